@@ -1,0 +1,98 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// MaxApplicationName is the most bytes an application name may have: the width of AppName.
+const MaxApplicationName = 280
+
+// MinTimeout and MaxTimeout bound a session's timeout, in minutes. Source: facts,
+// aspstate-schema §6, sessionState defaults.
+const (
+	MinTimeout = 1
+	MaxTimeout = 525600
+)
+
+// DefaultTimeout is ASP.NET's default session timeout, in minutes.
+const DefaultTimeout = 20
+
+// DefaultLockTimeout is the age at which a lock counts as abandoned: ASP.NET's
+// default executionTimeout.
+const DefaultLockTimeout = 110 * time.Second
+
+// DefaultMaxItem is the largest item an application may store unless it says otherwise, in bytes.
+const DefaultMaxItem = 4 << 20
+
+// Application is a web application whose sessions are kept: its name as ASP.NET
+// knows it (the IIS metabase path, such as /LM/W3SVC/1/ROOT) and its rules.
+// The zero values of the rules stand for the defaults above.
+type Application struct {
+	Name        string        // compared without case; see ParseApplicationName
+	Timeout     int           // minutes a new session lives unless its creator says otherwise
+	LockTimeout time.Duration // age at which a lock is abandoned; whole seconds count
+	MaxItem     int           // bytes
+}
+
+// WithDefaults returns the application with its zero rules replaced by the defaults.
+func (a Application) WithDefaults() Application {
+	if a.Timeout == 0 {
+		a.Timeout = DefaultTimeout
+	}
+	if a.LockTimeout == 0 {
+		a.LockTimeout = DefaultLockTimeout
+	}
+	if a.MaxItem == 0 {
+		a.MaxItem = DefaultMaxItem
+	}
+	return a
+}
+
+// ParseApplicationName checks a name and returns it lower-cased, as the database
+// keeps it. Only printable ASCII is taken: AppName is a char column, and what its
+// code page cannot hold would become '?', so that two names would be one.
+func ParseApplicationName(s string) (string, error) {
+	switch {
+	case s == "":
+		return "", invalid("application name", "is empty")
+	case len(s) > MaxApplicationName:
+		return "", invalid("application name", fmt.Sprintf("has %d bytes, more than %d", len(s), MaxApplicationName))
+	case strings.HasSuffix(s, " "):
+		return "", invalid("application name", "ends in a blank, which the database does not keep")
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return "", invalid("application name", "holds a character that is not printable ASCII")
+		}
+	}
+	return strings.ToLower(s), nil
+}
+
+// ParseTimeout checks a timeout in minutes.
+func ParseTimeout(minutes int) error {
+	if minutes < MinTimeout || minutes > MaxTimeout {
+		return invalid("timeout", fmt.Sprintf("is %d minutes; it must be between %d and %d", minutes, MinTimeout, MaxTimeout))
+	}
+	return nil
+}
+
+// AppID is an application's id in the database, as TempGetAppID answers it.
+type AppID int32
+
+// HashApplicationName is the id that TempGetAppID gives a new application: over
+// the bytes of the lower-cased name, h = h·33 XOR byte from 5381, modulo 2³².
+// A database carried over from ASP.NET 1.x holds other ids, so ask TempGetAppID;
+// this is for those who must do its work. Source: facts, aspstate-schema §4.
+func HashApplicationName(name string) AppID {
+	h := uint32(5381)
+	for _, b := range []byte(strings.ToLower(name)) {
+		h = h*33 ^ uint32(b)
+	}
+	return AppID(int32(h))
+}
+
+// Suffix is the id as it ends every key: eight lower-case hexadecimal digits of
+// the unsigned pattern.
+func (a AppID) Suffix() string { return fmt.Sprintf("%08x", uint32(a)) }

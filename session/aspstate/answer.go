@@ -1,0 +1,109 @@
+package aspstate
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// The Result column of the procedures MirrorState_…_1; see schema/40-extension-sessions.sql.
+const (
+	resultDone         = 0
+	resultNotFound     = 1
+	resultLocked       = 2
+	resultLockLost     = 3
+	resultPrecondition = 4
+	resultUnknown      = 5
+	resultMoved        = 6
+	resultAgain        = 7
+	resultMade         = 8
+)
+
+// answer is the one row a procedure of the extended schema answers with.
+type answer struct {
+	result      int32
+	lockCookie  sql.NullInt32
+	lockAge     sql.NullInt32
+	timeout     sql.NullInt32
+	expires     sql.NullTime
+	created     sql.NullTime
+	locked      sql.NullBool
+	newest      []byte // OperationId1
+	actionFlags sql.NullInt32
+	item        []byte
+}
+
+// callExtended calls a procedure and reads its answer: the last row there is,
+// which counts only once everything has been read, for OUTPUT rows are sent
+// before the commit.
+func callExtended(ctx context.Context, c *call, procedure string, args ...any) (answer, error) {
+	rows, err := c.Conn.QueryContext(ctx, procedure, args...)
+	if err != nil {
+		return answer{}, fmt.Errorf("call %s on %s: %w", procedure, c.Partner, err)
+	}
+	defer rows.Close()
+	var (
+		a   answer
+		got bool
+	)
+	for more := true; more; more = rows.NextResultSet() {
+		for rows.Next() {
+			a, got = answer{}, true
+			if err := rows.Scan(&a.result, &a.lockCookie, &a.lockAge, &a.timeout, &a.expires, &a.created, &a.locked,
+				&a.newest, &a.actionFlags, &a.item); err != nil {
+				return answer{}, fmt.Errorf("read the answer of %s on %s: %w", procedure, c.Partner, err)
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return answer{}, fmt.Errorf("read the answer of %s on %s: %w", procedure, c.Partner, err)
+	}
+	if !got {
+		return answer{}, fmt.Errorf("%s on %s answered no row", procedure, c.Partner)
+	}
+	return a, a.err(c.Partner)
+}
+
+// err is what a result means to the caller, or to the pair.
+func (a *answer) err(p partner.Name) error {
+	switch a.result {
+	case resultDone, resultMade:
+		return nil
+	case resultNotFound:
+		return session.ErrNotFound
+	case resultLocked:
+		return &session.LockedError{Age: time.Duration(max(0, a.lockAge.Int32)) * time.Second}
+	case resultLockLost:
+		return session.ErrLockLost
+	case resultPrecondition:
+		return session.ErrPrecondition
+	case resultUnknown:
+		return fmt.Errorf("%w: the session has seen more operations than it remembers", session.ErrOutcomeUnknown)
+	case resultMoved:
+		return partner.ErrMoved
+	case resultAgain:
+		return partner.ErrLate
+	}
+	return fmt.Errorf("result %d from %s is not one this version knows; is a newer mirrorstate installed there?", a.result, p)
+}
+
+// session is the answer in the domain's words.
+func (a *answer) session() session.Session {
+	out := session.Session{
+		Item:          a.item,
+		Timeout:       int(a.timeout.Int32),
+		Uninitialized: a.actionFlags.Int32&1 != 0,
+		Made:          a.result == resultMade,
+	}
+	if a.expires.Valid {
+		out.Expires = a.expires.Time.UTC()
+	}
+	if a.created.Valid {
+		out.Tag = version{created: a.created.Time, cookie: a.lockCookie.Int32, locked: a.locked.Bool, newest: a.newest}.tag()
+	}
+	return out
+}

@@ -1,0 +1,63 @@
+package aspstate
+
+import (
+	"errors"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// callError is a failed call in the domain's words.
+type callError struct {
+	kind    error // one of session's sentinels, or nil
+	outcome session.Outcome
+	cause   error // what the pair said
+}
+
+// Error is the cause's text, which says who failed at what.
+func (e *callError) Error() string { return e.cause.Error() }
+
+// Unwrap gives errors.Is both the domain's kind and the cause.
+func (e *callError) Unwrap() []error {
+	if e.kind == nil {
+		return []error{e.cause}
+	}
+	return []error{e.kind, e.cause}
+}
+
+// Outcome says what became of the call.
+func (e *callError) Outcome() session.Outcome { return e.outcome }
+
+// domainError turns what the pair answers into the domain's errors. The domain's
+// own pass through: the database gave them as an answer.
+func domainError(err error) error {
+	if err == nil || isAnswer(err) {
+		return err
+	}
+	e := &callError{cause: err}
+	if partner.OutcomeOf(err) == partner.Unknown {
+		e.outcome = session.Unknown
+	}
+	switch {
+	case errors.Is(err, partner.ErrOutcomeUnknown):
+		e.kind = session.ErrOutcomeUnknown
+	case errors.Is(err, partner.ErrHoldFull):
+		e.kind = session.ErrOverloaded
+	case errors.Is(err, partner.ErrNoPrincipal), errors.Is(err, partner.ErrClosed):
+		e.kind = session.ErrNoPrincipal
+	}
+	return e
+}
+
+// answers are the errors that a procedure's own answer becomes.
+var answers = []error{session.ErrNotFound, session.ErrLocked, session.ErrLockLost, session.ErrPrecondition,
+	session.ErrOutcomeUnknown, session.ErrUnsupported}
+
+func isAnswer(err error) bool {
+	for _, answer := range answers {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
+}

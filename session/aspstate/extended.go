@@ -1,0 +1,183 @@
+package aspstate
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// extended is the dialect of the procedures MirrorState_…_1.
+type extended struct{}
+
+// binaryID is an operation id as a parameter; a zero one is NULL.
+func binaryID(op session.OperationID) any {
+	if op.IsZero() {
+		return []byte(nil)
+	}
+	return op[:]
+}
+
+// items gives an item its column: up to 7,000 bytes the short one, else the
+// long one, the other NULL, so that .NET reads what it expects. Source: facts,
+// aspstate-schema §0 item 5.
+func items(item []byte) (short, long []byte) {
+	if item == nil {
+		item = []byte{}
+	}
+	if len(item) <= maxShort {
+		return item, nil
+	}
+	return nil, item
+}
+
+// minutes is a timeout as a parameter; 0 is NULL and keeps the row's.
+func minutes(timeout int) any {
+	if timeout == 0 {
+		return sql.NullInt32{}
+	}
+	return int32(timeout)
+}
+
+func flags(w session.Write) int32 {
+	if w.Uninitialized {
+		return 1
+	}
+	return 0
+}
+
+func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / time.Second) }
+
+func (extended) get(ctx context.Context, c *call, opts session.GetOptions) (session.Session, error) {
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Get_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("lockTimeout", lockSeconds(c.ref)),
+		sql.Named("renew", !opts.Peek), sql.Named("allowLocked", opts.AllowLocked), sql.Named("item", !opts.NoItem))
+	if err != nil {
+		return session.Session{}, err
+	}
+	return a.session(), nil
+}
+
+func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Touch_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("lockTimeout", lockSeconds(c.ref)))
+	if err != nil {
+		return session.Session{}, err
+	}
+	return a.session(), nil
+}
+
+func (extended) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("op", c.op[:]), sql.Named("sent", c.Sent), sql.Named("lockTimeout", lockSeconds(c.ref)))
+	if err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
+	return a.session(), session.Lock{Operation: c.op, Cookie: a.lockCookie.Int32}, nil
+}
+
+func (extended) update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error) {
+	short, long := items(w.Item)
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
+		sql.Named("lockOp", binaryID(lock.Operation)), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),
+		sql.Named("timeout", minutes(w.Timeout)), sql.Named("flags", flags(w)),
+		sql.Named("itemShort", short), sql.Named("itemLong", long))
+	if err != nil {
+		return session.Session{}, err
+	}
+	return a.session(), nil
+}
+
+func (extended) release(ctx context.Context, c *call, lock session.Lock) error {
+	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
+		sql.Named("lockOp", binaryID(lock.Operation)), sql.Named("lockCookie", lock.Cookie))
+	return err
+}
+
+// The @mode of MirrorState_Store_1.
+const (
+	storeUnlessLocked = 0
+	storeOnlyCreate   = 1
+	storeOnlyMatch    = 2
+)
+
+func (extended) put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error) {
+	mode, v := int32(storeUnlessLocked), version{}
+	switch {
+	case cond.OnlyCreate:
+		mode = storeOnlyCreate
+	case cond.Match != "":
+		var ok bool
+		if v, ok = parseVersion(cond.Match); !ok {
+			return session.Session{}, session.ErrPrecondition
+		}
+		mode = storeOnlyMatch
+	}
+	short, long := items(w.Item)
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
+		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("mode", mode),
+		sql.Named("created", v.createdParameter()), sql.Named("cookie", v.cookie), sql.Named("locked", v.locked),
+		sql.Named("newest", v.newest),
+		sql.Named("timeout", minutes(w.Timeout)), sql.Named("defaultTimeout", int32(c.ref.App.Timeout)), sql.Named("flags", flags(w)),
+		sql.Named("itemShort", short), sql.Named("itemLong", long))
+	if err != nil {
+		return session.Session{}, err
+	}
+	return a.session(), nil
+}
+
+// createdParameter is the creation time as a datetime parameter; NULL where there is none.
+func (v version) createdParameter() any {
+	if v.created.IsZero() {
+		return nil
+	}
+	return mssql.DateTime1(v.created)
+}
+
+func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
+	var cookie any = lock.Cookie
+	if lock.IsZero() {
+		cookie = sql.NullInt32{}
+	}
+	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1",
+		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("op", c.op[:]), sql.Named("lockTimeout", lockSeconds(c.ref)),
+		sql.Named("lockOp", binaryID(lock.Operation)), sql.Named("lockCookie", cookie))
+	return err
+}
+
+// fleetSecret reads the fleet's secret, proposing one where there is none.
+func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) ([]byte, error) {
+	const procedure = "dbo.MirrorState_FleetSecret_1"
+	rows, err := a.Conn.QueryContext(ctx, procedure, sql.Named("epoch", a.Epoch), sql.Named("proposal", proposal))
+	if err != nil {
+		return nil, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, err)
+	}
+	defer rows.Close()
+	var (
+		result = int32(resultAgain)
+		secret []byte
+	)
+	for rows.Next() {
+		if err := rows.Scan(&result, &secret); err != nil {
+			return nil, fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+	}
+	return secret, (&answer{result: result}).err(a.Partner)
+}

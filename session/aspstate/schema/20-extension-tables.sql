@@ -1,0 +1,45 @@
+-- What the extension adds to ASPState: nullable columns, which .NET never names and so never
+-- notices, and tables of its own. No filtered index and no index on a computed column: the stock
+-- procedures may have been made with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
+
+IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
+    ALTER TABLE dbo.ASPStateTempSessions ADD
+        LockOperationId     binary(16) NULL, -- operation id of the acquire that was granted the lock
+        LockOperationCookie int        NULL, -- the LockCookie it was granted with; .NET's acquires move one and not the other
+        LockActionFlags     int        NULL, -- the action flags that grant reported (1: uninitialized)
+        OperationId1        binary(16) NULL, -- the ring: the last four operations, newest first
+        OperationId2        binary(16) NULL,
+        OperationId3        binary(16) NULL,
+        OperationId4        binary(16) NULL,
+        OperationDate1      datetime2(7) NULL, -- when each was executed, UTC
+        OperationDate2      datetime2(7) NULL,
+        OperationDate3      datetime2(7) NULL,
+        OperationDate4      datetime2(7) NULL,
+        OperationsForgotten datetime2(7) NULL  -- when the newest operation that left the ring was executed
+GO
+
+-- One row. Epoch fences former principals: a call that names another epoch does nothing.
+IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NULL
+    CREATE TABLE dbo.MirrorStateEpoch (
+        Id          int           NOT NULL PRIMARY KEY,
+        Epoch       bigint        NOT NULL,
+        Server      nvarchar(256) NOT NULL, -- the server that took it
+        FleetSecret binary(32)    NULL      -- key of the hash that makes operation ids of Idempotency-Keys
+    )
+GO
+IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateEpoch)
+    INSERT INTO dbo.MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, N'', NULL)
+GO
+
+-- Removed sessions, kept ten minutes: a re-sent store never inserts past one.
+IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NULL
+BEGIN
+    CREATE TABLE dbo.MirrorStateTombstones (
+        SessionId   nvarchar(88) NOT NULL,
+        OperationId binary(16)   NOT NULL,
+        Removed     datetime2(7) NOT NULL,
+        PRIMARY KEY (SessionId, OperationId)
+    )
+    CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)
+END
+GO

@@ -1,0 +1,457 @@
+-- The verbs of the session store. Every procedure answers in one round trip: the LAST row of the
+-- last result set that has one is the answer, and it counts only once the final DONEPROC has come
+-- (OUTPUT rows are sent before the commit).
+--
+-- Result:
+--   0 done, now or by an earlier attempt of this operation
+--   1 no such session, or it has expired
+--   2 locked by somebody else
+--   3 the lock is not the caller's (any more); nothing was done
+--   4 precondition failed; nothing was done
+--   5 unknown: the ring has forgotten too much to tell whether an earlier attempt was executed
+--   6 moved: the epoch is another; nothing was done
+--   7 again: nothing was done (too late, or the row changed between two statements)
+--   8 done, and it made a new session
+--
+-- @epoch      the epoch its caller knows; with another one nothing is done
+-- @notAfter   the attempt's deadline by this database's clock (UTC); later, nothing is done
+-- @op         the operation id: the same id again has the effect of once
+-- @sent       when this attempt was sent, by this database's clock (UTC)
+-- @firstSent  when the first attempt that may have been executed was sent, by the same clock
+-- @resent     1 if an earlier attempt may have been executed
+-- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then
+
+IF OBJECT_ID(N'dbo.MirrorState_Get_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Get_1
+GO
+-- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
+-- percent to spare, so that most reads write nothing. @allowLocked 1 reads beside a holder.
+-- @item 0 leaves the item out.
+CREATE PROCEDURE dbo.MirrorState_Get_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @lockTimeout int,
+    @renew       bit,
+    @allowLocked bit,
+    @item        bit
+AS
+    SET NOCOUNT ON
+    DECLARE @now datetime, @abandoned datetime
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    IF @renew = 1 AND EXISTS (
+        SELECT SessionId FROM dbo.ASPStateTempSessions
+        WHERE SessionId = @id AND Expires < DATEADD(minute, Timeout, @now))
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
+        SET Expires = DATEADD(second, Timeout * 63, @now)
+        WHERE SessionId = @id
+          AND Expires < DATEADD(minute, Timeout, @now)
+          AND ((Expires > @now AND (Locked = 0 OR LockDate <= @abandoned))
+            OR (@allowLocked = 1 AND Locked = 1 AND LockDate > @abandoned))
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN s.SessionId IS NULL THEN 1
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE WHEN @allowLocked = 1 THEN 0 ELSE 2 END
+             WHEN s.Expires <= @now THEN 1
+             ELSE 0
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags,
+           CASE
+             WHEN @item = 0 OR e.Epoch <> @epoch THEN NULL
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned AND @allowLocked = 0 THEN NULL
+             WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN NULL
+             ELSE COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort)
+           END AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+
+IF OBJECT_ID(N'dbo.MirrorState_Touch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Touch_1
+GO
+-- Slides Expires, locked or not, by the rule of MirrorState_Get_1.
+CREATE PROCEDURE dbo.MirrorState_Touch_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @notAfter    datetime2(7),
+    @lockTimeout int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
+    SET Expires = DATEADD(second, Timeout * 63, @now)
+    WHERE SessionId = @id
+      AND Expires < DATEADD(minute, Timeout, @now)
+      AND (Expires > @now OR (Locked = 1 AND LockDate > @abandoned))
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN s.SessionId IS NULL THEN 1
+             WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN 1
+             WHEN @clock > @notAfter THEN 7
+             ELSE 0
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+
+IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
+GO
+-- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
+-- held (and its action flags), and answers 3 after. An operation that was forgotten may be granted
+-- anew: nobody was ever told of its first grant. But an attempt that slept while the ring was
+-- overrun (@sent is when it was sent) is a straggler that nobody waits for: it is sent back.
+CREATE PROCEDURE dbo.MirrorState_Acquire_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @notAfter    datetime2(7),
+    @op          binary(16),
+    @sent        datetime2(7),
+    @lockTimeout int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    SET Expires = DATEADD(minute, Timeout, @now),
+        Locked = 1, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
+        LockOperationId = @op, LockOperationCookie = LockCookie + 1,
+        LockActionFlags = Flags & 1, Flags = Flags & ~1,
+        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+           inserted.Locked, inserted.OperationId1, inserted.LockActionFlags AS ActionFlags,
+           COALESCE(CONVERT(varbinary(max), inserted.SessionItemLong), inserted.SessionItemShort) AS Item
+    WHERE SessionId = @id
+      AND Expires > @now
+      AND (Locked = 0 OR LockDate <= @abandoned)
+      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
+                      ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
+      AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    IF @@ROWCOUNT = 1 RETURN 0
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN s.SessionId IS NULL THEN 1
+             WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie THEN 0
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+             WHEN s.Expires <= @now THEN 1
+             ELSE 7
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1,
+           CASE WHEN s.LockOperationId = @op THEN s.LockActionFlags ELSE s.Flags & 1 END AS ActionFlags,
+           CASE WHEN e.Epoch = @epoch AND s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie
+                THEN COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort) END AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+
+IF OBJECT_ID(N'dbo.MirrorState_Update_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Update_1
+GO
+-- Update and release; @keep 1 keeps the lock and renews its age. Tests the lock, not Expires: a
+-- holder's work is never thrown away because it took long. One of the items is given and the other
+-- NULL: up to 7,000 bytes the short one, so that .NET reads it right. @timeout NULL keeps the row's.
+CREATE PROCEDURE dbo.MirrorState_Update_1
+    @id         nvarchar(88),
+    @epoch      bigint,
+    @notAfter   datetime2(7),
+    @op         binary(16),
+    @firstSent  datetime2(7),
+    @resent     bit,
+    @lockOp     binary(16),
+    @lockCookie int,
+    @keep       bit,
+    @timeout    int,
+    @flags      int,
+    @itemShort  varbinary(7000),
+    @itemLong   varbinary(max)
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    SET Expires = DATEADD(minute, COALESCE(@timeout, Timeout), @now), Timeout = COALESCE(@timeout, Timeout),
+        Locked = @keep,
+        LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
+        SessionItemShort = @itemShort, SessionItemLong = @itemLong,
+        Flags = (Flags & ~1) | @flags,
+        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+           inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+    WHERE SessionId = @id
+      AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
+      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    IF @@ROWCOUNT = 1 RETURN 0
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00)) THEN 0
+             WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
+             WHEN @resent = 0 THEN 3
+             WHEN s.SessionId IS NULL THEN 5
+             -- The acquire came before this: while the ring still has the acquire, it would have this too.
+             WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                              ISNULL(s.OperationId4, 0x00)) THEN 3
+             WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
+             ELSE 5
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+
+IF OBJECT_ID(N'dbo.MirrorState_Release_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Release_1
+GO
+-- Releases the lock and changes nothing else but Expires, which it slides.
+CREATE PROCEDURE dbo.MirrorState_Release_1
+    @id         nvarchar(88),
+    @epoch      bigint,
+    @notAfter   datetime2(7),
+    @op         binary(16),
+    @firstSent  datetime2(7),
+    @resent     bit,
+    @lockOp     binary(16),
+    @lockCookie int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    SET Expires = DATEADD(minute, Timeout, @now), Locked = 0,
+        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+           inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+    WHERE SessionId = @id
+      AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
+      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    IF @@ROWCOUNT = 1 RETURN 0
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00)) THEN 0
+             WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
+             WHEN @resent = 0 THEN 3
+             WHEN s.SessionId IS NULL THEN 5
+             WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                              ISNULL(s.OperationId4, 0x00)) THEN 3
+             WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
+             ELSE 5
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+
+IF OBJECT_ID(N'dbo.MirrorState_Store_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Store_1
+GO
+-- Stores without a lock. @mode 0: unless somebody holds the lock, making the session if there is
+-- none. 1: only if there is none (create). 2: only if @created, @cookie, @locked and @newest are
+-- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
+-- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
+CREATE PROCEDURE dbo.MirrorState_Store_1
+    @id             nvarchar(88),
+    @epoch          bigint,
+    @notAfter       datetime2(7),
+    @op             binary(16),
+    @firstSent      datetime2(7),
+    @resent         bit,
+    @lockTimeout    int,
+    @mode           int,
+    @created        datetime,
+    @cookie         int,
+    @locked         bit,
+    @newest         binary(16),
+    @timeout        int,
+    @defaultTimeout int,
+    @flags          int,
+    @itemShort      varbinary(7000),
+    @itemLong       varbinary(max)
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @rows int, @pass int, @expires datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+    SET @expires = DATEADD(minute, COALESCE(@timeout, @defaultTimeout), @now)
+    SET @pass = 1
+    SET @rows = 0
+
+    WHILE @pass <= 2
+    BEGIN
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+        SET Created = CASE WHEN Expires > @now THEN Created ELSE @now END,
+            Timeout = CASE WHEN Expires > @now THEN COALESCE(@timeout, Timeout) ELSE COALESCE(@timeout, @defaultTimeout) END,
+            Expires = CASE WHEN Expires > @now THEN DATEADD(minute, COALESCE(@timeout, Timeout), @now) ELSE @expires END,
+            Locked = 0, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
+            SessionItemShort = @itemShort, SessionItemLong = @itemLong,
+            Flags = (Flags & ~1) | @flags,
+            OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+            OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+            OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+        OUTPUT CASE WHEN deleted.Expires > @now THEN 0 ELSE 8 END AS Result,
+               inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+               inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+        WHERE SessionId = @id
+          AND (Locked = 0 OR LockDate <= @abandoned)
+          AND ((@mode = 0)
+            OR (@mode = 1 AND Expires <= @now)
+            OR (@mode = 2 AND Expires > @now AND Created = @created AND LockCookie = @cookie AND Locked = @locked
+                AND ISNULL(OperationId1, 0x00) = ISNULL(@newest, 0x00)))
+          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+          AND (OperationsForgotten IS NULL OR OperationsForgotten < @firstSent)
+          AND @clock <= @notAfter
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        IF @@ROWCOUNT = 1 RETURN 0
+
+        BEGIN TRY
+            INSERT INTO dbo.ASPStateTempSessions
+                (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
+                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1)
+            SELECT @id, @now, @expires, @now, GETDATE(), 1, COALESCE(@timeout, @defaultTimeout), 0,
+                   @itemShort, @itemLong, @flags, @op, @clock
+            FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
+            WHERE e.Id = 1 AND e.Epoch = @epoch
+              AND @mode <> 2
+              AND @clock <= @notAfter
+              AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
+              AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Removed >= @firstSent)
+            SET @rows = @@ROWCOUNT
+            SET @pass = 3
+        END TRY
+        BEGIN CATCH
+            -- 2627: somebody made the row between the two statements. Look once more, as an update.
+            IF ERROR_NUMBER() <> 2627 OR @pass = 2
+            BEGIN;
+                THROW;
+            END
+            SET @pass = @pass + 1
+        END CATCH
+    END
+    IF @rows = 1
+    BEGIN
+        SELECT 8 AS Result, 1 AS LockCookie, 0 AS LockAge, COALESCE(@timeout, @defaultTimeout) AS Timeout,
+               @expires AS Expires, @now AS Created, CONVERT(bit, 0) AS Locked, @op AS OperationId1,
+               @flags & 1 AS ActionFlags, NULL AS Item
+        RETURN 0
+    END
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00))
+               -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
+               THEN CASE WHEN s.OperationsForgotten IS NULL
+                          AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
+             WHEN s.SessionId IS NULL AND @resent = 1 AND EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND t.Removed >= @firstSent)
+               -- Removed since this was first sent: whether an earlier attempt came before the removal or
+               -- none did, stored-then-removed is what happened. The session stays away.
+               THEN CASE @mode WHEN 2 THEN 5 ELSE 0 END
+             WHEN @clock > @notAfter THEN 7
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
+             WHEN s.OperationsForgotten >= @firstSent THEN CASE @resent WHEN 1 THEN 5 ELSE 7 END
+             WHEN @mode = 1 AND s.Expires > @now THEN 4
+             WHEN @mode = 2 THEN 4
+             ELSE 7
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+
+IF OBJECT_ID(N'dbo.MirrorState_Remove_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Remove_1
+GO
+-- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
+-- somebody holds it. A session that is not there is removed already. A few old tombstones go too.
+CREATE PROCEDURE dbo.MirrorState_Remove_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @notAfter    datetime2(7),
+    @op          binary(16),
+    @lockTimeout int,
+    @lockOp      binary(16),
+    @lockCookie  int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @rows int
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    OUTPUT deleted.SessionId, @op, @clock INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed)
+    WHERE SessionId = @id
+      AND ((@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))
+        OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
+      AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op)
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    SET @rows = @@ROWCOUNT
+
+    IF @rows = 1
+        DELETE TOP (4) FROM dbo.MirrorStateTombstones WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
+        WHERE Removed < DATEADD(minute, -10, @clock)
+
+    SELECT CASE
+             WHEN @rows = 1 THEN 0
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op) THEN 0
+             WHEN s.SessionId IS NULL THEN 0
+             WHEN @clock > @notAfter THEN 7
+             WHEN @lockOp IS NOT NULL AND s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp
+                  AND s.LockOperationCookie = @lockCookie THEN 7
+             WHEN @lockOp IS NOT NULL THEN 3
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+             ELSE 7
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO

@@ -1,0 +1,310 @@
+package aspstate
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// stock is the dialect of the procedures aspnet_regsql makes. What they can't
+// promise is in the package comment.
+type stock struct{}
+
+// noCount is the bit of @@OPTIONS that SET NOCOUNT ON sets.
+const noCount = 512
+
+// stockItem is what the TempGetStateItem…3 procedures answer.
+type stockItem struct {
+	item        []byte
+	found       bool
+	locked      bool
+	lockAge     time.Duration
+	lockCookie  int32
+	actionFlags int32
+}
+
+// read calls TempGetStateItem3 or TempGetStateItemExclusive3. The long item is a
+// result set and comes before the outputs; where both columns hold something the
+// long one counts, as it does for .NET. Source: facts, aspstate-schema §3.2.
+func (stock) read(ctx context.Context, c *call, procedure string) (stockItem, error) {
+	var (
+		short, long     []byte
+		locked          sql.NullBool
+		age, cookie, af sql.NullInt32
+	)
+	rows, err := c.Conn.QueryContext(ctx, procedure, sql.Named("id", c.key),
+		sql.Named("itemShort", sql.Out{Dest: &short}), sql.Named("locked", sql.Out{Dest: &locked}),
+		sql.Named("lockAge", sql.Out{Dest: &age}), sql.Named("lockCookie", sql.Out{Dest: &cookie}),
+		sql.Named("actionFlags", sql.Out{Dest: &af}))
+	if err != nil {
+		return stockItem{}, fmt.Errorf("call %s on %s: %w", procedure, c.Partner, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&long); err != nil {
+			return stockItem{}, fmt.Errorf("read the item from %s on %s: %w", procedure, c.Partner, err)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return stockItem{}, fmt.Errorf("read the answer of %s on %s: %w", procedure, c.Partner, err)
+	}
+	it := stockItem{item: short, found: locked.Valid, locked: locked.Bool, lockCookie: cookie.Int32,
+		lockAge: time.Duration(max(0, age.Int32)) * time.Second, actionFlags: af.Int32}
+	if long != nil {
+		it.item = long
+	}
+	return it, nil
+}
+
+// exec calls a writing procedure and says whether it touched a row. The stock
+// procedures tell only by the count of rows, which a server can be set to leave out.
+func (stock) exec(ctx context.Context, c *call, procedure string, args ...any) (bool, error) {
+	res, err := c.Conn.ExecContext(ctx, procedure, args...)
+	if err != nil {
+		return false, fmt.Errorf("call %s on %s: %w", procedure, c.Partner, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n > 0 {
+		return n > 0, err
+	}
+	var options int64
+	if err := c.Conn.QueryRowContext(ctx, "SELECT @@OPTIONS").Scan(&options); err != nil {
+		return false, fmt.Errorf("read the user options of %s: %w", c.Partner, err)
+	}
+	if options&noCount != 0 {
+		return false, fmt.Errorf("%w: partner %s has NOCOUNT among its user options, so that a write can't be told from none; "+
+			"clear it with sp_configure 'user options'", session.ErrOutcomeUnknown, c.Partner)
+	}
+	return false, nil
+}
+
+func (it stockItem) session() session.Session {
+	return session.Session{
+		Item:          it.item,
+		Timeout:       timeoutOf(it.item),
+		Uninitialized: it.actionFlags&1 != 0,
+		Tag:           stockTag(it.lockCookie, it.item),
+	}
+}
+
+// timeoutOf reads the timeout an ASP.NET item carries, 0 for anything else.
+// Source: facts, session-item-format §1 and §5.
+func timeoutOf(item []byte) int {
+	if len(item) < 7 || item[4] > 1 || item[5] > 1 || item[len(item)-1] != 0xFF {
+		return 0
+	}
+	minutes := binary.LittleEndian.Uint32(item)
+	if minutes < session.MinTimeout || minutes > session.MaxTimeout {
+		return 0
+	}
+	return int(minutes)
+}
+
+// stockTag is a version as the stock schema can tell it: the cookie, which every
+// exclusive lock moves, and the item itself.
+func stockTag(cookie int32, item []byte) session.Tag {
+	sum := sha256.Sum256(item)
+	b := binary.BigEndian.AppendUint32(nil, uint32(cookie))
+	return session.Tag("s" + base64.RawURLEncoding.EncodeToString(append(b, sum[:16]...)))
+}
+
+func (d stock) get(ctx context.Context, c *call, opts session.GetOptions) (session.Session, error) {
+	it, err := d.read(ctx, c, "dbo.TempGetStateItem3")
+	switch {
+	case err != nil:
+		return session.Session{}, err
+	case !it.found:
+		return session.Session{}, session.ErrNotFound
+	case it.locked:
+		return session.Session{}, &session.LockedError{Age: it.lockAge}
+	}
+	out := it.session()
+	if opts.NoItem {
+		out.Item = nil
+	}
+	return out, nil
+}
+
+// lock takes the exclusive lock, breaking one that is abandoned as .NET does: it
+// is released with its holder's own cookie. Source: facts, aspstate-schema §6.
+func (d stock) lock(ctx context.Context, c *call) (stockItem, error) {
+	for first := true; ; first = false {
+		it, err := d.read(ctx, c, "dbo.TempGetStateItemExclusive3")
+		switch {
+		case err != nil:
+			return it, err
+		case !it.found:
+			return it, session.ErrNotFound
+		case !it.locked:
+			return it, nil
+		case !first || it.lockAge < c.ref.App.LockTimeout:
+			return it, &session.LockedError{Age: it.lockAge}
+		}
+		if _, err := d.exec(ctx, c, "dbo.TempReleaseStateItemExclusive",
+			sql.Named("id", c.key), sql.Named("lockCookie", it.lockCookie)); err != nil {
+			return it, err
+		}
+	}
+}
+
+func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
+	it, err := d.lock(ctx, c)
+	if err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
+	return it.session(), session.Lock{Operation: c.op, Cookie: it.lockCookie}, nil
+}
+
+// noRow is the answer to a guarded write that touched nothing.
+func noRow(c *call) error {
+	if c.Resent {
+		return fmt.Errorf("%w: it was sent twice, and the stock schema can't tell whether the first was applied", session.ErrOutcomeUnknown)
+	}
+	return session.ErrLockLost
+}
+
+// timeoutFor is the timeout a write sets. The stock procedures want one, and
+// don't tell the row's: without one given it is the item's own, or the application's.
+func timeoutFor(c *call, w session.Write) int32 {
+	for _, minutes := range []int{w.Timeout, timeoutOf(w.Item)} {
+		if minutes != 0 {
+			return int32(minutes)
+		}
+	}
+	return int32(c.ref.App.Timeout)
+}
+
+// write updates and releases under a cookie, always setting the other column NULL.
+func (d stock) write(ctx context.Context, c *call, cookie int32, w session.Write) (bool, error) {
+	procedure, name := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
+	item, long := items(w.Item)
+	if long != nil {
+		procedure, name, item = "dbo.TempUpdateStateItemLongNullShort", "itemLong", long
+	}
+	return d.exec(ctx, c, procedure, sql.Named("id", c.key), sql.Named(name, item),
+		sql.Named("timeout", timeoutFor(c, w)), sql.Named("lockCookie", cookie))
+}
+
+func (d stock) update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error) {
+	if keep {
+		return session.Session{}, fmt.Errorf("%w: the stock schema can't update and keep the lock; extend it with mirrorstate install", session.ErrUnsupported)
+	}
+	switch found, err := d.write(ctx, c, lock.Cookie, w); {
+	case err != nil:
+		return session.Session{}, err
+	case !found:
+		return session.Session{}, noRow(c)
+	}
+	return written(c, lock.Cookie, w, false), nil
+}
+
+// written is the session after a write of ours.
+func written(c *call, cookie int32, w session.Write, made bool) session.Session {
+	return session.Session{Timeout: int(timeoutFor(c, w)), Uninitialized: w.Uninitialized && made, Made: made, Tag: stockTag(cookie, w.Item)}
+}
+
+func (d stock) release(ctx context.Context, c *call, lock session.Lock) error {
+	found, err := d.exec(ctx, c, "dbo.TempReleaseStateItemExclusive",
+		sql.Named("id", c.key), sql.Named("lockCookie", lock.Cookie))
+	if err == nil && !found {
+		err = noRow(c)
+	}
+	return err
+}
+
+// put has no procedure of its own: it locks, compares, and writes or releases;
+// or inserts where there is nothing.
+func (d stock) put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error) {
+	if cond.OnlyCreate {
+		return d.insert(ctx, c, w)
+	}
+	it, err := d.lock(ctx, c)
+	switch {
+	case errors.Is(err, session.ErrNotFound) && cond.Match == "":
+		out, err := d.insert(ctx, c, w)
+		if errors.Is(err, session.ErrPrecondition) { // somebody made it meanwhile
+			err = &session.LockedError{}
+		}
+		return out, err
+	case err != nil:
+		return session.Session{}, err
+	}
+	if cond.Match != "" && cond.Match != stockTag(it.lockCookie-1, it.item) { // our own lock moved the cookie by one
+		if err := d.release(ctx, c, session.Lock{Cookie: it.lockCookie}); err != nil {
+			return session.Session{}, err
+		}
+		return session.Session{}, session.ErrPrecondition
+	}
+	switch found, err := d.write(ctx, c, it.lockCookie, w); {
+	case err != nil:
+		return session.Session{}, err
+	case !found: // somebody broke the lock just now
+		return session.Session{}, &session.LockedError{}
+	}
+	return written(c, it.lockCookie, w, false), nil
+}
+
+// insert makes a session. Source of the procedures' choice: facts, aspstate-schema §3.3.
+func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Session, error) {
+	procedure, name := "dbo.TempInsertStateItemShort", "itemShort"
+	item, long := items(w.Item)
+	switch {
+	case w.Uninitialized:
+		procedure = "dbo.TempInsertUninitializedItem"
+	case long != nil:
+		procedure, name, item = "dbo.TempInsertStateItemLong", "itemLong", long
+	}
+	_, err := d.exec(ctx, c, procedure, sql.Named("id", c.key), sql.Named(name, item), sql.Named("timeout", timeoutFor(c, w)))
+	switch {
+	case isDuplicateKey(err) && c.Resent:
+		return session.Session{}, fmt.Errorf("%w: it was sent twice, and the stock schema can't tell whose session stands there", session.ErrOutcomeUnknown)
+	case isDuplicateKey(err):
+		return session.Session{}, session.ErrPrecondition
+	case err != nil:
+		return session.Session{}, err
+	}
+	return written(c, 1, w, true), nil
+}
+
+// isDuplicateKey finds error 2627, which says that the session exists.
+func isDuplicateKey(err error) bool {
+	var e interface{ SQLErrorNumber() int32 }
+	return errors.As(err, &e) && e.SQLErrorNumber() == 2627
+}
+
+func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
+	if lock.IsZero() {
+		it, err := d.lock(ctx, c)
+		if err != nil {
+			return err
+		}
+		lock.Cookie = it.lockCookie
+	}
+	found, err := d.exec(ctx, c, "dbo.TempRemoveStateItem", sql.Named("id", c.key), sql.Named("lockCookie", lock.Cookie))
+	if err != nil || found {
+		return err
+	}
+	it, err := d.read(ctx, c, "dbo.TempGetStateItem3")
+	switch {
+	case err != nil:
+		return err
+	case !it.found: // removed already
+		return nil
+	}
+	return noRow(c)
+}
+
+func (d stock) touch(ctx context.Context, c *call) (session.Session, error) {
+	found, err := d.exec(ctx, c, "dbo.TempResetTimeout", sql.Named("id", c.key))
+	if err == nil && !found {
+		err = session.ErrNotFound
+	}
+	return session.Session{}, err
+}

@@ -1,0 +1,100 @@
+package session
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxIDLength is the most characters an id may have, counted in UTF-16 units as
+// SQL Server counts them: the key column takes 88, and 8 are the application's.
+// Source: facts, aspstate-schema §5.
+const MaxIDLength = 80
+
+// idAlphabet is ASP.NET's: five bits a character, lowest value first.
+const idAlphabet = "abcdefghijklmnopqrstuvwxyz012345"
+
+// idBytes and idLength are the sizes of an id ASP.NET makes: 15 random bytes in 24 characters.
+const (
+	idBytes  = 15
+	idLength = 24
+)
+
+// ID names a session within its application: what ASP.NET puts into the cookie.
+// Ids that ASP.NET made are 24 characters of a–z and 0–5; a custom
+// SessionIDManager may use any id of up to [MaxIDLength] characters.
+// A valid ID comes from [NewID] or [ParseID].
+type ID string
+
+// NewID makes a random id as ASP.NET makes them (75 of 120 random bits are
+// enough to never meet; all 120 are kept).
+func NewID() ID {
+	var b [idBytes]byte
+	rand.Read(b[:]) // never fails; see crypto/rand
+	return encodeID(b)
+}
+
+// encodeID writes 15 bytes as 24 characters: each five bytes are a
+// little-endian number of 40 bits, written in groups of five, lowest first.
+func encodeID(b [idBytes]byte) ID {
+	var out [idLength]byte
+	o := 0
+	for i := 0; i < idBytes; i += 5 {
+		n := uint64(b[i]) | uint64(b[i+1])<<8 | uint64(b[i+2])<<16 | uint64(b[i+3])<<24 | uint64(b[i+4])<<32
+		for range 8 {
+			out[o] = idAlphabet[n&31]
+			n >>= 5
+			o++
+		}
+	}
+	return ID(out[:])
+}
+
+// ParseID takes an id from a client. An id of ASP.NET's own form is lower-cased,
+// as ASP.NET does with the cookie; any other id is kept as it is. The error is a
+// [*InvalidError]: empty, too long, not UTF-8, or with blanks or control characters.
+func ParseID(s string) (ID, error) {
+	switch {
+	case s == "":
+		return "", invalid("session id", "is empty")
+	case !utf8.ValidString(s):
+		return "", invalid("session id", "is not valid UTF-8")
+	}
+	units := 0
+	for _, r := range s {
+		if unicode.IsControl(r) || unicode.IsSpace(r) {
+			return "", invalid("session id", "holds a blank or a control character")
+		}
+		units++
+		if r > 0xFFFF {
+			units++
+		}
+	}
+	if units > MaxIDLength {
+		return "", invalid("session id", fmt.Sprintf("has %d characters, more than %d", units, MaxIDLength))
+	}
+	if id := ID(strings.ToLower(s)); id.Classic() {
+		return id, nil
+	}
+	return ID(s), nil
+}
+
+// Classic says whether the id is of the form that ASP.NET makes and accepts by
+// default: 24 characters of a–z and 0–5.
+func (id ID) Classic() bool {
+	if len(id) != idLength {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < 'a' || c > 'z') && (c < '0' || c > '5') {
+			return false
+		}
+	}
+	return true
+}
+
+// Key is the session's key in the SessionId column: the id and the
+// application's id as eight lower-case hexadecimal digits.
+func (id ID) Key(app AppID) string { return string(id) + app.Suffix() }

@@ -1,0 +1,58 @@
+package session
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+)
+
+// OperationID is the 16 bytes that make a mutation repeatable: the same id again
+// has the effect of once. The zero value means "none yet".
+type OperationID [16]byte
+
+// NewOperationID makes a random id; it is never zero.
+func NewOperationID() OperationID {
+	var op OperationID
+	for op.IsZero() {
+		rand.Read(op[:]) // never fails; see crypto/rand
+	}
+	return op
+}
+
+// IsZero reports whether there is no operation id.
+func (op OperationID) IsZero() bool { return op == OperationID{} }
+
+// Lock is the proof that its bearer holds a session's exclusive lock. Both parts
+// must match and the row must still be locked. A store on the stock schema keeps
+// no operation ids and compares the cookie alone.
+type Lock struct {
+	Operation OperationID // of the acquire that was granted the lock
+	Cookie    int32       // the lock cookie it was granted with
+}
+
+// IsZero reports whether there is no lock.
+func (l Lock) IsZero() bool { return l == Lock{} }
+
+// lockLength is the length of a lock in bytes, before it is written as text.
+const lockLength = len(OperationID{}) + 4
+
+// String is the lock's opaque handle, safe in a header or a URL. Whoever has it
+// holds the lock: it belongs in no log.
+func (l Lock) String() string {
+	var b [lockLength]byte
+	copy(b[:], l.Operation[:])
+	binary.BigEndian.PutUint32(b[len(l.Operation):], uint32(l.Cookie))
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ParseLock reads a handle that [Lock.String] made. What is malformed is
+// [ErrLockLost], like what is stale: a caller can do the same about both.
+func ParseLock(s string) (Lock, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) != lockLength {
+		return Lock{}, ErrLockLost
+	}
+	l := Lock{Operation: OperationID(b[:len(OperationID{})])}
+	l.Cookie = int32(binary.BigEndian.Uint32(b[len(l.Operation):]))
+	return l, nil
+}

@@ -1,0 +1,151 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+)
+
+// Ref names one session of one application.
+type Ref struct {
+	App *Application // not nil; its name as ParseApplicationName gives it, its rules with defaults
+	ID  ID
+}
+
+// Tag names one version of a session: two equal tags of one session mean that
+// nothing was stored, locked or released between them. A read or touch does not
+// change it. Opaque; only the store that made it can compare it. Empty means none.
+type Tag string
+
+// Session is what a store tells about a session.
+type Session struct {
+	// Item is the serialized session, nil where the call does not read it.
+	// It belongs to the caller.
+	Item []byte
+
+	// Timeout is the sliding life of the session in minutes, 0 where the store
+	// can't know (a stock schema tells only what the item itself says).
+	Timeout int
+
+	// Expires is when the session ends unless it is used, UTC by the database's
+	// clock; zero where the store can't know.
+	Expires time.Time
+
+	// Uninitialized is true while the session was created without content:
+	// reads report it, the first acquire reports and clears it.
+	Uninitialized bool
+
+	// Tag is the session's version after the call.
+	Tag Tag
+
+	// Made is true if this very call made the session.
+	Made bool
+}
+
+// Write is content to store.
+type Write struct {
+	// Item is the serialized session. Not kept and not changed by the store.
+	Item []byte
+
+	// Timeout in minutes; 0 keeps the session's own, and gives a new session
+	// its application's default.
+	Timeout int
+
+	// Uninitialized marks a session that has no content yet; Item is then EmptyItem.
+	Uninitialized bool
+}
+
+// EmptyItem is the item ASP.NET keeps for a session without content: the timeout
+// and the end mark, seven bytes. Source: facts, session-item-format V1.
+func EmptyItem(timeout int) []byte {
+	item := make([]byte, 7)
+	binary.LittleEndian.PutUint32(item, uint32(timeout))
+	item[6] = 0xFF
+	return item
+}
+
+// Condition limits a Put.
+type Condition struct {
+	OnlyCreate bool // store only if there is no such session
+	Match      Tag  // if not empty: store only if the session's version is this one
+}
+
+// GetOptions chooses how a session is read.
+type GetOptions struct {
+	Peek        bool // do not slide the expiry
+	AllowLocked bool // read the last committed item beside a lock's holder
+	NoItem      bool // leave the item out
+}
+
+// Store keeps sessions. Its verbs are those of ASP.NET's session-state store.
+//
+// Every method may be called by any number of goroutines. Every method ends by
+// ctx's deadline, or by one of the store's own where ctx has none. A ctx that the
+// caller cancelled ends the call with ctx's error; what was under way then may
+// have been applied, except that a lock that was granted is released again.
+//
+// Every mutation takes an operation id: the same id again, whenever and however
+// often, has the effect of once and answers as the first did, as long as the
+// session remembers it (it remembers the last four). A zero id means the store
+// makes one, which covers its own re-sending. A store on the stock schema
+// remembers none; see its documentation.
+//
+// Errors: besides those each method names, [ErrNoPrincipal], [ErrOverloaded] and
+// [ErrOutcomeUnknown] can end any call; [OutcomeOf] tells what became of it.
+// Input is checked: a bad timeout or an item above the application's limit is an
+// [*InvalidError] or [*TooLargeError], and nothing is sent.
+//
+// A session whose expiry has passed is ErrNotFound to every method, swept or not,
+// unless its lock is held and not abandoned. A lock older than the application's
+// LockTimeout is abandoned: to everybody but its holder it is no lock any more.
+type Store interface {
+	// Get reads a session without locking it and slides its expiry.
+	// ErrNotFound; *LockedError while somebody holds the lock, unless allowed.
+	Get(ctx context.Context, ref Ref, opts GetOptions) (Session, error)
+
+	// Acquire takes the exclusive lock and reads the session, sliding its expiry.
+	// The same operation id again finds the same lock while it is held, and
+	// ErrLockLost after. ErrNotFound; *LockedError while somebody else holds it.
+	Acquire(ctx context.Context, ref Ref, op OperationID) (Session, Lock, error)
+
+	// Update stores under a lock and releases it, or keeps it and renews its age.
+	// ErrLockLost, also if there is no such session.
+	Update(ctx context.Context, ref Ref, lock Lock, w Write, keep bool, op OperationID) (Session, error)
+
+	// Put stores without a lock, making the session if there is none (an expired
+	// one counts as none: its successor has nothing of it). A condition may forbid
+	// either. *LockedError while somebody holds the lock; ErrPrecondition.
+	// A session that was removed while the call was under way stays removed.
+	Put(ctx context.Context, ref Ref, w Write, cond Condition, op OperationID) (Session, error)
+
+	// Release gives the lock back and changes nothing else but the expiry, which
+	// it slides. ErrLockLost, also if there is no such session.
+	Release(ctx context.Context, ref Ref, lock Lock, op OperationID) error
+
+	// Remove ends the session: as the lock's holder, or with a zero lock unless
+	// somebody holds it (*LockedError). ErrLockLost if the lock given is not the
+	// session's. To remove what is not there is done already, and no error.
+	Remove(ctx context.Context, ref Ref, lock Lock, op OperationID) error
+
+	// Touch slides the expiry, locked or not. ErrNotFound. Touching twice is harmless.
+	Touch(ctx context.Context, ref Ref) (Session, error)
+}
+
+// Entry is one session in a listing.
+type Entry struct {
+	ID            ID        `json:"id"`
+	Created       time.Time `json:"created"`
+	Expires       time.Time `json:"expires"`
+	Timeout       int       `json:"timeout"` // minutes
+	Locked        bool      `json:"locked"`
+	LockAge       int       `json:"lock_age_s"` // seconds, while locked
+	Uninitialized bool      `json:"uninitialized"`
+	Size          int       `json:"size"` // bytes of the item
+}
+
+// Lister is a Store whose sessions can be listed, for operators.
+type Lister interface {
+	// List returns up to limit sessions of app in the order of their ids, from
+	// the first one after the id given ("" from the start), expired ones included.
+	List(ctx context.Context, app *Application, after ID, limit int) ([]Entry, error)
+}
