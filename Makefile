@@ -1,0 +1,27 @@
+# Everything a newcomer needs is `make run` and `make test`; both want only Go.
+export GOTOOLCHAIN = local
+
+.PHONY: run test check bench build fuzz
+
+run: ## the server on its embedded pair
+	go run ./cmd/mirrorstate serve
+
+build: ## ./mirrorstate
+	go build -o mirrorstate ./cmd/mirrorstate
+
+test: ## all tests, with the race detector
+	go test -race -shuffle=on -timeout 10m ./...
+
+check: ## what must hold of the text itself
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+bench: ## every benchmark, numbers only
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## a minute for each parser of foreign bytes
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/func //'); do \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 60s $$pkg; done; done

@@ -1,0 +1,155 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration. The keys are those of the file; in the
+// environment pair.hold.window is MIRRORSTATE_PAIR_HOLD_WINDOW. Load fills in the
+// defaults and validates; after that it never changes.
+type Config struct {
+	// API is the listener web applications call.
+	API Listener `yaml:"api"`
+	// Admin is the operators' listener.
+	Admin Listener `yaml:"admin"`
+	// Pair is the pair of SQL Servers.
+	Pair Pair `yaml:"pair"`
+	// Apps are aliases for applications, as they stand in a URL. Empty: the one
+	// alias "default" for /LM/W3SVC/1/ROOT.
+	Apps map[string]App `yaml:"apps"`
+}
+
+// Listener is an address to listen on.
+type Listener struct {
+	// Listen is host:port. Defaults: 127.0.0.1:8080 (api), 127.0.0.1:8081 (admin).
+	Listen string `yaml:"listen"`
+}
+
+// Pair says which pair, and how patiently calls wait for its principal.
+type Pair struct {
+	// ConnectionString is an ADO.NET string with data source and failover partner,
+	// as in a web.config. Empty: the embedded pair. Secret: never printed.
+	ConnectionString string `yaml:"connection_string"`
+	// Exposed is allow or refuse: whether writes are acknowledged while the mirror is away.
+	Exposed string `yaml:"exposed"`
+	// Hold bounds the calls that wait for a principal.
+	Hold Hold `yaml:"hold"`
+}
+
+// Hold bounds the waiting calls.
+type Hold struct {
+	// Window is the longest wait of one call. Default 30s.
+	Window time.Duration `yaml:"window"`
+	// Size is how many may wait. Default 10000.
+	Size int `yaml:"size"`
+	// Bytes is how much memory their items may take. Default 64MiB.
+	Bytes Size `yaml:"bytes"`
+}
+
+// App is one application's rules.
+type App struct {
+	// Name is the application as ASP.NET knows it, such as /LM/W3SVC/1/ROOT. Required.
+	Name string `yaml:"name"`
+	// Timeout is how long a new session lives, in minutes. Default 20.
+	Timeout int `yaml:"timeout"`
+	// LockTimeout is the age at which a lock is abandoned. Default 110s.
+	LockTimeout time.Duration `yaml:"lock_timeout"`
+	// MaxSize is the largest item. Default 4MiB.
+	MaxSize Size `yaml:"max_size"`
+}
+
+// DefaultApp is the application behind the alias "default" where none is configured.
+const DefaultApp = "/LM/W3SVC/1/ROOT"
+
+// Size is a number of bytes, written as 4MiB, 64KiB, 1GiB, or plain.
+type Size int64
+
+// sizeUnits are the suffixes a Size may have, longest first.
+var sizeUnits = []struct {
+	suffix string
+	bytes  int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"B", 1}, {"", 1}}
+
+// ParseSize reads a size.
+func ParseSize(s string) (Size, error) {
+	for _, u := range sizeUnits {
+		number, ok := strings.CutSuffix(strings.TrimSpace(s), u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+		if err != nil || n < 0 || n > (1<<62)/u.bytes {
+			break
+		}
+		return Size(n * u.bytes), nil
+	}
+	return 0, fmt.Errorf("%q is not a size; write one like 4MiB, 64KiB or 1048576", s)
+}
+
+// UnmarshalYAML reads a size from the file.
+func (s *Size) UnmarshalYAML(text []byte) (err error) {
+	*s, err = ParseSize(strings.Trim(strings.TrimSpace(string(text)), `"'`))
+	return err
+}
+
+// withDefaults fills in what was left out.
+func (c Config) withDefaults() Config {
+	orDefault(&c.API.Listen, "127.0.0.1:8080")
+	orDefault(&c.Admin.Listen, "127.0.0.1:8081")
+	orDefault(&c.Pair.Exposed, "allow")
+	orDefault(&c.Pair.Hold.Window, 30*time.Second)
+	orDefault(&c.Pair.Hold.Size, 10_000)
+	orDefault(&c.Pair.Hold.Bytes, 64<<20)
+	apps := make(map[string]App, len(c.Apps))
+	for alias, app := range c.Apps {
+		orDefault(&app.Timeout, 20)
+		orDefault(&app.LockTimeout, 110*time.Second)
+		orDefault(&app.MaxSize, 4<<20)
+		apps[alias] = app
+	}
+	if len(apps) == 0 {
+		apps["default"] = App{Name: DefaultApp, Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20}
+	}
+	c.Apps = apps
+	return c
+}
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Validate checks values against their ranges and each other. Every error names its key.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(wrong bool, key, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+		}
+	}
+	for key, addr := range map[string]string{"api.listen": c.API.Listen, "admin.listen": c.Admin.Listen} {
+		_, port, err := net.SplitHostPort(addr)
+		n, perr := strconv.Atoi(port)
+		bad(err != nil || perr != nil || n < 0 || n > 65535, key, "%q is not host:port", addr)
+	}
+	bad(c.Pair.Exposed != "allow" && c.Pair.Exposed != "refuse", "pair.exposed", "%q is neither allow nor refuse", c.Pair.Exposed)
+	bad(c.Pair.Exposed == "refuse", "pair.exposed", "refuse is not built yet; set allow")
+	bad(c.Pair.Hold.Window < 0 || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 0s and 10m", c.Pair.Hold.Window)
+	bad(c.Pair.Hold.Size < 0, "pair.hold.size", "%d is negative", c.Pair.Hold.Size)
+	for alias, app := range c.Apps {
+		key := "apps." + alias
+		bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not hold / ? # %% or blanks")
+		bad(app.Name == "", key+".name", "is missing; give the application's name, such as %s", DefaultApp)
+		bad(app.Timeout < 1 || app.Timeout > 525600, key+".timeout", "%d is not between 1 and 525600 minutes", app.Timeout)
+		bad(app.LockTimeout < time.Second || app.LockTimeout > 24*time.Hour, key+".lock_timeout", "%v is not between 1s and 24h", app.LockTimeout)
+		bad(app.MaxSize < 1 || app.MaxSize > 1<<30, key+".max_size", "%d bytes is not between 1 and 1GiB", app.MaxSize)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/microsoft/go-mssqldb/msdsn"
+)
+
+func none(string) (string, bool) { return "", false }
+
+func TestLoad_Defaults(t *testing.T) {
+	c, err := Load("", none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.API.Listen != "127.0.0.1:8080" || c.Admin.Listen != "127.0.0.1:8081" {
+		t.Errorf("listeners %q and %q", c.API.Listen, c.Admin.Listen)
+	}
+	if h := c.Pair.Hold; h.Window != 30*time.Second || h.Size != 10_000 || h.Bytes != 64<<20 {
+		t.Errorf("hold %+v", h)
+	}
+	if app := c.Apps["default"]; app.Name != "/LM/W3SVC/1/ROOT" || app.Timeout != 20 || app.LockTimeout != 110*time.Second || app.MaxSize != 4<<20 {
+		t.Errorf("default application %+v", app)
+	}
+}
+
+func TestLoad_FileAndEnvironment(t *testing.T) {
+	path := write(t, `
+api:   {listen: 127.0.0.1:9000}
+pair:
+  hold: {window: 5s, size: 7, bytes: 1MiB}
+apps:
+  shop: {name: /LM/W3SVC/5/ROOT/shop, timeout: 5, lock_timeout: 30s, max_size: 64KiB}
+`)
+	env := map[string]string{"MIRRORSTATE_API_LISTEN": "127.0.0.1:9100", "MIRRORSTATE_PAIR_HOLD_WINDOW": "7s"}
+	c, err := Load(path, func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.API.Listen != "127.0.0.1:9100" || c.Pair.Hold.Window != 7*time.Second {
+		t.Errorf("the environment does not win over the file: %q, %v", c.API.Listen, c.Pair.Hold.Window)
+	}
+	if c.Pair.Hold.Size != 7 || c.Pair.Hold.Bytes != 1<<20 {
+		t.Errorf("hold %+v", c.Pair.Hold)
+	}
+	want := App{Name: "/LM/W3SVC/5/ROOT/shop", Timeout: 5, LockTimeout: 30 * time.Second, MaxSize: 64 << 10}
+	if got := c.Apps["shop"]; got != want || len(c.Apps) != 1 {
+		t.Errorf("apps %+v", c.Apps)
+	}
+}
+
+func TestLoad_Refuses(t *testing.T) {
+	for name, tc := range map[string]struct{ file, env, value, want string }{
+		"an unknown key, with its line":    {file: "api:\n  lisen: 127.0.0.1:1\n", want: "line 2"},
+		"text that is no YAML":             {file: "api: [", want: "line 1"},
+		"a bad size":                       {file: "pair: {hold: {bytes: many}}", want: "is not a size"},
+		"a bad address":                    {file: "api: {listen: here}", want: "api.listen"},
+		"a timeout out of range":           {file: "apps: {a: {name: /x, timeout: 525601}}", want: "apps.a.timeout"},
+		"an application without a name":    {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
+		"a bad variable, naming it":        {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
+		"an exposed rule there is not":     {file: "pair: {exposed: maybe}", want: "pair.exposed"},
+		"a window longer than ten minutes": {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, tc.file)
+			_, err := Load(path, func(k string) (string, bool) { return tc.value, k == tc.env })
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one line with %q", err, tc.want)
+			}
+		})
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "absent.yaml"), none); err == nil {
+		t.Error("a file that is not there is no error")
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestParsePair(t *testing.T) {
+	for name, tc := range map[string]struct {
+		in             string
+		servers        [2]string
+		database       string
+		hostA, hostB   string
+		portA, portB   uint64
+		user, password string
+	}{
+		"as in the 2008 web.config": {
+			in:      "data source=SQL1;failover partner=SQL2;initial catalog=ASPState;user id=web;password=secret;network=dbmssocn;",
+			servers: [2]string{"SQL1", "SQL2"}, database: "ASPState", hostA: "SQL1", hostB: "SQL2", user: "web", password: "secret",
+		},
+		"ports, quotes and other spellings": {
+			in:      `Server=tcp:10.0.0.1,1444; Failover Partner = "10.0.0.2,1445";Database=State;UID=sa;PWD='a;b"c'`,
+			servers: [2]string{"tcp:10.0.0.1,1444", "10.0.0.2,1445"}, database: "State",
+			hostA: "10.0.0.1", hostB: "10.0.0.2", portA: 1444, portB: 1445, user: "sa", password: `a;b"c`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := ParsePair(tc.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Servers != tc.servers || p.Database != tc.database {
+				t.Errorf("servers %q, database %q", p.Servers, p.Database)
+			}
+			for i, want := range []struct {
+				host string
+				port uint64
+			}{{tc.hostA, tc.portA}, {tc.hostB, tc.portB}} {
+				got, err := msdsn.Parse(p.Strings[i])
+				if err != nil {
+					t.Fatalf("the driver does not take the string of partner %d: %v", i, err)
+				}
+				if got.Host != want.host || got.Port != want.port || got.User != tc.user || got.Password != tc.password || got.FailOverPartner != "" {
+					t.Errorf("partner %d: %s:%d as %s with %q, failover partner %q", i, got.Host, got.Port, got.User, got.Password, got.FailOverPartner)
+				}
+			}
+		})
+	}
+}
+
+func TestParsePair_Refuses(t *testing.T) {
+	for in, want := range map[string]string{
+		"failover partner=b": "data source",
+		"data source=a":      "failover partner",
+		"data source=a;failover partner=b;passwort=xyz1": `"passwort"`,
+		"data source=a;failover partner=b;nonsense":      "no '='",
+		"data source=a;password='xyz1":                   "not closed",
+	} {
+		_, err := ParsePair(in)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ParsePair(%q) = %v, want %q in it", in, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "xyz1") {
+			t.Errorf("the error repeats a secret: %v", err)
+		}
+	}
+}
+
+func FuzzParsePair(f *testing.F) {
+	f.Add(`data source=a;failover partner=b;password="x""y"`)
+	f.Add(`server=tcp:a,1;failoverpartner=b\i;pwd='`)
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParsePair(s)
+		if err == nil && (p.Servers[0] == "" || p.Servers[1] == "") {
+			t.Errorf("accepted without two servers: %+v", p)
+		}
+	})
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Load reads a configuration: the file (none if path is empty), the environment
+// on top, then the defaults for what is left. lookup is os.LookupEnv.
+// Errors name the file and line, or the variable, and what would be right.
+func Load(path string, lookup func(string) (string, bool)) (Config, error) {
+	var c Config
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, fmt.Errorf("read the configuration: %w", err)
+		}
+		if c, err = parse(text); err != nil {
+			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+		}
+	}
+	if err := c.applyEnvironment(lookup); err != nil {
+		return Config{}, err
+	}
+	c = c.withDefaults()
+	if err := c.Validate(); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", oneLine(err))
+	}
+	return c, nil
+}
+
+// parse reads the YAML text; unknown keys are errors.
+func parse(text []byte) (Config, error) {
+	var c Config
+	err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict())
+	if err == nil {
+		return c, nil
+	}
+	var syntax yaml.Error
+	if errors.As(err, &syntax) && syntax.GetToken() != nil {
+		at := syntax.GetToken().Position
+		return Config{}, fmt.Errorf("line %d, column %d: %s", at.Line, at.Column, syntax.GetMessage())
+	}
+	return Config{}, oneLine(err)
+}
+
+// oneLine folds an error's text into one line.
+func oneLine(err error) error {
+	return errors.New(strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " "))
+}
+
+// applyEnvironment sets what MIRRORSTATE_… variables say.
+func (c *Config) applyEnvironment(lookup func(string) (string, bool)) error {
+	for _, key := range []struct {
+		name string
+		set  func(string) error
+	}{
+		{"MIRRORSTATE_API_LISTEN", setString(&c.API.Listen)},
+		{"MIRRORSTATE_ADMIN_LISTEN", setString(&c.Admin.Listen)},
+		{"MIRRORSTATE_PAIR_CONNECTION_STRING", setString(&c.Pair.ConnectionString)},
+		{"MIRRORSTATE_PAIR_EXPOSED", setString(&c.Pair.Exposed)},
+		{"MIRRORSTATE_PAIR_HOLD_WINDOW", setDuration(&c.Pair.Hold.Window)},
+		{"MIRRORSTATE_PAIR_HOLD_SIZE", setInt(&c.Pair.Hold.Size)},
+		{"MIRRORSTATE_PAIR_HOLD_BYTES", setSize(&c.Pair.Hold.Bytes)},
+	} {
+		value, ok := lookup(key.name)
+		if !ok {
+			continue
+		}
+		if err := key.set(value); err != nil {
+			return fmt.Errorf("environment %s: %w", key.name, err)
+		}
+	}
+	return nil
+}
+
+func setString(to *string) func(string) error {
+	return func(s string) error { *to = s; return nil }
+}
+
+func setInt(to *int) func(string) error {
+	return func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", s)
+		}
+		*to = n
+		return nil
+	}
+}
+
+func setDuration(to *time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration; write one like 30s", s)
+		}
+		*to = d
+		return nil
+	}
+}
+
+func setSize(to *Size) func(string) error {
+	return func(s string) (err error) { *to, err = ParseSize(s); return err }
+}
