@@ -1,0 +1,340 @@
+package tds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// watchAfter is how long a request runs before somebody listens for what the client says
+// meanwhile: an attention, or that it is gone. Most requests are over before, and cost no
+// second goroutine.
+const watchAfter = time.Millisecond
+
+// conn is one connection.
+//
+// One goroutine at a time leads it: it reads a message and runs it. If that takes longer
+// than watchAfter, a second goroutine takes over the lead, and reads on; the first one ends when
+// its request does. So requests run one after another, each on the goroutine
+// that read it, and an attention is read while one runs.
+type conn struct {
+	srv        *Server
+	raw        net.Conn
+	spid       uint16
+	ctx        context.Context // ends with the connection
+	cancel     context.CancelCauseFunc
+	session    Session // set by login
+	serverName string
+	version    uint32
+
+	// Owned by the leader.
+	in    *packetReader
+	body  []byte // of the message being read; nil when a running request has it
+	names map[string]string
+
+	watch *time.Timer    // passes the lead on
+	wg    sync.WaitGroup // the goroutines that watch starts
+
+	// turn is held while a request runs and its answer is sent. It guards:
+	turn        sync.Mutex
+	out         *packetWriter
+	w           Response
+	transaction uint64 // open transaction's id; 0: none
+	doomed      bool   // the answer being written is the last
+
+	mu        sync.Mutex
+	running   bool // a request runs, or its answer is being sent
+	attention bool // the client cancelled it and waits for the acknowledgement
+	stop      context.CancelCauseFunc
+	ended     bool
+	cause     error // why the connection ended; nil: the client left
+}
+
+func newConn(ctx context.Context, s *Server, raw net.Conn) *conn {
+	c := &conn{srv: s, raw: raw, spid: s.nextSPID(), version: tds72, names: map[string]string{}}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	c.in, c.out = newPacketReader(raw), newPacketWriter(raw, c.spid)
+	c.w.c, c.w.out = c, c.out
+	return c
+}
+
+// serve runs the connection from its first byte to its end.
+func (c *conn) serve() error {
+	stop := context.AfterFunc(c.ctx, func() { c.raw.Close() })
+	defer stop()
+	defer c.end(nil)
+	if err := c.login(); err != nil {
+		c.end(err)
+	} else {
+		c.watch = time.AfterFunc(time.Hour, c.takeLead)
+		c.watch.Stop()
+		c.lead()
+		c.wg.Wait()
+	}
+	if c.session != nil {
+		c.session.Close()
+	}
+	if c.ctx.Err() != nil && !errors.Is(context.Cause(c.ctx), ErrClientGone) {
+		return nil // stopped from above
+	}
+	return c.cause
+}
+
+// end ends the connection, once. err is nil or io.EOF if the client left as it should.
+func (c *conn) end(err error) {
+	c.mu.Lock()
+	if !c.ended {
+		c.ended = true
+		if err != io.EOF {
+			c.cause = err
+		}
+	}
+	c.mu.Unlock()
+	c.cancel(ErrClientGone)
+	c.raw.Close()
+}
+
+// takeLead is lead on a goroutine of its own, which run has counted.
+func (c *conn) takeLead() {
+	defer c.wg.Done()
+	c.lead()
+}
+
+// lead reads messages and runs them until the connection ends or the lead has passed on.
+func (c *conn) lead() {
+	for {
+		m, err := c.in.next(c.body, c.srv.maxRequest())
+		if err != nil {
+			c.broken(err)
+			return
+		}
+		c.body = m.body
+		if m.kind == packetAttention {
+			c.cancelled()
+			continue
+		}
+		if !c.run(m) {
+			return
+		}
+	}
+}
+
+// broken ends the connection for what its reader found. Bytes that can't be are answered, if
+// no request is being answered already.
+func (c *conn) broken(err error) {
+	if errors.Is(err, errFraming) && c.turn.TryLock() {
+		c.refuse(Errors{malformed(err)})
+		c.turn.Unlock()
+	}
+	c.end(err)
+}
+
+// cancelled handles an attention: the running request is cut short and acknowledges it; if none
+// runs, it is acknowledged here.
+func (c *conn) cancelled() {
+	c.mu.Lock()
+	running := c.running
+	if running {
+		c.attention = true
+		c.stop(ErrAttention)
+	}
+	c.mu.Unlock()
+	if running {
+		return
+	}
+	c.turn.Lock() // the goroutine of the last request may not be done with c.out
+	defer c.turn.Unlock()
+	if err := c.acknowledge(); err != nil {
+		c.end(err)
+	}
+}
+
+// run runs one request, after the one before, and tells whether the caller still leads.
+func (c *conn) run(m message) bool {
+	c.turn.Lock()
+	ctx, stop := context.WithCancelCause(c.ctx)
+	defer stop(nil)
+	c.mu.Lock()
+	c.running, c.attention, c.stop = true, false, stop
+	c.mu.Unlock()
+
+	// From here on the leader may be another: it must not find this message's memory.
+	body := c.body
+	c.body = nil
+	c.wg.Add(1)
+	c.watch.Reset(watchAfter)
+	c.execute(ctx, m)
+	err := c.answer()
+	leading := c.watch.Stop()
+	doomed := c.doomed
+	c.turn.Unlock()
+	if leading {
+		c.wg.Done()
+		if cap(body) <= keepBuffer {
+			c.body = body
+		}
+	}
+	if err != nil || doomed {
+		c.end(err)
+		return false
+	}
+	return leading
+}
+
+// answer sends what execute has written, and acknowledges an attention that came meanwhile.
+func (c *conn) answer() error {
+	if err := c.out.finish(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	attention := c.attention
+	c.running = false
+	c.mu.Unlock()
+	if attention {
+		return c.acknowledge()
+	}
+	return nil
+}
+
+// acknowledge answers an attention, in a message of its own: tedious ignores one at the end of
+// the cancelled answer, and SQL Server sends two too.
+func (c *conn) acknowledge() error {
+	c.out.tokens = appendDone(c.out.tokens, tokenDone, doneAttention, 0, 0, c.version)
+	return c.out.finish()
+}
+
+// execute runs the request m and writes its answer, but for what follows an attention.
+func (c *conn) execute(ctx context.Context, m message) {
+	c.w.start(ctx, m.kind == packetRPC)
+	err := c.refusal(m)
+	if err == nil && m.reset != 0 {
+		err = c.reset(ctx, m.reset)
+	}
+	if err == nil {
+		switch m.kind {
+		case packetBatch:
+			var text string
+			if text, err = batchText(m.body); err != nil {
+				err = malformed(err)
+				break
+			}
+			err = c.session.Batch(ctx, text, &c.w)
+		case packetRPC:
+			err = c.calls(ctx, m.body)
+		case packetTransaction:
+			err = c.transact(ctx, m.body)
+		}
+	}
+	if context.Cause(ctx) == ErrAttention {
+		c.w.finishCancelled()
+		return
+	}
+	c.w.finish(err, false)
+}
+
+// refusal is the error for a message that is not run.
+func (c *conn) refusal(m message) error {
+	switch {
+	case m.tooLarge:
+		return &Error{Number: 50000, Class: 16, Message: fmt.Sprintf("The request is longer than the %d bytes that this server takes.", c.srv.maxRequest())}
+	case m.ignored:
+		return errTakenBack
+	}
+	switch m.kind {
+	case packetBatch, packetRPC, packetTransaction:
+		return nil
+	case packetBulk:
+		return &Error{Number: 50000, Class: 16, Message: "Bulk load is not supported by this server."}
+	}
+	return malformed(fmt.Errorf("message of type %d", m.kind))
+}
+
+// errTakenBack is a request that its client did not want run after all. It is answered by the error bit
+// alone.
+var errTakenBack = errors.New("tds: request taken back by the client")
+
+// calls runs the calls of an RPC message, and ends the answers of all but the last.
+func (c *conn) calls(ctx context.Context, body []byte) error {
+	d := &decoder{b: body, alias: cap(body) > keepBuffer, names: c.names}
+	calls, err := parseRPC(d)
+	if err != nil {
+		if _, ok := errors.AsType[*Error](err); !ok {
+			err = malformed(err)
+		}
+		return err
+	}
+	last := len(calls) - 1
+	for _, call := range calls[:last] {
+		err := c.session.Call(ctx, call, &c.w)
+		if ctx.Err() != nil || messagesOf(err).fatal() {
+			return err
+		}
+		c.w.finish(err, true)
+		c.w.start(ctx, true)
+	}
+	return c.session.Call(ctx, calls[last], &c.w)
+}
+
+// transact runs a transaction manager request.
+func (c *conn) transact(ctx context.Context, body []byte) error {
+	r, err := parseTransaction(body)
+	if err != nil {
+		return malformed(err)
+	}
+	switch r.kind {
+	case transactionBegin:
+		return c.begin(ctx, r)
+	case transactionCommit:
+		err = c.session.Commit(ctx)
+	case transactionRollback:
+		err = c.session.Rollback(ctx)
+	case transactionSave:
+		return &Error{Number: 50000, Class: 16, Message: "Savepoints are not supported by this server."}
+	default:
+		return &Error{Number: 50000, Class: 16, Message: fmt.Sprintf("Transaction manager request %d is not supported by this server.", r.kind)}
+	}
+	if err != nil {
+		return err
+	}
+	c.w.TransactionEnded(r.kind == transactionCommit)
+	if r.begin {
+		return c.begin(ctx, r)
+	}
+	return nil
+}
+
+func (c *conn) begin(ctx context.Context, r transactionRequest) error {
+	id, err := c.session.Begin(ctx, r.isolation, r.name)
+	if err != nil {
+		return err
+	}
+	c.w.TransactionBegan(id)
+	return nil
+}
+
+// reset brings the session back to where it was after the login, as a request's first packet asked for.
+func (c *conn) reset(ctx context.Context, bits byte) error {
+	keep := bits&statusResetKeep != 0 && c.transaction != 0
+	if !keep {
+		if err := c.session.Reset(ctx); err != nil {
+			return err
+		}
+		c.w.TransactionEnded(false)
+	} else {
+		keeper, ok := c.session.(TransactionKeeper)
+		if !ok {
+			return &Error{Number: 50000, Class: 16, Message: "Resetting a connection without ending its transaction is not supported by this server."}
+		}
+		if err := keeper.ResetKeepTransaction(ctx); err != nil {
+			return err
+		}
+	}
+	if c.w.open() {
+		c.out.tokens = appendEnvBytes(c.out.tokens, envReset, nil, nil)
+	}
+	return nil
+}

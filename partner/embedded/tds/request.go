@@ -1,0 +1,158 @@
+package tds
+
+import (
+	"errors"
+	"fmt"
+)
+
+// skipHeaders skips ALL_HEADERS: total 4 | { length 4, type 2, data }…
+func (d *decoder) skipHeaders() {
+	total := int64(d.u32())
+	if total < 4 || total-4 > int64(len(d.b)) {
+		d.fail(errShort)
+		return
+	}
+	rest := decoder{b: d.take(int(total - 4))}
+	for len(rest.b) > 0 && rest.err == nil {
+		length := int64(rest.u32())
+		if length < 6 || length-4 > int64(len(rest.b)) {
+			rest.fail(errShort)
+			break
+		}
+		rest.take(int(length - 4))
+	}
+	if rest.err != nil {
+		d.fail(rest.err)
+	}
+}
+
+// batchText is the text of a SQL batch.
+func batchText(body []byte) (string, error) {
+	d := decoder{b: body}
+	d.skipHeaders()
+	if d.err != nil {
+		return "", d.err
+	}
+	return utf16String(d.b), nil
+}
+
+// Separators of the calls of one RPC message, where the length of a parameter's name
+// would stand; the last keeps the next call from being run, which no client was seen to use.
+const (
+	rpcSeparator    = 0xFF
+	rpcSeparatorOld = 0x80
+	rpcNoExec       = 0xFE
+)
+
+// Status bits of a parameter.
+const (
+	paramOutput  = 1
+	paramDefault = 2
+)
+
+// procByNumber stands where the length of a procedure's name would.
+const procByNumber = 0xFFFF
+
+// maxProcName is the characters of a procedure's name with three qualifiers.
+const maxProcName = 1046
+
+// parseRPC reads the calls of an RPC message after its ALL_HEADERS. An error that is an
+// [*Error] concerns this message; after any other the client can't be trusted further.
+func parseRPC(d *decoder) ([]*Call, error) {
+	d.skipHeaders()
+	var calls []*Call
+	for d.err == nil {
+		c := &Call{}
+		if n := int(d.u16()); n == procByNumber {
+			c.ProcID = d.u16()
+		} else if n > maxProcName {
+			d.fail(errors.New("tds: name of a procedure too long"))
+		} else {
+			c.Name = d.name(n)
+		}
+		d.u16() // options
+		separator, err := d.params(c)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, c)
+		if !separator || len(d.b) == 0 { // a separator may end the last call too
+			return calls, d.err
+		}
+	}
+	return nil, d.err
+}
+
+// params reads a call's parameters to the end of the message or the next separator.
+func (d *decoder) params(c *Call) (separator bool, err error) {
+	c.Params = make([]Param, 0, min(16, len(d.b)/8))
+	for d.err == nil && len(d.b) > 0 {
+		n := d.u8()
+		switch n {
+		case rpcSeparator, rpcSeparatorOld:
+			return true, nil
+		case rpcNoExec:
+			return false, &Error{Number: 50000, Class: 16, Message: "RPC batches with calls that are not to be run are not supported."}
+		}
+		p := Param{Name: d.name(int(n))}
+		status := d.u8()
+		p.Output, p.Default = status&paramOutput != 0, status&paramDefault != 0
+		t := d.typeInfo()
+		p.Type = t.Type
+		p.Value = d.value(t)
+		if bad, ok := errors.AsType[badType](d.err); ok {
+			return false, unknownType(bad.code, len(c.Params)+1, p.Name)
+		}
+		c.Params = append(c.Params, p)
+	}
+	return false, d.err
+}
+
+// unsupportedTypes have a name, but no values here.
+var unsupportedTypes = map[byte]string{0x62: "sql_variant", 0xF0: "CLR type", 0xF3: "table"}
+
+// unknownType is what SQL Server says to a type byte that it does not know.
+func unknownType(code byte, ordinal int, name string) *Error {
+	e := &Error{Number: 8009, State: 2, Class: 16, Message: fmt.Sprintf(
+		"The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. Parameter %d (%q): Data type 0x%02X is unknown.",
+		ordinal, name, code)}
+	if known, ok := unsupportedTypes[code]; ok {
+		e.Message = fmt.Sprintf("Parameter %d (%q): data type 0x%02X (%s) is not supported by this server.", ordinal, name, code, known)
+	}
+	return e
+}
+
+// Requests to the transaction manager.
+const (
+	transactionBegin    = 5
+	transactionCommit   = 7
+	transactionRollback = 8
+	transactionSave     = 9
+)
+
+// transactionRequest is a message of type 14.
+type transactionRequest struct {
+	kind      uint16
+	isolation byte
+	name      string
+	begin     bool // commit or rollback, then begin again
+}
+
+// parseTransaction reads a transaction manager request.
+func parseTransaction(body []byte) (transactionRequest, error) {
+	d := decoder{b: body}
+	d.skipHeaders()
+	r := transactionRequest{kind: d.u16()}
+	switch r.kind {
+	case transactionBegin:
+		r.isolation = d.u8()
+		r.name = d.name(int(d.u8()))
+	case transactionCommit, transactionRollback:
+		d.name(int(d.u8()))
+		if r.begin = d.u8()&1 != 0; r.begin {
+			r.isolation = d.u8()
+			r.name = d.name(int(d.u8()))
+		}
+	}
+	return r, d.err
+}
