@@ -75,7 +75,8 @@ func ParseID(s string) (ID, error) {
 	if units > MaxIDLength {
 		return "", invalid("session id", fmt.Sprintf("has %d characters, more than %d", units, MaxIDLength))
 	}
-	if id := ID(strings.ToLower(s)); id.Classic() {
+	// Of that form are 24 bytes only: "K" for kelvin is lower-cased to a plain k, too.
+	if id := ID(strings.ToLower(s)); len(s) == idLength && id.Classic() {
 		return id, nil
 	}
 	return ID(s), nil

@@ -48,6 +48,10 @@ func (l Lock) String() string {
 // ParseLock reads a handle that [Lock.String] made. What is malformed is
 // [ErrLockLost], like what is stale: a caller can do the same about both.
 func ParseLock(s string) (Lock, error) {
+	// The length comes first: the decoder skips line ends, and a lock has one handle.
+	if len(s) != base64.RawURLEncoding.EncodedLen(lockLength) {
+		return Lock{}, ErrLockLost
+	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != lockLength {
 		return Lock{}, ErrLockLost

@@ -15,14 +15,6 @@ import (
 // extended is the dialect of the procedures MirrorState_…_1.
 type extended struct{}
 
-// binaryID is an operation id as a parameter; a zero one is NULL.
-func binaryID(op session.OperationID) any {
-	if op.IsZero() {
-		return []byte(nil)
-	}
-	return op[:]
-}
-
 // items gives an item its column: up to 7,000 bytes the short one, else the
 // long one, the other NULL, so that .NET reads what it expects. Source: facts,
 // aspstate-schema §0 item 5.
@@ -88,7 +80,7 @@ func (extended) update(ctx context.Context, c *call, lock session.Lock, w sessio
 	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1",
 		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
 		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
-		sql.Named("lockOp", binaryID(lock.Operation)), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),
+		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),
 		sql.Named("timeout", minutes(w.Timeout)), sql.Named("flags", flags(w)),
 		sql.Named("itemShort", short), sql.Named("itemLong", long))
 	if err != nil {
@@ -101,7 +93,7 @@ func (extended) release(ctx context.Context, c *call, lock session.Lock) error {
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1",
 		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
 		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
-		sql.Named("lockOp", binaryID(lock.Operation)), sql.Named("lockCookie", lock.Cookie))
+		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie))
 	return err
 }
 
@@ -148,14 +140,15 @@ func (v version) createdParameter() any {
 }
 
 func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
-	var cookie any = lock.Cookie
+	// NULLs mean "unless somebody holds it"; a lock, even one with no operation id, means its holder.
+	var op, cookie any = lock.Operation[:], lock.Cookie
 	if lock.IsZero() {
-		cookie = sql.NullInt32{}
+		op, cookie = []byte(nil), sql.NullInt32{}
 	}
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1",
 		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
 		sql.Named("op", c.op[:]), sql.Named("lockTimeout", lockSeconds(c.ref)),
-		sql.Named("lockOp", binaryID(lock.Operation)), sql.Named("lockCookie", cookie))
+		sql.Named("lockOp", op), sql.Named("lockCookie", cookie))
 	return err
 }
 

@@ -23,12 +23,12 @@ IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NULL
     CREATE TABLE dbo.MirrorStateEpoch (
         Id          int           NOT NULL PRIMARY KEY,
         Epoch       bigint        NOT NULL,
-        Server      nvarchar(256) NOT NULL, -- the server that took it
+        [Server]    nvarchar(256) NOT NULL, -- the server that took it
         FleetSecret binary(32)    NULL      -- key of the hash that makes operation ids of Idempotency-Keys
     )
 GO
 IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateEpoch)
-    INSERT INTO dbo.MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, N'', NULL)
+    INSERT INTO dbo.MirrorStateEpoch (Id, Epoch, [Server], FleetSecret) VALUES (1, 0, N'', NULL)
 GO
 
 -- Removed sessions, kept ten minutes: a re-sent store never inserts past one.

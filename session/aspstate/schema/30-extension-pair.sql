@@ -7,8 +7,8 @@ CREATE PROCEDURE dbo.MirrorState_TakeEpoch_1
     @server nvarchar(256)
 AS
     SET NOCOUNT ON
-    UPDATE dbo.MirrorStateEpoch SET Epoch = Epoch + 1, Server = @server WHERE Id = 1 AND Server <> @server
-    SELECT Epoch, Server FROM dbo.MirrorStateEpoch WHERE Id = 1
+    UPDATE dbo.MirrorStateEpoch SET Epoch = Epoch + 1, [Server] = @server WHERE Id = 1 AND [Server] <> @server
+    SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch WHERE Id = 1
     RETURN 0
 GO
 

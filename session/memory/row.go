@@ -1,0 +1,146 @@
+package memory
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// ringSize is how many operations a session remembers.
+const ringSize = 4
+
+// row is one session: the columns of the extended schema that matter to one process.
+type row struct {
+	id       session.ID
+	created  time.Time
+	expires  time.Time
+	timeout  int // minutes
+	lockDate time.Time
+	cookie   int32
+	locked   bool
+
+	item          []byte // never changed in place, so it may be read without the store's mutex
+	uninitialized bool
+
+	lockOp            session.OperationID // of the acquire that was granted the newest lock
+	lockUninitialized bool                // what that acquire reported
+
+	ring      [ringSize]session.OperationID // the newest first
+	forgotten bool                          // an operation has left the ring
+}
+
+// live reports whether the row has not expired, its lock aside.
+func (r *row) live(c call) bool { return r.expires.After(c.now) }
+
+// held reports whether somebody holds the lock and has not abandoned it.
+func (r *row) held(c call) bool { return r.locked && r.lockDate.After(c.abandoned) }
+
+// holder reports whether lock is the row's, abandoned or not. In memory nobody
+// moves the cookie but those who set lockOp too, or take the lock away.
+func (r *row) holder(lock session.Lock) bool {
+	return r.locked && r.cookie == lock.Cookie && r.lockOp == lock.Operation
+}
+
+// lockedError counts second boundaries, as DATEDIFF does.
+func (r *row) lockedError(c call) error {
+	seconds := max(0, c.now.Unix()-r.lockDate.Unix())
+	return &session.LockedError{Age: time.Duration(seconds) * time.Second}
+}
+
+// slide renews the expiry if less than the full timeout is left, and then with
+// five percent to spare: what the database does so that most reads write nothing.
+func (r *row) slide(c call) {
+	if r.expires.Before(c.now.Add(minutes(r.timeout))) {
+		r.expires = c.now.Add(time.Duration(r.timeout) * 63 * time.Second)
+	}
+}
+
+// grant gives the lock to op.
+func (r *row) grant(c call, op session.OperationID) {
+	r.expires = c.now.Add(minutes(r.timeout))
+	r.locked, r.lockDate = true, c.now
+	r.cookie++
+	r.lockOp = op
+	r.lockUninitialized, r.uninitialized = r.uninitialized, false
+	r.remember(op)
+}
+
+// allows says whether a Put may store; r is nil where there is no row.
+func (r *row) allows(c call, cond session.Condition) error {
+	switch {
+	case r == nil && cond.Match != "":
+		return session.ErrPrecondition
+	case r == nil:
+		return nil
+	case r.held(c) && cond.OnlyCreate:
+		return session.ErrPrecondition
+	case r.held(c):
+		return r.lockedError(c)
+	case cond.OnlyCreate && r.live(c):
+		return session.ErrPrecondition
+	case cond.Match != "" && (!r.live(c) || r.tag() != cond.Match):
+		return session.ErrPrecondition
+	}
+	return nil
+}
+
+// store writes without a lock. The cookie moves, so that nobody's older lock fits.
+func (r *row) store(c call, w session.Write, made bool) {
+	if made {
+		r.created, r.timeout = c.now, c.app.Timeout
+	}
+	if w.Timeout != 0 {
+		r.timeout = w.Timeout
+	}
+	r.expires = c.now.Add(minutes(r.timeout))
+	r.locked, r.lockDate = false, c.now
+	r.cookie++
+	r.item, r.uninitialized = w.Item, w.Uninitialized
+}
+
+// remember puts op at the head of the ring; the oldest leaves it.
+func (r *row) remember(op session.OperationID) {
+	if !r.ring[ringSize-1].IsZero() {
+		r.forgotten = true
+	}
+	copy(r.ring[1:], r.ring[:])
+	r.ring[0] = op
+}
+
+func (r *row) remembers(op session.OperationID) bool { return slices.Contains(r.ring[:], op) }
+
+// madeBy reports whether op made the session: the oldest operation of a ring
+// that has forgotten nothing did.
+func (r *row) madeBy(op session.OperationID) bool {
+	i := slices.Index(r.ring[:], op)
+	return !r.forgotten && (i == ringSize-1 || r.ring[i+1].IsZero())
+}
+
+// session is what is told about the row, without the item.
+func (r *row) session() session.Session {
+	return session.Session{
+		Timeout:       r.timeout,
+		Expires:       r.expires,
+		Uninitialized: r.uninitialized,
+		Tag:           r.tag(),
+	}
+}
+
+// tag is made of Created, LockCookie, Locked and the newest operation.
+func (r *row) tag() session.Tag {
+	b := make([]byte, 0, 8+4+1+len(session.OperationID{}))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.created.UnixNano()))
+	b = binary.BigEndian.AppendUint32(b, uint32(r.cookie))
+	if r.locked {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	b = append(b, r.ring[0][:]...)
+	return session.Tag(base64.RawURLEncoding.EncodeToString(b))
+}
+
+func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }

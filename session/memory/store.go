@@ -1,0 +1,116 @@
+// Package memory keeps sessions in this process's memory, by the rules of the
+// extended ASPState schema.
+//
+// It is for tests and for trying things out. Nothing survives the process,
+// nothing is shared with another, and expired sessions stay until they are
+// replaced or removed: there is no sweeper. One mutex guards everything, so it
+// says nothing about speed.
+package memory
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+var (
+	_ session.Store  = (*Store)(nil)
+	_ session.Lister = (*Store)(nil)
+)
+
+// Store is a [session.Store] and [session.Lister] in memory. Make one with [New].
+// A call takes effect in one instant, so it never waits and a cancelled context
+// is noticed only before it.
+type Store struct {
+	now func() time.Time // called without mu held
+
+	mu         sync.Mutex
+	rows       map[key]*row            // owned by mu, rows included
+	tombstones map[tombstone]time.Time // owned by mu: when each session was removed, by which operation
+	removals   []tombstone             // owned by mu: the tombstones, oldest first
+}
+
+// key names a row without case, as the usual collation compares.
+type key struct{ app, id string }
+
+// tombstone is one removal. A removal that is sent again must not remove the
+// session's successor.
+type tombstone struct {
+	key key
+	op  session.OperationID
+}
+
+// tombstoneLife is how long a removal is remembered, as in the extended schema.
+const tombstoneLife = 10 * time.Minute
+
+// New returns an empty store whose clock is now; nil means [time.Now].
+func New(now func() time.Time) *Store {
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{now: now, rows: make(map[key]*row), tombstones: make(map[tombstone]time.Time)}
+}
+
+// call is what every method needs first: the rules, the key, the time.
+type call struct {
+	key       key
+	app       session.Application
+	now       time.Time
+	abandoned time.Time // locks of this date or older are abandoned
+}
+
+func (s *Store) call(ctx context.Context, ref session.Ref) (call, error) {
+	if err := ctx.Err(); err != nil {
+		return call{}, err
+	}
+	app := ref.App.WithDefaults()
+	now := s.now().UTC()
+	return call{
+		key:       keyOf(ref),
+		app:       app,
+		now:       now,
+		abandoned: now.Add(-app.LockTimeout.Truncate(time.Second)),
+	}, nil
+}
+
+func keyOf(ref session.Ref) key {
+	return key{app: strings.ToLower(ref.App.Name), id: strings.ToLower(string(ref.ID))}
+}
+
+// check refuses content that no store takes.
+func (c call) check(w session.Write) error {
+	if w.Timeout != 0 {
+		if err := session.ParseTimeout(w.Timeout); err != nil {
+			return err
+		}
+	}
+	if len(w.Item) > c.app.MaxItem {
+		return &session.TooLargeError{Limit: c.app.MaxItem}
+	}
+	return nil
+}
+
+// Age moves the session's clock back, as if d had passed for it alone: when it
+// expires and when it was locked. A session that is not there is left alone.
+func (s *Store) Age(ref session.Ref, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.rows[keyOf(ref)]; r != nil {
+		r.expires = r.expires.Add(-d)
+		r.lockDate = r.lockDate.Add(-d)
+	}
+}
+
+// orNew is op, or a new one where the caller gave none.
+func orNew(op session.OperationID) session.OperationID {
+	if op.IsZero() {
+		return session.NewOperationID()
+	}
+	return op
+}
+
+// cloneItem copies an item; it is never nil, as no stored item is NULL.
+func cloneItem(item []byte) []byte { return append([]byte{}, item...) }

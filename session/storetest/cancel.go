@@ -1,0 +1,94 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// cancelled: who has left is answered with its context's error, and leaves nothing locked.
+func cancelled(t *testing.T, s Subject) {
+	run(t, s, "nothing is done for who has left before the call", leftBefore)
+	run(t, s, "who leaves while acquiring leaves no lock behind", leftDuring)
+}
+
+func leftBefore(s *scene) {
+	item := s.create()
+	_, lock := s.acquire()
+	left, leave := context.WithCancel(s.ctx)
+	leave()
+	want := func(verb string, err error) {
+		s.Helper()
+		if !errors.Is(err, context.Canceled) {
+			s.Errorf("%s: got error %v, want %v", verb, err, context.Canceled)
+		}
+	}
+	_, err := s.Store.Update(left, s.ref, lock, content(blob(10)), false, op())
+	want("update", err)
+	want("release", s.Store.Release(left, s.ref, lock, op()))
+	want("remove", s.Store.Remove(left, s.ref, lock, op()))
+	s.release(lock)
+	_, err = s.Store.Get(left, s.ref, session.GetOptions{})
+	want("get", err)
+	_, err = s.Store.Put(left, s.ref, content(blob(10)), unconditional, op())
+	want("put", err)
+	_, _, err = s.Store.Acquire(left, s.ref, op())
+	want("acquire", err)
+	_, err = s.Store.Touch(left, s.ref)
+	want("touch", err)
+	s.holds(item)
+}
+
+// leftDuring lets callers leave at any moment of an acquire: one that was granted
+// the lock and not told must not keep it.
+func leftDuring(s *scene) {
+	item := s.create()
+	for i := range 40 {
+		// From "at once" to some milliseconds, so that all of the call's way is met.
+		ctx, leave := context.WithCancel(s.ctx)
+		leaving := time.AfterFunc(time.Duration(i)*50*time.Microsecond, leave)
+		_, lock, err := s.Store.Acquire(ctx, s.ref, op())
+		leaving.Stop()
+		leave()
+		if err == nil {
+			s.release(lock)
+			continue
+		}
+		if !s.unlockedSoon() {
+			s.Fatalf("after an acquire that ended with %v the session stays locked", err)
+		}
+	}
+	s.holds(item)
+}
+
+// unlockedSoon waits for the session to be unlocked, and reports whether it was
+// long before the lock would count as abandoned.
+func (s *scene) unlockedSoon() bool {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+	defer cancel()
+	for {
+		_, err := s.Store.Get(ctx, s.ref, session.GetOptions{})
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, session.ErrLocked) || !pause(ctx) {
+			return false
+		}
+	}
+}
+
+// pause lets others work before a poll is repeated; false when ctx is over.
+func pause(ctx context.Context) bool {
+	timer := time.NewTimer(time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

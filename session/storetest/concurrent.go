@@ -1,0 +1,209 @@
+package storetest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// concurrent: all of it holds when many callers come at once.
+func concurrent(t *testing.T, s Subject) {
+	run(t, s, "locked counters are exact, and a lock has one holder", counters)
+	run(t, s, "of many that only create, one does", func(s *scene) {
+		made := s.race(8, func(int) error {
+			_, err := s.Store.Put(s.ctx, s.ref, content(blob(10)), session.Condition{OnlyCreate: true}, op())
+			return err
+		}, session.ErrPrecondition)
+		if made != 1 {
+			s.Errorf("%d callers made the session, want 1", made)
+		}
+	})
+	run(t, s, "of many that acquire, one does", func(s *scene) {
+		s.create()
+		granted := s.race(8, func(int) error {
+			_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
+			return err
+		}, session.ErrLocked)
+		if granted != 1 {
+			s.Errorf("%d callers got the lock, want 1", granted)
+		}
+	})
+	run(t, s, "of many that replace one version, one does", func(s *scene) {
+		s.create()
+		tag := s.get().Tag
+		stored := s.race(8, func(int) error {
+			_, err := s.putMatch(tag, blob(10))
+			return err
+		}, session.ErrPrecondition)
+		if stored != 1 {
+			s.Errorf("%d callers replaced the version, want 1", stored)
+		}
+	}, extended)
+	run(t, s, "one acquire sent many times at once is one lock", func(s *scene) {
+		s.create()
+		first := op()
+		var locks [8]session.Lock
+		s.race(len(locks), func(i int) (err error) {
+			_, locks[i], err = s.Store.Acquire(s.ctx, s.ref, first)
+			return err
+		}, nil)
+		for _, lock := range locks {
+			if lock != locks[0] {
+				s.Fatalf("one operation got two locks: %v and %v", locks[0], lock)
+			}
+		}
+		s.release(locks[0])
+	}, extended)
+	run(t, s, "one put sent many times at once is one put", func(s *scene) {
+		item, first := blob(20), op()
+		var tags [8]session.Tag
+		s.race(len(tags), func(i int) error {
+			sess, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
+			if err == nil && !sess.Made {
+				err = errors.New("an answer says the put made nothing")
+			}
+			tags[i] = sess.Tag
+			return err
+		}, nil)
+		for _, tag := range tags {
+			if tag != tags[0] {
+				s.Fatalf("one operation made two versions: %q and %q", tags[0], tag)
+			}
+		}
+		s.holds(item)
+	}, extended)
+	// A stock put holds the lock for a moment, and a stock read is two statements.
+	run(t, s, "readers beside a writer see whole items", wholeItems, extended)
+}
+
+// race runs n callers at once and counts those that succeeded; the others must
+// have failed with loser, or nobody may where it is nil.
+func (s *scene) race(n int, call func(i int) error, loser error) int {
+	s.Helper()
+	var (
+		wg    sync.WaitGroup
+		start = make(chan struct{})
+		errs  = make([]error, n)
+		won   int
+	)
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = call(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			won++
+		case loser == nil || !errors.Is(err, loser):
+			s.Errorf("caller %d: got error %v, want %v", i, err, loser)
+		}
+	}
+	return won
+}
+
+// The load of [counters]: enough to meet, little enough for a slow server.
+const (
+	counterSessions = 3
+	counterCallers  = 8
+	counterRounds   = 15
+)
+
+// counter is a session whose item is a number.
+type counter struct {
+	ref     session.Ref
+	holders atomic.Int32
+}
+
+func counters(s *scene) {
+	var all [counterSessions]counter
+	for i := range all {
+		all[i].ref = newRef(&mainApp)
+		_, err := s.Store.Put(s.ctx, all[i].ref, content(make([]byte, 8)), unconditional, op())
+		s.noError("put", err)
+	}
+	s.race(counterCallers, func(caller int) error {
+		for round := range counterRounds {
+			if err := s.increment(&all[(caller+round)%len(all)]); err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
+			}
+		}
+		return nil
+	}, nil)
+
+	var sum uint64
+	for i := range all {
+		sess, err := s.Store.Get(s.ctx, all[i].ref, session.GetOptions{})
+		s.noError("get", err)
+		sum += binary.BigEndian.Uint64(sess.Item)
+	}
+	if want := uint64(counterCallers * counterRounds); sum != want {
+		s.Errorf("the counters make %d, want %d", sum, want)
+	}
+}
+
+// increment adds one under the lock, waiting for it as long as the subtest may take.
+func (s *scene) increment(c *counter) error {
+	for {
+		sess, lock, err := s.Store.Acquire(s.ctx, c.ref, op())
+		if errors.Is(err, session.ErrLocked) && pause(s.ctx) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("acquire: %w", err)
+		}
+		if n := c.holders.Add(1); n != 1 {
+			return fmt.Errorf("%d callers hold one lock", n)
+		}
+		item := binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(sess.Item)+1)
+		c.holders.Add(-1)
+		if _, err := s.Store.Update(s.ctx, c.ref, lock, content(item), false, op()); err != nil {
+			return fmt.Errorf("update: %w", err)
+		}
+		return nil
+	}
+}
+
+// wholeItems writes items of one repeated byte on both sides of the border between
+// the columns: a reader must never see two bytes mixed, nor one column for the other.
+func wholeItems(s *scene) {
+	item := func(i int) []byte {
+		size := shortItem - 100
+		if i%2 == 1 {
+			size = shortItem + 100
+		}
+		b := make([]byte, size)
+		for j := range b {
+			b[j] = byte(i)
+		}
+		return b
+	}
+	s.put(item(0))
+	s.race(4, func(caller int) error {
+		for i := range 20 {
+			if caller == 0 {
+				if _, err := s.Store.Put(s.ctx, s.ref, content(item(i)), unconditional, op()); err != nil {
+					return fmt.Errorf("put: %w", err)
+				}
+				continue
+			}
+			sess, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
+			if err != nil {
+				return fmt.Errorf("get: %w", err)
+			}
+			if len(sess.Item) == 0 || !bytes.Equal(sess.Item, item(int(sess.Item[0]))) {
+				return fmt.Errorf("read %s, which nobody wrote", brief(sess.Item))
+			}
+		}
+		return nil
+	}, nil)
+}

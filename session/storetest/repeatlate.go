@@ -1,0 +1,145 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// repeatedLate: the same, when others have worked on the session in between.
+func repeatedLate(t *testing.T, s Subject) {
+	run(t, s, "a put does not undo another's put", func(s *scene) {
+		first := op()
+		_, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
+		s.noError("put", err)
+		item := s.create()
+		_, err = s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
+		s.noError("put again", err)
+		s.holds(item)
+	}, extended)
+	run(t, s, "a put over a session never turns into the one that made it", func(s *scene) {
+		s.create()
+		first := op()
+		_, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
+		s.noError("put", err)
+		var item []byte
+		for range 3 { // the oldest operation the session remembers is now this put
+			item = s.create()
+		}
+		sess, err := s.Store.Put(s.ctx, s.ref, content(blob(20)), unconditional, first)
+		s.noError("put again", err)
+		if sess.Made {
+			s.Error("put again says it made the session")
+		}
+		s.holds(item)
+	}, extended)
+	run(t, s, "a put is done though the session is locked by now", func(s *scene) {
+		item, first := blob(20), op()
+		_, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
+		s.noError("put", err)
+		_, lock := s.acquire()
+		_, err = s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)
+		s.noError("put again", err)
+		s.release(lock)
+		s.holds(item)
+	}, extended)
+	run(t, s, "an update does not undo another's", updateLate, extended)
+	run(t, s, "an update is told the truth when the session has forgotten it", updateForgotten, extended)
+	run(t, s, "a release does not take another's lock away", releaseLate, extended)
+	run(t, s, "an acquire whose lock was broken is told", func(s *scene) {
+		s.create()
+		first := op()
+		_, _, err := s.Store.Acquire(s.ctx, s.ref, first)
+		s.noError("acquire", err)
+		s.abandon()
+		_, lock := s.acquire()
+		_, _, err = s.Store.Acquire(s.ctx, s.ref, first)
+		s.fails("acquire again", err, session.ErrLockLost)
+		s.release(lock)
+	}, extended, aged)
+	run(t, s, "a removal does not remove the session's successor", removeLate, extended)
+	run(t, s, "an update or a release that comes after the removal brings nothing back", func(s *scene) {
+		s.create()
+		_, lock := s.acquire()
+		update, release := op(), op()
+		s.remove(lock)
+		_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(20)), false, update)
+		s.fails("update", err, session.ErrLockLost)
+		s.fails("release", s.Store.Release(s.ctx, s.ref, lock, release), session.ErrLockLost)
+		s.gone()
+	})
+}
+
+func updateLate(s *scene) {
+	s.create()
+	_, lock := s.acquire()
+	first := op()
+	_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(20)), false, first)
+	s.noError("update", err)
+
+	_, theirs := s.acquire()
+	_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(20)), false, first)
+	s.noError("update again while another holds the lock", err)
+	item := blob(30)
+	s.update(theirs, item)
+	_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(20)), false, first)
+	s.noError("update again after another's", err)
+	s.holds(item)
+}
+
+func updateForgotten(s *scene) {
+	s.create()
+	_, lock := s.acquire()
+	first := op()
+	_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(20)), false, first)
+	s.noError("update", err)
+	item := s.forget()
+	_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(20)), false, first)
+	s.fails("update again", err, session.ErrLockLost)
+	s.fails("release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
+	s.holds(item)
+}
+
+// forget does more on the session than it remembers, and returns its item.
+func (s *scene) forget() []byte {
+	s.Helper()
+	var item []byte
+	for range 3 {
+		_, lock := s.acquire()
+		item = blob(30)
+		s.update(lock, item)
+	}
+	return item
+}
+
+func releaseLate(s *scene) {
+	s.create()
+	_, lock := s.acquire()
+	first := op()
+	s.noError("release", s.Store.Release(s.ctx, s.ref, lock, first))
+	_, theirs := s.acquire()
+	s.noError("release again", s.Store.Release(s.ctx, s.ref, lock, first))
+	_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
+	s.locked("acquire", err)
+	s.update(theirs, blob(20))
+
+	s.forget()
+	_, theirs = s.acquire()
+	s.fails("release when it is forgotten", s.Store.Release(s.ctx, s.ref, lock, first), session.ErrLockLost)
+	s.update(theirs, blob(20))
+}
+
+func removeLate(s *scene) {
+	s.create()
+	_, lock := s.acquire()
+	withLock, without := op(), op()
+	s.noError("remove", s.Store.Remove(s.ctx, s.ref, lock, withLock))
+	s.create()
+	s.noError("remove", s.Store.Remove(s.ctx, s.ref, noLock, without))
+	item := s.create()
+	s.noError("remove again with a lock", s.Store.Remove(s.ctx, s.ref, lock, withLock))
+	s.noError("remove again without", s.Store.Remove(s.ctx, s.ref, noLock, without))
+	s.holds(item)
+	s.remove(noLock)
+	s.gone()
+}

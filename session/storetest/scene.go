@@ -1,0 +1,192 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// scene is one subtest: a deadline, a session's name, and the verbs of the store
+// in the form "this must work".
+type scene struct {
+	*testing.T
+	Subject
+	ctx context.Context
+	ref session.Ref
+}
+
+// noLock and unconditional name the zero values where they are arguments.
+var (
+	noLock        session.Lock
+	unconditional session.Condition
+)
+
+func op() session.OperationID { return session.NewOperationID() }
+
+// blob is n random bytes, so that no item passes for another.
+func blob(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// content is a Write that keeps the session's timeout.
+func content(item []byte) session.Write { return session.Write{Item: item} }
+
+// create makes the session and returns its item.
+func (s *scene) create() []byte {
+	s.Helper()
+	item := blob(64)
+	s.put(item)
+	return item
+}
+
+func (s *scene) put(item []byte) session.Session {
+	s.Helper()
+	sess, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, op())
+	s.noError("put", err)
+	return sess
+}
+
+func (s *scene) get() session.Session {
+	s.Helper()
+	sess, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
+	s.noError("get", err)
+	return sess
+}
+
+// peek reads what there is to know without sliding the expiry, beside a holder too.
+func (s *scene) peek() (session.Session, error) {
+	return s.Store.Get(s.ctx, s.ref, session.GetOptions{Peek: true, NoItem: true, AllowLocked: true})
+}
+
+func (s *scene) acquire() (session.Session, session.Lock) {
+	s.Helper()
+	sess, lock, err := s.Store.Acquire(s.ctx, s.ref, op())
+	s.noError("acquire", err)
+	return sess, lock
+}
+
+func (s *scene) update(lock session.Lock, item []byte) session.Session {
+	s.Helper()
+	sess, err := s.Store.Update(s.ctx, s.ref, lock, content(item), false, op())
+	s.noError("update", err)
+	return sess
+}
+
+func (s *scene) keep(lock session.Lock, item []byte) session.Session {
+	s.Helper()
+	sess, err := s.Store.Update(s.ctx, s.ref, lock, content(item), true, op())
+	s.noError("update that keeps the lock", err)
+	return sess
+}
+
+func (s *scene) release(lock session.Lock) {
+	s.Helper()
+	s.noError("release", s.Store.Release(s.ctx, s.ref, lock, op()))
+}
+
+func (s *scene) remove(lock session.Lock) {
+	s.Helper()
+	s.noError("remove", s.Store.Remove(s.ctx, s.ref, lock, op()))
+}
+
+func (s *scene) touch() session.Session {
+	s.Helper()
+	sess, err := s.Store.Touch(s.ctx, s.ref)
+	s.noError("touch", err)
+	return sess
+}
+
+func (s *scene) age(d time.Duration) {
+	s.Helper()
+	s.Age(s.T, s.ref, d)
+}
+
+func (s *scene) noError(what string, err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatalf("%s: %v", what, err)
+	}
+}
+
+// fails wants err to be target.
+func (s *scene) fails(what string, err, target error) {
+	s.Helper()
+	if !errors.Is(err, target) {
+		s.Fatalf("%s: got error %v, want %v", what, err, target)
+	}
+	if got := session.OutcomeOf(err); got != session.NotApplied {
+		s.Fatalf("%s: the outcome of %v is %v, want %v", what, err, got, session.NotApplied)
+	}
+}
+
+// locked wants err to be a *LockedError, and returns the lock's age.
+func (s *scene) locked(what string, err error) time.Duration {
+	s.Helper()
+	s.fails(what, err, session.ErrLocked)
+	var locked *session.LockedError
+	if !errors.As(err, &locked) {
+		s.Fatalf("%s: got error %T, want a *session.LockedError", what, err)
+	}
+	return locked.Age
+}
+
+// lockLost wants every verb that takes a lock to refuse this one. The lock must
+// not be zero where remove is concerned: a zero lock there means "without".
+func (s *scene) lockLost(lock session.Lock) {
+	s.Helper()
+	_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
+	s.fails("update", err, session.ErrLockLost)
+	if s.Extended { // the stock schema can't keep a lock at all
+		_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), true, op())
+		s.fails("update that keeps the lock", err, session.ErrLockLost)
+	}
+	s.fails("release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
+	if !lock.IsZero() {
+		s.fails("remove", s.Store.Remove(s.ctx, s.ref, lock, op()), session.ErrLockLost)
+	}
+}
+
+// holds wants the session to be unlocked and to hold item.
+func (s *scene) holds(item []byte) {
+	s.Helper()
+	s.same("get", s.get().Item, item)
+}
+
+// same compares items without printing megabytes.
+func (s *scene) same(what string, got, want []byte) {
+	s.Helper()
+	if bytes.Equal(got, want) {
+		return
+	}
+	s.Fatalf("%s: got another item: %s, want %s", what, brief(got), brief(want))
+}
+
+// brief tells two items apart in a failure message.
+func brief(item []byte) string {
+	if len(item) <= 16 {
+		return fmt.Sprintf("%d bytes %x", len(item), item)
+	}
+	return fmt.Sprintf("%d bytes %x…%x", len(item), item[:8], item[len(item)-4:])
+}
+
+// gone wants the session not to be there.
+func (s *scene) gone() {
+	s.Helper()
+	_, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{})
+	s.fails("get", err, session.ErrNotFound)
+}
+
+// there wants the session to be there, without renewing it.
+func (s *scene) there() {
+	s.Helper()
+	_, err := s.peek()
+	s.noError("peek", err)
+}

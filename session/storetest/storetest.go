@@ -1,0 +1,139 @@
+// Package storetest states every promise of [session.Store] as a test.
+//
+// Any store can be handed to [Run]: one in memory, ASPState on an embedded pair
+// or on a real SQL Server, a client of the HTTP API. The suite needs nothing but
+// the store; with more (see [Subject]) it proves more, and it says aloud what it
+// could not. Each subtest uses sessions of its own with random ids, so the suite
+// can share a database with anybody; it leaves sessions and the names of
+// [Applications] behind. Nothing in it waits longer than a bounded time.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// Subject is a store under test, and what helps to test it.
+type Subject struct {
+	// Store is the store. Its applications are those of [Applications].
+	Store session.Store
+
+	// Extended is true of a store that remembers operations, as the extended
+	// schema does. A store on the stock schema does not, and promises less:
+	// expiry is .NET's (no read looks at it, every read renews it), nothing is
+	// told of entity tags and timeouts, and nobody reads beside a holder.
+	Extended bool
+
+	// NoBlankItem is true where an item of no bytes can't be carried: over HTTP
+	// an empty body means "uninitialized".
+	NoBlankItem bool
+
+	// Age moves one session's clock back, as if d had passed for it alone:
+	// Expires, LockDate and the dates of its operations. [NewAge] makes one for
+	// ASPState. Without it, what needs time to pass is skipped.
+	Age func(t *testing.T, ref session.Ref, d time.Duration)
+
+	// Net gives what a .NET application would do beside the store, on the same
+	// tables; see [NewNetClient]. Without it, coexistence is skipped.
+	Net func(t *testing.T) NetClient
+}
+
+// The applications of the suite, with rules that differ. See [Applications].
+var (
+	mainApp  = session.Application{Name: "/lm/w3svc/1/root/storetest", Timeout: 20, LockTimeout: 110 * time.Second, MaxItem: 1 << 20}
+	otherApp = session.Application{Name: "/lm/w3svc/1/root/storetest-other", Timeout: 20, LockTimeout: 110 * time.Second, MaxItem: 1 << 20}
+	smallApp = session.Application{Name: "/lm/w3svc/1/root/storetest-small", Timeout: 7, LockTimeout: 30 * time.Second, MaxItem: 1000}
+)
+
+// Applications are the applications the suite uses: a server that takes the
+// rules from its own configuration must have these.
+func Applications() []session.Application {
+	return []session.Application{mainApp, otherApp, smallApp}
+}
+
+// Run runs the suite on what open gives. It calls open once, and ends what that
+// started when t ends, if open registered it with t.Cleanup.
+func Run(t *testing.T, open func(t *testing.T) Subject) {
+	subject := open(t)
+	for _, theme := range []struct {
+		name string
+		run  func(*testing.T, Subject)
+	}{
+		{"lifecycle", lifecycle},
+		{"items", items},
+		{"input", input},
+		{"applications", applications},
+		{"locking", locking},
+		{"lost locks", lostLocks},
+		{"abandoned locks", abandonedLocks},
+		{"uninitialized", uninitialized},
+		{"timeouts", timeouts},
+		{"expiry", expiry},
+		{"conditions", conditions},
+		{"tags", tags},
+		{"repeated", repeated},
+		{"repeated late", repeatedLate},
+		{"cancelled", cancelled},
+		{"concurrent", concurrent},
+		{"listing", listing},
+		{".NET reads", netReads},
+		{".NET locks", netLocks},
+		{".NET writes", netWrites},
+	} {
+		t.Run(theme.name, func(t *testing.T) { theme.run(t, subject) })
+	}
+}
+
+// patience bounds each subtest; a healthy store needs milliseconds.
+const patience = 30 * time.Second
+
+// need is something a subtest can't do without: it answers the reason to skip,
+// or nothing.
+type need func(Subject) string
+
+// extended: the stock schema does not promise this.
+func extended(s Subject) string {
+	if !s.Extended {
+		return "the stock schema does not promise this"
+	}
+	return ""
+}
+
+// aged: time must pass for a session.
+func aged(s Subject) string {
+	if s.Age == nil {
+		return "Subject.Age is missing: nobody can make time pass here"
+	}
+	return ""
+}
+
+// beside: .NET must be able to work beside the store.
+func beside(s Subject) string {
+	if s.Net == nil {
+		return "Subject.Net is missing: no .NET application can work beside this store"
+	}
+	return ""
+}
+
+// run runs one promise on a session of its own, or skips it aloud.
+func run(t *testing.T, s Subject, promise string, check func(*scene), needs ...need) {
+	t.Helper()
+	t.Run(promise, func(t *testing.T) {
+		t.Helper()
+		for _, n := range needs {
+			if reason := n(s); reason != "" {
+				t.Skip(reason)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		check(&scene{T: t, Subject: s, ctx: ctx, ref: newRef(&mainApp)})
+	})
+}
+
+func newRef(app *session.Application) session.Ref {
+	return session.Ref{App: app, ID: session.NewID()}
+}

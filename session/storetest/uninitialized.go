@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// uninitialized: a session without content is known as such until somebody takes it.
+func uninitialized(t *testing.T, s Subject) {
+	run(t, s, "the first acquire reports it and ends it", func(s *scene) {
+		s.putUninitialized()
+		sess, lock := s.acquire()
+		if !sess.Uninitialized {
+			s.Error("the first acquire does not report it")
+		}
+		s.same("acquire", sess.Item, session.EmptyItem(s.ref.App.Timeout))
+		s.release(lock)
+		sess, lock = s.acquire()
+		if sess.Uninitialized {
+			s.Error("the second acquire reports it too")
+		}
+		s.release(lock)
+	})
+	run(t, s, "content ends it", func(s *scene) {
+		s.putUninitialized()
+		s.put(blob(10))
+		if s.get().Uninitialized {
+			s.Error("a session with content is reported uninitialized")
+		}
+	})
+	// A stock read clears the flag.
+	run(t, s, "reads report it and leave it", func(s *scene) {
+		s.putUninitialized()
+		for range 2 {
+			sess := s.get()
+			if !sess.Uninitialized {
+				s.Error("a read does not report it")
+			}
+			s.same("get", sess.Item, session.EmptyItem(s.ref.App.Timeout))
+		}
+		sess, err := s.peek()
+		s.noError("peek", err)
+		if !sess.Uninitialized {
+			s.Error("a peek does not report it")
+		}
+	}, extended)
+	run(t, s, "the same acquire again reports it again", func(s *scene) {
+		s.putUninitialized()
+		first := op()
+		for range 3 {
+			sess, _, err := s.Store.Acquire(s.ctx, s.ref, first)
+			s.noError("acquire", err)
+			if !sess.Uninitialized {
+				s.Error("an acquire that was sent again does not report it")
+			}
+		}
+	}, extended)
+	run(t, s, "an update can make it so again", func(s *scene) {
+		s.create()
+		_, lock := s.acquire()
+		w := session.Write{Item: session.EmptyItem(s.ref.App.Timeout), Uninitialized: true}
+		_, err := s.Store.Update(s.ctx, s.ref, lock, w, false, op())
+		s.noError("update", err)
+		if !s.get().Uninitialized {
+			s.Error("the read after it does not report it")
+		}
+	}, extended)
+}
+
+func (s *scene) putUninitialized() session.Session {
+	s.Helper()
+	w := session.Write{Item: session.EmptyItem(s.ref.App.Timeout), Uninitialized: true}
+	sess, err := s.Store.Put(s.ctx, s.ref, w, session.Condition{OnlyCreate: true}, op())
+	s.noError("put", err)
+	if !sess.Uninitialized {
+		s.Error("the put does not report the session uninitialized")
+	}
+	return sess
+}
