@@ -1,0 +1,187 @@
+package partner
+
+import (
+	"errors"
+	"time"
+)
+
+// take notes what one probe learned, decides, and acts. Others can read the
+// decision before the first call runs by it.
+func (p *Pair) take(o Observation) {
+	now := time.Now()
+	before := p.view // nobody else writes it
+	i := p.index(o.Partner)
+	v := before.with(i, o, now)
+	if o.Known {
+		p.members[i].clock.Store(int64(o.Clock))
+	}
+	v.decision = decide(now, v.obs, v.accepted)
+	old, admit := p.act(&v)
+
+	p.mu.Lock()
+	p.view = v
+	p.mu.Unlock()
+	if admit {
+		p.confirm(v.obs[p.index(v.decision.Serve)])
+	}
+	// The new term's calls run already, so that what is cut off here finds it.
+	if old != nil {
+		old.end()
+	}
+	p.mu.Lock()
+	close(p.changed)
+	p.changed = make(chan struct{})
+	p.mu.Unlock()
+	p.announce(before, v, i)
+}
+
+// with is the view after one more observation.
+func (v view) with(i int, o Observation, now time.Time) view {
+	was := v.obs[i]
+	o.Since = now
+	if o.refusal(now) == "" && was.refusal(now) == "" {
+		o.Since = was.Since
+	}
+	if o.ServerName == "" {
+		o.ServerName = was.ServerName // what it is called does not change when it is away
+	}
+	v.obs[i] = o
+	if o.Reachable {
+		v.seen[i] = now
+	}
+	if o.Latency > 0 {
+		v.latency[i] = o.Latency
+	}
+	return v
+}
+
+// index is where a partner's things are.
+func (p *Pair) index(n Name) int {
+	if n == B {
+		return 1
+	}
+	return 0
+}
+
+// act prepares what a decision asks for, and notes in v whether its choice
+// serves and has been accepted. It gives the term that is over, if one is, and
+// says whether calls may be let go to the current one.
+func (p *Pair) act(v *view) (old *term, admit bool) {
+	d := v.decision
+	v.serving = false
+	if d.Drop && p.current != nil && p.current.member.name == v.accepted.Partner && d.Serve != v.accepted.Partner {
+		old, p.current = p.current, nil
+	}
+	if d.Serve == "" {
+		p.stop()
+		return old, false
+	}
+	i := p.index(d.Serve)
+	o, m := v.obs[i], p.members[i]
+	p.members[1-i].take.Store("")
+	if d.Take {
+		// The watcher's connection is the watcher's: it takes the epoch with its next probe.
+		m.take.Store(namesOf(o, v.obs[1-i]).own)
+		p.stop()
+		m.poke()
+		return old, false
+	}
+	if p.current == nil || !p.current.matches(o) {
+		if p.current != nil {
+			old = p.current
+		}
+		p.current = p.newTerm(m, o)
+	}
+	if d.SplitBrain && v.accepted.Partner != d.Serve {
+		p.members[1-i].poke()
+	}
+	v.serving, v.accepted = true, accept(o, v.accepted)
+	return old, true
+}
+
+// accept is what is known of the newest principal once o has been acted on.
+func accept(o Observation, before Accepted) Accepted {
+	acc := Accepted{Partner: o.Partner, Extended: o.Extended, Epoch: o.Epoch, Sequence: o.Sequence, Session: o.Session}
+	if before.Partner == o.Partner && o.Sequence == 0 && agree(o.Session, before.Session) {
+		acc.Sequence, acc.Session = before.Sequence, before.Session
+	}
+	return acc
+}
+
+// newTerm begins a term with connections of its own.
+func (p *Pair) newTerm(m *member, o Observation) *term {
+	m.breaker.reset()
+	return &term{
+		member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session,
+		pool: m.endpoint.newPool(),
+	}
+}
+
+// confirm opens the hold to the current term, unless a call doubted it after the probe began.
+func (p *Pair) confirm(o Observation) {
+	p.hold.admit(p.current, o.Asked)
+	if p.hold.serving() == p.current {
+		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
+	} else {
+		p.trouble.CompareAndSwap(0, time.Now().UnixNano())
+	}
+}
+
+// stop shuts the hold. The term, if there is one, may yet be confirmed: calls
+// running there are left alone.
+func (p *Pair) stop() {
+	p.hold.evict()
+	if p.trouble.CompareAndSwap(0, time.Now().UnixNano()) {
+		p.wake()
+	}
+}
+
+// announce logs and tells what changed.
+func (p *Pair) announce(before, now view, i int) {
+	o, was := now.obs[i], before.obs[i]
+	if was.Began.IsZero() || o.Role != was.Role {
+		p.tell(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
+		p.cfg.Logger.Info("role seen", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
+	}
+	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
+		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", errorText(o.Err))
+	}
+	if now.decision.SplitBrain && !before.decision.SplitBrain {
+		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.decision.Serve, Reason: now.decision.Reason})
+		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.decision.Serve, "reason", now.decision.Reason)
+	}
+	switch a := now.accepted; {
+	case now.serving && (!before.serving || a != before.accepted):
+		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.decision.Reason})
+		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.decision.Reason)
+	case before.serving && !now.serving:
+		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.decision.Reason})
+		p.cfg.Logger.Warn("no principal", "reason", now.decision.Reason)
+	}
+}
+
+// tell gives an event to every subscriber that has room for it.
+func (p *Pair) tell(e Event) {
+	if e.Kind == "breaker" {
+		p.cfg.Logger.Info("breaker changed", "partner", e.Partner, "change", e.Reason)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.subscribers {
+		select {
+		case s <- e:
+		default:
+		}
+	}
+}
+
+// errorText is an error in one line; empty for none.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*loginError](err); ok && e.err != nil {
+		return e.err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,210 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	mssql "github.com/microsoft/go-mssqldb"
+)
+
+// SQL Server's numbers for the refusals we can foresee, and its text in short.
+const (
+	refusedNotMirrored = 1416
+	refusedNotCaughtUp = 1422
+	refusedNobodyThere = 1431
+	refusedPartnerDown = 1447
+	refusedWrongState  = 1455
+	refusedRedoFailed  = 1462
+	refusedSafetyOff   = 1477
+)
+
+// advice says what to do about a refusal.
+var advice = map[int32]string{
+	1404:               "the session is busy: try again in a moment",
+	1406:               "service can't be forced safely: remove mirroring and recover the mirror's copy",
+	refusedNotMirrored: "set mirroring up first, and check that the login may see it (on a mirror only a sysadmin can)",
+	refusedNotCaughtUp: "wait until the state is SYNCHRONIZED; resume the session if it is SUSPENDED",
+	refusedNobodyThere: "check that the servers run and can be reached",
+	refusedPartnerDown: "bring the other partner back, or force service if the principal is lost",
+	refusedWrongState:  "if the principal is alive, use failover; otherwise wait until the mirror has noticed that it is gone",
+	refusedRedoFailed:  "look into the mirror's error log: the redo failed",
+	1470:               "roles have just changed: try again",
+	refusedSafetyOff:   "SET PARTNER SAFETY FULL on the principal, wait for SYNCHRONIZED, and fail over then",
+}
+
+// refused makes a RefusedError.
+func refused(number int32, format string, args ...any) *RefusedError {
+	e := &RefusedError{Number: number, Message: fmt.Sprintf(format, args...), Advice: advice[number]}
+	if e.Advice == "" {
+		e.Advice = "look it up in the server's documentation, and at the status of both partners"
+	}
+	return e
+}
+
+// Failover asks the principal to exchange roles with the mirror, losing
+// nothing, and returns nil when the new principal serves. A *RefusedError
+// carries SQL Server's number, also where our own check refused.
+func (p *Pair) Failover(ctx context.Context) error {
+	ctx, cancel := p.adminContext(ctx)
+	defer cancel()
+	obs, err := p.look(ctx)
+	if err != nil {
+		return fmt.Errorf("failover: %w", err)
+	}
+	from, err := principalOf(obs)
+	if err != nil {
+		return err
+	}
+	o, to := obs[from], p.members[1-from]
+	switch {
+	case !obs[1-from].Reachable:
+		return refused(refusedPartnerDown, "partner %s does not answer", to.name)
+	case o.Safety != "FULL":
+		return refused(refusedSafetyOff, "the safety level is %s", o.Safety)
+	case o.Mirroring != "SYNCHRONIZED":
+		return refused(refusedNotCaughtUp, "the state is %s", o.Mirroring)
+	}
+	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
+	return p.carryOut(ctx, "failover", from, alterFailover, func(v view) bool {
+		// A login without rights does not see that the old principal is the mirror now.
+		return p.serves(v, to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
+	})
+}
+
+// ForceService makes the mirror principal although the old one is gone.
+// Acknowledged writes may be lost: without allowDataLoss it is refused.
+// It returns nil when the new principal serves.
+func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
+	if !allowDataLoss {
+		return &RefusedError{Message: "forcing service may lose acknowledged writes", Advice: "allow data loss explicitly, or use failover"}
+	}
+	ctx, cancel := p.adminContext(ctx)
+	defer cancel()
+	obs, err := p.look(ctx)
+	if err != nil {
+		return fmt.Errorf("force service: %w", err)
+	}
+	at := -1
+	for i, o := range obs {
+		if o.Reachable && o.Role == RoleMirror {
+			at = i
+		}
+	}
+	if at < 0 {
+		return refused(refusedNobodyThere, "no partner that answers is the mirror")
+	}
+	o := obs[at]
+	switch {
+	case o.Mirroring == "SYNCHRONIZED" || o.Mirroring == "SYNCHRONIZING":
+		return refused(refusedWrongState, "the mirror %s is %s: it is connected to its principal", o.Partner, o.Mirroring)
+	case o.WitnessState == "DISCONNECTED":
+		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
+	}
+	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
+	return p.carryOut(ctx, "force service", at, alterForce, func(v view) bool { return p.serves(v, o.Partner) })
+}
+
+// Suspend stops sending the log to the mirror; returns nil when every partner
+// that answers says so.
+func (p *Pair) Suspend(ctx context.Context) error {
+	return p.session(ctx, "suspend", alterSuspend, func(state string) bool { return state == "SUSPENDED" })
+}
+
+// Resume starts it again; returns nil when no partner that answers is SUSPENDED any more.
+func (p *Pair) Resume(ctx context.Context) error {
+	return p.session(ctx, "resume", alterResume, func(state string) bool { return state != "SUSPENDED" })
+}
+
+// session sends a statement about the session to the principal.
+func (p *Pair) session(ctx context.Context, verb, statement string, is func(state string) bool) error {
+	ctx, cancel := p.adminContext(ctx)
+	defer cancel()
+	obs, err := p.look(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
+	at, err := principalOf(obs)
+	if err != nil {
+		return err
+	}
+	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
+	return p.carryOut(ctx, verb, at, statement, func(v view) bool {
+		for _, o := range v.obs {
+			if o.Reachable && o.mirrored() && !is(o.Mirroring) {
+				return false
+			}
+		}
+		return v.obs[at].Reachable
+	})
+}
+
+func (p *Pair) adminContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, p.cfg.Budgets.Admin)
+}
+
+// look asks both partners anew and gives their answers.
+func (p *Pair) look(ctx context.Context) (obs [2]Observation, err error) {
+	n := p.asked.Add(1)
+	p.wake()
+	err = p.await(ctx, false, func(v view) bool {
+		obs = v.obs
+		return obs[0].Asked >= n && obs[1].Asked >= n
+	})
+	return obs, err
+}
+
+// principalOf finds the one that says it is the principal of a mirrored database.
+func principalOf(obs [2]Observation) (int, error) {
+	found, mirrored := -1, false
+	for i, o := range obs {
+		mirrored = mirrored || o.mirrored()
+		if !o.Reachable || o.Role != RolePrincipal {
+			continue
+		}
+		if found >= 0 && obs[found].Sequence >= o.Sequence {
+			continue // an old principal that does not know yet
+		}
+		found = i
+	}
+	switch {
+	case found >= 0:
+		return found, nil
+	case mirrored || !obs[0].Reachable || !obs[1].Reachable:
+		return -1, refused(refusedNobodyThere, "no partner that answers is the principal")
+	}
+	return -1, refused(refusedNotMirrored, "neither partner says that the database is mirrored")
+}
+
+// serves says whether a partner is principal by its own word, and calls go there.
+func (p *Pair) serves(v view, n Name) bool {
+	return v.serving && v.accepted.Partner == n && v.obs[p.index(n)].Role == RolePrincipal
+}
+
+// carryOut sends a statement and waits until both partners' answers show what
+// it was for. Its own answer decides only where it is a plain refusal: a role
+// switch may kill the connection that asked for it, and one that was accepted may yet fail.
+func (p *Pair) carryOut(ctx context.Context, verb string, at int, statement string, done func(view) bool) error {
+	execErr := p.members[at].endpoint.exec(ctx, forDatabase(statement, p.cfg.Database))
+	if r := asRefusal(execErr); r != nil {
+		return r
+	}
+	n := p.asked.Add(1)
+	p.wake()
+	err := p.await(ctx, true, func(v view) bool { return v.obs[at].Asked >= n && done(v) })
+	if err != nil {
+		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", verb, p.members[at].name, errors.Join(execErr, err))
+	}
+	return nil
+}
+
+// asRefusal makes a RefusedError of an answer that means: nothing was done.
+func asRefusal(err error) *RefusedError {
+	e, ok := errors.AsType[mssql.Error](err)
+	if !ok || isFatal(err) {
+		return nil
+	}
+	all := allOf(e)
+	first := all[0]
+	return refused(first.Number, "%s", first.Message)
+}

@@ -1,0 +1,115 @@
+package partner
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// attempt runs the op once on t, through its breaker.
+func (r *run) attempt(ctx context.Context, t *term) (class Class, err error) {
+	reached := false
+	rejected := t.member.breaker.run(func() (struct{}, error) {
+		reached = true
+		var phase Phase
+		phase, err = r.once(ctx, t)
+		if err == nil {
+			return struct{}{}, nil
+		}
+		class = r.judge(ctx, t, phase, err)
+		return struct{}{}, verdict(t, class, err)
+	})
+	if !reached {
+		return Down, rejected
+	}
+	return class, err
+}
+
+// once is one try: check out a connection, run the op, give it back. The time
+// limit is a cancellation rather than a deadline: one context less to make, and
+// the driver keeps a connection whose cancel request was answered.
+func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
+	r.try.Number++
+	end, ours := r.limit(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if ours {
+		timer := time.AfterFunc(time.Until(end), func() { cancel(errAttemptTime) })
+		defer timer.Stop()
+	}
+	l, err := t.pool.get(ctx, cancel)
+	if err != nil {
+		return Connecting, err
+	}
+	broken := true // unless the op returns
+	defer func() {
+		if broken {
+			cancel(nil) // ends the rows an op left open, which the release would wait for
+		}
+		l.release(broken)
+	}()
+	r.fill(t, l.conn(), end)
+	err = r.op(ctx, &r.try)
+	broken = err != nil && isFatal(err)
+	return Executing, err
+}
+
+// limit is when an attempt that begins now ends at the latest, and whether it is
+// our limit rather than the caller's.
+func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
+	end = time.Now().Add(r.p.cfg.Budgets.Attempt)
+	if g := r.giveUp(); g.Before(end) {
+		end = g
+	}
+	if d, ok := ctx.Deadline(); ok && !d.After(end) {
+		return d, false
+	}
+	return end, true
+}
+
+// fill sets what the op is told.
+func (r *run) fill(t *term, c *sql.Conn, end time.Time) {
+	now := time.Now()
+	if !r.try.Resent {
+		r.firstOut = now
+	}
+	r.try.Partner, r.try.Conn = t.member.name, c
+	r.try.Epoch, r.try.Extended = t.epoch, t.extended
+	r.try.Sent = t.member.onItsClock(now)
+	r.try.FirstSent = t.member.onItsClock(r.firstOut)
+	r.try.NotAfter = t.member.onItsClock(end)
+}
+
+// judge is Classify with the knowledge of whose context ended, and notes what
+// the attempt leaves open.
+func (r *run) judge(ctx context.Context, t *term, phase Phase, err error) Class {
+	class := Classify(err, phase)
+	silent := class == CallerGone || class == Down || class == Ambiguous
+	if silent && phase == Executing {
+		r.try.Resent = true
+		r.open = r.open || r.call.Write
+	}
+	switch {
+	case ctx.Err() != nil && (silent || class == Again && phase == Connecting):
+		return CallerGone
+	case silent && phase == Executing:
+		return Ambiguous // where it was our own hand that cut it, too
+	case silent && t.over.Load():
+		return Moved
+	case class == CallerGone:
+		return Down
+	}
+	return class
+}
+
+// verdict is what an attempt says about its partner's reachability.
+func verdict(t *term, class Class, err error) error {
+	switch {
+	case class == CallerGone, t.over.Load(), errors.Is(err, errPoolBusy):
+		return errNoVerdict
+	case class == Down, class == Ambiguous:
+		return errUnreached
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package partner
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	mssql "github.com/microsoft/go-mssqldb"
+)
+
+// BenchmarkDo is what Do adds to a call on a healthy principal: all but the
+// checkout of a connection and the call itself.
+func BenchmarkDo(b *testing.B) {
+	p := benchPair(b)
+	op := func(context.Context, *Attempt) error { return nil }
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.Do(b.Context(), Call{Label: "bench"}, op); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDo_Parallel shows what the calls share.
+func BenchmarkDo_Parallel(b *testing.B) {
+	p := benchPair(b)
+	op := func(context.Context, *Attempt) error { return nil }
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := p.Do(b.Context(), Call{Label: "bench"}, op); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// benchPair is a Pair with an open door and a pool without bounds or locks.
+func benchPair(b *testing.B) *Pair {
+	f := &fakePair{}
+	ends := [2]endpoint{&fakeServer{pair: f, name: A}, &fakeServer{pair: f, name: B}}
+	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends)
+	p.hold.admit(&term{member: p.members[0], pool: freePool{}}, 0)
+	return p
+}
+
+type freePool struct{}
+
+func (freePool) get(context.Context, context.CancelCauseFunc) (lease, error) { return freeLease, nil }
+func (freePool) purge()                                                      {}
+func (freePool) cut(error)                                                   {}
+
+var freeLease = &noLease{}
+
+type noLease struct{ fakeLease }
+
+func (*noLease) release(bool) {}
+
+// BenchmarkWire_Do and BenchmarkWire_Bare are the same procedure call on the
+// same server, through Do and through database/sql alone.
+func BenchmarkWire_Do(b *testing.B) {
+	p := newWirePair(b).start(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.Do(b.Context(), Call{}, work); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWire_Bare(b *testing.B) {
+	w := newWirePair(b)
+	db := sql.OpenDB(mssql.NewConnectorConfig(dsnFor(b, w.ends[0].addr, "disable")))
+	defer db.Close()
+	ctx, cancel := context.WithCancel(b.Context()) // as a request's
+	defer cancel()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := db.ExecContext(ctx, "Work"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

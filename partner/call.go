@@ -1,0 +1,34 @@
+package partner
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Call describes one call to Do.
+type Call struct {
+	Label     string // a constant for logs and errors, like "acquire"; never an id
+	HoldsLock bool   // its caller holds a session's lock: it waits in places of its own and drains first
+	Bytes     int64  // memory the call keeps while it waits: its item, about
+	Write     bool   // it may change data: unanswered, its outcome is unknown
+}
+
+// Attempt is one try of one call. It is valid until the op returns; the op must
+// not close Conn, nor keep it.
+type Attempt struct {
+	Partner   Name
+	Conn      *sql.Conn // checked out for this attempt, its database is Config.Database
+	Epoch     int64     // to be passed to the extended procedures; 0 on a stock schema
+	Extended  bool      // the database has the mirrorstate extension (an epoch row was found)
+	Number    int       // 1, 2, …
+	Resent    bool      // an earlier attempt may have been executed
+	Sent      time.Time // when this attempt was sent, on this partner's clock (UTC)
+	FirstSent time.Time // when the first attempt that may have been executed was sent (this one, unless Resent), on this partner's clock (UTC)
+	NotAfter  time.Time // this attempt's deadline on this partner's clock (UTC)
+}
+
+// Op is one statement or procedure call on a.Conn, under ctx. It may be run
+// several times, never twice at once, and returns the driver's errors wrapped
+// with %w so that they can be classified.
+type Op func(ctx context.Context, a *Attempt) error

@@ -1,0 +1,140 @@
+package partner
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/microsoft/go-mssqldb/msdsn"
+)
+
+// Name says which of the two partners is meant, whatever its role is now: "a" or "b".
+type Name string
+
+// The two names there are.
+const (
+	A Name = "a"
+	B Name = "b"
+)
+
+// Config says what pair to speak to and how patiently. Zero values are
+// defaulted by New; the filled-in Config never changes afterwards.
+type Config struct {
+	// Database is the mirrored database, for example ASPState. Required.
+	Database string
+	// Partners are the two servers, in either role. Their names must be "a" and
+	// "b"; empty ones are given in that order.
+	Partners [2]PartnerConfig
+	// Hold bounds the calls that wait for a principal.
+	Hold HoldConfig
+	// Budgets bound everything that waits for a server.
+	Budgets Budgets
+	// MonitorSteady is how long after the end of a probe the next one begins
+	// while a principal serves. Default 1 s.
+	MonitorSteady time.Duration
+	// MonitorTrouble is the same while there is no principal, or its word is in
+	// doubt. It slackens to ten times as much after some seconds of trouble.
+	// Default 5 ms.
+	MonitorTrouble time.Duration
+	// MaxConns is the size of a partner's pool. Default 64.
+	MaxConns int
+	// Exposed is "allow" (default) or "refuse": what to do with writes while the
+	// mirror is away. This package carries and reports it; whoever writes obeys it.
+	Exposed string
+	// Topology, when set, is reported as it is ("embedded"). Otherwise it is
+	// discovered: "mirroring" where a partner reports a mirroring role, else "plain".
+	Topology string
+	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// PartnerConfig says how one partner is reached.
+type PartnerConfig struct {
+	// Name is "a" or "b".
+	Name Name
+	// Address is host:port, for display, and as the server's name in the epoch
+	// row where both partners call themselves the same. Default: from the
+	// connection string.
+	Address string
+	// ConnectionString is what go-mssqldb understands: ADO.NET, URL or ODBC
+	// form. Its database and failoverpartner are ignored. Either this or DSN.
+	ConnectionString string
+	// DSN is the same, parsed already. It is copied.
+	DSN *msdsn.Config
+}
+
+// HoldConfig bounds the hold. Calls that carry a lock (Call.HoldsLock) have
+// places and bytes of their own, as many again.
+type HoldConfig struct {
+	Window time.Duration // longest time one call waits for a principal; default 30 s
+	Size   int           // calls waiting at once; default 10,000
+	Bytes  int64         // sum of Call.Bytes of those; default 64 MiB
+}
+
+// Budgets are the longest waits for a server, each written once.
+type Budgets struct {
+	Dial    time.Duration // TCP connect, name look-up included; default 2 s
+	Login   time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
+	Probe   time.Duration // the queries of one probe on a parked connection; default 1 s
+	Attempt time.Duration // one try of one call, checkout included; at least Probe; default 5 s
+	Admin   time.Duration // an operator's statement until both partners agree; default 30 s
+	Grace   time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
+}
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// withDefaults fills in what was left zero.
+func (c Config) withDefaults() Config {
+	orDefault(&c.Hold.Window, 30*time.Second)
+	orDefault(&c.Hold.Size, 10_000)
+	orDefault(&c.Hold.Bytes, 64<<20)
+	orDefault(&c.Budgets.Dial, 2*time.Second)
+	orDefault(&c.Budgets.Login, 3*time.Second)
+	orDefault(&c.Budgets.Probe, time.Second)
+	orDefault(&c.Budgets.Attempt, 5*time.Second)
+	orDefault(&c.Budgets.Admin, 30*time.Second)
+	orDefault(&c.Budgets.Grace, 200*time.Millisecond)
+	orDefault(&c.MonitorSteady, time.Second)
+	orDefault(&c.MonitorTrouble, 5*time.Millisecond)
+	orDefault(&c.MaxConns, 64)
+	orDefault(&c.Exposed, "allow")
+	orDefault(&c.Partners[0].Name, A)
+	orDefault(&c.Partners[1].Name, B)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// validate checks a Config that has its defaults, settings against each other included.
+func (c Config) validate() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(c.Database == "" || len(c.Database) > 128, "database name must have 1 to 128 characters")
+	bad(c.Partners[0].Name != A || c.Partners[1].Name != B, "partners must be named %q and %q, in this order", A, B)
+	bad(c.Exposed != "allow" && c.Exposed != "refuse", "exposed must be allow or refuse, not %q", c.Exposed)
+	bad(c.Hold.Size < 0 || c.Hold.Bytes < 0 || c.Hold.Window < 0, "the hold's window, size and bytes must be positive")
+	bad(c.MaxConns < 1, "max conns must be at least 1")
+	for name, d := range map[string]time.Duration{
+		"dial": c.Budgets.Dial, "login": c.Budgets.Login, "probe": c.Budgets.Probe, "attempt": c.Budgets.Attempt,
+		"admin": c.Budgets.Admin, "grace": c.Budgets.Grace, "monitor steady": c.MonitorSteady, "monitor trouble": c.MonitorTrouble,
+	} {
+		bad(d <= 0, "%s must be positive, not %s", name, d)
+	}
+	b := c.Budgets
+	bad(b.Login < b.Dial, "login budget %s is shorter than dial %s, which is a part of it", b.Login, b.Dial)
+	bad(b.Attempt < b.Probe, "attempt budget %s is shorter than probe %s: a call would give up before its server is missed", b.Attempt, b.Probe)
+	bad(b.Attempt < b.Login, "attempt budget %s is shorter than login %s: a call's first connection could never be made", b.Attempt, b.Login)
+	bad(c.MonitorTrouble > c.MonitorSteady, "monitor trouble %s is slower than steady %s", c.MonitorTrouble, c.MonitorSteady)
+	return errors.Join(errs...)
+}

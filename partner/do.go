@@ -1,0 +1,179 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+)
+
+// The bounds of running a call again.
+const (
+	againLimit = 10                     // times on the same partner after a deadlock or the like
+	backoffMin = time.Millisecond       // first pause, before jitter
+	backoffMax = 100 * time.Millisecond // longest pause
+)
+
+// Do runs op on the principal, as often as it takes, and returns nil when it
+// returned nil.
+//
+// It returns a *HoldFullError, a *CallError of kind ErrNoPrincipal (time over,
+// nothing done), ErrOutcomeUnknown (a write was sent and never answered), ErrClosed
+// or the caller's context error, and otherwise op's own permanent error as it
+// is. OutcomeOf answers for every one of them. Without a deadline in ctx a call
+// ends after the hold's window and one attempt at the latest.
+func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
+	r := &run{p: p, call: c, op: op, began: time.Now()}
+	for {
+		t, err := r.door(ctx)
+		if err != nil {
+			return r.finish(ctx, err)
+		}
+		seen := t.confirmed.Load()
+		class, err := r.attempt(ctx, t)
+		if r.pass.queued {
+			p.hold.completed()
+		}
+		if err == nil {
+			return nil
+		}
+		r.last = err
+		switch class {
+		case Permanent:
+			return r.answer(err)
+		case CallerGone:
+			return r.finish(ctx, ctx.Err())
+		case Again:
+			if r.again++; r.again > againLimit {
+				return r.answer(err)
+			}
+		default:
+			r.troubles++
+			p.doubt(t, seen, class, err)
+		}
+		if err := r.rest(ctx, class); err != nil {
+			return r.finish(ctx, err)
+		}
+	}
+}
+
+// run is one call on its way.
+type run struct {
+	p    *Pair
+	call Call
+	op   func(ctx context.Context, a *Attempt) error
+
+	began    time.Time
+	waiting  time.Time // when it first had to wait for a principal; zero: never
+	pass     pass
+	try      Attempt
+	firstOut time.Time // when the first attempt that may have been executed was sent, on our clock
+	open     bool      // a write was sent and nobody knows what became of it
+	again    int
+	troubles int
+	last     error
+}
+
+// giveUp is when the call ends at the latest.
+func (r *run) giveUp() time.Time {
+	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.Attempt)
+}
+
+// door gives the term to run on: at once, or out of the hold.
+func (r *run) door(ctx context.Context) (*term, error) {
+	r.pass.queued = false
+	if t := r.p.hold.open.Load(); t != nil {
+		return t, nil
+	}
+	now := time.Now()
+	if r.waiting.IsZero() {
+		r.waiting = now
+	}
+	limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))
+	return r.p.hold.wait(ctx, &r.call, &r.pass, limit, r.try.Resent)
+}
+
+// rest pauses before the next attempt: after a first trouble not at all, for
+// the hold does that better.
+func (r *run) rest(ctx context.Context, class Class) error {
+	n := r.again + r.troubles
+	if class != Again && r.troubles < 2 {
+		return nil
+	}
+	d := min(backoffMin<<min(n, 10), backoffMax)
+	d = d/2 + rand.N(d)
+	if time.Now().Add(d).After(r.giveUp()) {
+		return ErrNoPrincipal
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.p.closed:
+		return ErrClosed
+	}
+}
+
+// answer ends a call with an error of the op's own. Only if an earlier attempt
+// is still open, and this error is not the op's considered word but the
+// server's, it says so.
+func (r *run) answer(err error) error {
+	if _, fromServer := errors.AsType[mssql.Error](err); !fromServer || !r.open {
+		return err
+	}
+	return r.end(ErrOutcomeUnknown)
+}
+
+// finish ends a call that has no answer.
+func (r *run) finish(ctx context.Context, why error) error {
+	switch {
+	case errors.Is(why, ErrHoldFull):
+		return why
+	case errors.Is(why, context.Canceled):
+		return r.end(context.Cause(ctx))
+	case errors.Is(why, ErrClosed) && !r.open:
+		return r.end(ErrClosed)
+	case r.open:
+		return r.end(ErrOutcomeUnknown)
+	}
+	if errors.Is(why, context.DeadlineExceeded) {
+		r.last = errors.Join(r.last, why)
+	}
+	return r.end(ErrNoPrincipal)
+}
+
+// end makes the error that says how far the call came.
+func (r *run) end(kind error) error {
+	e := &CallError{Label: r.call.Label, Attempts: r.try.Number, Held: time.Since(r.began), Kind: kind, Cause: r.last}
+	if r.open {
+		e.Result = Unknown
+	}
+	return e
+}
+
+// doubt is called when t disappointed a call that saw it confirmed for the
+// seen-th time: nobody starts on it again before a probe, begun now, confirms it.
+func (p *Pair) doubt(t *term, seen uint64, class Class, err error) {
+	if class == Down || class == Ambiguous {
+		t.member.suspect.Store(true)
+	}
+	if !p.hold.doubt(t, seen, func() uint64 { return p.asked.Add(1) }) {
+		return
+	}
+	if class == Ambiguous && brokeOff(err) {
+		t.pool.purge() // where one connection broke, the idle ones are suspects
+	}
+	p.inTrouble()
+}
+
+// brokeOff says whether the connection ended, rather than the patience.
+func brokeOff(err error) bool {
+	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) ||
+		errors.Is(err, io.EOF)
+}

@@ -1,0 +1,437 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDo_HealthyPrincipal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch, f.server = true, 7, "SQLA"
+		p := f.startServing()
+		p.members[0].clock.Store(int64(time.Hour))
+		now := time.Now()
+		var got Attempt
+		err := p.Do(t.Context(), Call{}, func(ctx context.Context, a *Attempt) error {
+			got = *a
+			return nil
+		})
+		want := Attempt{Partner: A, Epoch: 7, Extended: true, Number: 1,
+			Sent: now.Add(time.Hour).UTC(), FirstSent: now.Add(time.Hour).UTC(), NotAfter: now.Add(time.Hour + 5*time.Second).UTC()}
+		if err != nil || got != want {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+		}
+		if n := len(f.ends[0].pools[0].out); n != 0 {
+			t.Errorf("%d connections still out", n)
+		}
+	})
+}
+
+func TestDo_NotAfterIsTheCallersDeadlineIfThatIsEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		p.members[0].clock.Store(0)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		end, _ := ctx.Deadline()
+		err := p.Do(ctx, Call{}, func(_ context.Context, a *Attempt) error {
+			if !a.NotAfter.Equal(end) {
+				t.Errorf("not after %s, want %s", a.NotAfter, end)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDo_CallHangingOnTheOldPrincipalIsRunAgain is the black-holed principal: no
+// packet says that it is gone, only the other partner's new role does.
+func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch, f.server = true, 3, "SQLA"
+		p := f.startServing()
+		began := time.Now()
+		var cause error
+		first := time.Time{}
+		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
+			switch a.Number {
+			case 1:
+				first = a.FirstSent
+				f.set(func(a, _ *fakeServer) { a.frozen = true })
+				f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+				return ctx.Err()
+			default:
+				if a.Partner != B || !a.Resent || a.Epoch != 4 || !a.FirstSent.Equal(first) {
+					t.Errorf("second attempt: %+v", *a)
+				}
+				return nil
+			}
+		})
+		if err != nil || !errors.Is(cause, errTermOver) {
+			t.Errorf("got %v, first attempt ended by %v", err, cause)
+		}
+		if d := time.Since(began); d > time.Second+50*time.Millisecond {
+			t.Errorf("took %s: longer than the monitor's second", d)
+		}
+		if f.ends[0].pools[0].over == nil {
+			t.Error("the old principal's connections live on")
+		}
+		if s := f.ends[1].takes; len(s) != 1 || s[0] != "SQLB" {
+			t.Errorf("epochs taken by %v, want SQLB once", s)
+		}
+		if b := p.members[0].breaker.read(); b != "closed" {
+			t.Errorf("our own cut opened the breaker: %s", b)
+		}
+	})
+}
+
+func TestDo_FailoverCostsMilliseconds(t *testing.T) {
+	for _, answer := range []error{sqlErr(14, 4063), sqlErr(14, 954), ErrMoved, io.EOF, sqlErr(21, 596)} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			p := f.startServing()
+			began := time.Now()
+			attempts := 0
+			err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+				attempts++
+				if a.Partner == A {
+					f.failOver()
+					return fmt.Errorf("op: %w", answer)
+				}
+				if want := Classify(answer, Executing) == Ambiguous; a.Resent != want || a.Sent.Equal(a.FirstSent) == want {
+					t.Errorf("%v: %+v, want resent %v and the first such attempt's time", answer, *a, want)
+				}
+				return nil
+			})
+			if err != nil || attempts != 2 || time.Since(began) > 5*time.Millisecond {
+				t.Errorf("%v: %d attempts in %s, then %v", answer, attempts, time.Since(began), err)
+			}
+		})
+	}
+}
+
+func TestDo_HeldThroughAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		const calls, gap = 200, 12 * time.Second
+		f.set(func(a, _ *fakeServer) { a.down, a.openErr = true, errors.New("connection refused") })
+		results := make(chan error, calls)
+		for range calls {
+			go func() {
+				results <- p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+					time.Sleep(time.Millisecond)
+					return nil
+				})
+			}()
+		}
+		time.Sleep(gap)
+		synctest.Wait()
+		if s := p.Status(); s.Holding != calls || s.Principal != "" || len(results) != 0 {
+			t.Fatalf("in the gap: holding %d, principal %q, %d calls ended", s.Holding, s.Principal, len(results))
+		}
+		f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+		served := time.Now()
+		for range calls {
+			if err := <-results; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(served); d > 100*time.Millisecond {
+			t.Errorf("the last call ended %s after a partner served", d)
+		}
+		if s := p.hold.read(); s.Drained < calls || s.Held != 0 {
+			t.Errorf("counters: %+v", s)
+		}
+	})
+}
+
+func TestDo_WindowOver(t *testing.T) {
+	tests := []struct {
+		name    string
+		call    Call
+		answer  error
+		want    error
+		outcome Outcome
+	}{
+		{"nothing was sent", Call{Write: true}, sqlErr(14, 4063), ErrNoPrincipal, NotApplied},
+		{"a write was sent", Call{Write: true}, io.EOF, ErrOutcomeUnknown, Unknown},
+		{"a read was sent", Call{}, io.EOF, ErrNoPrincipal, NotApplied},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			p := f.startServing()
+			began := time.Now()
+			err := p.Do(t.Context(), tt.call, func(context.Context, *Attempt) error {
+				f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
+				return tt.answer
+			})
+			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
+				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
+			}
+			if e, ok := errors.AsType[*CallError](err); !ok || e.Cause == nil || e.Cause.Error() != tt.answer.Error() {
+				t.Errorf("%s: the last attempt's error is lost: %v", tt.name, err)
+			}
+			if d := time.Since(began); d != 30*time.Second {
+				t.Errorf("%s: ended after %s, want the window", tt.name, d)
+			}
+			if p.Ready() {
+				t.Errorf("%s: still called ready", tt.name)
+			}
+		})
+	}
+}
+
+func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
+	left := errors.New("client closed request")
+	tests := []struct {
+		name    string
+		write   bool
+		leave   bool // rather than run out of time
+		held    bool // rather than executing
+		want    error
+		outcome Outcome
+	}{
+		{"time out while held", true, false, true, ErrNoPrincipal, NotApplied},
+		{"time out of a write", true, false, false, ErrOutcomeUnknown, Unknown},
+		{"time out of a read", false, false, false, ErrNoPrincipal, NotApplied},
+		{"left while held", true, true, true, left, NotApplied},
+		{"left a write", true, true, false, left, Unknown},
+		{"left a read", false, true, false, left, NotApplied},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			p := f.startServing()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			if tt.leave {
+				time.AfterFunc(3*time.Second, func() { cancel(left) })
+			} else {
+				var stop context.CancelFunc
+				ctx, stop = context.WithTimeout(ctx, 3*time.Second)
+				defer stop()
+			}
+			if tt.held {
+				f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
+				time.Sleep(2 * time.Second) // until the monitor has noticed
+			}
+			err := p.Do(ctx, Call{Write: tt.write}, func(ctx context.Context, _ *Attempt) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
+				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
+			}
+			if !tt.held && (p.hold.open.Load() == nil || p.members[0].breaker.read() != "closed") {
+				t.Errorf("%s: a caller's end was blamed on the partner", tt.name)
+			}
+		})
+	}
+}
+
+func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		began := time.Now()
+		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
+			if a.Number == 1 {
+				<-ctx.Done()
+				if !errors.Is(context.Cause(ctx), errAttemptTime) {
+					t.Errorf("ended by %v", context.Cause(ctx))
+				}
+				return ctx.Err()
+			}
+			if a.Partner != A || !a.Resent {
+				t.Errorf("second attempt: %+v", *a)
+			}
+			return nil
+		})
+		if d := time.Since(began); err != nil || d < 5*time.Second || d > 5*time.Second+5*time.Millisecond {
+			t.Errorf("got %v after %s", err, d)
+		}
+		if n := f.ends[0].pools[0]; n.purged != 0 || n.broken != 0 {
+			t.Errorf("silence is not a broken pool: purged %d, thrown away %d", n.purged, n.broken)
+		}
+	})
+}
+
+func TestDo_Again(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFakePair(t).startServing()
+		n := 0
+		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+			if n++; n < 4 {
+				return sqlErr(13, 1205)
+			}
+			if a.Resent || a.Number != 4 {
+				t.Errorf("attempt: %+v", *a)
+			}
+			return nil
+		})
+		if err != nil || n != 4 {
+			t.Errorf("%d attempts, %v", n, err)
+		}
+		n = 0
+		deadlock := sqlErr(13, 1205)
+		err = p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error {
+			n++
+			return deadlock
+		})
+		if n != againLimit+1 || !errors.As(err, new(interface{ SQLErrorNumber() int32 })) || OutcomeOf(err) != NotApplied {
+			t.Errorf("%d attempts, %v", n, err)
+		}
+	})
+}
+
+func TestDo_PermanentIsReturnedAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFakePair(t).startServing()
+		own := errors.New("session not found")
+		n := 0
+		if err := p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { n++; return own }); err != own || n != 1 {
+			t.Errorf("got %v after %d attempts", err, n)
+		}
+		// The server's refusal of a second attempt says nothing about the first.
+		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+			if a.Number == 1 {
+				return io.EOF
+			}
+			return sqlErr(14, 229)
+		})
+		if !errors.Is(err, ErrOutcomeUnknown) || OutcomeOf(err) != Unknown {
+			t.Errorf("refused after silence: %v", err)
+		}
+		// The op's own word does: it knows that it was sent again.
+		err = p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+			if a.Number == 1 {
+				return io.EOF
+			}
+			return own
+		})
+		if err != own {
+			t.Errorf("answered after silence: %v", err)
+		}
+	})
+}
+
+func TestDo_OneBrokenConnectionIsNoFailover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		began := time.Now()
+		err := p.Do(t.Context(), Call{}, func(_ context.Context, a *Attempt) error {
+			if a.Number == 1 {
+				return io.EOF
+			}
+			return nil
+		})
+		if err != nil || time.Since(began) > 2*time.Millisecond {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		pools := f.ends[0].pools
+		if len(pools) != 1 || pools[0].over != nil || pools[0].purged != 1 {
+			t.Errorf("%d pools, the first cut by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].over, pools[0].purged)
+		}
+		if f.ends[0].dials != 2 {
+			t.Errorf("%d dials of the prober; the partner must be tried on a fresh connection", f.ends[0].dials)
+		}
+	})
+}
+
+// A call that is refused again and again, though every probe says that all is well, must not spin.
+func TestDo_BackoffWhereProbesAndCallsDisagree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		n := 0
+		err := p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error {
+			n++
+			return ErrMoved
+		})
+		if !errors.Is(err, ErrNoPrincipal) || n > 500 {
+			t.Errorf("%d attempts in the window, then %v", n, err)
+		}
+	})
+}
+
+func TestDo_HoldFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFakePair(t).pairOf(func(c *Config) { c.Hold.Size = 1 })
+		go func() { _ = p.Do(t.Context(), Call{}, nil) }()
+		synctest.Wait()
+		err := p.Do(t.Context(), Call{}, nil)
+		if !errors.Is(err, ErrHoldFull) || OutcomeOf(err) != NotApplied {
+			t.Errorf("got %v", err)
+		}
+		p.hold.close()
+	})
+}
+
+func TestDo_PanicGivesTheConnectionBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			_ = p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { panic("bug") })
+		}()
+		if b := f.ends[0].pools[0]; len(b.out) != 0 || b.broken != 1 {
+			t.Errorf("%d connections out, %d thrown away", len(b.out), b.broken)
+		}
+	})
+}
+
+func TestDo_AfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFakePair(t).pairOf()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- p.Run(ctx) }()
+		if err := p.WaitForPrincipal(ctx); err != nil {
+			t.Fatal(err)
+		}
+		running := make(chan error)
+		go func() {
+			running <- p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, _ *Attempt) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := <-running; !errors.Is(err, ErrOutcomeUnknown) {
+			t.Errorf("a write cut off by the end: %v", err)
+		}
+		if err := p.Do(t.Context(), Call{}, nil); !errors.Is(err, ErrClosed) || OutcomeOf(err) != NotApplied {
+			t.Errorf("a call after the end: %v", err)
+		}
+		if err := p.Run(t.Context()); err == nil {
+			t.Error("Run ran twice")
+		}
+		if err := p.WaitForPrincipal(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("WaitForPrincipal after the end: %v", err)
+		}
+	})
+}

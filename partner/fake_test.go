@@ -1,0 +1,253 @@
+package partner
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakePair is two scripted servers that share a replicated database.
+type fakePair struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	extended bool
+	epoch    int64
+	server   string
+	ends     [2]*fakeServer
+}
+
+// fakeServer is an endpoint whose answers a test sets.
+type fakeServer struct {
+	pair *fakePair
+	name Name
+
+	// guarded by pair.mu
+	role      Role
+	sequence  int64
+	mirroring string
+	safety    string
+	down      bool // refuses connections
+	frozen    bool // accepts and never answers
+	probes    []time.Time
+	dials     int
+	parked    bool
+	takes     []string
+	execs     []string
+	onExec    func(statement string) error
+	pools     []*fakePool
+	openErr   error // every checkout fails with it
+}
+
+var _ endpoint = (*fakeServer)(nil)
+
+// newFakePair has partner a as principal of a synchronized pair on the stock schema.
+func newFakePair(t *testing.T) *fakePair {
+	f := &fakePair{t: t}
+	for i, n := range []Name{A, B} {
+		f.ends[i] = &fakeServer{pair: f, name: n, role: RoleMirror, sequence: 1, mirroring: "SYNCHRONIZED", safety: "FULL"}
+	}
+	f.ends[0].role = RolePrincipal
+	return f
+}
+
+// set changes the script under its lock.
+func (f *fakePair) set(change func(a, b *fakeServer)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f.ends[0], f.ends[1])
+}
+
+// row is the epoch row.
+func (f *fakePair) row() (epoch int64, server string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epoch, f.server
+}
+
+// failOver exchanges the roles.
+func (f *fakePair) failOver() {
+	f.set(func(a, b *fakeServer) {
+		a.role, b.role = b.role, a.role
+		a.sequence++
+		b.sequence++
+	})
+}
+
+// start makes a Pair of the two and runs it until the test ends.
+func (f *fakePair) start(mend ...func(*Config)) *Pair {
+	f.t.Helper()
+	p := f.pairOf(mend...)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	f.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Errorf("Run: %v", err)
+		}
+	})
+	return p
+}
+
+// pairOf makes a Pair that does not run.
+func (f *fakePair) pairOf(mend ...func(*Config)) *Pair {
+	cfg := Config{Database: "ASPState", Partners: [2]PartnerConfig{{Address: "a:1433"}, {Address: "b:1433"}}}
+	for _, m := range mend {
+		m(&cfg)
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		f.t.Fatal(err)
+	}
+	return newPair(cfg, [2]endpoint{f.ends[0], f.ends[1]})
+}
+
+// startServing is start, and a principal.
+func (f *fakePair) startServing(mend ...func(*Config)) *Pair {
+	f.t.Helper()
+	p := f.start(mend...)
+	if err := p.WaitForPrincipal(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	synctest.Wait()
+	return p
+}
+
+func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
+	s.pair.mu.Lock()
+	s.probes = append(s.probes, time.Now())
+	o := Observation{Partner: s.name, Role: RoleUnknown}
+	if a.fresh || !s.parked {
+		s.dials++
+		s.parked, o.Fresh = true, true
+	}
+	down, frozen := s.down, s.frozen
+	s.pair.mu.Unlock()
+	switch {
+	case down:
+		o.Err = errors.New("connection refused")
+	case frozen:
+		t := time.NewTimer(time.Second)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		o.Err = context.DeadlineExceeded
+	default:
+		time.Sleep(200 * time.Microsecond) // the round trip
+	}
+	s.pair.mu.Lock()
+	defer s.pair.mu.Unlock()
+	if o.Err != nil || s.down || s.frozen {
+		s.parked = false
+		o.Err = errors.Join(o.Err, errors.New("no answer"))
+		return o
+	}
+	s.answerLocked(a, &o)
+	return o
+}
+
+// answerLocked fills in what a living server says.
+func (s *fakeServer) answerLocked(a ask, o *Observation) {
+	*o = says(s.name, s.role, s.sequence, func(n *Observation) {
+		n.Fresh, n.Mirroring, n.Safety, n.Latency = o.Fresh, s.mirroring, s.safety, 200*time.Microsecond
+	})
+	f := s.pair
+	if !o.Opens || !f.extended {
+		return
+	}
+	if a.take != "" {
+		s.takes = append(s.takes, a.take)
+		if f.server != a.take {
+			f.epoch, f.server = f.epoch+1, a.take
+		}
+	}
+	o.Extended, o.Epoch, o.EpochServer = true, f.epoch, f.server
+}
+
+func (s *fakeServer) exec(_ context.Context, statement string) error {
+	s.pair.mu.Lock()
+	s.execs = append(s.execs, strings.TrimPrefix(statement, "ALTER DATABASE [ASPState] SET PARTNER "))
+	f := s.onExec
+	s.pair.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(statement)
+}
+
+func (s *fakeServer) newPool() pool {
+	s.pair.mu.Lock()
+	defer s.pair.mu.Unlock()
+	p := &fakePool{server: s, out: make(map[*fakeLease]struct{})}
+	s.pools = append(s.pools, p)
+	return p
+}
+
+func (s *fakeServer) close() {}
+
+// fakePool hands out leases without connections.
+type fakePool struct {
+	server *fakeServer
+
+	mu     sync.Mutex
+	over   error
+	purged int
+	out    map[*fakeLease]struct{}
+	broken int
+}
+
+type fakeLease struct {
+	p      *fakePool
+	cancel context.CancelCauseFunc
+}
+
+func (p *fakePool) get(_ context.Context, cancel context.CancelCauseFunc) (lease, error) {
+	p.server.pair.mu.Lock()
+	err := p.server.openErr
+	p.server.pair.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over != nil {
+		return nil, errors.New("sql: database is closed")
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &fakeLease{p, cancel}
+	p.out[l] = struct{}{}
+	return l, nil
+}
+
+func (p *fakePool) purge() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.purged++
+}
+
+func (p *fakePool) cut(cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = cause
+	for l := range p.out {
+		l.cancel(cause)
+	}
+}
+
+func (l *fakeLease) conn() *sql.Conn { return nil }
+
+func (l *fakeLease) release(broken bool) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	delete(l.p.out, l)
+	if broken {
+		l.p.broken++
+	}
+}

@@ -1,0 +1,289 @@
+package partner
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// How a drain begins: so many calls at first, so many more for each that
+// completes, and so many more every few milliseconds whatever happens.
+const (
+	drainFirst    = 8
+	drainPerDone  = 2
+	drainPerTick  = 8
+	drainInterval = 2 * time.Millisecond
+)
+
+// hold is where calls wait for a principal, and the door they go through. While
+// the door is open a call looks at one atomic pointer and touches nothing else.
+//
+// It opens by admit, shuts by doubt or evict, and drains in order of arrival,
+// calls that carry a lock first: they free others. The drain is ramped, so that a server
+// that has just become principal is not stampeded; until it is done, new calls queue behind.
+type hold struct {
+	cfg HoldConfig
+
+	// open is the term calls may start on at once, or nil. Written under mu.
+	open atomic.Pointer[term]
+
+	// draining tells the goroutine in drain that there is something to let go.
+	draining chan struct{}
+
+	mu        sync.Mutex // guards all below; never held for longer than it takes to move list entries
+	term      *term      // where calls are let go to; nil: nowhere
+	doubted   *term      // the last term a call was disappointed by
+	doubtedAt uint64     // a probe asked before this number can't open the door to it again
+	tokens    int        // calls that may be let go now
+	tickets   uint64     // the last one handed out
+	lanes     [2]lane    // calls that carry a lock; others
+	stats     HoldStats  // Held and Bytes are filled in when read
+	closed    bool
+}
+
+// newHold makes a hold, shut.
+func newHold(cfg HoldConfig) *hold {
+	return &hold{cfg: cfg, draining: make(chan struct{}, 1)}
+}
+
+// pass is what a call has from the hold.
+type pass struct {
+	ticket uint64 // its place in the order of arrival; kept when it has to wait again
+	queued bool   // it was let go by the drain, which waits for its completion
+}
+
+// wait gives the term to run on, as soon as there is one. It ends with ctx, or
+// after limit with ErrNoPrincipal. sent calls, which may have had an effect
+// already, are let in although the hold is full: there are no more of them than connections.
+func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration, sent bool) (*term, error) {
+	w, t, err := h.enter(c, ps, sent)
+	if w == nil {
+		return t, err
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case t, ok := <-w.let:
+		return h.letGo(ps, t, ok)
+	case <-timer.C:
+		err = ErrNoPrincipal
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if !h.leave(w, err) {
+		// It was let go at the same moment: go, and the caller's context decides.
+		t, ok := <-w.let
+		return h.letGo(ps, t, ok)
+	}
+	return nil, err
+}
+
+// letGo is what a waiter does that got its term.
+func (h *hold) letGo(ps *pass, t *term, ok bool) (*term, error) {
+	if !ok {
+		return nil, ErrClosed
+	}
+	ps.queued = true
+	return t, nil
+}
+
+// enter gives either the term, if the door is open, or a place in the queue, or an error.
+func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, nil, ErrClosed
+	}
+	if t := h.open.Load(); t != nil {
+		return nil, t, nil
+	}
+	l := &h.lanes[1]
+	if c.HoldsLock {
+		l = &h.lanes[0]
+	}
+	if err := h.fullLocked(l, c); err != nil && !sent {
+		h.stats.Rejected++
+		return nil, nil, err
+	}
+	if ps.ticket == 0 {
+		h.tickets++
+		ps.ticket = h.tickets
+	}
+	w := &waiter{ticket: ps.ticket, bytes: c.Bytes, since: time.Now(), let: make(chan *term, 1)}
+	l.insert(w)
+	h.stats.Total++
+	h.releaseLocked()
+	return w, nil, nil
+}
+
+// fullLocked says whether a lane has no place for one more call.
+func (h *hold) fullLocked(l *lane, c *Call) error {
+	switch {
+	case l.n >= h.cfg.Size:
+		return &HoldFullError{"size", int64(h.cfg.Size)}
+	case l.bytes+c.Bytes > h.cfg.Bytes:
+		return &HoldFullError{"bytes", h.cfg.Bytes}
+	}
+	return nil
+}
+
+// leave takes a waiter out; false: it has been let go.
+func (h *hold) leave(w *waiter, why error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w.in == nil {
+		return false
+	}
+	w.in.remove(w)
+	if why == ErrNoPrincipal {
+		h.stats.Expired++
+	} else {
+		h.stats.Left++
+	}
+	h.openLocked()
+	return true
+}
+
+// admit opens the door to t, unless it was doubted after the probe numbered
+// asked began. It says whether the door was shut before, or led elsewhere.
+func (h *hold) admit(t *term, asked uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.term == t || t == h.doubted && asked < h.doubtedAt {
+		return false
+	}
+	h.term = t
+	h.open.Store(nil)
+	h.tokens = drainFirst
+	t.confirmed.Add(1)
+	h.releaseLocked()
+	if h.open.Load() == nil {
+		select {
+		case h.draining <- struct{}{}:
+		default:
+		}
+	}
+	return true
+}
+
+// doubt shuts the door to t, if t has not been confirmed since the caller saw
+// it confirmed for the gen-th time, until a probe that begins from now on: next numbers it.
+func (h *hold) doubt(t *term, gen uint64, next func() uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.term != t || t.confirmed.Load() != gen {
+		return false
+	}
+	h.shutLocked()
+	h.doubted, h.doubtedAt = t, next()
+	return true
+}
+
+// evict shuts the door, whoever it leads to. It says whether it was open.
+func (h *hold) evict() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.term != nil
+	h.shutLocked()
+	return was
+}
+
+func (h *hold) shutLocked() {
+	h.term = nil
+	h.tokens = 0
+	h.open.Store(nil)
+}
+
+// close lets every waiter go with ErrClosed.
+func (h *hold) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	h.shutLocked()
+	for i := range h.lanes {
+		for w := h.lanes[i].head; w != nil; w = h.lanes[i].head {
+			h.lanes[i].remove(w)
+			close(w.let)
+		}
+	}
+}
+
+// completed says that a call let go by the drain has ended, well or not.
+func (h *hold) completed() { h.more(drainPerDone) }
+
+// more lets so many more calls go.
+func (h *hold) more(n int) (waiting bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.term == nil || h.lanes[0].n+h.lanes[1].n == 0 {
+		return false
+	}
+	h.tokens += n
+	h.releaseLocked()
+	return h.lanes[0].n+h.lanes[1].n > 0
+}
+
+// releaseLocked lets as many calls go as there are tokens for.
+func (h *hold) releaseLocked() {
+	if h.term == nil {
+		return
+	}
+	for i := range h.lanes {
+		for l := &h.lanes[i]; l.head != nil && h.tokens > 0; h.tokens-- {
+			w := l.head
+			l.remove(w)
+			h.stats.Drained++
+			h.stats.MaxWait = max(h.stats.MaxWait, time.Since(w.since))
+			w.let <- h.term
+		}
+	}
+	h.openLocked()
+}
+
+// openLocked opens the door for everybody once nobody waits at it.
+func (h *hold) openLocked() {
+	if h.term != nil && h.lanes[0].n+h.lanes[1].n == 0 {
+		h.open.Store(h.term)
+	}
+}
+
+// drain keeps a drain going that its own completions don't: a few more calls
+// every drainInterval. It runs until ctx ends.
+func (h *hold) drain(ctx context.Context) {
+	tick := time.NewTimer(drainInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.draining:
+		}
+		for waiting := true; waiting; {
+			tick.Reset(drainInterval)
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				waiting = h.more(drainPerTick)
+			}
+		}
+	}
+}
+
+// read gives the counters.
+func (h *hold) read() HoldStats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.stats
+	s.Held = h.lanes[0].n + h.lanes[1].n
+	s.Bytes = h.lanes[0].bytes + h.lanes[1].bytes
+	return s
+}
+
+// serving is the term calls are let go to, or nil.
+func (h *hold) serving() *term {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.term
+}

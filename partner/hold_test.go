@@ -1,0 +1,256 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// held is a call waiting in a hold under test.
+type held struct {
+	label string
+	term  *term
+	err   error
+}
+
+// queue lets a call wait in its own goroutine and reports its end.
+func queue(ctx context.Context, h *hold, c Call, limit time.Duration, out chan<- held) {
+	go func() {
+		t, err := h.wait(ctx, &c, new(pass), limit, false)
+		out <- held{c.Label, t, err}
+	}()
+	synctest.Wait() // so that calls arrive in the order of the test
+}
+
+// gone is what has come out so far.
+func gone(out chan held) (labels []string) {
+	synctest.Wait()
+	for len(out) > 0 {
+		labels = append(labels, (<-out).label)
+	}
+	return labels
+}
+
+func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 100, Bytes: 1000})
+		out := make(chan held, 100)
+		want := []string{"x", "y", "z", "1", "2", "3", "4", "5", "6"}
+		for _, l := range []string{"1", "2", "x", "3", "y", "4", "5", "6", "z"} {
+			queue(t.Context(), h, Call{Label: l, HoldsLock: l >= "a"}, time.Minute, out)
+		}
+		if got := gone(out); len(got) != 0 {
+			t.Fatalf("let go without a principal: %v", got)
+		}
+		next := new(term)
+		h.admit(next, 0)
+		got := gone(out)
+		slices.Sort(got) // goroutines report in any order; which ones went is the point
+		if first := slices.Sorted(slices.Values(want[:drainFirst])); !slices.Equal(got, first) {
+			t.Fatalf("first let go: %v, want %v", got, first)
+		}
+		if h.open.Load() != nil {
+			t.Fatal("open for everybody while a call waits")
+		}
+		h.completed()
+		if got := gone(out); !slices.Equal(got, want[drainFirst:]) {
+			t.Fatalf("then let go: %v, want %v", got, want[drainFirst:])
+		}
+		if h.open.Load() != next {
+			t.Fatal("not open although nobody waits")
+		}
+		if s := h.read(); s.Total != 9 || s.Drained != 9 || s.Held != 0 {
+			t.Errorf("counters: %+v", s)
+		}
+	})
+}
+
+func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 100, Bytes: 1000})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go h.drain(ctx)
+		out := make(chan held, 100)
+		for range 40 {
+			queue(ctx, h, Call{}, time.Minute, out)
+		}
+		h.admit(new(term), 0)
+		if n := len(gone(out)); n != drainFirst {
+			t.Fatalf("at once: %d, want %d", n, drainFirst)
+		}
+		h.completed()
+		h.completed()
+		if n := len(gone(out)); n != 2*drainPerDone {
+			t.Fatalf("after two completions: %d, want %d", n, 2*drainPerDone)
+		}
+		time.Sleep(drainInterval)
+		if n := len(gone(out)); n != drainPerTick {
+			t.Fatalf("after one interval: %d, want %d", n, drainPerTick)
+		}
+		late := make(chan held, 1)
+		queue(ctx, h, Call{Label: "late"}, time.Minute, late)
+		if len(late) != 0 {
+			t.Fatal("a call that came during the drain passed those who waited")
+		}
+		time.Sleep(10 * drainInterval)
+		if n := len(gone(out)) + len(gone(late)); n != 40+1-drainFirst-2*drainPerDone-drainPerTick {
+			t.Fatalf("the rest: %d", n)
+		}
+	})
+}
+
+func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 100, Bytes: 1000})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go h.drain(ctx)
+		out := make(chan held, 100)
+		for range 20 {
+			queue(ctx, h, Call{}, time.Minute, out)
+		}
+		t1, t2 := new(term), new(term)
+		h.admit(t1, 1)
+		if !h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 7 }) {
+			t.Fatal("a doubt about the term in use was not taken")
+		}
+		if h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 8 }) {
+			t.Fatal("a second doubt was taken")
+		}
+		time.Sleep(time.Second)
+		if n := len(gone(out)); n != drainFirst {
+			t.Fatalf("let go: %d, want %d", n, drainFirst)
+		}
+		if h.admit(t1, 6) {
+			t.Fatal("opened by a probe that began before the doubt")
+		}
+		if !h.admit(t2, 7) {
+			t.Fatal("not opened by a probe that began after the doubt")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(out) != 12 {
+			t.Fatalf("then let go: %d, want 12", len(out))
+		}
+		for len(out) > 0 {
+			if r := <-out; r.term != t2 {
+				t.Fatalf("let go to %p, want the new term %p", r.term, t2)
+			}
+		}
+		if h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 9 }) || h.open.Load() != t2 {
+			t.Error("a doubt about a term that is over shut the door to its successor")
+		}
+	})
+}
+
+func TestHold_Bounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 2, Bytes: 100})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out := make(chan held, 10)
+		refusal := func(c Call, sent bool) error {
+			_, err := h.wait(ctx, &c, new(pass), 0, sent)
+			return err
+		}
+		queue(ctx, h, Call{Bytes: 60}, time.Minute, out)
+		if err := refusal(Call{Bytes: 41}, false); !errors.Is(err, ErrHoldFull) || err.(*HoldFullError).Bound != "bytes" {
+			t.Errorf("too many bytes: %v", err)
+		}
+		queue(ctx, h, Call{Bytes: 40}, time.Minute, out)
+		if err := refusal(Call{}, false); !errors.Is(err, ErrHoldFull) || err.(*HoldFullError).Bound != "size" {
+			t.Errorf("too many calls: %v", err)
+		}
+		if err := refusal(Call{}, true); !errors.Is(err, ErrNoPrincipal) {
+			t.Errorf("a call that was sent already: %v, want a place", err)
+		}
+		queue(ctx, h, Call{HoldsLock: true, Bytes: 100}, time.Minute, out)
+		queue(ctx, h, Call{HoldsLock: true}, time.Minute, out)
+		if err := refusal(Call{HoldsLock: true}, false); !errors.Is(err, ErrHoldFull) {
+			t.Errorf("too many lock holders: %v", err)
+		}
+		if s := h.read(); s.Held != 4 || s.Bytes != 200 || s.Rejected != 3 {
+			t.Errorf("counters: %+v", s)
+		}
+		cancel()
+		synctest.Wait()
+		if s := h.read(); s.Held != 0 || s.Bytes != 0 || s.Left != 4 {
+			t.Errorf("counters after everybody left: %+v", s)
+		}
+	})
+}
+
+func TestHold_WindowAndLeavers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 10, Bytes: 100})
+		out := make(chan held, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		queue(t.Context(), h, Call{Label: "patient"}, 30*time.Second, out)
+		queue(ctx, h, Call{Label: "leaver"}, 30*time.Second, out)
+		queue(t.Context(), h, Call{Label: "second"}, 40*time.Second, out)
+		cancel()
+		synctest.Wait()
+		if r := <-out; r.label != "leaver" || !errors.Is(r.err, context.Canceled) {
+			t.Fatalf("first out: %+v", r)
+		}
+		began := time.Now()
+		if r := <-out; r.label != "patient" || !errors.Is(r.err, ErrNoPrincipal) || time.Since(began) != 30*time.Second {
+			t.Fatalf("second out: %+v after %s", r, time.Since(began))
+		}
+		h.admit(new(term), 0)
+		if r := <-out; r.label != "second" || r.err != nil {
+			t.Fatalf("third out: %+v", r)
+		}
+		s := h.read()
+		want := HoldStats{Total: 3, Expired: 1, Left: 1, Drained: 1, MaxWait: 30 * time.Second}
+		if s != want {
+			t.Errorf("counters: %+v, want %+v", s, want)
+		}
+	})
+}
+
+func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 10, Bytes: 100})
+		first := &pass{}
+		for i, l := range []string{"a", "b", "c"} {
+			ps := first
+			if i > 0 {
+				ps = new(pass)
+			}
+			w, _, err := h.enter(&Call{Label: l}, ps, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				h.leave(w, context.Canceled)
+			}
+		}
+		w, _, _ := h.enter(&Call{}, first, false)
+		if h.lanes[1].head != w {
+			t.Error("the oldest call is not the first to go")
+		}
+	})
+}
+
+func TestHold_Close(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 10, Bytes: 100})
+		out := make(chan held, 10)
+		queue(t.Context(), h, Call{}, time.Minute, out)
+		h.close()
+		if r := <-out; !errors.Is(r.err, ErrClosed) {
+			t.Errorf("a waiter got %v, want ErrClosed", r.err)
+		}
+		if _, err := h.wait(t.Context(), &Call{}, new(pass), time.Minute, false); !errors.Is(err, ErrClosed) {
+			t.Errorf("a late caller got %v, want ErrClosed", err)
+		}
+		if h.admit(new(term), 9) {
+			t.Error("a closed hold was opened")
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package partner
+
+import "time"
+
+// lane is a queue in order of tickets.
+type lane struct {
+	head, tail *waiter
+	n          int
+	bytes      int64
+}
+
+// waiter is one call in the hold.
+type waiter struct {
+	prev, next *waiter
+	in         *lane // nil: let go, or gone
+	ticket     uint64
+	bytes      int64
+	since      time.Time
+	let        chan *term // gets one term, or is closed when the hold is
+}
+
+// insert puts w behind every waiter with a lower ticket. Calls that come back
+// are older than most, new ones younger than all; so it looks from both ends.
+func (l *lane) insert(w *waiter) {
+	w.in = l
+	l.n++
+	l.bytes += w.bytes
+	if l.tail == nil || l.tail.ticket < w.ticket {
+		l.link(l.tail, w, nil)
+		return
+	}
+	next := l.head
+	for next.ticket < w.ticket {
+		next = next.next
+	}
+	l.link(next.prev, w, next)
+}
+
+// link puts w between two neighbours, of which either may be missing.
+func (l *lane) link(prev, w, next *waiter) {
+	w.prev, w.next = prev, next
+	if prev == nil {
+		l.head = w
+	} else {
+		prev.next = w
+	}
+	if next == nil {
+		l.tail = w
+	} else {
+		next.prev = w
+	}
+}
+
+// remove takes w out.
+func (l *lane) remove(w *waiter) {
+	if w.prev == nil {
+		l.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.in, w.prev, w.next = nil, nil, nil
+	l.n--
+	l.bytes -= w.bytes
+}

@@ -1,0 +1,110 @@
+package partner
+
+import (
+	"strings"
+	"time"
+)
+
+// Observation is what one probe of one partner learned. The zero value says
+// that the partner was never asked.
+type Observation struct {
+	Partner   Name
+	Address   string        // as configured
+	Began     time.Time     // when the probe began, on our clock
+	GoodUntil time.Time     // after that it proves nothing
+	Since     time.Time     // when the first of an unbroken row of probes ended in which it claimed to be principal
+	Asked     uint64        // the pair's count of questions when the probe began
+	Fresh     bool          // made on a connection of its own, not on the parked one
+	Reachable bool          // the server answered, if only to refuse
+	Latency   time.Duration // round trip of the status query
+	Clock     time.Duration // its clock minus ours, half a round trip taken off
+	Err       error         // what went wrong, also where the server is reachable
+
+	ServerName   string // @@SERVERNAME
+	Known        bool   // it has a database of that name
+	State        string // sys.databases.state_desc
+	ReadOnly     bool
+	UserAccess   string
+	Updateable   string // READ_WRITE, READ_ONLY, or empty: it doesn't say
+	Session      string // mirroring_guid; empty: not mirrored, or not for our eyes
+	Role         Role   // RoleUnknown also where it is simply not mirrored
+	Mirroring    string // mirroring_state_desc
+	Sequence     int64  // mirroring_role_sequence; 0: unknown
+	Safety       string
+	PartnerName  string // TCP://… of the other's endpoint
+	OtherName    string // mirroring_partner_instance
+	WitnessState string
+
+	Opens       bool   // the database itself could be opened
+	Extended    bool   // it has the epoch row
+	Epoch       int64  // of that row
+	EpochServer string // who took it
+}
+
+// mayOpen says whether it is worth trying to open the database: a mirror's is
+// closed, and asking would only fill its error log.
+func (o Observation) mayOpen() bool {
+	return o.Reachable && o.Known && o.State == "ONLINE" && o.Role != RoleMirror
+}
+
+// refusal says why the partner can't take writes, by its own word; empty: it can.
+// An unknown role refuses nothing: a login without rights sees none, and what
+// opens and is updateable is the principal.
+func (o Observation) refusal(now time.Time) string {
+	switch {
+	case o.Began.IsZero():
+		return "not asked yet"
+	case !o.Reachable:
+		return "does not answer"
+	case now.After(o.GoodUntil):
+		return "has not answered lately"
+	case !o.Known:
+		return "has no such database"
+	case o.Role == RoleMirror:
+		return "is the mirror"
+	case o.State != "ONLINE":
+		return "is " + o.State
+	case o.Mirroring == "PENDING_FAILOVER":
+		return "is about to become the mirror"
+	case o.ReadOnly || o.Updateable == "READ_ONLY":
+		return "is read-only"
+	case o.UserAccess == "SINGLE_USER":
+		return "is in single-user mode"
+	case !o.Opens:
+		return "can't be opened"
+	}
+	return ""
+}
+
+// mirrored says whether the partner told of a mirroring session.
+func (o Observation) mirrored() bool { return o.Role != RoleUnknown && o.Role != "" }
+
+// exposed says whether this principal acknowledges what its mirror does not have.
+func (o Observation) exposed() bool {
+	return o.Role == RolePrincipal && o.Mirroring != "SYNCHRONIZED"
+}
+
+// names are a partner's names in the epoch row: the server's own, or its
+// configured address where both servers call themselves the same.
+type names struct {
+	own, other string // what to write; what the other partner writes
+	also       string // accepted as ours too, while nothing speaks against it
+}
+
+// namesOf tells the names of o, whose partner is other.
+func namesOf(o, other Observation) names {
+	if o.ServerName == "" || strings.EqualFold(o.ServerName, other.ServerName) {
+		return names{own: o.Address, other: other.Address}
+	}
+	return names{own: o.ServerName, other: other.ServerName, also: o.Address}
+}
+
+// mine says whether server, of an epoch row, is the partner itself.
+func (n names) mine(server string) bool {
+	return strings.EqualFold(server, n.own) || n.also != "" && strings.EqualFold(server, n.also)
+}
+
+// theirs says whether it is the other partner.
+func (n names) theirs(server string) bool {
+	return n.other != "" && strings.EqualFold(server, n.other)
+}

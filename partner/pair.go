@@ -1,0 +1,204 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/microsoft/go-mssqldb/msdsn"
+)
+
+// Pair is two partners and the knowledge which of them is principal. All its
+// methods may be called concurrently.
+type Pair struct {
+	cfg     Config
+	members [2]*member
+	hold    *hold
+
+	asked    atomic.Uint64 // numbers the questions that need an answer from now on
+	trouble  atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
+	started  atomic.Bool
+	closed   chan struct{} // closed when Run ends
+	reports  chan Observation
+	breakers chan Event // breaker changes, for the loop of Run to tell
+
+	current *term // owned by the loop of Run
+
+	mu          sync.Mutex // guards what follows
+	view        view
+	changed     chan struct{} // closed and replaced at every report
+	subscribers map[chan Event]struct{}
+}
+
+// view is what the loop knows, for others to read.
+type view struct {
+	obs      [2]Observation
+	seen     [2]time.Time
+	latency  [2]time.Duration
+	accepted Accepted
+	decision Decision
+	serving  bool // the decision's choice was acted on
+}
+
+// New checks the configuration and makes a Pair. It starts nothing: until Run
+// runs, calls are held.
+func New(cfg Config) (*Pair, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("pair: %w", err)
+	}
+	var ends [2]endpoint
+	for i := range cfg.Partners {
+		s, err := newServer(&cfg, &cfg.Partners[i])
+		if err != nil {
+			return nil, fmt.Errorf("pair: partner %s: %w", cfg.Partners[i].Name, err)
+		}
+		ends[i] = s
+	}
+	return newPair(cfg, ends), nil
+}
+
+// newServer makes the endpoint of one partner and fills in its address.
+func newServer(cfg *Config, pc *PartnerConfig) (*server, error) {
+	var dsn msdsn.Config
+	switch {
+	case pc.DSN != nil && pc.ConnectionString != "":
+		return nil, errors.New("both a connection string and a DSN are given")
+	case pc.DSN != nil:
+		dsn = *pc.DSN
+	case pc.ConnectionString == "":
+		return nil, errors.New("no connection string")
+	default:
+		var err error
+		if dsn, err = msdsn.Parse(pc.ConnectionString); err != nil {
+			// The parser's text may quote what it read, the password included.
+			return nil, errors.New("its connection string can't be read")
+		}
+	}
+	if pc.Address == "" {
+		port := dsn.Port
+		if port == 0 {
+			port = 1433
+		}
+		pc.Address = net.JoinHostPort(dsn.Host, strconv.FormatUint(port, 10))
+	}
+	return &server{name: pc.Name, database: cfg.Database, dsn: dsn, budgets: cfg.Budgets, maxConns: cfg.MaxConns}, nil
+}
+
+// newPair makes a Pair of two endpoints. cfg is complete.
+func newPair(cfg Config, ends [2]endpoint) *Pair {
+	p := &Pair{
+		cfg:         cfg,
+		hold:        newHold(cfg.Hold),
+		closed:      make(chan struct{}),
+		reports:     make(chan Observation),
+		breakers:    make(chan Event, 16),
+		changed:     make(chan struct{}),
+		subscribers: make(map[chan Event]struct{}),
+	}
+	for i := range ends {
+		p.members[i] = newMember(cfg.Partners[i], ends[i], p.breakerChanged)
+	}
+	p.trouble.Store(time.Now().UnixNano())
+	return p
+}
+
+// breakerChanged records; it runs under the breaker's lock.
+func (p *Pair) breakerChanged(n Name, from, to string) {
+	select {
+	case p.breakers <- Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}:
+	default: // nobody reads before Run; the state itself is recorded elsewhere
+	}
+}
+
+// Run watches both partners and serves Do until ctx ends, then cuts every
+// connection and returns nil after all its goroutines have. Calls under way
+// then end with ErrClosed or ErrOutcomeUnknown; let them drain first. It may be
+// called once.
+func (p *Pair) Run(ctx context.Context) error {
+	if !p.started.CompareAndSwap(false, true) {
+		return errors.New("pair: Run was called twice")
+	}
+	p.trouble.Store(time.Now().UnixNano())
+	var wg sync.WaitGroup
+	for _, m := range p.members {
+		wg.Go(func() { p.watch(ctx, m) })
+	}
+	wg.Go(func() { p.hold.drain(ctx) })
+	p.loop(ctx)
+	// The hold closes before the connections go: whoever is cut off must find it closed.
+	p.hold.close()
+	close(p.closed)
+	if p.current != nil {
+		p.current.end()
+	}
+	wg.Wait()
+	for _, m := range p.members {
+		m.endpoint.close()
+	}
+	return nil
+}
+
+// loop takes reports until ctx ends. It is the only one who decides and acts.
+func (p *Pair) loop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-p.reports:
+			p.take(o)
+		case e := <-p.breakers:
+			p.tell(e)
+		}
+	}
+}
+
+// watch probes one partner again and again: every second while all is well,
+// every few milliseconds while there is no principal. A frozen partner delays
+// nobody but its own watcher.
+func (p *Pair) watch(ctx context.Context, m *member) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		o := m.observe(ctx, &p.cfg, p.asked.Load())
+		select {
+		case <-ctx.Done():
+			return
+		case p.reports <- o:
+		}
+		timer.Reset(pause(&p.cfg, p.troubled()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// troubled is how long no principal has served; negative: one does.
+func (p *Pair) troubled() time.Duration {
+	since := p.trouble.Load()
+	if since == 0 {
+		return -1
+	}
+	return time.Since(time.Unix(0, since))
+}
+
+// inTrouble makes both watchers hurry.
+func (p *Pair) inTrouble() {
+	p.trouble.CompareAndSwap(0, time.Now().UnixNano())
+	p.wake()
+}
+
+// wake makes both watchers probe now.
+func (p *Pair) wake() {
+	for _, m := range p.members {
+		m.poke()
+	}
+}

@@ -1,0 +1,332 @@
+package partner
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestRun_Cadence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		probes := func(d time.Duration) int {
+			f.set(func(_, b *fakeServer) { b.probes = nil })
+			time.Sleep(d)
+			n := 0
+			f.set(func(_, b *fakeServer) { n = len(b.probes) })
+			return n
+		}
+		if n := probes(10 * time.Second); n < 9 || n > 10 {
+			t.Errorf("steady: %d probes in 10 s, want one a second", n)
+		}
+		f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
+		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+			t.Fatal(err)
+		}
+		if n := probes(time.Second); n < 180 || n > 205 {
+			t.Errorf("trouble: %d probes in the first second, want one every 5 ms", n)
+		}
+		time.Sleep(30 * time.Second)
+		if n := probes(time.Second); n < 19 || n > 21 {
+			t.Errorf("long trouble: %d probes in a second, want one every 50 ms", n)
+		}
+		f.set(func(a, b *fakeServer) { a.down, b.down = false, false })
+		if err := p.WaitForPrincipal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := probes(10 * time.Second); n < 9 || n > 10 {
+			t.Errorf("steady again: %d probes in 10 s", n)
+		}
+	})
+}
+
+func TestRun_AFrozenPartnerDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		f.set(func(a, _ *fakeServer) { a.frozen = true })
+		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+			t.Fatal(err)
+		}
+		f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+		began := time.Now()
+		if err := p.WaitForPrincipal(t.Context()); err != nil || time.Since(began) > 6*time.Millisecond {
+			t.Errorf("b was noticed after %s, %v", time.Since(began), err)
+		}
+	})
+}
+
+func TestRun_Fencing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch = true, 0
+		p := f.startServing()
+		if epoch, server := f.row(); epoch != 1 || server != "SQLA" {
+			t.Fatalf("the first principal's epoch: %d of %q", epoch, server)
+		}
+		f.failOver()
+		time.Sleep(2 * time.Second)
+		if _, server := f.row(); server != "SQLB" {
+			t.Fatalf("the epoch is %q's, want SQLB's", server)
+		}
+		if s := p.Status(); s.Principal != B || s.Epoch != 2 {
+			t.Fatalf("after a failover: %+v", s)
+		}
+		// b goes, and a comes back with what it had before: it is principal by
+		// its own word, and fenced.
+		f.set(func(a, b *fakeServer) {
+			a.role, a.sequence, b.down = RolePrincipal, 1, true
+			f.epoch, f.server = 1, "SQLA"
+		})
+		time.Sleep(5 * time.Second)
+		if s := p.Status(); s.Principal != "" || s.SplitBrain || p.hold.open.Load() != nil {
+			t.Fatalf("an old principal was believed: %+v", s)
+		}
+	})
+}
+
+func TestRun_AnotherProxyTakesTheEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch, f.server = true, 4, "SQLA"
+		p := f.startServing()
+		f.set(func(_, _ *fakeServer) { f.epoch, f.server = 5, "sql-a.example" })
+		time.Sleep(2 * time.Second)
+		if epoch, server := f.row(); p.Status().Epoch != 5 || epoch != 5 || server != "sql-a.example" {
+			t.Errorf("epoch %d, the row %d of %q; want 5 without taking it back", p.Status().Epoch, epoch, server)
+		}
+	})
+}
+
+func TestRun_SplitBrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.set(func(_, b *fakeServer) { b.role = RolePrincipal }) // the same sequence: no order
+		p := f.start()
+		time.Sleep(3 * time.Second)
+		if s := p.Status(); !s.SplitBrain || s.Principal != "" {
+			t.Errorf("two claims, none accepted before: %+v", s)
+		}
+		f.set(func(_, b *fakeServer) { b.role = RoleMirror })
+		time.Sleep(time.Second)
+		f.set(func(_, b *fakeServer) { b.role = RolePrincipal })
+		time.Sleep(3 * time.Second)
+		if s := p.Status(); !s.SplitBrain || s.Principal != A {
+			t.Errorf("two claims, a accepted before: %+v", s)
+		}
+		f.set(func(_, b *fakeServer) { b.sequence = 2 })
+		time.Sleep(3 * time.Second)
+		if s := p.Status(); !s.SplitBrain || s.Principal != B {
+			t.Errorf("two claims, b newer: %+v", s)
+		}
+	})
+}
+
+func TestRun_Events(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.pairOf()
+		events, cancel := p.Subscribe()
+		ctx := t.Context()
+		go func() { _ = p.Run(ctx) }()
+		if err := p.WaitForPrincipal(ctx); err != nil {
+			t.Fatal(err)
+		}
+		f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
+		time.Sleep(3 * time.Second)
+		f.set(func(a, b *fakeServer) { b.down, b.role, b.sequence = false, RolePrincipal, 2 })
+		time.Sleep(3 * time.Second)
+		cancel()
+		cancel() // harmless
+		var kinds []string
+		for e := range events {
+			if !slices.Contains(kinds, e.Kind+" "+string(e.Partner)) {
+				kinds = append(kinds, e.Kind+" "+string(e.Partner))
+			}
+		}
+		for _, want := range []string{"principal a", "no-principal ", "breaker a", "breaker b", "principal b", "role b"} {
+			if !slices.Contains(kinds, want) {
+				t.Errorf("no event %q among %v", want, kinds)
+			}
+		}
+	})
+}
+
+func TestStatus_Contract(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch, f.server = true, 3, "SQLA"
+		p := f.startServing(func(c *Config) { c.Topology = "embedded" })
+		raw, err := json.Marshal(p.Status())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(raw, &got); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]any{
+			"database": "ASPState", "topology": "embedded", "schema": "extended", "principal": "a",
+			"epoch": 3.0, "role_sequence": 1.0, "exposed": false, "split_brain": false, "holding": 0.0,
+		}
+		for k, w := range want {
+			if got[k] != w {
+				t.Errorf("%s: got %v, want %v", k, got[k], w)
+			}
+		}
+		a := got["partners"].([]any)[0].(map[string]any)
+		want = map[string]any{
+			"name": "a", "address": "a:1433", "role": "principal", "state": "SYNCHRONIZED", "safety": "FULL",
+			"breaker": "closed", "latency_ms": 0.2, "last_error": "",
+		}
+		for k, w := range want {
+			if a[k] != w {
+				t.Errorf("partners[0].%s: got %v, want %v", k, a[k], w)
+			}
+		}
+		if _, err := time.Parse(time.RFC3339, a["seen"].(string)); err != nil {
+			t.Errorf("seen: %v", err)
+		}
+	})
+}
+
+func TestStatus_Exposed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		f.set(func(a, b *fakeServer) { a.mirroring, b.down = "DISCONNECTED", true })
+		time.Sleep(2 * time.Second)
+		s := p.Status()
+		if !s.Exposed || s.Principal != A || s.Partners[1].LastError == "" || s.Topology != "mirroring" {
+			t.Errorf("with the mirror away: %+v", s)
+		}
+	})
+}
+
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var changes []string
+		b := newBreaker(A, func(from, to string) { changes = append(changes, from+">"+to) })
+		call := func(verdict error) error {
+			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
+		}
+		for range 100 {
+			_ = call(errNoVerdict)
+		}
+		for range breakerTrips - 1 {
+			_ = call(errUnreached)
+		}
+		_ = call(nil)
+		if b.read() != "closed" {
+			t.Fatal("opened by cancelled callers, or by failures with a success between them")
+		}
+		for range breakerTrips {
+			_ = call(errUnreached)
+		}
+		if err := call(nil); b.read() != "open" || Classify(err, Connecting) != Down {
+			t.Fatalf("after %d failures in a row: %s, %v", breakerTrips, b.read(), err)
+		}
+		b.record(true, false)
+		if b.read() != "open" {
+			t.Error("closed by a parked connection, which says nothing about new ones")
+		}
+		b.record(true, true)
+		if err := call(nil); b.read() != "closed" || err != nil {
+			t.Errorf("after a good probe on a fresh connection: %s, %v", b.read(), err)
+		}
+		for range breakerTrips {
+			b.record(false, true)
+		}
+		time.Sleep(breakerTimeout + time.Millisecond)
+		for range breakerTrials {
+			_ = call(nil)
+		}
+		if b.read() != "closed" {
+			t.Errorf("after trials that went well: %s", b.read())
+		}
+		want := []string{"closed>open", "open>closed", "closed>open", "open>half-open", "half-open>closed"}
+		if !slices.Equal(changes, want) {
+			t.Errorf("changes %v, want %v", changes, want)
+		}
+	})
+}
+
+func TestBreaker_IsAboutReachability(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		time.Sleep(20 * time.Second)
+		if s := p.Status(); s.Partners[1].Breaker != "closed" {
+			t.Errorf("a healthy mirror's breaker is %s", s.Partners[1].Breaker)
+		}
+		f.set(func(_, b *fakeServer) { b.down = true })
+		time.Sleep(20 * time.Second)
+		if s := p.Status(); s.Partners[1].Breaker != "open" || s.Principal != A {
+			t.Errorf("an unreachable mirror's breaker is %s, the principal %q", s.Partners[1].Breaker, s.Principal)
+		}
+		f.set(func(_, b *fakeServer) { b.down = false })
+		time.Sleep(2 * time.Second)
+		if s := p.Status(); s.Partners[1].Breaker != "closed" {
+			t.Errorf("a mirror's that is back: %s", s.Partners[1].Breaker)
+		}
+	})
+}
+
+func TestPause(t *testing.T) {
+	cfg := Config{}.withDefaults()
+	for trouble, want := range map[time.Duration]time.Duration{
+		-1: time.Second, 0: 5 * time.Millisecond, 3 * time.Second: 5 * time.Millisecond,
+		6500 * time.Millisecond: 27500 * time.Microsecond, 10 * time.Second: 50 * time.Millisecond, time.Hour: 50 * time.Millisecond,
+	} {
+		if got := pause(&cfg, trouble); got != want {
+			t.Errorf("after %s of trouble: %s, want %s", trouble, got, want)
+		}
+	}
+}
+
+func TestNew_Validates(t *testing.T) {
+	good := func() Config {
+		return Config{Database: "ASPState", Partners: [2]PartnerConfig{
+			{ConnectionString: "server=sql1;user id=sa;password=geheim"}, {ConnectionString: "sqlserver://sa:geheim@sql2:1444"}}}
+	}
+	p, err := New(good())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.members[0].address != "sql1:1433" || p.members[1].address != "sql2:1444" {
+		t.Errorf("addresses %s and %s", p.members[0].address, p.members[1].address)
+	}
+	tests := []struct {
+		name string
+		mend func(*Config)
+	}{
+		{"no database", func(c *Config) { c.Database = "" }},
+		{"no connection string", func(c *Config) { c.Partners[1].ConnectionString = "" }},
+		{"a broken connection string", func(c *Config) { c.Partners[0].ConnectionString = "sqlserver://sa:geheim@[bad" }},
+		{"names swapped", func(c *Config) { c.Partners[0].Name, c.Partners[1].Name = B, A }},
+		{"exposed", func(c *Config) { c.Exposed = "maybe" }},
+		{"login shorter than dial", func(c *Config) { c.Budgets.Dial = 4 * time.Second }},
+		{"attempt shorter than login", func(c *Config) { c.Budgets.Attempt = 2 * time.Second }},
+		{"attempt shorter than probe", func(c *Config) { c.Budgets.Attempt, c.Budgets.Probe = 3*time.Second, 4*time.Second }},
+		{"negative window", func(c *Config) { c.Hold.Window = -1 }},
+		{"trouble slower than steady", func(c *Config) { c.MonitorTrouble = time.Minute }},
+		{"no connections", func(c *Config) { c.MaxConns = -1 }},
+	}
+	for _, tt := range tests {
+		c := good()
+		tt.mend(&c)
+		_, err := New(c)
+		if err == nil {
+			t.Errorf("%s: accepted", tt.name)
+			continue
+		}
+		if strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: the password is in %q", tt.name, err)
+		}
+	}
+}

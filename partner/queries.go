@@ -1,0 +1,64 @@
+package partner
+
+import "strings"
+
+// The texts of everything this package asks a server, each one constant and
+// each sent exactly as it stands here: whoever emulates a server can match
+// them letter by letter. queryStatus goes out as sp_executesql with the one
+// parameter @db nvarchar; queryEpoch and the statements of admin.go are plain
+// batches without parameters; callTakeEpoch is an RPC by name with the named
+// parameter @server nvarchar. All of them run on a connection whose database
+// is master, because the mirror's own database can't be opened.
+const (
+	// queryStatus reads one row about the database, or none if the server has
+	// no database of that name. Columns, in order:
+	//
+	//	state_desc              nvarchar   ONLINE, RESTORING, RECOVERING, …
+	//	is_read_only            bit
+	//	user_access_desc        nvarchar   MULTI_USER, RESTRICTED_USER, SINGLE_USER
+	//	updateability           nvarchar   READ_WRITE, READ_ONLY, or NULL
+	//	mirroring_guid          nvarchar   NULL: not mirrored, or not for these eyes
+	//	mirroring_role_desc     nvarchar   PRINCIPAL, MIRROR, or NULL = unknown
+	//	mirroring_state_desc    nvarchar
+	//	mirroring_role_sequence int
+	//	mirroring_safety_level_desc   nvarchar   FULL, OFF, UNKNOWN
+	//	mirroring_partner_name        nvarchar   TCP://host:port of the other's endpoint
+	//	mirroring_partner_instance    nvarchar
+	//	mirroring_witness_state_desc  nvarchar   CONNECTED, DISCONNECTED, UNKNOWN, or NULL
+	//	utc_now                 datetime2(7)
+	//	server_name             nvarchar
+	queryStatus = `SELECT d.state_desc, d.is_read_only, d.user_access_desc, ` +
+		`CONVERT(nvarchar(60), DATABASEPROPERTYEX(d.name, N'Updateability')) AS updateability, ` +
+		`CONVERT(nvarchar(36), m.mirroring_guid) AS mirroring_guid, ` +
+		`m.mirroring_role_desc, m.mirroring_state_desc, m.mirroring_role_sequence, ` +
+		`m.mirroring_safety_level_desc, m.mirroring_partner_name, m.mirroring_partner_instance, ` +
+		`m.mirroring_witness_state_desc, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name ` +
+		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id ` +
+		`WHERE d.name = @db`
+
+	// queryEpoch opens the database itself, which a mirror refuses, and reads
+	// the fencing row of the extended schema: Epoch bigint, Server
+	// nvarchar(256). Error 208 proves a database that opens and has no
+	// mirrorstate extension. %DB% is the quoted name, as in [ASPState].
+	queryEpoch = `SELECT Epoch, [Server] FROM %DB%.dbo.MirrorStateEpoch`
+
+	// callTakeEpoch takes the next epoch for @server nvarchar(256) unless it
+	// has it already, and answers one row: Epoch bigint, Server nvarchar(256).
+	callTakeEpoch = `%DB%.dbo.MirrorState_TakeEpoch_1`
+
+	// The operators' statements; none of them takes parameters.
+	alterFailover = `ALTER DATABASE %DB% SET PARTNER FAILOVER`
+	alterForce    = `ALTER DATABASE %DB% SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS`
+	alterSuspend  = `ALTER DATABASE %DB% SET PARTNER SUSPEND`
+	alterResume   = `ALTER DATABASE %DB% SET PARTNER RESUME`
+)
+
+// quoteName brackets a name as QUOTENAME does.
+func quoteName(name string) string {
+	return "[" + strings.ReplaceAll(name, "]", "]]") + "]"
+}
+
+// forDatabase puts the quoted database name into one of the texts above.
+func forDatabase(text, database string) string {
+	return strings.ReplaceAll(text, "%DB%", quoteName(database))
+}

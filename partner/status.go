@@ -1,0 +1,189 @@
+package partner
+
+import (
+	"context"
+	"time"
+)
+
+// Status is what GET /v1/pair shows of the pair.
+type Status struct {
+	Database     string          `json:"database"`
+	Topology     string          `json:"topology"`  // embedded, mirroring, availability-group, plain
+	Schema       string          `json:"schema"`    // stock or extended; stock until a principal was seen
+	Principal    Name            `json:"principal"` // empty: none is known
+	Epoch        int64           `json:"epoch"`
+	RoleSequence int64           `json:"role_sequence"`
+	Exposed      bool            `json:"exposed"`      // the mirror does not have what is acknowledged now
+	ExposedRule  string          `json:"exposed_rule"` // allow or refuse, as configured
+	SplitBrain   bool            `json:"split_brain"`  // both partners claim to be a writable principal
+	Reason       string          `json:"reason"`       // why this principal, or why none
+	Holding      int             `json:"holding"`      // calls waiting for a principal
+	Hold         HoldStats       `json:"hold"`
+	Partners     []PartnerStatus `json:"partners"` // a, then b
+}
+
+// PartnerStatus is what is known of one partner.
+type PartnerStatus struct {
+	Name      Name      `json:"name"`
+	Address   string    `json:"address"`
+	Role      Role      `json:"role"`
+	State     string    `json:"state"`      // mirroring_state_desc, or the database's state where that is NULL
+	Safety    string    `json:"safety"`     // FULL, OFF, or empty: unknown
+	Breaker   string    `json:"breaker"`    // closed, open, half-open
+	LatencyMS float64   `json:"latency_ms"` // round trip of the last answered probe
+	ClockMS   float64   `json:"clock_ms"`   // its clock minus ours
+	LastError string    `json:"last_error"` // of the last probe; empty after a good one
+	Seen      time.Time `json:"seen"`       // when it last answered; the zero time: never
+}
+
+// Role is a partner's role, as it says itself. Unknown is a role.
+type Role string
+
+// The roles.
+const (
+	RolePrincipal Role = "principal"
+	RoleMirror    Role = "mirror"
+	RoleUnknown   Role = "unknown"
+)
+
+// HoldStats counts what the hold did since the start.
+type HoldStats struct {
+	Held     int           `json:"held"`        // waiting now
+	Bytes    int64         `json:"bytes"`       // theirs
+	Total    uint64        `json:"total"`       // ever let in
+	Rejected uint64        `json:"rejected"`    // turned away because the hold was full
+	Expired  uint64        `json:"expired"`     // given up because the window was over
+	Left     uint64        `json:"left"`        // gone because their caller was
+	Drained  uint64        `json:"drained"`     // let go to a principal
+	MaxWait  time.Duration `json:"max_wait_ns"` // longest wait of a drained call
+}
+
+// Event is something that happened to the pair.
+type Event struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // principal, no-principal, role, breaker, split-brain
+	Partner Name      `json:"partner,omitempty"`
+	Epoch   int64     `json:"epoch,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Status reads what is known now; it asks nobody. Safe for concurrent use.
+func (p *Pair) Status() Status {
+	p.mu.Lock()
+	v := p.view
+	p.mu.Unlock()
+	s := Status{
+		Database:    p.cfg.Database,
+		Topology:    p.topology(v),
+		Schema:      "stock",
+		Epoch:       v.accepted.Epoch,
+		ExposedRule: p.cfg.Exposed,
+		SplitBrain:  v.decision.SplitBrain,
+		Reason:      v.decision.Reason,
+		Hold:        p.hold.read(),
+	}
+	s.RoleSequence, s.Holding = v.accepted.Sequence, s.Hold.Held
+	if v.accepted.Extended {
+		s.Schema = "extended"
+	}
+	if v.serving {
+		s.Principal = v.accepted.Partner
+		s.Exposed = v.obs[p.index(s.Principal)].exposed()
+	}
+	for i, m := range p.members {
+		s.Partners = append(s.Partners, partnerStatus(m, v, i))
+	}
+	return s
+}
+
+// partnerStatus is one partner's share of the status.
+func partnerStatus(m *member, v view, i int) PartnerStatus {
+	o := v.obs[i]
+	s := PartnerStatus{
+		Name: m.name, Address: m.address, Role: o.Role, State: o.Mirroring, Safety: o.Safety,
+		Breaker:   m.breaker.read(),
+		LatencyMS: milliseconds(v.latency[i]),
+		ClockMS:   milliseconds(time.Duration(m.clock.Load())),
+		LastError: errorText(o.Err),
+		Seen:      v.seen[i].UTC(),
+	}
+	if s.Role == "" {
+		s.Role = RoleUnknown
+	}
+	// A pair without mirroring has roles too: who serves, and who doesn't.
+	if !o.mirrored() && v.serving && v.accepted.Partner == m.name {
+		s.Role = RolePrincipal
+	}
+	if s.State == "" {
+		s.State = o.State
+	}
+	return s
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// topology is the configured word, or what the partners tell of themselves.
+func (p *Pair) topology(v view) string {
+	switch {
+	case p.cfg.Topology != "":
+		return p.cfg.Topology
+	case v.obs[0].mirrored() || v.obs[1].mirrored() || v.accepted.Session != "":
+		return "mirroring"
+	}
+	return "plain"
+}
+
+// Ready says whether calls can be expected to end well: a principal serves, or
+// has been gone for less than the hold's window.
+func (p *Pair) Ready() bool { return p.troubled() < p.cfg.Hold.Window }
+
+// Subscribe gives the pair's events from now on. A slow reader misses events
+// rather than delaying anything. cancel closes the channel; it must be called.
+func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
+	c := make(chan Event, 64)
+	p.mu.Lock()
+	p.subscribers[c] = struct{}{}
+	p.mu.Unlock()
+	return c, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if _, ok := p.subscribers[c]; ok {
+			delete(p.subscribers, c)
+			close(c)
+		}
+	}
+}
+
+// WaitForPrincipal returns nil once a principal serves, ErrClosed when Run has
+// ended, or ctx's cause.
+func (p *Pair) WaitForPrincipal(ctx context.Context) error {
+	return p.await(ctx, false, func(view) bool { return p.hold.serving() != nil })
+}
+
+// await waits until what is known satisfies cond. With hurry both partners are
+// asked every few milliseconds meanwhile.
+func (p *Pair) await(ctx context.Context, hurry bool, cond func(view) bool) error {
+	tick := time.NewTicker(p.cfg.MonitorTrouble)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		v, changed := p.view, p.changed
+		p.mu.Unlock()
+		if cond(v) {
+			return nil
+		}
+		beat := tick.C
+		if !hurry {
+			beat = nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-p.closed:
+			return ErrClosed
+		case <-changed:
+		case <-beat:
+			p.wake()
+		}
+	}
+}
