@@ -1,0 +1,241 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// DefaultActionTimeout is how long an operators' verb may take. A failover under
+// load waits for the mirror to redo its queue.
+const DefaultActionTimeout = 60 * time.Second
+
+// PairView is what the operators' listener sees of the pair. Any number of
+// goroutines may call it. The verbs return nil when the pair is as asked for; a
+// refusal is an error that has, or wraps one that has, the method
+// Refusal() (number int32, message, advice string): SQL Server's number, what is
+// wrong, and what to do about it.
+type PairView interface {
+	// Status is what GET /v1/pair answers, as a value that marshals to the contract's
+	// JSON, sweep included. It asks nobody.
+	Status() any
+	// Ready is true while a principal is known or calls are held for one; the reason
+	// says which, or what is missing. It asks nobody.
+	Ready() (bool, string)
+	// Failover exchanges the roles, losing nothing.
+	Failover(ctx context.Context) error
+	// ForceService makes the mirror principal without the old one.
+	ForceService(ctx context.Context, allowDataLoss bool) error
+	// Suspend and Resume stop and start mirroring.
+	Suspend(ctx context.Context) error
+	Resume(ctx context.Context) error
+}
+
+// AdminConfig is what the operators' listener needs.
+type AdminConfig struct {
+	// API is the session API, served here too, and whose store is listed. Required.
+	API *API
+	// Pair is the pair. Required.
+	Pair PairView
+	// Hosts are names, with or without port, under which the listener may be asked,
+	// beside loopback and the address it was reached at.
+	Hosts []string
+	// ActionTimeout bounds an operators' verb. Default 60 s.
+	ActionTimeout time.Duration
+	// Logger takes what operators did. Default: none.
+	Logger *slog.Logger
+}
+
+// admin is the operators' listener.
+type admin struct {
+	api     *API
+	pair    PairView
+	timeout time.Duration
+	log     *slog.Logger
+	report  reporter
+}
+
+// NewAdmin makes the operators' listener's handler:
+//
+//	GET  /                        what there is, in plain text
+//	GET  /healthz                 200: the process runs
+//	GET  /readyz                  200 or 503 {"ready":…,"reason":…}
+//	GET  /v1/pair                 the pair's state
+//	POST /v1/pair/failover        {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
+//	POST /v1/pair/suspend|resume  no body or {}
+//	GET  /v1/apps/{app}/sessions  a page of sessions, ?after=ID&limit=N
+//	     /debug/pprof/…           profiles
+//	     …                        the session API
+//
+// All but the first four refuse a Host or Origin that is not ours with forbidden.
+// It needs no credentials: whoever reaches it may do everything.
+func NewAdmin(cfg AdminConfig) (http.Handler, error) {
+	if cfg.API == nil || cfg.Pair == nil {
+		return nil, errors.New("operators' listener: no session API or no pair")
+	}
+	if cfg.ActionTimeout == 0 {
+		cfg.ActionTimeout = DefaultActionTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &admin{
+		api: cfg.API, pair: cfg.Pair, timeout: cfg.ActionTimeout, log: cfg.Logger,
+		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
+	}
+	mux := newRouter(a.report)
+	mux.Get("/", a.index)
+	mux.Get("/healthz", a.healthz)
+	mux.Get("/readyz", a.readyz)
+	mux.Get("/v1/pair", a.status)
+	mux.Group(func(r chi.Router) {
+		r.Use(newGuard(a.report, cfg.Hosts).wrap)
+		r.Post("/v1/pair/failover", a.action("failover", a.failover))
+		r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
+		r.Post("/v1/pair/resume", a.action("resume", a.resume))
+		r.Get("/v1/apps/{app}/sessions", a.list)
+		profiles(r)
+		cfg.API.routes(r)
+	})
+	return mux, nil
+}
+
+// profiles adds net/http/pprof's handlers.
+func profiles(r chi.Router) {
+	r.Get("/debug/pprof/cmdline", pprof.Cmdline)
+	r.Get("/debug/pprof/profile", pprof.Profile)
+	r.Get("/debug/pprof/symbol", pprof.Symbol)
+	r.Get("/debug/pprof/trace", pprof.Trace)
+	r.Get("/debug/pprof", pprof.Index)
+	r.Get("/debug/pprof/*", pprof.Index)
+}
+
+// index tells what there is.
+func (a *admin) index(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h["Content-Type"] = textType
+	h["X-Content-Type-Options"] = nosniff
+	w.Write([]byte(`mirrorstate, operators' listener
+
+GET  /healthz                    the process runs
+GET  /readyz                     a principal is known, or calls are held for one
+GET  /v1/pair                    the pair's state
+POST /v1/pair/failover           {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
+POST /v1/pair/suspend, /resume   stop and start mirroring
+GET  /v1/apps/{app}/sessions     sessions, ?after=ID&limit=N
+GET  /openapi.yaml               the session API, which is served here too
+GET  /debug/pprof/               profiles
+`))
+}
+
+// healthz answers 200 while the process runs.
+func (a *admin) healthz(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, struct {
+		Healthy bool `json:"healthy"`
+	}{true})
+}
+
+// readyz answers 200 while requests would be answered or held, otherwise 503.
+func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
+	ready, reason := a.pair.Ready()
+	status := http.StatusOK
+	if !ready {
+		status = http.StatusServiceUnavailable
+	}
+	answerJSON(w, status, struct {
+		Ready  bool   `json:"ready"`
+		Reason string `json:"reason"`
+	}{ready, reason})
+}
+
+// status answers GET /v1/pair.
+func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, a.pair.Status())
+}
+
+// listing is a page of sessions. Next is where the next page starts, if there may be one.
+type listing struct {
+	Sessions []session.Entry `json:"sessions"`
+	Next     session.ID      `json:"next,omitempty"` // for ?after=
+}
+
+// list answers GET /v1/apps/{app}/sessions?after=ID&limit=N: 200 with a page of
+// sessions in the order of their ids, expired ones included.
+func (a *admin) list(w http.ResponseWriter, r *http.Request) {
+	if err := a.listPage(w, r); err != nil {
+		a.report.fail(w, r, err, false)
+	}
+}
+
+func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
+	c := call{api: a.api, w: w, r: r}
+	if err := c.decode(traits{noID: true}); err != nil {
+		return err
+	}
+	after, limit, err := c.page()
+	if err != nil {
+		return err
+	}
+	lister, ok := a.api.store.(session.Lister)
+	if !ok {
+		return badInput("the store", "cannot list sessions")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+grace)
+	defer cancel()
+	entries, err := lister.List(ctx, c.ref.App, after, limit)
+	if err != nil {
+		return err
+	}
+	page := listing{Sessions: entries}
+	if len(entries) == limit {
+		page.Next = entries[limit-1].ID
+	}
+	if entries == nil {
+		page.Sessions = []session.Entry{}
+	}
+	answerJSON(w, http.StatusOK, page)
+	return nil
+}
+
+// page reads ?after= and ?limit=.
+func (c *call) page() (after session.ID, limit int, err error) {
+	limit = min(100, c.api.limits.ListedSessions)
+	value, ok, err := c.parameter("limit")
+	if err != nil {
+		return "", 0, err
+	}
+	if ok {
+		limit, err = strconv.Atoi(value)
+		if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
+			return "", 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
+		}
+	}
+	value, ok, err = c.parameter("after")
+	if ok && value != "" {
+		after, err = session.ParseID(value)
+	}
+	return after, limit, err
+}
+
+// answerJSON answers for operators: small things, seldom.
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		panic(err) // a bug: what we answer can be marshalled
+	}
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}

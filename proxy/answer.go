@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// headerValues is room for the values of an answer's headers, in the call itself:
+// otherwise each header costs an allocation of one string.
+type headerValues struct {
+	values [6]string
+	used   int
+}
+
+// set puts a header into h. The key must be canonical.
+func (v *headerValues) set(h http.Header, key, value string) {
+	i := v.used
+	v.used++
+	v.values[i] = value
+	h[key] = v.values[i : i+1 : i+1]
+}
+
+// sessionHeaders tells what is known of a session; unknown parts are left out.
+func (c *call) sessionHeaders(s *session.Session) {
+	h := c.w.Header()
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	if s.Tag != "" {
+		c.values.set(h, "Etag", `"`+string(s.Tag)+`"`)
+	}
+	if s.Timeout > 0 {
+		c.values.set(h, "Session-Timeout", strconv.Itoa(s.Timeout))
+	}
+	if !s.Expires.IsZero() {
+		c.values.set(h, "Session-Expires", s.Expires.UTC().Format(http.TimeFormat))
+	}
+	if s.Uninitialized {
+		h["Session-Flags"] = flagged
+	}
+}
+
+// answerItem answers 200 with the session's item, and with no bytes while it is
+// uninitialized: what ASP.NET keeps for it then is no content of the caller's.
+func (c *call) answerItem(s *session.Session) {
+	item := s.Item
+	if s.Uninitialized {
+		item = nil
+	}
+	c.sessionHeaders(s)
+	h := c.w.Header()
+	h["Content-Type"] = octetStream
+	c.values.set(h, "Content-Length", strconv.Itoa(len(item)))
+	c.w.WriteHeader(http.StatusOK)
+	c.w.Write(item) // net/http drops it for HEAD
+}
+
+// answerSession answers without a body.
+func (c *call) answerSession(status int, s *session.Session) {
+	c.sessionHeaders(s)
+	c.w.WriteHeader(status)
+}
+
+// answerDone answers 204 where there is nothing to tell of the session.
+func (c *call) answerDone() {
+	h := c.w.Header()
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	c.w.WriteHeader(http.StatusNoContent)
+}

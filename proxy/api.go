@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// DefaultApplicationName is the application behind the alias "default" while no
+// application is configured: ASP.NET's name of the root of IIS's first site.
+const DefaultApplicationName = "/LM/W3SVC/1/ROOT"
+
+// DefaultHoldWindow is how long a request may wait for a principal.
+const DefaultHoldWindow = 30 * time.Second
+
+// grace is what a request's deadline has beyond its wait and the hold window.
+const grace = 5 * time.Second
+
+// Limits bound what callers may ask for. Zero values stand for the defaults.
+type Limits struct {
+	MaxWait           time.Duration // longest ?wait=; default and contract: 120 s
+	WaitersPerSession int           // callers that may queue for one session; default 50, ASP.NET's queue limit
+	WaitersInAll      int           // callers that may queue for all sessions; default 10,000
+	ListedSessions    int           // most sessions in one page of the operators' list; default 1,000
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxWait == 0 {
+		l.MaxWait = 120 * time.Second
+	}
+	if l.WaitersPerSession == 0 {
+		l.WaitersPerSession = 50
+	}
+	if l.WaitersInAll == 0 {
+		l.WaitersInAll = 10_000
+	}
+	if l.ListedSessions == 0 {
+		l.ListedSessions = 1000
+	}
+	return l
+}
+
+// Config is what an [API] needs.
+type Config struct {
+	// Store keeps the sessions. Required.
+	Store session.Store
+
+	// Apps are the configured applications by alias. Rules left zero are the
+	// defaults. Empty: "default" is DefaultApplicationName. An application asked
+	// for by its name has the rules of the alias with that name.
+	Apps map[string]session.Application
+
+	// HoldWindow is how long the store may hold a call for a principal; it is part
+	// of each request's deadline. Default 30 s.
+	HoldWindow time.Duration
+
+	// OperationKey gives the fleet's secret from which operation ids are made, at
+	// least 16 bytes, the same in every proxy and after every start. It is asked for
+	// each request with an Idempotency-Key, so it should answer from memory; its
+	// errors are shown like the store's. nil: a random secret, so that an
+	// Idempotency-Key means something in this process only.
+	OperationKey func(ctx context.Context) ([]byte, error)
+
+	// Logger takes faults, and at Debug a line for each request. Default: none.
+	Logger *slog.Logger
+
+	// Limits bound what callers may ask for.
+	Limits Limits
+}
+
+// API is the session API as an http.Handler: every route of openapi.yaml. Any
+// number of goroutines may use it.
+type API struct {
+	store        session.Store
+	apps         applications
+	hold         time.Duration
+	operationKey func(ctx context.Context) ([]byte, error)
+	log          *slog.Logger
+	limits       Limits
+	report       reporter
+	waiters      *waiters
+	mux          *chi.Mux
+}
+
+// NewAPI checks the configuration and makes the API. It starts nothing.
+func NewAPI(cfg Config) (*API, error) {
+	if cfg.Store == nil {
+		return nil, errors.New("session API: no store")
+	}
+	apps, err := newApplications(cfg.Apps)
+	if err != nil {
+		return nil, fmt.Errorf("session API: %w", err)
+	}
+	if cfg.HoldWindow == 0 {
+		cfg.HoldWindow = DefaultHoldWindow
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.OperationKey == nil {
+		secret := make([]byte, 32)
+		rand.Read(secret) // never fails; see crypto/rand
+		cfg.OperationKey = func(context.Context) ([]byte, error) { return secret, nil }
+	}
+	limits := cfg.Limits.withDefaults()
+	a := &API{
+		store: cfg.Store, apps: apps, hold: cfg.HoldWindow, operationKey: cfg.OperationKey,
+		log: cfg.Logger, limits: limits,
+		report:  reporter{log: cfg.Logger, counts: new(problemCounts)},
+		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),
+	}
+	a.mux = newRouter(a.report)
+	a.routes(a.mux)
+	return a, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.log.Enabled(r.Context(), slog.LevelDebug) {
+		logged(a.log, a.mux, w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// StopWaiting answers everybody who waits for a locked session now, and from then
+// on nobody waits: 423 is answered at once. Call it when the server is to end;
+// otherwise the longest ?wait= holds that up. It may be called more than once.
+func (a *API) StopWaiting() { a.waiters.close() }
+
+// routes adds the contract's routes to a router: the API's own and the operators'.
+func (a *API) routes(r chi.Router) {
+	const sessions = "/v1/apps/{app}/sessions"
+	r.Post(sessions, a.handle(create, traits{mutates: true, body: true, noID: true}))
+	r.Get(sessions+"/{id}", a.handle(get, traits{conditional: true}))
+	r.Head(sessions+"/{id}", a.handle(head, traits{conditional: true}))
+	r.Put(sessions+"/{id}", a.handle(put, traits{mutates: true, body: true, conditional: true}))
+	r.Delete(sessions+"/{id}", a.handle(remove, traits{mutates: true}))
+	r.Post(sessions+"/{id}/lock", a.handle(acquire, traits{mutates: true}))
+	r.Delete(sessions+"/{id}/lock", a.handle(release, traits{mutates: true}))
+	r.Post(sessions+"/{id}/touch", a.handle(touch, traits{mutates: true}))
+	r.Get("/openapi.yaml", serveContract)
+	r.Head("/openapi.yaml", serveContract)
+}
+
+// newRouter makes a router that answers problems for what it does not route.
+func newRouter(report reporter) *chi.Mux {
+	mux := chi.NewRouter()
+	mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		report.fail(w, r, &problemError{kindNoRoute, "this path is no route of this interface; see /openapi.yaml"}, false)
+	})
+	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		allowed := strings.Join(methodsOf(mux, r), ", ")
+		if allowed == "" { // chi does not look at the path if it has never heard of the method
+			mux.NotFoundHandler()(w, r)
+			return
+		}
+		w.Header()["Allow"] = []string{allowed}
+		report.fail(w, r, &problemError{kindMethod, "this path has " + allowed}, false)
+	})
+	return mux
+}
+
+// methodsOf asks the router which methods the path has; chi does not tell the
+// handler of a wrong one.
+func methodsOf(mux *chi.Mux, r *http.Request) []string {
+	path := r.URL.RawPath
+	if path == "" {
+		path = r.URL.Path
+	}
+	var allowed []string
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {
+		if mux.Match(chi.NewRouteContext(), method, path) {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
+}
+
+//go:embed openapi.yaml
+var contract []byte
+
+// serveContract answers GET /openapi.yaml with the contract of the session API.
+func serveContract(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h["Content-Type"] = yamlType
+	h["X-Content-Type-Options"] = nosniff
+	h["Content-Length"] = []string{strconv.Itoa(len(contract))}
+	w.Write(contract)
+}

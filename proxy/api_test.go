@@ -1,0 +1,287 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+func TestAPI_Create(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	r := s.want(201, "POST", sessions, "some item", "Session-Timeout", "7")
+	var made struct{ ID session.ID }
+	if err := json.Unmarshal(r.body, &made); err != nil || !made.ID.Classic() {
+		t.Fatalf("got %s, want an id as ASP.NET makes them", r.body)
+	}
+	s.header(r, "Location", sessions+"/"+string(made.ID))
+	s.header(r, "Session-Timeout", "7")
+	s.header(r, "Cache-Control", "no-store")
+	s.header(r, "Session-Flags", "")
+	expires, err := http.ParseTime(r.Header.Get("Session-Expires"))
+	if left := time.Until(expires); err != nil || left < 6*time.Minute || left > 8*time.Minute {
+		t.Errorf("Session-Expires is %q, want about 7 minutes from now", r.Header.Get("Session-Expires"))
+	}
+	got := s.want(200, "GET", r.Header.Get("Location"), "")
+	s.content(got, "some item")
+	s.header(got, "ETag", r.Header.Get("ETag"))
+	s.header(got, "Content-Type", "application/octet-stream")
+	s.header(got, "X-Content-Type-Options", "nosniff")
+	if other := s.create("x"); other == r.Header.Get("Location") {
+		t.Error("two sessions got one id")
+	}
+}
+
+func TestAPI_CreateUninitialized(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	r := s.want(201, "POST", sessions, "")
+	s.header(r, "Session-Flags", "uninitialized")
+	s.header(r, "Session-Timeout", "20")
+	path := r.Header.Get("Location")
+
+	r = s.want(200, "GET", path, "")
+	s.header(r, "Session-Flags", "uninitialized")
+	s.content(r, "")
+	r = s.want(200, "HEAD", path, "")
+	s.header(r, "Session-Flags", "uninitialized")
+	s.header(r, "Content-Length", "0")
+
+	r = s.want(200, "POST", path+"/lock", "")
+	s.header(r, "Session-Flags", "uninitialized")
+	s.content(r, "")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", r.Header.Get("Session-Lock"))
+
+	// From here on it is an ordinary session, with the item ASP.NET keeps for it.
+	r = s.want(200, "GET", path, "")
+	s.header(r, "Session-Flags", "")
+	s.content(r, string(session.EmptyItem(20)))
+}
+
+func TestAPI_PutUninitialized(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := sessions + "/mine"
+	r := s.want(201, "PUT", path, "", "Session-Timeout", "9")
+	s.header(r, "Session-Flags", "uninitialized")
+	s.header(r, "Session-Timeout", "9")
+	s.want(204, "PUT", path, "content")
+	r = s.want(200, "GET", path, "")
+	s.header(r, "Session-Flags", "")
+	s.content(r, "content")
+}
+
+func TestAPI_Get(t *testing.T) {
+	clock := newClock()
+	s := serve(t, proxy.Config{Store: clock.store})
+	path := s.create("item")
+	first := s.want(200, "GET", path, "")
+	clock.advance(15 * time.Minute)
+	if peeked := s.want(200, "GET", path+"?peek=true", ""); peeked.Header.Get("Session-Expires") != first.Header.Get("Session-Expires") {
+		t.Error("a peek slid the expiry")
+	}
+	if head := s.want(200, "HEAD", path, ""); head.Header.Get("Session-Expires") != first.Header.Get("Session-Expires") {
+		t.Error("HEAD slid the expiry")
+	}
+	if again := s.want(200, "GET", path, ""); again.Header.Get("Session-Expires") == first.Header.Get("Session-Expires") {
+		t.Error("GET did not slide the expiry")
+	}
+	clock.advance(22 * time.Minute)
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+}
+
+func TestAPI_GetConditional(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("item")
+	tag := s.want(200, "GET", path, "").Header.Get("ETag")
+	for _, known := range []string{tag, "W/" + tag, `"other", ` + tag, `W/"a",` + tag + `, "b"`, "*"} {
+		r := s.want(304, "GET", path, "", "If-None-Match", known)
+		s.header(r, "ETag", tag)
+		s.content(r, "")
+		s.want(304, "HEAD", path, "", "If-None-Match", known)
+	}
+	s.want(304, "GET", path, "", "If-None-Match", `"a"`, "If-None-Match", tag)
+	for _, unknown := range []string{`"other"`, `"a", "b"`, `""`} {
+		s.content(s.want(200, "GET", path, "", "If-None-Match", unknown), "item")
+	}
+	s.want(204, "PUT", path, "item")
+	if s.want(200, "GET", path, "", "If-None-Match", tag).Header.Get("ETag") == tag {
+		t.Error("a store left the entity tag as it was")
+	}
+}
+
+func TestAPI_Head(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create(strings.Repeat("x", 1234))
+	r := s.want(200, "HEAD", path, "")
+	s.header(r, "Content-Length", "1234")
+	s.header(r, "Content-Type", "application/octet-stream")
+	s.header(r, "ETag", s.want(200, "GET", path, "").Header.Get("ETag"))
+	s.want(404, "HEAD", path+"x", "")
+	s.acquire(path)
+	r = s.want(423, "HEAD", path, "")
+	if _, err := strconv.Atoi(r.Header.Get("Session-Lock-Age")); err != nil {
+		t.Errorf("423 to HEAD has Session-Lock-Age %q", r.Header.Get("Session-Lock-Age"))
+	}
+}
+
+func TestAPI_Put(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := sessions + "/mine"
+	r := s.want(201, "PUT", path, "one")
+	s.header(r, "Session-Timeout", "20")
+	s.want(204, "PUT", path, "two", "Session-Timeout", "30")
+	r = s.want(204, "PUT", path, "three")
+	s.header(r, "Session-Timeout", "30")
+	r = s.want(200, "GET", path, "")
+	s.content(r, "three")
+
+	t.Run("without a length", func(t *testing.T) {
+		s.sendBody("PUT", path, onlyReader{strings.NewReader("chunked")}, "Content-Type", "text/plain")
+		s.content(s.want(200, "GET", path, ""), "chunked")
+	})
+}
+
+func TestAPI_PutConditional(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("one")
+	old := s.want(200, "GET", path, "").Header.Get("ETag")
+	r := s.want(204, "PUT", path, "two", "If-Match", old)
+	tag := r.Header.Get("ETag")
+	s.wantProblem(412, "precondition-failed", "PUT", path, "three", "If-Match", old)
+	s.wantProblem(412, "precondition-failed", "PUT", path, "three", "If-Match", "W/"+tag)
+	s.wantProblem(412, "precondition-failed", "PUT", path, "three", "If-Match", `""`)
+	s.wantProblem(412, "precondition-failed", "PUT", path, "three", "If-None-Match", "*")
+	s.content(s.want(200, "GET", path, ""), "two")
+
+	s.want(204, "PUT", path, "four", "If-Match", "*")
+	s.content(s.want(200, "GET", path, ""), "four")
+	s.wantProblem(412, "precondition-failed", "PUT", path+"x", "five", "If-Match", "*")
+	s.wantProblem(412, "precondition-failed", "PUT", path+"x", "five", "If-Match", tag)
+	s.want(201, "PUT", path+"x", "five", "If-None-Match", "*")
+
+	lock := s.acquire(path)
+	s.wantProblem(423, "session-locked", "PUT", path, "six", "If-Match", "*")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+}
+
+func TestAPI_Locks(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("one")
+	r := s.want(200, "POST", path+"/lock", "")
+	lock := r.Header.Get("Session-Lock")
+	s.content(r, "one")
+	for _, call := range []struct{ method, path, body string }{
+		{"GET", path, ""}, {"PUT", path, "x"}, {"DELETE", path, ""}, {"POST", path + "/lock", ""}, {"GET", path + "?wait=0", ""},
+	} {
+		r, p := s.wantProblem(423, "session-locked", call.method, call.path, call.body)
+		s.header(r, "Retry-After", "1")
+		if p.LockAge == nil || strconv.Itoa(*p.LockAge) != r.Header.Get("Session-Lock-Age") {
+			t.Errorf("lock_age is %v, Session-Lock-Age %q", p.LockAge, r.Header.Get("Session-Lock-Age"))
+		}
+		if p.Outcome != "not-applied" || !p.Retryable || r.Header.Get("Session-Lock") != "" || strings.Contains(string(r.body), lock) {
+			t.Errorf("423 says %s %v", r.body, r.Header)
+		}
+	}
+	s.content(s.want(200, "GET", path+"?locked=allow", ""), "one")
+	s.want(204, "POST", path+"/touch", "")
+
+	s.want(204, "PUT", path+"?keep=lock", "two", "Session-Lock", lock)
+	s.wantProblem(423, "session-locked", "GET", path, "")
+	s.want(204, "PUT", path, "three", "Session-Lock", lock)
+	s.content(s.want(200, "GET", path, ""), "three")
+
+	p := detail{}
+	_, p = s.wantProblem(409, "lock-lost", "PUT", path, "four", "Session-Lock", lock)
+	if p.Outcome != "not-applied" || p.Retryable {
+		t.Errorf("a lost lock is told as %+v", p)
+	}
+	s.wantProblem(409, "lock-lost", "DELETE", path, "", "Session-Lock", lock)
+	s.wantProblem(409, "lock-lost", "DELETE", path+"/lock", "", "Session-Lock", lock)
+
+	lock = s.acquire(path)
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+	lock = s.acquire(path)
+	s.want(204, "DELETE", path, "", "Session-Lock", lock)
+	s.wantProblem(404, "session-not-found", "POST", path+"/lock", "")
+}
+
+func TestAPI_MalformedLock(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("one")
+	zero := session.Lock{}.String()
+	for _, handle := range []string{"", "nonsense", "ÿ", strings.Repeat("A", 5000), zero, zero + "=", zero[1:]} {
+		s.wantProblem(409, "lock-lost", "PUT", path, "two", "Session-Lock", handle)
+		s.wantProblem(409, "lock-lost", "DELETE", path, "", "Session-Lock", handle)
+		s.wantProblem(409, "lock-lost", "DELETE", path+"/lock", "", "Session-Lock", handle)
+	}
+	s.content(s.want(200, "GET", path, ""), "one")
+}
+
+func TestAPI_Remove(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("one")
+	s.want(204, "DELETE", path, "")
+	s.want(204, "DELETE", path, "")
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+	s.wantProblem(404, "session-not-found", "POST", path+"/touch", "")
+}
+
+func TestAPI_Touch(t *testing.T) {
+	clock := newClock()
+	s := serve(t, proxy.Config{Store: clock.store})
+	path := s.create("one")
+	clock.advance(15 * time.Minute)
+	s.want(204, "POST", path+"/touch", "")
+	clock.advance(15 * time.Minute)
+	s.want(200, "GET", path, "")
+}
+
+func TestAPI_IdempotencyKey(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	first := s.want(201, "POST", sessions, "one", "Idempotency-Key", "k1")
+	again := s.want(201, "POST", sessions, "one", "Idempotency-Key", "k1")
+	path := first.Header.Get("Location")
+	s.header(again, "Location", path)
+	if !strings.Contains(path, "/sessions/") || len(path) != len(sessions)+1+24 {
+		t.Fatalf("the session of a keyed create is at %s", path)
+	}
+	if other := s.want(201, "POST", "/v1/apps/other/sessions", "one", "Idempotency-Key", "k1"); strings.HasSuffix(path, string(other.body)) {
+		t.Error("two applications' sessions got one id")
+	}
+
+	lock := s.want(200, "POST", path+"/lock", "", "Idempotency-Key", "k2").Header.Get("Session-Lock")
+	s.header(s.want(200, "POST", path+"/lock", "", "Idempotency-Key", "k2"), "Session-Lock", lock)
+	s.wantProblem(423, "session-locked", "POST", path+"/lock", "", "Idempotency-Key", "k3")
+	s.want(204, "PUT", path, "two", "Session-Lock", lock, "Idempotency-Key", "k4")
+	s.want(204, "PUT", path, "two", "Session-Lock", lock, "Idempotency-Key", "k4")
+	s.wantProblem(409, "lock-lost", "POST", path+"/lock", "", "Idempotency-Key", "k2")
+	s.content(s.want(200, "GET", path, ""), "two")
+
+	t.Run("a create that the session has forgotten", func(t *testing.T) {
+		for range 5 {
+			s.want(204, "PUT", path, "later")
+		}
+		r := s.want(201, "POST", sessions, "one", "Idempotency-Key", "k1")
+		s.header(r, "Location", path)
+		s.content(s.want(200, "GET", path, ""), "later")
+	})
+	t.Run("one key for two sessions", func(t *testing.T) {
+		s.want(201, "PUT", sessions+"/a", "one", "Idempotency-Key", "shared")
+		s.want(201, "PUT", sessions+"/b", "one", "Idempotency-Key", "shared")
+		s.want(200, "GET", sessions+"/b", "")
+	})
+}
+
+func TestAPI_Contract(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	r := s.want(200, "GET", "/openapi.yaml", "")
+	s.header(r, "Content-Type", "application/yaml")
+	if !strings.HasPrefix(string(r.body), "openapi: 3.1") {
+		t.Errorf("the contract begins %.40q", r.body)
+	}
+	s.want(200, "HEAD", "/openapi.yaml", "")
+}

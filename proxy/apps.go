@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// applications finds an application by alias or name. Never changed once made.
+type applications struct {
+	byAlias map[string]*session.Application
+	byName  map[string]*session.Application // by the lower-cased name
+}
+
+// newApplications checks names and rules, and fills in defaults.
+func newApplications(configured map[string]session.Application) (applications, error) {
+	if len(configured) == 0 {
+		configured = map[string]session.Application{"default": {Name: DefaultApplicationName}}
+	}
+	apps := applications{
+		byAlias: make(map[string]*session.Application, len(configured)),
+		byName:  make(map[string]*session.Application, len(configured)),
+	}
+	for alias, app := range configured {
+		checked, err := checkApplication(app)
+		if err != nil {
+			return applications{}, fmt.Errorf("application %q: %w", alias, err)
+		}
+		if other := apps.byName[checked.Name]; other != nil && *other != checked {
+			return applications{}, fmt.Errorf("application %q: another alias has the name %s with other rules", alias, checked.Name)
+		}
+		apps.byAlias[alias] = &checked
+		apps.byName[checked.Name] = &checked
+	}
+	return apps, nil
+}
+
+func checkApplication(app session.Application) (session.Application, error) {
+	name, err := session.ParseApplicationName(app.Name)
+	if err != nil {
+		return app, err
+	}
+	app.Name = name
+	app = app.WithDefaults()
+	if app.MaxItem < 0 || app.LockTimeout < 0 {
+		return app, fmt.Errorf("a limit is negative")
+	}
+	return app, session.ParseTimeout(app.Timeout)
+}
+
+// find answers the alias's application, the configured one of that name, or, for
+// any other name, one with the default rules. The error is an *InvalidError.
+func (a *applications) find(s string) (*session.Application, error) {
+	if app := a.byAlias[s]; app != nil {
+		return app, nil
+	}
+	if app := a.byName[strings.ToLower(s)]; app != nil {
+		return app, nil
+	}
+	name, err := session.ParseApplicationName(s)
+	if err != nil {
+		return nil, err
+	}
+	app := session.Application{Name: name}.WithDefaults()
+	return &app, nil
+}

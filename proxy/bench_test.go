@@ -1,0 +1,147 @@
+package proxy_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// The handler's cost is the difference between these two: a bare handler that
+// makes the same calls of the same store.
+//
+//	go test -bench Handler -benchmem ./proxy
+func BenchmarkHandler(b *testing.B) {
+	app := session.Application{Name: "/lm/w3svc/1/root"}.WithDefaults()
+	bare := func(store session.Store) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ref := session.Ref{App: &app, ID: session.ID(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])}
+			if r.Method == http.MethodPut {
+				body, err := io.ReadAll(r.Body)
+				if err == nil {
+					_, err = store.Put(r.Context(), ref, session.Write{Item: body}, session.Condition{}, session.OperationID{})
+				}
+				if err != nil {
+					http.Error(w, err.Error(), http.StatusInternalServerError)
+					return
+				}
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			s, err := store.Get(r.Context(), ref, session.GetOptions{})
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			w.Header().Set("Content-Type", "application/octet-stream")
+			w.Write(s.Item)
+		})
+	}
+	ours := func(store session.Store) http.Handler {
+		api, err := proxy.NewAPI(proxy.Config{Store: store, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return api
+	}
+	for _, h := range []struct {
+		name string
+		make func(session.Store) http.Handler
+	}{{"bare", bare}, {"proxy", ours}} {
+		for _, method := range []string{"GET", "PUT"} {
+			b.Run(method+"/"+h.name, func(b *testing.B) { benchHandler(b, h.make(memory.New(nil)), method) })
+			b.Run(method+"/socket/"+h.name, func(b *testing.B) { benchSocket(b, h.make(memory.New(nil)), method) })
+		}
+	}
+}
+
+// target is the session of the benchmarks, body its item of 1 KB.
+const target = "/v1/apps/default/sessions/abcdefghijklmnopqrstuvwx"
+
+var body = strings.Repeat("x", 1024)
+
+// benchHandler calls the handler without a connection.
+func benchHandler(b *testing.B, h http.Handler, method string) {
+	w := &sink{header: make(http.Header)}
+	h.ServeHTTP(w, httptest.NewRequest("PUT", target, strings.NewReader(body)))
+	reader := strings.NewReader(body)
+	req := httptest.NewRequest(method, target, reader)
+	b.ReportAllocs()
+	for b.Loop() {
+		reader.Reset(body)
+		clear(w.header)
+		h.ServeHTTP(w, req)
+	}
+	if w.status >= 400 {
+		b.Fatalf("got %d", w.status)
+	}
+}
+
+// benchSocket calls it over loopback.
+func benchSocket(b *testing.B, h http.Handler, method string) {
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client := srv.Client()
+	call := func(method string) {
+		var content io.Reader
+		if method == "PUT" {
+			content = strings.NewReader(body)
+		}
+		req, err := http.NewRequestWithContext(b.Context(), method, srv.URL+target, content)
+		if err != nil {
+			b.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode >= 400 {
+			b.Fatalf("got %s", resp.Status)
+		}
+	}
+	call("PUT")
+	for b.Loop() {
+		call(method)
+	}
+}
+
+// sink is a ResponseWriter that costs nothing.
+type sink struct {
+	header http.Header
+	status int
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkHandOver is a lock going round among eight callers that wait for it.
+func BenchmarkHandOver(b *testing.B) {
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	api.ServeHTTP(&sink{header: make(http.Header)}, httptest.NewRequest("PUT", target, strings.NewReader(body)))
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			w := &sink{header: make(http.Header)}
+			api.ServeHTTP(w, httptest.NewRequest("POST", target+"/lock?wait=60s", nil))
+			req := httptest.NewRequest("DELETE", target+"/lock", nil)
+			req.Header["Session-Lock"] = w.header["Session-Lock"]
+			w = &sink{header: make(http.Header)}
+			if api.ServeHTTP(w, req); w.status != http.StatusNoContent {
+				b.Errorf("release: got %d", w.status)
+				return
+			}
+		}
+	})
+}

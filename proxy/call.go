@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// verb does one method of the contract: it calls the store and answers success.
+// An error is answered by its caller; a verb that wrote returns nil.
+type verb func(ctx context.Context, c *call) error
+
+// traits are what the shared steps must know of a verb.
+type traits struct {
+	mutates     bool // an operation id is made, and time that runs out leaves the outcome unknown
+	body        bool // takes an item
+	conditional bool // looks at If-Match or If-None-Match itself
+	noID        bool // its path names no session
+}
+
+// call is one request of the session API, decoded.
+type call struct {
+	api     *API
+	w       http.ResponseWriter
+	r       *http.Request
+	ref     session.Ref
+	op      session.OperationID
+	keyed   bool          // op was made from an Idempotency-Key
+	timeout int           // Session-Timeout in minutes, 0 without
+	wait    time.Duration // ?wait=
+	query   url.Values    // nil without a query
+	body    []byte
+	values  headerValues
+}
+
+// handle makes a handler of a verb: decode, deadline, operation id, verb, errors.
+func (a *API) handle(do verb, t traits) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := call{api: a, w: w, r: r}
+		if err := c.run(do, t); err != nil {
+			a.report.fail(w, r, err, t.mutates)
+		}
+	}
+}
+
+func (c *call) run(do verb, t traits) error {
+	if err := c.decode(t); err != nil {
+		return err
+	}
+	// The body is here, so the time starts now; how long it took to come is the
+	// server's ReadTimeout's concern.
+	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)
+	defer cancel()
+	if c.wait > 0 {
+		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
+	}
+	if t.mutates {
+		if err := c.makeOperation(ctx); err != nil {
+			return err
+		}
+	}
+	return do(ctx, c)
+}
+
+// decode reads what all verbs have in common, the cheap parts first.
+func (c *call) decode(t traits) error {
+	if err := c.decodePath(t); err != nil {
+		return err
+	}
+	if c.r.URL.RawQuery != "" {
+		if err := c.decodeQuery(); err != nil {
+			return err
+		}
+	}
+	h := c.r.Header
+	if !t.conditional && (h["If-Match"] != nil || h["If-None-Match"] != nil) {
+		return badInput("If-Match or If-None-Match", "has no meaning for this method; they are for PUT, the latter also for GET and HEAD")
+	}
+	if !t.body {
+		return nil
+	}
+	minutes, err := parseTimeout(h["Session-Timeout"])
+	if err != nil {
+		return err
+	}
+	c.timeout = minutes
+	c.body, err = readBody(c.w, c.r, c.ref.App.MaxItem)
+	return err
+}
+
+// decodePath finds the application and the session.
+func (c *call) decodePath(t traits) error {
+	name, err := c.param("app")
+	if err != nil {
+		return err
+	}
+	if c.ref.App, err = c.api.apps.find(name); err != nil || t.noID {
+		return err
+	}
+	id, err := c.param("id")
+	if err != nil {
+		return err
+	}
+	if id == "-" {
+		if id, err = requiredHeader(c.r.Header, "Session-Id", "Session-ID"); err != nil {
+			return err
+		}
+	}
+	c.ref.ID, err = session.ParseID(id)
+	return err
+}
+
+// param is a part of the path, decoded. chi matches the path as it came only if
+// Go could not have encoded it the same way; otherwise it is decoded already.
+func (c *call) param(name string) (string, error) {
+	value := chi.URLParam(c.r, name)
+	if c.r.URL.RawPath == "" {
+		return value, nil
+	}
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return "", badInput("the path", "is not percent-encoded as it should be")
+	}
+	return decoded, nil
+}
+
+// decodeQuery reads the query and, of its parameters, wait.
+func (c *call) decodeQuery() error {
+	query, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return badInput("the query", "is not encoded as it should be")
+	}
+	c.query = query
+	wait, ok, err := c.parameter("wait")
+	if err != nil || !ok {
+		return err
+	}
+	c.wait, err = parseWait(wait, c.api.limits.MaxWait)
+	return err
+}
+
+// parameter is a query parameter that may be there once.
+func (c *call) parameter(name string) (value string, ok bool, err error) {
+	switch values := c.query[name]; len(values) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return values[0], true, nil
+	}
+	return "", false, badInput("parameter "+name, "is there more than once")
+}
+
+// flag is a query parameter that has one possible value.
+func (c *call) flag(name, only string) (bool, error) {
+	value, ok, err := c.parameter(name)
+	if ok && value != only {
+		return false, badInput("parameter "+name, fmt.Sprintf("must be %s, if it is there", only))
+	}
+	return ok, err
+}
+
+// readBody reads the item into memory that fits it. An item above the limit is
+// refused unread where its length is known.
+func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
+	switch n := r.ContentLength; {
+	case n == 0:
+		return nil, nil
+	case n > int64(limit):
+		return nil, &session.TooLargeError{Limit: limit}
+	case n > 0: // net/http hands out no more than this
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return nil, badBody(err)
+		}
+		return body, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &session.TooLargeError{Limit: limit}
+	case err != nil:
+		return nil, badBody(err)
+	}
+	return body, nil
+}
+
+// badBody is for a body that broke off: nothing was done with it.
+func badBody(err error) error {
+	return badInput("the body", fmt.Sprintf("could not be read whole: %v", err))
+}
+
+// key is the session's queue.
+func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID} }
+
+// meetLock calls try once, or with ?wait= until the session is not locked. shared
+// says that success takes no lock.
+func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Context) error) error {
+	if c.wait == 0 {
+		return try(ctx)
+	}
+	return c.api.waiters.await(ctx, c.key(), c.wait, shared, try)
+}
+
+// freed tells who waits that the session is not locked any more.
+func (c *call) freed() { c.api.waiters.wake(c.key()) }
+
+// extendWriteDeadline gives an answer that comes late by design its time. The
+// server takes the deadline back after the request. A writer without deadlines
+// (a test's recorder) needs none.
+func extendWriteDeadline(w http.ResponseWriter, d time.Duration) {
+	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return // the connection is broken; the write will tell
+	}
+}

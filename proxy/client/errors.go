@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// Error is a problem that the server answered, or that there was no answer. It
+// wraps the error of package session that says the same, where there is one.
+type Error struct {
+	Status     int             // HTTP status; 0 without an answer
+	Name       string          // the problem's name, such as session-locked; empty without one
+	Title      string          // for people
+	Detail     string          // for people
+	Result     session.Outcome // what became of the call
+	Retryable  bool            // the same call may be sent again, with the same operation id
+	RetryAfter time.Duration   // not before; 0 where the server does not say
+	Number     int32           // SQL Server's, of failover-refused
+	Advice     string          // of failover-refused
+
+	cause error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Status == 0 {
+		return fmt.Sprintf("no answer: %v", e.cause)
+	}
+	text := fmt.Sprintf("%d %s", e.Status, e.Title)
+	for _, part := range []string{e.Detail, e.Advice} {
+		if part != "" {
+			text += ": " + part
+		}
+	}
+	return text
+}
+
+// Unwrap gives package session's error, or the connection's.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Outcome implements what session.OutcomeOf looks for.
+func (e *Error) Outcome() session.Outcome { return e.Result }
+
+// Refusal is SQL Server's number, what is wrong and what to do, of failover-refused.
+func (e *Error) Refusal() (number int32, message, advice string) {
+	return e.Number, e.Detail, e.Advice
+}
+
+// noAnswer is what a broken connection means: the caller's own doing, nothing sent,
+// or nobody knows. Reads and mutations alike may be sent again.
+func noAnswer(ctx context.Context, q *request, err error) error {
+	e := &Error{Retryable: true, cause: err}
+	dial, _ := errors.AsType[*net.OpError](err)
+	sent := dial == nil || dial.Op != "dial"
+	switch {
+	case ctx.Err() != nil:
+		e.Retryable, e.cause = false, ctx.Err()
+	case sent && q.mutates():
+		e.cause = fmt.Errorf("%w: %w", session.ErrOutcomeUnknown, err)
+	}
+	if sent && q.mutates() {
+		e.Result = session.Unknown
+	}
+	return e
+}
+
+// problemOf reads a problem. An answer without one (to HEAD, or by somebody in
+// between) is told by its status.
+func problemOf(resp *http.Response, body []byte) error {
+	var p struct {
+		Type, Title, Detail, Outcome string
+		Retryable                    bool
+		Limit                        int
+		Number                       int32
+		Advice                       string
+	}
+	e := &Error{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	if resp.Header.Get("Content-Type") == "application/problem+json" && len(body) > 0 && json.Unmarshal(body, &p) == nil {
+		if i := strings.LastIndexByte(p.Type, '/'); i >= 0 {
+			e.Name = p.Type[i+1:]
+		}
+		e.Title, e.Detail, e.Retryable = p.Title, p.Detail, p.Retryable
+		e.Number, e.Advice = p.Number, p.Advice
+		e.Result = outcomes[p.Outcome]
+	} else {
+		e.Name = nameOf(resp)
+		e.Retryable = e.Name == "no-principal" || e.Name == "overloaded"
+	}
+	e.cause = causeOf(e, resp.Header, p.Limit)
+	return e
+}
+
+var outcomes = map[string]session.Outcome{
+	session.NotApplied.String(): session.NotApplied,
+	session.Applied.String():    session.Applied,
+	session.Unknown.String():    session.Unknown,
+}
+
+// nameOf is the name that an answer to HEAD stands for.
+func nameOf(resp *http.Response) string {
+	if resp.Request.Method != http.MethodHead {
+		return ""
+	}
+	switch resp.StatusCode {
+	case http.StatusBadRequest:
+		return "bad-request"
+	case http.StatusNotFound:
+		return "session-not-found"
+	case http.StatusLocked:
+		return "session-locked"
+	case http.StatusTooManyRequests:
+		return "overloaded"
+	case http.StatusServiceUnavailable:
+		return "no-principal"
+	}
+	return ""
+}
+
+// causeOf is package session's error of that name, or nil.
+func causeOf(e *Error, h http.Header, limit int) error {
+	switch e.Name {
+	case "session-not-found":
+		return session.ErrNotFound
+	case "session-locked":
+		age, _ := strconv.Atoi(h.Get("Session-Lock-Age"))
+		return &session.LockedError{Age: time.Duration(age) * time.Second}
+	case "lock-lost":
+		return session.ErrLockLost
+	case "precondition-failed":
+		return session.ErrPrecondition
+	case "too-large":
+		return &session.TooLargeError{Limit: limit}
+	case "bad-request":
+		return &session.InvalidError{What: "request", Reason: "is refused: " + e.Detail}
+	case "overloaded":
+		return session.ErrOverloaded
+	case "no-principal":
+		return session.ErrNoPrincipal
+	case "outcome-unknown":
+		return session.ErrOutcomeUnknown
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// Get implements [session.Store].
+func (c *Client) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+	q := c.request(http.MethodGet, ref, "")
+	q.waits = true
+	switch {
+	case opts.Peek && opts.NoItem:
+		q.method = http.MethodHead
+	case opts.Peek:
+		q.set("peek", "true")
+	}
+	if opts.AllowLocked {
+		q.set("locked", "allow")
+	}
+	a, err := c.send(ctx, &q)
+	if err != nil {
+		return session.Session{}, fmt.Errorf("get session: %w", err)
+	}
+	s := a.session()
+	if !opts.NoItem {
+		s.Item = a.item(ref.App, &s)
+	}
+	return s, nil
+}
+
+// giveBackTimeout bounds how long a lock is looked for whose caller has left.
+const giveBackTimeout = 2 * time.Second
+
+// Acquire implements [session.Store]. Without an operation id, a grant that was
+// taken back because its answer was lost is asked for anew. When ctx ends before
+// the answer, it sees to it that no lock is left behind, for up to two seconds.
+func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+	q := c.request(http.MethodPost, ref, "/lock")
+	q.waits, q.op = true, orNew(op)
+	a, err := c.send(ctx, &q)
+	if op.IsZero() && isRepeatedAcquire(err, q.tries) {
+		q.op = session.NewOperationID()
+		a, err = c.send(ctx, &q)
+	}
+	if err != nil {
+		if ctx.Err() != nil && q.tries > 0 && session.OutcomeOf(err) == session.Unknown {
+			c.giveBack(ctx, q)
+		}
+		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: %w", err)
+	}
+	lock, err := session.ParseLock(a.header.Get("Session-Lock"))
+	if err != nil {
+		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: the server's Session-Lock is no lock of ours")
+	}
+	s := a.session()
+	s.Item = a.item(ref.App, &s)
+	return s, lock, nil
+}
+
+// giveBack releases what an acquire that nobody waits for may have been granted.
+// The server may have answered before it saw the caller leave, so the acquire is
+// sent again: the same operation finds its own lock, or that it has none. If the
+// server can't be reached, the lock ends by its age.
+func (c *Client) giveBack(ctx context.Context, q request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	defer cancel()
+	q.query = nil // without waiting
+	a, err := c.sendOnce(ctx, &q)
+	if err != nil {
+		return
+	}
+	q.method = http.MethodDelete
+	q.header("Session-Lock", a.header.Get("Session-Lock"))
+	q.op = session.NewOperationID()
+	_, _ = c.sendOnce(ctx, &q) // nobody to tell
+}
+
+// Update implements [session.Store].
+func (c *Client) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
+	q := c.request(http.MethodPut, ref, "")
+	q.header("Session-Lock", lock.String())
+	if keep {
+		q.set("keep", "lock")
+	}
+	return c.store(ctx, &q, w, op, "update session")
+}
+
+// Put implements [session.Store].
+func (c *Client) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+	q := c.request(http.MethodPut, ref, "")
+	q.waits = true
+	if cond.OnlyCreate {
+		q.header("If-None-Match", "*")
+	}
+	if cond.Match != "" {
+		q.header("If-Match", `"`+string(cond.Match)+`"`)
+	}
+	return c.store(ctx, &q, w, op, "put session")
+}
+
+// store sends content.
+func (c *Client) store(ctx context.Context, q *request, w session.Write, op session.OperationID, what string) (session.Session, error) {
+	body, err := bodyOf(w)
+	if err != nil {
+		return session.Session{}, err
+	}
+	q.body, q.timeout, q.op = body, w.Timeout, orNew(op)
+	a, err := c.send(ctx, q)
+	if err != nil {
+		return session.Session{}, fmt.Errorf("%s: %w", what, err)
+	}
+	s := a.session()
+	s.Made = a.status == http.StatusCreated
+	return s, nil
+}
+
+// Release implements [session.Store].
+func (c *Client) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+	q := c.request(http.MethodDelete, ref, "/lock")
+	q.header("Session-Lock", lock.String())
+	q.op = orNew(op)
+	if _, err := c.send(ctx, &q); err != nil {
+		return fmt.Errorf("release session: %w", err)
+	}
+	return nil
+}
+
+// Remove implements [session.Store].
+func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+	q := c.request(http.MethodDelete, ref, "")
+	q.waits, q.op = true, orNew(op)
+	if !lock.IsZero() {
+		q.header("Session-Lock", lock.String())
+	}
+	if _, err := c.send(ctx, &q); err != nil {
+		return fmt.Errorf("remove session: %w", err)
+	}
+	return nil
+}
+
+// Touch implements [session.Store].
+func (c *Client) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+	q := c.request(http.MethodPost, ref, "/touch")
+	a, err := c.send(ctx, &q)
+	if err != nil {
+		return session.Session{}, fmt.Errorf("touch session: %w", err)
+	}
+	return a.session(), nil
+}
+
+// List implements [session.Lister]. Only the operators' listener has it.
+func (c *Client) List(ctx context.Context, app *session.Application, after session.ID, limit int) ([]session.Entry, error) {
+	q := request{method: http.MethodGet, path: "/v1/apps/" + url.PathEscape(app.Name) + "/sessions"}
+	q.set("limit", fmt.Sprint(limit))
+	if after != "" {
+		q.set("after", string(after))
+	}
+	a, err := c.send(ctx, &q)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	var page struct {
+		Sessions []session.Entry `json:"sessions"`
+	}
+	if err := a.decode(&page); err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return page.Sessions, nil
+}

@@ -1,0 +1,12 @@
+// Package proxy is the HTTP face of mirrorstate: the session API, the operators'
+// listener, and the server both run in.
+//
+// A handler decodes, calls one method of [session.Store] and encodes; what all
+// have in common is in one place (call.go). It costs a few microseconds beside
+// net/http, one store call a request, and no goroutine of its own. It neither
+// authenticates nor knows what a partner is: the pair is seen through [PairView].
+//
+// The contract is openapi.yaml, served at GET /openapi.yaml. Errors become
+// problem details by the one table in errors.go. Callers that wait for a locked
+// session queue in this process first come first served; see waiters.go.
+package proxy

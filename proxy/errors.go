@@ -1,0 +1,257 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// problemBase is what the type of every problem starts with; it ends in the problem's name.
+const problemBase = "https://mirrorstate.github.io/problems/"
+
+// kind is a row of the table of problems.
+type kind int
+
+// The kinds of problem, in the order of the table.
+const (
+	kindInternal kind = iota
+	kindNoRoute
+	kindNotFound
+	kindLocked
+	kindLockLost
+	kindPrecondition
+	kindTooLarge
+	kindBadRequest
+	kindForbidden
+	kindMethod
+	kindMediaType
+	kindOverloaded
+	kindNoPrincipal
+	kindUnknown
+	kindRefused
+	kindCount
+)
+
+// problems is the one table from kinds to statuses. Retryable means: the same
+// request, with the same Idempotency-Key, may succeed later and does no harm.
+// Source of the names: the contract.
+var problems = [kindCount]struct {
+	name      string // empty: about:blank, for what no name of the contract is true of
+	title     string
+	status    int
+	retryable bool
+	retry     bool // Retry-After is sent
+}{
+	kindInternal:     {"internal", "Internal error", http.StatusInternalServerError, false, false},
+	kindNoRoute:      {"", "Not Found", http.StatusNotFound, false, false},
+	kindNotFound:     {"session-not-found", "No such session", http.StatusNotFound, false, false},
+	kindLocked:       {"session-locked", "The session is locked", http.StatusLocked, true, true},
+	kindLockLost:     {"lock-lost", "The lock is not held any more", http.StatusConflict, false, false},
+	kindPrecondition: {"precondition-failed", "Precondition failed", http.StatusPreconditionFailed, false, false},
+	kindTooLarge:     {"too-large", "The item is too large", http.StatusRequestEntityTooLarge, false, false},
+	kindBadRequest:   {"bad-request", "Bad request", http.StatusBadRequest, false, false},
+	kindForbidden:    {"forbidden", "Forbidden", http.StatusForbidden, false, false},
+	kindMethod:       {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, false, false},
+	kindMediaType:    {"unsupported-media-type", "Unsupported media type", http.StatusUnsupportedMediaType, false, false},
+	kindOverloaded:   {"overloaded", "Too many calls are waiting", http.StatusTooManyRequests, true, true},
+	kindNoPrincipal:  {"no-principal", "No partner is principal", http.StatusServiceUnavailable, true, true},
+	kindUnknown:      {"outcome-unknown", "The outcome is unknown", http.StatusGatewayTimeout, true, false},
+	kindRefused:      {"failover-refused", "The pair refused", http.StatusConflict, false, false},
+}
+
+// problem is a problem detail (RFC 9457).
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Outcome   string `json:"outcome"`
+	Retryable bool   `json:"retryable"`
+	LockAge   *int64 `json:"lock_age,omitempty"` // seconds, of session-locked
+	Limit     int64  `json:"limit,omitempty"`    // bytes, of too-large
+	Number    *int32 `json:"number,omitempty"`   // SQL Server's, of failover-refused
+	Advice    string `json:"advice,omitempty"`   // of failover-refused
+
+	kind kind
+}
+
+// problemError is an error that has been a problem from the start: one of HTTP's
+// own, or one with a detail that is fit to be shown.
+type problemError struct {
+	kind   kind
+	detail string
+}
+
+func (e *problemError) Error() string { return e.detail }
+
+// Is makes a full queue an ErrOverloaded.
+func (e *problemError) Is(target error) bool {
+	return e.kind == kindOverloaded && target == session.ErrOverloaded
+}
+
+// badInput is bad input in a header or query parameter, named.
+func badInput(what, reason string) error { return &session.InvalidError{What: what, Reason: reason} }
+
+// describe turns an error into the problem that is shown. mutates says whether
+// the call would have changed something: time that ran out leaves a mutation's
+// outcome unknown, and a read's caller only without an answer.
+func describe(err error, mutates bool) problem {
+	p := classify(err)
+	if errors.Is(err, context.DeadlineExceeded) && p.kind == kindInternal {
+		p = newProblem(kindNoPrincipal, "nobody answered before the request's deadline", session.NotApplied)
+		if mutates {
+			p = newProblem(kindUnknown, "nobody answered before the request's deadline", session.Unknown)
+		}
+	}
+	return p
+}
+
+// classify finds the row of the table. Details that could tell of servers and
+// statements stay in the log; the rest is for the caller.
+func classify(err error) problem {
+	var (
+		own     *problemError
+		locked  *session.LockedError
+		large   *session.TooLargeError
+		invalid *session.InvalidError
+		refused interface {
+			Refusal() (number int32, message, advice string)
+		}
+	)
+	outcome := session.OutcomeOf(err)
+	switch {
+	case errors.As(err, &own):
+		return newProblem(own.kind, own.detail, outcome)
+	case errors.As(err, &locked):
+		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
+		age := int64(locked.Age.Seconds())
+		p.LockAge = &age
+		return p
+	case errors.Is(err, session.ErrLocked):
+		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
+		p.LockAge = new(int64)
+		return p
+	case errors.As(err, &large):
+		p := newProblem(kindTooLarge, large.Error(), outcome)
+		p.Limit = int64(large.Limit)
+		return p
+	case errors.As(err, &invalid):
+		return newProblem(kindBadRequest, invalid.Error(), outcome)
+	case errors.As(err, &refused):
+		number, message, advice := refused.Refusal()
+		p := newProblem(kindRefused, message, outcome)
+		p.Number, p.Advice = &number, advice
+		return p
+	}
+	for _, known := range sentinels {
+		if errors.Is(err, known.err) {
+			return newProblem(known.kind, known.detail, outcome)
+		}
+	}
+	if errors.Is(err, session.ErrUnsupported) {
+		return newProblem(kindBadRequest, err.Error(), outcome)
+	}
+	return newProblem(kindInternal, "the server's log tells more", outcome)
+}
+
+// sentinels are the domain's errors that carry nothing to show.
+var sentinels = []struct {
+	err    error
+	kind   kind
+	detail string
+}{
+	{session.ErrNotFound, kindNotFound, "there is no such session, or it has expired"},
+	{session.ErrLockLost, kindLockLost, "Session-Lock does not hold this session's lock (any more); nothing was written"},
+	{session.ErrPrecondition, kindPrecondition, "the session is not as the request demands; nothing was written"},
+	{session.ErrOutcomeUnknown, kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
+	{session.ErrNoPrincipal, kindNoPrincipal, "neither partner became principal in time"},
+	{session.ErrOverloaded, kindOverloaded, "too many calls wait for a principal already"},
+}
+
+func newProblem(k kind, detail string, outcome session.Outcome) problem {
+	row := &problems[k]
+	typ := "about:blank"
+	if row.name != "" {
+		typ = problemBase + row.name
+	}
+	return problem{
+		Type: typ, Title: row.title, Status: row.status, Detail: detail,
+		Outcome: outcome.String(), Retryable: row.retryable, kind: k,
+	}
+}
+
+// reporter answers requests with problems, counts them and logs what is a fault.
+type reporter struct {
+	log    *slog.Logger
+	counts *problemCounts
+}
+
+// fail answers err. If the client has left, or the server is being closed, there
+// is nobody to tell: the connection is cut, because returning without writing
+// would have net/http answer 200.
+func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, mutates bool) {
+	if r.Context().Err() != nil {
+		rep.counts.left.Add(1)
+		rep.log.Debug("client left", "status", 499, "method", r.Method, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	p := describe(err, mutates)
+	if p.Outcome != session.NotApplied.String() && r.Header["Idempotency-Key"] == nil {
+		p.Retryable = false // what may have been done would be done twice
+	}
+	rep.counts.by[p.kind].Add(1)
+	switch p.kind {
+	case kindInternal:
+		rep.log.Error("request failed", "method", r.Method, "route", routeOf(r), "error", err)
+	case kindUnknown:
+		rep.log.Warn("outcome unknown", "method", r.Method, "route", routeOf(r), "error", err)
+	}
+	writeProblem(w, &p)
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	h := w.Header()
+	h["Content-Type"] = problemType
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if p.LockAge != nil {
+		h["Session-Lock-Age"] = []string{strconv.FormatInt(*p.LockAge, 10)}
+	}
+	if problems[p.kind].retry {
+		h["Retry-After"] = []string{retryAfter(p.kind)}
+	}
+	w.WriteHeader(p.Status)
+	w.Write(body)
+}
+
+// retryAfter is 1 for a lock, which may be gone any moment, and spread over 1 to
+// 3 seconds for the rest, so that those sent away do not come back all at once.
+func retryAfter(k kind) string {
+	if k == kindLocked {
+		return "1"
+	}
+	return strconv.Itoa(1 + rand.IntN(3))
+}
+
+// Values of headers that never change; the slices are shared and must not be written to.
+var (
+	problemType = []string{"application/problem+json"}
+	octetStream = []string{"application/octet-stream"}
+	jsonType    = []string{"application/json"}
+	yamlType    = []string{"application/yaml"}
+	textType    = []string{"text/plain; charset=utf-8"}
+	noStore     = []string{"no-store"}
+	nosniff     = []string{"nosniff"}
+	flagged     = []string{"uninitialized"}
+)

@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// releaseTimeout bounds how long a lock that nobody waits for is given back.
+const releaseTimeout = 5 * time.Second
+
+// acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…]: 200 with the item and
+// Session-Lock. All tries of one request have one operation id, so that a grant
+// whose answer was lost is found again.
+func acquire(ctx context.Context, c *call) error {
+	var (
+		s    session.Session
+		lock session.Lock
+	)
+	err := c.meetLock(ctx, false, func(ctx context.Context) (err error) {
+		s, lock, err = c.api.store.Acquire(ctx, c.ref, c.op)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.r.Context().Err(); err != nil {
+		c.giveBack(lock)
+		return err
+	}
+	c.values.set(c.w.Header(), "Session-Lock", lock.String())
+	c.answerItem(&s)
+	return nil
+}
+
+// giveBack releases a lock whose caller left between the grant and the answer;
+// earlier than that the store does it. If it fails, the lock is abandoned and ends
+// by its age.
+func (c *call) giveBack(lock session.Lock) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), releaseTimeout)
+	defer cancel()
+	err := c.api.store.Release(ctx, c.ref, lock, session.NewOperationID())
+	if errors.Is(err, session.ErrLockLost) {
+		return // it has been given back already
+	}
+	if err != nil {
+		c.api.log.Warn("lock of a caller that left was not released", "error", err)
+		return
+	}
+	c.freed()
+}
+
+// release is DELETE /v1/apps/{app}/sessions/{id}/lock with Session-Lock: 204.
+func release(ctx context.Context, c *call) error {
+	lock, ok, err := sessionLock(c.r.Header)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return badInput("header Session-Lock", "is missing: it names the lock to release")
+	}
+	if err := c.api.store.Release(ctx, c.ref, lock, c.op); err != nil {
+		return err
+	}
+	c.freed()
+	c.answerDone()
+	return nil
+}

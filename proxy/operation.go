@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// maxIdempotencyKey is the most bytes an Idempotency-Key may have.
+const maxIdempotencyKey = 255
+
+// minSecret is the least bytes of a secret that keeps operation ids unguessable.
+const minSecret = 16
+
+// makeOperation gives the call its operation id: made from the Idempotency-Key,
+// or random. For a create it makes the session's id as well.
+func (c *call) makeOperation(ctx context.Context) error {
+	key, ok, err := oneHeader(c.r.Header["Idempotency-Key"], "Idempotency-Key")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		c.op = session.NewOperationID()
+		if c.ref.ID == "" {
+			c.ref.ID = session.NewID()
+		}
+		return nil
+	}
+	if key == "" || len(key) > maxIdempotencyKey {
+		return badInput("header Idempotency-Key", fmt.Sprintf("must have between 1 and %d bytes", maxIdempotencyKey))
+	}
+	secret, err := c.api.operationKey(ctx)
+	if err != nil {
+		return fmt.Errorf("read the secret for operation ids: %w", err)
+	}
+	if len(secret) < minSecret {
+		return fmt.Errorf("the secret for operation ids has %d bytes, fewer than %d", len(secret), minSecret)
+	}
+	c.keyed = true
+	if c.ref.ID == "" {
+		c.ref.ID = keyedID(secret, c.ref.App.Name, key)
+	}
+	sum := keyedHash(secret, "", c.ref.App.Name, string(c.ref.ID), key)
+	c.op = session.OperationID(sum[:len(c.op)])
+	return nil
+}
+
+// keyedID is the id of the session that a create with this key makes, always the
+// same: so the create can be sent again. It has ASP.NET's form and 120 bits.
+func keyedID(secret []byte, app, key string) session.ID {
+	const alphabet = "abcdefghijklmnopqrstuvwxyz012345"
+	sum := keyedHash(secret, "", app, "", key)
+	id := make([]byte, 24)
+	for i := range id {
+		id[i] = alphabet[sum[i]&31]
+	}
+	return session.ID(id)
+}
+
+// keyedHash is HMAC-SHA-256 over the parts, each preceded by its length in four
+// bytes, so that no two lists of parts are the same bytes.
+func keyedHash(secret []byte, caller, app, id, key string) [sha256.Size]byte {
+	text := make([]byte, 0, 512)
+	for _, part := range [...]string{caller, app, id, key} {
+		text = binary.BigEndian.AppendUint32(text, uint32(len(part)))
+		text = append(text, part...)
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(text)
+	var sum [sha256.Size]byte
+	mac.Sum(sum[:0])
+	return sum
+}

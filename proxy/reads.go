@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// get is GET /v1/apps/{app}/sessions/{id}[?locked=allow][&peek=true][&wait=…]:
+// 200 with the item, 304 if If-None-Match has it already. Slides the expiry
+// unless peeking.
+func get(ctx context.Context, c *call) error {
+	peek, err := c.flag("peek", "true")
+	if err != nil {
+		return err
+	}
+	return c.read(ctx, peek)
+}
+
+// head is HEAD of the same: 200 or 304, never slides the expiry. The item is read
+// for its length.
+func head(ctx context.Context, c *call) error { return c.read(ctx, true) }
+
+func (c *call) read(ctx context.Context, peek bool) error {
+	beside, err := c.flag("locked", "allow")
+	if err != nil {
+		return err
+	}
+	known := c.r.Header["If-None-Match"]
+	if _, err := noneMatch(known, ""); err != nil { // before anything is done
+		return err
+	}
+	if c.r.Header["If-Match"] != nil {
+		return badInput("header If-Match", "has no meaning for this method; it is for PUT")
+	}
+	opts := session.GetOptions{Peek: peek, AllowLocked: beside}
+	var s session.Session
+	err = c.meetLock(ctx, true, func(ctx context.Context) (err error) {
+		s, err = c.api.store.Get(ctx, c.ref, opts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		if same, _ := noneMatch(known, s.Tag); same {
+			c.answerSession(http.StatusNotModified, &s)
+			return nil
+		}
+	}
+	c.answerItem(&s)
+	return nil
+}
+
+// touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. Slides the expiry, locked
+// or not.
+func touch(ctx context.Context, c *call) error {
+	s, err := c.api.store.Touch(ctx, c.ref)
+	if err != nil {
+		return err
+	}
+	c.answerSession(http.StatusNoContent, &s)
+	return nil
+}

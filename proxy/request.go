@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// Headers are looked up by their canonical keys (Session-Id for Session-ID),
+// which saves canonicalizing them on every request.
+
+// oneHeader is a header that may be there once. Missing and empty are told apart.
+func oneHeader(values []string, name string) (value string, ok bool, err error) {
+	switch len(values) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return values[0], true, nil
+	}
+	return "", false, badInput("header "+name, "is there more than once")
+}
+
+// requiredHeader is a header that must be there once; key is its canonical form.
+func requiredHeader(h http.Header, key, name string) (string, error) {
+	value, ok, err := oneHeader(h[key], name)
+	if err == nil && !ok {
+		err = badInput("header "+name, "is missing")
+	}
+	return value, err
+}
+
+// parseTimeout reads Session-Timeout: minutes, 0 if it is not there.
+func parseTimeout(values []string) (int, error) {
+	value, ok, err := oneHeader(values, "Session-Timeout")
+	if err != nil || !ok {
+		return 0, err
+	}
+	minutes, err := strconv.Atoi(value)
+	if err != nil || session.ParseTimeout(minutes) != nil {
+		return 0, badInput("header Session-Timeout", fmt.Sprintf("must be whole minutes between %d and %d", session.MinTimeout, session.MaxTimeout))
+	}
+	return minutes, nil
+}
+
+// parseWait reads ?wait=: whole seconds or a Go duration.
+func parseWait(value string, longest time.Duration) (time.Duration, error) {
+	wait, err := time.ParseDuration(value)
+	if seconds, e := strconv.ParseUint(value, 10, 31); e == nil {
+		wait, err = time.Duration(seconds)*time.Second, nil
+	}
+	if err != nil || wait < 0 || wait > longest {
+		return 0, badInput("parameter wait", fmt.Sprintf("must be seconds or a duration such as 1.5s, between 0 and %.0f s", longest.Seconds()))
+	}
+	return wait, nil
+}
+
+// sessionLock reads Session-Lock. A handle that is malformed is ErrLockLost, like
+// one that is stale; so is that of the zero lock, which to Remove would mean "none".
+func sessionLock(h http.Header) (lock session.Lock, ok bool, err error) {
+	value, ok, err := oneHeader(h["Session-Lock"], "Session-Lock")
+	if err != nil || !ok {
+		return session.Lock{}, ok, err
+	}
+	lock, err = session.ParseLock(value)
+	if err == nil && lock.IsZero() {
+		err = session.ErrLockLost
+	}
+	return lock, true, err
+}
+
+// condition reads the preconditions of PUT. mustExist is If-Match: *, which the
+// store has no word for.
+func condition(h http.Header) (cond session.Condition, mustExist bool, err error) {
+	match, none := h["If-Match"], h["If-None-Match"]
+	switch {
+	case match == nil && none == nil:
+		return cond, false, nil
+	case match != nil && none != nil:
+		return cond, false, badInput("headers If-Match and If-None-Match", "cannot be combined")
+	case none != nil:
+		if len(none) != 1 || strings.TrimSpace(none[0]) != "*" {
+			return cond, false, badInput("header If-None-Match", "must be * with PUT: store only if there is no such session")
+		}
+		return session.Condition{OnlyCreate: true}, false, nil
+	}
+	value, _, err := oneHeader(match, "If-Match")
+	if err != nil {
+		return cond, false, err
+	}
+	if value = strings.TrimSpace(value); value == "*" {
+		return cond, true, nil
+	}
+	tag, weak, rest, ok := cutTag(value)
+	switch {
+	case !ok || rest != "":
+		return cond, false, badInput("header If-Match", `must be one entity tag in quotation marks, or *`)
+	case weak || tag == "": // compared strongly; and no session has an empty tag
+		return cond, false, session.ErrPrecondition
+	}
+	return session.Condition{Match: session.Tag(tag)}, false, nil
+}
+
+// noneMatch says whether If-None-Match names the tag: then the caller has this
+// version already. Compared weakly, as RFC 9110 has it.
+func noneMatch(values []string, tag session.Tag) (bool, error) {
+	found := false
+	for _, value := range values {
+		rest := strings.TrimSpace(value)
+		if rest == "*" {
+			return true, nil
+		}
+		for rest != "" {
+			one, _, after, ok := cutTag(rest)
+			if !ok {
+				return false, badInput("header If-None-Match", "must be entity tags in quotation marks, or *")
+			}
+			found = found || tag != "" && one == string(tag)
+			rest = after
+		}
+	}
+	return found, nil
+}
+
+// cutTag takes the first entity tag off a list, and the comma and blanks after it.
+func cutTag(list string) (tag string, weak bool, rest string, ok bool) {
+	list, weak = strings.CutPrefix(list, "W/")
+	list, ok = strings.CutPrefix(list, `"`)
+	if !ok {
+		return "", false, "", false
+	}
+	tag, rest, ok = strings.Cut(list, `"`)
+	if !ok {
+		return "", false, "", false
+	}
+	rest = strings.TrimLeft(rest, " \t")
+	if rest == "" {
+		return tag, weak, "", true
+	}
+	rest, ok = strings.CutPrefix(rest, ",")
+	return tag, weak, strings.TrimLeft(rest, ", \t"), ok
+}

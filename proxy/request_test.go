@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// Whatever a header says, it is understood or refused, and a condition that was
+// there never turns into none.
+func FuzzPreconditions(f *testing.F) {
+	for _, seed := range []string{``, `*`, `"a"`, `W/"a"`, `"a", "b"`, `"a" "b"`, `"`, `""`, `W/`, ` "a" , `, `"a",,"b"`, "\"a\x00\""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		cond, mustExist, err := condition(http.Header{"If-Match": {value}})
+		if err == nil && !mustExist && cond.Match == "" {
+			t.Errorf("If-Match %q became no condition", value)
+		}
+		if cond.Match != "" && !strings.Contains(value, `"`+string(cond.Match)+`"`) {
+			t.Errorf("If-Match %q became the tag %q", value, cond.Match)
+		}
+		same, err := noneMatch([]string{value}, "a")
+		if same && err == nil && value != "" && !strings.Contains(value, `"a"`) && strings.TrimSpace(value) != "*" {
+			t.Errorf("If-None-Match %q has the tag a", value)
+		}
+	})
+}
+
+// A wait is within its bounds, or refused.
+func FuzzWait(f *testing.F) {
+	for _, seed := range []string{"", "0", "30", "30s", "-1", "1e3", "120s", "121", "1h", "9223372036854775807", "0x10", "+5", "1_0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		wait, err := parseWait(value, 120*time.Second)
+		if err == nil && (wait < 0 || wait > 120*time.Second) {
+			t.Errorf("%q is taken for %v", value, wait)
+		}
+		if invalid := new(*session.InvalidError); err != nil && !errors.As(err, invalid) {
+			t.Errorf("%q: got %v, want an InvalidError", value, err)
+		}
+	})
+}
+
+// Operation ids are the secret's, the application's, the session's and the key's,
+// and the parts can't be shifted against each other.
+func TestKeyedHash(t *testing.T) {
+	secret := []byte("0123456789abcdef")
+	seen := make(map[[32]byte]string)
+	for _, parts := range [][4]string{
+		{"", "app", "id", "key"}, {"", "app", "idk", "ey"}, {"", "appi", "d", "key"}, {"a", "pp", "id", "key"},
+		{"", "app", "", "idkey"}, {"", "app", "id", "key2"}, {"", "", "", ""},
+	} {
+		sum := keyedHash(secret, parts[0], parts[1], parts[2], parts[3])
+		if other, ok := seen[sum]; ok {
+			t.Errorf("%q and %s have one hash", parts, other)
+		}
+		seen[sum] = strings.Join(parts[:], "|")
+	}
+	if _, ok := seen[keyedHash([]byte("0123456789abcdeF"), "", "app", "id", "key")]; ok {
+		t.Error("the secret makes no difference")
+	}
+	id := keyedID(secret, "app", "key")
+	if !id.Classic() || id != keyedID(secret, "app", "key") || id == keyedID(secret, "app", "key2") || id == keyedID(secret, "app2", "key") {
+		t.Errorf("the id of a key is %q", id)
+	}
+}
+
+// What is logged names the route and never the session.
+func TestLogs(t *testing.T) {
+	var lines bytes.Buffer
+	api, err := NewAPI(Config{
+		Store:  memory.New(nil),
+		Logger: slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, path string }{
+		{"PUT", "/v1/apps/default/sessions/very-secret"},
+		{"POST", "/v1/apps/%2Fx/sessions/very-secret/lock"},
+	} {
+		api.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(c.method, c.path, strings.NewReader("very-secret")))
+	}
+	got := lines.String()
+	if strings.Contains(got, "very-secret") {
+		t.Errorf("the log tells a session's id or item: %s", got)
+	}
+	for _, want := range []string{
+		`msg=request method=PUT route=/v1/apps/{app}/sessions/{id} status=201`,
+		`msg=request method=POST route=/v1/apps/{app}/sessions/{id}/lock status=404`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the log has no %q: %s", want, got)
+		}
+	}
+}

@@ -1,0 +1,333 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// door is a lock that waiters try: whoever finds it open closes it.
+type door struct {
+	mu     sync.Mutex
+	closed bool        // owned by mu
+	tries  []time.Time // owned by mu: those that found it closed
+}
+
+func (d *door) acquire(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		d.tries = append(d.tries, time.Now())
+		return &session.LockedError{Age: 7 * time.Second}
+	}
+	d.closed = true
+	return nil
+}
+
+func (d *door) read(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return &session.LockedError{Age: 7 * time.Second}
+	}
+	return nil
+}
+
+func (d *door) open() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = false
+}
+
+var key = waitKey{"/app", "session"}
+
+// line starts n callers one after the other, each in the queue before the next
+// comes; they tell their numbers as they are served.
+func line(ctx context.Context, w *waiters, n int, wait time.Duration, try func(context.Context) error) (served <-chan int, wg *sync.WaitGroup) {
+	order := make(chan int, n)
+	wg = new(sync.WaitGroup)
+	for i := range n {
+		wg.Go(func() {
+			if err := w.await(ctx, key, wait, false, try); err == nil {
+				order <- i
+			}
+		})
+		synctest.Wait()
+	}
+	return order, wg
+}
+
+func TestWaiters_FirstComeFirstServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		served, wg := line(t.Context(), w, 5, time.Minute, d.acquire)
+		for want := range 5 {
+			d.open()
+			w.wake(key)
+			synctest.Wait() // no time passes: the hand-over is immediate
+			select {
+			case got := <-served:
+				if got != want {
+					t.Errorf("caller %d was served as number %d", got, want)
+				}
+			default:
+				t.Fatalf("nobody was served on release %d", want)
+			}
+		}
+		wg.Wait()
+		if st := w.stats(); st.Waiting != 0 || st.Total != 5 || st.Served != 5 || st.Woken < 5 {
+			t.Errorf("the counters are %+v", st)
+		}
+		if len(w.shard(key).queues) != 0 {
+			t.Error("an empty queue is kept")
+		}
+	})
+}
+
+// A release through another proxy wakes nobody here: the head polls.
+func TestWaiters_HeadPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		start := time.Now()
+		served, wg := line(t.Context(), w, 3, 2*time.Minute, d.acquire)
+		time.Sleep(10 * time.Second)
+		d.mu.Lock()
+		tries := slices.Clone(d.tries)
+		d.mu.Unlock()
+		d.open()
+		time.Sleep(pollLast * 5 / 4)
+		synctest.Wait()
+		if len(served) != 1 || <-served != 0 {
+			t.Fatal("the head did not find the session free within the longest pause")
+		}
+		if tries[0] != start {
+			t.Errorf("the first try came after %v, want at once", tries[0].Sub(start))
+		}
+		pause := pollFirst
+		for i, at := range tries[1:] {
+			got := at.Sub(tries[i])
+			if got < pause*3/4 || got > pause*5/4 {
+				t.Errorf("pause %d is %v, want %v give or take a quarter", i, got, pause)
+			}
+			pause = min(2*pause, pollLast)
+		}
+		if n := len(tries); n < 30 || n > 70 {
+			t.Errorf("three callers made %d tries in ten seconds, want those of one", n)
+		}
+		time.Sleep(2 * time.Minute)
+		wg.Wait()
+	})
+}
+
+func TestWaiters_WaitEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 2 { // the head, and one behind it that never asked
+			wg.Go(func() {
+				err := w.await(t.Context(), key, 30*time.Second, false, d.acquire)
+				var locked *session.LockedError
+				if !errors.As(err, &locked) {
+					t.Errorf("got %v, want a LockedError", err)
+				} else if locked.Age < 7*time.Second || locked.Age > 37*time.Second || locked.Age%time.Second != 0 {
+					t.Errorf("the lock's age is told to be %v", locked.Age)
+				}
+				if took := time.Since(start); took != 30*time.Second {
+					t.Errorf("it took %v, want 30s", took)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if st := w.stats(); st.Expired != 2 || st.Waiting != 0 {
+			t.Errorf("the counters are %+v", st)
+		}
+	})
+}
+
+func TestWaiters_CallersLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		head, leaveHead := context.WithCancel(t.Context())
+		second, leaveSecond := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		served := ""
+		call := func(ctx context.Context, name string) {
+			wg.Go(func() {
+				err := w.await(ctx, key, time.Minute, false, d.acquire)
+				if err == nil {
+					served += name
+				} else if !errors.Is(err, context.Canceled) {
+					t.Errorf("%s got %v", name, err)
+				}
+			})
+			synctest.Wait()
+		}
+		call(head, "head")
+		call(second, "second")
+		call(t.Context(), "third")
+		leaveSecond()
+		synctest.Wait()
+		leaveHead()
+		synctest.Wait()
+		d.open()
+		w.wake(key)
+		wg.Wait()
+		if served != "third" {
+			t.Errorf("%q was served, want the third", served)
+		}
+		if st := w.stats(); st.Left != 2 || st.Served != 1 {
+			t.Errorf("the counters are %+v", st)
+		}
+	})
+}
+
+// A release that only the head was told of must not be lost when the head leaves.
+func TestWaiters_TokenIsHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWaiters(50, 100)
+		head := visit{w: w, sh: w.shard(key), key: key}
+		next := head
+		if err := errors.Join(head.join(0), next.join(0)); err != nil {
+			t.Fatal(err)
+		}
+		w.wake(key)
+		head.leave(false)
+		select {
+		case <-next.me.head:
+		default:
+			t.Error("the next is not the head")
+		}
+		if len(next.me.wake) != 1 {
+			t.Error("the token was lost with the head")
+		}
+		next.leave(false)
+	})
+}
+
+// A server that ends keeps nobody waiting.
+func TestWaiters_Close(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		start := time.Now()
+		served, wg := line(t.Context(), w, 3, time.Minute, d.acquire)
+		w.close()
+		wg.Wait()
+		if err := w.await(t.Context(), key, time.Minute, false, d.acquire); !errors.Is(err, session.ErrLocked) {
+			t.Errorf("who came later got %v, want locked", err)
+		}
+		if took := time.Since(start); took != 0 || len(served) != 0 {
+			t.Errorf("%d were served, and it took %v", len(served), took)
+		}
+		d.open()
+		if err := w.await(t.Context(), key, time.Minute, false, d.acquire); err != nil {
+			t.Errorf("a session that is free: got %v", err)
+		}
+		w.close()
+	})
+}
+
+// Readers take nothing from each other: one release lets all through at once.
+func TestWaiters_SharedReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		var wg sync.WaitGroup
+		start := time.Now()
+		for range 20 {
+			wg.Go(func() {
+				if err := w.await(t.Context(), key, time.Minute, true, d.read); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		d.open()
+		w.wake(key)
+		wg.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v, want no time", took)
+		}
+	})
+}
+
+// The session is gone: everybody is told at once, each by the store itself.
+func TestWaiters_Removed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWaiters(50, 100)
+		answer := error(&session.LockedError{})
+		var mu sync.Mutex
+		try := func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return answer
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if err := w.await(t.Context(), key, time.Minute, false, try); !errors.Is(err, session.ErrNotFound) {
+					t.Errorf("got %v, want not found", err)
+				}
+			})
+			synctest.Wait()
+		}
+		mu.Lock()
+		answer = session.ErrNotFound
+		mu.Unlock()
+		start := time.Now()
+		w.wake(key)
+		wg.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v, want no time", took)
+		}
+	})
+}
+
+func TestWaiters_Bounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(3, 5), &door{closed: true}
+		ctx, leave := context.WithCancel(t.Context())
+		_, wg := line(ctx, w, 3, time.Minute, d.acquire)
+		refused := func(what string, key waitKey) {
+			t.Helper()
+			if err := w.await(t.Context(), key, time.Minute, false, d.acquire); !errors.Is(err, session.ErrOverloaded) {
+				t.Errorf("%s: got %v, want overloaded", what, err)
+			}
+		}
+		refused("a fourth for one session", key)
+		other := waitKey{"/app", "other"}
+		for range 2 {
+			wg.Go(func() { _ = w.await(ctx, other, time.Minute, false, d.acquire) })
+			synctest.Wait()
+		}
+		refused("a sixth in all", waitKey{"/app", "third"})
+		leave()
+		wg.Wait()
+		if st := w.stats(); st.SessionLimit != 1 || st.TotalLimit != 1 || st.Waiting != 0 {
+			t.Errorf("the counters are %+v", st)
+		}
+	})
+}
+
+// An answer other than "locked" ends the wait, whatever it is.
+func TestWaiters_OtherErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWaiters(50, 100)
+		tries := 0
+		err := w.await(t.Context(), key, time.Minute, false, func(context.Context) error {
+			if tries++; tries == 3 {
+				return session.ErrNoPrincipal
+			}
+			return session.ErrLocked
+		})
+		if !errors.Is(err, session.ErrNoPrincipal) || tries != 3 {
+			t.Errorf("got %v after %d tries, want no principal after 3", err, tries)
+		}
+	})
+}

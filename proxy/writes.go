@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// create is POST /v1/apps/{app}/sessions: 201 with Location and {"id":…}. An empty
+// body makes an uninitialized session.
+func create(ctx context.Context, c *call) error {
+	s, err := c.api.store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
+	if c.keyed && errors.Is(err, session.ErrPrecondition) {
+		// Nothing but an earlier create with this key makes a session of this id: this
+		// is that one sent again, after the session has forgotten the operation.
+		s, err = session.Session{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(struct {
+		ID session.ID `json:"id"`
+	}{c.ref.ID})
+	if err != nil {
+		return err
+	}
+	h := c.w.Header()
+	c.values.set(h, "Location", c.r.URL.EscapedPath()+"/"+string(c.ref.ID))
+	h["Content-Type"] = jsonType
+	c.answerSession(http.StatusCreated, &s)
+	c.w.Write(body)
+	return nil
+}
+
+// write is the body as content to store.
+func (c *call) write() session.Write {
+	if len(c.body) > 0 {
+		return session.Write{Item: c.body, Timeout: c.timeout}
+	}
+	minutes := c.timeout
+	if minutes == 0 {
+		minutes = c.ref.App.Timeout
+	}
+	return session.Write{Item: session.EmptyItem(minutes), Timeout: c.timeout, Uninitialized: true}
+}
+
+// put is PUT /v1/apps/{app}/sessions/{id}[?wait=…][&keep=lock]: 204, or 201 if it
+// made the session. With Session-Lock it updates and releases; otherwise it stores
+// unless somebody holds the lock, subject to If-Match or If-None-Match.
+func put(ctx context.Context, c *call) error {
+	lock, locked, err := sessionLock(c.r.Header)
+	if err != nil {
+		return err
+	}
+	keep, err := c.flag("keep", "lock")
+	if err != nil {
+		return err
+	}
+	cond, mustExist, err := condition(c.r.Header)
+	if err != nil {
+		return err
+	}
+	conditional := mustExist || cond != session.Condition{}
+	switch {
+	case locked && conditional:
+		return badInput("header Session-Lock", "cannot be combined with If-Match or If-None-Match: the lock guards the session already")
+	case keep && !locked:
+		return badInput("parameter keep", "needs the header Session-Lock")
+	case locked:
+		return c.update(ctx, lock, keep)
+	}
+	var s session.Session
+	err = c.meetLock(ctx, true, func(ctx context.Context) (err error) {
+		if mustExist {
+			s, err = c.putExisting(ctx)
+		} else {
+			s, err = c.api.store.Put(ctx, c.ref, c.write(), cond, c.op)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.freed()
+	status := http.StatusNoContent
+	if s.Made {
+		status = http.StatusCreated
+	}
+	c.answerSession(status, &s)
+	return nil
+}
+
+// update stores under a lock.
+func (c *call) update(ctx context.Context, lock session.Lock, keep bool) error {
+	s, err := c.api.store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
+	if err != nil {
+		return err
+	}
+	if !keep {
+		c.freed()
+	}
+	c.answerSession(http.StatusNoContent, &s)
+	return nil
+}
+
+// putExisting is If-Match: *. The store knows versions only, so the session's own
+// is named, again if somebody was quicker: each time round somebody else has got
+// something done, and ctx ends it. A put that is sent again is found by its
+// operation id whatever version it names.
+func (c *call) putExisting(ctx context.Context) (session.Session, error) {
+	for {
+		s, err := c.api.store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
+		switch {
+		case errors.Is(err, session.ErrNotFound):
+			return session.Session{}, session.ErrPrecondition
+		case err != nil:
+			return session.Session{}, err
+		case s.Tag == "":
+			return session.Session{}, badInput("header If-Match", "needs entity tags, which this store does not have")
+		}
+		s, err = c.api.store.Put(ctx, c.ref, c.write(), session.Condition{Match: s.Tag}, c.op)
+		if !errors.Is(err, session.ErrPrecondition) || ctx.Err() != nil {
+			return s, err
+		}
+	}
+}
+
+// remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…]: 204, also if there is no
+// such session.
+func remove(ctx context.Context, c *call) error {
+	lock, locked, err := sessionLock(c.r.Header)
+	if err != nil {
+		return err
+	}
+	if locked {
+		err = c.api.store.Remove(ctx, c.ref, lock, c.op)
+	} else {
+		err = c.meetLock(ctx, true, func(ctx context.Context) error {
+			return c.api.store.Remove(ctx, c.ref, session.Lock{}, c.op)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	c.freed()
+	c.answerDone()
+	return nil
+}
