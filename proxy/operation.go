@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -44,7 +45,7 @@ func (c *call) makeOperation(ctx context.Context) error {
 	if c.ref.ID == "" {
 		c.ref.ID = keyedID(secret, c.ref.App.Name, key)
 	}
-	sum := keyedHash(secret, "", c.ref.App.Name, string(c.ref.ID), key)
+	sum := keyedHash(secret, "", c.ref.App.Name, string(c.ref.ID), c.verb(), key)
 	c.op = session.OperationID(sum[:len(c.op)])
 	return nil
 }
@@ -53,7 +54,7 @@ func (c *call) makeOperation(ctx context.Context) error {
 // same: so the create can be sent again. It has ASP.NET's form and 120 bits.
 func keyedID(secret []byte, app, key string) session.ID {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz012345"
-	sum := keyedHash(secret, "", app, "", key)
+	sum := keyedHash(secret, "", app, "", "", key)
 	id := make([]byte, 24)
 	for i := range id {
 		id[i] = alphabet[sum[i]&31]
@@ -61,11 +62,21 @@ func keyedID(secret []byte, app, key string) session.ID {
 	return session.ID(id)
 }
 
+// verb names what is done to the session. It is part of the operation id, for the
+// session remembers operations of all verbs together: one key used for a lock and
+// then for a store would otherwise have the store answered as done.
+func (c *call) verb() string {
+	if strings.HasSuffix(c.r.URL.Path, "/lock") {
+		return c.r.Method + " lock"
+	}
+	return c.r.Method
+}
+
 // keyedHash is HMAC-SHA-256 over the parts, each preceded by its length in four
 // bytes, so that no two lists of parts are the same bytes.
-func keyedHash(secret []byte, caller, app, id, key string) [sha256.Size]byte {
+func keyedHash(secret []byte, caller, app, id, verb, key string) [sha256.Size]byte {
 	text := make([]byte, 0, 512)
-	for _, part := range [...]string{caller, app, id, key} {
+	for _, part := range [...]string{caller, app, id, verb, key} {
 		text = binary.BigEndian.AppendUint32(text, uint32(len(part)))
 		text = append(text, part...)
 	}

@@ -51,22 +51,22 @@ func FuzzWait(f *testing.F) {
 	})
 }
 
-// Operation ids are the secret's, the application's, the session's and the key's,
+// Operation ids are the secret's, the application's, the session's, the verb's and the key's,
 // and the parts can't be shifted against each other.
 func TestKeyedHash(t *testing.T) {
 	secret := []byte("0123456789abcdef")
 	seen := make(map[[32]byte]string)
-	for _, parts := range [][4]string{
-		{"", "app", "id", "key"}, {"", "app", "idk", "ey"}, {"", "appi", "d", "key"}, {"a", "pp", "id", "key"},
-		{"", "app", "", "idkey"}, {"", "app", "id", "key2"}, {"", "", "", ""},
+	for _, parts := range [][5]string{
+		{"", "app", "id", "PUT", "key"}, {"", "app", "idP", "UT", "key"}, {"", "appi", "d", "PUT", "key"}, {"a", "pp", "id", "PUT", "key"},
+		{"", "app", "", "idPUT", "key"}, {"", "app", "id", "PUT", "key2"}, {"", "app", "id", "POST lock", "key"}, {"", "", "", "", ""},
 	} {
-		sum := keyedHash(secret, parts[0], parts[1], parts[2], parts[3])
+		sum := keyedHash(secret, parts[0], parts[1], parts[2], parts[3], parts[4])
 		if other, ok := seen[sum]; ok {
 			t.Errorf("%q and %s have one hash", parts, other)
 		}
 		seen[sum] = strings.Join(parts[:], "|")
 	}
-	if _, ok := seen[keyedHash([]byte("0123456789abcdeF"), "", "app", "id", "key")]; ok {
+	if _, ok := seen[keyedHash([]byte("0123456789abcdeF"), "", "app", "id", "PUT", "key")]; ok {
 		t.Error("the secret makes no difference")
 	}
 	id := keyedID(secret, "app", "key")

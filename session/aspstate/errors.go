@@ -28,9 +28,9 @@ func (e *callError) Unwrap() []error {
 // Outcome says what became of the call.
 func (e *callError) Outcome() session.Outcome { return e.outcome }
 
-// domainError turns what the pair answers into the domain's errors. The domain's
+// DomainError turns what the pair answers into the domain's errors. The domain's
 // own pass through: the database gave them as an answer.
-func domainError(err error) error {
+func DomainError(err error) error {
 	if err == nil || isAnswer(err) {
 		return err
 	}

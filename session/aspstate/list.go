@@ -35,7 +35,7 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 	if err == session.ErrNotFound { // an application nobody has registered
 		return nil, nil
 	}
-	return entries, domainError(err)
+	return entries, DomainError(err)
 }
 
 func list(ctx context.Context, a *partner.Attempt, app session.AppID, after string, limit int) ([]session.Entry, error) {

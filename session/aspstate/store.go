@@ -95,7 +95,7 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		}
 		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
 	})
-	return domainError(err)
+	return DomainError(err)
 }
 
 func dialectOf(a *partner.Attempt) dialect {
@@ -126,7 +126,7 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, false,
 		func(attempt context.Context, d dialect, c *call) (err error) {
 			sent = true
-			attempt, cancel := toItsOwnEnd(attempt)
+			attempt, cancel := toItsOwnEnd(attempt, ctx, c.NotAfter.Sub(c.Sent))
 			defer cancel()
 			out, lock, err = d.acquire(attempt, c)
 			return err
@@ -141,13 +141,16 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	return out, lock, err
 }
 
-// toItsOwnEnd is the attempt's context without its caller: it ends at its deadline only.
-func toItsOwnEnd(attempt context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := attempt.Deadline()
-	if !ok {
-		return attempt, func() {}
-	}
-	return context.WithDeadline(context.WithoutCancel(attempt), deadline)
+// toItsOwnEnd is the attempt's context without its caller: it ends with the
+// attempt's own time, or with its partner's, but not because the caller left.
+func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(attempt), limit)
+	stop := context.AfterFunc(attempt, func() {
+		if caller.Err() == nil {
+			cancel()
+		}
+	})
+	return ctx, func() { stop(); cancel() }
 }
 
 // giveBack releases, in the background, a lock whose caller has left: the one
@@ -280,7 +283,7 @@ func (s *Store) OperationKey(ctx context.Context) ([]byte, error) {
 	})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the fleet's secret: %w", domainError(err))
+		return nil, fmt.Errorf("read the fleet's secret: %w", DomainError(err))
 	case secret == nil:
 		return s.localSecret, nil
 	}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+)
+
+func newEmbedded(s *settings) *cobra.Command {
+	var (
+		flags  embeddedFlags
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:     "embedded",
+		Short:   "Run only the embedded pair, for other programs' tests",
+		Long:    "Runs two SQL Server look-alikes on loopback, a mirrored pair with the database ASPState,\nand prints how to connect to each.",
+		Example: "  mirrorstate embedded --data /tmp/pair --partner-a 127.0.0.1:0 --partner-b 127.0.0.1:0",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			servers, err := flags.open(newLogger(cmd.ErrOrStderr(), s.verbose))
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				err = json.NewEncoder(out).Encode(map[string]string{
+					"a": shownConnectionString(servers, "a"), "b": shownConnectionString(servers, "b"), "principal": servers.Principal(),
+				})
+			} else {
+				fmt.Fprintf(out, "mirrorstate %s, embedded pair, principal %s\n", buildVersion(), servers.Principal())
+				greetEmbedded(out, servers)
+			}
+			if err != nil {
+				servers.Close()
+				return err
+			}
+			return servers.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the connection strings as JSON")
+	flags.add(cmd)
+	return cmd
+}
+
+// shownConnectionString is a partner's connection string as it may be printed:
+// with the password where it was made at this start, and otherwise without. A
+// password that was configured is never shown.
+func shownConnectionString(servers *embedded.Pair, name string) string {
+	password := "…"
+	if servers.FreshPassword() && os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD") == "" {
+		password = servers.Password()
+	}
+	host, port, _ := net.SplitHostPort(servers.Partner(name).Addr())
+	return fmt.Sprintf("server=%s,%s;user id=%s;password=%s;database=ASPState;encrypt=false", host, port, servers.User(), password)
+}

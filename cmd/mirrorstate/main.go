@@ -1,0 +1,89 @@
+// Command mirrorstate keeps shared web session state on a pair of SQL Servers,
+// so that a failover is a wait and not an error. See the README.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitMisuse = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program: it parses args, does what they say, and returns the
+// exit code. Results go to stdout, errors in one line to stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(stderr, "mirrorstate: "+strings.Join(strings.Fields(err.Error()), " "))
+	if _, ok := errors.AsType[misuseError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
+		return exitMisuse
+	}
+	return exitFailed
+}
+
+// misuseError is a call of the program that can't be meant.
+type misuseError struct{ error }
+
+// misuse says what is wrong with the call.
+func misuse(format string, args ...any) error { return misuseError{fmt.Errorf(format, args...)} }
+
+// settings are the flags every command has.
+type settings struct {
+	configFile string
+	verbose    bool
+}
+
+func newRoot() *cobra.Command {
+	s := &settings{}
+	root := &cobra.Command{
+		Use:           "mirrorstate",
+		Short:         "Session state that does not notice a database failover",
+		Long:          "mirrorstate keeps web sessions in the ASP.NET ASPState tables on a pair of SQL Servers\nand follows the principal wherever it goes. Without configuration it runs on an embedded pair.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringVar(&s.configFile, "config", "", "configuration `FILE` (YAML); MIRRORSTATE_… variables and flags win over it")
+	root.PersistentFlags().BoolVar(&s.verbose, "verbose", false, "log at debug level")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return misuse("%w; see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newVersion())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
+
+// exactly wants n arguments and says which.
+func exactly(n int, usage string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return misuse("%s wants %s; see --help", cmd.CommandPath(), usage)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience bounds everything a test waits for.
+const patience = 60 * time.Second
+
+// program is mirrorstate serve in a process of its own.
+type program struct {
+	cmd        *exec.Cmd
+	api, admin string
+	stderr     *lockedBuffer
+}
+
+// lockedBuffer collects a process' standard error while others read it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var (
+	apiLine   = regexp.MustCompile(`session API\s+(http://\S+)`)
+	adminLine = regexp.MustCompile(`operators\s+(http://\S+)`)
+)
+
+// startServe starts the program on ports of its own choosing and waits until it
+// has said where it listens. It is killed at the end if nobody did before.
+func startServe(t *testing.T, dir string) *program {
+	t.Helper()
+	p := &program{stderr: &lockedBuffer{}}
+	p.cmd = exec.Command(os.Args[0], "serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+		"--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
+	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Stderr = p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if m := apiLine.FindStringSubmatch(lines.Text()); m != nil {
+			p.api = m[1]
+		}
+		if m := adminLine.FindStringSubmatch(lines.Text()); m != nil {
+			p.admin = m[1]
+		}
+		if strings.HasPrefix(lines.Text(), "Try:") {
+			break
+		}
+	}
+	if p.api == "" || p.admin == "" {
+		t.Fatalf("serve did not say where it listens; its errors:\n%s", p.stderr)
+	}
+	go io.Copy(io.Discard, out)
+	return p
+}
+
+// kill ends the process as kill -9 does.
+func (p *program) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// stop ends the process as an operator does, and returns its error.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	p.cmd.Process.Signal(os.Interrupt)
+	done := make(chan error, 1)
+	go func() { done <- p.cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("serve ended with %v; its errors:\n%s", err, p.stderr)
+		}
+	case <-time.After(patience):
+		p.cmd.Process.Kill()
+		t.Errorf("serve does not stop; its errors:\n%s", p.stderr)
+	}
+}
+
+// request makes one HTTP request and returns its status, headers and body.
+func request(ctx context.Context, method, url, body string, header ...string) (int, http.Header, string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, "", err
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header, string(text), err
+}
+
+// must makes a request that has to be answered with one of the statuses.
+func must(t *testing.T, statuses []int, method, url, body string, header ...string) (http.Header, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	status, h, text, err := request(ctx, method, url, body, header...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	for _, s := range statuses {
+		if s == status {
+			return h, text
+		}
+	}
+	t.Fatalf("%s %s: %d, want %v: %s", method, url, status, statuses, text)
+	return nil, ""
+}
+
+// counters makes n sessions that each hold the number 0.
+func counters(t *testing.T, p *program, n int) []string {
+	t.Helper()
+	var urls []string
+	for range n {
+		h, _ := must(t, []int{201}, "POST", p.api+"/v1/apps/default/sessions", "0")
+		urls = append(urls, p.api+h.Get("Location"))
+	}
+	return urls
+}
+
+// cycle locks a session, adds one to the number in it, and releases it. It says
+// whether the addition was acknowledged.
+func cycle(ctx context.Context, url string) (acknowledged bool, err error) {
+	status, h, body, err := request(ctx, "POST", url+"/lock?wait=30s", "")
+	if err != nil || status != http.StatusOK {
+		return false, fmt.Errorf("lock: %d %s %w", status, body, orNil(err))
+	}
+	var n int
+	if _, err := fmt.Sscan(body, &n); err != nil {
+		return false, fmt.Errorf("the session holds %q: %w", body, err)
+	}
+	status, _, body, err = request(ctx, "PUT", url, fmt.Sprint(n+1), "Session-Lock", h.Get("Session-Lock"))
+	if err != nil || status != http.StatusNoContent {
+		return false, fmt.Errorf("store: %d %s %w", status, body, orNil(err))
+	}
+	return true, nil
+}
+
+func orNil(err error) error {
+	if err == nil {
+		return context.Canceled
+	}
+	return err
+}

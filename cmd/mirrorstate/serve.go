@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// embeddedFlags choose the embedded pair's place and addresses.
+type embeddedFlags struct {
+	dir, addrA, addrB string
+	witness           string
+	partnerTimeout    time.Duration
+}
+
+func (f *embeddedFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dir, "data", "", "the embedded pair's data `DIR` (default: mirrorstate in the user's state directory)")
+	cmd.Flags().StringVar(&f.addrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks one")
+	cmd.Flags().StringVar(&f.addrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks one")
+	cmd.Flags().StringVar(&f.witness, "witness", "off", "`on|off`: whether a witness fails over by itself (only off is built yet)")
+	cmd.Flags().DurationVar(&f.partnerTimeout, "partner-timeout", 5*time.Second, "how long the partners miss each other before they say so")
+}
+
+// open opens the embedded pair.
+func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
+	switch {
+	case f.witness != "on" && f.witness != "off":
+		return nil, misuse("--witness %q is neither on nor off", f.witness)
+	case f.witness == "on":
+		return nil, misuse("--witness on is not built yet: failovers are manual or forced; leave it off")
+	case f.partnerTimeout < 5*time.Second:
+		return nil, misuse("--partner-timeout %v is below SQL Server's minimum of 5s", f.partnerTimeout)
+	}
+	dir, err := dataDir(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	return embedded.Open(embedded.Options{
+		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout,
+		Password: os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD"), Logger: logger,
+	})
+}
+
+// dataDir is the folder given, or mirrorstate in the user's state directory
+// (XDG_STATE_HOME, else ~/.local/state).
+func dataDir(dir string) (string, error) {
+	if dir != "" {
+		return filepath.Abs(dir)
+	}
+	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "mirrorstate"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no data folder: %w; name one with --data", err)
+	}
+	return filepath.Join(home, ".local", "state", "mirrorstate"), nil
+}
+
+func newServe(s *settings) *cobra.Command {
+	var (
+		api, admin string
+		flags      embeddedFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the session-state server",
+		Long: "Runs the server: the session API, and the operators' listener beside it.\n" +
+			"Without pair.connection_string in the configuration it brings up an embedded mirrored pair.",
+		Example: "  mirrorstate serve\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(s.configFile, os.LookupEnv)
+			if err != nil {
+				return err
+			}
+			if api != "" {
+				cfg.API.Listen = api
+			}
+			if admin != "" {
+				cfg.Admin.Listen = admin
+			}
+			if err := cfg.Validate(); err != nil {
+				return misuseError{err}
+			}
+			return serve(cmd.Context(), cfg, &flags, newLogger(cmd.ErrOrStderr(), s.verbose), cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
+	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
+	flags.add(cmd)
+	return cmd
+}
+
+func newLogger(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// serve runs until ctx ends: listeners first, for a taken port is the likeliest
+// failure and should leave nothing behind.
+func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger *slog.Logger, out io.Writer) error {
+	apiListener, err := proxy.Listen(ctx, "api.listen (--api)", cfg.API.Listen)
+	if err != nil {
+		return err
+	}
+	defer apiListener.Close()
+	adminListener, err := proxy.Listen(ctx, "admin.listen (--admin)", cfg.Admin.Listen)
+	if err != nil {
+		return err
+	}
+	defer adminListener.Close()
+
+	var servers *embedded.Pair
+	if cfg.Pair.ConnectionString == "" {
+		if servers, err = flags.open(logger); err != nil {
+			return err
+		}
+	}
+	st, err := openStack(cfg, servers, logger)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+
+	api, admin, err := handlers(cfg, st, logger)
+	if err != nil {
+		return err
+	}
+	greet(out, apiListener.Addr(), adminListener.Addr(), servers)
+	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, OnDrain: api.StopWaiting, Logger: logger}
+	return serveHTTP(ctx, st, rules, map[net.Listener]http.Handler{apiListener: api, adminListener: admin})
+}
+
+// handlers makes the two faces.
+func handlers(cfg config.Config, st *stack, logger *slog.Logger) (api *proxy.API, admin http.Handler, err error) {
+	apps := make(map[string]session.Application, len(cfg.Apps))
+	for alias, app := range cfg.Apps {
+		apps[alias] = session.Application{Name: app.Name, Timeout: app.Timeout, LockTimeout: app.LockTimeout, MaxItem: int(app.MaxSize)}
+	}
+	api, err = proxy.NewAPI(proxy.Config{
+		Store: st.store, Apps: apps, HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	admin, err = proxy.NewAdmin(proxy.AdminConfig{API: api, Pair: pairView{st.pair}, Logger: logger})
+	return api, admin, err
+}
+
+// serveHTTP serves every listener until ctx ends or something fails, then drains.
+func serveHTTP(ctx context.Context, st *stack, rules proxy.ServerConfig, faces map[net.Listener]http.Handler) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, len(faces))
+	for ln, face := range faces {
+		go func() { done <- proxy.Serve(ctx, ln, face, rules) }()
+	}
+	var errs []error
+	left := len(faces)
+	select {
+	case <-ctx.Done():
+	case err := <-st.failed:
+		errs = append(errs, err)
+	case err := <-done:
+		errs = append(errs, err)
+		left--
+	}
+	cancel(errors.New("the server is stopping"))
+	for range left {
+		errs = append(errs, <-done)
+	}
+	return errors.Join(errs...)
+}
+
+// greet says where everything is and what to try.
+func greet(out io.Writer, api, admin net.Addr, servers *embedded.Pair) {
+	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
+	fmt.Fprintf(out, "  session API   http://%s\n", api)
+	fmt.Fprintf(out, "  operators     http://%s\n", admin)
+	if servers != nil {
+		greetEmbedded(out, servers)
+	}
+	base := "http://" + api.String() + "/v1/apps/default/sessions"
+	fmt.Fprintf(out, "\nTry:\n")
+	fmt.Fprintf(out, "  curl -i --data-binary hello %s\n", base)
+	fmt.Fprintf(out, "  curl -s http://%s/v1/pair\n", admin)
+	fmt.Fprintf(out, "  curl -s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' http://%s/v1/pair/failover\n\n", admin)
+}
+
+// greetEmbedded prints both connection strings; the password only once, when it was made.
+func greetEmbedded(out io.Writer, servers *embedded.Pair) {
+	fmt.Fprintln(out)
+	for _, name := range []string{"a", "b"} {
+		fmt.Fprintf(out, "  partner %s     %s\n", name, shownConnectionString(servers, name))
+	}
+	if !servers.FreshPassword() {
+		fmt.Fprintf(out, "  password      in %s, unless MIRRORSTATE_EMBEDDED_PASSWORD gives it\n", servers.PasswordFile())
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// sessionCommand is what the session commands have in common.
+type sessionCommand struct {
+	settings *settings
+	target   target
+	app      string
+}
+
+func newSession(s *settings) *cobra.Command {
+	c := &sessionCommand{settings: s}
+	cmd := &cobra.Command{
+		Use:     "session",
+		Short:   "Look at and mend sessions",
+		Long:    "Looks at sessions and removes them, through a running server's operators' listener, or\ndirectly with --connection-string.",
+		Example: "  mirrorstate session list\n  mirrorstate session get aiaeqbqafqboaeebkycyqgyb",
+		Args:    exactly(0, "get, list or rm"),
+		RunE:    func(*cobra.Command, []string) error { return misuse("session wants a verb; see session --help") },
+	}
+	c.target.add(cmd)
+	cmd.PersistentFlags().StringVar(&c.app, "app", "default", "the application: an alias, or its ASP.NET `NAME`")
+	cmd.AddCommand(c.get(), c.list(), c.rm())
+	return cmd
+}
+
+// with runs a verb on the store and the application.
+func (c *sessionCommand) with(ctx context.Context, verb func(st sessions, app *session.Application) error) error {
+	app, err := c.target.application(c.settings, c.app)
+	if err != nil {
+		return err
+	}
+	st, done, err := c.target.store(ctx, c.settings)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return verb(st, app)
+}
+
+func (c *sessionCommand) get() *cobra.Command {
+	var raw bool
+	cmd := &cobra.Command{
+		Use:     "get ID",
+		Short:   "Show a session without renewing it",
+		Example: "  mirrorstate session get aiaeqbqafqboaeebkycyqgyb --raw > item.bin",
+		Args:    exactly(1, "one session id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := session.ParseID(args[0])
+			if err != nil {
+				return misuseError{err}
+			}
+			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
+				got, err := st.Get(cmd.Context(), session.Ref{App: app, ID: id}, session.GetOptions{Peek: true, AllowLocked: true})
+				if err != nil {
+					return err
+				}
+				return printSession(cmd.OutOrStdout(), id, got, raw)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&raw, "raw", false, "write the item's bytes and nothing else")
+	return cmd
+}
+
+func printSession(out io.Writer, id session.ID, s session.Session, raw bool) error {
+	if raw {
+		_, err := out.Write(s.Item)
+		return err
+	}
+	fmt.Fprintf(out, "id             %s\n", id)
+	fmt.Fprintf(out, "timeout        %d min\n", s.Timeout)
+	if !s.Expires.IsZero() {
+		fmt.Fprintf(out, "expires        %s\n", s.Expires.Format(time.RFC3339))
+	}
+	fmt.Fprintf(out, "uninitialized  %t\n", s.Uninitialized)
+	fmt.Fprintf(out, "size           %d bytes\n", len(s.Item))
+	_, err := io.WriteString(out, hex.Dump(s.Item))
+	return err
+}
+
+// listPage is how many sessions one call asks for.
+const listPage = 1000
+
+func (c *sessionCommand) list() *cobra.Command {
+	var (
+		asJSON bool
+		limit  int
+	)
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List an application's sessions",
+		Example: "  mirrorstate session list --app /LM/W3SVC/1/ROOT --limit 20",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 {
+				return misuse("--limit %d is below 1", limit)
+			}
+			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
+				all, err := listAll(cmd.Context(), st, app, limit)
+				if err != nil {
+					return err
+				}
+				return printEntries(cmd.OutOrStdout(), all, asJSON)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().IntVar(&limit, "limit", 1000, "list at most `N`")
+	return cmd
+}
+
+// listAll pages through the sessions, up to limit.
+func listAll(ctx context.Context, st session.Lister, app *session.Application, limit int) ([]session.Entry, error) {
+	all := []session.Entry{}
+	after := session.ID("")
+	for len(all) < limit {
+		n := min(limit-len(all), listPage)
+		page, err := st.List(ctx, app, after, n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < n {
+			break
+		}
+		after = page[len(page)-1].ID
+	}
+	return all, nil
+}
+
+func printEntries(out io.Writer, entries []session.Entry, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(entries)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tCREATED\tEXPIRES\tTIMEOUT\tLOCKED\tSIZE")
+	for _, e := range entries {
+		locked := "no"
+		if e.Locked {
+			locked = fmt.Sprintf("%d s", e.LockAge)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d min\t%s\t%d\n", e.ID, e.Created.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.Timeout, locked, e.Size)
+	}
+	return w.Flush()
+}
+
+func (c *sessionCommand) rm() *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm ID",
+		Short:   "Remove a session, unless somebody holds its lock",
+		Example: "  mirrorstate session rm aiaeqbqafqboaeebkycyqgyb",
+		Args:    exactly(1, "one session id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := session.ParseID(args[0])
+			if err != nil {
+				return misuseError{err}
+			}
+			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
+				if err := st.Remove(cmd.Context(), session.Ref{App: app, ID: id}, session.Lock{}, session.OperationID{}); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", id)
+				return err
+			})
+		},
+	}
+}

@@ -1,0 +1,210 @@
+package tsql
+
+import (
+	"fmt"
+	"strings"
+)
+
+// call parses a function call; the name and an opening parenthesis come next.
+func (p *parser) call() fragment {
+	t := p.next()
+	name := strings.ToUpper(t.text)
+	if _, ok := aggregates[name]; ok {
+		return p.aggregateCall(name)
+	}
+	switch name {
+	case "CONVERT", "TRY_CONVERT":
+		return p.convert(name == "TRY_CONVERT")
+	case "CAST", "TRY_CAST":
+		return p.cast(name == "TRY_CAST")
+	case "DATALENGTH":
+		return p.dataLength()
+	case "IIF":
+		return p.iif()
+	}
+	if sig, ok := dateFunctions[name]; ok {
+		return p.dateCall(t, sig)
+	}
+	if part := datePartFunctions[name]; part != "" {
+		args := p.arguments(t, 1, 1)
+		return fragment{sql: "tsql_datepart('" + part + "', " + join(args) + ")", typ: intType}
+	}
+	if sig, ok := pureFunctions[name]; ok {
+		args := p.arguments(t, sig.min, sig.max)
+		return fragment{sql: sig.sql + "(" + join(args) + ")", typ: sig.result(args)}
+	}
+	// DB_ID() is the session's own; DB_ID('x') is looked up.
+	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") {
+		args := p.arguments(t, look.args, look.args)
+		return p.lookup(look.sql, look.table, look.typ, args)
+	}
+	if sig, ok := systemFunctions[name]; ok && !strings.HasPrefix(name, "@@") {
+		return p.systemCall(t, sig)
+	}
+	p.fail(notSupported(int(t.line), "Function", t.text))
+	return fragment{}
+}
+
+// result is the type of the function's value, given its arguments.
+func (s signature) result(args []fragment) TypeSpec {
+	if s.like > 0 && s.like <= len(args) {
+		return args[s.like-1].typ
+	}
+	return s.typ
+}
+
+// join writes arguments in a row.
+func join(args []fragment) string {
+	texts := make([]string, len(args))
+	for i, a := range args {
+		texts[i] = a.sql
+	}
+	return strings.Join(texts, ", ")
+}
+
+// arguments parses (a, b, …) and checks their number.
+func (p *parser) arguments(function token, least, most int) []fragment {
+	p.expectSymbol("(")
+	var args []fragment
+	if !p.peek(0).isSymbol(")") {
+		args = append(args, p.value())
+		for p.acceptSymbol(",") {
+			args = append(args, p.value())
+		}
+	}
+	p.expectSymbol(")")
+	if p.err == nil && (len(args) < least || len(args) > most) {
+		p.wrongCount(function, least, most)
+		return nil
+	}
+	return args
+}
+
+// wrongCount fails with 174 or, where the number may vary, 189.
+func (p *parser) wrongCount(function token, least, most int) {
+	name := strings.ToLower(function.text)
+	err := &Error{Number: 174, State: 1, Class: 15, Line: int(function.line),
+		Message: fmt.Sprintf("The %s function requires %d argument(s).", name, least)}
+	if least != most {
+		err.Number = 189
+		err.Message = fmt.Sprintf("The %s function requires %d to %d arguments.", name, least, most)
+	}
+	p.fail(err)
+}
+
+// lookup writes a function of the catalogue as a query on a table of the caller's.
+func (p *parser) lookup(sql, table string, typ TypeSpec, args []fragment) fragment {
+	if p.err != nil {
+		return fragment{}
+	}
+	texts := make([]any, len(args))
+	for i, a := range args {
+		texts[i] = a.sql
+	}
+	p.in.needTable(Name{Schema: "sys", Object: table})
+	return fragment{sql: fmt.Sprintf(sql, texts...), typ: typ}
+}
+
+// systemCall parses the arguments of a function that the caller evaluates.
+// They are collected apart, because they are evaluated apart.
+func (p *parser) systemCall(t token, sig signature) fragment {
+	outer := p.in
+	var args []Expr
+	p.expectSymbol("(")
+	for !p.peek(0).isSymbol(")") && !p.atEnd() {
+		p.in = &inputs{noQuery: true}
+		args = append(args, p.expression(p.value()))
+		if p.in.columns > 0 {
+			p.fail(notSupported(int(t.line), "Function", t.text+" of a column"))
+		}
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	p.in = outer
+	p.expectSymbol(")")
+	if p.err == nil && (len(args) < sig.min || len(args) > sig.max) {
+		p.wrongCount(t, sig.min, sig.max)
+	}
+	return p.systemValue(strings.ToUpper(t.text), args)
+}
+
+// globalVariable is @@NAME.
+func (p *parser) globalVariable(t token) fragment {
+	name := strings.ToUpper(t.text)
+	if _, ok := systemFunctions[name]; !ok {
+		p.fail(notSupported(int(t.line), "Function", t.text))
+		return fragment{}
+	}
+	return p.systemValue(name, nil)
+}
+
+// systemValue writes the parameter of a system value. The same call twice is
+// the same parameter: within a statement it has one value.
+func (p *parser) systemValue(name string, args []Expr) fragment {
+	f := fragment{typ: systemFunctions[name].typ}
+	for _, known := range p.in.System {
+		if known.Name == name && sameArguments(known.Args, args) {
+			f.sql = "@" + known.Param
+			return f
+		}
+	}
+	param := fmt.Sprintf("s%d", len(p.in.System)+1)
+	p.in.System = append(p.in.System, SystemCall{Name: name, Args: args, Param: param})
+	f.sql = "@" + param
+	return f
+}
+
+// sameArguments compares by text; arguments that hold system values differ,
+// for their texts name only parameters.
+func sameArguments(a, b []Expr) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].SQL != b[i].SQL || len(a[i].System) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// expression turns a fragment into what is handed out, with p.in's inputs.
+func (p *parser) expression(f fragment) Expr {
+	return Expr{Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ, IsConstant: f.isConstant, Constant: f.constant, Variable: f.variable}
+}
+
+// aggregateCall parses the argument of an aggregate function.
+func (p *parser) aggregateCall(name string) fragment {
+	sig := aggregates[name]
+	p.expectSymbol("(")
+	if p.in.aggregate || p.in.noQuery {
+		p.unsupported("Clause", name+" within an aggregate, an argument or a value")
+	}
+	p.in.aggregates++
+	f := fragment{typ: sig.typ}
+	if sig.sql == "count" && p.acceptSymbol("*") {
+		p.expectSymbol(")")
+		f.sql = "count(*)"
+		return f
+	}
+	distinct := ""
+	if !p.accept("ALL") && p.accept("DISTINCT") {
+		distinct = "DISTINCT "
+	}
+	p.in.aggregate = true
+	arg := p.value()
+	p.in.aggregate = false
+	p.expectSymbol(")")
+	if p.peek(0).is("OVER") {
+		p.unsupported("Clause", "OVER")
+	}
+	if sig.like > 0 {
+		f.typ = arg.typ
+	}
+	f.sql = sig.sql + "(" + distinct + arg.sql + ")"
+	if name == "AVG" { // of integers it is an integer in T-SQL, and a real number in SQLite
+		f.sql = "(sum(" + distinct + arg.sql + ") / count(" + distinct + arg.sql + "))"
+	}
+	return f
+}

@@ -1,0 +1,118 @@
+package tsql
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// convert parses CONVERT(type, value [, style]).
+func (p *parser) convert(try bool) fragment {
+	p.expectSymbol("(")
+	typ := p.typeSpec(30)
+	p.expectSymbol(",")
+	f := p.value()
+	style := -1
+	if p.acceptSymbol(",") {
+		t := p.next()
+		n, err := strconv.Atoi(t.text)
+		if t.kind != numberToken || err != nil {
+			p.fail(notSupported(int(t.line), "Clause", "CONVERT with a style that is no number"))
+		}
+		style = n
+	}
+	p.expectSymbol(")")
+	return p.converted(f, typ, style, try)
+}
+
+// cast parses CAST(value AS type).
+func (p *parser) cast(try bool) fragment {
+	p.expectSymbol("(")
+	f := p.value()
+	p.expect("AS")
+	typ := p.typeSpec(30)
+	p.expectSymbol(")")
+	return p.converted(f, typ, -1, try)
+}
+
+// converted writes a conversion.
+func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragment {
+	if p.err != nil {
+		return fragment{}
+	}
+	if !convertible(typ.Name) {
+		p.fail(&Error{Number: 243, State: 1, Class: 16, Line: int(p.tokens[p.pos-1].line),
+			Message: fmt.Sprintf("Type %s is not a defined system type.", typ.Name)})
+		return fragment{}
+	}
+	if from := p.columnType(f); from.Name != "" {
+		f.typ = from
+	}
+	sql := convertCall(f, typ, style)
+	if try {
+		sql = "tsql_try_convert" + strings.TrimPrefix(sql, "tsql_convert")
+	}
+	return fragment{sql: sql, typ: typ}
+}
+
+// convertCall writes the call of tsql_convert; style -1 means none was given.
+func convertCall(f fragment, typ TypeSpec, style int) string {
+	length := typ.Length
+	if typ.Max {
+		length = 0
+	}
+	return fmt.Sprintf("tsql_convert(%s, %d, %d, %d, %s, %s)",
+		quoteText(typ.Name), length, typ.Scale, style, quoteText(f.typ.Name), f.sql)
+}
+
+// dataLength parses the argument of DATALENGTH, whose answer depends on its type.
+func (p *parser) dataLength() fragment {
+	p.expectSymbol("(")
+	f := p.value()
+	p.expectSymbol(")")
+	if from := p.columnType(f); from.Name != "" {
+		f.typ = from
+	}
+	return fragment{sql: fmt.Sprintf("tsql_datalength(%s, '%s')", f.sql, f.typ.Name), typ: intType}
+}
+
+// iif parses IIF(condition, a, b).
+func (p *parser) iif() fragment {
+	p.expectSymbol("(")
+	condition := p.condition()
+	p.expectSymbol(",")
+	a := p.value()
+	p.expectSymbol(",")
+	b := p.value()
+	p.expectSymbol(")")
+	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: a.typ}
+}
+
+// dateCall parses DATEADD, DATEDIFF and DATEPART, whose first argument is a word.
+func (p *parser) dateCall(t token, sig signature) fragment {
+	p.expectSymbol("(")
+	word := p.peek(0)
+	part := dateParts[strings.ToLower(word.text)]
+	if word.kind != wordToken || part == "" {
+		if word.kind != wordToken {
+			p.unexpected()
+		}
+		p.fail(&Error{Number: 155, State: 1, Class: 15, Line: int(word.line),
+			Message: fmt.Sprintf("'%s' is not a recognized %s option.", word.text, strings.ToLower(t.text))})
+		return fragment{}
+	}
+	p.pos++
+	var args []fragment
+	for p.acceptSymbol(",") {
+		args = append(args, p.value())
+	}
+	p.expectSymbol(")")
+	if p.err == nil && (len(args) < sig.min || len(args) > sig.max) {
+		p.wrongCount(t, sig.min+1, sig.max+1)
+	}
+	typ := sig.result(args)
+	if sig.like > 0 && !typ.isDateTime() { // a string or a column: what comes out is a datetime
+		typ = datetimeType
+	}
+	return fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ}
+}

@@ -1,0 +1,149 @@
+package tsql
+
+import (
+	"database/sql/driver"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+)
+
+// toText makes the string types.
+func toText(r conversionRequest, v driver.Value) (driver.Value, *Error) {
+	text, err := r.text(v)
+	if err != nil {
+		return nil, err
+	}
+	fixed := r.to.Name == "char" || r.to.Name == "nchar"
+	units := utf16.Encode([]rune(text))
+	switch limit := r.to.Length; {
+	case limit <= 0 || len(units) == limit:
+		return text, nil
+	case len(units) > limit && r.store:
+		if strings.TrimRight(fromCharacters(units[limit:]), " ") != "" {
+			return nil, truncated()
+		}
+		return strings.TrimRight(fromCharacters(units[:limit]), " "), nil
+	case len(units) > limit:
+		if _, ok := v.(int64); ok { // a number is never cut
+			if strings.HasPrefix(r.to.Name, "n") {
+				return nil, overflow(r.to.Name)
+			}
+			return "*", nil
+		}
+		return fromCharacters(units[:limit]), nil
+	case fixed && r.store:
+		return strings.TrimRight(text, " "), nil
+	case fixed:
+		return text + strings.Repeat(" ", limit-len(units)), nil
+	}
+	return text, nil
+}
+
+// truncated is the error of a value that is too long for its column.
+func truncated() *Error {
+	return failure(8152, 16, "String or binary data would be truncated.")
+}
+
+// text is the value as text, not cut.
+func (r conversionRequest) text(v driver.Value) (string, *Error) {
+	switch v := v.(type) {
+	case float64:
+		if r.from == "float" || r.from == "real" {
+			return floatText(v), nil
+		}
+	case []byte:
+		return r.textOfBytes(v), nil
+	case string:
+		if r.isDate(v) {
+			t, precise, err := dateOf(v)
+			if err != nil {
+				return "", err
+			}
+			return styledDate(t, r.style, precise)
+		}
+	}
+	return textOf(v), nil
+}
+
+// floatText is how SQL Server shows a float: six digits, and an exponent of three.
+func floatText(x float64) string {
+	text := strconv.FormatFloat(x, 'g', 6, 64)
+	mantissa, exponent, ok := strings.Cut(text, "e")
+	if !ok {
+		return text
+	}
+	n, _ := strconv.Atoi(exponent) // of our own making
+	return fmt.Sprintf("%se%+04d", mantissa, n)
+}
+
+// textOfBytes reads bytes as characters, or writes them as hexadecimal
+// (style 1 with 0x in front, 2 without).
+func (r conversionRequest) textOfBytes(b []byte) string {
+	switch {
+	case r.style == 1:
+		return "0x" + strings.ToUpper(hex.EncodeToString(b))
+	case r.style == 2:
+		return strings.ToUpper(hex.EncodeToString(b))
+	case strings.HasPrefix(r.to.Name, "n"):
+		units := make([]uint16, len(b)/2)
+		for i := range units {
+			units[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
+		}
+		return fromCharacters(units)
+	}
+	return fromLatin1(b)
+}
+
+// fromLatin1 makes a character of each byte.
+func fromLatin1(b []byte) string {
+	runes := make([]rune, len(b))
+	for i, x := range b {
+		runes[i] = rune(x)
+	}
+	return string(runes)
+}
+
+// dateStyles are CONVERT's styles for dates, as layouts; .000 becomes the
+// fraction, in seven digits for datetime2.
+var dateStyles = map[int]string{
+	0: "Jan _2 2006 _3:04PM", 100: "Jan _2 2006 _3:04PM", 1: "01/02/06", 101: "01/02/2006", 2: "06.01.02", 102: "2006.01.02",
+	3: "02/01/06", 103: "02/01/2006", 4: "02.01.06", 104: "02.01.2006", 5: "02-01-06", 105: "02-01-2006",
+	6: "02 Jan 06", 106: "02 Jan 2006", 7: "Jan 02, 06", 107: "Jan 02, 2006", 8: "15:04:05", 24: "15:04:05", 108: "15:04:05",
+	10: "01-02-06", 110: "01-02-2006", 11: "06/01/02", 111: "2006/01/02", 12: "060102", 112: "20060102",
+	13: "02 Jan 2006 15:04:05:000", 113: "02 Jan 2006 15:04:05:000", 14: "15:04:05:000", 114: "15:04:05:000",
+	20: "2006-01-02 15:04:05", 120: "2006-01-02 15:04:05", 21: "2006-01-02 15:04:05.000", 25: "2006-01-02 15:04:05.000",
+	121: "2006-01-02 15:04:05.000", 23: "2006-01-02", 126: "2006-01-02T15:04:05.000", 127: "2006-01-02T15:04:05.000Z",
+}
+
+// styledDate writes a date in a style; without one a datetime gets 0 and a datetime2 gets 121.
+func styledDate(t time.Time, style int, precise bool) (string, *Error) {
+	switch {
+	case style < 0 && precise:
+		style = 121
+	case style < 0:
+		style = 0
+	}
+	layout, ok := dateStyles[style]
+	if !ok {
+		return "", failure(281, 16, "%d is not a valid style number when converting from datetime to a character string.", style)
+	}
+	if style == 0 || style == 100 { // the hour stands in two places, blank-filled, which Go has no layout for
+		return t.Format("Jan _2 2006 ") + fmt.Sprintf("%2s", t.Format("3")) + t.Format(":04PM"), nil
+	}
+	head, tail, fraction := strings.Cut(layout, "000")
+	text := t.Format(head)
+	if !fraction {
+		return text, nil
+	}
+	digits := fmt.Sprintf("%03d", RoundDateTime(t).Nanosecond()/1e6)
+	if precise {
+		digits = fmt.Sprintf("%07d", t.Nanosecond()/100)
+	}
+	if (style == 126 || style == 127) && strings.Trim(digits, "0") == "" { // ISO 8601 leaves a fraction of nothing out
+		return strings.TrimSuffix(text, ".") + tail, nil
+	}
+	return text + digits + tail, nil
+}

@@ -1,0 +1,75 @@
+package tsql
+
+import (
+	"fmt"
+	"time"
+)
+
+// The two text forms of date and time in SQLite.
+const (
+	dateTimeLayout  = "2006-01-02 15:04:05.000"
+	dateTime2Layout = "2006-01-02 15:04:05.0000000"
+)
+
+// RoundDateTime rounds t to what a datetime can hold: ticks of 1/300 s, counted
+// from midnight and shown as .000, .003 or .007. The location is kept.
+func RoundDateTime(t time.Time) time.Time {
+	ns := int64(t.Nanosecond())
+	ticks := (ns*300 + 500_000_000) / 1_000_000_000
+	millis := (ticks*10 + 1) / 3 // 0, 3, 7 and so on: 10/3 ms a tick, rounded half up
+	return t.Add(time.Duration(millis*int64(time.Millisecond) - ns))
+}
+
+// FormatDateTime is the text of t as a datetime, rounded: in UTC,
+// 'YYYY-MM-DD HH:MM:SS.mmm'.
+func FormatDateTime(t time.Time) string {
+	return RoundDateTime(t.UTC()).Format(dateTimeLayout)
+}
+
+// FormatDateTime2 is the text of t as a datetime2(7): in UTC, with seven
+// decimals, the rest cut off.
+func FormatDateTime2(t time.Time) string {
+	return t.UTC().Format(dateTime2Layout)
+}
+
+// ClockValue gives the value for those SystemCalls that ask for the time:
+// GETUTCDATE, GETDATE, SYSUTCDATETIME and SYSDATETIME. The local ones
+// are the wall clock of now's location. ok is false for any other name.
+func ClockValue(name string, now time.Time) (value string, ok bool) {
+	switch name {
+	case "GETUTCDATE":
+		return FormatDateTime(now), true
+	case "SYSUTCDATETIME":
+		return FormatDateTime2(now), true
+	case "GETDATE":
+		return RoundDateTime(now).Format(dateTimeLayout), true
+	case "SYSDATETIME":
+		return now.Format(dateTime2Layout), true
+	}
+	return "", false
+}
+
+// dateTimeLayouts are the ways of writing a date that SQL Server takes in any
+// language setting, and the two of us_english that people type.
+var dateTimeLayouts = []string{
+	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02",
+	"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05 -07:00", "20060102", "20060102 15:04:05", "20060102 15:04", "1/2/2006", "1/2/2006 15:04:05", "1/2/2006 15:04",
+	"15:04:05",
+}
+
+// ParseDateTime reads a date and time as kept in SQLite, and also the forms
+// that SQL Server converts from strings: ISO 8601, yyyymmdd and mm/dd/yyyy,
+// each with or without time and fraction, and a time alone (of 1900-01-01). The result is in UTC and not rounded.
+func ParseDateTime(text string) (time.Time, error) {
+	for _, layout := range dateTimeLayouts {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		if t.Year() == 0 {
+			t = t.AddDate(1900, 0, 0)
+		}
+		return t.UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is no date and time", text)
+}

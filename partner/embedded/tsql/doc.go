@@ -1,0 +1,31 @@
+// Package tsql understands the little Transact-SQL that an embedded partner
+// meets as text: what drivers send at login, simple queries on the ASPState
+// tables, calls of procedures, and the operators' ALTER DATABASE … SET PARTNER.
+//
+// [Parse] turns a batch into statements. SELECT, INSERT, UPDATE and DELETE
+// come out rewritten for SQLite (modernc.org/sqlite); what needs a session or a
+// server (variables, @@SPID, GETUTCDATE()) becomes named parameters, listed in
+// [Inputs], which the caller binds. Functions of their arguments alone become
+// SQLite functions named tsql_…, which [RegisterFunctions] registers. System
+// views become tables of the caller's (sys.databases is sys_databases).
+// Whatever else T-SQL has is refused by an [Error] that names it; then nothing
+// of the batch has run.
+//
+// It costs one pass over the text and a few strings a statement. It does no
+// I/O, holds no state, and what it returns is never changed afterwards, so the
+// result for a text may be cached and shared between goroutines.
+//
+// Values in SQLite are kept like this, and the functions here return them so:
+//
+//	bit, tinyint … bigint     INTEGER
+//	decimal, money, float     REAL
+//	char … nvarchar, text     TEXT (columns COLLATE NOCASE)
+//	binary, varbinary, image  BLOB
+//	uniqueidentifier          TEXT, upper case, 36 characters
+//	datetime                  TEXT 'YYYY-MM-DD HH:MM:SS.mmm', in steps of 1/300 s
+//	datetime2                 TEXT 'YYYY-MM-DD HH:MM:SS.nnnnnnn'
+//
+// What it does not do: it checks no name against a schema (SQLite does, see
+// [FromSQLite]), keeps no variables, and has no IF, WHILE, BEGIN … END, CTE,
+// MERGE, OUTPUT, temporary table, cursor or dynamic EXEC.
+package tsql

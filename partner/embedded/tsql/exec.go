@@ -1,0 +1,88 @@
+package tsql
+
+import "strings"
+
+// exec parses a call of a procedure, from behind EXEC on.
+func (p *parser) exec(at position) Statement {
+	e := &Exec{position: at}
+	if p.peek(0).isVariable() && p.peek(1).isSymbol("=") {
+		e.Return = p.variable()
+		p.pos++
+	}
+	switch t := p.peek(0); {
+	case t.isSymbol("("):
+		p.unsupported("Statement", "EXECUTE of a string")
+	case t.isVariable():
+		p.unsupported("Statement", "EXECUTE of a procedure named by a variable")
+	}
+	e.Procedure = p.name()
+	if p.startsArgument(p.peek(0)) {
+		e.Args = append(e.Args, p.argument())
+		for p.acceptSymbol(",") {
+			e.Args = append(e.Args, p.argument())
+		}
+	}
+	p.accept("WITH", "RECOMPILE")
+	p.finish()
+	return e
+}
+
+// startsArgument says whether a token can begin an argument, and no statement.
+func (p *parser) startsArgument(t token) bool {
+	switch t.kind {
+	case variableToken, stringToken, numberToken, binaryToken:
+		return true
+	case symbolToken:
+		return t.text == "-" || t.text == "+"
+	case wordToken:
+		return t.isName() && !otherStatements[strings.ToUpper(t.text)] || t.is("NULL") || t.is("DEFAULT") || t.is("ON") || t.is("OFF")
+	}
+	return t.kind == quotedToken
+}
+
+// argument parses [@name =] value [OUTPUT] or DEFAULT.
+func (p *parser) argument() Arg {
+	var a Arg
+	p.in = &inputs{noQuery: true}
+	if p.peek(0).isVariable() && p.peek(1).isSymbol("=") {
+		a.Name = p.variable()
+		p.pos++
+	}
+	if p.accept("DEFAULT") {
+		a.Default = true
+		return a
+	}
+	a.Value = p.argumentValue()
+	a.Variable = a.Value.Variable
+	if p.accept("OUTPUT") || p.accept("OUT") {
+		if a.Output = true; a.Variable == "" {
+			p.fail(&Error{Number: 179, State: 1, Class: 15, Line: p.line(),
+				Message: "Cannot use the OUTPUT option when passing a constant to a stored procedure."})
+		}
+	}
+	return a
+}
+
+// argumentValue parses a constant, a variable, or a bare word, which is a string.
+func (p *parser) argumentValue() Expr {
+	t := p.peek(0)
+	switch {
+	case !p.startsArgument(t):
+		p.unexpected()
+		return Expr{}
+	case t.is("NULL"):
+		p.pos++
+		return p.expression(fragment{sql: "NULL", isConstant: true})
+	case t.kind == wordToken || t.kind == quotedToken:
+		p.pos++
+		text := t.plain()
+		return p.expression(fragment{sql: quoteText(text), typ: TypeSpec{Name: "nvarchar", Length: max(1, len(text))},
+			isConstant: true, constant: text})
+	case t.kind == symbolToken && p.peek(1).kind != numberToken:
+		p.unexpected()
+		return Expr{}
+	case t.kind == symbolToken:
+		return p.expression(p.sign())
+	}
+	return p.expression(p.operand())
+}

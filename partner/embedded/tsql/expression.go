@@ -1,0 +1,168 @@
+package tsql
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// Name is a name of up to four parts as written, brackets and quotes removed,
+// parts that were left out empty (ASPState..X has no Schema).
+type Name struct {
+	Server, Database, Schema, Object string
+}
+
+// String joins the parts that were written, as SQL Server shows them in errors.
+func (n Name) String() string {
+	s := n.Object
+	if n.Schema != "" || n.Database != "" || n.Server != "" {
+		s = n.Schema + "." + s
+	}
+	if n.Database != "" || n.Server != "" {
+		s = n.Database + "." + s
+	}
+	if n.Server != "" {
+		s = n.Server + "." + s
+	}
+	return s
+}
+
+// System says whether n names a view or table of the system's catalogue: of
+// schema sys or INFORMATION_SCHEMA, or one of the old names such as sysobjects.
+func (n Name) System() bool {
+	switch strings.ToLower(n.Schema) {
+	case "sys", "information_schema":
+		return true
+	case "", "dbo":
+		return oldCatalogue[strings.ToLower(n.Object)]
+	}
+	return false
+}
+
+// Table is the table's name in SQLite: the object's name alone; for the
+// catalogue, in lower case, sys_databases, information_schema_tables,
+// sys_sysobjects; for any schema but dbo, "schema.object" in one name.
+func (n Name) Table() string {
+	switch schema := strings.ToLower(n.Schema); {
+	case n.System() && schema == "information_schema":
+		return "information_schema_" + strings.ToLower(n.Object)
+	case n.System():
+		return "sys_" + strings.ToLower(n.Object)
+	case schema == "" || schema == "dbo":
+		return n.Object
+	default:
+		return n.Schema + "." + n.Object
+	}
+}
+
+// oldCatalogue has the SQL Server 2000 catalogue, which lives in sys and answers to dbo.
+var oldCatalogue = map[string]bool{
+	"sysobjects": true, "sysdatabases": true, "sysprocesses": true, "syscolumns": true,
+	"sysindexes": true, "sysusers": true, "systypes": true, "syslogins": true, "sysfiles": true,
+	"sysconfigures": true, "syscurconfigs": true, "sysservers": true, "syscomments": true,
+}
+
+// TypeSpec is a data type as declared. The zero TypeSpec means "unknown".
+type TypeSpec struct {
+	// Name is in lower case and without synonyms: int, bit, nvarchar, datetime,
+	// varbinary, … or the name of a type of the user's, such as tsessionid.
+	Name string
+	// Length is in characters or bytes for the string and binary types
+	// (1 in a declaration without length), and the precision of decimal;
+	// 0 where the type has none.
+	Length int
+	// Scale is that of decimal, and the fraction's digits of datetime2,
+	// datetimeoffset and time (7 if not written).
+	Scale int
+	// Max: (max) was written; Length is 0.
+	Max bool
+}
+
+// Inputs lists what an SQL text for SQLite needs beside itself.
+type Inputs struct {
+	// Parameters has the variables the text uses, lower case with "@", each
+	// once. In the SQL each is a named parameter; see BindName.
+	Parameters []string
+	// System has the values of the session or server the text uses, each
+	// once: the same call twice in a statement is one value, as in SQL Server.
+	System []SystemCall
+	// Tables has every table the text reads or writes, the written one first.
+	// The caller checks databases and schemas here, and provides the
+	// catalogue tables (see Name.System) that occur. Functions of the
+	// catalogue become look-ups there: DB_ID(x) and DB_NAME(x) in
+	// sys_databases (name, database_id), DATABASEPROPERTYEX(d, p) in
+	// sys_databasepropertyex (database_name, property, value), HAS_DBACCESS(d)
+	// there too with the property 'HasDBAccess'. Properties are compared
+	// without case; a row that is not there means NULL.
+	Tables []Name
+}
+
+// SystemCall is a value that only the session or server knows. The caller
+// evaluates it and binds the value to Param.
+type SystemCall struct {
+	// Name is in upper case: "@@SPID", "GETUTCDATE", "SERVERPROPERTY", …
+	// Those with arguments: OBJECT_ID, SERVERPROPERTY, IS_SRVROLEMEMBER,
+	// IS_MEMBER, SUSER_SNAME, SUSER_NAME, SUSER_ID, USER_NAME, USER_ID,
+	// OBJECT_NAME, SCHEMA_NAME, SCHEMA_ID, CONNECTIONPROPERTY, and no other.
+	// CURRENT_TIMESTAMP comes as GETDATE; CURRENT_USER, USER and SESSION_USER
+	// come as USER_NAME without arguments.
+	Name string
+	// Args are constants, variables or system values, never columns.
+	Args []Expr
+	// Param is the parameter's name for sql.Named.
+	Param string
+}
+
+// Expr is a value expression, to be evaluated as "SELECT " + SQL on SQLite.
+type Expr struct {
+	Inputs
+	SQL string
+	// Type is the expression's type where the text tells; zero for a plain
+	// variable or NULL.
+	Type TypeSpec
+	// IsConstant: SQL is a literal, and Constant its value: nil, int64,
+	// float64, string or []byte (not to be written to). Saves the evaluation.
+	IsConstant bool
+	Constant   any
+	// Variable is set when the expression is nothing but a variable: lower
+	// case, with its "@".
+	Variable string
+}
+
+// BindName is the name for sql.Named of a variable in SQL that this package
+// wrote: "v_" and the variable's name without "@", in lower case, with
+// whatever SQLite would not take in a name written as hexadecimal.
+func BindName(variable string) string {
+	var b strings.Builder
+	b.WriteString("v_")
+	for _, r := range strings.TrimPrefix(strings.ToLower(variable), "@") {
+		if r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' {
+			b.WriteRune(r)
+			continue
+		}
+		fmt.Fprintf(&b, "$%x$", r)
+	}
+	return b.String()
+}
+
+// Bind makes the arguments (sql.NamedArg) for running the SQL: variable is
+// asked for each of Parameters, system for each of System. Their errors come
+// back as they are. The Args of a SystemCall are for system to evaluate.
+func (in Inputs) Bind(variable func(name string) (any, error), system func(SystemCall) (any, error)) ([]any, error) {
+	args := make([]any, 0, len(in.Parameters)+len(in.System))
+	for _, name := range in.Parameters {
+		value, err := variable(name)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, sql.Named(BindName(name), value))
+	}
+	for _, call := range in.System {
+		value, err := system(call)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, sql.Named(call.Param, value))
+	}
+	return args, nil
+}

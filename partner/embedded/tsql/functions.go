@@ -1,0 +1,87 @@
+package tsql
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// RegisterFunctions registers the SQLite functions that the rewritten SQL
+// calls (tsql_…) with modernc.org/sqlite, for every connection opened
+// afterwards under the driver name "sqlite". It does so once however often it
+// is called; every call returns the outcome of that once.
+func RegisterFunctions() error { return registerOnce() }
+
+// registerOnce is the package's only state, because the driver's registry is
+// the process's too and refuses a second registration.
+var registerOnce = sync.OnceValue(func() error {
+	for name, f := range sqlFunctions {
+		register := sqlite.RegisterDeterministicScalarFunction
+		if name == "tsql_newid" {
+			register = sqlite.RegisterScalarFunction
+		}
+		if err := register(name, int32(f.args), f.wrapped()); err != nil {
+			return fmt.Errorf("register SQLite function %s: %w", name, err)
+		}
+	}
+	return nil
+})
+
+// sqlFunction is a function for SQLite. args is -1 where their number varies
+// (the parser has checked it). With strict set, it is NULL as soon as one argument is.
+type sqlFunction struct {
+	args   int
+	strict bool
+	call   func(args []driver.Value) (driver.Value, *Error)
+}
+
+// wrapped gives f in the form the driver wants.
+func (f sqlFunction) wrapped() func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+	return func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		if f.strict {
+			for _, a := range args {
+				if a == nil {
+					return nil, nil
+				}
+			}
+		}
+		value, err := f.call(args)
+		if err != nil {
+			return nil, err.asText()
+		}
+		return value, nil
+	}
+}
+
+// sqlFunctions has every function that rewritten SQL may call.
+var sqlFunctions = map[string]sqlFunction{
+	"tsql_plus":         {2, true, plus},
+	"tsql_minus":        {2, true, minus},
+	"tsql_div":          {2, true, divide},
+	"tsql_mod":          {2, true, modulo},
+	"tsql_xor":          {2, true, exclusiveOr},
+	"tsql_rows":         {1, false, rowLimit},
+	"tsql_like":         {-1, true, likeFunction},
+	"tsql_as":           {2, true, asSample},
+	"tsql_len":          {1, true, length},
+	"tsql_lower":        {1, true, lower},
+	"tsql_upper":        {1, true, upper},
+	"tsql_left":         {2, true, left},
+	"tsql_right":        {2, true, right},
+	"tsql_substring":    {3, true, substring},
+	"tsql_charindex":    {-1, true, charIndex},
+	"tsql_replace":      {3, true, replace},
+	"tsql_concat":       {-1, false, concat},
+	"tsql_quotename":    {1, true, quoteName},
+	"tsql_newid":        {0, false, newID},
+	"tsql_datalength":   {2, true, dataLength},
+	"tsql_dateadd":      {3, true, dateAdd},
+	"tsql_datediff":     {3, true, dateDiff},
+	"tsql_datediff_big": {3, true, dateDiffBig},
+	"tsql_datepart":     {2, true, datePart},
+	"tsql_convert":      {6, true, convertFunction},
+	"tsql_try_convert":  {6, true, tryConvert},
+	"tsql_store":        {6, true, store},
+}

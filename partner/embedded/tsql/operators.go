@@ -1,0 +1,212 @@
+package tsql
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fragment is a piece of an expression, written for SQLite so that it can
+// stand anywhere without further parentheses, and what is known about it.
+type fragment struct {
+	sql        string
+	typ        TypeSpec
+	predicate  bool   // true or false: may stand in WHERE, and nowhere else
+	column     string // of a plain column reference, with its qualifier
+	qualifier  string
+	variable   string // of a plain variable
+	isConstant bool   // a literal, with its value
+	constant   any
+}
+
+// value parses an expression that has a value.
+func (p *parser) value() fragment {
+	f := p.disjunction()
+	p.needValue(f)
+	return f
+}
+
+// needValue fails for a condition where a value has to stand.
+func (p *parser) needValue(f fragment) {
+	if f.predicate {
+		p.unexpected()
+	}
+}
+
+// condition parses what may stand in WHERE.
+func (p *parser) condition() fragment {
+	f := p.disjunction()
+	p.needCondition(f)
+	return f
+}
+
+// needCondition fails for a value where a condition has to stand.
+func (p *parser) needCondition(f fragment) {
+	if f.predicate || p.err != nil {
+		return
+	}
+	near := p.tokens[max(p.pos-1, 0)]
+	p.fail(&Error{Number: 4145, State: 1, Class: 15, Line: int(near.line), Message: fmt.Sprintf(
+		"An expression of non-boolean type specified in a context where a condition is expected, near '%s'.", clip(near.plain(), 100))})
+}
+
+// disjunction parses conditions joined by OR, or a mere value.
+func (p *parser) disjunction() fragment {
+	if !p.enter() {
+		return fragment{}
+	}
+	defer p.leave()
+	return p.chain("OR", p.conjunction)
+}
+
+// conjunction parses conditions joined by AND, or a mere value.
+func (p *parser) conjunction() fragment { return p.chain("AND", p.negation) }
+
+// chain parses operands joined by the word.
+func (p *parser) chain(word string, operand func() fragment) fragment {
+	first := operand()
+	if !p.peek(0).is(word) {
+		return first
+	}
+	p.needCondition(first)
+	parts := []string{first.sql}
+	for p.accept(word) {
+		f := operand()
+		p.needCondition(f)
+		if parts = append(parts, f.sql); len(parts) > maxDepth {
+			p.tooDeep()
+		}
+	}
+	return fragment{sql: "(" + strings.Join(parts, " "+word+" ") + ")", predicate: true}
+}
+
+// negation parses NOT condition, or what it would negate.
+func (p *parser) negation() fragment {
+	if !p.accept("NOT") {
+		return p.comparison()
+	}
+	if !p.enter() {
+		return fragment{}
+	}
+	defer p.leave()
+	f := p.negation()
+	p.needCondition(f)
+	return fragment{sql: "(NOT " + f.sql + ")", predicate: true}
+}
+
+// sum parses + - & ^ | from the left; T-SQL gives them one precedence.
+func (p *parser) sum() fragment {
+	return p.leftToRight(p.product, "+", "-", "&", "^", "|")
+}
+
+// product parses * / % from the left.
+func (p *parser) product() fragment {
+	return p.leftToRight(p.sign, "*", "/", "%")
+}
+
+// leftToRight parses operands joined by any of the operators.
+func (p *parser) leftToRight(operand func() fragment, operators ...string) fragment {
+	left := operand()
+	for links := 0; ; links++ {
+		operator := p.acceptAny(operators)
+		if operator == "" {
+			return left
+		}
+		if links == maxDepth {
+			p.tooDeep()
+		}
+		p.needValue(left)
+		right := operand()
+		p.needValue(right)
+		left = arithmetic(operator, left, right)
+	}
+}
+
+// acceptAny takes one of the marks, or nothing.
+func (p *parser) acceptAny(symbols []string) string {
+	for _, s := range symbols {
+		if p.acceptSymbol(s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// sign parses the operators of one operand. A minus is folded into a number,
+// so that -1 is a constant.
+func (p *parser) sign() fragment {
+	operator := p.acceptAny([]string{"-", "+", "~"})
+	if operator == "" {
+		return p.primary()
+	}
+	if !p.enter() {
+		return fragment{}
+	}
+	defer p.leave()
+	f := p.sign()
+	p.needValue(f)
+	switch n := f.constant.(type) {
+	case int64:
+		if operator == "-" && f.isConstant && f.typ.isNumber() {
+			return fragment{sql: "(-" + f.sql + ")", typ: f.typ, isConstant: true, constant: -n}
+		}
+	case float64:
+		if operator == "-" {
+			return fragment{sql: "(-" + f.sql + ")", typ: f.typ, isConstant: true, constant: -n}
+		}
+	}
+	if operator == "~" && f.typ.Name == "bit" {
+		return fragment{sql: "(1 - " + f.sql + ")", typ: f.typ}
+	}
+	return fragment{sql: "(" + operator + f.sql + ")", typ: f.typ}
+}
+
+// arithmetic writes one operation of two values.
+func arithmetic(operator string, a, b fragment) fragment {
+	typ := resultType(operator, a, b)
+	// Beyond 64 bits SQLite goes on with fractions, where T-SQL raises an error.
+	native := a.typ.isNumber() && b.typ.isNumber() && typ.Name != "bigint"
+	function := map[string]string{"+": "tsql_plus", "-": "tsql_minus", "/": "tsql_div", "%": "tsql_mod", "^": "tsql_xor"}[operator]
+	switch operator {
+	case "/", "%", "^": // zero divisors are an error in T-SQL; SQLite has no exclusive or
+		native = false
+	case "*", "&", "|":
+		native = true
+	}
+	if native {
+		return fragment{sql: "(" + a.sql + " " + operator + " " + b.sql + ")", typ: typ}
+	}
+	return fragment{sql: function + "(" + a.sql + ", " + b.sql + ")", typ: typ}
+}
+
+// resultType is the type of an operation where both operands' types tell.
+func resultType(operator string, a, b fragment) TypeSpec {
+	switch {
+	case a.typ.isInteger() && b.typ.isInteger():
+		if a.typ.Name == "bigint" || b.typ.Name == "bigint" {
+			return TypeSpec{Name: "bigint"}
+		}
+		return TypeSpec{Name: "int"}
+	case a.typ.isNumber() && b.typ.isNumber():
+		return TypeSpec{Name: "float"}
+	case a.typ.isDateTime() && (operator == "+" || operator == "-") && b.typ.isInteger():
+		return a.typ
+	case operator == "+" && a.typ.isString() && b.typ.isString():
+		return TypeSpec{Name: "nvarchar", Length: 4000}
+	}
+	return TypeSpec{}
+}
+
+// isString says whether values of the type are text for certain.
+func (t TypeSpec) isString() bool {
+	switch t.Name {
+	case "char", "nchar", "varchar", "nvarchar", "text", "ntext":
+		return true
+	}
+	return false
+}
+
+// tooDeep fails with 191.
+func (p *parser) tooDeep() {
+	p.fail(&Error{Number: 191, State: 1, Class: 15, Line: p.line(),
+		Message: "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries."})
+}

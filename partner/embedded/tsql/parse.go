@@ -1,0 +1,127 @@
+package tsql
+
+import "strings"
+
+// Parse splits a batch into its statements and parses each. The error is
+// always an *Error, and then there are no statements: a batch is refused whole,
+// as SQL Server refuses one with a syntax error. An empty batch has no statements.
+//
+// Names in double quotes are identifiers (QUOTED_IDENTIFIER ON). Semicolons
+// are optional. A last line that is only GO is ignored; GO is no T-SQL, but
+// people paste it.
+//
+// Nothing is known of tables: values are written as they stand, so that a
+// date string reaches a datetime column in the form the batch has. Use
+// ParseFor where tables are known.
+func Parse(batch string) ([]Statement, error) { return ParseFor(batch, nil) }
+
+// ParseFor is Parse with knowledge of tables. A nil schema knows none. The
+// result depends on the batch and on what the schema said, and on nothing else.
+func ParseFor(batch string, schema Schema) ([]Statement, error) {
+	tokens, err := tokenize(batch)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{tokens: withoutGo(tokens), schema: schema}
+	var statements []Statement
+	for p.skipSemicolons(); !p.atEnd(); p.skipSemicolons() {
+		statements = append(statements, p.statement(len(statements) == 0)...)
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return statements, nil
+}
+
+// withoutGo takes off a last line that is only GO.
+func withoutGo(tokens []token) []token {
+	n := len(tokens) - 1 // the end
+	if n < 1 || !tokens[n-1].is("GO") || n > 1 && tokens[n-2].line == tokens[n-1].line {
+		return tokens
+	}
+	return append(tokens[:n-1:n-1], token{kind: endToken, line: tokens[n].line})
+}
+
+func (p *parser) skipSemicolons() {
+	for p.acceptSymbol(";") {
+		continue
+	}
+}
+
+// statement parses one statement; SET a, b ON gives several. Only the first
+// of a batch may be a procedure's bare name.
+func (p *parser) statement(first bool) []Statement {
+	p.in = &inputs{}
+	p.depth = 0
+	at := position(p.line())
+	t := p.peek(0)
+	word := ""
+	if t.kind == wordToken {
+		word = strings.ToUpper(t.text)
+	}
+	switch word {
+	case "SET":
+		p.pos++
+		return p.set(at)
+	case "DECLARE":
+		p.pos++
+		return []Statement{p.declare(at)}
+	case "USE":
+		p.pos++
+		return []Statement{&Use{position: at, Database: p.identifier()}}
+	case "PRINT":
+		p.pos++
+		return []Statement{p.print(at)}
+	case "EXEC", "EXECUTE":
+		p.pos++
+		return []Statement{p.exec(at)}
+	case "SELECT", "INSERT", "UPDATE", "DELETE":
+		return []Statement{p.query(at, word)}
+	case "BEGIN", "COMMIT", "ROLLBACK", "SAVE", "IF":
+		return []Statement{p.transaction(at)}
+	}
+	switch {
+	case p.accept("ALTER", "DATABASE"):
+		return []Statement{p.alterDatabase(at)}
+	case otherStatements[word]:
+		p.refuse(t)
+	case first && t.isName():
+		return []Statement{p.exec(at)}
+	default:
+		p.unexpected()
+	}
+	return nil
+}
+
+// refuse fails with the name of the statement that begins with t.
+func (p *parser) refuse(t token) {
+	name := strings.ToUpper(t.text)
+	if next := p.peek(1); twoWords[name] && next.kind == wordToken {
+		name += " " + strings.ToUpper(next.text)
+	}
+	p.unsupported("Statement", name)
+}
+
+// boundaries are the reserved words that begin a statement and so end the one before.
+var boundaries = wordSet(`
+ALTER BACKUP BEGIN BREAK CHECKPOINT CLOSE COMMIT CONTINUE CREATE DBCC DEALLOCATE DECLARE DELETE DENY DROP END EXEC EXECUTE
+FETCH GOTO GRANT IF INSERT KILL LOAD MERGE OPEN PRINT RAISERROR READTEXT RECONFIGURE RESTORE RETURN REVERT REVOKE
+ROLLBACK SAVE SELECT SET SETUSER SHUTDOWN TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT`)
+
+// unfinished are words that would continue a statement with what is not supported.
+var unfinished = wordSet(`UNION EXCEPT INTERSECT INTO FOR PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
+
+// finish checks that the statement ends here: by a semicolon, the end of the
+// batch, or the first word of another statement.
+func (p *parser) finish() {
+	t := p.peek(0)
+	word := strings.ToUpper(t.text)
+	switch {
+	case t.kind == endToken || t.isSymbol(";"):
+	case t.kind == wordToken && unfinished[word]:
+		p.unsupported("Clause", word)
+	case t.kind == wordToken && (boundaries[word] || otherStatements[word]):
+	default:
+		p.unexpected()
+	}
+}

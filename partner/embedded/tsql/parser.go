@@ -1,0 +1,192 @@
+package tsql
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxDepth bounds how deeply expressions may nest, and how long a chain of
+// operators may be: SQLite itself stops at a depth of 1000.
+const maxDepth = 200
+
+// parser walks over the tokens of one batch. The first error is kept and moves
+// the parser to the end of the batch, so that every loop and every caller ends
+// soon; what they return then is thrown away.
+type parser struct {
+	tokens []token
+	pos    int
+	err    *Error
+	depth  int
+	in     *inputs // of the statement being parsed
+	schema Schema
+}
+
+// peek is the token that comes next, or a few further on.
+func (p *parser) peek(ahead int) token {
+	return p.tokens[min(p.pos+ahead, len(p.tokens)-1)]
+}
+
+// next takes a token; at the end it stays there.
+func (p *parser) next() token {
+	t := p.peek(0)
+	if t.kind != endToken {
+		p.pos++
+	}
+	return t
+}
+
+// line is the line of the next token.
+func (p *parser) line() int { return int(p.peek(0).line) }
+
+// atEnd says that nothing is left, or that an error was met.
+func (p *parser) atEnd() bool { return p.peek(0).kind == endToken }
+
+// fail keeps the first error and ends the parsing.
+func (p *parser) fail(err *Error) {
+	if p.err == nil {
+		p.err = err
+	}
+	p.pos = len(p.tokens) - 1
+}
+
+// unsupported fails with 40510 at the line of the next token.
+func (p *parser) unsupported(kind, what string) {
+	p.fail(notSupported(p.line(), kind, what))
+}
+
+// unexpected fails with 102 or 156 near the next token; at the end of the
+// batch SQL Server names the last one.
+func (p *parser) unexpected() {
+	t := p.peek(0)
+	if t.kind == endToken && p.pos > 0 {
+		t = p.tokens[p.pos-1]
+	}
+	if t.kind == wordToken && reserved[strings.ToUpper(t.text)] {
+		p.fail(&Error{Number: 156, State: 1, Class: 15, Line: int(t.line),
+			Message: fmt.Sprintf("Incorrect syntax near the keyword '%s'.", t.text)})
+		return
+	}
+	p.fail(syntaxNear(t.plain(), int(t.line)))
+}
+
+// enter goes one level deeper and says whether that was allowed; leave undoes it.
+func (p *parser) enter() bool {
+	if p.depth++; p.depth > maxDepth {
+		p.tooDeep()
+		return false
+	}
+	return true
+}
+
+func (p *parser) leave() { p.depth-- }
+
+// is says whether the token is the bare word, in whatever case.
+func (t token) is(word string) bool {
+	return t.kind == wordToken && strings.EqualFold(t.text, word)
+}
+
+// isSymbol says whether the token is the operator or mark.
+func (t token) isSymbol(symbol string) bool {
+	return t.kind == symbolToken && t.text == symbol
+}
+
+// isName says whether the token can be a name: quoted, or no reserved word.
+func (t token) isName() bool {
+	return t.kind == quotedToken || t.kind == wordToken && !reserved[strings.ToUpper(t.text)]
+}
+
+// plain is the token's value: marks removed, doubled ones made single.
+func (t token) plain() string {
+	switch t.kind {
+	case quotedToken:
+		mark := t.text[len(t.text)-1:]
+		return strings.ReplaceAll(t.text[1:len(t.text)-1], mark+mark, mark)
+	case stringToken:
+		text := t.text[strings.IndexByte(t.text, '\'')+1 : len(t.text)-1]
+		return strings.ReplaceAll(text, "''", "'")
+	}
+	return t.text
+}
+
+// accept takes the words if they come next, all of them or none.
+func (p *parser) accept(words ...string) bool {
+	for i, word := range words {
+		if !p.peek(i).is(word) {
+			return false
+		}
+	}
+	p.pos += len(words)
+	return true
+}
+
+// acceptSymbol takes the mark if it comes next.
+func (p *parser) acceptSymbol(symbol string) bool {
+	if !p.peek(0).isSymbol(symbol) {
+		return false
+	}
+	p.pos++
+	return true
+}
+
+// expect takes the word or fails.
+func (p *parser) expect(word string) {
+	if !p.accept(word) {
+		p.unexpected()
+	}
+}
+
+// expectSymbol takes the mark or fails.
+func (p *parser) expectSymbol(symbol string) {
+	if !p.acceptSymbol(symbol) {
+		p.unexpected()
+	}
+}
+
+// identifier takes one name.
+func (p *parser) identifier() string {
+	if !p.peek(0).isName() {
+		p.unexpected()
+		return ""
+	}
+	return p.next().plain()
+}
+
+// name takes a name of one to four parts; parts in the middle may be empty.
+func (p *parser) name() Name {
+	parts := []string{p.identifier()}
+	for p.acceptSymbol(".") {
+		if p.peek(0).isSymbol(".") {
+			parts = append(parts, "")
+			continue
+		}
+		parts = append(parts, p.identifier())
+	}
+	if len(parts) > 4 {
+		p.fail(&Error{Number: 117, State: 1, Class: 15, Line: p.line(), Message: fmt.Sprintf(
+			"The object name '%s' contains more than the maximum number of prefixes. The maximum is 3.", clip(strings.Join(parts, "."), 200))})
+		return Name{}
+	}
+	var n Name
+	for i, target := range []*string{&n.Object, &n.Schema, &n.Database, &n.Server} {
+		if i < len(parts) {
+			*target = parts[len(parts)-1-i]
+		}
+	}
+	return n
+}
+
+// variable takes a variable's name, in lower case.
+func (p *parser) variable() string {
+	t := p.peek(0)
+	if t.kind != variableToken || strings.HasPrefix(t.text, "@@") {
+		p.unexpected()
+		return ""
+	}
+	p.pos++
+	return strings.ToLower(t.text)
+}
+
+// isVariable says whether the token is a variable and no system value.
+func (t token) isVariable() bool {
+	return t.kind == variableToken && !strings.HasPrefix(t.text, "@@")
+}

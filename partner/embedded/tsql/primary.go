@@ -1,0 +1,209 @@
+package tsql
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+)
+
+// primary parses an operand with the COLLATE that may follow it.
+func (p *parser) primary() fragment {
+	if !p.enter() {
+		return fragment{}
+	}
+	defer p.leave()
+	f := p.operand()
+	for p.accept("COLLATE") {
+		p.needValue(f)
+		name := strings.ToUpper(p.identifier())
+		collation := "NOCASE"
+		if strings.Contains(name, "_BIN") || strings.Contains(name, "_CS_") {
+			collation = "BINARY"
+		}
+		// No column any more, and a type of its own, so that nothing adds a second collation.
+		f = fragment{sql: "(" + f.sql + " COLLATE " + collation + ")", typ: TypeSpec{Name: "collated"}}
+	}
+	return f
+}
+
+// operand parses a literal, variable, column, function, CASE, or what stands in parentheses.
+func (p *parser) operand() fragment {
+	t := p.peek(0)
+	switch t.kind {
+	case stringToken:
+		p.pos++
+		return stringLiteral(t)
+	case numberToken:
+		p.pos++
+		return numberLiteral(t.text)
+	case binaryToken:
+		p.pos++
+		return binaryLiteral(t.text)
+	case variableToken:
+		p.pos++
+		if strings.HasPrefix(t.text, "@@") {
+			return p.globalVariable(t)
+		}
+		name := strings.ToLower(t.text)
+		return fragment{sql: p.in.needParameter(name), variable: name}
+	case symbolToken:
+		if p.acceptSymbol("(") {
+			return p.parenthesized()
+		}
+	case wordToken, quotedToken:
+		return p.wordOperand(t)
+	}
+	p.unexpected()
+	return fragment{}
+}
+
+// parenthesized parses what follows an opening parenthesis: a query of one
+// value, a value, or a condition.
+func (p *parser) parenthesized() fragment {
+	var f fragment
+	if p.peek(0).is("SELECT") {
+		sub := p.subquery()
+		if !sub.single {
+			p.unsupported("Clause", "subquery as a value, unless it is an aggregate or TOP 1")
+		}
+		f = fragment{sql: "(" + sub.sql + ")", typ: sub.typ}
+	} else {
+		f = p.disjunction()
+	}
+	p.expectSymbol(")")
+	return f
+}
+
+// wordOperand parses what begins with a word: NULL, CASE, a function or a column.
+func (p *parser) wordOperand(t token) fragment {
+	switch {
+	case p.accept("NULL"):
+		return fragment{sql: "NULL", isConstant: true}
+	case p.accept("CASE"):
+		return p.caseExpression()
+	case p.peek(1).isSymbol("(") && t.kind == wordToken:
+		return p.call()
+	case t.kind == wordToken && bareFunctions[strings.ToUpper(t.text)] != "":
+		p.pos++
+		name := bareFunctions[strings.ToUpper(t.text)]
+		return p.systemValue(name, nil)
+	}
+	return p.columnReference()
+}
+
+// bareFunctions are called without parentheses; the name is that of SystemCall.
+var bareFunctions = map[string]string{
+	"CURRENT_TIMESTAMP": "GETDATE", "SYSTEM_USER": "SYSTEM_USER",
+	"CURRENT_USER": "USER_NAME", "SESSION_USER": "USER_NAME", "USER": "USER_NAME",
+}
+
+// columnReference parses a column's name with its qualifiers, of which SQLite needs the last.
+func (p *parser) columnReference() fragment {
+	n := p.name()
+	p.in.columns++
+	if p.peek(0).isSymbol("(") {
+		p.unsupported("Function", n.String())
+	}
+	f := fragment{sql: quoteIdentifier(n.Object), column: n.Object, qualifier: n.Schema}
+	if n.Schema != "" {
+		f.sql = quoteIdentifier(n.Schema) + "." + f.sql
+	}
+	return f
+}
+
+// caseExpression parses CASE … END.
+func (p *parser) caseExpression() fragment {
+	sql := "(CASE"
+	var subject fragment
+	simple := !p.peek(0).is("WHEN")
+	if simple {
+		subject = p.value()
+		sql += " " + subject.sql
+		if subject.column == "" && subject.typ.maybeText() {
+			sql += " COLLATE NOCASE"
+		}
+	}
+	var typ TypeSpec
+	result := func(word string) {
+		f := p.value()
+		sql += word + f.sql
+		if typ.Name == "" {
+			typ = f.typ
+		}
+	}
+	if !p.peek(0).is("WHEN") {
+		p.unexpected()
+	}
+	for p.accept("WHEN") {
+		if simple {
+			sql += " WHEN " + p.likeOther(p.value(), subject).sql
+		} else {
+			sql += " WHEN " + p.condition().sql
+		}
+		p.expect("THEN")
+		result(" THEN ")
+	}
+	if p.accept("ELSE") {
+		result(" ELSE ")
+	}
+	p.expect("END")
+	return fragment{sql: sql + " END)", typ: typ}
+}
+
+// stringLiteral is a string's fragment; the length counts as SQL Server counts.
+func stringLiteral(t token) fragment {
+	text := t.plain()
+	name, length := "varchar", len(text)
+	if t.text[0] != '\'' {
+		name, length = "nvarchar", len(utf16.Encode([]rune(text)))
+	}
+	return fragment{sql: quoteText(text), typ: TypeSpec{Name: name, Length: max(1, length)}, isConstant: true, constant: text}
+}
+
+// numberLiteral is a number's fragment: int, bigint, or a number with a fraction.
+func numberLiteral(text string) fragment {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		typ := "int"
+		if n > 1<<31-1 {
+			typ = "bigint"
+		}
+		return fragment{sql: strconv.FormatInt(n, 10), typ: TypeSpec{Name: typ}, isConstant: true, constant: n}
+	}
+	// Whatever overflows becomes infinity, which SQLite writes as 9e999.
+	x, _ := strconv.ParseFloat(text, 64)
+	sql := strconv.FormatFloat(x, 'e', -1, 64)
+	if x > 1e308 {
+		sql = "9e999"
+	}
+	return fragment{sql: sql, typ: TypeSpec{Name: "float"}, isConstant: true, constant: x}
+}
+
+// binaryLiteral is the fragment of 0x…; an odd digit stands alone in front.
+func binaryLiteral(text string) fragment {
+	digits := text[2:]
+	if len(digits)%2 == 1 {
+		digits = "0" + digits
+	}
+	value, _ := hex.DecodeString(digits) // only digits were taken
+	return fragment{sql: "x'" + digits + "'", isConstant: true, constant: value,
+		typ: TypeSpec{Name: "varbinary", Length: max(1, len(value))}}
+}
+
+// quoteText writes a string for SQLite, whose texts end at a NUL.
+func quoteText(text string) string {
+	if strings.IndexByte(text, 0) >= 0 {
+		return fmt.Sprintf("CAST(x'%x' AS TEXT)", text)
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
+}
+
+// quoteIdentifier writes a name for SQLite. Never in double quotes: there an
+// unknown name would silently become a string.
+func quoteIdentifier(name string) string {
+	if strings.IndexByte(name, ']') >= 0 {
+		return "`" + strings.ReplaceAll(name, "`", "``") + "`"
+	}
+	return "[" + name + "]"
+}

@@ -1,0 +1,190 @@
+package tsql
+
+import (
+	"fmt"
+	"strings"
+)
+
+// query parses a SELECT, INSERT, UPDATE or DELETE, whose first word comes next.
+func (p *parser) query(at position, word string) Statement {
+	q := &Query{position: at}
+	switch word {
+	case "SELECT":
+		p.selectStatement(q)
+	case "INSERT":
+		q.Kind = Insert
+		p.insert(q)
+	case "UPDATE":
+		q.Kind = Update
+		p.update(q)
+	case "DELETE":
+		q.Kind = Delete
+		p.delete(q)
+	}
+	p.queryHints()
+	p.finish()
+	q.Inputs = p.in.Inputs
+	return q
+}
+
+// queryHints passes OPTION (…).
+func (p *parser) queryHints() {
+	if p.accept("OPTION") {
+		if !p.peek(0).isSymbol("(") {
+			p.unexpected()
+		}
+		p.skipParentheses()
+	}
+}
+
+// tableHints passes WITH (NOLOCK, …), and the same without WITH.
+func (p *parser) tableHints() {
+	switch {
+	case p.peek(0).is("WITH") && p.peek(1).isSymbol("("):
+		p.pos++
+		p.skipParentheses()
+	case p.peek(0).isSymbol("(") && tableHintWords[strings.ToUpper(p.peek(1).text)]:
+		p.skipParentheses()
+	}
+}
+
+// tableHintWords are the hints that may stand without WITH.
+var tableHintWords = wordSet(`
+NOLOCK READUNCOMMITTED READCOMMITTED READCOMMITTEDLOCK REPEATABLEREAD SERIALIZABLE HOLDLOCK READPAST ROWLOCK PAGLOCK TABLOCK TABLOCKX
+UPDLOCK XLOCK NOWAIT INDEX FASTFIRSTROW`)
+
+// skipParentheses passes a parenthesis with all it holds.
+func (p *parser) skipParentheses() {
+	for depth := 0; !p.atEnd(); {
+		t := p.next()
+		if t.isSymbol("(") {
+			depth++
+		} else if t.isSymbol(")") {
+			if depth--; depth == 0 {
+				return
+			}
+		}
+	}
+	p.unexpected()
+}
+
+// top parses TOP n or TOP (expr) and gives the LIMIT for it, "" for none.
+func (p *parser) top() string {
+	if !p.accept("TOP") {
+		return ""
+	}
+	var f fragment
+	if p.acceptSymbol("(") {
+		f = p.value()
+		p.expectSymbol(")")
+	} else if p.peek(0).kind == numberToken {
+		f = numberLiteral(p.next().text)
+	} else {
+		p.unexpected()
+	}
+	if p.peek(0).is("PERCENT") || p.peek(0).is("WITH") && p.peek(1).is("TIES") {
+		p.unsupported("Clause", "TOP … "+strings.ToUpper(p.peek(0).text))
+	}
+	return p.rowCount(f)
+}
+
+// rowCount writes a number of rows. SQLite takes a negative one for "all".
+func (p *parser) rowCount(f fragment) string {
+	if n, ok := f.constant.(int64); ok && n >= 0 {
+		return f.sql
+	}
+	return "tsql_rows(" + f.sql + ")"
+}
+
+// table parses a table's name in FROM with alias and hints, and notes it.
+func (p *parser) table() string {
+	switch t := p.peek(0); {
+	case t.isSymbol("("):
+		p.unsupported("Clause", "a query or a join in parentheses in FROM")
+	case t.kind == variableToken:
+		p.unsupported("Clause", "table variable "+t.text)
+	}
+	n := p.tableName()
+	p.tableHints()
+	if p.peek(0).isSymbol("(") {
+		p.unsupported("Function", n.String())
+	}
+	alias := n.Object
+	if p.accept("AS") || p.peek(0).isName() && !p.peek(0).is("OUTPUT") {
+		alias = p.identifier()
+	}
+	p.tableHints()
+	p.in.needTable(n)
+	p.in.sources = append(p.in.sources, source{alias: alias, name: n})
+	return tableSQL(n, alias)
+}
+
+// tableSQL writes a table and, where it goes by another name, that.
+func tableSQL(n Name, alias string) string {
+	if alias == n.Table() || alias == "" {
+		return quoteIdentifier(n.Table())
+	}
+	return quoteIdentifier(n.Table()) + " AS " + quoteIdentifier(alias)
+}
+
+// tableName parses a table's name and refuses temporary tables and other servers.
+func (p *parser) tableName() Name {
+	n := p.name()
+	if strings.HasPrefix(n.Object, "#") {
+		p.unsupported("Clause", "temporary table "+n.Object)
+	}
+	if n.Server != "" {
+		p.fail(&Error{Number: 7202, State: 2, Class: 11, Line: p.line(),
+			Message: fmt.Sprintf("Could not find server '%s' in sys.servers.", n.Server)})
+	}
+	return n
+}
+
+// joins maps the words of a join to SQLite's.
+var joins = []struct{ words, sql string }{
+	{"JOIN", "JOIN"}, {"INNER JOIN", "JOIN"}, {"CROSS JOIN", "CROSS JOIN"},
+	{"LEFT JOIN", "LEFT JOIN"}, {"LEFT OUTER JOIN", "LEFT JOIN"},
+	{"RIGHT JOIN", "RIGHT JOIN"}, {"RIGHT OUTER JOIN", "RIGHT JOIN"},
+	{"FULL JOIN", "FULL JOIN"}, {"FULL OUTER JOIN", "FULL JOIN"},
+}
+
+// tables parses what follows FROM.
+func (p *parser) tables() string {
+	sql := p.table()
+	for {
+		if p.acceptSymbol(",") {
+			sql += " CROSS JOIN " + p.table()
+			continue
+		}
+		join := p.join()
+		if join == "" {
+			return sql
+		}
+		sql += " " + join + " " + p.table()
+		if join != "CROSS JOIN" {
+			p.expect("ON")
+			sql += " ON " + p.condition().sql
+		}
+	}
+}
+
+// join takes the words of a join, or nothing.
+func (p *parser) join() string {
+	for _, j := range joins {
+		if p.accept(strings.Fields(j.words)...) {
+			return j.sql
+		}
+	}
+	if t := p.peek(0); (t.is("CROSS") || t.is("OUTER")) && p.peek(1).is("APPLY") {
+		p.unsupported("Clause", strings.ToUpper(t.text)+" APPLY")
+	}
+	return ""
+}
+
+// where parses an optional WHERE.
+func (p *parser) where() string {
+	if !p.accept("WHERE") {
+		return ""
+	}
+	return " WHERE " + p.condition().sql
+}

@@ -1,0 +1,259 @@
+package tsql
+
+import (
+	"slices"
+	"strings"
+)
+
+// selection is a SELECT under way.
+type selection struct {
+	sql     string
+	columns []ColumnHint
+	assigns []string
+	single  bool     // one column and never more than one row
+	typ     TypeSpec // of the only column
+	into    []TypeSpec
+}
+
+// selectStatement parses a SELECT that is a statement.
+func (p *parser) selectStatement(q *Query) {
+	s := p.selection(nil)
+	q.SQL, q.Columns, q.Assigns = s.sql, s.columns, s.assigns
+}
+
+// subquery parses a SELECT within another statement.
+func (p *parser) subquery() selection {
+	if p.in.noQuery {
+		p.unsupported("Clause", "subquery outside a query")
+	}
+	if p.in.aggregate {
+		p.fail(&Error{Number: 130, State: 1, Class: 15, Line: p.line(),
+			Message: "Cannot perform an aggregate function on an expression containing an aggregate or a subquery."})
+	}
+	sources, columns := p.in.sources, p.in.columns
+	s := p.selection(nil)
+	p.in.sources, p.in.columns = sources, columns // those within are its own affair
+	if s.assigns != nil {
+		p.unexpected()
+	}
+	return s
+}
+
+// selection parses a SELECT. into has the types of the columns that the
+// values are written to by INSERT, nil otherwise.
+func (p *parser) selection(into []TypeSpec) selection {
+	s := selection{into: into}
+	if !p.enter() {
+		return s
+	}
+	defer p.leave()
+	p.expect("SELECT")
+	sql := "SELECT "
+	if !p.accept("ALL") && p.accept("DISTINCT") {
+		sql += "DISTINCT "
+	}
+	limit := p.top()
+	// FROM is read first, so that the list can know the tables.
+	from, end := p.fromAhead()
+	aggregates := p.in.aggregates
+	sql += p.selectList(&s, from != "")
+	aggregate := p.in.aggregates > aggregates
+	if end > 0 && p.err == nil {
+		if !p.peek(0).is("FROM") {
+			p.finish()
+			p.unexpected()
+		}
+		p.pos = end
+	}
+	sql += from + p.where()
+	grouped, groups := p.groups()
+	sql += groups
+	order, window := p.order(limit)
+	s.sql = sql + order + window
+	s.single = len(s.columns) == 1 && !s.columns[0].Star && (aggregate && !grouped || limit == "1" || from == "")
+	return s
+}
+
+// fromAhead finds the FROM of the select list that begins here, and parses
+// it. It leaves the parser where it was; end is where FROM ends, 0 without FROM.
+func (p *parser) fromAhead() (from string, end int) {
+	start := p.pos
+	at := p.findFrom()
+	if at < 0 {
+		return "", 0
+	}
+	p.pos = at + 1
+	from = " FROM " + p.tables()
+	end = p.pos
+	if p.err == nil {
+		p.pos = start
+	}
+	return from, end
+}
+
+// findFrom looks for the FROM that belongs to the list beginning here, -1 if
+// there is none before the statement or the parenthesis ends.
+func (p *parser) findFrom() int {
+	depth := 0
+	for i := p.pos; i < len(p.tokens); i++ {
+		t := p.tokens[i]
+		switch {
+		case t.isSymbol("("):
+			depth++
+		case t.isSymbol(")"):
+			if depth--; depth < 0 {
+				return -1
+			}
+		case depth > 0 || t.kind == stringToken:
+		case t.is("FROM"):
+			return i
+		case t.isSymbol(";") || t.is("WHERE") || t.is("ORDER"):
+			return -1
+		case t.kind == wordToken && boundaries[strings.ToUpper(t.text)] && !t.is("END"): // END closes a CASE
+			return -1
+		}
+	}
+	return -1
+}
+
+// selectList parses the items between SELECT and FROM.
+func (p *parser) selectList(s *selection, from bool) string {
+	var items []string
+	for {
+		items = append(items, p.selectItem(s, from))
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	if s.assigns != nil && len(s.assigns) != len(items) {
+		p.fail(&Error{Number: 141, State: 1, Class: 15, Line: p.line(),
+			Message: "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations."})
+	}
+	return strings.Join(items, ", ")
+}
+
+// selectItem parses one item: *, @variable = value, alias = value, value [AS alias].
+func (p *parser) selectItem(s *selection, from bool) string {
+	if star := p.star(s); star != "" {
+		return star
+	}
+	t := p.peek(0)
+	if t.isVariable() && isAssignment(p.peek(1)) {
+		return p.selectAssign(s, from)
+	}
+	alias := ""
+	if (t.isName() || t.kind == stringToken) && p.peek(1).isSymbol("=") {
+		alias = t.plain()
+		p.pos += 2
+	}
+	f := p.value()
+	if alias == "" {
+		alias = p.alias()
+	}
+	if alias == "" {
+		alias = f.column
+	}
+	return p.addColumn(s, f, alias)
+}
+
+// isAssignment says whether the token is = or one of += -= and so on.
+func isAssignment(t token) bool {
+	return t.isSymbol("=") || t.kind == symbolToken && slices.Contains(compoundOperators, t.text)
+}
+
+// addColumn notes the item and writes it.
+func (p *parser) addColumn(s *selection, f fragment, alias string) string {
+	if at := len(s.columns); at < len(s.into) {
+		f = p.stored(f, s.into[at])
+	}
+	s.typ = f.typ
+	hint := ColumnHint{Name: alias, Type: f.typ, Column: f.column, Variable: f.variable}
+	if f.column != "" {
+		hint.Table = p.tableOf(f.qualifier)
+	}
+	s.columns = append(s.columns, hint)
+	return f.sql + " AS " + quoteIdentifier(alias)
+}
+
+// tableOf is the table that a qualifier stands for; without a qualifier the
+// only table there is.
+func (p *parser) tableOf(qualifier string) Name {
+	if qualifier == "" {
+		if len(p.in.sources) == 1 {
+			return p.in.sources[0].name
+		}
+		return Name{}
+	}
+	for _, s := range p.in.sources {
+		if strings.EqualFold(s.alias, qualifier) {
+			return s.name
+		}
+	}
+	return Name{}
+}
+
+// alias takes [AS] alias if there is one.
+func (p *parser) alias() string {
+	as := p.accept("AS")
+	t := p.peek(0)
+	if t.kind == stringToken || t.isName() && !(t.kind == wordToken && otherStatements[strings.ToUpper(t.text)]) {
+		p.pos++
+		return t.plain()
+	}
+	if as {
+		p.unexpected()
+	}
+	return ""
+}
+
+// star takes * or t.*.
+func (p *parser) star(s *selection) string {
+	n := 0
+	for p.peek(n).isName() && p.peek(n+1).isSymbol(".") {
+		n += 2
+	}
+	if !p.peek(n).isSymbol("*") {
+		return ""
+	}
+	hint := ColumnHint{Star: true}
+	sql := "*"
+	if n > 0 {
+		qualifier := p.peek(n - 2).plain()
+		hint.Table = p.tableOf(qualifier)
+		sql = quoteIdentifier(qualifier) + ".*"
+	} else {
+		hint.Table = p.tableOf("")
+	}
+	p.pos += n + 1
+	s.columns = append(s.columns, hint)
+	return sql
+}
+
+// selectAssign parses @v = value. Each value is computed once, from the
+// variables as they were before the statement, so a value that builds on
+// another of the same statement, or on the row before, is refused.
+func (p *parser) selectAssign(s *selection, from bool) string {
+	variable := p.variable()
+	before := p.in.Parameters
+	p.in.Parameters = nil
+	f := fragment{variable: variable}
+	if !p.peek(0).isSymbol("=") {
+		f.sql = p.in.needParameter(variable)
+	}
+	f = p.assigned(f)
+	used := p.in.Parameters
+	p.in.Parameters = before
+	for _, name := range used {
+		p.in.needParameter(name)
+		for _, earlier := range s.assigns {
+			if name == earlier {
+				p.unsupported("Clause", "SELECT with "+name+" assigned and used")
+			}
+		}
+		if name == variable && from {
+			p.unsupported("Clause", "SELECT that adds up rows in "+name)
+		}
+	}
+	s.assigns = append(s.assigns, variable)
+	return p.addColumn(s, f, "")
+}

@@ -1,0 +1,75 @@
+package tsql
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// failure is an error that a function raises while a query runs. SQLite
+// passes on nothing but its text, which FromSQLite reads back.
+func failure(number int32, class uint8, format string, args ...any) *Error {
+	return &Error{Number: number, State: 1, Class: class, Message: fmt.Sprintf(format, args...)}
+}
+
+// asText is how an Error travels through SQLite.
+func (e *Error) asText() error {
+	return fmt.Errorf("tsql:%d:%d:%s:tsql", e.Number, e.Class, e.Message)
+}
+
+// carried finds an Error's text in what SQLite says.
+var carried = regexp.MustCompile(`(?s)tsql:(\d+):(\d+):(.*):tsql`)
+
+// translations maps SQLite's words to SQL Server's; the first group of the
+// pattern goes into the message.
+var translations = []struct {
+	pattern *regexp.Regexp
+	number  int32
+	class   uint8
+	message string
+}{
+	{regexp.MustCompile(`no such table: (?:main\.|temp\.)?(.*?)(?: \(\d+\))?$`), 208, 16, "Invalid object name '%s'."},
+	{regexp.MustCompile(`no such column: (.*?)(?: - should this be.*)?(?: \(\d+\))?$`), 207, 16, "Invalid column name '%s'."},
+	{regexp.MustCompile(`has no column named (.*?)(?: \(\d+\))?$`), 207, 16, "Invalid column name '%s'."},
+	{regexp.MustCompile(`ambiguous column name: (.*?)(?: \(\d+\))?$`), 209, 16, "Ambiguous column name '%s'."},
+	{regexp.MustCompile(`UNIQUE constraint failed: (?:index ')?([^.' (]+)`), 2627, 14,
+		"Violation of PRIMARY KEY or UNIQUE constraint. Cannot insert duplicate key in object 'dbo.%s'."},
+	{regexp.MustCompile(`NOT NULL constraint failed: [^.]+\.([^ (]+)`), 515, 16,
+		"Cannot insert the value NULL into column '%s'; column does not allow nulls."},
+	{regexp.MustCompile(`((?:CHECK|FOREIGN KEY) constraint) failed`), 547, 16, "The statement conflicted with a %s."},
+	{regexp.MustCompile(`misuse of aggregate(?: function|:)? ?([^ ]*)`), 147, 15,
+		"An aggregate may not appear in the WHERE clause: %s."},
+	{regexp.MustCompile(`(table \S+ has \d+ columns but \d+ values|\d+ values for \d+ columns)`), 213, 16,
+		"Column name or number of supplied values does not match table definition: %s."},
+	{regexp.MustCompile(`(all VALUES must have the same number of terms)`), 10709, 16,
+		"The number of columns for each row in a table value constructor must be the same: %s."},
+	{regexp.MustCompile(`(sub-select returns \d+ columns)`), 116, 16,
+		"Only one expression can be specified in the select list when the subquery is not introduced with EXISTS: %s."},
+	{regexp.MustCompile(`(Expression tree is too large|parser stack overflow)`), 191, 15,
+		"Some part of your SQL statement is nested too deeply: %s."},
+	{regexp.MustCompile(`(integer overflow)`), 8115, 16, "Arithmetic overflow error converting expression to data type bigint: %s."},
+}
+
+// FromSQLite puts an error of running the rewritten SQL into SQL Server's
+// words: 207 and 208 for an unknown column or table, 209 ambiguous column,
+// 2627 duplicate key, 515 NULL where none may be, 547 other constraints, 213
+// number of values, and what functions raise (241, 245, 257, 517, 535, 8114,
+// 8115, 8134, 8152, 8169, …). It returns nil for an error it does not know
+// (the database is locked, the disk is full) and for nil.
+func FromSQLite(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if m := carried.FindStringSubmatch(text); m != nil {
+		number, _ := strconv.ParseInt(m[1], 10, 32) // only digits were taken
+		class, _ := strconv.ParseUint(m[2], 10, 8)
+		return failure(int32(number), uint8(class), "%s", m[3])
+	}
+	for _, t := range translations {
+		if m := t.pattern.FindStringSubmatch(text); m != nil {
+			return failure(t.number, t.class, t.message, m[1])
+		}
+	}
+	return nil
+}
