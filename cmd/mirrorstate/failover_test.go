@@ -2,11 +2,20 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+)
+
+// The size of the load; make test runs a small one.
+var (
+	loadClients   = flag.Int("clients", 8, "clients of a load test")
+	loadSessions  = flag.Int("sessions", 4, "sessions they share")
+	loadFailovers = flag.Int("failovers", 5, "planned failovers under load")
+	loadBetween   = flag.Int64("between", 50, "cycles between two failovers")
 )
 
 // load runs clients that each cycle over the sessions until stop is closed.
@@ -84,14 +93,15 @@ func (l *load) end(t *testing.T) {
 func TestServe_ManualFailovers(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	paceURL.Store(p.admin + "/v1/pair")
-	urls := counters(t, p, 4)
-	l := startLoad(t.Context(), 8, urls)
-	for range 5 {
-		l.after(t, 50)
+	urls := counters(t, p, *loadSessions)
+	l := startLoad(t.Context(), *loadClients, urls)
+	for range *loadFailovers {
+		l.after(t, *loadBetween)
 		must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 	}
-	l.after(t, 50)
+	l.after(t, *loadBetween)
 	l.end(t)
+	t.Logf("%d cycles acknowledged through %d failovers", l.cycles.Load(), *loadFailovers)
 	for i, url := range urls {
 		_, body := must(t, []int{200}, "GET", url, "")
 		if want := strconv.FormatInt(l.acknowledged[i].Load(), 10); body != want {
@@ -108,10 +118,9 @@ func TestServe_Killed(t *testing.T) {
 	dir := t.TempDir()
 	p := startServe(t, dir)
 	paceURL.Store(p.admin + "/v1/pair")
-	urls := counters(t, p, 4)
-	const clients = 8
-	l := startLoad(t.Context(), clients, urls)
-	l.after(t, 100)
+	urls := counters(t, p, *loadSessions)
+	l := startLoad(t.Context(), *loadClients, urls)
+	l.after(t, 2**loadBetween)
 	p.kill()
 	close(l.stop)
 	l.running.Wait()
@@ -129,8 +138,8 @@ func TestServe_Killed(t *testing.T) {
 		}
 		extra += got - l.acknowledged[i].Load()
 	}
-	if extra > clients {
-		t.Errorf("%d additions more than were acknowledged, from %d clients", extra, clients)
+	if extra > int64(*loadClients) {
+		t.Errorf("%d additions more than were acknowledged, from %d clients", extra, *loadClients)
 	}
 	again.stop(t)
 }

@@ -40,7 +40,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, "mirrorstate: "+strings.Join(strings.Fields(err.Error()), " "))
+	text := "mirrorstate: " + strings.Join(strings.Fields(err.Error()), " ")
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		text += "; is mirrorstate serve running there? name its operators' listener with --admin"
+	}
+	fmt.Fprintln(stderr, text)
 	if _, ok := errors.AsType[misuseError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitMisuse
 	}

@@ -37,25 +37,25 @@ func openStack(cfg config.Config, servers *embedded.Pair, logger *slog.Logger) (
 		return nil, err
 	}
 	st := &stack{servers: servers, pair: pair, store: aspstate.New(pair, logger), failed: make(chan error, 2)}
-	var ctx context.Context
-	if ctx, st.stopServers = context.WithCancel(context.Background()); servers != nil {
-		st.run("the embedded pair", func() error { return servers.Run(ctx) })
+	st.stopServers, st.stopPair = func() {}, st.run("the pair's monitor", pair.Run)
+	if servers != nil {
+		st.stopServers = st.run("the embedded pair", servers.Run)
 	}
-	ctx, st.stopPair = context.WithCancel(context.Background())
-	st.run("the pair's monitor", func() error { return pair.Run(ctx) })
 	return st, nil
 }
 
-// run starts one part and notes if it ends.
-func (st *stack) run(what string, part func() error) {
+// run starts one part and notes if it ends; stop ends it.
+func (st *stack) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
+	ctx, stop := context.WithCancel(context.Background())
 	st.running.Go(func() {
-		if err := part(); err != nil && !errors.Is(err, context.Canceled) {
+		if err := part(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			select {
 			case st.failed <- fmt.Errorf("%s ended: %w", what, err):
 			default:
 			}
 		}
 	})
+	return stop
 }
 
 // close stops the store, the pair, and the servers, in this order, and waits.

@@ -75,9 +75,8 @@ func ownership(s *scene) {
 	s.same("acquire after the read's bytes were changed", sess.Item, item)
 
 	given = slices.Clone(item)
-	s.keep(lock, given)
+	s.update(lock, given)
 	clear(given)
 	clear(sess.Item)
-	s.release(lock)
 	s.holds(item)
 }

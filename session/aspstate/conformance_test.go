@@ -1,0 +1,171 @@
+package aspstate_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"testing"
+	"time"
+
+	_ "github.com/microsoft/go-mssqldb"
+	"go.uber.org/goleak"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what a test waits for.
+const patience = 30 * time.Second
+
+// openPair is our view of an embedded pair, ended with the test.
+func openPair(t testing.TB, servers *embedded.Pair) *partner.Pair {
+	t.Helper()
+	cfg := partner.Config{Database: "ASPState", Topology: "embedded"}
+	for i, name := range []partner.Name{partner.A, partner.B} {
+		cfg.Partners[i] = partner.PartnerConfig{Name: name, ConnectionString: servers.Partner(string(name)).ConnectionString("ASPState")}
+	}
+	pair, err := partner.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- pair.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the pair ended with %v", err)
+		}
+	})
+	wait, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := pair.WaitForPrincipal(wait); err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}
+
+// openDB is a plain connection to a server, ended with the test.
+func openDB(t testing.TB, connectionString string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlserver", connectionString)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// openStore is a store on a pair, ended with the test.
+func openStore(t testing.TB, pair aspstate.Pair) *aspstate.Store {
+	t.Helper()
+	store := aspstate.New(pair, nil)
+	t.Cleanup(store.Close)
+	return store
+}
+
+// onStock shows a pair as if its database had no extension.
+type onStock struct{ aspstate.Pair }
+
+// Do implements aspstate.Pair.
+func (s onStock) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	return s.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		stock := *a
+		stock.Extended, stock.Epoch = false, 0
+		return op(ctx, &stock)
+	})
+}
+
+// subject is a store on an embedded pair of its own, with .NET beside it.
+func subject(t *testing.T, extended bool) storetest.Subject {
+	servers := embeddedtest.Start(t)
+	var pair aspstate.Pair = openPair(t, servers)
+	if !extended {
+		pair = onStock{pair}
+	}
+	db := openDB(t, servers.Partner("a").ConnectionString("ASPState"))
+	return storetest.Subject{
+		Store: openStore(t, pair), Extended: extended, Age: storetest.NewAge(db, extended),
+		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
+	}
+}
+
+func TestStore_ExtendedOnEmbeddedPair(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, true) })
+}
+
+func TestStore_StockOnEmbeddedPair(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, false) })
+}
+
+// single runs calls on one database, for a real server named by MIRRORSTATE_TEST_DSN.
+type single struct {
+	db       *sql.DB
+	extended bool
+	epoch    int64
+}
+
+// Do implements aspstate.Pair. There is nowhere to move: what the database sends back is tried again.
+func (s *single) Do(ctx context.Context, _ partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	for n := 1; ; n++ {
+		conn, err := s.db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		now := time.Now().UTC()
+		err = op(ctx, &partner.Attempt{Partner: partner.A, Conn: conn, Epoch: s.epoch, Extended: s.extended, Number: n,
+			Sent: now, FirstSent: now, NotAfter: now.Add(patience)})
+		conn.Close()
+		if err == nil || n == 10 || partner.Classify(err, partner.Executing) != partner.Again {
+			return err
+		}
+	}
+}
+
+// realServer opens the database that MIRRORSTATE_TEST_DSN names, which is for
+// tests only, installing the schema first if MIRRORSTATE_TEST_INSTALL is 1.
+func realServer(t *testing.T) *sql.DB {
+	dsn := os.Getenv("MIRRORSTATE_TEST_DSN")
+	if dsn == "" {
+		t.Skip("no real SQL Server: set MIRRORSTATE_TEST_DSN to the connection string of a database for tests")
+	}
+	db := openDB(t, dsn)
+	if os.Getenv("MIRRORSTATE_TEST_INSTALL") == "1" {
+		batches, err := aspstate.Schema()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range batches {
+			if _, err := db.ExecContext(t.Context(), b.Text); err != nil {
+				t.Fatalf("%s:%d: %v", b.File, b.Line, err)
+			}
+		}
+	}
+	return db
+}
+
+func TestStore_ExtendedOnRealServer(t *testing.T) {
+	db := realServer(t)
+	pair := &single{db: db, extended: true}
+	if err := db.QueryRowContext(t.Context(), "SELECT Epoch FROM dbo.MirrorStateEpoch").Scan(&pair.epoch); err != nil {
+		t.Fatalf("%v; set MIRRORSTATE_TEST_INSTALL=1 to install the schema first", err)
+	}
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return realSubject(t, db, pair) })
+}
+
+func TestStore_StockOnRealServer(t *testing.T) {
+	db := realServer(t)
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return realSubject(t, db, &single{db: db}) })
+}
+
+func realSubject(t *testing.T, db *sql.DB, pair *single) storetest.Subject {
+	return storetest.Subject{
+		Store: openStore(t, pair), Extended: pair.extended, Age: storetest.NewAge(db, pair.extended),
+		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
+	}
+}
