@@ -1,0 +1,135 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// openPair opens a pair that serves nobody: the engine alone.
+func openPair(t testing.TB) *Pair {
+	t.Helper()
+	pair, err := Open(Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pair.Close(); err != nil {
+			t.Errorf("close the pair: %v", err)
+		}
+	})
+	return pair
+}
+
+// text, number, moment and id make arguments.
+func text(s string) argument         { return argument{ok: true, s: s} }
+func number64(n int64) argument      { return argument{ok: true, n: n} }
+func moment(t time.Time) argument    { return argument{ok: true, n: int64(datetime2Of(t))} }
+func blobArgument(b []byte) argument { return argument{ok: true, b: b} }
+
+var operationNumber atomic.Uint64
+
+// newOperation is an operation id that no other call has.
+func newOperation() argument { return text(fmt.Sprintf("%016x", operationNumber.Add(1))) }
+
+// do runs a procedure with converted arguments, and gives its first row.
+func do(t testing.TB, p *Partner, name string, a ...argument) []any {
+	t.Helper()
+	s := &session{p: p, database: DatabaseName}
+	r, err := s.runProcedure(context.Background(), findProcedure(name), a)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, st := range r.steps {
+		if st.err != nil {
+			t.Fatalf("%s: %v", name, st.err)
+		}
+		if len(st.rows) > 0 {
+			return st.rows[0]
+		}
+	}
+	return nil
+}
+
+// storeItem makes a session, or overwrites one.
+func storeItem(t testing.TB, p *Partner, id string, item []byte) []any {
+	t.Helper()
+	later := moment(time.Now().Add(time.Hour))
+	return do(t, p, "MirrorState_Store_1", text(id), number64(0), later, newOperation(), later, number64(0), number64(110), number64(modeUnlessLocked),
+		argument{}, argument{}, argument{}, argument{}, number64(20), number64(20), number64(0), blobArgument(item), argument{})
+}
+
+// acquire takes the lock; it gives the answer and the operation.
+func acquire(t testing.TB, p *Partner, id string) ([]any, argument) {
+	t.Helper()
+	op := newOperation()
+	later := moment(time.Now().Add(time.Hour))
+	return do(t, p, "MirrorState_Acquire_1", text(id), number64(0), later, op, later, number64(110)), op
+}
+
+// update stores and releases.
+func update(t testing.TB, p *Partner, id string, lockOp argument, cookie int32, item []byte) []any {
+	t.Helper()
+	later := moment(time.Now().Add(time.Hour))
+	return do(t, p, "MirrorState_Update_1", text(id), number64(0), later, newOperation(), later, number64(0), lockOp, number64(int64(cookie)),
+		number64(0), argument{}, number64(0), blobArgument(item), argument{})
+}
+
+const benchSessions = 10_000
+
+func fill(b *testing.B, p *Partner) []byte {
+	item := make([]byte, 1024)
+	for i := range benchSessions {
+		storeItem(b, p, fmt.Sprintf("bench%d", i), item)
+	}
+	b.ResetTimer()
+	return item
+}
+
+// BenchmarkEngine_lockAndStore is two writes, one after the other: what a commit
+// on both partners costs a lone client.
+func BenchmarkEngine_lockAndStore(b *testing.B) {
+	p := openPair(b).Partner("a")
+	item := fill(b, p)
+	n := 0
+	for b.Loop() {
+		n++
+		id := fmt.Sprintf("bench%d", n*7919%benchSessions)
+		row, op := acquire(b, p, id)
+		update(b, p, id, op, row[1].(int32), item)
+	}
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// BenchmarkEngine_parallel is the same by 16 clients, who share commits.
+func BenchmarkEngine_parallel(b *testing.B) {
+	p := openPair(b).Partner("a")
+	item := fill(b, p)
+	var n atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id := fmt.Sprintf("bench%d", n.Add(1)*7919%benchSessions)
+			row, op := acquire(b, p, id)
+			if row[0].(int64) == 0 {
+				update(b, p, id, op, row[1].(int32), item)
+			}
+		}
+	})
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// BenchmarkEngine_read is a shared read that renews nothing.
+func BenchmarkEngine_read(b *testing.B) {
+	p := openPair(b).Partner("a")
+	fill(b, p)
+	var n atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id := fmt.Sprintf("bench%d", n.Add(1)*7919%benchSessions)
+			do(b, p, "MirrorState_Get_1", text(id), number64(0), number64(110), number64(0), number64(0), number64(1))
+		}
+	})
+}

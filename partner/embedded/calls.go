@@ -1,0 +1,288 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// procedureName is a name of up to four parts.
+type procedureName struct{ server, database, schema, object string }
+
+// splitName takes a name apart as it is written in an RPC: bare, in brackets or in
+// double quotes, with points between the parts.
+func splitName(s string) (procedureName, bool) {
+	if !strings.ContainsAny(s, `.["`) {
+		return procedureName{object: s}, s != ""
+	}
+	var parts []string
+	for {
+		part, rest, ok := cutPart(s)
+		if !ok || len(parts) == 4 {
+			return procedureName{}, false
+		}
+		parts = append(parts, part)
+		if rest == "" {
+			break
+		}
+		s = rest[1:] // the point
+	}
+	for len(parts) < 4 {
+		parts = append([]string{""}, parts...)
+	}
+	return procedureName{parts[0], parts[1], parts[2], parts[3]}, parts[3] != ""
+}
+
+// cutPart cuts the first part off; rest is empty or begins with a point.
+func cutPart(s string) (part, rest string, ok bool) {
+	closing := byte(0)
+	if s != "" && s[0] == '[' {
+		closing = ']'
+	} else if s != "" && s[0] == '"' {
+		closing = '"'
+	}
+	if closing == 0 {
+		if at := strings.IndexByte(s, '.'); at >= 0 {
+			return s[:at], s[at:], true
+		}
+		return s, "", true
+	}
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		if s[i] != closing {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == closing { // doubled: itself
+			b.WriteByte(closing)
+			i++
+			continue
+		}
+		rest = s[i+1:]
+		return b.String(), rest, rest == "" || rest[0] == '.'
+	}
+	return "", "", false
+}
+
+// resolve finds the procedure and makes sure that its database is open: 954 on
+// the mirror, 2812 for a procedure that is not there.
+func (s *session) resolve(n procedureName, written string) (*procedure, error) {
+	database := s.database
+	if n.database != "" {
+		var ok bool
+		if database, ok = canonicalDatabase(n.database); !ok {
+			return nil, errNoDatabase(n.database)
+		}
+	}
+	if n.server != "" && !strings.EqualFold(n.server, s.p.ServerName()) {
+		return nil, message(7202, 11, "Could not find server '%s' in sys.servers.", n.server)
+	}
+	if database == DatabaseName {
+		if err := s.p.serving(); err != nil {
+			return nil, err
+		}
+		if p := findProcedure(n.object); p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) {
+			return p, nil
+		}
+	}
+	return nil, errNoProcedure(written)
+}
+
+// callByName runs an RPC by name.
+func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) error {
+	name, ok := splitName(c.Name)
+	if !ok {
+		return errNoProcedure(c.Name)
+	}
+	if id := systemProcedures[strings.ToLower(name.object)]; id != 0 {
+		return s.systemCall(ctx, id, c.Params, w)
+	}
+	p, err := s.resolve(name, c.Name)
+	if err != nil {
+		return err
+	}
+	var few [16]given
+	list := few[:0]
+	for i := range c.Params {
+		q := &c.Params[i]
+		list = append(list, given{name: q.Name, value: q.Value, from: q.Type.Kind().String(), isDefault: q.Default})
+	}
+	a, r, err := s.execute(ctx, p, list)
+	if err != nil {
+		return err
+	}
+	if err := s.send(w, p, r); err != nil {
+		return err
+	}
+	w.ReturnStatus(r.status)
+	for i := range c.Params {
+		q := &c.Params[i]
+		at := i
+		if q.Name != "" {
+			at = p.parameter(q.Name)
+		}
+		if q.Output && p.params[at].output {
+			w.ReturnValue(p.spelling(at, q.Name), p.params[at].typ, r.output(at, p, a))
+		}
+	}
+	return nil
+}
+
+// spelling is the name under which a value goes back: the caller's own.
+func (p *procedure) spelling(at int, called string) string {
+	if called != "" {
+		return called
+	}
+	return p.params[at].name
+}
+
+// output is the value of an output parameter: what the procedure set, or else
+// what the caller had put in.
+func (r *result) output(at int, p *procedure, a arguments) any {
+	if r.outputs != nil {
+		if at < len(r.outputs) {
+			return r.outputs[at]
+		}
+		return nil
+	}
+	return a[at].back(p.params[at].typ)
+}
+
+// back is an argument as a value of its type.
+func (a argument) back(t tds.Type) any {
+	if !a.ok {
+		return nil
+	}
+	switch t.Kind() {
+	case tds.KindInt, tds.KindBigInt:
+		return a.n
+	case tds.KindBit:
+		return a.n != 0
+	case tds.KindDateTime:
+		return a.date().time()
+	case tds.KindDateTime2:
+		return a.date2().time()
+	case tds.KindVarBinary, tds.KindImage:
+		return a.blob()
+	case tds.KindBinary:
+		return []byte(a.s)
+	}
+	return a.s
+}
+
+// execute runs a procedure and returns when what it wrote is durable.
+func (s *session) execute(ctx context.Context, p *procedure, list []given) (arguments, *result, error) {
+	a, err := p.bindArguments(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.p.counts.calls[p.index].Add(1)
+	r, err := s.runProcedure(ctx, p, a)
+	if err != nil {
+		return nil, nil, p.located(err)
+	}
+	return a, r, nil
+}
+
+func (s *session) runProcedure(ctx context.Context, p *procedure, a arguments) (*result, error) {
+	l, err := s.inTransaction(ctx)
+	if err != nil {
+		return nil, err
+	}
+	run := func(t *transaction) (*result, error) { return p.run(t, a) }
+	if p.chunk != nil {
+		return runChunks(ctx, p, func(run func(t *transaction) (*result, error)) (*result, error) {
+			if l != nil {
+				return l.transact(run)
+			}
+			return s.p.write(ctx, run)
+		})
+	}
+	if l != nil {
+		return l.transact(run)
+	}
+	if p.readsFirst {
+		if r, err := s.p.readOnly(run); !errors.Is(err, errMustWrite) {
+			return r, err
+		}
+	}
+	return s.p.write(ctx, run)
+}
+
+// errMustWrite: a call that usually only reads has something to write.
+var errMustWrite = errors.New("the call writes")
+
+// readOnly runs a call beside the writer, on what is committed.
+func (p *Partner) readOnly(run func(t *transaction) (*result, error)) (r *result, err error) {
+	// The epoch is read before the rows: if it moves in between, the answer is still
+	// one that could have been given before.
+	epoch := p.store.epoch.Load()
+	err = p.store.read(func(rd *reader) error {
+		t := newTransaction(rd, nil, epoch)
+		var err error
+		if r, err = run(t); err == nil && len(t.own) > 0 {
+			return errMustWrite
+		}
+		return err
+	})
+	return r, err
+}
+
+// runChunks runs a procedure of many writes, each in a turn of its own.
+func runChunks(ctx context.Context, p *procedure, write func(func(t *transaction) (*result, error)) (*result, error)) (*result, error) {
+	began := utcNow()
+	for done := false; !done; {
+		_, err := write(func(t *transaction) (*result, error) {
+			var err error
+			done, err = p.chunk(t, began)
+			return nil, err
+		})
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &result{}, nil
+}
+
+// send writes the result sets, counts and passing errors of a call.
+func (s *session) send(w *tds.Response, p *procedure, r *result) error {
+	for _, st := range r.steps {
+		switch {
+		case st.err != nil:
+			e := *st.err
+			if e.Proc == "" {
+				e.Proc = p.name
+			}
+			s.lastError = e.Number
+			w.Error(&e)
+		case st.columns != nil:
+			w.Columns(st.columns...)
+			for _, row := range st.rows {
+				if err := w.Row(row...); err != nil {
+					return err
+				}
+			}
+			s.rowCount = int64(len(st.rows))
+			w.Done(s.counted(st.count))
+		default:
+			s.rowCount = st.count
+			if n := s.counted(st.count); n >= 0 {
+				w.Done(n)
+			}
+		}
+	}
+	return nil
+}
+
+// counted is a count as the session wants to see it: not at all under NOCOUNT.
+func (s *session) counted(n int64) int64 {
+	if s.noCount {
+		return noCount
+	}
+	return n
+}

@@ -1,0 +1,42 @@
+package embedded
+
+import (
+	"maps"
+	"sync/atomic"
+)
+
+// Counters is what a partner has served since it was opened.
+type Counters struct {
+	Logins  int64            // accepted
+	Refused int64            // logins refused
+	Batches int64            // SQL batches and sp_executesql
+	Calls   map[string]int64 // procedure calls (RPC and EXEC) by the procedure's name
+	Commits int64            // commits that changed something
+}
+
+type counters struct {
+	logins, refused, batches atomic.Int64
+	calls                    [64]atomic.Int64 // by procedure.index
+}
+
+// Counters tells what the partner has served: each login, batch and call was one
+// round trip of a client.
+func (p *Partner) Counters() Counters {
+	c := Counters{Logins: p.counts.logins.Load(), Refused: p.counts.refused.Load(), Batches: p.counts.batches.Load(),
+		Calls: map[string]int64{}, Commits: p.store.lsn.Load()}
+	for _, proc := range procedureList {
+		if n := p.counts.calls[proc.index].Load(); n > 0 {
+			c.Calls[proc.name] = n
+		}
+	}
+	return c
+}
+
+// Requests is the sum of all batches and calls.
+func (c Counters) Requests() int64 {
+	n := c.Batches
+	for calls := range maps.Values(c.Calls) {
+		n += calls
+	}
+	return n
+}

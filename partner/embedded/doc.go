@@ -1,0 +1,20 @@
+// Package embedded is a mirrored pair of SQL Servers in this process: two
+// servers on loopback ports that speak TDS to anyone's driver, keep ASPState in
+// SQLite, and mirror it to each other as a principal and its mirror do.
+//
+// It is a faithful pair, not a SQL Server: it has the procedures of ASPState by
+// name (stock and extended), simple ad-hoc statements on the ASPState tables, the
+// views and functions that drivers and monitors ask for, and the ALTER DATABASE
+// statements of mirroring, with SQL Server's states, preconditions and error
+// numbers. Anything else is refused by an error that names it.
+//
+// What it promises: under SAFETY FULL, while SYNCHRONIZED, a write is answered
+// only after both partners have committed it. A commit survives the end of the
+// process at any moment (kill -9); it is not flushed to the disk one by one, so
+// that the end of the machine may cost the last moments on both. Role changes are
+// flushed.
+//
+// What it costs: a write is two SQLite commits side by side, shared by all writes
+// that wait at that moment; a read that renews nothing costs none and runs beside
+// the others.
+package embedded

@@ -1,0 +1,134 @@
+package embedded
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// systemProcedures are the procedures that every database has, by name.
+var systemProcedures = map[string]uint16{
+	"sp_executesql": tds.ProcExecuteSQL, "sp_prepare": tds.ProcPrepare, "sp_execute": tds.ProcExecute,
+	"sp_prepexec": tds.ProcPrepExec, "sp_unprepare": tds.ProcUnprepare, "sp_reset_connection": procReset,
+}
+
+// procReset stands for sp_reset_connection, which old clients call by name.
+const procReset uint16 = 0xFFFF
+
+// preparedText is a statement that sp_prepare has kept.
+type preparedText struct{ text, declared string }
+
+// maxPrepared is how many statements a session may keep.
+const maxPrepared = 1000
+
+// systemCall runs one of the system procedures.
+func (s *session) systemCall(ctx context.Context, id uint16, params []tds.Param, w *tds.Response) error {
+	s.p.counts.batches.Add(1)
+	text := func(i int) string {
+		if i >= len(params) {
+			return ""
+		}
+		t, _ := params[i].Value.(string)
+		return t
+	}
+	switch id {
+	case tds.ProcExecuteSQL:
+		return s.executeText(ctx, preparedText{text(0), text(1)}, params[min(2, len(params)):], w)
+	case tds.ProcPrepare, tds.ProcPrepExec: // handle OUTPUT, declarations, text, values
+		if len(params) < 3 {
+			return message(201, 16, "Procedure or function 'sp_prepare' expects parameter '@stmt', which was not supplied.")
+		}
+		if len(s.prepared) >= maxPrepared {
+			return message(701, 17, "There is insufficient system memory to keep more than %d prepared statements of one session.", maxPrepared)
+		}
+		if s.prepared == nil {
+			s.prepared = map[int64]preparedText{}
+		}
+		s.handle++
+		one := preparedText{text(2), text(1)}
+		s.prepared[s.handle] = one
+		w.ReturnValue(params[0].Name, tds.Int, s.handle)
+		if id == tds.ProcPrepExec {
+			return s.executeText(ctx, one, params[3:], w)
+		}
+		return nil
+	case tds.ProcExecute, tds.ProcUnprepare:
+		return s.executePrepared(ctx, id, params, w)
+	case procReset:
+		return s.Reset(ctx)
+	}
+	return notSupported("System procedure %d", id)
+}
+
+func (s *session) executePrepared(ctx context.Context, id uint16, params []tds.Param, w *tds.Response) error {
+	if len(params) == 0 {
+		return message(201, 16, "Procedure or function 'sp_execute' expects parameter '@handle', which was not supplied.")
+	}
+	handle, _ := params[0].Value.(int64)
+	one, ok := s.prepared[handle]
+	if !ok {
+		return message(8179, 16, "Could not find prepared statement with handle %d.", handle)
+	}
+	if id == tds.ProcUnprepare {
+		delete(s.prepared, handle)
+		return nil
+	}
+	return s.executeText(ctx, one, params[1:], w)
+}
+
+// executeText runs a text with parameters, as sp_executesql does.
+func (s *session) executeText(ctx context.Context, one preparedText, params []tds.Param, w *tds.Response) error {
+	b := &batch{s: s, w: w}
+	var names []string
+	for i, q := range params {
+		name := q.Name
+		if name == "" {
+			if names == nil {
+				names = declaredNames.FindAllString(one.declared, -1)
+			}
+			if i >= len(names) {
+				return message(8144, 16, "Procedure or function  has too many arguments specified.")
+			}
+			name = names[i]
+		}
+		if b.vars == nil {
+			b.vars = make(map[string]*variable, len(params))
+		}
+		b.vars[strings.ToLower(name)] = &variable{typ: q.Type, value: storedParam(q)}
+	}
+	if err := b.runText(ctx, one.text); err != nil {
+		return err
+	}
+	for i, q := range params {
+		if !q.Output {
+			continue
+		}
+		name := q.Name
+		if name == "" {
+			name = names[i]
+		}
+		v := b.vars[strings.ToLower(name)]
+		out, err := clientValue(v.typ, v.value)
+		if err != nil {
+			return err
+		}
+		w.ReturnValue(name, v.typ, out)
+	}
+	return nil
+}
+
+// storedParam is a client's value as SQLite has it.
+func storedParam(q tds.Param) any {
+	switch q.Type.Kind() {
+	case tds.KindUniqueIdentifier:
+		if b, ok := q.Value.([]byte); ok && len(b) == 16 {
+			return guidText(b)
+		}
+	case tds.KindDateTime2, tds.KindDateTimeOffset, tds.KindTime, tds.KindDate:
+		if t, ok := timeOf(q.Value); ok && q.Value != nil {
+			return datetime2Of(t).text()
+		}
+	}
+	return stored(q.Value)
+}

@@ -1,0 +1,126 @@
+package embedded
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The files of a data folder beside its partners' folders "a" and "b".
+const (
+	markerFile   = "mirrorstate-data"
+	markerText   = "mirrorstate embedded pair, data format 1\n"
+	passwordFile = "password"
+	databaseFile = "ASPState.db"
+)
+
+// folder is an opened data folder. Its lock keeps other processes out.
+type folder struct {
+	dir      string
+	lock     *os.File
+	password string
+	fresh    bool // the password was made just now
+}
+
+// openFolder opens the folder, or makes a new one of an empty or missing folder.
+func openFolder(dir, password string) (*folder, error) {
+	if dir == "" {
+		return nil, errors.New("the embedded pair needs a data folder; name one with --data")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder %s: %w; choose another one with --data", dir, err)
+	}
+	if err := claim(dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{dir: dir, lock: lock}
+	if err := f.prepare(password); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// prepare makes the partners' folders and settles the password.
+func (f *folder) prepare(password string) error {
+	for _, name := range partnerNames {
+		if err := os.MkdirAll(filepath.Join(f.dir, name), 0o700); err != nil {
+			return fmt.Errorf("make the folder of partner %s: %w", name, err)
+		}
+	}
+	return f.choosePassword(password)
+}
+
+// claim makes sure that the folder is ours: marked so, or empty.
+func claim(dir string) error {
+	marker := filepath.Join(dir, markerFile)
+	text, err := os.ReadFile(marker)
+	switch {
+	case err == nil && string(text) == markerText:
+		return nil
+	case err == nil && strings.HasPrefix(string(text), "mirrorstate "):
+		return fmt.Errorf("%s was made by another version of mirrorstate; choose another folder with --data", dir)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("read %s: %w; choose another folder with --data", marker, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read the data folder: %w; choose another one with --data", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not a mirrorstate data folder; choose an empty one with --data", dir)
+	}
+	if err := os.WriteFile(marker, []byte(markerText), 0o600); err != nil {
+		return fmt.Errorf("write into the data folder: %w; choose another one with --data", err)
+	}
+	return nil
+}
+
+// lockFolder locks the marker: the lock ends with the process, however it ends.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, markerFile), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data folder: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s is in use by another mirrorstate; stop that one or choose another folder with --data", dir)
+	}
+	return f, nil
+}
+
+// choosePassword takes the given password, or the one that is kept, or makes one.
+func (f *folder) choosePassword(given string) error {
+	if given != "" {
+		f.password = given
+		return nil
+	}
+	path := filepath.Join(f.dir, passwordFile)
+	kept, err := os.ReadFile(path)
+	if err == nil {
+		if f.password = strings.TrimSpace(string(kept)); f.password != "" {
+			return nil
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the password: %w", err)
+	}
+	f.password, f.fresh = rand.Text(), true
+	if err := os.WriteFile(path, []byte(f.password+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep the password: %w", err)
+	}
+	return nil
+}
+
+// database is the path of a partner's database.
+func (f *folder) database(partner string) string { return filepath.Join(f.dir, partner, databaseFile) }
+
+func (f *folder) close() error { return f.lock.Close() }

@@ -1,0 +1,165 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// How long an explicit transaction keeps all other writers waiting: between two
+// statements, and in all.
+const (
+	leaseIdle = 10 * time.Second
+	leaseMax  = 60 * time.Second
+)
+
+// lease is an explicit transaction: its session has the turn to write until it
+// ends it, is reset or gone, lets too much time pass, or the role changes.
+type lease struct {
+	p        *Partner
+	deadline time.Time
+	timer    *time.Timer // rolls back when the session is idle for too long
+
+	mu    sync.Mutex // held while a statement runs
+	ended error      // why the transaction is over; nil while it is open
+}
+
+var errLeaseDone = errors.New("transaction ended")
+
+// openLease waits for the turn and opens a transaction.
+func (p *Partner) openLease(ctx context.Context) (*lease, error) {
+	t := newTicket()
+	t.alone = true
+	if _, err := p.turns.enter(ctx, t, false); err != nil {
+		return nil, err
+	}
+	err := p.serving()
+	if err == nil {
+		_, err = p.store.exclusive.begin.exec()
+	}
+	if err != nil {
+		p.turns.leave(nil)
+		return nil, err
+	}
+	l := &lease{p: p, deadline: time.Now().Add(leaseMax)}
+	l.timer = time.AfterFunc(leaseIdle, func() {
+		l.breakOff(message(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
+	})
+	p.leases.Lock()
+	p.lease = l
+	p.leases.Unlock()
+	return l, nil
+}
+
+// run runs a statement of the transaction.
+func (l *lease) run(f func(w *writer) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	defer func() { l.timer.Reset(min(leaseIdle, time.Until(l.deadline))) }()
+	return f(l.p.store.exclusive)
+}
+
+// commit makes the transaction durable on both partners, and ends it.
+func (l *lease) commit() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	w := l.p.store.exclusive
+	err := l.p.hardenTouched(w)
+	l.finish(errLeaseDone)
+	return err
+}
+
+// hardenTouched ends the open transaction of the exclusive connection: what was
+// written in it is mirrored as one record.
+func (p *Partner) hardenTouched(w *writer) error {
+	changes, err := w.touched()
+	if err != nil {
+		_, undo := w.rollback.exec()
+		return errors.Join(fmt.Errorf("collect what was written on %s: %w", p.name, err), undo)
+	}
+	rec := &record{changes: changes}
+	return p.harden(w, rec, func() error { return p.store.note(w, rec) })
+}
+
+// breakOff rolls the transaction back and ends it, because of why; if it has ended
+// already, nothing happens. It waits for a running statement.
+func (l *lease) breakOff(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return
+	}
+	if _, err := l.p.store.exclusive.rollback.exec(); err != nil {
+		l.p.log.Error("rollback failed", "error", err)
+	}
+	l.finish(why)
+}
+
+// finish gives the turn back. The caller holds mu.
+func (l *lease) finish(why error) {
+	l.ended = why
+	l.timer.Stop()
+	l.p.leases.Lock()
+	l.p.lease = nil
+	l.p.leases.Unlock()
+	l.p.turns.leave(nil)
+}
+
+// breakLease ends the open explicit transaction, if there is one.
+func (p *Partner) breakLease(why error) {
+	p.leases.Lock()
+	l := p.lease
+	p.leases.Unlock()
+	if l != nil {
+		l.breakOff(why)
+	}
+}
+
+// exclusively runs ad-hoc writes as a transaction of their own.
+func (p *Partner) exclusively(ctx context.Context, f func(w *writer) error) error {
+	return p.alone(ctx, false, func() error {
+		if err := p.serving(); err != nil {
+			return err
+		}
+		w := p.store.exclusive
+		if _, err := w.begin.exec(); err != nil {
+			return fmt.Errorf("begin on %s: %w", p.name, err)
+		}
+		if err := f(w); err != nil {
+			_, undo := w.rollback.exec()
+			return errors.Join(err, undo)
+		}
+		return p.hardenTouched(w)
+	})
+}
+
+// transact runs a procedure in the transaction: what it puts is written at once,
+// for the statements after it.
+func (l *lease) transact(run func(t *transaction) (*result, error)) (r *result, err error) {
+	err = l.run(func(w *writer) error {
+		tx := newTransaction(w.reader, nil, nil)
+		e, err := w.row(tableEpoch, epochKey) // the transaction may have changed it
+		if err != nil {
+			return err
+		}
+		tx.epoch, _ = e.(*epochRow)
+		if r, err = run(tx); err != nil {
+			return err
+		}
+		for _, c := range tx.own {
+			if err := w.put(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return r, err
+}

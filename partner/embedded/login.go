@@ -1,0 +1,146 @@
+package embedded
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+var _ tds.Handler = (*Partner)(nil)
+
+// Login lets a client in: with the pair's user name and password, into the
+// database it asks for if that is open here. A mirror's database is not: then the
+// login fails (4060 and 18456) or goes on in master (4063), as the client wants.
+func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
+	reply := tds.LoginReply{ServerName: p.ServerName(), Database: "master"}
+	if err := p.authenticate(l); err != nil {
+		p.counts.refused.Add(1)
+		return nil, reply, err
+	}
+	s := &session{p: p, spid: l.SPID, app: l.AppName, host: l.HostName, conn: l.Conn, database: "master"}
+	if err := s.use(l.Database); err != nil {
+		if l.DatabaseFatal {
+			p.counts.refused.Add(1)
+			return nil, reply, tds.Errors{
+				message(4060, 11, `Cannot open database "%s" requested by the login. The login failed.`, l.Database), loginFailed(l.User)}
+		}
+		reply.Messages = append(reply.Messages, message(4063, 11,
+			`Cannot open database "%s" that was requested by the login. Using the user default database "master" instead.`, l.Database))
+	}
+	s.loginDatabase = s.database
+	reply.Database = s.database
+	if s.inMirrored() {
+		reply.Partner = p.other().clientName()
+	}
+	p.sessions.add(s)
+	p.counts.logins.Add(1)
+	return s, reply, nil
+}
+
+func (p *Partner) authenticate(l *tds.Login) error {
+	if l.IntegratedSecurity {
+		return message(18452, 14, "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.")
+	}
+	given, want := sha256.Sum256([]byte(l.Password)), sha256.Sum256([]byte(p.pair.Password()))
+	if !strings.EqualFold(l.User, userName) || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		return loginFailed(l.User)
+	}
+	return nil
+}
+
+func loginFailed(user string) *tds.Error {
+	return message(18456, 14, "Login failed for user '%s'.", user)
+}
+
+// systemDatabases are the databases that always open. They hold nothing.
+var systemDatabases = []string{"master", "tempdb", "model", "msdb"}
+
+// canonicalDatabase is the name as it is written in the catalogue; false for one
+// that is not there.
+func canonicalDatabase(name string) (string, bool) {
+	if strings.EqualFold(name, DatabaseName) {
+		return DatabaseName, true
+	}
+	i := slices.IndexFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
+	if i < 0 {
+		return name, false
+	}
+	return systemDatabases[i], true
+}
+
+// use changes the session's database: 911 if there is none of the name, 954 if
+// this partner is the mirror. An empty name changes nothing.
+func (s *session) use(name string) error {
+	if name == "" {
+		return nil
+	}
+	database, ok := canonicalDatabase(name)
+	if !ok {
+		return errNoDatabase(name)
+	}
+	if database == DatabaseName {
+		// The term is read first: a role change in between is noticed later.
+		s.term.Store(s.p.term.Load())
+		if err := s.p.serving(); err != nil {
+			return err
+		}
+	}
+	s.database = database
+	s.mirrored.Store(database == DatabaseName)
+	return nil
+}
+
+// What a session is doing, as a role change sees it.
+const (
+	sessionIdle int32 = iota
+	sessionBusy
+	sessionKilled
+)
+
+// presence is what a session shows to a role change.
+type presence struct {
+	mirrored atomic.Bool  // its database is the mirrored one
+	term     atomic.Int64 // the partner's term when it came there
+	activity atomic.Int32 // sessionIdle, …
+}
+
+// sessionSet is the sessions of a partner.
+type sessionSet struct {
+	mu  sync.Mutex
+	all map[*session]net.Conn
+}
+
+func (t *sessionSet) add(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		t.all = map[*session]net.Conn{}
+	}
+	t.all[s] = s.conn
+}
+
+func (t *sessionSet) remove(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, s)
+}
+
+// drop ends the sessions that came into the database before the given term, as
+// SQL Server does at a role change: an idle one's connection is closed; one that is
+// busy has its answer first, and learns at its next request that it is dead.
+func (t *sessionSet) drop(term int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s, conn := range t.all {
+		if s.mirrored.Load() && s.term.Load() < term && s.activity.CompareAndSwap(sessionIdle, sessionKilled) && conn != nil {
+			_ = conn.Close() // it may be gone already
+		}
+	}
+}

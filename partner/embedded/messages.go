@@ -1,0 +1,67 @@
+package embedded
+
+import (
+	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// DatabaseName is the one mirrored database.
+const DatabaseName = "ASPState"
+
+// message makes an error in SQL Server's words. Source of numbers and severities:
+// its list of engine events.
+func message(number int32, class uint8, format string, args ...any) *tds.Error {
+	return &tds.Error{Number: number, Class: class, State: 1, Message: fmt.Sprintf(format, args...)}
+}
+
+// Refusals of the mirror.
+func errMirror() *tds.Error {
+	return message(954, 14, `The database "%s" cannot be opened. It is acting as a mirror database.`, DatabaseName)
+}
+
+func errNoDatabase(name string) *tds.Error {
+	return message(911, 16, "Database '%s' does not exist. Make sure that the name is entered correctly.", name)
+}
+
+// errKilled tells a session that its database has gone to the other partner. The
+// first message says what matters: nothing was done.
+func errKilled() error {
+	return tds.Errors{errMirror(), message(596, 21, "Cannot continue the execution because the session is in the kill state.")}
+}
+
+func errNoProcedure(name string) *tds.Error {
+	e := message(2812, 16, "Could not find stored procedure '%s'.", name)
+	e.State = 62
+	return e
+}
+
+// notSupported refuses what SQL Server has and this pair has not.
+func notSupported(format string, args ...any) *tds.Error {
+	return message(40510, 16, format+" is not supported by the embedded partner.", args...)
+}
+
+// Refusals of ALTER DATABASE … SET PARTNER.
+func errOnlyPrincipal() *tds.Error {
+	return message(1470, 16, `The alter database for this partner config values may only be initiated on the current principal server for database "%s".`, DatabaseName)
+}
+
+func errNotConnected() *tds.Error {
+	return message(1447, 16, `ALTER DATABASE "%s" command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.`, DatabaseName)
+}
+
+func errNotCaughtUp() *tds.Error {
+	return message(1422, 16, `The mirror server instance is not caught up to the recent changes to database "%s". Unable to fail over.`, DatabaseName)
+}
+
+func errSafetyOff() *tds.Error {
+	return message(1477, 16, `The database mirroring safety level must be FULL to manually failover database "%s". Set safety level to FULL and retry.`, DatabaseName)
+}
+
+func errCannotForce() *tds.Error {
+	return message(1455, 16, `The database mirroring service cannot be forced for database "%s" because the database is not in the correct state to become the principal database.`, DatabaseName)
+}
+
+func errUnsafeForce() *tds.Error {
+	return message(1406, 16, `Unable to force service safely. Remove database mirroring and recover database "%s" to gain access.`, DatabaseName)
+}

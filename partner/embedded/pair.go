@@ -1,0 +1,196 @@
+package embedded
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// Options says where a pair lives. The zero value of every field but Dir is usable.
+type Options struct {
+	// Dir is the data folder: empty, missing (it is made), or one of an earlier pair.
+	Dir string
+	// AddrA and AddrB are where the partners listen, host:port; port 0 picks one.
+	// Empty: 127.0.0.1 and a port of its choice.
+	AddrA, AddrB string
+	// Password of the login "mirrorstate". Empty: the one kept in Dir, made at the
+	// first start.
+	Password string
+	// Logger is told of role changes and of the partners' link. nil: nobody.
+	Logger *slog.Logger
+	// PartnerTimeout is after what silence a partner counts as gone, as in SET PARTNER
+	// TIMEOUT. The partners share a process and notice at once, so that it is only
+	// shown; default 10 s.
+	PartnerTimeout time.Duration
+}
+
+// Pair is the two partners and the link between them. Its methods may be called
+// by anybody at any time.
+type Pair struct {
+	log      *slog.Logger
+	folder   *folder
+	partners [2]*Partner
+	timeout  int64 // seconds
+
+	closing sync.Once
+	closed  error
+
+	// verbs is held by whoever changes a role or the link's settings.
+	verbs chan struct{}
+	link  link
+}
+
+// userName is the one login of an embedded pair; it is a sysadmin.
+const userName = "mirrorstate"
+
+// Open opens the pair's data and ports, and settles which partner is the
+// principal: partner a of a fresh pair, and otherwise the one whose role came last. It
+// serves nobody before Run. The error says what to do.
+func Open(o Options) (*Pair, error) {
+	if err := tsql.RegisterFunctions(); err != nil {
+		return nil, fmt.Errorf("register SQL functions: %w", err)
+	}
+	p := &Pair{log: o.Logger, timeout: 10, verbs: make(chan struct{}, 1)}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if o.PartnerTimeout > 0 {
+		p.timeout = max(5, int64(o.PartnerTimeout/time.Second))
+	}
+	p.link.init()
+	var err error
+	if p.folder, err = openFolder(o.Dir, o.Password); err != nil {
+		return nil, err
+	}
+	if err := p.open([2]string{o.AddrA, o.AddrB}); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *Pair) open(addrs [2]string) error {
+	cert, err := certificate()
+	if err != nil {
+		return err
+	}
+	for i, name := range partnerNames {
+		addr := addrs[i]
+		if addr == "" {
+			addr = "127.0.0.1:0"
+		}
+		if p.partners[i], err = openPartner(p, name, addr, p.folder.database(name), cert); err != nil {
+			return err
+		}
+	}
+	return p.begin()
+}
+
+// certificate makes the certificate of this start. Nobody can verify it: it
+// keeps a connection private, and is not needed on loopback.
+func certificate() (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "mirrorstate embedded pair"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, nil
+}
+
+// Run serves until ctx ends, then stops both partners, waits for what they were
+// doing, and closes the files. It may be called once.
+func (p *Pair) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var journals sync.Mutex
+	for _, partner := range p.partners {
+		group.Go(func() error {
+			if err := partner.server.Serve(ctx, partner.listener); err != nil {
+				return fmt.Errorf("partner %s: %w", partner.name, err)
+			}
+			return nil
+		})
+		group.Go(func() error { return partner.store.tendJournal(ctx, &journals, partner.log) })
+	}
+	group.Go(func() error {
+		p.tendLink(ctx)
+		return nil
+	})
+	return errors.Join(group.Wait(), p.Close())
+}
+
+// Close closes a pair that is not running; Run does it itself. A second call does
+// nothing.
+func (p *Pair) Close() error {
+	p.closing.Do(func() {
+		var errs []error
+		for _, partner := range p.partners {
+			if partner != nil {
+				errs = append(errs, partner.close())
+			}
+		}
+		// The lock goes last: until then nobody else may open the files.
+		errs = append(errs, p.folder.close())
+		p.closed = errors.Join(errs...)
+	})
+	return p.closed
+}
+
+// Partner is the partner of that name, "a" or "b"; nil for any other.
+func (p *Pair) Partner(name string) *Partner {
+	for _, partner := range p.partners {
+		if partner.name == name {
+			return partner
+		}
+	}
+	return nil
+}
+
+// User is the name of the login.
+func (p *Pair) User() string { return userName }
+
+// Password is the password of the login.
+func (p *Pair) Password() string { return p.folder.password }
+
+// FreshPassword tells whether the password was made by this start, so that nobody
+// can know it yet.
+func (p *Pair) FreshPassword() bool { return p.folder.fresh }
+
+// Principal is the name of the partner that serves the database. After a forced
+// failover, while the partners can't see each other, two do: it is then the newer one.
+func (p *Pair) Principal() string {
+	best := ""
+	var sequence int64
+	for _, partner := range p.partners {
+		if m := partner.state.Load(); m.role == rolePrincipal && m.sequence > sequence {
+			best, sequence = partner.name, m.sequence
+		}
+	}
+	return best
+}

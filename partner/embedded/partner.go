@@ -1,0 +1,139 @@
+package embedded
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// partnerNames are the two partners' names, in order.
+var partnerNames = [...]string{"a", "b"}
+
+// Partner is one of the two servers. Its methods may be called by anybody at any time.
+type Partner struct {
+	pair     *Pair
+	name     string
+	log      *slog.Logger
+	store    *store
+	listener net.Listener
+	server   *tds.Server
+	texts    parsedTexts
+	counts   counters
+
+	// state is the durable state, replaced under pair.verbs.
+	state atomic.Pointer[mirroring]
+	// term counts how often the database was closed to its sessions here. One that
+	// began in an earlier term is dead.
+	term atomic.Int64
+
+	turns turns
+
+	// Owned by the holder of the turn.
+	group        group
+	mirror       *Partner      // ships here before each commit; nil: exposed, or asynchronous
+	lease        *lease        // the explicit transaction that has the turn; also under leases
+	beforeCommit func(*record) // for tests: the mirror has it, we have not
+
+	acked atomic.Int64 // the last commit that the mirror has for sure
+
+	leases   sync.Mutex
+	sessions sessionSet
+}
+
+// Name is "a" or "b".
+func (p *Partner) Name() string { return p.name }
+
+// Addr is the address on which the partner serves TDS, as in "127.0.0.1:14331".
+func (p *Partner) Addr() string { return p.listener.Addr().String() }
+
+// ServerName is the partner's @@SERVERNAME.
+func (p *Partner) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(p.name) }
+
+// ConnectionString is for go-mssqldb and others that read ADO.NET's keywords.
+// database is "ASPState", "master", or "" for the login's default, which is
+// master. It asks for no encryption: the connection does not leave the machine. Encryption
+// works with encrypt=true and a trusted server certificate.
+func (p *Partner) ConnectionString(database string) string {
+	host, port := p.hostPort()
+	text := fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable", host, port, p.pair.User(), quoteValue(p.pair.Password()))
+	if database != "" {
+		text += ";database=" + quoteValue(database)
+	}
+	return text
+}
+
+// quoteValue quotes a value of a connection string where it needs to be.
+func quoteValue(v string) string {
+	if !strings.ContainsAny(v, "; '\"={}") {
+		return v
+	}
+	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
+}
+
+func (p *Partner) hostPort() (host, port string) {
+	host, port, err := net.SplitHostPort(p.Addr())
+	if err != nil {
+		return p.Addr(), "" // not an address of TCP: nothing to take apart
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return host, port
+}
+
+// clientName is how a client names this partner: what the other hands out as its
+// failover partner.
+func (p *Partner) clientName() string {
+	host, port := p.hostPort()
+	return host + "," + port
+}
+
+// other is the partner's partner.
+func (p *Partner) other() *Partner {
+	if p == p.pair.partners[0] {
+		return p.pair.partners[1]
+	}
+	return p.pair.partners[0]
+}
+
+// serving is nil while the database is open here, and otherwise the refusal.
+func (p *Partner) serving() error {
+	if p.state.Load().role == rolePrincipal {
+		return nil
+	}
+	return errMirror()
+}
+
+// openPartner opens the partner's database and its port.
+func openPartner(pair *Pair, name, addr, path string, cert *tls.Config) (*Partner, error) {
+	p := &Partner{pair: pair, name: name, log: pair.log.With("partner", name)}
+	var err error
+	if p.store, err = openStore(path); err != nil {
+		return nil, fmt.Errorf("partner %s: %w", name, err)
+	}
+	if p.listener, err = net.Listen("tcp", addr); err != nil {
+		_ = p.store.close() // the port is what to tell
+		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)
+	}
+	p.server = &tds.Server{Handler: p, TLS: cert, Logger: p.log}
+	return p, nil
+}
+
+// close closes what openPartner opened. The partner must not be serving.
+func (p *Partner) close() error {
+	_ = p.listener.Close() // the server may have closed it already
+	if err := p.store.close(); err != nil {
+		return fmt.Errorf("close partner %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// DataFile is the path of the partner's SQLite database. Others may read it, and
+// copy it together with its -wal file, but must not write it.
+func (p *Partner) DataFile() string { return p.store.path }

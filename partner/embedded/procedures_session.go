@@ -1,0 +1,397 @@
+package embedded
+
+import (
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// What the extended procedures answer as Result. Source: 40-extension-sessions.sql.
+const (
+	resultDone         = 0
+	resultNoSession    = 1
+	resultLocked       = 2
+	resultLockLost     = 3
+	resultPrecondition = 4
+	resultUnknown      = 5
+	resultMoved        = 6
+	resultAgain        = 7
+	resultCreated      = 8
+)
+
+// Parameters of the extended procedures.
+var (
+	paramEpoch       = parameter{name: "@epoch", typ: tds.BigInt}
+	paramNotAfter    = parameter{name: "@notAfter", typ: tds.DateTime2(7)}
+	paramOp          = parameter{name: "@op", typ: tds.Binary(16)}
+	paramSent        = parameter{name: "@sent", typ: tds.DateTime2(7)}
+	paramFirstSent   = parameter{name: "@firstSent", typ: tds.DateTime2(7)}
+	paramResent      = parameter{name: "@resent", typ: tds.Bit}
+	paramLockTimeout = parameter{name: "@lockTimeout", typ: tds.Int}
+	paramLockOp      = parameter{name: "@lockOp", typ: tds.Binary(16)}
+	paramFlags       = parameter{name: "@flags", typ: tds.Int}
+	paramItemLongMax = parameter{name: "@itemLong", typ: tds.VarBinaryMax}
+)
+
+// sessionProcedures are those of 40-extension-sessions.sql, but the two of
+// procedures_store.go.
+var sessionProcedures = []*procedure{
+	{name: "MirrorState_Get_1", readsFirst: true, run: getSession, params: []parameter{paramID, paramEpoch, paramLockTimeout,
+		{name: "@renew", typ: tds.Bit}, {name: "@allowLocked", typ: tds.Bit}, {name: "@item", typ: tds.Bit}}},
+	{name: "MirrorState_Touch_1", readsFirst: true, run: touchSession,
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramLockTimeout}},
+	{name: "MirrorState_Acquire_1", run: acquireSession,
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramSent, paramLockTimeout}},
+	{name: "MirrorState_Update_1", run: updateSessionLocked,
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
+			{name: "@keep", typ: tds.Bit}, paramTimeout, paramFlags, paramShort, paramItemLongMax}},
+	{name: "MirrorState_Release_1", run: releaseSession,
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie}},
+}
+
+// answerColumns are the columns that every verb answers; the item's type is that
+// of the text: int where it says NULL.
+func answerColumns(item tds.Type) []tds.Column {
+	return []tds.Column{
+		{Name: "Result", Type: tds.Int}, {Name: "LockCookie", Type: tds.Int}, {Name: "LockAge", Type: tds.Int},
+		{Name: "Timeout", Type: tds.Int}, {Name: "Expires", Type: tds.DateTime}, {Name: "Created", Type: tds.DateTime},
+		{Name: "Locked", Type: tds.Bit}, {Name: "OperationId1", Type: tds.Binary(16)},
+		{Name: "ActionFlags", Type: tds.Int}, {Name: "Item", Type: item},
+	}
+}
+
+var (
+	columnsWithItem    = answerColumns(tds.VarBinaryMax)
+	columnsWithoutItem = answerColumns(tds.Int)
+)
+
+// answer is the row of a verb. s is nil for no session. An age below zero is
+// asked of the row.
+func answer(t *transaction, columns []tds.Column, outcome int64, s *sessionRow, age int64, flags any, item []byte) *result {
+	if s == nil {
+		return rowAnswer(columns, outcome, nil, nil, nil, nil, nil, nil, nil, nil, nil)
+	}
+	return rowAnswer(columns, outcome, s.lockCookie, age, s.timeout, s.expires.value(), s.created.value(),
+		s.locked, s.ops[0].value(), flags, nilIfNull(item))
+}
+
+// applied is the OUTPUT row of a statement that did its work.
+func applied(t *transaction, outcome int64, s *sessionRow) (*result, error) {
+	t.put(s)
+	return answer(t, columnsWithoutItem, outcome, s, 0, s.flags&1, nil), nil
+}
+
+// notApplied is the row of the statement that finds out why nothing was done.
+func notApplied(t *transaction, outcome int64, s *sessionRow) (*result, error) {
+	if s == nil {
+		return answer(t, columnsWithoutItem, outcome, nil, 0, nil, nil), nil
+	}
+	return answer(t, columnsWithoutItem, outcome, s, s.lockDate.secondsUntil(t.now), s.flags&1, nil), nil
+}
+
+// situation is what the extended procedures look at: the session, the epoch row,
+// and the clock against the caller's limits. What is unknown (NULL) is false.
+type situation struct {
+	s         *sessionRow // nil: no such session
+	e         *epochRow   // nil: no epoch row, so no answer at all
+	sameEpoch bool        // e.Epoch = @epoch
+	moved     bool        // e.Epoch <> @epoch
+	abandoned datetime    // locks of this moment or before are no locks
+	timed     bool        // abandoned is known
+}
+
+// look reads what a procedure decides on.
+func look(t *transaction, id, epoch, lockTimeout argument) (c situation, err error) {
+	c.e = t.epochRow()
+	if c.e != nil && epoch.ok {
+		c.sameEpoch = c.e.epoch == epoch.n
+		c.moved = !c.sameEpoch
+	}
+	if lockTimeout.ok {
+		c.abandoned, c.timed = t.now.addSeconds(-lockTimeout.n), true
+		if !c.abandoned.inRange() {
+			_, err := expiry(lastDate, 1)
+			return c, err
+		}
+	}
+	c.s, err = t.session(id)
+	return c, err
+}
+
+// heldAlive is Locked = 1 AND LockDate > @abandoned.
+func (c *situation) heldAlive() bool { return c.timed && c.s.locked && c.s.lockDate > c.abandoned }
+
+// free is Locked = 0 OR LockDate <= @abandoned.
+func (c *situation) free() bool { return !c.s.locked || c.timed && c.s.lockDate <= c.abandoned }
+
+// inRing is @op IN (the ring), where an empty place counts as zeros.
+func (s *sessionRow) inRing(op argument) bool {
+	if !op.ok {
+		return false
+	}
+	for _, have := range s.ops {
+		if have.orZero() == op.op() {
+			return true
+		}
+	}
+	return false
+}
+
+// notInRing is @op NOT IN (the ring): false for a NULL too.
+func (s *sessionRow) notInRing(op argument) bool { return op.ok && !s.inRing(op) }
+
+// heldBy is: locked, with that cookie, and the cookie was granted to that operation.
+func (s *sessionRow) heldBy(op, cookie argument) bool {
+	return s.locked && cookie.is(int64(s.lockCookie)) && op.ok && s.lockOp.is(op.op()) &&
+		s.lockOpCookie.ok && cookie.is(int64(s.lockOpCookie.n))
+}
+
+// remember puts op into the ring; what falls out of it is forgotten at its date.
+func (s *sessionRow) remember(op argument, clock datetime2) {
+	if last := s.opDates[3]; !last.null() {
+		s.forgotten = last
+	}
+	s.ops = [4]operation{op.op(), s.ops[0], s.ops[1], s.ops[2]}
+	s.opDates = [4]datetime2{clock, s.opDates[0], s.opDates[1], s.opDates[2]}
+}
+
+// forgotNothingSince is OperationsForgotten IS NULL OR OperationsForgotten < @moment.
+func (s *sessionRow) forgotNothingSince(moment argument) bool {
+	return s.forgotten.null() || moment.ok && s.forgotten < moment.date2()
+}
+
+// inTime is @clock <= @notAfter.
+func inTime(t *transaction, notAfter argument) bool {
+	return notAfter.ok && t.clock <= notAfter.date2()
+}
+
+// late is @clock > @notAfter.
+func late(t *transaction, notAfter argument) bool { return notAfter.ok && t.clock > notAfter.date2() }
+
+// slide is the sliding of a read: only when less than the full timeout is left,
+// and then with five percent to spare, so that most reads write nothing.
+func slide(t *transaction, c *situation) error {
+	s := *c.s
+	s.expires = t.now.addSeconds(int64(s.timeout) * 63)
+	if !s.expires.inRange() {
+		_, err := expiry(lastDate, 1)
+		return err
+	}
+	t.put(&s)
+	c.s = &s
+	return nil
+}
+
+// due is Expires < DATEADD(minute, Timeout, @now).
+func due(t *transaction, s *sessionRow) bool { return s.expires < t.now.addMinutes(int64(s.timeout)) }
+
+func getSession(t *transaction, a arguments) (*result, error) {
+	id, epoch, lockTimeout, renew, allowLocked, item := a[0], a[1], a[2], a[3], a[4], a[5]
+	c, err := look(t, id, epoch, lockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if c.e == nil {
+		return noRow(columnsWithItem), nil
+	}
+	if renew.is(1) && c.s != nil && due(t, c.s) && c.sameEpoch &&
+		(c.s.expires > t.now && c.free() || allowLocked.is(1) && c.heldAlive()) {
+		if err := slide(t, &c); err != nil {
+			return nil, err
+		}
+	}
+	s := c.s
+	outcome := int64(resultDone)
+	switch {
+	case c.moved:
+		outcome = resultMoved
+	case s == nil:
+		outcome = resultNoSession
+	case c.heldAlive():
+		if !allowLocked.is(1) {
+			outcome = resultLocked
+		}
+	case s.expires <= t.now:
+		outcome = resultNoSession
+	}
+	if s == nil {
+		return answer(t, columnsWithItem, outcome, nil, 0, nil, nil), nil
+	}
+	content := s.item()
+	switch {
+	case item.is(0) || c.moved,
+		c.heldAlive() && allowLocked.is(0),
+		s.expires <= t.now && c.free():
+		content = nil
+	}
+	return answer(t, columnsWithItem, outcome, s, s.lockDate.secondsUntil(t.now), s.flags&1, content), nil
+}
+
+func touchSession(t *transaction, a arguments) (*result, error) {
+	id, epoch, notAfter, lockTimeout := a[0], a[1], a[2], a[3]
+	c, err := look(t, id, epoch, lockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if c.e == nil {
+		return noRow(columnsWithoutItem), nil
+	}
+	if c.s != nil && due(t, c.s) && (c.s.expires > t.now || c.heldAlive()) && inTime(t, notAfter) && c.sameEpoch {
+		if err := slide(t, &c); err != nil {
+			return nil, err
+		}
+	}
+	outcome := int64(resultDone)
+	switch {
+	case c.moved:
+		outcome = resultMoved
+	case c.s == nil, c.s.expires <= t.now && c.free():
+		outcome = resultNoSession
+	case late(t, notAfter):
+		outcome = resultAgain
+	}
+	return notApplied(t, outcome, c.s)
+}
+
+func acquireSession(t *transaction, a arguments) (*result, error) {
+	id, epoch, notAfter, op, sent, lockTimeout := a[0], a[1], a[2], a[3], a[4], a[5]
+	c, err := look(t, id, epoch, lockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if c.e == nil {
+		return noRow(columnsWithItem), nil
+	}
+	if old := c.s; old != nil && old.expires > t.now && c.free() && old.notInRing(op) && old.lockOp.orZero() != op.op() &&
+		old.forgotNothingSince(sent) && inTime(t, notAfter) && c.sameEpoch {
+		return grant(t, old, op)
+	}
+	s := c.s
+	if s == nil {
+		outcome := int64(resultNoSession)
+		if c.moved {
+			outcome = resultMoved
+		}
+		return answer(t, columnsWithItem, outcome, nil, 0, nil, nil), nil
+	}
+	mine := op.ok && s.locked && s.lockOp.is(op.op()) && s.lockOpCookie.ok && s.lockOpCookie.n == s.lockCookie
+	outcome := int64(resultAgain)
+	switch {
+	case c.moved:
+		outcome = resultMoved
+	case mine:
+		outcome = resultDone
+	case s.inRing(op) || op.ok && s.lockOp.orZero() == op.op():
+		outcome = resultLockLost
+	case c.heldAlive():
+		outcome = resultLocked
+	case s.expires <= t.now:
+		outcome = resultNoSession
+	}
+	var flags any = s.flags & 1
+	if op.ok && s.lockOp.is(op.op()) {
+		flags = s.lockActionFlags.value()
+	}
+	var item []byte
+	if c.sameEpoch && mine {
+		item = s.item()
+	}
+	return answer(t, columnsWithItem, outcome, s, s.lockDate.secondsUntil(t.now), flags, item), nil
+}
+
+// grant gives the lock to op and answers with the item.
+func grant(t *transaction, old *sessionRow, op argument) (*result, error) {
+	s := *old
+	var err error
+	if s.expires, err = expiry(t.now, s.timeout); err != nil {
+		return nil, err
+	}
+	s.locked, s.lockDate, s.lockDateLocal = true, t.now, localNow()
+	s.lockCookie++
+	s.lockOp, s.lockOpCookie = op.op(), nullInt{s.lockCookie, true}
+	s.lockActionFlags = nullInt{s.flags & 1, true}
+	s.flags &^= 1
+	s.remember(op, t.clock)
+	t.put(&s)
+	return answer(t, columnsWithItem, resultDone, &s, 0, s.lockActionFlags.value(), s.item()), nil
+}
+
+func updateSessionLocked(t *transaction, a arguments) (*result, error) {
+	id, epoch, notAfter, op, firstSent, resent, lockOp, lockCookie := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+	keep, timeout, flags, short, long := a[8], a[9], a[10], a[11], a[12]
+	c, err := look(t, id, epoch, argument{})
+	if err != nil {
+		return nil, err
+	}
+	if !mayWriteLocked(t, &c, notAfter, op, lockOp, lockCookie) {
+		return notHeld(t, &c, op, firstSent, resent, lockOp, lockCookie)
+	}
+	if !keep.ok {
+		return failed(nullColumn("Locked", tableSessions, "UPDATE")), nil
+	}
+	if !flags.ok {
+		return failed(nullColumn("Flags", tableSessions, "UPDATE")), nil
+	}
+	s := *c.s
+	if timeout.ok {
+		s.timeout = timeout.int32()
+	}
+	if s.expires, err = expiry(t.now, s.timeout); err != nil {
+		return nil, err
+	}
+	s.locked = keep.is(1)
+	if s.locked {
+		s.lockDate, s.lockDateLocal = t.now, localNow()
+	}
+	s.short, s.long = short.blob(), long.blob()
+	s.flags = s.flags&^1 | flags.int32()
+	s.remember(op, t.clock)
+	return applied(t, resultDone, &s)
+}
+
+func releaseSession(t *transaction, a arguments) (*result, error) {
+	id, epoch, notAfter, op, firstSent, resent, lockOp, lockCookie := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+	c, err := look(t, id, epoch, argument{})
+	if err != nil {
+		return nil, err
+	}
+	if !mayWriteLocked(t, &c, notAfter, op, lockOp, lockCookie) {
+		return notHeld(t, &c, op, firstSent, resent, lockOp, lockCookie)
+	}
+	s := *c.s
+	if s.expires, err = expiry(t.now, s.timeout); err != nil {
+		return nil, err
+	}
+	s.locked = false
+	s.remember(op, t.clock)
+	return applied(t, resultDone, &s)
+}
+
+// mayWriteLocked is the condition of update and release: the caller holds the
+// lock, and this operation has not been done.
+func mayWriteLocked(t *transaction, c *situation, notAfter, op, lockOp, lockCookie argument) bool {
+	return c.s != nil && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(op) && inTime(t, notAfter) && c.sameEpoch
+}
+
+// notHeld tells why an update or release did nothing.
+func notHeld(t *transaction, c *situation, op, firstSent, resent, lockOp, lockCookie argument) (*result, error) {
+	if c.e == nil {
+		return noRow(columnsWithoutItem), nil
+	}
+	s := c.s
+	outcome := int64(resultUnknown)
+	switch {
+	case c.moved:
+		outcome = resultMoved
+	case s != nil && s.inRing(op):
+		outcome = resultDone
+	case s != nil && s.heldBy(lockOp, lockCookie):
+		outcome = resultAgain
+	case resent.is(0):
+		outcome = resultLockLost
+	case s == nil:
+	// The acquire came before this: while the ring still has the acquire, it would
+	// have this too.
+	case s.inRing(lockOp), s.forgotNothingSince(firstSent):
+		outcome = resultLockLost
+	}
+	return notApplied(t, outcome, s)
+}

@@ -1,0 +1,371 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// query runs an ad-hoc SELECT, INSERT, UPDATE or DELETE.
+func (b *batch) query(ctx context.Context, q *tsql.Query) error {
+	data, err := b.checkTables(q.Tables)
+	if err != nil {
+		return err
+	}
+	args, err := b.bind(q.Inputs)
+	if err != nil {
+		return err
+	}
+	if q.Kind != tsql.Select {
+		return b.modify(ctx, q, args)
+	}
+	read := func(r *reader) error { return b.selectRows(ctx, r, q, args) }
+	if data {
+		l, err := b.s.inTransaction(ctx)
+		if err != nil {
+			return err
+		}
+		if l != nil {
+			return l.run(func(w *writer) error { return read(w.reader) })
+		}
+	}
+	return b.s.p.store.readAdhoc(read)
+}
+
+// checkTables makes sure that the tables are there and their database is open;
+// data tells whether any of them is more than a system view.
+func (b *batch) checkTables(names []tsql.Name) (data bool, err error) {
+	for _, n := range names {
+		database := b.s.database
+		if n.Database != "" {
+			var ok bool
+			if database, ok = canonicalDatabase(n.Database); !ok {
+				return false, errNoDatabase(n.Database)
+			}
+		}
+		if n.Server != "" && !strings.EqualFold(n.Server, b.s.p.ServerName()) {
+			return false, message(7202, 11, "Could not find server '%s' in sys.servers.", n.Server)
+		}
+		if database == DatabaseName {
+			if err := b.s.p.serving(); err != nil {
+				return false, err
+			}
+		}
+		if n.System() {
+			if !knownView(n.Table()) {
+				return false, message(208, 16, "Invalid object name '%s'.", n)
+			}
+			continue
+		}
+		known := slices.ContainsFunc(tables[:], func(t table) bool { return strings.EqualFold(t.String(), n.Table()) })
+		if database != DatabaseName || !known {
+			return false, message(208, 16, "Invalid object name '%s'.", n)
+		}
+		data = true
+	}
+	return data, nil
+}
+
+// bind finds the values of a text's parameters.
+func (b *batch) bind(in tsql.Inputs) ([]driver.NamedValue, error) {
+	list, err := in.Bind(func(name string) (any, error) {
+		v, err := b.lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		return v.value, nil
+	}, b.systemValue)
+	if err != nil {
+		return nil, err
+	}
+	args := make([]driver.NamedValue, len(list))
+	for i, a := range list {
+		named := a.(sql.NamedArg)
+		args[i] = driver.NamedValue{Name: named.Name, Ordinal: i + 1, Value: named.Value}
+	}
+	return args, nil
+}
+
+// evaluate computes an expression.
+func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
+	if e.IsConstant {
+		return e.Constant, nil
+	}
+	if e.Variable != "" {
+		v, err := b.lookup(e.Variable)
+		if err != nil {
+			return nil, err
+		}
+		return v.value, nil
+	}
+	if _, err := b.checkTables(e.Tables); err != nil {
+		return nil, err
+	}
+	args, err := b.bind(e.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	err = b.s.p.store.readAdhoc(func(r *reader) error {
+		if err := b.s.fillViews(r, e.Tables); err != nil {
+			return err
+		}
+		one, err := r.query("SELECT " + e.SQL)
+		if err != nil {
+			return inWords(err)
+		}
+		rows, err := one.q.QueryContext(context.Background(), args)
+		if err != nil {
+			return inWords(err)
+		}
+		dst := make([]driver.Value, 1)
+		err = rows.Next(dst)
+		value = dst[0]
+		if t, ok := value.(time.Time); ok {
+			value = stored(t)
+		}
+		return errors.Join(inWords(err), rows.Close())
+	})
+	return value, err
+}
+
+// inWords puts an error of SQLite into SQL Server's words, if there are any.
+func inWords(err error) error {
+	if e := tsql.FromSQLite(err); e != nil {
+		return fromTSQL(e)
+	}
+	return err
+}
+
+// modify runs an INSERT, UPDATE or DELETE, and mirrors what it has changed.
+func (b *batch) modify(ctx context.Context, q *tsql.Query, args []driver.NamedValue) error {
+	l, err := b.s.inTransaction(ctx)
+	if err != nil {
+		return err
+	}
+	var changed int64
+	write := func(w *writer) error {
+		if err := b.s.fillViews(w.reader, q.Tables); err != nil {
+			return err
+		}
+		st, err := w.query(q.SQL)
+		if err != nil {
+			return inWords(err)
+		}
+		r, err := st.e.ExecContext(context.Background(), args)
+		if err != nil {
+			return inWords(err)
+		}
+		changed, err = r.RowsAffected()
+		return err
+	}
+	if l != nil {
+		err = l.run(write)
+	} else {
+		err = b.s.p.exclusively(ctx, write)
+	}
+	if err != nil {
+		return err
+	}
+	b.s.rowCount = changed
+	if n := b.s.counted(changed); n >= 0 {
+		b.w.Done(n)
+	}
+	return nil
+}
+
+// selectRows runs the query and sends its rows, or assigns them to variables.
+func (b *batch) selectRows(ctx context.Context, r *reader, q *tsql.Query, args []driver.NamedValue) (err error) {
+	if err := b.s.fillViews(r, q.Tables); err != nil {
+		return err
+	}
+	st, err := r.query(q.SQL)
+	if err != nil {
+		return inWords(err)
+	}
+	rows, err := st.q.QueryContext(ctx, args)
+	if err != nil {
+		return inWords(err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if q.Assigns != nil {
+		return b.assignRows(rows, q.Assigns)
+	}
+	names := rows.Columns()
+	row := make([]driver.Value, len(names))
+	next := rows.Next(row)
+	columns := b.columns(rows, q.Hints(names), row)
+	b.w.Columns(columns...)
+	var n int64
+	values := make([]any, len(row))
+	for ; next == nil; next = rows.Next(row) {
+		for i, v := range row {
+			if values[i], err = clientValue(columns[i].Type, v); err != nil {
+				return err
+			}
+		}
+		if err := b.w.Row(values...); err != nil {
+			return err
+		}
+		n++
+	}
+	if !errors.Is(next, io.EOF) {
+		return inWords(next)
+	}
+	b.s.rowCount = n
+	b.w.Done(b.s.counted(n))
+	return nil
+}
+
+func (b *batch) assignRows(rows driver.Rows, names []string) error {
+	row := make([]driver.Value, len(rows.Columns()))
+	var n int64
+	next := rows.Next(row)
+	for ; next == nil; next = rows.Next(row) {
+		for i, name := range names {
+			if err := b.set(name, stored(row[i])); err != nil {
+				return err
+			}
+		}
+		n++
+	}
+	b.s.rowCount = n
+	if !errors.Is(next, io.EOF) {
+		return inWords(next)
+	}
+	return nil
+}
+
+// columns describes the result: by what the text says, or the column's
+// declaration, or else the first row's value.
+func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []driver.Value) []tds.Column {
+	columns := make([]tds.Column, len(hints))
+	declared, _ := rows.(driver.RowsColumnTypeDatabaseTypeName)
+	for i, h := range hints {
+		c := tds.Column{Name: h.Name}
+		known := false
+		if h.Type.Name != "" {
+			c.Type, known = typeOf(h.Type)
+		}
+		if v := b.vars[h.Variable]; !known && v != nil {
+			c.Type, known = v.typ, v.typ.Kind() != tds.KindNull
+		}
+		if !known && declared != nil {
+			c.Type, known = declaredType(declared.ColumnTypeDatabaseTypeName(i))
+		}
+		if !known {
+			if c.Type = typeOfValue(first[i]); c.Type == tds.Int && first[i] != nil {
+				c.Type = tds.BigInt // the rows after the first may be larger
+			}
+		}
+		columns[i] = c
+	}
+	return columns
+}
+
+// systemValue is a value of the session or the server.
+func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
+	if v, ok := tsql.ClockValue(c.Name, time.Now()); ok {
+		return v, nil
+	}
+	s := b.s
+	args := make([]any, len(c.Args))
+	for i, a := range c.Args {
+		var err error
+		if args[i], err = b.evaluate(a); err != nil {
+			return nil, err
+		}
+	}
+	first := ""
+	if len(args) > 0 {
+		first, _ = textOf(args[0])
+	}
+	switch c.Name {
+	case "@@SERVERNAME", "@@SERVICENAME":
+		return s.p.ServerName(), nil
+	case "@@VERSION":
+		return VersionText, nil
+	case "@@SPID":
+		return int64(s.spid), nil
+	case "@@ROWCOUNT", "ROWCOUNT_BIG":
+		return s.rowCount, nil
+	case "@@ERROR":
+		return int64(s.lastError), nil
+	case "@@TRANCOUNT":
+		return int64(s.open), nil
+	case "XACT_STATE":
+		return int64(min(s.open, 1)), nil
+	case "@@OPTIONS":
+		return 5496 | boolInt(s.noCount)<<9, nil
+	case "@@LANGUAGE":
+		return "us_english", nil
+	case "@@LANGID":
+		return int64(0), nil
+	case "@@MAX_PRECISION":
+		return int64(38), nil
+	case "@@TEXTSIZE":
+		return int64(2147483647), nil
+	case "@@LOCK_TIMEOUT":
+		return int64(-1), nil
+	case "@@DATEFIRST":
+		return int64(7), nil
+	case "@@MICROSOFTVERSION":
+		return int64(0x0F0007D0), nil
+	case "DB_NAME":
+		return s.database, nil
+	case "DB_ID":
+		return databaseID(s.database), nil
+	case "SUSER_SNAME", "SUSER_NAME", "SYSTEM_USER", "ORIGINAL_LOGIN":
+		return userName, nil
+	case "USER_NAME", "SCHEMA_NAME":
+		return "dbo", nil
+	case "USER_ID", "SCHEMA_ID", "SUSER_ID":
+		return int64(1), nil
+	case "APP_NAME":
+		return s.app, nil
+	case "HOST_NAME":
+		return s.host, nil
+	case "IS_SRVROLEMEMBER", "IS_MEMBER":
+		return int64(1), nil // the one login is a sysadmin
+	case "OBJECT_ID":
+		return s.objectID(first)
+	case "OBJECT_NAME":
+		n, _ := integerOf(args[0], 0, 1<<31-1)
+		return objectName(n), nil
+	case "SERVERPROPERTY":
+		return s.p.serverProperty(first), nil
+	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":
+		return nil, nil
+	}
+	return nil, notSupported("Function '%s'", c.Name)
+}
+
+// readAdhoc lends f a reader of those for ad-hoc queries, which may take their
+// time: procedure calls have readers of their own.
+func (s *store) readAdhoc(f func(r *reader) error) error {
+	var r *reader
+	select {
+	case r = <-s.adhoc:
+	default:
+		var err error
+		if r, err = openReader(s.path); err != nil {
+			return fmt.Errorf("open a reader: %w", err)
+		}
+	}
+	defer func() {
+		select {
+		case s.adhoc <- r:
+		default: // enough are waiting for work
+			_ = r.close()
+		}
+	}()
+	return f(r)
+}

@@ -1,0 +1,175 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// plainTypes are the types without length, by name.
+var plainTypes = map[string]tds.Type{
+	"tinyint": tds.TinyInt, "smallint": tds.SmallInt, "int": tds.Int, "bigint": tds.BigInt, "bit": tds.Bit,
+	"real": tds.Real, "float": tds.Float, "money": tds.Money, "smallmoney": tds.Money, "smalldatetime": tds.SmallDateTime,
+	"datetime": tds.DateTime, "date": tds.Date, "uniqueidentifier": tds.UniqueIdentifier,
+	"text": tds.Text, "ntext": tds.NText, "image": tds.Image, "sql_variant": tds.NVarChar(4000), "sysname": tds.NVarChar(128),
+	// ASPState's own, as aspnet_regsql makes them.
+	"tsessionid": tds.NVarChar(88), "tappname": tds.VarChar(280), "tsessionitemshort": tds.VarBinary(7000), "tsessionitemlong": tds.Image,
+}
+
+// typeOf is a declared type on the wire; false for one that nobody knows.
+func typeOf(t tsql.TypeSpec) (tds.Type, bool) {
+	if plain, ok := plainTypes[strings.ToLower(t.Name)]; ok {
+		return plain, true
+	}
+	n := t.Length
+	if t.Max {
+		n = math.MaxInt32
+	}
+	switch strings.ToLower(t.Name) {
+	case "nvarchar":
+		return tds.NVarChar(n), true
+	case "nchar":
+		return tds.NChar(n), true
+	case "varchar":
+		return tds.VarChar(n), true
+	case "char":
+		return tds.Char(n), true
+	case "varbinary":
+		return tds.VarBinary(n), true
+	case "binary":
+		return tds.Binary(n), true
+	case "datetime2":
+		return tds.DateTime2(t.Scale), true
+	case "datetimeoffset":
+		return tds.DateTimeOffset(t.Scale), true
+	case "time":
+		return tds.Time(t.Scale), true
+	case "decimal", "numeric":
+		return tds.Numeric(max(n, 1), t.Scale), true
+	}
+	return tds.Type{}, false
+}
+
+// declaredType reads a column's declaration in SQLite, as in "NVARCHAR(88)".
+func declaredType(declared string) (tds.Type, bool) {
+	name, rest, _ := strings.Cut(strings.ToLower(declared), "(")
+	t := tsql.TypeSpec{Name: strings.TrimSpace(name)}
+	first, second, _ := strings.Cut(strings.TrimSuffix(rest, ")"), ",")
+	t.Max = first == "max"
+	t.Length, _ = strconv.Atoi(first)
+	t.Scale, _ = strconv.Atoi(second)
+	switch t.Name {
+	case "datetime2", "time", "datetimeoffset":
+		t.Scale = t.Length
+	}
+	return typeOf(t)
+}
+
+// typeOfValue is the type of a value of which nothing else is known.
+func typeOfValue(v any) tds.Type {
+	switch v := v.(type) {
+	case nil:
+		return tds.Int // as SELECT NULL
+	case int64:
+		if v == int64(int32(v)) {
+			return tds.Int
+		}
+		return tds.BigInt
+	case float64:
+		return tds.Float
+	case []byte:
+		return tds.VarBinaryMax
+	case time.Time:
+		return tds.DateTime
+	}
+	return tds.NVarCharMax
+}
+
+// clientValue is a value of SQLite as the wire has it for a type.
+func clientValue(t tds.Type, v any) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	switch t.Kind() {
+	case tds.KindBit:
+		if n, ok := bitOf(v); ok {
+			return n != 0, nil
+		}
+	case tds.KindDateTime, tds.KindDateTime2, tds.KindSmallDateTime, tds.KindDate, tds.KindTime, tds.KindDateTimeOffset:
+		return clientTime(v)
+	case tds.KindUniqueIdentifier:
+		if s, ok := v.(string); ok {
+			return guidBytes(s)
+		}
+	case tds.KindNumeric, tds.KindMoney, tds.KindSmallMoney:
+		if f, ok := v.(float64); ok {
+			return strconv.FormatFloat(f, 'f', t.Scale(), 64), nil
+		}
+	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindText, tds.KindNText:
+		if s, ok := textOf(v); ok {
+			return s, nil
+		}
+		if b, ok := v.([]byte); ok {
+			return string(b), nil
+		}
+	case tds.KindBinary, tds.KindVarBinary, tds.KindImage:
+		switch v := v.(type) {
+		case []byte:
+			if v == nil {
+				return []byte{}, nil // the driver's way to say: a blob, and empty
+			}
+			return v, nil
+		case string:
+			return []byte(v), nil
+		}
+	case tds.KindInt, tds.KindBigInt, tds.KindSmallInt, tds.KindTinyInt:
+		if f, ok := v.(float64); ok {
+			return int64(f), nil
+		}
+	}
+	return v, nil
+}
+
+func clientTime(v any) (any, error) {
+	switch v := v.(type) {
+	case time.Time:
+		return v, nil
+	case string:
+		t, err := tsql.ParseDateTime(v)
+		if err != nil {
+			return nil, message(241, 16, "Conversion failed when converting date and/or time from character string.")
+		}
+		return t, nil
+	}
+	return nil, message(8114, 16, "Error converting data type %s to datetime.", nameOfValue(v))
+}
+
+// guidBytes is a uniqueidentifier as on the wire: its first three groups are
+// little-endian.
+func guidBytes(s string) ([]byte, error) {
+	b, err := hex.DecodeString(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
+	if err != nil || len(b) != 16 {
+		return nil, message(8169, 16, "Conversion failed when converting from a character string to uniqueidentifier.")
+	}
+	swapGUID(b)
+	return b, nil
+}
+
+func guidText(wire []byte) string {
+	b := append([]byte(nil), wire...)
+	swapGUID(b)
+	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16]))
+}
+
+func swapGUID(b []byte) {
+	binary.BigEndian.PutUint32(b, binary.LittleEndian.Uint32(b))
+	binary.BigEndian.PutUint16(b[4:], binary.LittleEndian.Uint16(b[4:]))
+	binary.BigEndian.PutUint16(b[6:], binary.LittleEndian.Uint16(b[6:]))
+}

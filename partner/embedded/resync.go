@@ -1,0 +1,220 @@
+package embedded
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// smallDelta is how many rows the last step of a resynchronisation may have: it
+// keeps writers waiting.
+const smallDelta = 256
+
+// maxPasses bounds the steps before the last one, for a principal that writes
+// faster than it is read.
+const maxPasses = 20
+
+// catchUp brings the mirror to the principal's state while that keeps serving. Each
+// step takes the mirror, in one commit, from one consistent state to a later one,
+// and is harmless to repeat. Under SAFETY FULL the last step runs in the
+// principal's turn to write, and from there on each commit is shipped.
+// The caller holds verbs.
+func (p *Pair) catchUp(ctx context.Context, principal *Partner, full bool) error {
+	if p.linkState() != stateSynchronized {
+		p.showState(stateSynchronizing)
+	}
+	for range maxPasses {
+		rows, err := p.transfer(ctx, principal)
+		if err != nil {
+			p.showState(stateDisconnected)
+			return err
+		}
+		if !full && principal.acked.Load() == principal.store.lsn.Load() {
+			p.showState(stateSynchronized)
+			return nil
+		}
+		if rows <= smallDelta {
+			break
+		}
+	}
+	if !full {
+		p.poke() // there is more already
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // an explicit transaction may have the turn: let others have verbs
+	defer cancel()
+	return principal.alone(ctx, true, func() error {
+		if _, err := p.transfer(ctx, principal); err != nil {
+			p.showState(stateDisconnected)
+			return err
+		}
+		principal.mirror = principal.other()
+		p.showState(stateSynchronized)
+		return nil
+	})
+}
+
+// transfer takes the mirror to the principal's state of this moment and tells how
+// many rows that took. What only the mirror has, it loses.
+func (p *Pair) transfer(ctx context.Context, principal *Partner) (rows int, err error) {
+	mirror := principal.other()
+	err = principal.store.snapshot(func(r *reader, lsn, start int64) error {
+		s := mirror.store
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t := &transferred{from: r, to: s.main, lsn: lsn}
+		mine, theirs := principal.state.Load(), mirror.state.Load()
+		t.common = commonPoint(mine.history, theirs.history, lsn, s.lsn.Load())
+		current := t.common == lsn && s.lsn.Load() == lsn && sameReign(mine, theirs)
+		if current && !theirs.diverged {
+			principal.acked.Store(lsn)
+			return nil
+		}
+		m := *theirs
+		m.guid, m.sequence, m.history, m.diverged = mine.guid, mine.sequence, mine.history, false
+		m.safetyFull, m.safetySequence, m.timeout = mine.safetyFull, mine.safetySequence, mine.timeout
+		whole := t.common < start || t.common < s.startLSN.Load() || len(theirs.history) == 0
+		err := s.main.inTransaction(func() error {
+			if err := t.copy(ctx, whole); err != nil {
+				return err
+			}
+			return writeMirroring(s.main.conn, &m)
+		})
+		if err != nil {
+			return errors.Join(err, s.refresh())
+		}
+		rows = t.rows
+		mirror.state.Store(&m)
+		principal.acked.Store(lsn)
+		return s.refresh()
+	})
+	if err != nil {
+		err = fmt.Errorf("bring partner %s up to date: %w", mirror.name, err)
+	}
+	return rows, err
+}
+
+// sameReign tells whether two partners agree on whose reign it is.
+func sameReign(a, b *mirroring) bool {
+	return len(a.history) > 0 && len(b.history) > 0 &&
+		a.history[len(a.history)-1].identity == b.history[len(b.history)-1].identity
+}
+
+// snapshot runs f on one committed state: the commit lsn, with a list of changes
+// that begins after start.
+func (s *store) snapshot(f func(r *reader, lsn, start int64) error) error {
+	return s.read(func(r *reader) error {
+		if err := r.script("BEGIN"); err != nil {
+			return err
+		}
+		lsn, start, err := r.logPosition()
+		if err == nil {
+			err = f(r, lsn, start)
+		}
+		return errors.Join(err, r.script("COMMIT"))
+	})
+}
+
+// transferred is one step of a resynchronisation, in an open transaction of to.
+type transferred struct {
+	from   *reader
+	to     *writer
+	common int64 // the last commit that both have
+	lsn    int64 // the commit that from shows
+	rows   int
+}
+
+func (t *transferred) copy(ctx context.Context, whole bool) error {
+	if whole {
+		return t.copyAll(ctx)
+	}
+	// Rows that the mirror changed on its own are among those to copy: the principal's
+	// are put in their place.
+	changed, err := t.from.changedAfter(t.common, t.lsn)
+	if err != nil {
+		return err
+	}
+	own, err := t.to.changedAfter(t.common, 1<<62)
+	if err != nil {
+		return err
+	}
+	for k := range own {
+		changed[k] = true
+	}
+	rec := &record{lsn: t.lsn}
+	for k := range changed {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r, err := t.from.row(k.table, k.key)
+		if err != nil {
+			return err
+		}
+		c := change{table: k.table, key: k.key, row: r}
+		if err := t.to.put(c); err != nil {
+			return err
+		}
+		c.row = nil // the list of changes needs the key only
+		rec.changes = append(rec.changes, c)
+	}
+	t.rows = len(changed)
+	if t.lsn == t.common { // the mirror only lost what was its own
+		rec.changes = nil
+	}
+	// The mirror's list must tell, too, what it has got by this step.
+	if err := t.to.script(fmt.Sprintf("DELETE FROM partner_changes WHERE lsn > %d", t.common)); err != nil {
+		return err
+	}
+	return t.to.note(rec)
+}
+
+// copyAll empties the mirror's tables and fills them again.
+func (t *transferred) copyAll(ctx context.Context) error {
+	if err := t.to.script(fmt.Sprintf(`DELETE FROM ASPStateTempSessions; DELETE FROM ASPStateTempApplications;
+		DELETE FROM MirrorStateEpoch; DELETE FROM MirrorStateTombstones; DELETE FROM partner_changes;
+		UPDATE partner_log SET lsn = %d, start_lsn = %[1]d`, t.lsn)); err != nil {
+		return err
+	}
+	for _, tb := range tables {
+		if err := t.copyTable(ctx, tb); err != nil {
+			return fmt.Errorf("copy %s: %w", tb, err)
+		}
+	}
+	return nil
+}
+
+func (t *transferred) copyTable(ctx context.Context, tb table) error {
+	columns, width := "AppId, AppName", 2
+	scan := func(v []driver.Value) (row, error) { return scanApplication(v) }
+	switch tb {
+	case tableSessions:
+		columns, width = sessionColumns, sessionWidth
+		scan = func(v []driver.Value) (row, error) { return scanSession(v) }
+	case tableEpoch:
+		columns, width = "Id, Epoch, Server, FleetSecret", 4
+		scan = func(v []driver.Value) (row, error) { return scanEpoch(v) }
+	case tableTombstones:
+		columns, width = "SessionId, OperationId, +Removed", 3
+		scan = func(v []driver.Value) (row, error) { return scanTombstone(v) }
+	}
+	s, err := t.from.prepare("SELECT " + columns + " FROM " + tb.String())
+	if err != nil {
+		return err
+	}
+	v := make([]driver.Value, width)
+	var wrong error
+	err = s.rows(v, func() bool {
+		var r row
+		if r, wrong = scan(v); wrong == nil {
+			wrong = t.to.put(change{table: tb, key: r.key(), row: r})
+			t.rows++
+		}
+		if wrong == nil {
+			wrong = ctx.Err()
+		}
+		return wrong == nil
+	})
+	return errors.Join(err, wrong, s.close())
+}

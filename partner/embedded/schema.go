@@ -1,0 +1,131 @@
+package embedded
+
+// formatVersion is the version of the tables below, kept as SQLite's user_version.
+const formatVersion = 1
+
+// schemaText makes the database of one partner. The first four tables are
+// ASPState's, declared with their T-SQL types, which ad-hoc queries answer with.
+// The others are the partner's own:
+//
+//	partner_log      lsn: the number of the last commit; start_lsn: partner_changes has all after it
+//	partner_changes  which rows each commit wrote or removed (the rows themselves stand in their tables)
+//	partner_state    role and mirroring session, one row
+//	partner_roles    the roles this data went through: identity and the lsn at which each began
+const schemaText = `
+CREATE TABLE ASPStateTempSessions (
+	SessionId           nvarchar(88) NOT NULL COLLATE NOCASE PRIMARY KEY,
+	Created             datetime NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+	Expires             datetime NOT NULL,
+	LockDate            datetime NOT NULL,
+	LockDateLocal       datetime NOT NULL,
+	LockCookie          int NOT NULL,
+	Timeout             int NOT NULL,
+	Locked              bit NOT NULL,
+	SessionItemShort    varbinary(7000) NULL,
+	SessionItemLong     image NULL,
+	Flags               int NOT NULL DEFAULT 0,
+	LockOperationId     binary(16) NULL,
+	LockOperationCookie int NULL,
+	LockActionFlags     int NULL,
+	OperationId1        binary(16) NULL,
+	OperationId2        binary(16) NULL,
+	OperationId3        binary(16) NULL,
+	OperationId4        binary(16) NULL,
+	OperationDate1      datetime2(7) NULL,
+	OperationDate2      datetime2(7) NULL,
+	OperationDate3      datetime2(7) NULL,
+	OperationDate4      datetime2(7) NULL,
+	OperationsForgotten datetime2(7) NULL
+);
+CREATE INDEX Index_Expires ON ASPStateTempSessions (Expires);
+CREATE TABLE ASPStateTempApplications (
+	AppId   int NOT NULL PRIMARY KEY,
+	AppName char(280) NOT NULL COLLATE NOCASE
+);
+CREATE INDEX Index_AppName ON ASPStateTempApplications (AppName);
+CREATE TABLE MirrorStateEpoch (
+	Id          int NOT NULL PRIMARY KEY,
+	Epoch       bigint NOT NULL,
+	Server      nvarchar(256) NOT NULL COLLATE NOCASE,
+	FleetSecret binary(32) NULL
+);
+INSERT INTO MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, '', NULL);
+CREATE TABLE MirrorStateTombstones (
+	SessionId   nvarchar(88) NOT NULL COLLATE NOCASE,
+	OperationId binary(16) NOT NULL,
+	Removed     datetime2(7) NOT NULL,
+	PRIMARY KEY (SessionId, OperationId)
+);
+CREATE INDEX Index_Removed ON MirrorStateTombstones (Removed);
+CREATE TABLE partner_log (
+	id        INTEGER PRIMARY KEY CHECK (id = 1),
+	lsn       INTEGER NOT NULL,
+	start_lsn INTEGER NOT NULL
+);
+INSERT INTO partner_log VALUES (1, 0, 0);
+CREATE TABLE partner_changes (
+	lsn INTEGER NOT NULL,
+	n   INTEGER NOT NULL,
+	tbl INTEGER NOT NULL,
+	key TEXT NOT NULL,
+	PRIMARY KEY (lsn, n)
+) WITHOUT ROWID;
+CREATE TABLE partner_state (
+	id              INTEGER PRIMARY KEY CHECK (id = 1),
+	guid            TEXT NOT NULL,
+	role            INTEGER NOT NULL,
+	role_sequence   INTEGER NOT NULL,
+	safety_full     INTEGER NOT NULL,
+	safety_sequence INTEGER NOT NULL,
+	suspended       INTEGER NOT NULL,
+	forced          INTEGER NOT NULL,
+	diverged        INTEGER NOT NULL,
+	timeout         INTEGER NOT NULL
+);
+CREATE TABLE partner_roles (
+	role_sequence INTEGER PRIMARY KEY,
+	identity      TEXT NOT NULL,
+	start_lsn     INTEGER NOT NULL
+);
+`
+
+// The statements of a reader. Rows are found by what procedures know of them.
+const (
+	readSession         = `SELECT ` + sessionColumns + ` FROM ASPStateTempSessions WHERE SessionId = ?1`
+	readApplication     = `SELECT AppId, AppName FROM ASPStateTempApplications WHERE AppId = ?1`
+	readApplicationName = `SELECT AppId, AppName FROM ASPStateTempApplications WHERE AppName = ?1`
+	readEpoch           = `SELECT Id, Epoch, Server, FleetSecret FROM MirrorStateEpoch WHERE Id = ?1`
+	readTombstone       = `SELECT SessionId, OperationId, +Removed FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
+	readTombstonesOf    = `SELECT SessionId, OperationId, +Removed FROM MirrorStateTombstones WHERE SessionId = ?1 AND Removed >= ?2`
+	readOldTombstones   = `SELECT SessionId, OperationId, +Removed FROM MirrorStateTombstones WHERE Removed < ?1 ORDER BY Removed LIMIT ?2`
+	readExpired         = `SELECT SessionId FROM ASPStateTempSessions WHERE Expires < ?1 ORDER BY Expires LIMIT ?2`
+	readLog             = `SELECT lsn, start_lsn FROM partner_log`
+	readChanges         = `SELECT lsn, n, tbl, key FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
+)
+
+// The statements of a writer.
+const (
+	updateSession = `UPDATE ASPStateTempSessions SET
+		Created = ?2, Expires = ?3, LockDate = ?4, LockDateLocal = ?5, LockCookie = ?6, Timeout = ?7, Locked = ?8,
+		SessionItemShort = ?9, SessionItemLong = ?10, Flags = ?11,
+		LockOperationId = ?12, LockOperationCookie = ?13, LockActionFlags = ?14,
+		OperationId1 = ?15, OperationId2 = ?16, OperationId3 = ?17, OperationId4 = ?18,
+		OperationDate1 = ?19, OperationDate2 = ?20, OperationDate3 = ?21, OperationDate4 = ?22, OperationsForgotten = ?23
+		WHERE SessionId = ?1`
+	insertSession = `INSERT INTO ASPStateTempSessions VALUES
+		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)`
+	deleteSession     = `DELETE FROM ASPStateTempSessions WHERE SessionId = ?1`
+	putApplication    = `INSERT INTO ASPStateTempApplications VALUES (?1, ?2) ON CONFLICT (AppId) DO UPDATE SET AppName = ?2`
+	deleteApplication = `DELETE FROM ASPStateTempApplications WHERE AppId = ?1`
+	putEpoch          = `INSERT INTO MirrorStateEpoch VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (Id) DO UPDATE SET Epoch = ?2, Server = ?3, FleetSecret = ?4`
+	deleteEpoch  = `DELETE FROM MirrorStateEpoch WHERE Id = ?1`
+	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3)
+		ON CONFLICT (SessionId, OperationId) DO UPDATE SET Removed = ?3`
+	deleteTombstone = `DELETE FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
+
+	writeChange = `INSERT INTO partner_changes VALUES (?1, ?2, ?3, ?4)`
+	writeLSN    = `UPDATE partner_log SET lsn = ?1`
+	trimChanges = `DELETE FROM partner_changes WHERE lsn <= ?1`
+	trimLog     = `UPDATE partner_log SET start_lsn = max(start_lsn, ?1)`
+)

@@ -1,0 +1,196 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// session is one client's connection.
+type session struct {
+	presence
+	p    *Partner
+	conn net.Conn
+	spid uint16
+	app  string
+	host string
+
+	loginDatabase string
+	database      string
+
+	noCount   bool
+	rowCount  int64 // @@ROWCOUNT
+	lastError int32 // @@ERROR
+
+	open  int    // @@TRANCOUNT
+	id    uint64 // of the open transaction
+	lease *lease // once the open transaction has touched the database
+
+	prepared map[int64]preparedText // sp_prepare
+	handle   int64
+}
+
+var _ tds.Session = (*session)(nil)
+
+func (s *session) inMirrored() bool { return s.database == DatabaseName }
+
+// enter begins a request, unless a role change has ended the session.
+func (s *session) enter() error {
+	if !s.activity.CompareAndSwap(sessionIdle, sessionBusy) || s.mirrored.Load() && s.term.Load() != s.p.term.Load() {
+		return errKilled()
+	}
+	return nil
+}
+
+func (s *session) leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
+
+// Batch implements [tds.Session].
+func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	s.p.counts.batches.Add(1)
+	b := &batch{s: s, w: w}
+	return s.told(b.runText(ctx, text))
+}
+
+// Call implements [tds.Session].
+func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if c.ProcID != 0 {
+		return s.told(s.systemCall(ctx, c.ProcID, c.Params, w))
+	}
+	return s.told(s.callByName(ctx, c, w))
+}
+
+// told keeps the number of a request's error for @@ERROR, and has only errors in
+// SQL Server's words go out.
+func (s *session) told(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *tds.Error
+	var many tds.Errors
+	switch {
+	case errors.As(err, &many):
+		s.lastError = many[0].Number
+	case errors.As(err, &e):
+		s.lastError = e.Number
+	case errors.Is(err, context.Canceled), errors.Is(err, tds.ErrAttention), errors.Is(err, tds.ErrClientGone):
+	default:
+		s.p.log.Error("request failed", "error", err)
+		s.lastError = 50000
+	}
+	return err
+}
+
+// Begin implements [tds.Session]: a transaction manager request.
+func (s *session) Begin(_ context.Context, _ byte, _ string) (uint64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	s.begin()
+	return s.id, nil
+}
+
+var transactionIDs atomic.Uint64
+
+func (s *session) begin() {
+	if s.open++; s.open == 1 {
+		s.id = transactionIDs.Add(1)
+	}
+}
+
+// Commit implements [tds.Session].
+func (s *session) Commit(context.Context) error {
+	if err := s.enter(); err != nil {
+		s.rollback(nil)
+		return err
+	}
+	defer s.leave()
+	return s.told(s.commit(nil))
+}
+
+// commit ends the innermost transaction; with the outermost, everything is
+// durable. w, if not nil, is told of that.
+func (s *session) commit(w *tds.Response) error {
+	if s.open == 0 {
+		return message(3902, 16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+	}
+	if s.open--; s.open > 0 {
+		return nil
+	}
+	l := s.lease
+	s.lease = nil
+	var err error
+	if l != nil {
+		err = l.commit()
+	}
+	if w != nil {
+		w.TransactionEnded(err == nil)
+	}
+	return err
+}
+
+// Rollback implements [tds.Session].
+func (s *session) Rollback(context.Context) error {
+	if err := s.enter(); err != nil {
+		s.rollback(nil)
+		return err
+	}
+	defer s.leave()
+	s.rollback(nil)
+	return nil
+}
+
+// rollback undoes the open transaction, with all that are nested in it.
+func (s *session) rollback(w *tds.Response) {
+	if s.lease != nil {
+		s.lease.breakOff(errLeaseDone)
+		s.lease = nil
+	}
+	if s.open > 0 && w != nil {
+		w.TransactionEnded(false)
+	}
+	s.open = 0
+}
+
+// inTransaction is the open transaction's lease on the database; nil if none is
+// open. It waits for the turn when the transaction first needs it.
+func (s *session) inTransaction(ctx context.Context) (*lease, error) {
+	if s.open == 0 || s.lease != nil {
+		return s.lease, nil
+	}
+	l, err := s.p.openLease(ctx)
+	s.lease = l
+	return l, err
+}
+
+// Reset implements [tds.Session].
+func (s *session) Reset(context.Context) error {
+	s.rollback(nil)
+	s.noCount, s.rowCount, s.lastError = false, 0, 0
+	clear(s.prepared)
+	if s.database != s.loginDatabase {
+		// If the login's database has gone to the partner meanwhile, the request that
+		// follows is told; master it was not logged in to.
+		if err := s.use(s.loginDatabase); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements [tds.Session].
+func (s *session) Close() {
+	s.rollback(nil)
+	s.p.sessions.remove(s)
+}

@@ -1,0 +1,130 @@
+package embedded
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+
+	"modernc.org/sqlite"
+)
+
+// conn is one SQLite connection, used by one goroutine at a time. It is the
+// driver's own: database/sql would cost more than the statements do.
+type conn struct {
+	c driver.Conn
+}
+
+// openConn opens the file with what every connection needs.
+func openConn(path string) (*conn, error) {
+	// A connector opens with the functions that package tsql has registered.
+	connector, err := sqlite.NewConnector(fmt.Sprintf("file:%s?_pragma=busy_timeout(10000)&_pragma=synchronous(1)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(%d)",
+		uriPath(path), journalBackstop))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	c, err := connector.Connect(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return &conn{c: c}, nil
+}
+
+// uriPath escapes what has a meaning in a file: URI.
+func uriPath(path string) string {
+	out := make([]byte, 0, len(path))
+	for i := range len(path) {
+		switch c := path[i]; c {
+		case '%', '?', '#':
+			out = fmt.Appendf(out, "%%%02X", c)
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+func (c *conn) close() error { return c.c.Close() }
+
+// script runs statements without parameters.
+func (c *conn) script(text string) error {
+	_, err := c.c.(driver.ExecerContext).ExecContext(context.Background(), text, nil)
+	return err
+}
+
+// prepare makes a statement that lives as long as the connection.
+func (c *conn) prepare(text string) (*statement, error) {
+	s, err := c.c.Prepare(text)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", text, err)
+	}
+	return &statement{s: s, e: s.(driver.StmtExecContext), q: s.(driver.StmtQueryContext)}, nil
+}
+
+// prepareAll prepares each text into its place.
+func (c *conn) prepareAll(texts map[**statement]string) error {
+	for place, text := range texts {
+		s, err := c.prepare(text)
+		if err != nil {
+			return err
+		}
+		*place = s
+	}
+	return nil
+}
+
+// statement is a prepared statement. Its argument slice is reused.
+type statement struct {
+	s    driver.Stmt
+	e    driver.StmtExecContext
+	q    driver.StmtQueryContext
+	args []driver.NamedValue
+}
+
+func (s *statement) close() error { return s.s.Close() }
+
+func (s *statement) bind(args []driver.Value) []driver.NamedValue {
+	s.args = s.args[:0]
+	for i, a := range args {
+		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+	}
+	return s.args
+}
+
+// exec runs the statement and tells how many rows it changed.
+func (s *statement) exec(args ...driver.Value) (int64, error) {
+	r, err := s.e.ExecContext(context.Background(), s.bind(args))
+	clear(s.args) // keep no item alive
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// row reads the first row into dst; false if there is none.
+func (s *statement) row(dst []driver.Value, args ...driver.Value) (found bool, err error) {
+	err = s.rows(dst, func() bool { found = true; return false }, args...)
+	return found, err
+}
+
+// rows reads each row into dst and calls each, until that returns false.
+func (s *statement) rows(dst []driver.Value, each func() bool, args ...driver.Value) error {
+	r, err := s.q.QueryContext(context.Background(), s.bind(args))
+	clear(s.args)
+	if err != nil {
+		return err
+	}
+	for {
+		if err = r.Next(dst); err != nil {
+			break
+		}
+		if !each() {
+			break
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, r.Close())
+}

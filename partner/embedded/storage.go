@@ -1,0 +1,222 @@
+package embedded
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// readers is how many connections of a partner read beside its writer.
+const readerCount = 4
+
+// record is what one commit changes: the unit that is mirrored.
+type record struct {
+	lsn     int64
+	changes []change
+	// trim: both partners have every commit up to this one, so that nobody will ask
+	// for their changes again.
+	trim int64
+}
+
+// store is the SQLite database of one partner. Readers run beside the writer, on
+// what is committed. Whoever writes holds mu.
+type store struct {
+	path string
+
+	mu        sync.Mutex
+	main      *writer // of the groups of procedure calls, and of what the principal ships
+	exclusive *writer // of ad-hoc statements and explicit transactions; see adhocwriter.go
+	ships     int     // commits since the list of changes was last trimmed
+	unmoved   int     // rows written since tendJournal was last woken
+
+	readers chan *reader
+	adhoc   chan *reader // idle ones, of ad-hoc queries
+
+	full chan struct{} // wakes tendJournal
+
+	lsn      atomic.Int64 // the last commit
+	startLSN atomic.Int64 // the list of changes has all commits after this one
+	epoch    atomic.Pointer[epochRow]
+}
+
+// openStore opens the partner's database, or makes it.
+func openStore(path string) (s *store, err error) {
+	s = &store{path: path, readers: make(chan *reader, readerCount), adhoc: make(chan *reader, readerCount), full: make(chan struct{}, 1)}
+	defer func() {
+		if err != nil {
+			_ = s.close() // the first error is the one to tell
+		}
+	}()
+	c, err := openConn(path)
+	if err != nil {
+		return s, err
+	}
+	if err := prepareFile(c); err != nil {
+		_ = c.close()
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	if s.main, err = newWriter(c); err != nil {
+		return s, err
+	}
+	if s.exclusive, err = openExclusive(path); err != nil {
+		return s, err
+	}
+	for range readerCount {
+		s.readers <- nil // opened when it is first needed
+	}
+	return s, s.refresh()
+}
+
+// prepareFile sets the journal and makes the tables of a new database.
+func prepareFile(c *conn) error {
+	if err := c.script("PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
+	version, err := c.number("PRAGMA user_version")
+	if err != nil {
+		return err
+	}
+	switch version {
+	case formatVersion:
+		return nil
+	case 0:
+		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaText, formatVersion))
+	}
+	return fmt.Errorf("data of format %d, made by another version of mirrorstate (this one reads format %d)", version, formatVersion)
+}
+
+// number reads one number.
+func (c *conn) number(query string) (int64, error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	v := make([]driver.Value, 1)
+	_, err = s.row(v)
+	n, _ := v[0].(int64)
+	return n, errors.Join(err, s.close())
+}
+
+// openReader opens a connection that reads, with the system views as tables of its own.
+func openReader(path string) (*reader, error) {
+	c, err := openConn(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.script(systemViewsText); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	r, err := newReader(c)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return r, nil
+}
+
+// close closes every connection. Nobody may be using the store.
+func (s *store) close() error {
+	var errs []error
+	for len(s.readers) > 0 {
+		if r := <-s.readers; r != nil {
+			errs = append(errs, r.close())
+		}
+	}
+	for len(s.adhoc) > 0 {
+		errs = append(errs, (<-s.adhoc).close())
+	}
+	for _, w := range []*writer{s.exclusive, s.main} {
+		if w != nil {
+			errs = append(errs, w.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// read lends f a reader. It waits for one; f must not keep it, and must be short
+// or the readers run out.
+func (s *store) read(f func(r *reader) error) (err error) {
+	r := <-s.readers
+	defer func() { s.readers <- r }()
+	if r == nil {
+		if r, err = openReader(s.path); err != nil {
+			return fmt.Errorf("open a reader: %w", err)
+		}
+	}
+	return f(r)
+}
+
+// refresh reads again what is kept in memory: after opening, and after rows were
+// written past putGroup.
+func (s *store) refresh() error {
+	lsn, start, err := s.main.logPosition()
+	if err != nil {
+		return fmt.Errorf("read the log position of %s: %w", s.path, err)
+	}
+	s.lsn.Store(lsn)
+	s.startLSN.Store(start)
+	return s.refreshEpoch()
+}
+
+func (s *store) refreshEpoch() error {
+	r, err := s.main.row(tableEpoch, epochKey)
+	if err != nil {
+		return fmt.Errorf("read the epoch of %s: %w", s.path, err)
+	}
+	e, _ := r.(*epochRow)
+	s.epoch.Store(e)
+	return nil
+}
+
+// published brings what is kept in memory up to a record that was committed.
+func (s *store) published(rec *record) {
+	s.lsn.Store(rec.lsn)
+	s.wrote(len(rec.changes))
+	for _, c := range rec.changes {
+		if c.table == tableEpoch && c.key == epochKey {
+			e, _ := c.row.(*epochRow)
+			s.epoch.Store(e)
+		}
+	}
+}
+
+// trimEvery is after how many commits the list of changes is trimmed: often
+// enough to stay small, seldom enough to cost nothing.
+const trimEvery = 256
+
+// write makes the record's changes in the open transaction of w.
+func (s *store) write(w *writer, rec *record) error {
+	for _, c := range rec.changes {
+		if err := w.put(c); err != nil {
+			return err
+		}
+	}
+	return s.note(w, rec)
+}
+
+// note makes the record's entry in the log, in the open transaction of w.
+func (s *store) note(w *writer, rec *record) error {
+	if err := w.note(rec); err != nil {
+		return err
+	}
+	if s.ships++; s.ships >= trimEvery && rec.trim > s.startLSN.Load() {
+		s.ships = 0
+		if err := w.trim(rec.trim); err != nil {
+			return fmt.Errorf("trim changes: %w", err)
+		}
+		s.startLSN.Store(rec.trim) // if the commit fails, more is kept than is told: harmless
+	}
+	return nil
+}
+
+// apply makes a record of the principal durable here: what a mirror does.
+func (s *store) apply(rec *record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.main.inTransaction(func() error { return s.write(s.main, rec) })
+	if err == nil {
+		s.published(rec)
+	}
+	return err
+}

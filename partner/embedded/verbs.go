@@ -1,0 +1,222 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// The verbs of mirroring: what ALTER DATABASE … SET PARTNER does. They refuse with
+// SQL Server's own numbers (as *tds.Error) and leave everything as it was then.
+
+// verb runs f with the right to change roles and settings.
+func (p *Pair) verb(ctx context.Context, f func() error) error {
+	if err := p.lockVerbs(ctx); err != nil {
+		return err
+	}
+	defer p.unlockVerbs()
+	return f()
+}
+
+// Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
+// roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
+// not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
+func (p *Partner) Failover(ctx context.Context) error {
+	return p.pair.verb(ctx, func() error {
+		m := p.state.Load()
+		switch {
+		case m.role != rolePrincipal:
+			return errOnlyPrincipal()
+		case !m.safetyFull:
+			return errSafetyOff()
+		case p.pair.linkState() == stateDisconnected:
+			return errNotConnected()
+		case p.pair.linkState() != stateSynchronized:
+			return errNotCaughtUp()
+		}
+		began := time.Now()
+		p.pair.link.switching.Store(true)
+		defer p.pair.link.switching.Store(false)
+		p.breakLease(errKilled())
+		mirror := p.other()
+		err := p.alone(ctx, true, func() error {
+			if p.mirror == nil { // lost since we looked
+				return errNotConnected()
+			}
+			return mirror.alone(ctx, true, func() error { return p.handOver(mirror) })
+		})
+		if err == nil {
+			mirror.log.Info("role changed", "to", rolePrincipal.String(), "reason", "failover", "sequence", mirror.state.Load().sequence,
+				"took", time.Since(began))
+		}
+		return err
+	})
+}
+
+// handOver switches the roles, with both turns to write in hand: no commit is under
+// way, and the mirror has all of them.
+//
+// The order: the new role is durable on the mirror before the old one is given
+// up. If the process ends between the two, both call themselves principal, and the
+// higher sequence wins; the other way round nobody would be.
+func (p *Partner) handOver(mirror *Partner) error {
+	lsn := p.store.lsn.Load()
+	if there := mirror.store.lsn.Load(); there != lsn {
+		return fmt.Errorf("the mirror has commit %d, the principal %d: %w", there, lsn, errNotCaughtUp())
+	}
+	up := *mirror.state.Load()
+	up.role = rolePrincipal
+	up.newReign(p.state.Load().sequence+1, lsn)
+	down := *p.state.Load()
+	down.role, down.sequence, down.history = roleMirror, up.sequence, up.history
+
+	if err := mirror.store.saveMirroring(&up); err != nil {
+		return err
+	}
+	if err := p.store.saveMirroring(&down); err != nil {
+		// The other is principal for good; on disk we still are, and lose at the next start.
+		p.log.Error("the role given up could not be saved", "error", err)
+	}
+	p.takeState(&down)
+	mirror.acked.Store(lsn)
+	mirror.mirror = p
+	mirror.takeState(&up)
+	return nil
+}
+
+// ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which
+// must be the mirror and not see the principal (1455). What the principal has
+// committed since, is lost once it is resumed as the mirror. 1406: this copy is
+// unfit, because it has changes of its own that nobody else has.
+func (p *Partner) ForceService(ctx context.Context) error {
+	return p.pair.verb(ctx, func() error {
+		m := p.state.Load()
+		switch {
+		case m.role != roleMirror || p.pair.linkState() != stateDisconnected:
+			return errCannotForce()
+		case m.diverged:
+			return errUnsafeForce()
+		}
+		up := *m
+		up.role, up.forced, up.suspended = rolePrincipal, true, false
+		up.newReign(m.sequence+1, p.store.lsn.Load())
+		if err := p.become(ctx, &up); err != nil {
+			return err
+		}
+		p.log.Warn("role changed", "to", rolePrincipal.String(), "reason", "forced service", "sequence", up.sequence)
+		p.pair.poke()
+		return nil
+	})
+}
+
+// Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
+func (p *Partner) Suspend(ctx context.Context) error {
+	return p.pair.verb(ctx, func() error {
+		err := p.change(ctx, func(m *mirroring) { m.suspended = true }, func(p *Partner) { p.mirror = nil })
+		if err == nil && p.pair.linkState() != stateDisconnected {
+			p.pair.showState(stateSuspended)
+		}
+		return err
+	})
+}
+
+// Resume is SET PARTNER RESUME: the mirror catches up, and loses what only it has.
+// 1447: the partners can't see each other.
+func (p *Partner) Resume(ctx context.Context) error {
+	return p.pair.verb(ctx, func() error {
+		if p.pair.linkState() == stateDisconnected {
+			return errNotConnected()
+		}
+		if !p.state.Load().suspended {
+			return nil
+		}
+		err := p.change(ctx, func(m *mirroring) { m.suspended = false }, nil)
+		if err == nil {
+			p.pair.showState(stateSynchronizing)
+			p.pair.poke()
+		}
+		return err
+	})
+}
+
+// SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the
+// partners see each other (1447).
+func (p *Partner) SetSafety(ctx context.Context, full bool) error {
+	return p.pair.verb(ctx, func() error {
+		if err := p.mayConfigure(); err != nil {
+			return err
+		}
+		if p.state.Load().safetyFull == full {
+			return nil
+		}
+		err := p.change(ctx, func(m *mirroring) {
+			m.safetyFull = full
+			m.safetySequence++
+		}, func(p *Partner) { p.mirror = nil })
+		if err == nil && p.pair.linkState() == stateSynchronized && full {
+			p.pair.showState(stateSynchronizing)
+		}
+		p.pair.poke()
+		return err
+	})
+}
+
+// maxTimeout is the largest partner timeout in seconds, minTimeout what smaller ones
+// become.
+const (
+	maxTimeout = 32767
+	minTimeout = 5
+)
+
+// SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470). It is kept
+// and shown; the partners share a process and notice each other's end at once.
+func (p *Partner) SetTimeout(ctx context.Context, seconds int) error {
+	return p.pair.verb(ctx, func() error {
+		if p.state.Load().role != rolePrincipal {
+			return errOnlyPrincipal()
+		}
+		if seconds > maxTimeout {
+			return message(1476, 16, "Database mirroring timeout value %d exceeds the maximum value %d.", seconds, maxTimeout)
+		}
+		return p.change(ctx, func(m *mirroring) { m.timeout = int64(max(seconds, minTimeout)) }, nil)
+	})
+}
+
+func (p *Partner) mayConfigure() error {
+	switch {
+	case p.state.Load().role != rolePrincipal:
+		return errOnlyPrincipal()
+	case p.pair.linkState() == stateDisconnected:
+		return errNotConnected()
+	}
+	return nil
+}
+
+// change alters a setting here and, if the partners see each other, on the other,
+// the principal first; then is done in the turn of each. The caller holds verbs.
+func (p *Partner) change(ctx context.Context, alter func(m *mirroring), then func(p *Partner)) error {
+	order := []*Partner{p, p.other()}
+	switch {
+	case p.pair.link.cut.Load():
+		order = order[:1]
+	case order[1].state.Load().role == rolePrincipal:
+		order[0], order[1] = order[1], order[0]
+	}
+	for _, partner := range order {
+		m := *partner.state.Load()
+		alter(&m)
+		err := partner.alone(ctx, true, func() error {
+			if err := partner.becomeInTurn(&m); err != nil {
+				return err
+			}
+			if then != nil {
+				then(partner)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
