@@ -329,6 +329,7 @@ func TestFailover_underLoad(t *testing.T) {
 	ctx, stop := context.WithCancel(limit(t))
 	defer stop()
 	acknowledged := make([]int, writers)
+	done := make(chan struct{})
 	var group sync.WaitGroup
 	for w := range writers {
 		id := fmt.Sprint("w", w)
@@ -342,14 +343,21 @@ func TestFailover_underLoad(t *testing.T) {
 				if err == nil {
 					acknowledged[w] = n
 					n++
+					select {
+					case done <- struct{}{}:
+					case <-ctx.Done():
+					}
 				}
 			}
 		})
 	}
 	for range failovers {
-		before := pair.Partner("a").Counters().Commits
-		for pair.Partner("a").Counters().Commits < before+30 && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
+		for range 30 {
+			select {
+			case <-done:
+			case <-ctx.Done():
+				t.Fatal("the writers do not get on")
+			}
 		}
 		if err := pair.Partner(pair.Principal()).Failover(ctx); err != nil {
 			t.Fatal(err)
