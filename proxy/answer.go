@@ -28,7 +28,7 @@ func (c *call) sessionHeaders(s *session.Session) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
 	if s.Tag != "" {
-		c.values.set(h, "Etag", `"`+string(s.Tag)+`"`)
+		c.values.set(h, "ETag", `"`+string(s.Tag)+`"`)
 	}
 	if s.Timeout > 0 {
 		c.values.set(h, "Session-Timeout", strconv.Itoa(s.Timeout))

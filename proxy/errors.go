@@ -220,6 +220,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
+	body = append(body, '\n') // for those who read it in a terminal
 	h := w.Header()
 	h["Content-Type"] = problemType
 	h["Cache-Control"] = noStore

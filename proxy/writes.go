@@ -31,7 +31,7 @@ func create(ctx context.Context, c *call) error {
 	c.values.set(h, "Location", c.r.URL.EscapedPath()+"/"+string(c.ref.ID))
 	h["Content-Type"] = jsonType
 	c.answerSession(http.StatusCreated, &s)
-	c.w.Write(body)
+	c.w.Write(append(body, '\n'))
 	return nil
 }
 

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// step is a command of the README and what it is said to print.
+type step struct {
+	command string
+	printed []string
+}
+
+// readmeSteps are the commands in the README's console blocks, in order.
+func readmeSteps(t *testing.T) []step {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []step
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside = line == "```console"
+		case inside && isCommand:
+			steps = append(steps, step{command: command})
+		case inside:
+			last := &steps[len(steps)-1]
+			last.printed = append(last.printed, line)
+		}
+	}
+	return steps
+}
+
+// volatile is what differs from run to run: ids, tags and times.
+var volatile = []struct {
+	found *regexp.Regexp
+	shown string
+}{
+	{regexp.MustCompile(`[a-z0-5]{24}`), "ID"},
+	{regexp.MustCompile(`ETag: "[^"]*"`), "ETag"},
+	{regexp.MustCompile(`[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT`), "TIME"},
+	{regexp.MustCompile(`(lock_age":|Lock-Age: )[01]`), "AGE"},
+}
+
+func steady(text string) string {
+	text = strings.TrimSpace(strings.ReplaceAll(text, "\r", ""))
+	for _, v := range volatile {
+		text = v.found.ReplaceAllString(text, v.shown)
+	}
+	return text
+}
+
+// TestReadme runs every command of the README's console blocks against a fresh
+// server, in one shell, and compares what they print.
+func TestReadme(t *testing.T) {
+	for _, tool := range []string{"sh", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s here; the README's commands want it", tool)
+		}
+	}
+	steps := readmeSteps(t)
+	if len(steps) < 10 {
+		t.Fatalf("found %d commands in the README", len(steps))
+	}
+	p := startServe(t, t.TempDir())
+	var script strings.Builder
+	for i, s := range steps {
+		fmt.Fprintf(&script, "printf '\\001%d\\n'\n%s\n", i, s.command)
+	}
+	at := strings.NewReplacer("http://127.0.0.1:8080", p.api, "http://127.0.0.1:8081", p.admin)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "sh", "-u")
+	shell.Stdin = strings.NewReader(at.Replace(script.String()))
+	var out, errs bytes.Buffer
+	shell.Stdout, shell.Stderr = &out, &errs
+	if err := shell.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	printed := strings.Split(out.String(), "\x01")[1:]
+	for i, s := range steps {
+		_, got, _ := strings.Cut(printed[i], "\n")
+		if got, want := steady(got), steady(strings.Join(s.printed, "\n")); got != want {
+			t.Errorf("$ %s\nprints\n%s\nand the README says\n%s", s.command, got, want)
+		}
+	}
+	p.stop(t)
+}
