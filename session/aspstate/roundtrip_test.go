@@ -1,0 +1,72 @@
+package aspstate_test
+
+import (
+	"bytes"
+	"maps"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// TestStore_OneRoundTrip counts at the server: on the extended schema a call that
+// need not wait is exactly one request, short items and long ones alike.
+func TestStore_OneRoundTrip(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	store := openStore(t, openPair(t, servers))
+	ctx := t.Context()
+	// The prober asks in batches, the store in procedure calls only.
+	calls := func() (n int64) {
+		for calls := range maps.Values(servers.Partner("a").Counters().Calls) {
+			n += calls
+		}
+		return n
+	}
+	app := session.Application{Name: "/lm/w3svc/1/root"}.WithDefaults()
+	ref := session.Ref{App: &app, ID: session.NewID()}
+	var (
+		lock session.Lock
+		last session.Session
+	)
+	write := session.Write{Item: []byte("short")}
+	long := session.Write{Item: bytes.Repeat([]byte("long"), 25_000)}
+	acquire := func() (err error) { _, lock, err = store.Acquire(ctx, ref, session.OperationID{}); return err }
+
+	// The first call of an application asks for its id as well; it is no part of the promise.
+	if _, err := store.Put(ctx, session.Ref{App: &app, ID: session.NewID()}, write, session.Condition{}, session.OperationID{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name string
+		call func() error
+	}{
+		{"create", func() (err error) {
+			_, err = store.Put(ctx, ref, write, session.Condition{OnlyCreate: true}, session.OperationID{})
+			return err
+		}},
+		{"get", func() (err error) { last, err = store.Get(ctx, ref, session.GetOptions{}); return err }},
+		{"put if unchanged", func() (err error) {
+			_, err = store.Put(ctx, ref, write, session.Condition{Match: last.Tag}, session.OperationID{})
+			return err
+		}},
+		{"touch", func() error { _, err := store.Touch(ctx, ref); return err }},
+		{"acquire", acquire},
+		{"update and release", func() error { _, err := store.Update(ctx, ref, lock, long, false, session.OperationID{}); return err }},
+		{"get a long item", func() (err error) { last, err = store.Get(ctx, ref, session.GetOptions{}); return err }},
+		{"acquire a long item", acquire},
+		{"release", func() error { return store.Release(ctx, ref, lock, session.OperationID{}) }},
+		{"put", func() error {
+			_, err := store.Put(ctx, ref, long, session.Condition{}, session.OperationID{})
+			return err
+		}},
+		{"remove", func() error { return store.Remove(ctx, ref, session.Lock{}, session.OperationID{}) }},
+	} {
+		before := calls()
+		if err := step.call(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if n := calls() - before; n != 1 {
+			t.Errorf("%s took %d round trips, want 1", step.name, n)
+		}
+	}
+}
