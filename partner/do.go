@@ -43,12 +43,12 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 		r.last = err
 		switch class {
 		case Permanent:
-			return r.answer(err)
+			return r.answer(class, err)
 		case CallerGone:
 			return r.finish(ctx, ctx.Err())
 		case Again:
 			if r.again++; r.again > againLimit {
-				return r.answer(err)
+				return r.answer(class, err)
 			}
 		default:
 			r.troubles++
@@ -121,13 +121,15 @@ func (r *run) rest(ctx context.Context, class Class) error {
 }
 
 // answer ends a call with an error of the op's own. Only if an earlier attempt
-// is still open, and this error is not the op's considered word but the
-// server's, it says so.
-func (r *run) answer(err error) error {
-	if _, fromServer := errors.AsType[mssql.Error](err); !fromServer || !r.open {
-		return err
+// is still open, and this error is not the op's considered word but the server's,
+// a failed login's, or a refusal that ran out of tries, it says so.
+func (r *run) answer(class Class, err error) error {
+	_, fromServer := errors.AsType[mssql.Error](err)
+	_, atLogin := errors.AsType[*loginError](err)
+	if r.open && (fromServer || atLogin || class == Again) {
+		return r.end(ErrOutcomeUnknown)
 	}
-	return r.end(ErrOutcomeUnknown)
+	return err
 }
 
 // finish ends a call that has no answer.

@@ -37,6 +37,7 @@ type Partner struct {
 	// Owned by the holder of the turn.
 	group        group
 	mirror       *Partner      // ships here before each commit; nil: exposed, or asynchronous
+	forked       []rowKey      // what a commit wrote that the mirror has and we could not make; noted again by our next
 	lease        *lease        // the explicit transaction that has the turn; also under leases
 	beforeCommit func(*record) // for tests: the mirror has it, we have not
 

@@ -50,7 +50,7 @@ func (p *Pair) catchUp(ctx context.Context, principal *Partner, full bool) error
 			p.showState(stateDisconnected)
 			return err
 		}
-		principal.mirror = principal.other()
+		principal.mirror, principal.forked = principal.other(), nil
 		p.showState(stateSynchronized)
 		return nil
 	})

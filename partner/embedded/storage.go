@@ -15,6 +15,8 @@ const readerCount = 4
 type record struct {
 	lsn     int64
 	changes []change
+	// also are rows that the commit does not change, and that a mirror must be sent all the same.
+	also []rowKey
 	// trim: both partners have every commit up to this one, so that nobody will ask
 	// for their changes again.
 	trim int64

@@ -94,6 +94,11 @@ func (w *writer) note(rec *record) error {
 			return fmt.Errorf("write changes: %w", err)
 		}
 	}
+	for i, k := range rec.also {
+		if _, err := w.change.exec(rec.lsn, int64(len(rec.changes)+i), int64(k.table), k.key); err != nil {
+			return fmt.Errorf("write changes: %w", err)
+		}
+	}
 	if _, err := w.lsn.exec(rec.lsn); err != nil {
 		return fmt.Errorf("write lsn: %w", err)
 	}

@@ -120,6 +120,10 @@ func (p *Partner) harden(w *writer, rec *record, write func() error) error {
 		return err
 	}
 	rec.lsn = p.store.lsn.Load() + 1
+	if p.forked != nil { // the mirror may have another commit of that number: it is never used again
+		rec.lsn++
+		rec.also = p.forked
+	}
 	rec.trim = p.acked.Load()
 	var shipped chan error
 	if m := p.mirror; m != nil {
@@ -144,6 +148,7 @@ func (p *Partner) harden(w *writer, rec *record, write func() error) error {
 		p.undo(w, rec)
 		return fmt.Errorf("commit on %s: %w", p.name, err)
 	}
+	p.forked = nil
 	p.store.published(rec)
 	if p.mirror == nil {
 		p.pair.poke() // an asynchronous mirror may want it
@@ -152,13 +157,18 @@ func (p *Partner) harden(w *writer, rec *record, write func() error) error {
 }
 
 // undo rolls back after a failed commit. The mirror may be ahead now: it comes
-// back by way of a resynchronisation, which takes away what only it has.
+// back by way of a resynchronisation, which takes away what only it has. If we commit
+// something else before that, our list of changes must name those rows too: by the
+// numbers of the commits alone the partners would seem to agree.
 func (p *Partner) undo(w *writer, rec *record) {
 	if _, err := w.rollback.exec(); err != nil {
 		p.log.Error("rollback failed", "error", err)
 	}
 	if p.mirror != nil {
 		p.acked.Store(rec.lsn - 1)
+		for _, c := range rec.changes {
+			p.forked = append(p.forked, rowKey{c.table, c.key})
+		}
 		p.loseMirror(errors.New("the principal's own commit failed"))
 	}
 }

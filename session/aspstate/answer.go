@@ -107,3 +107,11 @@ func (a *answer) session() session.Session {
 	}
 	return out
 }
+
+// stored is the answer to a write of operation op. Its version is one that this write
+// was the newest operation of: an attempt that is sent again may find that others have
+// stored since, and the tag of their version would let its caller overwrite what it never saw.
+func (a *answer) stored(op session.OperationID) session.Session {
+	a.newest = op[:]
+	return a.session()
+}

@@ -86,7 +86,7 @@ func (extended) update(ctx context.Context, c *call, lock session.Lock, w sessio
 	if err != nil {
 		return session.Session{}, err
 	}
-	return a.session(), nil
+	return a.stored(c.op), nil
 }
 
 func (extended) release(ctx context.Context, c *call, lock session.Lock) error {
@@ -128,7 +128,7 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 	if err != nil {
 		return session.Session{}, err
 	}
-	return a.session(), nil
+	return a.stored(c.op), nil
 }
 
 // createdParameter is the creation time as a datetime parameter; NULL where there is none.

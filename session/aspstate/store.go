@@ -31,6 +31,8 @@ type Store struct {
 	logger *slog.Logger
 	apps   appIDs
 
+	acquiring sync.Map // acquireKey → chan struct{}, closed when that acquire is over
+
 	secretOnce  sync.Mutex
 	secret      []byte // the fleet's, once known
 	localSecret []byte // used on a stock schema, which has no place for one
@@ -122,6 +124,10 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	if op.IsZero() {
 		op = session.NewOperationID()
 	}
+	over, err := s.acquireAlone(ctx, ref, op)
+	if err != nil {
+		return out, lock, err
+	}
 	sent := false
 	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, false,
 		func(attempt context.Context, d dialect, c *call) (err error) {
@@ -133,12 +139,42 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 		})
 	switch {
 	case err == nil && ctx.Err() != nil:
-		s.giveBack(ref, op, lock)
+		s.giveBack(ref, op, lock, over)
 		return session.Session{}, session.Lock{}, context.Cause(ctx)
 	case err != nil && sent && !isAnswer(err):
-		s.giveBack(ref, op, session.Lock{})
+		s.giveBack(ref, op, session.Lock{}, over)
+	default:
+		over()
 	}
 	return out, lock, err
+}
+
+// acquireKey names an operation of a session.
+type acquireKey struct {
+	app string
+	id  session.ID
+	op  session.OperationID
+}
+
+// acquireAlone waits until no other acquire of the operation is under way here, the
+// giving back of its lock included; over ends the caller's own. A client that left and
+// asks again would otherwise find its lock, and have it taken away by the clean-up of its first call.
+func (s *Store) acquireAlone(ctx context.Context, ref session.Ref, op session.OperationID) (over func(), err error) {
+	key, mine := acquireKey{ref.App.Name, ref.ID, op}, make(chan struct{})
+	for {
+		other, busy := s.acquiring.LoadOrStore(key, mine)
+		if !busy {
+			return func() { s.acquiring.Delete(key); close(mine) }, nil
+		}
+		select {
+		case <-other.(chan struct{}):
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, context.Cause(ctx)
+			}
+			return nil, fmt.Errorf("%w: an earlier acquire of the same operation is still under way", session.ErrOutcomeUnknown)
+		}
+	}
 }
 
 // toItsOwnEnd is the attempt's context without its caller: it ends with the
@@ -154,9 +190,11 @@ func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.
 }
 
 // giveBack releases, in the background, a lock whose caller has left: the one
-// given, or whatever one the acquire of that operation was granted, if any.
-func (s *Store) giveBack(ref session.Ref, op session.OperationID, lock session.Lock) {
+// given, or whatever one the acquire of that operation was granted, if any. over
+// is called when that is done.
+func (s *Store) giveBack(ref session.Ref, op session.OperationID, lock session.Lock, over func()) {
 	s.cleanups.Go(func() {
+		defer over()
 		ctx, cancel := context.WithTimeout(s.closing, cleanupTime)
 		defer cancel()
 		err := s.run(ctx, partner.Call{Label: "give back", HoldsLock: true, Write: true}, ref, op, false,

@@ -1,0 +1,42 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+)
+
+// TestDo_OpenAttemptIsNotForgotten: a write was sent and never answered. Whatever keeps
+// it from being sent again tells nothing about that attempt: the outcome is unknown.
+func TestDo_OpenAttemptIsNotForgotten(t *testing.T) {
+	certificate := &loginError{B, errors.New("tls: failed to verify certificate: x509: certificate signed by unknown authority")}
+	tests := []struct {
+		name   string
+		login  error // of every connection after the first attempt
+		answer error // of every attempt after the first
+	}{
+		{"the partner's certificate is refused", certificate, nil},
+		{"the call comes too late again and again", nil, ErrLate},
+		{"no connection becomes free", errPoolBusy, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakePair(t)
+				p := f.startServing()
+				err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+					if a.Number > 1 {
+						return tt.answer
+					}
+					f.set(func(a, b *fakeServer) { a.openErr, b.openErr = tt.login, tt.login })
+					return io.EOF
+				})
+				if !errors.Is(err, ErrOutcomeUnknown) || OutcomeOf(err) != Unknown {
+					t.Errorf("got %v, %s; want %v", err, OutcomeOf(err), ErrOutcomeUnknown)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,100 @@
+package aspstate_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+)
+
+// afterFirst runs a hook when the first call with that label has been executed, and
+// before its caller is told.
+type afterFirst struct {
+	aspstate.Pair
+	label string
+	hook  func()
+}
+
+// Do implements aspstate.Pair.
+func (p *afterFirst) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	err := p.Pair.Do(ctx, c, op)
+	if hook := p.hook; hook != nil && c.Label == p.label {
+		p.hook = nil
+		hook()
+	}
+	return err
+}
+
+// newSession makes a session on a store.
+func newSession(t *testing.T, store *aspstate.Store) session.Ref {
+	t.Helper()
+	ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root", Timeout: 20, LockTimeout: session.DefaultLockTimeout}, ID: session.NewID()}
+	if _, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, session.Condition{}, session.NewOperationID()); err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// TestAcquire_askedAgainWhileTheFirstIsGivenBack: a client gives up its acquire just as
+// it is granted, and sends it again with the same operation id. If the second call says
+// that the client holds the lock, then the clean-up of the first must not release it.
+func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
+	pair := &afterFirst{Pair: openPair(t, embeddedtest.Start(t)), label: "acquire"}
+	store := openStore(t, pair)
+	ref, op := newSession(t, store), session.NewOperationID()
+
+	ctx, leave := context.WithCancel(t.Context())
+	var second error
+	pair.hook = func() {
+		leave()
+		short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		_, _, second = store.Acquire(short, ref, op)
+	}
+	if _, _, err := store.Acquire(ctx, ref, op); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the acquire whose caller left ended with %v", err)
+	}
+	store.WaitForCleanups()
+
+	_, _, other := store.Acquire(t.Context(), ref, session.NewOperationID())
+	switch {
+	case second == nil && !errors.Is(other, session.ErrLocked):
+		t.Errorf("the client was told that it holds the lock, and another was granted it too (%v)", other)
+	case second != nil && session.OutcomeOf(second) != session.Unknown:
+		t.Errorf("the second call ended with %v, as if the first were not under way", second)
+	case second != nil && other != nil:
+		t.Errorf("the lock was not given back: %v", other)
+	}
+	if _, _, err := store.Acquire(t.Context(), ref, op); second != nil && !errors.Is(err, session.ErrLockLost) {
+		t.Errorf("a third call of the operation ended with %v, want %v", err, session.ErrLockLost)
+	}
+}
+
+// TestPut_sentAgainDoesNotTellOfAnothersVersion: the tag that a repeated put answers with
+// must not be that of what another client has stored since, or the next conditional put
+// overwrites what its caller has never seen.
+func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
+	store := openStore(t, openPair(t, embeddedtest.Start(t)))
+	ref, first := newSession(t, store), session.NewOperationID()
+	put := func(item string, cond session.Condition, op session.OperationID) (session.Session, error) {
+		return store.Put(t.Context(), ref, session.Write{Item: []byte(item)}, cond, op)
+	}
+	if _, err := put("mine", session.Condition{}, first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put("theirs", session.Condition{}, session.NewOperationID()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := put("mine", session.Condition{}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put("over it", session.Condition{Match: again.Tag}, session.NewOperationID()); !errors.Is(err, session.ErrPrecondition) {
+		t.Errorf("a put on the version that the repeated put told of: got %v, want %v", err, session.ErrPrecondition)
+	}
+}
