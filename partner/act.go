@@ -13,7 +13,7 @@ func (p *Pair) take(o Observation) {
 	i := p.index(o.Partner)
 	v := before.with(i, o, now)
 	if o.Known {
-		p.members[i].clock.Store(int64(o.Clock))
+		p.members[i].readClock(o, now)
 	}
 	v.decision = decide(now, v.obs, v.accepted)
 	old, admit := p.act(&v)

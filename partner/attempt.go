@@ -38,7 +38,7 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 		timer := time.AfterFunc(time.Until(end), func() { cancel(errAttemptTime) })
 		defer timer.Stop()
 	}
-	l, err := t.pool.get(ctx, cancel)
+	l, err := r.connection(ctx, cancel, t)
 	if err != nil {
 		return Connecting, err
 	}
@@ -53,6 +53,27 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 	err = r.op(ctx, &r.try)
 	broken = err != nil && isFatal(err)
 	return Executing, err
+}
+
+// connection checks one out. Those who wait for one are as many as the hold may
+// have, and lock holders as many again: a principal that hangs fills its pool
+// before anybody knows that it hangs.
+func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t *term) (lease, error) {
+	p, bytes := r.p, r.call.Bytes
+	defer p.queued.Add(-1)
+	defer p.queuedBytes.Add(-bytes)
+	n, b := p.queued.Add(1), p.queuedBytes.Add(bytes)
+	size, most := int64(p.cfg.Hold.Size), p.cfg.Hold.Bytes
+	if r.call.HoldsLock {
+		size, most = 2*size, 2*most
+	}
+	switch {
+	case n > size:
+		return nil, &HoldFullError{"size", size}
+	case b > most && n > 1:
+		return nil, &HoldFullError{"bytes", most}
+	}
+	return t.pool.get(ctx, cancel)
 }
 
 // limit is when an attempt that begins now ends at the latest, and whether it is
@@ -84,6 +105,9 @@ func (r *run) fill(t *term, c *sql.Conn, end time.Time) {
 // judge is Classify with the knowledge of whose context ended, and notes what
 // the attempt leaves open.
 func (r *run) judge(ctx context.Context, t *term, phase Phase, err error) Class {
+	if phase == Connecting && errors.Is(err, ErrHoldFull) {
+		return Permanent // our own refusal; the partner had no part in it
+	}
 	class := Classify(err, phase)
 	silent := class == CallerGone || class == Down || class == Ambiguous
 	if silent && phase == Executing {
@@ -106,7 +130,7 @@ func (r *run) judge(ctx context.Context, t *term, phase Phase, err error) Class 
 // verdict is what an attempt says about its partner's reachability.
 func verdict(t *term, class Class, err error) error {
 	switch {
-	case class == CallerGone, t.over.Load(), errors.Is(err, errPoolBusy):
+	case class == CallerGone, t.over.Load(), errors.Is(err, errPoolBusy), errors.Is(err, ErrHoldFull):
 		return errNoVerdict
 	case class == Down, class == Ambiguous:
 		return errUnreached

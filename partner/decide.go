@@ -45,7 +45,8 @@ func decide(now time.Time, obs [2]Observation, acc Accepted) Decision {
 		}
 		if why[i] == "" {
 			claims = append(claims, i)
-		} else if o.Partner == acc.Partner && o.Reachable {
+		} else if o.Partner == acc.Partner && o.Reachable && o.Mirroring != "PENDING_FAILOVER" {
+			// One that is about to hand over still answers the calls it has.
 			d.Drop = true
 		}
 	}

@@ -56,6 +56,7 @@ func TestDecide(t *testing.T) {
 		{"old principal still unheard of", says(A, pA, 5), says(B, pB, 6), tookA, Decision{Serve: B, SplitBrain: true, Reason: "role sequence"}},
 		{"accepted one is silent", says(A, pA, 5, silent), says(B, m, 5), tookA, Decision{Reason: "a does not answer; b is the mirror"}},
 		{"both silent", says(A, pA, 5, silent), says(B, m, 5, silent), tookA, Decision{Reason: "b does not answer"}},
+		{"about to hand over: it still answers what it has", says(A, pA, 5, func(o *Observation) { o.Mirroring = "PENDING_FAILOVER" }), says(B, m, 5), tookA, Decision{Drop: false, Reason: "about to become the mirror"}},
 		{"both mirrors, in the middle of a switch", says(A, m, 5), says(B, m, 5), tookA, Decision{Drop: true, Reason: "a is the mirror"}},
 		{"at the start nobody is believed before both were asked", says(A, pA, 5), unasked, never, Decision{Reason: "waiting for a first word"}},
 		{"silence is a word", says(A, pA, 5), says(B, m, 5, silent), never, Decision{Serve: A}},

@@ -50,6 +50,9 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 			if r.again++; r.again > againLimit {
 				return r.answer(class, err)
 			}
+			if errors.Is(err, ErrLate) && r.again == 3 {
+				p.wake() // its clock may be another than the last probe read
+			}
 		default:
 			r.troubles++
 			p.doubt(t, seen, class, err)
@@ -126,7 +129,7 @@ func (r *run) rest(ctx context.Context, class Class) error {
 func (r *run) answer(class Class, err error) error {
 	_, fromServer := errors.AsType[mssql.Error](err)
 	_, atLogin := errors.AsType[*loginError](err)
-	if r.open && (fromServer || atLogin || class == Again) {
+	if r.open && (fromServer || atLogin || class == Again || errors.Is(err, ErrHoldFull)) {
 		return r.end(ErrOutcomeUnknown)
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -380,6 +381,59 @@ func TestDo_HoldFull(t *testing.T) {
 		}
 		p.hold.close()
 	})
+}
+
+// A principal that hangs fills its pool; those who wait for a connection then are
+// as many as the hold may have, holders of a lock twice as many.
+func TestDo_TooManyWaitForAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing(func(c *Config) { c.Hold.Size, c.Hold.Bytes = 2, 100 })
+		f.set(func(a, _ *fakeServer) { a.busy = true })
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var wg sync.WaitGroup
+		wait := func(c Call) { wg.Go(func() { _ = p.Do(ctx, c, nil) }); synctest.Wait() }
+		wait(Call{Bytes: 60})
+		if err := p.Do(ctx, Call{Bytes: 60}, nil); !errors.Is(err, ErrHoldFull) || OutcomeOf(err) != NotApplied {
+			t.Errorf("more bytes than the hold may have: %v", err)
+		}
+		wait(Call{Bytes: 10})
+		if err := p.Do(ctx, Call{}, nil); !errors.Is(err, ErrHoldFull) {
+			t.Errorf("more calls than the hold may have: %v", err)
+		}
+		wait(Call{HoldsLock: true})
+		if n := p.queued.Load(); n != 3 {
+			t.Errorf("%d wait, want 3: the lock's holder has a place of its own", n)
+		}
+		cancel()
+		wg.Wait()
+		if n, b := p.queued.Load(), p.queuedBytes.Load(); n != 0 || b != 0 {
+			t.Errorf("%d calls with %d bytes are still counted", n, b)
+		}
+	})
+}
+
+// Of two readings of a clock the one with the much shorter round trip stands.
+func TestMember_ReadClock(t *testing.T) {
+	m := newMember(PartnerConfig{Name: A}, nil, func(Name, string, string) {})
+	now := time.Now()
+	for _, step := range []struct {
+		after         time.Duration
+		clock, within time.Duration
+		want          time.Duration
+	}{
+		{0, 5 * time.Second, time.Second, 5 * time.Second},
+		{time.Second, 3 * time.Second, time.Millisecond, 3 * time.Second},
+		{2 * time.Second, 4 * time.Second, time.Second, 3 * time.Second},
+		{3 * time.Second, 3100 * time.Millisecond, 2 * time.Millisecond, 3100 * time.Millisecond},
+		{3*time.Second + clockLife, 4 * time.Second, time.Second, 4 * time.Second},
+	} {
+		m.readClock(Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
+		if got := time.Duration(m.clock.Load()); got != step.want {
+			t.Errorf("after %v: the clock differs by %v, want %v", step.after, got, step.want)
+		}
+	}
 }
 
 func TestDo_PanicGivesTheConnectionBack(t *testing.T) {

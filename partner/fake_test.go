@@ -42,6 +42,7 @@ type fakeServer struct {
 	onExec    func(statement string) error
 	pools     []*fakePool
 	openErr   error // every checkout fails with it
+	busy      bool  // every checkout waits until its caller gives up
 }
 
 var _ endpoint = (*fakeServer)(nil)
@@ -209,10 +210,14 @@ type fakeLease struct {
 	cancel context.CancelCauseFunc
 }
 
-func (p *fakePool) get(_ context.Context, cancel context.CancelCauseFunc) (lease, error) {
+func (p *fakePool) get(ctx context.Context, cancel context.CancelCauseFunc) (lease, error) {
 	p.server.pair.mu.Lock()
-	err := p.server.openErr
+	err, busy := p.server.openErr, p.server.busy
 	p.server.pair.mu.Unlock()
+	if busy {
+		<-ctx.Done()
+		return nil, errPoolBusy
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over != nil {

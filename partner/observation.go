@@ -81,7 +81,7 @@ func (o Observation) mirrored() bool { return o.Role != RoleUnknown && o.Role !=
 
 // exposed says whether this principal acknowledges what its mirror does not have.
 func (o Observation) exposed() bool {
-	return o.Role == RolePrincipal && o.Mirroring != "SYNCHRONIZED"
+	return o.Role == RolePrincipal && (o.Mirroring != "SYNCHRONIZED" || o.Safety == "OFF")
 }
 
 // names are a partner's names in the epoch row: the server's own, or its

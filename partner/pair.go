@@ -27,6 +27,8 @@ type Pair struct {
 	reports  chan Observation
 	breakers chan Event // breaker changes, for the loop of Run to tell
 
+	queued, queuedBytes atomic.Int64 // calls waiting for a connection, and what they carry
+
 	current *term // owned by the loop of Run
 
 	mu          sync.Mutex // guards what follows

@@ -48,6 +48,8 @@ type member struct {
 	breaker  *breaker
 
 	clock   atomic.Int64  // its clock minus ours, in nanoseconds
+	read    time.Time     // when clock was read; owned by the loop of Run
+	within  time.Duration // the round trip it was read in, twice its error at most; likewise
 	suspect atomic.Bool   // a call could not reach it: the next probe shall dial
 	take    atomic.Value  // string: the name to take the next epoch under; empty: don't
 	wake    chan struct{} // ends the pause between two probes
@@ -72,6 +74,19 @@ func (m *member) poke() {
 // onItsClock turns one of our times into the partner's.
 func (m *member) onItsClock(t time.Time) time.Time {
 	return t.Add(time.Duration(m.clock.Load())).UTC()
+}
+
+// clockLife is how long a good reading of a partner's clock stands against worse ones.
+const clockLife = 30 * time.Second
+
+// readClock takes a reading of the clock, unless its round trip was much longer than
+// that of one not long ago: half a round trip is how wrong it may be.
+func (m *member) readClock(o Observation, now time.Time) {
+	if m.within > 0 && o.Latency > 2*m.within+time.Millisecond && now.Sub(m.read) < clockLife {
+		return
+	}
+	m.clock.Store(int64(o.Clock))
+	m.read, m.within = now, o.Latency
 }
 
 // observe probes once, and tells the breaker.

@@ -27,7 +27,10 @@ func acquire(ctx context.Context, c *call) error {
 		return err
 	}
 	if err := c.r.Context().Err(); err != nil {
-		c.giveBack(lock)
+		// With an Idempotency-Key the same call may be on its way again, and find this lock.
+		if !c.keyed {
+			c.giveBack(lock)
+		}
 		return err
 	}
 	c.values.set(c.w.Header(), "Session-Lock", lock.String())

@@ -247,6 +247,31 @@ func TestExtended_removed(t *testing.T) {
 	}
 }
 
+// A session that was removed and made again is another one: what was sent for the
+// first neither overwrites the second nor says that it was not applied.
+func TestExtended_madeAgain(t *testing.T) {
+	p := openPair(t).Partner("a")
+	held := locked(t, p, "again")
+	straggler := asking("again") // sent now, executed after the removal
+	late := held
+	late.op, late.firstSent, late.resent = newOperation(), moment(time.Now()), 1
+	gone := held
+	gone.op = newOperation()
+	expect(t, "remove", gone.remove(t, p), resultDone)
+	second := asking("again")
+	second.short = blobArgument([]byte("second"))
+	expect(t, "the second", second.store(t, p), resultCreated)
+
+	expect(t, "a store first sent before the removal", straggler.store(t, p), resultAgain)
+	straggler.resent = 1
+	expect(t, "the same re-sent", straggler.store(t, p), resultDone)
+	expect(t, "an update of the first, re-sent", late.update(t, p), resultUnknown)
+	expect(t, "a release of the first, re-sent", late.release(t, p), resultUnknown)
+	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {
+		t.Errorf("the second holds %q", item)
+	}
+}
+
 func TestExtended_tombstonesAreSwept(t *testing.T) {
 	p := openPair(t).Partner("a")
 	for i := range 6 {

@@ -49,7 +49,12 @@ func (p *Partner) openLease(ctx context.Context) (*lease, error) {
 	})
 	p.leases.Lock()
 	p.lease = l
+	changing := p.changing
 	p.leases.Unlock()
+	if changing > 0 {
+		l.breakOff(errKilled())
+		return nil, errKilled()
+	}
 	return l, nil
 }
 
@@ -113,13 +118,21 @@ func (l *lease) finish(why error) {
 	l.p.turns.leave(nil)
 }
 
-// breakLease ends the open explicit transaction, if there is one.
-func (p *Partner) breakLease(why error) {
+// noLeases ends the open explicit transaction, if there is one, and lets none
+// begin until allow is called: whoever changes a role is first in the queue for the
+// turn, but not before the transactions that were given it meanwhile.
+func (p *Partner) noLeases(why error) (allow func()) {
 	p.leases.Lock()
+	p.changing++
 	l := p.lease
 	p.leases.Unlock()
 	if l != nil {
 		l.breakOff(why)
+	}
+	return func() {
+		p.leases.Lock()
+		p.changing--
+		p.leases.Unlock()
 	}
 }
 

@@ -220,7 +220,7 @@ func later(a, b *mirroring, lsnA, lsnB int64) bool {
 // become makes a state durable and then true. A partner that stops being
 // principal drops the sessions in its database. The caller holds verbs.
 func (p *Partner) become(ctx context.Context, m *mirroring) error {
-	p.breakLease(errKilled())
+	defer p.noLeases(errKilled())()
 	return p.alone(ctx, true, func() error { return p.becomeInTurn(m) })
 }
 

@@ -44,6 +44,7 @@ type Partner struct {
 	acked atomic.Int64 // the last commit that the mirror has for sure
 
 	leases   sync.Mutex
+	changing int // role changes under way: no explicit transaction may begin; under leases
 	sessions sessionSet
 }
 

@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"time"
+
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
@@ -390,7 +392,11 @@ func notHeld(t *transaction, c *situation, op, firstSent, resent, lockOp, lockCo
 	case s == nil:
 	// The acquire came before this: while the ring still has the acquire, it would
 	// have this too.
-	case s.inRing(lockOp), s.forgotNothingSince(firstSent):
+	case s.inRing(lockOp):
+		outcome = resultLockLost
+	// Made since this was first sent: another session than the one it was for.
+	case firstSent.ok && !s.created.time().Before(firstSent.date2().time().Add(-10*time.Millisecond)):
+	case s.forgotNothingSince(firstSent):
 		outcome = resultLockLost
 	}
 	return notApplied(t, outcome, s)

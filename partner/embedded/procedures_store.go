@@ -48,19 +48,19 @@ func storeSession(t *transaction, a arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.s != nil && p.mayOverwrite(t, &c) {
+	removed, err := t.tombstonedSince(p.id, p.firstSent)
+	switch {
+	case err != nil:
+		return nil, err
+	case removed:
+		// What was removed, and perhaps made again, since this was first sent is not
+		// for this to make or to overwrite.
+	case c.s != nil && p.mayOverwrite(t, &c):
 		return p.overwrite(t, c.s)
+	case c.s == nil && c.sameEpoch && p.mode.ok && p.mode.n != modeIfMatch && inTime(t, p.notAfter) && p.id.ok:
+		return p.insert(t)
 	}
-	if c.s == nil && c.sameEpoch && p.mode.ok && p.mode.n != modeIfMatch && inTime(t, p.notAfter) && p.id.ok {
-		removed, err := t.tombstonedSince(p.id, p.firstSent)
-		if err != nil {
-			return nil, err
-		}
-		if !removed {
-			return p.insert(t)
-		}
-	}
-	return p.explain(t, &c)
+	return p.explain(t, &c, removed && p.resent.is(1))
 }
 
 // mayOverwrite is the WHERE clause of the UPDATE.
@@ -142,22 +142,15 @@ func (p *storing) insert(t *transaction) (*result, error) {
 }
 
 // explain tells why nothing was stored.
-func (p *storing) explain(t *transaction, c *situation) (*result, error) {
+func (p *storing) explain(t *transaction, c *situation, removed bool) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
-	}
-	removed := false
-	if c.s == nil && p.resent.is(1) {
-		var err error
-		if removed, err = t.tombstonedSince(p.id, p.firstSent); err != nil {
-			return nil, err
-		}
 	}
 	return notApplied(t, p.why(t, c, removed), c.s)
 }
 
-// why is the CASE of the last statement. removed: the session is gone, this was
-// sent before, and a tombstone is younger than its first sending.
+// why is the CASE of the last statement. removed: this was sent before, and a
+// tombstone is younger than its first sending.
 func (p *storing) why(t *transaction, c *situation, removed bool) int64 {
 	s := c.s
 	switch {
@@ -170,7 +163,7 @@ func (p *storing) why(t *transaction, c *situation, removed bool) int64 {
 		return resultDone
 	case removed:
 		// Stored, then removed, is what happened, whichever attempt it was. The
-		// session stays away.
+		// session stays away, or its successor as it is.
 		if p.mode.is(modeIfMatch) {
 			return resultUnknown
 		}

@@ -37,7 +37,7 @@ func (p *Partner) Failover(ctx context.Context) error {
 		began := time.Now()
 		p.pair.link.switching.Store(true)
 		defer p.pair.link.switching.Store(false)
-		p.breakLease(errKilled())
+		defer p.noLeases(errKilled())()
 		mirror := p.other()
 		err := p.alone(ctx, true, func() error {
 			if p.mirror == nil { // lost since we looked
@@ -153,7 +153,7 @@ func (p *Partner) SetSafety(ctx context.Context, full bool) error {
 			m.safetyFull = full
 			m.safetySequence++
 		}, func(p *Partner) { p.mirror = nil })
-		if err == nil && p.pair.linkState() == stateSynchronized && full {
+		if p.pair.linkState() == stateSynchronized && full { // on an error too: what is tended again is sure
 			p.pair.showState(stateSynchronizing)
 		}
 		p.pair.poke()

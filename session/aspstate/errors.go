@@ -43,7 +43,8 @@ func DomainError(err error) error {
 		e.kind = session.ErrOutcomeUnknown
 	case errors.Is(err, partner.ErrHoldFull):
 		e.kind = session.ErrOverloaded
-	case errors.Is(err, partner.ErrNoPrincipal), errors.Is(err, partner.ErrClosed):
+	case errors.Is(err, partner.ErrNoPrincipal), errors.Is(err, partner.ErrClosed),
+		errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // ran out of tries; nothing was done
 		e.kind = session.ErrNoPrincipal
 	}
 	return e

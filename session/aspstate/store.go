@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -33,9 +34,8 @@ type Store struct {
 
 	acquiring sync.Map // acquireKey → chan struct{}, closed when that acquire is over
 
-	secretOnce  sync.Mutex
-	secret      []byte // the fleet's, once known
-	localSecret []byte // used on a stock schema, which has no place for one
+	secret      atomic.Pointer[[]byte] // the fleet's, once known
+	localSecret []byte                 // used on a stock schema, which has no place for one
 
 	cleanups sync.WaitGroup
 	closing  context.Context
@@ -305,26 +305,20 @@ func missingIsLost(err error) error {
 // keys: the fleet's own, kept in the database, so that every proxy makes the same
 // id; on a stock schema, which remembers no operations, this process's.
 func (s *Store) OperationKey(ctx context.Context) ([]byte, error) {
-	s.secretOnce.Lock()
-	defer s.secretOnce.Unlock()
-	if s.secret != nil {
-		return s.secret, nil
+	if known := s.secret.Load(); known != nil {
+		return *known, nil
 	}
-	var secret []byte
+	// Several callers may ask at once; the database has them all get the same one.
+	secret := s.localSecret
 	err := s.pair.Do(ctx, partner.Call{Label: "fleet secret"}, func(ctx context.Context, a *partner.Attempt) (err error) {
-		if !a.Extended {
-			secret = nil
-			return nil
+		if a.Extended {
+			secret, err = fleetSecret(ctx, a, s.localSecret)
 		}
-		secret, err = fleetSecret(ctx, a, s.localSecret)
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("read the fleet's secret: %w", DomainError(err))
-	case secret == nil:
-		return s.localSecret, nil
 	}
-	s.secret = secret
+	s.secret.Store(&secret)
 	return secret, nil
 }

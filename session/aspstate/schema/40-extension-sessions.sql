@@ -222,6 +222,8 @@ AS
              -- The acquire came before this: while the ring still has the acquire, it would have this too.
              WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                               ISNULL(s.OperationId4, 0x00)) THEN 3
+             -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
+             WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
              WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
              ELSE 5
            END AS Result,
@@ -273,6 +275,8 @@ AS
              WHEN s.SessionId IS NULL THEN 5
              WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                               ISNULL(s.OperationId4, 0x00)) THEN 3
+             -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
+             WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
              WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
              ELSE 5
            END AS Result,
@@ -340,6 +344,9 @@ AS
                 AND ISNULL(OperationId1, 0x00) = ISNULL(@newest, 0x00)))
           AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @firstSent)
+          -- What was removed and made again since this was first sent is not for this to overwrite.
+          AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND t.Removed >= @firstSent)
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1 RETURN 0
@@ -384,11 +391,12 @@ AS
                -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
                THEN CASE WHEN s.OperationsForgotten IS NULL
                           AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
-             WHEN s.SessionId IS NULL AND @resent = 1 AND EXISTS (
+             WHEN @resent = 1 AND EXISTS (
                   SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                   WHERE t.SessionId = @id AND t.Removed >= @firstSent)
                -- Removed since this was first sent: whether an earlier attempt came before the removal or
-               -- none did, stored-then-removed is what happened. The session stays away.
+               -- none did, stored-then-removed is what happened. The session stays away, or its
+               -- successor as it is.
                THEN CASE @mode WHEN 2 THEN 5 ELSE 0 END
              WHEN @clock > @notAfter THEN 7
              WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
