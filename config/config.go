@@ -93,35 +93,40 @@ func ParseSize(s string) (Size, error) {
 
 // UnmarshalYAML reads a size from the file.
 func (s *Size) UnmarshalYAML(text []byte) (err error) {
-	*s, err = ParseSize(strings.Trim(strings.TrimSpace(string(text)), `"'`))
+	*s, err = ParseSize(unquoted(text))
 	return err
 }
 
-// withDefaults fills in what was left out.
-func (c Config) withDefaults() Config {
+// defaults is what holds where nothing is said. It is there before the file is
+// read, so that a 0 somebody wrote is told from what was left out, and refused.
+func defaults() Config {
+	return Config{Pair: Pair{Hold: Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20}}}
+}
+
+// UnmarshalYAML reads an application's rules on top of the defaults.
+func (a *App) UnmarshalYAML(unmarshal func(any) error) error {
+	type rules App
+	read := rules{Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20}
+	if err := unmarshal(&read); err != nil {
+		return err
+	}
+	*a = App(read)
+	return nil
+}
+
+// fill puts the defaults where there is nothing: a text that is empty is one that
+// was left out, as in MIRRORSTATE_API_LISTEN=.
+func (c *Config) fill() {
 	orDefault(&c.API.Listen, "127.0.0.1:8080")
 	orDefault(&c.Admin.Listen, "127.0.0.1:8081")
 	orDefault(&c.Pair.Exposed, "allow")
-	orDefault(&c.Pair.Hold.Window, 30*time.Second)
-	orDefault(&c.Pair.Hold.Size, 10_000)
-	orDefault(&c.Pair.Hold.Bytes, 64<<20)
-	apps := make(map[string]App, len(c.Apps))
-	for alias, app := range c.Apps {
-		orDefault(&app.Timeout, 20)
-		orDefault(&app.LockTimeout, 110*time.Second)
-		orDefault(&app.MaxSize, 4<<20)
-		apps[alias] = app
+	if len(c.Apps) == 0 {
+		c.Apps = map[string]App{"default": {Name: DefaultApp, Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20}}
 	}
-	if len(apps) == 0 {
-		apps["default"] = App{Name: DefaultApp, Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20}
-	}
-	c.Apps = apps
-	return c
 }
 
-func orDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
+func orDefault(v *string, def string) {
+	if *v == "" {
 		*v = def
 	}
 }
@@ -141,8 +146,9 @@ func (c Config) Validate() error {
 	}
 	bad(c.Pair.Exposed != "allow" && c.Pair.Exposed != "refuse", "pair.exposed", "%q is neither allow nor refuse", c.Pair.Exposed)
 	bad(c.Pair.Exposed == "refuse", "pair.exposed", "refuse is not built yet; set allow")
-	bad(c.Pair.Hold.Window < 0 || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 0s and 10m", c.Pair.Hold.Window)
-	bad(c.Pair.Hold.Size < 0, "pair.hold.size", "%d is negative", c.Pair.Hold.Size)
+	bad(c.Pair.Hold.Window < time.Millisecond || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 1ms and 10m", c.Pair.Hold.Window)
+	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
+	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
 	for alias, app := range c.Apps {
 		key := "apps." + alias
 		bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not hold / ? # %% or blanks")

@@ -23,6 +23,10 @@ func TestLoad_Defaults(t *testing.T) {
 	if h := c.Pair.Hold; h.Window != 30*time.Second || h.Size != 10_000 || h.Bytes != 64<<20 {
 		t.Errorf("hold %+v", h)
 	}
+	empty, err := Load(write(t, "api:\nadmin: {}\npair:\n  hold:\napps:\n"), func(string) (string, bool) { return "", false })
+	if err != nil || empty.Pair != c.Pair || empty.API != c.API || len(empty.Apps) != 1 {
+		t.Errorf("keys without values change the defaults: %+v, %v", empty, err)
+	}
 	if app := c.Apps["default"]; app.Name != "/LM/W3SVC/1/ROOT" || app.Timeout != 20 || app.LockTimeout != 110*time.Second || app.MaxSize != 4<<20 {
 		t.Errorf("default application %+v", app)
 	}
@@ -63,6 +67,14 @@ func TestLoad_Refuses(t *testing.T) {
 		"an application without a name":    {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
 		"a bad variable, naming it":        {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
 		"an exposed rule there is not":     {file: "pair: {exposed: maybe}", want: "pair.exposed"},
+		"a timeout of 0":                   {file: "apps: {a: {name: /x, timeout: 0}}", want: "apps.a.timeout: 0"},
+		"a lock timeout of 0":              {file: "apps: {a: {name: /x, lock_timeout: 0s}}", want: "apps.a.lock_timeout: 0s"},
+		"an application's unknown key":     {file: "apps: {a: {nam: /x}}", want: "line 1, column 12"},
+		"a window that is no duration":     {file: "pair: {hold: {window: 30}}", want: `"30" is not a duration`},
+		"a window of 0":                    {file: "pair: {hold: {window: 0s}}", want: "pair.hold.window: 0s"},
+		"a window of 0 in the environment": {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "0s", want: "pair.hold.window: 0s"},
+		"a hold of no places":              {file: "pair: {hold: {size: 0}}", want: "pair.hold.size: 0"},
+		"a hold of no bytes":               {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
 		"a window longer than ten minutes": {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
 	} {
 		t.Run(name, func(t *testing.T) {

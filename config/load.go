@@ -11,44 +11,48 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Load reads a configuration: the file (none if path is empty), the environment
-// on top, then the defaults for what is left. lookup is os.LookupEnv.
+// Load reads a configuration: the defaults, on them the file (none if path is
+// empty), and on that the environment. lookup is os.LookupEnv.
 // Errors name the file and line, or the variable, and what would be right.
 func Load(path string, lookup func(string) (string, bool)) (Config, error) {
-	var c Config
+	c := defaults()
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return Config{}, fmt.Errorf("read the configuration: %w", err)
 		}
-		if c, err = parse(text); err != nil {
+		if err = c.parse(text); err != nil {
 			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 		}
 	}
 	if err := c.applyEnvironment(lookup); err != nil {
 		return Config{}, err
 	}
-	c = c.withDefaults()
+	c.fill()
 	if err := c.Validate(); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", oneLine(err))
 	}
 	return c, nil
 }
 
-// parse reads the YAML text; unknown keys are errors.
-func parse(text []byte) (Config, error) {
-	var c Config
-	err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict())
+// parse reads the YAML text on top of what is there; unknown keys are errors.
+func (c *Config) parse(text []byte) error {
+	err := yaml.UnmarshalWithOptions(text, c, yaml.Strict(), yaml.CustomUnmarshaler(func(d *time.Duration, text []byte) error {
+		return setDuration(d)(unquoted(text))
+	}))
 	if err == nil {
-		return c, nil
+		return nil
 	}
 	var syntax yaml.Error
 	if errors.As(err, &syntax) && syntax.GetToken() != nil {
 		at := syntax.GetToken().Position
-		return Config{}, fmt.Errorf("line %d, column %d: %s", at.Line, at.Column, syntax.GetMessage())
+		return fmt.Errorf("line %d, column %d: %s", at.Line, at.Column, syntax.GetMessage())
 	}
-	return Config{}, oneLine(err)
+	return oneLine(err)
 }
+
+// unquoted is the text of a scalar.
+func unquoted(text []byte) string { return strings.Trim(strings.TrimSpace(string(text)), `"'`) }
 
 // oneLine folds an error's text into one line.
 func oneLine(err error) error {

@@ -93,10 +93,10 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
 	}
 	mux := newRouter(a.report)
-	mux.Get("/", a.index)
-	mux.Get("/healthz", a.healthz)
-	mux.Get("/readyz", a.readyz)
-	mux.Get("/v1/pair", a.status)
+	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
+		mux.Get(path, answer)
+		mux.Head(path, answer) // probes ask so; net/http leaves the body out
+	}
 	mux.Group(func(r chi.Router) {
 		r.Use(newGuard(a.report, cfg.Hosts).wrap)
 		r.Post("/v1/pair/failover", a.action("failover", a.failover))

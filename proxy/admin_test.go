@@ -48,12 +48,12 @@ func (p *pair) verbs() string {
 	return done
 }
 
-// refusal is what a pair answers that will not.
-type refusal struct{}
+// refusal is what a pair answers that will not: SQL Server's number, 0 if it was not asked.
+type refusal int32
 
 func (refusal) Error() string { return "refused" }
-func (refusal) Refusal() (int32, string, string) {
-	return 1422, "The mirror server instance is not caught up.", "wait until it is SYNCHRONIZED"
+func (r refusal) Refusal() (int32, string, string) {
+	return int32(r), "The mirror server instance is not caught up.", "wait until it is SYNCHRONIZED"
 }
 
 // administer starts the operators' listener.
@@ -72,6 +72,9 @@ func TestAdmin_Health(t *testing.T) {
 	s := administer(t, p, proxy.Config{})
 	s.want(200, "GET", "/healthz", "")
 	s.want(200, "GET", "/healthz", "", "Host", "a.probe.example")
+	for _, path := range []string{"/", "/healthz", "/readyz", "/v1/pair"} { // some probes ask with HEAD
+		s.content(s.want(200, "HEAD", path, ""), "")
+	}
 	s.content(s.want(200, "GET", "/", ""), string(s.want(200, "GET", "/", "").body))
 
 	var got struct {
@@ -117,11 +120,16 @@ func TestAdmin_Pair(t *testing.T) {
 }
 
 func TestAdmin_Refusals(t *testing.T) {
-	p := &pair{err: fmt.Errorf("failover: %w", refusal{})}
+	p := &pair{err: fmt.Errorf("failover: %w", refusal(1422))}
 	s := administer(t, p, proxy.Config{})
 	_, d := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
 	if d.Number != 1422 || !strings.Contains(d.Detail, "not caught up") || !strings.Contains(d.Advice, "SYNCHRONIZED") {
 		t.Errorf("the refusal is told as %+v", d)
+	}
+	p.err = refusal(0)
+	r, _ := s.wantProblem(409, "failover-refused", "POST", "/v1/pair/failover", `{"kind":"force"}`, "Content-Type", "application/json")
+	if strings.Contains(string(r.body), "number") {
+		t.Errorf("a refusal of our own has a number: %s", r.body)
 	}
 	p.err = context.DeadlineExceeded
 	s.wantProblem(504, "outcome-unknown", "POST", "/v1/pair/suspend", "{}", "Content-Type", "application/json")

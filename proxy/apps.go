@@ -9,7 +9,7 @@ import (
 
 // applications finds an application by alias or name. Never changed once made.
 type applications struct {
-	byAlias map[string]*session.Application
+	byAlias map[string]*session.Application // by the lower-cased alias
 	byName  map[string]*session.Application // by the lower-cased name
 }
 
@@ -30,7 +30,11 @@ func newApplications(configured map[string]session.Application) (applications, e
 		if other := apps.byName[checked.Name]; other != nil && *other != checked {
 			return applications{}, fmt.Errorf("application %q: another alias has the name %s with other rules", alias, checked.Name)
 		}
-		apps.byAlias[alias] = &checked
+		lower := strings.ToLower(alias)
+		if apps.byAlias[lower] != nil {
+			return applications{}, fmt.Errorf("application %q: another alias differs only by case", alias)
+		}
+		apps.byAlias[lower] = &checked
 		apps.byName[checked.Name] = &checked
 	}
 	return apps, nil
@@ -49,13 +53,14 @@ func checkApplication(app session.Application) (session.Application, error) {
 	return app, session.ParseTimeout(app.Timeout)
 }
 
-// find answers the alias's application, the configured one of that name, or, for
+// find answers the alias's application, compared without case like a name, the configured one of that name, or, for
 // any other name, one with the default rules. The error is an *InvalidError.
 func (a *applications) find(s string) (*session.Application, error) {
-	if app := a.byAlias[s]; app != nil {
+	lower := strings.ToLower(s)
+	if app := a.byAlias[lower]; app != nil {
 		return app, nil
 	}
-	if app := a.byName[strings.ToLower(s)]; app != nil {
+	if app := a.byName[lower]; app != nil {
 		return app, nil
 	}
 	name, err := session.ParseApplicationName(s)

@@ -167,13 +167,27 @@ func (c *call) flag(name, only string) (bool, error) {
 	return ok, err
 }
 
-// readBody reads the item into memory that fits it. An item above the limit is
-// refused unread where its length is known.
+// maxDiscard is how much of a refused item is read all the same. A client that
+// reads no answer before it has sent everything would see a broken connection
+// instead of the refusal.
+const maxDiscard = 16 << 20
+
+// discard reads what is left of a refused item, unless the client waits to be
+// told to send it. What goes wrong is the client's to see.
+func discard(r *http.Request) {
+	if r.Header["Expect"] == nil {
+		io.CopyN(io.Discard, r.Body, maxDiscard)
+	}
+}
+
+// readBody reads the item into memory that fits it. An item above the limit takes
+// no memory, and is refused unread where the client asked before sending it.
 func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
 	switch n := r.ContentLength; {
 	case n == 0:
 		return nil, nil
 	case n > int64(limit):
+		discard(r)
 		return nil, &session.TooLargeError{Limit: limit}
 	case n > 0: // net/http hands out no more than this
 		body := make([]byte, n)
@@ -186,6 +200,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
+		discard(r)
 		return nil, &session.TooLargeError{Limit: limit}
 	case err != nil:
 		return nil, badBody(err)

@@ -75,7 +75,7 @@ type problem struct {
 	Retryable bool   `json:"retryable"`
 	LockAge   *int64 `json:"lock_age,omitempty"` // seconds, of session-locked
 	Limit     int64  `json:"limit,omitempty"`    // bytes, of too-large
-	Number    *int32 `json:"number,omitempty"`   // SQL Server's, of failover-refused
+	Number    int32  `json:"number,omitempty"`   // SQL Server's, of failover-refused that it refused itself
 	Advice    string `json:"advice,omitempty"`   // of failover-refused
 
 	kind kind
@@ -146,7 +146,7 @@ func classify(err error) problem {
 	case errors.As(err, &refused):
 		number, message, advice := refused.Refusal()
 		p := newProblem(kindRefused, message, outcome)
-		p.Number, p.Advice = &number, advice
+		p.Number, p.Advice = number, advice
 		return p
 	}
 	for _, known := range sentinels {

@@ -1,9 +1,11 @@
 package proxy_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,6 +45,7 @@ func TestAPI_BadInput(t *testing.T) {
 		{"wait abc", "GET", path + "?wait=abc", nil, "wait must be seconds or a duration"},
 		{"wait -1", "GET", path + "?wait=-1", nil, "wait must be"},
 		{"wait -1s", "GET", path + "?wait=-1s", nil, "wait must be"},
+		{"wait +5s", "GET", path + "?wait=%2B5s", nil, "wait must be"},
 		{"wait 121", "GET", path + "?wait=121", nil, "between 0 and 120 s"},
 		{"wait 2m1s", "GET", path + "?wait=2m1s", nil, "between 0 and 120 s"},
 		{"wait beyond int64", "GET", path + "?wait=9999999999999999999", nil, "wait must be"},
@@ -109,7 +112,7 @@ func TestAPI_Names(t *testing.T) {
 	r := s.want(201, "POST", "/v1/apps/shop/sessions", "one")
 	s.header(r, "Session-Timeout", "33")
 	id := r.Header.Get("Location")[len("/v1/apps/shop/sessions/"):]
-	for _, app := range []string{"shop", "%2FLM%2FW3SVC%2F1%2FROOT", "%2flm%2fw3svc%2f1%2froot", "%2FLM%2FW3SVC%2F1%2FRoot", "s%68op"} {
+	for _, app := range []string{"shop", "Shop", "%2FLM%2FW3SVC%2F1%2FROOT", "%2flm%2fw3svc%2f1%2froot", "%2FLM%2FW3SVC%2F1%2FRoot", "s%68op"} {
 		path := "/v1/apps/" + app + "/sessions/"
 		s.content(s.want(200, "GET", path+id, ""), "one")
 		s.content(s.want(200, "GET", path+strings.ToUpper(id), ""), "one")
@@ -145,11 +148,12 @@ func TestAPI_DefaultApplication(t *testing.T) {
 
 func TestNewAPI_Refuses(t *testing.T) {
 	for name, apps := range map[string]map[string]session.Application{
-		"a name of no bytes":         {"a": {}},
-		"a bad timeout":              {"a": {Name: "x", Timeout: -1}},
-		"a negative limit":           {"a": {Name: "x", MaxItem: -1}},
-		"two rules for one name":     {"a": {Name: "x"}, "b": {Name: "X", Timeout: 5}},
-		"a name that is not a name ": {"a": {Name: "x "}},
+		"a name of no bytes":          {"a": {}},
+		"a bad timeout":               {"a": {Name: "x", Timeout: -1}},
+		"a negative limit":            {"a": {Name: "x", MaxItem: -1}},
+		"aliases that differ by case": {"a": {Name: "x"}, "A": {Name: "y"}},
+		"two rules for one name":      {"a": {Name: "x"}, "b": {Name: "X", Timeout: 5}},
+		"a name that is not a name ":  {"a": {Name: "x "}},
 	} {
 		if _, err := proxy.NewAPI(proxy.Config{Store: failing{}, Apps: apps}); err == nil {
 			t.Errorf("%s: no error", name)
@@ -175,6 +179,34 @@ func TestAPI_TooLarge(t *testing.T) {
 	}
 	s.content(s.want(200, "GET", path, ""), "one")
 	s.want(204, "PUT", path, body[1:])
+}
+
+// A client that reads nothing before it has sent everything is told nevertheless,
+// and not cut off while it sends.
+func TestAPI_TooLargeSentWhole(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	for name, head := range map[string]string{
+		"with a length": "Content-Length: 12582912\r\n\r\n",
+		"in one chunk":  "Transfer-Encoding: chunked\r\n\r\nC00000\r\n",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		text := "PUT " + sessions + "/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + strings.Repeat("x", 12<<20) + "\r\n0\r\n\r\n"
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Errorf("%s: the item can't be sent: %v", name, err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 413 {
+			t.Errorf("%s: got %s, want 413", name, resp.Status)
+		}
+	}
 }
 
 // A body announced above the limit is refused before it is sent.

@@ -52,7 +52,7 @@ func parseWait(value string, longest time.Duration) (time.Duration, error) {
 	if seconds, e := strconv.ParseUint(value, 10, 31); e == nil {
 		wait, err = time.Duration(seconds)*time.Second, nil
 	}
-	if err != nil || wait < 0 || wait > longest {
+	if err != nil || wait < 0 || wait > longest || strings.HasPrefix(value, "+") {
 		return 0, badInput("parameter wait", fmt.Sprintf("must be seconds or a duration such as 1.5s, between 0 and %.0f s", longest.Seconds()))
 	}
 	return wait, nil

@@ -22,11 +22,15 @@ const (
 	exitMisuse = 2
 )
 
-func main() {
+func main() { os.Exit(untilStopped()) }
+
+// untilStopped runs the program until it is done or told to stop. The first signal
+// lets what is under way end; the second one, not caught any more, ends the process.
+func untilStopped() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // run is the whole program: it parses args, does what they say, and returns the
@@ -69,6 +73,7 @@ func newRoot() *cobra.Command {
 		Use:           "mirrorstate",
 		Short:         "Session state that does not notice a database failover",
 		Long:          "mirrorstate keeps web sessions in the ASP.NET ASPState tables on a pair of SQL Servers\nand follows the principal wherever it goes. Without configuration it runs on an embedded pair.",
+		Example:       "  mirrorstate serve\n  mirrorstate pair status\n  mirrorstate session list",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

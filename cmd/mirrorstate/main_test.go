@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,18 +12,13 @@ import (
 const asProgram = "MIRRORSTATE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	program := func() {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-	}
 	if os.Getenv(asBare) != "" {
 		runBare()
 	}
 	if os.Getenv(asProgram) != "" {
-		program()
+		main()
 	}
-	testscript.Main(leakChecked{m}, map[string]func(){"mirrorstate": program})
+	testscript.Main(leakChecked{m}, map[string]func(){"mirrorstate": main})
 }
 
 // leakChecked fails the run if a goroutine is left behind.

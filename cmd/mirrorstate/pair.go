@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -120,14 +121,14 @@ func newPair(s *settings) *cobra.Command {
 			return printPair(cmd.OutOrStdout(), status, asJSON)
 		}
 	}
-	for _, verb := range []struct{ name, short string }{
-		{"status", "Show both partners and who is principal"},
-		{"failover", "Make the mirror the principal, with nothing lost"},
-		{"force", "Make the mirror the principal while the principal is gone; may lose data"},
-		{"suspend", "Stop mirroring; the principal runs exposed"},
-		{"resume", "Go on mirroring"},
+	for _, verb := range []struct{ name, short, example string }{
+		{"status", "Show both partners and who is principal", "status"},
+		{"failover", "Make the mirror the principal, with nothing lost", "failover"},
+		{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},
+		{"suspend", "Stop mirroring; the principal runs exposed", "suspend"},
+		{"resume", "Go on mirroring", "resume"},
 	} {
-		cmd := &cobra.Command{Use: verb.name, Short: verb.short, Example: "  mirrorstate pair " + verb.name,
+		cmd := &cobra.Command{Use: verb.name, Short: verb.short, Example: "  mirrorstate pair " + verb.example,
 			Args: exactly(0, "no arguments"), RunE: run(verb.name)}
 		if verb.name == "force" {
 			cmd.Flags().BoolVar(&allowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
@@ -172,26 +173,60 @@ func printPair(out io.Writer, st pairStatus, asJSON bool) error {
 // directPair reaches a pair by its connection string, without a server.
 type directPair struct{ *stack }
 
-// firstLook bounds the wait for a principal when a command begins.
-const firstLook = 10 * time.Second
+// A command begins by waiting for a principal: not for long if neither partner
+// answers at all, and otherwise for as long as a failover may take.
+const (
+	firstAnswer = 3 * time.Second
+	firstLook   = 10 * time.Second
+)
 
 func openDirect(ctx context.Context, s *settings, connectionString string) (*stack, error) {
 	cfg, err := config.Load(s.configFile, os.LookupEnv)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := config.ParsePair(connectionString); err != nil {
+		return nil, misuse("--connection-string: %w", err)
+	}
 	cfg.Pair.ConnectionString = connectionString
 	st, err := openStack(cfg, nil, newLogger(io.Discard, false))
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, firstLook)
-	defer cancel()
-	if err := st.pair.WaitForPrincipal(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := look(ctx, st.pair); err != nil {
 		st.close()
 		return nil, err
 	}
 	return st, nil
+}
+
+// look waits for a principal. That there is none is no error: it can be shown, and mended.
+func look(ctx context.Context, pair *partner.Pair) error {
+	for _, patience := range []time.Duration{firstAnswer, firstLook - firstAnswer} {
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		err := pair.WaitForPrincipal(waiting)
+		cancel()
+		if err == nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if err := silent(pair.Status()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silent is an error that says why if neither partner tells what it is and both
+// gave a reason: nobody is there, or nobody lets us in.
+func silent(st partner.Status) error {
+	var reasons []string
+	for _, p := range st.Partners {
+		if p.Role != partner.RoleUnknown || p.LastError == "" {
+			return nil
+		}
+		reasons = append(reasons, fmt.Sprintf("%s (%s): %s", p.Name, p.Address, p.LastError))
+	}
+	return fmt.Errorf("neither partner can be asked: %s", strings.Join(reasons, "; "))
 }
 
 func (d directPair) status(context.Context) (pairStatus, error) {

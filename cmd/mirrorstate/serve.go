@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,7 +156,7 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger 
 	if err != nil {
 		return err
 	}
-	greet(out, apiListener.Addr(), adminListener.Addr(), servers)
+	greet(out, apiListener.Addr(), adminListener.Addr(), servers, shownAlias(cfg.Apps))
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, OnDrain: api.StopWaiting, Logger: logger}
 	return serveHTTP(ctx, st, rules, map[net.Listener]http.Handler{apiListener: api, adminListener: admin})
 }
@@ -187,6 +189,7 @@ func serveHTTP(ctx context.Context, st *stack, rules proxy.ServerConfig, faces m
 	left := len(faces)
 	select {
 	case <-ctx.Done():
+		rules.Logger.Info("stopping once the requests under way are answered; another signal stops at once")
 	case err := <-st.failed:
 		errs = append(errs, err)
 	case err := <-done:
@@ -200,15 +203,23 @@ func serveHTTP(ctx context.Context, st *stack, rules proxy.ServerConfig, faces m
 	return errors.Join(errs...)
 }
 
+// shownAlias is the application in the commands to try: one that is configured.
+func shownAlias(apps map[string]config.App) string {
+	if _, ok := apps["default"]; ok {
+		return "default"
+	}
+	return slices.Min(slices.Collect(maps.Keys(apps)))
+}
+
 // greet says where everything is and what to try.
-func greet(out io.Writer, api, admin net.Addr, servers *embedded.Pair) {
+func greet(out io.Writer, api, admin net.Addr, servers *embedded.Pair, alias string) {
 	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
 	fmt.Fprintf(out, "  session API   http://%s\n", api)
 	fmt.Fprintf(out, "  operators     http://%s\n", admin)
 	if servers != nil {
 		greetEmbedded(out, servers)
 	}
-	base := "http://" + api.String() + "/v1/apps/default/sessions"
+	base := "http://" + api.String() + "/v1/apps/" + alias + "/sessions"
 	fmt.Fprintf(out, "\nTry:\n")
 	fmt.Fprintf(out, "  curl -i --data-binary hello %s\n", base)
 	fmt.Fprintf(out, "  curl -s http://%s/v1/pair\n", admin)

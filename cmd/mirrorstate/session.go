@@ -52,7 +52,7 @@ func (c *sessionCommand) with(ctx context.Context, verb func(st sessions, app *s
 }
 
 func (c *sessionCommand) get() *cobra.Command {
-	var raw bool
+	var raw, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "get ID",
 		Short:   "Show a session without renewing it",
@@ -63,17 +63,36 @@ func (c *sessionCommand) get() *cobra.Command {
 			if err != nil {
 				return misuseError{err}
 			}
+			if raw && asJSON {
+				return misuse("--raw and --json exclude each other")
+			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
 				got, err := st.Get(cmd.Context(), session.Ref{App: app, ID: id}, session.GetOptions{Peek: true, AllowLocked: true})
 				if err != nil {
 					return err
+				}
+				if asJSON {
+					return printSessionJSON(cmd.OutOrStdout(), id, got)
 				}
 				return printSession(cmd.OutOrStdout(), id, got, raw)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&raw, "raw", false, "write the item's bytes and nothing else")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with the item in base64")
 	return cmd
+}
+
+// printSessionJSON uses the names that session list --json uses.
+func printSessionJSON(out io.Writer, id session.ID, s session.Session) error {
+	return json.NewEncoder(out).Encode(struct {
+		ID            session.ID `json:"id"`
+		Expires       time.Time  `json:"expires,omitzero"`
+		Timeout       int        `json:"timeout"` // minutes
+		Uninitialized bool       `json:"uninitialized"`
+		Size          int        `json:"size"`
+		Item          []byte     `json:"item"` // base64
+	}{id, s.Expires, s.Timeout, s.Uninitialized, len(s.Item), s.Item})
 }
 
 func printSession(out io.Writer, id session.ID, s session.Session, raw bool) error {

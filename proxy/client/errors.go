@@ -36,6 +36,9 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("no answer: %v", e.cause)
 	}
 	text := fmt.Sprintf("%d %s", e.Status, e.Title)
+	if e.Number != 0 {
+		text += fmt.Sprintf(" (%d)", e.Number)
+	}
 	for _, part := range []string{e.Detail, e.Advice} {
 		if part != "" {
 			text += ": " + part

@@ -51,7 +51,7 @@ func TestClient_Pair(t *testing.T) {
 		_, resume := c.Resume(t.Context())
 		for verb, err := range map[string]error{"failover": failover, "force": force, "suspend": suspend, "resume": resume} {
 			e, refused := errors.AsType[*client.Error](err)
-			if refused != refuse || refused && (e.Name != "failover-refused" || e.Number != 1422 || e.Advice != "wait") {
+			if refused != refuse || refused && (e.Name != "failover-refused" || e.Number != 1422 || e.Advice != "wait" || !strings.Contains(e.Error(), "(1422)")) {
 				t.Errorf("%s: got %v, want a refusal: %t", verb, err, refuse)
 			}
 		}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The first signal waits for a request under way; the second does not.
+func TestServe_SecondSignal(t *testing.T) {
+	p := startServe(t, t.TempDir())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// The server says that it reads the item, which never comes.
+	io.WriteString(conn, "PUT /v1/apps/default/sessions/slow HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+	if _, err := conn.Read(make([]byte, 64)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- p.cmd.Wait() }()
+	p.cmd.Process.Signal(os.Interrupt)
+	for deadline := time.Now().Add(patience); !strings.Contains(p.stderr.String(), "another signal stops at once"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("serve does not say that it stops; its errors:\n%s", p.stderr)
+		}
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("serve ended before the request under way: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	p.cmd.Process.Signal(os.Interrupt)
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("serve that was cut short says it is done")
+		}
+	case <-time.After(10 * time.Second): // less than the drain's own bound
+		t.Fatal("the second signal does not end serve")
+	}
+}
