@@ -237,7 +237,7 @@ func TestExtended_removed(t *testing.T) {
 	created.resent = 1
 	expect(t, "the store re-sent", created.store(t, p), resultDone)
 	expect(t, "it stays away", asking("s").get(t, p), resultNoSession)
-	created.mode = modeIfMatch
+	created.mode, created.op = modeIfMatch, newOperation()
 	expect(t, "a conditional store re-sent", created.store(t, p), resultUnknown)
 	expect(t, "a new session of the id", asking("s").store(t, p), resultCreated)
 	expect(t, "the removal re-sent spares it", q.remove(t, p), resultDone)

@@ -324,7 +324,7 @@ func updateSessionLocked(t *transaction, a arguments) (*result, error) {
 		return nil, err
 	}
 	if !mayWriteLocked(t, &c, notAfter, op, lockOp, lockCookie) {
-		return notHeld(t, &c, op, firstSent, resent, lockOp, lockCookie)
+		return notHeld(t, &c, id, op, firstSent, resent, lockOp, lockCookie)
 	}
 	if !keep.ok {
 		return failed(nullColumn("Locked", tableSessions, "UPDATE")), nil
@@ -356,7 +356,7 @@ func releaseSession(t *transaction, a arguments) (*result, error) {
 		return nil, err
 	}
 	if !mayWriteLocked(t, &c, notAfter, op, lockOp, lockCookie) {
-		return notHeld(t, &c, op, firstSent, resent, lockOp, lockCookie)
+		return notHeld(t, &c, id, op, firstSent, resent, lockOp, lockCookie)
 	}
 	s := *c.s
 	if s.expires, err = expiry(t.now, s.timeout); err != nil {
@@ -374,9 +374,13 @@ func mayWriteLocked(t *transaction, c *situation, notAfter, op, lockOp, lockCook
 }
 
 // notHeld tells why an update or release did nothing.
-func notHeld(t *transaction, c *situation, op, firstSent, resent, lockOp, lockCookie argument) (*result, error) {
+func notHeld(t *transaction, c *situation, id, op, firstSent, resent, lockOp, lockCookie argument) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
+	}
+	_, done, err := t.removedSince(id, firstSent, op)
+	if err != nil {
+		return nil, err
 	}
 	s := c.s
 	outcome := int64(resultUnknown)
@@ -387,6 +391,8 @@ func notHeld(t *transaction, c *situation, op, firstSent, resent, lockOp, lockCo
 		outcome = resultDone
 	case s != nil && s.heldBy(lockOp, lockCookie):
 		outcome = resultAgain
+	case done: // to a session that has been removed since
+		outcome = resultDone
 	case resent.is(0):
 		outcome = resultLockLost
 	case s == nil:

@@ -48,11 +48,11 @@ func storeSession(t *transaction, a arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	removed, err := t.tombstonedSince(p.id, p.firstSent)
+	removed, done, err := t.removedSince(p.id, p.firstSent, p.op)
 	switch {
 	case err != nil:
 		return nil, err
-	case removed:
+	case removed, done:
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
 	case c.s != nil && p.mayOverwrite(t, &c):
@@ -60,7 +60,7 @@ func storeSession(t *transaction, a arguments) (*result, error) {
 	case c.s == nil && c.sameEpoch && p.mode.ok && p.mode.n != modeIfMatch && inTime(t, p.notAfter) && p.id.ok:
 		return p.insert(t)
 	}
-	return p.explain(t, &c, removed && p.resent.is(1))
+	return p.explain(t, &c, removed && p.resent.is(1), done)
 }
 
 // mayOverwrite is the WHERE clause of the UPDATE.
@@ -142,16 +142,17 @@ func (p *storing) insert(t *transaction) (*result, error) {
 }
 
 // explain tells why nothing was stored.
-func (p *storing) explain(t *transaction, c *situation, removed bool) (*result, error) {
+func (p *storing) explain(t *transaction, c *situation, removed, done bool) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
-	return notApplied(t, p.why(t, c, removed), c.s)
+	return notApplied(t, p.why(t, c, removed, done), c.s)
 }
 
 // why is the CASE of the last statement. removed: this was sent before, and a
-// tombstone is younger than its first sending.
-func (p *storing) why(t *transaction, c *situation, removed bool) int64 {
+// tombstone is younger than its first sending. done: a session that was removed
+// remembered it.
+func (p *storing) why(t *transaction, c *situation, removed, done bool) int64 {
 	s := c.s
 	switch {
 	case c.moved:
@@ -160,6 +161,8 @@ func (p *storing) why(t *transaction, c *situation, removed bool) int64 {
 		if s.forgotten.null() && s.oldest().is(p.op.op()) {
 			return resultCreated
 		}
+		return resultDone
+	case done:
 		return resultDone
 	case removed:
 		// Stored, then removed, is what happened, whichever attempt it was. The
@@ -246,7 +249,7 @@ func bury(t *transaction, s *sessionRow, op argument) (*result, error) {
 		return nil, err
 	}
 	t.remove(s)
-	t.put(&tombstoneRow{id: s.id, op: op.op(), removed: t.clock})
+	t.put(&tombstoneRow{id: s.id, op: op.op(), removed: t.clock, ops: s.ops})
 	for _, r := range old {
 		t.remove(r)
 	}

@@ -45,7 +45,7 @@ func (r *reader) row(t table, key string) (row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rowOf(r, r.tombstone, 3, scanTombstone, id, []byte(op))
+	return rowOf(r, r.tombstone, tombstoneWidth, scanTombstone, id, []byte(op))
 }
 
 func (r *reader) sessionRow(id string) (*sessionRow, error) {
@@ -90,6 +90,9 @@ func scanEpoch(v []driver.Value) (*epochRow, error) {
 func scanTombstone(v []driver.Value) (*tombstoneRow, error) {
 	s := scanner{v: v}
 	r := &tombstoneRow{id: s.text(), op: s.operation(), removed: s.date2()}
+	for i := range r.ops {
+		r.ops[i] = s.operation()
+	}
 	return r, s.err
 }
 
@@ -115,14 +118,14 @@ func (r *reader) applicationsNamed(name string) (found []*applicationRow, err er
 	return collect(r, r.applicationName, 2, scanApplication, name)
 }
 
-// tombstonesSince reads the session's tombstones that are not older.
-func (r *reader) tombstonesSince(id string, since datetime2) ([]*tombstoneRow, error) {
-	return collect(r, r.tombstonesOf, 3, scanTombstone, id, date2Value(since))
+// tombstonesOfSession reads the session's tombstones.
+func (r *reader) tombstonesOfSession(id string) ([]*tombstoneRow, error) {
+	return collect(r, r.tombstonesOf, tombstoneWidth, scanTombstone, id)
 }
 
 // tombstonesBefore reads at most n tombstones that are older, oldest first.
 func (r *reader) tombstonesBefore(before datetime2, n int) ([]*tombstoneRow, error) {
-	return collect(r, r.oldTombstones, 3, scanTombstone, before.text(), int64(n))
+	return collect(r, r.oldTombstones, tombstoneWidth, scanTombstone, before.text(), int64(n))
 }
 
 func collect[R any](r *reader, s *statement, width int, scan func([]driver.Value) (R, error), args ...driver.Value) (found []R, err error) {

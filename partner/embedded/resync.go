@@ -196,7 +196,7 @@ func (t *transferred) copyTable(ctx context.Context, tb table) error {
 		columns, width = "Id, Epoch, Server, FleetSecret", 4
 		scan = func(v []driver.Value) (row, error) { return scanEpoch(v) }
 	case tableTombstones:
-		columns, width = "SessionId, OperationId, +Removed", 3
+		columns, width = tombstoneColumns, tombstoneWidth
 		scan = func(v []driver.Value) (row, error) { return scanTombstone(v) }
 	}
 	s, err := t.from.prepare("SELECT " + columns + " FROM " + tb.String())

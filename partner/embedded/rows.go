@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -162,8 +163,14 @@ const epochKey = "1"
 // tombstoneRow is a row of MirrorStateTombstones.
 type tombstoneRow struct {
 	id      string
-	op      operation
+	op      operation // of the removal
 	removed datetime2
+	ops     [4]operation // the ring of the session that was removed
+}
+
+// remembers tells whether the removed session remembered the operation.
+func (r *tombstoneRow) remembers(op argument) bool {
+	return op.ok && slices.Contains(r.ops[:], op.op())
 }
 
 func (r *tombstoneRow) table() table { return tableTombstones }
@@ -176,6 +183,9 @@ func tombstoneKey(id string, op operation) string {
 // The columns as rows are read and written. A unary plus hides the declared type
 // of a date: the driver would parse it, and slowly.
 const (
+	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4`
+	tombstoneWidth   = 7
+
 	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
 		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,
 		OperationId1, OperationId2, OperationId3, OperationId4,

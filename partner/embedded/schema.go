@@ -54,6 +54,7 @@ CREATE TABLE MirrorStateTombstones (
 	SessionId   nvarchar(88) NOT NULL COLLATE NOCASE,
 	OperationId binary(16) NOT NULL,
 	Removed     datetime2(7) NOT NULL,
+	OperationId1 binary(16) NULL, OperationId2 binary(16) NULL, OperationId3 binary(16) NULL, OperationId4 binary(16) NULL,
 	PRIMARY KEY (SessionId, OperationId)
 );
 CREATE INDEX Index_Removed ON MirrorStateTombstones (Removed);
@@ -95,9 +96,9 @@ const (
 	readApplication     = `SELECT AppId, AppName FROM ASPStateTempApplications WHERE AppId = ?1`
 	readApplicationName = `SELECT AppId, AppName FROM ASPStateTempApplications WHERE AppName = ?1`
 	readEpoch           = `SELECT Id, Epoch, Server, FleetSecret FROM MirrorStateEpoch WHERE Id = ?1`
-	readTombstone       = `SELECT SessionId, OperationId, +Removed FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
-	readTombstonesOf    = `SELECT SessionId, OperationId, +Removed FROM MirrorStateTombstones WHERE SessionId = ?1 AND Removed >= ?2`
-	readOldTombstones   = `SELECT SessionId, OperationId, +Removed FROM MirrorStateTombstones WHERE Removed < ?1 ORDER BY Removed LIMIT ?2`
+	readTombstone       = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
+	readTombstonesOf    = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE SessionId = ?1`
+	readOldTombstones   = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE Removed < ?1 ORDER BY Removed LIMIT ?2`
 	readExpired         = `SELECT SessionId FROM ASPStateTempSessions WHERE Expires < ?1 ORDER BY Expires LIMIT ?2`
 	readLog             = `SELECT lsn, start_lsn FROM partner_log`
 	readChanges         = `SELECT lsn, n, tbl, key FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
@@ -120,8 +121,9 @@ const (
 	putEpoch          = `INSERT INTO MirrorStateEpoch VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (Id) DO UPDATE SET Epoch = ?2, Server = ?3, FleetSecret = ?4`
 	deleteEpoch  = `DELETE FROM MirrorStateEpoch WHERE Id = ?1`
-	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3)
-		ON CONFLICT (SessionId, OperationId) DO UPDATE SET Removed = ?3`
+	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+		ON CONFLICT (SessionId, OperationId) DO UPDATE SET Removed = ?3,
+		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7`
 	deleteTombstone = `DELETE FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
 
 	writeChange = `INSERT INTO partner_changes VALUES (?1, ?2, ?3, ?4)`

@@ -128,24 +128,32 @@ func (t *transaction) tombstoned(id argument, op operation) (bool, error) {
 	return r != nil, nil
 }
 
-// tombstonedSince tells whether the session was removed at that time or later.
-func (t *transaction) tombstonedSince(id argument, since argument) (bool, error) {
-	if !id.ok || !since.ok {
-		return false, nil
+// removals reads what is remembered of the session's removals.
+func (t *transaction) removals(id argument) (all []*tombstoneRow, err error) {
+	if !id.ok {
+		return nil, nil
 	}
-	found, err := t.from.tombstonesSince(id.s, since.date2())
-	if err != nil {
-		return false, err
-	}
+	found, err := t.from.tombstonesOfSession(id.s)
 	for _, r := range found {
 		if _, changed := t.seen(tableTombstones, r.key()); !changed {
-			return true, nil
+			all = append(all, r)
 		}
 	}
-	any := false
 	t.each(tableTombstones, func(r row) {
-		s := r.(*tombstoneRow)
-		any = any || foldKey(s.id) == foldKey(id.s) && s.removed >= since.date2()
+		if s := r.(*tombstoneRow); foldKey(s.id) == foldKey(id.s) {
+			all = append(all, s)
+		}
 	})
-	return any, nil
+	return all, err
+}
+
+// removedSince tells whether the session was removed at that time or later, and
+// whether a session that was removed remembered the operation.
+func (t *transaction) removedSince(id, since, op argument) (removed, done bool, err error) {
+	all, err := t.removals(id)
+	for _, r := range all {
+		removed = removed || since.ok && r.removed >= since.date2()
+		done = done || r.remembers(op)
+	}
+	return removed, done, err
 }

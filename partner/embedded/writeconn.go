@@ -52,7 +52,7 @@ func (w *writer) putRow(c change) (err error) {
 	case *epochRow:
 		_, err = w.putEpoch.exec(int64(r.id), r.epoch, r.server, blobValue(r.secret))
 	case *tombstoneRow:
-		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text())
+		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value())
 	default:
 		return w.remove(c)
 	}

@@ -28,9 +28,9 @@ type Store struct {
 	now func() time.Time // called without mu held
 
 	mu         sync.Mutex
-	rows       map[key]*row            // owned by mu, rows included
-	tombstones map[tombstone]time.Time // owned by mu: when each session was removed, by which operation
-	removals   []tombstone             // owned by mu: the tombstones, oldest first
+	rows       map[key]*row          // owned by mu, rows included
+	tombstones map[tombstone]removal // owned by mu: when each session was removed, by which operation
+	removals   []tombstone           // owned by mu: the tombstones, oldest first
 }
 
 // key names a row without case, as the usual collation compares.
@@ -43,6 +43,12 @@ type tombstone struct {
 	op  session.OperationID
 }
 
+// removal is what is remembered of a removed session.
+type removal struct {
+	at   time.Time
+	ring [ringSize]session.OperationID // its operations
+}
+
 // tombstoneLife is how long a removal is remembered, as in the extended schema.
 const tombstoneLife = 10 * time.Minute
 
@@ -51,7 +57,7 @@ func New(now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{now: now, rows: make(map[key]*row), tombstones: make(map[tombstone]time.Time)}
+	return &Store{now: now, rows: make(map[key]*row), tombstones: make(map[tombstone]removal)}
 }
 
 // call is what every method needs first: the rules, the key, the time.

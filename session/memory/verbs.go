@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -92,10 +91,12 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 	defer s.mu.Unlock()
 	r := s.rows[c.key]
 	switch {
+	case r != nil && r.remembers(op):
+		return r.session(), nil
+	case s.buriedLocked(c.key, op): // done, to a session that has been removed since
+		return session.Session{Timeout: w.Timeout}, nil
 	case r == nil:
 		return session.Session{}, session.ErrLockLost
-	case r.remembers(op):
-		return r.session(), nil
 	case !r.holder(lock):
 		return session.Session{}, session.ErrLockLost
 	}
@@ -131,6 +132,9 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		sess.Made = r.madeBy(op)
 		return sess, nil
 	}
+	if s.buriedLocked(c.key, op) { // done, to a session that has been removed since
+		return session.Session{Timeout: w.Timeout}, nil
+	}
 	if err := r.allows(c, cond); err != nil {
 		return session.Session{}, err
 	}
@@ -158,10 +162,10 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 	defer s.mu.Unlock()
 	r := s.rows[c.key]
 	switch {
+	case r != nil && r.remembers(op), s.buriedLocked(c.key, op):
+		return nil
 	case r == nil:
 		return session.ErrLockLost
-	case r.remembers(op):
-		return nil
 	case !r.holder(lock):
 		return session.ErrLockLost
 	}
@@ -192,20 +196,30 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 		return r.lockedError(c)
 	}
 	delete(s.rows, c.key)
-	s.buryLocked(t, c.now)
+	s.buryLocked(t, removal{at: c.now, ring: r.ring})
 	return nil
 }
 
 // buryLocked remembers a removal and forgets those that are old enough.
-func (s *Store) buryLocked(t tombstone, now time.Time) {
-	s.tombstones[t] = now
+func (s *Store) buryLocked(t tombstone, r removal) {
+	s.tombstones[t] = r
 	s.removals = append(s.removals, t)
 	old := 0
-	for old < len(s.removals) && s.tombstones[s.removals[old]].Before(now.Add(-tombstoneLife)) {
+	for old < len(s.removals) && s.tombstones[s.removals[old]].at.Before(r.at.Add(-tombstoneLife)) {
 		delete(s.tombstones, s.removals[old])
 		old++
 	}
 	s.removals = slices.Delete(s.removals, 0, old)
+}
+
+// buriedLocked tells whether a session of the key that was removed remembered op.
+func (s *Store) buriedLocked(k key, op session.OperationID) bool {
+	for t, r := range s.tombstones {
+		if t.key == k && slices.Contains(r.ring[:], op) {
+			return true
+		}
+	}
+	return false
 }
 
 // Touch implements [session.Store].

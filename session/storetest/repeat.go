@@ -73,6 +73,7 @@ func repeated(t *testing.T, s Subject) {
 			s.gone()
 		}
 	}, extended)
+	run(t, s, "nothing sent again brings a removed session back", removedThenRepeated, extended)
 	run(t, s, "what was refused was not done, and may be sent again", refusedThenDone, extended)
 	run(t, s, "no operation id is a new operation each time", func(s *scene) {
 		var none session.OperationID
@@ -188,4 +189,30 @@ func refusedThenDone(s *scene) {
 	s.release(lock)
 	s.noError("remove after the release", s.Store.Remove(s.ctx, s.ref, noLock, remove))
 	s.gone()
+}
+
+// removedThenRepeated sends again what made, stored and released a session, once
+// it has been removed, and once another has taken its place.
+func removedThenRepeated(s *scene) {
+	put, update, release := op(), op(), op()
+	item := blob(10)
+	_, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, put)
+	s.noError("put", err)
+	_, first := s.acquire()
+	_, err = s.Store.Update(s.ctx, s.ref, first, content(item), true, update)
+	s.noError("update", err)
+	s.noError("release", s.Store.Release(s.ctx, s.ref, first, release))
+	s.remove(noLock)
+	again := func() {
+		_, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, put)
+		s.noError("put again", err)
+		_, err = s.Store.Update(s.ctx, s.ref, first, content(item), true, update)
+		s.noError("update again", err)
+		s.noError("release again", s.Store.Release(s.ctx, s.ref, first, release))
+	}
+	again()
+	s.gone()
+	successor := s.create()
+	again()
+	s.holds(successor)
 }

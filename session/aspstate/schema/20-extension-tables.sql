@@ -31,13 +31,18 @@ IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateEpoch)
     INSERT INTO dbo.MirrorStateEpoch (Id, Epoch, [Server], FleetSecret) VALUES (1, 0, N'', NULL)
 GO
 
--- Removed sessions, kept ten minutes: a re-sent store never inserts past one.
+-- Removed sessions, kept ten minutes, with the operations they remembered: a re-sent store never
+-- inserts past one.
 IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NULL
 BEGIN
     CREATE TABLE dbo.MirrorStateTombstones (
-        SessionId   nvarchar(88) NOT NULL,
-        OperationId binary(16)   NOT NULL,
-        Removed     datetime2(7) NOT NULL,
+        SessionId    nvarchar(88) NOT NULL,
+        OperationId  binary(16)   NOT NULL, -- of the removal
+        Removed      datetime2(7) NOT NULL,
+        OperationId1 binary(16)   NULL,     -- the ring of the session that was removed
+        OperationId2 binary(16)   NULL,
+        OperationId3 binary(16)   NULL,
+        OperationId4 binary(16)   NULL,
         PRIMARY KEY (SessionId, OperationId)
     )
     CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)

@@ -217,6 +217,10 @@ AS
              WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                           ISNULL(s.OperationId4, 0x00)) THEN 0
              WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
+             -- Done, to a session that has been removed since.
+             WHEN EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
              WHEN @resent = 0 THEN 3
              WHEN s.SessionId IS NULL THEN 5
              -- The acquire came before this: while the ring still has the acquire, it would have this too.
@@ -271,6 +275,10 @@ AS
              WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                           ISNULL(s.OperationId4, 0x00)) THEN 0
              WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
+             -- Done, to a session that has been removed since.
+             WHEN EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
              WHEN @resent = 0 THEN 3
              WHEN s.SessionId IS NULL THEN 5
              WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
@@ -346,7 +354,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @firstSent)
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                          WHERE t.SessionId = @id AND t.Removed >= @firstSent)
+                          WHERE t.SessionId = @id AND (t.Removed >= @firstSent OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1 RETURN 0
@@ -363,7 +371,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND t.Removed >= @firstSent)
+                              WHERE t.SessionId = @id AND (t.Removed >= @firstSent OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             SET @rows = @@ROWCOUNT
             SET @pass = 3
         END TRY
@@ -391,6 +399,10 @@ AS
                -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
                THEN CASE WHEN s.OperationsForgotten IS NULL
                           AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
+             -- Done, to a session that has been removed since: it stays away, or its successor as it is.
+             WHEN EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
              WHEN @resent = 1 AND EXISTS (
                   SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                   WHERE t.SessionId = @id AND t.Removed >= @firstSent)
@@ -432,7 +444,8 @@ AS
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
 
     DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-    OUTPUT deleted.SessionId, @op, @clock INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed)
+    OUTPUT deleted.SessionId, @op, @clock, deleted.OperationId1, deleted.OperationId2, deleted.OperationId3, deleted.OperationId4
+      INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed, OperationId1, OperationId2, OperationId3, OperationId4)
     WHERE SessionId = @id
       AND ((@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))
         OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
