@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -25,10 +26,10 @@ func TestServe_SecondSignal(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.cmd.Wait() }()
 	p.cmd.Process.Signal(os.Interrupt)
-	for deadline := time.Now().Add(patience); !strings.Contains(p.stderr.String(), "another signal stops at once"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("serve does not say that it stops; its errors:\n%s", p.stderr)
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.stderr.await(ctx, "another signal stops at once"); err != nil {
+		t.Fatalf("serve does not say that it stops: %v", err)
 	}
 	select {
 	case err := <-done:
