@@ -115,7 +115,8 @@ type Store interface {
 	// Put stores without a lock, making the session if there is none (an expired
 	// one counts as none: its successor has nothing of it). A condition may forbid
 	// either. *LockedError while somebody holds the lock; ErrPrecondition.
-	// A session that was removed while the call was under way stays removed.
+	// A session that was removed while the call was under way stays removed:
+	// ErrNotFound if that came before the call's own effect.
 	Put(ctx context.Context, ref Ref, w Write, cond Condition, op OperationID) (Session, error)
 
 	// Release gives the lock back and changes nothing else but the expiry, which

@@ -46,9 +46,9 @@ func (p *Partner) alter(ctx context.Context, st *tsql.AlterDatabase) error {
 	case tsql.PartnerOff:
 		return notSupported("SET PARTNER OFF: an embedded pair is always mirrored, which")
 	case tsql.SetWitness:
-		return notSupported("SET WITNESS (automatic failover)")
+		return p.SetWitness(ctx, true)
 	case tsql.WitnessOff:
-		return message(1439, 16, `There is currently no witness associated with the database "%s".`, DatabaseName)
+		return p.SetWitness(ctx, false)
 	}
 	return notSupported("This clause of ALTER DATABASE")
 }

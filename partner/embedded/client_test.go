@@ -57,17 +57,17 @@ func TestText_asTheProberSendsIt(t *testing.T) {
 		`CONVERT(nvarchar(36), m.mirroring_guid) AS mirroring_guid, ` +
 		`m.mirroring_role_desc, m.mirroring_state_desc, m.mirroring_role_sequence, ` +
 		`m.mirroring_safety_level_desc, m.mirroring_partner_name, m.mirroring_partner_instance, ` +
-		`m.mirroring_witness_state_desc, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name ` +
+		`m.mirroring_witness_state_desc, m.mirroring_witness_name, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name ` +
 		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id ` +
 		`WHERE d.name = @db`
 	for name, want := range map[string][4]string{"a": {"ONLINE", "READ_WRITE", "PRINCIPAL", `MIRRORSTATE\A`}, "b": {"RESTORING", "", "MIRROR", `MIRRORSTATE\B`}} {
-		var state, access, guid, role, session, safety, partner, instance, witness, server string
+		var state, access, guid, role, session, safety, partner, instance, witness, witnessName, server string
 		var updateability sql.NullString
 		var readOnly bool
 		var sequence int
 		var now time.Time
 		err := connect(t, pair.Partner(name), "master").QueryRowContext(limit(t), status, sql.Named("db", "ASPState")).Scan(&state, &readOnly, &access,
-			&updateability, &guid, &role, &session, &sequence, &safety, &partner, &instance, &witness, &now, &server)
+			&updateability, &guid, &role, &session, &sequence, &safety, &partner, &instance, &witness, &witnessName, &now, &server)
 		if err != nil {
 			t.Fatal(err)
 		}

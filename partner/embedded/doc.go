@@ -14,6 +14,12 @@
 // that the end of the machine may cost the last moments on both. Role changes are
 // flushed.
 //
+// Its partners fail as servers and networks do: see [Partner.Inject]. With a witness
+// (Options.Witness) the mirror takes over by itself, by SQL Server's rules of quorum, and a
+// principal that sees neither mirror nor witness closes its database (955). That the principal
+// goes on without the mirror and that the mirror takes over without the principal exclude each
+// other: so an acknowledged write is on whoever serves.
+//
 // What it costs: a write is two SQLite commits side by side, shared by all writes
 // that wait at that moment; a read that renews nothing costs none and runs beside
 // the others.

@@ -238,7 +238,7 @@ func TestExtended_removed(t *testing.T) {
 	expect(t, "the store re-sent", created.store(t, p), resultDone)
 	expect(t, "it stays away", asking("s").get(t, p), resultNoSession)
 	created.mode, created.op = modeIfMatch, newOperation()
-	expect(t, "a conditional store re-sent", created.store(t, p), resultUnknown)
+	expect(t, "another store first sent before the removal", created.store(t, p), resultNoSession)
 	expect(t, "a new session of the id", asking("s").store(t, p), resultCreated)
 	expect(t, "the removal re-sent spares it", q.remove(t, p), resultDone)
 	expect(t, "it is there", asking("s").get(t, p), resultDone)
@@ -264,7 +264,7 @@ func TestExtended_madeAgain(t *testing.T) {
 
 	expect(t, "a store first sent before the removal", straggler.store(t, p), resultAgain)
 	straggler.resent = 1
-	expect(t, "the same re-sent", straggler.store(t, p), resultDone)
+	expect(t, "the same re-sent", straggler.store(t, p), resultNoSession)
 	expect(t, "an update of the first, re-sent", late.update(t, p), resultUnknown)
 	expect(t, "a release of the first, re-sent", late.release(t, p), resultUnknown)
 	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {
@@ -478,5 +478,14 @@ func TestExtended_pair(t *testing.T) {
 	}
 	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(1), number64(0)); outcome(row) != resultMoved {
 		t.Errorf("in an old epoch: %v", row)
+	}
+	if row = do(t, p, "MirrorState_RaiseEpoch_1", text("B"), number64(1)); row[0].(int64) != 3 || row[1] != "B" {
+		t.Errorf("raised above less than the row's: %v", row)
+	}
+	if row = do(t, p, "MirrorState_RaiseEpoch_1", text("A"), number64(7)); row[0].(int64) != 8 || row[1] != "A" {
+		t.Errorf("raised above more than the row's: %v", row)
+	}
+	if row = do(t, p, "MirrorState_RaiseEpoch_1", text("A"), number64(8)); row[0].(int64) != 9 {
+		t.Errorf("raised above the row's own: %v", row)
 	}
 }

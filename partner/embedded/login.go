@@ -39,6 +39,9 @@ func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.Login
 	if s.inMirrored() {
 		reply.Partner = p.other().clientName()
 	}
+	if c, ok := l.Conn.(*gatedConn); ok {
+		c.loggedIn(l.AppName)
+	}
 	p.sessions.add(s)
 	p.counts.logins.Add(1)
 	return s, reply, nil

@@ -20,6 +20,22 @@ func errMirror() *tds.Error {
 	return message(954, 14, `The database "%s" cannot be opened. It is acting as a mirror database.`, DatabaseName)
 }
 
+// errNoQuorum refuses a principal's database that sees neither mirror nor witness.
+func errNoQuorum() *tds.Error {
+	return message(955, 14, `Database "%s" is enabled for Database Mirroring, but the database lacks quorum: the database cannot be opened. Check the partner and witness connections if configured.`, DatabaseName)
+}
+
+// errDoubt ends a session whose commit is not known to be there or not: the mirror may
+// have it.
+func errDoubt() *tds.Error {
+	return message(596, 21, "Cannot continue the execution because the session is in the kill state.")
+}
+
+// errNoWitness refuses what needs the witness.
+func errNoWitness() *tds.Error {
+	return message(1431, 16, `Neither the partner nor the witness server instance for database "%s" is available. Reissue the command when at least one of the instances becomes available.`, DatabaseName)
+}
+
 func errNoDatabase(name string) *tds.Error {
 	return message(911, 16, "Database '%s' does not exist. Make sure that the name is entered correctly.", name)
 }

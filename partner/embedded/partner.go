@@ -17,16 +17,17 @@ var partnerNames = [...]string{"a", "b"}
 
 // Partner is one of the two servers. Its methods may be called by anybody at any time.
 type Partner struct {
-	pair     *Pair
-	name     string
-	log      *slog.Logger
-	store    *store
-	listener net.Listener
-	server   *tds.Server
-	texts    parsedTexts
-	counts   counters
+	pair   *Pair
+	name   string
+	log    *slog.Logger
+	store  *store
+	addr   net.Addr
+	gate   *gate
+	server *tds.Server
+	texts  parsedTexts
+	counts counters
 
-	// state is the durable state, replaced under pair.verbs.
+	// state is the durable state, replaced by the holder of the turn.
 	state atomic.Pointer[mirroring]
 	// term counts how often the database was closed to its sessions here. One that
 	// began in an earlier term is dead.
@@ -37,11 +38,23 @@ type Partner struct {
 	// Owned by the holder of the turn.
 	group        group
 	mirror       *Partner      // ships here before each commit; nil: exposed, or asynchronous
-	forked       []rowKey      // what a commit wrote that the mirror has and we could not make; noted again by our next
 	lease        *lease        // the explicit transaction that has the turn; also under leases
 	beforeCommit func(*record) // for tests: the mirror has it, we have not
 
 	acked atomic.Int64 // the last commit that the mirror has for sure
+
+	// closed: a principal that must not open its database, whatever its role.
+	closed atomic.Bool
+	// frozen and dead: see stand. They follow from the faults.
+	frozen, dead atomic.Bool
+
+	// Guarded by pair.weather.mu.
+	faults []Fault // those that last, but for crash and stop
+	down   string  // crash or stop; "" while it runs
+
+	injecting chan struct{} // held by Inject, which alone uses life
+	life      *life
+	lives     chan *life // to be served
 
 	leases   sync.Mutex
 	changing int // role changes under way: no explicit transaction may begin; under leases
@@ -52,7 +65,7 @@ type Partner struct {
 func (p *Partner) Name() string { return p.name }
 
 // Addr is the address on which the partner serves TDS, as in "127.0.0.1:14331".
-func (p *Partner) Addr() string { return p.listener.Addr().String() }
+func (p *Partner) Addr() string { return p.addr.String() }
 
 // ServerName is the partner's @@SERVERNAME.
 func (p *Partner) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(p.name) }
@@ -106,31 +119,39 @@ func (p *Partner) other() *Partner {
 
 // serving is nil while the database is open here, and otherwise the refusal.
 func (p *Partner) serving() error {
-	if p.state.Load().role == rolePrincipal {
-		return nil
+	switch {
+	case p.state.Load().role != rolePrincipal:
+		return errMirror()
+	case p.closed.Load():
+		return errNoQuorum()
 	}
-	return errMirror()
+	return nil
 }
 
 // openPartner opens the partner's database and its port.
 func openPartner(pair *Pair, name, addr, path string, cert *tls.Config) (*Partner, error) {
-	p := &Partner{pair: pair, name: name, log: pair.log.With("partner", name)}
+	p := &Partner{pair: pair, name: name, log: pair.log.With("partner", name), gate: newGate(),
+		injecting: make(chan struct{}, 1), lives: make(chan *life, 1)}
 	var err error
 	if p.store, err = openStore(path); err != nil {
 		return nil, fmt.Errorf("partner %s: %w", name, err)
 	}
-	if p.listener, err = net.Listen("tcp", addr); err != nil {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
 		_ = p.store.close() // the port is what to tell
 		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)
 	}
+	p.addr, p.life = listener.Addr(), p.newLife(listener)
+	p.lives <- p.life
 	p.server = &tds.Server{Handler: p, TLS: cert, Logger: p.log}
 	return p, nil
 }
 
 // close closes what openPartner opened. The partner must not be serving.
 func (p *Partner) close() error {
-	_ = p.listener.Close() // the server may have closed it already
-	if err := p.store.close(); err != nil {
+	p.life.cancel()
+	_ = p.life.listener.Close() // the server may have closed it already
+	if err := p.store.shut(); err != nil {
 		return fmt.Errorf("close partner %s: %w", p.name, err)
 	}
 	return nil

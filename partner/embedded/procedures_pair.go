@@ -8,6 +8,8 @@ import (
 var pairProcedures = []*procedure{
 	{name: "MirrorState_TakeEpoch_1", params: []parameter{{name: "@server", typ: tds.NVarChar(256)}},
 		readsFirst: true, run: takeEpoch},
+	{name: "MirrorState_RaiseEpoch_1", params: []parameter{{name: "@server", typ: tds.NVarChar(256)}, {name: "@above", typ: tds.BigInt}},
+		readsFirst: true, run: raiseEpoch},
 	{name: "MirrorState_FleetSecret_1", params: []parameter{paramEpoch, {name: "@proposal", typ: tds.Binary(32)}},
 		readsFirst: true, run: fleetSecret},
 	{name: "MirrorState_GetAppId_1", params: []parameter{{name: "@appName", typ: tds.VarChar(280)}, paramEpoch, {name: "@register", typ: tds.Bit}},
@@ -38,6 +40,27 @@ func takeEpoch(t *transaction, a arguments) (*result, error) {
 		e = &next
 	}
 	return rowAnswer(epochColumns, e.epoch, e.server), nil
+}
+
+// raiseEpoch is takeEpoch against another claim: the new epoch is above both the
+// row's and the caller's. A NULL server violates the table, as in SQL Server.
+func raiseEpoch(t *transaction, a arguments) (*result, error) {
+	server, above := a[0], a[1]
+	e := t.epochRow()
+	if e == nil {
+		return noRow(epochColumns), nil
+	}
+	if !server.ok {
+		return nil, nullColumn("Server", tableEpoch, "UPDATE")
+	}
+	next := *e
+	next.epoch = e.epoch + 1
+	if above.ok && above.n >= e.epoch {
+		next.epoch = above.n + 1
+	}
+	next.server = server.s
+	t.put(&next)
+	return rowAnswer(epochColumns, next.epoch, next.server), nil
 }
 
 func fleetSecret(t *transaction, a arguments) (*result, error) {

@@ -378,7 +378,7 @@ func notHeld(t *transaction, c *situation, id, op, firstSent, resent, lockOp, lo
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
-	_, done, err := t.removedSince(id, firstSent, op)
+	f, err := t.fateOf(id, firstSent, op)
 	if err != nil {
 		return nil, err
 	}
@@ -391,7 +391,7 @@ func notHeld(t *transaction, c *situation, id, op, firstSent, resent, lockOp, lo
 		outcome = resultDone
 	case s != nil && s.heldBy(lockOp, lockCookie):
 		outcome = resultAgain
-	case done: // to a session that has been removed since
+	case f.done: // to a session that has been removed since
 		outcome = resultDone
 	case resent.is(0):
 		outcome = resultLockLost

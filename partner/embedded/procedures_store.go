@@ -48,11 +48,11 @@ func storeSession(t *transaction, a arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	removed, done, err := t.removedSince(p.id, p.firstSent, p.op)
+	f, err := t.fateOf(p.id, p.firstSent, p.op)
 	switch {
 	case err != nil:
 		return nil, err
-	case removed, done:
+	case f.removed, f.done:
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
 	case c.s != nil && p.mayOverwrite(t, &c):
@@ -60,7 +60,7 @@ func storeSession(t *transaction, a arguments) (*result, error) {
 	case c.s == nil && c.sameEpoch && p.mode.ok && p.mode.n != modeIfMatch && inTime(t, p.notAfter) && p.id.ok:
 		return p.insert(t)
 	}
-	return p.explain(t, &c, removed && p.resent.is(1), done)
+	return p.explain(t, &c, f)
 }
 
 // mayOverwrite is the WHERE clause of the UPDATE.
@@ -142,17 +142,15 @@ func (p *storing) insert(t *transaction) (*result, error) {
 }
 
 // explain tells why nothing was stored.
-func (p *storing) explain(t *transaction, c *situation, removed, done bool) (*result, error) {
+func (p *storing) explain(t *transaction, c *situation, f fate) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
-	return notApplied(t, p.why(t, c, removed, done), c.s)
+	return notApplied(t, p.why(t, c, f), c.s)
 }
 
-// why is the CASE of the last statement. removed: this was sent before, and a
-// tombstone is younger than its first sending. done: a session that was removed
-// remembered it.
-func (p *storing) why(t *transaction, c *situation, removed, done bool) int64 {
+// why is the CASE of the last statement.
+func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 	s := c.s
 	switch {
 	case c.moved:
@@ -162,15 +160,15 @@ func (p *storing) why(t *transaction, c *situation, removed, done bool) int64 {
 			return resultCreated
 		}
 		return resultDone
-	case done:
+	case f.done:
 		return resultDone
-	case removed:
-		// Stored, then removed, is what happened, whichever attempt it was. The
-		// session stays away, or its successor as it is.
-		if p.mode.is(modeIfMatch) {
-			return resultUnknown
-		}
-		return resultDone
+	// Removed since this was first sent. It is no more to be done: the session stays
+	// away, or its successor as it is. Whether it was done before, the removed
+	// session's ring tells.
+	case p.resent.is(1) && f.unknown:
+		return resultUnknown
+	case p.resent.is(1) && f.removed:
+		return resultNoSession
 	case late(t, p.notAfter):
 		return resultAgain
 	case s != nil && c.heldAlive():
@@ -249,7 +247,7 @@ func bury(t *transaction, s *sessionRow, op argument) (*result, error) {
 		return nil, err
 	}
 	t.remove(s)
-	t.put(&tombstoneRow{id: s.id, op: op.op(), removed: t.clock, ops: s.ops})
+	t.put(&tombstoneRow{id: s.id, op: op.op(), removed: t.clock, ops: s.ops, forgotten: s.forgotten})
 	for _, r := range old {
 		t.remove(r)
 	}

@@ -93,6 +93,7 @@ func scanTombstone(v []driver.Value) (*tombstoneRow, error) {
 	for i := range r.ops {
 		r.ops[i] = s.operation()
 	}
+	r.forgotten = s.date2()
 	return r, s.err
 }
 

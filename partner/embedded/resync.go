@@ -25,6 +25,12 @@ func (p *Pair) catchUp(ctx context.Context, principal *Partner, full bool) error
 	if p.linkState() != stateSynchronized {
 		p.showState(stateSynchronizing)
 	}
+	if full {
+		// What is shipped now would cross with what is copied.
+		if err := p.dropMirror(ctx, principal); err != nil {
+			return err
+		}
+	}
 	for range maxPasses {
 		rows, err := p.transfer(ctx, principal)
 		if err != nil {
@@ -43,15 +49,31 @@ func (p *Pair) catchUp(ctx context.Context, principal *Partner, full bool) error
 		p.poke() // there is more already
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // an explicit transaction may have the turn: let others have verbs
+	ctx, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	return principal.alone(ctx, true, func() error {
 		if _, err := p.transfer(ctx, principal); err != nil {
 			p.showState(stateDisconnected)
 			return err
 		}
-		principal.mirror, principal.forked = principal.other(), nil
+		principal.mirror = principal.other()
+		p.witness.synchronized(principal.state.Load().sequence)
 		p.showState(stateSynchronized)
+		return nil
+	})
+}
+
+// turnWait is how long the link waits for the turn: an explicit transaction may have it, and
+// others want verbs.
+const turnWait = 2 * time.Second
+
+// dropMirror has the principal ship nothing until it has been caught up with.
+func (p *Pair) dropMirror(ctx context.Context, principal *Partner) error {
+	ctx, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	return principal.alone(ctx, true, func() error {
+		p.witness.exposes()
+		principal.mirror = nil
 		return nil
 	})
 }

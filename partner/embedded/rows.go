@@ -166,6 +166,8 @@ type tombstoneRow struct {
 	op      operation // of the removal
 	removed datetime2
 	ops     [4]operation // the ring of the session that was removed
+	// forgotten is that session's OperationsForgotten.
+	forgotten datetime2
 }
 
 // remembers tells whether the removed session remembered the operation.
@@ -183,8 +185,8 @@ func tombstoneKey(id string, op operation) string {
 // The columns as rows are read and written. A unary plus hides the declared type
 // of a date: the driver would parse it, and slowly.
 const (
-	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4`
-	tombstoneWidth   = 7
+	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4, +OperationsForgotten`
+	tombstoneWidth   = 8
 
 	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
 		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,

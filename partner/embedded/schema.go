@@ -10,7 +10,7 @@ const formatVersion = 1
 //	partner_log      lsn: the number of the last commit; start_lsn: partner_changes has all after it
 //	partner_changes  which rows each commit wrote or removed (the rows themselves stand in their tables)
 //	partner_state    role and mirroring session, one row
-//	partner_roles    the roles this data went through: identity and the lsn at which each began
+//	partner_roles    the roles this data went through: in order, identity and the lsn at which each began
 const schemaText = `
 CREATE TABLE ASPStateTempSessions (
 	SessionId           nvarchar(88) NOT NULL COLLATE NOCASE PRIMARY KEY,
@@ -55,6 +55,7 @@ CREATE TABLE MirrorStateTombstones (
 	OperationId binary(16) NOT NULL,
 	Removed     datetime2(7) NOT NULL,
 	OperationId1 binary(16) NULL, OperationId2 binary(16) NULL, OperationId3 binary(16) NULL, OperationId4 binary(16) NULL,
+	OperationsForgotten datetime2(7) NULL,
 	PRIMARY KEY (SessionId, OperationId)
 );
 CREATE INDEX Index_Removed ON MirrorStateTombstones (Removed);
@@ -121,9 +122,9 @@ const (
 	putEpoch          = `INSERT INTO MirrorStateEpoch VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (Id) DO UPDATE SET Epoch = ?2, Server = ?3, FleetSecret = ?4`
 	deleteEpoch  = `DELETE FROM MirrorStateEpoch WHERE Id = ?1`
-	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 		ON CONFLICT (SessionId, OperationId) DO UPDATE SET Removed = ?3,
-		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7`
+		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7, OperationsForgotten = ?8`
 	deleteTombstone = `DELETE FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
 
 	writeChange = `INSERT INTO partner_changes VALUES (?1, ?2, ?3, ?4)`

@@ -39,10 +39,9 @@ type mirroring struct {
 	history  []roleAge // the roles that this data went through, oldest first
 }
 
-// roleAge is a reign: the time between two role switches. Two partners that know
+// roleAge is a reign: the time between two role switches, or from a loss of the mirror on. Two partners that know
 // a reign of the same identity agree on everything up to its beginning.
 type roleAge struct {
-	sequence int64
 	identity string
 	start    int64 // the last commit before it began
 }
@@ -54,8 +53,16 @@ const keptReigns = 100
 // newReign adds a reign that begins after the commit lsn.
 func (m *mirroring) newReign(sequence, lsn int64) {
 	m.sequence = sequence
-	m.history = append(slices.Clone(m.history), roleAge{sequence: sequence, identity: newGUID(), start: lsn})
+	m.history = append(slices.Clone(m.history), roleAge{identity: newGUID(), start: lsn})
 	m.history = m.history[max(0, len(m.history)-keptReigns):]
+}
+
+// reign is the identity of the reign that goes on.
+func (m *mirroring) reign() string {
+	if len(m.history) == 0 {
+		return ""
+	}
+	return m.history[len(m.history)-1].identity
 }
 
 // newGUID makes a random uniqueidentifier as SQL Server writes it.
@@ -118,14 +125,14 @@ func loadMirroring(c *conn) (m *mirroring, err error) {
 }
 
 func loadHistory(c *conn) (history []roleAge, err error) {
-	all, err := c.prepare(`SELECT role_sequence, identity, start_lsn FROM partner_roles ORDER BY role_sequence`)
+	all, err := c.prepare(`SELECT identity, start_lsn FROM partner_roles ORDER BY role_sequence`)
 	if err != nil {
 		return nil, err
 	}
-	v := make([]driver.Value, 3)
+	v := make([]driver.Value, 2)
 	err = all.rows(v, func() bool {
 		s := scanner{v: v}
-		history = append(history, roleAge{sequence: s.int64(), identity: s.text(), start: s.int64()})
+		history = append(history, roleAge{identity: s.text(), start: s.int64()})
 		return true
 	})
 	return history, errors.Join(err, all.close())
@@ -136,6 +143,14 @@ func loadHistory(c *conn) (history []roleAge, err error) {
 func (s *store) saveMirroring(m *mirroring) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.saveLocked(m)
+}
+
+// saveLocked is saveMirroring for who holds mu.
+func (s *store) saveLocked(m *mirroring) error {
+	if s.main == nil {
+		return errLinkCut
+	}
 	c := s.main.conn
 	if err := c.script("PRAGMA synchronous = FULL"); err != nil {
 		return err
@@ -155,8 +170,8 @@ func writeMirroring(c *conn, m *mirroring) error {
 	fmt.Fprintf(&text, "DELETE FROM partner_state; INSERT INTO partner_state VALUES (1, '%s', %d, %d, %d, %d, %d, %d, %d, %d);",
 		m.guid, m.role, m.sequence, boolInt(m.safetyFull), m.safetySequence, boolInt(m.suspended), boolInt(m.forced), boolInt(m.diverged), m.timeout)
 	text.WriteString("DELETE FROM partner_roles;")
-	for _, r := range m.history {
-		fmt.Fprintf(&text, "INSERT INTO partner_roles VALUES (%d, '%s', %d);", r.sequence, r.identity, r.start)
+	for i, r := range m.history {
+		fmt.Fprintf(&text, "INSERT INTO partner_roles VALUES (%d, '%s', %d);", i+1, r.identity, r.start)
 	}
 	return c.script(text.String())
 }

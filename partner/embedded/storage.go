@@ -15,8 +15,6 @@ const readerCount = 4
 type record struct {
 	lsn     int64
 	changes []change
-	// also are rows that the commit does not change, and that a mirror must be sent all the same.
-	also []rowKey
 	// trim: both partners have every commit up to this one, so that nobody will ask
 	// for their changes again.
 	trim int64
@@ -51,24 +49,29 @@ func openStore(path string) (s *store, err error) {
 			_ = s.close() // the first error is the one to tell
 		}
 	}()
-	c, err := openConn(path)
+	return s, s.open()
+}
+
+// open opens the connections.
+func (s *store) open() error {
+	c, err := openConn(s.path)
 	if err != nil {
-		return s, err
+		return err
 	}
 	if err := prepareFile(c); err != nil {
 		_ = c.close()
-		return s, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	if s.main, err = newWriter(c); err != nil {
-		return s, err
+		return err
 	}
-	if s.exclusive, err = openExclusive(path); err != nil {
-		return s, err
+	if s.exclusive, err = openExclusive(s.path); err != nil {
+		return err
 	}
 	for range readerCount {
 		s.readers <- nil // opened when it is first needed
 	}
-	return s, s.refresh()
+	return s.refresh()
 }
 
 // prepareFile sets the journal and makes the tables of a new database.
@@ -133,6 +136,7 @@ func (s *store) close() error {
 			errs = append(errs, w.close())
 		}
 	}
+	s.exclusive, s.main = nil, nil
 	return errors.Join(errs...)
 }
 
@@ -212,10 +216,27 @@ func (s *store) note(w *writer, rec *record) error {
 	return nil
 }
 
-// apply makes a record of the principal durable here: what a mirror does.
-func (s *store) apply(rec *record) error {
+// shut closes the files of a partner that goes down. The caller holds the turn, and
+// nobody reads.
+func (s *store) shut() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.close()
+}
+
+// reopen is shut undone.
+func (s *store) reopen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.open(); err != nil {
+		return errors.Join(err, s.close())
+	}
+	return nil
+}
+
+// apply makes a record of the principal durable here: what a mirror does. The caller
+// holds mu.
+func (s *store) apply(rec *record) error {
 	err := s.main.inTransaction(func() error { return s.write(s.main, rec) })
 	if err == nil {
 		s.published(rec)

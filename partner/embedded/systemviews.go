@@ -120,8 +120,10 @@ func (p *Partner) databaseRows() (rows [][]any) {
 		wait := "NOTHING"
 		if name == DatabaseName {
 			recovery, model = 1, "FULL"
-			if p.serving() != nil {
+			if p.state.Load().role == roleMirror {
 				state, desc = 1, "RESTORING"
+			} else if p.serving() != nil {
+				state, desc = 2, "RECOVERING"
 			} else if st := p.pair.linkState(); st == stateSuspended || st == stateDisconnected {
 				wait = "DATABASE_MIRRORING"
 			}
@@ -169,9 +171,21 @@ func (p *Partner) mirroringRow(row []any) {
 	if m.role == roleMirror {
 		acked = p.store.lsn.Load()
 	}
+	witness, witnessState, witnessDesc := p.witnessRow()
 	copy(row[1:], []any{m.guid, int(state), state.String(), int(m.role), m.role.String(), m.sequence,
 		level, safety, m.safetySequence, "TCP://" + host + ":" + port, p.other().clientName(),
-		"", 0, "UNKNOWN", acked, m.timeout, nil, "UNLIMITED", p.store.lsn.Load(), nil})
+		witness, witnessState, witnessDesc, acked, m.timeout, nil, "UNLIMITED", p.store.lsn.Load(), nil})
+}
+
+// witnessRow is the partner's view of the witness: name, state and description.
+func (p *Partner) witnessRow() (name string, state int, desc string) {
+	switch {
+	case !p.pair.Witness():
+		return "", 0, "UNKNOWN"
+	case p.pair.see().lost[p.witnessLink()]:
+		return witnessName, 2, "DISCONNECTED"
+	}
+	return witnessName, 1, "CONNECTED"
 }
 
 func endpointRows(*session, string) [][]any {
@@ -228,7 +242,11 @@ func (p *Partner) propertyRows() (rows [][]any) {
 	for _, name := range databaseNames {
 		add := func(property string, value any) { rows = append(rows, []any{name, property, value}) }
 		if name == DatabaseName && p.serving() != nil {
-			add("Status", "RESTORING")
+			status := "RESTORING"
+			if p.state.Load().role == rolePrincipal {
+				status = "RECOVERING"
+			}
+			add("Status", status)
 			add("HasDBAccess", 0)
 			continue
 		}

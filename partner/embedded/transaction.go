@@ -147,13 +147,23 @@ func (t *transaction) removals(id argument) (all []*tombstoneRow, err error) {
 	return all, err
 }
 
-// removedSince tells whether the session was removed at that time or later, and
-// whether a session that was removed remembered the operation.
-func (t *transaction) removedSince(id, since, op argument) (removed, done bool, err error) {
+// fate is what the tombstones of a session say of an operation that was first sent
+// at some time.
+type fate struct {
+	removed bool // the session was removed since
+	done    bool // a session that was removed remembered the operation
+	unknown bool // one that was removed since has forgotten operations since
+}
+
+// fateOf asks the tombstones.
+func (t *transaction) fateOf(id, since, op argument) (f fate, err error) {
 	all, err := t.removals(id)
 	for _, r := range all {
-		removed = removed || since.ok && r.removed >= since.date2()
-		done = done || r.remembers(op)
+		f.done = f.done || r.remembers(op)
+		if since.ok && r.removed >= since.date2() {
+			f.removed = true
+			f.unknown = f.unknown || !r.forgotten.null() && r.forgotten >= since.date2()
+		}
 	}
-	return removed, done, err
+	return f, err
 }

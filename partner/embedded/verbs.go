@@ -9,27 +9,18 @@ import (
 // The verbs of mirroring: what ALTER DATABASE … SET PARTNER does. They refuse with
 // SQL Server's own numbers (as *tds.Error) and leave everything as it was then.
 
-// verb runs f with the right to change roles and settings.
-func (p *Pair) verb(ctx context.Context, f func() error) error {
-	if err := p.lockVerbs(ctx); err != nil {
-		return err
-	}
-	defer p.unlockVerbs()
-	return f()
-}
-
 // Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
 // roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
 // not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
 func (p *Partner) Failover(ctx context.Context) error {
-	return p.pair.verb(ctx, func() error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
 		m := p.state.Load()
 		switch {
 		case m.role != rolePrincipal:
 			return errOnlyPrincipal()
 		case !m.safetyFull:
 			return errSafetyOff()
-		case p.pair.linkState() == stateDisconnected:
+		case p.pair.linkState() == stateDisconnected, !p.pair.see().clear[linkPartners]:
 			return errNotConnected()
 		case p.pair.linkState() != stateSynchronized:
 			return errNotCaughtUp()
@@ -46,8 +37,10 @@ func (p *Partner) Failover(ctx context.Context) error {
 			return mirror.alone(ctx, true, func() error { return p.handOver(mirror) })
 		})
 		if err == nil {
-			mirror.log.Info("role changed", "to", rolePrincipal.String(), "reason", "failover", "sequence", mirror.state.Load().sequence,
-				"took", time.Since(began))
+			p.pair.witness.synchronized(mirror.state.Load().sequence)
+			mirror.log.Info("failover done", "took", time.Since(began))
+			p.pair.tellRole(mirror, "failover")
+			p.pair.events.tell("role", p.name, "MIRROR: failover")
 		}
 		return err
 	})
@@ -79,8 +72,8 @@ func (p *Partner) handOver(mirror *Partner) error {
 	}
 	p.takeState(&down)
 	mirror.acked.Store(lsn)
-	mirror.mirror = p
 	mirror.takeState(&up)
+	mirror.mirror = p
 	return nil
 }
 
@@ -89,21 +82,25 @@ func (p *Partner) handOver(mirror *Partner) error {
 // committed since, is lost once it is resumed as the mirror. 1406: this copy is
 // unfit, because it has changes of its own that nobody else has.
 func (p *Partner) ForceService(ctx context.Context) error {
-	return p.pair.verb(ctx, func() error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
 		m := p.state.Load()
 		switch {
 		case m.role != roleMirror || p.pair.linkState() != stateDisconnected:
 			return errCannotForce()
 		case m.diverged:
 			return errUnsafeForce()
+		case p.pair.Witness() && !p.pair.seen(p):
+			return errNoWitness()
 		}
-		up := *m
-		up.role, up.forced, up.suspended = rolePrincipal, true, false
-		up.newReign(m.sequence+1, p.store.lsn.Load())
-		if err := p.become(ctx, &up); err != nil {
+		err := p.become(ctx, func(m *mirroring) {
+			m.role, m.forced, m.suspended = rolePrincipal, true, false
+			m.newReign(m.sequence+1, p.store.lsn.Load())
+		})
+		if err != nil {
 			return err
 		}
-		p.log.Warn("role changed", "to", rolePrincipal.String(), "reason", "forced service", "sequence", up.sequence)
+		p.pair.witness.forced(p.state.Load().sequence)
+		p.pair.tellRole(p, "forced service")
 		p.pair.poke()
 		return nil
 	})
@@ -111,7 +108,8 @@ func (p *Partner) ForceService(ctx context.Context) error {
 
 // Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
 func (p *Partner) Suspend(ctx context.Context) error {
-	return p.pair.verb(ctx, func() error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
+		p.pair.witness.exposes()
 		err := p.change(ctx, func(m *mirroring) { m.suspended = true }, func(p *Partner) { p.mirror = nil })
 		if err == nil && p.pair.linkState() != stateDisconnected {
 			p.pair.showState(stateSuspended)
@@ -123,7 +121,7 @@ func (p *Partner) Suspend(ctx context.Context) error {
 // Resume is SET PARTNER RESUME: the mirror catches up, and loses what only it has.
 // 1447: the partners can't see each other.
 func (p *Partner) Resume(ctx context.Context) error {
-	return p.pair.verb(ctx, func() error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
 		if p.pair.linkState() == stateDisconnected {
 			return errNotConnected()
 		}
@@ -142,13 +140,14 @@ func (p *Partner) Resume(ctx context.Context) error {
 // SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the
 // partners see each other (1447).
 func (p *Partner) SetSafety(ctx context.Context, full bool) error {
-	return p.pair.verb(ctx, func() error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
 		if err := p.mayConfigure(); err != nil {
 			return err
 		}
 		if p.state.Load().safetyFull == full {
 			return nil
 		}
+		p.pair.witness.exposes() // until it has caught up, as what it is now
 		err := p.change(ctx, func(m *mirroring) {
 			m.safetyFull = full
 			m.safetySequence++
@@ -168,17 +167,23 @@ const (
 	minTimeout = 5
 )
 
-// SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470). It is kept
-// and shown; the partners share a process and notice each other's end at once.
+// SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470): after how
+// much silence a partner counts as gone. Less than 5 becomes 5; 1476: too long.
 func (p *Partner) SetTimeout(ctx context.Context, seconds int) error {
-	return p.pair.verb(ctx, func() error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
 		if p.state.Load().role != rolePrincipal {
 			return errOnlyPrincipal()
 		}
 		if seconds > maxTimeout {
 			return message(1476, 16, "Database mirroring timeout value %d exceeds the maximum value %d.", seconds, maxTimeout)
 		}
-		return p.change(ctx, func(m *mirroring) { m.timeout = int64(max(seconds, minTimeout)) }, nil)
+		seconds = max(seconds, minTimeout)
+		err := p.change(ctx, func(m *mirroring) { m.timeout = int64(seconds) }, nil)
+		if err == nil {
+			p.pair.timeout.Store(int64(seconds) * int64(time.Second))
+			p.pair.poke()
+		}
+		return err
 	})
 }
 
@@ -197,16 +202,14 @@ func (p *Partner) mayConfigure() error {
 func (p *Partner) change(ctx context.Context, alter func(m *mirroring), then func(p *Partner)) error {
 	order := []*Partner{p, p.other()}
 	switch {
-	case p.pair.link.cut.Load():
+	case !p.pair.see().clear[linkPartners]:
 		order = order[:1]
 	case order[1].state.Load().role == rolePrincipal:
 		order[0], order[1] = order[1], order[0]
 	}
 	for _, partner := range order {
-		m := *partner.state.Load()
-		alter(&m)
 		err := partner.alone(ctx, true, func() error {
-			if err := partner.becomeInTurn(&m); err != nil {
+			if err := partner.becomeInTurn(alter); err != nil {
 				return err
 			}
 			if then != nil {
@@ -219,4 +222,21 @@ func (p *Partner) change(ctx context.Context, alter func(m *mirroring), then fun
 		}
 	}
 	return nil
+}
+
+// SetWitness is SET WITNESS on the principal (1470), while the partners see each other
+// (1447). 1439: there is none to take away.
+func (p *Partner) SetWitness(ctx context.Context, on bool) error {
+	return p.pair.verb(ctx, func(context.Context) error {
+		switch {
+		case p.state.Load().role != rolePrincipal:
+			return errOnlyPrincipal()
+		case !on && !p.pair.Witness():
+			return message(1439, 16, `There is currently no witness associated with the database "%s".`, DatabaseName)
+		case on && !p.pair.see().clear[linkPartners]:
+			return errNotConnected()
+		}
+		p.pair.setWitness(on)
+		return nil
+	})
 }

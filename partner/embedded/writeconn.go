@@ -52,7 +52,7 @@ func (w *writer) putRow(c change) (err error) {
 	case *epochRow:
 		_, err = w.putEpoch.exec(int64(r.id), r.epoch, r.server, blobValue(r.secret))
 	case *tombstoneRow:
-		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value())
+		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value(), date2Value(r.forgotten))
 	default:
 		return w.remove(c)
 	}
@@ -91,11 +91,6 @@ func (w *writer) remove(c change) (err error) {
 func (w *writer) note(rec *record) error {
 	for i, c := range rec.changes {
 		if _, err := w.change.exec(rec.lsn, int64(i), int64(c.table), c.key); err != nil {
-			return fmt.Errorf("write changes: %w", err)
-		}
-	}
-	for i, k := range rec.also {
-		if _, err := w.change.exec(rec.lsn, int64(len(rec.changes)+i), int64(k.table), k.key); err != nil {
 			return fmt.Errorf("write changes: %w", err)
 		}
 	}

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -104,78 +103,4 @@ func fail(crowd []*ticket, err error) {
 	for _, t := range crowd {
 		t.result, t.err = nil, err
 	}
-}
-
-// harden makes the record durable: the heart of the promise that an acknowledged
-// write survives a failover. write makes its changes in the open transaction of w;
-// this ends the transaction. The caller holds the turn and the store's lock.
-//
-// The order: both partners work at the same time, but the mirror's commit comes
-// before ours, and ours before anybody is answered. So whatever a client has seen,
-// in an answer or in a read, the mirror has; and what only the mirror has was seen
-// by nobody, so that either outcome is right for it.
-func (p *Partner) harden(w *writer, rec *record, write func() error) error {
-	if len(rec.changes) == 0 {
-		_, err := w.rollback.exec()
-		return err
-	}
-	rec.lsn = p.store.lsn.Load() + 1
-	if p.forked != nil { // the mirror may have another commit of that number: it is never used again
-		rec.lsn++
-		rec.also = p.forked
-	}
-	rec.trim = p.acked.Load()
-	var shipped chan error
-	if m := p.mirror; m != nil {
-		shipped = make(chan error, 1)
-		go func() { shipped <- m.store.apply(rec) }()
-	}
-	err := write()
-	if shipped != nil {
-		if lost := <-shipped; lost != nil {
-			p.loseMirror(fmt.Errorf("ship commit %d: %w", rec.lsn, lost))
-		} else {
-			p.acked.Store(rec.lsn)
-		}
-	}
-	if err == nil {
-		if p.beforeCommit != nil {
-			p.beforeCommit(rec)
-		}
-		_, err = w.commit.exec()
-	}
-	if err != nil {
-		p.undo(w, rec)
-		return fmt.Errorf("commit on %s: %w", p.name, err)
-	}
-	p.forked = nil
-	p.store.published(rec)
-	if p.mirror == nil {
-		p.pair.poke() // an asynchronous mirror may want it
-	}
-	return nil
-}
-
-// undo rolls back after a failed commit. The mirror may be ahead now: it comes
-// back by way of a resynchronisation, which takes away what only it has. If we commit
-// something else before that, our list of changes must name those rows too: by the
-// numbers of the commits alone the partners would seem to agree.
-func (p *Partner) undo(w *writer, rec *record) {
-	if _, err := w.rollback.exec(); err != nil {
-		p.log.Error("rollback failed", "error", err)
-	}
-	if p.mirror != nil {
-		p.acked.Store(rec.lsn - 1)
-		for _, c := range rec.changes {
-			p.forked = append(p.forked, rowKey{c.table, c.key})
-		}
-		p.loseMirror(errors.New("the principal's own commit failed"))
-	}
-}
-
-// loseMirror goes on without the mirror: the principal runs exposed. The caller
-// holds the turn.
-func (p *Partner) loseMirror(why error) {
-	p.mirror = nil
-	p.pair.linkLost(p, why)
 }

@@ -43,6 +43,7 @@ BEGIN
         OperationId2 binary(16)   NULL,
         OperationId3 binary(16)   NULL,
         OperationId4 binary(16)   NULL,
+        OperationsForgotten datetime2(7) NULL,
         PRIMARY KEY (SessionId, OperationId)
     )
     CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)

@@ -12,6 +12,20 @@ AS
     RETURN 0
 GO
 
+IF OBJECT_ID(N'dbo.MirrorState_RaiseEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_RaiseEpoch_1
+GO
+-- Takes an epoch above both the current one and @above for @server, whoever has it: the operator's
+-- word against another claim. Answers the row.
+CREATE PROCEDURE dbo.MirrorState_RaiseEpoch_1
+    @server nvarchar(256),
+    @above  bigint
+AS
+    SET NOCOUNT ON
+    UPDATE dbo.MirrorStateEpoch SET Epoch = CASE WHEN Epoch > @above THEN Epoch ELSE @above END + 1, [Server] = @server WHERE Id = 1
+    SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch WHERE Id = 1
+    RETURN 0
+GO
+
 IF OBJECT_ID(N'dbo.MirrorState_FleetSecret_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_FleetSecret_1
 GO
 -- Answers the fleet's secret; the first caller's @proposal becomes it.

@@ -403,13 +403,14 @@ AS
              WHEN EXISTS (
                   SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                   WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+             -- Removed since this was first sent. It is no more to be done: the session stays away, or its
+             -- successor as it is. Whether it was done before, the removed session's ring tells.
              WHEN @resent = 1 AND EXISTS (
                   SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                  WHERE t.SessionId = @id AND t.Removed >= @firstSent)
-               -- Removed since this was first sent: whether an earlier attempt came before the removal or
-               -- none did, stored-then-removed is what happened. The session stays away, or its
-               -- successor as it is.
-               THEN CASE @mode WHEN 2 THEN 5 ELSE 0 END
+                  WHERE t.SessionId = @id AND t.Removed >= @firstSent AND t.OperationsForgotten >= @firstSent) THEN 5
+             WHEN @resent = 1 AND EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND t.Removed >= @firstSent) THEN 1
              WHEN @clock > @notAfter THEN 7
              WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
              WHEN s.OperationsForgotten >= @firstSent THEN CASE @resent WHEN 1 THEN 5 ELSE 7 END
@@ -444,8 +445,10 @@ AS
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
 
     DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-    OUTPUT deleted.SessionId, @op, @clock, deleted.OperationId1, deleted.OperationId2, deleted.OperationId3, deleted.OperationId4
-      INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed, OperationId1, OperationId2, OperationId3, OperationId4)
+    OUTPUT deleted.SessionId, @op, @clock, deleted.OperationId1, deleted.OperationId2, deleted.OperationId3, deleted.OperationId4,
+           deleted.OperationsForgotten
+      INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed, OperationId1, OperationId2, OperationId3, OperationId4,
+           OperationsForgotten)
     WHERE SessionId = @id
       AND ((@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))
         OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))

@@ -1,0 +1,293 @@
+package embedded_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+// patience is the partner time-out of these tests.
+const patience = 250 * time.Millisecond
+
+// startPair starts a pair with that time-out.
+func startPair(t testing.TB, witness bool) *embedded.Pair {
+	t.Helper()
+	return embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: patience, Witness: witness})
+}
+
+func inject(t testing.TB, p *embedded.Partner, f embedded.Fault) {
+	t.Helper()
+	if err := p.Inject(limit(t), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func injectKind(t testing.TB, p *embedded.Partner, kind string) {
+	t.Helper()
+	inject(t, p, embedded.Fault{Kind: kind})
+}
+
+// pool is connect with few connections and another application name.
+func pool(t testing.TB, p *embedded.Partner, database, app string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlserver", p.ConnectionString(database)+";app name="+app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// retry calls f until it succeeds.
+func retry(t testing.TB, what string, f func(ctx context.Context) error) {
+	t.Helper()
+	ctx := limit(t)
+	for {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		err := f(attempt)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, err)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// waitPrincipal waits until the partner is principal and its database opens.
+func waitPrincipal(t testing.TB, pair *embedded.Pair, name string) {
+	t.Helper()
+	ctx := limit(t)
+	for pair.Principal() != name {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("principal %s, want %s", pair.Principal(), name)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func sessions(t testing.TB, db *sql.DB) (n int) {
+	t.Helper()
+	retry(t, "count the sessions", func(ctx context.Context) error {
+		return db.QueryRowContext(ctx, "SELECT COUNT(*) FROM ASPStateTempSessions").Scan(&n)
+	})
+	return n
+}
+
+// within runs f, which may hang for as long as the fault lasts: the driver waits for an answer
+// even when its context is over. false: it had none in time.
+func within(d time.Duration, f func() error) (error, bool) {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err, true
+	case <-time.After(d):
+		return nil, false
+	}
+}
+
+// silent tells whether nothing comes back for a while.
+func silent(t testing.TB, db *sql.DB) bool {
+	t.Helper()
+	_, answered := within(60*time.Millisecond, func() error {
+		_, err := db.ExecContext(context.WithoutCancel(t.Context()), "SELECT 1")
+		return err
+	})
+	return !answered
+}
+
+func TestFault_downAndUp(t *testing.T) {
+	for _, kind := range []string{"crash", "stop"} {
+		t.Run(kind, func(t *testing.T) {
+			pair := startPair(t, false)
+			a := pair.Partner("a")
+			db := connect(t, a, "ASPState")
+			insert(t, db, "one")
+			injectKind(t, a, kind)
+			if got := a.Faults(); !slices.Equal(got, []string{kind}) {
+				t.Errorf("faults %v", got)
+			}
+			if _, err := net.Dial("tcp", a.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("dial: %v, want it refused", err)
+			}
+			if got := pair.State(); got != "DISCONNECTED" {
+				t.Errorf("state %s", got)
+			}
+			injectKind(t, a, "start")
+			waitState(t, pair, "SYNCHRONIZED")
+			if got := a.Faults(); len(got) != 0 || pair.Principal() != "a" || pair.Mirror() != "b" {
+				t.Errorf("faults %v, principal %s, mirror %s", got, pair.Principal(), pair.Mirror())
+			}
+			if n := sessions(t, db); n != 1 {
+				t.Errorf("%d sessions, want 1", n)
+			}
+			// The mirror goes down, the principal goes on at once, and brings it up to date.
+			injectKind(t, pair.Partner("b"), kind)
+			insert(t, db, "two")
+			injectKind(t, pair.Partner("b"), "none")
+			waitState(t, pair, "SYNCHRONIZED")
+			sameContents(t, pair)
+		})
+	}
+}
+
+func TestFault_freezeThenLate(t *testing.T) {
+	for name, lasts := range map[string]time.Duration{"shorter than the time-out": patience / 5, "longer": 2 * patience} {
+		t.Run(name, func(t *testing.T) {
+			pair := startPair(t, false)
+			a := pair.Partner("a")
+			db, other := connect(t, a, "ASPState"), pool(t, a, "master", "other")
+			insert(t, db, "one")
+			injectKind(t, a, "freeze")
+			late := make(chan error, 1)
+			go func() {
+				_, err := db.ExecContext(context.WithoutCancel(t.Context()), "TempInsertStateItemShort",
+					sql.Named("id", "late"), sql.Named("itemShort", []byte{1}), sql.Named("timeout", 20))
+				late <- err
+			}()
+			if !silent(t, other) { // a login
+				t.Error("a frozen server let somebody in")
+			}
+			select {
+			case err := <-late:
+				t.Fatalf("a frozen server answered: %v", err)
+			case <-time.After(lasts):
+			}
+			injectKind(t, a, "none")
+			if err := <-late; err != nil {
+				t.Errorf("what waited in the socket did not go on: %v", err)
+			}
+			if n := sessions(t, db); n != 2 {
+				t.Errorf("%d sessions, want 2", n)
+			}
+			waitState(t, pair, "SYNCHRONIZED")
+			sameContents(t, pair)
+		})
+	}
+}
+
+func TestFault_frozenMirrorIsMissed(t *testing.T) {
+	for _, kind := range []string{"freeze", "isolate"} {
+		t.Run(kind, func(t *testing.T) {
+			pair := startPair(t, true)
+			db := connect(t, pair.Partner("a"), "ASPState")
+			insert(t, db, "one")
+			injectKind(t, pair.Partner("b"), kind)
+			began := time.Now()
+			insert(t, db, "two")
+			if took := time.Since(began); took < patience/2 || took > 20*patience {
+				t.Errorf("a commit without the mirror took %v, the partner time-out is %v", took, patience)
+			}
+			if got := pair.State(); got != "DISCONNECTED" {
+				t.Errorf("state %s", got)
+			}
+			injectKind(t, pair.Partner("b"), "none")
+			waitState(t, pair, "SYNCHRONIZED")
+			sameContents(t, pair)
+			if pair.Principal() != "a" {
+				t.Errorf("principal %s", pair.Principal())
+			}
+		})
+	}
+}
+
+func TestFault_byApplication(t *testing.T) {
+	pair := startPair(t, false)
+	a := pair.Partner("a")
+	hit, spared := pool(t, a, "master", "hit"), pool(t, a, "master", "spared")
+	mustExec(t, hit, "SELECT 1")
+	for _, kind := range []string{"freeze", "isolate"} {
+		inject(t, a, embedded.Fault{Kind: kind, App: "hit"})
+		if !silent(t, hit) || silent(t, spared) {
+			t.Errorf("%s of one application hits the wrong one", kind)
+		}
+		injectKind(t, a, "none")
+	}
+	inject(t, a, embedded.Fault{Kind: "slow", Delay: 80 * time.Millisecond, Jitter: time.Millisecond, App: "hit"})
+	if !silent(t, hit) || silent(t, spared) {
+		t.Error("slow of one application hits the wrong one")
+	}
+	if got := pair.State(); got != "SYNCHRONIZED" {
+		t.Errorf("state %s: the faults of an application hit the server", got)
+	}
+	for _, f := range []embedded.Fault{{Kind: "crash", App: "hit"}, {Kind: "slow"}, {Kind: "flood"}} {
+		if err := a.Inject(limit(t), f); err == nil {
+			t.Errorf("%+v was taken", f)
+		}
+	}
+}
+
+func TestFault_sever(t *testing.T) {
+	pair := startPair(t, false)
+	a := pair.Partner("a")
+	conn, err := connect(t, a, "master").Conn(limit(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	spared, err := pool(t, a, "master", "spared").Conn(limit(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spared.Close()
+	inject(t, a, embedded.Fault{Kind: "sever", App: "spared"})
+	if _, err := conn.ExecContext(limit(t), "SELECT 1"); err != nil {
+		t.Errorf("severed with another application: %v", err)
+	}
+	if _, err := spared.ExecContext(limit(t), "SELECT 1"); err == nil {
+		t.Error("not severed")
+	}
+	injectKind(t, a, "sever")
+	if _, err := conn.ExecContext(limit(t), "SELECT 1"); err == nil {
+		t.Error("not severed")
+	}
+	if got := a.Faults(); len(got) != 0 {
+		t.Errorf("faults %v", got)
+	}
+	mustExec(t, connect(t, a, "master"), "SELECT 1")
+}
+
+func TestFault_composed(t *testing.T) {
+	pair := startPair(t, false)
+	a := pair.Partner("a")
+	events, stop := pair.Events()
+	defer stop()
+	for _, kind := range []string{"partition", "isolate", "freeze", "crash"} {
+		injectKind(t, a, kind)
+	}
+	if got, want := strings.Join(a.Faults(), " "), "crash isolate partition"; got != want {
+		t.Errorf("faults %q, want %q: a killed process is frozen no more", got, want)
+	}
+	injectKind(t, a, "start")
+	if !silent(t, connect(t, a, "master")) {
+		t.Error("isolated, and yet it answers")
+	}
+	injectKind(t, a, "none")
+	waitState(t, pair, "SYNCHRONIZED")
+	seen := map[string]bool{}
+	for !seen["fault none"] {
+		select {
+		case e := <-events:
+			seen[e.Kind+" "+e.Detail] = true
+		case <-limit(t).Done():
+			t.Fatalf("events %v", seen)
+		}
+	}
+	if !seen["fault crash"] || !seen["state DISCONNECTED"] {
+		t.Errorf("events %v", seen)
+	}
+}

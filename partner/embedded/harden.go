@@ -1,0 +1,170 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+)
+
+// harden makes the record durable: the heart of the promise that an acknowledged
+// write survives a failover. write makes its changes in the open transaction of w;
+// this ends the transaction. The caller holds the turn and the store's lock.
+//
+// The order: both partners work at the same time, but the mirror's commit comes
+// before ours, and ours before anybody is answered. So whatever a client has seen,
+// in an answer or in a read, the mirror has; and what only the mirror has was seen
+// by nobody, so that either outcome is right for it.
+//
+// If the mirror does not say that it has the record, we may go on without it only
+// where it can't take over without us: see [Pair.mayExpose].
+func (p *Partner) harden(w *writer, rec *record, write func() error) error {
+	if len(rec.changes) == 0 {
+		_, err := w.rollback.exec()
+		return err
+	}
+	if err := p.stand(); err != nil {
+		_, undo := w.rollback.exec()
+		return errors.Join(err, undo)
+	}
+	rec.lsn = p.store.lsn.Load() + 1
+	rec.trim = p.acked.Load()
+	shipped := p.ship(rec)
+	err := write()
+	var exposed *mirroring
+	if shipped != nil {
+		if lost := <-shipped; lost == nil {
+			p.acked.Store(rec.lsn)
+		} else {
+			var alone error
+			exposed, alone = p.goOn(w, rec, lost)
+			err = errors.Join(err, alone)
+		}
+	}
+	if err == nil {
+		if p.beforeCommit != nil {
+			p.beforeCommit(rec)
+		}
+		if err = p.stand(); err == nil {
+			_, err = w.commit.exec()
+		}
+	}
+	if err != nil {
+		return p.undo(w, rec, shipped != nil, err)
+	}
+	if exposed != nil {
+		p.state.Store(exposed)
+	}
+	p.store.published(rec)
+	if p.mirror == nil {
+		p.pair.poke() // an asynchronous mirror may want it
+	}
+	return nil
+}
+
+// ship sends the record to the mirror, if there is one to wait for; it tells when the mirror has it,
+// or that it is not known to.
+func (p *Partner) ship(rec *record) chan error {
+	m := p.mirror
+	if m == nil {
+		return nil
+	}
+	mine := p.state.Load()
+	shipped := make(chan error, 1)
+	go func() { shipped <- m.deliver(rec, mine) }() // ends by the partner time-out, and harden waits for it
+	return shipped
+}
+
+// deliver takes the record through the link and the answer back.
+func (p *Partner) deliver(rec *record, from *mirroring) error {
+	if err := p.pair.pass(); err != nil {
+		return err
+	}
+	if err := p.receive(rec, from); err != nil {
+		return err
+	}
+	return p.pair.pass()
+}
+
+// receive makes a record of the principal durable here, unless it is of another reign
+// than the mirror's.
+func (p *Partner) receive(rec *record, from *mirroring) error {
+	s := p.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := p.state.Load()
+	switch {
+	case s.main == nil:
+		return errLinkCut
+	case m.sequence > from.sequence:
+		return errDeposed
+	case m.role != roleMirror || m.reign() != from.reign():
+		return errors.New("the mirror is of another reign")
+	case rec.lsn != s.lsn.Load()+1:
+		return fmt.Errorf("the mirror has commit %d, and can't take %d", s.lsn.Load(), rec.lsn)
+	}
+	return s.apply(rec)
+}
+
+// goOn decides what becomes of a record that the mirror is not known to have. It is
+// committed without the mirror if it may be: then in a reign of its own, because the
+// mirror may have another of the same number. The caller holds the turn; the
+// transaction is open.
+func (p *Partner) goOn(w *writer, rec *record, lost error) (exposed *mirroring, err error) {
+	if err := p.stand(); err != nil {
+		return nil, err
+	}
+	p.mirror = nil
+	p.pair.linkLost(p, fmt.Errorf("ship commit %d: %w", rec.lsn, lost))
+	if errors.Is(lost, errDeposed) {
+		p.shut("the mirror has become principal")
+		return nil, errDeposed
+	}
+	if !p.pair.mayExpose(p) {
+		p.shut("it sees neither mirror nor witness, or its role is out of date")
+		return nil, errDoubt()
+	}
+	m := *p.state.Load()
+	m.newReign(m.sequence, rec.lsn-1)
+	return &m, writeMirroring(w.conn, &m)
+}
+
+// linkLost: the principal goes on without its mirror, until the link has been
+// looked after.
+func (p *Pair) linkLost(principal *Partner, why error) {
+	principal.log.Warn("mirror lost", "reason", why)
+	p.showState(stateDisconnected)
+	p.poke()
+}
+
+// undo rolls back, because of why, and gives the answer. The mirror may have the
+// record: it comes back by way of a resynchronisation, which takes away what only it
+// has; or it is principal by then, and has it for good.
+func (p *Partner) undo(w *writer, rec *record, shipped bool, why error) error {
+	if _, err := w.rollback.exec(); err != nil {
+		p.log.Error("rollback failed", "error", err)
+	}
+	if !shipped {
+		return fmt.Errorf("commit on %s: %w", p.name, why)
+	}
+	p.acked.Store(min(p.acked.Load(), rec.lsn-1))
+	if p.mirror != nil {
+		p.mirror = nil
+		p.pair.linkLost(p, fmt.Errorf("the principal's own commit failed: %w", why))
+	}
+	if p.dead.Load() {
+		return errDoubt() // what a killed server leaves is settled at its start
+	}
+	m := *p.state.Load()
+	m.newReign(m.sequence, rec.lsn-1)
+	if err := w.inTransaction(func() error { return writeMirroring(w.conn, &m) }); err != nil {
+		p.log.Error("a commit in doubt could not be noted", "error", err)
+	} else {
+		p.state.Store(&m)
+	}
+	if errors.Is(why, errDeposed) {
+		return errKilled() // nothing was done anywhere
+	}
+	if !p.pair.mayExpose(p) {
+		p.shut("a commit is in doubt, and neither mirror nor witness is there to ask")
+	}
+	return errDoubt()
+}

@@ -1,0 +1,202 @@
+package embedded
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func TestSight_judge(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    sight
+		want verdict
+	}{
+		{"no witness, together", sight{partners: true, fit: true}, verdict{serve: true}},
+		{"no witness, apart", sight{fit: true}, verdict{serve: true}},
+		{"everybody sees everybody", sight{witness: true, partners: true, principal: true, mirror: true, fit: true}, verdict{serve: true}},
+		{"the witness is gone", sight{witness: true, partners: true, fit: true}, verdict{serve: true}},
+		{"only the partners' link is cut", sight{witness: true, principal: true, mirror: true, fit: true}, verdict{serve: true}},
+		{"the mirror is gone", sight{witness: true, principal: true, fit: true}, verdict{serve: true, unfit: true}},
+		{"the principal is gone", sight{witness: true, mirror: true, fit: true}, verdict{promote: true}},
+		{"the principal is gone, the mirror behind", sight{witness: true, mirror: true}, verdict{}},
+		{"all have lost each other", sight{witness: true, fit: true}, verdict{unfit: true}},
+		{"principal and mirror see each other only", sight{witness: true, partners: true, mirror: true, fit: true}, verdict{serve: true}},
+	} {
+		if got := c.s.judge(); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestConnection(t *testing.T) {
+	const patience = 5 * time.Second
+	at := time.Unix(1000, 0)
+	c := connection{}.after(false, true, at).after(false, true, at.Add(3*time.Second))
+	if c.clear() || c.lost(at.Add(4*time.Second), patience) || !c.lost(at.Add(5*time.Second), patience) {
+		t.Errorf("silence counts from its beginning: %+v", c)
+	}
+	if c = c.after(true, true, at.Add(time.Second)); !c.lost(at.Add(time.Second), patience) {
+		t.Error("a cut link is lost at once")
+	}
+	if c = c.after(false, false, at); !c.clear() {
+		t.Errorf("healed: %+v", c)
+	}
+}
+
+// servePair runs a pair with a witness and a short partner time-out.
+func servePair(t *testing.T) *Pair {
+	t.Helper()
+	pair, err := Open(Options{Dir: t.TempDir(), PartnerTimeout: 200 * time.Millisecond, Witness: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- pair.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return pair
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	limit := time.After(15 * time.Second)
+	for !ok() {
+		select {
+		case <-limit:
+			t.Fatalf("never: %s", what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// storeApplication writes a row, and tells how that ended.
+func storeApplication(p *Partner, id int32, name string) error {
+	_, err := p.write(context.Background(), func(tx *transaction) (*result, error) {
+		tx.put(&applicationRow{id: id, name: name})
+		return &result{}, nil
+	})
+	return err
+}
+
+func applicationName(t *testing.T, p *Partner, id string) string {
+	t.Helper()
+	name := ""
+	err := p.store.read(func(r *reader) error {
+		found, err := r.row(tableApplications, id)
+		if a, ok := found.(*applicationRow); ok && a != nil {
+			name = a.name
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestCommit_cutShort fails the principal in the middle of a commit, has the mirror
+// take over, and lets the old principal go on: the commit is everywhere or nowhere,
+// and if it was acknowledged, everywhere.
+func TestCommit_cutShort(t *testing.T) {
+	for _, kind := range []string{faultFreeze, faultIsolate, faultCrash} {
+		for _, mirrored := range []bool{true, false} {
+			name := kind + " before the mirror has it"
+			if mirrored {
+				name = kind + " after the mirror has it"
+			}
+			t.Run(name, func(t *testing.T) { cutShort(t, kind, mirrored) })
+		}
+	}
+}
+
+func cutShort(t *testing.T, kind string, mirrored bool) {
+	pair := servePair(t)
+	a, b := pair.Partner("a"), pair.Partner("b")
+	if err := storeApplication(a, 1, "before"); err != nil {
+		t.Fatal(err)
+	}
+	injected := make(chan error, 1)
+	fail := func() {
+		if kind == faultCrash { // it waits for the commit that it interrupts
+			go func() { injected <- a.Inject(t.Context(), Fault{Kind: kind}) }()
+			until(t, "dead", a.dead.Load)
+			return
+		}
+		injected <- a.Inject(t.Context(), Fault{Kind: kind})
+	}
+	if mirrored {
+		a.beforeCommit = func(*record) { fail() }
+	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := a.write(context.Background(), func(tx *transaction) (*result, error) {
+			if !mirrored {
+				fail()
+			}
+			tx.put(&applicationRow{id: 2, name: "torn"})
+			return &result{}, nil
+		})
+		answer <- err
+	}()
+	until(t, "automatic failover", func() bool { return pair.Principal() == "b" })
+	if err := <-injected; err != nil {
+		t.Fatal(err)
+	}
+	if err := storeApplication(b, 3, "after"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Inject(t.Context(), Fault{Kind: faultNone}); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := <-answer == nil
+	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })
+	onA, onB := applicationName(t, a, "2"), applicationName(t, b, "2")
+	if onA != onB || acknowledged && onB == "" || mirrored != (onB == "torn") {
+		t.Errorf("acknowledged %v, on a %q, on b %q", acknowledged, onA, onB)
+	}
+	if m := a.state.Load(); m.role != roleMirror || applicationName(t, a, "3") != "after" {
+		t.Errorf("the old principal is %v", m.role)
+	}
+}
+
+// TestCommit_exposedIsAnotherReign: the mirror has a commit whose answer was lost; the
+// principal, without it, makes another of the same number. They must not be taken for the same.
+func TestCommit_exposedIsAnotherReign(t *testing.T) {
+	pair := servePair(t)
+	if err := pair.SetWitness(false); err != nil {
+		t.Fatal(err)
+	}
+	a, b := pair.Partner("a"), pair.Partner("b")
+	a.beforeCommit = func(*record) {
+		a.beforeCommit = nil
+		if _, err := a.store.main.rollback.exec(); err != nil { // so that COMMIT fails
+			t.Error(err)
+		}
+		if err := b.Inject(t.Context(), Fault{Kind: faultPartition}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := storeApplication(a, 1, "only the mirror's"); err == nil {
+		t.Fatal("a failed commit was acknowledged")
+	}
+	if err := storeApplication(a, 1, "acknowledged"); err != nil {
+		t.Fatal(err)
+	}
+	if lsnA, lsnB := a.store.lsn.Load(), b.store.lsn.Load(); lsnA != lsnB {
+		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
+	}
+	if err := b.Inject(t.Context(), Fault{Kind: faultNone}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })
+	if got := applicationName(t, b, "1"); got != "acknowledged" {
+		t.Errorf("the mirror has %q", got)
+	}
+}

@@ -1,0 +1,269 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// doing is what the holder of Pair.verbs does: a change of the faults interrupts it, so
+// that nobody waits for a partner that has just gone.
+type doing struct {
+	mu     sync.Mutex
+	cancel context.CancelCauseFunc
+}
+
+// verb runs f with the right to change roles and settings. Its ctx ends when the
+// partners' links change.
+func (p *Pair) verb(ctx context.Context, f func(ctx context.Context) error) error {
+	if err := p.lockVerbs(ctx); err != nil {
+		return err
+	}
+	defer p.unlockVerbs()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.doing.set(cancel)
+	defer p.doing.set(nil)
+	return f(ctx)
+}
+
+func (d *doing) set(cancel context.CancelCauseFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cancel = cancel
+}
+
+// interrupt ends the waiting of the verb that runs now.
+func (p *Pair) interrupt() {
+	p.doing.mu.Lock()
+	defer p.doing.mu.Unlock()
+	if p.doing.cancel != nil {
+		p.doing.cancel(errNotConnected())
+	}
+}
+
+// verbsWait is how long a change of roles or settings waits for another.
+const verbsWait = 30 * time.Second
+
+// lockVerbs waits until nobody changes a role or a setting of the link.
+func (p *Pair) lockVerbs(ctx context.Context) error {
+	limit := time.NewTimer(verbsWait)
+	defer limit.Stop()
+	select {
+	case p.verbs <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-limit.C:
+		return message(1404, 16, "The command failed because the database mirror is busy. Reissue the command later.")
+	}
+}
+
+func (p *Pair) unlockVerbs() { <-p.verbs }
+
+// linkRetry is when a link that could not be brought back is tried again.
+const linkRetry = time.Second
+
+// tendLink looks after the links until ctx ends: at each change of the faults, and when a
+// silence has lasted for the partner time-out.
+func (p *Pair) tendLink(ctx context.Context) {
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		case <-p.link.wake:
+		}
+		if err := p.tend(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("mirroring not established", "error", err)
+			again.Reset(linkRetry)
+		} else if next := p.see().next; next > 0 {
+			again.Reset(next)
+		}
+	}
+}
+
+// tend does what follows from who sees whom: it settles who is principal and brings
+// the mirror up to date, or has the partners go on by themselves.
+func (p *Pair) tend(ctx context.Context) error {
+	return p.verb(ctx, func(ctx context.Context) error {
+		s := p.see()
+		switch {
+		case s.clear[linkPartners]:
+			return p.together(ctx)
+		case s.lost[linkPartners]:
+			return p.apart(ctx, s)
+		}
+		return nil // it is silent: perhaps not for long
+	})
+}
+
+// together is tend for partners that see each other.
+func (p *Pair) together(ctx context.Context) error {
+	principal, err := p.settle(ctx)
+	if err != nil {
+		return err
+	}
+	principal.unshut()
+	p.witness.learn(principal.state.Load().sequence)
+	m := principal.state.Load()
+	switch {
+	case m.suspended || principal.other().state.Load().suspended:
+		p.witness.exposes()
+		p.showState(stateSuspended)
+		return nil
+	case m.safetyFull && p.linkState() == stateSynchronized:
+		return nil
+	}
+	return p.catchUp(ctx, principal, m.safetyFull)
+}
+
+// apart is tend for partners that have lost each other: with a witness, who is left
+// alone closes the database, and the mirror may take over.
+func (p *Pair) apart(ctx context.Context, s sky) error {
+	p.showState(stateDisconnected)
+	for _, q := range p.partners {
+		if q.state.Load().role == rolePrincipal && q.acts() {
+			p.keepOrClose(q, s)
+		}
+	}
+	for _, q := range p.partners {
+		if q.state.Load().role == roleMirror && q.acts() {
+			if err := p.takeOver(ctx, q, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// acts tells whether the partner does anything at all.
+func (p *Partner) acts() bool { return !p.frozen.Load() && p.isDown() == "" }
+
+// sight is what the mirror, or the principal if there is no mirror, can know.
+func (p *Pair) sight(mirror *Partner, s sky) sight {
+	m := mirror.state.Load()
+	return sight{witness: p.Witness(), partners: !s.lost[linkPartners],
+		principal: !s.lost[mirror.other().witnessLink()], mirror: !s.lost[mirror.witnessLink()],
+		fit: m.role == roleMirror && !m.diverged && !m.suspended && m.safetyFull && p.witness.fit(m.sequence)}
+}
+
+// keepOrClose has a principal without mirror go on if it may.
+func (p *Pair) keepOrClose(principal *Partner, s sky) {
+	if p.sight(principal.other(), s).judge().serve && p.mayExpose(principal) {
+		principal.unshut()
+		return
+	}
+	principal.shut("it sees neither mirror nor witness, or its role is out of date")
+}
+
+// takeOver makes the mirror principal if that is for it to do: an automatic failover.
+func (p *Pair) takeOver(ctx context.Context, mirror *Partner, s sky) error {
+	v := p.sight(mirror, s).judge()
+	if v.unfit {
+		p.witness.exposes()
+	}
+	if !v.promote || !s.clear[mirror.witnessLink()] || !p.witness.elect(mirror.state.Load().sequence) {
+		return nil
+	}
+	err := mirror.become(ctx, func(m *mirroring) {
+		m.role, m.forced = rolePrincipal, false
+		m.newReign(m.sequence+1, mirror.store.lsn.Load())
+	})
+	if err != nil {
+		p.witness.revoke(mirror.state.Load().sequence)
+		return fmt.Errorf("automatic failover to partner %s: %w", mirror.name, err)
+	}
+	p.tellRole(mirror, "automatic failover")
+	return nil
+}
+
+// tellRole tells of a new role.
+func (p *Pair) tellRole(q *Partner, reason string) {
+	m := q.state.Load()
+	q.log.Info("role changed", "to", m.role.String(), "reason", reason, "sequence", m.sequence)
+	p.events.tell("role", q.name, fmt.Sprintf("%s: %s, sequence %d", m.role, reason, m.sequence))
+}
+
+// settle decides which of two partners that see each other is the principal: the
+// one whose role came last. The other becomes its mirror. The caller holds verbs.
+func (p *Pair) settle(ctx context.Context) (*Partner, error) {
+	a, b := p.partners[0], p.partners[1]
+	sa, sb := a.state.Load(), b.state.Load()
+	switch {
+	case sa.role == rolePrincipal && sb.role == roleMirror && sa.sequence >= sb.sequence:
+		return a, nil
+	case sa.role == roleMirror && sb.role == rolePrincipal && sb.sequence >= sa.sequence:
+		return b, nil
+	case later(sb, sa, b.store.lsn.Load(), a.store.lsn.Load()):
+		a, b = b, a
+		sa, sb = sb, sa
+	}
+	if sa.role == roleMirror { // neither is principal: a role switch was torn
+		a.log.Warn("no partner was principal; the more recent one takes over")
+		err := a.become(ctx, func(m *mirroring) {
+			m.role = rolePrincipal
+			m.newReign(m.sequence+1, a.store.lsn.Load())
+		})
+		if err != nil || sb.role == roleMirror {
+			return a, err
+		}
+	}
+	// Two principals: a was made one while b could not be asked.
+	suspended := sb.suspended || sa.forced
+	sequence := a.state.Load().sequence
+	err := b.become(ctx, func(m *mirroring) {
+		m.role, m.sequence, m.diverged, m.forced, m.suspended = roleMirror, sequence, true, false, suspended
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.tellRole(b, "the partner's role is newer")
+	return a, a.become(ctx, func(m *mirroring) { m.suspended, m.forced = suspended, false })
+}
+
+// later tells whether state a is more recent than b.
+func later(a, b *mirroring, lsnA, lsnB int64) bool {
+	if a.sequence != b.sequence {
+		return a.sequence > b.sequence
+	}
+	return lsnA > lsnB
+}
+
+// become alters the partner's state: durably, and then in truth. A partner that stops
+// being principal drops the sessions in its database. The caller holds verbs.
+func (p *Partner) become(ctx context.Context, alter func(m *mirroring)) error {
+	defer p.noLeases(errKilled())()
+	return p.alone(ctx, true, func() error { return p.becomeInTurn(alter) })
+}
+
+// becomeInTurn is become for who holds the partner's turn. A mirror takes nothing from
+// its principal meanwhile.
+func (p *Partner) becomeInTurn(alter func(m *mirroring)) error {
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	m := *p.state.Load()
+	alter(&m)
+	if err := p.store.saveLocked(&m); err != nil {
+		return err
+	}
+	p.takeState(&m)
+	return nil
+}
+
+// takeState makes the state true. The caller holds the turn.
+func (p *Partner) takeState(m *mirroring) {
+	old := p.state.Swap(m)
+	if m.role == old.role {
+		return
+	}
+	p.closed.Store(false)
+	p.mirror = nil
+	if m.role == roleMirror {
+		p.term.Add(1)
+		p.sessions.drop(p.term.Load())
+	}
+}
