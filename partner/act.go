@@ -15,16 +15,29 @@ func (p *Pair) take(o Observation) {
 	if o.Known {
 		p.members[i].readClock(o, now)
 	}
+	p.settle(before, v, i)
+}
+
+// settle decides on what v knows, and acts. i is whose answer is new; negative: nobody's.
+func (p *Pair) settle(before, v view, i int) {
+	now := time.Now()
+	if r := v.accepted.Overruled; r.Partner != "" && r.lifted(v.obs[p.index(r.Partner)]) {
+		v.accepted.Overruled = Overruled{}
+	}
 	v.decision = decide(now, v.obs, v.accepted)
+	v.judgeClaims(now, v.accepted)
 	old, admit := p.act(&v)
 
 	p.mu.Lock()
 	p.view = v
 	p.mu.Unlock()
-	if admit {
-		p.confirm(v.obs[p.index(v.decision.Serve)])
+	if v.accepted != before.accepted {
+		p.remember(v)
 	}
-	// The new term's calls run already, so that what is cut off here finds it.
+	if admit {
+		// What is cut off on the old term finds the new one, and goes before everybody else.
+		p.confirm(v.obs[p.index(v.decision.Serve)], old)
+	}
 	if old != nil {
 		old.end()
 	}
@@ -32,7 +45,20 @@ func (p *Pair) take(o Observation) {
 	close(p.changed)
 	p.changed = make(chan struct{})
 	p.mu.Unlock()
-	p.announce(before, v, i)
+	if i >= 0 {
+		p.announceRole(before, v, i)
+	}
+	p.announce(before, v)
+}
+
+// remember hands what is accepted to the memory.
+func (p *Pair) remember(v view) {
+	i := p.index(v.accepted.Partner)
+	p.memory.note(func(r *record) {
+		r.Partner, r.Extended, r.Epoch = v.accepted.Partner, v.accepted.Extended, v.accepted.Epoch
+		r.Sequence, r.Session, r.Overruled = v.accepted.Sequence, v.accepted.Session, v.accepted.Overruled
+		r.Address, r.Server = p.members[i].address, v.obs[i].ServerName
+	})
 }
 
 // with is the view after one more observation.
@@ -45,9 +71,27 @@ func (v view) with(i int, o Observation, now time.Time) view {
 	if o.ServerName == "" {
 		o.ServerName = was.ServerName // what it is called does not change when it is away
 	}
+	v.insure(i, o, now)
 	v.obs[i] = o
 	if o.Reachable {
 		v.seen[i] = now
+	}
+	// A row of answers, or of silence, is broken where nobody asked for a while:
+	// this process may have slept.
+	broken := o.Began.After(was.GoodUntil)
+	if o.Reachable {
+		v.lost[i] = time.Time{}
+		if v.met[i].IsZero() || broken {
+			v.met[i] = now
+		}
+	} else {
+		v.met[i] = time.Time{}
+		if broken {
+			v.lost[i] = time.Time{}
+		}
+		if v.lost[i].IsZero() && o.Fresh {
+			v.lost[i] = o.Began
+		}
 	}
 	if o.Latency > 0 {
 		v.latency[i] = o.Latency
@@ -102,6 +146,9 @@ func (p *Pair) act(v *view) (old *term, admit bool) {
 // accept is what is known of the newest principal once o has been acted on.
 func accept(o Observation, before Accepted) Accepted {
 	acc := Accepted{Partner: o.Partner, Extended: o.Extended, Epoch: o.Epoch, Sequence: o.Sequence, Session: o.Session}
+	if before.Overruled.Partner != o.Partner {
+		acc.Overruled = before.Overruled
+	}
 	if before.Partner == o.Partner && o.Sequence == 0 && agree(o.Session, before.Session) {
 		acc.Sequence, acc.Session = before.Sequence, before.Session
 	}
@@ -117,9 +164,10 @@ func (p *Pair) newTerm(m *member, o Observation) *term {
 	}
 }
 
-// confirm opens the hold to the current term, unless a call doubted it after the probe began.
-func (p *Pair) confirm(o Observation) {
-	p.hold.admit(p.current, o.Asked)
+// confirm opens the hold to the current term, unless a call doubted it after the probe began;
+// to those first who were cut off on the term before, if there was one just now.
+func (p *Pair) confirm(o Observation, before *term) {
+	p.hold.admit(p.current, before, o.Asked)
 	if p.hold.serving() == p.current {
 		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
 	} else {
@@ -136,8 +184,8 @@ func (p *Pair) stop() {
 	}
 }
 
-// announce logs and tells what changed.
-func (p *Pair) announce(before, now view, i int) {
+// announceRole logs and tells what changed at one partner.
+func (p *Pair) announceRole(before, now view, i int) {
 	o, was := now.obs[i], before.obs[i]
 	if was.Began.IsZero() || o.Role != was.Role {
 		p.tell(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
@@ -146,10 +194,11 @@ func (p *Pair) announce(before, now view, i int) {
 	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
 		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", errorText(o.Err))
 	}
-	if now.decision.SplitBrain && !before.decision.SplitBrain {
-		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.decision.Serve, Reason: now.decision.Reason})
-		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.decision.Serve, "reason", now.decision.Reason)
-	}
+}
+
+// announce logs, counts and tells what changed for the pair.
+func (p *Pair) announce(before, now view) {
+	p.announceClaims(before, now)
 	switch a := now.accepted; {
 	case now.serving && (!before.serving || a != before.accepted):
 		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.decision.Reason})
@@ -157,6 +206,33 @@ func (p *Pair) announce(before, now view, i int) {
 	case before.serving && !now.serving:
 		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.decision.Reason})
 		p.cfg.Logger.Warn("no principal", "reason", now.decision.Reason)
+	}
+}
+
+// announceClaims is announce for a split brain, and for claims nobody believes.
+func (p *Pair) announceClaims(before, now view) {
+	split := now.decision.SplitBrain
+	if split && now.claims != before.claims {
+		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.decision.Serve, Reason: now.decision.Reason})
+		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.decision.Serve, "reason", now.decision.Reason,
+			"a", now.claims[0], "b", now.claims[1])
+	}
+	if !split && before.decision.SplitBrain {
+		p.cfg.Logger.Info("only one partner claims to be principal again, or none", "reason", now.decision.Reason)
+	}
+	p.count(func(s *Stats) {
+		if split && !before.decision.SplitBrain {
+			s.SplitBrains++
+		}
+	})
+	for i, kind := range now.fenced {
+		if kind == "" || kind == before.fenced[i] {
+			continue
+		}
+		_, why := stale(now.obs[i], before.accepted)
+		p.count(func(s *Stats) { s.Fenced[kind]++ })
+		p.tell(Event{At: time.Now(), Kind: "fenced", Partner: now.obs[i].Partner, Epoch: now.obs[i].Epoch, Reason: why})
+		p.cfg.Logger.Warn("a former principal's claim is not believed", "partner", now.obs[i].Partner, "why", why, "claim", claimOf(now.obs[i]))
 	}
 }
 

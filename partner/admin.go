@@ -48,11 +48,7 @@ func refused(number int32, format string, args ...any) *RefusedError {
 func (p *Pair) Failover(ctx context.Context) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	obs, err := p.look(ctx)
-	if err != nil {
-		return fmt.Errorf("failover: %w", err)
-	}
-	from, err := principalOf(obs)
+	obs, from, err := p.sides(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,6 +66,22 @@ func (p *Pair) Failover(ctx context.Context) error {
 		// A login without rights does not see that the old principal is the mirror now.
 		return p.serves(v, to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
 	})
+}
+
+// sides asks both partners which of them is the principal. Where one does not
+// answer they are asked once more: a server whose connections have just been
+// reset may miss a question, and be there for the next.
+func (p *Pair) sides(ctx context.Context) (obs [2]Observation, from int, err error) {
+	for range 2 {
+		if obs, err = p.look(ctx); err != nil {
+			return obs, -1, fmt.Errorf("failover: %w", err)
+		}
+		from, err = p.principalOf(obs)
+		if obs[0].Reachable && obs[1].Reachable {
+			break
+		}
+	}
+	return obs, from, err
 }
 
 // ForceService makes the mirror principal although the old one is gone.
@@ -124,7 +136,7 @@ func (p *Pair) session(ctx context.Context, verb, statement string, is func(stat
 	if err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
-	at, err := principalOf(obs)
+	at, err := p.principalOf(obs)
 	if err != nil {
 		return err
 	}
@@ -154,10 +166,18 @@ func (p *Pair) look(ctx context.Context) (obs [2]Observation, err error) {
 	return obs, err
 }
 
-// principalOf finds the one that says it is the principal of a mirrored database.
-func principalOf(obs [2]Observation) (int, error) {
+// principalOf finds the one that says it is the principal of a mirrored
+// database. Of two it is the one that serves: what is accepted counts more than
+// a role sequence.
+func (p *Pair) principalOf(obs [2]Observation) (int, error) {
 	found, mirrored := -1, false
+	p.mu.Lock()
+	v := p.view
+	p.mu.Unlock()
 	for i, o := range obs {
+		if o.Reachable && p.serves(v, o.Partner) && o.Role == RolePrincipal {
+			return i, nil
+		}
 		mirrored = mirrored || o.mirrored()
 		if !o.Reachable || o.Role != RolePrincipal {
 			continue
@@ -188,6 +208,9 @@ func (p *Pair) carryOut(ctx context.Context, verb string, at int, statement stri
 	execErr := p.members[at].endpoint.exec(ctx, forDatabase(statement, p.cfg.Database))
 	if r := asRefusal(execErr); r != nil {
 		return r
+	}
+	if _, unsent := errors.AsType[*loginError](execErr); unsent {
+		return fmt.Errorf("%s was not sent to %s: %w", verb, p.members[at].name, execErr)
 	}
 	n := p.asked.Add(1)
 	p.wake()

@@ -80,6 +80,21 @@ func TestFailover_NotConfirmed(t *testing.T) {
 	})
 }
 
+func TestFailover_OfTwoClaimsIsSentToTheOneThatServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.split(fakeRow{5, "SQLA"}, fakeRow{3, "SQLB"})
+		f.set(func(_, b *fakeServer) { b.sequence = 9 })
+		p := f.startServing()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_ = p.Failover(ctx)
+		if a, b := f.forced(); a != 1 || b != 0 {
+			t.Errorf("sent %d to a, which serves, and %d to b", a, b)
+		}
+	})
+}
+
 func TestForceService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)

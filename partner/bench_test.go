@@ -39,8 +39,8 @@ func BenchmarkDo_Parallel(b *testing.B) {
 func benchPair(b *testing.B) *Pair {
 	f := &fakePair{}
 	ends := [2]endpoint{&fakeServer{pair: f, name: A}, &fakeServer{pair: f, name: B}}
-	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends)
-	p.hold.admit(&term{member: p.members[0], pool: freePool{}}, 0)
+	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends, new(memory))
+	p.hold.admit(&term{member: p.members[0], pool: freePool{}}, nil, 0)
 	return p
 }
 

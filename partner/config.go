@@ -45,6 +45,12 @@ type Config struct {
 	// Topology, when set, is reported as it is ("embedded"). Otherwise it is
 	// discovered: "mirroring" where a partner reports a mirroring role, else "plain".
 	Topology string
+	// Memory names a file that remembers the accepted principal, its epoch and
+	// role sequence over restarts, so that a former principal is not believed by
+	// a proxy that knew better. Empty: nothing is remembered. One file a pair.
+	Memory string
+	// Watchdog forces service where SQL Server has no witness. Off by default.
+	Watchdog WatchdogConfig
 	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -104,6 +110,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MonitorTrouble, 5*time.Millisecond)
 	orDefault(&c.MaxConns, 64)
 	orDefault(&c.Exposed, "allow")
+	orDefault(&c.Watchdog.After, 10*time.Second)
+	orDefault(&c.Watchdog.CoolDown, 10*time.Minute)
 	orDefault(&c.Partners[0].Name, A)
 	orDefault(&c.Partners[1].Name, B)
 	if c.Logger == nil {
@@ -128,6 +136,7 @@ func (c Config) validate() error {
 	for name, d := range map[string]time.Duration{
 		"dial": c.Budgets.Dial, "login": c.Budgets.Login, "probe": c.Budgets.Probe, "attempt": c.Budgets.Attempt,
 		"admin": c.Budgets.Admin, "grace": c.Budgets.Grace, "monitor steady": c.MonitorSteady, "monitor trouble": c.MonitorTrouble,
+		"watchdog after": c.Watchdog.After, "watchdog cool-down": c.Watchdog.CoolDown,
 	} {
 		bad(d <= 0, "%s must be positive, not %s", name, d)
 	}

@@ -14,6 +14,8 @@ type Accepted struct {
 	Epoch    int64
 	Sequence int64  // role sequence; 0: unknown
 	Session  string // the mirroring session it counts in
+	// Overruled is the other's claim the operator did not accept.
+	Overruled Overruled
 }
 
 // Decision is what follows from two observations.
@@ -41,7 +43,7 @@ func decide(now time.Time, obs [2]Observation, acc Accepted) Decision {
 		why[i] = o.refusal(now)
 		if why[i] == "" {
 			claiming++
-			why[i] = stale(o, acc)
+			_, why[i] = stale(o, acc)
 		}
 		if why[i] == "" {
 			claims = append(claims, i)
@@ -68,7 +70,9 @@ func choose(obs [2]Observation, acc Accepted, claims []int, why [2]string) (int,
 		return -1, fmt.Sprintf("%s %s; %s %s", A, why[0], B, why[1])
 	case 1:
 		c := claims[0]
-		if acc.Partner == "" && obs[1-c].Began.IsZero() {
+		// What is remembered from before a restart may be old: another proxy may
+		// have followed the partner since.
+		if obs[1-c].Began.IsZero() {
 			return -1, fmt.Sprintf("waiting for a first word of the partner of %s", obs[c].Partner)
 		}
 		return c, fmt.Sprintf("%s serves; its partner %s", obs[c].Partner, why[1-c])
@@ -106,21 +110,32 @@ func higher(a, b int64) int {
 // sameCount says whether two role sequences count in the same mirroring session.
 func sameCount(s1, s2 string, n1, n2 int64) bool { return s1 == s2 && n1 > 0 && n2 > 0 }
 
-// stale says how a claim is older than the accepted one; empty: it isn't.
-func stale(o Observation, acc Accepted) string {
+// The reasons a claim is not believed, for the counters.
+const (
+	fencedEpoch     = "epoch"
+	fencedSequence  = "role-sequence"
+	fencedNoEpoch   = "no-epoch"
+	fencedOverruled = "overruled"
+)
+
+// stale says how a claim is older than the accepted one, for the counters and
+// in words; empty: it isn't.
+func stale(o Observation, acc Accepted) (kind, why string) {
 	switch {
+	case acc.Overruled.covers(o):
+		return fencedOverruled, "was overruled by the operator"
 	case acc.Partner == "":
-		return ""
+		return "", ""
 	case acc.Extended && !o.Extended && o.Partner != acc.Partner:
-		return "has no epoch, though its partner had one"
+		return fencedNoEpoch, "has no epoch, though its partner had one"
 	case acc.Extended && o.Extended && o.Epoch < acc.Epoch:
-		return fmt.Sprintf("claims epoch %d, and %d was accepted", o.Epoch, acc.Epoch)
+		return fencedEpoch, fmt.Sprintf("claims epoch %d, and %d was accepted", o.Epoch, acc.Epoch)
 	case acc.Extended && o.Extended && o.Epoch > acc.Epoch:
-		return ""
+		return "", ""
 	case sameCount(o.Session, acc.Session, o.Sequence, acc.Sequence) && o.Sequence < acc.Sequence:
-		return fmt.Sprintf("claims role sequence %d, and %d was accepted", o.Sequence, acc.Sequence)
+		return fencedSequence, fmt.Sprintf("claims role sequence %d, and %d was accepted", o.Sequence, acc.Sequence)
 	}
-	return ""
+	return "", ""
 }
 
 // mustTake says whether o's epoch is still that of somebody before it. While a

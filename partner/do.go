@@ -27,11 +27,13 @@ const (
 // ends after the hold's window and one attempt at the latest.
 func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
 	r := &run{p: p, call: c, op: op, began: time.Now()}
+	defer r.pass.leave()
 	for {
 		t, err := r.door(ctx)
 		if err != nil {
 			return r.finish(ctx, err)
 		}
+		r.pass.start(t)
 		seen := t.confirmed.Load()
 		class, err := r.attempt(ctx, t)
 		if r.pass.queued {

@@ -9,7 +9,10 @@
 // a connection beside its own round trip.
 //
 // Observing (probe.go), deciding (decide.go, pure) and acting (act.go) are
-// kept apart. What the package does not do: it knows nothing of sessions, does
-// not make calls repeatable (the caller's operation ids do), and never starts a
-// failover by itself.
+// kept apart. What was accepted is remembered on disk where Config.Memory names a
+// file (memory.go), and an operator's word overrides it ([Pair.Accept]). What the
+// package does not do: it knows nothing of sessions, does not make calls
+// repeatable (the caller's operation ids do), and starts no failover by itself,
+// unless the watchdog (watchdog.go, its decision pure in watchdogdecide.go) is
+// told to.
 package partner

@@ -41,8 +41,18 @@ type fakeServer struct {
 	execs     []string
 	onExec    func(statement string) error
 	pools     []*fakePool
+	own       *fakeRow // its epoch row, where replication is cut
+	session   string   // of mirroring; empty: the fake's usual one
+	raiseErr  error
+	witness   string
 	openErr   error // every checkout fails with it
 	busy      bool  // every checkout waits until its caller gives up
+}
+
+// fakeRow is an epoch row.
+type fakeRow struct {
+	epoch  int64
+	server string
 }
 
 var _ endpoint = (*fakeServer)(nil)
@@ -106,7 +116,11 @@ func (f *fakePair) pairOf(mend ...func(*Config)) *Pair {
 	if err := cfg.validate(); err != nil {
 		f.t.Fatal(err)
 	}
-	return newPair(cfg, [2]endpoint{f.ends[0], f.ends[1]})
+	m, err := openMemory(&cfg)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return newPair(cfg, [2]endpoint{f.ends[0], f.ends[1]}, m)
 }
 
 // startServing is start, and a principal.
@@ -160,8 +174,16 @@ func (s *fakeServer) answerLocked(a ask, o *Observation) {
 	*o = says(s.name, s.role, s.sequence, func(n *Observation) {
 		n.Fresh, n.Mirroring, n.Safety, n.Latency = o.Fresh, s.mirroring, s.safety, 200*time.Microsecond
 	})
+	o.WitnessState = s.witness
+	if s.session != "" {
+		o.Session = s.session
+	}
 	f := s.pair
 	if !o.Opens || !f.extended {
+		return
+	}
+	if s.own != nil {
+		o.Extended, o.Epoch, o.EpochServer = true, s.own.epoch, s.own.server
 		return
 	}
 	if a.take != "" {
@@ -182,6 +204,21 @@ func (s *fakeServer) exec(_ context.Context, statement string) error {
 		return nil
 	}
 	return f(statement)
+}
+
+func (s *fakeServer) raise(_ context.Context, server string, above int64) error {
+	f := s.pair
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.raiseErr != nil {
+		return s.raiseErr
+	}
+	if s.own != nil {
+		s.own.epoch, s.own.server = max(s.own.epoch, above)+1, server
+		return nil
+	}
+	f.epoch, f.server = max(f.epoch, above)+1, server
+	return nil
 }
 
 func (s *fakeServer) newPool() pool {

@@ -16,11 +16,23 @@ const (
 	drainInterval = 2 * time.Millisecond
 )
 
+// settleTime is how long calls that were cut off on the term before have for
+// coming back, before others are let go: what they began may be done already, and
+// is remembered by its session only until others have done more.
+const settleTime = 250 * time.Millisecond
+
+// The lanes of the hold, in the order they drain.
+const (
+	laneSent  = iota // calls that may have had an effect already
+	laneLock         // calls that carry a lock: they free others
+	laneOther        // the rest
+)
+
 // hold is where calls wait for a principal, and the door they go through. While
 // the door is open a call looks at one atomic pointer and touches nothing else.
 //
-// It opens by admit, shuts by doubt or evict, and drains in order of arrival,
-// calls that carry a lock first: they free others. The drain is ramped, so that a server
+// It opens by admit, shuts by doubt or evict, and drains in order of arrival:
+// calls that were sent before first, then calls that carry a lock. The drain is ramped, so that a server
 // that has just become principal is not stampeded; until it is done, new calls queue behind.
 type hold struct {
 	cfg HoldConfig
@@ -37,7 +49,9 @@ type hold struct {
 	doubtedAt uint64     // a probe asked before this number can't open the door to it again
 	tokens    int        // calls that may be let go now
 	tickets   uint64     // the last one handed out
-	lanes     [2]lane    // calls that carry a lock; others
+	lanes     [3]lane    // by laneSent, laneLock, laneOther
+	before    *term      // the term before, while calls cut off there may not be back yet
+	settled   time.Time  // when they have had long enough
 	stats     HoldStats  // Held and Bytes are filled in when read
 	closed    bool
 }
@@ -51,6 +65,22 @@ func newHold(cfg HoldConfig) *hold {
 type pass struct {
 	ticket uint64 // its place in the order of arrival; kept when it has to wait again
 	queued bool   // it was let go by the drain, which waits for its completion
+	from   *term  // where its last attempt ran, until it is back or has ended
+}
+
+// start says that an attempt begins on t.
+func (ps *pass) start(t *term) {
+	ps.leave()
+	t.inFlight.Add(1)
+	ps.from = t
+}
+
+// leave says that the call is back from its last attempt, or has ended.
+func (ps *pass) leave() {
+	if ps.from != nil {
+		ps.from.inFlight.Add(-1)
+		ps.from = nil
+	}
 }
 
 // wait gives the term to run on, as soon as there is one. It ends with ctx, or
@@ -95,12 +125,16 @@ func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
 	if h.closed {
 		return nil, nil, ErrClosed
 	}
+	defer ps.leave()
 	if t := h.open.Load(); t != nil {
 		return nil, t, nil
 	}
-	l := &h.lanes[1]
-	if c.HoldsLock {
-		l = &h.lanes[0]
+	l := &h.lanes[laneOther]
+	switch {
+	case sent:
+		l = &h.lanes[laneSent]
+	case c.HoldsLock:
+		l = &h.lanes[laneLock]
 	}
 	if err := h.fullLocked(l, c); err != nil && !sent {
 		h.stats.Rejected++
@@ -146,14 +180,16 @@ func (h *hold) leave(w *waiter, why error) bool {
 }
 
 // admit opens the door to t, unless it was doubted after the probe numbered
-// asked began. It says whether the door was shut before, or led elsewhere.
-func (h *hold) admit(t *term, asked uint64) bool {
+// asked began; to those only who were cut off on the term before, if there was
+// one, until they are back. It says whether the door was shut before, or led elsewhere.
+func (h *hold) admit(t, before *term, asked uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.term == t || t == h.doubted && asked < h.doubtedAt {
 		return false
 	}
 	h.term = t
+	h.before, h.settled = before, time.Now().Add(settleTime)
 	h.open.Store(nil)
 	h.tokens = drainFirst
 	t.confirmed.Add(1)
@@ -216,12 +252,29 @@ func (h *hold) completed() { h.more(drainPerDone) }
 func (h *hold) more(n int) (waiting bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.term == nil || h.lanes[0].n+h.lanes[1].n == 0 {
+	if h.term == nil || h.waitingLocked() == 0 && h.before == nil {
 		return false
 	}
 	h.tokens += n
 	h.releaseLocked()
-	return h.lanes[0].n+h.lanes[1].n > 0
+	return h.waitingLocked() > 0 || h.before != nil
+}
+
+// waitingLocked is how many wait.
+func (h *hold) waitingLocked() (n int) {
+	for i := range h.lanes {
+		n += h.lanes[i].n
+	}
+	return n
+}
+
+// settlingLocked says whether calls cut off on the term before may still be on
+// their way back.
+func (h *hold) settlingLocked() bool {
+	if h.before != nil && (h.before.inFlight.Load() <= 0 || time.Now().After(h.settled)) {
+		h.before = nil
+	}
+	return h.before != nil
 }
 
 // releaseLocked lets as many calls go as there are tokens for.
@@ -230,6 +283,9 @@ func (h *hold) releaseLocked() {
 		return
 	}
 	for i := range h.lanes {
+		if i > laneSent && h.settlingLocked() {
+			return
+		}
 		for l := &h.lanes[i]; l.head != nil && h.tokens > 0; h.tokens-- {
 			w := l.head
 			l.remove(w)
@@ -243,7 +299,7 @@ func (h *hold) releaseLocked() {
 
 // openLocked opens the door for everybody once nobody waits at it.
 func (h *hold) openLocked() {
-	if h.term != nil && h.lanes[0].n+h.lanes[1].n == 0 {
+	if h.term != nil && h.waitingLocked() == 0 && !h.settlingLocked() {
 		h.open.Store(h.term)
 	}
 }
@@ -276,8 +332,11 @@ func (h *hold) read() HoldStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.stats
-	s.Held = h.lanes[0].n + h.lanes[1].n
-	s.Bytes = h.lanes[0].bytes + h.lanes[1].bytes
+	s.Held = h.waitingLocked()
+	s.Bytes = 0
+	for i := range h.lanes {
+		s.Bytes += h.lanes[i].bytes
+	}
 	return s
 }
 

@@ -46,7 +46,7 @@ func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 			t.Fatalf("let go without a principal: %v", got)
 		}
 		next := new(term)
-		h.admit(next, 0)
+		h.admit(next, nil, 0)
 		got := gone(out)
 		slices.Sort(got) // goroutines report in any order; which ones went is the point
 		if first := slices.Sorted(slices.Values(want[:drainFirst])); !slices.Equal(got, first) {
@@ -78,7 +78,7 @@ func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 		for range 40 {
 			queue(ctx, h, Call{}, time.Minute, out)
 		}
-		h.admit(new(term), 0)
+		h.admit(new(term), nil, 0)
 		if n := len(gone(out)); n != drainFirst {
 			t.Fatalf("at once: %d, want %d", n, drainFirst)
 		}
@@ -114,7 +114,7 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 			queue(ctx, h, Call{}, time.Minute, out)
 		}
 		t1, t2 := new(term), new(term)
-		h.admit(t1, 1)
+		h.admit(t1, nil, 1)
 		if !h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 7 }) {
 			t.Fatal("a doubt about the term in use was not taken")
 		}
@@ -125,10 +125,10 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 		if n := len(gone(out)); n != drainFirst {
 			t.Fatalf("let go: %d, want %d", n, drainFirst)
 		}
-		if h.admit(t1, 6) {
+		if h.admit(t1, nil, 6) {
 			t.Fatal("opened by a probe that began before the doubt")
 		}
-		if !h.admit(t2, 7) {
+		if !h.admit(t2, nil, 7) {
 			t.Fatal("not opened by a probe that began after the doubt")
 		}
 		time.Sleep(time.Second)
@@ -201,7 +201,7 @@ func TestHold_WindowAndLeavers(t *testing.T) {
 		if r := <-out; r.label != "patient" || !errors.Is(r.err, ErrNoPrincipal) || time.Since(began) != 30*time.Second {
 			t.Fatalf("second out: %+v after %s", r, time.Since(began))
 		}
-		h.admit(new(term), 0)
+		h.admit(new(term), nil, 0)
 		if r := <-out; r.label != "second" || r.err != nil {
 			t.Fatalf("third out: %+v", r)
 		}
@@ -231,7 +231,7 @@ func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 			}
 		}
 		w, _, _ := h.enter(&Call{}, first, false)
-		if h.lanes[1].head != w {
+		if h.lanes[laneOther].head != w {
 			t.Error("the oldest call is not the first to go")
 		}
 	})
@@ -249,8 +249,70 @@ func TestHold_Close(t *testing.T) {
 		if _, err := h.wait(t.Context(), &Call{}, new(pass), time.Minute, false); !errors.Is(err, ErrClosed) {
 			t.Errorf("a late caller got %v, want ErrClosed", err)
 		}
-		if h.admit(new(term), 9) {
+		if h.admit(new(term), nil, 9) {
 			t.Error("a closed hold was opened")
+		}
+	})
+}
+
+// What was cut off on the term before goes first, and alone until all of it is back.
+func TestHold_CutOffFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(Config{}.withDefaults().Hold)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go h.drain(ctx)
+		before, next := new(term), new(term)
+		var back, away pass
+		back.start(before)
+		away.start(before)
+		let := make(chan string, 4)
+		wait := func(name string, c Call, ps *pass, sent bool) {
+			go func() {
+				if _, err := h.wait(ctx, &c, ps, time.Minute, sent); err == nil {
+					let <- name
+				}
+			}()
+			synctest.Wait()
+		}
+		wait("other", Call{}, new(pass), false)
+		wait("lock", Call{HoldsLock: true}, new(pass), false)
+		wait("back", Call{}, &back, true)
+		h.admit(next, before, 0)
+		if got := <-let; got != "back" {
+			t.Errorf("%s goes first", got)
+		}
+		<-time.After(settleTime / 2)
+		if n := len(let); n != 0 || h.open.Load() != nil {
+			t.Errorf("%d went before all were back", n)
+		}
+		away.leave()
+		if one, other := <-let, <-let; one == other {
+			t.Errorf("%s went twice", one)
+		}
+		<-time.After(2 * drainInterval)
+		if h.open.Load() != next {
+			t.Error("the door is not open for everybody in the end")
+		}
+	})
+}
+
+// One that never comes back keeps nobody for longer than settleTime.
+func TestHold_CutOffForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(Config{}.withDefaults().Hold)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go h.drain(ctx)
+		before := new(term)
+		new(pass).start(before)
+		h.admit(new(term), before, 0)
+		began := time.Now()
+		if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(began); d < settleTime || d > settleTime+2*drainInterval {
+			t.Errorf("waited %v", d)
 		}
 	})
 }

@@ -34,6 +34,7 @@ type Observation struct {
 	PartnerName  string // TCP://… of the other's endpoint
 	OtherName    string // mirroring_partner_instance
 	WitnessState string
+	WitnessName  string // empty: no witness, or not told
 
 	Opens       bool   // the database itself could be opened
 	Extended    bool   // it has the epoch row

@@ -27,6 +27,8 @@ type Pair struct {
 	reports  chan Observation
 	breakers chan Event // breaker changes, for the loop of Run to tell
 
+	orders              chan Accepted // the operator's word, for the loop of Run to obey
+	memory              *memory
 	queued, queuedBytes atomic.Int64 // calls waiting for a connection, and what they carry
 
 	current *term // owned by the loop of Run
@@ -35,6 +37,8 @@ type Pair struct {
 	view        view
 	changed     chan struct{} // closed and replaced at every report
 	subscribers map[chan Event]struct{}
+	stats       Stats
+	watchdog    WatchdogStatus
 }
 
 // view is what the loop knows, for others to read.
@@ -45,6 +49,14 @@ type view struct {
 	accepted Accepted
 	decision Decision
 	serving  bool // the decision's choice was acted on
+
+	met    [2]time.Time // since when each has answered every probe; zero: it doesn't
+	lost   [2]time.Time // since when none was answered, on a fresh connection; zero: they are
+	claims [2]Claim     // of a split brain
+	fenced [2]string    // why each one's claim is not believed; empty: it is, or there is none
+
+	words   [2]word // what each last said of the mirroring session
+	insured bool    // when the principal last answered, its mirror had all it acknowledged
 }
 
 // New checks the configuration and makes a Pair. It starts nothing: until Run
@@ -62,7 +74,11 @@ func New(cfg Config) (*Pair, error) {
 		}
 		ends[i] = s
 	}
-	return newPair(cfg, ends), nil
+	m, err := openMemory(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("pair: %w", err)
+	}
+	return newPair(cfg, ends, m), nil
 }
 
 // newServer makes the endpoint of one partner and fills in its address.
@@ -92,8 +108,8 @@ func newServer(cfg *Config, pc *PartnerConfig) (*server, error) {
 	return &server{name: pc.Name, database: cfg.Database, dsn: dsn, budgets: cfg.Budgets, maxConns: cfg.MaxConns}, nil
 }
 
-// newPair makes a Pair of two endpoints. cfg is complete.
-func newPair(cfg Config, ends [2]endpoint) *Pair {
+// newPair makes a Pair of two endpoints and what is remembered of them. cfg is complete.
+func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
 		hold:        newHold(cfg.Hold),
@@ -102,7 +118,12 @@ func newPair(cfg Config, ends [2]endpoint) *Pair {
 		breakers:    make(chan Event, 16),
 		changed:     make(chan struct{}),
 		subscribers: make(map[chan Event]struct{}),
+		orders:      make(chan Accepted),
+		memory:      m,
+		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64)},
+		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(watchOff), LastForced: m.read().Forced},
 	}
+	p.view.accepted = m.read().accepted()
 	for i := range ends {
 		p.members[i] = newMember(cfg.Partners[i], ends[i], p.breakerChanged)
 	}
@@ -132,6 +153,10 @@ func (p *Pair) Run(ctx context.Context) error {
 		wg.Go(func() { p.watch(ctx, m) })
 	}
 	wg.Go(func() { p.hold.drain(ctx) })
+	wg.Go(func() { p.memory.keep(ctx) })
+	if p.cfg.Watchdog.Enabled {
+		wg.Go(func() { p.guard(ctx) })
+	}
 	p.loop(ctx)
 	// The hold closes before the connections go: whoever is cut off must find it closed.
 	p.hold.close()
@@ -143,6 +168,7 @@ func (p *Pair) Run(ctx context.Context) error {
 	for _, m := range p.members {
 		m.endpoint.close()
 	}
+	_ = p.memory.flush() // logged and counted there; there is nobody left to try again
 	return nil
 }
 
@@ -156,6 +182,8 @@ func (p *Pair) loop(ctx context.Context) {
 			p.take(o)
 		case e := <-p.breakers:
 			p.tell(e)
+		case acc := <-p.orders:
+			p.obey(acc)
 		}
 	}
 }

@@ -91,13 +91,13 @@ func (s *server) ask(ctx context.Context, a ask, o *Observation) error {
 
 // readStatus reads the one row of queryStatus; none leaves o.Known false.
 func (s *server) readStatus(ctx context.Context, o *Observation) error {
-	var state, access, update, session, role, mirroring, safety, partner, other, witness, name sql.NullString
+	var state, access, update, session, role, mirroring, safety, partner, other, witness, witnessName, name sql.NullString
 	var readOnly sql.NullBool
 	var sequence sql.NullInt64
 	var utc time.Time
 	err := s.parked.conn.QueryRowContext(ctx, queryStatus, sql.Named("db", s.database)).Scan(
 		&state, &readOnly, &access, &update, &session, &role, &mirroring, &sequence,
-		&safety, &partner, &other, &witness, &utc, &name)
+		&safety, &partner, &other, &witness, &witnessName, &utc, &name)
 	if errors.Is(err, sql.ErrNoRows) {
 		o.Reachable = true
 		return nil
@@ -109,7 +109,7 @@ func (s *server) readStatus(ctx context.Context, o *Observation) error {
 	o.Clock = time.Until(utc)
 	o.ServerName, o.State, o.ReadOnly, o.UserAccess, o.Updateable = name.String, state.String, readOnly.Bool, access.String, update.String
 	o.Session, o.Mirroring, o.Sequence, o.Safety = session.String, mirroring.String, sequence.Int64, safety.String
-	o.PartnerName, o.OtherName, o.WitnessState = partner.String, other.String, witness.String
+	o.PartnerName, o.OtherName, o.WitnessState, o.WitnessName = partner.String, other.String, witness.String, witnessName.String
 	switch role.String {
 	case "PRINCIPAL":
 		o.Role = RolePrincipal

@@ -6,8 +6,8 @@ import "strings"
 // each sent exactly as it stands here: whoever emulates a server can match
 // them letter by letter. queryStatus goes out as sp_executesql with the one
 // parameter @db nvarchar; queryEpoch and the statements of admin.go are plain
-// batches without parameters; callTakeEpoch is an RPC by name with the named
-// parameter @server nvarchar. All of them run on a connection whose database
+// batches without parameters; callTakeEpoch and callRaiseEpoch are RPCs by name with
+// named parameters. All of them run on a connection whose database
 // is master, because the mirror's own database can't be opened.
 const (
 	// queryStatus reads one row about the database, or none if the server has
@@ -25,6 +25,7 @@ const (
 	//	mirroring_partner_name        nvarchar   TCP://host:port of the other's endpoint
 	//	mirroring_partner_instance    nvarchar
 	//	mirroring_witness_state_desc  nvarchar   CONNECTED, DISCONNECTED, UNKNOWN, or NULL
+	//	mirroring_witness_name       nvarchar   TCP://…; NULL or empty: there is no witness
 	//	utc_now                 datetime2(7)
 	//	server_name             nvarchar
 	queryStatus = `SELECT d.state_desc, d.is_read_only, d.user_access_desc, ` +
@@ -32,7 +33,7 @@ const (
 		`CONVERT(nvarchar(36), m.mirroring_guid) AS mirroring_guid, ` +
 		`m.mirroring_role_desc, m.mirroring_state_desc, m.mirroring_role_sequence, ` +
 		`m.mirroring_safety_level_desc, m.mirroring_partner_name, m.mirroring_partner_instance, ` +
-		`m.mirroring_witness_state_desc, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name ` +
+		`m.mirroring_witness_state_desc, m.mirroring_witness_name, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name ` +
 		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id ` +
 		`WHERE d.name = @db`
 
@@ -45,6 +46,10 @@ const (
 	// callTakeEpoch takes the next epoch for @server nvarchar(256) unless it
 	// has it already, and answers one row: Epoch bigint, Server nvarchar(256).
 	callTakeEpoch = `%DB%.dbo.MirrorState_TakeEpoch_1`
+
+	// callRaiseEpoch takes an epoch above @above bigint for @server
+	// nvarchar(256), whoever has the current one; the same answer.
+	callRaiseEpoch = `%DB%.dbo.MirrorState_RaiseEpoch_1`
 
 	// The operators' statements; none of them takes parameters.
 	alterFailover = `ALTER DATABASE %DB% SET PARTNER FAILOVER`

@@ -17,6 +17,8 @@ type endpoint interface {
 	probe(ctx context.Context, ask ask) Observation
 	// exec runs one operators' statement in master, on a connection of its own.
 	exec(ctx context.Context, statement string) error
+	// raise takes an epoch above the given one under the server's name, on a connection of its own.
+	raise(ctx context.Context, server string, above int64) error
 	// newPool makes a pool on the database for one term. It dials nothing.
 	newPool() pool
 	// close gives up the parked connection. No other call comes after it.
@@ -84,6 +86,23 @@ func (s *server) unpark() {
 // exec implements endpoint. A role switch may kill the connection that asked
 // for it: the caller decides by what both partners say afterwards.
 func (s *server) exec(ctx context.Context, statement string) error {
+	return s.inMaster(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, statement)
+		return err
+	})
+}
+
+// raise implements endpoint.
+func (s *server) raise(ctx context.Context, server string, above int64) error {
+	return s.inMaster(ctx, func(c *sql.Conn) error {
+		var epoch int64
+		row := c.QueryRowContext(ctx, forDatabase(callRaiseEpoch, s.database), sql.Named("server", server), sql.Named("above", above))
+		return row.Scan(&epoch, &server)
+	})
+}
+
+// inMaster runs f on a connection of its own, which ends with ctx.
+func (s *server) inMaster(ctx context.Context, f func(*sql.Conn) error) error {
 	m, err := s.dialMaster(ctx)
 	if err != nil {
 		return err
@@ -91,6 +110,5 @@ func (s *server) exec(ctx context.Context, statement string) error {
 	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(context.Cause(ctx)) })
 	defer m.close()
 	defer stop()
-	_, err = m.conn.ExecContext(ctx, statement)
-	return err
+	return f(m.conn)
 }

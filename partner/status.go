@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -16,10 +17,22 @@ type Status struct {
 	Exposed      bool            `json:"exposed"`      // the mirror does not have what is acknowledged now
 	ExposedRule  string          `json:"exposed_rule"` // allow or refuse, as configured
 	SplitBrain   bool            `json:"split_brain"`  // both partners claim to be a writable principal
+	Claims       []Claim         `json:"claims"`       // both claims while split_brain; otherwise empty
 	Reason       string          `json:"reason"`       // why this principal, or why none
 	Holding      int             `json:"holding"`      // calls waiting for a principal
 	Hold         HoldStats       `json:"hold"`
 	Partners     []PartnerStatus `json:"partners"` // a, then b
+	Watchdog     WatchdogStatus  `json:"watchdog"`
+}
+
+// Claim is what a partner that claims to be a writable principal says of itself.
+type Claim struct {
+	Partner      Name   `json:"partner"`
+	Server       string `json:"server"`        // @@SERVERNAME
+	Epoch        int64  `json:"epoch"`         // 0 on a stock schema
+	EpochServer  string `json:"epoch_server"`  // who took that epoch
+	RoleSequence int64  `json:"role_sequence"` // 0: unknown
+	Session      string `json:"session"`       // mirroring_guid; empty: unknown
 }
 
 // PartnerStatus is what is known of one partner.
@@ -34,6 +47,8 @@ type PartnerStatus struct {
 	ClockMS   float64   `json:"clock_ms"`   // its clock minus ours
 	LastError string    `json:"last_error"` // of the last probe; empty after a good one
 	Seen      time.Time `json:"seen"`       // when it last answered; the zero time: never
+	Reachable bool      `json:"reachable"`  // the last probe was answered
+	SinceS    float64   `json:"since_s"`    // seconds for which that has been so without a break; unreachable: on fresh connections
 }
 
 // Role is a partner's role, as it says itself. Unknown is a role.
@@ -61,7 +76,7 @@ type HoldStats struct {
 // Event is something that happened to the pair.
 type Event struct {
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // principal, no-principal, role, breaker, split-brain
+	Kind    string    `json:"kind"` // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
 	Partner Name      `json:"partner,omitempty"`
 	Epoch   int64     `json:"epoch,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
@@ -70,7 +85,7 @@ type Event struct {
 // Status reads what is known now; it asks nobody. Safe for concurrent use.
 func (p *Pair) Status() Status {
 	p.mu.Lock()
-	v := p.view
+	v, w := p.view, p.watchdog
 	p.mu.Unlock()
 	s := Status{
 		Database:    p.cfg.Database,
@@ -81,6 +96,11 @@ func (p *Pair) Status() Status {
 		SplitBrain:  v.decision.SplitBrain,
 		Reason:      v.decision.Reason,
 		Hold:        p.hold.read(),
+		Watchdog:    w,
+		Claims:      []Claim{},
+	}
+	if v.decision.SplitBrain {
+		s.Claims = v.claims[:]
 	}
 	s.RoleSequence, s.Holding = v.accepted.Sequence, s.Hold.Held
 	if v.accepted.Extended {
@@ -106,6 +126,10 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 		ClockMS:   milliseconds(time.Duration(m.clock.Load())),
 		LastError: errorText(o.Err),
 		Seen:      v.seen[i].UTC(),
+		Reachable: o.Reachable,
+	}
+	if since := v.since(i); !since.IsZero() {
+		s.SinceS = time.Since(since).Seconds()
 	}
 	if s.Role == "" {
 		s.Role = RoleUnknown
@@ -119,6 +143,42 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 	}
 	return s
 }
+
+// since is from when on partner i has been as it is, reachable or not; zero: unknown,
+// also where the last probe is too old to say.
+func (v *view) since(i int) time.Time {
+	if time.Now().After(v.obs[i].GoodUntil) {
+		return time.Time{}
+	}
+	if v.obs[i].Reachable {
+		return v.met[i]
+	}
+	return v.lost[i]
+}
+
+// Sees implements Observer: it tells what the last probes found, and asks
+// nobody. ErrClosed after Run has ended.
+func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Duration, err error) {
+	select {
+	case <-p.closed:
+		return false, 0, ErrClosed
+	default:
+	}
+	i := p.index(n)
+	p.mu.Lock()
+	o, from := p.view.obs[i], p.view.since(i)
+	p.mu.Unlock()
+	now := time.Now()
+	switch {
+	case o.Began.IsZero() || now.After(o.GoodUntil):
+		return false, 0, fmt.Errorf("partner %s has not been asked lately", n)
+	case from.IsZero():
+		return o.Reachable, 0, nil
+	}
+	return o.Reachable, now.Sub(from), nil
+}
+
+var _ Observer = (*Pair)(nil)
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 

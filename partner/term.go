@@ -17,6 +17,7 @@ type term struct {
 	session  string
 	pool     pool
 
+	inFlight  atomic.Int64  // calls with an attempt here that are not back yet
 	confirmed atomic.Uint64 // how often the hold opened to it
 	over      atomic.Bool   // set before its connections are cut
 }

@@ -209,6 +209,9 @@ func (s *wireSession) Call(_ context.Context, c *tds.Call, w *tds.Response) erro
 			p.epoch, p.taken = p.epoch+1, by
 		}
 		return s.epochLocked(w)
+	case c.Name == "[ASPState].dbo.MirrorState_RaiseEpoch_1" && c.Params[0].Name == "@server" && c.Params[1].Name == "@above":
+		p.epoch, p.taken = max(p.epoch, c.Params[1].Value.(int64))+1, c.Params[0].Value.(string)
+		return s.epochLocked(w)
 	case c.Name == "Work" && p.principal == s.s.index:
 		s.s.calls++
 		w.ReturnStatus(int32(s.s.calls))
@@ -220,7 +223,7 @@ func (s *wireSession) Call(_ context.Context, c *tds.Call, w *tds.Response) erro
 // statusLocked answers queryStatus; column by column, as its comment says.
 func (s *wireSession) statusLocked(w *tds.Response) error {
 	names := strings.Fields("state_desc is_read_only user_access_desc updateability mirroring_guid mirroring_role_desc mirroring_state_desc " +
-		"mirroring_role_sequence mirroring_safety_level_desc mirroring_partner_name mirroring_partner_instance mirroring_witness_state_desc utc_now server_name")
+		"mirroring_role_sequence mirroring_safety_level_desc mirroring_partner_name mirroring_partner_instance mirroring_witness_state_desc mirroring_witness_name utc_now server_name")
 	types := map[string]tds.Type{"is_read_only": tds.Bit, "mirroring_role_sequence": tds.Int, "utc_now": tds.DateTime2(7)}
 	cols := make([]tds.Column, len(names))
 	for i, n := range names {
@@ -235,7 +238,7 @@ func (s *wireSession) statusLocked(w *tds.Response) error {
 	}
 	w.Columns(cols...)
 	err := w.Row(state, false, "MULTI_USER", update, "4F6C2C38-0000-0000-0000-000000000000", role, "SYNCHRONIZED",
-		s.s.pair.sequence, "FULL", "TCP://other:5022", "OTHER", nil, time.Now().UTC().Add(time.Hour), "SQL"+string(rune('A'+s.s.index)))
+		s.s.pair.sequence, "FULL", "TCP://other:5022", "OTHER", nil, "TCP://w:5022", time.Now().UTC().Add(time.Hour), "SQL"+string(rune('A'+s.s.index)))
 	w.Done(1)
 	return err
 }
@@ -264,8 +267,30 @@ func TestWire_ProbeTakeAndCall(t *testing.T) {
 	p.mu.Lock()
 	o := p.view.obs[0]
 	p.mu.Unlock()
-	if o.ServerName != "SQLA" || o.Sequence != 1 || o.Safety != "FULL" || o.PartnerName != "TCP://other:5022" || o.WitnessState != "" || o.Updateable != "READ_WRITE" {
+	if o.ServerName != "SQLA" || o.Sequence != 1 || o.Safety != "FULL" || o.PartnerName != "TCP://other:5022" || o.WitnessState != "" || o.WitnessName != "TCP://w:5022" || o.Updateable != "READ_WRITE" {
 		t.Errorf("observed %+v", o)
+	}
+}
+
+func TestWire_Accept(t *testing.T) {
+	w := newWirePair(t)
+	p := w.start(t)
+	if err := p.WaitForPrincipal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Another epoch than its own was accepted, as by a proxy that followed a copy now lost.
+	select {
+	case p.orders <- Accepted{Partner: B, Extended: true, Epoch: 40}:
+	case <-t.Context().Done():
+	}
+	if err := p.Accept(t.Context(), A, "b is lost"); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Status(); s.Principal != A || s.Epoch != 41 || s.Partners[0].LastError != "" {
+		t.Errorf("%+v", s)
+	}
+	if err := p.Do(t.Context(), Call{Write: true}, work); err != nil {
+		t.Error(err)
 	}
 }
 

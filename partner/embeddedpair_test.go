@@ -1,0 +1,154 @@
+package partner_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+// patience bounds what a test waits for.
+const patience = 30 * time.Second
+
+// follow runs our view of an embedded pair until the test ends.
+func follow(t *testing.T, servers *embedded.Pair, mend func(*partner.Config)) (p *partner.Pair, stop func()) {
+	t.Helper()
+	cfg := partner.Config{Database: "ASPState", Topology: "embedded"}
+	for i, name := range []partner.Name{partner.A, partner.B} {
+		cfg.Partners[i] = partner.PartnerConfig{Name: name, ConnectionString: servers.Partner(string(name)).ConnectionString("ASPState")}
+	}
+	cfg.MonitorSteady = 50 * time.Millisecond
+	cfg.Budgets = partner.Budgets{Dial: 200 * time.Millisecond, Login: 300 * time.Millisecond, Probe: 200 * time.Millisecond}
+	mend(&cfg)
+	p, err := partner.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	running := true
+	stop = func() {
+		if !running {
+			return
+		}
+		running = false
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return p, stop
+}
+
+// until waits for the status to satisfy cond.
+func until(t *testing.T, p *partner.Pair, what string, cond func(partner.Status) bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !cond(p.Status()); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %s: %+v", what, patience, p.Status())
+		}
+		wait, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		<-wait.Done()
+		cancel()
+	}
+}
+
+func serves(n partner.Name) func(partner.Status) bool {
+	return func(s partner.Status) bool { return s.Principal == n }
+}
+
+// inject makes a fault at a partner.
+func inject(t *testing.T, servers *embedded.Pair, name, kind string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := servers.Partner(name).Inject(ctx, embedded.Fault{Kind: kind}); err != nil {
+		t.Fatalf("%s at %s: %v", kind, name, err)
+	}
+}
+
+// watched has a quick watchdog.
+func watched(memory string, observers ...partner.Observer) func(*partner.Config) {
+	return func(c *partner.Config) {
+		c.Memory = memory
+		c.Watchdog = partner.WatchdogConfig{Enabled: true, After: 300 * time.Millisecond, CoolDown: time.Hour, Observers: observers}
+	}
+}
+
+func TestEmbedded_WatchdogForcesTheMirrorOfALostPrincipal(t *testing.T) {
+	for fault, mended := range map[string]string{"freeze": "none", "isolate": "none", "crash": "start"} {
+		t.Run(fault, func(t *testing.T) { loseTheFirst(t, fault, mended) })
+	}
+}
+
+// loseTheFirst lets the principal a suffer a fault, and be mended after the takeover.
+func loseTheFirst(t *testing.T, fault, mended string) {
+	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 300 * time.Millisecond})
+	other, _ := follow(t, servers, func(*partner.Config) {})
+	p, _ := follow(t, servers, watched("", other))
+	until(t, p, "a watched pair", func(s partner.Status) bool { return s.Principal == "a" && s.Watchdog.Reason == "a principal serves" })
+	inject(t, servers, "a", fault)
+	until(t, p, "forced", serves("b"))
+	until(t, other, "the observer follows", serves("b"))
+	until(t, p, "told", func(s partner.Status) bool {
+		return s.Watchdog.Forced == 1 && s.Watchdog.LastError == "" && s.Epoch == 2
+	})
+	inject(t, servers, "a", mended)
+	until(t, p, "the old principal returns suspended", func(s partner.Status) bool {
+		return s.Partners[0].Role == partner.RoleMirror && s.Partners[0].State == "SUSPENDED"
+	})
+}
+
+func TestEmbedded_AnIsolatedPrincipalIsFencedByMemoryAndAcceptedByTheOperator(t *testing.T) {
+	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 300 * time.Millisecond})
+	path := filepath.Join(t.TempDir(), "pair.json")
+	other, _ := follow(t, servers, func(*partner.Config) {})
+	p, stop := follow(t, servers, watched(path, other))
+	until(t, p, "a watched pair", func(s partner.Status) bool { return s.Principal == "a" && s.Watchdog.Reason == "a principal serves" })
+	inject(t, servers, "a", "isolate")
+	until(t, p, "forced", func(s partner.Status) bool { return s.Principal == "b" && s.Epoch == 2 })
+	stop()
+
+	// b goes, and a is back, still believing that it is principal.
+	inject(t, servers, "b", "isolate")
+	inject(t, servers, "a", "none")
+	p, stop = follow(t, servers, func(c *partner.Config) { c.Memory = path })
+	until(t, p, "a claims and is not believed", func(s partner.Status) bool {
+		return s.Partners[0].Role == partner.RolePrincipal && p.Stats().Fenced["epoch"] == 1
+	})
+	if s := p.Status(); s.Principal != "" {
+		t.Fatalf("a former principal is served: %+v", s)
+	}
+	if err := p.Accept(t.Context(), "a", "b is lost for good"); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Status(); s.Principal != "a" || s.Epoch != 3 {
+		t.Errorf("after accept: %+v", s)
+	}
+	if err := p.Do(t.Context(), partner.Call{Label: "epoch"}, readEpoch(3)); err != nil {
+		t.Error(err)
+	}
+	stop()
+}
+
+// readEpoch checks the row itself.
+func readEpoch(want int64) partner.Op {
+	return func(ctx context.Context, a *partner.Attempt) error {
+		var epoch int64
+		var server sql.NullString
+		if err := a.Conn.QueryRowContext(ctx, "SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch").Scan(&epoch, &server); err != nil {
+			return err
+		}
+		if epoch != want || a.Epoch != want {
+			return &partner.RefusedError{Message: "the row's epoch differs"}
+		}
+		return nil
+	}
+}

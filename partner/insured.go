@@ -1,0 +1,48 @@
+package partner
+
+import "time"
+
+// word is what a partner last said of the mirroring session.
+type word struct {
+	at      time.Time // when it was heard
+	session string
+	synced  bool // SYNCHRONIZED under FULL
+	witness bool // there is a witness of SQL Server's own
+}
+
+// insure notes a partner's word, and with the principal's whether a forced
+// service on the mirror would lose nothing. It is settled only when the
+// principal answers: what the mirror says after that, alone, is about its loss.
+// A mirror that had lost its partner before the principal was asked, though, was
+// not getting what the principal acknowledged.
+func (v *view) insure(i int, o Observation, now time.Time) {
+	if !o.Reachable {
+		return
+	}
+	before, other := v.words[i], v.words[1-i]
+	w := word{at: now, session: o.Session, synced: o.Mirroring == "SYNCHRONIZED" && o.Safety == "FULL"}
+	if o.Role == RoleMirror && (o.Safety == "UNKNOWN" || o.Safety == "") {
+		w.synced = o.Mirroring == "SYNCHRONIZED" // the principal knows the level
+	}
+	switch {
+	case o.WitnessName != "" || o.WitnessState == "CONNECTED" || o.WitnessState == "DISCONNECTED":
+		w.witness = true
+	case o.Role == RoleMirror:
+		w.witness = before.witness // a mirror's own NULL is no proof that there is none
+	}
+	v.words[i] = w
+	if o.Role == RoleMirror {
+		if v.accepted.Partner == o.Partner {
+			v.insured = false // no principal any more; the next one has to earn it
+		}
+		return
+	}
+	if o.Partner != v.accepted.Partner {
+		return
+	}
+	mirrored := other.synced && agree(other.session, o.Session)
+	if other.at.After(o.Began) {
+		mirrored = mirrored || v.insured
+	}
+	v.insured = o.Role == RolePrincipal && w.synced && mirrored
+}

@@ -1,0 +1,220 @@
+package partner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// memoryVersion is the file's format. Members may be added; their meaning doesn't change.
+const memoryVersion = 1
+
+// memoryRetry is how long after a failed write the next one is tried.
+const memoryRetry = time.Second
+
+// record is what the memory file holds, as JSON:
+//
+//	{"version":1,"database":"ASPState","partner":"b","address":"sql2:1433","server":"SQL2",
+//	 "extended":true,"epoch":4,"role_sequence":7,"session":"5C4…","overruled":{…},"forced":"2026-01-02T03:04:05Z"}
+type record struct {
+	Version   int       `json:"version"`
+	Database  string    `json:"database"`
+	Partner   Name      `json:"partner"`
+	Address   string    `json:"address"`
+	Server    string    `json:"server"`
+	Extended  bool      `json:"extended"`
+	Epoch     int64     `json:"epoch"`
+	Sequence  int64     `json:"role_sequence"`
+	Session   string    `json:"session"`
+	Overruled Overruled `json:"overruled,omitzero"`
+	Forced    time.Time `json:"forced,omitzero"` // when the watchdog forced service last
+}
+
+// accepted is the record as decide wants it.
+func (r record) accepted() Accepted {
+	return Accepted{Partner: r.Partner, Extended: r.Extended, Epoch: r.Epoch, Sequence: r.Sequence,
+		Session: r.Session, Overruled: r.Overruled}
+}
+
+// memory keeps a record on disk. Writing is no part of any call's way, and a
+// disk that hangs delays no takeover: the file follows some milliseconds behind.
+// With an empty path it only keeps the record.
+type memory struct {
+	path     string
+	log      *slog.Logger
+	dirty    chan struct{}
+	failures atomic.Uint64
+
+	mu  sync.Mutex
+	now record // guarded by mu
+
+	writing sync.Mutex
+	written record // guarded by writing
+}
+
+// openMemory reads the file, if there is one.
+func openMemory(cfg *Config) (*memory, error) {
+	m := &memory{path: cfg.Memory, log: cfg.Logger, dirty: make(chan struct{}, 1)}
+	m.now = record{Version: memoryVersion, Database: cfg.Database}
+	if m.path == "" {
+		return m, nil
+	}
+	text, err := os.ReadFile(m.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Dir(m.path)); err != nil {
+			return nil, fmt.Errorf("memory %s: its folder: %w", m.path, err)
+		}
+		return m, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("memory %s: %w", m.path, err)
+	}
+	r, err := parseRecord(text)
+	if err != nil {
+		return nil, fmt.Errorf("memory %s is damaged (%w): make sure which partner is the principal, then delete the file", m.path, err)
+	}
+	if !strings.EqualFold(r.Database, cfg.Database) {
+		return nil, fmt.Errorf("memory %s is of the database %q, not %q: give every pair a file of its own", m.path, r.Database, cfg.Database)
+	}
+	m.written = r
+	m.now = r.rename(cfg)
+	return m, nil
+}
+
+// parseRecord reads and checks a record.
+func parseRecord(text []byte) (record, error) {
+	var r record
+	d := json.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(&r); err != nil {
+		return record{}, err
+	}
+	switch {
+	case d.More():
+		return record{}, errors.New("something follows the record")
+	case r.Version != memoryVersion:
+		return record{}, fmt.Errorf("version %d, want %d", r.Version, memoryVersion)
+	case r.Partner != A && r.Partner != B && r.Partner != "":
+		return record{}, fmt.Errorf("partner %q", r.Partner)
+	case r.Overruled.Partner != "" && r.Overruled.Partner == r.Partner:
+		return record{}, fmt.Errorf("partner %s is both accepted and overruled", r.Partner)
+	case r.Epoch < 0 || r.Sequence < 0 || r.Database == "":
+		return record{}, errors.New("impossible values")
+	}
+	return r, nil
+}
+
+// rename follows a configuration in which the two partners changed places.
+func (r record) rename(cfg *Config) record {
+	i := 0
+	if r.Partner == B {
+		i = 1
+	}
+	own, other := cfg.Partners[i], cfg.Partners[1-i]
+	if r.Partner == "" || r.Address == "" || r.Address == own.Address || r.Address != other.Address {
+		return r
+	}
+	r.Partner = other.Name
+	if r.Overruled.Partner != "" {
+		r.Overruled.Partner = own.Name
+	}
+	return r
+}
+
+// note changes the record; the file follows.
+func (m *memory) note(change func(*record)) {
+	m.mu.Lock()
+	change(&m.now)
+	m.mu.Unlock()
+	select {
+	case m.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// read gives the record.
+func (m *memory) read() record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// keep writes what changed, until ctx ends. A write that failed is tried again.
+func (m *memory) keep(ctx context.Context) {
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.dirty:
+		case <-retry.C:
+		}
+		if m.flush() != nil {
+			retry.Reset(memoryRetry)
+		}
+	}
+}
+
+// flush writes the record, if the file doesn't hold it yet.
+func (m *memory) flush() error {
+	if m.path == "" {
+		return nil
+	}
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	r := m.read()
+	if r == m.written || r.Partner == "" && r.Forced.IsZero() {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = replaceFile(m.path, append(text, '\n'))
+	}
+	if err != nil {
+		if m.failures.Add(1) == 1 {
+			m.log.Error("the accepted principal could not be remembered", "file", m.path, "error", err)
+		}
+		return err
+	}
+	m.written = r
+	return nil
+}
+
+// replaceFile puts text in the place of a file in one step: after a crash it is
+// the old one or the new one, whole.
+func replaceFile(path string, text []byte) error {
+	folder := filepath.Dir(path)
+	f, err := os.CreateTemp(folder, filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	d, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	// Not every file system can sync a folder; the file itself is safe.
+	_ = d.Sync()
+	return d.Close()
+}

@@ -1,0 +1,175 @@
+package partner
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// withMemory makes a Config remember in path.
+func withMemory(path string) func(*Config) { return func(c *Config) { c.Memory = path } }
+
+// runFor runs a pair of its own on f until it serves, for as long as f tells, and ends it.
+func (f *fakePair) runFor(during func(p *Pair), mend ...func(*Config)) {
+	f.t.Helper()
+	p := f.pairOf(mend...)
+	ctx, cancel := context.WithCancel(f.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	during(p)
+	cancel()
+	if err := <-done; err != nil {
+		f.t.Errorf("Run: %v", err)
+	}
+}
+
+func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "pair.json")
+		f := newFakePair(t)
+		f.extended = true
+		f.runFor(func(p *Pair) {
+			_ = p.WaitForPrincipal(t.Context())
+			f.failOver()
+			time.Sleep(2 * time.Second)
+			if s := p.Status(); s.Principal != B || s.Epoch != 2 {
+				t.Fatalf("after a failover: %+v", s)
+			}
+		}, withMemory(path))
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Fatalf("the file: %v, %v", info, err)
+		}
+		if left, _ := filepath.Glob(path + ".*"); len(left) != 0 {
+			t.Errorf("left behind: %q", left)
+		}
+		// Only a answers now, with what it had before the failover.
+		f.set(func(a, b *fakeServer) {
+			a.role, a.sequence, b.down = RolePrincipal, 1, true
+			f.epoch, f.server = 1, "SQLA"
+		})
+		f.runFor(func(p *Pair) {
+			time.Sleep(5 * time.Second)
+			if s := p.Status(); s.Principal != "" || s.Epoch != 2 || !strings.Contains(s.Reason, "claims epoch 1, and 2 was accepted") {
+				t.Errorf("with its memory: %+v", s)
+			}
+			if n := p.Stats().Fenced[fencedEpoch]; n != 1 {
+				t.Errorf("counted %d fenced claims, want one for one change", n)
+			}
+		}, withMemory(path))
+		f.runFor(func(p *Pair) {
+			time.Sleep(5 * time.Second)
+			if s := p.Status(); s.Principal != A {
+				t.Errorf("without a memory nothing speaks against it: %+v", s)
+			}
+		})
+	})
+}
+
+func TestMemory_IsWrittenWhileRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "pair.json")
+		f := newFakePair(t)
+		f.extended = true
+		f.startServing(withMemory(path))
+		time.Sleep(time.Second)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := parseRecord(text)
+		want := record{Version: 1, Database: "ASPState", Partner: A, Address: "a:1433", Server: "SQLA", Extended: true, Epoch: 1, Sequence: 1, Session: "guid"}
+		if err != nil || r != want {
+			t.Errorf("%v: got %+v, want %+v", err, r, want)
+		}
+	})
+}
+
+func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "state")
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		f := newFakePair(t)
+		p := f.pairOf(withMemory(filepath.Join(folder, "pair.json")))
+		if err := os.Remove(folder); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		if err := p.WaitForPrincipal(ctx); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := p.Stats().MemoryErrors; n == 0 {
+			t.Error("a failed write was not counted")
+		}
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * memoryRetry)
+		if _, err := os.Stat(p.memory.path); err != nil {
+			t.Errorf("not tried again: %v", err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestMemory_Damaged(t *testing.T) {
+	good := `{"version":1,"database":"ASPState","partner":"a","epoch":3,"role_sequence":5,"session":"guid"}`
+	tests := []struct{ name, text, want string }{
+		{"empty", "", "is damaged"},
+		{"cut off", good[:40], "is damaged"},
+		{"of two parts", good + good, "is damaged"},
+		{"another version", strings.Replace(good, `"version":1`, `"version":2`, 1), "version 2"},
+		{"no partner of ours", strings.Replace(good, `"a"`, `"c"`, 1), `partner "c"`},
+		{"below zero", strings.Replace(good, "3", "-3", 1), "impossible"},
+		{"another database", strings.Replace(good, "ASPState", "Other", 1), "a file of its own"},
+	}
+	path := filepath.Join(t.TempDir(), "pair.json")
+	cfg := Config{Database: "ASPState", Memory: path, Partners: [2]PartnerConfig{
+		{ConnectionString: "server=127.0.0.1;port=1"}, {ConnectionString: "server=127.0.0.1;port=2"}}}
+	for _, tt := range tests {
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := New(cfg)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want one line with %q and the file's name", tt.name, err, tt.want)
+		}
+	}
+	if err := os.WriteFile(path, []byte(good), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Status(); s.Epoch != 3 || s.RoleSequence != 5 {
+		t.Errorf("a good file: %+v", s)
+	}
+	cfg.Memory = filepath.Join(path, "no", "folder")
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), cfg.Memory) {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
+func TestMemory_PartnersThatChangedPlaces(t *testing.T) {
+	cfg := &Config{Partners: [2]PartnerConfig{{Name: A, Address: "two:1"}, {Name: B, Address: "one:1"}}}
+	r := record{Partner: A, Address: "one:1", Overruled: Overruled{Partner: B}}.rename(cfg)
+	if r.Partner != B || r.Overruled.Partner != A {
+		t.Errorf("changed places: %+v", r)
+	}
+	if r := (record{Partner: A, Address: "three:1"}).rename(cfg); r.Partner != A {
+		t.Errorf("an address nobody has: %+v", r)
+	}
+}

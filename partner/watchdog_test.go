@@ -1,0 +1,274 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// onlooker is an observer whose view a test sets.
+type onlooker struct {
+	sees  atomic.Bool
+	mute  atomic.Bool
+	asked atomic.Int64
+	gone  time.Time // since when it misses the principal
+}
+
+func (o *onlooker) Sees(context.Context, Name) (bool, time.Duration, error) {
+	o.asked.Add(1)
+	if o.mute.Load() {
+		return false, 0, errors.New("connection refused")
+	}
+	return o.sees.Load(), time.Since(o.gone), nil
+}
+
+// guarded has a watchdog of ten seconds over an extended pair.
+func guarded(observers ...Observer) func(*Config) {
+	return func(c *Config) {
+		c.Watchdog = WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: observers}
+	}
+}
+
+// lose takes the principal a away and lets the mirror notice; forced service works.
+func (f *fakePair) lose() {
+	f.set(func(a, b *fakeServer) {
+		a.down, b.mirroring = true, "DISCONNECTED"
+		b.onExec = func(string) error {
+			f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, b.sequence+1 })
+			return nil
+		}
+	})
+}
+
+// forced is what was sent to each.
+func (f *fakePair) forced() (toA, toB int) {
+	f.set(func(a, b *fakeServer) { toA, toB = len(a.execs), len(b.execs) })
+	return toA, toB
+}
+
+func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended = true
+		eye := &onlooker{gone: time.Now()}
+		p := f.startServing(guarded(eye))
+		events, cancel := p.Subscribe()
+		defer cancel()
+		time.Sleep(3 * time.Second)
+		if s := p.Status().Watchdog; s.Action != "watch" || eye.asked.Load() != 0 {
+			t.Fatalf("while all is well: %+v, asked %d", s, eye.asked.Load())
+		}
+		f.lose()
+		lost := time.Now()
+		time.Sleep(10 * time.Second)
+		if _, b := f.forced(); b != 0 {
+			t.Fatalf("forced before After: %+v", p.Status().Watchdog)
+		}
+		if err := p.WaitForPrincipal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(lost); d > 12*time.Second {
+			t.Errorf("took %s", d)
+		}
+		time.Sleep(2 * time.Minute)
+		s := p.Status()
+		if a, b := f.forced(); a != 0 || b != 1 || s.Principal != B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
+			t.Errorf("sent %d to a and %d to b; %+v", a, b, s)
+		}
+		var told []string
+		for len(events) > 0 {
+			if e := <-events; e.Kind == "watchdog" {
+				told = append(told, strings.SplitN(e.Reason, ":", 2)[0])
+			}
+		}
+		if !slices.Contains(told, "force") || p.Stats().Watchdog["force"] != 1 {
+			t.Errorf("told %q, counted %v", told, p.Stats().Watchdog)
+		}
+	})
+}
+
+func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "pair.json")
+		f := newFakePair(t)
+		f.extended = true
+		eye := &onlooker{gone: time.Now()}
+		f.runFor(func(p *Pair) {
+			_ = p.WaitForPrincipal(t.Context())
+			time.Sleep(time.Second)
+			f.lose()
+			time.Sleep(15 * time.Second)
+			if _, b := f.forced(); b != 1 {
+				t.Fatalf("not forced: %+v", p.Status().Watchdog)
+			}
+		}, guarded(eye), withMemory(path))
+		// a comes back as mirror, catches up, and b goes at once.
+		f.set(func(a, b *fakeServer) {
+			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
+		})
+		p := f.startServing(guarded(eye), withMemory(path))
+		time.Sleep(2 * time.Second)
+		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
+		time.Sleep(20 * time.Second)
+		if a, _ := f.forced(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
+			t.Fatalf("forced twice within the cool-down, by a proxy that was restarted: %+v", p.Status().Watchdog)
+		}
+		time.Sleep(time.Minute)
+		if a, b := f.forced(); a == 0 || b != 1 {
+			t.Errorf("after the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
+		}
+	})
+}
+
+func TestWatchdog_CoolDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended = true
+		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		time.Sleep(time.Second)
+		f.lose()
+		time.Sleep(15 * time.Second)
+		f.set(func(a, b *fakeServer) {
+			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
+		})
+		time.Sleep(2 * time.Second)
+		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
+		time.Sleep(20 * time.Second)
+		if a, b := f.forced(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {
+			t.Fatalf("within the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
+		}
+		time.Sleep(time.Minute)
+		if a, b := f.forced(); a != 1 || b != 1 {
+			t.Errorf("after the cool-down: %d to a, %d to b, %+v", a, b, p.Status().Watchdog)
+		}
+	})
+}
+
+func TestWatchdog_HoldsBack(t *testing.T) {
+	tests := []struct {
+		name   string
+		mend   func(c *Config, eye *onlooker)
+		script func(a, b *fakeServer)
+		want   string
+	}{
+		{"dry run", func(c *Config, _ *onlooker) { c.Watchdog.DryRun = true }, nil, "would-force: a answers nobody"},
+		{"an observer reaches it", func(_ *Config, eye *onlooker) { eye.sees.Store(true) }, nil, "block: observer 1 reaches a"},
+		{"an observer is away", func(_ *Config, eye *onlooker) { eye.mute.Store(true) }, nil, "block: observer 1 can't be asked"},
+		{"no observers", func(c *Config, _ *onlooker) { c.Watchdog.Observers = nil }, nil, "block: there are no observers"},
+		{"off", func(c *Config, _ *onlooker) { c.Watchdog.Enabled = false }, nil, "off: "},
+		{"a witness", nil, func(a, b *fakeServer) { a.witness, b.witness = "CONNECTED", "CONNECTED" }, "block: SQL Server's own witness"},
+		{"asynchronous", nil, func(a, b *fakeServer) { a.safety, b.safety = "OFF", "OFF" }, "block: the pair was not last seen"},
+		{"exposed", nil, func(a, b *fakeServer) { a.mirroring, b.mirroring = "DISCONNECTED", "DISCONNECTED" }, "block: the pair was not last seen"},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			f.extended = true
+			if tt.script != nil {
+				f.set(tt.script)
+			}
+			eye := &onlooker{gone: time.Now()}
+			p := f.startServing(guarded(eye), func(c *Config) {
+				if tt.mend != nil {
+					tt.mend(c, eye)
+				}
+			})
+			time.Sleep(3 * time.Second)
+			f.lose()
+			time.Sleep(time.Minute)
+			s := p.Status().Watchdog
+			if a, b := f.forced(); a+b != 0 || !strings.HasPrefix(s.Action+": "+s.Reason, tt.want) {
+				t.Errorf("%s: sent %d and %d, %s: %q; want %q", tt.name, a, b, s.Action, s.Reason, tt.want)
+			}
+			if n := eye.asked.Load(); n > 150 {
+				t.Errorf("%s: asked the observer %d times in a minute", tt.name, n)
+			}
+			if n := p.Stats().Watchdog[s.Action]; n > 3 {
+				t.Errorf("%s: told %d times, want once per change", tt.name, n)
+			}
+		})
+	}
+}
+
+func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended = true
+		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		time.Sleep(3 * time.Second)
+		for range 5 {
+			f.set(func(a, b *fakeServer) { a.down, b.mirroring = true, "DISCONNECTED" })
+			time.Sleep(9 * time.Second)
+			f.set(func(a, b *fakeServer) { a.down, b.mirroring = false, "SYNCHRONIZED" })
+			time.Sleep(3 * time.Second)
+		}
+		if a, b := f.forced(); a+b != 0 || p.Status().Principal != A {
+			t.Errorf("sent %d and %d, %+v", a, b, p.Status())
+		}
+	})
+}
+
+func TestWatchdog_ARefusalIsTriedAgain(t *testing.T) {
+	for _, failure := range []error{sqlErr(16, 1455), &loginError{B, errors.New("connection reset")}} {
+		forceFails(t, failure)
+	}
+}
+
+// forceFails lets the forced service fail for a while.
+func forceFails(t *testing.T, failure error) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended = true
+		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
+		time.Sleep(3 * time.Second)
+		f.lose()
+		works := f.ends[1].onExec
+		f.set(func(_, b *fakeServer) { b.onExec = func(string) error { return failure } })
+		time.Sleep(15 * time.Second)
+		_, tried := f.forced()
+		if s := p.Status().Watchdog; tried < 2 || tried > 6 || s.Forced != 0 || s.LastError == "" {
+			t.Fatalf("tried %d times, %+v", tried, s)
+		}
+		f.set(func(_, b *fakeServer) { b.onExec = works })
+		time.Sleep(3 * time.Second)
+		if s := p.Status(); s.Principal != B || s.Watchdog.Forced != 1 {
+			t.Errorf("later: %+v", s)
+		}
+	})
+}
+
+func TestSees(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		if _, _, err := f.pairOf().Sees(t.Context(), A); err == nil {
+			t.Error("a pair that asked nobody has a view")
+		}
+		var over *Pair
+		f.runFor(func(p *Pair) {
+			over = p
+			_ = p.WaitForPrincipal(t.Context())
+			time.Sleep(10 * time.Second)
+			if ok, since, err := p.Sees(t.Context(), A); !ok || err != nil || since < 9*time.Second {
+				t.Errorf("a living partner: %v for %s, %v", ok, since, err)
+			}
+			f.set(func(a, _ *fakeServer) { a.frozen = true })
+			time.Sleep(10 * time.Second)
+			ok, since, err := p.Sees(t.Context(), A)
+			if ok || err != nil || since < 6*time.Second || since > 9*time.Second {
+				t.Errorf("a frozen partner: %v for %s, %v; want it counted from the first fresh connection", ok, since, err)
+			}
+			if s := p.Status().Partners; s[0].Reachable || s[0].SinceS < 6 || !s[1].Reachable || s[1].SinceS < 19 {
+				t.Errorf("status: %+v", s)
+			}
+		})
+		if _, _, err := over.Sees(t.Context(), A); !errors.Is(err, ErrClosed) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
