@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; both want only Go.
 export GOTOOLCHAIN = local
 
-.PHONY: run test check bench build fuzz
+.PHONY: run test check bench build fuzz chaos
 
 run: ## the server on its embedded pair
 	go run ./cmd/mirrorstate serve
@@ -25,3 +25,12 @@ fuzz: ## a minute for each parser of foreign bytes
 	@set -e; for pkg in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/func //'); do \
 			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 60s $$pkg; done; done
+
+# A seed of 0 takes one at random and says which; what broke is kept under _artifacts.
+SEED ?= 0
+FOR ?= 5m
+PROXIES ?= 3
+CLIENTS ?= 12
+chaos: ## faults and failovers under load, the history checked: make chaos SEED=7 FOR=10m
+	go test -race -count=1 -v -timeout 0 -run '^TestChaos$$' -artifacts ./cmd/mirrorstate/chaos \
+		-seed $(SEED) -chaos.duration $(FOR) -chaos.proxies $(PROXIES) -chaos.clients $(CLIENTS)

@@ -1,0 +1,170 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	seedFlag     = flag.Uint64("seed", 0, "the seed to replay; 0 takes one at random")
+	durationFlag = flag.Duration("chaos.duration", 0, "how long each run lasts; 0 runs none")
+	proxiesFlag  = flag.Int("chaos.proxies", 0, "proxies side by side; 0 runs one, then three")
+	kindsFlag    = flag.String("chaos.kinds", "", "only these kinds of steps, such as manual,crash,freeze; empty: all")
+	strictFlag   = flag.Bool("chaos.strict", false, "fail where a session's ring of operations was overrun, too; see package documentation")
+	clientsFlag  = flag.Int("chaos.clients", 12, "clients")
+)
+
+// sessionTurns is how many turns a session lives, and clientsPerSession how many
+// clients meet at one, on average.
+const (
+	sessionTurns      = 150
+	clientsPerSession = 3
+)
+
+// maxUnknown: of so many requests, one may end with an outcome that is unknown because
+// the session saw more operations than it remembers while the call was sent again.
+const maxUnknown = 100
+
+// progressEvery is how often a run says how it goes.
+const progressEvery = 10 * time.Second
+
+// TestChaos is the promise: slow, never failed; never lost; never held twice.
+func TestChaos(t *testing.T) {
+	if *durationFlag == 0 {
+		t.Skip("a search for what breaks, of a length you choose: make chaos")
+	}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(rand.Uint32()) + 1
+	}
+	t.Logf("seed %d; replay with -seed %d", seed, seed)
+	if *proxiesFlag > 0 {
+		runChaos(t, seed, *proxiesFlag)
+		return
+	}
+	t.Run("one proxy", func(t *testing.T) { runChaos(t, seed, 1) })
+	t.Run("three proxies", func(t *testing.T) { runChaos(t, seed, 3) })
+}
+
+func runChaos(t *testing.T, seed uint64, proxies int) {
+	kinds := among(t)
+	f := startFleet(t, proxies)
+	run := newRun(t, f, seed)
+	ctx, cancel := context.WithTimeout(t.Context(), *durationFlag)
+	defer cancel()
+	var watching sync.WaitGroup
+	watching.Go(func() { run.report(ctx) })
+	running := run.startClients(ctx, *clientsFlag)
+	d := &director{fleet: f, tally: run.tally, random: random(seed, 0), among: kinds, trace: t.Logf}
+	if err := d.run(ctx); err != nil {
+		t.Errorf("the pair did not come back: %v", err)
+		cancel()
+	}
+	running.Wait()
+	run.end()
+	watching.Wait()
+	run.verdict(t, seed, proxies)
+}
+
+// among are the kinds of steps that are wanted.
+func among(t *testing.T) []chance {
+	kinds := strings.FieldsFunc(*kindsFlag, func(r rune) bool { return r == ',' })
+	c := chances(kinds)
+	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
+		t.Fatalf("-chaos.kinds %q names a kind that is not one of %v", *kindsFlag, odds)
+	}
+	return c
+}
+
+// random is the numbers of one of the run's actors.
+func random(seed uint64, actor int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(actor))) }
+
+// run is one run of clients against stores.
+type run struct {
+	t       *testing.T
+	seed    uint64
+	doors   []door
+	tally   *tally
+	checker *checker
+	stage   *stage
+	reader  *client // reads each session once more when it is over
+	reading sync.Mutex
+	began   time.Time
+}
+
+func newRun(t *testing.T, f *fleet, seed uint64) *run {
+	r := &run{t: t, seed: seed, tally: newTally(), began: time.Now()}
+	for _, p := range f.proxies {
+		r.doors = append(r.doors, p.door)
+	}
+	r.checker = startChecker(t, r.tally)
+	r.reader = r.client(-1)
+	r.stage = newStage(&application, max(1, *clientsFlag/clientsPerSession), sessionTurns, r.finish)
+	return r
+}
+
+// client makes a client; its number is also which random numbers are its own.
+func (r *run) client(n int) *client {
+	return &client{number: n + 1, waits: 3, random: random(r.seed, n+2), doors: r.doors, tally: r.tally, epoch: r.began}
+}
+
+func (r *run) startClients(ctx context.Context, n int) *sync.WaitGroup {
+	var running sync.WaitGroup
+	for i := range n {
+		c := r.client(i)
+		running.Go(func() { c.run(ctx, r.stage) })
+	}
+	return &running
+}
+
+// finish reads a session for the last time, which shows what is lost, and has its
+// history checked.
+func (r *run) finish(sub *subject) {
+	r.reading.Lock()
+	r.reader.get(sub, true)
+	r.reading.Unlock()
+	r.checker.queue <- sub
+}
+
+// end finishes the sessions that are still on, and waits for every verdict.
+func (r *run) end() {
+	r.stage.close()
+	r.checker.stop()
+}
+
+// report says how it goes, until ctx ends.
+func (r *run) report(ctx context.Context) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.t.Logf("%v: %s", time.Since(r.began).Round(time.Second), r.tally.progress())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// verdict is the end of the run.
+func (r *run) verdict(t *testing.T, seed uint64, proxies int) {
+	t.Logf("seed %d, %d proxies, %d clients, %v:%s", seed, proxies, *clientsFlag, time.Since(r.began).Round(time.Millisecond), r.tally.summary())
+	for _, f := range r.tally.failures {
+		t.Logf("seed %d: no answer to a request: %s", seed, f)
+	}
+	requests, failed, doubt := r.tally.requests.Load(), r.tally.failed.Load(), r.tally.unknown.Load()
+	if failed > 0 {
+		t.Errorf("seed %d: %d requests failed", seed, failed)
+	}
+	if doubt > 2 && doubt > requests/maxUnknown {
+		t.Errorf("seed %d: the outcome of %d requests in %d is unknown", seed, doubt, requests)
+	}
+	if r.tally.requests.Load() == 0 || sum(r.tally.verdicts) == 0 {
+		t.Error("the clients did nothing")
+	}
+}

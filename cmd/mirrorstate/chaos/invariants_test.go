@@ -1,0 +1,115 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// finding is a broken promise, found without a search.
+type finding struct {
+	Kind string // lost, stale or double-grant
+	Text string
+}
+
+// findings checks the history of one session. The last read of it says what is
+// lost; earlier ones only what was stale.
+func findings(history []record) []finding {
+	out := doubleGrants(history)
+	for i, r := range history {
+		observes := r.Out.Result == done && (r.In.Verb == verbGet || r.In.Verb == verbAcquire)
+		if observes || r.Out.Result == notFound {
+			if missed := missedBy(r, history); missed != nil {
+				kind := "stale"
+				if i == len(history)-1 {
+					kind = "lost"
+				}
+				out = append(out, finding{kind, fmt.Sprintf("%v was acknowledged, and then: %v", *missed, r)})
+			}
+		}
+	}
+	return out
+}
+
+// missedBy is a change that was acknowledged before the read began and after what the
+// read saw had been; nil if there is none.
+func missedBy(read record, history []record) *record {
+	origin := originsOf(read, history)
+	for i := range history {
+		y := &history[i]
+		if y.Out.Result != done || y.Return >= read.Call || !changesItem(y.In) || slices.Contains(origin, i) {
+			continue
+		}
+		after := func(i int) bool { x := history[i]; return x.Out.Result == done && x.Return < y.Call }
+		// Before anything was stored there is no session, and nothing is its origin.
+		if !slices.ContainsFunc(origin, func(i int) bool { return !after(i) }) && sawOther(read, y.In) {
+			return y
+		}
+	}
+	return nil
+}
+
+// originsOf are the places of the calls that can have made what the read saw.
+func originsOf(read record, history []record) (places []int) {
+	for i, r := range history {
+		if r.Out.Result != done && r.Out.Result != unknown {
+			continue
+		}
+		stored := changesItem(r.In) && r.In.Verb != verbRemove
+		if read.Out.Result == notFound && r.In.Verb == verbRemove || read.Out.Result == done && stored && r.In.Value == read.Out.Value {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+func changesItem(in input) bool {
+	return in.Verb == verbUpdate || in.Verb == verbPut || in.Verb == verbRemove
+}
+
+// sawOther tells whether the read saw something else than what the change leaves.
+func sawOther(read record, change input) bool {
+	if change.Verb == verbRemove {
+		return read.Out.Result != notFound
+	}
+	return read.Out.Result == notFound || read.Out.Value != change.Value
+}
+
+// tenure is the time in which a client knew that it held the lock: from the
+// answer of its acquire to the call that gave it up.
+type tenure struct {
+	lock       string
+	begin, end int64
+}
+
+// doubleGrants finds two tenures of one session that overlap.
+func doubleGrants(history []record) (out []finding) {
+	var all []tenure
+	for _, r := range history {
+		if r.In.Verb == verbAcquire && r.Out.Result == done {
+			all = append(all, tenure{lock: r.In.Lock, begin: r.Return, end: endOf(r, history)})
+		}
+	}
+	slices.SortFunc(all, func(a, b tenure) int { return cmp.Compare(a.begin, b.begin) })
+	for i := range all {
+		for _, later := range all[i+1:] {
+			if later.begin < all[i].end {
+				out = append(out, finding{"double-grant", fmt.Sprintf("lock %s is held from %d to %d, and %s from %d",
+					short(all[i].lock), all[i].begin, all[i].end, short(later.lock), later.begin)})
+			}
+		}
+	}
+	return out
+}
+
+// endOf is when the holder called to give its lock up.
+func endOf(grant record, history []record) int64 {
+	end := int64(forever)
+	for _, r := range history {
+		gives := r.In.Verb == verbRelease || r.In.Verb == verbRemove || r.In.Verb == verbUpdate && !r.In.Keep
+		if gives && r.In.Lock == grant.In.Lock && r.Call >= grant.Return {
+			end = min(end, r.Call)
+		}
+	}
+	return end
+}

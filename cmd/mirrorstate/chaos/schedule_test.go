@@ -1,0 +1,224 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+)
+
+// step is one thing done to the pair.
+type step struct {
+	kind   string        // a failover's, or a fault's
+	target string        // principal or mirror, whoever that is then
+	proxy  int           // the one proxy that it happens to; -1: everybody
+	calm   time.Duration // before it
+	lasts  time.Duration // until it is lifted
+	delay  time.Duration // of slow
+}
+
+// String is the step as a line of the schedule.
+func (s step) String() string {
+	text := s.kind
+	if s.target != "" {
+		text += " of the " + s.target
+	}
+	if s.proxy >= 0 {
+		text += fmt.Sprintf(" for proxy %d", s.proxy)
+	}
+	if s.lasts > 0 {
+		text += " for " + s.lasts.String()
+	}
+	return text
+}
+
+// The kinds of failover that are no faults: typed on the server, or asked of a proxy.
+const (
+	manual    = "manual"
+	manualSQL = "manual-sql"
+)
+
+// chance is how often a kind comes, and what it may be like.
+type chance struct {
+	kind        string
+	weight      int
+	least, most time.Duration // how long it lasts
+	app         bool          // may happen to one proxy alone
+}
+
+// odds are all the kinds there are. An unplanned end of the principal lasts longer
+// than its partner and the witness need to be sure, or not as long.
+var odds = []chance{
+	{kind: manual, weight: 30},
+	{kind: manualSQL, weight: 15},
+	{kind: "crash", weight: 12, least: 200 * time.Millisecond, most: 2 * time.Second},
+	{kind: "stop", weight: 6, least: 200 * time.Millisecond, most: 2 * time.Second},
+	{kind: "freeze", weight: 9, least: 300 * time.Millisecond, most: 7 * time.Second, app: true},
+	{kind: "isolate", weight: 9, least: 300 * time.Millisecond, most: 7 * time.Second, app: true},
+	{kind: "sever", weight: 8, app: true},
+	{kind: "partition", weight: 6, least: 200 * time.Millisecond, most: 2 * time.Second},
+	{kind: "slow", weight: 5, least: 500 * time.Millisecond, most: 2 * time.Second, app: true},
+}
+
+// chances are the odds of these kinds, or of all if there are none.
+func chances(kinds []string) []chance {
+	if len(kinds) == 0 {
+		return odds
+	}
+	return slices.DeleteFunc(slices.Clone(odds), func(c chance) bool { return !slices.Contains(kinds, c.kind) })
+}
+
+// next is the schedule's next step: the same for the same state of random.
+func next(random *rand.Rand, proxies int, among []chance) step {
+	total := 0
+	for _, c := range among {
+		total += c.weight
+	}
+	n, i := random.IntN(total), 0
+	for n >= among[i].weight {
+		n -= among[i].weight
+		i++
+	}
+	c := among[i]
+	s := step{kind: c.kind, proxy: -1, calm: between(random, 50*time.Millisecond, 400*time.Millisecond)}
+	switch c.kind {
+	case manual:
+		return s
+	case manualSQL:
+		s.proxy = random.IntN(proxies)
+		return s
+	}
+	s.target = "principal"
+	if random.IntN(4) == 0 {
+		s.target = "mirror"
+	}
+	if c.app && random.IntN(2) == 0 {
+		s.proxy = random.IntN(proxies)
+	}
+	s.lasts = between(random, c.least, c.most)
+	s.delay = between(random, 2*time.Millisecond, 40*time.Millisecond)
+	return s
+}
+
+// between is a time from least to most, in whole milliseconds.
+func between(random *rand.Rand, least, most time.Duration) time.Duration {
+	return (least + time.Duration(random.Int64N(int64(most-least)+1))).Truncate(time.Millisecond)
+}
+
+// settleTimeout is how long the pair may take to be whole again, once nothing is in
+// its way.
+const settleTimeout = 25 * time.Second
+
+// director does the schedule's steps, one after the other.
+type director struct {
+	fleet  *fleet
+	tally  *tally
+	random *rand.Rand
+	among  []chance
+	trace  func(format string, args ...any)
+}
+
+// run does steps until ctx ends, and leaves the pair whole.
+func (d *director) run(ctx context.Context) error {
+	for {
+		s := next(d.random, len(d.fleet.proxies), d.among)
+		if !pause(ctx, s.calm) {
+			return nil
+		}
+		if err := d.do(ctx, s); err != nil {
+			return fmt.Errorf("%v: %w", s, err)
+		}
+	}
+}
+
+// do does one step and waits until the pair is whole.
+func (d *director) do(ctx context.Context, s step) error {
+	before := d.fleet.servers.Principal()
+	d.tally.under(s.String())
+	d.trace("%v; principal %s", s, before)
+	refused, err := d.apply(context.WithoutCancel(ctx), s, before)
+	if err == nil && s.lasts > 0 {
+		pause(ctx, s.lasts)
+	}
+	err = errors.Join(err, d.lift(context.WithoutCancel(ctx)))
+	if err == nil {
+		err = d.settle(context.WithoutCancel(ctx))
+	}
+	d.tally.stepped(s.kind, refused, d.fleet.servers.Principal() != before)
+	d.tally.under("nothing, after " + s.String())
+	return err
+}
+
+// apply does what the step says. A failover that the server refuses is no error: a
+// mirror that is still catching up can't take over.
+func (d *director) apply(ctx context.Context, s step, principal string) (refused bool, err error) {
+	servers := d.fleet.servers
+	switch s.kind {
+	case manual:
+		err := servers.Partner(principal).Failover(ctx)
+		return err != nil, nil
+	case manualSQL:
+		err := d.fleet.proxies[s.proxy].pair.Failover(ctx)
+		if err != nil {
+			d.trace("refused: %v", err)
+		}
+		return err != nil, nil
+	}
+	target := servers.Partner(principal)
+	if s.target == "mirror" {
+		target = servers.Partner(servers.Mirror())
+	}
+	f := embedded.Fault{Kind: s.kind}
+	if s.proxy >= 0 {
+		f.App = d.fleet.proxies[s.proxy].app
+	}
+	if s.kind == "slow" {
+		f.Delay, f.Jitter = s.delay, s.delay/2
+	}
+	return false, target.Inject(ctx, f)
+}
+
+// lift ends every fault.
+func (d *director) lift(ctx context.Context) error {
+	var errs []error
+	for _, name := range []string{"a", "b"} {
+		errs = append(errs, d.fleet.servers.Partner(name).Inject(ctx, embedded.Fault{Kind: "none"}))
+	}
+	return errors.Join(errs...)
+}
+
+// settle waits until the partners are SYNCHRONIZED.
+func (d *director) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	events, unsubscribe := d.fleet.servers.Events()
+	defer unsubscribe()
+	look := time.NewTicker(50 * time.Millisecond) // for what no event tells
+	defer look.Stop()
+	for d.fleet.servers.State() != "SYNCHRONIZED" || d.fleet.servers.Principal() == "" {
+		select {
+		case <-events:
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%v after everything was lifted the pair is %s with principal %q",
+				settleTimeout, d.fleet.servers.State(), d.fleet.servers.Principal())
+		}
+	}
+	return nil
+}
+
+// pause reports whether d passed before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,141 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// maxKept is how many failures are kept in full.
+const maxKept = 20
+
+// tally counts a run. Any number of goroutines may use it.
+type tally struct {
+	requests, failed, unknown, takenBack, doubtful atomic.Int64
+
+	mu        sync.Mutex
+	weather   string // the fault in force
+	answers   map[string]int
+	worst     time.Duration
+	worstAt   string // the fault in force when the worst answer came
+	failures  []string
+	steps     map[string]int // done, by kind
+	refused   map[string]int // not possible just then, by kind
+	failovers map[string]int // principals changed, by the kind of the step
+	findings  map[string]int
+	verdicts  map[porcupine.CheckResult]int
+}
+
+func newTally() *tally {
+	return &tally{
+		weather: "nothing", answers: map[string]int{}, steps: map[string]int{}, refused: map[string]int{},
+		failovers: map[string]int{}, findings: map[string]int{}, verdicts: map[porcupine.CheckResult]int{},
+	}
+}
+
+// answered counts one request and its answer.
+func (t *tally) answered(in input, r result, took time.Duration, err error) {
+	t.requests.Add(1)
+	if r == unknown {
+		t.unknown.Add(1)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answers[string(in.Verb)+" "+string(r)]++
+	if took > t.worst {
+		t.worst, t.worstAt = took, t.weather
+	}
+	if r != unknown && r != nothing {
+		return
+	}
+	if !errors.Is(err, session.ErrOutcomeUnknown) || *strictFlag {
+		t.failed.Add(1)
+	}
+	if len(t.failures) < maxKept {
+		t.failures = append(t.failures, fmt.Sprintf("%s after %v, under %s: %v", in.Verb, took.Round(time.Millisecond), t.weather, err))
+	}
+}
+
+// under says which fault is in force.
+func (t *tally) under(weather string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.weather = weather
+}
+
+// stepped counts a step of the schedule.
+func (t *tally) stepped(kind string, refused, moved bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if refused {
+		t.refused[kind]++
+		return
+	}
+	t.steps[kind]++
+	if moved {
+		t.failovers[kind]++
+	}
+}
+
+func (t *tally) checked(v porcupine.CheckResult, found []finding) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.verdicts[v]++
+	for _, f := range found {
+		t.findings[f.Kind]++
+	}
+}
+
+// progress is one line.
+func (t *tally) progress() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fmt.Sprintf("requests %d, failed %d, unknown %d, failovers %d, sessions checked %d, illegal %d, now under %s",
+		t.requests.Load(), t.failed.Load(), t.unknown.Load(), sum(t.failovers), sum(t.verdicts), t.verdicts[porcupine.Illegal], t.weather)
+}
+
+// summary is the end of a run.
+func (t *tally) summary() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "\n  %-14s "+format, append([]any{name}, args...)...)
+	}
+	line("failovers", "%d: %s", sum(t.failovers), list(t.failovers))
+	line("steps", "%d: %s", sum(t.steps), list(t.steps))
+	line("refused", "%d: %s", sum(t.refused), list(t.refused))
+	line("requests", "%d: %s", t.requests.Load(), list(t.answers))
+	line("failed", "%d", t.failed.Load())
+	line("unknown", "%d (not settled by sending again: %d; grants taken back: %d)", t.unknown.Load(), t.doubtful.Load(), t.takenBack.Load())
+	line("lost", "%d", t.findings["lost"])
+	line("stale reads", "%d", t.findings["stale"])
+	line("double grants", "%d", t.findings["double-grant"])
+	line("worst stall", "%v, under %s", t.worst.Round(time.Millisecond), t.worstAt)
+	line("porcupine", "sessions %d: %s", sum(t.verdicts), list(t.verdicts))
+	return b.String()
+}
+
+func sum[K comparable](m map[K]int) (n int) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+func list[K ~string](m map[K]int) string {
+	parts := make([]string, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s %d", k, m[k]))
+	}
+	return strings.Join(parts, ", ")
+}
