@@ -39,6 +39,8 @@ type Pair struct {
 	Exposed string `yaml:"exposed"`
 	// Hold bounds the calls that wait for a principal.
 	Hold Hold `yaml:"hold"`
+	// Watchdog forces service where nobody else does.
+	Watchdog Watchdog `yaml:"watchdog"`
 }
 
 // Hold bounds the waiting calls.
@@ -100,7 +102,10 @@ func (s *Size) UnmarshalYAML(text []byte) (err error) {
 // defaults is what holds where nothing is said. It is there before the file is
 // read, so that a 0 somebody wrote is told from what was left out, and refused.
 func defaults() Config {
-	return Config{Pair: Pair{Hold: Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20}}}
+	return Config{Pair: Pair{
+		Hold:     Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20},
+		Watchdog: Watchdog{After: 10 * time.Second, CoolDown: 10 * time.Minute},
+	}}
 }
 
 // UnmarshalYAML reads an application's rules on top of the defaults.
@@ -149,6 +154,7 @@ func (c Config) Validate() error {
 	bad(c.Pair.Hold.Window < time.Millisecond || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 1ms and 10m", c.Pair.Hold.Window)
 	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
+	c.Pair.Watchdog.validate(bad)
 	for alias, app := range c.Apps {
 		key := "apps." + alias
 		bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not hold / ? # %% or blanks")

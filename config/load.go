@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +38,14 @@ func Load(path string, lookup func(string) (string, bool)) (Config, error) {
 
 // parse reads the YAML text on top of what is there; unknown keys are errors.
 func (c *Config) parse(text []byte) error {
+	said := *c
 	err := yaml.UnmarshalWithOptions(text, c, yaml.Strict(), yaml.CustomUnmarshaler(func(d *time.Duration, text []byte) error {
 		return setDuration(d)(unquoted(text))
 	}))
 	if err == nil {
+		if reflect.DeepEqual(*c, Config{}) { // a file that says nothing
+			*c = said
+		}
 		return nil
 	}
 	var syntax yaml.Error
@@ -72,6 +77,13 @@ func (c *Config) applyEnvironment(lookup func(string) (string, bool)) error {
 		{"MIRRORSTATE_PAIR_HOLD_WINDOW", setDuration(&c.Pair.Hold.Window)},
 		{"MIRRORSTATE_PAIR_HOLD_SIZE", setInt(&c.Pair.Hold.Size)},
 		{"MIRRORSTATE_PAIR_HOLD_BYTES", setSize(&c.Pair.Hold.Bytes)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_ENABLED", setBool(&c.Pair.Watchdog.Enabled)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_DRY_RUN", setBool(&c.Pair.Watchdog.DryRun)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_AFTER", setDuration(&c.Pair.Watchdog.After)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_COOL_DOWN", setDuration(&c.Pair.Watchdog.CoolDown)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_OBSERVERS", setList(&c.Pair.Watchdog.Observers)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_SHARED", setBool(&c.Pair.Watchdog.Shared)},
+		{"MIRRORSTATE_PAIR_WATCHDOG_ALLOW_DATA_LOSS", setBool(&c.Pair.Watchdog.AllowDataLoss)},
 	} {
 		value, ok := lookup(key.name)
 		if !ok {
@@ -86,6 +98,30 @@ func (c *Config) applyEnvironment(lookup func(string) (string, bool)) error {
 
 func setString(to *string) func(string) error {
 	return func(s string) error { *to = s; return nil }
+}
+
+// setBool takes true and false only: what 1 or yes would mean need not be guessed.
+func setBool(to *bool) func(string) error {
+	return func(s string) error {
+		if s != "true" && s != "false" {
+			return fmt.Errorf("%q is neither true nor false", s)
+		}
+		*to = s == "true"
+		return nil
+	}
+}
+
+// setList takes values with commas between them; an empty text is an empty list.
+func setList(to *[]string) func(string) error {
+	return func(s string) error {
+		*to = nil
+		for value := range strings.SplitSeq(s, ",") {
+			if value = strings.TrimSpace(value); value != "" {
+				*to = append(*to, value)
+			}
+		}
+		return nil
+	}
 }
 
 func setInt(to *int) func(string) error {

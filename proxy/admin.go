@@ -38,6 +38,9 @@ type PairView interface {
 	// Suspend and Resume stop and start mirroring.
 	Suspend(ctx context.Context) error
 	Resume(ctx context.Context) error
+	// Accept makes a partner, a or b, the one that is used, whatever its claim is
+	// worth beside the other's. It must be a writable principal. The reason is logged.
+	Accept(ctx context.Context, partner, reason string) error
 }
 
 // AdminConfig is what the operators' listener needs.
@@ -46,6 +49,11 @@ type AdminConfig struct {
 	API *API
 	// Pair is the pair. Required.
 	Pair PairView
+	// Faults breaks the servers of an embedded pair. nil: it is none, and
+	// POST /v1/pair/fault is refused.
+	Faults FaultInjector
+	// Events tells what happens to the pair. nil: GET /v1/pair/events is 404.
+	Events EventSource
 	// Hosts are names, with or without port, under which the listener may be asked,
 	// beside loopback and the address it was reached at.
 	Hosts []string
@@ -59,6 +67,8 @@ type AdminConfig struct {
 type admin struct {
 	api     *API
 	pair    PairView
+	faults  FaultInjector // nil: not an embedded pair
+	source  EventSource   // nil: there is none
 	timeout time.Duration
 	log     *slog.Logger
 	report  reporter
@@ -72,6 +82,9 @@ type admin struct {
 //	GET  /v1/pair                 the pair's state
 //	POST /v1/pair/failover        {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
 //	POST /v1/pair/suspend|resume  no body or {}
+//	POST /v1/pair/accept          {"partner":"a","reason":"…"}
+//	POST /v1/pair/fault           {"partner":"principal","fault":"crash"}; embedded pair only
+//	GET  /v1/pair/events          server-sent events
 //	GET  /v1/apps/{app}/sessions  a page of sessions, ?after=ID&limit=N
 //	     /debug/pprof/…           profiles
 //	     …                        the session API
@@ -89,7 +102,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &admin{
-		api: cfg.API, pair: cfg.Pair, timeout: cfg.ActionTimeout, log: cfg.Logger,
+		api: cfg.API, pair: cfg.Pair, faults: cfg.Faults, source: cfg.Events, timeout: cfg.ActionTimeout, log: cfg.Logger,
 		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
 	}
 	mux := newRouter(a.report)
@@ -102,6 +115,9 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		r.Post("/v1/pair/failover", a.action("failover", a.failover))
 		r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
 		r.Post("/v1/pair/resume", a.action("resume", a.resume))
+		r.Post("/v1/pair/accept", a.action("accept", a.accept))
+		r.Post("/v1/pair/fault", a.action("fault", a.fault))
+		r.Get("/v1/pair/events", a.events)
 		r.Get("/v1/apps/{app}/sessions", a.list)
 		profiles(r)
 		cfg.API.routes(r)
@@ -131,6 +147,9 @@ GET  /readyz                     a principal is known, or calls are held for one
 GET  /v1/pair                    the pair's state
 POST /v1/pair/failover           {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
 POST /v1/pair/suspend, /resume   stop and start mirroring
+POST /v1/pair/accept             {"partner":"a","reason":"…"}: the operator's word on who is principal
+POST /v1/pair/fault              {"partner":"principal","fault":"crash"}, of an embedded pair
+GET  /v1/pair/events             what happens to the pair, as server-sent events
 GET  /v1/apps/{app}/sessions     sessions, ?after=ID&limit=N
 GET  /openapi.yaml               the session API, which is served here too
 GET  /debug/pprof/               profiles

@@ -38,6 +38,9 @@ func (p *pair) ForceService(_ context.Context, lose bool) error {
 }
 func (p *pair) Suspend(context.Context) error { return p.did("suspend") }
 func (p *pair) Resume(context.Context) error  { return p.did("resume") }
+func (p *pair) Accept(_ context.Context, partner, reason string) error {
+	return p.did("accept " + partner + " because " + reason)
+}
 
 // verbs is what was done since it was last asked.
 func (p *pair) verbs() string {

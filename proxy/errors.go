@@ -251,6 +251,7 @@ var (
 	octetStream = []string{"application/octet-stream"}
 	jsonType    = []string{"application/json"}
 	yamlType    = []string{"application/yaml"}
+	eventType   = []string{"text/event-stream"}
 	textType    = []string{"text/plain; charset=utf-8"}
 	noStore     = []string{"no-store"}
 	nosniff     = []string{"nosniff"}

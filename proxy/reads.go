@@ -36,10 +36,15 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	}
 	opts := session.GetOptions{Peek: peek, AllowLocked: beside}
 	var s session.Session
-	err = c.meetLock(ctx, true, func(ctx context.Context) (err error) {
+	read := func(ctx context.Context) (err error) {
 		s, err = c.api.store.Get(ctx, c.ref, opts)
 		return err
-	})
+	}
+	if beside { // it meets no lock, and waits behind nobody who does
+		err = read(ctx)
+	} else {
+		err = c.meetLock(ctx, true, read)
+	}
 	if err != nil {
 		return err
 	}

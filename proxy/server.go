@@ -59,7 +59,7 @@ func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 
 // Serve answers requests on ln with h until ctx ends, then drains: it takes no
 // more connections, lets requests under way end until DrainTimeout, and cuts off
-// the rest, whose contexts end then. It closes ln and returns after every
+// the rest, whose contexts end then. Event streams end as draining begins. It closes ln and returns after every
 // handler has returned: nil, or why serving or draining failed.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfig) error {
 	if cfg.HoldWindow == 0 {
@@ -71,7 +71,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	base, cut := context.WithCancel(withDraining(context.WithoutCancel(ctx), ctx.Done()))
 	defer cut()
 	conns := newConnections()
 	srv := &http.Server{

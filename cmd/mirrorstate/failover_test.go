@@ -20,6 +20,7 @@ var (
 
 // load runs clients that each cycle over the sessions until stop is closed.
 type load struct {
+	pace         string         // URL of the pair's state
 	acknowledged []atomic.Int64 // by session
 	failures     chan error
 	stop         chan struct{}
@@ -27,8 +28,8 @@ type load struct {
 	cycles       atomic.Int64
 }
 
-func startLoad(ctx context.Context, clients int, urls []string) *load {
-	l := &load{acknowledged: make([]atomic.Int64, len(urls)), failures: make(chan error, clients), stop: make(chan struct{})}
+func startLoad(ctx context.Context, p *program, clients int, urls []string) *load {
+	l := &load{pace: p.admin + "/v1/pair", acknowledged: make([]atomic.Int64, len(urls)), failures: make(chan error, clients), stop: make(chan struct{})}
 	for c := range clients {
 		l.running.Go(func() {
 			for i := c; ; i++ {
@@ -66,16 +67,12 @@ func (l *load) after(t *testing.T, cycles int64) {
 			t.Fatal("the clients do not get on")
 		default:
 			// A request of our own paces this loop, and must not fail either.
-			if status, _, body, err := request(ctx, "GET", l.pace(), ""); err != nil || status != 200 {
+			if status, _, body, err := request(ctx, "GET", l.pace, ""); err != nil || status != 200 {
 				t.Fatalf("GET /v1/pair: %d %s %v", status, body, err)
 			}
 		}
 	}
 }
-
-var paceURL atomic.Value
-
-func (l *load) pace() string { return paceURL.Load().(string) }
 
 // end stops the clients and reports what failed.
 func (l *load) end(t *testing.T) {
@@ -92,9 +89,8 @@ func (l *load) end(t *testing.T) {
 // one planned failover after the other, no request fails and every counter is exact.
 func TestServe_ManualFailovers(t *testing.T) {
 	p := startServe(t, t.TempDir())
-	paceURL.Store(p.admin + "/v1/pair")
 	urls := counters(t, p, *loadSessions)
-	l := startLoad(t.Context(), *loadClients, urls)
+	l := startLoad(t.Context(), p, *loadClients, urls)
 	for range *loadFailovers {
 		l.after(t, *loadBetween)
 		must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
@@ -102,13 +98,19 @@ func TestServe_ManualFailovers(t *testing.T) {
 	l.after(t, *loadBetween)
 	l.end(t)
 	t.Logf("%d cycles acknowledged through %d failovers", l.cycles.Load(), *loadFailovers)
+	l.exact(t, urls)
+	p.stop(t)
+}
+
+// exact wants every session to hold the number of its acknowledged additions.
+func (l *load) exact(t *testing.T, urls []string) {
+	t.Helper()
 	for i, url := range urls {
 		_, body := must(t, []int{200}, "GET", url, "")
 		if want := strconv.FormatInt(l.acknowledged[i].Load(), 10); body != want {
 			t.Errorf("session %d holds %s after %s acknowledged additions", i, body, want)
 		}
 	}
-	p.stop(t)
 }
 
 // TestServe_Killed kills the server as kill -9 does, under load: every
@@ -117,9 +119,8 @@ func TestServe_ManualFailovers(t *testing.T) {
 func TestServe_Killed(t *testing.T) {
 	dir := t.TempDir()
 	p := startServe(t, dir)
-	paceURL.Store(p.admin + "/v1/pair")
 	urls := counters(t, p, *loadSessions)
-	l := startLoad(t.Context(), *loadClients, urls)
+	l := startLoad(t.Context(), p, *loadClients, urls)
 	l.after(t, 2**loadBetween)
 	p.kill()
 	close(l.stop)

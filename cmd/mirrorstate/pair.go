@@ -15,14 +15,35 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// pairStatus is what GET /v1/pair answers: the pair, and the expiry job.
+// pairStatus is what GET /v1/pair answers: the pair, the expiry job, and what only
+// an embedded pair can tell of itself.
 type pairStatus struct {
 	partner.Status
-	Sweep sweepStatus `json:"sweep"`
+	Sweep    sweepStatus     `json:"sweep"`
+	Embedded *embeddedStatus `json:"embedded,omitempty"`
+}
+
+// embeddedStatus is what the servers of an embedded pair tell besides.
+type embeddedStatus struct {
+	Witness bool                `json:"witness"`
+	Faults  map[string][]string `json:"faults"` // in force, by partner
+}
+
+// embeddedStatusOf asks the servers; nil where they are not ours.
+func embeddedStatusOf(servers *embedded.Pair) *embeddedStatus {
+	if servers == nil {
+		return nil
+	}
+	st := &embeddedStatus{Witness: servers.Witness(), Faults: map[string][]string{}}
+	for _, name := range []string{"a", "b"} {
+		st.Faults[name] = append([]string{}, servers.Partner(name).Faults()...)
+	}
+	return st
 }
 
 // sweepStatus is the expiry job's part. There is no such job yet: it never leads and never ran.
@@ -34,12 +55,17 @@ type sweepStatus struct {
 }
 
 // pairView shows a pair to the operators' listener.
-type pairView struct{ *partner.Pair }
+type pairView struct {
+	*partner.Pair
+	servers *embedded.Pair // nil: not ours
+}
 
 var _ proxy.PairView = pairView{}
 
 // Status implements proxy.PairView.
-func (v pairView) Status() any { return pairStatus{Status: v.Pair.Status()} }
+func (v pairView) Status() any {
+	return pairStatus{Status: v.Pair.Status(), Embedded: embeddedStatusOf(v.servers)}
+}
 
 // Ready implements proxy.PairView.
 func (v pairView) Ready() (bool, string) {
@@ -73,6 +99,11 @@ func (v pairView) Resume(ctx context.Context) error {
 	return aspstate.DomainError(v.Pair.Resume(ctx))
 }
 
+// Accept implements proxy.PairView.
+func (v pairView) Accept(ctx context.Context, name, reason string) error {
+	return aspstate.DomainError(v.Pair.Accept(ctx, partner.Name(name), reason))
+}
+
 // operator is who carries out an operator's verb: a running server, or a pair reached directly.
 type operator interface {
 	status(ctx context.Context) (pairStatus, error)
@@ -81,15 +112,17 @@ type operator interface {
 
 // pairVerb is one verb of the operators.
 type pairVerb struct {
-	name          string // failover, force, suspend, resume
+	name          string // failover, force, suspend, resume, accept
 	allowDataLoss bool
+	partner       string // of accept
+	reason        string // of accept
 }
 
 func newPair(s *settings) *cobra.Command {
 	var (
-		target        target
-		asJSON        bool
-		allowDataLoss bool
+		target target
+		asJSON bool
+		verb   pairVerb
 	)
 	pair := &cobra.Command{
 		Use:   "pair",
@@ -97,12 +130,12 @@ func newPair(s *settings) *cobra.Command {
 		Long: "Shows the pair and carries out the operators' verbs, through a running server's operators'\n" +
 			"listener, or directly with --connection-string.",
 		Example: "  mirrorstate pair status\n  mirrorstate pair failover",
-		Args:    exactly(0, "status, failover, force, suspend or resume"),
+		Args:    exactly(0, "status, failover, force, suspend, resume or accept"),
 		RunE:    func(*cobra.Command, []string) error { return misuse("pair wants a verb; see pair --help") },
 	}
 	target.add(pair)
 	pair.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
-	run := func(verb string) func(*cobra.Command, []string) error {
+	run := func(name string) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, _ []string) error {
 			op, done, err := target.operator(cmd.Context(), s)
 			if err != nil {
@@ -110,10 +143,10 @@ func newPair(s *settings) *cobra.Command {
 			}
 			defer done()
 			var status pairStatus
-			if verb == "status" {
+			if verb.name = name; name == "status" {
 				status, err = op.status(cmd.Context())
 			} else {
-				status, err = op.do(cmd.Context(), pairVerb{name: verb, allowDataLoss: allowDataLoss})
+				status, err = op.do(cmd.Context(), verb)
 			}
 			if err != nil {
 				return err
@@ -121,21 +154,46 @@ func newPair(s *settings) *cobra.Command {
 			return printPair(cmd.OutOrStdout(), status, asJSON)
 		}
 	}
-	for _, verb := range []struct{ name, short, example string }{
+	for _, v := range []struct{ name, short, example string }{
 		{"status", "Show both partners and who is principal", "status"},
 		{"failover", "Make the mirror the principal, with nothing lost", "failover"},
 		{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},
 		{"suspend", "Stop mirroring; the principal runs exposed", "suspend"},
 		{"resume", "Go on mirroring", "resume"},
 	} {
-		cmd := &cobra.Command{Use: verb.name, Short: verb.short, Example: "  mirrorstate pair " + verb.example,
-			Args: exactly(0, "no arguments"), RunE: run(verb.name)}
-		if verb.name == "force" {
-			cmd.Flags().BoolVar(&allowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
+		cmd := &cobra.Command{Use: v.name, Short: v.short, Example: "  mirrorstate pair " + v.example,
+			Args: exactly(0, "no arguments"), RunE: run(v.name)}
+		if v.name == "force" {
+			cmd.Flags().BoolVar(&verb.allowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
 		}
 		pair.AddCommand(cmd)
 	}
+	pair.AddCommand(newAccept(&verb, run("accept")))
 	return pair
+}
+
+// newAccept is pair accept, the one verb that has an argument; it goes into v.
+func newAccept(v *pairVerb, run func(*cobra.Command, []string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "accept a|b",
+		Short: "Say which partner is the principal, over all that is remembered",
+		Long: "The operator's word, for when both partners claim to be principal and the wrong one, or neither, is\n" +
+			"used. The partner must be a writable principal. What was written to the other one since they parted is\n" +
+			"not used any more. The reason is logged.",
+		Example: `  mirrorstate pair accept b --reason "a was restored from Monday's backup"`,
+		Args:    exactly(1, "one partner, a or b"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch v.partner = args[0]; {
+			case v.partner != "a" && v.partner != "b":
+				return misuse("partner %q is neither a nor b", v.partner)
+			case strings.TrimSpace(v.reason) == "":
+				return misuse(`pair accept wants --reason "…": it is logged, for those who ask later`)
+			}
+			return run(cmd, args)
+		},
+	}
+	cmd.Flags().StringVar(&v.reason, "reason", "", "why, in a few `WORDS`; required")
+	return cmd
 }
 
 // printPair prints the pair for people or for machines.
@@ -162,12 +220,30 @@ func printPair(out io.Writer, st pairStatus, asJSON bool) error {
 			fmt.Fprintln(out, warning.text)
 		}
 	}
+	printMore(out, st)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTNER\tADDRESS\tROLE\tSTATE\tSAFETY\tBREAKER\tLATENCY\tLAST ERROR")
 	for _, p := range st.Partners {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.1f ms\t%s\n", p.Name, p.Address, p.Role, p.State, p.Safety, p.Breaker, p.LatencyMS, p.LastError)
 	}
 	return w.Flush()
+}
+
+// printMore prints what is seldom there to be told.
+func printMore(out io.Writer, st pairStatus) {
+	for _, c := range st.Claims {
+		fmt.Fprintf(out, "  %s (%s) claims epoch %d, role sequence %d\n", c.Partner, c.Server, c.Epoch, c.RoleSequence)
+	}
+	if st.Watchdog.Enabled {
+		fmt.Fprintf(out, "watchdog: %s, %s\n", st.Watchdog.Action, st.Watchdog.Reason)
+	}
+	if st.Embedded != nil {
+		for _, p := range st.Partners {
+			if faults := st.Embedded.Faults[string(p.Name)]; len(faults) > 0 {
+				fmt.Fprintf(out, "faults on %s: %s\n", p.Name, strings.Join(faults, ", "))
+			}
+		}
+	}
 }
 
 // directPair reaches a pair by its connection string, without a server.
@@ -189,7 +265,9 @@ func openDirect(ctx context.Context, s *settings, connectionString string) (*sta
 		return nil, misuse("--connection-string: %w", err)
 	}
 	cfg.Pair.ConnectionString = connectionString
-	st, err := openStack(cfg, nil, newLogger(io.Discard, false))
+	// A command looks once and decides nothing for later: no watchdog, no memory.
+	cfg.Pair.Watchdog = config.Watchdog{}
+	st, err := openStack(cfg, nil, "", newLogger(io.Discard, false))
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +322,8 @@ func (d directPair) do(ctx context.Context, v pairVerb) (pairStatus, error) {
 		err = d.pair.Suspend(ctx)
 	case "resume":
 		err = d.pair.Resume(ctx)
+	case "accept":
+		err = d.pair.Accept(ctx, partner.Name(v.partner), v.reason)
 	}
 	return pairStatus{Status: d.pair.Status()}, err
 }

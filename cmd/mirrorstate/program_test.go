@@ -77,12 +77,13 @@ var (
 )
 
 // startServe starts the program on ports of its own choosing and waits until it
-// has said where it listens. It is killed at the end if nobody did before.
-func startServe(t *testing.T, dir string) *program {
+// has said where it listens. It is killed at the end if nobody did before. more are
+// further flags.
+func startServe(t *testing.T, dir string, more ...string) *program {
 	t.Helper()
 	p := &program{stderr: &lockedBuffer{}}
-	p.cmd = exec.Command(os.Args[0], "serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-		"--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
+	args := []string{"serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0"}
+	p.cmd = exec.Command(os.Args[0], append(args, more...)...)
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -92,7 +93,12 @@ func startServe(t *testing.T, dir string) *program {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("serve's errors:\n%s", p.stderr)
+		}
+	})
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if m := apiLine.FindStringSubmatch(lines.Text()); m != nil {

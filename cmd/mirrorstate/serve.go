@@ -31,11 +31,11 @@ type embeddedFlags struct {
 }
 
 func (f *embeddedFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dir, "data", "", "the embedded pair's data `DIR` (default: mirrorstate in the user's state directory)")
+	cmd.Flags().StringVar(&f.dir, "data", "", "`DIR` of the embedded pair's data, and of what is remembered of any pair (default: mirrorstate in the user's state directory)")
 	cmd.Flags().StringVar(&f.addrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks one")
 	cmd.Flags().StringVar(&f.addrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks one")
-	cmd.Flags().StringVar(&f.witness, "witness", "off", "`on|off`: whether a witness fails over by itself (only off is built yet)")
-	cmd.Flags().DurationVar(&f.partnerTimeout, "partner-timeout", 5*time.Second, "how long the partners miss each other before they say so")
+	cmd.Flags().StringVar(&f.witness, "witness", "on", "`on|off`: whether the embedded pair has a witness, and fails over by itself")
+	cmd.Flags().DurationVar(&f.partnerTimeout, "partner-timeout", 5*time.Second, "after what silence an embedded partner counts as gone; at least 5s")
 }
 
 // open opens the embedded pair.
@@ -43,35 +43,66 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 	switch {
 	case f.witness != "on" && f.witness != "off":
 		return nil, misuse("--witness %q is neither on nor off", f.witness)
-	case f.witness == "on":
-		return nil, misuse("--witness on is not built yet: failovers are manual or forced; leave it off")
 	case f.partnerTimeout < 5*time.Second:
 		return nil, misuse("--partner-timeout %v is below SQL Server's minimum of 5s", f.partnerTimeout)
 	}
-	dir, err := dataDir(f.dir)
+	dir, err := dataDir(f.dir, "mirrorstate")
 	if err != nil {
 		return nil, err
 	}
 	return embedded.Open(embedded.Options{
-		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout,
+		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on",
 		Password: os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD"), Logger: logger,
 	})
 }
 
-// dataDir is the folder given, or mirrorstate in the user's state directory
+// dataDir is the folder given, or the one of that name in the user's state directory
 // (XDG_STATE_HOME, else ~/.local/state).
-func dataDir(dir string) (string, error) {
+func dataDir(dir, name string) (string, error) {
 	if dir != "" {
 		return filepath.Abs(dir)
 	}
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
-		return filepath.Join(state, "mirrorstate"), nil
+		return filepath.Join(state, name), nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", fmt.Errorf("no data folder: %w; name one with --data", err)
 	}
-	return filepath.Join(home, ".local", "state", "mirrorstate"), nil
+	return filepath.Join(home, ".local", "state", name), nil
+}
+
+// memoryDir is where the accepted principal of a configured pair is remembered: the
+// data folder, or one of its own in the user's state directory, because the
+// embedded pair's must hold nothing else. A folder that nobody asked for and that can't
+// be had is not needed: then nothing is remembered.
+func (f *embeddedFlags) memoryDir(logger *slog.Logger) (string, error) {
+	dir, err := dataDir(f.dir, "mirrorstate-memory")
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	switch {
+	case err == nil:
+		return dir, nil
+	case f.dir == "":
+		logger.Warn("the accepted principal is not remembered over a restart; name a folder with --data", "error", err)
+		return "", nil
+	}
+	return "", fmt.Errorf("make the data folder: %w; choose another one with --data", err)
+}
+
+// openServers opens the embedded pair if no other is configured, and gives the folder
+// in which the accepted principal is remembered.
+func openServers(cfg config.Config, flags *embeddedFlags, logger *slog.Logger) (servers *embedded.Pair, dir string, err error) {
+	if cfg.Pair.ConnectionString != "" {
+		dir, err = flags.memoryDir(logger)
+		return nil, dir, err
+	}
+	if dir, err = dataDir(flags.dir, "mirrorstate"); err != nil {
+		return nil, "", err
+	}
+	servers, err = flags.open(logger)
+	return servers, dir, err
 }
 
 func newServe(s *settings) *cobra.Command {
@@ -83,8 +114,10 @@ func newServe(s *settings) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the session-state server",
 		Long: "Runs the server: the session API, and the operators' listener beside it.\n" +
-			"Without pair.connection_string in the configuration it brings up an embedded mirrored pair.",
-		Example: "  mirrorstate serve\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate",
+			"Without pair.connection_string in the configuration it brings up an embedded mirrored pair, with a\n" +
+			"witness: when the principal is lost, the mirror takes over by itself. With --witness off only\n" +
+			"an operator, or pair.watchdog of the configuration, forces service there.",
+		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(s.configFile, os.LookupEnv)
@@ -140,13 +173,11 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger 
 	}
 	defer adminListener.Close()
 
-	var servers *embedded.Pair
-	if cfg.Pair.ConnectionString == "" {
-		if servers, err = flags.open(logger); err != nil {
-			return err
-		}
+	servers, memory, err := openServers(cfg, flags, logger)
+	if err != nil {
+		return err
 	}
-	st, err := openStack(cfg, servers, logger)
+	st, err := openStack(cfg, servers, memory, logger)
 	if err != nil {
 		return err
 	}
@@ -173,7 +204,13 @@ func handlers(cfg config.Config, st *stack, logger *slog.Logger) (api *proxy.API
 	if err != nil {
 		return nil, nil, err
 	}
-	admin, err = proxy.NewAdmin(proxy.AdminConfig{API: api, Pair: pairView{st.pair}, Logger: logger})
+	ac := proxy.AdminConfig{
+		API: api, Pair: pairView{Pair: st.pair, servers: st.servers}, Events: eventSource{st.pair, st.servers}, Logger: logger,
+	}
+	if st.servers != nil {
+		ac.Faults = injector{st.servers}
+	}
+	admin, err = proxy.NewAdmin(ac)
 	return api, admin, err
 }
 

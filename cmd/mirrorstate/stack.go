@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/mirrorstate/mirrorstate/config"
@@ -17,18 +22,30 @@ import (
 // one, or somebody else's), our view of it, and the store on top. It is stopped
 // from the top down, so that nothing loses what it stands on.
 type stack struct {
-	servers *embedded.Pair // nil: not ours
-	pair    *partner.Pair
-	store   *aspstate.Store
+	servers   *embedded.Pair // nil: not ours
+	pair      *partner.Pair
+	store     *aspstate.Store
+	observers []*observer
 
 	stopPair, stopServers context.CancelFunc
 	running               sync.WaitGroup
 	failed                chan error // the first part that ended by itself
 }
 
-// openStack brings everything up. servers, if not nil, is run and closed by the stack.
-func openStack(cfg config.Config, servers *embedded.Pair, logger *slog.Logger) (*stack, error) {
-	pc, err := pairConfig(cfg, servers, logger)
+// openStack brings everything up. servers, if not nil, is run by the stack, and
+// closed by it whatever happens. memory is the folder in which the accepted
+// principal is remembered; empty: it isn't.
+func openStack(cfg config.Config, servers *embedded.Pair, memory string, logger *slog.Logger) (st *stack, err error) {
+	defer func() {
+		if err != nil && servers != nil {
+			err = errors.Join(err, servers.Close())
+		}
+	}()
+	pc, err := pairConfig(cfg, servers, memory, logger)
+	if err != nil {
+		return nil, err
+	}
+	observers, err := observe(cfg, &pc)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +53,10 @@ func openStack(cfg config.Config, servers *embedded.Pair, logger *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	st := &stack{servers: servers, pair: pair, store: aspstate.New(pair, logger), failed: make(chan error, 2)}
+	for _, o := range observers {
+		o.watches(pair.Status())
+	}
+	st = &stack{servers: servers, pair: pair, store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 2)}
 	st.stopServers, st.stopPair = func() {}, st.run("the pair's monitor", pair.Run)
 	if servers != nil {
 		st.stopServers = st.run("the embedded pair", servers.Run)
@@ -64,21 +84,58 @@ func (st *stack) close() {
 	st.stopPair()
 	st.stopServers()
 	st.running.Wait()
+	for _, o := range st.observers {
+		o.client.Close()
+	}
 }
 
-// pairConfig says how the pair is reached.
-func pairConfig(cfg config.Config, servers *embedded.Pair, logger *slog.Logger) (partner.Config, error) {
-	pc := partner.Config{
+// observe makes the watchdog's observers and puts them into pc.
+func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
+	var observers []*observer
+	for _, url := range cfg.Pair.Watchdog.Observers {
+		o, err := newObserver(url)
+		if err != nil {
+			return nil, err
+		}
+		observers = append(observers, o)
+		pc.Watchdog.Observers = append(pc.Watchdog.Observers, o)
+	}
+	return observers, nil
+}
+
+// memoryFile is where a pair's accepted principal is remembered: a file of its
+// own for each pair, so that another connection string does not meet this one's
+// memory, and the same one written the other way round does. An empty dir gives none.
+func memoryFile(dir, database string, servers ...string) string {
+	if dir == "" {
+		return ""
+	}
+	both := strings.Split(strings.ToLower(strings.Join(servers, "\n")), "\n")
+	slices.Sort(both)
+	id := sha256.Sum256([]byte(strings.Join(both, "\n") + "\n" + strings.ToLower(database)))
+	return filepath.Join(dir, "accepted-"+hex.EncodeToString(id[:8])+".json")
+}
+
+// pairConfig says how the pair is reached, and where the accepted principal is remembered.
+func pairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger *slog.Logger) (pc partner.Config, err error) {
+	pc = partner.Config{
 		Database: "ASPState",
 		Hold:     partner.HoldConfig{Window: cfg.Pair.Hold.Window, Size: cfg.Pair.Hold.Size, Bytes: int64(cfg.Pair.Hold.Bytes)},
 		Exposed:  cfg.Pair.Exposed,
-		Logger:   logger,
+		Watchdog: partner.WatchdogConfig{
+			Enabled: cfg.Pair.Watchdog.Enabled, DryRun: cfg.Pair.Watchdog.DryRun, After: cfg.Pair.Watchdog.After, CoolDown: cfg.Pair.Watchdog.CoolDown,
+			Shared: cfg.Pair.Watchdog.Shared, AllowDataLoss: cfg.Pair.Watchdog.AllowDataLoss,
+		},
+		Logger: logger,
 	}
 	if servers != nil {
 		pc.Topology = "embedded"
 		for i, name := range []partner.Name{partner.A, partner.B} {
 			p := servers.Partner(string(name))
 			pc.Partners[i] = partner.PartnerConfig{Name: name, Address: p.Addr(), ConnectionString: p.ConnectionString("ASPState")}
+		}
+		if memory != "" {
+			pc.Memory = filepath.Join(memory, "accepted.json")
 		}
 		return pc, nil
 	}
@@ -90,5 +147,6 @@ func pairConfig(cfg config.Config, servers *embedded.Pair, logger *slog.Logger) 
 	for i, name := range []partner.Name{partner.A, partner.B} {
 		pc.Partners[i] = partner.PartnerConfig{Name: name, ConnectionString: both.Strings[i]}
 	}
+	pc.Memory = memoryFile(memory, both.Database, both.Servers[:]...)
 	return pc, nil
 }

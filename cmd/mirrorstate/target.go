@@ -111,6 +111,8 @@ func (a adminClient) do(ctx context.Context, v pairVerb) (pairStatus, error) {
 		return pairOf(a.ForceService(ctx, v.allowDataLoss))
 	case "suspend":
 		return pairOf(a.Suspend(ctx))
+	case "accept":
+		return pairOf(a.Accept(ctx, v.partner, v.reason))
 	}
 	return pairOf(a.Resume(ctx))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // The verbs below are of the operators' listener. They are sent once: what became
@@ -42,6 +43,46 @@ func (c *Client) Suspend(ctx context.Context) (json.RawMessage, error) {
 func (c *Client) Resume(ctx context.Context) (json.RawMessage, error) {
 	return c.operate(ctx, "resume", "{}")
 }
+
+// Accept makes a partner, a or b, the one that is used, whatever its claim is worth
+// beside the other's. The server logs the reason, which is required.
+func (c *Client) Accept(ctx context.Context, partner, reason string) (json.RawMessage, error) {
+	body, err := json.Marshal(map[string]string{"partner": partner, "reason": reason})
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
+	return c.operate(ctx, "accept", string(body))
+}
+
+// Fault is what to do to a partner of an embedded pair.
+type Fault struct {
+	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none, which
+	// lifts every fault and starts what is down.
+	Kind string
+	// Delay and Jitter are slow's.
+	Delay, Jitter time.Duration
+	// App limits the fault to the connections of one application, by its name at
+	// login. Empty: all.
+	App string
+}
+
+// Fault breaks a partner of an embedded pair: a, b, or principal or mirror, which is
+// who it is at that moment. It returns when the fault is in force.
+func (c *Client) Fault(ctx context.Context, partner string, f Fault) (json.RawMessage, error) {
+	body, err := json.Marshal(struct {
+		Partner string  `json:"partner"`
+		Fault   string  `json:"fault"`
+		Delay   float64 `json:"delay_ms,omitempty"`
+		Jitter  float64 `json:"jitter_ms,omitempty"`
+		App     string  `json:"app,omitempty"`
+	}{partner, f.Kind, milliseconds(f.Delay), milliseconds(f.Jitter), f.App})
+	if err != nil {
+		return nil, fmt.Errorf("fault: %w", err)
+	}
+	return c.operate(ctx, "fault", string(body))
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func (c *Client) operate(ctx context.Context, verb, body string) (json.RawMessage, error) {
 	q := request{method: http.MethodPost, path: "/v1/pair/" + verb, body: []byte(body)}

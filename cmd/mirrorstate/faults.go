@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/proxy"
+)
+
+// injector breaks the servers of an embedded pair.
+type injector struct{ servers *embedded.Pair }
+
+var _ proxy.FaultInjector = injector{}
+
+// Fault implements proxy.FaultInjector.
+func (i injector) Fault(ctx context.Context, partner string, f proxy.Fault) error {
+	name := partner
+	switch partner {
+	case "principal":
+		name = i.servers.Principal()
+	case "mirror":
+		name = i.servers.Mirror()
+	}
+	p := i.servers.Partner(name)
+	if p == nil {
+		return notNow(partner)
+	}
+	if err := p.Inject(ctx, embedded.Fault{Kind: f.Kind, Delay: f.Delay, Jitter: f.Jitter, App: f.App}); err != nil {
+		return fmt.Errorf("%s on partner %s: %w", f.Kind, name, err)
+	}
+	return nil
+}
+
+// notNow is the refusal of a fault to a role that nobody has.
+type notNow string
+
+// Error implements error.
+func (r notNow) Error() string { return "no partner is " + string(r) + " now" }
+
+// Refusal is what the operators' listener shows. No number of SQL Server's says this.
+func (r notNow) Refusal() (number int32, message, advice string) {
+	return 0, r.Error(), "name the partner, a or b"
+}

@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Event is something that happened to the pair, as GET /v1/pair/events tells it.
+type Event struct {
+	At time.Time `json:"at"`
+	// Kind is the event's name: principal, no-principal, role, state, breaker,
+	// split-brain, fault, witness; there may be more.
+	Kind    string `json:"kind"`
+	Partner string `json:"partner,omitempty"` // a or b, where it is about one
+	Epoch   int64  `json:"epoch,omitempty"`   // of principal
+	Detail  string `json:"detail,omitempty"`  // in words
+}
+
+// EventSource tells what happens to the pair. Any number of goroutines may call it.
+type EventSource interface {
+	// Events gives what happens from now on. The channel is bounded: a reader that
+	// does not keep up finds it closed after what it could hold. stop ends it, and
+	// must be called, once.
+	Events() (events <-chan Event, stop func())
+}
+
+// The event stream's times and names.
+const (
+	heartbeat    = 15 * time.Second // between two signs of life
+	eventTimeout = 10 * time.Second // for a client to take what it is sent
+	snapshot     = "pair"           // the first event: the state the others change
+	farewell     = "end"            // the last event: why there are no more
+)
+
+// events answers GET /v1/pair/events with server-sent events until the client
+// leaves, the server drains, or the client is too slow. The first is named pair and has
+// what GET /v1/pair has; those that follow are [Event]s, named by kind. Their
+// ids count from 1 on each connection: nothing is kept for those who come back, who
+// find the state in their first event. Where it can, the last one is named end and says why.
+func (a *admin) events(w http.ResponseWriter, r *http.Request) {
+	if a.source == nil {
+		a.report.fail(w, r, &problemError{kindNoRoute, "this server tells no events"}, false)
+		return
+	}
+	// The subscription comes before the snapshot, so that nothing falls between.
+	events, stop := a.source.Events()
+	defer stop()
+	s := newStream(w)
+	if s.send(snapshot, a.pair.Status()) != nil {
+		return
+	}
+	s.follow(r.Context(), events)
+}
+
+// stream writes server-sent events to one client.
+type stream struct {
+	w    http.ResponseWriter
+	ctl  *http.ResponseController
+	last uint64 // id
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	h := w.Header()
+	h["Content-Type"] = eventType
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	h["X-Accel-Buffering"] = []string{"no"} // nginx would keep events back
+	ctl := http.NewResponseController(w)
+	// The request has been read; its deadline would end the connection under the stream.
+	_ = ctl.SetReadDeadline(time.Time{}) // a writer without deadlines needs none
+	return &stream{w: w, ctl: ctl}
+}
+
+// follow sends events until there is a reason to stop.
+func (s *stream) follow(ctx context.Context, events <-chan Event) {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-draining(ctx):
+			_ = s.end("the server is stopping") // it goes, heard or not
+			return
+		case e, ok := <-events:
+			if !ok {
+				_ = s.end("this client does not keep up; connect again")
+				return
+			}
+			err = s.send(e.Kind, e)
+		case <-beat.C:
+			err = s.write([]byte(": alive\n\n"))
+		}
+		if err != nil {
+			return // the client is gone, or takes nothing any more
+		}
+	}
+}
+
+// send sends one event.
+func (s *stream) send(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a bug: what we tell can be marshalled
+	}
+	s.last++
+	text := append(make([]byte, 0, len(data)+64), "id: "...)
+	text = strconv.AppendUint(text, s.last, 10)
+	text = append(append(text, "\nevent: "...), name...)
+	text = append(append(text, "\ndata: "...), data...)
+	return s.write(append(text, "\n\n"...))
+}
+
+// end sends the last event.
+func (s *stream) end(reason string) error {
+	return s.send(farewell, struct {
+		Reason string `json:"reason"`
+	}{reason})
+}
+
+// write sends text at once. Whoever does not take it in time is cut off.
+func (s *stream) write(text []byte) error {
+	extendWriteDeadline(s.w, eventTimeout)
+	if _, err := s.w.Write(text); err != nil {
+		return err
+	}
+	if err := s.ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// drainKey is the context key of the channel that is closed when a server drains.
+type drainKey struct{}
+
+// withDraining notes in the context of a server's requests when it drains.
+func withDraining(ctx context.Context, drain <-chan struct{}) context.Context {
+	return context.WithValue(ctx, drainKey{}, drain)
+}
+
+// draining is closed when the server of this request takes no more; nil, which
+// never is, where [Serve] is not the server.
+func draining(ctx context.Context) <-chan struct{} {
+	drain, _ := ctx.Value(drainKey{}).(<-chan struct{})
+	return drain
+}

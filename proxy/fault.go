@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// Fault is what to do to a partner of the embedded pair.
+type Fault struct {
+	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none.
+	// none lifts every fault of the partner and starts it if it is down.
+	Kind string
+	// Delay and Jitter are by how much slow delays each answer, between Delay-Jitter and Delay+Jitter.
+	Delay, Jitter time.Duration
+	// App limits freeze, sever, isolate and slow to connections that named this
+	// application when they logged in; the server itself goes on then. Empty: all.
+	App string
+}
+
+// FaultInjector does faults to the servers of an embedded pair. Any number of
+// goroutines may call it.
+type FaultInjector interface {
+	// Fault does f to a partner: a, b, or principal or mirror, which is who it is at that
+	// moment. It returns nil when the fault is in force. An error that has the method
+	// Refusal is shown as such.
+	Fault(ctx context.Context, partner string, f Fault) error
+}
+
+// What the members of a fault may say.
+var (
+	faultPartners = []string{"a", "b", "principal", "mirror"}
+	faultsOfOne   = []string{"freeze", "sever", "isolate", "slow"} // may hit one application only
+	faultKinds    = []string{"crash", "stop", "start", "freeze", "sever", "partition", "isolate", "slow", "none"}
+)
+
+// maxFaultDelay bounds delay_ms and jitter_ms.
+const maxFaultDelay = time.Minute
+
+// faultRequest is the body of POST /v1/pair/fault.
+type faultRequest struct {
+	Partner string  `json:"partner"`
+	Fault   string  `json:"fault"`
+	Delay   float64 `json:"delay_ms"`
+	Jitter  float64 `json:"jitter_ms"`
+	App     string  `json:"app"`
+}
+
+// fault answers POST /v1/pair/fault: 409 where the servers are not ours to break.
+func (a *admin) fault(ctx context.Context, body []byte) error {
+	if a.faults == nil {
+		return &problemError{kindRefused, "this is no embedded pair: faults can only be injected into servers of this process"}
+	}
+	var req faultRequest
+	if err := decodeAction(body, &req); err != nil {
+		return err
+	}
+	f, err := req.fault()
+	if err != nil {
+		return err
+	}
+	return a.faults.Fault(ctx, req.Partner, f)
+}
+
+// fault checks the members against what there is, and each other.
+func (q *faultRequest) fault() (Fault, error) {
+	f := Fault{Kind: q.Fault, App: q.App}
+	if err := oneOf("member partner", q.Partner, faultPartners); err != nil {
+		return f, err
+	}
+	if err := oneOf("member fault", q.Fault, faultKinds); err != nil {
+		return f, err
+	}
+	if q.App != "" && !slices.Contains(faultsOfOne, q.Fault) {
+		return f, badInput("member app", "has a meaning for "+strings.Join(faultsOfOne, ", ")+" only")
+	}
+	for _, ms := range []struct {
+		name  string
+		value float64
+		to    *time.Duration
+	}{{"delay_ms", q.Delay, &f.Delay}, {"jitter_ms", q.Jitter, &f.Jitter}} {
+		if ms.value < 0 || ms.value > float64(maxFaultDelay.Milliseconds()) {
+			return f, badInput("member "+ms.name, "must be between 0 and 60000")
+		}
+		if ms.value != 0 && q.Fault != "slow" {
+			return f, badInput("member "+ms.name, "has a meaning for slow only")
+		}
+		*ms.to = time.Duration(ms.value * float64(time.Millisecond))
+	}
+	if q.Fault == "slow" && f.Delay == 0 && f.Jitter == 0 {
+		return f, badInput("member delay_ms", "is missing: slow needs to know by how much")
+	}
+	return f, nil
+}
+
+// oneOf wants one of the values that are allowed, and names them otherwise.
+func oneOf(what, value string, allowed []string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return badInput(what, "must be one of "+strings.Join(allowed, ", "))
+}
+
+// acceptRequest is the body of POST /v1/pair/accept.
+type acceptRequest struct {
+	Partner string `json:"partner"`
+	Reason  string `json:"reason"`
+}
+
+// maxReason is the most bytes of the reason an operator gives.
+const maxReason = 500
+
+// accept answers POST /v1/pair/accept.
+func (a *admin) accept(ctx context.Context, body []byte) error {
+	var req acceptRequest
+	if err := decodeAction(body, &req); err != nil {
+		return err
+	}
+	if err := oneOf("member partner", req.Partner, []string{"a", "b"}); err != nil {
+		return err
+	}
+	reason := strings.TrimSpace(req.Reason)
+	if reason == "" {
+		return badInput("member reason", "is missing: it is logged, for those who ask later why this partner was chosen")
+	}
+	if len(reason) > maxReason {
+		return &session.InvalidError{What: "member reason", Reason: "is longer than 500 bytes"}
+	}
+	return a.pair.Accept(ctx, req.Partner, reason)
+}
