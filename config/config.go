@@ -19,6 +19,8 @@ type Config struct {
 	Admin Listener `yaml:"admin"`
 	// Pair is the pair of SQL Servers.
 	Pair Pair `yaml:"pair"`
+	// Sweep is the expiry job's, which is not built yet: to set it is an error that says so.
+	Sweep map[string]any `yaml:"sweep"`
 	// Apps are aliases for applications, as they stand in a URL. Empty: the one
 	// alias "default" for /LM/W3SVC/1/ROOT.
 	Apps map[string]App `yaml:"apps"`
@@ -155,6 +157,7 @@ func (c Config) Validate() error {
 	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
 	c.Pair.Watchdog.validate(bad)
+	bad(c.Sweep != nil, "sweep", "the expiry job is not built yet; remove this key, and run DeleteExpiredSessions from SQL Agent or cron")
 	for alias, app := range c.Apps {
 		key := "apps." + alias
 		bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not hold / ? # %% or blanks")
