@@ -9,8 +9,9 @@ run: ## the server on its embedded pair
 build: ## ./mirrorstate
 	go build -o mirrorstate ./cmd/mirrorstate
 
-test: ## all tests, with the race detector
-	go test -race -shuffle=on -timeout 10m ./...
+test: ## all tests, with the race detector; one package at a time, for some have time-outs to meet
+	go build -race ./...
+	go test -race -shuffle=on -p 1 -timeout 10m ./...
 
 check: ## what must hold of the text itself
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
