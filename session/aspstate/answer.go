@@ -37,35 +37,44 @@ type answer struct {
 	item        []byte
 }
 
-// callExtended calls a procedure and reads its answer: the last row there is,
-// which counts only once everything has been read, for OUTPUT rows are sent
-// before the commit.
-func callExtended(ctx context.Context, c *call, procedure string, args ...any) (answer, error) {
-	rows, err := c.Conn.QueryContext(ctx, procedure, args...)
+// callExtended calls a procedure of the session's verbs and reads its answer.
+func callExtended(ctx context.Context, c *call, procedure string, args ...any) (a answer, err error) {
+	err = lastRow(ctx, c.Attempt, procedure, args, func(rows *sql.Rows) error {
+		a = answer{}
+		return rows.Scan(&a.result, &a.lockCookie, &a.lockAge, &a.timeout, &a.expires, &a.created, &a.locked,
+			&a.newest, &a.actionFlags, &a.item)
+	})
 	if err != nil {
-		return answer{}, fmt.Errorf("call %s on %s: %w", procedure, c.Partner, err)
+		return answer{}, err
+	}
+	return a, a.err(c.Partner)
+}
+
+// lastRow calls a procedure of the extended schema and scans every row there is; the
+// last one is the answer, which counts only once everything has been read, for OUTPUT
+// rows are sent before the commit.
+func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []any, scan func(rows *sql.Rows) error) error {
+	rows, err := a.Conn.QueryContext(ctx, procedure, args...)
+	if err != nil {
+		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, err)
 	}
 	defer rows.Close()
-	var (
-		a   answer
-		got bool
-	)
+	got := false
 	for more := true; more; more = rows.NextResultSet() {
 		for rows.Next() {
-			a, got = answer{}, true
-			if err := rows.Scan(&a.result, &a.lockCookie, &a.lockAge, &a.timeout, &a.expires, &a.created, &a.locked,
-				&a.newest, &a.actionFlags, &a.item); err != nil {
-				return answer{}, fmt.Errorf("read the answer of %s on %s: %w", procedure, c.Partner, err)
+			got = true
+			if err := scan(rows); err != nil {
+				return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
 			}
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return answer{}, fmt.Errorf("read the answer of %s on %s: %w", procedure, c.Partner, err)
+		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
 	}
 	if !got {
-		return answer{}, fmt.Errorf("%s on %s answered no row", procedure, c.Partner)
+		return fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
 	}
-	return a, a.err(c.Partner)
+	return nil
 }
 
 // err is what a result means to the caller, or to the pair.

@@ -45,26 +45,14 @@ func (k *appIDs) resolve(ctx context.Context, a *partner.Attempt, name string, r
 
 // getAppID asks the extended schema, which registers only when told to.
 func getAppID(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
-	const procedure = "dbo.MirrorState_GetAppId_1"
-	rows, err := a.Conn.QueryContext(ctx, procedure,
-		sql.Named("appName", name), sql.Named("epoch", a.Epoch), sql.Named("register", register))
-	if err != nil {
-		return 0, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, err)
-	}
-	defer rows.Close()
 	var (
-		result = int32(resultAgain)
+		result int32
 		id     sql.NullInt32
 	)
-	for more := true; more; more = rows.NextResultSet() {
-		for rows.Next() {
-			if err := rows.Scan(&result, &id); err != nil {
-				return 0, fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
-			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+	args := []any{sql.Named("appName", name), sql.Named("epoch", a.Epoch), sql.Named("register", register)}
+	err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(rows *sql.Rows) error { return rows.Scan(&result, &id) })
+	if err != nil {
+		return 0, err
 	}
 	if err := (&answer{result: result}).err(a.Partner); err != nil {
 		return 0, err

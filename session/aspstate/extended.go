@@ -3,7 +3,6 @@ package aspstate
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
@@ -153,24 +152,12 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 }
 
 // fleetSecret reads the fleet's secret, proposing one where there is none.
-func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) ([]byte, error) {
-	const procedure = "dbo.MirrorState_FleetSecret_1"
-	rows, err := a.Conn.QueryContext(ctx, procedure, sql.Named("epoch", a.Epoch), sql.Named("proposal", proposal))
+func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) (secret []byte, err error) {
+	var result int32
+	args := []any{sql.Named("epoch", a.Epoch), sql.Named("proposal", proposal)}
+	err = lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(rows *sql.Rows) error { return rows.Scan(&result, &secret) })
 	if err != nil {
-		return nil, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, err)
-	}
-	defer rows.Close()
-	var (
-		result = int32(resultAgain)
-		secret []byte
-	)
-	for rows.Next() {
-		if err := rows.Scan(&result, &secret); err != nil {
-			return nil, fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+		return nil, err
 	}
 	return secret, (&answer{result: result}).err(a.Partner)
 }
