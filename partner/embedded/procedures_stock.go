@@ -135,6 +135,9 @@ func appID(t *transaction, name argument) (id any, steps []step, err error) {
 		t.put(&applicationRow{id: hash, name: lower})
 		return hash, []step{{count: 1}}, nil
 	}
+	if foldKey(other.name) == foldKey(lower) {
+		return hash, nil, nil // registered between our two looks, which the text's TABLOCKX keeps from happening
+	}
 	collision := &tds.Error{Number: 50000, Class: 18, Proc: "TempGetAppID", Message: `SQL session state fatal error: hash-code collision between applications. Please rename the application "` +
 		lower + `" to resolve the problem.`}
 	return hash, []step{{err: duplicateKey(tableApplications, fmt.Sprint(hash))}, {err: collision}}, nil

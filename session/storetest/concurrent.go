@@ -78,6 +78,17 @@ func concurrent(t *testing.T, s Subject) {
 		}
 		s.holds(item)
 	}, extended)
+	run(t, s, "the first callers of an application all make their sessions", func(s *scene) {
+		for range 16 {
+			app := *s.ref.App
+			app.Name += "/" + string(session.NewID())
+			s.race(8, func(int) error {
+				ref := session.Ref{App: &app, ID: session.NewID()}
+				_, err := s.Store.Put(s.ctx, ref, content(blob(10)), unconditional, op())
+				return err
+			}, nil)
+		}
+	})
 	// A stock put holds the lock for a moment, and a stock read is two statements.
 	run(t, s, "readers beside a writer see whole items", wholeItems, extended)
 }
