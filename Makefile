@@ -32,6 +32,9 @@ SEED ?= 0
 FOR ?= 5m
 PROXIES ?= 3
 CLIENTS ?= 12
+WITNESS ?= true
+FAILOVERS ?= 1000000
 chaos: ## faults and failovers under load, the history checked: make chaos SEED=7 FOR=10m
 	go test -race -count=1 -v -timeout 0 -run '^TestChaos$$' -artifacts ./cmd/mirrorstate/chaos \
-		-seed $(SEED) -chaos.duration $(FOR) -chaos.proxies $(PROXIES) -chaos.clients $(CLIENTS)
+		-seed $(SEED) -chaos.duration $(FOR) -chaos.failovers $(FAILOVERS) -chaos.proxies $(PROXIES) -chaos.clients $(CLIENTS) \
+		-chaos.witness=$(WITNESS)

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"flag"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -11,12 +12,19 @@ import (
 )
 
 var (
-	seedFlag     = flag.Uint64("seed", 0, "the seed to replay; 0 takes one at random")
-	durationFlag = flag.Duration("chaos.duration", 0, "how long each run lasts; 0 runs none")
-	proxiesFlag  = flag.Int("chaos.proxies", 0, "proxies side by side; 0 runs one, then three")
-	kindsFlag    = flag.String("chaos.kinds", "", "only these kinds of steps, such as manual,crash,freeze; empty: all")
-	strictFlag   = flag.Bool("chaos.strict", false, "fail where a session's ring of operations was overrun, too; see package documentation")
-	clientsFlag  = flag.Int("chaos.clients", 12, "clients")
+	seedFlag      = flag.Uint64("seed", 0, "the seed to replay; 0 takes one at random, or, in the short run, the same each time")
+	durationFlag  = flag.Duration("chaos.duration", 0, "how long each run lasts at most; 0: the short runs of make test")
+	failoversFlag = flag.Int("chaos.failovers", math.MaxInt, "failovers after which a run is done")
+	proxiesFlag   = flag.Int("chaos.proxies", 0, "proxies side by side; 0 runs one, then three, then three without a witness")
+	witnessFlag   = flag.Bool("chaos.witness", true, "the pair has a witness; without, the proxies' watchdogs force service")
+	kindsFlag     = flag.String("chaos.kinds", "", "only these kinds of steps, such as manual,crash,freeze; empty: all")
+	clientsFlag   = flag.Int("chaos.clients", 12, "clients")
+)
+
+// The short run: how long each of its three parts lasts, and with which seed.
+const (
+	shortRun  = 14 * time.Second
+	shortSeed = 20
 )
 
 // sessionTurns is how many turns a session lives, and clientsPerSession how many
@@ -28,47 +36,52 @@ const (
 
 // maxUnknown: of so many requests, one may end with an outcome that is unknown because
 // the session saw more operations than it remembers while the call was sent again.
-const maxUnknown = 100
+const maxUnknown = 1000
 
 // progressEvery is how often a run says how it goes.
 const progressEvery = 10 * time.Second
 
 // TestChaos is the promise: slow, never failed; never lost; never held twice.
 func TestChaos(t *testing.T) {
-	if *durationFlag == 0 {
-		t.Skip("a search for what breaks, of a length you choose: make chaos")
-	}
-	seed := *seedFlag
-	if seed == 0 {
+	seed, duration := *seedFlag, *durationFlag
+	switch {
+	case seed == 0 && duration == 0:
+		seed = shortSeed
+	case seed == 0:
 		seed = uint64(rand.Uint32()) + 1
+	}
+	if duration == 0 {
+		duration = shortRun
 	}
 	t.Logf("seed %d; replay with -seed %d", seed, seed)
 	if *proxiesFlag > 0 {
-		runChaos(t, seed, *proxiesFlag)
+		runChaos(t, seed, duration, *proxiesFlag, *witnessFlag)
 		return
 	}
-	t.Run("one proxy", func(t *testing.T) { runChaos(t, seed, 1) })
-	t.Run("three proxies", func(t *testing.T) { runChaos(t, seed, 3) })
+	t.Run("one proxy", func(t *testing.T) { runChaos(t, seed, duration, 1, true) })
+	t.Run("three proxies", func(t *testing.T) { runChaos(t, seed, duration, 3, true) })
+	t.Run("three proxies that are the witness", func(t *testing.T) { runChaos(t, seed, duration, 3, false) })
 }
 
-func runChaos(t *testing.T, seed uint64, proxies int) {
+func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, witness bool) {
 	kinds := among(t)
-	f := startFleet(t, proxies)
+	f := startFleet(t, proxies, witness)
 	run := newRun(t, f, seed)
-	ctx, cancel := context.WithTimeout(t.Context(), *durationFlag)
+	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
 	var watching sync.WaitGroup
 	watching.Go(func() { run.report(ctx) })
+	watching.Go(func() { f.serving(ctx, f.await) })
 	running := run.startClients(ctx, *clientsFlag)
-	d := &director{fleet: f, tally: run.tally, random: random(seed, 0), among: kinds, trace: t.Logf}
+	d := &director{fleet: f, tally: run.tally, random: random(seed, 0), among: kinds, most: *failoversFlag, trace: t.Logf}
 	if err := d.run(ctx); err != nil {
 		t.Errorf("the pair did not come back: %v", err)
-		cancel()
 	}
+	cancel()
 	running.Wait()
 	run.end()
 	watching.Wait()
-	run.verdict(t, seed, proxies)
+	run.verdict(t, proxies)
 }
 
 // among are the kinds of steps that are wanted.
@@ -152,19 +165,19 @@ func (r *run) report(ctx context.Context) {
 }
 
 // verdict is the end of the run.
-func (r *run) verdict(t *testing.T, seed uint64, proxies int) {
-	t.Logf("seed %d, %d proxies, %d clients, %v:%s", seed, proxies, *clientsFlag, time.Since(r.began).Round(time.Millisecond), r.tally.summary())
+func (r *run) verdict(t *testing.T, proxies int) {
+	t.Logf("seed %d, %d proxies, %d clients, %v:%s", r.seed, proxies, *clientsFlag, time.Since(r.began).Round(time.Millisecond), r.tally.summary())
 	for _, f := range r.tally.failures {
-		t.Logf("seed %d: no answer to a request: %s", seed, f)
+		t.Logf("seed %d: no answer to a request: %s", r.seed, f)
 	}
 	requests, failed, doubt := r.tally.requests.Load(), r.tally.failed.Load(), r.tally.unknown.Load()
 	if failed > 0 {
-		t.Errorf("seed %d: %d requests failed", seed, failed)
+		t.Errorf("seed %d: %d requests failed", r.seed, failed)
 	}
 	if doubt > 2 && doubt > requests/maxUnknown {
-		t.Errorf("seed %d: the outcome of %d requests in %d is unknown", seed, doubt, requests)
+		t.Errorf("seed %d: the outcome of %d requests in %d is unknown", r.seed, doubt, requests)
 	}
-	if r.tally.requests.Load() == 0 || sum(r.tally.verdicts) == 0 {
+	if requests == 0 || sum(r.tally.verdicts) == 0 {
 		t.Error("the clients did nothing")
 	}
 }

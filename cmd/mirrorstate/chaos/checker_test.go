@@ -23,29 +23,7 @@ const maxIllegal = 5
 
 // judge is the verdict on one history: porcupine's, and what the rules find.
 func judge(history []record) (porcupine.CheckResult, []finding) {
-	history = excused(history)
 	return porcupine.CheckOperationsTimeout(sessionModel(), operations(history), searchLimit), findings(history)
-}
-
-// excused is the history without the answers that nobody can rely on: an update or
-// release whose session was removed while it was under way is told that its lock is lost, also
-// if it was applied, and only sent again after the removal; a create is told then that it was
-// applied, also if it was not.
-func excused(history []record) []record {
-	out := slices.Clone(history)
-	for i, r := range out {
-		guarded := (r.In.Verb == verbUpdate || r.In.Verb == verbRelease) && r.Out.Result == lockLost
-		created := r.In.OnlyCreate && r.Out.Result == done && !r.Out.Made
-		if *strictFlag || !guarded && !created {
-			continue
-		}
-		if slices.ContainsFunc(history, func(o record) bool {
-			return o.In.Verb == verbRemove && o.Out.Result == done && o.Call < r.Return && o.Return > r.Call
-		}) {
-			out[i].Out.Result = unknown
-		}
-	}
-	return out
 }
 
 // checker judges the histories of sessions that are over, one after the other,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,23 @@ const resends = 3
 type door struct {
 	now   session.Store // calls that meet a lock fail at once
 	waits session.Store // they queue for it, for lockWait
+	proxy *instance     // nil: a store in this process
+}
+
+// closed tells whether the proxy is dead, so that a balancer sends it nothing.
+func (d door) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
+
+// enter notes that a call begins there; leave says whether the proxy died meanwhile.
+func (d door) enter() (leave func() (died bool)) {
+	if d.proxy == nil {
+		return func() bool { return false }
+	}
+	deaths := d.proxy.deaths.Load()
+	d.proxy.calls.Add(1)
+	return func() bool {
+		d.proxy.calls.Add(-1)
+		return d.proxy.deaths.Load() != deaths || d.closed()
+	}
 }
 
 // client does what web servers do, at random. It belongs to one goroutine.
@@ -196,12 +214,14 @@ func (c *client) call(sub *subject, in input, send func(context.Context, session
 	r := record{Client: c.number, In: in, Call: c.since()}
 	doubt := false // a try that was sent, and nobody knows
 	for r.Tries = 1; ; r.Tries++ {
-		began := time.Now()
-		out, err := c.sendOnce(in, send)
-		c.tally.answered(in, out.Result, time.Since(began), err)
+		began := c.since()
+		out, died := c.sendOnce(in, send)
 		r.Out, r.Return = out, c.since()
-		if out.Result == unknown {
+		if out.Result == unknown || died {
 			doubt = true
+		}
+		if out.Result == unknown && !died {
+			r.Doubts = append(r.Doubts, span{began, r.Return})
 		}
 		if out.Result != unknown && out.Result != nothing || !doubt || r.Tries > resends {
 			break
@@ -211,20 +231,44 @@ func (c *client) call(sub *subject, in input, send func(context.Context, session
 	return r.Out
 }
 
-func (c *client) sendOnce(in input, send func(context.Context, session.Store) (output, error)) (output, error) {
+// sendOnce sends a call once, and tells whether the proxy died under it.
+func (c *client) sendOnce(in input, send func(context.Context, session.Store) (output, error)) (out output, died bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	d := c.doors[c.random.IntN(len(c.doors))]
+	d := c.door(ctx)
 	store := d.now
 	if in.Waits {
 		store = d.waits
 	}
+	leave, began := d.enter(), time.Now()
 	out, err := send(ctx, store)
+	died = leave()
 	if err != nil {
-		return output{Result: resultOf(err)}, err
+		out = output{Result: resultOf(err)}
+	} else {
+		out.Result = done
 	}
-	out.Result = done
-	return out, nil
+	c.tally.answered(in, out.Result, time.Since(began), died, err)
+	if d.proxy != nil && out.Result != unknown && out.Result != nothing {
+		if at := d.proxy.served.Swap(0); at != 0 {
+			c.tally.resumed(time.Since(time.Unix(0, at)))
+		}
+	}
+	return out, died
+}
+
+// door is a proxy at random of those that live; it waits for one, if none does.
+func (c *client) door(ctx context.Context) door {
+	open := slices.DeleteFunc(slices.Clone(c.doors), door.closed)
+	if len(open) > 0 {
+		return open[c.random.IntN(len(open))]
+	}
+	d := c.doors[c.random.IntN(len(c.doors))]
+	select {
+	case <-d.proxy.alive():
+	case <-ctx.Done():
+	}
+	return d
 }
 
 // resultOf is an error as an answer.
@@ -246,7 +290,9 @@ func resultOf(err error) result {
 
 // note adds the call to the history.
 func (c *client) note(sub *subject, r record, doubt bool) {
-	if doubt && r.Out.Result != done && (r.Out.Result == nothing || !*strictFlag) {
+	// Sent again by the client, only "done" is to be relied on: the session may have
+	// forgotten by then that it was done before.
+	if doubt && r.Out.Result != done {
 		r.Out.Result = unknown
 		c.tally.doubtful.Add(1)
 	}

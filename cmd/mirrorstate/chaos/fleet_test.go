@@ -3,9 +3,9 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net/http/httptest"
-	"sync"
+	"net"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,13 +13,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/proxy"
-	proxyclient "github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
-	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
 // holdWindow is the proxies'; every outage of a schedule is shorter.
 const holdWindow = 30 * time.Second
+
+// partnerTimeout is the pair's: SQL Server's least.
+const partnerTimeout = 5 * time.Second
 
 // application is whose sessions they are. Its locks are never abandoned while a test
 // runs, so that a lock that is lost is a fault of ours.
@@ -29,93 +30,118 @@ var application = session.Application{Name: proxy.DefaultApplicationName, LockTi
 type fleet struct {
 	servers *embedded.Pair
 	proxies []*instance
+	witness bool // of SQL Server's own; without, the proxies' watchdog takes over
 }
 
-// instance is one proxy with everything of its own, as if in its own process.
-type instance struct {
-	app  string // the application name it logs in with, which its faults go by
-	pair *partner.Pair
-	door door // clients of its listener
-}
-
-func startFleet(t *testing.T, proxies int) *fleet {
+func startFleet(t *testing.T, proxies int, witness bool) *fleet {
 	t.Helper()
-	f := &fleet{servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 5 * time.Second})}
-	if err := f.servers.SetWitness(true); err != nil {
-		t.Fatalf("add the witness: %v", err)
+	f := &fleet{
+		servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: partnerTimeout, Witness: witness}),
+		witness: witness,
 	}
 	for i := range proxies {
-		f.proxies = append(f.proxies, startInstance(t, f.servers, fmt.Sprintf("chaos-%d", i)))
+		f.proxies = append(f.proxies, f.newInstance(t, fmt.Sprintf("chaos-%d", i)))
 	}
-	if !*strictFlag {
-		f.register(t)
+	if !witness {
+		for _, in := range f.proxies {
+			in.cfg.Watchdog = f.watchdog(in)
+		}
+	}
+	for _, in := range f.proxies {
+		if err := in.start(); err != nil {
+			t.Fatalf("start %s: %v", in.app, err)
+		}
+		t.Cleanup(in.end)
 	}
 	return f
 }
 
-// register makes the application known: proxies that do so at the same moment collide.
-func (f *fleet) register(t *testing.T) {
+// newInstance makes a proxy that does not live yet.
+func (f *fleet) newInstance(t *testing.T, app string) *instance {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
-	defer cancel()
-	ref := session.Ref{App: &application, ID: session.NewID()}
-	if _, err := f.proxies[0].door.now.Put(ctx, ref, session.Write{Item: []byte("first")}, session.Condition{}, session.NewOperationID()); err != nil {
-		t.Fatalf("register the application: %v", err)
+	cfg := partner.Config{
+		Database: embedded.DatabaseName, Topology: "embedded", Hold: partner.HoldConfig{Window: holdWindow},
+		Memory: filepath.Join(t.TempDir(), "accepted.json"), Logger: faultsOf(t, app),
 	}
-}
-
-func startInstance(t *testing.T, servers *embedded.Pair, app string) *instance {
-	t.Helper()
-	cfg := partner.Config{Database: embedded.DatabaseName, Topology: "embedded", Hold: partner.HoldConfig{Window: holdWindow}}
 	for i, name := range []partner.Name{partner.A, partner.B} {
-		p := servers.Partner(string(name))
+		p := f.servers.Partner(string(name))
 		cfg.Partners[i] = partner.PartnerConfig{
 			Name: name, Address: p.Addr(), ConnectionString: p.ConnectionString(embedded.DatabaseName) + ";app name=" + app,
 		}
 	}
-	pair, err := partner.New(cfg)
+	// The port is the proxy's for all its lives: what is taken from the start is not given away.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("make the pair of %s: %v", app, err)
+		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := pair.Run(ctx); err != nil && ctx.Err() == nil {
-			t.Errorf("the pair of %s ended: %v", app, err)
+	in := &instance{app: app, cfg: cfg, addr: ln.Addr().String(), first: ln, t: t, up: make(chan struct{})}
+	in.door = doorTo(t, "http://"+in.addr)
+	in.door.proxy = in
+	return in
+}
+
+// watchdog is how a proxy forces service where there is no witness: with the others as
+// observers, or, alone, by the operator's leave.
+func (f *fleet) watchdog(self *instance) partner.WatchdogConfig {
+	w := partner.WatchdogConfig{Enabled: true, After: time.Second, CoolDown: time.Second, AllowDataLoss: len(f.proxies) == 1}
+	for _, other := range f.proxies {
+		if other != self {
+			w.Observers = append(w.Observers, other)
 		}
-	})
-	t.Cleanup(func() { stop(); running.Wait() })
-	store := aspstate.New(pair, faultsOf(t, app))
-	t.Cleanup(store.Close)
-	return &instance{app: app, pair: pair, door: serveStore(t, store, store.OperationKey, faultsOf(t, app))}
-}
-
-// faultsOf logs what a proxy says went wrong, in the test's output.
-func faultsOf(t *testing.T, app string) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("proxy", app)
-}
-
-// serveStore puts a proxy before a store and returns clients of it.
-func serveStore(t *testing.T, store session.Store, key func(context.Context) ([]byte, error), logger *slog.Logger) door {
-	t.Helper()
-	api, err := proxy.NewAPI(proxy.Config{
-		Store: store, HoldWindow: holdWindow, OperationKey: key, Logger: logger,
-		Apps: map[string]session.Application{"default": application},
-	})
-	if err != nil {
-		t.Fatalf("make a proxy: %v", err)
 	}
-	server := httptest.NewServer(api)
-	t.Cleanup(func() { api.StopWaiting(); server.Close() })
-	// Without retries of its own: what fails is to be seen.
-	c, err := proxyclient.New(proxyclient.Config{URL: server.URL, Retries: -1})
-	if err != nil {
-		t.Fatalf("make a client: %v", err)
-	}
-	t.Cleanup(c.Close)
-	return door{now: c, waits: c.Waiting(lockWait)}
+	return w
 }
 
-// lockWait is how long calls queue for a session's lock; much shorter than an outage,
-// so that both ends of a wait are seen.
-const lockWait = 100 * time.Millisecond
+// serving follows who is principal, and tells f when a partner begins to serve, until ctx ends.
+func (f *fleet) serving(ctx context.Context, begins func(at time.Time)) {
+	events, unsubscribe := f.servers.Events()
+	defer unsubscribe()
+	for {
+		select {
+		case e := <-events:
+			if e.Kind == "role" && strings.HasPrefix(e.Detail, "PRINCIPAL") {
+				begins(e.At)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// await notes at every proxy with calls under way that a new principal serves, so that the next
+// answer is timed.
+func (f *fleet) await(at time.Time) {
+	for _, in := range f.proxies {
+		if in.calls.Load() > 0 && in.current() != nil {
+			in.served.Store(at.UnixNano())
+		}
+	}
+}
+
+// whole tells whether the pair can lose its principal, and nobody would notice.
+func (f *fleet) whole() bool {
+	if f.servers.State() != "SYNCHRONIZED" || f.servers.Principal() == "" {
+		return false
+	}
+	for _, in := range f.proxies {
+		l := in.current()
+		if l == nil || !f.witness && l.pair.Status().Watchdog.Reason != readyToForce {
+			return false
+		}
+	}
+	return true
+}
+
+// readyToForce is what a watchdog says that would force service, were the principal lost.
+const readyToForce = "a principal serves"
+
+// watchdogs is what they say, for an error.
+func (f *fleet) watchdogs() string {
+	text := ""
+	for _, in := range f.proxies {
+		if l := in.current(); l != nil && !f.witness {
+			text += "; " + in.app + ": " + l.pair.Status().Watchdog.Reason
+		}
+	}
+	return text
+}

@@ -22,6 +22,13 @@ type record struct {
 	Call   int64  `json:"call"`   // nanoseconds since the run began
 	Return int64  `json:"return"` // the same; forever if the outcome is unknown
 	Tries  int    `json:"tries"`
+	Doubts []span `json:"doubts,omitempty"` // the tries whose outcome the answer did not know
+}
+
+// span is from when to when, in nanoseconds since the run began.
+type span struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
 }
 
 // String is the record as a line of a report.

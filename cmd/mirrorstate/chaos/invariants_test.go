@@ -4,18 +4,19 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // finding is a broken promise, found without a search.
 type finding struct {
-	Kind string // lost, stale or double-grant
+	Kind string // lost, stale, double-grant or unexplained
 	Text string
 }
 
 // findings checks the history of one session. The last read of it says what is
 // lost; earlier ones only what was stale.
 func findings(history []record) []finding {
-	out := doubleGrants(history)
+	out := append(doubleGrants(history), unexplained(history)...)
 	for i, r := range history {
 		observes := r.Out.Result == done && (r.In.Verb == verbGet || r.In.Verb == verbAcquire)
 		if observes || r.Out.Result == notFound {
@@ -112,4 +113,35 @@ func endOf(grant record, history []record) int64 {
 		}
 	}
 	return end
+}
+
+// ringSize is how many operations a session remembers, and slack how wrong a proxy may be
+// about a server's clock when it says since when.
+const (
+	ringSize = 4
+	slack    = int64(20 * time.Millisecond)
+)
+
+// unexplained finds answers that the outcome is unknown, though the session has seen
+// too few operations meanwhile to have forgotten whether it was done.
+func unexplained(history []record) (out []finding) {
+	for i, r := range history {
+		for _, doubt := range r.Doubts {
+			others := 0
+			for j, o := range history {
+				if i != j && remembered(o) && o.Return >= doubt.From-slack && o.Call <= doubt.To {
+					others += o.Tries
+				}
+			}
+			if others < ringSize {
+				out = append(out, finding{"unexplained", fmt.Sprintf("%v is unknown, and the session has seen %d other operations", r, others)})
+			}
+		}
+	}
+	return out
+}
+
+// remembered tells whether the call may have taken a place in the session's ring.
+func remembered(r record) bool {
+	return (r.Out.Result == done || r.Out.Result == unknown) && r.In.Verb != verbGet && r.In.Verb != verbTouch && r.In.Verb != verbRemove
 }

@@ -142,8 +142,8 @@ func (s state) afterDone(in input, out output, next state, can bool) []state {
 		return nil
 	case next.tag == "" && next.exists:
 		next.tag = out.Tag
-		if untagged := (state{next.exists, next.value, next.holder, ""}); out.Tag != "" && !*strictFlag {
-			return []state{next, untagged} // the tag may be a later version's
+		if untagged := (state{next.exists, next.value, next.holder, ""}); out.Tag != "" {
+			return []state{next, untagged} // of a write that was sent again, the tag may be one that no version has
 		}
 	case out.Tag != "" && out.Tag != next.tag:
 		return nil // a read or a touch: no new version

@@ -280,3 +280,29 @@ func (r *remembers) Get(ctx context.Context, ref session.Ref, opts session.GetOp
 	}
 	return s, err
 }
+
+// TestUnexplained: an outcome is unknown only where the session has forgotten enough.
+func TestUnexplained(t *testing.T) {
+	doubted := record{In: input{Verb: verbUpdate}, Out: output{Result: unknown}, Call: 100e6, Return: forever, Tries: 1, Doubts: []span{{100e6, 200e6}}}
+	other := func(v verb, r result, from, to int64) record {
+		return record{In: input{Verb: v}, Out: output{Result: r}, Call: from, Return: to, Tries: 1}
+	}
+	full := []record{doubted, other(verbAcquire, done, 90e6, 110e6), other(verbUpdate, done, 120e6, 130e6),
+		other(verbPut, unknown, 140e6, forever), other(verbRelease, done, 150e6, 160e6)}
+	for _, c := range []struct {
+		name    string
+		history []record
+		want    int
+	}{
+		{"four others", full, 0},
+		{"three others", full[:4], 1},
+		{"reads take no place", append(full[:4:4], other(verbGet, done, 150e6, 160e6)), 1},
+		{"refusals take no place", append(full[:4:4], other(verbAcquire, locked, 150e6, 160e6)), 1},
+		{"too early", append(full[:4:4], other(verbRelease, done, 10e6, 20e6)), 1},
+		{"too late", append(full[:4:4], other(verbRelease, done, 210e6, 220e6)), 1},
+	} {
+		if got := unexplained(c.history); len(got) != c.want {
+			t.Errorf("%s: found %v, want %d", c.name, got, c.want)
+		}
+	}
+}

@@ -36,10 +36,12 @@ func (s step) String() string {
 	return text
 }
 
-// The kinds of failover that are no faults: typed on the server, or asked of a proxy.
+// The kinds of steps that are no faults of a server: a failover typed there, one asked of a
+// proxy, and the end of a proxy.
 const (
 	manual    = "manual"
 	manualSQL = "manual-sql"
+	kill      = "kill"
 )
 
 // chance is how often a kind comes, and what it may be like.
@@ -62,6 +64,7 @@ var odds = []chance{
 	{kind: "sever", weight: 8, app: true},
 	{kind: "partition", weight: 6, least: 200 * time.Millisecond, most: 2 * time.Second},
 	{kind: "slow", weight: 5, least: 500 * time.Millisecond, most: 2 * time.Second, app: true},
+	{kind: kill, weight: 8, least: 50 * time.Millisecond, most: time.Second},
 }
 
 // chances are the odds of these kinds, or of all if there are none.
@@ -88,8 +91,9 @@ func next(random *rand.Rand, proxies int, among []chance) step {
 	switch c.kind {
 	case manual:
 		return s
-	case manualSQL:
+	case manualSQL, kill:
 		s.proxy = random.IntN(proxies)
+		s.lasts = between(random, c.least, c.most)
 		return s
 	}
 	s.target = "principal"
@@ -119,12 +123,13 @@ type director struct {
 	tally  *tally
 	random *rand.Rand
 	among  []chance
+	most   int // failovers after which it is done
 	trace  func(format string, args ...any)
 }
 
-// run does steps until ctx ends, and leaves the pair whole.
+// run does steps until there were enough failovers, or ctx ends, and leaves the pair whole.
 func (d *director) run(ctx context.Context) error {
-	for {
+	for d.tally.changes() < d.most {
 		s := next(d.random, len(d.fleet.proxies), d.among)
 		if !pause(ctx, s.calm) {
 			return nil
@@ -133,6 +138,7 @@ func (d *director) run(ctx context.Context) error {
 			return fmt.Errorf("%v: %w", s, err)
 		}
 	}
+	return nil
 }
 
 // do does one step and waits until the pair is whole.
@@ -162,11 +168,14 @@ func (d *director) apply(ctx context.Context, s step, principal string) (refused
 		err := servers.Partner(principal).Failover(ctx)
 		return err != nil, nil
 	case manualSQL:
-		err := d.fleet.proxies[s.proxy].pair.Failover(ctx)
+		err := d.fleet.proxies[s.proxy].current().pair.Failover(ctx)
 		if err != nil {
 			d.trace("refused: %v", err)
 		}
 		return err != nil, nil
+	case kill:
+		d.fleet.proxies[s.proxy].end()
+		return false, nil
 	}
 	target := servers.Partner(principal)
 	if s.target == "mirror" {
@@ -182,16 +191,22 @@ func (d *director) apply(ctx context.Context, s step, principal string) (refused
 	return false, target.Inject(ctx, f)
 }
 
-// lift ends every fault.
+// lift ends every fault, and starts who is dead.
 func (d *director) lift(ctx context.Context) error {
 	var errs []error
+	for _, in := range d.fleet.proxies {
+		if in.current() == nil {
+			errs = append(errs, in.start())
+		}
+	}
 	for _, name := range []string{"a", "b"} {
 		errs = append(errs, d.fleet.servers.Partner(name).Inject(ctx, embedded.Fault{Kind: "none"}))
 	}
 	return errors.Join(errs...)
 }
 
-// settle waits until the partners are SYNCHRONIZED.
+// settle waits until the partners are SYNCHRONIZED, and every watchdog there is knows it: a
+// principal that is lost before is not replaced.
 func (d *director) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
@@ -199,13 +214,20 @@ func (d *director) settle(ctx context.Context) error {
 	defer unsubscribe()
 	look := time.NewTicker(50 * time.Millisecond) // for what no event tells
 	defer look.Stop()
-	for d.fleet.servers.State() != "SYNCHRONIZED" || d.fleet.servers.Principal() == "" {
+	servers := d.fleet.servers
+	for !d.fleet.whole() {
+		if p := servers.Principal(); p != "" && servers.State() == "SUSPENDED" {
+			// After a forced service that is for the operator to do.
+			if err := servers.Partner(p).Resume(ctx); err != nil {
+				d.trace("resume: %v", err)
+			}
+		}
 		select {
 		case <-events:
 		case <-look.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%v after everything was lifted the pair is %s with principal %q",
-				settleTimeout, d.fleet.servers.State(), d.fleet.servers.Principal())
+			return fmt.Errorf("%v after everything was lifted the pair is %s with principal %q%s",
+				settleTimeout, servers.State(), servers.Principal(), d.fleet.watchdogs())
 		}
 	}
 	return nil

@@ -20,10 +20,11 @@ const maxKept = 20
 
 // tally counts a run. Any number of goroutines may use it.
 type tally struct {
-	requests, failed, unknown, takenBack, doubtful atomic.Int64
+	requests, failed, unknown, cutOff, takenBack, doubtful atomic.Int64
 
 	mu        sync.Mutex
-	weather   string // the fault in force
+	resumes   []time.Duration // from a new principal's serving to a proxy's first answer
+	weather   string          // the fault in force
 	answers   map[string]int
 	worst     time.Duration
 	worstAt   string // the fault in force when the worst answer came
@@ -42,27 +43,52 @@ func newTally() *tally {
 	}
 }
 
-// answered counts one request and its answer.
-func (t *tally) answered(in input, r result, took time.Duration, err error) {
+// answered counts one request and its answer. That of a proxy that died is no failure: its own
+// open requests are all that may be cut off.
+func (t *tally) answered(in input, r result, took time.Duration, died bool, err error) {
 	t.requests.Add(1)
-	if r == unknown {
-		t.unknown.Add(1)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.answers[string(in.Verb)+" "+string(r)]++
 	if took > t.worst {
 		t.worst, t.worstAt = took, t.weather
 	}
-	if r != unknown && r != nothing {
+	switch {
+	case r != unknown && r != nothing:
 		return
-	}
-	if !errors.Is(err, session.ErrOutcomeUnknown) || *strictFlag {
+	case died:
+		t.cutOff.Add(1)
+		return
+	case errors.Is(err, session.ErrOutcomeUnknown):
+		t.unknown.Add(1)
+	default:
 		t.failed.Add(1)
 	}
 	if len(t.failures) < maxKept {
 		t.failures = append(t.failures, fmt.Sprintf("%s after %v, under %s: %v", in.Verb, took.Round(time.Millisecond), t.weather, err))
 	}
+}
+
+// resumed notes how long after a partner had become principal a proxy answered again.
+func (t *tally) resumed(after time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.resumes = append(t.resumes, after)
+}
+
+// quantile is that of the resumes; 0 without any.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+// changes is how often the principal has changed.
+func (t *tally) changes() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return sum(t.failovers)
 }
 
 // under says which fault is in force.
@@ -116,10 +142,15 @@ func (t *tally) summary() string {
 	line("refused", "%d: %s", sum(t.refused), list(t.refused))
 	line("requests", "%d: %s", t.requests.Load(), list(t.answers))
 	line("failed", "%d", t.failed.Load())
-	line("unknown", "%d (not settled by sending again: %d; grants taken back: %d)", t.unknown.Load(), t.doubtful.Load(), t.takenBack.Load())
+	line("unknown", "%d, unexplained %d (not settled by sending again: %d; grants taken back: %d)",
+		t.unknown.Load(), t.findings["unexplained"], t.doubtful.Load(), t.takenBack.Load())
+	line("cut off", "%d, by the death of their proxy", t.cutOff.Load())
 	line("lost", "%d", t.findings["lost"])
 	line("stale reads", "%d", t.findings["stale"])
 	line("double grants", "%d", t.findings["double-grant"])
+	slices.Sort(t.resumes)
+	line("resume", "%d: p50 %v, p90 %v, p99 %v, max %v", len(t.resumes), quantile(t.resumes, 0.5), quantile(t.resumes, 0.9),
+		quantile(t.resumes, 0.99), quantile(t.resumes, 1))
 	line("worst stall", "%v, under %s", t.worst.Round(time.Millisecond), t.worstAt)
 	line("porcupine", "sessions %d: %s", sum(t.verdicts), list(t.verdicts))
 	return b.String()
