@@ -37,7 +37,9 @@ type Pair struct {
 	// ConnectionString is an ADO.NET string with data source and failover partner,
 	// as in a web.config. Empty: the embedded pair. Secret: never printed.
 	ConnectionString string `yaml:"connection_string"`
-	// Exposed is allow or refuse: whether writes are acknowledged while the mirror is away.
+	// Exposed is allow or refuse: whether writes are acknowledged while the mirror is away. With
+	// refuse they are held until it is back, within the hold's window; each write takes one
+	// look at the mirroring state longer, and the login must be allowed to see it.
 	Exposed string `yaml:"exposed"`
 	// Hold bounds the calls that wait for a principal.
 	Hold Hold `yaml:"hold"`
@@ -152,7 +154,6 @@ func (c Config) Validate() error {
 		bad(err != nil || perr != nil || n < 0 || n > 65535, key, "%q is not host:port", addr)
 	}
 	bad(c.Pair.Exposed != "allow" && c.Pair.Exposed != "refuse", "pair.exposed", "%q is neither allow nor refuse", c.Pair.Exposed)
-	bad(c.Pair.Exposed == "refuse", "pair.exposed", "refuse is not built yet; set allow")
 	bad(c.Pair.Hold.Window < time.Millisecond || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 1ms and 10m", c.Pair.Hold.Window)
 	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)

@@ -167,6 +167,7 @@ func (p *Pair) newTerm(m *member, o Observation) *term {
 // confirm opens the hold to the current term, unless a call doubted it after the probe began;
 // to those first who were cut off on the term before, if there was one just now.
 func (p *Pair) confirm(o Observation, before *term) {
+	p.hold.expose(!o.mirrors())
 	p.hold.admit(p.current, before, o.Asked)
 	if p.hold.serving() == p.current {
 		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself

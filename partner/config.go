@@ -39,8 +39,8 @@ type Config struct {
 	MonitorTrouble time.Duration
 	// MaxConns is the size of a partner's pool. Default 64.
 	MaxConns int
-	// Exposed is "allow" (default) or "refuse": what to do with writes while the
-	// mirror is away. This package carries and reports it; whoever writes obeys it.
+	// Exposed is ExposedAllow (default) or ExposedRefuse: what to do with writes while
+	// the mirror is away.
 	Exposed string
 	// Topology, when set, is reported as it is ("embedded"). Otherwise it is
 	// discovered: "mirroring" where a partner reports a mirroring role, else "plain".
@@ -54,6 +54,19 @@ type Config struct {
 	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
 	Logger *slog.Logger
 }
+
+// What to do with writes while the principal is exposed: its mirror is away, or catching
+// up, or SAFETY is OFF.
+const (
+	// ExposedAllow has them acknowledged: the principal alone has them.
+	ExposedAllow = "allow"
+	// ExposedRefuse acknowledges none. They are held until the mirror is back, within the
+	// hold's window; those that were carried out are not answered before the principal has
+	// said, after the commit, that its mirror is SYNCHRONIZED. That costs each write one
+	// probe, which writes at the same time share. A principal that does not show its
+	// mirroring state (there is none, or the login may not see it) counts as exposed.
+	ExposedRefuse = "refuse"
+)
 
 // PartnerConfig says how one partner is reached.
 type PartnerConfig struct {
@@ -109,7 +122,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MonitorSteady, time.Second)
 	orDefault(&c.MonitorTrouble, 5*time.Millisecond)
 	orDefault(&c.MaxConns, 64)
-	orDefault(&c.Exposed, "allow")
+	orDefault(&c.Exposed, ExposedAllow)
 	orDefault(&c.Watchdog.After, 10*time.Second)
 	orDefault(&c.Watchdog.CoolDown, 10*time.Minute)
 	orDefault(&c.Partners[0].Name, A)
@@ -130,7 +143,7 @@ func (c Config) validate() error {
 	}
 	bad(c.Database == "" || len(c.Database) > 128, "database name must have 1 to 128 characters")
 	bad(c.Partners[0].Name != A || c.Partners[1].Name != B, "partners must be named %q and %q, in this order", A, B)
-	bad(c.Exposed != "allow" && c.Exposed != "refuse", "exposed must be allow or refuse, not %q", c.Exposed)
+	bad(c.Exposed != ExposedAllow && c.Exposed != ExposedRefuse, "exposed must be allow or refuse, not %q", c.Exposed)
 	bad(c.Hold.Size < 0 || c.Hold.Bytes < 0 || c.Hold.Window < 0, "the hold's window, size and bytes must be positive")
 	bad(c.MaxConns < 1, "max conns must be at least 1")
 	for name, d := range map[string]time.Duration{

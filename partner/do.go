@@ -40,6 +40,9 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 			p.hold.completed()
 		}
 		if err == nil {
+			class, err = r.mirrored(ctx, t)
+		}
+		if err == nil {
 			return nil
 		}
 		r.last = err
@@ -90,7 +93,7 @@ func (r *run) giveUp() time.Time {
 // door gives the term to run on: at once, or out of the hold.
 func (r *run) door(ctx context.Context) (*term, error) {
 	r.pass.queued = false
-	if t := r.p.hold.open.Load(); t != nil {
+	if t := r.p.hold.door(&r.call).Load(); t != nil {
 		return t, nil
 	}
 	now := time.Now()
@@ -151,6 +154,9 @@ func (r *run) finish(ctx context.Context, why error) error {
 	}
 	if errors.Is(why, context.DeadlineExceeded) {
 		r.last = errors.Join(r.last, why)
+	}
+	if r.p.hold.apart && r.call.Write && r.p.hold.serving() != nil {
+		r.last = errors.Join(r.last, errExposed)
 	}
 	return r.end(ErrNoPrincipal)
 }

@@ -21,11 +21,14 @@ const (
 // is remembered by its session only until others have done more.
 const settleTime = 250 * time.Millisecond
 
-// The lanes of the hold, in the order they drain.
+// The ranks of the calls in the hold, in the order they drain. Each has two lanes: one for all
+// its calls, or, where writes are refused while the mirror is away, one for its reads and
+// one for its writes.
 const (
-	laneSent  = iota // calls that may have had an effect already
-	laneLock         // calls that carry a lock: they free others
-	laneOther        // the rest
+	rankSent  = iota // calls that may have had an effect already
+	rankLock         // calls that carry a lock: they free others
+	rankOther        // the rest
+	ranks
 )
 
 // hold is where calls wait for a principal, and the door they go through. While
@@ -34,31 +37,60 @@ const (
 // It opens by admit, shuts by doubt or evict, and drains in order of arrival:
 // calls that were sent before first, then calls that carry a lock. The drain is ramped, so that a server
 // that has just become principal is not stampeded; until it is done, new calls queue behind.
+//
+// Where writes are kept apart they have a door and lanes of their own, which stay shut
+// while the principal is exposed.
 type hold struct {
-	cfg HoldConfig
+	cfg   HoldConfig
+	apart bool // writes are kept apart
 
-	// open is the term calls may start on at once, or nil. Written under mu.
-	open atomic.Pointer[term]
+	// open is the term calls may start on at once, or nil; openWrites is the same for
+	// writes that are kept apart. Written under mu.
+	open, openWrites atomic.Pointer[term]
 
 	// draining tells the goroutine in drain that there is something to let go.
 	draining chan struct{}
 
-	mu        sync.Mutex // guards all below; never held for longer than it takes to move list entries
-	term      *term      // where calls are let go to; nil: nowhere
-	doubted   *term      // the last term a call was disappointed by
-	doubtedAt uint64     // a probe asked before this number can't open the door to it again
-	tokens    int        // calls that may be let go now
-	tickets   uint64     // the last one handed out
-	lanes     [3]lane    // by laneSent, laneLock, laneOther
-	before    *term      // the term before, while calls cut off there may not be back yet
-	settled   time.Time  // when they have had long enough
-	stats     HoldStats  // Held and Bytes are filled in when read
+	mu        sync.Mutex      // guards all below; never held for longer than it takes to move list entries
+	term      *term           // where calls are let go to; nil: nowhere
+	doubted   *term           // the last term a call was disappointed by
+	doubtedAt uint64          // a probe asked before this number can't open the door to it again
+	tokens    int             // calls that may be let go now
+	tickets   uint64          // the last one handed out
+	lanes     [2 * ranks]lane // by rank; the odd ones are for writes that are kept apart
+	exposed   bool            // the principal commits without its mirror: writes that are kept apart wait
+	before    *term           // the term before, while calls cut off there may not be back yet
+	settled   time.Time       // when they have had long enough
+	stats     HoldStats       // Held and Bytes are filled in when read
 	closed    bool
 }
 
-// newHold makes a hold, shut.
-func newHold(cfg HoldConfig) *hold {
-	return &hold{cfg: cfg, draining: make(chan struct{}, 1)}
+// newHold makes a hold, shut. apart says whether writes are kept apart.
+func newHold(cfg HoldConfig, apart bool) *hold {
+	return &hold{cfg: cfg, apart: apart, draining: make(chan struct{}, 1)}
+}
+
+// door is the one that the call goes through.
+func (h *hold) door(c *Call) *atomic.Pointer[term] {
+	if h.apart && c.Write {
+		return &h.openWrites
+	}
+	return &h.open
+}
+
+// lane is the queue that the call waits in.
+func (h *hold) lane(c *Call, sent bool) *lane {
+	rank := rankOther
+	switch {
+	case sent:
+		rank = rankSent
+	case c.HoldsLock:
+		rank = rankLock
+	}
+	if h.apart && c.Write {
+		return &h.lanes[2*rank+1]
+	}
+	return &h.lanes[2*rank]
 }
 
 // pass is what a call has from the hold.
@@ -126,16 +158,10 @@ func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
 		return nil, nil, ErrClosed
 	}
 	defer ps.leave()
-	if t := h.open.Load(); t != nil {
+	if t := h.door(c).Load(); t != nil {
 		return nil, t, nil
 	}
-	l := &h.lanes[laneOther]
-	switch {
-	case sent:
-		l = &h.lanes[laneSent]
-	case c.HoldsLock:
-		l = &h.lanes[laneLock]
-	}
+	l := h.lane(c, sent)
 	if err := h.fullLocked(l, c); err != nil && !sent {
 		h.stats.Rejected++
 		return nil, nil, err
@@ -190,9 +216,16 @@ func (h *hold) admit(t, before *term, asked uint64) bool {
 	}
 	h.term = t
 	h.before, h.settled = before, time.Now().Add(settleTime)
-	h.open.Store(nil)
-	h.tokens = drainFirst
 	t.confirmed.Add(1)
+	h.beginLocked()
+	return true
+}
+
+// beginLocked begins a drain.
+func (h *hold) beginLocked() {
+	h.open.Store(nil)
+	h.openWrites.Store(nil)
+	h.tokens = drainFirst
 	h.releaseLocked()
 	if h.open.Load() == nil {
 		select {
@@ -200,7 +233,20 @@ func (h *hold) admit(t, before *term, asked uint64) bool {
 		default:
 		}
 	}
-	return true
+}
+
+// expose says whether the principal commits without its mirror. It shuts the door to writes
+// that are kept apart, or lets them go on.
+func (h *hold) expose(exposed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.apart || h.exposed == exposed {
+		return
+	}
+	h.exposed = exposed
+	if h.term != nil {
+		h.beginLocked()
+	}
 }
 
 // doubt shuts the door to t, if t has not been confirmed since the caller saw
@@ -229,6 +275,7 @@ func (h *hold) shutLocked() {
 	h.term = nil
 	h.tokens = 0
 	h.open.Store(nil)
+	h.openWrites.Store(nil)
 }
 
 // close lets every waiter go with ErrClosed.
@@ -260,10 +307,15 @@ func (h *hold) more(n int) (waiting bool) {
 	return h.waitingLocked() > 0 || h.before != nil
 }
 
-// waitingLocked is how many wait.
+// shutLane says whether nobody is let go from the lane.
+func (h *hold) shutLane(i int) bool { return h.exposed && i%2 == 1 }
+
+// waitingLocked is how many wait for nothing but their turn.
 func (h *hold) waitingLocked() (n int) {
 	for i := range h.lanes {
-		n += h.lanes[i].n
+		if !h.shutLane(i) {
+			n += h.lanes[i].n
+		}
 	}
 	return n
 }
@@ -283,8 +335,11 @@ func (h *hold) releaseLocked() {
 		return
 	}
 	for i := range h.lanes {
-		if i > laneSent && h.settlingLocked() {
+		if i/2 > rankSent && h.settlingLocked() {
 			return
+		}
+		if h.shutLane(i) {
+			continue
 		}
 		for l := &h.lanes[i]; l.head != nil && h.tokens > 0; h.tokens-- {
 			w := l.head
@@ -301,6 +356,9 @@ func (h *hold) releaseLocked() {
 func (h *hold) openLocked() {
 	if h.term != nil && h.waitingLocked() == 0 && !h.settlingLocked() {
 		h.open.Store(h.term)
+		if !h.exposed {
+			h.openWrites.Store(h.term)
+		}
 	}
 }
 
@@ -332,9 +390,9 @@ func (h *hold) read() HoldStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.stats
-	s.Held = h.waitingLocked()
-	s.Bytes = 0
+	s.Held, s.Bytes = 0, 0
 	for i := range h.lanes {
+		s.Held += h.lanes[i].n
 		s.Bytes += h.lanes[i].bytes
 	}
 	return s

@@ -36,7 +36,7 @@ func gone(out chan held) (labels []string) {
 
 func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 100, Bytes: 1000})
+		h := newHold(HoldConfig{Size: 100, Bytes: 1000}, false)
 		out := make(chan held, 100)
 		want := []string{"x", "y", "z", "1", "2", "3", "4", "5", "6"}
 		for _, l := range []string{"1", "2", "x", "3", "y", "4", "5", "6", "z"} {
@@ -70,7 +70,7 @@ func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 
 func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 100, Bytes: 1000})
+		h := newHold(HoldConfig{Size: 100, Bytes: 1000}, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go h.drain(ctx)
@@ -105,7 +105,7 @@ func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 
 func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 100, Bytes: 1000})
+		h := newHold(HoldConfig{Size: 100, Bytes: 1000}, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go h.drain(ctx)
@@ -149,7 +149,7 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 
 func TestHold_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 2, Bytes: 100})
+		h := newHold(HoldConfig{Size: 2, Bytes: 100}, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		out := make(chan held, 10)
@@ -186,7 +186,7 @@ func TestHold_Bounds(t *testing.T) {
 
 func TestHold_WindowAndLeavers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 10, Bytes: 100})
+		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)
 		out := make(chan held, 10)
 		ctx, cancel := context.WithCancel(t.Context())
 		queue(t.Context(), h, Call{Label: "patient"}, 30*time.Second, out)
@@ -215,7 +215,7 @@ func TestHold_WindowAndLeavers(t *testing.T) {
 
 func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 10, Bytes: 100})
+		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)
 		first := &pass{}
 		for i, l := range []string{"a", "b", "c"} {
 			ps := first
@@ -231,7 +231,7 @@ func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 			}
 		}
 		w, _, _ := h.enter(&Call{}, first, false)
-		if h.lanes[laneOther].head != w {
+		if h.lanes[2*rankOther].head != w {
 			t.Error("the oldest call is not the first to go")
 		}
 	})
@@ -239,7 +239,7 @@ func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 
 func TestHold_Close(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 10, Bytes: 100})
+		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)
 		out := make(chan held, 10)
 		queue(t.Context(), h, Call{}, time.Minute, out)
 		h.close()
@@ -258,7 +258,7 @@ func TestHold_Close(t *testing.T) {
 // What was cut off on the term before goes first, and alone until all of it is back.
 func TestHold_CutOffFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(Config{}.withDefaults().Hold)
+		h := newHold(Config{}.withDefaults().Hold, false)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go h.drain(ctx)
@@ -300,7 +300,7 @@ func TestHold_CutOffFirst(t *testing.T) {
 // One that never comes back keeps nobody for longer than settleTime.
 func TestHold_CutOffForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(Config{}.withDefaults().Hold)
+		h := newHold(Config{}.withDefaults().Hold, false)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go h.drain(ctx)

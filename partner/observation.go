@@ -85,6 +85,9 @@ func (o Observation) exposed() bool {
 	return o.Role == RolePrincipal && (o.Mirroring != "SYNCHRONIZED" || o.Safety == "OFF")
 }
 
+// mirrors says whether the principal says that its mirror has all that is acknowledged.
+func (o Observation) mirrors() bool { return o.Role == RolePrincipal && !o.exposed() }
+
 // names are a partner's names in the epoch row: the server's own, or its
 // configured address where both servers call themselves the same.
 type names struct {

@@ -112,7 +112,7 @@ func newServer(cfg *Config, pc *PartnerConfig) (*server, error) {
 func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
-		hold:        newHold(cfg.Hold),
+		hold:        newHold(cfg.Hold, cfg.Exposed == ExposedRefuse),
 		closed:      make(chan struct{}),
 		reports:     make(chan Observation),
 		breakers:    make(chan Event, 16),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,6 +256,44 @@ func TestServe_Accept(t *testing.T) {
 	}
 	if !strings.Contains(p.stderr.String(), "b has nothing worth keeping") {
 		t.Error("the operator's reason is not in the log")
+	}
+	p.stop(t)
+}
+
+// TestServe_RefusesExposed: with pair.exposed: refuse nothing is acknowledged that one server
+// alone has. Writes are held while the mirror is away, reads are not.
+func TestServe_RefusesExposed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mirrorstate.yaml")
+	if err := os.WriteFile(path, []byte("pair: {exposed: refuse, hold: {window: 2s}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startServe(t, t.TempDir(), "--config", path)
+	p.until(t, "SYNCHRONIZED", synchronized)
+	url := counters(t, p, 1)[0]
+	p.fault(t, `{"partner":"mirror","fault":"crash"}`)
+	p.until(t, "exposed", func(st pairStatus) bool { return st.Exposed })
+	if _, text := must(t, []int{503}, "PUT", url, "1"); !strings.Contains(text, `"outcome":"not-applied"`) || !strings.Contains(text, "no-principal") {
+		t.Errorf("a write beside a lost mirror, with the window over: %s", text)
+	}
+	if _, text := must(t, []int{200}, "GET", url, ""); text != "0" {
+		t.Errorf("the session holds %q, want what it was made with", text)
+	}
+	stored := make(chan error, 1)
+	go func() {
+		status, _, text, err := request(t.Context(), "PUT", url, "2")
+		if err == nil && status != 204 {
+			err = fmt.Errorf("%d %s", status, text)
+		}
+		stored <- err
+	}()
+	p.until(t, "held", func(st pairStatus) bool { return st.Holding == 1 && st.Principal == "a" })
+	p.healed(t, "b")
+	if err := <-stored; err != nil {
+		t.Errorf("the write that was held: %v", err)
+	}
+	if _, text := must(t, []int{200}, "GET", url, ""); text != "2" {
+		t.Errorf("the session holds %q, want 2", text)
 	}
 	p.stop(t)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
 )
 
 var (
@@ -17,6 +19,7 @@ var (
 	failoversFlag = flag.Int("chaos.failovers", math.MaxInt, "failovers after which a run is done")
 	proxiesFlag   = flag.Int("chaos.proxies", 0, "proxies side by side; 0 runs one, then three, then three without a witness")
 	witnessFlag   = flag.Bool("chaos.witness", true, "the pair has a witness; without, the proxies' watchdogs force service")
+	exposedFlag   = flag.String("chaos.exposed", partner.ExposedAllow, "what the proxies do with writes while the mirror is away: allow or refuse")
 	kindsFlag     = flag.String("chaos.kinds", "", "only these kinds of steps, such as manual,crash,freeze; empty: all")
 	clientsFlag   = flag.Int("chaos.clients", 12, "clients")
 )

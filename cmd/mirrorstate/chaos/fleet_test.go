@@ -61,7 +61,7 @@ func (f *fleet) newInstance(t *testing.T, app string) *instance {
 	t.Helper()
 	cfg := partner.Config{
 		Database: embedded.DatabaseName, Topology: "embedded", Hold: partner.HoldConfig{Window: holdWindow},
-		Memory: filepath.Join(t.TempDir(), "accepted.json"), Logger: faultsOf(t, app),
+		Exposed: *exposedFlag, Memory: filepath.Join(t.TempDir(), "accepted.json"), Logger: faultsOf(t, app),
 	}
 	for i, name := range []partner.Name{partner.A, partner.B} {
 		p := f.servers.Partner(string(name))

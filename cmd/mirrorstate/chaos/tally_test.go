@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,8 +24,8 @@ type tally struct {
 	requests, failed, unknown, cutOff, takenBack, doubtful atomic.Int64
 
 	mu        sync.Mutex
-	resumes   []time.Duration // from a new principal's serving to a proxy's first answer
-	weather   string          // the fault in force
+	resumes   []resume
+	weather   string // the fault in force
 	answers   map[string]int
 	worst     time.Duration
 	worstAt   string // the fault in force when the worst answer came
@@ -69,17 +70,22 @@ func (t *tally) answered(in input, r result, took time.Duration, died bool, err 
 	}
 }
 
-// resumed notes how long after a partner had become principal a proxy answered again.
+// resume is how long after a partner had become principal a proxy answered again.
+type resume struct {
+	after time.Duration
+	under string // the fault in force
+}
+
 func (t *tally) resumed(after time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.resumes = append(t.resumes, after)
+	t.resumes = append(t.resumes, resume{after, t.weather})
 }
 
-// quantile is that of the resumes; 0 without any.
-func quantile(sorted []time.Duration, q float64) time.Duration {
+// quantile is that of the resumes, which are sorted; the zero value without any.
+func quantile(sorted []resume, q float64) resume {
 	if len(sorted) == 0 {
-		return 0
+		return resume{}
 	}
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
@@ -148,9 +154,10 @@ func (t *tally) summary() string {
 	line("lost", "%d", t.findings["lost"])
 	line("stale reads", "%d", t.findings["stale"])
 	line("double grants", "%d", t.findings["double-grant"])
-	slices.Sort(t.resumes)
-	line("resume", "%d: p50 %v, p90 %v, p99 %v, max %v", len(t.resumes), quantile(t.resumes, 0.5), quantile(t.resumes, 0.9),
-		quantile(t.resumes, 0.99), quantile(t.resumes, 1))
+	slices.SortFunc(t.resumes, func(a, b resume) int { return cmp.Compare(a.after, b.after) })
+	worst := quantile(t.resumes, 1)
+	line("resume", "%d: p50 %v, p90 %v, p99 %v, max %v under %s", len(t.resumes), quantile(t.resumes, 0.5).after, quantile(t.resumes, 0.9).after,
+		quantile(t.resumes, 0.99).after, worst.after, worst.under)
 	line("worst stall", "%v, under %s", t.worst.Round(time.Millisecond), t.worstAt)
 	line("porcupine", "sessions %d: %s", sum(t.verdicts), list(t.verdicts))
 	return b.String()

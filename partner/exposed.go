@@ -1,0 +1,52 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// errExposed is why a write waits, or ends, where ExposedRefuse is set.
+var errExposed = errors.New("the principal does not say that its mirror is SYNCHRONIZED under FULL, and writes are refused until it does (pair.exposed: refuse)")
+
+// mirrored is asked after a call was carried out on t. Where writes are refused while the
+// mirror is away, a write is not answered before a probe that began after its commit has found the
+// principal SYNCHRONIZED: then the mirror has the commit, whatever happened meanwhile. If
+// the principal is another by then, the call has to find out there what became of it: Ambiguous.
+// A write that waits in vain is on the principal, and perhaps on no other.
+func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
+	if !r.p.hold.apart || !r.call.Write {
+		return Permanent, nil
+	}
+	r.open, r.try.Resent = true, true
+	wait, cancel := context.WithDeadline(ctx, r.giveUp())
+	defer cancel()
+	err := r.p.mirrors(wait, t)
+	switch {
+	case err == nil:
+		r.open = false
+		return Permanent, nil
+	case errors.Is(err, errTermOver):
+		return Moved, fmt.Errorf("wait for the mirror of %s: %w", t.member.name, err)
+	case ctx.Err() != nil:
+		return CallerGone, fmt.Errorf("%w: %w", errExposed, ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		err = errExposed
+	}
+	r.last = err
+	return Permanent, r.end(ErrOutcomeUnknown)
+}
+
+// mirrors returns nil once t's partner, asked from now on, says that its mirror has
+// everything; errTermOver once t is not the current term.
+func (p *Pair) mirrors(ctx context.Context, t *term) error {
+	n, i := p.asked.Add(1), p.index(t.member.name)
+	t.member.poke()
+	err := p.await(ctx, false, func(v view) bool {
+		return t.over.Load() || v.obs[i].Asked >= n && v.obs[i].mirrors()
+	})
+	if err == nil && t.over.Load() {
+		return errTermOver
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func refusing(c *Config) { c.Exposed = ExposedRefuse }
+
+// expose has both fakes lose each other, or find each other.
+func (f *fakePair) expose(state string) {
+	f.set(func(a, b *fakeServer) { a.mirroring, b.mirroring = state, state })
+}
+
+func TestExposed_WritesWaitForTheMirrorAndReadsDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing(refusing)
+		f.expose("DISCONNECTED")
+		p.wake()
+		if err := p.await(t.Context(), false, func(v view) bool { return v.obs[0].Mirroring == "DISCONNECTED" }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		ran := make(chan time.Time, 1)
+		began := time.Now()
+		done := make(chan error, 1)
+		go func() {
+			done <- p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { ran <- time.Now(); return nil })
+		}()
+		synctest.Wait()
+		if err := p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { return nil }); err != nil || time.Since(began) > 0 {
+			t.Errorf("a read beside it: %v after %v", err, time.Since(began))
+		}
+		if s := p.Status(); s.Holding != 1 || !s.Exposed || len(ran) != 0 {
+			t.Errorf("%d held, exposed %v, %d writes carried out; want 1, true, 0", s.Holding, s.Exposed, len(ran))
+		}
+		time.Sleep(10 * time.Second)
+		f.expose("SYNCHRONIZED")
+		if err := <-done; err != nil {
+			t.Errorf("the write: %v", err)
+		}
+		if d := (<-ran).Sub(began); d < 10*time.Second || d > 12*time.Second {
+			t.Errorf("the write was carried out after %v, want soon after the mirror's return at 10 s", d)
+		}
+	})
+}
+
+func TestExposed_WindowOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.expose("SUSPENDED")
+		p := f.startServing(refusing)
+		began := time.Now()
+		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { t.Error("it was carried out"); return nil })
+		if !errors.Is(err, ErrNoPrincipal) || !errors.Is(err, errExposed) || OutcomeOf(err) != NotApplied {
+			t.Errorf("got %v, %v", err, OutcomeOf(err))
+		}
+		if d := time.Since(began); d != 30*time.Second {
+			t.Errorf("held for %v, want the window", d)
+		}
+	})
+}
+
+// TestExposed_FoundAfterTheCommit is the moment in which nobody knows yet that the mirror is gone.
+func TestExposed_FoundAfterTheCommit(t *testing.T) {
+	for _, back := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			p := f.startServing(refusing)
+			began, attempts := time.Now(), 0
+			if back {
+				time.AfterFunc(3*time.Second, func() { f.expose("SYNCHRONIZED") })
+			}
+			err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error {
+				attempts++
+				f.expose("DISCONNECTED")
+				return nil
+			})
+			d := time.Since(began)
+			switch {
+			case back && (err != nil || d < 3*time.Second || d > 4100*time.Millisecond):
+				t.Errorf("the mirror came back after 3 s: %v after %v", err, d)
+			case !back && (!errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, errExposed) || OutcomeOf(err) != Unknown || d != 35*time.Second):
+				t.Errorf("the mirror stayed away: %v, %v after %v", err, OutcomeOf(err), d)
+			}
+			if attempts != 1 {
+				t.Errorf("carried out %d times", attempts)
+			}
+		})
+	}
+}
+
+// TestExposed_FailoverAfterTheCommit: what became of the write is asked on the new principal.
+func TestExposed_FailoverAfterTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch, f.server = true, 3, "SQLA"
+		p := f.startServing(refusing)
+		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+			if a.Partner == A {
+				f.failOver()
+			} else if !a.Resent {
+				t.Error("it is not told that it may have been executed")
+			}
+			return nil
+		})
+		if s := p.Status(); err != nil || s.Principal != B {
+			t.Errorf("got %v with principal %s", err, s.Principal)
+		}
+	})
+}
+
+func TestExposed_ProbesAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing(refusing)
+		before := len(f.ends[0].probes)
+		const calls = 100
+		results := make(chan error, calls)
+		for range calls {
+			go func() {
+				results <- p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { return nil })
+			}()
+		}
+		for range calls {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := len(f.ends[0].probes) - before; n == 0 || n > 3 {
+			t.Errorf("%d writes at once took %d probes", calls, n)
+		}
+	})
+}
+
+// TestExposed_Unknown: who can't see the mirroring state is not told that all is well.
+func TestExposed_Unknown(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		o    Observation
+		want bool
+	}{
+		{"synchronized", Observation{Role: RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "FULL"}, true},
+		{"asynchronous", Observation{Role: RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "OFF"}, false},
+		{"catching up", Observation{Role: RolePrincipal, Mirroring: "SYNCHRONIZING", Safety: "FULL"}, false},
+		{"not for our eyes", Observation{Role: RoleUnknown}, false},
+	} {
+		if got := c.o.mirrors(); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
