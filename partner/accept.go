@@ -9,9 +9,6 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 )
 
-// errNoProcedure is SQL Server's number for a procedure that isn't there.
-const errNoProcedure = 2812
-
 // adviceAccept goes with every refusal of Accept.
 const adviceAccept = "accept a partner that answers and opens its database for writing; make sure that it has the data you want to keep"
 

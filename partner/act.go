@@ -113,6 +113,11 @@ func (p *Pair) index(n Name) int {
 func (p *Pair) act(v *view) (old *term, admit bool) {
 	d := v.decision
 	v.serving = false
+	for _, m := range p.members {
+		if m.name != d.Serve {
+			m.unready()
+		}
+	}
 	if d.Drop && p.current != nil && p.current.member.name == v.accepted.Partner && d.Serve != v.accepted.Partner {
 		old, p.current = p.current, nil
 	}
@@ -128,6 +133,7 @@ func (p *Pair) act(v *view) (old *term, admit bool) {
 		m.take.Store(namesOf(o, v.obs[1-i]).own)
 		p.stop()
 		m.poke()
+		p.ready(m)
 		return old, false
 	}
 	if p.current == nil || !p.current.matches(o) {
@@ -155,13 +161,23 @@ func accept(o Observation, before Accepted) Accepted {
 	return acc
 }
 
+// ready makes the first connections of the term to come, while its epoch is being taken.
+func (p *Pair) ready(m *member) {
+	if m.readied == nil {
+		pool := m.endpoint.newPool()
+		p.running.Go(func() { pool.warm(drainFirst) })
+		m.readied = pool
+	}
+}
+
 // newTerm begins a term with connections of its own.
 func (p *Pair) newTerm(m *member, o Observation) *term {
 	m.breaker.reset()
-	return &term{
-		member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session,
-		pool: m.endpoint.newPool(),
+	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied}
+	if m.readied = nil; t.pool == nil {
+		t.pool = m.endpoint.newPool()
 	}
+	return t
 }
 
 // confirm opens the hold to the current term, unless a call doubted it after the probe began;

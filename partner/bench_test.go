@@ -47,6 +47,7 @@ func benchPair(b *testing.B) *Pair {
 type freePool struct{}
 
 func (freePool) get(context.Context, context.CancelCauseFunc) (lease, error) { return freeLease, nil }
+func (freePool) warm(int)                                                    {}
 func (freePool) purge()                                                      {}
 func (freePool) cut(error)                                                   {}
 

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -54,6 +55,9 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 		case Again:
 			if r.again++; r.again > againLimit {
 				return r.answer(class, err)
+			}
+			if errors.Is(err, driver.ErrBadConn) {
+				t.pool.purge() // it was broken while it was idle, and so may be all the others
 			}
 			if errors.Is(err, ErrLate) && r.again == 3 {
 				p.wake() // its clock may be another than the last probe read

@@ -238,6 +238,7 @@ type fakePool struct {
 	mu     sync.Mutex
 	over   error
 	purged int
+	warmed int
 	out    map[*fakeLease]struct{}
 	broken int
 }
@@ -266,6 +267,12 @@ func (p *fakePool) get(ctx context.Context, cancel context.CancelCauseFunc) (lea
 	l := &fakeLease{p, cancel}
 	p.out[l] = struct{}{}
 	return l, nil
+}
+
+func (p *fakePool) warm(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.warmed += n
 }
 
 func (p *fakePool) purge() {

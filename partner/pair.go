@@ -31,7 +31,8 @@ type Pair struct {
 	memory              *memory
 	queued, queuedBytes atomic.Int64 // calls waiting for a connection, and what they carry
 
-	current *term // owned by the loop of Run
+	current *term          // owned by the loop of Run
+	running sync.WaitGroup // everything that Run starts
 
 	mu          sync.Mutex // guards what follows
 	view        view
@@ -148,14 +149,13 @@ func (p *Pair) Run(ctx context.Context) error {
 		return errors.New("pair: Run was called twice")
 	}
 	p.trouble.Store(time.Now().UnixNano())
-	var wg sync.WaitGroup
 	for _, m := range p.members {
-		wg.Go(func() { p.watch(ctx, m) })
+		p.running.Go(func() { p.watch(ctx, m) })
 	}
-	wg.Go(func() { p.hold.drain(ctx) })
-	wg.Go(func() { p.memory.keep(ctx) })
+	p.running.Go(func() { p.hold.drain(ctx) })
+	p.running.Go(func() { p.memory.keep(ctx) })
 	if p.cfg.Watchdog.Enabled {
-		wg.Go(func() { p.guard(ctx) })
+		p.running.Go(func() { p.guard(ctx) })
 	}
 	p.loop(ctx)
 	// The hold closes before the connections go: whoever is cut off must find it closed.
@@ -164,7 +164,10 @@ func (p *Pair) Run(ctx context.Context) error {
 	if p.current != nil {
 		p.current.end()
 	}
-	wg.Wait()
+	for _, m := range p.members {
+		m.unready()
+	}
+	p.running.Wait()
 	for _, m := range p.members {
 		m.endpoint.close()
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +27,8 @@ type pool interface {
 	// get checks out a connection for one attempt. Until it is released, cancel is
 	// called when the pool is cut, and the connection dies soon after ctx ended.
 	get(ctx context.Context, cancel context.CancelCauseFunc) (lease, error)
+	// warm makes n connections, for the calls to come, and returns when it has tried.
+	warm(n int)
 	// purge closes the idle connections.
 	purge()
 	// cut ends every connection at once, and the pool. Whoever waits for one gets an error.
@@ -44,6 +47,9 @@ type sqlPool struct {
 	db  *sql.DB
 	c   *connector
 	max int
+
+	uncut  context.Context // ends with cut
+	ending context.CancelFunc
 }
 
 var _ pool = (*sqlPool)(nil)
@@ -51,6 +57,7 @@ var _ pool = (*sqlPool)(nil)
 // newPool makes a pool of at most limit connections. It dials nothing yet.
 func newPool(c *connector, limit int) *sqlPool {
 	p := &sqlPool{db: sql.OpenDB(c), c: c, max: limit}
+	p.uncut, p.ending = context.WithCancel(context.Background())
 	p.db.SetMaxOpenConns(limit)
 	p.db.SetMaxIdleConns(limit)
 	p.db.SetConnMaxIdleTime(maxIdleTime)
@@ -82,6 +89,19 @@ func (p *sqlPool) get(ctx context.Context, cancel context.CancelCauseFunc) (leas
 	return l, nil
 }
 
+// warm implements pool. What could not be connected, the calls will find out.
+func (p *sqlPool) warm(n int) {
+	var wg sync.WaitGroup
+	for range min(n, p.max) {
+		wg.Go(func() {
+			if c, err := p.db.Conn(p.uncut); err == nil {
+				_ = c.Close() // gives it back
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // purge implements pool.
 func (p *sqlPool) purge() {
 	p.db.SetMaxIdleConns(-1)
@@ -91,6 +111,7 @@ func (p *sqlPool) purge() {
 // cut implements pool. The sockets go first: closing the pool waits for nobody,
 // but idle connections would say goodbye to a server that may not listen.
 func (p *sqlPool) cut(cause error) {
+	p.ending()
 	p.c.cut(cause)
 	_ = p.db.Close()
 }

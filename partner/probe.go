@@ -10,9 +10,12 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 )
 
-// errInvalidObject is SQL Server's number for a table that isn't there: the
-// database opens, and has no mirrorstate extension.
-const errInvalidObject = 208
+// SQL Server's numbers for a table and a procedure that aren't there: the database opens,
+// and has no mirrorstate extension.
+const (
+	errInvalidObject = 208
+	errNoProcedure   = 2812
+)
 
 // probe implements endpoint. A parked connection that broke says nothing about
 // the server: before it is called unreachable, it gets one fresh dial. Silence is
@@ -75,16 +78,19 @@ func (s *server) ask(ctx context.Context, a ask, o *Observation) error {
 	if !o.mayOpen() {
 		return nil
 	}
+	if a.take != "" {
+		// To take it answers all that reading it does.
+		switch err := s.takeEpoch(ctx, a.take, o); {
+		case err == nil:
+			return nil
+		case !hasNumber(err, errNoProcedure):
+			o.Reachable = answered(err)
+			return fmt.Errorf("take the next epoch on %s: %w", s.name, err)
+		}
+	}
 	if err := s.readEpoch(ctx, o); err != nil {
 		o.Reachable = answered(err) || errors.Is(err, errNoEpochRow)
 		return fmt.Errorf("open %s on %s: %w", s.database, s.name, err)
-	}
-	if a.take == "" || !o.Extended {
-		return nil
-	}
-	if err := s.takeEpoch(ctx, a.take, o); err != nil {
-		o.Reachable, o.Opens = answered(err), false
-		return fmt.Errorf("take the next epoch on %s: %w", s.name, err)
 	}
 	return nil
 }
@@ -126,7 +132,7 @@ var errNoEpochRow = errors.New("the table MirrorStateEpoch has no row: run mirro
 func (s *server) readEpoch(ctx context.Context, o *Observation) error {
 	row := s.parked.conn.QueryRowContext(ctx, forDatabase(queryEpoch, s.database))
 	err := row.Scan(&o.Epoch, &o.EpochServer)
-	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == errInvalidObject {
+	if hasNumber(err, errInvalidObject) {
 		o.Opens = true
 		return nil
 	}
@@ -143,5 +149,15 @@ func (s *server) readEpoch(ctx context.Context, o *Observation) error {
 // takeEpoch fences whoever was principal before.
 func (s *server) takeEpoch(ctx context.Context, as string, o *Observation) error {
 	row := s.parked.conn.QueryRowContext(ctx, forDatabase(callTakeEpoch, s.database), sql.Named("server", as))
-	return row.Scan(&o.Epoch, &o.EpochServer)
+	if err := row.Scan(&o.Epoch, &o.EpochServer); err != nil {
+		return err
+	}
+	o.Opens, o.Extended = true, true
+	return nil
+}
+
+// hasNumber says whether an error is the server's, of that number.
+func hasNumber(err error, number int32) bool {
+	e, ok := errors.AsType[mssql.Error](err)
+	return ok && e.Number == number
 }

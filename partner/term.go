@@ -49,7 +49,8 @@ type member struct {
 	breaker  *breaker
 
 	clock   atomic.Int64  // its clock minus ours, in nanoseconds
-	read    time.Time     // when clock was read; owned by the loop of Run
+	readied pool          // with connections for its next term, or nil; owned by the loop of Run
+	read    time.Time     // when clock was read; likewise
 	within  time.Duration // the round trip it was read in, twice its error at most; likewise
 	suspect atomic.Bool   // a call could not reach it: the next probe shall dial
 	take    atomic.Value  // string: the name to take the next epoch under; empty: don't
@@ -62,6 +63,14 @@ func newMember(c PartnerConfig, e endpoint, breakerChanged func(Name, string, st
 	m.breaker = newBreaker(c.Name, func(from, to string) { breakerChanged(c.Name, from, to) })
 	m.take.Store("")
 	return m
+}
+
+// unready gives up the connections made for a term that has not come.
+func (m *member) unready() {
+	if m.readied != nil {
+		m.readied.cut(errTermOver)
+		m.readied = nil
+	}
 }
 
 // poke makes the next probe begin now.

@@ -1,0 +1,62 @@
+package partner
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"testing"
+	"testing/synctest"
+)
+
+func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		attempts := 0
+		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+			if attempts++; attempts == 1 {
+				return fmt.Errorf("op: %w", driver.ErrBadConn)
+			}
+			if a.Resent {
+				t.Error("what never left whole counts as sent")
+			}
+			return nil
+		})
+		if err != nil || attempts != 2 || f.ends[0].pools[0].purged != 1 {
+			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.ends[0].pools[0].purged)
+		}
+	})
+}
+
+// TestRun_ReadiesTheNextTerm: the first calls of a new principal find connections made while its epoch was taken.
+func TestRun_ReadiesTheNextTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		f.extended, f.epoch, f.server = true, 3, "SQLA"
+		p := f.startServing()
+		f.failOver()
+		p.wake()
+		if err := p.await(t.Context(), false, func(v view) bool { return p.serves(v, B) }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if pools := f.ends[1].pools; len(pools) != 1 || pools[0].warmed != drainFirst || pools[0].over != nil {
+			t.Errorf("%d pools on the new principal, want one, with %d connections made", len(pools), drainFirst)
+		}
+	})
+}
+
+func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
+	f := newFakePair(t)
+	p := f.pairOf()
+	m := p.members[1]
+	p.ready(m)
+	p.ready(m)
+	p.running.Wait()
+	pool := f.ends[1].pools[0]
+	m.unready()
+	m.unready()
+	if len(f.ends[1].pools) != 1 || pool.over == nil || m.readied != nil {
+		t.Errorf("%d pools, cut %v, kept %v; want one, cut, none", len(f.ends[1].pools), pool.over, m.readied)
+	}
+}
