@@ -30,7 +30,27 @@ func (d datetime2) time() time.Time {
 	return time.Unix(second, rest*100).UTC()
 }
 
-func (d datetime2) addMinutes(n int64) datetime2 { return d + datetime2(n*60*units2PerSecond) }
+// value is the date as a column's value.
+func (d datetime2) value() any {
+	if d.null() {
+		return nil
+	}
+	return d.time()
+}
+
+func (d datetime2) addMinutes(n int64) datetime2 { return d.addSeconds(n * 60) }
+
+func (d datetime2) addSeconds(n int64) datetime2 { return d + datetime2(n*units2PerSecond) }
+
+// secondsUntil is DATEDIFF(second, d, to), which counts boundaries; nil if d is NULL.
+func (d datetime2) secondsUntil(to datetime2) any {
+	if d.null() {
+		return nil
+	}
+	from, _ := divide(int64(d), units2PerSecond)
+	until, _ := divide(int64(to), units2PerSecond)
+	return until - from
+}
 
 // text is the form kept in SQLite, "2006-01-02 15:04:05.0000000".
 func (d datetime2) text() string {

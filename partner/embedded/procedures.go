@@ -51,7 +51,7 @@ func rowAnswer(columns []tds.Column, values ...any) *result {
 
 // catalogue has all procedures, by name as they are usually written and in lower
 // case.
-var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures)
+var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures, sweepProcedures)
 
 // procedureList has each procedure once, in the order of index.
 var procedureList []*procedure

@@ -12,7 +12,7 @@ type reader struct {
 	*conn
 	packed, session, application, applicationName, epoch *statement
 	tombstone, tombstonesOf, oldTombstones               *statement
-	expired, log, changes                                *statement
+	expired, due, sweep, log, changes                    *statement
 
 	buffer [sessionWidth]driver.Value
 	adhoc  map[string]*statement // prepared ad-hoc queries, a bounded number
@@ -23,7 +23,7 @@ func newReader(c *conn) (*reader, error) {
 	return r, c.prepareAll(map[**statement]string{
 		&r.packed: readPacked, &r.session: readSession, &r.application: readApplication, &r.applicationName: readApplicationName,
 		&r.epoch: readEpoch, &r.tombstone: readTombstone, &r.tombstonesOf: readTombstonesOf,
-		&r.oldTombstones: readOldTombstones, &r.expired: readExpired, &r.log: readLog, &r.changes: readChanges,
+		&r.oldTombstones: readOldTombstones, &r.expired: readExpired, &r.due: readDue, &r.sweep: readSweep, &r.log: readLog, &r.changes: readChanges,
 	})
 }
 
@@ -40,6 +40,8 @@ func (r *reader) row(t table, key string) (row, error) {
 		return rowOf(r, r.application, 2, scanApplication, key)
 	case tableEpoch:
 		return rowOf(r, r.epoch, 4, scanEpoch, key)
+	case tableSweep:
+		return rowOf(r, r.sweep, sweepWidth, scanSweep, key)
 	}
 	id, op, err := splitTombstoneKey(key)
 	if err != nil {
@@ -84,6 +86,12 @@ func scanApplication(v []driver.Value) (*applicationRow, error) {
 func scanEpoch(v []driver.Value) (*epochRow, error) {
 	s := scanner{v: v}
 	r := &epochRow{id: s.int32(), epoch: s.int64(), server: s.text(), secret: s.bytes()}
+	return r, s.err
+}
+
+func scanSweep(v []driver.Value) (*sweepRow, error) {
+	s := scanner{v: v}
+	r := &sweepRow{id: s.int32(), owner: s.operation(), leased: s.date2(), lastRun: s.date2(), deleted: s.int64()}
 	return r, s.err
 }
 
@@ -152,6 +160,23 @@ func (r *reader) expiredBefore(d datetime, n int) (ids []string, err error) {
 		id := s.text()
 		return id, s.err
 	}, d.text(), int64(n))
+}
+
+// dueSession is what the sweep looks at.
+type dueSession struct {
+	id      string
+	expires datetime
+	locked  bool
+}
+
+// dueBy reads at most n sessions that have expired by now, and whose lock, if they
+// have one, is of the time before or older; the oldest first.
+func (r *reader) dueBy(now, before datetime, n int) ([]dueSession, error) {
+	return collect(r, r.due, 3, func(v []driver.Value) (dueSession, error) {
+		s := scanner{v: v}
+		d := dueSession{id: s.text(), expires: s.date(), locked: s.int32() != 0}
+		return d, s.err
+	}, now.text(), before.text(), int64(n))
 }
 
 // logPosition reads the number of the last commit, and after which one the list

@@ -17,13 +17,14 @@ const (
 	tableApplications
 	tableEpoch
 	tableTombstones
+	tableSweep
 )
 
-var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones}
+var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep}
 
 // String is the table's name in the database.
 func (t table) String() string {
-	return [...]string{"", "ASPStateTempSessions", "ASPStateTempApplications", "MirrorStateEpoch", "MirrorStateTombstones"}[t]
+	return [...]string{"", "ASPStateTempSessions", "ASPStateTempApplications", "MirrorStateEpoch", "MirrorStateTombstones", "MirrorStateSweep"}[t]
 }
 
 // keyColumn is what identifies a row, as an expression over one of its columns'
@@ -34,7 +35,7 @@ func (t table) keyColumn(p string) string {
 		return "lower(" + p + "SessionId)"
 	case tableApplications:
 		return "CAST(" + p + "AppId AS TEXT)"
-	case tableEpoch:
+	case tableEpoch, tableSweep:
 		return "CAST(" + p + "Id AS TEXT)"
 	}
 	return "lower(" + p + "SessionId) || ' ' || lower(hex(" + p + "OperationId))"
@@ -160,6 +161,19 @@ func (r *epochRow) key() string  { return strconv.Itoa(int(r.id)) }
 
 const epochKey = "1"
 
+// sweepRow is a row of MirrorStateSweep; the one that counts has id 1.
+type sweepRow struct {
+	id              int32
+	owner           operation
+	leased, lastRun datetime2
+	deleted         int64
+}
+
+func (r *sweepRow) table() table { return tableSweep }
+func (r *sweepRow) key() string  { return strconv.Itoa(int(r.id)) }
+
+const sweepKey = "1"
+
 // tombstoneRow is a row of MirrorStateTombstones.
 type tombstoneRow struct {
 	id      string
@@ -187,6 +201,9 @@ func tombstoneKey(id string, op operation) string {
 const (
 	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4, +OperationsForgotten`
 	tombstoneWidth   = 8
+
+	sweepColumns = `Id, Owner, +LeasedUntil, +LastRun, Deleted`
+	sweepWidth   = 5
 
 	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
 		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,

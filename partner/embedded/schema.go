@@ -1,9 +1,9 @@
 package embedded
 
 // formatVersion is the version of the tables below, kept as SQLite's user_version.
-const formatVersion = 1
+const formatVersion = 2
 
-// schemaText makes the database of one partner. The first four tables are
+// schemaText makes the database of one partner. The first five tables are
 // ASPState's, declared with their T-SQL types, which ad-hoc queries answer with.
 // The others are the partner's own:
 //
@@ -59,6 +59,7 @@ CREATE TABLE MirrorStateTombstones (
 	PRIMARY KEY (SessionId, OperationId)
 );
 CREATE INDEX Index_Removed ON MirrorStateTombstones (Removed);
+` + schemaSweep + `
 CREATE TABLE partner_log (
 	id        INTEGER PRIMARY KEY CHECK (id = 1),
 	lsn       INTEGER NOT NULL,
@@ -91,6 +92,18 @@ CREATE TABLE partner_roles (
 );
 `
 
+// schemaSweep is what format 2 has and format 1 had not.
+const schemaSweep = `
+CREATE TABLE MirrorStateSweep (
+	Id          int NOT NULL PRIMARY KEY,
+	Owner       binary(16) NULL,
+	LeasedUntil datetime2(7) NULL,
+	LastRun     datetime2(7) NULL,
+	Deleted     bigint NOT NULL
+);
+INSERT INTO MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0);
+`
+
 // The statements of a reader. Rows are found by what procedures know of them.
 const (
 	readSession         = `SELECT ` + sessionColumns + ` FROM ASPStateTempSessions WHERE SessionId = ?1`
@@ -100,6 +113,9 @@ const (
 	readTombstone       = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
 	readTombstonesOf    = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE SessionId = ?1`
 	readOldTombstones   = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE Removed < ?1 ORDER BY Removed LIMIT ?2`
+	readSweep           = `SELECT ` + sweepColumns + ` FROM MirrorStateSweep WHERE Id = ?1`
+	readDue             = `SELECT SessionId, +Expires, Locked FROM ASPStateTempSessions
+		WHERE Expires <= ?1 AND (Locked = 0 OR LockDate <= ?2) ORDER BY Expires LIMIT ?3`
 	readExpired         = `SELECT SessionId FROM ASPStateTempSessions WHERE Expires < ?1 ORDER BY Expires LIMIT ?2`
 	readLog             = `SELECT lsn, start_lsn FROM partner_log`
 	readChanges         = `SELECT lsn, n, tbl, key FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
@@ -125,6 +141,9 @@ const (
 	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 		ON CONFLICT (SessionId, OperationId) DO UPDATE SET Removed = ?3,
 		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7, OperationsForgotten = ?8`
+	putSweep = `INSERT INTO MirrorStateSweep VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (Id) DO UPDATE SET Owner = ?2, LeasedUntil = ?3, LastRun = ?4, Deleted = ?5`
+	deleteSweep     = `DELETE FROM MirrorStateSweep WHERE Id = ?1`
 	deleteTombstone = `DELETE FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
 
 	writeChange = `INSERT INTO partner_changes VALUES (?1, ?2, ?3, ?4)`

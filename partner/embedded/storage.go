@@ -88,6 +88,8 @@ func prepareFile(c *conn) error {
 		return nil
 	case 0:
 		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaText, formatVersion))
+	case 1:
+		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaSweep, formatVersion))
 	}
 	return fmt.Errorf("data of format %d, made by another version of mirrorstate (this one reads format %d)", version, formatVersion)
 }

@@ -15,6 +15,7 @@ type writer struct {
 	putApplication, deleteApplication   *statement
 	putEpoch, deleteEpoch               *statement
 	putTombstone, deleteTombstone       *statement
+	putSweep, deleteSweep               *statement
 	change, lsn, trimChanges, trimStart *statement
 	values                              []driver.Value
 }
@@ -30,7 +31,7 @@ func newWriter(c *conn) (*writer, error) {
 		&w.updateSession: updateSession, &w.insertSession: insertSession, &w.deleteSession: deleteSession,
 		&w.putApplication: putApplication, &w.deleteApplication: deleteApplication,
 		&w.putEpoch: putEpoch, &w.deleteEpoch: deleteEpoch,
-		&w.putTombstone: putTombstone, &w.deleteTombstone: deleteTombstone,
+		&w.putTombstone: putTombstone, &w.deleteTombstone: deleteTombstone, &w.putSweep: putSweep, &w.deleteSweep: deleteSweep,
 		&w.change: writeChange, &w.lsn: writeLSN, &w.trimChanges: trimChanges, &w.trimStart: trimLog,
 	})
 }
@@ -53,6 +54,8 @@ func (w *writer) putRow(c change) (err error) {
 		_, err = w.putEpoch.exec(int64(r.id), r.epoch, r.server, blobValue(r.secret))
 	case *tombstoneRow:
 		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value(), date2Value(r.forgotten))
+	case *sweepRow:
+		_, err = w.putSweep.exec(int64(r.id), opValue(r.owner), date2Value(r.leased), date2Value(r.lastRun), r.deleted)
 	default:
 		return w.remove(c)
 	}
@@ -77,6 +80,8 @@ func (w *writer) remove(c change) (err error) {
 		_, err = w.deleteApplication.exec(c.key)
 	case tableEpoch:
 		_, err = w.deleteEpoch.exec(c.key)
+	case tableSweep:
+		_, err = w.deleteSweep.exec(c.key)
 	default:
 		var id string
 		var op operation

@@ -89,11 +89,26 @@ func subject(t *testing.T, extended bool) storetest.Subject {
 		pair = onStock{pair}
 	}
 	db := openDB(t, servers.Partner("a").ConnectionString("ASPState"))
+	store := openStore(t, pair)
 	return storetest.Subject{
-		Store: openStore(t, pair), Extended: extended, Age: storetest.NewAge(db, extended),
+		Store: store, Extended: extended, Age: storetest.NewAge(db, extended), Sweep: sweepOnce(store),
 		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
 	}
 }
+
+// sweepOnce is the expiry job, run by hand.
+func sweepOnce(store *aspstate.Store) func(context.Context) (int64, error) {
+	sweeper := aspstate.NewSweeper(store, steady{}, aspstate.SweepConfig{}, nil)
+	return func(ctx context.Context) (int64, error) {
+		st, err := sweeper.Sweep(ctx)
+		return st.Deleted, err
+	}
+}
+
+// steady is a pair of which nothing is known that speaks against sweeping.
+type steady struct{}
+
+func (steady) Status() partner.Status { return partner.Status{} }
 
 func TestStore_ExtendedOnEmbeddedPair(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, true) })
@@ -164,8 +179,9 @@ func TestStore_StockOnRealServer(t *testing.T) {
 }
 
 func realSubject(t *testing.T, db *sql.DB, pair *single) storetest.Subject {
+	store := openStore(t, pair)
 	return storetest.Subject{
-		Store: openStore(t, pair), Extended: pair.extended, Age: storetest.NewAge(db, pair.extended),
+		Store: store, Extended: pair.extended, Age: storetest.NewAge(db, pair.extended), Sweep: sweepOnce(store),
 		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
 	}
 }

@@ -32,6 +32,8 @@ type Store struct {
 	logger *slog.Logger
 	apps   appIDs
 
+	live load // what the sweeper must not disturb
+
 	acquiring sync.Map // acquireKey → chan struct{}, closed when that acquire is over
 
 	secret      atomic.Pointer[[]byte] // the fleet's, once known
@@ -95,6 +97,8 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		if err != nil {
 			return err
 		}
+		began := time.Now()
+		defer func() { s.live.note(time.Since(began)) }()
 		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
 	})
 	return DomainError(err)

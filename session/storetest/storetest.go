@@ -36,6 +36,10 @@ type Subject struct {
 	// ASPState. Without it, what needs time to pass is skipped.
 	Age func(t *testing.T, ref session.Ref, d time.Duration)
 
+	// Sweep runs the expiry job once, and tells how many sessions it took. Its locks are abandoned
+	// after the main application's LockTimeout. Without it, the job's promises are skipped.
+	Sweep func(ctx context.Context) (deleted int64, err error)
+
 	// Net gives what a .NET application would do beside the store, on the same
 	// tables; see [NewNetClient]. Without it, coexistence is skipped.
 	Net func(t *testing.T) NetClient
@@ -72,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"uninitialized", uninitialized},
 		{"timeouts", timeouts},
 		{"expiry", expiry},
+		{"swept", sweptAway},
 		{"conditions", conditions},
 		{"tags", tags},
 		{"repeated", repeated},

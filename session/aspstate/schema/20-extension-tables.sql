@@ -49,3 +49,17 @@ BEGIN
     CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)
 END
 GO
+
+-- One row: which proxy sweeps expired sessions, and what it last did.
+IF OBJECT_ID(N'dbo.MirrorStateSweep', N'U') IS NULL
+    CREATE TABLE dbo.MirrorStateSweep (
+        Id          int          NOT NULL PRIMARY KEY,
+        Owner       binary(16)   NULL,          -- the proxy that has the lease
+        LeasedUntil datetime2(7) NULL,          -- then anybody may take it
+        LastRun     datetime2(7) NULL,          -- when a batch was last deleted, or found nothing to delete
+        Deleted     bigint       NOT NULL       -- rows, since the table was made
+    )
+GO
+IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateSweep)
+    INSERT INTO dbo.MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0)
+GO

@@ -1,0 +1,156 @@
+package aspstate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// resultOthers is the Result of a sweep whose caller has not got the lease.
+const resultOthers = 9
+
+// The ways to sweep, as they are reported.
+const (
+	sweepExtended  = "MirrorState_Sweep_1"
+	sweepStatement = "DELETE in batches"
+	sweepProcedure = "DeleteExpiredSessions"
+)
+
+// errNoPermission is SQL Server's number for a right that is missing.
+const errNoPermission = 229
+
+// sweepText deletes expired rows of a stock ASPState, the oldest first, as MirrorState_Sweep_1
+// does. It wants the right to DELETE and SELECT, which execute on the procedures does not give.
+const sweepText = `DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK) ` +
+	`WHERE SessionId IN (SELECT TOP (@limit) x.SessionId FROM dbo.ASPStateTempSessions AS x WITH (READPAST, READCOMMITTEDLOCK) ` +
+	`WHERE x.Expires < GETUTCDATE() AND (x.Locked = 0 OR x.LockDate <= DATEADD(second, -@abandoned, GETUTCDATE())) ORDER BY x.Expires) ` +
+	`AND Expires < GETUTCDATE() AND (Locked = 0 OR LockDate <= DATEADD(second, -@abandoned, GETUTCDATE())); ` +
+	`SELECT @@ROWCOUNT AS Deleted`
+
+// oldestText is how long ago the oldest expired session has expired, in seconds; NULL: there is none.
+const oldestText = `SELECT DATEDIFF(second, MIN(Expires), GETUTCDATE()) AS Oldest FROM dbo.ASPStateTempSessions ` +
+	`WITH (READPAST, READCOMMITTEDLOCK) WHERE Expires < GETUTCDATE()`
+
+// sweepAsk is one batch.
+type sweepAsk struct {
+	owner     session.OperationID // zero: without the lease
+	lease     time.Duration
+	limit     int // rows; 0: only the lease
+	abandoned time.Duration
+	method    string // how a stock schema was swept last; empty: not yet
+}
+
+// sweepAnswer is what became of it.
+type sweepAnswer struct {
+	partner     partner.Name
+	method      string
+	leads       bool
+	deleted     int
+	all         bool          // the procedure deletes all there is, in one call
+	abandoned   int           // of them, whose lock nobody had given back
+	oldest      time.Duration // how long ago the oldest had expired, before the batch; 0: none
+	lastRun     time.Time     // of the fleet; zero: never, or not known
+	deletedEver int64         // by the fleet; 0 on a stock schema
+	sinceRun    time.Duration // since then, by the database's clock
+}
+
+// sweepBatch does one batch on the principal, wherever that is.
+func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (out sweepAnswer, err error) {
+	err = s.pair.Do(ctx, partner.Call{Label: "sweep"}, func(ctx context.Context, a *partner.Attempt) (err error) {
+		if a.Extended {
+			out, err = sweepOnExtended(ctx, a, ask)
+		} else {
+			out, err = sweepOnStock(ctx, a, ask)
+		}
+		out.partner = a.Partner
+		return err
+	})
+	return out, DomainError(err)
+}
+
+func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (sweepAnswer, error) {
+	var (
+		result             int32
+		deleted, abandoned int
+		oldest, since      sql.NullInt64
+		lastRun            sql.NullTime
+		ever               sql.NullInt64
+	)
+	owner := ask.owner[:]
+	if ask.owner.IsZero() {
+		owner = nil
+	}
+	args := []any{sql.Named("epoch", a.Epoch), sql.Named("notAfter", a.NotAfter), sql.Named("owner", owner),
+		sql.Named("lease", int32(ask.lease/time.Second)), sql.Named("limit", int32(ask.limit)),
+		sql.Named("abandoned", int32(ask.abandoned/time.Second))}
+	err := lastRow(ctx, a, "dbo."+sweepExtended, args, func(rows *sql.Rows) error {
+		return rows.Scan(&result, &deleted, &abandoned, &oldest, &lastRun, &ever, &since)
+	})
+	out := sweepAnswer{method: sweepExtended, deleted: deleted, abandoned: abandoned, deletedEver: ever.Int64,
+		oldest: seconds(oldest), sinceRun: seconds(since)}
+	if lastRun.Valid {
+		out.lastRun = lastRun.Time.UTC()
+	}
+	switch {
+	case err != nil:
+		return out, err
+	case result == resultOthers:
+		return out, nil
+	}
+	out.leads = true
+	return out, (&answer{result: result}).err(a.Partner)
+}
+
+func seconds(n sql.NullInt64) time.Duration { return time.Duration(max(0, n.Int64)) * time.Second }
+
+// sweepOnStock sweeps as the login's rights allow. There is no lease: every proxy sweeps, which
+// does no harm.
+func sweepOnStock(ctx context.Context, a *partner.Attempt, ask sweepAsk) (out sweepAnswer, err error) {
+	out = sweepAnswer{method: ask.method, leads: true}
+	if ask.limit == 0 {
+		return out, nil
+	}
+	if out.method != sweepProcedure {
+		out.method = sweepStatement
+		out.oldest, err = oldestOf(ctx, a)
+		if err == nil && out.oldest > 0 {
+			row := a.Conn.QueryRowContext(ctx, sweepText, sql.Named("limit", ask.limit), sql.Named("abandoned", int(ask.abandoned/time.Second)))
+			err = row.Scan(&out.deleted)
+		}
+		if !hasNumber(err, errNoPermission) {
+			return out, wrap(err, "sweep expired sessions on %s", a.Partner)
+		}
+	}
+	out.method, out.all = sweepProcedure, true
+	_, err = a.Conn.ExecContext(ctx, "dbo."+sweepProcedure)
+	return out, wrap(err, "call %s on %s", sweepProcedure, a.Partner)
+}
+
+// oldestOf is a little more than how long ago the oldest session expired, 0 if none has.
+func oldestOf(ctx context.Context, a *partner.Attempt) (time.Duration, error) {
+	var oldest sql.NullInt64
+	if err := a.Conn.QueryRowContext(ctx, oldestText).Scan(&oldest); err != nil || !oldest.Valid {
+		return 0, err
+	}
+	return max(time.Second, seconds(oldest)), nil
+}
+
+func hasNumber(err error, number int32) bool {
+	e, ok := errors.AsType[mssql.Error](err)
+	return ok && e.Number == number
+}
+
+// wrap says what was being done, if something went wrong.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

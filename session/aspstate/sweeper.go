@@ -1,0 +1,337 @@
+package aspstate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// SweepConfig is how the expiry job works. Zero values are defaults.
+type SweepConfig struct {
+	// Interval is from the beginning of one sweep to that of the next, by whichever proxy of
+	// the fleet. Default 1 min, as SQL Agent's job; at least a second.
+	Interval time.Duration
+	// AbandonedLockAfter is the age from which a lock no longer keeps its expired session. Default 110 s.
+	AbandonedLockAfter time.Duration
+	// MaxClockSkew is how far the partners' clocks may be apart. Further, nothing is swept: after a
+	// failover sessions would be gone too early. Default 5 s.
+	MaxClockSkew time.Duration
+}
+
+// The least and the default interval.
+const (
+	sweepLeast   = time.Second
+	sweepDefault = time.Minute
+)
+
+// The lease lasts half an interval and is asked for four times in one: so another proxy leads within
+// one, if the leader dies or freezes.
+const (
+	leaseShare = 2
+	askShare   = 4
+)
+
+func (c SweepConfig) withDefaults() SweepConfig {
+	if c.Interval == 0 {
+		c.Interval = sweepDefault
+	}
+	c.Interval = max(c.Interval, sweepLeast)
+	if c.AbandonedLockAfter == 0 {
+		c.AbandonedLockAfter = session.DefaultLockTimeout
+	}
+	if c.MaxClockSkew == 0 {
+		c.MaxClockSkew = 5 * time.Second
+	}
+	return c
+}
+
+// lease is how long the lease lasts, in whole seconds, as the database counts it.
+func (c SweepConfig) lease() time.Duration {
+	return max(time.Second, (c.Interval / leaseShare).Truncate(time.Second))
+}
+
+// SweepStatus is what the expiry job has done and does.
+type SweepStatus struct {
+	// Leader: this proxy has the fleet's lease. On a stock schema, which has no place for one, every
+	// proxy leads.
+	Leader bool `json:"leader"`
+	// LastRun is when the fleet last swept, by the database's clock; on a stock schema, when this proxy did.
+	LastRun time.Time `json:"last_run"`
+	// Deleted is how many rows the last sweep of this proxy deleted, or has so far.
+	Deleted int64 `json:"deleted"`
+	// OldestExpiredS is how long ago the oldest session had expired that the last sweep found, in seconds: the job's lag.
+	OldestExpiredS float64 `json:"oldest_expired_s"`
+
+	Running        bool    `json:"running"`
+	Batches        int64   `json:"batches"`         // of the last sweep
+	AbandonedLocks int64   `json:"abandoned_locks"` // rows of the last sweep whose lock nobody had given back
+	DurationS      float64 `json:"duration_s"`      // of the last sweep, its pauses included
+	Method         string  `json:"method"`          // MirrorState_Sweep_1, DELETE in batches, or DeleteExpiredSessions
+	// Held says why nothing is swept; empty: nothing speaks against it.
+	Held string `json:"held"`
+	// DeletedTotal and BatchesTotal count since the start of this proxy, DeletedFleet since the
+	// extension was installed, by all.
+	DeletedTotal int64 `json:"deleted_total"`
+	BatchesTotal int64 `json:"batches_total"`
+	DeletedFleet int64 `json:"deleted_fleet"`
+	Runs         int64 `json:"runs"`
+	// LastError is why the last sweep ended early; empty: it did not.
+	LastError string `json:"last_error"`
+}
+
+// sweptPair is the pair as the sweeper needs it; *partner.Pair is one.
+type sweptPair interface{ Status() partner.Status }
+
+// Sweeper is the expiry job: what SQL Agent's job was for an ASPState, wherever the principal is. Any number of
+// proxies may run one on the same database: one of them, by a lease, does the work. Its methods are safe
+// for concurrent use.
+//
+// It holds no lock on more than a batch of rows at a time, rests between batches for longer the
+// slower live calls become, and costs an index seek when there is nothing to do.
+type Sweeper struct {
+	store  *Store
+	pair   sweptPair
+	cfg    SweepConfig
+	logger *slog.Logger
+	owner  session.OperationID
+	turn   chan struct{} // held by who sweeps
+
+	mu     sync.Mutex
+	status SweepStatus
+	told   string // what speaks against sweeping, as it was last logged
+}
+
+// NewSweeper makes a sweeper of the store's database. A nil logger discards.
+func NewSweeper(store *Store, pair sweptPair, cfg SweepConfig, logger *slog.Logger) *Sweeper {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Sweeper{store: store, pair: pair, cfg: cfg.withDefaults(), logger: logger,
+		owner: session.NewOperationID(), turn: make(chan struct{}, 1)}
+}
+
+// Status tells what it does. It asks nobody.
+func (s *Sweeper) Status() SweepStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Run sweeps, while it has the lease, until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) error {
+	// Proxies that start together shall not ask together.
+	timer := time.NewTimer(rand.N(s.cfg.Interval / askShare))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		next, err := s.look(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.failed(err)
+		}
+		timer.Reset(next)
+	}
+}
+
+// look asks for the lease and sweeps if it is time. It says when to look again.
+func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
+	next = s.cfg.Interval / askShare
+	if s.held() {
+		return next, nil
+	}
+	a, err := s.store.sweepBatch(ctx, s.ask(0))
+	if err != nil {
+		return next, err
+	}
+	s.note(func(st *SweepStatus) { st.read(a) })
+	if !a.leads {
+		return next, nil
+	}
+	if due := s.due(a); due > 0 {
+		return min(next, due), nil
+	}
+	_, err = s.Sweep(ctx)
+	return next, err
+}
+
+// due is in how long the next sweep is to begin: by the database's clock, where it knows when the last one ran.
+func (s *Sweeper) due(a sweepAnswer) time.Duration {
+	last := s.Status().LastRun
+	switch {
+	case last.IsZero():
+		return 0
+	case a.method == sweepExtended:
+		return s.cfg.Interval - a.sinceRun
+	}
+	return time.Until(last.Add(s.cfg.Interval))
+}
+
+func (s *Sweeper) ask(limit int) sweepAsk {
+	return sweepAsk{owner: s.owner, lease: s.cfg.lease(), limit: limit, abandoned: s.cfg.AbandonedLockAfter, method: s.Status().Method}
+}
+
+// ErrNotLeader: another proxy of the fleet sweeps.
+var ErrNotLeader = errors.New("another proxy has the sweeper's lease")
+
+// ErrSweepHeld: nothing is swept just now; the status says why.
+var ErrSweepHeld = errors.New("nothing is swept")
+
+// Sweep deletes what has expired by now, and returns when nothing is left, or with the first error
+// that stopped it: ErrNotLeader, ErrSweepHeld, the store's errors, or ctx's. A failover in its middle
+// delays it. What it had deleted by then is in the status.
+func (s *Sweeper) Sweep(ctx context.Context) (SweepStatus, error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return s.Status(), context.Cause(ctx)
+	}
+	defer func() { <-s.turn }()
+	if s.held() {
+		return s.Status(), fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
+	}
+	began := time.Now()
+	s.note(func(st *SweepStatus) { st.begin() })
+	err := s.batches(ctx)
+	s.note(func(st *SweepStatus) { st.end(began, err) })
+	st := s.Status()
+	s.logger.Info("swept", "deleted", st.Deleted, "abandoned_locks", st.AbandonedLocks, "batches", st.Batches, "duration", time.Since(began),
+		"oldest_expired_s", st.OldestExpiredS, "method", st.Method, "error", errorText(err))
+	return st, err
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// batches deletes batch after batch until one finds less than it may take.
+func (s *Sweeper) batches(ctx context.Context) error {
+	_, quiet := s.store.live.take()
+	p := newPace(quiet)
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-rest.C:
+		}
+		rows, began := p.rows, time.Now()
+		a, err := s.store.sweepBatch(ctx, s.ask(rows))
+		if err != nil {
+			return err
+		}
+		s.note(func(st *SweepStatus) { st.read(a); st.add(a) })
+		switch {
+		case !a.leads:
+			return ErrNotLeader
+		case a.all || a.deleted < rows:
+			return nil
+		}
+		if s.held() { // a failover may have brought another clock
+			return fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
+		}
+		calls, mean := s.store.live.take()
+		_, pause := p.next(time.Since(began), calls, mean)
+		rest.Reset(pause)
+	}
+}
+
+// held tells whether the partners' clocks forbid to sweep, and logs when that changes.
+func (s *Sweeper) held() bool {
+	why := clocksApart(s.pair.Status(), s.cfg.MaxClockSkew)
+	s.mu.Lock()
+	s.status.Held = why
+	was := s.told
+	s.told = why
+	s.mu.Unlock()
+	switch {
+	case why != "" && was == "":
+		s.logger.Warn("expired sessions are not swept", "reason", why)
+	case why == "" && was != "":
+		s.logger.Info("expired sessions are swept again")
+	}
+	return why != ""
+}
+
+// clocksApart says, in words, that two partners' clocks are too far apart; empty: they are not,
+// or one of them is not known.
+func clocksApart(st partner.Status, most time.Duration) string {
+	if len(st.Partners) != 2 || st.Partners[0].Seen.IsZero() || st.Partners[1].Seen.IsZero() {
+		return ""
+	}
+	apart := time.Duration((st.Partners[0].ClockMS - st.Partners[1].ClockMS) * float64(time.Millisecond)).Abs()
+	if apart <= most {
+		return ""
+	}
+	return fmt.Sprintf("the clocks of %s and %s are %s apart, and sweep.max_clock_skew is %s: set the servers' time right",
+		st.Partners[0].Name, st.Partners[1].Name, apart.Round(time.Millisecond), most)
+}
+
+func (s *Sweeper) note(change func(*SweepStatus)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.status)
+}
+
+// failed logs why a look or a sweep came to nothing, where that is not simply that there is no principal.
+func (s *Sweeper) failed(err error) {
+	s.note(func(st *SweepStatus) { st.LastError = err.Error() })
+	switch {
+	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
+	case hasNumber(err, errNoPermission):
+		s.logger.Error("expired sessions can't be swept: the login lacks a right", "error", err,
+			"mend", "GRANT EXECUTE ON SCHEMA::dbo TO [the login's user]; on a stock schema, to sweep in batches, also GRANT SELECT, DELETE ON dbo.ASPStateTempSessions")
+	default:
+		s.logger.Warn("expired sessions were not swept", "error", err)
+	}
+}
+
+// read takes what every answer tells.
+func (st *SweepStatus) read(a sweepAnswer) {
+	st.Leader, st.Method = a.leads, a.method
+	if !a.lastRun.IsZero() {
+		st.LastRun = a.lastRun
+	}
+	st.DeletedFleet = max(st.DeletedFleet, a.deletedEver)
+}
+
+func (st *SweepStatus) begin() {
+	st.Running = true
+	st.Deleted, st.Batches, st.AbandonedLocks, st.OldestExpiredS, st.DurationS, st.LastError = 0, 0, 0, 0, 0, ""
+}
+
+// add counts a batch.
+func (st *SweepStatus) add(a sweepAnswer) {
+	if !a.leads {
+		return
+	}
+	st.Deleted += int64(a.deleted)
+	st.DeletedTotal += int64(a.deleted)
+	st.AbandonedLocks += int64(a.abandoned)
+	st.Batches++
+	st.BatchesTotal++
+	st.OldestExpiredS = max(st.OldestExpiredS, a.oldest.Seconds())
+	if a.method != sweepExtended {
+		st.LastRun = time.Now().UTC()
+	}
+}
+
+func (st *SweepStatus) end(began time.Time, err error) {
+	st.Running = false
+	st.Runs++
+	st.DurationS = time.Since(began).Seconds()
+	st.LastError = errorText(err)
+}

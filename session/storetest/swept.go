@@ -1,0 +1,94 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// sweptAway: what the expiry job takes, and what it leaves. The same on the stock schema, whose
+// sessions live until they are swept.
+func sweptAway(t *testing.T, s Subject) {
+	if s.Sweep != nil { // what other promises left behind
+		if _, err := s.Sweep(t.Context()); err != nil {
+			t.Fatalf("sweep: %v", err)
+		}
+	}
+	run(t, s, "an expired session is swept, and a live one stays", func(s *scene) {
+		s.create()
+		s.age(over)
+		live := *s
+		live.ref = newRef(&mainApp)
+		item := live.create()
+		s.sweep(1)
+		s.gone()
+		live.holds(item)
+		s.sweep(0)
+	}, aged, swept)
+	run(t, s, "a session that was used after all stays", func(s *scene) {
+		item := s.create()
+		s.age(most)
+		s.touch()
+		s.age(most) // past what the touch found
+		s.sweep(0)
+		s.holds(item)
+	}, aged, swept)
+	run(t, s, "an expired session stays while its lock is held", func(s *scene) {
+		s.putTimeout(1)
+		_, lock := s.acquire()
+		s.age(75 * time.Second)
+		s.sweep(0)
+		item := blob(20)
+		s.update(lock, item)
+		s.holds(item)
+	}, aged, swept)
+	run(t, s, "an expired session goes with its abandoned lock", func(s *scene) {
+		s.putTimeout(1)
+		_, lock := s.acquire()
+		s.age(mainApp.LockTimeout + time.Second)
+		s.sweep(1)
+		s.gone()
+		_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
+		s.fails("update", err, session.ErrLockLost)
+		s.fails("release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
+	}, aged, swept)
+	run(t, s, "a swept session's name makes a new session", func(s *scene) {
+		s.create()
+		s.age(over)
+		s.sweep(1)
+		item := blob(10)
+		if sess := s.put(item); !sess.Made && s.Extended {
+			s.Error("the put made nothing")
+		}
+		s.holds(item)
+	}, aged, swept)
+	run(t, s, "what is sent again late finds no session to come back to", func(s *scene) {
+		s.putTimeout(1)
+		_, lock := s.acquire()
+		s.release(lock)
+		s.age(2 * time.Minute)
+		s.sweep(1)
+		_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
+		s.fails("update", err, session.ErrLockLost)
+		s.gone()
+	}, aged, swept)
+}
+
+// swept: somebody must sweep.
+func swept(s Subject) string {
+	if s.Sweep == nil {
+		return "Subject.Sweep is missing: nobody sweeps here"
+	}
+	return ""
+}
+
+// sweep runs the expiry job, which must take so many sessions.
+func (s *scene) sweep(want int64) {
+	s.Helper()
+	got, err := s.Sweep(s.ctx)
+	s.noError("sweep", err)
+	if got != want {
+		s.Errorf("%d sessions were swept, want %d", got, want)
+	}
+}
