@@ -51,6 +51,9 @@ func (s *server) probeOnce(ctx context.Context, a ask) Observation {
 	m := s.parked
 	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(errProbeTime) })
 	o.Err = s.ask(ctx, a, &o)
+	if o.Err != nil && ctx.Err() != nil {
+		o.Err = fmt.Errorf("%w: %w", context.Cause(ctx), o.Err) // the driver tells of the socket that was cut
+	}
 	if !stop() || o.Err != nil && isFatal(o.Err) {
 		s.unpark()
 	}

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
 	"strings"
@@ -364,6 +365,7 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 func TestWire_NobodyElseSendsAgain(t *testing.T) {
 	w := newWirePair(t)
 	p := w.start(t)
+	allIdle(t, p)
 	for range 20 {
 		if err := p.Do(t.Context(), Call{}, work); err != nil {
 			t.Fatal(err)
@@ -383,6 +385,21 @@ func TestWire_NobodyElseSendsAgain(t *testing.T) {
 		w.mu.Unlock()
 		if err != nil || ops != 2 || calls != 1 {
 			t.Fatalf("%v after %d attempts; the server ran %d", err, ops, calls)
+		}
+	}
+}
+
+// allIdle waits until the connections that a term begins with are made and given back.
+func allIdle(t *testing.T, p *Pair) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for s := (sql.DBStats{}); s.OpenConnections < drainFirst || s.InUse > 0; s = p.hold.serving().pool.(*sqlPool).db.Stats() {
+		select {
+		case <-look.C:
+		case <-limit:
+			t.Fatal("connections are still being made")
 		}
 	}
 }

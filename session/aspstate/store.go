@@ -145,7 +145,7 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	case err == nil && ctx.Err() != nil:
 		s.giveBack(ref, op, lock, over)
 		return session.Session{}, session.Lock{}, context.Cause(ctx)
-	case err != nil && sent && !isAnswer(err):
+	case err != nil && sent && (!isAnswer(err) || errors.Is(err, session.ErrOutcomeUnknown)):
 		s.giveBack(ref, op, session.Lock{}, over)
 	default:
 		over()

@@ -1,0 +1,48 @@
+package aspstate_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+)
+
+// renamed shows the principal under another name.
+type renamed struct {
+	aspstate.Pair
+	name partner.Name
+}
+
+// Do implements aspstate.Pair.
+func (r *renamed) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	return r.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		other := *a
+		other.Partner = r.name
+		return op(ctx, &other)
+	})
+}
+
+// TestApplications_AskedAnewOnAnotherPrincipal: after a forced service the registration
+// may be gone, or the id be somebody else's.
+func TestApplications_AskedAnewOnAnotherPrincipal(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	pair := &renamed{openPair(t, servers), partner.A}
+	store := openStore(t, pair)
+	ref := newSession(t, store)
+	asked := func(principal partner.Name, want int64) {
+		t.Helper()
+		pair.name = principal
+		if _, err := store.Get(t.Context(), ref, session.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := servers.Partner("a").Counters().Calls["MirrorState_GetAppId_1"]; got != want {
+			t.Errorf("asked %d times for the application's id, want %d", got, want)
+		}
+	}
+	asked(partner.A, 1)
+	asked(partner.B, 2)
+	asked(partner.B, 2)
+}

@@ -1,0 +1,154 @@
+package aspstate_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+)
+
+// lossy loses the answer of the first attempt with its label: that was executed, others
+// come between, and then it is sent again.
+type lossy struct {
+	aspstate.Pair
+	label   string
+	between func()
+}
+
+// Do implements aspstate.Pair.
+func (l *lossy) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	return l.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		err := op(ctx, a)
+		if between := l.between; between != nil && c.Label == l.label {
+			l.between = nil
+			between()
+			return io.EOF
+		}
+		return err
+	})
+}
+
+// silent executes calls with its label, and answers with an error of its own.
+type silent struct {
+	aspstate.Pair
+	label string
+	err   error
+}
+
+// Do implements aspstate.Pair.
+func (s *silent) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	err := s.Pair.Do(ctx, c, op)
+	if err == nil && c.Label == s.label {
+		return s.err
+	}
+	return err
+}
+
+// hold takes the session's lock.
+func hold(t *testing.T, store *aspstate.Store, ref session.Ref) session.Lock {
+	t.Helper()
+	_, lock, err := store.Acquire(t.Context(), ref, session.NewOperationID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lock
+}
+
+// TestUpdate_sentAgainWhenTheRowCannotTell: an update was applied, its answer was lost,
+// and what has come since hides it. Its caller must not be told that it was not applied.
+func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	for _, schema := range []struct {
+		name string
+		pair aspstate.Pair
+	}{
+		{"extended", openPair(t, servers)},
+		{"stock", onStock{openPair(t, servers)}},
+	} {
+		t.Run(schema.name, func(t *testing.T) {
+			others := openStore(t, schema.pair)
+			ref := newSession(t, others)
+			store := openStore(t, &lossy{schema.pair, "update", func() {
+				for range 3 { // acquires and releases, more than a session remembers
+					if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperationID()); err != nil {
+						t.Error(err)
+					}
+				}
+			}})
+			_, err := store.Update(t.Context(), ref, hold(t, store, ref), session.Write{Item: []byte("2")}, false, session.NewOperationID())
+			if !errors.Is(err, session.ErrOutcomeUnknown) || session.OutcomeOf(err) != session.Unknown {
+				t.Errorf("got %v, %s; want %v", err, session.OutcomeOf(err), session.ErrOutcomeUnknown)
+			}
+		})
+	}
+}
+
+// TestUpdate_sentAgainDoesNotUndoALaterOne: under one lock that is kept.
+func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
+	store := openStore(t, openPair(t, embeddedtest.Start(t)))
+	ref := newSession(t, store)
+	lock := hold(t, store, ref)
+	update := func(item string, op session.OperationID) {
+		t.Helper()
+		if _, err := store.Update(t.Context(), ref, lock, session.Write{Item: []byte(item)}, true, op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := session.NewOperationID()
+	update("first", first)
+	update("second", session.NewOperationID())
+	update("first", first)
+	got, err := store.Get(t.Context(), ref, session.GetOptions{AllowLocked: true})
+	if err != nil || string(got.Item) != "second" {
+		t.Errorf("the session holds %q, %v; want the second update's", got.Item, err)
+	}
+}
+
+// TestAcquire_grantedAndNeverAnswered: its caller left before the answer could be asked
+// for again. Nobody knows of that lock, so that nobody else would release it.
+func TestAcquire_grantedAndNeverAnswered(t *testing.T) {
+	pair := openPair(t, embeddedtest.Start(t))
+	for _, kind := range []error{context.Canceled, partner.ErrOutcomeUnknown} {
+		lost := &partner.CallError{Label: "acquire", Kind: kind, Result: partner.Unknown}
+		store, others := openStore(t, &silent{pair, "acquire", lost}), openStore(t, pair)
+		ref := newSession(t, others)
+		if _, _, err := store.Acquire(t.Context(), ref, session.NewOperationID()); !errors.Is(err, kind) {
+			t.Fatalf("got %v, want %v", err, kind)
+		}
+		store.WaitForCleanups()
+		if _, _, err := others.Acquire(t.Context(), ref, session.NewOperationID()); err != nil {
+			t.Errorf("after %v the session stays locked: %v", kind, err)
+		}
+	}
+}
+
+// TestDomainError: what the pair says of a call's outcome is what the caller is told.
+func TestDomainError(t *testing.T) {
+	left := errors.New("the client left")
+	for _, c := range []struct {
+		name    string
+		err     error
+		kind    error
+		outcome session.Outcome
+	}{
+		{"no principal", &partner.CallError{Kind: partner.ErrNoPrincipal}, session.ErrNoPrincipal, session.NotApplied},
+		{"closed", &partner.CallError{Kind: partner.ErrClosed}, session.ErrNoPrincipal, session.NotApplied},
+		{"late again and again", partner.ErrLate, session.ErrNoPrincipal, session.NotApplied},
+		{"a full hold", &partner.HoldFullError{Bound: "size", Limit: 1}, session.ErrOverloaded, session.NotApplied},
+		{"sent and not answered", &partner.CallError{Kind: partner.ErrOutcomeUnknown, Result: partner.Unknown}, session.ErrOutcomeUnknown, session.Unknown},
+		{"left while it was sent", &partner.CallError{Kind: left, Result: partner.Unknown}, left, session.Unknown},
+		{"left before", &partner.CallError{Kind: left}, left, session.NotApplied},
+		{"a connection that broke", io.EOF, io.EOF, session.Unknown},
+		{"the database's own answer", session.ErrLockLost, session.ErrLockLost, session.NotApplied},
+	} {
+		err := aspstate.DomainError(c.err)
+		if !errors.Is(err, c.kind) || session.OutcomeOf(err) != c.outcome {
+			t.Errorf("%s: got %v, %s; want %v, %s", c.name, err, session.OutcomeOf(err), c.kind, c.outcome)
+		}
+	}
+}
