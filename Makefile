@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; both want only Go.
 export GOTOOLCHAIN = local
 
-.PHONY: run test check bench build fuzz chaos
+.PHONY: run test check bench build fuzz chaos mutants
 
 run: ## the server on its embedded pair
 	go run ./cmd/mirrorstate serve
@@ -38,3 +38,8 @@ chaos: ## faults and failovers under load, the history checked: make chaos SEED=
 	go test -race -count=1 -v -timeout 0 -run '^TestChaos$$' -artifacts ./cmd/mirrorstate/chaos \
 		-seed $(SEED) -chaos.duration $(FOR) -chaos.failovers $(FAILOVERS) -chaos.proxies $(PROXIES) -chaos.clients $(CLIENTS) \
 		-chaos.witness=$(WITNESS)
+
+# ONLY picks mutants by invariant and name.
+ONLY ?= .
+mutants: ## every invariant broken on purpose, each break must turn a test red: make mutants ONLY='^I3 '
+	go test -count=1 -v -timeout 60m -run '^TestMutants' ./cmd/mirrorstate/mutants -mutants -mutants.only '$(ONLY)'

@@ -7,14 +7,14 @@ const (
 	batchFirst  = 50   // rows of the first batch
 	batchLeast  = 10   // rows
 	batchMost   = 2000 // rows; below the 5,000 locks at which SQL Server takes the whole table instead
-	batchTarget = 4 * time.Millisecond
+	batchTarget = 2 * time.Millisecond
 
-	restLeast  = 1.0              // of the time that the batch took
-	restMost   = 100.0            // likewise
-	restLimit  = 2 * time.Second  // the longest pause
-	slowdown   = 1.15             // live calls this much slower than before the sweep are too slow
-	liveEnough = 20               // calls that say something about the mean
-	forgetting = 10 * time.Minute // how long a quiet time's mean stands without a newer one
+	restLeast  = 1.0             // of the time that the batch took, where nobody calls
+	restLive   = 9.0             // the same beside live calls: so one in ten meets a batch
+	restMost   = 200.0           // likewise
+	restLimit  = 2 * time.Second // the longest pause
+	slowdown   = 1.15            // live calls this much slower than before the sweep are too slow
+	liveEnough = 20              // calls that say something about the mean
 )
 
 // pace decides how many rows the next batch deletes and how long the sweep rests before it. It is
@@ -22,7 +22,8 @@ const (
 //
 // Batches are made to take about batchTarget, since a write may wait that long for one. The
 // rest grows fast while live calls are slower than they were before the sweep began, and
-// shrinks slowly while they are not. Without live calls it is as long as the batch.
+// shrinks slowly to nine times the batch while they are not. Without live calls it shrinks to as
+// long as the batch.
 type pace struct {
 	rows  int
 	rest  float64       // in times of the last batch
@@ -30,7 +31,7 @@ type pace struct {
 }
 
 func newPace(quiet time.Duration) *pace {
-	return &pace{rows: batchFirst, rest: 4, quiet: quiet}
+	return &pace{rows: batchFirst, rest: restLive, quiet: quiet}
 }
 
 // next is told about the last batch, and of the live calls since the one before.
@@ -44,7 +45,7 @@ func (p *pace) next(took time.Duration, calls int64, mean time.Duration) (rows i
 	case p.quiet > 0 && float64(mean) > slowdown*float64(p.quiet):
 		p.rest = min(restMost, p.rest*1.5)
 	default:
-		p.rest = max(restLeast, p.rest/1.1)
+		p.rest = max(restLive, p.rest/1.1)
 	}
 	return p.rows, min(restLimit, time.Duration(p.rest*float64(took)))
 }

@@ -50,6 +50,7 @@ func TestPace(t *testing.T) {
 		{"what was before is not known", 1000, quiet, 0, true},
 	} {
 		p := newPace(c.quiet)
+		p.rest = 2 * restLive
 		before := p.rest
 		_, pause := p.next(batchTarget, c.calls, c.mean)
 		if less := p.rest < before; less != c.less {
@@ -66,6 +67,12 @@ func TestPace(t *testing.T) {
 		}
 		if _, pause := p.next(time.Second, 1000, 9*quiet); p.rest != restMost || pause != restLimit {
 			t.Errorf("rests %.1f batches, %v; want %v and %v", p.rest, pause, restMost, restLimit)
+		}
+		for range 100 {
+			p.next(batchTarget, 1000, quiet)
+		}
+		if p.rest != restLive {
+			t.Errorf("rests %.1f batches beside calls as before, want %v", p.rest, restLive)
 		}
 		for range 100 {
 			p.next(batchTarget, 0, 0)

@@ -20,7 +20,8 @@ const resultOthers = 9
 const (
 	sweepExtended  = "MirrorState_Sweep_1"
 	sweepStatement = "DELETE in batches"
-	sweepProcedure = "DeleteExpiredSessions"
+	// SweepProcedure is .NET's own, which does not tell how many it deleted.
+	SweepProcedure = "DeleteExpiredSessions"
 )
 
 // errNoPermission is SQL Server's number for a right that is missing.
@@ -67,7 +68,7 @@ func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (out sweepAnswer, 
 		if a.Extended {
 			out, err = sweepOnExtended(ctx, a, ask)
 		} else {
-			out, err = sweepOnStock(ctx, a, ask)
+			out, err = sweepOnStock(ctx, stockConn{a}, ask)
 		}
 		out.partner = a.Partner
 		return err
@@ -110,36 +111,54 @@ func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (swe
 
 func seconds(n sql.NullInt64) time.Duration { return time.Duration(max(0, n.Int64)) * time.Second }
 
+// stockServer is what sweepOnStock needs of a server.
+type stockServer interface {
+	// number runs a query whose one row has one number, or NULL.
+	number(ctx context.Context, text string, args ...any) (sql.NullInt64, error)
+	// call runs a procedure without arguments.
+	call(ctx context.Context, procedure string) error
+}
+
+// stockConn is one attempt's connection as a stockServer.
+type stockConn struct{ *partner.Attempt }
+
+func (c stockConn) number(ctx context.Context, text string, args ...any) (n sql.NullInt64, err error) {
+	err = c.Conn.QueryRowContext(ctx, text, args...).Scan(&n)
+	return n, wrap(err, "sweep expired sessions on %s", c.Partner)
+}
+
+func (c stockConn) call(ctx context.Context, procedure string) error {
+	_, err := c.Conn.ExecContext(ctx, procedure)
+	return wrap(err, "call %s on %s", procedure, c.Partner)
+}
+
 // sweepOnStock sweeps as the login's rights allow. There is no lease: every proxy sweeps, which
 // does no harm.
-func sweepOnStock(ctx context.Context, a *partner.Attempt, ask sweepAsk) (out sweepAnswer, err error) {
+func sweepOnStock(ctx context.Context, c stockServer, ask sweepAsk) (out sweepAnswer, err error) {
 	out = sweepAnswer{method: ask.method, leads: true}
 	if ask.limit == 0 {
 		return out, nil
 	}
-	if out.method != sweepProcedure {
+	if out.method != SweepProcedure {
 		out.method = sweepStatement
-		out.oldest, err = oldestOf(ctx, a)
-		if err == nil && out.oldest > 0 {
-			row := a.Conn.QueryRowContext(ctx, sweepText, sql.Named("limit", ask.limit), sql.Named("abandoned", int(ask.abandoned/time.Second)))
-			err = row.Scan(&out.deleted)
-		}
-		if !hasNumber(err, errNoPermission) {
-			return out, wrap(err, "sweep expired sessions on %s", a.Partner)
+		if err = out.sweepBatch(ctx, c, ask); !hasNumber(err, errNoPermission) {
+			return out, err
 		}
 	}
-	out.method, out.all = sweepProcedure, true
-	_, err = a.Conn.ExecContext(ctx, "dbo."+sweepProcedure)
-	return out, wrap(err, "call %s on %s", sweepProcedure, a.Partner)
+	out.method, out.all = SweepProcedure, true
+	return out, c.call(ctx, "dbo."+SweepProcedure)
 }
 
-// oldestOf is a little more than how long ago the oldest session expired, 0 if none has.
-func oldestOf(ctx context.Context, a *partner.Attempt) (time.Duration, error) {
-	var oldest sql.NullInt64
-	if err := a.Conn.QueryRowContext(ctx, oldestText).Scan(&oldest); err != nil || !oldest.Valid {
-		return 0, err
+// sweepBatch deletes a batch where there is something to delete.
+func (out *sweepAnswer) sweepBatch(ctx context.Context, c stockServer, ask sweepAsk) error {
+	oldest, err := c.number(ctx, oldestText)
+	if err != nil || !oldest.Valid {
+		return err
 	}
-	return max(time.Second, seconds(oldest)), nil
+	out.oldest = seconds(oldest)
+	deleted, err := c.number(ctx, sweepText, sql.Named("limit", ask.limit), sql.Named("abandoned", int(ask.abandoned/time.Second)))
+	out.deleted = int(deleted.Int64)
+	return err
 }
 
 func hasNumber(err error, number int32) bool {

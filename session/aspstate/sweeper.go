@@ -23,6 +23,8 @@ type SweepConfig struct {
 	// MaxClockSkew is how far the partners' clocks may be apart. Further, nothing is swept: after a
 	// failover sessions would be gone too early. Default 5 s.
 	MaxClockSkew time.Duration
+	// AgentJob is what to do beside SQL Agent's own job: AgentBeside (default) or AgentYield.
+	AgentJob string
 }
 
 // The least and the default interval.
@@ -43,6 +45,9 @@ func (c SweepConfig) withDefaults() SweepConfig {
 		c.Interval = sweepDefault
 	}
 	c.Interval = max(c.Interval, sweepLeast)
+	if c.AgentJob == "" {
+		c.AgentJob = AgentBeside
+	}
 	if c.AbandonedLockAfter == 0 {
 		c.AbandonedLockAfter = session.DefaultLockTimeout
 	}
@@ -63,7 +68,7 @@ type SweepStatus struct {
 	// proxy leads.
 	Leader bool `json:"leader"`
 	// LastRun is when the fleet last swept, by the database's clock; on a stock schema, when this proxy did.
-	LastRun time.Time `json:"last_run"`
+	LastRun *time.Time `json:"last_run"` // nil: never
 	// Deleted is how many rows the last sweep of this proxy deleted, or has so far.
 	Deleted int64 `json:"deleted"`
 	// OldestExpiredS is how long ago the oldest session had expired that the last sweep found, in seconds: the job's lag.
@@ -76,6 +81,9 @@ type SweepStatus struct {
 	Method         string  `json:"method"`          // MirrorState_Sweep_1, DELETE in batches, or DeleteExpiredSessions
 	// Held says why nothing is swept; empty: nothing speaks against it.
 	Held string `json:"held"`
+	// AgentJob is what is known of SQL Agent's job on the principal: enabled, none, or unknown
+	// (the login may not read msdb).
+	AgentJob string `json:"agent_job"`
 	// DeletedTotal and BatchesTotal count since the start of this proxy, DeletedFleet since the
 	// extension was installed, by all.
 	DeletedTotal int64 `json:"deleted_total"`
@@ -103,9 +111,13 @@ type Sweeper struct {
 	owner  session.OperationID
 	turn   chan struct{} // held by who sweeps
 
+	agent func(context.Context) string // looks for SQL Agent's job
+
 	mu     sync.Mutex
 	status SweepStatus
 	told   string // what speaks against sweeping, as it was last logged
+
+	lastFailure string // owned by Run; empty: the last look went well
 }
 
 // NewSweeper makes a sweeper of the store's database. A nil logger discards.
@@ -113,8 +125,8 @@ func NewSweeper(store *Store, pair sweptPair, cfg SweepConfig, logger *slog.Logg
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{store: store, pair: pair, cfg: cfg.withDefaults(), logger: logger,
-		owner: session.NewOperationID(), turn: make(chan struct{}, 1)}
+	return &Sweeper{store: store, pair: pair, cfg: cfg.withDefaults(), logger: logger, agent: store.agentJob,
+		owner: session.NewOperationID(), turn: make(chan struct{}, 1), status: SweepStatus{AgentJob: agentUnknown}}
 }
 
 // Status tells what it does. It asks nobody.
@@ -136,7 +148,10 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		next, err := s.look(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil:
+			s.lastFailure = ""
+		case ctx.Err() == nil:
 			s.failed(err)
 		}
 		timer.Reset(next)
@@ -149,18 +164,22 @@ func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 	if s.held() {
 		return next, nil
 	}
-	a, err := s.store.sweepBatch(ctx, s.ask(0))
+	a, err := s.store.sweepBatch(ctx, s.ask(s.owner, 0))
 	if err != nil {
 		return next, err
 	}
-	s.note(func(st *SweepStatus) { st.read(a) })
+	s.note(func(st *SweepStatus) { st.read(a, true) })
 	if !a.leads {
 		return next, nil
 	}
 	if due := s.due(a); due > 0 {
 		return min(next, due), nil
 	}
-	_, err = s.Sweep(ctx)
+	s.meetAgent(ctx)
+	if s.held() {
+		return next, nil
+	}
+	_, err = s.sweep(ctx, s.owner)
 	return next, err
 }
 
@@ -168,7 +187,7 @@ func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 func (s *Sweeper) due(a sweepAnswer) time.Duration {
 	last := s.Status().LastRun
 	switch {
-	case last.IsZero():
+	case last == nil:
 		return 0
 	case a.method == sweepExtended:
 		return s.cfg.Interval - a.sinceRun
@@ -176,8 +195,8 @@ func (s *Sweeper) due(a sweepAnswer) time.Duration {
 	return time.Until(last.Add(s.cfg.Interval))
 }
 
-func (s *Sweeper) ask(limit int) sweepAsk {
-	return sweepAsk{owner: s.owner, lease: s.cfg.lease(), limit: limit, abandoned: s.cfg.AbandonedLockAfter, method: s.Status().Method}
+func (s *Sweeper) ask(owner session.OperationID, limit int) sweepAsk {
+	return sweepAsk{owner: owner, lease: s.cfg.lease(), limit: limit, abandoned: s.cfg.AbandonedLockAfter, method: s.Status().Method}
 }
 
 // ErrNotLeader: another proxy of the fleet sweeps.
@@ -186,10 +205,15 @@ var ErrNotLeader = errors.New("another proxy has the sweeper's lease")
 // ErrSweepHeld: nothing is swept just now; the status says why.
 var ErrSweepHeld = errors.New("nothing is swept")
 
-// Sweep deletes what has expired by now, and returns when nothing is left, or with the first error
-// that stopped it: ErrNotLeader, ErrSweepHeld, the store's errors, or ctx's. A failover in its middle
-// delays it. What it had deleted by then is in the status.
+// Sweep deletes what has expired by now, whoever has the fleet's lease: two at once do no harm. It
+// returns when nothing is left, or with the first error that stopped it: ErrSweepHeld, the store's errors, or
+// ctx's. A failover in its middle delays it. What it had deleted by then is in the status.
 func (s *Sweeper) Sweep(ctx context.Context) (SweepStatus, error) {
+	return s.sweep(ctx, session.OperationID{})
+}
+
+// sweep is Sweep by who has the lease; an owner of zeros goes without.
+func (s *Sweeper) sweep(ctx context.Context, owner session.OperationID) (SweepStatus, error) {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -201,10 +225,14 @@ func (s *Sweeper) Sweep(ctx context.Context) (SweepStatus, error) {
 	}
 	began := time.Now()
 	s.note(func(st *SweepStatus) { st.begin() })
-	err := s.batches(ctx)
+	err := s.batches(ctx, owner)
 	s.note(func(st *SweepStatus) { st.end(began, err) })
 	st := s.Status()
-	s.logger.Info("swept", "deleted", st.Deleted, "abandoned_locks", st.AbandonedLocks, "batches", st.Batches, "duration", time.Since(began),
+	level := slog.LevelDebug
+	if st.Deleted > 0 {
+		level = slog.LevelInfo
+	}
+	s.logger.Log(ctx, level, "swept", "deleted", st.Deleted, "abandoned_locks", st.AbandonedLocks, "batches", st.Batches, "duration", time.Since(began),
 		"oldest_expired_s", st.OldestExpiredS, "method", st.Method, "error", errorText(err))
 	return st, err
 }
@@ -217,7 +245,7 @@ func errorText(err error) string {
 }
 
 // batches deletes batch after batch until one finds less than it may take.
-func (s *Sweeper) batches(ctx context.Context) error {
+func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error {
 	_, quiet := s.store.live.take()
 	p := newPace(quiet)
 	rest := time.NewTimer(0)
@@ -229,11 +257,14 @@ func (s *Sweeper) batches(ctx context.Context) error {
 		case <-rest.C:
 		}
 		rows, began := p.rows, time.Now()
-		a, err := s.store.sweepBatch(ctx, s.ask(rows))
+		a, err := s.store.sweepBatch(ctx, s.ask(owner, rows))
 		if err != nil {
 			return err
 		}
-		s.note(func(st *SweepStatus) { st.read(a); st.add(a) })
+		s.note(func(st *SweepStatus) {
+			st.read(a, owner == s.owner)
+			st.add(a)
+		})
 		switch {
 		case !a.leads:
 			return ErrNotLeader
@@ -249,10 +280,24 @@ func (s *Sweeper) batches(ctx context.Context) error {
 	}
 }
 
-// held tells whether the partners' clocks forbid to sweep, and logs when that changes.
+// meetAgent finds out whether SQL Agent does the same, and says so once.
+func (s *Sweeper) meetAgent(ctx context.Context) {
+	job := s.agent(ctx)
+	was := s.Status().AgentJob
+	s.note(func(st *SweepStatus) { st.AgentJob = job })
+	if job == agentEnabled && was != agentEnabled {
+		s.logger.Info("SQL Agent's job deletes expired sessions too", "rule", s.cfg.AgentJob,
+			"mend", "disable the job on both servers, or set sweep.agent_job: yield; both at once do no harm")
+	}
+}
+
+// held tells whether something forbids to sweep, and logs when that changes.
 func (s *Sweeper) held() bool {
 	why := clocksApart(s.pair.Status(), s.cfg.MaxClockSkew)
 	s.mu.Lock()
+	if why == "" {
+		why = heldByAgent(s.cfg.AgentJob, s.status.AgentJob)
+	}
 	s.status.Held = why
 	was := s.told
 	s.told = why
@@ -288,8 +333,11 @@ func (s *Sweeper) note(change func(*SweepStatus)) {
 
 // failed logs why a look or a sweep came to nothing, where that is not simply that there is no principal.
 func (s *Sweeper) failed(err error) {
-	s.note(func(st *SweepStatus) { st.LastError = err.Error() })
+	was := s.lastFailure
+	s.lastFailure = err.Error()
+	s.note(func(st *SweepStatus) { st.LastError = s.lastFailure })
 	switch {
+	case s.lastFailure == was: // said already
 	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
 	case hasNumber(err, errNoPermission):
 		s.logger.Error("expired sessions can't be swept: the login lacks a right", "error", err,
@@ -299,11 +347,14 @@ func (s *Sweeper) failed(err error) {
 	}
 }
 
-// read takes what every answer tells.
-func (st *SweepStatus) read(a sweepAnswer) {
-	st.Leader, st.Method = a.leads, a.method
+// read takes what every answer tells; leased of the lease, too.
+func (st *SweepStatus) read(a sweepAnswer, leased bool) {
+	st.Method = a.method
+	if leased {
+		st.Leader = a.leads
+	}
 	if !a.lastRun.IsZero() {
-		st.LastRun = a.lastRun
+		st.LastRun = &a.lastRun
 	}
 	st.DeletedFleet = max(st.DeletedFleet, a.deletedEver)
 }
@@ -325,7 +376,8 @@ func (st *SweepStatus) add(a sweepAnswer) {
 	st.BatchesTotal++
 	st.OldestExpiredS = max(st.OldestExpiredS, a.oldest.Seconds())
 	if a.method != sweepExtended {
-		st.LastRun = time.Now().UTC()
+		now := time.Now().UTC()
+		st.LastRun = &now
 	}
 }
 

@@ -83,7 +83,7 @@ func (f *fleet) newInstance(t *testing.T, app string) *instance {
 // watchdog is how a proxy forces service where there is no witness: with the others as
 // observers, or, alone, by the operator's leave.
 func (f *fleet) watchdog(self *instance) partner.WatchdogConfig {
-	w := partner.WatchdogConfig{Enabled: true, After: time.Second, CoolDown: time.Second, AllowDataLoss: len(f.proxies) == 1}
+	w := partner.WatchdogConfig{Enabled: true, After: 500 * time.Millisecond, CoolDown: time.Second, AllowDataLoss: len(f.proxies) == 1}
 	for _, other := range f.proxies {
 		if other != self {
 			w.Observers = append(w.Observers, other)

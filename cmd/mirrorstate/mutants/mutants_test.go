@@ -1,0 +1,212 @@
+package mutants
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+var (
+	runFlag  = flag.Bool("mutants", false, "break the code in every way of the table, and run the tests that must notice")
+	onlyFlag = flag.String("mutants.only", "", "only the mutants whose invariant and name match, such as '^I3 '")
+)
+
+// root is the module's folder, seen from here.
+const root = "../../.."
+
+// mutant is one deliberate break of the code.
+type mutant struct {
+	invariant string // of DESIGN.md: I1 to I9
+	name      string // what the broken code does
+	file      string // from the root
+	old, new  string // a snippet that is there once, and what takes its place
+	pkg       string // whose test must go red, from the root
+	test      string // that test, or one of its subtests: TestX/some theme/some promise
+	hangs     bool   // it shows by never ending
+}
+
+// mutants are all of them, by invariant.
+var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants)), func(a, b mutant) int {
+	return strings.Compare(a.invariant, b.invariant)
+})
+
+// String tells mutants apart.
+func (m mutant) String() string { return m.invariant + " " + m.name }
+
+// broken is the mutant's file with the break in it.
+func (m mutant) broken() ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(root, m.file))
+	if err != nil {
+		return nil, err
+	}
+	if n := strings.Count(string(text), m.old); n != 1 || m.old == m.new {
+		return nil, fmt.Errorf("%s has this %d times, want once, and something else in its place:\n%s", m.file, n, m.old)
+	}
+	return []byte(strings.Replace(string(text), m.old, m.new, 1)), nil
+}
+
+// TestMutants_Apply: the table is about the code as it is.
+func TestMutants_Apply(t *testing.T) {
+	names, perInvariant, tests := map[string]bool{}, map[string]int{}, map[string][]string{}
+	for _, m := range mutants {
+		if names[m.name] {
+			t.Errorf("two mutants are called %q", m.name)
+		}
+		names[m.name] = true
+		perInvariant[m.invariant]++
+		text, err := m.broken()
+		if err != nil {
+			t.Errorf("%s: %v", m, err)
+			continue
+		}
+		if _, err := format.Source(text); err != nil {
+			t.Errorf("%s: the broken file is no Go: %v", m, err)
+		}
+		if tests[m.pkg] == nil {
+			tests[m.pkg] = testsOf(t, m.pkg)
+		}
+		if test, _, _ := strings.Cut(m.test, "/"); !slices.Contains(tests[m.pkg], test) {
+			t.Errorf("%s: %s has no test %s", m, m.pkg, test)
+		}
+	}
+	for i := 1; i <= 9; i++ {
+		invariant := fmt.Sprint("I", i)
+		if perInvariant[invariant] == 0 {
+			t.Errorf("nothing breaks %s", invariant)
+		}
+		delete(perInvariant, invariant)
+	}
+	if len(perInvariant) > 0 {
+		t.Errorf("there are no such invariants: %v", perInvariant)
+	}
+}
+
+// testsOf are the names of the tests in a package's folder.
+func testsOf(t *testing.T, pkg string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
+				names = append(names, f.Name.Name)
+			}
+		}
+	}
+	return names
+}
+
+// TestMutants_Caught is the proof: the tests are green on the code as it is, and each
+// break turns its test red.
+func TestMutants_Caught(t *testing.T) {
+	if !*runFlag {
+		t.Skip("it takes some minutes: make mutants")
+	}
+	chosen := among(t, *onlyFlag)
+	began := time.Now()
+	if !t.Run("the code as it is", func(t *testing.T) { sound(t, chosen) }) {
+		return
+	}
+	var caught strings.Builder
+	table := tabwriter.NewWriter(&caught, 0, 0, 2, ' ', 0)
+	n := 0
+	for _, m := range chosen {
+		t.Run(m.String(), func(t *testing.T) {
+			red := m.prove(t)
+			if red == "" {
+				red = "nothing"
+			} else {
+				n++
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\n", m.invariant, m.name, red)
+		})
+	}
+	if err := table.Flush(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d of %d mutants were caught, in %v; the first test that went red:\n%s", n, len(chosen), time.Since(began).Round(time.Second), &caught)
+}
+
+// among are the mutants that match.
+func among(t *testing.T, only string) (chosen []mutant) {
+	t.Helper()
+	match, err := regexp.Compile(only)
+	if err != nil {
+		t.Fatalf("-mutants.only: %v", err)
+	}
+	for _, m := range mutants {
+		if match.MatchString(m.String()) {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(chosen) == 0 {
+		t.Fatalf("-mutants.only %q matches no mutant", only)
+	}
+	return chosen
+}
+
+// sound wants the tests that are to notice something to be green before.
+func sound(t *testing.T, chosen []mutant) {
+	tests := map[string][]string{}
+	for _, m := range chosen {
+		if !slices.Contains(tests[m.pkg], m.test) {
+			tests[m.pkg] = append(tests[m.pkg], m.test)
+		}
+	}
+	for pkg, list := range tests {
+		r := runTests(t, pkg, list, timeLimit)
+		if r.result != "pass" {
+			t.Errorf("%s is not green without a mutant, the first that is red is %q:\n%s", pkg, r.firstRed, r.tail())
+			continue
+		}
+		for _, test := range list {
+			if !r.passed[asReported(test)] {
+				t.Errorf("%s did not run %s, or skipped it", pkg, test)
+			}
+		}
+	}
+}
+
+// prove runs the mutant's test on the broken code and gives the first that went red; none
+// did is an error of t, and so is a mutant that is none.
+func (m mutant) prove(t *testing.T) (red string) {
+	limit := timeLimit
+	if m.hangs {
+		limit = hangLimit
+	}
+	r := runTests(t, m.pkg, []string{m.test}, limit, "-overlay", overlay(t, m))
+	switch {
+	case r.failedBuild:
+		t.Errorf("no mutant, for it can't be built:\n%s", r.tail())
+	case r.result == "pass":
+		t.Errorf("survived: %s is green with this break in %s", m.test, m.file)
+	case r.timedOut && !m.hangs:
+		t.Errorf("%s did not end within %v, which is no answer:\n%s", m.test, limit, r.tail())
+	case r.timedOut:
+		return r.running() + " never ended"
+	case r.firstRed != "":
+		return r.firstRed
+	case r.crashed:
+		return r.running() + " crashed"
+	default:
+		t.Errorf("no test went red, but the package (%q):\n%s", r.result, r.tail())
+	}
+	return ""
+}

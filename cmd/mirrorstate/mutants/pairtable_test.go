@@ -1,0 +1,351 @@
+package mutants
+
+// pairMutants break what is promised of two servers and one principal. Names say what the
+// broken code does.
+var pairMutants = []mutant{
+	// I1: no request fails because of a failover inside the hold window.
+	{
+		invariant: "I1", name: "answers at once where it should hold",
+		file: "partner/do.go",
+		old:  `limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))`,
+		new:  `limit := time.Duration(0)`,
+		pkg:  "partner", test: "TestDo_HeldThroughAGap",
+	},
+	{
+		invariant: "I1", name: "leaves the calls alone that hang on a former principal",
+		file: "partner/term.go",
+		old:  `	t.pool.cut(errTermOver)`,
+		new:  ``,
+		pkg:  "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
+	},
+	{
+		invariant: "I1", name: "keeps the door open to a principal in doubt",
+		file: "partner/hold.go",
+		old: `	h.shutLocked()
+	h.doubted, h.doubtedAt`,
+		new: `	h.doubted, h.doubtedAt`,
+		pkg: "partner", test: "TestHold_ShutsInTheMiddleOfADrain",
+	},
+	{
+		invariant: "I1", name: "hands a mirror's refusal to the caller",
+		file: "partner/classify.go",
+		old:  `954: Moved, `,
+		new:  ``,
+		pkg:  "partner", test: "TestDo_FailoverCostsMilliseconds",
+	},
+	{
+		invariant: "I1", name: "does not hurry when a call finds the principal gone",
+		file: "partner/do.go",
+		old: `	p.inTrouble()
+}`,
+		new: `}`,
+		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
+	},
+	{
+		invariant: "I1", name: "lets the holders of locks wait behind everybody",
+		file: "partner/hold.go",
+		old:  `		rank = rankLock`,
+		new:  ``,
+		pkg:  "partner", test: "TestHold_LockHoldersFirstThenOrderOfArrival",
+	},
+	{
+		invariant: "I1", name: "calls itself not ready while calls are held",
+		file: "partner/status.go",
+		old:  `return p.troubled() < p.cfg.Hold.Window }`,
+		new:  `return p.troubled() < 0 }`,
+		pkg:  "partner", test: "TestReady_ForAsLongAsCallsAreHeld",
+	},
+	{
+		invariant: "I1", name: "counts a mirror's refusals against its reachability",
+		file: "partner/attempt.go",
+		old:  `	case class == Down, class == Ambiguous:`,
+		new:  `	case class != Permanent:`,
+		pkg:  "partner", test: "TestBreaker_ARefusalIsAnAnswer",
+	},
+
+	// I2: what was acknowledged under FULL survives every failover.
+	{
+		invariant: "I2", name: "takes for granted that the mirror has a commit",
+		file: "partner/embedded/harden.go",
+		old:  `if lost := <-shipped; lost == nil {`,
+		new:  `if lost := error(nil); lost == nil {`,
+		pkg:  "partner/embedded", test: "TestMirror_lost",
+	},
+	{
+		invariant: "I2", name: "publishes before the mirror has answered",
+		file: "partner/embedded/harden.go",
+		old: `	var exposed *mirroring
+	if shipped != nil {
+		if lost := <-shipped; lost == nil {
+			p.acked.Store(rec.lsn)
+		} else {
+			var alone error
+			exposed, alone = p.goOn(w, rec, lost)
+			err = errors.Join(err, alone)
+		}
+	}
+	if err == nil {
+		if p.beforeCommit != nil {
+			p.beforeCommit(rec)
+		}
+		if err = p.stand(); err == nil {
+			_, err = w.commit.exec()
+		}
+	}`,
+		new: `	var exposed *mirroring
+	if err == nil {
+		if p.beforeCommit != nil {
+			p.beforeCommit(rec)
+		}
+		if err = p.stand(); err == nil {
+			_, err = w.commit.exec()
+		}
+	}
+	if shipped != nil {
+		if lost := <-shipped; lost == nil {
+			p.acked.Store(rec.lsn)
+		} else {
+			var alone error
+			exposed, alone = p.goOn(w, rec, lost)
+			err = errors.Join(err, alone)
+		}
+	}`,
+		pkg: "partner/embedded", test: "TestCommit_theMirrorHasItFirst",
+	},
+	{
+		invariant: "I2", name: "goes on without the mirror though the witness may have elected it",
+		file: "partner/embedded/witness.go",
+		old: `	if !p.seen(principal) || principal.state.Load().sequence < w.sequence {
+		return false
+	}`,
+		new: ``,
+		pkg: "partner/embedded", test: "TestWitness_oneOfTheTwo",
+	},
+	{
+		invariant: "I2", name: "elects a mirror that has not got everything",
+		file: "partner/embedded/witness.go",
+		old: `	return w.on && w.inSync && w.sequence <= sequence
+}
+
+// elect settles that the mirror of that role sequence takes over: the old
+// principal can't go on without it any more. false: the old one was first.
+func (w *witness) elect(sequence int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.on || !w.inSync || w.sequence > sequence {`,
+		new: `	return w.on && w.sequence <= sequence
+}
+
+// elect settles that the mirror of that role sequence takes over: the old
+// principal can't go on without it any more. false: the old one was first.
+func (w *witness) elect(sequence int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.on || w.sequence > sequence {`,
+		pkg: "partner/embedded", test: "TestWitness_oneOfTheTwo",
+	},
+	{
+		invariant: "I2", name: "takes its next commit for the one that only the mirror has",
+		file: "partner/embedded/harden.go",
+		old: `	m.newReign(m.sequence, rec.lsn-1)
+	if err := w.inTransaction`,
+		new: `	if err := w.inTransaction`,
+		pkg: "partner/embedded", test: "TestCommit_exposedIsAnotherReign",
+	},
+	{
+		invariant: "I2", name: "takes a commit after a crash for the one that only the mirror has",
+		file: "partner/embedded/life.go",
+		old:  `		m.newReign(m.sequence, p.store.lsn.Load())`,
+		new:  ``,
+		pkg:  "partner/embedded", test: "TestCommit_afterACrashIsAnotherReign",
+	},
+	{
+		invariant: "I2", name: "acknowledges a commit that failed",
+		file: "partner/embedded/harden.go",
+		old:  `		return p.undo(w, rec, shipped != nil, err)`,
+		new: `		_ = p.undo(w, rec, shipped != nil, err)
+		return nil`,
+		pkg: "partner/embedded", test: "TestPrincipal_commitFails",
+	},
+	{
+		invariant: "I2", name: "takes the row of a write for its commit",
+		file: "session/aspstate/answer.go",
+		old: `	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+	}
+	if !got {`,
+		new: `	if !got {`,
+		pkg: "session/aspstate", test: "TestStore_ARowIsNoCommit",
+	},
+	{
+		invariant: "I2", name: "acknowledges what one server alone has, told to refuse that",
+		file: "partner/exposed.go",
+		old:  `	if !r.p.hold.apart || !r.call.Write {`,
+		new:  `	if true {`,
+		pkg:  "partner", test: "TestExposed_FoundAfterTheCommit",
+	},
+	{
+		invariant: "I2", name: "forces service on a mirror that was not seen in step",
+		file: "partner/watchdogdecide.go",
+		old:  `add(!in.insured, `,
+		new:  `add(false, `,
+		pkg:  "partner", test: "TestDecideWatchdog",
+	},
+	{
+		invariant: "I2", name: "forces service though an observer reaches the principal",
+		file: "partner/watchdogdecide.go",
+		old:  `		case s.Reachable:`,
+		new:  `		case false:`,
+		pkg:  "partner", test: "TestDecideWatchdog",
+	},
+
+	// I6: a former principal gets no traffic from who has learned of the new one.
+	{
+		invariant: "I6", name: "does not compare the epoch in the database",
+		file: "partner/embedded/procedures_session.go",
+		old:  `		c.moved = !c.sameEpoch`,
+		new:  `		c.sameEpoch = true`,
+		pkg:  "partner/embedded", test: "TestExtended_limits",
+	},
+	{
+		invariant: "I6", name: "follows the claim with the lower epoch",
+		file: "partner/decide.go",
+		old:  `	if a > b {`,
+		new:  `	if a < b {`,
+		pkg:  "partner", test: "TestDecide",
+	},
+	{
+		invariant: "I6", name: "believes an older epoch than the accepted one",
+		file: "partner/decide.go",
+		old:  `acc.Extended && o.Extended && o.Epoch < acc.Epoch:`,
+		new:  `false:`,
+		pkg:  "partner", test: "TestDecide",
+	},
+	{
+		invariant: "I6", name: "does not remember on disk what it accepted",
+		file: "partner/act.go",
+		old:  `		p.remember(v)`,
+		new:  ``,
+		pkg:  "partner", test: "TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal",
+	},
+	{
+		invariant: "I6", name: "uses a new principal under the epoch of the old",
+		file: "partner/decide.go",
+		old: `	if !o.Extended {
+		return false
+	}
+	n := `,
+		new: `	if true {
+		return false
+	}
+	n := `,
+		pkg: "partner", test: "TestRun_Fencing",
+	},
+	{
+		invariant: "I6", name: "takes the next epoch without counting up",
+		file: "partner/embedded/procedures_pair.go",
+		old:  `		next.epoch++`,
+		new:  ``,
+		pkg:  "partner/embedded", test: "TestExtended_pair",
+	},
+	{
+		invariant: "I6", name: "serves one of two claims that nobody can order",
+		file: "partner/decide.go",
+		old:  `return -1, "both claim to be principal, can't be ordered`,
+		new:  `return 0, "both claim to be principal, can't be ordered`,
+		pkg:  "partner", test: "TestRun_SplitBrain",
+	},
+	{
+		invariant: "I6", name: "goes on under an epoch that another proxy has ended",
+		file: "partner/term.go",
+		old:  `t.extended == o.Extended && t.epoch == o.Epoch &&`,
+		new:  `t.extended == o.Extended &&`,
+		pkg:  "partner", test: "TestDo_UnderTheEpochThatAnotherProxyTook",
+	},
+	{
+		invariant: "I6", name: "believes the claim that the operator overruled",
+		file: "partner/decide.go",
+		old:  `	case acc.Overruled.covers(o):`,
+		new:  `	case false:`,
+		pkg:  "partner", test: "TestAccept_OrdersWhatCouldNotBe",
+	},
+
+	// I9: every request ends by its deadline, and waiting is bounded.
+	{
+		invariant: "I9", name: "gives an attempt all the time there is",
+		file: "partner/attempt.go",
+		old:  `end = time.Now().Add(r.p.cfg.Budgets.Attempt)`,
+		new:  `end = time.Now().Add(time.Hour)`,
+		pkg:  "partner", test: "TestDo_AttemptTimesOutAndIsSentAgain",
+	},
+	{
+		invariant: "I9", name: "holds any number of calls",
+		file: "partner/hold.go",
+		old:  `	case l.n >= h.cfg.Size:`,
+		new:  `	case false:`,
+		pkg:  "partner", test: "TestHold_Bounds",
+	},
+	{
+		invariant: "I9", name: "holds any number of bytes",
+		file: "partner/hold.go",
+		old:  `	case l.bytes+c.Bytes > h.cfg.Bytes:`,
+		new:  `	case false:`,
+		pkg:  "partner", test: "TestHold_Bounds",
+	},
+	{
+		invariant: "I9", name: "holds past the window",
+		file: "partner/hold.go",
+		old:  `timer := time.NewTimer(limit)`,
+		new:  `timer := time.NewTimer(time.Hour)`,
+		pkg:  "partner", test: "TestHold_WindowAndLeavers",
+	},
+	{
+		invariant: "I9", name: "waits for ever for a login",
+		file: "partner/connector.go",
+		old:  `stop := context.AfterFunc(ctx, s.cut)`,
+		new:  `stop := func() bool { return true }`,
+		pkg:  "partner", test: "TestConnector_LoginIsBounded", hangs: true,
+	},
+	{
+		invariant: "I9", name: "lets any number of calls wait for a connection",
+		file: "partner/attempt.go",
+		old:  `	case n > size:`,
+		new:  `	case false:`,
+		pkg:  "partner", test: "TestDo_TooManyWaitForAConnection",
+	},
+	{
+		invariant: "I9", name: "gives the driver its seconds for a cancel request",
+		file: "partner/pool.go",
+		old:  `l.unwatch = context.AfterFunc(ctx, l.expire)`,
+		new:  `l.unwatch = func() bool { return true }`,
+		pkg:  "partner", test: "TestWire_UnansweredCancelEndsWithTheGrace",
+	},
+	{
+		invariant: "I9", name: "waits for the driver's seconds in a probe",
+		file: "partner/probe.go",
+		old:  `stop := context.AfterFunc(ctx, func() { m.pool.c.cut(errProbeTime) })`,
+		new:  `stop := func() bool { return m != nil && ctx.Err() == nil }`,
+		pkg:  "partner", test: "TestServer_ProbeOfAFrozenServer",
+	},
+	{
+		invariant: "I9", name: "lets any number of callers wait for one session",
+		file: "proxy/waiters.go",
+		old:  `	case len(q.members) >= w.perSession:`,
+		new:  `	case false:`,
+		pkg:  "proxy", test: "TestWaiters_Bounds",
+	},
+	{
+		invariant: "I9", name: "gives a request no deadline",
+		file: "proxy/call.go",
+		old:  `context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)`,
+		new:  `context.WithCancel(c.r.Context())`,
+		pkg:  "proxy", test: "TestAPI_Deadline",
+	},
+	{
+		invariant: "I9", name: "tries a call again and again",
+		file: "partner/do.go",
+		old:  `r.again > againLimit {`,
+		new:  `r.again > 1000 {`,
+		pkg:  "partner", test: "TestDo_Again",
+	},
+}

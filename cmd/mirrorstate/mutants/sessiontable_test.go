@@ -1,0 +1,402 @@
+package mutants
+
+// sessionMutants break what is promised of a session and its lock.
+var sessionMutants = []mutant{
+	// I3: a lock has one holder, and an acquire finds its own again.
+	{
+		invariant: "I3", name: "drops the operation id of an acquire",
+		file: "partner/embedded/procedures_session.go",
+		old:  `s.lockOp, s.lockOpCookie = op.op(), nullInt{s.lockCookie, true}`,
+		new:  `s.lockOpCookie = nullInt{s.lockCookie, true}`,
+		pkg:  "partner/embedded", test: "TestExtended_repeated",
+	},
+	{
+		invariant: "I3", name: "grants a lock that is held",
+		file: "partner/embedded/procedures_session.go",
+		old:  `func (c *situation) free() bool { return !c.s.locked || c.timed && c.s.lockDate <= c.abandoned }`,
+		new:  `func (c *situation) free() bool { return true }`,
+		pkg:  "partner/embedded", test: "TestExtended_locking",
+	},
+	{
+		invariant: "I3", name: "takes another's lock for its own by the operation alone",
+		file: "partner/embedded/procedures_session.go",
+		old:  `mine := op.ok && s.locked && s.lockOp.is(op.op()) && s.lockOpCookie.ok && s.lockOpCookie.n == s.lockCookie`,
+		new:  `mine := op.ok && s.locked && s.lockOp.is(op.op())`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/.NET locks",
+	},
+	{
+		invariant: "I3", name: "lets a holder write whose cookie has moved on",
+		file: "partner/embedded/procedures_session.go",
+		old:  `return s.locked && cookie.is(int64(s.lockCookie)) && op.ok`,
+		new:  `return s.locked && op.ok`,
+		pkg:  "partner/embedded", test: "TestExtended_besideNet",
+	},
+	{
+		invariant: "I3", name: "lets a holder write after its release",
+		file: "partner/embedded/procedures_session.go",
+		old:  `return s.locked && cookie.is(int64(s.lockCookie)) && op.ok`,
+		new:  `return cookie.is(int64(s.lockCookie)) && op.ok`,
+		pkg:  "partner/embedded", test: "TestExtended_locking",
+	},
+	{
+		invariant: "I3", name: "keeps a lock whose caller has left",
+		file: "session/aspstate/store.go",
+		old: `		s.giveBack(ref, op, lock, over)
+`,
+		new: `		over()
+`,
+		pkg: "session/aspstate", test: "TestAcquire_askedAgainWhileTheFirstIsGivenBack",
+	},
+	{
+		invariant: "I3", name: "keeps a lock whose grant nobody heard of",
+		file: "session/aspstate/store.go",
+		old:  `		s.giveBack(ref, op, session.Lock{}, over)`,
+		new:  `		over()`,
+		pkg:  "session/aspstate", test: "TestAcquire_grantedAndNeverAnswered",
+	},
+	{
+		invariant: "I3", name: "takes a lock away from the second call of its operation",
+		file: "session/aspstate/store.go",
+		old:  `if !busy {`,
+		new:  `if !busy || true {`,
+		pkg:  "session/aspstate", test: "TestAcquire_askedAgainWhileTheFirstIsGivenBack",
+	},
+	{
+		invariant: "I3", name: "makes an operation of each try of one request",
+		file: "proxy/locks.go",
+		old:  `s, lock, err = c.api.store.Acquire(ctx, c.ref, c.op)`,
+		new:  `s, lock, err = c.api.store.Acquire(ctx, c.ref, session.NewOperationID())`,
+		pkg:  "proxy", test: "TestAPI_WaitKeepsOperation",
+	},
+	{
+		invariant: "I3", name: "breaks a lock before its time",
+		file: "partner/embedded/procedures_session.go",
+		old:  `t.now.addSeconds(-lockTimeout.n)`,
+		new:  `t.now.addSeconds(-lockTimeout.n/2)`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/abandoned locks",
+	},
+
+	// I4: a call that is sent again has the effect of once.
+	{
+		invariant: "I4", name: "does not look for an update in the ring",
+		file: "partner/embedded/procedures_session.go",
+		old:  `c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(op) && `,
+		new:  `c.s.heldBy(lockOp, lockCookie) && `,
+		pkg:  "session/aspstate", test: "TestUpdate_sentAgainDoesNotUndoALaterOne",
+	},
+	{
+		invariant: "I4", name: "does not look for a put in the ring",
+		file: "partner/embedded/procedures_store.go",
+		old:  `if !c.free() || !s.notInRing(p.op) || `,
+		new:  `if !c.free() || `,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/repeated late",
+	},
+	{
+		invariant: "I4", name: "stores past the tombstone of a removal",
+		file: "partner/embedded/procedures_store.go",
+		old:  `case f.removed, f.done:`,
+		new:  `case f.done:`,
+		pkg:  "partner/embedded", test: "TestExtended_madeAgain",
+	},
+	{
+		invariant: "I4", name: "removes the successor of what it had removed",
+		file: "partner/embedded/procedures_store.go",
+		old:  `&& !done && inTime(t, notAfter) && c.sameEpoch {`,
+		new:  `&& inTime(t, notAfter) && c.sameEpoch {`,
+		pkg:  "partner/embedded", test: "TestExtended_removed",
+	},
+	{
+		invariant: "I4", name: "executes a call after its time",
+		file: "partner/embedded/procedures_session.go",
+		old:  `return notAfter.ok && t.clock <= notAfter.date2()`,
+		new:  `return true`,
+		pkg:  "partner/embedded", test: "TestExtended_limits",
+	},
+	{
+		invariant: "I4", name: "grants a lock to a straggler of an overrun ring",
+		file: "partner/embedded/procedures_session.go",
+		old:  `old.forgotNothingSince(sent) && `,
+		new:  `sent.ok && `,
+		pkg:  "partner/embedded", test: "TestExtended_repeated",
+	},
+	{
+		invariant: "I4", name: "does not say that a call was sent before",
+		file: "partner/attempt.go",
+		old: `		r.try.Resent = true
+`,
+		new: ``,
+		pkg: "partner", test: "TestDo_FailoverCostsMilliseconds",
+	},
+	{
+		invariant: "I4", name: "forgets when a call was sent first",
+		file: "partner/attempt.go",
+		old: `	if !r.try.Resent {
+		r.firstOut = now
+	}`,
+		new: `	r.firstOut = now`,
+		pkg: "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
+	},
+	{
+		invariant: "I4", name: "tells a call's end by the wrong clock",
+		file: "partner/attempt.go",
+		old:  `r.try.NotAfter = t.member.onItsClock(end)`,
+		new:  `r.try.NotAfter = end.UTC()`,
+		pkg:  "partner", test: "TestDo_HealthyPrincipal",
+	},
+	{
+		invariant: "I4", name: "makes another operation of a repeated key",
+		file: "proxy/operation.go",
+		old:  `c.op = session.OperationID(sum[:len(c.op)])`,
+		new: `_ = sum
+	c.op = session.NewOperationID()`,
+		pkg: "proxy", test: "TestAPI_IdempotencyKey",
+	},
+	{
+		invariant: "I4", name: "does not tell the database that an update was sent before",
+		file: "session/aspstate/extended.go",
+		old: `sql.Named("resent", c.Resent),
+		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),`,
+		new: `sql.Named("resent", false),
+		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),`,
+		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
+	},
+	{
+		invariant: "I4", name: "remembers three operations and not four",
+		file: "partner/embedded/procedures_session.go",
+		old:  `s.ops[0], s.ops[1], s.ops[2]}`,
+		new:  `s.ops[0], s.ops[1], ""}`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/repeated",
+	},
+	{
+		invariant: "I4", name: "lets others go before those that were cut off are back",
+		file: "partner/hold.go",
+		old:  `if i/2 > rankSent && h.settlingLocked() {`,
+		new:  `if false {`,
+		pkg:  "partner", test: "TestHold_CutOffFirst",
+	},
+
+	// I5: a caller is told the truth.
+	{
+		invariant: "I5", name: "says done of an update that matched no row",
+		file: "partner/embedded/procedures_session.go",
+		old: `	case resent.is(0):
+		outcome = resultLockLost`,
+		new: `	case resent.is(0):
+		outcome = resultDone`,
+		pkg: "partner/embedded", test: "TestExtended_locking",
+	},
+	{
+		invariant: "I5", name: "says not applied of a write that nobody answered",
+		file: "partner/do.go",
+		old: `	if r.open {
+		e.Result = Unknown
+	}`,
+		new: ``,
+		pkg: "partner", test: "TestDo_WindowOver",
+	},
+	{
+		invariant: "I5", name: "loses on its way up that an outcome is unknown",
+		file: "session/aspstate/errors.go",
+		old:  `		e.outcome = session.Unknown`,
+		new:  `		e.outcome = session.NotApplied`,
+		pkg:  "session/aspstate", test: "TestDomainError",
+	},
+	{
+		invariant: "I5", name: "answers 204 to a PUT whose lock is lost",
+		file: "proxy/writes.go",
+		old: `	if err != nil {
+		return err
+	}
+	if !keep {`,
+		new: `	if err != nil && !errors.Is(err, session.ErrLockLost) {
+		return err
+	}
+	if !keep {`,
+		pkg: "proxy", test: "TestAPI_Locks",
+	},
+	{
+		invariant: "I5", name: "does not count the rows of a stock write",
+		file: "session/aspstate/stock.go",
+		old: `	return false, nil
+}
+
+func (it stockItem) session()`,
+		new: `	return true, nil
+}
+
+func (it stockItem) session()`,
+		pkg: "session/aspstate", test: "TestStore_StockOnEmbeddedPair/lost locks",
+	},
+	{
+		invariant: "I5", name: "says lock lost of a stock write that was sent twice",
+		file: "session/aspstate/stock.go",
+		old: `	if c.Resent {
+		return fmt.Errorf(`,
+		new: `	if false {
+		return fmt.Errorf(`,
+		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/stock",
+	},
+	{
+		invariant: "I5", name: "says lock lost where the ring can't tell",
+		file: "session/aspstate/answer.go",
+		old:  `return fmt.Errorf("%w: the session has seen more operations than it remembers", session.ErrOutcomeUnknown)`,
+		new:  `return session.ErrLockLost`,
+		pkg:  "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
+	},
+	{
+		invariant: "I5", name: "says not applied of a mutation that ran out of time",
+		file: "proxy/errors.go",
+		old:  `		if mutates {`,
+		new:  `		if false {`,
+		pkg:  "proxy", test: "TestAPI_StoreErrors",
+	},
+	{
+		invariant: "I5", name: "does not note that a session forgets operations",
+		file: "partner/embedded/procedures_session.go",
+		old:  `if last := s.opDates[3]; !last.null() {`,
+		new:  `if last := s.opDates[3]; false {`,
+		pkg:  "partner/embedded", test: "TestExtended_repeated",
+	},
+	{
+		invariant: "I5", name: "does not note that a removed session had forgotten operations",
+		file: "partner/embedded/procedures_store.go",
+		old:  `ops: s.ops, forgotten: s.forgotten})`,
+		new:  `ops: s.ops})`,
+		pkg:  "partner/embedded", test: "TestExtended_removedAfterItForgot",
+	},
+	{
+		invariant: "I5", name: "tells of another's version as its own",
+		file: "session/aspstate/answer.go",
+		old: `	a.newest = op[:]
+`,
+		new: ``,
+		pkg: "session/aspstate", test: "TestPut_sentAgainDoesNotTellOfAnothersVersion",
+	},
+
+	// I7: .NET and we read each other's sessions, byte for byte.
+	{
+		invariant: "I7", name: "puts an item of 7,000 bytes into the long column",
+		file: "session/aspstate/extended.go",
+		old:  `if len(item) <= maxShort {`,
+		new:  `if len(item) < maxShort {`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/.NET reads",
+	},
+	{
+		invariant: "I7", name: "ends a session's key in capitals",
+		file: "session/application.go",
+		old:  `"%08x"`,
+		new:  `"%08X"`,
+		pkg:  "session", test: "TestAppID_Suffix",
+	},
+	{
+		invariant: "I7", name: "gives applications other ids than .NET",
+		file: "session/application.go",
+		old:  `h*33 ^ uint32(b)`,
+		new:  `h*33 + uint32(b)`,
+		pkg:  "session", test: "TestHashApplicationName",
+	},
+	{
+		invariant: "I7", name: "leaves the cookie as it was in a store without a lock",
+		file: "partner/embedded/procedures_store.go",
+		old:  `	s.lockCookie++`,
+		new:  ``,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/.NET writes",
+	},
+	{
+		invariant: "I7", name: "leaves the long item beside the short one",
+		file: "session/aspstate/stock.go",
+		old:  `"dbo.TempUpdateStateItemShortNullLong"`,
+		new:  `"dbo.TempUpdateStateItemShort"`,
+		pkg:  "session/aspstate", test: "TestStore_StockOnEmbeddedPair/items",
+	},
+	{
+		invariant: "I7", name: "leaves a session uninitialized that was acquired",
+		file: "partner/embedded/procedures_session.go",
+		old:  `	s.flags &^= 1`,
+		new:  ``,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/.NET reads",
+	},
+	{
+		invariant: "I7", name: "keeps an application's id when the principal is another",
+		file: "session/aspstate/applications.go",
+		old:  `app.epoch == a.Epoch && app.partner == a.Partner {`,
+		new:  `app.epoch == a.Epoch {`,
+		pkg:  "session/aspstate", test: "TestApplications_AskedAnewOnAnotherPrincipal",
+	},
+
+	// I8: an expired session is never served. (The sweep has an issue of its own.)
+	{
+		invariant: "I8", name: "reads an expired session",
+		file: "partner/embedded/procedures_session.go",
+		old: `	case s.expires <= t.now:
+		outcome = resultNoSession
+	}
+	if s == nil {`,
+		new: `	}
+	if s == nil {`,
+		pkg: "partner/embedded", test: "TestExtended_expiry",
+	},
+	{
+		invariant: "I8", name: "locks an expired session",
+		file: "partner/embedded/procedures_session.go",
+		old:  `old.expires > t.now && c.free()`,
+		new:  `c.free()`,
+		pkg:  "partner/embedded", test: "TestExtended_expiry",
+	},
+	{
+		invariant: "I8", name: "renews an expired session by a touch",
+		file: "partner/embedded/procedures_session.go",
+		old:  `due(t, c.s) && (c.s.expires > t.now || c.heldAlive()) && inTime`,
+		new:  `due(t, c.s) && inTime`,
+		pkg:  "partner/embedded", test: "TestExtended_expiry",
+	},
+	{
+		invariant: "I8", name: "finds the version of an expired session",
+		file: "partner/embedded/procedures_store.go",
+		old:  `return s.expires > t.now && p.created.ok`,
+		new:  `return p.created.ok`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/expiry",
+	},
+	{
+		invariant: "I8", name: "lets a session live longer than it says",
+		file: "partner/embedded/procedures_session.go",
+		old:  `int64(s.timeout) * 63`,
+		new:  `int64(s.timeout) * 90`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/expiry",
+	},
+	{
+		invariant: "I8", name: "sweeps a session that was renewed meanwhile",
+		file: "partner/embedded/procedures_sweep.go",
+		old:  `s == nil || s.expires > t.now || s.locked && s.lockDate > before`,
+		new:  `s == nil`,
+		pkg:  "partner/embedded", test: "TestSweep_renewedMeanwhile",
+	},
+	{
+		invariant: "I8", name: "sweeps a session under its holder's feet",
+		file: "partner/embedded/schema.go",
+		old:  `WHERE Expires <= ?1 AND (Locked = 0 OR LockDate <= ?2) ORDER BY`,
+		new:  `WHERE Expires <= ?1 AND ?2 = ?2 ORDER BY`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/swept",
+	},
+	{
+		invariant: "I8", name: "sweeps on a former principal",
+		file: "partner/embedded/procedures_sweep.go",
+		old:  `inTime(t, notAfter) && epoch.is(e.epoch)`,
+		new:  `inTime(t, notAfter)`,
+		pkg:  "partner/embedded", test: "TestSweep_lease",
+	},
+	{
+		invariant: "I8", name: "has two leaders",
+		file: "partner/embedded/procedures_sweep.go",
+		old:  `s.owner.is(owner.op()) || s.leased.null() || s.leased <= t.clock`,
+		new:  `true`,
+		pkg:  "session/aspstate", test: "TestSweeper_OneLeaderAFleet",
+	},
+	{
+		invariant: "I8", name: "sweeps although the clocks are apart",
+		file: "session/aspstate/sweeper.go",
+		old:  `	if apart <= most {`,
+		new:  `	if most > 0 {`,
+		pkg:  "session/aspstate", test: "TestSweeper_ClocksApart",
+	},
+}
