@@ -1,9 +1,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,11 +20,18 @@ type Config struct {
 	Admin Listener `yaml:"admin"`
 	// Pair is the pair of SQL Servers.
 	Pair Pair `yaml:"pair"`
-	// Sweep is the expiry job's, which is not built yet: to set it is an error that says so.
-	Sweep map[string]any `yaml:"sweep"`
+	// Sweep is the expiry job.
+	Sweep Sweep `yaml:"sweep"`
 	// Apps are aliases for applications, as they stand in a URL. Empty: the one
 	// alias "default" for /LM/W3SVC/1/ROOT.
 	Apps map[string]App `yaml:"apps"`
+
+	// Notes are what an operator should know, though nothing is wrong.
+	Notes []string `yaml:"-"`
+
+	apps     map[string]*App   // while they are being read
+	from     map[string]string // by key: where it was said
+	partners *Partners         // the pair as it is reached; nil: the embedded one
 }
 
 // Listener is an address to listen on.
@@ -34,9 +42,7 @@ type Listener struct {
 
 // Pair says which pair, and how patiently calls wait for its principal.
 type Pair struct {
-	// ConnectionString is an ADO.NET string with data source and failover partner,
-	// as in a web.config. Empty: the embedded pair. Secret: never printed.
-	ConnectionString string `yaml:"connection_string"`
+	Source `yaml:",inline"`
 	// Exposed is allow or refuse: whether writes are acknowledged while the mirror is away. With
 	// refuse they are held until it is back, within the hold's window; each write takes one
 	// look at the mirroring state longer, and the login must be allowed to see it.
@@ -97,30 +103,31 @@ func ParseSize(s string) (Size, error) {
 	return 0, fmt.Errorf("%q is not a size; write one like 4MiB, 64KiB or 1048576", s)
 }
 
-// UnmarshalYAML reads a size from the file.
-func (s *Size) UnmarshalYAML(text []byte) (err error) {
-	*s, err = ParseSize(unquoted(text))
-	return err
-}
-
 // defaults is what holds where nothing is said. It is there before the file is
 // read, so that a 0 somebody wrote is told from what was left out, and refused.
 func defaults() Config {
-	return Config{Pair: Pair{
-		Hold:     Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20},
-		Watchdog: Watchdog{After: 10 * time.Second, CoolDown: 10 * time.Minute},
-	}}
+	return Config{
+		Pair: Pair{
+			Hold:     Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20},
+			Watchdog: Watchdog{After: 10 * time.Second, CoolDown: 10 * time.Minute},
+		},
+		Sweep: Sweep{Enabled: true, Interval: time.Minute, MaxClockSkew: 5 * time.Second, AbandonedLockAfter: 110 * time.Second},
+	}
 }
 
-// UnmarshalYAML reads an application's rules on top of the defaults.
-func (a *App) UnmarshalYAML(unmarshal func(any) error) error {
-	type rules App
-	read := rules{Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20}
-	if err := unmarshal(&read); err != nil {
-		return err
+// defaultApp is an application of which nothing is said.
+func defaultApp() App { return App{Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20} }
+
+// app gives the application behind an alias, for its keys to be set.
+func (c *Config) app(alias string) *App {
+	if c.apps == nil {
+		c.apps = map[string]*App{}
 	}
-	*a = App(read)
-	return nil
+	if c.apps[alias] == nil {
+		app := defaultApp()
+		c.apps[alias] = &app
+	}
+	return c.apps[alias]
 }
 
 // fill puts the defaults where there is nothing: a text that is empty is one that
@@ -129,9 +136,15 @@ func (c *Config) fill() {
 	orDefault(&c.API.Listen, "127.0.0.1:8080")
 	orDefault(&c.Admin.Listen, "127.0.0.1:8081")
 	orDefault(&c.Pair.Exposed, "allow")
-	if len(c.Apps) == 0 {
-		c.Apps = map[string]App{"default": {Name: DefaultApp, Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20}}
+	orDefault(&c.Sweep.AgentJob, "beside")
+	if len(c.apps) == 0 {
+		c.app("default").Name = DefaultApp
 	}
+	c.Apps = make(map[string]App, len(c.apps))
+	for alias, app := range c.apps {
+		c.Apps[alias] = *app
+	}
+	c.apps = nil
 }
 
 func orDefault(v *string, def string) {
@@ -140,32 +153,50 @@ func orDefault(v *string, def string) {
 	}
 }
 
-// Validate checks values against their ranges and each other. Every error names its key.
-func (c Config) Validate() error {
-	var errs []error
-	bad := func(wrong bool, key, format string, args ...any) {
-		if wrong {
-			errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+// mistakes checks values against their ranges and each other.
+func (c *Config) mistakes() Mistakes {
+	var wrong Mistakes
+	bad := func(is bool, key, format string, args ...any) {
+		if is {
+			wrong = append(wrong, c.mistake(key, fmt.Sprintf(format, args...)))
 		}
 	}
-	for key, addr := range map[string]string{"api.listen": c.API.Listen, "admin.listen": c.Admin.Listen} {
-		_, port, err := net.SplitHostPort(addr)
-		n, perr := strconv.Atoi(port)
-		bad(err != nil || perr != nil || n < 0 || n > 65535, key, "%q is not host:port", addr)
-	}
+	bad(!isListen(c.API.Listen), "api.listen", "%q is not host:port, such as 127.0.0.1:8080", c.API.Listen)
+	bad(!isListen(c.Admin.Listen), "admin.listen", "%q is not host:port, such as 127.0.0.1:8081", c.Admin.Listen)
 	bad(c.Pair.Exposed != "allow" && c.Pair.Exposed != "refuse", "pair.exposed", "%q is neither allow nor refuse", c.Pair.Exposed)
 	bad(c.Pair.Hold.Window < time.Millisecond || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 1ms and 10m", c.Pair.Hold.Window)
 	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
 	c.Pair.Watchdog.validate(bad)
-	bad(c.Sweep != nil, "sweep", "the expiry job is not built yet; remove this key, and run DeleteExpiredSessions from SQL Agent or cron")
-	for alias, app := range c.Apps {
-		key := "apps." + alias
-		bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not hold / ? # %% or blanks")
-		bad(app.Name == "", key+".name", "is missing; give the application's name, such as %s", DefaultApp)
-		bad(app.Timeout < 1 || app.Timeout > 525600, key+".timeout", "%d is not between 1 and 525600 minutes", app.Timeout)
-		bad(app.LockTimeout < time.Second || app.LockTimeout > 24*time.Hour, key+".lock_timeout", "%v is not between 1s and 24h", app.LockTimeout)
-		bad(app.MaxSize < 1 || app.MaxSize > 1<<30, key+".max_size", "%d bytes is not between 1 and 1GiB", app.MaxSize)
+	c.Sweep.validate(bad)
+	for _, alias := range slices.Sorted(maps.Keys(c.Apps)) {
+		c.Apps[alias].validate("apps."+alias, alias, bad)
 	}
-	return errors.Join(errs...)
+	return wrong
+}
+
+// validate checks an application's rules.
+func (a App) validate(key, alias string, bad func(is bool, key, format string, args ...any)) {
+	bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not be empty or hold / ? # %% or blanks")
+	bad(a.Name == "", key+".name", "is missing; give the application's name, such as %s", DefaultApp)
+	bad(a.Timeout < 1 || a.Timeout > 525600, key+".timeout", "%d is not between 1 and 525600 minutes", a.Timeout)
+	bad(a.LockTimeout < time.Second || a.LockTimeout > 24*time.Hour, key+".lock_timeout", "%v is not between 1s and 24h", a.LockTimeout)
+	bad(a.MaxSize < 1 || a.MaxSize > 1<<30, key+".max_size", "%d bytes is not between 1 and 1GiB", a.MaxSize)
+}
+
+// mistake says what is wrong with a key, and where that was said: with the key, or else with the
+// section it would stand in.
+func (c *Config) mistake(key, text string) Mistake {
+	at := key
+	for at != "" && c.from[at] == "" {
+		at = parent(at)
+	}
+	return Mistake{From: c.from[at], Key: key, Text: text}
+}
+
+// isListen says whether a text is host:port.
+func isListen(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	n, perr := strconv.Atoi(port)
+	return err == nil && perr == nil && n >= 0 && n <= 65535
 }

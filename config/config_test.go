@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
 func none(string) (string, bool) { return "", false }
@@ -60,24 +58,25 @@ apps:
 
 func TestLoad_Refuses(t *testing.T) {
 	for name, tc := range map[string]struct{ file, env, value, want string }{
-		"an unknown key, with its line":                  {file: "api:\n  lisen: 127.0.0.1:1\n", want: "line 2"},
-		"text that is no YAML":                           {file: "api: [", want: "line 1"},
-		"a bad size":                                     {file: "pair: {hold: {bytes: many}}", want: "is not a size"},
-		"a bad address":                                  {file: "api: {listen: here}", want: "api.listen"},
-		"a timeout out of range":                         {file: "apps: {a: {name: /x, timeout: 525601}}", want: "apps.a.timeout"},
-		"an application without a name":                  {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
-		"a bad variable, naming it":                      {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
-		"the expiry job's settings, while there is none": {file: "sweep: {enabled: true, interval: 1m}", want: "sweep: the expiry job is not built yet"},
-		"an exposed rule there is not":                   {file: "pair: {exposed: maybe}", want: "pair.exposed"},
-		"a timeout of 0":                                 {file: "apps: {a: {name: /x, timeout: 0}}", want: "apps.a.timeout: 0"},
-		"a lock timeout of 0":                            {file: "apps: {a: {name: /x, lock_timeout: 0s}}", want: "apps.a.lock_timeout: 0s"},
-		"an application's unknown key":                   {file: "apps: {a: {nam: /x}}", want: "line 1, column 12"},
-		"a window that is no duration":                   {file: "pair: {hold: {window: 30}}", want: `"30" is not a duration`},
-		"a window of 0":                                  {file: "pair: {hold: {window: 0s}}", want: "pair.hold.window: 0s"},
-		"a window of 0 in the environment":               {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "0s", want: "pair.hold.window: 0s"},
-		"a hold of no places":                            {file: "pair: {hold: {size: 0}}", want: "pair.hold.size: 0"},
-		"a hold of no bytes":                             {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
-		"a window longer than ten minutes":               {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
+		"an unknown key, with its line":        {file: "api:\n  lisen: 127.0.0.1:1\n", want: "line 2"},
+		"text that is no YAML":                 {file: "api: [", want: "line 1"},
+		"a bad size":                           {file: "pair: {hold: {bytes: many}}", want: "is not a size"},
+		"a bad address":                        {file: "api: {listen: here}", want: "api.listen"},
+		"a timeout out of range":               {file: "apps: {a: {name: /x, timeout: 525601}}", want: "apps.a.timeout"},
+		"an application without a name":        {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
+		"a bad variable, naming it":            {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
+		"an interval of nothing":               {file: "sweep: {interval: 0s}", want: "sweep.interval: 0s is not between 1s and 24h; to sweep nothing set sweep.enabled: false"},
+		"a rule beside SQL Agent that is none": {file: "sweep: {agent_job: sometimes}", want: `sweep.agent_job: "sometimes" is neither beside nor yield`},
+		"an exposed rule there is not":         {file: "pair: {exposed: maybe}", want: "pair.exposed"},
+		"a timeout of 0":                       {file: "apps: {a: {name: /x, timeout: 0}}", want: "apps.a.timeout: 0"},
+		"a lock timeout of 0":                  {file: "apps: {a: {name: /x, lock_timeout: 0s}}", want: "apps.a.lock_timeout: 0s"},
+		"an application's unknown key":         {file: "apps: {a: {nam: /x}}", want: "line 1, column 12"},
+		"a window that is no duration":         {file: "pair: {hold: {window: 30}}", want: `"30" is not a duration`},
+		"a window of 0":                        {file: "pair: {hold: {window: 0s}}", want: "pair.hold.window: 0s"},
+		"a window of 0 in the environment":     {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "0s", want: "pair.hold.window: 0s"},
+		"a hold of no places":                  {file: "pair: {hold: {size: 0}}", want: "pair.hold.size: 0"},
+		"a hold of no bytes":                   {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
+		"a window longer than ten minutes":     {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, tc.file)
@@ -99,76 +98,4 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func TestParsePair(t *testing.T) {
-	for name, tc := range map[string]struct {
-		in             string
-		servers        [2]string
-		database       string
-		hostA, hostB   string
-		portA, portB   uint64
-		user, password string
-	}{
-		"as in the 2008 web.config": {
-			in:      "data source=SQL1;failover partner=SQL2;initial catalog=ASPState;user id=web;password=secret;network=dbmssocn;",
-			servers: [2]string{"SQL1", "SQL2"}, database: "ASPState", hostA: "SQL1", hostB: "SQL2", user: "web", password: "secret",
-		},
-		"ports, quotes and other spellings": {
-			in:      `Server=tcp:10.0.0.1,1444; Failover Partner = "10.0.0.2,1445";Database=State;UID=sa;PWD='a;b"c'`,
-			servers: [2]string{"tcp:10.0.0.1,1444", "10.0.0.2,1445"}, database: "State",
-			hostA: "10.0.0.1", hostB: "10.0.0.2", portA: 1444, portB: 1445, user: "sa", password: `a;b"c`,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, err := ParsePair(tc.in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p.Servers != tc.servers || p.Database != tc.database {
-				t.Errorf("servers %q, database %q", p.Servers, p.Database)
-			}
-			for i, want := range []struct {
-				host string
-				port uint64
-			}{{tc.hostA, tc.portA}, {tc.hostB, tc.portB}} {
-				got, err := msdsn.Parse(p.Strings[i])
-				if err != nil {
-					t.Fatalf("the driver does not take the string of partner %d: %v", i, err)
-				}
-				if got.Host != want.host || got.Port != want.port || got.User != tc.user || got.Password != tc.password || got.FailOverPartner != "" {
-					t.Errorf("partner %d: %s:%d as %s with %q, failover partner %q", i, got.Host, got.Port, got.User, got.Password, got.FailOverPartner)
-				}
-			}
-		})
-	}
-}
-
-func TestParsePair_Refuses(t *testing.T) {
-	for in, want := range map[string]string{
-		"failover partner=b": "data source",
-		"data source=a":      "failover partner",
-		"data source=a;failover partner=b;passwort=xyz1": `"passwort"`,
-		"data source=a;failover partner=b;nonsense":      "no '='",
-		"data source=a;password='xyz1":                   "not closed",
-	} {
-		_, err := ParsePair(in)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParsePair(%q) = %v, want %q in it", in, err, want)
-		}
-		if err != nil && strings.Contains(err.Error(), "xyz1") {
-			t.Errorf("the error repeats a secret: %v", err)
-		}
-	}
-}
-
-func FuzzParsePair(f *testing.F) {
-	f.Add(`data source=a;failover partner=b;password="x""y"`)
-	f.Add(`server=tcp:a,1;failoverpartner=b\i;pwd='`)
-	f.Fuzz(func(t *testing.T, s string) {
-		p, err := ParsePair(s)
-		if err == nil && (p.Servers[0] == "" || p.Servers[1] == "") {
-			t.Errorf("accepted without two servers: %+v", p)
-		}
-	})
 }

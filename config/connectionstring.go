@@ -3,142 +3,131 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// Partners is what an ADO.NET connection string says of a pair. The strings hold
-// the password: they are for the driver only.
-type Partners struct {
-	Database string    // initial catalog; ASPState where there is none
-	Servers  [2]string // data source and failover partner, as written
-	Strings  [2]string // the same connection string for each of the two, in the driver's words
+// assignment is one keyword=value of a connection string.
+type assignment struct {
+	number  int    // counted from 1
+	at      int    // the keyword's first character, counted from 1
+	keyword string // in lower case
+	value   string
+	reset   bool // keyword=; which SqlClient reads as if the keyword were not there
 }
 
-// synonyms are ADO.NET's spellings of what the driver calls otherwise.
-// Source: the SqlConnection.ConnectionString manual page.
-var synonyms = map[string]string{
-	"data source": "server", "server": "server", "address": "server", "addr": "server", "network address": "server",
-	"failover partner": "failoverpartner", "failoverpartner": "failoverpartner",
-	"initial catalog": "database", "database": "database",
-	"user id": "user id", "uid": "user id", "user": "user id", "username": "user id",
-	"password": "password", "pwd": "password",
-	"connect timeout": "connection timeout", "connection timeout": "connection timeout", "timeout": "connection timeout",
-	"trustservercertificate": "trustservercertificate", "trust server certificate": "trustservercertificate",
-	"hostnameincertificate": "hostnameincertificate", "host name in certificate": "hostnameincertificate",
-	"application name": "app name", "app": "app name", "app name": "app name",
-	"encrypt": "encrypt", "port": "port", "workstation id": "workstation id", "wsid": "workstation id",
-	"packet size": "packet size", "dial timeout": "dial timeout", "keepalive": "keepalive",
-}
-
-// notForUs are keywords of .NET's own pool and network library, which mean nothing here.
-var notForUs = map[string]bool{"network": true, "net": true, "network library": true, "pooling": true, "max pool size": true,
-	"min pool size": true, "persist security info": true, "persistsecurityinfo": true, "multipleactiveresultsets": true,
-	"enlist": true, "asynchronous processing": true, "connection lifetime": true, "load balance timeout": true}
-
-// ParsePair reads an ADO.NET connection string that names both partners. Errors
-// never repeat a value, which might be the password.
-func ParsePair(s string) (Partners, error) {
-	pairs, err := splitConnectionString(s)
-	if err != nil {
-		return Partners{}, err
+// splitConnectionString cuts keyword=value;… by the rules of ADO.NET: white space around
+// both does not count; a value may stand in single or double quotes, which double
+// inside, and must if it holds a semicolon or begins with an equals sign or a quote. Braces mean nothing. Errors
+// say where, and never what: it might be the password.
+// Source: DbConnectionOptions.GetKeyValuePair of System.Data.
+func splitConnectionString(s string) ([]assignment, error) {
+	if !utf8.ValidString(s) {
+		return nil, errors.New("it is not UTF-8 text; save the file as UTF-8")
 	}
-	p := Partners{Database: "ASPState"}
-	var rest []string
-	for _, kv := range pairs {
-		key := strings.ToLower(kv[0])
-		name, known := synonyms[key]
-		switch {
-		case name == "server":
-			p.Servers[0] = kv[1]
-		case name == "failoverpartner":
-			p.Servers[1] = kv[1]
-		case name == "database":
-			p.Database = kv[1]
-		case name == "connection timeout":
-			// It would bound every read for the life of the connection; our own budgets do better.
-		case known:
-			rest = append(rest, name+"="+quoteValue(kv[1]))
-		case notForUs[key]:
-		default:
-			return Partners{}, fmt.Errorf("connection string: keyword %q is not known; see docs for those that are", kv[0])
-		}
-	}
-	if p.Servers[0] == "" {
-		return Partners{}, errors.New("connection string: data source is missing; name the principal's server")
-	}
-	if p.Servers[1] == "" {
-		return Partners{}, errors.New("connection string: failover partner is missing; name the mirror's server")
-	}
-	for i, server := range p.Servers {
-		p.Strings[i] = strings.Join(append([]string{serverKeys(server)}, rest...), ";")
-	}
-	return p, nil
-}
-
-// serverKeys writes a data source (HOST, HOST\INSTANCE, HOST,PORT, tcp:HOST) for the driver.
-func serverKeys(server string) string {
-	server = strings.TrimPrefix(server, "tcp:")
-	host, port, ok := strings.Cut(server, ",")
-	if !ok {
-		if h, p, err := net.SplitHostPort(server); err == nil {
-			host, port, ok = h, p, true
-		}
-	}
-	if !ok {
-		return "server=" + quoteValue(server)
-	}
-	return "server=" + quoteValue(strings.TrimSpace(host)) + ";port=" + strings.TrimSpace(port)
-}
-
-// quoteValue quotes a value in which a semicolon or a quote would end it.
-func quoteValue(v string) string {
-	if !strings.ContainsAny(v, `;"'{}= `) {
-		return v
-	}
-	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
-}
-
-// splitConnectionString cuts key=value;… with ADO.NET's quoting: a value may
-// stand in single or double quotes, which double inside.
-func splitConnectionString(s string) ([][2]string, error) {
-	var pairs [][2]string
+	s = strings.TrimRight(s, "\x00") // SqlClient takes strings that end like those of C
+	var all []assignment
 	for rest := s; ; {
-		rest = strings.TrimLeft(rest, "; \t\r\n")
+		rest = strings.TrimLeftFunc(rest, func(r rune) bool { return r == ';' || unicode.IsSpace(r) })
 		if rest == "" {
-			return pairs, nil
+			return all, nil
 		}
-		key, after, ok := strings.Cut(rest, "=")
-		if !ok {
-			return nil, errors.New("connection string: a part has no '='; write keyword=value;keyword=value")
-		}
-		value, tail, err := cutValue(strings.TrimLeft(after, " \t"))
+		a := assignment{number: len(all) + 1, at: utf8.RuneCountInString(s[:len(s)-len(rest)]) + 1}
+		tail, err := a.cut(rest)
 		if err != nil {
-			return nil, fmt.Errorf("connection string: value of %q: %w", strings.TrimSpace(key), err)
+			return nil, fmt.Errorf("%s: %w", a.name(), err)
 		}
-		pairs = append(pairs, [2]string{strings.TrimSpace(key), value})
+		all = append(all, a)
 		rest = tail
 	}
 }
 
-// cutValue takes one value, quoted or not, from the front of s.
-func cutValue(s string) (value, rest string, err error) {
-	if s == "" || (s[0] != '"' && s[0] != '\'') {
-		value, rest, _ = strings.Cut(s, ";")
-		return strings.TrimSpace(value), rest, nil
+// name is how an error calls an assignment: by the keyword if that is one, and else by its
+// place. What stands for a keyword by mistake may be a piece of a password.
+func (a assignment) name() string {
+	if canonical := keywords[a.keyword]; canonical != "" {
+		return canonical
 	}
-	quote := s[0]
+	return fmt.Sprintf("part %d, at character %d", a.number, a.at)
+}
+
+// cut takes one assignment from the front of s, and gives what follows.
+func (a *assignment) cut(s string) (rest string, err error) {
+	end := strings.IndexAny(s, "=;")
+	switch {
+	case end < 0 || s[end] == ';':
+		return "", errors.New(`there is no "="; write keyword=value;keyword=value, and quote a value that holds a semicolon`)
+	case end == 0:
+		return "", errors.New(`there is no keyword before the "="`)
+	}
+	a.keyword = strings.ToLower(strings.TrimRightFunc(s[:end], unicode.IsSpace))
+	if strings.ContainsFunc(a.keyword, unicode.IsControl) {
+		return "", errors.New("the keyword holds a control character")
+	}
+	value := s[end+1:]
+	if strings.HasPrefix(value, "=") {
+		return "", errors.New(`a value that begins with "=" must be quoted, as in password="=…"`)
+	}
+	a.value, rest, a.reset, err = cutValue(strings.TrimLeftFunc(value, unicode.IsSpace))
+	return rest, err
+}
+
+// cutValue takes one value from the front of s, quoted or not.
+func cutValue(s string) (value, rest string, empty bool, err error) {
+	if s != "" && (s[0] == '"' || s[0] == '\'') {
+		value, rest, err = cutQuoted(s)
+		return value, rest, false, err
+	}
+	value, rest, _ = strings.Cut(s, ";")
+	value = strings.TrimRightFunc(value, unicode.IsSpace)
+	switch {
+	case strings.ContainsFunc(value, isStrayControl):
+		err = errors.New("the value holds a control character; quote it")
+	case strings.HasSuffix(value, `"`) || strings.HasSuffix(value, "'"):
+		err = errors.New("the value ends with a quote and does not begin with one; quote all of it")
+	}
+	return value, rest, value == "", err
+}
+
+// isStrayControl says whether a character ends SqlClient's patience: white space is none.
+func isStrayControl(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }
+
+// cutQuoted takes a value in quotes, which double inside.
+func cutQuoted(s string) (value, rest string, err error) {
+	quote := s[:1]
 	var b strings.Builder
-	for i := 1; i < len(s); i++ {
+	for s = s[1:]; ; {
+		text, after, closed := strings.Cut(s, quote)
+		b.WriteString(text)
 		switch {
-		case s[i] != quote:
-			b.WriteByte(s[i])
-		case i+1 < len(s) && s[i+1] == quote:
-			b.WriteByte(quote)
-			i++
-		default:
-			return b.String(), strings.TrimLeft(s[i+1:], " \t"), nil
+		case !closed:
+			return "", "", errors.New("a quote is not closed")
+		case strings.HasPrefix(after, quote):
+			b.WriteString(quote)
+			s = after[1:]
+			continue
+		case strings.ContainsRune(b.String(), 0):
+			return "", "", errors.New("the value holds a NUL")
 		}
+		after = strings.TrimLeftFunc(after, unicode.IsSpace)
+		if after != "" && after[0] != ';' {
+			return "", "", errors.New("something follows the closing quote; a quote inside a value is written twice")
+		}
+		return b.String(), after, nil
 	}
-	return "", "", errors.New("a quote is not closed")
+}
+
+// quoteValue quotes a value where it must be, as SqlConnectionStringBuilder does.
+func quoteValue(v string) string {
+	special := func(r rune) bool {
+		return strings.ContainsRune(`"'=;`, r) || unicode.IsSpace(r) || unicode.IsControl(r)
+	}
+	switch {
+	case v != "" && !strings.ContainsFunc(v, special):
+		return v
+	case strings.Contains(v, `"`) && !strings.Contains(v, "'"):
+		return "'" + v + "'"
+	}
+	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
 }

@@ -1,7 +1,9 @@
-// Package config is what an operator may say: a YAML file, the environment, and
-// what a .NET connection string means. Pure data: it opens nothing and imports
-// nothing else of this module.
+// Package config is what an operator may say: a YAML file, the environment, the
+// flags, and what a .NET connection string or web.config means. Pure data: it reads
+// the files it is told of, connects to nothing, and imports nothing else of this module.
 //
-// Precedence rises from the defaults over the file and MIRRORSTATE_… variables
-// to the flags, which the commands put on top.
+// Precedence rises from the defaults over the file and the MIRRORSTATE_… variables to
+// the flags. All three come as settings, a key with its value and where it was said, and
+// go the same way: the keys are those of the struct Config, so that a key that is there
+// is known to all three, and whatever is refused is refused with its place.
 package config

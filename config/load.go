@@ -1,151 +1,194 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"reflect"
-	"strconv"
+	"regexp"
+	"runtime"
+	"slices"
 	"strings"
-	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
-// Load reads a configuration: the defaults, on them the file (none if path is
-// empty), and on that the environment. lookup is os.LookupEnv.
-// Errors name the file and line, or the variable, and what would be right.
-func Load(path string, lookup func(string) (string, bool)) (Config, error) {
+// Load reads a configuration: the defaults, on them the file (none if path is empty), on
+// that the environment, and on that the flags. lookup is os.LookupEnv. An error that is
+// Mistakes tells each with its place and what would be right.
+func Load(path string, lookup func(string) (string, bool), flags ...Setting) (Config, error) {
 	c := defaults()
+	c.from = map[string]string{}
+	var file []Setting
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return Config{}, fmt.Errorf("read the configuration: %w", err)
 		}
-		if err = c.parse(text); err != nil {
-			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+		var wrong Mistakes
+		if file, wrong = readYAML("configuration "+path, text); len(wrong) > 0 {
+			return Config{}, wrong
 		}
 	}
-	if err := c.applyEnvironment(lookup); err != nil {
-		return Config{}, err
+	var wrong Mistakes
+	for _, layer := range [][]Setting{file, environment(lookup), flags} {
+		wrong = append(wrong, c.apply(layer)...)
+	}
+	if len(wrong) > 0 {
+		return Config{}, wrong
 	}
 	c.fill()
-	if err := c.Validate(); err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", oneLine(err))
+	c.noteReadable(path, file)
+	wrong = append(c.mistakes(), c.resolve()...)
+	if len(wrong) > 0 {
+		return Config{}, wrong
 	}
 	return c, nil
 }
 
-// parse reads the YAML text on top of what is there; unknown keys are errors.
-func (c *Config) parse(text []byte) error {
-	said := *c
-	err := yaml.UnmarshalWithOptions(text, c, yaml.Strict(), yaml.CustomUnmarshaler(func(d *time.Duration, text []byte) error {
-		return setDuration(d)(unquoted(text))
-	}))
-	if err == nil {
-		if reflect.DeepEqual(*c, Config{}) { // a file that says nothing
-			*c = said
+// environment is what MIRRORSTATE_… variables say.
+func environment(lookup func(string) (string, bool)) []Setting {
+	var said []Setting
+	c := defaults()
+	c.visit(func(key string, v reflect.Value) {
+		text, ok := lookup(Variable(key))
+		if !ok || key == "apps" {
+			return
 		}
-		return nil
-	}
-	var syntax yaml.Error
-	if errors.As(err, &syntax) && syntax.GetToken() != nil {
-		at := syntax.GetToken().Position
-		return fmt.Errorf("line %d, column %d: %s", at.Line, at.Column, syntax.GetMessage())
-	}
-	return oneLine(err)
+		s := Setting{Key: key, Values: []string{text}, From: "environment " + Variable(key)}
+		if v.Kind() == reflect.Slice {
+			s.Values = commaList(text)
+		}
+		said = append(said, s)
+	})
+	return said
 }
 
-// unquoted is the text of a scalar.
-func unquoted(text []byte) string { return strings.Trim(strings.TrimSpace(string(text)), `"'`) }
-
-// oneLine folds an error's text into one line.
-func oneLine(err error) error {
-	return errors.New(strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " "))
+// commaList takes values with commas between them; an empty text is an empty list.
+func commaList(text string) []string {
+	values := []string{}
+	for value := range strings.SplitSeq(text, ",") {
+		if value = strings.TrimSpace(value); value != "" {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
-// applyEnvironment sets what MIRRORSTATE_… variables say.
-func (c *Config) applyEnvironment(lookup func(string) (string, bool)) error {
-	for _, key := range []struct {
-		name string
-		set  func(string) error
-	}{
-		{"MIRRORSTATE_API_LISTEN", setString(&c.API.Listen)},
-		{"MIRRORSTATE_ADMIN_LISTEN", setString(&c.Admin.Listen)},
-		{"MIRRORSTATE_PAIR_CONNECTION_STRING", setString(&c.Pair.ConnectionString)},
-		{"MIRRORSTATE_PAIR_EXPOSED", setString(&c.Pair.Exposed)},
-		{"MIRRORSTATE_PAIR_HOLD_WINDOW", setDuration(&c.Pair.Hold.Window)},
-		{"MIRRORSTATE_PAIR_HOLD_SIZE", setInt(&c.Pair.Hold.Size)},
-		{"MIRRORSTATE_PAIR_HOLD_BYTES", setSize(&c.Pair.Hold.Bytes)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_ENABLED", setBool(&c.Pair.Watchdog.Enabled)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_DRY_RUN", setBool(&c.Pair.Watchdog.DryRun)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_AFTER", setDuration(&c.Pair.Watchdog.After)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_COOL_DOWN", setDuration(&c.Pair.Watchdog.CoolDown)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_OBSERVERS", setList(&c.Pair.Watchdog.Observers)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_SHARED", setBool(&c.Pair.Watchdog.Shared)},
-		{"MIRRORSTATE_PAIR_WATCHDOG_ALLOW_DATA_LOSS", setBool(&c.Pair.Watchdog.AllowDataLoss)},
-	} {
-		value, ok := lookup(key.name)
-		if !ok {
+// apply puts one layer on top of what is there.
+func (c *Config) apply(layer []Setting) Mistakes {
+	c.forget(layer)
+	var wrong Mistakes
+	for _, s := range layer {
+		c.from[s.Key] = s.From
+		if s.Values == nil {
+			if alias, ok := strings.CutPrefix(s.Key, "apps."); ok {
+				c.app(alias)
+			}
+			continue // a section; its keys follow
+		}
+		place := c.find(s.Key)
+		if place == nil {
+			wrong = append(wrong, unknownKey(s.Key, s.From))
 			continue
 		}
-		if err := key.set(value); err != nil {
-			return fmt.Errorf("environment %s: %w", key.name, err)
+		if err := set(place, s.Values); err != nil {
+			wrong = append(wrong, Mistake{From: s.From, Key: s.Key, Text: err.Error()})
 		}
+	}
+	return wrong
+}
+
+// forget drops what a layer replaces as a whole. A connection string or a web.config is the
+// whole pair: what lower layers said of servers, login and TLS belongs to another one. Partners
+// replace a string; on top of partners they count key by key. A password replaces the
+// file of one, and the other way round.
+func (c *Config) forget(layer []Setting) {
+	said := func(match func(key string) bool) bool {
+		return slices.ContainsFunc(layer, func(s Setting) bool {
+			return match(s.Key) && s.Values != nil && !slices.Equal(s.Values, []string{""})
+		})
+	}
+	whole := said(func(key string) bool { return key == "pair.connection_string" || key == "pair.web_config" })
+	partners := said(func(key string) bool { return strings.HasPrefix(key, "pair.a.") || strings.HasPrefix(key, "pair.b.") })
+	if whole || partners && (!c.Pair.ConnectionString.IsZero() || c.Pair.WebConfig != "") {
+		c.Pair.Source = Source{}
+		walk("pair.", reflect.ValueOf(&c.Pair.Source).Elem(), func(key string, _ reflect.Value) {
+			delete(c.from, key)
+			if section := parent(key); section != "pair" {
+				delete(c.from, section)
+			}
+		})
+	}
+	for _, s := range layer {
+		other, isFile := strings.CutSuffix(s.Key, "password_file")
+		if isFile {
+			other += "password"
+		} else if strings.HasSuffix(s.Key, "password") {
+			other = s.Key + "_file"
+		}
+		if place := c.find(other); other != s.Key && place != nil {
+			_ = setOne(place, "")
+		}
+	}
+}
+
+// notOurs are variables that begin as ours do and belong to others: the embedded pair's, the
+// tests', and what Kubernetes puts into every container for a service called mirrorstate, or
+// mirrorstate-api (MIRRORSTATE_SERVICE_HOST=…, MIRRORSTATE_PORT=tcp://…, MIRRORSTATE_PORT_8080_TCP_ADDR=…).
+var notOurs = regexp.MustCompile(`^MIRRORSTATE_(EMBEDDED_PASSWORD=|TEST_|(\w+_)?(` +
+	`SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=(tcp|udp|sctp)://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=))`)
+
+// CheckEnvironment refuses MIRRORSTATE_… variables that nothing reads: a misspelled one
+// would be a setting that is silently not there. environ is os.Environ().
+func CheckEnvironment(environ []string) error {
+	var known []string
+	for _, key := range Keys() {
+		if !strings.HasPrefix(key, "apps.") {
+			known = append(known, Variable(key))
+		}
+	}
+	var wrong Mistakes
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if runtime.GOOS == "windows" {
+			name = strings.ToUpper(name)
+		}
+		if !strings.HasPrefix(name, prefix) || slices.Contains(known, name) || notOurs.MatchString(name+"="+value) {
+			continue
+		}
+		text := "is no variable of mirrorstate's" + didYouMean(name, known)
+		if strings.HasPrefix(name, prefix+"APPS_") {
+			text = "applications stand in the configuration file only, below apps"
+		}
+		wrong = append(wrong, Mistake{From: "environment " + name, Text: text})
+	}
+	if len(wrong) > 0 {
+		return wrong
 	}
 	return nil
 }
 
-func setString(to *string) func(string) error {
-	return func(s string) error { *to = s; return nil }
-}
-
-// setBool takes true and false only: what 1 or yes would mean need not be guessed.
-func setBool(to *bool) func(string) error {
-	return func(s string) error {
-		if s != "true" && s != "false" {
-			return fmt.Errorf("%q is neither true nor false", s)
+// noteReadable notes that a file with secrets in it can be read by anybody.
+func (c *Config) noteReadable(path string, file []Setting) {
+	for _, s := range file {
+		if secret, ok := c.find(s.Key).(*Secret); ok && !secret.IsZero() {
+			c.note(readableNote(path))
+			return
 		}
-		*to = s == "true"
-		return nil
 	}
 }
 
-// setList takes values with commas between them; an empty text is an empty list.
-func setList(to *[]string) func(string) error {
-	return func(s string) error {
-		*to = nil
-		for value := range strings.SplitSeq(s, ",") {
-			if value = strings.TrimSpace(value); value != "" {
-				*to = append(*to, value)
-			}
-		}
-		return nil
+// readableNote says that a file can be read by anybody on this machine, or nothing.
+// A group may read it: that is how a service's secrets are often handed to it.
+func readableNote(path string) string {
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o007 == 0 {
+		return ""
 	}
+	return fmt.Sprintf("%s holds a password and has mode %04o: everybody on this machine can read it; chmod 600 %s", path, info.Mode().Perm(), path)
 }
 
-func setInt(to *int) func(string) error {
-	return func(s string) error {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return fmt.Errorf("%q is not a number", s)
-		}
-		*to = n
-		return nil
+// note adds what the operator should know and nobody need refuse.
+func (c *Config) note(text string) {
+	if text != "" && !slices.Contains(c.Notes, text) {
+		c.Notes = append(c.Notes, text)
 	}
-}
-
-func setDuration(to *time.Duration) func(string) error {
-	return func(s string) error {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return fmt.Errorf("%q is not a duration; write one like 30s", s)
-		}
-		*to = d
-		return nil
-	}
-}
-
-func setSize(to *Size) func(string) error {
-	return func(s string) (err error) { *to, err = ParseSize(s); return err }
 }

@@ -91,6 +91,13 @@ func (a *admin) resume(ctx context.Context, body []byte) error {
 	return a.pair.Resume(ctx)
 }
 
+func (a *admin) sweep(ctx context.Context, body []byte) error {
+	if err := decodeAction(body, &struct{}{}); err != nil {
+		return err
+	}
+	return a.pair.Sweep(ctx)
+}
+
 // decodeAction reads one JSON object and nothing else. Nothing at all is an empty
 // object: what is required is missed by who requires it.
 func decodeAction(body []byte, v any) error {

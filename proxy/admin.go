@@ -38,6 +38,9 @@ type PairView interface {
 	// Suspend and Resume stop and start mirroring.
 	Suspend(ctx context.Context) error
 	Resume(ctx context.Context) error
+	// Sweep has expired sessions deleted now, and returns when that is done, or nil
+	// when ctx's time is over first: the status says that it goes on.
+	Sweep(ctx context.Context) error
 	// Accept makes a partner, a or b, the one that is used, whatever its claim is
 	// worth beside the other's. It must be a writable principal. The reason is logged.
 	Accept(ctx context.Context, partner, reason string) error
@@ -83,6 +86,7 @@ type admin struct {
 //	POST /v1/pair/failover        {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
 //	POST /v1/pair/suspend|resume  no body or {}
 //	POST /v1/pair/accept          {"partner":"a","reason":"…"}
+//	POST /v1/pair/sweep           no body or {}
 //	POST /v1/pair/fault           {"partner":"principal","fault":"crash"}; embedded pair only
 //	GET  /v1/pair/events          server-sent events
 //	GET  /v1/apps/{app}/sessions  a page of sessions, ?after=ID&limit=N
@@ -116,6 +120,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
 		r.Post("/v1/pair/resume", a.action("resume", a.resume))
 		r.Post("/v1/pair/accept", a.action("accept", a.accept))
+		r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
 		r.Post("/v1/pair/fault", a.action("fault", a.fault))
 		r.Get("/v1/pair/events", a.events)
 		r.Get("/v1/apps/{app}/sessions", a.list)

@@ -38,6 +38,7 @@ func (p *pair) ForceService(_ context.Context, lose bool) error {
 }
 func (p *pair) Suspend(context.Context) error { return p.did("suspend") }
 func (p *pair) Resume(context.Context) error  { return p.did("resume") }
+func (p *pair) Sweep(context.Context) error   { return p.did("sweep") }
 func (p *pair) Accept(_ context.Context, partner, reason string) error {
 	return p.did("accept " + partner + " because " + reason)
 }
@@ -111,6 +112,7 @@ func TestAdmin_Pair(t *testing.T) {
 		{"/v1/pair/suspend", `{}`, "suspend"},
 		{"/v1/pair/suspend", "", "suspend"},
 		{"/v1/pair/resume", `{}`, "resume"},
+		{"/v1/pair/sweep", `{}`, "sweep"},
 	} {
 		r := s.want(200, "POST", c.path, c.body, "Content-Type", "application/json; charset=utf-8")
 		if !strings.Contains(string(r.body), `"principal"`) {

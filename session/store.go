@@ -137,6 +137,7 @@ type Entry struct {
 	ID            ID        `json:"id"`
 	Created       time.Time `json:"created"`
 	Expires       time.Time `json:"expires"`
+	Expired       bool      `json:"expired"` // by the database's clock; a lock that is held keeps it alive all the same
 	Timeout       int       `json:"timeout"` // minutes
 	Locked        bool      `json:"locked"`
 	LockAge       int       `json:"lock_age_s"` // seconds, while locked

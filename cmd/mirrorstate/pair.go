@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,8 +23,8 @@ import (
 // an embedded pair can tell of itself.
 type pairStatus struct {
 	partner.Status
-	Sweep    sweepStatus     `json:"sweep"`
-	Embedded *embeddedStatus `json:"embedded,omitempty"`
+	Sweep    aspstate.SweepStatus `json:"sweep"`
+	Embedded *embeddedStatus      `json:"embedded,omitempty"`
 }
 
 // embeddedStatus is what the servers of an embedded pair tell besides.
@@ -46,17 +45,10 @@ func embeddedStatusOf(servers *embedded.Pair) *embeddedStatus {
 	return st
 }
 
-// sweepStatus is the expiry job's part. There is no such job yet: it never leads and never ran.
-type sweepStatus struct {
-	Leader        bool       `json:"leader"`
-	LastRun       *time.Time `json:"last_run"`
-	Deleted       int64      `json:"deleted"`
-	OldestExpired float64    `json:"oldest_expired_s"`
-}
-
 // pairView shows a pair to the operators' listener.
 type pairView struct {
 	*partner.Pair
+	sweep   *sweeping
 	servers *embedded.Pair // nil: not ours
 }
 
@@ -64,7 +56,7 @@ var _ proxy.PairView = pairView{}
 
 // Status implements proxy.PairView.
 func (v pairView) Status() any {
-	return pairStatus{Status: v.Pair.Status(), Embedded: embeddedStatusOf(v.servers)}
+	return pairStatus{Status: v.Pair.Status(), Sweep: v.sweep.sweeper.Status(), Embedded: embeddedStatusOf(v.servers)}
 }
 
 // Ready implements proxy.PairView.
@@ -103,6 +95,9 @@ func (v pairView) Resume(ctx context.Context) error {
 func (v pairView) Accept(ctx context.Context, name, reason string) error {
 	return aspstate.DomainError(v.Pair.Accept(ctx, partner.Name(name), reason))
 }
+
+// Sweep implements proxy.PairView.
+func (v pairView) Sweep(ctx context.Context) error { return v.sweep.now(ctx) }
 
 // operator is who carries out an operator's verb: a running server, or a pair reached directly.
 type operator interface {
@@ -256,15 +251,11 @@ const (
 	firstLook   = 10 * time.Second
 )
 
-func openDirect(ctx context.Context, s *settings, connectionString string) (*stack, error) {
-	cfg, err := config.Load(s.configFile, os.LookupEnv)
+func openDirect(ctx context.Context, s *settings, source pairFlags) (*stack, error) {
+	cfg, err := loadConfig(s, source.said()...)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := config.ParsePair(connectionString); err != nil {
-		return nil, misuse("--connection-string: %w", err)
-	}
-	cfg.Pair.ConnectionString = connectionString
 	// A command looks once and decides nothing for later: no watchdog, no memory.
 	cfg.Pair.Watchdog = config.Watchdog{}
 	st, err := openStack(cfg, nil, "", newLogger(io.Discard, false))

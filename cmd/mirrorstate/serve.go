@@ -94,7 +94,7 @@ func (f *embeddedFlags) memoryDir(logger *slog.Logger) (string, error) {
 // openServers opens the embedded pair if no other is configured, and gives the folder
 // in which the accepted principal is remembered.
 func openServers(cfg config.Config, flags *embeddedFlags, logger *slog.Logger) (servers *embedded.Pair, dir string, err error) {
-	if cfg.Pair.ConnectionString != "" {
+	if _, configured := cfg.Partners(); configured {
 		dir, err = flags.memoryDir(logger)
 		return nil, dir, err
 	}
@@ -108,36 +108,37 @@ func openServers(cfg config.Config, flags *embeddedFlags, logger *slog.Logger) (
 func newServe(s *settings) *cobra.Command {
 	var (
 		api, admin string
+		pair       pairFlags
 		flags      embeddedFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the session-state server",
 		Long: "Runs the server: the session API, and the operators' listener beside it.\n" +
-			"Without pair.connection_string in the configuration it brings up an embedded mirrored pair, with a\n" +
+			"Where neither the configuration nor a flag names a pair it brings up an embedded mirrored one, with a\n" +
 			"witness: when the principal is lost, the mirror takes over by itself. With --witness off only\n" +
 			"an operator, or pair.watchdog of the configuration, forces service there.",
-		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate",
-		Args:    exactly(0, "no arguments"),
+		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate\n" +
+			"  mirrorstate serve --web-config /srv/shop/web.config",
+		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(s.configFile, os.LookupEnv)
-			if err != nil {
-				return err
-			}
+			said := pair.said()
 			if api != "" {
-				cfg.API.Listen = api
+				said = append(said, config.Flag("--api", "api.listen", api))
 			}
 			if admin != "" {
-				cfg.Admin.Listen = admin
+				said = append(said, config.Flag("--admin", "admin.listen", admin))
 			}
-			if err := cfg.Validate(); err != nil {
-				return misuseError{err}
+			cfg, err := loadConfig(s, said...)
+			if err != nil {
+				return err
 			}
 			return serve(cmd.Context(), cfg, &flags, newLogger(cmd.ErrOrStderr(), s.verbose), cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
+	pair.add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
 }
@@ -162,6 +163,9 @@ const ballast = 16 << 20
 func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger *slog.Logger, out io.Writer) error {
 	block := make([]byte, ballast)
 	defer runtime.KeepAlive(block)
+	for _, note := range cfg.Notes {
+		logger.Warn("about the configuration", "note", note)
+	}
 	apiListener, err := proxy.Listen(ctx, "api.listen (--api)", cfg.API.Listen)
 	if err != nil {
 		return err
@@ -182,6 +186,9 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger 
 		return err
 	}
 	defer st.close()
+	if cfg.Sweep.Enabled {
+		st.stopSweeping = st.run("the expiry job", st.sweeping.sweeper.Run)
+	}
 
 	api, admin, err := handlers(cfg, st, logger)
 	if err != nil {
@@ -205,7 +212,7 @@ func handlers(cfg config.Config, st *stack, logger *slog.Logger) (api *proxy.API
 		return nil, nil, err
 	}
 	ac := proxy.AdminConfig{
-		API: api, Pair: pairView{Pair: st.pair, servers: st.servers}, Events: eventSource{st.pair, st.servers}, Logger: logger,
+		API: api, Pair: pairView{Pair: st.pair, sweep: st.sweeping, servers: st.servers}, Events: eventSource{st.pair, st.servers}, Logger: logger,
 	}
 	if st.servers != nil {
 		ac.Faults = injector{st.servers}

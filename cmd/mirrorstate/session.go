@@ -116,8 +116,8 @@ const listPage = 1000
 
 func (c *sessionCommand) list() *cobra.Command {
 	var (
-		asJSON bool
-		limit  int
+		asJSON, expired bool
+		limit           int
 	)
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -129,7 +129,7 @@ func (c *sessionCommand) list() *cobra.Command {
 				return misuse("--limit %d is below 1", limit)
 			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
-				all, err := listAll(cmd.Context(), st, app, limit)
+				all, err := listAll(cmd.Context(), st, app, limit, expired)
 				if err != nil {
 					return err
 				}
@@ -139,21 +139,25 @@ func (c *sessionCommand) list() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().IntVar(&limit, "limit", 1000, "list at most `N`")
+	cmd.Flags().BoolVar(&expired, "expired", false, "only those that have expired and are not swept yet")
 	return cmd
 }
 
-// listAll pages through the sessions, up to limit.
-func listAll(ctx context.Context, st session.Lister, app *session.Application, limit int) ([]session.Entry, error) {
+// listAll pages through the sessions, up to limit; with expired, through those that have.
+func listAll(ctx context.Context, st session.Lister, app *session.Application, limit int, expired bool) ([]session.Entry, error) {
 	all := []session.Entry{}
 	after := session.ID("")
 	for len(all) < limit {
-		n := min(limit-len(all), listPage)
-		page, err := st.List(ctx, app, after, n)
+		page, err := st.List(ctx, app, after, listPage)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
-		if len(page) < n {
+		for _, e := range page {
+			if (e.Expired || !expired) && len(all) < limit {
+				all = append(all, e)
+			}
+		}
+		if len(page) < listPage {
 			break
 		}
 		after = page[len(page)-1].ID
@@ -172,7 +176,11 @@ func printEntries(out io.Writer, entries []session.Entry, asJSON bool) error {
 		if e.Locked {
 			locked = fmt.Sprintf("%d s", e.LockAge)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d min\t%s\t%d\n", e.ID, e.Created.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.Timeout, locked, e.Size)
+		expires := e.Expires.Format(time.RFC3339)
+		if e.Expired {
+			expires += " (expired)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d min\t%s\t%d\n", e.ID, e.Created.Format(time.RFC3339), expires, e.Timeout, locked, e.Size)
 	}
 	return w.Flush()
 }

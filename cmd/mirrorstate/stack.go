@@ -25,11 +25,13 @@ type stack struct {
 	servers   *embedded.Pair // nil: not ours
 	pair      *partner.Pair
 	store     *aspstate.Store
+	sweeping  *sweeping
 	observers []*observer
 
-	stopPair, stopServers context.CancelFunc
-	running               sync.WaitGroup
-	failed                chan error // the first part that ended by itself
+	stopSweeping, stopPair, stopServers context.CancelFunc
+
+	running sync.WaitGroup
+	failed  chan error // the first part that ended by itself
 }
 
 // openStack brings everything up. servers, if not nil, is run by the stack, and
@@ -56,8 +58,9 @@ func openStack(cfg config.Config, servers *embedded.Pair, memory string, logger 
 	for _, o := range observers {
 		o.watches(pair.Status())
 	}
-	st = &stack{servers: servers, pair: pair, store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 2)}
-	st.stopServers, st.stopPair = func() {}, st.run("the pair's monitor", pair.Run)
+	st = &stack{servers: servers, pair: pair, store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
+	st.sweeping = newSweeping(aspstate.NewSweeper(st.store, pair, sweepConfig(cfg.Sweep), logger))
+	st.stopServers, st.stopSweeping, st.stopPair = func() {}, func() {}, st.run("the pair's monitor", pair.Run)
 	if servers != nil {
 		st.stopServers = st.run("the embedded pair", servers.Run)
 	}
@@ -78,8 +81,10 @@ func (st *stack) run(what string, part func(context.Context) error) (stop contex
 	return stop
 }
 
-// close stops the store, the pair, and the servers, in this order, and waits.
+// close stops the expiry job, the store, the pair, and the servers, in this order, and waits.
 func (st *stack) close() {
+	st.stopSweeping()
+	st.sweeping.close()
 	st.store.Close()
 	st.stopPair()
 	st.stopServers()
@@ -139,14 +144,18 @@ func pairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 		}
 		return pc, nil
 	}
-	both, err := config.ParsePair(cfg.Pair.ConnectionString)
-	if err != nil {
-		return pc, err
+	both, configured := cfg.Partners()
+	if !configured {
+		return pc, errors.New("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
 	}
 	pc.Database = both.Database
-	for i, name := range []partner.Name{partner.A, partner.B} {
-		pc.Partners[i] = partner.PartnerConfig{Name: name, ConnectionString: both.Strings[i]}
+	a, b := both.Servers[0].Address, both.Servers[1].Address
+	for i, address := range []config.Address{a, b} {
+		pc.Partners[i] = partner.PartnerConfig{Name: []partner.Name{partner.A, partner.B}[i], ConnectionString: both.DriverString(i).Reveal()}
+		if address.Instance != "" && address.Port == 0 {
+			pc.Partners[i].Address = address.String() // its port is not known before it is looked up
+		}
 	}
-	pc.Memory = memoryFile(memory, both.Database, both.Servers[:]...)
+	pc.Memory = memoryFile(memory, both.Database, a.String(), b.String())
 	return pc, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -14,11 +15,51 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
+// pairFlags say which pair is meant, over what the configuration says.
+type pairFlags struct {
+	connectionString, webConfig string
+}
+
+// add adds the flags; what they are good for stands before the rest.
+func (f *pairFlags) add(flags interface {
+	StringVar(to *string, name, value, usage string)
+}, what string) {
+	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner")
+	flags.StringVar(&f.webConfig, "web-config", "", what+" of a .NET application: the `FILE` with its <sessionState>")
+}
+
+// direct says whether one was given.
+func (f *pairFlags) direct() bool { return f.connectionString != "" || f.webConfig != "" }
+
+// said is what the flags say, for the configuration.
+func (f *pairFlags) said() (said []config.Setting) {
+	for _, flag := range []config.Setting{
+		config.Flag("--connection-string", "pair.connection_string", f.connectionString), config.Flag("--web-config", "pair.web_config", f.webConfig),
+	} {
+		if flag.Values[0] != "" {
+			said = append(said, flag)
+		}
+	}
+	return said
+}
+
+// loadConfig reads the configuration. What a flag of this call can't mean is a misuse.
+func loadConfig(s *settings, flags ...config.Setting) (config.Config, error) {
+	cfg, err := config.Load(s.configFile, os.LookupEnv, flags...)
+	if err == nil {
+		err = config.CheckEnvironment(os.Environ())
+	}
+	if wrong, ok := errors.AsType[config.Mistakes](err); ok && wrong.ByFlag() {
+		err = misuseError{err}
+	}
+	return cfg, err
+}
+
 // target is what an operator's command speaks to: a running server's operators'
-// listener, or with a connection string the pair itself.
+// listener, or the pair itself if a flag says which.
 type target struct {
-	admin            string
-	connectionString string
+	admin string
+	pairFlags
 }
 
 // adminTimeout bounds one request to the operators' listener; a failover answers when it is done.
@@ -26,13 +67,13 @@ const adminTimeout = 90 * time.Second
 
 func (t *target) add(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&t.admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
-	cmd.PersistentFlags().StringVar(&t.connectionString, "connection-string", "", "reach the pair itself: an ADO.NET string `S` with data source and failover partner")
+	t.pairFlags.add(cmd.PersistentFlags(), "reach the pair itself")
 }
 
 // operator gives who carries out verbs on the pair; done ends it.
 func (t *target) operator(ctx context.Context, s *settings) (op operator, done func(), err error) {
-	if t.connectionString != "" {
-		st, err := openDirect(ctx, s, t.connectionString)
+	if t.direct() {
+		st, err := openDirect(ctx, s, t.pairFlags)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -62,8 +103,8 @@ type sessions interface {
 
 // store gives the sessions; done ends it.
 func (t *target) store(ctx context.Context, s *settings) (st sessions, done func(), err error) {
-	if t.connectionString != "" {
-		direct, err := openDirect(ctx, s, t.connectionString)
+	if t.direct() {
+		direct, err := openDirect(ctx, s, t.pairFlags)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -79,12 +120,12 @@ func (t *target) store(ctx context.Context, s *settings) (st sessions, done func
 // application is what --app says: an alias of the configuration, or a name. A
 // running server knows its own aliases, so for one an alias stays as it is.
 func (t *target) application(s *settings, app string) (*session.Application, error) {
-	cfg, err := config.Load(s.configFile, os.LookupEnv)
+	cfg, err := loadConfig(s, t.said()...)
 	if err != nil {
 		return nil, err
 	}
 	name := app
-	if known, ok := cfg.Apps[app]; ok && t.connectionString != "" {
+	if known, ok := cfg.Apps[app]; ok && t.direct() {
 		name = known.Name
 	}
 	if name, err = session.ParseApplicationName(name); err != nil {

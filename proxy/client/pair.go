@@ -44,6 +44,12 @@ func (c *Client) Resume(ctx context.Context) (json.RawMessage, error) {
 	return c.operate(ctx, "resume", "{}")
 }
 
+// Sweep has expired sessions deleted now. The state it answers says whether that is
+// done, or still goes on.
+func (c *Client) Sweep(ctx context.Context) (json.RawMessage, error) {
+	return c.operate(ctx, "sweep", "{}")
+}
+
 // Accept makes a partner, a or b, the one that is used, whatever its claim is worth
 // beside the other's. The server logs the reason, which is required.
 func (c *Client) Accept(ctx context.Context, partner, reason string) (json.RawMessage, error) {

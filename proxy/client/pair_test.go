@@ -45,6 +45,7 @@ func (a actions) Fault(_ context.Context, partner string, f proxy.Fault) error {
 func (a actions) ForceService(context.Context, bool) error { return a.answer() }
 func (a actions) Suspend(context.Context) error            { return a.answer() }
 func (a actions) Resume(context.Context) error             { return a.answer() }
+func (a actions) Sweep(context.Context) error              { return a.answer() }
 
 func TestClient_Pair(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
@@ -64,9 +65,10 @@ func TestClient_Pair(t *testing.T) {
 		_, force := c.ForceService(t.Context(), true)
 		_, suspend := c.Suspend(t.Context())
 		_, resume := c.Resume(t.Context())
+		_, sweep := c.Sweep(t.Context())
 		_, accept := c.Accept(t.Context(), "b", "a is gone")
 		_, fault := c.Fault(t.Context(), "mirror", client.Fault{Kind: "slow", Delay: 1500 * time.Microsecond, Jitter: time.Millisecond, App: "shop"})
-		for verb, err := range map[string]error{"failover": failover, "force": force, "suspend": suspend, "resume": resume, "accept": accept, "fault": fault} {
+		for verb, err := range map[string]error{"failover": failover, "force": force, "suspend": suspend, "resume": resume, "sweep": sweep, "accept": accept, "fault": fault} {
 			e, refused := errors.AsType[*client.Error](err)
 			if refused != refuse || refused && (e.Name != "failover-refused" || e.Number != 1422 || e.Advice != "wait" || !strings.Contains(e.Error(), "(1422)")) {
 				t.Errorf("%s: got %v, want a refusal: %t", verb, err, refuse)

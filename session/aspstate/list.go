@@ -12,7 +12,7 @@ import (
 // listText lists an application's sessions in the order of their keys. It reads
 // the table itself and so needs SELECT on it, which the procedures' users may lack.
 const listText = `SELECT TOP (@limit) SessionId, Created, Expires, Timeout, Locked, ` +
-	`DATEDIFF(second, LockDate, GETUTCDATE()) AS LockAge, Flags, ` +
+	`DATEDIFF(second, LockDate, GETUTCDATE()) AS LockAge, Flags, CASE WHEN Expires <= GETUTCDATE() THEN 1 ELSE 0 END AS Expired, ` +
 	`COALESCE(DATALENGTH(SessionItemLong), DATALENGTH(SessionItemShort)) AS Size ` +
 	`FROM dbo.ASPStateTempSessions WHERE SessionId LIKE @suffix AND SessionId > @after ORDER BY SessionId`
 
@@ -54,7 +54,7 @@ func list(ctx context.Context, a *partner.Attempt, app session.AppID, after stri
 			flags int
 			size  sql.NullInt64
 		)
-		if err := rows.Scan(&key, &e.Created, &e.Expires, &e.Timeout, &e.Locked, &age, &flags, &size); err != nil {
+		if err := rows.Scan(&key, &e.Created, &e.Expires, &e.Timeout, &e.Locked, &age, &flags, &e.Expired, &size); err != nil {
 			return nil, fmt.Errorf("list sessions on %s: %w", a.Partner, err)
 		}
 		e.ID = session.ID(key[:len(key)-len(app.Suffix())]) // LIKE has seen to the suffix

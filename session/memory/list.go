@@ -39,6 +39,7 @@ func (r *row) entry(now time.Time) session.Entry {
 		ID:            r.id,
 		Created:       r.created,
 		Expires:       r.expires,
+		Expired:       !r.expires.After(now),
 		Timeout:       r.timeout,
 		Locked:        r.locked,
 		Uninitialized: r.uninitialized,

@@ -41,8 +41,8 @@ func listing(t *testing.T, s Subject) {
 		if !e.Locked || e.LockAge < 0 || e.Size != 8000 || e.Uninitialized || e.Timeout != mainApp.Timeout {
 			s.Errorf("got %+v, want it locked, of 8000 bytes, initialized, with a timeout of %d", e, mainApp.Timeout)
 		}
-		if e.Created.IsZero() || !e.Expires.After(e.Created) {
-			s.Errorf("it was created %v and expires %v", e.Created, e.Expires)
+		if e.Created.IsZero() || !e.Expires.After(e.Created) || e.Expired {
+			s.Errorf("it was created %v and expires %v, expired %v", e.Created, e.Expires, e.Expired)
 		}
 		s.release(lock)
 		if e := s.entry(lister, family); e.Locked || e.LockAge != 0 {
@@ -62,7 +62,9 @@ func listing(t *testing.T, s Subject) {
 		s.ref.ID = family.ids[0]
 		s.age(2 * time.Hour)
 		s.gone()
-		s.entry(lister, family)
+		if e := s.entry(lister, family); !e.Expired {
+			s.Errorf("got %+v, want it expired", e)
+		}
 	}, aged, extended)
 }
 

@@ -1,0 +1,293 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/config"
+)
+
+// A key goes up the layers one by one, and each wins over those below.
+func TestLoad_Precedence(t *testing.T) {
+	const file = "pair: {hold: {window: 5s, size: 7}, exposed: refuse}"
+	env := map[string]string{"MIRRORSTATE_PAIR_HOLD_WINDOW": "7s", "MIRRORSTATE_PAIR_HOLD_SIZE": "9"}
+	c, err := load(t, file, env, config.Flag("--hold-window", "pair.hold.window", "9s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := c.Pair.Hold; h.Window != 9*time.Second || h.Size != 9 || h.Bytes != 64<<20 || c.Pair.Exposed != "refuse" {
+		t.Errorf("got %+v, exposed %s; want the flag's window, the variable's size, the default's bytes, the file's rule", h, c.Pair.Exposed)
+	}
+}
+
+// Whoever gives the pair anew gives all of it: nothing of the old one's login is left over.
+func TestLoad_PairIsReplacedAsAWhole(t *testing.T) {
+	const byString = "pair:\n  connection_string: data source=a;failover partner=b;initial catalog=Old;user id=old;password=old\n  encrypt: true\n  user: older\n"
+	const byName = "pair: {a: {address: a}, b: {address: b}, user: old, password: old, encrypt: strict, database: Old}"
+	const other = "data source=c;failover partner=d;user id=new;password=new"
+	for name, tc := range map[string]struct {
+		file string
+		env  map[string]string
+		flag string
+		want string // servers, database, user, password, encryption
+	}{
+		"a string over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new false"},
+		"a string over partners":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new false"},
+		"a flag over a variable":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": "nonsense", "MIRRORSTATE_PAIR_PASSWORD": "other"}, other, "c d ASPState new new false"},
+		"partners over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "c", "MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_USER": "new", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "c d ASPState new new true"},
+		"one key over partners":    {byName, map[string]string{"MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a d Old old new strict"},
+		"a password over a string": {"pair: {connection_string: data source=a;failover partner=b;user id=old}", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a b ASPState old new false"},
+		"an empty variable":        {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": ""}, "", "a b Old old old strict"},
+		"beside the string":        {byString, nil, "", "a b Old older old true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var flags []config.Setting
+			if tc.flag != "" {
+				flags = append(flags, config.Flag("--connection-string", "pair.connection_string", tc.flag))
+			}
+			c, err := load(t, tc.file, tc.env, flags...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, ok := c.Partners()
+			a, b := p.Servers[0], p.Servers[1]
+			got := strings.Join([]string{a.Address.Host, b.Address.Host, p.Database, a.User, a.Password.Reveal(), a.Encrypt}, " ")
+			if !ok || got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoad_Partners(t *testing.T) {
+	dir := t.TempDir()
+	secret := file(t, dir, "password", "p4ss\r\n")
+	ca := file(t, dir, "ca.pem", certificate)
+	c, err := load(t, `
+pair:
+  user: web
+  password_file: `+secret+`
+  ca_file: `+ca+`
+  database: State
+  a: {address: 'SQL1\STATE', trust_server_certificate: false}
+  b: {address: 'sql2.example.net:1444', user: other, password: own, encrypt: strict, host_name_in_certificate: sql2}
+`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, ok := c.Partners()
+	if !ok || p.Database != "State" || p.Application != "mirrorstate" {
+		t.Errorf("database %q, application %q", p.Database, p.Application)
+	}
+	a, b := p.Servers[0], p.Servers[1]
+	if a.Address.String() != `SQL1\STATE` || a.User != "web" || a.Password.Reveal() != "p4ss" || a.Encrypt != "true" || a.CAFile != ca {
+		t.Errorf("partner a is %+v", a)
+	}
+	if b.Address.String() != "sql2.example.net,1444" || b.User != "other" || b.Password.Reveal() != "own" || b.Encrypt != "strict" || b.HostNameInCertificate != "sql2" {
+		t.Errorf("partner b is %+v", b)
+	}
+	for i := range p.Servers {
+		if got := takenByDriver(t, p, i); got.TLSConfig.RootCAs == nil {
+			t.Errorf("partner %d: the driver has no certificates of ours", i)
+		}
+	}
+	if none, _ := load(t, "", nil); func() bool { _, ok := none.Partners(); return ok }() {
+		t.Error("without configuration there is a pair, and not the embedded one")
+	}
+}
+
+func TestLoad_PartnersRefused(t *testing.T) {
+	dir := t.TempDir()
+	empty, two := file(t, dir, "empty", "\n"), file(t, dir, "two", "a\nb\n")
+	ca, crt, junk := file(t, dir, "ca.pem", certificate), file(t, dir, "ca.crt", certificate), file(t, dir, "junk.pem", "junk")
+	const ab = "a: {address: a}, b: {address: b}, user: web, password: p4ss, "
+	for name, tc := range map[string]struct{ pair, want string }{
+		"one partner alone":             {"a: {address: a}, user: web, password: p4ss", "pair.b.address: is missing; name both servers"},
+		"two ways at once":              {ab + "connection_string: data source=c", "the pair is given twice, here and with pair.a and pair.b; leave one out"},
+		"a login to no server":          {"user: web", "pair.user: is said, and no servers; give them with pair.connection_string"},
+		"no login":                      {"a: {address: a}, b: {address: b}", "pair.user: is missing"},
+		"an address that is none":       {ab + "a: {address: a b}", "line 1, column"},
+		"an address with a bad port":    {"a: {address: 'a:x'}, b: {address: b}, user: web, password: p4ss", "pair.a.address: has a port that is not a number from 1 to 65535"},
+		"both the same":                 {"a: {address: SQL1}, b: {address: sql1}, user: web, password: p4ss", "pair.b.address: both partners are the same server"},
+		"a password and a file of one":  {ab + "password_file: " + two, "the password is given twice, here and with pair.password"},
+		"an empty password file":        {"a: {address: a}, b: {address: b}, user: web, password_file: " + empty, "pair.password_file: the file is empty"},
+		"a password file of two lines":  {"a: {address: a}, b: {address: b}, user: web, password_file: " + two, "holds more than a password"},
+		"no password file":              {"a: {address: a}, b: {address: b}, user: web, password_file: /nowhere/password", "pair.password_file: can't be read: no such file or directory"},
+		"a login there isn't":           {ab + "authentication: sqll", `"sqll" is none of sql, ntlm, kerberos and windows; did you mean sql?`},
+		"Entra":                         {ab + "authentication: entra", "logins by Microsoft Entra are not built"},
+		"NTLM without a domain":         {ab + "authentication: ntlm", `pair.user: is not DOMAIN\NAME, which ntlm needs`},
+		"a Windows account as sql":      {`authentication: sql, a: {address: a}, b: {address: b}, user: 'CORP\web', password: p4ss`, "say authentication: ntlm or kerberos"},
+		"Windows with a user":           {ab + "authentication: windows", "leave user and password out"},
+		"Kerberos without a key":        {"a: {address: a}, b: {address: b}, user: web, authentication: kerberos", "pair.kerberos.keytab_file: is missing; name a keytab, or a credential_cache_file"},
+		"Kerberos without a user":       {"a: {address: a}, b: {address: b}, kerberos: {keytab_file: " + two + "}", "pair.user: is missing; say whose key is in the keytab"},
+		"Kerberos without its file":     {"a: {address: a}, b: {address: b}, user: web, kerberos: {keytab_file: /nowhere/k}", "pair.kerberos.keytab_file: can't be read: no such file"},
+		"an encryption there isn't":     {ab + "encrypt: sometimes", `pair.encrypt: "sometimes" is none of strict, true, false and disable`},
+		"strict and trusting":           {ab + "encrypt: strict, trust_server_certificate: true", "pair.trust_server_certificate: does not go with encrypt: strict"},
+		"a CA that is not looked at":    {ab + "encrypt: false, ca_file: " + ca, "pair.ca_file: is not looked at with encrypt: false; say encrypt: true or strict"},
+		"a CA, and trust anyway":        {ab + "trust_server_certificate: true, ca_file: " + ca, "pair.ca_file: is not looked at with trust_server_certificate: true"},
+		"a CA and a pin":                {ab + "ca_file: " + ca + ", certificate_file: " + ca, "pair.ca_file: does not go with certificate_file"},
+		"a name and a pin":              {ab + "host_name_in_certificate: x, certificate_file: " + ca, "pair.host_name_in_certificate: does not go with certificate_file"},
+		"a certificate called .crt":     {ab + "ca_file: " + crt, "pair.ca_file: is neither .pem nor .der, by its name"},
+		"a certificate that is none":    {ab + "ca_file: " + junk, "pair.ca_file: is not PEM"},
+		"a certificate that isn't here": {ab + "ca_file: /nowhere/ca.pem", "pair.ca_file: can't be read: no such file or directory"},
+		"trust in words":                {ab + "trust_server_certificate: yes", `pair.trust_server_certificate: "yes" is neither true nor false`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, "pair: {"+tc.pair+"}", nil)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v\nwant one line with %q", err, tc.want)
+			}
+			if err != nil && !strings.Contains(err.Error(), "mirrorstate.yaml: line 1, column ") {
+				t.Errorf("no place in the file is named: %v", err)
+			}
+		})
+	}
+}
+
+// A mistake is told with its file, line and column, its variable, or its flag, and with what was
+// probably meant.
+func TestLoad_Mistakes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		file string
+		env  map[string]string
+		flag config.Setting
+		want string
+	}{
+		"a key spelled wrong":    {file: "pair:\n  hold:\n    windwo: 5s\n", want: "mirrorstate.yaml: line 3, column 5: pair.hold.windwo is not known; did you mean pair.hold.window?"},
+		"a key in a wrong place": {file: "hold:\n  window: 5s\n", want: "line 1, column 1: hold is not known; did you mean pair.hold?"},
+		"a key nothing is like":  {file: "frobnicate: 1\n", want: "line 1, column 1: frobnicate is not known"},
+		"an application's key":   {file: "apps:\n  shop: {nmae: /x}\n", want: "line 2, column 10: apps.shop.nmae is not known; did you mean apps.shop.name?"},
+		"a value of no type":     {file: "pair:\n  hold: {window: soon}\n", want: `line 2, column 18: pair.hold.window: "soon" is not a duration; write one like 30s or 1m30s`},
+		"a value out of range":   {file: "\npair: {hold: {size: 0}}\n", want: "line 2, column 21: pair.hold.size: 0 is below 1"},
+		"an application's value": {file: "apps:\n  shop: {name: /x, timeout: 0}\n", want: "line 2, column 29: apps.shop.timeout: 0 is not between 1 and 525600 minutes"},
+		"what is missing":        {file: "apps:\n  shop:\n", want: "line 2, column 3: apps.shop.name: is missing"},
+		"a list for a value":     {file: "api: {listen: [a, b]}", want: "line 1, column 15: api.listen: wants one value, not a list"},
+		"a value for a section":  {file: "pair: 5", want: "line 1, column 7: pair: has keys below it, and no value of its own"},
+		"a section for a value":  {file: "api: {listen: {host: x}}", want: "api.listen: wants one value, without keys below it"},
+		"an alias of YAML":       {file: "api: &x {listen: 127.0.0.1:1}\nadmin: *x\n", want: "anchors, aliases and tags are not read here"},
+		"two documents":          {file: "api: {}\n---\nadmin: {}\n", want: "a second document is not read"},
+		"two of a key":           {file: "api: {}\napi: {}\n", want: "line 2, column 1: mapping key"},
+		"all of them at once":    {file: "a: 1\nb: 2\n", want: "line 2, column 1: b is not known"},
+		"a variable":             {env: map[string]string{"MIRRORSTATE_SWEEP_ENABLED": "yes"}, want: `environment MIRRORSTATE_SWEEP_ENABLED: sweep.enabled: "yes" is neither true nor false`},
+		"a variable's range":     {env: map[string]string{"MIRRORSTATE_PAIR_HOLD_SIZE": "0"}, want: "environment MIRRORSTATE_PAIR_HOLD_SIZE: pair.hold.size: 0 is below 1"},
+		"a flag":                 {flag: config.Flag("--api", "api.listen", "here"), want: `--api: api.listen: "here" is not host:port`},
+		"a flag's string":        {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a"), want: "--connection-string: pair.connection_string: connection string: failover partner is missing"},
+		"a flag's login":         {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a;failover partner=b"), want: "--connection-string: pair.user: is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var flags []config.Setting
+			if tc.flag.Key != "" {
+				flags = append(flags, tc.flag)
+			}
+			_, err := load(t, tc.file, tc.env, flags...)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v\nwant one line with %q", err, tc.want)
+			}
+			if wrong, ok := err.(config.Mistakes); !ok || wrong.ByFlag() != (tc.flag.Key != "") {
+				t.Errorf("%T says by a flag where it was not, or the other way round", err)
+			}
+		})
+	}
+}
+
+// Every key can be said in the file and in the environment, to the same end. Only the
+// applications stand in the file alone.
+func TestLoad_EveryKey(t *testing.T) {
+	for _, key := range config.Keys() {
+		if strings.HasPrefix(key, "apps.") {
+			continue
+		}
+		if err := config.CheckEnvironment([]string{config.Variable(key) + "=x"}); err != nil {
+			t.Error(err)
+		}
+		for _, value := range []string{"5s", "5", "true", "5MiB", "text", "data source=a;failover partner=b;user id=u;password=p"} {
+			yaml := ""
+			for i, name := range strings.Split(key, ".") {
+				yaml += "\n" + strings.Repeat("  ", i) + name + ":"
+			}
+			inFile, fileErr := load(t, yaml+" '"+value+"'", nil)
+			inEnvironment, envErr := load(t, "", map[string]string{config.Variable(key): value})
+			if said(fileErr) != said(envErr) {
+				t.Errorf("%s: %q is read as\n%s\nin the file, and in the environment as\n%s", key, value, said(fileErr), said(envErr))
+			}
+			if fileErr == nil && fmt.Sprintf("%#v", inFile.Pair) != fmt.Sprintf("%#v", inEnvironment.Pair) {
+				t.Errorf("%s: %q is %#v in the file, and in the environment %#v", key, value, inFile.Pair, inEnvironment.Pair)
+			}
+			if strings.Contains(said(envErr), "no way to read") {
+				t.Errorf("%s can't be set: %v", key, envErr)
+			}
+		}
+	}
+	if all := config.Keys(); len(all) < 30 || len(slices.Compact(slices.Sorted(slices.Values(all)))) != len(all) {
+		t.Errorf("%d keys, or one of them twice", len(all))
+	}
+}
+
+// said is what is wrong, without the places.
+func said(err error) string {
+	wrong, ok := err.(config.Mistakes)
+	if !ok {
+		return fmt.Sprint(err)
+	}
+	text := ""
+	for _, m := range wrong {
+		m.From = ""
+		text += m.Error() + "; "
+	}
+	return text
+}
+
+func TestCheckEnvironment(t *testing.T) {
+	ours := []string{
+		"MIRRORSTATE_PAIR_HOLD_WINDOW=5s", "MIRRORSTATE_EMBEDDED_PASSWORD=" + marker, "MIRRORSTATE_TEST_DSN=x", "PATH=/bin", "MIRROR=1",
+		// Kubernetes makes these where a service is called mirrorstate, or mirrorstate-api.
+		"MIRRORSTATE_SERVICE_HOST=10.0.0.1", "MIRRORSTATE_SERVICE_PORT=8080", "MIRRORSTATE_SERVICE_PORT_HTTP=8080", "MIRRORSTATE_PORT=tcp://10.0.0.1:8080",
+		"MIRRORSTATE_PORT_8080_TCP=tcp://10.0.0.1:8080", "MIRRORSTATE_PORT_8080_TCP_ADDR=10.0.0.1", "MIRRORSTATE_API_SERVICE_HOST=10.0.0.2",
+	}
+	if err := config.CheckEnvironment(ours); err != nil {
+		t.Error(err)
+	}
+	for variable, want := range map[string]string{
+		"MIRRORSTATE_PAIR_HOLD_WINDWO": "environment MIRRORSTATE_PAIR_HOLD_WINDWO: is no variable of mirrorstate's; did you mean MIRRORSTATE_PAIR_HOLD_WINDOW?",
+		"MIRRORSTATE_HOLD":             "environment MIRRORSTATE_HOLD: is no variable of mirrorstate's",
+		"MIRRORSTATE_PAIR_A_PORT":      "environment MIRRORSTATE_PAIR_A_PORT: is no variable of mirrorstate's", // and not a service's
+		"MIRRORSTATE_APPS_SHOP_NAME":   "applications stand in the configuration file only",
+	} {
+		if err := config.CheckEnvironment([]string{variable + "=" + marker}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), marker) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestLoad_Notes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes on Windows")
+	}
+	dir := t.TempDir()
+	secret := file(t, dir, "password", "p4ss\n")
+	yaml := file(t, dir, "mirrorstate.yaml", "pair: {connection_string: data source=a;failover partner=b;user id=web;pooling=true, password_file: "+secret+"}")
+	notes := func() []string {
+		c, err := config.Load(yaml, func(string) (string, bool) { return "", false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Notes
+	}
+	if got := notes(); len(got) != 1 || !strings.Contains(got[0], "not used here, where pool and time-outs are mirrorstate's own: pooling") {
+		t.Errorf("notes %q", got)
+	}
+	for _, path := range []string{secret, yaml} {
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want := path + " holds a password and has mode 0644: everybody on this machine can read it; chmod 600 " + path
+		if got := notes(); !slices.Contains(got, want) {
+			t.Errorf("notes %q, want %q", got, want)
+		}
+	}
+}

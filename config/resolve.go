@@ -1,0 +1,326 @@
+package config
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// ApplicationName is the name our connections go under where nothing else is said.
+const ApplicationName = "mirrorstate"
+
+// stringKey is the key that holds a connection string.
+const stringKey = "pair.connection_string"
+
+// resolve makes the partners of whichever way the pair was given.
+func (c *Config) resolve() Mistakes {
+	r := resolver{Config: c, source: c.Pair.Source, key: stringKey}
+	p := r.partners()
+	if len(r.wrong) == 0 {
+		c.partners = p
+	}
+	return r.wrong
+}
+
+// resolver is the work of resolve.
+type resolver struct {
+	*Config
+	source Source
+	key    string // the key of the connection string, or of the web.config that has it
+	wrong  Mistakes
+}
+
+// bad notes a mistake. What a key did not say, the connection string or the web.config did.
+func (r *resolver) bad(is bool, key, format string, args ...any) {
+	if !is {
+		return
+	}
+	m := r.mistake(key, fmt.Sprintf(format, args...))
+	if from := r.from[r.key]; from != "" && r.from[key] == "" {
+		m.From = from
+	}
+	r.wrong = append(r.wrong, m)
+}
+
+// partners gives the pair; nil: none is configured, or something is wrong.
+func (r *resolver) partners() *Partners {
+	web := r.webConfig()
+	byName := r.source.A != (Partner{}) || r.source.B != (Partner{})
+	byString := !r.source.ConnectionString.IsZero()
+	switch {
+	case len(r.wrong) > 0:
+		return nil
+	case byName && byString:
+		r.bad(true, r.key, "the pair is given twice, here and with pair.a and pair.b; leave one out")
+		return nil
+	case !byName && !byString:
+		r.bad(web != nil, "pair.web_config", "mode StateServer names no SQL Server; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address")
+		r.bad(web == nil && r.saidKey() != "", r.saidKey(), "is said, and no servers; give them with pair.connection_string, pair.web_config, or pair.a.address and pair.b.address")
+		return nil
+	case byString:
+		return r.fromString()
+	}
+	p := &Partners{Database: r.source.Database, Application: ApplicationName, Kerberos: r.source.Kerberos}
+	for i, said := range []Partner{r.source.A, r.source.B} {
+		s := Server{SPN: said.ServerSPN, Login: said.Login.orElse(r.source.Login)}
+		r.bad(said.Address == "", r.keyOf(i, "address"), "is missing; name both servers, as HOST, HOST\\INSTANCE or HOST:PORT")
+		if said.Address != "" {
+			r.address(&s, said.Address, r.keyOf(i, "address"), "")
+		}
+		orDefault(&s.Encrypt, "true")
+		p.Servers[i] = s
+	}
+	return r.finish(p)
+}
+
+// saidKey is a key that says something about a pair's servers, or none.
+func (r *resolver) saidKey() (said string) {
+	walk("pair.", reflect.ValueOf(&r.source).Elem(), func(key string, v reflect.Value) {
+		if said == "" && !v.IsZero() && key != "pair.web_config" {
+			said = key
+		}
+	})
+	return said
+}
+
+// keyOf is the key a partner's setting comes from: its own, or the pair's.
+func (r *resolver) keyOf(i int, name string) string {
+	own := "pair." + string(rune('a'+i)) + "." + name
+	if r.from[own] != "" || name == "address" {
+		return own
+	}
+	return "pair." + name
+}
+
+// fromString makes the partners of the connection string, and of what is said beside it.
+func (r *resolver) fromString() *Partners {
+	d, err := readConnectionString(r.source.ConnectionString.Reveal())
+	if err != nil {
+		r.bad(true, r.key, "connection string: %v", err)
+		return nil
+	}
+	if d.windows {
+		// .NET looks at no user then. What is said beside the string is meant instead.
+		d.source.User, d.source.Password = "", Secret{}
+		if r.source.User == "" && r.source.Authentication == "" && r.source.Kerberos == (Kerberos{}) {
+			d.source.Authentication = "windows"
+		}
+	}
+	p := &Partners{Database: r.source.Database, Application: d.app, Workstation: d.station, PacketSize: d.packet, Kerberos: r.source.Kerberos, Ignored: d.ignored}
+	orDefault(&p.Database, d.source.Database)
+	orDefault(&p.Application, ApplicationName)
+	for i := range p.Servers {
+		s := Server{SPN: d.spn[i], Login: r.source.Login.orElse(d.source.Login)}
+		r.address(&s, d.servers[i], r.key, "connection string: "+[]string{"data source", "failover partner"}[i]+" ")
+		orDefault(&s.Encrypt, "false")
+		p.Servers[i] = s
+	}
+	if len(d.ignored) > 0 {
+		r.note("connection string: not used here, where pool and time-outs are mirrorstate's own: " + strings.Join(d.ignored, ", "))
+	}
+	return r.finish(p)
+}
+
+// address reads where a server is.
+func (r *resolver) address(s *Server, text, key, what string) {
+	a, err := ParseAddress(text)
+	if err != nil {
+		r.bad(true, key, "%s%v", what, err)
+		return
+	}
+	s.Address = a
+}
+
+// finish fills in what depends on the rest, and checks it.
+func (r *resolver) finish(p *Partners) *Partners {
+	orDefault(&p.Database, "ASPState")
+	r.bad(len(p.Database) > 128 || strings.ContainsAny(p.Database, "\x00\r\n"), "pair.database", "is no database's name, which has up to 128 characters")
+	a, b := &p.Servers[0], &p.Servers[1]
+	r.bad(a.Address.Host != "" && strings.EqualFold(a.Address.String(), b.Address.String()), r.serversKey(), "both partners are the same server; name the principal and the mirror")
+	for i := range p.Servers {
+		r.login(i, p)
+		r.certificates(i, &p.Servers[i])
+	}
+	if p.Servers[0].Authentication == "kerberos" || p.Servers[1].Authentication == "kerberos" {
+		r.kerberos(p)
+	}
+	r.wrong = r.wrong.once()
+	return p
+}
+
+// serversKey is the key that names the servers.
+func (r *resolver) serversKey() string {
+	if !r.source.ConnectionString.IsZero() {
+		return r.key
+	}
+	return "pair.b.address"
+}
+
+// login finds out how to log in to a server, and whether all is there for it.
+func (r *resolver) login(i int, p *Partners) {
+	s := &p.Servers[i]
+	r.readPassword(i, s)
+	if s.Authentication == "" {
+		switch {
+		case p.Kerberos != (Kerberos{}):
+			s.Authentication = "kerberos"
+		case strings.Contains(s.User, `\`):
+			s.Authentication = "ntlm"
+		default:
+			s.Authentication = "sql"
+		}
+	}
+	userKey, passwordKey, key := r.keyOf(i, "user"), r.keyOf(i, "password"), r.keyOf(i, "authentication")
+	inDomain := strings.Contains(s.User, `\`)
+	switch s.Authentication {
+	case "sql", "ntlm":
+		r.bad(s.User == "", userKey, "is missing; give the login, or say with authentication how else to log in")
+		r.bad(s.Password.IsZero(), passwordKey, "is missing; give it with pair.password_file or %s", Variable("pair.password"))
+		r.bad(s.Authentication == "sql" && inDomain, userKey, `is a Windows account, DOMAIN\NAME; say authentication: ntlm or kerberos`)
+		r.bad(s.Authentication == "ntlm" && s.User != "" && !inDomain, userKey, `is not DOMAIN\NAME, which ntlm needs`)
+	case "windows":
+		r.bad(runtime.GOOS != "windows", key, "%s", noWindows)
+		r.bad(s.User != "" || !s.Password.IsZero(), userKey, "is not used with authentication: windows, which is the account of this process; leave user and password out")
+	case "kerberos":
+	case "entra", "azure", "activedirectory":
+		r.bad(true, key, "%v", errEntra)
+	default:
+		r.bad(true, key, "%q is none of sql, ntlm, kerberos and windows%s", s.Authentication, didYouMean(s.Authentication, []string{"sql", "ntlm", "kerberos", "windows"}))
+	}
+}
+
+// noWindows is what an integrated login needs elsewhere.
+const noWindows = "integrated security is the Windows account of the process, and this is not Windows; give pair.user and pair.password_file, " +
+	"or pair.user and pair.kerberos.keytab_file"
+
+// webConfig reads the web.config, if one is given, and takes from it what it says.
+func (r *resolver) webConfig() *SessionState {
+	const key = "pair.web_config"
+	if r.source.WebConfig == "" {
+		return nil
+	}
+	s, err := ReadWebConfig(r.source.WebConfig)
+	if err != nil {
+		r.bad(true, key, "%v", err)
+		return nil
+	}
+	for _, note := range s.notes() {
+		r.note(r.source.WebConfig + ": " + note)
+	}
+	if app, ok := r.Apps["default"]; ok && s.Timeout != 0 && r.from["apps.default.timeout"] == "" {
+		app.Timeout = s.Timeout
+		r.Apps["default"] = app
+	}
+	switch s.Mode {
+	case ModeSQLServer:
+		r.bad(!r.source.ConnectionString.IsZero(), stringKey, "the pair is given twice, here and with pair.web_config; leave one out")
+		r.key, r.source.ConnectionString = key, s.SQLConnectionString
+		r.note(readableNote(r.source.WebConfig))
+	case ModeStateServer:
+	default:
+		r.bad(true, key, "%s: line %d: %s", r.source.WebConfig, s.Line, s.noPair())
+	}
+	return &s
+}
+
+// readPassword takes the password from its file.
+func (r *resolver) readPassword(i int, s *Server) {
+	key := r.keyOf(i, "password_file")
+	switch {
+	case s.PasswordFile == "":
+		return
+	case !s.Password.IsZero():
+		r.bad(true, key, "the password is given twice, here and with %s; leave one out", r.keyOf(i, "password"))
+		return
+	}
+	text, err := os.ReadFile(s.PasswordFile)
+	if err != nil {
+		r.bad(true, key, "can't be read: %v", reason(err))
+		return
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	r.bad(len(text) == 0, key, "the file is empty; write the password into it")
+	r.bad(bytes.ContainsAny(text, "\r\n\x00") || len(text) > 512, key, "the file holds more than a password; write the password alone, on one line")
+	r.note(readableNote(s.PasswordFile))
+	s.Password = NewSecret(string(text))
+}
+
+// reason is why a file can't be read, without its name, which may be a piece of something secret.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// certificates checks what a server is to be known by.
+func (r *resolver) certificates(i int, s *Server) {
+	key := func(name string) string { return r.keyOf(i, name) }
+	verified := s.Encrypt == "true" || s.Encrypt == "strict"
+	r.bad(!verified && s.Encrypt != "false" && s.Encrypt != "disable", key("encrypt"), "%q is none of strict, true, false and disable", s.Encrypt)
+	r.bad(s.Encrypt == "strict" && s.trusting(), key("trust_server_certificate"), "does not go with encrypt: strict, which always verifies; name the certificate with certificate_file")
+	for _, f := range []struct{ name, value string }{
+		{"ca_file", s.CAFile}, {"certificate_file", s.CertificateFile}, {"host_name_in_certificate", s.HostNameInCertificate},
+	} {
+		said := f.value != "" && r.from[key(f.name)] != ""
+		r.bad(said && !verified, key(f.name), "is not looked at with encrypt: %s; say encrypt: true or strict", s.Encrypt)
+		r.bad(said && s.trusting(), key(f.name), "is not looked at with trust_server_certificate: true; leave one out")
+	}
+	r.bad(s.CertificateFile != "" && s.CAFile != "", key("ca_file"), "does not go with certificate_file, which is the server's own certificate; leave one out")
+	r.bad(s.CertificateFile != "" && s.HostNameInCertificate != "", key("host_name_in_certificate"), "does not go with certificate_file, in which the name does not count; leave one out")
+	r.certificate(key("ca_file"), s.CAFile)
+	r.certificate(key("certificate_file"), s.CertificateFile)
+}
+
+// certificate reads a file as the driver will, to say now what is wrong with it.
+func (r *resolver) certificate(key, file string) {
+	if file == "" {
+		return
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		r.bad(true, key, "can't be read: %v", reason(err))
+		return
+	}
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".pem":
+		block, _ := pem.Decode(text)
+		if block == nil {
+			r.bad(true, key, "is not PEM, which begins with -----BEGIN CERTIFICATE-----")
+			return
+		}
+		text = block.Bytes
+	case ".der":
+	default:
+		r.bad(true, key, "is neither .pem nor .der, by its name; the driver reads no others")
+		return
+	}
+	_, err = x509.ParseCertificate(text)
+	r.bad(err != nil, key, "holds no certificate")
+}
+
+// kerberos checks what a login by Kerberos needs.
+func (r *resolver) kerberos(p *Partners) {
+	const key = "pair.kerberos."
+	k := p.Kerberos
+	withPassword := !p.Servers[0].Password.IsZero() && !p.Servers[1].Password.IsZero()
+	r.bad(k.KeytabFile == "" && k.CredentialCacheFile == "" && !withPassword, key+"keytab_file",
+		"is missing; name a keytab, or a credential_cache_file, or give pair.password_file")
+	for i, s := range p.Servers {
+		r.bad(s.User == "" && k.KeytabFile != "", r.keyOf(i, "user"), "is missing; say whose key is in the keytab")
+	}
+	for _, f := range []struct{ name, file string }{{"config_file", k.ConfigFile}, {"keytab_file", k.KeytabFile}} {
+		if f.file != "" {
+			_, err := os.Stat(f.file)
+			r.bad(err != nil, key+f.name, "can't be read: %v", reason(err))
+		}
+	}
+}

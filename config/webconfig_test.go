@@ -1,0 +1,217 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/config"
+)
+
+// noFile is a web.config's folder with nothing else in it.
+func noFile(string) ([]byte, error) { return nil, os.ErrNotExist }
+
+func TestParseWebConfig(t *testing.T) {
+	const want = "data source=SQL1;failover partner=SQL2;initial catalog=ASPState;user id=web;password=p&<4>"
+	const inXML = "data source=SQL1;failover partner=SQL2;initial catalog=ASPState;user id=web;password=p&amp;&lt;4&gt;"
+	const element = `<sessionState mode="SQLServer" allowCustomSqlDatabase="true" sqlConnectionString="` + inXML + `" />`
+	files := map[string]string{
+		"config/session.config": element, "names.config": `<connectionStrings><add name="State" connectionString="` + inXML + `"/></connectionStrings>`,
+	}
+	open := func(name string) ([]byte, error) {
+		if text, ok := files[name]; ok {
+			return []byte(text), nil
+		}
+		return nil, os.ErrNotExist
+	}
+	for name, text := range map[string]string{
+		"a whole file":                  `<?xml version="1.0" encoding="utf-8"?><configuration><appSettings/><system.web><compilation debug="false"/>` + element + `</system.web></configuration>`,
+		"the element alone":             element,
+		"with a byte order mark":        "\xef\xbb\xbf" + element,
+		"in UTF-16":                     "\xff\xfe" + utf16le(`<?xml version="1.0" encoding="utf-16"?>`+element),
+		"in ISO-8859-1":                 `<?xml version="1.0" encoding="iso-8859-1"?><!-- M` + "\xfc" + `nchen -->` + element,
+		"the section alone":             "<system.web>\n" + element + "\n</system.web>",
+		"in a namespace":                `<configuration xmlns="http://schemas.microsoft.com/.NetConfiguration/v2.0"><system.web>` + element + `</system.web></configuration>`,
+		"in a location of itself":       `<configuration><location path="." inheritInChildApplications="false"><system.web>` + element + `</system.web></location></configuration>`,
+		"of one application":            `<configuration><location path="shop"><system.web>` + element + `</system.web></location></configuration>`,
+		"beside another application's":  `<configuration><location path="shop"><system.web><sessionState mode="Off"/></system.web></location><system.web>` + element + `</system.web></configuration>`,
+		"not one of another section":    `<configuration><custom><sessionState mode="Off"/></custom><system.web>` + element + `</system.web></configuration>`,
+		"in another file":               `<configuration><system.web><sessionState configSource="config\session.config"/></system.web></configuration>`,
+		"a connection string's name":    `<configuration><connectionStrings><clear/><add name="state" connectionString="` + inXML + `"/></connectionStrings><system.web><sessionState mode="SQLServer" allowCustomSqlDatabase="true" sqlConnectionString="State"/></system.web></configuration>`,
+		"a name that stands elsewhere":  `<configuration><connectionStrings configSource="names.config"/><system.web><sessionState mode="SQLServer" allowCustomSqlDatabase="true" sqlConnectionString="State"/></system.web></configuration>`,
+		"with a transformation's words": strings.Replace(element, "mode=", `xmlns:xdt="http://schemas.microsoft.com/XML-Document-Transform" xdt:Transform="Replace" mode=`, 1),
+		"mode in another case":          strings.Replace(element, `"SQLServer"`, `"SqlServer"`, 1),
+		"with comments and lines":       "<!-- <sessionState mode=\"Off\"/> -->\n" + strings.NewReplacer(`" `, "\"\n\t", ";", ";\r\n\t\t").Replace(element[:80]) + element[80:],
+		"after the machine's key":       `<machineKey validationKey="0"/>` + element,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := config.ParseWebConfig([]byte(text), open)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Join(strings.Fields(s.SQLConnectionString.Reveal()), " ")
+			if s.Mode != config.ModeSQLServer || !s.AllowCustomDatabase || got != want {
+				t.Errorf("mode %s, custom database %v, string %q, want %q", s.Mode, s.AllowCustomDatabase, got, want)
+			}
+		})
+	}
+}
+
+func TestParseWebConfig_Attributes(t *testing.T) {
+	s, err := config.ParseWebConfig([]byte(`
+<sessionState mode="SQLServer" sqlConnectionString="data source=SQL1;failover partner=SQL2;user id=web;password=p4ss"
+  timeout="45" cookieName="shop" cookieless="UseCookies" compressionEnabled="True" useHostingIdentity="false" sqlCommandTimeout="20"
+  sqlConnectionRetryInterval="60" stateNetworkTimeout="Infinite" partitionResolverType="Shop.Resolver" regenerateExpiredSessionId="false" cookieSameSite="Lax"/>`), noFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.SessionState{
+		Line: 2, Mode: "SQLServer", Timeout: 45, CookieName: "shop", Cookieless: "UseCookies", CompressionEnabled: true, PartitionResolver: "Shop.Resolver",
+		SQLCommandTimeout: 20 * time.Second, SQLConnectionRetry: time.Minute, StateNetworkTimeout: -1,
+		SQLConnectionString: config.NewSecret("data source=SQL1;failover partner=SQL2;user id=web;password=p4ss;Initial Catalog=ASPState"),
+	}
+	if s != want {
+		t.Errorf("got  %+v\nwant %+v", s, want)
+	}
+}
+
+func TestParseWebConfig_Refuses(t *testing.T) {
+	files := map[string]string{"open.config": "<other/>", "next.config": `<sessionState configSource="open.config"/>`}
+	open := func(name string) ([]byte, error) {
+		if text, ok := files[name]; ok {
+			return []byte(text), nil
+		}
+		return nil, errors.New("no such file or directory")
+	}
+	const sql = `mode="SQLServer" sqlConnectionString="data source=a;failover partner=b;user id=u;password=` + marker
+	for name, tc := range map[string]struct{ text, want string }{
+		"nothing":                 {"", "there is no <sessionState> in <system.web>, so the application keeps its sessions InProc"},
+		"no such element":         {"<configuration><system.web/></configuration>", "there is no <sessionState> in <system.web>"},
+		"text that is no XML":     {"data source=a;password=" + marker, "there is no <sessionState>"},
+		"an ampersand":            {"<sessionState\n" + sql + "&" + marker + `"/>`, "line 2: this is not well-formed XML; in a value & is written &amp;"},
+		"a quote in a quote":      {`<sessionState ` + sql + `"` + marker + `"/>`, "line 1: this is not well-formed XML"},
+		"an element left open":    {"<configuration>\n<system.web>", "line 2: this is not well-formed XML"},
+		"another encoding":        {`<?xml version="1.0" encoding="koi8-r"?><sessionState/>`, "its encoding is none of UTF-8, UTF-16, US-ASCII and ISO-8859-1; save it as UTF-8"},
+		"half of UTF-16":          {"\xff\xfe<", "its encoding is none of"},
+		"two of them":             {"<configuration><system.web><sessionState/>\n<sessionState/></system.web></configuration>", "<sessionState> stands there more than once, at lines 1 and 2"},
+		"two applications":        {`<configuration><location path="a"><system.web><sessionState/></system.web></location><location path="b"><system.web><sessionState/></system.web></location></configuration>`, "make a file with the one that is meant"},
+		"a mode there isn't":      {`<sessionState mode="Oracle"/>`, "line 1: mode is none of Off, InProc, StateServer, SQLServer, Custom"},
+		"an attribute misspelled": {`<sessionState mode="SQLServer" sqlConectionString="` + marker + `"/>`, "line 1: <sessionState> has an attribute that ASP.NET does not know; did you mean sqlConnectionString?"},
+		"a timeout of nothing":    {`<sessionState timeout="0"/>`, "line 1: timeout is not a number from 1 to 525600"},
+		"an endless timeout":      {`<sessionState timeout="Infinite"/>`, "line 1: timeout is Infinite; a session that never ends can't be kept here"},
+		"a boolean of neither":    {`<sessionState compressionEnabled="yes"/>`, "line 1: compressionEnabled is neither true nor false"},
+		"seconds that are none":   {`<sessionState sqlCommandTimeout="00:00:30"/>`, "line 1: sqlCommandTimeout is not a number of seconds"},
+		"cookies of a kind":       {`<sessionState cookieless="maybe"/>`, "line 1: cookieless is none of"},
+		"no string":               {`<sessionState mode="SQLServer"/>`, "line 1: sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner"},
+		"a name of no string":     {`<sessionState mode="SQLServer" sqlConnectionString="` + marker + `"/>`, "line 1: sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file"},
+		"a name that was removed": {`<configuration><connectionStrings><add name="s" connectionString="` + marker + `=x"/><remove name="s"/></connectionStrings><system.web><sessionState mode="SQLServer" sqlConnectionString="s"/></system.web></configuration>`, "does not stand in <connectionStrings>"},
+		"a string in a registry":  {`<sessionState mode="SQLServer" sqlConnectionString="registry:HKLM\Software\Shop\State,sql"/>`, "line 1: sqlConnectionString stands in the registry of the web server"},
+		"a database not allowed":  {`<sessionState ` + sql + `;database=State"/>`, `line 1: sqlConnectionString names a database, which ASP.NET refuses without allowCustomSqlDatabase="true"`},
+		"a string with a mistake": {`<sessionState ` + sql + `;x"/>`, `line 1: sqlConnectionString: part 5, at character`},
+		"a file that isn't there": {`<sessionState configSource="..\absent.config"/>`, "line 1: configSource of <sessionState>: its file can't be read: no such file or directory; it must be in the folder of this one, or below"},
+		"a file of another":       {`<sessionState configSource="open.config"/>`, "its file holds something else than this one element"},
+		"a file that names one":   {`<sessionState configSource="next.config"/>`, "configSource of <sessionState>: its file names another one"},
+		"an encrypted section":    {`<sessionState configProtectionProvider="DataProtectionConfigurationProvider"><EncryptedData/></sessionState>`, "line 1: <sessionState> is encrypted for its web server; decrypt it there with aspnet_regiis -pdf"},
+		"encrypted strings":       {`<configuration><connectionStrings configProtectionProvider="Rsa"/><system.web><sessionState ` + sql + `"/></system.web></configuration>`, "<connectionStrings> is encrypted for its web server"},
+		"a State Server's string": {`<sessionState mode="StateServer" stateConnectionString="10.0.0.1:42424"/>`, "line 1: stateConnectionString is not tcpip=HOST:PORT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.ParseWebConfig([]byte(tc.text), open)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v\nwant one line with %q", err, tc.want)
+			}
+			if err != nil && strings.Contains(err.Error(), marker) {
+				t.Errorf("the error repeats a secret: %v", err)
+			}
+		})
+	}
+}
+
+// The configuration names a web.config, and takes from it what it says: the pair, and the
+// timeout of the default application.
+func TestLoad_WebConfig(t *testing.T) {
+	dir := t.TempDir()
+	sql := file(t, dir, "web.config", `<configuration><system.web><sessionState mode="SQLServer" allowCustomSqlDatabase="true" compressionEnabled="true" timeout="45" sqlConnectionRetryInterval="120"
+ sqlConnectionString="data source=SQL1;failover partner=SQL2;initial catalog=State;user id=web;password=`+marker+`"/></system.web></configuration>`)
+	windows := file(t, dir, "windows.config", `<sessionState mode="SQLServer" sqlConnectionString="data source=SQL1;failover partner=SQL2;Integrated Security=SSPI"/>`)
+	state := file(t, dir, "state.config", `<sessionState mode="StateServer" stateConnectionString="tcpip=10.0.0.1:42424" timeout="7"/>`)
+	inProc := file(t, dir, "inproc.config", "\n"+`<sessionState mode="InProc"/>`)
+	bad := file(t, dir, "bad.config", `<sessionState mode="SQLServer" sqlConnectionString="data source=SQL1;user id=web;password=`+marker+`"/>`)
+	for name, tc := range map[string]struct {
+		yaml    string
+		flag    string
+		want    string // servers, database, user; or the error
+		timeout int
+		note    string
+	}{
+		"as it stands":                   {"", sql, "SQL1 SQL2 State web", 45, "compressionEnabled: items are stored compressed"},
+		"by the file":                    {"pair: {web_config: " + sql + "}", "", "SQL1 SQL2 State web", 45, "for which ASP.NET does not retry at all"},
+		"a timeout said otherwise":       {"apps: {default: {name: /x, timeout: 9}}", sql, "SQL1 SQL2 State web", 9, ""},
+		"an application of another name": {"apps: {shop: {name: /x}}", sql, "SQL1 SQL2 State web", 0, ""},
+		"Windows, and a login beside it": {"pair: {web_config: " + windows + ", user: other, password: p4ss}", "", "SQL1 SQL2 ASPState other", 20, ""},
+		"State Server, a pair beside it": {"pair: {web_config: " + state + ", a: {address: a}, b: {address: b}, user: u, password: p}", "", "a b ASPState u", 7, ""},
+		"State Server alone":             {"", state, "--web-config: pair.web_config: mode StateServer names no SQL Server; give the pair beside it", 0, ""},
+		"Windows alone":                  {"", windows, "--web-config: pair.authentication: integrated security is the Windows account of the process", 0, ""},
+		"InProc":                         {"", inProc, "inproc.config: line 2: mode InProc, the default: the sessions are in the memory of the web server; give the pair with", 0, ""},
+		"a string without a partner":     {"", bad, "--web-config: pair.web_config: connection string: failover partner is missing", 0, ""},
+		"twice":                          {"pair: {web_config: " + sql + ", connection_string: data source=a}", "", "the pair is given twice, here and with pair.web_config", 0, ""},
+		"a file that isn't there":        {"", filepath.Join(dir, "absent"), "--web-config: pair.web_config: read the web.config: open", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var flags []config.Setting
+			if tc.flag != "" {
+				flags = append(flags, config.Flag("--web-config", "pair.web_config", tc.flag))
+			}
+			c, err := load(t, tc.yaml, nil, flags...)
+			if err != nil {
+				if !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), marker) {
+					t.Errorf("got %v\nwant %q", err, tc.want)
+				}
+				return
+			}
+			p, _ := c.Partners()
+			if got := strings.Join([]string{p.Servers[0].Address.Host, p.Servers[1].Address.Host, p.Database, p.Servers[0].User}, " "); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			if c.Apps["default"].Timeout != tc.timeout {
+				t.Errorf("the default application's timeout is %d, want %d", c.Apps["default"].Timeout, tc.timeout)
+			}
+			if !strings.Contains(strings.Join(c.Notes, "\n"), tc.note) {
+				t.Errorf("notes %q, want %q in them", c.Notes, tc.note)
+			}
+		})
+	}
+}
+
+// configSource leads nowhere but into the folder of the web.config, as for ASP.NET.
+func TestReadWebConfig_ConfigSource(t *testing.T) {
+	dir := t.TempDir()
+	below := filepath.Join(dir, "site", "config")
+	if err := os.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const element = `<sessionState mode="InProc" timeout="33"/>`
+	file(t, below, "session.config", element)
+	file(t, dir, "outside.config", element)
+	inside := file(t, filepath.Join(dir, "site"), "web.config", `<configuration><system.web><sessionState configSource="config\session.config"/></system.web></configuration>`)
+	if s, err := config.ReadWebConfig(inside); err != nil || s.Timeout != 33 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	outside := file(t, filepath.Join(dir, "site"), "web2.config", `<configuration><system.web><sessionState configSource="..\outside.config"/></system.web></configuration>`)
+	if _, err := config.ReadWebConfig(outside); err == nil || !strings.Contains(err.Error(), "it must be in the folder of this one, or below") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// utf16le writes ASCII as UTF-16.
+func utf16le(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(s[i])
+		b.WriteByte(0)
+	}
+	return b.String()
+}
