@@ -25,7 +25,7 @@ bench: ## every benchmark, numbers only
 fuzz: ## a minute for each parser of foreign bytes
 	@set -e; for pkg in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -ho 'func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/func //'); do \
-			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 60s $$pkg; done; done
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 60s -fuzzminimizetime 10x $$pkg; done; done
 
 # A seed of 0 takes one at random and says which; what broke is kept under _artifacts.
 SEED ?= 0
