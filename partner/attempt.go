@@ -4,7 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io"
 	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
 )
 
 // attempt runs the op once on t, through its breaker.
@@ -51,8 +55,20 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 	}()
 	r.fill(t, l.conn(), end)
 	err = r.op(ctx, &r.try)
+	if err != nil && l.broke() && !fromServer(err) && Classify(err, Executing) == Permanent {
+		err = fmt.Errorf("%w: %w", errBroke, err) // whatever the driver made of half an answer
+	}
 	broken = err != nil && isFatal(err)
 	return Executing, err
+}
+
+// errBroke: the connection broke during the attempt.
+var errBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
+
+// fromServer says whether the error is the server's word.
+func fromServer(err error) bool {
+	_, ok := errors.AsType[mssql.Error](err)
+	return ok
 }
 
 // connection checks one out. Those who wait for one are as many as the hold may

@@ -55,6 +55,7 @@ var freeLease = &noLease{}
 
 type noLease struct{ fakeLease }
 
+func (*noLease) broke() bool  { return false }
 func (*noLease) release(bool) {}
 
 // BenchmarkWire_Do and BenchmarkWire_Bare are the same procedure call on the

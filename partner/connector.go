@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
@@ -183,9 +184,36 @@ func (e *loginError) Unwrap() error { return e.err }
 // sockets are the network connections made for one login: one, or a few where
 // a name has several addresses or an instance has to be looked up.
 type sockets struct {
+	broke atomic.Bool // a read or a write failed
+
 	mu   sync.Mutex
 	all  []net.Conn // guarded by mu
 	shut bool       // guarded by mu
+}
+
+// watchedSocket notes that it broke. The driver's own errors do not always tell: what ends in
+// the middle of a long item is an error of a text to it.
+type watchedSocket struct {
+	net.Conn
+	of *sockets
+}
+
+// Read implements net.Conn.
+func (s *watchedSocket) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if err != nil {
+		s.of.broke.Store(true)
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (s *watchedSocket) Write(b []byte) (int, error) {
+	n, err := s.Conn.Write(b)
+	if err != nil {
+		s.of.broke.Store(true)
+	}
+	return n, err
 }
 
 type socketsKey struct{}
@@ -235,8 +263,10 @@ func (d dialer) DialContext(ctx context.Context, network, addr string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	if s, ok := ctx.Value(socketsKey{}).(*sockets); ok {
-		s.add(c)
+	s, ok := ctx.Value(socketsKey{}).(*sockets)
+	if !ok {
+		return c, nil
 	}
-	return c, nil
+	s.add(c)
+	return &watchedSocket{c, s}, nil
 }

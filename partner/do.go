@@ -7,8 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"time"
-
-	mssql "github.com/microsoft/go-mssqldb"
 )
 
 // The bounds of running a call again.
@@ -136,9 +134,8 @@ func (r *run) rest(ctx context.Context, class Class) error {
 // is still open, and this error is not the op's considered word but the server's,
 // a failed login's, or a refusal that ran out of tries, it says so.
 func (r *run) answer(class Class, err error) error {
-	_, fromServer := errors.AsType[mssql.Error](err)
 	_, atLogin := errors.AsType[*loginError](err)
-	if r.open && (fromServer || atLogin || class == Again || errors.Is(err, ErrHoldFull)) {
+	if r.open && (fromServer(err) || atLogin || class == Again || errors.Is(err, ErrHoldFull)) {
 		return r.end(ErrOutcomeUnknown)
 	}
 	return err

@@ -239,6 +239,7 @@ type fakePool struct {
 	over   error
 	purged int
 	warmed int
+	broke  bool // every lease's socket
 	out    map[*fakeLease]struct{}
 	broken int
 }
@@ -291,6 +292,12 @@ func (p *fakePool) cut(cause error) {
 }
 
 func (l *fakeLease) conn() *sql.Conn { return nil }
+
+func (l *fakeLease) broke() bool {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.p.broke
+}
 
 func (l *fakeLease) release(broken bool) {
 	l.p.mu.Lock()

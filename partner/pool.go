@@ -38,6 +38,8 @@ type pool interface {
 // lease is a connection checked out.
 type lease interface {
 	conn() *sql.Conn
+	// broke tells whether its socket has failed.
+	broke() bool
 	// release gives it back, or closes it if it is broken.
 	release(broken bool)
 }
@@ -126,6 +128,9 @@ type sqlLease struct {
 
 // conn implements lease.
 func (l *sqlLease) conn() *sql.Conn { return l.sc }
+
+// broke implements lease.
+func (l *sqlLease) broke() bool { return l.dc.sockets.broke.Load() }
 
 // expire cuts the socket if the lease is still out when the grace is over.
 func (l *sqlLease) expire() {

@@ -39,7 +39,7 @@ func (s *server) probeOnce(ctx context.Context, a ask) Observation {
 		m, err := s.dialMaster(ctx)
 		if err != nil {
 			o.Err = err
-			o.Reachable = answered(err)
+			o.Reachable = fromServer(err)
 			return o
 		}
 		s.parked = m
@@ -62,18 +62,12 @@ func (s *server) probeOnce(ctx context.Context, a ask) Observation {
 
 var errProbeTime = fmt.Errorf("the probe's time is over: %w", context.DeadlineExceeded)
 
-// answered says whether an error is the server's own word.
-func answered(err error) bool {
-	_, ok := errors.AsType[mssql.Error](err)
-	return ok
-}
-
 // ask runs the queries of one probe.
 func (s *server) ask(ctx context.Context, a ask, o *Observation) error {
 	began := time.Now()
 	err := s.readStatus(ctx, o)
 	if err != nil {
-		o.Reachable = answered(err)
+		o.Reachable = fromServer(err)
 		return fmt.Errorf("read role of %s: %w", s.name, err)
 	}
 	o.Latency = time.Since(began)
@@ -87,12 +81,12 @@ func (s *server) ask(ctx context.Context, a ask, o *Observation) error {
 		case err == nil:
 			return nil
 		case !hasNumber(err, errNoProcedure):
-			o.Reachable = answered(err)
+			o.Reachable = fromServer(err)
 			return fmt.Errorf("take the next epoch on %s: %w", s.name, err)
 		}
 	}
 	if err := s.readEpoch(ctx, o); err != nil {
-		o.Reachable = answered(err) || errors.Is(err, errNoEpochRow)
+		o.Reachable = fromServer(err) || errors.Is(err, errNoEpochRow)
 		return fmt.Errorf("open %s on %s: %w", s.database, s.name, err)
 	}
 	return nil

@@ -3,9 +3,12 @@ package partner
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
+
+	mssql "github.com/microsoft/go-mssqldb"
 )
 
 func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
@@ -58,5 +61,41 @@ func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
 	m.unready()
 	if len(f.ends[1].pools) != 1 || pool.over == nil || m.readied != nil {
 		t.Errorf("%d pools, cut %v, kept %v; want one, cut, none", len(f.ends[1].pools), pool.over, m.readied)
+	}
+}
+
+// TestDo_HalfAnAnswer: what the driver says of an answer that was cut off in its middle may be a mere text.
+func TestDo_HalfAnAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		broke   bool
+		err     error
+		resends bool
+	}{
+		{"cut in the middle of an item", true, errors.New("Reading PLP type failed: unexpected EOF"), true},
+		{"the same words, and the connection is sound", false, errors.New("Reading PLP type failed: unexpected EOF"), false},
+		{"the server's own error, before the connection broke", true, mssql.Error{Number: 2627, Class: 14}, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			p := f.startServing()
+			attempts := 0
+			err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+				if attempts++; attempts > 1 {
+					if !a.Resent {
+						t.Errorf("%s: the second attempt is not told that the first may have been executed", c.name)
+					}
+					return nil
+				}
+				pool := f.ends[0].pools[0]
+				pool.mu.Lock()
+				pool.broke = c.broke
+				pool.mu.Unlock()
+				return fmt.Errorf("op: %w", c.err)
+			})
+			if c.resends != (attempts == 2) || c.resends != (err == nil) {
+				t.Errorf("%s: %v after %d attempts", c.name, err, attempts)
+			}
+		})
 	}
 }

@@ -116,9 +116,9 @@ const (
 	readSweep           = `SELECT ` + sweepColumns + ` FROM MirrorStateSweep WHERE Id = ?1`
 	readDue             = `SELECT SessionId, +Expires, Locked FROM ASPStateTempSessions
 		WHERE Expires <= ?1 AND (Locked = 0 OR LockDate <= ?2) ORDER BY Expires LIMIT ?3`
-	readExpired         = `SELECT SessionId FROM ASPStateTempSessions WHERE Expires < ?1 ORDER BY Expires LIMIT ?2`
-	readLog             = `SELECT lsn, start_lsn FROM partner_log`
-	readChanges         = `SELECT lsn, n, tbl, key FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
+	readExpired = `SELECT SessionId FROM ASPStateTempSessions WHERE Expires < ?1 ORDER BY Expires LIMIT ?2`
+	readLog     = `SELECT lsn, start_lsn FROM partner_log`
+	readChanges = `SELECT lsn, n, tbl, key FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
 )
 
 // The statements of a writer.
