@@ -109,7 +109,7 @@ func (p *Partner) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, p.addr.String())
+	listener, err := p.pair.relisten(ctx, p.addr.String())
 	if err != nil {
 		return err
 	}
@@ -152,10 +152,10 @@ func (p *Partner) reopen() error {
 // listenRetry is when a port that somebody else has got is asked for again.
 const listenRetry = 10 * time.Millisecond
 
-// listen takes the port back. Somebody may have it for a moment, as the near end of a connection.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+// relisten takes the port back. Somebody may have it for a moment, as the near end of a connection.
+func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) {
 	for {
-		l, err := net.Listen("tcp", addr)
+		l, err := p.listen("tcp", addr)
 		if err == nil {
 			return l, nil
 		}

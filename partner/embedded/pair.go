@@ -41,6 +41,10 @@ type Options struct {
 	PartnerTimeout time.Duration
 	// Witness gives the pair a witness: automatic failover, as SQL Server does it.
 	Witness bool
+
+	// listen is net.Listen but in tests, which must not wait in the network poller
+	// where time is to stand still.
+	listen func(network, addr string) (net.Listener, error)
 }
 
 // Pair is the two partners and the link between them. Its methods may be called
@@ -48,6 +52,7 @@ type Options struct {
 type Pair struct {
 	log      *slog.Logger
 	folder   *folder
+	listen   func(network, addr string) (net.Listener, error)
 	partners [2]*Partner
 	timeout  atomic.Int64 // the partner time-out in nanoseconds; see patience
 	seconds  int64        // the same, as a new pair remembers it
@@ -76,9 +81,12 @@ func Open(o Options) (*Pair, error) {
 	if err := tsql.RegisterFunctions(); err != nil {
 		return nil, fmt.Errorf("register SQL functions: %w", err)
 	}
-	p := &Pair{log: o.Logger, seconds: 10, verbs: make(chan struct{}, 1), over: make(chan struct{})}
+	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, verbs: make(chan struct{}, 1), over: make(chan struct{})}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
+	}
+	if p.listen == nil {
+		p.listen = net.Listen
 	}
 	if o.PartnerTimeout > 0 {
 		p.seconds = max(minTimeout, int64(o.PartnerTimeout/time.Second))

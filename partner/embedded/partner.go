@@ -136,7 +136,7 @@ func openPartner(pair *Pair, name, addr, path string, cert *tls.Config) (*Partne
 	if p.store, err = openStore(path); err != nil {
 		return nil, fmt.Errorf("partner %s: %w", name, err)
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := pair.listen("tcp", addr)
 	if err != nil {
 		_ = p.store.close() // the port is what to tell
 		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)

@@ -1,0 +1,297 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lay puts a link in a condition that no fault makes by itself.
+func (s *still) lay(link int, c connection) {
+	w := &s.weather
+	w.mu.Lock()
+	w.links[link] = c
+	w.rough.Store(true)
+	close(w.changed)
+	w.changed = make(chan struct{})
+	w.mu.Unlock()
+	s.poke()
+	synctest.Wait()
+}
+
+// A principal that loses mirror and witness closes, and stays closed however long
+// that lasts; the return of either opens it again, at once.
+func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
+	for name, back := range map[string]func(s *still){
+		"the witness comes back": func(s *still) { s.inject(s.a, faultNone) },
+		"the mirror comes back":  func(s *still) { s.lay(linkPartners, connection{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, witnessed(), func(s *still) {
+				s.inject(s.b, faultPartition)
+				s.after(time.Minute)
+				s.commits(s.a, 1)
+				s.inject(s.a, faultIsolate)
+				s.after(timeOut)
+				s.is("alone", "a", stateDisconnected)
+				if e := <-s.begins(s.a, 2); refusalOf(e.err) != 955 {
+					s.t.Errorf("a closed database answered %v, want 955", e.err)
+				}
+				s.after(time.Hour)
+				s.is("an hour later", "a", stateDisconnected)
+				s.atOnce(name, func() error { back(s); return nil })
+				if s.a.serving() != nil || s.b.serving() == nil {
+					s.t.Errorf("a serves: %v; b serves: %v", s.a.serving(), s.b.serving())
+				}
+				s.commits(s.a, 3)
+			})
+		})
+	}
+}
+
+// A witness that is silent for less than the time-out is not lost, to an exposed principal either.
+func TestQuorum_exposedPrincipalWaitsForTheTimeOut(t *testing.T) {
+	t.Skip("not so yet: it asks a witness that is silent, and closes at once; see Pair.keepOrClose")
+	inBubble(t, witnessed(), func(s *still) {
+		s.inject(s.b, faultPartition)
+		s.commits(s.a, 1)
+		s.inject(s.a, faultIsolate)
+		s.after(timeOut - 1)
+		s.is("a moment before", "a", stateDisconnected, s.a)
+		s.commits(s.a, 2)
+		s.after(1)
+		s.is("alone", "a", stateDisconnected)
+	})
+}
+
+// Whoever was alone for the time-out can't make a quorum with another who was: what the
+// third has done meanwhile, neither knows.
+func TestQuorum_noneOfTwoLostOnes(t *testing.T) {
+	for name, isolate := range map[string]func(s *still){
+		"both at once":     func(s *still) { s.inject(s.b, faultIsolate); s.inject(s.a, faultIsolate) },
+		"the mirror first": func(s *still) { s.inject(s.b, faultIsolate); s.after(1); s.inject(s.a, faultIsolate) },
+		"the mirror last":  func(s *still) { s.inject(s.a, faultIsolate); s.after(1); s.inject(s.b, faultIsolate) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, witnessed(), func(s *still) {
+				isolate(s)
+				s.after(timeOut)
+				s.is("all alone", "a", stateDisconnected)
+				s.inject(s.a, faultCrash)
+				s.inject(s.b, faultNone) // mirror and witness find each other first
+				s.after(time.Hour)
+				if s.b.state.Load().role != roleMirror {
+					s.t.Error("b took over, and could not know what a had done")
+				}
+				s.inject(s.a, faultNone)
+				s.is("together again", "a", stateSynchronized, s.a)
+			})
+		})
+	}
+	// One moment less, and the mirror was never alone.
+	inBubble(t, witnessed(), func(s *still) {
+		s.inject(s.a, faultIsolate)
+		s.after(1)
+		s.inject(s.b, faultIsolate)
+		s.after(timeOut - 1)
+		s.is("a is alone", "a", stateDisconnected)
+		s.inject(s.b, faultNone)
+		s.is("b was not", "b", stateDisconnected, s.b)
+	})
+}
+
+func TestQuorum_withoutAWitnessNobodyTakesOver(t *testing.T) {
+	for _, kind := range []string{faultFreeze, faultIsolate, faultCrash} {
+		inBubble(t, Options{PartnerTimeout: timeOut}, func(s *still) {
+			s.inject(s.a, kind)
+			s.after(time.Hour)
+			if s.b.state.Load().role != roleMirror || s.b.serving() == nil {
+				s.t.Errorf("%s: b took over", kind)
+			}
+			if kind == faultIsolate {
+				s.is("isolated", "a", stateDisconnected, s.a)
+				s.commits(s.a, 1)
+			}
+		})
+	}
+}
+
+// holdTurn keeps a partner's writers waiting until release is called, as an explicit transaction does.
+func (s *still) holdTurn(p *Partner) (release func()) {
+	over := make(chan struct{})
+	go func() { _ = p.alone(context.Background(), false, func() error { <-over; return nil }) }()
+	synctest.Wait()
+	return func() { close(over); synctest.Wait() }
+}
+
+// A link that could not be brought back is tried again, linkRetry after the failure; and an
+// attempt waits no longer than turnWait for its turn.
+func TestLink_isTriedAgain(t *testing.T) {
+	inBubble(t, witnessed(), func(s *still) {
+		s.inject(s.a, faultPartition)
+		release := s.holdTurn(s.a)
+		healed := time.Now()
+		s.inject(s.a, faultNone)
+		s.is("somebody has the turn", "a", stateSynchronizing, s.a)
+		const attempt = turnWait + linkRetry
+		s.after(2*attempt + turnWait) // the third has failed just now
+		release()
+		s.after(linkRetry - 1)
+		s.is("a moment before the fourth", "a", stateSynchronizing, s.a)
+		s.after(1)
+		s.is("the fourth", "a", stateSynchronized, s.a)
+		if d := time.Since(healed); d != 3*attempt {
+			s.t.Errorf("after %v", d)
+		}
+	})
+}
+
+// portTaken are the options of a pair whose ports somebody else has until the time that the
+// returned function is told.
+func portTaken() (o Options, until func(time.Time)) {
+	var free time.Time
+	o = witnessed()
+	o.listen = func(network, addr string) (net.Listener, error) {
+		if time.Now().Before(free) {
+			return nil, syscall.EADDRINUSE
+		}
+		return listenToNobody(network, addr)
+	}
+	return o, func(t time.Time) { free = t }
+}
+
+// A server that starts while somebody else has its port asks for it every listenRetry.
+func TestStart_asksForItsPortAgain(t *testing.T) {
+	o, until := portTaken()
+	inBubble(t, o, func(s *still) {
+		s.inject(s.b, faultStop)
+		free := time.Now().Add(time.Second + 1)
+		until(free)
+		if err := s.b.Inject(s.t.Context(), Fault{Kind: faultStart}); err != nil {
+			s.t.Error(err)
+		}
+		if d := time.Since(free); d != listenRetry-1 {
+			s.t.Errorf("started %v after the port was free", d)
+		}
+		synctest.Wait()
+		s.is("started", "a", stateSynchronized, s.a)
+	})
+}
+
+// A start whose caller gave up can be repeated.
+func TestStart_givenUp(t *testing.T) {
+	t.Skip("not so yet: the second one opens the files twice, and hangs for good with the turn and the verbs; see Partner.start")
+	o, until := portTaken()
+	inBubble(t, o, func(s *still) {
+		s.inject(s.b, faultStop)
+		until(time.Now().Add(time.Minute))
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := s.b.Inject(ctx, Fault{Kind: faultStart}); !errors.Is(err, syscall.EADDRINUSE) || s.b.isDown() == "" || time.Since(began) != time.Second {
+			s.t.Errorf("without a port, after %v: %v", time.Since(began), err)
+		}
+		if err := s.b.Inject(s.t.Context(), Fault{Kind: faultStart}); err != nil {
+			s.t.Error(err)
+		}
+		synctest.Wait()
+		s.is("started", "a", stateSynchronized, s.a)
+	})
+}
+
+// holdVerbs keeps others from changing a role or a setting until release is called.
+func (s *still) holdVerbs() (release func()) {
+	over := make(chan struct{})
+	go func() { _ = s.verb(context.Background(), func(context.Context) error { <-over; return nil }) }()
+	synctest.Wait()
+	return func() { close(over); synctest.Wait() }
+}
+
+// A verb that meets another gives up after verbsWait, as SQL Server does with a mirror
+// that is busy, or with its caller.
+func TestFailover_waitsForAnotherVerb(t *testing.T) {
+	inBubble(t, witnessed(), func(s *still) {
+		release := s.holdVerbs()
+		began := time.Now()
+		if err := s.a.Failover(s.t.Context()); refusalOf(err) != 1404 || time.Since(began) != verbsWait {
+			s.t.Errorf("ended after %v with %v, want 1404 after %v", time.Since(began), err, verbsWait)
+		}
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		if err := s.a.Failover(ctx); err == nil || refusalOf(err) != 0 || time.Since(began) != time.Second {
+			s.t.Errorf("its caller waits a second, and it ended after %v with %v", time.Since(began), err)
+		}
+		s.is("refused", "a", stateSynchronized, s.a)
+		release()
+	})
+	inBubble(t, witnessed(), func(s *still) {
+		release := s.holdVerbs()
+		end := make(chan error, 1)
+		go func() { end <- s.a.Failover(s.t.Context()) }()
+		s.after(verbsWait - 1)
+		release()
+		if err := <-end; err != nil {
+			s.t.Errorf("there was a moment left: %v", err)
+		}
+		s.is("done", "b", stateSynchronized, s.b)
+	})
+}
+
+// opens opens an explicit transaction.
+func (s *still) opens(p *Partner) *lease {
+	s.t.Helper()
+	l, err := p.openLease(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return l
+}
+
+// idles lets a transaction be idle for as long as it may, and makes sure that it is over.
+func (s *still) idles(l *lease) {
+	s.t.Helper()
+	s.after(leaseIdle)
+	if err := l.commit(); refusalOf(err) != 1222 {
+		s.t.Errorf("idle for %v: %v, want 1222", leaseIdle, err)
+	}
+}
+
+// An explicit transaction keeps others waiting for leaseMax in all, and for leaseIdle
+// between two statements.
+func TestLease_endsInTime(t *testing.T) {
+	inBubble(t, witnessed(), func(s *still) {
+		use := func(l *lease) error { return l.run(func(*writer) error { return nil }) }
+		idle := s.opens(s.a)
+		s.after(leaseIdle - 1)
+		if err := use(idle); err != nil {
+			s.t.Errorf("broken off before %v: %v", leaseIdle, err)
+		}
+		s.idles(idle)
+		long := s.opens(s.a)
+		for range leaseMax/leaseIdle*2 - 1 {
+			s.after(leaseIdle / 2)
+			if err := use(long); err != nil {
+				s.t.Fatalf("broken off while in use: %v", err)
+			}
+		}
+		s.after(leaseIdle/2 - 1)
+		waits := s.begins(s.a, 1)
+		s.after(1)
+		if e := <-waits; e.err != nil || e.after != 1 {
+			s.t.Errorf("a writer got its turn after %v, %v; want %v after the transaction began", e.after, e.err, leaseMax)
+		}
+		if err := long.commit(); refusalOf(err) != 1222 {
+			s.t.Errorf("open for %v: %v, want 1222", leaseMax, err)
+		}
+	})
+}
+
+func TestLease_neverUsedEndsInTime(t *testing.T) {
+	t.Skip("not so yet: its timer may read what openLease is about to write, a data race")
+	inBubble(t, witnessed(), func(s *still) { s.idles(s.opens(s.a)) })
+}
