@@ -118,6 +118,17 @@ func (f *fleet) await(at time.Time) {
 	}
 }
 
+// stopTiming has nobody's next answer timed, and says how many had not come yet: what comes next
+// is not the last failover's doing.
+func (f *fleet) stopTiming() (n int) {
+	for _, in := range f.proxies {
+		if in.served.Swap(0) != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // whole tells whether the pair can lose its principal, and nobody would notice.
 func (f *fleet) whole() bool {
 	if f.servers.State() != "SYNCHRONIZED" || f.servers.Principal() == "" {

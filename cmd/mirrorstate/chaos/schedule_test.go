@@ -144,6 +144,7 @@ func (d *director) run(ctx context.Context) error {
 // do does one step and waits until the pair is whole.
 func (d *director) do(ctx context.Context, s step) error {
 	before := d.fleet.servers.Principal()
+	d.tally.cutShort(d.fleet.stopTiming())
 	d.tally.under(s.String())
 	d.trace("%v; principal %s", s, before)
 	refused, err := d.apply(context.WithoutCancel(ctx), s, before)

@@ -25,6 +25,7 @@ type tally struct {
 
 	mu        sync.Mutex
 	resumes   []resume
+	untimed   int // proxies whose answer had not come when the next step was done
 	weather   string // the fault in force
 	answers   map[string]int
 	worst     time.Duration
@@ -74,6 +75,13 @@ func (t *tally) answered(in input, r result, took time.Duration, died bool, err 
 type resume struct {
 	after time.Duration
 	under string // the fault in force
+}
+
+// cutShort counts proxies that had not answered yet.
+func (t *tally) cutShort(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.untimed += n
 }
 
 func (t *tally) resumed(after time.Duration) {
@@ -156,7 +164,7 @@ func (t *tally) summary() string {
 	line("double grants", "%d", t.findings["double-grant"])
 	slices.SortFunc(t.resumes, func(a, b resume) int { return cmp.Compare(a.after, b.after) })
 	worst := quantile(t.resumes, 1)
-	line("resume", "%d: p50 %v, p90 %v, p99 %v, max %v under %s", len(t.resumes), quantile(t.resumes, 0.5).after, quantile(t.resumes, 0.9).after,
+	line("resume", "%d, and %d cut short by the next step: p50 %v, p90 %v, p99 %v, max %v under %s", len(t.resumes), t.untimed, quantile(t.resumes, 0.5).after, quantile(t.resumes, 0.9).after,
 		quantile(t.resumes, 0.99).after, worst.after, worst.under)
 	line("worst stall", "%v, under %s", t.worst.Round(time.Millisecond), t.worstAt)
 	line("porcupine", "sessions %d: %s", sum(t.verdicts), list(t.verdicts))
