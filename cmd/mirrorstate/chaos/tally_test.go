@@ -25,7 +25,7 @@ type tally struct {
 
 	mu        sync.Mutex
 	resumes   []resume
-	untimed   int // proxies whose answer had not come when the next step was done
+	untimed   int    // proxies whose answer had not come when the next step was done
 	weather   string // the fault in force
 	answers   map[string]int
 	worst     time.Duration
