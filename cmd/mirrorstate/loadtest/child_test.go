@@ -1,0 +1,140 @@
+package loadtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// inProcess runs a child's life in this process, over pipes. hangUp ends it and waits.
+func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() error) {
+	t.Helper()
+	in, stdin := io.Pipe()
+	stdout, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := RunChild(context.Background(), in, out, roles)
+		out.Close()
+		ended <- err
+	}()
+	c = &child{role: spec.Role, stdin: stdin, out: newOutput(stdout), errs: &lastLines{}}
+	if err := c.greet(spec); err != nil {
+		stdin.Close()
+		<-ended
+		t.Fatal(err)
+	}
+	return c, func() error {
+		stdin.Close()
+		c.drain()
+		return <-ended
+	}
+}
+
+// A load in a child sends home what it measures and what its ledger says.
+func TestRemoteLoad(t *testing.T) {
+	store := memory.New(nil)
+	roles := Roles{Store: map[string]func(context.Context, Spec) (session.Store, func(), error){
+		viaDirect: func(context.Context, Spec) (session.Store, func(), error) { return store, func() {}, nil },
+	}}
+	f := hotLoad()
+	f.Failovers = "none"
+	o, err := f.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, hangUp := inProcess(t, Spec{Role: viaDirect, Task: o.task(viaDirect)}, roles)
+	r := NewRecorder(o.Duration)
+	remote := newRemoteLoad(c, r.Add)
+	if err := remote.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	remote.Run(t.Context(), time.Now().Add(100*time.Millisecond))
+	found := remote.ReadBack(t.Context())
+	res := r.result(found, o.Duration, o.Duration)
+	if res.Requests < 300 || res.Failed != 0 || found.AcknowledgedWrites < 50 || found.LostWrites != 0 || found.DoubleGrants != 0 || found.ReadBack < 6 {
+		t.Errorf("measured %d requests, %v, and found %+v", res.Requests, res.FailedByProblem, found)
+	}
+	remote.Clean(t.Context())
+	if list, err := store.List(t.Context(), &session.Application{Name: "/loadtest/direct"}, "", 10); err != nil || len(list) != 0 {
+		t.Errorf("%d sessions are left, %v", len(list), err)
+	}
+	if err := hangUp(); err != nil {
+		t.Error(err)
+	}
+	if remote.ReadBack(t.Context()).UnreadSessions == 0 {
+		t.Error("a process that is gone has read its sessions back")
+	}
+}
+
+// At full speed one via after the other is let in.
+func TestLoad_ShutAndOpen(t *testing.T) {
+	f := hotLoad()
+	f.Rate, f.Failovers = 0, "none"
+	o, err := f.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRecorder(o.Duration)
+	first := make(chan struct{}, 1)
+	l := NewLoad(o.task(viaHTTP), memory.New(nil), func(s Sample) {
+		r.Add(s)
+		select {
+		case first <- struct{}{}:
+		default:
+		}
+	})
+	if err := l.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.Shut()
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.Run(t.Context(), time.Now()) }()
+	if n := r.Glance().Requests; n != 0 {
+		t.Errorf("%d requests although it is shut", n)
+	}
+	l.Open()
+	<-first
+	l.Shut()
+	r.Glance()
+	if n := r.Glance().Requests; n != 0 {
+		t.Errorf("%d requests after it was shut again", n)
+	}
+	l.Open()
+	<-ended
+}
+
+func TestRunChild_Refused(t *testing.T) {
+	for name, line := range map[string]string{"nothing": "", "a stranger": "hello\n", "an unknown role": `{"Role":"king"}` + "\n"} {
+		err := RunChild(t.Context(), strings.NewReader(line), io.Discard, Roles{})
+		if _, ok := errors.AsType[*UsageError](err); !ok {
+			t.Errorf("told %s, the child says %v", name, err)
+		}
+	}
+}
+
+// A child that can't do what it is told says why on its first line.
+func TestRunChild_NotReady(t *testing.T) {
+	in, stdin := io.Pipe()
+	stdout, out := io.Pipe()
+	ended := make(chan error, 1)
+	roles := Roles{Serve: map[string]func(context.Context, Spec, func(Ready)) error{
+		"broken": func(context.Context, Spec, func(Ready)) error { return usage("the port is taken") },
+	}}
+	go func() { ended <- RunChild(context.Background(), in, out, roles) }()
+	io.WriteString(stdin, `{"Role":"broken"}`+"\n")
+	var r Ready
+	if err := json.NewDecoder(stdout).Decode(&r); err != nil || r.Error != "the port is taken" || !r.Usage {
+		t.Errorf("it says %+v, %v", r, err)
+	}
+	stdin.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,194 @@
+package loadtest
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Outage is a failover as the pair went through it.
+type Outage struct {
+	Kind    string
+	Partner string        // whom it happened to; empty: unknown
+	At      time.Duration // when it was asked for, or was noticed
+	Until   time.Duration // what is due or fails until then belongs to it
+	Serving time.Duration // when a partner served again
+	Served  bool          // one did
+	Refused string        // why it was not made
+}
+
+// afterglow is how long what happens after a failover belongs to it: after it was made, the
+// fault was lifted, or a partner served again, whichever is last.
+const afterglow = 4 * time.Second
+
+// window is how long a failover of that kind is at the least.
+func window(kind string) time.Duration {
+	if recovery(kind) < faultTime {
+		return afterglow
+	}
+	return faultTime + afterglow
+}
+
+// outages are the failovers that were made, and those that the events tell of besides:
+// somebody else's, while it was measured. servers says that the servers themselves tell what they do.
+func outages(made []Made, events []Event, servers bool, length time.Duration) []Outage {
+	var list []Outage
+	lifted := map[time.Duration]time.Duration{}
+	for _, m := range made {
+		list = append(list, Outage{Kind: m.Kind, Partner: m.Partner, At: m.At, Refused: m.Refused})
+		lifted[m.At] = m.Lifted
+	}
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b Event) int { return int(a.At - b.At) })
+	for i := range events {
+		if o, ok := recognise(events[:i+1], servers); ok && o.At >= 0 && o.At < length && !covered(list, o.At) {
+			list = append(list, o)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Outage) int { return int(a.At - b.At) })
+	for i := range list {
+		o := &list[i]
+		next := time.Duration(1<<63 - 1)
+		if i+1 < len(list) {
+			next = list[i+1].At
+		}
+		o.Serving, o.Served = serving(o, lifted[o.At], next, events, servers)
+		o.Until = min(next, max(o.At+window(o.Kind), o.Serving+afterglow))
+	}
+	return list
+}
+
+// covered tells whether something that happened then is part of a failover that is known.
+func covered(list []Outage, at time.Duration) bool {
+	return slices.ContainsFunc(list, func(o Outage) bool { return o.Refused == "" && at > o.At-time.Second && at < o.At+window(o.Kind) })
+}
+
+// recognise tells whether the last event is a failover that nobody asked for here.
+func recognise(events []Event, servers bool) (Outage, bool) {
+	e := events[len(events)-1]
+	o := Outage{At: e.At, Partner: e.Partner}
+	switch {
+	case e.Kind == eventFault:
+		o.Kind = strings.Replace(e.Detail, "stop", kindCrash, 1)
+		return o, slices.Contains(kinds, o.Kind) && e.Partner == principalBefore(events)
+	case e.becamePrincipal() && e.Kind == eventRole:
+		_, why, _ := strings.Cut(e.Detail, ": ")
+		o.Partner = ""
+		switch {
+		case strings.HasPrefix(why, "failover"):
+			o.Kind = kindManual
+		case strings.HasPrefix(why, "forced service"):
+			o.Kind = kindForce
+		default:
+			o.Kind = kindObserved
+		}
+		return o, true
+	case e.Kind == eventPrincipal && !servers:
+		before := principalBefore(events)
+		o.Kind, o.Partner = kindObserved, before
+		gone, since := goneBefore(events)
+		if gone {
+			o.At = since
+		}
+		return o, before != "" && (gone || before != e.Partner)
+	}
+	return o, false
+}
+
+// goneBefore tells whether a proxy had no principal before the last event, and since when.
+func goneBefore(events []Event) (gone bool, since time.Duration) {
+	for _, e := range slices.Backward(events[:len(events)-1]) {
+		switch e.Kind {
+		case eventNoPrincipal:
+			gone, since = true, e.At
+		case eventPrincipal:
+			return gone, since
+		}
+	}
+	return gone, since
+}
+
+// principalBefore is who was principal before the last event; empty: unknown.
+func principalBefore(events []Event) string {
+	for _, e := range slices.Backward(events[:len(events)-1]) {
+		if e.Kind == eventPrincipal || e.becamePrincipal() {
+			return e.Partner
+		}
+	}
+	return ""
+}
+
+// serving is when a partner served again: by the word of the servers, or by that of the
+// proxy where there is no other. A pair whose principal nothing happened to served all along.
+func serving(o *Outage, lifted, next time.Duration, events []Event, servers bool) (time.Duration, bool) {
+	if o.Refused != "" {
+		return o.At, false
+	}
+	for _, e := range events {
+		proxys := e.Kind == eventPrincipal && !servers
+		if e.At >= o.At && e.At < next && (proxys || e.becamePrincipal()) {
+			return e.At, true
+		}
+	}
+	switch o.Kind {
+	case kindSever, kindPartition:
+		return o.At, true
+	case kindCrash, kindFreeze, kindIsolate:
+		return lifted, lifted > 0
+	}
+	return 0, false
+}
+
+// lastAnswer is when the last request was answered from the failover on and before a
+// partner served again: until then the old principal did. No sooner than it was asked for.
+func (r *Recorder) lastAnswer(o *Outage) time.Duration {
+	last := o.At
+	r.samples(func(s *Sample) {
+		if s.Fate != Failed && s.Done > last && s.Done <= o.Serving {
+			last = s.Done
+		}
+	})
+	return last
+}
+
+// late is by how much an answer that comes after a partner serves again must be later than
+// the last one before, so that it can't have been on its way already.
+const late = 20 * time.Millisecond
+
+// failover is what a failover cost this via. down is when the old principal was last known to serve.
+func (r *Recorder) failover(o *Outage, down time.Duration) Failover {
+	f := Failover{Kind: o.Kind, Partner: o.Partner, AtS: seconds(o.At), Refused: o.Refused}
+	if o.Refused != "" {
+		return f
+	}
+	var resumed time.Duration
+	found := false
+	r.samples(func(s *Sample) {
+		if s.Done < o.At || s.Due >= o.Until {
+			return
+		}
+		f.LongestStallMS = max(f.LongestStallMS, ms(s.latency()))
+		if s.Fate == Failed {
+			f.Failed++
+			return
+		}
+		if o.Served && s.Done >= o.Serving && (s.Sent >= down || o.Serving-down >= late) && (!found || s.Done < resumed) {
+			resumed, found = s.Done, true
+		}
+	})
+	if o.Served {
+		f.NoPrincipalMS = pointer(ms(o.Serving - down))
+	}
+	if found {
+		f.ResumeMS = pointer(ms(resumed - o.Serving))
+	}
+	return f
+}
+
+func pointer[T any](v T) *T { return &v }
+
+// ms is a time in milliseconds, to the microsecond.
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// seconds is a time in seconds, to the millisecond.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

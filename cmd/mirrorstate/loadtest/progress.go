@@ -1,0 +1,114 @@
+package loadtest
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// progress tells how it goes: one line that is written over on a terminal, and else a plain
+// line now and then. Any number of goroutines may use it.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	clock    clock
+
+	mu    sync.Mutex
+	live  bool // the terminal shows a line that is to be written over
+	ticks int
+}
+
+// plainEvery is every how manieth second a plain line is written.
+const plainEvery = 5
+
+// liveWidth is how long a line may be that is written over: one that breaks could not be.
+const liveWidth = 100
+
+// clearLine goes to the begin of the terminal's line and clears it.
+const clearLine = "\r\x1b[K"
+
+// say writes a line that stays. Nobody has to read it: errors are not looked at.
+func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live {
+		fmt.Fprint(p.out, clearLine)
+		p.live = false
+	}
+	fmt.Fprintf(p.out, "%s  %s\n", p.stamp(), fmt.Sprintf(format, args...))
+}
+
+func (p *progress) stamp() string {
+	switch now := p.clock.now(); {
+	case p.clock.zero.IsZero():
+		return "set-up "
+	case now < 0:
+		return "warm-up"
+	default:
+		return fmt.Sprintf("%5.1f s", now.Seconds())
+	}
+}
+
+// tick writes how it goes, once a second.
+func (p *progress) tick(vias []*via, w *Watcher) {
+	parts := make([]string, 0, len(vias)+1)
+	for _, v := range vias {
+		g := v.recorder.Glance()
+		median := "p50 " + shortMS(g.P50) + ", "
+		if len(vias) > 1 {
+			median = ""
+		}
+		parts = append(parts, fmt.Sprintf("%s %d/s, %sp99 %s, %d failed", v.name, g.Requests, median, shortMS(g.P99), g.Failed))
+	}
+	if w != nil {
+		principal, holding := w.Now()
+		if principal == "" {
+			principal = "nobody"
+		}
+		parts = append(parts, fmt.Sprintf("principal %s, %d held", principal, holding))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ticks++
+	line := p.stamp() + "  " + strings.Join(parts, " · ")
+	switch {
+	case p.terminal:
+		if r := []rune(line); len(r) > liveWidth {
+			line = string(r[:liveWidth-1]) + "…"
+		}
+		fmt.Fprint(p.out, clearLine+line)
+		p.live = true
+	case p.ticks%plainEvery == 0:
+		fmt.Fprintln(p.out, line)
+	}
+}
+
+// end leaves the terminal with an empty line.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live {
+		fmt.Fprint(p.out, clearLine)
+		p.live = false
+	}
+}
+
+// shortMS is a time in milliseconds, for people.
+func shortMS(v float64) string {
+	switch {
+	case v == 0:
+		return "0 ms"
+	case v >= 10_000:
+		return fmt.Sprintf("%.1f s", v/1000)
+	case v >= 100:
+		return fmt.Sprintf("%.0f ms", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f ms", v)
+	}
+	return fmt.Sprintf("%.2f ms", v)
+}
+
+// tickEvery is how often it is told how it goes.
+const tickEvery = time.Second

@@ -1,0 +1,228 @@
+package loadtest
+
+import (
+	"maps"
+	"math"
+	"sync"
+	"time"
+)
+
+// Recorder takes the samples of one via. Any number of goroutines may use it.
+//
+// It keeps totals of all that was due while it was measured, and every sample for as
+// long as it may be needed: until its place on the timeline is settled, and around the
+// failovers for good.
+type Recorder struct {
+	step   time.Duration // of the timeline
+	length time.Duration // of the measuring
+
+	mu       sync.Mutex // guards all below
+	requests int64
+	failed   int64
+	inTime   int64 // answered before the end
+	busy     int64
+	gone     int64
+	problems map[string]int64
+	total    histogram
+	byVerb   [verbs]histogram
+	early    histogram        // how late arrivals were that a client waited for
+	recent   histogram        // since the last glance
+	glance   Glance           // counted since then
+	seconds  map[int][]Sample // by the second in which they were due
+	flow     map[int]flow     // by step of the timeline
+	settled  map[int]spread   // by step: what samples gave that are kept no more
+	scratch  histogram
+}
+
+// flow is what came in and went out in a step of the timeline.
+type flow struct{ due, answered, failed int }
+
+// spread is the latencies of what was due in a step.
+type spread struct {
+	n                  int
+	p50, p90, p99, max float64 // milliseconds
+}
+
+// timelineStep is 100 ms where the run is short enough to see it, and otherwise a second.
+func timelineStep(length time.Duration) time.Duration {
+	if length <= 2*time.Minute {
+		return 100 * time.Millisecond
+	}
+	return time.Second
+}
+
+// NewRecorder makes a recorder of a run that is measured for so long.
+func NewRecorder(length time.Duration) *Recorder {
+	r := &Recorder{
+		step: timelineStep(length), length: length, problems: map[string]int64{},
+		total: newHistogram(3), early: newHistogram(3), recent: newHistogram(2), scratch: newHistogram(2),
+		seconds: map[int][]Sample{}, flow: map[int]flow{}, settled: map[int]spread{},
+	}
+	for i := range r.byVerb {
+		r.byVerb[i] = newHistogram(3)
+	}
+	return r
+}
+
+// measured tells whether a request counts: it was due after the warm-up.
+func (r *Recorder) measured(s *Sample) bool { return s.Due >= 0 && s.Due < r.length }
+
+// Add takes a sample.
+func (r *Recorder) Add(s Sample) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	second := int(math.Floor(s.Due.Seconds()))
+	r.seconds[second] = append(r.seconds[second], s)
+	r.flows(&s)
+	r.glance.Requests++
+	if s.Fate == Failed {
+		r.glance.Failed++
+	} else {
+		r.recent.add(s.latency())
+	}
+	if r.measured(&s) {
+		r.count(&s)
+	}
+}
+
+// count adds to the totals. Latencies are those of answers: a failure has none.
+func (r *Recorder) count(s *Sample) {
+	r.requests++
+	switch s.Fate {
+	case Failed:
+		r.failed++
+		r.problems[s.Problem]++
+		return
+	case Busy:
+		r.busy++
+	case Gone:
+		r.gone++
+	}
+	if s.Done < r.length {
+		r.inTime++
+	}
+	r.total.add(s.latency())
+	r.byVerb[s.Verb].add(s.latency())
+	if s.Early {
+		r.early.add(s.Sent - s.Due)
+	}
+}
+
+// flows notes when the request came in and went out.
+func (r *Recorder) flows(s *Sample) {
+	came, went := r.stepOf(s.Due), r.stepOf(s.Done)
+	f := r.flow[came]
+	f.due++
+	r.flow[came] = f
+	f = r.flow[went]
+	if s.Fate == Failed {
+		f.failed++
+	} else {
+		f.answered++
+	}
+	r.flow[went] = f
+}
+
+func (r *Recorder) stepOf(d time.Duration) int { return int(math.Floor(float64(d) / float64(r.step))) }
+
+// Glance is what happened since the last one.
+type Glance struct {
+	Requests, Failed int64
+	P50, P99         float64 // milliseconds
+}
+
+// Glance gives what happened since it was last called.
+func (r *Recorder) Glance() Glance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g, q := r.glance, r.recent.latency()
+	g.P50, g.P99 = q.P50, q.P99
+	r.glance = Glance{}
+	r.recent.h.Reset()
+	return g
+}
+
+// settleAfter is how long samples are kept at least.
+const settleAfter = time.Minute
+
+// Settle puts on the timeline what was due long ago, and forgets the samples but for
+// those that keep asks for, by the second they were due in.
+func (r *Recorder) Settle(now time.Duration, keep func(from, to time.Duration) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for second, list := range r.seconds {
+		from := time.Duration(second) * time.Second
+		if now-from < settleAfter || keep(from, from+time.Second) {
+			continue
+		}
+		maps.Copy(r.settled, r.spreads(list))
+		delete(r.seconds, second)
+	}
+}
+
+// spreads are the latencies of samples by step.
+func (r *Recorder) spreads(list []Sample) map[int]spread {
+	steps := map[int][]*Sample{}
+	for i := range list {
+		if s := &list[i]; s.Fate != Failed {
+			steps[r.stepOf(s.Due)] = append(steps[r.stepOf(s.Due)], s)
+		}
+	}
+	out := make(map[int]spread, len(steps))
+	for step, list := range steps {
+		r.scratch.h.Reset()
+		for _, s := range list {
+			r.scratch.add(s.latency())
+		}
+		q := r.scratch.latency()
+		out[step] = spread{len(list), q.P50, q.P90, q.P99, q.Max}
+	}
+	return out
+}
+
+// samples calls f with every sample that is kept. f must not call the recorder.
+func (r *Recorder) samples(f func(*Sample)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, list := range r.seconds {
+		for i := range list {
+			f(&list[i])
+		}
+	}
+}
+
+// Interval is one step of the timeline.
+type Interval struct {
+	At                 time.Duration // when it begins
+	Due                int           // requests that were due in it
+	Answered, Failed   int           // that ended in it
+	Waiting            int           // that were due before its end and had not ended then
+	N                  int           // requests due in it that were answered, whenever: those of the latencies
+	P50, P90, P99, Max float64       // their latencies in milliseconds
+}
+
+// Timeline is the run step by step, without the warm-up.
+func (r *Recorder) Timeline() []Interval {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	spreads := maps.Clone(r.settled)
+	for _, list := range r.seconds {
+		maps.Copy(spreads, r.spreads(list))
+	}
+	waiting := 0
+	for step, f := range r.flow {
+		if step < 0 {
+			waiting += f.due - f.answered - f.failed
+		}
+	}
+	var line []Interval
+	for step := range int(r.length / r.step) {
+		f, q := r.flow[step], spreads[step]
+		waiting += f.due - f.answered - f.failed
+		line = append(line, Interval{
+			At: time.Duration(step) * r.step, Due: f.due, Answered: f.answered, Failed: f.failed, Waiting: waiting,
+			N: q.n, P50: q.p50, P90: q.p90, P99: q.p99, Max: q.max,
+		})
+	}
+	return line
+}

@@ -1,0 +1,202 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/rpc"
+	"sync"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// engine is a load, here or in another process. See [Load] for what the methods do.
+type engine interface {
+	Prepare(ctx context.Context) error
+	Run(ctx context.Context, zero time.Time)
+	Shut()
+	Open()
+	ReadBack(ctx context.Context) Integrity
+	Clean(ctx context.Context)
+}
+
+var (
+	_ engine = (*Load)(nil)
+	_ engine = (*remoteLoad)(nil)
+)
+
+// RemoteLoad is a load whose store is a library: it runs where that is, in a child. Its
+// methods are called by [rpc], over the child's standard input and output.
+type RemoteLoad struct {
+	load *Load
+
+	ctx    context.Context // ends with the parent
+	stop   context.CancelFunc
+	mu     sync.Mutex
+	buffer []Sample // owned by mu: those the parent has not taken yet
+}
+
+// serveLoad runs a load on a store until the parent hangs up.
+func serveLoad(ctx context.Context, spec Spec, store session.Store, in io.Reader, out io.Writer) {
+	r := &RemoteLoad{}
+	r.load = NewLoad(spec.Task, store, r.note)
+	r.ctx, r.stop = context.WithCancel(ctx)
+	defer r.stop()
+	server := rpc.NewServer()
+	if err := server.Register(r); err != nil {
+		panic(err) // a bug: the methods are as rpc wants them
+	}
+	server.ServeConn(pipe{in, out})
+}
+
+// pipe is the two standard streams as one connection.
+type pipe struct {
+	io.Reader
+	io.Writer
+}
+
+// Close implements io.Closer; the streams end with the process.
+func (pipe) Close() error { return nil }
+
+func (r *RemoteLoad) note(s Sample) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.buffer = append(r.buffer, s)
+}
+
+// Prepare makes the sessions.
+func (r *RemoteLoad) Prepare(_ int, _ *int) error { return r.load.Prepare(r.ctx) }
+
+// Run has the clients visit.
+func (r *RemoteLoad) Run(zero time.Time, _ *int) error {
+	r.load.Run(r.ctx, time.Now().Add(time.Until(zero))) // so that it has this process' monotonic clock
+	return nil
+}
+
+// Interrupt ends Run.
+func (r *RemoteLoad) Interrupt(_ int, _ *int) error { r.stop(); return nil }
+
+// Shut lets no visit begin.
+func (r *RemoteLoad) Shut(_ int, _ *int) error { r.load.Shut(); return nil }
+
+// Open lets visits begin.
+func (r *RemoteLoad) Open(_ int, _ *int) error { r.load.Open(); return nil }
+
+// Take gives the samples since the last time.
+func (r *RemoteLoad) Take(_ int, samples *[]Sample) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*samples, r.buffer = r.buffer, nil
+	return nil
+}
+
+// ReadBack reads every session for the last time.
+func (r *RemoteLoad) ReadBack(_ int, found *Integrity) error {
+	*found = r.load.ReadBack(context.WithoutCancel(r.ctx))
+	return nil
+}
+
+// Clean removes the sessions.
+func (r *RemoteLoad) Clean(_ int, _ *int) error {
+	r.load.Clean(context.WithoutCancel(r.ctx))
+	return nil
+}
+
+// remoteLoad is the parent's side of a [RemoteLoad].
+type remoteLoad struct {
+	client *rpc.Client
+	note   func(Sample)
+}
+
+func newRemoteLoad(c *child, note func(Sample)) *remoteLoad {
+	c.read = true
+	return &remoteLoad{rpc.NewClient(remotePipe{c.out, c.stdin}), note}
+}
+
+// remotePipe is the child's standard streams as one connection.
+type remotePipe struct {
+	io.Reader // not the buffered reader's other methods: its end is looked at
+	io.WriteCloser
+}
+
+func (r *remoteLoad) call(method string, in, out any) error {
+	if out == nil {
+		out = new(int)
+	}
+	return r.client.Call("RemoteLoad."+method, in, out)
+}
+
+// Prepare implements engine.
+func (r *remoteLoad) Prepare(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = r.call("Interrupt", 0, nil) })
+	defer stop()
+	return r.call("Prepare", 0, nil)
+}
+
+// takeEvery is how often samples are taken from the child.
+const takeEvery = 100 * time.Millisecond
+
+// Run implements engine.
+func (r *remoteLoad) Run(ctx context.Context, zero time.Time) {
+	stop := context.AfterFunc(ctx, func() { _ = r.call("Interrupt", 0, nil) })
+	defer stop()
+	running := r.client.Go("RemoteLoad.Run", zero, new(int), make(chan *rpc.Call, 1))
+	beat := time.NewTicker(takeEvery)
+	defer beat.Stop()
+	for over := false; !over; {
+		select {
+		case <-running.Done:
+			over = true
+		case <-beat.C:
+		}
+		var samples []Sample
+		if r.call("Take", 0, &samples) != nil {
+			return // the child is gone, which is seen at the reading back
+		}
+		for _, s := range samples {
+			r.note(s)
+		}
+	}
+}
+
+// Shut implements engine.
+func (r *remoteLoad) Shut() { _ = r.call("Shut", 0, nil) }
+
+// Open implements engine.
+func (r *remoteLoad) Open() { _ = r.call("Open", 0, nil) }
+
+// ReadBack implements engine.
+func (r *remoteLoad) ReadBack(context.Context) (found Integrity) {
+	if err := r.call("ReadBack", 0, &found); err != nil {
+		found.UnreadSessions = 1 // at the least: the process is gone
+	}
+	return found
+}
+
+// Clean implements engine.
+func (r *remoteLoad) Clean(context.Context) { _ = r.call("Clean", 0, nil) }
+
+// stockTime bounds the first connection.
+const stockTime = 20 * time.Second
+
+// openStatement opens the store of via statement.
+func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
+	s, err := connectStock(ctx, spec, spec.Task.App, spec.Task.Clients)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() { _ = s.Close() }, nil
+}
+
+// connectStock is openStock with a limit to its patience.
+func connectStock(ctx context.Context, spec Spec, app string, clients int) (s *stock, err error) {
+	err = within(ctx, stockTime, func(ctx context.Context) (err error) {
+		s, err = openStock(ctx, spec.Connection, app, clients)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,239 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Run runs a load test. The error is why there is no report; what went wrong under load
+// stands in the report. If ctx ends, the report is of what was measured until then.
+func Run(ctx context.Context, o Options, env Environment) (report *Report, err error) {
+	progress := &progress{out: env.Progress, terminal: env.Terminal}
+	defer progress.end()
+	s, err := openStage(ctx, &o, &env)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		ended := s.close()
+		if report != nil && ended != nil { // that is no reason to lose it
+			report.Notes, ended = append(report.Notes, ended.Error()), nil
+		}
+		err = errors.Join(err, ended)
+	}()
+	if s.operator != nil {
+		if err := s.operator.check(ctx, o.Failovers); err != nil {
+			return nil, err
+		}
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer stop()
+	for _, w := range s.watchers {
+		watchers.Go(func() { w.Run(watching) })
+	}
+	progress.say("making %d sessions", o.Sessions*len(s.vias))
+	for _, v := range s.vias {
+		if err := v.Prepare(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", v.name, err)
+		}
+	}
+	for _, w := range s.watchers {
+		if err := w.begun(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r := &run{Options: o, stage: s, progress: progress}
+	r.measure(ctx)
+	return r.report(ctx, env.Version), nil
+}
+
+// run is the measuring.
+type run struct {
+	Options
+	*stage
+	progress *progress
+	clock    clock
+
+	made   []Made
+	opened map[string]time.Duration // how long each via was under load while it was measured
+	costs  map[string]Cost
+	ended  time.Duration // when measuring was over
+}
+
+// startDelay is until the first arrival, for all to be ready.
+const startDelay = 200 * time.Millisecond
+
+// measure runs the load and what happens to it.
+func (r *run) measure(ctx context.Context) {
+	r.clock = clock{time.Now().Add(startDelay + r.Warmup)}
+	r.progress.clock = r.clock
+	loading, over := context.WithCancel(ctx)
+	var load, beside sync.WaitGroup
+	inTurn := r.Rate == 0 && len(r.vias) > 1
+	for _, v := range r.vias {
+		if inTurn {
+			v.Shut()
+		}
+		load.Go(func() { v.Run(ctx, r.clock.zero) })
+	}
+	if inTurn {
+		beside.Go(func() { r.slice(loading) })
+	}
+	conductor := &conductor{clock: r.clock, say: r.progress.say}
+	if r.operator != nil {
+		conductor.operator = *r.operator
+	}
+	beside.Go(func() { r.made = conductor.run(ctx, r.Failovers) })
+	beside.Go(func() { r.meter(loading) })
+	beside.Go(func() { r.tell(loading) })
+	load.Wait()
+	over()
+	beside.Wait()
+}
+
+// sliceTime is how long one via is under load in a comparison at full speed, until it is
+// the next one's turn: at once they would measure how they compete.
+const sliceTime = time.Second
+
+// slice lets one via after the other be under load.
+func (r *run) slice(ctx context.Context) {
+	r.opened = map[string]time.Duration{}
+	for i := 0; ctx.Err() == nil && r.clock.now() < r.Duration; i++ {
+		v := r.vias[i%len(r.vias)]
+		from := r.clock.now()
+		v.Open()
+		_ = r.clock.wait(ctx, min(r.Duration, max(from, -r.Warmup)+sliceTime)) // the loop looks
+		v.Shut()
+		r.opened[v.name] += max(0, min(r.clock.now(), r.Duration)-max(0, from))
+	}
+	for _, v := range r.vias {
+		v.Open() // so that they see that it is over
+	}
+}
+
+// meter measures what the processes take while it is measured, and when that ends.
+func (r *run) meter(ctx context.Context) {
+	if r.clock.wait(ctx, 0) != nil {
+		return
+	}
+	var meters []meter
+	for _, p := range r.processes {
+		meters = append(meters, startMeter(p.name, p.pid))
+	}
+	from := r.clock.now()
+	_ = r.clock.wait(ctx, r.Duration) // an end before is one too
+	now := r.clock.now()
+	r.ended, r.costs = min(now, r.Duration), map[string]Cost{}
+	for _, m := range meters {
+		if cost, ok := m.read(now - from); ok {
+			r.costs[m.name] = cost
+		}
+	}
+}
+
+// shareCosts has the processes of vias that took turns take what they took in their turns.
+func (r *run) shareCosts() {
+	for name, opened := range r.opened {
+		if cost, ok := r.costs[name]; ok && opened > 0 {
+			cost.Cores *= r.ended.Seconds() / opened.Seconds()
+			r.costs[name] = cost
+		}
+	}
+}
+
+// tell says how it goes, and forgets what is not needed any more.
+func (r *run) tell(ctx context.Context) {
+	beat := time.NewTicker(tickEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		}
+		r.progress.tick(r.vias, r.watcher())
+		for _, v := range r.vias {
+			v.recorder.Settle(r.clock.now(), r.keeps)
+		}
+	}
+}
+
+// watcher is who knows how the pair is.
+func (r *run) watcher() *Watcher {
+	if r.proxy != nil || len(r.watchers) == 0 {
+		return r.proxy
+	}
+	return r.watchers[0]
+}
+
+// keepBefore and keepAfter are what is kept around a failover: it is looked at when all is over.
+const (
+	keepBefore = 2 * time.Second
+	keepAfter  = time.Minute
+)
+
+// keeps tells whether what is due between two times may belong to a failover.
+func (r *run) keeps(from, to time.Duration) bool {
+	near := func(at time.Duration) bool { return to > at-keepBefore && from < at+keepAfter }
+	return slices.ContainsFunc(r.Failovers, func(p Planned) bool { return near(p.At) }) ||
+		slices.ContainsFunc(r.events(), func(e Event) bool { return near(e.At) })
+}
+
+// events are what the watchers have heard.
+func (r *run) events() (list []Event) {
+	for _, w := range r.watchers {
+		list = append(list, w.Events(r.clock)...)
+	}
+	return list
+}
+
+// report reads back what is there, and says what was found.
+func (r *run) report(ctx context.Context, version string) *Report {
+	interrupted := ctx.Err() != nil
+	r.shareCosts()
+	ctx = context.WithoutCancel(ctx)
+	r.progress.say("reading every session back")
+	rep := &Report{
+		Version: version, Began: r.clock.zero.UTC(), Interrupted: interrupted, Load: r.offered(), Processes: r.costs,
+		results: map[string]*Result{}, step: timelineStep(r.Duration),
+	}
+	var (
+		results   []*Result
+		recorders []*Recorder
+	)
+	for _, v := range r.vias {
+		found := v.ReadBack(ctx)
+		if r.foreign {
+			v.Clean(ctx)
+		}
+		results = append(results, v.recorder.result(found, r.measured(v.name), r.ended))
+		recorders = append(recorders, v.recorder)
+		rep.order = append(rep.order, v.name)
+		rep.results[v.name] = results[len(results)-1]
+	}
+	addFailovers(results, recorders, outages(r.made, r.events(), r.servers, r.ended))
+	rep.Result = *results[0]
+	if r.Compared {
+		rep.Vias = rep.results
+	}
+	if r.proxy != nil {
+		rep.held = r.proxy.Held(r.clock, rep.step, r.ended)
+	}
+	rep.judge(r.Tolerate)
+	rep.note(r)
+	return rep
+}
+
+// measured is how long a via was under load.
+func (r *run) measured(name string) time.Duration {
+	if r.opened != nil {
+		return r.opened[name]
+	}
+	return r.ended
+}

@@ -1,0 +1,252 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// scriptedOutage is how long a scripted pair fails over.
+const scriptedOutage = 150 * time.Millisecond
+
+// scripted is a pair of servers that is only told of: while it fails over, nobody is answered.
+type scripted struct {
+	proxy.PairView // nil: what is not here is not asked for
+
+	serving sync.RWMutex // held by every request, and by a failover
+
+	requests  atomic.Int64
+	failAfter int64 // requests, before somebody makes it fail over; 0: never
+	operator  sync.WaitGroup
+
+	mu        sync.Mutex // guards all below
+	principal string
+	listeners map[chan proxy.Event]struct{}
+}
+
+// startScripted starts a server on such a pair, and gives its two faces' URLs.
+func startScripted(t *testing.T) (pair *scripted, api, admin string) {
+	t.Helper()
+	pair = &scripted{principal: "a", listeners: map[chan proxy.Event]struct{}{}}
+	a, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.StopWaiting)
+	h, err := proxy.NewAdmin(proxy.AdminConfig{API: a, Pair: pair, Events: pair})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair, served(t, pair.behind(a)), served(t, h)
+}
+
+func (s *scripted) behind(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.requests.Add(1) == s.failAfter {
+			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it does not fail
+		}
+		s.serving.RLock()
+		defer s.serving.RUnlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Status implements proxy.PairView.
+func (s *scripted) Status() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return map[string]any{"topology": "mirroring", "principal": s.principal, "holding": 3}
+}
+
+// Failover implements proxy.PairView.
+func (s *scripted) Failover(context.Context) error {
+	s.serving.Lock()
+	s.tell(proxy.Event{At: time.Now(), Kind: eventNoPrincipal})
+	<-time.After(scriptedOutage)
+	s.mu.Lock()
+	s.principal = map[string]string{"a": "b", "b": "a"}[s.principal]
+	s.mu.Unlock()
+	s.tell(proxy.Event{At: time.Now(), Kind: eventPrincipal, Partner: s.principal})
+	s.serving.Unlock()
+	return nil
+}
+
+func (s *scripted) tell(e proxy.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.listeners {
+		c <- e
+	}
+}
+
+// Events implements proxy.EventSource.
+func (s *scripted) Events() (<-chan proxy.Event, func()) {
+	c := make(chan proxy.Event, 100)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners[c] = struct{}{}
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.listeners, c)
+	}
+}
+
+// around checks one failover of a scripted pair.
+func around(t *testing.T, r *Report, kind string) {
+	t.Helper()
+	if len(r.Findings) > 0 || len(r.Failovers) != 1 || r.Failovers[0].Kind != kind {
+		t.Fatalf("found %v, and the failovers %+v, want one of kind %s", r.Findings, r.Failovers, kind)
+	}
+	f := r.Failovers[0]
+	outage := ms(scriptedOutage)
+	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*5 {
+		t.Errorf("nobody served for %s, want about %v ms", orNever(f.NoPrincipalMS), outage)
+	}
+	if f.ResumeMS == nil || *f.ResumeMS > outage*5 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
+		t.Errorf("the failover cost %+v", f)
+	}
+}
+
+// A failover that is asked for through --admin.
+func TestRun_AsksForFailovers(t *testing.T) {
+	t.Parallel()
+	_, api, admin := startScripted(t)
+	f := hotLoad(api)
+	f.Admin, f.Failovers = admin, "manual@300ms"
+	r := loaded(t, f)
+	around(t, r, kindManual)
+	held := 0
+	for _, n := range r.held {
+		held = max(held, n)
+	}
+	if held != 3 {
+		t.Errorf("%d calls were held at the most, and the server says 3", held)
+	}
+}
+
+// A failover that somebody else makes while the load runs.
+func TestRun_RecognisesFailovers(t *testing.T) {
+	t.Parallel()
+	pair, api, admin := startScripted(t)
+	pair.failAfter = 100
+	f := hotLoad(api)
+	f.Admin, f.Duration = admin, 3*time.Second
+	r := loaded(t, f)
+	pair.operator.Wait()
+	around(t, r, kindObserved)
+}
+
+// Kinds of failovers that a target can't do are refused, and those it can are listed.
+func TestRun_KindsOfFailovers(t *testing.T) {
+	_, api, admin := startScripted(t)
+	f := hotLoad(api)
+	f.Admin, f.Failovers = admin, "crash@300ms"
+	_, err := run1(t, f)
+	if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), "this pair (mirroring) can't; it can do manual") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// run1 runs a load test that may not come about.
+func run1(t *testing.T, f Flags) (*Report, error) {
+	t.Helper()
+	o, err := f.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Run(t.Context(), o, Environment{Progress: t.Output()})
+}
+
+// Who is no mirrorstate, or nobody, is told apart.
+func TestRun_WrongTargets(t *testing.T) {
+	silent := httptest.NewServer(http.NotFoundHandler())
+	silent.Close()
+	for _, tt := range []struct {
+		name, url, want string
+		misuse          bool
+	}{
+		{"another server", served(t, http.NotFoundHandler()), "is no mirrorstate: asked for a session that is not there it answers 404 Not Found", true},
+		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "answers 200 OK", true},
+		{"nobody", silent.URL, "nobody listens there", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := run1(t, hotLoad(tt.url))
+			_, misuse := errors.AsType[*UsageError](err)
+			if err == nil || misuse != tt.misuse || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("the error is %v (misuse: %v), want %q", err, misuse, tt.want)
+			}
+		})
+	}
+	_, api, _ := startScripted(t)
+	f := hotLoad(api)
+	f.Admin = served(t, http.NotFoundHandler())
+	if _, err := run1(t, f); err == nil || !strings.Contains(err.Error(), "is not the operators' listener") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// after calls f once, with the n-th request.
+func after(h http.Handler, n int64, f func()) http.Handler {
+	var count atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if count.Add(1) == n {
+			f()
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// A target that dies for good: there is a report nevertheless, and it says so.
+func TestRun_TargetDies(t *testing.T) {
+	t.Parallel()
+	died := make(chan struct{})
+	server := httptest.NewServer(after(honest(t), 200, func() { close(died) }))
+	var killer sync.WaitGroup
+	killer.Go(func() {
+		<-died
+		server.CloseClientConnections()
+		server.Close()
+	})
+	r := loaded(t, hotLoad(server.URL))
+	killer.Wait()
+	if r.FailedByProblem["no-answer"] < 50 || r.Integrity.UnreadSessions == 0 || len(r.Findings) < 2 {
+		t.Errorf("of a target that died: %v, %+v", r.Findings, r.FailedByProblem)
+	}
+	if r.Integrity.LostWrites != 0 {
+		t.Errorf("%d writes are called lost of a server that can't be asked", r.Integrity.LostWrites)
+	}
+}
+
+// An interrupt ends it, and what was measured is reported.
+func TestRun_Interrupted(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	f := hotLoad(served(t, after(honest(t), 200, interrupt)))
+	f.Duration = time.Hour
+	o, err := f.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(ctx, o, Environment{Progress: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Interrupted || r.Requests < 100 || r.Seconds > 60 || len(r.Findings) > 0 || r.Integrity.ReadBack < 6 {
+		t.Errorf("interrupted: %v, %d requests in %v s, %v, %+v", r.Interrupted, r.Requests, r.Seconds, r.Findings, r.Integrity)
+	}
+	if note := fmt.Sprint(r.Notes); !strings.Contains(note, "interrupted after") {
+		t.Errorf("the notes are %s", note)
+	}
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
+)
+
+// runProgram runs the program to its end.
+func runProgram(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = programEnv(t)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode(), out.String(), errs.String()
+	}
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, errs.String())
+	}
+	return 0, out.String(), errs.String()
+}
+
+// programEnv makes the test binary the program, with a folder of its own for what is
+// temporary, which must be empty in the end.
+func programEnv(t *testing.T) []string {
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+			t.Errorf("it left %v behind", left)
+		}
+	})
+	return append(os.Environ(), asProgram+"=1", "TMPDIR="+dir)
+}
+
+// littleLoad is a load that a busy machine bears, too.
+func littleLoad(more ...string) []string {
+	return append([]string{"loadtest", "--rate", "100", "--clients", "32", "--sessions", "50", "--warmup", "500ms", "--duration", "5s", "--json"}, more...)
+}
+
+func reportOf(t *testing.T, stdout string) (r loadtest.Report) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("the report is no JSON: %v\n%s", err, stdout)
+	}
+	return r
+}
+
+// TestLoadtest_Own brings up a pair and a server of its own, has them fail over twice, and
+// finds that nothing failed, nothing was lost, and nothing was granted twice.
+func TestLoadtest_Own(t *testing.T) {
+	t.Parallel()
+	page := filepath.Join(t.TempDir(), "report.html")
+	code, stdout, stderr := runProgram(t, littleLoad("--failover", "manual@1s,crash@2500ms", "--html", page)...)
+	r := reportOf(t, stdout)
+	if code != exitDone || len(r.Failovers) != 2 || r.Requests < 200 {
+		t.Errorf("exit %d after %d requests, failovers %+v; it said\n%s", code, r.Requests, r.Failovers, stderr)
+	}
+	for _, f := range r.Failovers {
+		if f.NoPrincipalMS == nil || f.ResumeMS == nil || f.Failed != 0 || f.Refused != "" {
+			t.Errorf("the failover %s cost %+v", f.Kind, f)
+		}
+	}
+	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("2 failovers: nothing failed")) {
+		t.Errorf("the page of %d bytes does not say so, %v", len(text), err)
+	}
+}
+
+// TestLoadtest_Compares has all ways work on one pair, and at full speed in turn.
+func TestLoadtest_Compares(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []string{"50", "0"} {
+		code, stdout, stderr := runProgram(t, littleLoad("--via", "http,driver,direct,statement", "--rate", rate, "--clients", "4", "--duration", "4s")...)
+		r := reportOf(t, stdout)
+		if code != exitDone || len(r.Vias) != 4 {
+			t.Fatalf("exit %d with %d ways; it said\n%s", code, len(r.Vias), stderr)
+		}
+		for name, v := range r.Vias {
+			if v.Requests < 40 || v.Failed > 0 || v.Integrity.LostWrites > 0 || v.Integrity.UnreadSessions > 0 || v.Throughput < 20 {
+				t.Errorf("rate %s, %s: %d requests, %v failed, %.0f/s, %+v", rate, name, v.Requests, v.FailedByProblem, v.Throughput, v.Integrity)
+			}
+		}
+		if rate == "0" && r.Vias["http"].Seconds > 3 {
+			t.Errorf("at full speed each way had its turn for %v s of 4", r.Vias["http"].Seconds)
+		}
+	}
+}
+
+// TestLoadtest_Forced: without a witness the principal crashes and service is forced, which
+// loses nothing that was on both.
+func TestLoadtest_Forced(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := runProgram(t, littleLoad("--failover", "force@1s")...)
+	r := reportOf(t, stdout)
+	if code != exitDone || len(r.Failovers) != 1 || r.Failovers[0].Kind != "force" || r.Failovers[0].NoPrincipalMS == nil {
+		t.Errorf("exit %d, %+v; it said\n%s", code, r.Failovers, stderr)
+	}
+}
+
+// TestLoadtest_Target loads a server that runs already, asks it for a failover, and
+// leaves no session behind.
+func TestLoadtest_Target(t *testing.T) {
+	t.Parallel()
+	p := startServe(t, t.TempDir())
+	p.until(t, "SYNCHRONIZED", synchronized)
+	code, stdout, stderr := runProgram(t, littleLoad("--target", p.api, "--admin", p.admin, "--failover", "manual@1s,sever@3s")...)
+	if r := reportOf(t, stdout); code != exitDone || len(r.Failovers) != 2 || r.Requests < 200 {
+		t.Errorf("exit %d, %+v; it said\n%s", code, r.Failovers, stderr)
+	}
+	if _, list := must(t, []int{200}, "GET", p.admin+"/v1/apps/%2Floadtest%2Fhttp/sessions", ""); !strings.Contains(list, `"sessions": []`) {
+		t.Errorf("there are sessions left: %s", list)
+	}
+	code, _, stderr = runProgram(t, "loadtest", "--target", p.api, "--admin", p.admin, "--failover", "force@1s")
+	if code != exitMisuse || !strings.Contains(stderr, "embedded, with a witness") || !strings.Contains(stderr, "can do manual, crash, freeze, isolate, partition, sever") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	p.stop(t)
+}
+
+// TestLoadtest_Killed: the processes that a load test has started end with it, however it ends.
+func TestLoadtest_Killed(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it looks for processes in /proc")
+	}
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], "loadtest", "--rate", "20", "--clients", "4", "--sessions", "10", "--via", "http,driver,direct")
+	cmd.Env = programEnv(t)
+	said := &lockedBuffer{}
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := said.await(ctx, "making 30 sessions"); err != nil {
+		t.Fatal(err)
+	}
+	children := childrenOf(t, cmd.Process.Pid)
+	if len(children) != 4 {
+		t.Errorf("it has the children %v, want pair, http, driver and direct", children)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	rest := time.NewTicker(between)
+	defer rest.Stop()
+	for _, pid := range children {
+		for alive(pid) {
+			select {
+			case <-ctx.Done():
+				t.Fatalf("process %d goes on although its parent is dead", pid)
+			case <-rest.C:
+			}
+		}
+	}
+}
+
+// childrenOf are the processes that a process has started.
+func childrenOf(t *testing.T, pid int) (list []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if parent, _ := strconv.Atoi(fields[1]); parent == pid {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			list = append(list, child)
+		}
+	}
+	return list
+}
+
+// alive tells whether a process is there and does something.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(text, []byte(") Z ")) // an orphan that nobody has waited for
+}
+
+// TestLoadtest_Misuse: what can't be meant is exit 2, with one line that says what to do.
+func TestLoadtest_Misuse(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--rate", "-1"}, "--rate -1: give requests a second"},
+		{[]string{"--rate", "fast"}, "see mirrorstate loadtest --help"},
+		{[]string{"--mix", "shop"}, "give web, read-mostly or cart"},
+		{[]string{"--failover", "explode@3s"}, "is not one of manual, force, crash"},
+		{[]string{"--via", "odbc"}, "is not one of http, driver, direct, statement"},
+		{[]string{"--target", "here"}, "give the URL of a session API"},
+		{[]string{"--html", filepath.Join(t.TempDir(), "no", "folder.html")}, "--html: "},
+		{[]string{"now"}, "wants no arguments"},
+		{[]string{"child"}, "for the load test's own use"},
+	} {
+		var out, errs strings.Builder
+		code := run(t.Context(), append([]string{"loadtest"}, tt.args...), &out, &errs)
+		if code != exitMisuse || !strings.Contains(errs.String(), tt.want) || strings.Count(errs.String(), "\n") != 1 || out.Len() > 0 {
+			t.Errorf("%v: exit %d, said %q, want exit %d and one line with %q", tt.args, code, errs.String(), exitMisuse, tt.want)
+		}
+	}
+}
+
+// A server that is not there is exit 1.
+func TestLoadtest_NobodyThere(t *testing.T) {
+	var out, errs strings.Builder
+	code := run(t.Context(), []string{"loadtest", "--target", "http://127.0.0.1:1"}, &out, &errs)
+	if code != exitFailed || !strings.Contains(errs.String(), "nobody listens there; start mirrorstate serve") {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+}
