@@ -152,6 +152,7 @@ func (p *storing) explain(t *transaction, c *situation, f fate) (*result, error)
 // why is the CASE of the last statement.
 func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 	s := c.s
+	overrun := s != nil && !s.forgotten.null() && p.firstSent.ok && s.forgotten >= p.firstSent.date2()
 	switch {
 	case c.moved:
 		return resultMoved
@@ -171,15 +172,14 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 		return resultNoSession
 	case late(t, p.notAfter):
 		return resultAgain
+	case overrun && p.resent.is(1):
+		return resultUnknown // what stands in the way now may have come after this was done
 	case s != nil && c.heldAlive():
 		if p.mode.is(modeCreate) {
 			return resultPrecondition
 		}
 		return resultLocked
-	case s != nil && !s.forgotten.null() && p.firstSent.ok && s.forgotten >= p.firstSent.date2():
-		if p.resent.is(1) {
-			return resultUnknown
-		}
+	case overrun:
 		return resultAgain
 	case p.mode.is(modeCreate) && s != nil && s.expires > t.now, p.mode.is(modeIfMatch):
 		return resultPrecondition

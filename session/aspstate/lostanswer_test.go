@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
@@ -106,6 +107,28 @@ func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
 	got, err := store.Get(t.Context(), ref, session.GetOptions{AllowLocked: true})
 	if err != nil || string(got.Item) != "second" {
 		t.Errorf("the session holds %q, %v; want the second update's", got.Item, err)
+	}
+}
+
+// TestPut_sentAgainToALockedSession: a put was applied, its answer was lost, and the session has seen more since than it
+// remembers, a lock that is held now at last. That lock is no reason to say that nothing was stored.
+func TestPut_sentAgainToALockedSession(t *testing.T) {
+	pair := openPair(t, embeddedtest.Start(t))
+	for _, cond := range []session.Condition{{}, {OnlyCreate: true}} {
+		others := openStore(t, pair)
+		ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root/again", Timeout: 20, LockTimeout: time.Hour}, ID: session.NewID()}
+		store := openStore(t, &lossy{pair, "put", func() {
+			for range 3 {
+				if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperationID()); err != nil {
+					t.Error(err)
+				}
+			}
+			hold(t, others, ref)
+		}})
+		_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("mine")}, cond, session.NewOperationID())
+		if !errors.Is(err, session.ErrOutcomeUnknown) || session.OutcomeOf(err) != session.Unknown {
+			t.Errorf("only create %v: got %v, %v; want an outcome that is unknown", cond.OnlyCreate, err, session.OutcomeOf(err))
+		}
 	}
 }
 

@@ -326,6 +326,15 @@ func (it stockItem) session()`,
 
 	// I8: an expired session is never served. (The sweep has an issue of its own.)
 	{
+		invariant: "I5", name: "takes a later lock for a reason that a put was not done",
+		file: "partner/embedded/procedures_store.go",
+		old: `	case overrun && p.resent.is(1):
+		return resultUnknown // what stands in the way now may have come after this was done
+`,
+		new: ``,
+		pkg: "session/aspstate", test: "TestPut_sentAgainToALockedSession",
+	},
+	{
 		invariant: "I8", name: "reads an expired session",
 		file: "partner/embedded/procedures_session.go",
 		old: `	case s.expires <= t.now:

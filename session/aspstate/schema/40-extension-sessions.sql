@@ -412,8 +412,10 @@ AS
                   SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                   WHERE t.SessionId = @id AND t.Removed >= @firstSent) THEN 1
              WHEN @clock > @notAfter THEN 7
+             -- What stands in the way now may have come after this was done.
+             WHEN @resent = 1 AND s.OperationsForgotten >= @firstSent THEN 5
              WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
-             WHEN s.OperationsForgotten >= @firstSent THEN CASE @resent WHEN 1 THEN 5 ELSE 7 END
+             WHEN s.OperationsForgotten >= @firstSent THEN 7
              WHEN @mode = 1 AND s.Expires > @now THEN 4
              WHEN @mode = 2 THEN 4
              ELSE 7
