@@ -120,7 +120,6 @@ func (p *Partner) suffer(ctx context.Context, faults []Fault) {
 	pair.forecast()
 	awake := !p.frozen.Load()
 	w.mu.Unlock()
-	pair.interrupt()
 	if slept && awake {
 		if err := pair.tend(ctx); err != nil {
 			p.log.Warn("still closed after a freeze", "error", err) // the link is tried again

@@ -44,9 +44,11 @@ func (p *Partner) openLease(ctx context.Context) (*lease, error) {
 		return nil, err
 	}
 	l := &lease{p: p, deadline: time.Now().Add(leaseMax)}
+	l.mu.Lock()
 	l.timer = time.AfterFunc(leaseIdle, func() {
 		l.breakOff(message(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
 	})
+	l.mu.Unlock()
 	p.leases.Lock()
 	p.lease = l
 	changing := p.changing

@@ -66,7 +66,6 @@ func (p *Partner) halt(ctx context.Context, kind string) error {
 		return errStopped
 	}
 	p.setDown(kind)
-	p.pair.interrupt()
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		return p.alone(ctx, true, func() error {
 			p.mirror = nil
@@ -105,13 +104,14 @@ func (p *Partner) start(ctx context.Context) error {
 	if p.pair.stopping() {
 		return errStopped
 	}
-	err := p.pair.verb(ctx, func(ctx context.Context) error { return p.alone(ctx, true, p.reopen) })
-	if err != nil {
-		return err
-	}
+	// The port first: that is what its caller may give up waiting for.
 	listener, err := p.pair.relisten(ctx, p.addr.String())
 	if err != nil {
 		return err
+	}
+	err = p.pair.verb(ctx, func(ctx context.Context) error { return p.alone(ctx, true, p.reopen) })
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	p.gate.begin()
 	p.life = p.newLife(listener)

@@ -116,6 +116,5 @@ func (p *Pair) Partition(ctx context.Context, cut bool) error {
 	if !cut {
 		return nil
 	}
-	p.interrupt()
 	return p.tend(ctx)
 }

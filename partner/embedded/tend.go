@@ -153,7 +153,11 @@ func (p *Pair) sight(mirror *Partner, s sky) sight {
 
 // keepOrClose has a principal without mirror go on if it may.
 func (p *Pair) keepOrClose(principal *Partner, s sky) {
-	if p.sight(principal.other(), s).judge().serve && p.mayExpose(principal) {
+	serve := p.sight(principal.other(), s).judge().serve
+	switch {
+	case serve && p.Witness() && !s.clear[principal.witnessLink()]:
+		return // the witness is silent: perhaps not for long
+	case serve && p.mayExpose(principal):
 		principal.unshut()
 		return
 	}

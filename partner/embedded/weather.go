@@ -108,6 +108,7 @@ func (p *Pair) forecast() {
 	w.rough.Store(rough)
 	close(w.changed)
 	w.changed = make(chan struct{})
+	p.interrupt() // before the link is looked after again, which must not be what is interrupted
 	p.poke()
 }
 
@@ -189,5 +190,4 @@ func (p *Pair) calmDown() {
 	for _, q := range p.partners {
 		q.gate.end(false)
 	}
-	p.interrupt()
 }
