@@ -1,27 +1,69 @@
 package aspstate
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"time"
 )
 
-// load tells how long live calls take. Noting one costs two atomic additions.
+// load tells how long live calls take. Noting one costs one atomic addition.
+//
+// Times are counted in classes: each power of two of microseconds has eight, so that a class is
+// at most an eighth wide.
 type load struct {
-	calls, nanoseconds atomic.Int64
+	classes [loadClasses]atomic.Int64
+}
+
+const (
+	loadClasses = 25 * 8 // up to a minute
+	loadFine    = 3      // 1 << loadFine classes a power of two
+)
+
+// classOf is the class of a time.
+func classOf(d time.Duration) int {
+	us := uint64(max(0, d.Microseconds()))
+	if us < 1<<loadFine {
+		return int(us)
+	}
+	octave := bits.Len64(us) - loadFine - 1
+	return min(loadClasses-1, (octave+1)<<loadFine+int(us>>octave)&(1<<loadFine-1))
+}
+
+// top is the longest time of a class.
+func top(class int) time.Duration {
+	if class < 1<<loadFine {
+		return time.Duration(class) * time.Microsecond
+	}
+	octave := class>>loadFine - 1
+	least := (1<<loadFine + class&(1<<loadFine-1)) << octave
+	return time.Duration(least+1<<octave-1) * time.Microsecond
 }
 
 // note counts one call's way to the database and back.
-func (l *load) note(took time.Duration) {
-	l.calls.Add(1)
-	l.nanoseconds.Add(int64(took))
+func (l *load) note(took time.Duration) { l.classes[classOf(took)].Add(1) }
+
+// latencies are calls that were noted, by class.
+type latencies struct {
+	calls   int64
+	classes [loadClasses]int64
 }
 
-// take gives what was noted since the last take. One goroutine may call it.
-func (l *load) take() (calls int64, mean time.Duration) {
-	calls = l.calls.Swap(0)
-	sum := l.nanoseconds.Swap(0)
-	if calls == 0 {
-		return 0, 0
+// take adds what was noted since the last take to the latencies, and forgets it. One goroutine may call it.
+func (l *load) take(into *latencies) {
+	for i := range l.classes {
+		n := l.classes[i].Swap(0)
+		into.classes[i] += n
+		into.calls += n
 	}
-	return calls, time.Duration(sum / calls)
+}
+
+// p99 is how long 99 of 100 calls took at most, to an eighth; 0 without calls.
+func (l *latencies) p99() time.Duration {
+	beyond := l.calls / 100
+	for i := loadClasses - 1; i >= 0; i-- {
+		if beyond -= l.classes[i]; beyond < 0 {
+			return top(i)
+		}
+	}
+	return 0
 }

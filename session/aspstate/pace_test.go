@@ -5,92 +5,118 @@ import (
 	"time"
 )
 
-func TestPace(t *testing.T) {
-	const quiet = time.Millisecond
+// called adds n live calls that took so long.
+func (l *latencies) called(n int, took time.Duration) *latencies {
+	l.calls += int64(n)
+	l.classes[classOf(took)] += int64(n)
+	return l
+}
+
+func TestPace_Rows(t *testing.T) {
 	t.Run("batches come to take the target", func(t *testing.T) {
-		p := newPace(quiet)
-		perRow, rows := 20*time.Microsecond, batchFirst
+		p, rows := newPace(new(latencies)), batchFirst
+		const perRow = 20 * time.Microsecond
 		for range 20 {
-			rows, _ = p.next(time.Duration(rows)*perRow, 0, 0)
+			rows, _ = p.next(time.Duration(rows)*perRow, 0)
 		}
 		if took := time.Duration(rows) * perRow; took < batchTarget*9/10 || took > batchTarget*11/10 {
 			t.Errorf("%d rows, which take %v; want about %v", rows, took, batchTarget)
 		}
 	})
 	t.Run("bounded", func(t *testing.T) {
-		p := newPace(quiet)
+		p := newPace(new(latencies))
 		most, least := 0, 0
 		for range 20 {
-			most, _ = p.next(time.Nanosecond, 0, 0)
+			most, _ = p.next(time.Nanosecond, 0)
 		}
 		for range 20 {
-			least, _ = p.next(10*time.Second, 0, 0)
+			least, _ = p.next(10*time.Second, 0)
 		}
 		if most != batchMost || least != batchLeast {
 			t.Errorf("from %d to %d rows, want %d and %d", least, most, batchLeast, batchMost)
 		}
 	})
 	t.Run("a batch is never more than twice the last one", func(t *testing.T) {
-		if rows, _ := newPace(quiet).next(time.Nanosecond, 0, 0); rows != 2*batchFirst {
+		if rows, _ := newPace(new(latencies)).next(time.Nanosecond, 0); rows != 2*batchFirst {
 			t.Errorf("%d rows, want %d", rows, 2*batchFirst)
-		}
-	})
-	for _, c := range []struct {
-		name  string
-		calls int64
-		mean  time.Duration
-		quiet time.Duration
-		less  bool // the rest gets shorter
-	}{
-		{"nobody calls", 0, 0, quiet, true},
-		{"a few slow calls say nothing", liveEnough - 1, 9 * quiet, quiet, true},
-		{"calls are as before", 1000, quiet, quiet, true},
-		{"calls are a little slower", 1000, quiet * 110 / 100, quiet, true},
-		{"calls are slower", 1000, quiet * 120 / 100, quiet, false},
-		{"what was before is not known", 1000, quiet, 0, true},
-	} {
-		p := newPace(c.quiet)
-		p.rest = 2 * restLive
-		before := p.rest
-		_, pause := p.next(batchTarget, c.calls, c.mean)
-		if less := p.rest < before; less != c.less {
-			t.Errorf("%s: the rest goes from %.2f to %.2f batches", c.name, before, p.rest)
-		}
-		if want := time.Duration(p.rest * float64(batchTarget)); pause != want {
-			t.Errorf("%s: rests %v, want %v", c.name, pause, want)
-		}
-	}
-	t.Run("the rest has its bounds", func(t *testing.T) {
-		p := newPace(quiet)
-		for range 100 {
-			p.next(batchTarget, 1000, 9*quiet)
-		}
-		if _, pause := p.next(time.Second, 1000, 9*quiet); p.rest != restMost || pause != restLimit {
-			t.Errorf("rests %.1f batches, %v; want %v and %v", p.rest, pause, restMost, restLimit)
-		}
-		for range 100 {
-			p.next(batchTarget, 1000, quiet)
-		}
-		if p.rest != restLive {
-			t.Errorf("rests %.1f batches beside calls as before, want %v", p.rest, restLive)
-		}
-		for range 100 {
-			p.next(batchTarget, 0, 0)
-		}
-		if p.rest != restLeast {
-			t.Errorf("rests %.1f batches with nobody there, want %v", p.rest, restLeast)
 		}
 	})
 }
 
+func TestPace_Rest(t *testing.T) {
+	const quiet = 4 * time.Millisecond
+	before := new(latencies).called(1000, quiet)
+	for _, c := range []struct {
+		name   string
+		before *latencies
+		seen   *latencies
+		round  time.Duration
+		want   float64 // times the rest it began with; 1: it is not judged yet
+	}{
+		{"too few calls, and too early to say", before, new(latencies).called(judgeCalls-1, quiet), judgeAfter - 1, 1},
+		{"nobody calls", before, new(latencies), judgeAfter, 1 / 4.0},
+		{"a few slow calls say nothing", before, new(latencies).called(fewCalls, 9*quiet), judgeAfter, 1 / 1.2},
+		{"calls are as before", before, new(latencies).called(1000, quiet), 0, 1 / 1.2},
+		{"one in a hundred is slow", before, new(latencies).called(990, quiet).called(10, 9*quiet), 0, 1 / 1.2},
+		{"two in a hundred are slow", before, new(latencies).called(980, quiet).called(20, 9*quiet), 0, 2},
+		{"what was before is not known", new(latencies).called(judgeCalls-1, quiet), new(latencies).called(1000, 9*quiet), 0, 1 / 1.2},
+	} {
+		p := newPace(c.before)
+		p.seen = *c.seen
+		_, pause := p.next(batchTarget, c.round)
+		if want := restFirst * c.want; p.rest != want || pause != min(restLimit, time.Duration(want*float64(batchTarget))) {
+			t.Errorf("%s: rests %.1f batches, %v; want %.1f", c.name, p.rest, pause, want)
+		}
+	}
+}
+
+func TestPace_RestIsBounded(t *testing.T) {
+	const quiet = 4 * time.Millisecond
+	p := newPace(new(latencies).called(1000, quiet))
+	judged := func(seen *latencies) (pause time.Duration) {
+		for range 100 {
+			p.seen = *seen
+			_, pause = p.next(time.Second, judgeAfter)
+		}
+		return pause
+	}
+	if pause := judged(new(latencies).called(1000, 9*quiet)); p.rest != restMost || pause != restLimit {
+		t.Errorf("rests %.1f batches, %v, beside slow calls; want %v and %v", p.rest, pause, restMost, restLimit)
+	}
+	if judged(new(latencies).called(1000, quiet)); p.rest != restLive {
+		t.Errorf("rests %.1f batches beside calls as before, want %v", p.rest, restLive)
+	}
+	if judged(new(latencies)); p.rest != restLeast {
+		t.Errorf("rests %.1f batches with nobody there, want %v", p.rest, restLeast)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	var l load
-	l.note(time.Millisecond)
-	l.note(3 * time.Millisecond)
-	if calls, mean := l.take(); calls != 2 || mean != 2*time.Millisecond {
-		t.Errorf("%d calls, %v on average", calls, mean)
+	for i := range 100 {
+		l.note(time.Duration(i+1) * time.Millisecond)
 	}
-	if calls, mean := l.take(); calls != 0 || mean != 0 {
-		t.Errorf("after that %d calls, %v", calls, mean)
+	var got latencies
+	l.take(&got)
+	if p := got.p99(); got.calls != 100 || p < 99*time.Millisecond || p > 99*time.Millisecond*9/8 {
+		t.Errorf("%d calls, 99 of 100 within %v", got.calls, p)
+	}
+	var none latencies
+	if l.take(&none); none.calls != 0 || none.p99() != 0 {
+		t.Errorf("after that %d calls, %v", none.calls, none.p99())
+	}
+}
+
+// TestClassOf: every time falls into a class whose longest time is at most an eighth longer.
+func TestClassOf(t *testing.T) {
+	for us := int64(0); us < 60_000_000; us += 1 + us/50 {
+		d := time.Duration(us) * time.Microsecond
+		c := classOf(d)
+		if c < 0 || c >= loadClasses || top(c) < d || top(c) > d+d/8 {
+			t.Fatalf("%v is in class %d, which ends at %v", d, c, top(c))
+		}
+	}
+	if classOf(-1) != 0 || classOf(1<<62) != loadClasses-1 {
+		t.Error("what is out of range is not in the first or last class")
 	}
 }

@@ -246,8 +246,9 @@ func errorText(err error) string {
 
 // batches deletes batch after batch until one finds less than it may take.
 func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error {
-	_, quiet := s.store.live.take()
-	p := newPace(quiet)
+	var before latencies
+	s.store.live.take(&before)
+	p, last := newPace(&before), time.Now()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
 	for {
@@ -274,8 +275,9 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		if s.held() { // a failover may have brought another clock
 			return fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
 		}
-		calls, mean := s.store.live.take()
-		_, pause := p.next(time.Since(began), calls, mean)
+		s.store.live.take(&p.seen)
+		_, pause := p.next(time.Since(began), began.Sub(last))
+		last = began
 		rest.Reset(pause)
 	}
 }
