@@ -193,16 +193,16 @@ func (r *Report) note(run *run) {
 				name, n, catchUp, run.Rate, run.Clients))
 		}
 	}
-	if r.StartedLateMS != nil && r.StartedLateMS.P99 > lateGenerator {
-		r.Notes = append(r.Notes, fmt.Sprintf("the generator itself started requests late (p99 %s): this machine is busy, and part of the latencies is its own", shortMS(r.StartedLateMS.P99)))
+	if r.StartedLateMS != nil && r.StartedLateMS.P90 > lateGenerator {
+		r.Notes = append(r.Notes, fmt.Sprintf("the generator itself started requests late (one in ten by %s or more): this machine is busy, and part of the latencies is its own", shortMS(r.StartedLateMS.P90)))
 	}
 	if run.operator == nil {
 		r.Notes = append(r.Notes, "without --admin no failover is recognised")
 	}
 }
 
-// lateGenerator is from when on it is said that the generator was late, in milliseconds.
-const lateGenerator = 5
+// lateGenerator is from what lateness of one request in ten on that is said, in milliseconds.
+const lateGenerator = 2
 
 // worst names the commonest problems.
 func worst(problems map[string]int64) string {
