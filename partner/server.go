@@ -39,7 +39,9 @@ type server struct {
 	budgets  Budgets
 	maxConns int
 
-	parked *masterConn // owned by the goroutine that probes; nil: none
+	// Owned by the goroutine that probes.
+	parked *masterConn // nil: none
+	word   Observation // the last status it gave, and when it was asked for
 }
 
 var _ endpoint = (*server)(nil)
