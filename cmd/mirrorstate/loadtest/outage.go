@@ -11,7 +11,8 @@ type Outage struct {
 	Kind    string
 	Partner string        // whom it happened to; empty: unknown
 	At      time.Duration // when it was asked for, or was noticed
-	Until   time.Duration // what is due or fails until then belongs to it
+	Until   time.Duration // what is due until then belongs to it
+	Next    time.Duration // what is answered from then on belongs to the next one
 	Serving time.Duration // when a partner served again
 	Served  bool          // one did
 	Refused string        // why it was not made
@@ -48,14 +49,21 @@ func outages(made []Made, events []Event, servers bool, length time.Duration) []
 	slices.SortStableFunc(list, func(a, b Outage) int { return int(a.At - b.At) })
 	for i := range list {
 		o := &list[i]
-		next := time.Duration(1<<63 - 1)
-		if i+1 < len(list) {
-			next = list[i+1].At
-		}
-		o.Serving, o.Served = serving(o, lifted[o.At], next, events, servers)
-		o.Until = min(next, max(o.At+window(o.Kind), o.Serving+afterglow))
+		o.Next = nextAfter(list[i+1:])
+		o.Serving, o.Served = serving(o, lifted[o.At], o.Next, events, servers)
+		o.Until = min(o.Next, max(o.At+window(o.Kind), o.Serving+afterglow))
 	}
 	return list
+}
+
+// nextAfter is when the first of the failovers that came about was made; never, if none did.
+func nextAfter(list []Outage) time.Duration {
+	for _, o := range list {
+		if o.Refused == "" {
+			return o.At
+		}
+	}
+	return 1<<63 - 1
 }
 
 // covered tells whether something that happened then is part of a failover that is known.
@@ -164,7 +172,7 @@ func (r *Recorder) failover(o *Outage, down time.Duration) Failover {
 	var resumed time.Duration
 	found := false
 	r.samples(func(s *Sample) {
-		if s.Done < o.At || s.Due >= o.Until {
+		if s.Done < o.At || s.Due >= o.Until || s.Done >= o.Next {
 			return
 		}
 		f.LongestStallMS = max(f.LongestStallMS, ms(s.latency()))

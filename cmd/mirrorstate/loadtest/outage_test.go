@@ -110,7 +110,7 @@ func TestRecorder_Failover(t *testing.T) {
 		}
 		r.Add(s)
 	}
-	o := Outage{Kind: kindCrash, At: at(0), Until: at(10_000), Serving: at(100), Served: true}
+	o := Outage{Kind: kindCrash, At: at(0), Until: at(10_000), Serving: at(100), Served: true, Next: time.Hour}
 	down := r.lastAnswer(&o)
 	if down != at(3) {
 		t.Errorf("the old principal was last known to serve at %v, want %v", down, at(3))
@@ -129,10 +129,22 @@ func TestRecorder_FailoverStraggler(t *testing.T) {
 	r.Add(Sample{Due: at(1), Sent: at(1), Done: at(2)})
 	r.Add(Sample{Due: at(1), Sent: at(1), Done: at(6)}) // the old one's, and slow on its way
 	r.Add(Sample{Due: at(4), Sent: at(4), Done: at(30)})
-	o := Outage{Kind: kindManual, At: at(0), Until: at(4000), Serving: at(5), Served: true}
+	o := Outage{Kind: kindManual, At: at(0), Until: at(4000), Serving: at(5), Served: true, Next: time.Hour}
 	f := r.failover(&o, r.lastAnswer(&o))
 	if *f.NoPrincipalMS != 3 || *f.ResumeMS != 25 {
 		t.Errorf("%v ms without a principal, resumed after %v ms, want 3 and 25", *f.NoPrincipalMS, *f.ResumeMS)
+	}
+}
+
+// A request that the next failover delays is the next one's alone.
+func TestRecorder_FailoverBeforeAnother(t *testing.T) {
+	r := NewRecorder(20 * second)
+	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 11*second + 5*time.Millisecond})
+	r.Add(Sample{Due: 12*second - time.Millisecond, Sent: 12 * second, Done: 12*second + 400*time.Millisecond})
+	list := outages([]Made{{Kind: kindSever, At: 10 * second}, {Kind: kindManual, At: 11500 * time.Millisecond, Refused: "no"}, {Kind: kindSever, At: 12 * second}}, nil, true, time.Minute)
+	before, after := r.failover(&list[0], list[0].At), r.failover(&list[2], list[2].At)
+	if before.LongestStallMS != 5 || after.LongestStallMS != 401 {
+		t.Errorf("the longest stalls are %v and %v ms, want 5 and 401", before.LongestStallMS, after.LongestStallMS)
 	}
 }
 
@@ -140,7 +152,7 @@ func TestRecorder_FailoverStraggler(t *testing.T) {
 func TestRecorder_FailoverForGood(t *testing.T) {
 	r := NewRecorder(20 * second)
 	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 12 * second, Fate: Failed})
-	o := Outage{Kind: kindManual, At: 10 * second, Until: 14 * second}
+	o := Outage{Kind: kindManual, At: 10 * second, Until: 14 * second, Next: time.Hour}
 	if f := r.failover(&o, o.At); f.NoPrincipalMS != nil || f.ResumeMS != nil || f.Failed != 1 {
 		t.Errorf("the failover cost %+v", f)
 	}

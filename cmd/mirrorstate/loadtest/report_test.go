@@ -23,8 +23,8 @@ func madeUp(compared bool) *Report {
 		Processes: map[string]Cost{"generator": {0.12, 30}, "http": {0.15, 48}, "pair": {0.2, 70}},
 	}
 	list := []Outage{
-		{Kind: kindManual, Partner: "a", At: 5 * time.Second, Until: 9 * time.Second, Serving: 5*time.Second + 8*time.Millisecond, Served: true},
-		{Kind: kindCrash, Partner: "b", At: 12 * time.Second, Until: 20 * time.Second, Serving: 13 * time.Second, Served: true},
+		{Kind: kindManual, Partner: "a", At: 5 * time.Second, Until: 9 * time.Second, Next: 12 * time.Second, Serving: 5*time.Second + 8*time.Millisecond, Served: true},
+		{Kind: kindCrash, Partner: "b", At: 12 * time.Second, Until: 20 * time.Second, Next: time.Hour, Serving: 13 * time.Second, Served: true},
 	}
 	add := func(name string, drops bool) *Recorder {
 		rec := NewRecorder(20 * time.Second)
