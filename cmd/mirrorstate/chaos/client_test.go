@@ -299,17 +299,20 @@ func (c *client) note(sub *subject, r record, doubt bool) {
 	switch {
 	case r.Out.Result == nothing:
 		return
+	case r.In.Verb == verbAcquire && (r.Out.Result == lockLost || r.Out.Result == unknown):
+		// The lock may have been granted to nobody, and is given back by the proxy then: two
+		// things, each at its own time.
+		if r.Out.Result == unknown {
+			sub.retireBusy() // or it is held for ever: that proxy is dead
+		}
+		r.Out.Result, r.Return = unknown, forever
+		back := r
+		back.In.Verb, back.Doubts = verbRelease, nil
+		sub.note(back)
+		c.tally.takenBack.Add(1)
 	case r.Out.Result == unknown:
 		r.Return = forever
 		sub.retireBusy()
-	case r.In.Verb == verbAcquire && r.Out.Result == lockLost:
-		// The lock was granted to nobody and is given back: two things, each at its
-		// own time.
-		r.Out.Result, r.Return = unknown, forever
-		back := r
-		back.In.Verb = verbRelease
-		sub.note(back)
-		c.tally.takenBack.Add(1)
 	}
 	sub.note(r)
 }
