@@ -11,8 +11,8 @@ const (
 
 	restLeast = 1.0             // of the time that a batch takes, where nobody calls
 	restLive  = 9.0             // the same beside live calls: so at most one in ten meets a batch
-	restFirst = 30.0            // what a sweep begins with
-	restMost  = 400.0           // likewise
+	restFirst = 20.0            // what a sweep begins with
+	restMost  = 40.0            // however slow live calls are: a sweep that rests longer does not keep up
 	restLimit = 2 * time.Second // the longest pause
 
 	slowdown   = 1.15            // live calls whose p99 is this much longer than before the sweep are too slow
