@@ -12,7 +12,7 @@ var errExposed = errors.New("the principal does not say that its mirror is SYNCH
 // mirrored is asked after a call was carried out on t. Where writes are refused while the
 // mirror is away, a write is not answered before a probe that began after its commit has found the
 // principal SYNCHRONIZED: then the mirror has the commit, whatever happened meanwhile. If
-// the principal is another by then, the call has to find out there what became of it: Ambiguous.
+// the principal is another by then, the call is sent again, and finds out there what became of it.
 // A write that waits in vain is on the principal, and perhaps on no other.
 func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
 	if !r.p.hold.apart || !r.call.Write {

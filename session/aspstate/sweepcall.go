@@ -50,7 +50,6 @@ type sweepAsk struct {
 
 // sweepAnswer is what became of it.
 type sweepAnswer struct {
-	partner     partner.Name
 	method      string
 	leads       bool
 	deleted     int
@@ -70,7 +69,6 @@ func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (out sweepAnswer, 
 		} else {
 			out, err = sweepOnStock(ctx, stockConn{a}, ask)
 		}
-		out.partner = a.Partner
 		return err
 	})
 	return out, DomainError(err)
