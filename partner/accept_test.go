@@ -33,11 +33,11 @@ func TestAccept_OverridesTheHigherEpochAndTakesOneAboveIt(t *testing.T) {
 		if err := p.Accept(t.Context(), A, "a has the orders"); err != nil {
 			t.Fatal(err)
 		}
-		if s := p.Status(); s.Principal != A || s.Epoch != 6 || *f.ends[0].own != (fakeRow{6, "SQLA"}) {
-			t.Fatalf("after: %+v, row %+v", s, f.ends[0].own)
+		if s := p.Status(); s.Principal != A || s.Epoch != 6 || f.seen(A).own != (fakeRow{6, "SQLA"}) {
+			t.Fatalf("after: %+v, row %+v", s, f.seen(A).own)
 		}
-		if err := p.Accept(t.Context(), A, "once more"); err != nil || f.ends[0].own.epoch != 6 {
-			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.ends[0].own.epoch)
+		if err := p.Accept(t.Context(), A, "once more"); err != nil || f.seen(A).own.epoch != 6 {
+			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.seen(A).own.epoch)
 		}
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != A || p.Stats().Accepts != 2 || p.Stats().SplitBrains != 1 {

@@ -30,7 +30,7 @@ func TestFailover(t *testing.T) {
 			if s := p.Status(); s.Principal != B || s.Partners[0].Role != RoleMirror {
 				t.Errorf("returned before the new principal serves: %+v", s)
 			}
-			if got := f.ends[0].execs; !slices.Equal(got, []string{"FAILOVER"}) {
+			if got := f.seen(A).execs; !slices.Equal(got, []string{"FAILOVER"}) {
 				t.Errorf("sent to a: %q", got)
 			}
 		})
@@ -62,7 +62,7 @@ func TestFailover_Refused(t *testing.T) {
 			if !ok || r.Number != tt.number || r.Advice == "" {
 				t.Errorf("%s: got %v, want a refusal %d with advice", tt.name, err, tt.number)
 			}
-			if sent := len(f.ends[0].execs) > 0; sent != tt.sent {
+			if sent := len(f.seen(A).execs) > 0; sent != tt.sent {
 				t.Errorf("%s: sent %v, want %v", tt.name, sent, tt.sent)
 			}
 		})
@@ -122,7 +122,7 @@ func TestForceService(t *testing.T) {
 		if err := p.ForceService(t.Context(), true); err != nil || p.Status().Principal != B {
 			t.Errorf("%v, principal %q", err, p.Status().Principal)
 		}
-		if got := f.ends[1].execs; !slices.Equal(got, []string{"FORCE_SERVICE_ALLOW_DATA_LOSS"}) {
+		if got := f.seen(B).execs; !slices.Equal(got, []string{"FORCE_SERVICE_ALLOW_DATA_LOSS"}) {
 			t.Errorf("sent to b: %q", got)
 		}
 		f.set(func(_, b *fakeServer) { b.down = true })

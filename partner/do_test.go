@@ -28,7 +28,7 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
-		if n := len(f.ends[0].pools[0].out); n != 0 {
+		if n := f.seen(A).pools[0].out; n != 0 {
 			t.Errorf("%d connections still out", n)
 		}
 	})
@@ -86,10 +86,10 @@ func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
 		if d := time.Since(began); d > time.Second+50*time.Millisecond {
 			t.Errorf("took %s: longer than the monitor's second", d)
 		}
-		if f.ends[0].pools[0].over == nil {
+		if f.seen(A).pools[0].over == nil {
 			t.Error("the old principal's connections live on")
 		}
-		if s := f.ends[1].takes; len(s) != 1 || s[0] != "SQLB" {
+		if s := f.seen(B).takes; len(s) != 1 || s[0] != "SQLB" {
 			t.Errorf("epochs taken by %v, want SQLB once", s)
 		}
 		if b := p.members[0].breaker.read(); b != "closed" {
@@ -265,7 +265,7 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		if d := time.Since(began); err != nil || d < 5*time.Second || d > 5*time.Second+5*time.Millisecond {
 			t.Errorf("got %v after %s", err, d)
 		}
-		if n := f.ends[0].pools[0]; n.purged != 0 || n.broken != 0 {
+		if n := f.seen(A).pools[0]; n.purged != 0 || n.broken != 0 {
 			t.Errorf("silence is not a broken pool: purged %d, thrown away %d", n.purged, n.broken)
 		}
 	})
@@ -344,12 +344,12 @@ func TestDo_OneBrokenConnectionIsNoFailover(t *testing.T) {
 		if err != nil || time.Since(began) > 2*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
-		pools := f.ends[0].pools
+		pools := f.seen(A).pools
 		if len(pools) != 1 || pools[0].over != nil || pools[0].purged != 1 {
 			t.Errorf("%d pools, the first cut by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].over, pools[0].purged)
 		}
-		if f.ends[0].dials != 2 {
-			t.Errorf("%d dials of the prober; the partner must be tried on a fresh connection", f.ends[0].dials)
+		if n := f.seen(A).dials; n != 2 {
+			t.Errorf("%d dials of the prober; the partner must be tried on a fresh connection", n)
 		}
 	})
 }
@@ -448,8 +448,8 @@ func TestDo_PanicGivesTheConnectionBack(t *testing.T) {
 			}()
 			_ = p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { panic("bug") })
 		}()
-		if b := f.ends[0].pools[0]; len(b.out) != 0 || b.broken != 1 {
-			t.Errorf("%d connections out, %d thrown away", len(b.out), b.broken)
+		if b := f.seen(A).pools[0]; b.out != 0 || b.broken != 1 {
+			t.Errorf("%d connections out, %d thrown away", b.out, b.broken)
 		}
 	})
 }

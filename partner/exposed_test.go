@@ -118,7 +118,7 @@ func TestExposed_ProbesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(refusing)
-		before := len(f.ends[0].probes)
+		before := f.seen(A).probes
 		const calls = 100
 		results := make(chan error, calls)
 		for range calls {
@@ -131,7 +131,7 @@ func TestExposed_ProbesAreShared(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := len(f.ends[0].probes) - before; n == 0 || n > 3 {
+		if n := f.seen(A).probes - before; n == 0 || n > 3 {
 			t.Errorf("%d writes at once took %d probes", calls, n)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +73,40 @@ func (f *fakePair) set(change func(a, b *fakeServer)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(f.ends[0], f.ends[1])
+}
+
+// seenServer is what one server of the pair, and each of its pools, have been asked so far.
+type seenServer struct {
+	probes, dials int
+	takes, execs  []string
+	own           fakeRow
+	pools         []seenPool
+}
+
+type seenPool struct {
+	over                        error
+	purged, warmed, out, broken int
+}
+
+// seen is read under the locks: the pair's goroutines go on while a test looks.
+func (f *fakePair) seen(n Name) seenServer {
+	s := f.ends[0]
+	if n == B {
+		s = f.ends[1]
+	}
+	f.mu.Lock()
+	l := seenServer{probes: len(s.probes), dials: s.dials, takes: slices.Clone(s.takes), execs: slices.Clone(s.execs)}
+	if s.own != nil {
+		l.own = *s.own
+	}
+	pools := slices.Clone(s.pools)
+	f.mu.Unlock()
+	for _, p := range pools {
+		p.mu.Lock()
+		l.pools = append(l.pools, seenPool{over: p.over, purged: p.purged, warmed: p.warmed, out: len(p.out), broken: p.broken})
+		p.mu.Unlock()
+	}
+	return l
 }
 
 // row is the epoch row.

@@ -25,8 +25,8 @@ func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil || attempts != 2 || f.ends[0].pools[0].purged != 1 {
-			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.ends[0].pools[0].purged)
+		if err != nil || attempts != 2 || f.seen(A).pools[0].purged != 1 {
+			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.seen(A).pools[0].purged)
 		}
 	})
 }
@@ -43,7 +43,7 @@ func TestRun_ReadiesTheNextTerm(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if pools := f.ends[1].pools; len(pools) != 1 || pools[0].warmed != drainFirst || pools[0].over != nil {
+		if pools := f.seen(B).pools; len(pools) != 1 || pools[0].warmed != drainFirst || pools[0].over != nil {
 			t.Errorf("%d pools on the new principal, want one, with %d connections made", len(pools), drainFirst)
 		}
 	})
@@ -56,11 +56,10 @@ func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
 	p.ready(m)
 	p.ready(m)
 	p.running.Wait()
-	pool := f.ends[1].pools[0]
 	m.unready()
 	m.unready()
-	if len(f.ends[1].pools) != 1 || pool.over == nil || m.readied != nil {
-		t.Errorf("%d pools, cut %v, kept %v; want one, cut, none", len(f.ends[1].pools), pool.over, m.readied)
+	if pools := f.seen(B).pools; len(pools) != 1 || pools[0].over == nil || m.readied != nil {
+		t.Errorf("%+v, kept %v; want one pool, cut, and none kept", pools, m.readied)
 	}
 }
 
