@@ -35,7 +35,7 @@ type Config struct {
 	MonitorSteady time.Duration
 	// MonitorTrouble is the same while there is no principal, or its word is in
 	// doubt. It slackens to ten times as much after some seconds of trouble.
-	// Default 5 ms.
+	// Default 3 ms.
 	MonitorTrouble time.Duration
 	// MaxConns is the size of a partner's pool. Default 64.
 	MaxConns int
@@ -120,7 +120,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Budgets.Admin, 30*time.Second)
 	orDefault(&c.Budgets.Grace, 200*time.Millisecond)
 	orDefault(&c.MonitorSteady, time.Second)
-	orDefault(&c.MonitorTrouble, 5*time.Millisecond)
+	orDefault(&c.MonitorTrouble, 3*time.Millisecond)
 	orDefault(&c.MaxConns, 64)
 	orDefault(&c.Exposed, ExposedAllow)
 	orDefault(&c.Watchdog.After, 10*time.Second)

@@ -27,12 +27,12 @@ func TestRun_Cadence(t *testing.T) {
 		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
 			t.Fatal(err)
 		}
-		if n := probes(time.Second); n < 180 || n > 205 {
-			t.Errorf("trouble: %d probes in the first second, want one every 5 ms", n)
+		if n := probes(time.Second); n < 300 || n > 340 {
+			t.Errorf("trouble: %d probes in the first second, want one every 3 ms", n)
 		}
 		time.Sleep(30 * time.Second)
-		if n := probes(time.Second); n < 19 || n > 21 {
-			t.Errorf("long trouble: %d probes in a second, want one every 50 ms", n)
+		if n := probes(time.Second); n < 32 || n > 35 {
+			t.Errorf("long trouble: %d probes in a second, want one every 30 ms", n)
 		}
 		f.set(func(a, b *fakeServer) { a.down, b.down = false, false })
 		if err := p.WaitForPrincipal(t.Context()); err != nil {
@@ -55,7 +55,7 @@ func TestRun_AFrozenPartnerDelaysNobody(t *testing.T) {
 		}
 		f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
 		began := time.Now()
-		if err := p.WaitForPrincipal(t.Context()); err != nil || time.Since(began) > 6*time.Millisecond {
+		if err := p.WaitForPrincipal(t.Context()); err != nil || time.Since(began) > 4*time.Millisecond {
 			t.Errorf("b was noticed after %s, %v", time.Since(began), err)
 		}
 	})
@@ -280,8 +280,8 @@ func TestBreaker_IsAboutReachability(t *testing.T) {
 func TestPause(t *testing.T) {
 	cfg := Config{}.withDefaults()
 	for trouble, want := range map[time.Duration]time.Duration{
-		-1: time.Second, 0: 5 * time.Millisecond, 3 * time.Second: 5 * time.Millisecond,
-		6500 * time.Millisecond: 27500 * time.Microsecond, 10 * time.Second: 50 * time.Millisecond, time.Hour: 50 * time.Millisecond,
+		-1: time.Second, 0: 3 * time.Millisecond, 3 * time.Second: 3 * time.Millisecond,
+		6500 * time.Millisecond: 16500 * time.Microsecond, 10 * time.Second: 30 * time.Millisecond, time.Hour: 30 * time.Millisecond,
 	} {
 		if got := pause(&cfg, trouble); got != want {
 			t.Errorf("after %s of trouble: %s, want %s", trouble, got, want)

@@ -319,3 +319,18 @@ func BenchmarkTDS_read(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTDS_status asks what a proxy's prober asks, again and again, while no principal serves.
+func BenchmarkTDS_status(b *testing.B) {
+	pair := embeddedtest.Start(b)
+	db := connect(b, pair.Partner("a"), "master")
+	for b.Loop() {
+		var state, role sql.NullString
+		err := db.QueryRowContext(b.Context(), `SELECT d.state_desc, CONVERT(nvarchar(60), DATABASEPROPERTYEX(d.name, N'Updateability')), m.mirroring_role_desc
+			FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = @db`,
+			sql.Named("db", "ASPState")).Scan(&state, new(sql.NullString), &role)
+		if err != nil || state.String != "ONLINE" || role.String != "PRINCIPAL" {
+			b.Fatal(err, state, role)
+		}
+	}
+}

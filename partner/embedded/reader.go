@@ -15,7 +15,8 @@ type reader struct {
 	expired, due, sweep, log, changes                    *statement
 
 	buffer [sessionWidth]driver.Value
-	adhoc  map[string]*statement // prepared ad-hoc queries, a bounded number
+	adhoc  map[string]*statement     // prepared ad-hoc queries, a bounded number
+	shown  map[string][]driver.Value // what the system views were last filled with; nil: it has transactions, and a rollback empties them
 }
 
 func newReader(c *conn) (*reader, error) {

@@ -119,6 +119,7 @@ func openReader(path string) (*reader, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	r.shown = map[string][]driver.Value{}
 	return r, nil
 }
 

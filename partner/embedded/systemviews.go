@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,6 @@ func knownView(name string) bool { return viewRows[name] != nil }
 
 // fillViews fills the views that a query names, as they are now.
 func (s *session) fillViews(r *reader, names []tsql.Name) error {
-	var text strings.Builder
 	for _, n := range names {
 		rows := viewRows[n.Table()]
 		if !n.System() || rows == nil {
@@ -74,38 +74,64 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 		if n.Database != "" {
 			database, _ = canonicalDatabase(n.Database)
 		}
-		fmt.Fprintf(&text, "DELETE FROM temp.%s;", n.Table())
-		for _, row := range rows(s, database) {
-			fmt.Fprintf(&text, "INSERT INTO temp.%s VALUES (", n.Table())
-			for i, v := range row {
-				if i > 0 {
-					text.WriteByte(',')
-				}
-				text.WriteString(literal(v))
-			}
-			text.WriteString(");")
+		if err := r.fillView(n.Table(), rows(s, database)); err != nil {
+			return fmt.Errorf("fill the system view %s: %w", n.Table(), err)
 		}
-	}
-	if text.Len() == 0 {
-		return nil
-	}
-	if err := r.script(text.String()); err != nil {
-		return fmt.Errorf("fill the system views: %w", err)
 	}
 	return nil
 }
 
-// literal is a value in SQLite's words.
-func literal(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "NULL"
-	case string:
-		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
-	case bool:
-		return fmt.Sprint(boolInt(v))
+// fillView replaces the rows of a view, unless they are those it has. A prober asks for
+// the same two views hundreds of times a second.
+func (r *reader) fillView(view string, rows [][]any) error {
+	var values []driver.Value
+	for _, row := range rows {
+		for _, v := range row {
+			values = append(values, bound(v))
+		}
 	}
-	return fmt.Sprint(v)
+	if r.shown != nil {
+		if was, ok := r.shown[view]; ok && slices.Equal(was, values) {
+			return nil
+		}
+		delete(r.shown, view)
+	}
+	if err := r.change("DELETE FROM temp." + view); err != nil {
+		return err
+	}
+	if len(rows) > 0 {
+		row := "(?" + strings.Repeat(",?", len(rows[0])-1) + ")"
+		if err := r.change("INSERT INTO temp."+view+" VALUES "+row+strings.Repeat(","+row, len(rows)-1), values...); err != nil {
+			return err
+		}
+	}
+	if r.shown != nil {
+		r.shown[view] = values
+	}
+	return nil
+}
+
+// change runs a statement that is kept prepared.
+func (r *reader) change(text string, args ...driver.Value) error {
+	st, err := r.query(text)
+	if err != nil {
+		return err
+	}
+	_, err = st.exec(args...)
+	return err
+}
+
+// bound is a value as SQLite's driver takes it.
+func bound(v any) driver.Value {
+	switch v := v.(type) {
+	case bool:
+		return boolInt(v)
+	case int:
+		return int64(v)
+	case int32:
+		return int64(v)
+	}
+	return v
 }
 
 // databaseNames are all databases in the order of their ids, from 1.
