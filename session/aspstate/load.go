@@ -8,15 +8,15 @@ import (
 
 // load tells how long live calls take. Noting one costs one atomic addition.
 //
-// Times are counted in classes: each power of two of microseconds has eight, so that a class is
-// at most an eighth wide.
+// Times are counted in classes: each power of two of microseconds has sixteen, so that a class is
+// at most a sixteenth wide.
 type load struct {
 	classes [loadClasses]atomic.Int64
 }
 
 const (
-	loadClasses = 25 * 8 // up to a minute
-	loadFine    = 3      // 1 << loadFine classes a power of two
+	loadClasses = 24 * 16 // up to a minute
+	loadFine    = 4       // 1 << loadFine classes a power of two
 )
 
 // classOf is the class of a time.
@@ -48,16 +48,37 @@ type latencies struct {
 	classes [loadClasses]int64
 }
 
-// take adds what was noted since the last take to the latencies, and forgets it. One goroutine may call it.
-func (l *load) take(into *latencies) {
+// take gives what was noted since the last take, and forgets it. One goroutine may call it.
+func (l *load) take() *latencies {
+	taken := new(latencies)
 	for i := range l.classes {
+		if l.classes[i].Load() == 0 {
+			continue
+		}
 		n := l.classes[i].Swap(0)
-		into.classes[i] += n
-		into.calls += n
+		taken.classes[i] = n
+		taken.calls += n
+	}
+	return taken
+}
+
+// add adds what another has counted.
+func (l *latencies) add(more *latencies) {
+	l.calls += more.calls
+	for i, n := range more.classes {
+		l.classes[i] += n
 	}
 }
 
-// p99 is how long 99 of 100 calls took at most, to an eighth; 0 without calls.
+// beyond is how many calls took longer than any of the class that d is in.
+func (l *latencies) beyond(d time.Duration) (n int64) {
+	for _, c := range l.classes[min(classOf(d)+1, loadClasses):] {
+		n += c
+	}
+	return n
+}
+
+// p99 is how long 99 of 100 calls took at most, to a sixteenth; 0 without calls.
 func (l *latencies) p99() time.Duration {
 	beyond := l.calls / 100
 	for i := loadClasses - 1; i >= 0; i-- {

@@ -4,69 +4,98 @@ import "time"
 
 // The bounds of a sweep's pace.
 const (
-	batchFirst  = 50   // rows of the first batch
-	batchLeast  = 10   // rows
-	batchMost   = 2000 // rows; below the 5,000 locks at which SQL Server takes the whole table instead
-	batchTarget = 2 * time.Millisecond
-
-	restLeast = 1.0             // of the time that a batch takes, where nobody calls
-	restLive  = 9.0             // the same beside live calls: so at most one in ten meets a batch
-	restFirst = 20.0            // what a sweep begins with
-	restMost  = 40.0            // however slow live calls are: a sweep that rests longer does not keep up
-	restLimit = 2 * time.Second // the longest pause
-
-	slowdown   = 1.15            // live calls whose p99 is this much longer than before the sweep are too slow
-	judgeCalls = 300             // calls that say something about a p99
-	judgeAfter = 2 * time.Second // after which fewer are taken for few
-	fewCalls   = 20
+	batchFirst = 8                      // rows of the first batch
+	batchLeast = 4                      // rows
+	batchMost  = 2000                   // rows; below the 5,000 locks at which SQL Server takes the whole table instead
+	tookLive   = 2 * time.Millisecond   // how much longer than the shortest a batch may take beside live calls: a write may wait for it
+	tookIdle   = 10 * time.Millisecond  // the same where hardly anybody calls
+	growLive   = 1.25                   // times as many rows, while live calls are none the slower
+	growIdle   = 2.0                    // the same where hardly anybody calls
+	restLeast  = 1.0                    // of the time that a batch takes, where hardly anybody calls
+	restLive   = 3.0                    // the same beside live calls
+	restMost   = 24.0                   // however slow live calls are: a sweep that rests longer does not keep up
+	restLimit  = 2 * time.Second        // the longest pause
+	slowdown   = 1.15                   // live calls whose p99 is this much longer than before the sweep are too slow
+	judgeCalls = 1000                   // calls that say something about a p99
+	idleFor    = 250 * time.Millisecond // after which it is seen that hardly anybody calls
+	idleCalls  = 10                     // so many in that time are hardly anybody
 )
 
 // pace decides how many rows the next batch deletes and how long the sweep rests before it. It is
 // pure: it is told what the last batch took and how long live calls took meanwhile.
 //
-// Batches are made to take about batchTarget, since a write may wait that long for one. The
-// rest doubles while the live calls' p99 is longer than it was before the sweep began, and
-// shrinks slowly to nine times the batch while it is not. Where hardly anybody calls it
-// shrinks to as long as the batch.
+// Small batches with short rests harm live calls less than large ones with long rests, at the
+// same rate: a call that meets a batch waits for its end. So a sweep begins with small batches,
+// and they grow slowly while the live calls' p99 is what it was before the sweep began; where it
+// is longer, they are halved, and when they can't be smaller, the rest is doubled. Where hardly anybody
+// calls, they grow fast, and the rest shrinks to as long as a batch.
 type pace struct {
 	rows  int
 	rest  float64       // in times of a batch
+	floor time.Duration // what the shortest batch took: the way there and back, and the commit on both partners
 	quiet time.Duration // the live calls' p99 without a sweep; 0: not known
 
-	seen  latencies     // since it was last judged
-	since time.Duration // so long ago
+	seen   latencies     // since it was last judged
+	recent int64         // calls since it was last seen whether anybody calls
+	since  time.Duration // so long ago
+	idle   bool          // hardly anybody did
 }
 
 // newPace begins a sweep's pace; before is what live calls took without one.
 func newPace(before *latencies) *pace {
-	p := &pace{rows: batchFirst, rest: restFirst}
+	p := &pace{rows: batchFirst, rest: restLive}
 	if before.calls >= judgeCalls {
 		p.quiet = before.p99()
 	}
 	return p
 }
 
-// next is told how long the last batch took, and how long ago the one before had begun. What live
-// calls took meanwhile has been added to seen.
-func (p *pace) next(took, round time.Duration) (rows int, pause time.Duration) {
-	// Halfway to what would take the target, and never more than twice as many.
-	ideal := float64(p.rows) * float64(batchTarget) / float64(max(took, time.Microsecond))
-	p.rows = max(batchLeast, min(batchMost, 2*p.rows, int((float64(p.rows)+ideal)/2)))
-	if p.since += round; p.seen.calls >= judgeCalls || p.since >= judgeAfter {
+// next is told how long the last batch took, how long ago the one before had begun, and what live
+// calls took meanwhile.
+func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause time.Duration) {
+	p.seen.add(live)
+	p.recent += live.calls
+	if p.since += round; p.since >= idleFor {
+		p.idle = float64(p.recent) < idleCalls*float64(p.since)/float64(idleFor)
+		p.recent, p.since = 0, 0
+		if p.idle {
+			p.grow(growIdle)
+			p.rest = max(restLeast, p.rest/growIdle)
+			p.seen = latencies{}
+		}
+	}
+	if p.seen.calls >= judgeCalls {
 		p.judge()
+		p.seen = latencies{}
+	}
+	if p.floor == 0 || took < p.floor {
+		p.floor = took
+	}
+	longest := p.floor + tookLive
+	if p.idle {
+		longest = p.floor + tookIdle
+	} else {
+		p.rest = max(restLive, p.rest)
+	}
+	if took > longest {
+		p.rows = max(batchLeast, min(p.rows/2, int(float64(p.rows)*float64(longest)/float64(took))))
 	}
 	return p.rows, min(restLimit, time.Duration(p.rest*float64(took)))
 }
 
-// judge changes the rest by what was seen.
+// judge changes the pace by what was seen of live calls.
 func (p *pace) judge() {
-	switch {
-	case p.seen.calls < fewCalls:
-		p.rest = max(restLeast, p.rest/4)
-	case p.seen.calls >= judgeCalls && p.quiet > 0 && float64(p.seen.p99()) > slowdown*float64(p.quiet):
+	limit := time.Duration(slowdown * float64(p.quiet))
+	switch slow := p.quiet > 0 && p.seen.beyond(limit)*100 > p.seen.calls; {
+	case slow && p.rows > batchLeast:
+		p.rows = max(batchLeast, p.rows/2)
+	case slow:
 		p.rest = min(restMost, p.rest*2)
+	case p.rest > restLive:
+		p.rest = max(restLive, p.rest/growLive)
 	default:
-		p.rest = max(restLive, p.rest/1.2)
+		p.grow(growLive)
 	}
-	p.seen, p.since = latencies{}, 0
 }
+
+func (p *pace) grow(by float64) { p.rows = min(batchMost, int(float64(p.rows)*by)) }

@@ -12,82 +12,102 @@ func (l *latencies) called(n int, took time.Duration) *latencies {
 	return l
 }
 
-func TestPace_Rows(t *testing.T) {
-	t.Run("batches come to take the target", func(t *testing.T) {
-		p, rows := newPace(new(latencies)), batchFirst
-		const perRow = 20 * time.Microsecond
-		for range 20 {
-			rows, _ = p.next(time.Duration(rows)*perRow, 0)
-		}
-		if took := time.Duration(rows) * perRow; took < batchTarget*9/10 || took > batchTarget*11/10 {
-			t.Errorf("%d rows, which take %v; want about %v", rows, took, batchTarget)
-		}
-	})
-	t.Run("bounded", func(t *testing.T) {
-		p := newPace(new(latencies))
-		most, least := 0, 0
-		for range 20 {
-			most, _ = p.next(time.Nanosecond, 0)
-		}
-		for range 20 {
-			least, _ = p.next(10*time.Second, 0)
-		}
-		if most != batchMost || least != batchLeast {
-			t.Errorf("from %d to %d rows, want %d and %d", least, most, batchLeast, batchMost)
-		}
-	})
-	t.Run("a batch is never more than twice the last one", func(t *testing.T) {
-		if rows, _ := newPace(new(latencies)).next(time.Nanosecond, 0); rows != 2*batchFirst {
-			t.Errorf("%d rows, want %d", rows, 2*batchFirst)
-		}
-	})
+const (
+	quietP99 = 4 * time.Millisecond
+	aBatch   = time.Millisecond
+)
+
+// paced is a pace of live calls that took quietP99 before.
+func paced() *pace { return newPace(new(latencies).called(judgeCalls, quietP99)) }
+
+// batches runs so many batches that take perRow each and beside which live is seen, a judgement's
+// time apart.
+func (p *pace) batches(n int, perRow time.Duration, live *latencies) (took, pause time.Duration) {
+	for range n {
+		took = aBatch + time.Duration(p.rows)*perRow
+		_, pause = p.next(took, idleFor, live)
+	}
+	return took, pause
 }
 
-func TestPace_Rest(t *testing.T) {
-	const quiet = 4 * time.Millisecond
-	before := new(latencies).called(1000, quiet)
+func TestPace_Judges(t *testing.T) {
+	asBefore := func() *latencies { return new(latencies).called(judgeCalls, quietP99) }
+	mixed := func(slow int) *latencies {
+		return new(latencies).called(judgeCalls-slow, quietP99/2).called(slow, 9*quietP99)
+	}
 	for _, c := range []struct {
-		name   string
-		before *latencies
-		seen   *latencies
-		round  time.Duration
-		want   float64 // times the rest it began with; 1: it is not judged yet
+		name string
+		p    *pace
+		seen *latencies
+		rows int
+		rest float64
 	}{
-		{"too few calls, and too early to say", before, new(latencies).called(judgeCalls-1, quiet), judgeAfter - 1, 1},
-		{"nobody calls", before, new(latencies), judgeAfter, 1 / 4.0},
-		{"a few slow calls say nothing", before, new(latencies).called(fewCalls, 9*quiet), judgeAfter, 1 / 1.2},
-		{"calls are as before", before, new(latencies).called(1000, quiet), 0, 1 / 1.2},
-		{"one in a hundred is slow", before, new(latencies).called(990, quiet).called(10, 9*quiet), 0, 1 / 1.2},
-		{"two in a hundred are slow", before, new(latencies).called(980, quiet).called(20, 9*quiet), 0, 2},
-		{"what was before is not known", new(latencies).called(judgeCalls-1, quiet), new(latencies).called(1000, 9*quiet), 0, 1 / 1.2},
+		{"too few calls say nothing", paced(), new(latencies).called(judgeCalls-1, 9*quietP99), batchFirst, restLive},
+		{"calls are as before", paced(), asBefore(), batchFirst * growLive, restLive},
+		{"one in a hundred is slow", paced(), mixed(judgeCalls / 100), batchFirst * growLive, restLive},
+		{"more are slow", paced(), mixed(judgeCalls/100 + 1), batchFirst / 2, restLive},
+		{"a little longer is not slow", paced(), new(latencies).called(judgeCalls, quietP99*11/10), batchFirst * growLive, restLive},
+		{"a quarter longer is", paced(), new(latencies).called(judgeCalls, quietP99*5/4), batchFirst / 2, restLive},
+		{"the smallest batches are too much", &pace{rows: batchLeast, rest: restLive, quiet: quietP99}, mixed(judgeCalls / 2), batchLeast, 2 * restLive},
+		{"the rest shrinks before batches grow", &pace{rows: batchLeast, rest: 2 * restLive, quiet: quietP99}, asBefore(), batchLeast, 2 * restLive / growLive},
+		{"what was before is not known", newPace(new(latencies).called(judgeCalls-1, quietP99)), mixed(judgeCalls / 2), batchFirst * growLive, restLive},
+		{"hardly anybody calls", paced(), new(latencies).called(idleCalls-1, 9*quietP99), batchFirst * growIdle, restLive / growIdle},
 	} {
-		p := newPace(c.before)
-		p.seen = *c.seen
-		_, pause := p.next(batchTarget, c.round)
-		if want := restFirst * c.want; p.rest != want || pause != min(restLimit, time.Duration(want*float64(batchTarget))) {
-			t.Errorf("%s: rests %.1f batches, %v; want %.1f", c.name, p.rest, pause, want)
+		rows, pause := c.p.next(aBatch, idleFor, c.seen)
+		if rows != c.rows || c.p.rest != c.rest || pause != time.Duration(c.rest*float64(aBatch)) {
+			t.Errorf("%s: %d rows, rests %.2f batches, %v; want %d and %.2f", c.name, rows, c.p.rest, pause, c.rows, c.rest)
 		}
 	}
 }
 
-func TestPace_RestIsBounded(t *testing.T) {
-	const quiet = 4 * time.Millisecond
-	p := newPace(new(latencies).called(1000, quiet))
-	judged := func(seen *latencies) (pause time.Duration) {
-		for range 100 {
-			p.seen = *seen
-			_, pause = p.next(time.Second, judgeAfter)
+func TestPace_CallsAreCountedTogether(t *testing.T) {
+	p := paced()
+	for range 9 {
+		p.next(aBatch, idleFor/10, new(latencies).called(judgeCalls/10, 9*quietP99))
+	}
+	if p.rows != batchFirst {
+		t.Fatalf("judged too early: %d rows", p.rows)
+	}
+	if rows, _ := p.next(aBatch, idleFor/10, new(latencies).called(judgeCalls/10, 9*quietP99)); rows != batchFirst/2 {
+		t.Errorf("%d rows after so many slow calls, want %d", rows, batchFirst/2)
+	}
+}
+
+func TestPace_IsBounded(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		perRow  time.Duration
+		live    *latencies
+		rows    int // 0: see longest
+		longest time.Duration
+		rest    float64
+	}{
+		{"by rows", time.Nanosecond, new(latencies), batchMost, 0, restLeast},
+		{"by time, where nobody calls", 20 * time.Microsecond, new(latencies), 0, aBatch + tookIdle, restLeast},
+		{"by time, beside live calls", 20 * time.Microsecond, new(latencies).called(judgeCalls, quietP99), 0, aBatch + tookLive, restLive},
+		{"by what live calls bear", time.Microsecond, new(latencies).called(judgeCalls, 9*quietP99), batchLeast, 0, restMost},
+	} {
+		p := paced()
+		took, _ := p.batches(200, c.perRow, c.live)
+		if p.rest != c.rest || c.rows > 0 && p.rows != c.rows {
+			t.Errorf("%s: %d rows, rests %.1f; want %d, %.1f", c.name, p.rows, p.rest, c.rows, c.rest)
 		}
-		return pause
+		if c.longest > 0 && (took > c.longest*5/4 || took < c.longest/3) {
+			t.Errorf("%s: a batch of %d rows takes %v, want about %v", c.name, p.rows, took, c.longest)
+		}
 	}
-	if pause := judged(new(latencies).called(1000, 9*quiet)); p.rest != restMost || pause != restLimit {
-		t.Errorf("rests %.1f batches, %v, beside slow calls; want %v and %v", p.rest, pause, restMost, restLimit)
+	if _, pause := paced().next(time.Minute, idleFor, new(latencies)); pause != restLimit {
+		t.Errorf("rests for %v, want %v", pause, restLimit)
 	}
-	if judged(new(latencies).called(1000, quiet)); p.rest != restLive {
-		t.Errorf("rests %.1f batches beside calls as before, want %v", p.rest, restLive)
-	}
-	if judged(new(latencies)); p.rest != restLeast {
-		t.Errorf("rests %.1f batches with nobody there, want %v", p.rest, restLeast)
+}
+
+// TestPace_CallersComeBack: what was taken because nobody called is given back at once.
+func TestPace_CallersComeBack(t *testing.T) {
+	p := paced()
+	p.batches(50, 20*time.Microsecond, new(latencies))
+	took, pause := p.batches(2, 20*time.Microsecond, new(latencies).called(100, quietP99))
+	if took > p.floor+tookLive*3/2 || pause < restLive*took {
+		t.Errorf("a batch still takes %v, and rests for %v", took, pause)
 	}
 }
 
@@ -96,23 +116,21 @@ func TestLoad(t *testing.T) {
 	for i := range 100 {
 		l.note(time.Duration(i+1) * time.Millisecond)
 	}
-	var got latencies
-	l.take(&got)
-	if p := got.p99(); got.calls != 100 || p < 99*time.Millisecond || p > 99*time.Millisecond*9/8 {
+	got := l.take()
+	if p := got.p99(); got.calls != 100 || p < 99*time.Millisecond || p > 99*time.Millisecond*17/16 {
 		t.Errorf("%d calls, 99 of 100 within %v", got.calls, p)
 	}
-	var none latencies
-	if l.take(&none); none.calls != 0 || none.p99() != 0 {
+	if none := l.take(); none.calls != 0 || none.p99() != 0 {
 		t.Errorf("after that %d calls, %v", none.calls, none.p99())
 	}
 }
 
-// TestClassOf: every time falls into a class whose longest time is at most an eighth longer.
+// TestClassOf: every time falls into a class whose longest time is at most a sixteenth longer.
 func TestClassOf(t *testing.T) {
 	for us := int64(0); us < 60_000_000; us += 1 + us/50 {
 		d := time.Duration(us) * time.Microsecond
 		c := classOf(d)
-		if c < 0 || c >= loadClasses || top(c) < d || top(c) > d+d/8 {
+		if c < 0 || c >= loadClasses || top(c) < d || top(c) > d+d/16 {
 			t.Fatalf("%v is in class %d, which ends at %v", d, c, top(c))
 		}
 	}

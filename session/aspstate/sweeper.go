@@ -246,9 +246,7 @@ func errorText(err error) string {
 
 // batches deletes batch after batch until one finds less than it may take.
 func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error {
-	var before latencies
-	s.store.live.take(&before)
-	p, last := newPace(&before), time.Now()
+	p, last := newPace(s.store.live.take()), time.Now()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
 	for {
@@ -275,8 +273,7 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		if s.held() { // a failover may have brought another clock
 			return fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
 		}
-		s.store.live.take(&p.seen)
-		_, pause := p.next(time.Since(began), began.Sub(last))
+		_, pause := p.next(time.Since(began), began.Sub(last), s.store.live.take())
 		last = began
 		rest.Reset(pause)
 	}
