@@ -17,7 +17,7 @@ type Change struct {
 }
 
 // atOnce are the keys, and the sections, that a running server takes over.
-var atOnce = []string{"log.level", "drain", "sweep", "apps"}
+var atOnce = []string{"log.level", "drain.pause", "sweep", "apps"}
 
 // Reloadable says whether a running server takes a key's new value over.
 func Reloadable(key string) bool {
@@ -83,4 +83,9 @@ func shown(value any) string {
 		value = v.Elem().Interface()
 	}
 	return fmt.Sprint(value)
+}
+
+// TakeOver makes what a running server takes over that of next. The rest stays, to be told again.
+func (c *Config) TakeOver(next Config) {
+	c.Log.Level, c.Drain.Pause, c.Sweep, c.Apps = next.Log.Level, next.Drain.Pause, next.Sweep, next.Apps
 }

@@ -26,7 +26,7 @@ apps:
 		"a connection string, masked":         {[]string{"s2,", "s3,"}, []string{"pair.connection_string: ******** -> ******** (restart)"}},
 		"an application's field":              {[]string{"timeout: 20", "timeout: 30"}, []string{"apps.shop.timeout: 20 -> 30"}},
 		"an application that is gone":         {[]string{"  old: {name: /LM/W3SVC/1/ROOT/old}\n", ""}, []string{"apps.old.name: /LM/W3SVC/1/ROOT/old -> ", "apps.old.timeout: 20 -> ", "apps.old.lock_timeout: 1m50s -> ", "apps.old.max_size: 4194304 -> "}},
-		"the hold's window, and what follows": {[]string{"pair: {", "pair: {hold: {window: 20s}, "}, []string{"pair.hold.window: 30s -> 20s (restart)", "drain.timeout: 40s -> 30s"}},
+		"the hold's window, and what follows": {[]string{"pair: {", "pair: {hold: {window: 20s}, "}, []string{"pair.hold.window: 30s -> 20s (restart)", "drain.timeout: 40s -> 30s (restart)"}},
 		"a switch that was not set":           {[]string{"user: web", "trust_server_certificate: true, user: web"}, []string{"pair.trust_server_certificate:  -> true (restart)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
