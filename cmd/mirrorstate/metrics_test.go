@@ -1,0 +1,192 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// served is a metric as GET /metrics shows it.
+type served struct {
+	kind, help string
+	labels     []string
+}
+
+var (
+	sample    = regexp.MustCompile(`(?m)^([a-z_:]+)(\{.*\})? `)
+	labelName = regexp.MustCompile(`[{,]([a-z_]+)="`)
+	suffix    = regexp.MustCompile(`_(bucket|sum|count)$`)
+)
+
+// parseMetrics reads Prometheus' text format.
+func parseMetrics(t *testing.T, text string) map[string]*served {
+	t.Helper()
+	all := map[string]*served{}
+	get := func(name string) *served {
+		if all[name] == nil {
+			all[name] = &served{}
+		}
+		return all[name]
+	}
+	for line := range strings.Lines(text) {
+		if name, help, ok := cutComment(line, "# HELP "); ok {
+			get(name).help = help
+			continue
+		}
+		if name, kind, ok := cutComment(line, "# TYPE "); ok {
+			get(name).kind = kind
+			continue
+		}
+		m := sample.FindStringSubmatch(line)
+		if m == nil {
+			t.Fatalf("what is %q?", line)
+		}
+		one := all[m[1]]
+		if one == nil {
+			one = all[suffix.ReplaceAllString(m[1], "")]
+		}
+		if one == nil {
+			t.Fatalf("%s has no type", m[1])
+		}
+		for _, l := range labelName.FindAllStringSubmatch(m[2], -1) {
+			if l[1] != "le" && !slices.Contains(one.labels, l[1]) {
+				one.labels = append(one.labels, l[1])
+			}
+		}
+		slices.Sort(one.labels)
+	}
+	return all
+}
+
+func cutComment(line, begin string) (name, rest string, ok bool) {
+	text, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), begin)
+	name, rest, _ = strings.Cut(text, " ")
+	return name, rest, ok
+}
+
+// What is said of the metrics, and asked of them, is what the server has.
+func TestMetrics(t *testing.T) {
+	p := startServe(t, t.TempDir())
+	_, text := must(t, []int{200}, "GET", p.admin+"/metrics", "")
+	all := parseMetrics(t, text)
+	docs := filepath.Join("..", "..", "docs")
+	read := func(path ...string) string {
+		text, err := os.ReadFile(filepath.Join(append([]string{docs}, path...)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+
+	t.Run("docs/metrics.md has each of them as it is", func(t *testing.T) {
+		page := read("metrics.md")
+		for name, m := range all {
+			if !strings.HasPrefix(name, "mirrorstate_") {
+				continue
+			}
+			labels := "—"
+			if len(m.labels) > 0 {
+				labels = "`" + strings.Join(m.labels, "`, `") + "`"
+			}
+			if row := fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, m.kind, labels, m.help); !strings.Contains(page, row) {
+				t.Errorf("there is no row %s", row)
+			}
+			if m.kind == "counter" != strings.HasSuffix(name, "_total") || m.help == "" {
+				t.Errorf("%s is a %s: %q", name, m.kind, m.help)
+			}
+		}
+		for _, row := range regexp.MustCompile("(?m)^\\| `(mirrorstate_\\w+)`").FindAllStringSubmatch(page, -1) {
+			if all[row[1]] == nil {
+				t.Errorf("there is a row for %s, which there is not", row[1])
+			}
+		}
+	})
+	t.Run("the dashboard asks for nothing else", func(t *testing.T) {
+		asked := asksOnlyFor(t, all, expressions(t, read("monitoring", "dashboard.json")))
+		if asked < 35 {
+			t.Errorf("only %d metrics are asked for", asked)
+		}
+	})
+	rules := read("monitoring", "alerts.yaml")
+	t.Run("nor do the alert rules", func(t *testing.T) {
+		// Every word of ours in them, comments and descriptions included.
+		if asked := asksOnlyFor(t, all, regexp.MustCompile(`mirrorstate_\w+`).FindAllString(rules, -1)); asked < 15 {
+			t.Errorf("only %d metrics are asked for", asked)
+		}
+	})
+	t.Run("each label they match has that value somewhere", func(t *testing.T) {
+		for _, m := range regexp.MustCompile(`(\w+)=~?"([^"]*)"`).FindAllStringSubmatch(rules, -1) {
+			for value := range strings.SplitSeq(m[2], "|") {
+				if m[1] != "job" && !strings.Contains(text, m[1]+`="`+value+`"`) {
+					t.Errorf("nothing has %s=%q", m[1], value)
+				}
+			}
+		}
+	})
+	t.Run("promtool takes the rules, and the metrics", func(t *testing.T) {
+		promtool, err := exec.LookPath("promtool")
+		if err != nil {
+			t.Skip("there is no promtool here, so the alert rules are not checked by it; Debian has it in the package prometheus")
+		}
+		if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", filepath.Join(docs, "monitoring", "alerts.yaml")).CombinedOutput(); err != nil {
+			t.Errorf("check rules: %v\n%s", err, out)
+		}
+		lint := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+		lint.Stdin = strings.NewReader(text)
+		if out, err := lint.CombinedOutput(); err != nil {
+			t.Errorf("check metrics: %v\n%s", err, out)
+		}
+	})
+}
+
+// metricWord is a metric in an expression.
+var metricWord = regexp.MustCompile(`\b(mirrorstate|process|go)_[a-z_]+`)
+
+// asksOnlyFor wants every metric in the expressions to be there, and says how many there are.
+func asksOnlyFor(t *testing.T, all map[string]*served, expressions []string) int {
+	t.Helper()
+	asked := map[string]bool{}
+	for _, e := range expressions {
+		for _, name := range metricWord.FindAllString(e, -1) {
+			asked[name] = true
+			if all[name] == nil && (all[suffix.ReplaceAllString(name, "")] == nil || all[suffix.ReplaceAllString(name, "")].kind != "histogram") {
+				t.Errorf("%s is asked for in %s, and there is no such metric", name, e)
+			}
+		}
+	}
+	return len(asked)
+}
+
+// expressions are all queries of a dashboard.
+func expressions(t *testing.T, dashboard string) (all []string) {
+	t.Helper()
+	var root any
+	if err := json.Unmarshal([]byte(dashboard), &root); err != nil {
+		t.Fatal(err)
+	}
+	var visit func(key string, v any)
+	visit = func(key string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, inner := range v {
+				visit(k, inner)
+			}
+		case []any:
+			for _, inner := range v {
+				visit(key, inner)
+			}
+		case string:
+			if key == "expr" || key == "query" || key == "definition" {
+				all = append(all, v)
+			}
+		}
+	}
+	visit("", root)
+	return all
+}
