@@ -199,6 +199,9 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 	if r.Context().Err() != nil {
 		rep.counts.left.Add(1)
 		rep.counts.requests.of(r).left.Inc()
+		if rec, ok := w.(*statusRecorder); ok {
+			rec.status = statusLeft
+		}
 		rep.log.Debug("client left", "status", statusLeft, "method", r.Method, "error", err)
 		panic(http.ErrAbortHandler)
 	}

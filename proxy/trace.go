@@ -16,7 +16,7 @@ type Tracer interface {
 type CallEnd struct {
 	Outcome     string // ok, client-left, or the problem's name
 	Status      int    // as answered; 499 to a client that left
-	Application string // its name; empty: none was found
+	Application string // its name, if it is a configured one; any other is the client's word
 	Session     string // the id's short hash; empty: there was none
 	Fault       error  // why it is our fault or the pair's; nil: it is not
 }
@@ -32,7 +32,7 @@ func (c *call) traced(do verb, t traits, route string) error {
 	c.w = rec
 	err := c.run(do, t)
 	e := CallEnd{Outcome: outcomeOK, Status: rec.status, Session: c.ref.ID.ShortHash()}
-	if c.ref.App != nil {
+	if c.ref.App != nil && c.api.apps.Load().configured(c.ref.App.Name) {
 		e.Application = c.ref.App.Name
 	}
 	switch {
