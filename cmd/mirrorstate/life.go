@@ -21,8 +21,8 @@ type stoppedBy struct{ os.Signal }
 func (s stoppedBy) Error() string { return "stopped by " + s.String() }
 
 // life is how a server begins and ends. In order: /readyz says that it is ending, while everything goes on for a
-// pause, so that balancers notice; the session API takes no more connections, answers those who wait for
-// locks, and finishes what it has; then the operators' listener, which was there to tell, goes too.
+// pause, so that balancers notice; the session API takes no more connections and finishes what it has, those who
+// wait for a session's lock last; then the operators' listener, which was there to tell, goes too.
 type life struct {
 	leaving proxy.Leaving
 	pause   atomic.Int64 // drain.pause in nanoseconds; may be changed by a new configuration
@@ -80,11 +80,30 @@ func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) e
 	return errors.Join(errs...)
 }
 
+// patient says whether the end was asked for by a service manager, rather than by somebody at the keyboard.
+func patient(ctx context.Context) bool {
+	by, ok := errors.AsType[stoppedBy](context.Cause(ctx))
+	return ok && by.Signal == syscall.SIGTERM
+}
+
+// lastWord is how long before the drain's own end those are answered who still wait for a lock then: they are told
+// that it is locked, rather than cut off.
+const lastWord = 5 * time.Second
+
+// endWaits ends waiting for locks in time for a drain that begins now.
+func endWaits(ctx context.Context, stopWaiting func(), drain time.Duration) {
+	if !patient(ctx) {
+		stopWaiting()
+		return
+	}
+	time.AfterFunc(max(drain-lastWord, drain/2), stopWaiting) // does no harm where all is over by then
+}
+
 // leave tells everybody that the server will end, and gives them time to notice, unless somebody sits at the keyboard.
 func (l *life) leave(ctx context.Context, failed <-chan error, a, o serving) (errs []error) {
 	l.leaving.Begin()
 	pause := time.Duration(l.pause.Load())
-	if by, ok := errors.AsType[stoppedBy](context.Cause(ctx)); !ok || by.Signal != syscall.SIGTERM {
+	if !patient(ctx) {
 		pause = 0
 	}
 	l.logs.Info("stopping once the requests under way are answered; another signal stops at once", "reason", context.Cause(ctx), "pause", pause)

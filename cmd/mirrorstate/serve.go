@@ -203,7 +203,7 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	greet(out, apiListener.Addr(), adminListener.Addr(), servers, shownAlias(cfg.Apps))
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
 	draining := rules
-	draining.OnDrain = api.StopWaiting
+	draining.OnDrain = func() { endWaits(ctx, api.StopWaiting, cfg.Drain.Timeout) }
 	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), draining}, face{adminListener, admin, rules})
 }
 
