@@ -145,6 +145,56 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+// What happened is what the metrics say.
+func TestMetrics_Count(t *testing.T) {
+	p := startServe(t, t.TempDir())
+	sessions := p.api + "/v1/apps/default/sessions"
+	h, _ := must(t, []int{201}, "POST", sessions, "hello")
+	url := p.api + h.Get("Location")
+	must(t, []int{200}, "GET", url, "")
+	must(t, []int{404}, "GET", sessions+"/nobody", "")
+	must(t, []int{200}, "POST", url+"/lock", "")
+	must(t, []int{423}, "POST", url+"/lock?wait=10ms", "")
+	must(t, []int{409}, "PUT", url, "x", "Session-Lock", "nonsense")
+	must(t, []int{404}, "GET", p.api+"/nowhere", "")
+	must(t, []int{405}, "PATCH", url, "")
+	must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
+	must(t, []int{200}, "GET", p.admin+"/v1/apps/default/sessions/"+url[strings.LastIndexByte(url, '/')+1:]+"?locked=allow", "")
+	_, text := must(t, []int{200}, "GET", p.admin+"/metrics", "")
+	const one = `route="/v1/apps/{app}/sessions/{id}"`
+	for _, line := range []string{
+		`mirrorstate_http_requests_total{method="POST",outcome="ok",route="/v1/apps/{app}/sessions"} 1`,
+		`mirrorstate_http_requests_total{method="GET",outcome="ok",` + one + `} 2`, // on both listeners
+		`mirrorstate_http_requests_total{method="GET",outcome="session-not-found",` + one + `} 1`,
+		`mirrorstate_http_requests_total{method="PUT",outcome="lock-lost",` + one + `} 1`,
+		`mirrorstate_http_requests_total{method="PUT",outcome="ok",` + one + `} 0`,
+		`mirrorstate_http_requests_total{method="POST",outcome="session-locked",route="/v1/apps/{app}/sessions/{id}/lock"} 1`,
+		`mirrorstate_http_requests_total{method="other",outcome="not-found",route="other"} 1`,
+		`mirrorstate_http_requests_total{method="other",outcome="method-not-allowed",route="other"} 1`,
+		`mirrorstate_http_request_duration_seconds_count{method="GET",` + one + `} 3`,
+		`mirrorstate_http_requests_in_flight 0`,
+		`mirrorstate_lock_waits_total{outcome="expired"} 1`,
+		`mirrorstate_lock_wait_duration_seconds_count 1`,
+		`mirrorstate_pair_principal{partner="a"} 0`,
+		`mirrorstate_pair_principal{partner="b"} 1`,
+		`mirrorstate_pair_principal_changes_total{partner="b"} 1`,
+		`mirrorstate_partner_role_changes_total{partner="a",role="mirror"} 1`,
+		`mirrorstate_partner_role{partner="b",role="principal"} 1`,
+		`mirrorstate_pair_epoch 2`,
+		`mirrorstate_pair_role_sequence 2`,
+		`mirrorstate_sql_attempts_total{outcome="done",partner="b"} 1`,
+		`mirrorstate_ready 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			name, _, _ := strings.Cut(line, "{")
+			t.Errorf("there is no %s, but\n%s", line, regexp.MustCompile(`(?m)^`+name+`\b.* [^0]+\n`).FindAllString(text, -1))
+		}
+	}
+	if h, _ := must(t, []int{200}, "GET", p.admin+"/healthz", ""); h.Get("Mirrorstate-Version") != buildVersion() {
+		t.Errorf("the operators' listener does not say its version: %v", h)
+	}
+}
+
 // metricWord is a metric in an expression.
 var metricWord = regexp.MustCompile(`\b(mirrorstate|process|go)_[a-z_]+`)
 
