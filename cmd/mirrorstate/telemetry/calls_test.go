@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
 // attempt is one that went well.
@@ -69,4 +72,28 @@ func BenchmarkCalls(b *testing.B) {
 	ctx, span := tracing.tracer.Start(b.Context(), "a call")
 	defer span.End()
 	run("traced", newCalls(tracing), ctx)
+}
+
+// Whatever a caller sends as its traceparent and tracestate, the call has a span: below the caller's only if that is one.
+func FuzzTraceparent(f *testing.F) {
+	f.Add("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b")
+	f.Add("00-00000000000000000000000000000000-b7ad6b7169203331-01", "=")
+	f.Add("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", strings.Repeat("a=b,", 99))
+	f.Add("", "")
+	spans := tracetest.NewSpanRecorder()
+	tracing := newTracing(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans), sdktrace.WithSampler(sdktrace.AlwaysSample())), "1", "ASPState")
+	f.Fuzz(func(t *testing.T, parent, state string) {
+		spans.Reset()
+		r := httptest.NewRequest("GET", "/v1/apps/default/sessions/x", nil)
+		r.Header["Traceparent"], r.Header["Tracestate"] = []string{parent}, []string{state}
+		_, end := tracing.Begin(r, "/v1/apps/{app}/sessions/{id}")
+		end(proxy.CallEnd{Outcome: "ok", Status: 200})
+		ended := spans.Ended()
+		if len(ended) != 1 || !ended[0].SpanContext().IsValid() {
+			t.Fatalf("%d spans", len(ended))
+		}
+		if p := ended[0].Parent(); p.IsValid() && (!strings.Contains(parent, p.TraceID().String()) || !strings.Contains(parent, p.SpanID().String())) {
+			t.Errorf("%q is taken for %v", parent, p)
+		}
+	})
 }
