@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/config"
 )
 
 // startNotified starts serve as systemd does, and gives what it tells.
@@ -208,5 +211,46 @@ func (p *program) awaitMetric(ctx context.Context, t *testing.T, line string) {
 		case <-ctx.Done():
 			t.Fatalf("the metrics never have %q", line)
 		}
+	}
+}
+
+// The unit for systemd gives the server the time it may take by default, and is one as far as systemd can tell.
+func TestUnit(t *testing.T) {
+	path := filepath.Join("..", "..", "deploy", "systemd", "mirrorstate.service")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(key, "#") {
+			said[key] = value
+		}
+	}
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, err := time.ParseDuration(said["TimeoutStopSec"])
+	if least := cfg.Drain.Pause + cfg.Drain.Timeout; err != nil || stop <= least {
+		t.Errorf("TimeoutStopSec=%s, want more than the %v a drain may take", said["TimeoutStopSec"], least)
+	}
+	if said["Type"] != "notify" || said["KillSignal"] != "SIGTERM" || said["ExecReload"] != "/bin/kill -HUP $MAINPID" {
+		t.Errorf("the unit says %v", said)
+	}
+	program, rest, _ := strings.Cut(said["ExecStart"], " ")
+	root := newRoot()
+	if cmd, flags, err := root.Find(strings.Fields(rest)); err != nil || cmd.Name() != "serve" || cmd.ParseFlags(flags) != nil {
+		t.Errorf("what is started: %s", rest)
+	}
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("there is no systemd-analyze here, so the unit is not checked by it")
+	}
+	here := filepath.Join(t.TempDir(), "mirrorstate.service")
+	configured(t, here, strings.ReplaceAll(string(text), program, os.Args[0])) // which is there
+	out, err := exec.CommandContext(t.Context(), analyze, "verify", here).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }
