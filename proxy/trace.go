@@ -15,13 +15,13 @@ type Tracer interface {
 // CallEnd is what became of a call.
 type CallEnd struct {
 	Outcome     string // ok, client-left, or the problem's name
-	Status      int    // as answered; 499 to a client that left
+	Status      int    // as answered; 0: nobody was there to be answered
 	Application string // its name, if it is a configured one; any other is the client's word
 	Session     string // the id's short hash; empty: there was none
 	Fault       error  // why it is our fault or the pair's; nil: it is not
 }
 
-// statusLeft is what is told of a client that left; it is never sent.
+// statusLeft is what the log tells of a client that left; it is never sent.
 const statusLeft = 499
 
 // traced is run, with the tracer told.
@@ -37,7 +37,7 @@ func (c *call) traced(do verb, t traits, route string) error {
 	}
 	switch {
 	case err != nil && c.r.Context().Err() != nil:
-		e.Outcome, e.Status = outcomeLeft, statusLeft
+		e.Outcome, e.Status = outcomeLeft, 0
 	case err != nil:
 		k := describe(err, t.mutates).kind
 		e.Outcome, e.Status = k.name(), problems[k].status

@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/telemetry"
 	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
 // reloader takes over what a new configuration changes for one part of the server. It is called whenever the
@@ -74,4 +78,31 @@ func (r *reloading) again() {
 	}
 	r.counts.Taken()
 	r.current.TakeOver(next)
+}
+
+// reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
+func (l *life) reload(ctx context.Context, cfg config.Config, load func() (config.Config, error), counts *telemetry.Reloads, st *stack, api *proxy.API) (stop func()) {
+	if load == nil {
+		return func() {}
+	}
+	r := &reloading{load: load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
+		{"apps", func(next config.Config) error { return api.SetApps(applications(next)) }},
+		{"log", func(next config.Config) error { l.logs.level.Set(next.Log.SlogLevel()); return nil }},
+		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},
+		{"sweep", func(next config.Config) error {
+			st.sweeping.sweeper.Reconfigure(sweepConfig(next.Sweep))
+			st.sweep(next.Sweep.Enabled)
+			return nil
+		}},
+	}}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx, signals) })
+	return func() {
+		cancel()
+		running.Wait()
+		signal.Stop(signals)
+	}
 }

@@ -100,7 +100,10 @@ func scheme(r *http.Request) string {
 }
 
 func endCall(span trace.Span, e proxy.CallEnd) {
-	span.SetAttributes(attribute.Int("http.response.status_code", e.Status), attribute.String("mirrorstate.outcome", e.Outcome))
+	span.SetAttributes(attribute.String("mirrorstate.outcome", e.Outcome))
+	if e.Status != 0 {
+		span.SetAttributes(attribute.Int("http.response.status_code", e.Status))
+	}
 	if e.Application != "" {
 		span.SetAttributes(attribute.String("mirrorstate.application", e.Application))
 	}
