@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; both want only Go.
 export GOTOOLCHAIN = local
 
-.PHONY: run test check bench build fuzz chaos mutants
+.PHONY: run test check vuln bench build fuzz chaos mutants
 
 run: ## the server on its embedded pair
 	go run ./cmd/mirrorstate serve
@@ -18,6 +18,10 @@ check: ## what must hold of the text itself
 	go vet ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
+	@go run ./cmd/licensecheck >/dev/null
+
+vuln: ## known weaknesses of what we depend on, as far as we call it; asks vuln.go.dev
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 bench: ## every benchmark, numbers only
 	go test -run '^$$' -bench . -benchmem ./...

@@ -22,6 +22,10 @@ type Config struct {
 	Pair Pair `yaml:"pair"`
 	// Sweep is the expiry job.
 	Sweep Sweep `yaml:"sweep"`
+	// Log is what goes to standard error.
+	Log Log `yaml:"log"`
+	// Drain is how the server ends.
+	Drain Drain `yaml:"drain"`
 	// Apps are aliases for applications, as they stand in a URL. Empty: the one
 	// alias "default" for /LM/W3SVC/1/ROOT.
 	Apps map[string]App `yaml:"apps"`
@@ -112,6 +116,7 @@ func defaults() Config {
 			Watchdog: Watchdog{After: 10 * time.Second, CoolDown: 10 * time.Minute},
 		},
 		Sweep: Sweep{Enabled: true, Interval: time.Minute, MaxClockSkew: 5 * time.Second, AbandonedLockAfter: 110 * time.Second},
+		Drain: Drain{Pause: 5 * time.Second},
 	}
 }
 
@@ -137,6 +142,11 @@ func (c *Config) fill() {
 	orDefault(&c.Admin.Listen, "127.0.0.1:8081")
 	orDefault(&c.Pair.Exposed, "allow")
 	orDefault(&c.Sweep.AgentJob, "beside")
+	orDefault(&c.Log.Format, "console")
+	orDefault(&c.Log.Level, "info")
+	if c.from["drain.timeout"] == "" {
+		c.Drain.Timeout = c.Pair.Hold.Window + drainGrace
+	}
 	if len(c.apps) == 0 {
 		c.app("default").Name = DefaultApp
 	}
@@ -169,6 +179,8 @@ func (c *Config) mistakes() Mistakes {
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
 	c.Pair.Watchdog.validate(bad)
 	c.Sweep.validate(bad)
+	c.Log.validate(bad)
+	c.Drain.validate(bad)
 	for _, alias := range slices.Sorted(maps.Keys(c.Apps)) {
 		c.Apps[alias].validate("apps."+alias, alias, bad)
 	}

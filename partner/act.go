@@ -260,6 +260,7 @@ func (p *Pair) tell(e Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stats.Told[happening(e)]++
 	for s := range p.subscribers {
 		select {
 		case s <- e:

@@ -11,8 +11,23 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 )
 
-// attempt runs the op once on t, through its breaker.
+// attempt runs the op once on t, and tells the meter.
 func (r *run) attempt(ctx context.Context, t *term) (class Class, err error) {
+	m := r.p.cfg.Meter
+	if m == nil {
+		return r.guarded(ctx, t)
+	}
+	began, resent := time.Now(), r.try.Resent
+	class, err = r.guarded(ctx, t)
+	m.Attempted(ctx, AttemptEnd{
+		Label: r.call.Label, Partner: t.member.name, Epoch: t.epoch, Number: r.try.Number, Resent: resent,
+		Began: began, Ended: time.Now(), Class: class, Err: err,
+	})
+	return class, err
+}
+
+// guarded is an attempt through the partner's breaker.
+func (r *run) guarded(ctx context.Context, t *term) (class Class, err error) {
 	reached := false
 	rejected := t.member.breaker.run(func() (struct{}, error) {
 		reached = true

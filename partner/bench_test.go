@@ -50,6 +50,7 @@ func (freePool) get(context.Context, context.CancelCauseFunc) (lease, error) { r
 func (freePool) warm(int)                                                    {}
 func (freePool) purge()                                                      {}
 func (freePool) cut(error)                                                   {}
+func (freePool) stats() (s sql.DBStats)                                      { return s }
 
 var freeLease = &noLease{}
 

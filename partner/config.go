@@ -51,6 +51,8 @@ type Config struct {
 	Memory string
 	// Watchdog forces service where SQL Server has no witness. Off by default.
 	Watchdog WatchdogConfig
+	// Meter is told what became of calls. nil: nobody is.
+	Meter Meter
 	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
 	Logger *slog.Logger
 }

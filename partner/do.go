@@ -103,7 +103,11 @@ func (r *run) door(ctx context.Context) (*term, error) {
 		r.waiting = now
 	}
 	limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))
-	return r.p.hold.wait(ctx, &r.call, &r.pass, limit, r.try.Resent)
+	t, err := r.p.hold.wait(ctx, &r.call, &r.pass, limit, r.try.Resent)
+	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.queued) {
+		m.Held(ctx, HoldEnd{Label: r.call.Label, Waited: time.Since(now), Outcome: holdOutcome(err)})
+	}
+	return t, err
 }
 
 // rest pauses before the next attempt: after a first trouble not at all, for

@@ -326,6 +326,12 @@ func (p *fakePool) cut(cause error) {
 	}
 }
 
+func (p *fakePool) stats() sql.DBStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return sql.DBStats{OpenConnections: len(p.out), InUse: len(p.out)}
+}
+
 func (l *fakeLease) conn() *sql.Conn { return nil }
 
 func (l *fakeLease) broke() bool {

@@ -121,7 +121,7 @@ func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 		subscribers: make(map[chan Event]struct{}),
 		orders:      make(chan Accepted),
 		memory:      m,
-		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64)},
+		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Told: make(map[Happening]uint64)},
 		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(watchOff), LastForced: m.read().Forced},
 	}
 	p.view.accepted = m.read().accepted()

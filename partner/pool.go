@@ -31,6 +31,8 @@ type pool interface {
 	warm(n int)
 	// purge closes the idle connections.
 	purge()
+	// stats tells what they are doing.
+	stats() sql.DBStats
 	// cut ends every connection at once, and the pool. Whoever waits for one gets an error.
 	cut(cause error)
 }
@@ -109,6 +111,9 @@ func (p *sqlPool) purge() {
 	p.db.SetMaxIdleConns(-1)
 	p.db.SetMaxIdleConns(p.max)
 }
+
+// stats implements pool.
+func (p *sqlPool) stats() sql.DBStats { return p.db.Stats() }
 
 // cut implements pool. The sockets go first: closing the pool waits for nobody,
 // but idle connections would say goodbye to a server that may not listen.

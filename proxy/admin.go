@@ -57,6 +57,12 @@ type AdminConfig struct {
 	Faults FaultInjector
 	// Events tells what happens to the pair. nil: GET /v1/pair/events is 404.
 	Events EventSource
+	// Metrics answers GET /metrics. nil: 404.
+	Metrics http.Handler
+	// Leaving says whether the server will end, and is not ready any more. nil: it stays.
+	Leaving *Leaving
+	// Version stands in the header Mirrorstate-Version of every answer. Empty: it does not.
+	Version string
 	// Hosts are names, with or without port, under which the listener may be asked,
 	// beside loopback and the address it was reached at.
 	Hosts []string
@@ -72,6 +78,7 @@ type admin struct {
 	pair    PairView
 	faults  FaultInjector // nil: not an embedded pair
 	source  EventSource   // nil: there is none
+	leaving *Leaving      // nil: it stays
 	timeout time.Duration
 	log     *slog.Logger
 	report  reporter
@@ -82,6 +89,7 @@ type admin struct {
 //	GET  /                        what there is, in plain text
 //	GET  /healthz                 200: the process runs
 //	GET  /readyz                  200 or 503 {"ready":…,"reason":…}
+//	GET  /metrics                 for Prometheus
 //	GET  /v1/pair                 the pair's state
 //	POST /v1/pair/failover        {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
 //	POST /v1/pair/suspend|resume  no body or {}
@@ -93,7 +101,7 @@ type admin struct {
 //	     /debug/pprof/…           profiles
 //	     …                        the session API
 //
-// All but the first four refuse a Host or Origin that is not ours with forbidden.
+// All but the first five refuse a Host or Origin that is not ours with forbidden.
 // It needs no credentials: whoever reaches it may do everything.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.API == nil || cfg.Pair == nil {
@@ -109,7 +117,14 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		api: cfg.API, pair: cfg.Pair, faults: cfg.Faults, source: cfg.Events, timeout: cfg.ActionTimeout, log: cfg.Logger,
 		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
 	}
+	a.leaving = cfg.Leaving
 	mux := newRouter(a.report)
+	if cfg.Version != "" {
+		mux.Use(versioned(cfg.Version))
+	}
+	if cfg.Metrics != nil {
+		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
+	}
 	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
 		mux.Get(path, answer)
 		mux.Head(path, answer) // probes ask so; net/http leaves the body out
@@ -149,6 +164,7 @@ func (a *admin) index(w http.ResponseWriter, _ *http.Request) {
 
 GET  /healthz                    the process runs
 GET  /readyz                     a principal is known, or calls are held for one
+GET  /metrics                    for Prometheus
 GET  /v1/pair                    the pair's state
 POST /v1/pair/failover           {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
 POST /v1/pair/suspend, /resume   stop and start mirroring
@@ -168,9 +184,24 @@ func (a *admin) healthz(w http.ResponseWriter, _ *http.Request) {
 	}{true})
 }
 
-// readyz answers 200 while requests would be answered or held, otherwise 503.
+// versioned has every answer tell the version.
+func versioned(version string) func(http.Handler) http.Handler {
+	value := []string{version}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Mirrorstate-Version"] = value
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// readyz answers 200 while requests would be answered or held, otherwise 503: also while the server is ending,
+// though it still answers then.
 func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	ready, reason := a.pair.Ready()
+	if a.leaving.Begun() {
+		ready, reason = false, "this server is ending; it finishes what it has, and is to be sent nothing more"
+	}
 	status := http.StatusOK
 	if !ready {
 		status = http.StatusServiceUnavailable

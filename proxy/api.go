@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -75,6 +76,9 @@ type Config struct {
 	// Logger takes faults, and at Debug a line for each request. Default: none.
 	Logger *slog.Logger
 
+	// Tracer follows calls. nil: nobody does, and it costs nothing.
+	Tracer Tracer
+
 	// Limits bound what callers may ask for.
 	Limits Limits
 }
@@ -83,10 +87,11 @@ type Config struct {
 // number of goroutines may use it.
 type API struct {
 	store        session.Store
-	apps         applications
+	apps         atomic.Pointer[applications] // replaced by SetApps
 	hold         time.Duration
 	operationKey func(ctx context.Context) ([]byte, error)
 	log          *slog.Logger
+	tracer       Tracer // nil: none
 	limits       Limits
 	report       reporter
 	waiters      *waiters
@@ -115,14 +120,26 @@ func NewAPI(cfg Config) (*API, error) {
 	}
 	limits := cfg.Limits.withDefaults()
 	a := &API{
-		store: cfg.Store, apps: apps, hold: cfg.HoldWindow, operationKey: cfg.OperationKey,
-		log: cfg.Logger, limits: limits,
-		report:  reporter{log: cfg.Logger, counts: new(problemCounts)},
+		store: cfg.Store, hold: cfg.HoldWindow, operationKey: cfg.OperationKey,
+		log: cfg.Logger, tracer: cfg.Tracer, limits: limits,
+		report:  reporter{log: cfg.Logger, counts: &problemCounts{requests: newRequestMetrics()}},
 		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),
 	}
+	a.apps.Store(&apps)
 	a.mux = newRouter(a.report)
 	a.routes(a.mux)
 	return a, nil
+}
+
+// SetApps replaces the configured applications, for the requests that come from now on. If one is
+// not as it should be, nothing changes.
+func (a *API) SetApps(configured map[string]session.Application) error {
+	apps, err := newApplications(configured)
+	if err != nil {
+		return err
+	}
+	a.apps.Store(&apps)
+	return nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -141,15 +158,18 @@ func (a *API) StopWaiting() { a.waiters.close() }
 
 // routes adds the contract's routes to a router: the API's own and the operators'.
 func (a *API) routes(r chi.Router) {
-	const sessions = "/v1/apps/{app}/sessions"
-	r.Post(sessions, a.handle(create, traits{mutates: true, body: true, noID: true}))
-	r.Get(sessions+"/{id}", a.handle(get, traits{conditional: true}))
-	r.Head(sessions+"/{id}", a.handle(head, traits{conditional: true}))
-	r.Put(sessions+"/{id}", a.handle(put, traits{mutates: true, body: true, conditional: true}))
-	r.Delete(sessions+"/{id}", a.handle(remove, traits{mutates: true}))
-	r.Post(sessions+"/{id}/lock", a.handle(acquire, traits{mutates: true}))
-	r.Delete(sessions+"/{id}/lock", a.handle(release, traits{mutates: true}))
-	r.Post(sessions+"/{id}/touch", a.handle(touch, traits{mutates: true}))
+	const sessions, one = "/v1/apps/{app}/sessions", "/v1/apps/{app}/sessions/{id}"
+	add := func(method, pattern string, do verb, t traits) {
+		r.Method(method, pattern, a.handle(do, t, a.report.counts.requests.route(method, pattern)))
+	}
+	add("POST", sessions, create, traits{mutates: true, body: true, noID: true})
+	add("GET", one, get, traits{conditional: true})
+	add("HEAD", one, head, traits{conditional: true})
+	add("PUT", one, put, traits{mutates: true, body: true, conditional: true})
+	add("DELETE", one, remove, traits{mutates: true})
+	add("POST", one+"/lock", acquire, traits{mutates: true})
+	add("DELETE", one+"/lock", release, traits{mutates: true})
+	add("POST", one+"/touch", touch, traits{mutates: true})
 	r.Get("/openapi.yaml", serveContract)
 	r.Head("/openapi.yaml", serveContract)
 }

@@ -53,6 +53,9 @@ func checkApplication(app session.Application) (session.Application, error) {
 	return app, session.ParseTimeout(app.Timeout)
 }
 
+// configured says whether the application of that name is.
+func (a *applications) configured(name string) bool { return a.byName[name] != nil }
+
 // find answers the alias's application, compared without case like a name, the configured one of that name, or, for
 // any other name, one with the default rules. The error is an *InvalidError.
 func (a *applications) find(s string) (*session.Application, error) {

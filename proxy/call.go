@@ -41,13 +41,23 @@ type call struct {
 	values  headerValues
 }
 
-// handle makes a handler of a verb: decode, deadline, operation id, verb, errors.
-func (a *API) handle(do verb, t traits) http.HandlerFunc {
+// handle makes a handler of a verb: decode, deadline, operation id, verb, errors; and counts it as rm's.
+func (a *API) handle(do verb, t traits, rm *routeMetrics) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		defer rm.end(rm.begin())
 		c := call{api: a, w: w, r: r}
-		if err := c.run(do, t); err != nil {
-			a.report.fail(w, r, err, t.mutates)
+		var err error
+		if a.tracer == nil {
+			err = c.run(do, t)
+		} else {
+			err = c.traced(do, t, rm.pattern)
 		}
+		c.noted(w)
+		if err != nil {
+			a.report.fail(w, c.r, err, t.mutates)
+			return
+		}
+		rm.ok.Inc()
 	}
 }
 
@@ -102,7 +112,7 @@ func (c *call) decodePath(t traits) error {
 	if err != nil {
 		return err
 	}
-	if c.ref.App, err = c.api.apps.find(name); err != nil || t.noID {
+	if c.ref.App, err = c.api.apps.Load().find(name); err != nil || t.noID {
 		return err
 	}
 	id, err := c.param("id")

@@ -198,7 +198,11 @@ type reporter struct {
 func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, mutates bool) {
 	if r.Context().Err() != nil {
 		rep.counts.left.Add(1)
-		rep.log.Debug("client left", "status", 499, "method", r.Method, "error", err)
+		rep.counts.requests.of(r).left.Inc()
+		if rec, ok := w.(*statusRecorder); ok {
+			rec.status = statusLeft
+		}
+		rep.log.Debug("client left", "status", statusLeft, "method", r.Method, "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	p := describe(err, mutates)
@@ -206,6 +210,7 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 		p.Retryable = false // what may have been done would be done twice
 	}
 	rep.counts.by[p.kind].Add(1)
+	rep.counts.requests.of(r).problems[p.kind].Inc()
 	switch p.kind {
 	case kindInternal:
 		rep.log.Error("request failed", "method", r.Method, "route", routeOf(r), "error", err)

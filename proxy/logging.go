@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // logged serves a request and logs a line about it at Debug. The route stands for
-// the path: ids belong in no log.
+// the path, and a short hash for the session's id: ids belong in no log.
 func logged(log *slog.Logger, next http.Handler, w http.ResponseWriter, r *http.Request) {
 	rec := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 	rctx := chi.NewRouteContext()
@@ -18,7 +20,7 @@ func logged(log *slog.Logger, next http.Handler, w http.ResponseWriter, r *http.
 	start := time.Now()
 	defer func() {
 		log.Debug("request", "method", r.Method, "route", rctx.RoutePattern(), "status", rec.status,
-			"bytes", rec.bytes, "duration", time.Since(start))
+			"session", rec.session.ShortHash(), "bytes", rec.bytes, "duration", time.Since(start))
 	}()
 	next.ServeHTTP(rec, r)
 }
@@ -36,6 +38,8 @@ type statusRecorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int
+
+	session session.ID // empty: none was named
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -13,6 +13,8 @@ type Stats struct {
 type problemCounts struct {
 	by   [kindCount]atomic.Uint64
 	left atomic.Uint64
+
+	requests *requestMetrics // the same by route, for Prometheus
 }
 
 // snapshot names the problems that have happened.
@@ -20,11 +22,7 @@ func (c *problemCounts) snapshot() map[string]uint64 {
 	named := make(map[string]uint64)
 	for k := range kindCount {
 		if n := c.by[k].Load(); n > 0 {
-			name := problems[k].name
-			if k == kindNoRoute {
-				name = "not-found"
-			}
-			named[name] = n
+			named[k.name()] = n
 		}
 	}
 	return named

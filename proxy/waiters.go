@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -56,6 +58,8 @@ type waiters struct {
 	waiting                               atomic.Int64
 	queued, polls, woken, served          atomic.Uint64
 	expired, left, fullSession, fullTotal atomic.Uint64
+
+	took prometheus.Histogram // time in a queue
 }
 
 type waitShard struct {
@@ -77,7 +81,7 @@ type waiter struct {
 }
 
 func newWaiters(perSession, total int) *waiters {
-	w := &waiters{perSession: perSession, total: int64(total), seed: maphash.MakeSeed(), closed: make(chan struct{})}
+	w := &waiters{perSession: perSession, total: int64(total), seed: maphash.MakeSeed(), closed: make(chan struct{}), took: newWaitTimes()}
 	for i := range w.shards {
 		w.shards[i].queues = make(map[waitKey]*waitQueue)
 	}
@@ -108,7 +112,9 @@ func (w *waiters) await(ctx context.Context, key waitKey, wait time.Duration, sh
 	if err := v.join(age); err != nil {
 		return err
 	}
+	joined := time.Now()
 	err := v.queue(ctx)
+	w.took.Observe(time.Since(joined).Seconds())
 	v.leave(shared && err == nil || errors.Is(err, session.ErrNotFound))
 	return err
 }

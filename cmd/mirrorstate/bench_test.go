@@ -95,7 +95,7 @@ type child struct {
 
 // startChild runs the test binary as something else and reads its output up to
 // the first line that has mark in it.
-func startChild(b *testing.B, mark string, env []string, args ...string) child {
+func startChild(b testing.TB, mark string, env []string, args ...string) child {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -156,7 +156,9 @@ type bench struct {
 
 const benchSessions = 256
 
-func startBench(b *testing.B) *bench {
+// startPair runs the embedded pair in a process of its own: its connection string in ADO.NET's words, and
+// partner a's in the driver's.
+func startPair(b testing.TB) (ado, dsn string) {
 	b.Helper()
 	pair := startChild(b, `"a"`, []string{asProgram + "=1"}, "embedded", "--json", "--data", b.TempDir(),
 		"--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
@@ -165,11 +167,15 @@ func startBench(b *testing.B) *bench {
 		b.Fatal(err)
 	}
 	server := func(s string) string { return strings.TrimPrefix(strings.SplitN(s, ";", 2)[0], "server=") }
-	rest := strings.SplitN(strs["a"], ";", 2)[1]
-	ado := "data source=" + server(strs["a"]) + ";failover partner=" + server(strs["b"]) + ";" + strings.ReplaceAll(rest, "encrypt=false", "encrypt=disable")
+	rest := strings.ReplaceAll(strings.SplitN(strs["a"], ";", 2)[1], "encrypt=false", "encrypt=disable")
+	ado = "data source=" + server(strs["a"]) + ";failover partner=" + server(strs["b"]) + ";" + rest
 	host, port, _ := strings.Cut(server(strs["a"]), ",")
-	dsn := "server=" + host + ";port=" + port + ";" + strings.ReplaceAll(rest, "encrypt=false", "encrypt=disable")
+	return ado, "server=" + host + ";port=" + port + ";" + rest
+}
 
+func startBench(b *testing.B) *bench {
+	b.Helper()
+	ado, dsn := startPair(b)
 	bn := &bench{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	bn.proxy = startChild(b, "session API", []string{asProgram + "=1", "MIRRORSTATE_PAIR_CONNECTION_STRING=" + ado}, "serve",
 		"--api", "127.0.0.1:0", "--admin", "127.0.0.1:0")

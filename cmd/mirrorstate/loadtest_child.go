@@ -70,7 +70,7 @@ func serveProxy(ctx context.Context, spec loadtest.Spec, announce func(loadtest.
 		return err
 	}
 	return inTemporaryFolder(func(dir string) error {
-		return serve(ctx, cfg, &embeddedFlags{dir: dir}, childLogger(spec), &greeting{announce: announce})
+		return serve(ctx, cfg, &embeddedFlags{dir: dir}, logs{childLogger(spec), new(slog.LevelVar)}, &greeting{announce: announce}, nil)
 	})
 }
 
@@ -103,7 +103,7 @@ func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := openStack(cfg, nil, "", childLogger(spec))
+	st, err := openStack(cfg, nil, "", nil, childLogger(spec))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -27,9 +27,15 @@ func main() { os.Exit(untilStopped()) }
 // untilStopped runs the program until it is done or told to stop. The first signal
 // lets what is under way end; the second one, not caught any more, ends the process.
 func untilStopped() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals // the process ends with main, and this with it
+		signal.Stop(signals)
+		cancel(stoppedBy{s})
+	}()
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 

@@ -258,7 +258,7 @@ func openDirect(ctx context.Context, s *settings, source pairFlags) (*stack, err
 	}
 	// A command looks once and decides nothing for later: no watchdog, no memory.
 	cfg.Pair.Watchdog = config.Watchdog{}
-	st, err := openStack(cfg, nil, "", newLogger(io.Discard, false))
+	st, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false))
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ const patience = 60 * time.Second
 type program struct {
 	cmd        *exec.Cmd
 	api, admin string
+	stdout     *lockedBuffer
 	stderr     *lockedBuffer
 }
 
@@ -46,9 +47,17 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 
 // await waits until text has been written.
 func (l *lockedBuffer) await(ctx context.Context, text string) error {
+	if err := l.awaitThat(ctx, func(all string) bool { return strings.Contains(all, text) }); err != nil {
+		return fmt.Errorf("%q is not written: %w", text, err)
+	}
+	return nil
+}
+
+// awaitThat waits until what has been written is as cond wants it.
+func (l *lockedBuffer) awaitThat(ctx context.Context, cond func(all string) bool) error {
 	for {
 		l.mu.Lock()
-		if strings.Contains(l.b.String(), text) {
+		if cond(l.b.String()) {
 			l.mu.Unlock()
 			return nil
 		}
@@ -60,7 +69,7 @@ func (l *lockedBuffer) await(ctx context.Context, text string) error {
 		select {
 		case <-written:
 		case <-ctx.Done():
-			return fmt.Errorf("%q is not written: %w", text, ctx.Err())
+			return ctx.Err()
 		}
 	}
 }
@@ -81,7 +90,7 @@ var (
 // further flags.
 func startServe(t *testing.T, dir string, more ...string) *program {
 	t.Helper()
-	p := &program{stderr: &lockedBuffer{}}
+	p := &program{stdout: &lockedBuffer{}, stderr: &lockedBuffer{}}
 	args := []string{"serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0"}
 	p.cmd = exec.Command(os.Args[0], append(args, more...)...)
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
@@ -99,7 +108,7 @@ func startServe(t *testing.T, dir string, more ...string) *program {
 			t.Logf("serve's errors:\n%s", p.stderr)
 		}
 	})
-	lines := bufio.NewScanner(out)
+	lines := bufio.NewScanner(io.TeeReader(out, p.stdout))
 	for lines.Scan() {
 		if m := apiLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.api = m[1]
@@ -114,7 +123,7 @@ func startServe(t *testing.T, dir string, more ...string) *program {
 	if p.api == "" || p.admin == "" {
 		t.Fatalf("serve did not say where it listens; its errors:\n%s", p.stderr)
 	}
-	go io.Copy(io.Discard, out)
+	go io.Copy(p.stdout, out)
 	return p
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/telemetry"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
@@ -129,11 +129,15 @@ func newServe(s *settings) *cobra.Command {
 			if admin != "" {
 				said = append(said, config.Flag("--admin", "admin.listen", admin))
 			}
-			cfg, err := loadConfig(s, said...)
+			if s.verbose {
+				said = append(said, config.Flag("--verbose", "log.level", "debug"))
+			}
+			load := func() (config.Config, error) { return loadConfig(s, said...) }
+			cfg, err := load()
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, &flags, newLogger(cmd.ErrOrStderr(), s.verbose), cmd.OutOrStdout())
+			return serve(cmd.Context(), cfg, &flags, newLogs(cmd.ErrOrStderr(), cfg.Log), cmd.OutOrStdout(), load)
 		},
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
@@ -141,14 +145,6 @@ func newServe(s *settings) *cobra.Command {
 	pair.add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
-}
-
-func newLogger(w io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelInfo
-	if verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // ballast is the size of a block that is allocated and never touched, so that it
@@ -159,12 +155,12 @@ func newLogger(w io.Writer, verbose bool) *slog.Logger {
 const ballast = 16 << 20
 
 // serve runs until ctx ends: listeners first, for a taken port is the likeliest
-// failure and should leave nothing behind.
-func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger *slog.Logger, out io.Writer) error {
+// failure and should leave nothing behind. load reads the configuration again, on SIGHUP; nil: it is not read again.
+func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs logs, out io.Writer, load func() (config.Config, error)) error {
 	block := make([]byte, ballast)
 	defer runtime.KeepAlive(block)
 	for _, note := range cfg.Notes {
-		logger.Warn("about the configuration", "note", note)
+		logs.Warn("about the configuration", "note", note)
 	}
 	apiListener, err := proxy.Listen(ctx, "api.listen (--api)", cfg.API.Listen)
 	if err != nil {
@@ -177,74 +173,86 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger 
 	}
 	defer adminListener.Close()
 
-	servers, memory, err := openServers(cfg, flags, logger)
+	tracing, err := telemetry.NewTracing(ctx, os.LookupEnv, buildVersion(), databaseOf(cfg), logs.Logger)
 	if err != nil {
 		return err
 	}
-	st, err := openStack(cfg, servers, memory, logger)
+	defer closeTracing(tracing, logs)
+	metrics := telemetry.NewMetrics(buildVersion(), tracing)
+	servers, memory, err := openServers(cfg, flags, logs.Logger)
+	if err != nil {
+		return err
+	}
+	st, err := openStack(cfg, servers, memory, metrics.Calls, logs.Logger)
 	if err != nil {
 		return err
 	}
 	defer st.close()
-	if cfg.Sweep.Enabled {
-		st.stopSweeping = st.run("the expiry job", st.sweeping.sweeper.Run)
-	}
+	st.sweep(cfg.Sweep.Enabled)
 
-	api, admin, err := handlers(cfg, st, logger)
+	l := &life{notify: newNotifier(logs.Logger), logs: logs}
+	l.pause.Store(int64(cfg.Drain.Pause))
+	api, admin, err := handlers(cfg, st, l, metrics, tracing)
 	if err != nil {
 		return err
 	}
+	defer l.reload(ctx, cfg, load, metrics.Reloads, st, api)()
 	greet(out, apiListener.Addr(), adminListener.Addr(), servers, shownAlias(cfg.Apps))
-	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, OnDrain: api.StopWaiting, Logger: logger}
-	return serveHTTP(ctx, st, rules, map[net.Listener]http.Handler{apiListener: api, adminListener: admin})
+	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
+	draining := rules
+	draining.OnDrain = func() { endWaits(ctx, api.StopWaiting, cfg.Drain.Timeout) }
+	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), draining}, face{adminListener, admin, rules})
 }
 
-// handlers makes the two faces.
-func handlers(cfg config.Config, st *stack, logger *slog.Logger) (api *proxy.API, admin http.Handler, err error) {
+// databaseOf is the mirrored database's name.
+func databaseOf(cfg config.Config) string {
+	if both, configured := cfg.Partners(); configured {
+		return both.Database
+	}
+	return "ASPState"
+}
+
+// closeTracing sends the last spans.
+func closeTracing(tracing *telemetry.Tracing, logs logs) {
+	if err := tracing.Close(); err != nil {
+		logs.Warn("the last traces were not sent", "error", err)
+	}
+}
+
+// applications are the configured ones as the session API takes them.
+func applications(cfg config.Config) map[string]session.Application {
 	apps := make(map[string]session.Application, len(cfg.Apps))
 	for alias, app := range cfg.Apps {
 		apps[alias] = session.Application{Name: app.Name, Timeout: app.Timeout, LockTimeout: app.LockTimeout, MaxItem: int(app.MaxSize)}
 	}
-	api, err = proxy.NewAPI(proxy.Config{
-		Store: st.store, Apps: apps, HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: logger,
-	})
-	if err != nil {
+	return apps
+}
+
+// handlers makes the two faces.
+func handlers(cfg config.Config, st *stack, l *life, metrics *telemetry.Metrics, tracing *telemetry.Tracing) (api *proxy.API, admin http.Handler, err error) {
+	pc := proxy.Config{
+		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: l.logs.Logger,
+	}
+	if tracing != nil {
+		pc.Tracer = tracing
+	}
+	if api, err = proxy.NewAPI(pc); err != nil {
 		return nil, nil, err
 	}
+	view := pairView{Pair: st.pair, sweep: st.sweeping, servers: st.servers}
+	metrics.Add(api, telemetry.Pair(st.pair), telemetry.Sweep(st.sweeping.sweeper.Status), telemetry.Ready(func() bool {
+		ready, _ := view.Ready()
+		return ready && !l.leaving.Begun()
+	}))
 	ac := proxy.AdminConfig{
-		API: api, Pair: pairView{Pair: st.pair, sweep: st.sweeping, servers: st.servers}, Events: eventSource{st.pair, st.servers}, Logger: logger,
+		API: api, Pair: view, Events: eventSource{st.pair, st.servers}, Metrics: metrics.Handler(l.logs.Logger),
+		Leaving: &l.leaving, Version: buildVersion(), Logger: l.logs.Logger,
 	}
 	if st.servers != nil {
 		ac.Faults = injector{st.servers}
 	}
 	admin, err = proxy.NewAdmin(ac)
 	return api, admin, err
-}
-
-// serveHTTP serves every listener until ctx ends or something fails, then drains.
-func serveHTTP(ctx context.Context, st *stack, rules proxy.ServerConfig, faces map[net.Listener]http.Handler) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	done := make(chan error, len(faces))
-	for ln, face := range faces {
-		go func() { done <- proxy.Serve(ctx, ln, face, rules) }()
-	}
-	var errs []error
-	left := len(faces)
-	select {
-	case <-ctx.Done():
-		rules.Logger.Info("stopping once the requests under way are answered; another signal stops at once")
-	case err := <-st.failed:
-		errs = append(errs, err)
-	case err := <-done:
-		errs = append(errs, err)
-		left--
-	}
-	cancel(errors.New("the server is stopping"))
-	for range left {
-		errs = append(errs, <-done)
-	}
-	return errors.Join(errs...)
 }
 
 // shownAlias is the application in the commands to try: one that is configured.

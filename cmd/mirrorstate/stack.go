@@ -28,7 +28,8 @@ type stack struct {
 	sweeping  *sweeping
 	observers []*observer
 
-	stopSweeping, stopPair, stopServers context.CancelFunc
+	stopSweeping          func() // waits; nil: the job does not run
+	stopPair, stopServers context.CancelFunc
 
 	running sync.WaitGroup
 	failed  chan error // the first part that ended by itself
@@ -36,8 +37,8 @@ type stack struct {
 
 // openStack brings everything up. servers, if not nil, is run by the stack, and
 // closed by it whatever happens. memory is the folder in which the accepted
-// principal is remembered; empty: it isn't.
-func openStack(cfg config.Config, servers *embedded.Pair, memory string, logger *slog.Logger) (st *stack, err error) {
+// principal is remembered; empty: it isn't. meter is told of calls; nil: nobody is.
+func openStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger) (st *stack, err error) {
 	defer func() {
 		if err != nil && servers != nil {
 			err = errors.Join(err, servers.Close())
@@ -47,6 +48,7 @@ func openStack(cfg config.Config, servers *embedded.Pair, memory string, logger 
 	if err != nil {
 		return nil, err
 	}
+	pc.Meter = meter
 	observers, err := observe(cfg, &pc)
 	if err != nil {
 		return nil, err
@@ -60,7 +62,7 @@ func openStack(cfg config.Config, servers *embedded.Pair, memory string, logger 
 	}
 	st = &stack{servers: servers, pair: pair, store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
 	st.sweeping = newSweeping(aspstate.NewSweeper(st.store, pair, sweepConfig(cfg.Sweep), logger))
-	st.stopServers, st.stopSweeping, st.stopPair = func() {}, func() {}, st.run("the pair's monitor", pair.Run)
+	st.stopServers, st.stopPair = func() {}, st.run("the pair's monitor", pair.Run)
 	if servers != nil {
 		st.stopServers = st.run("the embedded pair", servers.Run)
 	}
@@ -81,9 +83,25 @@ func (st *stack) run(what string, part func(context.Context) error) (stop contex
 	return stop
 }
 
+// sweep has the expiry job run, or not. Not concurrently.
+func (st *stack) sweep(enabled bool) {
+	switch {
+	case enabled && st.stopSweeping == nil:
+		ended := make(chan struct{})
+		stop := st.run("the expiry job", func(ctx context.Context) error {
+			defer close(ended)
+			return st.sweeping.sweeper.Run(ctx)
+		})
+		st.stopSweeping = func() { stop(); <-ended }
+	case !enabled && st.stopSweeping != nil:
+		st.stopSweeping()
+		st.stopSweeping = nil
+	}
+}
+
 // close stops the expiry job, the store, the pair, and the servers, in this order, and waits.
 func (st *stack) close() {
-	st.stopSweeping()
+	st.sweep(false)
 	st.sweeping.close()
 	st.store.Close()
 	st.stopPair()

@@ -216,7 +216,7 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct, err := openStack(cfg, nil, "", newLogger(io.Discard, false))
+	direct, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,13 +98,17 @@ func digits(b []byte, n int) {
 	}
 }
 
-// parseDatetime reads the form of [datetime.text]; ok is false for any other.
+// parseDatetime reads the form of [datetime.text]; ok is false for any other, and for the last
+// moments of the year 9999, which are rounded up to what there is no datetime for.
 func parseDatetime(s string) (d datetime, ok bool) {
 	t, ok := parseClock(s)
 	if !ok || t.Year() < 1753 {
 		return noDate, false
 	}
-	return datetimeOf(t), true
+	if d = datetimeOf(t); d.time().Year() > 9999 {
+		return noDate, false
+	}
+	return d, true
 }
 
 // parseClock reads "2006-01-02 15:04:05" with up to nine decimals.

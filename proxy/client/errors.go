@@ -87,9 +87,7 @@ func problemOf(resp *http.Response, body []byte) error {
 		Advice                       string
 	}
 	e := &Error{Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		e.RetryAfter = time.Duration(seconds) * time.Second
-	}
+	e.RetryAfter = secondsOf(resp.Header, "Retry-After")
 	if resp.Header.Get("Content-Type") == "application/problem+json" && len(body) > 0 && json.Unmarshal(body, &p) == nil {
 		if i := strings.LastIndexByte(p.Type, '/'); i >= 0 {
 			e.Name = p.Type[i+1:]
@@ -131,14 +129,22 @@ func nameOf(resp *http.Response) string {
 	return ""
 }
 
+// secondsOf is a header that counts seconds; 0 if it is not there, or can't be meant: negative, or years.
+func secondsOf(h http.Header, name string) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get(name), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // causeOf is package session's error of that name, or nil.
 func causeOf(e *Error, h http.Header, limit int) error {
 	switch e.Name {
 	case "session-not-found":
 		return session.ErrNotFound
 	case "session-locked":
-		age, _ := strconv.Atoi(h.Get("Session-Lock-Age"))
-		return &session.LockedError{Age: time.Duration(age) * time.Second}
+		return &session.LockedError{Age: secondsOf(h, "Session-Lock-Age")}
 	case "lock-lost":
 		return session.ErrLockLost
 	case "precondition-failed":

@@ -38,7 +38,7 @@ type Event struct {
 // reader was too slow.
 var ErrStreamEnded = errors.New("the server ended the stream of events")
 
-// maxEvent is the longest line of a stream.
+// maxEvent is the longest line of a stream, and the most data of an event.
 const maxEvent = 1 << 20
 
 // Events follows what happens to the pair, of an operators' listener: first the
@@ -113,7 +113,9 @@ func readEvent(lines *bufio.Scanner) (Event, error) {
 		case "event":
 			name = string(value)
 		case "data":
-			data = append(data, value...)
+			if data = append(data, value...); len(data) > maxEvent {
+				return e, fmt.Errorf("an event has more than %d bytes", maxEvent)
+			}
 		case "":
 			if len(value) == 0 && data != nil {
 				return e, e.decode(name, data)

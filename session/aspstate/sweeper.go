@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -106,7 +107,8 @@ type sweptPair interface{ Status() partner.Status }
 type Sweeper struct {
 	store  *Store
 	pair   sweptPair
-	cfg    SweepConfig
+	cfg    atomic.Pointer[SweepConfig] // replaced by Reconfigure
+	mended chan struct{}               // holds one token if it was, and Run has not seen it
 	logger *slog.Logger
 	owner  session.OperationID
 	turn   chan struct{} // held by who sweeps
@@ -125,8 +127,21 @@ func NewSweeper(store *Store, pair sweptPair, cfg SweepConfig, logger *slog.Logg
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{store: store, pair: pair, cfg: cfg.withDefaults(), logger: logger, agent: store.agentJob,
+	s := &Sweeper{store: store, pair: pair, mended: make(chan struct{}, 1), logger: logger, agent: store.agentJob,
 		owner: session.NewOperationID(), turn: make(chan struct{}, 1), status: SweepStatus{AgentJob: agentUnknown}}
+	cfg = cfg.withDefaults()
+	s.cfg.Store(&cfg)
+	return s
+}
+
+// Reconfigure has it work by another configuration from now on; a sweep under way goes on by the new one.
+func (s *Sweeper) Reconfigure(cfg SweepConfig) {
+	cfg = cfg.withDefaults()
+	s.cfg.Store(&cfg)
+	select {
+	case s.mended <- struct{}{}:
+	default: // it has been told
+	}
 }
 
 // Status tells what it does. It asks nobody.
@@ -136,15 +151,17 @@ func (s *Sweeper) Status() SweepStatus {
 	return s.status
 }
 
-// Run sweeps, while it has the lease, until ctx ends.
+// Run sweeps, while it has the lease, until ctx ends. It may be called again when it has returned.
 func (s *Sweeper) Run(ctx context.Context) error {
 	// Proxies that start together shall not ask together.
-	timer := time.NewTimer(rand.N(s.cfg.Interval / askShare))
+	timer := time.NewTimer(rand.N(s.cfg.Load().Interval / askShare))
 	defer timer.Stop()
+	defer s.note(func(st *SweepStatus) { st.Leader = false }) // the lease, if there is one, is not renewed
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.mended:
 		case <-timer.C:
 		}
 		next, err := s.look(ctx)
@@ -160,7 +177,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 
 // look asks for the lease and sweeps if it is time. It says when to look again.
 func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
-	next = s.cfg.Interval / askShare
+	next = s.cfg.Load().Interval / askShare
 	if s.held() {
 		return next, nil
 	}
@@ -190,13 +207,13 @@ func (s *Sweeper) due(a sweepAnswer) time.Duration {
 	case last == nil:
 		return 0
 	case a.method == sweepExtended:
-		return s.cfg.Interval - a.sinceRun
+		return s.cfg.Load().Interval - a.sinceRun
 	}
-	return time.Until(last.Add(s.cfg.Interval))
+	return time.Until(last.Add(s.cfg.Load().Interval))
 }
 
 func (s *Sweeper) ask(owner session.OperationID, limit int) sweepAsk {
-	return sweepAsk{owner: owner, lease: s.cfg.lease(), limit: limit, abandoned: s.cfg.AbandonedLockAfter, method: s.Status().Method}
+	return sweepAsk{owner: owner, lease: s.cfg.Load().lease(), limit: limit, abandoned: s.cfg.Load().AbandonedLockAfter, method: s.Status().Method}
 }
 
 // ErrNotLeader: another proxy of the fleet sweeps.
@@ -285,17 +302,17 @@ func (s *Sweeper) meetAgent(ctx context.Context) {
 	was := s.Status().AgentJob
 	s.note(func(st *SweepStatus) { st.AgentJob = job })
 	if job == agentEnabled && was != agentEnabled {
-		s.logger.Info("SQL Agent's job deletes expired sessions too", "rule", s.cfg.AgentJob,
+		s.logger.Info("SQL Agent's job deletes expired sessions too", "rule", s.cfg.Load().AgentJob,
 			"mend", "disable the job on both servers, or set sweep.agent_job: yield; both at once do no harm")
 	}
 }
 
 // held tells whether something forbids to sweep, and logs when that changes.
 func (s *Sweeper) held() bool {
-	why := clocksApart(s.pair.Status(), s.cfg.MaxClockSkew)
+	why := clocksApart(s.pair.Status(), s.cfg.Load().MaxClockSkew)
 	s.mu.Lock()
 	if why == "" {
-		why = heldByAgent(s.cfg.AgentJob, s.status.AgentJob)
+		why = heldByAgent(s.cfg.Load().AgentJob, s.status.AgentJob)
 	}
 	s.status.Held = why
 	was := s.told

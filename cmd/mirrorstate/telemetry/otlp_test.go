@@ -1,0 +1,80 @@
+package telemetry
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// env is a lookup of these variables.
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(k string) (string, bool) { v, ok := vars[k]; return v, ok }
+}
+
+func TestReadOTLP(t *testing.T) {
+	for name, tc := range map[string]struct {
+		env   map[string]string
+		url   string // empty: off
+		wrong string // in the error
+	}{
+		"nothing is said":                {},
+		"an empty endpoint":              {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " "}},
+		"an endpoint for all signals":    {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, url: "http://c:4318/v1/traces"},
+		"with a path":                    {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/otlp/"}, url: "https://c/otlp/v1/traces"},
+		"one for traces, taken as it is": {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/x"}, url: "http://d/x"},
+		"the default endpoint":           {env: map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, url: "http://localhost:4318/v1/traces"},
+		"switched off":                   {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}},
+		"the SDK switched off":           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "TRUE"}},
+		"another exporter":               {env: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, wrong: "only otlp"},
+		"gRPC":                           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, wrong: "4318"},
+		"no URL":                         {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:s3cret@c"}, wrong: "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
+		"no time":                        {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, wrong: "milliseconds"},
+		"no compression":                 {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, wrong: "gzip"},
+		"no headers":                     {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_HEADERS": "s3cret"}, wrong: "NAME=VALUE"},
+		"no certificates":                {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}, wrong: "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := readOTLP(env(tc.env))
+			if tc.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.wrong) || strings.Contains(err.Error(), "s3cret") {
+					t.Errorf("got %v, want %q in it", err, tc.wrong)
+				}
+				return
+			}
+			if err != nil || (o == nil) != (tc.url == "") || o != nil && o.url != tc.url {
+				t.Errorf("got %+v, %v, want %q", o, err, tc.url)
+			}
+		})
+	}
+}
+
+func TestReadOTLP_More(t *testing.T) {
+	o, err := readOTLP(env(map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "1500", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "2500",
+		"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20eA==, x-scope = a",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{"Authorization": {"Basic eA=="}, "X-Scope": {"a"}}
+	if o.timeout != 2500*time.Millisecond || !o.gzip || len(o.headers) != 2 || o.headers.Get("Authorization") != want.Get("Authorization") || o.headers.Get("X-Scope") != "a" {
+		t.Errorf("got %+v", o)
+	}
+}
+
+// Whatever stands in the variables is understood or refused.
+func FuzzReadOTLP(f *testing.F) {
+	f.Add("http://c:4318", "a=b,c=%20", "1000", "gzip")
+	f.Add("https://[::1]/x?y", "=", "-1", "none")
+	f.Add("http://%zz", "a", "", "")
+	f.Fuzz(func(t *testing.T, endpoint, headers, timeout, compression string) {
+		o, err := readOTLP(env(map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_HEADERS": headers,
+			"OTEL_EXPORTER_OTLP_TIMEOUT": timeout, "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
+		}))
+		if err == nil && o != nil && (o.timeout <= 0 || !strings.HasPrefix(o.url, "http")) {
+			t.Errorf("%q, %q: %+v", endpoint, timeout, o)
+		}
+	})
+}

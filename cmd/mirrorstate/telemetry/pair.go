@@ -1,0 +1,149 @@
+package telemetry
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+)
+
+// pairSource is the pair as its metrics need it; *partner.Pair is one.
+type pairSource interface {
+	Status() partner.Status
+	Stats() partner.Stats
+	Pool() partner.PoolStats
+}
+
+// desc is what one metric is called, means, and is labelled with.
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("mirrorstate_"+name, help, labels, nil)
+}
+
+// The pair's metrics.
+var (
+	epochDesc        = desc("pair_epoch", "The fencing number that calls carry; 0 on a stock schema.")
+	sequenceDesc     = desc("pair_role_sequence", "SQL Server's count of the mirrored database's role switches; 0: unknown.")
+	exposedDesc      = desc("pair_exposed", "1 while the mirror does not have what is acknowledged.")
+	splitDesc        = desc("pair_split_brain", "1 while both partners claim to be a writable principal.")
+	splitsDesc       = desc("pair_split_brains_total", "How often both partners came to claim to be principal.")
+	principalDesc    = desc("pair_principal", "1 for the partner that calls go to; 0 for both while there is none.", "partner")
+	principalsDesc   = desc("pair_principal_changes_total", "How often a partner became the one that calls go to, or came back as it.", "partner")
+	noPrincipalDesc  = desc("pair_principal_losses_total", "How often no partner was left that calls could go to.")
+	fencedDesc       = desc("pair_fenced_total", "Claims to be principal that were not believed, by reason.", "reason")
+	acceptsDesc      = desc("pair_accepts_total", "Operators' words on who is principal that were obeyed.")
+	memoryErrorsDesc = desc("pair_memory_errors_total", "Writes of the file that remembers the accepted principal that failed.")
+
+	roleDesc       = desc("partner_role", "1 for the role a partner has: principal, mirror or unknown.", "partner", "role")
+	rolesDesc      = desc("partner_role_changes_total", "Changes of a partner's role as seen, by the role it came to.", "partner", "role")
+	breakerDesc    = desc("partner_breaker", "1 for the state of a partner's breaker: closed, open or half-open.", "partner", "state")
+	breakersDesc   = desc("partner_breaker_changes_total", "Changes of a partner's breaker, by the state it came to.", "partner", "state")
+	reachableDesc  = desc("partner_reachable", "1 if the last probe of the partner was answered.", "partner")
+	syncedDesc     = desc("partner_synchronized", "1 if the partner says that mirroring is SYNCHRONIZED.", "partner")
+	probeDesc      = desc("partner_probe_latency_seconds", "Round trip of the last probe that was answered.", "partner")
+	clockDesc      = desc("partner_clock_offset_seconds", "The partner's clock minus this server's.", "partner")
+	holdingDesc    = desc("hold_calls", "Calls that wait for a principal now.")
+	heldBytesDesc  = desc("hold_bytes", "Memory of their items.")
+	heldTotalDesc  = desc("hold_entered_total", "Calls that had to wait for a principal.")
+	watchedDesc    = desc("watchdog_enabled", "1 if the watchdog may force service.")
+	decisionsDesc  = desc("watchdog_decisions_total", "Decisions of the watchdog that differed from the one before, by action.", "action")
+	decisionDesc   = desc("watchdog_action", "1 for the action the watchdog decided on last.", "action")
+	forcedDesc     = desc("watchdog_forced_total", "How often the watchdog forced service.")
+	poolOpenDesc   = desc("pool_connections", "Connections to the principal, by what they do: in-use or idle.", "state")
+	poolMaxDesc    = desc("pool_connections_max", "How many there may be.")
+	poolQueuedDesc = desc("pool_queued", "Calls that wait for a connection now.")
+	poolWaitsDesc  = desc("pool_waits_total", "Calls that had to wait for a connection; begins anew with each principal.")
+	poolWaitedDesc = desc("pool_wait_seconds_total", "How long they waited in all; begins anew with each principal.")
+)
+
+// The words that labels may have, all of which are always there.
+var (
+	roles    = []partner.Role{partner.RolePrincipal, partner.RoleMirror, partner.RoleUnknown}
+	breakers = []string{"closed", "open", "half-open"}
+	fences   = []string{"epoch", "role-sequence", "no-epoch", "overruled"}
+	actions  = []string{"off", "watch", "wait", "block", "would-force", "force"}
+)
+
+// Pair makes the metrics of a pair, which are read when they are asked for.
+func Pair(p pairSource) prometheus.Collector { return pairMetrics{p} }
+
+type pairMetrics struct{ pair pairSource }
+
+// Describe implements prometheus.Collector.
+func (m pairMetrics) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, to) }
+
+// Collect implements prometheus.Collector.
+func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
+	c := sink{to}
+	st, stats := m.pair.Status(), m.pair.Stats()
+	c.gauge(epochDesc, float64(st.Epoch))
+	c.gauge(sequenceDesc, float64(st.RoleSequence))
+	c.flag(exposedDesc, st.Exposed)
+	c.flag(splitDesc, st.SplitBrain)
+	c.count(splitsDesc, stats.SplitBrains)
+	c.count(noPrincipalDesc, stats.Told[partner.Happening{Kind: "no-principal"}])
+	for _, reason := range fences {
+		c.count(fencedDesc, stats.Fenced[reason], reason)
+	}
+	c.count(acceptsDesc, stats.Accepts)
+	c.count(memoryErrorsDesc, stats.MemoryErrors)
+	for _, p := range st.Partners {
+		c.partner(st, p, stats)
+	}
+	c.gauge(holdingDesc, float64(st.Hold.Held))
+	c.gauge(heldBytesDesc, float64(st.Hold.Bytes))
+	c.count(heldTotalDesc, st.Hold.Total)
+	c.flag(watchedDesc, st.Watchdog.Enabled)
+	for _, action := range actions {
+		c.flag(decisionDesc, st.Watchdog.Action == action, action)
+		c.count(decisionsDesc, stats.Watchdog[action], action)
+	}
+	c.count(forcedDesc, st.Watchdog.Forced)
+	c.pool(m.pair.Pool())
+}
+
+// partner is what is told of one partner.
+func (c sink) partner(st partner.Status, p partner.PartnerStatus, stats partner.Stats) {
+	name := string(p.Name)
+	c.flag(principalDesc, st.Principal == p.Name, name)
+	c.count(principalsDesc, stats.Told[partner.Happening{Kind: "principal", Partner: p.Name}], name)
+	for _, role := range roles {
+		c.flag(roleDesc, p.Role == role, name, string(role))
+		c.count(rolesDesc, stats.Told[partner.Happening{Kind: "role", Partner: p.Name, To: string(role)}], name, string(role))
+	}
+	for _, state := range breakers {
+		c.flag(breakerDesc, p.Breaker == state, name, state)
+		c.count(breakersDesc, stats.Told[partner.Happening{Kind: "breaker", Partner: p.Name, To: state}], name, state)
+	}
+	c.flag(reachableDesc, p.Reachable, name)
+	c.flag(syncedDesc, p.State == "SYNCHRONIZED", name)
+	c.gauge(probeDesc, p.LatencyMS/1000, name)
+	c.gauge(clockDesc, p.ClockMS/1000, name)
+}
+
+// pool is what is told of the connections.
+func (c sink) pool(s partner.PoolStats) {
+	c.gauge(poolOpenDesc, float64(s.InUse), "in-use")
+	c.gauge(poolOpenDesc, float64(s.Idle), "idle")
+	c.gauge(poolMaxDesc, float64(s.MaxOpenConnections))
+	c.gauge(poolQueuedDesc, float64(s.Queued))
+	c.count(poolWaitsDesc, uint64(s.WaitCount))
+	c.to <- prometheus.MustNewConstMetric(poolWaitedDesc, prometheus.CounterValue, s.WaitDuration.Seconds())
+}
+
+// sink takes metrics as they are read.
+type sink struct{ to chan<- prometheus.Metric }
+
+func (c sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	c.to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (c sink) count(d *prometheus.Desc, n uint64, labels ...string) {
+	c.to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func (c sink) flag(d *prometheus.Desc, is bool, labels ...string) {
+	v := 0.0
+	if is {
+		v = 1
+	}
+	c.gauge(d, v, labels...)
+}

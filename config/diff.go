@@ -1,0 +1,91 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Change is a key whose value is another than before.
+type Change struct {
+	Key      string
+	From, To string // as they print: a secret is masked; empty: nothing is said
+	// Restart: the running server goes on with the old value until it is started anew.
+	Restart bool
+}
+
+// atOnce are the keys, and the sections, that a running server takes over.
+var atOnce = []string{"log.level", "drain.pause", "sweep", "apps"}
+
+// Reloadable says whether a running server takes a key's new value over.
+func Reloadable(key string) bool {
+	return slices.ContainsFunc(atOnce, func(k string) bool { return key == k || strings.HasPrefix(key, k+".") })
+}
+
+// Diff is what next says differently, in the order of Keys, applications by alias. Both come from Load.
+func (c *Config) Diff(next *Config) []Change {
+	var changes []Change
+	was := map[string]any{}
+	c.visit(func(key string, v reflect.Value) { was[key] = v.Interface() })
+	next.visit(func(key string, v reflect.Value) {
+		if key == "apps" {
+			changes = append(changes, diffApps(c.Apps, next.Apps)...)
+		} else if !reflect.DeepEqual(was[key], v.Interface()) {
+			changes = append(changes, Change{Key: key, From: shown(was[key]), To: shown(v.Interface()), Restart: !Reloadable(key)})
+		}
+	})
+	// What a key names may have changed though the key has not: a password's file, a web.config.
+	if len(changes) == 0 && !reflect.DeepEqual(c.partners, next.partners) {
+		changes = append(changes, Change{Key: "pair", From: "as read at the start", To: "what its files say now", Restart: true})
+	}
+	return changes
+}
+
+// diffApps compares applications key by key.
+func diffApps(was, now map[string]App) []Change {
+	both := maps.Clone(was)
+	if both == nil {
+		both = map[string]App{}
+	}
+	maps.Copy(both, now)
+	var changes []Change
+	for _, alias := range slices.Sorted(maps.Keys(both)) {
+		before, after := fields(was, alias), fields(now, alias)
+		app := defaultApp()
+		walk("", reflect.ValueOf(&app).Elem(), func(field string, _ reflect.Value) {
+			if before[field] != after[field] {
+				changes = append(changes, Change{Key: "apps." + alias + "." + field, From: before[field], To: after[field]})
+			}
+		})
+	}
+	return changes
+}
+
+// fields are an application's values as they print; none if there is no such alias.
+func fields(apps map[string]App, alias string) map[string]string {
+	app, ok := apps[alias]
+	if !ok {
+		return nil
+	}
+	values := map[string]string{}
+	walk("", reflect.ValueOf(&app).Elem(), func(field string, v reflect.Value) { values[field] = shown(v.Interface()) })
+	return values
+}
+
+// shown is a value as it may be printed.
+func shown(value any) string {
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		value = v.Elem().Interface()
+	}
+	return fmt.Sprint(value)
+}
+
+// TakeOver makes what a running server takes over that of next. The rest stays, to be told again.
+func (c *Config) TakeOver(next Config) {
+	c.Log.Level, c.Drain.Pause, c.Sweep, c.Apps = next.Log.Level, next.Drain.Pause, next.Sweep, next.Apps
+}

@@ -1,0 +1,26 @@
+package partner
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// A file that remembers the accepted principal is taken whole, or refused: what is taken is read the same when written.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"version":1,"database":"ASPState","partner":"a","epoch":3,"sequence":2}`))
+	f.Add([]byte(`{"version":1,"database":"x","partner":"c"}`))
+	f.Add([]byte(`{"version":1,"database":"x","partner":"a","overruled":{"partner":"a"}} {}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := parseRecord(text)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := parseRecord(again); err != nil || back != r {
+			t.Errorf("%s is read as %+v, written as %s, and read again as %+v, %v", text, r, again, back, err)
+		}
+	})
+}

@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The outcomes of a request that are no problem's name.
+const (
+	outcomeOK   = "ok"
+	outcomeLeft = "client-left" // nobody was there to be answered
+)
+
+// otherRoute is the route, and the method, of what is counted under no route of the session API:
+// paths that are none, and the operators' own.
+const otherRoute = "other"
+
+// latencyBuckets are seconds: from less than a round trip to the longest ?wait= with the hold window.
+var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
+
+// requestMetrics counts requests for Prometheus. Everything a request touches was made before it
+// came: no label is looked up on its way, unless it fails.
+type requestMetrics struct {
+	requests *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	routes   map[routeKey]*routeMetrics // never changed once the API is made
+	other    *routeMetrics
+}
+
+type routeKey struct{ method, pattern string }
+
+// routeMetrics are the series of one route.
+type routeMetrics struct {
+	pattern  string
+	ok, left prometheus.Counter
+	problems [kindCount]prometheus.Counter
+	took     prometheus.Observer
+	inFlight prometheus.Gauge
+}
+
+func newRequestMetrics() *requestMetrics {
+	m := &requestMetrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mirrorstate_http_requests_total",
+			Help: "Requests that ended, by method, route and outcome: ok, client-left, or the problem's name. " +
+				"The route other is for paths that are none of the session API's.",
+		}, []string{"method", "route", "outcome"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "mirrorstate_http_request_duration_seconds",
+			Help:    "How long requests of the session API took, waiting for a lock (?wait=) or a principal included.",
+			Buckets: latencyBuckets,
+		}, []string{"method", "route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "mirrorstate_http_requests_in_flight", Help: "Requests of the session API that are under way.",
+		}),
+		routes: make(map[routeKey]*routeMetrics),
+	}
+	m.other = m.series(otherRoute, otherRoute)
+	return m
+}
+
+// route gives the series of a route, and makes them the first time. Not while requests are served.
+func (m *requestMetrics) route(method, pattern string) *routeMetrics {
+	key := routeKey{method, pattern}
+	if m.routes[key] == nil {
+		rm := m.series(method, pattern)
+		rm.took, rm.inFlight = m.took.WithLabelValues(method, pattern), m.inFlight
+		m.routes[key] = rm
+	}
+	return m.routes[key]
+}
+
+func (m *requestMetrics) series(method, pattern string) *routeMetrics {
+	rm := &routeMetrics{
+		pattern: pattern,
+		ok:      m.requests.WithLabelValues(method, pattern, outcomeOK),
+		left:    m.requests.WithLabelValues(method, pattern, outcomeLeft),
+	}
+	for k := range kindCount {
+		rm.problems[k] = m.requests.WithLabelValues(method, pattern, k.name())
+	}
+	return rm
+}
+
+// of gives the series that a request is counted in.
+func (m *requestMetrics) of(r *http.Request) *routeMetrics {
+	if rm := m.routes[routeKey{r.Method, routeOf(r)}]; rm != nil {
+		return rm
+	}
+	return m.other
+}
+
+// begin and end are around every request of a route.
+func (rm *routeMetrics) begin() time.Time {
+	rm.inFlight.Inc()
+	return time.Now()
+}
+
+func (rm *routeMetrics) end(began time.Time) {
+	rm.inFlight.Dec()
+	rm.took.Observe(time.Since(began).Seconds())
+}
+
+// name is the problem's name; not-found for what is no route.
+func (k kind) name() string {
+	if k == kindNoRoute {
+		return "not-found"
+	}
+	return problems[k].name
+}
+
+var _ prometheus.Collector = (*API)(nil)
+
+// Describe implements prometheus.Collector.
+func (a *API) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(a, to) }
+
+// Collect implements prometheus.Collector: requests, and waiting for locks.
+func (a *API) Collect(to chan<- prometheus.Metric) {
+	m := a.report.counts.requests
+	m.requests.Collect(to)
+	m.took.Collect(to)
+	m.inFlight.Collect(to)
+	a.waiters.collect(to)
+}
+
+// What is told of the callers that wait for a session's lock.
+var (
+	waitersDesc = prometheus.NewDesc("mirrorstate_lock_waiters", "Callers that wait for a session's lock now.", nil, nil)
+	waitsDesc   = prometheus.NewDesc("mirrorstate_lock_waits_total",
+		"Callers that wanted to wait for a session's lock, by what became of it: served (with an answer other than locked), expired, left, "+
+			"session-limit or total-limit (turned away).", []string{"outcome"}, nil)
+	pollsDesc = prometheus.NewDesc("mirrorstate_lock_polls_total", "Tries by the heads of the queues for sessions' locks.", nil, nil)
+	wokenDesc = prometheus.NewDesc("mirrorstate_lock_wakes_total", "Of those, tries because the lock was released through this server.", nil, nil)
+)
+
+// newWaitTimes makes the histogram of the time in a session's queue.
+func newWaitTimes() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "mirrorstate_lock_wait_duration_seconds", Help: "How long callers were in a session's queue for its lock.", Buckets: latencyBuckets,
+	})
+}
+
+func (w *waiters) collect(to chan<- prometheus.Metric) {
+	s := w.stats()
+	to <- prometheus.MustNewConstMetric(waitersDesc, prometheus.GaugeValue, float64(s.Waiting))
+	for outcome, n := range map[string]uint64{
+		"served": s.Served, "expired": s.Expired, "left": s.Left, "session-limit": s.SessionLimit, "total-limit": s.TotalLimit,
+	} {
+		to <- prometheus.MustNewConstMetric(waitsDesc, prometheus.CounterValue, float64(n), outcome)
+	}
+	to <- prometheus.MustNewConstMetric(pollsDesc, prometheus.CounterValue, float64(s.Polls))
+	to <- prometheus.MustNewConstMetric(wokenDesc, prometheus.CounterValue, float64(s.Woken))
+	w.took.Collect(to)
+}

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// deaf is a tracer that does as little as one can.
+type deaf struct{}
+
+func (deaf) Begin(r *http.Request, _ string) (context.Context, func(CallEnd)) {
+	return r.Context(), func(CallEnd) {}
+}
+
+// readHandlers are a read of the session API as it is, without being counted, and with a tracer that does nothing.
+func readHandlers(b *testing.B) map[string]http.Handler {
+	store := memory.New(nil)
+	ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root"}, ID: "abc"}
+	if _, err := store.Put(b.Context(), ref, session.Write{Item: make([]byte, 1024)}, session.Condition{}, session.NewOperationID()); err != nil {
+		b.Fatal(err)
+	}
+	made := func(tracer Tracer) *API {
+		api, err := NewAPI(Config{Store: store, Tracer: tracer})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return api
+	}
+	api := made(nil)
+	mux := newRouter(api.report)
+	mux.Get("/v1/apps/{app}/sessions/{id}", func(w http.ResponseWriter, r *http.Request) {
+		c := call{api: api, w: w, r: r}
+		if err := c.run(get, traits{conditional: true}); err != nil {
+			api.report.fail(w, r, err, false)
+		}
+	})
+	return map[string]http.Handler{"uncounted": mux, "counted": api, "traced": made(deaf{})}
+}
+
+// BenchmarkHandle compares them, in turn, so that what else the machine does falls on all of them: the median of
+// each. That tracing is off costs a comparison, which is in "counted".
+//
+//	go test -run '^$' -bench 'Handle$' -benchtime 200000x ./proxy
+func BenchmarkHandle(b *testing.B) {
+	handlers := readHandlers(b)
+	r := httptest.NewRequest("GET", "/v1/apps/default/sessions/abc", nil)
+	took := map[string][]time.Duration{}
+	for b.Loop() {
+		for name, h := range handlers {
+			w := httptest.NewRecorder()
+			began := time.Now()
+			h.ServeHTTP(w, r)
+			took[name] = append(took[name], time.Since(began))
+			if w.Code != http.StatusOK {
+				b.Fatal(w.Code)
+			}
+		}
+	}
+	for name, all := range took {
+		slices.Sort(all)
+		b.ReportMetric(float64(all[len(all)/2]), name+"-ns")
+	}
+}
+
+// BenchmarkCounting is what a request pays for being counted.
+func BenchmarkCounting(b *testing.B) {
+	rm := newRequestMetrics().route("GET", "/x")
+	b.ReportAllocs()
+	for b.Loop() {
+		began := rm.begin()
+		rm.ok.Inc()
+		rm.end(began)
+	}
+}
+
+// A counted request takes no memory for that.
+func TestCounting_TakesNoMemory(t *testing.T) {
+	rm := newRequestMetrics().route("GET", "/x")
+	if n := testing.AllocsPerRun(1000, func() {
+		began := rm.begin()
+		rm.ok.Inc()
+		rm.end(began)
+	}); n != 0 {
+		t.Errorf("%v allocations a request", n)
+	}
+}

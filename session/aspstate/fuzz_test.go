@@ -1,0 +1,22 @@
+package aspstate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// A tag is read only if it is one that is made, and then is made again the same.
+func FuzzTag(f *testing.F) {
+	f.Add(string(version{created: time.UnixMilli(1_700_000_000_003), cookie: 7, locked: true, newest: make([]byte, 16)}.tag()))
+	f.Add(string(version{newest: []byte("0123456789abcdef")}.tag()))
+	f.Add("AAAABogU17YcAAAABABwmvVOo3hvPwuyBFkT0Gak")
+	f.Add("=")
+	f.Fuzz(func(t *testing.T, text string) {
+		v, ok := parseVersion(session.Tag(text))
+		if ok && string(v.tag()) != text {
+			t.Errorf("%q is read as %+v, whose tag is %s", text, v, v.tag())
+		}
+	})
+}
