@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -60,6 +61,11 @@ type AdminConfig struct {
 	// Hosts are names, with or without port, under which the listener may be asked,
 	// beside loopback and the address it was reached at.
 	Hosts []string
+	// Keys are who may call, and for what; those of the API. nil: anybody, for everything.
+	Keys *keyring.Keys
+	// Local says that whoever reaches the listener may do everything while no key has an
+	// operator's right: it is on loopback, or somebody said that this is meant.
+	Local bool
 	// ActionTimeout bounds an operators' verb. Default 60 s.
 	ActionTimeout time.Duration
 	// Logger takes what operators did. Default: none.
@@ -93,8 +99,9 @@ type admin struct {
 //	     /debug/pprof/…           profiles
 //	     …                        the session API
 //
-// All but the first four refuse a Host or Origin that is not ours with forbidden.
-// It needs no credentials: whoever reaches it may do everything.
+// All but the first four refuse a Host or Origin that is not ours with forbidden. With
+// Keys, all but /healthz and /readyz want one with the right to observe or to operate; POST, pprof
+// and what is about sessions want more. Whatever is added to it is behind the same gate.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.API == nil || cfg.Pair == nil {
 		return nil, errors.New("operators' listener: no session API or no pair")
@@ -109,23 +116,28 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		api: cfg.API, pair: cfg.Pair, faults: cfg.Faults, source: cfg.Events, timeout: cfg.ActionTimeout, log: cfg.Logger,
 		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
 	}
+	g := &gate{keys: cfg.Keys, local: cfg.Local, counts: cfg.API.gate.counts}
 	mux := newRouter(a.report)
+	mux.Use(g.operators(a.report, func(path string) bool { return path == "/healthz" || path == "/readyz" }))
 	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
 		mux.Get(path, answer)
 		mux.Head(path, answer) // probes ask so; net/http leaves the body out
 	}
 	mux.Group(func(r chi.Router) {
 		r.Use(newGuard(a.report, cfg.Hosts).wrap)
-		r.Post("/v1/pair/failover", a.action("failover", a.failover))
-		r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
-		r.Post("/v1/pair/resume", a.action("resume", a.resume))
-		r.Post("/v1/pair/accept", a.action("accept", a.accept))
-		r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
-		r.Post("/v1/pair/fault", a.action("fault", a.fault))
 		r.Get("/v1/pair/events", a.events)
-		r.Get("/v1/apps/{app}/sessions", a.list)
-		profiles(r)
-		cfg.API.routes(r)
+		r.Get("/v1/apps/{app}/sessions", a.list(g))
+		cfg.API.routes(r, g)
+		r.Group(func(r chi.Router) {
+			r.Use(g.operate(a.report))
+			r.Post("/v1/pair/failover", a.action("failover", a.failover))
+			r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
+			r.Post("/v1/pair/resume", a.action("resume", a.resume))
+			r.Post("/v1/pair/accept", a.action("accept", a.accept))
+			r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
+			r.Post("/v1/pair/fault", a.action("fault", a.fault))
+			profiles(r)
+		})
 	})
 	return mux, nil
 }
@@ -194,15 +206,20 @@ type listing struct {
 
 // list answers GET /v1/apps/{app}/sessions?after=ID&limit=N: 200 with a page of
 // sessions in the order of their ids, expired ones included.
-func (a *admin) list(w http.ResponseWriter, r *http.Request) {
-	if err := a.listPage(w, r); err != nil {
-		a.report.fail(w, r, err, false)
+func (a *admin) list(g *gate) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := a.listPage(g, w, r); err != nil {
+			a.report.fail(w, r, err, false)
+		}
 	}
 }
 
-func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
-	c := call{api: a.api, w: w, r: r}
-	if err := c.decode(traits{noID: true}); err != nil {
+func (a *admin) listPage(g *gate, w http.ResponseWriter, r *http.Request) error {
+	c, t := call{api: a.api, w: w, r: r}, traits{noID: true, right: keyring.List}
+	if err := c.admit(g, t); err != nil {
+		return err
+	}
+	if err := c.decode(t); err != nil {
 		return err
 	}
 	after, limit, err := c.page()

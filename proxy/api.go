@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -33,6 +34,11 @@ type Limits struct {
 	WaitersPerSession int           // callers that may queue for one session; default 50, ASP.NET's queue limit
 	WaitersInAll      int           // callers that may queue for all sessions; default 10,000
 	ListedSessions    int           // most sessions in one page of the operators' list; default 1,000
+
+	Places      int           // calls at the store at once; default 128, twice the pair's pool
+	Queue       int           // calls that may wait for a place; default 10,000, as many as the hold has
+	QueueWait   time.Duration // longest wait for a place while others get one; default 5 s
+	ItemsMemory int64         // bytes of items in memory at once; default 256 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -47,6 +53,18 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ListedSessions == 0 {
 		l.ListedSessions = 1000
+	}
+	if l.Places == 0 {
+		l.Places = 128
+	}
+	if l.Queue == 0 {
+		l.Queue = 10_000
+	}
+	if l.QueueWait == 0 {
+		l.QueueWait = 5 * time.Second
+	}
+	if l.ItemsMemory == 0 {
+		l.ItemsMemory = 256 << 20
 	}
 	return l
 }
@@ -72,6 +90,13 @@ type Config struct {
 	// Idempotency-Key means something in this process only.
 	OperationKey func(ctx context.Context) ([]byte, error)
 
+	// Keys are who may call, and for what. nil: anybody, for everything.
+	Keys *keyring.Keys
+
+	// Holding says that the pair holds calls for a principal: those that come then wait
+	// there, and take no place here. It is asked when there are no places left, and must answer from memory. nil: it never does.
+	Holding func() bool
+
 	// Logger takes faults, and at Debug a line for each request. Default: none.
 	Logger *slog.Logger
 
@@ -90,6 +115,9 @@ type API struct {
 	limits       Limits
 	report       reporter
 	waiters      *waiters
+	gate         *gate
+	door         *admission
+	memory       itemMemory
 	mux          *chi.Mux
 }
 
@@ -119,9 +147,12 @@ func NewAPI(cfg Config) (*API, error) {
 		log: cfg.Logger, limits: limits,
 		report:  reporter{log: cfg.Logger, counts: new(problemCounts)},
 		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),
+		gate:    &gate{keys: cfg.Keys, counts: new(accessCounts)},
+		door:    newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
+		memory:  itemMemory{limit: limits.ItemsMemory},
 	}
 	a.mux = newRouter(a.report)
-	a.routes(a.mux)
+	a.routes(a.mux, a.gate)
 	return a, nil
 }
 
@@ -139,17 +170,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // otherwise the longest ?wait= holds that up. It may be called more than once.
 func (a *API) StopWaiting() { a.waiters.close() }
 
-// routes adds the contract's routes to a router: the API's own and the operators'.
-func (a *API) routes(r chi.Router) {
+// routes adds the contract's routes to a router, the API's own or the operators', behind its gate.
+// The contract itself needs no credential: it is the same everywhere.
+func (a *API) routes(r chi.Router, g *gate) {
 	const sessions = "/v1/apps/{app}/sessions"
-	r.Post(sessions, a.handle(create, traits{mutates: true, body: true, noID: true}))
-	r.Get(sessions+"/{id}", a.handle(get, traits{conditional: true}))
-	r.Head(sessions+"/{id}", a.handle(head, traits{conditional: true}))
-	r.Put(sessions+"/{id}", a.handle(put, traits{mutates: true, body: true, conditional: true}))
-	r.Delete(sessions+"/{id}", a.handle(remove, traits{mutates: true}))
-	r.Post(sessions+"/{id}/lock", a.handle(acquire, traits{mutates: true}))
-	r.Delete(sessions+"/{id}/lock", a.handle(release, traits{mutates: true}))
-	r.Post(sessions+"/{id}/touch", a.handle(touch, traits{mutates: true}))
+	r.Post(sessions, a.handle(g, create, traits{right: keyring.Write, mutates: true, body: true, noID: true}))
+	r.Get(sessions+"/{id}", a.handle(g, get, traits{right: keyring.Read, conditional: true}))
+	r.Head(sessions+"/{id}", a.handle(g, head, traits{right: keyring.Read, conditional: true}))
+	r.Put(sessions+"/{id}", a.handle(g, put, traits{right: keyring.Write, mutates: true, body: true, conditional: true}))
+	r.Delete(sessions+"/{id}", a.handle(g, remove, traits{right: keyring.Remove, mutates: true}))
+	r.Post(sessions+"/{id}/lock", a.handle(g, acquire, traits{right: keyring.Lock, mutates: true}))
+	r.Delete(sessions+"/{id}/lock", a.handle(g, release, traits{right: keyring.Lock, mutates: true}))
+	r.Post(sessions+"/{id}/touch", a.handle(g, touch, traits{right: keyring.Write, mutates: true}))
 	r.Get("/openapi.yaml", serveContract)
 	r.Head("/openapi.yaml", serveContract)
 }
