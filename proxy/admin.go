@@ -100,7 +100,7 @@ type admin struct {
 //	     …                        the session API
 //
 // All but the first four refuse a Host or Origin that is not ours with forbidden. With
-// Keys, all but /healthz and /readyz want one with the right to observe or to operate; POST, pprof
+// Keys, all but /healthz, /readyz and /openapi.yaml want one with the right to observe or to operate; POST, pprof
 // and what is about sessions want more. Whatever is added to it is behind the same gate.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.API == nil || cfg.Pair == nil {
@@ -118,7 +118,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	}
 	g := &gate{keys: cfg.Keys, local: cfg.Local, counts: cfg.API.gate.counts}
 	mux := newRouter(a.report)
-	mux.Use(g.operators(a.report, func(path string) bool { return path == "/healthz" || path == "/readyz" }))
+	mux.Use(g.operators(a.report, isOpen))
 	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
 		mux.Get(path, answer)
 		mux.Head(path, answer) // probes ask so; net/http leaves the body out
@@ -140,6 +140,11 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		})
 	})
 	return mux, nil
+}
+
+// isOpen says what needs no credential: what probes ask for, and the contract.
+func isOpen(path string) bool {
+	return path == "/healthz" || path == "/readyz" || path == "/openapi.yaml"
 }
 
 // profiles adds net/http/pprof's handlers.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,6 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
-	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // embeddedFlags choose the embedded pair's place and addresses.
@@ -108,6 +108,7 @@ func openServers(cfg config.Config, flags *embeddedFlags, logger *slog.Logger) (
 func newServe(s *settings) *cobra.Command {
 	var (
 		api, admin string
+		insecure   bool
 		pair       pairFlags
 		flags      embeddedFlags
 	)
@@ -118,7 +119,7 @@ func newServe(s *settings) *cobra.Command {
 			"Where neither the configuration nor a flag names a pair it brings up an embedded mirrored one, with a\n" +
 			"witness: when the principal is lost, the mirror takes over by itself. With --witness off only\n" +
 			"an operator, or pair.watchdog of the configuration, forces service there.",
-		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate\n" +
+		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --config /etc/mirrorstate/mirrorstate.yaml --api 0.0.0.0:8080\n" +
 			"  mirrorstate serve --web-config /srv/shop/web.config",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -129,6 +130,9 @@ func newServe(s *settings) *cobra.Command {
 			if admin != "" {
 				said = append(said, config.Flag("--admin", "admin.listen", admin))
 			}
+			if insecure {
+				said = append(said, config.Flag("--insecure", "auth.insecure", "true"))
+			}
 			cfg, err := loadConfig(s, said...)
 			if err != nil {
 				return err
@@ -138,6 +142,7 @@ func newServe(s *settings) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
+	cmd.Flags().BoolVar(&insecure, "insecure", false, "let other machines reach listeners that have no authentication")
 	pair.add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
@@ -177,6 +182,13 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger 
 	}
 	defer adminListener.Close()
 
+	guards, err := openGuards(cfg, logger)
+	if err != nil {
+		return err
+	}
+	if err := guards.check(cfg, apiListener.Addr(), adminListener.Addr(), logger); err != nil {
+		return err
+	}
 	servers, memory, err := openServers(cfg, flags, logger)
 	if err != nil {
 		return err
@@ -190,29 +202,54 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logger 
 		st.stopSweeping = st.run("the expiry job", st.sweeping.sweeper.Run)
 	}
 
-	api, admin, err := handlers(cfg, st, logger)
+	guards.watch(st)
+	api, admin, err := handlers(cfg, st, guards, isLoopback(adminListener.Addr()), logger)
 	if err != nil {
 		return err
 	}
-	greet(out, apiListener.Addr(), adminListener.Addr(), servers, shownAlias(cfg.Apps))
+	greet(out, shownURL(apiListener, guards.api), shownURL(adminListener, guards.admin), guards.shown(), servers, shownAlias(cfg.Apps))
+	faces := []face{
+		{ln: apiListener, handler: api, tls: tlsOf(guards.api)},
+		{ln: adminListener, handler: admin, tls: tlsOf(guards.admin)},
+	}
+	faces[0].limits, faces[1].limits = serverLimits(cfg.Limits, openFiles(), logger)
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, OnDrain: api.StopWaiting, Logger: logger}
-	return serveHTTP(ctx, st, rules, map[net.Listener]http.Handler{apiListener: api, adminListener: admin})
+	return serveHTTP(ctx, st, rules, faces)
+}
+
+// face is a listener, and what is served on it.
+type face struct {
+	ln      net.Listener
+	handler http.Handler
+	tls     *tls.Config // nil: in the clear
+	limits  proxy.ServerLimits
+}
+
+// shownURL is where a listener is asked.
+func shownURL(ln net.Listener, c *proxy.Certificates) string {
+	if c != nil {
+		return "https://" + ln.Addr().String()
+	}
+	return "http://" + ln.Addr().String()
 }
 
 // handlers makes the two faces.
-func handlers(cfg config.Config, st *stack, logger *slog.Logger) (api *proxy.API, admin http.Handler, err error) {
-	apps := make(map[string]session.Application, len(cfg.Apps))
-	for alias, app := range cfg.Apps {
-		apps[alias] = session.Application{Name: app.Name, Timeout: app.Timeout, LockTimeout: app.LockTimeout, MaxItem: int(app.MaxSize)}
-	}
+func handlers(cfg config.Config, st *stack, g *guards, loopback bool, logger *slog.Logger) (api *proxy.API, admin http.Handler, err error) {
+	l := cfg.Limits
 	api, err = proxy.NewAPI(proxy.Config{
-		Store: st.store, Apps: apps, HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: logger,
+		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: logger,
+		Keys: g.keys, Holding: st.pair.Holding,
+		Limits: proxy.Limits{
+			WaitersPerSession: l.LockWaiters, WaitersInAll: l.LockWaitersInAll,
+			Places: l.Requests, Queue: l.Queue, QueueWait: l.QueueWait, ItemsMemory: int64(l.Bytes),
+		},
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	ac := proxy.AdminConfig{
 		API: api, Pair: pairView{Pair: st.pair, sweep: st.sweeping, servers: st.servers}, Events: eventSource{st.pair, st.servers}, Logger: logger,
+		Keys: g.keys, Local: loopback || cfg.Auth.Insecure, Hosts: cfg.Admin.Hosts,
 	}
 	if st.servers != nil {
 		ac.Faults = injector{st.servers}
@@ -222,12 +259,13 @@ func handlers(cfg config.Config, st *stack, logger *slog.Logger) (api *proxy.API
 }
 
 // serveHTTP serves every listener until ctx ends or something fails, then drains.
-func serveHTTP(ctx context.Context, st *stack, rules proxy.ServerConfig, faces map[net.Listener]http.Handler) error {
+func serveHTTP(ctx context.Context, st *stack, rules proxy.ServerConfig, faces []face) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, len(faces))
-	for ln, face := range faces {
-		go func() { done <- proxy.Serve(ctx, ln, face, rules) }()
+	for _, f := range faces {
+		rules.TLS, rules.Limits = f.tls, f.limits
+		go func(rules proxy.ServerConfig) { done <- proxy.Serve(ctx, f.ln, f.handler, rules) }(rules)
 	}
 	var errs []error
 	left := len(faces)
@@ -255,19 +293,19 @@ func shownAlias(apps map[string]config.App) string {
 	return slices.Min(slices.Collect(maps.Keys(apps)))
 }
 
-// greet says where everything is and what to try.
-func greet(out io.Writer, api, admin net.Addr, servers *embedded.Pair, alias string) {
+// greet says where everything is and what to try. key is what curl needs besides.
+func greet(out io.Writer, api, admin, key string, servers *embedded.Pair, alias string) {
 	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
-	fmt.Fprintf(out, "  session API   http://%s\n", api)
-	fmt.Fprintf(out, "  operators     http://%s\n", admin)
+	fmt.Fprintf(out, "  session API   %s\n", api)
+	fmt.Fprintf(out, "  operators     %s\n", admin)
 	if servers != nil {
 		greetEmbedded(out, servers)
 	}
-	base := "http://" + api.String() + "/v1/apps/" + alias + "/sessions"
+	base := api + "/v1/apps/" + alias + "/sessions"
 	fmt.Fprintf(out, "\nTry:\n")
-	fmt.Fprintf(out, "  curl -i --data-binary hello %s\n", base)
-	fmt.Fprintf(out, "  curl -s http://%s/v1/pair\n", admin)
-	fmt.Fprintf(out, "  curl -s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' http://%s/v1/pair/failover\n\n", admin)
+	fmt.Fprintf(out, "  curl -i%s --data-binary hello %s\n", key, base)
+	fmt.Fprintf(out, "  curl -s%s %s/v1/pair\n", key, admin)
+	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, admin)
 }
 
 // greetEmbedded prints both connection strings; the password only once, when it was made.

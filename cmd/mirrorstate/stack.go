@@ -29,6 +29,7 @@ type stack struct {
 	observers []*observer
 
 	stopSweeping, stopPair, stopServers context.CancelFunc
+	stopWatching                        []context.CancelFunc // of files
 
 	running sync.WaitGroup
 	failed  chan error // the first part that ended by itself
@@ -83,6 +84,9 @@ func (st *stack) run(what string, part func(context.Context) error) (stop contex
 
 // close stops the expiry job, the store, the pair, and the servers, in this order, and waits.
 func (st *stack) close() {
+	for _, stop := range st.stopWatching {
+		stop()
+	}
 	st.stopSweeping()
 	st.sweeping.close()
 	st.store.Close()
@@ -98,7 +102,7 @@ func (st *stack) close() {
 func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 	var observers []*observer
 	for _, url := range cfg.Pair.Watchdog.Observers {
-		o, err := newObserver(url)
+		o, err := newObserver(url, credential{keyFile: cfg.Pair.Watchdog.KeyFile, caFile: cfg.Pair.Watchdog.CAFile})
 		if err != nil {
 			return nil, err
 		}
