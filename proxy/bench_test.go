@@ -5,10 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
@@ -144,4 +147,44 @@ func BenchmarkHandOver(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkAccess is what a key costs beside a server that asks nobody: in the handler
+// alone, and over loopback.
+//
+//	go test -run '^$' -bench Access -count 5 ./proxy
+func BenchmarkAccess(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "keys.json")
+	key, _, err := keyring.Add(path, keyring.Entry{Name: "n", Apps: []string{"default"}, Rights: []string{"read", "write"}}, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	resolve, err := proxy.Names(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, method := range []string{"GET", "PUT"} {
+		for _, kind := range []string{"open", "key", "key and rate"} {
+			o := keyring.Options{Path: path, Resolve: resolve}
+			if kind == "key and rate" {
+				o.Rate, o.Burst = 1e9, 1e9
+			}
+			var keys *keyring.Keys
+			if kind != "open" {
+				if keys, err = keyring.Open(o); err != nil {
+					b.Fatal(err)
+				}
+			}
+			api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Keys: keys})
+			if err != nil {
+				b.Fatal(err)
+			}
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Header["Authorization"] = []string{"Bearer " + key} // costs the same each way
+				api.ServeHTTP(w, r)
+			})
+			b.Run(method+"/"+kind, func(b *testing.B) { benchHandler(b, h, method) })
+			b.Run(method+"/socket/"+kind, func(b *testing.B) { benchSocket(b, h, method) })
+		}
+	}
 }
