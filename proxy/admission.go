@@ -37,7 +37,7 @@ type admission struct {
 	wait         time.Duration
 	holding      func() bool // the pair holds calls
 
-	busy, waiting                     atomic.Int64
+	busy, waiting, paused             atomic.Int64
 	queued, passed, full, late, parts atomic.Uint64
 
 	mu    sync.Mutex             // guards what follows; held for no I/O
@@ -79,10 +79,33 @@ func (a *admission) enter(ctx context.Context, caller string) (placed bool, err 
 	}
 	e, err := a.join(caller)
 	if err != nil {
+		a.pause(ctx)
 		return false, err
 	}
 	a.hand(false) // a place may have become free before this call was seen to wait
 	return a.await(ctx, caller, e)
+}
+
+// turnAwayPause is how long a call that is turned away waits for that answer. Whoever asks
+// again at once, whatever Retry-After says, would otherwise have the processor busy with turning him away.
+const turnAwayPause = 200 * time.Millisecond
+
+// pausedAtLeast is how many may be kept so, where the queue is shorter.
+const pausedAtLeast = 1000
+
+// pause keeps a call that is turned away for a moment, unless as many are kept already as may
+// be in the queue.
+func (a *admission) pause(ctx context.Context) {
+	defer a.paused.Add(-1)
+	if a.paused.Add(1) > max(a.size, pausedAtLeast) {
+		return
+	}
+	timer := time.NewTimer(turnAwayPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // leave gives a place back.
