@@ -416,3 +416,28 @@ func TestAccess_TablesAreComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A key's rate is its own: one that is used up says nothing to another.
+func TestAccess_Rate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	add := func(name string) string {
+		key, _, err := keyring.Add(path, keyring.Entry{Name: name, Apps: []string{"default"}, Rights: []string{"read", "write"}}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Bearer " + key
+	}
+	one, other := add("one"), add("other")
+	s := serve(t, proxy.Config{Keys: openKeys(t, path, keyring.Options{Path: path, Rate: 0.001, Burst: 3}), Apps: twoApps})
+	s.want(201, "PUT", sessions+"/x", "x", "Authorization", one)
+	s.want(200, "GET", sessions+"/x", "", "Authorization", one)
+	s.wantProblem(403, "forbidden", "DELETE", sessions+"/x", "", "Authorization", one) // what is refused counts, too
+	r, p := s.wantProblem(429, "overloaded", "PUT", sessions+"/x", "y", "Authorization", one)
+	if r.Header.Get("Retry-After") == "" || p.Outcome != "not-applied" || !p.Retryable {
+		t.Errorf("told as %+v", p)
+	}
+	s.content(s.want(200, "GET", sessions+"/x", "", "Authorization", other), "x")
+	if got := s.api.Stats().Access.OverRate; got != 1 {
+		t.Errorf("counted %d over the rate", got)
+	}
+}

@@ -2,7 +2,7 @@
 // to applications and rights, in a file that is read again when it has changed.
 //
 // A key is 64 characters, ms_IDIDIDID_SECRET: eight characters that name it, in lists and
-// logs too, and 256 random bits. The file has the SHA-256 of the key; nobody can guess 256
+// logs too, and 256 random bits. The file has the SHA-256 of the secret; nobody can guess 256
 // bits, so no slow hash is needed, and a look-up costs one SHA-256 and no allocation. It
 // knows nothing of HTTP, and limits no rates: a [Caller] is what both are hung on.
 //

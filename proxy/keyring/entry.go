@@ -16,7 +16,7 @@ type Entry struct {
 	// Name says whose it is. Entries of one name are one caller: the second key of a
 	// rotation finds what the first one began.
 	Name string `json:"name"`
-	// SHA256 is the key's, in hexadecimal digits. Either this or Certificate.
+	// SHA256 is of the key's secret, in hexadecimal digits. Either this or Certificate.
 	SHA256 string `json:"sha256,omitempty"`
 	// Certificate is a client certificate's DNS name, or its common name where it has none,
 	// compared without case.

@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -129,7 +128,7 @@ func write(f *os.File, entries []Entry) error {
 func Add(path string, e Entry, now time.Time) (key, id string, err error) {
 	if e.Certificate == "" {
 		key, e.ID = NewKey()
-		sum := sha256.Sum256([]byte(key))
+		sum := hash(key)
 		e.SHA256 = hex.EncodeToString(sum[:])
 	} else {
 		e.ID = newID()

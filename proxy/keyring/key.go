@@ -42,9 +42,10 @@ func idOf(key string) (id string, ok bool) {
 	return key[len(keyPrefix):idEnd], true
 }
 
-// hash is what the file has of a key, whose length idOf has checked.
+// hash is what the file has of a key, whose length idOf has checked: of its secret, which
+// is one block of SHA-256.
 func hash(key string) [sha256.Size]byte {
-	var text [keyLength]byte // on the stack: a conversion would be an allocation
-	copy(text[:], key)
-	return sha256.Sum256(text[:])
+	var secret [secretLength]byte // on the stack: a conversion would be an allocation
+	copy(secret[:], key[keyLength-secretLength:])
+	return sha256.Sum256(secret[:])
 }

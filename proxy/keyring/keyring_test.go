@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -35,7 +34,7 @@ func newRing(t *testing.T, entries ...Entry) (*Ring, []string) {
 			continue
 		}
 		key, id := NewKey()
-		sum := sha256.Sum256([]byte(key))
+		sum := hash(key)
 		e.ID, e.SHA256 = id, hex.EncodeToString(sum[:])
 		keys = append(keys, key)
 	}
@@ -291,7 +290,7 @@ func FuzzParse(f *testing.F) {
 // FuzzKey: no text that was not given out is a key.
 func FuzzKey(f *testing.F) {
 	key, id := NewKey()
-	sum := sha256.Sum256([]byte(key))
+	sum := hash(key)
 	r, err := NewRing([]Entry{{ID: id, Name: "n", SHA256: hex.EncodeToString(sum[:]), Rights: []string{"observe"}}}, asName)
 	if err != nil {
 		f.Fatal(err)
@@ -308,7 +307,7 @@ func FuzzKey(f *testing.F) {
 
 func BenchmarkRing_Key(b *testing.B) {
 	key, id := NewKey()
-	sum := sha256.Sum256([]byte(key))
+	sum := hash(key)
 	r, err := NewRing([]Entry{{ID: id, Name: "n", SHA256: hex.EncodeToString(sum[:]), Apps: []string{"/a"}, Rights: []string{"read"}}}, asName)
 	if err != nil {
 		b.Fatal(err)
