@@ -15,9 +15,6 @@ import (
 // asFlood makes the test binary a caller that wants everything at once: the API's URL.
 const asFlood = "MIRRORSTATE_TEST_AS_FLOOD"
 
-// flooders is how many requests the flood has under way.
-const flooders = 300
-
 // floodReport is what became of the flood.
 type floodReport struct{ Served, Turned, Other, Broken int64 }
 
