@@ -6,8 +6,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
@@ -19,14 +17,22 @@ type credential struct {
 	keyFile, caFile string
 }
 
-func (c *credential) add(flags *pflag.FlagSet) {
+func (c *credential) add(flags interface {
+	StringVar(to *string, name, value, usage string)
+}) {
 	flags.StringVar(&c.keyFile, "key-file", "", "a `FILE` with the key to show the server, one line (default: the variable "+keyVariable+")")
 	flags.StringVar(&c.caFile, "ca-file", "", "a `FILE` with the roots of the server's certificate, in PEM (default: the system's)")
 }
 
+// fromCaller fills in the variable's key where no file is named, and puts it all into a
+// client's configuration.
+func (c *credential) fromCaller(cfg *client.Config) error {
+	cfg.Key = strings.TrimSpace(os.Getenv(keyVariable))
+	return c.fill(cfg)
+}
+
 // fill puts it into a client's configuration.
 func (c *credential) fill(cfg *client.Config) error {
-	cfg.Key = strings.TrimSpace(os.Getenv(keyVariable))
 	if c.keyFile != "" {
 		text, err := os.ReadFile(c.keyFile)
 		if err != nil {

@@ -33,7 +33,7 @@ func newLoadtest(s *settings) *cobra.Command {
 			"  mirrorstate loadtest --target http://10.0.0.5:8080 --admin http://10.0.0.5:8081 --rate 200 --failover manual@30s",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cred.fill(&flags.Client); err != nil {
+			if err := cred.fromCaller(&flags.Client); err != nil {
 				return err
 			}
 			opts, err := flags.Options()

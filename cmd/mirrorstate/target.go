@@ -91,7 +91,7 @@ func (t *target) operator(ctx context.Context, s *settings) (op operator, done f
 // client speaks to the operators' listener.
 func (t *target) client() (*client.Client, error) {
 	cfg := client.Config{URL: t.admin}
-	if err := t.credential.fill(&cfg); err != nil {
+	if err := t.credential.fromCaller(&cfg); err != nil {
 		return nil, err
 	}
 	c, err := client.New(cfg)
