@@ -151,6 +151,13 @@ func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 	}
 }
 
+// stillOpen says whether the operators' listener is still open to who was let in before: a
+// stream outlives its request's first moment.
+func (g *gate) stillOpen(r *http.Request) bool {
+	c, err := g.caller(r)
+	return err == nil && (c == nil || c.Rights&keyring.Operators != 0)
+}
+
 // callerOf is who makes an operators' request; nil: nobody asked.
 func callerOf(r *http.Request) *keyring.Caller {
 	c, _ := r.Context().Value(callerKey{}).(*keyring.Caller)

@@ -81,6 +81,7 @@ type admin struct {
 	timeout time.Duration
 	log     *slog.Logger
 	report  reporter
+	gate    *gate
 }
 
 // NewAdmin makes the operators' listener's handler:
@@ -117,6 +118,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
 	}
 	g := &gate{keys: cfg.Keys, local: cfg.Local, counts: cfg.API.gate.counts}
+	a.gate = g
 	mux := newRouter(a.report)
 	mux.Use(g.operators(a.report, isOpen))
 	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
@@ -126,7 +128,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	mux.Group(func(r chi.Router) {
 		r.Use(newGuard(a.report, cfg.Hosts).wrap)
 		r.Get("/v1/pair/events", a.events)
-		r.Get("/v1/apps/{app}/sessions", a.list(g))
+		r.Get("/v1/apps/{app}/sessions", a.list)
 		cfg.API.routes(r, g)
 		r.Group(func(r chi.Router) {
 			r.Use(g.operate(a.report))
@@ -211,17 +213,15 @@ type listing struct {
 
 // list answers GET /v1/apps/{app}/sessions?after=ID&limit=N: 200 with a page of
 // sessions in the order of their ids, expired ones included.
-func (a *admin) list(g *gate) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := a.listPage(g, w, r); err != nil {
-			a.report.fail(w, r, err, false)
-		}
+func (a *admin) list(w http.ResponseWriter, r *http.Request) {
+	if err := a.listPage(w, r); err != nil {
+		a.report.fail(w, r, err, false)
 	}
 }
 
-func (a *admin) listPage(g *gate, w http.ResponseWriter, r *http.Request) error {
+func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	c, t := call{api: a.api, w: w, r: r}, traits{noID: true, right: keyring.List}
-	if err := c.admit(g, t); err != nil {
+	if err := c.admit(a.gate, t); err != nil {
 		return err
 	}
 	if err := c.decode(t); err != nil {
