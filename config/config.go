@@ -17,7 +17,11 @@ type Config struct {
 	// API is the listener web applications call.
 	API Listener `yaml:"api"`
 	// Admin is the operators' listener.
-	Admin Listener `yaml:"admin"`
+	Admin Admin `yaml:"admin"`
+	// Auth says who is let in.
+	Auth Auth `yaml:"auth"`
+	// Limits bound what callers may take.
+	Limits Limits `yaml:"limits"`
 	// Pair is the pair of SQL Servers.
 	Pair Pair `yaml:"pair"`
 	// Sweep is the expiry job.
@@ -36,12 +40,6 @@ type Config struct {
 	apps     map[string]*App   // while they are being read
 	from     map[string]string // by key: where it was said
 	partners *Partners         // the pair as it is reached; nil: the embedded one
-}
-
-// Listener is an address to listen on.
-type Listener struct {
-	// Listen is host:port. Defaults: 127.0.0.1:8080 (api), 127.0.0.1:8081 (admin).
-	Listen string `yaml:"listen"`
 }
 
 // Pair says which pair, and how patiently calls wait for its principal.
@@ -115,8 +113,9 @@ func defaults() Config {
 			Hold:     Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20},
 			Watchdog: Watchdog{After: 10 * time.Second, CoolDown: 10 * time.Minute},
 		},
-		Sweep: Sweep{Enabled: true, Interval: time.Minute, MaxClockSkew: 5 * time.Second, AbandonedLockAfter: 110 * time.Second},
-		Drain: Drain{Pause: 5 * time.Second},
+		Limits: defaultLimits(),
+		Sweep:  Sweep{Enabled: true, Interval: time.Minute, MaxClockSkew: 5 * time.Second, AbandonedLockAfter: 110 * time.Second},
+		Drain:  Drain{Pause: 5 * time.Second},
 	}
 }
 
@@ -177,6 +176,10 @@ func (c *Config) mistakes() Mistakes {
 	bad(c.Pair.Hold.Window < time.Millisecond || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 1ms and 10m", c.Pair.Hold.Window)
 	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
+	c.API.TLS.validate("api.tls", c.Auth, bad)
+	c.Admin.TLS.validate("admin.tls", c.Auth, bad)
+	c.Admin.validate(bad)
+	c.Limits.validate(bad)
 	c.Pair.Watchdog.validate(bad)
 	c.Sweep.validate(bad)
 	c.Log.validate(bad)

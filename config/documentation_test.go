@@ -52,7 +52,7 @@ func TestDocumentation_Keys(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "servers") {
 			continue // nothing can be said of a pair that is not given
 		}
-		if err != nil || fmt.Sprint(got.API, got.Admin, got.Pair, got.Sweep, got.Log, got.Drain) != fmt.Sprint(want.API, want.Admin, want.Pair, want.Sweep, want.Log, want.Drain) {
+		if err != nil || fmt.Sprint(got.API, got.Admin, got.Auth, got.Limits, got.Pair, got.Sweep, got.Log, got.Drain) != fmt.Sprint(want.API, want.Admin, want.Auth, want.Limits, want.Pair, want.Sweep, want.Log, want.Drain) {
 			t.Errorf("%s: %s is not the default: %v", key, value, err)
 		}
 	}

@@ -130,10 +130,10 @@ func (c *Config) forget(layer []Setting) {
 	}
 }
 
-// notOurs are variables that begin as ours do and belong to others: the embedded pair's, the
-// tests', and what Kubernetes puts into every container for a service called mirrorstate, or
+// notOurs are variables that begin as ours do and belong to others: the embedded pair's, a
+// caller's own key, the tests', and what Kubernetes puts into every container for a service called mirrorstate, or
 // mirrorstate-api (MIRRORSTATE_SERVICE_HOST=…, MIRRORSTATE_PORT=tcp://…, MIRRORSTATE_PORT_8080_TCP_ADDR=…).
-var notOurs = regexp.MustCompile(`^MIRRORSTATE_(EMBEDDED_PASSWORD=|TEST_|(\w+_)?(` +
+var notOurs = regexp.MustCompile(`^MIRRORSTATE_(EMBEDDED_PASSWORD=|KEY=|TEST_|(\w+_)?(` +
 	`SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=(tcp|udp|sctp)://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=))`)
 
 // CheckEnvironment refuses MIRRORSTATE_… variables that nothing reads: a misspelled one

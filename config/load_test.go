@@ -278,7 +278,7 @@ func TestLoad_Notes(t *testing.T) {
 		}
 		return c.Notes
 	}
-	if got := notes(); len(got) != 1 || !strings.Contains(got[0], "not used here, where pool and time-outs are mirrorstate's own: pooling") {
+	if got := notes(); len(got) != 3 || !strings.Contains(got[0], "not used here, where pool and time-outs are mirrorstate's own: pooling") || !strings.Contains(got[2], "partner b in the clear") {
 		t.Errorf("notes %q", got)
 	}
 	for _, path := range []string{secret, yaml} {
@@ -289,5 +289,31 @@ func TestLoad_Notes(t *testing.T) {
 		if got := notes(); !slices.Contains(got, want) {
 			t.Errorf("notes %q, want %q", got, want)
 		}
+	}
+}
+
+func TestLoad_Guards(t *testing.T) {
+	for says, text := range map[string]string{
+		"api.tls.key_file: is missing":             "api: {tls: {certificate_file: c.pem}}",
+		"admin.tls.certificate_file: is missing":   "admin: {tls: {key_file: k.pem}}",
+		"api.tls.client_ca_file: needs auth":       "api: {tls: {certificate_file: c.pem, key_file: k.pem, client_ca_file: ca.pem}}",
+		"admin.hosts: \"a/b\" is not a host's":     "admin: {hosts: [a/b]}",
+		"limits.requests: 0 is not between 1":      "limits: {requests: 0}",
+		"limits.queue_wait: 0s is not between":     "limits: {queue_wait: 0s}",
+		"limits.body_timeout: 1s is shorter":       "limits: {body_timeout: 1s}",
+		"limits.burst: has no meaning":             "limits: {burst: 5}",
+		"limits.lock_waiters: -1 is not between 1": "limits: {lock_waiters: -1}",
+		"auth.kees_file is not known":              "auth: {kees_file: x}",
+	} {
+		if _, err := load(t, text, nil); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: got %v, want it to say %q", text, err, says)
+		}
+	}
+	c, err := load(t, "auth: {keys_file: k}\nadmin: {hosts: [a.example, b.example]}\nlimits: {rate: 10, bytes: 1GiB}", map[string]string{"MIRRORSTATE_API_TLS_CERTIFICATE_FILE": "c", "MIRRORSTATE_API_TLS_KEY_FILE": "k"})
+	if err != nil || c.Auth.KeysFile != "k" || len(c.Admin.Hosts) != 2 || c.Limits.Rate != 10 || c.Limits.Bytes != 1<<30 || c.API.TLS.CertificateFile != "c" || c.Limits.Requests != 128 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := config.CheckEnvironment([]string{"MIRRORSTATE_KEY=ms_x", "MIRRORSTATE_AUTH_KEYS_FILE=k"}); err != nil {
+		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -153,7 +154,19 @@ func (r *resolver) finish(p *Partners) *Partners {
 		r.kerberos(p)
 	}
 	r.wrong = r.wrong.once()
+	r.noteClear(p)
 	return p
+}
+
+// noteClear notes that sessions cross the network in the clear, which a string for .NET Framework
+// means unless it says otherwise.
+func (r *resolver) noteClear(p *Partners) {
+	for i, s := range p.Servers {
+		ip := net.ParseIP(s.Address.Host)
+		if s.Encrypt != "true" && s.Encrypt != "strict" && s.Address.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			r.note(fmt.Sprintf("sessions cross the network to partner %c in the clear (encrypt: %s); say pair.encrypt: true, and give SQL Server a certificate", 'a'+i, s.Encrypt))
+		}
+	}
 }
 
 // serversKey is the key that names the servers.

@@ -22,6 +22,10 @@ type Watchdog struct {
 	// such as http://10.0.0.2:8081. All must have missed the principal; one that can't be
 	// asked is a reason not to force. None: AllowDataLoss is needed.
 	Observers []string `yaml:"observers"`
+	// KeyFile holds the key, with the right to observe, that the observers want. One line.
+	KeyFile string `yaml:"key_file"`
+	// CAFile holds the roots of the observers' certificates, in PEM. Default: the system's.
+	CAFile string `yaml:"ca_file"`
 	// Shared says that others, such as .NET's own provider, write to the database
 	// past the servers listed. Default false. AllowDataLoss is needed then.
 	Shared bool `yaml:"shared"`

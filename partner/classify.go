@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 
 	mssql "github.com/microsoft/go-mssqldb"
 	"github.com/sony/gobreaker/v2"
@@ -163,10 +162,7 @@ func classifyTransport(err error, phase Phase) Class {
 
 // isTLSRefusal finds certificate errors. The driver flattens those of the
 // handshake inside TDS to text, hence the look at the words.
-func isTLSRefusal(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "x509: ") || strings.Contains(text, "server does not support encryption")
-}
+func isTLSRefusal(err error) bool { return certificateAdvice(err) != "" }
 
 // isFatal says whether a connection that brought this error must not be used
 // again. The driver notices only some of these: an error of class 20 or above

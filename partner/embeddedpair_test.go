@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,4 +152,22 @@ func readEpoch(want int64) partner.Op {
 		}
 		return nil
 	}
+}
+
+// A server whose certificate nobody has signed is not logged in to, and the status says what to do.
+func TestPair_CertificateNotBelieved(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	p, _ := follow(t, servers, func(cfg *partner.Config) {
+		for i := range cfg.Partners {
+			cfg.Partners[i].ConnectionString = strings.Replace(cfg.Partners[i].ConnectionString, "encrypt=disable", "encrypt=true", 1)
+		}
+	})
+	until(t, p, "both certificates are refused with advice", func(st partner.Status) bool {
+		for _, one := range st.Partners {
+			if !strings.Contains(one.LastError, "x509: certificate signed by unknown authority") || !strings.Contains(one.LastError, "certificate_file") {
+				return false
+			}
+		}
+		return st.Principal == ""
+	})
 }

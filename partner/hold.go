@@ -398,6 +398,11 @@ func (h *hold) read() HoldStats {
 	return s
 }
 
+// holding says whether calls are held, be they writes only. It takes no lock.
+func (h *hold) holding() bool {
+	return h.open.Load() == nil || h.apart && h.openWrites.Load() == nil
+}
+
 // serving is the term calls are let go to, or nil.
 func (h *hold) serving() *term {
 	h.mu.Lock()

@@ -247,3 +247,7 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(view) bool) erro
 		}
 	}
 }
+
+// Holding says whether calls wait for a principal, or writes for its mirror, or would if
+// there were any. It takes no lock and asks nobody.
+func (p *Pair) Holding() bool { return p.hold.holding() }

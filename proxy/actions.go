@@ -36,11 +36,11 @@ func (a *admin) action(name string, do func(ctx context.Context, body []byte) er
 		extendWriteDeadline(w, a.timeout+2*grace)
 		start := time.Now()
 		if err := do(ctx, body); err != nil {
-			a.log.Warn("operator's verb not carried out", "verb", name, "error", err, "duration", time.Since(start))
+			a.log.Warn("operator's verb not carried out", "verb", name, "by", nameOf(callerOf(r)), "error", err, "duration", time.Since(start))
 			a.report.fail(w, r, err, true)
 			return
 		}
-		a.log.Info("operator's verb carried out", "verb", name, "duration", time.Since(start))
+		a.log.Info("operator's verb carried out", "verb", name, "by", nameOf(callerOf(r)), "duration", time.Since(start))
 		answerJSON(w, http.StatusOK, a.pair.Status())
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -66,6 +67,11 @@ type AdminConfig struct {
 	// Hosts are names, with or without port, under which the listener may be asked,
 	// beside loopback and the address it was reached at.
 	Hosts []string
+	// Keys are who may call, and for what; those of the API. nil: anybody, for everything.
+	Keys *keyring.Keys
+	// Local says that whoever reaches the listener may do everything while no key has an
+	// operator's right: it is on loopback, or somebody said that this is meant.
+	Local bool
 	// ActionTimeout bounds an operators' verb. Default 60 s.
 	ActionTimeout time.Duration
 	// Logger takes what operators did. Default: none.
@@ -82,6 +88,7 @@ type admin struct {
 	timeout time.Duration
 	log     *slog.Logger
 	report  reporter
+	gate    *gate
 }
 
 // NewAdmin makes the operators' listener's handler:
@@ -101,8 +108,10 @@ type admin struct {
 //	     /debug/pprof/…           profiles
 //	     …                        the session API
 //
-// All but the first five refuse a Host or Origin that is not ours with forbidden.
-// It needs no credentials: whoever reaches it may do everything.
+// All but the first four refuse a Host or Origin that is not ours with forbidden; /metrics does not, for
+// Prometheus asks by whatever name it was given. With
+// Keys, all but /healthz, /readyz and /openapi.yaml want one with the right to observe or to operate; POST, pprof
+// and what is about sessions want more. Whatever is added to it is behind the same gate.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.API == nil || cfg.Pair == nil {
 		return nil, errors.New("operators' listener: no session API or no pair")
@@ -118,10 +127,13 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		report: reporter{log: cfg.Logger, counts: cfg.API.report.counts},
 	}
 	a.leaving = cfg.Leaving
+	g := &gate{keys: cfg.Keys, local: cfg.Local, counts: cfg.API.gate.counts}
+	a.gate = g
 	mux := newRouter(a.report)
 	if cfg.Version != "" {
 		mux.Use(versioned(cfg.Version))
 	}
+	mux.Use(g.operators(a.report, isOpen))
 	if cfg.Metrics != nil {
 		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
 	}
@@ -131,18 +143,26 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	}
 	mux.Group(func(r chi.Router) {
 		r.Use(newGuard(a.report, cfg.Hosts).wrap)
-		r.Post("/v1/pair/failover", a.action("failover", a.failover))
-		r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
-		r.Post("/v1/pair/resume", a.action("resume", a.resume))
-		r.Post("/v1/pair/accept", a.action("accept", a.accept))
-		r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
-		r.Post("/v1/pair/fault", a.action("fault", a.fault))
 		r.Get("/v1/pair/events", a.events)
 		r.Get("/v1/apps/{app}/sessions", a.list)
-		profiles(r)
-		cfg.API.routes(r)
+		cfg.API.routes(r, g)
+		r.Group(func(r chi.Router) {
+			r.Use(g.operate(a.report))
+			r.Post("/v1/pair/failover", a.action("failover", a.failover))
+			r.Post("/v1/pair/suspend", a.action("suspend", a.suspend))
+			r.Post("/v1/pair/resume", a.action("resume", a.resume))
+			r.Post("/v1/pair/accept", a.action("accept", a.accept))
+			r.Post("/v1/pair/sweep", a.action("sweep", a.sweep))
+			r.Post("/v1/pair/fault", a.action("fault", a.fault))
+			profiles(r)
+		})
 	})
 	return mux, nil
+}
+
+// isOpen says what needs no credential: what probes ask for, and the contract.
+func isOpen(path string) bool {
+	return path == "/healthz" || path == "/readyz" || path == "/openapi.yaml"
 }
 
 // profiles adds net/http/pprof's handlers.
@@ -232,8 +252,11 @@ func (a *admin) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
-	c := call{api: a.api, w: w, r: r}
-	if err := c.decode(traits{noID: true}); err != nil {
+	c, t := call{api: a.api, w: w, r: r}, traits{noID: true, right: keyring.List}
+	if err := c.admit(a.gate, t); err != nil {
+		return err
+	}
+	if err := c.decode(t); err != nil {
 		return err
 	}
 	after, limit, err := c.page()

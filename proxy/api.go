@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -34,6 +35,11 @@ type Limits struct {
 	WaitersPerSession int           // callers that may queue for one session; default 50, ASP.NET's queue limit
 	WaitersInAll      int           // callers that may queue for all sessions; default 10,000
 	ListedSessions    int           // most sessions in one page of the operators' list; default 1,000
+
+	Places      int           // calls at the store at once; default 128, twice the pair's pool
+	Queue       int           // calls that may wait for a place; default 10,000, as many as the hold has
+	QueueWait   time.Duration // longest wait for a place while others get one; default 5 s
+	ItemsMemory int64         // bytes of items in memory at once; default 256 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -48,6 +54,18 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ListedSessions == 0 {
 		l.ListedSessions = 1000
+	}
+	if l.Places == 0 {
+		l.Places = 128
+	}
+	if l.Queue == 0 {
+		l.Queue = 10_000
+	}
+	if l.QueueWait == 0 {
+		l.QueueWait = 5 * time.Second
+	}
+	if l.ItemsMemory == 0 {
+		l.ItemsMemory = 256 << 20
 	}
 	return l
 }
@@ -73,6 +91,13 @@ type Config struct {
 	// Idempotency-Key means something in this process only.
 	OperationKey func(ctx context.Context) ([]byte, error)
 
+	// Keys are who may call, and for what. nil: anybody, for everything.
+	Keys *keyring.Keys
+
+	// Holding says that the pair holds calls for a principal: those that come then wait
+	// there, and take no place here. It is asked when there are no places left, and must answer from memory. nil: it never does.
+	Holding func() bool
+
 	// Logger takes faults, and at Debug a line for each request. Default: none.
 	Logger *slog.Logger
 
@@ -95,6 +120,9 @@ type API struct {
 	limits       Limits
 	report       reporter
 	waiters      *waiters
+	gate         *gate
+	door         *admission
+	memory       itemMemory
 	mux          *chi.Mux
 }
 
@@ -124,10 +152,13 @@ func NewAPI(cfg Config) (*API, error) {
 		log: cfg.Logger, tracer: cfg.Tracer, limits: limits,
 		report:  reporter{log: cfg.Logger, counts: &problemCounts{requests: newRequestMetrics()}},
 		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),
+		gate:    &gate{keys: cfg.Keys, counts: new(accessCounts)},
+		door:    newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
+		memory:  itemMemory{limit: limits.ItemsMemory},
 	}
 	a.apps.Store(&apps)
 	a.mux = newRouter(a.report)
-	a.routes(a.mux)
+	a.routes(a.mux, a.gate)
 	return a, nil
 }
 
@@ -156,20 +187,21 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // otherwise the longest ?wait= holds that up. It may be called more than once.
 func (a *API) StopWaiting() { a.waiters.close() }
 
-// routes adds the contract's routes to a router: the API's own and the operators'.
-func (a *API) routes(r chi.Router) {
+// routes adds the contract's routes to a router, the API's own or the operators', behind its gate.
+// The contract itself needs no credential: it is the same everywhere.
+func (a *API) routes(r chi.Router, g *gate) {
 	const sessions, one = "/v1/apps/{app}/sessions", "/v1/apps/{app}/sessions/{id}"
 	add := func(method, pattern string, do verb, t traits) {
-		r.Method(method, pattern, a.handle(do, t, a.report.counts.requests.route(method, pattern)))
+		r.Method(method, pattern, a.handle(g, do, t, a.report.counts.requests.route(method, pattern)))
 	}
-	add("POST", sessions, create, traits{mutates: true, body: true, noID: true})
-	add("GET", one, get, traits{conditional: true})
-	add("HEAD", one, head, traits{conditional: true})
-	add("PUT", one, put, traits{mutates: true, body: true, conditional: true})
-	add("DELETE", one, remove, traits{mutates: true})
-	add("POST", one+"/lock", acquire, traits{mutates: true})
-	add("DELETE", one+"/lock", release, traits{mutates: true})
-	add("POST", one+"/touch", touch, traits{mutates: true})
+	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, body: true, noID: true})
+	add("GET", one, get, traits{right: keyring.Read, conditional: true})
+	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
+	add("PUT", one, put, traits{right: keyring.Write, mutates: true, body: true, conditional: true})
+	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true})
+	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
+	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true})
+	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
 	r.Get("/openapi.yaml", serveContract)
 	r.Head("/openapi.yaml", serveContract)
 }

@@ -73,3 +73,19 @@ func (a *applications) find(s string) (*session.Application, error) {
 	app := session.Application{Name: name}.WithDefaults()
 	return &app, nil
 }
+
+// Names gives the function that finds an application's lower-cased name by alias or name,
+// as the session API does: what a key-ring needs. The error is about the configured ones.
+func Names(configured map[string]session.Application) (func(app string) (name string, err error), error) {
+	apps, err := newApplications(configured)
+	if err != nil {
+		return nil, err
+	}
+	return func(app string) (string, error) {
+		found, err := apps.find(app)
+		if err != nil {
+			return "", err
+		}
+		return found.Name, nil
+	}, nil
+}

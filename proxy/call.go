@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -24,11 +25,15 @@ type traits struct {
 	body        bool // takes an item
 	conditional bool // looks at If-Match or If-None-Match itself
 	noID        bool // its path names no session
+	right       keyring.Right
 }
 
 // call is one request of the session API, decoded.
 type call struct {
 	api     *API
+	caller  *keyring.Caller // nil: nobody asked who calls
+	store   admitted        // the store, a place at a time
+	taken   int             // bytes of items that count as in memory
 	w       http.ResponseWriter
 	r       *http.Request
 	ref     session.Ref
@@ -41,16 +46,18 @@ type call struct {
 	values  headerValues
 }
 
-// handle makes a handler of a verb: decode, deadline, operation id, verb, errors; and counts it as rm's.
-func (a *API) handle(do verb, t traits, rm *routeMetrics) http.HandlerFunc {
+// handle makes a handler of a verb behind a gate: caller, decode, deadline, operation id, verb, errors; and
+// counts it as rm's.
+func (a *API) handle(g *gate, do verb, t traits, rm *routeMetrics) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer rm.end(rm.begin())
 		c := call{api: a, w: w, r: r}
+		defer c.forget() // when the answer is written
 		var err error
 		if a.tracer == nil {
-			err = c.run(do, t)
+			err = c.run(g, do, t)
 		} else {
-			err = c.traced(do, t, rm.pattern)
+			err = c.traced(g, do, t, rm.pattern)
 		}
 		c.noted(w)
 		if err != nil {
@@ -61,10 +68,17 @@ func (a *API) handle(do verb, t traits, rm *routeMetrics) http.HandlerFunc {
 	}
 }
 
-func (c *call) run(do verb, t traits) error {
+// forget stops counting the items of a call.
+func (c *call) forget() { c.api.memory.giveBack(c.taken) }
+
+func (c *call) run(g *gate, do verb, t traits) error {
+	if err := c.admit(g, t); err != nil {
+		return err
+	}
 	if err := c.decode(t); err != nil {
 		return err
 	}
+	c.store = admitted{c.api.store, c.api.door, nameOf(c.caller)}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
 	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)
@@ -80,9 +94,28 @@ func (c *call) run(do verb, t traits) error {
 	return do(ctx, c)
 }
 
+// admit finds out who calls, and whether for what is theirs: before the rest is looked at,
+// so that who may not learns nothing.
+func (c *call) admit(g *gate, t traits) (err error) {
+	if c.caller, err = g.caller(c.r); err != nil {
+		return err
+	}
+	if err := g.pace(c.caller); err != nil {
+		return err
+	}
+	name, err := c.param("app")
+	if err != nil {
+		return err
+	}
+	if c.ref.App, err = c.api.apps.Load().find(name); err != nil {
+		return err
+	}
+	return g.admit(c.caller, t.right, c.ref.App.Name)
+}
+
 // decode reads what all verbs have in common, the cheap parts first.
 func (c *call) decode(t traits) error {
-	if err := c.decodePath(t); err != nil {
+	if err := c.decodeID(t); err != nil {
 		return err
 	}
 	if c.r.URL.RawQuery != "" {
@@ -102,18 +135,14 @@ func (c *call) decode(t traits) error {
 		return err
 	}
 	c.timeout = minutes
-	c.body, err = readBody(c.w, c.r, c.ref.App.MaxItem)
+	c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory)
 	return err
 }
 
-// decodePath finds the application and the session.
-func (c *call) decodePath(t traits) error {
-	name, err := c.param("app")
-	if err != nil {
-		return err
-	}
-	if c.ref.App, err = c.api.apps.Load().find(name); err != nil || t.noID {
-		return err
+// decodeID finds the session.
+func (c *call) decodeID(t traits) error {
+	if t.noID {
+		return nil
 	}
 	id, err := c.param("id")
 	if err != nil {
@@ -188,34 +217,6 @@ func discard(r *http.Request) {
 	if r.Header["Expect"] == nil {
 		io.CopyN(io.Discard, r.Body, maxDiscard)
 	}
-}
-
-// readBody reads the item into memory that fits it. An item above the limit takes
-// no memory, and is refused unread where the client asked before sending it.
-func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
-	switch n := r.ContentLength; {
-	case n == 0:
-		return nil, nil
-	case n > int64(limit):
-		discard(r)
-		return nil, &session.TooLargeError{Limit: limit}
-	case n > 0: // net/http hands out no more than this
-		body := make([]byte, n)
-		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, badBody(err)
-		}
-		return body, nil
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		discard(r)
-		return nil, &session.TooLargeError{Limit: limit}
-	case err != nil:
-		return nil, badBody(err)
-	}
-	return body, nil
 }
 
 // badBody is for a body that broke off: nothing was done with it.

@@ -3,8 +3,12 @@
 //
 // A handler decodes, calls one method of [session.Store] and encodes; what all
 // have in common is in one place (call.go). It costs a few microseconds beside
-// net/http, one store call a request, and no goroutine of its own. It neither
-// authenticates nor knows what a partner is: the pair is seen through [PairView].
+// net/http, one store call a request, and no goroutine of its own. It does not know
+// what a partner is: the pair is seen through [PairView].
+//
+// Before a body is read it is known who calls, and whether for what is theirs (access.go,
+// package keyring). Connections, places at the store and bytes of items are bounded
+// (connections.go, admission.go, itemmemory.go).
 //
 // The contract is openapi.yaml, served at GET /openapi.yaml. Errors become
 // problem details by the one table in errors.go. Callers that wait for a locked

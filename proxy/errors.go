@@ -28,6 +28,7 @@ const (
 	kindPrecondition
 	kindTooLarge
 	kindBadRequest
+	kindUnauthorized
 	kindForbidden
 	kindMethod
 	kindMediaType
@@ -56,10 +57,11 @@ var problems = [kindCount]struct {
 	kindPrecondition: {"precondition-failed", "Precondition failed", http.StatusPreconditionFailed, false, false},
 	kindTooLarge:     {"too-large", "The item is too large", http.StatusRequestEntityTooLarge, false, false},
 	kindBadRequest:   {"bad-request", "Bad request", http.StatusBadRequest, false, false},
+	kindUnauthorized: {"unauthorized", "Unauthorized", http.StatusUnauthorized, false, false},
 	kindForbidden:    {"forbidden", "Forbidden", http.StatusForbidden, false, false},
 	kindMethod:       {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, false, false},
 	kindMediaType:    {"unsupported-media-type", "Unsupported media type", http.StatusUnsupportedMediaType, false, false},
-	kindOverloaded:   {"overloaded", "Too many calls are waiting", http.StatusTooManyRequests, true, true},
+	kindOverloaded:   {"overloaded", "Too many calls", http.StatusTooManyRequests, true, true},
 	kindNoPrincipal:  {"no-principal", "No partner is principal", http.StatusServiceUnavailable, true, true},
 	kindUnknown:      {"outcome-unknown", "The outcome is unknown", http.StatusGatewayTimeout, true, false},
 	kindRefused:      {"failover-refused", "The pair refused", http.StatusConflict, false, false},
@@ -234,6 +236,9 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	if p.LockAge != nil {
 		h["Session-Lock-Age"] = []string{strconv.FormatInt(*p.LockAge, 10)}
 	}
+	if p.kind == kindUnauthorized {
+		h["Www-Authenticate"] = bearer
+	}
 	if problems[p.kind].retry {
 		h["Retry-After"] = []string{retryAfter(p.kind)}
 	}
@@ -260,5 +265,6 @@ var (
 	textType    = []string{"text/plain; charset=utf-8"}
 	noStore     = []string{"no-store"}
 	nosniff     = []string{"nosniff"}
+	bearer      = []string{`Bearer realm="mirrorstate"`}
 	flagged     = []string{"uninitialized"}
 )

@@ -53,7 +53,7 @@ func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	if s.send(snapshot, a.pair.Status()) != nil {
 		return
 	}
-	s.follow(r.Context(), events)
+	s.follow(r.Context(), events, func() bool { return a.gate.stillOpen(r) })
 }
 
 // stream writes server-sent events to one client.
@@ -75,8 +75,8 @@ func newStream(w http.ResponseWriter) *stream {
 	return &stream{w: w, ctl: ctl}
 }
 
-// follow sends events until there is a reason to stop.
-func (s *stream) follow(ctx context.Context, events <-chan Event) {
+// follow sends events until there is a reason to stop. welcome is asked at every heartbeat.
+func (s *stream) follow(ctx context.Context, events <-chan Event, welcome func() bool) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -94,6 +94,10 @@ func (s *stream) follow(ctx context.Context, events <-chan Event) {
 			}
 			err = s.send(e.Kind, e)
 		case <-beat.C:
+			if !welcome() {
+				_ = s.end("the key was revoked, or has expired")
+				return
+			}
 			err = s.write([]byte(": alive\n\n"))
 		}
 		if err != nil {

@@ -20,12 +20,14 @@ func acquire(ctx context.Context, c *call) error {
 		lock session.Lock
 	)
 	err := c.meetLock(ctx, false, func(ctx context.Context) (err error) {
-		s, lock, err = c.api.store.Acquire(ctx, c.ref, c.op)
+		s, lock, err = c.store.Acquire(ctx, c.ref, c.op)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	c.api.memory.must(len(s.Item)) // the lock is the caller's already
+	c.taken += len(s.Item)
 	if err := c.r.Context().Err(); err != nil {
 		// With an Idempotency-Key the same call may be on its way again, and find this lock.
 		if !c.keyed {
@@ -64,7 +66,7 @@ func release(ctx context.Context, c *call) error {
 	if !ok {
 		return badInput("header Session-Lock", "is missing: it names the lock to release")
 	}
-	if err := c.api.store.Release(ctx, c.ref, lock, c.op); err != nil {
+	if err := c.store.Release(ctx, c.ref, lock, c.op); err != nil {
 		return err
 	}
 	c.freed()

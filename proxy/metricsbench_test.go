@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -37,7 +38,7 @@ func readHandlers(b *testing.B) map[string]http.Handler {
 	mux := newRouter(api.report)
 	mux.Get("/v1/apps/{app}/sessions/{id}", func(w http.ResponseWriter, r *http.Request) {
 		c := call{api: api, w: w, r: r}
-		if err := c.run(get, traits{conditional: true}); err != nil {
+		if err := c.run(api.gate, get, traits{conditional: true, right: keyring.Read}); err != nil {
 			api.report.fail(w, r, err, false)
 		}
 	})

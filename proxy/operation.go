@@ -17,8 +17,8 @@ const maxIdempotencyKey = 255
 // minSecret is the least bytes of a secret that keeps operation ids unguessable.
 const minSecret = 16
 
-// makeOperation gives the call its operation id: made from the Idempotency-Key,
-// or random. For a create it makes the session's id as well.
+// makeOperation gives the call its operation id: made from the Idempotency-Key
+// and who calls, or random. For a create it makes the session's id as well.
 func (c *call) makeOperation(ctx context.Context) error {
 	key, ok, err := oneHeader(c.r.Header["Idempotency-Key"], "Idempotency-Key")
 	if err != nil {
@@ -43,18 +43,18 @@ func (c *call) makeOperation(ctx context.Context) error {
 	}
 	c.keyed = true
 	if c.ref.ID == "" {
-		c.ref.ID = keyedID(secret, c.ref.App.Name, key)
+		c.ref.ID = keyedID(secret, nameOf(c.caller), c.ref.App.Name, key)
 	}
-	sum := keyedHash(secret, "", c.ref.App.Name, string(c.ref.ID), c.verb(), key)
+	sum := keyedHash(secret, nameOf(c.caller), c.ref.App.Name, string(c.ref.ID), c.verb(), key)
 	c.op = session.OperationID(sum[:len(c.op)])
 	return nil
 }
 
 // keyedID is the id of the session that a create with this key makes, always the
 // same: so the create can be sent again. It has ASP.NET's form and 120 bits.
-func keyedID(secret []byte, app, key string) session.ID {
+func keyedID(secret []byte, caller, app, key string) session.ID {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz012345"
-	sum := keyedHash(secret, "", app, "", "", key)
+	sum := keyedHash(secret, caller, app, "", "", key)
 	id := make([]byte, 24)
 	for i := range id {
 		id[i] = alphabet[sum[i]&31]

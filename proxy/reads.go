@@ -37,7 +37,7 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	opts := session.GetOptions{Peek: peek, AllowLocked: beside}
 	var s session.Session
 	read := func(ctx context.Context) (err error) {
-		s, err = c.api.store.Get(ctx, c.ref, opts)
+		s, err = c.store.Get(ctx, c.ref, opts)
 		return err
 	}
 	if beside { // it meets no lock, and waits behind nobody who does
@@ -48,6 +48,10 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	if err != nil {
 		return err
 	}
+	if !c.api.memory.take(len(s.Item)) {
+		return c.api.memory.fullError()
+	}
+	c.taken += len(s.Item)
 	if known != nil {
 		if same, _ := noneMatch(known, s.Tag); same {
 			c.answerSession(http.StatusNotModified, &s)
@@ -61,7 +65,7 @@ func (c *call) read(ctx context.Context, peek bool) error {
 // touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. Slides the expiry, locked
 // or not.
 func touch(ctx context.Context, c *call) error {
-	s, err := c.api.store.Touch(ctx, c.ref)
+	s, err := c.store.Touch(ctx, c.ref)
 	if err != nil {
 		return err
 	}

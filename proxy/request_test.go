@@ -69,8 +69,8 @@ func TestKeyedHash(t *testing.T) {
 	if _, ok := seen[keyedHash([]byte("0123456789abcdeF"), "", "app", "id", "PUT", "key")]; ok {
 		t.Error("the secret makes no difference")
 	}
-	id := keyedID(secret, "app", "key")
-	if !id.Classic() || id != keyedID(secret, "app", "key") || id == keyedID(secret, "app", "key2") || id == keyedID(secret, "app2", "key") {
+	id := keyedID(secret, "", "app", "key")
+	if !id.Classic() || id != keyedID(secret, "", "app", "key") || id == keyedID(secret, "", "app", "key2") || id == keyedID(secret, "", "app2", "key") || id == keyedID(secret, "b", "app", "key") {
 		t.Errorf("the id of a key is %q", id)
 	}
 }

@@ -2,25 +2,20 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// The server's times. A request's own deadline is the session API's concern: it
-// starts when the body has come, and extends the write deadline where it must.
-const (
-	headerTimeout = 10 * time.Second  // for the request line and headers
-	bodyTimeout   = 60 * time.Second  // for the whole request: 4 MiB at 70 kB/s
-	idleTimeout   = 180 * time.Second // longer than balancers keep theirs, so that they close first
-	maxHeader     = 32 << 10          // bytes of request line and headers
-	closeTimeout  = 5 * time.Second   // for handlers whose connections were cut
-)
+// closeTimeout is what handlers have whose connections were cut.
+const closeTimeout = 5 * time.Second
 
 // DefaultDrainTimeout is how long requests under way may take to end.
 const DefaultDrainTimeout = DefaultHoldWindow + 2*grace
@@ -34,9 +29,47 @@ type ServerConfig struct {
 	// OnDrain is called once when draining begins, before anything else: it is the
 	// place for [API.StopWaiting]. May be nil.
 	OnDrain func()
+	// Watch is given, before the first connection, who tells the counters of connections. May be nil.
+	Watch func(stats func() ConnectionStats)
+	// TLS is how to speak with clients; nil: in the clear. See [Certificates.TLS].
+	TLS *tls.Config
+	// Limits bound what connections may cost.
+	Limits ServerLimits
 	// Logger takes what net/http has to say. Default: none.
 	Logger *slog.Logger
 }
+
+// ServerLimits bound what connections may cost. Zero values stand for the defaults. A
+// request's own deadline is the session API's concern: it starts when the body has come, and extends the write deadline where it must.
+type ServerLimits struct {
+	Connections   int           // open at once; idle ones make room for new ones. Default 20,000
+	HeaderBytes   int           // of request line and headers; net/http adds 4 KiB of its own. Default 32 KiB
+	HeaderTimeout time.Duration // for TLS, and for the request line and headers. Default 10 s
+	BodyTimeout   time.Duration // for the whole request; 60 s, the default, are 4 MiB at 70 kB/s
+	IdleTimeout   time.Duration // between requests; longer than balancers keep theirs, so that they close first. Default 180 s
+}
+
+func (l ServerLimits) withDefaults() ServerLimits {
+	if l.Connections == 0 {
+		l.Connections = 20_000
+	}
+	if l.HeaderBytes == 0 {
+		l.HeaderBytes = 32 << 10
+	}
+	if l.HeaderTimeout == 0 {
+		l.HeaderTimeout = 10 * time.Second
+	}
+	if l.BodyTimeout == 0 {
+		l.BodyTimeout = 60 * time.Second
+	}
+	if l.IdleTimeout == 0 {
+		l.IdleTimeout = 180 * time.Second
+	}
+	return l
+}
+
+// maxStreams is how many requests one connection may have under way in HTTP/2.
+const maxStreams = 100
 
 // Listen opens addr for TCP. setting names where the address came from, such as
 // "api.listen (--api)"; the error says what to do about it.
@@ -73,20 +106,33 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	}
 	base, cut := context.WithCancel(withDraining(context.WithoutCancel(ctx), ctx.Done()))
 	defer cut()
-	conns := newConnections()
+	limits := cfg.Limits.withDefaults()
+	conns := newConnections(limits.Connections)
+	if cfg.Watch != nil {
+		cfg.Watch(conns.stats)
+	}
 	srv := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + cfg.HoldWindow + 2*grace,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		TLSConfig:         cfg.TLS,
+		ReadHeaderTimeout: limits.HeaderTimeout,
+		ReadTimeout:       limits.BodyTimeout,
+		WriteTimeout:      limits.BodyTimeout + cfg.HoldWindow + 2*grace,
+		IdleTimeout:       limits.IdleTimeout,
+		MaxHeaderBytes:    limits.HeaderBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnState:         conns.track,
-		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(serverLog{cfg.Logger}, "", 0),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	limited := limitedListener{ln, conns}
+	go func() {
+		if cfg.TLS != nil {
+			served <- srv.ServeTLS(limited, "", "")
+			return
+		}
+		served <- srv.Serve(limited)
+	}()
 	select {
 	case err := <-served:
 		cut()
@@ -115,54 +161,17 @@ func drain(ctx context.Context, srv *http.Server, cut func(), conns *connections
 	return errors.Join(err, conns.wait())
 }
 
-// connections counts a server's connections; each one's goroutine ends with it.
-type connections struct {
-	mu   sync.Mutex
-	open int           // owned by mu
-	none chan struct{} // owned by mu; closed when open becomes 0, nil while nobody asked
-}
+// serverLog takes net/http's lines. Those about clients that speak no TLS, or another
+// one, are nothing an operator acts on, and anybody can cause as many as he likes.
+type serverLog struct{ log *slog.Logger }
 
-func newConnections() *connections { return new(connections) }
-
-// track is a ConnState hook. net/http reports StateClosed at the very end of a
-// connection's goroutine, its handler included.
-func (c *connections) track(_ net.Conn, state http.ConnState) {
-	if state != http.StateNew && state != http.StateClosed && state != http.StateHijacked {
-		return
+// Write implements io.Writer.
+func (l serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	level := slog.LevelWarn
+	if strings.HasPrefix(text, "http: TLS handshake error") || strings.Contains(text, "URL query contains semicolon") {
+		level = slog.LevelDebug
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if state == http.StateNew {
-		c.open++
-		return
-	}
-	c.open--
-	if c.open == 0 && c.none != nil {
-		close(c.none)
-		c.none = nil
-	}
-}
-
-func (c *connections) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.open
-}
-
-// wait returns once there are no connections. Call it when no more are taken.
-func (c *connections) wait() error {
-	c.mu.Lock()
-	none := make(chan struct{})
-	if c.open == 0 {
-		close(none)
-	} else {
-		c.none = none
-	}
-	c.mu.Unlock()
-	select {
-	case <-none:
-		return nil
-	case <-time.After(closeTimeout):
-		return fmt.Errorf("%d handlers still run %v after their connections were closed", c.count(), closeTimeout)
-	}
+	l.log.Log(context.Background(), level, text)
+	return len(line), nil
 }

@@ -7,6 +7,9 @@ type Stats struct {
 	Problems map[string]uint64 // answers by the problem's name; "not-found" for paths that are no route
 	Left     uint64            // callers that left before their answer
 	Waiters  WaiterStats
+	Access   AccessStats
+	Door     AdmissionStats
+	Memory   MemoryStats
 }
 
 // problemCounts may be used by any number of goroutines.
@@ -34,5 +37,8 @@ func (a *API) Stats() Stats {
 		Problems: a.report.counts.snapshot(),
 		Left:     a.report.counts.left.Load(),
 		Waiters:  a.waiters.stats(),
+		Access:   a.gate.counts.stats(),
+		Door:     a.door.stats(),
+		Memory:   a.memory.stats(),
 	}
 }

@@ -25,12 +25,12 @@ type CallEnd struct {
 const statusLeft = 499
 
 // traced is run, with the tracer told.
-func (c *call) traced(do verb, t traits, route string) error {
+func (c *call) traced(g *gate, do verb, t traits, route string) error {
 	ctx, end := c.api.tracer.Begin(c.r, route)
 	c.r = c.r.WithContext(ctx)
 	rec := &statusRecorder{ResponseWriter: c.w, status: http.StatusOK}
 	c.w = rec
-	err := c.run(do, t)
+	err := c.run(g, do, t)
 	e := CallEnd{Outcome: outcomeOK, Status: rec.status, Session: c.ref.ID.ShortHash()}
 	if c.ref.App != nil && c.api.apps.Load().configured(c.ref.App.Name) {
 		e.Application = c.ref.App.Name

@@ -12,7 +12,7 @@ import (
 // create is POST /v1/apps/{app}/sessions: 201 with Location and {"id":…}. An empty
 // body makes an uninitialized session.
 func create(ctx context.Context, c *call) error {
-	s, err := c.api.store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
+	s, err := c.store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
 	if c.keyed && errors.Is(err, session.ErrPrecondition) {
 		// Nothing but an earlier create with this key makes a session of this id: this
 		// is that one sent again, after the session has forgotten the operation.
@@ -77,7 +77,7 @@ func put(ctx context.Context, c *call) error {
 		if mustExist {
 			s, err = c.putExisting(ctx)
 		} else {
-			s, err = c.api.store.Put(ctx, c.ref, c.write(), cond, c.op)
+			s, err = c.store.Put(ctx, c.ref, c.write(), cond, c.op)
 		}
 		return err
 	})
@@ -95,7 +95,7 @@ func put(ctx context.Context, c *call) error {
 
 // update stores under a lock.
 func (c *call) update(ctx context.Context, lock session.Lock, keep bool) error {
-	s, err := c.api.store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
+	s, err := c.store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (c *call) update(ctx context.Context, lock session.Lock, keep bool) error {
 // operation id whatever version it names.
 func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 	for {
-		s, err := c.api.store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
+		s, err := c.store.Get(ctx, c.ref, session.GetOptions{Peek: true, NoItem: true})
 		switch {
 		case errors.Is(err, session.ErrNotFound):
 			return session.Session{}, session.ErrPrecondition
@@ -121,7 +121,7 @@ func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 		case s.Tag == "":
 			return session.Session{}, badInput("header If-Match", "needs entity tags, which this store does not have")
 		}
-		s, err = c.api.store.Put(ctx, c.ref, c.write(), session.Condition{Match: s.Tag}, c.op)
+		s, err = c.store.Put(ctx, c.ref, c.write(), session.Condition{Match: s.Tag}, c.op)
 		if !errors.Is(err, session.ErrPrecondition) || ctx.Err() != nil {
 			return s, err
 		}
@@ -136,10 +136,10 @@ func remove(ctx context.Context, c *call) error {
 		return err
 	}
 	if locked {
-		err = c.api.store.Remove(ctx, c.ref, lock, c.op)
+		err = c.store.Remove(ctx, c.ref, lock, c.op)
 	} else {
 		err = c.meetLock(ctx, true, func(ctx context.Context) error {
-			return c.api.store.Remove(ctx, c.ref, session.Lock{}, c.op)
+			return c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
 		})
 	}
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 func newLoadtest(s *settings) *cobra.Command {
 	var (
 		flags    loadtest.Flags
+		cred     credential
 		asJSON   bool
 		htmlFile string
 	)
@@ -32,6 +33,9 @@ func newLoadtest(s *settings) *cobra.Command {
 			"  mirrorstate loadtest --target http://10.0.0.5:8080 --admin http://10.0.0.5:8081 --rate 200 --failover manual@30s",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cred.fromCaller(&flags.Client); err != nil {
+				return err
+			}
 			opts, err := flags.Options()
 			if err != nil {
 				return asMisuse(err)
@@ -46,6 +50,7 @@ func newLoadtest(s *settings) *cobra.Command {
 	addLoadtestFlags(cmd, &flags)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().StringVar(&htmlFile, "html", "", "write the report as a page to `FILE`, too")
+	cred.add(cmd.Flags())
 	cmd.AddCommand(newLoadtestChild())
 	return cmd
 }

@@ -60,7 +60,10 @@ func inTemporaryFolder(f func(dir string) error) (err error) {
 func childConfig(spec loadtest.Spec) (config.Config, error) {
 	return config.Load(spec.Config, os.LookupEnv,
 		config.Flag("--connection-string", "pair.connection_string", spec.Connection),
-		config.Flag("--api", "api.listen", "127.0.0.1:0"), config.Flag("--admin", "admin.listen", "127.0.0.1:0"))
+		config.Flag("--api", "api.listen", "127.0.0.1:0"), config.Flag("--admin", "admin.listen", "127.0.0.1:0"),
+		// Who is let in on loopback for a minute is the load test, which needs no key.
+		config.Flag("", "auth.keys_file", ""), config.Flag("", "api.tls.certificate_file", ""), config.Flag("", "api.tls.key_file", ""), config.Flag("", "api.tls.client_ca_file", ""),
+		config.Flag("", "admin.tls.certificate_file", ""), config.Flag("", "admin.tls.key_file", ""), config.Flag("", "admin.tls.client_ca_file", ""))
 }
 
 // serveProxy is mirrorstate serve on the load test's pair.

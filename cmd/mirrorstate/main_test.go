@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asBare) != "" {
 		runBare()
 	}
+	if os.Getenv(asFlood) != "" {
+		runFlood()
+	}
 	if os.Getenv(asProgram) != "" {
 		main()
 	}

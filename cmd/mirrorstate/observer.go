@@ -23,8 +23,12 @@ var _ partner.Observer = (*observer)(nil)
 
 // newObserver makes the observer at a URL. It asks nobody, and can't tell
 // anything until watches has said what pair it is about.
-func newObserver(url string) (*observer, error) {
-	c, err := client.New(client.Config{URL: url, Retries: -1})
+func newObserver(url string, cred credential) (*observer, error) {
+	cfg := client.Config{URL: url, Retries: -1}
+	if err := cred.fill(&cfg); err != nil {
+		return nil, fmt.Errorf("pair.watchdog: %w", err)
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("pair.watchdog.observers: %w", err)
 	}

@@ -42,7 +42,7 @@ func TestObserver_Sees(t *testing.T) {
 				io.WriteString(w, tc.answer)
 			}))
 			defer srv.Close()
-			o, err := newObserver(srv.URL)
+			o, err := newObserver(srv.URL, credential{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func TestObserver_Sees(t *testing.T) {
 // An observer that is not there can't tell: that is no word against the principal.
 func TestObserver_Gone(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
-	o, err := newObserver(srv.URL)
+	o, err := newObserver(srv.URL, credential{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestObserver_Gone(t *testing.T) {
 	if _, _, err := o.Sees(t.Context(), partner.A); err == nil || !strings.Contains(err.Error(), srv.URL) {
 		t.Errorf("got %v, want an error that names the observer", err)
 	}
-	if _, err := newObserver("sql1:8081"); err == nil {
+	if _, err := newObserver("sql1:8081", credential{}); err == nil {
 		t.Error("what is no URL is taken")
 	}
 }

@@ -81,8 +81,8 @@ func (l *lockedBuffer) String() string {
 }
 
 var (
-	apiLine   = regexp.MustCompile(`session API\s+(http://\S+)`)
-	adminLine = regexp.MustCompile(`operators\s+(http://\S+)`)
+	apiLine   = regexp.MustCompile(`session API\s+(https?://\S+)`)
+	adminLine = regexp.MustCompile(`operators\s+(https?://\S+)`)
 )
 
 // startServe starts the program on ports of its own choosing and waits until it

@@ -81,11 +81,17 @@ func (r *reloading) again() {
 }
 
 // reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
-func (l *life) reload(ctx context.Context, cfg config.Config, load func() (config.Config, error), counts *telemetry.Reloads, st *stack, api *proxy.API) (stop func()) {
+func (l *life) reload(ctx context.Context, cfg config.Config, load func() (config.Config, error), counts *telemetry.Reloads, st *stack, api *proxy.API, g *guards) (stop func()) {
 	if load == nil {
 		return func() {}
 	}
 	r := &reloading{load: load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
+		{"keys and certificates", func(next config.Config) error {
+			if err := g.nameApplications(next); err != nil {
+				return err
+			}
+			return g.Reload()
+		}},
 		{"apps", func(next config.Config) error { return api.SetApps(applications(next)) }},
 		{"log", func(next config.Config) error { l.logs.level.Set(next.Log.SlogLevel()); return nil }},
 		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},

@@ -20,7 +20,6 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
-	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // embeddedFlags choose the embedded pair's place and addresses.
@@ -108,6 +107,7 @@ func openServers(cfg config.Config, flags *embeddedFlags, logger *slog.Logger) (
 func newServe(s *settings) *cobra.Command {
 	var (
 		api, admin string
+		insecure   bool
 		pair       pairFlags
 		flags      embeddedFlags
 	)
@@ -118,7 +118,7 @@ func newServe(s *settings) *cobra.Command {
 			"Where neither the configuration nor a flag names a pair it brings up an embedded mirrored one, with a\n" +
 			"witness: when the principal is lost, the mirror takes over by itself. With --witness off only\n" +
 			"an operator, or pair.watchdog of the configuration, forces service there.",
-		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --api 0.0.0.0:8080 --data /var/lib/mirrorstate\n" +
+		Example: "  mirrorstate serve\n  mirrorstate serve --witness off\n  mirrorstate serve --config /etc/mirrorstate/mirrorstate.yaml --api 0.0.0.0:8080\n" +
 			"  mirrorstate serve --web-config /srv/shop/web.config",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -132,6 +132,9 @@ func newServe(s *settings) *cobra.Command {
 			if s.verbose {
 				said = append(said, config.Flag("--verbose", "log.level", "debug"))
 			}
+			if insecure {
+				said = append(said, config.Flag("--insecure", "auth.insecure", "true"))
+			}
 			load := func() (config.Config, error) { return loadConfig(s, said...) }
 			cfg, err := load()
 			if err != nil {
@@ -142,6 +145,7 @@ func newServe(s *settings) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
+	cmd.Flags().BoolVar(&insecure, "insecure", false, "let other machines reach listeners that have no authentication")
 	pair.add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
@@ -173,6 +177,13 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	}
 	defer adminListener.Close()
 
+	guards, err := openGuards(cfg, logs.Logger)
+	if err != nil {
+		return err
+	}
+	if err := guards.check(cfg, apiListener.Addr(), adminListener.Addr(), logs.Logger); err != nil {
+		return err
+	}
 	tracing, err := telemetry.NewTracing(ctx, os.LookupEnv, buildVersion(), databaseOf(cfg), logs.Logger)
 	if err != nil {
 		return err
@@ -190,18 +201,27 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	defer st.close()
 	st.sweep(cfg.Sweep.Enabled)
 
+	guards.watch(st)
 	l := &life{notify: newNotifier(logs.Logger), logs: logs}
 	l.pause.Store(int64(cfg.Drain.Pause))
-	api, admin, err := handlers(cfg, st, l, metrics, tracing)
+	api, admin, err := handlers(cfg, st, l, guards, isLoopback(adminListener.Addr()), metrics, tracing)
 	if err != nil {
 		return err
 	}
-	defer l.reload(ctx, cfg, load, metrics.Reloads, st, api)()
-	greet(out, apiListener.Addr(), adminListener.Addr(), servers, shownAlias(cfg.Apps))
+	defer l.reload(ctx, cfg, load, metrics.Reloads, st, api, guards)()
+	greet(out, shownURL(apiListener, guards.api), shownURL(adminListener, guards.admin), guards.shown(), servers, shownAlias(cfg.Apps))
+	apiRules, adminRules := faceRules(cfg, guards, logs)
+	apiRules.OnDrain = func() { endWaits(ctx, api.StopWaiting, cfg.Drain.Timeout) }
+	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), apiRules}, face{adminListener, admin, adminRules})
+}
+
+// faceRules are the rules that each listener is served by.
+func faceRules(cfg config.Config, g *guards, logs logs) (api, admin proxy.ServerConfig) {
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
-	draining := rules
-	draining.OnDrain = func() { endWaits(ctx, api.StopWaiting, cfg.Drain.Timeout) }
-	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), draining}, face{adminListener, admin, rules})
+	api, admin = rules, rules
+	api.TLS, admin.TLS = tlsOf(g.api), tlsOf(g.admin)
+	api.Limits, admin.Limits = serverLimits(cfg.Limits, openFiles(), logs.Logger)
+	return api, admin
 }
 
 // databaseOf is the mirrored database's name.
@@ -219,19 +239,24 @@ func closeTracing(tracing *telemetry.Tracing, logs logs) {
 	}
 }
 
-// applications are the configured ones as the session API takes them.
-func applications(cfg config.Config) map[string]session.Application {
-	apps := make(map[string]session.Application, len(cfg.Apps))
-	for alias, app := range cfg.Apps {
-		apps[alias] = session.Application{Name: app.Name, Timeout: app.Timeout, LockTimeout: app.LockTimeout, MaxItem: int(app.MaxSize)}
+// shownURL is where a listener is asked.
+func shownURL(ln net.Listener, c *proxy.Certificates) string {
+	if c != nil {
+		return "https://" + ln.Addr().String()
 	}
-	return apps
+	return "http://" + ln.Addr().String()
 }
 
 // handlers makes the two faces.
-func handlers(cfg config.Config, st *stack, l *life, metrics *telemetry.Metrics, tracing *telemetry.Tracing) (api *proxy.API, admin http.Handler, err error) {
+func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, metrics *telemetry.Metrics, tracing *telemetry.Tracing) (api *proxy.API, admin http.Handler, err error) {
+	limits := cfg.Limits
 	pc := proxy.Config{
 		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: l.logs.Logger,
+		Keys: g.keys, Holding: st.pair.Holding,
+		Limits: proxy.Limits{
+			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,
+			Places: limits.Requests, Queue: limits.Queue, QueueWait: limits.QueueWait, ItemsMemory: int64(limits.Bytes),
+		},
 	}
 	if tracing != nil {
 		pc.Tracer = tracing
@@ -247,6 +272,7 @@ func handlers(cfg config.Config, st *stack, l *life, metrics *telemetry.Metrics,
 	ac := proxy.AdminConfig{
 		API: api, Pair: view, Events: eventSource{st.pair, st.servers}, Metrics: metrics.Handler(l.logs.Logger),
 		Leaving: &l.leaving, Version: buildVersion(), Logger: l.logs.Logger,
+		Keys: g.keys, Local: loopback || cfg.Auth.Insecure, Hosts: cfg.Admin.Hosts,
 	}
 	if st.servers != nil {
 		ac.Faults = injector{st.servers}
@@ -263,19 +289,19 @@ func shownAlias(apps map[string]config.App) string {
 	return slices.Min(slices.Collect(maps.Keys(apps)))
 }
 
-// greet says where everything is and what to try.
-func greet(out io.Writer, api, admin net.Addr, servers *embedded.Pair, alias string) {
+// greet says where everything is and what to try. key is what curl needs besides.
+func greet(out io.Writer, api, admin, key string, servers *embedded.Pair, alias string) {
 	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
-	fmt.Fprintf(out, "  session API   http://%s\n", api)
-	fmt.Fprintf(out, "  operators     http://%s\n", admin)
+	fmt.Fprintf(out, "  session API   %s\n", api)
+	fmt.Fprintf(out, "  operators     %s\n", admin)
 	if servers != nil {
 		greetEmbedded(out, servers)
 	}
-	base := "http://" + api.String() + "/v1/apps/" + alias + "/sessions"
+	base := api + "/v1/apps/" + alias + "/sessions"
 	fmt.Fprintf(out, "\nTry:\n")
-	fmt.Fprintf(out, "  curl -i --data-binary hello %s\n", base)
-	fmt.Fprintf(out, "  curl -s http://%s/v1/pair\n", admin)
-	fmt.Fprintf(out, "  curl -s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' http://%s/v1/pair/failover\n\n", admin)
+	fmt.Fprintf(out, "  curl -i%s --data-binary hello %s\n", key, base)
+	fmt.Fprintf(out, "  curl -s%s %s/v1/pair\n", key, admin)
+	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, admin)
 }
 
 // greetEmbedded prints both connection strings; the password only once, when it was made.

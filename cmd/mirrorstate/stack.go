@@ -30,6 +30,7 @@ type stack struct {
 
 	stopSweeping          func() // waits; nil: the job does not run
 	stopPair, stopServers context.CancelFunc
+	stopWatching          []context.CancelFunc // of files
 
 	running sync.WaitGroup
 	failed  chan error // the first part that ended by itself
@@ -101,6 +102,9 @@ func (st *stack) sweep(enabled bool) {
 
 // close stops the expiry job, the store, the pair, and the servers, in this order, and waits.
 func (st *stack) close() {
+	for _, stop := range st.stopWatching {
+		stop()
+	}
 	st.sweep(false)
 	st.sweeping.close()
 	st.store.Close()
@@ -116,7 +120,7 @@ func (st *stack) close() {
 func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 	var observers []*observer
 	for _, url := range cfg.Pair.Watchdog.Observers {
-		o, err := newObserver(url)
+		o, err := newObserver(url, credential{keyFile: cfg.Pair.Watchdog.KeyFile, caFile: cfg.Pair.Watchdog.CAFile})
 		if err != nil {
 			return nil, err
 		}

@@ -60,6 +60,7 @@ func loadConfig(s *settings, flags ...config.Setting) (config.Config, error) {
 type target struct {
 	admin string
 	pairFlags
+	credential
 }
 
 // adminTimeout bounds one request to the operators' listener; a failover answers when it is done.
@@ -68,6 +69,7 @@ const adminTimeout = 90 * time.Second
 func (t *target) add(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&t.admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
 	t.pairFlags.add(cmd.PersistentFlags(), "reach the pair itself")
+	t.credential.add(cmd.PersistentFlags())
 }
 
 // operator gives who carries out verbs on the pair; done ends it.
@@ -88,7 +90,11 @@ func (t *target) operator(ctx context.Context, s *settings) (op operator, done f
 
 // client speaks to the operators' listener.
 func (t *target) client() (*client.Client, error) {
-	c, err := client.New(client.Config{URL: t.admin})
+	cfg := client.Config{URL: t.admin}
+	if err := t.credential.fromCaller(&cfg); err != nil {
+		return nil, err
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		return nil, misuse("--admin: %w", err)
 	}

@@ -119,6 +119,9 @@ func (c *Client) build(ctx context.Context, q *request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.key != "" {
+		req.Header.Set("Authorization", c.key)
+	}
 	for _, h := range q.headers {
 		req.Header.Add(h[0], h[1])
 	}

@@ -11,6 +11,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +30,13 @@ type Config struct {
 	// URL of the server's session API or operators' listener, such as
 	// http://127.0.0.1:8080. Required.
 	URL string
+
+	// Key is shown to the server. Empty: none is.
+	Key string
+
+	// TLS is how the client of its own knows the server, and makes itself known. nil: by
+	// the system's roots. Not with HTTP.
+	TLS *tls.Config
 
 	// HTTP sends the requests. Its Timeout should be none, or longer than Wait and
 	// the server's hold window. Default: a client of its own, whose idle
@@ -53,6 +61,7 @@ type Config struct {
 // errors wrap [*Error], which finds session's own by errors.Is and errors.As.
 type Client struct {
 	base    string
+	key     string // as the header has it; empty: none
 	http    *http.Client
 	wait    time.Duration
 	retries int
@@ -77,9 +86,15 @@ func New(cfg Config) (*Client, error) {
 		retries: cfg.Retries,
 		hideID:  cfg.HideID,
 	}
+	if cfg.Key != "" {
+		c.key = "Bearer " + cfg.Key
+	}
 	if c.http == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConnsPerHost = 64
+		if cfg.TLS != nil {
+			transport.TLSClientConfig = cfg.TLS
+		}
 		c.http = &http.Client{Transport: transport}
 	}
 	if c.retries == 0 {

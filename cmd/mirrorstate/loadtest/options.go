@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
 // UsageError is a call of the program that can't be meant; it says what would be right.
@@ -24,9 +25,10 @@ func usage(format string, args ...any) error { return &UsageError{fmt.Sprintf(fo
 // Flags are the words of the command line. The zero values of Size, Sessions and Think
 // (negative: none given) leave the choice to the preset.
 type Flags struct {
-	Targets          []string // session APIs' URLs
-	Admin            string   // the operators' listener's URL
-	ConnectionString string   // an ADO.NET string that names both partners
+	Targets          []string      // session APIs' URLs
+	Admin            string        // the operators' listener's URL
+	Client           client.Config // the key that targets are shown, and how they are known
+	ConnectionString string        // an ADO.NET string that names both partners
 	Rate             float64
 	Clients          int
 	Duration, Warmup time.Duration
@@ -46,6 +48,8 @@ type Options struct {
 	Targets []string
 	// Admin is the operators' listener of one of the targets; it may be empty.
 	Admin string
+	// Client has the key that both are shown, and how they are known.
+	Client client.Config
 	// ConnectionString is of the pair that the own stage stands on. Empty: an embedded one.
 	ConnectionString string
 
@@ -87,7 +91,7 @@ const (
 // Options checks the words against what there is and each other. The error is a *[UsageError].
 func (f *Flags) Options() (Options, error) {
 	o := Options{
-		Targets: f.Targets, Admin: f.Admin, ConnectionString: f.ConnectionString,
+		Targets: f.Targets, Admin: f.Admin, Client: f.Client, ConnectionString: f.ConnectionString,
 		Rate: f.Rate, Clients: f.Clients, Duration: f.Duration, Warmup: f.Warmup, Timeout: f.Timeout, Seed: f.Seed,
 	}
 	var err error

@@ -86,7 +86,7 @@ func (s *stage) openTargets(ctx context.Context, o *Options, _ *Environment) err
 	s.foreign = true
 	var members []session.Store
 	for _, target := range o.Targets {
-		c, err := newHTTP(target, o.Clients, o.Timeout)
+		c, err := newHTTP(target, o.Client, o.Clients, o.Timeout)
 		if err != nil {
 			return usage("--target: %v", err)
 		}
@@ -100,12 +100,12 @@ func (s *stage) openTargets(ctx context.Context, o *Options, _ *Environment) err
 	if o.Admin == "" {
 		return nil
 	}
-	return s.watchTarget(ctx, o.Admin)
+	return s.watchTarget(ctx, o.Admin, o.Client)
 }
 
 // watchTarget follows a target's operators' listener.
-func (s *stage) watchTarget(ctx context.Context, admin string) error {
-	c, err := s.client(admin)
+func (s *stage) watchTarget(ctx context.Context, admin string, as client.Config) error {
+	c, err := s.client(admin, as)
 	if err != nil {
 		return usage("--admin: %v", err)
 	}
@@ -118,8 +118,8 @@ func (s *stage) watchTarget(ctx context.Context, admin string) error {
 	return nil
 }
 
-func (s *stage) client(url string) (*client.Client, error) {
-	c, err := client.New(client.Config{URL: url})
+func (s *stage) client(url string, as client.Config) (*client.Client, error) {
+	c, err := client.New(client.Config{URL: url, Key: as.Key, TLS: as.TLS})
 	if err == nil {
 		s.clients = append(s.clients, c)
 	}
@@ -172,7 +172,7 @@ func (s *stage) start(ctx context.Context, env *Environment, spec Spec) (*child,
 
 // watch follows an operators' listener of one of the children. The first one is asked for failovers.
 func (s *stage) watch(admin string, polls bool) error {
-	c, err := s.client(admin)
+	c, err := s.client(admin, client.Config{})
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (s *stage) openVia(ctx context.Context, o *Options, env *Environment, name,
 		if err != nil {
 			return err
 		}
-		store, err := newHTTP(c.Ready.API, o.Clients, o.Timeout)
+		store, err := newHTTP(c.Ready.API, client.Config{}, o.Clients, o.Timeout)
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ type driverStore struct {
 var _ session.Store = (*driverStore)(nil)
 
 func newDriverStore(url string, clients int) *driverStore {
-	return &driverStore{url, &http.Client{Transport: newTransport(clients)}}
+	return &driverStore{url, &http.Client{Transport: newTransport(clients, nil)}}
 }
 
 // do makes one request.

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,8 +16,9 @@ import (
 )
 
 // newTransport keeps a connection for every client of a load.
-func newTransport(clients int) *http.Transport {
+func newTransport(clients int, how *tls.Config) *http.Transport {
 	return &http.Transport{
+		TLSClientConfig:     how,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		MaxIdleConns:        0, // no limit
 		MaxIdleConnsPerHost: clients,
@@ -30,9 +32,9 @@ func newTransport(clients int) *http.Transport {
 func lockWait(timeout time.Duration) time.Duration { return timeout / 4 }
 
 // newHTTP is our API as a store: one request a call, for the failures are to be seen.
-func newHTTP(url string, clients int, timeout time.Duration) (*client.Client, error) {
+func newHTTP(url string, as client.Config, clients int, timeout time.Duration) (*client.Client, error) {
 	return client.New(client.Config{
-		URL: url, HTTP: &http.Client{Transport: newTransport(clients)}, Wait: lockWait(timeout), Retries: -1,
+		URL: url, Key: as.Key, HTTP: &http.Client{Transport: newTransport(clients, as.TLS)}, Wait: lockWait(timeout), Retries: -1,
 	})
 }
 

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// guards are who is let in, and the listeners' certificates: what can change while a server
+// runs. nil ones are not configured.
+type guards struct {
+	keys       *keyring.Keys
+	api, admin *proxy.Certificates
+	names      atomic.Pointer[func(app string) (name string, err error)] // finds applications; changes with the configuration
+}
+
+// openGuards reads what is configured.
+func openGuards(cfg config.Config, logger *slog.Logger) (g *guards, err error) {
+	g = &guards{}
+	if err := g.nameApplications(cfg); err != nil {
+		return nil, err
+	}
+	if g.keys, err = g.openKeys(cfg, logger); err != nil {
+		return nil, fmt.Errorf("auth.keys_file: %w", err)
+	}
+	for _, l := range []struct {
+		key string
+		tls config.TLS
+		to  **proxy.Certificates
+	}{{"api.tls", cfg.API.TLS, &g.api}, {"admin.tls", cfg.Admin.TLS, &g.admin}} {
+		if !l.tls.On() {
+			continue
+		}
+		files := proxy.CertificateFiles{Certificate: l.tls.CertificateFile, Key: l.tls.KeyFile, ClientCA: l.tls.ClientCAFile}
+		if *l.to, err = proxy.OpenCertificates(files, logger.With("listener", l.key)); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.key, err)
+		}
+	}
+	return g, nil
+}
+
+// openKeys reads the keys; nil: none are configured.
+func (g *guards) openKeys(cfg config.Config, logger *slog.Logger) (*keyring.Keys, error) {
+	if cfg.Auth.KeysFile == "" {
+		return nil, nil
+	}
+	burst := cfg.Limits.Burst
+	if burst == 0 {
+		burst = 2 * cfg.Limits.Rate
+	}
+	return keyring.Open(keyring.Options{
+		Path: cfg.Auth.KeysFile, Resolve: func(app string) (string, error) { return (*g.names.Load())(app) }, Rate: float64(cfg.Limits.Rate), Burst: burst, Logger: logger,
+	})
+}
+
+// nameApplications has keys find the configured applications by their aliases, from the next reading on.
+func (g *guards) nameApplications(cfg config.Config) error {
+	names, err := proxy.Names(applications(cfg))
+	if err == nil {
+		g.names.Store(&names)
+	}
+	return err
+}
+
+// applications are the configured ones, as the domain has them.
+func applications(cfg config.Config) map[string]session.Application {
+	apps := make(map[string]session.Application, len(cfg.Apps))
+	for alias, app := range cfg.Apps {
+		apps[alias] = session.Application{Name: app.Name, Timeout: app.Timeout, LockTimeout: app.LockTimeout, MaxItem: int(app.MaxSize)}
+	}
+	return apps
+}
+
+// aliases are the configured applications', sorted.
+func aliases(apps map[string]config.App) []string { return slices.Sorted(maps.Keys(apps)) }
+
+// Reload reads all files again. What can't be read stays as it was.
+func (g *guards) Reload() error {
+	var errs []error
+	if g.keys != nil {
+		errs = append(errs, g.keys.Reload())
+	}
+	for _, c := range []*proxy.Certificates{g.api, g.admin} {
+		if c != nil {
+			errs = append(errs, c.Reload())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// watch has the stack look after the files.
+func (g *guards) watch(st *stack) {
+	parts := map[string]func(context.Context) error{}
+	if g.keys != nil {
+		parts["the look after the keys"] = g.keys.Run
+	}
+	if g.api != nil {
+		parts["the look after the API's certificate"] = g.api.Run
+	}
+	if g.admin != nil {
+		parts["the look after the operators' certificate"] = g.admin.Run
+	}
+	for what, part := range parts {
+		st.stopWatching = append(st.stopWatching, st.run(what, part))
+	}
+}
+
+// check refuses a listener that strangers could reach, unless that is meant, and warns of
+// one that shows secrets to the network.
+func (g *guards) check(cfg config.Config, api, admin net.Addr, logger *slog.Logger) error {
+	switch {
+	case cfg.Auth.Insecure:
+	case !isLoopback(api) && g.keys == nil:
+		return fmt.Errorf("api.listen: %s can be reached from other machines, and whoever reaches it would have every session: make keys with mirrorstate key new and name "+
+			"their file with auth.keys_file, listen on 127.0.0.1, or say --insecure if something else keeps strangers out", api)
+	case !isLoopback(admin) && !g.operators():
+		return fmt.Errorf("admin.listen: %s can be reached from other machines, and no key opens it: make one with mirrorstate key new NAME --operator, in auth.keys_file, "+
+			"listen on 127.0.0.1, or say --insecure if something else keeps strangers out", admin)
+	}
+	for _, l := range []struct {
+		key  string
+		addr net.Addr
+		tls  *proxy.Certificates
+	}{{"api", api, g.api}, {"admin", admin, g.admin}} {
+		if !isLoopback(l.addr) && l.tls == nil {
+			logger.Warn("keys and sessions cross the network in the clear, unless something before this server encrypts; name a certificate", "listener", l.addr, "key", l.key+".tls.certificate_file")
+		}
+	}
+	return nil
+}
+
+// operators says whether a key opens the operators' listener.
+func (g *guards) operators() bool { return g.keys != nil && g.keys.Ring().Operators() }
+
+// shown is what curl needs besides, to be let in.
+func (g *guards) shown() string {
+	if g.keys == nil {
+		return ""
+	}
+	return ` -H "Authorization: Bearer $` + keyVariable + `"`
+}
+
+// tlsOf is how to speak with clients; nil: in the clear.
+func tlsOf(c *proxy.Certificates) *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return c.TLS()
+}
+
+// isLoopback says whether only this machine reaches an address.
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// spareFiles are those that are no clients' connections: to SQL Server, SQLite's, logs.
+const spareFiles = 500
+
+// operatorsConnections bounds those of the operators' listener.
+const operatorsConnections = 1000
+
+// serverLimits are those of each listener. The process may open only so many files: clients
+// must leave some for the database.
+func serverLimits(cfg config.Limits, files int, logger *slog.Logger) (api, admin proxy.ServerLimits) {
+	api = proxy.ServerLimits{
+		Connections: cfg.Connections, HeaderBytes: int(cfg.HeaderBytes),
+		HeaderTimeout: cfg.HeaderTimeout, BodyTimeout: cfg.BodyTimeout, IdleTimeout: cfg.IdleTimeout,
+	}
+	admin = api
+	admin.Connections = min(cfg.Connections, operatorsConnections)
+	if files == 0 {
+		return api, admin
+	}
+	if most := max(files-spareFiles-admin.Connections, 100); most < api.Connections {
+		logger.Warn("this process may not open as many files: fewer connections are taken; raise LimitNOFILE, or ulimit -n",
+			"files", files, "limits.connections", cfg.Connections, "taken", most)
+		api.Connections = most
+	}
+	return api, admin
+}

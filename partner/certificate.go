@@ -1,0 +1,44 @@
+package partner
+
+import (
+	"fmt"
+	"strings"
+)
+
+// refusals are the ways a certificate is not believed, and what an operator can do about
+// each. The driver flattens most of these errors to text, so the words are looked for.
+// Source: crypto/x509's verify.go, go-mssqldb's tds.go and msdsn; those of the handshake were seen.
+var refusals = []struct{ says, advice string }{
+	{"signed by unknown authority", "nobody this machine believes has signed the certificate (SQL Server makes itself one if it was given none): " +
+		"name the root with ca_file, or pin the server's own certificate with certificate_file"},
+	{"is not trusted", "nobody this machine believes has signed the certificate: name the root with ca_file, or pin the certificate with certificate_file"},
+	{"has expired or is not yet valid", "have the certificate renewed, or set this machine's clock; certificate_file takes one whatever its date"},
+	{"doesn't contain any IP SANs", "the certificate is for a name and not for an address: say which name with host_name_in_certificate, or give the name as the server's address"},
+	{"legacy Common Name field", "the certificate has no names but its common name, which is not looked at any more: pin it with certificate_file"},
+	{"certificate is valid for", "the certificate is for another name: say which with host_name_in_certificate"},
+	{"is not valid for any names", "the certificate is for no name at all: pin it with certificate_file"},
+	{"invalid certificate name", "the certificate is for another name: say which with host_name_in_certificate"},
+	{"doesn't match the provided certificate", "the server shows another certificate than the one in certificate_file: if it was renewed, put the new one there"},
+	{"x509: ", "the certificate does not verify: see the page about the configuration, TLS"},
+	{"server does not support encryption", "the server does not encrypt at all: give it a certificate, or say encrypt: disable and let the password cross the network in the clear"},
+}
+
+// advised is err, and what to do about it if it is about a certificate.
+func advised(err error) error {
+	if advice := certificateAdvice(err); advice != "" {
+		return fmt.Errorf("%w; %s", err, advice)
+	}
+	return err
+}
+
+// certificateAdvice says what to do about a certificate that is not believed; empty: err is
+// about something else.
+func certificateAdvice(err error) string {
+	text := err.Error()
+	for _, r := range refusals {
+		if strings.Contains(text, r.says) {
+			return r.advice
+		}
+	}
+	return ""
+}

@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+)
+
+// gate says who is let in. A listener has one. Any number of goroutines may use it.
+type gate struct {
+	keys *keyring.Keys // nil: anybody is let in
+	// local says that whoever reaches an operators' listener is trusted while no key opens it.
+	local  bool
+	counts *accessCounts
+}
+
+// AccessStats counts requests that were refused for their credential.
+type AccessStats struct {
+	NoCredential  uint64 // none, or none that can be read
+	Unknown       uint64 // a key or a certificate of nobody's
+	Expired       uint64
+	NoRight       uint64 // a caller without the right to this
+	NoApplication uint64 // a caller of other applications
+	OverRate      uint64 // more than the key's rate
+}
+
+type accessCounts struct {
+	none, unknown, expired, right, app, rate atomic.Uint64
+}
+
+func (c *accessCounts) stats() AccessStats {
+	return AccessStats{
+		NoCredential: c.none.Load(), Unknown: c.unknown.Load(), Expired: c.expired.Load(),
+		NoRight: c.right.Load(), NoApplication: c.app.Load(), OverRate: c.rate.Load(),
+	}
+}
+
+// caller finds out who calls: by the key in Authorization, or else by the certificate of the
+// connection. nil without an error: anybody may, and nobody asks.
+func (g *gate) caller(r *http.Request) (*keyring.Caller, error) {
+	if g.keys == nil {
+		return nil, nil
+	}
+	ring := g.keys.Ring()
+	if g.local && !ring.Operators() {
+		return nil, nil
+	}
+	c, err := identify(ring, r)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, keyring.ErrExpired):
+		g.counts.expired.Add(1)
+	case errors.Is(err, keyring.ErrUnknown):
+		g.counts.unknown.Add(1)
+	default:
+		g.counts.none.Add(1)
+	}
+	return nil, &problemError{kindUnauthorized, err.Error()}
+}
+
+var (
+	errNoCredential = errors.New("give a key: Authorization: Bearer ms_…")
+	errNoBearer     = errors.New("the header Authorization is not one key: Authorization: Bearer ms_…")
+)
+
+// identify looks a request's credential up.
+func identify(ring *keyring.Ring, r *http.Request) (*keyring.Caller, error) {
+	switch values := r.Header["Authorization"]; {
+	case len(values) == 1:
+		scheme, key, ok := strings.Cut(values[0], " ")
+		if !ok || !strings.EqualFold(scheme, "Bearer") {
+			return nil, errNoBearer
+		}
+		return ring.Key(key, time.Now())
+	case len(values) > 1:
+		return nil, errNoBearer
+	case r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		return ring.Certificate(r.TLS.PeerCertificates[0], time.Now())
+	}
+	return nil, errNoCredential
+}
+
+// admit says whether the caller may do this now. app is an application's lower-cased name.
+func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
+	switch {
+	case c == nil:
+		return nil
+	case !c.For(app):
+		g.counts.app.Add(1)
+		return &problemError{kindForbidden, "the key is not good for this application"}
+	case !c.May(right, app):
+		g.counts.right.Add(1)
+		return &problemError{kindForbidden, "the key has not the right to this: " + right.String()}
+	}
+	return nil
+}
+
+// pace takes one request out of the caller's bucket.
+func (g *gate) pace(c *keyring.Caller) error {
+	if c == nil || c.Bucket == nil || c.Bucket.Allow() {
+		return nil
+	}
+	g.counts.rate.Add(1)
+	return &problemError{kindOverloaded, "the key's rate is used up"}
+}
+
+// callerKey is the context key of an operators' request's caller.
+type callerKey struct{}
+
+// operators lets those in who may use the operators' listener: everybody to what open
+// says, otherwise whoever has a right of an operator's.
+func (g *gate) operators(report reporter, open func(path string) bool) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if open(r.URL.Path) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			c, err := g.caller(r)
+			if err == nil && c != nil && c.Rights&keyring.Operators == 0 {
+				g.counts.right.Add(1)
+				err = &problemError{kindForbidden, "the key opens the session API, not the operators' listener: that wants the right observe or operator"}
+			}
+			if err != nil {
+				report.fail(w, r, err, false)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		})
+	}
+}
+
+// operate lets those through who may change something. It stands behind operators.
+func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := callerOf(r)
+			if c != nil && c.Rights&keyring.Operate == 0 {
+				g.counts.right.Add(1)
+				report.fail(w, r, &problemError{kindForbidden, "the key may look, and not act: this wants the right operator"}, false)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// stillOpen says whether the operators' listener is still open to who was let in before: a
+// stream outlives its request's first moment.
+func (g *gate) stillOpen(r *http.Request) bool {
+	c, err := g.caller(r)
+	return err == nil && (c == nil || c.Rights&keyring.Operators != 0)
+}
+
+// callerOf is who makes an operators' request; nil: nobody asked.
+func callerOf(r *http.Request) *keyring.Caller {
+	c, _ := r.Context().Value(callerKey{}).(*keyring.Caller)
+	return c
+}
+
+// nameOf is who is answerable for a request, for logs and for operation ids; empty: nobody asked.
+func nameOf(c *keyring.Caller) string {
+	if c == nil {
+		return ""
+	}
+	return c.Name
+}

@@ -1,0 +1,285 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// AdmissionStats count the calls that wanted a place at the store.
+type AdmissionStats struct {
+	Busy    int64  // places taken now
+	Waiting int64  // calls that wait for one now
+	Queued  uint64 // calls that ever waited
+	Passed  uint64 // calls that went past, because the pair holds calls itself
+	Full    uint64 // turned away: the queue was full, and they had most of it
+	Late    uint64 // turned away: they waited too long while others were served
+	Left    uint64 // left with their caller, or at their deadline
+}
+
+// admission bounds how many calls are at the store at once, so that those who come
+// in a flood wait here, where it is known whose they are, and not for a connection.
+//
+// Who waits is served in turn by callers, and each caller's calls in their order: a flood of
+// one is that one's own trouble. When the queue is full the newest call of whoever has most in
+// it is turned away. A call that has waited too long is turned away while others get
+// through; where none does, a server hangs or a failover goes on, and what ends waiting then
+// is the call's own deadline. While the pair holds calls, they go past: the hold has bounds of
+// its own, and knows which to let go first.
+//
+// While there are places, a call costs two atomic operations. Any number of goroutines may use it.
+type admission struct {
+	places, size int64
+	wait         time.Duration
+	holding      func() bool // the pair holds calls
+
+	busy, waiting, paused             atomic.Int64
+	queued, passed, full, late, parts atomic.Uint64
+
+	mu    sync.Mutex             // guards what follows; held for no I/O
+	lines map[string]*callerLine // by caller; none is empty
+	round []*callerLine          // the same, in turn
+	moved time.Time              // when a place last became free for who waits
+}
+
+// callerLine is one caller's calls that wait, the oldest first.
+type callerLine struct {
+	caller string
+	calls  []*entrant
+}
+
+// entrant is a call that waits. verdict is sent once by whoever takes it out of its line.
+type entrant struct {
+	verdict chan error
+}
+
+// lookForHold is how often a waiting call looks whether the pair has begun to hold calls.
+const lookForHold = 500 * time.Millisecond
+
+func newAdmission(places, size int, wait time.Duration, holding func() bool) *admission {
+	if holding == nil {
+		holding = func() bool { return false }
+	}
+	return &admission{places: int64(places), size: int64(size), wait: wait, holding: holding, lines: make(map[string]*callerLine)}
+}
+
+// enter gives a place, which leave gives back: placed. Without one the call goes on all the same
+// unless there is an error.
+func (a *admission) enter(ctx context.Context, caller string) (placed bool, err error) {
+	if a.waiting.Load() == 0 && a.take() {
+		return true, nil
+	}
+	if a.holding() {
+		a.passed.Add(1)
+		return false, nil
+	}
+	e, err := a.join(caller)
+	if err != nil {
+		a.pause(ctx)
+		return false, err
+	}
+	a.hand(false) // a place may have become free before this call was seen to wait
+	return a.await(ctx, caller, e)
+}
+
+// turnAwayPause is how long a call that is turned away waits for that answer. Whoever asks
+// again at once, whatever Retry-After says, would otherwise have the processor busy with turning him away.
+const turnAwayPause = 200 * time.Millisecond
+
+// pausedAtLeast is how many may be kept so, where the queue is shorter.
+const pausedAtLeast = 1000
+
+// pause keeps a call that is turned away for a moment, unless as many are kept already as may
+// be in the queue.
+func (a *admission) pause(ctx context.Context) {
+	defer a.paused.Add(-1)
+	if a.paused.Add(1) > max(a.size, pausedAtLeast) {
+		return
+	}
+	timer := time.NewTimer(turnAwayPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// leave gives a place back.
+func (a *admission) leave() {
+	a.busy.Add(-1)
+	if a.waiting.Load() > 0 {
+		a.hand(true)
+	}
+}
+
+// take takes a place if there is one.
+func (a *admission) take() bool {
+	for {
+		n := a.busy.Load()
+		if n >= a.places {
+			return false
+		}
+		if a.busy.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// join goes to the end of the caller's line. Where there is no more room, the newest call of the
+// longest line is turned away; that may be this one.
+func (a *admission) join(caller string) (*entrant, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	mine := a.lines[caller]
+	if a.waiting.Load() >= a.size {
+		longest := a.longestLocked()
+		if longest == nil || mine == longest || mine != nil && len(mine.calls) >= len(longest.calls) {
+			a.full.Add(1)
+			return nil, a.fullError()
+		}
+		last := len(longest.calls) - 1
+		turned := longest.calls[last]
+		a.outLocked(longest, last)
+		a.full.Add(1)
+		turned.verdict <- a.fullError()
+	}
+	if mine == nil {
+		mine = &callerLine{caller: caller}
+		a.lines[caller] = mine
+		a.round = append(a.round, mine)
+	}
+	if a.waiting.Load() == 0 {
+		a.moved = time.Now()
+	}
+	e := &entrant{verdict: make(chan error, 1)}
+	mine.calls = append(mine.calls, e)
+	a.waiting.Add(1)
+	a.queued.Add(1)
+	return e, nil
+}
+
+func (a *admission) fullError() error {
+	return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait already", a.size)}
+}
+
+func (a *admission) longestLocked() (longest *callerLine) {
+	for _, l := range a.round {
+		if longest == nil || len(l.calls) > len(longest.calls) {
+			longest = l
+		}
+	}
+	return longest
+}
+
+// hand gives free places to who waits, one line after the other.
+func (a *admission) hand(freed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if freed {
+		a.moved = time.Now()
+	}
+	for len(a.round) > 0 && a.take() {
+		l := a.round[0]
+		first := l.calls[0]
+		a.round = append(a.round[1:], l) // its next turn comes after the others'
+		a.outLocked(l, 0)
+		first.verdict <- nil
+	}
+}
+
+// outLocked takes the i-th call out of a line.
+func (a *admission) outLocked(l *callerLine, i int) {
+	copy(l.calls[i:], l.calls[i+1:])
+	l.calls[len(l.calls)-1] = nil
+	l.calls = l.calls[:len(l.calls)-1]
+	a.waiting.Add(-1)
+	if len(l.calls) > 0 {
+		return
+	}
+	delete(a.lines, l.caller)
+	for i, other := range a.round {
+		if other == l {
+			a.round = append(a.round[:i], a.round[i+1:]...)
+			return
+		}
+	}
+}
+
+// await waits for the verdict.
+func (a *admission) await(ctx context.Context, caller string, e *entrant) (placed bool, err error) {
+	began := time.Now()
+	tick := time.NewTimer(min(a.wait, lookForHold))
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-e.verdict:
+			return err == nil, err
+		case <-ctx.Done():
+			if !a.withdraw(caller, e) {
+				return a.decided(e)
+			}
+			a.parts.Add(1)
+			return false, leftQueue(ctx)
+		case <-tick.C:
+		}
+		switch held := a.holding(); {
+		case held && a.withdraw(caller, e):
+			a.passed.Add(1)
+			return false, nil
+		case !held && time.Since(began) >= a.wait && a.moving() && a.withdraw(caller, e):
+			a.late.Add(1)
+			return false, &problemError{kindOverloaded, fmt.Sprintf("no place at the store in %v", a.wait)}
+		}
+		tick.Reset(min(a.wait, lookForHold))
+	}
+}
+
+// leftQueue: nothing was sent, so time that is over leaves nothing unknown.
+func leftQueue(ctx context.Context) error {
+	if ctx.Err() == context.DeadlineExceeded {
+		return fmt.Errorf("%w: no place at the store before the deadline", session.ErrNoPrincipal)
+	}
+	return context.Cause(ctx)
+}
+
+// decided is for a call that was taken out of its line at the moment it wanted to leave. A
+// place it was given is used: the store sees the end of its context.
+func (a *admission) decided(e *entrant) (placed bool, err error) {
+	err = <-e.verdict
+	return err == nil, err
+}
+
+// moving says whether somebody who waited was let go within the wait.
+func (a *admission) moving() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(a.moved) < a.wait
+}
+
+// withdraw takes a call out of its line; false: it has its verdict.
+func (a *admission) withdraw(caller string, e *entrant) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.lines[caller]
+	if l == nil {
+		return false
+	}
+	for i, other := range l.calls {
+		if other == e {
+			a.outLocked(l, i)
+			return true
+		}
+	}
+	return false
+}
+
+func (a *admission) stats() AdmissionStats {
+	return AdmissionStats{
+		Busy: a.busy.Load(), Waiting: a.waiting.Load(), Queued: a.queued.Load(), Passed: a.passed.Load(),
+		Full: a.full.Load(), Late: a.late.Load(), Left: a.parts.Load(),
+	}
+}

@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// admitted is the store as one call sees it: each use of it takes a place, and none is
+// kept while the call waits for somebody's lock.
+type admitted struct {
+	store  session.Store
+	door   *admission
+	caller string
+}
+
+var _ session.Store = (*admitted)(nil)
+
+// leave ends what enter began.
+func (a *admitted) leave(placed bool) {
+	if placed {
+		a.door.leave()
+	}
+}
+
+// Get implements session.Store.
+func (a *admitted) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return session.Session{}, err
+	}
+	defer a.leave(placed)
+	return a.store.Get(ctx, ref, opts)
+}
+
+// Acquire implements session.Store.
+func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
+	defer a.leave(placed)
+	return a.store.Acquire(ctx, ref, op)
+}
+
+// Update implements session.Store.
+func (a *admitted) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return session.Session{}, err
+	}
+	defer a.leave(placed)
+	return a.store.Update(ctx, ref, lock, w, keep, op)
+}
+
+// Put implements session.Store.
+func (a *admitted) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return session.Session{}, err
+	}
+	defer a.leave(placed)
+	return a.store.Put(ctx, ref, w, cond, op)
+}
+
+// Release implements session.Store.
+func (a *admitted) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return err
+	}
+	defer a.leave(placed)
+	return a.store.Release(ctx, ref, lock, op)
+}
+
+// Remove implements session.Store.
+func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return err
+	}
+	defer a.leave(placed)
+	return a.store.Remove(ctx, ref, lock, op)
+}
+
+// Touch implements session.Store.
+func (a *admitted) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+	placed, err := a.door.enter(ctx, a.caller)
+	if err != nil {
+		return session.Session{}, err
+	}
+	defer a.leave(placed)
+	return a.store.Touch(ctx, ref)
+}
