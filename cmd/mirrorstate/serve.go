@@ -210,17 +210,20 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	}
 	defer l.reload(ctx, cfg, load, metrics.Reloads, st, api, guards)()
 	greet(out, shownURL(apiListener, guards.api), shownURL(adminListener, guards.admin), guards.shown(), servers, shownAlias(cfg.Apps))
-	apiRules, adminRules := faceRules(cfg, guards, logs)
+	apiRules, adminRules := faceRules(cfg, guards, metrics, logs)
 	apiRules.OnDrain = func() { endWaits(ctx, api.StopWaiting, cfg.Drain.Timeout) }
 	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), apiRules}, face{adminListener, admin, adminRules})
 }
 
 // faceRules are the rules that each listener is served by.
-func faceRules(cfg config.Config, g *guards, logs logs) (api, admin proxy.ServerConfig) {
+func faceRules(cfg config.Config, g *guards, metrics *telemetry.Metrics, logs logs) (api, admin proxy.ServerConfig) {
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
 	api, admin = rules, rules
 	api.TLS, admin.TLS = tlsOf(g.api), tlsOf(g.admin)
 	api.Limits, admin.Limits = serverLimits(cfg.Limits, openFiles(), logs.Logger)
+	listeners := telemetry.Listeners{telemetry.NewListener("api", g.api), telemetry.NewListener("admin", g.admin)}
+	api.Watch, admin.Watch = listeners[0].Watch, listeners[1].Watch
+	metrics.Add(listeners)
 	return api, admin
 }
 
@@ -265,7 +268,7 @@ func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, m
 		return nil, nil, err
 	}
 	view := pairView{Pair: st.pair, sweep: st.sweeping, servers: st.servers}
-	metrics.Add(api, telemetry.Pair(st.pair), telemetry.Sweep(st.sweeping.sweeper.Status), telemetry.Ready(func() bool {
+	metrics.Add(api, telemetry.Limits(api, g.keys), telemetry.Pair(st.pair), telemetry.Sweep(st.sweeping.sweeper.Status), telemetry.Ready(func() bool {
 		ready, _ := view.Ready()
 		return ready && !l.leaving.Begun()
 	}))

@@ -1,0 +1,117 @@
+package telemetry
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+)
+
+// What is told of who is let in, and of the bounds that keep a server up.
+var (
+	refusedDesc     = desc("access_refused_total", "Requests that were not let in: no-credential, unknown, expired, no-right, other-application, or over-rate.", "reason")
+	placesDesc      = desc("requests_at_store", "Calls that are at the store now, of limits.requests.")
+	queueDesc       = desc("requests_queued", "Calls that wait for a place at the store now.")
+	queuedDesc      = desc("requests_queued_total", "Calls that had to wait for a place at the store.")
+	passedDesc      = desc("requests_passed_total", "Calls that went past the queue, because the pair holds calls itself.")
+	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), late (they waited too long), or left (with their client).", "reason")
+	itemsDesc       = desc("items_bytes", "Items in memory now, of limits.bytes.")
+	itemsShedDesc   = desc("items_shed_total", "Requests turned away because their item was too much for limits.bytes.")
+	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
+	evictedDesc     = desc("connections_evicted_total", "Idle connections that were closed to make room.", "listener")
+	turnedDesc      = desc("connections_refused_total", "Connections that were closed as they came, for all others were at work.", "listener")
+	keysDesc        = desc("keys", "Entries of auth.keys_file.")
+	keyReadsDesc    = desc("keys_reads_total", "Changes of auth.keys_file, by result: taken or refused.", "result")
+	certEndDesc     = desc("certificate_not_after_timestamp_seconds", "When the listener's certificate ends, in seconds since 1970.", "listener")
+	certReadsDesc   = desc("certificate_reads_total", "Changes of the listener's certificate, by result: taken or refused.", "listener", "result")
+)
+
+// Limits makes the metrics of an API's bounds, and of who is let in. keys may be nil.
+func Limits(api *proxy.API, keys *keyring.Keys) prometheus.Collector {
+	return &limitMetrics{api: api, keys: keys}
+}
+
+type limitMetrics struct {
+	api  *proxy.API
+	keys *keyring.Keys
+}
+
+// Describe implements prometheus.Collector.
+func (m *limitMetrics) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, to) }
+
+// Collect implements prometheus.Collector.
+func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
+	c, s := sink{to}, m.api.Stats()
+	a := s.Access
+	for reason, n := range map[string]uint64{
+		"no-credential": a.NoCredential, "unknown": a.Unknown, "expired": a.Expired,
+		"no-right": a.NoRight, "other-application": a.NoApplication, "over-rate": a.OverRate,
+	} {
+		c.count(refusedDesc, n, reason)
+	}
+	c.gauge(placesDesc, float64(s.Door.Busy))
+	c.gauge(queueDesc, float64(s.Door.Waiting))
+	c.count(queuedDesc, s.Door.Queued)
+	c.count(passedDesc, s.Door.Passed)
+	for reason, n := range map[string]uint64{"full": s.Door.Full, "late": s.Door.Late, "left": s.Door.Left} {
+		c.count(shedDesc, n, reason)
+	}
+	c.gauge(itemsDesc, float64(s.Memory.Bytes))
+	c.count(itemsShedDesc, s.Memory.Refused)
+	var k keyring.Stats
+	if m.keys != nil {
+		k = m.keys.Stats()
+	}
+	c.gauge(keysDesc, float64(k.Entries))
+	c.count(keyReadsDesc, k.Reloads, "taken")
+	c.count(keyReadsDesc, k.Failures, "refused")
+}
+
+// Listeners are the metrics of the server's listeners.
+type Listeners []*Listener
+
+// Listener is one of them.
+type Listener struct {
+	name        string
+	certificate *proxy.Certificates // nil: it has none
+	stats       atomic.Pointer[func() proxy.ConnectionStats]
+}
+
+// NewListener makes the metrics of a listener, "api" or "admin". certificate may be nil.
+func NewListener(name string, certificate *proxy.Certificates) *Listener {
+	return &Listener{name: name, certificate: certificate}
+}
+
+// Watch is told, when the listener begins to serve, who tells the counters of its connections.
+func (l *Listener) Watch(stats func() proxy.ConnectionStats) { l.stats.Store(&stats) }
+
+// Describe implements prometheus.Collector.
+func (ls Listeners) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(ls, to) }
+
+// Collect implements prometheus.Collector.
+func (ls Listeners) Collect(to chan<- prometheus.Metric) {
+	for _, l := range ls {
+		l.collect(sink{to})
+	}
+}
+
+func (l *Listener) collect(c sink) {
+	var s proxy.ConnectionStats
+	if stats := l.stats.Load(); stats != nil {
+		s = (*stats)()
+	}
+	c.gauge(connectionsDesc, float64(s.Open), l.name)
+	c.count(evictedDesc, s.Evicted, l.name)
+	c.count(turnedDesc, s.Refused, l.name)
+	var cert proxy.CertificateStats
+	end := 0.0
+	if l.certificate != nil {
+		cert = l.certificate.Stats()
+		end = float64(cert.NotAfter.Unix())
+	}
+	c.gauge(certEndDesc, end, l.name)
+	c.count(certReadsDesc, cert.Reloads, l.name, "taken")
+	c.count(certReadsDesc, cert.Failures, l.name, "refused")
+}
