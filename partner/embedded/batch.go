@@ -71,6 +71,9 @@ type batch struct {
 
 // runText runs the statements of a text, up to the first error.
 func (b *batch) runText(ctx context.Context, text string) error {
+	if taken, err := b.s.p.planted.take(text); taken {
+		return err
+	}
 	list, err := b.s.p.texts.parse(text)
 	if err != nil {
 		return err

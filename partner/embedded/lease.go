@@ -35,7 +35,7 @@ func (p *Partner) openLease(ctx context.Context) (*lease, error) {
 	if _, err := p.turns.enter(ctx, t, false); err != nil {
 		return nil, err
 	}
-	err := p.serving()
+	err := p.writable()
 	if err == nil {
 		_, err = p.store.exclusive.begin.exec()
 	}
@@ -141,7 +141,7 @@ func (p *Partner) noLeases(why error) (allow func()) {
 // exclusively runs ad-hoc writes as a transaction of their own.
 func (p *Partner) exclusively(ctx context.Context, f func(w *writer) error) error {
 	return p.alone(ctx, false, func() error {
-		if err := p.serving(); err != nil {
+		if err := p.writable(); err != nil {
 			return err
 		}
 		w := p.store.exclusive

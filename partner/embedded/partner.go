@@ -27,6 +27,8 @@ type Partner struct {
 	texts  parsedTexts
 	counts counters
 
+	planted planted // by tests
+
 	// state is the durable state, replaced by the holder of the turn.
 	state atomic.Pointer[mirroring]
 	// term counts how often the database was closed to its sessions here. One that
@@ -121,7 +123,14 @@ func (p *Partner) other() *Partner {
 func (p *Partner) serving() error {
 	switch {
 	case p.state.Load().role != rolePrincipal:
-		return errMirror()
+		switch face := p.planted.face(); face {
+		case nil:
+			return errMirror()
+		case ReadableSecondary:
+			return nil
+		default:
+			return face
+		}
 	case p.closed.Load():
 		return errNoQuorum()
 	}

@@ -43,6 +43,27 @@ CREATE TEMP TABLE information_schema_tables (
 	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
 CREATE TEMP TABLE sys_databasepropertyex (
 	database_name nvarchar(128) COLLATE NOCASE, property nvarchar(128) COLLATE NOCASE, value);
+CREATE TEMP TABLE sys_availability_groups (
+	group_id uniqueidentifier, name nvarchar(128) COLLATE NOCASE, cluster_type tinyint, cluster_type_desc nvarchar(60), sequence_number bigint,
+	required_synchronized_secondaries_to_commit int, basic_features bit);
+CREATE TEMP TABLE sys_availability_replicas (
+	replica_id uniqueidentifier, group_id uniqueidentifier, replica_server_name nvarchar(256) COLLATE NOCASE, endpoint_url nvarchar(128),
+	availability_mode tinyint, availability_mode_desc nvarchar(60), failover_mode tinyint, failover_mode_desc nvarchar(60),
+	session_timeout int, secondary_role_allow_connections tinyint, secondary_role_allow_connections_desc nvarchar(60),
+	seeding_mode tinyint, seeding_mode_desc nvarchar(60));
+CREATE TEMP TABLE sys_availability_databases_cluster (
+	group_id uniqueidentifier, group_database_id uniqueidentifier, database_name nvarchar(128) COLLATE NOCASE);
+CREATE TEMP TABLE sys_dm_hadr_availability_replica_states (
+	replica_id uniqueidentifier, group_id uniqueidentifier, is_local bit, role tinyint, role_desc nvarchar(60),
+	operational_state tinyint, operational_state_desc nvarchar(60), connected_state tinyint, connected_state_desc nvarchar(60),
+	synchronization_health tinyint, synchronization_health_desc nvarchar(60),
+	last_connect_error_number int, last_connect_error_description nvarchar(1024));
+CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
+	database_id int, group_id uniqueidentifier, replica_id uniqueidentifier, group_database_id uniqueidentifier, is_local bit,
+	is_primary_replica bit, synchronization_state tinyint, synchronization_state_desc nvarchar(60), is_commit_participant bit,
+	synchronization_health tinyint, synchronization_health_desc nvarchar(60), database_state tinyint, database_state_desc nvarchar(60),
+	is_suspended bit, suspend_reason tinyint, suspend_reason_desc nvarchar(60), last_hardened_lsn numeric(25,0),
+	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
 `
 
 // viewRows makes the rows of each view, for a session.
@@ -58,7 +79,16 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_sysobjects":                   sysObjectRows,
 	"information_schema_tables":        informationSchemaRows,
 	"sys_databasepropertyex":           func(s *session, _ string) [][]any { return s.p.propertyRows() },
+
+	// A mirrored pair is no availability group: see Plant.
+	"sys_availability_groups":                 noRows,
+	"sys_availability_replicas":               noRows,
+	"sys_availability_databases_cluster":      noRows,
+	"sys_dm_hadr_availability_replica_states": noRows,
+	"sys_dm_hadr_database_replica_states":     noRows,
 }
+
+func noRows(*session, string) [][]any { return nil }
 
 func knownView(name string) bool { return viewRows[name] != nil }
 
@@ -75,7 +105,11 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 			database, _ = canonicalDatabase(n.Database)
 		}
 		fmt.Fprintf(&text, "DELETE FROM temp.%s;", n.Table())
-		for _, row := range rows(s, database) {
+		now, planted := s.p.planted.rows(n.Table())
+		if !planted {
+			now = rows(s, database)
+		}
+		for _, row := range now {
 			fmt.Fprintf(&text, "INSERT INTO temp.%s VALUES (", n.Table())
 			for i, v := range row {
 				if i > 0 {
@@ -251,7 +285,11 @@ func (p *Partner) propertyRows() (rows [][]any) {
 			continue
 		}
 		add("Status", "ONLINE")
-		add("Updateability", "READ_WRITE")
+		if name == DatabaseName && p.writable() != nil {
+			add("Updateability", "READ_ONLY")
+		} else {
+			add("Updateability", "READ_WRITE")
+		}
 		add("UserAccess", "MULTI_USER")
 		add("Collation", "SQL_Latin1_General_CP1_CI_AS")
 		add("IsAutoClose", 0)

@@ -76,7 +76,7 @@ func (p *Partner) runGroup(crowd []*ticket) {
 	s := p.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.serving(); err != nil {
+	if err := p.writable(); err != nil {
 		fail(crowd, err)
 		return
 	}
