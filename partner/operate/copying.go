@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
@@ -100,3 +101,23 @@ func (s *situation) makeLogins() {
 // loginSID and loginHash are the variables of the i-th login.
 func loginSID(i int) string  { return fmt.Sprint("LoginSid", i+1) }
 func loginHash(i int) string { return fmt.Sprint("LoginHash", i+1) }
+
+// Logins asks which SQL logins own users in the database, for Options.Logins. Only the
+// server that has the database open can be asked; where none has, there are none.
+func Logins(ctx context.Context, o Options, seen [2]*Found, servers map[Side]Server) ([]string, error) {
+	var names []string
+	for i, side := range []Side{A, B} {
+		if seen[i].Database == nil || !seen[i].Database.Opens || o.Principal == side.other() {
+			continue
+		}
+		rows, err := servers[side].Query(ctx, fill(queryOwners, o.Database))
+		if err != nil {
+			return nil, asRefusal(side, err)
+		}
+		for _, r := range rows {
+			names = append(names, r["name"])
+		}
+		break
+	}
+	return names, nil
+}

@@ -73,6 +73,9 @@ func (s *situation) ends() []end {
 func (s *situation) secure() {
 	all := s.ends()
 	for _, e := range all {
+		if e.side == Witness && !s.o.WitnessReached {
+			continue
+		}
 		s.listen(e)
 		if e.account == "" {
 			s.plan.add(Step{On: e.side, Kind: Read, Into: []string{e.variable()}, Title: "The public part of this server's certificate, for the others",
@@ -81,8 +84,13 @@ func (s *situation) secure() {
 	}
 	// The last one goes on, and the first one, which has the database, comes last: so a script changes servers seldom.
 	for _, at := range slices.Backward(all) {
+		if at.side == Witness && !s.o.WitnessReached {
+			continue
+		}
 		for _, from := range all {
-			if at.side != from.side {
+			// The certificate of a witness that can't be reached, nobody has.
+			unknown := from.side == Witness && !s.o.WitnessReached && from.account == ""
+			if at.side != from.side && !unknown {
 				s.letIn(at, from)
 			}
 		}

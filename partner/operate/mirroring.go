@@ -56,19 +56,19 @@ func (s *situation) until(on Side, title, condition string, within time.Duration
 
 func (s *situation) mirroringFailover() {
 	db := s.o.Database
+	s.must(s.m, "The other server is its mirror", isMirror, partnersApart, "the other server does not say that it is the mirror")
 	s.must(s.p, "The database is mirrored", isMirrored, notMirrored, "the database is not mirrored, or this login may not see it")
 	s.must(s.p, "This server is the principal", isPrincipal, onlyPrincipal, "this server is not the principal")
 	s.must(s.p, "SAFETY is FULL: only then can the roles change with nothing lost", isFull, safetyNotFull, "the safety level is not FULL")
 	s.must(s.p, "The partners see each other", isConnected, partnersApart, "the partners don't see each other")
 	s.must(s.p, "The mirror has all that the principal has", isSynchronized, notCaughtUp, "the mirror is not SYNCHRONIZED")
-	s.must(s.m, "The other server is its mirror", isMirror, partnersApart, "the other server does not say that it is the mirror")
 	shown := s.until(s.m, "The former mirror is the principal", isOpen, s.o.Patience)
 	s.plan.add(
 		Step{On: s.p, Kind: Do, Title: "Exchange the roles", Text: fill(formFailover, db), Shows: &shown,
 			Why: "The session must be in master: those in the database are killed. It may return an error although the roles change: what counts is what the views say."},
 		shown,
-		s.until(s.p, "The former principal is the mirror", isMirror, s.o.Patience),
-		s.until(s.m, "The new mirror follows", isCatchingUp, s.o.Patience))
+		s.until(s.m, "The new mirror follows", isCatchingUp, s.o.Patience),
+		s.until(s.p, "The former principal is the mirror", isMirror, s.o.Patience))
 }
 
 func (s *situation) mirroringForce() {
@@ -165,6 +165,9 @@ func (s *situation) mirroringSetup() {
 		connected, synchronized,
 		Step{On: s.p, Kind: Do, Title: "SAFETY " + s.o.Safety, Unless: s.is(`m.mirroring_safety_level_desc = ` + text(s.o.Safety)), Text: fill(formSafety, db, s.o.Safety)})
 	if s.o.Witness != "" {
+		if !s.o.WitnessReached {
+			s.plan.After = append(s.plan.After, "The witness was not asked: its endpoint must be STARTED with ROLE WITNESS or ALL, and let both partners in.")
+		}
 		s.plan.add(Step{On: s.p, Kind: Do, Title: "The witness, which lets the mirror take over by itself", Unless: s.is(`m.mirroring_witness_name = ` + text("TCP://"+s.o.Witness)),
 			Text: fill(formWitness, db, "TCP://"+s.o.Witness), Again: []int32{1404, 1426},
 			Why: "With a witness a principal that sees neither mirror nor witness closes its database (955)."},

@@ -54,6 +54,8 @@ type Options struct {
 	ReplicaName [2]string
 	// Witness is host:port of the witness's endpoint; empty: no witness.
 	Witness string
+	// WitnessReached says that the witness is among the servers, so that its endpoint is set up too.
+	WitnessReached bool
 	// Accounts are the servers' service accounts, DOMAIN\name, and the witness's:
 	// endpoints then take Windows accounts. Empty: certificates.
 	Accounts [3]string
@@ -104,7 +106,7 @@ func (o Options) withDefaults() Options {
 }
 
 // validate tells what can't be meant. Everything that is put into a statement unquoted is checked here.
-func (o Options) validate() error {
+func (o Options) validate(verb string) error {
 	switch {
 	case o.Database == "" || len(o.Database) > 128:
 		return fmt.Errorf("the database's name must have 1 to 128 characters")
@@ -116,7 +118,9 @@ func (o Options) validate() error {
 		return fmt.Errorf("copy %q is none of keep, recover and drop", o.Copy)
 	case o.Principal != "" && o.Principal != A && o.Principal != B:
 		return fmt.Errorf("principal %q is neither a nor b", o.Principal)
-	case strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
+	case verb == Setup && (o.Endpoint[0] == "" || o.Endpoint[1] == ""):
+		return fmt.Errorf("both servers' endpoints must be known: give host:port with --endpoint-a and --endpoint-b")
+	case o.Endpoint[0] != "" && strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
 		return fmt.Errorf("both endpoints are %s: give each server's own with --endpoint-a and --endpoint-b", o.Endpoint[0])
 	}
 	for _, e := range append([]string{o.Witness}, o.Endpoint[:]...) {

@@ -21,7 +21,7 @@ type situation struct {
 // must be alike on both. It is pure.
 func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	o = o.withDefaults()
-	if err := o.validate(); err != nil {
+	if err := o.validate(verb); err != nil {
 		return nil, err
 	}
 	topology, err := recognise(verb, o, seen)
@@ -319,7 +319,7 @@ func Assume(verb string, o Options) (seen [2]*Found, unchecked []string, err err
 	if o.Principal == "" {
 		o.Principal = A
 	}
-	if err := o.validate(); err != nil {
+	if err := o.validate(verb); err != nil {
 		return seen, nil, err
 	}
 	for i, side := range []Side{A, B} {
@@ -383,6 +383,7 @@ func DryRun(verb string, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.WitnessReached = o.Witness != ""
 	o.AllowDataLoss = true // whoever runs the script decides; its head says so
 	if o.Principal == "" {
 		o.Principal = A
