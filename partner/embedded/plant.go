@@ -134,9 +134,9 @@ var viewColumns = sync.OnceValue(func() map[string][]string {
 })
 
 // writable is nil while the database takes writes here, and otherwise the refusal.
-func (p *Partner) writable() error {
+func (p *database) writable() error {
 	err := p.serving()
-	if err == nil && p.state.Load().role != rolePrincipal {
+	if err == nil && p.state.Load().role == roleMirror {
 		err = ReadableSecondary.(*tds.Error)
 	}
 	return err
