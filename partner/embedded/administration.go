@@ -23,6 +23,10 @@ func (b *batch) alterDatabase(ctx context.Context, st *tsql.AlterDatabase) error
 		return message(5011, 14, "User does not have permission to alter database '%s', the database does not exist, or the database is not in a state that allows access checks.", name)
 	case st.Clause == tsql.SetRecovery:
 		return b.setRecovery(ctx, d, name, st.Argument)
+	case st.Clause == tsql.SetPartner:
+		return b.setPartner(ctx, d, st)
+	case st.Clause == tsql.PartnerOff:
+		return s.p.partnerOff(ctx, s, d)
 	case !d.isMirrored():
 		return message(1416, 16, `Database "%s" is not configured for database mirroring.`, name)
 	}
@@ -61,10 +65,6 @@ func (p *database) alter(ctx context.Context, st *tsql.AlterDatabase) error {
 		return p.SetSafety(ctx, strings.EqualFold(st.Argument, "FULL"))
 	case tsql.PartnerTimeout:
 		return p.SetTimeout(ctx, st.Number)
-	case tsql.SetPartner:
-		return message(1405, 16, `The database "%s" is already enabled for database mirroring.`, p.title)
-	case tsql.PartnerOff:
-		return notSupported("SET PARTNER OFF: an embedded pair is always mirrored, which")
 	case tsql.SetWitness:
 		return p.SetWitness(ctx, true)
 	case tsql.WitnessOff:

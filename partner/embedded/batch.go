@@ -134,6 +134,12 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) error {
 		return b.grant(ctx, st)
 	case *tsql.If:
 		return b.branch(ctx, st)
+	case *tsql.ServerObject:
+		return b.serverObject(ctx, st)
+	case *tsql.Backup:
+		return b.backup(ctx, st)
+	case *tsql.Restore:
+		return b.restore(ctx, st)
 	case *tsql.Print:
 		v, err := b.evaluate(st.Value)
 		if err == nil {

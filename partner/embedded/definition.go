@@ -98,6 +98,9 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 		}
 		return s.p.dropDatabase(ctx, st.Name.Object, s)
 	}
+	if done, err := b.usersOfMaster(ctx, st); done {
+		return err
+	}
 	d, err := s.here(st.Name)
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
 	synchronization_health tinyint, synchronization_health_desc nvarchar(60), database_state tinyint, database_state_desc nvarchar(60),
 	is_suspended bit, suspend_reason tinyint, suspend_reason_desc nvarchar(60), last_hardened_lsn numeric(25,0),
 	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
-`
+` + setupViewsText
 
 // viewRows makes the rows of each view, for a session.
 var viewRows = map[string]func(s *session, database string) [][]any{
@@ -78,6 +78,14 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_sysobjects":                   sysObjectRows,
 	"information_schema_tables":        informationSchemaRows,
 	"sys_databasepropertyex":           func(s *session, _ string) [][]any { return s.p.propertyRows() },
+
+	"sys_tcp_endpoints":       tcpEndpointRows,
+	"sys_certificates":        certificateRows,
+	"sys_symmetric_keys":      symmetricKeyRows,
+	"sys_server_principals":   serverPrincipalRows,
+	"sys_sql_logins":          sqlLoginRows,
+	"sys_database_principals": databasePrincipalRows,
+	"sys_master_files":        masterFileRows,
 
 	// A mirrored pair is no availability group: see Plant.
 	"sys_availability_groups":                 noRows,
@@ -135,6 +143,8 @@ func literal(v any) string {
 		return "NULL"
 	case string:
 		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
+	case hexadecimal:
+		return "x'" + string(v) + "'"
 	case bool:
 		return fmt.Sprint(boolInt(v))
 	}
@@ -226,14 +236,13 @@ func (p *database) mirroringRow(row []any) {
 	if m.safetyFull {
 		level, safety = 2, "FULL"
 	}
-	host, port := p.Partner.other().hostPort()
 	acked := p.acked.Load()
 	if m.role == roleMirror {
 		acked = p.store.lsn.Load()
 	}
 	witness, witnessState, witnessDesc := p.witnessRow()
 	copy(row[1:], []any{m.guid, int(state), state.String(), int(m.role), m.role.String(), m.sequence,
-		level, safety, m.safetySequence, "TCP://" + host + ":" + port, p.Partner.other().clientName(),
+		level, safety, m.safetySequence, p.partnerAddress(), p.Partner.other().clientName(),
 		witness, witnessState, witnessDesc, acked, m.timeout, nil, "UNLIMITED", p.store.lsn.Load(), nil})
 }
 
@@ -246,10 +255,6 @@ func (p *database) witnessRow() (name string, state int, desc string) {
 		return witnessName, 2, "DISCONNECTED"
 	}
 	return witnessName, 1, "CONNECTED"
-}
-
-func endpointRows(*session, string) [][]any {
-	return [][]any{{"Mirroring", 65536, 3, "ALL", 0, "STARTED", false, "NEGOTIATE", "NONE", 0}}
 }
 
 const firstObjectID = 245575913

@@ -98,6 +98,8 @@ func (p *Pair) tend(ctx context.Context) error {
 		var errs []error
 		for _, m := range p.sessions() {
 			switch {
+			case !m.mirrored() && s.clear[linkPartners]:
+				errs = append(errs, m.meetRemoval(ctx))
 			case !m.mirrored():
 			case s.clear[linkPartners]:
 				errs = append(errs, m.together(ctx))
