@@ -213,6 +213,9 @@ func (op *operation) carryOut(ctx context.Context, o operate.Options, seen [2]*o
 		o.Logins = logins
 	}
 	plan, err := operate.NewPlan(op.verb, o, seen)
+	if _, ok := errors.AsType[operate.Mistake](err); ok {
+		err = misuseError{err}
+	}
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,11 @@ func (o Options) withDefaults() Options {
 	def(&o.Copy, CopyKeep)
 	for i, e := range o.Endpoint {
 		host, _, _ := net.SplitHostPort(e)
-		def(&o.ReplicaName[i], strings.ToUpper(strings.SplitN(host, ".", 2)[0]))
+		short, _, _ := strings.Cut(host, ".")
+		if net.ParseIP(host) != nil {
+			short = "SERVER-" + string("AB"[i]) // what it is called, an address does not tell
+		}
+		def(&o.ReplicaName[i], strings.ToUpper(short))
 		def(&o.Address[i], host)
 	}
 	if o.Patience == 0 {
@@ -105,8 +109,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// validate tells what can't be meant. Everything that is put into a statement unquoted is checked here.
+// Mistake is an option that can't be meant.
+type Mistake struct{ error }
+
+// validate tells what can't be meant, as a Mistake. Everything that is put into a statement unquoted is checked here.
 func (o Options) validate(verb string) error {
+	if err := o.mistake(verb); err != nil {
+		return Mistake{err}
+	}
+	return nil
+}
+
+func (o Options) mistake(verb string) error {
 	switch {
 	case o.Database == "" || len(o.Database) > 128:
 		return fmt.Errorf("the database's name must have 1 to 128 characters")
@@ -120,7 +134,7 @@ func (o Options) validate(verb string) error {
 		return fmt.Errorf("principal %q is neither a nor b", o.Principal)
 	case verb == Setup && (o.Endpoint[0] == "" || o.Endpoint[1] == ""):
 		return fmt.Errorf("both servers' endpoints must be known: give host:port with --endpoint-a and --endpoint-b")
-	case o.Endpoint[0] != "" && strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
+	case verb == Setup && strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
 		return fmt.Errorf("both endpoints are %s: give each server's own with --endpoint-a and --endpoint-b", o.Endpoint[0])
 	}
 	for _, e := range append([]string{o.Witness}, o.Endpoint[:]...) {

@@ -140,6 +140,8 @@ func (s *situation) findSides(verb string) error {
 		if b.Error != "" || b.Mirroring == nil && b.Group == nil {
 			s.p, s.m = B, A
 		}
+	case verb == Failover && silentOnes(s.seen) != "":
+		return refuse(partnersApart, "the principal can't be asked; %s", silentOnes(s.seen))
 	default:
 		return refuse(noWitnessSeen, "no server that answers is the principal%s", also(silentOnes(s.seen)))
 	}
