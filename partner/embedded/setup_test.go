@@ -20,8 +20,10 @@ type twoServers struct {
 	a, b *sql.DB
 }
 
-func newTwoServers(t *testing.T) *twoServers {
-	s := &twoServers{t: t, pair: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true})}
+func newTwoServers(t *testing.T) *twoServers { return twoServersIn(t, t.TempDir()) }
+
+func twoServersIn(t *testing.T, dir string) *twoServers {
+	s := &twoServers{t: t, pair: embeddedtest.StartWith(t, embedded.Options{Dir: dir, Empty: true})}
 	for _, c := range []struct {
 		name string
 		db   **sql.DB
@@ -185,4 +187,19 @@ func TestSetup_MirroredAndRemoved(t *testing.T) {
 	}
 	s.do(s.a, "927 USE shop", "RESTORE DATABASE [shop] WITH RECOVERY", "USE shop; USE master", "DROP DATABASE [shop]")
 	s.do(s.b, "USE shop; USE master", "DROP DATABASE [shop]")
+}
+
+// A pair that was set up is one after a restart, too.
+func TestSetup_OutlivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("set up", func(t *testing.T) { twoServersIn(t, dir).mirrored() })
+	t.Run("and still there", func(t *testing.T) {
+		s := twoServersIn(t, dir)
+		s.state("SYNCHRONIZED")
+		if got := s.text(s.a, "SELECT CONVERT(nvarchar(10), port) FROM sys.tcp_endpoints"); got != "5022" {
+			t.Errorf("endpoint on port %q", got)
+		}
+		s.do(s.a, "ALTER DATABASE [shop] SET PARTNER FAILOVER")
+		s.do(s.b, "USE shop; USE master")
+	})
 }

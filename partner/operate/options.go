@@ -112,6 +112,9 @@ func (o Options) withDefaults() Options {
 // Mistake is an option that can't be meant.
 type Mistake struct{ error }
 
+// Validate tells what can't be meant for the verb, as a [Mistake]. It needs no server.
+func (o Options) Validate(verb string) error { return o.withDefaults().validate(verb) }
+
 // validate tells what can't be meant, as a Mistake. Everything that is put into a statement unquoted is checked here.
 func (o Options) validate(verb string) error {
 	if err := o.mistake(verb); err != nil {

@@ -113,8 +113,7 @@ func (r *Runner) step(ctx context.Context, n int, s Step) (Outcome, string, erro
 		r.tell(Event{Number: n, Step: s, Outcome: Waiting})
 		return Passed, "", r.wait(ctx, s)
 	case Carry:
-		r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "until " + s.Within.String() + " from now"})
-		return Passed, "", r.arrive(ctx, s)
+		return Passed, "", r.arrive(ctx, n, s)
 	case Read:
 		return Passed, "", r.read(ctx, s)
 	}
@@ -208,17 +207,20 @@ func (r *Runner) wait(ctx context.Context, s Step) error {
 	}
 }
 
-// arrive waits for a file to be there, whole.
-func (r *Runner) arrive(ctx context.Context, s Step) error {
+// arrive waits for a file to be there, whole; that it waits is told once.
+func (r *Runner) arrive(ctx context.Context, n int, s Step) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Within)
 	defer cancel()
-	for {
+	for told := false; ; told = true {
 		_, err := r.Servers[s.On].Query(ctx, s.Text)
 		if err == nil {
 			return nil
 		}
 		if n, _ := numberOf(err); ctx.Err() == nil && !slices.Contains(notThereYet, n) {
 			return asRefusal(s.On, err)
+		}
+		if !told {
+			r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "for " + s.Within.String() + " at most"})
 		}
 		if r.pause(ctx) != nil {
 			f := s.refusal()
