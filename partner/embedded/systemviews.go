@@ -40,7 +40,7 @@ CREATE TEMP TABLE sys_sysobjects (
 	name nvarchar(128) COLLATE NOCASE, id int, xtype char(2) COLLATE NOCASE, uid smallint, type char(2) COLLATE NOCASE);
 CREATE TEMP TABLE information_schema_tables (
 	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
-CREATE TEMP TABLE sys_sql_modules (object_id int, definition nvarchar(max));
+CREATE TEMP TABLE sys_sql_modules (object_id int, definition ntext);
 CREATE TEMP TABLE sys_database_principals (
 	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), sid varbinary(85));
 CREATE TEMP TABLE sys_database_role_members (role_principal_id int, member_principal_id int);
