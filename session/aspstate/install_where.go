@@ -99,6 +99,9 @@ func insist(sides [2]Side, database string, on partner.Name, principal int) (int
 			continue
 		case s.Err != nil, s.Exists && !s.Writable:
 			return -1, refuse("on %s nothing can be installed: %s; %s", on, s.describe(database), sides[1-i].describe(database))
+		case !s.Exists && sides[1-i].Exists:
+			return -1, refuse("%s; a second one of that name on %s would be another database. Set up mirroring instead: mirrorstate pair setup",
+				sides[1-i].describe(database), on)
 		case principal >= 0 && principal != i:
 			return -1, refuse("%s is not the principal: %s", on, sides[principal].describe(database))
 		}
