@@ -248,7 +248,7 @@ func (in *installation) printScript(r installed, script aspstate.Script, head []
 	if script.Empty() {
 		head = append(head, "There is nothing to do.")
 	} else {
-		head = append(head, "By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file")
+		head = append(head, "By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file")
 	}
 	var text strings.Builder
 	if err := script.WriteScript(&text, head...); err != nil {
