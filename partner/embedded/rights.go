@@ -274,6 +274,9 @@ func (o objectSet) idOf(name string) int {
 // objectsOf are the objects of a database that has some, as the session sees them.
 func (s *session) objectsOf(database string) objectSet {
 	d := s.p.find(database)
+	if d == nil && database == masterName {
+		d = s.p.master.Load()
+	}
 	if d == nil {
 		return nil
 	}

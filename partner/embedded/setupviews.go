@@ -15,8 +15,6 @@ CREATE TEMP TABLE sys_server_principals (
 CREATE TEMP TABLE sys_sql_logins (
 	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128),
 	is_policy_checked bit, password_hash varbinary(256));
-CREATE TEMP TABLE sys_database_principals (
-	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
 CREATE TEMP TABLE sys_master_files (
 	database_id int, file_id int, type tinyint, type_desc nvarchar(60), name nvarchar(128), physical_name nvarchar(260), state_desc nvarchar(60));
 `
@@ -94,29 +92,6 @@ func sqlLoginRows(s *session, _ string) [][]any {
 	for i, l := range s.p.masterObjects().of(kindLogin) {
 		sid, hash, _ := strings.Cut(l.detail, " ")
 		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, hexadecimal(hash)})
-	}
-	return rows
-}
-
-func databasePrincipalRows(s *session, database string) [][]any {
-	rows := [][]any{{"public", 0, "R", "DATABASE_ROLE", nil, nil}, {"dbo", 1, "S", "SQL_USER", "dbo", hexadecimal(ownSID)}}
-	set := objectSet{}
-	if strings.EqualFold(database, masterName) {
-		set = s.p.masterObjects()
-	} else if d := s.p.find(database); d != nil {
-		set = *d.store.objects.Load()
-	}
-	id := 5
-	for _, kind := range []string{kindUser, kindRole} {
-		for _, o := range set.of(kind) {
-			var sid any
-			typ, desc := "R", "DATABASE_ROLE"
-			if kind == kindUser {
-				typ, desc, sid = "S", "SQL_USER", hexadecimal(o.detail)
-			}
-			rows = append(rows, []any{o.name, id, typ, desc, "dbo", sid})
-			id++
-		}
 	}
 	return rows
 }

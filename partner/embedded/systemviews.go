@@ -9,7 +9,7 @@ import (
 )
 
 // systemViewsText makes the system views as temporary tables of a connection. They
-// are filled just before a query that names them.
+// are made and filled just before a query that names them: a connection that opens would pay for them all.
 const systemViewsText = `
 CREATE TEMP TABLE sys_databases (
 	name nvarchar(128) COLLATE NOCASE, database_id int, create_date datetime, compatibility_level tinyint,
@@ -90,13 +90,12 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"information_schema_tables":        informationSchemaRows,
 	"sys_databasepropertyex":           func(s *session, _ string) [][]any { return s.p.propertyRows() },
 
-	"sys_tcp_endpoints":       tcpEndpointRows,
-	"sys_certificates":        certificateRows,
-	"sys_symmetric_keys":      symmetricKeyRows,
-	"sys_server_principals":   serverPrincipalRows,
-	"sys_sql_logins":          sqlLoginRows,
-	"sys_database_principals": databasePrincipalRows,
-	"sys_master_files":        masterFileRows,
+	"sys_tcp_endpoints":     tcpEndpointRows,
+	"sys_certificates":      certificateRows,
+	"sys_symmetric_keys":    symmetricKeyRows,
+	"sys_server_principals": serverPrincipalRows,
+	"sys_sql_logins":        sqlLoginRows,
+	"sys_master_files":      masterFileRows,
 
 	// A mirrored pair is no availability group: see Plant.
 	"sys_availability_groups":                 noRows,
@@ -122,7 +121,7 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 		if n.Database != "" {
 			database, _ = s.p.canonicalDatabase(n.Database)
 		}
-		fmt.Fprintf(&text, "DELETE FROM temp.%s;", n.Table())
+		fmt.Fprintf(&text, "%s; DELETE FROM temp.%s;", views()[n.Table()].text, n.Table())
 		now, planted := s.p.planted.rows(n.Table())
 		if !planted {
 			now = rows(s, database)
