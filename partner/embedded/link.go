@@ -78,7 +78,7 @@ func (p *Pair) begin(witness bool) error {
 	}
 	timeout := p.seconds
 	for _, s := range p.sessions() {
-		s.witness.on = witness && strings.EqualFold(s.title, DatabaseName)
+		s.witness.on = witness && strings.EqualFold(s.title, DatabaseName) && !p.folder.empty || s.hadWitness()
 		if err := s.begin(); err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ func (s *situation) mirroringSetup() {
 	}
 	s.plan.add(Step{On: s.m, Kind: Check, Title: "The copy is there, and closed", Text: fill(queryState, db, "RESTORING"),
 		Refusal: refuse(notRestoring, "the copy is not RESTORING")})
-	undo := &Step{On: s.m, Kind: Do, Title: "Take the mirror's half back, or a second try meets 1405", Text: fill(formOff, db), Ignore: []int32{1416}}
+	undo := []Step{{On: s.m, Kind: Do, Title: "Take the mirror's half back, or a second try meets 1405", Text: fill(formOff, db), Ignore: []int32{1416}}}
 	synchronized := s.until(s.p, "The mirror has caught up", isSynchronized, 30*s.o.Patience)
 	connected := s.until(s.p, "The session has begun", isPrincipal+" AND "+isConnected, s.o.Patience)
 	s.plan.add(

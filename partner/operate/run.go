@@ -84,20 +84,19 @@ func (r *Runner) tell(e Event) {
 // service's own key opens the master key, and the endpoint's logins show certificates.
 func newPassword() string { return "m7-" + rand.Text() + "x" }
 
-// undo takes back what a failed step began, if the plan says how.
+// undo takes back what a failed step began, as the plan says.
 func (r *Runner) undo(ctx context.Context, n int, s Step, why error) error {
-	if s.Undo == nil {
-		return why
-	}
 	// The time of the verb may be over, which is no reason to leave it half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	_, note, err := r.do(ctx, *s.Undo)
-	outcome := Undone
-	if err != nil {
-		outcome, note = Failed, err.Error()
+	for _, u := range s.Undo {
+		_, note, err := r.do(ctx, u)
+		outcome := Undone
+		if err != nil {
+			outcome, note = Failed, err.Error()
+		}
+		r.tell(Event{Number: n, Step: u, Outcome: outcome, Note: note})
 	}
-	r.tell(Event{Number: n, Step: *s.Undo, Outcome: outcome, Note: note})
 	return why
 }
 
