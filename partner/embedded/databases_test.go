@@ -103,7 +103,10 @@ func TestDropDatabase(t *testing.T) {
 	if err := inside.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for numbers(exec(t, a, "DROP DATABASE x")) != nil { // the server has not noticed yet
+	for ctx := limit(t); numbers(exec(t, a, "DROP DATABASE x")) != nil; { // the server has not noticed yet that the other is gone
+		if ctx.Err() != nil {
+			t.Fatal("it stays in use")
+		}
 	}
 	refuses(t, a, "DROP DATABASE x", 3701)
 	refuses(t, a, "USE x", 911)
