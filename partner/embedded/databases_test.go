@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"database/sql"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
@@ -87,8 +88,26 @@ func TestCreateDatabase(t *testing.T) {
 			t.Errorf("role %q of a database that is not mirrored", role.String)
 		}
 	})
-	if _, err := embedded.Open(embedded.Options{Dir: t.TempDir() + "/none/\x00", Empty: true}); err == nil {
-		t.Error("a folder that can't be is taken")
+}
+
+// A folder that holds a pair is not emptied, nor taken for empty servers'.
+func TestEmpty_onlyNew(t *testing.T) {
+	dir := t.TempDir()
+	pair, err := embedded.Open(embedded.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := embedded.Open(embedded.Options{Dir: dir, Empty: true}); err == nil || !strings.Contains(err.Error(), "holds a pair already") {
+		t.Errorf("got %v", err)
+	}
+	if pair, err = embedded.Open(embedded.Options{Dir: dir}); err != nil || pair.Principal() != "a" {
+		t.Fatalf("the pair is gone: %v", err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
