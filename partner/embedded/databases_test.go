@@ -2,6 +2,8 @@ package embedded_test
 
 import (
 	"database/sql"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -251,4 +253,26 @@ func TestTransaction_writesARowTwice(t *testing.T) {
 	if epoch := scalar[int](t, connect(t, pair.Partner("b"), "ASPState"), "SELECT Epoch FROM MirrorStateEpoch"); epoch != 2 {
 		t.Errorf("epoch %d on the mirror, want 2", epoch)
 	}
+}
+
+// What is left of a CREATE DATABASE that was cut off is no database.
+func TestCreateDatabase_torn(t *testing.T) {
+	dir := t.TempDir()
+	pair, err := embedded.Open(embedded.Options{Dir: dir, Empty: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"shop.db", "ASPState.db"} {
+		if err := os.WriteFile(filepath.Join(dir, "a", name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, a := startEmpty(t, dir)
+	if n := scalar[int](t, a, "SELECT COUNT(*) FROM sys.databases"); n != 4 {
+		t.Errorf("%d databases", n)
+	}
+	mustExec(t, a, "CREATE DATABASE Shop CREATE DATABASE ASPState")
 }
