@@ -136,6 +136,11 @@ func TestInstall_Command(t *testing.T) {
 			t.Errorf("%s prints the password", c.args)
 		}
 	}
+	nobody := "data source=127.0.0.1,1;failover partner=127.0.0.1,2;initial catalog=Shop;user id=x;password=y;encrypt=disable"
+	if code, stdout, stderr := call(t, "install", "--dry-run", "--onto", "stock", "--connection-string", nobody); code != exitDone ||
+		!strings.Contains(stdout, "connection refused") || !strings.Contains(stdout, "USE [Shop]") {
+		t.Errorf("a dry run for servers that do not answer: exit %d\n%.600s%s", code, stdout, stderr)
+	}
 	if code, _, stderr := call(t, "install"); code != exitMisuse || !strings.Contains(stderr, "no pair is configured") {
 		t.Errorf("without a pair: exit %d, %s", code, stderr)
 	}
