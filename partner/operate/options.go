@@ -137,6 +137,8 @@ func (o Options) mistake(verb string) error {
 		return fmt.Errorf("principal %q is neither a nor b", o.Principal)
 	case verb == Setup && (o.Endpoint[0] == "" || o.Endpoint[1] == ""):
 		return fmt.Errorf("both servers' endpoints must be known: give host:port with --endpoint-a and --endpoint-b")
+	case (o.Accounts[0] == "") != (o.Accounts[1] == ""):
+		return fmt.Errorf("one server's service account is given and the other's is not: give both, or none for certificates")
 	case verb == Setup && strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
 		return fmt.Errorf("both endpoints are %s: give each server's own with --endpoint-a and --endpoint-b", o.Endpoint[0])
 	}

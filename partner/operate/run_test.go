@@ -199,7 +199,8 @@ func TestFill_Quotes(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	for _, bad := range []Options{{Database: "x$(Key)"}, {Database: "a\nDROP"}, {Database: "x", Endpoint: [2]string{"a b:1", "c:1"}}, {Database: "x", Endpoint: [2]string{"a':1", "c:1"}},
-		{Database: "x", Endpoint: [2]string{"a:1", "A:1"}}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Safety: "HALF"}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Witness: "w"}} {
+		{Database: "x", Endpoint: [2]string{"a:1", "A:1"}}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Safety: "HALF"}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Witness: "w"},
+		{Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Accounts: [3]string{`D\a`}}} {
 		if _, err := DryRun(Setup, bad); err == nil {
 			t.Errorf("taken: %+v", bad)
 		}

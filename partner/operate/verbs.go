@@ -257,6 +257,8 @@ func (s *situation) forbidSetup() error {
 		return refuse(1463, "SQL Server on Linux has no database mirroring").advise("use a clusterless group: --topology availability-group")
 	case s.plan.Topology == Group && p.major() < 14:
 		return &Refusal{Message: "SQL Server before 2017 has no groups without a cluster", Advice: "use mirroring, or make the group with its cluster's tools; all other verbs work on it"}
+	case s.otherWay() != "":
+		return &Refusal{Message: s.otherWay(), Advice: "give the service accounts with --account-a and --account-b if, and only if, the endpoints take Windows accounts: one that is there is not changed"}
 	case p.Database != nil && p.Database.FileStream:
 		return &Refusal{Message: "the database has FILESTREAM files", Advice: "move them to a database of their own: such a database can't be mirrored"}
 	case m.Database != nil && m.Database.State != "RESTORING":
@@ -267,6 +269,16 @@ func (s *situation) forbidSetup() error {
 		return refuse(3104, "%s has a database %s that is RESTORING already", s.m, s.o.Database).advise("say --restored if it is a fresh copy of this one, or drop it there")
 	}
 	return nil
+}
+
+// otherWay tells which endpoint that is there wants another proof than the partners would show; empty: none does.
+func (s *situation) otherWay() string {
+	for i, f := range s.seen {
+		if e := f.Endpoint; e != nil && (e.Certificate == "") != (s.o.Accounts[i] != "") {
+			return fmt.Sprintf("the endpoint %s on %s takes %s", e.Name, f.On, e.by())
+		}
+	}
+	return ""
 }
 
 // editionOf is the edition without what does not matter.
