@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
 // SQL Server's numbers for the refusals we can foresee, and its text in short.
@@ -19,33 +21,18 @@ const (
 	refusedSafetyOff   = 1477
 )
 
-// advice says what to do about a refusal.
-var advice = map[int32]string{
-	1404:               "the session is busy: try again in a moment",
-	1406:               "service can't be forced safely: remove mirroring and recover the mirror's copy",
-	refusedNotMirrored: "set mirroring up first, and check that the login may see it (on a mirror only a sysadmin can)",
-	refusedNotCaughtUp: "wait until the state is SYNCHRONIZED; resume the session if it is SUSPENDED",
-	refusedNobodyThere: "check that the servers run and can be reached",
-	refusedPartnerDown: "bring the other partner back, or force service if the principal is lost",
-	refusedWrongState:  "if the principal is alive, use failover; otherwise wait until the mirror has noticed that it is gone",
-	refusedRedoFailed:  "look into the mirror's error log: the redo failed",
-	1470:               "roles have just changed: try again",
-	refusedSafetyOff:   "SET PARTNER SAFETY FULL on the principal, wait for SYNCHRONIZED, and fail over then",
-}
-
 // refused makes a RefusedError.
 func refused(number int32, format string, args ...any) *RefusedError {
-	e := &RefusedError{Number: number, Message: fmt.Sprintf(format, args...), Advice: advice[number]}
-	if e.Advice == "" {
-		e.Advice = "look it up in the server's documentation, and at the status of both partners"
-	}
-	return e
+	return &RefusedError{Number: number, Message: fmt.Sprintf(format, args...), Advice: operate.Advice(number)}
 }
 
 // Failover asks the principal to exchange roles with the mirror, losing
 // nothing, and returns nil when the new principal serves. A *RefusedError
 // carries SQL Server's number, also where our own check refused.
 func (p *Pair) Failover(ctx context.Context) error {
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Failover, false)
+	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	obs, from, err := p.sides(ctx)
@@ -62,7 +49,7 @@ func (p *Pair) Failover(ctx context.Context) error {
 		return refused(refusedNotCaughtUp, "the state is %s", o.Mirroring)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
-	return p.carryOut(ctx, "failover", from, alterFailover, func(v view) bool {
+	return p.carryOut(ctx, "failover", from, operate.Failover, func(v view) bool {
 		// A login without rights does not see that the old principal is the mirror now.
 		return p.serves(v, to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
 	})
@@ -88,6 +75,9 @@ func (p *Pair) sides(ctx context.Context) (obs [2]Observation, from int, err err
 // Acknowledged writes may be lost: without allowDataLoss it is refused.
 // It returns nil when the new principal serves.
 func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Force, allowDataLoss)
+	}
 	if !allowDataLoss {
 		return &RefusedError{Message: "forcing service may lose acknowledged writes", Advice: "allow data loss explicitly, or use failover"}
 	}
@@ -114,22 +104,28 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
-	return p.carryOut(ctx, "force service", at, alterForce, func(v view) bool { return p.serves(v, o.Partner) })
+	return p.carryOut(ctx, "force service", at, operate.Force, func(v view) bool { return p.serves(v, o.Partner) })
 }
 
 // Suspend stops sending the log to the mirror; returns nil when every partner
 // that answers says so.
 func (p *Pair) Suspend(ctx context.Context) error {
-	return p.session(ctx, "suspend", alterSuspend, func(state string) bool { return state == "SUSPENDED" })
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Suspend, false)
+	}
+	return p.session(ctx, operate.Suspend, func(state string) bool { return state == "SUSPENDED" })
 }
 
 // Resume starts it again; returns nil when no partner that answers is SUSPENDED any more.
 func (p *Pair) Resume(ctx context.Context) error {
-	return p.session(ctx, "resume", alterResume, func(state string) bool { return state != "SUSPENDED" })
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Resume, false)
+	}
+	return p.session(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
 }
 
 // session sends a statement about the session to the principal.
-func (p *Pair) session(ctx context.Context, verb, statement string, is func(state string) bool) error {
+func (p *Pair) session(ctx context.Context, verb string, is func(state string) bool) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	obs, err := p.look(ctx)
@@ -141,7 +137,7 @@ func (p *Pair) session(ctx context.Context, verb, statement string, is func(stat
 		return err
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
-	return p.carryOut(ctx, verb, at, statement, func(v view) bool {
+	return p.carryOut(ctx, verb, at, verb, func(v view) bool {
 		for _, o := range v.obs {
 			if o.Reachable && o.mirrored() && !is(o.Mirroring) {
 				return false
@@ -201,22 +197,22 @@ func (p *Pair) serves(v view, n Name) bool {
 	return v.serving && v.accepted.Partner == n && v.obs[p.index(n)].Role == RolePrincipal
 }
 
-// carryOut sends a statement and waits until both partners' answers show what
+// carryOut sends the statement of a verb of package operate and waits until both partners' answers show what
 // it was for. Its own answer decides only where it is a plain refusal: a role
 // switch may kill the connection that asked for it, and one that was accepted may yet fail.
-func (p *Pair) carryOut(ctx context.Context, verb string, at int, statement string, done func(view) bool) error {
-	execErr := p.members[at].endpoint.exec(ctx, forDatabase(statement, p.cfg.Database))
+func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, done func(view) bool) error {
+	execErr := p.members[at].endpoint.exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
 	if r := asRefusal(execErr); r != nil {
 		return r
 	}
 	if _, unsent := errors.AsType[*loginError](execErr); unsent {
-		return fmt.Errorf("%s was not sent to %s: %w", verb, p.members[at].name, execErr)
+		return fmt.Errorf("%s was not sent to %s: %w", title, p.members[at].name, execErr)
 	}
 	n := p.asked.Add(1)
 	p.wake()
 	err := p.await(ctx, true, func(v view) bool { return v.obs[at].Asked >= n && done(v) })
 	if err != nil {
-		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", verb, p.members[at].name, errors.Join(execErr, err))
+		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", title, p.members[at].name, errors.Join(execErr, err))
 	}
 	return nil
 }

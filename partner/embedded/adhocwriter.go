@@ -25,13 +25,14 @@ func openExclusive(path string) (*writer, error) {
 			fmt.Fprintf(&text, "CREATE TEMP TRIGGER touched_%d_%s AFTER %s ON main.%s BEGIN ", t, event.name, event.name, t)
 			for _, prefix := range []string{"old.", "new."} {
 				if strings.Contains(event.rows, prefix) {
-					fmt.Fprintf(&text, "INSERT OR IGNORE INTO touched VALUES (%d, %s); ", t, t.keyColumn(prefix))
+					// Not OR IGNORE: the statement that fires the trigger overrides that, if it is an upsert.
+					fmt.Fprintf(&text, "INSERT INTO touched SELECT %d, %s WHERE NOT EXISTS (SELECT 1 FROM touched WHERE tbl = %[1]d AND key = %[2]s); ", t, t.keyColumn(prefix))
 				}
 			}
 			text.WriteString("END;")
 		}
 	}
-	if err := c.script(text.String() + systemViewsText); err != nil {
+	if err := c.script(text.String()); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), c.close())
 	}
 	w, err := newWriter(c)

@@ -14,6 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
@@ -29,6 +30,12 @@ func openPair(t testing.TB, servers *embedded.Pair) *partner.Pair {
 	for i, name := range []partner.Name{partner.A, partner.B} {
 		cfg.Partners[i] = partner.PartnerConfig{Name: name, ConnectionString: servers.Partner(string(name)).ConnectionString("ASPState")}
 	}
+	return runPair(t, cfg)
+}
+
+// runPair is a view of a pair, ended with the test. It has a principal.
+func runPair(t testing.TB, cfg partner.Config) *partner.Pair {
+	t.Helper()
 	pair, err := partner.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +158,7 @@ func realServer(t *testing.T) *sql.DB {
 	}
 	db := openDB(t, dsn)
 	if os.Getenv("MIRRORSTATE_TEST_INSTALL") == "1" {
-		batches, err := aspstate.Schema()
+		batches, err := schema.All()
 		if err != nil {
 			t.Fatal(err)
 		}
