@@ -64,8 +64,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I3", name: "makes an operation of each try of one request",
 		file: "proxy/locks.go",
-		old:  `s, lock, err = c.api.store.Acquire(ctx, c.ref, c.op)`,
-		new:  `s, lock, err = c.api.store.Acquire(ctx, c.ref, session.NewOperationID())`,
+		old:  `s, lock, err = c.store.Acquire(ctx, c.ref, c.op)`,
+		new:  `s, lock, err = c.store.Acquire(ctx, c.ref, session.NewOperationID())`,
 		pkg:  "proxy", test: "TestAPI_WaitKeepsOperation",
 	},
 	{
