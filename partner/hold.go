@@ -16,8 +16,7 @@ const (
 	drainInterval = 2 * time.Millisecond
 )
 
-// settleTime is how long calls that were cut off on the term before have for
-// coming back, before others are let go: what they began may be done already, and
+// settleTime is how long calls that were cut off have for coming back, before others are let go: what they began may be done already, and
 // is remembered by its session only until others have done more.
 const settleTime = 250 * time.Millisecond
 
@@ -59,7 +58,7 @@ type hold struct {
 	tickets   uint64          // the last one handed out
 	lanes     [2 * ranks]lane // by rank; the odd ones are for writes that are kept apart
 	exposed   bool            // the principal commits without its mirror: writes that are kept apart wait
-	before    *term           // the term before, while calls cut off there may not be back yet
+	before    *term           // the term, as a rule the one before, from which calls that were cut off may not be back yet
 	settled   time.Time       // when they have had long enough
 	stats     HoldStats       // Held and Bytes are filled in when read
 	closed    bool
@@ -206,13 +205,17 @@ func (h *hold) leave(w *waiter, why error) bool {
 }
 
 // admit opens the door to t, unless it was doubted after the probe numbered
-// asked began; to those only who were cut off on the term before, if there was
-// one, until they are back. It says whether the door was shut before, or led elsewhere.
+// asked began. Until those are back who were cut off on the term before, or, if there was
+// none and t was open before, on t itself, it is open to them only. It says
+// whether the door was shut before, or led elsewhere.
 func (h *hold) admit(t, before *term, asked uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.term == t || t == h.doubted && asked < h.doubtedAt {
 		return false
+	}
+	if before == nil && t.confirmed.Load() > 0 {
+		before = t
 	}
 	h.term = t
 	h.before, h.settled = before, time.Now().Add(settleTime)
@@ -320,8 +323,7 @@ func (h *hold) waitingLocked() (n int) {
 	return n
 }
 
-// settlingLocked says whether calls cut off on the term before may still be on
-// their way back.
+// settlingLocked says whether calls that were cut off may still be on their way back.
 func (h *hold) settlingLocked() bool {
 	if h.before != nil && (h.before.inFlight.Load() <= 0 || time.Now().After(h.settled)) {
 		h.before = nil

@@ -297,6 +297,41 @@ func TestHold_CutOffFirst(t *testing.T) {
 	})
 }
 
+// The same where the door opens to the term that it led to before: a connection broke, not the principal.
+func TestHold_CutOffFirst_sameTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(Config{}.withDefaults().Hold, false)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go h.drain(ctx)
+		only := new(term)
+		h.admit(only, nil, 0)
+		if h.open.Load() != only {
+			t.Fatal("shut, although nobody can have been cut off")
+		}
+		var cut pass
+		cut.start(only)
+		h.doubt(only, 1, func() uint64 { return 1 })
+		let := make(chan struct{})
+		go func() {
+			if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err == nil {
+				close(let)
+			}
+		}()
+		synctest.Wait()
+		h.admit(only, nil, 1)
+		select {
+		case <-let:
+			t.Error("somebody else goes before who was cut off is back")
+		case <-time.After(settleTime / 2):
+		}
+		if _, err := h.wait(ctx, &Call{}, &cut, time.Minute, true); err != nil {
+			t.Error(err)
+		}
+		<-let
+	})
+}
+
 // One that never comes back keeps nobody for longer than settleTime.
 func TestHold_CutOffForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -174,6 +174,13 @@ var sessionMutants = []mutant{
 		new:  `if false {`,
 		pkg:  "partner", test: "TestHold_CutOffFirst",
 	},
+	{
+		invariant: "I4", name: "lets others go first when a connection broke and the principal did not change",
+		file: "partner/hold.go",
+		old:  `if before == nil && t.confirmed.Load() > 0 {`,
+		new:  `if false {`,
+		pkg:  "partner", test: "TestHold_CutOffFirst_sameTerm",
+	},
 
 	// I5: a caller is told the truth.
 	{
