@@ -36,12 +36,12 @@ func TestLoad_PairIsReplacedAsAWhole(t *testing.T) {
 		flag string
 		want string // servers, database, user, password, encryption
 	}{
-		"a string over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new false"},
-		"a string over partners":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new false"},
-		"a flag over a variable":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": "nonsense", "MIRRORSTATE_PAIR_PASSWORD": "other"}, other, "c d ASPState new new false"},
+		"a string over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new true"},
+		"a string over partners":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": other}, "", "c d ASPState new new true"},
+		"a flag over a variable":   {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": "nonsense", "MIRRORSTATE_PAIR_PASSWORD": "other"}, other, "c d ASPState new new true"},
 		"partners over a string":   {byString, map[string]string{"MIRRORSTATE_PAIR_A_ADDRESS": "c", "MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_USER": "new", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "c d ASPState new new true"},
 		"one key over partners":    {byName, map[string]string{"MIRRORSTATE_PAIR_B_ADDRESS": "d", "MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a d Old old new strict"},
-		"a password over a string": {"pair: {connection_string: data source=a;failover partner=b;user id=old}", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a b ASPState old new false"},
+		"a password over a string": {"pair: {connection_string: data source=a;failover partner=b;user id=old}", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "new"}, "", "a b ASPState old new true"},
 		"an empty variable":        {byName, map[string]string{"MIRRORSTATE_PAIR_CONNECTION_STRING": ""}, "", "a b Old old old strict"},
 		"beside the string":        {byString, nil, "", "a b Old older old true"},
 	} {
@@ -270,7 +270,7 @@ func TestLoad_Notes(t *testing.T) {
 	}
 	dir := t.TempDir()
 	secret := file(t, dir, "password", "p4ss\n")
-	yaml := file(t, dir, "mirrorstate.yaml", "pair: {connection_string: data source=a;failover partner=b;user id=web;pooling=true, password_file: "+secret+"}")
+	yaml := file(t, dir, "mirrorstate.yaml", "pair: {connection_string: data source=a;failover partner=b;user id=web;encrypt=false;pooling=true, password_file: "+secret+"}")
 	notes := func() []string {
 		c, err := config.Load(yaml, func(string) (string, bool) { return "", false })
 		if err != nil {

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"cmp"
+	"net"
 	"strings"
 	"testing"
 
@@ -97,10 +99,11 @@ func TestParsePair(t *testing.T) {
 			if p.Database != tc.database || p.Servers[0].Address != tc.a || p.Servers[1].Address != tc.b {
 				t.Errorf("got %s, %+v and %+v", p.Database, p.Servers[0].Address, p.Servers[1].Address)
 			}
-			if tc.encrypt == "" {
-				tc.encrypt = "false" // .NET Framework's default
-			}
 			for i, s := range p.Servers {
+				if tc.encrypt == "" && (s.Address.Host == "localhost" || net.ParseIP(s.Address.Host).IsLoopback()) {
+					tc.encrypt = "false"
+				}
+				tc.encrypt = cmp.Or(tc.encrypt, "true")
 				if s.User != tc.user || s.Password.Reveal() != tc.password || s.Encrypt != tc.encrypt || s.Authentication != "sql" {
 					t.Errorf("partner %d: %s logs in as %s with %q, encrypt %s", i, s.Authentication, s.User, s.Password.Reveal(), s.Encrypt)
 				}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -121,7 +122,7 @@ func (r *resolver) fromString() *Partners {
 	for i := range p.Servers {
 		s := Server{SPN: d.spn[i], Login: r.source.Login.orElse(d.source.Login)}
 		r.address(&s, d.servers[i], r.key, "connection string: "+[]string{"data source", "failover partner"}[i]+" ")
-		orDefault(&s.Encrypt, "false")
+		s.Encrypt = cmp.Or(s.Encrypt, encryptByDefault(s.Address))
 		p.Servers[i] = s
 	}
 	if len(d.ignored) > 0 {
@@ -158,12 +159,25 @@ func (r *resolver) finish(p *Partners) *Partners {
 	return p
 }
 
-// noteClear notes that sessions cross the network in the clear, which a string for .NET Framework
-// means unless it says otherwise.
+// encryptByDefault is what a connection string means that does not say Encrypt: true, as to Microsoft.Data.SqlClient 4
+// and later, and not false, as to .NET Framework, for the items are credentials. What does not leave this machine need not be encrypted.
+func encryptByDefault(a Address) string {
+	if a.loopback() {
+		return "false"
+	}
+	return "true"
+}
+
+// loopback tells whether the address is this machine's own, by its words.
+func (a Address) loopback() bool {
+	ip := net.ParseIP(a.Host)
+	return a.Host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// noteClear notes that sessions cross the network in the clear, because somebody said so.
 func (r *resolver) noteClear(p *Partners) {
 	for i, s := range p.Servers {
-		ip := net.ParseIP(s.Address.Host)
-		if s.Encrypt != "true" && s.Encrypt != "strict" && s.Address.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if s.Encrypt != "true" && s.Encrypt != "strict" && !s.Address.loopback() {
 			r.note(fmt.Sprintf("sessions cross the network to partner %c in the clear (encrypt: %s); say pair.encrypt: true, and give SQL Server a certificate", 'a'+i, s.Encrypt))
 		}
 	}
