@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
 // SQL Server's numbers for the refusals we can foresee, and its text in short.
@@ -19,33 +21,18 @@ const (
 	refusedSafetyOff   = 1477
 )
 
-// advice says what to do about a refusal.
-var advice = map[int32]string{
-	1404:               "the session is busy: try again in a moment",
-	1406:               "service can't be forced safely: remove mirroring and recover the mirror's copy",
-	refusedNotMirrored: "set mirroring up first, and check that the login may see it (on a mirror only a sysadmin can)",
-	refusedNotCaughtUp: "wait until the state is SYNCHRONIZED; resume the session if it is SUSPENDED",
-	refusedNobodyThere: "check that the servers run and can be reached",
-	refusedPartnerDown: "bring the other partner back, or force service if the principal is lost",
-	refusedWrongState:  "if the principal is alive, use failover; otherwise wait until the mirror has noticed that it is gone",
-	refusedRedoFailed:  "look into the mirror's error log: the redo failed",
-	1470:               "roles have just changed: try again",
-	refusedSafetyOff:   "SET PARTNER SAFETY FULL on the principal, wait for SYNCHRONIZED, and fail over then",
-}
-
 // refused makes a RefusedError.
 func refused(number int32, format string, args ...any) *RefusedError {
-	e := &RefusedError{Number: number, Message: fmt.Sprintf(format, args...), Advice: advice[number]}
-	if e.Advice == "" {
-		e.Advice = "look it up in the server's documentation, and at the status of both partners"
-	}
-	return e
+	return &RefusedError{Number: number, Message: fmt.Sprintf(format, args...), Advice: operate.Advice(number)}
 }
 
 // Failover asks the principal to exchange roles with the mirror, losing
 // nothing, and returns nil when the new principal serves. A *RefusedError
 // carries SQL Server's number, also where our own check refused.
 func (p *Pair) Failover(ctx context.Context) error {
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Failover, false)
+	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	obs, from, err := p.sides(ctx)
@@ -88,6 +75,9 @@ func (p *Pair) sides(ctx context.Context) (obs [2]Observation, from int, err err
 // Acknowledged writes may be lost: without allowDataLoss it is refused.
 // It returns nil when the new principal serves.
 func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Force, allowDataLoss)
+	}
 	if !allowDataLoss {
 		return &RefusedError{Message: "forcing service may lose acknowledged writes", Advice: "allow data loss explicitly, or use failover"}
 	}
@@ -120,11 +110,17 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 // Suspend stops sending the log to the mirror; returns nil when every partner
 // that answers says so.
 func (p *Pair) Suspend(ctx context.Context) error {
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Suspend, false)
+	}
 	return p.session(ctx, "suspend", alterSuspend, func(state string) bool { return state == "SUSPENDED" })
 }
 
 // Resume starts it again; returns nil when no partner that answers is SUSPENDED any more.
 func (p *Pair) Resume(ctx context.Context) error {
+	if p.isGroup() {
+		return p.operateGroup(ctx, operate.Resume, false)
+	}
 	return p.session(ctx, "resume", alterResume, func(state string) bool { return state != "SUSPENDED" })
 }
 

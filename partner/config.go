@@ -43,7 +43,7 @@ type Config struct {
 	// the mirror is away.
 	Exposed string
 	// Topology, when set, is reported as it is ("embedded"). Otherwise it is
-	// discovered: "mirroring" where a partner reports a mirroring role, else "plain".
+	// discovered: see TopologyMirroring.
 	Topology string
 	// Memory names a file that remembers the accepted principal, its epoch and
 	// role sequence over restarts, so that a former principal is not believed by

@@ -132,6 +132,10 @@ func stale(o Observation, acc Accepted) (kind, why string) {
 		return fencedEpoch, fmt.Sprintf("claims epoch %d, and %d was accepted", o.Epoch, acc.Epoch)
 	case acc.Extended && o.Extended && o.Epoch > acc.Epoch:
 		return "", ""
+	case o.Grouped:
+		// A group's number counts changes of its configuration too. It orders two
+		// claims, and is too weak a word to shut out the only one.
+		return "", ""
 	case sameCount(o.Session, acc.Session, o.Sequence, acc.Sequence) && o.Sequence < acc.Sequence:
 		return fencedSequence, fmt.Sprintf("claims role sequence %d, and %d was accepted", o.Sequence, acc.Sequence)
 	}
@@ -149,7 +153,7 @@ func mustTake(o, other Observation, acc Accepted) bool {
 	if n.mine(o.EpochServer) {
 		return false
 	}
-	goesOn := o.Partner == acc.Partner && agree(o.Sequence, acc.Sequence) && agree(o.Session, acc.Session)
+	goesOn := o.Partner == acc.Partner && (o.Grouped || agree(o.Sequence, acc.Sequence)) && agree(o.Session, acc.Session)
 	return !goesOn || o.EpochServer == "" || n.theirs(o.EpochServer)
 }
 

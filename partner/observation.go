@@ -26,10 +26,11 @@ type Observation struct {
 	ReadOnly     bool
 	UserAccess   string
 	Updateable   string // READ_WRITE, READ_ONLY, or empty: it doesn't say
-	Session      string // mirroring_guid; empty: not mirrored, or not for our eyes
+	Grouped      bool   // it is in an availability group: what follows is told in mirroring's words
+	Session      string // mirroring_guid, or the group's id behind groupPrefix; empty: neither, or not for our eyes
 	Role         Role   // RoleUnknown also where it is simply not mirrored
-	Mirroring    string // mirroring_state_desc
-	Sequence     int64  // mirroring_role_sequence; 0: unknown
+	Mirroring    string // mirroring_state_desc, or what a group's databases say (see groupState)
+	Sequence     int64  // mirroring_role_sequence, or a group's sequence_number; 0: unknown
 	Safety       string
 	PartnerName  string // TCP://… of the other's endpoint
 	OtherName    string // mirroring_partner_instance
@@ -77,7 +78,8 @@ func (o Observation) refusal(now time.Time) string {
 	return ""
 }
 
-// mirrored says whether the partner told of a mirroring session.
+// mirrored says whether the partner told of its role in a mirroring session or
+// an availability group.
 func (o Observation) mirrored() bool { return o.Role != RoleUnknown && o.Role != "" }
 
 // exposed says whether this principal acknowledges what its mirror does not have.

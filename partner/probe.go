@@ -105,6 +105,12 @@ func (s *server) askStatus(ctx context.Context, o *Observation) error {
 	}
 	o.Latency = time.Since(began)
 	o.Clock += o.Latency / 2 // its clock was read half-way through
+	if o.Grouped {
+		if err := s.readGroup(ctx, o); err != nil {
+			o.Reachable = fromServer(err)
+			return fmt.Errorf("read role of %s in its availability group: %w", s.name, err)
+		}
+	}
 	s.word = *o
 	s.word.Began = began
 	return nil
@@ -112,13 +118,13 @@ func (s *server) askStatus(ctx context.Context, o *Observation) error {
 
 // readStatus reads the one row of queryStatus; none leaves o.Known false.
 func (s *server) readStatus(ctx context.Context, o *Observation) error {
-	var state, access, update, session, role, mirroring, safety, partner, other, witness, witnessName, name sql.NullString
+	var state, access, update, session, role, mirroring, safety, partner, other, witness, witnessName, name, replica sql.NullString
 	var readOnly sql.NullBool
 	var sequence sql.NullInt64
 	var utc time.Time
 	err := s.parked.conn.QueryRowContext(ctx, queryStatus, sql.Named("db", s.database)).Scan(
 		&state, &readOnly, &access, &update, &session, &role, &mirroring, &sequence,
-		&safety, &partner, &other, &witness, &witnessName, &utc, &name)
+		&safety, &partner, &other, &witness, &witnessName, &utc, &name, &replica)
 	if errors.Is(err, sql.ErrNoRows) {
 		o.Reachable = true
 		return nil
@@ -131,6 +137,7 @@ func (s *server) readStatus(ctx context.Context, o *Observation) error {
 	o.ServerName, o.State, o.ReadOnly, o.UserAccess, o.Updateable = name.String, state.String, readOnly.Bool, access.String, update.String
 	o.Session, o.Mirroring, o.Sequence, o.Safety = session.String, mirroring.String, sequence.Int64, safety.String
 	o.PartnerName, o.OtherName, o.WitnessState, o.WitnessName = partner.String, other.String, witness.String, witnessName.String
+	o.Grouped = replica.Valid
 	switch role.String {
 	case "PRINCIPAL":
 		o.Role = RolePrincipal

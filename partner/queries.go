@@ -4,7 +4,7 @@ import "strings"
 
 // The texts of everything this package asks a server, each one constant and
 // each sent exactly as it stands here: whoever emulates a server can match
-// them letter by letter. queryStatus goes out as sp_executesql with the one
+// them letter by letter. queryStatus and queryGroup go out as sp_executesql with the one
 // parameter @db nvarchar; queryEpoch and the statements of admin.go are plain
 // batches without parameters; callTakeEpoch and callRaiseEpoch are RPCs by name with
 // named parameters. All of them run on a connection whose database
@@ -28,13 +28,41 @@ const (
 	//	mirroring_witness_name       nvarchar   TCP://…; NULL or empty: there is no witness
 	//	utc_now                 datetime2(7)
 	//	server_name             nvarchar
+	//	replica_id              nvarchar   not NULL: it is in an availability group here
 	queryStatus = `SELECT d.state_desc, d.is_read_only, d.user_access_desc, ` +
 		`CONVERT(nvarchar(60), DATABASEPROPERTYEX(d.name, N'Updateability')) AS updateability, ` +
 		`CONVERT(nvarchar(36), m.mirroring_guid) AS mirroring_guid, ` +
 		`m.mirroring_role_desc, m.mirroring_state_desc, m.mirroring_role_sequence, ` +
 		`m.mirroring_safety_level_desc, m.mirroring_partner_name, m.mirroring_partner_instance, ` +
-		`m.mirroring_witness_state_desc, m.mirroring_witness_name, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name ` +
+		`m.mirroring_witness_state_desc, m.mirroring_witness_name, SYSUTCDATETIME() AS utc_now, @@SERVERNAME AS server_name, ` +
+		`CONVERT(nvarchar(36), d.replica_id) AS replica_id ` +
 		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id ` +
+		`WHERE d.name = @db`
+
+	// queryGroup is asked where replica_id is not NULL. It reads a row for each
+	// other replica whose state this one knows (a secondary knows none: then it
+	// is one row), or none if the login may not see them. Columns, in order:
+	//
+	//	group_id                nvarchar
+	//	sequence_number         bigint     of the group's configuration
+	//	role_desc               nvarchar   PRIMARY, SECONDARY, RESOLVING, or NULL = unknown
+	//	availability_mode_desc  nvarchar   SYNCHRONOUS_COMMIT, ASYNCHRONOUS_COMMIT
+	//	synchronization_state_desc     nvarchar   of the database here
+	//	is_suspended                   bit
+	//	and the same three of the other replica, with its connected_state_desc
+	//
+	// Without VIEW SERVER STATE it is refused (297, 300): the role is unknown then.
+	queryGroup = `SELECT CONVERT(nvarchar(36), r.group_id) AS group_id, g.sequence_number, s.role_desc, r.availability_mode_desc, ` +
+		`l.synchronization_state_desc, l.is_suspended, ` +
+		`o.availability_mode_desc AS other_mode, x.synchronization_state_desc AS other_state, x.is_suspended AS other_suspended, ` +
+		`t.connected_state_desc AS other_connected ` +
+		`FROM sys.databases d JOIN sys.availability_replicas r ON r.replica_id = d.replica_id ` +
+		`LEFT JOIN sys.availability_groups g ON g.group_id = r.group_id ` +
+		`LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.replica_id = d.replica_id ` +
+		`LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = d.replica_id AND l.group_database_id = d.group_database_id ` +
+		`LEFT JOIN sys.availability_replicas o ON o.group_id = r.group_id AND o.replica_id <> d.replica_id ` +
+		`LEFT JOIN sys.dm_hadr_availability_replica_states t ON t.replica_id = o.replica_id ` +
+		`LEFT JOIN sys.dm_hadr_database_replica_states x ON x.replica_id = o.replica_id AND x.group_database_id = d.group_database_id ` +
 		`WHERE d.name = @db`
 
 	// queryEpoch opens the database itself, which a mirror refuses, and reads

@@ -9,7 +9,7 @@ import (
 // Status is what GET /v1/pair shows of the pair.
 type Status struct {
 	Database     string          `json:"database"`
-	Topology     string          `json:"topology"`  // embedded, mirroring, availability-group, plain
+	Topology     string          `json:"topology"`  // embedded, mirroring, availability-group, plain, unknown
 	Schema       string          `json:"schema"`    // stock or extended; stock until a principal was seen
 	Principal    Name            `json:"principal"` // empty: none is known
 	Epoch        int64           `json:"epoch"`
@@ -181,17 +181,6 @@ func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Durat
 var _ Observer = (*Pair)(nil)
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// topology is the configured word, or what the partners tell of themselves.
-func (p *Pair) topology(v view) string {
-	switch {
-	case p.cfg.Topology != "":
-		return p.cfg.Topology
-	case v.obs[0].mirrored() || v.obs[1].mirrored() || v.accepted.Session != "":
-		return "mirroring"
-	}
-	return "plain"
-}
 
 // Ready says whether calls can be expected to end well: a principal serves, or
 // has been gone for less than the hold's window.

@@ -26,7 +26,7 @@ type term struct {
 // partner does not say just now (a NULL is no answer) differs from nothing.
 func (t *term) matches(o Observation) bool {
 	return t.member.name == o.Partner && t.extended == o.Extended && t.epoch == o.Epoch &&
-		agree(t.sequence, o.Sequence) && agree(t.session, o.Session)
+		(o.Grouped || agree(t.sequence, o.Sequence)) && agree(t.session, o.Session) // a group's number counts more than roles
 }
 
 // agree says whether two values are the same, as far as both are known.

@@ -126,8 +126,12 @@ func permitted(_ time.Time, in vigil) (watchAction, string) {
 
 // obstacle is what forbids forcing service as things are set up and were last known.
 func (in vigil) obstacle() string {
-	if in.witness {
+	switch {
+	case in.witness:
 		return "SQL Server's own witness decides"
+	case in.obs[0].Grouped || in.obs[1].Grouped || groupSession(in.accepted.Session):
+		// Its cluster decides; without one a lost primary comes back as a primary.
+		return "this is an availability group, which only an operator forces"
 	}
 	if in.cfg.AllowDataLoss {
 		return ""

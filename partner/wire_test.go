@@ -224,7 +224,7 @@ func (s *wireSession) Call(_ context.Context, c *tds.Call, w *tds.Response) erro
 // statusLocked answers queryStatus; column by column, as its comment says.
 func (s *wireSession) statusLocked(w *tds.Response) error {
 	names := strings.Fields("state_desc is_read_only user_access_desc updateability mirroring_guid mirroring_role_desc mirroring_state_desc " +
-		"mirroring_role_sequence mirroring_safety_level_desc mirroring_partner_name mirroring_partner_instance mirroring_witness_state_desc mirroring_witness_name utc_now server_name")
+		"mirroring_role_sequence mirroring_safety_level_desc mirroring_partner_name mirroring_partner_instance mirroring_witness_state_desc mirroring_witness_name utc_now server_name replica_id")
 	types := map[string]tds.Type{"is_read_only": tds.Bit, "mirroring_role_sequence": tds.Int, "utc_now": tds.DateTime2(7)}
 	cols := make([]tds.Column, len(names))
 	for i, n := range names {
@@ -239,7 +239,7 @@ func (s *wireSession) statusLocked(w *tds.Response) error {
 	}
 	w.Columns(cols...)
 	err := w.Row(state, false, "MULTI_USER", update, "4F6C2C38-0000-0000-0000-000000000000", role, "SYNCHRONIZED",
-		s.s.pair.sequence, "FULL", "TCP://other:5022", "OTHER", nil, "TCP://w:5022", time.Now().UTC().Add(time.Hour), "SQL"+string(rune('A'+s.s.index)))
+		s.s.pair.sequence, "FULL", "TCP://other:5022", "OTHER", nil, "TCP://w:5022", time.Now().UTC().Add(time.Hour), "SQL"+string(rune('A'+s.s.index)), nil)
 	w.Done(1)
 	return err
 }

@@ -17,9 +17,10 @@ func newEmbedded(s *settings) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:     "embedded",
-		Short:   "Run only the embedded pair, for other programs' tests",
-		Long:    "Runs two SQL Server look-alikes on loopback, a mirrored pair with the database ASPState,\nand prints how to connect to each.",
+		Use:   "embedded",
+		Short: "Run only the embedded pair, for other programs' tests",
+		Long: "Runs two SQL Server look-alikes on loopback, a mirrored pair with the database ASPState,\nand prints how to connect to each. " +
+			"With --empty they are two servers without databases and no\npair yet, for trying install and pair setup.",
 		Example: "  mirrorstate embedded --data /tmp/pair --partner-a 127.0.0.1:0 --partner-b 127.0.0.1:0",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,7 +34,7 @@ func newEmbedded(s *settings) *cobra.Command {
 					"a": shownConnectionString(servers, "a"), "b": shownConnectionString(servers, "b"), "principal": servers.Principal(),
 				})
 			} else {
-				fmt.Fprintf(out, "mirrorstate %s, embedded pair, principal %s\n", buildVersion(), servers.Principal())
+				fmt.Fprintf(out, "mirrorstate %s, %s\n", buildVersion(), shownPair(servers))
 				greetEmbedded(out, servers)
 			}
 			if err != nil {
@@ -44,8 +45,17 @@ func newEmbedded(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the connection strings as JSON")
+	cmd.Flags().BoolVar(&flags.empty, "empty", false, "two servers without databases, which are no pair yet; the data folder must be new, or one begun so")
 	flags.add(cmd)
 	return cmd
+}
+
+// shownPair is what the two servers are.
+func shownPair(servers *embedded.Pair) string {
+	if principal := servers.Principal(); principal != "" {
+		return "embedded pair, principal " + principal
+	}
+	return "two embedded servers, no pair"
 }
 
 // shownConnectionString is a partner's connection string as it may be printed:
@@ -57,5 +67,9 @@ func shownConnectionString(servers *embedded.Pair, name string) string {
 		password = servers.Password()
 	}
 	host, port, _ := net.SplitHostPort(servers.Partner(name).Addr())
-	return fmt.Sprintf("server=%s,%s;user id=%s;password=%s;database=ASPState;encrypt=false", host, port, servers.User(), password)
+	text := fmt.Sprintf("server=%s,%s;user id=%s;password=%s;", host, port, servers.User(), password)
+	if servers.Principal() != "" {
+		text += "database=ASPState;"
+	}
+	return text + "encrypt=false"
 }

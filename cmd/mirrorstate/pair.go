@@ -15,6 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/operate"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
@@ -113,58 +114,98 @@ type pairVerb struct {
 	reason        string // of accept
 }
 
+// pairVerbs are the operators' verbs beside accept.
+var pairVerbs = []struct{ name, short, example string }{
+	{"setup", "Make two servers a mirrored pair, or an availability group without a cluster", `setup --connection-string "data source=SQL1;failover partner=SQL2;user id=sa;password=…"`},
+	{"status", "Show both partners and who is principal", "status"},
+	{"failover", "Make the mirror the principal, with nothing lost", "failover"},
+	{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},
+	{"suspend", "Stop mirroring; the principal runs exposed", "suspend"},
+	{"resume", "Go on mirroring", "resume"},
+	{"remove", "End mirroring, or take the database out of its group", "remove --copy drop"},
+}
+
 func newPair(s *settings) *cobra.Command {
-	var (
-		target target
-		asJSON bool
-		verb   pairVerb
-	)
+	c := &pairCommand{settings: s}
 	pair := &cobra.Command{
 		Use:   "pair",
-		Short: "See the pair, and make it fail over",
+		Short: "See the pair, set it up, and make it fail over",
 		Long: "Shows the pair and carries out the operators' verbs, through a running server's operators'\n" +
-			"listener, or directly with --connection-string.",
-		Example: "  mirrorstate pair status\n  mirrorstate pair failover",
-		Args:    exactly(0, "status, failover, force, suspend, resume or accept"),
+			"listener, or directly with --connection-string. setup and remove always go to the servers themselves.\n" +
+			"Whether it is mirroring or an availability group, is recognised. --dry-run prints the T-SQL instead.",
+		Example: "  mirrorstate pair status\n  mirrorstate pair failover --dry-run",
+		Args:    exactly(0, "setup, status, failover, force, suspend, resume, remove or accept"),
 		RunE:    func(*cobra.Command, []string) error { return misuse("pair wants a verb; see pair --help") },
 	}
-	target.add(pair)
-	pair.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
-	run := func(name string) func(*cobra.Command, []string) error {
-		return func(cmd *cobra.Command, _ []string) error {
-			op, done, err := target.operator(cmd.Context(), s)
-			if err != nil {
-				return err
-			}
-			defer done()
-			var status pairStatus
-			if verb.name = name; name == "status" {
-				status, err = op.status(cmd.Context())
-			} else {
-				status, err = op.do(cmd.Context(), verb)
-			}
-			if err != nil {
-				return err
-			}
-			return printPair(cmd.OutOrStdout(), status, asJSON)
-		}
-	}
-	for _, v := range []struct{ name, short, example string }{
-		{"status", "Show both partners and who is principal", "status"},
-		{"failover", "Make the mirror the principal, with nothing lost", "failover"},
-		{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},
-		{"suspend", "Stop mirroring; the principal runs exposed", "suspend"},
-		{"resume", "Go on mirroring", "resume"},
-	} {
+	c.target.add(pair)
+	pair.PersistentFlags().BoolVar(&c.asJSON, "json", false, "print JSON")
+	for _, v := range pairVerbs {
+		flags := &operateFlags{}
 		cmd := &cobra.Command{Use: v.name, Short: v.short, Example: "  mirrorstate pair " + v.example,
-			Args: exactly(0, "no arguments"), RunE: run(v.name)}
+			Args: exactly(0, "no arguments"), RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, v.name, flags) }}
+		if v.name != "status" {
+			flags.add(cmd, v.name)
+		}
 		if v.name == "force" {
-			cmd.Flags().BoolVar(&verb.allowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
+			cmd.Flags().BoolVar(&flags.AllowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
 		}
 		pair.AddCommand(cmd)
 	}
-	pair.AddCommand(newAccept(&verb, run("accept")))
+	pair.AddCommand(newAccept(&c.verb, func(cmd *cobra.Command, _ []string) error { return c.ask(cmd, "accept") }))
 	return pair
+}
+
+// pairCommand is mirrorstate pair.
+type pairCommand struct {
+	settings *settings
+	target   target
+	asJSON   bool
+	verb     pairVerb
+}
+
+// run carries out a verb: by T-SQL of its own, or by a running server.
+func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operateFlags) error {
+	if name == "status" {
+		return c.ask(cmd, name)
+	}
+	o, configured, err := flags.options(c.settings, c.target.pairFlags)
+	if err != nil {
+		return err
+	}
+	op := &operation{verb: name, flags: flags, asJSON: c.asJSON, out: cmd.OutOrStdout()}
+	switch {
+	case flags.dryRun:
+		return op.dryRun(o, configured)
+	case c.target.direct() || configured && (name == operate.Setup || name == operate.Remove):
+		if err := op.open(c.settings, c.target.pairFlags); err != nil {
+			return err
+		}
+		defer op.close()
+		return op.run(cmd.Context(), o)
+	case name == operate.Setup || name == operate.Remove:
+		return misuse("pair %s goes to the servers themselves: name them with --connection-string, --web-config, or pair in the configuration", name)
+	}
+	c.verb.allowDataLoss = flags.AllowDataLoss
+	return c.ask(cmd, name)
+}
+
+// ask has who carries out verbs do one, and prints the pair's state after it.
+func (c *pairCommand) ask(cmd *cobra.Command, name string) error {
+	op, done, err := c.target.operator(cmd.Context(), c.settings)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var status pairStatus
+	if c.verb.name = name; name == "status" {
+		status, err = op.status(cmd.Context())
+	} else {
+		status, err = op.do(cmd.Context(), c.verb)
+	}
+	if err != nil {
+		return err
+	}
+	return printPair(cmd.OutOrStdout(), status, c.asJSON)
 }
 
 // newAccept is pair accept, the one verb that has an argument; it goes into v.

@@ -28,6 +28,7 @@ type embeddedFlags struct {
 	dir, addrA, addrB string
 	witness           string
 	partnerTimeout    time.Duration
+	empty             bool // only of the command embedded
 }
 
 func (f *embeddedFlags) add(cmd *cobra.Command) {
@@ -51,7 +52,7 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 		return nil, err
 	}
 	return embedded.Open(embedded.Options{
-		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on",
+		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty,
 		Password: os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD"), Logger: logger,
 	})
 }

@@ -25,7 +25,8 @@ func openExclusive(path string) (*writer, error) {
 			fmt.Fprintf(&text, "CREATE TEMP TRIGGER touched_%d_%s AFTER %s ON main.%s BEGIN ", t, event.name, event.name, t)
 			for _, prefix := range []string{"old.", "new."} {
 				if strings.Contains(event.rows, prefix) {
-					fmt.Fprintf(&text, "INSERT OR IGNORE INTO touched VALUES (%d, %s); ", t, t.keyColumn(prefix))
+					// OR IGNORE would not do: an upsert's own policy holds in its triggers.
+					fmt.Fprintf(&text, "INSERT INTO touched SELECT %d, %s WHERE NOT EXISTS (SELECT 1 FROM touched WHERE tbl = %[1]d AND key = %[2]s); ", t, t.keyColumn(prefix))
 				}
 			}
 			text.WriteString("END;")

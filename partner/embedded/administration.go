@@ -17,17 +17,41 @@ func (b *batch) alterDatabase(ctx context.Context, st *tsql.AlterDatabase) error
 	if name == "" {
 		name = s.database
 	}
-	switch database, ok := canonicalDatabase(name); {
-	case !ok:
+	d := s.p.find(name)
+	switch {
+	case !s.p.known(name), !s.sysadmin():
 		return message(5011, 14, "User does not have permission to alter database '%s', the database does not exist, or the database is not in a state that allows access checks.", name)
-	case database != DatabaseName:
-		return message(1416, 16, `Database "%s" is not configured for database mirroring.`, database)
+	case st.Clause == tsql.SetRecovery:
+		return b.setRecovery(ctx, d, name, st.Argument)
+	case st.Clause == tsql.SetPartner:
+		return b.setPartner(ctx, d, st)
+	case st.Clause == tsql.PartnerOff:
+		return s.p.partnerOff(ctx, s, d)
+	case !d.isMirrored():
+		return message(1416, 16, `Database "%s" is not configured for database mirroring.`, name)
 	}
-	return s.p.alter(ctx, st)
+	return d.alter(ctx, st)
 }
 
-// alter runs the clause on this partner.
-func (p *Partner) alter(ctx context.Context, st *tsql.AlterDatabase) error {
+// setRecovery is ALTER DATABASE … SET RECOVERY. A mirrored database stays FULL (1468).
+func (b *batch) setRecovery(ctx context.Context, d *database, name, model string) error {
+	switch {
+	case d == nil:
+		return notSupported("SET RECOVERY of the database %s", name)
+	case d.serving() != nil:
+		return d.serving()
+	case d.isMirrored() && model != recoveryFull:
+		return message(1468, 16, `The operation cannot be performed on database "%s" because it is involved in a database mirroring session or an availability group.`, d.title)
+	}
+	return d.alone(ctx, false, func() error {
+		about := *d.store.about.Load()
+		about.recovery = model
+		return d.store.saveAbout(about)
+	})
+}
+
+// alter runs the clause on this copy of the database.
+func (p *database) alter(ctx context.Context, st *tsql.AlterDatabase) error {
 	switch st.Clause {
 	case tsql.PartnerFailover:
 		return p.Failover(ctx)
@@ -41,10 +65,6 @@ func (p *Partner) alter(ctx context.Context, st *tsql.AlterDatabase) error {
 		return p.SetSafety(ctx, strings.EqualFold(st.Argument, "FULL"))
 	case tsql.PartnerTimeout:
 		return p.SetTimeout(ctx, st.Number)
-	case tsql.SetPartner:
-		return message(1405, 16, `The database "%s" is already enabled for database mirroring.`, DatabaseName)
-	case tsql.PartnerOff:
-		return notSupported("SET PARTNER OFF: an embedded pair is always mirrored, which")
 	case tsql.SetWitness:
 		return p.SetWitness(ctx, true)
 	case tsql.WitnessOff:

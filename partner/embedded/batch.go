@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -71,10 +72,29 @@ type batch struct {
 
 // runText runs the statements of a text, up to the first error.
 func (b *batch) runText(ctx context.Context, text string) error {
+	if taken, err := b.s.p.planted.take(text); taken {
+		return err
+	}
 	list, err := b.s.p.texts.parse(text)
 	if err != nil {
 		return err
 	}
+	return b.runAll(ctx, list)
+}
+
+// branch runs IF.
+func (b *batch) branch(ctx context.Context, st *tsql.If) error {
+	v, err := b.evaluate(st.Condition)
+	if err != nil {
+		return err
+	}
+	if n, ok := integerOf(v, 0, 1); ok && n == 1 {
+		return b.runAll(ctx, st.Then)
+	}
+	return b.runAll(ctx, st.Else)
+}
+
+func (b *batch) runAll(ctx context.Context, list []tsql.Statement) error {
 	for _, st := range list {
 		if err := b.run(ctx, st); err != nil {
 			var e *tds.Error
@@ -97,10 +117,7 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) error {
 	case *tsql.Exec:
 		return b.exec(ctx, st)
 	case *tsql.SetOption:
-		if st.Option == "NOCOUNT" {
-			b.s.noCount = strings.EqualFold(st.Value, "ON")
-		}
-		return nil // the others have nothing to act on here
+		return b.setOption(st)
 	case *tsql.Use:
 		return b.use(st.Database)
 	case *tsql.Declare:
@@ -111,6 +128,18 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) error {
 		return b.transaction(st)
 	case *tsql.AlterDatabase:
 		return b.alterDatabase(ctx, st)
+	case *tsql.Definition:
+		return b.define(ctx, st)
+	case *tsql.Grant:
+		return b.grant(ctx, st)
+	case *tsql.If:
+		return b.branch(ctx, st)
+	case *tsql.ServerObject:
+		return b.serverObject(ctx, st)
+	case *tsql.Backup:
+		return b.backup(ctx, st)
+	case *tsql.Restore:
+		return b.restore(ctx, st)
 	case *tsql.Print:
 		v, err := b.evaluate(st.Value)
 		if err == nil {
@@ -120,6 +149,21 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) error {
 		return err
 	}
 	return notSupported("This statement")
+}
+
+// setOption is SET of an option. Those that are not here have nothing to act on.
+func (b *batch) setOption(st *tsql.SetOption) error {
+	switch st.Option {
+	case "NOCOUNT":
+		b.s.noCount = strings.EqualFold(st.Value, "ON")
+	case "LOCK_TIMEOUT":
+		ms, err := strconv.Atoi(st.Value)
+		if err != nil {
+			return notSupported("SET LOCK_TIMEOUT %s", st.Value)
+		}
+		b.s.lockTimeout = time.Duration(ms) * time.Millisecond
+	}
+	return nil
 }
 
 func (b *batch) use(database string) error {
@@ -277,11 +321,11 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	default:
 		return notSupported("EXECUTE %s in a text", n.Object)
 	}
-	p, err := b.s.resolve(procedureName{n.Server, n.Database, n.Schema, n.Object}, n.String())
+	p, d, err := b.s.resolve(procedureName{n.Server, n.Database, n.Schema, n.Object}, n.String())
 	if err != nil {
 		return err
 	}
-	a, r, err := b.s.execute(ctx, p, list)
+	a, r, err := b.s.execute(ctx, p, d, list)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func newOperation() argument { return text(fmt.Sprintf("%016x", operationNumber.
 func do(t testing.TB, p *Partner, name string, a ...argument) []any {
 	t.Helper()
 	s := &session{p: p, database: DatabaseName}
-	r, err := s.runProcedure(context.Background(), findProcedure(name), a)
+	r, err := s.runProcedure(context.Background(), findProcedure(name), p.main(), a)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

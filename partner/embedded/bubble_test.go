@@ -109,12 +109,12 @@ func (s *still) commits(p *Partner, id int32) {
 // database open, neither frozen nor down.
 func (s *still) is(when, principal string, state linkState, open ...*Partner) {
 	s.t.Helper()
-	if got, is := s.Principal(), s.linkState(); got != principal || is != state {
+	if got, is := s.Principal(), s.main().linkState(); got != principal || is != state {
 		s.t.Errorf("%s: principal %s, %v; want %s, %v", when, got, is, principal, state)
 	}
 	for _, p := range s.partners {
-		if serves := p.serving() == nil && p.acts(); serves != slices.Contains(open, p) {
-			s.t.Errorf("%s: %s serves: %v (%v)", when, p.name, serves, p.serving())
+		if serves := p.main().serving() == nil && p.acts(); serves != slices.Contains(open, p) {
+			s.t.Errorf("%s: %s serves: %v (%v)", when, p.name, serves, p.main().serving())
 		}
 	}
 }

@@ -44,8 +44,8 @@ func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
 				s.after(time.Hour)
 				s.is("an hour later", "a", stateDisconnected)
 				s.atOnce(name, func() error { back(s); return nil })
-				if s.a.serving() != nil || s.b.serving() == nil {
-					s.t.Errorf("a serves: %v; b serves: %v", s.a.serving(), s.b.serving())
+				if s.a.main().serving() != nil || s.b.main().serving() == nil {
+					s.t.Errorf("a serves: %v; b serves: %v", s.a.main().serving(), s.b.main().serving())
 				}
 				s.commits(s.a, 3)
 			})
@@ -83,7 +83,7 @@ func TestQuorum_noneOfTwoLostOnes(t *testing.T) {
 				s.inject(s.a, faultCrash)
 				s.inject(s.b, faultNone) // mirror and witness find each other first
 				s.after(time.Hour)
-				if s.b.state.Load().role != roleMirror {
+				if s.b.main().state.Load().role != roleMirror {
 					s.t.Error("b took over, and could not know what a had done")
 				}
 				s.inject(s.a, faultNone)
@@ -108,7 +108,7 @@ func TestQuorum_withoutAWitnessNobodyTakesOver(t *testing.T) {
 		inBubble(t, Options{PartnerTimeout: timeOut}, func(s *still) {
 			s.inject(s.a, kind)
 			s.after(time.Hour)
-			if s.b.state.Load().role != roleMirror || s.b.serving() == nil {
+			if s.b.main().state.Load().role != roleMirror || s.b.main().serving() == nil {
 				s.t.Errorf("%s: b took over", kind)
 			}
 			if kind == faultIsolate {
@@ -122,7 +122,7 @@ func TestQuorum_withoutAWitnessNobodyTakesOver(t *testing.T) {
 // holdTurn keeps a partner's writers waiting until release is called, as an explicit transaction does.
 func (s *still) holdTurn(p *Partner) (release func()) {
 	over := make(chan struct{})
-	go func() { _ = p.alone(context.Background(), false, func() error { <-over; return nil }) }()
+	go func() { _ = p.main().alone(context.Background(), false, func() error { <-over; return nil }) }()
 	synctest.Wait()
 	return func() { close(over); synctest.Wait() }
 }
@@ -243,7 +243,7 @@ func TestFailover_waitsForAnotherVerb(t *testing.T) {
 // opens opens an explicit transaction.
 func (s *still) opens(p *Partner) *lease {
 	s.t.Helper()
-	l, err := p.openLease(s.t.Context())
+	l, err := p.main().openLease(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}

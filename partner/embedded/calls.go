@@ -68,26 +68,37 @@ func cutPart(s string) (part, rest string, ok bool) {
 
 // resolve finds the procedure and makes sure that its database is open: 954 on
 // the mirror, 2812 for a procedure that is not there.
-func (s *session) resolve(n procedureName, written string) (*procedure, error) {
+func (s *session) resolve(n procedureName, written string) (*procedure, *database, error) {
 	database := s.database
 	if n.database != "" {
 		var ok bool
-		if database, ok = canonicalDatabase(n.database); !ok {
-			return nil, errNoDatabase(n.database)
+		if database, ok = s.p.canonicalDatabase(n.database); !ok {
+			return nil, nil, errNoDatabase(n.database)
 		}
 	}
 	if n.server != "" && !strings.EqualFold(n.server, s.p.ServerName()) {
-		return nil, message(7202, 11, "Could not find server '%s' in sys.servers.", n.server)
+		return nil, nil, message(7202, 11, "Could not find server '%s' in sys.servers.", n.server)
 	}
-	if database == DatabaseName {
-		if err := s.p.serving(); err != nil {
-			return nil, err
+	if d := s.p.find(database); d != nil {
+		if err := d.serving(); err != nil {
+			return nil, nil, err
 		}
-		if p := findProcedure(n.object); p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) {
-			return p, nil
+		if err := s.mayEnter(d); err != nil {
+			return nil, nil, err
+		}
+		objects, err := s.visible(d)
+		if err != nil {
+			return nil, nil, err
+		}
+		p := findProcedure(n.object)
+		if p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) && objects[p.object] != nil {
+			if err := s.mayDo(d, objects, "EXECUTE", p.name); err != nil {
+				return nil, nil, err
+			}
+			return p, d, objects.allows(p)
 		}
 	}
-	return nil, errNoProcedure(written)
+	return nil, nil, errNoProcedure(written)
 }
 
 // callByName runs an RPC by name.
@@ -99,7 +110,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	if id := systemProcedures[strings.ToLower(name.object)]; id != 0 {
 		return s.systemCall(ctx, id, c.Params, w)
 	}
-	p, err := s.resolve(name, c.Name)
+	p, d, err := s.resolve(name, c.Name)
 	if err != nil {
 		return err
 	}
@@ -109,7 +120,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 		q := &c.Params[i]
 		list = append(list, given{name: q.Name, value: q.Value, from: q.Type.Kind().String(), isDefault: q.Default})
 	}
-	a, r, err := s.execute(ctx, p, list)
+	a, r, err := s.execute(ctx, p, d, list)
 	if err != nil {
 		return err
 	}
@@ -173,21 +184,21 @@ func (a argument) back(t tds.Type) any {
 }
 
 // execute runs a procedure and returns when what it wrote is durable.
-func (s *session) execute(ctx context.Context, p *procedure, list []given) (arguments, *result, error) {
+func (s *session) execute(ctx context.Context, p *procedure, d *database, list []given) (arguments, *result, error) {
 	a, err := p.bindArguments(list)
 	if err != nil {
 		return nil, nil, err
 	}
 	s.p.counts.calls[p.index].Add(1)
-	r, err := s.runProcedure(ctx, p, a)
+	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
 		return nil, nil, p.located(err)
 	}
 	return a, r, nil
 }
 
-func (s *session) runProcedure(ctx context.Context, p *procedure, a arguments) (*result, error) {
-	l, err := s.inTransaction(ctx)
+func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a arguments) (*result, error) {
+	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -197,25 +208,25 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, a arguments) (
 			if l != nil {
 				return l.transact(run)
 			}
-			return s.p.write(ctx, run)
+			return d.write(ctx, run)
 		})
 	}
 	if l != nil {
 		return l.transact(run)
 	}
 	if p.readsFirst {
-		if r, err := s.p.readOnly(run); !errors.Is(err, errMustWrite) {
+		if r, err := d.readOnly(run); !errors.Is(err, errMustWrite) {
 			return r, err
 		}
 	}
-	return s.p.write(ctx, run)
+	return d.write(ctx, run)
 }
 
 // errMustWrite: a call that usually only reads has something to write.
 var errMustWrite = errors.New("the call writes")
 
 // readOnly runs a call beside the writer, on what is committed.
-func (p *Partner) readOnly(run func(t *transaction) (*result, error)) (r *result, err error) {
+func (p *database) readOnly(run func(t *transaction) (*result, error)) (r *result, err error) {
 	// The epoch is read before the rows: if it moves in between, the answer is still
 	// one that could have been given before.
 	epoch := p.store.epoch.Load()

@@ -23,7 +23,10 @@ type counters struct {
 // round trip of a client.
 func (p *Partner) Counters() Counters {
 	c := Counters{Logins: p.counts.logins.Load(), Refused: p.counts.refused.Load(), Batches: p.counts.batches.Load(),
-		Calls: map[string]int64{}, Commits: p.store.lsn.Load()}
+		Calls: map[string]int64{}}
+	for _, d := range p.sorted() {
+		c.Commits += d.store.lsn.Load()
+	}
 	for _, proc := range procedureList {
 		if n := p.counts.calls[proc.index].Load(); n > 0 {
 			c.Calls[proc.name] = n

@@ -70,8 +70,8 @@ func reopen(t testing.TB, dir string) *Pair {
 func dump(t testing.TB, p *Partner) string {
 	t.Helper()
 	var all strings.Builder
-	fmt.Fprintln(&all, p.store.lsn.Load())
-	err := p.store.read(func(r *reader) error {
+	fmt.Fprintln(&all, p.main().store.lsn.Load())
+	err := p.main().store.read(func(r *reader) error {
 		s, err := r.query("SELECT SessionId || ' ' || LockCookie || ' ' || Expires || ' ' || ifnull(hex(SessionItemShort), '') FROM ASPStateTempSessions ORDER BY SessionId")
 		if err != nil {
 			return err
@@ -97,10 +97,10 @@ func TestCrash_betweenTheCommits(t *testing.T) {
 		storeItem(t, p, fmt.Sprint("s", i), []byte{byte(i)})
 	}
 	var copied string
-	p.beforeCommit = func(*record) { copied = copyData(t, pair.folder.dir) }
+	p.main().beforeCommit = func(*record) { copied = copyData(t, pair.folder.dir) }
 	storeItem(t, p, "s1", []byte("torn"))
 	storeItem(t, p, "new", []byte("torn"))
-	p.beforeCommit = nil
+	p.main().beforeCommit = nil
 
 	again := reopen(t, copied)
 	row := do(t, again.Partner("a"), "MirrorState_Get_1", text("s1"), number64(0), number64(110), number64(0), number64(0), number64(1))
@@ -140,11 +140,11 @@ func TestCrash_inFailover(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	storeItem(t, a, "s", []byte("1"))
-	before := *a.state.Load()
+	before := *a.main().state.Load()
 	if err := a.Failover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.store.saveMirroring(&before); err != nil {
+	if err := a.main().store.saveMirroring(&before); err != nil {
 		t.Fatal(err)
 	}
 	copied := copyData(t, pair.folder.dir)
@@ -153,7 +153,7 @@ func TestCrash_inFailover(t *testing.T) {
 	if got := again.Principal(); got != "b" {
 		t.Errorf("principal %s, want b, whose role came last", got)
 	}
-	if m := again.Partner("a").state.Load(); m.role != roleMirror || m.suspended {
+	if m := again.Partner("a").main().state.Load(); m.role != roleMirror || m.suspended {
 		t.Errorf("a is %v, suspended %v", m.role, m.suspended)
 	}
 	again2 := reopen(t, copyData(t, pair.folder.dir))
@@ -190,14 +190,14 @@ func TestMirror_lost(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	storeItem(t, a, "s", []byte("1"))
-	if err := b.store.main.script("CREATE TEMP TRIGGER broken BEFORE UPDATE ON main.partner_log BEGIN SELECT RAISE(ABORT, 'disk full'); END"); err != nil {
+	if err := b.main().store.main.script("CREATE TEMP TRIGGER broken BEFORE UPDATE ON main.partner_log BEGIN SELECT RAISE(ABORT, 'disk full'); END"); err != nil {
 		t.Fatal(err)
 	}
 	storeItem(t, a, "s", []byte("2"))
 	if got := pair.State(); got != "DISCONNECTED" {
 		t.Errorf("state %s, want DISCONNECTED", got)
 	}
-	if err := b.store.main.script("DROP TRIGGER broken"); err != nil {
+	if err := b.main().store.main.script("DROP TRIGGER broken"); err != nil {
 		t.Fatal(err)
 	}
 	if err := pair.tend(t.Context()); err != nil {
@@ -214,16 +214,16 @@ func TestPrincipal_commitFails(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	storeItem(t, a, "s", []byte("1"))
-	a.beforeCommit = func(*record) {
-		if _, err := a.store.main.rollback.exec(); err != nil { // so that COMMIT fails
+	a.main().beforeCommit = func(*record) {
+		if _, err := a.main().store.main.rollback.exec(); err != nil { // so that COMMIT fails
 			t.Error(err)
 		}
 	}
-	_, err := a.write(t.Context(), func(tx *transaction) (*result, error) {
+	_, err := a.main().write(t.Context(), func(tx *transaction) (*result, error) {
 		tx.put(&applicationRow{id: 7, name: "x"})
 		return &result{}, nil
 	})
-	a.beforeCommit = nil
+	a.main().beforeCommit = nil
 	if err == nil {
 		t.Fatal("a failed commit was reported as done")
 	}

@@ -99,7 +99,7 @@ func locked(t testing.TB, p *Partner, id string) ask {
 // age moves the session's dates back, as if time had passed.
 func age(t testing.TB, p *Partner, id string, d time.Duration) {
 	t.Helper()
-	_, err := p.write(t.Context(), func(tx *transaction) (*result, error) {
+	_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
 		old, err := tx.session(text(id))
 		if err != nil {
 			return nil, err
@@ -277,7 +277,7 @@ func TestExtended_tombstonesAreSwept(t *testing.T) {
 	for i := range 6 {
 		expect(t, "create", asking(fmt.Sprint("s", i)).store(t, p), resultCreated)
 	}
-	_, err := p.write(t.Context(), func(tx *transaction) (*result, error) {
+	_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
 		for i := range 6 {
 			tx.put(&tombstoneRow{id: fmt.Sprint("old", i), op: operation(newOperation().s), removed: tx.clock.addMinutes(-11)})
 		}
@@ -288,7 +288,7 @@ func TestExtended_tombstonesAreSwept(t *testing.T) {
 	}
 	for i, want := range []int{3, 2} { // four old ones go, one comes; then two, and one
 		expect(t, "remove", asking(fmt.Sprint("s", i)).remove(t, p), resultDone)
-		err := p.store.read(func(r *reader) error {
+		err := p.main().store.read(func(r *reader) error {
 			n, err := r.number("SELECT COUNT(*) FROM MirrorStateTombstones")
 			if err == nil && int(n) != want {
 				t.Errorf("%d tombstones after removal %d, want %d", n, i+1, want)
@@ -353,20 +353,20 @@ func TestExtended_expiry(t *testing.T) {
 
 	t.Run("a read slides only what is due, and with time to spare", func(t *testing.T) {
 		age(t, p, "s", 30*time.Second)
-		before := p.store.lsn.Load()
+		before := p.main().store.lsn.Load()
 		q := asking("s")
 		q.renew = 1
 		q.get(t, p)
-		renewed := p.store.lsn.Load()
+		renewed := p.main().store.lsn.Load()
 		q.get(t, p)
-		if renewed != before+1 || p.store.lsn.Load() != renewed {
-			t.Errorf("commits %d, %d, %d: a second read wrote again", before, renewed, p.store.lsn.Load())
+		if renewed != before+1 || p.main().store.lsn.Load() != renewed {
+			t.Errorf("commits %d, %d, %d: a second read wrote again", before, renewed, p.main().store.lsn.Load())
 		}
 	})
 	t.Run("a live lock keeps an expired session", func(t *testing.T) {
 		held := locked(t, p, "l")
 		age(t, p, "l", 60*time.Second)
-		_, err := p.write(t.Context(), func(tx *transaction) (*result, error) {
+		_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
 			old, err := tx.session(text("l"))
 			s := *old
 			s.expires = tx.now - 1

@@ -112,9 +112,12 @@ func (p *Partner) suffer(ctx context.Context, faults []Fault) {
 	sky := pair.see()
 	w := &pair.weather
 	w.mu.Lock()
-	slept := p.frozen.Load() && p.state.Load().role == rolePrincipal && (sky.lost[linkPartners] || sky.lost[p.witnessLink()])
-	if slept {
-		p.closed.Store(true)
+	slept := false
+	for _, d := range p.sorted() {
+		if p.frozen.Load() && d.state.Load().role == rolePrincipal && (sky.lost[linkPartners] || sky.lost[p.witnessLink()]) {
+			slept = true
+			d.closed.Store(true)
+		}
 	}
 	p.faults = faults
 	pair.forecast()

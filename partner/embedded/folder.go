@@ -18,6 +18,7 @@ const (
 	markerText   = "mirrorstate embedded pair, data format 1\n"
 	passwordFile = "password"
 	databaseFile = "ASPState.db"
+	emptyFile    = "empty" // there if the folder was begun with empty servers
 )
 
 // folder is an opened data folder. Its lock keeps other processes out.
@@ -26,10 +27,11 @@ type folder struct {
 	lock     *os.File
 	password string
 	fresh    bool // the password was made just now
+	empty    bool // it was begun with servers that had no database
 }
 
 // openFolder opens the folder, or makes a new one of an empty or missing folder.
-func openFolder(dir, password string) (*folder, error) {
+func openFolder(dir, password string, empty bool) (*folder, error) {
 	if dir == "" {
 		return nil, errors.New("the embedded pair needs a data folder; name one with --data")
 	}
@@ -44,14 +46,17 @@ func openFolder(dir, password string) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir: dir, lock: lock}
-	if err := f.prepare(password); err != nil {
+	if err := f.prepare(password, empty); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
 // prepare makes the partners' folders and settles the password.
-func (f *folder) prepare(password string) error {
+func (f *folder) prepare(password string, empty bool) error {
+	if err := f.chooseEmpty(empty); err != nil {
+		return err
+	}
 	for _, name := range partnerNames {
 		if err := os.MkdirAll(filepath.Join(f.dir, name), 0o700); err != nil {
 			return fmt.Errorf("make the folder of partner %s: %w", name, err)
@@ -120,7 +125,41 @@ func (f *folder) choosePassword(given string) error {
 	return nil
 }
 
-// database is the path of a partner's database.
-func (f *folder) database(partner string) string { return filepath.Join(f.dir, partner, databaseFile) }
+// chooseEmpty settles whether the folder is of empty servers, which a new one alone can become.
+func (f *folder) chooseEmpty(wanted bool) error {
+	path := filepath.Join(f.dir, emptyFile)
+	_, err := os.Stat(path)
+	f.empty = err == nil
+	if f.empty || !wanted {
+		return nil
+	}
+	if _, err := os.Stat(f.home(partnerNames[0])); err == nil {
+		return fmt.Errorf("%s holds a pair already; choose an empty folder with --data for servers without databases", f.dir)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return fmt.Errorf("write into the data folder: %w", err)
+	}
+	f.empty = true
+	return nil
+}
+
+// home is the folder of a partner's databases.
+func (f *folder) home(partner string) string { return filepath.Join(f.dir, partner) }
+
+// database is the path of a partner's database. Names differ by case only in how they are shown.
+func (f *folder) database(partner, name string) string {
+	if strings.EqualFold(name, DatabaseName) {
+		return filepath.Join(f.home(partner), databaseFile)
+	}
+	var file strings.Builder
+	for _, c := range []byte(strings.ToLower(name)) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' {
+			file.WriteByte(c)
+		} else {
+			fmt.Fprintf(&file, "%%%02X", c)
+		}
+	}
+	return filepath.Join(f.home(partner), file.String()+".db")
+}
 
 func (f *folder) close() error { return f.lock.Close() }

@@ -12,16 +12,16 @@ func TestPrincipal_commitsAfterAFailedCommit(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	storeItem(t, a, "s", []byte("1"))
-	a.beforeCommit = func(*record) {
-		if _, err := a.store.main.rollback.exec(); err != nil { // so that COMMIT fails
+	a.main().beforeCommit = func(*record) {
+		if _, err := a.main().store.main.rollback.exec(); err != nil { // so that COMMIT fails
 			t.Error(err)
 		}
 	}
-	_, err := a.write(t.Context(), func(tx *transaction) (*result, error) {
+	_, err := a.main().write(t.Context(), func(tx *transaction) (*result, error) {
 		tx.put(newSessionRow("only the mirror's", datetimeOf(time.Now()), datetimeOf(time.Now().Add(time.Hour)), 20))
 		return &result{}, nil
 	})
-	a.beforeCommit = nil
+	a.main().beforeCommit = nil
 	if err == nil {
 		t.Fatal("a failed commit was reported as done")
 	}

@@ -16,7 +16,7 @@ import (
 //
 // If the mirror does not say that it has the record, we may go on without it only
 // where it can't take over without us: see [Pair.mayExpose].
-func (p *Partner) harden(w *writer, rec *record, write func() error) error {
+func (p *database) harden(w *writer, rec *record, write func() error) error {
 	if len(rec.changes) == 0 {
 		_, err := w.rollback.exec()
 		return err
@@ -62,7 +62,7 @@ func (p *Partner) harden(w *writer, rec *record, write func() error) error {
 
 // ship sends the record to the mirror, if there is one to wait for; it tells when the mirror has it,
 // or that it is not known to.
-func (p *Partner) ship(rec *record) chan error {
+func (p *database) ship(rec *record) chan error {
 	m := p.mirror
 	if m == nil {
 		return nil
@@ -74,7 +74,7 @@ func (p *Partner) ship(rec *record) chan error {
 }
 
 // deliver takes the record through the link and the answer back.
-func (p *Partner) deliver(rec *record, from *mirroring) error {
+func (p *database) deliver(rec *record, from *mirroring) error {
 	if err := p.pair.pass(); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (p *Partner) deliver(rec *record, from *mirroring) error {
 
 // receive makes a record of the principal durable here, unless it is of another reign
 // than the mirror's.
-func (p *Partner) receive(rec *record, from *mirroring) error {
+func (p *database) receive(rec *record, from *mirroring) error {
 	s := p.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (p *Partner) receive(rec *record, from *mirroring) error {
 // committed without the mirror if it may be: then in a reign of its own, because the
 // mirror may have another of the same number. The caller holds the turn; the
 // transaction is open.
-func (p *Partner) goOn(w *writer, rec *record, lost error) (exposed *mirroring, err error) {
+func (p *database) goOn(w *writer, rec *record, lost error) (exposed *mirroring, err error) {
 	if err := p.stand(); err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (p *Partner) goOn(w *writer, rec *record, lost error) (exposed *mirroring, 
 
 // linkLost: the principal goes on without its mirror, until the link has been
 // looked after.
-func (p *Pair) linkLost(principal *Partner, why error) {
+func (p *mirroringSession) linkLost(principal *database, why error) {
 	principal.log.Warn("mirror lost", "reason", why)
 	p.showState(stateDisconnected)
 	p.poke()
@@ -138,7 +138,7 @@ func (p *Pair) linkLost(principal *Partner, why error) {
 // undo rolls back, because of why, and gives the answer. The mirror may have the
 // record: it comes back by way of a resynchronisation, which takes away what only it
 // has; or it is principal by then, and has it for good.
-func (p *Partner) undo(w *writer, rec *record, shipped bool, why error) error {
+func (p *database) undo(w *writer, rec *record, shipped bool, why error) error {
 	if _, err := w.rollback.exec(); err != nil {
 		p.log.Error("rollback failed", "error", err)
 	}
@@ -161,7 +161,7 @@ func (p *Partner) undo(w *writer, rec *record, shipped bool, why error) error {
 		p.state.Store(&m)
 	}
 	if errors.Is(why, errDeposed) {
-		return errKilled() // nothing was done anywhere
+		return errKilled(p.title) // nothing was done anywhere
 	}
 	if !p.pair.mayExpose(p) {
 		p.shut("a commit is in doubt, and neither mirror nor witness is there to ask")

@@ -18,7 +18,7 @@ const (
 // lease is an explicit transaction: its session has the turn to write until it
 // ends it, is reset or gone, lets too much time pass, or the role changes.
 type lease struct {
-	p        *Partner
+	p        *database
 	deadline time.Time
 	timer    *time.Timer // rolls back when the session is idle for too long
 
@@ -29,13 +29,13 @@ type lease struct {
 var errLeaseDone = errors.New("transaction ended")
 
 // openLease waits for the turn and opens a transaction.
-func (p *Partner) openLease(ctx context.Context) (*lease, error) {
+func (p *database) openLease(ctx context.Context) (*lease, error) {
 	t := newTicket()
 	t.alone = true
 	if _, err := p.turns.enter(ctx, t, false); err != nil {
 		return nil, err
 	}
-	err := p.serving()
+	err := p.writable()
 	if err == nil {
 		_, err = p.store.exclusive.begin.exec()
 	}
@@ -54,8 +54,8 @@ func (p *Partner) openLease(ctx context.Context) (*lease, error) {
 	changing := p.changing
 	p.leases.Unlock()
 	if changing > 0 {
-		l.breakOff(errKilled())
-		return nil, errKilled()
+		l.breakOff(errKilled(p.title))
+		return nil, errKilled(p.title)
 	}
 	return l, nil
 }
@@ -86,7 +86,7 @@ func (l *lease) commit() error {
 
 // hardenTouched ends the open transaction of the exclusive connection: what was
 // written in it is mirrored as one record.
-func (p *Partner) hardenTouched(w *writer) error {
+func (p *database) hardenTouched(w *writer) error {
 	changes, err := w.touched()
 	if err != nil {
 		_, undo := w.rollback.exec()
@@ -123,7 +123,7 @@ func (l *lease) finish(why error) {
 // noLeases ends the open explicit transaction, if there is one, and lets none
 // begin until allow is called: whoever changes a role is first in the queue for the
 // turn, but not before the transactions that were given it meanwhile.
-func (p *Partner) noLeases(why error) (allow func()) {
+func (p *database) noLeases(why error) (allow func()) {
 	p.leases.Lock()
 	p.changing++
 	l := p.lease
@@ -139,9 +139,9 @@ func (p *Partner) noLeases(why error) (allow func()) {
 }
 
 // exclusively runs ad-hoc writes as a transaction of their own.
-func (p *Partner) exclusively(ctx context.Context, f func(w *writer) error) error {
+func (p *database) exclusively(ctx context.Context, f func(w *writer) error) error {
 	return p.alone(ctx, false, func() error {
-		if err := p.serving(); err != nil {
+		if err := p.writable(); err != nil {
 			return err
 		}
 		w := p.store.exclusive

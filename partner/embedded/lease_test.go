@@ -16,22 +16,22 @@ func TestLease_queuedBehindAFailover(t *testing.T) {
 	p := openPair(t).Partner("a")
 	ctx, cancel := context.WithTimeout(t.Context(), leaseIdle/2)
 	defer cancel()
-	first, err := p.openLease(ctx)
+	first, err := p.main().openLease(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	second := make(chan error, 1)
 	go func() {
-		l, err := p.openLease(ctx)
+		l, err := p.main().openLease(ctx)
 		if err == nil {
 			defer l.breakOff(errLeaseDone)
 		}
 		second <- err
 	}()
 	for queued := 0; queued == 0 && ctx.Err() == nil; runtime.Gosched() {
-		p.turns.mu.Lock()
-		queued = len(p.turns.waiting)
-		p.turns.mu.Unlock()
+		p.main().turns.mu.Lock()
+		queued = len(p.main().turns.waiting)
+		p.main().turns.mu.Unlock()
 	}
 	if err := p.Failover(ctx); err != nil {
 		t.Fatalf("failover: %v", err)
@@ -42,7 +42,7 @@ func TestLease_queuedBehindAFailover(t *testing.T) {
 			t.Errorf("%s ended with %v, want the session killed", what, err)
 		}
 	}
-	if p.other().state.Load().role != rolePrincipal {
+	if p.other().main().state.Load().role != rolePrincipal {
 		t.Error("the roles did not change")
 	}
 }

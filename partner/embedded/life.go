@@ -67,12 +67,21 @@ func (p *Partner) halt(ctx context.Context, kind string) error {
 	}
 	p.setDown(kind)
 	return p.pair.verb(ctx, func(ctx context.Context) error {
-		return p.alone(ctx, true, func() error {
-			p.mirror = nil
-			p.pair.showState(stateDisconnected)
-			return p.store.shut()
+		return p.each(ctx, func(d *database) error {
+			d.mirror = nil
+			d.pair.showState(stateDisconnected)
+			return d.store.shut()
 		})
 	})
+}
+
+// each runs f for each database while nobody writes there.
+func (p *Partner) each(ctx context.Context, f func(d *database) error) error {
+	var errs []error
+	for _, d := range p.all() {
+		errs = append(errs, d.alone(ctx, true, func() error { return f(d) }))
+	}
+	return errors.Join(errs...)
 }
 
 func (p *Partner) isDown() string {
@@ -109,7 +118,7 @@ func (p *Partner) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.pair.verb(ctx, func(ctx context.Context) error { return p.alone(ctx, true, p.reopen) })
+	err = p.pair.verb(ctx, func(ctx context.Context) error { return p.each(ctx, (*database).reopen) })
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -125,13 +134,16 @@ func (p *Partner) start(ctx context.Context) error {
 }
 
 // reopen reads again what is on disk. The caller holds the turn.
-func (p *Partner) reopen() error {
+func (p *database) reopen() error {
 	if err := p.store.reopen(); err != nil {
 		return err
 	}
 	m, err := p.store.loadMirroring()
 	if err == nil && m == nil {
-		err = errors.New("the data is gone")
+		if p.isMirrored() {
+			err = errors.New("the data is gone")
+		}
+		m = &mirroring{}
 	}
 	if err == nil && m.role == rolePrincipal {
 		// The mirror may have a commit that we had not finished. It must not be taken for
@@ -169,19 +181,19 @@ func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) 
 	}
 }
 
-// shut closes the principal's database to its sessions, until [Partner.unshut].
-func (p *Partner) shut(why string) {
+// shut closes the principal's database to its sessions, until [database.unshut].
+func (p *database) shut(why string) {
 	if p.state.Load().role != rolePrincipal || p.closed.Swap(true) {
 		return
 	}
 	p.term.Add(1)
-	p.sessions.drop(p.term.Load())
+	p.Partner.sessions.drop(p)
 	p.log.Warn("database closed", "reason", why)
 	p.pair.events.tell("state", p.name, "closed: "+why)
 }
 
 // unshut opens the principal's database again.
-func (p *Partner) unshut() {
+func (p *database) unshut() {
 	if p.closed.Swap(false) && p.state.Load().role == rolePrincipal {
 		p.log.Info("database open")
 		p.pair.events.tell("state", p.name, "open")

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -24,11 +25,15 @@ func (s linkState) String() string {
 	return [...]string{"SUSPENDED", "DISCONNECTED", "SYNCHRONIZING", "PENDING_FAILOVER", "SYNCHRONIZED"}[s]
 }
 
-// link is the mirroring session, which connects the partners. In one process it
+// link connects the partners. In one process it
 // can't fail by itself; see [Partner.Inject].
 type link struct {
-	wake  chan struct{}
-	cut   atomic.Bool  // by Partition; see weather for the rest
+	wake chan struct{}
+	cut  atomic.Bool // by Partition; see weather for the rest
+}
+
+// sessionLink is the state of one mirroring session.
+type sessionLink struct {
 	state atomic.Int32 // a linkState
 	// switching: a manual failover is under way, and the principal shows PENDING_FAILOVER.
 	switching atomic.Bool
@@ -36,16 +41,21 @@ type link struct {
 
 func (l *link) init() {
 	l.wake = make(chan struct{}, 1)
-	l.state.Store(int32(stateDisconnected))
 }
 
-// State is mirroring_state_desc as both partners show it.
-func (p *Pair) State() string { return p.linkState().String() }
+// State is mirroring_state_desc as both partners show it, of ASPState or what else is mirrored; ""
+// if nothing is.
+func (p *Pair) State() string {
+	if s := p.main(); s != nil && s.mirrored() {
+		return s.linkState().String()
+	}
+	return ""
+}
 
-func (p *Pair) linkState() linkState { return linkState(p.link.state.Load()) }
+func (p *mirroringSession) linkState() linkState { return linkState(p.link.state.Load()) }
 
 // showState changes the state and tells the log.
-func (p *Pair) showState(s linkState) {
+func (p *mirroringSession) showState(s linkState) {
 	if old := linkState(p.link.state.Swap(int32(s))); old != s {
 		p.log.Info("mirroring state changed", "from", old.String(), "to", s.String())
 		p.events.tell("state", "", s.String())
@@ -60,45 +70,77 @@ func (p *Pair) poke() {
 	}
 }
 
-// begin reads what the partners remember, settles who is principal and brings the
-// mirror up to date, before anybody is served.
-func (p *Pair) begin() error {
+// begin reads what the partners remember, settles who is principal of each database and brings the
+// mirror up to date, before anybody is served. witness gives the pair's own database one.
+func (p *Pair) begin(witness bool) error {
+	if p.seconds > maxTimeout {
+		p.seconds = maxTimeout
+	}
+	timeout := p.seconds
+	for _, s := range p.sessions() {
+		s.witness.on = witness && strings.EqualFold(s.title, DatabaseName)
+		if err := s.begin(); err != nil {
+			return err
+		}
+		if d := s.both()[0]; s.mirrored() {
+			timeout = d.state.Load().timeout
+		}
+	}
+	if p.timeout.Load() == 0 {
+		p.timeout.Store(timeout * int64(time.Second))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openWait)
+	defer cancel()
+	if err := p.tend(ctx); err != nil {
+		return fmt.Errorf("bring the partners together: %w", err)
+	}
+	return nil
+}
+
+// begin reads what the partners remember of a database. A mirrored one whose data is gone on one server
+// is made again there.
+func (p *mirroringSession) begin() error {
 	var states [2]*mirroring
-	for i, partner := range p.partners {
+	for i, d := range p.both() {
 		var err error
-		if states[i], err = partner.store.loadMirroring(); err != nil {
+		if d == nil {
+			continue
+		}
+		if states[i], err = d.store.loadMirroring(); err != nil {
 			return err
 		}
 	}
-	if states[0] == nil && states[1] == nil {
+	fresh := states[0] == nil && states[1] == nil
+	switch {
+	case fresh && (p.folder.empty || !strings.EqualFold(p.title, DatabaseName)):
+		return nil // it is not mirrored
+	case fresh:
 		states[0] = &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: p.seconds}
 		states[0].newReign(1, 0)
 		mirror := *states[0]
 		mirror.role = roleMirror
 		states[1] = &mirror
 	}
-	for i, partner := range p.partners {
-		if m := states[i]; m != nil {
-			partner.state.Store(m)
-			continue
+	for i, q := range p.Pair.partners {
+		m := states[i]
+		if m == nil {
+			// Its data is gone: it starts again as an empty mirror of the other.
+			lost := *states[1-i]
+			lost.role, lost.history, lost.diverged = roleMirror, nil, true
+			m = &lost
+			if p.both()[i] == nil {
+				d, err := q.openDatabase(p.folder.database(q.name, p.title), *p.both()[1-i].store.about.Load())
+				if err != nil {
+					return err
+				}
+				d.adopt()
+			}
 		}
-		// Its data is gone: it starts again as an empty mirror of the other.
-		m := *states[1-i]
-		m.role, m.history, m.diverged = roleMirror, nil, true
-		partner.state.Store(&m)
-	}
-	for _, partner := range p.partners {
-		if err := partner.store.saveMirroring(partner.state.Load()); err != nil {
+		d := p.both()[i]
+		d.state.Store(m)
+		if err := d.store.saveMirroring(m); err != nil {
 			return err
 		}
-	}
-	if p.timeout.Load() == 0 {
-		p.timeout.Store(p.partners[0].state.Load().timeout * int64(time.Second))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), openWait)
-	defer cancel()
-	if err := p.tend(ctx); err != nil {
-		return fmt.Errorf("bring the partners together: %w", err)
 	}
 	return nil
 }

@@ -19,12 +19,13 @@ var _ tds.Handler = (*Partner)(nil)
 // database it asks for if that is open here. A mirror's database is not: then the
 // login fails (4060 and 18456) or goes on in master (4063), as the client wants.
 func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
-	reply := tds.LoginReply{ServerName: p.ServerName(), Database: "master"}
-	if err := p.authenticate(l); err != nil {
+	reply := tds.LoginReply{ServerName: p.ServerName(), Database: masterName}
+	login, err := p.authenticate(l)
+	if err != nil {
 		p.counts.refused.Add(1)
 		return nil, reply, err
 	}
-	s := &session{p: p, spid: l.SPID, app: l.AppName, host: l.HostName, conn: l.Conn, database: "master"}
+	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, conn: l.Conn, database: masterName, lockTimeout: -1}
 	if err := s.use(l.Database); err != nil {
 		if l.DatabaseFatal {
 			p.counts.refused.Add(1)
@@ -36,7 +37,7 @@ func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.Login
 	}
 	s.loginDatabase = s.database
 	reply.Database = s.database
-	if s.inMirrored() {
+	if d := s.in.Load(); d != nil && d.isMirrored() {
 		reply.Partner = p.other().clientName()
 	}
 	if c, ok := l.Conn.(*gatedConn); ok {
@@ -47,29 +48,39 @@ func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.Login
 	return s, reply, nil
 }
 
-func (p *Partner) authenticate(l *tds.Login) error {
+// authenticate finds who it is; nil is the pair's own login.
+func (p *Partner) authenticate(l *tds.Login) (*loginRow, error) {
 	if l.IntegratedSecurity {
-		return message(18452, 14, "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.")
+		return nil, message(18452, 14, "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.")
 	}
 	given, want := sha256.Sum256([]byte(l.Password)), sha256.Sum256([]byte(p.pair.Password()))
-	if !strings.EqualFold(l.User, userName) || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
-		return loginFailed(l.User)
+	if other := p.login(l.User); other != nil {
+		if subtle.ConstantTimeCompare([]byte(passwordHash(l.Password)), []byte(other.hash)) != 1 {
+			return nil, loginFailed(l.User)
+		}
+		return other, nil
 	}
-	return nil
+	if !strings.EqualFold(l.User, userName) || subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		return nil, loginFailed(l.User)
+	}
+	return nil, nil
 }
 
 func loginFailed(user string) *tds.Error {
 	return message(18456, 14, "Login failed for user '%s'.", user)
 }
 
-// systemDatabases are the databases that always open. They hold nothing.
-var systemDatabases = []string{"master", "tempdb", "model", "msdb"}
+// masterName is the database in which everybody is who names none.
+const masterName = "master"
+
+// systemDatabases are the databases that always open. They hold nothing but, in master, the logins.
+var systemDatabases = []string{masterName, "tempdb", "model", "msdb"}
 
 // canonicalDatabase is the name as it is written in the catalogue; false for one
 // that is not there.
-func canonicalDatabase(name string) (string, bool) {
-	if strings.EqualFold(name, DatabaseName) {
-		return DatabaseName, true
+func (p *Partner) canonicalDatabase(name string) (string, bool) {
+	if d := p.find(name); d != nil {
+		return d.title, true
 	}
 	i := slices.IndexFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
 	if i < 0 {
@@ -84,20 +95,30 @@ func (s *session) use(name string) error {
 	if name == "" {
 		return nil
 	}
-	database, ok := canonicalDatabase(name)
+	database, ok := s.p.canonicalDatabase(name)
 	if !ok {
 		return errNoDatabase(name)
 	}
-	if database == DatabaseName {
+	d := s.p.find(database)
+	if d != nil {
 		// The term is read first: a role change in between is noticed later.
-		s.term.Store(s.p.term.Load())
-		if err := s.p.serving(); err != nil {
+		s.term.Store(d.term.Load())
+		if err := d.serving(); err != nil {
+			return err
+		}
+		if err := s.mayEnter(d); err != nil {
 			return err
 		}
 	}
 	s.database = database
-	s.mirrored.Store(database == DatabaseName)
+	s.in.Store(d)
 	return nil
+}
+
+// known tells whether there is a database of that name.
+func (p *Partner) known(name string) bool {
+	_, ok := p.canonicalDatabase(name)
+	return ok
 }
 
 // What a session is doing, as a role change sees it.
@@ -109,9 +130,9 @@ const (
 
 // presence is what a session shows to a role change.
 type presence struct {
-	mirrored atomic.Bool  // its database is the mirrored one
-	term     atomic.Int64 // the partner's term when it came there
-	activity atomic.Int32 // sessionIdle, …
+	in       atomic.Pointer[database] // its database; nil: one of the system's
+	term     atomic.Int64             // the database's term when it came there
+	activity atomic.Int32             // sessionIdle, …
 }
 
 // sessionSet is the sessions of a partner.
@@ -135,14 +156,27 @@ func (t *sessionSet) remove(s *session) {
 	delete(t.all, s)
 }
 
-// drop ends the sessions that came into the database before the given term, as
+// inside tells whether any session but one is in the database.
+func (t *sessionSet) inside(d *database, except *session) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.all {
+		if s != except && s.in.Load() == d {
+			return true
+		}
+	}
+	return false
+}
+
+// drop ends the sessions that came into the database before its present term, as
 // SQL Server does at a role change: an idle one's connection is closed; one that is
 // busy has its answer first, and learns at its next request that it is dead.
-func (t *sessionSet) drop(term int64) {
+func (t *sessionSet) drop(d *database) {
+	term := d.term.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for s, conn := range t.all {
-		if s.mirrored.Load() && s.term.Load() < term && s.activity.CompareAndSwap(sessionIdle, sessionKilled) && conn != nil {
+		if s.in.Load() == d && s.term.Load() < term && s.activity.CompareAndSwap(sessionIdle, sessionKilled) && conn != nil {
 			_ = conn.Close() // it may be gone already
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// DatabaseName is the one mirrored database.
+// DatabaseName is the database that a pair begins with.
 const DatabaseName = "ASPState"
 
 // message makes an error in SQL Server's words. Source of numbers and severities:
@@ -16,13 +16,13 @@ func message(number int32, class uint8, format string, args ...any) *tds.Error {
 }
 
 // Refusals of the mirror.
-func errMirror() *tds.Error {
-	return message(954, 14, `The database "%s" cannot be opened. It is acting as a mirror database.`, DatabaseName)
+func errMirror(database string) *tds.Error {
+	return message(954, 14, `The database "%s" cannot be opened. It is acting as a mirror database.`, database)
 }
 
 // errNoQuorum refuses a principal's database that sees neither mirror nor witness.
-func errNoQuorum() *tds.Error {
-	return message(955, 14, `Database "%s" is enabled for Database Mirroring, but the database lacks quorum: the database cannot be opened. Check the partner and witness connections if configured.`, DatabaseName)
+func errNoQuorum(database string) *tds.Error {
+	return message(955, 14, `Database "%s" is enabled for Database Mirroring, but the database lacks quorum: the database cannot be opened. Check the partner and witness connections if configured.`, database)
 }
 
 // errDoubt ends a session whose commit is not known to be there or not: the mirror may
@@ -32,8 +32,8 @@ func errDoubt() *tds.Error {
 }
 
 // errNoWitness refuses what needs the witness.
-func errNoWitness() *tds.Error {
-	return message(1431, 16, `Neither the partner nor the witness server instance for database "%s" is available. Reissue the command when at least one of the instances becomes available.`, DatabaseName)
+func errNoWitness(database string) *tds.Error {
+	return message(1431, 16, `Neither the partner nor the witness server instance for database "%s" is available. Reissue the command when at least one of the instances becomes available.`, database)
 }
 
 func errNoDatabase(name string) *tds.Error {
@@ -42,8 +42,8 @@ func errNoDatabase(name string) *tds.Error {
 
 // errKilled tells a session that its database has gone to the other partner. The
 // first message says what matters: nothing was done.
-func errKilled() error {
-	return tds.Errors{errMirror(), message(596, 21, "Cannot continue the execution because the session is in the kill state.")}
+func errKilled(database string) error {
+	return tds.Errors{errMirror(database), message(596, 21, "Cannot continue the execution because the session is in the kill state.")}
 }
 
 func errNoProcedure(name string) *tds.Error {
@@ -58,26 +58,26 @@ func notSupported(format string, args ...any) *tds.Error {
 }
 
 // Refusals of ALTER DATABASE … SET PARTNER.
-func errOnlyPrincipal() *tds.Error {
-	return message(1470, 16, `The alter database for this partner config values may only be initiated on the current principal server for database "%s".`, DatabaseName)
+func errOnlyPrincipal(database string) *tds.Error {
+	return message(1470, 16, `The alter database for this partner config values may only be initiated on the current principal server for database "%s".`, database)
 }
 
-func errNotConnected() *tds.Error {
-	return message(1447, 16, `ALTER DATABASE "%s" command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.`, DatabaseName)
+func errNotConnected(database string) *tds.Error {
+	return message(1447, 16, `ALTER DATABASE "%s" command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.`, database)
 }
 
-func errNotCaughtUp() *tds.Error {
-	return message(1422, 16, `The mirror server instance is not caught up to the recent changes to database "%s". Unable to fail over.`, DatabaseName)
+func errNotCaughtUp(database string) *tds.Error {
+	return message(1422, 16, `The mirror server instance is not caught up to the recent changes to database "%s". Unable to fail over.`, database)
 }
 
-func errSafetyOff() *tds.Error {
-	return message(1477, 16, `The database mirroring safety level must be FULL to manually failover database "%s". Set safety level to FULL and retry.`, DatabaseName)
+func errSafetyOff(database string) *tds.Error {
+	return message(1477, 16, `The database mirroring safety level must be FULL to manually failover database "%s". Set safety level to FULL and retry.`, database)
 }
 
-func errCannotForce() *tds.Error {
-	return message(1455, 16, `The database mirroring service cannot be forced for database "%s" because the database is not in the correct state to become the principal database.`, DatabaseName)
+func errCannotForce(database string) *tds.Error {
+	return message(1455, 16, `The database mirroring service cannot be forced for database "%s" because the database is not in the correct state to become the principal database.`, database)
 }
 
-func errUnsafeForce() *tds.Error {
-	return message(1406, 16, `Unable to force service safely. Remove database mirroring and recover database "%s" to gain access.`, DatabaseName)
+func errUnsafeForce(database string) *tds.Error {
+	return message(1406, 16, `Unable to force service safely. Remove database mirroring and recover database "%s" to gain access.`, database)
 }

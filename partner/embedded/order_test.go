@@ -10,15 +10,15 @@ import (
 func TestCommit_theMirrorHasItFirst(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
-	a.beforeCommit = func(rec *record) {
-		if has := b.store.lsn.Load(); has != rec.lsn {
+	a.main().beforeCommit = func(rec *record) {
+		if has := b.main().store.lsn.Load(); has != rec.lsn {
 			t.Errorf("commit %d is about to be published, and the mirror has got to %d", rec.lsn, has)
 		}
 	}
 	for i := range 100 {
 		storeItem(t, a, fmt.Sprint("s", i), []byte("item"))
 	}
-	a.beforeCommit = nil
+	a.main().beforeCommit = nil
 }
 
 // TestWitness_oneOfTheTwo: that the principal goes on without the mirror, and that the
@@ -33,19 +33,19 @@ func TestWitness_oneOfTheTwo(t *testing.T) {
 	}
 	t.Run("the mirror", func(t *testing.T) {
 		pair, a := open(t)
-		if !pair.witness.elect(1) {
+		if !pair.main().witness.elect(1) {
 			t.Fatal("a mirror that has everything is not elected")
 		}
-		if pair.mayExpose(a) {
+		if pair.main().mayExpose(a.main()) {
 			t.Error("the principal may go on without the mirror that has been elected")
 		}
 	})
 	t.Run("the principal", func(t *testing.T) {
 		pair, a := open(t)
-		if !pair.mayExpose(a) {
+		if !pair.main().mayExpose(a.main()) {
 			t.Fatal("a principal that sees the witness may not go on")
 		}
-		if pair.witness.fit(1) || pair.witness.elect(1) {
+		if pair.main().witness.fit(1) || pair.main().witness.elect(1) {
 			t.Error("a mirror is elected that the principal has gone on without")
 		}
 	})
@@ -54,10 +54,10 @@ func TestWitness_oneOfTheTwo(t *testing.T) {
 		if err := a.Inject(t.Context(), Fault{Kind: faultIsolate}); err != nil {
 			t.Fatal(err)
 		}
-		if pair.mayExpose(a) {
+		if pair.main().mayExpose(a.main()) {
 			t.Error("the principal may go on, and nobody can tell the mirror")
 		}
-		if !pair.witness.elect(1) {
+		if !pair.main().witness.elect(1) {
 			t.Error("a mirror that has everything is not elected")
 		}
 	})
@@ -79,8 +79,8 @@ func TestCommit_afterACrashIsAnotherReign(t *testing.T) {
 		}
 	}
 	crashed := make(chan error, 1)
-	a.beforeCommit = func(*record) {
-		a.beforeCommit = nil
+	a.main().beforeCommit = func(*record) {
+		a.main().beforeCommit = nil
 		go func() { crashed <- a.Inject(t.Context(), Fault{Kind: faultCrash}) }() // it waits for the commit
 		until(t, "dead", a.dead.Load)
 	}
@@ -92,11 +92,11 @@ func TestCommit_afterACrashIsAnotherReign(t *testing.T) {
 	}
 	inject(b, faultPartition)
 	inject(a, faultStart)
-	until(t, "open", func() bool { return a.serving() == nil })
+	until(t, "open", func() bool { return a.main().serving() == nil })
 	if err := storeApplication(a, 1, "acknowledged"); err != nil {
 		t.Fatal(err)
 	}
-	if lsnA, lsnB := a.store.lsn.Load(), b.store.lsn.Load(); lsnA != lsnB {
+	if lsnA, lsnB := a.main().store.lsn.Load(), b.main().store.lsn.Load(); lsnA != lsnB {
 		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
 	}
 	inject(b, faultNone)

@@ -41,6 +41,9 @@ type Options struct {
 	PartnerTimeout time.Duration
 	// Witness gives the pair a witness: automatic failover, as SQL Server does it.
 	Witness bool
+	// Empty begins a new folder with two servers that have no database yet, and are no pair. A folder
+	// that was begun so stays so; one that was not is refused.
+	Empty bool
 
 	// listen is net.Listen but in tests, which must not wait in the network poller
 	// where time is to stand still.
@@ -65,8 +68,9 @@ type Pair struct {
 	doing   doing // what the holder of verbs does
 	link    link
 	weather weather
-	witness witness
 	over    chan struct{} // closed when Run ends
+
+	journals journals
 
 	events events
 }
@@ -93,19 +97,18 @@ func Open(o Options) (*Pair, error) {
 	}
 	p.timeout.Store(int64(o.PartnerTimeout))
 	p.weather.changed = make(chan struct{})
-	p.witness.on = o.Witness
 	p.link.init()
 	var err error
-	if p.folder, err = openFolder(o.Dir, o.Password); err != nil {
+	if p.folder, err = openFolder(o.Dir, o.Password, o.Empty); err != nil {
 		return nil, err
 	}
-	if err := p.open([2]string{o.AddrA, o.AddrB}); err != nil {
+	if err := p.open([2]string{o.AddrA, o.AddrB}, o.Witness); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
 
-func (p *Pair) open(addrs [2]string) error {
+func (p *Pair) open(addrs [2]string, witness bool) error {
 	cert, err := certificate()
 	if err != nil {
 		return err
@@ -115,11 +118,11 @@ func (p *Pair) open(addrs [2]string) error {
 		if addr == "" {
 			addr = "127.0.0.1:0"
 		}
-		if p.partners[i], err = openPartner(p, name, addr, p.folder.database(name), cert); err != nil {
+		if p.partners[i], err = openPartner(p, name, addr, cert); err != nil {
 			return err
 		}
 	}
-	return p.begin()
+	return p.begin(witness)
 }
 
 // certificate makes the certificate of this start. Nobody can verify it: it
@@ -152,18 +155,18 @@ func (p *Pair) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, p.calmDown)
 	defer stop()
-	var journals sync.Mutex
+	endJournals := p.tendAllFiles(ctx)
 	for _, partner := range p.partners {
 		group.Go(func() error {
 			return partner.run(ctx)
 		})
-		group.Go(func() error { return partner.store.tendJournal(ctx, &journals, partner.log) })
 	}
 	group.Go(func() error {
 		p.tendLink(ctx)
 		return nil
 	})
 	err := group.Wait()
+	endJournals()
 	close(p.over)
 	return errors.Join(err, p.Close())
 }
@@ -205,14 +208,28 @@ func (p *Pair) Password() string { return p.folder.password }
 // can know it yet.
 func (p *Pair) FreshPassword() bool { return p.folder.fresh }
 
-// Principal is the name of the partner that serves the database. After a forced
+// Principal is the name of the partner that serves the mirrored database (ASPState, or what else there
+// is); "" if there is none. After a forced
 // failover, while the partners can't see each other, two do: it is then the newer one.
 func (p *Pair) Principal() string {
+	s := p.main()
+	if s == nil {
+		return ""
+	}
+	return s.principal()
+}
+
+// principal is the name of the partner that serves the database; "" if none does, or more than
+// one because it is not mirrored.
+func (p *mirroringSession) principal() string {
 	best := ""
 	var sequence int64
-	for _, partner := range p.partners {
-		if m := partner.state.Load(); m.role == rolePrincipal && m.sequence > sequence {
-			best, sequence = partner.name, m.sequence
+	for _, d := range p.both() {
+		if d == nil {
+			continue
+		}
+		if m := d.state.Load(); m.role == rolePrincipal && m.sequence > sequence {
+			best, sequence = d.name, m.sequence
 		}
 	}
 	return best

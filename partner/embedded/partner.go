@@ -2,11 +2,11 @@ package embedded
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -20,31 +20,17 @@ type Partner struct {
 	pair   *Pair
 	name   string
 	log    *slog.Logger
-	store  *store
 	addr   net.Addr
 	gate   *gate
 	server *tds.Server
 	texts  parsedTexts
 	counts counters
 
-	// state is the durable state, replaced by the holder of the turn.
-	state atomic.Pointer[mirroring]
-	// term counts how often the database was closed to its sessions here. One that
-	// began in an earlier term is dead.
-	term atomic.Int64
+	planted planted // by tests
 
-	turns turns
+	databases atomic.Pointer[userDatabases] // replaced by the holder of pair.verbs
+	master    atomic.Pointer[database]      // nil: not needed so far
 
-	// Owned by the holder of the turn.
-	group        group
-	mirror       *Partner      // ships here before each commit; nil: exposed, or asynchronous
-	lease        *lease        // the explicit transaction that has the turn; also under leases
-	beforeCommit func(*record) // for tests: the mirror has it, we have not
-
-	acked atomic.Int64 // the last commit that the mirror has for sure
-
-	// closed: a principal that must not open its database, whatever its role.
-	closed atomic.Bool
 	// frozen and dead: see stand. They follow from the faults.
 	frozen, dead atomic.Bool
 
@@ -56,8 +42,6 @@ type Partner struct {
 	life      *life
 	lives     chan *life // to be served
 
-	leases   sync.Mutex
-	changing int // role changes under way: no explicit transaction may begin; under leases
 	sessions sessionSet
 }
 
@@ -109,6 +93,14 @@ func (p *Partner) clientName() string {
 	return host + "," + port
 }
 
+// index is the partner's place among the two.
+func (p *Partner) index() int {
+	if p.name == partnerNames[0] {
+		return 0
+	}
+	return 1
+}
+
 // other is the partner's partner.
 func (p *Partner) other() *Partner {
 	if p == p.pair.partners[0] {
@@ -117,28 +109,17 @@ func (p *Partner) other() *Partner {
 	return p.pair.partners[0]
 }
 
-// serving is nil while the database is open here, and otherwise the refusal.
-func (p *Partner) serving() error {
-	switch {
-	case p.state.Load().role != rolePrincipal:
-		return errMirror()
-	case p.closed.Load():
-		return errNoQuorum()
-	}
-	return nil
-}
-
-// openPartner opens the partner's database and its port.
-func openPartner(pair *Pair, name, addr, path string, cert *tls.Config) (*Partner, error) {
+// openPartner opens the partner's databases and its port.
+func openPartner(pair *Pair, name, addr string, cert *tls.Config) (*Partner, error) {
 	p := &Partner{pair: pair, name: name, log: pair.log.With("partner", name), gate: newGate(),
 		injecting: make(chan struct{}, 1), lives: make(chan *life, 1)}
-	var err error
-	if p.store, err = openStore(path); err != nil {
-		return nil, fmt.Errorf("partner %s: %w", name, err)
+	p.databases.Store(&userDatabases{})
+	if err := p.openDatabases(); err != nil {
+		return nil, errors.Join(err, p.closeDatabases())
 	}
 	listener, err := pair.listen("tcp", addr)
 	if err != nil {
-		_ = p.store.close() // the port is what to tell
+		_ = p.closeDatabases() // the port is what to tell
 		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)
 	}
 	p.addr, p.life = listener.Addr(), p.newLife(listener)
@@ -151,12 +132,20 @@ func openPartner(pair *Pair, name, addr, path string, cert *tls.Config) (*Partne
 func (p *Partner) close() error {
 	p.life.cancel()
 	_ = p.life.listener.Close() // the server may have closed it already
-	if err := p.store.shut(); err != nil {
-		return fmt.Errorf("close partner %s: %w", p.name, err)
-	}
-	return nil
+	return p.closeDatabases()
 }
 
-// DataFile is the path of the partner's SQLite database. Others may read it, and
+// closeDatabases closes the files.
+func (p *Partner) closeDatabases() error {
+	var errs []error
+	for _, d := range p.all() {
+		if err := d.store.shut(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s of partner %s: %w", d.title, p.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DataFile is the path of the partner's SQLite database of ASPState. Others may read it, and
 // copy it together with its -wal file, but must not write it.
-func (p *Partner) DataFile() string { return p.store.path }
+func (p *Partner) DataFile() string { return p.pair.folder.database(p.name, DatabaseName) }

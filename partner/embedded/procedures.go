@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -18,8 +19,10 @@ type procedure struct {
 	// chunk, instead of run, is a procedure of many statements that must not keep
 	// others waiting: it is called again and again, each time as a write of its
 	// own, until it says it is done. began is when the call began.
-	chunk func(t *transaction, began datetime) (done bool, err error)
-	index int // in the catalogue, for the counters
+	chunk  func(t *transaction, began datetime) (done bool, err error)
+	index  int    // in the catalogue, for the counters
+	object string // its key among the objects
+	needs  []table
 }
 
 // result is what a call answers, collected while it runs and sent once its
@@ -53,14 +56,27 @@ func rowAnswer(columns []tds.Column, values ...any) *result {
 // case.
 var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures, sweepProcedures)
 
+// The tables without which a procedure fails. A stock one that names none is not among them.
+var (
+	stockNeeds    = []table{tableSessions, tableApplications}
+	extendedNeeds = []table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep}
+	needNothing   = []string{"CreateTempTables", "GetMajorVersion", "TempGetVersion", "GetHashCode"}
+)
+
 // procedureList has each procedure once, in the order of index.
 var procedureList []*procedure
 
 func makeCatalogue(groups ...[]*procedure) map[string]*procedure {
 	all := map[string]*procedure{}
-	for _, group := range groups {
+	for i, group := range groups {
 		for _, p := range group {
-			p.index = len(procedureList)
+			switch {
+			case i > 0:
+				p.needs = extendedNeeds
+			case !slices.Contains(needNothing, p.name):
+				p.needs = stockNeeds
+			}
+			p.index, p.object = len(procedureList), objectKey(kindProcedure, p.name)
 			procedureList = append(procedureList, p)
 			all[p.name] = p
 			all[strings.ToLower(p.name)] = p

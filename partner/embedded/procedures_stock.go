@@ -79,9 +79,20 @@ var stockProcedures = []*procedure{
 	{name: "TempResetTimeout", params: []parameter{paramID}, run: resetTimeout},
 }
 
-func createTempTables(*transaction, arguments) (*result, error) {
-	return nil, &tds.Error{Number: 2714, Class: 16, State: 6,
-		Message: "There is already an object named 'ASPStateTempSessions' in the database."}
+func createTempTables(t *transaction, _ arguments) (*result, error) {
+	rows, err := t.from.objectRows()
+	if err != nil {
+		return nil, err
+	}
+	set := newObjectSet(rows)
+	for _, o := range stockTables {
+		if r, changed := t.seen(tableObjects, o.key()); r != nil || !changed && set[o.key()] != nil {
+			return nil, &tds.Error{Number: 2714, Class: 16, State: 6,
+				Message: "There is already an object named '" + o.name + "' in the database."}
+		}
+		t.put(o)
+	}
+	return &result{}, nil
 }
 
 // answerOutputs is a procedure that only sets its output.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 
 // query runs an ad-hoc SELECT, INSERT, UPDATE or DELETE.
 func (b *batch) query(ctx context.Context, q *tsql.Query) error {
-	data, err := b.checkTables(q.Tables)
+	d, err := b.checkTables(q.Tables, q.Kind)
 	if err != nil {
 		return err
 	}
@@ -26,51 +25,71 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 		return err
 	}
 	if q.Kind != tsql.Select {
-		return b.modify(ctx, q, args)
+		return b.modify(ctx, d, q, args)
 	}
 	read := func(r *reader) error { return b.selectRows(ctx, r, q, args) }
-	if data {
-		l, err := b.s.inTransaction(ctx)
-		if err != nil {
-			return err
-		}
-		if l != nil {
-			return l.run(func(w *writer) error { return read(w.reader) })
-		}
+	if d == nil {
+		return b.s.p.home().readAdhoc(read)
 	}
-	return b.s.p.store.readAdhoc(read)
+	l, err := b.s.inTransaction(ctx, d)
+	if err != nil {
+		return err
+	}
+	if l != nil {
+		return l.run(func(w *writer) error { return read(w.reader) })
+	}
+	return d.store.readAdhoc(read)
 }
 
-// checkTables makes sure that the tables are there and their database is open;
-// data tells whether any of them is more than a system view.
-func (b *batch) checkTables(names []tsql.Name) (data bool, err error) {
-	for _, n := range names {
+// checkTables makes sure that the tables are there and their database is open, and gives the
+// database that they are in; nil if none of them is more than a system view.
+func (b *batch) checkTables(names []tsql.Name, kind tsql.QueryKind) (data *database, err error) {
+	for i, n := range names {
 		database := b.s.database
 		if n.Database != "" {
 			var ok bool
-			if database, ok = canonicalDatabase(n.Database); !ok {
-				return false, errNoDatabase(n.Database)
+			if database, ok = b.s.p.canonicalDatabase(n.Database); !ok {
+				return nil, errNoDatabase(n.Database)
 			}
 		}
 		if n.Server != "" && !strings.EqualFold(n.Server, b.s.p.ServerName()) {
-			return false, message(7202, 11, "Could not find server '%s' in sys.servers.", n.Server)
+			return nil, message(7202, 11, "Could not find server '%s' in sys.servers.", n.Server)
 		}
-		if database == DatabaseName {
-			if err := b.s.p.serving(); err != nil {
-				return false, err
+		d := b.s.p.find(database)
+		if d != nil {
+			if err := d.serving(); err != nil {
+				return nil, err
+			}
+			if err := b.s.mayEnter(d); err != nil {
+				return nil, err
 			}
 		}
 		if n.System() {
 			if !knownView(n.Table()) {
-				return false, message(208, 16, "Invalid object name '%s'.", n)
+				return nil, message(208, 16, "Invalid object name '%s'.", n)
 			}
 			continue
 		}
-		known := slices.ContainsFunc(tables[:], func(t table) bool { return strings.EqualFold(t.String(), n.Table()) })
-		if database != DatabaseName || !known {
-			return false, message(208, 16, "Invalid object name '%s'.", n)
+		if d == nil {
+			return nil, message(208, 16, "Invalid object name '%s'.", n)
 		}
-		data = true
+		objects, err := b.s.visible(d)
+		permission := "SELECT"
+		if i == 0 {
+			permission = kind.String()
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case !objects.has(kindTable, n.Table()):
+			return nil, message(208, 16, "Invalid object name '%s'.", n)
+		case data != nil && data != d:
+			return nil, notSupported("A query on the tables of two databases")
+		}
+		if err := b.s.mayDo(d, objects, permission, n.Object); err != nil {
+			return nil, err
+		}
+		data = d
 	}
 	return data, nil
 }
@@ -107,14 +126,15 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		}
 		return v.value, nil
 	}
-	if _, err := b.checkTables(e.Tables); err != nil {
+	d, err := b.checkTables(e.Tables, tsql.Select)
+	if err != nil {
 		return nil, err
 	}
 	args, err := b.bind(e.Inputs)
 	if err != nil {
 		return nil, err
 	}
-	err = b.s.p.store.readAdhoc(func(r *reader) error {
+	err = b.reading(d, func(r *reader) error {
 		if err := b.s.fillViews(r, e.Tables); err != nil {
 			return err
 		}
@@ -137,6 +157,17 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	return value, err
 }
 
+// reading lends f a reader: that of the open transaction on the database, if there is one.
+func (b *batch) reading(d *database, f func(r *reader) error) error {
+	switch {
+	case d == nil:
+		return b.s.p.home().readAdhoc(f)
+	case b.s.lease != nil && b.s.lease.p == d:
+		return b.s.lease.run(func(w *writer) error { return f(w.reader) })
+	}
+	return d.store.readAdhoc(f)
+}
+
 // inWords puts an error of SQLite into SQL Server's words, if there are any.
 func inWords(err error) error {
 	if e := tsql.FromSQLite(err); e != nil {
@@ -146,10 +177,9 @@ func inWords(err error) error {
 }
 
 // modify runs an INSERT, UPDATE or DELETE, and mirrors what it has changed.
-func (b *batch) modify(ctx context.Context, q *tsql.Query, args []driver.NamedValue) error {
-	l, err := b.s.inTransaction(ctx)
-	if err != nil {
-		return err
+func (b *batch) modify(ctx context.Context, d *database, q *tsql.Query, args []driver.NamedValue) error {
+	if d == nil { // an INSERT … DEFAULT into nothing: the parser lets none through
+		return notSupported("This statement")
 	}
 	var changed int64
 	write := func(w *writer) error {
@@ -167,12 +197,7 @@ func (b *batch) modify(ctx context.Context, q *tsql.Query, args []driver.NamedVa
 		changed, err = r.RowsAffected()
 		return err
 	}
-	if l != nil {
-		err = l.run(write)
-	} else {
-		err = b.s.p.exclusively(ctx, write)
-	}
-	if err != nil {
+	if err := b.s.writing(ctx, d, write); err != nil {
 		return err
 	}
 	b.s.rowCount = changed
@@ -180,6 +205,20 @@ func (b *batch) modify(ctx context.Context, q *tsql.Query, args []driver.NamedVa
 		b.w.Done(n)
 	}
 	return nil
+}
+
+// writing runs what writes: in the open transaction, or as one of its own.
+func (s *session) writing(ctx context.Context, d *database, write func(w *writer) error) error {
+	l, err := s.inTransaction(ctx, d)
+	if err != nil {
+		return err
+	}
+	if l != nil {
+		return l.run(write)
+	}
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
+	return d.exclusively(ctx, write)
 }
 
 // selectRows runs the query and sends its rows, or assigns them to variables.
@@ -284,9 +323,12 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 			return nil, err
 		}
 	}
-	first := ""
+	var first, second string
 	if len(args) > 0 {
 		first, _ = textOf(args[0])
+	}
+	if len(args) > 1 {
+		second, _ = textOf(args[1])
 	}
 	switch c.Name {
 	case "@@SERVERNAME", "@@SERVICENAME":
@@ -314,7 +356,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@TEXTSIZE":
 		return int64(2147483647), nil
 	case "@@LOCK_TIMEOUT":
-		return int64(-1), nil
+		return max(-1, s.lockTimeout.Milliseconds()), nil
 	case "@@DATEFIRST":
 		return int64(7), nil
 	case "@@MICROSOFTVERSION":
@@ -322,10 +364,12 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "DB_NAME":
 		return s.database, nil
 	case "DB_ID":
-		return databaseID(s.database), nil
+		return s.p.databaseID(s.database), nil
 	case "SUSER_SNAME", "SUSER_NAME", "SYSTEM_USER", "ORIGINAL_LOGIN":
-		return userName, nil
-	case "USER_NAME", "SCHEMA_NAME":
+		return s.loginName(), nil
+	case "USER_NAME":
+		return s.userIn(), nil
+	case "SCHEMA_NAME":
 		return "dbo", nil
 	case "USER_ID", "SCHEMA_ID", "SUSER_ID":
 		return int64(1), nil
@@ -333,13 +377,25 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.app, nil
 	case "HOST_NAME":
 		return s.host, nil
-	case "IS_SRVROLEMEMBER", "IS_MEMBER":
-		return int64(1), nil // the one login is a sysadmin
+	case "IS_SRVROLEMEMBER":
+		return s.isServerMember(first), nil
+	case "IS_MEMBER":
+		return s.isMember(first)
+	case "COL_LENGTH":
+		return s.columnLength(first, second)
+	case "OBJECT_DEFINITION":
+		n, _ := integerOf(args[0], 0, 1<<31-1)
+		return s.objectDefinition(n)
+	case "DATABASE_PRINCIPAL_ID":
+		return s.principalID(first)
+	case "HAS_PERMS_BY_NAME":
+		third, _ := textOf(args[2])
+		return s.permissionByName(first, second, third)
 	case "OBJECT_ID":
-		return s.objectID(first)
+		return s.objectID(first, strings.ToUpper(strings.TrimSpace(second)))
 	case "OBJECT_NAME":
 		n, _ := integerOf(args[0], 0, 1<<31-1)
-		return objectName(n), nil
+		return s.objectName(n)
 	case "SERVERPROPERTY":
 		return s.p.serverProperty(first), nil
 	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":
@@ -351,6 +407,10 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 // readAdhoc lends f a reader of those for ad-hoc queries, which may take their
 // time: procedure calls have readers of their own.
 func (s *store) readAdhoc(f func(r *reader) error) error {
+	if !s.asks() {
+		return errRetired
+	}
+	defer s.asking.Done()
 	var r *reader
 	select {
 	case r = <-s.adhoc:

@@ -78,7 +78,7 @@ func until(t *testing.T, what string, ok func() bool) {
 
 // storeApplication writes a row, and tells how that ended.
 func storeApplication(p *Partner, id int32, name string) error {
-	_, err := p.write(context.Background(), func(tx *transaction) (*result, error) {
+	_, err := p.main().write(context.Background(), func(tx *transaction) (*result, error) {
 		tx.put(&applicationRow{id: id, name: name})
 		return &result{}, nil
 	})
@@ -88,7 +88,7 @@ func storeApplication(p *Partner, id int32, name string) error {
 func applicationName(t *testing.T, p *Partner, id string) string {
 	t.Helper()
 	name := ""
-	err := p.store.read(func(r *reader) error {
+	err := p.main().store.read(func(r *reader) error {
 		found, err := r.row(tableApplications, id)
 		if a, ok := found.(*applicationRow); ok && a != nil {
 			name = a.name
@@ -132,11 +132,11 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 		injected <- a.Inject(t.Context(), Fault{Kind: kind})
 	}
 	if mirrored {
-		a.beforeCommit = func(*record) { fail() }
+		a.main().beforeCommit = func(*record) { fail() }
 	}
 	answer := make(chan error, 1)
 	go func() {
-		_, err := a.write(context.Background(), func(tx *transaction) (*result, error) {
+		_, err := a.main().write(context.Background(), func(tx *transaction) (*result, error) {
 			if !mirrored {
 				fail()
 			}
@@ -161,7 +161,7 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 	if onA != onB || acknowledged && onB == "" || mirrored != (onB == "torn") {
 		t.Errorf("acknowledged %v, on a %q, on b %q", acknowledged, onA, onB)
 	}
-	if m := a.state.Load(); m.role != roleMirror || applicationName(t, a, "3") != "after" {
+	if m := a.main().state.Load(); m.role != roleMirror || applicationName(t, a, "3") != "after" {
 		t.Errorf("the old principal is %v", m.role)
 	}
 }
@@ -174,9 +174,9 @@ func TestCommit_exposedIsAnotherReign(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := pair.Partner("a"), pair.Partner("b")
-	a.beforeCommit = func(*record) {
-		a.beforeCommit = nil
-		if _, err := a.store.main.rollback.exec(); err != nil { // so that COMMIT fails
+	a.main().beforeCommit = func(*record) {
+		a.main().beforeCommit = nil
+		if _, err := a.main().store.main.rollback.exec(); err != nil { // so that COMMIT fails
 			t.Error(err)
 		}
 		if err := b.Inject(t.Context(), Fault{Kind: faultPartition}); err != nil {
@@ -189,7 +189,7 @@ func TestCommit_exposedIsAnotherReign(t *testing.T) {
 	if err := storeApplication(a, 1, "acknowledged"); err != nil {
 		t.Fatal(err)
 	}
-	if lsnA, lsnB := a.store.lsn.Load(), b.store.lsn.Load(); lsnA != lsnB {
+	if lsnA, lsnB := a.main().store.lsn.Load(), b.main().store.lsn.Load(); lsnA != lsnB {
 		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
 	}
 	if err := b.Inject(t.Context(), Fault{Kind: faultNone}); err != nil {

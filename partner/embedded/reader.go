@@ -12,7 +12,7 @@ type reader struct {
 	*conn
 	packed, session, application, applicationName, epoch *statement
 	tombstone, tombstonesOf, oldTombstones               *statement
-	expired, due, sweep, log, changes                    *statement
+	expired, due, sweep, log, changes, object, objects   *statement
 
 	buffer [sessionWidth]driver.Value
 	adhoc  map[string]*statement     // prepared ad-hoc queries, a bounded number
@@ -25,6 +25,7 @@ func newReader(c *conn) (*reader, error) {
 		&r.packed: readPacked, &r.session: readSession, &r.application: readApplication, &r.applicationName: readApplicationName,
 		&r.epoch: readEpoch, &r.tombstone: readTombstone, &r.tombstonesOf: readTombstonesOf,
 		&r.oldTombstones: readOldTombstones, &r.expired: readExpired, &r.due: readDue, &r.sweep: readSweep, &r.log: readLog, &r.changes: readChanges,
+		&r.object: readObject, &r.objects: readObjects,
 	})
 }
 
@@ -43,6 +44,9 @@ func (r *reader) row(t table, key string) (row, error) {
 		return rowOf(r, r.epoch, 4, scanEpoch, key)
 	case tableSweep:
 		return rowOf(r, r.sweep, sweepWidth, scanSweep, key)
+	case tableObjects:
+		kind, name := splitObjectKey(key)
+		return rowOf(r, r.object, objectWidth, scanObject, kind, name)
 	}
 	id, op, err := splitTombstoneKey(key)
 	if err != nil {

@@ -21,7 +21,7 @@ const maxPasses = 20
 // and is harmless to repeat. Under SAFETY FULL the last step runs in the
 // principal's turn to write, and from there on each commit is shipped.
 // The caller holds verbs.
-func (p *Pair) catchUp(ctx context.Context, principal *Partner, full bool) error {
+func (p *mirroringSession) catchUp(ctx context.Context, principal *database, full bool) error {
 	if p.linkState() != stateSynchronized {
 		p.showState(stateSynchronizing)
 	}
@@ -68,7 +68,7 @@ func (p *Pair) catchUp(ctx context.Context, principal *Partner, full bool) error
 const turnWait = 2 * time.Second
 
 // dropMirror has the principal ship nothing until it has been caught up with.
-func (p *Pair) dropMirror(ctx context.Context, principal *Partner) error {
+func (p *mirroringSession) dropMirror(ctx context.Context, principal *database) error {
 	ctx, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	return principal.alone(ctx, true, func() error {
@@ -80,7 +80,7 @@ func (p *Pair) dropMirror(ctx context.Context, principal *Partner) error {
 
 // transfer takes the mirror to the principal's state of this moment and tells how
 // many rows that took. What only the mirror has, it loses.
-func (p *Pair) transfer(ctx context.Context, principal *Partner) (rows int, err error) {
+func (p *mirroringSession) transfer(ctx context.Context, principal *database) (rows int, err error) {
 	mirror := principal.other()
 	err = principal.store.snapshot(func(r *reader, lsn, start int64) error {
 		s := mirror.store
@@ -195,7 +195,7 @@ func (t *transferred) copy(ctx context.Context, whole bool) error {
 // copyAll empties the mirror's tables and fills them again.
 func (t *transferred) copyAll(ctx context.Context) error {
 	if err := t.to.script(fmt.Sprintf(`DELETE FROM ASPStateTempSessions; DELETE FROM ASPStateTempApplications;
-		DELETE FROM MirrorStateEpoch; DELETE FROM MirrorStateTombstones; DELETE FROM MirrorStateSweep; DELETE FROM partner_changes;
+		DELETE FROM MirrorStateEpoch; DELETE FROM MirrorStateTombstones; DELETE FROM MirrorStateSweep; DELETE FROM partner_objects; DELETE FROM partner_changes;
 		UPDATE partner_log SET lsn = %d, start_lsn = %[1]d`, t.lsn)); err != nil {
 		return err
 	}
@@ -223,6 +223,9 @@ func (t *transferred) copyTable(ctx context.Context, tb table) error {
 	case tableSweep:
 		columns, width = sweepColumns, sweepWidth
 		scan = func(v []driver.Value) (row, error) { return scanSweep(v) }
+	case tableObjects:
+		columns, width = objectColumns, objectWidth
+		scan = func(v []driver.Value) (row, error) { return scanObject(v) }
 	}
 	s, err := t.from.prepare("SELECT " + columns + " FROM " + tb.String())
 	if err != nil {

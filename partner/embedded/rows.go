@@ -18,13 +18,15 @@ const (
 	tableEpoch
 	tableTombstones
 	tableSweep
+	tableObjects
 )
 
-var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep}
+var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep, tableObjects}
 
 // String is the table's name in the database.
 func (t table) String() string {
-	return [...]string{"", "ASPStateTempSessions", "ASPStateTempApplications", "MirrorStateEpoch", "MirrorStateTombstones", "MirrorStateSweep"}[t]
+	return [...]string{"", "ASPStateTempSessions", "ASPStateTempApplications", "MirrorStateEpoch", "MirrorStateTombstones", "MirrorStateSweep",
+		"partner_objects"}[t]
 }
 
 // keyColumn is what identifies a row, as an expression over one of its columns'
@@ -37,6 +39,8 @@ func (t table) keyColumn(p string) string {
 		return "CAST(" + p + "AppId AS TEXT)"
 	case tableEpoch, tableSweep:
 		return "CAST(" + p + "Id AS TEXT)"
+	case tableObjects:
+		return p + "kind || ' ' || lower(" + p + "name)"
 	}
 	return "lower(" + p + "SessionId) || ' ' || lower(hex(" + p + "OperationId))"
 }

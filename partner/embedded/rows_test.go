@@ -27,7 +27,7 @@ func sampleRows() []*sessionRow {
 func TestRows_whatIsWrittenIsRead(t *testing.T) {
 	p := openPair(t).Partner("a")
 	for _, want := range sampleRows() {
-		_, err := p.write(t.Context(), func(tx *transaction) (*result, error) {
+		_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
 			tx.put(want)
 			return &result{}, nil
 		})
@@ -35,7 +35,7 @@ func TestRows_whatIsWrittenIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, partner := range p.pair.partners {
-			err := partner.store.read(func(r *reader) error {
+			err := partner.main().store.read(func(r *reader) error {
 				got, err := r.sessionRow(want.id)
 				if err == nil && !reflect.DeepEqual(got, want) {
 					t.Errorf("%s on %s:\n%+v, want\n%+v", want.id, partner.name, got, want)
@@ -59,13 +59,13 @@ func TestRows_whatIsWrittenIsRead(t *testing.T) {
 func TestRows_oddValuesAreReadColumnByColumn(t *testing.T) {
 	p := openPair(t).Partner("a")
 	storeItem(t, p, "s", []byte("x"))
-	err := p.exclusively(t.Context(), func(w *writer) error {
+	err := p.main().exclusively(t.Context(), func(w *writer) error {
 		return w.script("UPDATE ASPStateTempSessions SET OperationId2 = x'01', OperationDate2 = '2026-01-02 03:04:05'")
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.other().store.read(func(r *reader) error {
+	err = p.other().main().store.read(func(r *reader) error {
 		s, err := r.sessionRow("s")
 		if err == nil && (s.ops[1] != operationOf([]byte{1}) || s.opDates[1].text() != "2026-01-02 03:04:05.0000000") {
 			t.Errorf("%q %s", s.ops[1], s.opDates[1].text())

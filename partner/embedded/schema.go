@@ -1,7 +1,7 @@
 package embedded
 
 // formatVersion is the version of the tables below, kept as SQLite's user_version.
-const formatVersion = 2
+const formatVersion = 3
 
 // schemaText makes the database of one partner. The first five tables are
 // ASPState's, declared with their T-SQL types, which ad-hoc queries answer with.
@@ -11,6 +11,8 @@ const formatVersion = 2
 //	partner_changes  which rows each commit wrote or removed (the rows themselves stand in their tables)
 //	partner_state    role and mirroring session, one row
 //	partner_roles    the roles this data went through: in order, identity and the lsn at which each began
+//	partner_database what the database is, one row
+//	partner_objects  which tables, procedures and principals the database has; mirrored like a table
 const schemaText = `
 CREATE TABLE ASPStateTempSessions (
 	SessionId           nvarchar(88) NOT NULL COLLATE NOCASE PRIMARY KEY,
@@ -49,7 +51,6 @@ CREATE TABLE MirrorStateEpoch (
 	Server      nvarchar(256) NOT NULL COLLATE NOCASE,
 	FleetSecret binary(32) NULL
 );
-INSERT INTO MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, '', NULL);
 CREATE TABLE MirrorStateTombstones (
 	SessionId   nvarchar(88) NOT NULL COLLATE NOCASE,
 	OperationId binary(16) NOT NULL,
@@ -59,7 +60,7 @@ CREATE TABLE MirrorStateTombstones (
 	PRIMARY KEY (SessionId, OperationId)
 );
 CREATE INDEX Index_Removed ON MirrorStateTombstones (Removed);
-` + schemaSweep + `
+` + schemaSweep + schemaObjects + `
 CREATE TABLE partner_log (
 	id        INTEGER PRIMARY KEY CHECK (id = 1),
 	lsn       INTEGER NOT NULL,
@@ -101,7 +102,30 @@ CREATE TABLE MirrorStateSweep (
 	LastRun     datetime2(7) NULL,
 	Deleted     bigint NOT NULL
 );
-INSERT INTO MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0);
+`
+
+// The one row of a table, as installation makes it.
+const (
+	firstEpoch = `INSERT INTO MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, '', NULL);`
+	firstSweep = `INSERT INTO MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0);`
+)
+
+// schemaObjects is what format 3 has and format 2 had not.
+const schemaObjects = `
+CREATE TABLE partner_database (
+	id          INTEGER PRIMARY KEY CHECK (id = 1),
+	title       TEXT NOT NULL,
+	database_id INTEGER NOT NULL,
+	created     TEXT NULL,
+	recovery    TEXT NOT NULL,
+	restoring   INTEGER NOT NULL
+);
+CREATE TABLE partner_objects (
+	kind   TEXT NOT NULL,
+	name   TEXT NOT NULL COLLATE NOCASE,
+	detail TEXT NOT NULL,
+	PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
 `
 
 // The statements of a reader. Rows are found by what procedures know of them.
@@ -117,6 +141,8 @@ const (
 	readDue             = `SELECT SessionId, +Expires, Locked FROM ASPStateTempSessions
 		WHERE Expires <= ?1 AND (Locked = 0 OR LockDate <= ?2) ORDER BY Expires LIMIT ?3`
 	readExpired = `SELECT SessionId FROM ASPStateTempSessions WHERE Expires < ?1 ORDER BY Expires LIMIT ?2`
+	readObject  = `SELECT ` + objectColumns + ` FROM partner_objects WHERE kind = ?1 AND name = ?2`
+	readObjects = `SELECT ` + objectColumns + ` FROM partner_objects`
 	readLog     = `SELECT lsn, start_lsn FROM partner_log`
 	readChanges = `SELECT lsn, n, tbl, key FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
 )
@@ -143,6 +169,8 @@ const (
 		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7, OperationsForgotten = ?8`
 	putSweep = `INSERT INTO MirrorStateSweep VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (Id) DO UPDATE SET Owner = ?2, LeasedUntil = ?3, LastRun = ?4, Deleted = ?5`
+	putObject       = `INSERT INTO partner_objects VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET name = ?2, detail = ?3`
+	deleteObject    = `DELETE FROM partner_objects WHERE kind = ?1 AND name = ?2`
 	deleteSweep     = `DELETE FROM MirrorStateSweep WHERE Id = ?1`
 	deleteTombstone = `DELETE FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
@@ -12,18 +13,20 @@ import (
 // session is one client's connection.
 type session struct {
 	presence
-	p    *Partner
-	conn net.Conn
-	spid uint16
-	app  string
-	host string
+	p     *Partner
+	login *loginRow // nil: the pair's own, a sysadmin
+	conn  net.Conn
+	spid  uint16
+	app   string
+	host  string
 
 	loginDatabase string
 	database      string
 
-	noCount   bool
-	rowCount  int64 // @@ROWCOUNT
-	lastError int32 // @@ERROR
+	noCount     bool
+	lockTimeout time.Duration // below 0: without end
+	rowCount    int64         // @@ROWCOUNT
+	lastError   int32         // @@ERROR
 
 	open  int    // @@TRANCOUNT
 	id    uint64 // of the open transaction
@@ -35,12 +38,15 @@ type session struct {
 
 var _ tds.Session = (*session)(nil)
 
-func (s *session) inMirrored() bool { return s.database == DatabaseName }
-
 // enter begins a request, unless a role change has ended the session.
 func (s *session) enter() error {
-	if !s.activity.CompareAndSwap(sessionIdle, sessionBusy) || s.mirrored.Load() && s.term.Load() != s.p.term.Load() {
-		return errKilled()
+	d := s.in.Load()
+	if !s.activity.CompareAndSwap(sessionIdle, sessionBusy) || d != nil && s.term.Load() != d.term.Load() {
+		name := DatabaseName
+		if d != nil {
+			name = d.title
+		}
+		return errKilled(name)
 	}
 	return nil
 }
@@ -165,19 +171,35 @@ func (s *session) rollback(w *tds.Response) {
 
 // inTransaction is the open transaction's lease on the database; nil if none is
 // open. It waits for the turn when the transaction first needs it.
-func (s *session) inTransaction(ctx context.Context) (*lease, error) {
+func (s *session) inTransaction(ctx context.Context, d *database) (*lease, error) {
+	if s.lease != nil && s.lease.p != d {
+		return nil, notSupported("A transaction on two databases")
+	}
 	if s.open == 0 || s.lease != nil {
 		return s.lease, nil
 	}
-	l, err := s.p.openLease(ctx)
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
+	l, err := d.openLease(ctx)
 	s.lease = l
 	return l, err
+}
+
+// errLockTimeout is SET LOCK_TIMEOUT run out.
+var errLockTimeout = message(1222, 16, "Lock request time out period exceeded.")
+
+// patient is a context that ends, with 1222, when SET LOCK_TIMEOUT says so.
+func (s *session) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.lockTimeout < 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, max(s.lockTimeout, time.Millisecond), errLockTimeout)
 }
 
 // Reset implements [tds.Session].
 func (s *session) Reset(context.Context) error {
 	s.rollback(nil)
-	s.noCount, s.rowCount, s.lastError = false, 0, 0
+	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
 	clear(s.prepared)
 	if s.database != s.loginDatabase {
 		// If the login's database has gone to the partner meanwhile, the request that

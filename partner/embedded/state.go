@@ -14,6 +14,7 @@ import (
 type role int
 
 const (
+	roleNone      role = 0 // not mirrored
 	rolePrincipal role = 1
 	roleMirror    role = 2
 )

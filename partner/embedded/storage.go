@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -39,16 +40,23 @@ type store struct {
 	lsn      atomic.Int64 // the last commit
 	startLSN atomic.Int64 // the list of changes has all commits after this one
 	epoch    atomic.Pointer[epochRow]
+	objects  atomic.Pointer[objectSet]
+	about    atomic.Pointer[aboutDatabase]
+
+	retired atomic.Bool    // its files are going away: nobody may begin to read
+	asking  sync.WaitGroup // ad-hoc queries under way; under askingMu with retired
+	askMu   sync.Mutex
 }
 
-// openStore opens the partner's database, or makes it.
-func openStore(path string) (s *store, err error) {
+// openStore opens a database's file, or makes the one that about describes.
+func openStore(path string, about aboutDatabase) (s *store, err error) {
 	s = &store{path: path, readers: make(chan *reader, readerCount), adhoc: make(chan *reader, readerCount), full: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			_ = s.close() // the first error is the one to tell
 		}
 	}()
+	s.about.Store(&about)
 	return s, s.open()
 }
 
@@ -58,7 +66,7 @@ func (s *store) open() error {
 	if err != nil {
 		return err
 	}
-	if err := prepareFile(c); err != nil {
+	if err := prepareFile(c, s.about.Load()); err != nil {
 		_ = c.close()
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
@@ -71,11 +79,16 @@ func (s *store) open() error {
 	for range readerCount {
 		s.readers <- nil // opened when it is first needed
 	}
+	about, err := loadAbout(s.main.conn)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	s.about.Store(about)
 	return s.refresh()
 }
 
 // prepareFile sets the journal and makes the tables of a new database.
-func prepareFile(c *conn) error {
+func prepareFile(c *conn, about *aboutDatabase) error {
 	if err := c.script("PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
@@ -87,12 +100,23 @@ func prepareFile(c *conn) error {
 	case formatVersion:
 		return nil
 	case 0:
-		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaText, formatVersion))
-	case 1:
-		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaSweep, formatVersion))
+		text := schemaText + about.text()
+		if about.everything {
+			text += firstEpoch + firstSweep + hasEverything
+		}
+		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", text, formatVersion))
+	case 1, 2: // there was nothing but ASPState, and everything was in it
+		text := schemaObjects + about.text() + hasEverything
+		if version == 1 {
+			text = schemaSweep + firstSweep + text
+		}
+		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", text, formatVersion))
 	}
 	return fmt.Errorf("data of format %d, made by another version of mirrorstate (this one reads format %d)", version, formatVersion)
 }
+
+// hasEverything says that the whole catalogue is there.
+const hasEverything = `INSERT INTO partner_objects VALUES ('` + kindAll + `', '*', '');`
 
 // number reads one number.
 func (c *conn) number(query string) (int64, error) {
@@ -147,6 +171,10 @@ func (s *store) close() error {
 // or the readers run out.
 func (s *store) read(f func(r *reader) error) (err error) {
 	r := <-s.readers
+	if s.retired.Load() {
+		s.readers <- r
+		return errRetired
+	}
 	defer func() { s.readers <- r }()
 	if r == nil {
 		if r, err = openReader(s.path); err != nil {
@@ -165,7 +193,7 @@ func (s *store) refresh() error {
 	}
 	s.lsn.Store(lsn)
 	s.startLSN.Store(start)
-	return s.refreshEpoch()
+	return errors.Join(s.refreshEpoch(), s.refreshObjects())
 }
 
 func (s *store) refreshEpoch() error {
@@ -187,6 +215,28 @@ func (s *store) published(rec *record) {
 			e, _ := c.row.(*epochRow)
 			s.epoch.Store(e)
 		}
+	}
+	s.publishObjects(rec)
+}
+
+// publishObjects takes the objects of a record into what is kept in memory.
+func (s *store) publishObjects(rec *record) {
+	var set objectSet
+	for _, c := range rec.changes {
+		if c.table != tableObjects {
+			continue
+		}
+		if set == nil {
+			set = maps.Clone(*s.objects.Load())
+		}
+		if o, ok := c.row.(*objectRow); ok {
+			set[c.key] = o
+		} else {
+			delete(set, c.key)
+		}
+	}
+	if set != nil {
+		s.objects.Store(&set)
 	}
 }
 
@@ -225,6 +275,36 @@ func (s *store) shut() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.close()
+}
+
+// errRetired: the database was dropped a moment ago.
+var errRetired = errors.New("the database is gone")
+
+// retire closes the files for good, once everybody who reads has ended. The caller holds the turn.
+func (s *store) retire() error {
+	s.askMu.Lock()
+	s.retired.Store(true)
+	s.askMu.Unlock()
+	s.asking.Wait()
+	var idle []*reader
+	for range readerCount {
+		idle = append(idle, <-s.readers)
+	}
+	for _, r := range idle {
+		s.readers <- r
+	}
+	return s.shut()
+}
+
+// asks counts an ad-hoc query; false: the store is retired.
+func (s *store) asks() bool {
+	s.askMu.Lock()
+	defer s.askMu.Unlock()
+	if s.retired.Load() {
+		return false
+	}
+	s.asking.Add(1)
+	return true
 }
 
 // reopen is shut undone.

@@ -43,7 +43,7 @@ func alive(t testing.TB, p *Partner, id string) bool {
 // expire makes a session expire d ago, whatever its lock.
 func expire(t testing.TB, p *Partner, id string, d time.Duration) {
 	t.Helper()
-	_, err := p.write(t.Context(), func(tx *transaction) (*result, error) {
+	_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
 		old, err := tx.session(text(id))
 		if err != nil {
 			return nil, err
@@ -106,7 +106,7 @@ func TestSweep_renewedMeanwhile(t *testing.T) {
 		expect(t, "create", asking(id).store(t, p), resultCreated)
 		expire(t, p, id, time.Minute)
 	}
-	_, err := p.write(t.Context(), func(tx *transaction) (*result, error) {
+	_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
 		old, err := tx.session(text("renewed"))
 		if err != nil {
 			return nil, err

@@ -1,11 +1,12 @@
 package embedded
 
 import (
+	"bytes"
 	"database/sql/driver"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
@@ -44,22 +45,60 @@ CREATE TEMP TABLE information_schema_tables (
 	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
 CREATE TEMP TABLE sys_databasepropertyex (
 	database_name nvarchar(128) COLLATE NOCASE, property nvarchar(128) COLLATE NOCASE, value);
-`
+CREATE TEMP TABLE sys_availability_groups (
+	group_id uniqueidentifier, name nvarchar(128) COLLATE NOCASE, cluster_type tinyint, cluster_type_desc nvarchar(60), sequence_number bigint,
+	required_synchronized_secondaries_to_commit int, basic_features bit);
+CREATE TEMP TABLE sys_availability_replicas (
+	replica_id uniqueidentifier, group_id uniqueidentifier, replica_server_name nvarchar(256) COLLATE NOCASE, endpoint_url nvarchar(128),
+	availability_mode tinyint, availability_mode_desc nvarchar(60), failover_mode tinyint, failover_mode_desc nvarchar(60),
+	session_timeout int, secondary_role_allow_connections tinyint, secondary_role_allow_connections_desc nvarchar(60),
+	seeding_mode tinyint, seeding_mode_desc nvarchar(60));
+CREATE TEMP TABLE sys_availability_databases_cluster (
+	group_id uniqueidentifier, group_database_id uniqueidentifier, database_name nvarchar(128) COLLATE NOCASE);
+CREATE TEMP TABLE sys_dm_hadr_availability_replica_states (
+	replica_id uniqueidentifier, group_id uniqueidentifier, is_local bit, role tinyint, role_desc nvarchar(60),
+	operational_state tinyint, operational_state_desc nvarchar(60), connected_state tinyint, connected_state_desc nvarchar(60),
+	synchronization_health tinyint, synchronization_health_desc nvarchar(60),
+	last_connect_error_number int, last_connect_error_description nvarchar(1024));
+CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
+	database_id int, group_id uniqueidentifier, replica_id uniqueidentifier, group_database_id uniqueidentifier, is_local bit,
+	is_primary_replica bit, synchronization_state tinyint, synchronization_state_desc nvarchar(60), is_commit_participant bit,
+	synchronization_health tinyint, synchronization_health_desc nvarchar(60), database_state tinyint, database_state_desc nvarchar(60),
+	is_suspended bit, suspend_reason tinyint, suspend_reason_desc nvarchar(60), last_hardened_lsn numeric(25,0),
+	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
+` + setupViewsText
 
 // viewRows makes the rows of each view, for a session.
 var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_databases":                    func(s *session, _ string) [][]any { return s.p.databaseRows() },
-	"sys_sysdatabases":                 func(*session, string) [][]any { return sysDatabaseRows() },
-	"sys_database_mirroring":           func(s *session, _ string) [][]any { return s.p.mirroringRows() },
+	"sys_sysdatabases":                 func(s *session, _ string) [][]any { return s.p.sysDatabaseRows() },
+	"sys_database_mirroring":           func(s *session, _ string) [][]any { return s.mirroringRows() },
 	"sys_database_mirroring_endpoints": endpointRows,
 	"sys_database_mirroring_witnesses": func(*session, string) [][]any { return nil },
-	"sys_objects":                      func(_ *session, db string) [][]any { return objectRows(db, "") },
-	"sys_procedures":                   func(_ *session, db string) [][]any { return objectRows(db, "P") },
-	"sys_tables":                       func(_ *session, db string) [][]any { return objectRows(db, "U") },
+	"sys_objects":                      func(s *session, db string) [][]any { return s.objectRows(db, "") },
+	"sys_procedures":                   func(s *session, db string) [][]any { return s.objectRows(db, "P") },
+	"sys_tables":                       func(s *session, db string) [][]any { return s.objectRows(db, "U") },
 	"sys_sysobjects":                   sysObjectRows,
 	"information_schema_tables":        informationSchemaRows,
 	"sys_databasepropertyex":           func(s *session, _ string) [][]any { return s.p.propertyRows() },
+
+	"sys_tcp_endpoints":       tcpEndpointRows,
+	"sys_certificates":        certificateRows,
+	"sys_symmetric_keys":      symmetricKeyRows,
+	"sys_server_principals":   serverPrincipalRows,
+	"sys_sql_logins":          sqlLoginRows,
+	"sys_database_principals": databasePrincipalRows,
+	"sys_master_files":        masterFileRows,
+
+	// A mirrored pair is no availability group: see Plant.
+	"sys_availability_groups":                 noRows,
+	"sys_availability_replicas":               noRows,
+	"sys_availability_databases_cluster":      noRows,
+	"sys_dm_hadr_availability_replica_states": noRows,
+	"sys_dm_hadr_database_replica_states":     noRows,
 }
+
+func noRows(*session, string) [][]any { return nil }
 
 func knownView(name string) bool { return viewRows[name] != nil }
 
@@ -72,9 +111,13 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 		}
 		database := s.database
 		if n.Database != "" {
-			database, _ = canonicalDatabase(n.Database)
+			database, _ = s.p.canonicalDatabase(n.Database)
 		}
-		if err := r.fillView(n.Table(), rows(s, database)); err != nil {
+		now, planted := s.p.planted.rows(n.Table())
+		if !planted {
+			now = rows(s, database)
+		}
+		if err := r.fillView(n.Table(), now); err != nil {
 			return fmt.Errorf("fill the system view %s: %w", n.Table(), err)
 		}
 	}
@@ -91,7 +134,7 @@ func (r *reader) fillView(view string, rows [][]any) error {
 		}
 	}
 	if r.shown != nil {
-		if was, ok := r.shown[view]; ok && slices.Equal(was, values) {
+		if was, ok := r.shown[view]; ok && slices.EqualFunc(was, values, sameValue) {
 			return nil
 		}
 		delete(r.shown, view)
@@ -130,59 +173,115 @@ func bound(v any) driver.Value {
 		return int64(v)
 	case int32:
 		return int64(v)
+	case hexadecimal:
+		raw, err := hex.DecodeString(string(v))
+		if err != nil {
+			return string(v) // planted so, and shown so
+		}
+		return raw
 	}
 	return v
 }
 
-// databaseNames are all databases in the order of their ids, from 1.
-var databaseNames = append(slices.Clone(systemDatabases), DatabaseName)
+// sameValue compares binary values by their bytes, all others as they are.
+func sameValue(a, b driver.Value) bool {
+	x, isBinary := a.([]byte)
+	y, areBoth := b.([]byte)
+	if isBinary || areBoth {
+		return isBinary == areBoth && bytes.Equal(x, y)
+	}
+	return a == b
+}
 
-// databaseID is the id of a database that is there.
-func databaseID(name string) int64 { return int64(slices.Index(databaseNames, name) + 1) }
+// literal is a value in SQLite's words.
+func literal(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case string:
+		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
+	case bool:
+		return fmt.Sprint(boolInt(v))
+	}
+	return fmt.Sprint(v)
+}
+
+// databaseID is the id of a database that is there; 0: it isn't.
+func (p *Partner) databaseID(name string) int64 {
+	if d := p.find(name); d != nil {
+		return d.store.about.Load().id
+	}
+	return int64(slices.Index(systemDatabases, name) + 1)
+}
+
+// catalogued is a database as sys.databases shows it.
+type catalogued struct {
+	name    string
+	id      int64
+	created string
+	d       *database // nil: one of the system's
+}
+
+// catalogue is all databases of the server in the order of their ids.
+func (p *Partner) catalogue() (list []catalogued) {
+	created := standardDatabase()
+	for i, name := range systemDatabases {
+		list = append(list, catalogued{name: name, id: int64(i + 1), created: created.createdAt()})
+	}
+	for _, d := range p.sorted() {
+		about := d.store.about.Load()
+		list = append(list, catalogued{name: d.title, id: about.id, created: about.createdAt(), d: d})
+	}
+	return list
+}
+
+// recoveryModels are numbered as in sys.databases.
+var recoveryModels = map[string]int{recoveryFull: 1, recoveryBulkLogged: 2, recoverySimple: 3}
 
 func (p *Partner) databaseRows() (rows [][]any) {
-	for _, name := range databaseNames {
-		state, desc, recovery, model := 0, "ONLINE", 3, "SIMPLE"
+	for _, c := range p.catalogue() {
+		state, desc, model := 0, "ONLINE", recoverySimple
 		wait := "NOTHING"
-		if name == DatabaseName {
-			recovery, model = 1, "FULL"
-			if p.state.Load().role == roleMirror {
+		if d := c.d; d != nil {
+			about, role := d.store.about.Load(), d.state.Load().role
+			model = about.recovery
+			if role == roleMirror || about.restoring {
 				state, desc = 1, "RESTORING"
-			} else if p.serving() != nil {
+			} else if d.serving() != nil {
 				state, desc = 2, "RECOVERING"
-			} else if st := p.pair.linkState(); st == stateSuspended || st == stateDisconnected {
+			} else if st := d.pair.linkState(); role == rolePrincipal && (st == stateSuspended || st == stateDisconnected) {
 				wait = "DATABASE_MIRRORING"
 			}
 		}
-		rows = append(rows, []any{name, databaseID(name), time.Unix(1546300800, 0).UTC().Format("2006-01-02 15:04:05.000"), 150,
-			"SQL_Latin1_General_CP1_CI_AS", 0, "MULTI_USER", false, false, state, desc, recovery, model, wait, false, nil, nil})
+		rows = append(rows, []any{c.name, c.id, c.created, 150,
+			"SQL_Latin1_General_CP1_CI_AS", 0, "MULTI_USER", false, false, state, desc, recoveryModels[model], model, wait, false, nil, nil})
 	}
 	return rows
 }
 
-func sysDatabaseRows() (rows [][]any) {
-	for _, name := range databaseNames {
-		rows = append(rows, []any{name, databaseID(name)})
+func (p *Partner) sysDatabaseRows() (rows [][]any) {
+	for _, c := range p.catalogue() {
+		rows = append(rows, []any{c.name, c.id})
 	}
 	return rows
 }
 
 // mirroringRows is sys.database_mirroring: a row for each database, of NULLs for
-// those that are not mirrored.
-func (p *Partner) mirroringRows() (rows [][]any) {
+// those that are not mirrored, or that the login may not open. Source: facts, mirroring §0.
+func (s *session) mirroringRows() (rows [][]any) {
 	const columns = 21
-	for _, name := range databaseNames {
+	for _, c := range s.p.catalogue() {
 		row := make([]any, columns)
-		row[0] = databaseID(name)
-		if name == DatabaseName {
-			p.mirroringRow(row)
+		row[0] = c.id
+		if c.d.isMirrored() && (s.sysadmin() || c.d.serving() == nil && s.mayEnter(c.d) == nil) {
+			c.d.mirroringRow(row)
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-func (p *Partner) mirroringRow(row []any) {
+func (p *database) mirroringRow(row []any) {
 	m := p.state.Load()
 	state := p.pair.linkState()
 	if p.pair.link.switching.Load() && m.role == rolePrincipal {
@@ -192,19 +291,18 @@ func (p *Partner) mirroringRow(row []any) {
 	if m.safetyFull {
 		level, safety = 2, "FULL"
 	}
-	host, port := p.other().hostPort()
 	acked := p.acked.Load()
 	if m.role == roleMirror {
 		acked = p.store.lsn.Load()
 	}
 	witness, witnessState, witnessDesc := p.witnessRow()
 	copy(row[1:], []any{m.guid, int(state), state.String(), int(m.role), m.role.String(), m.sequence,
-		level, safety, m.safetySequence, "TCP://" + host + ":" + port, p.other().clientName(),
+		level, safety, m.safetySequence, p.partnerAddress(), p.Partner.other().clientName(),
 		witness, witnessState, witnessDesc, acked, m.timeout, nil, "UNLIMITED", p.store.lsn.Load(), nil})
 }
 
 // witnessRow is the partner's view of the witness: name, state and description.
-func (p *Partner) witnessRow() (name string, state int, desc string) {
+func (p *database) witnessRow() (name string, state int, desc string) {
 	switch {
 	case !p.pair.Witness():
 		return "", 0, "UNKNOWN"
@@ -214,33 +312,21 @@ func (p *Partner) witnessRow() (name string, state int, desc string) {
 	return witnessName, 1, "CONNECTED"
 }
 
-func endpointRows(*session, string) [][]any {
-	return [][]any{{"Mirroring", 65536, 3, "ALL", 0, "STARTED", false, "NEGOTIATE", "NONE", 0}}
-}
-
-// object is a table or procedure of the mirrored database.
-type object struct{ name, kind string }
-
-// objects are in the order of their ids, from firstObjectID.
-func objects() []object {
-	all := make([]object, 0, len(tables)+len(procedureList))
-	for _, t := range tables {
-		all = append(all, object{t.String(), "U"})
-	}
-	for _, p := range procedureList {
-		all = append(all, object{p.name, "P"})
-	}
-	return all
-}
-
 const firstObjectID = 245575913
 
-func objectRows(database, kind string) (rows [][]any) {
-	if database != DatabaseName {
+// objectRows are the tables and procedures of a database, in the order of the whole catalogue, which
+// their ids go by.
+func (s *session) objectRows(database, kind string) (rows [][]any) {
+	d := s.p.find(database)
+	if d == nil {
 		return nil
 	}
-	for i, o := range objects() {
-		if kind == "" || o.kind == kind {
+	objects, err := s.visible(d)
+	if err != nil {
+		return nil // the transaction is over: the next statement says so
+	}
+	for i, o := range everything() {
+		if kindText[o.kind] != "" && (kind == "" || o.kind == kind) && objects[o.key()] != nil && s.sees(objects, o.name) {
 			rows = append(rows, []any{o.name, firstObjectID + i, 1, o.kind, kindText[o.kind]})
 		}
 	}
@@ -249,15 +335,15 @@ func objectRows(database, kind string) (rows [][]any) {
 
 var kindText = map[string]string{"U": "USER_TABLE", "P": "SQL_STORED_PROCEDURE"}
 
-func sysObjectRows(_ *session, database string) (rows [][]any) {
-	for _, r := range objectRows(database, "") {
+func sysObjectRows(s *session, database string) (rows [][]any) {
+	for _, r := range s.objectRows(database, "") {
 		rows = append(rows, []any{r[0], r[1], r[3], 1, r[3]})
 	}
 	return rows
 }
 
-func informationSchemaRows(_ *session, database string) (rows [][]any) {
-	for _, r := range objectRows(database, "U") {
+func informationSchemaRows(s *session, database string) (rows [][]any) {
+	for _, r := range s.objectRows(database, "U") {
 		rows = append(rows, []any{database, "dbo", r[0], "BASE TABLE"})
 	}
 	return rows
@@ -265,11 +351,11 @@ func informationSchemaRows(_ *session, database string) (rows [][]any) {
 
 // propertyRows is what DATABASEPROPERTYEX and HAS_DBACCESS know. What is not here is NULL.
 func (p *Partner) propertyRows() (rows [][]any) {
-	for _, name := range databaseNames {
-		add := func(property string, value any) { rows = append(rows, []any{name, property, value}) }
-		if name == DatabaseName && p.serving() != nil {
+	for _, c := range p.catalogue() {
+		add := func(property string, value any) { rows = append(rows, []any{c.name, property, value}) }
+		if c.d != nil && c.d.serving() != nil {
 			status := "RESTORING"
-			if p.state.Load().role == rolePrincipal {
+			if c.d.state.Load().role == rolePrincipal {
 				status = "RECOVERING"
 			}
 			add("Status", status)
@@ -277,48 +363,67 @@ func (p *Partner) propertyRows() (rows [][]any) {
 			continue
 		}
 		add("Status", "ONLINE")
-		add("Updateability", "READ_WRITE")
+		if c.d != nil && c.d.writable() != nil {
+			add("Updateability", "READ_ONLY")
+		} else {
+			add("Updateability", "READ_WRITE")
+		}
 		add("UserAccess", "MULTI_USER")
 		add("Collation", "SQL_Latin1_General_CP1_CI_AS")
 		add("IsAutoClose", 0)
 		add("Version", 904)
 		add("HasDBAccess", 1)
-		if name == DatabaseName {
-			add("Recovery", "FULL")
-		} else {
-			add("Recovery", "SIMPLE")
+		model := recoverySimple
+		if c.d != nil {
+			model = c.d.store.about.Load().recovery
 		}
+		add("Recovery", model)
 	}
 	return rows
 }
 
-// objectID is OBJECT_ID(name): NULL for what is not there or not open.
-func (s *session) objectID(name string) (any, error) {
+// objectID is OBJECT_ID(name, kind): NULL for what is not there or not open. An empty kind is any.
+func (s *session) objectID(name, kind string) (any, error) {
 	n, ok := splitName(name)
 	if !ok {
 		return nil, nil
 	}
 	database := s.database
 	if n.database != "" {
-		database, _ = canonicalDatabase(n.database)
+		database, _ = s.p.canonicalDatabase(n.database)
 	}
-	if database != DatabaseName || s.p.serving() != nil {
+	if d := s.p.find(database); d == nil || d.serving() != nil {
 		return nil, nil
 	}
-	for i, o := range objects() {
-		if strings.EqualFold(o.name, n.object) {
-			return int64(firstObjectID + i), nil
+	for _, row := range s.objectRows(database, kind) {
+		if strings.EqualFold(row[0].(string), n.object) {
+			return int64(row[1].(int)), nil
 		}
 	}
 	return nil, nil
 }
 
-func objectName(id int64) any {
-	all := objects()
-	if i := id - firstObjectID; i >= 0 && i < int64(len(all)) {
-		return all[i].name
+// objectName is OBJECT_NAME(id), in the session's database.
+func (s *session) objectName(id int64) (any, error) {
+	for _, row := range s.objectRows(s.database, "") {
+		if int64(row[1].(int)) == id {
+			return row[0], nil
+		}
 	}
-	return nil
+	return nil, nil
+}
+
+// objectDefinition is OBJECT_DEFINITION of a procedure, in the session's database: the text it was made with.
+func (s *session) objectDefinition(id int64) (any, error) {
+	name, err := s.objectName(id)
+	if err != nil || name == nil {
+		return nil, err
+	}
+	known, err := procedureTexts()
+	if text, ok := known[strings.ToLower(name.(string))]; ok {
+		return text, err
+	}
+	return nil, err
 }
 
 // serverProperty is SERVERPROPERTY(name); NULL for those it does not know.

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -34,12 +35,15 @@ func (d *doing) set(cancel context.CancelCauseFunc) {
 	d.cancel = cancel
 }
 
+// errInterrupted ends the waiting of a verb when the partners' links change.
+var errInterrupted = message(1447, 16, "The command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.")
+
 // interrupt ends the waiting of the verb that runs now.
 func (p *Pair) interrupt() {
 	p.doing.mu.Lock()
 	defer p.doing.mu.Unlock()
 	if p.doing.cancel != nil {
-		p.doing.cancel(errNotConnected())
+		p.doing.cancel(errInterrupted)
 	}
 }
 
@@ -86,23 +90,30 @@ func (p *Pair) tendLink(ctx context.Context) {
 	}
 }
 
-// tend does what follows from who sees whom: it settles who is principal and brings
+// tend does, for each mirrored database, what follows from who sees whom: it settles who is principal and brings
 // the mirror up to date, or has the partners go on by themselves.
 func (p *Pair) tend(ctx context.Context) error {
 	return p.verb(ctx, func(ctx context.Context) error {
 		s := p.see()
-		switch {
-		case s.clear[linkPartners]:
-			return p.together(ctx)
-		case s.lost[linkPartners]:
-			return p.apart(ctx, s)
+		var errs []error
+		for _, m := range p.sessions() {
+			switch {
+			case !m.mirrored() && s.clear[linkPartners]:
+				errs = append(errs, m.meetRemoval(ctx))
+			case !m.mirrored():
+			case s.clear[linkPartners]:
+				errs = append(errs, m.together(ctx))
+			case s.lost[linkPartners]:
+				errs = append(errs, m.apart(ctx, s))
+			}
+			// Else it is silent: perhaps not for long.
 		}
-		return nil // it is silent: perhaps not for long
+		return errors.Join(errs...)
 	})
 }
 
 // together is tend for partners that see each other.
-func (p *Pair) together(ctx context.Context) error {
+func (p *mirroringSession) together(ctx context.Context) error {
 	principal, err := p.settle(ctx)
 	if err != nil {
 		return err
@@ -123,14 +134,14 @@ func (p *Pair) together(ctx context.Context) error {
 
 // apart is tend for partners that have lost each other: with a witness, who is left
 // alone closes the database, and the mirror may take over.
-func (p *Pair) apart(ctx context.Context, s sky) error {
+func (p *mirroringSession) apart(ctx context.Context, s sky) error {
 	p.showState(stateDisconnected)
-	for _, q := range p.partners {
+	for _, q := range p.both() {
 		if q.state.Load().role == rolePrincipal && q.acts() {
 			p.keepOrClose(q, s)
 		}
 	}
-	for _, q := range p.partners {
+	for _, q := range p.both() {
 		if q.state.Load().role == roleMirror && q.acts() {
 			if err := p.takeOver(ctx, q, s); err != nil {
 				return err
@@ -144,7 +155,7 @@ func (p *Pair) apart(ctx context.Context, s sky) error {
 func (p *Partner) acts() bool { return !p.frozen.Load() && p.isDown() == "" }
 
 // sight is what the mirror, or the principal if there is no mirror, can know.
-func (p *Pair) sight(mirror *Partner, s sky) sight {
+func (p *mirroringSession) sight(mirror *database, s sky) sight {
 	m := mirror.state.Load()
 	return sight{witness: p.Witness(), partners: !s.lost[linkPartners],
 		principal: !s.lost[mirror.other().witnessLink()], mirror: !s.lost[mirror.witnessLink()],
@@ -152,7 +163,7 @@ func (p *Pair) sight(mirror *Partner, s sky) sight {
 }
 
 // keepOrClose has a principal without mirror go on if it may.
-func (p *Pair) keepOrClose(principal *Partner, s sky) {
+func (p *mirroringSession) keepOrClose(principal *database, s sky) {
 	serve := p.sight(principal.other(), s).judge().serve
 	switch {
 	case serve && p.Witness() && !s.clear[principal.witnessLink()]:
@@ -165,7 +176,7 @@ func (p *Pair) keepOrClose(principal *Partner, s sky) {
 }
 
 // takeOver makes the mirror principal if that is for it to do: an automatic failover.
-func (p *Pair) takeOver(ctx context.Context, mirror *Partner, s sky) error {
+func (p *mirroringSession) takeOver(ctx context.Context, mirror *database, s sky) error {
 	v := p.sight(mirror, s).judge()
 	if v.unfit {
 		p.witness.exposes()
@@ -186,7 +197,7 @@ func (p *Pair) takeOver(ctx context.Context, mirror *Partner, s sky) error {
 }
 
 // tellRole tells of a new role.
-func (p *Pair) tellRole(q *Partner, reason string) {
+func (p *mirroringSession) tellRole(q *database, reason string) {
 	m := q.state.Load()
 	q.log.Info("role changed", "to", m.role.String(), "reason", reason, "sequence", m.sequence)
 	p.events.tell("role", q.name, fmt.Sprintf("%s: %s, sequence %d", m.role, reason, m.sequence))
@@ -194,8 +205,8 @@ func (p *Pair) tellRole(q *Partner, reason string) {
 
 // settle decides which of two partners that see each other is the principal: the
 // one whose role came last. The other becomes its mirror. The caller holds verbs.
-func (p *Pair) settle(ctx context.Context) (*Partner, error) {
-	a, b := p.partners[0], p.partners[1]
+func (p *mirroringSession) settle(ctx context.Context) (*database, error) {
+	a, b := p.both()[0], p.both()[1]
 	sa, sb := a.state.Load(), b.state.Load()
 	switch {
 	case sa.role == rolePrincipal && sb.role == roleMirror && sa.sequence >= sb.sequence:
@@ -239,14 +250,14 @@ func later(a, b *mirroring, lsnA, lsnB int64) bool {
 
 // become alters the partner's state: durably, and then in truth. A partner that stops
 // being principal drops the sessions in its database. The caller holds verbs.
-func (p *Partner) become(ctx context.Context, alter func(m *mirroring)) error {
-	defer p.noLeases(errKilled())()
+func (p *database) become(ctx context.Context, alter func(m *mirroring)) error {
+	defer p.noLeases(errKilled(p.title))()
 	return p.alone(ctx, true, func() error { return p.becomeInTurn(alter) })
 }
 
 // becomeInTurn is become for who holds the partner's turn. A mirror takes nothing from
 // its principal meanwhile.
-func (p *Partner) becomeInTurn(alter func(m *mirroring)) error {
+func (p *database) becomeInTurn(alter func(m *mirroring)) error {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	m := *p.state.Load()
@@ -259,7 +270,7 @@ func (p *Partner) becomeInTurn(alter func(m *mirroring)) error {
 }
 
 // takeState makes the state true. The caller holds the turn.
-func (p *Partner) takeState(m *mirroring) {
+func (p *database) takeState(m *mirroring) {
 	old := p.state.Swap(m)
 	if m.role == old.role {
 		return
@@ -268,6 +279,6 @@ func (p *Partner) takeState(m *mirroring) {
 	p.mirror = nil
 	if m.role == roleMirror {
 		p.term.Add(1)
-		p.sessions.drop(p.term.Load())
+		p.Partner.sessions.drop(p)
 	}
 }

@@ -16,8 +16,8 @@ func TestTimeOut_mirrorTakesOver(t *testing.T) {
 				s.inject(s.a, kind)
 				if silence > 0 {
 					s.after(silence - 1)
-					if got := s.Principal(); got != "a" || s.linkState() != stateSynchronized {
-						s.t.Errorf("a moment before: principal %s, %v", got, s.linkState())
+					if got := s.Principal(); got != "a" || s.main().linkState() != stateSynchronized {
+						s.t.Errorf("a moment before: principal %s, %v", got, s.main().linkState())
 					}
 					s.after(1)
 				}
@@ -54,7 +54,7 @@ func TestTimeOut_aShorterSilenceChangesNothing(t *testing.T) {
 				}
 				s.after(time.Hour)
 				s.is("an hour later", "a", stateSynchronized, s.a)
-				if n := s.a.state.Load().sequence; n != 1 {
+				if n := s.a.main().state.Load().sequence; n != 1 {
 					s.t.Errorf("role sequence %d", n)
 				}
 			})
@@ -155,7 +155,7 @@ func TestTimeOut_isolatedPrincipalCloses(t *testing.T) {
 		s.is("a moment before", "a", stateSynchronized, s.a)
 		s.after(1)
 		s.is("then", "b", stateDisconnected, s.b)
-		if got := refusalOf(s.a.serving()); got != 955 {
+		if got := refusalOf(s.a.main().serving()); got != 955 {
 			s.t.Errorf("closed with %d, want 955", got)
 		}
 		writers.Wait()
@@ -201,7 +201,7 @@ func TestTimeOut_frozenPrincipalWakes(t *testing.T) {
 		s.is("taken over", "b", stateDisconnected, s.b)
 		s.after(time.Minute)
 		served, wakes := make(chan bool, 1), s.weather.changes()
-		go func() { <-wakes; served <- s.a.serving() == nil }()
+		go func() { <-wakes; served <- s.a.main().serving() == nil }()
 		s.inject(s.a, faultNone)
 		if <-served {
 			s.t.Error("it served as it woke")

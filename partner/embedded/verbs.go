@@ -12,27 +12,27 @@ import (
 // Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
 // roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
 // not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
-func (p *Partner) Failover(ctx context.Context) error {
+func (p *database) Failover(ctx context.Context) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		m := p.state.Load()
 		switch {
 		case m.role != rolePrincipal:
-			return errOnlyPrincipal()
+			return errOnlyPrincipal(p.title)
 		case !m.safetyFull:
-			return errSafetyOff()
+			return errSafetyOff(p.title)
 		case p.pair.linkState() == stateDisconnected, !p.pair.see().clear[linkPartners]:
-			return errNotConnected()
+			return errNotConnected(p.title)
 		case p.pair.linkState() != stateSynchronized:
-			return errNotCaughtUp()
+			return errNotCaughtUp(p.title)
 		}
 		began := time.Now()
 		p.pair.link.switching.Store(true)
 		defer p.pair.link.switching.Store(false)
-		defer p.noLeases(errKilled())()
+		defer p.noLeases(errKilled(p.title))()
 		mirror := p.other()
 		err := p.alone(ctx, true, func() error {
 			if p.mirror == nil { // lost since we looked
-				return errNotConnected()
+				return errNotConnected(p.title)
 			}
 			return mirror.alone(ctx, true, func() error { return p.handOver(mirror) })
 		})
@@ -52,10 +52,10 @@ func (p *Partner) Failover(ctx context.Context) error {
 // The order: the new role is durable on the mirror before the old one is given
 // up. If the process ends between the two, both call themselves principal, and the
 // higher sequence wins; the other way round nobody would be.
-func (p *Partner) handOver(mirror *Partner) error {
+func (p *database) handOver(mirror *database) error {
 	lsn := p.store.lsn.Load()
 	if there := mirror.store.lsn.Load(); there != lsn {
-		return fmt.Errorf("the mirror has commit %d, the principal %d: %w", there, lsn, errNotCaughtUp())
+		return fmt.Errorf("the mirror has commit %d, the principal %d: %w", there, lsn, errNotCaughtUp(p.title))
 	}
 	up := *mirror.state.Load()
 	up.role = rolePrincipal
@@ -81,16 +81,16 @@ func (p *Partner) handOver(mirror *Partner) error {
 // must be the mirror and not see the principal (1455). What the principal has
 // committed since, is lost once it is resumed as the mirror. 1406: this copy is
 // unfit, because it has changes of its own that nobody else has.
-func (p *Partner) ForceService(ctx context.Context) error {
+func (p *database) ForceService(ctx context.Context) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		m := p.state.Load()
 		switch {
 		case m.role != roleMirror || p.pair.linkState() != stateDisconnected:
-			return errCannotForce()
+			return errCannotForce(p.title)
 		case m.diverged:
-			return errUnsafeForce()
+			return errUnsafeForce(p.title)
 		case p.pair.Witness() && !p.pair.seen(p):
-			return errNoWitness()
+			return errNoWitness(p.title)
 		}
 		err := p.become(ctx, func(m *mirroring) {
 			m.role, m.forced, m.suspended = rolePrincipal, true, false
@@ -107,10 +107,10 @@ func (p *Partner) ForceService(ctx context.Context) error {
 }
 
 // Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
-func (p *Partner) Suspend(ctx context.Context) error {
+func (p *database) Suspend(ctx context.Context) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		p.pair.witness.exposes()
-		err := p.change(ctx, func(m *mirroring) { m.suspended = true }, func(p *Partner) { p.mirror = nil })
+		err := p.change(ctx, func(m *mirroring) { m.suspended = true }, func(p *database) { p.mirror = nil })
 		if err == nil && p.pair.linkState() != stateDisconnected {
 			p.pair.showState(stateSuspended)
 		}
@@ -120,10 +120,10 @@ func (p *Partner) Suspend(ctx context.Context) error {
 
 // Resume is SET PARTNER RESUME: the mirror catches up, and loses what only it has.
 // 1447: the partners can't see each other.
-func (p *Partner) Resume(ctx context.Context) error {
+func (p *database) Resume(ctx context.Context) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		if p.pair.linkState() == stateDisconnected {
-			return errNotConnected()
+			return errNotConnected(p.title)
 		}
 		if !p.state.Load().suspended {
 			return nil
@@ -139,7 +139,7 @@ func (p *Partner) Resume(ctx context.Context) error {
 
 // SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the
 // partners see each other (1447).
-func (p *Partner) SetSafety(ctx context.Context, full bool) error {
+func (p *database) SetSafety(ctx context.Context, full bool) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		if err := p.mayConfigure(); err != nil {
 			return err
@@ -151,7 +151,7 @@ func (p *Partner) SetSafety(ctx context.Context, full bool) error {
 		err := p.change(ctx, func(m *mirroring) {
 			m.safetyFull = full
 			m.safetySequence++
-		}, func(p *Partner) { p.mirror = nil })
+		}, func(p *database) { p.mirror = nil })
 		if p.pair.linkState() == stateSynchronized && full { // on an error too: what is tended again is sure
 			p.pair.showState(stateSynchronizing)
 		}
@@ -169,10 +169,10 @@ const (
 
 // SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470): after how
 // much silence a partner counts as gone. Less than 5 becomes 5; 1476: too long.
-func (p *Partner) SetTimeout(ctx context.Context, seconds int) error {
+func (p *database) SetTimeout(ctx context.Context, seconds int) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		if p.state.Load().role != rolePrincipal {
-			return errOnlyPrincipal()
+			return errOnlyPrincipal(p.title)
 		}
 		if seconds > maxTimeout {
 			return message(1476, 16, "Database mirroring timeout value %d exceeds the maximum value %d.", seconds, maxTimeout)
@@ -187,20 +187,20 @@ func (p *Partner) SetTimeout(ctx context.Context, seconds int) error {
 	})
 }
 
-func (p *Partner) mayConfigure() error {
+func (p *database) mayConfigure() error {
 	switch {
 	case p.state.Load().role != rolePrincipal:
-		return errOnlyPrincipal()
+		return errOnlyPrincipal(p.title)
 	case p.pair.linkState() == stateDisconnected:
-		return errNotConnected()
+		return errNotConnected(p.title)
 	}
 	return nil
 }
 
 // change alters a setting here and, if the partners see each other, on the other,
 // the principal first; then is done in the turn of each. The caller holds verbs.
-func (p *Partner) change(ctx context.Context, alter func(m *mirroring), then func(p *Partner)) error {
-	order := []*Partner{p, p.other()}
+func (p *database) change(ctx context.Context, alter func(m *mirroring), then func(p *database)) error {
+	order := []*database{p, p.other()}
 	switch {
 	case !p.pair.see().clear[linkPartners]:
 		order = order[:1]
@@ -226,15 +226,15 @@ func (p *Partner) change(ctx context.Context, alter func(m *mirroring), then fun
 
 // SetWitness is SET WITNESS on the principal (1470), while the partners see each other
 // (1447). 1439: there is none to take away.
-func (p *Partner) SetWitness(ctx context.Context, on bool) error {
+func (p *database) SetWitness(ctx context.Context, on bool) error {
 	return p.pair.verb(ctx, func(context.Context) error {
 		switch {
 		case p.state.Load().role != rolePrincipal:
-			return errOnlyPrincipal()
+			return errOnlyPrincipal(p.title)
 		case !on && !p.pair.Witness():
-			return message(1439, 16, `There is currently no witness associated with the database "%s".`, DatabaseName)
+			return message(1439, 16, `There is currently no witness associated with the database "%s".`, p.title)
 		case on && !p.pair.see().clear[linkPartners]:
-			return errNotConnected()
+			return errNotConnected(p.title)
 		}
 		p.pair.setWitness(on)
 		return nil

@@ -165,7 +165,7 @@ func (p *Pair) pass() error {
 
 // stand is where a frozen server stands still. The error is why it must not go on: it was
 // killed, or its database is closed.
-func (p *Partner) stand() error {
+func (p *database) stand() error {
 	for p.frozen.Load() {
 		changed := p.pair.weather.changes()
 		if p.frozen.Load() {
@@ -176,7 +176,7 @@ func (p *Partner) stand() error {
 	case p.dead.Load():
 		return errDoubt()
 	case p.closed.Load():
-		return errNoQuorum()
+		return errNoQuorum(p.title)
 	}
 	return nil
 }

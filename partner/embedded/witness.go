@@ -20,8 +20,14 @@ type witness struct {
 	inSync   bool  // the mirror has all that was acknowledged
 }
 
-// Witness tells whether the pair has a witness.
+// Witness tells whether the pair's mirrored database has a witness.
 func (p *Pair) Witness() bool {
+	s := p.main()
+	return s != nil && s.Witness()
+}
+
+// Witness tells whether the session has a witness.
+func (p *mirroringSession) Witness() bool {
 	p.witness.mu.Lock()
 	defer p.witness.mu.Unlock()
 	return p.witness.on
@@ -31,19 +37,23 @@ func (p *Pair) Witness() bool {
 // preconditions. It says nothing if it is so already.
 func (p *Pair) SetWitness(on bool) error {
 	return p.verb(context.Background(), func(context.Context) error {
-		p.setWitness(on)
+		s := p.main()
+		if s == nil || !s.mirrored() {
+			return message(1416, 16, `Database "%s" is not configured for database mirroring.`, DatabaseName)
+		}
+		s.setWitness(on)
 		return nil
 	})
 }
 
 // setWitness is SetWitness for who holds verbs.
-func (p *Pair) setWitness(on bool) {
+func (p *mirroringSession) setWitness(on bool) {
 	w := &p.witness
 	w.mu.Lock()
 	changed := w.on != on
 	w.on = on
 	if changed {
-		for _, q := range p.partners {
+		for _, q := range p.both() {
 			w.sequence = max(w.sequence, q.state.Load().sequence)
 		}
 		w.inSync = p.linkState() == stateSynchronized && p.safe()
@@ -58,12 +68,12 @@ func (p *Pair) setWitness(on bool) {
 }
 
 // safe tells whether both partners are under SAFETY FULL.
-func (p *Pair) safe() bool {
-	return p.partners[0].state.Load().safetyFull && p.partners[1].state.Load().safetyFull
+func (p *mirroringSession) safe() bool {
+	return p.both()[0].state.Load().safetyFull && p.both()[1].state.Load().safetyFull
 }
 
 // seen tells whether the witness and the partner see each other at this moment.
-func (p *Pair) seen(q *Partner) bool { return p.see().clear[q.witnessLink()] }
+func (p *mirroringSession) seen(q *database) bool { return p.see().clear[q.witnessLink()] }
 
 func (p *Partner) witnessLink() int {
 	if p == p.pair.partners[0] {
@@ -74,7 +84,7 @@ func (p *Partner) witnessLink() int {
 
 // mayExpose asks whether the principal may commit without its mirror. From then on
 // the mirror can't take over by itself.
-func (p *Pair) mayExpose(principal *Partner) bool {
+func (p *mirroringSession) mayExpose(principal *database) bool {
 	w := &p.witness
 	w.mu.Lock()
 	defer w.mu.Unlock()

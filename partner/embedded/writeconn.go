@@ -16,6 +16,7 @@ type writer struct {
 	putEpoch, deleteEpoch               *statement
 	putTombstone, deleteTombstone       *statement
 	putSweep, deleteSweep               *statement
+	putObject, deleteObject             *statement
 	change, lsn, trimChanges, trimStart *statement
 	values                              []driver.Value
 }
@@ -32,6 +33,7 @@ func newWriter(c *conn) (*writer, error) {
 		&w.putApplication: putApplication, &w.deleteApplication: deleteApplication,
 		&w.putEpoch: putEpoch, &w.deleteEpoch: deleteEpoch,
 		&w.putTombstone: putTombstone, &w.deleteTombstone: deleteTombstone, &w.putSweep: putSweep, &w.deleteSweep: deleteSweep,
+		&w.putObject: putObject, &w.deleteObject: deleteObject,
 		&w.change: writeChange, &w.lsn: writeLSN, &w.trimChanges: trimChanges, &w.trimStart: trimLog,
 	})
 }
@@ -56,6 +58,8 @@ func (w *writer) putRow(c change) (err error) {
 		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value(), date2Value(r.forgotten))
 	case *sweepRow:
 		_, err = w.putSweep.exec(int64(r.id), opValue(r.owner), date2Value(r.leased), date2Value(r.lastRun), r.deleted)
+	case *objectRow:
+		_, err = w.putObject.exec(r.kind, r.name, r.detail)
 	default:
 		return w.remove(c)
 	}
@@ -82,6 +86,9 @@ func (w *writer) remove(c change) (err error) {
 		_, err = w.deleteEpoch.exec(c.key)
 	case tableSweep:
 		_, err = w.deleteSweep.exec(c.key)
+	case tableObjects:
+		kind, name := splitObjectKey(c.key)
+		_, err = w.deleteObject.exec(kind, name)
 	default:
 		var id string
 		var op operation

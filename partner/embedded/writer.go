@@ -45,7 +45,7 @@ func (g *group) reset() {
 // write runs a call that may write, and returns when what it wrote is durable on
 // this partner and, under SAFETY FULL, on the mirror. If ctx ends while it waits
 // for its turn, nothing was done.
-func (p *Partner) write(ctx context.Context, run func(t *transaction) (*result, error)) (*result, error) {
+func (p *database) write(ctx context.Context, run func(t *transaction) (*result, error)) (*result, error) {
 	t := newTicket()
 	t.run = run
 	lead, err := p.turns.enter(ctx, t, false)
@@ -61,7 +61,7 @@ func (p *Partner) write(ctx context.Context, run func(t *transaction) (*result, 
 }
 
 // alone runs f while nobody writes here. first goes before all who wait.
-func (p *Partner) alone(ctx context.Context, first bool, f func() error) error {
+func (p *database) alone(ctx context.Context, first bool, f func() error) error {
 	t := newTicket()
 	t.alone = true
 	if _, err := p.turns.enter(ctx, t, first); err != nil {
@@ -72,11 +72,11 @@ func (p *Partner) alone(ctx context.Context, first bool, f func() error) error {
 }
 
 // runGroup runs the calls one after the other and commits what they wrote, once.
-func (p *Partner) runGroup(crowd []*ticket) {
+func (p *database) runGroup(crowd []*ticket) {
 	s := p.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.serving(); err != nil {
+	if err := p.writable(); err != nil {
 		fail(crowd, err)
 		return
 	}

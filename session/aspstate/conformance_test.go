@@ -14,6 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
@@ -151,7 +152,7 @@ func realServer(t *testing.T) *sql.DB {
 	}
 	db := openDB(t, dsn)
 	if os.Getenv("MIRRORSTATE_TEST_INSTALL") == "1" {
-		batches, err := aspstate.Schema()
+		batches, err := schema.All()
 		if err != nil {
 			t.Fatal(err)
 		}

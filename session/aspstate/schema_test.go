@@ -10,28 +10,6 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-func TestSchema_IsBatches(t *testing.T) {
-	batches, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(batches) < 60 {
-		t.Errorf("%d batches; stock and extension have more", len(batches))
-	}
-	for _, b := range batches {
-		if bytes.Contains([]byte(b.Text), []byte("\nGO\n")) || b.File == "" || b.Line < 1 {
-			t.Errorf("%s:%d is no single batch", b.File, b.Line)
-		}
-	}
-}
-
-func TestSplitBatches(t *testing.T) {
-	got := splitBatches("x.sql", "one\nmore\nGO\n\n  go  \ntwo\n")
-	if len(got) != 2 || got[0].Text != "one\nmore" || got[0].Line != 1 || got[1].Text != "two" || got[1].Line != 6 {
-		t.Errorf("got %+v", got)
-	}
-}
-
 // Every tick of datetime, 1/300 s, comes back from a tag as itself: an If-Match
 // compares Created for equality. Source: facts, tds-mirroring-wire §5.
 func TestVersion_EveryTickOfCreated(t *testing.T) {

@@ -46,6 +46,22 @@ func (p *parser) transaction(at position) Statement {
 	return t
 }
 
+// opensTransaction says whether IF @@TRANCOUNT > 0 COMMIT, or ROLLBACK, comes next.
+func (p *parser) opensTransaction() bool {
+	at := 1
+	if p.peek(at).isSymbol("(") {
+		at++
+	}
+	if !strings.EqualFold(p.peek(at).text, "@@TRANCOUNT") {
+		return false
+	}
+	after := p.peek(at + 3)
+	if after.isSymbol(")") {
+		after = p.peek(at + 4)
+	}
+	return after.is("COMMIT") || after.is("ROLLBACK")
+}
+
 // openCondition parses @@TRANCOUNT > 0 in the ways people write it.
 func (p *parser) openCondition() {
 	parenthesis := p.acceptSymbol("(")
@@ -79,6 +95,13 @@ func (p *parser) alterDatabase(at position) Statement {
 		p.partnerClause(a)
 	case p.accept("SET", "WITNESS"):
 		p.witnessClause(a)
+	case p.accept("SET", "RECOVERY"):
+		a.Clause = SetRecovery
+		switch a.Argument = strings.ToUpper(p.peek(0).text); {
+		case p.accept("FULL"), p.accept("SIMPLE"), p.accept("BULK_LOGGED"):
+		default:
+			p.unexpected()
+		}
 	default:
 		p.refuseAlter(start)
 	}

@@ -50,14 +50,20 @@ func (p *parser) skipSemicolons() {
 
 // statement parses one statement; SET a, b ON gives several. Only the first
 // of a batch may be a procedure's bare name.
-func (p *parser) statement(first bool) []Statement {
+func (p *parser) statement(first bool) []Statement { return p.statementAt(first, 0) }
+
+// statementAt is statement for one that stands depth levels deep in others.
+func (p *parser) statementAt(first bool, depth int) []Statement {
 	p.in = &inputs{}
-	p.depth = 0
+	p.depth = depth
 	at := position(p.line())
 	t := p.peek(0)
 	word := ""
 	if t.kind == wordToken {
 		word = strings.ToUpper(t.text)
+	}
+	if st, ok := p.setup(at, word); ok {
+		return []Statement{st}
 	}
 	switch word {
 	case "SET":
@@ -77,8 +83,26 @@ func (p *parser) statement(first bool) []Statement {
 		return []Statement{p.exec(at)}
 	case "SELECT", "INSERT", "UPDATE", "DELETE":
 		return []Statement{p.query(at, word)}
-	case "BEGIN", "COMMIT", "ROLLBACK", "SAVE", "IF":
+	case "BEGIN":
+		if next := p.peek(1); !next.is("TRAN") && !next.is("TRANSACTION") && !next.is("TRY") && !next.is("CATCH") && !next.is("DISTRIBUTED") && !next.is("DIALOG") {
+			p.pos++
+			return p.block()
+		}
 		return []Statement{p.transaction(at)}
+	case "COMMIT", "ROLLBACK", "SAVE":
+		return []Statement{p.transaction(at)}
+	case "IF":
+		if p.opensTransaction() {
+			return []Statement{p.transaction(at)}
+		}
+		p.pos++
+		return []Statement{p.ifStatement(at)}
+	case "CREATE", "ALTER", "DROP":
+		if d, ok := p.definition(at, first); ok {
+			return []Statement{d}
+		}
+	case "GRANT", "REVOKE", "DENY":
+		return []Statement{p.grant(at)}
 	}
 	switch {
 	case p.accept("ALTER", "DATABASE"):
@@ -120,7 +144,7 @@ func (p *parser) finish() {
 	case t.kind == endToken || t.isSymbol(";"):
 	case t.kind == wordToken && unfinished[word]:
 		p.unsupported("Clause", word)
-	case t.kind == wordToken && (boundaries[word] || otherStatements[word]):
+	case t.kind == wordToken && (boundaries[word] || otherStatements[word] || word == "ELSE"):
 	default:
 		p.unexpected()
 	}

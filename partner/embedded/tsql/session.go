@@ -34,11 +34,16 @@ func (p *parser) declare(at position) Statement {
 func (p *parser) scalar() Expr {
 	line := p.line()
 	f := p.value()
+	p.noColumns(line)
+	return p.expression(f)
+}
+
+// noColumns refuses an expression that names a column where none can be.
+func (p *parser) noColumns(line int) {
 	if p.in.columns > 0 {
 		p.fail(&Error{Number: 128, State: 1, Class: 15, Line: line,
 			Message: "The name is not permitted in this context. Valid expressions are constants, constant expressions, and (in some contexts) variables. Column names are not permitted."})
 	}
-	return p.expression(f)
 }
 
 // print parses what follows PRINT.

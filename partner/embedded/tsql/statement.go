@@ -1,7 +1,7 @@
 package tsql
 
 // Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use,
-// *Exec, *Query, *Transaction, *AlterDatabase or *Print, always a pointer.
+// *Exec, *Query, *Transaction, *AlterDatabase, *Definition, *Grant, *If or *Print, always a pointer.
 // Statements are immutable once Parse has returned them.
 type Statement interface {
 	// Line is the line of the batch where the statement begins, from 1.
@@ -192,15 +192,16 @@ const (
 	PartnerTimeout                     // SET PARTNER TIMEOUT: Number, in seconds
 	SetWitness                         // SET WITNESS = 'address': Argument
 	WitnessOff                         // SET WITNESS OFF
+	SetRecovery                        // SET RECOVERY: Argument is FULL, SIMPLE or BULK_LOGGED
 )
 
 // AlterDatabase is one of the mirroring forms of ALTER DATABASE
-// (facts: mirroring.md §4); every other form is an Error.
+// (facts: mirroring.md §4), or its recovery model; every other form is an Error.
 type AlterDatabase struct {
 	position
 	Database string // "" for ALTER DATABASE CURRENT
 	Clause   AlterClause
-	Argument string // address as written (unchecked), or FULL, OFF
+	Argument string // address as written (unchecked), or FULL, OFF, SIMPLE, …
 	Number   int    // seconds of TIMEOUT
 }
 

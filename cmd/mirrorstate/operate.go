@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/operate"
+)
+
+// operateFlags say how a verb is carried out on the servers themselves.
+type operateFlags struct {
+	operate.Options
+	dryRun  bool
+	timeout time.Duration
+	witness string // its connection string
+}
+
+// defaultEndpointPort is the port of the manual's examples.
+const defaultEndpointPort = 5022
+
+// add adds the flags that a verb has.
+func (f *operateFlags) add(cmd *cobra.Command, verb string) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be run, as a script for each server in turn; needs no server")
+	flags.StringVar(&f.Topology, "topology", "", "mirroring or availability-group; only for --dry-run and setup: otherwise it is recognised")
+	flags.DurationVar(&f.timeout, "timeout", map[bool]time.Duration{true: 2 * time.Hour, false: 10 * time.Minute}[verb == operate.Setup], "give up after this time")
+	flags.StringVar(&f.Group, "group", "", "availability group's `NAME` (default: the database's with _ag); only for --dry-run and setup")
+	flags.StringVar(&f.Endpoint[0], "endpoint-a", "", "`HOST:PORT` of a's endpoint as b reaches it (default: its host, port 5022)")
+	flags.StringVar(&f.Endpoint[1], "endpoint-b", "", "`HOST:PORT` of b's endpoint as a reaches it")
+	flags.StringVar((*string)(&f.Principal), "principal", "", "which one is the principal, `a|b`; only for --dry-run and setup: otherwise it is found")
+	if verb == operate.Remove {
+		flags.StringVar(&f.Copy, "copy", operate.CopyKeep, "what becomes of the former mirror's copy: `keep|recover|drop`")
+	}
+	if verb == operate.Setup {
+		f.addSetup(cmd)
+	}
+}
+
+func (f *operateFlags) addSetup(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.Witness, "witness", "", "`HOST:PORT` of the witness's endpoint")
+	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`")
+	flags.StringVar(&f.Safety, "safety", "FULL", "`FULL|OFF`; OFF is asynchronous, needs Enterprise, and can lose what was acknowledged")
+	flags.StringVar(&f.Share, "share", "", "a folder `PATH` that both servers' service accounts reach; without one the backups are to be carried")
+	flags.StringVar(&f.MirrorData, "mirror-data", "", "folder `PATH` of the data files on the mirror (default: the same as on the principal)")
+	flags.BoolVar(&f.Restored, "restored", false, "the mirror has the database RESTORING already: make no backup")
+	flags.StringSliceVar(&f.Logins, "login", nil, "carry this login's SID over (default: those that own users in the database); repeatable")
+	for i, who := range []string{"a", "b", "witness"} {
+		flags.StringVar(&f.Accounts[i], "account-"+who, "", "service account of "+who+", `DOMAIN\\NAME`: endpoints then take Windows accounts (default: certificates)")
+	}
+}
+
+// operation is one verb on the servers themselves.
+type operation struct {
+	verb     string
+	flags    *operateFlags
+	asJSON   bool
+	out      io.Writer
+	consoles map[operate.Side]*partner.Console
+}
+
+// report is what an operation tells machines.
+type report struct {
+	Verb     string           `json:"verb"`
+	Topology string           `json:"topology"`
+	Database string           `json:"database"`
+	Outcome  string           `json:"outcome"` // planned, done, failed
+	Found    []*operate.Found `json:"found,omitempty"`
+	Plan     *operate.Plan    `json:"plan,omitempty"`
+	Scripts  []operate.Script `json:"scripts,omitempty"`
+	Steps    []operate.Event  `json:"steps,omitempty"`
+	Refusal  *operate.Refusal `json:"refusal,omitempty"`
+	Error    string           `json:"error,omitempty"`
+	After    []string         `json:"after,omitempty"`
+}
+
+// tables are what a database of ASP.NET's sessions has.
+var tables = []string{"ASPStateTempSessions", "ASPStateTempApplications"}
+
+// options completes what the flags say by the configuration. configured: it names a pair.
+func (f *operateFlags) options(s *settings, source pairFlags) (o operate.Options, configured bool, err error) {
+	cfg, err := loadConfig(s, source.said()...)
+	if err != nil {
+		return o, false, err
+	}
+	o = f.Options
+	o.Database, o.Tables = "ASPState", tables
+	both, configured := cfg.Partners()
+	if configured {
+		o.Database = both.Database
+	}
+	for i, host := range []string{"SQL1", "SQL2"} {
+		o.Address[i] = host
+		if configured {
+			host, o.Address[i] = both.Servers[i].Address.Host, both.Servers[i].Address.String()
+		}
+		if o.Endpoint[i] == "" {
+			o.Endpoint[i] = net.JoinHostPort(host, strconv.Itoa(defaultEndpointPort))
+		}
+	}
+	if f.witness != "" && o.Witness == "" {
+		return o, configured, misuse("--witness-connection-string wants --witness HOST:PORT, the witness's endpoint")
+	}
+	o.WitnessReached = f.witness != "" || f.dryRun
+	return o, configured, nil
+}
+
+// dryRun prints the scripts of a verb.
+func (op *operation) dryRun(o operate.Options, configured bool) error {
+	plan, err := operate.DryRun(op.verb, o)
+	if err != nil {
+		return misuseError{err}
+	}
+	if !configured {
+		plan.Unchecked = append(plan.Unchecked, "the servers' names: none were given (--connection-string, --endpoint-a, --endpoint-b), so that these may be made up")
+	}
+	if op.asJSON {
+		return printJSON(op.out, report{Verb: plan.Verb, Topology: plan.Topology, Database: plan.Database, Outcome: "planned", Plan: plan, Scripts: plan.Scripts()})
+	}
+	for _, s := range plan.Scripts() {
+		fmt.Fprintf(op.out, "-- ======== part %d, on %s (%s) ========\n%s\n", s.Part, s.Server, s.Address, s.Text)
+	}
+	return nil
+}
+
+func printJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// open makes the consoles; close ends them.
+func (op *operation) open(s *settings, source pairFlags) error {
+	cfg, err := loadConfig(s, source.said()...)
+	if err != nil {
+		return err
+	}
+	pc, err := pairConfig(cfg, nil, "", newLogger(io.Discard, false))
+	if err != nil {
+		return err
+	}
+	op.consoles = map[operate.Side]*partner.Console{}
+	parts := slices.Clone(pc.Partners[:])
+	if op.flags.witness != "" {
+		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: op.flags.witness})
+	}
+	for _, one := range parts {
+		c, err := partner.NewConsole(one, pc.Budgets)
+		if err != nil {
+			return err
+		}
+		op.consoles[operate.Side(one.Name)] = c
+	}
+	return nil
+}
+
+func (op *operation) close() {
+	for _, c := range op.consoles {
+		c.Close()
+	}
+}
+
+// look asks both partners, and prints what they say.
+func (op *operation) look(ctx context.Context, o operate.Options) (seen [2]*operate.Found) {
+	for i, side := range []operate.Side{operate.A, operate.B} {
+		asking, cancel := context.WithTimeout(ctx, firstLook)
+		seen[i] = operate.Look(asking, side, o.Address[i], op.consoles[side], o.Database)
+		cancel()
+		if !op.asJSON {
+			for _, line := range seen[i].Lines() {
+				fmt.Fprintln(op.out, line)
+			}
+		}
+	}
+	return seen
+}
+
+// run carries the verb out on the servers.
+func (op *operation) run(ctx context.Context, o operate.Options) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, op.flags.timeout, fmt.Errorf("--timeout %s is over", op.flags.timeout))
+	defer cancel()
+	seen := op.look(ctx, o)
+	rep := report{Verb: op.verb, Database: o.Database, Topology: operate.Topology(seen), Found: seen[:], Outcome: "done"}
+	err := op.carryOut(ctx, o, seen, &rep)
+	if err != nil {
+		rep.Outcome, rep.Error = "failed", strings.Join(strings.Fields(err.Error()), " ")
+		rep.Refusal, _ = errors.AsType[*operate.Refusal](err)
+	}
+	if op.asJSON {
+		return errors.Join(err, printJSON(op.out, rep))
+	}
+	return err
+}
+
+func (op *operation) carryOut(ctx context.Context, o operate.Options, seen [2]*operate.Found, rep *report) error {
+	if op.verb == operate.Setup && len(o.Logins) == 0 {
+		logins, err := operate.Logins(ctx, o, seen, op.servers())
+		if err != nil {
+			return err
+		}
+		o.Logins = logins
+	}
+	plan, err := operate.NewPlan(op.verb, o, seen)
+	if _, ok := errors.AsType[operate.Mistake](err); ok {
+		err = misuseError{err}
+	}
+	if err != nil {
+		return err
+	}
+	rep.Topology = plan.Topology
+	if !op.asJSON {
+		fmt.Fprintf(op.out, "%s (%s), principal %s: %d steps\n", plan.Verb, plan.Topology, plan.Principal, len(plan.Steps))
+	}
+	r := operate.Runner{Servers: op.servers(), Tell: func(e operate.Event) { op.tell(rep, e) }}
+	if err := r.Run(ctx, plan); err != nil {
+		return err
+	}
+	rep.After = plan.After
+	if !op.asJSON {
+		for _, a := range plan.After {
+			fmt.Fprintln(op.out, "-", a)
+		}
+	}
+	return nil
+}
+
+func (op *operation) servers() map[operate.Side]operate.Server {
+	all := map[operate.Side]operate.Server{}
+	for side, c := range op.consoles {
+		all[side] = c
+	}
+	return all
+}
+
+// tell prints one event, or keeps it for the report.
+func (op *operation) tell(rep *report, e operate.Event) {
+	if op.asJSON {
+		if e.Outcome != operate.Waiting {
+			rep.Steps = append(rep.Steps, e)
+		}
+		return
+	}
+	if e.Outcome == operate.Waiting && e.Step.Kind == operate.Wait {
+		return // it will be told when it is over; only who must carry a file is told before
+	}
+	fmt.Fprintf(op.out, "%3d %-7s %-8s %s", e.Number, e.Step.On, e.Outcome, e.Step.Title)
+	if e.Note != "" && e.Outcome != operate.Failed {
+		fmt.Fprintf(op.out, " (%s)", e.Note)
+	}
+	fmt.Fprintln(op.out)
+	if e.Step.Kind == operate.Do && e.Outcome != operate.Skipped {
+		fmt.Fprintf(op.out, "%20s %s\n", "", e.Step.Text)
+	}
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+// operated is a pair of servers that the program is run against.
+type operated struct {
+	t       *testing.T
+	servers *embedded.Pair
+	to      []string // the flags that say where they are
+}
+
+// newOperated starts two servers without databases, and makes one on a, with ASPState's tables and the user of a login.
+func newOperated(t *testing.T) *operated {
+	o := &operated{t: t, servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true, PartnerTimeout: 500 * time.Millisecond})}
+	a, b := o.servers.Partner("a"), o.servers.Partner("b")
+	source := strings.NewReplacer("server=", "data source=", ";port=", ",").Replace(a.ConnectionString("ASPState"))
+	o.to = []string{"--connection-string", source + ";failover partner=" + strings.Replace(b.Addr(), ":", ",", 1)}
+	db, err := sql.Open("sqlserver", a.ConnectionString("master"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	batches, err := schema.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{"CREATE LOGIN [shop's login] WITH PASSWORD = 'secret'", "CREATE DATABASE [ASPState]", "USE ASPState; CREATE USER [shop] FOR LOGIN [shop's login]"}
+	for _, b := range batches {
+		texts = append(texts, b.Text)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, text := range texts {
+		if _, err := conn.ExecContext(t.Context(), text); err != nil {
+			t.Fatalf("%.80s: %v", text, err)
+		}
+	}
+	return o
+}
+
+// pair runs mirrorstate pair and wants an exit code, and texts in its output and its errors.
+func (o *operated) pair(code int, stdout, stderr string, args ...string) string {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	got := run(ctx, append(append([]string{"pair"}, args...), o.to...), &out, &errs)
+	if got != code || !strings.Contains(out.String(), stdout) || !strings.Contains(errs.String(), stderr) {
+		o.t.Fatalf("pair %s: exit %d, want %d with %q and %q; stdout:\n%s\nstderr:\n%s", strings.Join(args, " "), got, code, stdout, stderr, &out, &errs)
+	}
+	if lines := strings.Count(errs.String(), "\n"); code != exitDone && lines != 1 {
+		o.t.Errorf("pair %s: %d lines of errors:\n%s", strings.Join(args, " "), lines, &errs)
+	}
+	return out.String()
+}
+
+func (o *operated) inject(partner, fault string) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	defer cancel()
+	if err := o.servers.Partner(partner).Inject(ctx, embedded.Fault{Kind: fault}); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// until waits for the servers to say that the session's state is want.
+func (o *operated) until(want string) {
+	o.t.Helper()
+	end := time.Now().Add(time.Minute)
+	for o.servers.State() != want {
+		if time.Now().After(end) {
+			o.t.Fatalf("the state is %s, want %s", o.servers.State(), want)
+		}
+	}
+}
+
+var endpoints = []string{"--endpoint-a", "127.0.0.1:5022", "--endpoint-b", "127.0.0.1:5023"}
+
+func (o *operated) setup(more ...string) string {
+	o.t.Helper()
+	return o.pair(exitDone, "The mirror has caught up", "", append(append([]string{"setup", "--share", o.t.TempDir()}, endpoints...), more...)...)
+}
+
+// TestPair_FromNothing is an operator's whole way with the servers themselves, wrong turns included.
+func TestPair_FromNothing(t *testing.T) {
+	o := newOperated(t)
+	for _, verb := range []string{"failover", "suspend", "resume", "remove"} {
+		o.pair(exitFailed, "a (127.0.0.1", "refused (1416): neither server says that the database is mirrored", verb)
+	}
+	o.pair(exitFailed, "", "refused (1416)", "force", "--allow-data-loss")
+	o.pair(exitMisuse, "", "both endpoints are 127.0.0.1:5022", "setup")
+	o.setup("--safety", "FULL", "--witness", "127.0.0.1:5024")
+	if db := o.at("b", "shop's login", "secret"); db != nil {
+		t.Errorf("the login was not carried over: %v", db)
+	}
+	o.pair(exitFailed, "", "refused (1405): the database is mirrored already", append([]string{"setup"}, endpoints...)...)
+	o.pair(exitDone, "(mirroring, extended schema): principal a", "", "status")
+	o.pair(exitDone, "The former principal is the mirror", "", "failover")
+	o.pair(exitDone, "principal b", "", "status")
+	o.pair(exitFailed, "", "refused (1455): the principal b lives and serves; use pair failover", "force", "--allow-data-loss")
+	o.pair(exitDone, "The mirror says so too", "", "suspend")
+	o.pair(exitDone, "skipped", "", "suspend")
+	o.pair(exitFailed, "passed", "refused on b (1422): the mirror is not SYNCHRONIZED; wait until", "failover")
+	o.pair(exitDone, "The mirror catches up", "", "resume")
+	o.until("SYNCHRONIZED")
+	o.pair(exitDone, `"topology": "mirroring"`, "", "status", "--json")
+	o.pair(exitDone, "left RESTORING", "", "remove")
+	o.pair(exitFailed, "", "refused (1416)", "failover")
+	o.pair(exitFailed, "", "refused (3104)", append([]string{"setup"}, endpoints...)...)
+	o.pair(exitFailed, "", "1412", append([]string{"setup", "--restored"}, endpoints...)...)
+}
+
+// at tells why a login can't use the database at a partner; nil: it can be logged in with.
+func (o *operated) at(partner, user, password string) error {
+	p := o.servers.Partner(partner)
+	host, port, _ := strings.Cut(p.Addr(), ":")
+	db, err := sql.Open("sqlserver", fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable;database=master", host, port, user, password))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.PingContext(o.t.Context())
+}
+
+// TestPair_ForcedService has the principal die.
+func TestPair_ForcedService(t *testing.T) {
+	o := newOperated(t)
+	o.setup()
+	o.inject("a", "crash")
+	o.until("DISCONNECTED")
+	o.pair(exitFailed, "can't be asked", "refused (1447): the principal can't be asked; a (127.0.0.1", "failover")
+	o.pair(exitFailed, "", "forcing service may lose acknowledged writes: the principal can't be asked what it has; say --allow-data-loss", "force")
+	o.pair(exitDone, "The mirror is the principal", "", "force", "--allow-data-loss")
+	o.inject("a", "start")
+	o.until("SUSPENDED")
+	o.pair(exitDone, "throws away, for good", "", "resume", "--dry-run")
+	o.pair(exitDone, "The mirror catches up", "", "resume")
+	o.until("SYNCHRONIZED")
+	o.inject("a", "stop")
+	o.until("DISCONNECTED")
+	o.pair(exitDone, "The other server could not be asked", "", "remove")
+	o.inject("a", "start")
+	end := time.Now().Add(time.Minute)
+	for {
+		out := o.pair(exitDone, "", "", "status", "--json")
+		if !strings.Contains(out, `"role": "mirror"`) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the former mirror has not learned of the end:\n%s", out)
+		}
+	}
+}
+
+// TestPair_CarriedFiles sets a pair up without a share: somebody takes the backups over when told to.
+func TestPair_CarriedFiles(t *testing.T) {
+	o := newOperated(t)
+	from, to := o.servers.Partner("a").BackupFolder(), o.servers.Partner("b").BackupFolder()
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out := &told{on: "Carry ", then: func(line string) {
+		file := strings.Fields(line[strings.Index(line, "Carry "):])[1]
+		data, err := os.ReadFile(filepath.Join(from, file))
+		if err != nil {
+			t.Error(err)
+		}
+		if err := os.WriteFile(filepath.Join(to, file), data, 0o600); err != nil {
+			t.Error(err)
+		}
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var errs bytes.Buffer
+	args := append(append([]string{"pair", "setup"}, endpoints...), o.to...)
+	if code := run(ctx, args, out, &errs); code != exitDone || out.calls != 2 {
+		t.Errorf("exit %d, %d files carried:\n%s\n%s", code, out.calls, &out.Buffer, &errs)
+	}
+	o.pair(exitDone, "Drop the copy", "", "remove", "--copy", "drop")
+}
+
+// told is an output that calls then with each line that says that it waits and has on in it.
+type told struct {
+	bytes.Buffer
+	on    string
+	then  func(line string)
+	calls int
+}
+
+func (w *told) Write(p []byte) (int, error) {
+	if line := string(p); strings.Contains(line, "waiting") && strings.Contains(line, w.on) {
+		w.calls++
+		defer w.then(line)
+	}
+	return w.Buffer.Write(p)
+}
+
+// TestPair_DryRunIsTheTruth compares the statements that were sent with those of the script.
+func TestPair_DryRunIsTheTruth(t *testing.T) {
+	o := newOperated(t)
+	for _, args := range [][]string{append([]string{"setup", "--share", t.TempDir()}, endpoints...), {"suspend"}, {"resume"}, {"failover"}, {"remove", "--copy", "recover"}} {
+		verb := args[0]
+		dry := args
+		if verb == "setup" {
+			dry = append(dry, "--login", "shop's login")
+		}
+		if verb == "remove" {
+			dry = append(dry, "--principal", "b")
+		}
+		var planned, done report
+		read := func(r *report, text string) {
+			if err := json.Unmarshal([]byte(text), r); err != nil {
+				t.Fatalf("%s: %v in\n%s", verb, err, text)
+			}
+		}
+		read(&planned, o.pair(exitDone, "", "", append(dry, "--dry-run", "--json")...))
+		if verb == "failover" {
+			o.until("SYNCHRONIZED")
+		}
+		out := o.pair(exitDone, "", "", append(args, "--json")...)
+		read(&done, out)
+		if planned.Outcome != "planned" || done.Outcome != "done" || len(planned.Plan.Steps) != len(done.Steps) || len(done.Steps) == 0 {
+			t.Fatalf("%s: %s with %d steps, %s with %d", verb, planned.Outcome, len(planned.Plan.Steps), done.Outcome, len(done.Steps))
+		}
+		for i, s := range planned.Plan.Steps {
+			if got := done.Steps[i].Step; got.Text != s.Text || got.On != s.On || got.Unless != s.Unless {
+				t.Errorf("%s, step %d: planned on %s\n%s\ndone on %s\n%s", verb, i+1, s.On, s.Text, got.On, got.Text)
+			}
+		}
+		for _, secret := range []string{"m7-", "0x"} {
+			if strings.Contains(out, secret) {
+				t.Errorf("%s: a value that went into the statements is in the report", verb)
+			}
+		}
+	}
+}

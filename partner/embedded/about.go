@@ -1,0 +1,73 @@
+package embedded
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+)
+
+// The recovery models, as sys.databases names them. A mirrored database is FULL.
+const (
+	recoveryFull       = "FULL"
+	recoverySimple     = "SIMPLE"
+	recoveryBulkLogged = "BULK_LOGGED"
+)
+
+// aboutDatabase is what a database knows of itself, durably, beside its rows. It is
+// replaced as a whole, never changed.
+type aboutDatabase struct {
+	title    string
+	id       int64    // database_id on this server
+	created  datetime // noDate: not known
+	recovery string
+	// restoring: RESTORING and not mirrored, as after RESTORE … WITH NORECOVERY or when mirroring was
+	// removed from a mirror.
+	restoring bool
+	// everything: it is made with all that the schema of session/aspstate has. Only for one that is made.
+	everything bool
+}
+
+// standardDatabase is ASPState as an embedded pair begins with it.
+func standardDatabase() aboutDatabase {
+	return aboutDatabase{title: DatabaseName, id: firstDatabaseID, created: noDate, recovery: recoveryFull, everything: true}
+}
+
+// text writes it into the file of a database, in an open transaction.
+func (a *aboutDatabase) text() string {
+	return fmt.Sprintf("DELETE FROM partner_database; INSERT INTO partner_database VALUES (1, %s, %d, %s, %s, %d);",
+		literal(a.title), a.id, literal(dateValue(a.created)), literal(a.recovery), boolInt(a.restoring))
+}
+
+// loadAbout reads it.
+func loadAbout(c *conn) (a *aboutDatabase, err error) {
+	one, err := c.prepare(`SELECT title, database_id, +created, recovery, restoring FROM partner_database`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, one.close()) }()
+	v := make([]driver.Value, 5)
+	found, err := one.row(v)
+	if err == nil && !found {
+		err = errors.New("the database's name is not in it")
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := scanner{v: v}
+	a = &aboutDatabase{title: s.text(), id: s.int64(), created: s.date(), recovery: s.text(), restoring: s.int64() != 0}
+	return a, s.err
+}
+
+// saveAbout makes it durable. The caller holds the turn.
+func (s *store) saveAbout(a aboutDatabase) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.main == nil {
+		return errLinkCut
+	}
+	if err := s.main.inTransaction(func() error { return s.main.script(a.text()) }); err != nil {
+		return fmt.Errorf("save what %s is: %w", s.path, err)
+	}
+	s.about.Store(&a)
+	return nil
+}

@@ -1,0 +1,123 @@
+package embeddedtest
+
+import (
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+)
+
+// Group is a clusterless availability group of two replicas as their views show it. The rows follow
+// the columns and values that SQL Server documents; the zero value of every field but Primary is a
+// group that is well.
+type Group struct {
+	Primary string // "a", "b", or "" while both are resolving
+	// Name is the group's; default ag1. Cluster is cluster_type_desc; default NONE.
+	Name, Cluster string
+	Sequence      int64
+	// Mode is every replica's; default SYNCHRONOUS_COMMIT.
+	Mode string
+	// State is the secondary's synchronization_state_desc; default SYNCHRONIZED.
+	State string
+	// Disconnected says that the replicas don't see each other, Suspended that the data does not move.
+	Disconnected, Suspended bool
+	// Readable has the secondary let everybody in and refuse writes; otherwise nobody (976).
+	Readable bool
+	// Statement gets the statements of availability groups that are sent to a partner. nil: refused.
+	Statement func(partner, text string) error
+}
+
+// The ids in the views.
+const (
+	groupID    = "6F9619FF-8B86-D011-B42D-00C04FC964FF"
+	databaseID = "8D1E8CE0-5D2F-4C4B-9D36-2E1B7C0A5E11"
+)
+
+var replicaIDs = map[string]string{"a": "A0000000-1111-2222-3333-444444444444", "b": "B0000000-1111-2222-3333-444444444444"}
+
+// PlantGroup has both partners show the group g instead of their mirroring session. Its primary is
+// only a word: for the database to be open there, the pair's principal must be the same.
+func PlantGroup(t testing.TB, pair *embedded.Pair, g Group) {
+	t.Helper()
+	def := func(s *string, d string) {
+		if *s == "" {
+			*s = d
+		}
+	}
+	def(&g.Name, "ag1")
+	def(&g.Cluster, "NONE")
+	def(&g.Mode, "SYNCHRONOUS_COMMIT")
+	def(&g.State, "SYNCHRONIZED")
+	if g.Sequence == 0 {
+		g.Sequence = 4294967296
+	}
+	for _, name := range []string{"a", "b"} {
+		p := pair.Partner(name)
+		plant := embedded.Planted{Views: g.views(name, pair), Secondary: embedded.SecondaryRefusal(976)}
+		if g.Readable {
+			plant.Secondary = embedded.ReadableSecondary
+		}
+		if g.Statement != nil {
+			plant.Statement = func(text string) error { return g.Statement(name, text) }
+		}
+		if err := p.Plant(plant); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// role is a replica's role_desc.
+func (g Group) role(name string) string {
+	switch g.Primary {
+	case "":
+		return "RESOLVING"
+	case name:
+		return "PRIMARY"
+	}
+	return "SECONDARY"
+}
+
+// views are those that one partner shows. A secondary's views of states have its own row alone.
+func (g Group) views(local string, pair *embedded.Pair) map[string][]map[string]any {
+	views := map[string][]map[string]any{
+		"sys.database_mirroring": {{"database_id": 1}, {"database_id": 2}, {"database_id": 3}, {"database_id": 4}, {"database_id": 5}},
+		"sys.availability_groups": {{"group_id": groupID, "name": g.Name, "cluster_type_desc": g.Cluster, "sequence_number": g.Sequence,
+			"required_synchronized_secondaries_to_commit": 0, "basic_features": false}},
+		"sys.availability_databases_cluster": {{"group_id": groupID, "group_database_id": databaseID, "database_name": embedded.DatabaseName}},
+	}
+	for i, name := range []string{"master", "tempdb", "model", "msdb"} {
+		views["sys.databases"] = append(views["sys.databases"], map[string]any{"name": name, "database_id": i + 1, "state_desc": "ONLINE",
+			"user_access_desc": "MULTI_USER", "is_read_only": false, "is_auto_close_on": false, "recovery_model_desc": "SIMPLE", "log_reuse_wait_desc": "NOTHING"})
+	}
+	views["sys.databases"] = append(views["sys.databases"], map[string]any{"name": embedded.DatabaseName, "database_id": 5, "state_desc": "ONLINE",
+		"user_access_desc": "MULTI_USER", "is_read_only": false, "is_auto_close_on": false, "recovery_model_desc": "FULL", "log_reuse_wait_desc": "NOTHING",
+		"replica_id": replicaIDs[local], "group_database_id": databaseID})
+	for _, name := range []string{"a", "b"} {
+		views["sys.availability_replicas"] = append(views["sys.availability_replicas"], map[string]any{
+			"replica_id": replicaIDs[name], "group_id": groupID, "replica_server_name": pair.Partner(name).ServerName(), "endpoint_url": "tcp://sql" + name + ":5022",
+			"availability_mode_desc": g.Mode, "failover_mode_desc": "MANUAL", "session_timeout": 10, "seeding_mode_desc": "AUTOMATIC",
+			"secondary_role_allow_connections_desc": map[bool]string{true: "ALL", false: "NO"}[g.Readable]})
+		if name == local || g.role(local) == "PRIMARY" {
+			g.states(views, local, name)
+		}
+	}
+	return views
+}
+
+// states adds the rows of one replica to the views of states.
+func (g Group) states(views map[string][]map[string]any, local, name string) {
+	connected := "CONNECTED"
+	if g.Disconnected && name != g.Primary {
+		connected = "DISCONNECTED"
+	}
+	state := g.State
+	if g.Disconnected && name != g.Primary {
+		state = "NOT SYNCHRONIZING"
+	}
+	views["sys.dm_hadr_availability_replica_states"] = append(views["sys.dm_hadr_availability_replica_states"], map[string]any{
+		"replica_id": replicaIDs[name], "group_id": groupID, "is_local": name == local, "role_desc": g.role(name), "operational_state_desc": "ONLINE",
+		"connected_state_desc": connected, "synchronization_health_desc": "HEALTHY"})
+	views["sys.dm_hadr_database_replica_states"] = append(views["sys.dm_hadr_database_replica_states"], map[string]any{
+		"database_id": 5, "group_id": groupID, "replica_id": replicaIDs[name], "group_database_id": databaseID, "is_local": name == local,
+		"is_primary_replica": name == g.Primary, "synchronization_state_desc": state, "database_state_desc": "ONLINE", "is_suspended": g.Suspended,
+		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": true})
+}

@@ -1,0 +1,93 @@
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// loginRow is a login that was made by CREATE LOGIN: it is no sysadmin, and in a database only where
+// it has a user. It belongs to one server: its partner does not know it.
+type loginRow struct {
+	name string
+	sid  string // as hexadecimal digits, upper case
+	hash string // of the password, as hexadecimal digits
+}
+
+// row is the login among the objects of master.
+func (l *loginRow) row() *objectRow {
+	return &objectRow{kind: kindLogin, name: l.name, detail: l.sid + " " + l.hash}
+}
+
+// login finds a login by name; nil if there is none. The pair's own is not among them.
+func (p *Partner) login(name string) *loginRow {
+	m := p.master.Load()
+	if m == nil {
+		return nil
+	}
+	r := (*m.store.objects.Load())[objectKey(kindLogin, name)]
+	if r == nil {
+		return nil
+	}
+	sid, hash, _ := strings.Cut(r.detail, " ")
+	return &loginRow{name: r.name, sid: sid, hash: hash}
+}
+
+// passwordHash is how a login's password is kept. A server for tests needs no slower one.
+func passwordHash(password string) string {
+	sum := sha256.Sum256([]byte("mirrorstate login\n" + password))
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// defineLogin is CREATE LOGIN … WITH PASSWORD and DROP LOGIN. With HASHED the password is what
+// sys.sql_logins of an embedded partner shows as password_hash.
+func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definition) error {
+	l := &loginRow{name: st.Name.Object}
+	if st.Verb == "CREATE" {
+		password, ok := st.Options["PASSWORD"]
+		if !ok {
+			return notSupported("CREATE LOGIN without a password")
+		}
+		l.hash = passwordHash(password)
+		if st.Options["HASHED"] != "" {
+			l.hash = strings.ToUpper(strings.TrimPrefix(strings.ToLower(password), "0x"))
+		}
+		if l.sid = strings.ToUpper(strings.TrimPrefix(strings.ToLower(st.Options["SID"]), "0x")); l.sid == "" {
+			var sid [16]byte
+			_, _ = rand.Read(sid[:]) // never fails
+			l.sid = strings.ToUpper(hex.EncodeToString(sid[:]))
+		}
+	}
+	var master *database
+	err := p.pair.verb(ctx, func(context.Context) (err error) {
+		master, err = p.openMaster()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.writing(ctx, master, func(w *writer) error {
+		c, err := openCatalogue(w, master)
+		if err != nil {
+			return err
+		}
+		switch exists := c.set.has(kindLogin, l.name) || strings.EqualFold(l.name, userName); {
+		case st.Verb == "CREATE" && exists:
+			return message(15025, 16, "The server principal '%s' already exists.", l.name)
+		case st.Verb == "CREATE":
+			for _, other := range c.set.of(kindLogin) {
+				if strings.HasPrefix(other.detail, l.sid+" ") {
+					return message(15433, 16, "Supplied parameter sid is in use.")
+				}
+			}
+			return c.add(l.row())
+		case !exists || strings.EqualFold(l.name, userName):
+			return message(15151, 16, "Cannot drop the login '%s', because it does not exist or you do not have permission.", l.name)
+		}
+		return c.drop(kindLogin, l.name)
+	})
+}

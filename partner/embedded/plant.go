@@ -1,0 +1,143 @@
+package embedded
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// Planted is what a test has put in place of the truth about one partner: rows of
+// system views as they were recorded on another server, how its database answers as a
+// replica, and what statements of availability groups do. An embedded pair is no
+// availability group; with these it can show the face of one.
+type Planted struct {
+	// Views has the rows of a view under its name, as in "sys.databases". Each row maps
+	// columns to values: nil, bool, int, int64, float64 or string. A column that a row
+	// does not name is NULL. Views that are not named here tell the truth.
+	Views map[string][]map[string]any
+	// Secondary, while the partner is the mirror, is how its database answers instead of
+	// with 954: ReadableSecondary, or an error.
+	Secondary error
+	// Statement is given each statement that begins with CREATE, ALTER or DROP
+	// AVAILABILITY GROUP, and ALTER DATABASE … SET HADR, instead of the refusal they meet
+	// otherwise. nil: refused.
+	Statement func(text string) error
+}
+
+// ReadableSecondary has a database let everybody in and refuse writes (3906).
+var ReadableSecondary error = message(3906, 16, `Failed to update database "%s" because the database is read-only.`, DatabaseName)
+
+// SecondaryRefusal is the error of a secondary replica that can't be opened, for
+// Planted: number is 976, 978, 983 or 988.
+func SecondaryRefusal(number int32) error {
+	return message(number, 14, `The target database, '%s', is participating in an availability group and is currently not accessible for queries.`, DatabaseName)
+}
+
+// planted is what is planted in a partner, by the views' tables.
+type planted struct {
+	mu        sync.Mutex
+	views     map[string][][]any
+	secondary error
+	statement func(text string) error
+}
+
+// Plant puts p in place of the truth; the zero Planted takes everything away again. The error names
+// a view or column that there is none of.
+func (p *Partner) Plant(plant Planted) error {
+	views := map[string][][]any{}
+	for name, rows := range plant.Views {
+		table := strings.ReplaceAll(strings.ToLower(name), ".", "_")
+		columns := viewColumns()[table]
+		if columns == nil {
+			return fmt.Errorf("plant %s: there is no such view", name)
+		}
+		views[table] = [][]any{}
+		for _, row := range rows {
+			values := make([]any, len(columns))
+			for column, v := range row {
+				i := slices.Index(columns, strings.ToLower(column))
+				if i < 0 {
+					return fmt.Errorf("plant %s: it has no column %s, only %s", name, column, strings.Join(columns, ", "))
+				}
+				values[i] = v
+			}
+			views[table] = append(views[table], values)
+		}
+	}
+	p.planted.mu.Lock()
+	defer p.planted.mu.Unlock()
+	p.planted.views, p.planted.secondary, p.planted.statement = views, plant.Secondary, plant.Statement
+	return nil
+}
+
+// rows are the rows planted in a view, if any are.
+func (t *planted) rows(view string) ([][]any, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rows, ok := t.views[view]
+	return rows, ok
+}
+
+// face is how a mirror's database answers; nil: as a mirror's.
+func (t *planted) face() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.secondary
+}
+
+// take runs a statement of availability groups, if somebody planted what it does.
+func (t *planted) take(text string) (taken bool, err error) {
+	t.mu.Lock()
+	f := t.statement
+	t.mu.Unlock()
+	if f == nil || !groupStatement(text) {
+		return false, nil
+	}
+	return true, f(text)
+}
+
+// groupStatement says whether a text is a statement of availability groups.
+func groupStatement(text string) bool {
+	words := strings.Fields(strings.ToUpper(text))
+	if len(words) < 4 {
+		return false
+	}
+	return words[1] == "AVAILABILITY" && words[2] == "GROUP" || words[0] == "ALTER" && words[1] == "DATABASE" && slices.Contains(words, "HADR")
+}
+
+// viewColumns are the columns of each system view's table, in lower case, as its text declares them.
+var viewColumns = sync.OnceValue(func() map[string][]string {
+	columns := map[string][]string{}
+	for _, statement := range strings.Split(systemViewsText, ";") {
+		_, rest, found := strings.Cut(statement, "CREATE TEMP TABLE ")
+		if !found {
+			continue
+		}
+		table, list, _ := strings.Cut(rest, "(")
+		depth := 0
+		for _, column := range strings.FieldsFunc(strings.TrimSuffix(strings.TrimSpace(list), ")"), func(r rune) bool {
+			switch r {
+			case '(':
+				depth++
+			case ')':
+				depth--
+			}
+			return r == ',' && depth == 0
+		}) {
+			columns[strings.TrimSpace(table)] = append(columns[strings.TrimSpace(table)], strings.ToLower(strings.Fields(column)[0]))
+		}
+	}
+	return columns
+})
+
+// writable is nil while the database takes writes here, and otherwise the refusal.
+func (p *database) writable() error {
+	err := p.serving()
+	if err == nil && p.state.Load().role == roleMirror {
+		err = ReadableSecondary.(*tds.Error)
+	}
+	return err
+}

@@ -1,0 +1,255 @@
+package embedded
+
+import (
+	"database/sql/driver"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// What a login that is no sysadmin may do: what was granted to its user in a database, or to
+// a role that the user is in. db_owner may everything there.
+
+// sysadmin tells whether the session may everything.
+func (s *session) sysadmin() bool { return s.login == nil }
+
+// user is the session's user in a database; "" if it has none there.
+func (o objectSet) user(l *loginRow) string {
+	for _, u := range o.of(kindUser) {
+		if u.detail == l.sid {
+			return u.name
+		}
+	}
+	return ""
+}
+
+// roles are the principals whose rights the user has: itself, public, and its roles, with theirs.
+func (o objectSet) roles(user string) map[string]bool {
+	mine := map[string]bool{strings.ToLower(user): true, "public": true}
+	for grown := true; grown; {
+		grown = false
+		for _, m := range o.of(kindMember) {
+			role, member, _ := strings.Cut(strings.ToLower(m.name), "/")
+			if mine[member] && !mine[role] {
+				mine[role], grown = true, true
+			}
+		}
+	}
+	return mine
+}
+
+// may tells whether the login may do something with an object; without an object: in the database.
+func (o objectSet) may(l *loginRow, permission, object string) bool {
+	user := o.user(l)
+	if user == "" {
+		return false
+	}
+	roles := o.roles(user)
+	if roles["db_owner"] {
+		return true
+	}
+	for role := range roles {
+		if o.has(kindGrant, role+"/"+permission+"/"+object) || object != "" && o.has(kindGrant, role+"/"+permission+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// mayEnter tells whether the session may use the database: 916.
+func (s *session) mayEnter(d *database) error {
+	if s.sysadmin() || d.store.objects.Load().user(s.login) != "" {
+		return nil
+	}
+	return message(916, 14, `The server principal "%s" is not able to access the database "%s" under the current security context.`, s.login.name, d.title)
+}
+
+// mayDo tells whether the session may do something with an object: 229.
+func (s *session) mayDo(d *database, set objectSet, permission, object string) error {
+	if s.sysadmin() || set.may(s.login, permission, object) {
+		return nil
+	}
+	return message(229, 14, "The %s permission was denied on the object '%s', database '%s', schema 'dbo'.", permission, object, d.title)
+}
+
+// mayOwn tells whether the session may define objects in the database: 262.
+func (s *session) mayOwn(d *database, statement string) error {
+	if s.sysadmin() || d.store.objects.Load().may(s.login, "CONTROL", "") {
+		return nil
+	}
+	return message(262, 14, "%s permission denied in database '%s'.", statement, d.title)
+}
+
+// sees tells whether the session sees that there is an object.
+func (s *session) sees(set objectSet, object string) bool {
+	if s.sysadmin() {
+		return true
+	}
+	for _, permission := range []string{"EXECUTE", "SELECT", "INSERT", "UPDATE", "DELETE", "VIEW DEFINITION"} {
+		if set.may(s.login, permission, object) {
+			return true
+		}
+	}
+	return false
+}
+
+// userIn is USER_NAME().
+func (s *session) userIn() string {
+	d := s.in.Load()
+	switch {
+	case s.sysadmin():
+		return "dbo"
+	case d == nil:
+		return "guest"
+	}
+	return d.store.objects.Load().user(s.login)
+}
+
+// loginName is SUSER_SNAME().
+func (s *session) loginName() string {
+	if s.sysadmin() {
+		return userName
+	}
+	return s.login.name
+}
+
+// serverOnly refuses what only a sysadmin may.
+func (s *session) serverOnly(number int32, class uint8, format string, args ...any) error {
+	if s.sysadmin() {
+		return nil
+	}
+	return message(number, class, format, args...)
+}
+
+// isServerMember is IS_SRVROLEMEMBER: NULL for a role that is not known.
+func (s *session) isServerMember(role string) any {
+	switch strings.ToLower(role) {
+	case "public":
+		return int64(1)
+	case "sysadmin", "dbcreator", "securityadmin", "serveradmin", "setupadmin", "processadmin", "diskadmin", "bulkadmin":
+		return boolInt(s.sysadmin())
+	}
+	return nil
+}
+
+// columnLength is COL_LENGTH: NULL for what is not there. The extension's columns come and go.
+func (s *session) columnLength(tableName, column string) (any, error) {
+	n, ok := splitName(tableName)
+	d := s.in.Load()
+	if n.database != "" {
+		d = s.p.find(n.database)
+	}
+	if !ok || d == nil || d.serving() != nil {
+		return nil, nil
+	}
+	set, err := s.visible(d)
+	if err != nil || !set.has(kindTable, n.object) || !s.sees(set, n.object) {
+		return nil, err
+	}
+	added := false
+	for _, name := range extensionColumns {
+		added = added || strings.EqualFold(name, column)
+	}
+	if added && strings.EqualFold(n.object, tableSessions.String()) && !set.has(kindColumns, n.object) {
+		return nil, nil
+	}
+	typ, ok, err := d.store.columnType(n.object, column)
+	if err != nil || !ok {
+		return nil, err
+	}
+	switch typ.Kind() {
+	case tds.KindNVarChar, tds.KindNChar:
+		return int64(2 * typ.Size()), nil
+	case tds.KindVarChar, tds.KindChar, tds.KindBinary, tds.KindVarBinary:
+		return int64(typ.Size()), nil
+	case tds.KindImage:
+		return int64(16), nil
+	case tds.KindBigInt, tds.KindDateTime, tds.KindDateTime2:
+		return int64(8), nil
+	case tds.KindBit:
+		return int64(1), nil
+	}
+	return int64(4), nil
+}
+
+// columnType is what a column of a table was declared as; false: there is none.
+func (s *store) columnType(table, column string) (t tds.Type, ok bool, err error) {
+	err = s.readAdhoc(func(r *reader) error {
+		one, err := r.query("SELECT type FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE")
+		if err != nil {
+			return err
+		}
+		v := make([]driver.Value, 1)
+		found, err := one.row(v, table, column)
+		if declared, is := v[0].(string); found && is {
+			t, ok = declaredType(declared)
+		}
+		return err
+	})
+	return t, ok, err
+}
+
+// permissionByName is HAS_PERMS_BY_NAME of an object, or of a database with class DATABASE.
+func (s *session) permissionByName(securable, class, permission string) (any, error) {
+	permission = strings.ToUpper(permission)
+	d := s.in.Load()
+	object := ""
+	switch strings.ToUpper(class) {
+	case "DATABASE":
+		if securable != "" {
+			d = s.p.find(securable)
+		}
+	case "OBJECT":
+		n, _ := splitName(securable)
+		object = n.object
+	default:
+		return boolInt(s.sysadmin()), nil
+	}
+	switch {
+	case s.sysadmin():
+		return int64(1), nil
+	case d == nil:
+		return int64(0), nil
+	}
+	set, err := s.visible(d)
+	return boolInt(set.may(s.login, permission, object)), err
+}
+
+// isMember is IS_MEMBER: NULL for a role that is not there.
+func (s *session) isMember(role string) (any, error) {
+	d := s.in.Load()
+	if d == nil {
+		return boolInt(s.sysadmin()), nil
+	}
+	set, err := s.visible(d)
+	switch {
+	case err != nil:
+		return nil, err
+	case !set.has(kindRole, role) && !fixedRole(role):
+		return nil, nil
+	case s.sysadmin():
+		return boolInt(fixedRole(role)), nil
+	}
+	return boolInt(set.roles(set.user(s.login))[strings.ToLower(role)]), nil
+}
+
+// firstPrincipalID is that of the first principal that is not the system's.
+const firstPrincipalID = 5
+
+// principalID is DATABASE_PRINCIPAL_ID: NULL for one that is not there.
+func (s *session) principalID(name string) (any, error) {
+	d := s.in.Load()
+	if d == nil {
+		return nil, nil
+	}
+	set, err := s.visible(d)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range append(set.of(kindRole), set.of(kindUser)...) {
+		if strings.EqualFold(r.name, name) {
+			return int64(firstPrincipalID + i), nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,189 @@
+package embedded
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// setPartner is SET PARTNER = address: on a RESTORING copy it says who its principal will be, and contacts
+// nobody; on an open database it calls the mirror, and mirroring begins.
+func (b *batch) setPartner(ctx context.Context, d *database, st *tsql.AlterDatabase) error {
+	p, port := b.s.p, st.EndpointPort()
+	mine := p.endpoint()
+	switch {
+	case d == nil:
+		return notSupported("Mirroring of one of the system's databases")
+	case d.isMirrored(), p.masterObjects().has(kindPartner, d.title):
+		return message(1405, 16, `The database "%s" is already enabled for database mirroring.`, d.title)
+	case port == 0:
+		return message(1449, 16, "ALTER DATABASE command failed due to an invalid server connection string.")
+	case mine == nil:
+		return message(1486, 16, "Database Mirroring Transport is disabled in the endpoint configuration.")
+	case port == mine.port:
+		return message(1452, 16, "The partner server instance name must be distinct from the server instance that manages the database. The ALTER DATABASE SET PARTNER command failed.")
+	}
+	if d.store.about.Load().restoring {
+		return p.inMaster(ctx, b.s, func(c *catalogueWriter) error {
+			return c.add(&objectRow{kind: kindPartner, name: d.title, detail: st.Argument})
+		})
+	}
+	if err := p.pair.verb(ctx, func(ctx context.Context) error { return d.callMirror(ctx, port, st.Argument) }); err != nil {
+		return err
+	}
+	return p.other().forgetPartner(ctx, b.s, d.title)
+}
+
+// forgetPartner takes away that a copy waits for its principal.
+func (p *Partner) forgetPartner(ctx context.Context, s *session, title string) error {
+	var master *database
+	if master = p.master.Load(); master == nil {
+		return nil
+	}
+	return master.exclusively(ctx, func(w *writer) error {
+		c, err := openCatalogue(w, master)
+		if err != nil || !c.set.has(kindPartner, title) {
+			return err
+		}
+		return c.drop(kindPartner, title)
+	})
+}
+
+// callMirror begins mirroring of an open database with the copy on the other server. The caller holds verbs.
+func (p *database) callMirror(ctx context.Context, port int, address string) error {
+	other := p.Partner.other()
+	theirs := other.endpoint()
+	mirror := other.find(p.title)
+	unreachable := message(1418, 16, "The server network address \"%s\" can not be reached or does not exist. Check the network address name and that the ports for the local and remote endpoints are operational.", address)
+	switch {
+	case p.store.about.Load().recovery != recoveryFull:
+		return message(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, p.title)
+	case theirs == nil || theirs.port != port || !p.pair.see().clear[linkPartners]:
+		return unreachable
+	case !other.letsIn(p.Partner) || !p.Partner.letsIn(other):
+		return unreachable // an instance drops a partner that it does not know, without an answer
+	case mirror == nil:
+		return message(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, p.title)
+	case mirror.isMirrored():
+		return message(1460, 16, `The database "%s" is already configured for database mirroring on the remote server. Database mirroring must be removed on the remote server to establish a new session.`, p.title)
+	case !mirror.store.about.Load().restoring:
+		return message(1464, 16, `Database "%s" is not in a recovering state which is required for a mirror database or secondary database. The remote database must be restored using WITH NORECOVERY.`, p.title)
+	case !other.masterObjects().has(kindPartner, p.title):
+		return message(1416, 16, `Database "%s" is not configured for database mirroring.`, p.title)
+	case p.family() == "" || p.family() != mirror.family():
+		return message(1407, 16, `The remote copy of database "%s" is not related to the local copy of the database.`, p.title)
+	}
+	if err := p.fits(mirror); err != nil {
+		return err
+	}
+	return p.establish(ctx, mirror)
+}
+
+// fits tells whether the mirror has enough of the principal's log.
+func (p *database) fits(mirror *database) error {
+	full, log := p.backups()
+	at := mirror.store.lsn.Load()
+	switch {
+	case log == 0 || !mirror.logRestored():
+		return message(1412, 16, `The remote copy of database "%s" has not been rolled forward to a point in time that is encompassed in the local copy of the database log.`, p.title)
+	case at < max(full, log):
+		return message(1478, 16, `The mirror database, "%s", has insufficient transaction log data to preserve the log backup chain of the principal database.  This may happen if a log backup from the principal database has not been taken or has not been restored on the mirror database.`, p.title)
+	}
+	return nil
+}
+
+// establish makes the two a principal and its mirror. The mirror's part is durable first: alone it stays closed.
+func (p *database) establish(ctx context.Context, mirror *database) error {
+	m := &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: p.Partner.pair.seconds}
+	m.newReign(1, 0)
+	err := mirror.alone(ctx, true, func() error {
+		about := *mirror.store.about.Load()
+		about.restoring = false
+		if err := mirror.becomeInTurn(func(its *mirroring) { *its = *m; its.role = roleMirror }); err != nil {
+			return err
+		}
+		return mirror.store.saveAbout(about)
+	})
+	if err != nil {
+		return err
+	}
+	p.pair.link.state.Store(int32(stateSynchronizing))
+	if err := p.become(ctx, func(mine *mirroring) { *mine = *m }); err != nil {
+		return err
+	}
+	p.log.Info("mirroring begun", "database", p.title)
+	p.pair.poke()
+	return nil
+}
+
+// partnerOff is SET PARTNER OFF: mirroring ends, on both servers if they see each other; otherwise
+// the other one learns of it later.
+func (p *Partner) partnerOff(ctx context.Context, s *session, d *database) error {
+	if d == nil || !d.isMirrored() {
+		title := DatabaseName
+		if d != nil {
+			title = d.title
+		}
+		if !p.masterObjects().has(kindPartner, title) {
+			return message(1416, 16, `Database "%s" is not configured for database mirroring.`, title)
+		}
+		return p.forgetPartner(ctx, s, title)
+	}
+	return p.pair.verb(ctx, func(ctx context.Context) error {
+		order := []*database{d}
+		if o := d.other(); o.isMirrored() && p.pair.see().clear[linkPartners] {
+			if order = append(order, o); o.state.Load().role == rolePrincipal {
+				order[0], order[1] = o, d // the one who ships, first
+			}
+		}
+		for _, q := range order {
+			if err := q.endMirroring(ctx); err != nil {
+				return err
+			}
+		}
+		d.pair.setWitness(false)
+		return nil
+	})
+}
+
+// endMirroring has one copy mirrored no more: a principal's is an open database, a mirror's one that is RESTORING.
+func (p *database) endMirroring(ctx context.Context) error {
+	defer p.noLeases(errKilled(p.title))()
+	return p.alone(ctx, true, func() error {
+		about := *p.store.about.Load()
+		if about.restoring = p.state.Load().role == roleMirror; about.restoring {
+			// Before the role: whatever comes between, it does not open.
+			if err := p.store.saveAbout(about); err != nil {
+				return err
+			}
+		}
+		err := p.becomeInTurn(func(m *mirroring) { *m = mirroring{} })
+		if err == nil {
+			p.log.Info("mirroring removed", "database", p.title)
+			p.pair.events.tell("role", p.name, "none: mirroring of "+p.title+" was removed")
+		}
+		return err
+	})
+}
+
+// meetRemoval ends the session of a copy whose partner says that there is none. The caller holds verbs.
+func (p *mirroringSession) meetRemoval(ctx context.Context) error {
+	both := p.both()
+	for i, d := range both {
+		if d.isMirrored() && both[1-i] != nil && !both[1-i].isMirrored() && both[1-i].acts() && d.acts() {
+			return d.endMirroring(ctx)
+		}
+	}
+	return nil
+}
+
+// partnerAddress is the address of the other server's endpoint.
+func (p *Partner) partnerAddress() string {
+	host, port := p.other().hostPort()
+	if e := p.other().endpoint(); e != nil {
+		port = strconv.Itoa(e.port)
+	}
+	return "TCP://" + host + ":" + strings.TrimSpace(port)
+}

@@ -1,0 +1,131 @@
+package embedded
+
+import "strings"
+
+// setupViewsText makes the views of what setting up a pair is about: endpoints and certificates, logins and users,
+// and files. sys.certificates has one column more than SQL Server's, for CERTENCODED.
+const setupViewsText = `
+CREATE TEMP TABLE sys_tcp_endpoints (
+	name nvarchar(128), endpoint_id int, protocol_desc nvarchar(60), type_desc nvarchar(60), state_desc nvarchar(60), port int, is_dynamic_port bit);
+CREATE TEMP TABLE sys_certificates (
+	name nvarchar(128) COLLATE NOCASE, certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000));
+CREATE TEMP TABLE sys_symmetric_keys (name nvarchar(128) COLLATE NOCASE, symmetric_key_id int);
+CREATE TEMP TABLE sys_server_principals (
+	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128));
+CREATE TEMP TABLE sys_sql_logins (
+	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128),
+	is_policy_checked bit, password_hash varbinary(256));
+CREATE TEMP TABLE sys_database_principals (
+	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
+CREATE TEMP TABLE sys_master_files (
+	database_id int, file_id int, type tinyint, type_desc nvarchar(60), name nvarchar(128), physical_name nvarchar(260), state_desc nvarchar(60));
+`
+
+const endpointID = 65536
+
+func tcpEndpointRows(s *session, _ string) [][]any {
+	e := s.p.endpoint()
+	if e == nil {
+		return nil
+	}
+	return [][]any{{e.name, endpointID, "TCP", "DATABASE_MIRRORING", "STARTED", e.port, false}}
+}
+
+func endpointRows(s *session, _ string) [][]any {
+	e := s.p.endpoint()
+	if e == nil {
+		return nil
+	}
+	role := map[string]int{"PARTNER": 1, "WITNESS": 2, "ALL": 3}[e.role]
+	if e.certificate == "" {
+		return [][]any{{e.name, endpointID, role, e.role, 0, "STARTED", false, "NEGOTIATE", "NONE", 0}}
+	}
+	id := 0
+	for i, c := range s.p.masterObjects().of(kindCertificate) {
+		if strings.EqualFold(c.name, e.certificate) {
+			id = firstCertificateID + i
+		}
+	}
+	return [][]any{{e.name, endpointID, role, e.role, 0, "STARTED", true, "CERTIFICATE", "AES", id}}
+}
+
+const firstCertificateID = 256
+
+func certificateRows(s *session, _ string) (rows [][]any) {
+	if s.database != masterName {
+		return nil
+	}
+	for i, c := range s.p.masterObjects().of(kindCertificate) {
+		contents, owner, _ := strings.Cut(c.detail, " ")
+		encryption := "ENCRYPTED_BY_MASTER_KEY"
+		if owner != "" {
+			encryption = "NO_PRIVATE_KEY"
+		}
+		rows = append(rows, []any{c.name, firstCertificateID + i, 1, encryption, c.name, hexadecimal(contents)})
+	}
+	return rows
+}
+
+func symmetricKeyRows(s *session, _ string) (rows [][]any) {
+	if s.database != masterName {
+		return nil
+	}
+	for _, k := range s.p.masterObjects().of(kindMasterKey) {
+		rows = append(rows, []any{k.name, 101})
+	}
+	return rows
+}
+
+// hexadecimal is a binary value in a view's row, two digits a byte.
+type hexadecimal string
+
+// loginSID is the SID of the pair's own login: the same on both servers.
+const ownSID = "6D6972726F727374617465000000FFFF"
+
+func serverPrincipalRows(s *session, _ string) (rows [][]any) {
+	for _, r := range sqlLoginRows(s, "") {
+		rows = append(rows, r[:7])
+	}
+	return rows
+}
+
+func sqlLoginRows(s *session, _ string) [][]any {
+	rows := [][]any{{userName, 1, hexadecimal(ownSID), "S", "SQL_LOGIN", false, masterName, false, nil}}
+	for i, l := range s.p.masterObjects().of(kindLogin) {
+		sid, hash, _ := strings.Cut(l.detail, " ")
+		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, hexadecimal(hash)})
+	}
+	return rows
+}
+
+func databasePrincipalRows(s *session, database string) [][]any {
+	rows := [][]any{{"public", 0, "R", "DATABASE_ROLE", nil, nil}, {"dbo", 1, "S", "SQL_USER", "dbo", hexadecimal(ownSID)}}
+	set := objectSet{}
+	if strings.EqualFold(database, masterName) {
+		set = s.p.masterObjects()
+	} else if d := s.p.find(database); d != nil {
+		set = *d.store.objects.Load()
+	}
+	id := 5
+	for _, kind := range []string{kindUser, kindRole} {
+		for _, o := range set.of(kind) {
+			var sid any
+			typ, desc := "R", "DATABASE_ROLE"
+			if kind == kindUser {
+				typ, desc, sid = "S", "SQL_USER", hexadecimal(o.detail)
+			}
+			rows = append(rows, []any{o.name, id, typ, desc, "dbo", sid})
+			id++
+		}
+	}
+	return rows
+}
+
+func masterFileRows(s *session, _ string) (rows [][]any) {
+	for _, d := range s.p.sorted() {
+		for i, f := range logicalFiles(d.title) {
+			rows = append(rows, []any{d.store.about.Load().id, i + 1, i, map[string]string{"D": "ROWS", "L": "LOG"}[f[1]], f[0], d.store.path, "ONLINE"})
+		}
+	}
+	return rows
+}

@@ -1,0 +1,214 @@
+package tsql
+
+import (
+	"strconv"
+	"strings"
+)
+
+// ServerObject makes what two servers need to speak to each other: CREATE MASTER KEY,
+// CERTIFICATE or ENDPOINT, and GRANT CONNECT ON ENDPOINT.
+type ServerObject struct {
+	position
+	Kind   string // MASTER KEY, CERTIFICATE, ENDPOINT or GRANT CONNECT
+	Name   string // of the object; "" for the master key
+	Owner  string // of a certificate: AUTHORIZATION. Of a grant: to whom
+	Binary string // of a certificate: FROM BINARY, as hexadecimal digits; "": it is made
+	Port   int    // of an endpoint
+	Role   string // of an endpoint: PARTNER, WITNESS or ALL
+	// Certificate is the endpoint's; "" for Windows accounts.
+	Certificate string
+}
+
+// Backup is BACKUP DATABASE or BACKUP LOG … TO DISK. Its options change nothing here.
+type Backup struct {
+	position
+	Log      bool
+	Database string
+	File     string
+}
+
+// Restore is RESTORE DATABASE, LOG or FILELISTONLY. MOVE is read and changes nothing here.
+type Restore struct {
+	position
+	What       string // DATABASE, LOG or FILELISTONLY
+	Database   string // "" for FILELISTONLY
+	File       string // "" for RESTORE DATABASE x WITH RECOVERY
+	NoRecovery bool
+}
+
+// setup parses a statement of setting up a pair; false: it is none of these, and nothing was taken.
+func (p *parser) setup(at position, word string) (Statement, bool) {
+	second := strings.ToUpper(p.peek(1).text)
+	switch word + " " + second {
+	case "CREATE MASTER", "CREATE CERTIFICATE", "CREATE ENDPOINT":
+		p.pos += 2
+		return p.serverObject(at, second), true
+	case "GRANT CONNECT":
+		if p.peek(2).is("ON") && p.peek(3).is("ENDPOINT") {
+			p.pos += 4
+			return p.grantConnect(at), true
+		}
+	case "BACKUP DATABASE", "BACKUP LOG":
+		p.pos += 2
+		return p.backup(at, second == "LOG"), true
+	case "RESTORE DATABASE", "RESTORE LOG", "RESTORE FILELISTONLY":
+		p.pos += 2
+		return p.restore(at, second), true
+	}
+	return nil, false
+}
+
+func (p *parser) serverObject(at position, kind string) Statement {
+	o := &ServerObject{position: at, Kind: kind}
+	switch kind {
+	case "MASTER":
+		o.Kind = "MASTER KEY"
+		p.expectAll("KEY", "ENCRYPTION", "BY", "PASSWORD", "=")
+		p.address()
+	case "CERTIFICATE":
+		p.certificate(o)
+	default:
+		p.endpoint(o)
+	}
+	if p.err == nil {
+		p.finish()
+	}
+	return o
+}
+
+// expectAll takes words and symbols one after the other.
+func (p *parser) expectAll(words ...string) {
+	for _, w := range words {
+		if w[0] >= 'A' && w[0] <= 'Z' {
+			p.expect(w)
+		} else {
+			p.expectSymbol(w)
+		}
+	}
+}
+
+func (p *parser) certificate(o *ServerObject) {
+	o.Name = p.identifier()
+	if p.accept("AUTHORIZATION") {
+		o.Owner = p.identifier()
+	}
+	if p.accept("FROM", "BINARY") {
+		p.expectSymbol("=")
+		t := p.next().text
+		if !strings.HasPrefix(strings.ToLower(t), "0x") || len(t) < 4 {
+			p.pos--
+			p.unexpected()
+		}
+		o.Binary = strings.ToUpper(t[min(2, len(t)):])
+		return
+	}
+	p.expectAll("WITH", "SUBJECT", "=")
+	p.address()
+	if p.acceptSymbol(",") {
+		p.expectAll("EXPIRY_DATE", "=")
+		p.address()
+	}
+}
+
+// endpoint takes the one form of an endpoint that is for mirroring.
+func (p *parser) endpoint(o *ServerObject) {
+	o.Name = p.identifier()
+	p.expectAll("STATE", "=", "STARTED", "AS", "TCP", "(", "LISTENER_PORT", "=")
+	o.Port = p.smallNumber()
+	if p.acceptSymbol(",") {
+		p.expectAll("LISTENER_IP", "=", "ALL")
+	}
+	p.expectAll(")", "FOR", "DATABASE_MIRRORING", "(", "AUTHENTICATION", "=")
+	if p.accept("CERTIFICATE") {
+		o.Certificate = p.identifier()
+	} else {
+		p.expect("WINDOWS")
+		p.accept("NEGOTIATE")
+	}
+	p.expectAll(",", "ENCRYPTION", "=", "REQUIRED", "ALGORITHM", "AES", ",", "ROLE", "=")
+	if o.Role = strings.ToUpper(p.peek(0).text); !p.accept("ALL") && !p.accept("PARTNER") {
+		p.expect("WITNESS")
+	}
+	p.expectSymbol(")")
+}
+
+func (p *parser) grantConnect(at position) Statement {
+	o := &ServerObject{position: at, Kind: "GRANT CONNECT"}
+	for p.acceptSymbol("::") || p.acceptSymbol(":") {
+		continue
+	}
+	o.Name = p.identifier()
+	p.expect("TO")
+	o.Owner = p.identifier()
+	p.finish()
+	return o
+}
+
+func (p *parser) backup(at position, log bool) Statement {
+	b := &Backup{position: at, Log: log, Database: p.identifier()}
+	p.expectAll("TO", "DISK", "=")
+	b.File = p.address()
+	if p.accept("WITH") {
+		for {
+			if option := p.peek(0); !option.is("INIT") && !option.is("FORMAT") && !option.is("CHECKSUM") && !option.is("COPY_ONLY") {
+				p.unexpected()
+				return b
+			}
+			p.pos++
+			if !p.acceptSymbol(",") {
+				break
+			}
+		}
+	}
+	p.finish()
+	return b
+}
+
+func (p *parser) restore(at position, what string) Statement {
+	r := &Restore{position: at, What: what}
+	if what != "FILELISTONLY" {
+		r.Database = p.identifier()
+	}
+	if what == "FILELISTONLY" || what == "LOG" || p.peek(0).is("FROM") {
+		p.expectAll("FROM", "DISK", "=")
+		r.File = p.address()
+	}
+	if p.accept("WITH") {
+		for {
+			switch {
+			case p.accept("NORECOVERY"):
+				r.NoRecovery = true
+			case p.accept("RECOVERY"):
+			case p.accept("MOVE"):
+				p.address()
+				p.expect("TO")
+				p.address()
+			default:
+				p.unexpected()
+				return r
+			}
+			if !p.acceptSymbol(",") {
+				break
+			}
+		}
+	}
+	p.finish()
+	return r
+}
+
+// portOf is the port of an endpoint's address, TCP://host:port; 0: it is none.
+func portOf(address string) int {
+	rest, found := strings.CutPrefix(strings.ToUpper(address), "TCP://")
+	i := strings.LastIndexByte(rest, ':')
+	if !found || i < 1 || strings.ContainsAny(rest[:i], ":/' ") {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(rest[i+1:], "/"))
+	if err != nil || n < 1 || n > 65535 {
+		return 0
+	}
+	return n
+}
+
+// EndpointPort is the port of the clause's address; 0: it is not TCP://host:port.
+func (a *AlterDatabase) EndpointPort() int { return portOf(a.Argument) }

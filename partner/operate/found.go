@@ -1,0 +1,292 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Found is what one server says of itself, of the database, and of its part in
+// mirroring or a group.
+type Found struct {
+	On      Side   `json:"on"`
+	Address string `json:"address"`
+	Error   string `json:"error,omitempty"` // why it could not be asked; the rest is empty then
+
+	ServerName string `json:"server_name"`
+	Version    string `json:"version"`
+	Edition    string `json:"edition"`
+	Collation  string `json:"collation"`
+	Sysadmin   bool   `json:"sysadmin"` // the login is one
+	Groups     bool   `json:"groups"`   // availability groups are switched on
+	Linux      bool   `json:"linux"`
+
+	Database  *FoundDatabase  `json:"database,omitempty"`  // nil: there is none of the name
+	Mirroring *FoundMirroring `json:"mirroring,omitempty"` // nil: not mirrored, or not for these eyes
+	Group     *FoundGroup     `json:"group,omitempty"`     // nil: in none
+	Endpoint  *FoundEndpoint  `json:"endpoint,omitempty"`  // nil: there is none
+}
+
+// FoundDatabase is a row of sys.databases.
+type FoundDatabase struct {
+	State, Recovery, Access string
+	ReadOnly, AutoClose     bool
+	Opens                   bool // HAS_DBACCESS, and ONLINE
+	LogWaits                string
+	Logical                 []string // its files' logical names: data, then log
+	FileStream              bool
+}
+
+// FoundMirroring is a row of sys.database_mirroring.
+type FoundMirroring struct {
+	Role, State, Safety, Partner, Instance string
+	Sequence                               int64
+	Witness, WitnessState                  string
+	FailoverLSN, EndOfLog                  string
+}
+
+// FoundGroup is the group as this replica sees it.
+type FoundGroup struct {
+	Name, Cluster, Role, Operational string
+	Sequence                         int64
+	State                            string // of the database here
+	Suspended                        bool
+	SuspendReason                    string
+	Hardened, EndOfLog               string
+	Replicas                         []FoundReplica // all of them
+}
+
+// FoundReplica is one replica in a group.
+type FoundReplica struct{ Server, Endpoint, Mode, Failover, Role, Connected string }
+
+// FoundEndpoint is the one endpoint for mirroring that a server has.
+type FoundEndpoint struct {
+	Name, Role, State, Authentication string
+	Port                              int
+	Certificate                       string // its name; empty: Windows accounts
+}
+
+// The queries. Each value comes as text; see Row.
+const (
+	queryServer = `SELECT @@SERVERNAME AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY(N'ProductVersion')) AS version, ` +
+		`CONVERT(nvarchar(128), SERVERPROPERTY(N'Edition')) AS edition, CONVERT(nvarchar(128), SERVERPROPERTY(N'Collation')) AS collation, ` +
+		`CONVERT(int, SERVERPROPERTY(N'IsHadrEnabled')) AS hadr, IS_SRVROLEMEMBER(N'sysadmin') AS sysadmin, @@VERSION AS banner`
+
+	queryDatabase = `SELECT d.state_desc, d.recovery_model_desc, d.user_access_desc, d.is_read_only, d.is_auto_close_on, d.log_reuse_wait_desc, ` +
+		`HAS_DBACCESS(d.name) AS access, CONVERT(nvarchar(36), d.replica_id) AS replica_id, CONVERT(nvarchar(36), m.mirroring_guid) AS mirroring_guid, ` +
+		`m.mirroring_role_desc, m.mirroring_state_desc, m.mirroring_role_sequence, m.mirroring_safety_level_desc, m.mirroring_partner_name, ` +
+		`m.mirroring_partner_instance, m.mirroring_witness_name, m.mirroring_witness_state_desc, ` +
+		`CONVERT(nvarchar(30), m.mirroring_failover_lsn) AS failover_lsn, CONVERT(nvarchar(30), m.mirroring_end_of_log_lsn) AS end_of_log ` +
+		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = %N`
+
+	queryFiles = `SELECT f.name, f.type FROM sys.master_files f WHERE f.database_id = DB_ID(%N) ORDER BY f.type, f.file_id`
+
+	queryEndpoint = `SELECT e.name, e.role_desc, e.state_desc, e.connection_auth_desc, t.port, c.name AS certificate ` +
+		`FROM sys.database_mirroring_endpoints e LEFT JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id ` +
+		`LEFT JOIN sys.certificates c ON c.certificate_id = e.certificate_id`
+
+	// %s is g.cluster_type_desc, which came with SQL Server 2017.
+	queryGroup = `SELECT g.name AS group_name, %s AS cluster, g.sequence_number, r.replica_server_name, r.endpoint_url, ` +
+		`r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, ` +
+		`l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, ` +
+		`CONVERT(nvarchar(30), l.end_of_log_lsn) AS end_of_log ` +
+		`FROM sys.databases d JOIN sys.availability_replicas m ON m.replica_id = d.replica_id ` +
+		`JOIN sys.availability_groups g ON g.group_id = m.group_id JOIN sys.availability_replicas r ON r.group_id = g.group_id ` +
+		`LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.replica_id = r.replica_id ` +
+		`LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = r.replica_id AND l.group_database_id = d.group_database_id ` +
+		`WHERE d.name = %N`
+)
+
+// Look asks one server. What it could not be asked stands in Found.Error.
+func Look(ctx context.Context, on Side, addr string, s Server, database string) *Found {
+	f := &Found{On: on, Address: addr}
+	if s == nil {
+		f.Error = "not asked"
+		return f
+	}
+	if err := f.read(ctx, s, database); err != nil {
+		*f = Found{On: on, Address: addr, Error: strings.Join(strings.Fields(err.Error()), " ")}
+	}
+	return f
+}
+
+func (f *Found) read(ctx context.Context, s Server, database string) error {
+	rows, err := s.Query(ctx, queryServer)
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 {
+		return errors.New("the server does not say what it is")
+	}
+	r := rows[0]
+	f.ServerName, f.Version, f.Edition, f.Collation = r["server_name"], r["version"], r["edition"], r["collation"]
+	f.Sysadmin, f.Groups, f.Linux = r["sysadmin"] == "1", r["hadr"] == "1", strings.Contains(r["banner"], "Linux")
+	if rows, err = s.Query(ctx, queryEndpoint); err != nil {
+		return fmt.Errorf("read the endpoint: %w", err)
+	}
+	for _, r := range rows {
+		port, _ := strconv.Atoi(r["port"])
+		f.Endpoint = &FoundEndpoint{Name: r["name"], Role: r["role_desc"], State: r["state_desc"], Authentication: r["connection_auth_desc"],
+			Port: port, Certificate: r["certificate"]}
+	}
+	if rows, err = s.Query(ctx, fill(queryDatabase, database)); err != nil || len(rows) == 0 {
+		return err
+	}
+	r = rows[0]
+	f.Database = &FoundDatabase{State: r["state_desc"], Recovery: r["recovery_model_desc"], Access: r["user_access_desc"],
+		ReadOnly: r["is_read_only"] == "1", AutoClose: r["is_auto_close_on"] == "1", LogWaits: r["log_reuse_wait_desc"],
+		Opens: r["access"] == "1" && r["state_desc"] == "ONLINE"}
+	f.takeMirroring(r)
+	if err := f.readFiles(ctx, s, database); err != nil {
+		return fmt.Errorf("read the database's files: %w", err)
+	}
+	if r["replica_id"] == "" {
+		return nil
+	}
+	return f.readGroup(ctx, s, database)
+}
+
+func (f *Found) takeMirroring(r Row) {
+	if r["mirroring_guid"] == "" {
+		return
+	}
+	n, _ := strconv.ParseInt(r["mirroring_role_sequence"], 10, 64)
+	f.Mirroring = &FoundMirroring{Role: r["mirroring_role_desc"], State: r["mirroring_state_desc"], Safety: r["mirroring_safety_level_desc"],
+		Partner: r["mirroring_partner_name"], Instance: r["mirroring_partner_instance"], Sequence: n,
+		Witness: r["mirroring_witness_name"], WitnessState: r["mirroring_witness_state_desc"], FailoverLSN: r["failover_lsn"], EndOfLog: r["end_of_log"]}
+}
+
+func (f *Found) readFiles(ctx context.Context, s Server, database string) error {
+	rows, err := s.Query(ctx, fill(queryFiles, database))
+	for _, r := range rows {
+		if r["type"] == "2" {
+			f.Database.FileStream = true
+			continue
+		}
+		f.Database.Logical = append(f.Database.Logical, r["name"])
+	}
+	return err
+}
+
+func (f *Found) readGroup(ctx context.Context, s Server, database string) error {
+	cluster := "g.cluster_type_desc"
+	if f.major() < 14 {
+		cluster = "N'wsfc'"
+	}
+	rows, err := s.Query(ctx, fill(queryGroup, cluster, database))
+	if err != nil || len(rows) == 0 {
+		// It is in a group, whatever else may be seen of it.
+		f.Group = &FoundGroup{}
+		if n := numbered(nil); errors.As(err, &n) && (n.SQLErrorNumber() == 297 || n.SQLErrorNumber() == 300) {
+			return nil
+		}
+		return err
+	}
+	g := &FoundGroup{Name: rows[0]["group_name"], Cluster: strings.ToUpper(rows[0]["cluster"])}
+	g.Sequence, _ = strconv.ParseInt(rows[0]["sequence_number"], 10, 64)
+	for _, r := range rows {
+		g.Replicas = append(g.Replicas, FoundReplica{Server: r["replica_server_name"], Endpoint: r["endpoint_url"], Mode: r["availability_mode_desc"],
+			Failover: r["failover_mode_desc"], Role: r["role_desc"], Connected: r["connected_state_desc"]})
+		if r["is_local"] == "1" {
+			g.Role, g.Operational, g.State = r["role_desc"], r["operational_state_desc"], r["synchronization_state_desc"]
+			g.Suspended, g.SuspendReason = r["is_suspended"] == "1", r["suspend_reason_desc"]
+			g.Hardened, g.EndOfLog = r["hardened"], r["end_of_log"]
+		}
+	}
+	f.Group = g
+	return nil
+}
+
+// major is the major version; 0: unknown.
+func (f *Found) major() int {
+	n, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0])
+	return n
+}
+
+// principal says whether the server says that it is the principal or primary.
+func (f *Found) principal() bool {
+	return f.Mirroring != nil && f.Mirroring.Role == "PRINCIPAL" || f.Group != nil && f.Group.Role == "PRIMARY"
+}
+
+// Lines tell it in words, a line a thing.
+func (f *Found) Lines() []string {
+	if f.Error != "" {
+		return []string{fmt.Sprintf("%s (%s): can't be asked: %s", f.On, f.Address, f.Error)}
+	}
+	lines := []string{fmt.Sprintf("%s (%s): %s, %s, version %s, collation %s", f.On, f.Address, f.ServerName, f.Edition, f.Version, f.Collation)}
+	add := func(format string, args ...any) { lines = append(lines, "   "+fmt.Sprintf(format, args...)) }
+	if !f.Sysadmin {
+		add("the login is no sysadmin here: what it may not see is shown as unknown")
+	}
+	d := f.Database
+	if d == nil {
+		add("it has no such database")
+	} else {
+		add("database %s, recovery %s, %s, log waits for %s", d.State, d.Recovery, d.Access, orUnknown(d.LogWaits))
+	}
+	if m := f.Mirroring; m != nil {
+		add("mirroring: %s, %s, safety %s, role sequence %d, partner %s", m.Role, m.State, m.Safety, m.Sequence, m.Partner)
+		if m.Witness != "" {
+			add("witness %s: %s", m.Witness, m.WitnessState)
+		} else {
+			add("no witness")
+		}
+	} else if d != nil && f.Group == nil {
+		add("mirroring: not set up, or not for this login's eyes")
+	}
+	f.groupLines(add)
+	if e := f.Endpoint; e != nil {
+		add("endpoint %s, port %d: %s, role %s, %s", e.Name, e.Port, e.State, e.Role, e.by())
+	} else {
+		add("no endpoint for mirroring")
+	}
+	return lines
+}
+
+func (f *Found) groupLines(add func(format string, args ...any)) {
+	g := f.Group
+	if g == nil {
+		return
+	}
+	if g.Name == "" {
+		add("in an availability group that this login may not look at (VIEW SERVER STATE)")
+		return
+	}
+	suspended := ""
+	if g.Suspended {
+		suspended = ", suspended (" + orUnknown(g.SuspendReason) + ")"
+	}
+	add("availability group %s (cluster type %s): %s, database %s%s", g.Name, orUnknown(g.Cluster), orUnknown(g.Role), orUnknown(g.State), suspended)
+	for _, r := range g.Replicas {
+		add("   replica %s: %s, %s, %s", r.Server, r.Mode, orUnknown(r.Role), orUnknown(r.Connected))
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func (e *FoundEndpoint) by() string {
+	if e.Certificate != "" {
+		return "certificate " + e.Certificate
+	}
+	return "Windows accounts (" + e.Authentication + ")"
+}
+
+// folder gives the path of a file in a folder as SQL Server's machine writes paths; without a
+// folder the name alone, which is in the instance's default folder for backups.
+func inFolder(folder, file string) string {
+	switch {
+	case folder == "":
+		return file
+	case strings.Contains(folder, `\`):
+		return strings.TrimRight(folder, `\`) + `\` + file
+	}
+	return path.Join(folder, file)
+}

@@ -1,0 +1,217 @@
+package operate
+
+import "strings"
+
+// The statements of availability groups. Forms: CREATE and ALTER AVAILABILITY GROUP; the
+// read-scale (CLUSTER_TYPE = NONE) procedure.
+const (
+	formCreateGroup = `CREATE AVAILABILITY GROUP %[ WITH (CLUSTER_TYPE = NONE) FOR REPLICA ON %s, %s`
+	formReplica     = `%N WITH (ENDPOINT_URL = %N, AVAILABILITY_MODE = %s, FAILOVER_MODE = MANUAL, SEEDING_MODE = AUTOMATIC, SECONDARY_ROLE (ALLOW_CONNECTIONS = NO))`
+	formJoin        = `ALTER AVAILABILITY GROUP %[ JOIN WITH (CLUSTER_TYPE = NONE)`
+	formMayCreate   = `ALTER AVAILABILITY GROUP %[ GRANT CREATE ANY DATABASE`
+	formAdd         = `ALTER AVAILABILITY GROUP %[ ADD DATABASE %[`
+	formSynchronous = `ALTER AVAILABILITY GROUP %[ MODIFY REPLICA ON %N WITH (AVAILABILITY_MODE = SYNCHRONOUS_COMMIT)`
+	formRequired    = `ALTER AVAILABILITY GROUP %[ SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = %s)`
+	formOffline     = `ALTER AVAILABILITY GROUP %[ OFFLINE`
+	formGroupForce  = `ALTER AVAILABILITY GROUP %[ FORCE_FAILOVER_ALLOW_DATA_LOSS`
+	formGroupOver   = `ALTER AVAILABILITY GROUP %[ FAILOVER`
+	formSecondary   = `ALTER AVAILABILITY GROUP %[ SET (ROLE = SECONDARY)`
+	formRemoveOther = `ALTER AVAILABILITY GROUP %[ REMOVE REPLICA ON %N`
+	formRemoveData  = `ALTER AVAILABILITY GROUP %[ REMOVE DATABASE %[`
+	formDropGroup   = `DROP AVAILABILITY GROUP %[`
+	formHadrSuspend = `ALTER DATABASE %[ SET HADR SUSPEND`
+	formHadrResume  = `ALTER DATABASE %[ SET HADR RESUME`
+
+	queryReplica = `SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id ` +
+		`WHERE g.name = %N AND s.is_local = 1 AND %s`
+	queryReplicaDB = `SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id ` +
+		`WHERE c.database_name = %N AND l.is_local = 1 AND %s`
+	queryMode = `SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.availability_replicas r ON r.group_id = g.group_id ` +
+		`WHERE g.name = %N AND r.replica_server_name = %N AND r.availability_mode_desc = N'SYNCHRONOUS_COMMIT'`
+	queryGroupThere = `SELECT 1 AS yes FROM sys.availability_groups WHERE name = %N`
+	queryGrouped    = `SELECT 1 AS yes FROM sys.availability_databases_cluster WHERE database_name = %N`
+	queryOthers     = `SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.availability_databases_cluster c ON c.group_id = g.group_id ` +
+		`WHERE g.name = %N AND c.database_name <> %N`
+	queryHadr      = `SELECT 1 AS yes WHERE CONVERT(int, SERVERPROPERTY(N'IsHadrEnabled')) = 1`
+	queryNoDB      = `SELECT 1 AS yes WHERE DB_ID(%N) IS NULL`
+	querySameName  = `SELECT 1 AS yes WHERE @@SERVERNAME = %N`
+	queryUngrouped = `SELECT 1 AS yes FROM sys.databases WHERE name = %N AND replica_id IS NULL`
+)
+
+// The conditions on a replica and on the database there.
+const (
+	isPrimary        = `s.role_desc = N'PRIMARY'`
+	isSecondary      = `s.role_desc = N'SECONDARY'`
+	isNoPrimary      = `(s.role_desc = N'SECONDARY' OR s.role_desc = N'RESOLVING')`
+	isInStep         = `l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0`
+	isMoving         = `l.is_suspended = 0`
+	isStopped        = `l.is_suspended = 1`
+	isFitToBePrimary = `l.synchronization_state_desc <> N'REVERTING' AND l.synchronization_state_desc <> N'INITIALIZING'`
+)
+
+// what a Do does after which the other server may already be what it is to become, and so on.
+var (
+	alreadyThere = []int32{alreadyPrimary}
+	notSuspended = []int32{35239, 35242}
+)
+
+func (s *situation) replicaIs(condition string) string {
+	return fill(queryReplica, s.group, condition)
+}
+func (s *situation) replicaDBIs(condition string) string {
+	return fill(queryReplicaDB, s.o.Database, condition)
+}
+
+func (s *situation) mustBe(on Side, title, query string, number int32, message string) {
+	s.plan.add(Step{On: on, Kind: Check, Title: title, Text: query, Refusal: refuse(number, "%s", message)})
+}
+
+func (s *situation) waitFor(on Side, title, query string) Step {
+	return Step{On: on, Kind: Wait, Title: title, Text: query, Within: s.o.Patience,
+		Refusal: &Refusal{Message: "it did not come about: " + title, Advice: "see pair status and both servers' error logs"}}
+}
+
+func (s *situation) groupFailover() {
+	s.mustBe(s.p, "This server is the primary", s.replicaIs(isPrimary), 41140, "this server is not the group's primary")
+	s.mustBe(s.m, "The other server is a secondary", s.replicaIs(isSecondary), onlySecondary, "the other server is not a secondary of the group")
+	s.mustBe(s.m, "The secondary has all that the primary has, and is not suspended", s.replicaDBIs(isInStep), groupNotCaughtUp, "the secondary is not SYNCHRONIZED")
+	if s.cluster == "WSFC" {
+		shown := s.waitFor(s.m, "The former secondary is the primary", s.replicaIs(isPrimary))
+		s.plan.add(Step{On: s.m, Kind: Do, Title: "Exchange the roles; with a cluster the new primary asks for it", Text: fill(formGroupOver, s.group), Ignore: alreadyThere, Shows: &shown},
+			shown, s.waitFor(s.p, "The former primary is a secondary", s.replicaIs(isSecondary)))
+		return
+	}
+	s.clusterlessFailover()
+}
+
+// clusterlessFailover is the documented way without loss where there is no cluster: it, too, ends with a forced failover.
+func (s *situation) clusterlessFailover() {
+	normal := &Step{On: s.p, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0)}
+	for _, r := range []Side{s.p, s.m} {
+		s.plan.add(Step{On: s.p, Kind: Do, Title: "Commits wait for " + string(r) + ", or something could be lost", Unless: fill(queryMode, s.group, s.replica(r)), Text: fill(formSynchronous, s.group, s.replica(r))})
+	}
+	shown := s.waitFor(s.m, "The former secondary is the primary", s.replicaIs(isPrimary))
+	s.plan.add(
+		s.waitFor(s.m, "The secondary is SYNCHRONIZED, by its own word", s.replicaDBIs(isInStep)),
+		s.waitFor(s.p, "And by the primary's", s.replicaDBIs(isInStep)),
+		Step{On: s.p, Kind: Do, Title: "No commit without the secondary, from here on", Text: fill(formRequired, s.group, 1),
+			Why: "It must be 0 again at the end: left at 1 the primary refuses writes whenever the secondary is away."},
+		Step{On: s.p, Kind: Do, Title: "The primary stops serving; until the next step nobody does", Text: fill(formOffline, s.group), Undo: normal,
+			Why: "19416 means that the secondary has just fallen behind: nothing was done."},
+		Step{On: s.m, Kind: Do, Title: "The secondary takes over", Text: fill(formGroupForce, s.group), Ignore: alreadyThere, Shows: &shown,
+			Undo: &Step{On: s.p, Kind: Do, Title: "The old primary serves again", Text: fill(formGroupForce, s.group), Ignore: alreadyThere},
+			Why:  "Without a cluster this is the only command there is. Nothing is lost: the secondary was SYNCHRONIZED, and nothing has been written since."},
+		shown,
+		Step{On: s.p, Kind: Do, Title: "The old primary becomes a secondary", Text: fill(formSecondary, s.group)},
+		s.waitFor(s.p, "It is one", s.replicaIs(isSecondary)),
+		Step{On: s.p, Kind: Do, Title: "Its data moves again", Unless: s.replicaDBIs(isMoving), Text: fill(formHadrResume, s.o.Database), Ignore: notSuspended,
+			Why: "After a forced failover data movement stays suspended until somebody says this."},
+		Step{On: s.m, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0)},
+		s.waitFor(s.p, "The new secondary is SYNCHRONIZED", s.replicaDBIs(isInStep)))
+}
+
+func (s *situation) groupForce() {
+	s.mustBe(s.m, "This server is not the primary", s.replicaIs(isNoPrimary), alreadyPrimary, "this server is no secondary of the group")
+	s.mustBe(s.m, "Its copy can become primary", s.replicaDBIs(isFitToBePrimary), 41134, "the copy is REVERTING or INITIALIZING: it could not be opened as primary")
+	shown := s.waitFor(s.m, "The secondary is the primary", s.replicaIs(isPrimary))
+	s.plan.add(Step{On: s.m, Kind: Do, Title: "Force the failover", Text: fill(formGroupForce, s.group), Ignore: alreadyThere, Shows: &shown,
+		Why: "What the secondary had not received is lost."}, shown)
+	if s.cluster == "WSFC" {
+		s.plan.After = append(s.plan.After, "When the old primary comes back it is a suspended secondary: `pair resume` throws away what only it has.")
+		return
+	}
+	s.plan.add(Step{On: s.m, Kind: Do, Title: "The old primary is not of the group any more", Text: fill(formRemoveOther, s.group, s.replica(s.p)), Ignore: []int32{41100},
+		Why: "Without a cluster a lost primary that comes back is a primary again by itself, and takes writes."})
+	s.plan.After = append(s.plan.After, "The moment "+string(s.p)+" comes back, before any client reaches it, run there: "+fill(formOffline, s.group)+
+		"  (refused with 19416 as long as its secondary is away: keep clients from it then). Save what only it has, then there: "+fill(formDropGroup, s.group)+"; "+fill(formDrop, s.o.Database)+"; and `pair setup` adds it again.")
+}
+
+func (s *situation) groupSuspend() {
+	s.mustBe(s.p, "This server is the primary: there it stops all", s.replicaIs(isPrimary), onlyPrimary, "this server is not the group's primary")
+	shown := s.waitFor(s.p, "Data movement is suspended", s.replicaDBIs(isStopped))
+	s.plan.add(Step{On: s.p, Kind: Do, Title: "Stop sending the log", Unless: s.replicaDBIs(isStopped), Text: fill(formHadrSuspend, s.o.Database), Shows: &shown,
+		Why: "Until it is resumed the log can't be truncated and grows, and nothing that is written has a second copy."}, shown)
+}
+
+func (s *situation) groupResume() {
+	s.mustBe(s.p, "This server is the primary", s.replicaIs(isPrimary), onlyPrimary, "this server is not the group's primary")
+	for _, on := range []Side{s.p, s.m} {
+		s.plan.add(Step{On: on, Kind: Do, Title: "Data moves again", Unless: s.replicaDBIs(isMoving), Text: fill(formHadrResume, s.o.Database), Ignore: notSuspended,
+			Why: "After a forced failover the secondary is the suspended one, and this throws away, for good, what only it has."},
+			s.waitFor(on, "It does", s.replicaDBIs(isMoving)))
+	}
+}
+
+func (s *situation) groupRemove() {
+	s.mustBe(s.p, "This server is the primary", s.replicaIs(isPrimary), onlyPrimary, "this server is not the group's primary")
+	s.plan.add(
+		Step{On: s.p, Kind: Do, Title: "The database leaves the group", Unless: fill(queryUngrouped, s.o.Database), Text: fill(formRemoveData, s.group, s.o.Database)},
+		s.waitFor(s.p, "It is in no group", fill(queryUngrouped, s.o.Database)))
+	if s.cluster == "WSFC" {
+		s.plan.After = append(s.plan.After, "The group itself is left to the cluster.")
+	} else {
+		for _, on := range []Side{s.p, s.m} {
+			if s.seen[on.index()].Error == "" {
+				s.plan.add(Step{On: on, Kind: Do, Title: "Without a cluster the group is dropped on each server, unless it has other databases", Unless: fill(queryOthers, s.group, s.o.Database),
+					Text: fill(formDropGroup, s.group), Ignore: []int32{noSuchGroup}})
+			}
+		}
+	}
+	s.leaveCopy(s.seen[s.m.index()].Error == "")
+}
+
+func (s *situation) groupSetup() {
+	db := s.o.Database
+	for _, on := range []Side{s.p, s.m} {
+		s.mustBe(on, "Availability groups are switched on", queryHadr, groupsDisabled, "availability groups are not switched on for this instance")
+		s.plan.add(Step{On: on, Kind: Check, Title: "The server's name is the replica's", Text: fill(querySameName, s.replica(on)),
+			Refusal: &Refusal{Number: 35250, Message: "@@SERVERNAME is not " + s.replica(on), Advice: "a replica must bear the server's name; a container keeps the name of its first start in its volume"}})
+	}
+	s.readyPrincipal()
+	s.plan.add(Step{On: s.m, Kind: Check, Title: "There is no database of that name yet", Text: fill(queryNoDB, db), Refusal: refuse(1801, "the secondary has a database of that name already")})
+	s.secure()
+	s.fullRecovery()
+	s.readLogins()
+	full, _ := s.files()
+	mode := "SYNCHRONOUS_COMMIT"
+	if s.o.Safety == "OFF" {
+		mode = "ASYNCHRONOUS_COMMIT"
+	}
+	var replicas []any
+	for _, on := range []Side{s.p, s.m} {
+		replicas = append(replicas, fill(formReplica, s.replica(on), "tcp://"+s.o.Endpoint[on.index()], mode))
+	}
+	seeded := s.waitFor(s.m, "The copy is made and follows", s.replicaDBIs(`(l.synchronization_state_desc = N'SYNCHRONIZED' OR `+text(s.o.Safety)+` = N'OFF' AND l.synchronization_state_desc = N'SYNCHRONIZING')`))
+	seeded.Within = 30 * s.o.Patience
+	s.plan.add(
+		Step{On: s.p, Kind: Do, Title: "A full backup, which a database must have before it is added", Text: fill(formBackup, db, full)},
+		Step{On: s.p, Kind: Do, Title: "The group, without a cluster", Unless: fill(queryGroupThere, s.group), Text: fill(formCreateGroup, append([]any{s.group}, replicas...)...),
+			Why: "ALLOW_CONNECTIONS = NO: a login at the wrong server fails at once (976), and not at its first write (3906)."},
+		Step{On: s.m, Kind: Do, Title: "The secondary joins", Unless: fill(queryGroupThere, s.group), Text: fill(formJoin, s.group), Again: []int32{35250},
+			Why: "35250 is as often a certificate or a name that does not resolve as a primary that does not run."},
+		Step{On: s.m, Kind: Do, Title: "The group may make the database here", Text: fill(formMayCreate, s.group)},
+		Step{On: s.p, Kind: Do, Title: "And here, for when the roles have changed", Text: fill(formMayCreate, s.group)},
+		Step{On: s.p, Kind: Do, Title: "The database goes into the group, and its copy over the wire", Unless: fill(queryGrouped, db), Text: fill(formAdd, s.group, db), Again: []int32{19494}},
+		seeded)
+	s.makeLogins()
+	s.plan.After = append(s.plan.After,
+		"A group without a cluster never fails over by itself, and has no listener that moves: clients reach the primary through mirrorstate.",
+		"Jobs are not replicated: make the log backup job on both servers, and every other one that uses the database.")
+}
+
+// replica is a server's name in the group.
+func (s *situation) replica(side Side) string {
+	f := s.seen[side.index()]
+	if f.ServerName != "" {
+		return f.ServerName
+	}
+	// A server that can't be asked is the one that the other names beside itself.
+	if g := s.seen[side.other().index()].Group; g != nil {
+		for _, r := range g.Replicas {
+			if !strings.EqualFold(r.Server, s.seen[side.other().index()].ServerName) {
+				return r.Server
+			}
+		}
+	}
+	return s.o.ReplicaName[side.index()]
+}

@@ -1,0 +1,175 @@
+package operate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Script is a part of a plan that one server can be given without a stop.
+type Script struct {
+	Part    int    `json:"part"` // from 1, in the order in which they are run
+	Server  Side   `json:"server"`
+	Address string `json:"address"`
+	Text    string `json:"script"`
+}
+
+// Scripts write the plan down for people, with the same texts that [Runner.Run] sends, in
+// the same order and under the same numbers. Wherever the next step is another server's, a new script begins: each
+// is run to its end before the next one.
+func (p *Plan) Scripts() []Script {
+	var all []Script
+	for i := 0; i < len(p.Steps); {
+		j := i
+		for j < len(p.Steps) && p.Steps[j].On == p.Steps[i].On {
+			j++
+		}
+		all = append(all, Script{Part: len(all) + 1, Server: p.Steps[i].On, Address: p.Servers[p.Steps[i].On]})
+		i = j
+	}
+	n := 0
+	for i := range all {
+		w := &scriptWriter{}
+		first := n
+		for n < len(p.Steps) && p.Steps[n].On == all[i].Server {
+			n++
+		}
+		p.head(w, all[i], len(all), first, n)
+		for k := first; k < n; k++ {
+			w.step(k+1, p.Steps[k])
+		}
+		if i == len(all)-1 {
+			for _, a := range p.After {
+				w.comment("%s", a)
+			}
+		}
+		all[i].Text = w.String()
+	}
+	return all
+}
+
+// head says what the script is, how it is run, and what nobody has checked.
+func (p *Plan) head(w *scriptWriter, s Script, parts, first, end int) {
+	w.comment("mirrorstate pair %s, database %s, topology %s.", p.Verb, p.Database, p.Topology)
+	w.comment("Part %d of %d, on server %s (%s). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S %s -i …", s.Part, parts, s.Server, s.Address, s.Address)
+	if s.Part == 1 {
+		w.comment("Stop at the first error and mend what it says. Every step may be run again.")
+		if len(p.Unchecked) > 0 {
+			w.comment("NOT CHECKED, because this was written without asking the servers:")
+		}
+		for _, u := range p.Unchecked {
+			w.comment("  - %s", u)
+		}
+	}
+	variables := p.variables(p.Steps[first:end])
+	for _, v := range variables {
+		if slices.Contains(p.Secrets, v) {
+			w.comment("Choose a password and give it here: sqlcmd -v %s=\"…\"", v)
+		} else {
+			w.comment("Give what step %d printed: sqlcmd -v %s=0x…", p.source(v), v)
+		}
+	}
+	w.line("USE [master];")
+	w.line("GO")
+	for _, v := range variables {
+		// Outside sqlcmd the name itself would become the password.
+		w.line("IF N'%s' LIKE N'$' + N'(%%' THROW 50000, N'Run this with sqlcmd, or put the value of %s in by hand.', 1;", variable(v), v)
+		w.line("GO")
+	}
+	w.line("")
+}
+
+// variables are those that the steps want, in their order.
+func (p *Plan) variables(steps []Step) []string {
+	var all []string
+	for _, v := range append(slices.Clone(p.Secrets), p.readInto()...) {
+		for _, s := range steps {
+			if strings.Contains(s.Text, variable(v)) || strings.Contains(s.Unless, variable(v)) {
+				all = append(all, v)
+				break
+			}
+		}
+	}
+	return all
+}
+
+func (p *Plan) readInto() (all []string) {
+	for _, s := range p.Steps {
+		all = append(all, s.Into...)
+	}
+	return all
+}
+
+// source is the step that gives a variable.
+func (p *Plan) source(v string) int {
+	return slices.IndexFunc(p.Steps, func(s Step) bool { return slices.Contains(s.Into, v) }) + 1
+}
+
+type scriptWriter struct{ strings.Builder }
+
+func (w *scriptWriter) line(format string, args ...any) {
+	fmt.Fprintf(w, format, args...)
+	w.WriteByte('\n')
+}
+
+func (w *scriptWriter) comment(format string, args ...any) {
+	// A name with an end of line in it must not become T-SQL.
+	w.line("-- %s", strings.Join(strings.FieldsFunc(fmt.Sprintf(format, args...), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+}
+
+// step writes one step as T-SQL.
+func (w *scriptWriter) step(n int, s Step) {
+	w.comment("%d. %s", n, s.Title)
+	if s.Why != "" {
+		w.comment("   %s", s.Why)
+	}
+	switch s.Kind {
+	case Check:
+		w.line("IF NOT EXISTS (%s)", s.Text)
+		w.line("  THROW %s;", s.thrown())
+	case Wait:
+		w.line("DECLARE @end datetime2 = DATEADD(second, %d, SYSUTCDATETIME());", int(s.Within/time.Second))
+		w.line("WHILE NOT EXISTS (%s) AND SYSUTCDATETIME() < @end", s.Text)
+		w.line("  WAITFOR DELAY '00:00:01';")
+		w.line("IF NOT EXISTS (%s)", s.Text)
+		w.line("  THROW %s;", s.thrown())
+	case Do:
+		if s.Unless != "" {
+			w.line("IF NOT EXISTS (%s)", s.Unless)
+			w.line("  %s;", s.Text)
+		} else {
+			w.line("%s;", s.Text)
+		}
+		w.numbers(s)
+	default:
+		w.line("%s;", s.Text)
+	}
+	if s.Undo != nil {
+		w.comment("If it fails, on %s: %s;", s.Undo.On, s.Undo.Text)
+	}
+	w.line("GO")
+	w.line("")
+}
+
+// numbers says which errors are none, and which pass.
+func (w *scriptWriter) numbers(s Step) {
+	for _, n := range []struct {
+		what string
+		list []int32
+	}{{"means that there was nothing to do", s.Ignore}, {"passes: run the step again", s.Again}} {
+		for _, number := range n.list {
+			w.comment("   Error %d %s.", number, n.what)
+		}
+	}
+}
+
+// thrown are the arguments of THROW: SQL Server's number above 50000, the message, the state.
+func (s Step) thrown() string {
+	r := s.refusal()
+	message := r.Message
+	if r.Number != 0 {
+		message = fmt.Sprintf("%d: %s", r.Number, message)
+	}
+	return fmt.Sprintf("%d, %s, 1", 50000+r.Number, text(message+"; "+r.Advice))
+}

@@ -1,0 +1,50 @@
+-- ======== part 1, on a ========
+-- mirrorstate pair remove, database ASPState, topology mirroring.
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Stop at the first error and mend what it says. Every step may be run again.
+-- NOT CHECKED, because this was written without asking the servers:
+--   - that a (sql1.example.com) is the principal
+USE [master];
+GO
+
+-- 1. The database is mirrored
+IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NOT NULL)
+  THROW 51416, N'1416: the database is not mirrored, or this login may not see it; run pair setup first; if it was, look with a login that is sysadmin', 1;
+GO
+
+-- 2. Without the witness
+IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_witness_name IS NULL OR m.mirroring_witness_name = N''))
+  ALTER DATABASE [ASPState] SET WITNESS OFF;
+--    Error 1439 means that there was nothing to do.
+GO
+
+-- 3. End the session
+ALTER DATABASE [ASPState] SET PARTNER OFF;
+GO
+
+-- 4. It is not mirrored any more
+DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
+WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL) AND SYSUTCDATETIME() < @end
+  WAITFOR DELAY '00:00:01';
+IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL)
+  THROW 50000, N'it did not come about: It is not mirrored any more; see pair status and both servers'' error logs', 1;
+GO
+
+
+-- ======== part 2, on b ========
+-- mirrorstate pair remove, database ASPState, topology mirroring.
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+USE [master];
+GO
+
+-- 5. Nor is the other server's copy
+DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
+WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL) AND SYSUTCDATETIME() < @end
+  WAITFOR DELAY '00:00:01';
+IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL)
+  THROW 50000, N'it did not come about: Nor is the other server''s copy; see pair status and both servers'' error logs', 1;
+GO
+
+-- The copy on b is left RESTORING. Open it with: RESTORE DATABASE [ASPState] WITH RECOVERY  or drop it with: DROP DATABASE [ASPState]  or mirror again from it: pair setup --restored, after a log backup from a restored there WITH NORECOVERY.
+-- Endpoints, certificates and logins are left: other databases may use them.
+

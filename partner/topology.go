@@ -1,0 +1,39 @@
+package partner
+
+// The words for how the two servers belong together.
+const (
+	TopologyMirroring = "mirroring"
+	TopologyGroup     = "availability-group"
+	TopologyPlain     = "plain"   // a principal serves that is neither mirrored nor in a group
+	TopologyUnknown   = "unknown" // nobody could tell yet
+)
+
+// topology is the configured word, or what the partners tell of themselves, now
+// or when a principal was last accepted. Silence proves nothing: a NULL in
+// sys.database_mirroring may only mean that the login may not look, and on a mirror
+// does for everybody but a sysadmin. It is "plain" only by the word of a partner
+// whose database is open.
+func (p *Pair) topology(v view) string {
+	if p.cfg.Topology != "" {
+		return p.cfg.Topology
+	}
+	plain := false
+	for _, o := range v.obs {
+		switch {
+		case o.Grouped:
+			return TopologyGroup
+		case o.mirrored() || o.Session != "":
+			return TopologyMirroring
+		}
+		plain = plain || o.Opens
+	}
+	switch {
+	case groupSession(v.accepted.Session):
+		return TopologyGroup
+	case v.accepted.Session != "":
+		return TopologyMirroring
+	case plain:
+		return TopologyPlain
+	}
+	return TopologyUnknown
+}

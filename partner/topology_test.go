@@ -1,0 +1,287 @@
+package partner_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+// discover has the topology found out, not configured.
+func discover(c *partner.Config) { c.Topology = "" }
+
+// nulls is sys.database_mirroring as a login without rights sees a mirror, or anybody a database that is not mirrored.
+var nulls = []map[string]any{{"database_id": 1}, {"database_id": 5}}
+
+func TestTopology_FromTheViews(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		plant func(t *testing.T, servers *embedded.Pair)
+		want  string
+		then  func(partner.Status) bool
+	}{
+		{"a mirrored pair says so", func(*testing.T, *embedded.Pair) {}, "mirroring", func(s partner.Status) bool {
+			return s.Principal == "a" && s.Partners[1].Role == partner.RoleMirror && s.Partners[1].Safety == "FULL" && !s.Exposed
+		}},
+		{"a group without a cluster", func(t *testing.T, servers *embedded.Pair) {
+			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a"})
+		}, "availability-group", func(s partner.Status) bool {
+			return s.Principal == "a" && s.Partners[1].Role == partner.RoleMirror && s.Partners[0].State == "SYNCHRONIZED" && s.Partners[0].Safety == "FULL" && !s.Exposed
+		}},
+		{"a group's asynchronous secondary leaves the primary exposed", func(t *testing.T, servers *embedded.Pair) {
+			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "SYNCHRONIZING"})
+		}, "availability-group", func(s partner.Status) bool { return s.Principal == "a" && s.Exposed && s.Partners[0].Safety == "OFF" }},
+		{"so does one that is away", func(t *testing.T, servers *embedded.Pair) {
+			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a", Disconnected: true})
+		}, "availability-group", func(s partner.Status) bool {
+			return s.Principal == "a" && s.Exposed && s.Partners[0].State == "DISCONNECTED"
+		}},
+		{"in a group that is resolving nobody serves", func(t *testing.T, servers *embedded.Pair) {
+			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{})
+		}, "availability-group", func(s partner.Status) bool {
+			return s.Principal == "" && s.Partners[0].State == "RESOLVING" && s.Partners[0].Reachable && s.Partners[1].Reachable
+		}},
+		{"NULLs on the mirror alone prove nothing", func(t *testing.T, servers *embedded.Pair) {
+			plant(t, servers, "b", embedded.Planted{Views: map[string][]map[string]any{"sys.database_mirroring": nulls}})
+		}, "mirroring", func(s partner.Status) bool { return s.Principal == "a" && s.Partners[1].Role == partner.RoleUnknown }},
+		{"an open database without a session is plain", func(t *testing.T, servers *embedded.Pair) {
+			for _, name := range []string{"a", "b"} {
+				plant(t, servers, name, embedded.Planted{Views: map[string][]map[string]any{"sys.database_mirroring": nulls}})
+			}
+		}, "plain", func(s partner.Status) bool { return s.Principal == "a" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			servers := embeddedtest.Start(t)
+			c.plant(t, servers)
+			p, _ := follow(t, servers, discover)
+			until(t, p, c.want, func(s partner.Status) bool { return s.Topology == c.want && c.then(s) })
+		})
+	}
+}
+
+func plant(t *testing.T, servers *embedded.Pair, name string, p embedded.Planted) {
+	t.Helper()
+	if err := servers.Partner(name).Plant(p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Before anybody has answered, nobody knows.
+func TestTopology_UnknownAtFirst(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	for _, name := range []string{"a", "b"} {
+		inject(t, servers, name, "freeze")
+	}
+	p, _ := follow(t, servers, discover)
+	if s := p.Status(); s.Topology != "unknown" {
+		t.Errorf("topology %q before the first answer", s.Topology)
+	}
+	until(t, p, "missed both", func(s partner.Status) bool { return s.Partners[0].LastError != "" && s.Partners[1].LastError != "" })
+	if s := p.Status(); s.Topology != "unknown" {
+		t.Errorf("topology %q of silent servers", s.Topology)
+	}
+	for _, name := range []string{"a", "b"} {
+		inject(t, servers, name, "none")
+	}
+	until(t, p, "mirroring", func(s partner.Status) bool { return s.Topology == "mirroring" })
+}
+
+// A secondary that can be read lets everybody in, and answers everything but a write: calls must not stay there.
+func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
+	for _, readable := range []bool{true, false} {
+		t.Run(map[bool]string{true: "readable", false: "closed"}[readable], func(t *testing.T) {
+			servers := embeddedtest.Start(t)
+			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a", Readable: readable})
+			p, _ := follow(t, servers, discover)
+			until(t, p, "a serves", serves("a"))
+			write := func() error {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				return p.Do(ctx, partner.Call{Label: "touch", Write: true}, func(ctx context.Context, a *partner.Attempt) error {
+					_, err := a.Conn.ExecContext(ctx, "DELETE FROM ASPStateTempSessions WHERE SessionId = N'none'")
+					return err
+				})
+			}
+			if err := write(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := servers.Partner("a").Failover(ctx); err != nil {
+				t.Fatal(err)
+			}
+			// The views still say what they said: only the servers' answers tell that a is a secondary now.
+			if readable {
+				if err := writeAt(t, servers.Partner("a")); number(err) != 3906 {
+					t.Errorf("a write on the readable secondary: %v, want 3906", err)
+				}
+			}
+			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "b", Readable: readable, Sequence: 4294967297})
+			if err := write(); err != nil {
+				t.Errorf("a write after the failover: %v", err)
+			}
+			until(t, p, "b serves", serves("b"))
+		})
+	}
+}
+
+// groupScript plays a clusterless group on an embedded pair: the statements change what the views say.
+type groupScript struct {
+	t       *testing.T
+	servers *embedded.Pair
+
+	mu         sync.Mutex
+	group      embeddedtest.Group
+	statements []string
+	refuse     map[string]error // by the statement's end
+}
+
+func (g *groupScript) plant() {
+	g.group.Statement = g.take
+	embeddedtest.PlantGroup(g.t, g.servers, g.group)
+}
+
+func (g *groupScript) take(name, text string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.statements = append(g.statements, name+": "+text)
+	for end, err := range g.refuse {
+		if strings.HasSuffix(text, end) {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	switch {
+	case strings.HasSuffix(text, " OFFLINE"):
+		g.group.Primary = ""
+	case strings.HasSuffix(text, " FORCE_FAILOVER_ALLOW_DATA_LOSS"):
+		if g.servers.Principal() != name {
+			if err := g.servers.Partner(g.servers.Principal()).Failover(ctx); err != nil {
+				return err
+			}
+		}
+		g.group.Primary, g.group.Sequence = name, g.group.Sequence+1
+	case strings.HasSuffix(text, " HADR SUSPEND"):
+		g.group.Suspended = true
+	case strings.HasSuffix(text, " HADR RESUME"):
+		g.group.Suspended = false
+	}
+	g.plant()
+	return nil
+}
+
+func (g *groupScript) said() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.statements)
+}
+
+func newGroupScript(t *testing.T) *groupScript {
+	g := &groupScript{t: t, servers: embeddedtest.Start(t), group: embeddedtest.Group{Primary: "a", Sequence: 100}}
+	g.plant()
+	return g
+}
+
+// TestGroup_Verbs has the operators' verbs of a running proxy act on a group, whose statements they send.
+func TestGroup_Verbs(t *testing.T) {
+	g := newGroupScript(t)
+	p, _ := follow(t, g.servers, discover)
+	until(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.Suspend(ctx); err != nil {
+		t.Fatalf("suspend: %v", err)
+	}
+	if err := p.Failover(ctx); refusalNumber(err) != 41142 {
+		t.Fatalf("failover of a suspended group: %v, want 41142", err)
+	}
+	if err := p.Resume(ctx); err != nil {
+		t.Fatalf("resume: %v", err)
+	}
+	if err := p.ForceService(ctx, true); refusalNumber(err) != 1455 {
+		t.Errorf("force while the primary lives: %v, want 1455", err)
+	}
+	before := len(g.said())
+	if err := p.Failover(ctx); err != nil {
+		t.Fatalf("failover: %v", err)
+	}
+	want := []string{"a: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 1)", "a: ALTER AVAILABILITY GROUP [ag1] OFFLINE",
+		"b: ALTER AVAILABILITY GROUP [ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS", "a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)",
+		"b: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)"}
+	if got := g.said()[before:]; !slices.Equal(got, want) {
+		t.Errorf("sent\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if s := p.Status(); s.Principal != "b" || s.Topology != "availability-group" {
+		t.Errorf("after the failover: %+v", s)
+	}
+}
+
+// If the secondary does not take over, the old primary serves again.
+func TestGroup_FailoverIsTakenBack(t *testing.T) {
+	g := newGroupScript(t)
+	g.refuse = map[string]error{}
+	p, _ := follow(t, g.servers, discover)
+	until(t, p, "a serves", serves("a"))
+	g.mu.Lock()
+	g.refuse["[ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS"] = nil
+	g.mu.Unlock()
+	delete(g.refuse, "[ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS")
+	refused := embedded.SecondaryRefusal(41131)
+	first := true
+	inner := g.take
+	g.group.Statement = func(name, text string) error {
+		if name == "b" && strings.HasSuffix(text, "FORCE_FAILOVER_ALLOW_DATA_LOSS") && first {
+			first = false
+			return refused
+		}
+		return inner(name, text)
+	}
+	embeddedtest.PlantGroup(t, g.servers, g.group)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.Failover(ctx); refusalNumber(err) != 41131 {
+		t.Fatalf("failover: %v, want 41131", err)
+	}
+	said := g.said()
+	if last := said[len(said)-1]; last != "a: ALTER AVAILABILITY GROUP [ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS" {
+		t.Errorf("the last statement is %q", last)
+	}
+	until(t, p, "a serves again", serves("a"))
+}
+
+func refusalNumber(err error) int32 {
+	if r, ok := errors.AsType[*partner.RefusedError](err); ok {
+		return r.Number
+	}
+	return 0
+}
+
+func number(err error) int32 {
+	if e, ok := errors.AsType[interface {
+		error
+		SQLErrorNumber() int32
+	}](err); ok {
+		return e.SQLErrorNumber()
+	}
+	return 0
+}
+
+func writeAt(t *testing.T, p *embedded.Partner) error {
+	t.Helper()
+	c, err := partner.NewConsole(partner.PartnerConfig{Name: partner.Name(p.Name()), ConnectionString: p.ConnectionString("master")}, partner.Budgets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	return c.Exec(ctx, "DELETE FROM ASPState.dbo.ASPStateTempSessions WHERE SessionId = N'none'")
+}

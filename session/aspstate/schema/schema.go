@@ -1,0 +1,78 @@
+// Package schema is the T-SQL of ASPState: the stock objects, and what the extension adds. Every statement
+// that defines them stands in its *.sql files and nowhere else: mirrorstate install sends these
+// batches, and package partner/embedded knows the texts that it has twins of by them.
+//
+// It does no I/O; the files are part of the program.
+package schema
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// Batch is one batch of a script: what stands between two GO lines.
+type Batch struct {
+	File string // such as "40-extension-sessions.sql"
+	Line int    // where it begins, from 1
+	Text string
+}
+
+// The scripts, in the order in which they are run.
+const (
+	Stock           = "10-stock.sql"
+	ExtensionTables = "20-extension-tables.sql"
+	ExtensionPair   = "30-extension-pair.sql"
+	Sessions        = "40-extension-sessions.sql"
+	Sweep           = "50-extension-sweep.sql"
+)
+
+// All is the whole schema, stock and extension, as the batches to send to the
+// database one after the other, in order. Safe to repeat: tables and rows that
+// stand are kept, procedures are made again.
+func All() ([]Batch, error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var all []Batch
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read schema: %w", err)
+		}
+		all = append(all, Split(name, string(text))...)
+	}
+	return all, nil
+}
+
+// Split cuts a script at its GO lines, which are the client's and no T-SQL.
+func Split(file, text string) []Batch {
+	var (
+		batches []Batch
+		lines   []string
+		begin   = 1
+		n       int
+	)
+	flush := func() {
+		if body := strings.TrimSpace(strings.Join(lines, "\n")); body != "" {
+			batches = append(batches, Batch{File: file, Line: begin, Text: strings.Join(lines, "\n")})
+		}
+		lines, begin = nil, n+1
+	}
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		if strings.EqualFold(strings.TrimSpace(line), "GO") {
+			flush()
+			continue
+		}
+		lines = append(lines, line)
+	}
+	flush()
+	return batches
+}
