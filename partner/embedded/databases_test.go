@@ -205,3 +205,28 @@ ELSE CREATE DATABASE four`)
 	refuses(t, a, "IF 1 = 1", 102)
 	refuses(t, a, "IF 1 = 1 BEGIN SELECT 1", 102)
 }
+
+// A row that one transaction writes twice is mirrored once, as it is in the end.
+func TestTransaction_writesARowTwice(t *testing.T) {
+	pair := embeddedtest.Start(t)
+	db := connect(t, pair.Partner("a"), "ASPState")
+	tx, err := db.BeginTx(limit(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	for _, server := range []string{"one", "two"} {
+		if _, err := tx.ExecContext(limit(t), "EXEC dbo.MirrorState_TakeEpoch_1 @p1", server); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Partner("a").Failover(limit(t)); err != nil {
+		t.Fatal(err)
+	}
+	if epoch := scalar[int](t, connect(t, pair.Partner("b"), "ASPState"), "SELECT Epoch FROM MirrorStateEpoch"); epoch != 2 {
+		t.Errorf("epoch %d on the mirror, want 2", epoch)
+	}
+}

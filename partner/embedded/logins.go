@@ -91,3 +91,18 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 		return c.drop(kindLogin, l.name)
 	})
 }
+
+// loginSID is SUSER_SID: of a login by name, or of the session's own. NULL for one that is not there.
+func (s *session) loginSID(name string, own bool) (any, error) {
+	if own {
+		name = s.loginName()
+	}
+	if strings.EqualFold(name, userName) {
+		return dboSID, nil
+	}
+	l := s.p.login(name)
+	if l == nil {
+		return nil, nil
+	}
+	return hex.DecodeString(l.sid)
+}

@@ -379,6 +379,8 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.host, nil
 	case "IS_SRVROLEMEMBER":
 		return s.isServerMember(first), nil
+	case "SUSER_SID":
+		return s.loginSID(first, len(args) == 0)
 	case "IS_MEMBER":
 		return s.isMember(first)
 	case "COL_LENGTH":

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"database/sql/driver"
+	"encoding/hex"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -233,8 +234,105 @@ func (s *session) isMember(role string) (any, error) {
 	return boolInt(set.roles(set.user(s.login))[strings.ToLower(role)]), nil
 }
 
-// firstPrincipalID is that of the first principal that is not the system's.
-const firstPrincipalID = 5
+// firstPrincipalID is that of the first principal that is not the system's, ownerRoleID that of db_owner.
+const (
+	firstPrincipalID = 5
+	ownerRoleID      = 16384
+)
+
+// dboSID is the SID of dbo, which is the pair's own login: the same on both servers.
+var dboSID = []byte("mirrorstate\x00\x00\x00\xff\xff")
+
+// principalOf is a principal of a database as the catalogue shows it.
+type principalOf struct {
+	name string
+	id   int
+	kind string // R or S
+	sid  []byte
+}
+
+// principals are those of a database, in the order of their ids.
+func (o objectSet) principals() []principalOf {
+	list := []principalOf{{"public", 0, kindRole, nil}, {"dbo", 1, kindUser, dboSID}, {"db_owner", ownerRoleID, kindRole, nil}}
+	for i, r := range append(o.of(kindRole), o.of(kindUser)...) {
+		sid, _ := hex.DecodeString(r.detail) // we wrote it
+		list = append(list, principalOf{r.name, firstPrincipalID + i, r.kind, sid})
+	}
+	return list
+}
+
+// idOf is the id of a principal; 0, which is public's, if there is none.
+func (o objectSet) idOf(name string) int {
+	for _, p := range o.principals() {
+		if strings.EqualFold(p.name, name) {
+			return p.id
+		}
+	}
+	return 0
+}
+
+// objectsOf are the objects of a database that has some, as the session sees them.
+func (s *session) objectsOf(database string) objectSet {
+	if strings.EqualFold(database, masterName) {
+		return s.p.masterObjects()
+	}
+	d := s.p.find(database)
+	if d == nil {
+		return nil
+	}
+	set, err := s.visible(d)
+	if err != nil {
+		return nil // the transaction is over: the next statement says so
+	}
+	return set
+}
+
+func principalRows(s *session, database string) (rows [][]any) {
+	for _, p := range s.objectsOf(database).principals() {
+		desc, schema, sid := "DATABASE_ROLE", any(nil), any(nil)
+		if p.kind == kindUser {
+			desc, schema, sid = "SQL_USER", "dbo", p.sid
+		}
+		rows = append(rows, []any{p.name, p.id, p.kind, desc, schema, sid})
+	}
+	return rows
+}
+
+func memberRows(s *session, database string) (rows [][]any) {
+	set := s.objectsOf(database)
+	for _, m := range set.of(kindMember) {
+		role, member, _ := strings.Cut(m.name, "/")
+		rows = append(rows, []any{set.idOf(role), set.idOf(member)})
+	}
+	return rows
+}
+
+func permissionRows(s *session, database string) (rows [][]any) {
+	set, ids := s.objectsOf(database), map[string]any{}
+	for _, o := range s.objectRows(database, "") {
+		ids[strings.ToLower(o[0].(string))] = o[1]
+	}
+	for _, g := range set.of(kindGrant) {
+		part := strings.SplitN(g.name, "/", 3)
+		class, desc, major := 1, "OBJECT_OR_COLUMN", ids[strings.ToLower(part[2])]
+		if part[2] == "" {
+			class, desc, major = 0, "DATABASE", 0
+		}
+		rows = append(rows, []any{class, desc, major, 0, set.idOf(part[0]), part[1], "G", "GRANT"})
+	}
+	return rows
+}
+
+func moduleRows(s *session, database string) (rows [][]any) {
+	texts, err := procedureTexts()
+	if err != nil {
+		return nil
+	}
+	for _, o := range s.objectRows(database, kindProcedure) {
+		rows = append(rows, []any{o[1], texts[strings.ToLower(o[0].(string))]})
+	}
+	return rows
+}
 
 // principalID is DATABASE_PRINCIPAL_ID: NULL for one that is not there.
 func (s *session) principalID(name string) (any, error) {
@@ -246,9 +344,9 @@ func (s *session) principalID(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range append(set.of(kindRole), set.of(kindUser)...) {
-		if strings.EqualFold(r.name, name) {
-			return int64(firstPrincipalID + i), nil
+	for _, p := range set.principals() {
+		if strings.EqualFold(p.name, name) {
+			return int64(p.id), nil
 		}
 	}
 	return nil, nil

@@ -79,9 +79,6 @@ func symmetricKeyRows(s *session, _ string) (rows [][]any) {
 // hexadecimal is a binary value in a view's row, two digits a byte.
 type hexadecimal string
 
-// loginSID is the SID of the pair's own login: the same on both servers.
-const ownSID = "6D6972726F727374617465000000FFFF"
-
 func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 	for _, r := range sqlLoginRows(s, "") {
 		rows = append(rows, r[:7])
@@ -90,33 +87,10 @@ func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 }
 
 func sqlLoginRows(s *session, _ string) [][]any {
-	rows := [][]any{{userName, 1, hexadecimal(ownSID), "S", "SQL_LOGIN", false, masterName, false, nil}}
+	rows := [][]any{{userName, 1, dboSID, "S", "SQL_LOGIN", false, masterName, false, nil}}
 	for i, l := range s.p.masterObjects().of(kindLogin) {
 		sid, hash, _ := strings.Cut(l.detail, " ")
 		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, hexadecimal(hash)})
-	}
-	return rows
-}
-
-func databasePrincipalRows(s *session, database string) [][]any {
-	rows := [][]any{{"public", 0, "R", "DATABASE_ROLE", nil, nil}, {"dbo", 1, "S", "SQL_USER", "dbo", hexadecimal(ownSID)}}
-	set := objectSet{}
-	if strings.EqualFold(database, masterName) {
-		set = s.p.masterObjects()
-	} else if d := s.p.find(database); d != nil {
-		set = *d.store.objects.Load()
-	}
-	id := 5
-	for _, kind := range []string{kindUser, kindRole} {
-		for _, o := range set.of(kind) {
-			var sid any
-			typ, desc := "R", "DATABASE_ROLE"
-			if kind == kindUser {
-				typ, desc, sid = "S", "SQL_USER", hexadecimal(o.detail)
-			}
-			rows = append(rows, []any{o.name, id, typ, desc, "dbo", sid})
-			id++
-		}
 	}
 	return rows
 }

@@ -43,6 +43,11 @@ CREATE TEMP TABLE sys_sysobjects (
 	name nvarchar(128) COLLATE NOCASE, id int, xtype char(2) COLLATE NOCASE, uid smallint, type char(2) COLLATE NOCASE);
 CREATE TEMP TABLE information_schema_tables (
 	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
+CREATE TEMP TABLE sys_sql_modules (object_id int, definition ntext);
+CREATE TEMP TABLE sys_database_role_members (role_principal_id int, member_principal_id int);
+CREATE TEMP TABLE sys_database_permissions (
+	class tinyint, class_desc nvarchar(60), major_id int, minor_id int, grantee_principal_id int,
+	permission_name nvarchar(128), state char(1), state_desc nvarchar(60));
 CREATE TEMP TABLE sys_databasepropertyex (
 	database_name nvarchar(128) COLLATE NOCASE, property nvarchar(128) COLLATE NOCASE, value);
 CREATE TEMP TABLE sys_availability_groups (
@@ -79,16 +84,19 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_procedures":                   func(s *session, db string) [][]any { return s.objectRows(db, "P") },
 	"sys_tables":                       func(s *session, db string) [][]any { return s.objectRows(db, "U") },
 	"sys_sysobjects":                   sysObjectRows,
+	"sys_sql_modules":                  moduleRows,
+	"sys_database_principals":          principalRows,
+	"sys_database_role_members":        memberRows,
+	"sys_database_permissions":         permissionRows,
 	"information_schema_tables":        informationSchemaRows,
 	"sys_databasepropertyex":           func(s *session, _ string) [][]any { return s.p.propertyRows() },
 
-	"sys_tcp_endpoints":       tcpEndpointRows,
-	"sys_certificates":        certificateRows,
-	"sys_symmetric_keys":      symmetricKeyRows,
-	"sys_server_principals":   serverPrincipalRows,
-	"sys_sql_logins":          sqlLoginRows,
-	"sys_database_principals": databasePrincipalRows,
-	"sys_master_files":        masterFileRows,
+	"sys_tcp_endpoints":     tcpEndpointRows,
+	"sys_certificates":      certificateRows,
+	"sys_symmetric_keys":    symmetricKeyRows,
+	"sys_server_principals": serverPrincipalRows,
+	"sys_sql_logins":        sqlLoginRows,
+	"sys_master_files":      masterFileRows,
 
 	// A mirrored pair is no availability group: see Plant.
 	"sys_availability_groups":                 noRows,
@@ -174,10 +182,7 @@ func bound(v any) driver.Value {
 	case int32:
 		return int64(v)
 	case hexadecimal:
-		raw, err := hex.DecodeString(string(v))
-		if err != nil {
-			return string(v) // planted so, and shown so
-		}
+		raw, _ := hex.DecodeString(string(v)) // we wrote it
 		return raw
 	}
 	return v
@@ -202,6 +207,8 @@ func literal(v any) string {
 		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
 	case bool:
 		return fmt.Sprint(boolInt(v))
+	case []byte:
+		return fmt.Sprintf("x'%x'", v)
 	}
 	return fmt.Sprint(v)
 }

@@ -30,6 +30,12 @@ func openPair(t testing.TB, servers *embedded.Pair) *partner.Pair {
 	for i, name := range []partner.Name{partner.A, partner.B} {
 		cfg.Partners[i] = partner.PartnerConfig{Name: name, ConnectionString: servers.Partner(string(name)).ConnectionString("ASPState")}
 	}
+	return runPair(t, cfg)
+}
+
+// runPair is a view of a pair, ended with the test. It has a principal.
+func runPair(t testing.TB, cfg partner.Config) *partner.Pair {
+	t.Helper()
 	pair, err := partner.New(cfg)
 	if err != nil {
 		t.Fatal(err)

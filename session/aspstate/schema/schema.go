@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-//go:embed *.sql
+//go:embed *.sql install/*.sql
 var files embed.FS
 
 // Batch is one batch of a script: what stands between two GO lines.
@@ -48,6 +48,16 @@ func All() ([]Batch, error) {
 		all = append(all, Split(name, string(text))...)
 	}
 	return all, nil
+}
+
+// Install is a script of install/: what mirrorstate install and uninstall need beside the schema. {database}, {user}
+// and {login} stand for quoted names. It panics for a name that is not there.
+func Install(name string) []Batch {
+	text, err := files.ReadFile("install/" + name)
+	if err != nil {
+		panic("schema: " + err.Error())
+	}
+	return Split("install/"+name, string(text))
 }
 
 // Split cuts a script at its GO lines, which are the client's and no T-SQL.

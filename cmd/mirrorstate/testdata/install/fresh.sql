@@ -1,0 +1,1035 @@
+-- mirrorstate install, dry run: database ASPState. Nothing was sent.
+-- Not checked, because no server was asked:
+-- - which partner is the principal: on a mirror the script fails at once (954)
+-- - what stands in the database: taken for granted is nothing, not even the database (--onto)
+-- - the rights of who runs it, locks that others hold, room for data and log
+-- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file
+
+USE [master]
+GO
+-- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
+-- that nobody queues behind it: run it again then.
+SET NOCOUNT ON
+SET XACT_ABORT ON
+SET QUOTED_IDENTIFIER ON
+SET ANSI_NULLS ON
+SET ANSI_PADDING ON
+SET LOCK_TIMEOUT 1000
+SET DEADLOCK_PRIORITY LOW
+GO
+
+-- create the database
+CREATE DATABASE [ASPState]
+GO
+
+USE [ASPState]
+GO
+
+-- make the stock objects that are missing
+BEGIN TRANSACTION
+GO
+CREATE PROCEDURE dbo.CreateTempTables
+AS
+    CREATE TABLE dbo.ASPStateTempSessions (
+        SessionId        nvarchar(88)    NOT NULL PRIMARY KEY,
+        Created          datetime        NOT NULL DEFAULT GETUTCDATE(),
+        Expires          datetime        NOT NULL,
+        LockDate         datetime        NOT NULL,
+        LockDateLocal    datetime        NOT NULL,
+        LockCookie       int             NOT NULL,
+        Timeout          int             NOT NULL,
+        Locked           bit             NOT NULL,
+        SessionItemShort varbinary(7000) NULL,
+        SessionItemLong  image           NULL,
+        Flags            int             NOT NULL DEFAULT 0
+    )
+    CREATE INDEX Index_Expires ON dbo.ASPStateTempSessions (Expires)
+
+    CREATE TABLE dbo.ASPStateTempApplications (
+        AppId   int       NOT NULL PRIMARY KEY,
+        AppName char(280) NOT NULL
+    )
+    CREATE INDEX Index_AppName ON dbo.ASPStateTempApplications (AppName)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.GetMajorVersion
+    @@ver int OUTPUT
+AS
+    -- "Microsoft SQL Server 2012 - 11.0.…": the number between the first dash and the next point.
+    DECLARE @text nvarchar(400), @from int, @to int
+    SET @text = @@VERSION
+    SET @@ver = 7
+    SET @from = CHARINDEX(N' - ', @text)
+    IF @from > 0
+    BEGIN
+        SET @from = @from + 3
+        SET @to = CHARINDEX(N'.', @text, @from)
+        IF @to > @from SET @@ver = CONVERT(int, SUBSTRING(@text, @from, @to - @from))
+    END
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetVersion
+    @ver char(10) OUTPUT
+AS
+    SET @ver = '2'
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.GetHashCode
+    @input varchar(280),
+    @hash  int OUTPUT
+AS
+    -- h = h * 33 XOR byte, modulo 2^32, read as a signed number.
+    DECLARE @h bigint, @i int, @n int
+    SET @h = 5381
+    SET @i = 1
+    SET @n = DATALENGTH(@input)
+    WHILE @i <= @n
+    BEGIN
+        SET @h = ((@h * 33) % 4294967296) ^ ASCII(SUBSTRING(@input, @i, 1))
+        SET @i = @i + 1
+    END
+    IF @h > 2147483647 SET @h = @h - 4294967296
+    SET @hash = CONVERT(int, @h)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetAppID
+    @appName varchar(280),
+    @appId   int OUTPUT
+AS
+    SET @appName = LOWER(@appName)
+    SET @appId = NULL
+    SELECT @appId = AppId FROM dbo.ASPStateTempApplications WHERE AppName = @appName
+    IF @appId IS NULL
+    BEGIN
+        BEGIN TRANSACTION
+        SELECT @appId = AppId FROM dbo.ASPStateTempApplications WITH (TABLOCKX) WHERE AppName = @appName
+        IF @appId IS NULL
+        BEGIN
+            EXECUTE dbo.GetHashCode @appName, @appId OUTPUT
+            INSERT INTO dbo.ASPStateTempApplications (AppId, AppName) VALUES (@appId, @appName)
+            IF @@ERROR = 2627
+                RAISERROR('SQL session state fatal error: hash-code collision between applications. Please rename the application "%s" to resolve the problem.', 18, 1, @appName)
+        END
+        COMMIT
+    END
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.DeleteExpiredSessions
+AS
+    SET NOCOUNT ON
+    SET DEADLOCK_PRIORITY LOW
+    DECLARE @now datetime, @id nvarchar(88)
+    SET @now = GETUTCDATE()
+    CREATE TABLE #expired (SessionId nvarchar(88) NOT NULL PRIMARY KEY)
+    INSERT INTO #expired (SessionId)
+        SELECT SessionId FROM dbo.ASPStateTempSessions WITH (READUNCOMMITTED) WHERE Expires < @now
+    DECLARE expired CURSOR LOCAL FORWARD_ONLY READ_ONLY FOR SELECT SessionId FROM #expired
+    OPEN expired
+    FETCH NEXT FROM expired INTO @id
+    WHILE @@FETCH_STATUS = 0
+    BEGIN
+        -- The second look at Expires spares a session that was renewed meanwhile.
+        DELETE FROM dbo.ASPStateTempSessions WHERE SessionId = @id AND Expires < @now
+        FETCH NEXT FROM expired INTO @id
+    END
+    CLOSE expired
+    DEALLOCATE expired
+    DROP TABLE #expired
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItem
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockDate   datetime        OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @length int
+    SET @now = GETUTCDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires     = DATEADD(minute, Timeout, @now),
+        @locked     = Locked,
+        @lockDate   = LockDateLocal,
+        @lockCookie = LockCookie,
+        @itemShort  = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length     = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItem2
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockAge    int             OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @length int
+    SET @now = GETUTCDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires     = DATEADD(minute, Timeout, @now),
+        @locked     = Locked,
+        @lockAge    = DATEDIFF(second, LockDate, @now),
+        @lockCookie = LockCookie,
+        @itemShort  = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length     = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItem3
+    @id          nvarchar(88),
+    @itemShort   varbinary(7000) OUTPUT,
+    @locked      bit             OUTPUT,
+    @lockAge     int             OUTPUT,
+    @lockCookie  int             OUTPUT,
+    @actionFlags int             OUTPUT
+AS
+    DECLARE @now datetime, @length int
+    SET @now = GETUTCDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires      = DATEADD(minute, Timeout, @now),
+        @locked      = Locked,
+        @lockAge     = DATEDIFF(second, LockDate, @now),
+        @lockCookie  = LockCookie,
+        @itemShort   = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length      = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END,
+        @actionFlags = Flags & 1,
+        Flags        = Flags & ~1
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItemExclusive
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockDate   datetime        OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @nowLocal datetime, @length int
+    SET @now = GETUTCDATE()
+    SET @nowLocal = GETDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires       = DATEADD(minute, Timeout, @now),
+        LockDate      = CASE Locked WHEN 0 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        LockCookie    = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        Locked        = 1,
+        @locked       = Locked,
+        @lockDate     = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        @lockCookie   = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        @itemShort    = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length       = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItemExclusive2
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockAge    int             OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @nowLocal datetime, @length int
+    SET @now = GETUTCDATE()
+    SET @nowLocal = GETDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires       = DATEADD(minute, Timeout, @now),
+        LockDate      = CASE Locked WHEN 0 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        LockCookie    = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        Locked        = 1,
+        @locked       = Locked,
+        @lockAge      = CASE Locked WHEN 0 THEN 0 ELSE DATEDIFF(second, LockDate, @now) END,
+        @lockCookie   = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        @itemShort    = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length       = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItemExclusive3
+    @id          nvarchar(88),
+    @itemShort   varbinary(7000) OUTPUT,
+    @locked      bit             OUTPUT,
+    @lockAge     int             OUTPUT,
+    @lockCookie  int             OUTPUT,
+    @actionFlags int             OUTPUT
+AS
+    DECLARE @now datetime, @nowLocal datetime, @length int
+    SET @now = GETUTCDATE()
+    SET @nowLocal = GETDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires       = DATEADD(minute, Timeout, @now),
+        LockDate      = CASE Locked WHEN 0 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        LockCookie    = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        Locked        = 1,
+        @locked       = Locked,
+        @lockAge      = CASE Locked WHEN 0 THEN 0 ELSE DATEDIFF(second, LockDate, @now) END,
+        @lockCookie   = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        @itemShort    = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length       = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END,
+        @actionFlags  = Flags & 1,
+        Flags         = Flags & ~1
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempInsertUninitializedItem
+    @id        nvarchar(88),
+    @itemShort varbinary(7000),
+    @timeout   int
+AS
+    DECLARE @now datetime
+    SET @now = GETUTCDATE()
+    INSERT INTO dbo.ASPStateTempSessions
+        (SessionId, SessionItemShort, Timeout, Expires, Locked, LockDate, LockDateLocal, LockCookie, Flags)
+    VALUES
+        (@id, @itemShort, @timeout, DATEADD(minute, @timeout, @now), 0, @now, GETDATE(), 1, 1)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempInsertStateItemShort
+    @id        nvarchar(88),
+    @itemShort varbinary(7000),
+    @timeout   int
+AS
+    DECLARE @now datetime
+    SET @now = GETUTCDATE()
+    INSERT INTO dbo.ASPStateTempSessions
+        (SessionId, SessionItemShort, Timeout, Expires, Locked, LockDate, LockDateLocal, LockCookie)
+    VALUES
+        (@id, @itemShort, @timeout, DATEADD(minute, @timeout, @now), 0, @now, GETDATE(), 1)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempInsertStateItemLong
+    @id       nvarchar(88),
+    @itemLong image,
+    @timeout  int
+AS
+    DECLARE @now datetime
+    SET @now = GETUTCDATE()
+    INSERT INTO dbo.ASPStateTempSessions
+        (SessionId, SessionItemLong, Timeout, Expires, Locked, LockDate, LockDateLocal, LockCookie)
+    VALUES
+        (@id, @itemLong, @timeout, DATEADD(minute, @timeout, @now), 0, @now, GETDATE(), 1)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemShort
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000),
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemShort = @itemShort
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemShortNullLong
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000),
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemShort = @itemShort, SessionItemLong = NULL
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemLong
+    @id         nvarchar(88),
+    @itemLong   image,
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemLong = @itemLong
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemLongNullShort
+    @id         nvarchar(88),
+    @itemLong   image,
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemLong = @itemLong, SessionItemShort = NULL
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempReleaseStateItemExclusive
+    @id         nvarchar(88),
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, Timeout, GETUTCDATE()), Locked = 0
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempRemoveStateItem
+    @id         nvarchar(88),
+    @lockCookie int
+AS
+    DELETE FROM dbo.ASPStateTempSessions WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempResetTimeout
+    @id nvarchar(88)
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, Timeout, GETUTCDATE())
+    WHERE SessionId = @id
+    RETURN 0
+GO
+IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NULL EXECUTE dbo.CreateTempTables
+GO
+COMMIT TRANSACTION
+GO
+
+-- add the extension's columns to ASPStateTempSessions
+-- What the extension adds to ASPState: nullable columns, which .NET never names and so never
+-- notices, and tables of its own. No filtered index and no index on a computed column: the stock
+-- procedures may have been made with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
+
+IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
+    ALTER TABLE dbo.ASPStateTempSessions ADD
+        LockOperationId     binary(16) NULL, -- operation id of the acquire that was granted the lock
+        LockOperationCookie int        NULL, -- the LockCookie it was granted with; .NET's acquires move one and not the other
+        LockActionFlags     int        NULL, -- the action flags that grant reported (1: uninitialized)
+        OperationId1        binary(16) NULL, -- the ring: the last four operations, newest first
+        OperationId2        binary(16) NULL,
+        OperationId3        binary(16) NULL,
+        OperationId4        binary(16) NULL,
+        OperationDate1      datetime2(7) NULL, -- when each was executed, UTC
+        OperationDate2      datetime2(7) NULL,
+        OperationDate3      datetime2(7) NULL,
+        OperationDate4      datetime2(7) NULL,
+        OperationsForgotten datetime2(7) NULL  -- when the newest operation that left the ring was executed
+GO
+
+-- make the extension's tables and procedures
+BEGIN TRANSACTION
+GO
+-- One row. Epoch fences former principals: a call that names another epoch does nothing.
+IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NULL
+    CREATE TABLE dbo.MirrorStateEpoch (
+        Id          int           NOT NULL PRIMARY KEY,
+        Epoch       bigint        NOT NULL,
+        [Server]    nvarchar(256) NOT NULL, -- the server that took it
+        FleetSecret binary(32)    NULL      -- key of the hash that makes operation ids of Idempotency-Keys
+    )
+GO
+-- Removed sessions, kept ten minutes, with the operations they remembered: a re-sent store never
+-- inserts past one.
+IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NULL
+BEGIN
+    CREATE TABLE dbo.MirrorStateTombstones (
+        SessionId    nvarchar(88) NOT NULL,
+        OperationId  binary(16)   NOT NULL, -- of the removal
+        Removed      datetime2(7) NOT NULL,
+        OperationId1 binary(16)   NULL,     -- the ring of the session that was removed
+        OperationId2 binary(16)   NULL,
+        OperationId3 binary(16)   NULL,
+        OperationId4 binary(16)   NULL,
+        OperationsForgotten datetime2(7) NULL,
+        PRIMARY KEY (SessionId, OperationId)
+    )
+    CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)
+END
+GO
+-- One row: which proxy sweeps expired sessions, and what it last did.
+IF OBJECT_ID(N'dbo.MirrorStateSweep', N'U') IS NULL
+    CREATE TABLE dbo.MirrorStateSweep (
+        Id          int          NOT NULL PRIMARY KEY,
+        Owner       binary(16)   NULL,          -- the proxy that has the lease
+        LeasedUntil datetime2(7) NULL,          -- then anybody may take it
+        LastRun     datetime2(7) NULL,          -- when a batch was last deleted, or found nothing to delete
+        Deleted     bigint       NOT NULL       -- rows, since the table was made
+    )
+GO
+IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateEpoch)
+    INSERT INTO dbo.MirrorStateEpoch (Id, Epoch, [Server], FleetSecret) VALUES (1, 0, N'', NULL)
+GO
+IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateSweep)
+    INSERT INTO dbo.MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0)
+GO
+-- Takes the next epoch for @server, unless @server has the current one. Answers the row either way.
+CREATE PROCEDURE dbo.MirrorState_TakeEpoch_1
+    @server nvarchar(256)
+AS
+    SET NOCOUNT ON
+    UPDATE dbo.MirrorStateEpoch SET Epoch = Epoch + 1, [Server] = @server WHERE Id = 1 AND [Server] <> @server
+    SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch WHERE Id = 1
+    RETURN 0
+GO
+-- Takes an epoch above both the current one and @above for @server, whoever has it: the operator's
+-- word against another claim. Answers the row.
+CREATE PROCEDURE dbo.MirrorState_RaiseEpoch_1
+    @server nvarchar(256),
+    @above  bigint
+AS
+    SET NOCOUNT ON
+    UPDATE dbo.MirrorStateEpoch SET Epoch = CASE WHEN Epoch > @above THEN Epoch ELSE @above END + 1, [Server] = @server WHERE Id = 1
+    SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch WHERE Id = 1
+    RETURN 0
+GO
+-- Answers the fleet's secret; the first caller's @proposal becomes it.
+CREATE PROCEDURE dbo.MirrorState_FleetSecret_1
+    @epoch    bigint,
+    @proposal binary(32)
+AS
+    SET NOCOUNT ON
+    UPDATE dbo.MirrorStateEpoch SET FleetSecret = @proposal WHERE Id = 1 AND Epoch = @epoch AND FleetSecret IS NULL
+    SELECT CASE WHEN Epoch = @epoch THEN 0 ELSE 6 END AS Result, FleetSecret FROM dbo.MirrorStateEpoch WHERE Id = 1
+    RETURN 0
+GO
+-- Answers the application's id; NULL if it has none and @register is 0.
+CREATE PROCEDURE dbo.MirrorState_GetAppId_1
+    @appName  varchar(280),
+    @epoch    bigint,
+    @register bit
+AS
+    SET NOCOUNT ON
+    DECLARE @appId int
+    IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WHERE Id = 1 AND Epoch = @epoch)
+    BEGIN
+        SELECT 6 AS Result, @appId AS AppId
+        RETURN 0
+    END
+    IF @register = 1
+        EXECUTE dbo.TempGetAppID @appName, @appId OUTPUT
+    ELSE
+        SELECT @appId = AppId FROM dbo.ASPStateTempApplications WHERE AppName = LOWER(@appName)
+    SELECT 0 AS Result, @appId AS AppId
+    RETURN 0
+GO
+-- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
+-- percent to spare, so that most reads write nothing. @allowLocked 1 reads beside a holder.
+-- @item 0 leaves the item out.
+CREATE PROCEDURE dbo.MirrorState_Get_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @lockTimeout int,
+    @renew       bit,
+    @allowLocked bit,
+    @item        bit
+AS
+    SET NOCOUNT ON
+    DECLARE @now datetime, @abandoned datetime
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    IF @renew = 1 AND EXISTS (
+        SELECT SessionId FROM dbo.ASPStateTempSessions
+        WHERE SessionId = @id AND Expires < DATEADD(minute, Timeout, @now))
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
+        SET Expires = DATEADD(second, Timeout * 63, @now)
+        WHERE SessionId = @id
+          AND Expires < DATEADD(minute, Timeout, @now)
+          AND ((Expires > @now AND (Locked = 0 OR LockDate <= @abandoned))
+            OR (@allowLocked = 1 AND Locked = 1 AND LockDate > @abandoned))
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN s.SessionId IS NULL THEN 1
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE WHEN @allowLocked = 1 THEN 0 ELSE 2 END
+             WHEN s.Expires <= @now THEN 1
+             ELSE 0
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags,
+           CASE
+             WHEN @item = 0 OR e.Epoch <> @epoch THEN NULL
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned AND @allowLocked = 0 THEN NULL
+             WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN NULL
+             ELSE COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort)
+           END AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Slides Expires, locked or not, by the rule of MirrorState_Get_1.
+CREATE PROCEDURE dbo.MirrorState_Touch_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @notAfter    datetime2(7),
+    @lockTimeout int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
+    SET Expires = DATEADD(second, Timeout * 63, @now)
+    WHERE SessionId = @id
+      AND Expires < DATEADD(minute, Timeout, @now)
+      AND (Expires > @now OR (Locked = 1 AND LockDate > @abandoned))
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN s.SessionId IS NULL THEN 1
+             WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN 1
+             WHEN @clock > @notAfter THEN 7
+             ELSE 0
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
+-- held (and its action flags), and answers 3 after. An operation that was forgotten may be granted
+-- anew: nobody was ever told of its first grant. But an attempt that slept while the ring was
+-- overrun (@sent is when it was sent) is a straggler that nobody waits for: it is sent back.
+CREATE PROCEDURE dbo.MirrorState_Acquire_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @notAfter    datetime2(7),
+    @op          binary(16),
+    @sent        datetime2(7),
+    @lockTimeout int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    SET Expires = DATEADD(minute, Timeout, @now),
+        Locked = 1, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
+        LockOperationId = @op, LockOperationCookie = LockCookie + 1,
+        LockActionFlags = Flags & 1, Flags = Flags & ~1,
+        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+           inserted.Locked, inserted.OperationId1, inserted.LockActionFlags AS ActionFlags,
+           COALESCE(CONVERT(varbinary(max), inserted.SessionItemLong), inserted.SessionItemShort) AS Item
+    WHERE SessionId = @id
+      AND Expires > @now
+      AND (Locked = 0 OR LockDate <= @abandoned)
+      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
+                      ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
+      AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    IF @@ROWCOUNT = 1 RETURN 0
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN s.SessionId IS NULL THEN 1
+             WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie THEN 0
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+             WHEN s.Expires <= @now THEN 1
+             ELSE 7
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1,
+           CASE WHEN s.LockOperationId = @op THEN s.LockActionFlags ELSE s.Flags & 1 END AS ActionFlags,
+           CASE WHEN e.Epoch = @epoch AND s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie
+                THEN COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort) END AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Update and release; @keep 1 keeps the lock and renews its age. Tests the lock, not Expires: a
+-- holder's work is never thrown away because it took long. One of the items is given and the other
+-- NULL: up to 7,000 bytes the short one, so that .NET reads it right. @timeout NULL keeps the row's.
+CREATE PROCEDURE dbo.MirrorState_Update_1
+    @id         nvarchar(88),
+    @epoch      bigint,
+    @notAfter   datetime2(7),
+    @op         binary(16),
+    @firstSent  datetime2(7),
+    @resent     bit,
+    @lockOp     binary(16),
+    @lockCookie int,
+    @keep       bit,
+    @timeout    int,
+    @flags      int,
+    @itemShort  varbinary(7000),
+    @itemLong   varbinary(max)
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    SET Expires = DATEADD(minute, COALESCE(@timeout, Timeout), @now), Timeout = COALESCE(@timeout, Timeout),
+        Locked = @keep,
+        LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
+        SessionItemShort = @itemShort, SessionItemLong = @itemLong,
+        Flags = (Flags & ~1) | @flags,
+        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+           inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+    WHERE SessionId = @id
+      AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
+      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    IF @@ROWCOUNT = 1 RETURN 0
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00)) THEN 0
+             WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
+             -- Done, to a session that has been removed since.
+             WHEN EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+             WHEN @resent = 0 THEN 3
+             WHEN s.SessionId IS NULL THEN 5
+             -- The acquire came before this: while the ring still has the acquire, it would have this too.
+             WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                              ISNULL(s.OperationId4, 0x00)) THEN 3
+             -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
+             WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
+             WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
+             ELSE 5
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Releases the lock and changes nothing else but Expires, which it slides.
+CREATE PROCEDURE dbo.MirrorState_Release_1
+    @id         nvarchar(88),
+    @epoch      bigint,
+    @notAfter   datetime2(7),
+    @op         binary(16),
+    @firstSent  datetime2(7),
+    @resent     bit,
+    @lockOp     binary(16),
+    @lockCookie int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    SET Expires = DATEADD(minute, Timeout, @now), Locked = 0,
+        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+           inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+    WHERE SessionId = @id
+      AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
+      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    IF @@ROWCOUNT = 1 RETURN 0
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00)) THEN 0
+             WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
+             -- Done, to a session that has been removed since.
+             WHEN EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+             WHEN @resent = 0 THEN 3
+             WHEN s.SessionId IS NULL THEN 5
+             WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                              ISNULL(s.OperationId4, 0x00)) THEN 3
+             -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
+             WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
+             WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
+             ELSE 5
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Stores without a lock. @mode 0: unless somebody holds the lock, making the session if there is
+-- none. 1: only if there is none (create). 2: only if @created, @cookie, @locked and @newest are
+-- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
+-- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
+CREATE PROCEDURE dbo.MirrorState_Store_1
+    @id             nvarchar(88),
+    @epoch          bigint,
+    @notAfter       datetime2(7),
+    @op             binary(16),
+    @firstSent      datetime2(7),
+    @resent         bit,
+    @lockTimeout    int,
+    @mode           int,
+    @created        datetime,
+    @cookie         int,
+    @locked         bit,
+    @newest         binary(16),
+    @timeout        int,
+    @defaultTimeout int,
+    @flags          int,
+    @itemShort      varbinary(7000),
+    @itemLong       varbinary(max)
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @rows int, @pass int, @expires datetime
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+    SET @expires = DATEADD(minute, COALESCE(@timeout, @defaultTimeout), @now)
+    SET @pass = 1
+    SET @rows = 0
+
+    WHILE @pass <= 2
+    BEGIN
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+        SET Created = CASE WHEN Expires > @now THEN Created ELSE @now END,
+            Timeout = CASE WHEN Expires > @now THEN COALESCE(@timeout, Timeout) ELSE COALESCE(@timeout, @defaultTimeout) END,
+            Expires = CASE WHEN Expires > @now THEN DATEADD(minute, COALESCE(@timeout, Timeout), @now) ELSE @expires END,
+            Locked = 0, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
+            SessionItemShort = @itemShort, SessionItemLong = @itemLong,
+            Flags = (Flags & ~1) | @flags,
+            OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+            OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+            OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+        OUTPUT CASE WHEN deleted.Expires > @now THEN 0 ELSE 8 END AS Result,
+               inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+               inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+        WHERE SessionId = @id
+          AND (Locked = 0 OR LockDate <= @abandoned)
+          AND ((@mode = 0)
+            OR (@mode = 1 AND Expires <= @now)
+            OR (@mode = 2 AND Expires > @now AND Created = @created AND LockCookie = @cookie AND Locked = @locked
+                AND ISNULL(OperationId1, 0x00) = ISNULL(@newest, 0x00)))
+          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+          AND (OperationsForgotten IS NULL OR OperationsForgotten < @firstSent)
+          -- What was removed and made again since this was first sent is not for this to overwrite.
+          AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND (t.Removed >= @firstSent OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+          AND @clock <= @notAfter
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        IF @@ROWCOUNT = 1 RETURN 0
+
+        BEGIN TRY
+            INSERT INTO dbo.ASPStateTempSessions
+                (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
+                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1)
+            SELECT @id, @now, @expires, @now, GETDATE(), 1, COALESCE(@timeout, @defaultTimeout), 0,
+                   @itemShort, @itemLong, @flags, @op, @clock
+            FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
+            WHERE e.Id = 1 AND e.Epoch = @epoch
+              AND @mode <> 2
+              AND @clock <= @notAfter
+              AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
+              AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND (t.Removed >= @firstSent OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+            SET @rows = @@ROWCOUNT
+            SET @pass = 3
+        END TRY
+        BEGIN CATCH
+            -- 2627: somebody made the row between the two statements. Look once more, as an update.
+            IF ERROR_NUMBER() <> 2627 OR @pass = 2
+            BEGIN;
+                THROW;
+            END
+            SET @pass = @pass + 1
+        END CATCH
+    END
+    IF @rows = 1
+    BEGIN
+        SELECT 8 AS Result, 1 AS LockCookie, 0 AS LockAge, COALESCE(@timeout, @defaultTimeout) AS Timeout,
+               @expires AS Expires, @now AS Created, CONVERT(bit, 0) AS Locked, @op AS OperationId1,
+               @flags & 1 AS ActionFlags, NULL AS Item
+        RETURN 0
+    END
+
+    SELECT CASE
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                          ISNULL(s.OperationId4, 0x00))
+               -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
+               THEN CASE WHEN s.OperationsForgotten IS NULL
+                          AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
+             -- Done, to a session that has been removed since: it stays away, or its successor as it is.
+             WHEN EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+             -- Removed since this was first sent. It is no more to be done: the session stays away, or its
+             -- successor as it is. Whether it was done before, the removed session's ring tells.
+             WHEN @resent = 1 AND EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND t.Removed >= @firstSent AND t.OperationsForgotten >= @firstSent) THEN 5
+             WHEN @resent = 1 AND EXISTS (
+                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                  WHERE t.SessionId = @id AND t.Removed >= @firstSent) THEN 1
+             WHEN @clock > @notAfter THEN 7
+             -- What stands in the way now may have come after this was done.
+             WHEN @resent = 1 AND s.OperationsForgotten >= @firstSent THEN 5
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
+             WHEN s.OperationsForgotten >= @firstSent THEN 7
+             WHEN @mode = 1 AND s.Expires > @now THEN 4
+             WHEN @mode = 2 THEN 4
+             ELSE 7
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
+-- somebody holds it. A session that is not there is removed already. A few old tombstones go too.
+CREATE PROCEDURE dbo.MirrorState_Remove_1
+    @id          nvarchar(88),
+    @epoch       bigint,
+    @notAfter    datetime2(7),
+    @op          binary(16),
+    @lockTimeout int,
+    @lockOp      binary(16),
+    @lockCookie  int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @rows int
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+
+    DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+    OUTPUT deleted.SessionId, @op, @clock, deleted.OperationId1, deleted.OperationId2, deleted.OperationId3, deleted.OperationId4,
+           deleted.OperationsForgotten
+      INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed, OperationId1, OperationId2, OperationId3, OperationId4,
+           OperationsForgotten)
+    WHERE SessionId = @id
+      AND ((@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))
+        OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
+      AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op)
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    SET @rows = @@ROWCOUNT
+
+    IF @rows = 1
+        DELETE TOP (4) FROM dbo.MirrorStateTombstones WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
+        WHERE Removed < DATEADD(minute, -10, @clock)
+
+    SELECT CASE
+             WHEN @rows = 1 THEN 0
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op) THEN 0
+             WHEN s.SessionId IS NULL THEN 0
+             WHEN @clock > @notAfter THEN 7
+             WHEN @lockOp IS NOT NULL AND s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp
+                  AND s.LockOperationCookie = @lockCookie THEN 7
+             WHEN @lockOp IS NOT NULL THEN 3
+             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+             ELSE 7
+           END AS Result,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+    WHERE e.Id = 1
+    RETURN 0
+GO
+-- Takes or renews the sweeper's lease for @owner (NULL: goes without), and with @limit above 0 deletes at
+-- most so many sessions that have expired, the oldest first. Rows that somebody has locked at this moment are passed
+-- over, and so is a session whose lock is held, until that lock is abandoned. A row counts as expired by
+-- the statement that deletes it: one that was renewed just before stays. At most a few thousand rows,
+-- or the locks would escalate to the table.
+--
+-- Result: 0 done: @owner has the lease, 6 moved (the epoch is another; nothing was done), 7 again (too late;
+-- nothing was done), 9 another has the lease.
+--
+-- @lease      seconds until the lease is free, unless it is renewed
+-- @abandoned  seconds after which a lock is abandoned
+CREATE PROCEDURE dbo.MirrorState_Sweep_1
+    @epoch     bigint,
+    @notAfter  datetime2(7),
+    @owner     binary(16),
+    @lease     int,
+    @limit     int,
+    @abandoned int
+AS
+    SET NOCOUNT ON
+    SET DEADLOCK_PRIORITY LOW
+    DECLARE @clock datetime2(7), @now datetime, @before datetime, @oldest datetime, @leads int, @deleted int
+    DECLARE @gone TABLE (Locked bit NOT NULL)
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @before = DATEADD(second, -@abandoned, @now)
+    SET @deleted = 0
+
+    UPDATE dbo.MirrorStateSweep WITH (ROWLOCK, UPDLOCK)
+    SET Owner = COALESCE(@owner, Owner),
+        LeasedUntil = CASE WHEN @owner IS NULL THEN LeasedUntil ELSE DATEADD(second, @lease, @clock) END,
+        LastRun = CASE WHEN @limit > 0 THEN @clock ELSE LastRun END
+    WHERE Id = 1
+      AND (@owner IS NULL OR Owner = @owner OR LeasedUntil IS NULL OR LeasedUntil <= @clock)
+      AND @clock <= @notAfter
+      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    SET @leads = @@ROWCOUNT
+
+    IF @leads = 1 AND @limit > 0
+        SELECT TOP (1) @oldest = Expires
+        FROM dbo.ASPStateTempSessions WITH (READPAST, READCOMMITTEDLOCK)
+        WHERE Expires <= @now AND (Locked = 0 OR LockDate <= @before)
+        ORDER BY Expires
+
+    IF @oldest IS NOT NULL
+    BEGIN
+        DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
+        OUTPUT deleted.Locked INTO @gone (Locked)
+        WHERE SessionId IN (SELECT TOP (@limit) x.SessionId
+                            FROM dbo.ASPStateTempSessions AS x WITH (READPAST, READCOMMITTEDLOCK)
+                            WHERE x.Expires <= @now AND (x.Locked = 0 OR x.LockDate <= @before)
+                            ORDER BY x.Expires)
+          AND Expires <= @now AND (Locked = 0 OR LockDate <= @before)
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        SET @deleted = @@ROWCOUNT
+        IF @deleted > 0
+            UPDATE dbo.MirrorStateSweep SET Deleted = Deleted + @deleted WHERE Id = 1
+    END
+
+    SELECT CASE
+             WHEN @leads = 1 THEN 0
+             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @clock > @notAfter THEN 7
+             ELSE 9
+           END AS Result,
+           @deleted AS Deleted,
+           (SELECT COUNT(*) FROM @gone WHERE Locked = 1) AS Abandoned,
+           DATEDIFF(second, @oldest, @now) AS Oldest,
+           s.LastRun, s.Deleted AS DeletedEver,
+           DATEDIFF(second, s.LastRun, @clock) AS SinceRun
+    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.MirrorStateSweep AS s ON s.Id = 1
+    WHERE e.Id = 1
+    RETURN 0
+GO
+COMMIT TRANSACTION
+GO

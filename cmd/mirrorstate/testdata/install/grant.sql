@@ -1,0 +1,80 @@
+-- mirrorstate install, dry run: database ASPState. Nothing was sent.
+-- Not checked, because no server was asked:
+-- - which partner is the principal: on a mirror the script fails at once (954)
+-- - what stands in the database: taken for granted is an ASPState with the extension (--onto)
+-- - whether the login DOM\web]1 is there, with the same SID on both partners, and what its user is called
+-- - the rights of who runs it, locks that others hold, room for data and log
+-- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file
+
+USE [master]
+GO
+-- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
+-- that nobody queues behind it: run it again then.
+SET NOCOUNT ON
+SET XACT_ABORT ON
+SET QUOTED_IDENTIFIER ON
+SET ANSI_NULLS ON
+SET ANSI_PADDING ON
+SET LOCK_TIMEOUT 1000
+SET DEADLOCK_PRIORITY LOW
+GO
+
+USE [ASPState]
+GO
+
+-- give the role mirrorstate_proxy its rights
+BEGIN TRANSACTION
+GO
+-- The least a proxy needs: EXECUTE on what it calls, SELECT where it looks by itself (who is principal, mirrorstate
+-- session list), and DELETE for sweeping a stock ASPState in batches. The tables are reached through the
+-- procedures, which have the same owner.
+IF DATABASE_PRINCIPAL_ID(N'mirrorstate_proxy') IS NULL CREATE ROLE mirrorstate_proxy
+GO
+GRANT SELECT ON dbo.ASPStateTempSessions TO mirrorstate_proxy
+GRANT DELETE ON dbo.ASPStateTempSessions TO mirrorstate_proxy
+GRANT SELECT ON dbo.ASPStateTempApplications TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.GetMajorVersion TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetVersion TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.GetHashCode TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetAppID TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.DeleteExpiredSessions TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetStateItem TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetStateItem2 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetStateItem3 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetStateItemExclusive TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetStateItemExclusive2 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempGetStateItemExclusive3 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempInsertUninitializedItem TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempInsertStateItemShort TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempInsertStateItemLong TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempUpdateStateItemShort TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempUpdateStateItemShortNullLong TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempUpdateStateItemLong TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempUpdateStateItemLongNullShort TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempReleaseStateItemExclusive TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempRemoveStateItem TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.TempResetTimeout TO mirrorstate_proxy
+GO
+GRANT SELECT ON dbo.MirrorStateEpoch TO mirrorstate_proxy
+GRANT SELECT ON dbo.MirrorStateSweep TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_TakeEpoch_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_RaiseEpoch_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_FleetSecret_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_GetAppId_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Get_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Touch_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Acquire_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Update_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Release_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Store_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Remove_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Sweep_1 TO mirrorstate_proxy
+GO
+-- The login's user. It has the same SID as the login: so must the login on the other partner, or it is locked out
+-- after a failover.
+CREATE USER [DOM\web]]1] FOR LOGIN [DOM\web]]1]
+GO
+ALTER ROLE mirrorstate_proxy ADD MEMBER [DOM\web]]1]
+GO
+COMMIT TRANSACTION
+GO

@@ -1,0 +1,401 @@
+-- mirrorstate install, dry run: database ASPState. Nothing was sent.
+-- Not checked, because no server was asked:
+-- - which partner is the principal: on a mirror the script fails at once (954)
+-- - what stands in the database: taken for granted is nothing, not even the database (--onto)
+-- - the rights of who runs it, locks that others hold, room for data and log
+-- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file
+
+USE [master]
+GO
+-- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
+-- that nobody queues behind it: run it again then.
+SET NOCOUNT ON
+SET XACT_ABORT ON
+SET QUOTED_IDENTIFIER ON
+SET ANSI_NULLS ON
+SET ANSI_PADDING ON
+SET LOCK_TIMEOUT 1000
+SET DEADLOCK_PRIORITY LOW
+GO
+
+-- create the database
+CREATE DATABASE [ASPState]
+GO
+
+USE [ASPState]
+GO
+
+-- make the stock objects that are missing
+BEGIN TRANSACTION
+GO
+CREATE PROCEDURE dbo.CreateTempTables
+AS
+    CREATE TABLE dbo.ASPStateTempSessions (
+        SessionId        nvarchar(88)    NOT NULL PRIMARY KEY,
+        Created          datetime        NOT NULL DEFAULT GETUTCDATE(),
+        Expires          datetime        NOT NULL,
+        LockDate         datetime        NOT NULL,
+        LockDateLocal    datetime        NOT NULL,
+        LockCookie       int             NOT NULL,
+        Timeout          int             NOT NULL,
+        Locked           bit             NOT NULL,
+        SessionItemShort varbinary(7000) NULL,
+        SessionItemLong  image           NULL,
+        Flags            int             NOT NULL DEFAULT 0
+    )
+    CREATE INDEX Index_Expires ON dbo.ASPStateTempSessions (Expires)
+
+    CREATE TABLE dbo.ASPStateTempApplications (
+        AppId   int       NOT NULL PRIMARY KEY,
+        AppName char(280) NOT NULL
+    )
+    CREATE INDEX Index_AppName ON dbo.ASPStateTempApplications (AppName)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.GetMajorVersion
+    @@ver int OUTPUT
+AS
+    -- "Microsoft SQL Server 2012 - 11.0.…": the number between the first dash and the next point.
+    DECLARE @text nvarchar(400), @from int, @to int
+    SET @text = @@VERSION
+    SET @@ver = 7
+    SET @from = CHARINDEX(N' - ', @text)
+    IF @from > 0
+    BEGIN
+        SET @from = @from + 3
+        SET @to = CHARINDEX(N'.', @text, @from)
+        IF @to > @from SET @@ver = CONVERT(int, SUBSTRING(@text, @from, @to - @from))
+    END
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetVersion
+    @ver char(10) OUTPUT
+AS
+    SET @ver = '2'
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.GetHashCode
+    @input varchar(280),
+    @hash  int OUTPUT
+AS
+    -- h = h * 33 XOR byte, modulo 2^32, read as a signed number.
+    DECLARE @h bigint, @i int, @n int
+    SET @h = 5381
+    SET @i = 1
+    SET @n = DATALENGTH(@input)
+    WHILE @i <= @n
+    BEGIN
+        SET @h = ((@h * 33) % 4294967296) ^ ASCII(SUBSTRING(@input, @i, 1))
+        SET @i = @i + 1
+    END
+    IF @h > 2147483647 SET @h = @h - 4294967296
+    SET @hash = CONVERT(int, @h)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetAppID
+    @appName varchar(280),
+    @appId   int OUTPUT
+AS
+    SET @appName = LOWER(@appName)
+    SET @appId = NULL
+    SELECT @appId = AppId FROM dbo.ASPStateTempApplications WHERE AppName = @appName
+    IF @appId IS NULL
+    BEGIN
+        BEGIN TRANSACTION
+        SELECT @appId = AppId FROM dbo.ASPStateTempApplications WITH (TABLOCKX) WHERE AppName = @appName
+        IF @appId IS NULL
+        BEGIN
+            EXECUTE dbo.GetHashCode @appName, @appId OUTPUT
+            INSERT INTO dbo.ASPStateTempApplications (AppId, AppName) VALUES (@appId, @appName)
+            IF @@ERROR = 2627
+                RAISERROR('SQL session state fatal error: hash-code collision between applications. Please rename the application "%s" to resolve the problem.', 18, 1, @appName)
+        END
+        COMMIT
+    END
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.DeleteExpiredSessions
+AS
+    SET NOCOUNT ON
+    SET DEADLOCK_PRIORITY LOW
+    DECLARE @now datetime, @id nvarchar(88)
+    SET @now = GETUTCDATE()
+    CREATE TABLE #expired (SessionId nvarchar(88) NOT NULL PRIMARY KEY)
+    INSERT INTO #expired (SessionId)
+        SELECT SessionId FROM dbo.ASPStateTempSessions WITH (READUNCOMMITTED) WHERE Expires < @now
+    DECLARE expired CURSOR LOCAL FORWARD_ONLY READ_ONLY FOR SELECT SessionId FROM #expired
+    OPEN expired
+    FETCH NEXT FROM expired INTO @id
+    WHILE @@FETCH_STATUS = 0
+    BEGIN
+        -- The second look at Expires spares a session that was renewed meanwhile.
+        DELETE FROM dbo.ASPStateTempSessions WHERE SessionId = @id AND Expires < @now
+        FETCH NEXT FROM expired INTO @id
+    END
+    CLOSE expired
+    DEALLOCATE expired
+    DROP TABLE #expired
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItem
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockDate   datetime        OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @length int
+    SET @now = GETUTCDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires     = DATEADD(minute, Timeout, @now),
+        @locked     = Locked,
+        @lockDate   = LockDateLocal,
+        @lockCookie = LockCookie,
+        @itemShort  = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length     = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItem2
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockAge    int             OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @length int
+    SET @now = GETUTCDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires     = DATEADD(minute, Timeout, @now),
+        @locked     = Locked,
+        @lockAge    = DATEDIFF(second, LockDate, @now),
+        @lockCookie = LockCookie,
+        @itemShort  = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length     = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItem3
+    @id          nvarchar(88),
+    @itemShort   varbinary(7000) OUTPUT,
+    @locked      bit             OUTPUT,
+    @lockAge     int             OUTPUT,
+    @lockCookie  int             OUTPUT,
+    @actionFlags int             OUTPUT
+AS
+    DECLARE @now datetime, @length int
+    SET @now = GETUTCDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires      = DATEADD(minute, Timeout, @now),
+        @locked      = Locked,
+        @lockAge     = DATEDIFF(second, LockDate, @now),
+        @lockCookie  = LockCookie,
+        @itemShort   = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length      = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END,
+        @actionFlags = Flags & 1,
+        Flags        = Flags & ~1
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItemExclusive
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockDate   datetime        OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @nowLocal datetime, @length int
+    SET @now = GETUTCDATE()
+    SET @nowLocal = GETDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires       = DATEADD(minute, Timeout, @now),
+        LockDate      = CASE Locked WHEN 0 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        LockCookie    = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        Locked        = 1,
+        @locked       = Locked,
+        @lockDate     = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        @lockCookie   = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        @itemShort    = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length       = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItemExclusive2
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000) OUTPUT,
+    @locked     bit             OUTPUT,
+    @lockAge    int             OUTPUT,
+    @lockCookie int             OUTPUT
+AS
+    DECLARE @now datetime, @nowLocal datetime, @length int
+    SET @now = GETUTCDATE()
+    SET @nowLocal = GETDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires       = DATEADD(minute, Timeout, @now),
+        LockDate      = CASE Locked WHEN 0 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        LockCookie    = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        Locked        = 1,
+        @locked       = Locked,
+        @lockAge      = CASE Locked WHEN 0 THEN 0 ELSE DATEDIFF(second, LockDate, @now) END,
+        @lockCookie   = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        @itemShort    = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length       = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempGetStateItemExclusive3
+    @id          nvarchar(88),
+    @itemShort   varbinary(7000) OUTPUT,
+    @locked      bit             OUTPUT,
+    @lockAge     int             OUTPUT,
+    @lockCookie  int             OUTPUT,
+    @actionFlags int             OUTPUT
+AS
+    DECLARE @now datetime, @nowLocal datetime, @length int
+    SET @now = GETUTCDATE()
+    SET @nowLocal = GETDATE()
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires       = DATEADD(minute, Timeout, @now),
+        LockDate      = CASE Locked WHEN 0 THEN @now ELSE LockDate END,
+        LockDateLocal = CASE Locked WHEN 0 THEN @nowLocal ELSE LockDateLocal END,
+        LockCookie    = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        Locked        = 1,
+        @locked       = Locked,
+        @lockAge      = CASE Locked WHEN 0 THEN 0 ELSE DATEDIFF(second, LockDate, @now) END,
+        @lockCookie   = CASE Locked WHEN 0 THEN LockCookie + 1 ELSE LockCookie END,
+        @itemShort    = CASE Locked WHEN 0 THEN SessionItemShort ELSE NULL END,
+        @length       = CASE Locked WHEN 0 THEN DATALENGTH(SessionItemLong) ELSE NULL END,
+        @actionFlags  = Flags & 1,
+        Flags         = Flags & ~1
+    WHERE SessionId = @id
+    IF @length IS NOT NULL
+        SELECT SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempInsertUninitializedItem
+    @id        nvarchar(88),
+    @itemShort varbinary(7000),
+    @timeout   int
+AS
+    DECLARE @now datetime
+    SET @now = GETUTCDATE()
+    INSERT INTO dbo.ASPStateTempSessions
+        (SessionId, SessionItemShort, Timeout, Expires, Locked, LockDate, LockDateLocal, LockCookie, Flags)
+    VALUES
+        (@id, @itemShort, @timeout, DATEADD(minute, @timeout, @now), 0, @now, GETDATE(), 1, 1)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempInsertStateItemShort
+    @id        nvarchar(88),
+    @itemShort varbinary(7000),
+    @timeout   int
+AS
+    DECLARE @now datetime
+    SET @now = GETUTCDATE()
+    INSERT INTO dbo.ASPStateTempSessions
+        (SessionId, SessionItemShort, Timeout, Expires, Locked, LockDate, LockDateLocal, LockCookie)
+    VALUES
+        (@id, @itemShort, @timeout, DATEADD(minute, @timeout, @now), 0, @now, GETDATE(), 1)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempInsertStateItemLong
+    @id       nvarchar(88),
+    @itemLong image,
+    @timeout  int
+AS
+    DECLARE @now datetime
+    SET @now = GETUTCDATE()
+    INSERT INTO dbo.ASPStateTempSessions
+        (SessionId, SessionItemLong, Timeout, Expires, Locked, LockDate, LockDateLocal, LockCookie)
+    VALUES
+        (@id, @itemLong, @timeout, DATEADD(minute, @timeout, @now), 0, @now, GETDATE(), 1)
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemShort
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000),
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemShort = @itemShort
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemShortNullLong
+    @id         nvarchar(88),
+    @itemShort  varbinary(7000),
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemShort = @itemShort, SessionItemLong = NULL
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemLong
+    @id         nvarchar(88),
+    @itemLong   image,
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemLong = @itemLong
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempUpdateStateItemLongNullShort
+    @id         nvarchar(88),
+    @itemLong   image,
+    @timeout    int,
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, @timeout, GETUTCDATE()), Timeout = @timeout, Locked = 0,
+        SessionItemLong = @itemLong, SessionItemShort = NULL
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempReleaseStateItemExclusive
+    @id         nvarchar(88),
+    @lockCookie int
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, Timeout, GETUTCDATE()), Locked = 0
+    WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempRemoveStateItem
+    @id         nvarchar(88),
+    @lockCookie int
+AS
+    DELETE FROM dbo.ASPStateTempSessions WHERE SessionId = @id AND LockCookie = @lockCookie
+    RETURN 0
+GO
+CREATE PROCEDURE dbo.TempResetTimeout
+    @id nvarchar(88)
+AS
+    UPDATE dbo.ASPStateTempSessions
+    SET Expires = DATEADD(minute, Timeout, GETUTCDATE())
+    WHERE SessionId = @id
+    RETURN 0
+GO
+IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NULL EXECUTE dbo.CreateTempTables
+GO
+COMMIT TRANSACTION
+GO

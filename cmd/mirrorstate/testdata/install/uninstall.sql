@@ -1,0 +1,68 @@
+-- mirrorstate uninstall, dry run: database ASPState. Nothing was sent.
+-- Not checked, because no server was asked:
+-- - which partner is the principal: on a mirror the script fails at once (954)
+-- - what stands in the database: taken for granted is an ASPState with the extension (--onto)
+-- - the rights of who runs it, locks that others hold, room for data and log
+-- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file
+
+USE [master]
+GO
+-- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
+-- that nobody queues behind it: run it again then.
+SET NOCOUNT ON
+SET XACT_ABORT ON
+SET QUOTED_IDENTIFIER ON
+SET ANSI_NULLS ON
+SET ANSI_PADDING ON
+SET LOCK_TIMEOUT 1000
+SET DEADLOCK_PRIORITY LOW
+GO
+
+USE [ASPState]
+GO
+
+-- drop the extension's tables and procedures
+BEGIN TRANSACTION
+GO
+-- The extension, and nothing that .NET knows: no stock table, column or procedure, no session, no application. The role
+-- mirrorstate_proxy stays, with its rights on the stock objects.
+-- The epoch first: without it every proxy takes the schema for a stock one.
+IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateEpoch
+GO
+IF OBJECT_ID(N'dbo.MirrorState_TakeEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_TakeEpoch_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_RaiseEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_RaiseEpoch_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_FleetSecret_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_FleetSecret_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_GetAppId_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_GetAppId_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Get_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Get_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Touch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Touch_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Update_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Update_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Release_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Release_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Store_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Store_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Remove_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Remove_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Sweep_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Sweep_1
+GO
+IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateTombstones
+GO
+IF OBJECT_ID(N'dbo.MirrorStateSweep', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateSweep
+GO
+COMMIT TRANSACTION
+GO
+
+-- drop the extension's columns from ASPStateTempSessions
+ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN
+    LockOperationId, LockOperationCookie, LockActionFlags,
+    OperationId1, OperationId2, OperationId3, OperationId4,
+    OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten
+GO

@@ -1,0 +1,343 @@
+package aspstate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+// InstallRole is the database role with the least rights that a proxy needs.
+const InstallRole = "mirrorstate_proxy"
+
+// InstallOptions say what is to stand in the database in the end.
+type InstallOptions struct {
+	Database  string
+	StockOnly bool   // what aspnet_regsql makes, and no extension; one that stands stays
+	Grant     string // the login that becomes a member of InstallRole; empty: none
+	Recreate  bool   // drop both stock tables, with every session, and make them again
+}
+
+// Script is what an installation, or its removal, does: the very batches that are sent. It is empty if
+// there is nothing to do.
+type Script struct {
+	Database string
+	Steps    []Step
+}
+
+// Step is a part of a script that is done as a whole or not at all.
+type Step struct {
+	Title   string
+	Batches []schema.Batch
+	// Transaction: between BEGIN TRANSACTION and COMMIT. A step without is one statement, or one that
+	// can't be in a transaction.
+	Transaction bool
+	inMaster    bool // before USE of the database
+}
+
+// Refusal is an installation that is not begun, and why.
+type Refusal struct{ Reason string }
+
+// Error is the reason.
+func (r *Refusal) Error() string { return r.Reason }
+
+func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
+
+// PlanInstall decides what has to be done to a database of which f is known. It refuses (with a *Refusal) a
+// tempdb-type install, one by ASP.NET 1.x, and what is no database of its own.
+func PlanInstall(f Found, o InstallOptions) (Script, error) {
+	s := Script{Database: o.Database}
+	if err := f.refuses(o); err != nil {
+		return s, err
+	}
+	parts, err := readParts()
+	if err != nil {
+		return s, err
+	}
+	if !f.Exists {
+		s.add(Step{Title: "create the database", Batches: named(schema.Install("database.sql"), o.Database, "", ""), inMaster: true})
+	}
+	if o.Recreate {
+		f = f.withoutSessions()
+	}
+	s.add(stockStep(parts, f, o.Recreate))
+	extended := !o.StockOnly || f.Tables["mirrorstateepoch"]
+	if !o.StockOnly {
+		s.add(columnsStep(parts, f))
+		s.add(extensionStep(parts, f))
+	}
+	s.add(roleStep(f, o, extended))
+	return s, nil
+}
+
+// add adds a step that has something to do.
+func (s *Script) add(step Step) {
+	if len(step.Batches) > 0 {
+		s.Steps = append(s.Steps, step)
+	}
+}
+
+// Empty says that there is nothing to do.
+func (s Script) Empty() bool { return len(s.Steps) == 0 }
+
+// named puts the names into a script.
+func named(batches []schema.Batch, database, user, login string) []schema.Batch {
+	r := strings.NewReplacer("{database}", quoteName(database), "{user}", quoteName(user), "{login}", quoteName(login))
+	out := make([]schema.Batch, len(batches))
+	for i, b := range batches {
+		out[i] = b
+		out[i].Text = r.Replace(b.Text)
+	}
+	return out
+}
+
+// quoteName brackets a name as QUOTENAME does.
+func quoteName(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
+
+// refuses says why the database is none to install in.
+func (f Found) refuses(o InstallOptions) error {
+	switch name := strings.ToLower(o.Database); {
+	case name == "":
+		return errors.New("no database is named")
+	case name == "master" || name == "tempdb" || name == "model" || name == "msdb":
+		return refuse("%s is the system's: name a database of its own (initial catalog)", o.Database)
+	case !f.Exists || o.Recreate:
+		return f.refusesLogin(o)
+	case f.TempType():
+		reason := "its tables are not there"
+		if f.TempTables {
+			reason = "its tables are in tempdb"
+		}
+		return refuse("%s was made by aspnet_regsql -sstype t: %s, so that sessions are neither mirrored nor kept over a restart, and the extension has no place. "+
+			"Make a persisted one beside it (another initial catalog), or make this one anew with --recreate %s: the sessions in tempdb are not carried over", o.Database, reason, o.Database)
+	case f.Tables["aspstatetempsessions"] && !f.Flags:
+		return refuse("%s was made by ASP.NET 1.x: run aspnet_regsql of .NET Framework 2.0 or later, or make it anew with --recreate %s, which drops its sessions", o.Database, o.Database)
+	case len(f.Columns) != 0 && len(f.Columns) != len(extensionColumns):
+		return refuse("of the extension's columns only these are there: %s. An installation was taken apart by hand: drop them (ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN …), and install again",
+			strings.Join(f.Columns, ", "))
+	}
+	return f.refusesLogin(o)
+}
+
+// refusesLogin says why the login can't be let in.
+func (f Found) refusesLogin(o InstallOptions) error {
+	if o.Grant == "" || f.Assumed {
+		return nil
+	}
+	switch {
+	case !f.Login:
+		return refuse("there is no login %s on this server. Make it on both partners with the same SID (mirrorstate pair setup carries it over): CREATE LOGIN %s WITH PASSWORD = N'…'", o.Grant, quoteName(o.Grant))
+	case f.Orphan && !o.Recreate:
+		return refuse("the database has a user %s that belongs to another login of that name (its SID differs). Mend it with ALTER USER %s WITH LOGIN = %s, and run this again",
+			o.Grant, quoteName(o.Grant), quoteName(o.Grant))
+	}
+	return nil
+}
+
+// parts are the schema's batches by what they make.
+type parts struct {
+	create      map[string]schema.Batch // CREATE PROCEDURE, by name in lower case
+	stock       []string                // names of the stock procedures, in order
+	extended    []string
+	makeTables  schema.Batch // EXECUTE CreateTempTables
+	columns     schema.Batch
+	ownTables   []ownTable
+	ownFirstRow []schema.Batch
+}
+
+// ownTable is a table of the extension.
+type ownTable struct {
+	name string
+	schema.Batch
+}
+
+// readParts sorts the batches of the schema. The DROP PROCEDURE before each CREATE is left out: dropping a procedure
+// loses the rights on it.
+func readParts() (*parts, error) {
+	all, err := schema.All()
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{create: map[string]schema.Batch{}}
+	for _, b := range all {
+		if name, ok := procedureName(b.Text); ok {
+			p.create[strings.ToLower(name)] = b
+			if b.File == schema.Stock {
+				p.stock = append(p.stock, name)
+			} else {
+				p.extended = append(p.extended, name)
+			}
+			continue
+		}
+		p.sortOther(b)
+	}
+	if p.makeTables.Text == "" || p.columns.Text == "" || len(p.ownTables) != 3 || len(p.ownFirstRow) != 2 {
+		return nil, errors.New("the schema's files are not what the installer expects")
+	}
+	return p, nil
+}
+
+// sortOther sorts a batch that makes no procedure.
+func (p *parts) sortOther(b schema.Batch) {
+	switch {
+	case strings.Contains(b.Text, "DROP PROCEDURE"):
+	case strings.Contains(b.Text, "EXECUTE dbo.CreateTempTables"):
+		p.makeTables = b
+	case strings.Contains(b.Text, "ALTER TABLE"):
+		p.columns = b
+	case strings.Contains(b.Text, "CREATE TABLE dbo."):
+		_, after, _ := strings.Cut(b.Text, "CREATE TABLE dbo.")
+		name, _, _ := strings.Cut(after, " ")
+		p.ownTables = append(p.ownTables, ownTable{name, b})
+	case strings.Contains(b.Text, "INSERT INTO dbo."):
+		p.ownFirstRow = append(p.ownFirstRow, b)
+	}
+}
+
+// procedureName is the name of the procedure that a batch makes.
+func procedureName(text string) (string, bool) {
+	_, after, ok := strings.Cut("\n"+text, "\nCREATE PROCEDURE dbo.")
+	name, _, _ := strings.Cut(strings.ReplaceAll(after, "\n", " "), " ")
+	return name, ok && name != ""
+}
+
+// stockStep makes what is missing of the stock objects. What stands is .NET's own and is left alone, text and rights.
+func stockStep(p *parts, f Found, recreate bool) Step {
+	step := Step{Title: "make the stock objects that are missing", Transaction: true}
+	if recreate {
+		step.Title = "drop every session, and make the stock objects anew"
+		step.Batches = append(step.Batches, schema.Install("recreate.sql")...)
+	}
+	for _, name := range p.stock {
+		b := p.create[strings.ToLower(name)]
+		switch text, stands := f.Procedures[strings.ToLower(name)]; {
+		case !stands:
+			step.Batches = append(step.Batches, b)
+		case recreate && !sameText(text, b.Text): // those of a tempdb install, or of ASP.NET 1.x, are for other tables
+			step.Batches = append(step.Batches, altered(b))
+		}
+	}
+	if !f.Tables["aspstatetempsessions"] {
+		step.Batches = append(step.Batches, p.makeTables)
+	}
+	return step
+}
+
+// altered is a batch that makes a procedure as one that changes it: its rights stay.
+func altered(b schema.Batch) schema.Batch {
+	b.Text = strings.Replace(b.Text, "CREATE PROCEDURE", "ALTER PROCEDURE", 1)
+	return b
+}
+
+// columnsStep adds the columns: one statement, which changes no row.
+func columnsStep(p *parts, f Found) Step {
+	step := Step{Title: "add the extension's columns to ASPStateTempSessions"}
+	if len(f.Columns) == 0 {
+		step.Batches = []schema.Batch{p.columns}
+	}
+	return step
+}
+
+// extensionStep makes the extension's tables, rows and procedures. Before it is done as a whole, every proxy takes
+// the schema for a stock one.
+func extensionStep(p *parts, f Found) Step {
+	step := Step{Title: "make the extension's tables and procedures", Transaction: true}
+	for _, t := range p.ownTables {
+		if !f.Tables[strings.ToLower(t.name)] {
+			step.Batches = append(step.Batches, t.Batch)
+		}
+	}
+	for i, there := range []bool{f.EpochRow, f.SweepRow} {
+		if !there {
+			step.Batches = append(step.Batches, p.ownFirstRow[i])
+		}
+	}
+	for _, name := range p.extended {
+		b := p.create[strings.ToLower(name)]
+		switch text, stands := f.Procedures[strings.ToLower(name)]; {
+		case !stands:
+			step.Batches = append(step.Batches, b)
+		case !sameText(text, b.Text):
+			step.Batches = append(step.Batches, altered(b))
+		}
+	}
+	return step
+}
+
+// sameText compares two texts of a procedure but for blanks at the ends of lines, comments before it, and whether
+// it was made or altered.
+func sameText(a, b string) bool { return plainText(a) == plainText(b) }
+
+func plainText(text string) string {
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	for len(lines) > 0 && (strings.TrimSpace(lines[0]) == "" || strings.HasPrefix(strings.TrimSpace(lines[0]), "--")) {
+		lines = lines[1:]
+	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " \t")
+	}
+	text = strings.TrimSpace(strings.Join(lines, "\n"))
+	if rest, ok := strings.CutPrefix(text, "ALTER PROCEDURE"); ok {
+		text = "CREATE PROCEDURE" + rest
+	}
+	return text
+}
+
+// roleStep makes the role, gives it its rights, and lets the login in. Without a login to let in it mends the
+// rights of a role that stands.
+func roleStep(f Found, o InstallOptions, extended bool) Step {
+	step := Step{Title: "give the role " + InstallRole + " its rights", Transaction: true}
+	if !f.Role && o.Grant == "" {
+		return step
+	}
+	scripts := []string{"role-stock.sql"}
+	if extended {
+		scripts = append(scripts, "role-extension.sql")
+	}
+	for _, name := range scripts {
+		if f.Role && f.grantedAll(schema.Install(name)) {
+			continue
+		}
+		step.Batches = append(step.Batches, schema.Install(name)...)
+	}
+	if o.Grant == "" || f.User == "dbo" {
+		return step
+	}
+	user := f.User
+	if user == "" {
+		user = o.Grant
+		step.Batches = append(step.Batches, named(schema.Install("user.sql"), o.Database, user, o.Grant)...)
+	}
+	if !f.Member {
+		step.Batches = append(step.Batches, named(schema.Install("member.sql"), o.Database, user, o.Grant)...)
+	}
+	return step
+}
+
+// PlanUninstall decides what takes the extension away. Sessions, applications and stock objects stay.
+func PlanUninstall(f Found, database string) (Script, error) {
+	s := Script{Database: database}
+	if !f.Exists {
+		return s, refuse("there is no database %s on this server", database)
+	}
+	p, err := readParts()
+	if err != nil {
+		return s, err
+	}
+	there := f.Assumed
+	for _, t := range p.ownTables {
+		there = there || f.Tables[strings.ToLower(t.name)]
+	}
+	for _, name := range p.extended {
+		_, stands := f.Procedures[strings.ToLower(name)]
+		there = there || stands
+	}
+	if there {
+		s.add(Step{Title: "drop the extension's tables and procedures", Batches: schema.Install("uninstall.sql"), Transaction: true})
+	}
+	if len(f.Columns) > 0 {
+		s.add(Step{Title: "drop the extension's columns from ASPStateTempSessions", Batches: schema.Install("uninstall-columns.sql")})
+	}
+	return s, nil
+}

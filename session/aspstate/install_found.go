@@ -1,0 +1,289 @@
+package aspstate
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+// Found is what stands in a database before an installation. Names are in lower case.
+type Found struct {
+	Server  string // @@SERVERNAME
+	Version string // ProductVersion
+	Exists  bool   // the database
+	Assumed bool   // nobody looked: for a dry run
+
+	Tables     map[string]bool
+	Procedures map[string]string // with their texts; "" where they may not be seen
+	Flags      bool              // ASPStateTempSessions has the column Flags: ASP.NET 2.0 or later
+	Columns    []string          // those of the extension's that are there
+	TempTables bool              // tempdb has ASPStateTempSessions
+	EpochRow   bool
+	SweepRow   bool
+
+	Role    bool            // InstallRole
+	Granted map[string]bool // to it: "EXECUTE dbo.name", in lower case
+	Login   bool            // the one to grant to is there
+	User    string          // its user here; empty: none
+	Orphan  bool            // there is a user of its name that is another login's
+	Member  bool            // its user is a member of InstallRole
+}
+
+// extensionColumns are those that the extension adds to ASPStateTempSessions.
+var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
+	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
+	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten"}
+
+// TempType says that it is a tempdb-type install: procedures without their tables.
+func (f Found) TempType() bool {
+	_, reads := f.Procedures["tempgetstateitem"]
+	return reads && !f.Tables["aspstatetempsessions"]
+}
+
+// Extended says that every part of the extension is there, whatever its procedures' texts.
+func (f Found) Extended() bool {
+	p, err := readParts()
+	if err != nil {
+		return false
+	}
+	for _, t := range p.ownTables {
+		if !f.Tables[strings.ToLower(t.name)] {
+			return false
+		}
+	}
+	for _, name := range p.extended {
+		if _, stands := f.Procedures[strings.ToLower(name)]; !stands {
+			return false
+		}
+	}
+	return len(f.Columns) == len(extensionColumns) && f.EpochRow && f.SweepRow
+}
+
+// Kind says in a word what stands there: nothing (no database), empty, stock, extended, partial (an extension that
+// is not complete), or tempdb.
+func (f Found) Kind() string {
+	own := len(f.Columns) > 0
+	for name := range f.Tables {
+		own = own || strings.HasPrefix(name, "mirrorstate")
+	}
+	for name := range f.Procedures {
+		own = own || strings.HasPrefix(name, "mirrorstate_")
+	}
+	switch {
+	case !f.Exists:
+		return "nothing"
+	case f.Extended():
+		return "extended"
+	case f.TempType():
+		return "tempdb"
+	case own:
+		return "partial"
+	case f.Tables["aspstatetempsessions"]:
+		return "stock"
+	}
+	return "empty"
+}
+
+// Assume is what a dry run without a server takes for granted: nothing, a stock ASPState made by aspnet_regsql -sstype p,
+// or one with the extension.
+func Assume(what string) (Found, error) {
+	f := Found{Assumed: true, Tables: map[string]bool{}, Procedures: map[string]string{}, Granted: map[string]bool{}}
+	p, err := readParts()
+	if err != nil {
+		return f, err
+	}
+	switch what {
+	case "nothing":
+		return f, nil
+	case "stock", "extended":
+	default:
+		return f, fmt.Errorf("%q is neither nothing, stock nor extended", what)
+	}
+	f.Exists, f.Flags = true, true
+	f.Tables["aspstatetempsessions"], f.Tables["aspstatetempapplications"] = true, true
+	for _, name := range p.stock {
+		f.Procedures[strings.ToLower(name)] = "" // Microsoft's, or ours: nobody looked
+	}
+	if what == "extended" {
+		for _, t := range p.ownTables {
+			f.Tables[strings.ToLower(t.name)] = true
+		}
+		for _, name := range p.extended {
+			f.Procedures[strings.ToLower(name)] = p.create[strings.ToLower(name)].Text
+		}
+		f.EpochRow, f.SweepRow, f.Columns = true, true, extensionColumns
+	}
+	return f, nil
+}
+
+// withoutSessions is what is left when both stock tables are dropped.
+func (f Found) withoutSessions() Found {
+	tables := map[string]bool{}
+	for name := range f.Tables {
+		tables[name] = name != "aspstatetempsessions" && name != "aspstatetempapplications"
+	}
+	f.Tables, f.Columns, f.Flags = tables, nil, true
+	return f
+}
+
+// grantLine finds what a GRANT gives.
+var grantLine = regexp.MustCompile(`(?m)^GRANT (\w+) ON (\S+) TO `)
+
+// grantedAll says that the role has all that the script gives it.
+func (f Found) grantedAll(script []schema.Batch) bool {
+	for _, b := range script {
+		for _, g := range grantLine.FindAllStringSubmatch(b.Text, -1) {
+			if !f.Granted[strings.ToLower(g[1]+" "+g[2])] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// The queries of an installation. lookServer is asked in master, the others in the database.
+const (
+	lookServer = `SELECT @@SERVERNAME AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')) AS version, ` +
+		`CASE WHEN DB_ID(@db) IS NULL THEN 0 ELSE 1 END AS there, ` +
+		`CASE WHEN OBJECT_ID(N'tempdb.dbo.ASPStateTempSessions', N'U') IS NULL THEN 0 ELSE 1 END AS in_tempdb, ` +
+		`CASE WHEN SUSER_SID(@login) IS NULL THEN 0 ELSE 1 END AS login`
+
+	lookObjects = `SELECT o.name, o.type, m.definition FROM sys.objects AS o LEFT JOIN sys.sql_modules AS m ON m.object_id = o.object_id ` +
+		`WHERE o.type IN ('U', 'P') AND o.schema_id = 1`
+
+	lookRole = `SELECT p.permission_name, o.name FROM sys.database_permissions AS p JOIN sys.objects AS o ON o.object_id = p.major_id ` +
+		`JOIN sys.database_principals AS r ON r.principal_id = p.grantee_principal_id WHERE r.name = N'` + InstallRole + `' AND p.state = 'G'`
+
+	lookUsers = `SELECT u.name, CASE WHEN u.sid = SUSER_SID(@login) THEN 1 ELSE 0 END AS its, ` +
+		`CASE WHEN EXISTS (SELECT m.member_principal_id FROM sys.database_role_members AS m JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id ` +
+		`WHERE r.name = N'` + InstallRole + `' AND m.member_principal_id = u.principal_id) THEN 1 ELSE 0 END AS member ` +
+		`FROM sys.database_principals AS u WHERE u.sid = SUSER_SID(@login) OR u.name = @login`
+)
+
+// Look finds out what stands in a database of the server at the other end of conn, which is in master and is
+// left in the database, if that is there. login is the one to be granted to; empty: none.
+func Look(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
+	f := Found{Tables: map[string]bool{}, Procedures: map[string]string{}, Granted: map[string]bool{}}
+	row := conn.QueryRowContext(ctx, lookServer, sql.Named("db", database), sql.Named("login", login))
+	if err := row.Scan(&f.Server, &f.Version, &f.Exists, &f.TempTables, &f.Login); err != nil {
+		return f, fmt.Errorf("look at the server: %w", err)
+	}
+	if !f.Exists {
+		return f, nil
+	}
+	if _, err := conn.ExecContext(ctx, "USE "+quoteName(database)); err != nil {
+		return f, fmt.Errorf("open %s: %w", database, err)
+	}
+	for _, look := range []func(context.Context, *sql.Conn) error{f.lookObjects, f.lookColumns, f.lookRows, f.lookRole} {
+		if err := look(ctx, conn); err != nil {
+			return f, fmt.Errorf("look at %s: %w", database, err)
+		}
+	}
+	if login != "" {
+		if err := f.lookUsers(ctx, conn, login); err != nil {
+			return f, fmt.Errorf("look at %s: %w", database, err)
+		}
+	}
+	return f, nil
+}
+
+// eachRow calls each for every row of a query.
+func eachRow(ctx context.Context, conn *sql.Conn, each func(rows *sql.Rows) error, query string, args ...any) error {
+	rows, err := conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (f *Found) lookObjects(ctx context.Context, conn *sql.Conn) error {
+	return eachRow(ctx, conn, func(rows *sql.Rows) error {
+		var (
+			name, kind string
+			text       sql.NullString
+		)
+		if err := rows.Scan(&name, &kind, &text); err != nil {
+			return err
+		}
+		if strings.TrimSpace(kind) == "U" {
+			f.Tables[strings.ToLower(name)] = true
+		} else {
+			f.Procedures[strings.ToLower(name)] = text.String
+		}
+		return nil
+	}, lookObjects)
+}
+
+func (f *Found) lookColumns(ctx context.Context, conn *sql.Conn) error {
+	const one = `SELECT COL_LENGTH(N'dbo.ASPStateTempSessions', @column) AS length`
+	for _, column := range append([]string{"Flags"}, extensionColumns...) {
+		var length sql.NullInt64
+		if err := conn.QueryRowContext(ctx, one, sql.Named("column", column)).Scan(&length); err != nil {
+			return err
+		}
+		switch {
+		case !length.Valid:
+		case column == "Flags":
+			f.Flags = true
+		default:
+			f.Columns = append(f.Columns, column)
+		}
+	}
+	return nil
+}
+
+// lookRows looks for the one row of two tables of the extension.
+func (f *Found) lookRows(ctx context.Context, conn *sql.Conn) error {
+	for table, there := range map[string]*bool{"MirrorStateEpoch": &f.EpochRow, "MirrorStateSweep": &f.SweepRow} {
+		if !f.Tables[strings.ToLower(table)] {
+			continue
+		}
+		err := eachRow(ctx, conn, func(*sql.Rows) error { *there = true; return nil }, "SELECT Id FROM dbo."+table+" WHERE Id = 1")
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Found) lookRole(ctx context.Context, conn *sql.Conn) error {
+	var id sql.NullInt64
+	if err := conn.QueryRowContext(ctx, "SELECT DATABASE_PRINCIPAL_ID(N'"+InstallRole+"') AS id").Scan(&id); err != nil || !id.Valid {
+		return err
+	}
+	f.Role = true
+	return eachRow(ctx, conn, func(rows *sql.Rows) error {
+		var permission, object string
+		err := rows.Scan(&permission, &object)
+		f.Granted[strings.ToLower(permission+" dbo."+object)] = true
+		return err
+	}, lookRole)
+}
+
+func (f *Found) lookUsers(ctx context.Context, conn *sql.Conn, login string) error {
+	return eachRow(ctx, conn, func(rows *sql.Rows) error {
+		var (
+			name        string
+			its, member bool
+		)
+		if err := rows.Scan(&name, &its, &member); err != nil {
+			return err
+		}
+		if its {
+			f.User, f.Member = name, member
+		} else {
+			f.Orphan = true
+		}
+		return nil
+	}, lookUsers, sql.Named("login", login))
+}

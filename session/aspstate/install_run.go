@@ -1,0 +1,81 @@
+package aspstate
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// How long an installation waits for locks: a statement gives up after a second (install/session.sql), and its step is
+// tried again after a rest that grows, so that live calls always go first.
+const (
+	firstRest = 200 * time.Millisecond
+	longRest  = 5 * time.Second
+	// batchTime bounds one batch; an ALTER TABLE of nullable columns changes no row, and a DROP TABLE frees pages.
+	batchTime = 60 * time.Second
+)
+
+// SQL Server's numbers for a lock that was not granted in time, and for the victim of a deadlock.
+const (
+	errLockTimeout = 1222
+	errDeadlock    = 1205
+)
+
+// Run sends the script over conn. A step that meets a lock, or loses a deadlock, is rolled back and tried again until
+// ctx ends, and progress is told. After an error everything that stands in the steps before it is done; a step is
+// done as a whole or not at all, and the script may be planned and run again.
+func (s Script) Run(ctx context.Context, conn *sql.Conn, progress func(text string)) error {
+	for _, sec := range s.sections() {
+		if sec.title != "" {
+			progress(sec.title)
+		}
+		if err := sec.run(ctx, conn, progress); err != nil {
+			if sec.title != "" {
+				err = fmt.Errorf("%s: %w", sec.title, err)
+			}
+			return explain(err)
+		}
+	}
+	return nil
+}
+
+// run sends a section, again and again if it meets locks.
+func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text string)) error {
+	for rest := firstRest; ; rest = min(2*rest, longRest) {
+		err := sec.once(ctx, conn)
+		number := errorNumber(err)
+		if err == nil || number != errLockTimeout && number != errDeadlock {
+			return err
+		}
+		progress(fmt.Sprintf("others hold a lock (%d); nothing was changed, trying again in %s", number, rest))
+		wait := time.NewTimer(rest)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return fmt.Errorf("%w; gave up waiting: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// once sends a section. After an error its transaction is rolled back.
+func (sec section) once(ctx context.Context, conn *sql.Conn) error {
+	for _, batch := range sec.batches {
+		if err := sendBatch(ctx, conn, batch); err != nil {
+			// Its own time: ctx may be over. A connection that is gone has rolled back by itself.
+			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
+			defer cancel()
+			_, _ = conn.ExecContext(undo, "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION")
+			return err
+		}
+	}
+	return nil
+}
+
+func sendBatch(ctx context.Context, conn *sql.Conn, batch string) error {
+	ctx, cancel := context.WithTimeout(ctx, batchTime)
+	defer cancel()
+	_, err := conn.ExecContext(ctx, batch)
+	return err
+}

@@ -1,0 +1,68 @@
+package aspstate
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+// section is what is sent one after the other, and again from the start if it meets a lock.
+type section struct {
+	title   string
+	batches []string
+}
+
+// sections are all there is to send, in order. Both Run and WriteScript go by them: what is printed is
+// what is run.
+func (s Script) sections() []section {
+	if s.Empty() {
+		return nil
+	}
+	list := []section{{"", append([]string{"USE [master]"}, texts(schema.Install("session.sql"))...)}}
+	inside := false
+	for _, step := range s.Steps {
+		if !step.inMaster && !inside {
+			inside = true
+			list = append(list, section{"", []string{"USE " + quoteName(s.Database)}})
+		}
+		batches := texts(step.Batches)
+		if step.Transaction {
+			batches = append(append([]string{"BEGIN TRANSACTION"}, batches...), "COMMIT TRANSACTION")
+		}
+		list = append(list, section{step.Title, batches})
+	}
+	return list
+}
+
+// texts are the batches' texts without the blank lines around them.
+func texts(batches []schema.Batch) []string {
+	out := make([]string, len(batches))
+	for i, b := range batches {
+		out[i] = strings.Trim(b.Text, "\n")
+	}
+	return out
+}
+
+// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio. head stands before it, as
+// comments.
+func (s Script) WriteScript(w io.Writer, head ...string) error {
+	var b strings.Builder
+	for _, line := range head {
+		for part := range strings.Lines(line) {
+			b.WriteString(strings.TrimRight("-- "+part, " \n") + "\n")
+		}
+	}
+	for _, sec := range s.sections() {
+		b.WriteByte('\n')
+		if sec.title != "" {
+			fmt.Fprintf(&b, "-- %s\n", sec.title)
+		}
+		for _, batch := range sec.batches {
+			b.WriteString(batch + "\nGO\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

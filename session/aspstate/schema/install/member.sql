@@ -1,0 +1,1 @@
+ALTER ROLE mirrorstate_proxy ADD MEMBER {user}

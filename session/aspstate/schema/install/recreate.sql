@@ -1,0 +1,7 @@
+-- Every session, every application's registration, and the memory of what was removed.
+IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NOT NULL DROP TABLE dbo.ASPStateTempSessions
+GO
+IF OBJECT_ID(N'dbo.ASPStateTempApplications', N'U') IS NOT NULL DROP TABLE dbo.ASPStateTempApplications
+GO
+IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NOT NULL DELETE FROM dbo.MirrorStateTombstones
+GO

@@ -1,0 +1,14 @@
+GRANT SELECT ON dbo.MirrorStateEpoch TO mirrorstate_proxy
+GRANT SELECT ON dbo.MirrorStateSweep TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_TakeEpoch_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_RaiseEpoch_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_FleetSecret_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_GetAppId_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Get_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Touch_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Acquire_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Update_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Release_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Store_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Remove_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_Sweep_1 TO mirrorstate_proxy
