@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -132,68 +131,11 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 	}
 }
 
-// groupScript plays a clusterless group on an embedded pair: the statements change what the views say.
-type groupScript struct {
-	t       *testing.T
-	servers *embedded.Pair
-
-	mu         sync.Mutex
-	group      embeddedtest.Group
-	statements []string
-	refuse     map[string]error // by the statement's end
-}
-
-func (g *groupScript) plant() {
-	g.group.Statement = g.take
-	embeddedtest.PlantGroup(g.t, g.servers, g.group)
-}
-
-func (g *groupScript) take(name, text string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.statements = append(g.statements, name+": "+text)
-	for end, err := range g.refuse {
-		if strings.HasSuffix(text, end) {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	switch {
-	case strings.HasSuffix(text, " OFFLINE"):
-		g.group.Primary = ""
-	case strings.HasSuffix(text, " FORCE_FAILOVER_ALLOW_DATA_LOSS"):
-		if g.servers.Principal() != name {
-			if err := g.servers.Partner(g.servers.Principal()).Failover(ctx); err != nil {
-				return err
-			}
-		}
-		g.group.Primary, g.group.Sequence = name, g.group.Sequence+1
-	case strings.HasSuffix(text, " HADR SUSPEND"):
-		g.group.Suspended = true
-	case strings.HasSuffix(text, " HADR RESUME"):
-		g.group.Suspended = false
-	}
-	g.plant()
-	return nil
-}
-
-func (g *groupScript) said() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Clone(g.statements)
-}
-
-func newGroupScript(t *testing.T) *groupScript {
-	g := &groupScript{t: t, servers: embeddedtest.Start(t), group: embeddedtest.Group{Primary: "a", Sequence: 100}}
-	g.plant()
-	return g
-}
-
 // TestGroup_Verbs has the operators' verbs of a running proxy act on a group, whose statements they send.
 func TestGroup_Verbs(t *testing.T) {
-	g := newGroupScript(t)
-	p, _ := follow(t, g.servers, discover)
+	servers := embeddedtest.Start(t)
+	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	p, _ := follow(t, servers, discover)
 	until(t, p, "a serves", serves("a"))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -209,14 +151,15 @@ func TestGroup_Verbs(t *testing.T) {
 	if err := p.ForceService(ctx, true); refusalNumber(err) != 1455 {
 		t.Errorf("force while the primary lives: %v, want 1455", err)
 	}
-	before := len(g.said())
+	before := len(g.Statements())
 	if err := p.Failover(ctx); err != nil {
 		t.Fatalf("failover: %v", err)
 	}
 	want := []string{"a: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 1)", "a: ALTER AVAILABILITY GROUP [ag1] OFFLINE",
 		"b: ALTER AVAILABILITY GROUP [ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS", "a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)",
+		"a: ALTER DATABASE [ASPState] SET HADR RESUME",
 		"b: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)"}
-	if got := g.said()[before:]; !slices.Equal(got, want) {
+	if got := g.Statements()[before:]; !slices.Equal(got, want) {
 		t.Errorf("sent\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if s := p.Status(); s.Principal != "b" || s.Topology != "availability-group" {
@@ -226,31 +169,17 @@ func TestGroup_Verbs(t *testing.T) {
 
 // If the secondary does not take over, the old primary serves again.
 func TestGroup_FailoverIsTakenBack(t *testing.T) {
-	g := newGroupScript(t)
-	g.refuse = map[string]error{}
-	p, _ := follow(t, g.servers, discover)
+	servers := embeddedtest.Start(t)
+	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	g.Refuse("b", "FORCE_FAILOVER_ALLOW_DATA_LOSS", embedded.SecondaryRefusal(41131))
+	p, _ := follow(t, servers, discover)
 	until(t, p, "a serves", serves("a"))
-	g.mu.Lock()
-	g.refuse["[ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS"] = nil
-	g.mu.Unlock()
-	delete(g.refuse, "[ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS")
-	refused := embedded.SecondaryRefusal(41131)
-	first := true
-	inner := g.take
-	g.group.Statement = func(name, text string) error {
-		if name == "b" && strings.HasSuffix(text, "FORCE_FAILOVER_ALLOW_DATA_LOSS") && first {
-			first = false
-			return refused
-		}
-		return inner(name, text)
-	}
-	embeddedtest.PlantGroup(t, g.servers, g.group)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := p.Failover(ctx); refusalNumber(err) != 41131 {
 		t.Fatalf("failover: %v, want 41131", err)
 	}
-	said := g.said()
+	said := g.Statements()
 	if last := said[len(said)-1]; last != "a: ALTER AVAILABILITY GROUP [ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS" {
 		t.Errorf("the last statement is %q", last)
 	}

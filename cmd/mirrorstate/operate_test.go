@@ -254,3 +254,32 @@ func TestPair_DryRunIsTheTruth(t *testing.T) {
 		}
 	}
 }
+
+// TestPair_Group runs the verbs on an availability group, as far as its views and statements go.
+func TestPair_Group(t *testing.T) {
+	for _, cluster := range []string{"NONE", "WSFC"} {
+		t.Run(cluster, func(t *testing.T) {
+			servers := embeddedtest.Start(t)
+			g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a", Name: "it's [g]", Cluster: cluster})
+			a, b := servers.Partner("a"), servers.Partner("b")
+			source := strings.NewReplacer("server=", "data source=", ";port=", ",").Replace(a.ConnectionString("ASPState"))
+			o := &operated{t: t, servers: servers, to: []string{"--connection-string", source + ";failover partner=" + strings.Replace(b.Addr(), ":", ",", 1)}}
+			o.pair(exitDone, "(availability-group, extended schema): principal a", "", "status")
+			o.pair(exitDone, "availability group it's [g] (cluster type "+cluster+"): PRIMARY, database SYNCHRONIZED", "", "suspend")
+			o.pair(exitFailed, "suspended (SUSPEND_FROM_USER)", "refused on b (41142): the secondary is not SYNCHRONIZED", "failover")
+			o.pair(exitDone, "Data moves again", "", "resume")
+			o.pair(exitFailed, "", "refused (1455): the principal a lives and serves", "force", "--allow-data-loss")
+			o.pair(exitFailed, "", "refused: the database is in an availability group already", append([]string{"setup"}, endpoints...)...)
+			o.pair(exitDone, "former secondary is the primary", "", "failover")
+			o.pair(exitDone, "principal b", "", "status")
+			last := g.Statements()[len(g.Statements())-1]
+			want := "b: ALTER AVAILABILITY GROUP [it's [g]]] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)"
+			if cluster == "WSFC" {
+				want = "b: ALTER AVAILABILITY GROUP [it's [g]]] FAILOVER"
+			}
+			if last != want {
+				t.Errorf("the last statement is %s, want %s", last, want)
+			}
+		})
+	}
+}

@@ -140,6 +140,8 @@ func (s *situation) findSides(verb string) error {
 		if b.Error != "" || b.Mirroring == nil && b.Group == nil {
 			s.p, s.m = B, A
 		}
+	case a.Group != nil && a.Group.Name == "" || b.Group != nil && b.Group.Name == "":
+		return refuse(300, "the login may not see the availability group's state")
 	case verb == Failover && silentOnes(s.seen) != "":
 		return refuse(partnersApart, "the principal can't be asked; %s", silentOnes(s.seen))
 	default:

@@ -1,7 +1,12 @@
 package embeddedtest
 
 import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
@@ -120,4 +125,70 @@ func (g Group) states(views map[string][]map[string]any, local, name string) {
 		"database_id": 5, "group_id": groupID, "replica_id": replicaIDs[name], "group_database_id": databaseID, "is_local": name == local,
 		"is_primary_replica": name == g.Primary, "synchronization_state_desc": state, "database_state_desc": "ONLINE", "is_suspended": g.Suspended,
 		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": true})
+}
+
+// GroupPlay has an embedded pair play a group whose statements change what its views say.
+type GroupPlay struct {
+	t       testing.TB
+	pair    *embedded.Pair
+	mu      sync.Mutex
+	group   Group
+	said    []string
+	refused map[string]error // by partner, a blank, and how the statement ends
+}
+
+// PlayGroup plants g, and has statements act on it: OFFLINE, FORCE_FAILOVER_ALLOW_DATA_LOSS and FAILOVER
+// (a failover of the pair), SET HADR SUSPEND and RESUME. Others are taken and do nothing.
+func PlayGroup(t testing.TB, pair *embedded.Pair, g Group) *GroupPlay {
+	t.Helper()
+	p := &GroupPlay{t: t, pair: pair, group: g, refused: map[string]error{}}
+	p.group.Statement = p.take
+	PlantGroup(t, pair, p.group)
+	return p
+}
+
+// Refuse has the partner's next statements with that end be refused.
+func (p *GroupPlay) Refuse(partner, end string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused[partner+" "+end] = err
+}
+
+// Statements are those that were sent so far, each behind its partner's name.
+func (p *GroupPlay) Statements() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.said)
+}
+
+func (p *GroupPlay) take(name, text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said = append(p.said, name+": "+text)
+	for what, err := range p.refused {
+		if partner, end, _ := strings.Cut(what, " "); partner == name && strings.HasSuffix(text, end) {
+			return err
+		}
+	}
+	switch {
+	case strings.HasSuffix(text, " OFFLINE"):
+		p.group.Primary = ""
+	case strings.HasSuffix(text, " FORCE_FAILOVER_ALLOW_DATA_LOSS"), strings.HasSuffix(text, "] FAILOVER"):
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if from := p.pair.Principal(); from != name {
+			if err := p.pair.Partner(from).Failover(ctx); err != nil {
+				return err
+			}
+		}
+		p.group.Primary, p.group.Sequence = name, p.group.Sequence+1
+	case strings.HasSuffix(text, " SET (ROLE = SECONDARY)"):
+		p.group.Suspended = true
+	case strings.HasSuffix(text, " HADR SUSPEND"):
+		p.group.Suspended = true
+	case strings.HasSuffix(text, " HADR RESUME"):
+		p.group.Suspended = false
+	}
+	PlantGroup(p.t, p.pair, p.group)
+	return nil
 }

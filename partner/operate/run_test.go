@@ -1,0 +1,226 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// sqlError is an error as the driver has it.
+type sqlError struct {
+	number int32
+	class  uint8
+}
+
+func (e sqlError) Error() string           { return fmt.Sprint("error ", e.number) }
+func (e sqlError) SQLErrorNumber() int32   { return e.number }
+func (e sqlError) SQLErrorMessage() string { return "The message." }
+func (e sqlError) SQLErrorClass() uint8    { return e.class }
+
+// script is a server that answers as a test says.
+type script struct {
+	query func(query string) ([]Row, error)
+	exec  func(statement string) error
+	log   *[]string
+	name  string
+}
+
+func (s *script) Query(_ context.Context, q string) ([]Row, error) {
+	if s.query == nil {
+		return []Row{{"yes": "1"}}, nil
+	}
+	return s.query(q)
+}
+
+func (s *script) Exec(_ context.Context, q string) error {
+	*s.log = append(*s.log, s.name+": "+q)
+	if s.exec == nil {
+		return nil
+	}
+	return s.exec(q)
+}
+
+// runner has two servers at which everything holds and succeeds.
+func runner() (r *Runner, a, b *script, log *[]string) {
+	log = new([]string)
+	a, b = &script{log: log, name: "a"}, &script{log: log, name: "b"}
+	return &Runner{Servers: map[Side]Server{A: a, B: b}}, a, b, log
+}
+
+func refusalOf(err error) Refusal {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return *r
+	}
+	return Refusal{}
+}
+
+func TestRun_Statement(t *testing.T) {
+	shows := &Step{On: B, Kind: Wait, Text: "shows", Within: time.Minute}
+	undo := &Step{On: B, Kind: Do, Text: "undo"}
+	for _, c := range []struct {
+		name  string
+		step  Step
+		a     func(tries int) error   // what the statement returns
+		holds func(query string) bool // on b
+		err   int32                   // -1: none
+		log   string
+	}{
+		{"done already is skipped", Step{Unless: "unless"}, nil, nil, -1, ""},
+		{"a passing refusal is tried again", Step{Again: []int32{1413}}, func(n int) error {
+			if n < 3 {
+				return sqlError{1413, 16}
+			}
+			return nil
+		}, nil, -1, "a: x|a: x|a: x"},
+		{"but not for ever", Step{Again: []int32{1413}}, func(int) error { return sqlError{1413, 16} }, nil, 1413, "a: x|…"},
+		{"an error that is none", Step{Ignore: []int32{1439}}, func(int) error { return sqlError{1439, 16} }, nil, -1, "a: x"},
+		{"a broken connection, and the views show it done", Step{Shows: shows}, func(int) error { return errors.New("EOF") }, func(string) bool { return true }, -1, "a: x"},
+		{"a refusal, and the views show it done", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return true }, -1, "a: x"},
+		{"a refusal, and the views don't", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return false }, 1470, "a: x"},
+		{"what began is taken back", Step{Undo: undo}, func(int) error { return sqlError{1418, 16} }, nil, 1418, "a: x|b: undo"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, a, b, log := runner()
+				tries := 0
+				a.exec = func(string) error {
+					tries++
+					if c.a == nil {
+						return nil
+					}
+					return c.a(tries)
+				}
+				b.query = func(q string) ([]Row, error) {
+					if c.holds != nil && c.holds(q) {
+						return []Row{{"yes": "1"}}, nil
+					}
+					return nil, nil
+				}
+				c.step.On, c.step.Kind, c.step.Text = A, Do, "x"
+				began := time.Now()
+				err := r.Run(t.Context(), &Plan{Steps: []Step{c.step}})
+				if n := refusalOf(err).Number; c.err >= 0 && n != c.err || c.err < 0 && err != nil {
+					t.Errorf("ended with %v, want %d", err, c.err)
+				}
+				if c.err > 0 && refusalOf(err).Advice == "" {
+					t.Error("nothing is advised")
+				}
+				got := strings.Join(*log, "|")
+				if strings.HasSuffix(c.log, "…") && len(*log) > 10 && time.Since(began) < 2*time.Minute {
+					return
+				}
+				if got != c.log {
+					t.Errorf("sent %s, want %s", got, c.log)
+				}
+			})
+		})
+	}
+}
+
+func TestRun_ChecksAndWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, a, _, log := runner()
+		looks := 0
+		a.query = func(string) ([]Row, error) {
+			if looks++; looks == 2 {
+				return nil, errors.New("the connection was reset") // no answer
+			}
+			if looks < 5 {
+				return nil, nil
+			}
+			return []Row{{"yes": "1"}}, nil
+		}
+		wait := Step{On: A, Kind: Wait, Text: "w", Within: time.Second, Refusal: &Refusal{Message: "it did not come about"}}
+		if err := r.Run(t.Context(), &Plan{Steps: []Step{wait}}); err != nil || looks != 5 {
+			t.Errorf("%v after %d looks", err, looks)
+		}
+		a.query = func(string) ([]Row, error) { return nil, nil }
+		began := time.Now()
+		err := r.Run(t.Context(), &Plan{Steps: []Step{wait, {On: A, Kind: Do, Text: "never"}}})
+		if f := refusalOf(err); f.Message != "it did not come about within 1s" || f.On != A || time.Since(began) != time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		check := Step{On: A, Kind: Check, Text: "c", Refusal: refuse(1470, "this server is not the principal")}
+		err = r.Run(t.Context(), &Plan{Steps: []Step{check, {On: A, Kind: Do, Text: "never"}}})
+		if f := refusalOf(err); f.Number != 1470 || len(*log) > 0 {
+			t.Errorf("%v, sent %v", err, *log)
+		}
+		if err := r.Run(t.Context(), &Plan{Steps: []Step{{On: A, Kind: Do, Text: "never"}, {On: Witness, Kind: Do, Text: "x"}}}); refusalOf(err).On != Witness || len(*log) > 0 {
+			t.Errorf("a plan for a server that is not there: %v, sent %v", err, *log)
+		}
+	})
+}
+
+func TestRun_CarriesFilesAndValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, a, b, log := runner()
+		a.query = func(string) ([]Row, error) { return []Row{{"sid": "0x0A", "hash": "0xFF"}}, nil }
+		arrived := time.Now().Add(5 * time.Minute)
+		b.query = func(string) ([]Row, error) {
+			if time.Now().Before(arrived) {
+				return nil, sqlError{3201, 16}
+			}
+			return []Row{{"LogicalName": "x"}}, nil
+		}
+		plan := &Plan{Secrets: []string{"Key"}, Steps: []Step{
+			{On: A, Kind: Read, Text: "SELECT h AS hash, s AS sid", Into: []string{"H", "S"}},
+			{On: B, Kind: Carry, Text: "RESTORE FILELISTONLY", Within: 10 * time.Minute},
+			{On: B, Kind: Do, Text: "$(H) $(S) $(Other) '$(Key)'"}}}
+		if err := r.Run(t.Context(), plan); err != nil {
+			t.Fatal(err)
+		}
+		if got := (*log)[0]; !strings.HasPrefix(got, "b: 0xFF 0x0A $(Other) 'm7-") || strings.Contains(got, "$(Key)") {
+			t.Errorf("sent %s", got)
+		}
+		a.query = func(string) ([]Row, error) { return []Row{{"sid": "0x0A; DROP", "hash": "0xFF"}}, nil }
+		if err := r.Run(t.Context(), plan); !strings.Contains(fmt.Sprint(err), "no binary constant") {
+			t.Errorf("a value that is a statement: %v", err)
+		}
+		a.query = func(string) ([]Row, error) { return nil, nil }
+		if err := r.Run(t.Context(), plan); refusalOf(err).Number != 15151 {
+			t.Errorf("no value: %v", err)
+		}
+		arrived = time.Now().Add(time.Hour)
+		if err := r.Run(t.Context(), &Plan{Steps: plan.Steps[1:2]}); !strings.Contains(fmt.Sprint(err), "within 10m0s") {
+			t.Errorf("a file that never comes: %v", err)
+		}
+	})
+}
+
+// Every name and string is quoted, whatever it is.
+func TestFill_Quotes(t *testing.T) {
+	got := fill("ALTER DATABASE %[ SET PARTNER = %N, SUBJECT = %', PORT = %s", "a]b'c", "it's", "it's", 5022)
+	if want := `ALTER DATABASE [a]]b'c] SET PARTNER = N'it''s', SUBJECT = 'it''s', PORT = 5022`; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	for _, bad := range []Options{{Database: "x$(Key)"}, {Database: "a\nDROP"}, {Database: "x", Endpoint: [2]string{"a b:1", "c:1"}}, {Database: "x", Endpoint: [2]string{"a':1", "c:1"}},
+		{Database: "x", Endpoint: [2]string{"a:1", "A:1"}}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Safety: "HALF"}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Witness: "w"}} {
+		if _, err := DryRun(Setup, bad); err == nil {
+			t.Errorf("taken: %+v", bad)
+		}
+	}
+}
+
+// The advice is one sentence, for each number that a statement here may meet.
+func TestAdvice(t *testing.T) {
+	for n, a := range advices {
+		if a == "" || strings.HasSuffix(a, ".") || strings.Contains(a, "\n") {
+			t.Errorf("%d: %q", n, a)
+		}
+	}
+	for _, numbers := range [][]int32{transient, notThereYet, notSuspended, alreadyThere, {1416, 1418, 1422, 1431, 1447, 1455, 1462, 1470, 1477, 35250, 41142, 41140, 19416}} {
+		for _, n := range numbers {
+			if Advice(n) == Advice(0) {
+				t.Errorf("%d has no advice", n)
+			}
+		}
+	}
+	if !slices.Contains(Verbs, Setup) || Advice(99999) == "" {
+		t.Error("what is unknown has no advice")
+	}
+}

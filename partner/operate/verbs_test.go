@@ -1,0 +1,146 @@
+package operate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// recordedPair is what two partners of a mirroring session say, a being the principal; sysadmin sees the mirror's columns, others don't.
+func recordedPair(sysadmin bool) [2]*Found {
+	seen := [2]*Found{}
+	for i, role := range []string{"PRINCIPAL", "MIRROR"} {
+		side := []Side{A, B}[i]
+		seen[i] = &Found{On: side, Address: "sql" + string(side), ServerName: "SQL" + strings.ToUpper(string(side)), Version: "15.0.2000.5", Edition: "Enterprise Edition (64-bit)",
+			Collation: "Latin1_General_CI_AS", Sysadmin: sysadmin, Endpoint: &FoundEndpoint{Name: "Mirroring", Role: "ALL", State: "STARTED", Port: 5022},
+			Database: &FoundDatabase{State: map[bool]string{true: "ONLINE", false: "RESTORING"}[i == 0], Recovery: "FULL", Access: "MULTI_USER", Opens: i == 0}}
+		if i == 0 || sysadmin {
+			seen[i].Mirroring = &FoundMirroring{Role: role, State: "SYNCHRONIZED", Safety: "FULL", Sequence: 3, EndOfLog: "41000000030400001"}
+		}
+	}
+	return seen
+}
+
+// recordedAlone are two servers of which a has the database, and nobody a partner.
+func recordedAlone() [2]*Found {
+	seen := recordedPair(true)
+	seen[0].Mirroring, seen[1].Mirroring, seen[1].Database = nil, nil, nil
+	seen[0].Endpoint, seen[1].Endpoint = nil, nil
+	return seen
+}
+
+func gone(side Side) *Found {
+	return &Found{On: side, Address: "sql" + string(side), Error: "connection refused"}
+}
+
+// TestNewPlan_Recognises feeds what servers say, and looks at what becomes of it.
+func TestNewPlan_Recognises(t *testing.T) {
+	change := func(seen [2]*Found, f func(a, b *Found)) [2]*Found {
+		f(seen[0], seen[1])
+		return seen
+	}
+	for _, c := range []struct {
+		name, verb string
+		seen       [2]*Found
+		more       func(*Options)
+		topology   string
+		principal  Side
+		refusal    string
+	}{
+		{"mirroring", Failover, recordedPair(true), nil, Mirroring, A, ""},
+		{"mirroring whose mirror shows NULLs", Failover, recordedPair(false), nil, Mirroring, A, ""},
+		{"the principal is b", Suspend, change(recordedPair(true), func(a, b *Found) {
+			a.Mirroring.Role, b.Mirroring.Role = "MIRROR", "PRINCIPAL"
+		}), nil, Mirroring, B, ""},
+		{"a group", Failover, recordedGroup(t), nil, Group, A, ""},
+		{"NULLs and a silent partner are no proof", Failover, [2]*Found{gone(A), recordedPair(false)[1]}, nil, "", "", "1431"},
+		{"nothing", Failover, recordedAlone(), nil, "", "", "1416"},
+		{"both principals", Failover, change(recordedPair(true), func(a, b *Found) { b.Mirroring.Role = "PRINCIPAL" }), nil, "", "", "both servers say that they are the principal"},
+		{"both primaries", Force, change(recordedGroup(t), func(a, b *Found) { b.Group.Role = "PRIMARY" }), nil, "", "", "1455"},
+		{"a told topology that is not so", Failover, recordedPair(true), func(o *Options) { o.Topology = Group }, "", "", "the servers say mirroring"},
+		{"a group with Pacemaker", Failover, change(recordedGroup(t), func(a, b *Found) { a.Group.Cluster, b.Group.Cluster = "EXTERNAL", "EXTERNAL" }), nil, "", "", "Pacemaker"},
+		{"a group that may not be seen", Failover, change(recordedGroup(t), func(a, b *Found) { a.Group, b.Group = &FoundGroup{}, &FoundGroup{} }), nil, "", "", "(300)"},
+		{"failover without the mirror", Failover, [2]*Found{recordedPair(true)[0], gone(B)}, nil, "", "", "1447"},
+		{"failover without the principal", Failover, [2]*Found{gone(A), recordedPair(true)[1]}, nil, "", "", "1447"},
+		{"force beside a living principal", Force, recordedPair(true), func(o *Options) { o.AllowDataLoss = true }, "", "", "1455"},
+		{"force without permission", Force, [2]*Found{gone(A), recordedPair(true)[1]}, nil, "", "", "may lose acknowledged writes: the principal can't be asked"},
+		{"force with permission", Force, [2]*Found{gone(A), recordedPair(true)[1]}, func(o *Options) { o.AllowDataLoss = true }, Mirroring, A, ""},
+		{"force of a primary's secondary", Force, [2]*Found{gone(A), recordedGroup(t)[1]}, func(o *Options) { o.AllowDataLoss = true }, Group, A, ""},
+		{"force where nothing can be lost", Force, change(recordedPair(true), closed("41000000030400001", "41000000030400001")), nil, Mirroring, A, ""},
+		{"force where the principal has more", Force, change(recordedPair(true), closed("41000000030400002", "41000000030400001")), nil, "", "", "the principal's log is longer"},
+		{"force where a shorter number is less", Force, change(recordedPair(true), closed("100000000000000000", "99999999999999999")), nil, "", "", "the principal's log is longer"},
+		{"setup of two", Setup, recordedAlone(), nil, Mirroring, A, ""},
+		{"setup on Linux", Setup, change(recordedAlone(), func(a, b *Found) { a.Linux, b.Linux, a.Groups, b.Groups = true, true, true, true }), nil, Group, A, ""},
+		{"mirroring on Linux", Setup, change(recordedAlone(), func(a, b *Found) { a.Linux = true }), func(o *Options) { o.Topology = Mirroring }, "", "", "1463"},
+		{"setup of a pair", Setup, recordedPair(true), nil, "", "", "1405"},
+		{"setup of a group", Setup, recordedGroup(t), nil, "", "", "availability group already"},
+		{"setup of one", Setup, [2]*Found{recordedAlone()[0], gone(B)}, nil, "", "", "1447"},
+		{"setup by nobody special", Setup, change(recordedAlone(), func(a, b *Found) { b.Sysadmin = false }), nil, "", "", "262"},
+		{"setup across versions", Setup, change(recordedAlone(), func(a, b *Found) { b.Version = "16.0.1" }), nil, "", "", "the versions differ"},
+		{"setup across editions", Setup, change(recordedAlone(), func(a, b *Found) { b.Edition = "Standard Edition" }), nil, "", "", "the editions differ"},
+		{"setup across collations", Setup, change(recordedAlone(), func(a, b *Found) { b.Collation = "X" }), nil, "", "", "the collations differ"},
+		{"setup with itself", Setup, change(recordedAlone(), func(a, b *Found) { b.ServerName = a.ServerName }), nil, "", "", "1452"},
+		{"setup over a database", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = &FoundDatabase{State: "SUSPECT"} }), nil, "", "", "1464"},
+		{"setup of two databases", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = a.Database }), nil, "", "", "both servers have an open database"},
+		{"setup of none", Setup, change(recordedAlone(), func(a, b *Found) { a.Database = nil }), nil, "", "", "911"},
+		{"setup with FILESTREAM", Setup, change(recordedAlone(), func(a, b *Found) { a.Database.FileStream = true }), nil, "", "", "FILESTREAM"},
+		{"a group of old servers", Setup, change(recordedAlone(), func(a, b *Found) { a.Version, b.Version = "13.0", "13.0" }), func(o *Options) { o.Topology = Group }, "", "", "before 2017"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}}
+			if c.more != nil {
+				c.more(&o)
+			}
+			p, err := NewPlan(c.verb, o, c.seen)
+			if c.refusal != "" {
+				if _, ok := err.(*Refusal); !ok || !strings.Contains(err.Error(), c.refusal) {
+					t.Fatalf("%v, want a refusal with %q", err, c.refusal)
+				}
+				return
+			}
+			if err != nil || p.Topology != c.topology || p.Principal != c.principal || len(p.Steps) == 0 {
+				t.Errorf("%+v, %v, want %s with principal %s", p, err, c.topology, c.principal)
+			}
+		})
+	}
+}
+
+// closed has the principal closed, with the partners apart and logs that end where they say.
+func closed(principal, mirror string) func(a, b *Found) {
+	return func(a, b *Found) {
+		a.Database.Opens = false
+		a.Mirroring.State, b.Mirroring.State = "DISCONNECTED", "DISCONNECTED"
+		a.Mirroring.EndOfLog, b.Mirroring.EndOfLog = principal, mirror
+	}
+}
+
+// An endpoint that is there is used as it is, by its own name and with its own certificate.
+func TestSetup_UsesTheEndpointThatIsThere(t *testing.T) {
+	seen := recordedAlone()
+	seen[1].Endpoint = &FoundEndpoint{Name: "Old", Role: "ALL", State: "STARTED", Port: 7022, Certificate: "OldCert"}
+	p, err := NewPlan(Setup, Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:7022"}}, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fmt.Sprint(p.Steps)
+	for _, want := range []string{"CERT_ID(N'OldCert')", "CREATE CERTIFICATE [OldCert] AUTHORIZATION [mirrorstate sqlb:7022] FROM BINARY", "ON ENDPOINT::[Old] TO [mirrorstate sqla:5022]", "ON ENDPOINT::[Mirroring] TO [mirrorstate sqlb:7022]", "t.port = 7022"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("not in the plan: %s", want)
+		}
+	}
+	for i, s := range p.Steps {
+		if s.On == B && (strings.HasPrefix(s.Text, "CREATE ENDPOINT") && s.Unless == "") {
+			t.Errorf("step %d makes an endpoint whatever is there: %s", i+1, s.Text)
+		}
+	}
+}
+
+func TestFound_Lines(t *testing.T) {
+	for _, seen := range [][2]*Found{recordedPair(true), recordedGroup(t), recordedAlone(), {gone(A), gone(B)}} {
+		for _, f := range seen {
+			if lines := f.Lines(); len(lines) == 0 || !strings.HasPrefix(lines[0], string(f.On)+" (") {
+				t.Errorf("%q", lines)
+			}
+		}
+	}
+}
