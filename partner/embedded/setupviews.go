@@ -8,7 +8,7 @@ const setupViewsText = `
 CREATE TEMP TABLE sys_tcp_endpoints (
 	name nvarchar(128), endpoint_id int, protocol_desc nvarchar(60), type_desc nvarchar(60), state_desc nvarchar(60), port int, is_dynamic_port bit);
 CREATE TEMP TABLE sys_certificates (
-	name nvarchar(128) COLLATE NOCASE, certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000));
+	name nvarchar(128) COLLATE NOCASE, certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000), expiry_date datetime);
 CREATE TEMP TABLE sys_symmetric_keys (name nvarchar(128) COLLATE NOCASE, symmetric_key_id int);
 CREATE TEMP TABLE sys_server_principals (
 	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128));
@@ -61,7 +61,7 @@ func certificateRows(s *session, _ string) (rows [][]any) {
 		if owner != "" {
 			encryption = "NO_PRIVATE_KEY"
 		}
-		rows = append(rows, []any{c.name, firstCertificateID + i, 1, encryption, c.name, hexadecimal(contents)})
+		rows = append(rows, []any{c.name, firstCertificateID + i, 1, encryption, c.name, hexadecimal(contents), nil})
 	}
 	return rows
 }

@@ -71,7 +71,7 @@ CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
 	synchronization_health tinyint, synchronization_health_desc nvarchar(60), database_state tinyint, database_state_desc nvarchar(60),
 	is_suspended bit, suspend_reason tinyint, suspend_reason_desc nvarchar(60), last_hardened_lsn numeric(25,0),
 	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
-` + setupViewsText
+` + setupViewsText + serverViewsText
 
 // viewRows makes the rows of each view, for a session.
 var viewRows = map[string]func(s *session, database string) [][]any{
@@ -97,6 +97,12 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_server_principals": serverPrincipalRows,
 	"sys_sql_logins":        sqlLoginRows,
 	"sys_master_files":      masterFileRows,
+
+	"sys_backupset":                  backupRows,
+	"sys_sysjobs":                    noRows,
+	"sys_sysjobsteps":                noRows,
+	"sys_dm_os_performance_counters": noRows,
+	"sys_dm_db_log_space_usage":      noRows,
 
 	// A mirrored pair is no availability group: see Plant.
 	"sys_availability_groups":                 noRows,
