@@ -73,6 +73,8 @@ var checks = []struct {
 	{"role-view", (*exam).roleView},
 	{"principal", (*exam).principal},
 	{"recovery-model", (*exam).recoveryModel},
+	{"schema", (*exam).schema}, // before the pair is set up: a tempdb-type install can't be mirrored
+	{"epoch", (*exam).epoch},
 	{"endpoint", (*exam).endpoint},
 	{"mirroring", (*exam).mirroring},
 	{"group", (*exam).group},
@@ -80,8 +82,6 @@ var checks = []struct {
 	{"unsent-log", (*exam).unsentLog},
 	{"witness", (*exam).witness},
 	{"failover-partner", (*exam).failoverPartner},
-	{"schema", (*exam).schema},
-	{"epoch", (*exam).epoch},
 	{"rights", (*exam).rights},
 	{"users", (*exam).users},
 	{"applications", (*exam).applications},

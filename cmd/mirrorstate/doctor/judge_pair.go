@@ -23,8 +23,10 @@ func (e *exam) database() {
 		switch other := e.Sides[1-i]; {
 		case !s.reached():
 			e.unchecked(s.Name, cantAsk, "")
+		case s.Found.Database == nil && other.reached() && other.Found.Database != nil && e.topology == "":
+			e.unchecked(s.Name, "there is no database "+e.Database+" here yet, or this login may not see it: pair setup brings it", "")
 		case s.Found.Database == nil && other.reached() && other.Found.Database != nil:
-			e.add(s.Name, Fail, "there is no database "+e.Database+" here, or this login may not see it", "Mirror it here from the other server", e.command("pair setup"))
+			e.add(s.Name, Fail, "there is no database "+e.Database+" here, or this login may not see it", "See what the other partner says of the session, end that, and set the pair up again", e.command("pair remove"))
 		case s.Found.Database == nil:
 			e.add(s.Name, Warn, "there is no database "+e.Database+" here", "Bring the other server up first: it may be there. If it is nowhere, correct its name (initial catalog)", "")
 		default:
@@ -62,8 +64,8 @@ func (e *exam) roleView() {
 		case s.sysadmin():
 			e.ok(s.Name, "the login sees everything: there is no role, since it is not mirrored")
 		case s.Found.Database.State == "RESTORING":
-			e.add(s.Name, Warn, "the role is unknown (NULL): on a mirror only a sysadmin sees it. mirrorstate tells the roles apart by who opens the database; that the mirror is SYNCHRONIZED, or DISCONNECTED, it can't know from here",
-				"Nothing must be done; for the watchdog, and for doctor to see more, run with a login that is sysadmin", "")
+			e.unchecked(s.Name, "the role is unknown (NULL): on a mirror only a sysadmin sees it. mirrorstate tells the roles apart by who opens the database, and needs no more to follow a failover",
+				"For the watchdog, and for doctor to see the mirror's state, use a login that is sysadmin")
 		default:
 			e.ok(s.Name, "the database opens here, and no role is shown: not mirrored, or not for these eyes")
 		}
@@ -218,7 +220,7 @@ func (e *exam) group() {
 			e.ok(s.Name, said)
 		}
 		for _, r := range g.Replicas {
-			if r.Connected == "DISCONNECTED" {
+			if g.Role == "PRIMARY" && r.Connected == "DISCONNECTED" {
 				e.add(s.Name, Fail, "replica "+r.Server+" is DISCONNECTED", "Bring that server back, then look at its endpoint", e.command("pair status"))
 			}
 		}
@@ -313,7 +315,7 @@ func (e *exam) witness() {
 	s := e.shower()
 	if e.topology == operate.Group {
 		if s != nil && s.Found.Group.Cluster == "NONE" {
-			e.add("", Warn, "the group has no cluster: nobody fails it over by itself, and a primary that comes back takes its role again", "Fail over with pair failover and pair force, or let the watchdog do it (docs/failover.md)", "")
+			e.add("", Warn, "the group has no cluster: nobody fails it over by itself, and a primary that comes back takes its role again", "Fail over with pair failover and pair force; docs/sql-server.md says what to do with a primary that comes back", "")
 		} else {
 			e.ok("", "the group's cluster decides who is primary")
 		}

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -229,14 +228,4 @@ func (e *exam) clocks() {
 		return
 	}
 	e.ok("", "the clocks agree to a second")
-}
-
-// missing are the wanted names that are not among the present ones.
-func missing(wanted, present []string) (not []string) {
-	for _, w := range wanted {
-		if !slices.ContainsFunc(present, func(p string) bool { return strings.EqualFold(p, w) }) {
-			not = append(not, w)
-		}
-	}
-	return not
 }
