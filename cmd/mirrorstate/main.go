@@ -82,7 +82,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse("%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newLoadtest(s), newWebConfig(s), newVersion())
+	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newReady(), newLoadtest(s), newWebConfig(s), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
