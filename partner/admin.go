@@ -49,7 +49,7 @@ func (p *Pair) Failover(ctx context.Context) error {
 		return refused(refusedNotCaughtUp, "the state is %s", o.Mirroring)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
-	return p.carryOut(ctx, "failover", from, alterFailover, func(v view) bool {
+	return p.carryOut(ctx, "failover", from, operate.Failover, func(v view) bool {
 		// A login without rights does not see that the old principal is the mirror now.
 		return p.serves(v, to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
 	})
@@ -104,7 +104,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
-	return p.carryOut(ctx, "force service", at, alterForce, func(v view) bool { return p.serves(v, o.Partner) })
+	return p.carryOut(ctx, "force service", at, operate.Force, func(v view) bool { return p.serves(v, o.Partner) })
 }
 
 // Suspend stops sending the log to the mirror; returns nil when every partner
@@ -113,7 +113,7 @@ func (p *Pair) Suspend(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Suspend, false)
 	}
-	return p.session(ctx, "suspend", alterSuspend, func(state string) bool { return state == "SUSPENDED" })
+	return p.session(ctx, operate.Suspend, func(state string) bool { return state == "SUSPENDED" })
 }
 
 // Resume starts it again; returns nil when no partner that answers is SUSPENDED any more.
@@ -121,11 +121,11 @@ func (p *Pair) Resume(ctx context.Context) error {
 	if p.isGroup() {
 		return p.operateGroup(ctx, operate.Resume, false)
 	}
-	return p.session(ctx, "resume", alterResume, func(state string) bool { return state != "SUSPENDED" })
+	return p.session(ctx, operate.Resume, func(state string) bool { return state != "SUSPENDED" })
 }
 
 // session sends a statement about the session to the principal.
-func (p *Pair) session(ctx context.Context, verb, statement string, is func(state string) bool) error {
+func (p *Pair) session(ctx context.Context, verb string, is func(state string) bool) error {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	obs, err := p.look(ctx)
@@ -137,7 +137,7 @@ func (p *Pair) session(ctx context.Context, verb, statement string, is func(stat
 		return err
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
-	return p.carryOut(ctx, verb, at, statement, func(v view) bool {
+	return p.carryOut(ctx, verb, at, verb, func(v view) bool {
 		for _, o := range v.obs {
 			if o.Reachable && o.mirrored() && !is(o.Mirroring) {
 				return false
@@ -197,22 +197,22 @@ func (p *Pair) serves(v view, n Name) bool {
 	return v.serving && v.accepted.Partner == n && v.obs[p.index(n)].Role == RolePrincipal
 }
 
-// carryOut sends a statement and waits until both partners' answers show what
+// carryOut sends the statement of a verb of package operate and waits until both partners' answers show what
 // it was for. Its own answer decides only where it is a plain refusal: a role
 // switch may kill the connection that asked for it, and one that was accepted may yet fail.
-func (p *Pair) carryOut(ctx context.Context, verb string, at int, statement string, done func(view) bool) error {
-	execErr := p.members[at].endpoint.exec(ctx, forDatabase(statement, p.cfg.Database))
+func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, done func(view) bool) error {
+	execErr := p.members[at].endpoint.exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
 	if r := asRefusal(execErr); r != nil {
 		return r
 	}
 	if _, unsent := errors.AsType[*loginError](execErr); unsent {
-		return fmt.Errorf("%s was not sent to %s: %w", verb, p.members[at].name, execErr)
+		return fmt.Errorf("%s was not sent to %s: %w", title, p.members[at].name, execErr)
 	}
 	n := p.asked.Add(1)
 	p.wake()
 	err := p.await(ctx, true, func(v view) bool { return v.obs[at].Asked >= n && done(v) })
 	if err != nil {
-		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", verb, p.members[at].name, errors.Join(execErr, err))
+		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", title, p.members[at].name, errors.Join(execErr, err))
 	}
 	return nil
 }

@@ -2,11 +2,12 @@ package partner
 
 import "strings"
 
-// The texts of everything this package asks a server, each one constant and
+// The texts of everything this package asks a server (what it makes one do, stands in
+// package operate), each one constant and
 // each sent exactly as it stands here: whoever emulates a server can match
 // them letter by letter. queryStatus and queryGroup go out as sp_executesql with the one
-// parameter @db nvarchar; queryEpoch and the statements of admin.go are plain
-// batches without parameters; callTakeEpoch and callRaiseEpoch are RPCs by name with
+// parameter @db nvarchar; queryEpoch is a plain
+// batch without parameters; callTakeEpoch and callRaiseEpoch are RPCs by name with
 // named parameters. All of them run on a connection whose database
 // is master, because the mirror's own database can't be opened.
 const (
@@ -78,12 +79,6 @@ const (
 	// callRaiseEpoch takes an epoch above @above bigint for @server
 	// nvarchar(256), whoever has the current one; the same answer.
 	callRaiseEpoch = `%DB%.dbo.MirrorState_RaiseEpoch_1`
-
-	// The operators' statements; none of them takes parameters.
-	alterFailover = `ALTER DATABASE %DB% SET PARTNER FAILOVER`
-	alterForce    = `ALTER DATABASE %DB% SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS`
-	alterSuspend  = `ALTER DATABASE %DB% SET PARTNER SUSPEND`
-	alterResume   = `ALTER DATABASE %DB% SET PARTNER RESUME`
 )
 
 // quoteName brackets a name as QUOTENAME does.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
 // WatchdogConfig says whether, when and how surely this proxy forces service
@@ -178,7 +180,7 @@ func (g *guardian) force(ctx context.Context, in vigil) {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	mirror := p.members[m].name
-	err := p.carryOut(ctx, "force service", m, alterForce, func(v view) bool { return p.serves(v, mirror) })
+	err := p.carryOut(ctx, "force service", m, operate.Force, func(v view) bool { return p.serves(v, mirror) })
 	_, refused := errors.AsType[*RefusedError](err)
 	_, unsent := errors.AsType[*loginError](err)
 	if refused || unsent {

@@ -96,7 +96,7 @@ func (in *installation) run(cmd *cobra.Command, s *settings) error {
 	}
 	switch {
 	case !configured && in.dryRun:
-		return in.withoutServer()
+		return in.withoutServer("no pair is configured")
 	case !configured:
 		return misuse("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
 	}
@@ -133,8 +133,8 @@ func (in *installation) plan(f aspstate.Found) (aspstate.Script, error) {
 	return aspstate.PlanInstall(f, in.options)
 }
 
-// withoutServer is a dry run that nobody can be asked for.
-func (in *installation) withoutServer() error {
+// withoutServer is a dry run that nobody can be asked for, and why.
+func (in *installation) withoutServer(why string) error {
 	f, err := aspstate.Assume(in.onto)
 	if err != nil {
 		return err
@@ -143,12 +143,12 @@ func (in *installation) withoutServer() error {
 	if err != nil {
 		return err
 	}
-	return in.printScript(installed{Database: in.options.Database, Before: in.onto}, script, in.unchecked())
+	return in.printScript(installed{Database: in.options.Database, Before: in.onto}, script, in.unchecked(why))
 }
 
 // unchecked is the head of a script for which no server was asked.
-func (in *installation) unchecked() []string {
-	head := []string{"Not checked, because no server was asked:",
+func (in *installation) unchecked(why string) []string {
+	head := []string{"Not checked, because no server was asked (" + why + "):",
 		"- which partner is the principal: on a mirror the script fails at once (954)",
 		"- what stands in the database: taken for granted is " + map[string]string{"nothing": "nothing, not even the database", "stock": "a stock ASPState, made by aspnet_regsql -sstype p",
 			"extended": "an ASPState with the extension"}[in.onto] + " (--onto)"}
@@ -168,6 +168,9 @@ func (in *installation) onPair(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	sides := in.ask(ctx, pc)
+	if in.dryRun && sides[0].Err != nil && sides[1].Err != nil {
+		return in.withoutServer(fmt.Sprintf("a: %v; b: %v", sides[0].Err, sides[1].Err))
+	}
 	at, err := aspstate.Choose(sides, in.options.Database, partner.Name(in.on))
 	if err != nil {
 		return err
@@ -199,7 +202,8 @@ func (in *installation) onServer(ctx context.Context, conn *sql.Conn, result ins
 		return err
 	}
 	if in.dryRun {
-		return in.printScript(result, script, []string{fmt.Sprintf("Planned for what stands on partner %s (%s, %s) now: %s.", result.Partner, result.Address, result.Server, result.Before)})
+		return in.printScript(result, script, []string{fmt.Sprintf("Planned for what stands on partner %s (%s, %s) now: %s.", result.Partner, result.Address, result.Server, result.Before),
+			"Not checked: the rights of who runs it, locks that others hold, room for data and log."})
 	}
 	if err := script.Run(ctx, conn, func(text string) { fmt.Fprintln(in.progress, text) }); err != nil {
 		return err
@@ -248,7 +252,7 @@ func (in *installation) printScript(r installed, script aspstate.Script, head []
 	if script.Empty() {
 		head = append(head, "There is nothing to do.")
 	} else {
-		head = append(head, "By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file")
+		head = append(head, "By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file")
 	}
 	var text strings.Builder
 	if err := script.WriteScript(&text, head...); err != nil {

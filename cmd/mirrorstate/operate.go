@@ -192,6 +192,9 @@ func (op *operation) look(ctx context.Context, o operate.Options) (seen [2]*oper
 
 // run carries the verb out on the servers.
 func (op *operation) run(ctx context.Context, o operate.Options) error {
+	if err := o.Validate(op.verb); err != nil {
+		return misuseError{err}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, op.flags.timeout, fmt.Errorf("--timeout %s is over", op.flags.timeout))
 	defer cancel()
 	seen := op.look(ctx, o)
@@ -223,9 +226,6 @@ func (op *operation) carryOut(ctx context.Context, o operate.Options, seen [2]*o
 		o.Logins = logins
 	}
 	plan, err := operate.NewPlan(op.verb, o, seen)
-	if _, ok := errors.AsType[operate.Mistake](err); ok {
-		err = misuseError{err}
-	}
 	if err != nil {
 		return err
 	}

@@ -143,9 +143,7 @@ func newPair(s *settings) *cobra.Command {
 		flags := &operateFlags{}
 		cmd := &cobra.Command{Use: v.name, Short: v.short, Example: "  mirrorstate pair " + v.example,
 			Args: exactly(0, "no arguments"), RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, v.name, flags) }}
-		if v.name != "status" {
-			flags.add(cmd, v.name)
-		}
+		flags.add(cmd, v.name)
 		if v.name == "force" {
 			cmd.Flags().BoolVar(&flags.AllowDataLoss, "allow-data-loss", false, "accept that what the mirror had not received is lost")
 		}
@@ -165,7 +163,7 @@ type pairCommand struct {
 
 // run carries out a verb: by T-SQL of its own, or by a running server.
 func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operateFlags) error {
-	if name == "status" {
+	if name == "status" && !flags.dryRun {
 		return c.ask(cmd, name)
 	}
 	o, configured, err := flags.options(c.settings, c.target.pairFlags)

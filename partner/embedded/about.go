@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The recovery models, as sys.databases names them. A mirrored database is FULL.
@@ -70,4 +71,12 @@ func (s *store) saveAbout(a aboutDatabase) error {
 	}
 	s.about.Store(&a)
 	return nil
+}
+
+// createdAt is when a database was created, as the catalogue shows it.
+func (a *aboutDatabase) createdAt() string {
+	if a.created.null() {
+		return time.Unix(1546300800, 0).UTC().Format("2006-01-02 15:04:05.000")
+	}
+	return a.created.text()
 }

@@ -32,7 +32,7 @@ func openExclusive(path string) (*writer, error) {
 			text.WriteString("END;")
 		}
 	}
-	if err := c.script(text.String() + systemViewsText); err != nil {
+	if err := c.script(text.String()); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), c.close())
 	}
 	w, err := newWriter(c)

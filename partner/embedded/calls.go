@@ -69,17 +69,16 @@ func cutPart(s string) (part, rest string, ok bool) {
 // resolve finds the procedure and makes sure that its database is open: 954 on
 // the mirror, 2812 for a procedure that is not there.
 func (s *session) resolve(n procedureName, written string) (*procedure, *database, error) {
-	database := s.database
+	d := s.in.Load()
 	if n.database != "" {
-		var ok bool
-		if database, ok = s.p.canonicalDatabase(n.database); !ok {
+		if d = s.p.find(n.database); d == nil && !s.p.known(n.database) {
 			return nil, nil, errNoDatabase(n.database)
 		}
 	}
 	if n.server != "" && !strings.EqualFold(n.server, s.p.ServerName()) {
 		return nil, nil, message(7202, 11, "Could not find server '%s' in sys.servers.", n.server)
 	}
-	if d := s.p.find(database); d != nil {
+	if d != nil {
 		if err := d.serving(); err != nil {
 			return nil, nil, err
 		}

@@ -2,7 +2,10 @@ package embedded_test
 
 import (
 	"database/sql"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
@@ -87,8 +90,26 @@ func TestCreateDatabase(t *testing.T) {
 			t.Errorf("role %q of a database that is not mirrored", role.String)
 		}
 	})
-	if _, err := embedded.Open(embedded.Options{Dir: t.TempDir() + "/none/\x00", Empty: true}); err == nil {
-		t.Error("a folder that can't be is taken")
+}
+
+// A folder that holds a pair is not emptied, nor taken for empty servers'.
+func TestEmpty_onlyNew(t *testing.T) {
+	dir := t.TempDir()
+	pair, err := embedded.Open(embedded.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := embedded.Open(embedded.Options{Dir: dir, Empty: true}); err == nil || !strings.Contains(err.Error(), "holds a pair already") {
+		t.Errorf("got %v", err)
+	}
+	if pair, err = embedded.Open(embedded.Options{Dir: dir}); err != nil || pair.Principal() != "a" {
+		t.Fatalf("the pair is gone: %v", err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -103,7 +124,10 @@ func TestDropDatabase(t *testing.T) {
 	if err := inside.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for numbers(exec(t, a, "DROP DATABASE x")) != nil { // the server has not noticed yet
+	for ctx := limit(t); numbers(exec(t, a, "DROP DATABASE x")) != nil; { // the server has not noticed yet that the other is gone
+		if ctx.Err() != nil {
+			t.Fatal("it stays in use")
+		}
 	}
 	refuses(t, a, "DROP DATABASE x", 3701)
 	refuses(t, a, "USE x", 911)
@@ -229,4 +253,26 @@ func TestTransaction_writesARowTwice(t *testing.T) {
 	if epoch := scalar[int](t, connect(t, pair.Partner("b"), "ASPState"), "SELECT Epoch FROM MirrorStateEpoch"); epoch != 2 {
 		t.Errorf("epoch %d on the mirror, want 2", epoch)
 	}
+}
+
+// What is left of a CREATE DATABASE that was cut off is no database.
+func TestCreateDatabase_torn(t *testing.T) {
+	dir := t.TempDir()
+	pair, err := embedded.Open(embedded.Options{Dir: dir, Empty: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"shop.db", "ASPState.db"} {
+		if err := os.WriteFile(filepath.Join(dir, "a", name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, a := startEmpty(t, dir)
+	if n := scalar[int](t, a, "SELECT COUNT(*) FROM sys.databases"); n != 4 {
+		t.Errorf("%d databases", n)
+	}
+	mustExec(t, a, "CREATE DATABASE Shop CREATE DATABASE ASPState")
 }

@@ -8,6 +8,10 @@
 // statements of mirroring, with SQL Server's states, preconditions and error
 // numbers. Anything else is refused by an error that names it.
 //
+// A server may have several databases, or none (Options.Empty): CREATE DATABASE makes one, and the
+// definitions of session/aspstate/schema, known by their text, make what is in it. Logins
+// of CREATE LOGIN have the rights that are granted to them, and no others.
+//
 // What it promises: under SAFETY FULL, while SYNCHRONIZED, a write is answered
 // only after both partners have committed it. A commit survives the end of the
 // process at any moment (kill -9); it is not flushed to the disk one by one, so

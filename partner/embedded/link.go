@@ -71,14 +71,14 @@ func (p *Pair) poke() {
 }
 
 // begin reads what the partners remember, settles who is principal of each database and brings the
-// mirror up to date, before anybody is served. witness gives the pair's own database one.
+// mirror up to date, before anybody is served. witness gives the database that a pair begins with one.
 func (p *Pair) begin(witness bool) error {
 	if p.seconds > maxTimeout {
 		p.seconds = maxTimeout
 	}
 	timeout := p.seconds
 	for _, s := range p.sessions() {
-		s.witness.on = witness && strings.EqualFold(s.title, DatabaseName)
+		s.witness.on = witness && !p.folder.empty && strings.EqualFold(s.title, DatabaseName) || s.hadWitness()
 		if err := s.begin(); err != nil {
 			return err
 		}

@@ -336,12 +336,12 @@ func TestFailover_underLoad(t *testing.T) {
 		insert(t, pools["a"], id)
 		group.Go(func() {
 			for n := 1; ctx.Err() == nil; {
-				db := pools[pair.Principal()]
-				if db == nil {
-					continue // between one role and the other nobody is
-				}
 				// The cookie of a row that nobody locks stays 1: the write is an assignment,
 				// harmless to repeat.
+				db := pools[pair.Principal()]
+				if db == nil {
+					continue // between the old role given up and the new one taken there is none
+				}
 				_, err := db.ExecContext(ctx, "TempUpdateStateItemShort", sql.Named("id", id),
 					sql.Named("itemShort", fmt.Appendf(nil, "%d", n)), sql.Named("timeout", 20), sql.Named("lockCookie", 1))
 				if err == nil {

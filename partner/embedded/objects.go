@@ -127,13 +127,14 @@ func (s *session) visible(d *database) (objectSet, error) {
 // allows tells whether what the procedure reads and writes is there: 208 for a table, 207 for the
 // extension's columns.
 func (o objectSet) allows(p *procedure) error {
-	for _, t := range p.needs {
-		if !o.has(kindTable, t.String()) {
-			return p.located(message(208, 16, "Invalid object name 'dbo.%s'.", t))
+	for i, key := range p.needKeys {
+		switch {
+		case o[key] != nil:
+		case i < len(p.needs):
+			return p.located(message(208, 16, "Invalid object name 'dbo.%s'.", p.needs[i]))
+		default:
+			return p.located(message(207, 16, "Invalid column name '%s'.", extensionColumns[3]))
 		}
-	}
-	if len(p.needs) > 2 && !o.has(kindColumns, tableSessions.String()) {
-		return p.located(message(207, 16, "Invalid column name 'OperationId1'."))
 	}
 	return nil
 }

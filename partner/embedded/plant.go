@@ -39,7 +39,7 @@ func SecondaryRefusal(number int32) error {
 // planted is what is planted in a partner, by the views' tables.
 type planted struct {
 	mu        sync.Mutex
-	views     map[string][][]any
+	tables    map[string][][]any
 	secondary error
 	statement func(text string) error
 }
@@ -47,14 +47,14 @@ type planted struct {
 // Plant puts p in place of the truth; the zero Planted takes everything away again. The error names
 // a view or column that there is none of.
 func (p *Partner) Plant(plant Planted) error {
-	views := map[string][][]any{}
+	tables := map[string][][]any{}
 	for name, rows := range plant.Views {
 		table := strings.ReplaceAll(strings.ToLower(name), ".", "_")
-		columns := viewColumns()[table]
+		columns := views()[table].columns
 		if columns == nil {
 			return fmt.Errorf("plant %s: there is no such view", name)
 		}
-		views[table] = [][]any{}
+		tables[table] = [][]any{}
 		for _, row := range rows {
 			values := make([]any, len(columns))
 			for column, v := range row {
@@ -64,12 +64,12 @@ func (p *Partner) Plant(plant Planted) error {
 				}
 				values[i] = v
 			}
-			views[table] = append(views[table], values)
+			tables[table] = append(tables[table], values)
 		}
 	}
 	p.planted.mu.Lock()
 	defer p.planted.mu.Unlock()
-	p.planted.views, p.planted.secondary, p.planted.statement = views, plant.Secondary, plant.Statement
+	p.planted.tables, p.planted.secondary, p.planted.statement = tables, plant.Secondary, plant.Statement
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (p *Partner) Plant(plant Planted) error {
 func (t *planted) rows(view string) ([][]any, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	rows, ok := t.views[view]
+	rows, ok := t.tables[view]
 	return rows, ok
 }
 
@@ -108,15 +108,22 @@ func groupStatement(text string) bool {
 	return words[1] == "AVAILABILITY" && words[2] == "GROUP" || words[0] == "ALTER" && words[1] == "DATABASE" && slices.Contains(words, "HADR")
 }
 
-// viewColumns are the columns of each system view's table, in lower case, as its text declares them.
-var viewColumns = sync.OnceValue(func() map[string][]string {
-	columns := map[string][]string{}
+// view is the table of a system view.
+type view struct {
+	text    string   // that makes it where it is not there
+	columns []string // in lower case
+}
+
+// views are the tables of the system views, as systemViewsText makes them.
+var views = sync.OnceValue(func() map[string]view {
+	all := map[string]view{}
 	for _, statement := range strings.Split(systemViewsText, ";") {
 		_, rest, found := strings.Cut(statement, "CREATE TEMP TABLE ")
 		if !found {
 			continue
 		}
 		table, list, _ := strings.Cut(rest, "(")
+		v := view{text: "CREATE TEMP TABLE IF NOT EXISTS " + rest}
 		depth := 0
 		for _, column := range strings.FieldsFunc(strings.TrimSuffix(strings.TrimSpace(list), ")"), func(r rune) bool {
 			switch r {
@@ -127,10 +134,11 @@ var viewColumns = sync.OnceValue(func() map[string][]string {
 			}
 			return r == ',' && depth == 0
 		}) {
-			columns[strings.TrimSpace(table)] = append(columns[strings.TrimSpace(table)], strings.ToLower(strings.Fields(column)[0]))
+			v.columns = append(v.columns, strings.ToLower(strings.Fields(column)[0]))
 		}
+		all[strings.TrimSpace(table)] = v
 	}
-	return columns
+	return all
 })
 
 // writable is nil while the database takes writes here, and otherwise the refusal.

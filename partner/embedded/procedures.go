@@ -20,9 +20,11 @@ type procedure struct {
 	// others waiting: it is called again and again, each time as a write of its
 	// own, until it says it is done. began is when the call began.
 	chunk  func(t *transaction, began datetime) (done bool, err error)
-	index  int    // in the catalogue, for the counters
-	object string // its key among the objects
-	needs  []table
+	index  int     // in the catalogue, for the counters
+	object string  // its key among the objects
+	needs  []table // without which it fails
+	// needKeys are their keys, and after them that of the extension's columns.
+	needKeys []string
 }
 
 // result is what a call answers, collected while it runs and sent once its
@@ -56,7 +58,7 @@ func rowAnswer(columns []tds.Column, values ...any) *result {
 // case.
 var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures, sweepProcedures)
 
-// The tables without which a procedure fails. A stock one that names none is not among them.
+// The tables without which procedures fail, and the procedures that need none.
 var (
 	stockNeeds    = []table{tableSessions, tableApplications}
 	extendedNeeds = []table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep}
@@ -73,8 +75,12 @@ func makeCatalogue(groups ...[]*procedure) map[string]*procedure {
 			switch {
 			case i > 0:
 				p.needs = extendedNeeds
+				p.needKeys = append(p.needKeys, objectKey(kindColumns, tableSessions.String()))
 			case !slices.Contains(needNothing, p.name):
 				p.needs = stockNeeds
+			}
+			for i, t := range p.needs {
+				p.needKeys = slices.Insert(p.needKeys, i, objectKey(kindTable, t.String()))
 			}
 			p.index, p.object = len(procedureList), objectKey(kindProcedure, p.name)
 			procedureList = append(procedureList, p)

@@ -45,17 +45,15 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 // database that they are in; nil if none of them is more than a system view.
 func (b *batch) checkTables(names []tsql.Name, kind tsql.QueryKind) (data *database, err error) {
 	for i, n := range names {
-		database := b.s.database
+		d := b.s.in.Load()
 		if n.Database != "" {
-			var ok bool
-			if database, ok = b.s.p.canonicalDatabase(n.Database); !ok {
+			if d = b.s.p.find(n.Database); d == nil && !b.s.p.known(n.Database) {
 				return nil, errNoDatabase(n.Database)
 			}
 		}
 		if n.Server != "" && !strings.EqualFold(n.Server, b.s.p.ServerName()) {
 			return nil, message(7202, 11, "Could not find server '%s' in sys.servers.", n.Server)
 		}
-		d := b.s.p.find(database)
 		if d != nil {
 			if err := d.serving(); err != nil {
 				return nil, err

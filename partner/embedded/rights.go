@@ -277,6 +277,9 @@ func (s *session) objectsOf(database string) objectSet {
 		return s.p.masterObjects()
 	}
 	d := s.p.find(database)
+	if d == nil && database == masterName {
+		d = s.p.master.Load()
+	}
 	if d == nil {
 		return nil
 	}

@@ -36,6 +36,44 @@ func (b *batch) setPartner(ctx context.Context, d *database, st *tsql.AlterDatab
 	return p.other().forgetPartner(ctx, b.s, d.title)
 }
 
+// kindWitness is in master of a server that was begun empty: name, a database's that has a witness.
+const kindWitness = "WITNESS"
+
+// rememberWitness keeps over a restart whether the session has a witness: a pair that was begun as one is told
+// at each start. The caller holds verbs.
+func (p *database) rememberWitness(ctx context.Context, on bool) error {
+	if !p.Partner.pair.folder.empty {
+		return nil
+	}
+	for _, q := range p.Partner.pair.partners {
+		m := q.master.Load()
+		if m == nil || q.isDown() != "" {
+			continue
+		}
+		err := m.exclusively(ctx, func(w *writer) error {
+			row := &objectRow{kind: kindWitness, name: p.title}
+			if !on {
+				return w.put(change{table: tableObjects, key: row.key()})
+			}
+			return w.put(change{table: tableObjects, key: row.key(), row: row})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hadWitness says whether the session of a database on servers that were begun empty has a witness.
+func (p *mirroringSession) hadWitness() bool {
+	for _, q := range p.Pair.partners {
+		if q.masterObjects().has(kindWitness, p.title) {
+			return true
+		}
+	}
+	return false
+}
+
 // forgetPartner takes away that a copy waits for its principal.
 func (p *Partner) forgetPartner(ctx context.Context, s *session, title string) error {
 	var master *database
@@ -144,7 +182,7 @@ func (p *Partner) partnerOff(ctx context.Context, s *session, d *database) error
 			}
 		}
 		d.pair.setWitness(false)
-		return nil
+		return d.rememberWitness(ctx, false)
 	})
 }
 

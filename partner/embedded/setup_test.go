@@ -1,13 +1,13 @@
 package embedded_test
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
@@ -20,8 +20,10 @@ type twoServers struct {
 	a, b *sql.DB
 }
 
-func newTwoServers(t *testing.T) *twoServers {
-	s := &twoServers{t: t, pair: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true})}
+func newTwoServers(t *testing.T) *twoServers { return twoServersIn(t, t.TempDir()) }
+
+func twoServersIn(t *testing.T, dir string) *twoServers {
+	s := &twoServers{t: t, pair: embeddedtest.StartWith(t, embedded.Options{Dir: dir, Empty: true})}
 	for _, c := range []struct {
 		name string
 		db   **sql.DB
@@ -152,18 +154,19 @@ func (s *twoServers) mirrored() {
 	s.state("SYNCHRONIZED")
 }
 
+// state waits until the view shows that state of the session.
 func (s *twoServers) state(want string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
+	limit := time.After(30 * time.Second)
 	for {
-		var got sql.NullString
-		err := s.a.QueryRowContext(ctx, "SELECT m.mirroring_state_desc FROM sys.database_mirroring m WHERE m.database_id = DB_ID(N'shop')").Scan(&got)
-		if err != nil {
-			s.t.Fatalf("state %q, want %q: %v", got.String, want, err)
-		}
-		if got.String == want {
+		got := s.text(s.a, "SELECT m.mirroring_state_desc FROM sys.database_mirroring m WHERE m.database_id = DB_ID(N'shop')")
+		if got == want {
 			return
+		}
+		select {
+		case <-limit:
+			s.t.Fatalf("state %q, want %q", got, want)
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
@@ -185,4 +188,37 @@ func TestSetup_MirroredAndRemoved(t *testing.T) {
 	}
 	s.do(s.a, "927 USE shop", "RESTORE DATABASE [shop] WITH RECOVERY", "USE shop; USE master", "DROP DATABASE [shop]")
 	s.do(s.b, "USE shop; USE master", "DROP DATABASE [shop]")
+}
+
+// A pair that was set up is one after a restart, too.
+func TestSetup_OutlivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("set up", func(t *testing.T) {
+		s := twoServersIn(t, dir)
+		s.mirrored()
+		s.do(s.a, "ALTER DATABASE [shop] SET WITNESS = N'TCP://w:5024'")
+	})
+	t.Run("and still there", func(t *testing.T) {
+		s := twoServersIn(t, dir)
+		s.state("SYNCHRONIZED")
+		if got := s.text(s.a, "SELECT CONVERT(nvarchar(10), port) FROM sys.tcp_endpoints"); got != "5022" {
+			t.Errorf("endpoint on port %q", got)
+		}
+		if !s.pair.Witness() {
+			t.Error("the witness is forgotten")
+		}
+		s.do(s.a, "ALTER DATABASE [shop] SET PARTNER FAILOVER")
+		s.do(s.b, "USE shop; USE master", "ALTER DATABASE [shop] SET PARTNER OFF")
+		if s.pair.Witness() {
+			t.Error("the witness stays though mirroring was removed")
+		}
+	})
+	t.Run("as it was left", func(t *testing.T) {
+		s := twoServersIn(t, dir)
+		s.do(s.a, "927 USE shop")
+		s.do(s.b, "USE shop; USE master")
+		if s.pair.Witness() {
+			t.Error("the witness is back")
+		}
+	})
 }

@@ -15,8 +15,6 @@ CREATE TEMP TABLE sys_server_principals (
 CREATE TEMP TABLE sys_sql_logins (
 	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128),
 	is_policy_checked bit, password_hash varbinary(256));
-CREATE TEMP TABLE sys_database_principals (
-	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
 CREATE TEMP TABLE sys_master_files (
 	database_id int, file_id int, type tinyint, type_desc nvarchar(60), name nvarchar(128), physical_name nvarchar(260), state_desc nvarchar(60));
 `

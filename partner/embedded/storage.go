@@ -130,14 +130,11 @@ func (c *conn) number(query string) (int64, error) {
 	return n, errors.Join(err, s.close())
 }
 
-// openReader opens a connection that reads, with the system views as tables of its own.
+// openReader opens a connection that reads.
 func openReader(path string) (*reader, error) {
 	c, err := openConn(path)
 	if err != nil {
 		return nil, err
-	}
-	if err := c.script(systemViewsText); err != nil {
-		return nil, errors.Join(err, c.close())
 	}
 	r, err := newReader(c)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // systemViewsText makes the system views as temporary tables of a connection. They
-// are filled just before a query that names them.
+// are made and filled just before a query that names them: a connection that opens would pay for them all.
 const systemViewsText = `
 CREATE TEMP TABLE sys_databases (
 	name nvarchar(128) COLLATE NOCASE, database_id int, create_date datetime, compatibility_level tinyint,
@@ -44,6 +44,8 @@ CREATE TEMP TABLE sys_sysobjects (
 CREATE TEMP TABLE information_schema_tables (
 	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
 CREATE TEMP TABLE sys_sql_modules (object_id int, definition ntext);
+CREATE TEMP TABLE sys_database_principals (
+	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
 CREATE TEMP TABLE sys_database_role_members (role_principal_id int, member_principal_id int);
 CREATE TEMP TABLE sys_database_permissions (
 	class tinyint, class_desc nvarchar(60), major_id int, minor_id int, grantee_principal_id int,
@@ -147,12 +149,16 @@ func (r *reader) fillView(view string, rows [][]any) error {
 			values = append(values, bound(v))
 		}
 	}
-	if r.shown != nil {
-		if was, ok := r.shown[view]; ok && slices.EqualFunc(was, values, sameValue) {
-			return nil
+	was, made := r.shown[view]
+	switch {
+	case !made:
+		if err := r.script(views()[view].text); err != nil {
+			return err
 		}
-		delete(r.shown, view)
+	case slices.EqualFunc(was, values, sameValue):
+		return nil
 	}
+	delete(r.shown, view) // in case this goes wrong half-way: it is made again then, which does nothing
 	if err := r.change("DELETE FROM temp." + view); err != nil {
 		return err
 	}

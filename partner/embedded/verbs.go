@@ -227,7 +227,7 @@ func (p *database) change(ctx context.Context, alter func(m *mirroring), then fu
 // SetWitness is SET WITNESS on the principal (1470), while the partners see each other
 // (1447). 1439: there is none to take away.
 func (p *database) SetWitness(ctx context.Context, on bool) error {
-	return p.pair.verb(ctx, func(context.Context) error {
+	return p.pair.verb(ctx, func(ctx context.Context) error {
 		switch {
 		case p.state.Load().role != rolePrincipal:
 			return errOnlyPrincipal(p.title)
@@ -237,6 +237,6 @@ func (p *database) SetWitness(ctx context.Context, on bool) error {
 			return errNotConnected(p.title)
 		}
 		p.pair.setWitness(on)
-		return nil
+		return p.rememberWitness(ctx, on)
 	})
 }

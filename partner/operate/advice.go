@@ -59,7 +59,7 @@ var advices = map[int32]string{
 	1469: "ALTER DATABASE … SET AUTO_CLOSE OFF", 1470: "send it to the principal: roles may just have changed, so see pair status and try again",
 	1473: "only Enterprise mirrors asynchronously: leave SAFETY at FULL", 1475: "take a log backup on the principal and restore it WITH NORECOVERY on the mirror",
 	1476: "the partner time-out can be at most 32767 seconds", 1477: "ALTER DATABASE … SET PARTNER SAFETY FULL on the principal, wait for SYNCHRONIZED, and fail over then",
-	1478: "restore the log backups taken since WITH NORECOVERY on the mirror, then repeat pair setup --restored", 1488: "ALTER DATABASE … SET MULTI_USER",
+	1478: "restore the log backups taken since WITH NORECOVERY on the mirror, then repeat pair setup --restored", 1486: "make the endpoint for mirroring first, with ROLE = PARTNER or ALL", 1488: "ALTER DATABASE … SET MULTI_USER",
 	1490: "the mirror's copy is too old: restore more log, or begin again from a new full backup",
 	927:  "the copy is still being restored: that is right for a mirror; RESTORE DATABASE … WITH RECOVERY opens it",
 	// Backup and restore.
@@ -77,7 +77,7 @@ var advices = map[int32]string{
 	15578: "there is a master key already", 15581: "create a master key in master, or open it", 15025: "there is a login of that name already: give it the same SID, or drop it",
 	15023: "there is a user of that name already", 15232: "there is a certificate of that name already", 15151: "it is not there, or the login may not see it: check the spelling and run as sysadmin",
 	15433: "another login has that SID already: see sys.server_principals", 15118: "the password does not satisfy the server's policy: choose a longer one",
-	15297: "the certificate is there already under another name: drop that one", 15208: "the certificate's file can't be read: check the path and the service account's rights",
+	15297: "the certificate's data is damaged: carry it over again", 15208: "the certificate's file can't be read: check the path and the service account's rights",
 	15240: "the certificate's file can't be written: it may be there already", 262: "run it with a login that is sysadmin", 229: "run it with a login that is sysadmin", 297: "run it with a login that is sysadmin",
 	300: "run it with a login that has VIEW SERVER STATE, or sysadmin", 5011: "check the database's name; the login must own it or be sysadmin", 18456: "check the login and its password on this server",
 	4060: "the database can't be opened here: it may be the mirror's, or the login has no user in it",

@@ -54,7 +54,7 @@ func (s *situation) copyDatabase() {
 			Why: "From here on no other log backup may be taken, or it must be restored on the mirror too (1408, 1409, 1412, 1478): let the log backup job pause."},
 		Step{On: s.p, Kind: Do, Title: "A log backup, without which mirroring does not start", Text: fill(formBackupLog, s.o.Database, log)})
 	for _, file := range []string{full, log} {
-		title := "Carry " + file + " from " + string(s.p) + " to " + string(s.m) + ", into the same place"
+		title := "The backup " + file + " can be read from here too"
 		if s.o.Share == "" {
 			title = "Carry " + file + " from " + string(s.p) + "'s default backup folder to that of " + string(s.m)
 		}

@@ -118,9 +118,7 @@ func TestStatements_Forms(t *testing.T) {
 	for _, p := range plans(t) {
 		steps := p.Steps
 		for _, s := range p.Steps {
-			if s.Undo != nil {
-				steps = append(steps, *s.Undo)
-			}
+			steps = append(steps, s.Undo...)
 		}
 		for _, s := range steps {
 			if s.Kind != Do && s.Kind != Carry {

@@ -32,41 +32,64 @@ type Found struct {
 
 // FoundDatabase is a row of sys.databases.
 type FoundDatabase struct {
-	State, Recovery, Access string
-	ReadOnly, AutoClose     bool
-	Opens                   bool // HAS_DBACCESS, and ONLINE
-	LogWaits                string
-	Logical                 []string // its files' logical names: data, then log
-	FileStream              bool
+	State      string   `json:"state"`
+	Recovery   string   `json:"recovery"`
+	Access     string   `json:"access"`
+	ReadOnly   bool     `json:"read_only"`
+	AutoClose  bool     `json:"auto_close"`
+	Opens      bool     `json:"opens"` // HAS_DBACCESS, and ONLINE
+	LogWaits   string   `json:"log_waits"`
+	Logical    []string `json:"logical_names"` // of its files: data, then log
+	FileStream bool     `json:"filestream"`
 }
 
 // FoundMirroring is a row of sys.database_mirroring.
 type FoundMirroring struct {
-	Role, State, Safety, Partner, Instance string
-	Sequence                               int64
-	Witness, WitnessState                  string
-	FailoverLSN, EndOfLog                  string
+	Role         string `json:"role"`
+	State        string `json:"state"`
+	Safety       string `json:"safety"`
+	Partner      string `json:"partner"`
+	Instance     string `json:"partner_instance"`
+	Sequence     int64  `json:"role_sequence"`
+	Witness      string `json:"witness"`
+	WitnessState string `json:"witness_state"`
+	FailoverLSN  string `json:"failover_lsn"`
+	EndOfLog     string `json:"end_of_log_lsn"`
 }
 
 // FoundGroup is the group as this replica sees it.
 type FoundGroup struct {
-	Name, Cluster, Role, Operational string
-	Sequence                         int64
-	State                            string // of the database here
-	Suspended                        bool
-	SuspendReason                    string
-	Hardened, EndOfLog               string
-	Replicas                         []FoundReplica // all of them
+	Name          string         `json:"name"`         // empty: the login may not see it
+	Cluster       string         `json:"cluster_type"` // NONE, WSFC or EXTERNAL
+	Role          string         `json:"role"`
+	Operational   string         `json:"operational_state"`
+	Sequence      int64          `json:"sequence_number"`
+	State         string         `json:"state"` // of the database here
+	Suspended     bool           `json:"suspended"`
+	SuspendReason string         `json:"suspend_reason"`
+	Hardened      string         `json:"last_hardened_lsn"`
+	EndOfLog      string         `json:"end_of_log_lsn"`
+	Replicas      []FoundReplica `json:"replicas"` // all of them
 }
 
 // FoundReplica is one replica in a group.
-type FoundReplica struct{ Server, Endpoint, Mode, Failover, Role, Connected string }
+type FoundReplica struct {
+	Server    string `json:"server"`
+	Endpoint  string `json:"endpoint"`
+	Mode      string `json:"availability_mode"`
+	Failover  string `json:"failover_mode"`
+	Role      string `json:"role"`
+	Connected string `json:"connected_state"`
+}
 
 // FoundEndpoint is the one endpoint for mirroring that a server has.
 type FoundEndpoint struct {
-	Name, Role, State, Authentication string
-	Port                              int
-	Certificate                       string // its name; empty: Windows accounts
+	Name           string `json:"name"`
+	Role           string `json:"role"`
+	State          string `json:"state"`
+	Authentication string `json:"authentication"`
+	Port           int    `json:"port"`
+	Certificate    string `json:"certificate"` // its name; empty: Windows accounts
 }
 
 // The queries. Each value comes as text; see Row.

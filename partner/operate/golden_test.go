@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func dryRuns() map[string]func() (*Plan, error) {
 	all := map[string]func() (*Plan, error){}
 	for _, topology := range []string{Mirroring, Group} {
-		for _, verb := range Verbs {
+		for _, verb := range append([]string{Status}, Verbs...) {
 			all[topology+"-"+verb] = func() (*Plan, error) {
 				return DryRun(verb, Options{Database: "ASPState", Topology: topology, Endpoint: [2]string{"sql1.example.com:5022", "sql2.example.com:5022"}, Logins: []string{"aspstate"}})
 			}

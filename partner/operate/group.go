@@ -86,7 +86,7 @@ func (s *situation) groupFailover() {
 
 // clusterlessFailover is the documented way without loss where there is no cluster: it, too, ends with a forced failover.
 func (s *situation) clusterlessFailover() {
-	normal := &Step{On: s.p, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0)}
+	normal := Step{On: s.p, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0)}
 	for _, r := range []Side{s.p, s.m} {
 		s.plan.add(Step{On: s.p, Kind: Do, Title: "Commits wait for " + string(r) + ", or something could be lost", Unless: fill(queryMode, s.group, s.replica(r)), Text: fill(formSynchronous, s.group, s.replica(r))})
 	}
@@ -96,10 +96,10 @@ func (s *situation) clusterlessFailover() {
 		s.waitFor(s.p, "And by the primary's", s.replicaDBIs(isInStep)),
 		Step{On: s.p, Kind: Do, Title: "No commit without the secondary, from here on", Text: fill(formRequired, s.group, 1),
 			Why: "It must be 0 again at the end: left at 1 the primary refuses writes whenever the secondary is away."},
-		Step{On: s.p, Kind: Do, Title: "The primary stops serving; until the next step nobody does", Text: fill(formOffline, s.group), Undo: normal,
+		Step{On: s.p, Kind: Do, Title: "The primary stops serving; until the next step nobody does", Text: fill(formOffline, s.group), Undo: []Step{normal},
 			Why: "19416 means that the secondary has just fallen behind: nothing was done."},
 		Step{On: s.m, Kind: Do, Title: "The secondary takes over", Text: fill(formGroupForce, s.group), Ignore: alreadyThere, Shows: &shown,
-			Undo: &Step{On: s.p, Kind: Do, Title: "The old primary serves again", Text: fill(formGroupForce, s.group), Ignore: alreadyThere},
+			Undo: []Step{{On: s.p, Kind: Do, Title: "The old primary serves again", Text: fill(formGroupForce, s.group), Ignore: alreadyThere}, normal},
 			Why:  "Without a cluster this is the only command there is. Nothing is lost: the secondary was SYNCHRONIZED, and nothing has been written since."},
 		shown,
 		Step{On: s.p, Kind: Do, Title: "The old primary becomes a secondary", Text: fill(formSecondary, s.group)},

@@ -18,6 +18,13 @@ const (
 	queryMirroring = `SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = %N AND %s`
 )
 
+// MirroringStatement is the one statement that a verb comes down to on a mirrored pair: Failover, Suspend and
+// Resume for the principal, Force for the mirror; "" for other verbs.
+func MirroringStatement(verb, database string) string {
+	form := map[string]string{Failover: formFailover, Force: formForce, Suspend: formSuspend, Resume: formResume}[verb]
+	return fill(form, database)
+}
+
 // is is a query of the mirroring view, which gives a row if the condition holds.
 func (s *situation) is(condition string) string { return fill(queryMirroring, s.o.Database, condition) }
 
@@ -154,7 +161,7 @@ func (s *situation) mirroringSetup() {
 	}
 	s.plan.add(Step{On: s.m, Kind: Check, Title: "The copy is there, and closed", Text: fill(queryState, db, "RESTORING"),
 		Refusal: refuse(notRestoring, "the copy is not RESTORING")})
-	undo := &Step{On: s.m, Kind: Do, Title: "Take the mirror's half back, or a second try meets 1405", Text: fill(formOff, db), Ignore: []int32{1416}}
+	undo := []Step{{On: s.m, Kind: Do, Title: "Take the mirror's half back, or a second try meets 1405", Text: fill(formOff, db), Ignore: []int32{1416}}}
 	synchronized := s.until(s.p, "The mirror has caught up", isSynchronized, 30*s.o.Patience)
 	connected := s.until(s.p, "The session has begun", isPrincipal+" AND "+isConnected, s.o.Patience)
 	s.plan.add(

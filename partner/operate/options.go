@@ -112,6 +112,9 @@ func (o Options) withDefaults() Options {
 // Mistake is an option that can't be meant.
 type Mistake struct{ error }
 
+// Validate tells what can't be meant for the verb, as a [Mistake]. It needs no server.
+func (o Options) Validate(verb string) error { return o.withDefaults().validate(verb) }
+
 // validate tells what can't be meant, as a Mistake. Everything that is put into a statement unquoted is checked here.
 func (o Options) validate(verb string) error {
 	if err := o.mistake(verb); err != nil {
@@ -134,6 +137,8 @@ func (o Options) mistake(verb string) error {
 		return fmt.Errorf("principal %q is neither a nor b", o.Principal)
 	case verb == Setup && (o.Endpoint[0] == "" || o.Endpoint[1] == ""):
 		return fmt.Errorf("both servers' endpoints must be known: give host:port with --endpoint-a and --endpoint-b")
+	case (o.Accounts[0] == "") != (o.Accounts[1] == ""):
+		return fmt.Errorf("one server's service account is given and the other's is not: give both, or none for certificates")
 	case verb == Setup && strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
 		return fmt.Errorf("both endpoints are %s: give each server's own with --endpoint-a and --endpoint-b", o.Endpoint[0])
 	}

@@ -84,20 +84,19 @@ func (r *Runner) tell(e Event) {
 // service's own key opens the master key, and the endpoint's logins show certificates.
 func newPassword() string { return "m7-" + rand.Text() + "x" }
 
-// undo takes back what a failed step began, if the plan says how.
+// undo takes back what a failed step began, as the plan says.
 func (r *Runner) undo(ctx context.Context, n int, s Step, why error) error {
-	if s.Undo == nil {
-		return why
-	}
 	// The time of the verb may be over, which is no reason to leave it half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
-	_, note, err := r.do(ctx, *s.Undo)
-	outcome := Undone
-	if err != nil {
-		outcome, note = Failed, err.Error()
+	for _, u := range s.Undo {
+		_, note, err := r.do(ctx, u)
+		outcome := Undone
+		if err != nil {
+			outcome, note = Failed, err.Error()
+		}
+		r.tell(Event{Number: n, Step: u, Outcome: outcome, Note: note})
 	}
-	r.tell(Event{Number: n, Step: *s.Undo, Outcome: outcome, Note: note})
 	return why
 }
 
@@ -113,8 +112,7 @@ func (r *Runner) step(ctx context.Context, n int, s Step) (Outcome, string, erro
 		r.tell(Event{Number: n, Step: s, Outcome: Waiting})
 		return Passed, "", r.wait(ctx, s)
 	case Carry:
-		r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "until " + s.Within.String() + " from now"})
-		return Passed, "", r.arrive(ctx, s)
+		return Passed, "", r.arrive(ctx, n, s)
 	case Read:
 		return Passed, "", r.read(ctx, s)
 	}
@@ -208,17 +206,20 @@ func (r *Runner) wait(ctx context.Context, s Step) error {
 	}
 }
 
-// arrive waits for a file to be there, whole.
-func (r *Runner) arrive(ctx context.Context, s Step) error {
+// arrive waits for a file to be there, whole; that it waits is told once.
+func (r *Runner) arrive(ctx context.Context, n int, s Step) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Within)
 	defer cancel()
-	for {
+	for told := false; ; told = true {
 		_, err := r.Servers[s.On].Query(ctx, s.Text)
 		if err == nil {
 			return nil
 		}
 		if n, _ := numberOf(err); ctx.Err() == nil && !slices.Contains(notThereYet, n) {
 			return asRefusal(s.On, err)
+		}
+		if !told {
+			r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "for " + s.Within.String() + " at most"})
 		}
 		if r.pause(ctx) != nil {
 			f := s.refusal()

@@ -61,7 +61,7 @@ func refusalOf(err error) Refusal {
 
 func TestRun_Statement(t *testing.T) {
 	shows := &Step{On: B, Kind: Wait, Text: "shows", Within: time.Minute}
-	undo := &Step{On: B, Kind: Do, Text: "undo"}
+	undo := []Step{{On: B, Kind: Do, Text: "undo"}, {On: A, Kind: Do, Text: "all"}}
 	for _, c := range []struct {
 		name  string
 		step  Step
@@ -82,7 +82,7 @@ func TestRun_Statement(t *testing.T) {
 		{"a broken connection, and the views show it done", Step{Shows: shows}, func(int) error { return errors.New("EOF") }, func(string) bool { return true }, -1, "a: x"},
 		{"a refusal, and the views show it done", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return true }, -1, "a: x"},
 		{"a refusal, and the views don't", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return false }, 1470, "a: x"},
-		{"what began is taken back", Step{Undo: undo}, func(int) error { return sqlError{1418, 16} }, nil, 1418, "a: x|b: undo"},
+		{"what began is taken back", Step{Undo: undo}, func(int) error { return sqlError{1418, 16} }, nil, 1418, "a: x|b: undo|a: all"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -199,7 +199,8 @@ func TestFill_Quotes(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	for _, bad := range []Options{{Database: "x$(Key)"}, {Database: "a\nDROP"}, {Database: "x", Endpoint: [2]string{"a b:1", "c:1"}}, {Database: "x", Endpoint: [2]string{"a':1", "c:1"}},
-		{Database: "x", Endpoint: [2]string{"a:1", "A:1"}}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Safety: "HALF"}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Witness: "w"}} {
+		{Database: "x", Endpoint: [2]string{"a:1", "A:1"}}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Safety: "HALF"}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Witness: "w"},
+		{Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Accounts: [3]string{`D\a`}}} {
 		if _, err := DryRun(Setup, bad); err == nil {
 			t.Errorf("taken: %+v", bad)
 		}

@@ -145,8 +145,8 @@ func (w *scriptWriter) step(n int, s Step) {
 	default:
 		w.line("%s;", s.Text)
 	}
-	if s.Undo != nil {
-		w.comment("If it fails, on %s: %s;", s.Undo.On, s.Undo.Text)
+	for _, u := range s.Undo {
+		w.comment("If it fails, on %s: %s;", u.On, u.Text)
 	}
 	w.line("GO")
 	w.line("")

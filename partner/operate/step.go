@@ -65,8 +65,8 @@ type Step struct {
 	Ignore []int32 `json:"-"`
 	// Shows is what the views tell once a Do has had its effect, though it failed.
 	Shows *Step `json:"-"`
-	// Undo is done if this step fails.
-	Undo *Step `json:"undo,omitempty"`
+	// Undo is done if this step fails, all of it.
+	Undo []Step `json:"undo,omitempty"`
 }
 
 // Refusal is why a verb was not carried out: SQL Server's number for it (0: it has none),

@@ -1,7 +1,6 @@
 package operate
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -47,6 +46,7 @@ func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 		Mirroring + Suspend: s.mirroringSuspend, Mirroring + Resume: s.mirroringResume, Mirroring + Remove: s.mirroringRemove,
 		Group + Setup: s.groupSetup, Group + Failover: s.groupFailover, Group + Force: s.groupForce,
 		Group + Suspend: s.groupSuspend, Group + Resume: s.groupResume, Group + Remove: s.groupRemove,
+		Mirroring + Status: s.status, Group + Status: s.status,
 	}[topology+verb]
 	if run == nil {
 		return nil, fmt.Errorf("there is no verb %q; there are %s", verb, strings.Join(Verbs, ", "))
@@ -54,6 +54,20 @@ func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	run()
 	s.secrets()
 	return s.plan, nil
+}
+
+// status is what Look asks.
+func (s *situation) status() {
+	for _, on := range []Side{s.p, s.m} {
+		show := func(title, query string) { s.plan.add(Step{On: on, Kind: Read, Title: title, Text: query}) }
+		show("What the server is", queryServer)
+		show("The database, and its part in mirroring", fill(queryDatabase, s.o.Database))
+		show("Its files", fill(queryFiles, s.o.Database))
+		show("The endpoint", queryEndpoint)
+		if s.plan.Topology == Group {
+			show("The group, as this replica sees it", fill(queryGroup, "g.cluster_type_desc", s.o.Database))
+		}
+	}
 }
 
 // secrets names the passwords that the plan wants.
@@ -243,6 +257,8 @@ func (s *situation) forbidSetup() error {
 		return refuse(1463, "SQL Server on Linux has no database mirroring").advise("use a clusterless group: --topology availability-group")
 	case s.plan.Topology == Group && p.major() < 14:
 		return &Refusal{Message: "SQL Server before 2017 has no groups without a cluster", Advice: "use mirroring, or make the group with its cluster's tools; all other verbs work on it"}
+	case s.otherWay() != "":
+		return &Refusal{Message: s.otherWay(), Advice: "give the service accounts with --account-a and --account-b if, and only if, the endpoints take Windows accounts: one that is there is not changed"}
 	case p.Database != nil && p.Database.FileStream:
 		return &Refusal{Message: "the database has FILESTREAM files", Advice: "move them to a database of their own: such a database can't be mirrored"}
 	case m.Database != nil && m.Database.State != "RESTORING":
@@ -253,6 +269,16 @@ func (s *situation) forbidSetup() error {
 		return refuse(3104, "%s has a database %s that is RESTORING already", s.m, s.o.Database).advise("say --restored if it is a fresh copy of this one, or drop it there")
 	}
 	return nil
+}
+
+// otherWay tells which endpoint that is there wants another proof than the partners would show; empty: none does.
+func (s *situation) otherWay() string {
+	for i, f := range s.seen {
+		if e := f.Endpoint; e != nil && (e.Certificate == "") != (s.o.Accounts[i] != "") {
+			return fmt.Sprintf("the endpoint %s on %s takes %s", e.Name, f.On, e.by())
+		}
+	}
+	return ""
 }
 
 // editionOf is the edition without what does not matter.
@@ -311,91 +337,4 @@ func less(a, b string) bool {
 		return len(a) < len(b)
 	}
 	return a < b
-}
-
-// Assume gives what two servers would say if all were as the verb wants it, for a plan
-// without servers, and says what that takes for granted.
-func Assume(verb string, o Options) (seen [2]*Found, unchecked []string, err error) {
-	o = o.withDefaults()
-	if o.Topology == "" {
-		o.Topology = Mirroring
-	}
-	if o.Principal == "" {
-		o.Principal = A
-	}
-	if err := o.validate(verb); err != nil {
-		return seen, nil, err
-	}
-	for i, side := range []Side{A, B} {
-		f := &Found{On: side, Address: o.Address[i], ServerName: o.ReplicaName[i], Version: "16.0", Sysadmin: true, Groups: true}
-		if f.ServerName == "" {
-			return seen, nil, errors.New("a plan without servers needs their names: --endpoint-a and --endpoint-b")
-		}
-		first := side == o.Principal
-		if verb != Setup || first {
-			f.Database = &FoundDatabase{State: "ONLINE", Recovery: "FULL", Access: "MULTI_USER", Opens: first}
-		}
-		if verb == Setup && o.Restored && !first {
-			f.Database = &FoundDatabase{State: "RESTORING"}
-		}
-		if verb != Setup {
-			assumeRole(f, o, first, verb == Force)
-		}
-		seen[i] = f
-	}
-	return seen, assumptions(verb, o), nil
-}
-
-// assumeRole gives a server its role, in mirroring or a group. dead says that the principal is.
-func assumeRole(f *Found, o Options, principal, dead bool) {
-	roles := map[bool][2]string{true: {"PRINCIPAL", "PRIMARY"}, false: {"MIRROR", "SECONDARY"}}[principal]
-	switch {
-	case principal && dead:
-		f.Database, f.Error = nil, "taken to be gone"
-	case o.Topology == Group:
-		f.Group = &FoundGroup{Name: o.Group, Cluster: "NONE", Role: roles[1], State: "SYNCHRONIZED"}
-	default:
-		f.Mirroring = &FoundMirroring{Role: roles[0], State: "SYNCHRONIZED", Safety: "FULL"}
-	}
-}
-
-// assumptions are what a plan without servers could not check.
-func assumptions(verb string, o Options) []string {
-	all := []string{
-		fmt.Sprintf("that %s (%s) is the %s", o.Principal, o.Address[o.Principal.index()], map[string]string{Mirroring: "principal", Group: "primary"}[o.Topology]),
-	}
-	if o.Topology == Group {
-		all = append(all, fmt.Sprintf("that the servers' @@SERVERNAME are %s and %s, the group is called %s, and it has no cluster", o.ReplicaName[0], o.ReplicaName[1], o.Group))
-	}
-	switch verb {
-	case Setup:
-		all = append(all, "that both servers have the same version, edition and collation, that the database has no FILESTREAM files, and that the login is sysadmin on both",
-			"that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT",
-			"which logins own users in the database: those named with --login are carried over")
-		if o.MirrorData != "" {
-			all = append(all, "the logical names of the database's files (sys.master_files)")
-		}
-	case Force:
-		all = append(all, "that the principal is really gone: where it still serves, two principals come of this", "whether anything is lost")
-	}
-	return all
-}
-
-// DryRun makes a verb's plan without servers: for two that are as it wants them.
-func DryRun(verb string, o Options) (*Plan, error) {
-	seen, unchecked, err := Assume(verb, o)
-	if err != nil {
-		return nil, err
-	}
-	o.WitnessReached = o.Witness != ""
-	o.AllowDataLoss = true // whoever runs the script decides; its head says so
-	if o.Principal == "" {
-		o.Principal = A
-	}
-	p, err := NewPlan(verb, o, seen)
-	if err != nil {
-		return nil, err
-	}
-	p.Unchecked = unchecked
-	return p, nil
 }

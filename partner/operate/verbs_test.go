@@ -84,6 +84,9 @@ func TestNewPlan_Recognises(t *testing.T) {
 		{"setup of two databases", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = a.Database }), nil, "", "", "both servers have an open database"},
 		{"setup of none", Setup, change(recordedAlone(), func(a, b *Found) { a.Database = nil }), nil, "", "", "911"},
 		{"setup with FILESTREAM", Setup, change(recordedAlone(), func(a, b *Found) { a.Database.FileStream = true }), nil, "", "", "FILESTREAM"},
+		{"an endpoint of Windows accounts", Setup, change(recordedAlone(), func(a, b *Found) { b.Endpoint = &FoundEndpoint{Name: "M", Authentication: "NEGOTIATE"} }), nil, "", "", "endpoint M on b takes Windows accounts"},
+		{"an endpoint of certificates, and accounts", Setup, change(recordedAlone(), func(a, b *Found) { b.Endpoint = &FoundEndpoint{Name: "M", Certificate: "c"} }),
+			func(o *Options) { o.Accounts = [3]string{`D\a`, `D\b`} }, "", "", "takes certificate c"},
 		{"a group of old servers", Setup, change(recordedAlone(), func(a, b *Found) { a.Version, b.Version = "13.0", "13.0" }), func(o *Options) { o.Topology = Group }, "", "", "before 2017"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -61,8 +61,14 @@ func PlanInstall(f Found, o InstallOptions) (Script, error) {
 	if o.Recreate {
 		f = f.withoutSessions()
 	}
-	s.add(stockStep(parts, f, o.Recreate))
 	extended := !o.StockOnly || f.Tables["mirrorstateepoch"]
+	stock := stockStep(parts, f, o.Recreate)
+	if o.Recreate && f.Tables["mirrorstateepoch"] {
+		// To proxies it looks extended all the time: so it must be.
+		stock.Batches = append(stock.Batches, parts.columns)
+		f.Columns = extensionColumns
+	}
+	s.add(stock)
 	if !o.StockOnly {
 		s.add(columnsStep(parts, f))
 		s.add(extensionStep(parts, f))

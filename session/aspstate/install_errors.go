@@ -42,6 +42,7 @@ var sentences = map[int32]string{
 	2714:  "somebody made that object just now: run it again",
 	3701:  "the object is not there, or the login may not drop it: use a member of db_owner",
 	3702:  "somebody is using the database",
+	3704:  "the login may not change that procedure: use a member of db_owner",
 	3906:  "the database is read-only here: it is a secondary, or set so",
 	3908:  "the database is not in a state to be written",
 	5011:  "the login may not change the database: it needs db_owner there",

@@ -45,13 +45,19 @@ func texts(batches []schema.Batch) []string {
 	return out
 }
 
-// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio. head stands before it, as
-// comments.
+// WriteScript writes the script for sqlcmd, or for SQL Server Management Studio: after head, as comments, and what has
+// these clients stop at the first error (install/sqlcmd.sql), it is what Run sends.
 func (s Script) WriteScript(w io.Writer, head ...string) error {
 	var b strings.Builder
 	for _, line := range head {
 		for part := range strings.Lines(line) {
 			b.WriteString(strings.TrimRight("-- "+part, " \n") + "\n")
+		}
+	}
+	if !s.Empty() {
+		b.WriteByte('\n')
+		for _, batch := range texts(schema.Install("sqlcmd.sql")) {
+			b.WriteString(batch + "\nGO\n")
 		}
 	}
 	for _, sec := range s.sections() {

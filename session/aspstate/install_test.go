@@ -216,7 +216,9 @@ func TestInstall_Recreate(t *testing.T) {
 	mustInstall(t, db, whole, stepCreate, stepStock, stepColumns, stepExtension)
 	smoke(t, servers, "ASPState", true, "aaaaaaaaaaaaaaaaaaaaaaaa")
 	whole.Recreate = true
-	mustInstall(t, db, whole, stepRecreate, stepColumns)
+	mustInstall(t, db, whole, stepRecreate)
+	whole.StockOnly = true
+	mustInstall(t, db, whole, stepRecreate)
 	var n, epoch int
 	if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*), (SELECT MAX(Epoch) FROM ASPState.dbo.MirrorStateEpoch WHERE Id = 1) FROM ASPState.dbo.ASPStateTempSessions").Scan(&n, &epoch); err != nil || n != 0 || epoch == 0 {
 		t.Errorf("%d sessions, epoch %d, %v; want none, and the epoch as it was", n, epoch, err)

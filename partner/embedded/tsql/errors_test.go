@@ -57,7 +57,7 @@ func TestErrors(t *testing.T) {
 		{"create view v as select 1", 40510, 1, "Statement 'CREATE VIEW' is not supported by the embedded partner."},
 		{"select 1\ndrop trigger p", 40510, 2, "Statement 'DROP TRIGGER' is not supported by the embedded partner."},
 		{"truncate table t", 40510, 1, "Statement 'TRUNCATE TABLE' is not supported by the embedded partner."},
-		{"backup database d to disk = 'x'", 40510, 1, "Statement 'BACKUP DATABASE' is not supported by the embedded partner."},
+		{"backup certificate c to file = 'x'", 40510, 1, "Statement 'BACKUP CERTIFICATE' is not supported by the embedded partner."},
 		{"alter table t rebuild", 40510, 1, "Statement 'ALTER TABLE … REBUILD' is not supported by the embedded partner."},
 		{"alter database [d] set read_only;", 40510, 1, "Statement 'ALTER DATABASE [d] set read_only' is not supported by the embedded partner."},
 		{"with x as (select 1) select * from x", 40510, 1, "Statement 'WITH' is not supported by the embedded partner."},

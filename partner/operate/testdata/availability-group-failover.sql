@@ -100,6 +100,7 @@ GO
 ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS;
 --    Error 41122 means that there was nothing to do.
 -- If it fails, on a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS;
+-- If it fails, on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
 GO
 
 -- 11. The former secondary is the primary

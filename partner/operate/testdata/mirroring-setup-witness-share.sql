@@ -332,12 +332,12 @@ GO
 USE [master];
 GO
 
--- 51. Carry \\files\mirror\ASPState-mirrorstate.bak from a to b, into the same place
+-- 51. The backup \\files\mirror\ASPState-mirrorstate.bak can be read from here too
 --    The path is as the SQL Server service on each machine sees it, and its account must be allowed to read there.
 RESTORE FILELISTONLY FROM DISK = N'\\files\mirror\ASPState-mirrorstate.bak';
 GO
 
--- 52. Carry \\files\mirror\ASPState-mirrorstate.trn from a to b, into the same place
+-- 52. The backup \\files\mirror\ASPState-mirrorstate.trn can be read from here too
 --    The path is as the SQL Server service on each machine sees it, and its account must be allowed to read there.
 RESTORE FILELISTONLY FROM DISK = N'\\files\mirror\ASPState-mirrorstate.trn';
 GO

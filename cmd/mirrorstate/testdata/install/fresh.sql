@@ -1,9 +1,21 @@
 -- mirrorstate install, dry run: database ASPState. Nothing was sent.
--- Not checked, because no server was asked:
+-- Not checked, because no server was asked (no pair is configured):
 -- - which partner is the principal: on a mirror the script fails at once (954)
 -- - what stands in the database: taken for granted is nothing, not even the database (--onto)
 -- - the rights of who runs it, locks that others hold, room for data and log
--- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file
+-- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
+
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
+-- else does nothing: what follows an error would go into another database.
+:on error exit
+:setvar SqlCmd "on"
+GO
+IF N'$(SqlCmd)' <> N'on'
+BEGIN
+    PRINT N'This script wants SQLCMD mode.'
+    SET NOEXEC ON
+END
+GO
 
 USE [master]
 GO

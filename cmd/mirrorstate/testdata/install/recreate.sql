@@ -1,10 +1,22 @@
 -- mirrorstate install, dry run: database ASPState. Nothing was sent.
--- Not checked, because no server was asked:
+-- Not checked, because no server was asked (no pair is configured):
 -- - which partner is the principal: on a mirror the script fails at once (954)
 -- - what stands in the database: taken for granted is an ASPState with the extension (--onto)
 -- - the texts of the stock procedures: each is written anew where one stands, with its rights
 -- - the rights of who runs it, locks that others hold, room for data and log
--- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -b -I -S principal -i file
+-- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
+
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
+-- else does nothing: what follows an error would go into another database.
+:on error exit
+:setvar SqlCmd "on"
+GO
+IF N'$(SqlCmd)' <> N'on'
+BEGIN
+    PRINT N'This script wants SQLCMD mode.'
+    SET NOEXEC ON
+END
+GO
 
 USE [master]
 GO
@@ -401,10 +413,6 @@ AS
 GO
 IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NULL EXECUTE dbo.CreateTempTables
 GO
-COMMIT TRANSACTION
-GO
-
--- add the extension's columns to ASPStateTempSessions
 -- What the extension adds to ASPState: nullable columns, which .NET never names and so never
 -- notices, and tables of its own. No filtered index and no index on a computed column: the stock
 -- procedures may have been made with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
@@ -423,4 +431,6 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate3      datetime2(7) NULL,
         OperationDate4      datetime2(7) NULL,
         OperationsForgotten datetime2(7) NULL  -- when the newest operation that left the ring was executed
+GO
+COMMIT TRANSACTION
 GO

@@ -1,0 +1,41 @@
+package embedded
+
+import (
+	"testing"
+)
+
+// A folder that an earlier version made (format 2: there was nothing but ASPState, and everything in it)
+// is taken as it is.
+func TestOpen_format2(t *testing.T) {
+	dir := t.TempDir()
+	pair := reopen(t, dir)
+	a := pair.Partner("a")
+	storeItem(t, a, "x", []byte("kept"))
+	want := dump(t, a)
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range partnerNames {
+		c, err := openConn(pair.folder.database(name, DatabaseName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.script("DROP TABLE partner_database; DROP TABLE partner_objects; PRAGMA user_version = 2"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := reopen(t, dir)
+	if got := dump(t, again.Partner("a")); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if again.State() != "SYNCHRONIZED" || again.Principal() != "a" {
+		t.Errorf("principal %q, %s", again.Principal(), again.State())
+	}
+	storeItem(t, again.Partner("a"), "y", []byte("new"))
+	if n := len(*again.Partner("a").main().store.objects.Load()); n < 40 {
+		t.Errorf("%d objects", n)
+	}
+}

@@ -1,0 +1,68 @@
+package aspstate_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/storetest"
+)
+
+// A server that runs on a stock ASPState takes the extension as soon as it is there, and no call
+// fails. Taken away it is noticed within a look at the pair; and installed again it is used again,
+// though its epochs begin anew.
+func TestInstall_UnderLiveCalls(t *testing.T) {
+	servers, db := emptyServers(t)
+	whole := aspstate.InstallOptions{Database: "ASPState"}
+	mustInstall(t, db, aspstate.InstallOptions{Database: "ASPState", StockOnly: true}, stepCreate, stepStock)
+	pair := pairAs(t, servers, "ASPState", servers.User(), servers.Password())
+	store := openStore(t, pair)
+	app := storetest.Applications()[0]
+	n := 0
+	put := func() error {
+		n++
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		ref := session.Ref{App: &app, ID: session.ID(fmt.Sprintf("s%d", n))}
+		_, err := store.Put(ctx, ref, session.Write{Item: []byte("one"), Timeout: 20}, session.Condition{}, session.OperationID{})
+		return err
+	}
+	// until calls until the schema is noticed, and one call more.
+	until := func(schema string) (failed int) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		for pair.Status().Schema != schema {
+			if put() != nil {
+				failed++
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("the schema is %s still, and not %s: %s", pair.Status().Schema, schema, pair.Status().Reason)
+			}
+		}
+		if err := put(); err != nil {
+			t.Errorf("on the %s schema: %v", schema, err)
+		}
+		return failed
+	}
+	mustInstall(t, db, whole, stepColumns, stepExtension)
+	if failed := until("extended"); failed > 0 {
+		t.Errorf("%d calls failed while the extension was installed", failed)
+	}
+	if _, err := db.ExecContext(t.Context(), "EXEC ASPState.dbo.MirrorState_RaiseEpoch_1 N'MIRRORSTATE\\A', 50"); err != nil {
+		t.Fatal(err)
+	}
+	for pair.Status().Epoch < 51 {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	uninstall(t, db, "ASPState")
+	until("stock")
+	mustInstall(t, db, whole, stepColumns, stepExtension)
+	if failed := until("extended"); failed > 0 {
+		t.Errorf("%d calls failed while the extension was installed again", failed)
+	}
+}

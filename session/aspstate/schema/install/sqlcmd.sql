@@ -1,0 +1,11 @@
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
+-- else does nothing: what follows an error would go into another database.
+:on error exit
+:setvar SqlCmd "on"
+GO
+IF N'$(SqlCmd)' <> N'on'
+BEGIN
+    PRINT N'This script wants SQLCMD mode.'
+    SET NOEXEC ON
+END
+GO
