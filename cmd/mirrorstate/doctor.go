@@ -105,7 +105,6 @@ func (c *doctorCommand) setup(s *settings, cfg config.Config, both config.Partne
 		d.Host[i], d.Instance[i] = server.Address.Host, strings.ToUpper(server.Address.Instance)
 		d.Port[i], d.Encrypt[i] = server.Address.Port, server.Encrypt
 		d.Trusting[i] = server.TrustServerCertificate != nil && *server.TrustServerCertificate
-		d.Windows = d.Windows || server.Authentication != "sql"
 	}
 	for _, alias := range slices.Sorted(maps.Keys(cfg.Apps)) {
 		d.Applications = append(d.Applications, cfg.Apps[alias].Name)

@@ -128,7 +128,12 @@ func (e *exam) ok(on, found string) { e.add(on, OK, found, "", "") }
 // unchecked notes what could not be found out, and what lets it be.
 func (e *exam) unchecked(on, why, mend string) { e.add(on, Unchecked, why, mend, "") }
 
-// command is one of ours, with the flags that name this pair.
+// command is one of ours, with the flags that name this pair. Of the pair's verbs those that would ask a running server are
+// told not to: there may be none, and its login may not do it.
 func (e *exam) command(words string) string {
-	return strings.TrimSpace("mirrorstate " + words + " " + e.Setup.How)
+	direct := ""
+	if verb, ok := strings.CutPrefix(words, "pair "); ok && verb != "setup" && verb != "remove" && !strings.HasPrefix(verb, "accept") && strings.HasPrefix(e.Setup.How, "--config ") {
+		direct = " --direct"
+	}
+	return strings.TrimSpace("mirrorstate " + words + " " + e.Setup.How + direct)
 }

@@ -97,6 +97,12 @@ func TestDiagnose(t *testing.T) {
 		{"default database", func(f *Facts) { f.Sides[1].one(askDefault)["default_database_name"] = "aspstate" }, "login", "fail the default database of web is aspstate"},
 		{"two principals", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "principal", "fail both partners have a writable"},
 		{"two principals, seen by both", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "mirroring", "fail both partners say they are PRINCIPAL"},
+		{"a readable secondary, roles unseen", func(f *Facts) {
+			for i, s := range f.Sides {
+				s.Found.Mirroring, s.Found.Group = nil, &operate.FoundGroup{}
+				s.Answers[askTable], s.Answers[askUpdate] = Answer{}, Answer{Rows: []operate.Row{{"updateability": []string{"READ_WRITE", "READ_ONLY"}[i]}}}
+			}
+		}, "principal", "ok a (sql1) is the one to write to"},
 		{"endpoint stopped", func(f *Facts) { f.Sides[1].Found.Endpoint.State = "STOPPED" }, "endpoint", "fail the endpoint Mirroring is STOPPED"},
 		{"certificate ended", func(f *Facts) { f.certificate("2026-01-01T00:00:00Z") }, "endpoint", "fail the endpoint Mirroring is STARTED on port 5022, and its certificate c1 ended on 2026-01-01"},
 		{"certificate ends", func(f *Facts) { f.certificate("2026-02-01T00:00:00Z") }, "endpoint", "warn the endpoint Mirroring is STARTED on port 5022; its certificate c1 ends on 2026-02-01"},
@@ -156,6 +162,18 @@ func TestDiagnose(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The commands name the pair as the doctor was told, and reach it.
+func TestDiagnose_commands(t *testing.T) {
+	for how, want := range map[string]string{
+		`--connection-string "…"`: `mirrorstate pair resume --connection-string "…"`, "--config setup.yaml": "mirrorstate pair resume --config setup.yaml --direct", "": "mirrorstate pair resume"} {
+		f := healthy()
+		f.Setup.How, f.Sides[0].Found.Mirroring.State = how, "SUSPENDED"
+		if r := Diagnose(f); r.Findings[0].Command != want {
+			t.Errorf("%q: %q, want %q", how, r.Findings[0].Command, want)
+		}
 	}
 }
 

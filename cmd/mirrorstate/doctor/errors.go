@@ -63,7 +63,7 @@ func why(err error) string {
 }
 
 // unreachable tells what a failure to connect is, and what to do.
-func (e *exam) unreachable(i int, err error) (found, mend string) {
+func unreachable(err error) (found, mend string) {
 	var (
 		certificate *x509.UnknownAuthorityError
 		unknown     x509.UnknownAuthorityError

@@ -25,7 +25,6 @@ type Setup struct {
 	Port         [2]int    // 0: the default
 	Encrypt      [2]string // strict, true, false or disable
 	Trusting     [2]bool   // any certificate is taken
-	Windows      bool      // the logins are Windows accounts, whose SIDs are the domain's
 	Applications []string  // configured names
 
 	HoldWindow       time.Duration

@@ -18,7 +18,7 @@ func (e *exam) expiryJob() {
 			continue
 		}
 		if a.Err != nil {
-			e.unchecked(s.Name, "SQL Agent's jobs can't be read: "+why(a.Err), "A member of msdb's role SQLAgentReaderRole sees them; without it mirrorstate sweeps beside whatever is there, which does no harm")
+			e.unchecked(s.Name, "SQL Agent's jobs can't be read: "+why(a.Err), "To see it, let the login SELECT from msdb.dbo.sysjobs and sysjobsteps on both servers; mirrorstate sweeps beside whatever is there, which does no harm")
 			continue
 		}
 		job, enabled := e.job(a.Rows)

@@ -78,7 +78,7 @@ func (e *exam) principal() {
 	case e.here >= 0:
 		e.ok("", fmt.Sprintf("%s (%s) is the one to write to", e.Sides[e.here].Name, e.Sides[e.here].Address))
 	case a.serves() && b.serves():
-		e.add("", Fail, "both partners have a writable "+e.Database+", and each takes writes the other does not get", "Decide which copy is the store, and make the other the mirror: after a forced failover by resuming, else by dropping that copy and setting the pair up again", e.command("pair accept a --reason \"…\"")+", or b")
+		e.add("", Fail, "both partners have a writable "+e.Database+", and each takes writes the other does not get", "Decide which copy is the store, and make the other the mirror: after a forced failover by resuming, else by dropping that copy and setting the pair up again", `mirrorstate pair accept a --reason "…"`)
 	case a.reached() && b.reached() && a.Found.Database == nil && b.Found.Database == nil:
 		e.unchecked("", "there is no database to look at", "")
 	case !a.reached() && !b.reached():
@@ -288,11 +288,13 @@ func (e *exam) unsentLog() {
 	}
 }
 
-type plain string
+// noAnswer is why a question that was answered says nothing.
+type noAnswer string
 
-func (p plain) Error() string { return string(p) }
+// Error says it.
+func (n noAnswer) Error() string { return string(n) }
 
-const errNoCounter = plain("the server shows no such counter")
+const errNoCounter = noAnswer("the server shows no such counter")
 
 // queue is the log that waits to be sent, in kilobytes.
 func (s *Side) queue() (int64, bool) {

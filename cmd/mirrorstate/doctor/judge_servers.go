@@ -47,8 +47,8 @@ func (s *Side) opens() bool {
 
 // serves says that it is the one to write to.
 func (s *Side) serves() bool {
-	if !s.reached() || s.Found.Database == nil || s.Found.Database.ReadOnly {
-		return false
+	if !s.reached() || s.Found.Database == nil || s.Found.Database.ReadOnly || s.one(askUpdate)["updateability"] == "READ_ONLY" {
+		return false // the last is a secondary that lets readers in
 	}
 	switch {
 	case s.Found.Mirroring != nil:
@@ -92,10 +92,10 @@ func (e *exam) configuration() {
 }
 
 func (e *exam) reachable() {
-	for i, s := range e.Sides {
+	for _, s := range e.Sides {
 		switch {
 		case s.Err != nil:
-			found, mend := e.unreachable(i, s.Err)
+			found, mend := unreachable(s.Err)
 			e.add(s.Name, Fail, found, mend, "")
 		case s.Found.Error != "":
 			e.add(s.Name, Fail, "it answers, and can't be asked about itself: "+s.Found.Error, "Mend that first: what the server is could not be checked", "")

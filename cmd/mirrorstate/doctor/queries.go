@@ -23,6 +23,8 @@ var inMaster = map[question]string{
 	// Without VIEW ANY DEFINITION or ALTER ANY LOGIN these are the login itself and the system's.
 	askLogins: `SELECT name, sid FROM sys.server_principals WHERE type IN ('S', 'U', 'G')`,
 
+	askUpdate: `SELECT CONVERT(nvarchar(60), DATABASEPROPERTYEX(d.name, N'Updateability')) AS updateability FROM sys.databases AS d WHERE d.name = %N`,
+
 	askTimeout: `SELECT m.mirroring_connection_timeout FROM sys.database_mirroring AS m JOIN sys.databases AS d ON d.database_id = m.database_id WHERE d.name = %N`,
 
 	askCertificate: `SELECT c.name, c.expiry_date, GETDATE() AS server_now FROM sys.database_mirroring_endpoints AS e ` +
@@ -49,7 +51,7 @@ var inDatabase = map[question]string{
 	askApps:   `SELECT AppId, AppName FROM %Q.dbo.ASPStateTempApplications ORDER BY AppName`,
 	askUsers:  `SELECT name, sid FROM %Q.sys.database_principals WHERE type IN ('S', 'U') AND principal_id > 4`,
 	askLog:    `SELECT total_log_size_in_bytes, used_log_space_in_percent FROM %Q.sys.dm_db_log_space_usage`,
-	askRights: `USE %Q; SELECT HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'VIEW DEFINITION') AS view_definition`, // and a column for each right
+	askRights: `USE %Q; SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') AS view_definition`, // and a column for each right
 }
 
 // question names what is asked.
@@ -60,6 +62,7 @@ const (
 	askSelf
 	askDefault
 	askLogins
+	askUpdate
 	askTimeout
 	askCertificate
 	askJobs
