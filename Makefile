@@ -1,13 +1,21 @@
 # Everything a newcomer needs is `make run` and `make test`; both want only Go.
 export GOTOOLCHAIN = local
 
-.PHONY: run test check vuln bench build fuzz chaos mutants
+.PHONY: run test check vuln bench build fuzz chaos mutants image-files
 
 run: ## the server on its embedded pair
 	go run ./cmd/mirrorstate serve
 
 build: ## ./mirrorstate
 	go build -o mirrorstate ./cmd/mirrorstate
+
+image-files: ## _image/, of which the Dockerfile makes an image: a static binary, and this machine's certificate authorities
+	rm -rf _image
+	mkdir -p _image/root/tmp _image/root/etc/ssl/certs _image/state/mirrorstate
+	chmod 1777 _image/root/tmp
+	chmod 700 _image/state/mirrorstate
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o _image/root/mirrorstate ./cmd/mirrorstate
+	cp /etc/ssl/certs/ca-certificates.crt _image/root/etc/ssl/certs/ || echo 'no certificate authorities here: servers need ca_file then'
 
 test: ## all tests, with the race detector; one package at a time, for some have time-outs to meet
 	go build -race ./...

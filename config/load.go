@@ -97,7 +97,7 @@ func (c *Config) apply(layer []Setting) Mistakes {
 }
 
 // forget drops what a layer replaces as a whole. A connection string or a web.config is the
-// whole pair: what lower layers said of servers, login and TLS belongs to another one. Partners
+// whole pair: what lower layers said of servers, login and TLS belongs to another one, but for keepPassword. Partners
 // replace a string; on top of partners they count key by key. A password replaces the
 // file of one, and the other way round.
 func (c *Config) forget(layer []Setting) {
@@ -109,6 +109,7 @@ func (c *Config) forget(layer []Setting) {
 	whole := said(func(key string) bool { return key == "pair.connection_string" || key == "pair.web_config" })
 	partners := said(func(key string) bool { return strings.HasPrefix(key, "pair.a.") || strings.HasPrefix(key, "pair.b.") })
 	if whole || partners && (!c.Pair.ConnectionString.IsZero() || c.Pair.WebConfig != "") {
+		defer c.keepPassword(layer)()
 		c.Pair.Source = Source{}
 		walk("pair.", reflect.ValueOf(&c.Pair.Source).Elem(), func(key string, _ reflect.Value) {
 			delete(c.from, key)
@@ -126,6 +127,34 @@ func (c *Config) forget(layer []Setting) {
 		}
 		if place := c.find(other); other != s.Key && place != nil {
 			_ = setOne(place, "")
+		}
+	}
+}
+
+// keepPassword gives what puts the environment's password back after a flag's connection string replaced the pair, if the
+// string has none of its own: no secret need stand in a command line, where everybody on the machine reads it.
+func (c *Config) keepPassword(layer []Setting) (putBack func()) {
+	flag := slices.IndexFunc(layer, func(s Setting) bool {
+		return s.Key == stringKey && strings.HasPrefix(s.From, "--") && len(s.Values) == 1
+	})
+	if flag < 0 {
+		return func() {}
+	}
+	if d, err := readConnectionString(layer[flag].Values[0]); err != nil || !d.source.Password.IsZero() {
+		return func() {}
+	}
+	password, file, from := c.Pair.Password, c.Pair.PasswordFile, map[string]string{"pair.password": c.from["pair.password"], "pair.password_file": c.from["pair.password_file"]}
+	return func() {
+		for key, said := range from {
+			if !strings.HasPrefix(said, "environment ") {
+				continue
+			}
+			c.from[key] = said
+			if key == "pair.password" {
+				c.Pair.Password = password
+			} else {
+				c.Pair.PasswordFile = file
+			}
 		}
 	}
 }

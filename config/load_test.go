@@ -317,3 +317,33 @@ func TestLoad_Guards(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A secret need not stand in a command line: the environment's password goes with a flag's string that has none, and with no other.
+func TestLoad_PasswordBesideAFlag(t *testing.T) {
+	t.Parallel()
+	const string0 = "data source=a;failover partner=b;user id=web"
+	for _, c := range []struct {
+		name, yaml string
+		env        map[string]string
+		flag, want string
+	}{
+		{"the environment's", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "mine"}, string0, "mine"},
+		{"the environment's file", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD_FILE": file(t, t.TempDir(), "p", "from a file\n")}, string0, "from a file"},
+		{"the string's own", "", map[string]string{"MIRRORSTATE_PAIR_PASSWORD": "mine"}, string0 + ";password=its own", "its own"},
+		{"the configuration's is another pair's", "pair: {connection_string: data source=c;failover partner=d;user id=x, password: theirs}", nil, string0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, err := load(t, c.yaml, c.env, config.Flag("--connection-string", "pair.connection_string", c.flag))
+			both, _ := cfg.Partners()
+			if c.want == "" {
+				if err == nil {
+					t.Error("it is taken for this pair's")
+				}
+				return
+			}
+			if err != nil || both.Servers[0].Password.Reveal() != c.want || both.Servers[1].Password.Reveal() != c.want {
+				t.Errorf("%q, %v; want %q", both.Servers[0].Password.Reveal(), err, c.want)
+			}
+		})
+	}
+}

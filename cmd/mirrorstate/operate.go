@@ -24,6 +24,8 @@ type operateFlags struct {
 	dryRun  bool
 	timeout time.Duration
 	witness string // its connection string
+
+	ifMissing bool // setup: a pair that is there already is what was asked for
 }
 
 // defaultEndpointPort is the port of the manual's examples.
@@ -49,6 +51,7 @@ func (f *operateFlags) add(cmd *cobra.Command, verb string) {
 
 func (f *operateFlags) addSetup(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	flags.BoolVar(&f.ifMissing, "if-missing", false, "do nothing, and call it done, if the servers are a pair already; for scripts")
 	flags.StringVar(&f.Witness, "witness", "", "`HOST:PORT` of the witness's endpoint")
 	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`")
 	flags.StringVar(&f.Safety, "safety", "FULL", "`FULL|OFF`; OFF is asynchronous, needs Enterprise, and can lose what was acknowledged")
@@ -196,6 +199,13 @@ func (op *operation) run(ctx context.Context, o operate.Options) error {
 	defer cancel()
 	seen := op.look(ctx, o)
 	rep := report{Verb: op.verb, Database: o.Database, Topology: operate.Topology(seen), Found: seen[:], Outcome: "done"}
+	if op.flags.ifMissing && rep.Topology != "" {
+		if op.asJSON {
+			return printJSON(op.out, rep)
+		}
+		fmt.Fprintf(op.out, "%s is in a pair already (%s): nothing to do\n", o.Database, rep.Topology)
+		return nil
+	}
 	err := op.carryOut(ctx, o, seen, &rep)
 	if err != nil {
 		rep.Outcome, rep.Error = "failed", strings.Join(strings.Fields(err.Error()), " ")

@@ -58,16 +58,21 @@ func loadConfig(s *settings, flags ...config.Setting) (config.Config, error) {
 // target is what an operator's command speaks to: a running server's operators'
 // listener, or the pair itself if a flag says which.
 type target struct {
-	admin string
+	admin  string
+	itself bool // the pair that the configuration names
 	pairFlags
 	credential
 }
+
+// direct says whether the pair itself is meant.
+func (t *target) direct() bool { return t.itself || t.pairFlags.direct() }
 
 // adminTimeout bounds one request to the operators' listener; a failover answers when it is done.
 const adminTimeout = 90 * time.Second
 
 func (t *target) add(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&t.admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
+	cmd.PersistentFlags().BoolVar(&t.itself, "direct", false, "reach the pair of the configuration itself, and ask no running server")
 	t.pairFlags.add(cmd.PersistentFlags(), "reach the pair itself")
 	t.credential.add(cmd.PersistentFlags())
 }

@@ -25,7 +25,7 @@ func openExclusive(path string) (*writer, error) {
 			fmt.Fprintf(&text, "CREATE TEMP TRIGGER touched_%d_%s AFTER %s ON main.%s BEGIN ", t, event.name, event.name, t)
 			for _, prefix := range []string{"old.", "new."} {
 				if strings.Contains(event.rows, prefix) {
-					// Not OR IGNORE: the statement that fires the trigger overrides that, if it is an upsert.
+					// OR IGNORE would not do: an upsert's own policy holds in its triggers.
 					fmt.Fprintf(&text, "INSERT INTO touched SELECT %d, %s WHERE NOT EXISTS (SELECT 1 FROM touched WHERE tbl = %[1]d AND key = %[2]s); ", t, t.keyColumn(prefix))
 				}
 			}

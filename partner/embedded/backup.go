@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
@@ -104,8 +105,25 @@ func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 		full = last
 	}
 	return p.inMaster(ctx, s, func(c *catalogueWriter) error {
-		return c.add(&objectRow{kind: kindBackup, name: d.family(), detail: fmt.Sprint(full, " ", log)})
+		return c.add(&objectRow{kind: kindBackup, name: d.family(), detail: fmt.Sprint(full, " ", log, b.s.p.backedUp(d, st.Log))})
 	})
+}
+
+// backedUp tells, for the server's memory, when the last full and the last log backup ended, of which one ends now: two numbers
+// of Unix seconds with a blank before each; 0: never.
+func (p *Partner) backedUp(d *database, log bool) string {
+	when := p.backupTimes(d)
+	when[boolInt(log)] = time.Now().Unix()
+	return fmt.Sprint(" ", when[0], " ", when[1])
+}
+
+// backupTimes are those of backedUp.
+func (p *Partner) backupTimes(d *database) (when [2]int64) {
+	if o := p.masterObjects()[objectKey(kindBackup, d.family())]; o != nil {
+		var last int64
+		_, _ = fmt.Sscan(o.detail, &last, &last, &when[0], &when[1]) // written above
+	}
+	return when
 }
 
 // copyOut writes the backup, in place of one that is there, and tells the last commit in it.

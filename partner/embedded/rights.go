@@ -240,8 +240,8 @@ const (
 	ownerRoleID      = 16384
 )
 
-// dboSID is the SID of dbo, the pair's own login.
-var dboSID = []byte{1}
+// dboSID is the SID of dbo, which is the pair's own login: the same on both servers.
+var dboSID = []byte("mirrorstate\x00\x00\x00\xff\xff")
 
 // principalOf is a principal of a database as the catalogue shows it.
 type principalOf struct {
@@ -273,6 +273,9 @@ func (o objectSet) idOf(name string) int {
 
 // objectsOf are the objects of a database that has some, as the session sees them.
 func (s *session) objectsOf(database string) objectSet {
+	if strings.EqualFold(database, masterName) {
+		return s.p.masterObjects()
+	}
 	d := s.p.find(database)
 	if d == nil && database == masterName {
 		d = s.p.master.Load()
@@ -289,11 +292,11 @@ func (s *session) objectsOf(database string) objectSet {
 
 func principalRows(s *session, database string) (rows [][]any) {
 	for _, p := range s.objectsOf(database).principals() {
-		var sid any
-		if p.sid != nil {
-			sid = p.sid
+		desc, schema, sid := "DATABASE_ROLE", any(nil), any(nil)
+		if p.kind == kindUser {
+			desc, schema, sid = "SQL_USER", "dbo", p.sid
 		}
-		rows = append(rows, []any{p.name, p.id, p.kind, map[string]string{kindRole: "DATABASE_ROLE", kindUser: "SQL_USER"}[p.kind], sid})
+		rows = append(rows, []any{p.name, p.id, p.kind, desc, schema, sid})
 	}
 	return rows
 }

@@ -18,7 +18,7 @@ const (
 	kindCertificate = "CERTIFICATE" // detail: contents, a blank, the owner
 	kindEndpoint    = "ENDPOINT"    // detail: port, role, certificate; blanks between
 	kindConnect     = "CONNECT"     // name: endpoint/login
-	kindBackup      = "BACKUP"      // name: a family of databases; detail: the last commit in its last full and in its last log backup
+	kindBackup      = "BACKUP"      // name: a family of databases; detail: the last commit in its last full and in its last log backup, and when each ended
 	kindPartner     = "PARTNER"     // name: a database's that knows its principal and has not met it; detail: the address
 )
 

@@ -8,7 +8,7 @@ const setupViewsText = `
 CREATE TEMP TABLE sys_tcp_endpoints (
 	name nvarchar(128), endpoint_id int, protocol_desc nvarchar(60), type_desc nvarchar(60), state_desc nvarchar(60), port int, is_dynamic_port bit);
 CREATE TEMP TABLE sys_certificates (
-	name nvarchar(128) COLLATE NOCASE, certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000));
+	name nvarchar(128) COLLATE NOCASE, certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000), expiry_date datetime);
 CREATE TEMP TABLE sys_symmetric_keys (name nvarchar(128) COLLATE NOCASE, symmetric_key_id int);
 CREATE TEMP TABLE sys_server_principals (
 	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128));
@@ -59,7 +59,7 @@ func certificateRows(s *session, _ string) (rows [][]any) {
 		if owner != "" {
 			encryption = "NO_PRIVATE_KEY"
 		}
-		rows = append(rows, []any{c.name, firstCertificateID + i, 1, encryption, c.name, hexadecimal(contents)})
+		rows = append(rows, []any{c.name, firstCertificateID + i, 1, encryption, c.name, hexadecimal(contents), nil})
 	}
 	return rows
 }
@@ -74,11 +74,8 @@ func symmetricKeyRows(s *session, _ string) (rows [][]any) {
 	return rows
 }
 
-// hexadecimal is a binary value, as its digits.
+// hexadecimal is a binary value in a view's row, two digits a byte.
 type hexadecimal string
-
-// loginSID is the SID of the pair's own login: the same on both servers.
-const ownSID = "6D6972726F727374617465000000FFFF"
 
 func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 	for _, r := range sqlLoginRows(s, "") {
@@ -88,7 +85,7 @@ func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 }
 
 func sqlLoginRows(s *session, _ string) [][]any {
-	rows := [][]any{{userName, 1, hexadecimal(ownSID), "S", "SQL_LOGIN", false, masterName, false, nil}}
+	rows := [][]any{{userName, 1, dboSID, "S", "SQL_LOGIN", false, masterName, false, nil}}
 	for i, l := range s.p.masterObjects().of(kindLogin) {
 		sid, hash, _ := strings.Cut(l.detail, " ")
 		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, hexadecimal(hash)})

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding/hex"
 	"fmt"
@@ -45,7 +46,7 @@ CREATE TEMP TABLE information_schema_tables (
 	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
 CREATE TEMP TABLE sys_sql_modules (object_id int, definition ntext);
 CREATE TEMP TABLE sys_database_principals (
-	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), sid varbinary(85));
+	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
 CREATE TEMP TABLE sys_database_role_members (role_principal_id int, member_principal_id int);
 CREATE TEMP TABLE sys_database_permissions (
 	class tinyint, class_desc nvarchar(60), major_id int, minor_id int, grantee_principal_id int,
@@ -73,7 +74,7 @@ CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
 	synchronization_health tinyint, synchronization_health_desc nvarchar(60), database_state tinyint, database_state_desc nvarchar(60),
 	is_suspended bit, suspend_reason tinyint, suspend_reason_desc nvarchar(60), last_hardened_lsn numeric(25,0),
 	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
-` + setupViewsText
+` + setupViewsText + serverViewsText
 
 // viewRows makes the rows of each view, for a session.
 var viewRows = map[string]func(s *session, database string) [][]any{
@@ -99,6 +100,12 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_server_principals": serverPrincipalRows,
 	"sys_sql_logins":        sqlLoginRows,
 	"sys_master_files":      masterFileRows,
+
+	"sys_backupset":                  backupRows,
+	"sys_sysjobs":                    noRows,
+	"sys_sysjobsteps":                noRows,
+	"sys_dm_os_performance_counters": noRows,
+	"sys_dm_db_log_space_usage":      noRows,
 
 	// A mirrored pair is no availability group: see Plant.
 	"sys_availability_groups":                 noRows,
@@ -143,16 +150,16 @@ func (r *reader) fillView(view string, rows [][]any) error {
 			values = append(values, bound(v))
 		}
 	}
-	was, there := r.shown[view]
-	if there && reflect.DeepEqual(was, values) {
-		return nil
-	}
-	delete(r.shown, view)
-	if !there {
+	was, made := r.shown[view]
+	switch {
+	case !made:
 		if err := r.script(views()[view].text); err != nil {
 			return err
 		}
+	case slices.EqualFunc(was, values, sameValue):
+		return nil
 	}
+	delete(r.shown, view) // in case this goes wrong half-way: it is made again then, which does nothing
 	if err := r.change("DELETE FROM temp." + view); err != nil {
 		return err
 	}
@@ -178,17 +185,6 @@ func (r *reader) change(text string, args ...driver.Value) error {
 	return err
 }
 
-// literal is a value in SQLite's words.
-func literal(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "NULL"
-	case string:
-		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
-	}
-	return fmt.Sprint(v)
-}
-
 // bound is a value as SQLite's driver takes it.
 func bound(v any) driver.Value {
 	switch v := v.(type) {
@@ -205,6 +201,31 @@ func bound(v any) driver.Value {
 		return int64(r.Uint())
 	}
 	return v
+}
+
+// sameValue compares binary values by their bytes, all others as they are.
+func sameValue(a, b driver.Value) bool {
+	x, isBinary := a.([]byte)
+	y, areBoth := b.([]byte)
+	if isBinary || areBoth {
+		return isBinary == areBoth && bytes.Equal(x, y)
+	}
+	return a == b
+}
+
+// literal is a value in SQLite's words.
+func literal(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case string:
+		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
+	case bool:
+		return fmt.Sprint(boolInt(v))
+	case []byte:
+		return fmt.Sprintf("x'%x'", v)
+	}
+	return fmt.Sprint(v)
 }
 
 // databaseID is the id of a database that is there; 0: it isn't.

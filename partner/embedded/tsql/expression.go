@@ -34,10 +34,14 @@ func (n Name) System() bool {
 	case "sys", "information_schema":
 		return true
 	case "", "dbo":
-		return oldCatalogue[strings.ToLower(n.Object)]
+		object := strings.ToLower(n.Object)
+		return oldCatalogue[object] || strings.EqualFold(n.Database, "msdb") && agentTables[object]
 	}
 	return false
 }
+
+// agentTables are those of msdb's tables that can be asked for, by their names with the database's.
+var agentTables = map[string]bool{"sysjobs": true, "sysjobsteps": true, "backupset": true}
 
 // Table is the table's name in SQLite: the object's name alone; for the
 // catalogue, in lower case, sys_databases, information_schema_tables,

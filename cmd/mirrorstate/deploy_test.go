@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	yaml "github.com/goccy/go-yaml"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+const composeFile = "../../docker-compose.yml"
+
+// Debian's docker-compose needs no engine to say whether a file is right.
+func TestCompose_Config(t *testing.T) {
+	compose, err := exec.LookPath("docker-compose")
+	if err != nil {
+		t.Skip("SKIPPED: docker-compose is not installed (Debian's package docker-compose): nobody but us has read docker-compose.yml")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, compose, "-f", composeFile, "--profile", "loadtest", "--profile", "doctor", "--profile", "fleet", "config")
+	cmd.Env = append(os.Environ(), "SA_PASSWORD=A-secret-1", "WEB_PASSWORD=A-secret-2")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"condition: service_completed_successfully", "MSSQL_ENABLE_HADR: '1'", "127.0.0.1:8080", "redis-cli"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("it does not have %s:\n%s", want, out)
+		}
+	}
+	cmd = exec.CommandContext(ctx, compose, "-f", composeFile, "config", "-q")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "choose a password") {
+		t.Errorf("without passwords: %v\n%s", err, out)
+	}
+}
+
+// composed is a service of the compose file.
+type composed struct {
+	Image       string
+	Environment map[string]string
+	Command     []string
+}
+
+// What the compose file says to our program, our program understands: commands, flags and variables.
+func TestCompose_OurWords(t *testing.T) {
+	text, err := os.ReadFile(composeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Services map[string]composed }
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	ours := 0
+	for name, s := range file.Services {
+		if s.Image != "mirrorstate" {
+			continue
+		}
+		ours++
+		checkCommand(t, name, s.Command)
+		environment := map[string]string{}
+		for k, v := range s.Environment {
+			environment[k] = regexp.MustCompile(`\$\{[^}]*\}`).ReplaceAllString(v, "A-secret-1")
+		}
+		cfg, err := config.Load("", func(k string) (string, bool) { v, ok := environment[k]; return v, ok })
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		both, configured := cfg.Partners()
+		if name == "loadtest" {
+			continue // it needs no pair of its own
+		}
+		if !configured || both.Servers[0].Address.Host != "sqla" || both.Servers[1].Address.Host != "sqlb" || both.Servers[1].Password.Reveal() != "A-secret-1" {
+			t.Errorf("%s does not reach the pair: %v", name, both.Servers)
+		}
+	}
+	if ours != 6 {
+		t.Errorf("%d services are ours, want 6", ours)
+	}
+}
+
+// checkCommand has the program read a command's words, and not do it.
+func checkCommand(t *testing.T, where string, words []string) {
+	t.Helper()
+	if len(words) == 0 {
+		return // the image's own, see TestDockerfile
+	}
+	cmd, rest, err := newRoot().Find(words)
+	if err == nil {
+		err = cmd.ParseFlags(rest)
+	}
+	if err == nil {
+		err = cmd.ValidateArgs(cmd.Flags().Args())
+	}
+	if err != nil || !cmd.Runnable() {
+		t.Errorf("%s: %q: %v", where, words, err)
+	}
+}
+
+// What the image runs, and asks for its health, are commands.
+func TestDockerfile(t *testing.T) {
+	text, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^(?:HEALTHCHECK.* )?CMD (\[.*\])$`).FindAllStringSubmatch(string(text), -1)
+	if len(commands) != 2 || !strings.Contains(string(text), "\nFROM scratch\n") || !strings.Contains(string(text), "\nUSER 65532:65532\n") {
+		t.Fatalf("the Dockerfile is another:\n%s", text)
+	}
+	for _, c := range commands {
+		var words []string
+		if err := json.Unmarshal([]byte(c[1]), &words); err != nil {
+			t.Fatal(err)
+		}
+		checkCommand(t, c[0], trimProgram(words))
+	}
+}
+
+func trimProgram(words []string) []string {
+	if words[0] == "/mirrorstate" {
+		return words[1:]
+	}
+	return words
+}
+
+func TestReady(t *testing.T) {
+	status, body := http.StatusOK, `{"ready":true}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			status = http.StatusNotFound
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	code, stdout, _ := call(t, "ready", "--admin", server.URL+"/")
+	if code != exitDone || stdout != body+"\n" {
+		t.Errorf("exit %d, %q", code, stdout)
+	}
+	status, body = http.StatusServiceUnavailable, "no principal"
+	if code, _, stderr := call(t, "ready", "--admin", server.URL); code != exitFailed || !strings.Contains(stderr, "not ready (503): no principal") {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+	server.Close()
+	if code, _, stderr := call(t, "ready", "--admin", server.URL); code != exitFailed || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+// A script that runs at every start sets a pair up once.
+func TestPair_SetupIfMissing(t *testing.T) {
+	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir()})
+	pair := []string{"--connection-string", pairConnection(servers)}
+	if code, _, stderr := call(t, append(append([]string{"pair", "setup"}, endpoints...), pair...)...); code != exitFailed || !strings.Contains(stderr, "1405") {
+		t.Errorf("without --if-missing: exit %d, %s", code, stderr)
+	}
+	if code, stdout, stderr := call(t, append(append([]string{"pair", "setup", "--if-missing"}, endpoints...), pair...)...); code != exitDone || !strings.Contains(stdout, "in a pair already (mirroring): nothing to do") {
+		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+}

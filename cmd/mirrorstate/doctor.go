@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner"
+)
+
+// doctorCommand is mirrorstate doctor.
+type doctorCommand struct {
+	pair             pairFlags
+	asJSON, strict   bool
+	client, balancer time.Duration
+}
+
+func newDoctor(s *settings) *cobra.Command {
+	c := &doctorCommand{}
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check a pair end to end, and say what to mend, in the order to mend it",
+		Long: "Asks both servers, and changes nothing on them: reachability, TLS, versions, logins and SIDs, rights, the schema, recovery model,\n" +
+			"mirroring or the availability group, witness, clocks, jobs, log and backups, and the time-outs around them. What the login may\n" +
+			"not see is said to be unknown. Exit code 0: nothing fails; 1: something does (with --strict: or is worth a thought).",
+		Example: "  mirrorstate doctor --connection-string \"data source=SQL1;failover partner=SQL2;user id=web;password=…\"\n" +
+			"  mirrorstate doctor --config mirrorstate.yaml --client-timeout 60s --balancer-timeout 60s\n  mirrorstate doctor --web-config /srv/shop/web.config --json",
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, s) },
+	}
+	c.pair.add(cmd.Flags(), "the pair")
+	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&c.strict, "strict", false, "exit with 1 for what is only worth a thought, too")
+	cmd.Flags().DurationVar(&c.client, "client-timeout", 0, "how long your applications wait for an answer, to be compared with the hold window")
+	cmd.Flags().DurationVar(&c.balancer, "balancer-timeout", 0, "how long the balancer before mirrorstate waits")
+	return cmd
+}
+
+func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
+	if c.client < 0 || c.balancer < 0 {
+		return misuse("a time-out is not below 0")
+	}
+	cfg, err := loadConfig(s, c.pair.said()...)
+	if err != nil {
+		return err
+	}
+	both, configured := cfg.Partners()
+	if !configured {
+		return misuse("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
+	}
+	pc, err := pairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	setup, err := c.setup(s, cfg, both)
+	if err != nil {
+		return err
+	}
+	report := doctor.Diagnose(doctor.Examine(cmd.Context(), [2]partner.PartnerConfig(pc.Partners), both.Database, setup))
+	if err := cmd.Context().Err(); err != nil {
+		return fmt.Errorf("stopped before everything was asked: %w", err)
+	}
+	printed := report.Print
+	if c.asJSON {
+		printed = report.PrintJSON
+	}
+	return errors.Join(printed(cmd.OutOrStdout()), c.verdict(report))
+}
+
+// verdict is the error that makes the exit code.
+func (c *doctorCommand) verdict(r *doctor.Report) error {
+	fails, warns := r.Count(doctor.Fail), r.Count(doctor.Warn)
+	switch {
+	case fails > 0:
+		return fmt.Errorf("%d to mend; the first: %s", fails, r.Findings[0].Found)
+	case c.strict && warns > 0:
+		return fmt.Errorf("%d to think about (--strict); the first: %s", warns, r.Findings[0].Found)
+	}
+	return nil
+}
+
+// setup is what the configuration says beside where the servers are.
+func (c *doctorCommand) setup(s *settings, cfg config.Config, both config.Partners) (doctor.Setup, error) {
+	d := doctor.Setup{
+		How:              c.how(s),
+		Notes:            cfg.Notes,
+		HoldWindow:       cfg.Pair.Hold.Window,
+		SweepEnabled:     cfg.Sweep.Enabled,
+		MaxClockSkew:     cfg.Sweep.MaxClockSkew,
+		AgentJob:         cfg.Sweep.AgentJob,
+		WatchdogEnabled:  cfg.Pair.Watchdog.Enabled,
+		WatchdogNoGuards: len(cfg.Pair.Watchdog.Observers) == 0 && !cfg.Pair.Watchdog.AllowDataLoss,
+		ClientTimeout:    c.client,
+		BalancerTimeout:  c.balancer,
+	}
+	for i, server := range both.Servers {
+		d.Host[i], d.Instance[i] = server.Address.Host, strings.ToUpper(server.Address.Instance)
+		d.Port[i], d.Encrypt[i] = server.Address.Port, server.Encrypt
+		d.Trusting[i] = server.TrustServerCertificate != nil && *server.TrustServerCertificate
+	}
+	for _, alias := range slices.Sorted(maps.Keys(cfg.Apps)) {
+		d.Applications = append(d.Applications, cfg.Apps[alias].Name)
+	}
+	if cfg.Pair.WebConfig == "" {
+		return d, nil
+	}
+	web, err := config.ReadWebConfig(cfg.Pair.WebConfig)
+	if err != nil {
+		return d, err
+	}
+	switch web.Mode {
+	case config.ModeStateServer:
+		if d.StateNetworkTimeout = web.StateNetworkTimeout; d.StateNetworkTimeout == 0 {
+			d.StateNetworkTimeout = 10 * time.Second // ASP.NET's default
+		}
+	case config.ModeSQLServer:
+		d.DotNet, d.RetryInterval = true, web.SQLConnectionRetry
+	}
+	return d, nil
+}
+
+// how are the flags that name the pair, for a command that somebody is told to type.
+func (c *doctorCommand) how(s *settings) string {
+	var words []string
+	if s.configFile != "" {
+		words = append(words, "--config "+s.configFile)
+	}
+	if c.pair.webConfig != "" {
+		words = append(words, "--web-config "+c.pair.webConfig)
+	}
+	if c.pair.connectionString != "" {
+		words = append(words, `--connection-string "…"`)
+	}
+	return strings.Join(words, " ")
+}

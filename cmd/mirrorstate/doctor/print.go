@@ -1,0 +1,99 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// titles head the parts of a report.
+var titles = map[Level]string{
+	Fail:      "To mend, in this order:",
+	Warn:      "To think about:",
+	Unchecked: "Not checked:",
+	OK:        "In order:",
+}
+
+// Print writes the report for people.
+func (r *Report) Print(out io.Writer) error {
+	var w strings.Builder
+	topology := r.Topology
+	if topology == "" {
+		topology = "no pair yet, as far as can be seen"
+	}
+	fmt.Fprintf(&w, "%s on a (%s) and b (%s), %s: %d to mend, %d to think about, %d not checked, %d in order\n",
+		r.Database, r.Servers[0], r.Servers[1], topology, r.Count(Fail), r.Count(Warn), r.Count(Unchecked), r.Count(OK))
+	n := 0
+	for _, level := range levels {
+		if r.Count(level) == 0 {
+			continue
+		}
+		fmt.Fprintf(&w, "\n%s\n", titles[level])
+		for _, f := range r.together(level) {
+			mark := "  - "
+			if level == Fail || level == Warn {
+				n++
+				mark = fmt.Sprintf("%3d ", n)
+			}
+			f.print(&w, mark)
+		}
+	}
+	_, err := io.WriteString(out, w.String())
+	return err
+}
+
+// together are the findings of a level; those that were not checked for one and the same reason are one, with the
+// names of all.
+func (r *Report) together(level Level) (list []Finding) {
+	for _, f := range r.Findings {
+		if f.Level != level {
+			continue
+		}
+		f.Check, f.On = f.where(), ""
+		i := slices.IndexFunc(list, func(g Finding) bool { return level == Unchecked && g.Found == f.Found && g.Mend == f.Mend })
+		if i >= 0 {
+			list[i].Check += ", " + f.Check
+			continue
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// where is the check, and on which side.
+func (f Finding) where() string {
+	if f.On == "" {
+		return f.Check
+	}
+	return f.Check + " on " + f.On
+}
+
+// print writes one finding.
+func (f Finding) print(w io.Writer, mark string) {
+	where := f.where()
+	fmt.Fprintf(w, "%s%s: %s.\n", mark, where, strings.TrimSuffix(f.Found, "."))
+	if f.Mend != "" {
+		fmt.Fprintf(w, "      %s.\n", strings.TrimSuffix(f.Mend, "."))
+	}
+	if f.Command != "" {
+		fmt.Fprintf(w, "      > %s\n", f.Command)
+	}
+}
+
+// PrintJSON writes the report for machines, with the counts by level in front.
+func (r *Report) PrintJSON(out io.Writer) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	counts := map[Level]int{}
+	for _, level := range levels {
+		counts[level] = r.Count(level)
+	}
+	return enc.Encode(struct {
+		OK     bool          `json:"ok"` // nothing fails
+		Counts map[Level]int `json:"counts"`
+		*Report
+	}{r.Count(Fail) == 0, counts, r})
+}

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+// sickPair is a pair of servers that the doctor is shown.
+type sickPair struct {
+	t       *testing.T
+	servers *embedded.Pair
+	flags   []string // beside the connection string
+	login   string   // "user id=…;password=…"; empty: the pair's own
+	sql     map[string]*sql.Conn
+}
+
+func newPatient(t *testing.T, o embedded.Options) *sickPair {
+	o.Dir, o.PartnerTimeout = t.TempDir(), 500*time.Millisecond
+	p := &sickPair{t: t, servers: embeddedtest.StartWith(t, o), sql: map[string]*sql.Conn{}}
+	return p
+}
+
+// mirrored is a pair that is well, with the extension and a witness.
+func mirrored(t *testing.T) *sickPair { return newPatient(t, embedded.Options{Witness: true}) }
+
+// installed are two servers of which a has what install makes with these flags, and no pair.
+func installedOn(t *testing.T, flags ...string) *sickPair {
+	p := newPatient(t, embedded.Options{Empty: true})
+	p.run("install", flags...)
+	return p
+}
+
+func (p *sickPair) run(verb string, flags ...string) {
+	p.t.Helper()
+	code, stdout, stderr := call(p.t, append(append(strings.Fields(verb), flags...), "--connection-string", p.source(""))...)
+	if code != exitDone {
+		p.t.Fatalf("%s: exit %d\n%s%s", verb, code, stdout, stderr)
+	}
+}
+
+func (p *sickPair) setup() {
+	p.t.Helper()
+	p.run("pair setup", append([]string{"--share", p.t.TempDir()}, endpoints...)...)
+}
+
+// source is an ADO.NET string for both servers, as a login.
+func (p *sickPair) source(login string) string {
+	s := strings.Replace(pairConnection(p.servers), ";encrypt=disable", "", 1)
+	if login != "" {
+		s = regexp.MustCompile(`user id=[^;]*;password=[^;]*`).ReplaceAllString(s, login)
+	}
+	return s
+}
+
+// exec runs statements at a partner, in master at first.
+func (p *sickPair) exec(partner string, statements ...string) {
+	p.t.Helper()
+	if p.sql[partner] == nil {
+		conn, err := openServer(p.t, p.servers.Partner(partner).ConnectionString("master")).Conn(p.t.Context())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.t.Cleanup(func() { conn.Close() })
+		p.sql[partner] = conn
+	}
+	for _, s := range statements {
+		if _, err := p.sql[partner].ExecContext(p.t.Context(), s); err != nil {
+			p.t.Fatalf("on %s: %s: %v", partner, s, err)
+		}
+	}
+}
+
+func (p *sickPair) inject(partner, fault string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	defer cancel()
+	if err := p.servers.Partner(partner).Inject(ctx, embedded.Fault{Kind: fault}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// until waits for the partners' link to be in a state.
+func (p *sickPair) until(want string) {
+	p.t.Helper()
+	for end := time.Now().Add(time.Minute); p.servers.State() != want; runtime.Gosched() {
+		if time.Now().After(end) {
+			p.t.Fatalf("the state is %s, want %s", p.servers.State(), want)
+		}
+	}
+}
+
+// plant puts recorded rows in place of views, at a partner.
+func (p *sickPair) plant(partner string, views map[string][]map[string]any) {
+	p.t.Helper()
+	if err := p.servers.Partner(partner).Plant(embedded.Planted{Views: views}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// session is a recorded row of sys.database_mirroring for ASPState, on partner a, changed.
+func (p *sickPair) session(role, state, safety, witness, witnessState string) map[string][]map[string]any {
+	row := map[string]any{"database_id": 5, "mirroring_guid": "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0", "mirroring_role_desc": role, "mirroring_state_desc": state,
+		"mirroring_role_sequence": 1, "mirroring_safety_level_desc": safety, "mirroring_partner_name": "TCP://sql2.example.com:5022", "mirroring_partner_instance": "SQL9",
+		"mirroring_witness_name": witness, "mirroring_witness_state_desc": witnessState, "mirroring_connection_timeout": 10}
+	return map[string][]map[string]any{"sys.database_mirroring": {{"database_id": 1}, {"database_id": 2}, {"database_id": 3}, {"database_id": 4}, row}}
+}
+
+// database is a recorded row of sys.databases for ASPState, with the system's.
+func database(state, recovery, wait string, autoClose bool) []map[string]any {
+	var rows []map[string]any
+	for i, name := range []string{"master", "tempdb", "model", "msdb"} {
+		rows = append(rows, map[string]any{"name": name, "database_id": i + 1, "state_desc": "ONLINE", "user_access_desc": "MULTI_USER", "recovery_model_desc": "SIMPLE"})
+	}
+	return append(rows, map[string]any{"name": "ASPState", "database_id": 5, "state_desc": state, "user_access_desc": "MULTI_USER",
+		"is_read_only": false, "is_auto_close_on": autoClose, "recovery_model_desc": recovery, "log_reuse_wait_desc": wait})
+}
+
+// job are the rows of SQL Agent's job as aspnet_regsql makes it.
+func job(enabled int) map[string][]map[string]any {
+	const id = "11111111-2222-3333-4444-555555555555"
+	return map[string][]map[string]any{
+		"sys.sysjobs":     {{"job_id": id, "name": "ASPState_Job_DeleteExpiredSessions", "enabled": enabled}},
+		"sys.sysjobsteps": {{"job_id": id, "step_id": 1, "step_name": "ASPState_JobStep_DeleteExpiredSessions", "command": "EXECUTE DeleteExpiredSessions", "database_name": "ASPState"}},
+	}
+}
+
+// patients are the states that the doctor is shown, each with its golden report, and what must not be missed in it.
+var patients = map[string]struct {
+	make func(t *testing.T) *sickPair
+	code int
+	says []string
+}{
+	"nothing":   {func(t *testing.T) *sickPair { return newPatient(t, embedded.Options{Empty: true}) }, exitFailed, []string{"neither server has a database ASPState"}},
+	"installed": {func(t *testing.T) *sickPair { return installedOn(t) }, exitFailed, []string{"mirrorstate pair setup"}},
+	"well":      {mirrored, exitDone, []string{"0 to mend"}},
+	"green": {func(t *testing.T) *sickPair {
+		p := installedOn(t)
+		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'")
+		p.run("install", "--grant", "web")
+		p.setup()
+		p.login, p.flags = "user id=web;password=secret", []string{"--client-timeout", "60s", "--balancer-timeout", "60s"}
+		return p
+	}, exitDone, []string{"0 to mend", "the role is unknown (NULL)", "web has every right"}},
+	"both-down": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.inject("b", "crash")
+		p.inject("a", "crash")
+		return p
+	}, exitFailed, []string{"nothing listens there"}},
+	"mirror-down": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.inject("b", "crash")
+		p.until("DISCONNECTED")
+		return p
+	}, exitFailed, []string{"the principal runs exposed"}},
+	"mirror-silent": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.inject("b", "freeze")
+		p.until("DISCONNECTED")
+		return p
+	}, exitFailed, []string{"it does not answer"}},
+	"suspended": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "ALTER DATABASE ASPState SET PARTNER SUSPEND")
+		return p
+	}, exitFailed, []string{"mirrorstate pair resume"}},
+	"stock": {func(t *testing.T) *sickPair {
+		p := installedOn(t, "--stock-only")
+		p.setup()
+		return p
+	}, exitDone, []string{"a stock ASPState"}},
+	"tempdb-type": {func(t *testing.T) *sickPair {
+		p := installedOn(t, "--stock-only")
+		p.exec("a", "USE ASPState", "DROP TABLE dbo.ASPStateTempSessions", "DROP TABLE dbo.ASPStateTempApplications")
+		return p
+	}, exitFailed, []string{"a tempdb-type install", "can't be mirrored"}},
+	"regsql-again": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "USE ASPState", "DROP TABLE dbo.ASPStateTempSessions", "DROP TABLE dbo.ASPStateTempApplications", "EXECUTE dbo.CreateTempTables")
+		return p
+	}, exitFailed, []string{"12 of 12 columns", "aspnet_regsql again"}},
+	"epoch-gone": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "USE ASPState", "DELETE FROM dbo.MirrorStateEpoch")
+		return p
+	}, exitFailed, []string{"the row of MirrorStateEpoch is gone"}},
+	"procedure-gone": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "USE ASPState", "DROP PROCEDURE dbo.MirrorState_Acquire_1")
+		return p
+	}, exitFailed, []string{"MirrorState_Acquire_1 missing"}},
+	"no-user": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		for _, on := range []string{"a", "b"} {
+			p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
+		}
+		p.login = "user id=web;password=secret"
+		return p
+	}, exitFailed, []string{"(916)", "install --grant web"}},
+	"few-rights": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		for _, on := range []string{"a", "b"} {
+			p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
+		}
+		p.exec("a", "USE ASPState", "CREATE USER web FOR LOGIN web", "GRANT EXECUTE ON dbo.TempGetStateItem3 TO web")
+		p.login = "user id=web;password=secret"
+		return p
+	}, exitFailed, []string{"web lacks", "as far as this login may see"}},
+	"login-missing": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'")
+		p.run("install", "--grant", "web")
+		p.login = "user id=web;password=secret"
+		return p
+	}, exitFailed, []string{"the login is refused (18456)"}},
+	"sids-differ": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
+		p.exec("b", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0xA102030405060708090A0B0C0D0E0F10")
+		p.run("install", "--grant", "web")
+		p.login = "user id=web;password=secret"
+		return p
+	}, exitFailed, []string{"SID 0x0102030405060708090A0B0C0D0E0F10 on a and 0xA1"}},
+	"orphans": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10", "CREATE LOGIN cron WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F11")
+		p.exec("b", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0xA102030405060708090A0B0C0D0E0F10")
+		p.exec("a", "USE ASPState", "CREATE USER web FOR LOGIN web", "CREATE USER cron FOR LOGIN cron")
+		return p
+	}, exitFailed, []string{"users on b: the login of the user cron is not on this server", "another SID here"}},
+	"unencrypted": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.flags = []string{"--connection-string", pairConnection(p.servers) + ";encrypt=disable"}
+		return p
+	}, exitFailed, []string{"nothing is encrypted, not even the password"}},
+	"trusting": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.flags = []string{"--connection-string", p.source("") + ";encrypt=true;trustservercertificate=true"}
+		return p
+	}, exitDone, []string{"any certificate is believed"}},
+	"verified": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.flags = []string{"--connection-string", p.source("") + ";encrypt=true"}
+		return p
+	}, exitFailed, []string{"the TLS handshake fails"}},
+	"wrong-name": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.flags = []string{"--connection-string", strings.Replace(p.source(""), "initial catalog=ASPState", "initial catalog=ASPStat", 1)}
+		return p
+	}, exitFailed, []string{"neither server has a database ASPStat"}},
+	"wrong-database": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.plant("a", map[string][]map[string]any{"sys.databases": database("ONLINE", "SIMPLE", "NOTHING", true)})
+		return p
+	}, exitFailed, []string{"AUTO_CLOSE", "the recovery model is SIMPLE"}},
+	"recorded-mirroring": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		p.plant("a", p.session("PRINCIPAL", "SYNCHRONIZING", "OFF", "TCP://sql3.example.com:5022", "DISCONNECTED"))
+		p.plant("b", p.session("MIRROR", "SYNCHRONIZING", "OFF", "TCP://sql3.example.com:5022", "DISCONNECTED"))
+		return p
+	}, exitFailed, []string{"SAFETY is OFF", "the witness TCP://sql3.example.com:5022 is DISCONNECTED", "it names its partner SQL9"}},
+	"recorded-server": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		views := job(1)
+		views["sys.databases"] = database("ONLINE", "FULL", "DATABASE_MIRRORING", false)
+		views["sys.backupset"] = []map[string]any{{"database_name": "ASPState", "type": "L", "backup_finish_date": "2020-01-02 03:04:05"}}
+		views["sys.dm_os_performance_counters"] = []map[string]any{{"object_name": "SQLServer:Database Mirroring", "counter_name": "Log Send Queue KB", "instance_name": "ASPState", "cntr_value": 4096}}
+		views["sys.dm_db_log_space_usage"] = []map[string]any{{"database_id": 5, "total_log_size_in_bytes": 1 << 30, "used_log_space_in_percent": 93.5}}
+		p.plant("a", views)
+		p.plant("b", job(1))
+		return p
+	}, exitFailed, []string{"94 % of the log are used", "because of DATABASE_MIRRORING", "4096 KB of log are not sent", "fails every minute (954)", "hours old"}},
+	"group": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
+		return p
+	}, exitDone, []string{"availability-group", "the group has no cluster"}},
+	"group-broken": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
+		return p
+	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED"}},
+	"group-resolving": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{})
+		return p
+	}, exitFailed, []string{"RESOLVING"}},
+}
+
+// varying are the pieces of a report that are another in every run.
+var varying = []struct {
+	piece *regexp.Regexp
+	is    string
+}{
+	{regexp.MustCompile(`\b\d{3,} hours old`), "N hours old"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+->`), "HERE->"},
+	{regexp.MustCompile(`on port \d+`), "on port N"},
+}
+
+// examine runs doctor, and gives its report with the servers called SQL1 and SQL2.
+func (p *sickPair) examine() (code int, report, stderr string) {
+	args := append([]string{"doctor"}, p.flags...)
+	if !strings.Contains(strings.Join(p.flags, " "), "--connection-string") {
+		args = append(args, "--connection-string", p.source(p.login))
+	}
+	code, report, stderr = call(p.t, args...)
+	for i, name := range []string{"a", "b"} {
+		sql := []string{"SQL1", "SQL2"}[i]
+		addr := p.servers.Partner(name).Addr()
+		report = strings.NewReplacer(addr, sql, strings.Replace(addr, ":", ",", 1), sql).Replace(report)
+	}
+	for _, v := range varying {
+		report = v.piece.ReplaceAllString(report, v.is)
+	}
+	return code, report, stderr
+}
+
+// TestDoctor_Reports pins what is said of each state. After a change on purpose: go test ./cmd/mirrorstate -run Doctor -update,
+// and read the difference.
+func TestDoctor_Reports(t *testing.T) {
+	for name, c := range patients {
+		t.Run(name, func(t *testing.T) {
+			p := c.make(t)
+			code, report, stderr := p.examine()
+			if code != c.code || (code != exitDone) != strings.Contains(stderr, "to mend; the first: ") {
+				t.Errorf("exit %d, want %d; stderr %s", code, c.code, stderr)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(report, want) {
+					t.Errorf("it does not say %q", want)
+				}
+			}
+			path := filepath.Join("testdata", "doctor", name+".txt")
+			if *update {
+				if err := os.WriteFile(path, []byte(report), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report != string(want) {
+				t.Errorf("%s is not what is said:\n%s", path, report)
+			}
+		})
+	}
+}
+
+// What machines read is the same, in the same order.
+func TestDoctor_JSON(t *testing.T) {
+	p := mirrored(t)
+	p.exec("a", "USE ASPState", "DELETE FROM dbo.MirrorStateEpoch")
+	code, stdout, _ := call(t, "doctor", "--json", "--connection-string", p.source(""))
+	var got struct {
+		OK       bool
+		Topology string
+		Counts   map[doctor.Level]int
+		Findings []doctor.Finding
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	if code != exitFailed || got.OK || got.Topology != "mirroring" || got.Counts[doctor.Fail] == 0 || got.Findings[0].Level != doctor.Fail || got.Findings[0].Mend == "" {
+		t.Errorf("exit %d, %s", code, stdout)
+	}
+}
+
+// Nothing is changed by looking, and nothing secret is said.
+func TestDoctor_OnlyReads(t *testing.T) {
+	p := newPatient(t, embedded.Options{Witness: true, Password: "a-secret-nobody-says"})
+	before := [2]string{p.lsn("a"), p.lsn("b")}
+	_, report, stderr := p.examine()
+	if after := [2]string{p.lsn("a"), p.lsn("b")}; after != before {
+		t.Errorf("the logs ended at %v before, and at %v after", before, after)
+	}
+	if strings.Contains(report+stderr, "a-secret-nobody-says") {
+		t.Error("the password is in the report")
+	}
+}
+
+// lsn is the end of a partner's log: it moves with every write.
+func (p *sickPair) lsn(partner string) (lsn string) {
+	p.t.Helper()
+	db := openServer(p.t, p.servers.Partner(partner).ConnectionString("master"))
+	if err := db.QueryRowContext(p.t.Context(), "SELECT CONVERT(nvarchar(30), mirroring_end_of_log_lsn) FROM sys.database_mirroring WHERE mirroring_guid IS NOT NULL").Scan(&lsn); err != nil {
+		p.t.Fatal(err)
+	}
+	return lsn
+}
+
+func TestDoctor_Misuse(t *testing.T) {
+	for _, args := range [][]string{{"doctor"}, {"doctor", "--client-timeout", "-1s"}, {"doctor", "now"}} {
+		if code, _, stderr := call(t, args...); code != exitMisuse || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: exit %d, %q", args, code, stderr)
+		}
+	}
+}

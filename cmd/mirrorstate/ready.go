@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// readyTime bounds the question; a server answers it without asking anybody.
+const readyTime = 3 * time.Second
+
+func newReady() *cobra.Command {
+	var admin string
+	cmd := &cobra.Command{
+		Use:   "ready",
+		Short: "Ask a running server whether it takes calls, as for a container's health check",
+		Long: "Asks the operators' listener of a running server (/readyz). Exit code 0: a principal is known, or calls are held for one;\n" +
+			"1: there has been none for longer than the hold window, or nobody answers.",
+		Example: "  mirrorstate ready\n  mirrorstate ready --admin http://10.0.0.5:8081",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			said, err := askReady(cmd.Context(), admin)
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
+	return cmd
+}
+
+// askReady gives what the server says of itself in a line; what is not 200 is an error.
+func askReady(ctx context.Context, admin string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+"/readyz", nil)
+	if err != nil {
+		return "", misuse("--admin: %w", err)
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err != nil {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	said := strings.Join(strings.Fields(string(body)), " ")
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, said)
+	}
+	return said, nil
+}
