@@ -128,9 +128,12 @@ func (r *run) fill(t *term, c *sql.Conn, end time.Time) {
 	}
 	r.try.Partner, r.try.Conn = t.member.name, c
 	r.try.Epoch, r.try.Extended = t.epoch, t.extended
-	r.try.Sent = t.member.onItsClock(now)
-	r.try.FirstSent = t.member.onItsClock(r.firstOut)
-	r.try.NotAfter = t.member.onItsClock(end)
+	clock := t.member.clock.Load()
+	r.try.Sent, r.try.NotAfter = clock.earliest(now), clock.earliest(end)
+	r.try.FirstSent = r.try.Sent
+	if r.try.Resent { // perhaps executed on the other partner, and dated by its clock
+		r.try.FirstSent = r.p.earliest(r.firstOut)
+	}
 }
 
 // judge is Classify with the knowledge of whose context ended, and notes what

@@ -23,9 +23,9 @@ type Attempt struct {
 	Extended  bool      // the database has the mirrorstate extension (an epoch row was found)
 	Number    int       // 1, 2, …
 	Resent    bool      // an earlier attempt may have been executed
-	Sent      time.Time // when this attempt was sent, on this partner's clock (UTC)
-	FirstSent time.Time // when the first attempt that may have been executed was sent (this one, unless Resent), on this partner's clock (UTC)
-	NotAfter  time.Time // this attempt's deadline on this partner's clock (UTC)
+	Sent      time.Time // when this attempt was sent, on this partner's clock at the earliest (UTC)
+	FirstSent time.Time // when the first attempt that may have been executed was sent (this one, unless Resent), on either partner's clock at the earliest (UTC)
+	NotAfter  time.Time // this attempt's deadline, on this partner's clock at the earliest (UTC)
 }
 
 // Op is one statement or procedure call on a.Conn, under ctx. It may be run

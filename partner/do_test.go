@@ -16,7 +16,7 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 		f := newFakePair(t)
 		f.extended, f.epoch, f.server = true, 7, "SQLA"
 		p := f.startServing()
-		p.members[0].clock.Store(int64(time.Hour))
+		p.members[0].clock.Store(&reading{at: time.Now(), ahead: time.Hour})
 		now := time.Now()
 		var got Attempt
 		err := p.Do(t.Context(), Call{}, func(ctx context.Context, a *Attempt) error {
@@ -24,7 +24,7 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 			return nil
 		})
 		want := Attempt{Partner: A, Epoch: 7, Extended: true, Number: 1,
-			Sent: now.Add(time.Hour).UTC(), FirstSent: now.Add(time.Hour).UTC(), NotAfter: now.Add(time.Hour + 5*time.Second).UTC()}
+			Sent: now.Add(time.Hour).UTC(), FirstSent: now.Add(time.Hour).UTC(), NotAfter: now.Add(time.Hour + 5*time.Second - 5*time.Second/clockDrift).UTC()}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
@@ -38,7 +38,7 @@ func TestDo_NotAfterIsTheCallersDeadlineIfThatIsEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
-		p.members[0].clock.Store(0)
+		p.members[0].clock.Store(new(reading))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		end, _ := ctx.Deadline()
@@ -414,7 +414,36 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 	})
 }
 
-// Of two readings of a clock the one with the much shorter round trip stands.
+// What was executed on the partner whose clock is behind is dated by that clock: sent again to the other, a call
+// must not take it for something that came before.
+func TestDo_FirstSentByEitherClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		const behind = 3 * time.Second
+		f.set(func(a, _ *fakeServer) { a.clock = -behind })
+		p := f.startServing()
+		began := time.Now()
+		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
+			if a.Number == 1 {
+				f.failOver()
+				return io.EOF
+			}
+			if first := began.Add(-behind); a.Partner != B || !a.Resent || a.FirstSent.After(first) || a.FirstSent.Before(first.Add(-time.Millisecond)) {
+				t.Errorf("to %s, first sent %v, want about %v", a.Partner, a.FirstSent, first)
+			}
+			if a.Sent.Before(began) {
+				t.Errorf("sent %v, by the clock of another partner", a.Sent)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Of two readings of a clock the better one stands, and a good one grows worse with time; one that contradicts it
+// says that the clock was set.
 func TestMember_ReadClock(t *testing.T) {
 	m := newMember(PartnerConfig{Name: A}, nil, func(Name, string, string) {})
 	now := time.Now()
@@ -425,12 +454,15 @@ func TestMember_ReadClock(t *testing.T) {
 	}{
 		{0, 5 * time.Second, time.Second, 5 * time.Second},
 		{time.Second, 3 * time.Second, time.Millisecond, 3 * time.Second},
-		{2 * time.Second, 4 * time.Second, time.Second, 3 * time.Second},
-		{3 * time.Second, 3100 * time.Millisecond, 2 * time.Millisecond, 3100 * time.Millisecond},
-		{3*time.Second + clockLife, 4 * time.Second, time.Second, 4 * time.Second},
+		{2 * time.Second, 3300 * time.Millisecond, time.Second, 3 * time.Second},                     // a server that was frozen meanwhile
+		{3 * time.Second, 3001 * time.Millisecond, 3 * time.Millisecond, 3 * time.Second},            // a little worse, again and again
+		{4 * time.Second, 3002 * time.Millisecond, 6 * time.Millisecond, 3 * time.Second},            // must not add up
+		{5 * time.Second, 3100 * time.Millisecond, 2 * time.Millisecond, 3100 * time.Millisecond},    // set
+		{105 * time.Second, 3105 * time.Millisecond, 10 * time.Millisecond, 3105 * time.Millisecond}, // as good by now
+		{106 * time.Second, 5 * time.Second, time.Second, 5 * time.Second},
 	} {
 		m.readClock(Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
-		if got := time.Duration(m.clock.Load()); got != step.want {
+		if got := m.clock.Load().ahead; got != step.want {
 			t.Errorf("after %v: the clock differs by %v, want %v", step.after, got, step.want)
 		}
 	}

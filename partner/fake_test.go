@@ -46,8 +46,9 @@ type fakeServer struct {
 	session   string   // of mirroring; empty: the fake's usual one
 	raiseErr  error
 	witness   string
-	openErr   error // every checkout fails with it
-	busy      bool  // every checkout waits until its caller gives up
+	openErr   error         // every checkout fails with it
+	busy      bool          // every checkout waits until its caller gives up
+	clock     time.Duration // how far its clock is ahead
 }
 
 // fakeRow is an epoch row.
@@ -207,7 +208,7 @@ func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
 // answerLocked fills in what a living server says.
 func (s *fakeServer) answerLocked(a ask, o *Observation) {
 	*o = says(s.name, s.role, s.sequence, func(n *Observation) {
-		n.Fresh, n.Mirroring, n.Safety, n.Latency = o.Fresh, s.mirroring, s.safety, 200*time.Microsecond
+		n.Fresh, n.Mirroring, n.Safety, n.Latency, n.Clock = o.Fresh, s.mirroring, s.safety, 200*time.Microsecond, s.clock
 	})
 	o.WitnessState = s.witness
 	if s.session != "" {

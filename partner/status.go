@@ -123,7 +123,7 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 		Name: m.name, Address: m.address, Role: o.Role, State: o.Mirroring, Safety: o.Safety,
 		Breaker:   m.breaker.read(),
 		LatencyMS: milliseconds(v.latency[i]),
-		ClockMS:   milliseconds(time.Duration(m.clock.Load())),
+		ClockMS:   milliseconds(m.clock.Load().ahead),
 		LastError: errorText(o.Err),
 		Seen:      v.seen[i].UTC(),
 		Reachable: o.Reachable,

@@ -48,13 +48,11 @@ type member struct {
 	endpoint endpoint
 	breaker  *breaker
 
-	clock   atomic.Int64  // its clock minus ours, in nanoseconds
-	readied pool          // with connections for its next term, or nil; owned by the loop of Run
-	read    time.Time     // when clock was read; likewise
-	within  time.Duration // the round trip it was read in, twice its error at most; likewise
-	suspect atomic.Bool   // a call could not reach it: the next probe shall dial
-	take    atomic.Value  // string: the name to take the next epoch under; empty: don't
-	wake    chan struct{} // ends the pause between two probes
+	clock   atomic.Pointer[reading] // stored by the loop of Run
+	readied pool                    // with connections for its next term, or nil; owned by the loop of Run
+	suspect atomic.Bool             // a call could not reach it: the next probe shall dial
+	take    atomic.Value            // string: the name to take the next epoch under; empty: don't
+	wake    chan struct{}           // ends the pause between two probes
 }
 
 // newMember makes a member that nobody watches yet.
@@ -62,6 +60,7 @@ func newMember(c PartnerConfig, e endpoint, breakerChanged func(Name, string, st
 	m := &member{name: c.Name, address: c.Address, endpoint: e, wake: make(chan struct{}, 1)}
 	m.breaker = newBreaker(c.Name, func(from, to string) { breakerChanged(c.Name, from, to) })
 	m.take.Store("")
+	m.clock.Store(new(reading))
 	return m
 }
 
@@ -81,22 +80,47 @@ func (m *member) poke() {
 	}
 }
 
-// onItsClock turns one of our times into the partner's.
-func (m *member) onItsClock(t time.Time) time.Time {
-	return t.Add(time.Duration(m.clock.Load())).UTC()
+// reading is what a partner's clock was read to be. It never changes.
+type reading struct {
+	at     time.Time     // zero: it was never read
+	ahead  time.Duration // its clock minus ours
+	within time.Duration // the round trip it was read in
 }
 
-// clockLife is how long a good reading of a partner's clock stands against worse ones.
-const clockLife = 30 * time.Second
+// clockDrift: two clocks come apart by one part in so many at the most.
+const clockDrift = 5000
 
-// readClock takes a reading of the clock, unless its round trip was much longer than
-// that of one not long ago: half a round trip is how wrong it may be.
+// error is how wrong the reading may be by now: half its round trip, and what the clocks may have come apart since.
+func (r *reading) error(now time.Time) time.Duration {
+	if r.at.IsZero() {
+		return 0
+	}
+	return r.within/2 + now.Sub(r.at)/clockDrift
+}
+
+// earliest is what the partner's clock showed at t at the least: a time from which on nothing is missed.
+func (r *reading) earliest(t time.Time) time.Time {
+	return t.Add(r.ahead - r.error(t)).UTC()
+}
+
+// readClock takes a reading of the clock if it is better than the one there is, as old as that is by now, or contradicts it:
+// then the clock was set. A reading taken while a server was frozen, or this machine too busy, can be wrong by half a
+// second, and must not stand.
 func (m *member) readClock(o Observation, now time.Time) {
-	if m.within > 0 && o.Latency > 2*m.within+time.Millisecond && now.Sub(m.read) < clockLife {
+	was, is := m.clock.Load(), &reading{at: now, ahead: o.Clock, within: o.Latency}
+	if !was.at.IsZero() && is.error(now) > was.error(now) && (is.ahead-was.ahead).Abs() <= is.error(now)+was.error(now) {
 		return
 	}
-	m.clock.Store(int64(o.Clock))
-	m.read, m.within = now, o.Latency
+	m.clock.Store(is)
+}
+
+// earliest is what any partner's clock showed at t at the least: what was executed since, on whichever of them, is dated later.
+func (p *Pair) earliest(t time.Time) time.Time {
+	first := p.members[0].clock.Load().earliest(t)
+	if other := p.members[1].clock.Load(); !other.at.IsZero() && other.earliest(t).Before(first) {
+		return other.earliest(t)
+	}
+	return first
 }
 
 // observe probes once, and tells the breaker.
