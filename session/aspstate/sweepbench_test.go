@@ -118,7 +118,7 @@ func p99(took []time.Duration) float64 {
 //	go test -run '^$' -bench Sweep_underLoad -benchtime 1x ./session/aspstate -sweep.expired 1000000 -sweep.live 100000 -sweep.quiet 30s
 func BenchmarkSweep_underLoad(b *testing.B) {
 	g := startSweepField(b)
-	live := g.fill(b, *benchLive, 20)
+	live := g.fill(b, *benchLive, 600) // minutes: none of them expires meanwhile
 	g.fill(b, *benchExpired, -10)
 	b.Logf("%d sessions are there", g.rows(b))
 	for b.Loop() {
