@@ -177,6 +177,11 @@ func TestRun_WrongTargets(t *testing.T) {
 		misuse          bool
 	}{
 		{"another server", served(t, http.NotFoundHandler()), "is no mirrorstate: asked for a session that is not there it answers 404 Not Found", true},
+		{"a server that wants a key", served(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unauthorized","status":401,"detail":"give a key","outcome":"not-applied"}`))
+		})), "does not let this in: give a key; make a key with mirrorstate key new", true},
 		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "answers 200 OK", true},
 		{"nobody", silent.URL, "nobody listens there", false},
 	} {
