@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -90,7 +89,7 @@ func (c *child) drain() {
 func startChild(ctx context.Context, program []string, spec Spec, stderr io.Writer) (*child, error) {
 	c := &child{role: spec.Role, errs: &lastLines{}}
 	c.cmd = exec.Command(program[0], program[1:]...)
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's interrupts are for the parent
+	c.cmd.SysProcAttr = apart()
 	c.cmd.Stderr = c.errs
 	if spec.Verbose {
 		c.cmd.Stderr = io.MultiWriter(c.errs, stderr)

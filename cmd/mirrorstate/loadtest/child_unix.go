@@ -1,0 +1,8 @@
+//go:build unix
+
+package loadtest
+
+import "syscall"
+
+// apart keeps the terminal's interrupts from a child: they are for the parent.
+func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
