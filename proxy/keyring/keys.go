@@ -34,6 +34,8 @@ type Keys struct {
 	opts Options
 	ring atomic.Pointer[Ring]
 
+	operators atomic.Bool // a ring had an entry for the operators' listener
+
 	reading           sync.Mutex // held while the file is read, so that an older reading does not win
 	entries           []Entry    // owned by reading
 	reloads, failures atomic.Uint64
@@ -62,6 +64,10 @@ func Open(o Options) (*Keys, error) {
 // Ring is the keys as they are now.
 func (k *Keys) Ring() *Ring { return k.ring.Load() }
 
+// Operators says whether an entry opens the operators' listener, or has done so since the file was
+// opened: whoever revokes the last one does not mean to let everybody in.
+func (k *Keys) Operators() bool { return k.operators.Load() }
+
 // Stats reads the counters.
 func (k *Keys) Stats() Stats {
 	return Stats{Entries: k.Ring().Len(), Reloads: k.reloads.Load(), Failures: k.failures.Load()}
@@ -73,6 +79,9 @@ func (k *Keys) take(entries []Entry) error {
 		return fmt.Errorf("%s: %w", k.opts.Path, err)
 	}
 	ring.keep(k.ring.Load(), rate.Limit(k.opts.Rate), k.opts.Burst)
+	if ring.Operators() {
+		k.operators.Store(true)
+	}
 	k.ring.Store(ring)
 	k.entries = entries
 	return nil
