@@ -106,6 +106,26 @@ func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
 	return nil
 }
 
+// ring is the keys as they are now; nil: there are none.
+func (g *gate) ring() *keyring.Ring {
+	if g.keys == nil {
+		return nil
+	}
+	return g.keys.Ring()
+}
+
+// still says whether a call that was admitted would be now. It costs next to nothing while no key has changed.
+func (g *gate) still(c *call, right keyring.Right) error {
+	if c.caller == nil || g.ring() == c.ring && !c.caller.Expired(time.Now()) {
+		return nil
+	}
+	caller, err := g.caller(c.r)
+	if err != nil {
+		return err
+	}
+	return g.admit(caller, right, c.ref.App.Name)
+}
+
 // pace takes one request out of the caller's bucket.
 func (g *gate) pace(c *keyring.Caller) error {
 	if c == nil || c.Bucket == nil || c.Bucket.Allow() {

@@ -45,7 +45,8 @@ func (c *Caller) May(r Right, app string) bool {
 // For says whether it has anything to do with the application.
 func (c *Caller) For(app string) bool { return c.every || c.apps[app] }
 
-func (c *Caller) expired(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
+// Expired says whether its entry has ended.
+func (c *Caller) Expired(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
 
 // Ring is a file's entries, ready to be looked up. It never changes; any number of
 // goroutines may use it.
@@ -122,7 +123,7 @@ func (r *Ring) Key(key string, now time.Time) (*Caller, error) {
 	if c == nil || subtle.ConstantTimeCompare(sum[:], c.sum[:]) != 1 {
 		return nil, ErrUnknown
 	}
-	if c.expired(now) {
+	if c.Expired(now) {
 		return nil, ErrExpired
 	}
 	return c, nil
@@ -140,7 +141,7 @@ func (r *Ring) Certificate(cert *x509.Certificate, now time.Time) (*Caller, erro
 		c := r.certificates[strings.ToLower(name)]
 		switch {
 		case name == "" || c == nil:
-		case c.expired(now):
+		case c.Expired(now):
 			err = ErrExpired
 		default:
 			return c, nil
