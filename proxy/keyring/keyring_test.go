@@ -1,16 +1,20 @@
 package keyring
 
 import (
+	"bytes"
+	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -238,6 +242,64 @@ func TestFile_Refuses(t *testing.T) {
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {
 		t.Errorf("an edit made the mode %v", info.Mode())
 	}
+}
+
+// A file that can't be read, or has gone, is told of, changes nothing, and is read as soon as it can be.
+func TestKeys_RunTriesAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	e := Entry{Name: "n", Rights: []string{"observe"}}
+	key, _, err := Add(path, e, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	keys, err := Open(Options{Path: path, Resolve: asName, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- keys.Run(ctx) }()
+		later := func(known bool, errors int, what string) {
+			t.Helper()
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if _, err := keys.Ring().Key(key, time.Now()); (err == nil) != known {
+				t.Errorf("%s: the key gives %v", what, err)
+			}
+			if got := strings.Count(log.String(), "level=ERROR"); got != errors {
+				t.Errorf("%s: %d errors were told, want %d:\n%s", what, got, errors, log.String())
+			}
+		}
+		later(true, 0, "nothing happened")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		later(true, 1, "the file has gone")
+		if err := os.WriteFile(path+".next", []byte(`{"keys":[]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path+".next", 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".next", path); err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" {
+			later(true, 2, "everybody may write it")
+		}
+		if err := os.Chmod(path, 0o600); err != nil { // changes neither time nor size
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if keys.Ring().Len() != 0 {
+			t.Error("the file was not read when it could be")
+		}
+		cancel()
+		<-ended
+	})
 }
 
 // Edits at the same time lose nothing: one goes through, the others say that they did not.

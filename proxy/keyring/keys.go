@@ -108,13 +108,13 @@ func (k *Keys) Reload() error {
 	return nil
 }
 
-// Run reads the file again whenever it has changed, until ctx ends.
+func (k *Keys) unread(err error) {
+	k.opts.Logger.Error("the keys could not be read again; those before stay", "error", err)
+}
+
+// Run reads the file again whenever it has changed, and while it can't be read, until ctx ends.
 func (k *Keys) Run(ctx context.Context) error {
-	return filewatch.Run(ctx, func() {
-		if err := k.Reload(); err != nil {
-			k.opts.Logger.Error("the keys could not be read again; those before stay", "error", err)
-		}
-	}, k.opts.Path)
+	return filewatch.Run(ctx, k.Reload, k.unread, k.opts.Path)
 }
 
 // difference names the entries that came, went or are others, by their ids.
