@@ -31,7 +31,7 @@ type Options struct {
 
 // Keys is the file as it is now. Any number of goroutines may use it.
 type Keys struct {
-	opts Options
+	opts Options // Resolve is owned by reading
 	ring atomic.Pointer[Ring]
 
 	operators atomic.Bool // a ring had an entry for the operators' listener
@@ -92,12 +92,38 @@ func (k *Keys) take(entries []Entry) error {
 func (k *Keys) Reload() error {
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	before := k.entries
 	entries, err := ReadFile(k.opts.Path)
-	if err == nil {
-		err = k.take(entries)
-	}
 	if err != nil {
+		k.failures.Add(1)
+		return err
+	}
+	return k.takeRead(entries)
+}
+
+// Rename reads the file again and has resolve find applications, now and from then on. A file that can't be
+// read is logged, and the entries before are resolved anew. With an error nothing has changed.
+func (k *Keys) Rename(resolve func(app string) (name string, err error)) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	entries, err := ReadFile(k.opts.Path)
+	if err != nil {
+		k.failures.Add(1)
+		k.unread(err)
+		entries = k.entries
+	}
+	before := k.opts.Resolve
+	k.opts.Resolve = resolve
+	if err := k.takeRead(entries); err != nil {
+		k.opts.Resolve = before
+		return err
+	}
+	return nil
+}
+
+// takeRead takes entries that were read again, and logs what changed.
+func (k *Keys) takeRead(entries []Entry) error {
+	before := k.entries
+	if err := k.take(entries); err != nil {
 		k.failures.Add(1)
 		return err
 	}
