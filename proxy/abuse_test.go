@@ -285,6 +285,40 @@ func TestAbuse_Items(t *testing.T) {
 	}
 }
 
+// A lock's items are in memory too, as long as nobody reads them: with that full, no more locks are granted.
+func TestAbuse_Locks(t *testing.T) {
+	const size, limit = 8 << 20, 1 << 20
+	v := abused(t, proxy.Config{Limits: proxy.Limits{ItemsMemory: limit}}, proxy.ServerLimits{})
+	app := session.Application{Name: strings.ToLower(proxy.DefaultApplicationName)}.WithDefaults()
+	app.MaxItem = size
+	ref := session.Ref{App: &app, ID: "big"}
+	if _, err := v.store.Put(t.Context(), ref, session.Write{Item: make([]byte, size)}, session.Condition{}, session.NewOperationID()); err != nil {
+		t.Fatal(err)
+	}
+	lock := func() net.Conn {
+		c := v.dial()
+		c.(*net.TCPConn).SetReadBuffer(4096)
+		io.WriteString(c, "POST /v1/apps/default/sessions/big/lock HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n")
+		return c
+	}
+	first := lock() // nobody reads its answer
+	v.awaitBytes(size)
+	asked := v.store.calls()
+	for range 3 {
+		if resp, err := http.ReadResponse(bufio.NewReader(lock()), nil); err != nil || resp.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("a lock while the memory is full: %+v, %v", resp, err)
+		}
+	}
+	if got := v.store.calls(); got != asked {
+		t.Errorf("the store was asked %d times", got-asked)
+	}
+	first.Close()
+	v.awaitBytes(0)
+	if resp, err := http.ReadResponse(bufio.NewReader(lock()), nil); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("a lock when there is room: %+v, %v", resp, err)
+	}
+}
+
 // awaitBytes waits until so many bytes of items are in memory.
 func (v *victim) awaitBytes(want int64) {
 	v.t.Helper()

@@ -56,6 +56,9 @@ func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.Oper
 		return session.Session{}, session.Lock{}, err
 	}
 	defer a.leave(placed)
+	if m := &a.call.api.memory; m.full() { // later it would be too late: a lock that was granted is the caller's
+		return session.Session{}, session.Lock{}, m.fullError()
+	}
 	return a.store.Acquire(ctx, ref, op)
 }
 

@@ -34,6 +34,15 @@ func (m *itemMemory) take(n int) bool {
 	return false
 }
 
+// full says whether there is room for nothing more; who asks is turned away, and counted.
+func (m *itemMemory) full() bool {
+	if m.used.Load() < m.limit {
+		return false
+	}
+	m.refused.Add(1)
+	return true
+}
+
 // must counts n bytes whether there is room for them or not: they are there already, and
 // what was done for them can't be taken back.
 func (m *itemMemory) must(n int) { m.used.Add(int64(n)) }
