@@ -257,8 +257,12 @@ func TestAbuse_Items(t *testing.T) {
 	for range 10 {
 		announced = append(announced, begin(1))
 	}
-	v.awaitBytes(10 * 64 << 10)
-	v.unharmed("while ten have announced 9 MB")
+	v.awaitBytes(10 << 10)
+	for range 10 {
+		announced = append(announced, begin(0))
+	}
+	v.unharmed("while twenty have announced 18 MB")
+	v.awaitBytes(10 << 10) // nothing for those who sent nothing
 	for _, c := range announced {
 		c.Close()
 	}
