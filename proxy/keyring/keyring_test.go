@@ -94,10 +94,13 @@ func TestRing_Certificate(t *testing.T) {
 		{"of nobody's", "nobody", nil, ErrUnknown},
 		{"without a name", "", nil, ErrUnknown},
 	} {
-		_, err := r.Certificate(&x509.Certificate{DNSNames: c.dns, Subject: pkix.Name{CommonName: c.common}}, now)
+		_, err := r.Certificate(&x509.Certificate{DNSNames: c.dns, Subject: pkix.Name{CommonName: c.common}, NotAfter: now}, now)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
+	}
+	if _, err := r.Certificate(&x509.Certificate{DNSNames: []string{"web1.example.net"}, NotAfter: now.Add(-time.Second)}, now); !errors.Is(err, ErrExpired) {
+		t.Errorf("a certificate behind its end: %v", err)
 	}
 	if !r.Operators() {
 		t.Error("a right to observe does not open the operators' listener")

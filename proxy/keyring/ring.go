@@ -16,7 +16,7 @@ import (
 // Why a credential is refused. They say nothing about a key that is not its own holder's to know.
 var (
 	ErrUnknown = errors.New("the key is not known, or was revoked")
-	ErrExpired = errors.New("the key has expired; ask for a new one")
+	ErrExpired = errors.New("the key, or the certificate, has expired; ask for a new one")
 )
 
 // Caller is who a credential belongs to. It never changes.
@@ -130,8 +130,12 @@ func (r *Ring) Key(key string, now time.Time) (*Caller, error) {
 }
 
 // Certificate finds the caller of a client certificate that TLS has verified: by its DNS
-// names, in their order, or by its common name where it has none.
+// names, in their order, or by its common name where it has none. TLS looked at its end when the
+// connection was made, which may be long ago.
 func (r *Ring) Certificate(cert *x509.Certificate, now time.Time) (*Caller, error) {
+	if now.After(cert.NotAfter) {
+		return nil, ErrExpired
+	}
 	names := cert.DNSNames
 	if len(names) == 0 {
 		names = []string{cert.Subject.CommonName}
