@@ -305,6 +305,27 @@ func TestKeys_RunTriesAgain(t *testing.T) {
 	})
 }
 
+// A link to the file stays one: whoever reads the file by its other name sees the edit.
+func TestEdit_Link(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "keys.json"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, []byte(`{"keys":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("keys.json", link); err != nil {
+		t.Skip(err) // Windows wants a right for it
+	}
+	if _, _, err := Add(link, Entry{Name: "n", Rights: []string{"observe"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := ReadFile(file); err != nil || len(entries) != 1 {
+		t.Errorf("the file has %v, %v", entries, err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "keys.json" {
+		t.Errorf("the link names %q, %v", to, err)
+	}
+}
+
 // Edits at the same time lose nothing: one goes through, the others say that they did not.
 func TestEdit_Excludes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
