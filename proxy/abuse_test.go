@@ -323,6 +323,48 @@ func TestAbuse_Locks(t *testing.T) {
 	}
 }
 
+// Who has no key, announces an item and sends nothing is answered at once, and his connection is another's soon.
+func TestAbuse_Unread(t *testing.T) {
+	const limit = 5
+	keys, byName := ringOf(t, "shop:read,write:default")
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Keys: keys, Apps: twoApps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, stop, ended := run(t, api, proxy.ServerConfig{Limits: proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon}})
+	v := &victim{t: t, addr: strings.TrimPrefix(url, "http://")}
+	const put = "PUT /v1/apps/default/sessions/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+	var silent []net.Conn
+	for range limit {
+		c := v.dial()
+		io.WriteString(c, put+"\r\n")
+		silent = append(silent, c)
+	}
+	for _, c := range silent {
+		answer, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401") || !strings.Contains(string(answer), "\r\nConnection: close\r\n") {
+			t.Errorf("a client without a key is answered %q, %v", answer, err)
+		}
+	}
+	if status, _ := v.raw("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 200") {
+		t.Errorf("another is answered %q", status)
+	}
+	// Whoever is let in keeps his connection, whatever becomes of his item.
+	c := v.dial()
+	r := bufio.NewReader(c)
+	for range 2 {
+		io.WriteString(c, put+"Authorization: Bearer "+byName["shop"]+"\r\n\r\nitem")
+		if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode >= 300 || resp.Close {
+			t.Errorf("who has a key is answered %+v, %v", resp, err)
+		}
+	}
+	c.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // awaitBytes waits until so many bytes of items are in memory.
 func (v *victim) awaitBytes(want int64) {
 	v.t.Helper()

@@ -137,8 +137,11 @@ func (c *call) decode(t traits) error {
 		return err
 	}
 	c.timeout = minutes
-	c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory)
-	return err
+	if c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory); err != nil {
+		return err
+	}
+	c.r.Body = http.NoBody // read; c.r is the router's copy
+	return nil
 }
 
 // decodeID finds the session.
