@@ -257,8 +257,12 @@ func TestAbuse_Items(t *testing.T) {
 	for range 10 {
 		announced = append(announced, begin(1))
 	}
-	v.awaitBytes(10 * 64 << 10)
-	v.unharmed("while ten have announced 9 MB")
+	v.awaitBytes(10 << 10)
+	for range 10 {
+		announced = append(announced, begin(0))
+	}
+	v.unharmed("while twenty have announced 18 MB")
+	v.awaitBytes(10 << 10) // nothing for those who sent nothing
 	for _, c := range announced {
 		c.Close()
 	}
@@ -282,6 +286,82 @@ func TestAbuse_Items(t *testing.T) {
 	v.awaitBytes(0)
 	if s := v.api.Stats().Memory; s.Refused == 0 {
 		t.Errorf("counted %+v", s)
+	}
+}
+
+// A lock's items are in memory too, as long as nobody reads them: with that full, no more locks are granted.
+func TestAbuse_Locks(t *testing.T) {
+	const size, limit = 8 << 20, 1 << 20
+	v := abused(t, proxy.Config{Limits: proxy.Limits{ItemsMemory: limit}}, proxy.ServerLimits{})
+	app := session.Application{Name: strings.ToLower(proxy.DefaultApplicationName)}.WithDefaults()
+	app.MaxItem = size
+	ref := session.Ref{App: &app, ID: "big"}
+	if _, err := v.store.Put(t.Context(), ref, session.Write{Item: make([]byte, size)}, session.Condition{}, session.NewOperationID()); err != nil {
+		t.Fatal(err)
+	}
+	lock := func() net.Conn {
+		c := v.dial()
+		c.(*net.TCPConn).SetReadBuffer(4096)
+		io.WriteString(c, "POST /v1/apps/default/sessions/big/lock HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n")
+		return c
+	}
+	first := lock() // nobody reads its answer
+	v.awaitBytes(size)
+	asked := v.store.calls()
+	for range 3 {
+		if resp, err := http.ReadResponse(bufio.NewReader(lock()), nil); err != nil || resp.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("a lock while the memory is full: %+v, %v", resp, err)
+		}
+	}
+	if got := v.store.calls(); got != asked {
+		t.Errorf("the store was asked %d times", got-asked)
+	}
+	first.Close()
+	v.awaitBytes(0)
+	if resp, err := http.ReadResponse(bufio.NewReader(lock()), nil); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("a lock when there is room: %+v, %v", resp, err)
+	}
+}
+
+// Who has no key, announces an item and sends nothing is answered at once, and his connection is another's soon.
+func TestAbuse_Unread(t *testing.T) {
+	const limit = 5
+	keys, byName := ringOf(t, "shop:read,write:default")
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Keys: keys, Apps: twoApps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, stop, ended := run(t, api, proxy.ServerConfig{Limits: proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon}})
+	v := &victim{t: t, addr: strings.TrimPrefix(url, "http://")}
+	const put = "PUT /v1/apps/default/sessions/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+	var silent []net.Conn
+	for range limit {
+		c := v.dial()
+		io.WriteString(c, put+"\r\n")
+		silent = append(silent, c)
+	}
+	for _, c := range silent {
+		answer, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401") || !strings.Contains(string(answer), "\r\nConnection: close\r\n") {
+			t.Errorf("a client without a key is answered %q, %v", answer, err)
+		}
+	}
+	if status, _ := v.raw("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 200") {
+		t.Errorf("another is answered %q", status)
+	}
+	// Whoever is let in keeps his connection, whatever becomes of his item.
+	c := v.dial()
+	r := bufio.NewReader(c)
+	for range 2 {
+		io.WriteString(c, put+"Authorization: Bearer "+byName["shop"]+"\r\n\r\nitem")
+		if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode >= 300 || resp.Close {
+			t.Errorf("who has a key is answered %+v, %v", resp, err)
+		}
+	}
+	c.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 // gate says who is let in. A listener has one. Any number of goroutines may use it.
 type gate struct {
 	keys *keyring.Keys // nil: anybody is let in
-	// local says that whoever reaches an operators' listener is trusted while no key opens it.
+	// local says that whoever reaches an operators' listener may see and move the pair until a key
+	// opens it. Sessions want a key all the same.
 	local  bool
 	counts *accessCounts
 }
@@ -46,11 +47,7 @@ func (g *gate) caller(r *http.Request) (*keyring.Caller, error) {
 	if g.keys == nil {
 		return nil, nil
 	}
-	ring := g.keys.Ring()
-	if g.local && !ring.Operators() {
-		return nil, nil
-	}
-	c, err := identify(ring, r)
+	c, err := identify(g.keys.Ring(), r)
 	switch {
 	case err == nil:
 		return c, nil
@@ -62,6 +59,14 @@ func (g *gate) caller(r *http.Request) (*keyring.Caller, error) {
 		g.counts.none.Add(1)
 	}
 	return nil, &problemError{kindUnauthorized, err.Error()}
+}
+
+// operator is caller, for what of the operators' listener is not about sessions.
+func (g *gate) operator(r *http.Request) (*keyring.Caller, error) {
+	if g.local && g.keys != nil && !g.keys.Operators() {
+		return nil, nil
+	}
+	return g.caller(r)
 }
 
 var (
@@ -101,6 +106,26 @@ func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
 	return nil
 }
 
+// ring is the keys as they are now; nil: there are none.
+func (g *gate) ring() *keyring.Ring {
+	if g.keys == nil {
+		return nil
+	}
+	return g.keys.Ring()
+}
+
+// still says whether a call that was admitted would be now. It costs next to nothing while no key has changed.
+func (g *gate) still(c *call, right keyring.Right) error {
+	if c.caller == nil || g.ring() == c.ring && !c.caller.Expired(time.Now()) {
+		return nil
+	}
+	caller, err := g.caller(c.r)
+	if err != nil {
+		return err
+	}
+	return g.admit(caller, right, c.ref.App.Name)
+}
+
 // pace takes one request out of the caller's bucket.
 func (g *gate) pace(c *keyring.Caller) error {
 	if c == nil || c.Bucket == nil || c.Bucket.Allow() {
@@ -122,7 +147,7 @@ func (g *gate) operators(report reporter, open func(path string) bool) func(http
 				next.ServeHTTP(w, r)
 				return
 			}
-			c, err := g.caller(r)
+			c, err := g.operator(r)
 			if err == nil && c != nil && c.Rights&keyring.Operators == 0 {
 				g.counts.right.Add(1)
 				err = &problemError{kindForbidden, "the key opens the session API, not the operators' listener: that wants the right observe or operator"}
@@ -154,7 +179,7 @@ func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 // stillOpen says whether the operators' listener is still open to who was let in before: a
 // stream outlives its request's first moment.
 func (g *gate) stillOpen(r *http.Request) bool {
-	c, err := g.caller(r)
+	c, err := g.operator(r)
 	return err == nil && (c == nil || c.Rights&keyring.Operators != 0)
 }
 

@@ -335,14 +335,44 @@ func TestAccess_LocalOperators(t *testing.T) {
 		{"on loopback, with an operator's key that has expired", "expired:operator:", true, 401},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			keys, _ := ringOf(t, c.line)
+			keys, byName := ringOf(t, c.line)
 			s := administerBehind(t, &pair{}, proxy.Config{Keys: keys, Apps: twoApps}, proxy.AdminConfig{Keys: keys, Local: c.local})
 			s.want(c.want, "GET", "/v1/pair", "")
 			s.want(c.want, "POST", "/v1/pair/suspend", "", "Content-Type", "application/json")
+			// Sessions want a key whatever the pair wants.
+			s.wantProblem(401, "unauthorized", "GET", sessions+"/x", "")
+			s.wantProblem(401, "unauthorized", "GET", sessions, "")
 			if c.want == 200 {
-				s.want(404, "GET", sessions+"/x", "")
+				s.want(404, "GET", sessions+"/x", "", "Authorization", "Bearer "+byName["a"])
 			}
 		})
+	}
+}
+
+// Whoever revokes the last operators' key lets nobody in, least of all everybody.
+func TestAccess_LastOperatorRevoked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	key, id, err := keyring.Add(path, keyring.Entry{Name: "ops", Rights: []string{"operator"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := openKeys(t, path, keyring.Options{})
+	p := &pair{}
+	s := administerBehind(t, p, proxy.Config{Keys: keys, Apps: twoApps}, proxy.AdminConfig{Keys: keys, Local: true})
+	s.want(200, "GET", "/v1/pair", "", "Authorization", "Bearer "+key)
+	if _, err := keyring.Revoke(path, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for _, headers := range [][]string{nil, {"Authorization", "Bearer " + key}} {
+		s.wantProblem(401, "unauthorized", "GET", "/v1/pair", "", headers...)
+		s.wantProblem(401, "unauthorized", "GET", sessions+"/x", "", headers...)
+		s.wantProblem(401, "unauthorized", "POST", "/v1/pair/failover", `{"kind":"manual"}`, append(headers, "Content-Type", "application/json")...)
+	}
+	if done := p.verbs(); done != "" {
+		t.Errorf("what was refused did %s", done)
 	}
 }
 

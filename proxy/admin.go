@@ -69,8 +69,9 @@ type AdminConfig struct {
 	Hosts []string
 	// Keys are who may call, and for what; those of the API. nil: anybody, for everything.
 	Keys *keyring.Keys
-	// Local says that whoever reaches the listener may do everything while no key has an
-	// operator's right: it is on loopback, or somebody said that this is meant.
+	// Local says that whoever reaches the listener may do everything but what is about sessions, until
+	// a key has an operator's right: it is on loopback, or somebody said that this is meant. A key that
+	// was revoked since counts. Without Keys sessions are open, too.
 	Local bool
 	// ActionTimeout bounds an operators' verb. Default 60 s.
 	ActionTimeout time.Duration

@@ -3,18 +3,34 @@ package proxy
 import (
 	"context"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // admitted is the store as one call sees it: each use of it takes a place, and none is
-// kept while the call waits for somebody's lock.
+// kept while the call waits for somebody's lock. With the place had, the caller is looked at again.
 type admitted struct {
-	store  session.Store
-	door   *admission
-	caller string
+	store session.Store
+	door  *admission
+	call  *call
+	gate  *gate
+	right keyring.Right
 }
 
 var _ session.Store = (*admitted)(nil)
+
+// enter gives a place to whoever may still call. A call's body may have come slowly, and its
+// turn late: it does not outlive its key.
+func (a *admitted) enter(ctx context.Context) (placed bool, err error) {
+	if placed, err = a.door.enter(ctx, nameOf(a.call.caller)); err != nil {
+		return placed, err
+	}
+	if err = a.gate.still(a.call, a.right); err != nil {
+		a.leave(placed)
+		placed = false
+	}
+	return placed, err
+}
 
 // leave ends what enter began.
 func (a *admitted) leave(placed bool) {
@@ -25,7 +41,7 @@ func (a *admitted) leave(placed bool) {
 
 // Get implements session.Store.
 func (a *admitted) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -35,17 +51,20 @@ func (a *admitted) Get(ctx context.Context, ref session.Ref, opts session.GetOpt
 
 // Acquire implements session.Store.
 func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
 	defer a.leave(placed)
+	if m := &a.call.api.memory; m.full() { // later it would be too late: a lock that was granted is the caller's
+		return session.Session{}, session.Lock{}, m.fullError()
+	}
 	return a.store.Acquire(ctx, ref, op)
 }
 
 // Update implements session.Store.
 func (a *admitted) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -55,7 +74,7 @@ func (a *admitted) Update(ctx context.Context, ref session.Ref, lock session.Loc
 
 // Put implements session.Store.
 func (a *admitted) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -65,7 +84,7 @@ func (a *admitted) Put(ctx context.Context, ref session.Ref, w session.Write, co
 
 // Release implements session.Store.
 func (a *admitted) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,7 +94,7 @@ func (a *admitted) Release(ctx context.Context, ref session.Ref, lock session.Lo
 
 // Remove implements session.Store.
 func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,7 +104,7 @@ func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Loc
 
 // Touch implements session.Store.
 func (a *admitted) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
-	placed, err := a.door.enter(ctx, a.caller)
+	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
 	}

@@ -32,6 +32,7 @@ type traits struct {
 type call struct {
 	api     *API
 	caller  *keyring.Caller // nil: nobody asked who calls
+	ring    *keyring.Ring   // where it was found
 	store   admitted        // the store, a place at a time
 	taken   int             // bytes of items that count as in memory
 	w       http.ResponseWriter
@@ -78,7 +79,7 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	if err := c.decode(t); err != nil {
 		return err
 	}
-	c.store = admitted{c.api.store, c.api.door, nameOf(c.caller)}
+	c.store = admitted{c.api.store, c.api.door, c, g, t.right}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
 	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)
@@ -97,6 +98,7 @@ func (c *call) run(g *gate, do verb, t traits) error {
 // admit finds out who calls, and whether for what is theirs: before the rest is looked at,
 // so that who may not learns nothing.
 func (c *call) admit(g *gate, t traits) (err error) {
+	c.ring = g.ring() // before the look-up, so that a change between them is seen
 	if c.caller, err = g.caller(c.r); err != nil {
 		return err
 	}
@@ -135,8 +137,11 @@ func (c *call) decode(t traits) error {
 		return err
 	}
 	c.timeout = minutes
-	c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory)
-	return err
+	if c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory); err != nil {
+		return err
+	}
+	c.r.Body = http.NoBody // read; c.r is the router's copy
+	return nil
 }
 
 // decodeID finds the session.

@@ -90,16 +90,14 @@ func (c *Certificates) Reload() error {
 	return nil
 }
 
-// Run reads the files again whenever one has changed, until ctx ends.
+// Run reads the files again whenever one has changed, and while they can't be read, until ctx ends.
 func (c *Certificates) Run(ctx context.Context) error {
 	paths := []string{c.files.Certificate, c.files.Key}
 	if c.files.ClientCA != "" {
 		paths = append(paths, c.files.ClientCA)
 	}
-	return filewatch.Run(ctx, func() {
-		if err := c.Reload(); err != nil {
-			c.log.Error("the certificate could not be read again; the one before stays", "error", err)
-		}
+	return filewatch.Run(ctx, c.Reload, func(err error) {
+		c.log.Error("the certificate could not be read again; the one before stays", "error", err)
 	}, paths...)
 }
 

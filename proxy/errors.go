@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -219,7 +220,24 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 	case kindUnknown:
 		rep.log.Warn("outcome unknown", "method", r.Method, "route", routeOf(r), "error", err)
 	}
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		if r.Body != nil && r.Body != http.NoBody && r.ProtoMajor == 1 {
+			turnAway(w)
+		}
+	}
 	writeProblem(w, &p)
+}
+
+// unreadTime is how long a client that is turned away may go on sending its item: one that reads no
+// answer before it has sent everything is to see one.
+const unreadTime = time.Second
+
+// turnAway ends a connection with its answer, which net/http would otherwise hold back until the item has come: without a
+// key one could keep as many connections at work as there may be.
+func turnAway(w http.ResponseWriter) {
+	w.Header()["Connection"] = closes
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a recorder has none
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
@@ -265,6 +283,7 @@ var (
 	textType    = []string{"text/plain; charset=utf-8"}
 	noStore     = []string{"no-store"}
 	nosniff     = []string{"nosniff"}
+	closes      = []string{"close"}
 	bearer      = []string{`Bearer realm="mirrorstate"`}
 	flagged     = []string{"uninitialized"}
 )

@@ -34,6 +34,15 @@ func (m *itemMemory) take(n int) bool {
 	return false
 }
 
+// full says whether there is room for nothing more; who asks is turned away, and counted.
+func (m *itemMemory) full() bool {
+	if m.used.Load() < m.limit {
+		return false
+	}
+	m.refused.Add(1)
+	return true
+}
+
 // must counts n bytes whether there is room for them or not: they are there already, and
 // what was done for them can't be taken back.
 func (m *itemMemory) must(n int) { m.used.Add(int64(n)) }
@@ -52,10 +61,11 @@ func (m *itemMemory) fullError() error {
 	return &problemError{kindOverloaded, fmt.Sprintf("items of %d bytes are in memory already", m.limit)}
 }
 
-// firstRoom is how many bytes of an item there is room for before any has come.
-const firstRoom = 64 << 10
+// firstRoom is how many bytes of an item there is room for when the first has come.
+const firstRoom = 1 << 10
 
-// readBody reads the item into memory that grows with what has come. An item above
+// readBody reads the item into memory that grows with what has come: none before the first byte,
+// and then at most four times as much. An item above
 // the limit takes no memory, and is refused unread where the client asked before
 // sending it. taken is what was taken of m; it has to be given back.
 func readBody(r *http.Request, limit int, m *itemMemory) (body []byte, taken int, err error) {
@@ -69,8 +79,18 @@ func readBody(r *http.Request, limit int, m *itemMemory) (body []byte, taken int
 	case size < 0:
 		size = int64(limit) + 1 // one more tells too much from just enough
 	}
-	room := int(min(size, firstRoom))
-	for filled := 0; ; {
+	if m.full() { // before the client is told to send it
+		return nil, 0, m.fullError()
+	}
+	body = make([]byte, 1)
+	filled, err := io.ReadFull(r.Body, body)
+	switch {
+	case err == io.EOF && r.ContentLength < 0:
+		return nil, 0, nil
+	case err != nil:
+		return nil, 0, badBody(err)
+	}
+	for room := int(min(size, firstRoom)); ; {
 		if !m.take(room - taken) {
 			return nil, taken, m.fullError()
 		}

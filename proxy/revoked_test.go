@@ -62,3 +62,71 @@ func TestEvents_KeyRevoked(t *testing.T) {
 		}
 	})
 }
+
+// A call that waits for a lock does not outlive its key: not its revocation, and not its end.
+func TestWait_KeyRevoked(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		lives  time.Duration
+		revoke bool
+		want   int
+	}{
+		{"revoked", time.Hour, true, 401},
+		{"at its end", 5 * time.Second, false, 401},
+		{"good", time.Hour, false, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "keys.json")
+				e := keyring.Entry{Name: "a", Rights: []string{"read", "write", "lock"}, Apps: []string{"default"}}
+				holder, _, err := keyring.Add(path, e, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.Expires = time.Now().Add(c.lives)
+				key, id, err := keyring.Add(path, e, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				keys := openKeys(t, path, keyring.Options{})
+				api, err := proxy.NewAPI(proxy.Config{Store: memory.New(time.Now), Keys: keys})
+				if err != nil {
+					t.Fatal(err)
+				}
+				do := func(key, method, path string, headers ...string) *httptest.ResponseRecorder {
+					r := httptest.NewRequest(method, path, nil)
+					r.Header.Set("Authorization", "Bearer "+key)
+					for i := 0; i < len(headers); i += 2 {
+						r.Header.Set(headers[i], headers[i+1])
+					}
+					rec := httptest.NewRecorder()
+					api.ServeHTTP(rec, r)
+					return rec
+				}
+				do(holder, "PUT", sessions+"/x")
+				lock := do(holder, "POST", sessions+"/x/lock").Header().Get("Session-Lock")
+				got := make(chan int, 1)
+				go func() { got <- do(key, "GET", sessions+"/x?wait=60").Code }()
+				time.Sleep(time.Second)
+				if c.revoke {
+					if _, err := keyring.Revoke(path, id); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := keys.Reload(); err != nil { // another ring, also where nothing changed
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Second)
+				if code := do(holder, "DELETE", sessions+"/x/lock", "Session-Lock", lock).Code; code != 204 {
+					t.Fatalf("release: %d", code)
+				}
+				if code := <-got; code != c.want {
+					t.Errorf("who waited got %d, want %d", code, c.want)
+				}
+				if busy := api.Stats().Door.Busy; busy != 0 {
+					t.Errorf("%d places are not given back", busy)
+				}
+			})
+		})
+	}
+}

@@ -112,10 +112,13 @@ func (w *waiters) await(ctx context.Context, key waitKey, wait time.Duration, sh
 	if err := v.join(age); err != nil {
 		return err
 	}
-	joined := time.Now()
+	joined, free := time.Now(), false
+	defer func() { // also if try panics: the queue goes on
+		w.took.Observe(time.Since(joined).Seconds())
+		v.leave(free)
+	}()
 	err := v.queue(ctx)
-	w.took.Observe(time.Since(joined).Seconds())
-	v.leave(shared && err == nil || errors.Is(err, session.ErrNotFound))
+	free = shared && err == nil || errors.Is(err, session.ErrNotFound)
 	return err
 }
 

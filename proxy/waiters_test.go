@@ -90,6 +90,37 @@ func TestWaiters_FirstComeFirstServed(t *testing.T) {
 	})
 }
 
+// A bug in the store is one caller's trouble, and not the session's for ever.
+func TestWaiters_Panic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWaiters(50, 100), &door{closed: true}
+		tries := 0
+		panicked := make(chan any, 1)
+		go func() {
+			defer func() { panicked <- recover() }()
+			w.await(t.Context(), key, time.Minute, false, func(ctx context.Context) error {
+				if tries++; tries == 2 {
+					panic("a bug")
+				}
+				return d.acquire(ctx)
+			})
+		}()
+		synctest.Wait()
+		served, wg := line(t.Context(), w, 1, time.Minute, d.acquire)
+		if <-panicked == nil {
+			t.Error("nobody was told of the panic")
+		}
+		d.open()
+		wg.Wait()
+		if len(served) != 1 {
+			t.Error("the next in the queue was not served")
+		}
+		if st := w.stats(); st.Waiting != 0 || len(w.shard(key).queues) != 0 {
+			t.Errorf("somebody is left in the queue: %+v", st)
+		}
+	})
+}
+
 // A release through another proxy wakes nobody here: the head polls.
 func TestWaiters_HeadPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"sync/atomic"
 
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy"
@@ -22,16 +21,16 @@ import (
 type guards struct {
 	keys       *keyring.Keys
 	api, admin *proxy.Certificates
-	names      atomic.Pointer[func(app string) (name string, err error)] // finds applications; changes with the configuration
 }
 
 // openGuards reads what is configured.
 func openGuards(cfg config.Config, logger *slog.Logger) (g *guards, err error) {
 	g = &guards{}
-	if err := g.nameApplications(cfg); err != nil {
+	names, err := proxy.Names(applications(cfg))
+	if err != nil {
 		return nil, err
 	}
-	if g.keys, err = g.openKeys(cfg, logger); err != nil {
+	if g.keys, err = openKeys(cfg, names, logger); err != nil {
 		return nil, fmt.Errorf("auth.keys_file: %w", err)
 	}
 	for _, l := range []struct {
@@ -51,7 +50,7 @@ func openGuards(cfg config.Config, logger *slog.Logger) (g *guards, err error) {
 }
 
 // openKeys reads the keys; nil: none are configured.
-func (g *guards) openKeys(cfg config.Config, logger *slog.Logger) (*keyring.Keys, error) {
+func openKeys(cfg config.Config, names func(app string) (name string, err error), logger *slog.Logger) (*keyring.Keys, error) {
 	if cfg.Auth.KeysFile == "" {
 		return nil, nil
 	}
@@ -60,17 +59,24 @@ func (g *guards) openKeys(cfg config.Config, logger *slog.Logger) (*keyring.Keys
 		burst = 2 * cfg.Limits.Rate
 	}
 	return keyring.Open(keyring.Options{
-		Path: cfg.Auth.KeysFile, Resolve: func(app string) (string, error) { return (*g.names.Load())(app) }, Rate: float64(cfg.Limits.Rate), Burst: burst, Logger: logger,
+		Path: cfg.Auth.KeysFile, Resolve: names, Rate: float64(cfg.Limits.Rate), Burst: burst, Logger: logger,
 	})
 }
 
-// nameApplications has keys find the configured applications by their aliases, from the next reading on.
-func (g *guards) nameApplications(cfg config.Config) error {
-	names, err := proxy.Names(applications(cfg))
-	if err == nil {
-		g.names.Store(&names)
+// rename has keys and the API find the next configuration's applications by their aliases: both or
+// neither, for a key to an alias must open what that alias is.
+func (g *guards) rename(next config.Config, api *proxy.API) error {
+	apps := applications(next)
+	names, err := proxy.Names(apps) // refuses what SetApps would
+	if err != nil {
+		return err
 	}
-	return err
+	if g.keys != nil {
+		if err := g.keys.Rename(names); err != nil {
+			return err
+		}
+	}
+	return api.SetApps(apps)
 }
 
 // applications are the configured ones, as the domain has them.
@@ -85,12 +91,9 @@ func applications(cfg config.Config) map[string]session.Application {
 // aliases are the configured applications', sorted.
 func aliases(apps map[string]config.App) []string { return slices.Sorted(maps.Keys(apps)) }
 
-// Reload reads all files again. What can't be read stays as it was.
-func (g *guards) Reload() error {
+// reloadCertificates reads their files again. What can't be read stays as it was.
+func (g *guards) reloadCertificates() error {
 	var errs []error
-	if g.keys != nil {
-		errs = append(errs, g.keys.Reload())
-	}
 	for _, c := range []*proxy.Certificates{g.api, g.admin} {
 		if c != nil {
 			errs = append(errs, c.Reload())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -274,7 +275,23 @@ func (c *keyCommand) revoke() *cobra.Command {
 			for _, e := range revoked {
 				fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s)\n", e.ID, e.Name)
 			}
+			left, err := keyring.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if opensOperators(revoked) && !opensOperators(left) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: no key opens the operators' listener now: a server that runs lets nobody in there, and one that is started anew on loopback "+
+					"lets everybody on the machine act on the pair; make one with mirrorstate key new NAME --operator")
+			}
 			return nil
 		},
 	}
+}
+
+// opensOperators says whether an entry opens the operators' listener.
+func opensOperators(entries []keyring.Entry) bool {
+	return slices.ContainsFunc(entries, func(e keyring.Entry) bool {
+		rights, err := keyring.ParseRights(e.Rights)
+		return err == nil && rights&keyring.Operators != 0
+	})
 }

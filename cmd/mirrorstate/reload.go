@@ -86,13 +86,8 @@ func (l *life) reload(ctx context.Context, cfg config.Config, load func() (confi
 		return func() {}
 	}
 	r := &reloading{load: load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
-		{"keys and certificates", func(next config.Config) error {
-			if err := g.nameApplications(next); err != nil {
-				return err
-			}
-			return g.Reload()
-		}},
-		{"apps", func(next config.Config) error { return api.SetApps(applications(next)) }},
+		{"keys and apps", func(next config.Config) error { return g.rename(next, api) }},
+		{"certificates", func(config.Config) error { return g.reloadCertificates() }},
 		{"log", func(next config.Config) error { l.logs.level.Set(next.Log.SlogLevel()); return nil }},
 		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},
 		{"sweep", func(next config.Config) error {

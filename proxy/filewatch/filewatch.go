@@ -15,11 +15,13 @@ import (
 const every = 2 * time.Second
 
 // Run calls changed at once, for what happened since the files were read, and then whenever
-// one of them is not what it was at the last look, until ctx ends; then it returns ctx's error. A file that is not there has changed when it comes
-// back. A file that changes within the clock's resolution and keeps its size is missed.
-func Run(ctx context.Context, changed func(), paths ...string) error {
+// one of them is not what it was at the last look, or has gone, until ctx ends; then it returns ctx's
+// error. While changed fails it is called at every look, for what made it fail may not show in the
+// files; failed is told of its error, once for each text. A file that changes within the clock's resolution and keeps
+// its size is missed.
+func Run(ctx context.Context, changed func() error, failed func(error), paths ...string) error {
 	seen := look(paths)
-	changed()
+	said := try(changed, failed, "")
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -29,11 +31,23 @@ func Run(ctx context.Context, changed func(), paths ...string) error {
 		case <-tick.C:
 		}
 		now := look(paths)
-		if differ(seen, now) {
-			changed()
+		if said != "" || differ(seen, now) {
+			said = try(changed, failed, said)
 		}
 		seen = now
 	}
+}
+
+// try calls changed, and failed unless the same was said before. It gives the error's text.
+func try(changed func() error, failed func(error), said string) string {
+	err := changed()
+	if err == nil {
+		return ""
+	}
+	if err.Error() != said {
+		failed(err)
+	}
+	return err.Error()
 }
 
 // look gives what is known of the files; nil for one that is not there.
@@ -50,10 +64,10 @@ func look(paths []string) []fs.FileInfo {
 func differ(before, now []fs.FileInfo) bool {
 	for i, info := range now {
 		was := before[i]
-		if info == nil {
-			continue // in the middle of being replaced, or gone: nothing to read
+		if info == nil && was == nil {
+			continue
 		}
-		if was == nil || !os.SameFile(was, info) || !was.ModTime().Equal(info.ModTime()) || was.Size() != info.Size() {
+		if info == nil || was == nil || !os.SameFile(was, info) || !was.ModTime().Equal(info.ModTime()) || was.Size() != info.Size() {
 			return true
 		}
 	}

@@ -2,8 +2,10 @@ package filewatch_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,7 +27,9 @@ func TestRun(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var calls atomic.Int64
 		ended := make(chan error)
-		go func() { ended <- filewatch.Run(ctx, func() { calls.Add(1) }, a, b) }()
+		go func() {
+			ended <- filewatch.Run(ctx, func() error { calls.Add(1); return nil }, func(err error) { t.Error(err) }, a, b)
+		}()
 		next := func(want int64, what string) {
 			t.Helper()
 			time.Sleep(2 * time.Second)
@@ -57,12 +61,39 @@ func TestRun(t *testing.T) {
 		if err := os.Remove(a); err != nil {
 			t.Fatal(err)
 		}
-		next(4, "it is gone")
+		next(5, "it is gone")
+		next(5, "it stays away")
 		write(t, a, "one")
-		next(5, "it is back")
+		next(6, "it is back")
 		cancel()
 		if err := <-ended; err != context.Canceled {
 			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// What can't be read is tried until it can, and each reason is told once.
+func TestRun_Fails(t *testing.T) {
+	a := filepath.Join(t.TempDir(), "a")
+	write(t, a, "one")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		results := []error{nil, errors.New("x"), errors.New("x"), errors.New("y"), nil, errors.New("y"), nil}
+		calls := 0
+		var told []string
+		ended := make(chan error)
+		go func() {
+			ended <- filewatch.Run(ctx, func() error { calls++; return results[calls-1] }, func(err error) { told = append(told, err.Error()) }, a)
+		}()
+		time.Sleep(time.Second)
+		write(t, a, "longer") // the only changes are this one
+		time.Sleep(20 * time.Second)
+		write(t, a, "longer still") // and this
+		time.Sleep(20 * time.Second)
+		cancel()
+		<-ended
+		if got := strings.Join(told, ","); calls != len(results) || got != "x,y,y" {
+			t.Errorf("called %d times, told %s; want %d, x,y,y", calls, got, len(results))
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -64,8 +65,14 @@ func parse(text []byte) ([]Entry, error) {
 
 // Edit reads the file, which need not be there, has change say what shall be in it, and
 // puts that in its place at once: a reader sees the old or the new one. It keeps the file's
-// mode and owner; a new one has mode 0600. Two edits exclude each other.
+// mode and owner; a new one has mode 0600. Where path is a symbolic link, it stays one, and the file that it
+// names is replaced. Two edits exclude each other.
 func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write the keys: %w", err)
+	}
 	next := path + ".new"
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

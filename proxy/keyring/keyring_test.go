@@ -1,16 +1,20 @@
 package keyring
 
 import (
+	"bytes"
+	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -90,10 +94,13 @@ func TestRing_Certificate(t *testing.T) {
 		{"of nobody's", "nobody", nil, ErrUnknown},
 		{"without a name", "", nil, ErrUnknown},
 	} {
-		_, err := r.Certificate(&x509.Certificate{DNSNames: c.dns, Subject: pkix.Name{CommonName: c.common}}, now)
+		_, err := r.Certificate(&x509.Certificate{DNSNames: c.dns, Subject: pkix.Name{CommonName: c.common}, NotAfter: now}, now)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
+	}
+	if _, err := r.Certificate(&x509.Certificate{DNSNames: []string{"web1.example.net"}, NotAfter: now.Add(-time.Second)}, now); !errors.Is(err, ErrExpired) {
+		t.Errorf("a certificate behind its end: %v", err)
 	}
 	if !r.Operators() {
 		t.Error("a right to observe does not open the operators' listener")
@@ -237,6 +244,85 @@ func TestFile_Refuses(t *testing.T) {
 	}
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {
 		t.Errorf("an edit made the mode %v", info.Mode())
+	}
+}
+
+// A file that can't be read, or has gone, is told of, changes nothing, and is read as soon as it can be.
+func TestKeys_RunTriesAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	e := Entry{Name: "n", Rights: []string{"observe"}}
+	key, _, err := Add(path, e, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	keys, err := Open(Options{Path: path, Resolve: asName, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- keys.Run(ctx) }()
+		later := func(known bool, errors int, what string) {
+			t.Helper()
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if _, err := keys.Ring().Key(key, time.Now()); (err == nil) != known {
+				t.Errorf("%s: the key gives %v", what, err)
+			}
+			if got := strings.Count(log.String(), "level=ERROR"); got != errors {
+				t.Errorf("%s: %d errors were told, want %d:\n%s", what, got, errors, log.String())
+			}
+		}
+		later(true, 0, "nothing happened")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		later(true, 1, "the file has gone")
+		if err := os.WriteFile(path+".next", []byte(`{"keys":[]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path+".next", 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".next", path); err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" {
+			later(true, 2, "everybody may write it")
+		}
+		if err := os.Chmod(path, 0o600); err != nil { // changes neither time nor size
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if keys.Ring().Len() != 0 {
+			t.Error("the file was not read when it could be")
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// A link to the file stays one: whoever reads the file by its other name sees the edit.
+func TestEdit_Link(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "keys.json"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, []byte(`{"keys":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("keys.json", link); err != nil {
+		t.Skip(err) // Windows wants a right for it
+	}
+	if _, _, err := Add(link, Entry{Name: "n", Rights: []string{"observe"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := ReadFile(file); err != nil || len(entries) != 1 {
+		t.Errorf("the file has %v, %v", entries, err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "keys.json" {
+		t.Errorf("the link names %q, %v", to, err)
 	}
 }
 

@@ -31,8 +31,10 @@ type Options struct {
 
 // Keys is the file as it is now. Any number of goroutines may use it.
 type Keys struct {
-	opts Options
+	opts Options // Resolve is owned by reading
 	ring atomic.Pointer[Ring]
+
+	operators atomic.Bool // a ring had an entry for the operators' listener
 
 	reading           sync.Mutex // held while the file is read, so that an older reading does not win
 	entries           []Entry    // owned by reading
@@ -62,6 +64,10 @@ func Open(o Options) (*Keys, error) {
 // Ring is the keys as they are now.
 func (k *Keys) Ring() *Ring { return k.ring.Load() }
 
+// Operators says whether an entry opens the operators' listener, or has done so since the file was
+// opened: whoever revokes the last one does not mean to let everybody in.
+func (k *Keys) Operators() bool { return k.operators.Load() }
+
 // Stats reads the counters.
 func (k *Keys) Stats() Stats {
 	return Stats{Entries: k.Ring().Len(), Reloads: k.reloads.Load(), Failures: k.failures.Load()}
@@ -73,6 +79,9 @@ func (k *Keys) take(entries []Entry) error {
 		return fmt.Errorf("%s: %w", k.opts.Path, err)
 	}
 	ring.keep(k.ring.Load(), rate.Limit(k.opts.Rate), k.opts.Burst)
+	if ring.Operators() {
+		k.operators.Store(true)
+	}
 	k.ring.Store(ring)
 	k.entries = entries
 	return nil
@@ -83,12 +92,38 @@ func (k *Keys) take(entries []Entry) error {
 func (k *Keys) Reload() error {
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	before := k.entries
 	entries, err := ReadFile(k.opts.Path)
-	if err == nil {
-		err = k.take(entries)
-	}
 	if err != nil {
+		k.failures.Add(1)
+		return err
+	}
+	return k.takeRead(entries)
+}
+
+// Rename reads the file again and has resolve find applications, now and from then on. A file that can't be
+// read is logged, and the entries before are resolved anew. With an error nothing has changed.
+func (k *Keys) Rename(resolve func(app string) (name string, err error)) error {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	entries, err := ReadFile(k.opts.Path)
+	if err != nil {
+		k.failures.Add(1)
+		k.unread(err)
+		entries = k.entries
+	}
+	before := k.opts.Resolve
+	k.opts.Resolve = resolve
+	if err := k.takeRead(entries); err != nil {
+		k.opts.Resolve = before
+		return err
+	}
+	return nil
+}
+
+// takeRead takes entries that were read again, and logs what changed.
+func (k *Keys) takeRead(entries []Entry) error {
+	before := k.entries
+	if err := k.take(entries); err != nil {
 		k.failures.Add(1)
 		return err
 	}
@@ -99,13 +134,13 @@ func (k *Keys) Reload() error {
 	return nil
 }
 
-// Run reads the file again whenever it has changed, until ctx ends.
+func (k *Keys) unread(err error) {
+	k.opts.Logger.Error("the keys could not be read again; those before stay", "error", err)
+}
+
+// Run reads the file again whenever it has changed, and while it can't be read, until ctx ends.
 func (k *Keys) Run(ctx context.Context) error {
-	return filewatch.Run(ctx, func() {
-		if err := k.Reload(); err != nil {
-			k.opts.Logger.Error("the keys could not be read again; those before stay", "error", err)
-		}
-	}, k.opts.Path)
+	return filewatch.Run(ctx, k.Reload, k.unread, k.opts.Path)
 }
 
 // difference names the entries that came, went or are others, by their ids.

@@ -16,7 +16,7 @@ import (
 // Why a credential is refused. They say nothing about a key that is not its own holder's to know.
 var (
 	ErrUnknown = errors.New("the key is not known, or was revoked")
-	ErrExpired = errors.New("the key has expired; ask for a new one")
+	ErrExpired = errors.New("the key, or the certificate, has expired; ask for a new one")
 )
 
 // Caller is who a credential belongs to. It never changes.
@@ -45,7 +45,8 @@ func (c *Caller) May(r Right, app string) bool {
 // For says whether it has anything to do with the application.
 func (c *Caller) For(app string) bool { return c.every || c.apps[app] }
 
-func (c *Caller) expired(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
+// Expired says whether its entry has ended.
+func (c *Caller) Expired(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
 
 // Ring is a file's entries, ready to be looked up. It never changes; any number of
 // goroutines may use it.
@@ -122,15 +123,19 @@ func (r *Ring) Key(key string, now time.Time) (*Caller, error) {
 	if c == nil || subtle.ConstantTimeCompare(sum[:], c.sum[:]) != 1 {
 		return nil, ErrUnknown
 	}
-	if c.expired(now) {
+	if c.Expired(now) {
 		return nil, ErrExpired
 	}
 	return c, nil
 }
 
 // Certificate finds the caller of a client certificate that TLS has verified: by its DNS
-// names, in their order, or by its common name where it has none.
+// names, in their order, or by its common name where it has none. TLS looked at its end when the
+// connection was made, which may be long ago.
 func (r *Ring) Certificate(cert *x509.Certificate, now time.Time) (*Caller, error) {
+	if now.After(cert.NotAfter) {
+		return nil, ErrExpired
+	}
 	names := cert.DNSNames
 	if len(names) == 0 {
 		names = []string{cert.Subject.CommonName}
@@ -140,7 +145,7 @@ func (r *Ring) Certificate(cert *x509.Certificate, now time.Time) (*Caller, erro
 		c := r.certificates[strings.ToLower(name)]
 		switch {
 		case name == "" || c == nil:
-		case c.expired(now):
+		case c.Expired(now):
 			err = ErrExpired
 		default:
 			return c, nil

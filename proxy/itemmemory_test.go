@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+)
+
+// watchedBody tells how much memory was counted at each reading.
+type watchedBody struct {
+	io.Reader
+	m    *itemMemory
+	most []int64 // by reading
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.most = append(b.most, b.m.used.Load())
+	return b.Reader.Read(p)
+}
+
+func (b *watchedBody) Close() error { return nil }
+
+// Who sends nothing takes no memory; who sends takes at most a kilobyte, or four times what came.
+func TestReadBody_Memory(t *testing.T) {
+	for _, announced := range []bool{true, false} {
+		for _, size := range []int{0, 1, 2, firstRoom - 1, firstRoom, firstRoom + 1, 100_000} {
+			item := bytes.Repeat([]byte("x"), size)
+			m := itemMemory{limit: 1 << 20}
+			b := &watchedBody{Reader: bytes.NewReader(item), m: &m}
+			r := &http.Request{Body: b, ContentLength: -1}
+			if announced {
+				r.ContentLength = int64(size)
+			}
+			body, taken, err := readBody(r, 100_000, &m)
+			if err != nil || !bytes.Equal(body, item) || m.used.Load() != int64(taken) {
+				t.Errorf("%d bytes: got %d, %v; %d are counted, %d said", size, len(body), err, m.used.Load(), taken)
+			}
+			for i, used := range b.most {
+				if i == 0 && used != 0 {
+					t.Errorf("%d bytes: %d are counted before any came", size, used)
+				}
+				if i > 0 && used > max(firstRoom, 4*int64(size)) {
+					t.Errorf("%d bytes: %d are counted", size, used)
+				}
+			}
+		}
+	}
+	// With the memory full nothing is read: the client may wait to be told to send.
+	m := itemMemory{limit: 1}
+	m.must(1)
+	b := &watchedBody{Reader: bytes.NewReader([]byte("x")), m: &m}
+	if _, taken, err := readBody(&http.Request{Body: b, ContentLength: 1}, 10, &m); err == nil || taken != 0 || len(b.most) != 0 {
+		t.Errorf("with the memory full: %v, %d taken, %d readings", err, taken, len(b.most))
+	}
+}
