@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -71,10 +72,39 @@ func (t *target) direct() bool { return t.itself || t.pairFlags.direct() }
 const adminTimeout = 90 * time.Second
 
 func (t *target) add(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVar(&t.admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
+	cmd.PersistentFlags().StringVar(&t.admin, "admin", "", adminUsage)
 	cmd.PersistentFlags().BoolVar(&t.itself, "direct", false, "reach the pair of the configuration itself, and ask no running server")
 	t.pairFlags.add(cmd.PersistentFlags(), "reach the pair itself")
 	t.credential.add(cmd.PersistentFlags())
+}
+
+// adminUsage is the help of --admin.
+const adminUsage = "operators' listener of a running server, a `URL` (default: admin.listen of the configuration)"
+
+// adminURL is where the operators' listener is asked: where --admin says, or else where the configuration has it listen.
+func adminURL(s *settings, said string) (string, error) {
+	if said != "" {
+		return said, nil
+	}
+	cfg, err := loadConfig(s)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
+	if err != nil {
+		return "", misuse("admin.listen: %w; or say --admin URL", err)
+	}
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		host = "::1"
+	}
+	scheme := "http://"
+	if cfg.Admin.TLS.On() {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, port), nil
 }
 
 // operator gives who carries out verbs on the pair; done ends it.
@@ -86,7 +116,7 @@ func (t *target) operator(ctx context.Context, s *settings) (op operator, done f
 		}
 		return directPair{st}, st.close, nil
 	}
-	c, err := t.client()
+	c, err := t.client(s)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,8 +124,12 @@ func (t *target) operator(ctx context.Context, s *settings) (op operator, done f
 }
 
 // client speaks to the operators' listener.
-func (t *target) client() (*client.Client, error) {
-	cfg := client.Config{URL: t.admin}
+func (t *target) client(s *settings) (*client.Client, error) {
+	admin, err := adminURL(s, t.admin)
+	if err != nil {
+		return nil, err
+	}
+	cfg := client.Config{URL: admin}
 	if err := t.credential.fromCaller(&cfg); err != nil {
 		return nil, err
 	}
@@ -121,7 +155,7 @@ func (t *target) store(ctx context.Context, s *settings) (st sessions, done func
 		}
 		return direct.store, direct.close, nil
 	}
-	c, err := t.client()
+	c, err := t.client(s)
 	if err != nil {
 		return nil, nil, err
 	}
