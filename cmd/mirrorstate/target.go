@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -107,10 +108,10 @@ func adminURL(s *settings, said string) (string, error) {
 	return scheme + net.JoinHostPort(host, port), nil
 }
 
-// operator gives who carries out verbs on the pair; done ends it.
-func (t *target) operator(ctx context.Context, s *settings) (op operator, done func(), err error) {
+// operator gives who carries out verbs on the pair; done ends it. change is for a pair that is reached itself.
+func (t *target) operator(ctx context.Context, s *settings, change ...func(*partner.Config)) (op operator, done func(), err error) {
 	if t.direct() {
-		st, err := openDirect(ctx, s, t.pairFlags)
+		st, err := openDirect(ctx, s, t.pairFlags, change...)
 		if err != nil {
 			return nil, nil, err
 		}
