@@ -30,7 +30,7 @@ func newKey(s *settings) *cobra.Command {
 		Long: "Keeps the file of keys that a server lets in (auth.keys_file). A server that runs notices changes within two\n" +
 			"seconds. The file holds hashes: a key is shown once, when it is made. A key is limited to applications and rights:\n" +
 			"read, write, lock and remove their sessions; list them, observe the pair, or operate it, on the operators' listener.",
-		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n  mirrorstate key list\n  mirrorstate key revoke k7q2m9xa",
+		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n  mirrorstate key list --config mirrorstate.yaml\n  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    exactly(0, "new, list or revoke"),
 		RunE:    func(*cobra.Command, []string) error { return misuse("key wants a verb; see key --help") },
 	}
@@ -73,7 +73,7 @@ func (c *keyCommand) new() *cobra.Command {
 			"certificate of that name have the rights (api.tls.client_ca_file).",
 		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n" +
 			"  mirrorstate key new reports --app shop --app /LM/W3SVC/2/ROOT --right read --config mirrorstate.yaml\n" +
-			"  mirrorstate key new ops --operator\n" +
+			"  mirrorstate key new ops --operator --config mirrorstate.yaml\n" +
 			"  mirrorstate key new web1 --app shop --certificate web1.example.net --config mirrorstate.yaml",
 		Args: exactly(1, "one name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -202,7 +202,7 @@ func (c *keyCommand) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the keys, without their secrets",
-		Example: "  mirrorstate key list --json",
+		Example: "  mirrorstate key list --json --config mirrorstate.yaml",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, _, err := c.path()
@@ -257,7 +257,7 @@ func (c *keyCommand) revoke() *cobra.Command {
 	return &cobra.Command{
 		Use:     "revoke ID...",
 		Short:   "Take keys out of the file",
-		Example: "  mirrorstate key revoke k7q2m9xa",
+		Example: "  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
