@@ -198,11 +198,18 @@ func CheckEnvironment(environ []string) error {
 // noteReadable notes that a file with secrets in it can be read by anybody.
 func (c *Config) noteReadable(path string, file []Setting) {
 	for _, s := range file {
-		if secret, ok := c.find(s.Key).(*Secret); ok && !secret.IsZero() {
+		secret, ok := c.find(s.Key).(*Secret)
+		if ok && !secret.IsZero() && (s.Key != stringKey || secret.holdsPassword()) {
 			c.note(readableNote(path))
 			return
 		}
 	}
+}
+
+// holdsPassword says whether a connection string has a password in it, or can't be read to tell.
+func (s Secret) holdsPassword() bool {
+	d, err := readConnectionString(s.Reveal())
+	return err != nil || !d.source.Password.IsZero()
 }
 
 // readableNote says that a file can be read by anybody on this machine, or nothing.

@@ -212,7 +212,8 @@ func TestLoad_EveryKey(t *testing.T) {
 			}
 			inFile, fileErr := load(t, yaml+" '"+value+"'", nil)
 			inEnvironment, envErr := load(t, "", map[string]string{config.Variable(key): value})
-			if said(fileErr) != said(envErr) {
+			lone := key == "pair.password" || key == "pair.password_file" // see TestLoad_LonePassword
+			if said(fileErr) != said(envErr) && !lone {
 				t.Errorf("%s: %q is read as\n%s\nin the file, and in the environment as\n%s", key, value, said(fileErr), said(envErr))
 			}
 			if fileErr == nil && fmt.Sprintf("%#v", inFile.Pair) != fmt.Sprintf("%#v", inEnvironment.Pair) {
@@ -271,23 +272,83 @@ func TestLoad_Notes(t *testing.T) {
 	dir := t.TempDir()
 	secret := file(t, dir, "password", "p4ss\n")
 	yaml := file(t, dir, "mirrorstate.yaml", "pair: {connection_string: data source=a;failover partner=b;user id=web;encrypt=false;pooling=true, password_file: "+secret+"}")
-	notes := func() []string {
+	withPassword := file(t, dir, "password.yaml", "pair: {a: {address: a}, b: {address: b}, user: web, password: p4ss, encrypt: 'false'}")
+	notes := func(yaml string) []string {
 		c, err := config.Load(yaml, func(string) (string, bool) { return "", false })
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c.Notes
 	}
-	if got := notes(); len(got) != 3 || !strings.Contains(got[0], "not used here, where pool and time-outs are mirrorstate's own: pooling") || !strings.Contains(got[2], "partner b in the clear") {
+	if got := notes(yaml); len(got) != 3 || !strings.Contains(got[0], "not used here, where pool and time-outs are mirrorstate's own: pooling") || !strings.Contains(got[2], "partner b in the clear") {
 		t.Errorf("notes %q", got)
 	}
-	for _, path := range []string{secret, yaml} {
+	for path, yaml := range map[string]string{secret: yaml, withPassword: withPassword} {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		want := path + " holds a password and has mode 0644: everybody on this machine can read it; chmod 600 " + path
-		if got := notes(); !slices.Contains(got, want) {
+		if got := notes(yaml); !slices.Contains(got, want) {
 			t.Errorf("notes %q, want %q", got, want)
+		}
+	}
+}
+
+// A file that anybody can read is told of for the password in it, and only if there is one.
+func TestLoad_NoPasswordInTheFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes on Windows")
+	}
+	dir := t.TempDir()
+	for text, holds := range map[string]bool{
+		"data source=a;failover partner=b;user id=web":               false,
+		"data source=a;failover partner=b;user id=web;password=p4ss": true,
+	} {
+		web := file(t, dir, "web.config", `<configuration><system.web><sessionState mode="SQLServer" sqlConnectionString="`+text+`"/></system.web></configuration>`)
+		for _, pair := range []string{"{connection_string: " + text + "}", "{web_config: " + web + "}"} {
+			yaml := file(t, dir, "mirrorstate.yaml", "pair: "+pair)
+			for _, path := range []string{web, yaml} {
+				if err := os.Chmod(path, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			env := map[string]string{}
+			if !holds {
+				env["MIRRORSTATE_PAIR_PASSWORD"] = "p4ss"
+			}
+			c, err := config.Load(yaml, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(strings.Join(c.Notes, "\n"), "holds a password and has mode 0644"); got != holds {
+				t.Errorf("%s: notes %q, want one about the mode: %v", pair, c.Notes, holds)
+			}
+		}
+	}
+}
+
+// A password that is exported for other commands hinders none that needs no servers; what a file or a flag says
+// without servers is still a mistake, and so is anything else in the environment.
+func TestLoad_LonePassword(t *testing.T) {
+	for variable, refused := range map[string]bool{
+		"MIRRORSTATE_PAIR_PASSWORD": false, "MIRRORSTATE_PAIR_PASSWORD_FILE": false, "MIRRORSTATE_PAIR_USER": true,
+	} {
+		env := func(name string) (string, bool) { return "/nowhere", name == variable }
+		c, err := config.Load("", env)
+		if (err != nil) != refused || !refused && !slices.Equal(c.Notes, []string{variable + " is not used: no servers are named"}) {
+			t.Errorf("%s alone: %v, notes %q", variable, err, c.Notes)
+		}
+		if _, there := c.Partners(); there {
+			t.Errorf("%s alone makes a pair", variable)
+		}
+		if _, err := config.Load("", env, config.Flag("--user", "pair.user", "web")); err == nil || !strings.Contains(err.Error(), "pair.user: is said, and no servers") {
+			t.Errorf("%s beside a login of a flag: %v", variable, err)
+		}
+	}
+	for _, text := range []string{"pair: {password: p4ss}", "pair: {password_file: /nowhere}"} {
+		yaml := file(t, t.TempDir(), "mirrorstate.yaml", text)
+		if _, err := config.Load(yaml, func(string) (string, bool) { return "", false }); err == nil || !strings.Contains(err.Error(), "is said, and no servers") {
+			t.Errorf("%s in a file: %v", text, err)
 		}
 	}
 }

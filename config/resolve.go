@@ -65,6 +65,9 @@ func (r *resolver) partners() *Partners {
 		return nil
 	case !byName && !byString:
 		r.bad(web != nil, "pair.web_config", "mode StateServer names no SQL Server; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address")
+		if web == nil {
+			r.lonePassword()
+		}
 		r.bad(web == nil && r.saidKey() != "", r.saidKey(), "is said, and no servers; give them with pair.connection_string, pair.web_config, or pair.a.address and pair.b.address")
 		return nil
 	case byString:
@@ -81,6 +84,20 @@ func (r *resolver) partners() *Partners {
 		p.Servers[i] = s
 	}
 	return r.finish(p)
+}
+
+// lonePassword leaves out the environment's password where no servers are named: whoever exports it for some commands
+// must be able to give others, and those that need the pair say themselves that there is none.
+func (r *resolver) lonePassword() {
+	fromEnvironment := func(key string) bool { return strings.HasPrefix(r.from[key], "environment ") }
+	if key := "pair.password"; fromEnvironment(key) && !r.source.Password.IsZero() {
+		r.source.Password = Secret{}
+		r.note(Variable(key) + " is not used: no servers are named")
+	}
+	if key := "pair.password_file"; fromEnvironment(key) && r.source.PasswordFile != "" {
+		r.source.PasswordFile = ""
+		r.note(Variable(key) + " is not used: no servers are named")
+	}
 }
 
 // saidKey is a key that says something about a pair's servers, or none.
@@ -250,7 +267,9 @@ func (r *resolver) webConfig() *SessionState {
 	case ModeSQLServer:
 		r.bad(!r.source.ConnectionString.IsZero(), stringKey, "the pair is given twice, here and with pair.web_config; leave one out")
 		r.key, r.source.ConnectionString = key, s.SQLConnectionString
-		r.note(readableNote(r.source.WebConfig))
+		if s.SQLConnectionString.holdsPassword() {
+			r.note(readableNote(r.source.WebConfig))
+		}
 	case ModeStateServer:
 	default:
 		r.bad(true, key, "%s: line %d: %s", r.source.WebConfig, s.Line, s.noPair())

@@ -25,6 +25,7 @@ func (p *Pair) settle(before, v view, i int) {
 		v.accepted.Overruled = Overruled{}
 	}
 	v.decision = decide(now, v.obs, v.accepted)
+	v.decision.Take = v.decision.Take && !p.cfg.Observe
 	v.judgeClaims(now, v.accepted)
 	old, admit := p.act(&v)
 

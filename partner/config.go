@@ -45,6 +45,10 @@ type Config struct {
 	// Topology, when set, is reported as it is ("embedded"). Otherwise it is
 	// discovered: see TopologyMirroring.
 	Topology string
+	// Observe has the pair look and change nothing by it: it takes no epoch, so that nobody is fenced by its being
+	// there. It is for showing the pair. Writes want a Pair without it: one that observes sends them under whoever's
+	// epoch stands.
+	Observe bool
 	// Memory names a file that remembers the accepted principal, its epoch and
 	// role sequence over restarts, so that a former principal is not believed by
 	// a proxy that knew better. Empty: nothing is remembered. One file a pair.

@@ -7,6 +7,29 @@ import (
 	"time"
 )
 
+// TestObserve_TakesNoEpoch: a look at a pair shows the principal, also right after a failover, and fences nobody.
+func TestObserve_TakesNoEpoch(t *testing.T) {
+	for _, observe := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakePair(t)
+			f.extended, f.epoch, f.server = true, 4, ""
+			p := f.startServing(func(c *Config) { c.Observe = observe })
+			if st := p.Status(); st.Principal != A || st.Schema != "extended" {
+				t.Errorf("observe %v: principal %q, schema %s", observe, st.Principal, st.Schema)
+			}
+			f.failOver()
+			time.Sleep(5 * time.Second) // until the monitor has asked again
+			if st := p.Status(); st.Principal != B {
+				t.Errorf("observe %v: principal %q after the failover, want b", observe, st.Principal)
+			}
+			epoch, _ := f.row()
+			if took := epoch != 4 || len(f.seen(A).takes)+len(f.seen(B).takes) > 0; took == observe {
+				t.Errorf("observe %v: epoch %d, taken: %v", observe, epoch, took)
+			}
+		})
+	}
+}
+
 // TestDo_UnderTheEpochThatAnotherProxyTook: the principal is the same, its epoch is not. The
 // database does nothing for a call with the old one.
 func TestDo_UnderTheEpochThatAnotherProxyTook(t *testing.T) {

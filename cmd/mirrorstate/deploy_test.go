@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -157,6 +158,48 @@ func TestReady(t *testing.T) {
 	server.Close()
 	if code, _, stderr := call(t, "ready", "--admin", server.URL); code != exitFailed || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+// Without --admin the configuration says where the operators' listener is, and how to speak there.
+func TestAdminURL(t *testing.T) {
+	yaml := filepath.Join(t.TempDir(), "mirrorstate.yaml")
+	for admin, want := range map[string]string{
+		"{}":                        "http://127.0.0.1:8081",
+		"{listen: 127.0.0.1:9091}":  "http://127.0.0.1:9091",
+		"{listen: ':9091'}":         "http://127.0.0.1:9091",
+		"{listen: 0.0.0.0:9091}":    "http://127.0.0.1:9091",
+		"{listen: '[::]:9091'}":     "http://[::1]:9091",
+		"{listen: state1.lan:9091}": "http://state1.lan:9091",
+		"{listen: 127.0.0.1:9091, tls: {certificate_file: c, key_file: k}}": "https://127.0.0.1:9091",
+	} {
+		if err := os.WriteFile(yaml, []byte("admin: "+admin), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := adminURL(&settings{configFile: yaml}, ""); got != want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", admin, got, err, want)
+		}
+		if got, _ := adminURL(&settings{configFile: yaml}, "http://10.0.0.5:1"); got != "http://10.0.0.5:1" {
+			t.Errorf("--admin does not win: %q", got)
+		}
+	}
+}
+
+// The commands that ask a running server ask the one of their configuration.
+func TestAdminOfTheConfiguration(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"ready":true,"database":"FromHere"}`)
+	}))
+	defer server.Close()
+	yaml := filepath.Join(t.TempDir(), "mirrorstate.yaml")
+	if err := os.WriteFile(yaml, []byte("admin: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"ready"}, {"pair", "status"}} {
+		code, stdout, stderr := call(t, append(args, "--config", yaml)...)
+		if code != exitDone || !strings.Contains(stdout, "FromHere") {
+			t.Errorf("%v: exit %d, %q, %q", args, code, stdout, stderr)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ func newKey(s *settings) *cobra.Command {
 		Long: "Keeps the file of keys that a server lets in (auth.keys_file). A server that runs notices changes within two\n" +
 			"seconds. The file holds hashes: a key is shown once, when it is made. A key is limited to applications and rights:\n" +
 			"read, write, lock and remove their sessions; list them, observe the pair, or operate it, on the operators' listener.",
-		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key\n  mirrorstate key list\n  mirrorstate key revoke k7q2m9xa",
+		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n  mirrorstate key list --config mirrorstate.yaml\n  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    exactly(0, "new, list or revoke"),
 		RunE:    func(*cobra.Command, []string) error { return misuse("key wants a verb; see key --help") },
 	}
@@ -72,10 +72,10 @@ func (c *keyCommand) new() *cobra.Command {
 		Long: "Makes a key for NAME and writes it to standard output, alone. Keys of one name are one caller: give the next key the\n" +
 			"same name to rotate, hand it out, and revoke the old one. With --certificate no key is made: clients that show a\n" +
 			"certificate of that name have the rights (api.tls.client_ca_file).",
-		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key\n" +
-			"  mirrorstate key new reports --app shop --app /LM/W3SVC/2/ROOT --right read\n" +
-			"  mirrorstate key new ops --operator\n" +
-			"  mirrorstate key new web1 --app shop --certificate web1.example.net",
+		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n" +
+			"  mirrorstate key new reports --app shop --app /LM/W3SVC/2/ROOT --right read --config mirrorstate.yaml\n" +
+			"  mirrorstate key new ops --operator --config mirrorstate.yaml\n" +
+			"  mirrorstate key new web1 --app shop --certificate web1.example.net --config mirrorstate.yaml",
 		Args: exactly(1, "one name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, cfg, err := c.path()
@@ -106,7 +106,7 @@ func (c *keyCommand) new() *cobra.Command {
 	cmd.Flags().StringVar(&f.certificate, "certificate", "", "no key: the DNS `NAME` of a client's certificate, or its common name where it has none")
 	cmd.Flags().StringVar(&f.expires, "expires", "", "when it ends: a `TIME` such as 90d, 12h or 2027-01-31 (default: never)")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the key to a new `FILE` that only you can read, and not to standard output")
-	cmd.Flags().BoolVar(&f.operator, "operator", false, "the rights observe and operator: the operators' listener")
+	cmd.Flags().BoolVar(&f.operator, "operator", false, "the rights observe and operator: the operators' listener (sessions there want --app and --right read,list too)")
 	return cmd
 }
 
@@ -128,7 +128,7 @@ func (f *newKeyFlags) entry(name string, cfg config.Config, now time.Time) (e ke
 	}
 	for _, app := range f.apps {
 		if _, alias := cfg.Apps[app]; !alias && app != "*" && !strings.HasPrefix(app, "/") {
-			return e, fmt.Errorf("--app %s is neither an alias of the configuration (%s) nor a name such as %s", app, strings.Join(aliases(cfg.Apps), ", "), config.DefaultApp)
+			return e, fmt.Errorf("--app %s is neither an alias of the configuration (%s) nor a name such as %s; name the configuration that has the alias with --config", app, strings.Join(aliases(cfg.Apps), ", "), config.DefaultApp)
 		}
 	}
 	e = keyring.Entry{Name: name, Certificate: f.certificate, Apps: f.apps, Rights: set.Names()}
@@ -203,7 +203,7 @@ func (c *keyCommand) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the keys, without their secrets",
-		Example: "  mirrorstate key list --json",
+		Example: "  mirrorstate key list --json --config mirrorstate.yaml",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, _, err := c.path()
@@ -258,7 +258,7 @@ func (c *keyCommand) revoke() *cobra.Command {
 	return &cobra.Command{
 		Use:     "revoke ID...",
 		Short:   "Take keys out of the file",
-		Example: "  mirrorstate key revoke k7q2m9xa",
+		Example: "  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

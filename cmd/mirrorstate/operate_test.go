@@ -114,7 +114,9 @@ func TestPair_FromNothing(t *testing.T) {
 		t.Errorf("the login was not carried over: %v", db)
 	}
 	o.pair(exitFailed, "", "refused (1405): the database is mirrored already", append([]string{"setup"}, endpoints...)...)
-	o.pair(exitDone, "(mirroring, extended schema): principal a", "", "status")
+	for range 2 { // a look takes no epoch
+		o.pair(exitDone, "(mirroring, extended schema): principal a, epoch 0,", "", "status")
+	}
 	o.pair(exitDone, "The former principal is the mirror", "", "failover")
 	o.pair(exitDone, "principal b", "", "status")
 	o.pair(exitFailed, "", "refused (1455): the principal b lives and serves; use pair failover", "force", "--allow-data-loss")

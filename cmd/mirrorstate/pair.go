@@ -189,7 +189,11 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operateFlags) 
 
 // ask has who carries out verbs do one, and prints the pair's state after it.
 func (c *pairCommand) ask(cmd *cobra.Command, name string) error {
-	op, done, err := c.target.operator(cmd.Context(), c.settings)
+	var change []func(*partner.Config)
+	if name == "status" {
+		change = append(change, observing)
+	}
+	op, done, err := c.target.operator(cmd.Context(), c.settings, change...)
 	if err != nil {
 		return err
 	}
@@ -241,8 +245,12 @@ func printPair(out io.Writer, st pairStatus, asJSON bool) error {
 	if principal == "" {
 		principal = "none"
 	}
-	fmt.Fprintf(out, "%s (%s, %s schema): principal %s, epoch %d, role sequence %d, holding %d\n",
-		st.Database, st.Topology, st.Schema, principal, st.Epoch, st.RoleSequence, st.Holding)
+	schema := st.Schema + " schema"
+	if st.Principal == "" && st.Epoch == 0 && st.RoleSequence == 0 {
+		schema = "schema not known" // it is read where there is a principal
+	}
+	fmt.Fprintf(out, "%s (%s, %s): principal %s, epoch %d, role sequence %d, holding %d\n",
+		st.Database, st.Topology, schema, principal, st.Epoch, st.RoleSequence, st.Holding)
 	for _, warning := range []struct {
 		is   bool
 		text string
@@ -290,14 +298,17 @@ const (
 	firstLook   = 10 * time.Second
 )
 
-func openDirect(ctx context.Context, s *settings, source pairFlags) (*stack, error) {
+// observing has a command show the pair, and take no epoch for it.
+func observing(pc *partner.Config) { pc.Observe = true }
+
+func openDirect(ctx context.Context, s *settings, source pairFlags, change ...func(*partner.Config)) (*stack, error) {
 	cfg, err := loadConfig(s, source.said()...)
 	if err != nil {
 		return nil, err
 	}
 	// A command looks once and decides nothing for later: no watchdog, no memory.
 	cfg.Pair.Watchdog = config.Watchdog{}
-	st, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false))
+	st, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false), change...)
 	if err != nil {
 		return nil, err
 	}

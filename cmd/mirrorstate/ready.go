@@ -14,24 +14,28 @@ import (
 // readyTime bounds the question; a server answers it without asking anybody.
 const readyTime = 3 * time.Second
 
-func newReady() *cobra.Command {
+func newReady(s *settings) *cobra.Command {
 	var admin string
 	cmd := &cobra.Command{
 		Use:   "ready",
 		Short: "Ask a running server whether it takes calls, as for a container's health check",
 		Long: "Asks the operators' listener of a running server (/readyz). Exit code 0: a principal is known, or calls are held for one;\n" +
 			"1: there has been none for longer than the hold window, or nobody answers.",
-		Example: "  mirrorstate ready\n  mirrorstate ready --admin http://10.0.0.5:8081",
+		Example: "  mirrorstate ready\n  mirrorstate ready --config mirrorstate.yaml\n  mirrorstate ready --admin http://10.0.0.5:8081",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			said, err := askReady(cmd.Context(), admin)
+			url, err := adminURL(s, admin)
+			if err != nil {
+				return err
+			}
+			said, err := askReady(cmd.Context(), url)
 			if err == nil {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
+	cmd.Flags().StringVar(&admin, "admin", "", adminUsage)
 	return cmd
 }
 

@@ -39,7 +39,8 @@ type stack struct {
 // openStack brings everything up. servers, if not nil, is run by the stack, and
 // closed by it whatever happens. memory is the folder in which the accepted
 // principal is remembered; empty: it isn't. meter is told of calls; nil: nobody is.
-func openStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger) (st *stack, err error) {
+// change is done to the pair's configuration last.
+func openStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *stack, err error) {
 	defer func() {
 		if err != nil && servers != nil {
 			err = errors.Join(err, servers.Close())
@@ -53,6 +54,9 @@ func openStack(cfg config.Config, servers *embedded.Pair, memory string, meter p
 	observers, err := observe(cfg, &pc)
 	if err != nil {
 		return nil, err
+	}
+	for _, c := range change {
+		c(&pc)
 	}
 	pair, err := partner.New(pc)
 	if err != nil {

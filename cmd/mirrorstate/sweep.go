@@ -94,7 +94,7 @@ func sweepNow(ctx context.Context, s *settings, t *target, progress io.Writer) (
 		defer st.close()
 		return st.sweeping.watched(ctx, progress)
 	}
-	c, err := t.client()
+	c, err := t.client(s)
 	if err != nil {
 		return aspstate.SweepStatus{}, err
 	}

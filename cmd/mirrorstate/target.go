@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -71,22 +73,51 @@ func (t *target) direct() bool { return t.itself || t.pairFlags.direct() }
 const adminTimeout = 90 * time.Second
 
 func (t *target) add(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVar(&t.admin, "admin", "http://127.0.0.1:8081", "operators' listener of a running server, a `URL`")
+	cmd.PersistentFlags().StringVar(&t.admin, "admin", "", adminUsage)
 	cmd.PersistentFlags().BoolVar(&t.itself, "direct", false, "reach the pair of the configuration itself, and ask no running server")
 	t.pairFlags.add(cmd.PersistentFlags(), "reach the pair itself")
 	t.credential.add(cmd.PersistentFlags())
 }
 
-// operator gives who carries out verbs on the pair; done ends it.
-func (t *target) operator(ctx context.Context, s *settings) (op operator, done func(), err error) {
+// adminUsage is the help of --admin.
+const adminUsage = "operators' listener of a running server, a `URL` (default: admin.listen of the configuration)"
+
+// adminURL is where the operators' listener is asked: where --admin says, or else where the configuration has it listen.
+func adminURL(s *settings, said string) (string, error) {
+	if said != "" {
+		return said, nil
+	}
+	cfg, err := loadConfig(s)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
+	if err != nil {
+		return "", misuse("admin.listen: %w; or say --admin URL", err)
+	}
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		host = "::1"
+	}
+	scheme := "http://"
+	if cfg.Admin.TLS.On() {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, port), nil
+}
+
+// operator gives who carries out verbs on the pair; done ends it. change is for a pair that is reached itself.
+func (t *target) operator(ctx context.Context, s *settings, change ...func(*partner.Config)) (op operator, done func(), err error) {
 	if t.direct() {
-		st, err := openDirect(ctx, s, t.pairFlags)
+		st, err := openDirect(ctx, s, t.pairFlags, change...)
 		if err != nil {
 			return nil, nil, err
 		}
 		return directPair{st}, st.close, nil
 	}
-	c, err := t.client()
+	c, err := t.client(s)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,8 +125,12 @@ func (t *target) operator(ctx context.Context, s *settings) (op operator, done f
 }
 
 // client speaks to the operators' listener.
-func (t *target) client() (*client.Client, error) {
-	cfg := client.Config{URL: t.admin}
+func (t *target) client(s *settings) (*client.Client, error) {
+	admin, err := adminURL(s, t.admin)
+	if err != nil {
+		return nil, err
+	}
+	cfg := client.Config{URL: admin}
 	if err := t.credential.fromCaller(&cfg); err != nil {
 		return nil, err
 	}
@@ -121,7 +156,7 @@ func (t *target) store(ctx context.Context, s *settings) (st sessions, done func
 		}
 		return direct.store, direct.close, nil
 	}
-	c, err := t.client()
+	c, err := t.client(s)
 	if err != nil {
 		return nil, nil, err
 	}

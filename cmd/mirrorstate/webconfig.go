@@ -24,8 +24,9 @@ func newWebConfig(s *settings) *cobra.Command {
 		Use:   "webconfig",
 		Short: "Print the <sessionState> and <machineKey> elements for a .NET application",
 		Long: "Prints what a .NET Framework application on the same sessions wants in the <system.web> of its web.config:\n" +
-			"with --mode sqlserver it uses the two SQL Servers itself, with --mode stateserver it uses mirrorstate. The pair\n" +
-			"is the configured one, or the flags'. The <machineKey> is a new one each time: take one, and give it to every web server.",
+			"with --mode sqlserver it uses the two SQL Servers itself, with --mode stateserver it uses mirrorstate,\n" +
+			"whose State Server listener is NOT BUILT YET: nothing answers there so far.\n" +
+			"The pair is the configured one, or the flags'. The <machineKey> is a new one each time: take one, and give it to every web server.",
 		Example: "  mirrorstate webconfig --connection-string \"data source=SQL1;failover partner=SQL2;user id=web;password=…\" --show-password\n" +
 			"  mirrorstate webconfig --mode stateserver --state-server state.example.net",
 		Args: exactly(0, "no arguments"),
@@ -46,7 +47,7 @@ func newWebConfig(s *settings) *cobra.Command {
 			return el.write(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&wanted.mode, "mode", "sqlserver", "`sqlserver|stateserver`: where the application keeps its sessions")
+	cmd.Flags().StringVar(&wanted.mode, "mode", "sqlserver", "`sqlserver|stateserver`: where the application keeps its sessions (the State Server listener is not built yet)")
 	cmd.Flags().StringVar(&wanted.stateServer, "state-server", "", "`HOST[:PORT]` of mirrorstate as the web servers see it, for --mode stateserver (default: this machine's name, port 42424)")
 	cmd.Flags().StringVar(&wanted.app, "app", "default", "`ALIAS` of the application whose time-out is taken")
 	cmd.Flags().BoolVar(&wanted.compression, "compression", false, "have the application compress its items")

@@ -59,7 +59,7 @@ func (s *situation) copyDatabase() {
 			title = "Carry " + file + " from " + string(s.p) + "'s default backup folder to that of " + string(s.m)
 		}
 		s.plan.add(Step{On: s.m, Kind: Carry, Title: title, Text: fill(formFileList, file), Within: s.o.CarryPatience,
-			Refusal: &Refusal{Number: 3201, Message: "the backup " + file + " did not arrive", Advice: "carry it over and run pair setup again, or name a folder that both servers reach with --share"},
+			Refusal: &Refusal{Number: 3201, Message: "the backup " + file + " has not arrived", Advice: "carry it over and run pair setup again, or name a folder that both servers reach with --share"},
 			Why:     "The path is as the SQL Server service on each machine sees it, and its account must be allowed to read there."})
 	}
 	restore := fill(formRestore, s.o.Database, full)

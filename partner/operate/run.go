@@ -222,11 +222,20 @@ func (r *Runner) arrive(ctx context.Context, n int, s Step) error {
 			r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "for " + s.Within.String() + " at most"})
 		}
 		if r.pause(ctx) != nil {
-			f := s.refusal()
-			f.Message += " within " + s.Within.String()
-			return f
+			return s.gaveUp(ctx)
 		}
 	}
+}
+
+// gaveUp is the refusal of a wait that is over: its time is, or somebody stopped it.
+func (s Step) gaveUp(ctx context.Context) *Refusal {
+	f := s.refusal()
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		f.Message += " within " + s.Within.String()
+		return f
+	}
+	f.Message = "stopped while waiting: " + f.Message
+	return f
 }
 
 // carried is what a value from one server may look like in a statement for another.

@@ -189,6 +189,14 @@ func TestRun_CarriesFilesAndValues(t *testing.T) {
 		if err := r.Run(t.Context(), &Plan{Steps: plan.Steps[1:2]}); !strings.Contains(fmt.Sprint(err), "within 10m0s") {
 			t.Errorf("a file that never comes: %v", err)
 		}
+		carry := plan.Steps[1]
+		carry.Refusal = refuse(3201, "the backup x.bak has not arrived")
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		err := r.Run(ctx, &Plan{Steps: []Step{carry}})
+		if text := fmt.Sprint(err); !strings.Contains(text, "stopped while waiting: the backup x.bak has not arrived") || strings.Contains(text, "within") {
+			t.Errorf("a wait that is stopped: %v", err)
+		}
 	})
 }
 

@@ -14,6 +14,16 @@ import (
 // noRole is why nothing is known of the session between the partners. A NULL is no answer.
 const noRole = "no partner shows its role to this login, which proves nothing"
 
+// roleUnknown says that nothing is known of the session, and why: to a sysadmin what is there would have been shown.
+func (e *exam) roleUnknown() {
+	all := e.Sides[0].sysadmin() && e.Sides[1].sysadmin() || e.here >= 0 && e.Sides[e.here].sysadmin()
+	if e.topology == "" && all {
+		e.unchecked("", "it is not mirrored yet: pair setup comes first", "")
+		return
+	}
+	e.unchecked("", noRole, "Run doctor with a login that is sysadmin on both servers")
+}
+
 func (e *exam) database() {
 	if a, b := e.Sides[0], e.Sides[1]; a.reached() && b.reached() && a.Found.Database == nil && b.Found.Database == nil {
 		e.add("", Fail, "neither server has a database "+e.Database+", or this login may not see it", "Correct its name (initial catalog), or make it", e.command("install"))
@@ -162,7 +172,7 @@ func (e *exam) mirroring() {
 			e.add("", Fail, e.Database+" is not mirrored: a failure of the one server is the end", "Set the pair up", e.command("pair setup"))
 			return
 		}
-		e.unchecked("", noRole, "Run doctor with a login that is sysadmin on both servers")
+		e.roleUnknown()
 		return
 	}
 	for _, s := range e.Sides {
@@ -238,7 +248,7 @@ func (e *exam) safety() {
 	s := e.shower()
 	switch {
 	case e.topology == "" || s == nil:
-		e.unchecked("", noRole, "Run doctor with a login that is sysadmin on both servers")
+		e.roleUnknown()
 	case e.topology == operate.Group:
 		for _, r := range s.Found.Group.Replicas {
 			if r.Mode != "SYNCHRONOUS_COMMIT" {
@@ -278,7 +288,7 @@ func (e *exam) unsentLog() {
 	kilobytes, known := s.queue()
 	switch {
 	case e.topology == "":
-		e.unchecked("", noRole, "Run doctor with a login that is sysadmin on both servers")
+		e.roleUnknown()
 	case !known:
 		e.unchecked(s.Name, "the log send queue can't be read: "+why(firstError(s.Answers[askQueues].Err, s.Answers[askSendQueue].Err, errNoCounter)), "For a login without it: GRANT VIEW SERVER STATE")
 	case kilobytes > 0:
@@ -325,7 +335,7 @@ func (e *exam) witness() {
 	}
 	switch {
 	case s == nil:
-		e.unchecked("", noRole, "Run doctor with a login that is sysadmin on both servers")
+		e.roleUnknown()
 	case s.Found.Mirroring.Witness == "" && e.Setup.WatchdogEnabled:
 		e.ok("", "there is no witness; the watchdog is there in its place")
 	case s.Found.Mirroring.Witness == "":
@@ -364,7 +374,7 @@ func (e *exam) failoverPartner() {
 		}
 	}
 	if !asked {
-		e.unchecked("", noRole, "Run doctor with a login that is sysadmin on both servers")
+		e.roleUnknown()
 	}
 }
 

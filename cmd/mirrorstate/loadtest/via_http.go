@@ -101,7 +101,7 @@ func look(ctx context.Context, c *client.Client, target string) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("--target %s: nobody listens there; start mirrorstate serve, or name another address", target)
 	case ok && (e.Name == "unauthorized" || e.Name == "forbidden"):
-		return usage("--target %s does not let this in: %s; make a key with mirrorstate key new load --app '*' --operator, and name its file with --key-file", target, e.Detail)
+		return usage("--target %s does not let this in: %s; make a key with mirrorstate key new load --app '*' --operator --config FILE --out load.key, and name its file with --key-file", target, e.Detail)
 	case ok && e.Status == 0:
 		return fmt.Errorf("--target %s does not answer: %v", target, err)
 	}
