@@ -105,12 +105,12 @@ func TestGuards_Rename(t *testing.T) {
 		}
 		switch c.more {
 		case "":
-		default:
-			if _, _, err := keyring.Add(path, keyring.Entry{Name: "more", Rights: []string{"write"}, Apps: []string{c.more}}, time.Now()); err != nil {
-				t.Fatal(err)
-			}
 		case "broken":
 			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			if _, _, err := keyring.Add(path, keyring.Entry{Name: "more", Rights: []string{"write"}, Apps: []string{c.more}}, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
