@@ -247,6 +247,24 @@ func TestFile_Refuses(t *testing.T) {
 	}
 }
 
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer // owned by mu
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // A file that can't be read, or has gone, is told of, changes nothing, and is read as soon as it can be.
 func TestKeys_RunTriesAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
@@ -255,7 +273,7 @@ func TestKeys_RunTriesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
+	var log lockedBuffer
 	keys, err := Open(Options{Path: path, Resolve: asName, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
