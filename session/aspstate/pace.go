@@ -19,6 +19,8 @@ const (
 	judgeCalls = 1000                   // calls that say something about a p99
 	idleFor    = 250 * time.Millisecond // after which it is seen that hardly anybody calls
 	idleCalls  = 10                     // so many in that time are hardly anybody
+	slowTurns  = 5                      // judgements at the slowest pace after which it is listened anew what calls take without a sweep
+	listenFor  = 3 * time.Second        // so long
 )
 
 // pace decides how many rows the next batch deletes and how long the sweep rests before it. It is
@@ -28,7 +30,8 @@ const (
 // same rate: a call that meets a batch waits for its end. So a sweep begins with small batches,
 // and they grow slowly while the live calls' p99 is what it was before the sweep began; where it
 // is longer, they are halved, and when they can't be smaller, the rest is doubled. Where hardly anybody
-// calls, they grow fast, and the rest shrinks to as long as a batch.
+// calls, they grow fast, and the rest shrinks to as long as a batch. A sweep that stays at its slowest
+// stops for a moment and listens: what calls took before it began may be out of date, and it must keep up.
 type pace struct {
 	rows  int
 	rest  float64       // in times of a batch
@@ -39,6 +42,9 @@ type pace struct {
 	recent int64         // calls since it was last seen whether anybody calls
 	since  time.Duration // so long ago
 	idle   bool          // hardly anybody did
+
+	slow      int  // judgements in a row at the slowest pace
+	listening bool // nothing is swept until the next batch: what calls take meanwhile is the new quiet p99
 }
 
 // newPace begins a sweep's pace; before is what live calls took without one.
@@ -53,6 +59,9 @@ func newPace(before *latencies) *pace {
 // next is told how long the last batch took, how long ago the one before had begun, and what live
 // calls took meanwhile.
 func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause time.Duration) {
+	if p.listening {
+		p.hear(live)
+	}
 	p.seen.add(live)
 	p.recent += live.calls
 	if p.since += round; p.since >= idleFor {
@@ -80,16 +89,35 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 	if took > longest {
 		p.rows = max(batchLeast, min(p.rows/2, int(float64(p.rows)*float64(longest)/float64(took))))
 	}
+	if p.slow >= slowTurns {
+		p.slow, p.listening, p.seen = 0, true, latencies{}
+		return p.rows, listenFor
+	}
 	return p.rows, min(restLimit, time.Duration(p.rest*float64(took)))
+}
+
+// hear takes what calls took while nothing was swept for what they take without a sweep. If that is
+// as short as it was, it is the sweep that makes them slow, and nothing changes.
+func (p *pace) hear(live *latencies) {
+	p.listening = false
+	if live.calls >= judgeCalls/4 {
+		p.quiet = live.p99()
+	}
 }
 
 // judge changes the pace by what was seen of live calls.
 func (p *pace) judge() {
 	limit := time.Duration(slowdown * float64(p.quiet))
+	before := p.slow
+	p.slow = 0
 	switch slow := p.quiet > 0 && p.seen.beyond(limit)*100 > p.seen.calls; {
 	case slow && p.rows > batchLeast:
 		p.rows = max(batchLeast, p.rows/2)
 	case slow:
+		if p.rest == restMost {
+			p.slow = before + 1
+			return
+		}
 		p.rest = min(restMost, p.rest*2)
 	case p.rest > restLive:
 		p.rest = max(restLive, p.rest/growLive)

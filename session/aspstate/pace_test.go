@@ -73,6 +73,44 @@ func TestPace_CallsAreCountedTogether(t *testing.T) {
 	}
 }
 
+// TestPace_Listens: a pace that stays at its slowest takes a new measure of what calls take without a sweep.
+func TestPace_Listens(t *testing.T) {
+	busy := func() *latencies { return new(latencies).called(judgeCalls, 9*quietP99) }
+	slowest := func() *pace {
+		p := paced()
+		p.rows, p.rest = batchLeast, restMost
+		for range slowTurns - 1 {
+			if _, pause := p.next(aBatch, idleFor, busy()); pause == listenFor {
+				t.Fatal("it listens too early")
+			}
+		}
+		if _, pause := p.next(aBatch, idleFor, busy()); pause != listenFor {
+			t.Fatalf("it rests for %v instead of listening", pause)
+		}
+		return p
+	}
+	t.Run("calls are as slow without a sweep", func(t *testing.T) {
+		p := slowest()
+		p.next(aBatch, listenFor, busy())
+		if p.next(aBatch, idleFor, busy()); p.quiet < 9*quietP99 || p.rest >= restMost {
+			t.Errorf("quiet p99 %v, rests %.1f batches: it does not get faster", p.quiet, p.rest)
+		}
+	})
+	t.Run("it is the sweep that makes them slow", func(t *testing.T) {
+		p := slowest()
+		p.next(aBatch, listenFor, new(latencies).called(judgeCalls, quietP99))
+		if p.next(aBatch, idleFor, busy()); p.quiet > quietP99*17/16 || p.rows != batchLeast {
+			t.Errorf("quiet p99 %v, %d rows", p.quiet, p.rows)
+		}
+	})
+	t.Run("too few calls to say", func(t *testing.T) {
+		p := slowest()
+		if p.next(aBatch, listenFor, new(latencies).called(judgeCalls/4-1, 9*quietP99)); p.quiet > quietP99*17/16 {
+			t.Errorf("quiet p99 %v", p.quiet)
+		}
+	})
+}
+
 func TestPace_IsBounded(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -88,7 +126,11 @@ func TestPace_IsBounded(t *testing.T) {
 		{"by what live calls bear", time.Microsecond, new(latencies).called(judgeCalls, 9*quietP99), batchLeast, 0, restMost},
 	} {
 		p := paced()
-		took, _ := p.batches(200, c.perRow, c.live)
+		rounds := 200
+		if c.rest == restMost {
+			rounds = 7 // before it listens
+		}
+		took, _ := p.batches(rounds, c.perRow, c.live)
 		if p.rest != c.rest || c.rows > 0 && p.rows != c.rows {
 			t.Errorf("%s: %d rows, rests %.1f; want %d, %.1f", c.name, p.rows, p.rest, c.rows, c.rest)
 		}
