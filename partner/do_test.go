@@ -103,6 +103,7 @@ func TestDo_FailoverCostsMilliseconds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
 			p := f.startServing()
+			time.Sleep(2500 * time.Millisecond) // nobody hurries any more, and no probe is due
 			began := time.Now()
 			attempts := 0
 			err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
