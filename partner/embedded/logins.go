@@ -62,19 +62,7 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 			l.sid = strings.ToUpper(hex.EncodeToString(sid[:]))
 		}
 	}
-	var master *database
-	err := p.pair.verb(ctx, func(context.Context) (err error) {
-		master, err = p.openMaster()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.writing(ctx, master, func(w *writer) error {
-		c, err := openCatalogue(w, master)
-		if err != nil {
-			return err
-		}
+	return p.inMaster(ctx, s, func(c *catalogueWriter) error {
 		switch exists := c.set.has(kindLogin, l.name) || strings.EqualFold(l.name, userName); {
 		case st.Verb == "CREATE" && exists:
 			return message(15025, 16, "The server principal '%s' already exists.", l.name)
