@@ -274,10 +274,7 @@ func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Se
 }
 
 // isDuplicateKey finds error 2627, which says that the session exists.
-func isDuplicateKey(err error) bool {
-	var e interface{ SQLErrorNumber() int32 }
-	return errors.As(err, &e) && e.SQLErrorNumber() == 2627
-}
+func isDuplicateKey(err error) bool { return errorNumber(err) == 2627 }
 
 func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
 	if lock.IsZero() {

@@ -3,11 +3,8 @@ package aspstate
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
-
-	mssql "github.com/microsoft/go-mssqldb"
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -139,7 +136,7 @@ func sweepOnStock(ctx context.Context, c stockServer, ask sweepAsk) (out sweepAn
 	}
 	if out.method != SweepProcedure {
 		out.method = sweepStatement
-		if err = out.sweepBatch(ctx, c, ask); !hasNumber(err, errNoPermission) {
+		if err = out.sweepBatch(ctx, c, ask); errorNumber(err) != errNoPermission {
 			return out, err
 		}
 	}
@@ -157,11 +154,6 @@ func (out *sweepAnswer) sweepBatch(ctx context.Context, c stockServer, ask sweep
 	deleted, err := c.number(ctx, sweepText, sql.Named("limit", ask.limit), sql.Named("abandoned", int(ask.abandoned/time.Second)))
 	out.deleted = int(deleted.Int64)
 	return err
-}
-
-func hasNumber(err error, number int32) bool {
-	e, ok := errors.AsType[mssql.Error](err)
-	return ok && e.Number == number
 }
 
 // wrap says what was being done, if something went wrong.

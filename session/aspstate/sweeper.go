@@ -355,7 +355,7 @@ func (s *Sweeper) failed(err error) {
 	switch {
 	case s.lastFailure == was: // said already
 	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
-	case hasNumber(err, errNoPermission):
+	case errorNumber(err) == errNoPermission:
 		s.logger.Error("expired sessions can't be swept: the login lacks a right", "error", err,
 			"mend", "GRANT EXECUTE ON SCHEMA::dbo TO [the login's user]; on a stock schema, to sweep in batches, also GRANT SELECT, DELETE ON dbo.ASPStateTempSessions")
 	default:
