@@ -108,22 +108,20 @@ func (p *pace) hear(live *latencies) {
 // judge changes the pace by what was seen of live calls.
 func (p *pace) judge() {
 	limit := time.Duration(slowdown * float64(p.quiet))
-	before := p.slow
-	p.slow = 0
 	switch slow := p.quiet > 0 && p.seen.beyond(limit)*100 > p.seen.calls; {
 	case slow && p.rows > batchLeast:
 		p.rows = max(batchLeast, p.rows/2)
-	case slow:
-		if p.rest == restMost {
-			p.slow = before + 1
-			return
-		}
+	case slow && p.rest < restMost:
 		p.rest = min(restMost, p.rest*2)
+	case slow:
+		p.slow++
+		return
 	case p.rest > restLive:
 		p.rest = max(restLive, p.rest/growLive)
 	default:
 		p.grow(growLive)
 	}
+	p.slow = 0
 }
 
 func (p *pace) grow(by float64) { p.rows = min(batchMost, int(float64(p.rows)*by)) }
