@@ -61,8 +61,9 @@ func newPace(before *latencies) *pace {
 func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause time.Duration) {
 	if p.listening {
 		p.hear(live)
+	} else {
+		p.seen.add(live)
 	}
-	p.seen.add(live)
 	p.recent += live.calls
 	if p.since += round; p.since >= idleFor {
 		p.idle = float64(p.recent) < idleCalls*float64(p.since)/float64(idleFor)

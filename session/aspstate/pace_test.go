@@ -98,9 +98,11 @@ func TestPace_Listens(t *testing.T) {
 	})
 	t.Run("it is the sweep that makes them slow", func(t *testing.T) {
 		p := slowest()
-		p.next(aBatch, listenFor, new(latencies).called(judgeCalls, quietP99))
-		if p.next(aBatch, idleFor, busy()); p.quiet > quietP99*17/16 || p.rows != batchLeast {
-			t.Errorf("quiet p99 %v, %d rows", p.quiet, p.rows)
+		if p.next(aBatch, listenFor, new(latencies).called(judgeCalls, quietP99)); p.rest != restMost {
+			t.Errorf("rests %.1f batches after it has listened", p.rest)
+		}
+		if p.next(aBatch, idleFor, busy()); p.quiet > quietP99*17/16 || p.rows != batchLeast || p.rest != restMost {
+			t.Errorf("quiet p99 %v, %d rows, rests %.1f batches", p.quiet, p.rows, p.rest)
 		}
 	})
 	t.Run("too few calls to say", func(t *testing.T) {
