@@ -1,22 +1,25 @@
 package aspstate
 
 import (
+	"context"
 	"math/bits"
 	"sync/atomic"
 	"time"
 )
 
-// load tells how long live calls take. Noting one costs one atomic addition.
+// load tells how long live calls take, and whether one is under way. A call costs three atomic additions.
 //
 // Times are counted in classes: each power of two of microseconds has sixteen, so that a class is
 // at most a sixteenth wide.
 type load struct {
-	classes [loadClasses]atomic.Int64
+	underWay atomic.Int64
+	classes  [loadClasses]atomic.Int64
 }
 
 const (
-	loadClasses = 24 * 16 // up to a minute
-	loadFine    = 4       // 1 << loadFine classes a power of two
+	gapLook     = 200 * time.Microsecond // between two looks for a gap between calls
+	loadClasses = 24 * 16                // up to a minute
+	loadFine    = 4                      // 1 << loadFine classes a power of two
 )
 
 // classOf is the class of a time.
@@ -39,7 +42,34 @@ func top(class int) time.Duration {
 	return time.Duration(least+1<<octave-1) * time.Microsecond
 }
 
-// note counts one call's way to the database and back.
+// begin begins a call's way to the database and back; it ends with end.
+func (l *load) begin() (began time.Time) {
+	l.underWay.Add(1)
+	return time.Now()
+}
+
+func (l *load) end(began time.Time) {
+	l.underWay.Add(-1)
+	l.note(time.Since(began))
+}
+
+// gap waits until no call is under way, but no longer than most, nor than ctx. A batch that begins in
+// a gap is met only by calls that begin while it runs, and not by the more numerous ones that have their commits still
+// before them. It looks now and then instead of being told when the last call ends, because that moment
+// is the worst: a caller's next call follows it. Calls of other proxies are not seen.
+func (l *load) gap(ctx context.Context, most time.Duration) {
+	for until := time.Now().Add(most); l.underWay.Load() > 0 && time.Now().Before(until); {
+		look := time.NewTimer(gapLook)
+		select {
+		case <-ctx.Done():
+			look.Stop()
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// note counts one call that took so long.
 func (l *load) note(took time.Duration) { l.classes[classOf(took)].Add(1) }
 
 // latencies are calls that were noted, by class.

@@ -26,6 +26,8 @@ const (
 // pace decides how many rows the next batch deletes and how long the sweep rests before it. It is
 // pure: it is told what the last batch took and how long live calls took meanwhile.
 //
+// A batch begins, if one comes in time, in a gap between live calls: see [load.gap].
+//
 // Small batches with short rests harm live calls less than large ones with long rests, at the
 // same rate: a call that meets a batch waits for its end. So a sweep begins with small batches,
 // and they grow slowly while the live calls' p99 is what it was before the sweep began; where it

@@ -1,7 +1,9 @@
 package aspstate
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -166,6 +168,44 @@ func TestLoad(t *testing.T) {
 	}
 	if none := l.take(); none.calls != 0 || none.p99() != 0 {
 		t.Errorf("after that %d calls, %v", none.calls, none.p99())
+	}
+}
+
+// TestLoad_Gap: a batch waits for the end of the calls that are under way, but not forever.
+func TestLoad_Gap(t *testing.T) {
+	const most = 10 * time.Millisecond
+	for _, c := range []struct {
+		name        string
+		calls       []time.Duration // when each ends; 0: never
+		leaves      time.Duration   // when the sweeper's context ends; 0: never
+		least, most time.Duration
+	}{
+		{"nobody calls", nil, 0, 0, 0},
+		{"a call ends", []time.Duration{3 * time.Millisecond}, 0, 3 * time.Millisecond, 3*time.Millisecond + gapLook},
+		{"the last of two ends", []time.Duration{time.Millisecond, 5 * time.Millisecond}, 0, 5 * time.Millisecond, 5*time.Millisecond + gapLook},
+		{"one never ends", []time.Duration{time.Millisecond, 0}, 0, most, most + gapLook},
+		{"the sweep is stopped", []time.Duration{0}, 2 * time.Millisecond, 2 * time.Millisecond, 2 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if c.leaves > 0 {
+					time.AfterFunc(c.leaves, cancel)
+				}
+				var l load
+				began := time.Now()
+				for _, ends := range c.calls {
+					call := l.begin()
+					if ends > 0 {
+						time.AfterFunc(ends, func() { l.end(call) })
+					}
+				}
+				if l.gap(ctx, most); time.Since(began) < c.least || time.Since(began) > c.most {
+					t.Errorf("waited %v, want %v to %v", time.Since(began), c.least, c.most)
+				}
+			})
+		})
 	}
 }
 

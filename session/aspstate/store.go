@@ -97,8 +97,7 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		if err != nil {
 			return err
 		}
-		began := time.Now()
-		defer func() { s.live.note(time.Since(began)) }()
+		defer s.live.end(s.live.begin())
 		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
 	})
 	return DomainError(err)

@@ -263,7 +263,7 @@ func errorText(err error) string {
 
 // batches deletes batch after batch until one finds less than it may take.
 func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error {
-	p, last := newPace(s.store.live.take()), time.Now()
+	p, last, pause := newPace(s.store.live.take()), time.Now(), time.Duration(0)
 	rest := time.NewTimer(0)
 	defer rest.Stop()
 	for {
@@ -272,6 +272,7 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 			return context.Cause(ctx)
 		case <-rest.C:
 		}
+		s.store.live.gap(ctx, pause)
 		rows, began := p.rows, time.Now()
 		a, err := s.store.sweepBatch(ctx, s.ask(owner, rows))
 		if err != nil {
@@ -290,7 +291,7 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		if s.held() { // a failover may have brought another clock
 			return fmt.Errorf("%w: %s", ErrSweepHeld, s.Status().Held)
 		}
-		_, pause := p.next(time.Since(began), began.Sub(last), s.store.live.take())
+		_, pause = p.next(time.Since(began), began.Sub(last), s.store.live.take())
 		last = began
 		rest.Reset(pause)
 	}

@@ -109,6 +109,19 @@ func TestSweeper_Sweep(t *testing.T) {
 	}
 }
 
+// TestSweeper_NoGap: a call that does not end slows a sweep down, and no more.
+func TestSweeper_NoGap(t *testing.T) {
+	g := startSweepField(t)
+	g.make(t, 40, 90*time.Second)
+	defer g.store.BeginCall()()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	st, err := aspstate.NewSweeper(g.store, g.pair, aspstate.SweepConfig{}, nil).Sweep(ctx)
+	if err != nil || st.Deleted != 40 {
+		t.Errorf("%v, %d deleted, want 40", err, st.Deleted)
+	}
+}
+
 // TestSweeper_OneLeaderAFleet: two proxies' jobs share the work by the lease, and one that ends is replaced.
 func TestSweeper_OneLeaderAFleet(t *testing.T) {
 	g := startSweepField(t)
