@@ -309,6 +309,8 @@ func TestServe_KeysAndTLS(t *testing.T) {
 		{keyVariable + "=" + keys["ops"], append([]string{"pair", "failover"}, ca...), "principal", true},
 		{keyVariable + "=" + keys["ops"], append([]string{"session", "list"}, ca...), "ID", true},
 		{keyVariable + "=" + keys["ops"], append([]string{"sweep"}, ca...), "", true},
+		{"X=", append([]string{"ready"}, ca...), `"ready"`, true},
+		{"X=", []string{"ready"}, "certificate", false},
 		{"X=", append([]string{"pair", "status"}, ca...), "401 Unauthorized", false},
 		{keyVariable + "=" + keys["app"], append([]string{"pair", "failover"}, ca...), "403 Forbidden", false},
 		{keyVariable + "=" + keys["ops"], []string{"pair", "status"}, "certificate", false},

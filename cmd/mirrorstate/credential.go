@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"strings"
 
@@ -17,11 +20,19 @@ type credential struct {
 	keyFile, caFile string
 }
 
-func (c *credential) add(flags interface {
+// flagSet is where flags are added.
+type flagSet interface {
 	StringVar(to *string, name, value, usage string)
-}) {
+}
+
+func (c *credential) add(flags flagSet) {
 	flags.StringVar(&c.keyFile, "key-file", "", "a `FILE` with the key to show the server, one line (default: the variable "+keyVariable+")")
-	flags.StringVar(&c.caFile, "ca-file", "", "a `FILE` with the roots of the server's certificate, in PEM (default: the system's)")
+	c.addRoots(flags)
+}
+
+// addRoots adds what a command needs that shows no key.
+func (c *credential) addRoots(flags flagSet) {
+	flags.StringVar(&c.caFile, "ca-file", "", "a `FILE` with the roots of the server's certificate, in PEM (default: the system's, or, where the configuration says which server, its certificate)")
 }
 
 // fromCaller fills in the variable's key where no file is named, and puts it all into a
@@ -42,17 +53,45 @@ func (c *credential) fill(cfg *client.Config) error {
 			return misuse("--key-file: %s does not hold one key, on one line", c.keyFile)
 		}
 	}
+	var err error
+	cfg.TLS, err = c.roots()
+	return err
+}
+
+// roots is how a server is known by --ca-file; nil: by the system's roots.
+func (c *credential) roots() (*tls.Config, error) {
 	if c.caFile == "" {
-		return nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(c.caFile)
 	if err != nil {
-		return misuse("--ca-file: %w", err)
+		return nil, misuse("--ca-file: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return misuse("--ca-file: %s holds no certificate in PEM", c.caFile)
+		return nil, misuse("--ca-file: %s holds no certificate in PEM", c.caFile)
 	}
-	cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
-	return nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
+}
+
+// pinned knows a server by the first certificate in the file, byte for byte.
+func pinned(file string) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // the certificate itself is compared instead
+		VerifyConnection: func(shown tls.ConnectionState) error {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("%w; or say --ca-file", err)
+			}
+			own, rest := pem.Decode(text)
+			for own != nil && own.Type != "CERTIFICATE" { // its key may stand before it
+				own, rest = pem.Decode(rest)
+			}
+			if own == nil || !bytes.Equal(own.Bytes, shown.PeerCertificates[0].Raw) {
+				return fmt.Errorf("the server's certificate is not the one in %s; if it is another server, say --admin and --ca-file", file)
+			}
+			return nil
+		},
+	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -162,7 +164,7 @@ func TestReady(t *testing.T) {
 }
 
 // Without --admin the configuration says where the operators' listener is, and how to speak there.
-func TestAdminURL(t *testing.T) {
+func TestAdminAt(t *testing.T) {
 	yaml := filepath.Join(t.TempDir(), "mirrorstate.yaml")
 	for admin, want := range map[string]string{
 		"{}":                        "http://127.0.0.1:8081",
@@ -176,10 +178,10 @@ func TestAdminURL(t *testing.T) {
 		if err := os.WriteFile(yaml, []byte("admin: "+admin), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := adminURL(&settings{configFile: yaml}, ""); got != want || err != nil {
+		if got, _, err := adminAt(&settings{configFile: yaml}, "", nil); got != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", admin, got, err, want)
 		}
-		if got, _ := adminURL(&settings{configFile: yaml}, "http://10.0.0.5:1"); got != "http://10.0.0.5:1" {
+		if got, _, _ := adminAt(&settings{configFile: yaml}, "http://10.0.0.5:1", nil); got != "http://10.0.0.5:1" {
 			t.Errorf("--admin does not win: %q", got)
 		}
 	}
@@ -199,6 +201,42 @@ func TestAdminOfTheConfiguration(t *testing.T) {
 		code, stdout, stderr := call(t, append(args, "--config", yaml)...)
 		if code != exitDone || !strings.Contains(stdout, "FromHere") {
 			t.Errorf("%v: exit %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+// With TLS they know that server by the certificate that is configured, whatever name stands in it, and no other.
+func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"ready":true,"database":"FromHere"}`)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that clients break off
+	server.StartTLS()
+	defer server.Close()
+	dir := t.TempDir()
+	yaml, file := filepath.Join(dir, "mirrorstate.yaml"), filepath.Join(dir, "cert.pem")
+	listen := strings.TrimPrefix(server.URL, "https://")
+	if err := os.WriteFile(yaml, []byte("admin: {listen: '"+listen+"', tls: {certificate_file: '"+file+"', key_file: k}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, bytes []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+	}
+	own := block("CERTIFICATE", server.Certificate().Raw)
+	for _, c := range []struct{ name, pem, says string }{
+		{"its own", own, ""},
+		{"its key before it", block("PRIVATE KEY", []byte("k")) + own, ""},
+		{"another before it", block("CERTIFICATE", []byte("another")) + own, "not the one in " + file},
+		{"none", "", "not the one in " + file},
+	} {
+		if err := os.WriteFile(file, []byte(c.pem), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"ready"}, {"pair", "status"}} {
+			code, stdout, stderr := call(t, append(args, "--config", yaml)...)
+			if c.says == "" && (code != exitDone || !strings.Contains(stdout, "FromHere")) || c.says != "" && (code == exitDone || !strings.Contains(stderr, c.says)) {
+				t.Errorf("%s, %v: exit %d, %q, %q", c.name, args, code, stdout, stderr)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,7 +16,10 @@ import (
 const readyTime = 3 * time.Second
 
 func newReady(s *settings) *cobra.Command {
-	var admin string
+	var (
+		admin string
+		known credential
+	)
 	cmd := &cobra.Command{
 		Use:   "ready",
 		Short: "Ask a running server whether it takes calls, as for a container's health check",
@@ -24,11 +28,15 @@ func newReady(s *settings) *cobra.Command {
 		Example: "  mirrorstate ready\n  mirrorstate ready --config mirrorstate.yaml\n  mirrorstate ready --admin http://10.0.0.5:8081",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			url, err := adminURL(s, admin)
+			roots, err := known.roots()
 			if err != nil {
 				return err
 			}
-			said, err := askReady(cmd.Context(), url)
+			url, by, err := adminAt(s, admin, roots)
+			if err != nil {
+				return err
+			}
+			said, err := askReady(cmd.Context(), url, by)
 			if err == nil {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
 			}
@@ -36,18 +44,19 @@ func newReady(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&admin, "admin", "", adminUsage)
+	known.addRoots(cmd.Flags())
 	return cmd
 }
 
 // askReady gives what the server says of itself in a line; what is not 200 is an error.
-func askReady(ctx context.Context, admin string) (string, error) {
+func askReady(ctx context.Context, admin string, by *tls.Config) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+"/readyz", nil)
 	if err != nil {
 		return "", misuse("--admin: %w", err)
 	}
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: by}}
 	resp, err := c.Do(req)
 	if err != nil {
 		return "", err

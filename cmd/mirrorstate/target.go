@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,9 +24,7 @@ type pairFlags struct {
 }
 
 // add adds the flags; what they are good for stands before the rest.
-func (f *pairFlags) add(flags interface {
-	StringVar(to *string, name, value, usage string)
-}, what string) {
+func (f *pairFlags) add(flags flagSet, what string) {
 	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner")
 	flags.StringVar(&f.webConfig, "web-config", "", what+" of a .NET application: the `FILE` with its <sessionState>")
 }
@@ -82,18 +81,20 @@ func (t *target) add(cmd *cobra.Command) {
 // adminUsage is the help of --admin.
 const adminUsage = "operators' listener of a running server, a `URL` (default: admin.listen of the configuration)"
 
-// adminURL is where the operators' listener is asked: where --admin says, or else where the configuration has it listen.
-func adminURL(s *settings, said string) (string, error) {
+// adminAt is where the operators' listener is asked, and how it is known there: where --admin says, by
+// the roots of --ca-file or the system's; or else where the configuration has it listen, and without
+// --ca-file by the configured certificate itself, whatever name stands in it.
+func adminAt(s *settings, said string, roots *tls.Config) (url string, known *tls.Config, err error) {
 	if said != "" {
-		return said, nil
+		return said, roots, nil
 	}
 	cfg, err := loadConfig(s)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
 	if err != nil {
-		return "", misuse("admin.listen: %w; or say --admin URL", err)
+		return "", nil, misuse("admin.listen: %w; or say --admin URL", err)
 	}
 	switch ip := net.ParseIP(host); {
 	case host == "" || ip.Equal(net.IPv4zero):
@@ -101,11 +102,14 @@ func adminURL(s *settings, said string) (string, error) {
 	case ip.Equal(net.IPv6unspecified):
 		host = "::1"
 	}
-	scheme := "http://"
-	if cfg.Admin.TLS.On() {
-		scheme = "https://"
+	address := net.JoinHostPort(host, port)
+	if !cfg.Admin.TLS.On() {
+		return "http://" + address, roots, nil
 	}
-	return scheme + net.JoinHostPort(host, port), nil
+	if roots == nil {
+		roots = pinned(cfg.Admin.TLS.CertificateFile)
+	}
+	return "https://" + address, roots, nil
 }
 
 // operator gives who carries out verbs on the pair; done ends it. change is for a pair that is reached itself.
@@ -126,12 +130,12 @@ func (t *target) operator(ctx context.Context, s *settings, change ...func(*part
 
 // client speaks to the operators' listener.
 func (t *target) client(s *settings) (*client.Client, error) {
-	admin, err := adminURL(s, t.admin)
-	if err != nil {
+	var cfg client.Config
+	if err := t.credential.fromCaller(&cfg); err != nil {
 		return nil, err
 	}
-	cfg := client.Config{URL: admin}
-	if err := t.credential.fromCaller(&cfg); err != nil {
+	var err error
+	if cfg.URL, cfg.TLS, err = adminAt(s, t.admin, cfg.TLS); err != nil {
 		return nil, err
 	}
 	c, err := client.New(cfg)
