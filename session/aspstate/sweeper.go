@@ -120,6 +120,7 @@ type Sweeper struct {
 	told   string // what speaks against sweeping, as it was last logged
 
 	lastFailure string // owned by Run; empty: the last look went well
+	agentTold   bool   // owned by Run: that SQL Agent's job is there
 }
 
 // NewSweeper makes a sweeper of the store's database. A nil logger discards.
@@ -178,6 +179,9 @@ func (s *Sweeper) Run(ctx context.Context) error {
 // look asks for the lease and sweeps if it is time. It says when to look again.
 func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 	next = s.cfg.Load().Interval / askShare
+	if heldByAgent(s.cfg.Load().AgentJob, s.Status().AgentJob) != "" {
+		s.meetAgent(ctx) // it may have been disabled, or be missing on a new principal
+	}
 	if s.held() {
 		return next, nil
 	}
@@ -300,9 +304,9 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 // meetAgent finds out whether SQL Agent does the same, and says so once.
 func (s *Sweeper) meetAgent(ctx context.Context) {
 	job := s.agent(ctx)
-	was := s.Status().AgentJob
 	s.note(func(st *SweepStatus) { st.AgentJob = job })
-	if job == agentEnabled && was != agentEnabled {
+	if job == agentEnabled && !s.agentTold {
+		s.agentTold = true
 		s.logger.Info("SQL Agent's job deletes expired sessions too", "rule", s.cfg.Load().AgentJob,
 			"mend", "disable the job on both servers, or set sweep.agent_job: yield; both at once do no harm")
 	}
