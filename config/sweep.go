@@ -7,7 +7,7 @@ type Sweep struct {
 	// Enabled: expired sessions are deleted. Default true. Several proxies on one database agree on
 	// one of them.
 	Enabled bool `yaml:"enabled"`
-	// Interval is from the beginning of one sweep to that of the next. 1s to 24h, default 1m.
+	// Interval is from the last batch of one sweep to the first of the next. 1s to 24h, default 1m.
 	Interval time.Duration `yaml:"interval"`
 	// MaxClockSkew is how far the partners' clocks may be apart. Further, nothing is swept, since
 	// after a failover sessions would be gone too early. Default 5s.

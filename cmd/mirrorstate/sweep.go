@@ -111,6 +111,9 @@ func sweepNow(ctx context.Context, s *settings, t *target, progress io.Writer) (
 		}
 		st, err = pairOf(c.Pair(ctx))
 	}
+	if err == nil && st.Sweep.LastError != "" {
+		err = fmt.Errorf("the sweep ended early, after %d: %s", st.Sweep.Deleted, st.Sweep.LastError)
+	}
 	return st.Sweep, err
 }
 

@@ -18,6 +18,10 @@ var sweepAnswer = []tds.Column{
 // resultOthers is what a sweep answers whose caller has not got the lease.
 const resultOthers = 9
 
+// leaseSlack is by how many seconds a lease may end later than in twice the caller's own; one that
+// does was taken by a clock that was set back since.
+const leaseSlack = 60
+
 func sweep(t *transaction, a arguments) (*result, error) {
 	epoch, notAfter, owner, lease, limit, abandoned := a[0], a[1], a[2], a[3], a[4], a[5]
 	e := t.epochRow()
@@ -28,7 +32,8 @@ func sweep(t *transaction, a arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	free := s != nil && (!owner.ok || s.owner.is(owner.op()) || s.leased.null() || s.leased <= t.clock)
+	free := s != nil && (!owner.ok || s.owner.is(owner.op()) || s.leased.null() || s.leased <= t.clock ||
+		lease.ok && s.leased > t.clock.addSeconds(2*lease.n+leaseSlack))
 	leads := free && inTime(t, notAfter) && epoch.is(e.epoch)
 	var gone sweepings
 	if leads {

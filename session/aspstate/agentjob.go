@@ -22,10 +22,11 @@ const (
 	agentEnabled = "enabled"
 )
 
-// agentJobText counts enabled jobs with a step that calls the stock procedure, on the server that is principal:
-// whatever a job is called, that is what aspnet_regsql's does. Source: facts, mirroring §8.
+// agentJobText counts enabled jobs with a step that calls this database's stock procedure, on the server that is
+// principal: whatever a job is called, that is what aspnet_regsql's does. Source: facts, mirroring §8.
 const agentJobText = `SELECT COUNT(*) AS Jobs FROM msdb.dbo.sysjobs AS j JOIN msdb.dbo.sysjobsteps AS s ON s.job_id = j.job_id ` +
-	`WHERE j.enabled = 1 AND s.command LIKE N'%DeleteExpiredSessions%'`
+	`WHERE j.enabled = 1 AND s.command LIKE N'%DeleteExpiredSessions%' ` +
+	`AND (s.database_name = DB_NAME() OR s.command LIKE N'%' + DB_NAME() + N'%')`
 
 // agentJob looks for the job on the principal. What can't be read is unknown.
 func (s *Store) agentJob(ctx context.Context) string {

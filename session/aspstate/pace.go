@@ -21,6 +21,7 @@ const (
 	idleCalls  = 10                     // so many in that time are hardly anybody
 	slowTurns  = 5                      // judgements at the slowest pace after which it is listened anew what calls take without a sweep
 	listenFor  = 3 * time.Second        // so long
+	heardCalls = 100                    // calls that were heard meanwhile say something
 )
 
 // pace decides how many rows the next batch deletes and how long the sweep rests before it. It is
@@ -34,6 +35,7 @@ const (
 // is longer, they are halved, and when they can't be smaller, the rest is doubled. Where hardly anybody
 // calls, they grow fast, and the rest shrinks to as long as a batch. A sweep that stays at its slowest
 // stops for a moment and listens: what calls took before it began may be out of date, and it must keep up.
+// So does one that does not know what they took before, as after a start.
 type pace struct {
 	rows  int
 	rest  float64       // in times of a batch
@@ -61,6 +63,7 @@ func newPace(before *latencies) *pace {
 // next is told how long the last batch took, how long ago the one before had begun, and what live
 // calls took meanwhile.
 func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause time.Duration) {
+	ran := p.rows
 	if p.listening {
 		p.hear(live)
 	} else {
@@ -89,7 +92,10 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 	} else {
 		p.rest = max(restLive, p.rest)
 	}
-	if took > longest {
+	switch {
+	case took > longest && ran <= batchLeast: // whatever the rows: a mirror has come back, or a failover led farther away
+		p.floor = took
+	case took > longest:
 		p.rows = max(batchLeast, min(p.rows/2, int(float64(p.rows)*float64(longest)/float64(took))))
 	}
 	if p.slow >= slowTurns {
@@ -103,7 +109,7 @@ func (p *pace) next(took, round time.Duration, live *latencies) (rows int, pause
 // as short as it was, it is the sweep that makes them slow, and nothing changes.
 func (p *pace) hear(live *latencies) {
 	p.listening = false
-	if live.calls >= judgeCalls/4 {
+	if live.calls >= heardCalls {
 		p.quiet = live.p99()
 	}
 }
@@ -111,7 +117,10 @@ func (p *pace) hear(live *latencies) {
 // judge changes the pace by what was seen of live calls.
 func (p *pace) judge() {
 	limit := time.Duration(slowdown * float64(p.quiet))
-	switch slow := p.quiet > 0 && p.seen.beyond(limit)*100 > p.seen.calls; {
+	switch slow := p.seen.beyond(limit)*100 > p.seen.calls; {
+	case p.quiet == 0:
+		p.slow = slowTurns
+		return
 	case slow && p.rows > batchLeast:
 		p.rows = max(batchLeast, p.rows/2)
 	case slow && p.rest < restMost:

@@ -52,7 +52,6 @@ func TestPace_Judges(t *testing.T) {
 		{"a quarter longer is", paced(), new(latencies).called(judgeCalls, quietP99*5/4), batchFirst / 2, restLive},
 		{"the smallest batches are too much", &pace{rows: batchLeast, rest: restLive, quiet: quietP99}, mixed(judgeCalls / 2), batchLeast, 2 * restLive},
 		{"the rest shrinks before batches grow", &pace{rows: batchLeast, rest: 2 * restLive, quiet: quietP99}, asBefore(), batchLeast, 2 * restLive / growLive},
-		{"what was before is not known", newPace(new(latencies).called(judgeCalls-1, quietP99)), mixed(judgeCalls / 2), batchFirst * growLive, restLive},
 		{"hardly anybody calls", paced(), new(latencies).called(idleCalls-1, 9*quietP99), batchFirst * growIdle, restLive / growIdle},
 	} {
 		rows, pause := c.p.next(aBatch, idleFor, c.seen)
@@ -109,8 +108,26 @@ func TestPace_Listens(t *testing.T) {
 	})
 	t.Run("too few calls to say", func(t *testing.T) {
 		p := slowest()
-		if p.next(aBatch, listenFor, new(latencies).called(judgeCalls/4-1, 9*quietP99)); p.quiet > quietP99*17/16 {
+		if p.next(aBatch, listenFor, new(latencies).called(heardCalls-1, 9*quietP99)); p.quiet > quietP99*17/16 {
 			t.Errorf("quiet p99 %v", p.quiet)
+		}
+	})
+	t.Run("what calls took before is not known", func(t *testing.T) {
+		p := newPace(new(latencies).called(judgeCalls-1, quietP99))
+		if rows, pause := p.next(aBatch, idleFor, busy()); rows != batchFirst || pause != listenFor {
+			t.Fatalf("%d rows, rests for %v instead of listening", rows, pause)
+		}
+		p.next(aBatch, listenFor, new(latencies).called(judgeCalls, quietP99))
+		if rows, _ := p.next(aBatch, idleFor, busy()); p.quiet < quietP99 || p.quiet > quietP99*17/16 || rows != batchFirst/2 {
+			t.Errorf("quiet p99 %v, %d rows beside slow calls", p.quiet, rows)
+		}
+	})
+	t.Run("the fewest calls that are not hardly any", func(t *testing.T) {
+		p, seen := slowest(), func(took time.Duration) *latencies {
+			return new(latencies).called(int(listenFor/idleFor)*idleCalls, 9*took)
+		}
+		if p.next(aBatch, listenFor, seen(quietP99)); p.quiet < 9*quietP99 {
+			t.Errorf("quiet p99 %v after as many slow calls as it can hear", p.quiet)
 		}
 	})
 }
@@ -144,6 +161,19 @@ func TestPace_IsBounded(t *testing.T) {
 	}
 	if _, pause := paced().next(time.Minute, idleFor, new(latencies)); pause != restLimit {
 		t.Errorf("rests for %v, want %v", pause, restLimit)
+	}
+}
+
+// TestPace_FarAway: what every batch takes more than before, whatever its rows, is not the rows' fault.
+func TestPace_FarAway(t *testing.T) {
+	p := paced()
+	p.batches(3, 10*time.Microsecond, new(latencies).called(judgeCalls, quietP99))
+	for range 50 { // beside live calls; the way is longer by ten times what a batch took
+		took := 10*aBatch + time.Duration(p.rows)*10*time.Microsecond
+		p.next(took, idleFor, new(latencies).called(judgeCalls, quietP99))
+	}
+	if p.rows < 10*batchLeast {
+		t.Errorf("%d rows a batch, with a floor of %v", p.rows, p.floor)
 	}
 }
 

@@ -53,8 +53,8 @@ func TestSweepOnStock(t *testing.T) {
 		{"nothing to do", fakeStock{}, sweepAsk{limit: 50}, sweepAnswer{method: sweepStatement, leads: true}, 0},
 		{"with execute alone", fakeStock{expired: 5, denied: true}, sweepAsk{limit: 50},
 			sweepAnswer{method: SweepProcedure, leads: true, all: true}, 1},
-		{"as it was found to be before", fakeStock{expired: 5}, sweepAsk{limit: 50, method: SweepProcedure},
-			sweepAnswer{method: SweepProcedure, leads: true, all: true}, 1},
+		{"the right was granted since", fakeStock{expired: 5}, sweepAsk{limit: 50, method: SweepProcedure},
+			sweepAnswer{method: sweepStatement, leads: true, deleted: 5, oldest: 77 * time.Second}, 0},
 		{"a look alone", fakeStock{expired: 5}, sweepAsk{method: sweepStatement}, sweepAnswer{method: sweepStatement, leads: true}, 0},
 		{"another error", fakeStock{broken: broken}, sweepAsk{limit: 50}, sweepAnswer{method: sweepStatement, leads: true}, 0},
 	} {

@@ -42,7 +42,7 @@ type sweepAsk struct {
 	lease     time.Duration
 	limit     int // rows; 0: only the lease
 	abandoned time.Duration
-	method    string // how a stock schema was swept last; empty: not yet
+	method    string // how a stock schema was swept last, for an ask that sweeps nothing; empty: not yet
 }
 
 // sweepAnswer is what became of it.
@@ -55,7 +55,7 @@ type sweepAnswer struct {
 	oldest      time.Duration // how long ago the oldest had expired, before the batch; 0: none
 	lastRun     time.Time     // of the fleet; zero: never, or not known
 	deletedEver int64         // by the fleet; 0 on a stock schema
-	sinceRun    time.Duration // since then, by the database's clock
+	sinceRun    time.Duration // since then, by the database's clock; negative: that was set back
 }
 
 // sweepBatch does one batch on the principal, wherever that is.
@@ -90,7 +90,7 @@ func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (swe
 		return rows.Scan(&result, &deleted, &abandoned, &oldest, &lastRun, &ever, &since)
 	})
 	out := sweepAnswer{method: sweepExtended, deleted: deleted, abandoned: abandoned, deletedEver: ever.Int64,
-		oldest: seconds(oldest), sinceRun: seconds(since)}
+		oldest: seconds(oldest), sinceRun: time.Duration(since.Int64) * time.Second}
 	if lastRun.Valid {
 		out.lastRun = lastRun.Time.UTC()
 	}
@@ -134,11 +134,9 @@ func sweepOnStock(ctx context.Context, c stockServer, ask sweepAsk) (out sweepAn
 	if ask.limit == 0 {
 		return out, nil
 	}
-	if out.method != SweepProcedure {
-		out.method = sweepStatement
-		if err = out.sweepBatch(ctx, c, ask); errorNumber(err) != errNoPermission {
-			return out, err
-		}
+	out.method = sweepStatement
+	if err = out.sweepBatch(ctx, c, ask); errorNumber(err) != errNoPermission {
+		return out, err
 	}
 	out.method, out.all = SweepProcedure, true
 	return out, c.call(ctx, "dbo."+SweepProcedure)

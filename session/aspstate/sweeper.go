@@ -16,7 +16,7 @@ import (
 
 // SweepConfig is how the expiry job works. Zero values are defaults.
 type SweepConfig struct {
-	// Interval is from the beginning of one sweep to that of the next, by whichever proxy of
+	// Interval is from the last batch of one sweep to the first of the next, by whichever proxy of
 	// the fleet. Default 1 min, as SQL Agent's job; at least a second.
 	Interval time.Duration
 	// AbandonedLockAfter is the age from which a lock no longer keeps its expired session. Default 110 s.
@@ -91,7 +91,7 @@ type SweepStatus struct {
 	BatchesTotal int64 `json:"batches_total"`
 	DeletedFleet int64 `json:"deleted_fleet"`
 	Runs         int64 `json:"runs"`
-	// LastError is why the last sweep ended early; empty: it did not.
+	// LastError is why the last sweep ended early, or why the lease could not be asked for; empty: nothing of that.
 	LastError string `json:"last_error"`
 }
 
@@ -113,14 +113,18 @@ type Sweeper struct {
 	owner  session.OperationID
 	turn   chan struct{} // held by who sweeps
 
+	fallTold atomic.Bool // that rows may not be deleted in batches
+
 	agent func(context.Context) string // looks for SQL Agent's job
 
 	mu     sync.Mutex
 	status SweepStatus
-	told   string // what speaks against sweeping, as it was last logged
+	leads  time.Time // until then the lease is this proxy's own, if the status says so
+	told   string    // what speaks against sweeping, as it was last logged
 
 	lastFailure string // owned by Run; empty: the last look went well
 	agentTold   bool   // owned by Run: that SQL Agent's job is there
+	askFailed   bool   // owned by Run: the last time it asked for the lease
 }
 
 // NewSweeper makes a sweeper of the store's database. A nil logger discards.
@@ -149,7 +153,9 @@ func (s *Sweeper) Reconfigure(cfg SweepConfig) {
 func (s *Sweeper) Status() SweepStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status
+	st := s.status
+	st.Leader = st.Leader && time.Now().Before(s.leads)
+	return st
 }
 
 // Run sweeps, while it has the lease, until ctx ends. It may be called again when it has returned.
@@ -185,11 +191,20 @@ func (s *Sweeper) look(ctx context.Context) (next time.Duration, err error) {
 	if s.held() {
 		return next, nil
 	}
+	asked := time.Now()
 	a, err := s.store.sweepBatch(ctx, s.ask(s.owner, 0))
 	if err != nil {
+		s.askFailed = true
 		return next, err
 	}
-	s.note(func(st *SweepStatus) { st.read(a, true) })
+	s.note(func(st *SweepStatus) {
+		s.leads = asked.Add(s.cfg.Load().lease())
+		st.read(a, true)
+		if s.askFailed || !a.leads {
+			st.LastError = "" // whoever leads has errors of its own
+		}
+	})
+	s.askFailed = false
 	if !a.leads {
 		return next, nil
 	}
@@ -209,6 +224,8 @@ func (s *Sweeper) due(a sweepAnswer) time.Duration {
 	last := s.Status().LastRun
 	switch {
 	case last == nil:
+		return 0
+	case a.method == sweepExtended && a.sinceRun < 0:
 		return 0
 	case a.method == sweepExtended:
 		return s.cfg.Load().Interval - a.sinceRun
@@ -247,7 +264,12 @@ func (s *Sweeper) sweep(ctx context.Context, owner session.OperationID) (SweepSt
 	began := time.Now()
 	s.note(func(st *SweepStatus) { st.begin() })
 	err := s.batches(ctx, owner)
-	s.note(func(st *SweepStatus) { st.end(began, err) })
+	s.note(func(st *SweepStatus) {
+		st.end(began)
+		if ctx.Err() == nil && !errors.Is(err, ErrNotLeader) {
+			st.LastError = errorText(err)
+		}
+	})
 	st := s.Status()
 	level := slog.LevelDebug
 	if st.Deleted > 0 {
@@ -282,14 +304,18 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		if err != nil {
 			return err
 		}
+		s.fellBack(a)
 		s.note(func(st *SweepStatus) {
+			if owner == s.owner {
+				s.leads = began.Add(s.cfg.Load().lease())
+			}
 			st.read(a, owner == s.owner)
 			st.add(a)
 		})
 		switch {
 		case !a.leads:
 			return ErrNotLeader
-		case a.all || a.deleted < rows:
+		case a.all || 2*a.deleted < rows: // a few less may be rows that somebody locked at that moment
 			return nil
 		}
 		if s.held() { // a failover may have brought another clock
@@ -298,6 +324,14 @@ func (s *Sweeper) batches(ctx context.Context, owner session.OperationID) error 
 		_, pause = p.next(time.Since(began), began.Sub(last), s.store.live.take())
 		last = began
 		rest.Reset(pause)
+	}
+}
+
+// fellBack says, once, that the procedure is called because rows may not be deleted in batches.
+func (s *Sweeper) fellBack(a sweepAnswer) {
+	if a.method == SweepProcedure && !s.fallTold.Swap(true) {
+		s.logger.Warn("expired sessions are deleted all at once by "+SweepProcedure+", locked ones too: the login lacks a right to do it in batches",
+			"mend", "GRANT SELECT, DELETE ON dbo.ASPStateTempSessions TO [the login's user]")
 	}
 }
 
@@ -356,7 +390,9 @@ func (s *Sweeper) note(change func(*SweepStatus)) {
 func (s *Sweeper) failed(err error) {
 	was := s.lastFailure
 	s.lastFailure = err.Error()
-	s.note(func(st *SweepStatus) { st.LastError = s.lastFailure })
+	if s.askFailed {
+		s.note(func(st *SweepStatus) { st.LastError = s.lastFailure })
+	}
 	switch {
 	case s.lastFailure == was: // said already
 	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
@@ -402,9 +438,8 @@ func (st *SweepStatus) add(a sweepAnswer) {
 	}
 }
 
-func (st *SweepStatus) end(began time.Time, err error) {
+func (st *SweepStatus) end(began time.Time) {
 	st.Running = false
 	st.Runs++
 	st.DurationS = time.Since(began).Seconds()
-	st.LastError = errorText(err)
 }

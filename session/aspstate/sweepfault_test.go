@@ -3,7 +3,9 @@ package aspstate_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,11 +84,26 @@ func TestSweeper_FailoverInEachStep(t *testing.T) {
 	}
 }
 
-// agentJob are the rows of SQL Agent's job as aspnet_regsql makes it.
-func agentJob(enabled int) embedded.Planted {
+// run runs an expiry job until the test ends.
+func (g *sweepField) run(t *testing.T, store *aspstate.Store, cfg aspstate.SweepConfig, logger *slog.Logger) *aspstate.Sweeper {
+	s := aspstate.NewSweeper(store, g.pair, cfg, logger)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// agentJob are the rows of SQL Agent's job as aspnet_regsql makes it for a database.
+func agentJob(database string, enabled int) embedded.Planted {
 	return embedded.Planted{Views: map[string][]map[string]any{
 		"sys.sysjobs":     {{"job_id": "1", "name": "ASPState_Job_DeleteExpiredSessions", "enabled": enabled}},
-		"sys.sysjobsteps": {{"job_id": "1", "step_id": 1, "command": "EXECUTE DeleteExpiredSessions", "database_name": "ASPState"}},
+		"sys.sysjobsteps": {{"job_id": "1", "step_id": 1, "command": "EXECUTE DeleteExpiredSessions", "database_name": database}},
 	}}
 }
 
@@ -94,23 +111,15 @@ func agentJob(enabled int) embedded.Planted {
 // but no longer than the job is enabled on the server that is principal: msdb is not mirrored.
 func TestSweeper_AgentJob(t *testing.T) {
 	g := startSweepField(t)
-	plant := func(partner string, enabled int) {
-		if err := g.servers.Partner(partner).Plant(agentJob(enabled)); err != nil {
+	plant := func(partner, database string, enabled int) {
+		if err := g.servers.Partner(partner).Plant(agentJob(database, enabled)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	plant("a", 1)
+	plant("a", "aspstate", 1)
+	plant("b", "OtherState", 1)
 	var log lockedText
-	s := aspstate.NewSweeper(g.store, g.pair, aspstate.SweepConfig{Interval: time.Second, AgentJob: aspstate.AgentYield}, textLogger(&log))
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	s := g.run(t, g.store, aspstate.SweepConfig{Interval: time.Second, AgentJob: aspstate.AgentYield}, textLogger(&log))
 	is := func(job string, held bool) func() bool {
 		return func() bool { st := s.Status(); return st.AgentJob == job && (st.Held != "") == held }
 	}
@@ -119,16 +128,16 @@ func TestSweeper_AgentJob(t *testing.T) {
 	if err := g.servers.Partner("a").Failover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "it sweeps where there is no job", func() bool { return is("none", false)() && s.Status().DeletedTotal == 2 })
+	await(t, "it sweeps where there is no such job", func() bool { return is("none", false)() && s.Status().DeletedTotal == 2 })
 	if err := g.servers.Partner("b").Failover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "it yields again", is("enabled", true))
 	g.db = openDB(t, g.servers.Partner("a").ConnectionString("ASPState")) // the failovers cut off the other
 	g.make(t, 3, time.Minute)
-	plant("a", 0)
+	plant("a", "ASPState", 0)
 	await(t, "it sweeps when the job is disabled", func() bool { return is("none", false)() && s.Status().DeletedTotal == 5 })
-	plant("a", 1)
+	plant("a", "ASPState", 1)
 	s.Reconfigure(aspstate.SweepConfig{Interval: time.Second, AgentJob: aspstate.AgentBeside})
 	g.make(t, 4, time.Minute)
 	await(t, "it sweeps beside the job", func() bool { return is("enabled", false)() && s.Status().DeletedTotal == 9 })
@@ -152,34 +161,71 @@ func TestSweeper_FrozenInMidBatch(t *testing.T) {
 		}
 	}}
 	cfg := aspstate.SweepConfig{Interval: 2 * time.Second}
-	run := func(store *aspstate.Store) *aspstate.Sweeper {
-		s := aspstate.NewSweeper(store, g.pair, cfg, nil)
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- s.Run(ctx) }()
-		t.Cleanup(func() {
-			stop()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		})
-		return s
-	}
-	first := run(openStore(t, pair))
+	first := g.run(t, openStore(t, pair), cfg, nil)
 	select {
 	case <-frozen:
 	case <-time.After(patience):
 		t.Fatal("the first one has not begun")
 	}
 	began := first.Status().Deleted
-	second := run(g.store)
+	second := g.run(t, g.store, cfg, nil)
 	await(t, "the second has swept the rest", func() bool { return second.Status().DeletedTotal == dead-began })
 	const late = 3
 	g.make(t, late, time.Minute)
 	close(thaw)
-	await(t, "the first knows that it does not lead", func() bool { return first.Status().LastError == aspstate.ErrNotLeader.Error() })
-	if st := first.Status(); st.Leader || st.DeletedTotal != began || began == 0 || began == dead {
-		t.Errorf("the first deleted %d before it was frozen and %d in all, leader %v", began, st.DeletedTotal, st.Leader)
+	await(t, "the first one's sweep has ended", func() bool { return !first.Status().Running })
+	if st := first.Status(); st.Leader || st.LastError != "" || st.DeletedTotal != began || began == 0 || began == dead {
+		t.Errorf("the first had deleted %d when it was frozen: %+v", began, st)
 	}
 	await(t, "the second sweeps what has come", func() bool { return second.Status().DeletedTotal == dead-began+late })
+}
+
+// unreachable is a pair that can't be reached now and then.
+type unreachable struct {
+	aspstate.Pair
+	now atomic.Bool
+}
+
+// Do implements aspstate.Pair.
+func (u *unreachable) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	if u.now.Load() {
+		return io.ErrUnexpectedEOF
+	}
+	return u.Pair.Do(ctx, c, op)
+}
+
+// TestSweeper_OutlivesItsLease: a leader that can't ask for its lease any more says so, and forgets that when it can
+// ask again.
+func TestSweeper_OutlivesItsLease(t *testing.T) {
+	g := startSweepField(t)
+	pair := &unreachable{Pair: g.pair}
+	cfg := aspstate.SweepConfig{Interval: 2 * time.Second}
+	first := g.run(t, openStore(t, pair), cfg, nil)
+	await(t, "the first leads", func() bool { return first.Status().Leader })
+	second := g.run(t, g.store, cfg, nil)
+	pair.now.Store(true)
+	await(t, "the second leads", func() bool { return second.Status().Leader })
+	if st := first.Status(); st.Leader || st.LastError == "" {
+		t.Errorf("the one that is cut off: %+v", st)
+	}
+	pair.now.Store(false)
+	await(t, "the first follows, and nothing is wrong", func() bool { st := first.Status(); return !st.Leader && st.LastError == "" })
+}
+
+// TestSweeper_ClockSetBack: what a clock that was ahead has left in the lease's row keeps nobody from sweeping.
+func TestSweeper_ClockSetBack(t *testing.T) {
+	for what, row := range map[string]string{
+		"the last run": "LastRun = DATEADD(second, 86400, SYSUTCDATETIME())",
+		"the lease":    "Owner = 0x01020304050607080910111213141516, LeasedUntil = DATEADD(second, 86400, SYSUTCDATETIME())",
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := startSweepField(t)
+			if _, err := g.db.ExecContext(t.Context(), "UPDATE MirrorStateSweep SET "+row+" WHERE Id = 1"); err != nil {
+				t.Fatal(err)
+			}
+			g.make(t, 3, time.Minute)
+			s := g.run(t, g.store, aspstate.SweepConfig{Interval: time.Second}, nil)
+			await(t, "it has swept", func() bool { return s.Status().DeletedTotal == 3 })
+		})
+	}
 }

@@ -11,7 +11,8 @@ GO
 -- Result: 0 done: @owner has the lease, 6 moved (the epoch is another; nothing was done), 7 again (too late;
 -- nothing was done), 9 another has the lease.
 --
--- @lease      seconds until the lease is free, unless it is renewed
+-- @lease      seconds until the lease is free, unless it is renewed. One that ends far later than it could
+--             was taken by a clock that was set back since, and is free
 -- @abandoned  seconds after which a lock is abandoned
 CREATE PROCEDURE dbo.MirrorState_Sweep_1
     @epoch     bigint,
@@ -35,7 +36,8 @@ AS
         LeasedUntil = CASE WHEN @owner IS NULL THEN LeasedUntil ELSE DATEADD(second, @lease, @clock) END,
         LastRun = CASE WHEN @limit > 0 THEN @clock ELSE LastRun END
     WHERE Id = 1
-      AND (@owner IS NULL OR Owner = @owner OR LeasedUntil IS NULL OR LeasedUntil <= @clock)
+      AND (@owner IS NULL OR Owner = @owner OR LeasedUntil IS NULL OR LeasedUntil <= @clock
+           OR LeasedUntil > DATEADD(second, 2 * @lease + 60, @clock))
       AND @clock <= @notAfter
       AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
     SET @leads = @@ROWCOUNT
@@ -62,8 +64,8 @@ AS
     END
 
     SELECT CASE
-             WHEN @leads = 1 THEN 0
              WHEN e.Epoch <> @epoch THEN 6
+             WHEN @leads = 1 THEN 0
              WHEN @clock > @notAfter THEN 7
              ELSE 9
            END AS Result,
