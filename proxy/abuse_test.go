@@ -296,7 +296,7 @@ func TestAbuse_Locks(t *testing.T) {
 	app := session.Application{Name: strings.ToLower(proxy.DefaultApplicationName)}.WithDefaults()
 	app.MaxItem = size
 	ref := session.Ref{App: &app, ID: "big"}
-	if _, err := v.store.Put(t.Context(), ref, session.Write{Item: make([]byte, size)}, session.Condition{}, session.NewOperationID()); err != nil {
+	if _, err := v.store.Put(t.Context(), ref, session.Write{Item: make([]byte, size)}, session.Condition{}, session.NewOperation()); err != nil {
 		t.Fatal(err)
 	}
 	lock := func() net.Conn {

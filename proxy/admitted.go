@@ -50,7 +50,7 @@ func (a *admitted) Get(ctx context.Context, ref session.Ref, opts session.GetOpt
 }
 
 // Acquire implements session.Store.
-func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
@@ -63,7 +63,7 @@ func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.Oper
 }
 
 // Update implements session.Store.
-func (a *admitted) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
+func (a *admitted) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
@@ -73,7 +73,7 @@ func (a *admitted) Update(ctx context.Context, ref session.Ref, lock session.Loc
 }
 
 // Put implements session.Store.
-func (a *admitted) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+func (a *admitted) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
@@ -83,7 +83,7 @@ func (a *admitted) Put(ctx context.Context, ref session.Ref, w session.Write, co
 }
 
 // Release implements session.Store.
-func (a *admitted) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (a *admitted) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return err
@@ -92,8 +92,13 @@ func (a *admitted) Release(ctx context.Context, ref session.Ref, lock session.Lo
 	return a.store.Release(ctx, ref, lock, op)
 }
 
+// GiveBack implements session.Store. What a caller that has left had waits for no place.
+func (a *admitted) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, call session.OperationID) error {
+	return a.store.GiveBack(ctx, ref, lock, call)
+}
+
 // Remove implements session.Store.
-func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func BenchmarkHandler(b *testing.B) {
 			if r.Method == http.MethodPut {
 				body, err := io.ReadAll(r.Body)
 				if err == nil {
-					_, err = store.Put(r.Context(), ref, session.Write{Item: body}, session.Condition{}, session.OperationID{})
+					_, err = store.Put(r.Context(), ref, session.Write{Item: body}, session.Condition{}, session.Operation{})
 				}
 				if err != nil {
 					http.Error(w, err.Error(), http.StatusInternalServerError)

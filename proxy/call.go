@@ -38,8 +38,7 @@ type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	ref     session.Ref
-	op      session.OperationID
-	keyed   bool          // op was made from an Idempotency-Key
+	op      session.Operation // its id is zero without an Idempotency-Key
 	timeout int           // Session-Timeout in minutes, 0 without
 	wait    time.Duration // ?wait=
 	query   url.Values    // nil without a query
@@ -238,7 +237,14 @@ func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Conte
 	if c.wait == 0 {
 		return try(ctx)
 	}
-	return c.api.waiters.await(ctx, c.key(), c.wait, shared, try)
+	c.op.AsksAgain = true
+	err := c.api.waiters.await(ctx, c.key(), c.wait, shared, try)
+	if c.keyed() && errors.Is(err, session.ErrLocked) {
+		// The refusal that is answered is one that the operation's other calls are bound by.
+		c.op.AsksAgain = false
+		return try(ctx)
+	}
+	return err
 }
 
 // freed tells who waits that the session is not locked any more.

@@ -49,8 +49,8 @@ func FuzzHeaders(f *testing.F) {
 		r.Header["Idempotency-Key"] = []string{key}
 		c := call{api: api, r: r, ref: session.Ref{App: &session.Application{Name: "/x"}, ID: "x"}}
 		err = c.makeOperation(t.Context())
-		if taken := len(key) > 0 && len(key) <= maxIdempotencyKey; taken != (err == nil) || taken != c.keyed || err != nil && !errors.As(err, &invalid) {
-			t.Errorf("Idempotency-Key %q: %v, keyed %t", key, err, c.keyed)
+		if taken := len(key) > 0 && len(key) <= maxIdempotencyKey; taken != (err == nil) || taken != c.keyed() || err != nil && !errors.As(err, &invalid) {
+			t.Errorf("Idempotency-Key %q: %v, keyed %t", key, err, c.keyed())
 		}
 	})
 }

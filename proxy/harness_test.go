@@ -181,23 +181,27 @@ func (f failing) Get(context.Context, session.Ref, session.GetOptions) (session.
 	return session.Session{}, f.err
 }
 
-func (f failing) Acquire(context.Context, session.Ref, session.OperationID) (session.Session, session.Lock, error) {
+func (f failing) Acquire(context.Context, session.Ref, session.Operation) (session.Session, session.Lock, error) {
 	return session.Session{}, session.Lock{}, f.err
 }
 
-func (f failing) Update(context.Context, session.Ref, session.Lock, session.Write, bool, session.OperationID) (session.Session, error) {
+func (f failing) Update(context.Context, session.Ref, session.Lock, session.Write, bool, session.Operation) (session.Session, error) {
 	return session.Session{}, f.err
 }
 
-func (f failing) Put(context.Context, session.Ref, session.Write, session.Condition, session.OperationID) (session.Session, error) {
+func (f failing) Put(context.Context, session.Ref, session.Write, session.Condition, session.Operation) (session.Session, error) {
 	return session.Session{}, f.err
 }
 
-func (f failing) Release(context.Context, session.Ref, session.Lock, session.OperationID) error {
+func (f failing) Release(context.Context, session.Ref, session.Lock, session.Operation) error {
 	return f.err
 }
 
-func (f failing) Remove(context.Context, session.Ref, session.Lock, session.OperationID) error {
+func (f failing) GiveBack(context.Context, session.Ref, session.Lock, session.OperationID) error {
+	return f.err
+}
+
+func (f failing) Remove(context.Context, session.Ref, session.Lock, session.Operation) error {
 	return f.err
 }
 

@@ -12,8 +12,7 @@ import (
 const releaseTimeout = 5 * time.Second
 
 // acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…]: 200 with the item and
-// Session-Lock. All tries of one request have one operation id, so that a grant
-// whose answer was lost is found again.
+// Session-Lock.
 func acquire(ctx context.Context, c *call) error {
 	var (
 		s    session.Session
@@ -29,10 +28,7 @@ func acquire(ctx context.Context, c *call) error {
 	c.api.memory.must(len(s.Item)) // the lock is the caller's already
 	c.taken += len(s.Item)
 	if err := c.r.Context().Err(); err != nil {
-		// With an Idempotency-Key the same call may be on its way again, and find this lock.
-		if !c.keyed {
-			c.giveBack(lock)
-		}
+		c.giveBack(lock)
 		return err
 	}
 	c.values.set(c.w.Header(), "Session-Lock", lock.String())
@@ -46,9 +42,9 @@ func acquire(ctx context.Context, c *call) error {
 func (c *call) giveBack(lock session.Lock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), releaseTimeout)
 	defer cancel()
-	err := c.api.store.Release(ctx, c.ref, lock, session.NewOperationID())
+	err := c.store.GiveBack(ctx, c.ref, lock, c.op.Call)
 	if errors.Is(err, session.ErrLockLost) {
-		return // it has been given back already
+		return // another call of the operation has found it
 	}
 	if err != nil {
 		c.api.log.Warn("lock of a caller that left was not released", "error", err)

@@ -24,7 +24,7 @@ func (deaf) Begin(r *http.Request, _ string) (context.Context, func(CallEnd)) {
 func readHandlers(b *testing.B) map[string]http.Handler {
 	store := memory.New(nil)
 	ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root"}, ID: "abc"}
-	if _, err := store.Put(b.Context(), ref, session.Write{Item: make([]byte, 1024)}, session.Condition{}, session.NewOperationID()); err != nil {
+	if _, err := store.Put(b.Context(), ref, session.Write{Item: make([]byte, 1024)}, session.Condition{}, session.NewOperation()); err != nil {
 		b.Fatal(err)
 	}
 	made := func(tracer Tracer) *API {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -17,15 +18,14 @@ const maxIdempotencyKey = 255
 // minSecret is the least bytes of a secret that keeps operation ids unguessable.
 const minSecret = 16
 
-// makeOperation gives the call its operation id: made from the Idempotency-Key
-// and who calls, or random. For a create it makes the session's id as well.
+// makeOperation gives the call the operation id that its Idempotency-Key and who calls
+// make; without a key it has none, and the store makes one. For a create it makes the session's id as well.
 func (c *call) makeOperation(ctx context.Context) error {
 	key, ok, err := oneHeader(c.r.Header["Idempotency-Key"], "Idempotency-Key")
 	if err != nil {
 		return err
 	}
 	if !ok {
-		c.op = session.NewOperationID()
 		if c.ref.ID == "" {
 			c.ref.ID = session.NewID()
 		}
@@ -41,12 +41,11 @@ func (c *call) makeOperation(ctx context.Context) error {
 	if len(secret) < minSecret {
 		return fmt.Errorf("the secret for operation ids has %d bytes, fewer than %d", len(secret), minSecret)
 	}
-	c.keyed = true
 	if c.ref.ID == "" {
 		c.ref.ID = keyedID(secret, nameOf(c.caller), c.ref.App.Name, key)
 	}
 	sum := keyedHash(secret, nameOf(c.caller), c.ref.App.Name, string(c.ref.ID), c.verb(), key)
-	c.op = session.OperationID(sum[:len(c.op)])
+	c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), Call: session.NewOperationID(), Began: time.Now()}
 	return nil
 }
 
@@ -61,6 +60,9 @@ func keyedID(secret []byte, caller, app, key string) session.ID {
 	}
 	return session.ID(id)
 }
+
+// keyed reports whether the call has an Idempotency-Key, and so may be one of several.
+func (c *call) keyed() bool { return !c.op.ID.IsZero() }
 
 // verb names what is done to the session. It is part of the operation id, for the
 // session remembers operations of all verbs together: one key used for a lock and

@@ -150,7 +150,7 @@ type slow struct {
 	called chan struct{}
 }
 
-func (s slow) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (s slow) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	close(s.called)
 	<-ctx.Done()
 	return s.Store.Acquire(context.WithoutCancel(ctx), ref, op)

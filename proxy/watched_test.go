@@ -21,27 +21,27 @@ func (w *watched) Get(ctx context.Context, ref session.Ref, opts session.GetOpti
 	return w.Store.Get(ctx, ref, opts)
 }
 
-func (w *watched) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (w *watched) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	w.n.Add(1)
 	return w.Store.Acquire(ctx, ref, op)
 }
 
-func (w *watched) Update(ctx context.Context, ref session.Ref, lock session.Lock, wr session.Write, keep bool, op session.OperationID) (session.Session, error) {
+func (w *watched) Update(ctx context.Context, ref session.Ref, lock session.Lock, wr session.Write, keep bool, op session.Operation) (session.Session, error) {
 	w.n.Add(1)
 	return w.Store.Update(ctx, ref, lock, wr, keep, op)
 }
 
-func (w *watched) Put(ctx context.Context, ref session.Ref, wr session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+func (w *watched) Put(ctx context.Context, ref session.Ref, wr session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	w.n.Add(1)
 	return w.Store.Put(ctx, ref, wr, cond, op)
 }
 
-func (w *watched) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (w *watched) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	w.n.Add(1)
 	return w.Store.Release(ctx, ref, lock, op)
 }
 
-func (w *watched) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (w *watched) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	w.n.Add(1)
 	return w.Store.Remove(ctx, ref, lock, op)
 }

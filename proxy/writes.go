@@ -13,7 +13,7 @@ import (
 // body makes an uninitialized session.
 func create(ctx context.Context, c *call) error {
 	s, err := c.store.Put(ctx, c.ref, c.write(), session.Condition{OnlyCreate: true}, c.op)
-	if c.keyed && errors.Is(err, session.ErrPrecondition) {
+	if c.keyed() && errors.Is(err, session.ErrPrecondition) {
 		// Nothing but an earlier create with this key makes a session of this id: this
 		// is that one sent again, after the session has forgotten the operation.
 		s, err = session.Session{}, nil

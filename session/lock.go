@@ -1,26 +1,9 @@
 package session
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 )
-
-// OperationID is the 16 bytes that make a mutation repeatable: the same id again
-// has the effect of once. The zero value means "none yet".
-type OperationID [16]byte
-
-// NewOperationID makes a random id; it is never zero.
-func NewOperationID() OperationID {
-	var op OperationID
-	for op.IsZero() {
-		rand.Read(op[:]) // never fails; see crypto/rand
-	}
-	return op
-}
-
-// IsZero reports whether there is no operation id.
-func (op OperationID) IsZero() bool { return op == OperationID{} }
 
 // Lock is the proof that its bearer holds a session's exclusive lock. Both parts
 // must match and the row must still be locked. A store on the stock schema keeps

@@ -84,11 +84,12 @@ type GetOptions struct {
 // caller cancelled ends the call with ctx's error; what was under way then may
 // have been applied, except that a lock that was granted is released again.
 //
-// Every mutation takes an operation id: the same id again, whenever and however
+// Every mutation takes an [Operation]. The same id again, whenever and however
 // often, has the effect of once and answers as the first did, as long as the
-// session remembers it (it remembers the last four). A zero id means the store
-// makes one, which covers its own re-sending. A store on the stock schema
-// remembers none; see its documentation.
+// session remembers it (it remembers the last four). Once a call of an operation
+// was answered, none of that operation's calls that began before has an effect any
+// more: it answers what was answered then. A store on the stock schema remembers no
+// operations; see its documentation.
 //
 // Errors: besides those each method names, [ErrNoPrincipal], [ErrOverloaded] and
 // [ErrOutcomeUnknown] can end any call; [OutcomeOf] tells what became of it.
@@ -106,27 +107,33 @@ type Store interface {
 	// Acquire takes the exclusive lock and reads the session, sliding its expiry.
 	// The same operation id again finds the same lock while it is held, and
 	// ErrLockLost after. ErrNotFound; *LockedError while somebody else holds it.
-	Acquire(ctx context.Context, ref Ref, op OperationID) (Session, Lock, error)
+	Acquire(ctx context.Context, ref Ref, op Operation) (Session, Lock, error)
 
 	// Update stores under a lock and releases it, or keeps it and renews its age.
 	// ErrLockLost, also if there is no such session.
-	Update(ctx context.Context, ref Ref, lock Lock, w Write, keep bool, op OperationID) (Session, error)
+	Update(ctx context.Context, ref Ref, lock Lock, w Write, keep bool, op Operation) (Session, error)
 
 	// Put stores without a lock, making the session if there is none (an expired
 	// one counts as none: its successor has nothing of it). A condition may forbid
 	// either. *LockedError while somebody holds the lock; ErrPrecondition.
 	// A session that was removed while the call was under way stays removed:
 	// ErrNotFound if that came before the call's own effect.
-	Put(ctx context.Context, ref Ref, w Write, cond Condition, op OperationID) (Session, error)
+	Put(ctx context.Context, ref Ref, w Write, cond Condition, op Operation) (Session, error)
 
 	// Release gives the lock back and changes nothing else but the expiry, which
 	// it slides. ErrLockLost, also if there is no such session.
-	Release(ctx context.Context, ref Ref, lock Lock, op OperationID) error
+	Release(ctx context.Context, ref Ref, lock Lock, op Operation) error
+
+	// GiveBack undoes an acquire whose caller has left: it releases the lock if it was
+	// granted to that call of the acquire and no other call of the same operation has
+	// found it since, and has the session forget the operation. Zero call: that of an
+	// operation that has one call. ErrLockLost where there is nothing to give back.
+	GiveBack(ctx context.Context, ref Ref, lock Lock, call OperationID) error
 
 	// Remove ends the session: as the lock's holder, or with a zero lock unless
 	// somebody holds it (*LockedError). ErrLockLost if the lock given is not the
 	// session's. To remove what is not there is done already, and no error.
-	Remove(ctx context.Context, ref Ref, lock Lock, op OperationID) error
+	Remove(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
 	// Touch slides the expiry, locked or not. ErrNotFound. Touching twice is harmless.
 	Touch(ctx context.Context, ref Ref) (Session, error)

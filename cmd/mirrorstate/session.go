@@ -197,7 +197,7 @@ func (c *sessionCommand) rm() *cobra.Command {
 				return misuseError{err}
 			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
-				if err := st.Remove(cmd.Context(), session.Ref{App: app, ID: id}, session.Lock{}, session.OperationID{}); err != nil {
+				if err := st.Remove(cmd.Context(), session.Ref{App: app, ID: id}, session.Lock{}, session.Operation{}); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", id)

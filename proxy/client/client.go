@@ -116,14 +116,14 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Create makes a session with an id of the server's choosing. The same operation
 // id again answers the same session.
-func (c *Client) Create(ctx context.Context, app *session.Application, w session.Write, op session.OperationID) (session.ID, session.Session, error) {
+func (c *Client) Create(ctx context.Context, app *session.Application, w session.Write, op session.Operation) (session.ID, session.Session, error) {
 	body, err := bodyOf(w)
 	if err != nil {
 		return "", session.Session{}, err
 	}
 	q := request{
 		method: http.MethodPost, path: "/v1/apps/" + url.PathEscape(app.Name) + "/sessions",
-		body: body, timeout: w.Timeout, op: orNew(op),
+		body: body, timeout: w.Timeout, op: idOf(op),
 	}
 	a, err := c.send(ctx, &q)
 	if err != nil {
@@ -151,11 +151,12 @@ func bodyOf(w session.Write) ([]byte, error) {
 	return w.Item, nil
 }
 
-func orNew(op session.OperationID) session.OperationID {
-	if op.IsZero() {
+// idOf is the operation's id, or a new one where the caller gave none.
+func idOf(op session.Operation) session.OperationID {
+	if op.ID.IsZero() {
 		return session.NewOperationID()
 	}
-	return op
+	return op.ID
 }
 
 // isRepeatedAcquire says that a lock was granted to an earlier try of the same

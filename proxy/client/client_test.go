@@ -49,7 +49,7 @@ func api(t *testing.T) http.Handler {
 
 func TestClient_Create(t *testing.T) {
 	c := dial(t, api(t), client.Config{})
-	op := session.NewOperationID()
+	op := session.NewOperation()
 	id, s, err := c.Create(t.Context(), &app, session.Write{Item: []byte("one"), Timeout: 7}, op)
 	if err != nil || !id.Classic() || !s.Made || s.Timeout != 7 || s.Tag == "" || s.Expires.IsZero() {
 		t.Fatalf("got %q, %+v, %v", id, s, err)
@@ -62,7 +62,7 @@ func TestClient_Create(t *testing.T) {
 	if err != nil || string(got.Item) != "one" {
 		t.Errorf("got %q, %v", got.Item, err)
 	}
-	id, s, err = c.Create(t.Context(), &app, session.Write{Uninitialized: true}, session.OperationID{})
+	id, s, err = c.Create(t.Context(), &app, session.Write{Uninitialized: true}, session.Operation{})
 	if err != nil || !s.Uninitialized {
 		t.Errorf("got %q, %+v, %v, want an uninitialized session", id, s, err)
 	}
@@ -85,7 +85,7 @@ func TestClient_IDs(t *testing.T) {
 		}), client.Config{HideID: hide})
 		for _, id := range []session.ID{"plain-id", "-", ".", "..", "a/b", "50%", "é", "a?b#c"} {
 			ref := session.Ref{App: &app, ID: id}
-			if _, err := c.Put(t.Context(), ref, session.Write{Item: []byte(id)}, session.Condition{OnlyCreate: true}, session.OperationID{}); err != nil {
+			if _, err := c.Put(t.Context(), ref, session.Write{Item: []byte(id)}, session.Condition{OnlyCreate: true}, session.Operation{}); err != nil {
 				t.Errorf("put %q: %v", id, err)
 			}
 			if s, err := c.Get(t.Context(), ref, session.GetOptions{}); err != nil || string(s.Item) != string(id) {
@@ -104,29 +104,29 @@ func TestClient_Waiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := dial(t, h, client.Config{})
-	id, _, err := c.Create(t.Context(), &app, session.Write{Item: []byte("one")}, session.OperationID{})
+	id, _, err := c.Create(t.Context(), &app, session.Write{Item: []byte("one")}, session.Operation{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref := session.Ref{App: &app, ID: id}
-	_, lock, err := c.Acquire(t.Context(), ref, session.OperationID{})
+	_, lock, err := c.Acquire(t.Context(), ref, session.Operation{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.Acquire(t.Context(), ref, session.OperationID{}); !errors.Is(err, session.ErrLocked) {
+	if _, _, err := c.Acquire(t.Context(), ref, session.Operation{}); !errors.Is(err, session.ErrLocked) {
 		t.Fatalf("got %v, want locked", err)
 	}
 	granted := make(chan error, 1)
 	go func() {
-		_, lock, err := c.Waiting(time.Minute).Acquire(t.Context(), ref, session.OperationID{})
-		granted <- errors.Join(err, c.Release(t.Context(), ref, lock, session.OperationID{}))
+		_, lock, err := c.Waiting(time.Minute).Acquire(t.Context(), ref, session.Operation{})
+		granted <- errors.Join(err, c.Release(t.Context(), ref, lock, session.Operation{}))
 	}()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for h.Stats().Waiters.Waiting == 0 {
 		<-tick.C
 	}
-	if err := c.Release(t.Context(), ref, lock, session.OperationID{}); err != nil {
+	if err := c.Release(t.Context(), ref, lock, session.Operation{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-granted; err != nil {
@@ -176,7 +176,7 @@ func problem(status int, name, outcome string, retryable bool) func(http.Respons
 var ref = session.Ref{App: &app, ID: "x"}
 
 func put(c *client.Client, ctx context.Context) error {
-	_, err := c.Put(ctx, ref, session.Write{Item: []byte("one")}, session.Condition{}, session.OperationID{})
+	_, err := c.Put(ctx, ref, session.Write{Item: []byte("one")}, session.Condition{}, session.Operation{})
 	return err
 }
 
@@ -259,7 +259,7 @@ func TestClient_AcquireAnew(t *testing.T) {
 		io.WriteString(w, "item")
 	}
 	s := &script{answers: []func(http.ResponseWriter){hangUp, lost, granted}}
-	got, lock, err := dial(t, s, client.Config{}).Acquire(t.Context(), ref, session.OperationID{})
+	got, lock, err := dial(t, s, client.Config{}).Acquire(t.Context(), ref, session.Operation{})
 	if err != nil || lock.Cookie != 5 || string(got.Item) != "item" {
 		t.Fatalf("got %q, %v, %v", got.Item, lock, err)
 	}
@@ -267,7 +267,7 @@ func TestClient_AcquireAnew(t *testing.T) {
 		t.Errorf("the keys were %q, want a new one for the third try only", keys)
 	}
 	s = &script{answers: []func(http.ResponseWriter){hangUp, lost}}
-	if _, _, err := dial(t, s, client.Config{}).Acquire(t.Context(), ref, session.NewOperationID()); !errors.Is(err, session.ErrLockLost) {
+	if _, _, err := dial(t, s, client.Config{}).Acquire(t.Context(), ref, session.NewOperation()); !errors.Is(err, session.ErrLockLost) {
 		t.Errorf("with an operation of the caller's: got %v, want lock-lost", err)
 	}
 }

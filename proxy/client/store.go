@@ -38,18 +38,19 @@ func (c *Client) Get(ctx context.Context, ref session.Ref, opts session.GetOptio
 const giveBackTimeout = 2 * time.Second
 
 // Acquire implements [session.Store]. Without an operation id, a grant that was
-// taken back because its answer was lost is asked for anew. When ctx ends before
-// the answer, it sees to it that no lock is left behind, for up to two seconds.
-func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+// given back because its answer was lost is asked for anew, and when ctx ends before
+// the answer, Acquire sees to it that no lock is left behind, for up to two seconds.
+// With an id, the same call again finds what lock there is.
+func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	q := c.request(http.MethodPost, ref, "/lock")
-	q.waits, q.op = true, orNew(op)
+	q.waits, q.op = true, idOf(op)
 	a, err := c.send(ctx, &q)
-	if op.IsZero() && isRepeatedAcquire(err, q.tries) {
+	if op.ID.IsZero() && isRepeatedAcquire(err, q.tries) {
 		q.op = session.NewOperationID()
 		a, err = c.send(ctx, &q)
 	}
 	if err != nil {
-		if ctx.Err() != nil && q.tries > 0 && session.OutcomeOf(err) == session.Unknown {
+		if op.ID.IsZero() && ctx.Err() != nil && q.tries > 0 && session.OutcomeOf(err) == session.Unknown {
 			c.giveBack(ctx, q)
 		}
 		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: %w", err)
@@ -82,7 +83,7 @@ func (c *Client) giveBack(ctx context.Context, q request) {
 }
 
 // Update implements [session.Store].
-func (c *Client) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
+func (c *Client) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	q := c.request(http.MethodPut, ref, "")
 	q.header("Session-Lock", lock.String())
 	if keep {
@@ -92,7 +93,7 @@ func (c *Client) Update(ctx context.Context, ref session.Ref, lock session.Lock,
 }
 
 // Put implements [session.Store].
-func (c *Client) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+func (c *Client) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	q := c.request(http.MethodPut, ref, "")
 	q.waits = true
 	if cond.OnlyCreate {
@@ -105,12 +106,12 @@ func (c *Client) Put(ctx context.Context, ref session.Ref, w session.Write, cond
 }
 
 // store sends content.
-func (c *Client) store(ctx context.Context, q *request, w session.Write, op session.OperationID, what string) (session.Session, error) {
+func (c *Client) store(ctx context.Context, q *request, w session.Write, op session.Operation, what string) (session.Session, error) {
 	body, err := bodyOf(w)
 	if err != nil {
 		return session.Session{}, err
 	}
-	q.body, q.timeout, q.op = body, w.Timeout, orNew(op)
+	q.body, q.timeout, q.op = body, w.Timeout, idOf(op)
 	a, err := c.send(ctx, q)
 	if err != nil {
 		return session.Session{}, fmt.Errorf("%s: %w", what, err)
@@ -121,20 +122,26 @@ func (c *Client) store(ctx context.Context, q *request, w session.Write, op sess
 }
 
 // Release implements [session.Store].
-func (c *Client) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (c *Client) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	q := c.request(http.MethodDelete, ref, "/lock")
 	q.header("Session-Lock", lock.String())
-	q.op = orNew(op)
+	q.op = idOf(op)
 	if _, err := c.send(ctx, &q); err != nil {
 		return fmt.Errorf("release session: %w", err)
 	}
 	return nil
 }
 
+// GiveBack implements [session.Store]. HTTP does not tell one call of an acquire from
+// another, so it is a release: for an operation that nobody calls any more.
+func (c *Client) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+	return c.Release(ctx, ref, lock, session.Operation{})
+}
+
 // Remove implements [session.Store].
-func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	q := c.request(http.MethodDelete, ref, "")
-	q.waits, q.op = true, orNew(op)
+	q.waits, q.op = true, idOf(op)
 	if !lock.IsZero() {
 		q.header("Session-Lock", lock.String())
 	}

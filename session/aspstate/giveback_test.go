@@ -34,7 +34,7 @@ func (p *afterFirst) Do(ctx context.Context, c partner.Call, op func(ctx context
 func newSession(t *testing.T, store *aspstate.Store) session.Ref {
 	t.Helper()
 	ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root", Timeout: 20, LockTimeout: session.DefaultLockTimeout}, ID: session.NewID()}
-	if _, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, session.Condition{}, session.NewOperationID()); err != nil {
+	if _, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, session.Condition{}, session.NewOperation()); err != nil {
 		t.Fatal(err)
 	}
 	return ref
@@ -46,7 +46,7 @@ func newSession(t *testing.T, store *aspstate.Store) session.Ref {
 func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
 	pair := &afterFirst{Pair: openPair(t, embeddedtest.Start(t)), label: "acquire"}
 	store := openStore(t, pair)
-	ref, op := newSession(t, store), session.NewOperationID()
+	ref, op := newSession(t, store), session.NewOperation()
 
 	ctx, leave := context.WithCancel(t.Context())
 	var second error
@@ -61,7 +61,7 @@ func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
 	}
 	store.WaitForCleanups()
 
-	_, _, other := store.Acquire(t.Context(), ref, session.NewOperationID())
+	_, _, other := store.Acquire(t.Context(), ref, session.NewOperation())
 	switch {
 	case second == nil && !errors.Is(other, session.ErrLocked):
 		t.Errorf("the client was told that it holds the lock, and another was granted it too (%v)", other)
@@ -80,21 +80,21 @@ func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
 // overwrites what its caller has never seen.
 func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
 	store := openStore(t, openPair(t, embeddedtest.Start(t)))
-	ref, first := newSession(t, store), session.NewOperationID()
-	put := func(item string, cond session.Condition, op session.OperationID) (session.Session, error) {
+	ref, first := newSession(t, store), session.NewOperation()
+	put := func(item string, cond session.Condition, op session.Operation) (session.Session, error) {
 		return store.Put(t.Context(), ref, session.Write{Item: []byte(item)}, cond, op)
 	}
 	if _, err := put("mine", session.Condition{}, first); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := put("theirs", session.Condition{}, session.NewOperationID()); err != nil {
+	if _, err := put("theirs", session.Condition{}, session.NewOperation()); err != nil {
 		t.Fatal(err)
 	}
 	again, err := put("mine", session.Condition{}, first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := put("over it", session.Condition{Match: again.Tag}, session.NewOperationID()); !errors.Is(err, session.ErrPrecondition) {
+	if _, err := put("over it", session.Condition{Match: again.Tag}, session.NewOperation()); !errors.Is(err, session.ErrPrecondition) {
 		t.Errorf("a put on the version that the repeated put told of: got %v, want %v", err, session.ErrPrecondition)
 	}
 }

@@ -68,10 +68,10 @@ func TestStore_ARowIsNoCommit(t *testing.T) {
 
 	app := session.Application{Name: "/lm/w3svc/1/root"}.WithDefaults()
 	ref := session.Ref{App: &app, ID: session.NewID()}
-	if _, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, session.Condition{}, session.NewOperationID()); err == nil {
+	if _, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, session.Condition{}, session.NewOperation()); err == nil {
 		t.Error("a put whose commit failed was acknowledged")
 	}
-	if _, lock, err := store.Acquire(t.Context(), ref, session.NewOperationID()); err == nil {
+	if _, lock, err := store.Acquire(t.Context(), ref, session.NewOperation()); err == nil {
 		t.Errorf("a lock whose commit failed was granted: %v", lock)
 	}
 }

@@ -26,7 +26,7 @@ func TestInstall_UnderLiveCalls(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		ref := session.Ref{App: &app, ID: session.ID(fmt.Sprintf("s%d", n))}
-		_, err := store.Put(ctx, ref, session.Write{Item: []byte("one"), Timeout: 20}, session.Condition{}, session.OperationID{})
+		_, err := store.Put(ctx, ref, session.Write{Item: []byte("one"), Timeout: 20}, session.Condition{}, session.Operation{})
 		return err
 	}
 	// until calls until the schema is noticed, and one call more.

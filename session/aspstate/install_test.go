@@ -115,17 +115,17 @@ func smoke(t *testing.T, servers *embedded.Pair, database string, extended bool,
 	ref := session.Ref{App: &app, ID: id}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := store.Put(ctx, ref, session.Write{Item: []byte("one"), Timeout: 20}, session.Condition{}, session.OperationID{}); err != nil {
+	if _, err := store.Put(ctx, ref, session.Write{Item: []byte("one"), Timeout: 20}, session.Condition{}, session.Operation{}); err != nil {
 		t.Fatalf("create: %v", err)
 	}
-	_, lock, err := store.Acquire(ctx, ref, session.OperationID{})
+	_, lock, err := store.Acquire(ctx, ref, session.Operation{})
 	if err != nil {
 		t.Fatalf("lock: %v", err)
 	}
-	if _, _, err := store.Acquire(ctx, ref, session.OperationID{}); !errors.Is(err, session.ErrLocked) {
+	if _, _, err := store.Acquire(ctx, ref, session.Operation{}); !errors.Is(err, session.ErrLocked) {
 		t.Errorf("a second lock: %v", err)
 	}
-	if _, err := store.Update(ctx, ref, lock, session.Write{Item: []byte("two"), Timeout: 20}, false, session.OperationID{}); err != nil {
+	if _, err := store.Update(ctx, ref, lock, session.Write{Item: []byte("two"), Timeout: 20}, false, session.Operation{}); err != nil {
 		t.Fatalf("store and release: %v", err)
 	}
 	reads(t, store, ref, "two")

@@ -53,7 +53,7 @@ func (s *silent) Do(ctx context.Context, c partner.Call, op func(ctx context.Con
 // hold takes the session's lock.
 func hold(t *testing.T, store *aspstate.Store, ref session.Ref) session.Lock {
 	t.Helper()
-	_, lock, err := store.Acquire(t.Context(), ref, session.NewOperationID())
+	_, lock, err := store.Acquire(t.Context(), ref, session.NewOperation())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,12 +76,12 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 			ref := newSession(t, others)
 			store := openStore(t, &lossy{schema.pair, "update", func() {
 				for range 3 { // acquires and releases, more than a session remembers
-					if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperationID()); err != nil {
+					if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperation()); err != nil {
 						t.Error(err)
 					}
 				}
 			}})
-			_, err := store.Update(t.Context(), ref, hold(t, store, ref), session.Write{Item: []byte("2")}, false, session.NewOperationID())
+			_, err := store.Update(t.Context(), ref, hold(t, store, ref), session.Write{Item: []byte("2")}, false, session.NewOperation())
 			if !errors.Is(err, session.ErrOutcomeUnknown) || session.OutcomeOf(err) != session.Unknown {
 				t.Errorf("got %v, %s; want %v", err, session.OutcomeOf(err), session.ErrOutcomeUnknown)
 			}
@@ -94,15 +94,15 @@ func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
 	store := openStore(t, openPair(t, embeddedtest.Start(t)))
 	ref := newSession(t, store)
 	lock := hold(t, store, ref)
-	update := func(item string, op session.OperationID) {
+	update := func(item string, op session.Operation) {
 		t.Helper()
 		if _, err := store.Update(t.Context(), ref, lock, session.Write{Item: []byte(item)}, true, op); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first := session.NewOperationID()
+	first := session.NewOperation()
 	update("first", first)
-	update("second", session.NewOperationID())
+	update("second", session.NewOperation())
 	update("first", first)
 	got, err := store.Get(t.Context(), ref, session.GetOptions{AllowLocked: true})
 	if err != nil || string(got.Item) != "second" {
@@ -119,13 +119,13 @@ func TestPut_sentAgainToALockedSession(t *testing.T) {
 		ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root/again", Timeout: 20, LockTimeout: time.Hour}, ID: session.NewID()}
 		store := openStore(t, &lossy{pair, "put", func() {
 			for range 3 {
-				if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperationID()); err != nil {
+				if err := others.Release(t.Context(), ref, hold(t, others, ref), session.NewOperation()); err != nil {
 					t.Error(err)
 				}
 			}
 			hold(t, others, ref)
 		}})
-		_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("mine")}, cond, session.NewOperationID())
+		_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("mine")}, cond, session.NewOperation())
 		if !errors.Is(err, session.ErrOutcomeUnknown) || session.OutcomeOf(err) != session.Unknown {
 			t.Errorf("only create %v: got %v, %v; want an outcome that is unknown", cond.OnlyCreate, err, session.OutcomeOf(err))
 		}
@@ -140,11 +140,11 @@ func TestAcquire_grantedAndNeverAnswered(t *testing.T) {
 		lost := &partner.CallError{Label: "acquire", Kind: kind, Result: partner.Unknown}
 		store, others := openStore(t, &silent{pair, "acquire", lost}), openStore(t, pair)
 		ref := newSession(t, others)
-		if _, _, err := store.Acquire(t.Context(), ref, session.NewOperationID()); !errors.Is(err, kind) {
+		if _, _, err := store.Acquire(t.Context(), ref, session.NewOperation()); !errors.Is(err, kind) {
 			t.Fatalf("got %v, want %v", err, kind)
 		}
 		store.WaitForCleanups()
-		if _, _, err := others.Acquire(t.Context(), ref, session.NewOperationID()); err != nil {
+		if _, _, err := others.Acquire(t.Context(), ref, session.NewOperation()); err != nil {
 			t.Errorf("after %v the session stays locked: %v", kind, err)
 		}
 	}

@@ -30,10 +30,10 @@ func TestStore_OneRoundTrip(t *testing.T) {
 	)
 	write := session.Write{Item: []byte("short")}
 	long := session.Write{Item: bytes.Repeat([]byte("long"), 25_000)}
-	acquire := func() (err error) { _, lock, err = store.Acquire(ctx, ref, session.OperationID{}); return err }
+	acquire := func() (err error) { _, lock, err = store.Acquire(ctx, ref, session.Operation{}); return err }
 
 	// The first call of an application asks for its id as well; it is no part of the promise.
-	if _, err := store.Put(ctx, session.Ref{App: &app, ID: session.NewID()}, write, session.Condition{}, session.OperationID{}); err != nil {
+	if _, err := store.Put(ctx, session.Ref{App: &app, ID: session.NewID()}, write, session.Condition{}, session.Operation{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
@@ -41,25 +41,25 @@ func TestStore_OneRoundTrip(t *testing.T) {
 		call func() error
 	}{
 		{"create", func() (err error) {
-			_, err = store.Put(ctx, ref, write, session.Condition{OnlyCreate: true}, session.OperationID{})
+			_, err = store.Put(ctx, ref, write, session.Condition{OnlyCreate: true}, session.Operation{})
 			return err
 		}},
 		{"get", func() (err error) { last, err = store.Get(ctx, ref, session.GetOptions{}); return err }},
 		{"put if unchanged", func() (err error) {
-			_, err = store.Put(ctx, ref, write, session.Condition{Match: last.Tag}, session.OperationID{})
+			_, err = store.Put(ctx, ref, write, session.Condition{Match: last.Tag}, session.Operation{})
 			return err
 		}},
 		{"touch", func() error { _, err := store.Touch(ctx, ref); return err }},
 		{"acquire", acquire},
-		{"update and release", func() error { _, err := store.Update(ctx, ref, lock, long, false, session.OperationID{}); return err }},
+		{"update and release", func() error { _, err := store.Update(ctx, ref, lock, long, false, session.Operation{}); return err }},
 		{"get a long item", func() (err error) { last, err = store.Get(ctx, ref, session.GetOptions{}); return err }},
 		{"acquire a long item", acquire},
-		{"release", func() error { return store.Release(ctx, ref, lock, session.OperationID{}) }},
+		{"release", func() error { return store.Release(ctx, ref, lock, session.Operation{}) }},
 		{"put", func() error {
-			_, err := store.Put(ctx, ref, long, session.Condition{}, session.OperationID{})
+			_, err := store.Put(ctx, ref, long, session.Condition{}, session.Operation{})
 			return err
 		}},
-		{"remove", func() error { return store.Remove(ctx, ref, session.Lock{}, session.OperationID{}) }},
+		{"remove", func() error { return store.Remove(ctx, ref, session.Lock{}, session.Operation{}) }},
 	} {
 		before := calls()
 		if err := step.call(); err != nil {

@@ -123,10 +123,8 @@ func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 // Acquire implements session.Store. The attempt itself does not end when the
 // caller leaves: cut off, it might be granted a lock that nobody knows of. It
 // runs to its own end, and a grant that nobody waits for is given back.
-func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (out session.Session, lock session.Lock, err error) {
-	if op.IsZero() {
-		op = session.NewOperationID()
-	}
+func (s *Store) Acquire(ctx context.Context, ref session.Ref, operation session.Operation) (out session.Session, lock session.Lock, err error) {
+	op := idOf(operation)
 	over, err := s.acquireAlone(ctx, ref, op)
 	if err != nil {
 		return out, lock, err
@@ -225,12 +223,12 @@ func (s *Store) giveBack(ref session.Ref, op session.OperationID, lock session.L
 }
 
 // Update implements session.Store.
-func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (out session.Session, err error) {
+func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (out session.Session, err error) {
 	if err := checkWrite(ref, w); err != nil {
 		return out, err
 	}
 	what := partner.Call{Label: "update", HoldsLock: true, Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (err error) {
+	err = s.run(ctx, what, ref, op.ID, false, func(ctx context.Context, d dialect, c *call) (err error) {
 		out, err = d.update(ctx, c, lock, w, keep)
 		return err
 	})
@@ -238,12 +236,12 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 }
 
 // Put implements session.Store.
-func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (out session.Session, err error) {
+func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (out session.Session, err error) {
 	if err := checkWrite(ref, w); err != nil {
 		return out, err
 	}
 	what := partner.Call{Label: "put", Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op, cond.Match == "", func(ctx context.Context, d dialect, c *call) (err error) {
+	err = s.run(ctx, what, ref, op.ID, cond.Match == "", func(ctx context.Context, d dialect, c *call) (err error) {
 		out, err = d.put(ctx, c, w, cond)
 		return err
 	})
@@ -254,17 +252,29 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 }
 
 // Release implements session.Store.
-func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	what := partner.Call{Label: "release", HoldsLock: true, Write: true}
-	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
+	return missingIsLost(s.run(ctx, what, ref, op.ID, false, func(ctx context.Context, d dialect, c *call) error {
 		return d.release(ctx, c, lock)
 	}))
 }
 
+// GiveBack implements session.Store.
+func (s *Store) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+	return s.Release(ctx, ref, lock, session.Operation{})
+}
+
+func idOf(op session.Operation) session.OperationID {
+	if op.ID.IsZero() {
+		return session.NewOperationID()
+	}
+	return op.ID
+}
+
 // Remove implements session.Store.
-func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	what := partner.Call{Label: "remove", HoldsLock: !lock.IsZero(), Write: true}
-	err := s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
+	err := s.run(ctx, what, ref, op.ID, false, func(ctx context.Context, d dialect, c *call) error {
 		return d.remove(ctx, c, lock)
 	})
 	if errors.Is(err, session.ErrNotFound) {

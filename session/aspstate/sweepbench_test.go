@@ -98,12 +98,12 @@ func (g *sweepField) visit(ctx context.Context, ref session.Ref) error {
 		_, err := g.store.Get(ctx, ref, session.GetOptions{AllowLocked: true})
 		return err
 	}
-	s, lock, err := g.store.Acquire(ctx, ref, session.NewOperationID())
+	s, lock, err := g.store.Acquire(ctx, ref, session.NewOperation())
 	if _, locked := err.(*session.LockedError); locked {
 		return nil
 	}
 	if err == nil {
-		_, err = g.store.Update(ctx, ref, lock, session.Write{Item: s.Item}, false, session.NewOperationID())
+		_, err = g.store.Update(ctx, ref, lock, session.Write{Item: s.Item}, false, session.NewOperation())
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func (g *sweepField) make(t testing.TB, n int, expired time.Duration) []session.
 	refs := make([]session.Ref, n)
 	for i := range refs {
 		refs[i] = session.Ref{App: &sweptApp, ID: session.NewID()}
-		if _, err := g.store.Put(t.Context(), refs[i], session.Write{Item: []byte("item")}, session.Condition{}, session.NewOperationID()); err != nil {
+		if _, err := g.store.Put(t.Context(), refs[i], session.Write{Item: []byte("item")}, session.Condition{}, session.NewOperation()); err != nil {
 			t.Fatal(err)
 		}
 	}

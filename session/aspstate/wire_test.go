@@ -213,7 +213,7 @@ func startLoad(t *testing.T, pair *partner.Pair) *load {
 	for i := range l.sessions {
 		c := &l.sessions[i]
 		c.ref, c.size = session.Ref{App: &app, ID: session.NewID()}, []int{100, 9000}[i%2] // of the short column, and of the long one
-		if _, err := l.store.Put(t.Context(), c.ref, session.Write{Item: make([]byte, c.size)}, session.Condition{}, session.NewOperationID()); err != nil {
+		if _, err := l.store.Put(t.Context(), c.ref, session.Write{Item: make([]byte, c.size)}, session.Condition{}, session.NewOperation()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,7 +235,7 @@ func (l *load) cycle(client int64, c *counter) {
 	var item session.Session
 	var lock session.Lock
 	if !l.call("acquire", func(ctx context.Context) (err error) {
-		item, lock, err = l.store.Acquire(ctx, c.ref, session.NewOperationID())
+		item, lock, err = l.store.Acquire(ctx, c.ref, session.NewOperation())
 		return err
 	}) {
 		return
@@ -247,7 +247,7 @@ func (l *load) cycle(client int64, c *counter) {
 	binary.BigEndian.PutUint64(item.Item, binary.BigEndian.Uint64(item.Item)+1)
 	c.holder.Store(0) // its release may be done long before we hear of it
 	if l.call("update", func(ctx context.Context) error {
-		_, err := l.store.Update(ctx, c.ref, lock, session.Write{Item: item.Item}, false, session.NewOperationID())
+		_, err := l.store.Update(ctx, c.ref, lock, session.Write{Item: item.Item}, false, session.NewOperation())
 		return err
 	}) {
 		c.acknowledged.Add(1)

@@ -26,6 +26,7 @@ type row struct {
 	uninitialized bool
 
 	lockOp            session.OperationID // of the acquire that was granted the newest lock
+	lockCall          session.OperationID // the call of it that may give it back; zero: none may
 	lockUninitialized bool                // what that acquire reported
 
 	ring      [ringSize]session.OperationID // the newest first
@@ -59,13 +60,21 @@ func (r *row) slide(c call) {
 }
 
 // grant gives the lock to op.
-func (r *row) grant(c call, op session.OperationID) {
+func (r *row) grant(c call, op session.Operation) {
 	r.expires = c.now.Add(minutes(r.timeout))
 	r.locked, r.lockDate = true, c.now
 	r.cookie++
-	r.lockOp = op
+	r.lockOp, r.lockCall = op.ID, op.Call
 	r.lockUninitialized, r.uninitialized = r.uninitialized, false
-	r.remember(op)
+	r.remember(op.ID)
+}
+
+// forget has another operation stand in the place of one that was undone.
+func (r *row) forget(op session.OperationID) {
+	if i := slices.Index(r.ring[:], op); i >= 0 {
+		r.ring[i] = session.NewOperationID()
+	}
+	r.lockOp = session.OperationID{}
 }
 
 // allows says whether a Put may store; r is nil where there is no row.

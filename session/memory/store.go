@@ -31,6 +31,7 @@ type Store struct {
 	rows       map[key]*row          // owned by mu, rows included
 	tombstones map[tombstone]removal // owned by mu: when each session was removed, by which operation
 	removals   []tombstone           // owned by mu: the tombstones, oldest first
+	settled    []answered            // owned by mu: what calls were answered that did nothing, oldest first
 }
 
 // key names a row without case, as the usual collation compares.
@@ -110,10 +111,17 @@ func (s *Store) Age(ref session.Ref, d time.Duration) {
 	}
 }
 
-// orNew is op, or a new one where the caller gave none.
-func orNew(op session.OperationID) session.OperationID {
-	if op.IsZero() {
-		return session.NewOperationID()
+// begun is op with an id and a call of its own where the caller gave none.
+func (c call) begun(op session.Operation) session.Operation {
+	if op.ID.IsZero() {
+		op.ID = session.NewOperationID()
+		op.Call = op.ID
+	}
+	if op.Call.IsZero() {
+		op.Call = session.NewOperationID()
+	}
+	if op.Began.IsZero() {
+		op.Began = c.now
 	}
 	return op
 }

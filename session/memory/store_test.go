@@ -28,7 +28,7 @@ func TestStore_Clock(t *testing.T) {
 		ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root", Timeout: 1}, ID: session.NewID()}
 		put := func() {
 			t.Helper()
-			if _, err := s.Put(t.Context(), ref, session.Write{}, session.Condition{}, session.NewOperationID()); err != nil {
+			if _, err := s.Put(t.Context(), ref, session.Write{}, session.Condition{}, session.NewOperation()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -48,8 +48,8 @@ func TestStore_Clock(t *testing.T) {
 		}
 
 		put()
-		removal := session.NewOperationID()
-		remove := func(op session.OperationID) {
+		removal := session.NewOperation()
+		remove := func(op session.Operation) {
 			t.Helper()
 			if err := s.Remove(t.Context(), ref, session.Lock{}, op); err != nil {
 				t.Fatal(err)
@@ -63,7 +63,7 @@ func TestStore_Clock(t *testing.T) {
 		}
 		time.Sleep(11 * time.Minute)
 		put()
-		remove(session.NewOperationID()) // forgets old removals
+		remove(session.NewOperation()) // forgets old removals
 		put()
 		remove(removal)
 		if there() {

@@ -42,162 +42,196 @@ func (s *Store) get(c call, opts session.GetOptions) (session.Session, error) {
 }
 
 // Acquire implements [session.Store].
-func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	c, err := s.call(ctx, ref)
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
-	sess, lock, err := s.acquire(c, orNew(op))
+	op = c.begun(op)
+	var (
+		sess session.Session
+		lock session.Lock
+	)
+	err = s.decide(c, op, func() (did bool, err error) {
+		sess, err = s.acquireLocked(c, op)
+		if err == nil {
+			lock = session.Lock{Operation: op.ID, Cookie: s.rows[c.key].cookie}
+		}
+		return err == nil, err
+	})
 	sess.Item = bytes.Clone(sess.Item)
 	return sess, lock, err
 }
 
-func (s *Store) acquire(c call, op session.OperationID) (session.Session, session.Lock, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Store) acquireLocked(c call, op session.Operation) (session.Session, error) {
 	r := s.rows[c.key]
 	switch {
 	case r == nil:
-		return session.Session{}, session.Lock{}, session.ErrNotFound
-	case r.holder(session.Lock{Operation: op, Cookie: r.cookie}):
-		// Its own lock, asked for again.
-	case r.remembers(op) || r.lockOp == op:
-		return session.Session{}, session.Lock{}, session.ErrLockLost
+		return session.Session{}, session.ErrNotFound
+	case r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
+		if r.lockCall != op.Call { // found again: no call gives it back any more
+			r.lockCall = session.OperationID{}
+		}
+	case r.remembers(op.ID) || r.lockOp == op.ID || s.buriedLocked(c.key, op.ID):
+		return session.Session{}, session.ErrLockLost
 	case r.held(c):
-		return session.Session{}, session.Lock{}, r.lockedError(c)
+		return session.Session{}, r.lockedError(c)
 	case !r.live(c):
-		return session.Session{}, session.Lock{}, session.ErrNotFound
+		return session.Session{}, session.ErrNotFound
 	default:
 		r.grant(c, op)
 	}
 	sess := r.session()
 	sess.Item = r.item
 	sess.Uninitialized = r.lockUninitialized
-	return sess, session.Lock{Operation: op, Cookie: r.cookie}, nil
-}
-
-// Update implements [session.Store].
-func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
-	c, err := s.call(ctx, ref)
-	if err != nil {
-		return session.Session{}, err
-	}
-	if err := c.check(w); err != nil {
-		return session.Session{}, err
-	}
-	op, item := orNew(op), cloneItem(w.Item)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.rows[c.key]
-	switch {
-	case r != nil && r.remembers(op):
-		return r.session(), nil
-	case s.buriedLocked(c.key, op): // done, to a session that has been removed since
-		return session.Session{Timeout: w.Timeout}, nil
-	case r == nil:
-		return session.Session{}, session.ErrLockLost
-	case !r.holder(lock):
-		return session.Session{}, session.ErrLockLost
-	}
-	if w.Timeout != 0 {
-		r.timeout = w.Timeout
-	}
-	r.expires = c.now.Add(minutes(r.timeout))
-	r.item, r.uninitialized = item, w.Uninitialized
-	r.locked = keep
-	if keep {
-		r.lockDate = c.now
-	}
-	r.remember(op)
-	return r.session(), nil
-}
-
-// Put implements [session.Store].
-func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
-	c, err := s.call(ctx, ref)
-	if err != nil {
-		return session.Session{}, err
-	}
-	if err := c.check(w); err != nil {
-		return session.Session{}, err
-	}
-	op, w.Item = orNew(op), cloneItem(w.Item)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.rows[c.key]
-	if r != nil && r.remembers(op) {
-		sess := r.session()
-		sess.Made = r.madeBy(op)
-		return sess, nil
-	}
-	if s.buriedLocked(c.key, op) { // done, to a session that has been removed since
-		return session.Session{Timeout: w.Timeout}, nil
-	}
-	if err := r.allows(c, cond); err != nil {
-		return session.Session{}, err
-	}
-	made := r == nil || !r.live(c)
-	if r == nil {
-		r = &row{id: ref.ID}
-		s.rows[c.key] = r
-	}
-	r.store(c, w, made)
-	r.remember(op)
-	sess := r.session()
-	sess.Made = made
 	return sess, nil
 }
 
-// Release implements [session.Store].
-func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+// GiveBack implements [session.Store].
+func (s *Store) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, call session.OperationID) error {
 	c, err := s.call(ctx, ref)
 	if err != nil {
 		return err
 	}
-	op = orNew(op)
-
+	if call.IsZero() {
+		call = lock.Operation
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rows[c.key]
-	switch {
-	case r != nil && r.remembers(op), s.buriedLocked(c.key, op):
-		return nil
-	case r == nil:
-		return session.ErrLockLost
-	case !r.holder(lock):
+	if r == nil || !r.holder(lock) || r.lockCall != call {
 		return session.ErrLockLost
 	}
-	r.expires = c.now.Add(minutes(r.timeout))
-	r.locked = false
-	r.remember(op)
+	r.locked, r.uninitialized = false, r.lockUninitialized
+	r.forget(lock.Operation)
 	return nil
 }
 
-// Remove implements [session.Store].
-func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+// Update implements [session.Store].
+func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+	c, err := s.call(ctx, ref)
+	if err != nil {
+		return session.Session{}, err
+	}
+	if err := c.check(w); err != nil {
+		return session.Session{}, err
+	}
+	op, item := c.begun(op), cloneItem(w.Item)
+	var out session.Session
+	err = s.decide(c, op, func() (did bool, err error) {
+		r := s.rows[c.key]
+		switch {
+		case r != nil && r.remembers(op.ID):
+			out = r.session()
+			return true, nil
+		case s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
+			out = session.Session{Timeout: w.Timeout}
+			return true, nil
+		case r == nil, !r.holder(lock):
+			return false, session.ErrLockLost
+		}
+		if w.Timeout != 0 {
+			r.timeout = w.Timeout
+		}
+		r.expires = c.now.Add(minutes(r.timeout))
+		r.item, r.uninitialized = item, w.Uninitialized
+		r.locked = keep
+		if keep {
+			r.lockDate = c.now
+		}
+		r.remember(op.ID)
+		out = r.session()
+		return true, nil
+	})
+	return out, err
+}
+
+// Put implements [session.Store].
+func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	c, err := s.call(ctx, ref)
+	if err != nil {
+		return session.Session{}, err
+	}
+	if err := c.check(w); err != nil {
+		return session.Session{}, err
+	}
+	op, w.Item = c.begun(op), cloneItem(w.Item)
+	var out session.Session
+	err = s.decide(c, op, func() (did bool, err error) {
+		r := s.rows[c.key]
+		switch {
+		case r != nil && r.remembers(op.ID):
+			out = r.session()
+			out.Made = r.madeBy(op.ID)
+			return true, nil
+		case s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
+			out = session.Session{Timeout: w.Timeout}
+			return true, nil
+		}
+		if err := r.allows(c, cond); err != nil {
+			return false, err
+		}
+		made := r == nil || !r.live(c)
+		if r == nil {
+			r = &row{id: ref.ID}
+			s.rows[c.key] = r
+		}
+		r.store(c, w, made)
+		r.remember(op.ID)
+		out = r.session()
+		out.Made = made
+		return true, nil
+	})
+	return out, err
+}
+
+// Release implements [session.Store].
+func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	c, err := s.call(ctx, ref)
 	if err != nil {
 		return err
 	}
-	t := tombstone{key: c.key, op: orNew(op)}
+	op = c.begun(op)
+	return s.decide(c, op, func() (did bool, err error) {
+		r := s.rows[c.key]
+		switch {
+		case r != nil && r.remembers(op.ID), s.buriedLocked(c.key, op.ID):
+			return true, nil
+		case r == nil, !r.holder(lock):
+			return false, session.ErrLockLost
+		}
+		r.expires = c.now.Add(minutes(r.timeout))
+		r.locked = false
+		r.remember(op.ID)
+		return true, nil
+	})
+}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.rows[c.key]
-	_, again := s.tombstones[t]
-	switch {
-	case r == nil || again:
-		return nil
-	case !lock.IsZero() && !r.holder(lock):
-		return session.ErrLockLost
-	case lock.IsZero() && r.held(c):
-		return r.lockedError(c)
+// Remove implements [session.Store].
+func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	c, err := s.call(ctx, ref)
+	if err != nil {
+		return err
 	}
-	delete(s.rows, c.key)
-	s.buryLocked(t, removal{at: c.now, ring: r.ring})
-	return nil
+	op = c.begun(op)
+	t := tombstone{key: c.key, op: op.ID}
+	return s.decide(c, op, func() (did bool, err error) {
+		r := s.rows[c.key]
+		_, again := s.tombstones[t]
+		switch {
+		case again:
+			return true, nil
+		case r == nil:
+			return false, nil // it is removed already, and what is made from now on is another session
+		case !lock.IsZero() && !r.holder(lock):
+			return false, session.ErrLockLost
+		case lock.IsZero() && r.held(c):
+			return false, r.lockedError(c)
+		}
+		delete(s.rows, c.key)
+		s.buryLocked(t, removal{at: c.now, ring: r.ring})
+		return true, nil
+	})
 }
 
 // buryLocked remembers a removal and forgets those that are old enough.

@@ -26,7 +26,7 @@ func input(t *testing.T, s Subject) {
 	run(t, s, "bad input is bad input whatever the lock", func(s *scene) {
 		// Nothing is sent, so nothing can be known about the lock.
 		var invalid *session.InvalidError
-		_, err := s.Store.Update(s.ctx, s.ref, session.Lock{Operation: op(), Cookie: 1}, session.Write{Timeout: -1}, false, op())
+		_, err := s.Store.Update(s.ctx, s.ref, session.Lock{Operation: op().ID, Cookie: 1}, session.Write{Timeout: -1}, false, op())
 		if !errors.As(err, &invalid) {
 			s.Errorf("got error %v, want a *session.InvalidError", err)
 		}

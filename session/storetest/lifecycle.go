@@ -91,7 +91,7 @@ func neverMade(s *scene) {
 	_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
 	s.fails("acquire", err, session.ErrNotFound)
 
-	lock := session.Lock{Operation: op(), Cookie: 1}
+	lock := session.Lock{Operation: op().ID, Cookie: 1}
 	_, err = s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
 	s.fails("update", err, session.ErrLockLost)
 	s.fails("release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)

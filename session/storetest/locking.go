@@ -150,7 +150,7 @@ func lostLocks(t *testing.T, s Subject) {
 	run(t, s, "another operation id is another lock", func(s *scene) {
 		item := s.create()
 		_, lock := s.acquire()
-		s.lockLost(session.Lock{Operation: op(), Cookie: lock.Cookie})
+		s.lockLost(session.Lock{Operation: op().ID, Cookie: lock.Cookie})
 		s.lockLost(session.Lock{Cookie: lock.Cookie})
 		s.release(lock)
 		s.lockLost(session.Lock{Cookie: lock.Cookie}) // half a lock is a lock, not "without"

@@ -76,7 +76,7 @@ func repeated(t *testing.T, s Subject) {
 	run(t, s, "nothing sent again brings a removed session back", removedThenRepeated, extended)
 	run(t, s, "what was refused was not done, and may be sent again", refusedThenDone, extended)
 	run(t, s, "no operation id is a new operation each time", func(s *scene) {
-		var none session.OperationID
+		var none session.Operation
 		for range 2 {
 			item := blob(10)
 			_, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, none)

@@ -27,7 +27,7 @@ var (
 	unconditional session.Condition
 )
 
-func op() session.OperationID { return session.NewOperationID() }
+func op() session.Operation { return session.NewOperation() }
 
 // blob is n random bytes, so that no item passes for another.
 func blob(n int) []byte {

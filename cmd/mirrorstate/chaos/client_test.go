@@ -145,8 +145,8 @@ type grant struct {
 }
 
 func (c *client) acquire(sub *subject) (output, grant) {
-	op := session.NewOperationID()
-	lock := grant{name: fmt.Sprintf("%x", op[:])}
+	op := session.NewOperation()
+	lock := grant{name: fmt.Sprintf("%x", op.ID[:])}
 	in := input{Verb: verbAcquire, Lock: lock.name}
 	out := c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
 		s, l, err := st.Acquire(ctx, sub.ref, op)
@@ -157,7 +157,7 @@ func (c *client) acquire(sub *subject) (output, grant) {
 }
 
 func (c *client) update(sub *subject, lock grant, keep bool) output {
-	op := session.NewOperationID()
+	op := session.NewOperation()
 	v, item := c.value()
 	in := input{Verb: verbUpdate, Lock: lock.name, Value: v, Keep: keep}
 	return c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
@@ -167,14 +167,14 @@ func (c *client) update(sub *subject, lock grant, keep bool) output {
 }
 
 func (c *client) release(sub *subject, lock grant) output {
-	op := session.NewOperationID()
+	op := session.NewOperation()
 	return c.call(sub, input{Verb: verbRelease, Lock: lock.name}, func(ctx context.Context, st session.Store) (output, error) {
 		return output{}, st.Release(ctx, sub.ref, lock.Lock, op)
 	})
 }
 
 func (c *client) remove(sub *subject, lock grant) output {
-	op := session.NewOperationID()
+	op := session.NewOperation()
 	in := input{Verb: verbRemove, Lock: lock.name}
 	return c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
 		return output{}, st.Remove(ctx, sub.ref, lock.Lock, op)
@@ -182,7 +182,7 @@ func (c *client) remove(sub *subject, lock grant) output {
 }
 
 func (c *client) put(sub *subject, cond session.Condition) output {
-	op := session.NewOperationID()
+	op := session.NewOperation()
 	v, item := c.value()
 	in := input{Verb: verbPut, Value: v, OnlyCreate: cond.OnlyCreate, Match: cond.Match}
 	return c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {

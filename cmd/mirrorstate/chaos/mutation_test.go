@@ -196,7 +196,7 @@ func TestModel_Lies(t *testing.T) {
 // yielding makes calls of a store in this process overlap, as those of a network do.
 type yielding struct{ session.Store }
 
-func (y yielding) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (y yielding) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	defer pause(ctx, 100*time.Microsecond)
 	return y.Store.Acquire(ctx, ref, op)
 }
@@ -207,7 +207,7 @@ type forgetsPuts struct {
 	seen int
 }
 
-func (f *forgetsPuts) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+func (f *forgetsPuts) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	if f.seen++; f.seen%2 == 0 {
 		return session.Session{}, nil
 	}
@@ -216,13 +216,13 @@ func (f *forgetsPuts) Put(ctx context.Context, ref session.Ref, w session.Write,
 
 type forgetsUpdates struct{ session.Store }
 
-func (f forgetsUpdates) Update(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Write, _ bool, op session.OperationID) (session.Session, error) {
+func (f forgetsUpdates) Update(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Write, _ bool, op session.Operation) (session.Session, error) {
 	return session.Session{}, f.Release(ctx, ref, lock, op)
 }
 
 type forgetsRemovals struct{ session.Store }
 
-func (f forgetsRemovals) Remove(context.Context, session.Ref, session.Lock, session.OperationID) error {
+func (f forgetsRemovals) Remove(context.Context, session.Ref, session.Lock, session.Operation) error {
 	return nil
 }
 
@@ -230,14 +230,14 @@ func (f forgetsRemovals) Remove(context.Context, session.Ref, session.Lock, sess
 // under two operation ids, as it should not.
 type dropsOperation struct{ session.Store }
 
-func (d dropsOperation) Acquire(ctx context.Context, ref session.Ref, _ session.OperationID) (session.Session, session.Lock, error) {
-	_, _, _ = d.Store.Acquire(ctx, ref, session.NewOperationID()) // the answer is lost
-	return d.Store.Acquire(ctx, ref, session.NewOperationID())
+func (d dropsOperation) Acquire(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, session.Lock, error) {
+	_, _, _ = d.Store.Acquire(ctx, ref, session.NewOperation()) // the answer is lost
+	return d.Store.Acquire(ctx, ref, session.NewOperation())
 }
 
-func (d dropsOperation) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, _ session.OperationID) (session.Session, error) {
-	_, _ = d.Store.Put(ctx, ref, w, cond, session.NewOperationID()) // the answer is lost
-	return d.Store.Put(ctx, ref, w, cond, session.NewOperationID())
+func (d dropsOperation) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, _ session.Operation) (session.Session, error) {
+	_, _ = d.Store.Put(ctx, ref, w, cond, session.NewOperation()) // the answer is lost
+	return d.Store.Put(ctx, ref, w, cond, session.NewOperation())
 }
 
 // grantsTwice takes a lock away from its holder for whoever comes next.
@@ -247,10 +247,10 @@ type grantsTwice struct {
 	last map[session.ID]session.Lock
 }
 
-func (g *grantsTwice) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (g *grantsTwice) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_ = g.Release(ctx, ref, g.last[ref.ID], session.NewOperationID()) // it may be free
+	_ = g.Release(ctx, ref, g.last[ref.ID], session.NewOperation()) // it may be free
 	s, lock, err := g.Store.Acquire(ctx, ref, op)
 	if err == nil {
 		g.last[ref.ID] = lock
@@ -260,7 +260,7 @@ func (g *grantsTwice) Acquire(ctx context.Context, ref session.Ref, op session.O
 
 type ignoresMatch struct{ session.Store }
 
-func (i ignoresMatch) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, op session.OperationID) (session.Session, error) {
+func (i ignoresMatch) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, op session.Operation) (session.Session, error) {
 	return i.Store.Put(ctx, ref, w, session.Condition{}, op)
 }
 

@@ -236,7 +236,7 @@ func (l *Load) Clean(ctx context.Context) {
 	list := l.roster.all()
 	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
 		if gone, _ := list[i].Gone(); !gone {
-			_ = w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, session.NewOperationID()) // it expires otherwise
+			_ = w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, session.NewOperation()) // it expires otherwise
 		}
 		return nil
 	})

@@ -130,8 +130,8 @@ func (s *stock) beside(ctx context.Context, ref session.Ref) (out session.Sessio
 }
 
 // Acquire implements session.Store.
-func (s *stock) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (out session.Session, lock session.Lock, err error) {
-	lock.Operation = op
+func (s *stock) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+	lock.Operation = op.ID
 	out.Item, lock.Cookie, err = s.read(ctx, "dbo.TempGetStateItemExclusive3", ref)
 	return out, lock, err
 }
@@ -144,7 +144,7 @@ func (s *stock) exec(ctx context.Context, procedure string, ref session.Ref, arg
 }
 
 // Update implements session.Store.
-func (s *stock) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.OperationID) (session.Session, error) {
+func (s *stock) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (session.Session, error) {
 	procedure, item := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
 	if len(w.Item) > maxShort {
 		procedure, item = "dbo.TempUpdateStateItemLongNullShort", "itemLong"
@@ -154,7 +154,7 @@ func (s *stock) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 }
 
 // Put implements session.Store; it makes sessions only.
-func (s *stock) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.OperationID) (session.Session, error) {
+func (s *stock) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (session.Session, error) {
 	procedure, item := "dbo.TempInsertStateItemShort", "itemShort"
 	if len(w.Item) > maxShort {
 		procedure, item = "dbo.TempInsertStateItemLong", "itemLong"
@@ -163,12 +163,17 @@ func (s *stock) Put(ctx context.Context, ref session.Ref, w session.Write, _ ses
 }
 
 // Release implements session.Store.
-func (s *stock) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+func (s *stock) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	return s.exec(ctx, "dbo.TempReleaseStateItemExclusive", ref, sql.Named("lockCookie", lock.Cookie))
 }
 
+// GiveBack implements session.Store: nobody leaves here.
+func (s *stock) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+	return s.Release(ctx, ref, lock, session.Operation{})
+}
+
 // Remove implements session.Store.
-func (s *stock) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+func (s *stock) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	return s.exec(ctx, "dbo.TempRemoveStateItem", ref, sql.Named("lockCookie", lock.Cookie))
 }
 

@@ -45,23 +45,23 @@ func driverHandler(s *stock) http.Handler {
 		return out.Item, err
 	})
 	route("POST /{id}/lock", func(ctx context.Context, ref session.Ref, _ *http.Request, _ []byte, h http.Header) ([]byte, error) {
-		out, lock, err := s.Acquire(ctx, ref, session.OperationID{})
+		out, lock, err := s.Acquire(ctx, ref, session.Operation{})
 		h.Set("Lock-Cookie", strconv.Itoa(int(lock.Cookie)))
 		return out.Item, err
 	})
 	route("PUT /{id}", func(ctx context.Context, ref session.Ref, r *http.Request, body []byte, _ http.Header) ([]byte, error) {
-		_, err := s.Update(ctx, ref, cookie(r), session.Write{Item: body, Timeout: minutes(r)}, false, session.OperationID{})
+		_, err := s.Update(ctx, ref, cookie(r), session.Write{Item: body, Timeout: minutes(r)}, false, session.Operation{})
 		return nil, err
 	})
 	route("POST /{id}", func(ctx context.Context, ref session.Ref, r *http.Request, body []byte, _ http.Header) ([]byte, error) {
-		_, err := s.Put(ctx, ref, session.Write{Item: body, Timeout: minutes(r)}, session.Condition{}, session.OperationID{})
+		_, err := s.Put(ctx, ref, session.Write{Item: body, Timeout: minutes(r)}, session.Condition{}, session.Operation{})
 		return nil, err
 	})
 	route("DELETE /{id}/lock", func(ctx context.Context, ref session.Ref, r *http.Request, _ []byte, _ http.Header) ([]byte, error) {
-		return nil, s.Release(ctx, ref, cookie(r), session.OperationID{})
+		return nil, s.Release(ctx, ref, cookie(r), session.Operation{})
 	})
 	route("DELETE /{id}", func(ctx context.Context, ref session.Ref, r *http.Request, _ []byte, _ http.Header) ([]byte, error) {
-		return nil, s.Remove(ctx, ref, cookie(r), session.OperationID{})
+		return nil, s.Remove(ctx, ref, cookie(r), session.Operation{})
 	})
 	route("POST /{id}/touch", func(ctx context.Context, ref session.Ref, _ *http.Request, _ []byte, _ http.Header) ([]byte, error) {
 		_, err := s.Touch(ctx, ref)
@@ -153,7 +153,7 @@ func (d *driverStore) Get(ctx context.Context, ref session.Ref, opts session.Get
 }
 
 // Acquire implements session.Store.
-func (d *driverStore) Acquire(ctx context.Context, ref session.Ref, _ session.OperationID) (out session.Session, lock session.Lock, err error) {
+func (d *driverStore) Acquire(ctx context.Context, ref session.Ref, _ session.Operation) (out session.Session, lock session.Lock, err error) {
 	item, h, err := d.do(ctx, http.MethodPost, ref, "/lock", session.Lock{}, session.Write{})
 	if err != nil {
 		return out, lock, err
@@ -163,25 +163,30 @@ func (d *driverStore) Acquire(ctx context.Context, ref session.Ref, _ session.Op
 }
 
 // Update implements session.Store.
-func (d *driverStore) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.OperationID) (out session.Session, err error) {
+func (d *driverStore) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (out session.Session, err error) {
 	_, _, err = d.do(ctx, http.MethodPut, ref, "", lock, w)
 	return out, err
 }
 
 // Put implements session.Store; it makes sessions only.
-func (d *driverStore) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.OperationID) (out session.Session, err error) {
+func (d *driverStore) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (out session.Session, err error) {
 	_, _, err = d.do(ctx, http.MethodPost, ref, "", session.Lock{}, w)
 	return out, err
 }
 
 // Release implements session.Store.
-func (d *driverStore) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+func (d *driverStore) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	_, _, err := d.do(ctx, http.MethodDelete, ref, "/lock", lock, session.Write{})
 	return err
 }
 
+// GiveBack implements session.Store: nobody leaves here.
+func (d *driverStore) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+	return d.Release(ctx, ref, lock, session.Operation{})
+}
+
 // Remove implements session.Store.
-func (d *driverStore) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+func (d *driverStore) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	_, _, err := d.do(ctx, http.MethodDelete, ref, "", lock, session.Write{})
 	return err
 }

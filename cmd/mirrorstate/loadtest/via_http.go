@@ -55,27 +55,32 @@ func (f *fleet) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 }
 
 // Acquire implements session.Store.
-func (f *fleet) Acquire(ctx context.Context, ref session.Ref, op session.OperationID) (session.Session, session.Lock, error) {
+func (f *fleet) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	return f.next().Acquire(ctx, ref, op)
 }
 
 // Update implements session.Store.
-func (f *fleet) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.OperationID) (session.Session, error) {
+func (f *fleet) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	return f.next().Update(ctx, ref, lock, w, keep, op)
 }
 
 // Put implements session.Store.
-func (f *fleet) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.OperationID) (session.Session, error) {
+func (f *fleet) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
 	return f.next().Put(ctx, ref, w, cond, op)
 }
 
 // Release implements session.Store.
-func (f *fleet) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (f *fleet) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	return f.next().Release(ctx, ref, lock, op)
 }
 
+// GiveBack implements session.Store: nobody leaves here.
+func (f *fleet) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+	return f.Release(ctx, ref, lock, session.Operation{})
+}
+
 // Remove implements session.Store.
-func (f *fleet) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.OperationID) error {
+func (f *fleet) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	return f.next().Remove(ctx, ref, lock, op)
 }
 

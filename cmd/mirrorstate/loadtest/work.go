@@ -88,7 +88,7 @@ func (w *worker) acquire(a arrival, e *Entry) (seen *write, lock session.Lock, o
 	var s session.Session
 	v := e.Enters(time.Now())
 	err := w.request(a, VerbAcquire, func(ctx context.Context) (err error) {
-		s, lock, err = w.store.Acquire(ctx, w.ref(e), session.NewOperationID())
+		s, lock, err = w.store.Acquire(ctx, w.ref(e), session.NewOperation())
 		return err
 	}, func(err error) (Fate, string) { return e.judge(v, err) })
 	if err != nil {
@@ -105,7 +105,7 @@ func (w *worker) update(due time.Time, e *Entry, seen *write, lock session.Lock)
 	w.item, wr = e.Writes(w.item[:0], seen, w.Size.draw(w.random))
 	sent := time.Now()
 	err := w.request(arrival{due, true}, VerbUpdate, func(ctx context.Context) error {
-		_, err := w.store.Update(ctx, w.ref(e), lock, w.content(), false, session.NewOperationID())
+		_, err := w.store.Update(ctx, w.ref(e), lock, w.content(), false, session.NewOperation())
 		return err
 	}, failed)
 	e.Wrote(wr, err, w.settled(sent))
@@ -118,7 +118,7 @@ func (w *worker) update(due time.Time, e *Entry, seen *write, lock session.Lock)
 // release gives the lock back. That it is lost is no failure if it may have been given back before.
 func (w *worker) release(due time.Time, e *Entry, lock session.Lock, maybe bool) {
 	_ = w.request(arrival{due, false}, VerbRelease, func(ctx context.Context) error { // it is counted
-		return w.store.Release(ctx, w.ref(e), lock, session.NewOperationID())
+		return w.store.Release(ctx, w.ref(e), lock, session.NewOperation())
 	}, func(err error) (Fate, string) {
 		if maybe && errors.Is(err, session.ErrLockLost) {
 			return Answered, ""
@@ -197,7 +197,7 @@ func (w *worker) renew(a arrival, place int, e *Entry) {
 func (w *worker) remove(e *Entry, lock session.Lock) {
 	e.Removes()
 	err := w.request(arrival{due: time.Now()}, VerbRemove, func(ctx context.Context) error {
-		return w.store.Remove(ctx, w.ref(e), lock, session.NewOperationID())
+		return w.store.Remove(ctx, w.ref(e), lock, session.NewOperation())
 	}, failed)
 	e.Removed(err)
 	if err != nil && !errors.Is(err, session.ErrLockLost) {
@@ -216,7 +216,7 @@ func (w *worker) put(ctx context.Context, place int) error {
 	var wr *write
 	w.item, wr = e.Writes(w.item[:0], nil, w.Size.draw(w.random))
 	sent := time.Now()
-	_, err := w.store.Put(ctx, w.ref(e), w.content(), session.Condition{OnlyCreate: true}, session.NewOperationID())
+	_, err := w.store.Put(ctx, w.ref(e), w.content(), session.Condition{OnlyCreate: true}, session.NewOperation())
 	e.Wrote(wr, err, w.settled(sent))
 	if err == nil {
 		w.roster.places[place].Store(e)

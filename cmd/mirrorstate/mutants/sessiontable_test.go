@@ -65,7 +65,7 @@ var sessionMutants = []mutant{
 		invariant: "I3", name: "makes an operation of each try of one request",
 		file: "proxy/locks.go",
 		old:  `s, lock, err = c.store.Acquire(ctx, c.ref, c.op)`,
-		new:  `s, lock, err = c.store.Acquire(ctx, c.ref, session.NewOperationID())`,
+		new:  `s, lock, err = c.store.Acquire(ctx, c.ref, session.NewOperation())`,
 		pkg:  "proxy", test: "TestAPI_WaitKeepsOperation",
 	},
 	{
@@ -162,7 +162,7 @@ var sessionMutants = []mutant{
 		file: "proxy/operation.go",
 		old:  `c.op = session.OperationID(sum[:len(c.op)])`,
 		new: `_ = sum
-	c.op = session.NewOperationID()`,
+	c.op = session.NewOperation()`,
 		pkg: "proxy", test: "TestAPI_IdempotencyKey",
 	},
 	{

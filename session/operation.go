@@ -1,0 +1,44 @@
+package session
+
+import (
+	"crypto/rand"
+	"time"
+)
+
+// OperationID is the 16 bytes that make a mutation repeatable: the same id again
+// has the effect of once. The zero value means "none yet".
+type OperationID [16]byte
+
+// NewOperationID returns a random id; it is never zero.
+func NewOperationID() OperationID {
+	var id OperationID
+	for id.IsZero() {
+		rand.Read(id[:]) // never fails; see crypto/rand
+	}
+	return id
+}
+
+// IsZero reports whether there is no operation id.
+func (id OperationID) IsZero() bool { return id == OperationID{} }
+
+// Operation is one call of a mutation. The zero value is a call that nobody
+// sends again: the store makes its id, and re-sends it by itself where it must.
+type Operation struct {
+	// ID is the same in every call of one operation. Whoever gives one says that the
+	// call may have been made before, perhaps on another server, and may be made again.
+	ID OperationID
+
+	// Call tells the calls of one operation apart. One call may ask the store several
+	// times, as one that waits for a lock does. Zero: each use of the store is a call.
+	Call OperationID
+
+	// Began is when the call began: what was answered to another call of the operation
+	// since then holds for this one too. Zero: when the store is asked.
+	Began time.Time
+
+	// AsksAgain is true of a call that waits for a lock: a refusal is not its answer yet.
+	AsksAgain bool
+}
+
+// NewOperation returns an operation with a random id.
+func NewOperation() Operation { return Operation{ID: NewOperationID()} }
