@@ -174,7 +174,7 @@ func (p *Pair) ready(m *member) {
 // newTerm begins a term with connections of its own.
 func (p *Pair) newTerm(m *member, o Observation) *term {
 	m.breaker.reset()
-	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied}
+	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied, began: time.Now()}
 	if m.readied = nil; t.pool == nil {
 		t.pool = m.endpoint.newPool()
 	}

@@ -126,7 +126,7 @@ func (r *run) fill(t *term, c *sql.Conn, end time.Time) {
 	if !r.try.Resent {
 		r.firstOut = now
 	}
-	r.try.Partner, r.try.Conn = t.member.name, c
+	r.try.Partner, r.try.Conn, r.try.pair, r.try.term = t.member.name, c, r.p, t
 	r.try.Epoch, r.try.Extended = t.epoch, t.extended
 	clock := t.member.clock.Load()
 	r.try.Sent, r.try.NotAfter = clock.earliest(now), clock.earliest(end)

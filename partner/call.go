@@ -26,6 +26,31 @@ type Attempt struct {
 	Sent      time.Time // when this attempt was sent, on this partner's clock at the earliest (UTC)
 	FirstSent time.Time // when the first attempt that may have been executed was sent (this one, unless Resent), on either partner's clock at the earliest (UTC)
 	NotAfter  time.Time // this attempt's deadline, on this partner's clock at the earliest (UTC)
+
+	pair *Pair
+	term *term
+}
+
+// Earliest returns what the clock that dates what is executed showed at t at the least (UTC):
+// this partner's, and before it became principal the other's too. What was executed since t is
+// dated later. Without a pair (in tests) it is t.
+func (a *Attempt) Earliest(t time.Time) time.Time {
+	switch {
+	case a.pair == nil:
+		return t.UTC()
+	case t.After(a.term.began):
+		return a.term.member.clock.Load().earliest(t)
+	}
+	return a.pair.earliest(t)
+}
+
+// ClockWait returns how long to wait from now on until Earliest is certain to be later than
+// what this partner's clock shows now: twice the error of what is known of it.
+func (a *Attempt) ClockWait() time.Duration {
+	if a.pair == nil {
+		return 0
+	}
+	return 2 * a.term.member.clock.Load().error(time.Now())
 }
 
 // Op is one statement or procedure call on a.Conn, under ctx. It may be run

@@ -16,6 +16,7 @@ type term struct {
 	sequence int64
 	session  string
 	pool     pool
+	began    time.Time // when this proxy accepted it, on our clock
 
 	inFlight  atomic.Int64  // calls with an attempt here that are not back yet
 	confirmed atomic.Uint64 // how often the hold opened to it

@@ -37,8 +37,11 @@ func newOperation() argument { return text(fmt.Sprintf("%016x", operationNumber.
 // do runs a procedure with converted arguments, and gives its first row.
 func do(t testing.TB, p *Partner, name string, a ...argument) []any {
 	t.Helper()
-	s := &session{p: p, database: DatabaseName}
-	r, err := s.runProcedure(context.Background(), findProcedure(name), p.main(), a)
+	s, proc := &session{p: p, database: DatabaseName}, findProcedure(name)
+	for _, left := range proc.params[len(a):] { // as when a call leaves them out
+		a = append(a, left.value)
+	}
+	r, err := s.runProcedure(context.Background(), proc, p.main(), a)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -4,6 +4,10 @@ import (
 	"testing"
 )
 
+// notYetInFormat4 takes away what format 4 has and format 3 had not.
+const notYetInFormat4 = "DROP TABLE MirrorStateSettled; ALTER TABLE ASPStateTempSessions DROP COLUMN LockCallId; " +
+	"ALTER TABLE ASPStateTempSessions DROP COLUMN Settled; ALTER TABLE MirrorStateTombstones DROP COLUMN Created; "
+
 // A folder that an earlier version made (format 2: there was nothing but ASPState, and everything in it)
 // is taken as it is.
 func TestOpen_format2(t *testing.T) {
@@ -20,7 +24,7 @@ func TestOpen_format2(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.script("DROP TABLE partner_database; DROP TABLE partner_objects; PRAGMA user_version = 2"); err != nil {
+		if err := c.script("DROP TABLE partner_database; DROP TABLE partner_objects; " + notYetInFormat4 + "PRAGMA user_version = 2"); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.close(); err != nil {

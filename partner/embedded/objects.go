@@ -77,7 +77,8 @@ func everything() []*objectRow {
 		all = append(all, &objectRow{kind: kindProcedure, name: p.name})
 	}
 	return append(all, &objectRow{kind: kindColumns, name: tableSessions.String()}, stockTables[1], stockTables[3],
-		&objectRow{kind: kindIndex, name: tableTombstones.String() + "/Index_Removed"})
+		&objectRow{kind: kindIndex, name: tableTombstones.String() + "/Index_Removed"},
+		&objectRow{kind: kindIndex, name: tableSettled.String() + "/Index_Settled"})
 }
 
 // has tells whether there is such an object.

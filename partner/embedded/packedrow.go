@@ -7,16 +7,17 @@ import (
 )
 
 // The driver takes its time over every column of a result. A session is read in
-// five columns instead of 23: the numbers and dates as one text with bars between
-// them, the five operation ids as one binary, and what may be long by itself.
+// five columns instead of 25: the numbers and dates as one text with bars between
+// them, the six operation ids as one binary, and what may be long by itself.
 const readPacked = `SELECT SessionId,
 	Created || '|' || Expires || '|' || LockDate || '|' || LockDateLocal || '|' ||
 	LockCookie || '|' || Timeout || '|' || Locked || '|' || Flags || '|' ||
 	ifnull(LockOperationCookie, '') || '|' || ifnull(LockActionFlags, '') || '|' ||
 	ifnull(OperationDate1, '') || '|' || ifnull(OperationDate2, '') || '|' || ifnull(OperationDate3, '') || '|' ||
-	ifnull(OperationDate4, '') || '|' || ifnull(OperationsForgotten, '') || '|' ||
-	((LockOperationId IS NULL) + 2 * (OperationId1 IS NULL) + 4 * (OperationId2 IS NULL) + 8 * (OperationId3 IS NULL) + 16 * (OperationId4 IS NULL)),
-	CAST(ifnull(LockOperationId, '') || ifnull(OperationId1, '') || ifnull(OperationId2, '') || ifnull(OperationId3, '') || ifnull(OperationId4, '') AS BLOB),
+	ifnull(OperationDate4, '') || '|' || ifnull(OperationsForgotten, '') || '|' || ifnull(Settled, '') || '|' ||
+	((LockOperationId IS NULL) + 2 * (OperationId1 IS NULL) + 4 * (OperationId2 IS NULL) + 8 * (OperationId3 IS NULL) + 16 * (OperationId4 IS NULL) +
+	 32 * (LockCallId IS NULL)),
+	CAST(ifnull(LockOperationId, '') || ifnull(OperationId1, '') || ifnull(OperationId2, '') || ifnull(OperationId3, '') || ifnull(OperationId4, '') || ifnull(LockCallId, '') AS BLOB),
 	SessionItemShort, SessionItemLong
 	FROM ASPStateTempSessions WHERE SessionId = ?1`
 
@@ -38,9 +39,9 @@ func scanPacked(v []driver.Value) (*sessionRow, bool) {
 	for i := range r.opDates {
 		r.opDates[i] = f.date2()
 	}
-	r.forgotten = f.date2()
+	r.forgotten, r.settled = f.date2(), f.date2()
 	nulls := f.int().n
-	for i, op := range [...]*operation{&r.lockOp, &r.ops[0], &r.ops[1], &r.ops[2], &r.ops[3]} {
+	for i, op := range [...]*operation{&r.lockOp, &r.ops[0], &r.ops[1], &r.ops[2], &r.ops[3], &r.lockCall} {
 		if nulls&(1<<i) != 0 {
 			continue
 		}

@@ -11,11 +11,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// parameter is a procedure's parameter as it is declared. None has a default.
+// parameter is a procedure's parameter as it is declared.
 type parameter struct {
 	name   string // with its "@"
 	typ    tds.Type
 	output bool
+	// optional: a call may leave it out, for value.
+	optional bool
+	value    argument
 }
 
 // argument is the value of a parameter, converted to its type: n for numbers,
@@ -226,7 +229,11 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 		}
 	}
 	for i, q := range p.params {
-		if have&(1<<i) == 0 {
+		switch {
+		case have&(1<<i) != 0:
+		case q.optional:
+			a[i] = q.value
+		default:
 			return nil, p.refusal(201, "Procedure or function '%s' expects parameter '%s', which was not supplied.", p.name, q.name)
 		}
 	}

@@ -56,12 +56,12 @@ func rowAnswer(columns []tds.Column, values ...any) *result {
 
 // catalogue has all procedures, by name as they are usually written and in lower
 // case.
-var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures, sweepProcedures)
+var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures, sweepProcedures, innerProcedures)
 
 // The tables without which procedures fail, and the procedures that need none.
 var (
 	stockNeeds    = []table{tableSessions, tableApplications}
-	extendedNeeds = []table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep}
+	extendedNeeds = []table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep, tableSettled}
 	needNothing   = []string{"CreateTempTables", "GetMajorVersion", "TempGetVersion", "GetHashCode"}
 )
 

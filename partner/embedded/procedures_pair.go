@@ -50,12 +50,15 @@ func raiseEpoch(t *transaction, a arguments) (*result, error) {
 	if e == nil {
 		return noRow(epochColumns), nil
 	}
-	if !server.ok {
+	switch {
+	case !server.ok:
 		return nil, nullColumn("Server", tableEpoch, "UPDATE")
+	case !above.ok:
+		return nil, nullColumn("Epoch", tableEpoch, "UPDATE")
 	}
 	next := *e
 	next.epoch = e.epoch + 1
-	if above.ok && above.n >= e.epoch {
+	if above.n >= e.epoch {
 		next.epoch = above.n + 1
 	}
 	next.server = server.s

@@ -1,8 +1,6 @@
 package embedded
 
 import (
-	"time"
-
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
@@ -25,8 +23,6 @@ var (
 	paramNotAfter    = parameter{name: "@notAfter", typ: tds.DateTime2(7)}
 	paramOp          = parameter{name: "@op", typ: tds.Binary(16)}
 	paramSent        = parameter{name: "@sent", typ: tds.DateTime2(7)}
-	paramFirstSent   = parameter{name: "@firstSent", typ: tds.DateTime2(7)}
-	paramResent      = parameter{name: "@resent", typ: tds.Bit}
 	paramLockTimeout = parameter{name: "@lockTimeout", typ: tds.Int}
 	paramLockOp      = parameter{name: "@lockOp", typ: tds.Binary(16)}
 	paramFlags       = parameter{name: "@flags", typ: tds.Int}
@@ -41,12 +37,17 @@ var sessionProcedures = []*procedure{
 	{name: "MirrorState_Touch_1", readsFirst: true, run: touchSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramLockTimeout}},
 	{name: "MirrorState_Acquire_1", run: acquireSession,
-		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramSent, paramLockTimeout}},
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramSent, paramLockTimeout,
+			paramResent, paramCall, paramCalled, paramSettle}},
 	{name: "MirrorState_Update_1", run: updateSessionLocked,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
-			{name: "@keep", typ: tds.Bit}, paramTimeout, paramFlags, paramShort, paramItemLongMax}},
+			{name: "@keep", typ: tds.Bit}, paramTimeout, paramFlags, paramShort, paramItemLongMax,
+			paramSentLater, paramCall, paramCalled, paramSettle}},
 	{name: "MirrorState_Release_1", run: releaseSession,
-		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie}},
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
+			paramSentLater, paramCall, paramCalled, paramSettle}},
+	{name: "MirrorState_GiveBack_1", run: giveBack,
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, {name: "@call", typ: tds.Binary(16)}, {name: "@instead", typ: tds.Binary(16)}}},
 }
 
 // answerColumns are the columns that every verb answers; the item's type is that
@@ -98,13 +99,14 @@ type situation struct {
 	moved     bool        // e.Epoch <> @epoch
 	abandoned datetime    // locks of this moment or before are no locks
 	timed     bool        // abandoned is known
+	now       datetime    // GETUTCDATE()
 }
 
 // look reads what a procedure decides on.
 func look(t *transaction, id, epoch, lockTimeout argument) (c situation, err error) {
-	c.e = t.epochRow()
-	if c.e != nil && epoch.ok {
-		c.sameEpoch = c.e.epoch == epoch.n
+	c.e, c.now = t.epochRow(), t.now
+	if c.e != nil {
+		c.sameEpoch = epoch.is(c.e.epoch)
 		c.moved = !c.sameEpoch
 	}
 	if lockTimeout.ok {
@@ -253,8 +255,9 @@ func touchSession(t *transaction, a arguments) (*result, error) {
 	return notApplied(t, outcome, c.s)
 }
 
-func acquireSession(t *transaction, a arguments) (*result, error) {
-	id, epoch, notAfter, op, sent, lockTimeout := a[0], a[1], a[2], a[3], a[4], a[5]
+func acquireSession(t *transaction, args arguments) (*result, error) {
+	id, epoch, notAfter, lockTimeout := args[0], args[1], args[2], args[5]
+	a := attemptOf(args[3], args[4], argument{}, args[6], args[7], args[8], args[9])
 	c, err := look(t, id, epoch, lockTimeout)
 	if err != nil {
 		return nil, err
@@ -262,45 +265,87 @@ func acquireSession(t *transaction, a arguments) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithItem), nil
 	}
-	if old := c.s; old != nil && old.expires > t.now && c.free() && old.notInRing(op) && old.lockOp.orZero() != op.op() &&
-		old.forgotNothingSince(sent) && inTime(t, notAfter) && c.sameEpoch {
-		return grant(t, old, op)
+	f, err := t.fateOf(id, argument{}, a.op)
+	if err != nil {
+		return nil, err
 	}
-	s := c.s
-	if s == nil {
-		outcome := int64(resultNoSession)
-		if c.moved {
-			outcome = resultMoved
+	for ; ; a.careful = true {
+		if a.careful {
+			if err := a.enter(t); err != nil {
+				return nil, err
+			}
 		}
-		return answer(t, columnsWithItem, outcome, nil, 0, nil, nil), nil
+		if old := c.s; old != nil && old.expires > t.now && c.free() && old.notInRing(a.op) && old.lockOp.orZero() != a.op.op() &&
+			old.forgotNothingSince(a.sent) && a.quiet(old) && !a.answered.ok && (a.alone() || !f.done) && inTime(t, notAfter) && c.sameEpoch {
+			r, err := grant(t, old, &a)
+			return a.done(t, id, resultDone, r, err)
+		}
+		mine := c.s != nil && c.s.heldByItself(a.op) && a.answered.n == 0
+		if a.careful && mine && !c.s.lockCall.is(a.call.op()) && c.s.lockCall != "" && inTime(t, notAfter) && c.sameEpoch {
+			s := *c.s
+			s.lockCall = "" // found again, by another call
+			t.put(&s)
+			c.s = &s
+		}
+		outcome := a.whyNotGranted(&c, f, mine)
+		if a.careful {
+			if outcome < resultPrecondition {
+				if err := a.refused(t, id, outcome, outcome > 0); err != nil {
+					return nil, err
+				}
+			}
+			return acquireAnswer(t, &c, a.op, outcome)
+		}
+		// Its own lock, a refusal that binds others, or a row that is younger than the call.
+		if late(t, notAfter) || outcome != resultDone && outcome != resultAgain && (!a.settle || outcome > resultLockLost) {
+			return acquireAnswer(t, &c, a.op, outcome)
+		}
 	}
-	mine := op.ok && s.locked && s.lockOp.is(op.op()) && s.lockOpCookie.ok && s.lockOpCookie.n == s.lockCookie
-	outcome := int64(resultAgain)
+}
+
+// whyNotGranted is the CASE of the last statement.
+func (a *attempt) whyNotGranted(c *situation, f fate, mine bool) int64 {
+	s := c.s
 	switch {
 	case c.moved:
-		outcome = resultMoved
+		return resultMoved
 	case mine:
-		outcome = resultDone
-	case s.inRing(op) || op.ok && s.lockOp.orZero() == op.op():
-		outcome = resultLockLost
+		return resultDone
+	case a.answered.ok && a.answered.n >= resultNoSession && a.answered.n <= resultPrecondition:
+		return a.answered.n
+	case a.answered.ok:
+		return resultLockLost
+	case s == nil:
+		return resultNoSession
+	case s.inRing(a.op) || a.op.ok && s.lockOp.orZero() == a.op.op(), f.done:
+		return resultLockLost
 	case c.heldAlive():
-		outcome = resultLocked
-	case s.expires <= t.now:
-		outcome = resultNoSession
+		return resultLocked
+	case s.expires <= c.now:
+		return resultNoSession
+	}
+	return resultAgain
+}
+
+// acquireAnswer is the row of an acquire that was not granted a lock just now.
+func acquireAnswer(t *transaction, c *situation, op argument, outcome int64) (*result, error) {
+	s := c.s
+	if s == nil {
+		return answer(t, columnsWithItem, outcome, nil, 0, nil, nil), nil
 	}
 	var flags any = s.flags & 1
 	if op.ok && s.lockOp.is(op.op()) {
 		flags = s.lockActionFlags.value()
 	}
 	var item []byte
-	if c.sameEpoch && mine {
+	if c.sameEpoch && s.heldByItself(op) {
 		item = s.item()
 	}
 	return answer(t, columnsWithItem, outcome, s, s.lockDate.secondsUntil(t.now), flags, item), nil
 }
 
 // grant gives the lock to op and answers with the item.
-func grant(t *transaction, old *sessionRow, op argument) (*result, error) {
+func grant(t *transaction, old *sessionRow, a *attempt) (*result, error) {
 	s := *old
 	var err error
 	if s.expires, err = expiry(t.now, s.timeout); err != nil {
@@ -308,102 +353,126 @@ func grant(t *transaction, old *sessionRow, op argument) (*result, error) {
 	}
 	s.locked, s.lockDate, s.lockDateLocal = true, t.now, localNow()
 	s.lockCookie++
-	s.lockOp, s.lockOpCookie = op.op(), nullInt{s.lockCookie, true}
+	s.lockOp, s.lockOpCookie, s.lockCall = a.op.op(), nullInt{s.lockCookie, true}, a.call.op()
 	s.lockActionFlags = nullInt{s.flags & 1, true}
 	s.flags &^= 1
-	s.remember(op, t.clock)
+	s.remember(a.op, t.clock)
 	t.put(&s)
 	return answer(t, columnsWithItem, resultDone, &s, 0, s.lockActionFlags.value(), s.item()), nil
 }
 
-func updateSessionLocked(t *transaction, a arguments) (*result, error) {
-	id, epoch, notAfter, op, firstSent, resent, lockOp, lockCookie := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-	keep, timeout, flags, short, long := a[8], a[9], a[10], a[11], a[12]
+func updateSessionLocked(t *transaction, args arguments) (*result, error) {
+	keep, timeout, flags, short, long := args[8], args[9], args[10], args[11], args[12]
+	return writeLocked(t, args, 13, func(s *sessionRow) (*result, error) {
+		if !keep.ok {
+			return failed(nullColumn("Locked", tableSessions, "UPDATE")), nil
+		}
+		if !flags.ok {
+			return failed(nullColumn("Flags", tableSessions, "UPDATE")), nil
+		}
+		if timeout.ok {
+			s.timeout = timeout.int32()
+		}
+		if s.locked = keep.is(1); s.locked {
+			s.lockDate, s.lockDateLocal = t.now, localNow()
+		}
+		s.short, s.long = short.blob(), long.blob()
+		s.flags = s.flags&^1 | flags.int32()
+		return nil, nil
+	})
+}
+
+func releaseSession(t *transaction, args arguments) (*result, error) {
+	return writeLocked(t, args, 8, func(s *sessionRow) (*result, error) {
+		s.locked = false
+		return nil, nil
+	})
+}
+
+// writeLocked is what update and release have in common: the caller must hold the lock, and this
+// operation must not have been done. write changes the row, or answers an error of its own. The
+// arguments of the attempt go on at rest.
+func writeLocked(t *transaction, args arguments, rest int, write func(s *sessionRow) (*result, error)) (*result, error) {
+	id, epoch, notAfter, lockOp, lockCookie := args[0], args[1], args[2], args[6], args[7]
+	a := attemptOf(args[3], args[rest], args[4], args[5], args[rest+1], args[rest+2], args[rest+3])
 	c, err := look(t, id, epoch, argument{})
 	if err != nil {
 		return nil, err
 	}
-	if !mayWriteLocked(t, &c, notAfter, op, lockOp, lockCookie) {
-		return notHeld(t, &c, id, op, firstSent, resent, lockOp, lockCookie)
-	}
-	if !keep.ok {
-		return failed(nullColumn("Locked", tableSessions, "UPDATE")), nil
-	}
-	if !flags.ok {
-		return failed(nullColumn("Flags", tableSessions, "UPDATE")), nil
-	}
-	s := *c.s
-	if timeout.ok {
-		s.timeout = timeout.int32()
-	}
-	if s.expires, err = expiry(t.now, s.timeout); err != nil {
-		return nil, err
-	}
-	s.locked = keep.is(1)
-	if s.locked {
-		s.lockDate, s.lockDateLocal = t.now, localNow()
-	}
-	s.short, s.long = short.blob(), long.blob()
-	s.flags = s.flags&^1 | flags.int32()
-	s.remember(op, t.clock)
-	return applied(t, resultDone, &s)
-}
-
-func releaseSession(t *transaction, a arguments) (*result, error) {
-	id, epoch, notAfter, op, firstSent, resent, lockOp, lockCookie := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
-	c, err := look(t, id, epoch, argument{})
-	if err != nil {
-		return nil, err
-	}
-	if !mayWriteLocked(t, &c, notAfter, op, lockOp, lockCookie) {
-		return notHeld(t, &c, id, op, firstSent, resent, lockOp, lockCookie)
-	}
-	s := *c.s
-	if s.expires, err = expiry(t.now, s.timeout); err != nil {
-		return nil, err
-	}
-	s.locked = false
-	s.remember(op, t.clock)
-	return applied(t, resultDone, &s)
-}
-
-// mayWriteLocked is the condition of update and release: the caller holds the
-// lock, and this operation has not been done.
-func mayWriteLocked(t *transaction, c *situation, notAfter, op, lockOp, lockCookie argument) bool {
-	return c.s != nil && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(op) && inTime(t, notAfter) && c.sameEpoch
-}
-
-// notHeld tells why an update or release did nothing.
-func notHeld(t *transaction, c *situation, id, op, firstSent, resent, lockOp, lockCookie argument) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
-	f, err := t.fateOf(id, firstSent, op)
-	if err != nil {
-		return nil, err
+	for ; ; a.careful = true {
+		if a.careful {
+			if err := a.enter(t); err != nil {
+				return nil, err
+			}
+		}
+		if c.s != nil && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(a.op) && c.s.forgotNothingSince(a.since) &&
+			a.quiet(c.s) && !a.answered.ok && inTime(t, notAfter) && c.sameEpoch {
+			s := *c.s
+			if r, err := write(&s); r != nil || err != nil {
+				return r, err
+			}
+			if s.expires, err = expiry(t.now, s.timeout); err != nil {
+				return nil, err
+			}
+			s.remember(a.op, t.clock)
+			r, err := applied(t, resultDone, &s)
+			return a.done(t, id, resultDone, r, err)
+		}
+		outcome, err := a.whyNotHeld(t, &c, id, lockOp, lockCookie)
+		if err != nil {
+			return nil, err
+		}
+		if a.careful {
+			if outcome < resultMoved {
+				err = a.refused(t, id, outcome, outcome > 0)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return notApplied(t, outcome, c.s)
+		}
+		if late(t, notAfter) || outcome != resultAgain && (!a.settle || outcome == resultDone || outcome == resultMoved) {
+			return notApplied(t, outcome, c.s)
+		}
 	}
+}
+
+// whyNotHeld tells why an update or release did nothing.
+func (a *attempt) whyNotHeld(t *transaction, c *situation, id, lockOp, lockCookie argument) (int64, error) {
+	f, err := t.fateOf(id, a.firstSent, a.op)
 	s := c.s
-	outcome := int64(resultUnknown)
 	switch {
+	case err != nil:
+		return 0, err
 	case c.moved:
-		outcome = resultMoved
-	case s != nil && s.inRing(op):
-		outcome = resultDone
+		return resultMoved, nil
+	case s != nil && s.inRing(a.op):
+		return resultDone, nil
+	case a.answered.ok:
+		return a.answered.n, nil
 	case s != nil && s.heldBy(lockOp, lockCookie):
-		outcome = resultAgain
+		if a.resent && !s.forgotten.null() && !s.forgotNothingSince(a.firstSent) {
+			return resultUnknown, nil
+		}
+		return resultAgain, nil
 	case f.done: // to a session that has been removed since
-		outcome = resultDone
-	case resent.is(0):
-		outcome = resultLockLost
+		return resultDone, nil
+	case !a.resent, f.notDone:
+		return resultLockLost, nil
 	case s == nil:
+		return resultUnknown, nil
 	// The acquire came before this: while the ring still has the acquire, it would
 	// have this too.
 	case s.inRing(lockOp):
-		outcome = resultLockLost
+		return resultLockLost, nil
 	// Made since this was first sent: another session than the one it was for.
-	case firstSent.ok && !s.created.time().Before(firstSent.date2().time().Add(-10*time.Millisecond)):
-	case s.forgotNothingSince(firstSent):
-		outcome = resultLockLost
+	case a.firstSent.ok && !s.created.before(a.firstSent):
+		return resultUnknown, nil
+	case s.forgotNothingSince(a.firstSent):
+		return resultLockLost, nil
 	}
-	return notApplied(t, outcome, s)
+	return resultUnknown, nil
 }

@@ -6,12 +6,14 @@ import (
 
 // storeProcedures are the two verbs of 40-extension-sessions.sql that need no lock.
 var storeProcedures = []*procedure{
-	{name: "MirrorState_Store_1", run: storeSession, params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent,
-		paramResent, paramLockTimeout, {name: "@mode", typ: tds.Int}, {name: "@created", typ: tds.DateTime}, {name: "@cookie", typ: tds.Int},
+	{name: "MirrorState_Store_1", run: storeSession, params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp,
+		paramFirstSent, paramResent, paramLockTimeout, {name: "@mode", typ: tds.Int}, {name: "@created", typ: tds.DateTime}, {name: "@cookie", typ: tds.Int},
 		{name: "@locked", typ: tds.Bit}, {name: "@newest", typ: tds.Binary(16)}, paramTimeout,
-		{name: "@defaultTimeout", typ: tds.Int}, paramFlags, paramShort, paramItemLongMax}},
+		{name: "@defaultTimeout", typ: tds.Int}, paramFlags, paramShort, paramItemLongMax,
+		paramSentLater, paramCall, paramCalled, paramSettle}},
 	{name: "MirrorState_Remove_1", run: removeSession,
-		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout, paramLockOp, paramLockCookie}},
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout, paramLockOp, paramLockCookie,
+			paramSentLater, paramResent, paramCall, paramCalled, paramSettle}},
 }
 
 // Values of @mode.
@@ -23,13 +25,15 @@ const (
 
 // storing is the arguments of MirrorState_Store_1 by name.
 type storing struct {
-	id, epoch, notAfter, op, firstSent, resent, lockTimeout, mode argument
-	created, cookie, locked, newest                               argument
-	timeout, defaultTimeout, flags, short, long                   argument
+	attempt
+	id, epoch, notAfter, lockTimeout, mode      argument
+	created, cookie, locked, newest             argument
+	timeout, defaultTimeout, flags, short, long argument
 }
 
 func storingOf(a arguments) storing {
-	return storing{id: a[0], epoch: a[1], notAfter: a[2], op: a[3], firstSent: a[4], resent: a[5], lockTimeout: a[6], mode: a[7],
+	return storing{attempt: attemptOf(a[3], a[17], a[4], a[5], a[18], a[19], a[20]),
+		id: a[0], epoch: a[1], notAfter: a[2], lockTimeout: a[6], mode: a[7],
 		created: a[8], cookie: a[9], locked: a[10], newest: a[11],
 		timeout: a[12], defaultTimeout: a[13], flags: a[14], short: a[15], long: a[16]}
 }
@@ -42,31 +46,61 @@ func (p *storing) newTimeout() argument {
 	return p.defaultTimeout
 }
 
-func storeSession(t *transaction, a arguments) (*result, error) {
-	p := storingOf(a)
+func storeSession(t *transaction, args arguments) (*result, error) {
+	p := storingOf(args)
 	c, err := look(t, p.id, p.epoch, p.lockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	f, err := t.fateOf(p.id, p.firstSent, p.op)
-	switch {
-	case err != nil:
+	if c.e == nil {
+		return noRow(columnsWithoutItem), nil
+	}
+	f, err := t.fateOf(p.id, p.since, p.op)
+	if err != nil {
 		return nil, err
-	case f.removed, f.done:
+	}
+	for ; ; p.careful = true {
+		if p.careful {
+			if err := p.enter(t); err != nil {
+				return nil, err
+			}
+		}
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
-	case c.s != nil && p.mayOverwrite(t, &c):
-		return p.overwrite(t, c.s)
-	case c.s == nil && c.sameEpoch && p.mode.ok && p.mode.n != modeIfMatch && inTime(t, p.notAfter) && p.id.ok:
-		return p.insert(t)
+		mayWrite := c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
+		switch {
+		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
+			r, err := p.overwrite(t, c.s)
+			if p.mode.is(modeIfMatch) {
+				return r, err // no version comes back
+			}
+			return p.done(t, p.id, resultDone, r, err)
+		case mayWrite && c.s == nil && p.careful && p.mode.ok && !p.mode.is(modeIfMatch) && p.op.ok && p.id.ok:
+			r, err := p.insert(t)
+			return p.done(t, p.id, resultCreated, r, err)
+		}
+		outcome := p.why(t, &c, f)
+		if p.careful {
+			bound := outcome == resultNoSession || outcome == resultLocked || outcome == resultPrecondition || outcome == resultUnknown
+			if outcome != resultMoved && outcome != resultAgain && !p.mode.is(modeIfMatch) {
+				if err := p.refused(t, p.id, outcome, bound); err != nil {
+					return nil, err
+				}
+			}
+			return notApplied(t, outcome, c.s)
+		}
+		quiet := c.s != nil && p.quiet(c.s)
+		final := !p.settle || p.mode.is(modeIfMatch) || outcome == resultDone || outcome == resultCreated
+		if late(t, p.notAfter) || outcome == resultMoved || outcome != resultAgain && quiet && final {
+			return notApplied(t, outcome, c.s)
+		}
 	}
-	return p.explain(t, &c, f)
 }
 
 // mayOverwrite is the WHERE clause of the UPDATE.
 func (p *storing) mayOverwrite(t *transaction, c *situation) bool {
 	s := c.s
-	if !c.free() || !s.notInRing(p.op) || !s.forgotNothingSince(p.firstSent) || !inTime(t, p.notAfter) || !c.sameEpoch || !p.mode.ok {
+	if !c.free() || !s.notInRing(p.op) || !s.forgotNothingSince(p.since) || !p.attempt.quiet(s) || !p.mode.ok {
 		return false
 	}
 	switch p.mode.n {
@@ -135,24 +169,13 @@ func (p *storing) insert(t *transaction) (*result, error) {
 	s.short, s.long = p.short.blob(), p.long.blob()
 	s.flags = p.flags.int32()
 	s.ops[0], s.opDates[0] = p.op.op(), t.clock
-	if !p.op.ok {
-		s.ops[0] = ""
-	}
 	return applied(t, resultCreated, s)
-}
-
-// explain tells why nothing was stored.
-func (p *storing) explain(t *transaction, c *situation, f fate) (*result, error) {
-	if c.e == nil {
-		return noRow(columnsWithoutItem), nil
-	}
-	return notApplied(t, p.why(t, c, f), c.s)
 }
 
 // why is the CASE of the last statement.
 func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 	s := c.s
-	overrun := s != nil && !s.forgotten.null() && p.firstSent.ok && s.forgotten >= p.firstSent.date2()
+	overrun := s != nil && !s.forgotten.null() && p.since.ok && s.forgotten >= p.since.date2()
 	switch {
 	case c.moved:
 		return resultMoved
@@ -161,18 +184,20 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 			return resultCreated
 		}
 		return resultDone
+	case p.answered.ok:
+		return p.answered.n
 	case f.done:
 		return resultDone
 	// Removed since this was first sent. It is no more to be done: the session stays
 	// away, or its successor as it is. Whether it was done before, the removed
 	// session's ring tells.
-	case p.resent.is(1) && f.unknown:
+	case p.resent && f.unknown:
 		return resultUnknown
-	case p.resent.is(1) && f.removed:
+	case p.resent && f.removed:
 		return resultNoSession
 	case late(t, p.notAfter):
 		return resultAgain
-	case overrun && p.resent.is(1):
+	case overrun && p.resent:
 		return resultUnknown // what stands in the way now may have come after this was done
 	case s != nil && c.heldAlive():
 		if p.mode.is(modeCreate) {
@@ -205,39 +230,60 @@ const (
 	tombstonesSwept  = 4
 )
 
-func removeSession(t *transaction, a arguments) (*result, error) {
-	id, epoch, notAfter, op, lockTimeout, lockOp, lockCookie := a[0], a[1], a[2], a[3], a[4], a[5], a[6]
+func removeSession(t *transaction, args arguments) (*result, error) {
+	id, epoch, notAfter, lockTimeout, lockOp, lockCookie := args[0], args[1], args[2], args[4], args[5], args[6]
+	a := attemptOf(args[3], args[7], argument{}, args[8], args[9], args[10], args[11])
 	c, err := look(t, id, epoch, lockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	done, err := t.tombstoned(id, op.op())
-	if err != nil {
-		return nil, err
-	}
-	s := c.s
-	if s != nil && (!lockOp.ok && c.free() || s.heldBy(lockOp, lockCookie)) && !done && inTime(t, notAfter) && c.sameEpoch {
-		if !op.ok {
-			return failed(nullColumn("OperationId", tableTombstones, "INSERT")), nil
-		}
-		return bury(t, s, op)
-	}
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
-	outcome := int64(resultAgain)
-	switch {
-	case c.moved:
-		outcome = resultMoved
-	case done, s == nil:
-		outcome = resultDone
-	case late(t, notAfter), lockOp.ok && s.heldBy(lockOp, lockCookie):
-	case lockOp.ok:
-		outcome = resultLockLost
-	case c.heldAlive():
-		outcome = resultLocked
+	done := false
+	if a.op.ok {
+		if done, err = t.tombstoned(id, a.op.op()); err != nil {
+			return nil, err
+		}
 	}
-	return notApplied(t, outcome, s)
+	for s := c.s; ; a.careful = true {
+		if a.careful {
+			if err := a.enter(t); err != nil {
+				return nil, err
+			}
+		}
+		if s != nil && (!lockOp.ok && c.free() || s.heldBy(lockOp, lockCookie)) && a.op.ok && a.quiet(s) && !a.answered.ok &&
+			(a.alone() || !done) && inTime(t, notAfter) && c.sameEpoch {
+			return bury(t, s, a.op)
+		}
+		outcome := int64(resultAgain)
+		switch {
+		case c.moved:
+			outcome = resultMoved
+		case done:
+			outcome = resultDone
+		case a.answered.ok:
+			outcome = a.answered.n
+		case s == nil:
+			outcome = resultDone
+		case late(t, notAfter), lockOp.ok && s.heldBy(lockOp, lockCookie):
+		case lockOp.ok:
+			outcome = resultLockLost
+		case c.heldAlive():
+			outcome = resultLocked
+		}
+		if a.careful {
+			if outcome < resultPrecondition {
+				if err := a.refused(t, id, outcome, outcome > 0 || s == nil); err != nil {
+					return nil, err
+				}
+			}
+			return notApplied(t, outcome, s)
+		}
+		if late(t, notAfter) || outcome != resultAgain && (!a.settle || outcome == resultMoved || outcome == resultDone && s != nil) {
+			return notApplied(t, outcome, s)
+		}
+	}
 }
 
 // bury removes the session, leaves a tombstone, and sweeps a few old ones.
@@ -247,7 +293,7 @@ func bury(t *transaction, s *sessionRow, op argument) (*result, error) {
 		return nil, err
 	}
 	t.remove(s)
-	t.put(&tombstoneRow{id: s.id, op: op.op(), removed: t.clock, ops: s.ops, forgotten: s.forgotten})
+	t.put(&tombstoneRow{id: s.id, op: op.op(), removed: t.clock, ops: s.ops, forgotten: s.forgotten, created: s.created})
 	for _, r := range old {
 		t.remove(r)
 	}

@@ -32,7 +32,10 @@ func sweep(t *transaction, a arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	free := s != nil && (!owner.ok || s.owner.is(owner.op()) || s.leased.null() || s.leased <= t.clock ||
+	if owner.ok && owner.op() == zeroOperation {
+		owner = argument{}
+	}
+	free := s != nil && (!owner.ok || lease.ok) && (!owner.ok || s.owner.is(owner.op()) || s.leased.null() || s.leased <= t.clock ||
 		lease.ok && s.leased > t.clock.addSeconds(2*lease.n+leaseSlack))
 	leads := free && inTime(t, notAfter) && epoch.is(e.epoch)
 	var gone sweepings

@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"database/sql/driver"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ type reader struct {
 	*conn
 	packed, session, application, applicationName, epoch *statement
 	tombstone, tombstonesOf, oldTombstones               *statement
+	settled, settledOf, oldSettled                       *statement
 	expired, due, sweep, log, changes, object, objects   *statement
 
 	buffer [sessionWidth]driver.Value
@@ -25,6 +28,7 @@ func newReader(c *conn) (*reader, error) {
 		&r.packed: readPacked, &r.session: readSession, &r.application: readApplication, &r.applicationName: readApplicationName,
 		&r.epoch: readEpoch, &r.tombstone: readTombstone, &r.tombstonesOf: readTombstonesOf,
 		&r.oldTombstones: readOldTombstones, &r.expired: readExpired, &r.due: readDue, &r.sweep: readSweep, &r.log: readLog, &r.changes: readChanges,
+		&r.settled: readSettled, &r.settledOf: readSettledOf, &r.oldSettled: readOldSettled,
 		&r.object: readObject, &r.objects: readObjects,
 	})
 }
@@ -47,6 +51,12 @@ func (r *reader) row(t table, key string) (row, error) {
 	case tableObjects:
 		kind, name := splitObjectKey(key)
 		return rowOf(r, r.object, objectWidth, scanObject, kind, name)
+	case tableSettled:
+		op, call, err := splitSettledKey(key)
+		if err != nil {
+			return nil, err
+		}
+		return rowOf(r, r.settled, settledWidth, scanSettled, []byte(op), []byte(call))
 	}
 	id, op, err := splitTombstoneKey(key)
 	if err != nil {
@@ -106,8 +116,35 @@ func scanTombstone(v []driver.Value) (*tombstoneRow, error) {
 	for i := range r.ops {
 		r.ops[i] = s.operation()
 	}
-	r.forgotten = s.date2()
+	r.forgotten, r.created = s.date2(), s.date()
 	return r, s.err
+}
+
+func scanSettled(v []driver.Value) (*settledRow, error) {
+	s := scanner{v: v}
+	r := &settledRow{op: s.operation(), call: s.operation(), settled: s.date2(), result: s.int32()}
+	return r, s.err
+}
+
+// splitSettledKey takes apart what settledKey made.
+func splitSettledKey(key string) (op, call operation, err error) {
+	first, second, _ := strings.Cut(key, " ")
+	a, err := hex.DecodeString(first)
+	b, err2 := hex.DecodeString(second)
+	if err = errors.Join(err, err2); err != nil {
+		return "", "", fmt.Errorf("key %q of a settled operation: %w", key, err)
+	}
+	return operation(a), operation(b), nil
+}
+
+// settledOfOperation reads what calls of the operation were answered.
+func (r *reader) settledOfOperation(op operation) ([]*settledRow, error) {
+	return collect(r, r.settledOf, settledWidth, scanSettled, []byte(op))
+}
+
+// settledBefore reads at most n entries that are older, oldest first.
+func (r *reader) settledBefore(before datetime2, n int) ([]*settledRow, error) {
+	return collect(r, r.oldSettled, settledWidth, scanSettled, before.text(), int64(n))
 }
 
 // splitTombstoneKey takes apart what tombstoneKey made. The id may contain blanks.

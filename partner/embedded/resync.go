@@ -195,7 +195,7 @@ func (t *transferred) copy(ctx context.Context, whole bool) error {
 // copyAll empties the mirror's tables and fills them again.
 func (t *transferred) copyAll(ctx context.Context) error {
 	if err := t.to.script(fmt.Sprintf(`DELETE FROM ASPStateTempSessions; DELETE FROM ASPStateTempApplications;
-		DELETE FROM MirrorStateEpoch; DELETE FROM MirrorStateTombstones; DELETE FROM MirrorStateSweep; DELETE FROM partner_objects; DELETE FROM partner_changes;
+		DELETE FROM MirrorStateEpoch; DELETE FROM MirrorStateTombstones; DELETE FROM MirrorStateSweep; DELETE FROM MirrorStateSettled; DELETE FROM partner_objects; DELETE FROM partner_changes;
 		UPDATE partner_log SET lsn = %d, start_lsn = %[1]d`, t.lsn)); err != nil {
 		return err
 	}
@@ -223,6 +223,9 @@ func (t *transferred) copyTable(ctx context.Context, tb table) error {
 	case tableSweep:
 		columns, width = sweepColumns, sweepWidth
 		scan = func(v []driver.Value) (row, error) { return scanSweep(v) }
+	case tableSettled:
+		columns, width = settledColumns, settledWidth
+		scan = func(v []driver.Value) (row, error) { return scanSettled(v) }
 	case tableObjects:
 		columns, width = objectColumns, objectWidth
 		scan = func(v []driver.Value) (row, error) { return scanObject(v) }

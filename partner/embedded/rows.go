@@ -19,14 +19,15 @@ const (
 	tableTombstones
 	tableSweep
 	tableObjects
+	tableSettled
 )
 
-var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep, tableObjects}
+var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep, tableObjects, tableSettled}
 
 // String is the table's name in the database.
 func (t table) String() string {
 	return [...]string{"", "ASPStateTempSessions", "ASPStateTempApplications", "MirrorStateEpoch", "MirrorStateTombstones", "MirrorStateSweep",
-		"partner_objects"}[t]
+		"partner_objects", "MirrorStateSettled"}[t]
 }
 
 // keyColumn is what identifies a row, as an expression over one of its columns'
@@ -41,6 +42,8 @@ func (t table) keyColumn(p string) string {
 		return "CAST(" + p + "Id AS TEXT)"
 	case tableObjects:
 		return p + "kind || ' ' || lower(" + p + "name)"
+	case tableSettled:
+		return "lower(hex(" + p + "OperationId)) || ' ' || lower(hex(" + p + "CallId))"
 	}
 	return "lower(" + p + "SessionId) || ' ' || lower(hex(" + p + "OperationId))"
 }
@@ -112,6 +115,8 @@ type sessionRow struct {
 	ops             [4]operation // the ring, newest first
 	opDates         [4]datetime2
 	forgotten       datetime2
+	lockCall        operation // the call that may give the lock back
+	settled         datetime2
 }
 
 func (r *sessionRow) table() table { return tableSessions }
@@ -186,6 +191,7 @@ type tombstoneRow struct {
 	ops     [4]operation // the ring of the session that was removed
 	// forgotten is that session's OperationsForgotten.
 	forgotten datetime2
+	created   datetime // that session's
 }
 
 // remembers tells whether the removed session remembered the operation.
@@ -196,6 +202,20 @@ func (r *tombstoneRow) remembers(op argument) bool {
 func (r *tombstoneRow) table() table { return tableTombstones }
 func (r *tombstoneRow) key() string  { return tombstoneKey(r.id, r.op) }
 
+// settledRow is a row of MirrorStateSettled.
+type settledRow struct {
+	op, call operation
+	settled  datetime2
+	result   int32
+}
+
+func (r *settledRow) table() table { return tableSettled }
+func (r *settledRow) key() string  { return settledKey(r.op, r.call) }
+
+func settledKey(op, call operation) string {
+	return hex.EncodeToString([]byte(op)) + " " + hex.EncodeToString([]byte(call))
+}
+
 func tombstoneKey(id string, op operation) string {
 	return foldKey(id) + " " + hex.EncodeToString([]byte(op))
 }
@@ -203,8 +223,11 @@ func tombstoneKey(id string, op operation) string {
 // The columns as rows are read and written. A unary plus hides the declared type
 // of a date: the driver would parse it, and slowly.
 const (
-	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4, +OperationsForgotten`
-	tombstoneWidth   = 8
+	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4, +OperationsForgotten, +Created`
+	tombstoneWidth   = 9
+
+	settledColumns = `OperationId, CallId, +Settled, Result`
+	settledWidth   = 4
 
 	sweepColumns = `Id, Owner, +LeasedUntil, +LastRun, Deleted`
 	sweepWidth   = 5
@@ -212,8 +235,8 @@ const (
 	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
 		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,
 		OperationId1, OperationId2, OperationId3, OperationId4,
-		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten`
-	sessionWidth = 23
+		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten, LockCallId, Settled`
+	sessionWidth = 25
 )
 
 // scanSession makes a row of the columns above.
@@ -231,7 +254,7 @@ func scanSession(v []driver.Value) (*sessionRow, error) {
 	for i := range r.opDates {
 		r.opDates[i] = s.date2()
 	}
-	r.forgotten = s.date2()
+	r.forgotten, r.lockCall, r.settled = s.date2(), s.operation(), s.date2()
 	return r, s.err
 }
 
@@ -246,7 +269,7 @@ func (r *sessionRow) values(dst []driver.Value) []driver.Value {
 	for _, d := range r.opDates {
 		dst = append(dst, date2Value(d))
 	}
-	return append(dst, date2Value(r.forgotten))
+	return append(dst, date2Value(r.forgotten), opValue(r.lockCall), date2Value(r.settled))
 }
 
 func dateValue(d datetime) driver.Value {

@@ -1,9 +1,9 @@
 package embedded
 
 // formatVersion is the version of the tables below, kept as SQLite's user_version.
-const formatVersion = 3
+const formatVersion = 4
 
-// schemaText makes the database of one partner. The first five tables are
+// schemaText makes the database of one partner. The first six tables are
 // ASPState's, declared with their T-SQL types, which ad-hoc queries answer with.
 // The others are the partner's own:
 //
@@ -37,7 +37,9 @@ CREATE TABLE ASPStateTempSessions (
 	OperationDate2      datetime2(7) NULL,
 	OperationDate3      datetime2(7) NULL,
 	OperationDate4      datetime2(7) NULL,
-	OperationsForgotten datetime2(7) NULL
+	OperationsForgotten datetime2(7) NULL,
+	LockCallId          binary(16) NULL,
+	Settled             datetime2(7) NULL
 );
 CREATE INDEX Index_Expires ON ASPStateTempSessions (Expires);
 CREATE TABLE ASPStateTempApplications (
@@ -57,10 +59,11 @@ CREATE TABLE MirrorStateTombstones (
 	Removed     datetime2(7) NOT NULL,
 	OperationId1 binary(16) NULL, OperationId2 binary(16) NULL, OperationId3 binary(16) NULL, OperationId4 binary(16) NULL,
 	OperationsForgotten datetime2(7) NULL,
+	Created     datetime NULL,
 	PRIMARY KEY (SessionId, OperationId)
 );
 CREATE INDEX Index_Removed ON MirrorStateTombstones (Removed);
-` + schemaSweep + schemaObjects + `
+` + schemaSweep + schemaSettled + schemaObjects + `
 CREATE TABLE partner_log (
 	id        INTEGER PRIMARY KEY CHECK (id = 1),
 	lsn       INTEGER NOT NULL,
@@ -104,6 +107,25 @@ CREATE TABLE MirrorStateSweep (
 );
 `
 
+// schemaSettled and the columns of alterSettled are what format 4 has and format 3 had not.
+const (
+	schemaSettled = `
+CREATE TABLE MirrorStateSettled (
+	OperationId binary(16) NOT NULL,
+	CallId      binary(16) NOT NULL,
+	Settled     datetime2(7) NOT NULL,
+	Result      int NOT NULL,
+	PRIMARY KEY (OperationId, CallId)
+);
+CREATE INDEX Index_Settled ON MirrorStateSettled (Settled);
+`
+	alterSettled = `
+ALTER TABLE ASPStateTempSessions ADD COLUMN LockCallId binary(16) NULL;
+ALTER TABLE ASPStateTempSessions ADD COLUMN Settled datetime2(7) NULL;
+ALTER TABLE MirrorStateTombstones ADD COLUMN Created datetime NULL;
+`
+)
+
 // The one row of a table, as installation makes it.
 const (
 	firstEpoch = `INSERT INTO MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, '', NULL);`
@@ -137,6 +159,9 @@ const (
 	readTombstone       = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE SessionId = ?1 AND OperationId = ?2`
 	readTombstonesOf    = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE SessionId = ?1`
 	readOldTombstones   = `SELECT ` + tombstoneColumns + ` FROM MirrorStateTombstones WHERE Removed < ?1 ORDER BY Removed LIMIT ?2`
+	readSettled         = `SELECT ` + settledColumns + ` FROM MirrorStateSettled WHERE OperationId = ?1 AND CallId = ?2`
+	readSettledOf       = `SELECT ` + settledColumns + ` FROM MirrorStateSettled WHERE OperationId = ?1`
+	readOldSettled      = `SELECT ` + settledColumns + ` FROM MirrorStateSettled WHERE Settled < ?1 ORDER BY Settled LIMIT ?2`
 	readSweep           = `SELECT ` + sweepColumns + ` FROM MirrorStateSweep WHERE Id = ?1`
 	readDue             = `SELECT SessionId, +Expires, Locked FROM ASPStateTempSessions
 		WHERE Expires <= ?1 AND (Locked = 0 OR LockDate <= ?2) ORDER BY Expires LIMIT ?3`
@@ -154,21 +179,25 @@ const (
 		SessionItemShort = ?9, SessionItemLong = ?10, Flags = ?11,
 		LockOperationId = ?12, LockOperationCookie = ?13, LockActionFlags = ?14,
 		OperationId1 = ?15, OperationId2 = ?16, OperationId3 = ?17, OperationId4 = ?18,
-		OperationDate1 = ?19, OperationDate2 = ?20, OperationDate3 = ?21, OperationDate4 = ?22, OperationsForgotten = ?23
+		OperationDate1 = ?19, OperationDate2 = ?20, OperationDate3 = ?21, OperationDate4 = ?22, OperationsForgotten = ?23,
+		LockCallId = ?24, Settled = ?25
 		WHERE SessionId = ?1`
 	insertSession = `INSERT INTO ASPStateTempSessions VALUES
-		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)`
+		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)`
 	deleteSession     = `DELETE FROM ASPStateTempSessions WHERE SessionId = ?1`
 	putApplication    = `INSERT INTO ASPStateTempApplications VALUES (?1, ?2) ON CONFLICT (AppId) DO UPDATE SET AppName = ?2`
 	deleteApplication = `DELETE FROM ASPStateTempApplications WHERE AppId = ?1`
 	putEpoch          = `INSERT INTO MirrorStateEpoch VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (Id) DO UPDATE SET Epoch = ?2, Server = ?3, FleetSecret = ?4`
 	deleteEpoch  = `DELETE FROM MirrorStateEpoch WHERE Id = ?1`
-	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+	putTombstone = `INSERT INTO MirrorStateTombstones VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 		ON CONFLICT (SessionId, OperationId) DO UPDATE SET Removed = ?3,
-		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7, OperationsForgotten = ?8`
+		OperationId1 = ?4, OperationId2 = ?5, OperationId3 = ?6, OperationId4 = ?7, OperationsForgotten = ?8, Created = ?9`
 	putSweep = `INSERT INTO MirrorStateSweep VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT (Id) DO UPDATE SET Owner = ?2, LeasedUntil = ?3, LastRun = ?4, Deleted = ?5`
+	putSettled = `INSERT INTO MirrorStateSettled VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (OperationId, CallId) DO UPDATE SET Settled = ?3, Result = ?4`
+	deleteSettled   = `DELETE FROM MirrorStateSettled WHERE OperationId = ?1 AND CallId = ?2`
 	putObject       = `INSERT INTO partner_objects VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET name = ?2, detail = ?3`
 	deleteObject    = `DELETE FROM partner_objects WHERE kind = ?1 AND name = ?2`
 	deleteSweep     = `DELETE FROM MirrorStateSweep WHERE Id = ?1`

@@ -153,6 +153,7 @@ type fate struct {
 	removed bool // the session was removed since
 	done    bool // a session that was removed remembered the operation
 	unknown bool // one that was removed since has forgotten operations since
+	notDone bool // one that was there then and was removed since has forgotten nothing since
 }
 
 // fateOf asks the tombstones.
@@ -162,7 +163,9 @@ func (t *transaction) fateOf(id, since, op argument) (f fate, err error) {
 		f.done = f.done || r.remembers(op)
 		if since.ok && r.removed >= since.date2() {
 			f.removed = true
-			f.unknown = f.unknown || !r.forgotten.null() && r.forgotten >= since.date2()
+			overrun := !r.forgotten.null() && r.forgotten >= since.date2()
+			f.unknown = f.unknown || overrun
+			f.notDone = f.notDone || !overrun && r.created.before(since)
 		}
 	}
 	return f, err

@@ -16,6 +16,7 @@ type writer struct {
 	putEpoch, deleteEpoch               *statement
 	putTombstone, deleteTombstone       *statement
 	putSweep, deleteSweep               *statement
+	putSettled, deleteSettled           *statement
 	putObject, deleteObject             *statement
 	change, lsn, trimChanges, trimStart *statement
 	values                              []driver.Value
@@ -33,6 +34,7 @@ func newWriter(c *conn) (*writer, error) {
 		&w.putApplication: putApplication, &w.deleteApplication: deleteApplication,
 		&w.putEpoch: putEpoch, &w.deleteEpoch: deleteEpoch,
 		&w.putTombstone: putTombstone, &w.deleteTombstone: deleteTombstone, &w.putSweep: putSweep, &w.deleteSweep: deleteSweep,
+		&w.putSettled: putSettled, &w.deleteSettled: deleteSettled,
 		&w.putObject: putObject, &w.deleteObject: deleteObject,
 		&w.change: writeChange, &w.lsn: writeLSN, &w.trimChanges: trimChanges, &w.trimStart: trimLog,
 	})
@@ -55,9 +57,11 @@ func (w *writer) putRow(c change) (err error) {
 	case *epochRow:
 		_, err = w.putEpoch.exec(int64(r.id), r.epoch, r.server, blobValue(r.secret))
 	case *tombstoneRow:
-		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value(), date2Value(r.forgotten))
+		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value(), date2Value(r.forgotten), dateValue(r.created))
 	case *sweepRow:
 		_, err = w.putSweep.exec(int64(r.id), opValue(r.owner), date2Value(r.leased), date2Value(r.lastRun), r.deleted)
+	case *settledRow:
+		_, err = w.putSettled.exec([]byte(r.op), []byte(r.call), r.settled.text(), int64(r.result))
 	case *objectRow:
 		_, err = w.putObject.exec(r.kind, r.name, r.detail)
 	default:
@@ -89,6 +93,11 @@ func (w *writer) remove(c change) (err error) {
 	case tableObjects:
 		kind, name := splitObjectKey(c.key)
 		_, err = w.deleteObject.exec(kind, name)
+	case tableSettled:
+		var op, call operation
+		if op, call, err = splitSettledKey(c.key); err == nil {
+			_, err = w.deleteSettled.exec([]byte(op), []byte(call))
+		}
 	default:
 		var id string
 		var op operation

@@ -44,6 +44,29 @@ func flags(w session.Write) int32 {
 
 func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / time.Second) }
 
+// mutation is a call of a mutation: its own arguments, and those that tell how it was sent. Most
+// attempts are the first of the only call of their operation, and need few.
+func mutation(c *call, args ...any) []any {
+	all := make([]any, 0, len(args)+10)
+	all = append(all, sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("op", c.op.ID[:]), sql.Named("sent", c.Sent))
+	if c.Resent {
+		all = append(all, sql.Named("resent", true))
+	}
+	if c.shared() {
+		all = append(all, sql.Named("call", c.op.Call[:]), sql.Named("called", c.Earliest(c.op.Began)), sql.Named("settle", !c.op.AsksAgain))
+	}
+	return append(all, args...)
+}
+
+// firstSent adds when the first attempt was sent, to those procedures that ask.
+func (c *call) firstSent(args []any) []any {
+	if c.Resent {
+		args = append(args, sql.Named("firstSent", c.FirstSent))
+	}
+	return args
+}
+
 func (extended) get(ctx context.Context, c *call, opts session.GetOptions) (session.Session, error) {
 	a, err := callExtended(ctx, c, "dbo.MirrorState_Get_1",
 		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("lockTimeout", lockSeconds(c.ref)),
@@ -65,34 +88,36 @@ func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
 }
 
 func (extended) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op[:]), sql.Named("sent", c.Sent), sql.Named("lockTimeout", lockSeconds(c.ref)))
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1", mutation(c, sql.Named("lockTimeout", lockSeconds(c.ref)))...)
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
-	return a.session(), session.Lock{Operation: c.op, Cookie: a.lockCookie.Int32}, nil
+	return a.session(), session.Lock{Operation: c.op.ID, Cookie: a.lockCookie.Int32}, nil
 }
 
 func (extended) update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error) {
 	short, long := items(w.Item)
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1", c.firstSent(mutation(c,
 		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),
 		sql.Named("timeout", minutes(w.Timeout)), sql.Named("flags", flags(w)),
-		sql.Named("itemShort", short), sql.Named("itemLong", long))
+		sql.Named("itemShort", short), sql.Named("itemLong", long)))...)
 	if err != nil {
 		return session.Session{}, err
 	}
-	return a.stored(c.op), nil
+	return a.stored(c.op.ID), nil
 }
 
 func (extended) release(ctx context.Context, c *call, lock session.Lock) error {
-	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1",
+	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1", c.firstSent(mutation(c,
+		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie)))...)
+	return err
+}
+
+func (extended) giveBack(ctx context.Context, c *call, _ session.Lock) error {
+	instead := session.NewOperationID()
+	_, err := callExtended(ctx, c, "dbo.MirrorState_GiveBack_1",
 		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
-		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie))
+		sql.Named("op", c.op.ID[:]), sql.Named("call", c.op.Call[:]), sql.Named("instead", instead[:]))
 	return err
 }
 
@@ -116,18 +141,16 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 		mode = storeOnlyMatch
 	}
 	short, long := items(w.Item)
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op[:]), sql.Named("firstSent", c.FirstSent), sql.Named("resent", c.Resent),
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1", c.firstSent(mutation(c,
 		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("mode", mode),
 		sql.Named("created", v.createdParameter()), sql.Named("cookie", v.cookie), sql.Named("locked", v.locked),
 		sql.Named("newest", v.newest),
 		sql.Named("timeout", minutes(w.Timeout)), sql.Named("defaultTimeout", int32(c.ref.App.Timeout)), sql.Named("flags", flags(w)),
-		sql.Named("itemShort", short), sql.Named("itemLong", long))
+		sql.Named("itemShort", short), sql.Named("itemLong", long)))...)
 	if err != nil {
 		return session.Session{}, err
 	}
-	return a.stored(c.op), nil
+	return a.stored(c.op.ID), nil
 }
 
 // createdParameter is the creation time as a datetime parameter; NULL where there is none.
@@ -144,10 +167,8 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 	if lock.IsZero() {
 		op, cookie = []byte(nil), sql.NullInt32{}
 	}
-	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op[:]), sql.Named("lockTimeout", lockSeconds(c.ref)),
-		sql.Named("lockOp", op), sql.Named("lockCookie", cookie))
+	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", mutation(c,
+		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("lockOp", op), sql.Named("lockCookie", cookie))...)
 	return err
 }
 

@@ -119,7 +119,7 @@ func (f Found) refuses(o InstallOptions) error {
 			"Make a persisted one beside it (another initial catalog), or make this one anew with --recreate %s: the sessions in tempdb are not carried over", o.Database, reason, o.Database)
 	case f.Tables["aspstatetempsessions"] && !f.Flags:
 		return refuse("%s was made by ASP.NET 1.x: run aspnet_regsql of .NET Framework 2.0 or later, or make it anew with --recreate %s, which drops its sessions", o.Database, o.Database)
-	case len(f.Columns) != 0 && len(f.Columns) != len(extensionColumns):
+	case len(f.Columns) != 0 && len(f.Columns) != len(extensionColumns) && !f.earlier():
 		return refuse("of the extension's columns only these are there: %s. An installation was taken apart by hand: drop them (ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN …), and install again",
 			strings.Join(f.Columns, ", "))
 	}
@@ -148,6 +148,7 @@ type parts struct {
 	extended    []string
 	makeTables  schema.Batch // EXECUTE CreateTempTables
 	columns     schema.Batch
+	laterAdded  []schema.Batch // the columns that the extension of an earlier version lacks
 	ownTables   []ownTable
 	ownFirstRow []schema.Batch
 }
@@ -178,7 +179,7 @@ func readParts() (*parts, error) {
 		}
 		p.sortOther(b)
 	}
-	if p.makeTables.Text == "" || p.columns.Text == "" || len(p.ownTables) != 3 || len(p.ownFirstRow) != 2 {
+	if p.makeTables.Text == "" || p.columns.Text == "" || len(p.ownTables) != 4 || len(p.laterAdded) != 2 || len(p.ownFirstRow) != 2 {
 		return nil, errors.New("the schema's files are not what the installer expects")
 	}
 	return p, nil
@@ -190,8 +191,10 @@ func (p *parts) sortOther(b schema.Batch) {
 	case strings.Contains(b.Text, "DROP PROCEDURE"):
 	case strings.Contains(b.Text, "EXECUTE dbo.CreateTempTables"):
 		p.makeTables = b
-	case strings.Contains(b.Text, "ALTER TABLE"):
+	case strings.Contains(b.Text, "ALTER TABLE") && p.columns.Text == "":
 		p.columns = b
+	case strings.Contains(b.Text, "ALTER TABLE"):
+		p.laterAdded = append(p.laterAdded, b)
 	case strings.Contains(b.Text, "CREATE TABLE dbo."):
 		_, after, _ := strings.Cut(b.Text, "CREATE TABLE dbo.")
 		name, _, _ := strings.Cut(after, " ")
@@ -239,8 +242,11 @@ func altered(b schema.Batch) schema.Batch {
 // columnsStep adds the columns: one statement, which changes no row.
 func columnsStep(p *parts, f Found) Step {
 	step := Step{Title: "add the extension's columns to ASPStateTempSessions"}
-	if len(f.Columns) == 0 {
+	switch {
+	case len(f.Columns) == 0:
 		step.Batches = []schema.Batch{p.columns}
+	case f.earlier():
+		step.Batches = p.laterAdded
 	}
 	return step
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
@@ -36,7 +37,15 @@ type Found struct {
 // extensionColumns are those that the extension adds to ASPStateTempSessions.
 var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
 	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
-	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten"}
+	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled"}
+
+// laterColumns is how many of the extension's columns an earlier version did not have.
+const laterColumns = 2
+
+// earlier says that the extension's columns are those of an earlier version.
+func (f Found) earlier() bool {
+	return slices.Equal(f.Columns, extensionColumns[:len(extensionColumns)-laterColumns])
+}
 
 // TempType says that it is a tempdb-type install: procedures without their tables.
 func (f Found) TempType() bool {

@@ -159,7 +159,7 @@ func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.L
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
-	return it.session(), session.Lock{Operation: c.op, Cookie: it.lockCookie}, nil
+	return it.session(), session.Lock{Operation: c.op.ID, Cookie: it.lockCookie}, nil
 }
 
 // noRow is the answer to a guarded write that touched nothing.
@@ -217,6 +217,15 @@ func (d stock) release(ctx context.Context, c *call, lock session.Lock) error {
 		err = noRow(c)
 	}
 	return err
+}
+
+// giveBack releases a lock that is known: its cookie moves with each grant, and so says which one it
+// is. Of one that is not known the stock schema can't tell whose it is; it ends by its age.
+func (d stock) giveBack(ctx context.Context, c *call, lock session.Lock) error {
+	if lock.IsZero() {
+		return session.ErrLockLost
+	}
+	return d.release(ctx, c, lock)
 }
 
 // put has no procedure of its own: it locks, compares, and writes or releases;

@@ -34,8 +34,6 @@ type Store struct {
 
 	live load // what the sweeper must not disturb
 
-	acquiring sync.Map // acquireKey → chan struct{}, closed when that acquire is over
-
 	secret      atomic.Pointer[[]byte] // the fleet's, once known
 	localSecret []byte                 // used on a stock schema, which has no place for one
 
@@ -73,6 +71,7 @@ type dialect interface {
 	update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error)
 	put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error)
 	release(ctx context.Context, c *call, lock session.Lock) error
+	giveBack(ctx context.Context, c *call, lock session.Lock) error
 	remove(ctx context.Context, c *call, lock session.Lock) error
 	touch(ctx context.Context, c *call) (session.Session, error)
 }
@@ -82,17 +81,40 @@ type call struct {
 	*partner.Attempt
 	ref session.Ref
 	key string // the SessionId column
-	op  session.OperationID
+	op  session.Operation
+}
+
+// shared reports whether other calls may have the same operation id.
+func (c *call) shared() bool { return c.op.Call != c.op.ID }
+
+// begun is op with an id and a call where its caller gave none. An operation whose id is made here
+// has this one call, of the same id.
+func begun(op session.Operation) session.Operation {
+	switch {
+	case op.ID.IsZero():
+		op.ID = session.NewOperationID()
+		op.Call = op.ID
+	case op.Call.IsZero():
+		op.Call = session.NewOperationID()
+	}
+	if op.Began.IsZero() {
+		op.Began = time.Now()
+	}
+	return op
 }
 
 // run sends one verb until it has an answer. register says whether an unknown
 // application is to be registered: without, it has no sessions.
-func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op session.OperationID, register bool,
+func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op session.Operation, register bool,
 	verb func(ctx context.Context, d dialect, c *call) error) error {
-	if op.IsZero() {
-		op = session.NewOperationID()
+	if what.Write {
+		op = begun(op)
 	}
+	var settled time.Duration
 	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
+		if settled = 0; a.Extended && what.Write && op.Call != op.ID && !op.AsksAgain {
+			settled = a.ClockWait()
+		}
 		id, err := s.apps.resolve(ctx, a, ref.App.Name, register)
 		if err != nil {
 			return err
@@ -100,7 +122,25 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		defer s.live.end(s.live.begin())
 		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
 	})
+	if isAnswer(err) && settled > 0 {
+		pause(ctx, min(settled, longestPause))
+	}
 	return DomainError(err)
+}
+
+// longestPause bounds how long a refusal waits to be told.
+const longestPause = 20 * time.Millisecond
+
+// pause lets d pass, which is about a millisecond: a refusal that binds the calls of its operation that
+// began before is told when the database's clock is certain to be beyond it, so that the operation's
+// next call is known to have begun after.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func dialectOf(a *partner.Attempt) dialect {
@@ -112,7 +152,7 @@ func dialectOf(a *partner.Attempt) dialect {
 
 // Get implements session.Store.
 func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
-	err = s.run(ctx, partner.Call{Label: "get"}, ref, session.OperationID{}, false,
+	err = s.run(ctx, partner.Call{Label: "get"}, ref, session.Operation{}, false,
 		func(ctx context.Context, d dialect, c *call) (err error) {
 			out, err = d.get(ctx, c, opts)
 			return err
@@ -123,12 +163,8 @@ func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 // Acquire implements session.Store. The attempt itself does not end when the
 // caller leaves: cut off, it might be granted a lock that nobody knows of. It
 // runs to its own end, and a grant that nobody waits for is given back.
-func (s *Store) Acquire(ctx context.Context, ref session.Ref, operation session.Operation) (out session.Session, lock session.Lock, err error) {
-	op := idOf(operation)
-	over, err := s.acquireAlone(ctx, ref, op)
-	if err != nil {
-		return out, lock, err
-	}
+func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+	op = begun(op)
 	sent := false
 	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, false,
 		func(attempt context.Context, d dialect, c *call) (err error) {
@@ -140,42 +176,12 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, operation session.
 		})
 	switch {
 	case err == nil && ctx.Err() != nil:
-		s.giveBack(ref, op, lock, over)
+		s.clean(ref, op, lock)
 		return session.Session{}, session.Lock{}, context.Cause(ctx)
 	case err != nil && sent && (!isAnswer(err) || errors.Is(err, session.ErrOutcomeUnknown)):
-		s.giveBack(ref, op, session.Lock{}, over)
-	default:
-		over()
+		s.clean(ref, op, session.Lock{})
 	}
 	return out, lock, err
-}
-
-// acquireKey names an operation of a session.
-type acquireKey struct {
-	app string
-	id  session.ID
-	op  session.OperationID
-}
-
-// acquireAlone waits until no other acquire of the operation is under way here, the
-// giving back of its lock included; over ends the caller's own. A client that left and
-// asks again would otherwise find its lock, and have it taken away by the clean-up of its first call.
-func (s *Store) acquireAlone(ctx context.Context, ref session.Ref, op session.OperationID) (over func(), err error) {
-	key, mine := acquireKey{ref.App.Name, ref.ID, op}, make(chan struct{})
-	for {
-		other, busy := s.acquiring.LoadOrStore(key, mine)
-		if !busy {
-			return func() { s.acquiring.Delete(key); close(mine) }, nil
-		}
-		select {
-		case <-other.(chan struct{}):
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
-				return nil, context.Cause(ctx)
-			}
-			return nil, fmt.Errorf("%w: an earlier acquire of the same operation is still under way", session.ErrOutcomeUnknown)
-		}
-	}
 }
 
 // toItsOwnEnd is the attempt's context without its caller: it ends with the
@@ -190,36 +196,32 @@ func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.
 	return ctx, func() { stop(); cancel() }
 }
 
-// giveBack releases, in the background, a lock whose caller has left: the one
-// given, or whatever one the acquire of that operation was granted, if any. over
-// is called when that is done.
-func (s *Store) giveBack(ref session.Ref, op session.OperationID, lock session.Lock, over func()) {
+// clean gives back, in the background, what an acquire was granted that nobody waits for: the
+// lock, where it is known, or whatever one it turns out to have been granted.
+func (s *Store) clean(ref session.Ref, op session.Operation, lock session.Lock) {
 	s.cleanups.Go(func() {
-		defer over()
 		ctx, cancel := context.WithTimeout(s.closing, cleanupTime)
 		defer cancel()
-		err := s.run(ctx, partner.Call{Label: "give back", HoldsLock: true, Write: true}, ref, op, false,
-			func(ctx context.Context, d dialect, c *call) (err error) {
-				if lock.IsZero() && c.Extended {
-					// The same operation finds its own lock; asked for anew it is granted and
-					// given back at once, so that a straggler of it is refused.
-					if _, lock, err = d.acquire(ctx, c); err != nil {
-						return err
-					}
-				}
-				if lock.IsZero() {
-					return session.ErrLockLost
-				}
-				giveBack := *c
-				giveBack.op = session.NewOperationID()
-				return d.release(ctx, &giveBack, lock)
-			})
-		switch {
-		case err == nil, errors.Is(err, session.ErrLockLost), errors.Is(err, session.ErrLocked), errors.Is(err, session.ErrNotFound):
-		default:
+		if err := s.giveBack(ctx, ref, op, lock); err != nil && !errors.Is(err, session.ErrLockLost) {
 			s.logger.Warn("lock of a caller that left was not given back", "error", err)
 		}
 	})
+}
+
+// giveBack undoes an acquire. Nothing is known of the lock where it is zero.
+func (s *Store) giveBack(ctx context.Context, ref session.Ref, op session.Operation, lock session.Lock) error {
+	what := partner.Call{Label: "give back", HoldsLock: true, Write: true}
+	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
+		return d.giveBack(ctx, c, lock)
+	}))
+}
+
+// GiveBack implements session.Store.
+func (s *Store) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, call session.OperationID) error {
+	if call.IsZero() {
+		call = lock.Operation
+	}
+	return s.giveBack(ctx, ref, session.Operation{ID: lock.Operation, Call: call}, lock)
 }
 
 // Update implements session.Store.
@@ -228,7 +230,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		return out, err
 	}
 	what := partner.Call{Label: "update", HoldsLock: true, Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op.ID, false, func(ctx context.Context, d dialect, c *call) (err error) {
+	err = s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) (err error) {
 		out, err = d.update(ctx, c, lock, w, keep)
 		return err
 	})
@@ -241,7 +243,7 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		return out, err
 	}
 	what := partner.Call{Label: "put", Write: true, Bytes: int64(len(w.Item))}
-	err = s.run(ctx, what, ref, op.ID, cond.Match == "", func(ctx context.Context, d dialect, c *call) (err error) {
+	err = s.run(ctx, what, ref, op, cond.Match == "", func(ctx context.Context, d dialect, c *call) (err error) {
 		out, err = d.put(ctx, c, w, cond)
 		return err
 	})
@@ -254,27 +256,15 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 // Release implements session.Store.
 func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	what := partner.Call{Label: "release", HoldsLock: true, Write: true}
-	return missingIsLost(s.run(ctx, what, ref, op.ID, false, func(ctx context.Context, d dialect, c *call) error {
+	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
 		return d.release(ctx, c, lock)
 	}))
-}
-
-// GiveBack implements session.Store.
-func (s *Store) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
-	return s.Release(ctx, ref, lock, session.Operation{})
-}
-
-func idOf(op session.Operation) session.OperationID {
-	if op.ID.IsZero() {
-		return session.NewOperationID()
-	}
-	return op.ID
 }
 
 // Remove implements session.Store.
 func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	what := partner.Call{Label: "remove", HoldsLock: !lock.IsZero(), Write: true}
-	err := s.run(ctx, what, ref, op.ID, false, func(ctx context.Context, d dialect, c *call) error {
+	err := s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
 		return d.remove(ctx, c, lock)
 	})
 	if errors.Is(err, session.ErrNotFound) {
@@ -285,7 +275,7 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 
 // Touch implements session.Store.
 func (s *Store) Touch(ctx context.Context, ref session.Ref) (out session.Session, err error) {
-	err = s.run(ctx, partner.Call{Label: "touch"}, ref, session.OperationID{}, false,
+	err = s.run(ctx, partner.Call{Label: "touch"}, ref, session.Operation{}, false,
 		func(ctx context.Context, d dialect, c *call) (err error) {
 			out, err = d.touch(ctx, c)
 			return err

@@ -15,7 +15,15 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate2      datetime2(7) NULL,
         OperationDate3      datetime2(7) NULL,
         OperationDate4      datetime2(7) NULL,
-        OperationsForgotten datetime2(7) NULL  -- when the newest operation that left the ring was executed
+        OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
+        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
+        Settled             datetime2(7) NULL  -- when an operation on this session was last entered in MirrorStateSettled
+GO
+-- The last two, where the extension is of an earlier version.
+IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'Settled') IS NULL
+    ALTER TABLE dbo.ASPStateTempSessions ADD
+        LockCallId          binary(16) NULL,
+        Settled             datetime2(7) NULL
 GO
 
 -- One row. Epoch fences former principals: a call that names another epoch does nothing.
@@ -44,9 +52,29 @@ BEGIN
         OperationId3 binary(16)   NULL,
         OperationId4 binary(16)   NULL,
         OperationsForgotten datetime2(7) NULL,
+        Created      datetime     NULL,     -- when that session was made
         PRIMARY KEY (SessionId, OperationId)
     )
     CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)
+END
+GO
+IF COL_LENGTH(N'dbo.MirrorStateTombstones', N'Created') IS NULL
+    ALTER TABLE dbo.MirrorStateTombstones ADD Created datetime NULL
+GO
+
+-- Calls that have been answered, kept ten minutes: no attempt of theirs that was sent before has an
+-- effect any more, however late the network delivers it. Only what was sent again, and refusals of what
+-- others may send again, are entered: the table is almost empty.
+IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NULL
+BEGIN
+    CREATE TABLE dbo.MirrorStateSettled (
+        OperationId binary(16)   NOT NULL,
+        CallId      binary(16)   NOT NULL, -- which call of the operation was answered
+        Settled     datetime2(7) NOT NULL, -- when
+        Result      int          NOT NULL, -- what; 7: its caller has left, and only its own attempts are meant
+        PRIMARY KEY (OperationId, CallId)
+    )
+    CREATE INDEX Index_Settled ON dbo.MirrorStateSettled (Settled)
 END
 GO
 

@@ -30,12 +30,14 @@ AS
     SET @now = GETUTCDATE()
     SET @before = DATEADD(second, -@abandoned, @now)
     SET @deleted = 0
+    SET @owner = NULLIF(@owner, 0x00000000000000000000000000000000)
 
     UPDATE dbo.MirrorStateSweep WITH (ROWLOCK, UPDLOCK)
     SET Owner = COALESCE(@owner, Owner),
         LeasedUntil = CASE WHEN @owner IS NULL THEN LeasedUntil ELSE DATEADD(second, @lease, @clock) END,
         LastRun = CASE WHEN @limit > 0 THEN @clock ELSE LastRun END
     WHERE Id = 1
+      AND (@owner IS NULL OR @lease IS NOT NULL)
       AND (@owner IS NULL OR Owner = @owner OR LeasedUntil IS NULL OR LeasedUntil <= @clock
            OR LeasedUntil > DATEADD(second, 2 * @lease + 60, @clock))
       AND @clock <= @notAfter
@@ -64,7 +66,7 @@ AS
     END
 
     SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
              WHEN @leads = 1 THEN 0
              WHEN @clock > @notAfter THEN 7
              ELSE 9

@@ -5,3 +5,5 @@ IF OBJECT_ID(N'dbo.ASPStateTempApplications', N'U') IS NOT NULL DROP TABLE dbo.A
 GO
 IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NOT NULL DELETE FROM dbo.MirrorStateTombstones
 GO
+IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NOT NULL DELETE FROM dbo.MirrorStateSettled
+GO

@@ -15,11 +15,17 @@ IF OBJECT_ID(N'dbo.MirrorState_Get_1', N'P') IS NOT NULL DROP PROCEDURE dbo.Mirr
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Touch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Touch_1
 GO
+IF OBJECT_ID(N'dbo.MirrorState_Enter_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Enter_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Settle_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Settle_1
+GO
 IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Update_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Update_1
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Release_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Release_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_GiveBack_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_GiveBack_1
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Store_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Store_1
 GO
@@ -28,6 +34,8 @@ GO
 IF OBJECT_ID(N'dbo.MirrorState_Sweep_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Sweep_1
 GO
 IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateTombstones
+GO
+IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateSettled
 GO
 IF OBJECT_ID(N'dbo.MirrorStateSweep', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateSweep
 GO
