@@ -39,7 +39,7 @@ type Store struct {
 	secret      atomic.Pointer[[]byte] // the fleet's, once known
 	localSecret []byte                 // used on a stock schema, which has no place for one
 
-	cleanups sync.WaitGroup
+	cleanups cleanups
 	closing  context.Context
 	close    context.CancelFunc
 }
@@ -63,7 +63,7 @@ func New(pair Pair, logger *slog.Logger) *Store {
 // Close ends the store's work in the background and waits for it. Calls under way go on.
 func (s *Store) Close() {
 	s.close()
-	s.cleanups.Wait()
+	s.cleanups.close()
 }
 
 // dialect is how one schema's verbs are called, within one attempt.
