@@ -88,9 +88,10 @@ type run struct {
 	last     error
 }
 
-// giveUp is when the call ends at the latest.
+// giveUp is when the call ends at the latest: after the window, and an attempt that
+// began just before.
 func (r *run) giveUp() time.Time {
-	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.Attempt)
+	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.attemptTime(r.call.Bytes))
 }
 
 // door gives the term to run on: at once, or out of the hold.

@@ -276,7 +276,8 @@ type fakePool struct {
 	over   error
 	purged int
 	warmed int
-	broke  bool // every lease's socket
+	broke  bool  // every lease's socket
+	came   int64 // bytes, through every lease
 	out    map[*fakeLease]struct{}
 	broken int
 }
@@ -343,6 +344,12 @@ func (p *fakePool) stats() sql.DBStats {
 }
 
 func (l *fakeLease) conn() *sql.Conn { return nil }
+
+func (l *fakeLease) received() int64 {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.p.came
+}
 
 func (l *fakeLease) broke() bool {
 	l.p.mu.Lock()

@@ -181,13 +181,18 @@ func (s *Store) acquireAlone(ctx context.Context, ref session.Ref, op session.Op
 }
 
 // toItsOwnEnd is the attempt's context without its caller: it ends with the
-// attempt's own time, or with its partner's, but not because the caller left.
+// attempt's own time, or with its partner's, but not because the caller left; then it
+// ends limit after the attempt began.
 func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(attempt), limit)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(attempt))
+	end := time.Now().Add(limit)
 	stop := context.AfterFunc(attempt, func() {
 		if caller.Err() == nil {
 			cancel()
+			return
 		}
+		timer := time.AfterFunc(time.Until(end), cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
 	})
 	return ctx, func() { stop(); cancel() }
 }
