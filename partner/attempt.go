@@ -53,13 +53,18 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 	end, ours := r.limit(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var limit *countdown
 	if ours {
-		timer := time.AfterFunc(time.Until(end), func() { cancel(errAttemptTime) })
-		defer timer.Stop()
+		limit = &countdown{end: end, last: r.lastEnd(), cancel: cancel}
+		limit.start()
+		defer limit.stop()
 	}
 	l, err := r.connection(ctx, cancel, t)
 	if err != nil {
 		return Connecting, err
+	}
+	if limit != nil {
+		limit.watch(l)
 	}
 	broken := true // unless the op returns
 	defer func() {
@@ -107,10 +112,11 @@ func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t 
 	return t.pool.get(ctx, cancel)
 }
 
-// limit is when an attempt that begins now ends at the latest, and whether it is
-// our limit rather than the caller's.
+// limit is when an attempt that begins now ends, unless a long answer is on its way,
+// and whether it is our limit rather than the caller's. The caller's deadline counts
+// also where the item could need more: every request ends by its deadline.
 func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
-	end = time.Now().Add(r.p.cfg.Budgets.Attempt)
+	end = time.Now().Add(r.p.cfg.Budgets.attemptTime(r.call.Bytes))
 	if g := r.giveUp(); g.Before(end) {
 		end = g
 	}
@@ -118,6 +124,15 @@ func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
 		return d, false
 	}
 	return end, true
+}
+
+// lastEnd is when an attempt that begins now ends, however long its answer is.
+func (r *run) lastEnd() time.Time {
+	end := time.Now().Add(MaxAttempt)
+	if g := r.giveUp(); g.Before(end) {
+		return g
+	}
+	return end
 }
 
 // fill sets what the op is told.

@@ -56,8 +56,9 @@ var freeLease = &noLease{}
 
 type noLease struct{ fakeLease }
 
-func (*noLease) broke() bool  { return false }
-func (*noLease) release(bool) {}
+func (*noLease) broke() bool     { return false }
+func (*noLease) received() int64 { return 0 }
+func (*noLease) release(bool)    {}
 
 // BenchmarkWire_Do and BenchmarkWire_Bare are the same procedure call on the
 // same server, through Do and through database/sql alone.

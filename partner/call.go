@@ -10,7 +10,7 @@ import (
 type Call struct {
 	Label     string // a constant for logs and errors, like "acquire"; never an id
 	HoldsLock bool   // its caller holds a session's lock: it waits in places of its own and drains first
-	Bytes     int64  // memory the call keeps while it waits: its item, about
+	Bytes     int64  // its item's: memory the call keeps while it waits, and time that an attempt needs to send it
 	Write     bool   // it may change data: unanswered, its outcome is unknown
 }
 

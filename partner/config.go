@@ -102,7 +102,7 @@ type Budgets struct {
 	Dial    time.Duration // TCP connect, name look-up included; default 2 s
 	Login   time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
 	Probe   time.Duration // the queries of one probe on a parked connection; default 1 s
-	Attempt time.Duration // one try of one call, checkout included; at least Probe; default 5 s
+	Attempt time.Duration // one try of one call, checkout included, without the time its item takes; Probe to MaxAttempt; default 5 s
 	Admin   time.Duration // an operator's statement until both partners agree; default 30 s
 	Grace   time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
 }
@@ -163,6 +163,7 @@ func (c Config) validate() error {
 	bad(b.Login < b.Dial, "login budget %s is shorter than dial %s, which is a part of it", b.Login, b.Dial)
 	bad(b.Attempt < b.Probe, "attempt budget %s is shorter than probe %s: a call would give up before its server is missed", b.Attempt, b.Probe)
 	bad(b.Attempt < b.Login, "attempt budget %s is shorter than login %s: a call's first connection could never be made", b.Attempt, b.Login)
+	bad(b.Attempt > MaxAttempt, "attempt budget %s is longer than %s, the longest that an attempt may take", b.Attempt, MaxAttempt)
 	bad(c.MonitorTrouble > c.MonitorSteady, "monitor trouble %s is slower than steady %s", c.MonitorTrouble, c.MonitorSteady)
 	return errors.Join(errs...)
 }

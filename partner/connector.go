@@ -184,14 +184,15 @@ func (e *loginError) Unwrap() error { return e.err }
 // sockets are the network connections made for one login: one, or a few where
 // a name has several addresses or an instance has to be looked up.
 type sockets struct {
-	broke atomic.Bool // a read or a write failed
+	broke    atomic.Bool  // a read or a write failed
+	received atomic.Int64 // bytes read
 
 	mu   sync.Mutex
 	all  []net.Conn // guarded by mu
 	shut bool       // guarded by mu
 }
 
-// watchedSocket notes that it broke. The driver's own errors do not always tell: what ends in
+// watchedSocket notes that it broke, and counts what comes. The driver's own errors do not always tell: what ends in
 // the middle of a long item is an error of a text to it.
 type watchedSocket struct {
 	net.Conn
@@ -201,6 +202,7 @@ type watchedSocket struct {
 // Read implements net.Conn.
 func (s *watchedSocket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
+	s.of.received.Add(int64(n))
 	if err != nil {
 		s.of.broke.Store(true)
 	}

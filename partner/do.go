@@ -20,7 +20,8 @@ const (
 // returned nil.
 //
 // It returns a *HoldFullError, a *CallError of kind ErrNoPrincipal (time over,
-// nothing done), ErrOutcomeUnknown (a write was sent and never answered), ErrClosed
+// nothing done), ErrBusy (time over in the queue for a partner that serves, nothing
+// done), ErrOutcomeUnknown (a write was sent and never answered), ErrClosed
 // or the caller's context error, and otherwise op's own permanent error as it
 // is. OutcomeOf answers for every one of them. Without a deadline in ctx a call
 // ends after the hold's window and one attempt at the latest.
@@ -87,9 +88,10 @@ type run struct {
 	last     error
 }
 
-// giveUp is when the call ends at the latest.
+// giveUp is when the call ends at the latest: after the window, and an attempt that
+// began just before.
 func (r *run) giveUp() time.Time {
-	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.Attempt)
+	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.attemptTime(r.call.Bytes))
 }
 
 // door gives the term to run on: at once, or out of the hold.
@@ -104,6 +106,9 @@ func (r *run) door(ctx context.Context) (*term, error) {
 	}
 	limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))
 	t, err := r.p.hold.wait(ctx, &r.call, &r.pass, limit, r.try.Resent)
+	if errors.Is(err, ErrBusy) && r.troubles > 1 {
+		err = ErrNoPrincipal // what is principal to a probe has not been one to this call, again and again
+	}
 	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.queued) {
 		m.Held(ctx, HoldEnd{Label: r.call.Label, Waited: time.Since(now), Outcome: holdOutcome(err)})
 	}
@@ -142,6 +147,9 @@ func (r *run) answer(class Class, err error) error {
 	if r.open && (fromServer(err) || atLogin || class == Again || errors.Is(err, ErrHoldFull)) {
 		return r.end(ErrOutcomeUnknown)
 	}
+	if errors.Is(err, errPoolBusy) {
+		return r.end(ErrBusy)
+	}
 	return err
 }
 
@@ -159,6 +167,10 @@ func (r *run) finish(ctx context.Context, why error) error {
 	}
 	if errors.Is(why, context.DeadlineExceeded) {
 		r.last = errors.Join(r.last, why)
+	}
+	// The call ended in the hold, or waiting for one of the principal's connections.
+	if errors.Is(why, ErrBusy) || errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.call) {
+		return r.end(ErrBusy)
 	}
 	if r.p.hold.apart && r.call.Write && r.p.hold.serving() != nil {
 		r.last = errors.Join(r.last, errExposed)

@@ -42,6 +42,10 @@ var (
 	// ErrNoPrincipal: the window or the caller's deadline is over, no partner
 	// served, and nothing was done. Outcome NotApplied.
 	ErrNoPrincipal = errors.New("no partner is principal")
+	// ErrBusy: a partner serves, but the window or the caller's deadline was over before
+	// this call's turn came: others were let go first, or had all the connections.
+	// Nothing was done. Outcome NotApplied.
+	ErrBusy = errors.New("a partner is principal, but too many calls wait for it")
 	// ErrOutcomeUnknown: a write was sent, nobody answered, and time is over. Outcome Unknown.
 	ErrOutcomeUnknown = errors.New("the call was sent and not answered")
 	// ErrHoldFull: too many calls, or too many bytes, wait already. See HoldFullError.
@@ -71,7 +75,7 @@ type CallError struct {
 	Attempts int           // how often it was tried
 	Held     time.Duration // how long it waited in all, holds included
 	Result   Outcome       // NotApplied or Unknown
-	Kind     error         // ErrNoPrincipal, ErrOutcomeUnknown, ErrClosed, a context error, or nil
+	Kind     error         // ErrNoPrincipal, ErrBusy, ErrOutcomeUnknown, ErrClosed, a context error, or nil
 	Cause    error         // the last attempt's error, or nil
 }
 

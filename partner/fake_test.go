@@ -48,6 +48,7 @@ type fakeServer struct {
 	witness   string
 	openErr   error         // every checkout fails with it
 	busy      bool          // every checkout waits until its caller gives up
+	room      chan struct{} // where set: as many connections as it has places
 	clock     time.Duration // how far its clock is ahead
 }
 
@@ -275,7 +276,8 @@ type fakePool struct {
 	over   error
 	purged int
 	warmed int
-	broke  bool // every lease's socket
+	broke  bool  // every lease's socket
+	came   int64 // bytes, through every lease
 	out    map[*fakeLease]struct{}
 	broken int
 }
@@ -283,15 +285,23 @@ type fakePool struct {
 type fakeLease struct {
 	p      *fakePool
 	cancel context.CancelCauseFunc
+	room   chan struct{}
 }
 
 func (p *fakePool) get(ctx context.Context, cancel context.CancelCauseFunc) (lease, error) {
 	p.server.pair.mu.Lock()
-	err, busy := p.server.openErr, p.server.busy
+	err, busy, room := p.server.openErr, p.server.busy, p.server.room
 	p.server.pair.mu.Unlock()
 	if busy {
 		<-ctx.Done()
 		return nil, errPoolBusy
+	}
+	if room != nil {
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			return nil, errPoolBusy
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -301,7 +311,7 @@ func (p *fakePool) get(ctx context.Context, cancel context.CancelCauseFunc) (lea
 	if err != nil {
 		return nil, err
 	}
-	l := &fakeLease{p, cancel}
+	l := &fakeLease{p, cancel, room}
 	p.out[l] = struct{}{}
 	return l, nil
 }
@@ -335,6 +345,12 @@ func (p *fakePool) stats() sql.DBStats {
 
 func (l *fakeLease) conn() *sql.Conn { return nil }
 
+func (l *fakeLease) received() int64 {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.p.came
+}
+
 func (l *fakeLease) broke() bool {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
@@ -345,6 +361,9 @@ func (l *fakeLease) release(broken bool) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	delete(l.p.out, l)
+	if l.room != nil {
+		<-l.room
+	}
 	if broken {
 		l.p.broken++
 	}

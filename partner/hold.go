@@ -115,7 +115,8 @@ func (ps *pass) leave() {
 }
 
 // wait gives the term to run on, as soon as there is one. It ends with ctx, or
-// after limit with ErrNoPrincipal. sent calls, which may have had an effect
+// after limit with ErrNoPrincipal; with ErrBusy, where a principal serves and its
+// turn has not come. sent calls, which may have had an effect
 // already, are let in although the hold is full: there are no more of them than connections.
 func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration, sent bool) (*term, error) {
 	w, t, err := h.enter(c, ps, sent)
@@ -132,12 +133,12 @@ func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration,
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if !h.leave(w, err) {
-		// It was let go at the same moment: go, and the caller's context decides.
-		t, ok := <-w.let
-		return h.letGo(ps, t, ok)
+	if err, left := h.leave(w, c, err); left {
+		return nil, err
 	}
-	return nil, err
+	// It was let go at the same moment: go, and the caller's context decides.
+	t, ok := <-w.let
+	return h.letGo(ps, t, ok)
 }
 
 // letGo is what a waiter does that got its term.
@@ -187,21 +188,26 @@ func (h *hold) fullLocked(l *lane, c *Call) error {
 	return nil
 }
 
-// leave takes a waiter out; false: it has been let go.
-func (h *hold) leave(w *waiter, why error) bool {
+// leave takes a waiter out, and says why it went: time that is over is ErrBusy where
+// others are let go. left is false if it has been let go itself.
+func (h *hold) leave(w *waiter, c *Call, why error) (err error, left bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if w.in == nil {
-		return false
+		return why, false
 	}
-	w.in.remove(w)
-	if why == ErrNoPrincipal {
+	switch {
+	case why != context.Canceled && h.servesLocked(c):
+		why = ErrBusy
+		h.stats.Late++
+	case why == ErrNoPrincipal:
 		h.stats.Expired++
-	} else {
+	default:
 		h.stats.Left++
 	}
+	w.in.remove(w)
 	h.openLocked()
-	return true
+	return why, true
 }
 
 // admit opens the door to t, unless it was doubted after the probe numbered
@@ -404,6 +410,15 @@ func (h *hold) read() HoldStats {
 func (h *hold) holding() bool {
 	return h.open.Load() == nil || h.apart && h.openWrites.Load() == nil
 }
+
+// serves says whether calls like c are let go to a partner, each in its turn.
+func (h *hold) serves(c *Call) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.servesLocked(c)
+}
+
+func (h *hold) servesLocked(c *Call) bool { return h.term != nil && !(h.exposed && c.Write) }
 
 // serving is the term calls are let go to, or nil.
 func (h *hold) serving() *term {

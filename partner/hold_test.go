@@ -227,7 +227,7 @@ func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i == 0 {
-				h.leave(w, context.Canceled)
+				h.leave(w, &Call{}, context.Canceled)
 			}
 		}
 		w, _, _ := h.enter(&Call{}, first, false)

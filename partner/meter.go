@@ -77,14 +77,15 @@ type HoldOutcome int
 // The outcomes.
 const (
 	HoldDrained  HoldOutcome = iota // let go to a principal
-	HoldExpired                     // the window was over
+	HoldExpired                     // the window was over, without a principal
 	HoldLeft                        // its caller left, or the server ended
 	HoldRejected                    // the hold was full
+	HoldLate                        // the window was over, and a principal served: too many were before it
 )
 
 // String is the word used in metrics.
 func (o HoldOutcome) String() string {
-	return [...]string{"drained", "expired", "left", "rejected"}[o]
+	return [...]string{"drained", "expired", "left", "rejected", "late"}[o]
 }
 
 // holdOutcome is the outcome of a wait that ended with err.
@@ -94,6 +95,8 @@ func holdOutcome(err error) HoldOutcome {
 		return HoldDrained
 	case errors.Is(err, ErrHoldFull):
 		return HoldRejected
+	case errors.Is(err, ErrBusy):
+		return HoldLate
 	case err == ErrNoPrincipal:
 		return HoldExpired
 	}

@@ -42,6 +42,8 @@ type lease interface {
 	conn() *sql.Conn
 	// broke tells whether its socket has failed.
 	broke() bool
+	// received is how many bytes have come through it so far.
+	received() int64
 	// release gives it back, or closes it if it is broken.
 	release(broken bool)
 }
@@ -136,6 +138,9 @@ func (l *sqlLease) conn() *sql.Conn { return l.sc }
 
 // broke implements lease.
 func (l *sqlLease) broke() bool { return l.dc.sockets.broke.Load() }
+
+// received implements lease.
+func (l *sqlLease) received() int64 { return l.dc.sockets.received.Load() }
 
 // expire cuts the socket if the lease is still out when the grace is over.
 func (l *sqlLease) expire() {

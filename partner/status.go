@@ -68,6 +68,7 @@ type HoldStats struct {
 	Total    uint64        `json:"total"`       // ever let in
 	Rejected uint64        `json:"rejected"`    // turned away because the hold was full
 	Expired  uint64        `json:"expired"`     // given up because the window was over
+	Late     uint64        `json:"late"`        // given up because the window was over, although a principal served
 	Left     uint64        `json:"left"`        // gone because their caller was
 	Drained  uint64        `json:"drained"`     // let go to a principal
 	MaxWait  time.Duration `json:"max_wait_ns"` // longest wait of a drained call

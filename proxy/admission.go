@@ -223,7 +223,7 @@ func (a *admission) await(ctx context.Context, caller string, e *entrant) (place
 				return a.decided(e)
 			}
 			a.parts.Add(1)
-			return false, leftQueue(ctx)
+			return false, a.leftQueue(ctx, began)
 		case <-tick.C:
 		}
 		switch held := a.holding(); {
@@ -238,9 +238,13 @@ func (a *admission) await(ctx context.Context, caller string, e *entrant) (place
 	}
 }
 
-// leftQueue: nothing was sent, so time that is over leaves nothing unknown.
-func leftQueue(ctx context.Context) error {
-	if ctx.Err() == context.DeadlineExceeded {
+// leftQueue is why a call that has waited since began gives up. Nothing was sent, so time that
+// is over leaves nothing unknown; it is an overload if others got through meanwhile.
+func (a *admission) leftQueue(ctx context.Context, began time.Time) error {
+	switch {
+	case ctx.Err() == context.DeadlineExceeded && a.movedSince(began):
+		return &problemError{kindOverloaded, "no place at the store before the deadline"}
+	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("%w: no place at the store before the deadline", session.ErrNoPrincipal)
 	}
 	return context.Cause(ctx)
@@ -258,6 +262,13 @@ func (a *admission) moving() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return time.Since(a.moved) < a.wait
+}
+
+// movedSince says whether somebody who waited was let go since then.
+func (a *admission) movedSince(t time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.moved.After(t)
 }
 
 // withdraw takes a call out of its line; false: it has its verdict.

@@ -141,6 +141,37 @@ func TestAdmission_Late(t *testing.T) {
 	})
 }
 
+// A call whose deadline ends in the queue is told why: others got through, or nobody did.
+func TestAdmission_DeadlineInTheQueue(t *testing.T) {
+	for _, c := range []struct {
+		moves bool
+		want  error
+	}{{true, session.ErrOverloaded}, {false, session.ErrNoPrincipal}} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAdmission(1, 100, time.Hour, nil)
+			a.take()
+			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			defer cancel()
+			other := entering(t.Context(), a, "b") // has its turn first
+			synctest.Wait()
+			waits := entering(ctx, a, "a")
+			time.Sleep(20 * time.Second)
+			if c.moves {
+				a.leave()
+			}
+			if err := <-waits; !errors.Is(err, c.want) {
+				t.Errorf("others served %v: got %v, want %v", c.moves, err, c.want)
+			}
+			if !c.moves {
+				a.leave()
+			}
+			if err := <-other; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // While the pair holds calls they go past: the hold knows better who is next.
 func TestAdmission_Holding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -174,7 +174,7 @@ var sentinels = []struct {
 	{session.ErrPrecondition, kindPrecondition, "the session is not as the request demands; nothing was written"},
 	{session.ErrOutcomeUnknown, kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
 	{session.ErrNoPrincipal, kindNoPrincipal, "neither partner became principal in time"},
-	{session.ErrOverloaded, kindOverloaded, "too many calls wait for a principal already"},
+	{session.ErrOverloaded, kindOverloaded, "too many calls wait already, for a principal or for their turn at it"},
 }
 
 func newProblem(k kind, detail string, outcome session.Outcome) problem {

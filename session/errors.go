@@ -44,7 +44,8 @@ var (
 	// ErrNoPrincipal: no partner became principal while the call could wait. Nothing was applied.
 	ErrNoPrincipal = errors.New("no principal within the hold window")
 
-	// ErrOverloaded: too many calls are waiting already. Nothing was sent.
+	// ErrOverloaded: too many calls are waiting already, or were served before this one
+	// for as long as it could wait. Nothing was applied.
 	ErrOverloaded = errors.New("too many calls are waiting")
 
 	// ErrOutcomeUnknown: the call was sent, nobody answered, and the row can't tell.

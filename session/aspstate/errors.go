@@ -41,7 +41,7 @@ func DomainError(err error) error {
 	switch {
 	case errors.Is(err, partner.ErrOutcomeUnknown):
 		e.kind = session.ErrOutcomeUnknown
-	case errors.Is(err, partner.ErrHoldFull):
+	case errors.Is(err, partner.ErrHoldFull), errors.Is(err, partner.ErrBusy):
 		e.kind = session.ErrOverloaded
 	case errors.Is(err, partner.ErrNoPrincipal), errors.Is(err, partner.ErrClosed),
 		errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // ran out of tries; nothing was done

@@ -98,3 +98,40 @@ func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
 		t.Errorf("a put on the version that the repeated put told of: got %v, want %v", err, session.ErrPrecondition)
 	}
 }
+
+// TestAcquire_leftWhileTheStoreIsClosed: a caller leaves just as its lock is granted, and
+// the store is closed meanwhile. The clean-up is over when the call is: nothing runs
+// behind Close.
+func TestAcquire_leftWhileTheStoreIsClosed(t *testing.T) {
+	pair := &countGiveBacks{Pair: openPair(t, embeddedtest.Start(t))}
+	closing := &afterFirst{Pair: pair, label: "acquire"}
+	store := openStore(t, closing)
+	ref := newSession(t, store)
+	ctx, leave := context.WithCancel(t.Context())
+	closing.hook = func() {
+		leave()
+		store.Close()
+	}
+	if _, _, err := store.Acquire(ctx, ref, session.NewOperationID()); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the acquire whose caller left ended with %v", err)
+	}
+	if pair.over != 1 {
+		t.Errorf("%d clean-ups are over when the call is, want 1", pair.over)
+	}
+}
+
+// countGiveBacks counts the calls labelled "give back" that have ended. It takes no
+// lock: under the race detector it sees to it that they end before they are counted.
+type countGiveBacks struct {
+	aspstate.Pair
+	over int
+}
+
+// Do implements aspstate.Pair.
+func (p *countGiveBacks) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	err := p.Pair.Do(ctx, c, op)
+	if c.Label == "give back" {
+		p.over++
+	}
+	return err
+}

@@ -163,6 +163,7 @@ func TestDomainError(t *testing.T) {
 		{"closed", &partner.CallError{Kind: partner.ErrClosed}, session.ErrNoPrincipal, session.NotApplied},
 		{"late again and again", partner.ErrLate, session.ErrNoPrincipal, session.NotApplied},
 		{"a full hold", &partner.HoldFullError{Bound: "size", Limit: 1}, session.ErrOverloaded, session.NotApplied},
+		{"a principal, and a long queue", &partner.CallError{Kind: partner.ErrBusy, Cause: partner.ErrMoved}, session.ErrOverloaded, session.NotApplied},
 		{"sent and not answered", &partner.CallError{Kind: partner.ErrOutcomeUnknown, Result: partner.Unknown}, session.ErrOutcomeUnknown, session.Unknown},
 		{"left while it was sent", &partner.CallError{Kind: left, Result: partner.Unknown}, left, session.Unknown},
 		{"left before", &partner.CallError{Kind: left}, left, session.NotApplied},

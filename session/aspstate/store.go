@@ -37,7 +37,7 @@ type Store struct {
 	secret      atomic.Pointer[[]byte] // the fleet's, once known
 	localSecret []byte                 // used on a stock schema, which has no place for one
 
-	cleanups sync.WaitGroup
+	cleanups cleanups
 	closing  context.Context
 	close    context.CancelFunc
 }
@@ -61,7 +61,7 @@ func New(pair Pair, logger *slog.Logger) *Store {
 // Close ends the store's work in the background and waits for it. Calls under way go on.
 func (s *Store) Close() {
 	s.close()
-	s.cleanups.Wait()
+	s.cleanups.close()
 }
 
 // dialect is how one schema's verbs are called, within one attempt.
@@ -185,13 +185,18 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 }
 
 // toItsOwnEnd is the attempt's context without its caller: it ends with the
-// attempt's own time, or with its partner's, but not because the caller left.
+// attempt's own time, or with its partner's, but not because the caller left; then it
+// ends limit after the attempt began.
 func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(attempt), limit)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(attempt))
+	end := time.Now().Add(limit)
 	stop := context.AfterFunc(attempt, func() {
 		if caller.Err() == nil {
 			cancel()
+			return
 		}
+		timer := time.AfterFunc(time.Until(end), cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
 	})
 	return ctx, func() { stop(); cancel() }
 }

@@ -101,7 +101,7 @@ func look(ctx context.Context, c *client.Client, target string) error {
 	_, err := c.Get(ctx, session.Ref{App: &app, ID: session.NewID()}, session.GetOptions{Peek: true})
 	e, ok := errors.AsType[*client.Error](err)
 	switch {
-	case ok && (e.Name == "session-not-found" || e.Name == "no-principal"):
+	case ok && (e.Name == "session-not-found" || e.Name == "no-principal" || e.Name == "overloaded"):
 		return nil
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("--target %s: nobody listens there; start mirrorstate serve, or name another address", target)

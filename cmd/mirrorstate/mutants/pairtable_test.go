@@ -274,7 +274,7 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives an attempt all the time there is",
 		file: "partner/attempt.go",
-		old:  `end = time.Now().Add(r.p.cfg.Budgets.Attempt)`,
+		old:  `end = time.Now().Add(r.p.cfg.Budgets.attemptTime(r.call.Bytes))`,
 		new:  `end = time.Now().Add(time.Hour)`,
 		pkg:  "partner", test: "TestDo_AttemptTimesOutAndIsSentAgain",
 	},

@@ -216,6 +216,13 @@ var sessionMutants = []mutant{
 		pkg: "partner", test: "TestDo_WindowOver",
 	},
 	{
+		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
+		file: "partner/do.go",
+		old:  `errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.call)`,
+		new:  `false`,
+		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
+	},
+	{
 		invariant: "I5", name: "loses on its way up that an outcome is unknown",
 		file: "session/aspstate/errors.go",
 		old:  `		e.outcome = session.Unknown`,

@@ -15,7 +15,7 @@ type Calls struct {
 
 	attempts [2][]prometheus.Counter // by partner and partner.Outcomes
 	took     [2]prometheus.Observer
-	held     [4]prometheus.Observer // by partner.HoldOutcome
+	held     [5]prometheus.Observer // by partner.HoldOutcome
 
 	all []prometheus.Collector
 }
@@ -46,7 +46,7 @@ func newCalls(tracing *Tracing) *Calls {
 	}, []string{"partner"})
 	held := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mirrorstate_hold_wait_duration_seconds",
-		Help:    "How long calls waited for a principal, by how that ended: drained (one came), expired, left, rejected (the hold was full).",
+		Help:    "How long calls waited for a principal, by how that ended: drained (one came), expired, left, rejected (the hold was full), late (one served, but too many were before it).",
 		Buckets: holdBuckets,
 	}, []string{"outcome"})
 	for i, name := range names {

@@ -1,0 +1,87 @@
+package partner
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// MaxAttempt is the longest time that one attempt of a call may take, whatever it
+// carries: its NotAfter is never later than that after it was sent.
+const MaxAttempt = 60 * time.Second
+
+// leastRate is how slowly an item may move, in bytes a second. What is slower hangs.
+// 64 connections at once make 16 MiB a second of it; an item of 4 MiB has 16 s on top
+// of Budgets.Attempt.
+const leastRate = 256 << 10
+
+// timeFor is how long so many bytes take at leastRate.
+func timeFor(bytes int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Second)
+	return time.Duration(min(max(bytes, 0), most)) * time.Second / leastRate
+}
+
+// attemptTime is the longest that one attempt may take that sends so many bytes.
+func (b *Budgets) attemptTime(bytes int64) time.Duration {
+	return min(b.Attempt+timeFor(bytes), MaxAttempt)
+}
+
+// countdown ends an attempt when its time is over. How long an answer is nobody knows
+// before it has come, so one that is on its way has more time: that of the bytes that
+// came so far.
+type countdown struct {
+	end    time.Time // if nothing has come
+	last   time.Time // whatever has come
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+
+	mu    sync.Mutex
+	from  lease // guarded by mu; where the bytes come from: nil before there is a connection
+	begun int64 // guarded by mu; what had come there before this attempt
+	over  bool  // guarded by mu
+}
+
+// start makes a countdown run. stop ends it.
+func (c *countdown) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(time.Until(c.end), c.expire)
+}
+
+// watch has it look at what comes through l from now on.
+func (c *countdown) watch(l lease) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.from, c.begun = l, l.received()
+}
+
+// expire cancels the attempt, or waits on.
+func (c *countdown) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	if c.from != nil {
+		end := c.end.Add(timeFor(c.from.received() - c.begun))
+		if end.After(c.last) {
+			end = c.last
+		}
+		if d := time.Until(end); d > 0 {
+			c.timer.Reset(d)
+			return
+		}
+	}
+	c.cancel(errAttemptTime)
+}
+
+// stop ends the countdown: the attempt has ended.
+func (c *countdown) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}

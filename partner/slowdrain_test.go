@@ -1,0 +1,115 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// slowDrain holds so many writes through an outage; then a principal serves them through
+// so few connections, each for so long. It tells how each ended, by kind.
+func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done int, kinds map[error]int, s Status) {
+	f := newFakePair(t)
+	p := f.startServing(func(c *Config) { c.Hold.Size = calls })
+	f.set(func(a, b *fakeServer) {
+		a.down, a.openErr = true, errors.New("connection refused")
+		b.down = true
+		b.room = make(chan struct{}, conns)
+	})
+	if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan error, calls)
+	for range calls {
+		go func() {
+			// A request's deadline, as the HTTP side sets it: before the pair's own.
+			ctx, cancel := context.WithTimeout(t.Context(), p.cfg.Hold.Window+p.cfg.Budgets.Attempt-time.Millisecond)
+			defer cancel()
+			results <- p.Do(ctx, Call{Write: true, Bytes: 1}, func(context.Context, *Attempt) error {
+				time.Sleep(each)
+				return nil
+			})
+		}()
+	}
+	time.Sleep(away)
+	f.set(func(_, b *fakeServer) { b.down, b.role, b.sequence = false, RolePrincipal, 2 })
+	kinds = make(map[error]int)
+	for range calls {
+		err := <-results
+		if err == nil {
+			done++
+			continue
+		}
+		if o := OutcomeOf(err); o != NotApplied {
+			t.Errorf("%v has outcome %s", err, o)
+		}
+		for _, kind := range []error{ErrNoPrincipal, ErrBusy, ErrHoldFull, errPoolBusy} {
+			if errors.Is(err, kind) {
+				kinds[kind]++
+				break
+			}
+		}
+	}
+	return done, kinds, p.Status()
+}
+
+// Whoever is not served in time although there is a principal is told that, wherever the
+// time went: in the hold, or waiting for one of the principal's connections.
+func TestDo_TheQueueIsTooLongThoughAPrincipalServes(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		conns        int
+		each, away   time.Duration
+		least, taken int // of 12,000: done
+	}{
+		{"its connections are in use", 64, 160 * time.Millisecond, 15 * time.Second, 7000, 9000},
+		{"it came late in the window", 12_000, 2 * time.Second, 29 * time.Second, 3000, 5000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				done, kinds, s := slowDrain(t, 12_000, c.conns, c.each, c.away)
+				if done < c.least || done > c.taken || kinds[ErrBusy] != 12_000-done {
+					t.Errorf("%d done, the others ended with %v; want %v", done, kinds, ErrBusy)
+				}
+				if c.conns == 12_000 && (s.Hold.Expired != 0 || s.Hold.Late != uint64(12_000-done)) {
+					t.Errorf("counters of the hold: %+v", s.Hold)
+				}
+			})
+		})
+	}
+}
+
+// A pool that stays busy for as many tries as there are is no fault of the server.
+func TestDo_NoConnectionHoweverOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing(func(c *Config) { c.Hold.Window = 2 * time.Minute })
+		f.set(func(a, _ *fakeServer) { a.busy = true })
+		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { return nil })
+		if !errors.Is(err, ErrBusy) || OutcomeOf(err) != NotApplied {
+			t.Errorf("got %v, %s; want %v", err, OutcomeOf(err), ErrBusy)
+		}
+	})
+}
+
+// A call that found every connection in use, and then waited until the window was over
+// without a principal, is told of the latter.
+func TestDo_NoPrincipalAfterABusyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing()
+		f.set(func(a, _ *fakeServer) { a.busy = true })
+		time.AfterFunc(7*time.Second, func() {
+			f.set(func(a, b *fakeServer) {
+				a.down, b.down, a.busy = true, true, false
+				a.openErr = errors.New("connection refused")
+			})
+		})
+		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { return nil })
+		if !errors.Is(err, ErrNoPrincipal) || errors.Is(err, ErrBusy) {
+			t.Errorf("got %v, want %v", err, ErrNoPrincipal)
+		}
+	})
+}

@@ -1,0 +1,68 @@
+package aspstate_test
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+)
+
+// TestStore_BigItemsOnASlowLink: an item that needs longer than an attempt without one
+// is written and read in one attempt, and not cut off and sent again whole.
+func TestStore_BigItemsOnASlowLink(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	wires := map[partner.Name]*wire{"a": openWire(t, servers.Partner("a")), "b": openWire(t, servers.Partner("b"))}
+	pair := &countAttempts{Pair: followWires(t, wires)} // an attempt has half a second
+	store := openStore(t, pair)
+	ref := newSession(t, store)
+	for _, stream := range []string{"upstream", "downstream"} {
+		wires["a"].add(t, toxic{"bandwidth", stream, map[string]any{"rate": 700}}) // KB/s
+	}
+	item := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB: a second and a half
+	steps := []struct {
+		verb string
+		do   func() ([]byte, error)
+	}{
+		{"put", func() ([]byte, error) {
+			_, err := store.Put(t.Context(), ref, session.Write{Item: item}, session.Condition{}, session.NewOperationID())
+			return item, err
+		}},
+		{"get", func() ([]byte, error) {
+			s, err := store.Get(t.Context(), ref, session.GetOptions{})
+			return s.Item, err
+		}},
+		{"acquire", func() ([]byte, error) {
+			s, _, err := store.Acquire(t.Context(), ref, session.NewOperationID())
+			return s.Item, err
+		}},
+	}
+	for _, step := range steps {
+		pair.attempts.Store(0)
+		got, err := step.do()
+		if err != nil || !bytes.Equal(got, item) {
+			t.Errorf("%s: %d bytes, %v", step.verb, len(got), err)
+		}
+		if n := pair.attempts.Load(); n != 1 {
+			t.Errorf("%s took %d attempts, want one", step.verb, n)
+		}
+	}
+}
+
+// countAttempts counts the attempts of all calls.
+type countAttempts struct {
+	aspstate.Pair
+	attempts atomic.Int64
+}
+
+// Do implements aspstate.Pair.
+func (p *countAttempts) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	return p.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		p.attempts.Add(1)
+		return op(ctx, a)
+	})
+}
