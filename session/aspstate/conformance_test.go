@@ -96,9 +96,10 @@ func subject(t *testing.T, extended bool) storetest.Subject {
 		pair = onStock{pair}
 	}
 	db := openDB(t, servers.Partner("a").ConnectionString("ASPState"))
-	store := openStore(t, pair)
+	kept := &keepsBack{Pair: pair}
+	store := openStore(t, kept)
 	return storetest.Subject{
-		Store: store, Extended: extended, Age: storetest.NewAge(db, extended), Sweep: sweepOnce(store),
+		Store: store, Extended: extended, Calls: extended, KeepBack: kept.next, Age: storetest.NewAge(db, extended), Sweep: sweepOnce(store),
 		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
 	}
 }
@@ -186,9 +187,10 @@ func TestStore_StockOnRealServer(t *testing.T) {
 }
 
 func realSubject(t *testing.T, db *sql.DB, pair *single) storetest.Subject {
-	store := openStore(t, pair)
+	kept := &keepsBack{Pair: pair}
+	store := openStore(t, kept)
 	return storetest.Subject{
-		Store: store, Extended: pair.extended, Age: storetest.NewAge(db, pair.extended), Sweep: sweepOnce(store),
+		Store: store, Extended: pair.extended, Calls: pair.extended, KeepBack: kept.next, Age: storetest.NewAge(db, pair.extended), Sweep: sweepOnce(store),
 		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
 	}
 }

@@ -112,7 +112,7 @@ func TestAcquire_leftWhileTheStoreIsClosed(t *testing.T) {
 		leave()
 		store.Close()
 	}
-	if _, _, err := store.Acquire(ctx, ref, session.NewOperationID()); !errors.Is(err, context.Canceled) {
+	if _, _, err := store.Acquire(ctx, ref, session.NewOperation()); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the acquire whose caller left ended with %v", err)
 	}
 	if pair.over != 1 {

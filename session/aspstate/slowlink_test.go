@@ -29,7 +29,7 @@ func TestStore_BigItemsOnASlowLink(t *testing.T) {
 		do   func() ([]byte, error)
 	}{
 		{"put", func() ([]byte, error) {
-			_, err := store.Put(t.Context(), ref, session.Write{Item: item}, session.Condition{}, session.NewOperationID())
+			_, err := store.Put(t.Context(), ref, session.Write{Item: item}, session.Condition{}, session.NewOperation())
 			return item, err
 		}},
 		{"get", func() ([]byte, error) {
@@ -37,7 +37,7 @@ func TestStore_BigItemsOnASlowLink(t *testing.T) {
 			return s.Item, err
 		}},
 		{"acquire", func() ([]byte, error) {
-			s, _, err := store.Acquire(t.Context(), ref, session.NewOperationID())
+			s, _, err := store.Acquire(t.Context(), ref, session.NewOperation())
 			return s.Item, err
 		}},
 	}

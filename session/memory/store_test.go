@@ -16,6 +16,7 @@ func TestStore(t *testing.T) {
 		return storetest.Subject{
 			Store:    s,
 			Extended: true,
+			Calls:    true,
 			Age:      func(_ *testing.T, ref session.Ref, d time.Duration) { s.Age(ref, d) },
 		}
 	})

@@ -19,6 +19,9 @@ type scene struct {
 	Subject
 	ctx context.Context
 	ref session.Ref
+
+	own, other session.Lock // the session's lock, once it is whose
+	netCookie  int32        // that .NET locked it with
 }
 
 // noLock and unconditional name the zero values where they are arguments.

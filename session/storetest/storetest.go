@@ -40,6 +40,13 @@ type Subject struct {
 	// after the main application's LockTimeout. Without it, the job's promises are skipped.
 	Sweep func(ctx context.Context) (deleted int64, err error)
 
+	// Calls says that the store looks at an Operation's Call and Began. A client over HTTP can't: each of
+	// its requests is a call, and begins when it comes.
+	Calls bool
+
+	// KeepBack keeps attempts back. Without it, what comes late is not tested.
+	KeepBack KeepBack
+
 	// Net gives what a .NET application would do beside the store, on the same
 	// tables; see [NewNetClient]. Without it, coexistence is skipped.
 	Net func(t *testing.T) NetClient
@@ -81,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"tags", tags},
 		{"repeated", repeated},
 		{"repeated late", repeatedLate},
+		{"late", late},
 		{"cancelled", cancelled},
 		{"concurrent", concurrent},
 		{"listing", listing},

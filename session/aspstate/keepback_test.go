@@ -1,0 +1,57 @@
+package aspstate_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+)
+
+// keepsBack is a pair on a bad network: where it is told to, the first attempt of a write is kept
+// back, the write is sent again, and the attempt comes when that is answered.
+type keepsBack struct {
+	aspstate.Pair
+	armed bool
+	kept  func(ctx context.Context, conn *partner.Attempt) error // the attempt that is on its way
+}
+
+// next implements storetest.KeepBack.
+func (k *keepsBack) next(t *testing.T) (deliver func()) {
+	k.armed, k.kept = true, nil
+	return func() {
+		t.Helper()
+		k.armed = false
+		if k.kept == nil {
+			t.Fatal("no attempt was kept back")
+		}
+		err := k.Pair.Do(t.Context(), partner.Call{Label: "late"}, func(ctx context.Context, a *partner.Attempt) error {
+			_ = k.kept(ctx, a) // nobody waits for its answer
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("deliver the attempt: %v", err)
+		}
+	}
+}
+
+// Do implements aspstate.Pair.
+func (k *keepsBack) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	if !k.armed || !c.Write {
+		return k.Pair.Do(ctx, c, op)
+	}
+	k.armed = false
+	return k.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		first, second := *a, *a
+		if k.kept == nil {
+			k.kept = func(ctx context.Context, now *partner.Attempt) error {
+				first.Conn = now.Conn
+				return op(ctx, &first)
+			}
+			second.Sent = a.Earliest(time.Now())
+			second.FirstSent, second.Resent, second.Number = first.Sent, true, a.Number+1
+		}
+		return op(ctx, &second)
+	})
+}

@@ -1,0 +1,214 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// KeepBack holds back what a store sends: the first attempt of the next mutation is kept by the
+// network, and the store has sent the call again. deliver, called once, delivers it.
+type KeepBack func(t *testing.T) (deliver func())
+
+// late: once a call was answered, none of its attempts and none of its operation's calls that began
+// before has an effect, however late it comes: whatever the answer was, and whatever became of the
+// session since.
+func late(t *testing.T, s Subject) {
+	for _, c := range lateCases {
+		run(t, s, "an attempt: "+c.name, func(s *scene) { c.attempt(s) }, append(c.needs, extended, keptBack)...)
+		if !c.onlyAttempt {
+			run(t, s, "a call: "+c.name, func(s *scene) { c.earlierCall(s) }, append(c.needs, extended, calls)...)
+		}
+	}
+	run(t, s, "an acquire that was asked again is not given back by its first call", foundAgain, extended, calls)
+	run(t, s, "an acquire that was given back may be granted anew", grantedAnew, extended, calls)
+	run(t, s, "what is given back is uninitialized again", givenBackUninitialized, extended, calls)
+	run(t, s, "an attempt of an acquire that was given back is not granted", givenBackLate, extended, keptBack)
+}
+
+// keptBack: attempts can be kept back.
+func keptBack(s Subject) string {
+	if s.KeepBack == nil {
+		return "Subject.KeepBack is missing: nobody can deliver an attempt late here"
+	}
+	return ""
+}
+
+// calls: the store is told which call of an operation it is asked for, and when that began.
+func calls(s Subject) string {
+	if !s.Calls {
+		return "Subject.Calls is false: a call begins when this store is asked"
+	}
+	return ""
+}
+
+// lateCase is a mutation that is answered, and what becomes of the session until it comes again, late.
+type lateCase struct {
+	name string
+	// prepare makes the session as the mutation finds it. What it returns is the mutation.
+	prepare func(s *scene) mutation
+	want    error          // what the mutation is answered; nil: done
+	since   func(s *scene) // what others do then
+	needs   []need         // besides those of all
+	// onlyAttempt: a call's own retry is recognised only as long as the session remembers it, and .NET
+	// did not remove the session.
+	onlyAttempt bool
+}
+
+// mutation is a call that can be made again.
+type mutation func(ctx context.Context, op session.Operation) error
+
+// attempt has the first attempt of the mutation come late.
+func (c *lateCase) attempt(s *scene) {
+	mutate := c.prepare(s)
+	deliver := s.KeepBack(s.T)
+	c.answers(s, mutate(s.ctx, session.Operation{}))
+	c.since(s)
+	s.unchanged(deliver)
+}
+
+// earlierCall has a call come late that began before another call of its operation was answered.
+func (c *lateCase) earlierCall(s *scene) {
+	mutate := c.prepare(s)
+	id := session.NewOperationID()
+	began := time.Now()
+	c.answers(s, mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now()}))
+	c.since(s)
+	s.unchanged(func() { _ = mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: began}) })
+}
+
+func (c *lateCase) answers(s *scene, err error) {
+	s.Helper()
+	if c.want == nil {
+		s.noError("the mutation", err)
+		return
+	}
+	s.fails("the mutation", err, c.want)
+}
+
+// unchanged wants the session to be after f what it was before.
+func (s *scene) unchanged(f func()) {
+	s.Helper()
+	before := s.snapshot()
+	f()
+	if after := s.snapshot(); after != before {
+		s.Errorf("what came late had an effect: the session was %v and is %v", before, after)
+	}
+}
+
+// snapshot is what there is of a session: nothing of the zero value.
+type snapshot struct {
+	there  bool
+	locked bool
+	tag    session.Tag
+	item   string
+}
+
+func (s *scene) snapshot() snapshot {
+	s.Helper()
+	beside, err := s.Store.Get(s.ctx, s.ref, session.GetOptions{Peek: true, AllowLocked: true})
+	if errors.Is(err, session.ErrNotFound) {
+		return snapshot{}
+	}
+	s.noError("peek", err)
+	_, err = s.Store.Get(s.ctx, s.ref, session.GetOptions{Peek: true, NoItem: true})
+	return snapshot{there: true, locked: errors.Is(err, session.ErrLocked), tag: beside.Tag, item: string(beside.Item)}
+}
+
+// The mutations of a session, each with an item of its own.
+func (s *scene) putting(cond session.Condition) mutation {
+	item := blob(21)
+	return func(ctx context.Context, op session.Operation) error {
+		_, err := s.Store.Put(ctx, s.ref, content(item), cond, op)
+		return err
+	}
+}
+
+func (s *scene) updating(lock session.Lock, keep bool) mutation {
+	item := blob(22)
+	return func(ctx context.Context, op session.Operation) error {
+		_, err := s.Store.Update(ctx, s.ref, lock, content(item), keep, op)
+		return err
+	}
+}
+
+func (s *scene) releasing(lock session.Lock) mutation {
+	return func(ctx context.Context, op session.Operation) error { return s.Store.Release(ctx, s.ref, lock, op) }
+}
+
+func (s *scene) removing(lock session.Lock) mutation {
+	return func(ctx context.Context, op session.Operation) error { return s.Store.Remove(ctx, s.ref, lock, op) }
+}
+
+// acquiring keeps the lock it was granted last in lock.
+func (s *scene) acquiring(lock *session.Lock) mutation {
+	return func(ctx context.Context, op session.Operation) error {
+		_, l, err := s.Store.Acquire(ctx, s.ref, op)
+		if err == nil {
+			*lock = l
+		}
+		return err
+	}
+}
+
+// foundAgain: the caller of an acquire leaves, and asks again. Its first call gives nothing back then.
+func foundAgain(s *scene) {
+	s.create()
+	id, first, second := session.NewOperationID(), session.NewOperationID(), session.NewOperationID()
+	_, lock, err := s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id, Call: first})
+	s.noError("acquire", err)
+	_, again, err := s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id, Call: second})
+	s.noError("acquire again", err)
+	if again != lock {
+		s.Errorf("acquire again: got another lock")
+	}
+	for _, call := range []session.OperationID{first, session.NewOperationID(), {}} {
+		s.fails("give back", s.Store.GiveBack(s.ctx, s.ref, lock, call), session.ErrLockLost)
+	}
+	_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
+	s.locked("another's acquire", err)
+	s.update(again, blob(20))
+}
+
+// grantedAnew: nobody was told of a grant that was given back, so that the operation begins anew.
+func grantedAnew(s *scene) {
+	item := s.create()
+	id, first := session.NewOperationID(), session.NewOperationID()
+	_, lock, err := s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id, Call: first})
+	s.noError("acquire", err)
+	s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, first))
+	s.fails("give back twice", s.Store.GiveBack(s.ctx, s.ref, lock, first), session.ErrLockLost)
+	s.lockLost(lock)
+	s.holds(item)
+	_, lock, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id})
+	s.noError("acquire again", err)
+	s.release(lock)
+	_, _, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id})
+	s.fails("acquire again after the release", err, session.ErrLockLost)
+}
+
+func givenBackUninitialized(s *scene) {
+	_, err := s.Store.Put(s.ctx, s.ref, session.Write{Item: session.EmptyItem(20), Uninitialized: true}, unconditional, op())
+	s.noError("put", err)
+	for range 2 {
+		sess, lock, err := s.Store.Acquire(s.ctx, s.ref, session.Operation{})
+		s.noError("acquire", err)
+		if !sess.Uninitialized {
+			s.Fatal("the acquire does not say that the session is uninitialized")
+		}
+		s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, session.OperationID{}))
+	}
+}
+
+// givenBackLate: the caller leaves, its acquire is given back, and an attempt of it comes after that.
+func givenBackLate(s *scene) {
+	s.create()
+	deliver := s.KeepBack(s.T)
+	var lock session.Lock
+	s.noError("acquire", s.acquiring(&lock)(s.ctx, session.Operation{}))
+	s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, session.OperationID{}))
+	s.unchanged(deliver)
+}
