@@ -13,13 +13,14 @@ import (
 // back, the write is sent again, and the attempt comes when that is answered.
 type keepsBack struct {
 	aspstate.Pair
-	armed bool
-	kept  func(ctx context.Context, conn *partner.Attempt) error // the attempt that is on its way
+	armed  bool
+	leaves bool                                                   // the caller, and nothing is sent again
+	kept   func(ctx context.Context, conn *partner.Attempt) error // the attempt that is on its way
 }
 
 // next implements storetest.KeepBack.
-func (k *keepsBack) next(t *testing.T) (deliver func()) {
-	k.armed, k.kept = true, nil
+func (k *keepsBack) next(t *testing.T, leaves bool) (deliver func()) {
+	k.armed, k.leaves, k.kept = true, leaves, nil
 	return func() {
 		t.Helper()
 		k.armed = false
@@ -42,12 +43,18 @@ func (k *keepsBack) Do(ctx context.Context, c partner.Call, op func(ctx context.
 		return k.Pair.Do(ctx, c, op)
 	}
 	k.armed = false
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	return k.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
 		first, second := *a, *a
 		if k.kept == nil {
 			k.kept = func(ctx context.Context, now *partner.Attempt) error {
 				first.Conn = now.Conn
 				return op(ctx, &first)
+			}
+			if k.leaves {
+				leave()
+				return ctx.Err()
 			}
 			second.Sent = a.Earliest(time.Now())
 			second.FirstSent, second.Resent, second.Number = first.Sent, true, a.Number+1

@@ -35,18 +35,32 @@ func NewAge(db *sql.DB, extended bool) func(t *testing.T, ref session.Ref, d tim
 	}
 	return func(t *testing.T, ref session.Ref, d time.Duration) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		app, err := NewNetClient(db).AppID(ctx, ref.App.Name)
-		if err != nil {
-			t.Fatalf("ageing a session: %v", err)
-		}
 		for _, statement := range statements {
-			_, err := db.ExecContext(ctx, statement,
-				sql.Named("id", ref.ID.Key(app)), sql.Named("seconds", int32(-d/time.Second)))
-			if err != nil {
-				t.Fatalf("ageing a session: %v", err)
-			}
+			ageBy(t, db, ref, statement, d)
 		}
+	}
+}
+
+// olderStatement is that of [NewOlder].
+const olderStatement = `UPDATE dbo.ASPStateTempSessions SET Created = DATEADD(second, @seconds, Created) WHERE SessionId = @id`
+
+// NewOlder returns a [Subject.Older] for a store on ASPState. It keeps db and does not close it.
+func NewOlder(db *sql.DB) func(t *testing.T, ref session.Ref) {
+	return func(t *testing.T, ref session.Ref) {
+		t.Helper()
+		ageBy(t, db, ref, olderStatement, 2*time.Second)
+	}
+}
+
+func ageBy(t *testing.T, db *sql.DB, ref session.Ref, statement string, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	app, err := NewNetClient(db).AppID(ctx, ref.App.Name)
+	if err != nil {
+		t.Fatalf("ageing a session: %v", err)
+	}
+	if _, err := db.ExecContext(ctx, statement, sql.Named("id", ref.ID.Key(app)), sql.Named("seconds", int32(-d/time.Second))); err != nil {
+		t.Fatalf("ageing a session: %v", err)
 	}
 }

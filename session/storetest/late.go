@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,16 +11,21 @@ import (
 )
 
 // KeepBack holds back what a store sends: the first attempt of the next mutation is kept by the
-// network, and the store has sent the call again. deliver, called once, delivers it.
-type KeepBack func(t *testing.T) (deliver func())
+// network until deliver is called, once. The store sends the call again meanwhile, or, where the
+// caller leaves, does not: its error is then [context.Canceled].
+type KeepBack func(t *testing.T, leaves bool) (deliver func())
 
 // late: once a call was answered, none of its attempts and none of its operation's calls that began
 // before has an effect, however late it comes: whatever the answer was, and whatever became of the
 // session since.
 func late(t *testing.T, s Subject) {
+	run(t, s, "the application is known", func(s *scene) { s.create() })
 	for _, c := range lateCases {
 		run(t, s, "an attempt: "+c.name, func(s *scene) { c.attempt(s) }, append(c.needs, extended, keptBack)...)
-		if !c.onlyAttempt {
+		if !c.netRemoves {
+			run(t, s, "an attempt of an earlier call: "+c.name, func(s *scene) { c.leftAttempt(s) }, append(c.needs, extended, keptBack, calls)...)
+		}
+		if !c.netRemoves && !c.forgotten {
 			run(t, s, "a call: "+c.name, func(s *scene) { c.earlierCall(s) }, append(c.needs, extended, calls)...)
 		}
 	}
@@ -53,9 +59,9 @@ type lateCase struct {
 	want    error          // what the mutation is answered; nil: done
 	since   func(s *scene) // what others do then
 	needs   []need         // besides those of all
-	// onlyAttempt: a call's own retry is recognised only as long as the session remembers it, and .NET
-	// did not remove the session.
-	onlyAttempt bool
+	// Of an operation that was done, another call is recognised only as long as the session is
+	// there and remembers it.
+	netRemoves, forgotten bool
 }
 
 // mutation is a call that can be made again.
@@ -64,8 +70,21 @@ type mutation func(ctx context.Context, op session.Operation) error
 // attempt has the first attempt of the mutation come late.
 func (c *lateCase) attempt(s *scene) {
 	mutate := c.prepare(s)
-	deliver := s.KeepBack(s.T)
+	deliver := s.KeepBack(s.T, false)
 	c.answers(s, mutate(s.ctx, session.Operation{}))
+	c.since(s)
+	s.unchanged(deliver)
+}
+
+// leftAttempt has the attempt of a call come late whose caller left and called again.
+func (c *lateCase) leftAttempt(s *scene) {
+	mutate := c.prepare(s)
+	id := session.NewOperationID()
+	deliver := s.KeepBack(s.T, true)
+	if err := mutate(s.ctx, session.Operation{ID: id}); !errors.Is(err, context.Canceled) {
+		s.Fatalf("the call whose caller left ended with %v", err)
+	}
+	c.answers(s, mutate(s.ctx, session.Operation{ID: id}))
 	c.since(s)
 	s.unchanged(deliver)
 }
@@ -104,7 +123,7 @@ type snapshot struct {
 	there  bool
 	locked bool
 	tag    session.Tag
-	item   string
+	item   string // in hex
 }
 
 func (s *scene) snapshot() snapshot {
@@ -115,7 +134,7 @@ func (s *scene) snapshot() snapshot {
 	}
 	s.noError("peek", err)
 	_, err = s.Store.Get(s.ctx, s.ref, session.GetOptions{Peek: true, NoItem: true})
-	return snapshot{there: true, locked: errors.Is(err, session.ErrLocked), tag: beside.Tag, item: string(beside.Item)}
+	return snapshot{there: true, locked: errors.Is(err, session.ErrLocked), tag: beside.Tag, item: fmt.Sprintf("%x", beside.Item)}
 }
 
 // The mutations of a session, each with an item of its own.
@@ -188,6 +207,16 @@ func grantedAnew(s *scene) {
 	s.release(lock)
 	_, _, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id})
 	s.fails("acquire again after the release", err, session.ErrLockLost)
+
+	// The caller has asked again before its first call gives back.
+	id = session.NewOperationID()
+	began := time.Now()
+	_, lock, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id, Call: first})
+	s.noError("acquire", err)
+	s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, first))
+	_, lock, err = s.Store.Acquire(s.ctx, s.ref, session.Operation{ID: id, Began: began})
+	s.noError("acquire by a call that began before", err)
+	s.update(lock, blob(20))
 }
 
 func givenBackUninitialized(s *scene) {
@@ -206,7 +235,7 @@ func givenBackUninitialized(s *scene) {
 // givenBackLate: the caller leaves, its acquire is given back, and an attempt of it comes after that.
 func givenBackLate(s *scene) {
 	s.create()
-	deliver := s.KeepBack(s.T)
+	deliver := s.KeepBack(s.T, false)
 	var lock session.Lock
 	s.noError("acquire", s.acquiring(&lock)(s.ctx, session.Operation{}))
 	s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, session.OperationID{}))

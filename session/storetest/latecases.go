@@ -7,7 +7,7 @@ import "github.com/mirrorstate/mirrorstate/session"
 var lateCases = []lateCase{
 	{name: "a put that made the session, removed by .NET since",
 		prepare: func(s *scene) mutation { return s.putting(unconditional) },
-		since:   netRemoves, needs: []need{beside}, onlyAttempt: true},
+		since:   netRemoves, needs: []need{beside}, netRemoves: true},
 	{name: "a put that made the session, removed since",
 		prepare: func(s *scene) mutation { return s.putting(unconditional) },
 		since:   func(s *scene) { s.remove(noLock) }},
@@ -16,19 +16,19 @@ var lateCases = []lateCase{
 		since:   func(s *scene) { s.remove(noLock); s.create() }},
 	{name: "a put that made the session, removed by .NET and made again since",
 		prepare: func(s *scene) mutation { return s.putting(unconditional) },
-		since:   func(s *scene) { netRemoves(s); s.create() }, needs: []need{beside}, onlyAttempt: true},
+		since:   func(s *scene) { netRemoves(s); s.create() }, needs: []need{beside}, netRemoves: true},
 	{name: "a put that made the session, removed and made again by .NET since",
 		prepare: func(s *scene) mutation { return s.putting(unconditional) },
 		since:   func(s *scene) { s.remove(noLock); netMakes(s) }, needs: []need{beside}},
 	{name: "a put over a session, overwritten since",
-		prepare: func(s *scene) mutation { s.create(); return s.putting(unconditional) },
+		prepare: func(s *scene) mutation { s.old(); return s.putting(unconditional) },
 		since:   func(s *scene) { s.create() }},
 	{name: "a put over a session that has forgotten it since",
-		prepare: func(s *scene) mutation { s.create(); return s.putting(unconditional) },
-		since:   func(s *scene) { s.forget() }, onlyAttempt: true},
+		prepare: func(s *scene) mutation { s.old(); return s.putting(unconditional) },
+		since:   func(s *scene) { s.forget() }, forgotten: true},
 	{name: "a put over a session, removed by .NET since",
-		prepare: func(s *scene) mutation { s.create(); return s.putting(unconditional) },
-		since:   netRemoves, needs: []need{beside}, onlyAttempt: true},
+		prepare: func(s *scene) mutation { s.old(); return s.putting(unconditional) },
+		since:   netRemoves, needs: []need{beside}, netRemoves: true},
 	{name: "a put that met a lock, which was released since",
 		prepare: heldByAnother(func(s *scene) mutation { return s.putting(unconditional) }), want: session.ErrLocked,
 		since: func(s *scene) { s.update(s.other, blob(20)) }},
@@ -36,17 +36,17 @@ var lateCases = []lateCase{
 		prepare: heldByAnother(func(s *scene) mutation { return s.putting(unconditional) }), want: session.ErrLocked,
 		since: func(s *scene) { s.remove(s.other) }},
 	{name: "a put that met .NET's lock, whose holder removed the session since",
-		prepare: func(s *scene) mutation { s.create(); netTakesLock(s); return s.putting(unconditional) }, want: session.ErrLocked,
+		prepare: func(s *scene) mutation { s.old(); netTakesLock(s); return s.putting(unconditional) }, want: session.ErrLocked,
 		since: netRemoves, needs: []need{beside}},
 	{name: "a create that found a session, removed by .NET since",
-		prepare: func(s *scene) mutation { s.create(); return s.putting(session.Condition{OnlyCreate: true}) }, want: session.ErrPrecondition,
+		prepare: func(s *scene) mutation { s.old(); return s.putting(session.Condition{OnlyCreate: true}) }, want: session.ErrPrecondition,
 		since: netRemoves, needs: []need{beside}},
 	{name: "a create that found a session, removed since",
-		prepare: func(s *scene) mutation { s.create(); return s.putting(session.Condition{OnlyCreate: true}) }, want: session.ErrPrecondition,
+		prepare: func(s *scene) mutation { s.old(); return s.putting(session.Condition{OnlyCreate: true}) }, want: session.ErrPrecondition,
 		since: func(s *scene) { s.remove(noLock) }},
 	{name: "a create, removed by .NET since",
 		prepare: func(s *scene) mutation { return s.putting(session.Condition{OnlyCreate: true}) },
-		since:   netRemoves, needs: []need{beside}, onlyAttempt: true},
+		since:   netRemoves, needs: []need{beside}, netRemoves: true},
 	{name: "a put with a tag, overwritten since",
 		prepare: func(s *scene) mutation { return s.putting(session.Condition{Match: s.fresh().Tag}) },
 		since:   func(s *scene) { s.create() }},
@@ -65,7 +65,7 @@ var lateCases = []lateCase{
 			for range 5 {
 				s.keep(s.own, blob(20))
 			}
-		}, onlyAttempt: true},
+		}, forgotten: true},
 	{name: "an update that keeps the lock, and one more since",
 		prepare: heldByUs(func(s *scene) mutation { return s.updating(s.own, true) }),
 		since:   func(s *scene) { s.keep(s.own, blob(20)) }},
@@ -97,10 +97,10 @@ var lateCases = []lateCase{
 		prepare: func(s *scene) mutation { return s.removing(noLock) },
 		since:   netMakes, needs: []need{beside}},
 	{name: "a removal, made again since",
-		prepare: func(s *scene) mutation { s.create(); return s.removing(noLock) },
+		prepare: func(s *scene) mutation { s.old(); return s.removing(noLock) },
 		since:   func(s *scene) { s.create() }},
 	{name: "a removal, made again by .NET since",
-		prepare: func(s *scene) mutation { s.create(); return s.removing(noLock) },
+		prepare: func(s *scene) mutation { s.old(); return s.removing(noLock) },
 		since:   netMakes, needs: []need{beside}},
 	{name: "a removal with a lock, made again since",
 		prepare: heldByUs(func(s *scene) mutation { return s.removing(s.own) }),
@@ -109,28 +109,28 @@ var lateCases = []lateCase{
 		prepare: heldByAnother(func(s *scene) mutation { return s.removing(noLock) }), want: session.ErrLocked,
 		since: func(s *scene) { s.update(s.other, blob(20)) }},
 	{name: "a removal that met .NET's lock, which was released since",
-		prepare: func(s *scene) mutation { s.create(); netTakesLock(s); return s.removing(noLock) }, want: session.ErrLocked,
+		prepare: func(s *scene) mutation { s.old(); netTakesLock(s); return s.removing(noLock) }, want: session.ErrLocked,
 		since: netStores, needs: []need{beside}},
 	{name: "an acquire, removed and made again since",
-		prepare: func(s *scene) mutation { s.create(); return s.acquiring(&s.own) },
+		prepare: func(s *scene) mutation { s.old(); return s.acquiring(&s.own) },
 		since:   func(s *scene) { s.remove(s.own); s.create() }},
 	{name: "an acquire, removed by .NET and made again since",
-		prepare: func(s *scene) mutation { s.create(); return s.acquiring(&s.own) },
-		since:   func(s *scene) { netRemoves(s); s.create() }, needs: []need{beside}, onlyAttempt: true},
+		prepare: func(s *scene) mutation { s.old(); return s.acquiring(&s.own) },
+		since:   func(s *scene) { netRemoves(s); s.create() }, needs: []need{beside}, netRemoves: true},
 	{name: "an acquire, released since",
-		prepare: func(s *scene) mutation { s.create(); return s.acquiring(&s.own) },
+		prepare: func(s *scene) mutation { s.old(); return s.acquiring(&s.own) },
 		since:   func(s *scene) { s.update(s.own, blob(20)) }},
 	{name: "an acquire, released and forgotten since",
-		prepare: func(s *scene) mutation { s.create(); return s.acquiring(&s.own) },
-		since:   func(s *scene) { s.update(s.own, blob(20)); s.forget() }, onlyAttempt: true},
+		prepare: func(s *scene) mutation { s.old(); return s.acquiring(&s.own) },
+		since:   func(s *scene) { s.update(s.own, blob(20)); s.forget() }, forgotten: true},
 	{name: "an acquire whose lock is held still",
-		prepare: func(s *scene) mutation { s.create(); return s.acquiring(&s.own) },
+		prepare: func(s *scene) mutation { s.old(); return s.acquiring(&s.own) },
 		since:   func(s *scene) { s.keep(s.own, blob(20)) }},
 	{name: "an acquire that met a lock, which was released since",
 		prepare: heldByAnother(func(s *scene) mutation { return s.acquiring(&s.own) }), want: session.ErrLocked,
 		since: func(s *scene) { s.update(s.other, blob(20)) }},
 	{name: "an acquire that met .NET's lock, which was released since",
-		prepare: func(s *scene) mutation { s.create(); netTakesLock(s); return s.acquiring(&s.own) }, want: session.ErrLocked,
+		prepare: func(s *scene) mutation { s.old(); netTakesLock(s); return s.acquiring(&s.own) }, want: session.ErrLocked,
 		since: netStores, needs: []need{beside}},
 	{name: "an acquire of what was not there, made since",
 		prepare: func(s *scene) mutation { return s.acquiring(&s.own) }, want: session.ErrNotFound,
@@ -143,7 +143,7 @@ var lateCases = []lateCase{
 // heldByUs makes the session and takes its lock as s.own.
 func heldByUs(then func(s *scene) mutation) func(s *scene) mutation {
 	return func(s *scene) mutation {
-		s.create()
+		s.old()
 		_, s.own = s.acquire()
 		return then(s)
 	}
@@ -152,7 +152,7 @@ func heldByUs(then func(s *scene) mutation) func(s *scene) mutation {
 // heldByAnother makes the session and takes its lock as s.other.
 func heldByAnother(then func(s *scene) mutation) func(s *scene) mutation {
 	return func(s *scene) mutation {
-		s.create()
+		s.old()
 		_, s.other = s.acquire()
 		return then(s)
 	}
@@ -161,8 +161,17 @@ func heldByAnother(then func(s *scene) mutation) func(s *scene) mutation {
 // fresh makes the session and reads it.
 func (s *scene) fresh() session.Session {
 	s.Helper()
-	s.create()
+	s.old()
 	return s.get()
+}
+
+// old makes a session that is older than what is done to it from now on.
+func (s *scene) old() {
+	s.Helper()
+	s.create()
+	if s.Older != nil {
+		s.Older(s.T, s.ref)
+	}
 }
 
 // netKey is the session's key as .NET writes it.

@@ -44,6 +44,10 @@ type Subject struct {
 	// its requests is a call, and begins when it comes.
 	Calls bool
 
+	// Older moves a session's creation back by some seconds, which changes its tag. [NewOlder] makes one for
+	// ASPState. Without it, sessions are as young as they are.
+	Older func(t *testing.T, ref session.Ref)
+
 	// KeepBack keeps attempts back. Without it, what comes late is not tested.
 	KeepBack KeepBack
 
