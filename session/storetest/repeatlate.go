@@ -137,6 +137,9 @@ func removeLate(s *scene) {
 	s.create()
 	s.noError("remove", s.Store.Remove(s.ctx, s.ref, noLock, without))
 	item := s.create()
+	if s.Older != nil { // so that nothing but the memory of its removal keeps the session
+		s.Older(s.T, s.ref)
+	}
 	s.noError("remove again with a lock", s.Store.Remove(s.ctx, s.ref, lock, withLock))
 	s.noError("remove again without", s.Store.Remove(s.ctx, s.ref, noLock, without))
 	s.holds(item)
