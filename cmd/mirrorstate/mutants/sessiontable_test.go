@@ -6,8 +6,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I3", name: "drops the operation id of an acquire",
 		file: "partner/embedded/procedures_session.go",
-		old:  `s.lockOp, s.lockOpCookie = op.op(), nullInt{s.lockCookie, true}`,
-		new:  `s.lockOpCookie = nullInt{s.lockCookie, true}`,
+		old:  `s.lockOp, s.lockOpCookie, s.lockCall = a.op.op(), nullInt{s.lockCookie, true}, a.call.op()`,
+		new:  `s.lockOpCookie, s.lockCall = nullInt{s.lockCookie, true}, a.call.op()`,
 		pkg:  "partner/embedded", test: "TestExtended_repeated",
 	},
 	{
@@ -19,9 +19,9 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I3", name: "takes another's lock for its own by the operation alone",
-		file: "partner/embedded/procedures_session.go",
-		old:  `mine := op.ok && s.locked && s.lockOp.is(op.op()) && s.lockOpCookie.ok && s.lockOpCookie.n == s.lockCookie`,
-		new:  `mine := op.ok && s.locked && s.lockOp.is(op.op())`,
+		file: "partner/embedded/careful.go",
+		old:  `return op.ok && s.locked && s.lockOp.is(op.op()) && s.lockOpCookie.ok && s.lockOpCookie.n == s.lockCookie`,
+		new:  `return op.ok && s.locked && s.lockOp.is(op.op())`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/.NET locks",
 	},
 	{
@@ -41,25 +41,51 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I3", name: "keeps a lock whose caller has left",
 		file: "session/aspstate/store.go",
-		old: `		s.giveBack(ref, op, lock, over)
+		old: `		s.clean(ref, op, lock)
 `,
-		new: `		over()
-`,
+		new: ``,
 		pkg: "session/aspstate", test: "TestAcquire_askedAgainWhileTheFirstIsGivenBack",
 	},
 	{
 		invariant: "I3", name: "keeps a lock whose grant nobody heard of",
 		file: "session/aspstate/store.go",
-		old:  `		s.giveBack(ref, op, session.Lock{}, over)`,
-		new:  `		over()`,
+		old:  `		s.clean(ref, op, session.Lock{})`,
+		new:  `		_ = op`,
 		pkg:  "session/aspstate", test: "TestAcquire_grantedAndNeverAnswered",
 	},
 	{
-		invariant: "I3", name: "takes a lock away from the second call of its operation",
-		file: "session/aspstate/store.go",
-		old:  `if !busy {`,
-		new:  `if !busy || true {`,
-		pkg:  "session/aspstate", test: "TestAcquire_askedAgainWhileTheFirstIsGivenBack",
+		invariant: "I3", name: "gives back a lock that another call of the operation has found",
+		file: "partner/embedded/procedures_session.go",
+		old: `			s.lockCall = "" // found again, by another call
+`,
+		new: ``,
+		pkg: "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I3", name: "gives back what another call was granted",
+		file: "partner/embedded/careful.go",
+		old:  `c.s.heldByItself(a.op) && c.s.lockCall.is(a.call.op()):`,
+		new:  `c.s.heldByItself(a.op):`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I3", name: "grants a lock to an attempt that was given back",
+		file: "partner/embedded/careful.go",
+		old: `		if err := a.settleAs(t, id, resultAgain); err != nil {
+			return nil, err
+		}
+`,
+		new: ``,
+		pkg: "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I3", name: "remembers an acquire that was given back",
+		file: "partner/embedded/careful.go",
+		old: `			s.ops[i] = instead.op()
+`,
+		new: `			s.ops[i] = a.op.op()
+`,
+		pkg: "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
 	{
 		invariant: "I3", name: "makes an operation of each try of one request",
@@ -80,7 +106,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "does not look for an update in the ring",
 		file: "partner/embedded/procedures_session.go",
-		old:  `c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(op) && `,
+		old:  `c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(a.op) && `,
 		new:  `c.s.heldBy(lockOp, lockCookie) && `,
 		pkg:  "session/aspstate", test: "TestUpdate_sentAgainDoesNotUndoALaterOne",
 	},
@@ -94,16 +120,16 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "stores past the tombstone of a removal",
 		file: "partner/embedded/procedures_store.go",
-		old:  `case f.removed, f.done:`,
-		new:  `case f.done:`,
+		old:  `(p.alone() || !f.removed && !f.done)`,
+		new:  `(p.alone() || !f.done)`,
 		pkg:  "partner/embedded", test: "TestExtended_madeAgain",
 	},
 	{
 		invariant: "I4", name: "removes the successor of what it had removed",
 		file: "partner/embedded/procedures_store.go",
-		old:  `&& !done && inTime(t, notAfter) && c.sameEpoch {`,
-		new:  `&& inTime(t, notAfter) && c.sameEpoch {`,
-		pkg:  "partner/embedded", test: "TestExtended_removed",
+		old:  `			(a.alone() || !done) && inTime`,
+		new:  `			inTime`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/repeated late",
 	},
 	{
 		invariant: "I4", name: "executes a call after its time",
@@ -115,8 +141,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "grants a lock to a straggler of an overrun ring",
 		file: "partner/embedded/procedures_session.go",
-		old:  `old.forgotNothingSince(sent) && `,
-		new:  `sent.ok && `,
+		old:  `old.forgotNothingSince(a.sent) && `,
+		new:  ``,
 		pkg:  "partner/embedded", test: "TestExtended_repeated",
 	},
 	{
@@ -160,18 +186,17 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "makes another operation of a repeated key",
 		file: "proxy/operation.go",
-		old:  `c.op = session.OperationID(sum[:len(c.op)])`,
+		old:  `c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), `,
 		new: `_ = sum
-	c.op = session.NewOperation()`,
+	c.op = session.Operation{ID: session.NewOperationID(), `,
 		pkg: "proxy", test: "TestAPI_IdempotencyKey",
 	},
 	{
 		invariant: "I4", name: "does not tell the database that an update was sent before",
 		file: "session/aspstate/extended.go",
-		old: `sql.Named("resent", c.Resent),
-		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),`,
-		new: `sql.Named("resent", false),
-		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),`,
+		old: `		all = append(all, sql.Named("resent", true))
+`,
+		new: ``,
 		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
 	},
 	{
@@ -196,14 +221,73 @@ var sessionMutants = []mutant{
 		pkg:  "partner", test: "TestHold_CutOffFirst_sameTerm",
 	},
 
+	{
+		invariant: "I4", name: "does not ask whether anything was settled since the call began",
+		file: "partner/embedded/careful.go",
+		old:  `s.created.before(a.called) && (s.settled.null() || a.called.ok && s.settled < a.called.date2())`,
+		new:  `s.created.before(a.called)`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "does not ask whether the session was made since the call began",
+		file: "partner/embedded/careful.go",
+		old:  `s.created.before(a.called) && (s.settled.null() || a.called.ok && s.settled < a.called.date2())`,
+		new:  `(s.settled.null() || a.called.ok && s.settled < a.called.date2())`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "settles no refusal",
+		file: "partner/embedded/careful.go",
+		old:  `if !a.op.ok || a.answered.ok || !a.resent && !(a.settle && bound) {`,
+		new:  `if true {`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "settles no refusal of what others may send again",
+		file: "partner/embedded/careful.go",
+		old:  `!a.resent && !(a.settle && bound)`,
+		new:  `!a.resent`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "settles nothing that was done",
+		file: "partner/embedded/careful.go",
+		old:  `if err == nil && a.resent {`,
+		new:  `if err == nil && a.resent && outcome > resultCreated {`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "takes what was given back for what all its calls were answered",
+		file: "partner/embedded/careful.go",
+		old: `		} else if r.result == resultAgain {
+			continue
+		}`,
+		new: `		}`,
+		pkg: "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "updates past what the ring has forgotten",
+		file: "partner/embedded/procedures_session.go",
+		old:  `c.s.forgotNothingSince(a.since) &&`,
+		new:  ``,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I4", name: "grants on the successor what was granted on a removed session",
+		file: "partner/embedded/procedures_session.go",
+		old:  `(a.alone() || !f.done) &&`,
+		new:  ``,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+
 	// I5: a caller is told the truth.
 	{
 		invariant: "I5", name: "says done of an update that matched no row",
 		file: "partner/embedded/procedures_session.go",
-		old: `	case resent.is(0):
-		outcome = resultLockLost`,
-		new: `	case resent.is(0):
-		outcome = resultDone`,
+		old: `	case !a.resent, f.notDone:
+		return resultLockLost, nil`,
+		new: `	case !a.resent, f.notDone:
+		return resultDone, nil`,
 		pkg: "partner/embedded", test: "TestExtended_locking",
 	},
 	{
@@ -288,8 +372,8 @@ func (it stockItem) session()`,
 	{
 		invariant: "I5", name: "does not note that a removed session had forgotten operations",
 		file: "partner/embedded/procedures_store.go",
-		old:  `ops: s.ops, forgotten: s.forgotten})`,
-		new:  `ops: s.ops})`,
+		old:  `ops: s.ops, forgotten: s.forgotten, created: s.created})`,
+		new:  `ops: s.ops, created: s.created})`,
 		pkg:  "partner/embedded", test: "TestExtended_removedAfterItForgot",
 	},
 	{
@@ -356,7 +440,7 @@ func (it stockItem) session()`,
 	{
 		invariant: "I5", name: "takes a later lock for a reason that a put was not done",
 		file: "partner/embedded/procedures_store.go",
-		old: `	case overrun && p.resent.is(1):
+		old: `	case overrun && p.resent:
 		return resultUnknown // what stands in the way now may have come after this was done
 `,
 		new: ``,
