@@ -47,6 +47,10 @@ var errPoolBusy = errors.New("no connection of the pool became free")
 // sqlClasses are the server's numbers that mean more than "the statement
 // failed". Sources: SQL Server's message list; who sees which on which side of
 // a mirrored pair and of an availability group.
+//
+// A full file group or log (1101, 1105, 9002) is none of these: it is Permanent. The
+// other partner does not take writes either, and room is made by people, not by
+// asking again. Nothing was done, and the caller is told at once.
 var sqlClasses = map[int32]Class{
 	// Again: the server gave up on this statement, not on its role.
 	1205: Again, 1204: Again, 1222: Again, 3960: Again, // deadlock, locks, lock time-out, snapshot conflict

@@ -218,7 +218,25 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 			return r, err
 		}
 	}
-	return d.write(ctx, run)
+	return d.writeOrPass(ctx, run)
+}
+
+// writeOrPass is write, and the CATCH of what the call has put in a TRY: if there is no
+// room for it, the call answers without.
+func (p *database) writeOrPass(ctx context.Context, run func(t *transaction) (*result, error)) (*result, error) {
+	caught := false
+	r, err := p.write(ctx, func(t *transaction) (*result, error) {
+		r, err := run(t)
+		caught = t.caught
+		return r, err
+	})
+	if !caught || !isNoRoom(err) {
+		return r, err
+	}
+	return p.readOnly(func(t *transaction) (*result, error) {
+		t.noRoom = true
+		return run(t)
+	})
 }
 
 // errMustWrite: a call that usually only reads has something to write.

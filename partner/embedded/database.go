@@ -30,6 +30,8 @@ type database struct {
 	mirror       *database     // ships here before each commit; nil: exposed, asynchronous, or not mirrored
 	lease        *lease        // the explicit transaction that has the turn; also under leases
 	beforeCommit func(*record) // for tests: the mirror has it, we have not
+	tight        bool          // the last record found no room
+	owesReign    bool          // the next commit begins a reign of its own
 
 	acked atomic.Int64 // the last commit that the mirror has for sure
 

@@ -27,17 +27,28 @@ func (p *database) harden(w *writer, rec *record, write func() error) error {
 	}
 	rec.lsn = p.store.lsn.Load() + 1
 	rec.trim = p.acked.Load()
+	made, err := p.cramped(w, write)
+	if err != nil {
+		return err
+	}
 	shipped := p.ship(rec)
-	err := write()
+	if !made {
+		err = write()
+	}
 	var exposed *mirroring
-	if shipped != nil {
+	sent := shipped != nil // the mirror may have it
+	if sent {
 		if lost := <-shipped; lost == nil {
 			p.acked.Store(rec.lsn)
 		} else {
 			var alone error
 			exposed, alone = p.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
+			sent = !isNoRoom(lost) // its own transaction failed
 		}
+	}
+	if err == nil {
+		exposed, err = p.newReignIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if p.beforeCommit != nil {
@@ -47,11 +58,12 @@ func (p *database) harden(w *writer, rec *record, write func() error) error {
 			_, err = w.commit.exec()
 		}
 	}
-	if err != nil {
-		return p.undo(w, rec, shipped != nil, err)
+	if p.tight = isNoRoom(err); err != nil {
+		return p.undo(w, rec, sent, err)
 	}
 	if exposed != nil {
 		p.state.Store(exposed)
+		p.owesReign = false
 	}
 	p.store.published(rec)
 	if p.mirror == nil {
@@ -139,11 +151,11 @@ func (p *mirroringSession) linkLost(principal *database, why error) {
 // record: it comes back by way of a resynchronisation, which takes away what only it
 // has; or it is principal by then, and has it for good.
 func (p *database) undo(w *writer, rec *record, shipped bool, why error) error {
-	if _, err := w.rollback.exec(); err != nil {
+	if err := w.rollBack(); err != nil {
 		p.log.Error("rollback failed", "error", err)
 	}
 	if !shipped {
-		return fmt.Errorf("commit on %s: %w", p.name, why)
+		return p.failedWrite(why)
 	}
 	p.acked.Store(min(p.acked.Load(), rec.lsn-1))
 	if p.mirror != nil {
@@ -157,6 +169,7 @@ func (p *database) undo(w *writer, rec *record, shipped bool, why error) error {
 	m.newReign(m.sequence, rec.lsn-1)
 	if err := w.inTransaction(func() error { return writeMirroring(w.conn, &m) }); err != nil {
 		p.log.Error("a commit in doubt could not be noted", "error", err)
+		p.owesReign = true
 	} else {
 		p.state.Store(&m)
 	}

@@ -197,7 +197,7 @@ func getSession(t *transaction, a arguments) (*result, error) {
 		return noRow(columnsWithItem), nil
 	}
 	if renew.is(1) && c.s != nil && due(t, c.s) && c.sameEpoch &&
-		(c.s.expires > t.now && c.free() || allowLocked.is(1) && c.heldAlive()) {
+		(c.s.expires > t.now && c.free() || allowLocked.is(1) && c.heldAlive()) && t.mayFail() {
 		if err := slide(t, &c); err != nil {
 			return nil, err
 		}

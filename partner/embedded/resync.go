@@ -57,6 +57,7 @@ func (p *mirroringSession) catchUp(ctx context.Context, principal *database, ful
 			return err
 		}
 		principal.mirror = principal.other()
+		principal.owesReign = false // what only the mirror had is gone
 		p.witness.synchronized(principal.state.Load().sequence)
 		p.showState(stateSynchronized)
 		return nil

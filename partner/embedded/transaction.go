@@ -11,12 +11,22 @@ type transaction struct {
 	own   []change       // what this call puts
 	epoch *epochRow      // the epoch row as committed; nil if there is none
 
+	caught bool // what is put stands in a TRY whose CATCH passes over a lack of room
+	noRoom bool // there was none: nothing of that is to be put
+
 	now   datetime  // GETUTCDATE()
 	clock datetime2 // SYSUTCDATETIME()
 }
 
 func newTransaction(from *reader, group map[rowKey]row, epoch *epochRow) *transaction {
 	return &transaction{from: from, group: group, epoch: epoch, now: utcNow(), clock: clockNow()}
+}
+
+// mayFail begins the TRY of a procedure that answers as well if there is no room for what
+// it puts. It says whether to put it.
+func (t *transaction) mayFail() bool {
+	t.caught = true
+	return !t.noRoom
 }
 
 // seen finds the row among what the group and the call have put.

@@ -10,7 +10,8 @@
 //     rights on them can use. They keep no operation ids, so a re-sent write that
 //     matches no row is ErrOutcomeUnknown, a re-sent acquire can't be told from
 //     another client's lock and is ErrLocked, expiry is .NET's own (a row lives until it is
-//     swept, and every read renews it, a peek too), and calls the procedures have no
+//     swept, and every read renews it, a peek too, so that where there is no room to
+//     write (1105, 9002) a read fails like a write), and calls the procedures have no
 //     verb for (store without lock, remove without lock) take several round trips
 //     under a lock of their own.
 //

@@ -47,6 +47,8 @@ var translations = []struct {
 		"Only one expression can be specified in the select list when the subquery is not introduced with EXISTS: %s."},
 	{regexp.MustCompile(`(Expression tree is too large|parser stack overflow)`), 191, 15,
 		"Some part of your SQL statement is nested too deeply: %s."},
+	{regexp.MustCompile(`(database or disk is full)`), 1105, 17,
+		"Could not allocate space because the 'PRIMARY' filegroup is full due to lack of storage space or database files reaching the maximum allowed size: %s."},
 	{regexp.MustCompile(`(integer overflow)`), 8115, 16, "Arithmetic overflow error converting expression to data type bigint: %s."},
 }
 
@@ -54,8 +56,8 @@ var translations = []struct {
 // words: 207 and 208 for an unknown column or table, 209 ambiguous column,
 // 2627 duplicate key, 515 NULL where none may be, 547 other constraints, 213
 // number of values, and what functions raise (241, 245, 257, 517, 535, 8114,
-// 8115, 8134, 8152, 8169, …). It returns nil for an error it does not know
-// (the database is locked, the disk is full) and for nil.
+// 8115, 8134, 8152, 8169, …), and 1105 for a full disk. It returns nil for an error it
+// does not know (the database is locked) and for nil.
 func FromSQLite(err error) *Error {
 	if err == nil {
 		return nil

@@ -152,7 +152,8 @@ AS
 GO
 -- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
 -- percent to spare, so that most reads write nothing. @allowLocked 1 reads beside a holder.
--- @item 0 leaves the item out.
+-- @item 0 leaves the item out. Where there is no room to write, the item is answered all the same,
+-- with the Expires that it has: a later read slides it.
 CREATE PROCEDURE dbo.MirrorState_Get_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -169,13 +170,26 @@ AS
     IF @renew = 1 AND EXISTS (
         SELECT SessionId FROM dbo.ASPStateTempSessions
         WHERE SessionId = @id AND Expires < DATEADD(minute, Timeout, @now))
-        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
-        SET Expires = DATEADD(second, Timeout * 63, @now)
-        WHERE SessionId = @id
-          AND Expires < DATEADD(minute, Timeout, @now)
-          AND ((Expires > @now AND (Locked = 0 OR LockDate <= @abandoned))
-            OR (@allowLocked = 1 AND Locked = 1 AND LockDate > @abandoned))
-          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    BEGIN
+        BEGIN TRY
+            UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
+            SET Expires = DATEADD(second, Timeout * 63, @now)
+            WHERE SessionId = @id
+              AND Expires < DATEADD(minute, Timeout, @now)
+              AND ((Expires > @now AND (Locked = 0 OR LockDate <= @abandoned))
+                OR (@allowLocked = 1 AND Locked = 1 AND LockDate > @abandoned))
+              AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        END TRY
+        BEGIN CATCH
+            -- 1101, 1105: the file group is full; 9002: the log is. Without a transaction of the caller's
+            -- the UPDATE was undone by itself. With one that can only be rolled back (XACT_ABORT ON), the
+            -- caller must be told: the end of the batch would be 3998.
+            IF ERROR_NUMBER() NOT IN (1101, 1105, 9002) OR XACT_STATE() = -1
+            BEGIN;
+                THROW;
+            END
+        END CATCH
+    END
 
     SELECT CASE
              WHEN e.Epoch <> @epoch THEN 6
