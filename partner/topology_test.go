@@ -206,6 +206,19 @@ func number(err error) int32 {
 
 func writeAt(t *testing.T, p *embedded.Partner) error {
 	t.Helper()
+	return sendTo(t, p, "DELETE FROM ASPState.dbo.ASPStateTempSessions WHERE SessionId = N'none'")
+}
+
+// execAt runs a text in master.
+func execAt(t *testing.T, p *embedded.Partner, text string) {
+	t.Helper()
+	if err := sendTo(t, p, text); err != nil {
+		t.Fatalf("on %s: %s: %v", p.Name(), text, err)
+	}
+}
+
+func sendTo(t *testing.T, p *embedded.Partner, text string) error {
+	t.Helper()
 	c, err := partner.NewConsole(partner.PartnerConfig{Name: partner.Name(p.Name()), ConnectionString: p.ConnectionString("master")}, partner.Budgets{})
 	if err != nil {
 		t.Fatal(err)
@@ -213,5 +226,5 @@ func writeAt(t *testing.T, p *embedded.Partner) error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return c.Exec(ctx, "DELETE FROM ASPState.dbo.ASPStateTempSessions WHERE SessionId = N'none'")
+	return c.Exec(ctx, text)
 }

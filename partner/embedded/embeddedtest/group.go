@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
 // Group is a clusterless availability group of two replicas as their views show it. The rows follow
@@ -29,6 +31,8 @@ type Group struct {
 	Readable bool
 	// Statement gets the statements of availability groups that are sent to a partner. nil: refused.
 	Statement func(partner, text string) error
+	// Refuse gets every text before it is run; see embedded.Planted.
+	Refuse func(partner, text string) error
 }
 
 // The ids in the views.
@@ -64,10 +68,31 @@ func PlantGroup(t testing.TB, pair *embedded.Pair, g Group) {
 		if g.Statement != nil {
 			plant.Statement = func(text string) error { return g.Statement(name, text) }
 		}
+		if g.Refuse != nil {
+			plant.Refuse = func(text string) error { return g.Refuse(name, text) }
+		}
 		if err := p.Plant(plant); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// PlantGroupBefore2017 plants a group on servers whose sys.availability_groups has neither sequence_number nor cluster_type: a
+// text that names one meets 207. refused counts those.
+func PlantGroupBefore2017(t testing.TB, pair *embedded.Pair, g Group) (refused func() int) {
+	t.Helper()
+	var n atomic.Int64
+	g.Refuse = func(_, text string) error {
+		for _, column := range []string{"sequence_number", "cluster_type", "cluster_type_desc"} {
+			if strings.Contains(text, "g."+column) {
+				n.Add(1)
+				return &tds.Error{Number: 207, Class: 16, State: 1, Message: "Invalid column name '" + column + "'."}
+			}
+		}
+		return nil
+	}
+	PlantGroup(t, pair, g)
+	return func() int { return int(n.Load()) }
 }
 
 // role is a replica's role_desc.
@@ -124,7 +149,7 @@ func (g Group) states(views map[string][]map[string]any, local, name string) {
 	views["sys.dm_hadr_database_replica_states"] = append(views["sys.dm_hadr_database_replica_states"], map[string]any{
 		"database_id": 5, "group_id": groupID, "replica_id": replicaIDs[name], "group_database_id": databaseID, "is_local": name == local,
 		"is_primary_replica": name == g.Primary, "synchronization_state_desc": state, "database_state_desc": "ONLINE", "is_suspended": g.Suspended,
-		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": true})
+		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": g.Mode == "SYNCHRONOUS_COMMIT" && connected == "CONNECTED"})
 }
 
 // GroupPlay has an embedded pair play a group whose statements change what its views say.
