@@ -287,6 +287,15 @@ var patients = map[string]struct {
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
 		return p
 	}, exitDone, []string{"availability-group", "the group has no cluster"}},
+	"group-no-definition": {func(t *testing.T) *sickPair {
+		return groupAs(t, []string{"VIEW SERVER STATE"}, []string{"VIEW SERVER STATE"})
+	}, exitDone, []string{"PRIMARY, SYNCHRONIZED", "no rows and no error", "GRANT VIEW ANY DEFINITION TO [web]"}},
+	"group-no-state": {func(t *testing.T) *sickPair {
+		return groupAs(t, []string{"VIEW ANY DEFINITION"}, []string{"VIEW ANY DEFINITION"})
+	}, exitFailed, []string{"(300): its role is unknown", "GRANT VIEW SERVER STATE TO [web]"}},
+	"group-rights-differ": {func(t *testing.T) *sickPair {
+		return groupAs(t, []string{"VIEW SERVER STATE"}, nil)
+	}, exitFailed, []string{"web has VIEW SERVER STATE on the other server, and not here"}},
 	"group-broken": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
@@ -297,6 +306,21 @@ var patients = map[string]struct {
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{})
 		return p
 	}, exitFailed, []string{"RESOLVING"}},
+}
+
+// groupAs is a group that is well, seen by a login with these rights on each server.
+func groupAs(t *testing.T, onA, onB []string) *sickPair {
+	p := mirrored(t)
+	for on, rights := range map[string][]string{"a": onA, "b": onB} {
+		p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
+		for _, right := range rights {
+			p.exec(on, "GRANT "+right+" TO web")
+		}
+	}
+	p.run("install", "--grant", "web")
+	embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
+	p.login = "user id=web;password=secret"
+	return p
 }
 
 // varying are the pieces of a report that are another in every run.
