@@ -195,7 +195,7 @@ const (
 		`WHERE t.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name, t.name`
 	lookKeys = `SELECT o.name, k.name, x.name AS other FROM sys.foreign_keys AS k JOIN sys.objects AS o ON o.object_id = k.referenced_object_id OR o.object_id = k.parent_object_id ` +
 		`JOIN sys.objects AS x ON (x.object_id = k.referenced_object_id OR x.object_id = k.parent_object_id) AND (x.object_id <> o.object_id OR k.referenced_object_id = k.parent_object_id) ` +
-		`WHERE k.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name, k.name`
+		`WHERE k.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY k.name, o.name`
 	// The column came with SQL Server 2014.
 	lookMemory = `SELECT o.name, N'' AS name, N'' AS other FROM sys.tables AS o ` +
 		`WHERE o.is_memory_optimized = 1 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name`
@@ -279,6 +279,9 @@ func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 		err := eachRow(ctx, conn, func(rows *sql.Rows) error {
 			o := Obstacle{Kind: look.kind}
 			err := rows.Scan(&o.Table, &o.Name, &o.Other)
+			if last := len(f.Obstacles) - 1; last >= 0 && o.Kind == obstacleKey && f.Obstacles[last].Table == o.Other && f.Obstacles[last].Name == o.Name {
+				return err // seen from its other table
+			}
 			f.Obstacles = append(f.Obstacles, o)
 			return err
 		}, look.query)
