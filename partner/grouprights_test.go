@@ -7,6 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
 const webSID = "0x0102030405060708090A0B0C0D0E0F10"
@@ -86,5 +87,21 @@ func TestGroup_Before2017(t *testing.T) {
 	until(t, p, "it is asked again", func(s partner.Status) bool { return s.Partners[0].Seen.After(seen) && s.Partners[0].LastError == "" })
 	if n := refused(); n != 2 {
 		t.Errorf("the column was asked for %d times, want once on each server", n)
+	}
+}
+
+// Where SQL Server sends several messages of one failure, the first is the cause: it decides what is done about it.
+func TestConsole_TellsTheCause(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	plant(t, servers, "a", embedded.Planted{Refuse: func(text string) error {
+		if !strings.Contains(text, "RECOVERY FULL") {
+			return nil
+		}
+		return tds.Errors{{Number: 5061, Class: 16, State: 1, Message: "ALTER DATABASE failed because a lock could not be placed on database 'ASPState'. Try again later."},
+			{Number: 5069, Class: 16, State: 1, Message: "ALTER DATABASE statement failed."}}
+	}})
+	err := sendTo(t, servers.Partner("a"), "ALTER DATABASE [ASPState] SET RECOVERY FULL")
+	if number(err) != 5061 || !strings.Contains(err.Error(), "5069") {
+		t.Errorf("told %d: %v", number(err), err)
 	}
 }

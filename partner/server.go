@@ -91,7 +91,7 @@ func (s *server) unpark() {
 func (s *server) exec(ctx context.Context, statement string) error {
 	return s.inMaster(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, statement)
-		return err
+		return cause(err)
 	})
 }
 

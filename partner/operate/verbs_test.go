@@ -126,7 +126,7 @@ func TestSetup_UsesTheEndpointThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := fmt.Sprint(p.Steps)
-	for _, want := range []string{"CERT_ID(N'OldCert')", "CREATE CERTIFICATE [OldCert] AUTHORIZATION [mirrorstate sqlb:7022] FROM BINARY", "ON ENDPOINT::[Old] TO [mirrorstate sqla:5022]", "ON ENDPOINT::[Mirroring] TO [mirrorstate sqlb:7022]", "t.port = 7022"} {
+	for _, want := range []string{"FROM sys.certificates c WHERE c.name = N'OldCert'", "CREATE CERTIFICATE [OldCert] AUTHORIZATION [mirrorstate sqlb:7022] FROM BINARY", "ON ENDPOINT::[Old] TO [mirrorstate sqla:5022]", "ON ENDPOINT::[Mirroring] TO [mirrorstate sqlb:7022]", "t.port = 7022"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("not in the plan: %s", want)
 		}

@@ -68,7 +68,7 @@ GO
 
 -- 11. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql1:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql1:5022';
 GO
 
 
@@ -111,7 +111,7 @@ GO
 
 -- 16. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql2:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql2:5022';
 GO
 
 -- 17. A login for a, which nobody logs in with: its certificate is its proof

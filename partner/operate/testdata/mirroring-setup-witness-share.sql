@@ -79,7 +79,7 @@ GO
 
 -- 13. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql1.example.com:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql1.example.com:5022';
 GO
 
 
@@ -116,7 +116,7 @@ GO
 
 -- 18. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql2.example.com:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql2.example.com:5022';
 GO
 
 
@@ -162,7 +162,7 @@ GO
 
 -- 23. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql3.example.com:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql3.example.com:5022';
 GO
 
 -- 24. A login for a, which nobody logs in with: its certificate is its proof
