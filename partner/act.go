@@ -209,6 +209,9 @@ func (p *Pair) announceRole(before, now view, i int) {
 		p.tell(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
 		p.cfg.Logger.Info("role seen", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
 	}
+	if o.Unseen != "" && o.Unseen != was.Unseen {
+		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.Unseen)
+	}
 	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
 		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", errorText(o.Err))
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	mssql "github.com/microsoft/go-mssqldb"
+
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
@@ -63,8 +65,24 @@ func (c *Console) on(ctx context.Context, f func(m *masterConn) error) error {
 func (c *Console) Exec(ctx context.Context, statement string) error {
 	return c.on(ctx, func(m *masterConn) error {
 		_, err := m.conn.ExecContext(ctx, statement)
-		return err
+		return cause(err)
 	})
+}
+
+// cause gives an error of several messages the first one's number and text. SQL Server names the cause first and then what
+// came of it: 5061, then 5069 (ALTER DATABASE failed); 3201, then 3013 (RESTORE is terminating). The driver's error is
+// the last one's. The severity is the highest of all, since it tells whether the connection goes on.
+func cause(err error) error {
+	e, ok := errors.AsType[mssql.Error](err)
+	if !ok || len(e.All) < 2 {
+		return err
+	}
+	first := e.All[0]
+	first.All = e.All
+	for _, one := range e.All {
+		first.Class = max(first.Class, one.Class)
+	}
+	return first
 }
 
 // Query implements operate.Server. A parked connection that broke while nobody looked is
@@ -82,9 +100,9 @@ func (c *Console) Query(ctx context.Context, query string) (rows []operate.Row, 
 func readRows(ctx context.Context, m *masterConn, query string) (all []operate.Row, err error) {
 	rows, err := m.conn.QueryContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	defer func() { err = cause(errors.Join(err, rows.Close())) }()
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err

@@ -13,59 +13,51 @@ const groupPrefix = "availability group "
 // groupSession says whether a session is that of an availability group.
 func groupSession(session string) bool { return strings.HasPrefix(session, groupPrefix) }
 
-// SQL Server's numbers for a view that the login may not read.
+// SQL Server's numbers for a view that the login may not read, and for a column that the server's version does not have.
 const (
 	errNoPermission  = 297
 	errNoServerState = 300
+	errNoColumn      = 207
 )
+
+// unseenGroup is why the role of a replica is unknown: the want of a right is no failure of the server, and has to be said
+// all the same, or nobody finds out why writes wait (pair.exposed: refuse).
+const unseenGroup = "the login may not see the availability group's state, and so not this replica's role: GRANT VIEW SERVER STATE to it on both servers"
 
 // groupReplica is what one replica says of the database in its group.
 type groupReplica struct {
-	mode, state, connected sql.NullString
-	suspended              sql.NullBool
+	connected, mode, state  sql.NullString
+	suspended, participates sql.NullBool
+}
+
+// groupRows are the rows of queryGroup.
+type groupRows struct {
+	group, role sql.NullString
+	sequence    sql.NullInt64
+	here        groupReplica
+	others      []groupReplica
 }
 
 // readGroup reads the partner's role in its availability group, in mirroring's
 // words: the primary is the principal, a secondary the mirror, and a replica that is
-// RESOLVING neither. Where the login may not see them, the role stays unknown.
+// RESOLVING neither. Where the login may not see them, the role stays unknown, and o.Unseen says why.
 func (s *server) readGroup(ctx context.Context, o *Observation) error {
-	rows, err := s.parked.conn.QueryContext(ctx, queryGroup, sql.Named("db", s.database))
+	g, err := s.askGroup(ctx)
 	if hasNumber(err, errNoServerState) || hasNumber(err, errNoPermission) {
+		o.Unseen = unseenGroup
 		return nil
 	}
-	if err != nil {
+	if err != nil || !g.group.Valid {
 		return err
 	}
-	defer rows.Close()
-	var group, role sql.NullString
-	var sequence sql.NullInt64
-	var here groupReplica
-	var others []groupReplica
-	for rows.Next() {
-		var other groupReplica
-		if err := rows.Scan(&group, &sequence, &role, &here.mode, &here.state, &here.suspended,
-			&other.mode, &other.state, &other.suspended, &other.connected); err != nil {
-			return err
-		}
-		others = append(others, other)
-	}
-	if err := rows.Err(); err != nil {
-		if hasNumber(err, errNoServerState) || hasNumber(err, errNoPermission) {
-			return nil
-		}
-		return err
-	}
-	if !group.Valid {
-		return nil
-	}
-	o.Session, o.Sequence = groupPrefix+group.String, sequence.Int64
-	switch role.String {
+	o.Session, o.Sequence = groupPrefix+g.group.String, g.sequence.Int64
+	switch g.role.String {
 	case "PRIMARY":
 		o.Role = RolePrincipal
-		o.Mirroring, o.Safety = bestOf(others, here.mode.String)
+		o.Mirroring, o.Safety = bestOf(g.others, g.here.mode.String)
 	case "SECONDARY":
 		o.Role = RoleMirror
-		o.Mirroring, o.Safety = here.said(), here.safety()
+		o.Mirroring, o.Safety = g.here.said(), g.here.safety()
 	case "RESOLVING":
 		o.Role = RoleMirror // neither; it opens for nobody
 		o.Mirroring = "RESOLVING"
@@ -73,8 +65,36 @@ func (s *server) readGroup(ctx context.Context, o *Observation) error {
 	return nil
 }
 
+// askGroup sends queryGroup, or what a server before 2017 understands of it.
+func (s *server) askGroup(ctx context.Context) (g groupRows, err error) {
+	if !s.before2017 {
+		if g, err = s.groupRows(ctx, queryGroup); !hasNumber(err, errNoColumn) {
+			return g, err
+		}
+		s.before2017 = true // until the process ends: a server that was upgraded meanwhile loses a hint
+	}
+	return s.groupRows(ctx, queryGroupBefore2017)
+}
+
+func (s *server) groupRows(ctx context.Context, query string) (g groupRows, err error) {
+	rows, err := s.parked.conn.QueryContext(ctx, query, sql.Named("db", s.database))
+	if err != nil {
+		return g, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var other groupReplica
+		if err := rows.Scan(&g.group, &g.sequence, &g.role, &g.here.connected, &g.here.mode, &g.here.state, &g.here.suspended,
+			&other.connected, &other.mode, &other.state, &other.suspended, &other.participates); err != nil {
+			return g, err
+		}
+		g.others = append(g.others, other)
+	}
+	return g, rows.Err()
+}
+
 // said is the state of a replica's database in one word: SUSPENDED, DISCONNECTED,
-// or its synchronization_state_desc. A secondary does not tell whether it is connected.
+// or its synchronization_state_desc. DISCONNECTED means that it and the primary don't see each other.
 func (r groupReplica) said() string {
 	switch {
 	case r.connected.String == "DISCONNECTED":
@@ -85,12 +105,13 @@ func (r groupReplica) said() string {
 	return r.state.String
 }
 
-// safety is the replica's availability mode as a safety level.
+// safety is the replica's availability mode as a safety level. To a login that may not see the mode a primary
+// still tells whether its commits wait for the replica, which is what counts. Empty: unknown.
 func (r groupReplica) safety() string {
-	switch r.mode.String {
-	case "SYNCHRONOUS_COMMIT":
+	switch {
+	case r.mode.String == "SYNCHRONOUS_COMMIT", !r.mode.Valid && r.participates.Valid && r.participates.Bool:
 		return "FULL"
-	case "ASYNCHRONOUS_COMMIT":
+	case r.mode.String == "ASYNCHRONOUS_COMMIT", !r.mode.Valid && r.participates.Valid:
 		return "OFF"
 	}
 	return ""
@@ -104,7 +125,7 @@ func bestOf(others []groupReplica, mode string) (state, safety string) {
 		if s := r.said(); s != "" && state != "SYNCHRONIZED" {
 			state = s
 		}
-		if mode == "SYNCHRONOUS_COMMIT" && r.safety() == "FULL" {
+		if mode != "ASYNCHRONOUS_COMMIT" && r.safety() == "FULL" {
 			safety = "FULL"
 		}
 	}

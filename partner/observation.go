@@ -27,9 +27,10 @@ type Observation struct {
 	UserAccess   string
 	Updateable   string // READ_WRITE, READ_ONLY, or empty: it doesn't say
 	Grouped      bool   // it is in an availability group: what follows is told in mirroring's words
+	Unseen       string // why the role is unknown: which right the login lacks; empty: nothing is known to be missing
 	Session      string // mirroring_guid, or the group's id behind groupPrefix; empty: neither, or not for our eyes
 	Role         Role   // RoleUnknown also where it is simply not mirrored
-	Mirroring    string // mirroring_state_desc, or what a group's databases say (see groupState)
+	Mirroring    string // mirroring_state_desc, or what a group's databases say (see groupReplica.said)
 	Sequence     int64  // mirroring_role_sequence, or a group's sequence_number; 0: unknown
 	Safety       string
 	PartnerName  string // TCP://… of the other's endpoint
@@ -47,6 +48,15 @@ type Observation struct {
 // closed, and asking would only fill its error log.
 func (o Observation) mayOpen() bool {
 	return o.Reachable && o.Known && o.State == "ONLINE" && o.Role != RoleMirror
+}
+
+// trouble is what went wrong, and which right is missing; empty: nothing of that.
+func (o Observation) trouble() string {
+	text := errorText(o.Err)
+	if text != "" && o.Unseen != "" {
+		text += "; "
+	}
+	return text + o.Unseen
 }
 
 // refusal says why the partner can't take writes, by its own word; empty: it can.

@@ -42,28 +42,39 @@ const (
 
 	// queryGroup is asked where replica_id is not NULL. It reads a row for each
 	// other replica whose state this one knows (a secondary knows none: then it
-	// is one row), or none if the login may not see them. Columns, in order:
+	// is one row). Columns, in order:
 	//
-	//	group_id                nvarchar
+	//	group_id                nvarchar   NULL: the replica's state is not there (it is starting, or leaving the group)
 	//	sequence_number         bigint     of the group's configuration
 	//	role_desc               nvarchar   PRIMARY, SECONDARY, RESOLVING, or NULL = unknown
+	//	connected_state_desc    nvarchar   of this replica: a secondary's tells whether its primary is there
 	//	availability_mode_desc  nvarchar   SYNCHRONOUS_COMMIT, ASYNCHRONOUS_COMMIT
 	//	synchronization_state_desc     nvarchar   of the database here
 	//	is_suspended                   bit
-	//	and the same three of the other replica, with its connected_state_desc
+	//	and of the other replica connected_state_desc, availability_mode_desc, synchronization_state_desc and is_suspended
+	//	other_participates             bit        a commit waits for it; accurate on the primary only
 	//
-	// Without VIEW SERVER STATE it is refused (297, 300): the role is unknown then.
-	queryGroup = `SELECT CONVERT(nvarchar(36), r.group_id) AS group_id, g.sequence_number, s.role_desc, r.availability_mode_desc, ` +
-		`l.synchronization_state_desc, l.is_suspended, ` +
-		`o.availability_mode_desc AS other_mode, x.synchronization_state_desc AS other_state, x.is_suspended AS other_suspended, ` +
-		`t.connected_state_desc AS other_connected ` +
-		`FROM sys.databases d JOIN sys.availability_replicas r ON r.replica_id = d.replica_id ` +
-		`LEFT JOIN sys.availability_groups g ON g.group_id = r.group_id ` +
+	// Two rights are needed, and their want looks different. The sys.dm_hadr_ views need VIEW SERVER STATE; without
+	// it the query is refused (300, then 297) and the role is unknown. The catalogue views sys.availability_ need VIEW
+	// ANY DEFINITION; without it they have no rows and say nothing. So all that matters comes from the former, and the
+	// latter are joined loosely, for what they have to add.
+	queryGroup = groupSelect + `g.sequence_number` + groupFrom
+
+	// queryGroupBefore2017 is for servers on which queryGroup meets 207: sequence_number came with SQL Server 2017.
+	queryGroupBefore2017 = groupSelect + `CONVERT(bigint, NULL) AS sequence_number` + groupFrom
+
+	groupSelect = `SELECT CONVERT(nvarchar(36), s.group_id) AS group_id, `
+	groupFrom   = `, s.role_desc, s.connected_state_desc, r.availability_mode_desc, l.synchronization_state_desc, l.is_suspended, ` +
+		`t.connected_state_desc AS other_connected, o.availability_mode_desc AS other_mode, ` +
+		`x.synchronization_state_desc AS other_state, x.is_suspended AS other_suspended, x.is_commit_participant AS other_participates ` +
+		`FROM sys.databases d ` +
 		`LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.replica_id = d.replica_id ` +
 		`LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = d.replica_id AND l.group_database_id = d.group_database_id ` +
-		`LEFT JOIN sys.availability_replicas o ON o.group_id = r.group_id AND o.replica_id <> d.replica_id ` +
-		`LEFT JOIN sys.dm_hadr_availability_replica_states t ON t.replica_id = o.replica_id ` +
-		`LEFT JOIN sys.dm_hadr_database_replica_states x ON x.replica_id = o.replica_id AND x.group_database_id = d.group_database_id ` +
+		`LEFT JOIN sys.availability_replicas r ON r.replica_id = d.replica_id ` +
+		`LEFT JOIN sys.availability_groups g ON g.group_id = s.group_id ` +
+		`LEFT JOIN sys.dm_hadr_availability_replica_states t ON t.group_id = s.group_id AND t.replica_id <> d.replica_id ` +
+		`LEFT JOIN sys.dm_hadr_database_replica_states x ON x.replica_id = t.replica_id AND x.group_database_id = d.group_database_id ` +
+		`LEFT JOIN sys.availability_replicas o ON o.replica_id = t.replica_id ` +
 		`WHERE d.name = @db`
 
 	// queryEpoch opens the database itself, which a mirror refuses, and reads

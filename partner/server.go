@@ -40,8 +40,9 @@ type server struct {
 	maxConns int
 
 	// Owned by the goroutine that probes.
-	parked *masterConn // nil: none
-	word   Observation // the last status it gave, and when it was asked for
+	parked     *masterConn // nil: none
+	word       Observation // the last status it gave, and when it was asked for
+	before2017 bool        // it knows no sequence_number of a group
 }
 
 var _ endpoint = (*server)(nil)
@@ -90,7 +91,7 @@ func (s *server) unpark() {
 func (s *server) exec(ctx context.Context, statement string) error {
 	return s.inMaster(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, statement)
-		return err
+		return cause(err)
 	})
 }
 

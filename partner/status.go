@@ -45,7 +45,7 @@ type PartnerStatus struct {
 	Breaker   string    `json:"breaker"`    // closed, open, half-open
 	LatencyMS float64   `json:"latency_ms"` // round trip of the last answered probe
 	ClockMS   float64   `json:"clock_ms"`   // its clock minus ours
-	LastError string    `json:"last_error"` // of the last probe; empty after a good one
+	LastError string    `json:"last_error"` // of the last probe, or which right it lacked to see the role; empty after a good one
 	Seen      time.Time `json:"seen"`       // when it last answered; the zero time: never
 	Reachable bool      `json:"reachable"`  // the last probe was answered
 	SinceS    float64   `json:"since_s"`    // seconds for which that has been so without a break; unreachable: on fresh connections
@@ -125,7 +125,7 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 		Breaker:   m.breaker.read(),
 		LatencyMS: milliseconds(v.latency[i]),
 		ClockMS:   milliseconds(m.clock.Load().ahead),
-		LastError: errorText(o.Err),
+		LastError: o.trouble(),
 		Seen:      v.seen[i].UTC(),
 		Reachable: o.Reachable,
 	}

@@ -156,9 +156,8 @@ func TestGroup_Verbs(t *testing.T) {
 		t.Fatalf("failover: %v", err)
 	}
 	want := []string{"a: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 1)", "a: ALTER AVAILABILITY GROUP [ag1] OFFLINE",
-		"b: ALTER AVAILABILITY GROUP [ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS", "a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)",
-		"a: ALTER DATABASE [ASPState] SET HADR RESUME",
-		"b: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)"}
+		"b: ALTER AVAILABILITY GROUP [ag1] FORCE_FAILOVER_ALLOW_DATA_LOSS", "b: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)",
+		"a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)", "a: ALTER DATABASE [ASPState] SET HADR RESUME"}
 	if got := g.Statements()[before:]; !slices.Equal(got, want) {
 		t.Errorf("sent\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -171,7 +170,7 @@ func TestGroup_Verbs(t *testing.T) {
 func TestGroup_FailoverIsTakenBack(t *testing.T) {
 	servers := embeddedtest.Start(t)
 	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
-	g.Refuse("b", "FORCE_FAILOVER_ALLOW_DATA_LOSS", embedded.SecondaryRefusal(41131))
+	g.Refuse("b", "FORCE_FAILOVER_ALLOW_DATA_LOSS", embedded.SecondaryRefusal(41131), -1)
 	p, _ := follow(t, servers, discover)
 	until(t, p, "a serves", serves("a"))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -185,6 +184,58 @@ func TestGroup_FailoverIsTakenBack(t *testing.T) {
 		t.Errorf("the last statements are %q", last)
 	}
 	until(t, p, "a serves again", serves("a"))
+}
+
+// What an old primary does after it has stopped serving may be refused, and come late: SET (ROLE = SECONDARY) meets 41104, and
+// the suspension that RESUME ends appears after it. Meanwhile no commit on the new primary waits.
+func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), 2)
+	g.SuspendLate(3)
+	p, _ := follow(t, servers, discover)
+	until(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.Failover(ctx); err != nil {
+		t.Fatalf("failover: %v", err)
+	}
+	said := g.Statements()
+	at := func(statement string) int { return slices.Index(said, statement) }
+	allowed := at("b: ALTER AVAILABILITY GROUP [ag1] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)")
+	if role := at("a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)"); allowed < 0 || role < allowed {
+		t.Errorf("commits still wait for a secondary while the old primary becomes one:\n%s", strings.Join(said, "\n"))
+	}
+	if at("a: ALTER DATABASE [ASPState] SET HADR RESUME") < 0 {
+		t.Errorf("nothing was resumed:\n%s", strings.Join(said, "\n"))
+	}
+	until(t, p, "the pair is in step again", func(s partner.Status) bool { return s.Principal == "b" && !s.Exposed })
+}
+
+// An old primary that will not become a secondary leaves a new one that serves, with no commit that waits, and the way out in
+// what the operator is told.
+func TestGroup_FailoverThatStandsStillTellsTheWayOut(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), -1)
+	p, _ := follow(t, servers, func(c *partner.Config) { discover(c); c.Budgets.Admin = 4 * time.Second })
+	until(t, p, "a serves", serves("a"))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := p.Failover(ctx)
+	if refusalNumber(err) != 41104 {
+		t.Fatalf("failover: %v, want 41104", err)
+	}
+	for _, want := range []string{"b is the primary and serves", "on a: ALTER AVAILABILITY GROUP [ag1] SET (ROLE = SECONDARY)", "on a: ALTER DATABASE [ASPState] SET HADR RESUME"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("it does not say %q: %v", want, err)
+		}
+	}
+	said := strings.Join(g.Statements(), "\n")
+	if i := strings.LastIndex(said, "TO_COMMIT = "); i < 0 || !strings.HasPrefix(said[i:], "TO_COMMIT = 0)") {
+		t.Errorf("every commit waits for a secondary still:\n%s", said)
+	}
+	until(t, p, "b serves", serves("b"))
 }
 
 func refusalNumber(err error) int32 {
@@ -206,6 +257,19 @@ func number(err error) int32 {
 
 func writeAt(t *testing.T, p *embedded.Partner) error {
 	t.Helper()
+	return sendTo(t, p, "DELETE FROM ASPState.dbo.ASPStateTempSessions WHERE SessionId = N'none'")
+}
+
+// execAt runs a text in master.
+func execAt(t *testing.T, p *embedded.Partner, text string) {
+	t.Helper()
+	if err := sendTo(t, p, text); err != nil {
+		t.Fatalf("on %s: %s: %v", p.Name(), text, err)
+	}
+}
+
+func sendTo(t *testing.T, p *embedded.Partner, text string) error {
+	t.Helper()
 	c, err := partner.NewConsole(partner.PartnerConfig{Name: partner.Name(p.Name()), ConnectionString: p.ConnectionString("master")}, partner.Budgets{})
 	if err != nil {
 		t.Fatal(err)
@@ -213,5 +277,5 @@ func writeAt(t *testing.T, p *embedded.Partner) error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return c.Exec(ctx, "DELETE FROM ASPState.dbo.ASPStateTempSessions WHERE SessionId = N'none'")
+	return c.Exec(ctx, text)
 }

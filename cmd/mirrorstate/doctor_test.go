@@ -82,6 +82,16 @@ func (p *sickPair) exec(partner string, statements ...string) {
 	}
 }
 
+// objectID is the id of a table of ASPState on a.
+func (p *sickPair) objectID(table string) (id int) {
+	p.t.Helper()
+	p.exec("a", "USE master")
+	if err := p.sql["a"].QueryRowContext(p.t.Context(), "SELECT OBJECT_ID(N'ASPState.dbo."+table+"')").Scan(&id); err != nil {
+		p.t.Fatal(err)
+	}
+	return id
+}
+
 func (p *sickPair) inject(partner, fault string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
@@ -149,6 +159,7 @@ var patients = map[string]struct {
 		p := installedOn(t)
 		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'")
 		p.run("install", "--grant", "web")
+		p.exec("a", "GRANT VIEW SERVER STATE TO web") // pair setup carries it to b with the login
 		p.setup()
 		p.login, p.flags = "user id=web;password=secret", []string{"--client-timeout", "60s", "--balancer-timeout", "60s"}
 		return p
@@ -201,6 +212,28 @@ var patients = map[string]struct {
 		p.exec("a", "USE ASPState", "DROP PROCEDURE dbo.MirrorState_Acquire_1")
 		return p
 	}, exitFailed, []string{"MirrorState_Acquire_1 missing"}},
+	"added-to-tables": {func(t *testing.T) *sickPair {
+		p := mirrored(t)
+		sessions, applications, tombstones := p.objectID("ASPStateTempSessions"), p.objectID("ASPStateTempApplications"), p.objectID("MirrorStateTombstones")
+		p.plant("a", map[string][]map[string]any{
+			"sys.triggers":     {{"name": "audit", "object_id": 9, "parent_id": sessions, "is_disabled": false}, {"name": "off", "object_id": 10, "parent_id": sessions, "is_disabled": true}},
+			"sys.foreign_keys": {{"name": "FK_shop", "parent_object_id": applications, "referenced_object_id": sessions, "is_disabled": false}},
+			"sys.tables":       {{"name": "MirrorStateTombstones", "object_id": tombstones, "schema_id": 1, "is_memory_optimized": true}}})
+		return p
+	}, exitFailed, []string{"an enabled trigger audit", "(334)", "FK_shop ties dbo.ASPStateTempApplications to ASPStateTempSessions", "dbo.MirrorStateTombstones is memory-optimized"}},
+	"strange-name": {func(t *testing.T) *sickPair {
+		p := newPatient(t, embedded.Options{Empty: true})
+		source := strings.Replace(p.source(""), "initial catalog=ASPState", "initial catalog=shop.state", 1)
+		for _, on := range []string{"a", "b"} {
+			p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
+		}
+		if code, _, stderr := call(t, "install", "--grant", "web", "--connection-string", source); code != exitDone {
+			t.Fatalf("install: exit %d, %s", code, stderr)
+		}
+		p.exec("a", "USE [shop.state]", "GRANT VIEW DEFINITION TO web")
+		p.flags = []string{"--connection-string", regexp.MustCompile(`user id=[^;]*;password=[^;]*`).ReplaceAllString(source, "user id=web;password=secret")}
+		return p
+	}, exitDone, []string{"schema on a: ASPState with the extension, of this version"}},
 	"no-user": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		for _, on := range []string{"a", "b"} {
@@ -287,6 +320,15 @@ var patients = map[string]struct {
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
 		return p
 	}, exitDone, []string{"availability-group", "the group has no cluster"}},
+	"group-no-definition": {func(t *testing.T) *sickPair {
+		return groupAs(t, []string{"VIEW SERVER STATE"}, []string{"VIEW SERVER STATE"})
+	}, exitDone, []string{"PRIMARY, SYNCHRONIZED", "no rows and no error", "GRANT VIEW ANY DEFINITION TO [web]"}},
+	"group-no-state": {func(t *testing.T) *sickPair {
+		return groupAs(t, []string{"VIEW ANY DEFINITION"}, []string{"VIEW ANY DEFINITION"})
+	}, exitFailed, []string{"(300): its role is unknown", "GRANT VIEW SERVER STATE TO [web]"}},
+	"group-rights-differ": {func(t *testing.T) *sickPair {
+		return groupAs(t, []string{"VIEW SERVER STATE"}, nil)
+	}, exitFailed, []string{"web has VIEW SERVER STATE on the other server, and not here"}},
 	"group-broken": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
@@ -297,6 +339,21 @@ var patients = map[string]struct {
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{})
 		return p
 	}, exitFailed, []string{"RESOLVING"}},
+}
+
+// groupAs is a group that is well, seen by a login with these rights on each server.
+func groupAs(t *testing.T, onA, onB []string) *sickPair {
+	p := mirrored(t)
+	for on, rights := range map[string][]string{"a": onA, "b": onB} {
+		p.exec(on, "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0x0102030405060708090A0B0C0D0E0F10")
+		for _, right := range rights {
+			p.exec(on, "GRANT "+right+" TO web")
+		}
+	}
+	p.run("install", "--grant", "web")
+	embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
+	p.login = "user id=web;password=secret"
+	return p
 }
 
 // varying are the pieces of a report that are another in every run.

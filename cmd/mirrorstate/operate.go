@@ -132,7 +132,7 @@ func (op *operation) dryRun(o operate.Options, configured bool) error {
 		return printJSON(op.out, report{Verb: plan.Verb, Topology: plan.Topology, Database: plan.Database, Outcome: "planned", Plan: plan, Scripts: plan.Scripts()})
 	}
 	for _, s := range plan.Scripts() {
-		fmt.Fprintf(op.out, "-- ======== part %d, on %s (%s) ========\n%s\n", s.Part, s.Server, s.Address, s.Text)
+		fmt.Fprintln(op.out, s.Titled())
 	}
 	return nil
 }
@@ -224,6 +224,13 @@ func (op *operation) carryOut(ctx context.Context, o operate.Options, seen [2]*o
 			return err
 		}
 		o.Logins = logins
+	}
+	if op.verb == operate.Setup {
+		rights, err := operate.ServerRights(ctx, o, seen, op.servers())
+		if err != nil {
+			return err
+		}
+		o.Rights = rights
 	}
 	plan, err := operate.NewPlan(op.verb, o, seen)
 	if err != nil {

@@ -275,7 +275,7 @@ func TestPair_Group(t *testing.T) {
 			o.pair(exitDone, "former secondary is the primary", "", "failover")
 			o.pair(exitDone, "principal b", "", "status")
 			last := g.Statements()[len(g.Statements())-1]
-			want := "b: ALTER AVAILABILITY GROUP [it's [g]]] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)"
+			want := "a: ALTER DATABASE [ASPState] SET HADR RESUME"
 			if cluster == "WSFC" {
 				want = "b: ALTER AVAILABILITY GROUP [it's [g]]] FAILOVER"
 			}

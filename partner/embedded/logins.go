@@ -76,6 +76,9 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 		case !exists || strings.EqualFold(l.name, userName):
 			return message(15151, 16, "Cannot drop the login '%s', because it does not exist or you do not have permission.", l.name)
 		}
+		if err := c.dropIf(kindServerGrant, func(r *objectRow) bool { return hasPrefixFold(r.name, l.name+"/") }); err != nil {
+			return err
+		}
 		return c.drop(kindLogin, l.name)
 	})
 }

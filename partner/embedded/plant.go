@@ -25,6 +25,9 @@ type Planted struct {
 	// AVAILABILITY GROUP, and ALTER DATABASE … SET HADR, instead of the refusal they meet
 	// otherwise. nil: refused.
 	Statement func(text string) error
+	// Refuse is given each text that is run otherwise, before it is. An error that it returns is the answer (several
+	// messages of one failure: tds.Errors); nil lets the text run. nil: nothing is refused.
+	Refuse func(text string) error
 }
 
 // ReadableSecondary has a database let everybody in and refuse writes (3906).
@@ -42,6 +45,7 @@ type planted struct {
 	tables    map[string][][]any
 	secondary error
 	statement func(text string) error
+	refuse    func(text string) error
 }
 
 // Plant puts p in place of the truth; the zero Planted takes everything away again. The error names
@@ -69,7 +73,7 @@ func (p *Partner) Plant(plant Planted) error {
 	}
 	p.planted.mu.Lock()
 	defer p.planted.mu.Unlock()
-	p.planted.tables, p.planted.secondary, p.planted.statement = tables, plant.Secondary, plant.Statement
+	p.planted.tables, p.planted.secondary, p.planted.statement, p.planted.refuse = tables, plant.Secondary, plant.Statement, plant.Refuse
 	return nil
 }
 
@@ -88,15 +92,18 @@ func (t *planted) face() error {
 	return t.secondary
 }
 
-// take runs a statement of availability groups, if somebody planted what it does.
+// take runs a statement of availability groups, if somebody planted what it does, and refuses what shall be refused.
 func (t *planted) take(text string) (taken bool, err error) {
 	t.mu.Lock()
-	f := t.statement
+	f, refuse := t.statement, t.refuse
 	t.mu.Unlock()
-	if f == nil || !groupStatement(text) {
-		return false, nil
+	switch {
+	case f != nil && groupStatement(text):
+		return true, f(text)
+	case refuse != nil:
+		err = refuse(text)
 	}
-	return true, f(text)
+	return err != nil, err
 }
 
 // groupStatement says whether a text is a statement of availability groups.

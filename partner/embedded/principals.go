@@ -115,6 +115,9 @@ func (b *batch) grant(ctx context.Context, st *tsql.Grant) error {
 	if st.Verb == "DENY" {
 		return notSupported("Statement 'DENY'")
 	}
+	if st.On.Object == "" && serverRights[st.Permissions[0]] {
+		return b.grantServer(ctx, st)
+	}
 	d, err := b.s.here(st.On)
 	if err != nil {
 		return err

@@ -197,14 +197,16 @@ func (s *session) permissionByName(securable, class, permission string) (any, er
 	object := ""
 	switch strings.ToUpper(class) {
 	case "DATABASE":
-		if securable != "" {
-			d = s.p.find(securable)
+		if n, ok := splitName(securable); securable != "" && ok && n.database == "" && n.object != "" {
+			d = s.p.find(n.object)
+		} else if securable != "" {
+			return nil, nil // it is no identifier: a name with a dash or a point in it wants QUOTENAME
 		}
 	case "OBJECT":
 		n, _ := splitName(securable)
 		object = n.object
 	default:
-		return boolInt(s.sysadmin()), nil
+		return boolInt(s.hasServerRight(permission)), nil
 	}
 	switch {
 	case s.sysadmin():

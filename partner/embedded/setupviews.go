@@ -15,6 +15,9 @@ CREATE TEMP TABLE sys_server_principals (
 CREATE TEMP TABLE sys_sql_logins (
 	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128),
 	is_policy_checked bit, password_hash varbinary(256));
+CREATE TEMP TABLE sys_server_permissions (
+	class tinyint, class_desc nvarchar(60), major_id int, minor_id int, grantee_principal_id int, grantor_principal_id int,
+	type char(4), permission_name nvarchar(128), state char(1), state_desc nvarchar(60));
 CREATE TEMP TABLE sys_master_files (
 	database_id int, file_id int, type tinyint, type_desc nvarchar(60), name nvarchar(128), physical_name nvarchar(260), state_desc nvarchar(60));
 `
@@ -84,9 +87,14 @@ func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 	return rows
 }
 
+// sqlLoginRows are all logins to who may see any definition; to others the system's and their own.
 func sqlLoginRows(s *session, _ string) [][]any {
 	rows := [][]any{{userName, 1, dboSID, "S", "SQL_LOGIN", false, masterName, false, nil}}
+	all := s.hasServerRight(viewAnyDefinition)
 	for i, l := range s.p.masterObjects().of(kindLogin) {
+		if !all && !strings.EqualFold(l.name, s.loginName()) {
+			continue
+		}
 		sid, hash, _ := strings.Cut(l.detail, " ")
 		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, hexadecimal(hash)})
 	}

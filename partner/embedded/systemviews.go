@@ -39,7 +39,11 @@ CREATE TEMP TABLE sys_objects (
 CREATE TEMP TABLE sys_procedures (
 	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, type char(2) COLLATE NOCASE, type_desc nvarchar(60));
 CREATE TEMP TABLE sys_tables (
-	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, type char(2) COLLATE NOCASE, type_desc nvarchar(60));
+	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, type char(2) COLLATE NOCASE, type_desc nvarchar(60), is_memory_optimized bit);
+CREATE TEMP TABLE sys_triggers (
+	name nvarchar(128) COLLATE NOCASE, object_id int, parent_class tinyint, parent_id int, is_disabled bit, is_instead_of_trigger bit);
+CREATE TEMP TABLE sys_foreign_keys (
+	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, parent_object_id int, referenced_object_id int, is_disabled bit);
 CREATE TEMP TABLE sys_sysobjects (
 	name nvarchar(128) COLLATE NOCASE, id int, xtype char(2) COLLATE NOCASE, uid smallint, type char(2) COLLATE NOCASE);
 CREATE TEMP TABLE information_schema_tables (
@@ -85,8 +89,10 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_database_mirroring_witnesses": func(*session, string) [][]any { return nil },
 	"sys_objects":                      func(s *session, db string) [][]any { return s.objectRows(db, "") },
 	"sys_procedures":                   func(s *session, db string) [][]any { return s.objectRows(db, "P") },
-	"sys_tables":                       func(s *session, db string) [][]any { return s.objectRows(db, "U") },
+	"sys_tables":                       tableRows,
 	"sys_sysobjects":                   sysObjectRows,
+	"sys_triggers":                     noRows,
+	"sys_foreign_keys":                 noRows,
 	"sys_sql_modules":                  moduleRows,
 	"sys_database_principals":          principalRows,
 	"sys_database_role_members":        memberRows,
@@ -94,12 +100,13 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"information_schema_tables":        informationSchemaRows,
 	"sys_databasepropertyex":           func(s *session, _ string) [][]any { return s.p.propertyRows() },
 
-	"sys_tcp_endpoints":     tcpEndpointRows,
-	"sys_certificates":      certificateRows,
-	"sys_symmetric_keys":    symmetricKeyRows,
-	"sys_server_principals": serverPrincipalRows,
-	"sys_sql_logins":        sqlLoginRows,
-	"sys_master_files":      masterFileRows,
+	"sys_tcp_endpoints":      tcpEndpointRows,
+	"sys_certificates":       certificateRows,
+	"sys_symmetric_keys":     symmetricKeyRows,
+	"sys_server_principals":  serverPrincipalRows,
+	"sys_server_permissions": serverPermissionRows,
+	"sys_sql_logins":         sqlLoginRows,
+	"sys_master_files":       masterFileRows,
 
 	"sys_backupset":                  backupRows,
 	"sys_sysjobs":                    noRows,
@@ -126,12 +133,18 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 		if !n.System() || rows == nil {
 			continue
 		}
+		if err := s.mayView(n.Table()); err != nil {
+			return err
+		}
 		database := s.database
 		if n.Database != "" {
 			database, _ = s.p.canonicalDatabase(n.Database)
 		}
 		now, planted := s.p.planted.rows(n.Table())
-		if !planted {
+		switch {
+		case s.hidden(n.Table()):
+			now = nil
+		case !planted:
 			now = rows(s, database)
 		}
 		if err := r.fillView(n.Table(), now); err != nil {
@@ -356,6 +369,13 @@ func (s *session) objectRows(database, kind string) (rows [][]any) {
 }
 
 var kindText = map[string]string{"U": "USER_TABLE", "P": "SQL_STORED_PROCEDURE"}
+
+func tableRows(s *session, database string) (rows [][]any) {
+	for _, r := range s.objectRows(database, "U") {
+		rows = append(rows, append(r, false))
+	}
+	return rows
+}
 
 func sysObjectRows(s *session, database string) (rows [][]any) {
 	for _, r := range s.objectRows(database, "") {

@@ -63,7 +63,8 @@ func assumptions(verb string, o Options) []string {
 	case Setup:
 		all = append(all, "that both servers have the same version, edition and collation, that the database has no FILESTREAM files, and that the login is sysadmin on both",
 			"that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT",
-			"which logins own users in the database: those named with --login are carried over")
+			"which logins own users in the database: those named with --login are carried over",
+			"which rights on the server they have (sys.server_permissions): give them there too")
 		if o.MirrorData != "" {
 			all = append(all, "the logical names of the database's files (sys.master_files)")
 		}

@@ -3,6 +3,8 @@ package operate
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +23,13 @@ const (
 	queryState        = `SELECT 1 AS yes FROM sys.databases WHERE name = %N AND state_desc = %N`
 	queryLogin        = `SELECT CONVERT(varchar(200), sid, 1) AS sid, CONVERT(varchar(600), password_hash, 1) AS hash FROM sys.sql_logins WHERE name = %N`
 	querySameLogin    = `SELECT 1 AS yes FROM sys.server_principals WHERE name = %N AND sid = %s`
+	queryRights       = `SELECT p.permission_name, p.state_desc FROM sys.server_permissions p JOIN sys.server_principals l ON l.principal_id = p.grantee_principal_id ` +
+		`WHERE l.name = %N AND p.class = 100 AND (p.permission_name <> N'CONNECT SQL' OR p.state_desc <> N'GRANT') ORDER BY p.permission_name`
+	queryRight = `SELECT 1 AS yes FROM sys.server_permissions p JOIN sys.server_principals l ON l.principal_id = p.grantee_principal_id ` +
+		`WHERE l.name = %N AND p.class = 100 AND p.permission_name = %N AND p.state_desc = %N`
+	formGrantServer     = `GRANT %s TO %[`
+	formGrantServerWith = `GRANT %s TO %[ WITH GRANT OPTION`
+	formDenyServer      = `DENY %s TO %[`
 )
 
 // queryOwners has the SQL logins that own users in the database: those must be known to the other server too.
@@ -42,7 +51,7 @@ func (s *situation) files() (full, log string) {
 
 // fullRecovery has the principal keep its log.
 func (s *situation) fullRecovery() {
-	s.plan.add(Step{On: s.p, Kind: Do, Title: "Full recovery: the log is what mirroring sends", Unless: fill(queryFullRecovery, s.o.Database), Text: fill(formRecoveryFull, s.o.Database),
+	s.plan.add(Step{On: s.p, Kind: Do, Title: "Full recovery: the log is what mirroring sends", Unless: fill(queryFullRecovery, s.o.Database), Text: fill(formRecoveryFull, s.o.Database), Again: []int32{5061},
 		Why: "From now on only log backups free the log. Make sure that a job takes some, on both servers: without one the log fills the disk."})
 }
 
@@ -95,7 +104,60 @@ func (s *situation) makeLogins() {
 		s.plan.add(Step{On: s.m, Kind: Do, Title: "The same login there", Unless: fill(querySameLogin, login, variable(loginSID(i))),
 			Text: fill(formLoginWithSID, login, variable(loginHash(i)), variable(loginSID(i))),
 			Why:  "master is not mirrored. With another SID the user would be orphaned after a failover (916); with the database as default the login would fail on the mirror."})
+		for _, r := range s.o.Rights {
+			if r.Login == login {
+				s.plan.add(Step{On: s.m, Kind: Do, Title: "And its right on the server: " + r.Permission, Unless: fill(queryRight, login, r.Permission, r.State),
+					Text: fill(serverRightForms[r.State], r.Permission, login), Why: "What a login may do on the server stands in master too."})
+			}
+		}
 	}
+	if s.plan.Topology == Group {
+		for _, login := range s.o.Logins {
+			if !slices.Contains(s.o.Rights, ServerRight{login, viewServerState, "GRANT"}) {
+				s.plan.After = append(s.plan.After, "If proxies log in as "+login+", run on both servers, or they can't see the replicas' roles: "+fill(formGrantServer, viewServerState, login))
+			}
+		}
+	}
+}
+
+// viewServerState is the right to see the roles of a group's replicas.
+const viewServerState = "VIEW SERVER STATE"
+
+// ServerRight is a permission of the server that a login was granted or denied.
+type ServerRight struct {
+	Login      string
+	Permission string // such as VIEW SERVER STATE
+	State      string // GRANT, DENY or GRANT_WITH_GRANT_OPTION: state_desc of sys.server_permissions
+}
+
+var serverRightForms = map[string]string{"GRANT": formGrantServer, "DENY": formDenyServer, "GRANT_WITH_GRANT_OPTION": formGrantServerWith}
+
+// permissionName is what a permission's name looks like. It stands in a statement as it is.
+var permissionName = regexp.MustCompile(`^[A-Z]+( [A-Z]+)*$`)
+
+// ServerRights asks what the logins may do on the server that has the database open, for Options.Rights; where none has,
+// nothing. Membership in server roles is not among it.
+func ServerRights(ctx context.Context, o Options, seen [2]*Found, servers map[Side]Server) (rights []ServerRight, err error) {
+	for i, side := range []Side{A, B} {
+		if seen[i].Database == nil || !seen[i].Database.Opens || o.Principal == side.other() {
+			continue
+		}
+		for _, login := range o.Logins {
+			rows, err := servers[side].Query(ctx, fill(queryRights, login))
+			if err != nil {
+				return nil, asRefusal(side, err)
+			}
+			for _, r := range rows {
+				right := ServerRight{login, strings.TrimSpace(r["permission_name"]), r["state_desc"]}
+				if !permissionName.MatchString(right.Permission) || serverRightForms[right.State] == "" {
+					return nil, &Refusal{On: side, Message: fmt.Sprintf("the login %s has a right that is not known: %s %s", login, right.State, right.Permission), Advice: "leave the login out (--login names those that are carried over), and make it by hand"}
+				}
+				rights = append(rights, right)
+			}
+		}
+		break
+	}
+	return rights, nil
 }
 
 // loginSID and loginHash are the variables of the i-th login.

@@ -108,7 +108,12 @@ func plans(t *testing.T) (all []*Plan) {
 		}
 		all = append(all, p)
 	}
-	return all
+	rights := []ServerRight{{"web", viewServerState, "GRANT"}, {"web", viewServerState, "DENY"}, {"web", viewServerState, "GRANT_WITH_GRANT_OPTION"}}
+	p, err := NewPlan(Setup, Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}, Logins: []string{"web"}, Rights: rights}, recordedAlone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(all, p)
 }
 
 // TestStatements_Forms compares every statement that any plan has with the forms of the manual.
@@ -119,6 +124,9 @@ func TestStatements_Forms(t *testing.T) {
 		steps := p.Steps
 		for _, s := range p.Steps {
 			steps = append(steps, s.Undo...)
+			if s.Repeat != nil {
+				steps = append(steps, *s.Repeat)
+			}
 		}
 		for _, s := range steps {
 			if s.Kind != Do && s.Kind != Carry {
@@ -164,6 +172,9 @@ func TestScripts_Parse(t *testing.T) {
 				for _, s := range p.Steps {
 					if s.Kind == Carry || s.Kind == Do && !strings.HasPrefix(s.Text, "DROP DATABASE") {
 						batch = strings.ReplaceAll(batch, s.Text+";", "SELECT 1;")
+					}
+					if s.Repeat != nil {
+						batch = strings.ReplaceAll(batch, s.Repeat.Text+";", "SELECT 1;")
 					}
 				}
 				batch = regexp.MustCompile(`(?m)^--.*$`).ReplaceAllString(batch, "")

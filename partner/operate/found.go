@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type FoundMirroring struct {
 // FoundGroup is the group as this replica sees it.
 type FoundGroup struct {
 	Name          string         `json:"name"`         // empty: the login may not see it
+	Lacks         string         `json:"lacks"`        // which right it lacks for that; empty: none is known to be missing
 	Cluster       string         `json:"cluster_type"` // NONE, WSFC or EXTERNAL
 	Role          string         `json:"role"`
 	Operational   string         `json:"operational_state"`
@@ -111,16 +113,25 @@ const (
 		`FROM sys.database_mirroring_endpoints e LEFT JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id ` +
 		`LEFT JOIN sys.certificates c ON c.certificate_id = e.certificate_id`
 
-	// %s is g.cluster_type_desc, which came with SQL Server 2017.
-	queryGroup = `SELECT g.name AS group_name, %s AS cluster, g.sequence_number, r.replica_server_name, r.endpoint_url, ` +
+	// Each %s is a column that came with SQL Server 2017. The sys.dm_hadr_ views need VIEW SERVER STATE, or the query is
+	// refused (300, 297); sys.availability_… need VIEW ANY DEFINITION, and have no rows without it: they are joined loosely.
+	queryGroup = `SELECT g.name AS group_name, %s AS cluster, %s AS sequence_number, r.replica_server_name, r.endpoint_url, ` +
 		`r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, ` +
 		`l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, ` +
 		`CONVERT(nvarchar(30), l.end_of_log_lsn) AS end_of_log ` +
-		`FROM sys.databases d JOIN sys.availability_replicas m ON m.replica_id = d.replica_id ` +
-		`JOIN sys.availability_groups g ON g.group_id = m.group_id JOIN sys.availability_replicas r ON r.group_id = g.group_id ` +
-		`LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.replica_id = r.replica_id ` +
-		`LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = r.replica_id AND l.group_database_id = d.group_database_id ` +
+		`FROM sys.databases d LEFT JOIN sys.dm_hadr_availability_replica_states o ON o.replica_id = d.replica_id ` +
+		`LEFT JOIN sys.availability_replicas m ON m.replica_id = d.replica_id ` +
+		`LEFT JOIN sys.availability_groups g ON g.group_id = COALESCE(o.group_id, m.group_id) ` +
+		`LEFT JOIN sys.availability_replicas r ON r.group_id = g.group_id ` +
+		`LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = o.group_id AND (r.replica_id IS NULL OR s.replica_id = r.replica_id) ` +
+		`LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = s.replica_id AND l.group_database_id = d.group_database_id ` +
 		`WHERE d.name = %N`
+
+	// What stands in their place before 2017: there every group had a Windows cluster.
+	clusterType, clusterBefore2017     = "g.cluster_type_desc", "N'wsfc'"
+	sequenceNumber, sequenceBefore2017 = "g.sequence_number", "CONVERT(bigint, NULL)"
+
+	viewAnyDefinition = "VIEW ANY DEFINITION"
 )
 
 // Look asks one server. What it could not be asked stands in Found.Error.
@@ -195,24 +206,30 @@ func (f *Found) readFiles(ctx context.Context, s Server, database string) error 
 }
 
 func (f *Found) readGroup(ctx context.Context, s Server, database string) error {
-	cluster := "g.cluster_type_desc"
+	cluster, sequence := clusterType, sequenceNumber
 	if f.major() < 14 {
-		cluster = "N'wsfc'"
+		cluster, sequence = clusterBefore2017, sequenceBefore2017
 	}
-	rows, err := s.Query(ctx, fill(queryGroup, cluster, database))
+	rows, err := s.Query(ctx, fill(queryGroup, cluster, sequence, database))
 	if err != nil || len(rows) == 0 {
 		// It is in a group, whatever else may be seen of it.
 		f.Group = &FoundGroup{}
 		if n := numbered(nil); errors.As(err, &n) && (n.SQLErrorNumber() == 297 || n.SQLErrorNumber() == 300) {
+			f.Group.Lacks = viewServerState
 			return nil
 		}
 		return err
 	}
 	g := &FoundGroup{Name: rows[0]["group_name"], Cluster: strings.ToUpper(rows[0]["cluster"])}
+	if g.Name == "" {
+		g.Lacks, g.Cluster = viewAnyDefinition, ""
+	}
 	g.Sequence, _ = strconv.ParseInt(rows[0]["sequence_number"], 10, 64)
 	for _, r := range rows {
-		g.Replicas = append(g.Replicas, FoundReplica{Server: r["replica_server_name"], Endpoint: r["endpoint_url"], Mode: r["availability_mode_desc"],
-			Failover: r["failover_mode_desc"], Role: r["role_desc"], Connected: r["connected_state_desc"]})
+		if r["replica_server_name"] != "" {
+			g.Replicas = append(g.Replicas, FoundReplica{Server: r["replica_server_name"], Endpoint: r["endpoint_url"], Mode: r["availability_mode_desc"],
+				Failover: r["failover_mode_desc"], Role: r["role_desc"], Connected: r["connected_state_desc"]})
+		}
 		if r["is_local"] == "1" {
 			g.Role, g.Operational, g.State = r["role_desc"], r["operational_state_desc"], r["synchronization_state_desc"]
 			g.Suspended, g.SuspendReason = r["is_suspended"] == "1", r["suspend_reason_desc"]
@@ -274,15 +291,19 @@ func (f *Found) groupLines(add func(format string, args ...any)) {
 	if g == nil {
 		return
 	}
-	if g.Name == "" {
-		add("in an availability group that this login may not look at (VIEW SERVER STATE)")
+	if g.Name == "" && g.Role == "" {
+		add("in an availability group that this login may not look at (%s)", cmp.Or(g.Lacks, viewServerState))
 		return
+	}
+	name := g.Name
+	if name == "" {
+		name = "(name, cluster and other replicas not shown without " + viewAnyDefinition + ")"
 	}
 	suspended := ""
 	if g.Suspended {
 		suspended = ", suspended (" + orUnknown(g.SuspendReason) + ")"
 	}
-	add("availability group %s (cluster type %s): %s, database %s%s", g.Name, orUnknown(g.Cluster), orUnknown(g.Role), orUnknown(g.State), suspended)
+	add("availability group %s (cluster type %s): %s, database %s%s", name, orUnknown(g.Cluster), orUnknown(g.Role), orUnknown(g.State), suspended)
 	for _, r := range g.Replicas {
 		add("   replica %s: %s, %s, %s", r.Server, r.Mode, orUnknown(r.Role), orUnknown(r.Connected))
 	}

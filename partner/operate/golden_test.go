@@ -51,7 +51,7 @@ func TestScripts_Golden(t *testing.T) {
 			}
 			var got bytes.Buffer
 			for _, s := range p.Scripts() {
-				fmt.Fprintf(&got, "-- ======== part %d, on %s ========\n%s\n", s.Part, s.Server, s.Text)
+				fmt.Fprintln(&got, s.Titled())
 			}
 			path := filepath.Join("testdata", file+".sql")
 			if *update {

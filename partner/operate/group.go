@@ -53,6 +53,10 @@ const (
 var (
 	alreadyThere = []int32{alreadyPrimary}
 	notSuspended = []int32{35239, 35242}
+	// busyGroup are refusals of a group that is busy with the change of roles; notYetSecondary has besides what an old primary
+	// answered to SET (ROLE = SECONDARY) in other projects.
+	busyGroup       = []int32{41138, 41165, 41166}
+	notYetSecondary = []int32{41104, 41131, 41138, 41165, 41166}
 )
 
 func (s *situation) replicaIs(condition string) string {
@@ -84,30 +88,66 @@ func (s *situation) groupFailover() {
 	s.clusterlessFailover()
 }
 
-// clusterlessFailover is the documented way without loss where there is no cluster: it, too, ends with a forced failover.
+// clusterlessFailover is the documented way without loss where there is no cluster: it, too, ends with a forced failover. The
+// manual puts REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT back to 0 at its end. Here it is put back the moment the new primary is
+// there: what comes after may fail or last, and meanwhile no commit would end.
 func (s *situation) clusterlessFailover() {
-	normal := Step{On: s.p, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0)}
+	normal := func(on Side) Step {
+		return Step{On: on, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0), Again: busyGroup}
+	}
 	for _, r := range []Side{s.p, s.m} {
 		s.plan.add(Step{On: s.p, Kind: Do, Title: "Commits wait for " + string(r) + ", or something could be lost", Unless: fill(queryMode, s.group, s.replica(r)), Text: fill(formSynchronous, s.group, s.replica(r))})
 	}
-	shown := s.waitFor(s.m, "The former secondary is the primary", s.replicaIs(isPrimary))
 	s.plan.add(
 		s.waitFor(s.m, "The secondary is SYNCHRONIZED, by its own word", s.replicaDBIs(isInStep)),
 		s.waitFor(s.p, "And by the primary's", s.replicaDBIs(isInStep)),
-		Step{On: s.p, Kind: Do, Title: "No commit without the secondary, from here on", Text: fill(formRequired, s.group, 1),
-			Why: "It must be 0 again at the end: left at 1 the primary refuses writes whenever the secondary is away."},
-		Step{On: s.p, Kind: Do, Title: "The primary stops serving; until the next step nobody does", Text: fill(formOffline, s.group), Undo: []Step{normal},
-			Why: "19416 means that the secondary has just fallen behind: nothing was done."},
+		Step{On: s.p, Kind: Do, Title: "No commit without the secondary, from here on", Text: fill(formRequired, s.group, 1), Undo: []Step{normal(s.p)},
+			Why: "It is 0 again as soon as the secondary has taken over: left at 1 the primary refuses writes whenever the secondary is away."},
+		Step{On: s.p, Kind: Do, Title: "The primary stops serving; until the next step nobody does", Text: fill(formOffline, s.group), Undo: []Step{normal(s.p)}, Out: s.wayBack(),
+			Why: "19416 means that the secondary has just fallen behind: nothing was done."})
+	shown := s.waitFor(s.m, "The former secondary is the primary", s.replicaIs(isPrimary))
+	shown.Out, shown.Undo = s.wayBack()+" Otherwise: "+s.wayOn(), []Step{normal(s.m)}
+	s.plan.add(
 		Step{On: s.m, Kind: Do, Title: "The secondary takes over", Text: fill(formGroupForce, s.group), Ignore: alreadyThere, Shows: &shown,
-			Undo: []Step{{On: s.p, Kind: Do, Title: "The old primary serves again", Text: fill(formGroupForce, s.group), Ignore: alreadyThere}, normal},
-			Why:  "Without a cluster this is the only command there is. Nothing is lost: the secondary was SYNCHRONIZED, and nothing has been written since."},
-		shown,
-		Step{On: s.p, Kind: Do, Title: "The old primary becomes a secondary", Text: fill(formSecondary, s.group)},
-		s.waitFor(s.p, "It is one", s.replicaIs(isSecondary)),
-		Step{On: s.p, Kind: Do, Title: "Its data moves again", Unless: s.replicaDBIs(isMoving), Text: fill(formHadrResume, s.o.Database), Ignore: notSuspended,
-			Why: "After a forced failover data movement stays suspended until somebody says this."},
-		Step{On: s.m, Kind: Do, Title: "Writes without the secondary are allowed again", Text: fill(formRequired, s.group, 0)},
-		s.waitFor(s.p, "The new secondary is SYNCHRONIZED", s.replicaDBIs(isInStep)))
+			Undo: []Step{{On: s.p, Kind: Do, Title: "The old primary serves again", Text: fill(formGroupForce, s.group), Ignore: alreadyThere}, normal(s.p)}, Out: s.wayBack(),
+			Why: "Without a cluster this is the only command there is. Nothing is lost: the secondary was SYNCHRONIZED, and nothing has been written since."},
+		shown)
+	allowed := normal(s.m)
+	allowed.Out, allowed.Undo = s.wayOn(), []Step{normal(s.m)} // once more, on another connection
+	s.plan.add(allowed)
+	s.followAgain()
+}
+
+// followAgain makes a secondary of the old primary, which has stopped serving.
+func (s *situation) followAgain() {
+	became := s.waitFor(s.p, "It is one", s.replicaIs(isSecondary))
+	became.Out = s.wayOn()
+	again := s.waitFor(s.p, "Its data moves again, and it is SYNCHRONIZED", s.replicaDBIs(isInStep))
+	again.Out = s.wayOn()
+	again.Repeat = s.resumed(s.p)
+	s.plan.add(
+		Step{On: s.p, Kind: Do, Title: "The old primary becomes a secondary", Text: fill(formSecondary, s.group), Again: notYetSecondary, Shows: &became, Out: s.wayOn(),
+			Why: "It can be refused with 41104 for a while. Clients are served by the new primary meanwhile, without a second copy."},
+		became, again)
+}
+
+// resumed is RESUME within a wait. After a forced failover data movement is suspended, and the suspension can appear
+// late: a RESUME that was sent before does nothing, and has to be sent again.
+func (s *situation) resumed(on Side) *Step {
+	return &Step{On: on, Kind: Do, Title: "Data moves again", Unless: s.replicaDBIs(isMoving), Text: fill(formHadrResume, s.o.Database), Ignore: notSuspended}
+}
+
+// wayBack and wayOn are the ways out of a failover that stands still: with the old primary, and with the new one.
+func (s *situation) wayBack() string {
+	p, m := string(s.p), string(s.m)
+	return "If " + m + " is not the primary (pair status), let " + p + " serve again. On " + p + ": " + fill(formGroupForce, s.group) + "; on " + p + ": " + fill(formRequired, s.group, 0) + "."
+}
+
+func (s *situation) wayOn() string {
+	p, m := string(s.p), string(s.m)
+	return m + " is the primary and serves. On " + m + ": " + fill(formRequired, s.group, 0) + "; on " + p + ": " + fill(formSecondary, s.group) +
+		" (after 41104 repeat it; if that lasts, restart the service of " + p + " first); on " + p + ": " + fill(formHadrResume, s.o.Database) +
+		", repeated until pair status shows SYNCHRONIZED. Keep clients away from " + p + " until then."
 }
 
 func (s *situation) groupForce() {
@@ -136,9 +176,10 @@ func (s *situation) groupSuspend() {
 func (s *situation) groupResume() {
 	s.mustBe(s.p, "This server is the primary", s.replicaIs(isPrimary), onlyPrimary, "this server is not the group's primary")
 	for _, on := range []Side{s.p, s.m} {
-		s.plan.add(Step{On: on, Kind: Do, Title: "Data moves again", Unless: s.replicaDBIs(isMoving), Text: fill(formHadrResume, s.o.Database), Ignore: notSuspended,
-			Why: "After a forced failover the secondary is the suspended one, and this throws away, for good, what only it has."},
-			s.waitFor(on, "It does", s.replicaDBIs(isMoving)))
+		resumed, moving := *s.resumed(on), s.waitFor(on, "It does", s.replicaDBIs(isMoving))
+		resumed.Why = "After a forced failover the secondary is the suspended one, and this throws away, for good, what only it has."
+		moving.Repeat = s.resumed(on)
+		s.plan.add(resumed, moving)
 	}
 }
 

@@ -70,6 +70,9 @@ type Options struct {
 	Restored bool
 	// Logins are those that must have the same SID on both. Run finds them by itself.
 	Logins []string
+	// Rights are what those logins may do on the server that has the database, beside logging in: they are given to them
+	// on the other one too. See [ServerRights].
+	Rights []ServerRight
 	// Tables must be in the database for setup: without them it is not the one that is meant.
 	Tables []string
 	// Copy is CopyKeep (default), CopyRecover or CopyDrop.

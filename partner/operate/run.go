@@ -66,6 +66,7 @@ func (r *Runner) Run(ctx context.Context, p *Plan) error {
 		began := time.Now()
 		outcome, note, err := r.step(ctx, i+1, s)
 		if err != nil {
+			err = s.withWayOut(err)
 			r.tell(Event{Number: i + 1, Step: s, Outcome: Failed, Note: err.Error(), Seconds: time.Since(began).Seconds()})
 			return r.undo(ctx, i+1, s, err)
 		}
@@ -78,6 +79,19 @@ func (r *Runner) tell(e Event) {
 	if r.Tell != nil {
 		r.Tell(e)
 	}
+}
+
+// withWayOut adds the step's way out to what a person is told of its failure.
+func (s Step) withWayOut(err error) error {
+	if s.Out == "" {
+		return err
+	}
+	if f, ok := errors.AsType[*Refusal](err); ok {
+		with := *f
+		with.Advice += ". The way out: " + s.Out
+		return &with
+	}
+	return fmt.Errorf("%w. The way out: %s", err, s.Out)
 }
 
 // newPassword makes one that satisfies SQL Server's policy. Nobody ever needs it: the
@@ -138,6 +152,12 @@ func (r *Runner) holds(ctx context.Context, on Side, query string) (bool, error)
 	return len(rows) > 0, nil
 }
 
+// isSo reports whether a wait's query gives a row now.
+func (r *Runner) isSo(ctx context.Context, s Step) bool {
+	ok, err := r.holds(ctx, s.On, s.Text)
+	return ok && err == nil
+}
+
 // do carries out a statement, unless it has been done, and as often as passing refusals want it.
 func (r *Runner) do(ctx context.Context, s Step) (Outcome, string, error) {
 	if s.Unless != "" {
@@ -159,6 +179,8 @@ func (r *Runner) do(ctx context.Context, s Step) (Outcome, string, error) {
 		switch {
 		case slices.Contains(s.Ignore, number):
 			return Skipped, fmt.Sprintf("error %d: there was nothing to do", number), nil
+		case slices.Contains(s.Again, number) && s.Shows != nil && r.isSo(ctx, *s.Shows):
+			return Done, fmt.Sprintf("error %d, and the views show that it is so", number), nil
 		case slices.Contains(s.Again, number) && time.Now().Before(patience):
 			if err := r.pause(ctx); err != nil {
 				return "", "", err
@@ -187,13 +209,19 @@ func (r *Runner) wait(ctx context.Context, s Step) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Within)
 	defer cancel()
 	var last error
-	for {
+	for next := time.Now(); ; {
 		ok, err := r.holds(ctx, s.On, s.Text)
 		if ok {
 			return nil
 		}
 		if err != nil {
 			last = err
+		}
+		if s.Repeat != nil && !time.Now().Before(next) {
+			if _, _, err := r.do(ctx, *s.Repeat); err != nil {
+				last = err
+			}
+			next = time.Now().Add(repeatPause)
 		}
 		if r.pause(ctx) != nil {
 			f := s.refusal()
@@ -205,6 +233,9 @@ func (r *Runner) wait(ctx context.Context, s Step) error {
 		}
 	}
 }
+
+// repeatPause is the pause between two statements of a Wait's Repeat.
+const repeatPause = time.Second
 
 // arrive waits for a file to be there, whole; that it waits is told once.
 func (r *Runner) arrive(ctx context.Context, n int, s Step) error {

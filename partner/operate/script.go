@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 )
 
 // Script is a part of a plan that one server can be given without a stop.
@@ -12,7 +14,17 @@ type Script struct {
 	Part    int    `json:"part"` // from 1, in the order in which they are run
 	Server  Side   `json:"server"`
 	Address string `json:"address"`
-	Text    string `json:"script"`
+	Text    string `json:"script"` // begins with a byte order mark if it is not all ASCII
+}
+
+// Titled is the script behind a line that says which it is, and a byte order mark before both if it has one.
+func (s Script) Titled() string {
+	text, marked := strings.CutPrefix(s.Text, byteOrderMark)
+	title := fmt.Sprintf("-- ======== part %d, on %s (%s) ========\n", s.Part, s.Server, s.Address)
+	if marked {
+		title = byteOrderMark + title
+	}
+	return title + text
 }
 
 // Scripts write the plan down for people, with the same texts that [Runner.Run] sends, in
@@ -44,15 +56,26 @@ func (p *Plan) Scripts() []Script {
 				w.comment("%s", a)
 			}
 		}
-		all[i].Text = w.String()
+		all[i].Text = marked(w.String())
 	}
 	return all
+}
+
+const byteOrderMark = "\ufeff"
+
+// marked is a script's text as sqlcmd reads it right: one that is not all ASCII, because of a name in it, begins with a byte
+// order mark. Without one sqlcmd takes a file to be in the code page of its machine.
+func marked(script string) string {
+	if strings.ContainsFunc(script, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return byteOrderMark + "-- In UTF-8, with a byte order mark: keep it, or run sqlcmd with -f 65001.\n" + script
+	}
+	return script
 }
 
 // head says what the script is, how it is run, and what nobody has checked.
 func (p *Plan) head(w *scriptWriter, s Script, parts, first, end int) {
 	w.comment("mirrorstate pair %s, database %s, topology %s.", p.Verb, p.Database, p.Topology)
-	w.comment("Part %d of %d, on server %s (%s). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S %s -i …", s.Part, parts, s.Server, s.Address, s.Address)
+	w.comment("Part %d of %d, on server %s (%s). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S %s -i FILE", s.Part, parts, s.Server, s.Address, s.Address)
 	if s.Part == 1 {
 		w.comment("Stop at the first error and mend what it says. Every step may be run again.")
 		if len(p.Unchecked) > 0 {
@@ -65,9 +88,9 @@ func (p *Plan) head(w *scriptWriter, s Script, parts, first, end int) {
 	variables := p.variables(p.Steps[first:end])
 	for _, v := range variables {
 		if slices.Contains(p.Secrets, v) {
-			w.comment("Choose a password and give it here: sqlcmd -v %s=\"…\"", v)
+			w.comment("Choose a password and give it here: sqlcmd -v %s=\"PASSWORD\"", v)
 		} else {
-			w.comment("Give what step %d printed: sqlcmd -v %s=0x…", p.source(v), v)
+			w.comment("Give what step %d printed: sqlcmd -v %s=VALUE", p.source(v), v)
 		}
 	}
 	w.line("USE [master];")
@@ -106,6 +129,18 @@ func (p *Plan) source(v string) int {
 	return slices.IndexFunc(p.Steps, func(s Step) bool { return slices.Contains(s.Into, v) }) + 1
 }
 
+// shortened is a text of so many UTF-16 units at most.
+func shortened(s string, most int) string {
+	units := utf16.Encode([]rune(s))
+	if len(units) <= most {
+		return s
+	}
+	return strings.TrimRight(string(utf16.Decode(units[:most])), "%\uFFFD")
+}
+
+// plainWords writes what our own words have beyond ASCII in ASCII.
+func plainWords(s string) string { return strings.ReplaceAll(s, "…", "...") }
+
 type scriptWriter struct{ strings.Builder }
 
 func (w *scriptWriter) line(format string, args ...any) {
@@ -115,7 +150,7 @@ func (w *scriptWriter) line(format string, args ...any) {
 
 func (w *scriptWriter) comment(format string, args ...any) {
 	// A name with an end of line in it must not become T-SQL.
-	w.line("-- %s", strings.Join(strings.FieldsFunc(fmt.Sprintf(format, args...), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+	w.line("-- %s", strings.Join(strings.FieldsFunc(plainWords(fmt.Sprintf(format, args...)), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }
 
 // step writes one step as T-SQL.
@@ -131,16 +166,11 @@ func (w *scriptWriter) step(n int, s Step) {
 	case Wait:
 		w.line("DECLARE @end datetime2 = DATEADD(second, %d, SYSUTCDATETIME());", int(s.Within/time.Second))
 		w.line("WHILE NOT EXISTS (%s) AND SYSUTCDATETIME() < @end", s.Text)
-		w.line("  WAITFOR DELAY '00:00:01';")
+		w.pause(s)
 		w.line("IF NOT EXISTS (%s)", s.Text)
 		w.line("  THROW %s;", s.thrown())
 	case Do:
-		if s.Unless != "" {
-			w.line("IF NOT EXISTS (%s)", s.Unless)
-			w.line("  %s;", s.Text)
-		} else {
-			w.line("%s;", s.Text)
-		}
+		w.statement(s)
 		w.numbers(s)
 	default:
 		w.line("%s;", s.Text)
@@ -150,6 +180,45 @@ func (w *scriptWriter) step(n int, s Step) {
 	}
 	w.line("GO")
 	w.line("")
+}
+
+// statement writes that of a Do. Where there is a way out, it is printed if the statement fails.
+func (w *scriptWriter) statement(s Step) {
+	if s.Unless != "" {
+		w.line("IF NOT EXISTS (%s)", s.Unless)
+	}
+	switch {
+	case s.Out != "":
+		w.line("BEGIN TRY")
+		w.line("  %s;", s.Text)
+		w.line("END TRY")
+		w.line("BEGIN CATCH")
+		w.line("  PRINT %s;", text(shortened(plainWords("The way out: "+s.Out), 4000)))
+		w.line("  THROW;")
+		w.line("END CATCH;")
+	case s.Unless != "":
+		w.line("  %s;", s.Text)
+	default:
+		w.line("%s;", s.Text)
+	}
+}
+
+// pause is the body of a Wait's loop.
+func (w *scriptWriter) pause(s Step) {
+	if s.Repeat == nil {
+		w.line("  WAITFOR DELAY '00:00:01';")
+		return
+	}
+	w.line("BEGIN")
+	w.line("  IF NOT EXISTS (%s)", s.Repeat.Unless)
+	w.line("  BEGIN TRY")
+	w.line("    %s;", s.Repeat.Text)
+	w.line("  END TRY")
+	w.line("  BEGIN CATCH")
+	w.line("    PRINT ERROR_MESSAGE();")
+	w.line("  END CATCH;")
+	w.line("  WAITFOR DELAY '00:00:01';")
+	w.line("END;")
 }
 
 // numbers says which errors are none, and which pass.
@@ -171,5 +240,11 @@ func (s Step) thrown() string {
 	if r.Number != 0 {
 		message = fmt.Sprintf("%d: %s", r.Number, message)
 	}
-	return fmt.Sprintf("%d, %s, 1", 50000+r.Number, text(message+"; "+r.Advice))
+	// To THROW a % begins a place for a value, and a message has 2,048 characters.
+	message += "; " + r.Advice
+	if s.Out != "" {
+		message += ". The way out: " + s.Out
+	}
+	message = strings.ReplaceAll(plainWords(message), "%", "%%")
+	return fmt.Sprintf("%d, %s, 1", 50000+r.Number, text(shortened(message, 2048)))
 }

@@ -67,6 +67,11 @@ type Step struct {
 	Shows *Step `json:"-"`
 	// Undo is done if this step fails, all of it.
 	Undo []Step `json:"undo,omitempty"`
+	// Out is the way out for a person if this step fails, statement by statement with its server.
+	Out string `json:"out,omitempty"`
+	// Repeat is a Do that is sent again and again while a Wait lasts, each time that its Unless gives no row. Its
+	// errors are no failure: the wait's end is.
+	Repeat *Step `json:"repeat,omitempty"`
 }
 
 // Refusal is why a verb was not carried out: SQL Server's number for it (0: it has none),

@@ -65,7 +65,7 @@ func (s *situation) status() {
 		show("Its files", fill(queryFiles, s.o.Database))
 		show("The endpoint", queryEndpoint)
 		if s.plan.Topology == Group {
-			show("The group, as this replica sees it", fill(queryGroup, "g.cluster_type_desc", s.o.Database))
+			show("The group, as this replica sees it", fill(queryGroup, clusterType, sequenceNumber, s.o.Database))
 		}
 	}
 }
@@ -154,8 +154,10 @@ func (s *situation) findSides(verb string) error {
 		if b.Error != "" || b.Mirroring == nil && b.Group == nil {
 			s.p, s.m = B, A
 		}
-	case a.Group != nil && a.Group.Name == "" || b.Group != nil && b.Group.Name == "":
-		return refuse(300, "the login may not see the availability group's state")
+	case a.Group != nil && a.Group.Name == "":
+		return a.Group.unseen(A)
+	case b.Group != nil && b.Group.Name == "":
+		return b.Group.unseen(B)
 	case verb == Failover && silentOnes(s.seen) != "":
 		return refuse(partnersApart, "the principal can't be asked; %s", silentOnes(s.seen))
 	default:
@@ -200,6 +202,18 @@ func (r *Refusal) advise(advice string) *Refusal {
 	return r
 }
 
+// unseen refuses what needs to see more of the group than the login may. Without VIEW ANY DEFINITION SQL Server has
+// no error for it.
+func (g *FoundGroup) unseen(on Side) *Refusal {
+	if g.Lacks == viewAnyDefinition {
+		return &Refusal{On: on, Message: "the login may not see the availability group's name and replicas: to it the catalogue views are empty",
+			Advice: "run it with a login that is sysadmin, or has " + viewAnyDefinition}
+	}
+	r := refuse(300, "the login may not see the availability group's state")
+	r.On = on
+	return r
+}
+
 // knowGroup takes over what the servers say of the group.
 func (s *situation) knowGroup(verb string) error {
 	if verb == Setup {
@@ -211,7 +225,7 @@ func (s *situation) knowGroup(verb string) error {
 			continue
 		}
 		if g.Name == "" {
-			return refuse(300, "the login may not see the availability group on %s", side)
+			return g.unseen(side)
 		}
 		s.group = g.Name
 		if g.Cluster != "" {

@@ -126,7 +126,7 @@ func TestSetup_UsesTheEndpointThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := fmt.Sprint(p.Steps)
-	for _, want := range []string{"CERT_ID(N'OldCert')", "CREATE CERTIFICATE [OldCert] AUTHORIZATION [mirrorstate sqlb:7022] FROM BINARY", "ON ENDPOINT::[Old] TO [mirrorstate sqla:5022]", "ON ENDPOINT::[Mirroring] TO [mirrorstate sqlb:7022]", "t.port = 7022"} {
+	for _, want := range []string{"FROM sys.certificates c WHERE c.name = N'OldCert'", "CREATE CERTIFICATE [OldCert] AUTHORIZATION [mirrorstate sqlb:7022] FROM BINARY", "ON ENDPOINT::[Old] TO [mirrorstate sqla:5022]", "ON ENDPOINT::[Mirroring] TO [mirrorstate sqlb:7022]", "t.port = 7022"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("not in the plan: %s", want)
 		}
@@ -143,6 +143,94 @@ func TestFound_Lines(t *testing.T) {
 		for _, f := range seen {
 			if lines := f.Lines(); len(lines) == 0 || !strings.HasPrefix(lines[0], string(f.On)+" (") {
 				t.Errorf("%q", lines)
+			}
+		}
+	}
+}
+
+// What a login may do on the server is given to it on the other one too, once its login is there.
+func TestSetup_CarriesRightsOnTheServer(t *testing.T) {
+	seen := recordedAlone()
+	_, a, _, _ := runner()
+	a.query = func(q string) ([]Row, error) {
+		if !strings.Contains(q, "sys.server_permissions") || !strings.Contains(q, "N'we%b'") {
+			t.Errorf("asked: %s", q)
+		}
+		return []Row{{"permission_name": "VIEW SERVER STATE", "state_desc": "GRANT"}, {"permission_name": "VIEW ANY DATABASE", "state_desc": "DENY"},
+			{"permission_name": "ALTER TRACE", "state_desc": "GRANT_WITH_GRANT_OPTION"}}, nil
+	}
+	o := Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}, Logins: []string{"we%b"}}
+	rights, err := ServerRights(t.Context(), o, seen, map[Side]Server{A: a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Rights = rights
+	p, err := NewPlan(Setup, o, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last []string
+	for _, s := range p.Steps[len(p.Steps)-4:] {
+		last = append(last, string(s.On)+": "+s.Text)
+	}
+	got := strings.Join(last[1:], "\n")
+	if want := "b: GRANT VIEW SERVER STATE TO [we%b]\nb: DENY VIEW ANY DATABASE TO [we%b]\nb: GRANT ALTER TRACE TO [we%b] WITH GRANT OPTION"; got != want || !strings.HasPrefix(last[0], "b: CREATE LOGIN [we%b]") {
+		t.Errorf("the last steps are\n%s\nwant\n%s", strings.Join(last, "\n"), want)
+	}
+	a.query = func(string) ([]Row, error) {
+		return []Row{{"permission_name": "X; DROP", "state_desc": "GRANT"}}, nil
+	}
+	if _, err := ServerRights(t.Context(), o, seen, map[Side]Server{A: a}); refusalOf(err).On != A {
+		t.Errorf("a right that is a statement: %v", err)
+	}
+}
+
+// In THROW a % begins a place for a value: it is doubled. A name that is not ASCII makes a script that sqlcmd would read in the
+// machine's code page without a byte order mark; our own words are ASCII.
+func TestScripts_PercentAndNames(t *testing.T) {
+	for name, marked := range map[string]bool{"50%off": false, "Größe": true} {
+		p, err := DryRun(Setup, Options{Database: name, Endpoint: [2]string{"sql1:5022", "sql2:5022"}, Tables: []string{"T%d"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		some := false
+		for _, s := range p.Scripts() {
+			_, text, is := strings.Cut(s.Text, byteOrderMark)
+			if ascii := strings.IndexFunc(s.Text, func(r rune) bool { return r > 127 }) < 0; is == ascii || is && (!marked || s.Text != byteOrderMark+text || !strings.HasPrefix(s.Titled(), byteOrderMark+"-- ====")) {
+				t.Errorf("%s, part %d: marked %v, ASCII %v", name, s.Part, is, ascii)
+			}
+			for line := range strings.Lines(s.Text) {
+				if strings.Contains(line, "THROW") && strings.Contains(line, "T%") {
+					some = some || strings.Contains(line, "no table T%%d;")
+				}
+			}
+		}
+		if !some {
+			t.Errorf("%s: no THROW has the table's name with its %% doubled", name)
+		}
+	}
+}
+
+// From the moment the primary stops serving each step tells the way out, in the script too.
+func TestFailover_TellsTheWayOut(t *testing.T) {
+	p, err := NewPlan(Failover, Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}}, recordedGroup(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	for i, s := range p.Steps {
+		stopped = stopped || strings.HasSuffix(s.Text, " OFFLINE")
+		if stopped && !strings.Contains(s.Out, "SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)") {
+			t.Errorf("step %d, %s, has no way out: %q", i+1, s.Title, s.Out)
+		}
+	}
+	if !stopped {
+		t.Fatal("the primary never stops serving")
+	}
+	for _, s := range p.Scripts() {
+		for batch := range strings.SplitSeq(s.Text, "\nGO\n") {
+			if strings.Contains(batch, "SET (ROLE = SECONDARY);\nEND TRY") && !strings.Contains(batch, "PRINT N'The way out: b is the primary") {
+				t.Errorf("the script does not print the way out: %s", batch)
 			}
 		}
 	}

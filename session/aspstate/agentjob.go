@@ -23,10 +23,11 @@ const (
 )
 
 // agentJobText counts enabled jobs with a step that calls this database's stock procedure, on the server that is
-// principal: whatever a job is called, that is what aspnet_regsql's does. Source: facts, mirroring §8.
+// principal: whatever a job is called, that is what aspnet_regsql's does. The name is looked for as it is: to LIKE its _
+// and [ would be wildcards. Source: facts, mirroring §8.
 const agentJobText = `SELECT COUNT(*) AS Jobs FROM msdb.dbo.sysjobs AS j JOIN msdb.dbo.sysjobsteps AS s ON s.job_id = j.job_id ` +
 	`WHERE j.enabled = 1 AND s.command LIKE N'%DeleteExpiredSessions%' ` +
-	`AND (s.database_name = DB_NAME() OR s.command LIKE N'%' + DB_NAME() + N'%')`
+	`AND (s.database_name = DB_NAME() OR CHARINDEX(DB_NAME(), s.command) > 0)`
 
 // agentJob looks for the job on the principal. What can't be read is unknown.
 func (s *Store) agentJob(ctx context.Context) string {

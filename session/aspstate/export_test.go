@@ -8,3 +8,6 @@ func (s *Store) BeginCall() (end func()) {
 	began := s.live.begin()
 	return func() { s.live.end(began) }
 }
+
+// AgentJobText counts SQL Agent's jobs.
+const AgentJobText = agentJobText

@@ -1,6 +1,7 @@
 package aspstate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -106,10 +107,12 @@ func (f Found) refuses(o InstallOptions) error {
 	switch name := strings.ToLower(o.Database); {
 	case name == "":
 		return errors.New("no database is named")
+	case strings.Contains(o.Database+o.Grant, "$(") || strings.ContainsAny(o.Database+o.Grant, "\x00\r\n"):
+		return refuse("a name has characters that a script can't have: $( or the end of a line")
 	case name == "master" || name == "tempdb" || name == "model" || name == "msdb":
 		return refuse("%s is the system's: name a database of its own (initial catalog)", o.Database)
 	case !f.Exists || o.Recreate:
-		return f.refusesLogin(o)
+		return cmp.Or(f.refusesObstacles(o), f.refusesLogin(o))
 	case f.TempType():
 		reason := "its tables are not there"
 		if f.TempTables {
@@ -123,7 +126,22 @@ func (f Found) refuses(o InstallOptions) error {
 		return refuse("of the extension's columns only these are there: %s. An installation was taken apart by hand: drop them (ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN …), and install again",
 			strings.Join(f.Columns, ", "))
 	}
-	return f.refusesLogin(o)
+	return cmp.Or(f.refusesObstacles(o), f.refusesLogin(o))
+}
+
+// refusesObstacles says what somebody added to the tables that an installation can't live with. What is dropped with
+// its table is none.
+func (f Found) refusesObstacles(o InstallOptions) error {
+	for _, one := range f.Obstacles {
+		dropped := o.Recreate && strings.HasPrefix(strings.ToLower(one.Table), "aspstatetemp")
+		switch {
+		case one.Kind == obstacleKey: // a table that another one refers to can't be dropped either (3726)
+		case dropped, one.Kind == obstacleTrigger && o.StockOnly && !f.Tables["mirrorstateepoch"]:
+			continue
+		}
+		return refuse("%s", one)
+	}
+	return nil
 }
 
 // refusesLogin says why the login can't be let in.

@@ -3,7 +3,24 @@ package aspstate
 import (
 	"errors"
 	"fmt"
+
+	mssql "github.com/microsoft/go-mssqldb"
 )
+
+// errorNumbers are SQL Server's numbers of an error in the order in which they came: first the cause, then what came of
+// it. The driver's error itself has the last one.
+func errorNumbers(err error) (numbers []int32) {
+	if e, ok := errors.AsType[mssql.Error](err); ok && len(e.All) > 0 {
+		for _, one := range e.All {
+			numbers = append(numbers, one.Number)
+		}
+		return numbers
+	}
+	if n := errorNumber(err); n != 0 {
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
 
 // errorNumber is SQL Server's number of an error; 0: it is none of its.
 func errorNumber(err error) int32 {
@@ -39,6 +56,9 @@ var sentences = map[int32]string{
 	1801:  "somebody made the database just now: run it again",
 	1802:  "the server could not make the files: give its service account the right to the data folder, and room",
 	1807:  "somebody is using the database model: run it again in a moment",
+	334:   "somebody added a trigger to that table: disable it",
+	547:   "a foreign key of somebody's forbids that: drop it",
+	3726:  "a foreign key of somebody's refers to that table: drop it",
 	2714:  "somebody made that object just now: run it again",
 	3701:  "the object is not there, or the login may not drop it: use a member of db_owner",
 	3702:  "somebody is using the database",
@@ -64,12 +84,14 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	number := errorNumber(err)
-	if sentence, ok := sentences[number]; ok {
-		return fmt.Errorf("%w (%d): %s", err, number, sentence)
+	numbers := errorNumbers(err)
+	for _, number := range numbers {
+		if sentence, ok := sentences[number]; ok {
+			return fmt.Errorf("%w (%d): %s", err, number, sentence)
+		}
 	}
-	if number != 0 {
-		return fmt.Errorf("%w (%d)", err, number)
+	if len(numbers) > 0 {
+		return fmt.Errorf("%w (%d)", err, numbers[0])
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
@@ -25,6 +26,7 @@ type Found struct {
 	TempTables bool              // tempdb has ASPStateTempSessions
 	EpochRow   bool
 	SweepRow   bool
+	Obstacles  []Obstacle // what somebody added to these tables
 
 	Role    bool            // InstallRole
 	Granted map[string]bool // to it: "EXECUTE dbo.name", in lower case
@@ -33,6 +35,31 @@ type Found struct {
 	Orphan  bool            // there is a user of its name that is another login's
 	Member  bool            // its user is a member of InstallRole
 }
+
+// Obstacle is what somebody added to a table of ASPState, or of the extension, and what can't be there.
+type Obstacle struct {
+	Kind  string // trigger (an enabled one), foreign key, or memory-optimized
+	Table string
+	Name  string // of the trigger or foreign key
+	Other string // the other table of a foreign key
+}
+
+// String says what is wrong, and how it is mended.
+func (o Obstacle) String() string {
+	switch o.Kind {
+	case obstacleTrigger:
+		return fmt.Sprintf("dbo.%s has an enabled trigger %s: statements with OUTPUT, which an acquire is, fail there (334). DISABLE TRIGGER %s ON dbo.%s, or drop it", o.Table, o.Name, quoteName(o.Name), quoteName(o.Table))
+	case obstacleKey:
+		return fmt.Sprintf("the foreign key %s ties dbo.%s to %s: removals, the sweep or new sessions fail (547). ALTER TABLE … DROP CONSTRAINT %s", o.Name, o.Table, o.Other, quoteName(o.Name))
+	}
+	return fmt.Sprintf("dbo.%s is memory-optimized: it knows no such lock hints, and a database with such tables can't be mirrored. Keep it as a table on disk", o.Table)
+}
+
+const (
+	obstacleTrigger = "trigger"
+	obstacleKey     = "foreign key"
+	obstacleMemory  = "memory-optimized"
+)
 
 // extensionColumns are those that the extension adds to ASPStateTempSessions.
 var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
@@ -155,17 +182,32 @@ func (f Found) grantedAll(script []schema.Batch) bool {
 }
 
 // The queries of an installation. lookServer is asked in master, the others in the database.
+//
+// SUSER_SID finds a Windows account that is no login here too, for which CREATE USER then fails (15007). So a login counts by its
+// row in sys.server_principals. Who may not see the rows of others takes SUSER_SID's word.
 const (
 	lookServer = `SELECT @@SERVERNAME AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')) AS version, ` +
 		`CASE WHEN DB_ID(@db) IS NULL THEN 0 ELSE 1 END AS there, ` +
 		`CASE WHEN OBJECT_ID(N'tempdb.dbo.ASPStateTempSessions', N'U') IS NULL THEN 0 ELSE 1 END AS in_tempdb, ` +
-		`CASE WHEN SUSER_SID(@login) IS NULL THEN 0 ELSE 1 END AS login`
+		`CASE WHEN EXISTS (SELECT l.principal_id FROM sys.server_principals AS l WHERE l.name = @login AND l.type <> 'R') THEN 1 ` +
+		`WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW ANY DEFINITION') = 1 THEN 0 ` +
+		`WHEN SUSER_SID(@login) IS NULL THEN 0 ELSE 1 END AS login`
 
 	lookObjects = `SELECT o.name, o.type, m.definition FROM sys.objects AS o LEFT JOIN sys.sql_modules AS m ON m.object_id = o.object_id ` +
 		`WHERE o.type IN ('U', 'P') AND o.schema_id = 1`
 
 	lookRole = `SELECT p.permission_name, o.name FROM sys.database_permissions AS p JOIN sys.objects AS o ON o.object_id = p.major_id ` +
-		`JOIN sys.database_principals AS r ON r.principal_id = p.grantee_principal_id WHERE r.name = N'` + InstallRole + `' AND p.state = 'G'`
+		`JOIN sys.database_principals AS r ON r.principal_id = p.grantee_principal_id WHERE r.name = N'` + InstallRole + `' AND p.state IN ('G', 'W') AND p.class = 1 AND p.minor_id = 0 AND o.schema_id = 1`
+
+	// Only tables of these names matter; what is not ours has others.
+	lookTriggers = `SELECT o.name, t.name, N'' AS other FROM sys.triggers AS t JOIN sys.objects AS o ON o.object_id = t.parent_id ` +
+		`WHERE t.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name, t.name`
+	lookKeys = `SELECT o.name, k.name, x.name AS other FROM sys.foreign_keys AS k JOIN sys.objects AS o ON o.object_id = k.referenced_object_id OR o.object_id = k.parent_object_id ` +
+		`JOIN sys.objects AS x ON (x.object_id = k.referenced_object_id OR x.object_id = k.parent_object_id) AND (x.object_id <> o.object_id OR k.referenced_object_id = k.parent_object_id) ` +
+		`WHERE k.is_disabled = 0 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY k.name, o.name`
+	// The column came with SQL Server 2014.
+	lookMemory = `SELECT o.name, N'' AS name, N'' AS other FROM sys.tables AS o ` +
+		`WHERE o.is_memory_optimized = 1 AND o.schema_id = 1 AND (o.name LIKE N'ASPStateTemp%' OR o.name LIKE N'MirrorState%') ORDER BY o.name`
 
 	lookUsers = `SELECT u.name, CASE WHEN u.sid = SUSER_SID(@login) THEN 1 ELSE 0 END AS its, ` +
 		`CASE WHEN EXISTS (SELECT m.member_principal_id FROM sys.database_role_members AS m JOIN sys.database_principals AS r ON r.principal_id = m.role_principal_id ` +
@@ -187,7 +229,7 @@ func Look(ctx context.Context, conn *sql.Conn, database, login string) (Found, e
 	if _, err := conn.ExecContext(ctx, "USE "+quoteName(database)); err != nil {
 		return f, fmt.Errorf("open %s: %w", database, err)
 	}
-	for _, look := range []func(context.Context, *sql.Conn) error{f.lookObjects, f.lookColumns, f.lookRows, f.lookRole} {
+	for _, look := range []func(context.Context, *sql.Conn) error{f.lookObjects, f.lookColumns, f.lookRows, f.lookRole, f.lookObstacles} {
 		if err := look(ctx, conn); err != nil {
 			return f, fmt.Errorf("look at %s: %w", database, err)
 		}
@@ -231,6 +273,32 @@ func (f *Found) lookObjects(ctx context.Context, conn *sql.Conn) error {
 		}
 		return nil
 	}, lookObjects)
+}
+
+// lookObstacles looks for what somebody added to the tables.
+func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
+	major, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0])
+	for _, look := range []struct {
+		kind, query string
+		since       int
+	}{{obstacleTrigger, lookTriggers, 0}, {obstacleKey, lookKeys, 0}, {obstacleMemory, lookMemory, 12}} {
+		if major < look.since {
+			continue
+		}
+		err := eachRow(ctx, conn, func(rows *sql.Rows) error {
+			o := Obstacle{Kind: look.kind}
+			err := rows.Scan(&o.Table, &o.Name, &o.Other)
+			if last := len(f.Obstacles) - 1; last >= 0 && o.Kind == obstacleKey && f.Obstacles[last].Table == o.Other && f.Obstacles[last].Name == o.Name {
+				return err // seen from its other table
+			}
+			f.Obstacles = append(f.Obstacles, o)
+			return err
+		}, look.query)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *Found) lookColumns(ctx context.Context, conn *sql.Conn) error {

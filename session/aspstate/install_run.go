@@ -16,10 +16,12 @@ const (
 	batchTime = 60 * time.Second
 )
 
-// SQL Server's numbers for a lock that was not granted in time, and for the victim of a deadlock.
+// SQL Server's numbers for a lock that was not granted in time, for the victim of a deadlock, and for CREATE DATABASE while
+// somebody uses the database model (it comes before 1802).
 const (
 	errLockTimeout = 1222
 	errDeadlock    = 1205
+	errModelInUse  = 1807
 )
 
 // Run sends the script over conn. A step that meets a lock, or loses a deadlock, is rolled back and tried again until
@@ -44,8 +46,8 @@ func (s Script) Run(ctx context.Context, conn *sql.Conn, progress func(text stri
 func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text string)) error {
 	for rest := firstRest; ; rest = min(2*rest, longRest) {
 		err := sec.once(ctx, conn)
-		number := errorNumber(err)
-		if err == nil || number != errLockTimeout && number != errDeadlock {
+		number := passing(err)
+		if number == 0 {
 			return err
 		}
 		progress(fmt.Sprintf("others hold a lock (%d); nothing was changed, trying again in %s", number, rest))
@@ -57,6 +59,16 @@ func (sec section) run(ctx context.Context, conn *sql.Conn, progress func(text s
 			return fmt.Errorf("%w; gave up waiting: %w", err, context.Cause(ctx))
 		}
 	}
+}
+
+// passing is the number of a refusal that passes; 0: it is none.
+func passing(err error) int32 {
+	for _, number := range errorNumbers(err) {
+		if number == errLockTimeout || number == errDeadlock || number == errModelInUse {
+			return number
+		}
+	}
+	return 0
 }
 
 // once sends a section. After an error its transaction is rolled back.

@@ -4,9 +4,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
+
+// marked is a script with a byte order mark if it needs one.
+func marked(script string) string {
+	if strings.ContainsFunc(script, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "\ufeff-- In UTF-8, with a byte order mark: keep it, or run sqlcmd with -f 65001.\n" + script
+	}
+	return script
+}
 
 // section is what is sent one after the other, and again from the start if it meets a lock.
 type section struct {
@@ -46,7 +55,8 @@ func texts(batches []schema.Batch) []string {
 }
 
 // WriteScript writes the script for sqlcmd, or for SQL Server Management Studio: after head, as comments, and what has
-// these clients stop at the first error (install/sqlcmd.sql), it is what Run sends.
+// these clients stop at the first error (install/sqlcmd.sql), it is what Run sends. A script that is not all ASCII, because
+// of a name in it, begins with a byte order mark: sqlcmd takes a file without one to be in the code page of its machine.
 func (s Script) WriteScript(w io.Writer, head ...string) error {
 	var b strings.Builder
 	for _, line := range head {
@@ -69,6 +79,6 @@ func (s Script) WriteScript(w io.Writer, head ...string) error {
 			b.WriteString(batch + "\nGO\n")
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, marked(b.String()))
 	return err
 }

@@ -26,13 +26,25 @@ const errNoPermission = 229
 
 // sweepText deletes expired rows of a stock ASPState, the oldest first, as MirrorState_Sweep_1
 // does. It wants the right to DELETE and SELECT, which execute on the procedures does not give.
+//
+// Each hint, and what goes wrong without it:
+//
+//	ROWLOCK            rows are locked one by one; a page's lock would stop live calls on the sessions beside them.
+//	                   Above some 5,000 locks in a statement it would become the table's all the same: @limit is smaller.
+//	READPAST           a row that a live call has locked is passed over; the sweep would wait for it, with the rows that it
+//	                   has locked before, and other live calls would queue behind those.
+//	READCOMMITTEDLOCK  where READ_COMMITTED_SNAPSHOT is ON, READPAST is refused without it.
+//
+// The look within takes no update lock: a row may be renewed between it and the DELETE, which therefore
+// asks for Expires and the lock again, under its own row lock.
 const sweepText = `DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK) ` +
 	`WHERE SessionId IN (SELECT TOP (@limit) x.SessionId FROM dbo.ASPStateTempSessions AS x WITH (READPAST, READCOMMITTEDLOCK) ` +
 	`WHERE x.Expires < GETUTCDATE() AND (x.Locked = 0 OR x.LockDate <= DATEADD(second, -@abandoned, GETUTCDATE())) ORDER BY x.Expires) ` +
 	`AND Expires < GETUTCDATE() AND (Locked = 0 OR LockDate <= DATEADD(second, -@abandoned, GETUTCDATE())); ` +
 	`SELECT @@ROWCOUNT AS Deleted`
 
-// oldestText is how long ago the oldest expired session has expired, in seconds; NULL: there is none.
+// oldestText is how long ago the oldest expired session has expired, in seconds; NULL: there is none. READPAST:
+// the look waits for no live call; READCOMMITTEDLOCK lets READPAST be where READ_COMMITTED_SNAPSHOT is ON.
 const oldestText = `SELECT DATEDIFF(second, MIN(Expires), GETUTCDATE()) AS Oldest FROM dbo.ASPStateTempSessions ` +
 	`WITH (READPAST, READCOMMITTEDLOCK) WHERE Expires < GETUTCDATE()`
 

@@ -34,6 +34,14 @@ func (e *exam) schema() {
 		return
 	}
 	e.schemaOf(s, table)
+	for _, o := range s.Schema.Obstacles {
+		level := Fail
+		if o.Kind == "trigger" && !s.hasEpoch() {
+			level = Warn // the stock procedures have no OUTPUT
+		}
+		found, mend, _ := strings.Cut(o.String(), ". ")
+		e.add(s.Name, level, found, mend, "")
+	}
 }
 
 func (e *exam) schemaOf(s *Side, table error) {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -13,6 +14,9 @@ import (
 
 // noRole is why nothing is known of the session between the partners. A NULL is no answer.
 const noRole = "no partner shows its role to this login, which proves nothing"
+
+// groupNotShown is why nothing is known of a group's configuration.
+const groupNotShown = "the group's cluster and its replicas' modes are not shown to this login"
 
 // roleUnknown says that nothing is known of the session, and why: to a sysadmin what is there would have been shown.
 func (e *exam) roleUnknown() {
@@ -69,8 +73,11 @@ func (e *exam) roleView() {
 			e.unchecked(s.Name, map[bool]string{true: "there is no database to look at", false: cantAsk}[s.reached()], "")
 		case s.Found.Mirroring != nil, s.Found.Group != nil && s.Found.Group.Role != "":
 			e.ok(s.Name, "the login sees this partner's role")
+		case s.Found.Group != nil && s.Found.Group.Lacks == "":
+			e.add(s.Name, Warn, "it is in an availability group, and the server shows no role for it", "Wait if the server has just started; otherwise see both servers' error logs", "")
 		case s.Found.Group != nil:
-			e.add(s.Name, Warn, "it is in an availability group whose state the login may not see: its role is unknown", "Let the login see it", "GRANT VIEW SERVER STATE TO "+bracket(s.one(askSelf)["name"]))
+			e.add(s.Name, Fail, "it is in an availability group whose state the login may not see (300): its role is unknown, and with pair.exposed: refuse every write is held", "Let the login see it, on both servers",
+				"GRANT VIEW SERVER STATE TO "+bracket(s.one(askSelf)["name"]))
 		case s.sysadmin():
 			e.ok(s.Name, "the login sees everything: there is no role, since it is not mirrored")
 		case s.Found.Database.State == "RESTORING":
@@ -214,10 +221,10 @@ func (e *exam) group() {
 			continue
 		}
 		g := s.Found.Group
-		said := fmt.Sprintf("group %s: %s, %s", g.Name, word(g.Role), word(g.State))
+		said := fmt.Sprintf("group %s: %s, %s", cmp.Or(g.Name, "(name not shown)"), word(g.Role), word(g.State))
 		switch {
-		case g.Name == "":
-			e.unchecked(s.Name, "it is in a group that this login may not see", "GRANT VIEW SERVER STATE to the login")
+		case g.Role == "":
+			e.unchecked(s.Name, "it is in a group that this login may not see", e.letSee(s, g))
 		case g.Role == "RESOLVING":
 			e.add(s.Name, Fail, said+": nobody serves here", "Wait if a failover is under way; otherwise see pair status, then force on the side with the newest data", e.command("pair status"))
 		case g.Suspended:
@@ -229,12 +236,20 @@ func (e *exam) group() {
 		default:
 			e.ok(s.Name, said)
 		}
+		if g.Name == "" && g.Role != "" {
+			e.unchecked(s.Name, "the group's name, cluster and replicas are not shown to this login: no rows and no error. mirrorstate follows a failover without them", e.letSee(s, g))
+		}
 		for _, r := range g.Replicas {
 			if g.Role == "PRIMARY" && r.Connected == "DISCONNECTED" {
 				e.add(s.Name, Fail, "replica "+r.Server+" is DISCONNECTED", "Bring that server back, then look at its endpoint", e.command("pair status"))
 			}
 		}
 	}
+}
+
+// letSee is what lets the login see more of the group.
+func (e *exam) letSee(s *Side, g *operate.FoundGroup) string {
+	return "GRANT " + cmp.Or(g.Lacks, "VIEW SERVER STATE") + " TO " + bracket(s.one(askSelf)["name"]) + ", or run doctor with a login that is sysadmin"
 }
 
 func word(s string) string {
@@ -247,6 +262,8 @@ func word(s string) string {
 func (e *exam) safety() {
 	s := e.shower()
 	switch {
+	case e.topology == operate.Group && s == nil:
+		e.unchecked("", groupNotShown, "Run doctor with a login that is sysadmin, or has VIEW SERVER STATE and VIEW ANY DEFINITION")
 	case e.topology == "" || s == nil:
 		e.roleUnknown()
 	case e.topology == operate.Group:
@@ -326,7 +343,9 @@ func (s *Side) queue() (int64, bool) {
 func (e *exam) witness() {
 	s := e.shower()
 	if e.topology == operate.Group {
-		if s != nil && s.Found.Group.Cluster == "NONE" {
+		if s == nil {
+			e.unchecked("", groupNotShown, "Run doctor with a login that is sysadmin, or has VIEW SERVER STATE and VIEW ANY DEFINITION")
+		} else if s.Found.Group.Cluster == "NONE" {
 			e.add("", Warn, "the group has no cluster: nobody fails it over by itself, and a primary that comes back takes its role again", "Fail over with pair failover and pair force; docs/sql-server.md says what to do with a primary that comes back", "")
 		} else {
 			e.ok("", "the group's cluster decides who is primary")

@@ -145,6 +145,25 @@ func (e *exam) login() {
 			e.ok(s.Name, "logged in as "+self["name"]+", default database "+name)
 		}
 	}
+	e.rightsOnBoth()
+}
+
+// rightsOnBoth compares what the login may on each server: rights on a server stand in master, which is not mirrored.
+func (e *exam) rightsOnBoth() {
+	a, b := e.Sides[0].one(askSelf), e.Sides[1].one(askSelf)
+	if a == nil || b == nil || !strings.EqualFold(a["name"], b["name"]) {
+		return
+	}
+	for _, right := range []struct{ column, name string }{{"view_state", "VIEW SERVER STATE"}, {"view_definition", "VIEW ANY DEFINITION"}} {
+		if a[right.column] == b[right.column] {
+			continue
+		}
+		lacks := e.Sides[0]
+		if a[right.column] == "1" {
+			lacks = e.Sides[1]
+		}
+		e.add(lacks.Name, Warn, a["name"]+" has "+right.name+" on the other server, and not here: rights on a server are not mirrored", "Give it on both, or on none", "GRANT "+right.name+" TO "+bracket(a["name"]))
+	}
 }
 
 func firstError(errs ...error) error {

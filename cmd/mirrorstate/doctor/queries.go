@@ -51,7 +51,7 @@ var inDatabase = map[question]string{
 	askApps:   `SELECT AppId, AppName FROM %Q.dbo.ASPStateTempApplications ORDER BY AppName`,
 	askUsers:  `SELECT name, sid FROM %Q.sys.database_principals WHERE type IN ('S', 'U') AND principal_id > 4`,
 	askLog:    `SELECT total_log_size_in_bytes, used_log_space_in_percent FROM %Q.sys.dm_db_log_space_usage`,
-	askRights: `USE %Q; SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'VIEW DEFINITION') AS view_definition`, // and a column for each right
+	askRights: `USE %Q; SELECT HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'VIEW DEFINITION') AS view_definition`, // and a column for each right
 }
 
 // question names what is asked.

@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
 // Group is a clusterless availability group of two replicas as their views show it. The rows follow
@@ -25,10 +27,14 @@ type Group struct {
 	State string
 	// Disconnected says that the replicas don't see each other, Suspended that the data does not move.
 	Disconnected, Suspended bool
+	// Resolving is a replica that is RESOLVING wherever it is not the primary; empty: none.
+	Resolving string
 	// Readable has the secondary let everybody in and refuse writes; otherwise nobody (976).
 	Readable bool
 	// Statement gets the statements of availability groups that are sent to a partner. nil: refused.
 	Statement func(partner, text string) error
+	// Refuse gets every text before it is run; see embedded.Planted.
+	Refuse func(partner, text string) error
 }
 
 // The ids in the views.
@@ -64,14 +70,38 @@ func PlantGroup(t testing.TB, pair *embedded.Pair, g Group) {
 		if g.Statement != nil {
 			plant.Statement = func(text string) error { return g.Statement(name, text) }
 		}
+		if g.Refuse != nil {
+			plant.Refuse = func(text string) error { return g.Refuse(name, text) }
+		}
 		if err := p.Plant(plant); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
+// PlantGroupBefore2017 plants a group on servers whose sys.availability_groups has neither sequence_number nor cluster_type: a
+// text that names one meets 207. refused counts those.
+func PlantGroupBefore2017(t testing.TB, pair *embedded.Pair, g Group) (refused func() int) {
+	t.Helper()
+	var n atomic.Int64
+	g.Refuse = func(_, text string) error {
+		for _, column := range []string{"sequence_number", "cluster_type", "cluster_type_desc"} {
+			if strings.Contains(text, "g."+column) {
+				n.Add(1)
+				return &tds.Error{Number: 207, Class: 16, State: 1, Message: "Invalid column name '" + column + "'."}
+			}
+		}
+		return nil
+	}
+	PlantGroup(t, pair, g)
+	return func() int { return int(n.Load()) }
+}
+
 // role is a replica's role_desc.
 func (g Group) role(name string) string {
+	if g.Primary != "" && g.Primary != name && g.Resolving == name {
+		return "RESOLVING"
+	}
 	switch g.Primary {
 	case "":
 		return "RESOLVING"
@@ -124,7 +154,7 @@ func (g Group) states(views map[string][]map[string]any, local, name string) {
 	views["sys.dm_hadr_database_replica_states"] = append(views["sys.dm_hadr_database_replica_states"], map[string]any{
 		"database_id": 5, "group_id": groupID, "replica_id": replicaIDs[name], "group_database_id": databaseID, "is_local": name == local,
 		"is_primary_replica": name == g.Primary, "synchronization_state_desc": state, "database_state_desc": "ONLINE", "is_suspended": g.Suspended,
-		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": true})
+		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": g.Mode == "SYNCHRONOUS_COMMIT" && connected == "CONNECTED"})
 }
 
 // GroupPlay has an embedded pair play a group whose statements change what its views say.
@@ -134,24 +164,54 @@ type GroupPlay struct {
 	mu      sync.Mutex
 	group   Group
 	said    []string
-	refused map[string]error // by partner, a blank, and how the statement ends
+	refused map[string]refusal // by partner, a blank, and how the statement ends
+	late    int                // after how many looks a new secondary's suspension appears
+	looks   int                // still to come until then; 0: it is not awaited
+}
+
+// refusal is an error for so many statements; below 0: for all.
+type refusal struct {
+	err   error
+	times int
 }
 
 // PlayGroup plants g, and has statements act on it: OFFLINE, FORCE_FAILOVER_ALLOW_DATA_LOSS and FAILOVER
 // (a failover of the pair), SET HADR SUSPEND and RESUME. Others are taken and do nothing.
 func PlayGroup(t testing.TB, pair *embedded.Pair, g Group) *GroupPlay {
 	t.Helper()
-	p := &GroupPlay{t: t, pair: pair, group: g, refused: map[string]error{}}
-	p.group.Statement = p.take
+	p := &GroupPlay{t: t, pair: pair, group: g, refused: map[string]refusal{}}
+	p.group.Statement, p.group.Refuse = p.take, p.look
 	PlantGroup(t, pair, p.group)
 	return p
 }
 
-// Refuse has the partner's next statements with that end be refused.
-func (p *GroupPlay) Refuse(partner, end string, err error) {
+// Refuse has the partner's next statements with that end be refused, so many of them; below 0: all.
+func (p *GroupPlay) Refuse(partner, end string, err error, times int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refused[partner+" "+end] = err
+	p.refused[partner+" "+end] = refusal{err, times}
+}
+
+// SuspendLate has the suspension of a new secondary appear after so many looks at its database's state, and not with SET
+// (ROLE = SECONDARY). Until it appears, its data does not move all the same.
+func (p *GroupPlay) SuspendLate(looks int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late = looks
+}
+
+// look counts the looks of a wait at a database's state, and has the suspension appear.
+func (p *GroupPlay) look(_, text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.looks == 0 || !strings.HasPrefix(text, "SELECT 1 AS yes") || !strings.Contains(text, "l.synchronization_state_desc") {
+		return nil
+	}
+	if p.looks--; p.looks == 0 {
+		p.group.Suspended = true
+		PlantGroup(p.t, p.pair, p.group)
+	}
+	return nil
 }
 
 // Statements are those that were sent so far, each behind its partner's name.
@@ -165,14 +225,16 @@ func (p *GroupPlay) take(name, text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.said = append(p.said, name+": "+text)
-	for what, err := range p.refused {
-		if partner, end, _ := strings.Cut(what, " "); partner == name && strings.HasSuffix(text, end) {
-			return err
+	for what, r := range p.refused {
+		if partner, end, _ := strings.Cut(what, " "); r.times != 0 && partner == name && strings.HasSuffix(text, end) {
+			r.times--
+			p.refused[what] = r
+			return r.err
 		}
 	}
 	switch {
 	case strings.HasSuffix(text, " OFFLINE"):
-		p.group.Primary = ""
+		p.group.Primary, p.group.Resolving = "", name // until it is told what to be
 	case strings.HasSuffix(text, " FORCE_FAILOVER_ALLOW_DATA_LOSS"), strings.HasSuffix(text, "] FAILOVER"):
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
@@ -182,12 +244,18 @@ func (p *GroupPlay) take(name, text string) error {
 			}
 		}
 		p.group.Primary, p.group.Sequence = name, p.group.Sequence+1
+		if p.group.Resolving == name {
+			p.group.Resolving = ""
+		}
 	case strings.HasSuffix(text, " SET (ROLE = SECONDARY)"):
-		p.group.Suspended = true
+		p.group.Suspended, p.looks = p.late == 0, p.late
+		p.group.State, p.group.Resolving = "NOT SYNCHRONIZING", ""
 	case strings.HasSuffix(text, " HADR SUSPEND"):
 		p.group.Suspended = true
 	case strings.HasSuffix(text, " HADR RESUME"):
-		p.group.Suspended = false
+		if p.group.Suspended {
+			p.group.Suspended, p.group.State = false, ""
+		}
 	}
 	PlantGroup(p.t, p.pair, p.group)
 	return nil

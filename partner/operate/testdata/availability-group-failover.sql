@@ -1,6 +1,6 @@
--- ======== part 1, on a ========
+-- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 1 of 9, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 1 of 7, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
@@ -14,9 +14,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_a
 GO
 
 
--- ======== part 2, on b ========
+-- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 2 of 9, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 2 of 7, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -31,9 +31,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sy
 GO
 
 
--- ======== part 3, on a ========
+-- ======== part 3, on a (sql1.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 3 of 9, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 3 of 7, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 
@@ -48,9 +48,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.availabil
 GO
 
 
--- ======== part 4, on b ========
+-- ======== part 4, on b (sql2.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 4 of 9, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 4 of 7, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -63,9 +63,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sy
 GO
 
 
--- ======== part 5, on a ========
+-- ======== part 5, on a (sql1.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 5 of 9, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 5 of 7, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 
@@ -78,26 +78,39 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sy
 GO
 
 -- 8. No commit without the secondary, from here on
---    It must be 0 again at the end: left at 1 the primary refuses writes whenever the secondary is away.
+--    It is 0 again as soon as the secondary has taken over: left at 1 the primary refuses writes whenever the secondary is away.
 ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 1);
+-- If it fails, on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
 GO
 
 -- 9. The primary stops serving; until the next step nobody does
 --    19416 means that the secondary has just fallen behind: nothing was done.
-ALTER AVAILABILITY GROUP [ASPState_ag] OFFLINE;
+BEGIN TRY
+  ALTER AVAILABILITY GROUP [ASPState_ag] OFFLINE;
+END TRY
+BEGIN CATCH
+  PRINT N'The way out: If b is not the primary (pair status), let a serve again. On a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS; on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0).';
+  THROW;
+END CATCH;
 -- If it fails, on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
 GO
 
 
--- ======== part 6, on b ========
+-- ======== part 6, on b (sql2.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 6 of 9, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 6 of 7, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
 -- 10. The secondary takes over
 --    Without a cluster this is the only command there is. Nothing is lost: the secondary was SYNCHRONIZED, and nothing has been written since.
-ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS;
+BEGIN TRY
+  ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS;
+END TRY
+BEGIN CATCH
+  PRINT N'The way out: If b is not the primary (pair status), let a serve again. On a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS; on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0).';
+  THROW;
+END CATCH;
 --    Error 41122 means that there was nothing to do.
 -- If it fails, on a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS;
 -- If it fails, on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
@@ -108,60 +121,70 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY')
-  THROW 50000, N'it did not come about: The former secondary is the primary; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'it did not come about: The former secondary is the primary; see pair status and both servers'' error logs. The way out: If b is not the primary (pair status), let a serve again. On a: ALTER AVAILABILITY GROUP [ASPState_ag] FORCE_FAILOVER_ALLOW_DATA_LOSS; on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0). Otherwise: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if that lasts, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
+-- If it fails, on b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
+GO
+
+-- 12. Writes without the secondary are allowed again
+BEGIN TRY
+  ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
+END TRY
+BEGIN CATCH
+  PRINT N'The way out: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if that lasts, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.';
+  THROW;
+END CATCH;
+--    Error 41138 passes: run the step again.
+--    Error 41165 passes: run the step again.
+--    Error 41166 passes: run the step again.
+-- If it fails, on b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
 GO
 
 
--- ======== part 7, on a ========
+-- ======== part 7, on a (sql1.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 7 of 9, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 7 of 7, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 
--- 12. The old primary becomes a secondary
-ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY);
+-- 13. The old primary becomes a secondary
+--    It can be refused with 41104 for a while. Clients are served by the new primary meanwhile, without a second copy.
+BEGIN TRY
+  ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY);
+END TRY
+BEGIN CATCH
+  PRINT N'The way out: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if that lasts, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.';
+  THROW;
+END CATCH;
+--    Error 41104 passes: run the step again.
+--    Error 41131 passes: run the step again.
+--    Error 41138 passes: run the step again.
+--    Error 41165 passes: run the step again.
+--    Error 41166 passes: run the step again.
 GO
 
--- 13. It is one
+-- 14. It is one
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'SECONDARY') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'SECONDARY')
-  THROW 50000, N'it did not come about: It is one; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'it did not come about: It is one; see pair status and both servers'' error logs. The way out: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if that lasts, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
 GO
 
--- 14. Its data moves again
---    After a forced failover data movement stays suspended until somebody says this.
-IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
-  ALTER DATABASE [ASPState] SET HADR RESUME;
---    Error 35239 means that there was nothing to do.
---    Error 35242 means that there was nothing to do.
-GO
-
-
--- ======== part 8, on b ========
--- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 8 of 9, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
-USE [master];
-GO
-
--- 15. Writes without the secondary are allowed again
-ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0);
-GO
-
-
--- ======== part 9, on a ========
--- mirrorstate pair failover, database ASPState, topology availability-group.
--- Part 9 of 9, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
-USE [master];
-GO
-
--- 16. The new secondary is SYNCHRONIZED
+-- 15. Its data moves again, and it is SYNCHRONIZED
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
+BEGIN
+  IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
+  BEGIN TRY
+    ALTER DATABASE [ASPState] SET HADR RESUME;
+  END TRY
+  BEGIN CATCH
+    PRINT ERROR_MESSAGE();
+  END CATCH;
   WAITFOR DELAY '00:00:01';
+END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.synchronization_state_desc = N'SYNCHRONIZED' AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: The new secondary is SYNCHRONIZED; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'it did not come about: Its data moves again, and it is SYNCHRONIZED; see pair status and both servers'' error logs. The way out: b is the primary and serves. On b: ALTER AVAILABILITY GROUP [ASPState_ag] SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0); on a: ALTER AVAILABILITY GROUP [ASPState_ag] SET (ROLE = SECONDARY) (after 41104 repeat it; if that lasts, restart the service of a first); on a: ALTER DATABASE [ASPState] SET HADR RESUME, repeated until pair status shows SYNCHRONIZED. Keep clients away from a until then.', 1;
 GO
 
 

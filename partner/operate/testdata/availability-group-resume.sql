@@ -1,6 +1,6 @@
--- ======== part 1, on a ========
+-- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair resume, database ASPState, topology availability-group.
--- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
@@ -24,15 +24,24 @@ GO
 -- 3. It does
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
+BEGIN
+  IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
+  BEGIN TRY
+    ALTER DATABASE [ASPState] SET HADR RESUME;
+  END TRY
+  BEGIN CATCH
+    PRINT ERROR_MESSAGE();
+  END CATCH;
   WAITFOR DELAY '00:00:01';
+END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
   THROW 50000, N'it did not come about: It does; see pair status and both servers'' error logs', 1;
 GO
 
 
--- ======== part 2, on b ========
+-- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair resume, database ASPState, topology availability-group.
--- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -47,7 +56,16 @@ GO
 -- 5. It does
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
+BEGIN
+  IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
+  BEGIN TRY
+    ALTER DATABASE [ASPState] SET HADR RESUME;
+  END TRY
+  BEGIN CATCH
+    PRINT ERROR_MESSAGE();
+  END CATCH;
   WAITFOR DELAY '00:00:01';
+END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
   THROW 50000, N'it did not come about: It does; see pair status and both servers'' error logs', 1;
 GO

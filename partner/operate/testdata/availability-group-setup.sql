@@ -1,6 +1,6 @@
--- ======== part 1, on a ========
+-- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 1 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 1 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
@@ -8,6 +8,7 @@
 --   - that both servers have the same version, edition and collation, that the database has no FILESTREAM files, and that the login is sysadmin on both
 --   - that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT
 --   - which logins own users in the database: those named with --login are carried over
+--   - which rights on the server they have (sys.server_permissions): give them there too
 USE [master];
 GO
 
@@ -22,9 +23,9 @@ IF NOT EXISTS (SELECT 1 AS yes WHERE @@SERVERNAME = N'SQL1')
 GO
 
 
--- ======== part 2, on b ========
+-- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 2 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 2 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -39,9 +40,9 @@ IF NOT EXISTS (SELECT 1 AS yes WHERE @@SERVERNAME = N'SQL2')
 GO
 
 
--- ======== part 3, on a ========
+-- ======== part 3, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 3 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 3 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 
@@ -52,17 +53,17 @@ GO
 
 -- 6. Many may use it
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND user_access_desc = N'MULTI_USER')
-  THROW 51488, N'1488: the database is not MULTI_USER; ALTER DATABASE … SET MULTI_USER', 1;
+  THROW 51488, N'1488: the database is not MULTI_USER; ALTER DATABASE ... SET MULTI_USER', 1;
 GO
 
 -- 7. It may be written
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND is_read_only = 0)
-  THROW 51466, N'1466: the database is READ_ONLY; ALTER DATABASE … SET READ_WRITE', 1;
+  THROW 51466, N'1466: the database is READ_ONLY; ALTER DATABASE ... SET READ_WRITE', 1;
 GO
 
 -- 8. It does not close by itself
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND is_auto_close_on = 0)
-  THROW 51469, N'1469: AUTO_CLOSE is ON; ALTER DATABASE … SET AUTO_CLOSE OFF', 1;
+  THROW 51469, N'1469: AUTO_CLOSE is ON; ALTER DATABASE ... SET AUTO_CLOSE OFF', 1;
 GO
 
 -- 9. It is in no availability group
@@ -71,9 +72,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND r
 GO
 
 
--- ======== part 4, on b ========
+-- ======== part 4, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 4 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 4 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -83,10 +84,10 @@ IF NOT EXISTS (SELECT 1 AS yes WHERE DB_ID(N'ASPState') IS NULL)
 GO
 
 
--- ======== part 5, on a ========
+-- ======== part 5, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 5 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="…"
+-- Part 5 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
 USE [master];
 GO
 IF N'$(MasterKeyPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of MasterKeyPassword in by hand.', 1;
@@ -111,21 +112,21 @@ GO
 
 -- 14. The endpoint is started, on the port that the others use, and may do this
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'PARTNER', N'ALL') AND t.port = 5022)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT … STATE = STARTED), or give its true port with --endpoint-a', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-a', 1;
 GO
 
 -- 15. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql1.example.com:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql1.example.com:5022';
 GO
 
 
--- ======== part 6, on b ========
+-- ======== part 6, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 6 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="…"
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="…"
--- Give what step 15 printed: sqlcmd -v CertificateOf_a=0x…
+-- Part 6 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
+-- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
+-- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Give what step 15 printed: sqlcmd -v CertificateOf_a=VALUE
 USE [master];
 GO
 IF N'$(MasterKeyPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of MasterKeyPassword in by hand.', 1;
@@ -154,12 +155,12 @@ GO
 
 -- 19. The endpoint is started, on the port that the others use, and may do this
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'PARTNER', N'ALL') AND t.port = 5022)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT … STATE = STARTED), or give its true port with --endpoint-b', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-b', 1;
 GO
 
 -- 20. The public part of this server's certificate, for the others
 --    It is carried as a value, so that no certificate file has to be.
-SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'mirrorstate sql2.example.com:5022')), 1) AS certificate;
+SELECT CONVERT(varchar(max), CERTENCODED(c.certificate_id), 1) AS certificate FROM sys.certificates c WHERE c.name = N'mirrorstate sql2.example.com:5022';
 GO
 
 -- 21. A login for a, which nobody logs in with: its certificate is its proof
@@ -182,11 +183,11 @@ GRANT CONNECT ON ENDPOINT::[Hadr_endpoint] TO [mirrorstate sql1.example.com:5022
 GO
 
 
--- ======== part 7, on a ========
+-- ======== part 7, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 7 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="…"
--- Give what step 20 printed: sqlcmd -v CertificateOf_b=0x…
+-- Part 7 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Give what step 20 printed: sqlcmd -v CertificateOf_b=VALUE
 USE [master];
 GO
 IF N'$(EndpointLoginPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of EndpointLoginPassword in by hand.', 1;
@@ -217,6 +218,7 @@ GO
 --    From now on only log backups free the log. Make sure that a job takes some, on both servers: without one the log fills the disk.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND recovery_model_desc = N'FULL')
   ALTER DATABASE [ASPState] SET RECOVERY FULL;
+--    Error 5061 passes: run the step again.
 GO
 
 -- 30. The SID and the password's hash of the login aspstate
@@ -234,9 +236,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups WHERE name = N'ASPSt
 GO
 
 
--- ======== part 8, on b ========
+-- ======== part 8, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 8 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 8 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -252,9 +254,9 @@ ALTER AVAILABILITY GROUP [ASPState_ag] GRANT CREATE ANY DATABASE;
 GO
 
 
--- ======== part 9, on a ========
+-- ======== part 9, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 9 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 9 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 
@@ -269,11 +271,11 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster WHERE dat
 GO
 
 
--- ======== part 10, on b ========
+-- ======== part 10, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
--- Part 10 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
--- Give what step 30 printed: sqlcmd -v LoginSid1=0x…
--- Give what step 30 printed: sqlcmd -v LoginHash1=0x…
+-- Part 10 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
+-- Give what step 30 printed: sqlcmd -v LoginSid1=VALUE
+-- Give what step 30 printed: sqlcmd -v LoginHash1=VALUE
 USE [master];
 GO
 IF N'$(LoginSid1)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of LoginSid1 in by hand.', 1;
@@ -295,6 +297,7 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'aspstat
   CREATE LOGIN [aspstate] WITH PASSWORD = $(LoginHash1) HASHED, SID = $(LoginSid1), CHECK_POLICY = OFF, DEFAULT_DATABASE = [master];
 GO
 
+-- If proxies log in as aspstate, run on both servers, or they can't see the replicas' roles: GRANT VIEW SERVER STATE TO [aspstate]
 -- A group without a cluster never fails over by itself, and has no listener that moves: clients reach the primary through mirrorstate.
 -- Jobs are not replicated: make the log backup job on both servers, and every other one that uses the database.
 

@@ -1,6 +1,6 @@
--- ======== part 1, on a ========
+-- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair status, database ASPState, topology availability-group.
--- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
@@ -25,13 +25,13 @@ SELECT e.name, e.role_desc, e.state_desc, e.connection_auth_desc, t.port, c.name
 GO
 
 -- 5. The group, as this replica sees it
-SELECT g.name AS group_name, g.cluster_type_desc AS cluster, g.sequence_number, r.replica_server_name, r.endpoint_url, r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, CONVERT(nvarchar(30), l.end_of_log_lsn) AS end_of_log FROM sys.databases d JOIN sys.availability_replicas m ON m.replica_id = d.replica_id JOIN sys.availability_groups g ON g.group_id = m.group_id JOIN sys.availability_replicas r ON r.group_id = g.group_id LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.replica_id = r.replica_id LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = r.replica_id AND l.group_database_id = d.group_database_id WHERE d.name = N'ASPState';
+SELECT g.name AS group_name, g.cluster_type_desc AS cluster, g.sequence_number AS sequence_number, r.replica_server_name, r.endpoint_url, r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, CONVERT(nvarchar(30), l.end_of_log_lsn) AS end_of_log FROM sys.databases d LEFT JOIN sys.dm_hadr_availability_replica_states o ON o.replica_id = d.replica_id LEFT JOIN sys.availability_replicas m ON m.replica_id = d.replica_id LEFT JOIN sys.availability_groups g ON g.group_id = COALESCE(o.group_id, m.group_id) LEFT JOIN sys.availability_replicas r ON r.group_id = g.group_id LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = o.group_id AND (r.replica_id IS NULL OR s.replica_id = r.replica_id) LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = s.replica_id AND l.group_database_id = d.group_database_id WHERE d.name = N'ASPState';
 GO
 
 
--- ======== part 2, on b ========
+-- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair status, database ASPState, topology availability-group.
--- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -52,7 +52,7 @@ SELECT e.name, e.role_desc, e.state_desc, e.connection_auth_desc, t.port, c.name
 GO
 
 -- 10. The group, as this replica sees it
-SELECT g.name AS group_name, g.cluster_type_desc AS cluster, g.sequence_number, r.replica_server_name, r.endpoint_url, r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, CONVERT(nvarchar(30), l.end_of_log_lsn) AS end_of_log FROM sys.databases d JOIN sys.availability_replicas m ON m.replica_id = d.replica_id JOIN sys.availability_groups g ON g.group_id = m.group_id JOIN sys.availability_replicas r ON r.group_id = g.group_id LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.replica_id = r.replica_id LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = r.replica_id AND l.group_database_id = d.group_database_id WHERE d.name = N'ASPState';
+SELECT g.name AS group_name, g.cluster_type_desc AS cluster, g.sequence_number AS sequence_number, r.replica_server_name, r.endpoint_url, r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, CONVERT(nvarchar(30), l.end_of_log_lsn) AS end_of_log FROM sys.databases d LEFT JOIN sys.dm_hadr_availability_replica_states o ON o.replica_id = d.replica_id LEFT JOIN sys.availability_replicas m ON m.replica_id = d.replica_id LEFT JOIN sys.availability_groups g ON g.group_id = COALESCE(o.group_id, m.group_id) LEFT JOIN sys.availability_replicas r ON r.group_id = g.group_id LEFT JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = o.group_id AND (r.replica_id IS NULL OR s.replica_id = r.replica_id) LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = s.replica_id AND l.group_database_id = d.group_database_id WHERE d.name = N'ASPState';
 GO
 
 

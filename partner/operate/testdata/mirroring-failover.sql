@@ -1,6 +1,6 @@
--- ======== part 1, on b ========
+-- ======== part 1, on b (sql2.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology mirroring.
--- Part 1 of 4, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 1 of 4, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the principal
@@ -13,9 +13,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring 
 GO
 
 
--- ======== part 2, on a ========
+-- ======== part 2, on a (sql1.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology mirroring.
--- Part 2 of 4, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 2 of 4, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 
@@ -31,7 +31,7 @@ GO
 
 -- 4. SAFETY is FULL: only then can the roles change with nothing lost
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_safety_level_desc = N'FULL')
-  THROW 51477, N'1477: the safety level is not FULL; ALTER DATABASE … SET PARTNER SAFETY FULL on the principal, wait for SYNCHRONIZED, and fail over then', 1;
+  THROW 51477, N'1477: the safety level is not FULL; ALTER DATABASE ... SET PARTNER SAFETY FULL on the principal, wait for SYNCHRONIZED, and fail over then', 1;
 GO
 
 -- 5. The partners see each other
@@ -50,9 +50,9 @@ ALTER DATABASE [ASPState] SET PARTNER FAILOVER;
 GO
 
 
--- ======== part 3, on b ========
+-- ======== part 3, on b (sql2.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology mirroring.
--- Part 3 of 4, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 3 of 4, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
@@ -73,9 +73,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring 
 GO
 
 
--- ======== part 4, on a ========
+-- ======== part 4, on a (sql1.example.com) ========
 -- mirrorstate pair failover, database ASPState, topology mirroring.
--- Part 4 of 4, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i …
+-- Part 4 of 4, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
 USE [master];
 GO
 

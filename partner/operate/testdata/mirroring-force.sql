@@ -1,6 +1,6 @@
--- ======== part 1, on b ========
+-- ======== part 1, on b (sql2.example.com) ========
 -- mirrorstate pair force, database ASPState, topology mirroring.
--- Part 1 of 1, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i …
+-- Part 1 of 1, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the principal

@@ -1,6 +1,6 @@
--- ======== part 1, on a ========
+-- ======== part 1, on a (sql1) ========
 -- mirrorstate pair remove, database ASPState, topology mirroring.
--- Part 1 of 2, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i …
+-- Part 1 of 2, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1) is the principal
@@ -31,9 +31,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring 
 GO
 
 
--- ======== part 2, on b ========
+-- ======== part 2, on b (sql2) ========
 -- mirrorstate pair remove, database ASPState, topology mirroring.
--- Part 2 of 2, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i …
+-- Part 2 of 2, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
 USE [master];
 GO
 

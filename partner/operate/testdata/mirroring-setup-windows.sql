@@ -1,12 +1,13 @@
--- ======== part 1, on b ========
+-- ======== part 1, on b (sql2) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 1 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i …
+-- Part 1 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
 -- Stop at the first error and mend what it says. Every step may be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that b (sql2) is the principal
 --   - that both servers have the same version, edition and collation, that the database has no FILESTREAM files, and that the login is sysadmin on both
 --   - that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT
 --   - which logins own users in the database: those named with --login are carried over
+--   - which rights on the server they have (sys.server_permissions): give them there too
 USE [master];
 GO
 
@@ -17,17 +18,17 @@ GO
 
 -- 2. Many may use it
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND user_access_desc = N'MULTI_USER')
-  THROW 51488, N'1488: the database is not MULTI_USER; ALTER DATABASE … SET MULTI_USER', 1;
+  THROW 51488, N'1488: the database is not MULTI_USER; ALTER DATABASE ... SET MULTI_USER', 1;
 GO
 
 -- 3. It may be written
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND is_read_only = 0)
-  THROW 51466, N'1466: the database is READ_ONLY; ALTER DATABASE … SET READ_WRITE', 1;
+  THROW 51466, N'1466: the database is READ_ONLY; ALTER DATABASE ... SET READ_WRITE', 1;
 GO
 
 -- 4. It does not close by itself
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND is_auto_close_on = 0)
-  THROW 51469, N'1469: AUTO_CLOSE is ON; ALTER DATABASE … SET AUTO_CLOSE OFF', 1;
+  THROW 51469, N'1469: AUTO_CLOSE is ON; ALTER DATABASE ... SET AUTO_CLOSE OFF', 1;
 GO
 
 -- 5. It is in no availability group
@@ -48,13 +49,13 @@ GO
 
 -- 8. The endpoint is started, on the port that the others use, and may do this
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'PARTNER', N'ALL') AND t.port = 5023)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5023; start it (ALTER ENDPOINT … STATE = STARTED), or give its true port with --endpoint-b', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5023; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-b', 1;
 GO
 
 
--- ======== part 2, on a ========
+-- ======== part 2, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 2 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i …
+-- Part 2 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
@@ -66,13 +67,13 @@ GO
 
 -- 10. The endpoint is started, on the port that the others use, and may do this
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'PARTNER', N'ALL') AND t.port = 5022)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT … STATE = STARTED), or give its true port with --endpoint-a', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-a', 1;
 GO
 
 
--- ======== part 3, on witness ========
+-- ======== part 3, on witness (sql3:5022) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 3 of 8, on server witness (sql3:5022). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql3:5022 -i …
+-- Part 3 of 8, on server witness (sql3:5022). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql3:5022 -i FILE
 USE [master];
 GO
 
@@ -84,7 +85,7 @@ GO
 
 -- 12. The endpoint is started, on the port that the others use, and may do this
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'WITNESS', N'ALL') AND t.port = 5022)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT … STATE = STARTED), or give its true port with --endpoint-witness', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-witness', 1;
 GO
 
 -- 13. A login for the service account of b
@@ -106,9 +107,9 @@ GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-a];
 GO
 
 
--- ======== part 4, on a ========
+-- ======== part 4, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 4 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i …
+-- Part 4 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
@@ -131,9 +132,9 @@ GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-w];
 GO
 
 
--- ======== part 5, on b ========
+-- ======== part 5, on b (sql2) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 5 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i …
+-- Part 5 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
 USE [master];
 GO
 
@@ -159,6 +160,7 @@ GO
 --    From now on only log backups free the log. Make sure that a job takes some, on both servers: without one the log fills the disk.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND recovery_model_desc = N'FULL')
   ALTER DATABASE [ASPState] SET RECOVERY FULL;
+--    Error 5061 passes: run the step again.
 GO
 
 -- 26. A full backup
@@ -171,9 +173,9 @@ BACKUP LOG [ASPState] TO DISK = N'ASPState-mirrorstate.trn' WITH INIT, FORMAT;
 GO
 
 
--- ======== part 6, on a ========
+-- ======== part 6, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 6 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i …
+-- Part 6 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
@@ -208,9 +210,9 @@ ALTER DATABASE [ASPState] SET PARTNER = N'TCP://sql2:5023';
 GO
 
 
--- ======== part 7, on b ========
+-- ======== part 7, on b (sql2) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 7 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i …
+-- Part 7 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
 USE [master];
 GO
 
@@ -262,9 +264,9 @@ IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring 
 GO
 
 
--- ======== part 8, on a ========
+-- ======== part 8, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 8 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i …
+-- Part 8 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 

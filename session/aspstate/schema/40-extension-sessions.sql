@@ -143,7 +143,7 @@ AS
            s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
            s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags,
            CASE
-             WHEN @item = 0 OR e.Epoch <> @epoch THEN NULL
+             WHEN @item = 0 OR @epoch IS NULL OR e.Epoch <> @epoch THEN NULL
              WHEN s.Locked = 1 AND s.LockDate > @abandoned AND @allowLocked = 0 THEN NULL
              WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN NULL
              ELSE COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort)

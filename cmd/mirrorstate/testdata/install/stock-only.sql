@@ -67,7 +67,7 @@ GO
 CREATE PROCEDURE dbo.GetMajorVersion
     @@ver int OUTPUT
 AS
-    -- "Microsoft SQL Server 2012 - 11.0.…": the number between the first dash and the next point.
+    -- "Microsoft SQL Server 2012 - 11.0.7001.0 (X64)": the number between the first dash and the next point.
     DECLARE @text nvarchar(400), @from int, @to int
     SET @text = @@VERSION
     SET @@ver = 7
@@ -90,17 +90,20 @@ CREATE PROCEDURE dbo.GetHashCode
     @input varchar(280),
     @hash  int OUTPUT
 AS
-    -- h = h * 33 XOR byte, modulo 2^32, read as a signed number.
-    DECLARE @h bigint, @i int, @n int
+    -- h = h * 33 XOR byte, modulo 2^32, read as a signed number. A literal above 2147483647 is numeric, with which a
+    -- bigint becomes numeric too, and ^ and & know no numeric (402): hence @low and @all.
+    DECLARE @h bigint, @low bigint, @all bigint, @i int, @n int
     SET @h = 5381
+    SET @low = CONVERT(bigint, 4294967295)
+    SET @all = CONVERT(bigint, 4294967296)
     SET @i = 1
     SET @n = DATALENGTH(@input)
     WHILE @i <= @n
     BEGIN
-        SET @h = ((@h * 33) % 4294967296) ^ ASCII(SUBSTRING(@input, @i, 1))
+        SET @h = ((@h * 33) & @low) ^ ASCII(SUBSTRING(@input, @i, 1))
         SET @i = @i + 1
     END
-    IF @h > 2147483647 SET @h = @h - 4294967296
+    IF @h > 2147483647 SET @h = @h - @all
     SET @hash = CONVERT(int, @h)
     RETURN 0
 GO
@@ -114,6 +117,8 @@ AS
     IF @appId IS NULL
     BEGIN
         BEGIN TRANSACTION
+        -- TABLOCKX: from here to the COMMIT nobody else reads or registers. Without it two callers with the same new name
+        -- both find nothing, and the second INSERT meets 2627, which is then taken for a collision of two names.
         SELECT @appId = AppId FROM dbo.ASPStateTempApplications WITH (TABLOCKX) WHERE AppName = @appName
         IF @appId IS NULL
         BEGIN
@@ -133,6 +138,8 @@ AS
     DECLARE @now datetime, @id nvarchar(88)
     SET @now = GETUTCDATE()
     CREATE TABLE #expired (SessionId nvarchar(88) NOT NULL PRIMARY KEY)
+    -- READUNCOMMITTED: to look for expired rows takes no row lock and waits for none. Without it the scan would stop at
+    -- the first session that is being written. What it reads may be rolled back, or moved on since: each DELETE looks again.
     INSERT INTO #expired (SessionId)
         SELECT SessionId FROM dbo.ASPStateTempSessions WITH (READUNCOMMITTED) WHERE Expires < @now
     DECLARE expired CURSOR LOCAL FORWARD_ONLY READ_ONLY FOR SELECT SessionId FROM #expired
