@@ -333,7 +333,7 @@ var patients = map[string]struct {
 		p := mirrored(t)
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
 		return p
-	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED"}},
+	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED", "this secondary does not see its primary"}},
 	"group-resolving": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{})

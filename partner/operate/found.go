@@ -65,6 +65,7 @@ type FoundGroup struct {
 	Cluster       string         `json:"cluster_type"` // NONE, WSFC or EXTERNAL
 	Role          string         `json:"role"`
 	Operational   string         `json:"operational_state"`
+	Connected     string         `json:"connected_state"` // a secondary's: DISCONNECTED means that it does not see its primary
 	Sequence      int64          `json:"sequence_number"`
 	State         string         `json:"state"` // of the database here
 	Suspended     bool           `json:"suspended"`
@@ -231,7 +232,7 @@ func (f *Found) readGroup(ctx context.Context, s Server, database string) error 
 				Failover: r["failover_mode_desc"], Role: r["role_desc"], Connected: r["connected_state_desc"]})
 		}
 		if r["is_local"] == "1" {
-			g.Role, g.Operational, g.State = r["role_desc"], r["operational_state_desc"], r["synchronization_state_desc"]
+			g.Role, g.Operational, g.Connected, g.State = r["role_desc"], r["operational_state_desc"], r["connected_state_desc"], r["synchronization_state_desc"]
 			g.Suspended, g.SuspendReason = r["is_suspended"] == "1", r["suspend_reason_desc"]
 			g.Hardened, g.EndOfLog = r["hardened"], r["end_of_log"]
 		}

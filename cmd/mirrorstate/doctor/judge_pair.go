@@ -227,6 +227,8 @@ func (e *exam) group() {
 			e.unchecked(s.Name, "it is in a group that this login may not see", e.letSee(s, g))
 		case g.Role == "RESOLVING":
 			e.add(s.Name, Fail, said+": nobody serves here", "Wait if a failover is under way; otherwise see pair status, then force on the side with the newest data", e.command("pair status"))
+		case g.Role == "SECONDARY" && g.Connected == "DISCONNECTED":
+			e.add(s.Name, Fail, said+", DISCONNECTED: this secondary does not see its primary", "Bring the primary back, then look at both endpoints; if it is lost, pair force on this side says what may be lost", e.command("pair status"))
 		case g.Suspended:
 			e.add(s.Name, Fail, said+", suspended ("+word(g.SuspendReason)+")", "Resume data movement", e.command("pair resume"))
 		case g.State == "NOT SYNCHRONIZING", g.State == "REVERTING", g.State == "INITIALIZING":
