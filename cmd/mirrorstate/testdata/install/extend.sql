@@ -51,7 +51,9 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate2      datetime2(7) NULL,
         OperationDate3      datetime2(7) NULL,
         OperationDate4      datetime2(7) NULL,
-        OperationsForgotten datetime2(7) NULL  -- when the newest operation that left the ring was executed
+        OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
+        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
+        Settled             datetime2(7) NULL  -- when an operation on this session was last entered in MirrorStateSettled
 GO
 
 -- make the extension's tables and procedures
@@ -79,9 +81,25 @@ BEGIN
         OperationId3 binary(16)   NULL,
         OperationId4 binary(16)   NULL,
         OperationsForgotten datetime2(7) NULL,
+        Created      datetime     NULL,     -- when that session was made
         PRIMARY KEY (SessionId, OperationId)
     )
     CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)
+END
+GO
+-- Calls that have been answered, kept ten minutes: no attempt of theirs that was sent before has an
+-- effect any more, however late the network delivers it. Only what was sent again, and refusals of what
+-- others may send again, are entered: the table is almost empty.
+IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NULL
+BEGIN
+    CREATE TABLE dbo.MirrorStateSettled (
+        OperationId binary(16)   NOT NULL,
+        CallId      binary(16)   NOT NULL, -- which call of the operation was answered
+        Settled     datetime2(7) NOT NULL, -- when
+        Result      int          NOT NULL, -- what; 7: its caller has left, and only its own attempts are meant
+        PRIMARY KEY (OperationId, CallId)
+    )
+    CREATE INDEX Index_Settled ON dbo.MirrorStateSettled (Settled)
 END
 GO
 -- One row: which proxy sweeps expired sessions, and what it last did.
@@ -150,6 +168,47 @@ AS
     SELECT 0 AS Result, @appId AS AppId
     RETURN 0
 GO
+-- Begins the careful way, in its transaction: from here to the commit nobody else writes this session.
+-- @answered is what this operation was answered: to an attempt of the same call since @sent, or to another
+-- call since @called; NULL: nothing.
+CREATE PROCEDURE dbo.MirrorState_Enter_1
+    @id       nvarchar(88),
+    @op       binary(16),
+    @call     binary(16),
+    @sent     datetime2(7),
+    @called   datetime2(7),
+    @answered int OUTPUT
+AS
+    SET NOCOUNT ON
+    DECLARE @key nvarchar(88)
+    SELECT @key = SessionId FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK, HOLDLOCK) WHERE SessionId = @id
+    SET @answered = NULL
+    SELECT TOP (1) @answered = Result FROM dbo.MirrorStateSettled WITH (READCOMMITTEDLOCK)
+    WHERE OperationId = @op
+      AND ((CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
+    ORDER BY Settled DESC
+    RETURN 0
+GO
+-- Enters what a call is answered, in the transaction that MirrorState_Enter_1 began: no attempt of it
+-- that was sent before, and no other call of the operation that began before, has an effect any more.
+-- A few old entries go.
+CREATE PROCEDURE dbo.MirrorState_Settle_1
+    @id     nvarchar(88),
+    @op     binary(16),
+    @call   binary(16),
+    @result int
+AS
+    SET NOCOUNT ON
+    DECLARE @clock datetime2(7)
+    SET @clock = SYSUTCDATETIME()
+    UPDATE dbo.MirrorStateSettled WITH (ROWLOCK, UPDLOCK) SET Settled = @clock, Result = @result WHERE OperationId = @op AND CallId = @call
+    IF @@ROWCOUNT = 0
+        INSERT INTO dbo.MirrorStateSettled (OperationId, CallId, Settled, Result) VALUES (@op, @call, @clock, @result)
+    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK) SET Settled = @clock WHERE SessionId = @id
+    DELETE TOP (4) FROM dbo.MirrorStateSettled WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
+    WHERE Settled < DATEADD(minute, -10, @clock)
+    RETURN 0
+GO
 -- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
 -- percent to spare, so that most reads write nothing. @allowLocked 1 reads beside a holder.
 -- @item 0 leaves the item out. Where there is no room to write, the item is answered all the same,
@@ -192,7 +251,7 @@ AS
     END
 
     SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
              WHEN s.SessionId IS NULL THEN 1
              WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE WHEN @allowLocked = 1 THEN 0 ELSE 2 END
              WHEN s.Expires <= @now THEN 1
@@ -201,7 +260,7 @@ AS
            s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
            s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags,
            CASE
-             WHEN @item = 0 OR e.Epoch <> @epoch THEN NULL
+             WHEN @item = 0 OR @epoch IS NULL OR e.Epoch <> @epoch THEN NULL
              WHEN s.Locked = 1 AND s.LockDate > @abandoned AND @allowLocked = 0 THEN NULL
              WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN NULL
              ELSE COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort)
@@ -232,7 +291,7 @@ AS
       AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
 
     SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
              WHEN s.SessionId IS NULL THEN 1
              WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN 1
              WHEN @clock > @notAfter THEN 7
@@ -245,61 +304,115 @@ AS
     RETURN 0
 GO
 -- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
--- held (and its action flags), and answers 3 after. An operation that was forgotten may be granted
--- anew: nobody was ever told of its first grant. But an attempt that slept while the ring was
--- overrun (@sent is when it was sent) is a straggler that nobody waits for: it is sent back.
+-- held (and its action flags), and answers 3 after. A lock that was found by another call than the one
+-- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
+-- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
+-- straggler that nobody waits for: it is sent back.
 CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @id          nvarchar(88),
     @epoch       bigint,
     @notAfter    datetime2(7),
     @op          binary(16),
     @sent        datetime2(7),
-    @lockTimeout int
+    @lockTimeout int,
+    @resent      bit          = 0,
+    @call        binary(16)   = NULL,
+    @called      datetime2(7) = NULL,
+    @settle      bit          = 0
 AS
     SET NOCOUNT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime
+    SET XACT_ABORT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int,
+            @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int, @item varbinary(max)
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+    SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
+    SET @call = COALESCE(@call, @op)
+    SET @called = COALESCE(@called, @sent)
+    SET @careful = @resent
 
-    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-    SET Expires = DATEADD(minute, Timeout, @now),
-        Locked = 1, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
-        LockOperationId = @op, LockOperationCookie = LockCookie + 1,
-        LockActionFlags = Flags & 1, Flags = Flags & ~1,
-        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
-        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
-        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
-    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
-           inserted.Locked, inserted.OperationId1, inserted.LockActionFlags AS ActionFlags,
-           COALESCE(CONVERT(varbinary(max), inserted.SessionItemLong), inserted.SessionItemShort) AS Item
-    WHERE SessionId = @id
-      AND Expires > @now
-      AND (Locked = 0 OR LockDate <= @abandoned)
-      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
-                      ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
-      AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
-      AND @clock <= @notAfter
-      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-    IF @@ROWCOUNT = 1 RETURN 0
+    WHILE 1 = 1
+    BEGIN
+        IF @careful = 1
+        BEGIN
+            BEGIN TRANSACTION
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+        END
 
-    SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
-             WHEN s.SessionId IS NULL THEN 1
-             WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie THEN 0
-             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
-                          ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
-             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
-             WHEN s.Expires <= @now THEN 1
-             ELSE 7
-           END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
-           s.Locked, s.OperationId1,
-           CASE WHEN s.LockOperationId = @op THEN s.LockActionFlags ELSE s.Flags & 1 END AS ActionFlags,
-           CASE WHEN e.Epoch = @epoch AND s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie
-                THEN COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort) END AS Item
-    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
-    WHERE e.Id = 1
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+        SET Expires = DATEADD(minute, Timeout, @now),
+            Locked = 1, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
+            LockOperationId = @op, LockOperationCookie = LockCookie + 1, LockCallId = @call,
+            LockActionFlags = Flags & 1, Flags = Flags & ~1,
+            OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+            OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+            OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+               inserted.Locked, inserted.OperationId1, inserted.LockActionFlags AS ActionFlags,
+               COALESCE(CONVERT(varbinary(max), inserted.SessionItemLong), inserted.SessionItemShort) AS Item
+        WHERE SessionId = @id
+          AND Expires > @now
+          AND (Locked = 0 OR LockDate <= @abandoned)
+          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
+                          ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
+          AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
+          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND @answered IS NULL
+          -- What was granted on a session that has been removed since is not granted on its successor.
+          AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+          AND @clock <= @notAfter
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        IF @@ROWCOUNT = 1
+        BEGIN
+            IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
+            IF @careful = 1 COMMIT TRANSACTION
+            RETURN 0
+        END
+
+        -- Found again, by another call.
+        IF @careful = 1 AND ISNULL(@answered, 0) = 0
+            UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+            SET LockCallId = NULL
+            WHERE SessionId = @id AND Locked = 1 AND LockOperationId = @op AND LockOperationCookie = LockCookie AND LockCallId <> @call
+              AND @clock <= @notAfter
+              AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+
+        SELECT @result = CASE
+                 WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
+                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) = 0 THEN 0
+                 WHEN @answered BETWEEN 1 AND 4 THEN @answered
+                 WHEN @answered IS NOT NULL THEN 3
+                 WHEN s.SessionId IS NULL THEN 1
+                 WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
+                              ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
+                 WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+                 WHEN s.Expires <= @now THEN 1
+                 ELSE 7
+               END,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @locked = s.Locked, @newest = s.OperationId1, @actionFlags = CASE WHEN s.LockOperationId = @op THEN s.LockActionFlags ELSE s.Flags & 1 END,
+               @item = CASE WHEN e.Epoch = @epoch AND s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie
+                            THEN COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort) END
+        FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+        WHERE e.Id = 1
+
+        IF @careful = 1
+        BEGIN
+            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+                EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
+            COMMIT TRANSACTION
+            BREAK
+        END
+        -- Its own lock, a refusal that binds others, or a row that is younger than the call.
+        IF @clock > @notAfter OR (@result NOT IN (0, 7) AND (@settle = 0 OR @result > 3)) BREAK
+        SET @careful = 1
+    END
+    SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
+           @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, @item AS Item
     RETURN 0
 GO
 -- Update and release; @keep 1 keeps the lock and renews its age. Tests the lock, not Expires: a
@@ -310,63 +423,108 @@ CREATE PROCEDURE dbo.MirrorState_Update_1
     @epoch      bigint,
     @notAfter   datetime2(7),
     @op         binary(16),
-    @firstSent  datetime2(7),
-    @resent     bit,
+    @firstSent  datetime2(7) = NULL,
+    @resent     bit          = 0,
     @lockOp     binary(16),
     @lockCookie int,
     @keep       bit,
     @timeout    int,
     @flags      int,
     @itemShort  varbinary(7000),
-    @itemLong   varbinary(max)
+    @itemLong   varbinary(max),
+    @sent       datetime2(7) = NULL,
+    @call       binary(16)   = NULL,
+    @called     datetime2(7) = NULL,
+    @settle     bit          = 0
 AS
     SET NOCOUNT ON
-    DECLARE @clock datetime2(7), @now datetime
+    SET XACT_ABORT ON
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int,
+            @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
+    SET @since = COALESCE(@firstSent, @sent)
+    SET @sent = COALESCE(@sent, @firstSent)
+    SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
+    SET @call = COALESCE(@call, @op)
+    SET @called = COALESCE(@called, @sent)
+    SET @careful = @resent
 
-    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-    SET Expires = DATEADD(minute, COALESCE(@timeout, Timeout), @now), Timeout = COALESCE(@timeout, Timeout),
-        Locked = @keep,
-        LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
-        LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
-        SessionItemShort = @itemShort, SessionItemLong = @itemLong,
-        Flags = (Flags & ~1) | @flags,
-        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
-        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
-        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
-    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
-           inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
-    WHERE SessionId = @id
-      AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
-      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
-      AND @clock <= @notAfter
-      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-    IF @@ROWCOUNT = 1 RETURN 0
+    WHILE 1 = 1
+    BEGIN
+        IF @careful = 1
+        BEGIN
+            BEGIN TRANSACTION
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+        END
 
-    SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
-             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
-                          ISNULL(s.OperationId4, 0x00)) THEN 0
-             WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
-             -- Done, to a session that has been removed since.
-             WHEN EXISTS (
-                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
-             WHEN @resent = 0 THEN 3
-             WHEN s.SessionId IS NULL THEN 5
-             -- The acquire came before this: while the ring still has the acquire, it would have this too.
-             WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
-                              ISNULL(s.OperationId4, 0x00)) THEN 3
-             -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
-             WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
-             WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
-             ELSE 5
-           END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
-           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
-    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
-    WHERE e.Id = 1
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+        SET Expires = DATEADD(minute, COALESCE(@timeout, Timeout), @now), Timeout = COALESCE(@timeout, Timeout),
+            Locked = @keep,
+            LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
+            LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
+            SessionItemShort = @itemShort, SessionItemLong = @itemLong,
+            Flags = (Flags & ~1) | @flags,
+            OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+            OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+            OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+               inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+        WHERE SessionId = @id
+          AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
+          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+          -- What the ring has forgotten since this was first sent may have been this.
+          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
+          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND @answered IS NULL
+          AND @clock <= @notAfter
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        IF @@ROWCOUNT = 1
+        BEGIN
+            IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
+            IF @careful = 1 COMMIT TRANSACTION
+            RETURN 0
+        END
+
+        SELECT @result = CASE
+                 WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
+                 WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 0
+                 WHEN @answered IS NOT NULL THEN @answered
+                 WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie
+                   THEN CASE WHEN @resent = 1 AND s.OperationsForgotten >= @firstSent THEN 5 ELSE 7 END
+                 -- Done, to a session that has been removed since.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 WHEN @resent = 0 THEN 3
+                 -- The session that was there when this was first sent has been removed, and remembered well that this was not done.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Removed >= @firstSent AND t.Created < DATEADD(millisecond, -10, @firstSent)
+                                AND (t.OperationsForgotten IS NULL OR t.OperationsForgotten < @firstSent)) THEN 3
+                 WHEN s.SessionId IS NULL THEN 5
+                 -- The acquire came before this: while the ring still has the acquire, it would have this too.
+                 WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 3
+                 -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
+                 WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
+                 WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
+                 ELSE 5
+               END,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
+        FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+        WHERE e.Id = 1
+
+        IF @careful = 1
+        BEGIN
+            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+                EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
+            COMMIT TRANSACTION
+            BREAK
+        END
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result IN (0, 6))) BREAK
+        SET @careful = 1
+    END
+    SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
+           @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
 -- Releases the lock and changes nothing else but Expires, which it slides.
@@ -375,47 +533,142 @@ CREATE PROCEDURE dbo.MirrorState_Release_1
     @epoch      bigint,
     @notAfter   datetime2(7),
     @op         binary(16),
-    @firstSent  datetime2(7),
-    @resent     bit,
+    @firstSent  datetime2(7) = NULL,
+    @resent     bit          = 0,
     @lockOp     binary(16),
-    @lockCookie int
+    @lockCookie int,
+    @sent       datetime2(7) = NULL,
+    @call       binary(16)   = NULL,
+    @called     datetime2(7) = NULL,
+    @settle     bit          = 0
 AS
     SET NOCOUNT ON
-    DECLARE @clock datetime2(7), @now datetime
+    SET XACT_ABORT ON
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int,
+            @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
+    SET @since = COALESCE(@firstSent, @sent)
+    SET @sent = COALESCE(@sent, @firstSent)
+    SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
+    SET @call = COALESCE(@call, @op)
+    SET @called = COALESCE(@called, @sent)
+    SET @careful = @resent
 
+    WHILE 1 = 1
+    BEGIN
+        IF @careful = 1
+        BEGIN
+            BEGIN TRANSACTION
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+        END
+
+        UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+        SET Expires = DATEADD(minute, Timeout, @now), Locked = 0,
+            OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+            OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+            OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+               inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+        WHERE SessionId = @id
+          AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
+          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+          -- What the ring has forgotten since this was first sent may have been this.
+          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
+          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND @answered IS NULL
+          AND @clock <= @notAfter
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        IF @@ROWCOUNT = 1
+        BEGIN
+            IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
+            IF @careful = 1 COMMIT TRANSACTION
+            RETURN 0
+        END
+
+        SELECT @result = CASE
+                 WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
+                 WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 0
+                 WHEN @answered IS NOT NULL THEN @answered
+                 WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie
+                   THEN CASE WHEN @resent = 1 AND s.OperationsForgotten >= @firstSent THEN 5 ELSE 7 END
+                 -- Done, to a session that has been removed since.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 WHEN @resent = 0 THEN 3
+                 -- The session that was there when this was first sent has been removed, and remembered well that this was not done.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Removed >= @firstSent AND t.Created < DATEADD(millisecond, -10, @firstSent)
+                                AND (t.OperationsForgotten IS NULL OR t.OperationsForgotten < @firstSent)) THEN 3
+                 WHEN s.SessionId IS NULL THEN 5
+                 -- The acquire came before this: while the ring still has the acquire, it would have this too.
+                 WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 3
+                 -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
+                 WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
+                 WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
+                 ELSE 5
+               END,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
+        FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+        WHERE e.Id = 1
+
+        IF @careful = 1
+        BEGIN
+            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+                EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
+            COMMIT TRANSACTION
+            BREAK
+        END
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result IN (0, 6))) BREAK
+        SET @careful = 1
+    END
+    SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
+           @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
+    RETURN 0
+GO
+-- Undoes an acquire whose caller has left: no attempt of that call takes the lock any more, and if it was
+-- granted it, and no other call of the operation has found it since, the lock is released as if it had
+-- never been granted: @instead, a new operation id, stands for @op in the ring, so that the operation may
+-- be granted anew, and the action flags are there again. 3: there was nothing to give back.
+CREATE PROCEDURE dbo.MirrorState_GiveBack_1
+    @id       nvarchar(88),
+    @epoch    bigint,
+    @notAfter datetime2(7),
+    @op       binary(16),
+    @call     binary(16),
+    @instead  binary(16)
+AS
+    SET NOCOUNT ON
+    SET XACT_ABORT ON
+    DECLARE @clock datetime2(7), @now datetime, @answered int, @rows int
+    SET @clock = SYSUTCDATETIME()
+    SET @now = GETUTCDATE()
+    SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
+    SET @call = COALESCE(@call, @op)
+
+    BEGIN TRANSACTION
+    EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @clock, @clock, @answered OUTPUT
     UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-    SET Expires = DATEADD(minute, Timeout, @now), Locked = 0,
-        OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
-        OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
-        OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
-    OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
-           inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
+    SET Locked = 0, LockOperationId = NULL, LockCallId = NULL, Flags = Flags | ISNULL(LockActionFlags, 0),
+        OperationId1 = CASE WHEN OperationId1 = @op THEN @instead ELSE OperationId1 END,
+        OperationId2 = CASE WHEN OperationId2 = @op THEN @instead ELSE OperationId2 END,
+        OperationId3 = CASE WHEN OperationId3 = @op THEN @instead ELSE OperationId3 END,
+        OperationId4 = CASE WHEN OperationId4 = @op THEN @instead ELSE OperationId4 END
     WHERE SessionId = @id
-      AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
-      AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+      AND Locked = 1 AND LockOperationId = @op AND LockOperationCookie = LockCookie AND LockCallId = @call
       AND @clock <= @notAfter
       AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-    IF @@ROWCOUNT = 1 RETURN 0
+    SET @rows = @@ROWCOUNT
+    IF @op IS NOT NULL AND @clock <= @notAfter AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 7
+    COMMIT TRANSACTION
 
     SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
-             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
-                          ISNULL(s.OperationId4, 0x00)) THEN 0
-             WHEN s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp AND s.LockOperationCookie = @lockCookie THEN 7
-             -- Done, to a session that has been removed since.
-             WHEN EXISTS (
-                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
-             WHEN @resent = 0 THEN 3
-             WHEN s.SessionId IS NULL THEN 5
-             WHEN @lockOp IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
-                              ISNULL(s.OperationId4, 0x00)) THEN 3
-             -- Made since this was first sent: another session than the one it was for. (datetime is coarse.)
-             WHEN s.Created >= DATEADD(millisecond, -10, @firstSent) THEN 5
-             WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
-             ELSE 5
+             WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
+             WHEN @rows = 1 THEN 0
+             WHEN @clock > @notAfter THEN 7
+             ELSE 3
            END AS Result,
            s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
            s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
@@ -427,13 +680,15 @@ GO
 -- none. 1: only if there is none (create). 2: only if @created, @cookie, @locked and @newest are
 -- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
 -- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
+-- A session is made the careful way only: its place is kept from the look at the tombstones to the
+-- insert. What names a version needs no entry in MirrorStateSettled: no version comes back.
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
     @notAfter       datetime2(7),
     @op             binary(16),
-    @firstSent      datetime2(7),
-    @resent         bit,
+    @firstSent      datetime2(7) = NULL,
+    @resent         bit          = 0,
     @lockTimeout    int,
     @mode           int,
     @created        datetime,
@@ -444,19 +699,36 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
     @defaultTimeout int,
     @flags          int,
     @itemShort      varbinary(7000),
-    @itemLong       varbinary(max)
+    @itemLong       varbinary(max),
+    @sent           datetime2(7) = NULL,
+    @call           binary(16)   = NULL,
+    @called         datetime2(7) = NULL,
+    @settle         bit          = 0
 AS
     SET NOCOUNT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @rows int, @pass int, @expires datetime
+    SET XACT_ABORT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @since datetime2(7), @careful bit, @answered int, @disturbed bit,
+            @result int, @expires datetime, @isCookie int, @isAge int, @isTimeout int, @isExpires datetime, @isCreated datetime,
+            @isLocked bit, @isNewest binary(16), @isFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
     SET @expires = DATEADD(minute, COALESCE(@timeout, @defaultTimeout), @now)
-    SET @pass = 1
-    SET @rows = 0
+    SET @since = COALESCE(@firstSent, @sent)
+    SET @sent = COALESCE(@sent, @firstSent)
+    SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
+    SET @call = COALESCE(@call, @op)
+    SET @called = COALESCE(@called, @sent)
+    SET @careful = @resent
 
-    WHILE @pass <= 2
+    WHILE 1 = 1
     BEGIN
+        IF @careful = 1
+        BEGIN
+            BEGIN TRANSACTION
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+        END
+
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
         SET Created = CASE WHEN Expires > @now THEN Created ELSE @now END,
             Timeout = CASE WHEN Expires > @now THEN COALESCE(@timeout, Timeout) ELSE COALESCE(@timeout, @defaultTimeout) END,
@@ -477,15 +749,23 @@ AS
             OR (@mode = 2 AND Expires > @now AND Created = @created AND LockCookie = @cookie AND Locked = @locked
                 AND ISNULL(OperationId1, 0x00) = ISNULL(@newest, 0x00)))
           AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
-          AND (OperationsForgotten IS NULL OR OperationsForgotten < @firstSent)
+          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
+          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND @answered IS NULL
           -- What was removed and made again since this was first sent is not for this to overwrite.
-          AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                          WHERE t.SessionId = @id AND (t.Removed >= @firstSent OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+          AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-        IF @@ROWCOUNT = 1 RETURN 0
+        IF @@ROWCOUNT = 1
+        BEGIN
+            IF @resent = 1 AND @mode <> 2 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
+            IF @careful = 1 COMMIT TRANSACTION
+            RETURN 0
+        END
 
-        BEGIN TRY
+        IF @careful = 1
+        BEGIN
             INSERT INTO dbo.ASPStateTempSessions
                 (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
                  SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1)
@@ -494,66 +774,72 @@ AS
             FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
             WHERE e.Id = 1 AND e.Epoch = @epoch
               AND @mode <> 2
+              AND @op IS NOT NULL
+              AND @answered IS NULL
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @firstSent OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
-            SET @rows = @@ROWCOUNT
-            SET @pass = 3
-        END TRY
-        BEGIN CATCH
-            -- 2627: somebody made the row between the two statements. Look once more, as an update.
-            IF ERROR_NUMBER() <> 2627 OR @pass = 2
-            BEGIN;
-                THROW;
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+            IF @@ROWCOUNT = 1
+            BEGIN
+                IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
+                COMMIT TRANSACTION
+                SELECT 8 AS Result, 1 AS LockCookie, 0 AS LockAge, COALESCE(@timeout, @defaultTimeout) AS Timeout,
+                       @expires AS Expires, @now AS Created, CONVERT(bit, 0) AS Locked, @op AS OperationId1,
+                       @flags & 1 AS ActionFlags, NULL AS Item
+                RETURN 0
             END
-            SET @pass = @pass + 1
-        END CATCH
-    END
-    IF @rows = 1
-    BEGIN
-        SELECT 8 AS Result, 1 AS LockCookie, 0 AS LockAge, COALESCE(@timeout, @defaultTimeout) AS Timeout,
-               @expires AS Expires, @now AS Created, CONVERT(bit, 0) AS Locked, @op AS OperationId1,
-               @flags & 1 AS ActionFlags, NULL AS Item
-        RETURN 0
-    END
+        END
 
-    SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
-             WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
-                          ISNULL(s.OperationId4, 0x00))
-               -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
-               THEN CASE WHEN s.OperationsForgotten IS NULL
-                          AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
-             -- Done, to a session that has been removed since: it stays away, or its successor as it is.
-             WHEN EXISTS (
-                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                  WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
-             -- Removed since this was first sent. It is no more to be done: the session stays away, or its
-             -- successor as it is. Whether it was done before, the removed session's ring tells.
-             WHEN @resent = 1 AND EXISTS (
-                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                  WHERE t.SessionId = @id AND t.Removed >= @firstSent AND t.OperationsForgotten >= @firstSent) THEN 5
-             WHEN @resent = 1 AND EXISTS (
-                  SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                  WHERE t.SessionId = @id AND t.Removed >= @firstSent) THEN 1
-             WHEN @clock > @notAfter THEN 7
-             -- What stands in the way now may have come after this was done.
-             WHEN @resent = 1 AND s.OperationsForgotten >= @firstSent THEN 5
-             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
-             WHEN s.OperationsForgotten >= @firstSent THEN 7
-             WHEN @mode = 1 AND s.Expires > @now THEN 4
-             WHEN @mode = 2 THEN 4
-             ELSE 7
-           END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
-           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
-    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
-    WHERE e.Id = 1
+        SELECT @result = CASE
+                 WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
+                 WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00))
+                   -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
+                   THEN CASE WHEN s.OperationsForgotten IS NULL
+                              AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
+                 WHEN @answered IS NOT NULL THEN @answered
+                 -- Done, to a session that has been removed since: it stays away, or its successor as it is.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                          WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- Removed since this was first sent. It is no more to be done: the session stays away, or its
+                 -- successor as it is. Whether it was done before, the removed session's ring tells.
+                 WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Removed >= @since AND t.OperationsForgotten >= @since) THEN 5
+                 WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
+                 WHEN @clock > @notAfter THEN 7
+                 -- What stands in the way now may have come after this was done.
+                 WHEN @resent = 1 AND s.OperationsForgotten >= @since THEN 5
+                 WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
+                 WHEN s.OperationsForgotten >= @since THEN 7
+                 WHEN @mode = 1 AND s.Expires > @now THEN 4
+                 WHEN @mode = 2 THEN 4
+                 ELSE 7
+               END,
+               @disturbed = CASE WHEN s.Created < DATEADD(millisecond, -10, @called) AND (s.Settled IS NULL OR s.Settled < @called) THEN 0 ELSE 1 END,
+               @isCookie = s.LockCookie, @isAge = DATEDIFF(second, s.LockDate, @now), @isTimeout = s.Timeout, @isExpires = s.Expires,
+               @isCreated = s.Created, @isLocked = s.Locked, @isNewest = s.OperationId1, @isFlags = s.Flags & 1
+        FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+        WHERE e.Id = 1
+
+        IF @careful = 1
+        BEGIN
+            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result IN (1, 2, 4, 5)))
+                EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
+            COMMIT TRANSACTION
+            BREAK
+        END
+        IF @clock > @notAfter OR @result = 6
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR @mode = 2 OR @result IN (0, 8))) BREAK
+        SET @careful = 1
+    END
+    SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
+           @isLocked AS Locked, @isNewest AS OperationId1, @isFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
 -- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
--- somebody holds it. A session that is not there is removed already. A few old tombstones go too.
+-- somebody holds it. A session that is not there is removed already, and what is made from then on is
+-- another one. A few old tombstones go too.
 CREATE PROCEDURE dbo.MirrorState_Remove_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -561,47 +847,87 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
     @op          binary(16),
     @lockTimeout int,
     @lockOp      binary(16),
-    @lockCookie  int
+    @lockCookie  int,
+    @sent        datetime2(7) = NULL,
+    @resent      bit          = 0,
+    @call        binary(16)   = NULL,
+    @called      datetime2(7) = NULL,
+    @settle      bit          = 0
 AS
     SET NOCOUNT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @rows int
+    SET XACT_ABORT ON
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int,
+            @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+    SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
+    SET @call = COALESCE(@call, @op)
+    SET @called = COALESCE(@called, @sent)
+    SET @careful = @resent
 
-    DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-    OUTPUT deleted.SessionId, @op, @clock, deleted.OperationId1, deleted.OperationId2, deleted.OperationId3, deleted.OperationId4,
-           deleted.OperationsForgotten
-      INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed, OperationId1, OperationId2, OperationId3, OperationId4,
-           OperationsForgotten)
-    WHERE SessionId = @id
-      AND ((@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))
-        OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
-      AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op)
-      AND @clock <= @notAfter
-      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-    SET @rows = @@ROWCOUNT
+    WHILE 1 = 1
+    BEGIN
+        IF @careful = 1
+        BEGIN
+            BEGIN TRANSACTION
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+        END
 
-    IF @rows = 1
-        DELETE TOP (4) FROM dbo.MirrorStateTombstones WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
-        WHERE Removed < DATEADD(minute, -10, @clock)
+        DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+        OUTPUT deleted.SessionId, @op, @clock, deleted.OperationId1, deleted.OperationId2, deleted.OperationId3, deleted.OperationId4,
+               deleted.OperationsForgotten, deleted.Created
+          INTO dbo.MirrorStateTombstones (SessionId, OperationId, Removed, OperationId1, OperationId2, OperationId3, OperationId4,
+               OperationsForgotten, Created)
+        WHERE SessionId = @id
+          AND ((@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))
+            OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
+          AND @op IS NOT NULL
+          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND @answered IS NULL
+          AND ((@careful = 0 AND @call = @op)
+            OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op))
+          AND @clock <= @notAfter
+          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+        IF @@ROWCOUNT = 1
+        BEGIN
+            IF @careful = 1 COMMIT TRANSACTION
+            SET @result = 0
+            DELETE TOP (4) FROM dbo.MirrorStateTombstones WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
+            WHERE Removed < DATEADD(minute, -10, @clock)
+            BREAK
+        END
 
-    SELECT CASE
-             WHEN @rows = 1 THEN 0
-             WHEN e.Epoch <> @epoch THEN 6
-             WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op) THEN 0
-             WHEN s.SessionId IS NULL THEN 0
-             WHEN @clock > @notAfter THEN 7
-             WHEN @lockOp IS NOT NULL AND s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp
-                  AND s.LockOperationCookie = @lockCookie THEN 7
-             WHEN @lockOp IS NOT NULL THEN 3
-             WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
-             ELSE 7
-           END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
-           s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
-    FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
-    WHERE e.Id = 1
+        SELECT @result = CASE
+                 WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op) THEN 0
+                 WHEN @answered IS NOT NULL THEN @answered
+                 WHEN s.SessionId IS NULL THEN 0
+                 WHEN @clock > @notAfter THEN 7
+                 WHEN @lockOp IS NOT NULL AND s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp
+                      AND s.LockOperationCookie = @lockCookie THEN 7
+                 WHEN @lockOp IS NOT NULL THEN 3
+                 WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+                 ELSE 7
+               END,
+               @there = CASE WHEN s.SessionId IS NULL THEN 0 ELSE 1 END,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
+        FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
+        WHERE e.Id = 1
+
+        IF @careful = 1
+        BEGIN
+            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND (@result > 0 OR @there = 0)))
+                EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
+            COMMIT TRANSACTION
+            BREAK
+        END
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
+        SET @careful = 1
+    END
+    SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
+           @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
 -- Takes or renews the sweeper's lease for @owner (NULL: goes without), and with @limit above 0 deletes at
@@ -632,12 +958,14 @@ AS
     SET @now = GETUTCDATE()
     SET @before = DATEADD(second, -@abandoned, @now)
     SET @deleted = 0
+    SET @owner = NULLIF(@owner, 0x00000000000000000000000000000000)
 
     UPDATE dbo.MirrorStateSweep WITH (ROWLOCK, UPDLOCK)
     SET Owner = COALESCE(@owner, Owner),
         LeasedUntil = CASE WHEN @owner IS NULL THEN LeasedUntil ELSE DATEADD(second, @lease, @clock) END,
         LastRun = CASE WHEN @limit > 0 THEN @clock ELSE LastRun END
     WHERE Id = 1
+      AND (@owner IS NULL OR @lease IS NOT NULL)
       AND (@owner IS NULL OR Owner = @owner OR LeasedUntil IS NULL OR LeasedUntil <= @clock
            OR LeasedUntil > DATEADD(second, 2 * @lease + 60, @clock))
       AND @clock <= @notAfter
@@ -666,7 +994,7 @@ AS
     END
 
     SELECT CASE
-             WHEN e.Epoch <> @epoch THEN 6
+             WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
              WHEN @leads = 1 THEN 0
              WHEN @clock > @notAfter THEN 7
              ELSE 9

@@ -78,6 +78,7 @@ GRANT EXECUTE ON dbo.MirrorState_Touch_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Acquire_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Update_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Release_1 TO mirrorstate_proxy
+GRANT EXECUTE ON dbo.MirrorState_GiveBack_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Store_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Remove_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Sweep_1 TO mirrorstate_proxy

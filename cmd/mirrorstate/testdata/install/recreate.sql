@@ -44,6 +44,8 @@ IF OBJECT_ID(N'dbo.ASPStateTempApplications', N'U') IS NOT NULL DROP TABLE dbo.A
 GO
 IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NOT NULL DELETE FROM dbo.MirrorStateTombstones
 GO
+IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NOT NULL DELETE FROM dbo.MirrorStateSettled
+GO
 ALTER PROCEDURE dbo.CreateTempTables
 AS
     CREATE TABLE dbo.ASPStateTempSessions (
@@ -437,7 +439,9 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate2      datetime2(7) NULL,
         OperationDate3      datetime2(7) NULL,
         OperationDate4      datetime2(7) NULL,
-        OperationsForgotten datetime2(7) NULL  -- when the newest operation that left the ring was executed
+        OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
+        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
+        Settled             datetime2(7) NULL  -- when an operation on this session was last entered in MirrorStateSettled
 GO
 COMMIT TRANSACTION
 GO

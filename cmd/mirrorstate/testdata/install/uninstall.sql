@@ -53,11 +53,17 @@ IF OBJECT_ID(N'dbo.MirrorState_Get_1', N'P') IS NOT NULL DROP PROCEDURE dbo.Mirr
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Touch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Touch_1
 GO
+IF OBJECT_ID(N'dbo.MirrorState_Enter_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Enter_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_Settle_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Settle_1
+GO
 IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Update_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Update_1
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Release_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Release_1
+GO
+IF OBJECT_ID(N'dbo.MirrorState_GiveBack_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_GiveBack_1
 GO
 IF OBJECT_ID(N'dbo.MirrorState_Store_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Store_1
 GO
@@ -66,6 +72,8 @@ GO
 IF OBJECT_ID(N'dbo.MirrorState_Sweep_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Sweep_1
 GO
 IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateTombstones
+GO
+IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateSettled
 GO
 IF OBJECT_ID(N'dbo.MirrorStateSweep', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateSweep
 GO
@@ -76,5 +84,6 @@ GO
 ALTER TABLE dbo.ASPStateTempSessions DROP COLUMN
     LockOperationId, LockOperationCookie, LockActionFlags,
     OperationId1, OperationId2, OperationId3, OperationId4,
-    OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten
+    OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten,
+    LockCallId, Settled
 GO
