@@ -56,7 +56,7 @@ func callExtended(ctx context.Context, c *call, procedure string, args ...any) (
 func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []any, scan func(rows *sql.Rows) error) error {
 	rows, err := a.Conn.QueryContext(ctx, procedure, args...)
 	if err != nil {
-		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, err)
+		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
 	}
 	defer rows.Close()
 	got := false
@@ -69,12 +69,22 @@ func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []a
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, earlierVersion(err))
 	}
 	if !got {
 		return fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
 	}
 	return nil
+}
+
+// earlierVersion says what to do about an extension that lacks a procedure (2812), or a parameter of
+// one (8144, 8145): it was installed by an earlier version of mirrorstate.
+func earlierVersion(err error) error {
+	switch errorNumber(err) {
+	case 2812, 8144, 8145:
+		return fmt.Errorf("the extension is of an earlier version, run mirrorstate install: %w", err)
+	}
+	return err
 }
 
 // err is what a result means to the caller, or to the pair.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	mssql "github.com/microsoft/go-mssqldb"
+
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
@@ -142,6 +144,49 @@ func TestPlanInstall_altersWhatDiffers(t *testing.T) {
 	}
 	if text := s.Steps[0].Batches[0].Text; !strings.Contains(text, "\nALTER PROCEDURE dbo.MirrorState_Get_1\n") || strings.Contains(text, "CREATE PROCEDURE") {
 		t.Errorf("got %.200s", text)
+	}
+}
+
+// An extension of an earlier version gets the columns, the table and the procedures that it lacks.
+func TestPlanInstall_earlierVersion(t *testing.T) {
+	f, err := Assume("extended")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Assumed = false
+	f.Columns = f.Columns[:len(f.Columns)-laterColumns]
+	delete(f.Tables, "mirrorstatesettled")
+	for _, name := range []string{"mirrorstate_enter_1", "mirrorstate_settle_1", "mirrorstate_giveback_1"} {
+		delete(f.Procedures, name)
+	}
+	s, err := PlanInstall(f, InstallOptions{Database: "ASPState"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := ""
+	for _, step := range s.Steps {
+		for _, b := range step.Batches {
+			text += b.Text + "\n"
+		}
+	}
+	for _, want := range []string{"COL_LENGTH(N'dbo.ASPStateTempSessions', N'Settled')", "ADD Created datetime NULL", "CREATE TABLE dbo.MirrorStateSettled",
+		"CREATE PROCEDURE dbo.MirrorState_Enter_1", "CREATE PROCEDURE dbo.MirrorState_Settle_1", "CREATE PROCEDURE dbo.MirrorState_GiveBack_1"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the plan lacks %s", want)
+		}
+	}
+	if strings.Contains(text, "LockOperationId     binary(16) NULL") {
+		t.Error("the plan adds columns that are there")
+	}
+}
+
+// What fails because the extension is older than this program says what to do.
+func TestEarlierVersion(t *testing.T) {
+	for number, want := range map[int32]bool{2812: true, 8144: true, 8145: true, 1205: false} {
+		err := earlierVersion(mssql.Error{Number: number, Message: "m"})
+		if got := strings.Contains(err.Error(), "run mirrorstate install"); got != want || errorNumber(err) != number {
+			t.Errorf("%d: %v", number, err)
+		}
 	}
 }
 
