@@ -105,6 +105,7 @@ func age(t testing.TB, p *Partner, id string, d time.Duration) {
 			return nil, err
 		}
 		s := *old
+		s.created -= datetime(d.Seconds() * ticksPerSecond)
 		s.expires -= datetime(d.Seconds() * ticksPerSecond)
 		s.lockDate -= datetime(d.Seconds() * ticksPerSecond)
 		tx.put(&s)
@@ -304,6 +305,7 @@ func TestExtended_tombstonesAreSwept(t *testing.T) {
 func TestExtended_limits(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "s")
+	age(t, p, "s", time.Second) // older than the calls: nothing but the limits is in their way
 	for name, call := range map[string]func(q ask) []any{
 		"touch":   func(q ask) []any { q.id = "touched"; return q.touch(t, p) },
 		"acquire": func(q ask) []any { q.id = "free"; return q.acquire(t, p) },
@@ -319,6 +321,7 @@ func TestExtended_limits(t *testing.T) {
 		for _, id := range []string{"free", "touched"} {
 			asking(id).store(t, p)
 		}
+		age(t, p, "free", time.Second)
 		age(t, p, "touched", 2*time.Minute)
 		q := held
 		q.op = newOperation()

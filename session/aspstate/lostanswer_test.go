@@ -11,6 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
 // lossy loses the answer of the first attempt with its label: that was executed, others
@@ -91,8 +92,11 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 
 // TestUpdate_sentAgainDoesNotUndoALaterOne: under one lock that is kept.
 func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
-	store := openStore(t, openPair(t, embeddedtest.Start(t)))
+	servers := embeddedtest.Start(t)
+	store := openStore(t, openPair(t, servers))
 	ref := newSession(t, store)
+	// Older than the calls: nothing but the ring is in their way.
+	storetest.NewOlder(openDB(t, servers.Partner("a").ConnectionString("ASPState")))(t, ref)
 	lock := hold(t, store, ref)
 	update := func(item string, op session.Operation) {
 		t.Helper()
