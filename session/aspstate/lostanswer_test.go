@@ -3,6 +3,7 @@ package aspstate_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -20,6 +21,19 @@ type lossy struct {
 	aspstate.Pair
 	label   string
 	between func()
+}
+
+// unsent loses the first attempt itself.
+type unsent struct{ lossy }
+
+// Do implements aspstate.Pair.
+func (u *unsent) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	return u.lossy.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		if u.between != nil && c.Label == u.label {
+			return nil
+		}
+		return op(ctx, a)
+	})
 }
 
 // Do implements aspstate.Pair.
@@ -87,6 +101,52 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 				t.Errorf("got %v, %s; want %v", err, session.OutcomeOf(err), session.ErrOutcomeUnknown)
 			}
 		})
+	}
+}
+
+// TestUpdate_sentAgainAfterARemoval: the session is removed before the call is sent again, and perhaps made
+// anew. What it remembered when it was removed tells whether the first attempt was executed.
+func TestUpdate_sentAgainAfterARemoval(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
+	others, older := openStore(t, pair), storetest.NewOlder(db)
+	for _, verb := range []string{"update", "release"} {
+		for _, again := range []bool{false, true} {
+			for _, executed := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, made again %v, executed %v", verb, again, executed), func(t *testing.T) {
+					ref := newSession(t, others)
+					older(t, ref)
+					lock := hold(t, others, ref)
+					l := lossy{pair, verb, func() {
+						held := lock
+						if executed {
+							held = session.Lock{}
+						}
+						err := others.Remove(t.Context(), ref, held, session.NewOperation())
+						if again && err == nil {
+							_, err = others.Put(t.Context(), ref, session.Write{Item: []byte("2")}, session.Condition{}, session.NewOperation())
+						}
+						if err != nil {
+							t.Error(err)
+						}
+					}}
+					var way aspstate.Pair = &l
+					want := error(nil)
+					if !executed {
+						way, want = &unsent{l}, session.ErrLockLost
+					}
+					store, err := openStore(t, way), error(nil)
+					if verb == "update" {
+						_, err = store.Update(t.Context(), ref, lock, session.Write{Item: []byte("1")}, false, session.NewOperation())
+					} else {
+						err = store.Release(t.Context(), ref, lock, session.NewOperation())
+					}
+					if !errors.Is(err, want) {
+						t.Errorf("got %v, want %v", err, want)
+					}
+				})
+			}
+		}
 	}
 }
 
