@@ -11,7 +11,8 @@ import (
 // 40-extension-sessions.sql, whose way through a call this file follows.
 type attempt struct {
 	op, call, sent, firstSent, called argument
-	resent, settle                    bool
+	resent                            bool
+	settle                            argument
 	since                             argument // COALESCE(@firstSent, @sent)
 	careful                           bool
 	answered                          argument // what another attempt was answered; not ok: nothing
@@ -24,13 +25,13 @@ var (
 	paramResent    = parameter{name: "@resent", typ: tds.Bit, optional: true, value: argument{ok: true}}
 	paramCall      = parameter{name: "@call", typ: tds.Binary(16), optional: true}
 	paramCalled    = parameter{name: "@called", typ: tds.DateTime2(7), optional: true}
-	paramSettle    = parameter{name: "@settle", typ: tds.Bit, optional: true, value: argument{ok: true}}
+	paramSettle    = parameter{name: "@settle", typ: tds.Int, optional: true, value: argument{ok: true}}
 )
 
 // attemptOf takes them together: an id of zeros is none, and one call of an operation is the operation.
 func attemptOf(op, sent, firstSent, resent, call, called, settle argument) attempt {
 	a := attempt{op: op, call: call, sent: sent, firstSent: firstSent, called: called,
-		resent: resent.is(1), settle: settle.is(1), since: firstSent, careful: resent.is(1)}
+		resent: resent.is(1), settle: settle, since: firstSent, careful: resent.is(1)}
 	if a.op.ok && a.op.op() == zeroOperation {
 		a.op = argument{}
 	}
@@ -112,10 +113,16 @@ func (a *attempt) settleAs(t *transaction, id argument, outcome int64) error {
 	return nil
 }
 
+// binds reports whether the outcome, for which nothing was done, binds the operation's other calls: not
+// that the session is locked, where the call waits for the lock.
+func (a *attempt) binds(outcome int64) bool {
+	return a.settle.is(1) || a.settle.is(2) && outcome != resultLocked
+}
+
 // refused ends the careful way with an outcome for which nothing was done: it is entered if it answers
-// what may come again. bound says that it binds the operation's other calls.
+// what may come again. bound says that it may bind the operation's other calls.
 func (a *attempt) refused(t *transaction, id argument, outcome int64, bound bool) error {
-	if !a.op.ok || a.answered.ok || !a.resent && !(a.settle && bound) {
+	if !a.op.ok || a.answered.ok || !a.resent && !(a.binds(outcome) && bound) {
 		return nil
 	}
 	return a.settleAs(t, id, outcome)

@@ -297,7 +297,7 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 			return acquireAnswer(t, &c, a.op, outcome)
 		}
 		// Its own lock, a refusal that binds others, or a row that is younger than the call.
-		if late(t, notAfter) || outcome != resultDone && outcome != resultAgain && (!a.settle || outcome > resultLockLost) {
+		if late(t, notAfter) || outcome != resultDone && outcome != resultAgain && (!a.binds(outcome) || outcome > resultLockLost) {
 			return acquireAnswer(t, &c, a.op, outcome)
 		}
 	}
@@ -434,7 +434,7 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 			}
 			return notApplied(t, outcome, c.s)
 		}
-		if late(t, notAfter) || outcome != resultAgain && (!a.settle || outcome == resultDone || outcome == resultMoved) {
+		if late(t, notAfter) || outcome != resultAgain && (!a.binds(outcome) || outcome == resultDone || outcome == resultMoved) {
 			return notApplied(t, outcome, c.s)
 		}
 	}

@@ -90,7 +90,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 			return notApplied(t, outcome, c.s)
 		}
 		quiet := c.s != nil && p.quiet(c.s)
-		final := !p.settle || p.mode.is(modeIfMatch) || outcome == resultDone || outcome == resultCreated
+		final := !p.binds(outcome) || p.mode.is(modeIfMatch) || outcome == resultDone || outcome == resultCreated
 		if late(t, p.notAfter) || outcome == resultMoved || outcome != resultAgain && quiet && final {
 			return notApplied(t, outcome, c.s)
 		}
@@ -280,7 +280,7 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 			}
 			return notApplied(t, outcome, s)
 		}
-		if late(t, notAfter) || outcome != resultAgain && (!a.settle || outcome == resultMoved || outcome == resultDone && s != nil) {
+		if late(t, notAfter) || outcome != resultAgain && (!a.binds(outcome) || outcome == resultMoved || outcome == resultDone && s != nil) {
 			return notApplied(t, outcome, s)
 		}
 	}

@@ -54,10 +54,20 @@ func mutation(c *call, args ...any) []any {
 		all = append(all, sql.Named("resent", true))
 	}
 	if c.shared() {
-		all = append(all, sql.Named("call", c.op.Call[:]), sql.Named("called", c.Earliest(c.op.Began)), sql.Named("settle", !c.op.AsksAgain))
+		settle := int32(settleRefusals)
+		if c.op.AsksAgain {
+			settle = settleUnlessLocked
+		}
+		all = append(all, sql.Named("call", c.op.Call[:]), sql.Named("called", c.Earliest(c.op.Began)), sql.Named("settle", settle))
 	}
 	return append(all, args...)
 }
+
+// The @settle of the mutations: which refusals bind the other calls of their operation.
+const (
+	settleRefusals     = 1
+	settleUnlessLocked = 2
+)
 
 // firstSent adds when the first attempt was sent, to those procedures that ask.
 func (c *call) firstSent(args []any) []any {

@@ -111,7 +111,7 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 	}
 	var settled time.Duration
 	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
-		if settled = 0; a.Extended && what.Write && op.Call != op.ID && !op.AsksAgain {
+		if settled = 0; a.Extended && what.Write && op.Call != op.ID {
 			settled = a.ClockWait()
 		}
 		id, err := s.apps.resolve(ctx, a, ref.App.Name, register)
@@ -121,7 +121,7 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		defer s.live.end(s.live.begin())
 		return verb(ctx, dialectOf(a), &call{Attempt: a, ref: ref, key: ref.ID.Key(id), op: op})
 	})
-	if isAnswer(err) && settled > 0 {
+	if settled > 0 && isAnswer(err) && !(op.AsksAgain && errors.Is(err, session.ErrLocked)) {
 		pause(ctx, min(settled, longestPause))
 	}
 	return DomainError(err)

@@ -29,6 +29,7 @@ func late(t *testing.T, s Subject) {
 			run(t, s, "a call: "+c.name, func(s *scene) { c.earlierCall(s) }, append(c.needs, extended, calls)...)
 		}
 	}
+	run(t, s, "what a waiting call is told at last binds the others", waitingCalls, extended, calls)
 	run(t, s, "an acquire that was asked again is not given back by its first call", foundAgain, extended, calls)
 	run(t, s, "an acquire that was given back may be granted anew", grantedAnew, extended, calls)
 	run(t, s, "what is given back is uninitialized again", givenBackUninitialized, extended, calls)
@@ -171,6 +172,29 @@ func (s *scene) acquiring(lock *session.Lock) mutation {
 		}
 		return err
 	}
+}
+
+// waitingCalls: to a call that waits for a lock, "locked" is no answer yet, and "not found" is one.
+func waitingCalls(s *scene) {
+	id, began := session.NewOperationID(), time.Now()
+	waits := session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now(), AsksAgain: true}
+	earlier := session.Operation{ID: id, Call: session.NewOperationID(), Began: began}
+	_, _, err := s.Store.Acquire(s.ctx, s.ref, waits)
+	s.fails("acquire of what is not there", err, session.ErrNotFound)
+	s.create()
+	_, _, err = s.Store.Acquire(s.ctx, s.ref, earlier)
+	s.fails("the same by a call that began before", err, session.ErrNotFound)
+
+	_, lock := s.acquire()
+	id, began = session.NewOperationID(), time.Now()
+	waits = session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now(), AsksAgain: true}
+	earlier = session.Operation{ID: id, Call: session.NewOperationID(), Began: began}
+	_, _, err = s.Store.Acquire(s.ctx, s.ref, waits)
+	s.locked("acquire", err)
+	s.release(lock)
+	_, lock, err = s.Store.Acquire(s.ctx, s.ref, earlier)
+	s.noError("acquire by a call that began before", err)
+	s.release(lock)
 }
 
 // foundAgain: the caller of an acquire leaves, and asks again. Its first call gives nothing back then.

@@ -83,7 +83,7 @@ var sessionMutants = []mutant{
 		file: "partner/embedded/careful.go",
 		old: `			s.ops[i] = instead.op()
 `,
-		new: `			s.ops[i] = a.op.op()
+		new: `			s.ops[i], _ = a.op.op(), instead
 `,
 		pkg: "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
@@ -238,14 +238,14 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "settles no refusal",
 		file: "partner/embedded/careful.go",
-		old:  `if !a.op.ok || a.answered.ok || !a.resent && !(a.settle && bound) {`,
+		old:  `if !a.op.ok || a.answered.ok || !a.resent && !(a.binds(outcome) && bound) {`,
 		new:  `if true {`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
 	{
 		invariant: "I4", name: "settles no refusal of what others may send again",
 		file: "partner/embedded/careful.go",
-		old:  `!a.resent && !(a.settle && bound)`,
+		old:  `!a.resent && !(a.binds(outcome) && bound)`,
 		new:  `!a.resent`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},

@@ -22,7 +22,8 @@
 -- @resent     1 if an earlier attempt of this call may have been executed
 -- @call       which call of the operation this attempt is of; NULL: it has one only
 -- @called     when that call began, by the same clock; NULL: as @sent
--- @settle     1 if a refusal is the call's answer, and other calls of the operation are bound by it
+-- @settle     1 if a refusal is the call's answer, and other calls of the operation are bound by it; 2 if
+--             "locked" is not, because the call waits for the lock; 0: no other call can be
 -- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then
 --
 -- Once a call has been answered, none of its earlier attempts has an effect, however late the network
@@ -207,7 +208,7 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      bit          = 0
+    @settle      int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -291,13 +292,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         -- Its own lock, a refusal that binds others, or a row that is younger than the call.
-        IF @clock > @notAfter OR (@result NOT IN (0, 7) AND (@settle = 0 OR @result > 3)) BREAK
+        IF @clock > @notAfter OR (@result NOT IN (0, 7) AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result > 3)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -327,7 +328,7 @@ CREATE PROCEDURE dbo.MirrorState_Update_1
     @sent       datetime2(7) = NULL,
     @call       binary(16)   = NULL,
     @called     datetime2(7) = NULL,
-    @settle     bit          = 0
+    @settle     int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -407,7 +408,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -435,7 +436,7 @@ CREATE PROCEDURE dbo.MirrorState_Release_1
     @sent       datetime2(7) = NULL,
     @call       binary(16)   = NULL,
     @called     datetime2(7) = NULL,
-    @settle     bit          = 0
+    @settle     int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -510,7 +511,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -604,7 +605,7 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
     @sent           datetime2(7) = NULL,
     @call           binary(16)   = NULL,
     @called         datetime2(7) = NULL,
-    @settle         bit          = 0
+    @settle         int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -725,13 +726,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR @mode = 2 OR @result IN (0, 8))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @mode = 2 OR @result IN (0, 8))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
@@ -756,7 +757,7 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      bit          = 0
+    @settle      int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -822,12 +823,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND (@result > 0 OR @there = 0)))
+            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,

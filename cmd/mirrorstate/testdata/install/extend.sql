@@ -318,7 +318,7 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      bit          = 0
+    @settle      int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -402,13 +402,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         -- Its own lock, a refusal that binds others, or a row that is younger than the call.
-        IF @clock > @notAfter OR (@result NOT IN (0, 7) AND (@settle = 0 OR @result > 3)) BREAK
+        IF @clock > @notAfter OR (@result NOT IN (0, 7) AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result > 3)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -435,7 +435,7 @@ CREATE PROCEDURE dbo.MirrorState_Update_1
     @sent       datetime2(7) = NULL,
     @call       binary(16)   = NULL,
     @called     datetime2(7) = NULL,
-    @settle     bit          = 0
+    @settle     int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -515,7 +515,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -540,7 +540,7 @@ CREATE PROCEDURE dbo.MirrorState_Release_1
     @sent       datetime2(7) = NULL,
     @call       binary(16)   = NULL,
     @called     datetime2(7) = NULL,
-    @settle     bit          = 0
+    @settle     int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -615,7 +615,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result > 0))
+            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -703,7 +703,7 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
     @sent           datetime2(7) = NULL,
     @call           binary(16)   = NULL,
     @called         datetime2(7) = NULL,
-    @settle         bit          = 0
+    @settle         int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -824,13 +824,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR @mode = 2 OR @result IN (0, 8))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @mode = 2 OR @result IN (0, 8))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
@@ -852,7 +852,7 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      bit          = 0
+    @settle      int          = 0
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -918,12 +918,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle = 1 AND (@result > 0 OR @there = 0)))
+            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
