@@ -39,10 +39,11 @@ type call struct {
 	r       *http.Request
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
-	timeout int           // Session-Timeout in minutes, 0 without
-	wait    time.Duration // ?wait=
-	query   url.Values    // nil without a query
+	timeout int               // Session-Timeout in minutes, 0 without
+	wait    time.Duration     // ?wait=
+	query   url.Values        // nil without a query
 	body    []byte
+	etag    string // the session's tag as it is answered, once it was sealed
 	values  headerValues
 }
 
