@@ -22,7 +22,7 @@ import (
 
 // Nothing that leaves a busy server has an operation id in it, in any form, nor the handle of a lock but the one answer
 // that grants it: no answer's headers or body, no log at debug level, no metric, no span, no event. The ids are read from
-// the rows of both partners while the server works.
+// the rows of both partners while the server works, and with them the fleet's secret.
 func TestServe_TellsNoOperationIDs(t *testing.T) {
 	dir := t.TempDir()
 	configuration := filepath.Join(dir, "mirrorstate.yaml")
@@ -157,7 +157,7 @@ func (o *observed) busy(ctx context.Context, t *testing.T, sessions, n string) {
 	send("POST", u+"/lock", "")
 }
 
-// watchRows reads the operation ids in the rows of both partners until what it gives is called.
+// watchRows reads the operation ids in the rows of both partners, and the fleet's secret, until what it gives is called.
 func watchRows(ctx context.Context, t *testing.T, p *program, password string) (stop func() map[[16]byte]bool) {
 	t.Helper()
 	partners := regexp.MustCompile(`partner [ab] +(server=\S.*)`).FindAllStringSubmatch(p.stdout.String(), -1)
@@ -175,6 +175,7 @@ func watchRows(ctx context.Context, t *testing.T, p *program, password string) (
 		dbs = append(dbs, db)
 	}
 	var missed error
+	secrets := 0
 	look := func() {
 		for _, db := range dbs {
 			rows, err := db.QueryContext(ctx, "SELECT LockOperationId, OperationId1, OperationId2, OperationId3, OperationId4 FROM dbo.ASPStateTempSessions")
@@ -193,6 +194,11 @@ func watchRows(ctx context.Context, t *testing.T, p *program, password string) (
 				}
 			}
 			rows.Close()
+			var secret []byte
+			if db.QueryRowContext(ctx, "SELECT FleetSecret FROM dbo.MirrorStateEpoch").Scan(&secret) == nil && len(secret) == 32 {
+				ids[[16]byte(secret[:16])], ids[[16]byte(secret[16:])] = true, true // looked for as if it were two ids
+				secrets++
+			}
 		}
 	}
 	over, ended := make(chan struct{}), make(chan struct{})
@@ -212,8 +218,8 @@ func watchRows(ctx context.Context, t *testing.T, p *program, password string) (
 	return func() map[[16]byte]bool {
 		close(over)
 		<-ended
-		if len(ids) == 0 {
-			t.Errorf("no row was read: %v", missed)
+		if len(ids) == 0 || secrets == 0 {
+			t.Errorf("no row was read, or no secret (%d): %v", secrets, missed)
 		}
 		return ids
 	}

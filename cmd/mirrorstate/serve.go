@@ -201,6 +201,7 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	}
 	defer st.close()
 	st.sweep(cfg.Sweep.Enabled)
+	st.readSecret()
 
 	guards.watch(st)
 	l := &life{notify: newNotifier(logs.Logger), logs: logs}
