@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -23,12 +24,12 @@ func (v *headerValues) set(h http.Header, key, value string) {
 }
 
 // sessionHeaders tells what is known of a session; unknown parts are left out.
-func (c *call) sessionHeaders(s *session.Session) {
+func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 	h := c.w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
-	if s.Tag != "" {
-		c.values.set(h, "ETag", `"`+string(s.Tag)+`"`)
+	if tag := c.tagOf(ctx, s); tag != "" {
+		c.values.set(h, "ETag", tag)
 	}
 	if s.Timeout > 0 {
 		c.values.set(h, "Session-Timeout", strconv.Itoa(s.Timeout))
@@ -43,12 +44,12 @@ func (c *call) sessionHeaders(s *session.Session) {
 
 // answerItem answers 200 with the session's item, and with no bytes while it is
 // uninitialized: what ASP.NET keeps for it then is no content of the caller's.
-func (c *call) answerItem(s *session.Session) {
+func (c *call) answerItem(ctx context.Context, s *session.Session) {
 	item := s.Item
 	if s.Uninitialized {
 		item = nil
 	}
-	c.sessionHeaders(s)
+	c.sessionHeaders(ctx, s)
 	h := c.w.Header()
 	h["Content-Type"] = octetStream
 	c.values.set(h, "Content-Length", strconv.Itoa(len(item)))
@@ -57,8 +58,8 @@ func (c *call) answerItem(s *session.Session) {
 }
 
 // answerSession answers without a body.
-func (c *call) answerSession(status int, s *session.Session) {
-	c.sessionHeaders(s)
+func (c *call) answerSession(ctx context.Context, status int, s *session.Session) {
+	c.sessionHeaders(ctx, s)
 	c.w.WriteHeader(status)
 }
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -84,12 +83,18 @@ type Config struct {
 	// of each request's deadline. Default 30 s.
 	HoldWindow time.Duration
 
-	// OperationKey gives the fleet's secret from which operation ids are made, at
-	// least 16 bytes, the same in every proxy and after every start. It is asked for
-	// each request with an Idempotency-Key, so it should answer from memory; its
-	// errors are shown like the store's. nil: a random secret, so that an
-	// Idempotency-Key means something in this process only.
-	OperationKey func(ctx context.Context) ([]byte, error)
+	// FleetSecret gives the secret with which operation ids, tags and the handles of
+	// locks are made: at least 16 bytes, the same in every proxy and after every start.
+	// It is asked for each of them, so it should answer from memory; its errors are
+	// shown like the store's. After an answer of the store it must be of the schema that
+	// answered, or of a later one.
+	//
+	// No secret and no error: the store's schema has no place for one. Then handles and
+	// tags are made with a key that is public, for every proxy must know the others', and
+	// an Idempotency-Key means something in this process only.
+	//
+	// nil: a random secret of this process, so that all of them mean something here only.
+	FleetSecret func(ctx context.Context) ([]byte, error)
 
 	// Keys are who may call, and for what. nil: anybody, for everything.
 	Keys *keyring.Keys
@@ -111,19 +116,19 @@ type Config struct {
 // API is the session API as an http.Handler: every route of openapi.yaml. Any
 // number of goroutines may use it.
 type API struct {
-	store        session.Store
-	apps         atomic.Pointer[applications] // replaced by SetApps
-	hold         time.Duration
-	operationKey func(ctx context.Context) ([]byte, error)
-	log          *slog.Logger
-	tracer       Tracer // nil: none
-	limits       Limits
-	report       reporter
-	waiters      *waiters
-	gate         *gate
-	door         *admission
-	memory       itemMemory
-	mux          *chi.Mux
+	store   session.Store
+	apps    atomic.Pointer[applications] // replaced by SetApps
+	hold    time.Duration
+	secrets *secrets
+	log     *slog.Logger
+	tracer  Tracer // nil: none
+	limits  Limits
+	report  reporter
+	waiters *waiters
+	gate    *gate
+	door    *admission
+	memory  itemMemory
+	mux     *chi.Mux
 }
 
 // NewAPI checks the configuration and makes the API. It starts nothing.
@@ -141,14 +146,9 @@ func NewAPI(cfg Config) (*API, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.OperationKey == nil {
-		secret := make([]byte, 32)
-		rand.Read(secret) // never fails; see crypto/rand
-		cfg.OperationKey = func(context.Context) ([]byte, error) { return secret, nil }
-	}
 	limits := cfg.Limits.withDefaults()
 	a := &API{
-		store: cfg.Store, hold: cfg.HoldWindow, operationKey: cfg.OperationKey,
+		store: cfg.Store, hold: cfg.HoldWindow, secrets: newSecrets(cfg.FleetSecret),
 		log: cfg.Logger, tracer: cfg.Tracer, limits: limits,
 		report:  reporter{log: cfg.Logger, counts: &problemCounts{requests: newRequestMetrics()}},
 		waiters: newWaiters(limits.WaitersPerSession, limits.WaitersInAll),

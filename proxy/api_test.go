@@ -212,8 +212,9 @@ func TestAPI_Locks(t *testing.T) {
 func TestAPI_MalformedLock(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("one")
-	zero := session.Lock{}.String()
-	for _, handle := range []string{"", "nonsense", "ÿ", strings.Repeat("A", 5000), zero, zero + "=", zero[1:]} {
+	lock := s.acquire(path)
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+	for _, handle := range []string{"", "nonsense", "ÿ", strings.Repeat("A", 5000), lock + "=", lock[1:], lock} {
 		s.wantProblem(409, "lock-lost", "PUT", path, "two", "Session-Lock", handle)
 		s.wantProblem(409, "lock-lost", "DELETE", path, "", "Session-Lock", handle)
 		s.wantProblem(409, "lock-lost", "DELETE", path+"/lock", "", "Session-Lock", handle)

@@ -127,6 +127,30 @@ func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) WriteHeader(status int)      { s.status = status }
 func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 
+// BenchmarkLockCycle takes the lock, and stores and releases with its handle, without a connection.
+func BenchmarkLockCycle(b *testing.B) {
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := &sink{header: make(http.Header)}
+	reader := strings.NewReader(body)
+	api.ServeHTTP(w, httptest.NewRequest("PUT", target, reader))
+	lock, put := httptest.NewRequest("POST", target+"/lock", nil), httptest.NewRequest("PUT", target, reader)
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(w.header)
+		api.ServeHTTP(w, lock)
+		put.Header["Session-Lock"] = w.header["Session-Lock"]
+		reader.Reset(body)
+		clear(w.header)
+		api.ServeHTTP(w, put)
+	}
+	if w.status != http.StatusNoContent {
+		b.Fatalf("got %d", w.status)
+	}
+}
+
 // BenchmarkHandOver is a lock going round among eight callers that wait for it.
 func BenchmarkHandOver(b *testing.B) {
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})

@@ -43,6 +43,7 @@ type call struct {
 	wait    time.Duration     // ?wait=
 	query   url.Values        // nil without a query
 	body    []byte
+	etag    string // the session's tag as it is answered, once it was sealed
 	values  headerValues
 }
 

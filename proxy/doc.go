@@ -10,6 +10,9 @@
 // package keyring). Connections, places at the store and bytes of items are bounded
 // (connections.go, admission.go, itemmemory.go).
 //
+// Callers never see a tag or a lock as the store knows it, nor any operation id: both are
+// sealed with the fleet's secret on their way out, and opened on their way in (seal.go, sealed.go).
+//
 // The contract is openapi.yaml, served at GET /openapi.yaml. Errors become
 // problem details by the one table in errors.go. Callers that wait for a locked
 // session queue in this process first come first served; see waiters.go.

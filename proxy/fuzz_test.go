@@ -21,16 +21,21 @@ import (
 // Whatever the headers say, each is understood within its bounds, or refused by name; and an Idempotency-Key that was
 // there never turns into none.
 func FuzzHeaders(f *testing.F) {
-	lock := session.Lock{Operation: session.OperationID{1}, Cookie: 2}.String()
-	for _, seed := range []struct{ timeout, key, lock string }{
-		{"20", "a", lock}, {"0", "", ""}, {"525601", strings.Repeat("k", 256), lock[1:]}, {"+1", "\x00", lock + "="},
-		{"1e2", "é", session.Lock{}.String()}, {" 20", " ", " " + lock},
-	} {
-		f.Add(seed.timeout, seed.key, seed.lock)
-	}
-	api, err := NewAPI(Config{Store: memory.New(nil)})
+	api, err := NewAPI(Config{Store: memory.New(nil), FleetSecret: theSecret})
 	if err != nil {
 		f.Fatal(err)
+	}
+	ref := session.Ref{App: &session.Application{Name: "/x"}, ID: "x"}
+	sealing, err := api.secrets.sealer(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	lock, none := sealing.handle(ref, session.Lock{Operation: session.OperationID{1}, Cookie: 2}), sealing.handle(ref, session.Lock{})
+	for _, seed := range []struct{ timeout, key, lock string }{
+		{"20", "a", lock}, {"0", "", ""}, {"525601", strings.Repeat("k", 256), lock[1:]}, {"+1", "\x00", lock + "="},
+		{"1e2", "é", none}, {" 20", " ", " " + lock},
+	} {
+		f.Add(seed.timeout, seed.key, seed.lock)
 	}
 	f.Fuzz(func(t *testing.T, timeout, key, lock string) {
 		var invalid *session.InvalidError
@@ -38,16 +43,16 @@ func FuzzHeaders(f *testing.F) {
 		if err == nil && session.ParseTimeout(minutes) != nil || err != nil && !errors.As(err, &invalid) {
 			t.Errorf("Session-Timeout %q: %d, %v", timeout, minutes, err)
 		}
-		handle, there, err := sessionLock(http.Header{"Session-Lock": {lock}})
-		switch {
-		case !there, err != nil && !errors.Is(err, session.ErrLockLost):
-			t.Errorf("Session-Lock %q: %t, %v", lock, there, err)
-		case err == nil && (handle.IsZero() || handle.String() != lock):
-			t.Errorf("Session-Lock %q is taken for %s", lock, handle)
-		}
 		r := httptest.NewRequest("PUT", "/v1/apps/default/sessions/x", nil)
 		r.Header["Idempotency-Key"] = []string{key}
-		c := call{api: api, r: r, ref: session.Ref{App: &session.Application{Name: "/x"}, ID: "x"}}
+		c := call{api: api, r: r, ref: ref}
+		opened, err := c.lockOf(t.Context(), lock)
+		switch {
+		case err != nil && !errors.Is(err, session.ErrLockLost):
+			t.Errorf("Session-Lock %q: %v", lock, err)
+		case err == nil && (opened.IsZero() || sealing.handle(ref, opened) != lock):
+			t.Errorf("Session-Lock %q is taken for %+v", lock, opened)
+		}
 		err = c.makeOperation(t.Context())
 		if taken := len(key) > 0 && len(key) <= maxIdempotencyKey; taken != (err == nil) || taken != c.keyed() || err != nil && !errors.As(err, &invalid) {
 			t.Errorf("Idempotency-Key %q: %v, keyed %t", key, err, c.keyed())
@@ -62,7 +67,12 @@ var knownStatus = map[int]bool{200: true, 201: true, 204: true, 304: true, 400: 
 // that says so in the one form there is.
 func FuzzRequest(f *testing.F) {
 	const one = "/v1/apps/default/sessions/abc"
-	lock := session.Lock{Operation: session.OperationID{1}, Cookie: 2}.String()
+	sealing, err := newSealer([]byte(testSecret))
+	if err != nil {
+		f.Fatal(err)
+	}
+	app := session.Application{Name: strings.ToLower(DefaultApplicationName)}
+	lock := sealing.handle(session.Ref{App: &app, ID: "abc"}, session.Lock{Operation: session.OperationID{1}, Cookie: 2})
 	for _, seed := range []string{
 		"GET " + one + "?locked=allow&peek=true HTTP/1.1\r\nHost: x\r\nIf-None-Match: W/\"a\", \"b\"\r\n\r\n",
 		"PUT " + one + "?keep=lock HTTP/1.1\r\nHost: x\r\nSession-Lock: " + lock + "\r\nContent-Length: 3\r\n\r\nabc",
@@ -80,7 +90,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	var faults faultLog
-	api, err := NewAPI(Config{Store: memory.New(nil), Limits: Limits{MaxWait: time.Millisecond}, Logger: slog.New(&faults)})
+	api, err := NewAPI(Config{Store: memory.New(nil), FleetSecret: theSecret, Limits: Limits{MaxWait: time.Millisecond}, Logger: slog.New(&faults)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -54,11 +54,11 @@ func TestAPI_BadInput(t *testing.T) {
 		{"broken query", "GET", path + "?wait=%zz", nil, "the query"},
 		{"locked=deny", "GET", path + "?locked=deny", nil, "locked must be allow"},
 		{"peek=1", "GET", path + "?peek=1", nil, "peek must be true"},
-		{"keep=all", "PUT", path + "?keep=all", []string{"Session-Lock", session.Lock{Cookie: 1}.String()}, "keep must be lock"},
+		{"keep=all", "PUT", path + "?keep=all", []string{"Session-Lock", "x"}, "keep must be lock"},
 		{"keep without a lock", "PUT", path + "?keep=lock", nil, "keep needs the header Session-Lock"},
 		{"release without a lock", "DELETE", path + "/lock", nil, "Session-Lock is missing"},
 		{"both conditions", "PUT", path, []string{"If-Match", "*", "If-None-Match", "*"}, "cannot be combined"},
-		{"a lock and a condition", "PUT", path, []string{"If-Match", "*", "Session-Lock", session.Lock{Cookie: 1}.String()}, "cannot be combined"},
+		{"a lock and a condition", "PUT", path, []string{"If-Match", "*", "Session-Lock", "x"}, "cannot be combined"},
 		{"If-Match of two tags", "PUT", path, []string{"If-Match", `"a", "b"`}, "If-Match must be one entity tag"},
 		{"If-Match without quotation marks", "PUT", path, []string{"If-Match", "abc"}, "If-Match must be one entity tag"},
 		{"If-Match of half a tag", "PUT", path, []string{"If-Match", `"abc`}, "If-Match must be one entity tag"},
@@ -303,7 +303,7 @@ func TestAPI_StoreErrors(t *testing.T) {
 
 func TestAPI_SecretMissing(t *testing.T) {
 	secret := func(err error, n int) proxy.Config {
-		return proxy.Config{OperationKey: func(context.Context) ([]byte, error) { return make([]byte, n), err }}
+		return proxy.Config{FleetSecret: func(context.Context) ([]byte, error) { return make([]byte, n), err }}
 	}
 	s := serve(t, secret(session.ErrNoPrincipal, 0))
 	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "x", "Idempotency-Key", "k")

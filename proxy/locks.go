@@ -18,6 +18,9 @@ func acquire(ctx context.Context, c *call) error {
 		s    session.Session
 		lock session.Lock
 	)
+	if _, err := c.api.secrets.sealer(ctx); err != nil { // before a lock is granted that can't be told
+		return err
+	}
 	err := c.meetLock(ctx, false, func(ctx context.Context) (err error) {
 		s, lock, err = c.store.Acquire(ctx, c.ref, c.op)
 		return err
@@ -31,8 +34,13 @@ func acquire(ctx context.Context, c *call) error {
 		c.giveBack(lock)
 		return err
 	}
-	c.values.set(c.w.Header(), "Session-Lock", lock.String())
-	c.answerItem(&s)
+	handle, err := c.handleOf(ctx, lock)
+	if err != nil {
+		c.giveBack(lock)
+		return err
+	}
+	c.values.set(c.w.Header(), "Session-Lock", handle)
+	c.answerItem(ctx, &s)
 	return nil
 }
 
@@ -55,12 +63,16 @@ func (c *call) giveBack(lock session.Lock) {
 
 // release is DELETE /v1/apps/{app}/sessions/{id}/lock with Session-Lock: 204.
 func release(ctx context.Context, c *call) error {
-	lock, ok, err := sessionLock(c.r.Header)
+	handle, ok, err := oneHeader(c.r.Header["Session-Lock"], "Session-Lock")
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return badInput("header Session-Lock", "is missing: it names the lock to release")
+	}
+	lock, err := c.lockOf(ctx, handle)
+	if err != nil {
+		return err
 	}
 	if err := c.store.Release(ctx, c.ref, lock, c.op); err != nil {
 		return err

@@ -15,9 +15,6 @@ import (
 // maxIdempotencyKey is the most bytes an Idempotency-Key may have.
 const maxIdempotencyKey = 255
 
-// minSecret is the least bytes of a secret that keeps operation ids unguessable.
-const minSecret = 16
-
 // makeOperation gives the call the operation id that its Idempotency-Key and who calls
 // make; without a key it has none, and the store makes one. For a create it makes the session's id as well.
 func (c *call) makeOperation(ctx context.Context) error {
@@ -34,12 +31,9 @@ func (c *call) makeOperation(ctx context.Context) error {
 	if key == "" || len(key) > maxIdempotencyKey {
 		return badInput("header Idempotency-Key", fmt.Sprintf("must have between 1 and %d bytes", maxIdempotencyKey))
 	}
-	secret, err := c.api.operationKey(ctx)
+	secret, err := c.api.secrets.operations(ctx)
 	if err != nil {
-		return fmt.Errorf("read the secret for operation ids: %w", err)
-	}
-	if len(secret) < minSecret {
-		return fmt.Errorf("the secret for operation ids has %d bytes, fewer than %d", len(secret), minSecret)
+		return err
 	}
 	if c.ref.ID == "" {
 		c.ref.ID = keyedID(secret, nameOf(c.caller), c.ref.App.Name, key)

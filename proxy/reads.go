@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -53,12 +54,12 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	}
 	c.taken += len(s.Item)
 	if known != nil {
-		if same, _ := noneMatch(known, s.Tag); same {
-			c.answerSession(http.StatusNotModified, &s)
+		if same, _ := noneMatch(known, strings.Trim(c.tagOf(ctx, &s), `"`)); same {
+			c.answerSession(ctx, http.StatusNotModified, &s)
 			return nil
 		}
 	}
-	c.answerItem(&s)
+	c.answerItem(ctx, &s)
 	return nil
 }
 
@@ -69,6 +70,6 @@ func touch(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.answerSession(http.StatusNoContent, &s)
+	c.answerSession(ctx, http.StatusNoContent, &s)
 	return nil
 }

@@ -58,55 +58,47 @@ func parseWait(value string, longest time.Duration) (time.Duration, error) {
 	return wait, nil
 }
 
-// sessionLock reads Session-Lock. A handle that is malformed is ErrLockLost, like
-// one that is stale; so is that of the zero lock, which to Remove would mean "none".
-func sessionLock(h http.Header) (lock session.Lock, ok bool, err error) {
-	value, ok, err := oneHeader(h["Session-Lock"], "Session-Lock")
-	if err != nil || !ok {
-		return session.Lock{}, ok, err
-	}
-	lock, err = session.ParseLock(value)
-	if err == nil && lock.IsZero() {
-		err = session.ErrLockLost
-	}
-	return lock, true, err
+// precondition is what a PUT demands of the session. The zero value is nothing.
+type precondition struct {
+	onlyCreate bool   // If-None-Match: *
+	mustExist  bool   // If-Match: *, which the store has no word for
+	tag        string // of If-Match, without quotation marks; empty: none
 }
 
-// condition reads the preconditions of PUT. mustExist is If-Match: *, which the
-// store has no word for.
-func condition(h http.Header) (cond session.Condition, mustExist bool, err error) {
+// condition reads the preconditions of PUT.
+func condition(h http.Header) (precondition, error) {
 	match, none := h["If-Match"], h["If-None-Match"]
 	switch {
 	case match == nil && none == nil:
-		return cond, false, nil
+		return precondition{}, nil
 	case match != nil && none != nil:
-		return cond, false, badInput("headers If-Match and If-None-Match", "cannot be combined")
+		return precondition{}, badInput("headers If-Match and If-None-Match", "cannot be combined")
 	case none != nil:
 		if len(none) != 1 || strings.TrimSpace(none[0]) != "*" {
-			return cond, false, badInput("header If-None-Match", "must be * with PUT: store only if there is no such session")
+			return precondition{}, badInput("header If-None-Match", "must be * with PUT: store only if there is no such session")
 		}
-		return session.Condition{OnlyCreate: true}, false, nil
+		return precondition{onlyCreate: true}, nil
 	}
 	value, _, err := oneHeader(match, "If-Match")
 	if err != nil {
-		return cond, false, err
+		return precondition{}, err
 	}
 	if value = strings.TrimSpace(value); value == "*" {
-		return cond, true, nil
+		return precondition{mustExist: true}, nil
 	}
 	tag, weak, rest, ok := cutTag(value)
 	switch {
 	case !ok || rest != "":
-		return cond, false, badInput("header If-Match", `must be one entity tag in quotation marks, or *`)
+		return precondition{}, badInput("header If-Match", `must be one entity tag in quotation marks, or *`)
 	case weak || tag == "": // compared strongly; and no session has an empty tag
-		return cond, false, session.ErrPrecondition
+		return precondition{}, session.ErrPrecondition
 	}
-	return session.Condition{Match: session.Tag(tag)}, false, nil
+	return precondition{tag: tag}, nil
 }
 
-// noneMatch says whether If-None-Match names the tag: then the caller has this
-// version already. Compared weakly, as RFC 9110 has it.
-func noneMatch(values []string, tag session.Tag) (bool, error) {
+// noneMatch says whether If-None-Match names the tag, given without quotation marks: then
+// the caller has this version already. Compared weakly, as RFC 9110 has it.
+func noneMatch(values []string, tag string) (bool, error) {
 	found := false
 	for _, value := range values {
 		rest := strings.TrimSpace(value)
@@ -118,7 +110,7 @@ func noneMatch(values []string, tag session.Tag) (bool, error) {
 			if !ok {
 				return false, badInput("header If-None-Match", "must be entity tags in quotation marks, or *")
 			}
-			found = found || tag != "" && one == string(tag)
+			found = found || tag != "" && one == tag
 			rest = after
 		}
 	}

@@ -25,7 +25,7 @@ func TestStoreOverHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		return storetest.Subject{
-			Store: c, Extended: true, NoBlankItem: true,
+			Store: c, Extended: true, NoBlankItem: true, Opaque: true,
 			Age: func(_ *testing.T, ref session.Ref, d time.Duration) { store.Age(ref, d) },
 		}
 	})

@@ -30,7 +30,7 @@ func create(ctx context.Context, c *call) error {
 	h := c.w.Header()
 	c.values.set(h, "Location", c.r.URL.EscapedPath()+"/"+string(c.ref.ID))
 	h["Content-Type"] = jsonType
-	c.answerSession(http.StatusCreated, &s)
+	c.answerSession(ctx, http.StatusCreated, &s)
 	c.w.Write(append(body, '\n'))
 	return nil
 }
@@ -51,7 +51,7 @@ func (c *call) write() session.Write {
 // made the session. With Session-Lock it updates and releases; otherwise it stores
 // unless somebody holds the lock, subject to If-Match or If-None-Match.
 func put(ctx context.Context, c *call) error {
-	lock, locked, err := sessionLock(c.r.Header)
+	handle, locked, err := oneHeader(c.r.Header["Session-Lock"], "Session-Lock")
 	if err != nil {
 		return err
 	}
@@ -59,22 +59,25 @@ func put(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	cond, mustExist, err := condition(c.r.Header)
+	pre, err := condition(c.r.Header)
 	if err != nil {
 		return err
 	}
-	conditional := mustExist || cond != session.Condition{}
 	switch {
-	case locked && conditional:
+	case locked && pre != precondition{}:
 		return badInput("header Session-Lock", "cannot be combined with If-Match or If-None-Match: the lock guards the session already")
 	case keep && !locked:
 		return badInput("parameter keep", "needs the header Session-Lock")
 	case locked:
-		return c.update(ctx, lock, keep)
+		return c.update(ctx, handle, keep)
+	}
+	cond, err := c.conditionOf(ctx, pre)
+	if err != nil {
+		return err
 	}
 	var s session.Session
 	err = c.meetLock(ctx, true, func(ctx context.Context) (err error) {
-		if mustExist {
+		if pre.mustExist {
 			s, err = c.putExisting(ctx)
 		} else {
 			s, err = c.store.Put(ctx, c.ref, c.write(), cond, c.op)
@@ -89,12 +92,16 @@ func put(ctx context.Context, c *call) error {
 	if s.Made {
 		status = http.StatusCreated
 	}
-	c.answerSession(status, &s)
+	c.answerSession(ctx, status, &s)
 	return nil
 }
 
 // update stores under a lock.
-func (c *call) update(ctx context.Context, lock session.Lock, keep bool) error {
+func (c *call) update(ctx context.Context, handle string, keep bool) error {
+	lock, err := c.lockOf(ctx, handle)
+	if err != nil {
+		return err
+	}
 	s, err := c.store.Update(ctx, c.ref, lock, c.write(), keep, c.op)
 	if err != nil {
 		return err
@@ -102,7 +109,7 @@ func (c *call) update(ctx context.Context, lock session.Lock, keep bool) error {
 	if !keep {
 		c.freed()
 	}
-	c.answerSession(http.StatusNoContent, &s)
+	c.answerSession(ctx, http.StatusNoContent, &s)
 	return nil
 }
 
@@ -131,11 +138,15 @@ func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 // remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…]: 204, also if there is no
 // such session.
 func remove(ctx context.Context, c *call) error {
-	lock, locked, err := sessionLock(c.r.Header)
+	handle, locked, err := oneHeader(c.r.Header["Session-Lock"], "Session-Lock")
 	if err != nil {
 		return err
 	}
 	if locked {
+		var lock session.Lock
+		if lock, err = c.lockOf(ctx, handle); err != nil {
+			return err
+		}
 		err = c.store.Remove(ctx, c.ref, lock, c.op)
 	} else {
 		err = c.meetLock(ctx, true, func(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,17 +53,17 @@ func bareHandler(db *sql.DB) http.Handler {
 	})
 	mux.HandleFunc("POST /{key}", func(w http.ResponseWriter, r *http.Request) {
 		op, now := session.NewOperationID(), time.Now().UTC()
-		w.Header().Set("Operation", session.Lock{Operation: op}.String())
+		w.Header().Set("Operation", hex.EncodeToString(op[:]))
 		call(w, r, "dbo.MirrorState_Acquire_1", sql.Named("notAfter", now.Add(5*time.Second)), sql.Named("op", op[:]),
 			sql.Named("sent", now), sql.Named("lockTimeout", int32(110)))
 	})
 	mux.HandleFunc("PUT /{key}", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		lock, _ := session.ParseLock(r.Header.Get("Operation"))
+		lockOp, _ := hex.DecodeString(r.Header.Get("Operation"))
 		cookie, _ := strconv.Atoi(r.Header.Get("Cookie"))
 		op, now := session.NewOperationID(), time.Now().UTC()
 		call(w, r, "dbo.MirrorState_Update_1", sql.Named("notAfter", now.Add(5*time.Second)), sql.Named("op", op[:]),
-			sql.Named("firstSent", now), sql.Named("resent", false), sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", int32(cookie)),
+			sql.Named("firstSent", now), sql.Named("resent", false), sql.Named("lockOp", lockOp), sql.Named("lockCookie", int32(cookie)),
 			sql.Named("keep", false), sql.Named("timeout", sql.NullInt32{}), sql.Named("flags", int32(0)),
 			sql.Named("itemShort", body), sql.Named("itemLong", []byte(nil)))
 	})

@@ -201,6 +201,7 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	}
 	defer st.close()
 	st.sweep(cfg.Sweep.Enabled)
+	st.readSecret()
 
 	guards.watch(st)
 	l := &life{notify: newNotifier(logs.Logger), logs: logs}
@@ -255,7 +256,7 @@ func shownURL(ln net.Listener, c *proxy.Certificates) string {
 func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, metrics *telemetry.Metrics, tracing *telemetry.Tracing) (api *proxy.API, admin http.Handler, err error) {
 	limits := cfg.Limits
 	pc := proxy.Config{
-		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, OperationKey: st.store.OperationKey, Logger: l.logs.Logger,
+		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, FleetSecret: st.store.FleetSecret, Logger: l.logs.Logger,
 		Keys: g.keys, Holding: st.pair.Holding,
 		Limits: proxy.Limits{
 			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,

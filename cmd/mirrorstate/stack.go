@@ -30,7 +30,7 @@ type stack struct {
 
 	stopSweeping          func() // waits; nil: the job does not run
 	stopPair, stopServers context.CancelFunc
-	stopWatching          []context.CancelFunc // of files
+	stopWatching          []context.CancelFunc // of files, and what else may end first
 
 	running sync.WaitGroup
 	failed  chan error // the first part that ended by itself
@@ -86,6 +86,14 @@ func (st *stack) run(what string, part func(context.Context) error) (stop contex
 		}
 	})
 	return stop
+}
+
+// readSecret reads the fleet's secret, so that no call waits for it. What fails is tried again by the first call.
+func (st *stack) readSecret() {
+	st.stopWatching = append(st.stopWatching, st.run("the first reading of the fleet's secret", func(ctx context.Context) error {
+		_, _ = st.store.FleetSecret(ctx)
+		return nil
+	}))
 }
 
 // sweep has the expiry job run, or not. Not concurrently.

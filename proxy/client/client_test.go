@@ -255,12 +255,12 @@ func TestClient_NoServer(t *testing.T) {
 func TestClient_AcquireAnew(t *testing.T) {
 	lost := problem(409, "lock-lost", "not-applied", false)
 	granted := func(w http.ResponseWriter) {
-		w.Header().Set("Session-Lock", session.Lock{Cookie: 5}.String())
+		w.Header().Set("Session-Lock", "a handle")
 		io.WriteString(w, "item")
 	}
 	s := &script{answers: []func(http.ResponseWriter){hangUp, lost, granted}}
 	got, lock, err := dial(t, s, client.Config{}).Acquire(t.Context(), ref, session.Operation{})
-	if err != nil || lock.Cookie != 5 || string(got.Item) != "item" {
+	if err != nil || lock != (session.Lock{Handle: "a handle"}) || string(got.Item) != "item" {
 		t.Fatalf("got %q, %v, %v", got.Item, lock, err)
 	}
 	if keys, _, _ := s.asked(); keys[0] != keys[1] || keys[2] == keys[1] {

@@ -55,9 +55,9 @@ func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operat
 		}
 		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: %w", err)
 	}
-	lock, err := session.ParseLock(a.header.Get("Session-Lock"))
-	if err != nil {
-		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: the server's Session-Lock is no lock of ours")
+	lock := session.Lock{Handle: a.header.Get("Session-Lock")}
+	if lock.IsZero() {
+		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: the server granted the lock and gave no Session-Lock")
 	}
 	s := a.session()
 	s.Item = a.item(ref.App, &s)
@@ -82,10 +82,19 @@ func (c *Client) giveBack(ctx context.Context, q request) {
 	_, _ = c.sendOnce(ctx, &q) // nobody to tell
 }
 
+// handleOf is what the server knows the lock by. A lock that is no server's, the zero one
+// too, has a handle that no server gives: without one a store would go past everybody's lock.
+func handleOf(lock session.Lock) string {
+	if lock.Handle == "" {
+		return "none"
+	}
+	return lock.Handle
+}
+
 // Update implements [session.Store].
 func (c *Client) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
 	q := c.request(http.MethodPut, ref, "")
-	q.header("Session-Lock", lock.String())
+	q.header("Session-Lock", handleOf(lock))
 	if keep {
 		q.set("keep", "lock")
 	}
@@ -124,7 +133,7 @@ func (c *Client) store(ctx context.Context, q *request, w session.Write, op sess
 // Release implements [session.Store].
 func (c *Client) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	q := c.request(http.MethodDelete, ref, "/lock")
-	q.header("Session-Lock", lock.String())
+	q.header("Session-Lock", handleOf(lock))
 	q.op = idOf(op)
 	if _, err := c.send(ctx, &q); err != nil {
 		return fmt.Errorf("release session: %w", err)
@@ -143,7 +152,7 @@ func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock,
 	q := c.request(http.MethodDelete, ref, "")
 	q.waits, q.op = true, idOf(op)
 	if !lock.IsZero() {
-		q.header("Session-Lock", lock.String())
+		q.header("Session-Lock", handleOf(lock))
 	}
 	if _, err := c.send(ctx, &q); err != nil {
 		return fmt.Errorf("remove session: %w", err)

@@ -15,6 +15,7 @@ import (
 // may be gone, or be somebody else's.
 type appIDs struct {
 	known sync.Map // name → knownApp
+	seen  lastSeen
 }
 
 type knownApp struct {
@@ -26,6 +27,7 @@ type knownApp struct {
 // resolve answers the id of an application by its lower-cased name. An
 // application that has none is registered, or has no sessions: ErrNotFound.
 func (k *appIDs) resolve(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
+	k.seen.note(a)
 	if v, ok := k.known.Load(name); ok {
 		if app := v.(knownApp); app.epoch == a.Epoch && app.partner == a.Partner {
 			return app.id, nil

@@ -2,11 +2,8 @@ package aspstate
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -33,8 +30,7 @@ type Store struct {
 
 	live load // what the sweeper must not disturb
 
-	secret      atomic.Pointer[[]byte] // the fleet's, once known
-	localSecret []byte                 // used on a stock schema, which has no place for one
+	secret secretKeeper
 
 	cleanups cleanups
 	closing  context.Context
@@ -51,8 +47,7 @@ func New(pair Pair, logger *slog.Logger) *Store {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{pair: pair, logger: logger, localSecret: make([]byte, 32)}
-	rand.Read(s.localSecret)
+	s := &Store{pair: pair, logger: logger}
 	s.closing, s.close = context.WithCancel(context.Background())
 	return s
 }
@@ -60,6 +55,7 @@ func New(pair Pair, logger *slog.Logger) *Store {
 // Close ends the store's work in the background and waits for it. Calls under way go on.
 func (s *Store) Close() {
 	s.close()
+	s.secret.close()
 	s.cleanups.close()
 }
 
@@ -306,26 +302,4 @@ func missingIsLost(err error) error {
 		return session.ErrLockLost
 	}
 	return err
-}
-
-// OperationKey is the secret that makes operation ids of clients' idempotency
-// keys: the fleet's own, kept in the database, so that every proxy makes the same
-// id; on a stock schema, which remembers no operations, this process's.
-func (s *Store) OperationKey(ctx context.Context) ([]byte, error) {
-	if known := s.secret.Load(); known != nil {
-		return *known, nil
-	}
-	// Several callers may ask at once; the database has them all get the same one.
-	secret := s.localSecret
-	err := s.pair.Do(ctx, partner.Call{Label: "fleet secret"}, func(ctx context.Context, a *partner.Attempt) (err error) {
-		if a.Extended {
-			secret, err = fleetSecret(ctx, a, s.localSecret)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the fleet's secret: %w", DomainError(err))
-	}
-	s.secret.Store(&secret)
-	return secret, nil
 }

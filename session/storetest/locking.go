@@ -45,14 +45,8 @@ func locking(t *testing.T, s Subject) {
 			seen[lock.Cookie] = true
 			s.release(lock)
 		}
-	})
-	run(t, s, "a lock survives its handle", func(s *scene) {
-		s.create()
-		_, lock := s.acquire()
-		again, err := session.ParseLock(lock.String())
-		s.noError("parse the handle", err)
-		s.release(again)
-	})
+	}, told)
+	run(t, s, "every grant has another handle", handles)
 	// A stock update always releases; keeping the lock takes the extended schema.
 	run(t, s, "update can keep the lock", keepsLock, extended)
 	run(t, s, "an update that keeps the lock renews its age", func(s *scene) {
@@ -78,6 +72,34 @@ func locking(t *testing.T, s Subject) {
 		}
 		s.release(lock)
 	})
+}
+
+// handles: the parts of a lock are nobody's to see or to make, and a handle is good for its session only.
+func handles(s *scene) {
+	if !s.Opaque {
+		s.Skip("the locks tell their parts here")
+	}
+	item := s.create()
+	other := *s
+	other.ref.ID = session.NewID()
+	other.create()
+	seen := make(map[string]bool)
+	for range 3 {
+		_, lock := s.acquire()
+		if lock.Handle == "" || lock != (session.Lock{Handle: lock.Handle}) || seen[lock.Handle] {
+			s.Fatalf("the lock %+v was granted twice, or is more or less than a handle", lock)
+		}
+		seen[lock.Handle] = true
+		_, theirs := other.acquire()
+		s.lockLost(theirs)
+		other.release(theirs)
+		s.lockLost(session.Lock{Handle: lock.Handle[1:] + lock.Handle[:1]})
+		s.lockLost(session.Lock{Operation: op().ID, Cookie: 1}) // no handle is no way past the lock
+		s.lockLost(noLock)
+		s.release(lock)
+		s.lockLost(lock)
+	}
+	s.holds(item)
 }
 
 func refusals(s *scene) {
@@ -136,7 +158,7 @@ func lostLocks(t *testing.T, s Subject) {
 		}
 		s.release(lock)
 		s.holds(item)
-	})
+	}, told)
 	run(t, s, "no lock is no lock", func(s *scene) {
 		item := s.create()
 		s.lockLost(noLock)
@@ -155,7 +177,7 @@ func lostLocks(t *testing.T, s Subject) {
 		s.release(lock)
 		s.lockLost(session.Lock{Cookie: lock.Cookie}) // half a lock is a lock, not "without"
 		s.holds(item)
-	}, extended)
+	}, extended, told)
 	run(t, s, "a lock ends with its release", func(s *scene) {
 		item := s.create()
 		_, lock := s.acquire()
@@ -199,7 +221,7 @@ func lostLocks(t *testing.T, s Subject) {
 		if moved := after.Cookie - before.Cookie; moved < 2 {
 			s.Errorf("the cookie moved by %d over a put and an acquire, want at least 2", moved)
 		}
-	}, extended)
+	}, extended, told)
 	run(t, s, "a lock of a session's former life does not fit its successor", func(s *scene) {
 		// Cookies start again at 1, so the numbers may be equal.
 		s.create()

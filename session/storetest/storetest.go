@@ -31,6 +31,10 @@ type Subject struct {
 	// an empty body means "uninitialized".
 	NoBlankItem bool
 
+	// Opaque is true of a store whose locks are handles ([session.Lock.Handle]), as those of
+	// a client are: nobody sees the operation id and the cookie there.
+	Opaque bool
+
 	// Age moves one session's clock back, as if d had passed for it alone:
 	// Expires, LockDate and the dates of its operations. [NewAge] makes one for
 	// ASPState. Without it, what needs time to pass is skipped.
@@ -123,6 +127,14 @@ func extended(s Subject) string {
 func aged(s Subject) string {
 	if s.Age == nil {
 		return "Subject.Age is missing: nobody can make time pass here"
+	}
+	return ""
+}
+
+// told: the locks must tell their operation id and cookie.
+func told(s Subject) string {
+	if s.Opaque {
+		return "the locks are handles here, which tell nothing"
 	}
 	return ""
 }

@@ -66,7 +66,7 @@ func (in *instance) start() error {
 		return errors.Join(err, ln.Close())
 	}
 	l := &proxyLife{pair: pair, store: aspstate.New(pair, in.cfg.Logger)}
-	if l.api, err = newAPI(l.store, l.store.OperationKey, in.cfg.Logger); err != nil {
+	if l.api, err = newAPI(l.store, l.store.FleetSecret, in.cfg.Logger); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	l.server = &http.Server{Handler: l.api}
@@ -149,7 +149,7 @@ func faultsOf(t *testing.T, app string) *slog.Logger {
 
 func newAPI(store session.Store, key func(context.Context) ([]byte, error), logger *slog.Logger) (*proxy.API, error) {
 	return proxy.NewAPI(proxy.Config{
-		Store: store, HoldWindow: holdWindow, OperationKey: key, Logger: logger,
+		Store: store, HoldWindow: holdWindow, FleetSecret: key, Logger: logger,
 		Apps: map[string]session.Application{"default": application},
 	})
 }

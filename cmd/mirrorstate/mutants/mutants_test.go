@@ -37,7 +37,7 @@ type mutant struct {
 }
 
 // mutants are all of them, by invariant.
-var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants)), func(a, b mutant) int {
+var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants)), func(a, b mutant) int {
 	return strings.Compare(a.invariant, b.invariant)
 })
 

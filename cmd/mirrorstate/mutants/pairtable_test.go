@@ -75,14 +75,19 @@ var pairMutants = []mutant{
 		invariant: "I2", name: "publishes before the mirror has answered",
 		file: "partner/embedded/harden.go",
 		old: `	var exposed *mirroring
-	if shipped != nil {
+	sent := shipped != nil // the mirror may have it
+	if sent {
 		if lost := <-shipped; lost == nil {
 			p.acked.Store(rec.lsn)
 		} else {
 			var alone error
 			exposed, alone = p.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
+			sent = !isNoRoom(lost) // its own transaction failed
 		}
+	}
+	if err == nil {
+		exposed, err = p.newReignIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if p.beforeCommit != nil {
@@ -91,8 +96,13 @@ var pairMutants = []mutant{
 		if err = p.stand(); err == nil {
 			_, err = w.commit.exec()
 		}
-	}`,
+	}
+`,
 		new: `	var exposed *mirroring
+	sent := shipped != nil // the mirror may have it
+	if err == nil {
+		exposed, err = p.newReignIfOwed(w, rec, exposed)
+	}
 	if err == nil {
 		if p.beforeCommit != nil {
 			p.beforeCommit(rec)
@@ -101,15 +111,17 @@ var pairMutants = []mutant{
 			_, err = w.commit.exec()
 		}
 	}
-	if shipped != nil {
+	if sent {
 		if lost := <-shipped; lost == nil {
 			p.acked.Store(rec.lsn)
 		} else {
 			var alone error
 			exposed, alone = p.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
+			sent = !isNoRoom(lost) // its own transaction failed
 		}
-	}`,
+	}
+`,
 		pkg: "partner/embedded", test: "TestCommit_theMirrorHasItFirst",
 	},
 	{
@@ -162,8 +174,8 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",
 		file: "partner/embedded/harden.go",
-		old:  `		return p.undo(w, rec, shipped != nil, err)`,
-		new: `		_ = p.undo(w, rec, shipped != nil, err)
+		old:  `		return p.undo(w, rec, sent, err)`,
+		new: `		_ = p.undo(w, rec, sent, err)
 		return nil`,
 		pkg: "partner/embedded", test: "TestPrincipal_commitFails",
 	},
@@ -171,7 +183,7 @@ func (w *witness) elect(sequence int64) bool {
 		invariant: "I2", name: "takes the row of a write for its commit",
 		file: "session/aspstate/answer.go",
 		old: `	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
+		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, earlierVersion(err))
 	}
 	if !got {`,
 		new: `	if !got {`,

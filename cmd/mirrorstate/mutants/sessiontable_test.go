@@ -186,9 +186,9 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "makes another operation of a repeated key",
 		file: "proxy/operation.go",
-		old:  `c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), `,
+		old:  `c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), Call`,
 		new: `_ = sum
-	c.op = session.Operation{ID: session.NewOperationID(), `,
+	c.op = session.Operation{ID: session.NewOperationID(), Call`,
 		pkg: "proxy", test: "TestAPI_IdempotencyKey",
 	},
 	{

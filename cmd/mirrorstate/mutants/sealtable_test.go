@@ -1,0 +1,48 @@
+package mutants
+
+// sealMutants break what hides operation ids from callers, and binds what they get to one session: a handle
+// that can be computed is a lock that is held twice.
+var sealMutants = []mutant{
+	{
+		invariant: "I3", name: "takes a handle that nobody sealed",
+		file: "proxy/seal.go",
+		old:  `return subtle.ConstantTimeCompare(w.sum[:ivLength], w.bytes[:ivLength]) == 1`,
+		new:  `return true`,
+		pkg:  "proxy", test: "TestSealer_Malformed",
+	},
+	{
+		invariant: "I3", name: "takes one session's handle at another",
+		file: "proxy/seal.go",
+		old:  `m = appendFolded(append(m, 0, 0), ref.ID)`,
+		new:  `m = append(m, 0, 0)`,
+		pkg:  "proxy", test: "TestSealer_Bound",
+	},
+	{
+		invariant: "I3", name: "shows what it seals",
+		file: "proxy/seal.go",
+		old:  `w.keystream(w.bytes[ivLength:], w.bytes[:ivLength])`,
+		new:  ``,
+		pkg:  "proxy", test: "TestAPI_TellsNoOperationIDs",
+	},
+	{
+		invariant: "I3", name: "has a public handle name an operation",
+		file: "proxy/seal.go",
+		old:  `if !s.public { // whoever can make`,
+		new:  `if true { // whoever can make`,
+		pkg:  "proxy", test: "TestSealer_Public",
+	},
+	{
+		invariant: "I3", name: "keeps a secret that the database has no more",
+		file: "session/aspstate/secret.go",
+		old:  `if held == nil || seen != 0 && (held.seen == stockSeen) != (seen == stockSeen) {`,
+		new:  `if held == nil {`,
+		pkg:  "session/aspstate", test: "TestStore_FleetSecretFollowsTheSchema",
+	},
+	{
+		invariant: "I3", name: "never reads the fleet's secret again",
+		file: "session/aspstate/secret.go",
+		old:  `case age > secretFresh, seen != 0 && held.seen != seen:`,
+		new:  `case false:`,
+		pkg:  "session/aspstate", test: "TestStore_FleetSecret",
+	},
+}

@@ -1,0 +1,243 @@
+package proxy
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// A sealer gives tags and locks the form in which callers get them, and opens what
+// callers bring. What is sealed tells nothing of the operation ids and cookies in it,
+// can't be made or changed without the key, and opens for its session only.
+//
+// The form is a deterministic authenticated encryption with a synthetic iv:
+//
+//	head  = length of the application's name, 2 bytes, big-endian | the name |
+//	        length of the session's id, 2 bytes, big-endian | the id without case
+//	iv    = HMAC-SHA-256(mac key, label | head | plaintext), the first 16 bytes
+//	sealed = base64url(iv | plaintext XOR AES-256-CTR(cipher key, iv))
+//
+// A tag's plaintext is the store's tag as it is; a lock's is the operation id and the
+// cookie, big-endian. Equal versions have equal tags, and a lock has one handle. Each
+// kind has keys of its own, made of the fleet's secret by HKDF-SHA-256, so that
+// every proxy of a fleet opens what another one sealed.
+//
+// Any number of goroutines may use a sealer. It allocates what it returns.
+type sealer struct {
+	secret  []byte // what it was made of
+	public  bool   // made of nothing secret: see publicSecret
+	tags    box
+	handles box
+}
+
+// publicSecret is the secret of a fleet whose database has no place for one, the stock
+// schema. There the cookie alone proves a lock, as it does for .NET, and nobody can hide
+// it: the key is no secret, and is the same everywhere so that all proxies agree.
+const publicSecret = "mirrorstate: a stock schema keeps no secret"
+
+// ivLength is what a sealed text is longer than its plaintext, in bytes.
+const ivLength = 16
+
+// lockLength is the length of a lock's plaintext, handleLength that of a handle.
+const (
+	lockLength   = len(session.OperationID{}) + 4
+	handleLength = ((ivLength+lockLength)*8 + 5) / 6
+)
+
+// maxSealed is the longest text that is opened. No store's tag comes near it.
+const maxSealed = 512
+
+// newSealer makes the sealer of a fleet's secret; nil: of a fleet that has none.
+func newSealer(secret []byte) (*sealer, error) {
+	s := &sealer{secret: secret}
+	if secret == nil {
+		s.public, secret = true, []byte(publicSecret)
+	}
+	if err := s.tags.open(secret, "tag"); err != nil {
+		return nil, err
+	}
+	return s, s.handles.open(secret, "lock")
+}
+
+// tag is the session's tag as callers get it, in quotation marks.
+func (s *sealer) tag(ref session.Ref, tag session.Tag) string {
+	w := s.tags.work(ref)
+	defer s.tags.done(w)
+	w.message = append(w.message, tag...)
+	return w.seal(`"`)
+}
+
+// openTag is the store's tag, without quotation marks. ok is false for what no sealer
+// of this secret made for this session.
+func (s *sealer) openTag(ref session.Ref, text string) (tag session.Tag, ok bool) {
+	w := s.tags.work(ref)
+	defer s.tags.done(w)
+	if !w.unseal(text) {
+		return "", false
+	}
+	return session.Tag(w.plain()), true
+}
+
+// handle is the lock as callers get it. Where the key is public the operation id is
+// left out: the stock schema does not look at it.
+func (s *sealer) handle(ref session.Ref, lock session.Lock) string {
+	if s.public {
+		lock.Operation = session.OperationID{}
+	}
+	w := s.handles.work(ref)
+	defer s.handles.done(w)
+	w.message = append(w.message, lock.Operation[:]...)
+	w.message = binary.BigEndian.AppendUint32(w.message, uint32(lock.Cookie))
+	return w.seal("")
+}
+
+// openHandle is the lock of a handle. What does not open is [session.ErrLockLost], like a lock
+// that is lost: a caller can do the same about both. So is the zero lock, which
+// would mean "without a lock" to a store.
+func (s *sealer) openHandle(ref session.Ref, text string) (lock session.Lock, err error) {
+	w := s.handles.work(ref)
+	defer s.handles.done(w)
+	if len(text) != handleLength || !w.unseal(text) {
+		return session.Lock{}, session.ErrLockLost
+	}
+	plain := w.plain()
+	if !s.public { // whoever can make a handle must not be able to name an operation with it
+		lock.Operation = session.OperationID(plain[:len(lock.Operation)])
+	}
+	lock.Cookie = int32(binary.BigEndian.Uint32(plain[len(lock.Operation):]))
+	if lock.IsZero() {
+		return session.Lock{}, session.ErrLockLost
+	}
+	return lock, nil
+}
+
+// box seals one kind of thing with keys of its own.
+type box struct {
+	label string
+	block cipher.Block
+	macs  sync.Pool // of *work
+}
+
+// open makes the keys.
+func (b *box) open(secret []byte, label string) error {
+	b.label = label
+	key, err := hkdf.Key(sha256.New, secret, nil, "mirrorstate 1 "+label+" cipher", 32)
+	if err != nil {
+		return err
+	}
+	if b.block, err = aes.NewCipher(key); err != nil {
+		return err
+	}
+	if key, err = hkdf.Key(sha256.New, secret, nil, "mirrorstate 1 "+label+" mac", 32); err != nil {
+		return err
+	}
+	b.macs.New = func() any { return &work{block: b.block, mac: hmac.New(sha256.New, key)} }
+	return nil
+}
+
+// work is the room that one sealing or opening needs, taken from its box and given back.
+type work struct {
+	block   cipher.Block
+	mac     hash.Hash
+	message []byte // what the mac is of: label, head and, from at on, the plaintext
+	at      int
+	bytes   []byte // iv and ciphertext
+	text    []byte
+	sum     [sha256.Size]byte
+	count   [aes.BlockSize]byte
+	pad     [aes.BlockSize]byte
+}
+
+// plain is what is to be sealed, or was opened.
+func (w *work) plain() []byte { return w.message[w.at:] }
+
+func (b *box) work(ref session.Ref) *work {
+	w := b.macs.Get().(*work)
+	m := append(w.message[:0], b.label...)
+	m = binary.BigEndian.AppendUint16(m, uint16(len(ref.App.Name)))
+	m = append(m, ref.App.Name...)
+	at := len(m)
+	m = appendFolded(append(m, 0, 0), ref.ID)
+	binary.BigEndian.PutUint16(m[at:], uint16(len(m)-at-2))
+	w.message, w.at = m, len(m)
+	return w
+}
+
+func (b *box) done(w *work) { b.macs.Put(w) }
+
+// seal is the sealed plaintext between two quotes.
+func (w *work) seal(quote string) string {
+	w.authenticate()
+	w.bytes = append(append(w.bytes[:0], w.sum[:ivLength]...), w.plain()...)
+	w.keystream(w.bytes[ivLength:], w.bytes[:ivLength])
+	w.text = append(w.text[:0], quote...)
+	w.text = base64.RawURLEncoding.AppendEncode(w.text, w.bytes)
+	w.text = append(w.text, quote...)
+	return string(w.text)
+}
+
+// unseal makes plain what was sealed, and reports whether it was sealed by the same key
+// for the same session.
+func (w *work) unseal(text string) bool {
+	if len(text) > maxSealed {
+		return false
+	}
+	w.text = append(w.text[:0], text...)
+	var err error
+	w.bytes, err = strictURL.AppendDecode(w.bytes[:0], w.text)
+	// The decoder skips line ends, and a value has one text.
+	if err != nil || len(w.bytes) < ivLength || strictURL.EncodedLen(len(w.bytes)) != len(text) {
+		return false
+	}
+	w.message = append(w.message[:w.at], w.bytes[ivLength:]...)
+	w.keystream(w.plain(), w.bytes[:ivLength])
+	w.authenticate()
+	return subtle.ConstantTimeCompare(w.sum[:ivLength], w.bytes[:ivLength]) == 1
+}
+
+// strictURL takes one text for each value.
+var strictURL = base64.RawURLEncoding.Strict()
+
+// authenticate puts the mac of the message into sum.
+func (w *work) authenticate() {
+	w.mac.Reset()
+	w.mac.Write(w.message)
+	w.mac.Sum(w.sum[:0])
+}
+
+// keystream adds AES-CTR from iv to b. It is cipher.NewCTR for three blocks, which would cost an allocation.
+func (w *work) keystream(b, iv []byte) {
+	copy(w.count[:], iv)
+	for len(b) > 0 {
+		w.block.Encrypt(w.pad[:], w.count[:])
+		b = b[subtle.XORBytes(b, b, w.pad[:]):]
+		for i := len(w.count) - 1; i >= 0; i-- {
+			if w.count[i]++; w.count[i] != 0 {
+				break
+			}
+		}
+	}
+}
+
+// appendFolded appends an id in one form for all that differ in case only: at least those that a
+// database takes for one id. Letters that the database does tell apart have the store compare them.
+func appendFolded(b []byte, id session.ID) []byte {
+	if id.Classic() { // as most are
+		return append(b, id...)
+	}
+	for _, r := range string(id) {
+		b = utf8.AppendRune(b, unicode.ToLower(unicode.ToUpper(r)))
+	}
+	return b
+}

@@ -1,0 +1,25 @@
+//go:build !race
+
+package proxy
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is returned is allocated, and nothing else. (The race detector drops at random what pools keep.)
+func TestSealer_Allocations(t *testing.T) {
+	s := sealerOf(t, []byte(testSecret))
+	handle, tag := s.handle(sealRef, sealLock), strings.Trim(s.tag(sealRef, sealTag), `"`)
+	for name, c := range map[string]struct {
+		most float64
+		do   func()
+	}{
+		"seal a tag": {1, func() { s.tag(sealRef, sealTag) }}, "seal a lock": {1, func() { s.handle(sealRef, sealLock) }},
+		"open a tag": {1, func() { s.openTag(sealRef, tag) }}, "open a lock": {0, func() { _, _ = s.openHandle(sealRef, handle) }},
+	} {
+		if n := testing.AllocsPerRun(200, c.do); n > c.most {
+			t.Errorf("%s: %v allocations, want %v", name, n, c.most)
+		}
+	}
+}
