@@ -40,6 +40,28 @@ func newSession(t *testing.T, store *aspstate.Store) session.Ref {
 	return ref
 }
 
+// TestAcquire_callerLeft: a client gives up its acquire just as it is granted, and does not come again.
+func TestAcquire_callerLeft(t *testing.T) {
+	pair := &afterFirst{Pair: openPair(t, embeddedtest.Start(t)), label: "acquire"}
+	store := openStore(t, pair)
+	ref := newSession(t, store)
+	for _, op := range []session.Operation{{}, session.NewOperation()} {
+		ctx, leave := context.WithCancel(t.Context())
+		pair.hook = leave
+		if _, _, err := store.Acquire(ctx, ref, op); !errors.Is(err, context.Canceled) {
+			t.Fatalf("the acquire whose caller left ended with %v", err)
+		}
+		store.WaitForCleanups()
+		_, lock, err := store.Acquire(t.Context(), ref, session.Operation{})
+		if err != nil {
+			t.Fatalf("another's acquire: %v", err)
+		}
+		if err := store.Release(t.Context(), ref, lock, session.Operation{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestAcquire_askedAgainWhileTheFirstIsGivenBack: a client gives up its acquire just as
 // it is granted, and sends it again with the same operation id. If the second call says
 // that the client holds the lock, then the clean-up of the first must not release it.

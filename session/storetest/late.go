@@ -256,12 +256,21 @@ func givenBackUninitialized(s *scene) {
 	}
 }
 
-// givenBackLate: the caller leaves, its acquire is given back, and an attempt of it comes after that.
+// givenBackLate: the caller leaves, its acquire is given back, and an attempt of it comes after that: one
+// that was sent again, and one that was the only one.
 func givenBackLate(s *scene) {
 	s.create()
 	deliver := s.KeepBack(s.T, false)
 	var lock session.Lock
 	s.noError("acquire", s.acquiring(&lock)(s.ctx, session.Operation{}))
 	s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, session.OperationID{}))
+	s.unchanged(deliver)
+
+	op := session.Operation{ID: session.NewOperationID(), Call: session.NewOperationID()}
+	deliver = s.KeepBack(s.T, true)
+	if err := s.acquiring(&lock)(s.ctx, op); !errors.Is(err, context.Canceled) {
+		s.Fatalf("the acquire whose caller left ended with %v", err)
+	}
+	s.fails("give back what was not granted", s.Store.GiveBack(s.ctx, s.ref, session.Lock{Operation: op.ID}, op.Call), session.ErrLockLost)
 	s.unchanged(deliver)
 }

@@ -44,7 +44,7 @@ var sessionMutants = []mutant{
 		old: `		s.clean(ref, op, lock)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestAcquire_askedAgainWhileTheFirstIsGivenBack",
+		pkg: "session/aspstate", test: "TestAcquire_callerLeft",
 	},
 	{
 		invariant: "I3", name: "keeps a lock whose grant nobody heard of",
