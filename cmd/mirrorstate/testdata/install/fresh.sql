@@ -451,7 +451,7 @@ IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NULL
         Id          int           NOT NULL PRIMARY KEY,
         Epoch       bigint        NOT NULL,
         [Server]    nvarchar(256) NOT NULL, -- the server that took it
-        FleetSecret binary(32)    NULL      -- key of the hash that makes operation ids of Idempotency-Keys
+        FleetSecret binary(32)    NULL      -- makes operation ids of Idempotency-Keys, and seals tags and handles
     )
 GO
 -- Removed sessions, kept ten minutes, with the operations they remembered: a re-sent store never
