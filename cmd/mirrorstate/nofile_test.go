@@ -21,8 +21,8 @@ import (
 
 // fewFiles is the program as a command that may open so many files. The shell sets the
 // limit, soft and hard, before it becomes the program.
-func fewFiles(files int, args ...string) *exec.Cmd {
-	return exec.Command("sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(files), os.Args[0]}, args...)...)
+func fewFiles(ctx context.Context, files int, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(files), os.Args[0]}, args...)...)
 }
 
 // TestServe_FewFiles: with few files the program takes few connections. Those that it
@@ -39,7 +39,7 @@ func TestServe_FewFiles(t *testing.T) {
 			if c.embedded {
 				args = append(args, "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
 			}
-			cmd := fewFiles(c.files, args...)
+			cmd := fewFiles(t.Context(), c.files, args...)
 			if !c.embedded {
 				cmd.Env = []string{"MIRRORSTATE_PAIR_CONNECTION_STRING=" + pairConnection(embeddedtest.Start(t))}
 			}
@@ -123,7 +123,9 @@ func openIdle(t *testing.T, p *program, n int) (all []net.Conn) {
 
 // TestServe_TooFewFiles: with fewer than it needs the program does not start, and says how many it needs.
 func TestServe_TooFewFiles(t *testing.T) {
-	cmd := fewFiles(60, "serve", "--data", t.TempDir(), "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := fewFiles(ctx, 60, "serve", "--data", t.TempDir(), "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	out, err := cmd.CombinedOutput()
 	if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "raise LimitNOFILE, or ulimit -n") {
