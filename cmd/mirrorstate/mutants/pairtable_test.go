@@ -75,14 +75,19 @@ var pairMutants = []mutant{
 		invariant: "I2", name: "publishes before the mirror has answered",
 		file: "partner/embedded/harden.go",
 		old: `	var exposed *mirroring
-	if shipped != nil {
+	sent := shipped != nil // the mirror may have it
+	if sent {
 		if lost := <-shipped; lost == nil {
 			p.acked.Store(rec.lsn)
 		} else {
 			var alone error
 			exposed, alone = p.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
+			sent = !isNoRoom(lost) // its own transaction failed
 		}
+	}
+	if err == nil {
+		exposed, err = p.newReignIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if p.beforeCommit != nil {
@@ -101,7 +106,8 @@ var pairMutants = []mutant{
 			_, err = w.commit.exec()
 		}
 	}
-	if shipped != nil {
+	sent := shipped != nil
+	if sent {
 		if lost := <-shipped; lost == nil {
 			p.acked.Store(rec.lsn)
 		} else {
@@ -160,10 +166,17 @@ func (w *witness) elect(sequence int64) bool {
 		pkg:  "partner/embedded", test: "TestCommit_afterACrashIsAnotherReign",
 	},
 	{
+		invariant: "I2", name: "takes its next commit for one in doubt that it could not note",
+		file: "partner/embedded/room.go",
+		old:  `	if !p.owesReign || exposed != nil {`,
+		new:  `	if true {`,
+		pkg:  "partner/embedded", test: "TestFullDisk_theReignIsOwed",
+	},
+	{
 		invariant: "I2", name: "acknowledges a commit that failed",
 		file: "partner/embedded/harden.go",
-		old:  `		return p.undo(w, rec, shipped != nil, err)`,
-		new: `		_ = p.undo(w, rec, shipped != nil, err)
+		old:  `		return p.undo(w, rec, sent, err)`,
+		new: `		_ = p.undo(w, rec, sent, err)
 		return nil`,
 		pkg: "partner/embedded", test: "TestPrincipal_commitFails",
 	},
