@@ -82,7 +82,8 @@ type GetOptions struct {
 // Every method may be called by any number of goroutines. Every method ends by
 // ctx's deadline, or by one of the store's own where ctx has none. A ctx that the
 // caller cancelled ends the call with ctx's error; what was under way then may
-// have been applied, except that a lock that was granted is released again.
+// have been applied. A lock that was granted to such a call, and not yet returned, is
+// released in the background if the database answers in time; otherwise it ends by its age.
 //
 // Every mutation takes an [Operation]. The same id again, whenever and however
 // often, has the effect of once and answers as the first did, as long as the

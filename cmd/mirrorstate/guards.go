@@ -167,29 +167,3 @@ func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }
-
-// spareFiles are those that are no clients' connections: to SQL Server, SQLite's, logs.
-const spareFiles = 500
-
-// operatorsConnections bounds those of the operators' listener.
-const operatorsConnections = 1000
-
-// serverLimits are those of each listener. The process may open only so many files: clients
-// must leave some for the database.
-func serverLimits(cfg config.Limits, files int, logger *slog.Logger) (api, admin proxy.ServerLimits) {
-	api = proxy.ServerLimits{
-		Connections: cfg.Connections, HeaderBytes: int(cfg.HeaderBytes),
-		HeaderTimeout: cfg.HeaderTimeout, BodyTimeout: cfg.BodyTimeout, IdleTimeout: cfg.IdleTimeout,
-	}
-	admin = api
-	admin.Connections = min(cfg.Connections, operatorsConnections)
-	if files == 0 {
-		return api, admin
-	}
-	if most := max(files-spareFiles-admin.Connections, 100); most < api.Connections {
-		logger.Warn("this process may not open as many files: fewer connections are taken; raise LimitNOFILE, or ulimit -n",
-			"files", files, "limits.connections", cfg.Connections, "taken", most)
-		api.Connections = most
-	}
-	return api, admin
-}

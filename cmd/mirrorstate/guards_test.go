@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"net"
 	"net/http/httptest"
@@ -128,17 +127,6 @@ func TestGuards_Rename(t *testing.T) {
 			if code := put(app); (code < 300) != want {
 				t.Errorf("%s: PUT to %s is answered %d", c.name, app, code)
 			}
-		}
-	}
-}
-
-// Clients leave files for the database.
-func TestServerLimits(t *testing.T) {
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	cfg := config.Limits{Connections: 20_000}
-	for files, want := range map[int]int{0: 20_000, 100_000: 20_000, 20_000: 18_500, 1024: 100} {
-		if api, admin := serverLimits(cfg, files, quiet); api.Connections != want || admin.Connections != operatorsConnections {
-			t.Errorf("of %d files: %d and %d connections, want %d", files, api.Connections, admin.Connections, want)
 		}
 	}
 }

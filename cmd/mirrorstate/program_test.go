@@ -90,10 +90,15 @@ var (
 // further flags.
 func startServe(t *testing.T, dir string, more ...string) *program {
 	t.Helper()
-	p := &program{stdout: &lockedBuffer{}, stderr: &lockedBuffer{}}
 	args := []string{"serve", "--data", dir, "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0"}
-	p.cmd = exec.Command(os.Args[0], append(args, more...)...)
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	return startProgram(t, exec.Command(os.Args[0], append(args, more...)...))
+}
+
+// startProgram is startServe with a command of the caller's.
+func startProgram(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{cmd: cmd, stdout: &lockedBuffer{}, stderr: &lockedBuffer{}}
+	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), p.cmd.Env...)
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

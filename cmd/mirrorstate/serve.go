@@ -167,6 +167,13 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	for _, note := range cfg.Notes {
 		logs.Warn("about the configuration", "note", note)
 	}
+	_, configured := cfg.Partners()
+	files := openFiles()
+	room, err := allot(files, cfg.Limits, !configured)
+	if err != nil {
+		return err
+	}
+	room.tell(files, cfg.Limits, logs.Logger)
 	apiListener, err := proxy.Listen(ctx, "api.listen (--api)", cfg.API.Listen)
 	if err != nil {
 		return err
@@ -195,7 +202,7 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	if err != nil {
 		return err
 	}
-	st, err := openStack(cfg, servers, memory, metrics.Calls, logs.Logger)
+	st, err := openStack(cfg, servers, memory, metrics.Calls, logs.Logger, room.pair)
 	if err != nil {
 		return err
 	}
@@ -212,17 +219,17 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	}
 	defer l.reload(ctx, cfg, load, metrics.Reloads, st, api, guards)()
 	greet(out, shownURL(apiListener, guards.api), shownURL(adminListener, guards.admin), guards.shown(), servers, shownAlias(cfg.Apps))
-	apiRules, adminRules := faceRules(cfg, guards, metrics, logs)
+	apiRules, adminRules := faceRules(cfg, room, guards, metrics, logs)
 	apiRules.OnDrain = func() { endWaits(ctx, api.StopWaiting, cfg.Drain.Timeout) }
 	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), apiRules}, face{adminListener, admin, adminRules})
 }
 
 // faceRules are the rules that each listener is served by.
-func faceRules(cfg config.Config, g *guards, metrics *telemetry.Metrics, logs logs) (api, admin proxy.ServerConfig) {
+func faceRules(cfg config.Config, room allotment, g *guards, metrics *telemetry.Metrics, logs logs) (api, admin proxy.ServerConfig) {
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
 	api, admin = rules, rules
 	api.TLS, admin.TLS = tlsOf(g.api), tlsOf(g.admin)
-	api.Limits, admin.Limits = serverLimits(cfg.Limits, openFiles(), logs.Logger)
+	api.Limits, admin.Limits = room.serverLimits(cfg.Limits)
 	listeners := telemetry.Listeners{telemetry.NewListener("api", g.api), telemetry.NewListener("admin", g.admin)}
 	api.Watch, admin.Watch = listeners[0].Watch, listeners[1].Watch
 	metrics.Add(listeners)

@@ -157,7 +157,8 @@ func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 
 // Acquire implements session.Store. The attempt itself does not end when the
 // caller leaves: cut off, it might be granted a lock that nobody knows of. It
-// runs to its own end, and a grant that nobody waits for is given back.
+// runs to its own end, and a grant that nobody waits for is given back, if the pair
+// answers within cleanupTime; otherwise it ends by its age.
 func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
 	op = begun(op)
 	sent := false

@@ -1,0 +1,134 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+// fewFiles is the program as a command that may open so many files. The shell sets the
+// limit, soft and hard, before it becomes the program.
+func fewFiles(ctx context.Context, files int, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(files), os.Args[0]}, args...)...)
+}
+
+// TestServe_FewFiles: with few files the program takes few connections. Those that it
+// takes are served, through a failover too, and its operators are answered: it never runs
+// out of files for the database.
+func TestServe_FewFiles(t *testing.T) {
+	for _, c := range []struct {
+		files    int
+		embedded bool
+	}{{60, false}, {80, true}, {120, true}} {
+		t.Run(fmt.Sprintf("%d, embedded %v", c.files, c.embedded), func(t *testing.T) {
+			t.Parallel()
+			args := []string{"serve", "--data", t.TempDir(), "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
+			if c.embedded {
+				args = append(args, "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
+			}
+			cmd := fewFiles(t.Context(), c.files, args...)
+			if !c.embedded {
+				cmd.Env = []string{"MIRRORSTATE_PAIR_CONNECTION_STRING=" + pairConnection(embeddedtest.Start(t))}
+			}
+			p := startProgram(t, cmd)
+			served, wrong := crowd(t, p)
+			if served == 0 || len(wrong) > 0 {
+				t.Errorf("%d requests were served; wrong: %q", served, wrong)
+			}
+			if said := p.stderr.String(); strings.Contains(said, "too many open files") || !strings.Contains(said, "may not open as many files") {
+				t.Errorf("the program says:\n%s", said)
+			}
+			p.stop(t)
+		})
+	}
+}
+
+// crowd is many more clients than there may be connections, each request on a new one,
+// until a failover has come to its end among them. It gives how many were answered, and the
+// answers that should not be.
+func crowd(t *testing.T, p *program) (served int64, wrong []string) {
+	var (
+		mu      sync.Mutex
+		n       atomic.Int64
+		clients sync.WaitGroup
+	)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 40 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				req, err := http.NewRequestWithContext(ctx, "POST", p.api+"/v1/apps/default/sessions", strings.NewReader("item"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := client.Do(req)
+				if err != nil {
+					continue // its connection was refused
+				}
+				resp.Body.Close()
+				if n.Add(1); resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusTooManyRequests {
+					mu.Lock()
+					wrong = append(wrong, resp.Status)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	idle := openIdle(t, p, 150)
+	for i := range 20 {
+		must(t, []int{200}, "GET", p.admin+"/metrics", "")
+		if i == 10 {
+			must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"manual"}`, "Content-Type", "application/json")
+		}
+	}
+	for before := n.Load(); n.Load() < before+100 && ctx.Err() == nil; {
+		time.Sleep(time.Millisecond) // until the new principal has served
+	}
+	stop()
+	clients.Wait()
+	for _, c := range idle {
+		c.Close()
+	}
+	return n.Load(), wrong
+}
+
+// openIdle opens connections to the API and sends nothing: whoever leaves them so has his
+// own closed first.
+func openIdle(t *testing.T, p *program, n int) (all []net.Conn) {
+	t.Helper()
+	for range n {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// TestServe_TooFewFiles: with fewer than it needs the program does not start, and says how many it needs.
+func TestServe_TooFewFiles(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := fewFiles(ctx, 60, "serve", "--data", t.TempDir(), "--api", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--partner-a", "127.0.0.1:0", "--partner-b", "127.0.0.1:0")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "raise LimitNOFILE, or ulimit -n") {
+		t.Errorf("exit %d, %v: %s", cmd.ProcessState.ExitCode(), err, out)
+	}
+}
