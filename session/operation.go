@@ -36,7 +36,8 @@ type Operation struct {
 	// since then holds for this one too. Zero: when the store is asked.
 	Began time.Time
 
-	// AsksAgain is true of a call that waits for a lock: a refusal is not its answer yet.
+	// AsksAgain is true of a call that waits for a lock: that somebody holds it is not its
+	// answer yet. Every other refusal is.
 	AsksAgain bool
 }
 

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"errors"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -26,7 +27,8 @@ func (s *Store) decide(c call, op session.Operation, mutation func() (did bool, 
 		return earlier.err
 	}
 	did, err := mutation()
-	if !did && !op.AsksAgain && op.Call != op.ID {
+	waits := op.AsksAgain && errors.Is(err, session.ErrLocked)
+	if !did && !waits && op.Call != op.ID {
 		s.rememberLocked(answered{op.ID, op.Call, c.now, err})
 	}
 	return err
