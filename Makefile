@@ -46,10 +46,14 @@ PROXIES ?= 3
 CLIENTS ?= 12
 WITNESS ?= true
 FAILOVERS ?= 1000000
-chaos: ## faults and failovers under load, the history checked: make chaos SEED=7 FOR=10m
+REQUESTS ?= 0
+RUDE ?= true
+RELAY ?= true
+NET ?= true
+chaos: ## faults and failovers under load, the history checked: make chaos SEED=7 FOR=10m, or FOR=12h FAILOVERS=500 REQUESTS=500000
 	go test -race -count=1 -v -timeout 0 -run '^TestChaos$$' -artifacts ./cmd/mirrorstate/chaos \
 		-seed $(SEED) -chaos.duration $(FOR) -chaos.failovers $(FAILOVERS) -chaos.proxies $(PROXIES) -chaos.clients $(CLIENTS) \
-		-chaos.witness=$(WITNESS)
+		-chaos.witness=$(WITNESS) -chaos.requests $(REQUESTS) -chaos.rude=$(RUDE) -chaos.relay=$(RELAY) -chaos.net=$(NET)
 
 # ONLY picks mutants by invariant and name.
 ONLY ?= .

@@ -17,11 +17,16 @@ var (
 	seedFlag      = flag.Uint64("seed", 0, "the seed to replay; 0 takes one at random, or, in the short run, the same each time")
 	durationFlag  = flag.Duration("chaos.duration", 0, "how long each run lasts at most; 0: the short runs of make test")
 	failoversFlag = flag.Int("chaos.failovers", math.MaxInt, "failovers after which a run is done")
+	requestsFlag  = flag.Int64("chaos.requests", 0, "requests that a run has to make too, until it is done")
 	proxiesFlag   = flag.Int("chaos.proxies", 0, "proxies side by side; 0 runs one, then three, then three without a witness")
 	witnessFlag   = flag.Bool("chaos.witness", true, "the pair has a witness; without, the proxies' watchdogs force service")
 	exposedFlag   = flag.String("chaos.exposed", partner.ExposedAllow, "what the proxies do with writes while the mirror is away: allow or refuse")
 	kindsFlag     = flag.String("chaos.kinds", "", "only these kinds of steps, such as manual,crash,freeze; empty: all")
 	clientsFlag   = flag.Int("chaos.clients", 12, "clients")
+	rudeFlag      = flag.Bool("chaos.rude", true, "clients hang up, and send their calls again to other proxies")
+	relayFlag     = flag.Bool("chaos.relay", true, "between each proxy and each server is a relay that disturbs connections")
+	wiresFlag     = flag.String("chaos.wires", "", "what the relays do: only these kinds, such as late,cut; empty: all")
+	netFlag       = flag.Bool("chaos.net", true, "two .NET clients on the same sessions, where the pair has a witness")
 )
 
 // The short run: how long each of its three parts lasts, and with which seed.
@@ -36,6 +41,12 @@ const (
 	sessionTurns      = 150
 	clientsPerSession = 3
 )
+
+// rudeness: every so manieth mutation is a rude one, on average.
+const rudeness = 5
+
+// netClients is how many .NET clients there are.
+const netClients = 2
 
 // maxUnknown: of so many requests, one may end with an outcome that is unknown because
 // the session saw more operations than it remembers while the call was sent again.
@@ -67,16 +78,24 @@ func TestChaos(t *testing.T) {
 }
 
 func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, witness bool) {
-	kinds := among(t)
-	f := startFleet(t, proxies, witness)
-	run := newRun(t, f, seed)
+	kinds, wires := among(t), amongWires(t)
+	tl := newTally()
+	f := startFleet(t, tl, fleetOptions{proxies: proxies, witness: witness, relay: *relayFlag, seed: seed})
+	run := newRun(t, f, tl, seed)
 	ctx, cancel := context.WithTimeout(t.Context(), duration)
 	defer cancel()
 	var watching sync.WaitGroup
 	watching.Go(func() { run.report(ctx) })
 	watching.Go(func() { f.serving(ctx, f.await) })
 	running := run.startClients(ctx, *clientsFlag)
-	d := &director{fleet: f, tally: run.tally, random: random(seed, 0), among: kinds, most: *failoversFlag, trace: t.Logf}
+	if *netFlag && witness {
+		run.startNet(ctx, f, running)
+	}
+	d := &director{
+		fleet: f, tally: run.tally, random: random(seed, 0), among: kinds,
+		wires: random(seed, wireActor), amongWires: wires,
+		most: *failoversFlag, requests: *requestsFlag, trace: t.Logf,
+	}
 	if err := d.run(ctx); err != nil {
 		t.Errorf("the pair did not come back: %v", err)
 	}
@@ -89,13 +108,35 @@ func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, wi
 
 // among are the kinds of steps that are wanted.
 func among(t *testing.T) []chance {
-	kinds := strings.FieldsFunc(*kindsFlag, func(r rune) bool { return r == ',' })
+	kinds := listed(*kindsFlag)
 	c := chances(kinds)
 	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
 		t.Fatalf("-chaos.kinds %q names a kind that is not one of %v", *kindsFlag, odds)
 	}
 	return c
 }
+
+// amongWires are the kinds of disturbances that are wanted.
+func amongWires(t *testing.T) []wireChance {
+	kinds := listed(*wiresFlag)
+	c := wireChances(kinds)
+	if len(c) == 0 || len(kinds) > 0 && len(c) != len(kinds) {
+		t.Fatalf("-chaos.wires %q names a kind that is not one of %v", *wiresFlag, wireOdds)
+	}
+	return c
+}
+
+// listed are the words of a flag.
+func listed(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+}
+
+// The actors that are no clients: what is disturbed, and each relay.
+const (
+	wireActor  = -1
+	relayActor = -2
+	netActor   = 100
+)
 
 // random is the numbers of one of the run's actors.
 func random(seed uint64, actor int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(actor))) }
@@ -113,8 +154,8 @@ type run struct {
 	began   time.Time
 }
 
-func newRun(t *testing.T, f *fleet, seed uint64) *run {
-	r := &run{t: t, seed: seed, tally: newTally(), began: time.Now()}
+func newRun(t *testing.T, f *fleet, tl *tally, seed uint64) *run {
+	r := &run{t: t, seed: seed, tally: tl, began: time.Now()}
 	for _, p := range f.proxies {
 		r.doors = append(r.doors, p.door)
 	}
@@ -133,6 +174,9 @@ func (r *run) startClients(ctx context.Context, n int) *sync.WaitGroup {
 	var running sync.WaitGroup
 	for i := range n {
 		c := r.client(i)
+		if *rudeFlag {
+			c.rude = rudeness
+		}
 		running.Go(func() { c.run(ctx, r.stage) })
 	}
 	return &running

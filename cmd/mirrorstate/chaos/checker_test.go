@@ -23,7 +23,12 @@ const maxIllegal = 5
 
 // judge is the verdict on one history: porcupine's, and what the rules find.
 func judge(history []record) (porcupine.CheckResult, []finding) {
-	return porcupine.CheckOperationsTimeout(sessionModel(), operations(history), searchLimit), findings(history)
+	return search(history, searchLimit), findings(history)
+}
+
+// search is porcupine's verdict.
+func search(history []record, limit time.Duration) porcupine.CheckResult {
+	return porcupine.CheckOperationsTimeout(sessionModel(), operations(doneTwice(history)), limit)
 }
 
 // checker judges the histories of sessions that are over, one after the other,
@@ -79,7 +84,7 @@ func tail(history []record) string {
 	low, high := 0, len(history)
 	for low < high {
 		mid := (low + high) / 2
-		if porcupine.CheckOperationsTimeout(sessionModel(), operations(until(history, mid)), searchLimit/10) == porcupine.Illegal {
+		if search(until(history, mid), searchLimit/10) == porcupine.Illegal {
 			high = mid
 		} else {
 			low = mid + 1
@@ -121,7 +126,7 @@ func (c *checker) write(sub *subject) string {
 	if err != nil {
 		return fmt.Sprintf("its history could not be written: %v", err)
 	}
-	_, info := porcupine.CheckOperationsVerbose(sessionModel(), operations(sub.history), searchLimit)
+	_, info := porcupine.CheckOperationsVerbose(sessionModel(), operations(doneTwice(sub.history)), searchLimit)
 	if err := porcupine.VisualizePath(sessionModel(), info, base+".html"); err != nil {
 		return fmt.Sprintf("its picture could not be written: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -24,10 +25,20 @@ type door struct {
 	now   session.Store // calls that meet a lock fail at once
 	waits session.Store // they queue for it, for lockWait
 	proxy *instance     // nil: a store in this process
+
+	waiting func(time.Duration) session.Store // queues so long
 }
 
 // closed tells whether the proxy is dead, so that a balancer sends it nothing.
 func (d door) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
+
+// name is the proxy's.
+func (d door) name() string {
+	if d.proxy == nil {
+		return ""
+	}
+	return d.proxy.app
+}
 
 // enter notes that a call begins there; leave says whether the proxy died meanwhile.
 func (d door) enter() (leave func() (died bool)) {
@@ -46,8 +57,10 @@ func (d door) enter() (leave func() (died bool)) {
 type client struct {
 	number int
 	waits  int // every so manieth call queues for a lock, on average; 0: none
+	rude   int // every so manieth mutation is sent as rude clients do, on average; 0: none
 	random *rand.Rand
 	doors  []door // of each proxy; every call takes one at random
+	plans  []plan // of the next rounds, where a test wants them so; then as they come
 	tally  *tally
 	epoch  time.Time // when the run began
 	seq    int
@@ -99,7 +112,9 @@ func (c *client) cycle(sub *subject) {
 		return
 	}
 	if c.random.IntN(6) == 0 {
-		c.update(sub, lock, true)
+		for range 1 + c.random.IntN(6) {
+			c.update(sub, lock, true)
+		}
 	}
 	var end output
 	switch n := c.random.IntN(100); {
@@ -146,121 +161,209 @@ type grant struct {
 
 func (c *client) acquire(sub *subject) (output, grant) {
 	op := session.NewOperation()
-	lock := grant{name: fmt.Sprintf("%x", op.ID[:])}
-	in := input{Verb: verbAcquire, Lock: lock.name}
-	out := c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
+	name := fmt.Sprintf("%x", op.ID[:])
+	out := c.call(sub, input{Verb: verbAcquire, Lock: name}, func(ctx context.Context, st session.Store) (answer, error) {
 		s, l, err := st.Acquire(ctx, sub.ref, op)
-		lock.Lock = l
-		return output{Value: valueOf(s.Item), Tag: s.Tag}, err
+		return answer{output{Value: valueOf(s.Item), Tag: s.Tag}, l}, err
 	})
-	return out, lock
+	return out.output, grant{out.lock, name}
 }
 
 func (c *client) update(sub *subject, lock grant, keep bool) output {
 	op := session.NewOperation()
 	v, item := c.value()
 	in := input{Verb: verbUpdate, Lock: lock.name, Value: v, Keep: keep}
-	return c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
+	return c.call(sub, in, func(ctx context.Context, st session.Store) (answer, error) {
 		s, err := st.Update(ctx, sub.ref, lock.Lock, session.Write{Item: item}, keep, op)
-		return output{Tag: s.Tag}, err
-	})
+		return answer{output: output{Tag: s.Tag}}, err
+	}).output
 }
 
 func (c *client) release(sub *subject, lock grant) output {
 	op := session.NewOperation()
-	return c.call(sub, input{Verb: verbRelease, Lock: lock.name}, func(ctx context.Context, st session.Store) (output, error) {
-		return output{}, st.Release(ctx, sub.ref, lock.Lock, op)
-	})
+	return c.call(sub, input{Verb: verbRelease, Lock: lock.name}, func(ctx context.Context, st session.Store) (answer, error) {
+		return answer{}, st.Release(ctx, sub.ref, lock.Lock, op)
+	}).output
 }
 
 func (c *client) remove(sub *subject, lock grant) output {
 	op := session.NewOperation()
 	in := input{Verb: verbRemove, Lock: lock.name}
-	return c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
-		return output{}, st.Remove(ctx, sub.ref, lock.Lock, op)
-	})
+	return c.call(sub, in, func(ctx context.Context, st session.Store) (answer, error) {
+		return answer{}, st.Remove(ctx, sub.ref, lock.Lock, op)
+	}).output
 }
 
 func (c *client) put(sub *subject, cond session.Condition) output {
 	op := session.NewOperation()
 	v, item := c.value()
 	in := input{Verb: verbPut, Value: v, OnlyCreate: cond.OnlyCreate, Match: cond.Match}
-	return c.call(sub, in, func(ctx context.Context, st session.Store) (output, error) {
+	return c.call(sub, in, func(ctx context.Context, st session.Store) (answer, error) {
 		s, err := st.Put(ctx, sub.ref, session.Write{Item: item}, cond, op)
-		return output{Tag: s.Tag, Made: s.Made}, err
-	})
+		return answer{output: output{Tag: s.Tag, Made: s.Made}}, err
+	}).output
 }
 
 func (c *client) get(sub *subject, beside bool) output {
-	return c.call(sub, input{Verb: verbGet, Beside: beside}, func(ctx context.Context, st session.Store) (output, error) {
+	return c.call(sub, input{Verb: verbGet, Beside: beside}, func(ctx context.Context, st session.Store) (answer, error) {
 		s, err := st.Get(ctx, sub.ref, session.GetOptions{AllowLocked: beside})
-		return output{Value: valueOf(s.Item), Tag: s.Tag}, err
-	})
+		return answer{output: output{Value: valueOf(s.Item), Tag: s.Tag}}, err
+	}).output
 }
 
 func (c *client) touch(sub *subject) output {
-	return c.call(sub, input{Verb: verbTouch}, func(ctx context.Context, st session.Store) (output, error) {
+	return c.call(sub, input{Verb: verbTouch}, func(ctx context.Context, st session.Store) (answer, error) {
 		s, err := st.Touch(ctx, sub.ref)
-		return output{Tag: s.Tag}, err
-	})
+		return answer{output: output{Tag: s.Tag}}, err
+	}).output
 }
 
-// call sends one call through a proxy at random, again while its outcome is
-// unknown, and notes what became of it.
-func (c *client) call(sub *subject, in input, send func(context.Context, session.Store) (output, error)) output {
+// answer is what one request is answered.
+type answer struct {
+	output
+	lock session.Lock // of an acquire that was granted
+}
+
+// sendFunc sends a call's request, with the same operation id each time. Any number of goroutines may use it.
+type sendFunc func(ctx context.Context, st session.Store) (answer, error)
+
+// call sends one call, round by round while its outcome is unknown, and notes what became of it.
+// A round is one request, or two at the same moment to two proxies. The next goes to another proxy
+// than the last, if there is one.
+func (c *client) call(sub *subject, in input, send sendFunc) answer {
 	// A read beside the holder has nothing to wait for, and a wait says less: who did
 	// not get its turn is told "locked" for what was seen last.
 	in.Waits = !in.Beside && c.waits > 0 && c.random.IntN(c.waits) == 0
+	rude := c.isRude(in)
 	r := record{Client: c.number, In: in, Call: c.since()}
-	doubt := false // a try that was sent, and nobody knows
-	for r.Tries = 1; ; r.Tries++ {
-		began := c.since()
-		out, died := c.sendOnce(in, send)
-		r.Out, r.Return = out, c.since()
-		if out.Result == unknown || died {
-			doubt = true
+	var end answer
+	for round := 1; ; round++ {
+		for _, a := range r.Attempts {
+			a.try.strike()
 		}
-		if out.Result == unknown && !died {
-			r.Doubts = append(r.Doubts, span{began, r.Return})
-		}
-		if out.Result != unknown && out.Result != nothing || !doubt || r.Tries > resends {
+		p := c.plan(rude, round)
+		sent := c.round(in, p, r.Attempts, send)
+		r.Attempts = append(r.Attempts, sent...)
+		last, known := settled(sent)
+		end, r.Return = last.answer, last.To
+		if known || p.goes || r.doubts() == 0 || round > resends {
 			break
 		}
 	}
-	c.note(sub, r, doubt)
-	return r.Out
+	r.Out = end.output
+	c.note(sub, r)
+	end.Result = r.Out.Result
+	return end
 }
 
-// sendOnce sends a call once, and tells whether the proxy died under it.
-func (c *client) sendOnce(in input, send func(context.Context, session.Store) (output, error)) (out output, died bool) {
+// settled is what a round says of its call, and whether that is the call's outcome. Done is, whatever
+// another request of the round was answered; the lock that was found last is the lock.
+func settled(sent []attempt) (a attempt, known bool) {
+	for _, x := range sent {
+		switch {
+		case x.Result == done && a.Result == done:
+			x.To = min(x.To, a.To)
+			a, known = x, true
+		case x.Result == done, !known && x.refused() && x.settles(sent):
+			a, known = x, true
+		case !known:
+			a = x
+		}
+	}
+	return a, known
+}
+
+// settles tells whether the refusal speaks for the round's other requests: for those that had begun
+// before. One that begins later is a new one to its proxy.
+func (a attempt) settles(round []attempt) bool {
+	return !slices.ContainsFunc(round, func(x attempt) bool { return x.doubtful() && (x.Begun == 0 || x.Begun >= a.Begun) })
+}
+
+// round sends a round's requests, and returns when each is answered or its client has hung up.
+func (c *client) round(in input, p plan, before []attempt, send sendFunc) []attempt {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	d := c.door(ctx)
+	sent := make([]attempt, len(p.requests))
+	for i := range sent {
+		sent[i].door = c.door(ctx, before, sent[:i])
+	}
+	c.tally.round(len(before) > 0, len(sent))
+	var running sync.WaitGroup
+	for i := range sent[1:] {
+		running.Go(func() { sent[i+1] = c.sendOnce(ctx, sent[i+1].door, in, p.requests[i+1], send) })
+	}
+	sent[0] = c.sendOnce(ctx, sent[0].door, in, p.requests[0], send)
+	running.Wait()
+	return sent
+}
+
+// sendOnce sends a request of a call, and hangs up if that is its manner.
+func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send sendFunc) attempt {
+	all := ctx
+	ctx, t := newTry(ctx)
+	t.hangsUp = m.hangsUp
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	if m.hangsUp {
+		watching.Go(func() {
+			if m.begun {
+				select {
+				case <-t.begun:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if pause(ctx, m.after) {
+				cancel()
+			}
+		})
+	}
 	store := d.now
 	if in.Waits {
 		store = d.waits
 	}
 	leave, began := d.enter(), time.Now()
-	out, err := send(ctx, store)
-	died = leave()
+	a := attempt{Proxy: d.name(), door: d, try: t, From: c.since()}
+	var err error
+	a.answer, err = send(ctx, store)
+	a.To, a.Died = c.since(), leave()
+	a.answer.Result = done
 	if err != nil {
-		out = output{Result: resultOf(err)}
-	} else {
-		out.Result = done
+		a.answer = answer{output: output{Result: resultOf(err)}}
+		a.Left = m.hangsUp && ctx.Err() != nil && all.Err() == nil && (a.answer.Result == unknown || a.answer.Result == nothing)
 	}
-	c.tally.answered(in, out.Result, time.Since(began), died, err)
-	if d.proxy != nil && out.Result != unknown && out.Result != nothing {
+	if a.Left {
+		a.answer.Result = unknown
+		c.tally.hungUp(in)
+	} else {
+		c.tally.answered(in, a.answer.Result, time.Since(began), a.Died, err)
+	}
+	if at := t.beganAt(); !at.IsZero() {
+		a.Begun = int64(at.Sub(c.epoch))
+	}
+	a.Result = a.answer.Result
+	if d.proxy != nil && a.Result != unknown && a.Result != nothing {
 		if at := d.proxy.served.Swap(0); at != 0 {
 			c.tally.resumed(time.Since(time.Unix(0, at)))
 		}
 	}
-	return out, died
+	return a
 }
 
-// door is a proxy at random of those that live; it waits for one, if none does.
-func (c *client) door(ctx context.Context) door {
+// door is a proxy at random of those that live, another than the last ones if there is one; it waits
+// for one, if none lives.
+func (c *client) door(ctx context.Context, before, now []attempt) door {
 	open := slices.DeleteFunc(slices.Clone(c.doors), door.closed)
-	if len(open) > 0 {
+	others := slices.DeleteFunc(slices.Clone(open), func(d door) bool {
+		used := func(a attempt) bool { return a.door.now == d.now }
+		return len(before) > 0 && used(before[len(before)-1]) || slices.ContainsFunc(now, used)
+	})
+	switch {
+	case len(others) > 0:
+		return others[c.random.IntN(len(others))]
+	case len(open) > 0:
 		return open[c.random.IntN(len(open))]
 	}
 	d := c.doors[c.random.IntN(len(c.doors))]
@@ -288,33 +391,51 @@ func resultOf(err error) result {
 	return unknown
 }
 
-// note adds the call to the history.
-func (c *client) note(sub *subject, r record, doubt bool) {
-	// Sent again by the client, only "done" is to be relied on: the session may have
-	// forgotten by then that it was done before.
-	if doubt && r.Out.Result != done {
-		r.Out.Result = unknown
-		c.tally.doubtful.Add(1)
-	}
-	switch {
-	case r.Out.Result == nothing:
-		return
-	case r.In.Verb == verbAcquire && (r.Out.Result == lockLost || r.Out.Result == unknown):
-		// The lock may have been granted to nobody, and is given back by the proxy then: two
-		// things, each at its own time.
-		if r.Out.Result == unknown {
-			sub.retireBusy() // or it is held for ever: that proxy is dead
+// note adds the call to the history. A refusal says that none of the call's requests has done
+// anything, or ever will. Only what said nothing at all leaves the call open for ever: no answer, or
+// one that speaks of its own request alone.
+func (c *client) note(sub *subject, r record) {
+	r.Tries = len(r.Attempts)
+	doubts := r.doubts()
+	if r.Out.Result == nothing {
+		if doubts == 0 {
+			return
 		}
-		r.Out.Result, r.Return = unknown, forever
-		back := r
-		back.In.Verb, back.Doubts = verbRelease, nil
-		sub.note(back)
-		c.tally.takenBack.Add(1)
-	case r.Out.Result == unknown:
+		r.Out.Result = unknown
+	}
+	if r.Out.Result == unknown && !r.In.mutates() {
+		return
+	}
+	if r.Out.Result == unknown {
+		c.tally.doubtful.Add(1)
 		r.Return = forever
-		sub.retireBusy()
+		sub.retireBusy() // what comes then is hard to search, and a lock may be held for ever
+	}
+	if r.In.Verb == verbAcquire {
+		if r.Out.Result == lockLost {
+			doubts++ // granted to a request of the proxy's own that lost its answer
+		}
+		for i := range doubts {
+			c.noteGhost(sub, r, i)
+		}
 	}
 	sub.note(r)
+}
+
+// noteGhost adds that an acquire may have been granted to a request whose client had hung up, and
+// was given back then: two things, each at its own time, and both before the call was answered.
+func (c *client) noteGhost(sub *subject, r record, i int) {
+	c.tally.ghosts.Add(1)
+	ghost := record{Client: r.Client, In: input{Verb: verbAcquire, Lock: fmt.Sprintf("%s#%d", r.In.Lock, i)},
+		Out: output{Result: unknown}, Call: r.Call, Return: r.Return, Tries: 1}
+	sub.note(ghost)
+	ghost.In.Verb = verbRelease
+	sub.note(ghost)
+	if r.Return != forever {
+		ghost.In.Verb, ghost.Out.Result = verbNotHeld, done
+		ghost.Call, ghost.Return = r.Return+1, r.Return+1
+		sub.note(ghost)
+	}
 }
 
 func (c *client) since() int64 { return int64(time.Since(c.epoch)) }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/microsoft/go-mssqldb/msdsn"
+
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
@@ -31,18 +33,27 @@ type fleet struct {
 	servers *embedded.Pair
 	proxies []*instance
 	witness bool // of SQL Server's own; without, the proxies' watchdog takes over
+	tally   *tally
 }
 
-func startFleet(t *testing.T, proxies int, witness bool) *fleet {
+// fleetOptions is what a fleet is like.
+type fleetOptions struct {
+	proxies int
+	witness bool
+	relay   bool   // between each proxy and each server is a relay
+	seed    uint64 // of the relays
+}
+
+func startFleet(t *testing.T, tl *tally, o fleetOptions) *fleet {
 	t.Helper()
 	f := &fleet{
-		servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: partnerTimeout, Witness: witness}),
-		witness: witness,
+		servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: partnerTimeout, Witness: o.witness}),
+		witness: o.witness, tally: tl,
 	}
-	for i := range proxies {
-		f.proxies = append(f.proxies, f.newInstance(t, fmt.Sprintf("chaos-%d", i)))
+	for i := range o.proxies {
+		f.proxies = append(f.proxies, f.newInstance(t, i, o))
 	}
-	if !witness {
+	if !o.witness {
 		for _, in := range f.proxies {
 			in.cfg.Watchdog = f.watchdog(in)
 		}
@@ -57,24 +68,32 @@ func startFleet(t *testing.T, proxies int, witness bool) *fleet {
 }
 
 // newInstance makes a proxy that does not live yet.
-func (f *fleet) newInstance(t *testing.T, app string) *instance {
+func (f *fleet) newInstance(t *testing.T, number int, o fleetOptions) *instance {
 	t.Helper()
+	app := fmt.Sprintf("chaos-%d", number)
+	relays := map[partner.Name]*relay{}
 	cfg := partner.Config{
 		Database: embedded.DatabaseName, Topology: "embedded", Hold: partner.HoldConfig{Window: holdWindow},
 		Exposed: *exposedFlag, Memory: filepath.Join(t.TempDir(), "accepted.json"), Logger: faultsOf(t, app),
 	}
 	for i, name := range []partner.Name{partner.A, partner.B} {
 		p := f.servers.Partner(string(name))
-		cfg.Partners[i] = partner.PartnerConfig{
-			Name: name, Address: p.Addr(), ConnectionString: p.ConnectionString(embedded.DatabaseName) + ";app name=" + app,
+		dsn, err := msdsn.Parse(p.ConnectionString(embedded.DatabaseName) + ";app name=" + app)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if o.relay {
+			r := startRelay(t, p.Addr(), o.seed, relayActor-2*number-i, f.tally)
+			dsn.Port, relays[name] = r.port(), r
+		}
+		cfg.Partners[i] = partner.PartnerConfig{Name: name, Address: p.Addr(), DSN: &dsn}
 	}
 	// The port is the proxy's for all its lives: what is taken from the start is not given away.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{app: app, cfg: cfg, addr: ln.Addr().String(), first: ln, t: t, up: make(chan struct{})}
+	in := &instance{app: app, relays: relays, cfg: cfg, addr: ln.Addr().String(), first: ln, t: t, up: make(chan struct{})}
 	in.door = doorTo(t, "http://"+in.addr)
 	in.door.proxy = in
 	return in
@@ -104,6 +123,17 @@ func (f *fleet) serving(ctx context.Context, begins func(at time.Time)) {
 			}
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// disturb puts a disturbance in force at the relays; nil lifts it.
+func (f *fleet) disturb(d *disturbance) {
+	for i, in := range f.proxies {
+		for _, r := range in.relays {
+			if d == nil || d.proxy < 0 || d.proxy == i {
+				r.disturb(d)
+			}
 		}
 	}
 }

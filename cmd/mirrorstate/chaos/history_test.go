@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,19 +17,51 @@ const forever = math.MaxInt64
 
 // record is one call and its answer.
 type record struct {
-	Client int    `json:"client"`
-	In     input  `json:"in"`
-	Out    output `json:"out"`
-	Call   int64  `json:"call"`   // nanoseconds since the run began
-	Return int64  `json:"return"` // the same; forever if the outcome is unknown
-	Tries  int    `json:"tries"`
-	Doubts []span `json:"doubts,omitempty"` // the tries whose outcome the answer did not know
+	Client   int       `json:"client"`
+	In       input     `json:"in"`
+	Out      output    `json:"out"`
+	Call     int64     `json:"call"`   // nanoseconds since the run began
+	Return   int64     `json:"return"` // the same; forever if the outcome is unknown
+	Tries    int       `json:"tries"`
+	Attempts []attempt `json:"attempts,omitempty"`
 }
 
-// span is from when to when, in nanoseconds since the run began.
-type span struct {
-	From int64 `json:"from"`
-	To   int64 `json:"to"`
+// attempt is one request of a call. Times are nanoseconds since the run began.
+type attempt struct {
+	Proxy  string `json:"proxy,omitempty"`
+	From   int64  `json:"from"`
+	To     int64  `json:"to"`
+	Begun  int64  `json:"begun,omitempty"` // when the proxy asked the store; 0: not that we know
+	Result result `json:"result"`
+	Left   bool   `json:"left,omitempty"` // its client hung up before the answer
+	Died   bool   `json:"died,omitempty"` // its proxy died
+
+	answer answer
+	door   door
+	try    *try
+}
+
+// doubtful tells whether nobody knows what became of the request.
+func (a attempt) doubtful() bool {
+	return a.Result == unknown || a.Died && a.Result == nothing
+}
+
+// refused tells whether the proxy answered that nothing was done and why.
+func (a attempt) refused() bool {
+	return a.Result != done && a.Result != unknown && a.Result != nothing
+}
+
+// askedInVain tells whether the proxy answered that it does not know the outcome.
+func (a attempt) askedInVain() bool { return a.Result == unknown && !a.Died && !a.Left }
+
+// doubts is how many of the requests are doubtful.
+func (r record) doubts() (n int) {
+	for _, a := range r.Attempts {
+		if a.doubtful() {
+			n++
+		}
+	}
+	return n
 }
 
 // String is the record as a line of a report.
@@ -37,7 +70,21 @@ func (r record) String() string {
 	if r.Return != forever {
 		end = fmt.Sprintf("%.6f", time.Duration(r.Return).Seconds())
 	}
-	return fmt.Sprintf("[%.6f %s] client %d: %s (%d sent)", time.Duration(r.Call).Seconds(), end, r.Client, describe(r.In, r.Out), r.Tries)
+	line := fmt.Sprintf("[%.6f %s] client %d: %s", time.Duration(r.Call).Seconds(), end, r.Client, describe(r.In, r.Out))
+	if len(r.Attempts) < 2 {
+		return line
+	}
+	for _, a := range r.Attempts {
+		line += fmt.Sprintf(" (%s %.6f–%.6f %s", a.Proxy, time.Duration(a.From).Seconds(), time.Duration(a.To).Seconds(), a.Result)
+		if a.Left {
+			line += ", hung up"
+		}
+		if a.Died {
+			line += ", proxy died"
+		}
+		line += ")"
+	}
+	return line
 }
 
 // operations is a history as porcupine takes it.
@@ -45,6 +92,24 @@ func operations(history []record) []porcupine.Operation {
 	out := make([]porcupine.Operation, 0, len(history))
 	for _, r := range history {
 		out = append(out, porcupine.Operation{ClientId: r.Client, Input: r.In, Output: r.Out, Call: r.Call, Return: r.Return})
+	}
+	return out
+}
+
+// doneTwice adds to a history the puts that may have been done twice. A removal of .NET's leaves no trace of the session
+// and of what it remembered: a put that was done before, and whose request is sent again after, makes it anew. That can
+// be only while the put is not answered yet.
+func doneTwice(history []record) []record {
+	out := slices.Clone(history)
+	for _, r := range history {
+		meanwhile := func(x record) bool {
+			removed := x.In.Net && x.In.Verb == verbRemove && (x.Out.Result == done || x.Out.Result == unknown)
+			return removed && x.Call <= r.Return && x.Return >= r.Call
+		}
+		if r.In.Verb == verbPut && !r.In.Net && r.Out.Result == done && slices.ContainsFunc(history, meanwhile) {
+			r.Out = output{Result: unknown}
+			out = append(out, r)
+		}
 	}
 	return out
 }

@@ -25,11 +25,12 @@ const lockWait = 100 * time.Millisecond
 // instance is one proxy with everything of its own, as if in its own process: it is
 // killed and started again. What it remembers on disk is all that outlives it.
 type instance struct {
-	app  string // the application name it logs in with, which its faults go by
-	cfg  partner.Config
-	addr string // of its listener, in all its lives
-	door door   // clients of it
-	t    *testing.T
+	app    string // the application name it logs in with, which its faults go by
+	relays map[partner.Name]*relay
+	cfg    partner.Config
+	addr   string // of its listener, in all its lives
+	door   door   // clients of it
+	t      *testing.T
 
 	first  net.Listener // of its first life; owned by start
 	deaths atomic.Int64
@@ -49,6 +50,49 @@ type proxyLife struct {
 	server  *http.Server
 	stop    context.CancelFunc // of the pair
 	running sync.WaitGroup
+	calls   handling
+}
+
+// handling is the calls that a proxy handles. http.Server.Close waits for none of them.
+type handling struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // nil: more may come; closed when there are none and none may come
+}
+
+// wrap counts the handler's calls.
+func (h *handling) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.add(1) {
+			panic(http.ErrAbortHandler) // it came as the server was closed
+		}
+		defer h.add(-1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// add counts a call that begins, unless none may, or one that ends.
+func (h *handling) add(n int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.idle != nil && n > 0 {
+		return false
+	}
+	if h.n += n; h.n == 0 && h.idle != nil {
+		close(h.idle)
+	}
+	return true
+}
+
+// end has none begin any more, and waits until the last has ended.
+func (h *handling) end() {
+	h.mu.Lock()
+	idle := make(chan struct{})
+	if h.idle = idle; h.n == 0 {
+		close(idle)
+	}
+	h.mu.Unlock()
+	<-idle
 }
 
 // start begins a life.
@@ -66,10 +110,14 @@ func (in *instance) start() error {
 		return errors.Join(err, ln.Close())
 	}
 	l := &proxyLife{pair: pair, store: aspstate.New(pair, in.cfg.Logger)}
+<<<<<<< HEAD
 	if l.api, err = newAPI(l.store, l.store.FleetSecret, in.cfg.Logger); err != nil {
+=======
+	if l.api, err = newAPI(begins{l.store}, l.store.OperationKey, in.cfg.Logger); err != nil {
+>>>>>>> wt-C
 		return errors.Join(err, ln.Close())
 	}
-	l.server = &http.Server{Handler: l.api}
+	l.server = &http.Server{Handler: l.calls.wrap(seesTries(l.api))}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.running.Go(func() {
@@ -115,6 +163,7 @@ func (in *instance) end() {
 	_ = l.server.Close()
 	l.api.StopWaiting()
 	l.running.Wait()
+	l.calls.end() // they may still have something to give back, and the store waits only for what has begun
 	l.store.Close()
 }
 
@@ -157,10 +206,10 @@ func newAPI(store session.Store, key func(context.Context) ([]byte, error), logg
 // doorTo makes clients of a proxy. They send nothing again by themselves: what fails is to be seen.
 func doorTo(t *testing.T, url string) door {
 	t.Helper()
-	c, err := proxyclient.New(proxyclient.Config{URL: url, Retries: -1})
+	c, err := proxyclient.New(proxyclient.Config{URL: url, Retries: -1, HTTP: &http.Client{Transport: newTransport()}})
 	if err != nil {
 		t.Fatalf("make a client: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return door{now: c, waits: c.Waiting(lockWait)}
+	return door{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
 }

@@ -9,20 +9,23 @@ import (
 
 // finding is a broken promise, found without a search.
 type finding struct {
-	Kind string // lost, stale, double-grant or unexplained
+	Kind string // lost, stale, double-grant, taken, after-refusal, held-by-nobody or unexplained
 	Text string
 }
 
 // findings checks the history of one session. The last read of it says what is
 // lost; earlier ones only what was stale.
 func findings(history []record) []finding {
-	out := append(doubleGrants(history), unexplained(history)...)
+	out := slices.Concat(doubleGrants(history), taken(history), unexplained(history), afterRefusals(history), heldByNobody(history))
 	for i, r := range history {
 		observes := r.Out.Result == done && (r.In.Verb == verbGet || r.In.Verb == verbAcquire)
 		if observes || r.Out.Result == notFound {
 			if missed := missedBy(r, history); missed != nil {
 				kind := "stale"
-				if i == len(history)-1 {
+				switch {
+				case r.Out.Result == notFound && slices.ContainsFunc(history, func(x record) bool { return x.mayRemoveLate(r) }):
+					kind = "after-refusal"
+				case i == len(history)-1:
 					kind = "lost"
 				}
 				out = append(out, finding{kind, fmt.Sprintf("%v was acknowledged, and then: %v", *missed, r)})
@@ -103,16 +106,93 @@ func doubleGrants(history []record) (out []finding) {
 	return out
 }
 
+// taken finds locks that were taken from their holder: it is told so, and has not given the lock up before.
+func taken(history []record) (out []finding) {
+	for _, grant := range history {
+		if grant.In.Verb != verbAcquire || grant.Out.Result != done {
+			continue
+		}
+		given := endOf(grant, history)
+		for _, r := range history {
+			if r.In.Lock == grant.In.Lock && r.Out.Result == lockLost && r.Call <= given {
+				out = append(out, finding{"taken", fmt.Sprintf("%v, and then: %v", grant, r)})
+			}
+		}
+	}
+	return out
+}
+
 // endOf is when the holder called to give its lock up.
 func endOf(grant record, history []record) int64 {
 	end := int64(forever)
 	for _, r := range history {
-		gives := r.In.Verb == verbRelease || r.In.Verb == verbRemove || r.In.Verb == verbUpdate && !r.In.Keep
-		if gives && r.In.Lock == grant.In.Lock && r.Call >= grant.Return {
+		if r.gives() && r.In.Lock == grant.In.Lock && r.Call >= grant.Return {
 			end = min(end, r.Call)
 		}
 	}
 	return end
+}
+
+// lateness is how long after its answer a request may still come to the servers: longer than any attempt.
+const lateness = int64(6 * time.Second)
+
+// mayRemoveLate tells whether it is a removal that was refused, and not long before the read.
+func (r record) mayRemoveLate(read record) bool {
+	refused := r.Out.Result == locked || r.Out.Result == lockLost
+	return r.In.Verb == verbRemove && refused && r.Call <= read.Return && r.Return >= read.Call-lateness
+}
+
+// afterRefusals finds what calls have done that were refused: what they stored was read, or another of
+// their requests that had begun before was answered "done".
+func afterRefusals(history []record) (out []finding) {
+	for _, r := range history {
+		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
+		if stores && r.Out.Result != done && r.Out.Result != unknown {
+			seen := func(x record) bool { return x.Out.Result == done && x.Out.Value == r.In.Value }
+			if i := slices.IndexFunc(history, seen); i >= 0 {
+				out = append(out, finding{"after-refusal", fmt.Sprintf("%v, and then: %v", r, history[i])})
+			}
+		}
+		for _, no := range r.Attempts {
+			before := func(yes attempt) bool { return yes.Result == done && yes.Begun > 0 && yes.Begun < no.Begun }
+			if no.refused() && slices.ContainsFunc(r.Attempts, before) {
+				out = append(out, finding{"after-refusal", fmt.Sprintf("one request is refused, and another that had begun before it was done: %v", r)})
+			}
+		}
+	}
+	return out
+}
+
+// heldByNobody finds answers that somebody holds the lock, though nobody does: who had it gave it back.
+func heldByNobody(history []record) (out []finding) {
+	var all []tenure // as long as they can be
+	for _, r := range history {
+		if r.In.Verb != verbAcquire || r.Out.Result != done && r.Out.Result != unknown {
+			continue
+		}
+		held := tenure{lock: r.In.Lock, begin: r.Call, end: forever}
+		if r.Out.Result == unknown {
+			held.end = r.Return
+		}
+		for _, x := range history {
+			if x.In.Lock == r.In.Lock && x.gives() && x.Out.Result == done {
+				held.end = min(held.end, x.Return)
+			}
+		}
+		all = append(all, held)
+	}
+	for _, r := range history {
+		during := func(h tenure) bool { return h.begin <= r.Return && h.end >= r.Call }
+		if r.Out.Result == locked && !r.In.Waits && !slices.ContainsFunc(all, during) {
+			out = append(out, finding{"held-by-nobody", r.String()})
+		}
+	}
+	return out
+}
+
+// gives tells whether the call ends the tenure of its lock.
+func (r record) gives() bool {
+	return r.In.Verb == verbRelease || r.In.Verb == verbRemove || r.In.Verb == verbUpdate && !r.In.Keep
 }
 
 // ringSize is how many operations a session remembers, and slack how wrong a proxy may be
@@ -126,10 +206,17 @@ const (
 // too few operations meanwhile to have forgotten whether it was done.
 func unexplained(history []record) (out []finding) {
 	for i, r := range history {
-		for _, doubt := range r.Doubts {
-			others := 0
+		for _, doubt := range r.Attempts {
+			if !doubt.askedInVain() {
+				continue
+			}
+			others := 0 // since the call was first sent
 			for j, o := range history {
-				if i != j && remembered(o) && o.Return >= doubt.From-slack && o.Call <= doubt.To {
+				switch {
+				case i == j || o.Return < r.Call-slack || o.Call > doubt.To:
+				case o.In.Net && o.In.Verb == verbRemove && (o.Out.Result == done || o.Out.Result == unknown):
+					others = ringSize // and with the session goes what it remembers
+				case remembered(o):
 					others += o.Tries
 				}
 			}
@@ -143,5 +230,5 @@ func unexplained(history []record) (out []finding) {
 
 // remembered tells whether the call may have taken a place in the session's ring.
 func remembered(r record) bool {
-	return (r.Out.Result == done || r.Out.Result == unknown) && r.In.Verb != verbGet && r.In.Verb != verbTouch && r.In.Verb != verbRemove
+	return (r.Out.Result == done || r.Out.Result == unknown) && r.In.mutates() && r.In.Verb != verbRemove && r.In.Verb != verbNotHeld && !r.In.Net
 }

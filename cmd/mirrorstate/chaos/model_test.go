@@ -19,6 +19,9 @@ const (
 	verbPut     verb = "put"
 	verbRemove  verb = "remove"
 	verbTouch   verb = "touch"
+
+	// verbNotHeld is no call: the lock that it names is not held at that time.
+	verbNotHeld verb = "not-held"
 )
 
 // input is one call. Every stored value of a history is another one.
@@ -31,7 +34,11 @@ type input struct {
 	OnlyCreate bool        `json:"only_create,omitempty"` // put
 	Match      session.Tag `json:"match,omitempty"`       // put
 	Waits      bool        `json:"waits,omitempty"`       // it queues for the lock a moment
+	Net        bool        `json:"net,omitempty"`         // it is .NET's, by the stock procedures
 }
+
+// mutates tells whether the call has an operation id.
+func (in input) mutates() bool { return in.Verb != verbGet && in.Verb != verbTouch }
 
 // result is how a call ended.
 type result string
@@ -113,6 +120,9 @@ func (s state) after(in input, out output) []state {
 		}
 		return nil
 	}
+	if in.Verb == verbNotHeld {
+		return one(out.Result == unknown || s.holder != in.Lock)
+	}
 	switch out.Result {
 	case unknown:
 		if can && next != s {
@@ -183,9 +193,12 @@ func describe(in input, out output) string {
 	if in.Value != "" {
 		text += fmt.Sprintf(" %q", in.Value)
 	}
-	for flag, set := range map[string]bool{" keep": in.Keep, " beside": in.Beside, " only-create": in.OnlyCreate, " waits": in.Waits} {
-		if set {
-			text += flag
+	for _, flag := range []struct {
+		text string
+		set  bool
+	}{{" keep", in.Keep}, {" beside", in.Beside}, {" only-create", in.OnlyCreate}, {" waits", in.Waits}, {" .NET", in.Net}} {
+		if flag.set {
+			text += flag.text
 		}
 	}
 	if in.Match != "" {

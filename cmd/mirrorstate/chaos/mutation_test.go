@@ -2,6 +2,11 @@ package chaos
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,6 +87,52 @@ func TestModel_SoundTogether(t *testing.T) {
 	}
 }
 
+// TestModel_SoundWhenRude is the same of clients that hang up and ask again, or ask two proxies at once.
+func TestModel_SoundWhenRude(t *testing.T) {
+	var late sync.WaitGroup
+	store := newRemembers()
+	tl := drive(6, 100, func(c *client) {
+		c.rude = 2
+		for range 3 {
+			f := &face{Store: store, late: &late}
+			c.doors = append(c.doors, door{now: f, waits: f})
+		}
+	})
+	late.Wait()
+	soundAndRude(t, tl)
+}
+
+// TestModel_SoundByHTTP is the same with real proxies, and what they give back.
+func TestModel_SoundByHTTP(t *testing.T) {
+	store := newRemembers()
+	var doors []door
+	for range 3 {
+		api, err := newAPI(begins{store}, func(context.Context) ([]byte, error) { return make([]byte, 32), nil }, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(seesTries(api))
+		t.Cleanup(server.Close)
+		t.Cleanup(api.StopWaiting)
+		doors = append(doors, doorTo(t, server.URL))
+	}
+	soundAndRude(t, drive(6, 100, func(c *client) { c.rude, c.waits, c.doors = 2, 3, doors }))
+}
+
+// soundAndRude checks that rude clients of a sound store are told the truth.
+func soundAndRude(t *testing.T, tl *tally) {
+	t.Helper()
+	if tl.verdicts[porcupine.Ok] == 0 || tl.verdicts[porcupine.Ok] != sum(tl.verdicts) || sum(tl.findings) > 0 {
+		t.Errorf("sound sessions are judged %s, %s", list(tl.verdicts), list(tl.findings))
+	}
+	if tl.failed.Load()+tl.unknown.Load() > 0 {
+		t.Errorf("requests failed: %s", strings.Join(tl.failures, "; "))
+	}
+	if sum(tl.hangUps) == 0 || tl.again.Load() == 0 || tl.twins.Load() == 0 {
+		t.Errorf("the clients were not rude:%s", tl.summary())
+	}
+}
+
 // TestModel_LyingTogether: and of a store that grants locks that are held, which only
 // clients at the same time can notice.
 func TestModel_LyingTogether(t *testing.T) {
@@ -93,6 +144,11 @@ func TestModel_LyingTogether(t *testing.T) {
 
 // together drives a few clients over a store in this process.
 func together(store session.Store) *tally {
+	return drive(6, 40, func(c *client) { c.doors = []door{{now: yielding{store}, waits: yielding{store}}} })
+}
+
+// drive has clients take turns with two sessions at a time, and judges.
+func drive(clients, turns int, set func(*client)) *tally {
 	tl := newTally()
 	began := time.Now()
 	var mu sync.Mutex
@@ -103,10 +159,11 @@ func together(store session.Store) *tally {
 		over = append(over, s)
 	})
 	var running sync.WaitGroup
-	for n := range 6 {
-		c := &client{number: n, random: random(1, n), doors: []door{{now: yielding{store}, waits: yielding{store}}}, tally: tl, epoch: began}
+	for n := range clients {
+		c := &client{number: n, random: random(1, n), tally: tl, epoch: began}
+		set(c)
 		running.Go(func() {
-			for range 40 {
+			for range turns {
 				sub := stage.take(c.random.IntN(2))
 				c.turn(sub)
 				stage.put(sub)
@@ -162,12 +219,46 @@ var lies = []struct {
 		s.put(s.sub, session.Condition{})
 		s.put(s.sub, session.Condition{Match: seen.Tag})
 	}, ""},
-	{"answers a read from before", func(s session.Store) session.Store { return &remembers{Store: s} }, func(s script) {
+	{"answers a read from before", func(s session.Store) session.Store { return &stale{Store: s} }, func(s script) {
 		s.put(s.sub, session.Condition{})
 		s.get(s.sub, false)
 		s.put(s.sub, session.Condition{})
 		s.get(s.sub, false)
 	}, "stale"},
+	{"stores what it refused", func(s session.Store) session.Store { return &appliesLate{Store: s} }, func(s script) {
+		s.put(s.sub, session.Condition{})
+		_, lock := s.acquire(s.sub)
+		s.put(s.sub, session.Condition{}) // locked
+		s.update(s.sub, lock, false)
+	}, "after-refusal"},
+	{"removes what it refused to", func(s session.Store) session.Store { return &appliesLate{Store: s} }, func(s script) {
+		s.put(s.sub, session.Condition{})
+		_, lock := s.acquire(s.sub)
+		s.remove(s.sub, grant{}) // locked
+		s.update(s.sub, lock, false)
+	}, "after-refusal"},
+	{"grants the lock that it refused", func(s session.Store) session.Store { return &appliesLate{Store: s} }, func(s script) {
+		s.put(s.sub, session.Condition{})
+		_, lock := s.acquire(s.sub)
+		s.acquire(s.sub) // locked
+		s.release(s.sub, lock)
+		s.acquire(s.sub)
+	}, "held-by-nobody"},
+	{"gives back a lock that was found again", func(s session.Store) session.Store { return &givesBackFound{Store: s} }, func(s script) {
+		s.put(s.sub, session.Condition{})
+		s.plans = []plan{{requests: []manner{{}, {}}}}
+		_, lock := s.acquire(s.sub)
+		_, other := s.acquire(s.sub)
+		s.update(s.sub, lock, false)
+		s.release(s.sub, other)
+	}, "double-grant"},
+	{"refuses what was done before", func(s session.Store) session.Store { return &losesFirst{Store: s, lies: true} }, func(s script) {
+		s.put(s.sub, session.Condition{})
+		_, lock := s.acquire(s.sub)
+		s.plans = []plan{{requests: []manner{{hangsUp: true}}}}
+		s.update(s.sub, lock, true)
+		s.get(s.sub, true)
+	}, "after-refusal"},
 }
 
 // TestModel_Lies: each broken promise turns the verdict red. The same scripts are
@@ -186,10 +277,27 @@ func TestModel_Lies(t *testing.T) {
 			if v != porcupine.Illegal {
 				t.Errorf("porcupine says %s\n%s", v, tail(s.sub.history))
 			}
-			if lie.kind != "" && (len(found) == 0 || found[len(found)-1].Kind != lie.kind && found[0].Kind != lie.kind) {
+			if lie.kind != "" && !slices.ContainsFunc(found, func(f finding) bool { return f.Kind == lie.kind }) {
 				t.Errorf("the rules find %v, no %s", found, lie.kind)
 			}
 		})
+	}
+}
+
+// TestModel_LostAnswer: what was done before its answer was lost is done.
+func TestModel_LostAnswer(t *testing.T) {
+	s := newScript(&losesFirst{Store: memory.New(nil)})
+	s.put(s.sub, session.Condition{})
+	_, lock := s.acquire(s.sub)
+	s.plans = []plan{{requests: []manner{{hangsUp: true}}}}
+	if out := s.update(s.sub, lock, true); out.Result != done {
+		t.Errorf("the update sent again is answered %s", out.Result)
+	}
+	if v, found := s.verdict(); v != porcupine.Ok || len(found) > 0 {
+		t.Errorf("a sound store's history is %s, with %v\n%s", v, found, tail(s.sub.history))
+	}
+	if n := s.tally.hangUps["update"]; n != 1 {
+		t.Errorf("the client hung up %d times, want once", n)
 	}
 }
 
@@ -264,13 +372,13 @@ func (i ignoresMatch) Put(ctx context.Context, ref session.Ref, w session.Write,
 	return i.Store.Put(ctx, ref, w, session.Condition{}, op)
 }
 
-// remembers answers every read as the first, as a former principal would.
-type remembers struct {
+// stale answers every read as the first, as a former principal would.
+type stale struct {
 	session.Store
 	first *session.Session
 }
 
-func (r *remembers) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+func (r *stale) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
 	if r.first != nil {
 		return *r.first, nil
 	}
@@ -281,14 +389,108 @@ func (r *remembers) Get(ctx context.Context, ref session.Ref, opts session.GetOp
 	return s, err
 }
 
+// appliesLate does what it refused once the lock is free.
+type appliesLate struct {
+	session.Store
+	late func(ctx context.Context)
+}
+
+func (a *appliesLate) free(ctx context.Context) {
+	if late := a.late; late != nil {
+		a.late = nil
+		late(ctx)
+	}
+}
+
+func (a *appliesLate) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	s, err := a.Store.Put(ctx, ref, w, cond, op)
+	if errors.Is(err, session.ErrLocked) {
+		a.late = func(ctx context.Context) { _, _ = a.Store.Put(ctx, ref, w, cond, session.NewOperation()) }
+	}
+	return s, err
+}
+
+func (a *appliesLate) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	err := a.Store.Remove(ctx, ref, lock, op)
+	if errors.Is(err, session.ErrLocked) {
+		a.late = func(ctx context.Context) { _ = a.Store.Remove(ctx, ref, lock, session.NewOperation()) }
+	}
+	return err
+}
+
+func (a *appliesLate) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
+	s, lock, err := a.Store.Acquire(ctx, ref, op)
+	if errors.Is(err, session.ErrLocked) {
+		a.late = func(ctx context.Context) { _, _, _ = a.Store.Acquire(ctx, ref, session.NewOperation()) }
+	}
+	return s, lock, err
+}
+
+func (a *appliesLate) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+	defer a.free(ctx)
+	return a.Store.Update(ctx, ref, lock, w, keep, op)
+}
+
+func (a *appliesLate) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	defer a.free(ctx)
+	return a.Store.Release(ctx, ref, lock, op)
+}
+
+// givesBackFound releases a lock that was found again, when somebody else asks for it.
+type givesBackFound struct {
+	session.Store
+	mu    sync.Mutex
+	lock  session.Lock // granted last
+	found bool         // and found again
+}
+
+func (g *givesBackFound) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.found && g.lock.Operation != op.ID {
+		_ = g.Release(ctx, ref, g.lock, session.NewOperation())
+	}
+	s, lock, err := g.Store.Acquire(ctx, ref, op)
+	if err == nil {
+		g.lock, g.found = lock, lock == g.lock
+	}
+	return s, lock, err
+}
+
+// losesFirst does not answer the first update, which is done. If it lies, the same again is refused.
+type losesFirst struct {
+	session.Store
+	lies bool
+	seen int
+}
+
+func (l *losesFirst) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+	s, err := l.Store.Update(context.WithoutCancel(ctx), ref, lock, w, keep, op)
+	if l.seen++; l.seen == 1 {
+		<-ctx.Done()
+		return session.Session{}, ctx.Err()
+	}
+	if l.lies {
+		return session.Session{}, session.ErrLockLost
+	}
+	return s, err
+}
+
 // TestUnexplained: an outcome is unknown only where the session has forgotten enough.
 func TestUnexplained(t *testing.T) {
-	doubted := record{In: input{Verb: verbUpdate}, Out: output{Result: unknown}, Call: 100e6, Return: forever, Tries: 1, Doubts: []span{{100e6, 200e6}}}
+	doubted := record{In: input{Verb: verbUpdate}, Out: output{Result: unknown}, Call: 100e6, Return: forever, Tries: 1,
+		Attempts: []attempt{{From: 100e6, To: 200e6, Result: unknown}}}
 	other := func(v verb, r result, from, to int64) record {
 		return record{In: input{Verb: v}, Out: output{Result: r}, Call: from, Return: to, Tries: 1}
 	}
 	full := []record{doubted, other(verbAcquire, done, 90e6, 110e6), other(verbUpdate, done, 120e6, 130e6),
 		other(verbPut, unknown, 140e6, forever), other(verbRelease, done, 150e6, 160e6)}
+	removal := other(verbRemove, done, 150e6, 160e6)
+	removal.In.Net = true
+	sentAgain := doubted
+	sentAgain.Attempts = []attempt{{From: 100e6, To: 165e6, Result: unknown, Left: true}, {From: 170e6, To: 200e6, Result: unknown}}
+	left := doubted
+	left.Attempts = []attempt{{From: 100e6, To: 200e6, Result: unknown, Left: true}}
 	for _, c := range []struct {
 		name    string
 		history []record
@@ -296,12 +498,86 @@ func TestUnexplained(t *testing.T) {
 	}{
 		{"four others", full, 0},
 		{"three others", full[:4], 1},
+		{"a client that hung up was told nothing", append([]record{left}, full[1:4]...), 0},
+		{".NET removed the session", []record{doubted, removal}, 0},
 		{"reads take no place", append(full[:4:4], other(verbGet, done, 150e6, 160e6)), 1},
 		{"refusals take no place", append(full[:4:4], other(verbAcquire, locked, 150e6, 160e6)), 1},
 		{"too early", append(full[:4:4], other(verbRelease, done, 10e6, 20e6)), 1},
+		{"since the call was first sent", append([]record{sentAgain}, full[1:]...), 0},
 		{"too late", append(full[:4:4], other(verbRelease, done, 210e6, 220e6)), 1},
 	} {
 		if got := unexplained(c.history); len(got) != c.want {
+			t.Errorf("%s: found %v, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestTaken: a lock is lost to its holder only after it gave the lock up.
+func TestTaken(t *testing.T) {
+	call := func(v verb, r result, from, to int64) record {
+		return record{In: input{Verb: v, Lock: "1"}, Out: output{Result: r}, Call: from, Return: to}
+	}
+	grant, gone := call(verbAcquire, done, 10, 20), call(verbUpdate, lockLost, 50, 60)
+	for _, c := range []struct {
+		name    string
+		history []record
+		want    int
+	}{
+		{"never given up", []record{grant, gone}, 1},
+		{"given up before", []record{grant, call(verbRelease, done, 30, 40), gone}, 0},
+		{"perhaps given up before", []record{grant, call(verbRelease, unknown, 30, forever), gone}, 0},
+		{"never granted", []record{call(verbAcquire, locked, 10, 20), gone}, 0},
+	} {
+		if got := taken(c.history); len(got) != c.want {
+			t.Errorf("%s: found %v, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestDoneTwice: a put may be done twice only if .NET has removed the session while it was not answered.
+func TestDoneTwice(t *testing.T) {
+	by := func(v verb, net bool, lock, value string, out output, from, to int64) record {
+		return record{In: input{Verb: v, Net: net, Lock: lock, Value: value}, Out: out, Call: from, Return: to}
+	}
+	ok := output{Result: done}
+	seen := output{Result: done, Value: "1"}
+	for _, c := range []struct {
+		name     string
+		net      bool
+		answered int64
+		want     porcupine.CheckResult
+	}{
+		{".NET removes it while the put is sent again", true, 60, porcupine.Ok},
+		{".NET removes it once the put is answered", true, 15, porcupine.Illegal},
+		{"others remove it", false, 60, porcupine.Illegal},
+	} {
+		history := []record{
+			by(verbPut, false, "", "1", output{Result: done, Made: true}, 10, c.answered),
+			by(verbAcquire, c.net, "a", "", seen, 20, 30),
+			by(verbRemove, c.net, "a", "", ok, 40, 50),
+			by(verbGet, false, "", "", seen, 70, 80),
+		}
+		if got := search(history, searchLimit); got != c.want {
+			t.Errorf("%s: porcupine says %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestAfterRefusals_twoAtOnce: of two requests of a call, one is refused and one done.
+func TestAfterRefusals_twoAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		done, no int64 // when each had begun
+		want     int
+	}{
+		{"the one that was done had begun before", 10, 20, 1},
+		{"it had begun later, and was a new one to its proxy", 20, 10, 0},
+		{"nobody knows when it had begun", 0, 10, 0},
+	} {
+		r := record{In: input{Verb: verbPut, Value: "1"}, Out: output{Result: done}, Attempts: []attempt{
+			{Result: done, Begun: c.done}, {Result: locked, Begun: c.no},
+		}}
+		if got := afterRefusals([]record{r}); len(got) != c.want {
 			t.Errorf("%s: found %v, want %d", c.name, got, c.want)
 		}
 	}

@@ -77,16 +77,7 @@ func chances(kinds []string) []chance {
 
 // next is the schedule's next step: the same for the same state of random.
 func next(random *rand.Rand, proxies int, among []chance) step {
-	total := 0
-	for _, c := range among {
-		total += c.weight
-	}
-	n, i := random.IntN(total), 0
-	for n >= among[i].weight {
-		n -= among[i].weight
-		i++
-	}
-	c := among[i]
+	c := among[pick(random, len(among), func(i int) int { return among[i].weight })]
 	s := step{kind: c.kind, proxy: -1, calm: between(random, 50*time.Millisecond, 400*time.Millisecond)}
 	switch c.kind {
 	case manual:
@@ -108,6 +99,57 @@ func next(random *rand.Rand, proxies int, among []chance) step {
 	return s
 }
 
+// wireChance is how often a kind of disturbance comes, of how many requests one meets it, and how long
+// it holds a request back.
+type wireChance struct {
+	kind          string
+	weight, oneIn int
+	least, most   time.Duration
+}
+
+// wireOdds are all the kinds of disturbances there are.
+var wireOdds = []wireChance{
+	{kind: wireLate, weight: 40, oneIn: 8, least: 200 * time.Millisecond, most: 3 * time.Second},
+	{kind: wireCut, weight: 10, oneIn: 10},
+	{kind: wireHalf, weight: 10, oneIn: 10},
+	{kind: wireDelay, weight: 10, oneIn: 5, least: 5 * time.Millisecond, most: 300 * time.Millisecond},
+	{kind: wireReorder, weight: 15, oneIn: 5},
+	{kind: wireDeaf, weight: 3, oneIn: 100},
+	{kind: wireMute, weight: 3, oneIn: 100},
+}
+
+// wireChances are the odds of these kinds, or of all if there are none.
+func wireChances(kinds []string) []wireChance {
+	if len(kinds) == 0 {
+		return wireOdds
+	}
+	return slices.DeleteFunc(slices.Clone(wireOdds), func(c wireChance) bool { return !slices.Contains(kinds, c.kind) })
+}
+
+// nextDisturbance is what relays do during the schedule's next step: the same for the same state of random.
+func nextDisturbance(random *rand.Rand, proxies int, among []wireChance) *disturbance {
+	c := among[pick(random, len(among), func(i int) int { return among[i].weight })]
+	d := &disturbance{kind: c.kind, proxy: -1, oneIn: c.oneIn, least: c.least, most: c.most}
+	if random.IntN(2) == 0 {
+		d.proxy = random.IntN(proxies)
+	}
+	return d
+}
+
+// pick is one of n by weight.
+func pick(random *rand.Rand, n int, weight func(int) int) int {
+	total := 0
+	for i := range n {
+		total += weight(i)
+	}
+	at, i := random.IntN(total), 0
+	for at >= weight(i) {
+		at -= weight(i)
+		i++
+	}
+	return i
+}
+
 // between is a time from least to most, in whole milliseconds.
 func between(random *rand.Rand, least, most time.Duration) time.Duration {
 	return (least + time.Duration(random.Int64N(int64(most-least)+1))).Truncate(time.Millisecond)
@@ -123,14 +165,20 @@ type director struct {
 	tally  *tally
 	random *rand.Rand
 	among  []chance
-	most   int // failovers after which it is done
-	trace  func(format string, args ...any)
+
+	wires      *rand.Rand // decides what relays do meanwhile
+	amongWires []wireChance
+
+	most     int   // failovers after which it is done
+	requests int64 // requests that there must have been too
+	trace    func(format string, args ...any)
 }
 
-// run does steps until there were enough failovers, or ctx ends, and leaves the pair whole.
+// run does steps until there were enough failovers and requests, or ctx ends, and leaves the pair whole.
 func (d *director) run(ctx context.Context) error {
-	for d.tally.changes() < d.most {
+	for d.tally.changes() < d.most || d.tally.requests.Load() < d.requests {
 		s := next(d.random, len(d.fleet.proxies), d.among)
+		d.fleet.disturb(nextDisturbance(d.wires, len(d.fleet.proxies), d.amongWires))
 		if !pause(ctx, s.calm) {
 			return nil
 		}
@@ -195,6 +243,7 @@ func (d *director) apply(ctx context.Context, s step, principal string) (refused
 // lift ends every fault, and starts who is dead.
 func (d *director) lift(ctx context.Context) error {
 	var errs []error
+	d.fleet.disturb(nil)
 	for _, in := range d.fleet.proxies {
 		if in.current() == nil {
 			errs = append(errs, in.start())

@@ -21,13 +21,19 @@ const maxKept = 20
 
 // tally counts a run. Any number of goroutines may use it.
 type tally struct {
-	requests, failed, unknown, cutOff, takenBack, doubtful atomic.Int64
+	requests, failed, unknown, cutOff, doubtful atomic.Int64
+	ghosts                                      atomic.Int64 // grants that may have been given back
+	again, twins                                atomic.Int64 // requests sent again, and two sent at once
 
 	mu        sync.Mutex
 	resumes   []resume
 	untimed   int    // proxies whose answer had not come when the next step was done
-	weather   string // the fault in force
+	fault     string // the fault in force
 	answers   map[string]int
+	net       map[string]int // calls of .NET and what they were answered
+	hangUps   map[string]int // by verb
+	wires     map[string]int // disturbances of relays, by kind
+	lates     map[string]int // requests that came late and were answered, by procedure
 	worst     time.Duration
 	worstAt   string // the fault in force when the worst answer came
 	failures  []string
@@ -40,7 +46,7 @@ type tally struct {
 
 func newTally() *tally {
 	return &tally{
-		weather: "nothing", answers: map[string]int{}, steps: map[string]int{}, refused: map[string]int{},
+		fault: "nothing", answers: map[string]int{}, net: map[string]int{}, hangUps: map[string]int{}, wires: map[string]int{}, lates: map[string]int{}, steps: map[string]int{}, refused: map[string]int{},
 		failovers: map[string]int{}, findings: map[string]int{}, verdicts: map[porcupine.CheckResult]int{},
 	}
 }
@@ -53,7 +59,7 @@ func (t *tally) answered(in input, r result, took time.Duration, died bool, err 
 	defer t.mu.Unlock()
 	t.answers[string(in.Verb)+" "+string(r)]++
 	if took > t.worst {
-		t.worst, t.worstAt = took, t.weather
+		t.worst, t.worstAt = took, t.fault
 	}
 	switch {
 	case r != unknown && r != nothing:
@@ -67,8 +73,47 @@ func (t *tally) answered(in input, r result, took time.Duration, died bool, err 
 		t.failed.Add(1)
 	}
 	if len(t.failures) < maxKept {
-		t.failures = append(t.failures, fmt.Sprintf("%s after %v, under %s: %v", in.Verb, took.Round(time.Millisecond), t.weather, err))
+		t.failures = append(t.failures, fmt.Sprintf("%s after %v, under %s: %v", in.Verb, took.Round(time.Millisecond), t.fault, err))
 	}
+}
+
+// answeredNet counts a call of .NET.
+func (t *tally) answeredNet(in input, r result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.net[string(in.Verb)+" "+string(r)]++
+}
+
+// hungUp counts a request whose client did not wait for the answer.
+func (t *tally) hungUp(in input) {
+	t.requests.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hangUps[string(in.Verb)]++
+}
+
+// round counts a round of a call, of n requests.
+func (t *tally) round(again bool, n int) {
+	if again {
+		t.again.Add(int64(n))
+	}
+	if n > 1 {
+		t.twins.Add(1)
+	}
+}
+
+// disturbed counts what a relay does to a request.
+func (t *tally) disturbed(kind string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wires[kind]++
+}
+
+// late counts a request that came late to its server, which answered it.
+func (t *tally) late(procedure string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lates[procedure]++
 }
 
 // resume is how long after a partner had become principal a proxy answered again.
@@ -87,7 +132,7 @@ func (t *tally) cutShort(n int) {
 func (t *tally) resumed(after time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.resumes = append(t.resumes, resume{after, t.weather})
+	t.resumes = append(t.resumes, resume{after, t.fault})
 }
 
 // quantile is that of the resumes, which are sorted; the zero value without any.
@@ -106,10 +151,10 @@ func (t *tally) changes() int {
 }
 
 // under says which fault is in force.
-func (t *tally) under(weather string) {
+func (t *tally) under(fault string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.weather = weather
+	t.fault = fault
 }
 
 // stepped counts a step of the schedule.
@@ -139,8 +184,9 @@ func (t *tally) checked(v porcupine.CheckResult, found []finding) {
 func (t *tally) progress() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return fmt.Sprintf("requests %d, failed %d, unknown %d, failovers %d, sessions checked %d, illegal %d, now under %s",
-		t.requests.Load(), t.failed.Load(), t.unknown.Load(), sum(t.failovers), sum(t.verdicts), t.verdicts[porcupine.Illegal], t.weather)
+	return fmt.Sprintf("requests %d, failed %d, unknown %d, failovers %d, hang-ups %d, late %d, sessions checked %d, illegal %d, findings %d, now under %s",
+		t.requests.Load(), t.failed.Load(), t.unknown.Load(), sum(t.failovers), sum(t.hangUps), sum(t.lates), sum(t.verdicts),
+		t.verdicts[porcupine.Illegal], sum(t.findings), t.fault)
 }
 
 // summary is the end of a run.
@@ -149,19 +195,25 @@ func (t *tally) summary() string {
 	defer t.mu.Unlock()
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "\n  %-14s "+format, append([]any{name}, args...)...)
+		fmt.Fprintf(&b, "\n  %-18s "+format, append([]any{name}, args...)...)
 	}
 	line("failovers", "%d: %s", sum(t.failovers), list(t.failovers))
 	line("steps", "%d: %s", sum(t.steps), list(t.steps))
 	line("refused", "%d: %s", sum(t.refused), list(t.refused))
 	line("requests", "%d: %s", t.requests.Load(), list(t.answers))
 	line("failed", "%d", t.failed.Load())
-	line("unknown", "%d, unexplained %d (not settled by sending again: %d; grants taken back: %d)",
-		t.unknown.Load(), t.findings["unexplained"], t.doubtful.Load(), t.takenBack.Load())
+	line("hang-ups", "%d: %s", sum(t.hangUps), list(t.hangUps))
+	line("sent again", "%d requests; %d times two at once", t.again.Load(), t.twins.Load())
+	line("relays", "%d: %s", sum(t.wires), list(t.wires))
+	line("late", "%d: %s", sum(t.lates), list(t.lates))
+	line(".NET", "%d: %s", sum(t.net), list(t.net))
+	line("unknown", "%d, unexplained %d (calls whose outcome stayed unknown: %d; grants that may have been given back: %d)",
+		t.unknown.Load(), t.findings["unexplained"], t.doubtful.Load(), t.ghosts.Load())
 	line("cut off", "%d, by the death of their proxy", t.cutOff.Load())
 	line("lost", "%d", t.findings["lost"])
 	line("stale reads", "%d", t.findings["stale"])
-	line("double grants", "%d", t.findings["double-grant"])
+	line("double grants", "%d, and %d locks taken from their holder", t.findings["double-grant"], t.findings["taken"])
+	line("after a refusal", "%d applied after not-applied, %d locks held by nobody", t.findings["after-refusal"], t.findings["held-by-nobody"])
 	slices.SortFunc(t.resumes, func(a, b resume) int { return cmp.Compare(a.after, b.after) })
 	worst := quantile(t.resumes, 1)
 	line("resume", "%d, and %d cut short by the next step: p50 %v, p90 %v, p99 %v, max %v under %s", len(t.resumes), t.untimed, quantile(t.resumes, 0.5).after, quantile(t.resumes, 0.9).after,

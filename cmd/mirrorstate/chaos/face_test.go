@@ -1,0 +1,178 @@
+package chaos
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// face is a store as a proxy shows it to clients that hang up: their calls go on without them, and a lock that was
+// granted to one is given back, a little later.
+type face struct {
+	session.Store
+	late *sync.WaitGroup // calls that are under way
+}
+
+// do runs a call as a goroutine of its own, until its client has the answer or has left; undo is run if it has left.
+func (f *face) do(ctx context.Context, op session.Operation, call func(ctx context.Context, op session.Operation) error, undo func(op session.Operation)) error {
+	op.Call, op.Began = session.NewOperationID(), time.Now()
+	if err := (begins{}).may(ctx); err != nil {
+		return err
+	}
+	over := make(chan error, 1)
+	f.late.Go(func() {
+		inside := context.WithoutCancel(ctx)
+		pause(inside, time.Duration(rand.N(4_000))*time.Microsecond)
+		err := call(inside, op)
+		left := ctx.Err() != nil
+		over <- err
+		if err == nil && left && undo != nil {
+			pause(inside, time.Duration(rand.N(4_000))*time.Microsecond)
+			undo(op)
+		}
+	})
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *face) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
+	type granted struct {
+		s    session.Session
+		lock session.Lock
+	}
+	var g granted
+	err := f.do(ctx, op, func(ctx context.Context, op session.Operation) (err error) {
+		g.s, g.lock, err = f.Store.Acquire(ctx, ref, op)
+		return err
+	}, func(op session.Operation) { _ = f.GiveBack(context.Background(), ref, g.lock, op.Call) })
+	if err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
+	return g.s, g.lock, nil
+}
+
+func (f *face) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+	var s session.Session
+	if err := f.do(ctx, op, func(ctx context.Context, op session.Operation) (err error) {
+		s, err = f.Store.Update(ctx, ref, lock, w, keep, op)
+		return err
+	}, nil); err != nil {
+		return session.Session{}, err
+	}
+	return s, nil
+}
+
+func (f *face) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	var s session.Session
+	if err := f.do(ctx, op, func(ctx context.Context, op session.Operation) (err error) {
+		s, err = f.Store.Put(ctx, ref, w, cond, op)
+		return err
+	}, nil); err != nil {
+		return session.Session{}, err
+	}
+	return s, nil
+}
+
+func (f *face) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	return f.do(ctx, op, func(ctx context.Context, op session.Operation) error { return f.Store.Release(ctx, ref, lock, op) }, nil)
+}
+
+func (f *face) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	return f.do(ctx, op, func(ctx context.Context, op session.Operation) error { return f.Store.Remove(ctx, ref, lock, op) }, nil)
+}
+
+// remembers is a store that forgets no operation: one that was done is answered as then, and an acquire
+// whose lock is not held any more is not granted anew, unless it was given back.
+type remembers struct {
+	session.Store
+
+	mu   sync.Mutex
+	done map[session.OperationID]session.Session // what was done, and its answer
+	held map[session.ID]session.Lock
+}
+
+func newRemembers() *remembers {
+	return &remembers{Store: memory.New(nil), done: map[session.OperationID]session.Session{}, held: map[session.ID]session.Lock{}}
+}
+
+// once does what the operation has not done yet.
+func (r *remembers) once(op session.Operation, do func() (session.Session, error)) (session.Session, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, again := r.done[op.ID]; again {
+		return s, nil
+	}
+	s, err := do()
+	if err == nil {
+		r.done[op.ID] = s
+	}
+	return s, err
+}
+
+func (r *remembers) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, again := r.done[op.ID]; again && r.held[ref.ID].Operation != op.ID {
+		return session.Session{}, session.Lock{}, session.ErrLockLost
+	}
+	s, lock, err := r.Store.Acquire(ctx, ref, op)
+	if err == nil {
+		r.done[op.ID], r.held[ref.ID] = s, lock
+	}
+	return s, lock, err
+}
+
+func (r *remembers) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, call session.OperationID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.Store.GiveBack(ctx, ref, lock, call)
+	if err == nil {
+		delete(r.done, lock.Operation)
+		delete(r.held, ref.ID)
+	}
+	return err
+}
+
+func (r *remembers) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+	return r.once(op, func() (session.Session, error) {
+		s, err := r.Store.Update(ctx, ref, lock, w, keep, op)
+		if err == nil && !keep {
+			delete(r.held, ref.ID)
+		}
+		return s, err
+	})
+}
+
+func (r *remembers) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	return r.once(op, func() (session.Session, error) { return r.Store.Put(ctx, ref, w, cond, op) })
+}
+
+func (r *remembers) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	_, err := r.once(op, func() (session.Session, error) {
+		err := r.Store.Release(ctx, ref, lock, op)
+		if err == nil {
+			delete(r.held, ref.ID)
+		}
+		return session.Session{}, err
+	})
+	return err
+}
+
+func (r *remembers) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	_, err := r.once(op, func() (session.Session, error) {
+		err := r.Store.Remove(ctx, ref, lock, op)
+		if err == nil {
+			delete(r.held, ref.ID)
+		}
+		return session.Session{}, err
+	})
+	return err
+}

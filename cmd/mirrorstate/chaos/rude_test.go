@@ -1,0 +1,217 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// manner is how a client sends one request of a call.
+type manner struct {
+	hangsUp bool          // it does not wait for the answer
+	begun   bool          // it hangs up once the proxy has begun with the request; otherwise at any time
+	after   time.Duration // so long after that
+}
+
+// plan is one round of a call: its requests, sent at the same moment.
+type plan struct {
+	requests []manner
+	goes     bool // if it is not answered, the client never asks again
+}
+
+// plan is how the call's round is sent. A polite call is sent to one proxy, and waited for; so is the
+// last round of every call, for a client wants to know in the end.
+func (c *client) plan(rude bool, round int) plan {
+	if len(c.plans) > 0 {
+		p := c.plans[0]
+		c.plans = c.plans[1:]
+		return p
+	}
+	one := plan{requests: []manner{{}}}
+	if !rude || round > resends {
+		return one
+	}
+	n := c.random.IntN(20)
+	switch {
+	case round == 1 && n < 14, n < 3:
+		p := plan{requests: []manner{c.hangUp()}}
+		p.goes = round == 1 && c.random.IntN(15) == 0
+		return p
+	case round == 1, n < 9:
+		return plan{requests: []manner{{}, {}}}
+	}
+	return one
+}
+
+// hangUp is when a client loses its patience: before the proxy has begun, or soon after.
+func (c *client) hangUp() manner {
+	m := manner{hangsUp: true, begun: c.random.IntN(4) > 0}
+	if c.random.IntN(3) > 0 {
+		m.after = time.Duration(c.random.Int64N(int64(8 * time.Millisecond)))
+	}
+	return m
+}
+
+// isRude tells whether the call is sent as rude clients do.
+func (c *client) isRude(in input) bool {
+	return c.rude > 0 && in.mutates() && c.random.IntN(c.rude) == 0
+}
+
+// try is one request as its proxy sees it, for clients that hang up.
+type try struct {
+	name    string
+	hangsUp bool          // its client may hang up
+	begun   chan struct{} // closed when the proxy asks the store
+	left    chan struct{} // closed when the proxy knows that its client has hung up
+	ended   chan struct{} // closed when the proxy has nothing more to do with it
+
+	mu     sync.Mutex
+	struck bool
+	at     time.Time // when it began; zero: not yet
+}
+
+// tryHeader names a try on its way to the proxy.
+const tryHeader = "Chaos-Try"
+
+// underway is the tries by their names.
+var (
+	underway sync.Map
+	tries    atomic.Int64
+)
+
+// tryKey is the try in a context.
+type tryKey struct{}
+
+// newTry makes a try, whose request is the one sent with the context.
+func newTry(ctx context.Context) (context.Context, *try) {
+	t := &try{name: fmt.Sprint(tries.Add(1)), begun: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{})}
+	return context.WithValue(ctx, tryKey{}, t), t
+}
+
+// begin notes that the proxy asks the store; false if it must not any more.
+func (t *try) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.at.IsZero() && !t.struck {
+		t.at = time.Now()
+		close(t.begun)
+	}
+	return !t.struck
+}
+
+// strike has a request that its proxy has not begun with never begin. Of a request that sits unread in
+// a socket nothing is promised: its proxy does not know that it was sent before others were answered.
+func (t *try) strike() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.struck = t.at.IsZero()
+}
+
+// beganAt is when the proxy asked the store; zero: it has not.
+func (t *try) beganAt() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at
+}
+
+// tellsTries is a client's transport: it names the try in a request's header. A request that is hung up has a
+// connection of its own: net/http may otherwise end the next one on that connection with it.
+type tellsTries struct {
+	*http.Transport
+	once *http.Transport // its connections are not used again
+}
+
+func newTransport() tellsTries {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	once := t.Clone()
+	once.DisableKeepAlives = true
+	return tellsTries{t, once}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t tellsTries) RoundTrip(r *http.Request) (*http.Response, error) {
+	if try, ok := r.Context().Value(tryKey{}).(*try); ok {
+		underway.Store(try.name, try)
+		r = r.Clone(r.Context())
+		r.Header.Set(tryHeader, try.name)
+		if try.hangsUp {
+			return t.once.RoundTrip(r)
+		}
+	}
+	return t.Transport.RoundTrip(r)
+}
+
+// seesTries is a proxy's handler: it finds the try of a request, and tells it what becomes of it.
+func seesTries(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		found, ok := underway.LoadAndDelete(r.Header.Get(tryHeader))
+		if !ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		t := found.(*try)
+		defer close(t.ended)
+		defer context.AfterFunc(r.Context(), func() { close(t.left) })()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tryKey{}, t)))
+	})
+}
+
+// begins is a proxy's store: the tries that ask it have begun.
+type begins struct{ session.Store }
+
+// errStruck answers a try that was struck out. Nobody waits for it.
+var errStruck = fmt.Errorf("that request is not to begin any more: %w", session.ErrOverloaded)
+
+// may notes the beginning.
+func (b begins) may(ctx context.Context) error {
+	if t, ok := ctx.Value(tryKey{}).(*try); ok && !t.begin() {
+		return errStruck
+	}
+	return nil
+}
+
+// Acquire implements session.Store.
+func (b begins) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
+	if err := b.may(ctx); err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
+	return b.Store.Acquire(ctx, ref, op)
+}
+
+// Update implements session.Store.
+func (b begins) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, keep bool, op session.Operation) (session.Session, error) {
+	if err := b.may(ctx); err != nil {
+		return session.Session{}, err
+	}
+	return b.Store.Update(ctx, ref, lock, w, keep, op)
+}
+
+// Put implements session.Store.
+func (b begins) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	if err := b.may(ctx); err != nil {
+		return session.Session{}, err
+	}
+	return b.Store.Put(ctx, ref, w, cond, op)
+}
+
+// Release implements session.Store.
+func (b begins) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	if err := b.may(ctx); err != nil {
+		return err
+	}
+	return b.Store.Release(ctx, ref, lock, op)
+}
+
+// Remove implements session.Store.
+func (b begins) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	if err := b.may(ctx); err != nil {
+		return err
+	}
+	return b.Store.Remove(ctx, ref, lock, op)
+}
