@@ -37,6 +37,7 @@ type call struct {
 	taken   int             // bytes of items that count as in memory
 	w       http.ResponseWriter
 	r       *http.Request
+	began   time.Time // when its head had come; the body may come slowly
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
 	timeout int               // Session-Timeout in minutes, 0 without
@@ -52,7 +53,7 @@ type call struct {
 func (a *API) handle(g *gate, do verb, t traits, rm *routeMetrics) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer rm.end(rm.begin())
-		c := call{api: a, w: w, r: r}
+		c := call{api: a, w: w, r: r, began: time.Now()}
 		defer c.forget() // when the answer is written
 		var err error
 		if a.tracer == nil {

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -39,7 +38,7 @@ func (c *call) makeOperation(ctx context.Context) error {
 		c.ref.ID = keyedID(secret, nameOf(c.caller), c.ref.App.Name, key)
 	}
 	sum := keyedHash(secret, nameOf(c.caller), c.ref.App.Name, string(c.ref.ID), c.verb(), key)
-	c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), Call: session.NewOperationID(), Began: time.Now()}
+	c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), Call: session.NewOperationID(), Began: c.began}
 	return nil
 }
 

@@ -82,11 +82,20 @@ func (a *attempt) enter(t *transaction) error {
 		} else if r.result == resultAgain {
 			continue
 		}
-		if bound.ok && r.settled >= bound.date2() && (!a.answered.ok || r.settled > latest) {
+		if (r.result == resultUnknown || bound.ok && r.settled >= bound.date2()) && (!a.answered.ok || r.settled > latest) {
 			a.answered, latest = argument{ok: true, n: int64(r.result)}, r.settled
 		}
 	}
 	return err
+}
+
+// doubtful reports whether a call of the operation was answered that its outcome is unknown.
+func (a *attempt) doubtful(t *transaction) (bool, error) {
+	if !a.op.ok || a.call.op() == a.op.op() {
+		return false, nil
+	}
+	all, err := t.settledOf(a.op.op())
+	return slices.ContainsFunc(all, func(r *settledRow) bool { return r.result == resultUnknown }), err
 }
 
 // settledSwept is how many old entries a new one sweeps away.

@@ -402,13 +402,17 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
+	doubtful, err := a.doubtful(t)
+	if err != nil {
+		return nil, err
+	}
 	for ; ; a.careful = true {
 		if a.careful {
 			if err := a.enter(t); err != nil {
 				return nil, err
 			}
 		}
-		if c.s != nil && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(a.op) && c.s.forgotNothingSince(a.since) &&
+		if c.s != nil && !doubtful && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(a.op) && c.s.forgotNothingSince(a.since) &&
 			a.quiet(c.s) && !a.answered.ok && inTime(t, notAfter) && c.sameEpoch {
 			s := *c.s
 			if r, err := write(&s); r != nil || err != nil {

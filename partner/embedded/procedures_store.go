@@ -59,6 +59,10 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
+	doubtful, err := p.doubtful(t)
+	if err != nil {
+		return nil, err
+	}
 	for ; ; p.careful = true {
 		if p.careful {
 			if err := p.enter(t); err != nil {
@@ -67,7 +71,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		}
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
-		mayWrite := c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
+		mayWrite := !doubtful && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
 		switch {
 		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
 			r, err := p.overwrite(t, c.s)

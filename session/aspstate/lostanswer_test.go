@@ -96,9 +96,17 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 					}
 				}
 			}})
-			_, err := store.Update(t.Context(), ref, hold(t, store, ref), session.Write{Item: []byte("2")}, false, session.NewOperation())
+			lock, op := hold(t, store, ref), session.NewOperation()
+			_, err := store.Update(t.Context(), ref, lock, session.Write{Item: []byte("2")}, false, op)
 			if !errors.Is(err, session.ErrOutcomeUnknown) || session.OutcomeOf(err) != session.Unknown {
 				t.Errorf("got %v, %s; want %v", err, session.OutcomeOf(err), session.ErrOutcomeUnknown)
+			}
+			if schema.name == "stock" {
+				return // which remembers no operations
+			}
+			_, err = others.Update(t.Context(), ref, lock, session.Write{Item: []byte("2")}, false, op)
+			if !errors.Is(err, session.ErrOutcomeUnknown) {
+				t.Errorf("the same operation once more: got %v, want %v", err, session.ErrOutcomeUnknown)
 			}
 		})
 	}
@@ -189,9 +197,14 @@ func TestPut_sentAgainToALockedSession(t *testing.T) {
 			}
 			hold(t, others, ref)
 		}})
-		_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("mine")}, cond, session.NewOperation())
+		op := session.NewOperation()
+		_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("mine")}, cond, op)
 		if !errors.Is(err, session.ErrOutcomeUnknown) || session.OutcomeOf(err) != session.Unknown {
 			t.Errorf("only create %v: got %v, %v; want an outcome that is unknown", cond.OnlyCreate, err, session.OutcomeOf(err))
+		}
+		_, err = others.Put(t.Context(), ref, session.Write{Item: []byte("mine")}, cond, op)
+		if !errors.Is(err, session.ErrOutcomeUnknown) {
+			t.Errorf("only create %v: the same operation once more: got %v, want an outcome that is unknown", cond.OnlyCreate, err)
 		}
 	}
 }

@@ -110,11 +110,7 @@ func (in *instance) start() error {
 		return errors.Join(err, ln.Close())
 	}
 	l := &proxyLife{pair: pair, store: aspstate.New(pair, in.cfg.Logger)}
-<<<<<<< HEAD
-	if l.api, err = newAPI(l.store, l.store.FleetSecret, in.cfg.Logger); err != nil {
-=======
-	if l.api, err = newAPI(begins{l.store}, l.store.OperationKey, in.cfg.Logger); err != nil {
->>>>>>> wt-C
+	if l.api, err = newAPI(begins{l.store}, l.store.FleetSecret, in.cfg.Logger); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	l.server = &http.Server{Handler: l.calls.wrap(seesTries(l.api))}

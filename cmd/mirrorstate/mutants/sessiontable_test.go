@@ -273,6 +273,13 @@ var sessionMutants = []mutant{
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
 	{
+		invariant: "I5", name: "says not applied of what was said to be unknown",
+		file: "partner/embedded/careful.go",
+		old:  `r.result == resultUnknown || bound.ok`,
+		new:  `bound.ok`,
+		pkg:  "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
+	},
+	{
 		invariant: "I4", name: "grants on the successor what was granted on a removed session",
 		file: "partner/embedded/procedures_session.go",
 		old:  `(a.alone() || !f.done) &&`,

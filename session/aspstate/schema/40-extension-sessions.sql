@@ -48,7 +48,7 @@ IF OBJECT_ID(N'dbo.MirrorState_Enter_1', N'P') IS NOT NULL DROP PROCEDURE dbo.Mi
 GO
 -- Begins the careful way, in its transaction: from here to the commit nobody else writes this session.
 -- @answered is what this operation was answered: to an attempt of the same call since @sent, or to another
--- call since @called; NULL: nothing.
+-- call since @called, or that its outcome is unknown, whenever that was; NULL: nothing.
 CREATE PROCEDURE dbo.MirrorState_Enter_1
     @id       nvarchar(88),
     @op       binary(16),
@@ -63,7 +63,7 @@ AS
     SET @answered = NULL
     SELECT TOP (1) @answered = Result FROM dbo.MirrorStateSettled WITH (READCOMMITTEDLOCK)
     WHERE OperationId = @op
-      AND ((CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
+      AND (Result = 5 OR (CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
     ORDER BY Settled DESC
     RETURN 0
 GO
@@ -370,6 +370,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result = 5))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -473,6 +474,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result = 5))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -654,6 +656,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result = 5))
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
