@@ -16,6 +16,7 @@ type attempt struct {
 	since                             argument // COALESCE(@firstSent, @sent)
 	careful                           bool
 	answered                          argument // what another attempt was answered; not ok: nothing
+	own                               bool     // it was one of the same call
 }
 
 // The parameters of an attempt that callers may leave out.
@@ -64,12 +65,15 @@ func (a *attempt) quiet(s *sessionRow) bool {
 	return a.careful || s.created.before(a.called) && (s.settled.null() || a.called.ok && s.settled < a.called.date2())
 }
 
+// shared is @call <> @op: other calls may have this operation.
+func (a *attempt) shared() bool { return a.op.ok && a.call.op() != a.op.op() }
+
 // alone is @careful = 0 AND @call = @op: nobody else can have sent this operation.
-func (a *attempt) alone() bool { return !a.careful && a.op.ok && a.call.op() == a.op.op() }
+func (a *attempt) alone() bool { return !a.careful && a.op.ok && !a.shared() }
 
 // enter is MirrorState_Enter_1. That nobody else writes the session goes without saying here.
 func (a *attempt) enter(t *transaction) error {
-	a.answered = argument{}
+	a.answered, a.own = argument{}, false
 	if !a.op.ok {
 		return nil
 	}
@@ -82,20 +86,26 @@ func (a *attempt) enter(t *transaction) error {
 		} else if r.result == resultAgain {
 			continue
 		}
-		if (r.result == resultUnknown || bound.ok && r.settled >= bound.date2()) && (!a.answered.ok || r.settled > latest) {
-			a.answered, latest = argument{ok: true, n: int64(r.result)}, r.settled
+		if (r.decided() || bound.ok && r.settled >= bound.date2()) && (!a.answered.ok || r.settled > latest) {
+			a.answered, a.own, latest = argument{ok: true, n: int64(r.result)}, r.call == a.call.op(), r.settled
 		}
 	}
 	return err
 }
 
-// doubtful reports whether a call of the operation was answered that its outcome is unknown.
-func (a *attempt) doubtful(t *transaction) (bool, error) {
-	if !a.op.ok || a.call.op() == a.op.op() {
+// decided reports whether what the call was answered holds for the operation for ever: that it is done, or
+// that its outcome is unknown.
+func (r *settledRow) decided() bool {
+	return r.result == resultDone || r.result == resultCreated || r.result == resultUnknown
+}
+
+// decided reports whether another call of the operation has decided it.
+func (a *attempt) decided(t *transaction) (bool, error) {
+	if !a.shared() {
 		return false, nil
 	}
 	all, err := t.settledOf(a.op.op())
-	return slices.ContainsFunc(all, func(r *settledRow) bool { return r.result == resultUnknown }), err
+	return slices.ContainsFunc(all, (*settledRow).decided), err
 }
 
 // settledSwept is how many old entries a new one sweeps away.
@@ -131,7 +141,7 @@ func (a *attempt) binds(outcome int64) bool {
 // refused ends the careful way with an outcome for which nothing was done: it is entered if it answers
 // what may come again. bound says that it may bind the operation's other calls.
 func (a *attempt) refused(t *transaction, id argument, outcome int64, bound bool) error {
-	if !a.op.ok || a.answered.ok || !a.resent && !(a.binds(outcome) && bound) {
+	if !a.op.ok || a.answered.ok && a.own || !a.resent && !(a.binds(outcome) && bound) {
 		return nil
 	}
 	return a.settleAs(t, id, outcome)
@@ -167,7 +177,7 @@ func (t *transaction) settledOf(op operation) (all []*settledRow, err error) {
 // innerProcedures are those that the verbs call; anybody may who has the right.
 var innerProcedures = []*procedure{
 	{name: "MirrorState_Enter_1", run: enterSession, params: []parameter{paramID, paramOp, {name: "@call", typ: tds.Binary(16)}, paramSent,
-		{name: "@called", typ: tds.DateTime2(7)}, {name: "@answered", typ: tds.Int, output: true}}},
+		{name: "@called", typ: tds.DateTime2(7)}, {name: "@answered", typ: tds.Int, output: true}, {name: "@own", typ: tds.Bit, output: true}}},
 	{name: "MirrorState_Settle_1", run: settleSession, params: []parameter{paramID, paramOp, {name: "@call", typ: tds.Binary(16)},
 		{name: "@result", typ: tds.Int}}},
 }
@@ -177,7 +187,7 @@ func enterSession(t *transaction, args arguments) (*result, error) {
 	err := a.enter(t)
 	r := &result{outputs: make([]any, len(args))}
 	if a.answered.ok {
-		r.outputs[5] = a.answered.n
+		r.outputs[5], r.outputs[6] = a.answered.n, a.own
 	}
 	return r, err
 }

@@ -269,6 +269,10 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
+	decided, err := a.decided(t)
+	if err != nil {
+		return nil, err
+	}
 	for ; ; a.careful = true {
 		if a.careful {
 			if err := a.enter(t); err != nil {
@@ -276,11 +280,11 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 			}
 		}
 		if old := c.s; old != nil && old.expires > t.now && c.free() && old.notInRing(a.op) && old.lockOp.orZero() != a.op.op() &&
-			old.forgotNothingSince(a.sent) && a.quiet(old) && !a.answered.ok && (a.alone() || !f.done) && inTime(t, notAfter) && c.sameEpoch {
+			old.forgotNothingSince(a.sent) && a.quiet(old) && !a.answered.ok && !decided && (a.alone() || !f.done) && inTime(t, notAfter) && c.sameEpoch {
 			r, err := grant(t, old, &a)
 			return a.done(t, id, resultDone, r, err)
 		}
-		mine := c.s != nil && c.s.heldByItself(a.op) && a.answered.n == 0
+		mine := c.s != nil && c.s.heldByItself(a.op) && a.answered.n != resultAgain
 		if a.careful && mine && !c.s.lockCall.is(a.call.op()) && c.s.lockCall != "" && inTime(t, notAfter) && c.sameEpoch {
 			s := *c.s
 			s.lockCall = "" // found again, by another call
@@ -311,14 +315,16 @@ func (a *attempt) whyNotGranted(c *situation, f fate, mine bool) int64 {
 		return resultMoved
 	case mine:
 		return resultDone
+	case s != nil && (s.inRing(a.op) || a.op.ok && s.lockOp.orZero() == a.op.op()):
+		return resultLockLost
 	case a.answered.ok && a.answered.n >= resultNoSession && a.answered.n <= resultPrecondition:
 		return a.answered.n
 	case a.answered.ok:
 		return resultLockLost
+	case f.done:
+		return resultLockLost
 	case s == nil:
 		return resultNoSession
-	case s.inRing(a.op) || a.op.ok && s.lockOp.orZero() == a.op.op(), f.done:
-		return resultLockLost
 	case c.heldAlive():
 		return resultLocked
 	case s.expires <= c.now:
@@ -402,7 +408,7 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
-	doubtful, err := a.doubtful(t)
+	decided, err := a.decided(t)
 	if err != nil {
 		return nil, err
 	}
@@ -412,7 +418,7 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 				return nil, err
 			}
 		}
-		if c.s != nil && !doubtful && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(a.op) && c.s.forgotNothingSince(a.since) &&
+		if c.s != nil && !decided && c.s.heldBy(lockOp, lockCookie) && c.s.notInRing(a.op) && c.s.forgotNothingSince(a.since) &&
 			a.quiet(c.s) && !a.answered.ok && inTime(t, notAfter) && c.sameEpoch {
 			s := *c.s
 			if r, err := write(&s); r != nil || err != nil {
@@ -464,6 +470,9 @@ func (a *attempt) whyNotHeld(t *transaction, c *situation, id, lockOp, lockCooki
 		return resultAgain, nil
 	case f.done: // to a session that has been removed since
 		return resultDone, nil
+	// What the ring has forgotten since the call began may be what another call of the operation did.
+	case !a.resent && a.shared() && s != nil && !s.forgotten.null() && !s.forgotNothingSince(a.called) && !s.inRing(lockOp):
+		return resultUnknown, nil
 	case !a.resent, f.notDone:
 		return resultLockLost, nil
 	case s == nil:

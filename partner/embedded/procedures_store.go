@@ -59,7 +59,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	doubtful, err := p.doubtful(t)
+	decided, err := p.decided(t)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		}
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
-		mayWrite := !doubtful && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
+		mayWrite := !decided && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
 		switch {
 		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
 			r, err := p.overwrite(t, c.s)
@@ -250,13 +250,17 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 			return nil, err
 		}
 	}
+	decided, err := a.decided(t)
+	if err != nil {
+		return nil, err
+	}
 	for s := c.s; ; a.careful = true {
 		if a.careful {
 			if err := a.enter(t); err != nil {
 				return nil, err
 			}
 		}
-		if s != nil && (!lockOp.ok && c.free() || s.heldBy(lockOp, lockCookie)) && a.op.ok && a.quiet(s) && !a.answered.ok &&
+		if s != nil && (!lockOp.ok && c.free() || s.heldBy(lockOp, lockCookie)) && a.op.ok && a.quiet(s) && !a.answered.ok && !decided &&
 			(a.alone() || !done) && inTime(t, notAfter) && c.sameEpoch {
 			return bury(t, s, a.op)
 		}

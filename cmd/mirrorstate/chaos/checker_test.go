@@ -23,6 +23,7 @@ const maxIllegal = 5
 
 // judge is the verdict on one history: porcupine's, and what the rules find.
 func judge(history []record) (porcupine.CheckResult, []finding) {
+	history = withoutForgotten(history)
 	return search(history, searchLimit), findings(history)
 }
 
@@ -126,7 +127,7 @@ func (c *checker) write(sub *subject) string {
 	if err != nil {
 		return fmt.Sprintf("its history could not be written: %v", err)
 	}
-	_, info := porcupine.CheckOperationsVerbose(sessionModel(), operations(doneTwice(sub.history)), searchLimit)
+	_, info := porcupine.CheckOperationsVerbose(sessionModel(), operations(doneTwice(withoutForgotten(sub.history))), searchLimit)
 	if err := porcupine.VisualizePath(sessionModel(), info, base+".html"); err != nil {
 		return fmt.Sprintf("its picture could not be written: %v", err)
 	}

@@ -145,7 +145,7 @@ func (r record) mayRemoveLate(read record) bool {
 // afterRefusals finds what calls have done that were refused: what they stored was read, or another of
 // their requests that had begun before was answered "done".
 func afterRefusals(history []record) (out []finding) {
-	for _, r := range history {
+	for i, r := range history {
 		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
 		if stores && r.Out.Result != done && r.Out.Result != unknown {
 			seen := func(x record) bool { return x.Out.Result == done && x.Out.Value == r.In.Value }
@@ -154,7 +154,10 @@ func afterRefusals(history []record) (out []finding) {
 			}
 		}
 		for _, no := range r.Attempts {
-			before := func(yes attempt) bool { return yes.Result == done && yes.Begun > 0 && yes.Begun < no.Begun }
+			before := func(yes attempt) bool {
+				forgotten := yes.To <= no.To && othersBetween(history, i, yes.From, no.To) >= ringSize
+				return yes.Result == done && yes.Begun > 0 && yes.Begun < no.Begun && !forgotten
+			}
 			if no.refused() && slices.ContainsFunc(r.Attempts, before) {
 				out = append(out, finding{"after-refusal", fmt.Sprintf("one request is refused, and another that had begun before it was done: %v", r)})
 			}
@@ -210,19 +213,54 @@ func unexplained(history []record) (out []finding) {
 			if !doubt.askedInVain() {
 				continue
 			}
-			others := 0 // since the call was first sent
-			for j, o := range history {
-				switch {
-				case i == j || o.Return < r.Call-slack || o.Call > doubt.To:
-				case o.In.Net && o.In.Verb == verbRemove && (o.Out.Result == done || o.Out.Result == unknown):
-					others = ringSize // and with the session goes what it remembers
-				case remembered(o):
-					others += o.Tries
-				}
-			}
+			others := othersBetween(history, i, r.Call, doubt.To)
 			if others < ringSize {
 				out = append(out, finding{"unexplained", fmt.Sprintf("%v is unknown, and the session has seen %d other operations", r, others)})
 			}
+		}
+	}
+	return out
+}
+
+// othersBetween counts the operations of others that the session may have remembered between two times, and
+// forgotten the call at i for.
+func othersBetween(history []record, i int, from, to int64) (others int) {
+	for j, o := range history {
+		switch {
+		case i == j || o.Return < from-slack || o.Call > to:
+		case o.In.Net && o.In.Verb == verbRemove && (o.Out.Result == done || o.Out.Result == unknown):
+			return ringSize // and with the session goes what it remembers
+		case remembered(o):
+			others += o.Tries
+		}
+	}
+	return others
+}
+
+// readBefore is the first answer that shows what a refused store has stored, from before the refusal was told;
+// nil if there is none.
+func readBefore(history []record, r record) *record {
+	i := slices.IndexFunc(history, func(x record) bool {
+		return x.Out.Result == done && x.Out.Value == r.In.Value && x.Return <= r.Return
+	})
+	if i < 0 {
+		return nil
+	}
+	return &history[i]
+}
+
+// withoutForgotten is the history with those refusals taken back that nobody could know to be wrong: one request of
+// the call had been carried out, and the session had forgotten it when the last one came. That is as far as a
+// client's own retry is recognised.
+func withoutForgotten(history []record) []record {
+	out := slices.Clone(history)
+	for i, r := range history {
+		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
+		if !stores || r.Tries < 2 || r.Out.Result == done || r.Out.Result == unknown {
+			continue
+		}
+		if x := readBefore(history, r); x != nil && othersBetween(history, i, r.Call, r.Return) >= ringSize {
+			out[i].Out.Result, out[i].Return = unknown, forever
 		}
 	}
 	return out

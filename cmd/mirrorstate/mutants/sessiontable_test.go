@@ -238,7 +238,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "settles no refusal",
 		file: "partner/embedded/careful.go",
-		old:  `if !a.op.ok || a.answered.ok || !a.resent && !(a.binds(outcome) && bound) {`,
+		old:  `if !a.op.ok || a.answered.ok && a.own || !a.resent && !(a.binds(outcome) && bound) {`,
 		new:  `if true {`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
@@ -275,7 +275,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "says not applied of what was said to be unknown",
 		file: "partner/embedded/careful.go",
-		old:  `r.result == resultUnknown || bound.ok`,
+		old:  `r.decided() || bound.ok`,
 		new:  `bound.ok`,
 		pkg:  "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
 	},

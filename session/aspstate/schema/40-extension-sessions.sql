@@ -48,22 +48,25 @@ IF OBJECT_ID(N'dbo.MirrorState_Enter_1', N'P') IS NOT NULL DROP PROCEDURE dbo.Mi
 GO
 -- Begins the careful way, in its transaction: from here to the commit nobody else writes this session.
 -- @answered is what this operation was answered: to an attempt of the same call since @sent, or to another
--- call since @called, or that its outcome is unknown, whenever that was; NULL: nothing.
+-- call since @called, or, whenever that was, that it is done or that its outcome is unknown; NULL: nothing.
+-- @own is 1 if it was the same call that was answered.
 CREATE PROCEDURE dbo.MirrorState_Enter_1
     @id       nvarchar(88),
     @op       binary(16),
     @call     binary(16),
     @sent     datetime2(7),
     @called   datetime2(7),
-    @answered int OUTPUT
+    @answered int OUTPUT,
+    @own      bit OUTPUT
 AS
     SET NOCOUNT ON
     DECLARE @key nvarchar(88)
     SELECT @key = SessionId FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK, HOLDLOCK) WHERE SessionId = @id
     SET @answered = NULL
-    SELECT TOP (1) @answered = Result FROM dbo.MirrorStateSettled WITH (READCOMMITTEDLOCK)
+    SELECT TOP (1) @answered = Result, @own = CASE WHEN CallId = @call THEN 1 ELSE 0 END
+    FROM dbo.MirrorStateSettled WITH (READCOMMITTEDLOCK)
     WHERE OperationId = @op
-      AND (Result = 5 OR (CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
+      AND (Result IN (0, 5, 8) OR (CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
     ORDER BY Settled DESC
     RETURN 0
 GO
@@ -212,7 +215,7 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int, @item varbinary(max)
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -227,7 +230,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -249,6 +252,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was granted on a session that has been removed since is not granted on its successor.
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
@@ -262,7 +266,7 @@ AS
         END
 
         -- Found again, by another call.
-        IF @careful = 1 AND ISNULL(@answered, 0) = 0
+        IF @careful = 1 AND ISNULL(@answered, 0) <> 7
             UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
             SET LockCallId = NULL
             WHERE SessionId = @id AND Locked = 1 AND LockOperationId = @op AND LockOperationCookie = LockCookie AND LockCallId <> @call
@@ -271,14 +275,14 @@ AS
 
         SELECT @result = CASE
                  WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
-                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) = 0 THEN 0
-                 WHEN @answered BETWEEN 1 AND 4 THEN @answered
-                 WHEN @answered IS NOT NULL THEN 3
-                 WHEN s.SessionId IS NULL THEN 1
+                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) <> 7 THEN 0
                  WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                               ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
+                 WHEN @answered BETWEEN 1 AND 4 THEN @answered
+                 WHEN @answered IS NOT NULL THEN 3
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
+                 WHEN s.SessionId IS NULL THEN 1
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
                  WHEN s.Expires <= @now THEN 1
                  ELSE 7
@@ -292,7 +296,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -332,7 +336,7 @@ CREATE PROCEDURE dbo.MirrorState_Update_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -348,7 +352,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -370,7 +374,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
-          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result = 5))
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -389,6 +393,9 @@ AS
                  -- Done, to a session that has been removed since.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- What the ring has forgotten since the call began may be what another call of the operation did.
+                 WHEN @resent = 0 AND @call <> @op AND s.OperationsForgotten >= @called
+                      AND @lockOp NOT IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 5
                  WHEN @resent = 0 THEN 3
                  -- The session that was there when this was first sent has been removed, and remembered well that this was not done.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
@@ -409,7 +416,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -441,7 +448,7 @@ CREATE PROCEDURE dbo.MirrorState_Release_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -457,7 +464,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -474,7 +481,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
-          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result = 5))
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -493,6 +500,9 @@ AS
                  -- Done, to a session that has been removed since.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- What the ring has forgotten since the call began may be what another call of the operation did.
+                 WHEN @resent = 0 AND @call <> @op AND s.OperationsForgotten >= @called
+                      AND @lockOp NOT IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 5
                  WHEN @resent = 0 THEN 3
                  -- The session that was there when this was first sent has been removed, and remembered well that this was not done.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
@@ -513,7 +523,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -542,14 +552,14 @@ CREATE PROCEDURE dbo.MirrorState_GiveBack_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @answered int, @rows int
+    DECLARE @clock datetime2(7), @now datetime, @answered int, @own bit, @rows int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
     SET @call = COALESCE(@call, @op)
 
     BEGIN TRANSACTION
-    EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @clock, @clock, @answered OUTPUT
+    EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @clock, @clock, @answered OUTPUT, @own OUTPUT
     UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
     SET Locked = 0, LockOperationId = NULL, LockCallId = NULL, Flags = Flags | ISNULL(LockActionFlags, 0),
         OperationId1 = CASE WHEN OperationId1 = @op THEN @instead ELSE OperationId1 END,
@@ -611,7 +621,7 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @since datetime2(7), @careful bit, @answered int, @disturbed bit,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @since datetime2(7), @careful bit, @answered int, @own bit, @disturbed bit,
             @result int, @expires datetime, @isCookie int, @isAge int, @isTimeout int, @isExpires datetime, @isCreated datetime,
             @isLocked bit, @isNewest binary(16), @isFlags int
     SET @clock = SYSUTCDATETIME()
@@ -630,7 +640,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -656,7 +666,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
-          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result = 5))
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
@@ -729,7 +739,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND @mode <> 2 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -764,7 +774,7 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -779,7 +789,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -793,6 +803,7 @@ AS
           AND @op IS NOT NULL
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND ((@careful = 0 AND @call = @op)
             OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op))
           AND @clock <= @notAfter
@@ -826,7 +837,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
