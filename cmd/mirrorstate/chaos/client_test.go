@@ -288,20 +288,29 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 		sent[i].door = c.door(ctx, before, sent[:i])
 	}
 	c.tally.round(len(before) > 0, len(sent))
+	// Of two that are sent at once, the one that is not answered yet is hung up on when the other is: a client that
+	// has its answer waits for nothing more.
+	twins, answered := context.WithCancel(ctx)
+	defer answered()
+	one := func(i int) {
+		sent[i] = c.sendOnce(twins, sent[i].door, in, p.requests[i], send)
+		if sent[i].Result != unknown && sent[i].Result != nothing {
+			answered()
+		}
+	}
 	var running sync.WaitGroup
 	for i := range sent[1:] {
-		running.Go(func() { sent[i+1] = c.sendOnce(ctx, sent[i+1].door, in, p.requests[i+1], send) })
+		running.Go(func() { one(i + 1) })
 	}
-	sent[0] = c.sendOnce(ctx, sent[0].door, in, p.requests[0], send)
+	one(0)
 	running.Wait()
 	return sent
 }
 
 // sendOnce sends a request of a call, and hangs up if that is its manner.
 func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send sendFunc) attempt {
-	all := ctx
 	ctx, t := newTry(ctx)
-	t.hangsUp = m.hangsUp
+	t.hangsUp = m.hangsUp || m.twin
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -332,7 +341,7 @@ func (c *client) sendOnce(ctx context.Context, d door, in input, m manner, send 
 	a.answer.Result = done
 	if err != nil {
 		a.answer = answer{output: output{Result: resultOf(err)}}
-		a.Left = m.hangsUp && ctx.Err() != nil && all.Err() == nil && (a.answer.Result == unknown || a.answer.Result == nothing)
+		a.Left = t.hangsUp && errors.Is(ctx.Err(), context.Canceled) && (a.answer.Result == unknown || a.answer.Result == nothing)
 	}
 	if a.Left {
 		a.answer.Result = unknown

@@ -98,15 +98,17 @@ func operations(history []record) []porcupine.Operation {
 
 // doneTwice adds to a history the puts that may have been done twice. A removal of .NET's leaves no trace of the session
 // and of what it remembered: a put that was done before, and whose request is sent again after, makes it anew. That can
-// be only while the put is not answered yet.
+// be only while the put is not answered yet. So may one whose client sent it again, if the session forgot it.
 func doneTwice(history []record) []record {
 	out := slices.Clone(history)
-	for _, r := range history {
+	for i, r := range history {
 		meanwhile := func(x record) bool {
 			removed := x.In.Net && x.In.Verb == verbRemove && (x.Out.Result == done || x.Out.Result == unknown)
 			return removed && x.Call <= r.Return && x.Return >= r.Call
 		}
-		if r.In.Verb == verbPut && !r.In.Net && r.Out.Result == done && slices.ContainsFunc(history, meanwhile) {
+		// A client's own retry is recognised as long as the session remembers it.
+		forgotten := r.Tries > 1 && othersBetween(history, i, r.Call, r.Return) >= ringSize
+		if r.In.Verb == verbPut && !r.In.Net && r.Out.Result == done && (forgotten || slices.ContainsFunc(history, meanwhile)) {
 			r.Out = output{Result: unknown}
 			out = append(out, r)
 		}

@@ -16,6 +16,7 @@ type manner struct {
 	hangsUp bool          // it does not wait for the answer
 	begun   bool          // it hangs up once the proxy has begun with the request; otherwise at any time
 	after   time.Duration // so long after that
+	twin    bool          // it is one of two, and hangs up when the other is answered
 }
 
 // plan is one round of a call: its requests, sent at the same moment.
@@ -43,7 +44,7 @@ func (c *client) plan(rude bool, round int) plan {
 		p.goes = round == 1 && c.random.IntN(15) == 0
 		return p
 	case round == 1, n < 9:
-		return plan{requests: []manner{{}, {}}}
+		return plan{requests: []manner{{twin: true}, {twin: true}}}
 	}
 	return one
 }
