@@ -59,13 +59,6 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.shared() { // what it had forgotten may be what another call of the operation did
-		began, err := t.fateOf(p.id, p.called, p.op)
-		if err != nil {
-			return nil, err
-		}
-		f.forgotten = began.unknown
-	}
 	decided, err := p.decided(t)
 	if err != nil {
 		return nil, err
@@ -78,7 +71,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		}
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
-		mayWrite := !decided && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.forgotten && !f.done)
+		mayWrite := !decided && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
 		switch {
 		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
 			r, err := p.overwrite(t, c.s)
@@ -199,8 +192,6 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 		return p.answered.n
 	case f.done:
 		return resultDone
-	case f.forgotten:
-		return resultUnknown
 	// Removed since this was first sent. It is no more to be done: the session stays
 	// away, or its successor as it is. Whether it was done before, the removed
 	// session's ring tells.

@@ -160,11 +160,10 @@ func (t *transaction) removals(id argument) (all []*tombstoneRow, err error) {
 // fate is what the tombstones of a session say of an operation that was first sent
 // at some time.
 type fate struct {
-	removed   bool // the session was removed since
-	done      bool // a session that was removed remembered the operation
-	unknown   bool // one that was removed since has forgotten operations since
-	forgotten bool // one that was removed since the call began has forgotten operations since
-	notDone   bool // one that was there then and was removed since has forgotten nothing since
+	removed bool // the session was removed since
+	done    bool // a session that was removed remembered the operation
+	unknown bool // one that was removed since has forgotten operations since
+	notDone bool // one that was there then and was removed since has forgotten nothing since
 }
 
 // fateOf asks the tombstones.

@@ -250,16 +250,17 @@ func readBefore(history []record, r record) *record {
 }
 
 // withoutForgotten is the history with those refusals taken back that nobody could know to be wrong: one request of
-// the call had been carried out, and the session had forgotten it when the last one came. That is as far as a
+// the call had been carried out, and the session may have forgotten it when the last one came. That is as far as a
 // client's own retry is recognised.
 func withoutForgotten(history []record) []record {
 	out := slices.Clone(history)
 	for i, r := range history {
 		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
-		if !stores || r.Tries < 2 || r.Out.Result == done || r.Out.Result == unknown {
+		ends := r.Out.Result == lockLost && (r.In.Verb == verbUpdate || r.In.Verb == verbRelease)
+		if r.Tries < 2 || r.Out.Result == done || r.Out.Result == unknown || othersBetween(history, i, r.Call, r.Return) < ringSize {
 			continue
 		}
-		if x := readBefore(history, r); x != nil && othersBetween(history, i, r.Call, r.Return) >= ringSize {
+		if ends || stores && readBefore(history, r) != nil {
 			out[i].Out.Result, out[i].Return = unknown, forever
 		}
 	}

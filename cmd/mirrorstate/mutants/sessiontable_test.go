@@ -120,7 +120,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "stores past the tombstone of a removal",
 		file: "partner/embedded/procedures_store.go",
-		old:  `(p.alone() || !f.removed && !f.forgotten && !f.done)`,
+		old:  `(p.alone() || !f.removed && !f.done)`,
 		new:  `(p.alone() || !f.done)`,
 		pkg:  "partner/embedded", test: "TestExtended_madeAgain",
 	},

@@ -669,7 +669,7 @@ AS
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR (@call <> @op AND t.Removed >= @called AND t.OperationsForgotten >= @called) OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -694,7 +694,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR (@call <> @op AND t.Removed >= @called AND t.OperationsForgotten >= @called) OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
@@ -716,9 +716,6 @@ AS
                  -- Done, to a session that has been removed since: it stays away, or its successor as it is.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
-                 -- Removed since the call began, and it had forgotten what another call of the operation may have done.
-                 WHEN @call <> @op AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND t.Removed >= @called AND t.OperationsForgotten >= @called) THEN 5
                  -- Removed since this was first sent. It is no more to be done: the session stays away, or its
                  -- successor as it is. Whether it was done before, the removed session's ring tells.
                  WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
