@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -307,12 +308,19 @@ func reason(err error) error {
 	return err
 }
 
+// tlsVersions are the values of tls_min; empty: the driver's default, 1.2.
+var tlsVersions = []string{"", "1.0", "1.1", "1.2", "1.3"}
+
 // certificates checks what a server is to be known by.
 func (r *resolver) certificates(i int, s *Server) {
 	key := func(name string) string { return r.keyOf(i, name) }
 	verified := s.Encrypt == "true" || s.Encrypt == "strict"
 	r.bad(!verified && s.Encrypt != "false" && s.Encrypt != "disable", key("encrypt"), "%q is none of strict, true, false and disable", s.Encrypt)
 	r.bad(s.Encrypt == "strict" && s.trusting(), key("trust_server_certificate"), "does not go with encrypt: strict, which always verifies; name the certificate with certificate_file")
+	r.bad(!slices.Contains(tlsVersions, s.TLSMin), key("tls_min"), "%q is none of 1.0, 1.1, 1.2 and 1.3", s.TLSMin)
+	if s.TLSMin == "1.0" || s.TLSMin == "1.1" {
+		r.note(fmt.Sprintf("TLS %s is accepted from partner %c; whoever is in between can make both sides use it", s.TLSMin, 'a'+i))
+	}
 	for _, f := range []struct{ name, value string }{
 		{"ca_file", s.CAFile}, {"certificate_file", s.CertificateFile}, {"host_name_in_certificate", s.HostNameInCertificate},
 	} {

@@ -48,6 +48,8 @@ type Login struct {
 	// TrustServerCertificate takes any certificate: whoever is in between can read and change
 	// everything. Default false.
 	TrustServerCertificate *bool `yaml:"trust_server_certificate"`
+	// TLSMin is the oldest version of TLS that is spoken: 1.0, 1.1, 1.2 or 1.3. Default 1.2.
+	TLSMin string `yaml:"tls_min"`
 	// HostNameInCertificate is the name the certificate must be for. Default: the host.
 	HostNameInCertificate string `yaml:"host_name_in_certificate"`
 	// CAFile holds the certificates of those whose word is good, .pem or .der. Default: the system's.
@@ -77,6 +79,7 @@ func (l Login) orElse(other Login) Login {
 		l.Password, l.PasswordFile = other.Password, other.PasswordFile
 	}
 	orDefault(&l.Encrypt, other.Encrypt)
+	orDefault(&l.TLSMin, other.TLSMin)
 	orDefault(&l.HostNameInCertificate, other.HostNameInCertificate)
 	orDefault(&l.CAFile, other.CAFile)
 	orDefault(&l.CertificateFile, other.CertificateFile)
