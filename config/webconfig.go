@@ -197,7 +197,7 @@ func readSeconds(value string) (time.Duration, error) {
 	}
 	n, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
-		return 0, errors.New("is not a number of seconds")
+		return 0, errors.New("is not a whole number of seconds, such as 30")
 	}
 	return time.Duration(n) * time.Second, nil
 }
@@ -277,6 +277,6 @@ func (s *SessionState) notes() []string {
 	add(s.PartitionResolver != "", "partitionResolverType: the application asks code of its own for the connection string, and does not use the one read here")
 	add(!s.HostingIdentity, "useHostingIdentity is false: the application may log in as its own users, each of whom needs a login on both partners")
 	add(s.SQLConnectionRetry > 0 && s.SQLConnectionRetry%time.Minute == 0,
-		"sqlConnectionRetryInterval is whole minutes, for which ASP.NET does not retry at all (it looks at the seconds only); give one second more")
+		"sqlConnectionRetryInterval is a multiple of 60 seconds, for which ASP.NET does not retry at all (it looks at what is left of a minute only); write 59")
 	return notes
 }

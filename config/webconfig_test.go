@@ -103,7 +103,7 @@ func TestParseWebConfig_Refuses(t *testing.T) {
 		"a timeout of nothing":    {`<sessionState timeout="0"/>`, "line 1: timeout is not a number from 1 to 525600"},
 		"an endless timeout":      {`<sessionState timeout="Infinite"/>`, "line 1: timeout is Infinite; a session that never ends can't be kept here"},
 		"a boolean of neither":    {`<sessionState compressionEnabled="yes"/>`, "line 1: compressionEnabled is neither true nor false"},
-		"seconds that are none":   {`<sessionState sqlCommandTimeout="00:00:30"/>`, "line 1: sqlCommandTimeout is not a number of seconds"},
+		"seconds that are none":   {`<sessionState sqlCommandTimeout="00:00:30"/>`, "line 1: sqlCommandTimeout is not a whole number of seconds"},
 		"cookies of a kind":       {`<sessionState cookieless="maybe"/>`, "line 1: cookieless is none of"},
 		"no string":               {`<sessionState mode="SQLServer"/>`, "line 1: sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner"},
 		"a name of no string":     {`<sessionState mode="SQLServer" sqlConnectionString="` + marker + `"/>`, "line 1: sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file"},

@@ -151,7 +151,7 @@ func (el *webElements) sqlServer(cfg config.Config, showPassword bool) error {
 	el.session("sqlConnectionRetryInterval", fmt.Sprint(retryInterval(cfg.Pair.Hold.Window)))
 	el.note("The application uses the two SQL Servers itself, beside mirrorstate, on the same sessions. In a failover it waits and retries as ASP.NET does it: a request may fail.")
 	el.note("allowCustomSqlDatabase is needed for ASPState too: SqlClient wants an initial catalog beside a failover partner, and ASP.NET refuses one without it.")
-	el.note("sqlConnectionRetryInterval must not be whole minutes: ASP.NET looks at the seconds only, and would not retry.")
+	el.note("sqlConnectionRetryInterval is in seconds, and must be no multiple of 60: ASP.NET looks at what is left of a minute only, and would not retry.")
 	return nil
 }
 
