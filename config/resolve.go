@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/x509"
 	"encoding/pem"
@@ -15,6 +14,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // ApplicationName is the name our connections go under where nothing else is said.
@@ -288,16 +289,20 @@ func (r *resolver) readPassword(i int, s *Server) {
 		r.bad(true, key, "the password is given twice, here and with %s; leave one out", r.keyOf(i, "password"))
 		return
 	}
-	text, err := os.ReadFile(s.PasswordFile)
-	if err != nil {
+	text, err := textfile.ReadLine(s.PasswordFile)
+	switch {
+	case errors.Is(err, textfile.ErrNotOneLine) || len(text) > 512:
+		r.bad(true, key, "the file holds more than a password; write the password alone, on one line")
+	case errors.Is(err, textfile.ErrEncoding):
+		r.bad(true, key, "%v", err)
+	case err != nil:
 		r.bad(true, key, "can't be read: %v", reason(err))
 		return
+	case text == "":
+		r.bad(true, key, "the file is empty; write the password into it")
 	}
-	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-	r.bad(len(text) == 0, key, "the file is empty; write the password into it")
-	r.bad(bytes.ContainsAny(text, "\r\n\x00") || len(text) > 512, key, "the file holds more than a password; write the password alone, on one line")
 	r.note(readableNote(s.PasswordFile))
-	s.Password = NewSecret(string(text))
+	s.Password = NewSecret(text)
 }
 
 // reason is why a file can't be read, without its name, which may be a piece of something secret.
@@ -339,7 +344,7 @@ func (r *resolver) certificate(key, file string) {
 	if file == "" {
 		return
 	}
-	text, err := os.ReadFile(file)
+	text, err := textfile.Read(file)
 	if err != nil {
 		r.bad(true, key, "can't be read: %v", reason(err))
 		return
@@ -375,6 +380,17 @@ func (r *resolver) kerberos(p *Partners) {
 		if f.file != "" {
 			_, err := os.Stat(f.file)
 			r.bad(err != nil, key+f.name, "can't be read: %v", reason(err))
+			r.bad(f.name == "config_file" && marked(f.file), key+f.name, "begins with a byte order mark, which the Kerberos library does not read; save it as UTF-8 without one")
 		}
 	}
+}
+
+// marked reports whether a file that somebody else's library reads begins with a byte order mark.
+func marked(file string) bool {
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return false // said already
+	}
+	after, err := textfile.Decode(before)
+	return err != nil || len(after) != len(before)
 }

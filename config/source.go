@@ -40,7 +40,7 @@ type Login struct {
 	User string `yaml:"user"`
 	// Password is better given as PasswordFile, or as MIRRORSTATE_PAIR_PASSWORD.
 	Password Secret `yaml:"password"`
-	// PasswordFile holds the password; one line end after it does not count.
+	// PasswordFile holds the password; line ends after it do not count.
 	PasswordFile string `yaml:"password_file"`
 	// Encrypt is strict (TDS 8), true, false (only the login, under whatever certificate) or
 	// disable. Default true; of a connection string false, as for .NET Framework.

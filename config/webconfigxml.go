@@ -2,13 +2,13 @@ package config
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf16"
+
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // element is an element of a web.config, with those below it.
@@ -32,9 +32,9 @@ func (e *element) attribute(name string) string {
 // readXML reads a text into its outermost elements. XML's own errors are not passed on, for they
 // repeat what they can't read.
 func readXML(text []byte) ([]*element, error) {
-	text, err := toUTF8(text)
+	text, err := textfile.Decode(text)
 	if err != nil {
-		return nil, err
+		return nil, errCharset
 	}
 	dec := xml.NewDecoder(bytes.NewReader(text))
 	dec.CharsetReader = charset
@@ -79,29 +79,6 @@ var blanks = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
 
 // errCharset is the complaint about an encoding.
 var errCharset = errors.New("its encoding is none of UTF-8, UTF-16, US-ASCII and ISO-8859-1; save it as UTF-8")
-
-// toUTF8 turns a text that begins with a byte order mark into one that does not.
-func toUTF8(text []byte) ([]byte, error) {
-	var order binary.ByteOrder
-	switch {
-	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
-		return text[3:], nil
-	case bytes.HasPrefix(text, []byte("\xff\xfe")):
-		order = binary.LittleEndian
-	case bytes.HasPrefix(text, []byte("\xfe\xff")):
-		order = binary.BigEndian
-	default:
-		return text, nil
-	}
-	if len(text)%2 != 0 {
-		return nil, errCharset
-	}
-	units := make([]uint16, 0, len(text)/2)
-	for i := 2; i < len(text); i += 2 {
-		units = append(units, order.Uint16(text[i:]))
-	}
-	return []byte(string(utf16.Decode(units))), nil
-}
 
 // charset reads the encodings that an XML declaration may name. UTF-16 is turned already.
 func charset(label string, input io.Reader) (io.Reader, error) {

@@ -177,7 +177,11 @@ func pairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 	pc.Database = both.Database
 	a, b := both.Servers[0].Address, both.Servers[1].Address
 	for i, address := range []config.Address{a, b} {
-		pc.Partners[i] = partner.PartnerConfig{Name: []partner.Name{partner.A, partner.B}[i], ConnectionString: both.DriverString(i).Reveal()}
+		dsn, err := driverSettings(both, i)
+		if err != nil {
+			return pc, err
+		}
+		pc.Partners[i] = partner.PartnerConfig{Name: []partner.Name{partner.A, partner.B}[i], DSN: dsn}
 		if address.Instance != "" && address.Port == 0 {
 			pc.Partners[i].Address = address.String() // its port is not known before it is looked up
 		}
