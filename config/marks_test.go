@@ -33,7 +33,7 @@ func TestLoad_ByteOrderMarks(t *testing.T) {
 			}
 			web := file(t, dir, "web.config", save(`<sessionState configSource="session.config"/>`))
 			file(t, dir, "session.config", save(`<sessionState mode="InProc" timeout="33"/>`))
-			if s, err := config.ReadWebConfig(web); err != nil || s.Timeout != 33 {
+			if s, err := config.ReadWebConfig(web, ""); err != nil || s.Timeout != 33 {
 				t.Errorf("web.config: got %+v, %v", s, err)
 			}
 		})

@@ -26,7 +26,7 @@ const stringKey = "pair.connection_string"
 
 // resolve makes the partners of whichever way the pair was given.
 func (c *Config) resolve() Mistakes {
-	r := resolver{Config: c, source: c.Pair.Source, key: stringKey}
+	r := resolver{Config: c, source: c.Pair.Source, key: stringKey, what: "connection string"}
 	p := r.partners()
 	if len(r.wrong) == 0 {
 		c.partners = p
@@ -39,6 +39,7 @@ type resolver struct {
 	*Config
 	source Source
 	key    string // the key of the connection string, or of the web.config that has it
+	what   string // what that is called, with file and line where it is a web.config's
 	wrong  Mistakes
 }
 
@@ -66,8 +67,9 @@ func (r *resolver) partners() *Partners {
 		r.bad(true, r.key, "the pair is given twice, here and with pair.a and pair.b; leave one out")
 		return nil
 	case !byName && !byString:
-		r.bad(web != nil, "pair.web_config", "mode StateServer names no SQL Server; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address")
-		if web == nil {
+		if web != nil {
+			r.bad(true, "pair.web_config", "%s; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address", web.namesNone())
+		} else {
 			r.lonePassword()
 		}
 		r.bad(web == nil && r.saidKey() != "", r.saidKey(), "is said, and no servers; give them with pair.connection_string, pair.web_config, or pair.a.address and pair.b.address")
@@ -105,7 +107,7 @@ func (r *resolver) lonePassword() {
 // saidKey is a key that says something about a pair's servers, or none.
 func (r *resolver) saidKey() (said string) {
 	walk("pair.", reflect.ValueOf(&r.source).Elem(), func(key string, v reflect.Value) {
-		if said == "" && !v.IsZero() && key != "pair.web_config" {
+		if said == "" && !v.IsZero() && key != "pair.web_config" && key != "pair.web_config_location" {
 			said = key
 		}
 	})
@@ -125,7 +127,7 @@ func (r *resolver) keyOf(i int, name string) string {
 func (r *resolver) fromString() *Partners {
 	d, err := readConnectionString(r.source.ConnectionString.Reveal())
 	if err != nil {
-		r.bad(true, r.key, "connection string: %v", err)
+		r.bad(true, r.key, "%s: %v", r.what, err)
 		return nil
 	}
 	if d.windows {
@@ -140,7 +142,7 @@ func (r *resolver) fromString() *Partners {
 	orDefault(&p.Application, ApplicationName)
 	for i := range p.Servers {
 		s := Server{SPN: d.spn[i], Login: r.source.Login.orElse(d.source.Login)}
-		r.address(&s, d.servers[i], r.key, "connection string: "+[]string{"data source", "failover partner"}[i]+" ")
+		r.address(&s, d.servers[i], r.key, r.what+": "+[]string{"data source", "failover partner"}[i]+" ")
 		s.Encrypt = cmp.Or(s.Encrypt, encryptByDefault(s.Address))
 		p.Servers[i] = s
 	}
@@ -251,30 +253,33 @@ const noWindows = "integrated security is the Windows account of the process, an
 func (r *resolver) webConfig() *SessionState {
 	const key = "pair.web_config"
 	if r.source.WebConfig == "" {
+		r.bad(r.source.WebConfigLocation != "", "pair.web_config_location", "applies to pair.web_config, which is not given")
 		return nil
 	}
-	s, err := ReadWebConfig(r.source.WebConfig)
+	s, err := ReadWebConfig(r.source.WebConfig, r.source.WebConfigLocation)
 	if err != nil {
 		r.bad(true, key, "%v", err)
 		return nil
 	}
 	for _, note := range s.notes() {
-		r.note(r.source.WebConfig + ": " + note)
+		r.note(s.File + ": " + note)
 	}
 	if app, ok := r.Apps["default"]; ok && s.Timeout != 0 && r.from["apps.default.timeout"] == "" {
 		app.Timeout = s.Timeout
 		r.Apps["default"] = app
 	}
-	switch s.Mode {
-	case ModeSQLServer:
+	beside := !r.source.ConnectionString.IsZero() || r.source.A != (Partner{}) || r.source.B != (Partner{})
+	switch {
+	case s.namesNone() != "", s.PartitionResolver != "" && beside: // ASP.NET does not look at the string either
+	case s.SQLConnectionString.IsZero():
+		r.bad(true, key, "%s: line %d: %s", s.File, s.Line, s.noPair())
+	default:
 		r.bad(!r.source.ConnectionString.IsZero(), stringKey, "the pair is given twice, here and with pair.web_config; leave one out")
 		r.key, r.source.ConnectionString = key, s.SQLConnectionString
+		r.what = fmt.Sprintf("%s: line %d: connection string", s.StringFile, s.StringLine)
 		if s.SQLConnectionString.holdsPassword() {
-			r.note(readableNote(r.source.WebConfig))
+			r.note(readableNote(s.StringFile))
 		}
-	case ModeStateServer:
-	default:
-		r.bad(true, key, "%s: line %d: %s", r.source.WebConfig, s.Line, s.noPair())
 	}
 	return &s
 }

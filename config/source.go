@@ -10,6 +10,9 @@ type Source struct {
 	// WebConfig names a .NET application's web.config, whose <sessionState> is read: the
 	// connection string, and the timeout for the application "default".
 	WebConfig string `yaml:"web_config"`
+	// WebConfigLocation is the path of the <location> in it that is meant. Default: the application's own
+	// <sessionState>, or the only one.
+	WebConfigLocation string `yaml:"web_config_location"`
 	// Database is the mirrored database. Default ASPState.
 	Database string `yaml:"database"`
 	Login    `yaml:",inline"`

@@ -73,7 +73,7 @@ func (w webConfig) elements(cfg config.Config, random io.Reader) (*webElements, 
 		return nil, misuse("--app %q is no alias of the configuration", w.app)
 	}
 	el := &webElements{}
-	if err := el.carryOver(cfg.Pair.WebConfig); err != nil {
+	if err := el.carryOver(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation); err != nil {
 		return nil, err
 	}
 	var err error
@@ -115,11 +115,11 @@ func (el *webElements) session(name, value string) {
 func (el *webElements) note(text string) { el.Notes = append(el.Notes, text) }
 
 // carryOver takes from a web.config what a change of the mode should not change.
-func (el *webElements) carryOver(path string) error {
+func (el *webElements) carryOver(path, location string) error {
 	if path == "" {
 		return nil
 	}
-	s, err := config.ReadWebConfig(path)
+	s, err := config.ReadWebConfig(path, location)
 	if err != nil {
 		return err
 	}

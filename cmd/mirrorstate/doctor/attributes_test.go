@@ -27,7 +27,7 @@ func TestAdvice_Attributes(t *testing.T) {
 					continue
 				}
 				advised++
-				s, err := config.ParseWebConfig([]byte(`<sessionState mode="InProc" `+attribute+`/>`), func(string) ([]byte, error) { return nil, os.ErrNotExist })
+				s, err := config.ParseWebConfig([]byte(`<sessionState mode="InProc" `+attribute+`/>`), "", func(string) ([]byte, error) { return nil, os.ErrNotExist })
 				switch {
 				case err != nil:
 					t.Errorf("%s: %v", attribute, err)
