@@ -167,7 +167,7 @@ func (r *resolver) finish(p *Partners) *Partners {
 	orDefault(&p.Database, "ASPState")
 	r.bad(len(p.Database) > 128 || strings.ContainsAny(p.Database, "\x00\r\n"), "pair.database", "is no database's name, which has up to 128 characters")
 	a, b := &p.Servers[0], &p.Servers[1]
-	r.bad(a.Address.Host != "" && strings.EqualFold(a.Address.String(), b.Address.String()), r.serversKey(), "both partners are the same server; name the principal and the mirror")
+	r.bad(a.Address.Host != "" && a.Address.Canonical() == b.Address.Canonical(), r.serversKey(), "both partners are the same server (%s); name the principal and the mirror", a.Address.Canonical())
 	for i := range p.Servers {
 		r.login(i, p)
 		r.certificates(i, &p.Servers[i])
