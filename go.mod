@@ -83,3 +83,6 @@ require (
 )
 
 tool honnef.co/go/tools/cmd/staticcheck
+
+// what older SQL Servers make for themselves; see cmd/mirrorstate/main.go
+godebug x509negativeserial=1

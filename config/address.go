@@ -28,6 +28,29 @@ func (a Address) String() string {
 	return text
 }
 
+// DefaultPort is where the default instance of SQL Server listens.
+const DefaultPort = 1433
+
+// Canonical is the one way to write an address of the many that mean it: in small letters, without the default port, and
+// without an instance where a port says more. This machine is localhost. Two addresses with the same one are one server; the opposite is
+// not known before both are asked, for a server has several names, and an instance some port.
+func (a Address) Canonical() Address {
+	a.Host, a.Instance = strings.ToLower(strings.TrimSuffix(a.Host, ".")), strings.ToLower(a.Instance)
+	if ip, err := netip.ParseAddr(a.Host); err == nil {
+		a.Host = ip.Unmap().String()
+	}
+	if a.Host == "127.0.0.1" || a.Host == "::1" {
+		a.Host = "localhost"
+	}
+	if a.Port != 0 {
+		a.Instance = ""
+	}
+	if a.Port == DefaultPort {
+		a.Port = 0
+	}
+	return a
+}
+
 // ParseAddress reads a server as SqlClient takes it (SQL1, SQL1\STATE, SQL1,1444, tcp:SQL1, ".", (local)), and
 // with a colon before the port, as everybody else writes it. Errors never repeat the text.
 func ParseAddress(text string) (Address, error) {

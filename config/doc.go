@@ -1,6 +1,7 @@
 // Package config is what an operator may say: a YAML file, the environment, the
 // flags, and what a .NET connection string or web.config means. Pure data: it reads
-// the files it is told of, connects to nothing, and imports nothing else of this module.
+// the files it is told of, connects to nothing, and imports nothing else of this module but
+// textfile, which reads texts.
 //
 // Precedence rises from the defaults over the file and the MIRRORSTATE_… variables to
 // the flags. All three come as settings, a key with its value and where it was said, and

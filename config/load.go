@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -8,6 +9,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // Load reads a configuration: the defaults, on them the file (none if path is empty), on
@@ -18,9 +22,12 @@ func Load(path string, lookup func(string) (string, bool), flags ...Setting) (Co
 	c.from = map[string]string{}
 	var file []Setting
 	if path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
+		text, err := textfile.Read(path)
+		if err != nil && !errors.Is(err, textfile.ErrEncoding) {
 			return Config{}, fmt.Errorf("read the configuration: %w", err)
+		}
+		if err != nil || !utf8.Valid(text) {
+			return Config{}, Mistakes{{From: "configuration " + path, Text: textfile.ErrEncoding.Error()}}
 		}
 		var wrong Mistakes
 		if file, wrong = readYAML("configuration "+path, text); len(wrong) > 0 {
@@ -47,6 +54,7 @@ func Load(path string, lookup func(string) (string, bool), flags ...Setting) (Co
 func environment(lookup func(string) (string, bool)) []Setting {
 	var said []Setting
 	c := defaults()
+	lookup = textfile.Lookup(lookup)
 	c.visit(func(key string, v reflect.Value) {
 		text, ok := lookup(Variable(key))
 		if !ok || key == "apps" {

@@ -78,6 +78,7 @@ func (p Partners) DriverString(i int) Secret {
 	// The driver would verify the certificate of a server to which only the login is encrypted;
 	// SqlClient does not, and many such servers have one that they signed themselves.
 	w.add("trustservercertificate", strconv.FormatBool(s.Encrypt == "false" || s.trusting()))
+	w.addSaid("tlsmin", s.TLSMin)
 	if s.Encrypt == "true" || s.Encrypt == "strict" {
 		w.addSaid("hostnameincertificate", s.HostNameInCertificate)
 		w.addSaid("certificate", s.CAFile)

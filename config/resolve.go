@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/x509"
 	"encoding/pem"
@@ -13,7 +12,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // ApplicationName is the name our connections go under where nothing else is said.
@@ -24,7 +26,7 @@ const stringKey = "pair.connection_string"
 
 // resolve makes the partners of whichever way the pair was given.
 func (c *Config) resolve() Mistakes {
-	r := resolver{Config: c, source: c.Pair.Source, key: stringKey}
+	r := resolver{Config: c, source: c.Pair.Source, key: stringKey, what: "connection string"}
 	p := r.partners()
 	if len(r.wrong) == 0 {
 		c.partners = p
@@ -37,6 +39,7 @@ type resolver struct {
 	*Config
 	source Source
 	key    string // the key of the connection string, or of the web.config that has it
+	what   string // what that is called, with file and line where it is a web.config's
 	wrong  Mistakes
 }
 
@@ -64,8 +67,9 @@ func (r *resolver) partners() *Partners {
 		r.bad(true, r.key, "the pair is given twice, here and with pair.a and pair.b; leave one out")
 		return nil
 	case !byName && !byString:
-		r.bad(web != nil, "pair.web_config", "mode StateServer names no SQL Server; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address")
-		if web == nil {
+		if web != nil {
+			r.bad(true, "pair.web_config", "%s; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address", web.namesNone())
+		} else {
 			r.lonePassword()
 		}
 		r.bad(web == nil && r.saidKey() != "", r.saidKey(), "is said, and no servers; give them with pair.connection_string, pair.web_config, or pair.a.address and pair.b.address")
@@ -103,7 +107,7 @@ func (r *resolver) lonePassword() {
 // saidKey is a key that says something about a pair's servers, or none.
 func (r *resolver) saidKey() (said string) {
 	walk("pair.", reflect.ValueOf(&r.source).Elem(), func(key string, v reflect.Value) {
-		if said == "" && !v.IsZero() && key != "pair.web_config" {
+		if said == "" && !v.IsZero() && key != "pair.web_config" && key != "pair.web_config_location" {
 			said = key
 		}
 	})
@@ -123,7 +127,7 @@ func (r *resolver) keyOf(i int, name string) string {
 func (r *resolver) fromString() *Partners {
 	d, err := readConnectionString(r.source.ConnectionString.Reveal())
 	if err != nil {
-		r.bad(true, r.key, "connection string: %v", err)
+		r.bad(true, r.key, "%s: %v", r.what, err)
 		return nil
 	}
 	if d.windows {
@@ -138,7 +142,7 @@ func (r *resolver) fromString() *Partners {
 	orDefault(&p.Application, ApplicationName)
 	for i := range p.Servers {
 		s := Server{SPN: d.spn[i], Login: r.source.Login.orElse(d.source.Login)}
-		r.address(&s, d.servers[i], r.key, "connection string: "+[]string{"data source", "failover partner"}[i]+" ")
+		r.address(&s, d.servers[i], r.key, r.what+": "+[]string{"data source", "failover partner"}[i]+" ")
 		s.Encrypt = cmp.Or(s.Encrypt, encryptByDefault(s.Address))
 		p.Servers[i] = s
 	}
@@ -163,7 +167,7 @@ func (r *resolver) finish(p *Partners) *Partners {
 	orDefault(&p.Database, "ASPState")
 	r.bad(len(p.Database) > 128 || strings.ContainsAny(p.Database, "\x00\r\n"), "pair.database", "is no database's name, which has up to 128 characters")
 	a, b := &p.Servers[0], &p.Servers[1]
-	r.bad(a.Address.Host != "" && strings.EqualFold(a.Address.String(), b.Address.String()), r.serversKey(), "both partners are the same server; name the principal and the mirror")
+	r.bad(a.Address.Host != "" && a.Address.Canonical() == b.Address.Canonical(), r.serversKey(), "both partners are the same server (%s); name the principal and the mirror", a.Address.Canonical())
 	for i := range p.Servers {
 		r.login(i, p)
 		r.certificates(i, &p.Servers[i])
@@ -249,30 +253,33 @@ const noWindows = "integrated security is the Windows account of the process, an
 func (r *resolver) webConfig() *SessionState {
 	const key = "pair.web_config"
 	if r.source.WebConfig == "" {
+		r.bad(r.source.WebConfigLocation != "", "pair.web_config_location", "applies to pair.web_config, which is not given")
 		return nil
 	}
-	s, err := ReadWebConfig(r.source.WebConfig)
+	s, err := ReadWebConfig(r.source.WebConfig, r.source.WebConfigLocation)
 	if err != nil {
 		r.bad(true, key, "%v", err)
 		return nil
 	}
 	for _, note := range s.notes() {
-		r.note(r.source.WebConfig + ": " + note)
+		r.note(s.File + ": " + note)
 	}
 	if app, ok := r.Apps["default"]; ok && s.Timeout != 0 && r.from["apps.default.timeout"] == "" {
 		app.Timeout = s.Timeout
 		r.Apps["default"] = app
 	}
-	switch s.Mode {
-	case ModeSQLServer:
+	beside := !r.source.ConnectionString.IsZero() || r.source.A != (Partner{}) || r.source.B != (Partner{})
+	switch {
+	case s.namesNone() != "", s.PartitionResolver != "" && beside: // ASP.NET does not look at the string either
+	case s.SQLConnectionString.IsZero():
+		r.bad(true, key, "%s: line %d: %s", s.File, s.Line, s.noPair())
+	default:
 		r.bad(!r.source.ConnectionString.IsZero(), stringKey, "the pair is given twice, here and with pair.web_config; leave one out")
 		r.key, r.source.ConnectionString = key, s.SQLConnectionString
+		r.what = fmt.Sprintf("%s: line %d: connection string", s.StringFile, s.StringLine)
 		if s.SQLConnectionString.holdsPassword() {
-			r.note(readableNote(r.source.WebConfig))
+			r.note(readableNote(s.StringFile))
 		}
-	case ModeStateServer:
-	default:
-		r.bad(true, key, "%s: line %d: %s", r.source.WebConfig, s.Line, s.noPair())
 	}
 	return &s
 }
@@ -287,16 +294,20 @@ func (r *resolver) readPassword(i int, s *Server) {
 		r.bad(true, key, "the password is given twice, here and with %s; leave one out", r.keyOf(i, "password"))
 		return
 	}
-	text, err := os.ReadFile(s.PasswordFile)
-	if err != nil {
+	text, err := textfile.ReadLine(s.PasswordFile)
+	switch {
+	case errors.Is(err, textfile.ErrNotOneLine) || len(text) > 512:
+		r.bad(true, key, "the file holds more than a password; write the password alone, on one line")
+	case errors.Is(err, textfile.ErrEncoding):
+		r.bad(true, key, "%v", err)
+	case err != nil:
 		r.bad(true, key, "can't be read: %v", reason(err))
 		return
+	case text == "":
+		r.bad(true, key, "the file is empty; write the password into it")
 	}
-	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-	r.bad(len(text) == 0, key, "the file is empty; write the password into it")
-	r.bad(bytes.ContainsAny(text, "\r\n\x00") || len(text) > 512, key, "the file holds more than a password; write the password alone, on one line")
 	r.note(readableNote(s.PasswordFile))
-	s.Password = NewSecret(string(text))
+	s.Password = NewSecret(text)
 }
 
 // reason is why a file can't be read, without its name, which may be a piece of something secret.
@@ -307,12 +318,19 @@ func reason(err error) error {
 	return err
 }
 
+// tlsVersions are the values of tls_min; empty: the driver's default, 1.2.
+var tlsVersions = []string{"", "1.0", "1.1", "1.2", "1.3"}
+
 // certificates checks what a server is to be known by.
 func (r *resolver) certificates(i int, s *Server) {
 	key := func(name string) string { return r.keyOf(i, name) }
 	verified := s.Encrypt == "true" || s.Encrypt == "strict"
 	r.bad(!verified && s.Encrypt != "false" && s.Encrypt != "disable", key("encrypt"), "%q is none of strict, true, false and disable", s.Encrypt)
 	r.bad(s.Encrypt == "strict" && s.trusting(), key("trust_server_certificate"), "does not go with encrypt: strict, which always verifies; name the certificate with certificate_file")
+	r.bad(!slices.Contains(tlsVersions, s.TLSMin), key("tls_min"), "%q is none of 1.0, 1.1, 1.2 and 1.3", s.TLSMin)
+	if s.TLSMin == "1.0" || s.TLSMin == "1.1" {
+		r.note(fmt.Sprintf("TLS %s is accepted from partner %c; whoever is in between can make both sides use it", s.TLSMin, 'a'+i))
+	}
 	for _, f := range []struct{ name, value string }{
 		{"ca_file", s.CAFile}, {"certificate_file", s.CertificateFile}, {"host_name_in_certificate", s.HostNameInCertificate},
 	} {
@@ -331,7 +349,7 @@ func (r *resolver) certificate(key, file string) {
 	if file == "" {
 		return
 	}
-	text, err := os.ReadFile(file)
+	text, err := textfile.Read(file)
 	if err != nil {
 		r.bad(true, key, "can't be read: %v", reason(err))
 		return
@@ -367,6 +385,17 @@ func (r *resolver) kerberos(p *Partners) {
 		if f.file != "" {
 			_, err := os.Stat(f.file)
 			r.bad(err != nil, key+f.name, "can't be read: %v", reason(err))
+			r.bad(f.name == "config_file" && marked(f.file), key+f.name, "begins with a byte order mark, which the Kerberos library does not read; save it as UTF-8 without one")
 		}
 	}
+}
+
+// marked reports whether a file that somebody else's library reads begins with a byte order mark.
+func marked(file string) bool {
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return false // said already
+	}
+	after, err := textfile.Decode(before)
+	return err != nil || len(after) != len(before)
 }

@@ -10,6 +10,9 @@ type Source struct {
 	// WebConfig names a .NET application's web.config, whose <sessionState> is read: the
 	// connection string, and the timeout for the application "default".
 	WebConfig string `yaml:"web_config"`
+	// WebConfigLocation is the path of the <location> in it that is meant. Default: the application's own
+	// <sessionState>, or the only one.
+	WebConfigLocation string `yaml:"web_config_location"`
 	// Database is the mirrored database. Default ASPState.
 	Database string `yaml:"database"`
 	Login    `yaml:",inline"`
@@ -40,7 +43,7 @@ type Login struct {
 	User string `yaml:"user"`
 	// Password is better given as PasswordFile, or as MIRRORSTATE_PAIR_PASSWORD.
 	Password Secret `yaml:"password"`
-	// PasswordFile holds the password; one line end after it does not count.
+	// PasswordFile holds the password; line ends after it do not count.
 	PasswordFile string `yaml:"password_file"`
 	// Encrypt is strict (TDS 8), true, false (only the login, under whatever certificate) or
 	// disable. Default true; of a connection string false, as for .NET Framework.
@@ -48,6 +51,8 @@ type Login struct {
 	// TrustServerCertificate takes any certificate: whoever is in between can read and change
 	// everything. Default false.
 	TrustServerCertificate *bool `yaml:"trust_server_certificate"`
+	// TLSMin is the oldest version of TLS that is spoken: 1.0, 1.1, 1.2 or 1.3. Default 1.2.
+	TLSMin string `yaml:"tls_min"`
 	// HostNameInCertificate is the name the certificate must be for. Default: the host.
 	HostNameInCertificate string `yaml:"host_name_in_certificate"`
 	// CAFile holds the certificates of those whose word is good, .pem or .der. Default: the system's.
@@ -77,6 +82,7 @@ func (l Login) orElse(other Login) Login {
 		l.Password, l.PasswordFile = other.Password, other.PasswordFile
 	}
 	orDefault(&l.Encrypt, other.Encrypt)
+	orDefault(&l.TLSMin, other.TLSMin)
 	orDefault(&l.HostNameInCertificate, other.HostNameInCertificate)
 	orDefault(&l.CAFile, other.CAFile)
 	orDefault(&l.CertificateFile, other.CertificateFile)

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,15 +17,19 @@ import (
 // The modes of <sessionState> in which sessions leave the process.
 const (
 	ModeSQLServer   = "SQLServer"
+	ModeCustom      = "Custom" // only SqlSessionStateProviderAsync on the tables of ASPState is known
 	ModeStateServer = "StateServer"
 )
 
 // SessionState is the <sessionState> element of a .NET application.
 // Source: System.Web.Configuration.SessionStateSection.
 type SessionState struct {
+	File                  string // with the element; of ParseWebConfig as configSource names it, and empty for the web.config itself
 	Line                  int    // of the element
 	Mode                  string // Off, InProc, StateServer, SQLServer or Custom
-	SQLConnectionString   Secret // with the initial catalog that ASP.NET adds
+	SQLConnectionString   Secret // with the initial catalog that ASP.NET adds; empty: none is used
+	StringFile            string // where the connection string stands, as File
+	StringLine            int    // and its element's line there
 	StateConnectionString string // tcpip=HOST:PORT
 	Timeout               int    // minutes; 0: not said, which is 20
 	CookieName            string
@@ -32,31 +38,40 @@ type SessionState struct {
 	AllowCustomDatabase   bool // allowCustomSqlDatabase
 	HostingIdentity       bool // useHostingIdentity
 	PartitionResolver     string
+	CustomProvider        string // the name of one of the <providers>, for Custom
 
 	// The waits; 0: not said. Infinite is -1.
 	SQLCommandTimeout   time.Duration
 	SQLConnectionRetry  time.Duration // sqlConnectionRetryInterval
 	StateNetworkTimeout time.Duration
+
+	otherTables string // Custom: why its provider's sessions are not those of ASPState
 }
 
 // maxWebConfig is more than IIS reads (250 KB), and bounds what is kept in memory.
 const maxWebConfig = 1 << 20
 
-// ReadWebConfig reads the <sessionState> of a web.config, and the files it names with configSource. A
-// file that holds the element alone will do. Errors name the line, and never
-// repeat a value, which might be the password.
-func ReadWebConfig(path string) (SessionState, error) {
+// ReadWebConfig reads the <sessionState> of a web.config, and the files it names with configSource as far as they
+// are needed. location is the path of the <location> that is meant; empty: the application's own, or the only one. A
+// file that holds the element alone will do. Errors name file and line, and repeat no value but a location's path: it might be the password.
+func ReadWebConfig(path, location string) (SessionState, error) {
 	text, err := readBounded(path)
 	if err != nil {
 		return SessionState{}, fmt.Errorf("read the web.config: %w", err)
 	}
-	s, err := ParseWebConfig(text, func(name string) ([]byte, error) {
-		root, err := os.OpenRoot(filepath.Dir(path))
+	full := func(file string) string {
+		if file == "" {
+			return path
+		}
+		return filepath.Join(filepath.Dir(path), filepath.FromSlash(file))
+	}
+	s, err := ParseWebConfig(text, location, func(name string) ([]byte, error) {
+		root, err := os.OpenRoot(filepath.Dir(path)) // and nothing outside, as for ASP.NET
 		if err != nil {
 			return nil, reason(err)
 		}
 		defer root.Close()
-		f, err := root.Open(filepath.FromSlash(name)) // and nothing outside, as for ASP.NET
+		f, err := openAnyCase(root, name)
 		if err != nil {
 			return nil, reason(err)
 		}
@@ -64,9 +79,33 @@ func ReadWebConfig(path string) (SessionState, error) {
 		return io.ReadAll(io.LimitReader(f, maxWebConfig))
 	})
 	if err != nil {
-		return SessionState{}, fmt.Errorf("%s: %w", path, err)
+		file := ""
+		if at, ok := errors.AsType[*placed](err); ok {
+			file, err = at.file, at.err
+		}
+		return SessionState{}, fmt.Errorf("%s: %w", full(file), err)
 	}
+	s.File, s.StringFile = full(s.File), full(s.StringFile)
 	return s, nil
+}
+
+// openAnyCase opens a file below root by a name with slashes, whatever the case of its letters: on Windows, where
+// the name was written, it does not count. The name as it is written wins.
+func openAnyCase(root *os.Root, name string) (*os.File, error) {
+	f, err := root.Open(filepath.FromSlash(name))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	at := "."
+	for part := range strings.SplitSeq(path.Clean(name), "/") {
+		entries, readErr := fs.ReadDir(root.FS(), at)
+		i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return strings.EqualFold(e.Name(), part) })
+		if readErr != nil || i < 0 {
+			return nil, err
+		}
+		at = path.Join(at, entries[i].Name())
+	}
+	return root.Open(filepath.FromSlash(at))
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -78,28 +117,22 @@ func readBounded(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxWebConfig))
 }
 
-// ParseWebConfig reads the text of a web.config. open gives the file that configSource names.
-func ParseWebConfig(text []byte, open func(name string) ([]byte, error)) (SessionState, error) {
-	top, err := readXML(text)
+// ParseWebConfig reads the text of a web.config, as ReadWebConfig does. open gives the file that configSource names.
+func ParseWebConfig(text []byte, location string, open func(name string) ([]byte, error)) (SessionState, error) {
+	top, err := readXML("", text)
 	if err != nil {
 		return SessionState{}, err
 	}
-	section, err := sessionStateOf(top)
+	w := webReader{top, open}
+	section, err := w.sessionState(location)
 	if err != nil {
-		return SessionState{}, err
-	}
-	if section, err = section.follow(open); err != nil {
 		return SessionState{}, err
 	}
 	s, err := section.read()
 	if err != nil {
 		return SessionState{}, err
 	}
-	named, err := connectionStringsOf(top, section.location, open)
-	if err != nil {
-		return SessionState{}, err
-	}
-	if err := s.lookUp(named); err != nil {
+	if err := s.lookUp(w, section); err != nil {
 		return SessionState{}, err
 	}
 	return s, nil
@@ -107,13 +140,13 @@ func ParseWebConfig(text []byte, open func(name string) ([]byte, error)) (Sessio
 
 // read takes the attributes.
 func (e *element) read() (s SessionState, err error) {
-	s = SessionState{Line: e.line, Mode: "InProc", HostingIdentity: true}
+	s = SessionState{File: e.file, Line: e.line, Mode: "InProc", HostingIdentity: true}
 	for _, a := range e.attributes {
 		if !slices.Contains(sessionStateAttributes, a.Name.Local) {
-			return s, fmt.Errorf("line %d: <sessionState> has an attribute that ASP.NET does not know%s", e.line, didYouMean(a.Name.Local, sessionStateAttributes))
+			return s, e.bad("<sessionState> has an attribute that ASP.NET does not know%s", didYouMean(a.Name.Local, sessionStateAttributes))
 		}
 		if err := s.take(a.Name.Local, strings.TrimSpace(a.Value)); err != nil {
-			return s, fmt.Errorf("line %d: %s %w", e.line, a.Name.Local, err)
+			return s, e.bad("%s %w", a.Name.Local, err)
 		}
 	}
 	return s, nil
@@ -123,7 +156,7 @@ func (e *element) read() (s SessionState, err error) {
 func (s *SessionState) take(name, value string) (err error) {
 	switch name {
 	case "mode":
-		s.Mode, err = oneOf(value, "Off", "InProc", ModeStateServer, ModeSQLServer, "Custom")
+		s.Mode, err = oneOf(value, "Off", "InProc", ModeStateServer, ModeSQLServer, ModeCustom)
 	case "sqlConnectionString":
 		s.SQLConnectionString = NewSecret(value)
 	case "stateConnectionString":
@@ -142,6 +175,8 @@ func (s *SessionState) take(name, value string) (err error) {
 		s.HostingIdentity, err = readAttributeBool(value)
 	case "partitionResolverType":
 		s.PartitionResolver = value
+	case "customProvider":
+		s.CustomProvider = value
 	case "sqlCommandTimeout":
 		s.SQLCommandTimeout, err = readSeconds(value)
 	case "sqlConnectionRetryInterval":
@@ -197,68 +232,112 @@ func readSeconds(value string) (time.Duration, error) {
 	}
 	n, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
-		return 0, errors.New("is not a number of seconds")
+		return 0, errors.New("is not a whole number of seconds, such as 30")
 	}
 	return time.Duration(n) * time.Second, nil
 }
 
-// lookUp replaces the name of a connection string by the string, as ASP.NET does, and adds the
-// database that ASP.NET adds.
-func (s *SessionState) lookUp(named map[string]Secret) error {
-	if s.Mode == ModeStateServer {
-		if text, ok := named[strings.ToLower(s.StateConnectionString)]; ok && !text.IsZero() {
-			s.StateConnectionString = text.Reveal()
-		}
-		if s.StateConnectionString != "" && !strings.HasPrefix(s.StateConnectionString, "tcpip=") {
-			return fmt.Errorf("line %d: stateConnectionString is not tcpip=HOST:PORT, and names no entry of <connectionStrings>", s.Line)
-		}
-	}
+// lookUp replaces the name of a connection string by the string, as ASP.NET does. Only what the mode uses is looked at.
+func (s *SessionState) lookUp(w webReader, at section) error {
 	if s.Mode != ModeSQLServer {
-		return nil
+		s.SQLConnectionString = Secret{} // a template leaves one behind
 	}
-	text := s.SQLConnectionString.Reveal()
-	if found, ok := named[strings.ToLower(text)]; ok && !found.IsZero() {
-		text = found.Reveal()
+	switch s.Mode {
+	case ModeStateServer:
+		return s.lookUpState(w, at)
+	case ModeSQLServer:
+		return s.lookUpSQL(w, at)
+	case ModeCustom:
+		return s.lookUpProvider(w, at)
 	}
-	switch {
-	case text == "":
-		return fmt.Errorf("line %d: sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner", s.Line)
-	case strings.HasPrefix(strings.ToLower(text), "registry:"):
-		return fmt.Errorf("line %d: sqlConnectionString stands in the registry of the web server; copy it from there into pair.connection_string", s.Line)
-	case !strings.Contains(text, "="):
-		return fmt.Errorf("line %d: sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file", s.Line)
-	}
-	return s.addDatabase(text)
+	return nil
 }
 
-// addDatabase adds the initial catalog, or refuses one that ASP.NET refuses.
-func (s *SessionState) addDatabase(text string) error {
+// lookUpState finds the State Server. Where a resolver names it, ASP.NET does not look at the string.
+func (s *SessionState) lookUpState(w webReader, at section) error {
+	if s.PartitionResolver != "" || s.StateConnectionString == "" || strings.HasPrefix(s.StateConnectionString, "tcpip=") {
+		return nil
+	}
+	found, err := w.connectionString(s.StateConnectionString, at.location)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		s.StateConnectionString = found.attribute("connectionString")
+	}
+	if !strings.HasPrefix(s.StateConnectionString, "tcpip=") {
+		return at.bad("stateConnectionString is not tcpip=HOST:PORT, and names no entry of <connectionStrings>")
+	}
+	return nil
+}
+
+// lookUpSQL finds the SQL Servers, and adds the database that ASP.NET adds.
+func (s *SessionState) lookUpSQL(w webReader, at section) error {
+	text := s.SQLConnectionString.Reveal()
+	switch {
+	case text == "" && s.PartitionResolver != "":
+		return nil // code of the application names them
+	case text == "":
+		return at.bad("sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner")
+	case strings.HasPrefix(strings.ToLower(text), "registry:"):
+		return at.bad("sqlConnectionString stands in the registry of the web server; copy it from there into pair.connection_string")
+	}
+	from := at.element
+	if !strings.Contains(text, "=") {
+		found, err := w.connectionString(text, at.location)
+		switch {
+		case err != nil:
+			return err
+		case found == nil || found.attribute("connectionString") == "":
+			return at.bad("sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file")
+		}
+		from, text = found, found.attribute("connectionString")
+	}
+	s.StringFile, s.StringLine = from.file, from.line
+	database, err := databaseOf(from, text)
+	switch {
+	case err != nil:
+		return err
+	case database == "":
+		text += ";Initial Catalog=ASPState"
+	case !s.AllowCustomDatabase:
+		return at.bad(`sqlConnectionString names a database, which ASP.NET refuses without allowCustomSqlDatabase="true"; add that attribute`)
+	}
+	s.SQLConnectionString = NewSecret(text)
+	return nil
+}
+
+// databaseOf gives the database that a connection string names.
+func databaseOf(from *element, text string) (database string, err error) {
 	all, err := splitConnectionString(text)
 	if err != nil {
-		return fmt.Errorf("line %d: sqlConnectionString: %w", s.Line, err)
+		return "", from.bad("connection string: %w", err)
 	}
-	database := ""
 	for _, a := range all {
 		if keywords[a.keyword] == "initial catalog" {
 			database = a.value
 		}
 	}
+	return database, nil
+}
+
+// namesNone says why an application that keeps its sessions outside its process names no SQL Server; empty: it does, or keeps them inside.
+func (s *SessionState) namesNone() string {
 	switch {
-	case database == "":
-		text += ";Initial Catalog=ASPState"
-	case !s.AllowCustomDatabase:
-		return fmt.Errorf(`line %d: sqlConnectionString names a database, which ASP.NET refuses without allowCustomSqlDatabase="true"; add that attribute`, s.Line)
+	case s.Mode == ModeStateServer:
+		return "mode StateServer names no SQL Server"
+	case s.Mode == ModeSQLServer && s.SQLConnectionString.IsZero():
+		return "partitionResolverType: code of the application names the SQL Servers"
 	}
-	s.SQLConnectionString = NewSecret(text)
-	return nil
+	return ""
 }
 
 // noPair says why there is no pair to be had from it.
 func (s *SessionState) noPair() string {
 	const instead = `; give the pair with pair.connection_string, or have the application use mode="SQLServer"`
 	switch s.Mode {
-	case "Custom":
-		return "mode Custom: a provider of the application's own keeps the sessions, and only it knows where" + instead
+	case ModeCustom:
+		return "mode Custom: " + s.otherTables + instead
 	case "Off":
 		return "mode Off: the application has no sessions" + instead
 	}
@@ -273,10 +352,12 @@ func (s *SessionState) notes() []string {
 			notes = append(notes, text)
 		}
 	}
+	add(s.Mode == ModeCustom && !s.SQLConnectionString.IsZero(), "mode Custom: SqlSessionStateProviderAsync gives its sessions an application id that ASP.NET's own provider does not use; "+
+		"mirrorstate keeps and expires them, and does not find them by the application's name")
 	add(s.CompressionEnabled, "compressionEnabled: items are stored compressed, and passed on as they are; whoever reads them must know")
 	add(s.PartitionResolver != "", "partitionResolverType: the application asks code of its own for the connection string, and does not use the one read here")
 	add(!s.HostingIdentity, "useHostingIdentity is false: the application may log in as its own users, each of whom needs a login on both partners")
 	add(s.SQLConnectionRetry > 0 && s.SQLConnectionRetry%time.Minute == 0,
-		"sqlConnectionRetryInterval is whole minutes, for which ASP.NET does not retry at all (it looks at the seconds only); give one second more")
+		"sqlConnectionRetryInterval is a multiple of 60 seconds, for which ASP.NET does not retry at all (it looks at what is left of a minute only); write 59")
 	return notes
 }

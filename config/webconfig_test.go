@@ -48,7 +48,7 @@ func TestParseWebConfig(t *testing.T) {
 		"after the machine's key":       `<machineKey validationKey="0"/>` + element,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := config.ParseWebConfig([]byte(text), open)
+			s, err := config.ParseWebConfig([]byte(text), "", open)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,12 +64,12 @@ func TestParseWebConfig_Attributes(t *testing.T) {
 	s, err := config.ParseWebConfig([]byte(`
 <sessionState mode="SQLServer" sqlConnectionString="data source=SQL1;failover partner=SQL2;user id=web;password=p4ss"
   timeout="45" cookieName="shop" cookieless="UseCookies" compressionEnabled="True" useHostingIdentity="false" sqlCommandTimeout="20"
-  sqlConnectionRetryInterval="60" stateNetworkTimeout="Infinite" partitionResolverType="Shop.Resolver" regenerateExpiredSessionId="false" cookieSameSite="Lax"/>`), noFile)
+  sqlConnectionRetryInterval="60" stateNetworkTimeout="Infinite" partitionResolverType="Shop.Resolver" regenerateExpiredSessionId="false" cookieSameSite="Lax"/>`), "", noFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.SessionState{
-		Line: 2, Mode: "SQLServer", Timeout: 45, CookieName: "shop", Cookieless: "UseCookies", CompressionEnabled: true, PartitionResolver: "Shop.Resolver",
+		Line: 2, StringLine: 2, Mode: "SQLServer", Timeout: 45, CookieName: "shop", Cookieless: "UseCookies", CompressionEnabled: true, PartitionResolver: "Shop.Resolver",
 		SQLCommandTimeout: 20 * time.Second, SQLConnectionRetry: time.Minute, StateNetworkTimeout: -1,
 		SQLConnectionString: config.NewSecret("data source=SQL1;failover partner=SQL2;user id=web;password=p4ss;Initial Catalog=ASPState"),
 	}
@@ -94,32 +94,32 @@ func TestParseWebConfig_Refuses(t *testing.T) {
 		"an ampersand":            {"<sessionState\n" + sql + "&" + marker + `"/>`, "line 2: this is not well-formed XML; in a value & is written &amp;"},
 		"a quote in a quote":      {`<sessionState ` + sql + `"` + marker + `"/>`, "line 1: this is not well-formed XML"},
 		"an element left open":    {"<configuration>\n<system.web>", "line 2: this is not well-formed XML"},
-		"another encoding":        {`<?xml version="1.0" encoding="koi8-r"?><sessionState/>`, "its encoding is none of UTF-8, UTF-16, US-ASCII and ISO-8859-1; save it as UTF-8"},
+		"another encoding":        {`<?xml version="1.0" encoding="koi8-r"?><sessionState/>`, "its encoding is none of UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252; save it as UTF-8"},
 		"half of UTF-16":          {"\xff\xfe<", "its encoding is none of"},
 		"two of them":             {"<configuration><system.web><sessionState/>\n<sessionState/></system.web></configuration>", "<sessionState> stands there more than once, at lines 1 and 2"},
-		"two applications":        {`<configuration><location path="a"><system.web><sessionState/></system.web></location><location path="b"><system.web><sessionState/></system.web></location></configuration>`, "make a file with the one that is meant"},
+		"two applications":        {`<configuration><location path="a"><system.web><sessionState/></system.web></location><location path="b"><system.web><sessionState/></system.web></location></configuration>`, "stands in more than one <location>; choose one with --location or pair.web_config_location; the file has one in \"a\" (line 1), \"b\" (line 1)"},
 		"a mode there isn't":      {`<sessionState mode="Oracle"/>`, "line 1: mode is none of Off, InProc, StateServer, SQLServer, Custom"},
 		"an attribute misspelled": {`<sessionState mode="SQLServer" sqlConectionString="` + marker + `"/>`, "line 1: <sessionState> has an attribute that ASP.NET does not know; did you mean sqlConnectionString?"},
 		"a timeout of nothing":    {`<sessionState timeout="0"/>`, "line 1: timeout is not a number from 1 to 525600"},
 		"an endless timeout":      {`<sessionState timeout="Infinite"/>`, "line 1: timeout is Infinite; a session that never ends can't be kept here"},
 		"a boolean of neither":    {`<sessionState compressionEnabled="yes"/>`, "line 1: compressionEnabled is neither true nor false"},
-		"seconds that are none":   {`<sessionState sqlCommandTimeout="00:00:30"/>`, "line 1: sqlCommandTimeout is not a number of seconds"},
+		"seconds that are none":   {`<sessionState sqlCommandTimeout="00:00:30"/>`, "line 1: sqlCommandTimeout is not a whole number of seconds"},
 		"cookies of a kind":       {`<sessionState cookieless="maybe"/>`, "line 1: cookieless is none of"},
 		"no string":               {`<sessionState mode="SQLServer"/>`, "line 1: sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner"},
 		"a name of no string":     {`<sessionState mode="SQLServer" sqlConnectionString="` + marker + `"/>`, "line 1: sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file"},
 		"a name that was removed": {`<configuration><connectionStrings><add name="s" connectionString="` + marker + `=x"/><remove name="s"/></connectionStrings><system.web><sessionState mode="SQLServer" sqlConnectionString="s"/></system.web></configuration>`, "does not stand in <connectionStrings>"},
 		"a string in a registry":  {`<sessionState mode="SQLServer" sqlConnectionString="registry:HKLM\Software\Shop\State,sql"/>`, "line 1: sqlConnectionString stands in the registry of the web server"},
 		"a database not allowed":  {`<sessionState ` + sql + `;database=State"/>`, `line 1: sqlConnectionString names a database, which ASP.NET refuses without allowCustomSqlDatabase="true"`},
-		"a string with a mistake": {`<sessionState ` + sql + `;x"/>`, `line 1: sqlConnectionString: part 5, at character`},
+		"a string with a mistake": {`<sessionState ` + sql + `;x"/>`, `line 1: connection string: part 5, at character`},
 		"a file that isn't there": {`<sessionState configSource="..\absent.config"/>`, "line 1: configSource of <sessionState>: its file can't be read: no such file or directory; it must be in the folder of this one, or below"},
 		"a file of another":       {`<sessionState configSource="open.config"/>`, "its file holds something else than this one element"},
-		"a file that names one":   {`<sessionState configSource="next.config"/>`, "configSource of <sessionState>: its file names another one"},
+		"a file that names one":   {`<sessionState configSource="next.config"/>`, "line 1: configSource of <sessionState>: its file names another one"},
 		"an encrypted section":    {`<sessionState configProtectionProvider="DataProtectionConfigurationProvider"><EncryptedData/></sessionState>`, "line 1: <sessionState> is encrypted for its web server; decrypt it there with aspnet_regiis -pdf"},
-		"encrypted strings":       {`<configuration><connectionStrings configProtectionProvider="Rsa"/><system.web><sessionState ` + sql + `"/></system.web></configuration>`, "<connectionStrings> is encrypted for its web server"},
+		"encrypted strings":       {`<configuration><connectionStrings configProtectionProvider="Rsa"/><system.web><sessionState mode="SQLServer" sqlConnectionString="s"/></system.web></configuration>`, "line 1: <connectionStrings> is encrypted for its web server"},
 		"a State Server's string": {`<sessionState mode="StateServer" stateConnectionString="10.0.0.1:42424"/>`, "line 1: stateConnectionString is not tcpip=HOST:PORT"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := config.ParseWebConfig([]byte(tc.text), open)
+			_, err := config.ParseWebConfig([]byte(tc.text), "", open)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v\nwant one line with %q", err, tc.want)
 			}
@@ -156,7 +156,7 @@ func TestLoad_WebConfig(t *testing.T) {
 		"State Server alone":             {"", state, "--web-config: pair.web_config: mode StateServer names no SQL Server; give the pair beside it", 0, ""},
 		"Windows alone":                  {"", windows, "--web-config: pair.authentication: integrated security is the Windows account of the process", 0, ""},
 		"InProc":                         {"", inProc, "inproc.config: line 2: mode InProc, the default: the sessions are in the memory of the web server; give the pair with", 0, ""},
-		"a string without a partner":     {"", bad, "--web-config: pair.web_config: connection string: failover partner is missing", 0, ""},
+		"a string without a partner":     {"", bad, "bad.config: line 1: connection string: failover partner is missing", 0, ""},
 		"twice":                          {"pair: {web_config: " + sql + ", connection_string: data source=a}", "", "the pair is given twice, here and with pair.web_config", 0, ""},
 		"a file that isn't there":        {"", filepath.Join(dir, "absent"), "--web-config: pair.web_config: read the web.config: open", 0, ""},
 	} {
@@ -197,11 +197,11 @@ func TestReadWebConfig_ConfigSource(t *testing.T) {
 	file(t, below, "session.config", element)
 	file(t, dir, "outside.config", element)
 	inside := file(t, filepath.Join(dir, "site"), "web.config", `<configuration><system.web><sessionState configSource="config\session.config"/></system.web></configuration>`)
-	if s, err := config.ReadWebConfig(inside); err != nil || s.Timeout != 33 {
+	if s, err := config.ReadWebConfig(inside, ""); err != nil || s.Timeout != 33 {
 		t.Errorf("got %+v, %v", s, err)
 	}
 	outside := file(t, filepath.Join(dir, "site"), "web2.config", `<configuration><system.web><sessionState configSource="..\outside.config"/></system.web></configuration>`)
-	if _, err := config.ReadWebConfig(outside); err == nil || !strings.Contains(err.Error(), "it must be in the folder of this one, or below") {
+	if _, err := config.ReadWebConfig(outside, ""); err == nil || !strings.Contains(err.Error(), "it must be in the folder of this one, or below") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,39 +2,74 @@ package config
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf16"
+
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // element is an element of a web.config, with those below it.
 type element struct {
 	name       string
+	file       string // as configSource names it; empty: the web.config itself
 	line       int
 	attributes []xml.Attr // those without a prefix
 	below      []*element
 }
 
-// attribute gives the value of an attribute, or nothing.
-func (e *element) attribute(name string) string {
-	for _, a := range e.attributes {
-		if a.Name.Local == name {
-			return a.Value
-		}
-	}
-	return ""
+// placed is a mistake in one of the files of a web.config.
+type placed struct {
+	file string // as configSource names it; empty: the web.config itself
+	err  error
 }
 
-// readXML reads a text into its outermost elements. XML's own errors are not passed on, for they
+// Error implements error.
+func (e *placed) Error() string {
+	if e.file == "" {
+		return e.err.Error()
+	}
+	return e.file + ": " + e.err.Error()
+}
+
+// Unwrap gives the mistake alone.
+func (e *placed) Unwrap() error { return e.err }
+
+// bad is a mistake at an element.
+func (e *element) bad(format string, args ...any) error {
+	return &placed{e.file, fmt.Errorf("line %d: %w", e.line, fmt.Errorf(format, args...))}
+}
+
+// attribute gives the value of an attribute, or nothing.
+func (e *element) attribute(name string) string {
+	value, _ := e.said(name)
+	return value
+}
+
+// said gives the value of an attribute, and reports whether it is there.
+func (e *element) said(name string) (value string, is bool) {
+	for _, a := range e.attributes {
+		if a.Name.Local == name {
+			return a.Value, true
+		}
+	}
+	return "", false
+}
+
+// readXML reads a file's text into its outermost elements. XML's own errors are not passed on, for they
 // repeat what they can't read.
-func readXML(text []byte) ([]*element, error) {
-	text, err := toUTF8(text)
+func readXML(file string, text []byte) ([]*element, error) {
+	switch { // UTF-16 without a mark shows by its first character
+	case bytes.HasPrefix(text, []byte("<\x00")):
+		text = append([]byte("\xff\xfe"), text...)
+	case bytes.HasPrefix(text, []byte("\x00<")):
+		text = append([]byte("\xfe\xff"), text...)
+	}
+	text, err := textfile.Decode(text)
 	if err != nil {
-		return nil, err
+		return nil, &placed{file, errCharset}
 	}
 	dec := xml.NewDecoder(bytes.NewReader(text))
 	dec.CharsetReader = charset
@@ -45,15 +80,15 @@ func readXML(text []byte) ([]*element, error) {
 		switch {
 		case errors.Is(err, io.EOF):
 			return top.below, nil
-		case errors.Is(err, errCharset):
-			return nil, errCharset
+		case errors.Is(err, errCharset), err != nil && strings.Contains(err.Error(), "invalid UTF-8"):
+			return nil, &placed{file, errCharset}
 		case err != nil:
 			line, _ = dec.InputPos()
-			return nil, fmt.Errorf("line %d: this is not well-formed XML; in a value & is written &amp;, < is &lt; and a quote is &quot;", line)
+			return nil, (&element{file: file, line: line}).bad("this is not well-formed XML; in a value & is written &amp;, < is &lt; and a quote is &quot;")
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			e := newElement(t, line)
+			e := newElement(t, file, line)
 			open[len(open)-1].below = append(open[len(open)-1].below, e)
 			open = append(open, e)
 		case xml.EndElement:
@@ -64,8 +99,8 @@ func readXML(text []byte) ([]*element, error) {
 
 // newElement keeps what matters of a start tag. Attributes with a prefix are others' business, such as
 // those of a transformation. White space in a value is blanks, as XML wants it and encoding/xml does not do it.
-func newElement(t xml.StartElement, line int) *element {
-	e := &element{name: t.Name.Local, line: line}
+func newElement(t xml.StartElement, file string, line int) *element {
+	e := &element{name: t.Name.Local, file: file, line: line}
 	for _, a := range t.Attr {
 		if a.Name.Space == "" && a.Name.Local != "xmlns" {
 			a.Value = blanks.Replace(a.Value)
@@ -78,151 +113,34 @@ func newElement(t xml.StartElement, line int) *element {
 var blanks = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
 
 // errCharset is the complaint about an encoding.
-var errCharset = errors.New("its encoding is none of UTF-8, UTF-16, US-ASCII and ISO-8859-1; save it as UTF-8")
+var errCharset = errors.New("its encoding is none of UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252; save it as UTF-8")
 
-// toUTF8 turns a text that begins with a byte order mark into one that does not.
-func toUTF8(text []byte) ([]byte, error) {
-	var order binary.ByteOrder
-	switch {
-	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
-		return text[3:], nil
-	case bytes.HasPrefix(text, []byte("\xff\xfe")):
-		order = binary.LittleEndian
-	case bytes.HasPrefix(text, []byte("\xfe\xff")):
-		order = binary.BigEndian
-	default:
-		return text, nil
-	}
-	if len(text)%2 != 0 {
-		return nil, errCharset
-	}
-	units := make([]uint16, 0, len(text)/2)
-	for i := 2; i < len(text); i += 2 {
-		units = append(units, order.Uint16(text[i:]))
-	}
-	return []byte(string(utf16.Decode(units))), nil
+// windows1252 are the characters 80 to 9f of Windows-1252. Five are not used there, and stay control characters, as in .NET.
+var windows1252 = [32]rune{
+	'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8d, 'Ž', 0x8f,
+	0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9d, 'ž', 'Ÿ',
 }
 
 // charset reads the encodings that an XML declaration may name. UTF-16 is turned already.
 func charset(label string, input io.Reader) (io.Reader, error) {
-	switch strings.ToLower(label) {
+	label = strings.ToLower(label)
+	switch label {
 	case "utf-16", "us-ascii":
 		return input, nil
 	case "iso-8859-1", "windows-1252":
-		text, err := io.ReadAll(input)
-		if err != nil {
-			return nil, err
-		}
-		runes := make([]rune, len(text))
-		for i, b := range text {
-			if b >= 0x80 && b < 0xa0 { // where the two differ, and letters are rare
-				return nil, errCharset
-			}
-			runes[i] = rune(b)
-		}
-		return strings.NewReader(string(runes)), nil
+	default:
+		return nil, errCharset
 	}
-	return nil, errCharset
-}
-
-// section is an element that ASP.NET reads as a whole, and the path of the <location> around it.
-type section struct {
-	*element
-	location string
-}
-
-// main says whether a section is the application's own.
-func (s section) main() bool { return s.location == "" || s.location == "." }
-
-// findSections finds the sections of a name where ASP.NET looks for them: below parent, in
-// <configuration> or in a <location> of it; or they are all there is.
-func findSections(top []*element, parent, name string) []section {
-	var found []section
-	var look func(all []*element, inside, location string)
-	look = func(all []*element, inside, location string) {
-		for _, e := range all {
-			switch {
-			case e.name == name && (inside == parent || inside == ""):
-				found = append(found, section{e, location})
-			case e.name == "configuration" && inside == "", e.name == "system.web" && (inside == "configuration" || inside == ""):
-				look(e.below, e.name, location)
-			case e.name == "location" && inside == "configuration":
-				look(e.below, "configuration", strings.TrimSpace(e.attribute("path")))
-			}
-		}
-	}
-	look(top, "", "")
-	return found
-}
-
-// sessionStateOf chooses the <sessionState> that is meant.
-func sessionStateOf(top []*element) (section, error) {
-	all := findSections(top, "system.web", "sessionState")
-	var chosen []section
-	for _, s := range all {
-		if s.main() {
-			chosen = append(chosen, s)
-		}
-	}
-	if len(chosen) == 0 {
-		chosen = all
-	}
-	switch len(chosen) {
-	case 0:
-		return section{}, errors.New("there is no <sessionState> in <system.web>, so the application keeps its sessions InProc, in the web server's memory")
-	case 1:
-		return chosen[0], nil
-	}
-	return section{}, fmt.Errorf("<sessionState> stands there more than once, at lines %d and %d; make a file with the one that is meant", chosen[0].line, chosen[1].line)
-}
-
-// follow gives a section itself, from the file where configSource says it is.
-func (s section) follow(open func(name string) ([]byte, error)) (section, error) {
-	if s.attribute("configProtectionProvider") != "" {
-		return s, fmt.Errorf("line %d: <%s> is encrypted for its web server; decrypt it there with aspnet_regiis -pdf, or give the pair with pair.connection_string", s.line, s.name)
-	}
-	file := s.attribute("configSource")
-	if file == "" {
-		return s, nil
-	}
-	text, err := open(strings.ReplaceAll(file, `\`, "/"))
+	text, err := io.ReadAll(input)
 	if err != nil {
-		return s, fmt.Errorf("line %d: configSource of <%s>: its file can't be read: %w; it must be in the folder of this one, or below", s.line, s.name, err)
+		return nil, err
 	}
-	top, err := readXML(text)
-	switch {
-	case err != nil:
-		return s, fmt.Errorf("configSource of <%s>: %w", s.name, err)
-	case len(top) != 1 || top[0].name != s.name:
-		return s, fmt.Errorf("line %d: configSource of <%s>: its file holds something else than this one element", s.line, s.name)
-	case top[0].attribute("configSource") != "":
-		return s, fmt.Errorf("line %d: configSource of <%s>: its file names another one", s.line, s.name)
-	}
-	return section{top[0], s.location}.follow(open)
-}
-
-// connectionStringsOf gives what can be called by name, in lower case, for a section in location.
-func connectionStringsOf(top []*element, location string, open func(name string) ([]byte, error)) (map[string]Secret, error) {
-	named := map[string]Secret{}
-	for _, s := range findSections(top, "configuration", "connectionStrings") {
-		if !s.main() && s.location != location {
-			continue
-		}
-		s, err := s.follow(open)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range s.below {
-			name := strings.ToLower(e.attribute("name"))
-			switch e.name {
-			case "add":
-				named[name] = NewSecret(e.attribute("connectionString"))
-			case "remove":
-				delete(named, name)
-			case "clear":
-				clear(named)
-			}
+	runes := make([]rune, len(text))
+	for i, b := range text {
+		runes[i] = rune(b)
+		if label == "windows-1252" && b >= 0x80 && b < 0xa0 {
+			runes[i] = windows1252[b-0x80]
 		}
 	}
-	return named, nil
+	return strings.NewReader(string(runes)), nil
 }

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// oldTLS is what to do about a server that speaks no newer TLS than 1.1.
+const oldTLS = "the server speaks TLS 1.0 or 1.1 only: install Microsoft's TLS 1.2 update for SQL Server there, or say tls_min: \"1.0\""
+
 // refusals are the ways a certificate is not believed, and what an operator can do about
 // each. The driver flattens most of these errors to text, so the words are looked for.
 // Source: crypto/x509's verify.go, go-mssqldb's tds.go and msdsn; those of the handshake were seen.
@@ -19,6 +22,9 @@ var refusals = []struct{ says, advice string }{
 	{"is not valid for any names", "the certificate is for no name at all: pin it with certificate_file"},
 	{"invalid certificate name", "the certificate is for another name: say which with host_name_in_certificate"},
 	{"doesn't match the provided certificate", "the server shows another certificate than the one in certificate_file: if it was renewed, put the new one there"},
+	{"protocol version not supported", oldTLS},
+	{"unsupported protocol version", oldTLS},
+	{"tls: handshake failure", "the server offers only what Go's TLS refuses (RSA key exchange, 3DES, SHA-1): enable ECDHE and SHA-256 there, or see the page about the configuration, What Go's TLS refuses"},
 	{"x509: ", "the certificate does not verify: see the page about the configuration, TLS"},
 	{"server does not support encryption", "the server does not encrypt at all: give it a certificate, or say encrypt: disable and let the password cross the network in the clear"},
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/proxy/client"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // keyVariable is the variable with the key that is shown to a server.
@@ -38,14 +39,14 @@ func (c *credential) addRoots(flags flagSet) {
 // fromCaller fills in the variable's key where no file is named, and puts it all into a
 // client's configuration.
 func (c *credential) fromCaller(cfg *client.Config) error {
-	cfg.Key = strings.TrimSpace(os.Getenv(keyVariable))
+	cfg.Key = strings.TrimSpace(textfile.Variable(os.Getenv(keyVariable)))
 	return c.fill(cfg)
 }
 
 // fill puts it into a client's configuration.
 func (c *credential) fill(cfg *client.Config) error {
 	if c.keyFile != "" {
-		text, err := os.ReadFile(c.keyFile)
+		text, err := textfile.Read(c.keyFile)
 		if err != nil {
 			return misuse("--key-file: %w", err)
 		}
@@ -63,7 +64,7 @@ func (c *credential) roots() (*tls.Config, error) {
 	if c.caFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.caFile)
+	text, err := textfile.Read(c.caFile)
 	if err != nil {
 		return nil, misuse("--ca-file: %w", err)
 	}
@@ -80,7 +81,7 @@ func pinned(file string) *tls.Config {
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // the certificate itself is compared instead
 		VerifyConnection: func(shown tls.ConnectionState) error {
-			text, err := os.ReadFile(file)
+			text, err := textfile.Read(file)
 			if err != nil {
 				return fmt.Errorf("%w; or say --ca-file", err)
 			}

@@ -112,7 +112,7 @@ func (c *doctorCommand) setup(s *settings, cfg config.Config, both config.Partne
 	if cfg.Pair.WebConfig == "" {
 		return d, nil
 	}
-	web, err := config.ReadWebConfig(cfg.Pair.WebConfig)
+	web, err := config.ReadWebConfig(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation)
 	if err != nil {
 		return d, err
 	}
@@ -135,6 +135,9 @@ func (c *doctorCommand) how(s *settings) string {
 	}
 	if c.pair.webConfig != "" {
 		words = append(words, "--web-config "+c.pair.webConfig)
+	}
+	if c.pair.location != "" {
+		words = append(words, "--location "+c.pair.location)
 	}
 	if c.pair.connectionString != "" {
 		words = append(words, `--connection-string "…"`)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 func newEmbedded(s *settings) *cobra.Command {
@@ -63,7 +64,7 @@ func shownPair(servers *embedded.Pair) string {
 // password that was configured is never shown.
 func shownConnectionString(servers *embedded.Pair, name string) string {
 	password := "…"
-	if servers.FreshPassword() && os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD") == "" {
+	if servers.FreshPassword() && textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")) == "" {
 		password = servers.Password()
 	}
 	host, port, _ := net.SplitHostPort(servers.Partner(name).Addr())

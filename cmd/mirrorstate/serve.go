@@ -20,6 +20,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // embeddedFlags choose the embedded pair's place and addresses.
@@ -52,7 +53,7 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 	}
 	return embedded.Open(embedded.Options{
 		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty,
-		Password: os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD"), Logger: logger,
+		Password: textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")), Logger: logger,
 	})
 }
 

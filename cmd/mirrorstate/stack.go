@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -145,14 +146,29 @@ func observe(cfg config.Config, pc *partner.Config) ([]*observer, error) {
 // memoryFile is where a pair's accepted principal is remembered: a file of its
 // own for each pair, so that another connection string does not meet this one's
 // memory, and the same one written the other way round does. An empty dir gives none.
-func memoryFile(dir, database string, servers ...string) string {
+func memoryFile(dir, database string, servers ...config.Address) string {
 	if dir == "" {
 		return ""
 	}
-	both := strings.Split(strings.ToLower(strings.Join(servers, "\n")), "\n")
-	slices.Sort(both)
-	id := sha256.Sum256([]byte(strings.Join(both, "\n") + "\n" + strings.ToLower(database)))
-	return filepath.Join(dir, "accepted-"+hex.EncodeToString(id[:8])+".json")
+	name := func(spell func(config.Address) string) string {
+		var both []string
+		for _, a := range servers {
+			both = append(both, strings.ToLower(spell(a)))
+		}
+		slices.Sort(both)
+		id := sha256.Sum256([]byte(strings.Join(both, "\n") + "\n" + strings.ToLower(database)))
+		return filepath.Join(dir, "accepted-"+hex.EncodeToString(id[:8])+".json")
+	}
+	// Earlier versions took the addresses as they were written: what they remember goes on being used.
+	if before := name(config.Address.String); fileExists(before) {
+		return before
+	}
+	return name(func(a config.Address) string { return a.Canonical().String() })
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // pairConfig says how the pair is reached, and where the accepted principal is remembered.
@@ -185,11 +201,15 @@ func pairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 	pc.Database = both.Database
 	a, b := both.Servers[0].Address, both.Servers[1].Address
 	for i, address := range []config.Address{a, b} {
-		pc.Partners[i] = partner.PartnerConfig{Name: []partner.Name{partner.A, partner.B}[i], ConnectionString: both.DriverString(i).Reveal()}
+		dsn, err := driverSettings(both, i)
+		if err != nil {
+			return pc, err
+		}
+		pc.Partners[i] = partner.PartnerConfig{Name: []partner.Name{partner.A, partner.B}[i], DSN: dsn}
 		if address.Instance != "" && address.Port == 0 {
 			pc.Partners[i].Address = address.String() // its port is not known before it is looked up
 		}
 	}
-	pc.Memory = memoryFile(memory, both.Database, a.String(), b.String())
+	pc.Memory = memoryFile(memory, both.Database, a, b)
 	return pc, nil
 }

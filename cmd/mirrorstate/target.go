@@ -20,13 +20,14 @@ import (
 
 // pairFlags say which pair is meant, over what the configuration says.
 type pairFlags struct {
-	connectionString, webConfig string
+	connectionString, webConfig, location string
 }
 
 // add adds the flags; what they are good for stands before the rest.
 func (f *pairFlags) add(flags flagSet, what string) {
 	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner")
 	flags.StringVar(&f.webConfig, "web-config", "", what+" of a .NET application: the `FILE` with its <sessionState>")
+	flags.StringVar(&f.location, "location", "", "the `PATH` of the <location> that is meant, where that file has several")
 }
 
 // direct says whether one was given.
@@ -36,6 +37,7 @@ func (f *pairFlags) direct() bool { return f.connectionString != "" || f.webConf
 func (f *pairFlags) said() (said []config.Setting) {
 	for _, flag := range []config.Setting{
 		config.Flag("--connection-string", "pair.connection_string", f.connectionString), config.Flag("--web-config", "pair.web_config", f.webConfig),
+		config.Flag("--location", "pair.web_config_location", f.location),
 	} {
 		if flag.Values[0] != "" {
 			said = append(said, flag)

@@ -73,7 +73,7 @@ func (w webConfig) elements(cfg config.Config, random io.Reader) (*webElements, 
 		return nil, misuse("--app %q is no alias of the configuration", w.app)
 	}
 	el := &webElements{}
-	if err := el.carryOver(cfg.Pair.WebConfig); err != nil {
+	if err := el.carryOver(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation); err != nil {
 		return nil, err
 	}
 	var err error
@@ -115,11 +115,11 @@ func (el *webElements) session(name, value string) {
 func (el *webElements) note(text string) { el.Notes = append(el.Notes, text) }
 
 // carryOver takes from a web.config what a change of the mode should not change.
-func (el *webElements) carryOver(path string) error {
+func (el *webElements) carryOver(path, location string) error {
 	if path == "" {
 		return nil
 	}
-	s, err := config.ReadWebConfig(path)
+	s, err := config.ReadWebConfig(path, location)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (el *webElements) sqlServer(cfg config.Config, showPassword bool) error {
 	el.session("sqlConnectionRetryInterval", fmt.Sprint(retryInterval(cfg.Pair.Hold.Window)))
 	el.note("The application uses the two SQL Servers itself, beside mirrorstate, on the same sessions. In a failover it waits and retries as ASP.NET does it: a request may fail.")
 	el.note("allowCustomSqlDatabase is needed for ASPState too: SqlClient wants an initial catalog beside a failover partner, and ASP.NET refuses one without it.")
-	el.note("sqlConnectionRetryInterval must not be whole minutes: ASP.NET looks at the seconds only, and would not retry.")
+	el.note("sqlConnectionRetryInterval is in seconds, and must be no multiple of 60: ASP.NET looks at what is left of a minute only, and would not retry.")
 	return nil
 }
 

@@ -83,7 +83,7 @@ func TestWebConfig(t *testing.T) {
 // readBack reads the elements as the configuration would: they name the pair they were made of.
 func readBack(t *testing.T, cfg config.Config, el *webElements, text []byte) {
 	t.Helper()
-	s, err := config.ParseWebConfig(text, func(string) ([]byte, error) { return nil, errors.New("no such file") })
+	s, err := config.ParseWebConfig(text, "", func(string) ([]byte, error) { return nil, errors.New("no such file") })
 	if err != nil {
 		t.Fatalf("what was printed can't be read: %v", err)
 	}

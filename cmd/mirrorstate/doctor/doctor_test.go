@@ -120,7 +120,7 @@ func TestDiagnose(t *testing.T) {
 		{"balancer too hasty", func(f *Facts) { f.Setup.BalancerTimeout = 10 * time.Second }, "client-timeouts", "fail the balancer's response time-out"},
 		{"state network timeout", func(f *Facts) { f.Setup.StateNetworkTimeout = 10 * time.Second }, "client-timeouts", "fail stateNetworkTimeout in the web.config is 10s"},
 		{"no retry", func(f *Facts) { f.Setup.DotNet = true }, "client-timeouts", "warn sqlConnectionRetryInterval is not set"},
-		{"a minute is none", func(f *Facts) { f.Setup.DotNet, f.Setup.RetryInterval = true, 2*time.Minute }, "client-timeouts", "fail sqlConnectionRetryInterval is 2m0s: ASP.NET looks at its seconds only"},
+		{"a minute is none", func(f *Facts) { f.Setup.DotNet, f.Setup.RetryInterval = true, 2*time.Minute }, "client-timeouts", "fail sqlConnectionRetryInterval is 120, which is 2m0s: ASP.NET looks at its seconds only"},
 		{"watchdog and witness", func(f *Facts) { f.Setup.WatchdogEnabled = true }, "watchdog", "warn it is on, and the pair has a witness"},
 		{"watchdog without rights", func(f *Facts) {
 			f.Setup.WatchdogEnabled = true

@@ -77,6 +77,11 @@ func unreachable(err error) (found, mend string) {
 		strings.Contains(text, "certificate"), strings.Contains(text, "does not support encryption"):
 		return "the TLS handshake fails: " + text,
 			"Give the server a certificate whose name is the one you connect to, and its issuer with pair.ca_file (or that very certificate with pair.certificate_file)"
+	case strings.Contains(text, "no instance matching"):
+		return "the named instance is not found: " + text,
+			"Start SQL Server Browser on that machine and open UDP 1434 to it, or give the instance's port in place of its name: HOST,PORT (Configuration Manager, TCP/IP, IP Addresses, IPAll)"
+	case strings.Contains(text, "protocol version not supported"), strings.Contains(text, "unsupported protocol version"), strings.Contains(text, "tls: handshake failure"):
+		return "the TLS handshake fails: " + text, "Bring the server's TLS up to date, or see docs/configuration.md, What Go's TLS refuses"
 	case number(err) == noLogin:
 		return "the login is refused (18456): wrong password, or the login is not on this server, which would stop everything after a failover to it",
 			"Create the login with the same SID and password as on the other server: pair setup carries it over; by hand: CREATE LOGIN … WITH PASSWORD = 0x… HASHED, SID = 0x…"

@@ -160,19 +160,19 @@ func (e *exam) clientTimeouts() {
 	longest := e.Setup.HoldWindow + spare
 	said := false
 	for _, c := range []struct {
-		what, mend string
-		timeout    time.Duration
+		what, mend, attribute string
+		timeout               time.Duration
 	}{
-		{"the client's time-out (--client-timeout)", "Give the client", e.Setup.ClientTimeout},
-		{"the balancer's response time-out (--balancer-timeout)", "Give the balancer", e.Setup.BalancerTimeout},
-		{"stateNetworkTimeout in the web.config", "Set stateNetworkTimeout to", e.Setup.StateNetworkTimeout},
+		{"the client's time-out (--client-timeout)", "Give the client", "", e.Setup.ClientTimeout},
+		{"the balancer's response time-out (--balancer-timeout)", "Give the balancer", "", e.Setup.BalancerTimeout},
+		{"stateNetworkTimeout in the web.config", "Set stateNetworkTimeout to", "stateNetworkTimeout", e.Setup.StateNetworkTimeout},
 	} {
 		if c.timeout == 0 {
 			continue
 		}
 		said = true
 		if c.timeout > 0 && c.timeout < longest {
-			e.add("", Fail, fmt.Sprintf("%s is %v, and a call may be held for %v: in a failover it gives up before the answer", c.what, c.timeout, longest), fmt.Sprintf("%s at least %v, or shorten pair.hold.window", c.mend, longest), "")
+			e.add("", Fail, fmt.Sprintf("%s is %v, and a call may be held for %v: in a failover it gives up before the answer", c.what, c.timeout, longest), fmt.Sprintf("%s at least %v, or shorten pair.hold.window", c.mend, longest), inSeconds(c.attribute, longest))
 			continue
 		}
 		e.ok("", fmt.Sprintf("%s is %v, longer than the longest answer (%v)", c.what, c.timeout, longest))
@@ -183,17 +183,28 @@ func (e *exam) clientTimeouts() {
 	}
 }
 
+// inSeconds writes a time-out as <sessionState> takes it: in whole seconds. Without a name it is nothing.
+func inSeconds(attribute string, d time.Duration) string {
+	if attribute == "" {
+		return ""
+	}
+	return fmt.Sprintf(`%s="%d"`, attribute, (d+time.Second-1)/time.Second)
+}
+
+// retryAdvice is the most that ASP.NET retries for: it looks at the seconds of the interval only, and those of 60 are 0.
+var retryAdvice = inSeconds("sqlConnectionRetryInterval", 59*time.Second)
+
 // dotNet judges a web.config in mode SQLServer, whose application goes past us to the database.
 func (e *exam) dotNet() {
 	retry := e.Setup.RetryInterval
 	switch {
 	case !e.Setup.DotNet:
 	case retry == 0:
-		e.add("", Warn, "sqlConnectionRetryInterval is not set in the web.config: that application gives up at the first error of a failover", "Set it to 59 seconds, or put the application before mirrorstate", `sqlConnectionRetryInterval="00:00:59"`)
+		e.add("", Warn, "sqlConnectionRetryInterval is not set in the web.config: that application gives up at the first error of a failover", "Set it to 59, in seconds, or have the application use mirrorstate", retryAdvice)
 	case retry%time.Minute == 0:
-		e.add("", Fail, fmt.Sprintf("sqlConnectionRetryInterval is %v: ASP.NET looks at its seconds only, which are 0, and does not retry at all", retry), "Set one with seconds", `sqlConnectionRetryInterval="00:00:59"`)
+		e.add("", Fail, fmt.Sprintf("sqlConnectionRetryInterval is %.0f, which is %v: ASP.NET looks at its seconds only, which are 0, and does not retry at all", retry.Seconds(), retry), "Set it to 59, or to another number of seconds that is no multiple of 60", retryAdvice)
 	default:
-		e.ok("", fmt.Sprintf("sqlConnectionRetryInterval is %v", retry))
+		e.ok("", fmt.Sprintf("sqlConnectionRetryInterval is %.0f s", retry.Seconds()))
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // otlp sends spans to a collector by OTLP over HTTP with protobuf. OpenTelemetry's own exporter for that brings
@@ -58,7 +59,7 @@ func (v otlpVariables) plain(name string) string {
 
 // readOTLP reads the variables; nil: no traces are asked for.
 func readOTLP(lookup func(string) (string, bool)) (*otlp, error) {
-	v := otlpVariables(lookup)
+	v := otlpVariables(textfile.Lookup(lookup))
 	endpoint, from := v.get("ENDPOINT")
 	exporter := v.plain("OTEL_TRACES_EXPORTER")
 	if v.plain("OTEL_SDK_DISABLED") == "true" || exporter == "none" || endpoint == "" && exporter == "" {
@@ -126,7 +127,7 @@ func (o *otlp) readMore(v otlpVariables) error {
 func readTLS(v otlpVariables) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if file, from := v.get("CERTIFICATE"); file != "" {
-		text, err := os.ReadFile(file)
+		text, err := textfile.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", from, err)
 		}
@@ -139,7 +140,7 @@ func readTLS(v otlpVariables) (*tls.Config, error) {
 	if certificate == "" && key == "" {
 		return config, nil
 	}
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	pair, err := textfile.KeyPair(certificate, key)
 	if err != nil {
 		return nil, fmt.Errorf("%s and its key: %w", from, err)
 	}

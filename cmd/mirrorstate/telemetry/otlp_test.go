@@ -1,7 +1,12 @@
 package telemetry
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -77,4 +82,33 @@ func FuzzReadOTLP(f *testing.F) {
 			t.Errorf("%q, %q: %+v", endpoint, timeout, o)
 		}
 	})
+}
+
+// Variables and the files they name are taken as they were meant, whatever mark and line end they came with.
+func TestReadOTLP_Marks(t *testing.T) {
+	srv := httptest.NewUnstartedServer(nil)
+	srv.StartTLS()
+	defer srv.Close()
+	own := srv.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certificate, key := filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
+	for file, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: own.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(file, append([]byte("\xef\xbb\xbf"), pem.EncodeToMemory(block)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := readOTLP(env(map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "\ufeffhttps://c:4318\r", "OTEL_EXPORTER_OTLP_CERTIFICATE": certificate + "\n",
+		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": certificate, "OTEL_EXPORTER_OTLP_CLIENT_KEY": key,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "https://c:4318/v1/traces"; o.url != want {
+		t.Errorf("got %q, want %q", o.url, want)
+	}
 }
