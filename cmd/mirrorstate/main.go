@@ -60,6 +60,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// notOperators is what to do where another interface answers than the one that was meant.
+const notOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
+
 // hint is what to do about an error, where its text can't know the flags of this program.
 func hint(err error) string {
 	answer, _ := errors.AsType[*client.Error](err)
@@ -71,7 +74,7 @@ func hint(err error) string {
 	case answer.Status == http.StatusUnauthorized:
 		return "; name the file of a key with --key-file, or put the key into " + keyVariable
 	case answer.Status == http.StatusNotFound && answer.Name == "":
-		return "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
+		return notOperators
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -84,6 +85,18 @@ func TestAdmin_AdviceNamesTheOperatorsPort(t *testing.T) {
 	for _, args := range [][]string{{"pair", "status"}, {"ready"}, {"session", "list"}} {
 		code, _, stderr := said(t, append(args, "--admin", "nonsense")...)
 		if code != exitMisuse || !strings.Contains(stderr, "8081") || strings.Contains(stderr, "8080") {
+			t.Errorf("%v: %d %s", args, code, stderr)
+		}
+	}
+}
+
+// The session API is no operators' listener: the commands that ask it for what only the other has, say so.
+func TestAdmin_AnotherInterface(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	for _, args := range [][]string{{"pair", "status"}, {"ready"}, {"session", "list"}} {
+		code, _, stderr := said(t, append(args, "--admin", srv.URL)...)
+		if code != exitFailed || !strings.Contains(stderr, "is this the operators' listener?") {
 			t.Errorf("%v: %d %s", args, code, stderr)
 		}
 	}

@@ -72,6 +72,9 @@ func askReady(ctx context.Context, admin string, by *tls.Config) (string, error)
 		return "", fmt.Errorf("read the answer: %w", err)
 	}
 	said := strings.Join(strings.Fields(string(body)), " ")
+	if resp.StatusCode == http.StatusNotFound {
+		return "", fmt.Errorf("%s has no /readyz%s", admin, notOperators)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, said)
 	}
