@@ -162,6 +162,9 @@ func orDefault(v *string, def string) {
 	}
 }
 
+// Origin says where a key's value comes from: a place in the file, a variable, a flag; empty: it is the default.
+func (c *Config) Origin(key string) string { return c.from[key] }
+
 // mistakes checks values against their ranges and each other.
 func (c *Config) mistakes() Mistakes {
 	var wrong Mistakes

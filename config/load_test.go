@@ -170,6 +170,8 @@ func TestLoad_Mistakes(t *testing.T) {
 		"a value for a section":  {file: "pair: 5", want: "line 1, column 7: pair: has keys below it, and no value of its own"},
 		"a section for a value":  {file: "api: {listen: {host: x}}", want: "api.listen: wants one value, without keys below it"},
 		"an alias of YAML":       {file: "api: &x {listen: 127.0.0.1:1}\nadmin: *x\n", want: "anchors, aliases and tags are not read here"},
+		"a tab":                  {file: "api:\n\tlisten: 127.0.0.1:0\n", want: "line 2, column 1: a tab stands before a key or value here"},
+		"a tab after a key":      {file: "api:\n  listen:\n\t127.0.0.1:0\n", want: "line 3, column 1: a tab stands before a key or value here"},
 		"two documents":          {file: "api: {}\n---\nadmin: {}\n", want: "a second document is not read"},
 		"two of a key":           {file: "api: {}\napi: {}\n", want: "line 2, column 1: mapping key"},
 		"all of them at once":    {file: "a: 1\nb: 2\n", want: "line 2, column 1: b is not known"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -35,7 +36,11 @@ func syntaxMistake(name string, err error) Mistake {
 	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
 		return Mistake{From: name, Text: "this is not YAML"}
 	}
-	return Mistake{From: placeOf(name, syntax.GetToken()), Text: syntax.GetMessage()}
+	said := syntax.GetMessage()
+	if strings.Contains(said, "'\t'") { // a tab, which nobody sees in a message
+		said = "a tab stands before a key or value here: YAML takes only spaces for that"
+	}
+	return Mistake{From: placeOf(name, syntax.GetToken()), Text: said}
 }
 
 func placeOf(name string, t *token.Token) string {

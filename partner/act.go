@@ -224,6 +224,12 @@ func (p *Pair) announce(before, now view) {
 	case now.serving && (!before.serving || a != before.accepted):
 		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.decision.Reason})
 		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.decision.Reason)
+		if !a.Extended {
+			p.stock.Do(func() {
+				p.cfg.Logger.Warn("the schema is the stock one: no epoch fences a former principal, and what became of a call whose answer "+
+					"was lost can't always be told; extend it with mirrorstate install", "database", p.cfg.Database)
+			})
+		}
 	case before.serving && !now.serving:
 		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.decision.Reason})
 		p.cfg.Logger.Warn("no principal", "reason", now.decision.Reason)

@@ -40,6 +40,8 @@ type Pair struct {
 	subscribers map[chan Event]struct{}
 	stats       Stats
 	watchdog    WatchdogStatus
+
+	stock sync.Once // that the schema is the stock one, is told once
 }
 
 // view is what the loop knows, for others to read.

@@ -1,7 +1,9 @@
 package partner
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -328,5 +330,29 @@ func TestNew_Validates(t *testing.T) {
 		if strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: the password is in %q", tt.name, err)
 		}
+	}
+}
+
+// A pair on the stock schema is told so once, at its start, and not again after each failover.
+func TestPair_StockSchemaIsWarnedOf(t *testing.T) {
+	for _, extended := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var told bytes.Buffer
+			f := newFakePair(t)
+			f.set(func(*fakeServer, *fakeServer) { f.extended = extended })
+			p := f.startServing(func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&told, nil)) })
+			f.set(func(a, b *fakeServer) {
+				a.role, b.role = RoleMirror, RolePrincipal
+				a.sequence, b.sequence = 2, 2
+			})
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if got := p.Status().Principal; got != B {
+				t.Fatalf("principal %q, want b", got)
+			}
+			if n := strings.Count(told.String(), "level=WARN msg=\"the schema is the stock one"); (n == 1) == extended {
+				t.Errorf("extended %v: warned %d times", extended, n)
+			}
+		})
 	}
 }

@@ -188,8 +188,10 @@ GET  /readyz                     a principal is known, or calls are held for one
 GET  /metrics                    for Prometheus
 GET  /v1/pair                    the pair's state
 POST /v1/pair/failover           {"kind":"manual"} or {"kind":"force","allow_data_loss":true}
-POST /v1/pair/suspend, /resume   stop and start mirroring
+POST /v1/pair/suspend            stop mirroring
+POST /v1/pair/resume             go on mirroring
 POST /v1/pair/accept             {"partner":"a","reason":"…"}: the operator's word on who is principal
+POST /v1/pair/sweep              delete the sessions that have expired, now
 POST /v1/pair/fault              {"partner":"principal","fault":"crash"}, of an embedded pair
 GET  /v1/pair/events             what happens to the pair, as server-sent events
 GET  /v1/apps/{app}/sessions     sessions, ?after=ID&limit=N

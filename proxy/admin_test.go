@@ -252,3 +252,14 @@ func TestNewAdmin_Refuses(t *testing.T) {
 		t.Error("no error without an API and a pair")
 	}
 }
+
+// The index names every route of the pair that there is.
+func TestAdmin_IndexNamesEveryRoute(t *testing.T) {
+	s := administer(t, &pair{}, proxy.Config{})
+	index := string(s.want(200, "GET", "/", "").body)
+	for _, r := range adminRoutes {
+		if line := fmt.Sprintf("%-4s %s ", r.method, r.path); r.method != "DELETE" && strings.HasPrefix(r.path, "/v1/pair") && !strings.Contains(index, line) {
+			t.Errorf("the index lacks %s", line)
+		}
+	}
+}

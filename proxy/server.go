@@ -71,8 +71,8 @@ func (l ServerLimits) withDefaults() ServerLimits {
 // maxStreams is how many requests one connection may have under way in HTTP/2.
 const maxStreams = 100
 
-// Listen opens addr for TCP. setting names where the address came from, such as
-// "api.listen (--api)"; the error says what to do about it.
+// Listen opens addr for TCP. setting says where the address came from, such as
+// "set by --api"; the error says so, and what to do about it.
 func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err == nil {
@@ -87,7 +87,7 @@ func Listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		advice = "this machine does not have that address: choose one it has, or 127.0.0.1"
 	}
-	return nil, fmt.Errorf("listen on %s, set by %s: %w; %s", addr, setting, err, advice)
+	return nil, fmt.Errorf("listen on %s, %s: %w; %s", addr, setting, err, advice)
 }
 
 // Serve answers requests on ln with h until ctx ends, then drains: it takes no

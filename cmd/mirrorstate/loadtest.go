@@ -73,7 +73,7 @@ func addLoadtestFlags(cmd *cobra.Command, f *loadtest.Flags) {
 	v.DurationVar(&f.Timeout, "timeout", 40*time.Second, "how long a client waits for an answer; a quarter of it for a lock")
 	v.StringVar(&f.Tolerate, "tolerate", "", "what is no reason to exit with 1, such as `failed=3,unread`: failed, lost, granted, resurrected, ghost, damaged, unread, refused")
 	v.Uint64Var(&f.Seed, "seed", 1, "chooses the random numbers")
-	cmd.Flag("think").DefValue = ""
+	cmd.Flag("think").DefValue = "0s" // pflag prints no default for the zero value
 }
 
 // asMisuse makes an error that says so a misuse.

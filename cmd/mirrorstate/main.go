@@ -12,12 +12,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
 // The exit codes.
@@ -55,15 +58,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	text := "mirrorstate: " + strings.Join(strings.Fields(err.Error()), " ")
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		text += "; is mirrorstate serve running there? name its operators' listener with --admin"
-	}
-	fmt.Fprintln(stderr, text)
+	fmt.Fprintln(stderr, "mirrorstate: "+strings.Join(strings.Fields(err.Error()), " ")+hint(err))
 	if _, ok := errors.AsType[misuseError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitMisuse
 	}
 	return exitFailed
+}
+
+// notOperators is what to do where another interface answers than the one that was meant.
+const notOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
+
+// hint is what to do about an error, where its text can't know the flags of this program.
+func hint(err error) string {
+	answer, _ := errors.AsType[*client.Error](err)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "; is mirrorstate serve running there? name its operators' listener with --admin"
+	case answer == nil:
+		return ""
+	case answer.Status == http.StatusUnauthorized:
+		return "; name the file of a key with --key-file, or put the key into " + keyVariable
+	case answer.Status == http.StatusNotFound && answer.Name == "":
+		return notOperators
+	}
+	return ""
 }
 
 // misuseError is a call of the program that can't be meant.
@@ -85,9 +103,11 @@ func newRoot() *cobra.Command {
 		Short:         "Session state that does not notice a database failover",
 		Long:          "mirrorstate keeps web sessions in the ASP.NET ASPState tables on a pair of SQL Servers\nand follows the principal wherever it goes. Without configuration it runs on an embedded pair.",
 		Example:       "  mirrorstate serve\n  mirrorstate pair status\n  mirrorstate session list",
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().StringVar(&s.configFile, "config", "", "configuration `FILE` (YAML); MIRRORSTATE_… variables and flags win over it")
 	root.PersistentFlags().BoolVar(&s.verbose, "verbose", false, "log at debug level")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -29,6 +29,7 @@ func TestOperatorsCommands(t *testing.T) {
 		{"pair force", exitFailed, "", "409 The pair refused: forcing service may lose"},
 		{"pair resume", exitDone, "principal a", ""},
 		{"session rm one", exitDone, "removed one", ""},
+		{"session rm one", exitFailed, "", "404 No such session"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), append(strings.Fields(c.args), "--admin", p.admin), &stdout, &stderr)

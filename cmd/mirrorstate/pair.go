@@ -266,9 +266,26 @@ func printPair(out io.Writer, st pairStatus, asJSON bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PARTNER\tADDRESS\tROLE\tSTATE\tSAFETY\tBREAKER\tLATENCY\tLAST ERROR")
 	for _, p := range st.Partners {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.1f ms\t%s\n", p.Name, p.Address, p.Role, p.State, p.Safety, p.Breaker, p.LatencyMS, p.LastError)
+		breaker, latency := shownReach(p)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Address, p.Role, p.State, p.Safety, breaker, latency, p.LastError)
 	}
 	return w.Flush()
+}
+
+// shownReach is a partner's breaker and latency. Of one that does not answer the latency is of another time, and a
+// breaker that no call has opened yet says nothing.
+func shownReach(p partner.PartnerStatus) (breaker, latency string) {
+	if p.Reachable {
+		return p.Breaker, fmt.Sprintf("%.1f ms", p.LatencyMS)
+	}
+	latency = "no answer"
+	if !p.Seen.IsZero() {
+		latency += " since " + p.Seen.Format(time.TimeOnly) + " UTC"
+	}
+	if p.Breaker == "closed" {
+		return "-", latency
+	}
+	return p.Breaker, latency
 }
 
 // printMore prints what is seldom there to be told.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
 // readyTime bounds the question; a server answers it without asking anybody.
@@ -52,9 +54,12 @@ func newReady(s *settings) *cobra.Command {
 func askReady(ctx context.Context, admin string, by *tls.Config) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
+	if err := client.ValidURL(admin); err != nil {
+		return "", notAdmin(err)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+"/readyz", nil)
 	if err != nil {
-		return "", misuse("--admin: %w", err)
+		return "", err
 	}
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: by}}
 	resp, err := c.Do(req)
@@ -67,6 +72,9 @@ func askReady(ctx context.Context, admin string, by *tls.Config) (string, error)
 		return "", fmt.Errorf("read the answer: %w", err)
 	}
 	said := strings.Join(strings.Fields(string(body)), " ")
+	if resp.StatusCode == http.StatusNotFound {
+		return "", fmt.Errorf("%s has no /readyz%s", admin, notOperators)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, said)
 	}

@@ -175,12 +175,12 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 		return err
 	}
 	room.tell(files, cfg.Limits, logs.Logger)
-	apiListener, err := proxy.Listen(ctx, "api.listen (--api)", cfg.API.Listen)
+	apiListener, err := proxy.Listen(ctx, origin(&cfg, "api.listen", "--api"), cfg.API.Listen)
 	if err != nil {
 		return err
 	}
 	defer apiListener.Close()
-	adminListener, err := proxy.Listen(ctx, "admin.listen (--admin)", cfg.Admin.Listen)
+	adminListener, err := proxy.Listen(ctx, origin(&cfg, "admin.listen", "--admin"), cfg.Admin.Listen)
 	if err != nil {
 		return err
 	}
@@ -225,6 +225,14 @@ func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs lo
 	return l.live(ctx, st.failed, face{apiListener, l.leaving.Wrap(api), apiRules}, face{adminListener, admin, adminRules})
 }
 
+// origin says where a listener's address comes from, in words that follow the address.
+func origin(cfg *config.Config, key, flag string) string {
+	if from := cfg.Origin(key); from != "" {
+		return "set by " + from
+	}
+	return "the default of " + key + " (" + flag + ")"
+}
+
 // faceRules are the rules that each listener is served by.
 func faceRules(cfg config.Config, room allotment, g *guards, metrics *telemetry.Metrics, logs logs) (api, admin proxy.ServerConfig) {
 	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
@@ -252,12 +260,28 @@ func closeTracing(tracing *telemetry.Tracing, logs logs) {
 	}
 }
 
-// shownURL is where a listener is asked.
+// shownURL is where a listener is asked, from this machine: [::] and 0.0.0.0 are addresses to listen on, and none to
+// connect to.
 func shownURL(ln net.Listener, c *proxy.Certificates) string {
-	if c != nil {
-		return "https://" + ln.Addr().String()
+	address := ln.Addr().String()
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		address = net.JoinHostPort(reachable(host), port)
 	}
-	return "http://" + ln.Addr().String()
+	if c != nil {
+		return "https://" + address
+	}
+	return "http://" + address
+}
+
+// reachable is an address to connect to, on this machine, for one to listen on.
+func reachable(host string) string {
+	switch ip := net.ParseIP(host); {
+	case host == "" || ip.Equal(net.IPv4zero):
+		return "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		return "::1"
+	}
+	return host
 }
 
 // handlers makes the two faces.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -197,7 +198,13 @@ func (c *sessionCommand) rm() *cobra.Command {
 				return misuseError{err}
 			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
-				if err := st.Remove(cmd.Context(), session.Ref{App: app, ID: id}, session.Lock{}, session.Operation{}); err != nil {
+				ref := session.Ref{App: app, ID: id}
+				// Removing what is not there succeeds; who types an id wants to know that it is wrong. A key may be good for
+				// removing alone: whatever else becomes of this question is no matter.
+				if _, err := st.Get(cmd.Context(), ref, session.GetOptions{Peek: true, AllowLocked: true}); errors.Is(err, session.ErrNotFound) {
+					return err
+				}
+				if err := st.Remove(cmd.Context(), ref, session.Lock{}, session.Operation{}); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", id)

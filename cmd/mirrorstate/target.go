@@ -98,13 +98,7 @@ func adminAt(s *settings, said string, roots *tls.Config) (url string, known *tl
 	if err != nil {
 		return "", nil, misuse("admin.listen: %w; or say --admin URL", err)
 	}
-	switch ip := net.ParseIP(host); {
-	case host == "" || ip.Equal(net.IPv4zero):
-		host = "127.0.0.1"
-	case ip.Equal(net.IPv6unspecified):
-		host = "::1"
-	}
-	address := net.JoinHostPort(host, port)
+	address := net.JoinHostPort(reachable(host), port)
 	if !cfg.Admin.TLS.On() {
 		return "http://" + address, roots, nil
 	}
@@ -112,6 +106,11 @@ func adminAt(s *settings, said string, roots *tls.Config) (url string, known *tl
 		roots = pinned(cfg.Admin.TLS.CertificateFile)
 	}
 	return "https://" + address, roots, nil
+}
+
+// notAdmin says what --admin must be.
+func notAdmin(err error) error {
+	return misuse("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen says otherwise", err)
 }
 
 // operator gives who carries out verbs on the pair; done ends it. change is for a pair that is reached itself.
@@ -142,7 +141,7 @@ func (t *target) client(s *settings) (*client.Client, error) {
 	}
 	c, err := client.New(cfg)
 	if err != nil {
-		return nil, misuse("--admin: %w", err)
+		return nil, notAdmin(err)
 	}
 	return c, nil
 }

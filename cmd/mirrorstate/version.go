@@ -18,10 +18,15 @@ func newVersion() *cobra.Command {
 		Example: "  mirrorstate version",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "mirrorstate %s, %s %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what mirrorstate version says, and --version.
+func versionLine() string {
+	return fmt.Sprintf("mirrorstate %s, %s %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion is what was built: the release, or the module's version as Go stamped it.

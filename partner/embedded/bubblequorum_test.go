@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -38,8 +39,8 @@ func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
 				s.inject(s.a, faultIsolate)
 				s.after(timeOut)
 				s.is("alone", "a", stateDisconnected)
-				if e := <-s.begins(s.a, 2); refusalOf(e.err) != 955 {
-					s.t.Errorf("a closed database answered %v, want 955", e.err)
+				if e := <-s.begins(s.a, 2); refusalOf(e.err) != 596 || !strings.Contains(e.err.Error(), "error 955") {
+					s.t.Errorf("a call that waited for a closed database was answered %v, want 596 for 955", e.err)
 				}
 				s.after(time.Hour)
 				s.is("an hour later", "a", stateDisconnected)

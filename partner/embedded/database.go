@@ -2,10 +2,13 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
 // database is one server's copy of a database: its file, its queue of writers, and its
@@ -37,6 +40,8 @@ type database struct {
 
 	// closed: a principal that must not open its database, whatever its role.
 	closed atomic.Bool
+	// closing is why it was closed to its sessions last; nil: it was not.
+	closing atomic.Pointer[tds.Error]
 	// gone: it was dropped.
 	gone atomic.Bool
 
@@ -103,6 +108,26 @@ func (p *database) serving() error {
 		return errNoQuorum(p.title)
 	}
 	return nil
+}
+
+// killed ends a session that the database was closed to while it was at work.
+func (p *database) killed() error {
+	if why, ok := errors.AsType[*tds.Error](p.serving()); ok {
+		return errKilled(why)
+	}
+	if why := p.closing.Load(); why != nil { // it was closed, and is open again
+		return errKilled(why)
+	}
+	return errKillState()
+}
+
+// stillWritable is writable for a call that has found the database open, and has waited for its turn since. If the
+// database is closed by now, this has ended the call's session, wherever the session is: it was using the database.
+func (p *database) stillWritable() error {
+	if err := p.serving(); err != nil {
+		return p.killed()
+	}
+	return p.writable()
 }
 
 // userDatabases are the databases of a server, by name in lower case. It is never changed.

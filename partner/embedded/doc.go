@@ -24,6 +24,10 @@
 // goes on without the mirror and that the mirror takes over without the principal exclude each
 // other: so an acknowledged write is on whoever serves.
 //
+// A session whose database is closed to it, by a role change or for want of quorum, ends: an idle one by the end of
+// its connection, a busy one by 596 (class 21), and after that 954 or 955, which says that nothing was done. 596 alone
+// leaves open whether the commit is there. Sessions that were not in the database get 954 or 955, and live.
+//
 // What it costs: a write is two SQLite commits side by side, shared by all writes
 // that wait at that moment; a read that renews nothing costs none and runs beside
 // the others.

@@ -132,7 +132,7 @@ func (p *database) goOn(w *writer, rec *record, lost error) (exposed *mirroring,
 	}
 	if !p.pair.mayExpose(p) {
 		p.shut("it sees neither mirror nor witness, or its role is out of date")
-		return nil, errDoubt()
+		return nil, errKillState()
 	}
 	m := *p.state.Load()
 	m.newReign(m.sequence, rec.lsn-1)
@@ -163,7 +163,7 @@ func (p *database) undo(w *writer, rec *record, shipped bool, why error) error {
 		p.pair.linkLost(p, fmt.Errorf("the principal's own commit failed: %w", why))
 	}
 	if p.dead.Load() {
-		return errDoubt() // what a killed server leaves is settled at its start
+		return errKillState() // what a killed server leaves is settled at its start
 	}
 	m := *p.state.Load()
 	m.newReign(m.sequence, rec.lsn-1)
@@ -174,10 +174,10 @@ func (p *database) undo(w *writer, rec *record, shipped bool, why error) error {
 		p.state.Store(&m)
 	}
 	if errors.Is(why, errDeposed) {
-		return errKilled(p.title) // nothing was done anywhere
+		return errKilled(errMirror(p.title)) // nothing was done anywhere
 	}
 	if !p.pair.mayExpose(p) {
 		p.shut("a commit is in doubt, and neither mirror nor witness is there to ask")
 	}
-	return errDoubt()
+	return errKillState()
 }

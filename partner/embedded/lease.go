@@ -35,7 +35,7 @@ func (p *database) openLease(ctx context.Context) (*lease, error) {
 	if _, err := p.turns.enter(ctx, t, false); err != nil {
 		return nil, err
 	}
-	err := p.writable()
+	err := p.stillWritable()
 	if err == nil {
 		_, err = p.store.exclusive.begin.exec()
 	}
@@ -54,8 +54,8 @@ func (p *database) openLease(ctx context.Context) (*lease, error) {
 	changing := p.changing
 	p.leases.Unlock()
 	if changing > 0 {
-		l.breakOff(errKilled(p.title))
-		return nil, errKilled(p.title)
+		l.breakOff(errKilled(errMirror(p.title)))
+		return nil, errKilled(errMirror(p.title))
 	}
 	return l, nil
 }
@@ -141,7 +141,7 @@ func (p *database) noLeases(why error) (allow func()) {
 // exclusively runs ad-hoc writes as a transaction of their own.
 func (p *database) exclusively(ctx context.Context, f func(w *writer) error) error {
 	return p.alone(ctx, false, func() error {
-		if err := p.writable(); err != nil {
+		if err := p.stillWritable(); err != nil {
 			return err
 		}
 		w := p.store.exclusive

@@ -186,6 +186,7 @@ func (p *database) shut(why string) {
 	if p.state.Load().role != rolePrincipal || p.closed.Swap(true) {
 		return
 	}
+	p.closing.Store(errNoQuorum(p.title))
 	p.term.Add(1)
 	p.Partner.sessions.drop(p)
 	p.log.Warn("database closed", "reason", why)

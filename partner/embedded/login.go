@@ -100,9 +100,9 @@ func (s *session) use(name string) error {
 		return errNoDatabase(name)
 	}
 	d := s.p.find(database)
+	var term int64
 	if d != nil {
-		// The term is read first: a role change in between is noticed later.
-		s.term.Store(d.term.Load())
+		term = d.term.Load() // first: a role change in between is noticed later
 		if err := d.serving(); err != nil {
 			return err
 		}
@@ -111,6 +111,7 @@ func (s *session) use(name string) error {
 		}
 	}
 	s.database = database
+	s.term.Store(term) // not before: a refused USE leaves the session where it is
 	s.in.Store(d)
 	return nil
 }

@@ -9,6 +9,9 @@ import (
 // DatabaseName is the database that a pair begins with.
 const DatabaseName = "ASPState"
 
+// fatalClass is the lowest severity that ends a session.
+const fatalClass = 20
+
 // message makes an error in SQL Server's words. Source of numbers and severities:
 // its list of engine events.
 func message(number int32, class uint8, format string, args ...any) *tds.Error {
@@ -25,9 +28,9 @@ func errNoQuorum(database string) *tds.Error {
 	return message(955, 14, `Database "%s" is enabled for Database Mirroring, but the database lacks quorum: the database cannot be opened. Check the partner and witness connections if configured.`, database)
 }
 
-// errDoubt ends a session whose commit is not known to be there or not: the mirror may
-// have it.
-func errDoubt() *tds.Error {
+// errKillState ends a session. Alone, it says nothing about what the session was doing: the commit may be there,
+// on the mirror, or not.
+func errKillState() *tds.Error {
 	return message(596, 21, "Cannot continue the execution because the session is in the kill state.")
 }
 
@@ -40,11 +43,10 @@ func errNoDatabase(name string) *tds.Error {
 	return message(911, 16, "Database '%s' does not exist. Make sure that the name is entered correctly.", name)
 }
 
-// errKilled tells a session that its database has gone to the other partner. The
-// first message says what matters: nothing was done.
-func errKilled(database string) error {
-	return tds.Errors{errMirror(database), message(596, 21, "Cannot continue the execution because the session is in the kill state.")}
-}
+// errKilled ends a session whose database has been closed to it, by a role change or for want of quorum. The first
+// message is the fatal one, which is all that .NET looks at: ASP.NET tries again after class 20 and above, and not
+// after 954. The second, for those who read on, says why, and so that nothing was done.
+func errKilled(why *tds.Error) tds.Errors { return tds.Errors{errKillState(), why} }
 
 func errNoProcedure(name string) *tds.Error {
 	e := message(2812, 16, "Could not find stored procedure '%s'.", name)

@@ -41,15 +41,17 @@ var _ tds.Session = (*session)(nil)
 // enter begins a request, unless a role change has ended the session.
 func (s *session) enter() error {
 	d := s.in.Load()
-	if !s.activity.CompareAndSwap(sessionIdle, sessionBusy) || d != nil && s.term.Load() != d.term.Load() {
-		name := DatabaseName
-		if d != nil {
-			name = d.title
-		}
-		return errKilled(name)
+	if s.activity.CompareAndSwap(sessionIdle, sessionBusy) && !s.cutOff(d) {
+		return nil
 	}
-	return nil
+	if d == nil {
+		return errKillState()
+	}
+	return d.killed()
 }
+
+// cutOff tells whether d, the session's database, was closed since the session came there.
+func (s *session) cutOff(d *database) bool { return d != nil && s.term.Load() != d.term.Load() }
 
 func (s *session) leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
 
@@ -77,10 +79,14 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 }
 
 // told keeps the number of a request's error for @@ERROR, and has only errors in
-// SQL Server's words go out.
+// SQL Server's words go out. A refusal of the session's own database, which was open when the session came
+// there, says that the session is dead.
 func (s *session) told(err error) error {
 	if err == nil {
 		return nil
+	}
+	if d := s.in.Load(); d != nil && d.closedTo(s, err) {
+		err = d.killed()
 	}
 	var e *tds.Error
 	var many tds.Errors
@@ -95,6 +101,19 @@ func (s *session) told(err error) error {
 		s.lastError = 50000
 	}
 	return err
+}
+
+// closedTo tells whether err refuses a session that is in the database because the database was closed meanwhile.
+func (p *database) closedTo(s *session, err error) bool {
+	e, ok := errors.AsType[*tds.Error](err)
+	if !ok || e.Class >= fatalClass {
+		return false
+	}
+	now, closed := errors.AsType[*tds.Error](p.serving())
+	if closed && now.Number == e.Number {
+		return true
+	}
+	return (closed || s.cutOff(p)) && (e.Number == errMirror("").Number || e.Number == errNoQuorum("").Number)
 }
 
 // Begin implements [tds.Session]: a transaction manager request.
@@ -199,14 +218,20 @@ func (s *session) patient(ctx context.Context) (context.Context, context.CancelF
 // Reset implements [tds.Session].
 func (s *session) Reset(context.Context) error {
 	s.rollback(nil)
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
 	clear(s.prepared)
 	if s.database != s.loginDatabase {
-		// If the login's database has gone to the partner meanwhile, the request that
-		// follows is told; master it was not logged in to.
-		if err := s.use(s.loginDatabase); err != nil {
-			return err
+		// If the login's database has gone to the partner meanwhile, the session ends: its client would find it in
+		// a database that it was not logged in to.
+		err := s.use(s.loginDatabase)
+		if why, ok := errors.AsType[*tds.Error](err); ok {
+			return errKilled(why)
 		}
+		return err
 	}
 	return nil
 }

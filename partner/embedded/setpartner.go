@@ -188,7 +188,7 @@ func (p *Partner) partnerOff(ctx context.Context, s *session, d *database) error
 
 // endMirroring has one copy mirrored no more: a principal's is an open database, a mirror's one that is RESTORING.
 func (p *database) endMirroring(ctx context.Context) error {
-	defer p.noLeases(errKilled(p.title))()
+	defer p.noLeases(errKillState())() // a principal's database stays open
 	return p.alone(ctx, true, func() error {
 		about := *p.store.about.Load()
 		if about.restoring = p.state.Load().role == roleMirror; about.restoring {

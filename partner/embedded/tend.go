@@ -251,7 +251,7 @@ func later(a, b *mirroring, lsnA, lsnB int64) bool {
 // become alters the partner's state: durably, and then in truth. A partner that stops
 // being principal drops the sessions in its database. The caller holds verbs.
 func (p *database) become(ctx context.Context, alter func(m *mirroring)) error {
-	defer p.noLeases(errKilled(p.title))()
+	defer p.noLeases(errKilled(errMirror(p.title)))()
 	return p.alone(ctx, true, func() error { return p.becomeInTurn(alter) })
 }
 
@@ -278,6 +278,7 @@ func (p *database) takeState(m *mirroring) {
 	p.closed.Store(false)
 	p.mirror = nil
 	if m.role == roleMirror {
+		p.closing.Store(errMirror(p.title))
 		p.term.Add(1)
 		p.Partner.sessions.drop(p)
 	}

@@ -28,7 +28,7 @@ func (p *database) Failover(ctx context.Context) error {
 		began := time.Now()
 		p.pair.link.switching.Store(true)
 		defer p.pair.link.switching.Store(false)
-		defer p.noLeases(errKilled(p.title))()
+		defer p.noLeases(errKilled(errMirror(p.title)))()
 		mirror := p.other()
 		err := p.alone(ctx, true, func() error {
 			if p.mirror == nil { // lost since we looked

@@ -174,9 +174,9 @@ func (p *database) stand() error {
 	}
 	switch {
 	case p.dead.Load():
-		return errDoubt()
+		return errKillState()
 	case p.closed.Load():
-		return errNoQuorum(p.title)
+		return p.killed()
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (p *database) runGroup(crowd []*ticket) {
 	s := p.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.writable(); err != nil {
+	if err := p.stillWritable(); err != nil {
 		fail(crowd, err)
 		return
 	}

@@ -20,7 +20,7 @@ import (
 // request is one call, which may be sent several times.
 type request struct {
 	method  string
-	path    string // escaped
+	path    string // escaped; empty: there is no application
 	query   url.Values
 	headers [][2]string
 	waits   bool // may meet a lock
@@ -39,8 +39,21 @@ func (c *Client) request(method string, ref session.Ref, rest string) request {
 		q.header("Session-ID", id)
 		id = "-"
 	}
-	q.path = "/v1/apps/" + url.PathEscape(ref.App.Name) + "/sessions/" + url.PathEscape(id) + rest
+	if q.path = sessionsPath(ref.App); q.path != "" {
+		q.path += "/" + url.PathEscape(id) + rest
+	}
 	return q
+}
+
+// errNoApplication: a call of this package's user lacks its application.
+var errNoApplication = errors.New("no application is given: set App of the session.Ref")
+
+// sessionsPath is where an application's sessions are; empty: there is no application.
+func sessionsPath(app *session.Application) string {
+	if app == nil {
+		return ""
+	}
+	return "/v1/apps/" + url.PathEscape(app.Name) + "/sessions"
 }
 
 func (q *request) header(name, value string) { q.headers = append(q.headers, [2]string{name, value}) }
@@ -64,6 +77,9 @@ type answer struct {
 
 // send sends the request until it is answered for good or may not be sent again.
 func (c *Client) send(ctx context.Context, q *request) (*answer, error) {
+	if q.path == "" {
+		return nil, errNoApplication
+	}
 	if q.waits && c.wait > 0 {
 		q.set("wait", c.wait.String())
 	}

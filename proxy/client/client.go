@@ -73,11 +73,19 @@ var (
 	_ session.Lister = (*Client)(nil)
 )
 
+// ValidURL says what is wrong with the URL of a server.
+func ValidURL(server string) error {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("server %q: give a URL such as http://HOST:PORT", server)
+	}
+	return nil
+}
+
 // New makes a client. It sends nothing.
 func New(cfg Config) (*Client, error) {
-	u, err := url.Parse(cfg.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("server %q: give a URL such as http://127.0.0.1:8080", cfg.URL)
+	if err := ValidURL(cfg.URL); err != nil {
+		return nil, err
 	}
 	c := &Client{
 		base:    strings.TrimSuffix(cfg.URL, "/"),
@@ -122,7 +130,7 @@ func (c *Client) Create(ctx context.Context, app *session.Application, w session
 		return "", session.Session{}, err
 	}
 	q := request{
-		method: http.MethodPost, path: "/v1/apps/" + url.PathEscape(app.Name) + "/sessions",
+		method: http.MethodPost, path: sessionsPath(app),
 		body: body, timeout: w.Timeout, op: idOf(op),
 	}
 	a, err := c.send(ctx, &q)

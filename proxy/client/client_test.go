@@ -279,3 +279,30 @@ func TestNew_Refuses(t *testing.T) {
 		}
 	}
 }
+
+// A call without an application is refused and not sent, and does not panic.
+func TestClient_NoApplication(t *testing.T) {
+	sent := 0
+	c := dial(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent++ }), client.Config{})
+	ctx, ref, op := t.Context(), session.Ref{ID: "x"}, session.NewOperation()
+	w := session.Write{Item: []byte("i"), Timeout: 7}
+	for name, call := range map[string]func() error{
+		"create":  func() error { _, _, err := c.Create(ctx, nil, w, op); return err },
+		"get":     func() error { _, err := c.Get(ctx, ref, session.GetOptions{}); return err },
+		"acquire": func() error { _, _, err := c.Acquire(ctx, ref, op); return err },
+		"put":     func() error { _, err := c.Put(ctx, ref, w, session.Condition{}, op); return err },
+		"update":  func() error { _, err := c.Update(ctx, ref, session.Lock{}, w, false, op); return err },
+		"give":    func() error { return c.GiveBack(ctx, ref, session.Lock{}, session.OperationID{}) },
+		"release": func() error { return c.Release(ctx, ref, session.Lock{}, op) },
+		"remove":  func() error { return c.Remove(ctx, ref, session.Lock{}, op) },
+		"touch":   func() error { _, err := c.Touch(ctx, ref); return err },
+		"list":    func() error { _, err := c.List(ctx, nil, "", 1); return err },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "no application") {
+			t.Errorf("%s without an application: %v", name, err)
+		}
+	}
+	if sent > 0 {
+		t.Errorf("%d requests were sent", sent)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -172,7 +171,7 @@ func (c *Client) Touch(ctx context.Context, ref session.Ref) (session.Session, e
 
 // List implements [session.Lister]. Only the operators' listener has it.
 func (c *Client) List(ctx context.Context, app *session.Application, after session.ID, limit int) ([]session.Entry, error) {
-	q := request{method: http.MethodGet, path: "/v1/apps/" + url.PathEscape(app.Name) + "/sessions"}
+	q := request{method: http.MethodGet, path: sessionsPath(app)}
 	q.set("limit", fmt.Sprint(limit))
 	if after != "" {
 		q.set("after", string(after))

@@ -147,6 +147,7 @@ func TestDiagnose(t *testing.T) {
 		}, "schema", "ok the extension is there, as far as this login may see"},
 		{"silence", func(f *Facts) { f.Sides[1].Err = context.DeadlineExceeded }, "reachable", "fail it does not answer"},
 		{"wrong password", func(f *Facts) { f.Sides[1].Err = sqlError(noLogin) }, "reachable", "fail the login is refused (18456)"},
+		{"wrong password on both", func(f *Facts) { f.Sides[0].Err, f.Sides[1].Err = sqlError(noLogin), sqlError(noLogin) }, "reachable", "fail the login is refused (18456), on both servers: the password is wrong"},
 		{"broken half-way", func(f *Facts) { f.Sides[1].lost = errors.New("EOF") }, "reachable", "fail it answers at first, and then no more"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

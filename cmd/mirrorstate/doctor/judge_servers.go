@@ -96,6 +96,10 @@ func (e *exam) reachable() {
 		switch {
 		case s.Err != nil:
 			found, mend := unreachable(s.Err)
+			if number(e.Sides[0].Err) == noLogin && number(e.Sides[1].Err) == noLogin {
+				found, mend = "the login is refused (18456), on both servers: the password is wrong, or the login is on neither",
+					"Correct user and password; a login that is on neither server is created on the principal, and carried over by pair setup"
+			}
 			e.add(s.Name, Fail, found, mend, "")
 		case s.Found.Error != "":
 			e.add(s.Name, Fail, "it answers, and can't be asked about itself: "+s.Found.Error, "Mend that first: what the server is could not be checked", "")

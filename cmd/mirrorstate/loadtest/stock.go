@@ -62,12 +62,15 @@ func (e *bareError) Unwrap() error { return e.err }
 // Outcome implements what session.OutcomeOf looks for.
 func (e *bareError) Outcome() session.Outcome { return session.Unknown }
 
-// bare names an error of the driver by SQL Server's number, where it has one.
+// bare names an error of the driver by SQL Server's number, where it has one: the first of its answer, as in .NET.
 func bare(err error) error {
 	if err == nil {
 		return nil
 	}
 	if e, ok := errors.AsType[mssql.Error](err); ok {
+		if len(e.All) > 0 {
+			e = e.All[0]
+		}
 		return &bareError{fmt.Sprintf("sql-%d", e.Number), err}
 	}
 	return &bareError{"connection", err}

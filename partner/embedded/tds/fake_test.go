@@ -34,6 +34,7 @@ type fake struct {
 
 	mu     sync.Mutex
 	events []string // what happened, in order, over all sessions
+	names  []string // of the transactions begun
 	logins []*Login
 }
 
@@ -87,6 +88,9 @@ func (s *fakeSession) Call(ctx context.Context, c *Call, w *Response) error {
 
 func (s *fakeSession) Begin(_ context.Context, isolation byte, name string) (uint64, error) {
 	s.f.note("begin")
+	s.f.mu.Lock()
+	s.f.names = append(s.f.names, name)
+	s.f.mu.Unlock()
 	return 0x0102030405060708, nil
 }
 

@@ -138,7 +138,12 @@ type transactionRequest struct {
 	begin     bool // commit or rollback, then begin again
 }
 
-// parseTransaction reads a transaction manager request.
+// parseTransaction reads a transaction manager request. A transaction's name has its length in bytes before
+// it, unlike all other names of a request, whose lengths are in characters: so SqlClient and tedious send it.
+//
+//	begin             5 2 | isolation 1 | name
+//	commit, rollback  7 2, 8 2 | name | flags 1 | { isolation 1 | name }, if the flag "begin again" is set
+//	name              length in bytes 1 | UTF-16LE
 func parseTransaction(body []byte) (transactionRequest, error) {
 	d := decoder{b: body}
 	d.skipHeaders()
@@ -146,13 +151,16 @@ func parseTransaction(body []byte) (transactionRequest, error) {
 	switch r.kind {
 	case transactionBegin:
 		r.isolation = d.u8()
-		r.name = d.name(int(d.u8()))
+		r.name = d.transactionName()
 	case transactionCommit, transactionRollback:
-		d.name(int(d.u8()))
+		d.transactionName()
 		if r.begin = d.u8()&1 != 0; r.begin {
 			r.isolation = d.u8()
-			r.name = d.name(int(d.u8()))
+			r.name = d.transactionName()
 		}
 	}
 	return r, d.err
 }
+
+// transactionName reads a name whose length is in bytes.
+func (d *decoder) transactionName() string { return utf16String(d.take(int(d.u8()))) }

@@ -208,3 +208,41 @@ func TestTransaction_CommitAndBeginAgain(t *testing.T) {
 		t.Errorf("events %v, reply % x", f.seen(), reply)
 	}
 }
+
+// Transactions with names, in the bytes of SqlClient and tedious: the length of a name counts bytes.
+func TestTransaction_Named(t *testing.T) {
+	const (
+		began  = "\xE3\x0B\x00\x08\x08\x08\x07\x06\x05\x04\x03\x02\x01\x00"
+		commit = "\xE3\x0B\x00\x09\x00\x08\x08\x07\x06\x05\x04\x03\x02\x01"
+		undone = "\xE3\x0B\x00\x0A\x00\x08\x08\x07\x06\x05\x04\x03\x02\x01"
+	)
+	long := strings.Repeat("n\x00", 32) // the longest that SQL Server takes
+	f := &fake{}
+	client, _ := dial(t, &Server{Handler: f})
+	for _, step := range []struct{ name, body, want string }{
+		{"begin", "\x05\x00\x02\x02x\x00", began},
+		{"commit by name", "\x07\x00\x02x\x00\x00", commit},
+		{"begin with a long name", "\x05\x00\x02\x40" + long, began},
+		{"commit and begin again", "\x07\x00\x40" + long + "\x01\x02\x04a\x00\xE4\x00", commit + began},
+		{"roll back by name", "\x08\x00\x04a\x00\xE4\x00\x00", undone},
+		{"begin without a name", "\x05\x00\x02\x00", began},
+		{"roll back and begin again", "\x08\x00\x00\x01\x02\x04=\xD8\x00\xDE", undone + began}, // a pair of surrogates
+	} {
+		reply := string(ask(t, client, packet(packetTransaction, statusFinal, []byte(allHeaders+step.body))))
+		if want := step.want + done(tokenDone, 0, 0, 0); reply != want {
+			t.Fatalf("%s: % x, want % x", step.name, reply, want)
+		}
+	}
+	if want := []string{"x", strings.Repeat("n", 32), "a\u00e4", "", "\U0001F600"}; !slices.Equal(f.names, want) {
+		t.Errorf("names %q, want %q", f.names, want)
+	}
+}
+
+// A name that is longer than its message is malformed, whatever follows.
+func TestTransaction_NameCutOff(t *testing.T) {
+	for _, body := range []string{"\x05\x00\x02\x03x\x00", "\x07\x00\x02x", "\x08\x00\x00\x01\x02\x02x", "\x05\x00\x02"} {
+		if r, err := parseTransaction([]byte(allHeaders + body)); err == nil {
+			t.Errorf("% x: read as %+v", body, r)
+		}
+	}
+}

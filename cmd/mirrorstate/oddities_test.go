@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/proxy/client"
+)
+
+// said runs the program and gives its exit code and both outputs.
+func said(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, failed bytes.Buffer
+	code = run(t.Context(), args, &out, &failed)
+	return code, out.String(), failed.String()
+}
+
+func TestRun_VersionFlag(t *testing.T) {
+	_, verb, _ := said(t, "version")
+	code, flag, stderr := said(t, "--version")
+	if code != exitDone || flag != verb || !strings.HasPrefix(flag, "mirrorstate ") {
+		t.Errorf("--version: %d %q %q, want %q", code, flag, stderr, verb)
+	}
+}
+
+// No help text shows an empty default.
+func TestHelp_Defaults(t *testing.T) {
+	var visit func(path []string)
+	seen := 0
+	root := newRoot()
+	visit = func(path []string) {
+		_, out, _ := said(t, append(path, "--help")...)
+		seen++
+		if strings.Contains(out, "(default )") {
+			t.Errorf("%v --help shows an empty default:\n%s", path, out)
+		}
+		cmd, _, err := root.Find(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range cmd.Commands() {
+			if !child.Hidden {
+				visit(append(path[:len(path):len(path)], child.Name()))
+			}
+		}
+	}
+	visit(nil)
+	if seen < 20 {
+		t.Errorf("%d commands seen", seen)
+	}
+}
+
+func TestHint(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"nobody listens", fmt.Errorf("status: %w", syscall.ECONNREFUSED), "--admin"},
+		{"no key", &client.Error{Status: http.StatusUnauthorized, Name: "unauthorized"}, "--key-file"},
+		{"another interface", &client.Error{Status: http.StatusNotFound}, ":8081"},
+		{"no such session", &client.Error{Status: http.StatusNotFound, Name: "session-not-found"}, ""},
+		{"anything else", errors.New("x"), ""},
+	} {
+		got := hint(c.err)
+		if !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %q, want %q in it", c.name, got, c.want)
+		}
+	}
+}
+
+// --admin is the operators' listener: the port in the advice is its, not the session API's.
+func TestAdmin_AdviceNamesTheOperatorsPort(t *testing.T) {
+	for _, args := range [][]string{{"pair", "status"}, {"ready"}, {"session", "list"}} {
+		code, _, stderr := said(t, append(args, "--admin", "nonsense")...)
+		if code != exitMisuse || !strings.Contains(stderr, "8081") || strings.Contains(stderr, "8080") {
+			t.Errorf("%v: %d %s", args, code, stderr)
+		}
+	}
+}
+
+// The session API is no operators' listener: the commands that ask it for what only the other has, say so.
+func TestAdmin_AnotherInterface(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	for _, args := range [][]string{{"pair", "status"}, {"ready"}, {"session", "list"}} {
+		code, _, stderr := said(t, append(args, "--admin", srv.URL)...)
+		if code != exitFailed || !strings.Contains(stderr, "is this the operators' listener?") {
+			t.Errorf("%v: %d %s", args, code, stderr)
+		}
+	}
+}
+
+// A taken port is told with where its address comes from, also where nobody said it.
+func TestServe_TakenPortNamesItsOrigin(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.Addr().String()
+	code, _, stderr := said(t, "serve", "--data", t.TempDir(), "--api", address)
+	if code == exitDone || !strings.Contains(stderr, "set by --api") {
+		t.Errorf("said by a flag: %d %s", code, stderr)
+	}
+	var cfg config.Config
+	if got := origin(&cfg, "api.listen", "--api"); got != "the default of api.listen (--api)" {
+		t.Errorf("said by nobody: %q", got)
+	}
+}
+
+type listener struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (l listener) Addr() net.Addr { return l.addr }
+
+func TestShownURL(t *testing.T) {
+	for want, ip := range map[string]net.IP{
+		"http://[::1]:8080": net.IPv6unspecified, "http://127.0.0.1:8080": net.IPv4zero, "http://10.0.0.5:8080": net.IPv4(10, 0, 0, 5),
+	} {
+		if got := shownURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
+			t.Errorf("%v: %s, want %s", ip, got, want)
+		}
+	}
+}
+
+// The latency of a partner that does not answer is of another time, and a breaker that no call has met says nothing.
+func TestPrintPair_SilentPartner(t *testing.T) {
+	seen := time.Date(2026, 11, 30, 3, 4, 5, 0, time.UTC)
+	var st pairStatus
+	st.Partners = []partner.PartnerStatus{
+		{Name: partner.A, Breaker: "closed", LatencyMS: 0.6, Seen: seen},
+		{Name: partner.B, Breaker: "closed", LatencyMS: 0.7, Reachable: true, Seen: seen},
+	}
+	var out bytes.Buffer
+	if err := printPair(&out, st, false); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	if strings.Contains(text, "0.6 ms") || strings.Count(text, "closed") != 1 || !strings.Contains(text, "no answer since 03:04:05 UTC") || !strings.Contains(text, "0.7 ms") {
+		t.Errorf("a frozen partner is shown as\n%s", text)
+	}
+}
+
+// What docs/failover.md freezes it lifts again, whichever partner was the principal.
+func TestFailoverPage_LiftsWhatItFroze(t *testing.T) {
+	text, err := os.ReadFile("../../docs/failover.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "## Try it")
+	block, _, _ = strings.Cut(block, "\n## ")
+	if !strings.Contains(block, `"partner":"principal","fault":"freeze"`) || !strings.Contains(block, "for p in a b") || !strings.Contains(block, `"fault":"none"`) {
+		t.Errorf("the page freezes the principal, and does not lift that on both:\n%s", block)
+	}
+}
