@@ -72,5 +72,5 @@ func shownConnectionString(servers *embedded.Pair, name string) string {
 	if servers.Principal() != "" {
 		text += "database=ASPState;"
 	}
-	return text + "encrypt=false"
+	return text + "encrypt=false;trustservercertificate=true"
 }

@@ -6,7 +6,7 @@ import (
 
 // notYetInFormat4 takes away what format 4 has and format 3 had not.
 const notYetInFormat4 = "DROP TABLE MirrorStateSettled; ALTER TABLE ASPStateTempSessions DROP COLUMN LockCallId; " +
-	"ALTER TABLE ASPStateTempSessions DROP COLUMN Settled; ALTER TABLE MirrorStateTombstones DROP COLUMN Created; "
+	"ALTER TABLE ASPStateTempSessions DROP COLUMN Settled; ALTER TABLE ASPStateTempSessions DROP COLUMN MadeOperationId; ALTER TABLE MirrorStateTombstones DROP COLUMN Created; "
 
 // A folder that an earlier version made (format 2: there was nothing but ASPState, and everything in it)
 // is taken as it is.

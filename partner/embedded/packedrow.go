@@ -7,8 +7,8 @@ import (
 )
 
 // The driver takes its time over every column of a result. A session is read in
-// five columns instead of 25: the numbers and dates as one text with bars between
-// them, the six operation ids as one binary, and what may be long by itself.
+// five columns instead of 26: the numbers and dates as one text with bars between
+// them, the seven operation ids as one binary, and what may be long by itself.
 const readPacked = `SELECT SessionId,
 	Created || '|' || Expires || '|' || LockDate || '|' || LockDateLocal || '|' ||
 	LockCookie || '|' || Timeout || '|' || Locked || '|' || Flags || '|' ||
@@ -16,8 +16,8 @@ const readPacked = `SELECT SessionId,
 	ifnull(OperationDate1, '') || '|' || ifnull(OperationDate2, '') || '|' || ifnull(OperationDate3, '') || '|' ||
 	ifnull(OperationDate4, '') || '|' || ifnull(OperationsForgotten, '') || '|' || ifnull(Settled, '') || '|' ||
 	((LockOperationId IS NULL) + 2 * (OperationId1 IS NULL) + 4 * (OperationId2 IS NULL) + 8 * (OperationId3 IS NULL) + 16 * (OperationId4 IS NULL) +
-	 32 * (LockCallId IS NULL)),
-	CAST(ifnull(LockOperationId, '') || ifnull(OperationId1, '') || ifnull(OperationId2, '') || ifnull(OperationId3, '') || ifnull(OperationId4, '') || ifnull(LockCallId, '') AS BLOB),
+	 32 * (LockCallId IS NULL) + 64 * (MadeOperationId IS NULL)),
+	CAST(ifnull(LockOperationId, '') || ifnull(OperationId1, '') || ifnull(OperationId2, '') || ifnull(OperationId3, '') || ifnull(OperationId4, '') || ifnull(LockCallId, '') || ifnull(MadeOperationId, '') AS BLOB),
 	SessionItemShort, SessionItemLong
 	FROM ASPStateTempSessions WHERE SessionId = ?1`
 
@@ -41,7 +41,7 @@ func scanPacked(v []driver.Value) (*sessionRow, bool) {
 	}
 	r.forgotten, r.settled = f.date2(), f.date2()
 	nulls := f.int().n
-	for i, op := range [...]*operation{&r.lockOp, &r.ops[0], &r.ops[1], &r.ops[2], &r.ops[3], &r.lockCall} {
+	for i, op := range [...]*operation{&r.lockOp, &r.ops[0], &r.ops[1], &r.ops[2], &r.ops[3], &r.lockCall, &r.madeBy} {
 		if nulls&(1<<i) != 0 {
 			continue
 		}

@@ -453,6 +453,12 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 // whyNotHeld tells why an update or release did nothing.
 func (a *attempt) whyNotHeld(t *transaction, c *situation, id, lockOp, lockCookie argument) (int64, error) {
 	f, err := t.fateOf(id, a.firstSent, a.op)
+	removedHeld := false
+	if err == nil {
+		var held fate
+		held, err = t.fateOf(id, argument{}, lockOp)
+		removedHeld = held.done
+	}
 	s := c.s
 	switch {
 	case err != nil:
@@ -470,6 +476,10 @@ func (a *attempt) whyNotHeld(t *transaction, c *situation, id, lockOp, lockCooki
 		return resultAgain, nil
 	case f.done: // to a session that has been removed since
 		return resultDone, nil
+	// The session whose lock that was has been removed, and while it remembered the acquire it would have
+	// remembered this too.
+	case removedHeld:
+		return resultLockLost, nil
 	// What the ring has forgotten since the call began may be what another call of the operation did.
 	case !a.resent && a.shared() && s != nil && !s.forgotten.null() && !s.forgotNothingSince(a.called) && !s.inRing(lockOp):
 		return resultUnknown, nil

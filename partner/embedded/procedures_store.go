@@ -75,9 +75,6 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		switch {
 		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
 			r, err := p.overwrite(t, c.s)
-			if p.mode.is(modeIfMatch) {
-				return r, err // no version comes back
-			}
 			return p.done(t, p.id, resultDone, r, err)
 		case mayWrite && c.s == nil && p.careful && p.mode.ok && !p.mode.is(modeIfMatch) && p.op.ok && p.id.ok:
 			r, err := p.insert(t)
@@ -86,7 +83,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		outcome := p.why(t, &c, f)
 		if p.careful {
 			bound := outcome == resultNoSession || outcome == resultLocked || outcome == resultPrecondition || outcome == resultUnknown
-			if outcome != resultMoved && outcome != resultAgain && !p.mode.is(modeIfMatch) {
+			if outcome != resultMoved && outcome != resultAgain {
 				if err := p.refused(t, p.id, outcome, bound); err != nil {
 					return nil, err
 				}
@@ -94,7 +91,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 			return notApplied(t, outcome, c.s)
 		}
 		quiet := c.s != nil && p.quiet(c.s)
-		final := !p.binds(outcome) || p.mode.is(modeIfMatch) || outcome == resultDone || outcome == resultCreated
+		final := !p.binds(outcome) || outcome == resultDone || outcome == resultCreated
 		if late(t, p.notAfter) || outcome == resultMoved || outcome != resultAgain && quiet && final {
 			return notApplied(t, outcome, c.s)
 		}
@@ -134,7 +131,7 @@ func (p *storing) overwrite(t *transaction, old *sessionRow) (*result, error) {
 	}
 	if !alive {
 		timeout = p.newTimeout()
-		s.created = t.now
+		s.created, s.madeBy = t.now, p.op.op()
 		outcome = resultCreated
 	}
 	switch {
@@ -172,7 +169,7 @@ func (p *storing) insert(t *transaction) (*result, error) {
 	s := newSessionRow(p.id.s, t.now, expires, timeout.int32())
 	s.short, s.long = p.short.blob(), p.long.blob()
 	s.flags = p.flags.int32()
-	s.ops[0], s.opDates[0] = p.op.op(), t.clock
+	s.ops[0], s.opDates[0], s.madeBy = p.op.op(), t.clock, p.op.op()
 	return applied(t, resultCreated, s)
 }
 
@@ -184,7 +181,7 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 	case c.moved:
 		return resultMoved
 	case s != nil && s.inRing(p.op):
-		if s.forgotten.null() && s.oldest().is(p.op.op()) {
+		if s.madeBy.is(p.op.op()) {
 			return resultCreated
 		}
 		return resultDone
@@ -214,17 +211,6 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 		return resultPrecondition
 	}
 	return resultAgain
-}
-
-// oldest is the oldest operation of the ring: of one that has forgotten nothing,
-// the one that made the session.
-func (s *sessionRow) oldest() operation {
-	for i := len(s.ops) - 1; i >= 0; i-- {
-		if s.ops[i] != "" {
-			return s.ops[i]
-		}
-	}
-	return ""
 }
 
 // tombstoneMinutes is how long a tombstone is kept, and tombstonesSwept how many

@@ -117,6 +117,7 @@ type sessionRow struct {
 	forgotten       datetime2
 	lockCall        operation // the call that may give the lock back
 	settled         datetime2
+	madeBy          operation // the operation that made the session
 }
 
 func (r *sessionRow) table() table { return tableSessions }
@@ -235,8 +236,8 @@ const (
 	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
 		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,
 		OperationId1, OperationId2, OperationId3, OperationId4,
-		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten, LockCallId, Settled`
-	sessionWidth = 25
+		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten, LockCallId, Settled, MadeOperationId`
+	sessionWidth = 26
 )
 
 // scanSession makes a row of the columns above.
@@ -254,7 +255,7 @@ func scanSession(v []driver.Value) (*sessionRow, error) {
 	for i := range r.opDates {
 		r.opDates[i] = s.date2()
 	}
-	r.forgotten, r.lockCall, r.settled = s.date2(), s.operation(), s.date2()
+	r.forgotten, r.lockCall, r.settled, r.madeBy = s.date2(), s.operation(), s.date2(), s.operation()
 	return r, s.err
 }
 
@@ -269,7 +270,7 @@ func (r *sessionRow) values(dst []driver.Value) []driver.Value {
 	for _, d := range r.opDates {
 		dst = append(dst, date2Value(d))
 	}
-	return append(dst, date2Value(r.forgotten), opValue(r.lockCall), date2Value(r.settled))
+	return append(dst, date2Value(r.forgotten), opValue(r.lockCall), date2Value(r.settled), opValue(r.madeBy))
 }
 
 func dateValue(d datetime) driver.Value {

@@ -39,7 +39,8 @@ CREATE TABLE ASPStateTempSessions (
 	OperationDate4      datetime2(7) NULL,
 	OperationsForgotten datetime2(7) NULL,
 	LockCallId          binary(16) NULL,
-	Settled             datetime2(7) NULL
+	Settled             datetime2(7) NULL,
+	MadeOperationId     binary(16) NULL
 );
 CREATE INDEX Index_Expires ON ASPStateTempSessions (Expires);
 CREATE TABLE ASPStateTempApplications (
@@ -122,6 +123,7 @@ CREATE INDEX Index_Settled ON MirrorStateSettled (Settled);
 	alterSettled = `
 ALTER TABLE ASPStateTempSessions ADD COLUMN LockCallId binary(16) NULL;
 ALTER TABLE ASPStateTempSessions ADD COLUMN Settled datetime2(7) NULL;
+ALTER TABLE ASPStateTempSessions ADD COLUMN MadeOperationId binary(16) NULL;
 ALTER TABLE MirrorStateTombstones ADD COLUMN Created datetime NULL;
 `
 )
@@ -180,10 +182,10 @@ const (
 		LockOperationId = ?12, LockOperationCookie = ?13, LockActionFlags = ?14,
 		OperationId1 = ?15, OperationId2 = ?16, OperationId3 = ?17, OperationId4 = ?18,
 		OperationDate1 = ?19, OperationDate2 = ?20, OperationDate3 = ?21, OperationDate4 = ?22, OperationsForgotten = ?23,
-		LockCallId = ?24, Settled = ?25
+		LockCallId = ?24, Settled = ?25, MadeOperationId = ?26
 		WHERE SessionId = ?1`
 	insertSession = `INSERT INTO ASPStateTempSessions VALUES
-		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)`
+		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)`
 	deleteSession     = `DELETE FROM ASPStateTempSessions WHERE SessionId = ?1`
 	putApplication    = `INSERT INTO ASPStateTempApplications VALUES (?1, ?2) ON CONFLICT (AppId) DO UPDATE SET AppName = ?2`
 	deleteApplication = `DELETE FROM ASPStateTempApplications WHERE AppId = ?1`

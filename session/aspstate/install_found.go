@@ -64,10 +64,10 @@ const (
 // extensionColumns are those that the extension adds to ASPStateTempSessions.
 var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
 	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
-	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled"}
+	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId"}
 
 // laterColumns is how many of the extension's columns an earlier version did not have.
-const laterColumns = 2
+const laterColumns = 3
 
 // earlier says that the extension's columns are those of an earlier version.
 func (f Found) earlier() bool {

@@ -158,6 +158,28 @@ func TestUpdate_sentAgainAfterARemoval(t *testing.T) {
 	}
 }
 
+// TestUpdate_sentAgainWithTheLockOfARemovedSession: the session had been removed, by its holder, before the call began.
+func TestUpdate_sentAgainWithTheLockOfARemovedSession(t *testing.T) {
+	pair := openPair(t, embeddedtest.Start(t))
+	others := openStore(t, pair)
+	for _, verb := range []string{"update", "release"} {
+		ref := newSession(t, others)
+		lock := hold(t, others, ref)
+		if err := others.Remove(t.Context(), ref, lock, session.NewOperation()); err != nil {
+			t.Fatal(err)
+		}
+		store, err := openStore(t, &lossy{pair, verb, func() {}}), error(nil)
+		if verb == "update" {
+			_, err = store.Update(t.Context(), ref, lock, session.Write{Item: []byte("1")}, false, session.Operation{})
+		} else {
+			err = store.Release(t.Context(), ref, lock, session.Operation{})
+		}
+		if !errors.Is(err, session.ErrLockLost) {
+			t.Errorf("%s: got %v, want %v", verb, err, session.ErrLockLost)
+		}
+	}
+}
+
 // TestUpdate_sentAgainDoesNotUndoALaterOne: under one lock that is kept.
 func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
 	servers := embeddedtest.Start(t)

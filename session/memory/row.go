@@ -29,8 +29,8 @@ type row struct {
 	lockCall          session.OperationID // the call of it that may give it back; zero: none may
 	lockUninitialized bool                // what that acquire reported
 
-	ring      [ringSize]session.OperationID // the newest first
-	forgotten bool                          // an operation has left the ring
+	ring   [ringSize]session.OperationID // the newest first
+	madeBy session.OperationID           // the operation that made the session
 }
 
 // live reports whether the row has not expired, its lock aside.
@@ -112,21 +112,11 @@ func (r *row) store(c call, w session.Write, made bool) {
 
 // remember puts op at the head of the ring; the oldest leaves it.
 func (r *row) remember(op session.OperationID) {
-	if !r.ring[ringSize-1].IsZero() {
-		r.forgotten = true
-	}
 	copy(r.ring[1:], r.ring[:])
 	r.ring[0] = op
 }
 
 func (r *row) remembers(op session.OperationID) bool { return slices.Contains(r.ring[:], op) }
-
-// madeBy reports whether op made the session: the oldest operation of a ring
-// that has forgotten nothing did.
-func (r *row) madeBy(op session.OperationID) bool {
-	i := slices.Index(r.ring[:], op)
-	return !r.forgotten && (i == ringSize-1 || r.ring[i+1].IsZero())
-}
 
 // session is what is told about the row, without the item.
 func (r *row) session() session.Session {

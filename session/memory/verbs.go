@@ -162,7 +162,7 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		switch {
 		case r != nil && r.remembers(op.ID):
 			out = r.session()
-			out.Made = r.madeBy(op.ID)
+			out.Made = r.madeBy == op.ID
 			return true, nil
 		case s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
@@ -177,6 +177,9 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 			s.rows[c.key] = r
 		}
 		r.store(c, w, made)
+		if made {
+			r.madeBy = op.ID
+		}
 		r.remember(op.ID)
 		out = r.session()
 		out.Made = made

@@ -53,6 +53,12 @@ var lateCases = []lateCase{
 	{name: "a put with a tag, removed and made again since",
 		prepare: func(s *scene) mutation { return s.putting(session.Condition{Match: s.fresh().Tag}) },
 		since:   func(s *scene) { s.remove(noLock); s.create() }},
+	{name: "a put with the tag of a locked version, whose lock is abandoned since",
+		prepare: heldByAnother(func(s *scene) mutation {
+			sess, err := s.peek()
+			s.noError("peek", err)
+			return s.putting(session.Condition{Match: sess.Tag})
+		}), want: session.ErrLocked, since: func(s *scene) { s.abandon() }, needs: []need{aged}},
 	{name: "a put with another version's tag",
 		prepare: func(s *scene) mutation {
 			old := s.fresh().Tag

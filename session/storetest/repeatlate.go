@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -33,6 +34,15 @@ func repeatedLate(t *testing.T, s Subject) {
 		}
 		s.holds(item)
 	}, extended)
+	run(t, s, "a put over a session that .NET made never says that it made it", func(s *scene) {
+		netMakes(s)
+		putTwice(s, unconditional)
+	}, extended, beside)
+	run(t, s, "a put over a session that has expired says each time that it made one", func(s *scene) {
+		s.create()
+		s.age(21 * time.Minute)
+		putTwice(s, unconditional)
+	}, extended, aged)
 	run(t, s, "a put is done though the session is locked by now", func(s *scene) {
 		item, first := blob(20), op()
 		_, err := s.Store.Put(s.ctx, s.ref, content(item), unconditional, first)

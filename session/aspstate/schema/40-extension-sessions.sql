@@ -393,6 +393,9 @@ AS
                  -- Done, to a session that has been removed since.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- The session whose lock that was has been removed, and while it remembered the acquire it would have remembered this too.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND @lockOp IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
                  -- What the ring has forgotten since the call began may be what another call of the operation did.
                  WHEN @resent = 0 AND @call <> @op AND s.OperationsForgotten >= @called
                       AND @lockOp NOT IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 5
@@ -500,6 +503,9 @@ AS
                  -- Done, to a session that has been removed since.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- The session whose lock that was has been removed, and while it remembered the acquire it would have remembered this too.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND @lockOp IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
                  -- What the ring has forgotten since the call began may be what another call of the operation did.
                  WHEN @resent = 0 AND @call <> @op AND s.OperationsForgotten >= @called
                       AND @lockOp NOT IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 5
@@ -595,7 +601,7 @@ GO
 -- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
 -- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
 -- A session is made the careful way only: its place is kept from the look at the tombstones to the
--- insert. What names a version needs no entry in MirrorStateSettled: no version comes back.
+-- insert.
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -645,6 +651,7 @@ AS
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
         SET Created = CASE WHEN Expires > @now THEN Created ELSE @now END,
+            MadeOperationId = CASE WHEN Expires > @now THEN MadeOperationId ELSE @op END,
             Timeout = CASE WHEN Expires > @now THEN COALESCE(@timeout, Timeout) ELSE COALESCE(@timeout, @defaultTimeout) END,
             Expires = CASE WHEN Expires > @now THEN DATEADD(minute, COALESCE(@timeout, Timeout), @now) ELSE @expires END,
             Locked = 0, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
@@ -674,7 +681,7 @@ AS
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
         BEGIN
-            IF @resent = 1 AND @mode <> 2 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
+            IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
             IF @careful = 1 COMMIT TRANSACTION
             RETURN 0
         END
@@ -683,9 +690,9 @@ AS
         BEGIN
             INSERT INTO dbo.ASPStateTempSessions
                 (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
-                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1)
+                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1, MadeOperationId)
             SELECT @id, @now, @expires, @now, GETDATE(), 1, COALESCE(@timeout, @defaultTimeout), 0,
-                   @itemShort, @itemLong, @flags, @op, @clock
+                   @itemShort, @itemLong, @flags, @op, @clock, @op
             FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
             WHERE e.Id = 1 AND e.Epoch = @epoch
               AND @mode <> 2
@@ -709,9 +716,7 @@ AS
         SELECT @result = CASE
                  WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
                  WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00))
-                   -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
-                   THEN CASE WHEN s.OperationsForgotten IS NULL
-                              AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
+                   THEN CASE WHEN s.MadeOperationId = @op THEN 8 ELSE 0 END
                  WHEN @answered IS NOT NULL THEN @answered
                  -- Done, to a session that has been removed since: it stays away, or its successor as it is.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
@@ -739,13 +744,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND @mode <> 2 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @mode = 2 OR @result IN (0, 8))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result IN (0, 8))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,

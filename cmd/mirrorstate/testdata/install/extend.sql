@@ -53,7 +53,8 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate4      datetime2(7) NULL,
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
-        Settled             datetime2(7) NULL  -- when an operation on this session was last entered in MirrorStateSettled
+        Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
+        MadeOperationId     binary(16) NULL  -- the operation that made the session; of one that .NET made there is none
 GO
 
 -- make the extension's tables and procedures
@@ -170,22 +171,25 @@ AS
 GO
 -- Begins the careful way, in its transaction: from here to the commit nobody else writes this session.
 -- @answered is what this operation was answered: to an attempt of the same call since @sent, or to another
--- call since @called; NULL: nothing.
+-- call since @called, or, whenever that was, that it is done or that its outcome is unknown; NULL: nothing.
+-- @own is 1 if it was the same call that was answered.
 CREATE PROCEDURE dbo.MirrorState_Enter_1
     @id       nvarchar(88),
     @op       binary(16),
     @call     binary(16),
     @sent     datetime2(7),
     @called   datetime2(7),
-    @answered int OUTPUT
+    @answered int OUTPUT,
+    @own      bit OUTPUT
 AS
     SET NOCOUNT ON
     DECLARE @key nvarchar(88)
     SELECT @key = SessionId FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK, HOLDLOCK) WHERE SessionId = @id
     SET @answered = NULL
-    SELECT TOP (1) @answered = Result FROM dbo.MirrorStateSettled WITH (READCOMMITTEDLOCK)
+    SELECT TOP (1) @answered = Result, @own = CASE WHEN CallId = @call THEN 1 ELSE 0 END
+    FROM dbo.MirrorStateSettled WITH (READCOMMITTEDLOCK)
     WHERE OperationId = @op
-      AND ((CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
+      AND (Result IN (0, 5, 8) OR (CallId = @call AND Settled >= @sent) OR (CallId <> @call AND Settled >= @called AND Result <> 7))
     ORDER BY Settled DESC
     RETURN 0
 GO
@@ -322,7 +326,7 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int, @item varbinary(max)
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -337,7 +341,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -359,6 +363,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was granted on a session that has been removed since is not granted on its successor.
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
@@ -372,7 +377,7 @@ AS
         END
 
         -- Found again, by another call.
-        IF @careful = 1 AND ISNULL(@answered, 0) = 0
+        IF @careful = 1 AND ISNULL(@answered, 0) <> 7
             UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
             SET LockCallId = NULL
             WHERE SessionId = @id AND Locked = 1 AND LockOperationId = @op AND LockOperationCookie = LockCookie AND LockCallId <> @call
@@ -381,14 +386,14 @@ AS
 
         SELECT @result = CASE
                  WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
-                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) = 0 THEN 0
-                 WHEN @answered BETWEEN 1 AND 4 THEN @answered
-                 WHEN @answered IS NOT NULL THEN 3
-                 WHEN s.SessionId IS NULL THEN 1
+                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) <> 7 THEN 0
                  WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                               ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
+                 WHEN @answered BETWEEN 1 AND 4 THEN @answered
+                 WHEN @answered IS NOT NULL THEN 3
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
+                 WHEN s.SessionId IS NULL THEN 1
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
                  WHEN s.Expires <= @now THEN 1
                  ELSE 7
@@ -402,7 +407,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -439,7 +444,7 @@ CREATE PROCEDURE dbo.MirrorState_Update_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -455,7 +460,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -477,6 +482,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -495,6 +501,12 @@ AS
                  -- Done, to a session that has been removed since.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- The session whose lock that was has been removed, and while it remembered the acquire it would have remembered this too.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND @lockOp IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
+                 -- What the ring has forgotten since the call began may be what another call of the operation did.
+                 WHEN @resent = 0 AND @call <> @op AND s.OperationsForgotten >= @called
+                      AND @lockOp NOT IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 5
                  WHEN @resent = 0 THEN 3
                  -- The session that was there when this was first sent has been removed, and remembered well that this was not done.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
@@ -515,7 +527,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -544,7 +556,7 @@ CREATE PROCEDURE dbo.MirrorState_Release_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -560,7 +572,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -577,6 +589,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
@@ -595,6 +608,12 @@ AS
                  -- Done, to a session that has been removed since.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 0
+                 -- The session whose lock that was has been removed, and while it remembered the acquire it would have remembered this too.
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND @lockOp IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
+                 -- What the ring has forgotten since the call began may be what another call of the operation did.
+                 WHEN @resent = 0 AND @call <> @op AND s.OperationsForgotten >= @called
+                      AND @lockOp NOT IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00)) THEN 5
                  WHEN @resent = 0 THEN 3
                  -- The session that was there when this was first sent has been removed, and remembered well that this was not done.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
@@ -615,7 +634,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -641,14 +660,14 @@ CREATE PROCEDURE dbo.MirrorState_GiveBack_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @answered int, @rows int
+    DECLARE @clock datetime2(7), @now datetime, @answered int, @own bit, @rows int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
     SET @call = COALESCE(@call, @op)
 
     BEGIN TRANSACTION
-    EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @clock, @clock, @answered OUTPUT
+    EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @clock, @clock, @answered OUTPUT, @own OUTPUT
     UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
     SET Locked = 0, LockOperationId = NULL, LockCallId = NULL, Flags = Flags | ISNULL(LockActionFlags, 0),
         OperationId1 = CASE WHEN OperationId1 = @op THEN @instead ELSE OperationId1 END,
@@ -681,7 +700,7 @@ GO
 -- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
 -- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
 -- A session is made the careful way only: its place is kept from the look at the tombstones to the
--- insert. What names a version needs no entry in MirrorStateSettled: no version comes back.
+-- insert.
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -707,7 +726,7 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @since datetime2(7), @careful bit, @answered int, @disturbed bit,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @since datetime2(7), @careful bit, @answered int, @own bit, @disturbed bit,
             @result int, @expires datetime, @isCookie int, @isAge int, @isTimeout int, @isExpires datetime, @isCreated datetime,
             @isLocked bit, @isNewest binary(16), @isFlags int
     SET @clock = SYSUTCDATETIME()
@@ -726,11 +745,12 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
         SET Created = CASE WHEN Expires > @now THEN Created ELSE @now END,
+            MadeOperationId = CASE WHEN Expires > @now THEN MadeOperationId ELSE @op END,
             Timeout = CASE WHEN Expires > @now THEN COALESCE(@timeout, Timeout) ELSE COALESCE(@timeout, @defaultTimeout) END,
             Expires = CASE WHEN Expires > @now THEN DATEADD(minute, COALESCE(@timeout, Timeout), @now) ELSE @expires END,
             Locked = 0, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
@@ -752,6 +772,7 @@ AS
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
@@ -759,7 +780,7 @@ AS
           AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
         IF @@ROWCOUNT = 1
         BEGIN
-            IF @resent = 1 AND @mode <> 2 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
+            IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0
             IF @careful = 1 COMMIT TRANSACTION
             RETURN 0
         END
@@ -768,9 +789,9 @@ AS
         BEGIN
             INSERT INTO dbo.ASPStateTempSessions
                 (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
-                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1)
+                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1, MadeOperationId)
             SELECT @id, @now, @expires, @now, GETDATE(), 1, COALESCE(@timeout, @defaultTimeout), 0,
-                   @itemShort, @itemLong, @flags, @op, @clock
+                   @itemShort, @itemLong, @flags, @op, @clock, @op
             FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
             WHERE e.Id = 1 AND e.Epoch = @epoch
               AND @mode <> 2
@@ -794,9 +815,7 @@ AS
         SELECT @result = CASE
                  WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
                  WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00))
-                   -- The oldest operation of a ring that has forgotten nothing is the one that made the session.
-                   THEN CASE WHEN s.OperationsForgotten IS NULL
-                              AND COALESCE(s.OperationId4, s.OperationId3, s.OperationId2, s.OperationId1) = @op THEN 8 ELSE 0 END
+                   THEN CASE WHEN s.MadeOperationId = @op THEN 8 ELSE 0 END
                  WHEN @answered IS NOT NULL THEN @answered
                  -- Done, to a session that has been removed since: it stays away, or its successor as it is.
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
@@ -824,13 +843,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND @mode <> 2 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @mode = 2 OR @result IN (0, 8))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result IN (0, 8))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
@@ -856,7 +875,7 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -871,7 +890,7 @@ AS
         IF @careful = 1
         BEGIN
             BEGIN TRANSACTION
-            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT
+            EXECUTE dbo.MirrorState_Enter_1 @id, @op, @call, @sent, @called, @answered OUTPUT, @own OUTPUT
         END
 
         DELETE FROM dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -885,6 +904,7 @@ AS
           AND @op IS NOT NULL
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
           AND @answered IS NULL
+          AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND ((@careful = 0 AND @call = @op)
             OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op))
           AND @clock <= @notAfter
@@ -918,7 +938,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND @answered IS NULL AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK

@@ -441,7 +441,8 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate4      datetime2(7) NULL,
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
-        Settled             datetime2(7) NULL  -- when an operation on this session was last entered in MirrorStateSettled
+        Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
+        MadeOperationId     binary(16) NULL  -- the operation that made the session; of one that .NET made there is none
 GO
 COMMIT TRANSACTION
 GO
