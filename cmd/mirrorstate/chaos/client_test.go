@@ -293,7 +293,11 @@ func (c *client) round(in input, p plan, before []attempt, send sendFunc) []atte
 	twins, answered := context.WithCancel(ctx)
 	defer answered()
 	one := func(i int) {
-		sent[i] = c.sendOnce(twins, sent[i].door, in, p.requests[i], send)
+		until := ctx
+		if p.requests[i].twin {
+			until = twins
+		}
+		sent[i] = c.sendOnce(until, sent[i].door, in, p.requests[i], send)
 		if sent[i].Result != unknown && sent[i].Result != nothing {
 			answered()
 		}
