@@ -62,6 +62,9 @@ func (d datetime) before(moment argument) bool {
 // quiet is the condition under which an attempt need not be careful: the session is older than the
 // call, and nothing was settled on it since.
 func (a *attempt) quiet(s *sessionRow) bool {
+	if a.sent.ok && s.created.time().After(a.sent.date2().time().Add(coarse)) {
+		return false // certainly made after this was sent: a straggler is not meant for it
+	}
 	return a.careful || s.created.before(a.called) && (s.settled.null() || a.called.ok && s.settled < a.called.date2())
 }
 

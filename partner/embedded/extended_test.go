@@ -249,7 +249,7 @@ func TestExtended_removed(t *testing.T) {
 }
 
 // A session that was removed and made again is another one: what was sent for the
-// first neither overwrites the second nor says that it was not applied.
+// first does not overwrite the second. That it was not applied to the first, the first's tombstone tells.
 func TestExtended_madeAgain(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "again")
@@ -266,8 +266,8 @@ func TestExtended_madeAgain(t *testing.T) {
 	expect(t, "a store first sent before the removal", straggler.store(t, p), resultAgain)
 	straggler.resent = 1
 	expect(t, "the same re-sent", straggler.store(t, p), resultNoSession)
-	expect(t, "an update of the first, re-sent", late.update(t, p), resultUnknown)
-	expect(t, "a release of the first, re-sent", late.release(t, p), resultUnknown)
+	expect(t, "an update of the first, re-sent", late.update(t, p), resultLockLost)
+	expect(t, "a release of the first, re-sent", late.release(t, p), resultLockLost)
 	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {
 		t.Errorf("the second holds %q", item)
 	}

@@ -32,7 +32,9 @@
 -- MirrorStateSettled. Any other attempt first tries to get by without: the one statement that decides has
 -- the row to itself, too, and asks of it only whether anything was settled (Settled), or the session made
 -- (Created), since the call began. If so, the attempt goes the careful way, still within the same call:
--- there it finds what was answered meanwhile, and does nothing.
+-- there it finds what was answered meanwhile, and does nothing. And what was certainly made after this
+-- attempt was sent, it does not touch: a removal of .NET's takes along what the session remembered, and a
+-- straggler is not meant for its successor. A caller who still waits sends the call again, with a new time.
 --
 -- The hints, and what would go wrong without each:
 --   ROWLOCK                    locks on whole pages would have sessions wait for each other
@@ -251,6 +253,7 @@ AS
                           ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was granted on a session that has been removed since is not granted on its successor.
@@ -373,6 +376,7 @@ AS
           -- What the ring has forgotten since this was first sent may have been this.
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
@@ -483,6 +487,7 @@ AS
           -- What the ring has forgotten since this was first sent may have been this.
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
@@ -672,6 +677,7 @@ AS
           AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
@@ -807,6 +813,7 @@ AS
             OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
           AND @op IS NOT NULL
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND ((@careful = 0 AND @call = @op)

@@ -748,6 +748,7 @@ AS
                           ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was granted on a session that has been removed since is not granted on its successor.
@@ -867,6 +868,7 @@ AS
           -- What the ring has forgotten since this was first sent may have been this.
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
@@ -974,6 +976,7 @@ AS
           -- What the ring has forgotten since this was first sent may have been this.
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND @clock <= @notAfter
@@ -1157,6 +1160,7 @@ AS
           AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
           AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
@@ -1289,6 +1293,7 @@ AS
             OR (Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie))
           AND @op IS NOT NULL
           AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+          AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           AND ((@careful = 0 AND @call = @op)
