@@ -81,7 +81,7 @@ func (q ask) store(t testing.TB, p *Partner) []any {
 
 func (q ask) remove(t testing.TB, p *Partner) []any {
 	t.Helper()
-	return do(t, p, "MirrorState_Remove_1", text(q.id), number64(q.epoch), q.notAfter, q.op, number64(q.lockTimeout), q.lockOp, q.lockCookie)
+	return do(t, p, "MirrorState_Remove_1", text(q.id), number64(q.epoch), q.notAfter, q.op, number64(q.lockTimeout), q.lockOp, q.lockCookie, q.sent)
 }
 
 // locked makes a session and locks it; the answer has the lock for what comes next.
@@ -245,6 +245,26 @@ func TestExtended_removed(t *testing.T) {
 	expect(t, "it is there", asking("s").get(t, p), resultDone)
 	if a, b := dump(t, p), dump(t, p.other()); a != b {
 		t.Errorf("the partners differ: %s %s", a, b)
+	}
+}
+
+// What was certainly made after an attempt was sent is not for that attempt, whoever removed what was there before.
+func TestExtended_straggler(t *testing.T) {
+	p := openPair(t).Partner("a")
+	expect(t, "create", asking("s").store(t, p), resultCreated)
+	before := dump(t, p)
+	for name, call := range map[string]func(q ask) []any{
+		"acquire": func(q ask) []any { return q.acquire(t, p) },
+		"store":   func(q ask) []any { return q.store(t, p) },
+		"remove":  func(q ask) []any { return q.remove(t, p) },
+	} {
+		q := asking("s")
+		q.sent = moment(time.Now().Add(-time.Second))
+		q.firstSent = q.sent
+		expect(t, name, call(q), resultAgain)
+	}
+	if after := dump(t, p); after != before {
+		t.Errorf("the session was %s and is %s", before, after)
 	}
 }
 
