@@ -58,7 +58,7 @@
 //
 // A session remembers its last four operations. On a session that many clients use at
 // once, a call that has to be sent again can find that ring overrun: its outcome is
-// unknown. That is allowed to one request in a thousand, and only where the history has
+// unknown. That is allowed to one request in a thousand (in 200 with rude clients or relays), and only where the history has
 // four other operations on the session meanwhile, or .NET has removed it. The entity tag
 // that answers a write sent again may be one that no version has, which matches nothing.
 //
