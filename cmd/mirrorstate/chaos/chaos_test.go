@@ -52,9 +52,9 @@ const netClients = 2
 // the session saw more operations than it remembers while the call was sent again.
 const maxUnknown = 1000
 
-// disturbance is how many times as many that is where clients hang up or relays lose answers: there are
+// unknownWhereRude is how many times as many that is where clients hang up or relays lose answers: there are
 // many times as many calls sent again, and a call that was told so once is told so each time it comes.
-const disturbance = 5
+const unknownWhereRude = 5
 
 // progressEvery is how often a run says how it goes.
 const progressEvery = 10 * time.Second
@@ -227,7 +227,7 @@ func (r *run) verdict(t *testing.T, proxies int) {
 	}
 	allowed := requests / maxUnknown
 	if *rudeFlag || *relayFlag {
-		allowed *= disturbance
+		allowed *= unknownWhereRude
 	}
 	if doubt > 2 && doubt > allowed {
 		t.Errorf("seed %d: the outcome of %d requests in %d is unknown", r.seed, doubt, requests)
