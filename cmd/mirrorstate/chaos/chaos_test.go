@@ -56,6 +56,9 @@ const maxUnknown = 1000
 // many times as many calls sent again, and a call that was told so once is told so each time it comes.
 const unknownWhereRude = 5
 
+// leastUnknown is how many there may be of those in a short run, in which few requests are made.
+const leastUnknown = 60
+
 // progressEvery is how often a run says how it goes.
 const progressEvery = 10 * time.Second
 
@@ -227,7 +230,7 @@ func (r *run) verdict(t *testing.T, proxies int) {
 	}
 	allowed := requests / maxUnknown
 	if *rudeFlag || *relayFlag {
-		allowed *= unknownWhereRude
+		allowed = max(allowed*unknownWhereRude, leastUnknown)
 	}
 	if doubt > 2 && doubt > allowed {
 		t.Errorf("seed %d: the outcome of %d requests in %d is unknown", r.seed, doubt, requests)

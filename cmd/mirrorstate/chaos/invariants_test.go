@@ -203,6 +203,8 @@ func (r record) gives() bool {
 const (
 	ringSize = 4
 	slack    = int64(20 * time.Millisecond)
+	// relaySlack is the same where relays delay what a proxy reads of a server's clock.
+	relaySlack = int64(time.Second)
 )
 
 // unexplained finds answers that the outcome is unknown, though the session has seen
@@ -225,6 +227,10 @@ func unexplained(history []record) (out []finding) {
 // othersBetween counts the operations of others that the session may have remembered between two times, and
 // forgotten the call at i for.
 func othersBetween(history []record, i int, from, to int64) (others int) {
+	slack := slack
+	if *relayFlag {
+		slack = relaySlack
+	}
 	for j, o := range history {
 		switch {
 		case i == j || o.Return < from-slack || o.Call > to:
