@@ -265,17 +265,19 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithItem), nil
 	}
-	f, err := t.fateOf(id, argument{}, a.op)
-	if err != nil {
-		return nil, err
-	}
 	decided, err := a.decided(t)
 	if err != nil {
 		return nil, err
 	}
+	var f fate
 	for ; ; a.careful = true {
 		if a.careful {
 			if err := a.enter(t); err != nil {
+				return nil, err
+			}
+		}
+		if !a.alone() { // most attempts are, and need not ask
+			if f, err = t.fateOf(id, argument{}, a.op); err != nil {
 				return nil, err
 			}
 		}
@@ -283,6 +285,11 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 			old.forgotNothingSince(a.sent) && a.quiet(old) && !a.answered.ok && !decided && (a.alone() || !f.done) && inTime(t, notAfter) && c.sameEpoch {
 			r, err := grant(t, old, &a)
 			return a.done(t, id, resultDone, r, err)
+		}
+		if a.alone() {
+			if f, err = t.fateOf(id, argument{}, a.op); err != nil {
+				return nil, err
+			}
 		}
 		mine := c.s != nil && c.s.heldByItself(a.op) && a.answered.n != resultAgain
 		if a.careful && mine && !c.s.lockCall.is(a.call.op()) && c.s.lockCall != "" && inTime(t, notAfter) && c.sameEpoch {
