@@ -444,28 +444,35 @@ func TestDo_FirstSentByEitherClock(t *testing.T) {
 	})
 }
 
-// Of two readings of a clock the better one stands, and a good one grows worse with time; one that contradicts it
-// says that the clock was set.
+// Every observation of a clock narrows what is known of it, which grows wider with time; one that contradicts the
+// others says that the clock was set.
 func TestMember_ReadClock(t *testing.T) {
+	const ms = time.Millisecond
 	m := newMember(PartnerConfig{Name: A}, nil, func(Name, string, string) {})
 	now := time.Now()
 	for _, step := range []struct {
-		after         time.Duration
-		clock, within time.Duration
-		want          time.Duration
+		after               time.Duration
+		clock, within       time.Duration // an observation: the clock is that far ahead, or up to half of within more or less
+		wantLeast, wantMost time.Duration
 	}{
-		{0, 5 * time.Second, time.Second, 5 * time.Second},
-		{time.Second, 3 * time.Second, time.Millisecond, 3 * time.Second},
-		{2 * time.Second, 3300 * time.Millisecond, time.Second, 3 * time.Second},                     // a server that was frozen meanwhile
-		{3 * time.Second, 3001 * time.Millisecond, 3 * time.Millisecond, 3 * time.Second},            // a little worse, again and again
-		{4 * time.Second, 3002 * time.Millisecond, 6 * time.Millisecond, 3 * time.Second},            // must not add up
-		{5 * time.Second, 3100 * time.Millisecond, 2 * time.Millisecond, 3100 * time.Millisecond},    // set
-		{105 * time.Second, 3105 * time.Millisecond, 10 * time.Millisecond, 3105 * time.Millisecond}, // as good by now
-		{106 * time.Second, 5 * time.Second, time.Second, 5 * time.Second},
+		{0, 5000 * ms, 1000 * ms, 4500 * ms, 5500 * ms},
+		{0, 4600 * ms, 400 * ms, 4500 * ms, 4800 * ms},                             // its question was slow
+		{0, 5000 * ms, 500 * ms, 4750 * ms, 4800 * ms},                             // its answer was: both together know more than each
+		{0, 4775 * ms, 200 * ms, 4750 * ms, 4800 * ms},                             // tells nothing new
+		{10 * time.Second, 4775 * ms, 1000 * ms, 4748 * ms, 4802 * ms},             // two clocks come apart
+		{20 * time.Second, 4760 * ms, 2 * ms, 4759 * ms, 4761 * ms},                // a good one
+		{21 * time.Second, 5000 * ms, 1000 * ms, 4758800000, 4761200000},           // a server that was frozen meanwhile
+		{22 * time.Second, 4763 * ms, 6 * ms, 4760 * ms, 4761400000},               // a little worse, again and again
+		{23 * time.Second, 4766 * ms, 12 * ms, 4760 * ms, 4761600000},              // does not add up
+		{24 * time.Second, 9000 * ms, 1000 * ms, 8500 * ms, 9500 * ms},             // set
+		{24 * time.Second, -9000 * ms, 10 * ms, -9005 * ms, -8995 * ms},            // and back
+		{1000 * time.Second, 9000 * ms, 5000 * ms, 6500 * ms, 11500 * ms},          // and once more, after a long silence
+		{11000 * time.Second, 13000 * ms, 4000 * ms, 11 * time.Second, 13500 * ms}, // which may have been the drift of that silence
 	} {
 		m.readClock(Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
-		if got := m.clock.Load().ahead; got != step.want {
-			t.Errorf("after %v: the clock differs by %v, want %v", step.after, got, step.want)
+		r := m.clock.Load()
+		if least, most := r.ahead-r.within/2, r.ahead+r.within/2; (least-step.wantLeast).Abs() > 1 || (most-step.wantMost).Abs() > 1 {
+			t.Errorf("after %v: the clock is ahead by %v to %v, want %v to %v", step.after, least, most, step.wantLeast, step.wantMost)
 		}
 	}
 }

@@ -81,17 +81,17 @@ func (m *member) poke() {
 	}
 }
 
-// reading is what a partner's clock was read to be. It never changes.
+// reading is what is known of a partner's clock. It never changes.
 type reading struct {
 	at     time.Time     // zero: it was never read
 	ahead  time.Duration // its clock minus ours
-	within time.Duration // the round trip it was read in
+	within time.Duration // how far apart the least and the most are that ahead can have been then
 }
 
 // clockDrift: two clocks come apart by one part in so many at the most.
 const clockDrift = 5000
 
-// error is how wrong the reading may be by now: half its round trip, and what the clocks may have come apart since.
+// error is how wrong the reading may be by now: by half of within, and by what the clocks may have come apart since.
 func (r *reading) error(now time.Time) time.Duration {
 	if r.at.IsZero() {
 		return 0
@@ -104,13 +104,18 @@ func (r *reading) earliest(t time.Time) time.Time {
 	return t.Add(r.ahead - r.error(t)).UTC()
 }
 
-// readClock takes a reading of the clock if it is better than the one there is, as old as that is by now, or contradicts it:
-// then the clock was set. A reading taken while a server was frozen, or this machine too busy, can be wrong by half a
-// second, and must not stand.
+// readClock adds what an observation tells of the clock. The server read it at some time within the round trip, so that
+// each observation has a least and a most, and what holds is what all of them allow: where answers are slow and questions
+// quick, or the other way round by turns, that is far less than any one round trip. An observation that contradicts the
+// ones before says that the clock was set, and stands alone.
 func (m *member) readClock(o Observation, now time.Time) {
-	was, is := m.clock.Load(), &reading{at: now, ahead: o.Clock, within: o.Latency}
-	if !was.at.IsZero() && is.error(now) > was.error(now) && (is.ahead-was.ahead).Abs() <= is.error(now)+was.error(now) {
-		return
+	is := &reading{at: now, ahead: o.Clock, within: o.Latency}
+	if was := m.clock.Load(); !was.at.IsZero() {
+		least := max(was.ahead-was.error(now), is.ahead-is.within/2)
+		most := min(was.ahead+was.error(now), is.ahead+is.within/2)
+		if least <= most {
+			is.ahead, is.within = least+(most-least)/2, most-least
+		}
 	}
 	m.clock.Store(is)
 }

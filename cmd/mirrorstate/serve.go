@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -153,18 +152,10 @@ func newServe(s *settings) *cobra.Command {
 	return cmd
 }
 
-// ballast is the size of a block that is allocated and never touched, so that it
-// costs address space and no memory. The collector runs when the heap has doubled:
-// a server whose live heap is a few megabytes would collect a hundred times a
-// second under load. This bounds the garbage between two collections by as much
-// again, whatever the load, where a higher GOGC would multiply a large heap.
-const ballast = 16 << 20
-
 // serve runs until ctx ends: listeners first, for a taken port is the likeliest
 // failure and should leave nothing behind. load reads the configuration again, on SIGHUP; nil: it is not read again.
 func serve(ctx context.Context, cfg config.Config, flags *embeddedFlags, logs logs, out io.Writer, load func() (config.Config, error)) error {
-	block := make([]byte, ballast)
-	defer runtime.KeepAlive(block)
+	defer collectLess()()
 	for _, note := range cfg.Notes {
 		logs.Warn("about the configuration", "note", note)
 	}
