@@ -135,16 +135,16 @@ func (a *attempt) settleAs(t *transaction, id argument, outcome int64) error {
 	return nil
 }
 
-// binds reports whether the outcome, for which nothing was done, binds the operation's other calls: not
+// binds reports whether the outcome, for which nothing was done now, binds the operation's other calls: not
 // that the session is locked, where the call waits for the lock.
 func (a *attempt) binds(outcome int64) bool {
 	return a.settle.is(1) || a.settle.is(2) && outcome != resultLocked
 }
 
-// refused ends the careful way with an outcome for which nothing was done: it is entered if it answers
-// what may come again. bound says that it may bind the operation's other calls.
-func (a *attempt) refused(t *transaction, id argument, outcome int64, bound bool) error {
-	if !a.op.ok || a.answered.ok && a.own || !a.resent && !(a.binds(outcome) && bound) {
+// idle ends the careful way with an outcome for which nothing was done now: it is entered if it answers
+// what may come again.
+func (a *attempt) idle(t *transaction, id argument, outcome int64) error {
+	if !a.op.ok || a.answered.ok && a.own || !a.resent && !a.binds(outcome) {
 		return nil
 	}
 	return a.settleAs(t, id, outcome)

@@ -301,7 +301,7 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 		outcome := a.whyNotGranted(&c, f, mine)
 		if a.careful {
 			if outcome < resultPrecondition {
-				if err := a.refused(t, id, outcome, outcome > 0); err != nil {
+				if err := a.idle(t, id, outcome); err != nil {
 					return nil, err
 				}
 			}
@@ -444,14 +444,14 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 		}
 		if a.careful {
 			if outcome < resultMoved {
-				err = a.refused(t, id, outcome, outcome > 0)
+				err = a.idle(t, id, outcome)
 			}
 			if err != nil {
 				return nil, err
 			}
 			return notApplied(t, outcome, c.s)
 		}
-		if late(t, notAfter) || outcome != resultAgain && (!a.binds(outcome) || outcome == resultDone || outcome == resultMoved) {
+		if late(t, notAfter) || outcome != resultAgain && (!a.binds(outcome) || outcome == resultMoved) {
 			return notApplied(t, outcome, c.s)
 		}
 	}

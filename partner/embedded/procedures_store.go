@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"slices"
+
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
@@ -82,17 +84,15 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		}
 		outcome := p.why(t, &c, f)
 		if p.careful {
-			bound := outcome == resultNoSession || outcome == resultLocked || outcome == resultPrecondition || outcome == resultUnknown
 			if outcome != resultMoved && outcome != resultAgain {
-				if err := p.refused(t, p.id, outcome, bound); err != nil {
+				if err := p.idle(t, p.id, outcome); err != nil {
 					return nil, err
 				}
 			}
 			return notApplied(t, outcome, c.s)
 		}
 		quiet := c.s != nil && p.quiet(c.s)
-		final := !p.binds(outcome) || outcome == resultDone || outcome == resultCreated
-		if late(t, p.notAfter) || outcome == resultMoved || outcome != resultAgain && quiet && final {
+		if late(t, p.notAfter) || outcome == resultMoved || outcome != resultAgain && quiet && !p.binds(outcome) {
 			return notApplied(t, outcome, c.s)
 		}
 	}
@@ -102,6 +102,9 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 func (p *storing) mayOverwrite(t *transaction, c *situation) bool {
 	s := c.s
 	if !c.free() || !s.notInRing(p.op) || !s.forgotNothingSince(p.since) || !p.attempt.quiet(s) || !p.mode.ok {
+		return false
+	}
+	if p.resent && s.madeBy == "" && !s.created.before(p.since) {
 		return false
 	}
 	switch p.mode.n {
@@ -198,6 +201,8 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 		return resultNoSession
 	case late(t, p.notAfter):
 		return resultAgain
+	case p.resent && p.replaced(s, f):
+		return resultUnknown
 	case overrun && p.resent:
 		return resultUnknown // what stands in the way now may have come after this was done
 	case s != nil && c.heldAlive():
@@ -211,6 +216,24 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 		return resultPrecondition
 	}
 	return resultAgain
+}
+
+// replaced reports whether the session that was there when this was first sent has gone without a
+// tombstone, as .NET removes: nobody knows whether this was done to it before.
+func (p *storing) replaced(s *sessionRow, f fate) bool {
+	if s == nil {
+		return p.mode.is(modeIfMatch) && !(p.created.ok && slices.Contains(f.buried, p.created.date()))
+	}
+	if !p.since.ok || s.created.before(p.since) {
+		return false
+	}
+	switch {
+	case p.mode.is(modeCreate):
+		return true
+	case p.mode.is(modeIfMatch):
+		return p.created.ok && s.created != p.created.date()
+	}
+	return p.mode.is(modeUnlessLocked) && s.madeBy == ""
 }
 
 // tombstoneMinutes is how long a tombstone is kept, and tombstonesSwept how many
@@ -268,13 +291,13 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 		}
 		if a.careful {
 			if outcome < resultPrecondition {
-				if err := a.refused(t, id, outcome, outcome > 0 || s == nil); err != nil {
+				if err := a.idle(t, id, outcome); err != nil {
 					return nil, err
 				}
 			}
 			return notApplied(t, outcome, s)
 		}
-		if late(t, notAfter) || outcome != resultAgain && (!a.binds(outcome) || outcome == resultMoved || outcome == resultDone && s != nil) {
+		if late(t, notAfter) || outcome != resultAgain && (!a.binds(outcome) || outcome == resultMoved) {
 			return notApplied(t, outcome, s)
 		}
 	}

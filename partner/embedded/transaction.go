@@ -164,13 +164,15 @@ type fate struct {
 	done    bool // a session that was removed remembered the operation
 	unknown bool // one that was removed since has forgotten operations since
 	notDone bool // one that was there then and was removed since has forgotten nothing since
+
+	buried []datetime // when those that were removed had been made
 }
 
 // fateOf asks the tombstones.
 func (t *transaction) fateOf(id, since, op argument) (f fate, err error) {
 	all, err := t.removals(id)
 	for _, r := range all {
-		f.done = f.done || r.remembers(op)
+		f.done, f.buried = f.done || r.remembers(op), append(f.buried, r.created)
 		if since.ok && r.removed >= since.date2() {
 			f.removed = true
 			overrun := !r.forgotten.null() && r.forgotten >= since.date2()

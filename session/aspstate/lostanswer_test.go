@@ -231,6 +231,109 @@ func TestPut_sentAgainToALockedSession(t *testing.T) {
 	}
 }
 
+// TestPut_sentAgainAfterDotNETRemoved: a put was applied, its answer was lost, .NET removed the session, which leaves no
+// tombstone, and perhaps somebody made another one. Nobody knows what became of the put then, and nobody's session is
+// overwritten with it.
+func TestPut_sentAgainAfterDotNETRemoved(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
+	others, older, net := openStore(t, pair), storetest.NewOlder(db), storetest.NewNetClient(db)
+	const absent, byDotNET, byUs = "made by nobody", "made by .NET", "made by a verb"
+	for _, c := range []struct{ put, since string }{
+		{"unconditional", byDotNET}, {"create", byDotNET}, {"create", byUs}, {"match", absent}, {"match", byDotNET}, {"match", byUs},
+	} {
+		t.Run(c.put+", "+c.since, func(t *testing.T) {
+			ref := newSession(t, others)
+			older(t, ref)
+			if c.put == "create" {
+				ref.ID = session.NewID()
+			}
+			key := netKey(t, net, ref)
+			store := openStore(t, &lossy{pair, "put", func() {
+				item, err := net.GetItemExclusive3(t.Context(), key)
+				if err != nil || string(item.Item()) != "1" {
+					t.Errorf(".NET reads %q, %v; the first attempt was not executed", item.Item(), err)
+				}
+				err = net.Remove(t.Context(), key, item.LockCookie)
+				if err == nil && c.since == byDotNET {
+					err = net.InsertShort(t.Context(), key, []byte("2"), 20)
+				}
+				if err == nil && c.since == byUs {
+					_, err = others.Put(t.Context(), ref, session.Write{Item: []byte("2")}, session.Condition{}, session.NewOperation())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}})
+			cond := session.Condition{OnlyCreate: c.put == "create"}
+			if c.put == "match" {
+				cond.Match = tagOf(t, others, ref)
+			}
+			_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, cond, session.Operation{})
+			if !errors.Is(err, session.ErrOutcomeUnknown) {
+				t.Errorf("got %v, want %v", err, session.ErrOutcomeUnknown)
+			}
+			got, err := others.Get(t.Context(), ref, session.GetOptions{})
+			if c.since == absent {
+				if !errors.Is(err, session.ErrNotFound) {
+					t.Errorf("what .NET removed is back: %q, %v", got.Item, err)
+				}
+			} else if err != nil || string(got.Item) != "2" {
+				t.Errorf("the session holds %q, %v; want its maker's", got.Item, err)
+			}
+		})
+	}
+}
+
+// TestPut_sentAgainAndNotDone: where it is certain that the first attempt of a put with a tag was not executed, it is not unknown.
+func TestPut_sentAgainAndNotDone(t *testing.T) {
+	servers := embeddedtest.Start(t)
+	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
+	others, older := openStore(t, pair), storetest.NewOlder(db)
+	for _, removed := range []bool{false, true} {
+		ref := newSession(t, others)
+		older(t, ref)
+		tag := tagOf(t, others, ref)
+		if removed {
+			if err := others.Remove(t.Context(), ref, session.Lock{}, session.NewOperation()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store := openStore(t, &unsent{lossy{pair, "put", func() {
+			if removed {
+				return
+			}
+			if _, err := others.Put(t.Context(), ref, session.Write{Item: []byte("2")}, session.Condition{}, session.NewOperation()); err != nil {
+				t.Error(err)
+			}
+		}}})
+		_, err := store.Put(t.Context(), ref, session.Write{Item: []byte("1")}, session.Condition{Match: tag}, session.Operation{})
+		if !errors.Is(err, session.ErrPrecondition) {
+			t.Errorf("removed before %v: got %v, want %v", removed, err, session.ErrPrecondition)
+		}
+	}
+}
+
+// tagOf is the session's tag.
+func tagOf(t *testing.T, store *aspstate.Store, ref session.Ref) session.Tag {
+	t.Helper()
+	s, err := store.Get(t.Context(), ref, session.GetOptions{Peek: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Tag
+}
+
+// netKey is the session's key as .NET writes it.
+func netKey(t *testing.T, net storetest.NetClient, ref session.Ref) string {
+	t.Helper()
+	id, err := net.AppID(t.Context(), ref.App.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref.ID.Key(id)
+}
+
 // TestAcquire_grantedAndNeverAnswered: its caller left before the answer could be asked
 // for again. Nobody knows of that lock, so that nobody else would release it.
 func TestAcquire_grantedAndNeverAnswered(t *testing.T) {

@@ -105,8 +105,12 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 	if what.Write {
 		op = begun(op)
 	}
-	var settled time.Duration
+	var (
+		settled time.Duration
+		earlier sentTo
+	)
 	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
+		a = earlier.then(a)
 		if settled = 0; a.Extended && what.Write && op.Call != op.ID {
 			settled = a.ClockWait()
 		}
@@ -121,6 +125,21 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		pause(ctx, min(settled, longestPause))
 	}
 	return DomainError(err)
+}
+
+// sentTo is which schemas the attempts of a call were sent to.
+type sentTo struct{ stock, extended bool }
+
+// then is the attempt for the schema that it meets: what was sent to a stock schema only, the extension that was
+// installed meanwhile knows nothing of. There it is the first one.
+func (s *sentTo) then(a *partner.Attempt) *partner.Attempt {
+	if a.Extended && s.stock && !s.extended && a.Resent {
+		first := *a
+		first.Resent, first.FirstSent = false, a.Sent
+		a = &first
+	}
+	s.stock, s.extended = s.stock || !a.Extended, s.extended || a.Extended
+	return a
 }
 
 // longestPause bounds how long a refusal waits to be told.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -11,25 +12,39 @@ import (
 type answered struct {
 	op, call session.OperationID
 	at       time.Time
+	done     bool // it found the operation done
 	err      error
 }
+
+// outcome is what a mutation did.
+type outcome int
+
+const (
+	nothing outcome = iota
+	did
+	found // the operation done, by an earlier call
+)
 
 // settledLife is how long answers are remembered: longer than any call may take.
 const settledLife = 10 * time.Minute
 
 // decide runs one mutation under the store's mutex, unless another call of the same
 // operation has been answered since this one began: then that answer is this one's, too.
-// An answer for which nothing was done is remembered for the operation's other calls.
-func (s *Store) decide(c call, op session.Operation, mutation func() (did bool, err error)) error {
+// An answer for which nothing was done is remembered for the operation's other calls. known says
+// that one of them found the operation done, whatever the session remembers.
+func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (outcome, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if earlier := s.answeredLocked(op); earlier != nil {
+	known := slices.ContainsFunc(s.settled, func(a answered) bool {
+		return a.op == op.ID && a.done && c.now.Before(a.at.Add(settledLife))
+	})
+	if earlier := s.answeredLocked(op); earlier != nil && !known {
 		return earlier.err
 	}
-	did, err := mutation()
+	what, err := mutation(known)
 	waits := op.AsksAgain && errors.Is(err, session.ErrLocked)
-	if !did && !waits && op.Call != op.ID {
-		s.rememberLocked(answered{op.ID, op.Call, c.now, err})
+	if what != did && !waits && op.Call != op.ID {
+		s.rememberLocked(answered{op.ID, op.Call, c.now, what == found, err})
 	}
 	return err
 }

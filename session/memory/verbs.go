@@ -52,39 +52,40 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 		sess session.Session
 		lock session.Lock
 	)
-	err = s.decide(c, op, func() (did bool, err error) {
-		sess, err = s.acquireLocked(c, op)
+	err = s.decide(c, op, func(known bool) (what outcome, err error) {
+		sess, what, err = s.acquireLocked(c, op, known)
 		if err == nil {
 			lock = session.Lock{Operation: op.ID, Cookie: s.rows[c.key].cookie}
 		}
-		return err == nil, err
+		return what, err
 	})
 	sess.Item = bytes.Clone(sess.Item)
 	return sess, lock, err
 }
 
-func (s *Store) acquireLocked(c call, op session.Operation) (session.Session, error) {
-	r := s.rows[c.key]
+func (s *Store) acquireLocked(c call, op session.Operation, known bool) (session.Session, outcome, error) {
+	r, what := s.rows[c.key], found
 	switch {
-	case r == nil:
-		return session.Session{}, session.ErrNotFound
-	case r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
+	case r == nil && !known:
+		return session.Session{}, nothing, session.ErrNotFound
+	case r != nil && r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
 		if r.lockCall != op.Call { // found again: no call gives it back any more
 			r.lockCall = session.OperationID{}
 		}
-	case r.remembers(op.ID) || r.lockOp == op.ID || s.buriedLocked(c.key, op.ID):
-		return session.Session{}, session.ErrLockLost
+	case known || r.remembers(op.ID) || r.lockOp == op.ID || s.buriedLocked(c.key, op.ID):
+		return session.Session{}, nothing, session.ErrLockLost
 	case r.held(c):
-		return session.Session{}, r.lockedError(c)
+		return session.Session{}, nothing, r.lockedError(c)
 	case !r.live(c):
-		return session.Session{}, session.ErrNotFound
+		return session.Session{}, nothing, session.ErrNotFound
 	default:
 		r.grant(c, op)
+		what = did
 	}
 	sess := r.session()
 	sess.Item = r.item
 	sess.Uninitialized = r.lockUninitialized
-	return sess, nil
+	return sess, what, nil
 }
 
 // GiveBack implements [session.Store].
@@ -118,17 +119,17 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 	}
 	op, item := c.begun(op), cloneItem(w.Item)
 	var out session.Session
-	err = s.decide(c, op, func() (did bool, err error) {
+	err = s.decide(c, op, func(known bool) (outcome, error) {
 		r := s.rows[c.key]
 		switch {
-		case r != nil && r.remembers(op.ID):
+		case r != nil && (known || r.remembers(op.ID)):
 			out = r.session()
-			return true, nil
-		case s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
+			return found, nil
+		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
-			return true, nil
+			return found, nil
 		case r == nil, !r.holder(lock):
-			return false, session.ErrLockLost
+			return nothing, session.ErrLockLost
 		}
 		if w.Timeout != 0 {
 			r.timeout = w.Timeout
@@ -141,7 +142,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		}
 		r.remember(op.ID)
 		out = r.session()
-		return true, nil
+		return did, nil
 	})
 	return out, err
 }
@@ -157,19 +158,19 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 	}
 	op, w.Item = c.begun(op), cloneItem(w.Item)
 	var out session.Session
-	err = s.decide(c, op, func() (did bool, err error) {
+	err = s.decide(c, op, func(known bool) (outcome, error) {
 		r := s.rows[c.key]
 		switch {
-		case r != nil && r.remembers(op.ID):
+		case r != nil && (known || r.remembers(op.ID)):
 			out = r.session()
 			out.Made = r.madeBy == op.ID
-			return true, nil
-		case s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
+			return found, nil
+		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
-			return true, nil
+			return found, nil
 		}
 		if err := r.allows(c, cond); err != nil {
-			return false, err
+			return nothing, err
 		}
 		made := r == nil || !r.live(c)
 		if r == nil {
@@ -183,7 +184,7 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		r.remember(op.ID)
 		out = r.session()
 		out.Made = made
-		return true, nil
+		return did, nil
 	})
 	return out, err
 }
@@ -195,18 +196,18 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 		return err
 	}
 	op = c.begun(op)
-	return s.decide(c, op, func() (did bool, err error) {
+	return s.decide(c, op, func(known bool) (outcome, error) {
 		r := s.rows[c.key]
 		switch {
-		case r != nil && r.remembers(op.ID), s.buriedLocked(c.key, op.ID):
-			return true, nil
+		case known, r != nil && r.remembers(op.ID), s.buriedLocked(c.key, op.ID):
+			return found, nil
 		case r == nil, !r.holder(lock):
-			return false, session.ErrLockLost
+			return nothing, session.ErrLockLost
 		}
 		r.expires = c.now.Add(minutes(r.timeout))
 		r.locked = false
 		r.remember(op.ID)
-		return true, nil
+		return did, nil
 	})
 }
 
@@ -218,22 +219,22 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 	}
 	op = c.begun(op)
 	t := tombstone{key: c.key, op: op.ID}
-	return s.decide(c, op, func() (did bool, err error) {
+	return s.decide(c, op, func(known bool) (outcome, error) {
 		r := s.rows[c.key]
 		_, again := s.tombstones[t]
 		switch {
-		case again:
-			return true, nil
+		case known, again:
+			return found, nil
 		case r == nil:
-			return false, nil // it is removed already, and what is made from now on is another session
+			return nothing, nil // it is removed already, and what is made from now on is another session
 		case !lock.IsZero() && !r.holder(lock):
-			return false, session.ErrLockLost
+			return nothing, session.ErrLockLost
 		case lock.IsZero() && r.held(c):
-			return false, r.lockedError(c)
+			return nothing, r.lockedError(c)
 		}
 		delete(s.rows, c.key)
 		s.buryLocked(t, removal{at: c.now, ring: r.ring})
-		return true, nil
+		return did, nil
 	})
 }
 

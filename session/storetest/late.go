@@ -30,6 +30,11 @@ func late(t *testing.T, s Subject) {
 		}
 	}
 	run(t, s, "what a waiting call is told at last binds the others", waitingCalls, extended, calls)
+	for _, c := range lateCases {
+		if c.want == nil && !c.netRemoves {
+			run(t, s, "a call between two that found it done: "+c.name, func(s *scene) { c.callBetween(s) }, append(c.needs, extended, calls)...)
+		}
+	}
 	run(t, s, "an acquire that was asked again is not given back by its first call", foundAgain, extended, calls)
 	run(t, s, "an acquire that was given back may be granted anew", grantedAnew, extended, calls)
 	run(t, s, "what is given back is uninitialized again", givenBackUninitialized, extended, calls)
@@ -94,6 +99,18 @@ func (c *lateCase) leftAttempt(s *scene) {
 func (c *lateCase) earlierCall(s *scene) {
 	mutate := c.prepare(s)
 	id := session.NewOperationID()
+	began := time.Now()
+	c.answers(s, mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now()}))
+	c.since(s)
+	s.unchanged(func() { _ = mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: began}) })
+}
+
+// callBetween has a call come late that began when its operation had been done, and before another call was answered
+// so: whatever the session has forgotten since.
+func (c *lateCase) callBetween(s *scene) {
+	mutate := c.prepare(s)
+	id := session.NewOperationID()
+	c.answers(s, mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now()}))
 	began := time.Now()
 	c.answers(s, mutate(s.ctx, session.Operation{ID: id, Call: session.NewOperationID(), Began: time.Now()}))
 	c.since(s)

@@ -133,9 +133,12 @@ func releaseLate(s *scene) {
 	s.locked("acquire", err)
 	s.update(theirs, blob(20))
 
+	_, lock = s.acquire()
+	second := op()
+	s.noError("release", s.Store.Release(s.ctx, s.ref, lock, second))
 	s.forget()
 	_, theirs = s.acquire()
-	s.fails("release when it is forgotten", s.Store.Release(s.ctx, s.ref, lock, first), session.ErrLockLost)
+	s.fails("release when it is forgotten", s.Store.Release(s.ctx, s.ref, lock, second), session.ErrLockLost)
 	s.update(theirs, blob(20))
 }
 

@@ -179,8 +179,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "believes a clock that was read through a frozen server",
 		file: "partner/term.go",
-		old:  `if !was.at.IsZero() && is.error(now) > was.error(now) &&`,
-		new:  `if false && is.error(now) > was.error(now) &&`,
+		old:  `if least <= most {`,
+		new:  `if false {`,
 		pkg:  "partner", test: "TestMember_ReadClock",
 	},
 	{
@@ -238,14 +238,14 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "settles no refusal",
 		file: "partner/embedded/careful.go",
-		old:  `if !a.op.ok || a.answered.ok && a.own || !a.resent && !(a.binds(outcome) && bound) {`,
+		old:  `if !a.op.ok || a.answered.ok && a.own || !a.resent && !a.binds(outcome) {`,
 		new:  `if true {`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
 	{
 		invariant: "I4", name: "settles no refusal of what others may send again",
 		file: "partner/embedded/careful.go",
-		old:  `!a.resent && !(a.binds(outcome) && bound)`,
+		old:  `!a.resent && !a.binds(outcome)`,
 		new:  `!a.resent`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
 	},
@@ -459,6 +459,56 @@ func (it stockItem) session()`,
 `,
 		new: ``,
 		pkg: "session/aspstate", test: "TestPut_sentAgainToALockedSession",
+	},
+	{
+		invariant: "I5", name: "says that a put was not done to what .NET has removed since",
+		file: "partner/embedded/procedures_store.go",
+		old: `	case p.resent && p.replaced(s, f):
+		return resultUnknown
+`,
+		new: ``,
+		pkg: "session/aspstate", test: "TestPut_sentAgainAfterDotNETRemoved",
+	},
+	{
+		invariant: "I4", name: "puts once more, over what .NET made of what it has removed since",
+		file: "partner/embedded/procedures_store.go",
+		old:  `if p.resent && s.madeBy == "" && !s.created.before(p.since) {`,
+		new:  `if false {`,
+		pkg:  "session/aspstate", test: "TestPut_sentAgainAfterDotNETRemoved",
+	},
+	{
+		invariant: "I5", name: "does not know why a put with a tag was not done",
+		file: "partner/embedded/procedures_store.go",
+		old:  `return p.mode.is(modeIfMatch) && !(p.created.ok && slices.Contains(f.buried, p.created.date()))`,
+		new:  `return p.mode.is(modeIfMatch)`,
+		pkg:  "session/aspstate", test: "TestPut_sentAgainAndNotDone",
+	},
+	{
+		invariant: "I4", name: "forgets that a call found its operation done",
+		file: "partner/embedded/procedures_store.go",
+		old:  `outcome != resultAgain && quiet && !p.binds(outcome) {`,
+		new:  `outcome != resultAgain && quiet && (!p.binds(outcome) || outcome == resultDone) {`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/late",
+	},
+	{
+		invariant: "I5", name: "takes what the stock schema was sent for what the extension would know",
+		file: "session/aspstate/store.go",
+		old:  `first.Resent, first.FirstSent = false, a.Sent`,
+		new:  ``,
+		pkg:  "session/aspstate", test: "TestSentTo",
+	},
+	{
+		invariant: "I2", name: "ends an answer well whose error it dropped, because the server stops",
+		file: "partner/embedded/tds/conn.go",
+		old: `	default:
+		return cause
+	}
+	return nil`,
+		new: `	default:
+		c.w.finish(err, false)
+	}
+	return nil`,
+		pkg: "partner/embedded/tds", test: "TestWire_ServerStopsWhileAStatementFails",
 	},
 	{
 		invariant: "I8", name: "reads an expired session",

@@ -167,8 +167,10 @@ func (c *conn) run(m message) bool {
 	c.body = nil
 	c.wg.Add(1)
 	c.watch.Reset(watchAfter)
-	c.execute(ctx, m)
-	err := c.answer()
+	err := c.execute(ctx, m)
+	if err == nil {
+		err = c.answer()
+	}
 	leading := c.watch.Stop()
 	doomed := c.doomed
 	c.turn.Unlock()
@@ -207,8 +209,10 @@ func (c *conn) acknowledge() error {
 	return c.out.finish()
 }
 
-// execute runs the request m and writes its answer, but for what follows an attention.
-func (c *conn) execute(ctx context.Context, m message) {
+// execute runs the request m and writes its answer, but for what follows an attention. The error is why there is
+// no answer: the server stops, or the client is gone. What a session writes from then on is dropped, an error too, so
+// that the end of the answer alone would say that all is done.
+func (c *conn) execute(ctx context.Context, m message) error {
 	c.w.start(ctx, m.kind == packetRPC)
 	err := c.refusal(m)
 	if err == nil && m.reset != 0 {
@@ -229,11 +233,15 @@ func (c *conn) execute(ctx context.Context, m message) {
 			err = c.transact(ctx, m.body)
 		}
 	}
-	if context.Cause(ctx) == ErrAttention {
+	switch cause := context.Cause(ctx); cause {
+	case nil:
+		c.w.finish(err, false)
+	case ErrAttention:
 		c.w.finishCancelled()
-		return
+	default:
+		return cause
 	}
-	c.w.finish(err, false)
+	return nil
 }
 
 // refusal is the error for a message that is not run.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -295,4 +296,51 @@ func TestWire_ServerStops(t *testing.T) {
 	if got := f.seen(); len(got) != 1 || got[0] != "close" {
 		t.Errorf("events %v, want one close", got)
 	}
+}
+
+// slowToClose is a connection whose first Close has no effect yet, as if it came a moment later.
+type slowToClose struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+func (c *slowToClose) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// A statement fails while the server is stopped. Its error can't be told any more, and then nothing must be told:
+// the end of the answer would be a success.
+func TestWire_ServerStopsWhileAStatementFails(t *testing.T) {
+	stop := make(chan struct{})
+	f := &fake{call: func(ctx context.Context, _ *Call, w *Response) error {
+		close(stop)
+		<-ctx.Done()
+		w.Error(&Error{Number: 2627, Class: 14, State: 1, Message: "Violation of PRIMARY KEY constraint."})
+		return nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	client, server := net.Pipe()
+	defer client.Close()
+	finished := make(chan error, 1)
+	go func() { finished <- (&Server{Handler: f}).ServeConn(ctx, &slowToClose{Conn: server}) }()
+	go func() { <-stop; cancel() }()
+	for _, b := range [][]byte{preloginPacket(encryptNotSupported), loginPacket(0x74000004)} {
+		if _, err := client.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readMessage(client); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Write(packet(packetRPC, statusFinal, []byte(allHeaders+"\x01\x00p\x00\x00\x00"))); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := readMessage(client); err == nil {
+		t.Errorf("answered % x", answer)
+	}
+	client.Close()
+	<-finished
 }

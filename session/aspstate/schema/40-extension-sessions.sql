@@ -22,14 +22,14 @@
 -- @resent     1 if an earlier attempt of this call may have been executed
 -- @call       which call of the operation this attempt is of; NULL: it has one only
 -- @called     when that call began, by the same clock; NULL: as @sent
--- @settle     1 if a refusal is the call's answer, and other calls of the operation are bound by it; 2 if
---             "locked" is not, because the call waits for the lock; 0: no other call can be
+-- @settle     1 if what the call is answered without doing anything binds the operation's other calls; 2 if
+--             "locked" does not, because the call waits for the lock; 0: no other call can be
 -- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then
 --
 -- Once a call has been answered, none of its earlier attempts has an effect, however late the network
--- delivers it. An attempt that was sent again, and a refusal of what others may send again, goes the
--- careful way: in a transaction that has the session to itself it decides, and enters its answer in
--- MirrorStateSettled. Any other attempt first tries to get by without: the one statement that decides has
+-- delivers it. An attempt that was sent again, and one that does nothing of what others may send again,
+-- because it is refused or finds itself done, goes the careful way: in a transaction that has the session to
+-- itself it decides, and enters its answer in MirrorStateSettled. Any other attempt first tries to get by without: the one statement that decides has
 -- the row to itself, too, and asks of it only whether anything was settled (Settled), or the session made
 -- (Created), since the call began. If so, the attempt goes the careful way, still within the same call:
 -- there it finds what was answered meanwhile, and does nothing. And what was certainly made after this
@@ -299,7 +299,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -423,12 +423,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result IN (0, 6))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -534,12 +534,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result IN (0, 6))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -681,6 +681,7 @@ AS
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
+          AND (@resent = 0 OR MadeOperationId IS NOT NULL OR Created < DATEADD(millisecond, -10, @since))
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
           AND @clock <= @notAfter
@@ -734,6 +735,12 @@ AS
                  WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
                  WHEN @clock > @notAfter THEN 7
+                 -- The session that was there when this was first sent has gone without a tombstone, as .NET removes, and
+                 -- whether this was done to it before, nobody knows. (@mode 0 does it to a successor that was made by a verb.)
+                 WHEN @resent = 1 AND s.Created >= DATEADD(millisecond, -10, @since)
+                  AND (@mode = 1 OR (@mode = 2 AND s.Created <> @created) OR (@mode = 0 AND s.MadeOperationId IS NULL)) THEN 5
+                 WHEN @resent = 1 AND @mode = 2 AND s.SessionId IS NULL AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Created = @created) THEN 5
                  -- What stands in the way now may have come after this was done.
                  WHEN @resent = 1 AND s.OperationsForgotten >= @since THEN 5
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
@@ -750,13 +757,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result IN (0, 8))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2)))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
@@ -785,7 +792,7 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int, @own bit,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -841,7 +848,6 @@ AS
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
                  ELSE 7
                END,
-               @there = CASE WHEN s.SessionId IS NULL THEN 0 ELSE 1 END,
                @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
                @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
         FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
@@ -849,12 +855,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result = 6)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,

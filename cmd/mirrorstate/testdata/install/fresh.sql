@@ -794,7 +794,7 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
@@ -915,12 +915,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result IN (0, 6))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -1023,12 +1023,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result > 0))
+            IF @result < 6 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result IN (0, 6))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR @result = 6)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -1164,6 +1164,7 @@ AS
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
+          AND (@resent = 0 OR MadeOperationId IS NOT NULL OR Created < DATEADD(millisecond, -10, @since))
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
           AND @clock <= @notAfter
@@ -1217,6 +1218,12 @@ AS
                  WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
                  WHEN @clock > @notAfter THEN 7
+                 -- The session that was there when this was first sent has gone without a tombstone, as .NET removes, and
+                 -- whether this was done to it before, nobody knows. (@mode 0 does it to a successor that was made by a verb.)
+                 WHEN @resent = 1 AND s.Created >= DATEADD(millisecond, -10, @since)
+                  AND (@mode = 1 OR (@mode = 2 AND s.Created <> @created) OR (@mode = 0 AND s.MadeOperationId IS NULL)) THEN 5
+                 WHEN @resent = 1 AND @mode = 2 AND s.SessionId IS NULL AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND t.Created = @created) THEN 5
                  -- What stands in the way now may have come after this was done.
                  WHEN @resent = 1 AND s.OperationsForgotten >= @since THEN 5
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
@@ -1233,13 +1240,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result NOT IN (6, 7) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND @result IN (1, 2, 4, 5)))
+            IF @result NOT IN (6, 7) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result IN (0, 8))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2)))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
@@ -1265,7 +1272,7 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @there bit, @careful bit, @answered int, @own bit,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
@@ -1321,7 +1328,6 @@ AS
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
                  ELSE 7
                END,
-               @there = CASE WHEN s.SessionId IS NULL THEN 0 ELSE 1 END,
                @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
                @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
         FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
@@ -1329,12 +1335,12 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2) AND (@result > 0 OR @there = 0)))
+            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
-        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result = 6 OR (@result = 0 AND @there = 1))) BREAK
+        IF @clock > @notAfter OR (@result <> 7 AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result = 6)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
