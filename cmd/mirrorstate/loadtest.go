@@ -72,6 +72,8 @@ func addLoadtestFlags(cmd *cobra.Command, f *loadtest.Flags) {
 	v.DurationVar(&f.Think, "think", -1, "between taking a lock and storing (default: the workload's)")
 	v.DurationVar(&f.Timeout, "timeout", 40*time.Second, "how long a client waits for an answer; a quarter of it for a lock")
 	v.StringVar(&f.Tolerate, "tolerate", "", "what is no reason to exit with 1, such as `failed=3,unread`: failed, lost, granted, resurrected, ghost, damaged, unread, refused")
+	v.DurationVar(&f.Limits.MaxStall, "max-stall", 0, "the longest that a request may wait in a failover; longer fails the run (default no limit)")
+	v.DurationVar(&f.Limits.MaxP99, "max-p99", 0, "the largest p99 outside the failovers; more fails the run (default no limit)")
 	v.Uint64Var(&f.Seed, "seed", 1, "chooses the random numbers")
 	cmd.Flag("think").DefValue = "0s" // pflag prints no default for the zero value
 }

@@ -22,6 +22,16 @@ func (c *Client) Pair(ctx context.Context) (json.RawMessage, error) {
 	return a.body, nil
 }
 
+// ServerVersion reads the version of the server whose operators' listener this is; empty: it does not tell.
+func (c *Client) ServerVersion(ctx context.Context) (string, error) {
+	q := request{method: http.MethodGet, path: "/v1/pair"}
+	a, err := c.send(ctx, &q)
+	if err != nil {
+		return "", fmt.Errorf("read the server's version: %w", err)
+	}
+	return a.header.Get("Mirrorstate-Version"), nil
+}
+
 // Failover exchanges the roles of the partners, losing nothing, and returns when the
 // new principal serves.
 func (c *Client) Failover(ctx context.Context) (json.RawMessage, error) {

@@ -20,6 +20,7 @@ type chart struct {
 	log       bool
 	unit      func(float64) string
 	labelEnds []float64 // where the labels above end, by row
+	began     time.Time // when the run did; zero: the axis counts from there
 }
 
 // The room around a plot, in the chart's units.
@@ -86,7 +87,7 @@ func (c *chart) gridline(v float64) {
 	c.put(`<text class="tick" x="%.1f" y="%.1f" text-anchor="end">%s</text>`, chartLeft-7, y+4, c.unit(v))
 }
 
-// timeAxis labels the time.
+// timeAxis labels the time: of the clock (UTC), and since the begin where it is pointed at.
 func (c *chart) timeAxis() {
 	every := time.Second
 	for _, step := range []time.Duration{1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200} {
@@ -95,7 +96,14 @@ func (c *chart) timeAxis() {
 		}
 	}
 	for at := time.Duration(0); at <= c.length; at += every {
-		c.put(`<text class="tick" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, c.x(at), c.bottom()+16, timeLabel(at))
+		label, anchor := timeLabel(at), "middle"
+		if !c.began.IsZero() {
+			label = c.began.Add(at).Format("15:04:05")
+		}
+		if c.x(at) > c.width-labelWidth*float64(len(label))/2 {
+			anchor = "end"
+		}
+		c.put(`<text class="tick" x="%.1f" y="%.1f" text-anchor="%s">%s<title>%s</title></text>`, c.x(at), c.bottom()+16, anchor, label, timeLabel(at))
 	}
 }
 

@@ -15,11 +15,15 @@ import (
 type pairState struct {
 	Topology  string `json:"topology"`
 	Schema    string `json:"schema"`
+	Database  string `json:"database"`
 	Principal string `json:"principal"`
+	Epoch     int64  `json:"epoch"`
 	Holding   int    `json:"holding"`
 	Partners  []struct {
-		Name  string `json:"name"`
-		State string `json:"state"`
+		Name    string `json:"name"`
+		Address string `json:"address"`
+		State   string `json:"state"`
+		Safety  string `json:"safety"`
 	} `json:"partners"`
 	Embedded *struct {
 		Witness bool `json:"witness"`

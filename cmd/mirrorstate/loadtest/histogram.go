@@ -26,6 +26,15 @@ func (h histogram) add(d time.Duration) {
 	_ = h.h.RecordValue(us) // it is in range
 }
 
+// without is the histogram less what another of the same kind counted.
+func (h histogram) without(other histogram) histogram {
+	all, less := h.h.Export(), other.h.Export()
+	for i, n := range less.Counts {
+		all.Counts[i] -= n
+	}
+	return histogram{hdrhistogram.Import(all)}
+}
+
 // Latency is quantiles in milliseconds.
 type Latency struct {
 	P50  float64 `json:"p50"`

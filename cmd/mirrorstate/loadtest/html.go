@@ -66,6 +66,9 @@ func (r *Report) tiles() []tile {
 		{"median latency", shortMS(r.LatencyMS.P50), false},
 		{"p99 latency", shortMS(r.LatencyMS.P99), false},
 	}
+	if r.CalmMS != nil {
+		list = append(list, tile{"p99 outside failovers", shortMS(r.CalmMS.P99), false})
+	}
 	if r.ResumeMS != nil {
 		list = append(list, tile{"resumed after, at most", shortMS(r.ResumeMS.Max), false})
 	}
@@ -104,6 +107,9 @@ type costRow struct {
 
 // MS is a time for people.
 func (viaRow) MS(v float64) string { return shortMS(v) }
+
+// Calm is the p99 outside the failovers.
+func (v viaRow) Calm() string { return v.calmP99() }
 
 // N is a number for people.
 func (viaRow) N(n int64) string { return grouped(n) }
@@ -203,6 +209,7 @@ const (
 // 99th percentile, and the worst.
 func (r *Report) latencyChart(line []Interval, failovers []Failover) template.HTML {
 	c := newChart(r.length(), latencyHeight, 2, "latency over time")
+	c.began = r.Began
 	least, _ := r.extremes(func(i Interval) (float64, bool) { return i.P50, i.N > 0 })
 	_, most := r.extremes(func(i Interval) (float64, bool) { return i.Max, i.N > 0 })
 	c.logarithmic(least, most, axisMS)
@@ -251,6 +258,7 @@ func unbroken(line []Interval) (runs [][]Interval) {
 // flowChart is what was answered and what failed at each time, a second.
 func (r *Report) flowChart(line []Interval, failovers []Failover) template.HTML {
 	c := newChart(r.length(), flowHeight, 0, "answers and failures a second")
+	c.began = r.Began
 	perSecond := 1 / r.step.Seconds()
 	_, most := r.extremes(func(i Interval) (float64, bool) { return float64(i.Answered+i.Failed) * perSecond, true })
 	c.linear(most, axisNumber)
@@ -272,6 +280,7 @@ func (r *Report) flowChart(line []Interval, failovers []Failover) template.HTML 
 // waitingChart is how many requests were due and not ended, and how many the server held.
 func (r *Report) waitingChart(line []Interval, held []int, failovers []Failover) template.HTML {
 	c := newChart(r.length(), flowHeight, 0, "requests that wait")
+	c.began = r.Began
 	_, most := r.extremes(func(i Interval) (float64, bool) { return float64(i.Waiting), true })
 	c.linear(most, axisNumber)
 	for _, f := range failovers {

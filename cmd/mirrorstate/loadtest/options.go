@@ -39,6 +39,7 @@ type Flags struct {
 	Sessions         int
 	Think, Timeout   time.Duration
 	Tolerate         string // such as failed=3,unread
+	Limits           Limits
 	Seed             uint64
 }
 
@@ -73,6 +74,8 @@ type Options struct {
 	Timeout time.Duration
 	// Tolerate is what does not make the run a failure.
 	Tolerate Tolerance
+	// Limits make the run a failure where they are not kept.
+	Limits Limits
 	// Seed chooses the random numbers.
 	Seed uint64
 }
@@ -109,6 +112,10 @@ func (f *Flags) Options() (Options, error) {
 		return o, err
 	}
 	if o.Tolerate, err = parseTolerance(f.Tolerate); err != nil {
+		return o, err
+	}
+	o.Limits = f.Limits
+	if err := o.Limits.check(); err != nil {
 		return o, err
 	}
 	o.Failovers, err = o.plan(f.Failovers)

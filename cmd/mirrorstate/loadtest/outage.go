@@ -56,6 +56,23 @@ func outages(made []Made, events []Event, servers bool, length time.Duration) []
 	return list
 }
 
+// counts are how many of them could make another partner principal, and how many could not.
+func counts(list []Outage) (failovers, faults int) {
+	for _, o := range list {
+		switch {
+		case o.Refused != "":
+		case o.Kind == kindSever, o.Kind == kindPartition:
+			faults++
+		default:
+			failovers++
+		}
+	}
+	return failovers, faults
+}
+
+// met tells whether the request was due or under way in the outage, or in what belongs to it.
+func (o *Outage) met(s *Sample) bool { return o.Refused == "" && s.Done >= o.At && s.Due < o.Until }
+
 // nextAfter is when the first of the failovers that came about was made; never, if none did.
 func nextAfter(list []Outage) time.Duration {
 	for _, o := range list {

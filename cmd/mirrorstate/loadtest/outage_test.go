@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -155,5 +156,68 @@ func TestRecorder_FailoverForGood(t *testing.T) {
 	o := Outage{Kind: kindManual, At: 10 * second, Until: 14 * second, Next: time.Hour}
 	if f := r.failover(&o, o.At); f.NoPrincipalMS != nil || f.ResumeMS != nil || f.Failed != 1 {
 		t.Errorf("the failover cost %+v", f)
+	}
+}
+
+// What another way has answered says nothing of this one: its own old principal served it until its own last answer.
+func TestAddFailovers_EachByItsOwnAnswers(t *testing.T) {
+	at := func(ms int) time.Duration { return 10*second + time.Duration(ms)*time.Millisecond }
+	slow, quick := NewRecorder(20*second), NewRecorder(20*second)
+	slow.Add(Sample{Due: at(1), Sent: at(1), Done: at(2)})
+	slow.Add(Sample{Due: at(3), Sent: at(3), Done: at(8950)})
+	for ms := 1; ms < 8900; ms += 10 { // the driver has found the new principal long before
+		quick.Add(Sample{Due: at(ms), Sent: at(ms), Done: at(ms + 1)})
+	}
+	results := []*Result{{}, {}}
+	addFailovers(results, []*Recorder{slow, quick}, []Outage{{Kind: kindCrash, At: at(0), Until: at(9900), Serving: at(8940), Served: true, Next: time.Hour}})
+	f := results[0].Failovers[0]
+	if *f.NoPrincipalMS != 8938 || f.ResumeMS == nil || *f.ResumeMS != 10 {
+		t.Errorf("%v ms without a principal, resumed after %v; want 8938 and 10", *f.NoPrincipalMS, f.ResumeMS)
+	}
+}
+
+// The latencies outside the failovers are those of all answers but of what met one; a refused one met nothing.
+func TestRecorder_Calm(t *testing.T) {
+	r := NewRecorder(40 * second)
+	for i := range 2000 {
+		due := time.Duration(i) * 20 * time.Millisecond
+		took := time.Millisecond
+		if due >= 10*second && due < 12*second {
+			took = 2 * second
+		}
+		r.Add(Sample{Due: due, Sent: due, Done: due + took})
+	}
+	list := []Outage{{Kind: kindCrash, At: 10 * second, Until: 16 * second}, {Kind: kindSever, At: 11 * second, Until: 15 * second}, {Kind: kindManual, At: 30 * second, Until: 34 * second, Refused: "no"}}
+	all, calm := r.total.latency(), r.calm(list)
+	if all.P99 < 1900 || calm.P99 > 1.1 || calm.Max > 1.1 {
+		t.Errorf("p99 of all %v ms, outside the failovers %v ms and at most %v", all.P99, calm.P99, calm.Max)
+	}
+	if failovers, faults := counts(list); failovers != 1 || faults != 1 {
+		t.Errorf("%d failovers and %d faults, want one each", failovers, faults)
+	}
+	if got := r.calm([]Outage{{Kind: kindCrash, Until: time.Hour}}); got != nil {
+		t.Errorf("all met the failover, and %+v did not", got)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	r := &Result{LatencyMS: Latency{P99: 900}, CalmMS: &Latency{P99: 20},
+		Failovers: []Failover{{Kind: kindManual, AtS: 5, LongestStallMS: 40}, {Kind: kindCrash, AtS: 9, LongestStallMS: 1200}}}
+	for _, c := range []struct {
+		limits Limits
+		want   []string
+	}{
+		{Limits{}, nil},
+		{Limits{MaxStall: 1200 * time.Millisecond, MaxP99: 20 * time.Millisecond}, nil},
+		{Limits{MaxStall: time.Second}, []string{"a request waited 1200 ms in the crash at 9.0 s, longer than --max-stall 1s"}},
+		{Limits{MaxP99: 19 * time.Millisecond}, []string{"outside the failovers the p99 is 20.0 ms, more than --max-p99 19ms"}},
+	} {
+		if got := c.limits.exceeded(r); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.limits, got, c.want)
+		}
+	}
+	r.Failovers, r.CalmMS = nil, nil
+	if got := (Limits{MaxP99: 100 * time.Millisecond}).exceeded(r); len(got) != 1 {
+		t.Errorf("without failovers: %q, want the p99 of all", got)
 	}
 }

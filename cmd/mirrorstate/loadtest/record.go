@@ -3,6 +3,7 @@ package loadtest
 import (
 	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -178,6 +179,24 @@ func (r *Recorder) spreads(list []Sample) map[int]spread {
 		out[step] = spread{len(list), q.P50, q.P90, q.P99, q.Max}
 	}
 	return out
+}
+
+// calm is the latencies of what was answered and met no failover; nil if nothing was. The samples around
+// failovers are kept for good, so that they can be taken off the total.
+func (r *Recorder) calm(list []Outage) *Latency {
+	rest := newHistogram(3)
+	r.samples(func(s *Sample) {
+		if r.measured(s) && s.Fate != Failed && slices.ContainsFunc(list, func(o Outage) bool { return o.met(s) }) {
+			rest.add(s.latency())
+		}
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calm := r.total.without(rest)
+	if calm.h.TotalCount() == 0 {
+		return nil
+	}
+	return pointer(calm.latency())
 }
 
 // samples calls f with every sample that is kept. f must not call the recorder.

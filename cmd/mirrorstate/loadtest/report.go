@@ -14,6 +14,7 @@ type Report struct {
 	Vias map[string]*Result `json:"vias,omitempty"`
 
 	Version     string          `json:"version,omitempty"`
+	Tested      Tested          `json:"tested"`
 	Began       time.Time       `json:"began"`
 	Interrupted bool            `json:"interrupted,omitempty"`
 	Load        Offered         `json:"load"`
@@ -55,8 +56,11 @@ type Result struct {
 	Busy            int64              `json:"busy"`       // answered that somebody else has the lock
 	Gone            int64              `json:"gone"`       // answered that the session was removed
 	LatencyByCall   map[string]Latency `json:"latency_by_call_ms"`
-	ResumeMS        *Spread            `json:"resume_ms,omitempty"`       // over all failovers
-	StartedLateMS   *Latency           `json:"started_late_ms,omitempty"` // by how much the generator itself was late
+	CalmMS          *Latency           `json:"latency_outside_failovers_ms,omitempty"` // of what did not meet one; absent: all did, or there was none
+	FailoverCount   int                `json:"failover_count"`                         // another partner may have become principal
+	FaultCount      int                `json:"fault_count"`                            // connections or the mirror were lost, and no principal
+	ResumeMS        *Spread            `json:"resume_ms,omitempty"`                    // over all failovers
+	StartedLateMS   *Latency           `json:"started_late_ms,omitempty"`              // by how much the generator itself was late
 
 	timeline []Interval
 }
@@ -125,15 +129,15 @@ func (r *Recorder) result(found Integrity, measured, ended time.Duration) *Resul
 func addFailovers(results []*Result, recorders []*Recorder, list []Outage) {
 	for i := range list {
 		o := &list[i]
-		var down time.Duration
-		for _, r := range recorders {
-			down = max(down, r.lastAnswer(o))
-		}
-		for j, r := range recorders {
-			results[j].Failovers = append(results[j].Failovers, r.failover(o, down))
+		for j, r := range recorders { // each by its own answers: another way may have found the new principal long before
+			results[j].Failovers = append(results[j].Failovers, r.failover(o, r.lastAnswer(o)))
 		}
 	}
-	for _, res := range results {
+	for j, res := range results {
+		res.FailoverCount, res.FaultCount = counts(list)
+		if res.FailoverCount+res.FaultCount > 0 {
+			res.CalmMS = recorders[j].calm(list)
+		}
 		var resumes []float64
 		for _, f := range res.Failovers {
 			if f.ResumeMS != nil {
@@ -146,7 +150,7 @@ func addFailovers(results []*Result, recorders []*Recorder, list []Outage) {
 
 // judge says what makes the run a failure, but for what is tolerated: of the first via,
 // for the others are there to be compared with.
-func (r *Report) judge(t Tolerance) {
+func (r *Report) judge(t Tolerance, limits Limits) {
 	i := r.Integrity
 	var refused int64
 	for _, f := range r.Failovers {
@@ -172,6 +176,7 @@ func (r *Report) judge(t Tolerance) {
 			r.Findings = append(r.Findings, fmt.Sprintf("%d %s", f.n, f.words))
 		}
 	}
+	r.Findings = append(r.Findings, limits.exceeded(&r.Result)...)
 	if r.Requests == 0 && !r.Interrupted {
 		r.Findings = append(r.Findings, "no request was answered")
 	}

@@ -18,7 +18,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // at 5 s and a crash at 12 s. Way drop fails whoever meets either.
 func madeUp(compared bool) *Report {
 	r := &Report{
-		Version: "v0.0.0", Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), step: 100 * time.Millisecond, results: map[string]*Result{},
+		Version: "v0.0.0", Tested: Tested{
+			Host: "web1, linux/amd64, 2 processors", Targets: []string{"http://10.0.0.5:8080"}, Server: "v0.0.0", Topology: "mirroring", Schema: "extended", Safety: "FULL",
+			Epoch: &BeforeAfter{7, 9}, Principal: &FromTo{"a", "a"},
+		}, Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), step: 100 * time.Millisecond, results: map[string]*Result{},
 		Load:      Offered{Rate: 100, Clients: 64, Preset: "web", Mix: "lock=60,read=35,touch=5", Size: "512..8192", Sessions: 100, ThinkMS: 5, TimeoutMS: 40_000, WarmupS: 2, DurationS: 20, Seed: 1},
 		Processes: map[string]Cost{"generator": {0.12, 30}, "http": {0.15, 48}, "pair": {0.2, 70}},
 	}
@@ -53,7 +56,7 @@ func madeUp(compared bool) *Report {
 	for i := 121; i < 130; i++ {
 		r.held[i] = 10 * (i - 120)
 	}
-	r.judge(Tolerance{})
+	r.judge(Tolerance{}, Limits{})
 	return r
 }
 
@@ -167,7 +170,7 @@ func TestReport_Judge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.judge(tolerance)
+			r.judge(tolerance, Limits{})
 			got := strings.Join(r.Findings, "; ")
 			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 				t.Errorf("found %q, want %q", got, tt.want)
@@ -181,7 +184,7 @@ func TestReport_Empty(t *testing.T) {
 	rec := NewRecorder(time.Minute)
 	r := &Report{step: timelineStep(time.Minute), Interrupted: true, order: []string{viaHTTP}, results: map[string]*Result{viaHTTP: rec.result(Integrity{}, 0, 0)}}
 	r.Result = *r.results[viaHTTP]
-	r.judge(Tolerance{})
+	r.judge(Tolerance{}, Limits{})
 	var text, page bytes.Buffer
 	if err := errors.Join(r.Write(&text), r.WriteHTML(&page)); err != nil {
 		t.Fatal(err)

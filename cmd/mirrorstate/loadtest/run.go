@@ -48,7 +48,8 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 			return nil, err
 		}
 	}
-	r := &run{Options: o, stage: s, progress: progress}
+	r := &run{Options: o, stage: s, progress: progress, tested: tested(&o)}
+	r.tested.before(ctx, s.observer())
 	r.measure(ctx)
 	return r.report(ctx, env.Version), nil
 }
@@ -58,6 +59,7 @@ type run struct {
 	Options
 	*stage
 	progress *progress
+	tested   Tested
 	clock    clock
 
 	made   []Made
@@ -198,9 +200,10 @@ func (r *run) report(ctx context.Context, version string) *Report {
 	interrupted := ctx.Err() != nil
 	r.shareCosts()
 	ctx = context.WithoutCancel(ctx)
+	r.tested.after(ctx, r.observer())
 	r.progress.say("reading every session back")
 	rep := &Report{
-		Version: version, Began: r.clock.zero.UTC(), Interrupted: interrupted, Load: r.offered(), Processes: r.costs,
+		Version: version, Tested: r.tested, Began: r.clock.zero.UTC(), Interrupted: interrupted, Load: r.offered(), Processes: r.costs,
 		results: map[string]*Result{}, step: timelineStep(r.Duration),
 	}
 	var (
@@ -225,7 +228,7 @@ func (r *run) report(ctx context.Context, version string) *Report {
 	if r.proxy != nil {
 		rep.held = r.proxy.Held(r.clock, rep.step, r.ended)
 	}
-	rep.judge(r.Tolerate)
+	rep.judge(r.Tolerate, r.Limits)
 	rep.note(r)
 	return rep
 }

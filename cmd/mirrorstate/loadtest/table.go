@@ -18,7 +18,7 @@ func (r *Report) WriteJSON(out io.Writer) error {
 
 // Write writes the report for people.
 func (r *Report) Write(out io.Writer) error {
-	fmt.Fprintf(out, "%s\n\n", r.headline())
+	fmt.Fprintf(out, "%s\n%s\n\n", r.headline(), r.Tested.Words())
 	if err := r.writeVias(out); err != nil {
 		return err
 	}
@@ -61,13 +61,11 @@ func (r *Report) headline() string {
 // verdict is the last word. Where ways were compared it says what each of them suffered.
 func (r *Report) verdict() string {
 	text := "nothing failed, nothing was lost, no lock was granted twice"
-	switch n := len(r.Failovers); {
+	switch made := countWords(r.FailoverCount, r.FaultCount); {
 	case len(r.Findings) > 0:
 		text = "FAILED: " + strings.Join(r.Findings, "; ")
-	case n == 1:
-		text = "one failover: " + text
-	case n > 1:
-		text = fmt.Sprintf("%d failovers: %s", n, text)
+	case made != "":
+		text = made + ": " + text
 	}
 	if len(r.order) < 2 {
 		return strings.ToUpper(text[:1]) + text[1:] + "."
@@ -78,6 +76,23 @@ func (r *Report) verdict() string {
 		text += fmt.Sprintf(" %s: %d failed, %d lost, %d granted twice.", name, v.Failed, v.Integrity.LostWrites, v.Integrity.DoubleGrants)
 	}
 	return text
+}
+
+// countWords says how many failovers and faults there were.
+func countWords(failovers, faults int) string {
+	var parts []string
+	for _, c := range []struct {
+		n    int
+		name string
+	}{{failovers, "failover"}, {faults, "fault"}} {
+		switch {
+		case c.n == 1:
+			parts = append(parts, "one "+c.name)
+		case c.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", c.n, c.name))
+		}
+	}
+	return strings.Join(parts, " and ")
 }
 
 // wordColumns are the heads of columns that hold words; the others hold numbers.
@@ -117,12 +132,12 @@ func table(out io.Writer, rows ...string) error {
 
 // writeVias writes the latencies.
 func (r *Report) writeVias(out io.Writer) error {
-	rows := []string{"via\trequests\tanswers/s\tfailed\tp50\tp90\tp99\tp99.9\tmax"}
+	rows := []string{"via\trequests\tanswers/s\tfailed\tp50\tp90\tp99\tp99.9\tmax\tp99 outside failovers"}
 	for _, name := range r.order {
 		v := r.results[name]
 		l := v.LatencyMS
-		rows = append(rows, fmt.Sprintf("%s\t%d\t%.0f\t%d\t%s\t%s\t%s\t%s\t%s", name, v.Requests, v.Throughput, v.Failed,
-			shortMS(l.P50), shortMS(l.P90), shortMS(l.P99), shortMS(l.P999), shortMS(l.Max)))
+		rows = append(rows, fmt.Sprintf("%s\t%d\t%.0f\t%d\t%s\t%s\t%s\t%s\t%s\t%s", name, v.Requests, v.Throughput, v.Failed,
+			shortMS(l.P50), shortMS(l.P90), shortMS(l.P99), shortMS(l.P999), shortMS(l.Max), v.calmP99()))
 	}
 	if err := table(out, rows...); err != nil {
 		return err
@@ -133,6 +148,14 @@ func (r *Report) writeVias(out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// calmP99 is the p99 outside the failovers, for people.
+func (v *Result) calmP99() string {
+	if v.CalmMS == nil {
+		return "-"
+	}
+	return shortMS(v.CalmMS.P99)
 }
 
 // writeFailovers writes what each failover cost each via.
