@@ -227,13 +227,10 @@ func (p *storing) replaced(s *sessionRow, f fate) bool {
 	if !p.since.ok || s.created.before(p.since) {
 		return false
 	}
-	switch {
-	case p.mode.is(modeCreate):
-		return true
-	case p.mode.is(modeIfMatch):
+	if p.mode.is(modeIfMatch) {
 		return p.created.ok && s.created != p.created.date()
 	}
-	return p.mode.is(modeUnlessLocked) && s.madeBy == ""
+	return p.mode.ok && s.madeBy == "" // of a successor that a verb made it is taken that there was none before
 }
 
 // tombstoneMinutes is how long a tombstone is kept, and tombstonesSwept how many

@@ -240,7 +240,7 @@ func TestPut_sentAgainAfterDotNETRemoved(t *testing.T) {
 	others, older, net := openStore(t, pair), storetest.NewOlder(db), storetest.NewNetClient(db)
 	const absent, byDotNET, byUs = "made by nobody", "made by .NET", "made by a verb"
 	for _, c := range []struct{ put, since string }{
-		{"unconditional", byDotNET}, {"create", byDotNET}, {"create", byUs}, {"match", absent}, {"match", byDotNET}, {"match", byUs},
+		{"unconditional", byDotNET}, {"create", byDotNET}, {"match", absent}, {"match", byDotNET}, {"match", byUs},
 	} {
 		t.Run(c.put+", "+c.since, func(t *testing.T) {
 			ref := newSession(t, others)

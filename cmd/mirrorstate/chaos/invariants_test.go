@@ -261,6 +261,11 @@ func readBefore(history []record, r record) *record {
 func withoutForgotten(history []record) []record {
 	out := slices.Clone(history)
 	for i, r := range history {
+		if r.In.OnlyCreate && r.Out.Result == precondition && removedByNet(history, r) {
+			// It may have been carried out, and somebody have made the session again before it was sent again.
+			out[i].Out.Result, out[i].Return = unknown, forever
+			continue
+		}
 		stores := r.In.Verb == verbUpdate || r.In.Verb == verbPut
 		ends := r.Out.Result == lockLost && (r.In.Verb == verbUpdate || r.In.Verb == verbRelease)
 		if r.Tries < 2 || r.Out.Result == done || r.Out.Result == unknown || othersBetween(history, i, r.Call, r.Return) < ringSize {
@@ -271,6 +276,13 @@ func withoutForgotten(history []record) []record {
 		}
 	}
 	return out
+}
+
+// removedByNet tells whether .NET may have removed the session while the call was under way.
+func removedByNet(history []record, r record) bool {
+	return slices.ContainsFunc(history, func(o record) bool {
+		return o.In.Net && o.In.Verb == verbRemove && o.Out.Result != nothing && o.Call < r.Return && o.Return > r.Call
+	})
 }
 
 // remembered tells whether the call may have taken a place in the session's ring.

@@ -833,9 +833,10 @@ AS
                               WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
                  WHEN @clock > @notAfter THEN 7
                  -- The session that was there when this was first sent has gone without a tombstone, as .NET removes, and
-                 -- whether this was done to it before, nobody knows. (@mode 0 does it to a successor that was made by a verb.)
+                 -- whether this was done to it before, nobody knows. (Of a successor that a verb made it is taken that there was
+                 -- none before it, as it is where .NET does not come.)
                  WHEN @resent = 1 AND s.Created >= DATEADD(millisecond, -10, @since)
-                  AND (@mode = 1 OR (@mode = 2 AND s.Created <> @created) OR (@mode = 0 AND s.MadeOperationId IS NULL)) THEN 5
+                  AND ((@mode = 2 AND s.Created <> @created) OR (@mode <> 2 AND s.MadeOperationId IS NULL)) THEN 5
                  WHEN @resent = 1 AND @mode = 2 AND s.SessionId IS NULL AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND t.Created = @created) THEN 5
                  -- What stands in the way now may have come after this was done.
