@@ -137,6 +137,9 @@ func TestMetrics(t *testing.T) {
 		if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", filepath.Join(docs, "monitoring", "alerts.yaml")).CombinedOutput(); err != nil {
 			t.Errorf("check rules: %v\n%s", err, out)
 		}
+		if out, err := exec.CommandContext(t.Context(), promtool, "test", "rules", filepath.Join(docs, "monitoring", "alerts_test.yaml")).CombinedOutput(); err != nil {
+			t.Errorf("test rules: %v\n%s", err, out)
+		}
 		lint := exec.CommandContext(t.Context(), promtool, "check", "metrics")
 		lint.Stdin = strings.NewReader(text)
 		if out, err := lint.CombinedOutput(); err != nil {

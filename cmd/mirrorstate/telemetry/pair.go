@@ -1,6 +1,9 @@
 package telemetry
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -32,6 +35,7 @@ var (
 	acceptsDesc      = desc("pair_accepts_total", "Operators' words on who is principal that were obeyed.")
 	memoryErrorsDesc = desc("pair_memory_errors_total", "Writes of the file that remembers the accepted principal that failed.")
 
+	infoDesc       = desc("partner_info", "1; says which server a partner is, and of which pair: both servers and the database.", "partner", "server", "pair")
 	roleDesc       = desc("partner_role", "1 for the role a partner has: principal, mirror or unknown.", "partner", "role")
 	rolesDesc      = desc("partner_role_changes_total", "Changes of a partner's role as seen, by the role it came to.", "partner", "role")
 	breakerDesc    = desc("partner_breaker", "1 for the state of a partner's breaker: closed, open or half-open.", "partner", "state")
@@ -85,7 +89,9 @@ func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	c.count(acceptsDesc, stats.Accepts)
 	c.count(memoryErrorsDesc, stats.MemoryErrors)
+	pair := pairLabel(st)
 	for _, p := range st.Partners {
+		c.flag(infoDesc, true, string(p.Name), serverLabel(p), pair)
 		c.partner(st, p, stats)
 	}
 	c.gauge(holdingDesc, float64(st.Hold.Held))
@@ -99,6 +105,18 @@ func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
 	c.count(forcedDesc, st.Watchdog.Forced)
 	c.pool(m.pair.Pool())
 }
+
+// pairLabel names a pair the same, whichever of its servers a configuration calls a.
+func pairLabel(st partner.Status) string {
+	var servers []string
+	for _, p := range st.Partners {
+		servers = append(servers, serverLabel(p))
+	}
+	slices.Sort(servers)
+	return strings.Join(servers, " ") + " " + strings.ToLower(st.Database)
+}
+
+func serverLabel(p partner.PartnerStatus) string { return strings.ToLower(p.Address) }
 
 // partner is what is told of one partner.
 func (c sink) partner(st partner.Status, p partner.PartnerStatus, stats partner.Stats) {
