@@ -108,7 +108,7 @@ func TestAPI_Names(t *testing.T) {
 	s := serve(t, proxy.Config{Apps: map[string]session.Application{
 		"shop":  {Name: "/LM/W3SVC/1/ROOT", MaxItem: 10, Timeout: 33},
 		"store": {Name: "/LM/W3SVC/2/ROOT"},
-	}})
+	}, AppsOpen: true})
 	r := s.want(201, "POST", "/v1/apps/shop/sessions", "one")
 	s.header(r, "Session-Timeout", "33")
 	id := r.Header.Get("Location")[len("/v1/apps/shop/sessions/"):]
