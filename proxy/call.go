@@ -235,8 +235,8 @@ func badBody(err error) error {
 	return badInput("the body", fmt.Sprintf("could not be read whole: %v", err))
 }
 
-// key is the session's queue.
-func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID} }
+// key is the session's queue, one for all spellings of its id.
+func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID.Folded()} }
 
 // meetLock calls try once, or with ?wait= until the session is not locked. shared
 // says that success takes no lock.
