@@ -1,4 +1,4 @@
-# Everything a newcomer needs is `make run` and `make test`; both want only Go.
+# Everything a newcomer needs is `make run` and `make test`; both want only Go (a test that wants more says so and is skipped).
 export GOTOOLCHAIN = local
 
 .PHONY: run test check vuln bench build fuzz chaos mutants image-files

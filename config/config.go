@@ -15,7 +15,7 @@ import (
 // defaults and validates; after that it never changes.
 type Config struct {
 	// API is the listener web applications call.
-	API Listener `yaml:"api"`
+	API API `yaml:"api"`
 	// Admin is the operators' listener.
 	Admin Admin `yaml:"admin"`
 	// Auth says who is let in.
@@ -33,6 +33,9 @@ type Config struct {
 	// Apps are aliases for applications, as they stand in a URL. Empty: the one
 	// alias "default" for /LM/W3SVC/1/ROOT.
 	Apps map[string]App `yaml:"apps"`
+	// AppsOpen lets applications in that Apps does not name. Default: true if there are no Apps in the
+	// configuration, otherwise false.
+	AppsOpen bool `yaml:"apps_open"`
 
 	// Notes are what an operator should know, though nothing is wrong.
 	Notes []string `yaml:"-"`
@@ -148,6 +151,7 @@ func (c *Config) fill() {
 	}
 	if len(c.apps) == 0 {
 		c.app("default").Name = DefaultApp
+		c.AppsOpen = c.AppsOpen || c.from["apps_open"] == ""
 	}
 	c.Apps = make(map[string]App, len(c.apps))
 	for alias, app := range c.apps {
@@ -180,6 +184,7 @@ func (c *Config) mistakes() Mistakes {
 	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
 	c.API.TLS.validate("api.tls", c.Auth, bad)
+	bad(!isBasePath(c.API.BasePath), "api.base_path", "%q is not a path such as /state: a slash first and none at the end; letters, digits and . _ ~ - between slashes", c.API.BasePath)
 	c.Admin.TLS.validate("admin.tls", c.Auth, bad)
 	c.Admin.validate(bad)
 	c.Limits.validate(bad)

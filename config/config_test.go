@@ -99,3 +99,31 @@ func write(t *testing.T, text string) string {
 	}
 	return path
 }
+
+// Where no application is configured all are let in; where some are, only if that is said.
+func TestLoad_AppsOpen(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                                       true,
+		"apps: {}":                               true,
+		"apps_open: false":                       false,
+		"apps: {a: {name: /a}}":                  false,
+		"apps: {a: {name: /a}}\napps_open: true": true,
+	} {
+		if c, err := Load(write(t, text), none); err != nil || c.AppsOpen != want {
+			t.Errorf("%q: open is %t, want %t; %v", text, c.AppsOpen, want, err)
+		}
+	}
+}
+
+func TestLoad_BasePath(t *testing.T) {
+	for _, good := range []string{"", "/state", "/a/b.c/v-1_2~3"} {
+		if c, err := Load(write(t, "api: {base_path: '"+good+"'}"), none); err != nil || c.API.BasePath != good {
+			t.Errorf("%q is read as %q, %v", good, c.API.BasePath, err)
+		}
+	}
+	for _, bad := range []string{"/", "state", "/state/", "//evil.example", "/a//b", "/a b", "/../a", "/a%2F", "https://a.example/b", "/a?b", `/a"b`} {
+		if _, err := Load(write(t, "api: {base_path: '"+bad+"'}"), none); err == nil || !strings.Contains(err.Error(), "api.base_path") {
+			t.Errorf("%q: got %v, want it refused", bad, err)
+		}
+	}
+}

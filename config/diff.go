@@ -17,7 +17,7 @@ type Change struct {
 }
 
 // atOnce are the keys, and the sections, that a running server takes over.
-var atOnce = []string{"log.level", "drain.pause", "sweep", "apps"}
+var atOnce = []string{"log.level", "drain.pause", "sweep", "apps", "apps_open"}
 
 // Reloadable says whether a running server takes a key's new value over.
 func Reloadable(key string) bool {
@@ -87,5 +87,6 @@ func shown(value any) string {
 
 // TakeOver makes what a running server takes over that of next. The rest stays, to be told again.
 func (c *Config) TakeOver(next Config) {
-	c.Log.Level, c.Drain.Pause, c.Sweep, c.Apps = next.Log.Level, next.Drain.Pause, next.Sweep, next.Apps
+	c.Log.Level, c.Drain.Pause, c.Sweep = next.Log.Level, next.Drain.Pause, next.Sweep
+	c.Apps, c.AppsOpen = next.Apps, next.AppsOpen
 }

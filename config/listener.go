@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Listener is an address to listen on, and how to speak there.
 type Listener struct {
@@ -9,6 +12,20 @@ type Listener struct {
 	// TLS encrypts it. Without a certificate everything crosses the network in the clear.
 	TLS TLS `yaml:"tls"`
 }
+
+// API is the listener web applications call.
+type API struct {
+	Listener `yaml:",inline"`
+	// BasePath is the path under which a reverse proxy offers the API, if it takes it off before it passes a
+	// request on. It is put before the paths in answers: the header Location, and the contract's servers.
+	BasePath string `yaml:"base_path"`
+}
+
+// basePath is one or more segments. A dot at the beginning of one would be taken away by those who resolve paths.
+var basePath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+// isBasePath reports whether a text is a path to be put before others, or empty.
+func isBasePath(s string) bool { return basePath.MatchString(s) }
 
 // TLS is a listener's certificate. The files are read again when they have changed.
 type TLS struct {

@@ -146,7 +146,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		r.Use(newGuard(a.report, cfg.Hosts).wrap)
 		r.Get("/v1/pair/events", a.events)
 		r.Get("/v1/apps/{app}/sessions", a.list)
-		cfg.API.routes(r, g)
+		cfg.API.routes(r, g, "")
 		r.Group(func(r chi.Router) {
 			r.Use(g.operate(a.report))
 			r.Post("/v1/pair/failover", a.action("failover", a.failover))

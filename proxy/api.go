@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -75,9 +76,18 @@ type Config struct {
 	Store session.Store
 
 	// Apps are the configured applications by alias. Rules left zero are the
-	// defaults. Empty: "default" is DefaultApplicationName. An application asked
-	// for by its name has the rules of the alias with that name.
+	// defaults. Empty: "default" is DefaultApplicationName, and every application is let
+	// in. An application asked for by its name has the rules of the alias with that name.
 	Apps map[string]session.Application
+
+	// AppsOpen lets applications in that Apps does not name, with the default rules. Otherwise they are refused:
+	// a misspelt name would be a new application, whose sessions nobody finds.
+	AppsOpen bool
+
+	// BasePath is the path under which a reverse proxy offers the API, and which it takes off before it
+	// passes a request on: /state, without a slash at its end. It is put before paths in answers.
+	// Empty: none.
+	BasePath string
 
 	// HoldWindow is how long the store may hold a call for a principal; it is part
 	// of each request's deadline. Default 30 s.
@@ -136,7 +146,7 @@ func NewAPI(cfg Config) (*API, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("session API: no store")
 	}
-	apps, err := newApplications(cfg.Apps)
+	apps, err := newApplications(cfg.Apps, cfg.AppsOpen)
 	if err != nil {
 		return nil, fmt.Errorf("session API: %w", err)
 	}
@@ -158,14 +168,14 @@ func NewAPI(cfg Config) (*API, error) {
 	}
 	a.apps.Store(&apps)
 	a.mux = newRouter(a.report)
-	a.routes(a.mux, a.gate)
+	a.routes(a.mux, a.gate, cfg.BasePath)
 	return a, nil
 }
 
-// SetApps replaces the configured applications, for the requests that come from now on. If one is
-// not as it should be, nothing changes.
-func (a *API) SetApps(configured map[string]session.Application) error {
-	apps, err := newApplications(configured)
+// SetApps replaces the configured applications, and whether others are let in, for the requests that come from now
+// on. If one is not as it should be, nothing changes.
+func (a *API) SetApps(configured map[string]session.Application, open bool) error {
+	apps, err := newApplications(configured, open)
 	if err != nil {
 		return err
 	}
@@ -187,12 +197,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // otherwise the longest ?wait= holds that up. It may be called more than once.
 func (a *API) StopWaiting() { a.waiters.close() }
 
-// routes adds the contract's routes to a router, the API's own or the operators', behind its gate.
-// The contract itself needs no credential: it is the same everywhere.
-func (a *API) routes(r chi.Router, g *gate) {
+// routes adds the contract's routes to a router, the API's own or the operators', behind its gate. base is put
+// before paths in answers. The contract itself needs no credential: it is the same everywhere.
+func (a *API) routes(r chi.Router, g *gate, base string) {
 	const sessions, one = "/v1/apps/{app}/sessions", "/v1/apps/{app}/sessions/{id}"
 	add := func(method, pattern string, do verb, t traits) {
-		r.Method(method, pattern, a.handle(g, do, t, a.report.counts.requests.route(method, pattern)))
+		r.Method(method, pattern, a.handle(g, base, do, t, a.report.counts.requests.route(method, pattern)))
 	}
 	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, body: true, noID: true})
 	add("GET", one, get, traits{right: keyring.Read, conditional: true})
@@ -202,8 +212,8 @@ func (a *API) routes(r chi.Router, g *gate) {
 	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
 	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true})
 	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
-	r.Get("/openapi.yaml", serveContract)
-	r.Head("/openapi.yaml", serveContract)
+	r.Get("/openapi.yaml", serveContract(base))
+	r.Head("/openapi.yaml", serveContract(base))
 }
 
 // newRouter makes a router that answers problems for what it does not route.
@@ -243,11 +253,20 @@ func methodsOf(mux *chi.Mux, r *http.Request) []string {
 //go:embed openapi.yaml
 var contract []byte
 
-// serveContract answers GET /openapi.yaml with the contract of the session API.
-func serveContract(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	h["Content-Type"] = yamlType
-	h["X-Content-Type-Options"] = nosniff
-	h["Content-Length"] = []string{strconv.Itoa(len(contract))}
-	w.Write(contract)
+// serverURL is the contract's line that says where the API is.
+const serverURL = "\n  - url: /\n"
+
+// serveContract answers GET /openapi.yaml with the contract of the session API as it is found at base.
+func serveContract(base string) http.HandlerFunc {
+	text := contract
+	if base != "" {
+		text = bytes.Replace(text, []byte(serverURL), []byte("\n  - url: \""+base+"\"\n"), 1)
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h["Content-Type"] = yamlType
+		h["X-Content-Type-Options"] = nosniff
+		h["Content-Length"] = []string{strconv.Itoa(len(text))}
+		w.Write(text)
+	}
 }

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -9,16 +11,18 @@ import (
 
 // applications finds an application by alias or name. Never changed once made.
 type applications struct {
+	open    bool                            // others than these are let in as well
 	byAlias map[string]*session.Application // by the lower-cased alias
 	byName  map[string]*session.Application // by the lower-cased name
 }
 
-// newApplications checks names and rules, and fills in defaults.
-func newApplications(configured map[string]session.Application) (applications, error) {
+// newApplications checks names and rules, and fills in defaults. Where none is configured all are let in.
+func newApplications(configured map[string]session.Application, open bool) (applications, error) {
 	if len(configured) == 0 {
-		configured = map[string]session.Application{"default": {Name: DefaultApplicationName}}
+		configured, open = map[string]session.Application{"default": {Name: DefaultApplicationName}}, true
 	}
 	apps := applications{
+		open:    open,
 		byAlias: make(map[string]*session.Application, len(configured)),
 		byName:  make(map[string]*session.Application, len(configured)),
 	}
@@ -74,10 +78,35 @@ func (a *applications) find(s string) (*session.Application, error) {
 	return &app, nil
 }
 
+// maxNamed is how many aliases a refusal names.
+const maxNamed = 10
+
+// admit refuses an application that is not configured, unless all are let in. may says whether the caller
+// may know of the application with that name.
+func (a *applications) admit(app *session.Application, may func(name string) bool) error {
+	if a.open || a.byName[app.Name] != nil {
+		return nil
+	}
+	var named []string
+	for _, alias := range slices.Sorted(maps.Keys(a.byAlias)) {
+		if may(a.byAlias[alias].Name) {
+			named = append(named, alias)
+		}
+	}
+	detail := "no such application is configured: correct its name, or add it to the server's configuration below apps (apps_open: true lets every application in)"
+	if more := len(named) - maxNamed; more > 0 {
+		named = append(named[:maxNamed], fmt.Sprintf("%d more", more))
+	}
+	if len(named) > 0 {
+		detail += "; there is " + strings.Join(named, ", ")
+	}
+	return &problemError{kindUnknownApp, detail}
+}
+
 // Names gives the function that finds an application's lower-cased name by alias or name,
 // as the session API does: what a key-ring needs. The error is about the configured ones.
 func Names(configured map[string]session.Application) (func(app string) (name string, err error), error) {
-	apps, err := newApplications(configured)
+	apps, err := newApplications(configured, true)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type traits struct {
 // call is one request of the session API, decoded.
 type call struct {
 	api     *API
+	base    string          // what is put before paths in the answer
 	caller  *keyring.Caller // nil: nobody asked who calls
 	ring    *keyring.Ring   // where it was found
 	store   admitted        // the store, a place at a time
@@ -50,10 +51,10 @@ type call struct {
 
 // handle makes a handler of a verb behind a gate: caller, decode, deadline, operation id, verb, errors; and
 // counts it as rm's.
-func (a *API) handle(g *gate, do verb, t traits, rm *routeMetrics) http.HandlerFunc {
+func (a *API) handle(g *gate, base string, do verb, t traits, rm *routeMetrics) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer rm.end(rm.begin())
-		c := call{api: a, w: w, r: r, began: time.Now()}
+		c := call{api: a, base: base, w: w, r: r, began: time.Now()}
 		defer c.forget() // when the answer is written
 		var err error
 		if a.tracer == nil {
@@ -110,10 +111,14 @@ func (c *call) admit(g *gate, t traits) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.ref.App, err = c.api.apps.Load().find(name); err != nil {
+	apps := c.api.apps.Load()
+	if c.ref.App, err = apps.find(name); err != nil {
 		return err
 	}
-	return g.admit(c.caller, t.right, c.ref.App.Name)
+	if err := g.admit(c.caller, t.right, c.ref.App.Name); err != nil {
+		return err
+	}
+	return apps.admit(c.ref.App, func(name string) bool { return c.caller == nil || c.caller.For(name) })
 }
 
 // decode reads what all verbs have in common, the cheap parts first.
@@ -230,8 +235,8 @@ func badBody(err error) error {
 	return badInput("the body", fmt.Sprintf("could not be read whole: %v", err))
 }
 
-// key is the session's queue.
-func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID} }
+// key is the session's queue, one for all spellings of its id.
+func (c *call) key() waitKey { return waitKey{c.ref.App.Name, c.ref.ID.Folded()} }
 
 // meetLock calls try once, or with ?wait= until the session is not locked. shared
 // says that success takes no lock.

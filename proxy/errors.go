@@ -24,6 +24,7 @@ const (
 	kindInternal kind = iota
 	kindNoRoute
 	kindNotFound
+	kindUnknownApp
 	kindLocked
 	kindLockLost
 	kindPrecondition
@@ -53,6 +54,7 @@ var problems = [kindCount]struct {
 	kindInternal:     {"internal", "Internal error", http.StatusInternalServerError, false, false},
 	kindNoRoute:      {"", "Not Found", http.StatusNotFound, false, false},
 	kindNotFound:     {"session-not-found", "No such session", http.StatusNotFound, false, false},
+	kindUnknownApp:   {"unknown-application", "No such application", http.StatusNotFound, false, false},
 	kindLocked:       {"session-locked", "The session is locked", http.StatusLocked, true, true},
 	kindLockLost:     {"lock-lost", "The lock is not held any more", http.StatusConflict, false, false},
 	kindPrecondition: {"precondition-failed", "Precondition failed", http.StatusPreconditionFailed, false, false},

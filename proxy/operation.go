@@ -37,7 +37,7 @@ func (c *call) makeOperation(ctx context.Context) error {
 	if c.ref.ID == "" {
 		c.ref.ID = keyedID(secret, nameOf(c.caller), c.ref.App.Name, key)
 	}
-	sum := keyedHash(secret, nameOf(c.caller), c.ref.App.Name, string(c.ref.ID), c.verb(), key)
+	sum := keyedHash(secret, nameOf(c.caller), c.ref.App.Name, string(c.ref.ID.Folded()), c.verb(), key)
 	c.op = session.Operation{ID: session.OperationID(sum[:len(c.op.ID)]), Call: session.NewOperationID(), Began: c.began}
 	return nil
 }

@@ -90,10 +90,25 @@ func condition(h http.Header) (precondition, error) {
 	switch {
 	case !ok || rest != "":
 		return precondition{}, badInput("header If-Match", `must be one entity tag in quotation marks, or *`)
-	case weak || tag == "": // compared strongly; and no session has an empty tag
+	case weak: // If-Match compares strongly, RFC 9110
+		return precondition{}, &problemError{kindPrecondition, "If-Match has a weak tag (W/…), which names no version; nothing was written. " + weakened}
+	case tag == "": // no session has it
 		return precondition{}, session.ErrPrecondition
 	}
 	return precondition{tag: tag}, nil
+}
+
+// weakened tells whose tag is not as this server answered it what to do.
+const weakened = "A proxy on the way that compresses answers changes their ETag: turn compression off there for this API, or send the tag as the server answered it, without W/ or a suffix such as -gzip"
+
+// suffixed reports whether a tag has what servers and proxies add to the tag of an answer that they compress.
+func suffixed(tag string) bool {
+	for _, suffix := range []string{"-gzip", ";gzip", "-br", "-deflate", "-zstd"} {
+		if strings.HasSuffix(tag, suffix) {
+			return true
+		}
+	}
+	return false
 }
 
 // noneMatch says whether If-None-Match names the tag, given without quotation marks: then

@@ -11,8 +11,6 @@ import (
 	"encoding/binary"
 	"hash"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -168,7 +166,7 @@ func (b *box) work(ref session.Ref) *work {
 	m = binary.BigEndian.AppendUint16(m, uint16(len(ref.App.Name)))
 	m = append(m, ref.App.Name...)
 	at := len(m)
-	m = appendFolded(append(m, 0, 0), ref.ID)
+	m = ref.ID.AppendFolded(append(m, 0, 0))
 	binary.BigEndian.PutUint16(m[at:], uint16(len(m)-at-2))
 	w.message, w.at = m, len(m)
 	return w
@@ -228,16 +226,4 @@ func (w *work) keystream(b, iv []byte) {
 			}
 		}
 	}
-}
-
-// appendFolded appends an id in one form for all that differ in case only: at least those that a
-// database takes for one id. Letters that the database does tell apart have the store compare them.
-func appendFolded(b []byte, id session.ID) []byte {
-	if id.Classic() { // as most are
-		return append(b, id...)
-	}
-	for _, r := range string(id) {
-		b = utf8.AppendRune(b, unicode.ToLower(unicode.ToUpper(r)))
-	}
-	return b
 }

@@ -37,6 +37,9 @@ func (c *call) conditionOf(ctx context.Context, p precondition) (session.Conditi
 	}
 	var ok bool
 	if cond.Match, ok = k.openTag(c.ref, p.tag); !ok || cond.Match == "" {
+		if suffixed(p.tag) {
+			return session.Condition{}, &problemError{kindPrecondition, "If-Match names no version of this session; nothing was written. " + weakened}
+		}
 		return session.Condition{}, session.ErrPrecondition
 	}
 	return cond, nil

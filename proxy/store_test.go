@@ -19,7 +19,7 @@ func TestStoreOverHTTP(t *testing.T) {
 		for _, app := range storetest.Applications() {
 			apps[app.Name[len("/lm/w3svc/1/root/"):]] = app
 		}
-		s := administer(t, &pair{}, proxy.Config{Store: store, Apps: apps})
+		s := administer(t, &pair{}, proxy.Config{Store: store, Apps: apps, AppsOpen: true})
 		c, err := client.New(client.Config{URL: s.url, HTTP: s.client, Retries: -1})
 		if err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ type WaiterStats struct {
 // waitKey names a session.
 type waitKey struct {
 	app string
-	id  session.ID
+	id  session.ID // folded
 }
 
 // waiters queues callers for locked sessions, first come first served. Of each

@@ -28,7 +28,7 @@ func create(ctx context.Context, c *call) error {
 		return err
 	}
 	h := c.w.Header()
-	c.values.set(h, "Location", c.r.URL.EscapedPath()+"/"+string(c.ref.ID))
+	c.values.set(h, "Location", c.base+c.r.URL.EscapedPath()+"/"+string(c.ref.ID))
 	h["Content-Type"] = jsonType
 	c.answerSession(ctx, http.StatusCreated, &s)
 	c.w.Write(append(body, '\n'))

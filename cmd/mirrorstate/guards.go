@@ -76,7 +76,7 @@ func (g *guards) rename(next config.Config, api *proxy.API) error {
 			return err
 		}
 	}
-	return api.SetApps(apps)
+	return api.SetApps(apps, next.AppsOpen)
 }
 
 // applications are the configured ones, as the domain has them.

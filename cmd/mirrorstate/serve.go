@@ -279,7 +279,7 @@ func reachable(host string) string {
 func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, metrics *telemetry.Metrics, tracing *telemetry.Tracing) (api *proxy.API, admin http.Handler, err error) {
 	limits := cfg.Limits
 	pc := proxy.Config{
-		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, FleetSecret: st.store.FleetSecret, Logger: l.logs.Logger,
+		Store: st.store, Apps: applications(cfg), AppsOpen: cfg.AppsOpen, BasePath: cfg.API.BasePath, HoldWindow: cfg.Pair.Hold.Window, FleetSecret: st.store.FleetSecret, Logger: l.logs.Logger,
 		Keys: g.keys, Holding: st.pair.Holding,
 		Limits: proxy.Limits{
 			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,

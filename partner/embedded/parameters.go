@@ -16,6 +16,8 @@ type parameter struct {
 	name   string // with its "@"
 	typ    tds.Type
 	output bool
+	// key: blanks at the end of the text do not count, as SQL Server compares. (It would keep them in the row.)
+	key bool
 	// optional: a call may leave it out, for value.
 	optional bool
 	value    argument
@@ -226,6 +228,9 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 		var err error
 		if a[at], err = convert(g.value, g.from, p.params[at].typ); err != nil {
 			return nil, p.located(err)
+		}
+		if p.params[at].key {
+			a[at].s = trimBlanks(a[at].s)
 		}
 	}
 	for i, q := range p.params {

@@ -14,7 +14,7 @@ const majorVersion = 15 // of VersionText, as GetMajorVersion reads it
 
 // Parameters of the stock procedures.
 var (
-	paramID         = parameter{name: "@id", typ: tds.NVarChar(88)}
+	paramID         = parameter{name: "@id", typ: tds.NVarChar(88), key: true}
 	paramShort      = parameter{name: "@itemShort", typ: tds.VarBinary(7000)}
 	paramLong       = parameter{name: "@itemLong", typ: tds.Image}
 	paramTimeout    = parameter{name: "@timeout", typ: tds.Int}

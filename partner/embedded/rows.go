@@ -132,7 +132,8 @@ func (r *sessionRow) item() []byte {
 }
 
 // foldKey is a session id as a key: SessionId ignores case, as in the usual
-// collation. Like SQLite's NOCASE it folds ASCII only.
+// collation. Like SQLite's NOCASE it folds ASCII only; more than ASCII a collation compares by tables that are not here,
+// and mirrorstate lets no such id in.
 func foldKey(id string) string {
 	for i := range len(id) {
 		if c := id[i]; 'A' <= c && c <= 'Z' {

@@ -151,6 +151,8 @@ func causeOf(e *Error, h http.Header, limit int) error {
 		return session.ErrPrecondition
 	case "too-large":
 		return &session.TooLargeError{Limit: limit}
+	case "unknown-application":
+		return &session.InvalidError{What: "application", Reason: "is refused: " + e.Detail}
 	case "bad-request":
 		return &session.InvalidError{What: "request", Reason: "is refused: " + e.Detail}
 	case "overloaded":

@@ -34,7 +34,7 @@ type Store struct {
 	settled    []answered            // owned by mu: what calls were answered that did nothing, oldest first
 }
 
-// key names a row without case, as the usual collation compares.
+// key names a row without case, as the usual collation compares: the id is folded.
 type key struct{ app, id string }
 
 // tombstone is one removal. A removal that is sent again must not remove the
@@ -84,7 +84,7 @@ func (s *Store) call(ctx context.Context, ref session.Ref) (call, error) {
 }
 
 func keyOf(ref session.Ref) key {
-	return key{app: strings.ToLower(ref.App.Name), id: strings.ToLower(string(ref.ID))}
+	return key{app: strings.ToLower(ref.App.Name), id: string(ref.ID.Folded())}
 }
 
 // check refuses content that no store takes.

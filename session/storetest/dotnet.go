@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -71,6 +73,19 @@ func netReads(t *testing.T, s Subject) {
 		s.noError(".NET: TempGetAppID", err)
 		if got := s.ref.ID.Key(upper); got != n.key {
 			s.Errorf("got key %s, want %s", got, n.key)
+		}
+	}), beside)
+	run(t, s, "an id has no case, and blanks at its end do not count", withNet(func(s *scene, n dotnet) {
+		item := s.create()
+		for _, key := range []string{strings.ToUpper(n.key), n.key + " ", n.key + "    "} {
+			again := n
+			again.key = key
+			if got := again.read(); !bytes.Equal(got.Item(), item) {
+				s.Errorf(".NET: %q is another session", key)
+			}
+			if err := n.client.InsertShort(s.ctx, key, blob(10), 20); !DuplicateKey(err) {
+				s.Errorf(".NET: insert %q: got %v, want a duplicate key", key, err)
+			}
 		}
 	}), beside)
 	run(t, s, "what .NET made, we read", withNet(func(s *scene, n dotnet) {

@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"lifecycle", lifecycle},
 		{"items", items},
 		{"input", input},
+		{"ids", ids},
 		{"applications", applications},
 		{"locking", locking},
 		{"lost locks", lostLocks},

@@ -13,7 +13,7 @@ var sealMutants = []mutant{
 	{
 		invariant: "I3", name: "takes one session's handle at another",
 		file: "proxy/seal.go",
-		old:  `m = appendFolded(append(m, 0, 0), ref.ID)`,
+		old:  `m = ref.ID.AppendFolded(append(m, 0, 0))`,
 		new:  `m = append(m, 0, 0)`,
 		pkg:  "proxy", test: "TestSealer_Bound",
 	},
