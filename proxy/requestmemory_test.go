@@ -191,6 +191,34 @@ func TestIdempotency_Bounded(t *testing.T) {
 	put(201, "flood", "0", "1") // found by the session, though the memory has forgotten it
 }
 
+// Of requests that come at once with one key, those of one body are carried out, and the others are refused.
+func TestIdempotency_AtOnce(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	for round := range 20 {
+		path, answers := fmt.Sprintf("%s/%d", sessions, round), make(chan [2]string, 16)
+		for i := range cap(answers) {
+			go func() {
+				body := fmt.Sprint(i % 2)
+				r := httptest.NewRequest("PUT", path, strings.NewReader(body))
+				r.Header.Set("Idempotency-Key", "k")
+				rec := httptest.NewRecorder()
+				s.api.ServeHTTP(rec, r)
+				answers <- [2]string{body, fmt.Sprint(rec.Code)}
+			}()
+		}
+		byBody := map[string]map[string]int{"0": {}, "1": {}}
+		for range cap(answers) {
+			a := <-answers
+			byBody[a[0]][a[1]]++
+		}
+		done := string(s.want(200, "GET", path, "").body)
+		other := map[string]string{"0": "1", "1": "0"}[done]
+		if byBody[done]["201"] != 8 || byBody[other]["422"] != 8 {
+			t.Errorf("the session has %s; the answers are %v", done, byBody)
+		}
+	}
+}
+
 // BenchmarkIdempotencyKey compares stores of 1 KB and of 1 MB without a key and with one, remembered and not.
 func BenchmarkIdempotencyKey(b *testing.B) {
 	for _, size := range []int{1 << 10, 1 << 20} {
