@@ -32,13 +32,19 @@ type Limits struct {
 	LockWaiters int `yaml:"lock_waiters"`
 	// LockWaitersInAll is how many may wait for locks of all sessions. Default 10000.
 	LockWaitersInAll int `yaml:"lock_waiters_in_all"`
+	// NewApplications is how many applications one caller may register in an hour, beside those that
+	// apps or its key names. Default 100; 0: no bound.
+	NewApplications int `yaml:"new_applications"`
+	// IdempotencyKeys is how many requests with an Idempotency-Key are remembered, so that their keys are not
+	// taken for others. Default 100000; 0: none.
+	IdempotencyKeys int `yaml:"idempotency_keys"`
 }
 
 func defaultLimits() Limits {
 	return Limits{
 		Requests: 128, Queue: 10_000, QueueWait: 5 * time.Second, Bytes: 256 << 20,
 		Connections: 20_000, HeaderBytes: 32 << 10, HeaderTimeout: 10 * time.Second, BodyTimeout: time.Minute, IdleTimeout: 3 * time.Minute,
-		LockWaiters: 50, LockWaitersInAll: 10_000,
+		LockWaiters: 50, LockWaitersInAll: 10_000, NewApplications: 100, IdempotencyKeys: 100_000,
 	}
 }
 
@@ -53,6 +59,7 @@ func (l Limits) validate(bad func(is bool, key, format string, args ...any)) {
 		{"rate", int64(l.Rate), 0, 1_000_000}, {"burst", int64(l.Burst), 0, 1_000_000},
 		{"connections", int64(l.Connections), 1, 1_000_000},
 		{"lock_waiters", int64(l.LockWaiters), 1, 100_000}, {"lock_waiters_in_all", int64(l.LockWaitersInAll), 1, 1_000_000},
+		{"new_applications", int64(l.NewApplications), 0, 1_000_000}, {"idempotency_keys", int64(l.IdempotencyKeys), 0, 10_000_000},
 		{"header_bytes", int64(l.HeaderBytes), 4 << 10, 1 << 20},
 		{"bytes", int64(l.Bytes), 1 << 20, 1 << 40},
 	} {

@@ -91,6 +91,11 @@ func identify(ring *keyring.Ring, r *http.Request) (*keyring.Caller, error) {
 	return nil, errNoCredential
 }
 
+// certificateOver reports whether the request has its caller by a certificate, and that has ended.
+func certificateOver(r *http.Request, now time.Time) bool {
+	return r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && r.Header["Authorization"] == nil && now.After(r.TLS.PeerCertificates[0].NotAfter)
+}
+
 // admit says whether the caller may do this now. app is an application's lower-cased name.
 func (g *gate) admit(c *keyring.Caller, right keyring.Right, app string) error {
 	switch {
@@ -116,7 +121,10 @@ func (g *gate) ring() *keyring.Ring {
 
 // still says whether a call that was admitted would be now. It costs next to nothing while no key has changed.
 func (g *gate) still(c *call, right keyring.Right) error {
-	if c.caller == nil || g.ring() == c.ring && !c.caller.Expired(time.Now()) {
+	if c.caller == nil {
+		return nil
+	}
+	if now := time.Now(); g.ring() == c.ring && !c.caller.Expired(now) && !certificateOver(c.r, now) {
 		return nil
 	}
 	caller, err := g.caller(c.r)
@@ -174,6 +182,16 @@ func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// stillOperates says whether who was let through operate would be now: an operator's request may come slowly.
+func (g *gate) stillOperates(r *http.Request) error {
+	c, err := g.operator(r)
+	if err == nil && c != nil && c.Rights&keyring.Operate == 0 {
+		g.counts.right.Add(1)
+		err = &problemError{kindForbidden, "the key has no longer the right operator"}
+	}
+	return err
 }
 
 // stillOpen says whether the operators' listener is still open to who was let in before: a

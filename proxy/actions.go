@@ -27,6 +27,9 @@ type failoverRequest struct {
 func (a *admin) action(name string, do func(ctx context.Context, body []byte) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := actionBody(w, r)
+		if err == nil {
+			err = a.gate.stillOperates(r)
+		}
 		if err != nil {
 			a.report.fail(w, r, err, false)
 			return

@@ -272,7 +272,8 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.api.hold+grace)
 	defer cancel()
-	entries, err := lister.List(ctx, c.ref.App, after, limit)
+	c.store = admitted{call: &c, gate: a.gate, right: t.right}
+	entries, err := lister.List(c.store.permitting(ctx), c.ref.App, after, limit)
 	if err != nil {
 		return err
 	}

@@ -8,16 +8,51 @@ import (
 )
 
 // admitted is the store as one call sees it: each use of it takes a place, and none is
-// kept while the call waits for somebody's lock. With the place had, the caller is looked at again.
+// kept while the call waits for somebody's lock. With the place had, the caller is looked at again, and before each
+// attempt of the store: it is the permission of the call's context.
 type admitted struct {
 	store session.Store
 	door  *admission
 	call  *call
 	gate  *gate
 	right keyring.Right
+
+	registers bool // the call's application is counted as registered by its caller
 }
 
-var _ session.Store = (*admitted)(nil)
+var (
+	_ session.Store      = (*admitted)(nil)
+	_ session.Permission = (*admitted)(nil)
+)
+
+// permitting returns a context in which the store asks whether the caller still may, and may register the
+// application. Nobody need be asked about a configured application of whoever calls.
+func (a *admitted) permitting(ctx context.Context) context.Context {
+	if a.call.caller == nil && a.call.api.apps.Load().configured(a.call.ref.App.Name) {
+		return ctx
+	}
+	return session.WithPermission(ctx, a)
+}
+
+// Permitted implements session.Permission.
+func (a *admitted) Permitted() error { return a.gate.still(a.call, a.right) }
+
+// MayRegister implements session.Permission: no application takes the id of one that is configured, and
+// one that neither the configuration nor the caller's key names counts. A call that is sent again counts once.
+func (a *admitted) MayRegister(app string) error {
+	apps, caller := a.call.api.apps.Load(), a.call.caller
+	if apps.collides(app) {
+		return &problemError{kindCollision, collides}
+	}
+	if a.registers || caller == nil || caller.Names(app) || apps.configured(app) {
+		return nil
+	}
+	if err := a.call.api.registrations.take(caller.Name); err != nil {
+		return err
+	}
+	a.registers = true
+	return nil
+}
 
 // enter gives a place to whoever may still call. A call's body may have come slowly, and its
 // turn late: it does not outlive its key.

@@ -40,6 +40,9 @@ type Limits struct {
 	Queue       int           // calls that may wait for a place; default 10,000, as many as the hold has
 	QueueWait   time.Duration // longest wait for a place while others get one; default 5 s
 	ItemsMemory int64         // bytes of items in memory at once; default 256 MiB
+
+	NewApplications int // applications that a caller may register in an hour, beside those that the configuration or its key names; default 100; below 0: any number
+	IdempotencyKeys int // requests with an Idempotency-Key whose content is remembered; default 100,000; below 0: none
 }
 
 func (l Limits) withDefaults() Limits {
@@ -66,6 +69,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ItemsMemory == 0 {
 		l.ItemsMemory = 256 << 20
+	}
+	if l.NewApplications == 0 {
+		l.NewApplications = 100
+	}
+	if l.IdempotencyKeys == 0 {
+		l.IdempotencyKeys = 100_000
 	}
 	return l
 }
@@ -139,6 +148,9 @@ type API struct {
 	door    *admission
 	memory  itemMemory
 	mux     *chi.Mux
+
+	registrations *registrations
+	requests      *requestMemory
 }
 
 // NewAPI checks the configuration and makes the API. It starts nothing.
@@ -165,6 +177,9 @@ func NewAPI(cfg Config) (*API, error) {
 		gate:    &gate{keys: cfg.Keys, counts: new(accessCounts)},
 		door:    newAdmission(limits.Places, limits.Queue, limits.QueueWait, cfg.Holding),
 		memory:  itemMemory{limit: limits.ItemsMemory},
+
+		registrations: newRegistrations(limits.NewApplications),
+		requests:      newRequestMemory(limits.IdempotencyKeys),
 	}
 	a.apps.Store(&apps)
 	a.mux = newRouter(a.report)
@@ -204,13 +219,13 @@ func (a *API) routes(r chi.Router, g *gate, base string) {
 	add := func(method, pattern string, do verb, t traits) {
 		r.Method(method, pattern, a.handle(g, base, do, t, a.report.counts.requests.route(method, pattern)))
 	}
-	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, body: true, noID: true})
+	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, varies: true, body: true, noID: true})
 	add("GET", one, get, traits{right: keyring.Read, conditional: true})
 	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
-	add("PUT", one, put, traits{right: keyring.Write, mutates: true, body: true, conditional: true})
-	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true})
+	add("PUT", one, put, traits{right: keyring.Write, mutates: true, varies: true, body: true, conditional: true})
+	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true, varies: true})
 	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
-	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true})
+	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, varies: true})
 	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
 	r.Get("/openapi.yaml", serveContract(base))
 	r.Head("/openapi.yaml", serveContract(base))

@@ -14,6 +14,7 @@ type applications struct {
 	open    bool                            // others than these are let in as well
 	byAlias map[string]*session.Application // by the lower-cased alias
 	byName  map[string]*session.Application // by the lower-cased name
+	byID    map[session.AppID]string        // the lower-cased names by the ids that they make
 }
 
 // newApplications checks names and rules, and fills in defaults. Where none is configured all are let in.
@@ -25,6 +26,7 @@ func newApplications(configured map[string]session.Application, open bool) (appl
 		open:    open,
 		byAlias: make(map[string]*session.Application, len(configured)),
 		byName:  make(map[string]*session.Application, len(configured)),
+		byID:    make(map[session.AppID]string, len(configured)),
 	}
 	for alias, app := range configured {
 		checked, err := checkApplication(app)
@@ -38,6 +40,11 @@ func newApplications(configured map[string]session.Application, open bool) (appl
 		if apps.byAlias[lower] != nil {
 			return applications{}, fmt.Errorf("application %q: another alias differs only by case", alias)
 		}
+		id := session.HashApplicationName(checked.Name)
+		if other, taken := apps.byID[id]; taken && other != checked.Name {
+			return applications{}, fmt.Errorf("application %q: the names %s and %s make one application id (%s), and ASPState keeps one application of an id: rename one of them", alias, min(other, checked.Name), max(other, checked.Name), id.Suffix())
+		}
+		apps.byID[id] = checked.Name
 		apps.byAlias[lower] = &checked
 		apps.byName[checked.Name] = &checked
 	}
@@ -57,8 +64,14 @@ func checkApplication(app session.Application) (session.Application, error) {
 	return app, session.ParseTimeout(app.Timeout)
 }
 
-// configured says whether the application of that name is.
+// configured reports whether an application of that lower-cased name is configured.
 func (a *applications) configured(name string) bool { return a.byName[name] != nil }
+
+// collides reports whether the name is not configured, and makes the id of one that is.
+func (a *applications) collides(name string) bool {
+	other, taken := a.byID[session.HashApplicationName(name)]
+	return taken && other != name
+}
 
 // find answers the alias's application, compared without case like a name, the configured one of that name, or, for
 // any other name, one with the default rules. The error is an *InvalidError.

@@ -25,6 +25,7 @@ type traits struct {
 	body        bool // takes an item
 	conditional bool // looks at If-Match or If-None-Match itself
 	noID        bool // its path names no session
+	varies      bool // an operation has a content: what it does is more than its name, session and key say
 	right       keyring.Right
 }
 
@@ -81,7 +82,7 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	if err := c.decode(t); err != nil {
 		return err
 	}
-	c.store = admitted{c.api.store, c.api.door, c, g, t.right}
+	c.store = admitted{store: c.api.store, door: c.api.door, call: c, gate: g, right: t.right}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
 	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)
@@ -94,7 +95,25 @@ func (c *call) run(g *gate, do verb, t traits) error {
 			return err
 		}
 	}
+	ctx = c.store.permitting(ctx)
+	if t.varies && c.keyed() {
+		return c.once(ctx, do)
+	}
 	return do(ctx, c)
+}
+
+// once calls a verb unless its operation is known to have another content.
+func (c *call) once(ctx context.Context, do verb) error {
+	m := c.api.requests
+	r, err := m.begin(nameOf(c.caller), c.op.ID, m.contentOf(c))
+	if err != nil {
+		return err
+	}
+	applied := true // where it panics, nobody knows
+	defer func() { r.end(applied) }()
+	err = do(ctx, c)
+	applied = err == nil || c.r.Context().Err() != nil || describe(err, true).Outcome != session.NotApplied.String()
+	return err
 }
 
 // admit finds out who calls, and whether for what is theirs: before the rest is looked at,
@@ -143,6 +162,9 @@ func (c *call) decode(t traits) error {
 		return err
 	}
 	c.timeout = minutes
+	if c.r.ContentLength < 0 {
+		c.r.Body = chunkedBody{c.r.Body}
+	}
 	if c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory); err != nil {
 		return err
 	}
@@ -228,6 +250,21 @@ func discard(r *http.Request) {
 	if r.Header["Expect"] == nil {
 		io.CopyN(io.Discard, r.Body, maxDiscard)
 	}
+}
+
+// chunkedBody is a body whose length was not announced. Where it breaks off it does not end as io.ReadFull
+// has a whole one end that is shorter than there is room for.
+type chunkedBody struct{ io.ReadCloser }
+
+var errBrokeOff = errors.New("it broke off before its end")
+
+// Read implements io.Reader.
+func (b chunkedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.ErrUnexpectedEOF {
+		err = errBrokeOff
+	}
+	return n, err
 }
 
 // badBody is for a body that broke off: nothing was done with it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -38,6 +39,8 @@ const (
 	kindNoPrincipal
 	kindUnknown
 	kindRefused
+	kindMismatch
+	kindCollision
 	kindCount
 )
 
@@ -68,6 +71,8 @@ var problems = [kindCount]struct {
 	kindNoPrincipal:  {"no-principal", "No partner is principal", http.StatusServiceUnavailable, true, true},
 	kindUnknown:      {"outcome-unknown", "The outcome is unknown", http.StatusGatewayTimeout, true, false},
 	kindRefused:      {"failover-refused", "The pair refused", http.StatusConflict, false, false},
+	kindMismatch:     {"idempotency-mismatch", "The Idempotency-Key names another request", http.StatusUnprocessableEntity, false, false},
+	kindCollision:    {"application-collision", "Another application has this one's id", http.StatusConflict, false, false},
 }
 
 // problem is a problem detail (RFC 9457).
@@ -83,7 +88,8 @@ type problem struct {
 	Number    int32  `json:"number,omitempty"`   // SQL Server's, of failover-refused that it refused itself
 	Advice    string `json:"advice,omitempty"`   // of failover-refused
 
-	kind kind
+	kind  kind
+	after time.Duration // until it is over, where that is known
 }
 
 // problemError is an error that has been a problem from the start: one of HTTP's
@@ -132,7 +138,7 @@ func classify(err error) problem {
 	outcome := session.OutcomeOf(err)
 	switch {
 	case errors.As(err, &own):
-		return newProblem(own.kind, own.detail, outcome)
+		return ownProblem(err, own, outcome)
 	case errors.As(err, &locked):
 		p := newProblem(kindLocked, "somebody else holds the lock", outcome)
 		age := int64(locked.Age.Seconds())
@@ -165,6 +171,18 @@ func classify(err error) problem {
 	return newProblem(kindInternal, "the server's log tells more", outcome)
 }
 
+// ownProblem is the problem that err, which is or wraps own, has been from the start.
+func ownProblem(err error, own *problemError, outcome session.Outcome) problem {
+	p := newProblem(own.kind, own.detail, outcome)
+	if later, ok := errors.AsType[*laterError](err); ok {
+		p.after = later.after
+	}
+	if outcome == session.Unknown {
+		p.Detail += "; the call was sent before that and not answered, and is not sent again: whether it was applied is not known"
+	}
+	return p
+}
+
 // sentinels are the domain's errors that carry nothing to show.
 var sentinels = []struct {
 	err    error
@@ -175,9 +193,13 @@ var sentinels = []struct {
 	{session.ErrLockLost, kindLockLost, "Session-Lock does not hold this session's lock (any more); nothing was written"},
 	{session.ErrPrecondition, kindPrecondition, "the session is not as the request demands; nothing was written"},
 	{session.ErrOutcomeUnknown, kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
+	{session.ErrCollision, kindCollision, collides},
 	{session.ErrNoPrincipal, kindNoPrincipal, "neither partner became principal in time"},
 	{session.ErrOverloaded, kindOverloaded, "too many calls wait already, for a principal or for their turn at it"},
 }
+
+// collides is what is to be known of a name that makes the id of another.
+const collides = "the database keeps applications by an id of 32 bits that is made of the name, and another application has the id that this name makes; use another name"
 
 func newProblem(k kind, detail string, outcome session.Outcome) problem {
 	row := &problems[k]
@@ -260,16 +282,20 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 		h["Www-Authenticate"] = bearer
 	}
 	if problems[p.kind].retry {
-		h["Retry-After"] = []string{retryAfter(p.kind)}
+		h["Retry-After"] = []string{retryAfter(p)}
 	}
 	w.WriteHeader(p.Status)
 	w.Write(body)
 }
 
-// retryAfter is 1 for a lock, which may be gone any moment, and spread over 1 to
-// 3 seconds for the rest, so that those sent away do not come back all at once.
-func retryAfter(k kind) string {
-	if k == kindLocked {
+// retryAfter is the time until the problem is over where that is known; 1 for a lock, which may be
+// gone any moment, and spread over 1 to 3 seconds for the rest, so that those sent away do not come
+// back all at once.
+func retryAfter(p *problem) string {
+	switch {
+	case p.after > 0:
+		return strconv.Itoa(int(math.Ceil(p.after.Seconds())))
+	case p.kind == kindLocked:
 		return "1"
 	}
 	return strconv.Itoa(1 + rand.IntN(3))

@@ -314,3 +314,36 @@ func TestAPI_SecretMissing(t *testing.T) {
 	s = serve(t, secret(nil, 15))
 	s.wantProblem(500, "internal", "PUT", sessions+"/x", "x", "Idempotency-Key", "k")
 }
+
+// An item that comes in chunks and breaks off is not taken for a whole one, nor for what its Idempotency-Key names.
+func TestBody_ChunksThatBreakOff(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("whole")
+	for name, sent := range map[string]string{
+		"in a chunk":         "5\r\nha",
+		"between two":        "5\r\nfirst\r\n",
+		"before the last":    "5\r\nfirst\r\n0\r\n",
+		"in a chunk's start": "5\r\nfirst\r\n3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(30 * time.Second))
+			if _, err := io.WriteString(conn, "PUT "+path+" HTTP/1.1\r\nHost: x\r\nIdempotency-Key: "+url.PathEscape(name)+"\r\nTransfer-Encoding: chunked\r\n\r\n"+sent); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn)
+			if err != nil || strings.Contains(string(answer), " 204 ") {
+				t.Errorf("got %q, %v", answer, err)
+			}
+			s.content(s.want(200, "GET", path, ""), "whole")
+			s.want(204, "PUT", path, "whole", "Idempotency-Key", url.PathEscape(name))
+		})
+	}
+}

@@ -10,6 +10,10 @@ type Stats struct {
 	Access   AccessStats
 	Door     AdmissionStats
 	Memory   MemoryStats
+
+	RequestsKept  int64  // operations whose content is remembered now
+	KeptForgotten uint64 // forgotten before their time, because there were too many
+	Registrations uint64 // refused: the caller had registered too many applications
 }
 
 // problemCounts may be used by any number of goroutines.
@@ -40,5 +44,8 @@ func (a *API) Stats() Stats {
 		Access:   a.gate.counts.stats(),
 		Door:     a.door.stats(),
 		Memory:   a.memory.stats(),
+
+		RequestsKept: a.requests.len(), KeptForgotten: a.requests.forgotten.Load(),
+		Registrations: a.registrations.refused.Load(),
 	}
 }

@@ -19,7 +19,10 @@ func TestStoreOverHTTP(t *testing.T) {
 		for _, app := range storetest.Applications() {
 			apps[app.Name[len("/lm/w3svc/1/root/"):]] = app
 		}
-		s := administer(t, &pair{}, proxy.Config{Store: store, Apps: apps, AppsOpen: true})
+		// The suite sends other content with an operation's id, to see that it has no effect: over HTTP such a
+		// request is refused before it comes to the store.
+		limits := proxy.Limits{IdempotencyKeys: -1}
+		s := administer(t, &pair{}, proxy.Config{Store: store, Apps: apps, AppsOpen: true, Limits: limits})
 		c, err := client.New(client.Config{URL: s.url, HTTP: s.client, Retries: -1})
 		if err != nil {
 			t.Fatal(err)

@@ -51,6 +51,10 @@ var (
 	// ErrOutcomeUnknown: the call was sent, nobody answered, and the row can't tell.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
+	// ErrCollision: the application can't be registered, because another one has the id that its name makes.
+	// Nothing was applied. Only another name helps.
+	ErrCollision = errors.New("another application has the id that this name makes")
+
 	// ErrUnsupported: this store can't do that, for a reason its message gives (a stock schema, mostly).
 	ErrUnsupported = errors.New("not supported by this store")
 )

@@ -92,6 +92,9 @@ type GetOptions struct {
 // more: it answers what was answered then. A store on the stock schema remembers no
 // operations; see its documentation.
 //
+// A call whose ctx has a [Permission] asks it before each attempt, and answers its refusal. An earlier attempt that
+// was not answered is not sent again then: the refusal's outcome is [Unknown].
+//
 // Errors: besides those each method names, [ErrNoPrincipal], [ErrOverloaded] and
 // [ErrOutcomeUnknown] can end any call; [OutcomeOf] tells what became of it.
 // Input is checked: a bad timeout or an item above the application's limit is an

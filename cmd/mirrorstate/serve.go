@@ -275,6 +275,14 @@ func reachable(host string) string {
 	return host
 }
 
+// boundOrNone is a bound as the proxy is given it: 0 stands for its default there.
+func boundOrNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
 // handlers makes the two faces.
 func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, metrics *telemetry.Metrics, tracing *telemetry.Tracing) (api *proxy.API, admin http.Handler, err error) {
 	limits := cfg.Limits
@@ -284,6 +292,7 @@ func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, m
 		Limits: proxy.Limits{
 			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,
 			Places: limits.Requests, Queue: limits.Queue, QueueWait: limits.QueueWait, ItemsMemory: int64(limits.Bytes),
+			NewApplications: boundOrNone(limits.NewApplications), IdempotencyKeys: boundOrNone(limits.IdempotencyKeys),
 		},
 	}
 	if tracing != nil {

@@ -263,6 +263,15 @@ func TestExtended_straggler(t *testing.T) {
 		q.firstSent = q.sent
 		expect(t, name, call(q), resultAgain)
 	}
+	match := asking("s") // as far as is known of the clock, it may have been sent before the session was made
+	match.sent = moment(time.Now().Add(-time.Second))
+	match.firstSent, match.mode = match.sent, modeIfMatch
+	row := asking("s").get(t, p)
+	match.cookie, match.locked, match.newest = number64(int64(row[1].(int32))), number64(0), text(string(row[7].([]byte)))
+	match.created = argument{ok: true, n: int64(datetimeOf(row[5].(time.Time)))}
+	expect(t, "store if it matches", match.store(t, p), resultAgain)
+	match.newest = newOperation()
+	expect(t, "store if it matches another version", match.store(t, p), resultPrecondition)
 	if after := dump(t, p); after != before {
 		t.Errorf("the session was %s and is %s", before, after)
 	}

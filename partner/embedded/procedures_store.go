@@ -113,14 +113,19 @@ func (p *storing) mayOverwrite(t *transaction, c *situation) bool {
 	case modeCreate:
 		return s.expires <= t.now
 	case modeIfMatch:
-		newest := zeroOperation
-		if p.newest.ok {
-			newest = p.newest.op()
-		}
-		return s.expires > t.now && p.created.ok && s.created == p.created.date() && p.cookie.is(int64(s.lockCookie)) &&
-			p.locked.is(boolInt(s.locked)) && s.ops[0].orZero() == newest
+		return p.matches(t, s)
 	}
 	return false
+}
+
+// matches reports whether the row is the version that is meant.
+func (p *storing) matches(t *transaction, s *sessionRow) bool {
+	newest := zeroOperation
+	if p.newest.ok {
+		newest = p.newest.op()
+	}
+	return s.expires > t.now && p.created.ok && s.created == p.created.date() && p.cookie.is(int64(s.lockCookie)) &&
+		p.locked.is(boolInt(s.locked)) && s.ops[0].orZero() == newest
 }
 
 // overwrite stores into the row; an expired one becomes a new session.
@@ -212,6 +217,8 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 		return resultLocked
 	case overrun:
 		return resultAgain
+	case p.mode.is(modeIfMatch) && s != nil && p.matches(t, s):
+		return resultAgain // so young that this may have been sent before it was made, as far as is known of the clock
 	case p.mode.is(modeCreate) && s != nil && s.expires > t.now, p.mode.is(modeIfMatch):
 		return resultPrecondition
 	}

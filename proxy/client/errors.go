@@ -161,6 +161,8 @@ func causeOf(e *Error, h http.Header, limit int) error {
 		return session.ErrNoPrincipal
 	case "outcome-unknown":
 		return session.ErrOutcomeUnknown
+	case "application-collision":
+		return session.ErrCollision
 	}
 	return nil
 }

@@ -45,6 +45,9 @@ func (c *Caller) May(r Right, app string) bool {
 // For says whether it has anything to do with the application.
 func (c *Caller) For(app string) bool { return c.every || c.apps[app] }
 
+// Names says whether its entry names the application of that lower-cased name; "*" does not.
+func (c *Caller) Names(app string) bool { return c.apps[app] }
+
 // Expired says whether its entry has ended.
 func (c *Caller) Expired(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
 

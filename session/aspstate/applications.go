@@ -3,7 +3,9 @@ package aspstate
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -26,23 +28,44 @@ type knownApp struct {
 
 // resolve answers the id of an application by its lower-cased name. An
 // application that has none is registered, or has no sessions: ErrNotFound.
-func (k *appIDs) resolve(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
+//
+// One that this process has never met is registered only if the call may do so. On a
+// stock schema, where whoever is asked for is registered, that is asked before anything.
+func (k *appIDs) resolve(ctx context.Context, what partner.Call, a *partner.Attempt, name string, register bool) (session.AppID, error) {
 	k.seen.note(a)
-	if v, ok := k.known.Load(name); ok {
+	v, met := k.known.Load(name)
+	if met {
 		if app := v.(knownApp); app.epoch == a.Epoch && app.partner == a.Partner {
 			return app.id, nil
 		}
 	}
-	ask := getAppID
-	if !a.Extended {
-		ask = tempGetAppID
-	}
-	id, err := ask(ctx, a, name, register)
+	id, err := k.ask(ctx, what, a, name, register, met)
 	if err != nil {
 		return 0, err
 	}
 	k.known.Store(name, knownApp{id: id, epoch: a.Epoch, partner: a.Partner})
 	return id, nil
+}
+
+// ask asks the database. met says that the application was registered before.
+func (k *appIDs) ask(ctx context.Context, what partner.Call, a *partner.Attempt, name string, register, met bool) (session.AppID, error) {
+	p := session.PermissionOf(ctx)
+	asks := p != nil && !met
+	if a.Extended && asks && register {
+		id, err := getAppID(ctx, a, name, false)
+		if !errors.Is(err, session.ErrNotFound) {
+			return id, err
+		}
+	}
+	if asks && (register || !a.Extended) {
+		if err := p.MayRegister(name); err != nil {
+			return 0, refused(err, what, a)
+		}
+	}
+	if a.Extended {
+		return getAppID(ctx, a, name, register)
+	}
+	return tempGetAppID(ctx, a, name)
 }
 
 // getAppID asks the extended schema, which registers only when told to.
@@ -54,7 +77,7 @@ func getAppID(ctx context.Context, a *partner.Attempt, name string, register boo
 	args := []any{sql.Named("appName", name), sql.Named("epoch", a.Epoch), sql.Named("register", register)}
 	err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(rows *sql.Rows) error { return rows.Scan(&result, &id) })
 	if err != nil {
-		return 0, err
+		return 0, collision(err)
 	}
 	if err := (&answer{result: result}).err(a.Partner); err != nil {
 		return 0, err
@@ -66,15 +89,25 @@ func getAppID(ctx context.Context, a *partner.Attempt, name string, register boo
 }
 
 // tempGetAppID asks the stock schema, which registers whoever is asked for.
-func tempGetAppID(ctx context.Context, a *partner.Attempt, name string, _ bool) (session.AppID, error) {
+func tempGetAppID(ctx context.Context, a *partner.Attempt, name string) (session.AppID, error) {
 	const procedure = "dbo.TempGetAppID"
 	var id sql.NullInt32
 	_, err := a.Conn.ExecContext(ctx, procedure, sql.Named("appName", name), sql.Named("appId", sql.Out{Dest: &id}))
 	if err != nil {
-		return 0, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, err)
+		return 0, fmt.Errorf("call %s on %s: %w", procedure, a.Partner, collision(err))
 	}
 	if !id.Valid {
 		return 0, fmt.Errorf("%s on %s answered no id for %q", procedure, a.Partner, name)
 	}
 	return session.AppID(id.Int32), nil
+}
+
+// collision says so of an error of TempGetAppID's: two names have one hash (2627 on the table of
+// applications, which holds 50000's text beside it). There is no race of two that register the same
+// name: the procedure looks, and inserts, under TABLOCKX.
+func collision(err error) error {
+	if slices.Contains(errorNumbers(err), 2627) {
+		return fmt.Errorf("%w: %w", session.ErrCollision, err)
+	}
+	return err
 }

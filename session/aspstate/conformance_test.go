@@ -99,7 +99,7 @@ func subject(t *testing.T, extended bool) storetest.Subject {
 	kept := &keepsBack{Pair: pair}
 	store := openStore(t, kept)
 	return storetest.Subject{
-		Store: store, Extended: extended, Calls: extended, KeepBack: kept.next, Older: storetest.NewOlder(db), Age: storetest.NewAge(db, extended), Sweep: sweepOnce(store),
+		Store: store, Extended: extended, Calls: extended, Permits: true, KeepBack: kept.next, Older: storetest.NewOlder(db), Age: storetest.NewAge(db, extended), Sweep: sweepOnce(store),
 		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
 	}
 }
@@ -190,7 +190,7 @@ func realSubject(t *testing.T, db *sql.DB, pair *single) storetest.Subject {
 	kept := &keepsBack{Pair: pair}
 	store := openStore(t, kept)
 	return storetest.Subject{
-		Store: store, Extended: pair.extended, Calls: pair.extended, KeepBack: kept.next, Older: storetest.NewOlder(db), Age: storetest.NewAge(db, pair.extended), Sweep: sweepOnce(store),
+		Store: store, Extended: pair.extended, Calls: pair.extended, Permits: true, KeepBack: kept.next, Older: storetest.NewOlder(db), Age: storetest.NewAge(db, pair.extended), Sweep: sweepOnce(store),
 		Net: func(*testing.T) storetest.NetClient { return storetest.NewNetClient(db) },
 	}
 }

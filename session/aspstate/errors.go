@@ -34,6 +34,9 @@ func DomainError(err error) error {
 	if err == nil || isAnswer(err) {
 		return err
 	}
+	if own, ok := errors.AsType[*refusedError](err); ok {
+		return own
+	}
 	e := &callError{cause: err}
 	if partner.OutcomeOf(err) == partner.Unknown {
 		e.outcome = session.Unknown
@@ -46,6 +49,8 @@ func DomainError(err error) error {
 	case errors.Is(err, partner.ErrNoPrincipal), errors.Is(err, partner.ErrClosed),
 		errors.Is(err, partner.ErrLate), errors.Is(err, partner.ErrMoved): // ran out of tries; nothing was done
 		e.kind = session.ErrNoPrincipal
+	case errors.Is(err, session.ErrCollision):
+		e.kind = session.ErrCollision
 	}
 	return e
 }

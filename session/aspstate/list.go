@@ -20,8 +20,12 @@ const listText = `SELECT TOP (@limit) SessionId, Created, Expires, Timeout, Lock
 func (s *Store) List(ctx context.Context, app *session.Application, after session.ID, limit int) ([]session.Entry, error) {
 	limit = min(max(limit, 1), 10_000)
 	var entries []session.Entry
-	err := s.pair.Do(ctx, partner.Call{Label: "list"}, func(ctx context.Context, a *partner.Attempt) error {
-		id, err := s.apps.resolve(ctx, a, app.Name, false)
+	what := partner.Call{Label: "list"}
+	err := s.pair.Do(ctx, what, func(ctx context.Context, a *partner.Attempt) error {
+		if err := permitted(ctx, what, a); err != nil {
+			return err
+		}
+		id, err := s.apps.resolve(ctx, what, a, app.Name, false)
 		if err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func begun(op session.Operation) session.Operation {
 	return op
 }
 
-// run sends one verb until it has an answer. register says whether an unknown
+// run sends one verb until it has an answer, while its caller may call. register says whether an unknown
 // application is to be registered: without, it has no sessions.
 func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op session.Operation, register bool,
 	verb func(ctx context.Context, d dialect, c *call) error) error {
@@ -114,7 +114,10 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 		if settled = 0; a.Extended && what.Write && op.Call != op.ID {
 			settled = a.ClockWait()
 		}
-		id, err := s.apps.resolve(ctx, a, ref.App.Name, register)
+		if err := permitted(ctx, what, a); err != nil {
+			return err
+		}
+		id, err := s.apps.resolve(ctx, what, a, ref.App.Name, register)
 		if err != nil {
 			return err
 		}

@@ -73,6 +73,9 @@ func (s *Store) call(ctx context.Context, ref session.Ref) (call, error) {
 	if err := ctx.Err(); err != nil {
 		return call{}, err
 	}
+	if err := session.Permitted(ctx); err != nil {
+		return call{}, err
+	}
 	app := ref.App.WithDefaults()
 	now := s.now().UTC()
 	return call{

@@ -17,6 +17,7 @@ func TestStore(t *testing.T) {
 			Store:    s,
 			Extended: true,
 			Calls:    true,
+			Permits:  true,
 			Age:      func(_ *testing.T, ref session.Ref, d time.Duration) { s.Age(ref, d) },
 		}
 	})

@@ -48,6 +48,9 @@ type Subject struct {
 	// its requests is a call, and begins when it comes.
 	Calls bool
 
+	// Permits says that the store asks its calls' [session.Permission]. A client over HTTP can't.
+	Permits bool
+
 	// Older moves a session's creation back by some seconds, which changes its tag. [NewOlder] makes one for
 	// ASPState. Without it, sessions are as young as they are.
 	Older func(t *testing.T, ref session.Ref)
@@ -99,6 +102,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"repeated late", repeatedLate},
 		{"late", late},
 		{"cancelled", cancelled},
+		{"refused", refused},
 		{"concurrent", concurrent},
 		{"listing", listing},
 		{".NET reads", netReads},

@@ -234,8 +234,8 @@ func othersBetween(history []record, i int, from, to int64) (others int) {
 	for j, o := range history {
 		switch {
 		case i == j || o.Return < from-slack || o.Call > to:
-		case o.In.Net && o.In.Verb == verbRemove && (o.Out.Result == done || o.Out.Result == unknown):
-			return ringSize // and with the session goes what it remembers
+		case o.In.Net && (o.In.Verb == verbRemove || o.In.Verb == verbPut) && (o.Out.Result == done || o.Out.Result == unknown):
+			return ringSize // with the session goes what it remembers; what .NET made may have had a predecessor
 		case remembered(o):
 			others += o.Tries
 		}

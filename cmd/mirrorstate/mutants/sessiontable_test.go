@@ -328,6 +328,27 @@ var sessionMutants = []mutant{
 		pkg:  "session/aspstate", test: "TestDomainError",
 	},
 	{
+		invariant: "I5", name: "says not applied where a caller is refused after an attempt that nobody answered",
+		file: "session/aspstate/permission.go",
+		old:  `if what.Write && a.Resent {`,
+		new:  `if false {`,
+		pkg:  "session/aspstate", test: "TestStore_RevokedBetweenAttempts",
+	},
+	{
+		invariant: "I5", name: "answers a key's other request as its first one",
+		file: "proxy/requestmemory.go",
+		old:  `case q.content != content:`,
+		new:  `case false:`,
+		pkg:  "proxy", test: "TestIdempotency_Mismatch",
+	},
+	{
+		invariant: "I5", name: "forgets what an operation asked for when a later call of it is refused",
+		file: "proxy/requestmemory.go",
+		old:  `q.kept = q.kept || applied`,
+		new:  `q.kept = applied`,
+		pkg:  "proxy", test: "TestIdempotency_RefusedAfterApplied",
+	},
+	{
 		invariant: "I5", name: "answers 204 to a PUT whose lock is lost",
 		file: "proxy/writes.go",
 		old: `	if err != nil {

@@ -19,6 +19,9 @@ var (
 	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), late (they waited too long), or left (with their client).", "reason")
 	itemsDesc       = desc("items_bytes", "Items in memory now, of limits.bytes.")
 	itemsShedDesc   = desc("items_shed_total", "Requests turned away because their item was too much for limits.bytes.")
+	keptDesc        = desc("idempotency_keys", "Idempotency-Keys whose requests are remembered now, of limits.idempotency_keys.")
+	forgottenDesc   = desc("idempotency_keys_forgotten_total", "Idempotency-Keys whose requests were forgotten before their ten minutes, because there were too many.")
+	registeringDesc = desc("applications_refused_total", "Times that a caller was to register an application and had reached limits.new_applications.")
 	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
 	evictedDesc     = desc("connections_evicted_total", "Idle connections that were closed to make room.", "listener")
 	turnedDesc      = desc("connections_refused_total", "Connections that were closed as they came, for all others were at work.", "listener")
@@ -60,6 +63,9 @@ func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	c.gauge(itemsDesc, float64(s.Memory.Bytes))
 	c.count(itemsShedDesc, s.Memory.Refused)
+	c.gauge(keptDesc, float64(s.RequestsKept))
+	c.count(forgottenDesc, s.KeptForgotten)
+	c.count(registeringDesc, s.Registrations)
 	var k keyring.Stats
 	if m.keys != nil {
 		k = m.keys.Stats()

@@ -747,6 +747,9 @@ AS
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
                  WHEN s.OperationsForgotten >= @since THEN 7
                  WHEN @mode = 1 AND s.Expires > @now THEN 4
+                 -- It is the version that is meant, and so young that this may have been sent before it was made, as far as is known of the clock.
+                 WHEN @mode = 2 AND s.Expires > @now AND s.Created = @created AND s.LockCookie = @cookie AND s.Locked = @locked
+                  AND ISNULL(s.OperationId1, 0x00) = ISNULL(@newest, 0x00) THEN 7
                  WHEN @mode = 2 THEN 4
                  ELSE 7
                END,

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+)
+
+// A put that is held while nobody is principal is not executed for a key that was revoked meanwhile.
+func TestServe_RevokedWhileHeld(t *testing.T) {
+	dir := t.TempDir()
+	file, yaml := filepath.Join(dir, "keys.json"), filepath.Join(dir, "mirrorstate.yaml")
+	add := func(e keyring.Entry) (auth []string, id string) {
+		t.Helper()
+		key, id, err := keyring.Add(file, e, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []string{"Authorization", "Bearer " + key}, id
+	}
+	shop, id := add(keyring.Entry{Name: "shop", Rights: []string{"read", "write"}, Apps: []string{"default"}})
+	op, _ := add(keyring.Entry{Name: "op", Rights: []string{"operator", "read"}, Apps: []string{"default"}})
+	if err := os.WriteFile(yaml, []byte("auth: {keys_file: "+file+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startServe(t, filepath.Join(dir, "data"), "--config", yaml)
+	session := p.api + "/v1/apps/default/sessions/x"
+	must(t, []int{201}, "PUT", session, "before", shop...)
+	fault := func(kind string) {
+		t.Helper()
+		for _, partner := range []string{"b", "a"} {
+			must(t, []int{200}, "POST", p.admin+"/v1/pair/fault", `{"partner":"`+partner+`","fault":"`+kind+`"}`, append(op, "Content-Type", "application/json")...)
+		}
+	}
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not in %v", what, patience)
+			}
+		}
+	}
+	fault("stop")
+	type answer struct {
+		status int
+		text   string
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		status, _, text, err := request(ctx, "PUT", session, "after", shop...)
+		answered <- answer{status, text, err}
+	}()
+	until("the put is held", func() bool {
+		_, pair := must(t, []int{200}, "GET", p.admin+"/v1/pair", "", op...)
+		return strings.Contains(pair, `"holding": 1`)
+	})
+	if _, err := keyring.Revoke(file, id); err != nil {
+		t.Fatal(err)
+	}
+	until("the server has read the keys", func() bool {
+		_, answer := must(t, []int{401, 403}, "GET", p.admin+"/v1/pair", "", shop...)
+		return strings.Contains(answer, "unauthorized")
+	})
+	fault("start")
+	if a := <-answered; a.err != nil || a.status != 401 || !strings.Contains(a.text, "problems/unauthorized") {
+		t.Errorf("who may not call any more got %d %s, %v", a.status, a.text, a.err)
+	}
+	if _, item := must(t, []int{200}, "GET", session, "", op...); item != "before" {
+		t.Errorf("the session has %q", item)
+	}
+}
+
+// A caller of all applications makes new ones known within its bound, and none that collides with another. What is
+// there already is not counted.
+func TestServe_NewApplications(t *testing.T) {
+	p, keys := guarded(t, "limits: {new_applications: 2}\n", []string{"all:read,write:*", "rest:read,write:*"})
+	put := func(caller, app string, want int) string {
+		t.Helper()
+		_, text := must(t, []int{want}, "PUT", p.api+"/v1/apps/"+url.PathEscape(app)+"/sessions/x", "x", "Authorization", "Bearer "+keys[caller])
+		return text
+	}
+	put("all", "/new/xt", 201)
+	if text := put("all", "/new/z6", 409); !strings.Contains(text, "application-collision") || !strings.Contains(text, "not-applied") {
+		t.Errorf("of two names that make one id: %s", text)
+	}
+	if text := put("all", "/new/2", 429); !strings.Contains(text, "limits.new_applications") {
+		t.Errorf("too many: %s", text)
+	}
+	put("all", "/new/xt", 204)
+	put("all", "/LM/W3SVC/1/ROOT", 201)
+	put("rest", "/new/2", 201)
+	put("all", "/new/2", 204)
+}

@@ -1,0 +1,238 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// requestLife is how long the content of a request is remembered: as long as the database remembers the
+// operations of a session that was removed.
+const requestLife = 10 * time.Minute
+
+// requestMemory knows, of the requests with an Idempotency-Key that this process has let through, what they
+// asked for: so that the key of one, with another content, is not answered as the first was. A session's row has
+// room for operation ids alone, so another process of the fleet does not know.
+//
+// A request is remembered from when it is let through until the end of its life, unless it ends with nothing
+// applied: then a mended one may have its key. Of each operation there is one content, and
+// any number of calls.
+//
+// Operations are spread over shards, so that requests do not meet at one lock. In a shard that is full, the oldest
+// operation of whoever has most in it is forgotten. An operation takes about 120 bytes. Any number of goroutines may use it.
+type requestMemory struct {
+	seed   maphash.Seed
+	start  time.Time
+	shards []requestShard // none: nothing is remembered
+
+	forgotten atomic.Uint64
+}
+
+// requestShard is the operations whose ids begin alike.
+type requestShard struct {
+	limit int
+
+	mu      sync.Mutex
+	known   map[session.OperationID]*keptRequest // owned by mu, what they point to included
+	callers map[string]*keptLine                 // owned by mu; none is empty
+}
+
+// keptRequest is an operation's content.
+type keptRequest struct {
+	id      session.OperationID
+	content uint64        // keyed hash of what was asked for
+	at      time.Duration // when its newest call began, since the memory's start
+	calls   int32         // that are under way
+	kept    bool          // a call ended that was applied, or may have been
+
+	line       *keptLine // nil: it is forgotten
+	prev, next *keptRequest
+}
+
+// keptLine is one caller's operations, in a ring without end: root's next is the one that has been longest without a call.
+type keptLine struct {
+	caller string
+	n      int
+	root   keptRequest
+}
+
+// requestShards is how many shards there are, where each has room for so many.
+const requestShards = 16
+
+func newRequestMemory(limit int) *requestMemory {
+	m := &requestMemory{seed: maphash.MakeSeed(), start: time.Now()}
+	switch {
+	case limit <= 0:
+		return m
+	case limit < requestShards*requestShards:
+		m.shards = make([]requestShard, 1)
+	default:
+		m.shards = make([]requestShard, requestShards)
+	}
+	for i := range m.shards {
+		m.shards[i] = requestShard{
+			limit: limit / len(m.shards),
+			known: make(map[session.OperationID]*keptRequest), callers: make(map[string]*keptLine),
+		}
+	}
+	return m
+}
+
+// remembered is a request's hold on the memory, from begin to end.
+type remembered struct {
+	shard   *requestShard
+	request *keptRequest
+}
+
+// begin lets a request through, unless its operation is known to have another content.
+func (m *requestMemory) begin(caller string, id session.OperationID, content uint64) (remembered, error) {
+	if len(m.shards) == 0 {
+		return remembered{}, nil
+	}
+	sh := &m.shards[int(id[0])%len(m.shards)]
+	now := time.Since(m.start)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	q := sh.known[id]
+	if q != nil && q.calls == 0 && q.over(now) {
+		sh.forget(q)
+		q = nil
+	}
+	switch {
+	case q == nil:
+		q = &keptRequest{id: id, content: content}
+		m.forgotten.Add(sh.makeRoom(now))
+		sh.known[id] = q
+	case q.content != content:
+		return remembered{}, errMismatch
+	default:
+		q.unlink()
+	}
+	q.at = now
+	q.calls++
+	sh.append(caller, q)
+	for range 2 { // more than come in, so that what is over goes
+		if oldest := q.line.root.next; oldest.over(now) {
+			sh.forget(oldest)
+		}
+	}
+	return remembered{sh, q}, nil
+}
+
+// errMismatch refuses a key of another request. Nothing was done for this one.
+var errMismatch = &problemError{kindMismatch, "a request with this Idempotency-Key had another body, timeout, lock or condition, and was applied or may have been; " +
+	"send the same request again to learn its outcome, and give a new request a key of its own"}
+
+// end says whether the request was applied, or may have been.
+func (r remembered) end(applied bool) {
+	if r.shard == nil {
+		return
+	}
+	r.shard.mu.Lock()
+	defer r.shard.mu.Unlock()
+	q := r.request
+	q.calls--
+	q.kept = q.kept || applied
+	if q.calls == 0 && !q.kept && q.line != nil {
+		r.shard.forget(q)
+	}
+}
+
+// over reports whether the operation has outlived its life.
+func (q *keptRequest) over(now time.Duration) bool { return now-q.at >= requestLife }
+
+// makeRoom forgets what has outlived its life, and then the oldest operation of whoever has most, until there
+// is room for one more. It returns how many were forgotten before their time.
+func (sh *requestShard) makeRoom(now time.Duration) (early uint64) {
+	if len(sh.known) < sh.limit {
+		return 0
+	}
+	for _, l := range sh.callers {
+		for q := l.root.next; q != &l.root && q.over(now); q = l.root.next {
+			sh.forget(q) // the line may go, and keeps its root
+		}
+	}
+	for len(sh.known) >= sh.limit {
+		var longest *keptLine
+		for _, l := range sh.callers {
+			if longest == nil || l.n > longest.n {
+				longest = l
+			}
+		}
+		sh.forget(longest.root.next)
+		early++
+	}
+	return early
+}
+
+// append puts an operation at the end of its caller's line.
+func (sh *requestShard) append(caller string, q *keptRequest) {
+	l := sh.callers[caller]
+	if l == nil {
+		l = &keptLine{caller: caller}
+		l.root.next, l.root.prev = &l.root, &l.root
+		sh.callers[caller] = l
+	}
+	q.line, q.prev, q.next = l, l.root.prev, &l.root
+	q.prev.next, l.root.prev = q, q
+	l.n++
+}
+
+// unlink takes an operation out of its line.
+func (q *keptRequest) unlink() {
+	q.prev.next, q.next.prev = q.next, q.prev
+	q.line.n--
+}
+
+// forget takes an operation out of the shard.
+func (sh *requestShard) forget(q *keptRequest) {
+	q.unlink()
+	if q.line.n == 0 {
+		delete(sh.callers, q.line.caller)
+	}
+	q.line = nil
+	delete(sh.known, q.id)
+}
+
+// len counts what is remembered.
+func (m *requestMemory) len() (n int64) {
+	for i := range m.shards {
+		sh := &m.shards[i]
+		sh.mu.Lock()
+		n += int64(len(sh.known))
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// contentOf is the keyed hash of what a call asks for, beside its operation: the body, and each header and
+// parameter that changes what is done. How long it would wait does not.
+func (m *requestMemory) contentOf(c *call) uint64 {
+	var h maphash.Hash
+	h.SetSeed(m.seed)
+	for _, key := range [...]string{"Session-Timeout", "Session-Lock", "If-Match", "If-None-Match"} {
+		hashList(&h, c.r.Header[key])
+	}
+	hashList(&h, c.query["keep"])
+	h.Write(c.body)
+	return h.Sum64()
+}
+
+// hashList adds values to h, so that no two lists are the same bytes.
+func hashList(h *maphash.Hash, values []string) {
+	hashLength(h, len(values))
+	for _, v := range values {
+		hashLength(h, len(v))
+		h.WriteString(v)
+	}
+}
+
+func hashLength(h *maphash.Hash, n int) {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], uint32(n))
+	h.Write(b[:])
+}

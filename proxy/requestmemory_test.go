@@ -1,0 +1,255 @@
+package proxy_test
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+const mismatch = "idempotency-mismatch"
+
+// An Idempotency-Key is one request's: with another body, timeout or condition it is refused, and nothing is done.
+func TestIdempotency_Mismatch(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	const path, other = sessions + "/one", sessions + "/two"
+	s.want(201, "PUT", path, "first", "Idempotency-Key", "k")
+	s.want(201, "PUT", path, "first", "Idempotency-Key", "k")
+	for name, headers := range map[string][]string{
+		"second": {"Idempotency-Key", "k"},
+		"first":  {"Idempotency-Key", "k", "Session-Timeout", "7"},
+	} {
+		_, p := s.wantProblem(422, mismatch, "PUT", path, name, headers...)
+		if p.Outcome != "not-applied" || p.Retryable {
+			t.Errorf("%s is said to be %s, retryable %v", name, p.Outcome, p.Retryable)
+		}
+	}
+	s.wantProblem(422, mismatch, "PUT", path, "first", "Idempotency-Key", "k", "If-None-Match", "*")
+	s.wantProblem(422, mismatch, "PUT", path, "first", "Idempotency-Key", "k", "If-Match", `"x"`)
+	s.content(s.want(200, "GET", path, ""), "first")
+
+	s.want(201, "PUT", other, "second", "Idempotency-Key", "k") // of another session
+	s.want(204, "DELETE", other, "", "Idempotency-Key", "k")    // of another verb
+
+	s.want(201, "POST", sessions, "a", "Idempotency-Key", "new")
+	s.want(201, "POST", sessions, "a", "Idempotency-Key", "new")
+	s.wantProblem(422, mismatch, "POST", sessions, "b", "Idempotency-Key", "new")
+}
+
+// Under a lock: which lock, and whether it is kept, are the request's too.
+func TestIdempotency_MismatchOfLocks(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("x")
+	lock := s.acquire(path)
+	s.want(204, "PUT", path+"?keep=lock", "1", "Session-Lock", lock, "Idempotency-Key", "k")
+	s.wantProblem(422, mismatch, "PUT", path, "1", "Session-Lock", lock, "Idempotency-Key", "k")
+	s.wantProblem(422, mismatch, "PUT", path, "1", "Idempotency-Key", "k")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock, "Idempotency-Key", "k")
+	again := s.acquire(path)
+	s.wantProblem(422, mismatch, "DELETE", path+"/lock", "", "Session-Lock", again, "Idempotency-Key", "k")
+	s.want(204, "DELETE", path, "", "Session-Lock", again, "Idempotency-Key", "k")
+	s.wantProblem(422, mismatch, "DELETE", path, "", "Idempotency-Key", "k")
+}
+
+// failsOnce is a body that breaks off.
+type failsOnce struct{ io.Reader }
+
+func (f failsOnce) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// What is a retry is let through: the same body in another encoding, with another wait, after an upload that
+// broke off; and what was refused without effect may be mended under its key.
+func TestIdempotency_Retries(t *testing.T) {
+	apps := map[string]session.Application{"default": {Name: "/LM/W3SVC/1/ROOT", MaxItem: 10}}
+	s := serve(t, proxy.Config{Apps: apps})
+	key := func(name string, more ...string) []string { return append([]string{"Idempotency-Key", name}, more...) }
+	path := s.create("x")
+
+	s.want(204, "PUT", path, "chunked", key("chunked")...)
+	if got := s.sendBody("PUT", path, io.MultiReader(strings.NewReader("chun"), strings.NewReader("ked")), key("chunked")...); got.StatusCode != 204 {
+		t.Errorf("in chunks: %d %s", got.StatusCode, got.body)
+	}
+	s.want(204, "PUT", path+"?wait=5", "chunked", key("chunked")...)
+
+	r := httptest.NewRequest("PUT", path, failsOnce{strings.NewReader("half")})
+	r.Header.Set("Idempotency-Key", "broken")
+	rec := httptest.NewRecorder()
+	s.api.ServeHTTP(rec, r)
+	if rec.Code != 400 {
+		t.Errorf("an upload that breaks off: %d", rec.Code)
+	}
+	s.want(204, "PUT", path, "whole", key("broken")...)
+
+	s.wantProblem(413, "too-large", "PUT", path, "more than ten", key("large")...)
+	s.want(204, "PUT", path, "less", key("large")...)
+
+	s.wantProblem(400, "bad-request", "PUT", path, "x", key("bad", "Session-Timeout", "0")...)
+	s.want(204, "PUT", path, "y", key("bad")...)
+
+	s.wantProblem(412, "precondition-failed", "PUT", path, "x", key("stale", "If-Match", `"stale"`)...)
+	tag := s.want(200, "GET", path, "").Header.Get("ETag")
+	s.want(204, "PUT", path, "y", key("stale", "If-Match", tag)...)
+
+	lock := s.acquire(path)
+	s.wantProblem(423, "session-locked", "PUT", path, "x", key("locked")...)
+	s.wantProblem(409, "lock-lost", "PUT", path, "x", key("lost", "Session-Lock", "none")...)
+	s.want(204, "PUT", path, "z", key("lost", "Session-Lock", lock)...)
+	s.want(204, "PUT", path, "y", key("locked")...)
+}
+
+// What may have been applied keeps its key, though nobody was told so.
+func TestIdempotency_UnknownOutcome(t *testing.T) {
+	s := serve(t, proxy.Config{Store: failing{session.ErrOutcomeUnknown}})
+	s.wantProblem(504, "outcome-unknown", "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
+	s.wantProblem(422, mismatch, "PUT", sessions+"/x", "2", "Idempotency-Key", "k")
+	s.wantProblem(504, "outcome-unknown", "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
+	s = serve(t, proxy.Config{Store: failing{session.ErrNoPrincipal}})
+	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
+	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "2", "Idempotency-Key", "k")
+}
+
+// A call that is refused says nothing of those before it: the key stays theirs.
+func TestIdempotency_RefusedAfterApplied(t *testing.T) {
+	store := &switched{Store: memory.New(nil)}
+	s := serve(t, proxy.Config{Store: store})
+	s.want(201, "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
+	store.Store, store.before = failing{session.ErrNoPrincipal}, store.Store
+	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
+	store.Store = store.before
+	s.wantProblem(422, mismatch, "PUT", sessions+"/x", "2", "Idempotency-Key", "k")
+}
+
+// switched is a store that becomes another one.
+type switched struct {
+	session.Store
+	before session.Store
+}
+
+// A key is remembered for ten minutes.
+func TestIdempotency_Life(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(time.Now)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(body string) int {
+			r := httptest.NewRequest("PUT", sessions+"/x", strings.NewReader(body))
+			r.Header.Set("Idempotency-Key", "k")
+			rec := httptest.NewRecorder()
+			api.ServeHTTP(rec, r)
+			return rec.Code
+		}
+		got := []int{put("1")}
+		time.Sleep(9 * time.Minute)
+		got = append(got, put("2"), put("1"))
+		time.Sleep(9 * time.Minute) // since it was last asked for
+		got = append(got, put("2"))
+		time.Sleep(2 * time.Minute)
+		got = append(got, put("2"))
+		if want := "[201 422 201 422 201]"; fmt.Sprint(got) != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	})
+}
+
+// What is remembered is bounded, and a flood of keys has its own caller's forgotten.
+func TestIdempotency_Bounded(t *testing.T) {
+	keys, byName := ringOf(t, "quiet:read,write:default", "flood:read,write:default")
+	s := serve(t, proxy.Config{Keys: keys, Limits: proxy.Limits{IdempotencyKeys: 8}})
+	put := func(status int, caller, key, body string) {
+		t.Helper()
+		r := s.send("PUT", sessions+"/"+caller+key, body, "Idempotency-Key", key, "Authorization", "Bearer "+byName[caller])
+		if r.StatusCode != status {
+			t.Errorf("%s's %s with %s: got %d, want %d", caller, key, body, r.StatusCode, status)
+		}
+	}
+	for i := range 3 {
+		put(201, "quiet", fmt.Sprint(i), "1")
+	}
+	for i := range 100 {
+		put(201, "flood", fmt.Sprint(i), "1")
+	}
+	for i := range 3 {
+		put(422, "quiet", fmt.Sprint(i), "2")
+	}
+	put(422, "flood", "99", "2")
+	if st := s.api.Stats(); st.RequestsKept != 8 || st.KeptForgotten != 95 {
+		t.Errorf("%d are kept and %d forgotten, want 8 and 95", st.RequestsKept, st.KeptForgotten)
+	}
+	put(201, "flood", "0", "1") // found by the session, though the memory has forgotten it
+}
+
+// Of requests that come at once with one key, those of one body are carried out, and the others are refused.
+func TestIdempotency_AtOnce(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	for round := range 20 {
+		path, answers := fmt.Sprintf("%s/%d", sessions, round), make(chan [2]string, 16)
+		for i := range cap(answers) {
+			go func() {
+				body := fmt.Sprint(i % 2)
+				r := httptest.NewRequest("PUT", path, strings.NewReader(body))
+				r.Header.Set("Idempotency-Key", "k")
+				rec := httptest.NewRecorder()
+				s.api.ServeHTTP(rec, r)
+				answers <- [2]string{body, fmt.Sprint(rec.Code)}
+			}()
+		}
+		byBody := map[string]map[string]int{"0": {}, "1": {}}
+		for range cap(answers) {
+			a := <-answers
+			byBody[a[0]][a[1]]++
+		}
+		done := string(s.want(200, "GET", path, "").body)
+		other := map[string]string{"0": "1", "1": "0"}[done]
+		if byBody[done]["201"] != 8 || byBody[other]["422"] != 8 {
+			t.Errorf("the session has %s; the answers are %v", done, byBody)
+		}
+	}
+}
+
+// BenchmarkIdempotencyKey compares stores of 1 KB and of 1 MB without a key and with one, remembered and not.
+func BenchmarkIdempotencyKey(b *testing.B) {
+	for _, size := range []int{1 << 10, 1 << 20} {
+		item := strings.Repeat("x", size)
+		for _, c := range []struct {
+			name  string
+			keyed bool
+			limit int
+		}{{"no key", false, 0}, {"key, nothing remembered", true, -1}, {"key", true, 0}} {
+			b.Run(fmt.Sprintf("%d/%s", size, c.name), func(b *testing.B) {
+				api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Limits: proxy.Limits{IdempotencyKeys: c.limit}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				w, reader := &sink{header: map[string][]string{}}, strings.NewReader(item)
+				req := httptest.NewRequest("PUT", target, reader)
+				n := 0
+				b.ReportAllocs()
+				for b.Loop() {
+					n++
+					if c.keyed {
+						req.Header["Idempotency-Key"] = []string{fmt.Sprint(n)}
+					}
+					reader.Reset(item)
+					clear(w.header)
+					api.ServeHTTP(w, req)
+				}
+				if w.status >= 400 {
+					b.Fatalf("got %d", w.status)
+				}
+			})
+		}
+	}
+}
