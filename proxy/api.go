@@ -202,8 +202,24 @@ func (a *API) routes(r chi.Router, g *gate) {
 	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
 	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true})
 	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
-	r.Get("/openapi.yaml", serveContract)
-	r.Head("/openapi.yaml", serveContract)
+	bare := r.With(bodiless(a.report))
+	bare.Get("/openapi.yaml", serveContract)
+	bare.Head("/openapi.yaml", serveContract)
+}
+
+// bodiless refuses GET and HEAD with a body.
+func bodiless(report reporter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				if err := withoutBody(w, r); err != nil {
+					report.fail(w, r, err, false)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // newRouter makes a router that answers problems for what it does not route.
@@ -244,10 +260,11 @@ func methodsOf(mux *chi.Mux, r *http.Request) []string {
 var contract []byte
 
 // serveContract answers GET /openapi.yaml with the contract of the session API.
-func serveContract(w http.ResponseWriter, _ *http.Request) {
+func serveContract(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Content-Type"] = yamlType
 	h["X-Content-Type-Options"] = nosniff
 	h["Content-Length"] = []string{strconv.Itoa(len(contract))}
+	defer answering(w, r, len(contract))()
 	w.Write(contract)
 }
