@@ -177,10 +177,16 @@ func letIn(r *http.Request) {
 	}
 }
 
-// stranger reports whether the request came on a connection that has shown no credential yet.
-func stranger(r *http.Request) bool {
-	c := connectionOf(r.Context())
-	return c != nil && !c.known.Load()
+// refusing says that the request is answered with a problem now. Without a credential that ends the connection; of
+// HTTP/2 it takes no new requests. In HTTP/1.1 nothing was sent before that the client may still have to read, unless it does not
+// wait for its answers.
+func (c *connection) refusing(w http.ResponseWriter, r *http.Request) {
+	if !c.known.Load() {
+		w.Header()["Connection"] = closes
+	}
+	if r.ProtoMajor == 1 {
+		c.deadline.Store(sinceStart() + int64(answerTime))
+	}
 }
 
 // answering says that the request is answered with n bytes now, and gives the client time for them. ended is called when they are written.
@@ -233,7 +239,9 @@ func served(next http.Handler, health func(path string) bool, refuse http.Handle
 // serve has a request counted.
 func (c *connection) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	c.atWork.Add(1)
-	c.idle.Store(0) // net/http tells nothing of a request that came with the one before
+	if r.ProtoMajor == 1 {
+		c.idle.Store(0) // net/http tells nothing of a request that came with the one before
+	}
 	defer func() {
 		c.answered.Store(sinceStart())
 		c.atWork.Add(-1)

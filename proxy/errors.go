@@ -220,8 +220,8 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 	case kindUnknown:
 		rep.log.Warn("outcome unknown", "method", r.Method, "route", routeOf(r), "error", err)
 	}
-	if stranger(r) { // of HTTP/2 the connection takes no new requests
-		w.Header()["Connection"] = closes
+	if c := connectionOf(r.Context()); c != nil {
+		c.refusing(w, r)
 	}
 	if turnsAway(&p) && r.Body != nil && r.Body != http.NoBody && r.ProtoMajor == 1 {
 		turnAway(w)

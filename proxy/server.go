@@ -41,7 +41,7 @@ type ServerConfig struct {
 	// Keys are who may call; those of the handler. Connections that have shown none of them have tighter bounds, and make
 	// room first. nil: anybody, and no connection is treated so.
 	Keys *keyring.Keys
-	// Health says which paths are health checks. A thirty-second of Limits.Connections, and at least one, is kept
+	// Health says which paths are health checks. A thirty-second of Limits.Connections, and at least one of four, is kept
 	// for connections that ask for nothing else. nil: none is.
 	Health func(path string) bool
 	// Logger takes what net/http has to say. Default: none.
@@ -92,8 +92,12 @@ const (
 	connBuffer   = 4 * streamBuffer // the same of all items
 )
 
-// healthShare is the part of the connections, one in so many, that is kept for health checks.
-const healthShare = 32
+// What is kept for health checks: one connection in so many, and none where there are fewer than
+// leastForHealth, for the operator needs them.
+const (
+	healthShare    = 32
+	leastForHealth = 4
+)
 
 // Listen opens addr for TCP. setting says where the address came from, such as
 // "set by --api"; the error says so, and what to do about it.
@@ -132,7 +136,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	defer cut()
 	limits := cfg.Limits.withDefaults()
 	reserve := 0
-	if cfg.Health != nil && limits.Connections > 1 {
+	if cfg.Health != nil && limits.Connections >= leastForHealth {
 		reserve = max(1, limits.Connections/healthShare)
 	}
 	conns := newConnections(limits, reserve, cfg.Keys)
