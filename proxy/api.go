@@ -265,6 +265,6 @@ func serveContract(w http.ResponseWriter, r *http.Request) {
 	h["Content-Type"] = yamlType
 	h["X-Content-Type-Options"] = nosniff
 	h["Content-Length"] = []string{strconv.Itoa(len(contract))}
-	defer answering(w, r, len(contract))()
+	defer answering(w, r, len(contract)).written()
 	w.Write(contract)
 }

@@ -189,18 +189,26 @@ func (c *connection) refusing(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answering says that the request is answered with n bytes now, and gives the client time for them. ended is called when they are written.
-func answering(w http.ResponseWriter, r *http.Request, n int) (ended func()) {
+// answering says that the request is answered with n bytes now, and gives the client time for them. Call written
+// when they are; the connection is nil where [Serve] is not the server.
+func answering(w http.ResponseWriter, r *http.Request, n int) *connection {
 	c := connectionOf(r.Context())
 	if c == nil {
-		return func() {}
+		return nil
 	}
 	if r.ProtoMajor == 2 { // in HTTP/1.1 the connection's own deadline does
 		_ = http.NewResponseController(w).SetWriteDeadline(c.answerBy(n)) // a broken connection tells when it is written to
 	}
 	c.answered.Store(sinceStart())
 	c.atWork.Add(-1)
-	return func() { c.atWork.Add(1) }
+	return c
+}
+
+// written ends what answering began.
+func (c *connection) written() {
+	if c != nil {
+		c.atWork.Add(1)
+	}
 }
 
 // served has the requests of a server's connections counted, and gives each answer its time. health says
