@@ -18,8 +18,12 @@ type Limits struct {
 	Burst int `yaml:"burst"`
 	// Bytes is how much memory the items of requests may take. Default 256MiB.
 	Bytes Size `yaml:"bytes"`
-	// Connections is how many may be open, of each listener. Idle ones make room. Default 20000.
+	// Connections is how many may be open, of each listener. Some make room for new ones: those that have shown no
+	// key, idle ones, and those that take no answers. Default 20000.
 	Connections int `yaml:"connections"`
+	// UnauthenticatedPerAddress is how many of them one address may have that have shown no key or certificate
+	// yet; the next one closes the oldest. Default 0: a quarter of the listener's connections, and at least 16.
+	UnauthenticatedPerAddress int `yaml:"unauthenticated_per_address"`
 	// HeaderBytes is the largest request line with its headers; 4KiB more are let pass. Default 32KiB.
 	HeaderBytes Size `yaml:"header_bytes"`
 	// HeaderTimeout is how long they may take. Default 10s.
@@ -57,7 +61,7 @@ func (l Limits) validate(bad func(is bool, key, format string, args ...any)) {
 	}{
 		{"requests", int64(l.Requests), 1, 100_000}, {"queue", int64(l.Queue), 1, 1_000_000},
 		{"rate", int64(l.Rate), 0, 1_000_000}, {"burst", int64(l.Burst), 0, 1_000_000},
-		{"connections", int64(l.Connections), 1, 1_000_000},
+		{"connections", int64(l.Connections), 1, 1_000_000}, {"unauthenticated_per_address", int64(l.UnauthenticatedPerAddress), 0, 1_000_000},
 		{"lock_waiters", int64(l.LockWaiters), 1, 100_000}, {"lock_waiters_in_all", int64(l.LockWaitersInAll), 1, 1_000_000},
 		{"new_applications", int64(l.NewApplications), 0, 1_000_000}, {"idempotency_keys", int64(l.IdempotencyKeys), 0, 10_000_000},
 		{"header_bytes", int64(l.HeaderBytes), 4 << 10, 1 << 20},

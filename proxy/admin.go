@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -90,6 +91,7 @@ type admin struct {
 	log     *slog.Logger
 	report  reporter
 	gate    *gate
+	streams atomic.Int32 // of events, open now
 }
 
 // NewAdmin makes the operators' listener's handler:
@@ -134,7 +136,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.Version != "" {
 		mux.Use(versioned(cfg.Version))
 	}
-	mux.Use(g.operators(a.report, isOpen))
+	mux.Use(g.operators(a.report, isOpen), bodiless(a.report))
 	if cfg.Metrics != nil {
 		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
 	}
@@ -163,8 +165,11 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 
 // isOpen says what needs no credential: what probes ask for, and the contract.
 func isOpen(path string) bool {
-	return path == "/healthz" || path == "/readyz" || path == "/openapi.yaml"
+	return IsHealth(path) || path == "/openapi.yaml"
 }
+
+// IsHealth says which paths of the operators' listener are health checks; see [ServerConfig.Health].
+func IsHealth(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 // profiles adds net/http/pprof's handlers.
 func profiles(r chi.Router) {

@@ -54,6 +54,7 @@ func (c *call) answerItem(ctx context.Context, s *session.Session) {
 	h["Content-Type"] = octetStream
 	c.values.set(h, "Content-Length", strconv.Itoa(len(item)))
 	c.w.WriteHeader(http.StatusOK)
+	defer answering(c.w, c.r, len(item)).written()
 	c.w.Write(item) // net/http drops it for HEAD
 }
 

@@ -227,8 +227,24 @@ func (a *API) routes(r chi.Router, g *gate, base string) {
 	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
 	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, varies: true})
 	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
-	r.Get("/openapi.yaml", serveContract(base))
-	r.Head("/openapi.yaml", serveContract(base))
+	bare := r.With(bodiless(a.report))
+	bare.Get("/openapi.yaml", serveContract(base))
+	bare.Head("/openapi.yaml", serveContract(base))
+}
+
+// bodiless refuses GET and HEAD with a body.
+func bodiless(report reporter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				if err := withoutBody(w, r); err != nil {
+					report.fail(w, r, err, false)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // newRouter makes a router that answers problems for what it does not route.
@@ -277,11 +293,12 @@ func serveContract(base string) http.HandlerFunc {
 	if base != "" {
 		text = bytes.Replace(text, []byte(serverURL), []byte("\n  - url: \""+base+"\"\n"), 1)
 	}
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Type"] = yamlType
 		h["X-Content-Type-Options"] = nosniff
 		h["Content-Length"] = []string{strconv.Itoa(len(text))}
+		defer answering(w, r, len(text)).written()
 		w.Write(text)
 	}
 }

@@ -155,7 +155,7 @@ func (c *call) decode(t traits) error {
 		return badInput("If-Match or If-None-Match", "has no meaning for this method; they are for PUT, the latter also for GET and HEAD")
 	}
 	if !t.body {
-		return nil
+		return withoutBody(c.w, c.r)
 	}
 	minutes, err := parseTimeout(h["Session-Timeout"])
 	if err != nil {

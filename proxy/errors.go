@@ -244,13 +244,22 @@ func (rep reporter) fail(w http.ResponseWriter, r *http.Request, err error, muta
 	case kindUnknown:
 		rep.log.Warn("outcome unknown", "method", r.Method, "route", routeOf(r), "error", err)
 	}
-	switch p.Status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		if r.Body != nil && r.Body != http.NoBody && r.ProtoMajor == 1 {
-			turnAway(w)
-		}
+	if c := connectionOf(r.Context()); c != nil {
+		c.refusing(w, r)
+	}
+	if turnsAway(&p) && r.Body != nil && r.Body != http.NoBody && r.ProtoMajor == 1 {
+		turnAway(w)
 	}
 	writeProblem(w, &p)
+}
+
+// turnsAway reports whether a problem is answered before the item has come.
+func turnsAway(p *problem) bool {
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusMethodNotAllowed:
+		return true
+	}
+	return p.kind == kindNoRoute
 }
 
 // unreadTime is how long a client that is turned away may go on sending its item: one that reads no

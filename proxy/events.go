@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -31,7 +32,7 @@ type EventSource interface {
 // The event stream's times and names.
 const (
 	heartbeat    = 15 * time.Second // between two signs of life
-	eventTimeout = 10 * time.Second // for a client to take what it is sent
+	eventStreams = 100              // open at once, of all clients
 	snapshot     = "pair"           // the first event: the state the others change
 	farewell     = "end"            // the last event: why there are no more
 )
@@ -44,6 +45,11 @@ const (
 func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	if a.source == nil {
 		a.report.fail(w, r, &problemError{kindNoRoute, "this server tells no events"}, false)
+		return
+	}
+	defer a.streams.Add(-1)
+	if a.streams.Add(1) > eventStreams {
+		a.report.fail(w, r, &problemError{kindOverloaded, fmt.Sprintf("%d event streams are open already: close one, or ask for GET /v1/pair", eventStreams)}, false)
 		return
 	}
 	// The subscription comes before the snapshot, so that nothing falls between.
@@ -129,7 +135,7 @@ func (s *stream) end(reason string) error {
 
 // write sends text at once. Whoever does not take it in time is cut off.
 func (s *stream) write(text []byte) error {
-	extendWriteDeadline(s.w, eventTimeout)
+	extendWriteDeadline(s.w, answerTime)
 	if _, err := s.w.Write(text); err != nil {
 		return err
 	}

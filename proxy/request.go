@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,6 +32,33 @@ func requiredHeader(h http.Header, key, name string) (string, error) {
 		err = badInput("header "+name, "is missing")
 	}
 	return value, err
+}
+
+// maxStrayBody is how many bytes a request may have that needs none: some clients send {} with every POST.
+const maxStrayBody = 1 << 10
+
+// withoutBody reads the body of a request that needs none, if it is small, and refuses any other at once: left unread
+// it would hold the answer back, or in HTTP/2 the items of the connection's other requests.
+func withoutBody(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil
+	}
+	err := badInput("the body", fmt.Sprintf("has more than %d bytes, and %s of this path takes none: send it without", maxStrayBody, r.Method))
+	if r.ContentLength <= maxStrayBody { // negative: not announced
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a recorder has none
+		_, read := io.CopyN(io.Discard, r.Body, maxStrayBody+1)
+		if read == io.EOF {
+			r.Body = http.NoBody
+			return nil
+		}
+		if read != nil {
+			return badBody(read)
+		}
+	}
+	if r.ProtoMajor == 1 {
+		turnAway(w)
+	}
+	return err
 }
 
 // parseTimeout reads Session-Timeout: minutes, 0 if it is not there.

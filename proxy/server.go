@@ -12,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // closeTimeout is what handlers have whose connections were cut.
@@ -35,6 +38,12 @@ type ServerConfig struct {
 	TLS *tls.Config
 	// Limits bound what connections may cost.
 	Limits ServerLimits
+	// Keys are who may call; those of the handler. Connections that have shown none of them have tighter bounds, and make
+	// room first. nil: anybody, and no connection is treated so.
+	Keys *keyring.Keys
+	// Health says which paths are health checks. A thirty-second of Limits.Connections, and at least one of four, is kept
+	// for connections that ask for nothing else. nil: none is.
+	Health func(path string) bool
 	// Logger takes what net/http has to say. Default: none.
 	Logger *slog.Logger
 }
@@ -42,16 +51,22 @@ type ServerConfig struct {
 // ServerLimits bound what connections may cost. Zero values stand for the defaults. A
 // request's own deadline is the session API's concern: it starts when the body has come, and extends the write deadline where it must.
 type ServerLimits struct {
-	Connections   int           // open at once; idle ones make room for new ones. Default 20,000
-	HeaderBytes   int           // of request line and headers; net/http adds 4 KiB of its own. Default 32 KiB
-	HeaderTimeout time.Duration // for TLS, and for the request line and headers. Default 10 s
-	BodyTimeout   time.Duration // for the whole request; 60 s, the default, are 4 MiB at 70 kB/s
-	IdleTimeout   time.Duration // between requests; longer than balancers keep theirs, so that they close first. Default 180 s
+	Connections int // open at once; some make room for new ones: see docs/security.md. Default 20,000
+	// UnauthenticatedPerAddress is how many of them one address may have that have shown no credential yet; the next one
+	// closes the oldest. Default a quarter of Connections, and at least 16.
+	UnauthenticatedPerAddress int
+	HeaderBytes               int           // of request line and headers; net/http adds 4 KiB of its own. Default 32 KiB
+	HeaderTimeout             time.Duration // for TLS, and for the request line and headers. Default 10 s
+	BodyTimeout               time.Duration // for the whole request; 60 s, the default, are 4 MiB at 70 kB/s
+	IdleTimeout               time.Duration // between requests; longer than balancers keep theirs, so that they close first. Default 180 s
 }
 
 func (l ServerLimits) withDefaults() ServerLimits {
 	if l.Connections == 0 {
 		l.Connections = 20_000
+	}
+	if l.UnauthenticatedPerAddress == 0 {
+		l.UnauthenticatedPerAddress = max(l.Connections/4, 16)
 	}
 	if l.HeaderBytes == 0 {
 		l.HeaderBytes = 32 << 10
@@ -68,8 +83,21 @@ func (l ServerLimits) withDefaults() ServerLimits {
 	return l
 }
 
-// maxStreams is how many requests one connection may have under way in HTTP/2.
-const maxStreams = 100
+// What one connection of HTTP/2 may have. They are told as it begins, so they are the same with and
+// without a credential; strangersStreams bounds what is done without one.
+const (
+	maxStreams   = 100              // requests under way
+	maxFrame     = 16 << 10         // bytes of a frame, which are kept until it is whole; the least there may be
+	streamBuffer = 64 << 10         // bytes of an item that have come and are not read
+	connBuffer   = 4 * streamBuffer // the same of all items
+)
+
+// What is kept for health checks: one connection in so many, and none where there are fewer than
+// leastForHealth, for the operator needs them.
+const (
+	healthShare    = 32
+	leastForHealth = 4
+)
 
 // Listen opens addr for TCP. setting says where the address came from, such as
 // "set by --api"; the error says so, and what to do about it.
@@ -107,22 +135,30 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	base, cut := context.WithCancel(withDraining(context.WithoutCancel(ctx), ctx.Done()))
 	defer cut()
 	limits := cfg.Limits.withDefaults()
-	conns := newConnections(limits.Connections)
+	reserve := 0
+	if cfg.Health != nil && limits.Connections >= leastForHealth {
+		reserve = max(1, limits.Connections/healthShare)
+	}
+	conns := newConnections(limits, reserve, cfg.Keys)
 	if cfg.Watch != nil {
 		cfg.Watch(conns.stats)
 	}
 	srv := &http.Server{
-		Handler:           h,
+		Handler:           served(h, cfg.Health, refuseSpare),
 		TLSConfig:         cfg.TLS,
 		ReadHeaderTimeout: limits.HeaderTimeout,
 		ReadTimeout:       limits.BodyTimeout,
 		WriteTimeout:      limits.BodyTimeout + cfg.HoldWindow + 2*grace,
 		IdleTimeout:       limits.IdleTimeout,
 		MaxHeaderBytes:    limits.HeaderBytes,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnState:         conns.track,
-		ErrorLog:          log.New(serverLog{cfg.Logger}, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame,
+			MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connBuffer,
+		},
+		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: withConnection,
+		ConnState:   conns.track,
+		ErrorLog:    log.New(serverLog{cfg.Logger}, "", 0),
 	}
 	served := make(chan error, 1)
 	limited := limitedListener{ln, conns}
@@ -146,6 +182,15 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 	err := drain(ctx, srv, cut, conns, cfg.DrainTimeout)
 	<-served
 	return err
+}
+
+// refuseSpare answers what is no health check on a connection that is kept for them.
+func refuseSpare(w http.ResponseWriter, r *http.Request) {
+	p := newProblem(kindOverloaded, "all other connections of this listener are in use, and this one is kept for health checks: close some, or come back", session.NotApplied)
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		turnAway(w)
+	}
+	writeProblem(w, &p)
 }
 
 // drain ends the server in good order, or else by force.

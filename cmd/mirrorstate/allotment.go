@@ -78,7 +78,7 @@ func (a allotment) pair(pc *partner.Config) { pc.MaxConns = a.sql }
 // serverLimits are those of each listener.
 func (a allotment) serverLimits(cfg config.Limits) (api, admin proxy.ServerLimits) {
 	api = proxy.ServerLimits{
-		Connections: a.api, HeaderBytes: int(cfg.HeaderBytes),
+		Connections: a.api, UnauthenticatedPerAddress: cfg.UnauthenticatedPerAddress, HeaderBytes: int(cfg.HeaderBytes),
 		HeaderTimeout: cfg.HeaderTimeout, BodyTimeout: cfg.BodyTimeout, IdleTimeout: cfg.IdleTimeout,
 	}
 	admin = api

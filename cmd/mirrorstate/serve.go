@@ -226,8 +226,9 @@ func origin(cfg *config.Config, key, flag string) string {
 
 // faceRules are the rules that each listener is served by.
 func faceRules(cfg config.Config, room allotment, g *guards, metrics *telemetry.Metrics, logs logs) (api, admin proxy.ServerConfig) {
-	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Logger: logs.Logger}
+	rules := proxy.ServerConfig{HoldWindow: cfg.Pair.Hold.Window, DrainTimeout: cfg.Drain.Timeout, Keys: g.keys, Logger: logs.Logger}
 	api, admin = rules, rules
+	admin.Health = proxy.IsHealth
 	api.TLS, admin.TLS = tlsOf(g.api), tlsOf(g.admin)
 	api.Limits, admin.Limits = room.serverLimits(cfg.Limits)
 	listeners := telemetry.Listeners{telemetry.NewListener("api", g.api), telemetry.NewListener("admin", g.admin)}

@@ -23,7 +23,10 @@ var (
 	forgottenDesc   = desc("idempotency_keys_forgotten_total", "Idempotency-Keys whose requests were forgotten before their ten minutes, because there were too many.")
 	registeringDesc = desc("applications_refused_total", "Times that a caller was to register an application and had reached limits.new_applications.")
 	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
-	evictedDesc     = desc("connections_evicted_total", "Idle connections that were closed to make room.", "listener")
+	strangersDesc   = desc("connections_unauthenticated", "Of those, the ones that have shown no key or certificate yet.", "listener")
+	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or with answers that were not taken.", "listener")
+	crowdedDesc     = desc("connections_crowded_total", "Connections that were closed because their address had more than limits.unauthenticated_per_address.", "listener")
+	unreadDesc      = desc("connections_unread_total", "Connections that were closed because the client did not take its answers in time.", "listener")
 	turnedDesc      = desc("connections_refused_total", "Connections that were closed as they came, for all others were at work.", "listener")
 	keysDesc        = desc("keys", "Entries of auth.keys_file.")
 	keyReadsDesc    = desc("keys_reads_total", "Changes of auth.keys_file, by result: taken or refused.", "result")
@@ -109,7 +112,10 @@ func (l *Listener) collect(c sink) {
 		s = (*stats)()
 	}
 	c.gauge(connectionsDesc, float64(s.Open), l.name)
+	c.gauge(strangersDesc, float64(s.Unauthenticated), l.name)
 	c.count(evictedDesc, s.Evicted, l.name)
+	c.count(crowdedDesc, s.PerAddress, l.name)
+	c.count(unreadDesc, s.Unread, l.name)
 	c.count(turnedDesc, s.Refused, l.name)
 	var cert proxy.CertificateStats
 	end := 0.0
