@@ -17,7 +17,7 @@ type Config struct {
 	// API is the listener web applications call.
 	API Listener `yaml:"api"`
 	// Admin is the operators' listener.
-	Admin Admin `yaml:"admin"`
+	Admin Listener `yaml:"admin"`
 	// Auth says who is let in.
 	Auth Auth `yaml:"auth"`
 	// Limits bound what callers may take.
@@ -181,7 +181,8 @@ func (c *Config) mistakes() Mistakes {
 	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
 	c.API.TLS.validate("api.tls", c.Auth, bad)
 	c.Admin.TLS.validate("admin.tls", c.Auth, bad)
-	c.Admin.validate(bad)
+	c.API.validateHosts("api", bad)
+	c.Admin.validateHosts("admin", bad)
 	c.Limits.validate(bad)
 	c.Pair.Watchdog.validate(bad)
 	c.Sweep.validate(bad)

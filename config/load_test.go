@@ -361,6 +361,7 @@ func TestLoad_Guards(t *testing.T) {
 		"admin.tls.certificate_file: is missing":   "admin: {tls: {key_file: k.pem}}",
 		"api.tls.client_ca_file: needs auth":       "api: {tls: {certificate_file: c.pem, key_file: k.pem, client_ca_file: ca.pem}}",
 		"admin.hosts: \"a/b\" is not a host's":     "admin: {hosts: [a/b]}",
+		"api.hosts: \"*\" is not a host's":         "api: {hosts: ['*']}",
 		"limits.requests: 0 is not between 1":      "limits: {requests: 0}",
 		"limits.queue_wait: 0s is not between":     "limits: {queue_wait: 0s}",
 		"limits.body_timeout: 1s is shorter":       "limits: {body_timeout: 1s}",
@@ -372,8 +373,8 @@ func TestLoad_Guards(t *testing.T) {
 			t.Errorf("%s: got %v, want it to say %q", text, err, says)
 		}
 	}
-	c, err := load(t, "auth: {keys_file: k}\nadmin: {hosts: [a.example, b.example]}\nlimits: {rate: 10, bytes: 1GiB}", map[string]string{"MIRRORSTATE_API_TLS_CERTIFICATE_FILE": "c", "MIRRORSTATE_API_TLS_KEY_FILE": "k"})
-	if err != nil || c.Auth.KeysFile != "k" || len(c.Admin.Hosts) != 2 || c.Limits.Rate != 10 || c.Limits.Bytes != 1<<30 || c.API.TLS.CertificateFile != "c" || c.Limits.Requests != 128 {
+	c, err := load(t, "auth: {keys_file: k}\napi: {hosts: [c.example]}\nadmin: {hosts: [a.example, b.example]}\nlimits: {rate: 10, bytes: 1GiB}", map[string]string{"MIRRORSTATE_API_TLS_CERTIFICATE_FILE": "c", "MIRRORSTATE_API_TLS_KEY_FILE": "k"})
+	if err != nil || c.Auth.KeysFile != "k" || len(c.Admin.Hosts) != 2 || len(c.API.Hosts) != 1 || c.Limits.Rate != 10 || c.Limits.Bytes != 1<<30 || c.API.TLS.CertificateFile != "c" || c.Limits.Requests != 128 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if err := config.CheckEnvironment([]string{"MIRRORSTATE_KEY=ms_x", "MIRRORSTATE_AUTH_KEYS_FILE=k"}); err != nil {

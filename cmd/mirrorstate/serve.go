@@ -280,7 +280,7 @@ func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, m
 	limits := cfg.Limits
 	pc := proxy.Config{
 		Store: st.store, Apps: applications(cfg), HoldWindow: cfg.Pair.Hold.Window, FleetSecret: st.store.FleetSecret, Logger: l.logs.Logger,
-		Keys: g.keys, Holding: st.pair.Holding,
+		Keys: g.keys, Hosts: cfg.API.Hosts, Holding: st.pair.Holding,
 		Limits: proxy.Limits{
 			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,
 			Places: limits.Requests, Queue: limits.Queue, QueueWait: limits.QueueWait, ItemsMemory: int64(limits.Bytes),
