@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mirrorstate/mirrorstate/sqlname"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
@@ -165,7 +166,10 @@ func (r *resolver) address(s *Server, text, key, what string) {
 // finish fills in what depends on the rest, and checks it.
 func (r *resolver) finish(p *Partners) *Partners {
 	orDefault(&p.Database, "ASPState")
-	r.bad(len(p.Database) > 128 || strings.ContainsAny(p.Database, "\x00\r\n"), "pair.database", "is no database's name, which has up to 128 characters")
+	r.bad(len(p.Database) > 128, "pair.database", "is no database's name, which has up to 128 characters")
+	if err := sqlname.Check(p.Database); err != nil {
+		r.bad(true, "pair.database", "%q can't stand in a script: %v", p.Database, err)
+	}
 	a, b := &p.Servers[0], &p.Servers[1]
 	r.bad(a.Address.Host != "" && a.Address.Canonical() == b.Address.Canonical(), r.serversKey(), "both partners are the same server (%s); name the principal and the mirror", a.Address.Canonical())
 	for i := range p.Servers {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
+	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
 // operateFlags say how a verb is carried out on the servers themselves.
@@ -58,11 +60,34 @@ func (f *operateFlags) addSetup(cmd *cobra.Command) {
 	flags.StringVar(&f.Share, "share", "", "a folder `PATH` that both servers' service accounts reach; without one the backups are to be carried")
 	flags.StringVar(&f.MirrorData, "mirror-data", "", "folder `PATH` of the data files on the mirror (default: the same as on the principal)")
 	flags.BoolVar(&f.Restored, "restored", false, "the mirror has the database RESTORING already: make no backup")
-	flags.StringSliceVar(&f.Logins, "login", nil, "carry this login's SID over (default: those that own users in the database); repeatable")
+	flags.Var((*loginNames)(&f.Logins), "login", "carry this login's SID over (default: those that own users in the database); repeatable")
 	for i, who := range []string{"a", "b", "witness"} {
 		flags.StringVar(&f.Accounts[i], "account-"+who, "", "service account of "+who+", `DOMAIN\\NAME`: endpoints then take Windows accounts (default: certificates)")
 	}
 }
+
+// loginNames are the values of --login, with commas between them. A list that is read as one line of CSV would end without
+// a word at the first end of line, so that half a name became another one.
+type loginNames []string
+
+// Set implements pflag.Value.
+func (l *loginNames) Set(value string) error {
+	if err := sqlname.CheckAll("login", value); err != nil {
+		return err
+	}
+	names, err := csv.NewReader(strings.NewReader(value)).Read()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	*l = append(*l, names...)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *loginNames) String() string { return strings.Join(*l, ",") }
+
+// Type implements pflag.Value.
+func (l *loginNames) Type() string { return "strings" }
 
 // operation is one verb on the servers themselves.
 type operation struct {
