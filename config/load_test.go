@@ -289,10 +289,59 @@ func TestLoad_Notes(t *testing.T) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		want := path + " holds a password and has mode 0644: everybody on this machine can read it; chmod 600 " + path
+		want := path + " has a secret in it, and can be read by everybody on this machine (mode 0644): chmod 600 " + path
 		if got := notes(yaml); !slices.Contains(got, want) {
 			t.Errorf("notes %q, want %q", got, want)
 		}
+	}
+}
+
+// Every file with a secret that a configuration names is looked at: what others can read is told of, and what they can change
+// is refused here or by whoever reads it.
+func TestLoad_ExposedFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes on Windows")
+	}
+	pair := "a: {address: a}, b: {address: b}, user: u@EXAMPLE.COM"
+	for key, yaml := range map[string]string{
+		"auth.keys_file":                      "auth: {keys_file: FILE}",
+		"api.tls.key_file":                    "api: {tls: {certificate_file: c.pem, key_file: FILE}}",
+		"admin.tls.key_file":                  "admin: {tls: {certificate_file: c.pem, key_file: FILE}}",
+		"pair.watchdog.key_file":              "pair: {watchdog: {key_file: FILE}}",
+		"pair.password_file":                  "pair: {" + pair + ", password_file: FILE}",
+		"pair.b.password_file":                "pair: {a: {address: a, password: x}, b: {address: b, password_file: FILE}, user: u}",
+		"pair.kerberos.keytab_file":           "pair: {" + pair + ", kerberos: {keytab_file: FILE}}",
+		"pair.kerberos.credential_cache_file": "pair: {" + pair + ", kerberos: {credential_cache_file: FILE}}",
+	} {
+		t.Run(key, func(t *testing.T) {
+			path := file(t, t.TempDir(), "secret", "p4ss\n")
+			yaml := strings.ReplaceAll(yaml, "FILE", path)
+			notes := func() string {
+				t.Helper()
+				c, err := load(t, yaml, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Join(c.Notes, "\n")
+			}
+			told := path + " has a secret in it, and can be "
+			if got := notes(); strings.Contains(got, told) {
+				t.Errorf("mode 0600: %s", got)
+			}
+			if err := os.Chmod(path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if got := notes(); !strings.Contains(got, told+"read") {
+				t.Errorf("mode 0644: %s", got)
+			}
+			if err := os.Chmod(path, 0o646); err != nil {
+				t.Fatal(err)
+			}
+			c, err := load(t, yaml, nil)
+			if got := strings.Join(c.Notes, "\n"); !strings.Contains(got, told+"changed") && !mistaken(err, key+": "+told+"changed") {
+				t.Errorf("mode 0646: %v, %s", err, got)
+			}
+		})
 	}
 }
 
@@ -322,7 +371,7 @@ func TestLoad_NoPasswordInTheFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Contains(strings.Join(c.Notes, "\n"), "holds a password and has mode 0644"); got != holds {
+			if got := strings.Contains(strings.Join(c.Notes, "\n"), "has a secret in it, and can be read by everybody"); got != holds {
 				t.Errorf("%s: notes %q, want one about the mode: %v", pair, c.Notes, holds)
 			}
 		}

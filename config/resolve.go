@@ -282,7 +282,7 @@ func (r *resolver) webConfig() *SessionState {
 		r.key, r.source.ConnectionString = key, s.SQLConnectionString
 		r.what = fmt.Sprintf("%s: line %d: connection string", s.StringFile, s.StringLine)
 		if s.SQLConnectionString.holdsPassword() {
-			r.note(readableNote(s.StringFile))
+			r.secretFile(key, s.StringFile)
 		}
 	}
 	return &s
@@ -310,8 +310,15 @@ func (r *resolver) readPassword(i int, s *Server) {
 	case text == "":
 		r.bad(true, key, "the file is empty; write the password into it")
 	}
-	r.note(readableNote(s.PasswordFile))
+	r.secretFile(key, s.PasswordFile)
 	s.Password = NewSecret(text)
+}
+
+// secretFile is Config.secretFile, with a mistake of the key.
+func (r *resolver) secretFile(key, path string) {
+	if err := r.Config.secretFile(path); err != nil {
+		r.bad(true, key, "%v", err)
+	}
 }
 
 // reason is why a file can't be read, without its name, which may be a piece of something secret.
@@ -385,6 +392,8 @@ func (r *resolver) kerberos(p *Partners) {
 	for i, s := range p.Servers {
 		r.bad(s.User == "" && k.KeytabFile != "", r.keyOf(i, "user"), "is missing; say whose key is in the keytab")
 	}
+	r.secretFile(key+"keytab_file", k.KeytabFile)
+	r.secretFile(key+"credential_cache_file", k.CredentialCacheFile)
 	for _, f := range []struct{ name, file string }{{"config_file", k.ConfigFile}, {"keytab_file", k.KeytabFile}} {
 		if f.file != "" {
 			_, err := os.Stat(f.file)

@@ -50,10 +50,17 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Open(embedded.Options{
+	servers, err := embedded.Open(embedded.Options{
 		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty,
 		Password: textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")), Logger: logger,
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range servers.Exposed() {
+		logger.Warn("the embedded pair's data is exposed", "note", e.Error())
+	}
+	return servers, nil
 }
 
 // dataDir is the folder given, or the one of that name in the user's state directory
