@@ -298,17 +298,10 @@ func (r *resolver) readPassword(i int, s *Server) {
 		r.bad(true, key, "the password is given twice, here and with %s; leave one out", r.keyOf(i, "password"))
 		return
 	}
-	text, err := textfile.ReadLine(s.PasswordFile)
-	switch {
-	case errors.Is(err, textfile.ErrNotOneLine) || len(text) > 512:
-		r.bad(true, key, "the file holds more than a password; write the password alone, on one line")
-	case errors.Is(err, textfile.ErrEncoding):
+	text, err := ReadPassword(s.PasswordFile)
+	if err != nil {
 		r.bad(true, key, "%v", err)
-	case err != nil:
-		r.bad(true, key, "can't be read: %v", reason(err))
 		return
-	case text == "":
-		r.bad(true, key, "the file is empty; write the password into it")
 	}
 	r.secretFile(key, s.PasswordFile)
 	s.Password = NewSecret(text)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 	"github.com/mirrorstate/mirrorstate/sqlname"
@@ -26,6 +27,8 @@ type operateFlags struct {
 	dryRun  bool
 	timeout time.Duration
 	witness string // its connection string
+
+	witnessPassword string // the file of the password for it
 
 	ifMissing bool // setup: a pair that is there already is what was asked for
 }
@@ -55,7 +58,8 @@ func (f *operateFlags) addSetup(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.ifMissing, "if-missing", false, "do nothing, and call it done, if the servers are a pair already; for scripts")
 	flags.StringVar(&f.Witness, "witness", "", "`HOST:PORT` of the witness's endpoint")
-	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`")
+	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`; without the password, which everybody could read here")
+	flags.StringVar(&f.witnessPassword, "witness-password-file", "", "the `FILE` with the password for --witness-connection-string, one line")
 	flags.StringVar(&f.Safety, "safety", "FULL", "`FULL|OFF`; OFF is asynchronous, needs Enterprise, and can lose what was acknowledged")
 	flags.StringVar(&f.Share, "share", "", "a folder `PATH` that both servers' service accounts reach; without one the backups are to be carried")
 	flags.StringVar(&f.MirrorData, "mirror-data", "", "folder `PATH` of the data files on the mirror (default: the same as on the principal)")
@@ -88,6 +92,18 @@ func (l *loginNames) String() string { return strings.Join(*l, ",") }
 
 // Type implements pflag.Value.
 func (l *loginNames) Type() string { return "strings" }
+
+// witnessString is how the witness is reached, with the password of the file in it.
+func (f *operateFlags) witnessString() (string, error) {
+	if f.witnessPassword == "" {
+		return f.witness, nil
+	}
+	password, err := config.ReadPassword(f.witnessPassword)
+	if err != nil {
+		return "", misuse("--witness-password-file: %w", err)
+	}
+	return config.AddPassword(f.witness, password), nil
+}
 
 // operation is one verb on the servers themselves.
 type operation struct {
@@ -140,6 +156,9 @@ func (f *operateFlags) options(s *settings, source pairFlags) (o operate.Options
 	if f.witness != "" && o.Witness == "" {
 		return o, configured, misuse("--witness-connection-string wants --witness HOST:PORT, the witness's endpoint")
 	}
+	if f.witnessPassword != "" && f.witness == "" {
+		return o, configured, misuse("--witness-password-file wants --witness-connection-string, which says for what login it is")
+	}
 	o.WitnessReached = f.witness != "" || f.dryRun
 	return o, configured, nil
 }
@@ -182,7 +201,11 @@ func (op *operation) open(s *settings, source pairFlags) error {
 	op.consoles = map[operate.Side]*partner.Console{}
 	parts := slices.Clone(pc.Partners[:])
 	if op.flags.witness != "" {
-		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: op.flags.witness})
+		text, err := op.flags.witnessString()
+		if err != nil {
+			return err
+		}
+		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: text})
 	}
 	for _, one := range parts {
 		c, err := partner.NewConsole(one, pc.Budgets)
