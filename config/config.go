@@ -17,7 +17,7 @@ type Config struct {
 	// API is the listener web applications call.
 	API API `yaml:"api"`
 	// Admin is the operators' listener.
-	Admin Admin `yaml:"admin"`
+	Admin Listener `yaml:"admin"`
 	// Auth says who is let in.
 	Auth Auth `yaml:"auth"`
 	// Limits bound what callers may take.
@@ -186,7 +186,8 @@ func (c *Config) mistakes() Mistakes {
 	c.API.TLS.validate("api.tls", c.Auth, bad)
 	bad(!isBasePath(c.API.BasePath), "api.base_path", "%q is not a path such as /state: a slash first and none at the end; letters, digits and . _ ~ - between slashes", c.API.BasePath)
 	c.Admin.TLS.validate("admin.tls", c.Auth, bad)
-	c.Admin.validate(bad)
+	c.API.validateHosts("api", bad)
+	c.Admin.validateHosts("admin", bad)
 	c.Limits.validate(bad)
 	c.Pair.Watchdog.validate(bad)
 	c.Sweep.validate(bad)

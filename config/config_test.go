@@ -23,7 +23,7 @@ func TestLoad_Defaults(t *testing.T) {
 		t.Errorf("hold %+v", h)
 	}
 	empty, err := Load(write(t, "api:\nadmin: {}\npair:\n  hold:\napps:\n"), func(string) (string, bool) { return "", false })
-	if err != nil || !reflect.DeepEqual(empty.Pair, c.Pair) || empty.API != c.API || len(empty.Apps) != 1 {
+	if err != nil || !reflect.DeepEqual(empty.Pair, c.Pair) || !reflect.DeepEqual(empty.API, c.API) || len(empty.Apps) != 1 {
 		t.Errorf("keys without values change the defaults: %+v, %v", empty, err)
 	}
 	if app := c.Apps["default"]; app.Name != "/LM/W3SVC/1/ROOT" || app.Timeout != 20 || app.LockTimeout != 110*time.Second || app.MaxSize != 4<<20 {

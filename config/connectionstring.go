@@ -6,6 +6,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mirrorstate/mirrorstate/secretfile"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // assignment is one keyword=value of a connection string.
@@ -130,4 +133,52 @@ func quoteValue(v string) string {
 		return "'" + v + "'"
 	}
 	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
+}
+
+// WithPassword is a connection string that names both partners with the environment's password in it, if it has none and needs
+// one: MIRRORSTATE_PAIR_PASSWORD, or what is in the file MIRRORSTATE_PAIR_PASSWORD_FILE. It is for who gives the string to
+// others; [Load] does so by itself. A string that can't be read stays as it is.
+func WithPassword(text string, lookup func(string) (string, bool)) (string, error) {
+	d, err := readConnectionString(text)
+	if text == "" || err != nil || d.windows || !d.source.Password.IsZero() {
+		return text, nil
+	}
+	lookup = textfile.Lookup(lookup)
+	if password, ok := lookup(Variable("pair.password")); ok && password != "" {
+		return AddPassword(text, password), nil
+	}
+	key := Variable("pair.password_file")
+	file, ok := lookup(key)
+	if !ok || file == "" {
+		return text, nil
+	}
+	password, err := ReadPassword(file)
+	if err != nil {
+		return "", Mistake{From: "environment " + key, Text: err.Error()}
+	}
+	return AddPassword(text, password), nil
+}
+
+// AddPassword adds a password to a connection string that has none. It is quoted as .NET and the driver read it.
+func AddPassword(text, password string) string {
+	return strings.TrimRight(text, "; ") + `;password="` + strings.ReplaceAll(password, `"`, `""`) + `"`
+}
+
+// ReadPassword reads a password's file: one line, in a file that others can't change.
+func ReadPassword(file string) (string, error) {
+	if err := secretfile.Refuse(file); err != nil {
+		return "", err
+	}
+	text, err := textfile.ReadLine(file)
+	switch {
+	case errors.Is(err, textfile.ErrNotOneLine) || len(text) > 512:
+		return "", errors.New("the file holds more than a password; write the password alone, on one line")
+	case errors.Is(err, textfile.ErrEncoding):
+		return "", err
+	case err != nil:
+		return "", fmt.Errorf("can't be read: %w", reason(err))
+	case text == "":
+		return "", errors.New("the file is empty; write the password into it")
+	}
+	return text, nil
 }

@@ -11,6 +11,10 @@ type Listener struct {
 	Listen string `yaml:"listen"`
 	// TLS encrypts it. Without a certificate everything crosses the network in the clear.
 	TLS TLS `yaml:"tls"`
+	// Hosts are names under which it may be asked, beside localhost and any address. Others are
+	// refused, for browsers can be talked into asking: on the operators' listener always, on the
+	// API's while auth.keys_file is not set.
+	Hosts []string `yaml:"hosts"`
 }
 
 // API is the listener web applications call.
@@ -41,14 +45,6 @@ type TLS struct {
 // On says whether there is a certificate.
 func (t TLS) On() bool { return t.CertificateFile != "" }
 
-// Admin is the operators' listener.
-type Admin struct {
-	Listener `yaml:",inline"`
-	// Hosts are names under which it may be asked, beside loopback and the address it listens
-	// on. Others are refused, for browsers can be talked into asking.
-	Hosts []string `yaml:"hosts"`
-}
-
 // Auth says who is let in.
 type Auth struct {
 	// KeysFile holds the keys, and certificates' names, that are let in, as mirrorstate key
@@ -67,9 +63,9 @@ func (t TLS) validate(key string, auth Auth, bad func(is bool, key, format strin
 	bad(t.ClientCAFile != "" && auth.KeysFile == "", key+".client_ca_file", "needs auth.keys_file, which says what a certificate's name is good for")
 }
 
-// validate tells what is wrong with the names of the operators' listener.
-func (a Admin) validate(bad func(is bool, key, format string, args ...any)) {
-	for _, host := range a.Hosts {
-		bad(host == "" || strings.ContainsAny(host, "/ *"), "admin.hosts", "%q is not a host's name, such as state1.example.net", host)
+// validateHosts tells what is wrong with a listener's names.
+func (l Listener) validateHosts(key string, bad func(is bool, key, format string, args ...any)) {
+	for _, host := range l.Hosts {
+		bad(host == "" || strings.ContainsAny(host, "/ *"), key+".hosts", "%q is not a host's name, such as state1.example.net", host)
 	}
 }

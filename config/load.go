@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mirrorstate/mirrorstate/secretfile"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
@@ -42,8 +42,11 @@ func Load(path string, lookup func(string) (string, bool), flags ...Setting) (Co
 		return Config{}, wrong
 	}
 	c.fill()
-	c.noteReadable(path, file)
 	wrong = append(c.mistakes(), c.resolve()...)
+	if err := c.ownSecrets(path, file); err != nil {
+		wrong = append(wrong, Mistake{From: "configuration " + path, Text: err.Error()})
+	}
+	c.noteSecrets()
 	if len(wrong) > 0 {
 		return Config{}, wrong
 	}
@@ -203,15 +206,15 @@ func CheckEnvironment(environ []string) error {
 	return nil
 }
 
-// noteReadable notes that a file with secrets in it can be read by anybody.
-func (c *Config) noteReadable(path string, file []Setting) {
+// ownSecrets is secretFile for the configuration itself, if there is a secret in it.
+func (c *Config) ownSecrets(path string, file []Setting) error {
 	for _, s := range file {
 		secret, ok := c.find(s.Key).(*Secret)
 		if ok && !secret.IsZero() && (s.Key != stringKey || secret.holdsPassword()) {
-			c.note(readableNote(path))
-			return
+			return c.secretFile(path)
 		}
 	}
+	return nil
 }
 
 // holdsPassword says whether a connection string has a password in it, or can't be read to tell.
@@ -220,14 +223,27 @@ func (s Secret) holdsPassword() bool {
 	return err != nil || !d.source.Password.IsZero()
 }
 
-// readableNote says that a file can be read by anybody on this machine, or nothing.
-// A group may read it: that is how a service's secrets are often handed to it.
-func readableNote(path string) string {
-	info, err := os.Stat(path)
-	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o007 == 0 {
-		return ""
+// secretFile notes that others can read a file with a secret in it. That they can change it is an error.
+func (c *Config) secretFile(path string) error {
+	e := secretfile.Check(path)
+	if e == nil {
+		return nil
 	}
-	return fmt.Sprintf("%s holds a password and has mode %04o: everybody on this machine can read it; chmod 600 %s", path, info.Mode().Perm(), path)
+	if e.Changeable {
+		return e
+	}
+	c.note(e.Error())
+	return nil
+}
+
+// noteSecrets notes what others can read of the files with secrets that others than this package read. Whoever reads one
+// refuses it if others can change it, whenever it is read.
+func (c *Config) noteSecrets() {
+	for _, path := range []string{c.Auth.KeysFile, c.API.TLS.KeyFile, c.Admin.TLS.KeyFile, c.Pair.Watchdog.KeyFile} {
+		if e := secretfile.Check(path); e != nil {
+			c.note(e.Error())
+		}
+	}
 }
 
 // note adds what the operator should know and nobody need refuse.

@@ -289,10 +289,59 @@ func TestLoad_Notes(t *testing.T) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		want := path + " holds a password and has mode 0644: everybody on this machine can read it; chmod 600 " + path
+		want := path + " has a secret in it, and can be read by everybody on this machine (mode 0644): chmod 600 " + path
 		if got := notes(yaml); !slices.Contains(got, want) {
 			t.Errorf("notes %q, want %q", got, want)
 		}
+	}
+}
+
+// Every file with a secret that a configuration names is looked at: what others can read is told of, and what they can change
+// is refused here or by whoever reads it.
+func TestLoad_ExposedFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes on Windows")
+	}
+	pair := "a: {address: a}, b: {address: b}, user: u@EXAMPLE.COM"
+	for key, yaml := range map[string]string{
+		"auth.keys_file":                      "auth: {keys_file: FILE}",
+		"api.tls.key_file":                    "api: {tls: {certificate_file: c.pem, key_file: FILE}}",
+		"admin.tls.key_file":                  "admin: {tls: {certificate_file: c.pem, key_file: FILE}}",
+		"pair.watchdog.key_file":              "pair: {watchdog: {key_file: FILE}}",
+		"pair.password_file":                  "pair: {" + pair + ", password_file: FILE}",
+		"pair.b.password_file":                "pair: {a: {address: a, password: x}, b: {address: b, password_file: FILE}, user: u}",
+		"pair.kerberos.keytab_file":           "pair: {" + pair + ", kerberos: {keytab_file: FILE}}",
+		"pair.kerberos.credential_cache_file": "pair: {" + pair + ", kerberos: {credential_cache_file: FILE}}",
+	} {
+		t.Run(key, func(t *testing.T) {
+			path := file(t, t.TempDir(), "secret", "p4ss\n")
+			yaml := strings.ReplaceAll(yaml, "FILE", path)
+			notes := func() string {
+				t.Helper()
+				c, err := load(t, yaml, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Join(c.Notes, "\n")
+			}
+			told := path + " has a secret in it, and can be "
+			if got := notes(); strings.Contains(got, told) {
+				t.Errorf("mode 0600: %s", got)
+			}
+			if err := os.Chmod(path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if got := notes(); !strings.Contains(got, told+"read") {
+				t.Errorf("mode 0644: %s", got)
+			}
+			if err := os.Chmod(path, 0o646); err != nil {
+				t.Fatal(err)
+			}
+			c, err := load(t, yaml, nil)
+			if got := strings.Join(c.Notes, "\n"); !strings.Contains(got, told+"changed") && !mistaken(err, key+": "+told+"changed") {
+				t.Errorf("mode 0646: %v, %s", err, got)
+			}
+		})
 	}
 }
 
@@ -322,7 +371,7 @@ func TestLoad_NoPasswordInTheFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Contains(strings.Join(c.Notes, "\n"), "holds a password and has mode 0644"); got != holds {
+			if got := strings.Contains(strings.Join(c.Notes, "\n"), "has a secret in it, and can be read by everybody"); got != holds {
 				t.Errorf("%s: notes %q, want one about the mode: %v", pair, c.Notes, holds)
 			}
 		}
@@ -361,6 +410,7 @@ func TestLoad_Guards(t *testing.T) {
 		"admin.tls.certificate_file: is missing":   "admin: {tls: {key_file: k.pem}}",
 		"api.tls.client_ca_file: needs auth":       "api: {tls: {certificate_file: c.pem, key_file: k.pem, client_ca_file: ca.pem}}",
 		"admin.hosts: \"a/b\" is not a host's":     "admin: {hosts: [a/b]}",
+		"api.hosts: \"*\" is not a host's":         "api: {hosts: ['*']}",
 		"limits.requests: 0 is not between 1":      "limits: {requests: 0}",
 		"limits.queue_wait: 0s is not between":     "limits: {queue_wait: 0s}",
 		"limits.body_timeout: 1s is shorter":       "limits: {body_timeout: 1s}",
@@ -372,8 +422,8 @@ func TestLoad_Guards(t *testing.T) {
 			t.Errorf("%s: got %v, want it to say %q", text, err, says)
 		}
 	}
-	c, err := load(t, "auth: {keys_file: k}\nadmin: {hosts: [a.example, b.example]}\nlimits: {rate: 10, bytes: 1GiB}", map[string]string{"MIRRORSTATE_API_TLS_CERTIFICATE_FILE": "c", "MIRRORSTATE_API_TLS_KEY_FILE": "k"})
-	if err != nil || c.Auth.KeysFile != "k" || len(c.Admin.Hosts) != 2 || c.Limits.Rate != 10 || c.Limits.Bytes != 1<<30 || c.API.TLS.CertificateFile != "c" || c.Limits.Requests != 128 {
+	c, err := load(t, "auth: {keys_file: k}\napi: {hosts: [c.example]}\nadmin: {hosts: [a.example, b.example]}\nlimits: {rate: 10, bytes: 1GiB}", map[string]string{"MIRRORSTATE_API_TLS_CERTIFICATE_FILE": "c", "MIRRORSTATE_API_TLS_KEY_FILE": "k"})
+	if err != nil || c.Auth.KeysFile != "k" || len(c.Admin.Hosts) != 2 || len(c.API.Hosts) != 1 || c.Limits.Rate != 10 || c.Limits.Bytes != 1<<30 || c.API.TLS.CertificateFile != "c" || c.Limits.Requests != 128 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if err := config.CheckEnvironment([]string{"MIRRORSTATE_KEY=ms_x", "MIRRORSTATE_AUTH_KEYS_FILE=k"}); err != nil {

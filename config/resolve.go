@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mirrorstate/mirrorstate/sqlname"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
@@ -165,7 +166,10 @@ func (r *resolver) address(s *Server, text, key, what string) {
 // finish fills in what depends on the rest, and checks it.
 func (r *resolver) finish(p *Partners) *Partners {
 	orDefault(&p.Database, "ASPState")
-	r.bad(len(p.Database) > 128 || strings.ContainsAny(p.Database, "\x00\r\n"), "pair.database", "is no database's name, which has up to 128 characters")
+	r.bad(len(p.Database) > 128, "pair.database", "is no database's name, which has up to 128 characters")
+	if err := sqlname.Check(p.Database); err != nil {
+		r.bad(true, "pair.database", "%q can't stand in a script: %v", p.Database, err)
+	}
 	a, b := &p.Servers[0], &p.Servers[1]
 	r.bad(a.Address.Host != "" && a.Address.Canonical() == b.Address.Canonical(), r.serversKey(), "both partners are the same server (%s); name the principal and the mirror", a.Address.Canonical())
 	for i := range p.Servers {
@@ -278,7 +282,7 @@ func (r *resolver) webConfig() *SessionState {
 		r.key, r.source.ConnectionString = key, s.SQLConnectionString
 		r.what = fmt.Sprintf("%s: line %d: connection string", s.StringFile, s.StringLine)
 		if s.SQLConnectionString.holdsPassword() {
-			r.note(readableNote(s.StringFile))
+			r.secretFile(key, s.StringFile)
 		}
 	}
 	return &s
@@ -294,20 +298,20 @@ func (r *resolver) readPassword(i int, s *Server) {
 		r.bad(true, key, "the password is given twice, here and with %s; leave one out", r.keyOf(i, "password"))
 		return
 	}
-	text, err := textfile.ReadLine(s.PasswordFile)
-	switch {
-	case errors.Is(err, textfile.ErrNotOneLine) || len(text) > 512:
-		r.bad(true, key, "the file holds more than a password; write the password alone, on one line")
-	case errors.Is(err, textfile.ErrEncoding):
+	text, err := ReadPassword(s.PasswordFile)
+	if err != nil {
 		r.bad(true, key, "%v", err)
-	case err != nil:
-		r.bad(true, key, "can't be read: %v", reason(err))
 		return
-	case text == "":
-		r.bad(true, key, "the file is empty; write the password into it")
 	}
-	r.note(readableNote(s.PasswordFile))
+	r.secretFile(key, s.PasswordFile)
 	s.Password = NewSecret(text)
+}
+
+// secretFile is Config.secretFile, with a mistake of the key.
+func (r *resolver) secretFile(key, path string) {
+	if err := r.Config.secretFile(path); err != nil {
+		r.bad(true, key, "%v", err)
+	}
 }
 
 // reason is why a file can't be read, without its name, which may be a piece of something secret.
@@ -381,6 +385,8 @@ func (r *resolver) kerberos(p *Partners) {
 	for i, s := range p.Servers {
 		r.bad(s.User == "" && k.KeytabFile != "", r.keyOf(i, "user"), "is missing; say whose key is in the keytab")
 	}
+	r.secretFile(key+"keytab_file", k.KeytabFile)
+	r.secretFile(key+"credential_cache_file", k.CredentialCacheFile)
 	for _, f := range []struct{ name, file string }{{"config_file", k.ConfigFile}, {"keytab_file", k.KeytabFile}} {
 		if f.file != "" {
 			_, err := os.Stat(f.file)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
 // memoryVersion is the file's format. Members may be added; their meaning doesn't change.
@@ -178,7 +180,7 @@ func (m *memory) flush() error {
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
-		err = replaceFile(m.path, append(text, '\n'))
+		err = secretfile.Write(m.path, append(text, '\n'))
 	}
 	if err != nil {
 		if m.failures.Add(1) == 1 {
@@ -188,33 +190,4 @@ func (m *memory) flush() error {
 	}
 	m.written = r
 	return nil
-}
-
-// replaceFile puts text in the place of a file in one step: after a crash it is
-// the old one or the new one, whole.
-func replaceFile(path string, text []byte) error {
-	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	d, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	// Not every file system can sync a folder; the file itself is safe.
-	_ = d.Sync()
-	return d.Close()
 }

@@ -37,6 +37,7 @@ func abused(t *testing.T, cfg proxy.Config, limits proxy.ServerLimits) *victim {
 	t.Helper()
 	v := &victim{t: t, store: &watched{Store: memory.New(nil)}, secret: "the victim's item"}
 	cfg.Store = v.store
+	cfg.Hosts = []string{"x", "y", "other"} // requests that are written by hand come to these names
 	var err error
 	if v.api, err = proxy.NewAPI(cfg); err != nil {
 		t.Fatal(err)
@@ -396,7 +397,7 @@ func TestAbuse_Connections(t *testing.T) {
 
 	// Where all are at work, a new one is closed, and counted.
 	busy := &blocking{Store: v.store, entered: make(chan struct{}, limit), leave: make(chan struct{})}
-	api, err := proxy.NewAPI(proxy.Config{Store: busy})
+	api, err := proxy.NewAPI(proxy.Config{Store: busy, Hosts: []string{"x"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,6 +170,16 @@ func (g *gate) operators(report reporter, open func(path string) bool) func(http
 	}
 }
 
+// looksWithKey reports whether a request only looks at the pair, and shows a key that is good.
+func (g *gate) looksWithKey(r *http.Request) bool {
+	looks := (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/metrics" || r.URL.Path == "/v1/pair")
+	if !looks || g.keys == nil || len(r.Header["Authorization"]) == 0 {
+		return false
+	}
+	_, err := identify(g.keys.Ring(), r)
+	return err == nil
+}
+
 // operate lets those through who may change something. It stands behind operators.
 func (g *gate) operate(report reporter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {

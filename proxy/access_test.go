@@ -147,7 +147,6 @@ var adminRoutes = []route{
 	{"POST", "/v1/pair/sweep", "{}", actors},
 	{"POST", "/v1/pair/fault", `{"partner":"a","fault":"crash"}`, actors},
 	{"GET", "/debug/pprof/", "", actors},
-	{"GET", "/debug/pprof/cmdline", "", actors},
 	{"GET", "/debug/pprof/goroutine?debug=1", "", actors},
 	{"GET", "/debug/pprof/symbol", "", actors},
 	{"GET", sessions, "", "list|operator and sessions"},

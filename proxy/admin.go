@@ -66,7 +66,7 @@ type AdminConfig struct {
 	// Version stands in the header Mirrorstate-Version of every answer. Empty: it does not.
 	Version string
 	// Hosts are names, with or without port, under which the listener may be asked,
-	// beside loopback and the address it was reached at.
+	// beside localhost and any address.
 	Hosts []string
 	// Keys are who may call, and for what; those of the API. nil: anybody, for everything.
 	Keys *keyring.Keys
@@ -111,8 +111,9 @@ type admin struct {
 //	     /debug/pprof/…           profiles
 //	     …                        the session API
 //
-// All but the first four refuse a Host or Origin that is not ours with forbidden; /metrics does not, for
-// Prometheus asks by whatever name it was given. With
+// All refuse an Origin that is not ours with forbidden, and a Host that is neither an address nor localhost nor one of
+// Hosts. By another name a caller with a key may look at /metrics and /v1/pair: Prometheus and the other proxies'
+// watchdogs ask by whatever name they were given, and no page has a key. With
 // Keys, all but /healthz, /readyz and /openapi.yaml want one with the right to observe or to operate; POST, pprof
 // and what is about sessions want more. Whatever is added to it is behind the same gate.
 func NewAdmin(cfg AdminConfig) (http.Handler, error) {
@@ -136,7 +137,9 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.Version != "" {
 		mux.Use(versioned(cfg.Version))
 	}
-	mux.Use(g.operators(a.report, isOpen), bodiless(a.report))
+	guard := newGuard(a.report, "admin.hosts", cfg.Hosts)
+	guard.proved = g.looksWithKey
+	mux.Use(guard.wrap, g.operators(a.report, isOpen), bodiless(a.report))
 	if cfg.Metrics != nil {
 		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
 	}
@@ -145,7 +148,6 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		mux.Head(path, answer) // probes ask so; net/http leaves the body out
 	}
 	mux.Group(func(r chi.Router) {
-		r.Use(newGuard(a.report, cfg.Hosts).wrap)
 		r.Get("/v1/pair/events", a.events)
 		r.Get("/v1/apps/{app}/sessions", a.list)
 		cfg.API.routes(r, g, "")
@@ -171,9 +173,8 @@ func isOpen(path string) bool {
 // IsHealth says which paths of the operators' listener are health checks; see [ServerConfig.Health].
 func IsHealth(path string) bool { return path == "/healthz" || path == "/readyz" }
 
-// profiles adds net/http/pprof's handlers.
+// profiles adds net/http/pprof's handlers, but for cmdline: a command line may hold a password.
 func profiles(r chi.Router) {
-	r.Get("/debug/pprof/cmdline", pprof.Cmdline)
 	r.Get("/debug/pprof/profile", pprof.Profile)
 	r.Get("/debug/pprof/symbol", pprof.Symbol)
 	r.Get("/debug/pprof/trace", pprof.Trace)

@@ -4,9 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -75,7 +80,7 @@ func TestAdmin_Health(t *testing.T) {
 	p := &pair{ready: true, reason: "a is principal"}
 	s := administer(t, p, proxy.Config{})
 	s.want(200, "GET", "/healthz", "")
-	s.want(200, "GET", "/healthz", "", "Host", "a.probe.example")
+	s.want(200, "GET", "/healthz", "", "Host", "10.1.2.3:8081")             // a kubelet's, or a balancer's, which has an address of its own
 	for _, path := range []string{"/", "/healthz", "/readyz", "/v1/pair"} { // some probes ask with HEAD
 		s.content(s.want(200, "HEAD", path, ""), "")
 	}
@@ -86,7 +91,7 @@ func TestAdmin_Health(t *testing.T) {
 		Reason string
 	}
 	for _, want := range []int{200, 503} {
-		r := s.want(want, "GET", "/readyz", "", "Host", "a.probe.example")
+		r := s.want(want, "GET", "/readyz", "", "Host", "10.1.2.3")
 		if err := json.Unmarshal(r.body, &got); err != nil || got.Ready != p.ready || got.Reason != p.reason {
 			t.Errorf("/readyz answers %s, want %t %q", r.body, p.ready, p.reason)
 		}
@@ -171,28 +176,113 @@ func TestAdmin_Guard(t *testing.T) {
 		t.Helper()
 		return s.send("POST", "/v1/pair/resume", "{}", append(headers, "Content-Type", "application/json")...)
 	}
-	for _, h := range []string{host, "localhost" + port, "LOCALHOST", "[::1]" + port, "127.0.0.2" + port, "admin.example:9", "OTHER.example"} {
+	for _, h := range []string{host, "localhost" + port, "LOCALHOST", "[::1]" + port, "127.0.0.2" + port, "10.1.2.3" + port, "[fd00::1]", "admin.example:9", "OTHER.example"} {
 		if r := post("Host", h); r.StatusCode != 200 {
 			t.Errorf("Host %s: got %d", h, r.StatusCode)
 		}
-		if r := post("Host", h, "Origin", "http://"+h); r.StatusCode != 200 {
+		if r := post("Host", h, "Origin", "http://"+h, "Sec-Fetch-Site", "same-origin"); r.StatusCode != 200 {
 			t.Errorf("Host %s with its origin: got %d", h, r.StatusCode)
 		}
 	}
 	p.verbs()
-	for _, h := range []string{"evil.example", "evil.example" + port, "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.3" + port, "admin.example.evil"} {
+	for _, h := range []string{"evil.example", "evil.example" + port, "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2", "admin.example.evil"} {
 		s.problem(post("Host", h), 403, "forbidden", "Host "+h)
 	}
 	for _, origin := range []string{"http://evil.example", "null", "http://" + host + "1", "http://localhost" + port, "http://127.0.0.1", "://"} {
 		s.problem(post("Origin", origin), 403, "forbidden", "Origin "+origin)
 	}
 	s.problem(post("Origin", "http://"+host, "Origin", "http://"+host), 403, "forbidden", "two Origins")
-	for _, path := range []string{sessions, sessions + "/x", "/debug/pprof/"} {
-		s.wantProblem(403, "forbidden", "GET", path, "", "Host", "evil.example")
-	}
+	s.problem(post("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"), 403, "forbidden", "a form of another site")
 	if done := p.verbs(); done != "" {
 		t.Errorf("what was forbidden did %s", done)
 	}
+}
+
+// Every route of the operators' listener is guarded, whoever may ask it, and what is no route as well.
+func TestAdmin_GuardsEveryRoute(t *testing.T) {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "metrics") })
+	keys, byName := ringOf(t, "ops:observe,operator,read,list:*")
+	for name, s := range map[string]*server{
+		"without keys": administerBehind(t, &pair{}, proxy.Config{}, proxy.AdminConfig{Local: true, Metrics: metrics}),
+		"with keys":    administerBehind(t, &pair{}, proxy.Config{Keys: keys}, proxy.AdminConfig{Keys: keys, Metrics: metrics}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.t = t
+			for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/v1/pair", "/v1/pair/events", "/openapi.yaml", "/debug/pprof/", "/none", sessions, sessions + "/x"} {
+				for _, method := range []string{"GET", "HEAD"} {
+					for _, headers := range [][]string{{"Host", "evil.example"}, {"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, {"Sec-Fetch-Site", "same-site"}} {
+						if r := s.send(method, path, "", headers...); r.StatusCode != 403 {
+							t.Errorf("%s %s with %q is answered %d", method, path, headers, r.StatusCode)
+						}
+					}
+				}
+			}
+			_, detail := s.wantProblem(403, "forbidden", "GET", "/healthz", "", "Host", "state1.example")
+			if !strings.Contains(fmt.Sprint(detail), "admin.hosts") {
+				t.Errorf("the refusal does not name the key: %v", detail)
+			}
+			s.want(200, "GET", "/healthz", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate") // a link was followed
+			if status, _ := bare(s, "GET /healthz HTTP/1.0\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.0 200") && !strings.HasPrefix(status, "HTTP/1.1 200") {
+				t.Errorf("a probe without Host is answered %q", status)
+			}
+		})
+	}
+	// A key is no page's: whoever shows one may look by whatever name, and only look.
+	s := administerBehind(t, &pair{}, proxy.Config{Keys: keys}, proxy.AdminConfig{Keys: keys, Metrics: metrics})
+	named := []string{"Host", "state1.example", "Authorization", "Bearer " + byName["ops"]}
+	s.want(200, "GET", "/metrics", "", named...)
+	s.want(200, "GET", "/v1/pair", "", named...)
+	s.wantProblem(403, "forbidden", "GET", sessions, "", named...)
+	s.wantProblem(403, "forbidden", "GET", "/v1/pair", "", "Host", "state1.example", "Authorization", "Bearer ms_no_key")
+	s.wantProblem(403, "forbidden", "GET", "/v1/pair", "", append(named, "Origin", "http://evil.example")...)
+}
+
+// bare sends bytes as they are, and gives the answer's first line and the answer.
+func bare(s *server, text string) (status, all string) {
+	s.t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, text); err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	status, _, _ = strings.Cut(string(answer), "\r\n")
+	return status, string(answer)
+}
+
+// Without keys the session API is guarded as the operators' listener is: it has no other way to tell a page in a browser
+// on the same machine from an application. With keys a caller shows one, by whatever name.
+func TestAPI_Guard(t *testing.T) {
+	open := serve(t, proxy.Config{Hosts: []string{"state.example"}})
+	for _, headers := range [][]string{{"Host", "evil.example"}, {"Host", "127.0.0.1.evil.example"}, {"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
+		open.wantProblem(403, "forbidden", "PUT", sessions+"/x", "an item", headers...)
+		open.wantProblem(403, "forbidden", "GET", sessions+"/x", "", headers...)
+		open.wantProblem(403, "forbidden", "GET", "/none", "", headers...)
+	}
+	_, detail := open.wantProblem(403, "forbidden", "GET", sessions+"/x", "", "Host", "app.example")
+	if !strings.Contains(fmt.Sprint(detail), "api.hosts") {
+		t.Errorf("the refusal does not name the key: %v", detail)
+	}
+	for _, host := range []string{"", "localhost:8080", "10.1.2.3:8080", "state.example:8080"} {
+		var headers []string
+		if host != "" {
+			headers = []string{"Host", host}
+		}
+		open.wantProblem(404, "session-not-found", "GET", sessions+"/x", "", headers...)
+	}
+	keys, byName := ringOf(t, "shop:read:default")
+	closed := serve(t, proxy.Config{Keys: keys})
+	closed.wantProblem(404, "session-not-found", "GET", sessions+"/x", "", "Host", "state1.example", "Authorization", "Bearer "+byName["shop"])
+	closed.wantProblem(401, "unauthorized", "GET", sessions+"/x", "", "Host", "evil.example")
 }
 
 func TestAdmin_Sessions(t *testing.T) {
@@ -238,12 +328,16 @@ func TestAdmin_Sessions(t *testing.T) {
 	none.wantProblem(400, "bad-request", "GET", sessions, "")
 }
 
+// What the process was started with is not shown: a command line may hold a password.
 func TestAdmin_Profiles(t *testing.T) {
 	s := administer(t, &pair{}, proxy.Config{})
-	for _, path := range []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline"} {
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1"} {
 		if r := s.want(200, "GET", path, ""); len(r.body) == 0 {
 			t.Errorf("%s is empty", path)
 		}
+	}
+	if r := s.want(404, "GET", "/debug/pprof/cmdline", ""); strings.Contains(string(r.body), os.Args[0]) {
+		t.Errorf("the command line is shown: %s", r.body)
 	}
 }
 

@@ -118,6 +118,10 @@ type Config struct {
 	// Keys are who may call, and for what. nil: anybody, for everything.
 	Keys *keyring.Keys
 
+	// Hosts are names, with or without port, under which the API may be asked without Keys, beside localhost and any
+	// address: under another name it would be a page's in a browser on this machine (DNS rebinding).
+	Hosts []string
+
 	// Holding says that the pair holds calls for a principal: those that come then wait
 	// there, and take no place here. It is asked when there are no places left, and must answer from memory. nil: it never does.
 	Holding func() bool
@@ -183,6 +187,12 @@ func NewAPI(cfg Config) (*API, error) {
 	}
 	a.apps.Store(&apps)
 	a.mux = newRouter(a.report)
+	guard := newGuard(a.report, "api.hosts", cfg.Hosts)
+	if cfg.Keys == nil {
+		a.mux.Use(guard.wrap)
+	} else {
+		a.mux.Use(guard.wrapCertificates)
+	}
 	a.routes(a.mux, a.gate, cfg.BasePath)
 	return a, nil
 }

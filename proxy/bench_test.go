@@ -48,7 +48,7 @@ func BenchmarkHandler(b *testing.B) {
 		})
 	}
 	ours := func(store session.Store) http.Handler {
-		api, err := proxy.NewAPI(proxy.Config{Store: store, Logger: slog.New(slog.DiscardHandler)})
+		api, err := proxy.NewAPI(proxy.Config{Store: store, Hosts: []string{"example.com"}, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkLockCycle takes the lock, and stores and releases with its handle, without a connection.
 func BenchmarkLockCycle(b *testing.B) {
-	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Logger: slog.New(slog.DiscardHandler)})
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Hosts: []string{"example.com"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func BenchmarkLockCycle(b *testing.B) {
 
 // BenchmarkHandOver is a lock going round among eight callers that wait for it.
 func BenchmarkHandOver(b *testing.B) {
-	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Hosts: []string{"example.com"}})
 	if err != nil {
 		b.Fatal(err)
 	}

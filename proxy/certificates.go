@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy/filewatch"
+	"github.com/mirrorstate/mirrorstate/secretfile"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // CertificateFiles are where a listener's certificate is, in PEM.
@@ -85,6 +86,9 @@ func (c *Certificates) Reload() error {
 	}
 	if c.serial != before {
 		c.reloads.Add(1)
+		if e := secretfile.Check(c.files.Key); e != nil {
+			c.log.Warn("the certificate's key is exposed", "note", e.Error())
+		}
 		c.log.Info("certificate read again", "file", c.files.Certificate, "serial", c.serial, "not_after", c.Stats().NotAfter)
 	}
 	return nil
@@ -103,7 +107,10 @@ func (c *Certificates) Run(ctx context.Context) error {
 
 // read reads the files.
 func (c *Certificates) read() error {
-	pair, err := tls.LoadX509KeyPair(c.files.Certificate, c.files.Key)
+	if err := secretfile.Refuse(c.files.Key); err != nil {
+		return err
+	}
+	pair, err := textfile.KeyPair(c.files.Certificate, c.files.Key)
 	if err != nil {
 		return fmt.Errorf("read the certificate %s with the key %s: %w", c.files.Certificate, c.files.Key, err)
 	}
@@ -134,7 +141,7 @@ func (c *Certificates) read() error {
 
 // readRoots reads the certificates of those whose word is good for clients.
 func readRoots(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
+	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the roots of clients' certificates: %w", err)
 	}

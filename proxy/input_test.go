@@ -187,7 +187,7 @@ func TestAPI_TooLarge(t *testing.T) {
 // A client that reads nothing before it has sent everything is told nevertheless,
 // and not cut off while it sends.
 func TestAPI_TooLargeSentWhole(t *testing.T) {
-	s := serve(t, proxy.Config{})
+	s := serve(t, proxy.Config{Hosts: []string{"x"}})
 	for name, head := range map[string]string{
 		"with a length": "Content-Length: 12582912\r\n\r\n",
 		"in one chunk":  "Transfer-Encoding: chunked\r\n\r\nC00000\r\n",

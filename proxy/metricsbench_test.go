@@ -28,7 +28,7 @@ func readHandlers(b *testing.B) map[string]http.Handler {
 		b.Fatal(err)
 	}
 	made := func(tracer Tracer) *API {
-		api, err := NewAPI(Config{Store: store, Tracer: tracer})
+		api, err := NewAPI(Config{Store: store, Hosts: []string{"example.com"}, Tracer: tracer})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -79,6 +79,7 @@ func TestKeyedHash(t *testing.T) {
 func TestLogs(t *testing.T) {
 	var lines bytes.Buffer
 	api, err := NewAPI(Config{
+		Hosts:  []string{"example.com"}, // httptest's
 		Store:  memory.New(nil),
 		Logger: slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

@@ -160,7 +160,7 @@ func TestAbuse_IdleConnections(t *testing.T) {
 			t.Fatalf("connection %d: %v", i, err)
 		}
 		conns[i] = c
-		io.WriteString(c, "GET /v1/apps/default/sessions/x?peek=true HTTP/1.1\r\nHost: x\r\n\r\n")
+		io.WriteString(c, "GET /v1/apps/default/sessions/x?peek=true HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		if done := i + 1; done%50 == 0 || done == n {
 			served((i/50)*50, done)
 		}
@@ -172,7 +172,7 @@ func TestAbuse_IdleConnections(t *testing.T) {
 		if i%100 != 0 {
 			continue
 		}
-		io.WriteString(c, "HEAD /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n")
+		io.WriteString(c, "HEAD /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		c.SetReadDeadline(time.Now().Add(patience))
 		if got, err := c.Read(answer); err != nil || got == 0 {
 			t.Fatalf("connection %d was closed: %v", i, err)

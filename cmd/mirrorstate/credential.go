@@ -9,7 +9,10 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mirrorstate/mirrorstate/proxy/client"
+	"github.com/mirrorstate/mirrorstate/secretfile"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
@@ -43,9 +46,23 @@ func (c *credential) fromCaller(cfg *client.Config) error {
 	return c.fill(cfg)
 }
 
+// warnOfKeyFile tells of a --key-file that others can read.
+func warnOfKeyFile(cmd *cobra.Command) {
+	flag := cmd.Flags().Lookup("key-file")
+	if flag == nil {
+		return
+	}
+	if e := secretfile.Check(flag.Value.String()); e != nil && !e.Changeable {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: --key-file: %v\n", e)
+	}
+}
+
 // fill puts it into a client's configuration.
 func (c *credential) fill(cfg *client.Config) error {
 	if c.keyFile != "" {
+		if err := secretfile.Refuse(c.keyFile); err != nil {
+			return misuse("--key-file: %w", err)
+		}
 		text, err := textfile.Read(c.keyFile)
 		if err != nil {
 			return misuse("--key-file: %w", err)

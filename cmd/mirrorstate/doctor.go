@@ -31,7 +31,7 @@ func newDoctor(s *settings) *cobra.Command {
 		Long: "Asks both servers, and changes nothing on them: reachability, TLS, versions, logins and SIDs, rights, the schema, recovery model,\n" +
 			"mirroring or the availability group, witness, clocks, jobs, log and backups, and the time-outs around them. What the login may\n" +
 			"not see is said to be unknown. Exit code 0: nothing fails; 1: something does (with --strict: or is worth a thought).",
-		Example: "  mirrorstate doctor --connection-string \"data source=SQL1;failover partner=SQL2;user id=web;password=…\"\n" +
+		Example: "  MIRRORSTATE_PAIR_PASSWORD_FILE=web.password mirrorstate doctor --connection-string \"data source=SQL1;failover partner=SQL2;user id=web\"\n" +
 			"  mirrorstate doctor --config mirrorstate.yaml --client-timeout 60s --balancer-timeout 60s\n  mirrorstate doctor --web-config /srv/shop/web.config --json",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, s) },

@@ -42,7 +42,7 @@ func newInstall(s *settings) *cobra.Command {
 			"(initial catalog), and adds what mirrorstate needs: columns, tables and procedures that .NET never looks at. One that stands is\n" +
 			"extended; its sessions, its stock procedures and the rights on them are left alone. It runs on the principal, again and again if\n" +
 			"wanted, and lets live calls go first. A mirror gets everything from its principal.",
-		Example: "  mirrorstate install --connection-string \"data source=SQL1;failover partner=SQL2;user id=sa;password=…\" --grant web\n" +
+		Example: "  MIRRORSTATE_PAIR_PASSWORD_FILE=sa.password mirrorstate install --connection-string \"data source=SQL1;failover partner=SQL2;user id=sa\" --grant web\n" +
 			"  mirrorstate install --dry-run --grant web > install.sql\n  mirrorstate install --config mirrorstate.yaml --stock-only",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return in.run(cmd, s) },
@@ -62,7 +62,7 @@ func newUninstall(s *settings) *cobra.Command {
 		Short: "Take the extension away; sessions and everything of .NET's stay",
 		Long: "Drops the procedures, tables and columns that mirrorstate install has added. No stock object and no session is touched: .NET\n" +
 			"applications go on, and so does mirrorstate, as on any stock ASPState. What was remembered of operations and epochs is gone.",
-		Example: "  mirrorstate uninstall --connection-string \"data source=SQL1;failover partner=SQL2;user id=sa;password=…\"\n  mirrorstate uninstall --dry-run",
+		Example: "  MIRRORSTATE_PAIR_PASSWORD_FILE=sa.password mirrorstate uninstall --connection-string \"data source=SQL1;failover partner=SQL2;user id=sa\"\n  mirrorstate uninstall --dry-run",
 		Args:    exactly(0, "no arguments"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return in.run(cmd, s) },
 	}

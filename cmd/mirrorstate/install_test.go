@@ -219,3 +219,19 @@ func TestInstall_ScriptsParse(t *testing.T) {
 		t.Errorf("%v:\n%s", err, strings.Join(wrong, ""))
 	}
 }
+
+// A name that sqlcmd would read as its own is refused before a script is printed.
+func TestScripts_RefuseNames(t *testing.T) {
+	for _, bad := range []string{"web\nGO\n:!! touch x", "a$(b)", ":r x.sql", "!!dir", "GO"} {
+		for _, args := range [][]string{
+			{"install", "--dry-run", "--grant", bad}, {"pair", "setup", "--dry-run", "--login", bad}, {"pair", "setup", "--dry-run", "--group", bad},
+			{"pair", "setup", "--dry-run", "--share", bad},
+			{"install", "--dry-run", "--connection-string", "data source=SQL1;failover partner=SQL2;user id=sa;password=x;initial catalog=" + `"` + bad + `"`},
+		} {
+			code, stdout, stderr := call(t, args...)
+			if code == exitDone || stdout != "" || !strings.Contains(stderr, "can't stand in a script") {
+				t.Errorf("%q: code %d, %q, %q", args, code, stdout, stderr)
+			}
+		}
+	}
+}

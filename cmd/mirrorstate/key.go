@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -86,19 +87,18 @@ func (c *keyCommand) new() *cobra.Command {
 			if err != nil {
 				return misuseError{err}
 			}
-			if f.out != "" {
-				if err := makePrivate(f.out); err != nil {
-					return err
-				}
+			if f.certificate != "" {
+				f.out = "" // there will be no key
 			}
-			key, id, err := keyring.Add(path, e, time.Now())
+			out, err := makePrivate(f.out)
 			if err != nil {
 				return err
 			}
-			if key == "" {
-				f.out = ""
+			key, id, err := keyring.Add(path, e, time.Now())
+			if err != nil {
+				return errors.Join(err, out.remove())
 			}
-			return sayMade(cmd, path, key, id, f.out, e)
+			return sayMade(cmd, path, key, id, out, e)
 		},
 	}
 	cmd.Flags().StringSliceVar(&f.apps, "app", nil, "applications it is good for: `ALIAS`es, names, or * for all")
@@ -162,7 +162,7 @@ func parseEnd(text string, now time.Time) (time.Time, error) {
 }
 
 // sayMade shows what was made: what a script wants on standard output, the rest beside it.
-func sayMade(cmd *cobra.Command, path, key, id, out string, e keyring.Entry) error {
+func sayMade(cmd *cobra.Command, path, key, id string, out private, e keyring.Entry) error {
 	what := "key " + id
 	if key == "" {
 		what, key = "entry "+id, id
@@ -172,8 +172,8 @@ func sayMade(cmd *cobra.Command, path, key, id, out string, e keyring.Entry) err
 		ends = "expires " + e.Expires.Format(time.RFC3339)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s for %s: %s of %s; %s; in %s\n", what, e.Name, strings.Join(e.Rights, ","), orNone(e.Apps), ends, path)
-	if out != "" {
-		return os.WriteFile(out, []byte(key+"\n"), 0o600)
+	if out.File != nil {
+		return out.write(key + "\n")
 	}
 	if e.Certificate == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "this is the only time it is shown; send it as Authorization: Bearer")
@@ -182,13 +182,37 @@ func sayMade(cmd *cobra.Command, path, key, id, out string, e keyring.Entry) err
 	return err
 }
 
-// makePrivate makes an empty file, before there is a key that would be lost without it.
-func makePrivate(path string) error {
+// private is a new file that only its user can read; nil: none is wanted.
+type private struct{ *os.File }
+
+// makePrivate makes an empty file, before there is a key that would be lost without it. It stays open: by its name the key
+// could get into another file that somebody put there meanwhile.
+func makePrivate(path string) (private, error) {
+	if path == "" {
+		return private{}, nil
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return misuse("--out: %w; name a new file", err)
+		return private{}, misuse("--out: %w; name a new file", err)
 	}
-	return f.Close()
+	return private{f}, nil
+}
+
+// write fills the file and closes it.
+func (p private) write(text string) error {
+	_, err := p.WriteString(text)
+	if err == nil {
+		err = p.Sync()
+	}
+	return errors.Join(err, p.Close())
+}
+
+// remove takes away a file for which there was no key.
+func (p private) remove() error {
+	if p.File == nil {
+		return nil
+	}
+	return errors.Join(p.Close(), os.Remove(p.Name()))
 }
 
 func orNone(apps []string) string {

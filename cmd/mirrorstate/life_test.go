@@ -162,7 +162,7 @@ func TestServe_Drain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: x\r\nSession-Lock: %s\r\nContent-Length: 5\r\n\r\n", h.Get("Location"), lock.Get("Session-Lock")); err != nil {
+	if _, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: localhost\r\nSession-Lock: %s\r\nContent-Length: 5\r\n\r\n", h.Get("Location"), lock.Get("Session-Lock")); err != nil {
 		t.Fatal(err)
 	}
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -113,6 +113,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misuse("%w; see %s --help", err, cmd.CommandPath())
 	})
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { warnOfKeyFile(cmd) }
 	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newReady(s), newKey(s),
 		newLoadtest(s), newWebConfig(s), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
+	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
 // operateFlags say how a verb is carried out on the servers themselves.
@@ -24,6 +27,8 @@ type operateFlags struct {
 	dryRun  bool
 	timeout time.Duration
 	witness string // its connection string
+
+	witnessPassword string // the file of the password for it
 
 	ifMissing bool // setup: a pair that is there already is what was asked for
 }
@@ -53,15 +58,51 @@ func (f *operateFlags) addSetup(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.ifMissing, "if-missing", false, "do nothing, and call it done, if the servers are a pair already; for scripts")
 	flags.StringVar(&f.Witness, "witness", "", "`HOST:PORT` of the witness's endpoint")
-	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`")
+	flags.StringVar(&f.witness, "witness-connection-string", "", "reach the witness too, and set its endpoint up: an ADO.NET string `S`; without the password, which everybody could read here")
+	flags.StringVar(&f.witnessPassword, "witness-password-file", "", "the `FILE` with the password for --witness-connection-string, one line")
 	flags.StringVar(&f.Safety, "safety", "FULL", "`FULL|OFF`; OFF is asynchronous, needs Enterprise, and can lose what was acknowledged")
 	flags.StringVar(&f.Share, "share", "", "a folder `PATH` that both servers' service accounts reach; without one the backups are to be carried")
 	flags.StringVar(&f.MirrorData, "mirror-data", "", "folder `PATH` of the data files on the mirror (default: the same as on the principal)")
 	flags.BoolVar(&f.Restored, "restored", false, "the mirror has the database RESTORING already: make no backup")
-	flags.StringSliceVar(&f.Logins, "login", nil, "carry this login's SID over (default: those that own users in the database); repeatable")
+	flags.Var((*loginNames)(&f.Logins), "login", "carry this login's SID over (default: those that own users in the database); repeatable")
 	for i, who := range []string{"a", "b", "witness"} {
 		flags.StringVar(&f.Accounts[i], "account-"+who, "", "service account of "+who+", `DOMAIN\\NAME`: endpoints then take Windows accounts (default: certificates)")
 	}
+}
+
+// loginNames are the values of --login, with commas between them. A list that is read as one line of CSV would end without
+// a word at the first end of line, so that half a name became another one.
+type loginNames []string
+
+// Set implements pflag.Value.
+func (l *loginNames) Set(value string) error {
+	if err := sqlname.CheckAll("login", value); err != nil {
+		return err
+	}
+	names, err := csv.NewReader(strings.NewReader(value)).Read()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	*l = append(*l, names...)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *loginNames) String() string { return strings.Join(*l, ",") }
+
+// Type implements pflag.Value.
+func (l *loginNames) Type() string { return "strings" }
+
+// witnessString is how the witness is reached, with the password of the file in it.
+func (f *operateFlags) witnessString() (string, error) {
+	if f.witnessPassword == "" {
+		return f.witness, nil
+	}
+	password, err := config.ReadPassword(f.witnessPassword)
+	if err != nil {
+		return "", misuse("--witness-password-file: %w", err)
+	}
+	return config.AddPassword(f.witness, password), nil
 }
 
 // operation is one verb on the servers themselves.
@@ -115,6 +156,9 @@ func (f *operateFlags) options(s *settings, source pairFlags) (o operate.Options
 	if f.witness != "" && o.Witness == "" {
 		return o, configured, misuse("--witness-connection-string wants --witness HOST:PORT, the witness's endpoint")
 	}
+	if f.witnessPassword != "" && f.witness == "" {
+		return o, configured, misuse("--witness-password-file wants --witness-connection-string, which says for what login it is")
+	}
 	o.WitnessReached = f.witness != "" || f.dryRun
 	return o, configured, nil
 }
@@ -157,7 +201,11 @@ func (op *operation) open(s *settings, source pairFlags) error {
 	op.consoles = map[operate.Side]*partner.Console{}
 	parts := slices.Clone(pc.Partners[:])
 	if op.flags.witness != "" {
-		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: op.flags.witness})
+		text, err := op.flags.witnessString()
+		if err != nil {
+			return err
+		}
+		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: text})
 	}
 	for _, one := range parts {
 		c, err := partner.NewConsole(one, pc.Budgets)

@@ -116,7 +116,7 @@ type pairVerb struct {
 
 // pairVerbs are the operators' verbs beside accept.
 var pairVerbs = []struct{ name, short, example string }{
-	{"setup", "Make two servers a mirrored pair, or an availability group without a cluster", `setup --connection-string "data source=SQL1;failover partner=SQL2;user id=sa;password=…"`},
+	{"setup", "Make two servers a mirrored pair, or an availability group without a cluster", `setup --connection-string "data source=SQL1;failover partner=SQL2;user id=sa"`},
 	{"status", "Show both partners and who is principal", "status"},
 	{"failover", "Make the mirror the principal, with nothing lost", "failover"},
 	{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},

@@ -117,6 +117,7 @@ func TestServe_RestartUnderLoad(t *testing.T) {
 	ado, _ := startPair(t)
 	t.Setenv("MIRRORSTATE_PAIR_CONNECTION_STRING", ado)
 	t.Setenv("MIRRORSTATE_DRAIN_PAUSE", "1s")
+	t.Setenv("MIRRORSTATE_API_HOSTS", "fleet") // the balancer's name, which it passes on
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
 	b := &balancer{to: transport}

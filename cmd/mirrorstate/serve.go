@@ -50,10 +50,17 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Open(embedded.Options{
+	servers, err := embedded.Open(embedded.Options{
 		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty,
 		Password: textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")), Logger: logger,
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range servers.Exposed() {
+		logger.Warn("the embedded pair's data is exposed", "note", e.Error())
+	}
+	return servers, nil
 }
 
 // dataDir is the folder given, or the one of that name in the user's state directory
@@ -289,7 +296,7 @@ func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, m
 	limits := cfg.Limits
 	pc := proxy.Config{
 		Store: st.store, Apps: applications(cfg), AppsOpen: cfg.AppsOpen, BasePath: cfg.API.BasePath, HoldWindow: cfg.Pair.Hold.Window, FleetSecret: st.store.FleetSecret, Logger: l.logs.Logger,
-		Keys: g.keys, Holding: st.pair.Holding,
+		Keys: g.keys, Hosts: cfg.API.Hosts, Holding: st.pair.Holding,
 		Limits: proxy.Limits{
 			WaitersPerSession: limits.LockWaiters, WaitersInAll: limits.LockWaitersInAll,
 			Places: limits.Requests, Queue: limits.Queue, QueueWait: limits.QueueWait, ItemsMemory: int64(limits.Bytes),

@@ -19,7 +19,7 @@ func TestServe_SecondSignal(t *testing.T) {
 	}
 	defer conn.Close()
 	// The server says that it reads the item, which never comes.
-	io.WriteString(conn, "PUT /v1/apps/default/sessions/slow HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+	io.WriteString(conn, "PUT /v1/apps/default/sessions/slow HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
 	if _, err := conn.Read(make([]byte, 64)); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func newSweep(s *settings) *cobra.Command {
 		Short: "Delete the sessions that have expired, now",
 		Long: "Deletes expired sessions in small batches, through a running server's operators' listener, or directly with\n" +
 			"--connection-string, as for cron. A server does so by itself once a minute (sweep.interval); both at once do no harm.",
-		Example: "  mirrorstate sweep\n  mirrorstate sweep --connection-string \"data source=SQL1;failover partner=SQL2;user id=web;password=…\"",
+		Example: "  mirrorstate sweep\n  MIRRORSTATE_PAIR_PASSWORD_FILE=web.password mirrorstate sweep --connection-string \"data source=SQL1;failover partner=SQL2;user id=web\"",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			st, err := sweepNow(cmd.Context(), s, &target, cmd.ErrOrStderr())

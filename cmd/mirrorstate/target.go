@@ -23,9 +23,12 @@ type pairFlags struct {
 	connectionString, webConfig, location string
 }
 
+// passwordApart says where a password is given: everybody on the machine can read a command line.
+const passwordApart = "; without the password, which everybody could read here: put it into MIRRORSTATE_PAIR_PASSWORD, or its file into MIRRORSTATE_PAIR_PASSWORD_FILE"
+
 // add adds the flags; what they are good for stands before the rest.
 func (f *pairFlags) add(flags flagSet, what string) {
-	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner")
+	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner"+passwordApart)
 	flags.StringVar(&f.webConfig, "web-config", "", what+" of a .NET application: the `FILE` with its <sessionState>")
 	flags.StringVar(&f.location, "location", "", "the `PATH` of the <location> that is meant, where that file has several")
 }

@@ -27,7 +27,7 @@ func newWebConfig(s *settings) *cobra.Command {
 			"with --mode sqlserver it uses the two SQL Servers itself, with --mode stateserver it uses mirrorstate,\n" +
 			"whose State Server listener is NOT BUILT YET: nothing answers there so far.\n" +
 			"The pair is the configured one, or the flags'. The <machineKey> is a new one each time: take one, and give it to every web server.",
-		Example: "  mirrorstate webconfig --connection-string \"data source=SQL1;failover partner=SQL2;user id=web;password=…\" --show-password\n" +
+		Example: "  MIRRORSTATE_PAIR_PASSWORD_FILE=web.password mirrorstate webconfig --connection-string \"data source=SQL1;failover partner=SQL2;user id=web\" --show-password\n" +
 			"  mirrorstate webconfig --mode stateserver --state-server state.example.net",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

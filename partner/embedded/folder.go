@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/secretfile"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // The files of a data folder beside its partners' folders "a" and "b".
@@ -36,6 +39,9 @@ func openFolder(dir, password string, empty bool) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder %s: %w; choose another one with --data", dir, err)
 	}
+	if err := secretfile.Refuse(dir); err != nil {
+		return nil, fmt.Errorf("%w, or choose another folder with --data", err)
+	}
 	if err := claim(dir); err != nil {
 		return nil, err
 	}
@@ -58,6 +64,9 @@ func (f *folder) prepare(password string, empty bool) error {
 	for _, name := range partnerNames {
 		if err := os.MkdirAll(filepath.Join(f.dir, name), 0o700); err != nil {
 			return fmt.Errorf("make the folder of partner %s: %w", name, err)
+		}
+		if err := secretfile.Refuse(f.home(name)); err != nil {
+			return err
 		}
 	}
 	return f.choosePassword(password)
@@ -108,16 +117,19 @@ func (f *folder) choosePassword(given string) error {
 		return nil
 	}
 	path := filepath.Join(f.dir, passwordFile)
-	kept, err := os.ReadFile(path)
+	if err := secretfile.Refuse(path); err != nil {
+		return err
+	}
+	kept, err := textfile.ReadLine(path)
 	if err == nil {
-		if f.password = strings.TrimSpace(string(kept)); f.password != "" {
+		if f.password = strings.TrimSpace(kept); f.password != "" {
 			return nil
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the password: %w", err)
+		return fmt.Errorf("read the password in %s: %w", path, err)
 	}
 	f.password, f.fresh = rand.Text(), true
-	if err := os.WriteFile(path, []byte(f.password+"\n"), 0o600); err != nil {
+	if err := secretfile.Write(path, []byte(f.password+"\n")); err != nil {
 		return fmt.Errorf("keep the password: %w", err)
 	}
 	return nil
@@ -158,6 +170,17 @@ func (f *folder) database(partner, name string) string {
 		}
 	}
 	return filepath.Join(f.home(partner), file.String()+".db")
+}
+
+// Exposed is what others on the machine can read of the data folder, the password and the partners' databases.
+func (p *Pair) Exposed() (all []*secretfile.Exposure) {
+	f := p.folder
+	for _, path := range []string{f.dir, filepath.Join(f.dir, passwordFile), f.home(partnerNames[0]), f.home(partnerNames[1])} {
+		if e := secretfile.Check(path); e != nil {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 func (f *folder) close() error { return f.lock.Close() }

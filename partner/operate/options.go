@@ -1,11 +1,14 @@
 package operate
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
 // The topologies that a verb can be meant for.
@@ -150,10 +153,40 @@ func (o Options) mistake(verb string) error {
 			return fmt.Errorf("endpoint %q is not host:port", e)
 		}
 	}
-	for _, s := range append([]string{o.Database, o.Group, o.Share, o.MirrorData}, o.Accounts[:]...) {
-		if strings.Contains(s, "$(") || strings.ContainsAny(s, "\x00\r\n") {
-			return fmt.Errorf("%q has characters that a script can't have: $( or the end of a line", s)
+	return o.badName()
+}
+
+// badName tells of a name or path that can't stand in a script.
+func (o Options) badName() error {
+	err := cmp.Or(sqlname.CheckAll("database", o.Database), sqlname.CheckAll("group", o.Group), sqlname.CheckAll("login", o.Logins...),
+		sqlname.CheckAll("folder", o.Share, o.MirrorData), sqlname.CheckAll("service account", o.Accounts[:]...),
+		sqlname.CheckAll("endpoint", o.Endpoint[0], o.Endpoint[1], o.Witness), sqlname.CheckAll("server", o.ReplicaName[0], o.ReplicaName[1], o.Address[0], o.Address[1]))
+	for _, r := range o.Rights {
+		err = cmp.Or(err, sqlname.CheckAll("login", r.Login))
+	}
+	return err
+}
+
+// badName tells of a name that a server has, and that can't stand in a script, as a Refusal.
+func (f *Found) badName() error {
+	if f == nil || f.Error != "" {
+		return nil
+	}
+	err := sqlname.CheckAll("server", f.ServerName)
+	if f.Database != nil {
+		err = cmp.Or(err, sqlname.CheckAll("database's file", f.Database.Logical...))
+	}
+	if f.Endpoint != nil {
+		err = cmp.Or(err, sqlname.CheckAll("endpoint", f.Endpoint.Name), sqlname.CheckAll("endpoint's certificate", f.Endpoint.Certificate))
+	}
+	if g := f.Group; g != nil {
+		err = cmp.Or(err, sqlname.CheckAll("group", g.Name))
+		for _, r := range g.Replicas {
+			err = cmp.Or(err, sqlname.CheckAll("replica", r.Server))
 		}
+	}
+	if err != nil {
+		return &Refusal{On: f.On, Message: err.Error(), Advice: "rename it on the server"}
 	}
 	return nil
 }

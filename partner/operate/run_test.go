@@ -215,6 +215,41 @@ func TestFill_Quotes(t *testing.T) {
 	}
 }
 
+// No name that sqlcmd would read as its own is put into a script, whoever gives it.
+func TestPlan_RefusesNames(t *testing.T) {
+	for _, bad := range []string{"web\nGO\n:!! touch x", "$(mirrorstate_login)", ":r x.sql", "!!dir", "GO", "a\u2028b", "a\x1b[2J"} {
+		good := Options{Database: "x", Endpoint: [2]string{"a:1", "b:1"}}
+		for what, change := range map[string]func(o *Options){
+			"database": func(o *Options) { o.Database = bad }, "group": func(o *Options) { o.Group = bad }, "login": func(o *Options) { o.Logins = []string{"web", bad} },
+			"share": func(o *Options) { o.Share = bad }, "mirror data": func(o *Options) { o.MirrorData = bad }, "account": func(o *Options) { o.Accounts = [3]string{`D\a`, `D\b`, bad} },
+			"replica": func(o *Options) { o.ReplicaName[1] = bad }, "address": func(o *Options) { o.Address[0] = bad }, "endpoint": func(o *Options) { o.Endpoint[0] = bad + ":1" },
+			"a right's login": func(o *Options) {
+				o.Rights = []ServerRight{{Login: bad, Permission: "VIEW SERVER STATE", State: "GRANT"}}
+			},
+		} {
+			o := good
+			change(&o)
+			if what == "endpoint" && bad == "GO" {
+				continue // GO:1 is a host's name and its port, and no command
+			}
+			_, err := DryRun(Setup, o)
+			if _, mistake := errors.AsType[Mistake](err); !mistake {
+				t.Errorf("%s %q: got %v", what, bad, err)
+			}
+		}
+		for what, f := range map[string]Found{
+			"server": {ServerName: bad}, "file": {Database: &FoundDatabase{Logical: []string{bad}}}, "endpoint": {Endpoint: &FoundEndpoint{Name: bad}},
+			"certificate": {Endpoint: &FoundEndpoint{Certificate: bad}}, "group": {Group: &FoundGroup{Name: bad}}, "replica": {Group: &FoundGroup{Replicas: []FoundReplica{{Server: bad}}}},
+		} {
+			f.On = A
+			_, err := NewPlan(Setup, good, [2]*Found{&f, {On: B}})
+			if r, refused := errors.AsType[*Refusal](err); !refused || !strings.Contains(r.Message, "can't stand in a script") {
+				t.Errorf("a server's %s %q: got %v", what, bad, err)
+			}
+		}
+	}
+}
+
 // The advice is one sentence, for each number that a statement here may meet.
 func TestAdvice(t *testing.T) {
 	for n, a := range advices {

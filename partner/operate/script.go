@@ -88,7 +88,7 @@ func (p *Plan) head(w *scriptWriter, s Script, parts, first, end int) {
 	variables := p.variables(p.Steps[first:end])
 	for _, v := range variables {
 		if slices.Contains(p.Secrets, v) {
-			w.comment("Choose a password and give it here: sqlcmd -v %s=\"PASSWORD\"", v)
+			w.comment("Choose a password and put it into the environment variable %s, where sqlcmd looks it up: everybody can read a command line.", v)
 		} else {
 			w.comment("Give what step %d printed: sqlcmd -v %s=VALUE", p.source(v), v)
 		}

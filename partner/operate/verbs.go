@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -21,6 +22,9 @@ type situation struct {
 func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	o = o.withDefaults()
 	if err := o.validate(verb); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(seen[0].badName(), seen[1].badName()); err != nil {
 		return nil, err
 	}
 	topology, err := recognise(verb, o, seen)

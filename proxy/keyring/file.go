@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/secretfile"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // maxFile is the most bytes of a file: some ten thousand entries.
@@ -29,10 +32,11 @@ func ReadFile(path string) ([]Entry, error) {
 	switch {
 	case !info.Mode().IsRegular() || info.Size() > maxFile:
 		return nil, fmt.Errorf("%s is no file of keys: it is no regular file, or larger than %d bytes", path, maxFile)
-	case info.Mode().Perm()&0o002 != 0:
-		return nil, fmt.Errorf("%s can be written by everybody on this machine (mode %04o), who could let themselves in; chmod 600 %s", path, info.Mode().Perm(), path)
 	}
-	text, err := os.ReadFile(path)
+	if err := secretfile.Refuse(path); err != nil {
+		return nil, err
+	}
+	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the keys: %w", err)
 	}
@@ -109,7 +113,11 @@ func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
 	if err := closing.Close(); err != nil {
 		return fmt.Errorf("write the keys: %w", err)
 	}
-	if err := os.Rename(next, path); err != nil {
+	err = os.Rename(next, path)
+	if err == nil {
+		err = secretfile.SyncFolder(filepath.Dir(path)) // or a key that was revoked could come back after a crash
+	}
+	if err != nil {
 		return fmt.Errorf("write the keys: %w", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/mirrorstate/mirrorstate/proxy/filewatch"
+	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
 // Options say where keys are, and how they are read.
@@ -129,6 +130,9 @@ func (k *Keys) takeRead(entries []Entry) error {
 	}
 	if added, gone, changed := difference(before, entries); added+gone+changed != "" {
 		k.reloads.Add(1)
+		if e := secretfile.Check(k.opts.Path); e != nil {
+			k.opts.Logger.Warn("the keys are exposed", "note", e.Error())
+		}
 		k.opts.Logger.Info("keys read again", "file", k.opts.Path, "added", added, "revoked", gone, "changed", changed)
 	}
 	return nil

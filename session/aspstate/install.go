@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
 // InstallRole is the database role with the least rights that a proxy needs.
@@ -102,13 +103,23 @@ func named(batches []schema.Batch, database, user, login string) []schema.Batch 
 // quoteName brackets a name as QUOTENAME does.
 func quoteName(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
+// refusesNames says why a name can't stand in the script: what is printed is what is sent, so it may not be sent either.
+func (f Found) refusesNames(o InstallOptions) error {
+	err := cmp.Or(sqlname.CheckAll("database", o.Database), sqlname.CheckAll("login", o.Grant), sqlname.CheckAll("user", f.User))
+	if err != nil {
+		return refuse("%v", err)
+	}
+	return nil
+}
+
 // refuses says why the database is none to install in.
 func (f Found) refuses(o InstallOptions) error {
+	if err := f.refusesNames(o); err != nil {
+		return err
+	}
 	switch name := strings.ToLower(o.Database); {
 	case name == "":
 		return errors.New("no database is named")
-	case strings.Contains(o.Database+o.Grant, "$(") || strings.ContainsAny(o.Database+o.Grant, "\x00\r\n"):
-		return refuse("a name has characters that a script can't have: $( or the end of a line")
 	case name == "master" || name == "tempdb" || name == "model" || name == "msdb":
 		return refuse("%s is the system's: name a database of its own (initial catalog)", o.Database)
 	case !f.Exists || o.Recreate:
@@ -348,6 +359,9 @@ func roleStep(f Found, o InstallOptions, extended bool) Step {
 // PlanUninstall decides what takes the extension away. Sessions, applications and stock objects stay.
 func PlanUninstall(f Found, database string) (Script, error) {
 	s := Script{Database: database}
+	if err := f.refusesNames(InstallOptions{Database: database}); err != nil {
+		return s, err
+	}
 	if !f.Exists {
 		return s, refuse("there is no database %s on this server", database)
 	}

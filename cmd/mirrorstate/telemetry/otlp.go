@@ -19,6 +19,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mirrorstate/mirrorstate/secretfile"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
@@ -139,6 +140,9 @@ func readTLS(v otlpVariables) (*tls.Config, error) {
 	key, _ := v.get("CLIENT_KEY")
 	if certificate == "" && key == "" {
 		return config, nil
+	}
+	if err := secretfile.Refuse(key); err != nil {
+		return nil, err
 	}
 	pair, err := textfile.KeyPair(certificate, key)
 	if err != nil {

@@ -22,6 +22,8 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/secretfile"
+	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
 // scope names our instrumentation.
@@ -44,6 +46,11 @@ func NewTracing(ctx context.Context, lookup func(string) (string, bool), version
 	to, err := readOTLP(lookup)
 	if err != nil || to == nil {
 		return nil, err
+	}
+	if key, _ := otlpVariables(textfile.Lookup(lookup)).get("CLIENT_KEY"); key != "" {
+		if e := secretfile.Check(key); e != nil {
+			log.Warn("the key of the client certificate for traces is exposed", "note", e.Error())
+		}
 	}
 	exporter, err := otlptrace.New(ctx, to)
 	if err != nil {

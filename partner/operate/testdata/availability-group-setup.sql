@@ -87,7 +87,7 @@ GO
 -- ======== part 5, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
 -- Part 5 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
 USE [master];
 GO
 IF N'$(MasterKeyPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of MasterKeyPassword in by hand.', 1;
@@ -124,8 +124,8 @@ GO
 -- ======== part 6, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
 -- Part 6 of 10, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 15 printed: sqlcmd -v CertificateOf_a=VALUE
 USE [master];
 GO
@@ -186,7 +186,7 @@ GO
 -- ======== part 7, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology availability-group.
 -- Part 7 of 10, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 20 printed: sqlcmd -v CertificateOf_b=VALUE
 USE [master];
 GO

@@ -8,7 +8,7 @@
 --   - that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT
 --   - which logins own users in the database: those named with --login are carried over
 --   - which rights on the server they have (sys.server_permissions): give them there too
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
 USE [master];
 GO
 IF N'$(MasterKeyPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of MasterKeyPassword in by hand.', 1;
@@ -75,8 +75,8 @@ GO
 -- ======== part 2, on b (sql2) ========
 -- mirrorstate pair setup, database O'Brien's [shop], topology mirroring.
 -- Part 2 of 6, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 11 printed: sqlcmd -v CertificateOf_a=VALUE
 USE [master];
 GO
@@ -137,7 +137,7 @@ GO
 -- ======== part 3, on a (sql1) ========
 -- mirrorstate pair setup, database O'Brien's [shop], topology mirroring.
 -- Part 3 of 6, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 16 printed: sqlcmd -v CertificateOf_b=VALUE
 USE [master];
 GO

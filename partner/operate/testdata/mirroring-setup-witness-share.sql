@@ -9,7 +9,7 @@
 --   - which logins own users in the database: those named with --login are carried over
 --   - which rights on the server they have (sys.server_permissions): give them there too
 --   - the logical names of the database's files (sys.master_files)
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
 USE [master];
 GO
 IF N'$(MasterKeyPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of MasterKeyPassword in by hand.', 1;
@@ -86,7 +86,7 @@ GO
 -- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
 -- Part 2 of 8, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
 USE [master];
 GO
 IF N'$(MasterKeyPassword)' LIKE N'$' + N'(%' THROW 50000, N'Run this with sqlcmd, or put the value of MasterKeyPassword in by hand.', 1;
@@ -123,8 +123,8 @@ GO
 -- ======== part 3, on witness (sql3.example.com:5022) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
 -- Part 3 of 8, on server witness (sql3.example.com:5022). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql3.example.com:5022 -i FILE
--- Choose a password and give it here: sqlcmd -v MasterKeyPassword="PASSWORD"
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable MasterKeyPassword, where sqlcmd looks it up: everybody can read a command line.
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 13 printed: sqlcmd -v CertificateOf_a=VALUE
 -- Give what step 18 printed: sqlcmd -v CertificateOf_b=VALUE
 USE [master];
@@ -207,7 +207,7 @@ GO
 -- ======== part 4, on b (sql2.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
 -- Part 4 of 8, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 13 printed: sqlcmd -v CertificateOf_a=VALUE
 -- Give what step 23 printed: sqlcmd -v CertificateOf_witness=VALUE
 USE [master];
@@ -261,7 +261,7 @@ GO
 -- ======== part 5, on a (sql1.example.com) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
 -- Part 5 of 8, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Choose a password and give it here: sqlcmd -v EndpointLoginPassword="PASSWORD"
+-- Choose a password and put it into the environment variable EndpointLoginPassword, where sqlcmd looks it up: everybody can read a command line.
 -- Give what step 18 printed: sqlcmd -v CertificateOf_b=VALUE
 -- Give what step 23 printed: sqlcmd -v CertificateOf_witness=VALUE
 USE [master];
