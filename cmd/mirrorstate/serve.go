@@ -306,6 +306,7 @@ func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, m
 	}
 	if st.servers != nil {
 		ac.Faults = injector{st.servers}
+		metrics.Add(telemetry.Embedded(st.servers))
 	}
 	admin, err = proxy.NewAdmin(ac)
 	return api, admin, err

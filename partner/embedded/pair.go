@@ -29,6 +29,8 @@ type Options struct {
 	// AddrA and AddrB are where the partners listen, host:port; port 0 picks one.
 	// Empty: 127.0.0.1 and a port of its choice.
 	AddrA, AddrB string
+	// MaxConnections is how many connections each partner takes; one more is refused with 17809. 0: 4096.
+	MaxConnections int
 	// Expose allows addresses that other machines can reach; Open refuses them otherwise. Whoever gets there and
 	// has the password, or guesses it, is sysadmin.
 	Expose bool
@@ -63,6 +65,8 @@ type Pair struct {
 	timeout  atomic.Int64 // the partner time-out in nanoseconds; see patience
 	seconds  int64        // the same, as a new pair remembers it
 
+	maxConnections int
+
 	closing sync.Once
 	closed  error
 
@@ -88,7 +92,7 @@ func Open(o Options) (*Pair, error) {
 	if err := tsql.RegisterFunctions(); err != nil {
 		return nil, fmt.Errorf("register SQL functions: %w", err)
 	}
-	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, verbs: make(chan struct{}, 1), over: make(chan struct{})}
+	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, maxConnections: o.MaxConnections, verbs: make(chan struct{}, 1), over: make(chan struct{})}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
