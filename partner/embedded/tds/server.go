@@ -60,15 +60,20 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		<-ctx.Done()
 		ln.Close()
 	})
+	failing := false
 	for {
 		c, err := ln.Accept()
 		switch {
 		case err == nil:
+			failing = false
 			wg.Go(func() { _ = s.ServeConn(ctx, c) }) // ServeConn logs
 		case ctx.Err() != nil:
 			return nil
 		case transient(err):
-			s.logger().Warn("accept failed", "error", err)
+			if !failing { // it is tried twenty times a second
+				s.logger().Warn("accept failed", "error", err)
+			}
+			failing = true
 			pause(ctx, 50*time.Millisecond)
 		default:
 			return err
