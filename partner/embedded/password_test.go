@@ -3,8 +3,10 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -122,5 +124,60 @@ func TestPrepared_bytesOfAll(t *testing.T) {
 	}
 	if n := p.preparedBytes.Load(); n != 0 {
 		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
+// A connection that waits for work keeps no large query prepared, and never more than a few.
+func TestAdhoc_bytes(t *testing.T) {
+	pair, err := Open(Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pair.Close()
+	s := pair.Partner("a").find(DatabaseName).store
+	ask := func(bytes int) (size int) {
+		t.Helper()
+		err := s.readAdhoc(func(r *reader) error {
+			size = r.size // as the one before left it
+			_, err := r.query("SELECT 1 -- " + strings.Repeat("x", bytes))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return size
+	}
+	ask(1 << 20)
+	if size := ask(1000); size != 0 {
+		t.Errorf("%d bytes were kept for a query of 1 MiB", size)
+	}
+	for i := range 300 {
+		if size := ask(1000 + i); size > maxAdhocBytes {
+			t.Fatalf("%d bytes are kept", size)
+		}
+	}
+}
+
+// A pool that opens many connections at once pays for its password twice at the most, not for each.
+func TestPassword_aPoolAtOnce(t *testing.T) {
+	hash := newPasswordHash("secret")
+	k := &knownPasswords{}
+	ended := make(chan error, 64)
+	for range cap(ended) {
+		go func() {
+			fits, err := k.fit(nil, "secret", hash)
+			if err == nil && !fits {
+				err = errors.New("it does not fit")
+			}
+			ended <- err
+		}()
+	}
+	for range cap(ended) {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := k.computed.Load(); n > 2 {
+		t.Errorf("%d hashes were computed", n)
 	}
 }
