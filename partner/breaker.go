@@ -50,6 +50,13 @@ func newBreaker(name Name, changed func(from, to string)) *breaker {
 	return b
 }
 
+// trial reports whether a change is only that an open breaker lets a few calls try, or that these failed: to whoever reads the
+// log it is still open. While a partner is down that happens every second.
+func trial(from, to string) bool {
+	open, trying := gobreaker.StateOpen.String(), gobreaker.StateHalfOpen.String()
+	return from == open && to == trying || from == trying && to == open
+}
+
 // run lets f through, or returns gobreaker's error. f's error is its verdict.
 func (b *breaker) run(f func() (struct{}, error)) error {
 	_, err := b.cb.Load().Execute(f)

@@ -56,6 +56,7 @@ type memory struct {
 	log      *slog.Logger
 	dirty    chan struct{}
 	failures atomic.Uint64
+	failing  bool // owned by writing: the last write failed
 
 	mu  sync.Mutex
 	now record // guarded by mu
@@ -183,11 +184,17 @@ func (m *memory) flush() error {
 		err = secretfile.Write(m.path, append(text, '\n'))
 	}
 	if err != nil {
-		if m.failures.Add(1) == 1 {
+		m.failures.Add(1)
+		if !m.failing {
 			m.log.Error("the accepted principal could not be remembered", "file", m.path, "error", err)
 		}
+		m.failing = true
 		return err
 	}
+	if m.failing {
+		m.log.Info("the accepted principal is remembered again", "file", m.path)
+	}
+	m.failing = false
 	m.written = r
 	return nil
 }

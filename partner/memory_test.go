@@ -1,7 +1,9 @@
 package partner
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,8 +97,9 @@ func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		var log bytes.Buffer
 		f := newFakePair(t)
-		p := f.pairOf(withMemory(filepath.Join(folder, "pair.json")))
+		p := f.pairOf(withMemory(filepath.Join(folder, "pair.json")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		if err := os.Remove(folder); err != nil {
 			t.Fatal(err)
 		}
@@ -117,9 +120,18 @@ func TestMemory_AFailedWriteStopsNothingAndIsTriedAgain(t *testing.T) {
 		if _, err := os.Stat(p.memory.path); err != nil {
 			t.Errorf("not tried again: %v", err)
 		}
+		// The next time is said, too.
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		f.failOver()
+		time.Sleep(10 * memoryRetry)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+		if n, again := strings.Count(log.String(), "could not be remembered"), strings.Count(log.String(), "is remembered again"); n != 2 || again != 1 {
+			t.Errorf("two outages were said %d times, the end of one %d times:\n%s", n, again, &log)
 		}
 	})
 }

@@ -134,10 +134,15 @@ func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 	return p
 }
 
-// breakerChanged records; it runs under the breaker's lock.
+// breakerChanged records; it runs under the breaker's lock. A trial is counted and not told.
 func (p *Pair) breakerChanged(n Name, from, to string) {
+	e := Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}
+	if trial(from, to) {
+		p.count(func(s *Stats) { s.Told[happening(e)]++ })
+		return
+	}
 	select {
-	case p.breakers <- Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}:
+	case p.breakers <- e:
 	default: // nobody reads before Run; the state itself is recorded elsewhere
 	}
 }

@@ -279,6 +279,38 @@ func TestBreaker_IsAboutReachability(t *testing.T) {
 	})
 }
 
+// A partner that is down for long is said to be so once, and once that it is back.
+func TestBreaker_IsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told bytes.Buffer
+		f := newFakePair(t)
+		p := f.startServing(func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&told, nil)) })
+		events, cancel := p.Subscribe()
+		f.set(func(_, b *fakeServer) { b.down = true })
+		time.Sleep(time.Minute)
+		tried := p.Stats().Told[Happening{"breaker", B, "half-open"}]
+		f.set(func(_, b *fakeServer) { b.down = false })
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		cancel()
+		var changes []string
+		for e := range events {
+			if e.Kind == "breaker" {
+				changes = append(changes, string(e.Partner)+" "+e.Reason)
+			}
+		}
+		if len(changes) != 2 || changes[0] != "b closed to open" || !strings.HasSuffix(changes[1], " to closed") {
+			t.Errorf("changes told in a minute of b's absence: %v", changes)
+		}
+		if n := strings.Count(told.String(), "breaker changed"); n != 2 {
+			t.Errorf("%d lines of the log, want 2:\n%s", n, &told)
+		}
+		if tried < 10 {
+			t.Errorf("%d trials are counted", tried)
+		}
+	})
+}
+
 func TestPause(t *testing.T) {
 	cfg := Config{}.withDefaults()
 	for trouble, want := range map[time.Duration]time.Duration{

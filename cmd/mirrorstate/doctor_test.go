@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
 // sickPair is a pair of servers that the doctor is shown.
@@ -412,6 +414,88 @@ func TestDoctor_Reports(t *testing.T) {
 			}
 			if report != string(want) {
 				t.Errorf("%s is not what is said:\n%s", path, report)
+			}
+		})
+	}
+}
+
+// A view that is missing or forbidden leaves one check open, with the reason and what shows it, and every other one is made.
+func TestDoctor_GoesPast(t *testing.T) {
+	p := mirrored(t)
+	findings := func() (all []doctor.Finding) {
+		t.Helper()
+		_, stdout, _ := call(t, "doctor", "--json", "--connection-string", p.source(""))
+		var report struct{ Findings []doctor.Finding }
+		if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+			t.Fatal(err)
+		}
+		return report.Findings
+	}
+	type thing struct{ check, on string }
+	healthy := map[thing]doctor.Level{}
+	for _, f := range findings() {
+		healthy[thing{f.Check, f.On}] = f.Level
+	}
+	for _, c := range []struct {
+		part   string // of the texts that are refused
+		number int32
+		opens  []string // checks that say so
+		right  string
+	}{
+		{"sys.database_mirroring_endpoints e LEFT", 229, []string{"endpoint"}, "GRANT VIEW ANY DEFINITION TO [mirrorstate]"},
+		{"sys.certificates AS c", 208, []string{"endpoint"}, "does not have"},
+		{"sys.database_mirroring m", 208, []string{"role-view", "mirroring", "safety", "witness"}, "does not have"},
+		{"sys.database_mirroring m", 229, []string{"role-view", "mirroring", "safety", "witness"}, "GRANT VIEW ANY DEFINITION TO [mirrorstate]"},
+		{"sys.databases d", 229, []string{"database", "recovery-model"}, "GRANT VIEW ANY DATABASE TO [mirrorstate]"},
+		{"sys.master_files", 229, nil, ""},
+		{"SERVERPROPERTY(N'Edition')", 229, []string{"servers"}, "GRANT VIEW SERVER STATE TO [mirrorstate]"},
+		{"default_database_name", 208, []string{"login"}, "does not have"},
+		{"type IN ('S', 'U', 'G')", 229, []string{"users"}, "GRANT VIEW ANY DEFINITION TO [mirrorstate]"},
+		{"sys.server_principals", 208, []string{"login", "users", "schema"}, "does not have"},
+		{"mirroring_connection_timeout", 207, []string{"hold-window"}, "does not have"},
+		{"sys.triggers", 229, []string{"schema"}, "GRANT VIEW ANY DEFINITION TO [mirrorstate]"},
+		{"sys.foreign_keys", 208, []string{"schema"}, "does not have"},
+		{"sys.database_principals", 229, []string{"users"}, "GRANT VIEW ANY DEFINITION TO [mirrorstate]"},
+		{"sysjobs", 229, []string{"expiry-job"}, "msdb.dbo.sysjobs"},
+		{"backupset", 229, []string{"log-backups"}, "msdb.dbo.backupset"},
+		{"dm_os_performance_counters", 300, []string{"unsent-log"}, "GRANT VIEW SERVER STATE"},
+		{"dm_db_log_space_usage", 0, []string{"log-space"}, "GRANT VIEW SERVER STATE"}, // other engines number as they like
+	} {
+		t.Run(fmt.Sprintf("%s %d", c.part, c.number), func(t *testing.T) {
+			for _, name := range []string{"a", "b"} {
+				refuse := func(text string) error {
+					if strings.Contains(text, c.part) {
+						return &tds.Error{Number: c.number, Class: 14, State: 1, Message: "It is refused."}
+					}
+					return nil
+				}
+				if err := p.servers.Partner(name).Plant(embedded.Planted{Refuse: refuse}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			made, said := map[thing]bool{}, map[string]bool{}
+			for _, f := range findings() {
+				was, before := healthy[thing{f.Check, f.On}]
+				made[thing{f.Check, f.On}] = true
+				if f.Level == doctor.Fail && (!before || was != doctor.Fail) {
+					t.Errorf("it fails now: %+v", f)
+				}
+				if f.Level == doctor.Unchecked && strings.Contains(f.Mend, c.right) {
+					said[f.Check] = true
+				}
+			}
+			for one := range healthy {
+				if !made[one] && !made[thing{one.check, ""}] && !made[thing{one.check, "a"}] {
+					t.Errorf("the check %v was not made", one)
+				}
+			}
+			for _, check := range c.opens {
+				if !said[check] {
+					t.Errorf("%s is not open with %q", check, c.right)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%+v", findings())
 			}
 		})
 	}

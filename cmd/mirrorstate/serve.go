@@ -27,6 +27,7 @@ type embeddedFlags struct {
 	dir, addrA, addrB string
 	witness           string
 	partnerTimeout    time.Duration
+	expose            bool
 	empty             bool // only of the command embedded
 }
 
@@ -34,6 +35,7 @@ func (f *embeddedFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dir, "data", "", "`DIR` of the embedded pair's data, and of what is remembered of any pair (default: mirrorstate in the user's state directory)")
 	cmd.Flags().StringVar(&f.addrA, "partner-a", "127.0.0.1:14331", "TDS `ADDR` of embedded partner a; port 0 picks one")
 	cmd.Flags().StringVar(&f.addrB, "partner-b", "127.0.0.1:14332", "TDS `ADDR` of embedded partner b; port 0 picks one")
+	cmd.Flags().BoolVar(&f.expose, "expose-partners", false, "let other machines reach the embedded partners: whoever has their password is sysadmin there")
 	cmd.Flags().StringVar(&f.witness, "witness", "on", "`on|off`: whether the embedded pair has a witness, and fails over by itself")
 	cmd.Flags().DurationVar(&f.partnerTimeout, "partner-timeout", 5*time.Second, "after what silence an embedded partner counts as gone; at least 5s")
 }
@@ -51,7 +53,7 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 		return nil, err
 	}
 	servers, err := embedded.Open(embedded.Options{
-		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty,
+		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty, Expose: f.expose,
 		Password: textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")), Logger: logger,
 	})
 	if err != nil {
@@ -321,6 +323,7 @@ func handlers(cfg config.Config, st *stack, l *life, g *guards, loopback bool, m
 	}
 	if st.servers != nil {
 		ac.Faults = injector{st.servers}
+		metrics.Add(telemetry.Embedded(st.servers))
 	}
 	admin, err = proxy.NewAdmin(ac)
 	return api, admin, err

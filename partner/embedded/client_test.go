@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -241,6 +242,9 @@ func TestOpen_refusals(t *testing.T) {
 	}{
 		{"foreign folder", embedded.Options{Dir: foreign}, "is not a mirrorstate data folder; choose an empty one with --data"},
 		{"folder in use", embedded.Options{Dir: used}, "is in use by another mirrorstate"},
+		{"partner a for other machines", embedded.Options{Dir: t.TempDir(), AddrA: "0.0.0.0:0"}, "partner a: 0.0.0.0:"},
+		{"partner b for other machines", embedded.Options{Dir: t.TempDir(), AddrB: "[::]:0"}, "--expose-partners"},
+		{"every address of this machine", embedded.Options{Dir: t.TempDir(), AddrA: ":0"}, "listen on 127.0.0.1 with --partner-a"},
 		{"port taken", embedded.Options{Dir: t.TempDir(), AddrA: pair.Partner("a").Addr()}, "choose another address with --partner-a"},
 		{"no folder", embedded.Options{}, "--data"},
 	} {
@@ -251,6 +255,21 @@ func TestOpen_refusals(t *testing.T) {
 		if err == nil {
 			_ = p.Close()
 		}
+	}
+}
+
+func TestOpen_exposed(t *testing.T) {
+	var log strings.Builder
+	pair, err := embedded.Open(embedded.Options{Dir: t.TempDir(), AddrA: "0.0.0.0:0", AddrB: "localhost:0", Expose: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Error(err)
+	}
+	const warning = "can be reached from other machines"
+	if strings.Count(log.String(), warning) != 1 || !strings.Contains(log.String(), "partner=a") {
+		t.Errorf("one warning, about partner a, was expected:\n%s", &log)
 	}
 }
 

@@ -9,20 +9,22 @@ import (
 type Counters struct {
 	Logins  int64            // accepted
 	Refused int64            // logins refused
+	Failed  int64            // of those, for a wrong user name or password
+	Full    int64            // connections refused because there were as many as may be
 	Batches int64            // SQL batches and sp_executesql
 	Calls   map[string]int64 // procedure calls (RPC and EXEC) by the procedure's name
 	Commits int64            // commits that changed something
 }
 
 type counters struct {
-	logins, refused, batches atomic.Int64
-	calls                    [64]atomic.Int64 // by procedure.index
+	logins, refused, failed, batches atomic.Int64
+	calls                            [64]atomic.Int64 // by procedure.index
 }
 
 // Counters tells what the partner has served: each login, batch and call was one
 // round trip of a client.
 func (p *Partner) Counters() Counters {
-	c := Counters{Logins: p.counts.logins.Load(), Refused: p.counts.refused.Load(), Batches: p.counts.batches.Load(),
+	c := Counters{Logins: p.counts.logins.Load(), Refused: p.counts.refused.Load(), Failed: p.counts.failed.Load(), Full: p.server.Refused(), Batches: p.counts.batches.Load(),
 		Calls: map[string]int64{}}
 	for _, d := range p.sorted() {
 		c.Commits += d.store.lsn.Load()

@@ -19,8 +19,49 @@ const procReset uint16 = 0xFFFF
 // preparedText is a statement that sp_prepare has kept.
 type preparedText struct{ text, declared string }
 
-// maxPrepared is how many statements a session may keep.
-const maxPrepared = 1000
+func (t preparedText) size() int64 { return int64(len(t.text) + len(t.declared)) }
+
+// What sessions may keep prepared.
+const (
+	maxPrepared      = 1000    // statements of a session
+	maxPreparedBytes = 4 << 20 // of their texts
+	maxPreparedInAll = 64 << 20
+)
+
+// keepPrepared keeps a statement, and returns its handle: 701 if there is no room.
+func (s *session) keepPrepared(one preparedText) (int64, error) {
+	switch {
+	case len(s.prepared) >= maxPrepared:
+		return 0, message(701, 17, "There is insufficient system memory to keep more than %d prepared statements of one session.", maxPrepared)
+	case s.preparedBytes+one.size() > maxPreparedBytes:
+		return 0, message(701, 17, "There is insufficient system memory to keep more than %d bytes of prepared statements of one session.", maxPreparedBytes)
+	case s.p.preparedBytes.Add(one.size()) > maxPreparedInAll:
+		s.p.preparedBytes.Add(-one.size())
+		return 0, message(701, 17, "There is insufficient system memory to keep more than %d bytes of prepared statements of all sessions.", maxPreparedInAll)
+	}
+	s.preparedBytes += one.size()
+	if s.prepared == nil {
+		s.prepared = map[int64]preparedText{}
+	}
+	s.handle++
+	s.prepared[s.handle] = one
+	return s.handle, nil
+}
+
+// forgetPrepared is sp_unprepare.
+func (s *session) forgetPrepared(handle int64) {
+	n := s.prepared[handle].size()
+	delete(s.prepared, handle)
+	s.preparedBytes -= n
+	s.p.preparedBytes.Add(-n)
+}
+
+// forgetAllPrepared gives up what the session has prepared.
+func (s *session) forgetAllPrepared() {
+	clear(s.prepared)
+	s.p.preparedBytes.Add(-s.preparedBytes)
+	s.preparedBytes = 0
+}
 
 // systemCall runs one of the system procedures.
 func (s *session) systemCall(ctx context.Context, id uint16, params []tds.Param, w *tds.Response) error {
@@ -39,16 +80,12 @@ func (s *session) systemCall(ctx context.Context, id uint16, params []tds.Param,
 		if len(params) < 3 {
 			return message(201, 16, "Procedure or function 'sp_prepare' expects parameter '@stmt', which was not supplied.")
 		}
-		if len(s.prepared) >= maxPrepared {
-			return message(701, 17, "There is insufficient system memory to keep more than %d prepared statements of one session.", maxPrepared)
-		}
-		if s.prepared == nil {
-			s.prepared = map[int64]preparedText{}
-		}
-		s.handle++
 		one := preparedText{text(2), text(1)}
-		s.prepared[s.handle] = one
-		w.ReturnValue(params[0].Name, tds.Int, s.handle)
+		handle, err := s.keepPrepared(one)
+		if err != nil {
+			return err
+		}
+		w.ReturnValue(params[0].Name, tds.Int, handle)
 		if id == tds.ProcPrepExec {
 			return s.executeText(ctx, one, params[3:], w)
 		}
@@ -71,7 +108,7 @@ func (s *session) executePrepared(ctx context.Context, id uint16, params []tds.P
 		return message(8179, 16, "Could not find prepared statement with handle %d.", handle)
 	}
 	if id == tds.ProcUnprepare {
-		delete(s.prepared, handle)
+		s.forgetPrepared(handle)
 		return nil
 	}
 	return s.executeText(ctx, one, params[1:], w)

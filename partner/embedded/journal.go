@@ -38,6 +38,7 @@ func (s *store) tendJournal(ctx context.Context, one *sync.Mutex, log *slog.Logg
 	if err != nil {
 		return err
 	}
+	var said said
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,7 +48,7 @@ func (s *store) tendJournal(ctx context.Context, one *sync.Mutex, log *slog.Logg
 		one.Lock()
 		err := s.moveJournal(c)
 		one.Unlock()
-		if err != nil {
+		if said.news(err) {
 			log.Warn("write-ahead log not moved", "file", s.path, "error", err)
 		}
 	}

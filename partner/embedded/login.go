@@ -18,11 +18,13 @@ var _ tds.Handler = (*Partner)(nil)
 // Login lets a client in: with the pair's user name and password, into the
 // database it asks for if that is open here. A mirror's database is not: then the
 // login fails (4060 and 18456) or goes on in master (4063), as the client wants.
-func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
+func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
 	reply := tds.LoginReply{ServerName: p.ServerName(), Database: masterName}
-	login, err := p.authenticate(l)
+	login, err := p.authenticate(ctx, l)
 	if err != nil {
 		p.counts.refused.Add(1)
+		p.counts.failed.Add(1)
+		p.failures.failed(ctx, p.log, l.RemoteAddr, l.User)
 		return nil, reply, err
 	}
 	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, conn: l.Conn, database: masterName, lockTimeout: -1}
@@ -48,14 +50,22 @@ func (p *Partner) Login(_ context.Context, l *tds.Login) (tds.Session, tds.Login
 	return s, reply, nil
 }
 
-// authenticate finds who it is; nil is the pair's own login.
-func (p *Partner) authenticate(l *tds.Login) (*loginRow, error) {
+// authenticate finds who it is; nil is the pair's own login. How long it takes tells which logins there are, as with SQL
+// Server's own slow hashes; their names are no secret.
+func (p *Partner) authenticate(ctx context.Context, l *tds.Login) (*loginRow, error) {
+	if p.failures.unlooked(l.RemoteAddr) {
+		return nil, loginFailed(l.User)
+	}
 	if l.IntegratedSecurity {
 		return nil, message(18452, 14, "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.")
 	}
 	given, want := sha256.Sum256([]byte(l.Password)), sha256.Sum256([]byte(p.pair.Password()))
 	if other := p.login(l.User); other != nil {
-		if subtle.ConstantTimeCompare([]byte(passwordHash(l.Password)), []byte(other.hash)) != 1 {
+		fits, err := p.passwords.fit(ctx.Done(), l.Password, other.hash)
+		if err != nil {
+			p.log.Error("login could not be checked", "user", other.name, "error", err)
+		}
+		if !fits {
 			return nil, loginFailed(l.User)
 		}
 		return other, nil

@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 type loginRow struct {
 	name string
 	sid  string // as hexadecimal digits, upper case
-	hash string // of the password, as hexadecimal digits
+	hash string // of the password; see password.go
 }
 
 // row is the login among the objects of master.
@@ -37,12 +36,6 @@ func (p *Partner) login(name string) *loginRow {
 	return &loginRow{name: r.name, sid: sid, hash: hash}
 }
 
-// passwordHash is how a login's password is kept. A server for tests needs no slower one.
-func passwordHash(password string) string {
-	sum := sha256.Sum256([]byte("mirrorstate login\n" + password))
-	return strings.ToUpper(hex.EncodeToString(sum[:]))
-}
-
 // defineLogin is CREATE LOGIN … WITH PASSWORD and DROP LOGIN. With HASHED the password is what
 // sys.sql_logins of an embedded partner shows as password_hash.
 func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definition) error {
@@ -52,9 +45,13 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 		if !ok {
 			return notSupported("CREATE LOGIN without a password")
 		}
-		l.hash = passwordHash(password)
-		if st.Options["HASHED"] != "" {
-			l.hash = strings.ToUpper(strings.TrimPrefix(strings.ToLower(password), "0x"))
+		if st.Options["HASHED"] == "" {
+			l.hash = newPasswordHash(password)
+		} else {
+			var err error
+			if l.hash, err = broughtHash(password); err != nil {
+				return err
+			}
 		}
 		if l.sid = strings.ToUpper(strings.TrimPrefix(strings.ToLower(st.Options["SID"]), "0x")); l.sid == "" {
 			var sid [16]byte

@@ -29,6 +29,11 @@ type Options struct {
 	// AddrA and AddrB are where the partners listen, host:port; port 0 picks one.
 	// Empty: 127.0.0.1 and a port of its choice.
 	AddrA, AddrB string
+	// MaxConnections is how many connections each partner takes; one more is refused with 17809. 0: 4096.
+	MaxConnections int
+	// Expose allows addresses that other machines can reach; Open refuses them otherwise. Whoever gets there and
+	// has the password, or guesses it, is sysadmin.
+	Expose bool
 	// Password of the login "mirrorstate". Empty: the one kept in Dir, made at the
 	// first start.
 	Password string
@@ -60,6 +65,8 @@ type Pair struct {
 	timeout  atomic.Int64 // the partner time-out in nanoseconds; see patience
 	seconds  int64        // the same, as a new pair remembers it
 
+	maxConnections int
+
 	closing sync.Once
 	closed  error
 
@@ -85,7 +92,7 @@ func Open(o Options) (*Pair, error) {
 	if err := tsql.RegisterFunctions(); err != nil {
 		return nil, fmt.Errorf("register SQL functions: %w", err)
 	}
-	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, verbs: make(chan struct{}, 1), over: make(chan struct{})}
+	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, maxConnections: o.MaxConnections, verbs: make(chan struct{}, 1), over: make(chan struct{})}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -98,6 +105,9 @@ func Open(o Options) (*Pair, error) {
 	p.timeout.Store(int64(o.PartnerTimeout))
 	p.weather.changed = make(chan struct{})
 	p.link.init()
+	if err := p.checkExposure(&o); err != nil {
+		return nil, err
+	}
 	var err error
 	if p.folder, err = openFolder(o.Dir, o.Password, o.Empty); err != nil {
 		return nil, err
@@ -106,6 +116,27 @@ func Open(o Options) (*Pair, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// checkExposure refuses addresses that other machines can reach, unless that is meant, and warns of them then. It comes before
+// anything is made, so that a refusal leaves nothing behind.
+func (p *Pair) checkExposure(o *Options) error {
+	if o.listen != nil {
+		return nil // a test's, which no network reaches
+	}
+	for i, addr := range []string{o.AddrA, o.AddrB} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if addr == "" || err != nil || tcp.IP.IsLoopback() {
+			continue // of an address that is none the listening tells
+		}
+		name := partnerNames[i]
+		if !o.Expose {
+			return fmt.Errorf("partner %s: %s can be reached from other machines, and whoever has or guesses the password is sysadmin there: listen on 127.0.0.1 with --partner-%s, "+
+				"or say --expose-partners if something else keeps strangers out", name, addr, name)
+		}
+		p.log.Warn("the embedded server can be reached from other machines: whoever has the password is sysadmin there", "partner", name, "address", addr)
+	}
+	return nil
 }
 
 func (p *Pair) open(addrs [2]string, witness bool) error {

@@ -26,6 +26,11 @@ type Partner struct {
 	texts  parsedTexts
 	counts counters
 
+	passwords knownPasswords
+	failures  failedLogins
+
+	preparedBytes atomic.Int64 // of the texts that all sessions have prepared
+
 	planted planted // by tests
 
 	databases atomic.Pointer[userDatabases] // replaced by the holder of pair.verbs
@@ -124,7 +129,7 @@ func openPartner(pair *Pair, name, addr string, cert *tls.Config) (*Partner, err
 	}
 	p.addr, p.life = listener.Addr(), p.newLife(listener)
 	p.lives <- p.life
-	p.server = &tds.Server{Handler: p, TLS: cert, Logger: p.log}
+	p.server = &tds.Server{Handler: p, TLS: cert, Logger: p.log, MaxConnections: pair.maxConnections}
 	return p, nil
 }
 

@@ -421,6 +421,7 @@ func (s *store) readAdhoc(f func(r *reader) error) error {
 		}
 	}
 	defer func() {
+		r.trim()
 		select {
 		case s.adhoc <- r:
 		default: // enough are waiting for work

@@ -18,7 +18,8 @@ type reader struct {
 	expired, due, sweep, log, changes, object, objects   *statement
 
 	buffer [sessionWidth]driver.Value
-	adhoc  map[string]*statement     // prepared ad-hoc queries, a bounded number
+	adhoc  map[string]*statement     // prepared ad-hoc queries, of a bounded number and size
+	size   int                       // bytes of their texts
 	shown  map[string][]driver.Value // what the system views were last filled with; nil: it has transactions, and a rollback empties them
 }
 
@@ -260,23 +261,41 @@ func (r *reader) changedAfter(from, to int64) (map[rowKey]bool, error) {
 	}
 }
 
-// maxAdhoc is how many ad-hoc queries a connection keeps prepared.
-const maxAdhoc = 64
+// What ad-hoc queries a connection keeps prepared: so many, and of so many bytes. One alone may be larger, until it is
+// forgotten with the next one or by trim.
+const (
+	maxAdhoc      = 64
+	maxAdhocBytes = 256 << 10
+)
 
 // query prepares an ad-hoc query, or finds it prepared.
 func (r *reader) query(text string) (*statement, error) {
 	if s := r.adhoc[text]; s != nil {
 		return s, nil
 	}
-	if len(r.adhoc) >= maxAdhoc {
-		for _, s := range r.adhoc {
-			_ = s.close() // a statement that can't be closed is closed with its connection
-		}
-		clear(r.adhoc)
+	if len(r.adhoc) >= maxAdhoc || r.size+len(text) > maxAdhocBytes {
+		r.forget()
 	}
 	s, err := r.prepare(text)
 	if err == nil {
 		r.adhoc[text] = s
+		r.size += len(text)
 	}
 	return s, err
+}
+
+// forget closes the prepared ad-hoc queries. None may be running.
+func (r *reader) forget() {
+	for _, s := range r.adhoc {
+		_ = s.close() // a statement that can't be closed is closed with its connection
+	}
+	clear(r.adhoc)
+	r.size = 0
+}
+
+// trim forgets them if they are too large to be kept by a connection that waits for work.
+func (r *reader) trim() {
+	if r.size > maxAdhocBytes {
+		r.forget()
+	}
 }

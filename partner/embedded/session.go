@@ -32,8 +32,9 @@ type session struct {
 	id    uint64 // of the open transaction
 	lease *lease // once the open transaction has touched the database
 
-	prepared map[int64]preparedText // sp_prepare
-	handle   int64
+	prepared      map[int64]preparedText // sp_prepare
+	preparedBytes int64                  // of their texts
+	handle        int64
 }
 
 var _ tds.Session = (*session)(nil)
@@ -223,7 +224,7 @@ func (s *session) Reset(context.Context) error {
 	}
 	defer s.leave()
 	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
-	clear(s.prepared)
+	s.forgetAllPrepared()
 	if s.database != s.loginDatabase {
 		// If the login's database has gone to the partner meanwhile, the session ends: its client would find it in
 		// a database that it was not logged in to.
@@ -239,5 +240,6 @@ func (s *session) Reset(context.Context) error {
 // Close implements [tds.Session].
 func (s *session) Close() {
 	s.rollback(nil)
+	s.forgetAllPrepared()
 	s.p.sessions.remove(s)
 }

@@ -87,7 +87,8 @@ func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 	return rows
 }
 
-// sqlLoginRows are all logins to who may see any definition; to others the system's and their own.
+// sqlLoginRows are all logins to who may see any definition; to others the system's and their own. Hashes are shown to a sysadmin
+// alone (CONTROL SERVER, on SQL Server).
 func sqlLoginRows(s *session, _ string) [][]any {
 	rows := [][]any{{userName, 1, dboSID, "S", "SQL_LOGIN", false, masterName, false, nil}}
 	all := s.hasServerRight(viewAnyDefinition)
@@ -96,7 +97,11 @@ func sqlLoginRows(s *session, _ string) [][]any {
 			continue
 		}
 		sid, hash, _ := strings.Cut(l.detail, " ")
-		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, hexadecimal(hash)})
+		var shown any
+		if s.sysadmin() {
+			shown = hexadecimal(hash)
+		}
+		rows = append(rows, []any{l.name, 256 + i, hexadecimal(sid), "S", "SQL_LOGIN", false, masterName, false, shown})
 	}
 	return rows
 }

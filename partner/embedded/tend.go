@@ -69,11 +69,26 @@ func (p *Pair) unlockVerbs() { <-p.verbs }
 // linkRetry is when a link that could not be brought back is tried again.
 const linkRetry = time.Second
 
+// said is the last error that was told of something that is tried again and again.
+type said struct{ text string }
+
+// news notes how a try ended, nil if well, and reports whether that is to be told: another error than that of the try before.
+func (s *said) news(err error) bool {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	was := s.text
+	s.text = text
+	return text != "" && text != was
+}
+
 // tendLink looks after the links until ctx ends: at each change of the faults, and when a
 // silence has lasted for the partner time-out.
 func (p *Pair) tendLink(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
+	var said said // of what keeps the link from being brought back
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,9 +97,14 @@ func (p *Pair) tendLink(ctx context.Context) {
 		case <-p.link.wake:
 		}
 		if err := p.tend(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("mirroring not established", "error", err)
+			if said.news(err) {
+				p.log.Warn("mirroring not established", "error", err)
+			}
 			again.Reset(linkRetry)
-		} else if next := p.see().next; next > 0 {
+			continue
+		}
+		said.news(nil)
+		if next := p.see().next; next > 0 {
 			again.Reset(next)
 		}
 	}

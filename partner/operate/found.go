@@ -29,7 +29,24 @@ type Found struct {
 	Mirroring *FoundMirroring `json:"mirroring,omitempty"` // nil: not mirrored, or not for these eyes
 	Group     *FoundGroup     `json:"group,omitempty"`     // nil: in none
 	Endpoint  *FoundEndpoint  `json:"endpoint,omitempty"`  // nil: there is none
+
+	// Unread is why parts could not be read, of LookPast: the server refused the query, for a right or a view that it does not have.
+	// What such a part would have filled says nothing then.
+	Unread map[Part]error `json:"-"`
 }
+
+// Part is what one query reads.
+type Part string
+
+// The parts that LookPast goes past.
+const (
+	PartServer    Part = "what the server is"
+	PartEndpoint  Part = "the endpoint"
+	PartDatabase  Part = "the database's row"
+	PartMirroring Part = "the mirroring session"
+	PartFiles     Part = "the database's files"
+	PartGroup     Part = "the availability group"
+)
 
 // FoundDatabase is a row of sys.databases.
 type FoundDatabase struct {
@@ -108,6 +125,10 @@ const (
 		`CONVERT(nvarchar(30), m.mirroring_failover_lsn) AS failover_lsn, CONVERT(nvarchar(30), m.mirroring_end_of_log_lsn) AS end_of_log ` +
 		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = %N`
 
+	// Where sys.database_mirroring can't be read, or a column is not there, which other engines have it with: the rest.
+	queryDatabaseAlone = `SELECT d.state_desc, d.recovery_model_desc, d.user_access_desc, d.is_read_only, d.is_auto_close_on, d.log_reuse_wait_desc, ` +
+		`HAS_DBACCESS(d.name) AS access FROM sys.databases d WHERE d.name = %N`
+
 	queryFiles = `SELECT f.name, f.type FROM sys.master_files f WHERE f.database_id = DB_ID(%N) ORDER BY f.type, f.file_id`
 
 	queryEndpoint = `SELECT e.name, e.role_desc, e.state_desc, e.connection_auth_desc, t.port, c.name AS certificate ` +
@@ -137,10 +158,23 @@ const (
 
 // Look asks one server. What it could not be asked stands in Found.Error.
 func Look(ctx context.Context, on Side, addr string, s Server, database string) *Found {
+	return look(ctx, on, addr, s, database, false)
+}
+
+// LookPast is Look for who would rather know a part than nothing: a query that the server refuses stands in Found.Unread, and the
+// next one is asked. Found.Error is then a server that answers no more.
+func LookPast(ctx context.Context, on Side, addr string, s Server, database string) *Found {
+	return look(ctx, on, addr, s, database, true)
+}
+
+func look(ctx context.Context, on Side, addr string, s Server, database string, past bool) *Found {
 	f := &Found{On: on, Address: addr}
 	if s == nil {
 		f.Error = "not asked"
 		return f
+	}
+	if past {
+		f.Unread = map[Part]error{}
 	}
 	if err := f.read(ctx, s, database); err != nil {
 		*f = Found{On: on, Address: addr, Error: strings.Join(strings.Fields(err.Error()), " ")}
@@ -148,10 +182,39 @@ func Look(ctx context.Context, on Side, addr string, s Server, database string) 
 	return f
 }
 
+// refused notes that the server refused to show a part, where that is to be gone past; otherwise it gives the error back.
+func (f *Found) refused(part Part, err error) error {
+	if n := numbered(nil); f.Unread == nil || !errors.As(err, &n) {
+		return err
+	}
+	f.Unread[part] = err
+	return nil
+}
+
 func (f *Found) read(ctx context.Context, s Server, database string) error {
+	if err := f.readServer(ctx, s); err != nil {
+		return err
+	}
+	if err := f.readEndpoint(ctx, s); err != nil {
+		return fmt.Errorf("read the endpoint: %w", err)
+	}
+	inGroup, err := f.readDatabase(ctx, s, database)
+	if err != nil || f.Database == nil {
+		return err
+	}
+	if err := f.refused(PartFiles, f.readFiles(ctx, s, database)); err != nil {
+		return fmt.Errorf("read the database's files: %w", err)
+	}
+	if !inGroup {
+		return nil
+	}
+	return f.refused(PartGroup, f.readGroup(ctx, s, database))
+}
+
+func (f *Found) readServer(ctx context.Context, s Server) error {
 	rows, err := s.Query(ctx, queryServer)
 	if err != nil {
-		return err
+		return f.refused(PartServer, err)
 	}
 	if len(rows) != 1 {
 		return errors.New("the server does not say what it is")
@@ -159,29 +222,41 @@ func (f *Found) read(ctx context.Context, s Server, database string) error {
 	r := rows[0]
 	f.ServerName, f.Version, f.Edition, f.Collation = r["server_name"], r["version"], r["edition"], r["collation"]
 	f.Sysadmin, f.Groups, f.Linux = r["sysadmin"] == "1", r["hadr"] == "1", strings.Contains(r["banner"], "Linux")
-	if rows, err = s.Query(ctx, queryEndpoint); err != nil {
-		return fmt.Errorf("read the endpoint: %w", err)
-	}
+	return nil
+}
+
+func (f *Found) readEndpoint(ctx context.Context, s Server) error {
+	rows, err := s.Query(ctx, queryEndpoint)
 	for _, r := range rows {
 		port, _ := strconv.Atoi(r["port"])
 		f.Endpoint = &FoundEndpoint{Name: r["name"], Role: r["role_desc"], State: r["state_desc"], Authentication: r["connection_auth_desc"],
 			Port: port, Certificate: r["certificate"]}
 	}
-	if rows, err = s.Query(ctx, fill(queryDatabase, database)); err != nil || len(rows) == 0 {
-		return err
+	return f.refused(PartEndpoint, err)
+}
+
+// readDatabase reads the database's row, with its part in mirroring, and whether it is in a group. A row that is refused is one of
+// which nothing is known.
+func (f *Found) readDatabase(ctx context.Context, s Server, database string) (inGroup bool, err error) {
+	rows, err := s.Query(ctx, fill(queryDatabase, database))
+	if err != nil {
+		if err := f.refused(PartMirroring, err); err != nil {
+			return false, err
+		}
+		if rows, err = s.Query(ctx, fill(queryDatabaseAlone, database)); err != nil {
+			f.Database = &FoundDatabase{}
+			return false, f.refused(PartDatabase, err)
+		}
 	}
-	r = rows[0]
+	if len(rows) == 0 {
+		return false, nil
+	}
+	r := rows[0]
 	f.Database = &FoundDatabase{State: r["state_desc"], Recovery: r["recovery_model_desc"], Access: r["user_access_desc"],
 		ReadOnly: r["is_read_only"] == "1", AutoClose: r["is_auto_close_on"] == "1", LogWaits: r["log_reuse_wait_desc"],
 		Opens: r["access"] == "1" && r["state_desc"] == "ONLINE"}
 	f.takeMirroring(r)
-	if err := f.readFiles(ctx, s, database); err != nil {
-		return fmt.Errorf("read the database's files: %w", err)
-	}
-	if r["replica_id"] == "" {
-		return nil
-	}
-	return f.readGroup(ctx, s, database)
+	return r["replica_id"] != "", nil
 }
 
 func (f *Found) takeMirroring(r Row) {

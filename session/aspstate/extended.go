@@ -163,10 +163,11 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 	return a.stored(c.op.ID), nil
 }
 
-// createdParameter is the creation time as a datetime parameter; NULL where there is none.
+// createdParameter is the creation time as a datetime parameter; NULL where there is none. The driver has no NULL of
+// datetime: one of datetime2 becomes it, and one without a type is text to some engines.
 func (v version) createdParameter() any {
 	if v.created.IsZero() {
-		return nil
+		return mssql.NullDateTime{}
 	}
 	return mssql.DateTime1(v.created)
 }

@@ -34,6 +34,8 @@ type Found struct {
 	User    string          // its user here; empty: none
 	Orphan  bool            // there is a user of its name that is another login's
 	Member  bool            // its user is a member of InstallRole
+
+	Unread []error // of LookPast: what the server refused to show, each with what it was about
 }
 
 // Obstacle is what somebody added to a table of ASPState, or of the extension, and what can't be there.
@@ -193,6 +195,11 @@ const (
 		`WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'VIEW ANY DEFINITION') = 1 THEN 0 ` +
 		`WHEN SUSER_SID(@login) IS NULL THEN 0 ELSE 1 END AS login`
 
+	// Where the logins can't be read, and none is asked for.
+	lookServerAlone = `SELECT @@SERVERNAME AS server_name, CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')) AS version, ` +
+		`CASE WHEN DB_ID(@db) IS NULL THEN 0 ELSE 1 END AS there, ` +
+		`CASE WHEN OBJECT_ID(N'tempdb.dbo.ASPStateTempSessions', N'U') IS NULL THEN 0 ELSE 1 END AS in_tempdb, 0 AS login`
+
 	lookObjects = `SELECT o.name, o.type, m.definition FROM sys.objects AS o LEFT JOIN sys.sql_modules AS m ON m.object_id = o.object_id ` +
 		`WHERE o.type IN ('U', 'P') AND o.schema_id = 1`
 
@@ -218,9 +225,25 @@ const (
 // Look finds out what stands in a database of the server at the other end of conn, which is in master and is
 // left in the database, if that is there. login is the one to be granted to; empty: none.
 func Look(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
+	f, err := LookPast(ctx, conn, database, login)
+	if err == nil && len(f.Unread) > 0 {
+		err = fmt.Errorf("look at %s: %w", database, f.Unread[0])
+	}
+	return f, err
+}
+
+// LookPast is Look for who would rather know a part than nothing: rows, rights and obstacles that the server refuses to show stand
+// in Found.Unread. Rows that can't be read count as there.
+func LookPast(ctx context.Context, conn *sql.Conn, database, login string) (Found, error) {
 	f := Found{Tables: map[string]bool{}, Procedures: map[string]string{}, Granted: map[string]bool{}}
-	row := conn.QueryRowContext(ctx, lookServer, sql.Named("db", database), sql.Named("login", login))
-	if err := row.Scan(&f.Server, &f.Version, &f.Exists, &f.TempTables, &f.Login); err != nil {
+	server := func(query string, args ...any) error {
+		return conn.QueryRowContext(ctx, query, append(args, sql.Named("db", database))...).Scan(&f.Server, &f.Version, &f.Exists, &f.TempTables, &f.Login)
+	}
+	err := server(lookServer, sql.Named("login", login))
+	if err != nil && login == "" && f.refused("logins", err) == nil {
+		err = server(lookServerAlone)
+	}
+	if err != nil {
 		return f, fmt.Errorf("look at the server: %w", err)
 	}
 	if !f.Exists {
@@ -279,9 +302,9 @@ func (f *Found) lookObjects(ctx context.Context, conn *sql.Conn) error {
 func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 	major, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0])
 	for _, look := range []struct {
-		kind, query string
-		since       int
-	}{{obstacleTrigger, lookTriggers, 0}, {obstacleKey, lookKeys, 0}, {obstacleMemory, lookMemory, 12}} {
+		kind, what, query string
+		since             int
+	}{{obstacleTrigger, "triggers", lookTriggers, 0}, {obstacleKey, "foreign keys", lookKeys, 0}, {obstacleMemory, "memory-optimized tables", lookMemory, 12}} {
 		if major < look.since {
 			continue
 		}
@@ -294,10 +317,19 @@ func (f *Found) lookObstacles(ctx context.Context, conn *sql.Conn) error {
 			f.Obstacles = append(f.Obstacles, o)
 			return err
 		}, look.query)
-		if err != nil {
+		if err := f.refused(look.what, err); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// refused notes that the server refused to show something; another error it gives back.
+func (f *Found) refused(what string, err error) error {
+	if err == nil || errorNumber(err) == 0 {
+		return err
+	}
+	f.Unread = append(f.Unread, fmt.Errorf("%s: %w", what, err))
 	return nil
 }
 
@@ -327,6 +359,9 @@ func (f *Found) lookRows(ctx context.Context, conn *sql.Conn) error {
 		}
 		err := eachRow(ctx, conn, func(*sql.Rows) error { *there = true; return nil }, "SELECT Id FROM dbo."+table+" WHERE Id = 1")
 		if err != nil {
+			*there = true // nobody knows
+		}
+		if err := f.refused("the row of "+table, err); err != nil {
 			return err
 		}
 	}
@@ -339,12 +374,12 @@ func (f *Found) lookRole(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	f.Role = true
-	return eachRow(ctx, conn, func(rows *sql.Rows) error {
+	return f.refused("the rights of "+InstallRole, eachRow(ctx, conn, func(rows *sql.Rows) error {
 		var permission, object string
 		err := rows.Scan(&permission, &object)
 		f.Granted[strings.ToLower(permission+" dbo."+object)] = true
 		return err
-	}, lookRole)
+	}, lookRole))
 }
 
 func (f *Found) lookUsers(ctx context.Context, conn *sql.Conn, login string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -394,7 +395,7 @@ func (s *Sweeper) failed(err error) {
 		s.note(func(st *SweepStatus) { st.LastError = s.lastFailure })
 	}
 	switch {
-	case s.lastFailure == was: // said already
+	case sameFailure(s.lastFailure, was): // said already
 	case errors.Is(err, ErrNotLeader), errors.Is(err, ErrSweepHeld), errors.Is(err, session.ErrNoPrincipal):
 	case errorNumber(err) == errNoPermission:
 		s.logger.Error("expired sessions can't be swept: the login lacks a right", "error", err,
@@ -402,6 +403,17 @@ func (s *Sweeper) failed(err error) {
 	default:
 		s.logger.Warn("expired sessions were not swept", "error", err)
 	}
+}
+
+// sameFailure reports whether two errors differ in numbers at the most: the port of a connection that broke, a duration.
+func sameFailure(a, b string) bool {
+	digits := func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}
+	return strings.Map(digits, a) == strings.Map(digits, b)
 }
 
 // read takes what every answer tells; leased of the lease, too.

@@ -22,6 +22,7 @@ func number(err error) int32 {
 // numbers of errors that decide.
 const (
 	noObject     = 208
+	noColumn     = 207
 	noPermission = 229
 	noDatabase   = 911
 	noUser       = 916
@@ -46,6 +47,33 @@ func denied(err error) bool {
 	return false
 }
 
+// answered says that the error is the server's answer: it may answer other questions.
+func answered(err error) bool {
+	var e interface{ SQLErrorNumber() int32 }
+	return errors.As(err, &e)
+}
+
+// letSee is what to do about a question that was refused for want of a right, or of the view.
+func (s *Side) letSee(err error, right string) string {
+	switch number(err) {
+	case noObject, noColumn:
+		return "This server does not have what is asked for, and no right shows it; look for yourself whether it matters there"
+	case noUser:
+		return "Give the login a user in the database (install --grant), or run doctor with a login that is sysadmin"
+	}
+	login := "the login"
+	if name := s.one(askSelf)["name"]; name != "" {
+		login = bracket(name)
+	}
+	return "GRANT " + right + " TO " + login + ", or run doctor with a login that is sysadmin"
+}
+
+// Rights that show what doctor asks for.
+const (
+	viewServerState   = "VIEW SERVER STATE"
+	viewAnyDefinition = "VIEW ANY DEFINITION"
+)
+
 // oneLine is an error's text in one line.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
@@ -58,6 +86,8 @@ func why(err error) string {
 		return fmt.Sprintf("this login may not see it (%d)", number(err))
 	case number(err) == noObject:
 		return "the server does not have that view or table (208)"
+	case number(err) == noColumn:
+		return "the server does not have that column (207): " + oneLine(err)
 	}
 	return oneLine(err)
 }

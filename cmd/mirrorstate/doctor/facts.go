@@ -116,7 +116,7 @@ func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database s
 		}
 	}
 	looking, cancel := context.WithTimeout(ctx, queryTime)
-	s.Found = operate.Look(looking, operate.Side(s.Name), s.Address, c, database)
+	s.Found = operate.LookPast(looking, operate.Side(s.Name), s.Address, c, database)
 	cancel()
 	if s.Found.Database == nil {
 		return
@@ -152,7 +152,7 @@ func (s *Side) examineDatabase(ctx context.Context, c *partner.Console, pc partn
 	looking, cancel := context.WithTimeout(ctx, queryTime)
 	defer cancel()
 	s.NoSchema = partner.InMaster(looking, pc, func(conn *sql.Conn) error {
-		found, err := aspstate.Look(looking, conn, database, "")
+		found, err := aspstate.LookPast(looking, conn, database, "")
 		if err == nil {
 			s.Schema = &found
 		}
@@ -189,7 +189,7 @@ func (s *Side) ask(ctx context.Context, c *partner.Console, q question, statemen
 	ctx, cancel := context.WithTimeoutCause(ctx, queryTime, fmt.Errorf("no answer within %v", queryTime))
 	defer cancel()
 	rows, err := c.Query(ctx, statement)
-	if err != nil && number(err) == 0 {
+	if err != nil && !answered(err) {
 		s.lost = err // the rest would only wait for the same
 	}
 	s.Answers[q] = Answer{Rows: rows, Err: err}

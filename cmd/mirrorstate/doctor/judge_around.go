@@ -105,7 +105,7 @@ func (e *exam) logBackups() {
 		case s.Found.Database == nil:
 			e.unchecked(s.Name, "there is no database to look at", "")
 		case a.Err != nil:
-			e.unchecked(s.Name, "the memory of backups (msdb) can't be read: "+why(a.Err), "")
+			e.unchecked(s.Name, "the memory of backups (msdb) can't be read: "+why(a.Err), "Let the login SELECT from msdb.dbo.backupset on both servers, or run doctor with a login that is sysadmin")
 		case len(a.Rows) == 0 && principal:
 			e.add(s.Name, Warn, "no log backup of "+e.Database+" was ever taken here: the log grows without end", mend, command)
 		case len(a.Rows) == 0:
@@ -135,6 +135,10 @@ func (e *exam) holdWindow() {
 	window := e.Setup.HoldWindow
 	if s == nil {
 		e.unchecked("", fmt.Sprintf("pair.hold.window is %v; the partner time-out is not shown", window), "")
+		return
+	}
+	if err := s.Answers[askTimeout].Err; err != nil {
+		e.unchecked(s.Name, fmt.Sprintf("pair.hold.window is %v; the partner time-out can't be read: %s", window, why(err)), s.letSee(err, viewAnyDefinition))
 		return
 	}
 	seconds, err := strconv.Atoi(s.one(askTimeout)["mirroring_connection_timeout"])

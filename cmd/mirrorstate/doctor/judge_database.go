@@ -30,10 +30,15 @@ func (e *exam) schema() {
 		return
 	}
 	if s.Schema == nil {
-		e.unchecked(s.Name, "the database can't be looked into: "+why(firstError(s.NoSchema, table)), "")
+		err := firstError(s.NoSchema, table)
+		e.unchecked(s.Name, "the database can't be looked into: "+why(err), s.letSee(err, viewAnyDefinition))
 		return
 	}
 	e.schemaOf(s, table)
+	for _, err := range s.Schema.Unread {
+		what, _, _ := strings.Cut(err.Error(), ":")
+		e.unchecked(s.Name, what+" can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
+	}
 	for _, o := range s.Schema.Obstacles {
 		level := Fail
 		if o.Kind == "trigger" && !s.hasEpoch() {
@@ -139,7 +144,7 @@ func (e *exam) rights() {
 		return
 	}
 	if s.Rights == nil {
-		e.unchecked(s.Name, "the login's rights can't be asked for: "+why(firstError(s.Answers[askRights].Err, s.NoSchema, s.Answers[askTable].Err)), "")
+		e.unchecked(s.Name, "the login's rights can't be asked for: "+why(firstError(s.Answers[askRights].Err, s.NoSchema, s.Answers[askTable].Err)), "Run doctor with a login that is sysadmin")
 		return
 	}
 	var not []string
@@ -174,7 +179,7 @@ func (e *exam) users() {
 	}
 	users := s.Answers[askUsers]
 	if users.Err != nil {
-		e.unchecked(s.Name, "the users can't be read: "+why(users.Err), "")
+		e.unchecked(s.Name, "the users can't be read: "+why(users.Err), s.letSee(users.Err, viewAnyDefinition))
 		return
 	}
 	for _, at := range e.Sides {
@@ -185,8 +190,12 @@ func (e *exam) users() {
 			names[strings.ToLower(r["name"])] = true
 		}
 		switch view := at.one(askSelf)["view_definition"] == "1" || at.sysadmin(); {
-		case !at.reached() || at.Answers[askLogins].Err != nil:
+		case !at.reached():
 			e.unchecked(at.Name, "its logins can't be read", "")
+			continue
+		case at.Answers[askLogins].Err != nil:
+			err := at.Answers[askLogins].Err
+			e.unchecked(at.Name, "its logins can't be read: "+why(err), at.letSee(err, viewAnyDefinition))
 			continue
 		case !view:
 			e.unchecked(at.Name, "this login sees no other logins", "Run doctor with a login that is sysadmin, or GRANT VIEW ANY DEFINITION")
@@ -228,7 +237,7 @@ func (e *exam) applications() {
 	}
 	a := s.Answers[askApps]
 	if a.Err != nil {
-		e.unchecked(s.Name, "the registered applications can't be read: "+why(a.Err), "")
+		e.unchecked(s.Name, "the registered applications can't be read: "+why(a.Err), s.letSee(a.Err, "SELECT ON dbo.ASPStateTempApplications"))
 		return
 	}
 	ids := map[string]string{} // name, lower case → id

@@ -20,6 +20,12 @@ const groupNotShown = "the group's cluster and its replicas' modes are not shown
 
 // roleUnknown says that nothing is known of the session, and why: to a sysadmin what is there would have been shown.
 func (e *exam) roleUnknown() {
+	for _, s := range e.Sides {
+		if err := s.unread(operate.PartMirroring); err != nil {
+			e.unchecked(s.Name, "the mirroring session can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
+			return
+		}
+	}
 	all := e.Sides[0].sysadmin() && e.Sides[1].sysadmin() || e.here >= 0 && e.Sides[e.here].sysadmin()
 	if e.topology == "" && all {
 		e.unchecked("", "it is not mirrored yet: pair setup comes first", "")
@@ -49,9 +55,19 @@ func (e *exam) database() {
 	}
 }
 
+// unread is why a part of what the server says of itself and of the database was not read; nil: it was, or nothing was.
+func (s *Side) unread(part operate.Part) error {
+	if !s.reached() {
+		return nil
+	}
+	return s.Found.Unread[part]
+}
+
 func (e *exam) databaseState(s *Side, d *operate.FoundDatabase) {
 	name := bracket(e.Database)
-	switch {
+	switch err := s.unread(operate.PartDatabase); {
+	case err != nil:
+		e.unchecked(s.Name, "the database's row in sys.databases can't be read: "+why(err), s.letSee(err, "VIEW ANY DATABASE"))
 	case d.State != "ONLINE" && d.State != "RESTORING":
 		e.add(s.Name, Fail, e.Database+" is "+d.State, "Wait until it is recovered; if it stays so, look into the server's error log", "")
 	case d.Access != "MULTI_USER" && d.Access != "":
@@ -73,6 +89,12 @@ func (e *exam) roleView() {
 			e.unchecked(s.Name, map[bool]string{true: "there is no database to look at", false: cantAsk}[s.reached()], "")
 		case s.Found.Mirroring != nil, s.Found.Group != nil && s.Found.Group.Role != "":
 			e.ok(s.Name, "the login sees this partner's role")
+		case s.unread(operate.PartMirroring) != nil:
+			err := s.unread(operate.PartMirroring)
+			e.unchecked(s.Name, "the mirroring session can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
+		case s.unread(operate.PartGroup) != nil:
+			err := s.unread(operate.PartGroup)
+			e.unchecked(s.Name, "the availability group can't be read: "+why(err), s.letSee(err, viewServerState))
 		case s.Found.Group != nil && s.Found.Group.Lacks == "":
 			e.add(s.Name, Warn, "it is in an availability group, and the server shows no role for it", "Wait if the server has just started; otherwise see both servers' error logs", "")
 		case s.Found.Group != nil:
@@ -112,6 +134,10 @@ func (e *exam) recoveryModel() {
 	if s == nil {
 		return
 	}
+	if err := s.unread(operate.PartDatabase); err != nil {
+		e.unchecked(s.Name, "the recovery model can't be read: "+why(err), s.letSee(err, "VIEW ANY DATABASE"))
+		return
+	}
 	if model := s.Found.Database.Recovery; model != "FULL" {
 		e.add(s.Name, Fail, "the recovery model is "+model+": neither mirroring nor a group works with it (1465)", "Set FULL, and take a full backup after it",
 			"ALTER DATABASE "+bracket(e.Database)+" SET RECOVERY FULL")
@@ -134,6 +160,9 @@ func (e *exam) endpoint() {
 		switch {
 		case !s.reached():
 			e.unchecked(s.Name, cantAsk, "")
+		case s.unread(operate.PartEndpoint) != nil:
+			err := s.unread(operate.PartEndpoint)
+			e.unchecked(s.Name, "the endpoint can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
 		case s.Found.Endpoint == nil && s.sysadmin():
 			if e.topology == "" {
 				e.unchecked(s.Name, "there is no endpoint yet: pair setup makes it", "")
@@ -155,6 +184,11 @@ const soon = 60 * 24 * time.Hour
 
 func (e *exam) certificate(s *Side) {
 	name := fmt.Sprintf("the endpoint %s is STARTED on port %d", s.Found.Endpoint.Name, s.Found.Endpoint.Port)
+	if err := s.Answers[askCertificate].Err; err != nil {
+		e.ok(s.Name, name)
+		e.unchecked(s.Name, "the endpoint's certificate can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
+		return
+	}
 	row := s.one(askCertificate)
 	end, err := time.Parse(time.RFC3339Nano, row["expiry_date"])
 	now, err2 := time.Parse(time.RFC3339Nano, row["server_now"])
@@ -175,7 +209,7 @@ func (e *exam) mirroring() {
 		return
 	}
 	if e.topology == "" {
-		if e.here >= 0 && e.Sides[e.here].sysadmin() {
+		if e.here >= 0 && e.Sides[e.here].sysadmin() && e.Sides[e.here].unread(operate.PartMirroring) == nil {
 			e.add("", Fail, e.Database+" is not mirrored: a failure of the one server is the end", "Set the pair up", e.command("pair setup"))
 			return
 		}
@@ -186,7 +220,11 @@ func (e *exam) mirroring() {
 		m := s.mirror()
 		switch {
 		case m == nil:
-			e.unchecked(s.Name, "its state is not shown to this login", "")
+			mend := ""
+			if err := s.unread(operate.PartMirroring); err != nil {
+				mend = s.letSee(err, viewAnyDefinition)
+			}
+			e.unchecked(s.Name, "its state is not shown to this login", mend)
 		case m.State == "SYNCHRONIZED":
 			e.ok(s.Name, m.Role+", "+m.State)
 		case m.State == "SUSPENDED":

@@ -105,6 +105,8 @@ func (e *exam) reachable() {
 			e.add(s.Name, Fail, "it answers, and can't be asked about itself: "+s.Found.Error, "Mend that first: what the server is could not be checked", "")
 		case s.lost != nil:
 			e.add(s.Name, Fail, "it answers at first, and then no more: "+oneLine(s.lost), "Look at the server's load and at the network between; then run doctor again", "")
+		case s.unread(operate.PartServer) != nil:
+			e.ok(s.Name, s.Address+" answers")
 		default:
 			e.ok(s.Name, fmt.Sprintf("%s answers as %s", s.Address, s.Found.ServerName))
 		}
@@ -139,7 +141,10 @@ func (e *exam) login() {
 		}
 		switch name := s.one(askDefault)["default_database_name"]; {
 		case self == nil:
-			e.unchecked(s.Name, "the server does not say who is logged in: "+why(s.Answers[askSelf].Err), "")
+			e.unchecked(s.Name, "the server does not say who is logged in: "+why(s.Answers[askSelf].Err), s.letSee(s.Answers[askSelf].Err, viewAnyDefinition))
+		case s.Answers[askDefault].Err != nil:
+			err := s.Answers[askDefault].Err
+			e.unchecked(s.Name, "logged in as "+self["name"]+", whose default database can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
 		case name == "":
 			e.unchecked(s.Name, "logged in as "+self["name"]+", whose default database is unknown (a Windows group's member has none of its own)", "")
 		case strings.EqualFold(name, e.Database):
@@ -207,6 +212,10 @@ func (e *exam) servers() {
 			continue
 		}
 		f := s.Found
+		if err := s.unread(operate.PartServer); err != nil {
+			e.unchecked(s.Name, "the server's version and edition can't be read: "+why(err), s.letSee(err, viewServerState))
+			continue
+		}
 		switch major, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0]); {
 		case major != 0 && major < oldest:
 			e.add(s.Name, Fail, "version "+f.Version+" is older than SQL Server 2012, for which the extension is written", "Move the pair to SQL Server 2012 or later; on an older one mirrorstate works on a stock ASPState at most", "")
@@ -217,7 +226,7 @@ func (e *exam) servers() {
 		}
 	}
 	a, b := e.Sides[0], e.Sides[1]
-	if !a.reached() || !b.reached() {
+	if !a.reached() || !b.reached() || a.unread(operate.PartServer) != nil || b.unread(operate.PartServer) != nil {
 		return
 	}
 	if strings.EqualFold(a.Found.ServerName, b.Found.ServerName) {

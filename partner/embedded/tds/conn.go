@@ -30,6 +30,8 @@ type conn struct {
 	session    Session // set by login
 	serverName string
 	version    uint32
+	full       bool // it has no place; see places
+	crowdedOut bool // it had one. Guarded by srv.places.mu.
 
 	// Owned by the leader.
 	in    *packetReader

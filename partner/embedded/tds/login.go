@@ -134,6 +134,10 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 		return fmt.Errorf("%w: version 0x%08X", errRefused, l.Version)
 	}
 	c.version = spokenVersion(l.Version)
+	if c.full {
+		c.refuse(Errors{full(c.srv.maxConnections())})
+		return errFull
+	}
 	sess, reply, err := c.srv.Handler.Login(ctx, l)
 	if err != nil {
 		c.serverName = reply.ServerName
@@ -141,6 +145,9 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 		return fmt.Errorf("%w: user %q: %w", errRefused, l.User, err)
 	}
 	c.session, c.serverName = sess, reply.ServerName
+	if !c.srv.places.loggedIn(c) {
+		return errCrowded
+	}
 	size := chosenPacketSize(packetSize)
 	c.out.tokens = appendLoginReply(c.out.tokens, reply, size, c.version)
 	if err := c.out.finish(); err != nil {

@@ -36,12 +36,16 @@ type Server struct {
 	// MaxRequest is the size in bytes of the largest request. 0: 64 MiB. A larger one is
 	// read to its end without being kept, and answered by an error 50000.
 	MaxRequest int
+	// MaxConnections is how many connections there may be. One more is refused at its login with 17809, unless one that has
+	// not logged in for a second makes room. 0: [DefaultMaxConnections].
+	MaxConnections int
 	// Logger gets what happens to connections, at Debug. nil: nobody.
 	Logger *slog.Logger
 
 	once       sync.Once
 	tls7, tls8 *tls.Config // made of TLS once
 	spids      atomic.Uint32
+	places     places
 }
 
 // Serve accepts and serves connections until ctx ends (it then returns nil) or ln
@@ -56,15 +60,20 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		<-ctx.Done()
 		ln.Close()
 	})
+	failing := false
 	for {
 		c, err := ln.Accept()
 		switch {
 		case err == nil:
+			failing = false
 			wg.Go(func() { _ = s.ServeConn(ctx, c) }) // ServeConn logs
 		case ctx.Err() != nil:
 			return nil
 		case transient(err):
-			s.logger().Warn("accept failed", "error", err)
+			if !failing { // it is tried twenty times a second
+				s.logger().Warn("accept failed", "error", err)
+			}
+			failing = true
 			pause(ctx, 50*time.Millisecond)
 		default:
 			return err
@@ -96,10 +105,19 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 	conn := newConn(ctx, s, c)
 	log := s.logger().With("spid", conn.spid, "remote", c.RemoteAddr())
 	log.Debug("connection started")
+	if err := s.places.enter(conn, s.maxConnections()); err != nil {
+		log.Debug("connection ended", "error", err)
+		conn.end(err)
+		return err
+	}
+	defer s.places.leave(conn)
 	err := conn.serve()
 	log.Debug("connection ended", "error", err)
 	return err
 }
+
+// Refused is how many connections there was no place for, those that were closed to make one among them.
+func (s *Server) Refused() int64 { return s.places.refused.Load() }
 
 func (s *Server) prepare() {
 	if s.TLS != nil {
@@ -126,6 +144,13 @@ func (s *Server) maxRequest() int {
 		return defaultMaxRequest
 	}
 	return s.MaxRequest
+}
+
+func (s *Server) maxConnections() int {
+	if s.MaxConnections <= 0 {
+		return DefaultMaxConnections
+	}
+	return s.MaxConnections
 }
 
 // nextSPID counts connections, beginning again where the numbers end.

@@ -143,8 +143,8 @@ func (p *parser) selectItem(s *selection, from bool) string {
 	}
 	alias := ""
 	if (t.isName() || t.kind == stringToken) && p.peek(1).isSymbol("=") {
-		alias = t.plain()
 		p.pos += 2
+		alias = p.aliasOf(t)
 	}
 	f := p.value()
 	if alias == "" {
@@ -198,12 +198,24 @@ func (p *parser) alias() string {
 	t := p.peek(0)
 	if t.kind == stringToken || t.isName() && !(t.kind == wordToken && otherStatements[strings.ToUpper(t.text)]) {
 		p.pos++
-		return t.plain()
+		return p.aliasOf(t)
 	}
 	if as {
 		p.unexpected()
 	}
 	return ""
+}
+
+// aliasOf is the name that the token gives. A string is held to what a quoted name may be: the lexer did not, because it
+// can't know that the string names something.
+func (p *parser) aliasOf(t token) string {
+	name := t.plain()
+	if t.kind == stringToken && name != "" {
+		if err := checkName(name, int(t.line)); err != nil {
+			p.fail(err)
+		}
+	}
+	return name
 }
 
 // star takes * or t.*.

@@ -1,0 +1,183 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// An old folder's hashes have no salt: whoever reads two knows which logins have one password, and can look the password up.
+func TestPassword_oldFolder(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *Pair {
+		t.Helper()
+		pair, err := Open(Options{Dir: dir, Empty: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair
+	}
+	pair := open()
+	a := pair.Partner("a")
+	m := a.master.Load()
+	old := oldHash("secret")
+	rec := &record{lsn: m.store.lsn.Load() + 1}
+	for _, l := range []*loginRow{{"web", "0102", old}, {"cron", "0103", old}} {
+		rec.changes = append(rec.changes, change{table: tableObjects, key: l.row().key(), row: l.row()})
+	}
+	if err := m.store.apply(rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pair = open()
+	a = pair.Partner("a")
+	web, cron := a.login("web"), a.login("cron")
+	if isOldHash(web.hash) || isOldHash(cron.hash) || web.hash == cron.hash || web.sid != "0102" {
+		t.Errorf("the hashes were not replaced: %+v, %+v", web, cron)
+	}
+	if _, err := a.authenticate(t.Context(), &tds.Login{User: "web", Password: "secret"}); err != nil {
+		t.Errorf("the password of before: %v", err)
+	}
+	if _, err := a.authenticate(t.Context(), &tds.Login{User: "web", Password: old}); err == nil {
+		t.Error("the old hash is taken for a password")
+	}
+	if err := pair.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "a", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if b, err := os.ReadFile(file); err != nil || bytes.Contains(b, []byte(old)) {
+			t.Errorf("%s still holds an old hash (%v)", file, err)
+		}
+	}
+	pair = open()
+	if got := pair.Partner("a").login("web"); got.hash != web.hash {
+		t.Error("the next start replaced the hash again")
+	}
+	if err := pair.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPassword_known(t *testing.T) {
+	hash := newPasswordHash("secret")
+	k := &knownPasswords{}
+	for _, c := range []struct {
+		password string
+		want     bool
+	}{{"secret", true}, {"secret", true}, {"Secret", false}, {"", false}, {"secret", true}} {
+		if fits, err := k.fit(nil, c.password, hash); fits != c.want || err != nil {
+			t.Errorf("%q: %v, %v", c.password, fits, err)
+		}
+	}
+	k.two <- struct{}{}
+	k.two <- struct{}{}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if fits, err := k.fit(nil, "secret", hash); !fits || err != nil {
+		t.Errorf("a known password waits for a turn: %v", err)
+	}
+	if fits, err := k.fit(ctx.Done(), "other", hash); fits || err == nil {
+		t.Error("a guess was computed beside two others")
+	}
+	for _, bad := range []string{"", "AB", hash[:len(hash)-2], "FF" + hash[2:], hash[:4] + "FFFFFFFF" + hash[12:]} {
+		if _, err := broughtHash("0x" + bad); err == nil {
+			t.Errorf("HASHED takes %q", bad)
+		}
+	}
+}
+
+func TestPrepared_bytesOfAll(t *testing.T) {
+	p := &Partner{}
+	one := preparedText{text: string(make([]byte, maxPreparedBytes))}
+	var sessions []*session
+	for range maxPreparedInAll / maxPreparedBytes {
+		s := &session{p: p}
+		if _, err := s.keepPrepared(one); err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, s)
+	}
+	late := &session{p: p}
+	if _, err := late.keepPrepared(preparedText{text: "x"}); err == nil {
+		t.Error("more bytes than all may keep")
+	}
+	sessions[0].forgetAllPrepared()
+	handle, err := late.keepPrepared(preparedText{text: "x"})
+	if err != nil {
+		t.Errorf("after one has left: %v", err)
+	}
+	late.forgetPrepared(handle)
+	for _, s := range sessions {
+		s.forgetAllPrepared()
+	}
+	if n := p.preparedBytes.Load(); n != 0 {
+		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
+// A connection that waits for work keeps no large query prepared, and never more than a few.
+func TestAdhoc_bytes(t *testing.T) {
+	pair, err := Open(Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pair.Close()
+	s := pair.Partner("a").find(DatabaseName).store
+	ask := func(bytes int) (size int) {
+		t.Helper()
+		err := s.readAdhoc(func(r *reader) error {
+			size = r.size // as the one before left it
+			_, err := r.query("SELECT 1 -- " + strings.Repeat("x", bytes))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return size
+	}
+	ask(1 << 20)
+	if size := ask(1000); size != 0 {
+		t.Errorf("%d bytes were kept for a query of 1 MiB", size)
+	}
+	for i := range 300 {
+		if size := ask(1000 + i); size > maxAdhocBytes {
+			t.Fatalf("%d bytes are kept", size)
+		}
+	}
+}
+
+// A pool that opens many connections at once pays for its password twice at the most, not for each.
+func TestPassword_aPoolAtOnce(t *testing.T) {
+	hash := newPasswordHash("secret")
+	k := &knownPasswords{}
+	ended := make(chan error, 64)
+	for range cap(ended) {
+		go func() {
+			fits, err := k.fit(nil, "secret", hash)
+			if err == nil && !fits {
+				err = errors.New("it does not fit")
+			}
+			ended <- err
+		}()
+	}
+	for range cap(ended) {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := k.computed.Load(); n > 2 {
+		t.Errorf("%d hashes were computed", n)
+	}
+}

@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+func from(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
+
+func TestFailedLogins_delay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		f := &failedLogins{}
+		try := func(ip string) time.Duration {
+			began := time.Now()
+			f.failed(t.Context(), logger, from(ip), "sa")
+			return time.Since(began)
+		}
+		var delays []time.Duration
+		for range 10 {
+			delays = append(delays, try("192.0.2.1"))
+		}
+		ms := time.Millisecond
+		if got, want := fmt.Sprint(delays), fmt.Sprint([]time.Duration{0, 0, 0, 100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, longestDelay, longestDelay}); got != want {
+			t.Errorf("delays %s, want %s", got, want)
+		}
+		if n := strings.Count(log.String(), "login failed"); n != 1 || !strings.Contains(log.String(), "user=sa peer=192.0.2.1 times=1") {
+			t.Errorf("one line was expected within %v:\n%s", refusalEvery, &log)
+		}
+		try("192.0.2.1")
+		try("192.0.2.1") // more than refusalEvery after the first
+		if !strings.Contains(log.String(), "times=11") {
+			t.Errorf("the later line does not count those that had none:\n%s", &log)
+		}
+		if d := try("192.0.2.2"); d != 0 {
+			t.Errorf("another peer waits for %v", d)
+		}
+		time.Sleep(forgetFailures)
+		if d := try("192.0.2.1"); d != 0 {
+			t.Errorf("a peer that was quiet for %v waits for %v", forgetFailures, d)
+		}
+	})
+}
+
+func TestFailedLogins_bounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		f, logger := &failedLogins{}, slog.New(slog.NewTextHandler(io.Discard, nil))
+		var all sync.WaitGroup
+		for _, ip := range []string{"192.0.2.1", "127.0.0.1"} {
+			for range freeFailures + maxDelayed + 5 {
+				all.Go(func() { f.failed(ctx, logger, from(ip), "sa") })
+			}
+		}
+		synctest.Wait()
+		if f.delayed != 2*maxDelayed {
+			t.Errorf("%d answers are put off, want %d of each peer", f.delayed, maxDelayed)
+		}
+		if !f.unlooked(from("192.0.2.1")) || f.unlooked(from("192.0.2.2")) || f.unlooked(from("127.0.0.1")) {
+			t.Error("the peer with as many answers to come as may be, and no other and not this machine, is refused without a look")
+		}
+		stop() // a server that ends waits for none of them
+		all.Wait()
+		if f.delayed != 0 || f.unlooked(from("192.0.2.1")) {
+			t.Errorf("%d answers are still put off", f.delayed)
+		}
+		for i := range maxPeers + 100 {
+			f.failed(t.Context(), logger, from(fmt.Sprintf("10.0.%d.%d", i/256, i%256)), "sa")
+		}
+		if len(f.peers) > maxPeers {
+			t.Errorf("%d peers are kept", len(f.peers))
+		}
+	})
+}
+
+func TestFailedLogins_mirrorsDatabaseIsNone(t *testing.T) {
+	pair, err := Open(Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pair.Close()
+	b := pair.Partner("b")
+	for range 2 * freeFailures {
+		_, _, err = b.Login(t.Context(), &tds.Login{User: pair.User(), Password: pair.Password(), Database: DatabaseName, DatabaseFatal: true, RemoteAddr: from("192.0.2.1")})
+		if err == nil {
+			t.Fatal("the mirror lets a client into its database")
+		}
+	}
+	if c := b.Counters(); c.Failed != 0 || c.Refused != 2*freeFailures || len(b.failures.peers) != 0 {
+		t.Errorf("the mirror's refusals count as failed logins: %+v", c)
+	}
+}
+
+func TestPeerOf(t *testing.T) {
+	for a, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8::1:2:3:4": "2001:db8::", "2001:db8::ffff:0:0:1": "2001:db8::", "::1": "::1"} {
+		if got, ok := peerOf(from(a)); !ok || got.String() != want {
+			t.Errorf("%s: %v, want %s", a, got, want)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package tds
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPlaces_ServerIsFull(t *testing.T) {
+	s := &Server{Handler: &fake{}, MaxConnections: 2}
+	addr := start(t, s)
+	first, second, third := open(t, addr, "encrypt=disable"), open(t, addr, "encrypt=disable"), open(t, addr, "encrypt=disable")
+	for _, db := range []interface {
+		PingContext(context.Context) error
+	}{first, second} {
+		if err := db.PingContext(bound(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := third.PingContext(bound(t)); !slices.Contains(sqlNumbers(err), 17809) {
+		t.Errorf("a connection too many: %v, want 17809", err)
+	}
+	if n := s.Refused(); n < 1 {
+		t.Errorf("%d were refused", n)
+	}
+	if err := first.PingContext(bound(t)); err != nil {
+		t.Errorf("one that was there before: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for err := third.PingContext(bound(t)); err != nil; err = third.PingContext(bound(t)) { // its end may take a moment
+		if bound(t).Err() != nil || !slices.Contains(sqlNumbers(err), 17809) {
+			t.Fatalf("after one has left: %v", err)
+		}
+	}
+}
+
+// from is a connection from an address.
+type from struct {
+	net.Conn
+	addr string
+}
+
+func (f from) RemoteAddr() net.Addr {
+	a, _ := net.ResolveTCPAddr("tcp", f.addr)
+	return a
+}
+
+// silent serves a connection on which nothing is said.
+func silent(ctx context.Context, s *Server, addr string) (ended chan error) {
+	near, far := net.Pipe()
+	ended = make(chan error, 1)
+	go func() {
+		ended <- s.ServeConn(ctx, from{far, addr})
+		near.Close()
+	}()
+	synctest.Wait()
+	return ended
+}
+
+func TestPlaces_StrangersMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		s := &Server{Handler: &fake{}, MaxConnections: 3}
+		honest := silent(ctx, s, "192.0.2.1:1")
+		crowd := []chan error{silent(ctx, s, "192.0.2.9:1"), silent(ctx, s, "192.0.2.9:2")}
+		tooMany := silent(ctx, s, "192.0.2.2:1")
+		if s.places.told != 1 {
+			t.Errorf("%d wait for their refusal, want the one that came before a second was over", s.places.told)
+		}
+		time.Sleep(strangerTime)
+		last := silent(ctx, s, "192.0.2.2:2")
+		select {
+		case <-crowd[0]:
+		case <-crowd[1]:
+		case <-honest:
+			t.Error("the address with one connection lost it, beside one that has two")
+		default:
+			t.Error("nobody made room")
+		}
+		if s.places.taken != 3 || len(s.places.strangers) != 3 {
+			t.Errorf("%d places are taken, by %d strangers, want 3 and 3", s.places.taken, len(s.places.strangers))
+		}
+		stop()
+		for _, c := range []chan error{tooMany, last} {
+			if err := <-c; err != nil {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if s.places.taken != 0 || s.places.told != 0 || len(s.places.strangers) != 0 {
+			t.Errorf("places are still taken: %d, %d, %d", s.places.taken, s.places.told, len(s.places.strangers))
+		}
+	})
+}
+
+func TestPlaces_CrowdOfRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		s := &Server{Handler: &fake{}, MaxConnections: 1}
+		silent(ctx, s, "192.0.2.1:1")
+		for range maxTold {
+			silent(ctx, s, "192.0.2.2:1")
+		}
+		if err := <-silent(ctx, s, "192.0.2.2:1"); !errors.Is(err, errFull) {
+			t.Errorf("beyond those that are told: %v, want %v", err, errFull)
+		}
+	})
+}
