@@ -54,6 +54,8 @@ type Pair struct {
 	Exposed string `yaml:"exposed"`
 	// Hold bounds the calls that wait for a principal.
 	Hold Hold `yaml:"hold"`
+	// Budgets bound everything that waits for a server.
+	Budgets Budgets `yaml:"budgets"`
 	// Watchdog forces service where nobody else does.
 	Watchdog Watchdog `yaml:"watchdog"`
 }
@@ -113,6 +115,7 @@ func ParseSize(s string) (Size, error) {
 func defaults() Config {
 	return Config{
 		Pair: Pair{
+			Budgets:  defaultBudgets(),
 			Hold:     Hold{Window: 30 * time.Second, Size: 10_000, Bytes: 64 << 20},
 			Watchdog: Watchdog{After: 10 * time.Second, CoolDown: 10 * time.Minute},
 		},
@@ -147,7 +150,7 @@ func (c *Config) fill() {
 	orDefault(&c.Log.Format, "console")
 	orDefault(&c.Log.Level, "info")
 	if c.from["drain.timeout"] == "" {
-		c.Drain.Timeout = c.Pair.Hold.Window + drainGrace
+		c.Drain.Timeout = c.Pair.Hold.Window + max(drainGrace, 2*c.Pair.Budgets.Attempt)
 	}
 	if len(c.apps) == 0 {
 		c.app("default").Name = DefaultApp
@@ -189,6 +192,7 @@ func (c *Config) mistakes() Mistakes {
 	c.API.validateHosts("api", bad)
 	c.Admin.validateHosts("admin", bad)
 	c.Limits.validate(bad)
+	c.Pair.Budgets.validate(bad)
 	c.Pair.Watchdog.validate(bad)
 	c.Sweep.validate(bad)
 	c.Log.validate(bad)

@@ -76,6 +76,11 @@ func TestLoad_Refuses(t *testing.T) {
 		"a window of 0 in the environment":     {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "0s", want: "pair.hold.window: 0s"},
 		"a hold of no places":                  {file: "pair: {hold: {size: 0}}", want: "pair.hold.size: 0"},
 		"a hold of no bytes":                   {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
+		"a probe of a minute":                  {file: "pair: {budgets: {probe: 1m}}", want: "pair.budgets.probe: 1m0s is not between 100ms and 10s"},
+		"a dial of nothing":                    {file: "pair: {budgets: {dial: 0s}}", want: "pair.budgets.dial: 0s is not between 100ms and 30s"},
+		"a login shorter than its dial":        {file: "pair: {budgets: {login: 1s}}", want: "pair.budgets.login: 1s is shorter than dial, 2s"},
+		"a slow probe quicker than a probe":    {file: "pair: {budgets: {slow_probe: 500ms}}", want: "pair.budgets.slow_probe: 500ms is shorter than probe, 1s"},
+		"an attempt shorter than a login":      {file: "pair: {budgets: {attempt: 2s}}", want: "pair.budgets.attempt: 2s is shorter than login, 3s"},
 		"a window longer than ten minutes":     {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -65,6 +66,10 @@ func (p *Pair) remember(v view) {
 // with is the view after one more observation.
 func (v view) with(i int, o Observation, now time.Time) view {
 	was := v.obs[i]
+	if o.Vouched && o.Partner == v.accepted.Partner && was.refusal(now) == "" {
+		return v.vouched(i, o, now)
+	}
+	o.Vouched = false
 	o.Since = now
 	if o.refusal(now) == "" && was.refusal(now) == "" {
 		o.Since = was.Since
@@ -97,6 +102,16 @@ func (v view) with(i int, o Observation, now time.Time) view {
 	if o.Latency > 0 {
 		v.latency[i] = o.Latency
 	}
+	return v
+}
+
+// vouched is the view after a probe that was not answered while calls that were sent after it began succeeded. What the
+// principal last said of itself goes on counting, as of the time it was asked; it is not gone, and not new either.
+func (v view) vouched(i int, o Observation, now time.Time) view {
+	was := v.obs[i]
+	was.GoodUntil, was.Err, was.Vouched = o.GoodUntil, fmt.Errorf("%w; calls sent since succeed", o.Err), true
+	v.insure(i, o, now)
+	v.obs[i], v.seen[i], v.lost[i] = was, now, time.Time{}
 	return v
 }
 
@@ -174,6 +189,7 @@ func (p *Pair) ready(m *member) {
 // newTerm begins a term with connections of its own.
 func (p *Pair) newTerm(m *member, o Observation) *term {
 	m.breaker.reset()
+	m.calls.forget()
 	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied, began: time.Now()}
 	if m.readied = nil; t.pool == nil {
 		t.pool = m.endpoint.newPool()

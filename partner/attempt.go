@@ -73,8 +73,12 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 		}
 		l.release(broken)
 	}()
-	r.fill(t, l.conn(), end)
+	sent := r.fill(t, l.conn(), end)
+	t.member.calls.begin(sent)
 	err = r.op(ctx, &r.try)
+	if err == nil && (r.call.Write || t.extended) && !t.over.Load() {
+		t.member.calls.success(sent) // a read of a stock schema may have been answered by a copy
+	}
 	if err != nil && l.broke() && !fromServer(err) && Classify(err, Executing) == Permanent {
 		err = fmt.Errorf("%w: %w", errBroke, err) // whatever the driver made of half an answer
 	}
@@ -135,9 +139,9 @@ func (r *run) lastEnd() time.Time {
 	return end
 }
 
-// fill sets what the op is told.
-func (r *run) fill(t *term, c *sql.Conn, end time.Time) {
-	now := time.Now()
+// fill sets what the op is told. It returns when the attempt is sent.
+func (r *run) fill(t *term, c *sql.Conn, end time.Time) (now time.Time) {
+	now = time.Now()
 	if !r.try.Resent {
 		r.firstOut = now
 	}
@@ -149,6 +153,7 @@ func (r *run) fill(t *term, c *sql.Conn, end time.Time) {
 	if r.try.Resent { // perhaps executed on the other partner, and dated by its clock
 		r.try.FirstSent = r.p.earliest(r.firstOut)
 	}
+	return now
 }
 
 // judge is Classify with the knowledge of whose context ended, and notes what

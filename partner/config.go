@@ -99,12 +99,15 @@ type HoldConfig struct {
 
 // Budgets are the longest waits for a server, each written once.
 type Budgets struct {
-	Dial    time.Duration // TCP connect, name look-up included; default 2 s
-	Login   time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
-	Probe   time.Duration // the queries of one probe on a parked connection; default 1 s
-	Attempt time.Duration // one try of one call, checkout included, without the time its item takes; Probe to MaxAttempt; default 5 s
-	Admin   time.Duration // an operator's statement until both partners agree; default 30 s
-	Grace   time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
+	Dial  time.Duration // TCP connect, name look-up included; default 2 s
+	Login time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
+	Probe time.Duration // the queries of one probe on a parked connection; default 1 s
+	// SlowProbe is the longest that a probe is waited for where Probe is known to be too short, and how long its answer still
+	// counts where it comes late. At least Probe; default 10 s.
+	SlowProbe time.Duration
+	Attempt   time.Duration // one try of one call, checkout included, without the time its item takes; Probe to MaxAttempt; default 5 s
+	Admin     time.Duration // an operator's statement until both partners agree; default 30 s
+	Grace     time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
 }
 
 func orDefault[T comparable](v *T, def T) {
@@ -122,6 +125,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Budgets.Dial, 2*time.Second)
 	orDefault(&c.Budgets.Login, 3*time.Second)
 	orDefault(&c.Budgets.Probe, time.Second)
+	orDefault(&c.Budgets.SlowProbe, max(10*time.Second, c.Budgets.Probe))
 	orDefault(&c.Budgets.Attempt, 5*time.Second)
 	orDefault(&c.Budgets.Admin, 30*time.Second)
 	orDefault(&c.Budgets.Grace, 200*time.Millisecond)
@@ -153,7 +157,7 @@ func (c Config) validate() error {
 	bad(c.Hold.Size < 0 || c.Hold.Bytes < 0 || c.Hold.Window < 0, "the hold's window, size and bytes must be positive")
 	bad(c.MaxConns < 1, "max conns must be at least 1")
 	for name, d := range map[string]time.Duration{
-		"dial": c.Budgets.Dial, "login": c.Budgets.Login, "probe": c.Budgets.Probe, "attempt": c.Budgets.Attempt,
+		"dial": c.Budgets.Dial, "login": c.Budgets.Login, "probe": c.Budgets.Probe, "slow probe": c.Budgets.SlowProbe, "attempt": c.Budgets.Attempt,
 		"admin": c.Budgets.Admin, "grace": c.Budgets.Grace, "monitor steady": c.MonitorSteady, "monitor trouble": c.MonitorTrouble,
 		"watchdog after": c.Watchdog.After, "watchdog cool-down": c.Watchdog.CoolDown,
 	} {
@@ -161,6 +165,7 @@ func (c Config) validate() error {
 	}
 	b := c.Budgets
 	bad(b.Login < b.Dial, "login budget %s is shorter than dial %s, which is a part of it", b.Login, b.Dial)
+	bad(b.SlowProbe < b.Probe, "slow probe budget %s is shorter than probe %s", b.SlowProbe, b.Probe)
 	bad(b.Attempt < b.Probe, "attempt budget %s is shorter than probe %s: a call would give up before its server is missed", b.Attempt, b.Probe)
 	bad(b.Attempt < b.Login, "attempt budget %s is shorter than login %s: a call's first connection could never be made", b.Attempt, b.Login)
 	bad(b.Attempt > MaxAttempt, "attempt budget %s is longer than %s, the longest that an attempt may take", b.Attempt, MaxAttempt)

@@ -33,8 +33,10 @@ type fakeServer struct {
 	sequence  int64
 	mirroring string
 	safety    string
-	down      bool // refuses connections
-	frozen    bool // accepts and never answers
+	down      bool      // refuses connections
+	frozen    bool      // accepts and never answers
+	mute      bool      // answers no probe, and calls all the same
+	awaited   time.Time // since when one is not answered
 	probes    []time.Time
 	dials     int
 	parked    bool
@@ -180,6 +182,10 @@ func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
 		s.parked, o.Fresh = true, true
 	}
 	down, frozen := s.down, s.frozen
+	if s.mute && s.awaited.IsZero() {
+		s.awaited = time.Now()
+	}
+	pending := s.awaited
 	s.pair.mu.Unlock()
 	switch {
 	case down:
@@ -192,6 +198,15 @@ func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
 		case <-ctx.Done():
 		}
 		o.Err = context.DeadlineExceeded
+	case !pending.IsZero():
+		t := time.NewTimer(time.Second)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		o.Err, o.Pending = context.DeadlineExceeded, pending
+		return o
 	default:
 		time.Sleep(200 * time.Microsecond) // the round trip
 	}

@@ -41,8 +41,8 @@ type groupRows struct {
 // readGroup reads the partner's role in its availability group, in mirroring's
 // words: the primary is the principal, a secondary the mirror, and a replica that is
 // RESOLVING neither. Where the login may not see them, the role stays unknown, and o.Unseen says why.
-func (s *server) readGroup(ctx context.Context, o *Observation) error {
-	g, err := s.askGroup(ctx)
+func (m *masterConn) readGroup(ctx context.Context, o *Observation) error {
+	g, err := m.askGroup(ctx)
 	if hasNumber(err, errNoServerState) || hasNumber(err, errNoPermission) {
 		o.Unseen = unseenGroup
 		return nil
@@ -66,18 +66,18 @@ func (s *server) readGroup(ctx context.Context, o *Observation) error {
 }
 
 // askGroup sends queryGroup, or what a server before 2017 understands of it.
-func (s *server) askGroup(ctx context.Context) (g groupRows, err error) {
-	if !s.before2017 {
-		if g, err = s.groupRows(ctx, queryGroup); !hasNumber(err, errNoColumn) {
+func (m *masterConn) askGroup(ctx context.Context) (g groupRows, err error) {
+	if !m.server.before2017.Load() {
+		if g, err = m.groupRows(ctx, queryGroup); !hasNumber(err, errNoColumn) {
 			return g, err
 		}
-		s.before2017 = true // until the process ends: a server that was upgraded meanwhile loses a hint
+		m.server.before2017.Store(true) // until the process ends: a server that was upgraded meanwhile loses a hint
 	}
-	return s.groupRows(ctx, queryGroupBefore2017)
+	return m.groupRows(ctx, queryGroupBefore2017)
 }
 
-func (s *server) groupRows(ctx context.Context, query string) (g groupRows, err error) {
-	rows, err := s.parked.conn.QueryContext(ctx, query, sql.Named("db", s.database))
+func (m *masterConn) groupRows(ctx context.Context, query string) (g groupRows, err error) {
+	rows, err := m.conn.QueryContext(ctx, query, sql.Named("db", m.server.database))
 	if err != nil {
 		return g, err
 	}

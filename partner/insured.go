@@ -15,8 +15,15 @@ type word struct {
 // principal answers: what the mirror says after that, alone, is about its loss.
 // A mirror that had lost its partner before the principal was asked, though, was
 // not getting what the principal acknowledged.
+//
+// A principal that does not answer may still have acknowledged calls. One that was sent after its mirror told of the loss is on
+// the principal alone. While only its calls tell that it is there, the mirror itself must go on answering.
 func (v *view) insure(i int, o Observation, now time.Time) {
 	if !o.Reachable {
+		if mirror := v.words[1-i]; o.Partner == v.accepted.Partner &&
+			(!mirror.synced && o.LastCall.After(mirror.at) || o.Vouched && !v.obs[1-i].Reachable) {
+			v.insured = false
+		}
 		return
 	}
 	before, other := v.words[i], v.words[1-i]

@@ -19,6 +19,13 @@ type Observation struct {
 	Latency   time.Duration // round trip of the status query
 	Clock     time.Duration // its clock minus ours, half a round trip taken off
 	Err       error         // what went wrong, also where the server is reachable
+	Pending   time.Time     // when the question was asked that has no answer yet, and still may get one; zero: nothing is awaited
+	Vouched   bool          // a probe since was not answered, but calls sent after it began succeeded
+	LastCall  time.Time     // when the newest call that succeeded there was sent; zero: none was
+
+	late     bool          // the answer to an earlier probe's question: Began, Asked and taken are that one's
+	taken    string        // the name that the epoch was taken under; empty: it was not
+	patience time.Duration // how long the endpoint waits for the next answer; 0: the probe's budget
 
 	ServerName   string // @@SERVERNAME
 	Known        bool   // it has a database of that name

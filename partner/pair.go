@@ -211,6 +211,9 @@ func (p *Pair) watch(ctx context.Context, m *member) {
 			return
 		case p.reports <- o:
 		}
+		if o.Vouched {
+			continue // the answer is still awaited
+		}
 		timer.Reset(pause(&p.cfg, p.troubled()))
 		select {
 		case <-ctx.Done():

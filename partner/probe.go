@@ -19,8 +19,18 @@ const (
 
 // probe implements endpoint. A parked connection that broke says nothing about
 // the server: before it is called unreachable, it gets one fresh dial. Silence is
-// another matter, and reported at once.
+// another matter, and reported when the patience is over. The question then stays asked for a
+// while: a slow server's answer is taken when it comes, whoever is dialled meanwhile.
 func (s *server) probe(ctx context.Context, a ask) Observation {
+	if s.late.answered() && s.late.broken {
+		s.unask() // which says nothing about the server either
+	}
+	if q := s.late; q != nil && (q.answered() || a.calls.vouches(q.asked, time.Now(), s.budgets.Probe)) && !a.fresh {
+		return s.await(ctx, q, a) // while calls succeed there, another connection would find out nothing
+	}
+	if q := s.late; q != nil && time.Since(q.asked) >= s.budgets.SlowProbe {
+		s.unask()
+	}
 	o := s.probeOnce(ctx, a)
 	if o.Reachable || o.Fresh || s.parked != nil || ctx.Err() != nil || errors.Is(o.Err, context.DeadlineExceeded) {
 		return o
@@ -30,34 +40,162 @@ func (s *server) probe(ctx context.Context, a ask) Observation {
 
 // probeOnce asks on the parked connection, or on a new one if there is none.
 func (s *server) probeOnce(ctx context.Context, a ask) Observation {
-	o := Observation{Partner: s.name, Role: RoleUnknown}
 	if a.fresh {
 		s.unpark()
 	}
-	if s.parked == nil {
-		o.Fresh = true
-		m, err := s.dialMaster(ctx)
-		if err != nil {
-			o.Err = err
-			o.Reachable = fromServer(err)
-			return o
+	m, fresh := s.parked, s.parked == nil
+	if fresh {
+		var err error
+		if m, err = s.dialBesides(ctx); err != nil {
+			if s.late.answered() && !s.late.broken {
+				return s.answer(s.late)
+			}
+			return Observation{Partner: s.name, Role: RoleUnknown, Fresh: true, Err: err, Reachable: fromServer(err)}
 		}
-		s.parked = m
 	}
-	// The driver would wait seconds for an answer to its cancel request: the
-	// socket is cut instead, and the next probe dials.
-	ctx, cancel := context.WithTimeoutCause(ctx, s.budgets.Probe, errProbeTime)
+	s.parked = nil // until it has answered
+	return s.await(ctx, m.begin(ctx, a, fresh), a)
+}
+
+// dialBesides dials, and gives up if a late answer comes meanwhile.
+func (s *server) dialBesides(ctx context.Context) (*masterConn, error) {
+	if s.late == nil {
+		return s.dialMaster(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := s.parked
-	stop := context.AfterFunc(ctx, func() { m.pool.c.cut(errProbeTime) })
-	o.Err = s.ask(ctx, a, &o)
-	if o.Err != nil && ctx.Err() != nil {
-		o.Err = fmt.Errorf("%w: %w", context.Cause(ctx), o.Err) // the driver tells of the socket that was cut
+	late := s.late
+	defer context.AfterFunc(late.over, func() {
+		if !late.broken {
+			cancel()
+		}
+	})()
+	return s.dialMaster(ctx)
+}
+
+// patienceStep is how often, in parts of the probe's budget, a probe that is waited for longer looks at what the calls say.
+const patienceStep = 10
+
+// await waits for the answer to q, or for a late one to the question before, and no longer than the patience lasts. That is the
+// probe's budget; more where the server is known to be slow, and its calls do not hang.
+func (s *server) await(ctx context.Context, q *question, a ask) Observation {
+	began := time.Now()
+	var late <-chan struct{}
+	if s.late != nil && s.late != q {
+		late = s.late.over.Done()
 	}
-	if !stop() || o.Err != nil && isFatal(o.Err) {
+	timer := time.NewTimer(s.budgets.Probe)
+	defer timer.Stop()
+	for {
+		select {
+		case <-q.over.Done():
+			return s.answer(q)
+		case <-late:
+			if late = nil; !s.late.broken {
+				q.drop()
+				return s.answer(s.late)
+			}
+			s.unask()
+		case <-ctx.Done():
+			q.drop()
+			if s.late == q {
+				s.late = nil
+			}
+			return Observation{Partner: s.name, Role: RoleUnknown, Fresh: q.fresh, Err: context.Cause(ctx)}
+		case <-timer.C:
+		}
+		if time.Since(began) >= s.patience || a.calls.hangs(time.Now(), s.budgets.Probe) {
+			return s.silence(q)
+		}
+		timer.Reset(s.budgets.Probe / patienceStep)
+	}
+}
+
+// answer takes the answer to q. How long it took says how long the next may take.
+func (s *server) answer(q *question) Observation {
+	o := q.o
+	if q == s.late {
+		s.late = nil
+		o.late, o.Began, o.Asked, o.taken = true, q.asked, q.ask.number, q.ask.take // it is of the time it was asked
+	}
+	s.unask()
+	if q.broken {
+		q.m.close()
+	} else {
 		s.unpark()
+		s.parked = q.m
+		s.patience = min(2*q.took, s.budgets.SlowProbe)
+	}
+	o.patience = s.patience
+	return o
+}
+
+// silence is what is told of a question that has no answer yet. It stays asked, unless one before it is: a server that is slow shall
+// not be dialled again and again. A server that let a connection in and then does not answer is given more time on the next one.
+func (s *server) silence(q *question) Observation {
+	o := Observation{Partner: s.name, Role: RoleUnknown, Fresh: q.fresh && q != s.late, Pending: q.asked, Err: errProbeTime}
+	if q.fresh && q != s.late {
+		s.patience = min(2*max(s.patience, s.budgets.Probe), s.budgets.SlowProbe)
+	}
+	o.patience = s.patience
+	switch {
+	case s.late == nil:
+		s.late = q
+	case s.late != q:
+		q.drop()
+	case time.Since(q.asked) >= s.budgets.SlowProbe:
+		s.unask()
 	}
 	return o
+}
+
+// unask gives up the question that has no answer yet, if there is one.
+func (s *server) unask() {
+	if s.late != nil {
+		s.late.drop()
+		s.late = nil
+	}
+}
+
+// question is the queries of one probe, on their way on a connection that nothing else uses meanwhile.
+type question struct {
+	m     *masterConn
+	ask   ask
+	fresh bool            // the connection was made for it
+	asked time.Time       // when it was sent
+	over  context.Context // ends with the answer; what follows may be read then
+
+	o      Observation
+	broken bool // the connection is of no use any more
+	took   time.Duration
+}
+
+// begin sends the queries of one probe. Whoever calls it takes the answer, or drops the question.
+func (m *masterConn) begin(ctx context.Context, a ask, fresh bool) *question {
+	q := &question{m: m, ask: a, fresh: fresh, asked: time.Now()}
+	q.o = Observation{Partner: m.server.name, Role: RoleUnknown, Fresh: fresh}
+	over, end := context.WithCancel(context.Background())
+	q.over = over
+	// The driver would wait seconds for an answer to its cancel request: nothing is cancelled, and where the answer is
+	// waited for no longer the socket is cut.
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer end()
+		q.o.Err = m.ask(ctx, a, &q.o)
+		q.took = time.Since(q.asked)
+		q.broken = q.o.Err != nil && isFatal(q.o.Err)
+	}()
+	return q
+}
+
+// answered reports whether the answer is there, or the connection broke.
+func (q *question) answered() bool { return q != nil && q.over.Err() != nil }
+
+// drop cuts the connection, and waits until nobody uses it any more.
+func (q *question) drop() {
+	q.m.pool.c.cut(errProbeTime)
+	<-q.over.Done()
+	q.m.close()
 }
 
 var errProbeTime = fmt.Errorf("the probe's time is over: %w", context.DeadlineExceeded)
@@ -67,13 +205,13 @@ var errProbeTime = fmt.Errorf("the probe's time is over: %w", context.DeadlineEx
 const wordFresh = 100 * time.Millisecond
 
 // ask runs the queries of one probe.
-func (s *server) ask(ctx context.Context, a ask, o *Observation) error {
+func (m *masterConn) ask(ctx context.Context, a ask, o *Observation) error {
 	began := time.Now()
-	if a.take != "" && s.word.mayOpen() && began.Sub(s.word.Began) < wordFresh {
+	if a.take != "" && m.word.mayOpen() && began.Sub(m.word.Began) < wordFresh {
 		fresh := o.Fresh
-		*o = s.word
+		*o = m.word
 		o.Fresh = fresh
-	} else if err := s.askStatus(ctx, o); err != nil {
+	} else if err := m.askStatus(ctx, o); err != nil {
 		return err
 	}
 	if !o.mayOpen() {
@@ -81,48 +219,48 @@ func (s *server) ask(ctx context.Context, a ask, o *Observation) error {
 	}
 	if a.take != "" {
 		// To take it answers all that reading it does.
-		switch err := s.takeEpoch(ctx, a.take, o); {
+		switch err := m.takeEpoch(ctx, a.take, o); {
 		case err == nil:
 			return nil
 		case !hasNumber(err, errNoProcedure):
 			o.Reachable = fromServer(err)
-			return fmt.Errorf("take the next epoch on %s: %w", s.name, err)
+			return fmt.Errorf("take the next epoch on %s: %w", m.server.name, err)
 		}
 	}
-	if err := s.readEpoch(ctx, o); err != nil {
+	if err := m.readEpoch(ctx, o); err != nil {
 		o.Reachable = fromServer(err) || errors.Is(err, errNoEpochRow)
-		return fmt.Errorf("open %s on %s: %w", s.database, s.name, err)
+		return fmt.Errorf("open %s on %s: %w", m.server.database, m.server.name, err)
 	}
 	return nil
 }
 
 // askStatus asks what the server says of the database without opening it.
-func (s *server) askStatus(ctx context.Context, o *Observation) error {
+func (m *masterConn) askStatus(ctx context.Context, o *Observation) error {
 	began := time.Now()
-	if err := s.readStatus(ctx, o); err != nil {
+	if err := m.readStatus(ctx, o); err != nil {
 		o.Reachable = fromServer(err)
-		return fmt.Errorf("read role of %s: %w", s.name, err)
+		return fmt.Errorf("read role of %s: %w", m.server.name, err)
 	}
 	o.Latency = time.Since(began)
 	o.Clock += o.Latency / 2 // its clock was read half-way through
 	if o.Grouped {
-		if err := s.readGroup(ctx, o); err != nil {
+		if err := m.readGroup(ctx, o); err != nil {
 			o.Reachable = fromServer(err)
-			return fmt.Errorf("read role of %s in its availability group: %w", s.name, err)
+			return fmt.Errorf("read role of %s in its availability group: %w", m.server.name, err)
 		}
 	}
-	s.word = *o
-	s.word.Began = began
+	m.word = *o
+	m.word.Began = began
 	return nil
 }
 
 // readStatus reads the one row of queryStatus; none leaves o.Known false.
-func (s *server) readStatus(ctx context.Context, o *Observation) error {
+func (m *masterConn) readStatus(ctx context.Context, o *Observation) error {
 	var state, access, update, session, role, mirroring, safety, partner, other, witness, witnessName, name, replica sql.NullString
 	var readOnly sql.NullBool
 	var sequence sql.NullInt64
 	var utc time.Time
-	err := s.parked.conn.QueryRowContext(ctx, queryStatus, sql.Named("db", s.database)).Scan(
+	err := m.conn.QueryRowContext(ctx, queryStatus, sql.Named("db", m.server.database)).Scan(
 		&state, &readOnly, &access, &update, &session, &role, &mirroring, &sequence,
 		&safety, &partner, &other, &witness, &witnessName, &utc, &name, &replica)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -151,8 +289,8 @@ func (s *server) readStatus(ctx context.Context, o *Observation) error {
 var errNoEpochRow = errors.New("the table MirrorStateEpoch has no row: run mirrorstate install again")
 
 // readEpoch opens the database and reads its fencing row, if it has one.
-func (s *server) readEpoch(ctx context.Context, o *Observation) error {
-	row := s.parked.conn.QueryRowContext(ctx, forDatabase(queryEpoch, s.database))
+func (m *masterConn) readEpoch(ctx context.Context, o *Observation) error {
+	row := m.conn.QueryRowContext(ctx, forDatabase(queryEpoch, m.server.database))
 	err := row.Scan(&o.Epoch, &o.EpochServer)
 	if hasNumber(err, errInvalidObject) {
 		o.Opens = true
@@ -169,8 +307,8 @@ func (s *server) readEpoch(ctx context.Context, o *Observation) error {
 }
 
 // takeEpoch fences whoever was principal before.
-func (s *server) takeEpoch(ctx context.Context, as string, o *Observation) error {
-	row := s.parked.conn.QueryRowContext(ctx, forDatabase(callTakeEpoch, s.database), sql.Named("server", as))
+func (m *masterConn) takeEpoch(ctx context.Context, as string, o *Observation) error {
+	row := m.conn.QueryRowContext(ctx, forDatabase(callTakeEpoch, m.server.database), sql.Named("server", as))
 	if err := row.Scan(&o.Epoch, &o.EpochServer); err != nil {
 		return err
 	}

@@ -3,8 +3,9 @@ package partner
 import (
 	"context"
 	"database/sql"
-
 	"net"
+	"sync/atomic"
+	"time"
 
 	"github.com/microsoft/go-mssqldb/msdsn"
 )
@@ -13,7 +14,7 @@ import (
 // probe is called by one goroutine at a time, the others by any.
 type endpoint interface {
 	// probe asks the partner for its role. It always gives an Observation, with
-	// what could be learned; it ends with the budgets.
+	// what could be learned; it ends with the budgets. An answer that comes later is given by a later probe.
 	probe(ctx context.Context, ask ask) Observation
 	// exec runs one operators' statement in master, on a connection of its own.
 	exec(ctx context.Context, statement string) error
@@ -27,8 +28,10 @@ type endpoint interface {
 
 // ask says what a probe shall do beside reading.
 type ask struct {
-	fresh bool   // do not believe the parked connection: dial
-	take  string // take the next epoch under this name, if the database opens; empty: don't
+	fresh  bool      // do not believe the parked connection: dial
+	take   string    // take the next epoch under this name, if the database opens; empty: don't
+	number uint64    // the pair's count of questions when it was asked
+	calls  *evidence // what the calls to the partner say
 }
 
 // server is the endpoint that speaks TDS.
@@ -40,17 +43,21 @@ type server struct {
 	maxConns int
 
 	// Owned by the goroutine that probes.
-	parked     *masterConn // nil: none
-	word       Observation // the last status it gave, and when it was asked for
-	before2017 bool        // it knows no sequence_number of a group
+	parked   *masterConn   // nil: none
+	late     *question     // the question that was not answered in time, and still may be; nil: none
+	patience time.Duration // how long the next answer is waited for, where that is more than the probe's budget
+
+	before2017 atomic.Bool // it knows no sequence_number of a group
 }
 
 var _ endpoint = (*server)(nil)
 
 // masterConn is a connection in master, with the pool of one that it needs to live in.
 type masterConn struct {
-	pool *sqlPool
-	conn *sql.Conn
+	server *server
+	pool   *sqlPool
+	conn   *sql.Conn
+	word   Observation // the last status the server gave on it, and when it was asked for
 }
 
 // dialMaster logs in to master, within the login budget.
@@ -61,7 +68,7 @@ func (s *server) dialMaster(ctx context.Context) (*masterConn, error) {
 		p.cut(errTermOver)
 		return nil, err
 	}
-	return &masterConn{p, c}, nil
+	return &masterConn{server: s, pool: p, conn: c}, nil
 }
 
 // close cuts the connection without a word: the server may not be listening.
@@ -77,7 +84,10 @@ func (s *server) newPool() pool {
 }
 
 // close implements endpoint.
-func (s *server) close() { s.unpark() }
+func (s *server) close() {
+	s.unask()
+	s.unpark()
+}
 
 func (s *server) unpark() {
 	if s.parked != nil {

@@ -48,6 +48,7 @@ type member struct {
 	address  string
 	endpoint endpoint
 	breaker  *breaker
+	calls    evidence
 
 	clock   atomic.Pointer[reading] // stored by the loop of Run
 	readied pool                    // with connections for its next term, or nil; owned by the loop of Run
@@ -60,6 +61,7 @@ type member struct {
 func newMember(c PartnerConfig, e endpoint, breakerChanged func(Name, string, string)) *member {
 	m := &member{name: c.Name, address: c.Address, endpoint: e, wake: make(chan struct{}, 1)}
 	m.breaker = newBreaker(c.Name, func(from, to string) { breakerChanged(c.Name, from, to) })
+	m.calls.born = time.Now()
 	m.take.Store("")
 	m.clock.Store(new(reading))
 	return m
@@ -129,19 +131,27 @@ func (p *Pair) earliest(t time.Time) time.Time {
 	return first
 }
 
-// observe probes once, and tells the breaker.
+// observe probes once, and tells the breaker. The question's answer may be missing: then what its calls say counts.
 func (m *member) observe(ctx context.Context, cfg *Config, asked uint64) Observation {
 	began := time.Now()
 	take := m.take.Load().(string)
-	o := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take})
+	o := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take, number: asked, calls: &m.calls})
 	if ctx.Err() != nil {
 		return o
 	}
-	if o.Err == nil && o.Opens {
-		m.take.CompareAndSwap(take, "")
+	if !o.late {
+		o.Began, o.Asked, o.taken = began, asked, take
 	}
-	o.Partner, o.Address, o.Began, o.Asked = m.name, m.address, began, asked
-	o.GoodUntil = time.Now().Add(cfg.MonitorSteady + cfg.Budgets.Login + 2*cfg.Budgets.Probe)
+	if o.Err == nil && o.Opens {
+		m.take.CompareAndSwap(o.taken, "")
+	}
+	now := time.Now()
+	o.Partner, o.Address, o.LastCall = m.name, m.address, m.calls.last()
+	o.GoodUntil = now.Add(cfg.MonitorSteady + cfg.Budgets.Login + cfg.Budgets.Probe + max(cfg.Budgets.Probe, o.patience))
+	o.Vouched = !o.Pending.IsZero() && m.calls.vouches(o.Pending, now, cfg.Budgets.Probe)
+	if o.Vouched {
+		return o // it is reached, though not by the probe
+	}
 	m.breaker.record(o.Reachable, o.Fresh)
 	return o
 }

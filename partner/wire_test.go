@@ -31,6 +31,9 @@ type wireServer struct {
 	addr   *net.TCPAddr
 	frozen chan struct{} // a call blocks until it is closed, whatever its client asks; nil: not frozen
 	hung   chan struct{} // gets a value when a call has begun to block
+	slow   chan struct{} // a probe blocks until it is closed, and nothing else does; nil: not slow
+	asked  int           // probes
+	logins int           // to master
 	conns  map[net.Conn]bool
 	calls  int
 }
@@ -133,6 +136,9 @@ func (s *wireServer) Login(_ context.Context, l *tds.Login) (tds.Session, tds.Lo
 	if l.Database != "master" && s.pair.principal != s.index {
 		return nil, tds.LoginReply{}, &tds.Error{Number: 4063, Class: 11, Message: "Cannot open database"}
 	}
+	if l.Database == "master" {
+		s.logins++
+	}
 	s.conns[l.Conn] = true
 	return &wireSession{s, l.Conn}, tds.LoginReply{ServerName: "SQL", Database: l.Database}, nil
 }
@@ -197,8 +203,25 @@ func (s *wireSession) epochLocked(w *tds.Response) error {
 	return nil
 }
 
-func (s *wireSession) Call(_ context.Context, c *tds.Call, w *tds.Response) error {
+// lagged waits while the server is slow to answer probes, or until the connection ends.
+func (s *wireSession) lagged(ctx context.Context) {
+	s.s.pair.mu.Lock()
+	slow := s.s.slow
+	s.s.asked++
+	s.s.pair.mu.Unlock()
+	if slow != nil {
+		select {
+		case <-slow:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *wireSession) Call(ctx context.Context, c *tds.Call, w *tds.Response) error {
 	s.blocked()
+	if c.ProcID == tds.ProcExecuteSQL && c.Params[0].Value == queryStatus {
+		s.lagged(ctx)
+	}
 	p := s.s.pair
 	p.mu.Lock()
 	defer p.mu.Unlock()

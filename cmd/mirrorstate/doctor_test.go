@@ -550,3 +550,56 @@ func TestDoctor_Misuse(t *testing.T) {
 		}
 	}
 }
+
+// What doctor advises for a login that the mirror lacks, or has with another SID, or that may too little, mends it: the statement
+// and the command are run as they are printed. Nothing else leads out of that state.
+func TestDoctor_AdviceLeadsOut(t *testing.T) {
+	statement := regexp.MustCompile(`On ([ab]), .* run (DROP LOGIN \[[^]]*\])`)
+	for _, name := range []string{"login-missing", "sids-differ", "orphans", "no-user", "few-rights"} {
+		t.Run(name, func(t *testing.T) {
+			p := patients[name].make(t)
+			source := p.source(p.login)
+			admin := regexp.MustCompile(`user id=([^;]*);password=([^;]*)`).FindStringSubmatch(p.source(""))
+			look := func() (due []doctor.Finding) {
+				_, stdout, stderr := call(t, "doctor", "--json", "--connection-string", source)
+				var got struct{ Findings []doctor.Finding }
+				if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+					t.Fatal(err, stderr)
+				}
+				for _, f := range got.Findings {
+					if f.Level == doctor.Fail && strings.Contains(f.Command, "mirrorstate ") {
+						due = append(due, f)
+					}
+				}
+				return due
+			}
+			due := look()
+			if len(due) == 0 {
+				t.Fatal("nothing is to mend")
+			}
+			for _, f := range due {
+				if m := statement.FindStringSubmatch(f.Mend); m != nil {
+					p.exec(m[1], m[2])
+				}
+				words, how, _ := strings.Cut(f.Command, " --connection-string ")
+				how = strings.Trim(how, `"`)
+				if how == "…" {
+					how = source // the one that doctor was given
+				}
+				t.Setenv("MIRRORSTATE_PAIR_PASSWORD", "")
+				if strings.HasSuffix(how, "user id=sa") {
+					t.Setenv("MIRRORSTATE_PAIR_PASSWORD", admin[2])
+					how = strings.Replace(how, "user id=sa", "user id="+admin[1], 1)
+				}
+				args := append(strings.Fields(words)[1:], "--connection-string", how)
+				if code, stdout, stderr := call(t, args...); code != exitDone {
+					t.Fatalf("%s: exit %d\n%s%s", f.Command, code, stdout, stderr)
+				}
+			}
+			t.Setenv("MIRRORSTATE_PAIR_PASSWORD", "")
+			for _, f := range look() {
+				t.Errorf("still: %s on %s: %s", f.Check, f.On, f.Found)
+			}
+		})
+	}
+}

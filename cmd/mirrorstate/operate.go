@@ -52,6 +52,9 @@ func (f *operateFlags) add(cmd *cobra.Command, verb string) {
 	if verb == operate.Setup {
 		f.addSetup(cmd)
 	}
+	if verb == operate.Setup || verb == operate.CarryLogins {
+		flags.Var((*loginNames)(&f.Logins), "login", "carry this login over (default: those that own users in the database); repeatable")
+	}
 }
 
 func (f *operateFlags) addSetup(cmd *cobra.Command) {
@@ -64,7 +67,6 @@ func (f *operateFlags) addSetup(cmd *cobra.Command) {
 	flags.StringVar(&f.Share, "share", "", "a folder `PATH` that both servers' service accounts reach; without one the backups are to be carried")
 	flags.StringVar(&f.MirrorData, "mirror-data", "", "folder `PATH` of the data files on the mirror (default: the same as on the principal)")
 	flags.BoolVar(&f.Restored, "restored", false, "the mirror has the database RESTORING already: make no backup")
-	flags.Var((*loginNames)(&f.Logins), "login", "carry this login's SID over (default: those that own users in the database); repeatable")
 	for i, who := range []string{"a", "b", "witness"} {
 		flags.StringVar(&f.Accounts[i], "account-"+who, "", "service account of "+who+", `DOMAIN\\NAME`: endpoints then take Windows accounts (default: certificates)")
 	}
@@ -165,6 +167,9 @@ func (f *operateFlags) options(s *settings, source pairFlags) (o operate.Options
 
 // dryRun prints the scripts of a verb.
 func (op *operation) dryRun(o operate.Options, configured bool) error {
+	if op.verb == operate.CarryLogins && len(o.Logins) == 0 {
+		return misuse("pair logins --dry-run asks no server which logins there are: name them with --login")
+	}
 	plan, err := operate.DryRun(op.verb, o)
 	if err != nil {
 		return misuseError{err}
@@ -266,14 +271,15 @@ func (op *operation) run(ctx context.Context, o operate.Options) error {
 }
 
 func (op *operation) carryOut(ctx context.Context, o operate.Options, seen [2]*operate.Found, rep *report) error {
-	if op.verb == operate.Setup && len(o.Logins) == 0 {
+	carries := op.verb == operate.Setup || op.verb == operate.CarryLogins
+	if carries && len(o.Logins) == 0 {
 		logins, err := operate.Logins(ctx, o, seen, op.servers())
 		if err != nil {
 			return err
 		}
 		o.Logins = logins
 	}
-	if op.verb == operate.Setup {
+	if carries {
 		rights, err := operate.ServerRights(ctx, o, seen, op.servers())
 		if err != nil {
 			return err
@@ -283,6 +289,10 @@ func (op *operation) carryOut(ctx context.Context, o operate.Options, seen [2]*o
 	plan, err := operate.NewPlan(op.verb, o, seen)
 	if err != nil {
 		return err
+	}
+	if op.verb == operate.CarryLogins && len(o.Logins) == 0 {
+		return &operate.Refusal{On: plan.Principal, Message: "no login owns a user in " + o.Database + ", so that there is none to carry over",
+			Advice: "name one with --login, or give a login a user first: mirrorstate install --grant LOGIN"}
 	}
 	rep.Topology = plan.Topology
 	if !op.asJSON {

@@ -285,3 +285,46 @@ func TestPair_Group(t *testing.T) {
 		})
 	}
 }
+
+// TestPair_Logins is the way out for a pair whose mirror lacks a login, or has another one of its name; each advice is followed as it is given.
+func TestPair_Logins(t *testing.T) {
+	o := newOperated(t)
+	o.setup()
+	exec := func(partner string, statements ...string) {
+		t.Helper()
+		db := openServer(t, o.servers.Partner(partner).ConnectionString("master"))
+		for _, s := range statements {
+			if _, err := db.ExecContext(t.Context(), s); err != nil {
+				t.Fatalf("on %s: %s: %v", partner, s, err)
+			}
+		}
+	}
+	exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'", "GRANT VIEW SERVER STATE TO web", "USE ASPState; CREATE USER web FOR LOGIN web")
+	if o.at("b", "web", "secret") == nil {
+		t.Fatal("the login is on b before it is carried over")
+	}
+	out := o.pair(exitDone, "The same login there", "", "logins")
+	if err := o.at("b", "web", "secret"); err != nil {
+		t.Errorf("the login was not carried over: %v\n%s", err, out)
+	}
+	if !strings.Contains(out, "GRANT VIEW SERVER STATE TO [web]") || strings.Contains(out, "0x") {
+		t.Errorf("want its right, and no SID or hash:\n%s", out)
+	}
+	out = o.pair(exitDone, "The same login there", "", "logins")
+	if strings.Contains(out, "done     The same login there") {
+		t.Errorf("it was made a second time:\n%s", out)
+	}
+	// From b to a after a failover, and another login of that name.
+	o.pair(exitDone, "The former principal is the mirror", "", "failover")
+	exec("a", "DROP LOGIN web", "CREATE LOGIN web WITH PASSWORD = 'other'")
+	o.pair(exitFailed, "", "refused on a (15025): the login web is there with another SID", "logins", "--login", "web")
+	exec("a", "DROP LOGIN [web]") // as it says
+	o.pair(exitDone, "The same login there", "", "logins", "--login", "web")
+	if err := o.at("a", "web", "secret"); err != nil {
+		t.Errorf("the login was not carried back: %v", err)
+	}
+	o.pair(exitMisuse, "", "name them with --login", "logins", "--dry-run")
+	if out := o.pair(exitDone, "pair logins, database ASPState", "", "logins", "--dry-run", "--principal", "b", "--login", "web", "--login", `CORP\web`); !strings.Contains(out, `CREATE LOGIN [CORP\web] FROM WINDOWS`) {
+		t.Errorf("no login of Windows in\n%s", out)
+	}
+}

@@ -122,6 +122,7 @@ var pairVerbs = []struct{ name, short, example string }{
 	{"force", "Make the mirror the principal while the principal is gone; may lose data", "force --allow-data-loss"},
 	{"suspend", "Stop mirroring; the principal runs exposed", "suspend"},
 	{"resume", "Go on mirroring", "resume"},
+	{"logins", "Give the mirror the principal's logins, with their SIDs, passwords and rights", "logins --login web"},
 	{"remove", "End mirroring, or take the database out of its group", "remove --copy drop"},
 }
 
@@ -131,10 +132,11 @@ func newPair(s *settings) *cobra.Command {
 		Use:   "pair",
 		Short: "See the pair, set it up, and make it fail over",
 		Long: "Shows the pair and carries out the operators' verbs, through a running server's operators'\n" +
-			"listener, or directly with --connection-string. setup and remove always go to the servers themselves.\n" +
+			"listener, or directly with --connection-string. setup, logins and remove always go to the\n" +
+			"servers themselves.\n" +
 			"Whether it is mirroring or an availability group, is recognised. --dry-run prints the T-SQL instead.",
 		Example: "  mirrorstate pair status\n  mirrorstate pair failover --dry-run",
-		Args:    exactly(0, "setup, status, failover, force, suspend, resume, remove or accept"),
+		Args:    exactly(0, "setup, status, failover, force, suspend, resume, logins, remove or accept"),
 		RunE:    func(*cobra.Command, []string) error { return misuse("pair wants a verb; see pair --help") },
 	}
 	c.target.add(pair)
@@ -170,17 +172,18 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operateFlags) 
 	if err != nil {
 		return err
 	}
+	direct := name == operate.Setup || name == operate.Remove || name == operate.CarryLogins
 	op := &operation{verb: name, flags: flags, asJSON: c.asJSON, out: cmd.OutOrStdout()}
 	switch {
 	case flags.dryRun:
 		return op.dryRun(o, configured)
-	case c.target.direct() || configured && (name == operate.Setup || name == operate.Remove):
+	case c.target.direct() || configured && direct:
 		if err := op.open(c.settings, c.target.pairFlags); err != nil {
 			return err
 		}
 		defer op.close()
 		return op.run(cmd.Context(), o)
-	case name == operate.Setup || name == operate.Remove:
+	case direct:
 		return misuse("pair %s goes to the servers themselves: name them with --connection-string, --web-config, or pair in the configuration", name)
 	}
 	c.verb.allowDataLoss = flags.AllowDataLoss

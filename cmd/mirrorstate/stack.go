@@ -176,7 +176,11 @@ func pairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 	pc = partner.Config{
 		Database: "ASPState",
 		Hold:     partner.HoldConfig{Window: cfg.Pair.Hold.Window, Size: cfg.Pair.Hold.Size, Bytes: int64(cfg.Pair.Hold.Bytes)},
-		Exposed:  cfg.Pair.Exposed,
+		Budgets: partner.Budgets{
+			Dial: cfg.Pair.Budgets.Dial, Login: cfg.Pair.Budgets.Login, Probe: cfg.Pair.Budgets.Probe, SlowProbe: cfg.Pair.Budgets.SlowProbe,
+			Attempt: cfg.Pair.Budgets.Attempt, Admin: cfg.Pair.Budgets.Admin,
+		},
+		Exposed: cfg.Pair.Exposed,
 		Watchdog: partner.WatchdogConfig{
 			Enabled: cfg.Pair.Watchdog.Enabled, DryRun: cfg.Pair.Watchdog.DryRun, After: cfg.Pair.Watchdog.After, CoolDown: cfg.Pair.Watchdog.CoolDown,
 			Shared: cfg.Pair.Watchdog.Shared, AllowDataLoss: cfg.Pair.Watchdog.AllowDataLoss,

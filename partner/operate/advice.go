@@ -29,7 +29,7 @@ const (
 // availability groups.
 var advices = map[int32]string{
 	// Setting up and the partners' session.
-	911: "check the database's name, and that this is the right server", 916: "give the login a user in the database, with the same SID on both servers",
+	911: "check the database's name, and that this is the right server", 916: "give the login a user in the database: mirrorstate install --grant LOGIN; and the same SID on both servers: mirrorstate pair logins",
 	1402: "take the witness away (SET WITNESS OFF) and set it again: it knows another session",
 	1404: "the mirror is busy: try again in a moment",
 	1405: "see pair status; after a set-up that failed half-way run pair remove first",
@@ -76,7 +76,7 @@ var advices = map[int32]string{
 	// Endpoint, certificates, logins.
 	7807: "the endpoint's port or address is in use: choose another port with --endpoint-a or --endpoint-b", 7862: "a server has one endpoint of this kind: use the one it has",
 	4613: "run it with a login that is sysadmin", 4621: "run it in master",
-	15578: "there is a master key already", 15581: "create a master key in master, or open it", 15025: "there is a login of that name already: give it the same SID, or drop it",
+	15578: "there is a master key already", 15581: "create a master key in master, or open it", 15025: "there is another login of that name on this server: if it owns nothing, DROP LOGIN it there, and run the same command again",
 	15023: "there is a user of that name already", 15232: "there is a certificate of that name already", 15151: "it is not there, or the login may not see it: check the spelling and run as sysadmin",
 	15433: "another login has that SID already: see sys.server_principals", 15118: "the password does not satisfy the server's policy: choose a longer one",
 	15297: "the certificate's data is damaged: carry it over again", 15208: "the certificate's file can't be read: check the path and the service account's rights",

@@ -68,6 +68,8 @@ func assumptions(verb string, o Options) []string {
 		if o.MirrorData != "" {
 			all = append(all, "the logical names of the database's files (sys.master_files)")
 		}
+	case CarryLogins:
+		all = append(all, "that the login is sysadmin on both servers", "which rights on the server the logins have (sys.server_permissions): give them there too")
 	case Force:
 		all = append(all, "that the principal is really gone: where it still serves, two principals come of this", "whether anything is lost")
 	}

@@ -17,12 +17,14 @@ const (
 	formRestoreLog    = `RESTORE LOG %[ FROM DISK = %N WITH NORECOVERY`
 	formFileList      = `RESTORE FILELISTONLY FROM DISK = %N`
 	formRecover       = `RESTORE DATABASE %[ WITH RECOVERY`
+	formDropLogin     = `DROP LOGIN %[`
 	formDrop          = `DROP DATABASE %[`
 	formLoginWithSID  = `CREATE LOGIN %[ WITH PASSWORD = %s HASHED, SID = %s, CHECK_POLICY = OFF, DEFAULT_DATABASE = [master]`
 	queryFullRecovery = `SELECT 1 AS yes FROM sys.databases WHERE name = %N AND recovery_model_desc = N'FULL'`
 	queryState        = `SELECT 1 AS yes FROM sys.databases WHERE name = %N AND state_desc = %N`
 	queryLogin        = `SELECT CONVERT(varchar(200), sid, 1) AS sid, CONVERT(varchar(600), password_hash, 1) AS hash FROM sys.sql_logins WHERE name = %N`
 	querySameLogin    = `SELECT 1 AS yes FROM sys.server_principals WHERE name = %N AND sid = %s`
+	queryNoOtherLogin = `SELECT 1 AS yes WHERE NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = %N AND sid <> %s)`
 	queryRights       = `SELECT p.permission_name, p.state_desc FROM sys.server_permissions p JOIN sys.server_principals l ON l.principal_id = p.grantee_principal_id ` +
 		`WHERE l.name = %N AND p.class = 100 AND (p.permission_name <> N'CONNECT SQL' OR p.state_desc <> N'GRANT') ORDER BY p.permission_name`
 	queryRight = `SELECT 1 AS yes FROM sys.server_permissions p JOIN sys.server_principals l ON l.principal_id = p.grantee_principal_id ` +
@@ -32,8 +34,8 @@ const (
 	formDenyServer      = `DENY %s TO %[`
 )
 
-// queryOwners has the SQL logins that own users in the database: those must be known to the other server too.
-const queryOwners = `SELECT l.name FROM %[.sys.database_principals u JOIN sys.sql_logins l ON l.sid = u.sid WHERE l.principal_id > 1 ORDER BY l.name`
+// queryOwners has the logins that own users in the database, of SQL Server and of Windows: those must be known to the other server too.
+const queryOwners = `SELECT l.name FROM %[.sys.database_principals u JOIN sys.server_principals l ON l.sid = u.sid WHERE l.principal_id > 1 AND l.type IN ('S', 'U', 'G') ORDER BY l.name`
 
 // the errors of a file that is not there (yet), or not whole.
 var notThereYet = []int32{3013, 3201, 3203, 3241}
@@ -94,6 +96,9 @@ func (s *situation) logicalNames() []string {
 // readLogins asks for the database's logins: a user belongs to a SID, not to a name.
 func (s *situation) readLogins() {
 	for i, login := range s.o.Logins {
+		if isWindows(login) {
+			continue // its SID is the domain's, and its password too
+		}
 		s.plan.add(Step{On: s.p, Kind: Read, Into: []string{loginSID(i), loginHash(i)}, Title: "The SID and the password's hash of the login " + login, Text: fill(queryLogin, login)})
 	}
 }
@@ -101,15 +106,16 @@ func (s *situation) readLogins() {
 // makeLogins has the other server know them, by the same SIDs.
 func (s *situation) makeLogins() {
 	for i, login := range s.o.Logins {
+		if isWindows(login) {
+			s.plan.add(Step{On: s.m, Kind: Do, Title: "The same login there", Unless: fill(queryPrincipal, login), Text: fill(formWindowsLogin, login),
+				Why: "master is not mirrored. The login's SID is that of its Windows account, on every server."})
+			s.giveRights(login)
+			continue
+		}
 		s.plan.add(Step{On: s.m, Kind: Do, Title: "The same login there", Unless: fill(querySameLogin, login, variable(loginSID(i))),
 			Text: fill(formLoginWithSID, login, variable(loginHash(i)), variable(loginSID(i))),
 			Why:  "master is not mirrored. With another SID the user would be orphaned after a failover (916); with the database as default the login would fail on the mirror."})
-		for _, r := range s.o.Rights {
-			if r.Login == login {
-				s.plan.add(Step{On: s.m, Kind: Do, Title: "And its right on the server: " + r.Permission, Unless: fill(queryRight, login, r.Permission, r.State),
-					Text: fill(serverRightForms[r.State], r.Permission, login), Why: "What a login may do on the server stands in master too."})
-			}
-		}
+		s.giveRights(login)
 	}
 	if s.plan.Topology == Group {
 		for _, login := range s.o.Logins {
@@ -119,6 +125,34 @@ func (s *situation) makeLogins() {
 		}
 	}
 }
+
+// giveRights has a login do on the other server what it may do on this one.
+func (s *situation) giveRights(login string) {
+	for _, r := range s.o.Rights {
+		if r.Login == login {
+			s.plan.add(Step{On: s.m, Kind: Do, Title: "And its right on the server: " + r.Permission, Unless: fill(queryRight, login, r.Permission, r.State),
+				Text: fill(serverRightForms[r.State], r.Permission, login), Why: "What a login may do on the server stands in master too."})
+		}
+	}
+}
+
+// carryLogins gives the other server of a pair the logins that it lacks. A login that is there with another SID is left as it
+// is: what it owns there nobody can tell from here.
+func (s *situation) carryLogins() {
+	s.readLogins()
+	for i, login := range s.o.Logins {
+		if isWindows(login) {
+			continue
+		}
+		s.plan.add(Step{On: s.m, Kind: Check, Title: "There is no other login " + login + " there", Text: fill(queryNoOtherLogin, login, variable(loginSID(i))),
+			Refusal: &Refusal{Number: 15025, Message: "the login " + login + " is there with another SID, so that its user belongs to nobody after a failover",
+				Advice: "if it owns nothing on that server, run there: " + fill(formDropLogin, login) + "; then run pair logins again"}})
+	}
+	s.makeLogins()
+}
+
+// isWindows reports whether a login is that of a Windows account or group, such as DOMAIN\name.
+func isWindows(login string) bool { return strings.Contains(login, `\`) }
 
 // viewServerState is the right to see the roles of a group's replicas.
 const viewServerState = "VIEW SERVER STATE"

@@ -26,10 +26,12 @@ const (
 	Suspend  = "suspend"
 	Resume   = "resume"
 	Remove   = "remove"
+	// CarryLogins gives a pair's mirror the logins of its principal.
+	CarryLogins = "logins"
 )
 
 // Verbs are all that have a plan: all but status.
-var Verbs = []string{Setup, Failover, Force, Suspend, Resume, Remove}
+var Verbs = []string{Setup, Failover, Force, Suspend, Resume, Remove, CarryLogins}
 
 // What remove does with the copy on the former mirror.
 const (

@@ -50,6 +50,7 @@ func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 		Mirroring + Suspend: s.mirroringSuspend, Mirroring + Resume: s.mirroringResume, Mirroring + Remove: s.mirroringRemove,
 		Group + Setup: s.groupSetup, Group + Failover: s.groupFailover, Group + Force: s.groupForce,
 		Group + Suspend: s.groupSuspend, Group + Resume: s.groupResume, Group + Remove: s.groupRemove,
+		Mirroring + CarryLogins: s.carryLogins, Group + CarryLogins: s.carryLogins,
 		Mirroring + Status: s.status, Group + Status: s.status,
 	}[topology+verb]
 	if run == nil {
@@ -236,7 +237,7 @@ func (s *situation) knowGroup(verb string) error {
 			s.cluster = g.Cluster
 		}
 	}
-	if s.cluster == "EXTERNAL" {
+	if s.cluster == "EXTERNAL" && verb != CarryLogins {
 		return &Refusal{Message: "the availability group's cluster is external (Pacemaker)", Advice: "move it with the cluster's own tools, such as pcs resource move: what we did would be undone"}
 	}
 	return nil
@@ -249,10 +250,24 @@ func (s *situation) forbid(verb string) error {
 		return s.forbidSetup()
 	case Force:
 		return s.forbidForce()
+	case CarryLogins:
+		return s.forbidLogins()
 	case Failover:
 		if down := silentOnes(s.seen); down != "" {
 			return refuse(partnersApart, "both partners must be up; %s", down)
 		}
+	}
+	return nil
+}
+
+// forbidLogins refuses where the logins can't be read, or not be made.
+func (s *situation) forbidLogins() error {
+	if down := silentOnes(s.seen); down != "" {
+		return refuse(partnersApart, "both servers must let this login in; %s", down).
+			advise("run it with a login that is sysadmin on both servers, such as sa: --connection-string with another user id. A server that is down must be up first")
+	}
+	if !s.seen[0].Sysadmin || !s.seen[1].Sysadmin {
+		return refuse(262, "the login is not sysadmin on both servers")
 	}
 	return nil
 }

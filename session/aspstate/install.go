@@ -162,7 +162,7 @@ func (f Found) refusesLogin(o InstallOptions) error {
 	}
 	switch {
 	case !f.Login:
-		return refuse("there is no login %s on this server. Make it here: CREATE LOGIN %s WITH PASSWORD = N'…', DEFAULT_DATABASE = [master]; pair setup carries it to the other partner with the same SID", o.Grant, quoteName(o.Grant))
+		return refuse("there is no login %s on this server. Make it here: CREATE LOGIN %s WITH PASSWORD = N'…', DEFAULT_DATABASE = [master]; pair logins carries it to the mirror with the same SID, pair setup where the servers are no pair yet", o.Grant, quoteName(o.Grant))
 	case f.Orphan && !o.Recreate:
 		return refuse("the database has a user %s that belongs to another login of that name (its SID differs). Mend it with ALTER USER %s WITH LOGIN = %s, and run this again",
 			o.Grant, quoteName(o.Grant), quoteName(o.Grant))

@@ -153,7 +153,7 @@ func TestParameters_AreTyped(t *testing.T) {
 	a := newCall(false, false).Attempt
 	_, _ = fleetSecret(ctx, a, nil)
 	_, _ = getAppID(ctx, a, "x", true)
-	_, _ = tempGetAppID(ctx, a, "x", true)
+	_, _ = tempGetAppID(ctx, a, "x")
 	_, _ = sweepOnExtended(ctx, a, sweepAsk{})
 	_, _ = sweepOnExtended(ctx, a, sweepAsk{owner: session.NewOperationID(), limit: 1})
 

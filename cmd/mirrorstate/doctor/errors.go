@@ -114,7 +114,7 @@ func unreachable(err error) (found, mend string) {
 		return "the TLS handshake fails: " + text, "Bring the server's TLS up to date, or see docs/configuration.md, What Go's TLS refuses"
 	case number(err) == noLogin:
 		return "the login is refused (18456): wrong password, or the login is not on this server, which would stop everything after a failover to it",
-			"Create the login with the same SID and password as on the other server: pair setup carries it over; by hand: CREATE LOGIN … WITH PASSWORD = 0x… HASHED, SID = 0x…"
+			"Correct user and password; if they are right, the login is missing on this server: bring the other one up, and run doctor again"
 	case errors.As(err, &dns):
 		return "the name can't be resolved: " + text, "Correct the server's name, or name it in DNS for this machine"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,7 @@ func (e *exam) schema() {
 	}
 	table := s.Answers[askTable].Err
 	if number(table) == noUser {
-		e.add(s.Name, Fail, "the login has no user in "+e.Database+" (916)", "Make it a member of the proxy's role", e.command("install --grant "+s.one(askSelf)["name"]))
+		e.add(s.Name, Fail, "the login has no user in "+e.Database+" (916)", "Make it a member of the proxy's role"+e.asWhom(), e.asAdmin("install --grant "+shellWord(s.one(askSelf)["name"])))
 		return
 	}
 	if s.Schema == nil {
@@ -126,7 +127,7 @@ func (e *exam) epoch() {
 	case number(a.Err) == noObject:
 		e.unchecked(s.Name, "there is none on a stock ASPState", "")
 	case a.Err != nil:
-		e.unchecked(s.Name, why(a.Err), "Give the login its rights: "+e.command("install --grant LOGIN"))
+		e.unchecked(s.Name, why(a.Err), "Give the login its rights, as a login that may: "+e.asAdmin("install --grant "+shellWord(s.one(askSelf)["name"])))
 	case len(a.Rows) == 0:
 		e.add(s.Name, Fail, "the row of MirrorStateEpoch is gone: nothing fences a former principal, and calls on the extended schema fail", "Install again: it puts the row back", e.command("install"))
 	case len(a.Rows) > 1:
@@ -155,7 +156,7 @@ func (e *exam) rights() {
 	}
 	switch name := s.one(askSelf)["name"]; {
 	case len(not) > 0:
-		e.add(s.Name, Fail, fmt.Sprintf("%s lacks %d rights: %s", name, len(not), shortened(not, 3)), "Give the login the least that a proxy needs", e.command("install --grant "+name))
+		e.add(s.Name, Fail, fmt.Sprintf("%s lacks %d rights: %s", name, len(not), shortened(not, 3)), "Give the login the least that a proxy needs"+e.asWhom(), e.asAdmin("install --grant "+shellWord(name)))
 	case s.sysadmin():
 		e.add(s.Name, Warn, name+" is a sysadmin, which is more than a proxy needs", "Make a login of its own for it, with the least rights: it needs no others to follow a failover", e.command("install --grant LOGIN"))
 	default:
@@ -207,7 +208,8 @@ func (e *exam) users() {
 				continue
 			}
 			bad++
-			e.orphan(at, s, u, names[strings.ToLower(u["name"])])
+			login := s.loginOf(u)
+			e.orphan(at, s, u, login, names[strings.ToLower(cmp.Or(login, u["name"]))])
 		}
 		if bad == 0 {
 			e.ok(at.Name, fmt.Sprintf("every user of %s (%d) has its login here", e.Database, len(users.Rows)))
@@ -215,18 +217,31 @@ func (e *exam) users() {
 	}
 }
 
-// orphan is a user without its login on a server; alike: there is a login of the same name, with another SID.
-func (e *exam) orphan(at, principal *Side, user map[string]string, alike bool) {
+// loginOf is the name of a user's login on this server; empty: it has none.
+func (s *Side) loginOf(user map[string]string) string {
+	for _, r := range s.Answers[askLogins].Rows {
+		if r["sid"] == user["sid"] {
+			return r["name"]
+		}
+	}
+	return ""
+}
+
+// orphan is a user without its login on a server. login is that on the principal, empty where it has none; alike: there is
+// a login of the same name here, with another SID.
+func (e *exam) orphan(at, principal *Side, user map[string]string, login string, alike bool) {
 	name := user["name"]
 	switch {
 	case alike && at == principal:
-		e.add(at.Name, Fail, "the user "+name+" is orphaned: the login of its name has another SID", "Bind it to the login that is here", "ALTER USER "+bracket(name)+" WITH LOGIN = "+bracket(name))
+		e.add(at.Name, Fail, "the user "+name+" is orphaned: the login of its name has another SID", "Bind it to the login that is here", "USE "+bracket(e.Database)+"; ALTER USER "+bracket(name)+" WITH LOGIN = "+bracket(name))
+	case login == "":
+		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is not on this server: logging in fails (18456)", name), "Create it on the principal with the user's SID, and give it to the mirror with mirrorstate pair logins",
+			fmt.Sprintf("CREATE LOGIN %s WITH PASSWORD = N'…', SID = 0x%X, DEFAULT_DATABASE = [master]", bracket(name), user["sid"]))
 	case alike:
-		e.add(at.Name, Fail, fmt.Sprintf("the login %s has another SID here than the user's 0x%X: after a failover it gets 916", name, user["sid"]), "Drop it here, and create it with the user's SID and the password hash of the other server",
-			fmt.Sprintf("CREATE LOGIN %s WITH PASSWORD = 0x… HASHED, SID = 0x%X, CHECK_POLICY = OFF, DEFAULT_DATABASE = [master]", bracket(name), user["sid"]))
+		e.add(at.Name, Fail, fmt.Sprintf("the login %s has another SID here than the user's 0x%X: after a failover it gets 916", login, user["sid"]), e.replaced(login), e.carryCommand(login))
 	default:
-		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is not on this server: after a failover to it, logging in fails (18456)", name), "Create it here with the same SID and the password hash of the other server",
-			fmt.Sprintf("CREATE LOGIN %s WITH PASSWORD = 0x… HASHED, SID = 0x%X, CHECK_POLICY = OFF, DEFAULT_DATABASE = [master]", bracket(name), user["sid"]))
+		mend, command := e.carry(login)
+		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is not on this server: after a failover to it, logging in fails (18456)", name), mend, command)
 	}
 }
 

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -92,15 +94,20 @@ func (e *exam) configuration() {
 }
 
 func (e *exam) reachable() {
-	for _, s := range e.Sides {
+	for i, s := range e.Sides {
 		switch {
 		case s.Err != nil:
 			found, mend := unreachable(s.Err)
+			command := ""
+			if self := e.Sides[1-i].one(askSelf); number(s.Err) == noLogin && self != nil {
+				mend, command = e.carry(self["name"])
+			}
 			if number(e.Sides[0].Err) == noLogin && number(e.Sides[1].Err) == noLogin {
 				found, mend = "the login is refused (18456), on both servers: the password is wrong, or the login is on neither",
-					"Correct user and password; a login that is on neither server is created on the principal, and carried over by pair setup"
+					"Correct user and password. A login that is on neither server: create it on the one that has the database, and give it to the other with mirrorstate pair logins "+
+						"where the two are a pair, with mirrorstate pair setup where they are none yet"
 			}
-			e.add(s.Name, Fail, found, mend, "")
+			e.add(s.Name, Fail, found, mend, command)
 		case s.Found.Error != "":
 			e.add(s.Name, Fail, "it answers, and can't be asked about itself: "+s.Found.Error, "Mend that first: what the server is could not be checked", "")
 		case s.lost != nil:
@@ -197,11 +204,68 @@ func (e *exam) sameSID() {
 		e.ok("", "the SID of "+a["name"]+" differs, which does not matter to a sysadmin")
 	case a["sid"] != b["sid"]:
 		e.add("", Fail, fmt.Sprintf("the login %s has the SID 0x%X on a and 0x%X on b: after a failover it has no user in the database (916)", a["name"], a["sid"], b["sid"]),
-			"Drop the login where it owns nothing, and create it there with the other's SID and password hash; pair setup does it for a new mirror",
-			fmt.Sprintf("CREATE LOGIN %s WITH PASSWORD = 0x… HASHED, SID = 0x%X, CHECK_POLICY = OFF, DEFAULT_DATABASE = [master]", bracket(a["name"]), a["sid"]))
+			e.replaced(a["name"]), e.carryCommand(a["name"]))
 	default:
 		e.ok("", "the login "+a["name"]+" has the same SID on both servers")
 	}
+}
+
+// carry is how a login of one server comes to the other: advice, and the command.
+func (e *exam) carry(login string) (mend, command string) {
+	return "Give the login " + login + " to this server with the other's SID, password and rights" + e.asWhom(), e.carryCommand(login)
+}
+
+// carryCommand is the command of carry: setup refuses a pair, and logins wants one.
+func (e *exam) carryCommand(login string) string {
+	words := "pair logins --login "
+	if e.topology == "" {
+		words = "pair setup --login "
+	}
+	return e.asAdmin(words + shellWord(login))
+}
+
+// replaced is what comes before carry where another login of that name is in the way.
+func (e *exam) replaced(login string) string {
+	where := "the server that is not principal"
+	if e.here >= 0 {
+		where = e.Sides[1-e.here].Name
+	}
+	return "On " + where + ", if the login owns nothing there, run DROP LOGIN " + bracket(login) + "; then give it the other's login" + e.asWhom()
+}
+
+// asAdmin is a command of ours that the login which asks now could not carry out: as sa, unless it is sysadmin itself.
+func (e *exam) asAdmin(words string) string {
+	a, b := e.Sides[0], e.Sides[1]
+	if a.sysadmin() && b.sysadmin() {
+		return e.command(words)
+	}
+	source := func(s *Side) string {
+		host, port, err := net.SplitHostPort(s.Address)
+		if err != nil {
+			return s.Address
+		}
+		return host + "," + port
+	}
+	return fmt.Sprintf(`mirrorstate %s --connection-string "data source=%s;failover partner=%s;initial catalog=%s;user id=sa"`, words, source(a), source(b), e.Database)
+}
+
+// asWhom says who sa is in what asAdmin returns.
+func (e *exam) asWhom() string {
+	if e.Sides[0].sysadmin() && e.Sides[1].sysadmin() {
+		return ""
+	}
+	return ". sa stands for a login that is sysadmin on both servers; its password is read from MIRRORSTATE_PAIR_PASSWORD"
+}
+
+// plainWord is what a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[\w.@-]+$`)
+
+// shellWord quotes a name for a shell where that is needed.
+func shellWord(name string) string {
+	if plainWord.MatchString(name) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 // servers compares what the servers are.
