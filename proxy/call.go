@@ -152,6 +152,9 @@ func (c *call) decode(t traits) error {
 	}
 	c.timeout = minutes
 	if c.body, err = c.api.memory.readItem(c.w, c.r, nameOf(c.caller), &c.items, c.ref.App.MaxItem); err != nil {
+		if c.items.gone { // by our own deadline, after which net/http believes that the client has left
+			c.r = c.r.WithContext(context.WithoutCancel(c.r.Context()))
+		}
 		return err
 	}
 	c.r.Body = http.NoBody // read; c.r is the router's copy

@@ -38,6 +38,7 @@ type itemMemory struct {
 
 	mu   sync.Mutex // guards the pool and all itemShares; held for no I/O
 	pool shares.Pool[*itemShare]
+	came uint64 // how many did so far
 }
 
 // itemShare is what one request has in memory. The zero value is nothing.
@@ -92,8 +93,8 @@ func (m *itemMemory) roomLocked(caller string, n int) bool {
 
 func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	if s.taken == 0 {
-		// The one that came first has the highest number: it is the first to go.
-		s.part = shares.Part[*itemShare]{Value: s, Order: ^uint64(time.Now().UnixNano())}
+		m.came++
+		s.part = shares.Part[*itemShare]{Value: s, Order: ^m.came} // the one that came first is the first to go
 		m.pool.Add(caller, &s.part)
 		m.pool.Pin(&s.part, s.stop == nil)
 	}

@@ -360,3 +360,62 @@ func TestWaiters_OtherErrors(t *testing.T) {
 		}
 	})
 }
+
+// Both bounds have a turn for each caller: the newest waiter of whoever has most makes room.
+func TestWaiters_EachCallerHasATurn(t *testing.T) {
+	one := func(int) waitKey { return key }
+	own := func(i int) waitKey { return waitKey{"/app", session.ID([]byte{'a' + byte(i)})} }
+	for _, c := range []struct {
+		name              string
+		perSession, total int
+		key               func(i int) waitKey
+	}{{"of one session", 6, 100, one}, {"in all", 100, 6, own}, {"in all, of one session", 100, 6, one}} {
+		synctest.Test(t, func(t *testing.T) {
+			w, d := newWaiters(c.perSession, c.total), &door{closed: true}
+			type end struct {
+				caller string
+				err    error
+			}
+			ends := make(chan end, 20)
+			wait := func(caller string, k waitKey) {
+				go func() { ends <- end{caller, w.await(t.Context(), caller, k, time.Minute, true, d.read)} }()
+				synctest.Wait()
+			}
+			for i := range 6 {
+				wait("flood", c.key(i))
+			}
+			if len(ends) != 0 {
+				t.Errorf("%s: one that is alone was turned away: %v", c.name, <-ends)
+			}
+			for i := range 3 {
+				wait("good", c.key(i))
+				if e := <-ends; e.caller != "flood" || !errors.Is(e.err, session.ErrOverloaded) {
+					t.Errorf("%s: waiter %d of the other: %+v", c.name, i, e)
+				}
+			}
+			for _, caller := range []string{"good", "flood"} { // both have half
+				wait(caller, c.key(0))
+				if e := <-ends; e.caller != caller || !errors.Is(e.err, session.ErrOverloaded) {
+					t.Errorf("%s: one more of %s: %+v", c.name, caller, e)
+				}
+			}
+			if s := w.stats(); s.Evicted != 3 || s.SessionLimit+s.TotalLimit != 2 || s.Waiting != 6 || w.pool.Size().Count != 6 {
+				t.Errorf("%s: counted %+v", c.name, s)
+			}
+			d.open()
+			for range 6 {
+				if e := <-ends; e.err != nil {
+					t.Errorf("%s: who stayed: %+v", c.name, e)
+				}
+			}
+			if s := w.stats(); s.Waiting != 0 || s.Served != 6 || w.pool.Size().Count != 0 {
+				t.Errorf("%s: at the end %+v", c.name, s)
+			}
+			for i := range w.shards {
+				if len(w.shards[i].queues) != 0 {
+					t.Errorf("%s: an empty queue is kept", c.name)
+				}
+			}
+		})
+	}
+}
