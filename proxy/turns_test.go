@@ -137,8 +137,13 @@ func TestTurns_StalledUploads(t *testing.T) {
 			if code, err := put("good", bytes.NewReader(make([]byte, size)), size); code != http.StatusCreated {
 				t.Errorf("the other caller's item: %d, %v", code, err)
 			}
-			if got := <-floods; got != (end{0, http.StatusTooManyRequests, nil}) {
-				t.Errorf("the flood's oldest upload: %+v", got)
+			select {
+			case got := <-floods:
+				if got != (end{0, http.StatusTooManyRequests, nil}) {
+					t.Errorf("the flood's oldest upload: %+v", got)
+				}
+			case <-ctx.Done():
+				t.Fatal("none of the flood's uploads made room")
 			}
 			v.awaitBytes(4 * size)
 			if s := v.api.Stats().Memory; s.Evicted != 1 || s.Refused != 1 {

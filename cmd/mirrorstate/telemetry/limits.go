@@ -16,9 +16,10 @@ var (
 	queueDesc       = desc("requests_queued", "Calls that wait for a place at the store now.")
 	queuedDesc      = desc("requests_queued_total", "Calls that had to wait for a place at the store.")
 	passedDesc      = desc("requests_passed_total", "Calls that went past the queue, because the pair holds calls itself.")
-	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), late (they waited too long), or left (with their client).", "reason")
+	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), evicted (from it, for a caller with fewer in it), late (they waited too long), or left (with their client).", "reason")
 	itemsDesc       = desc("items_bytes", "Items in memory now, of limits.bytes.")
 	itemsShedDesc   = desc("items_shed_total", "Requests turned away because their item was too much for limits.bytes.")
+	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with less there: they waited for their client, a place or a lock.")
 	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
 	evictedDesc     = desc("connections_evicted_total", "Idle connections that were closed to make room.", "listener")
 	turnedDesc      = desc("connections_refused_total", "Connections that were closed as they came, for all others were at work.", "listener")
@@ -55,11 +56,12 @@ func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
 	c.gauge(queueDesc, float64(s.Door.Waiting))
 	c.count(queuedDesc, s.Door.Queued)
 	c.count(passedDesc, s.Door.Passed)
-	for reason, n := range map[string]uint64{"full": s.Door.Full, "late": s.Door.Late, "left": s.Door.Left} {
+	for reason, n := range map[string]uint64{"full": s.Door.Full, "evicted": s.Door.Evicted, "late": s.Door.Late, "left": s.Door.Left} {
 		c.count(shedDesc, n, reason)
 	}
 	c.gauge(itemsDesc, float64(s.Memory.Bytes))
 	c.count(itemsShedDesc, s.Memory.Refused)
+	c.count(itemsGoneDesc, s.Memory.Evicted)
 	var k keyring.Stats
 	if m.keys != nil {
 		k = m.keys.Stats()
