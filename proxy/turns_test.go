@@ -273,3 +273,30 @@ func TestTurns_ItemsBehindALock(t *testing.T) {
 		}
 	})
 }
+
+// callerStore remembers who its calls are for.
+type callerStore struct {
+	session.Store
+	asked []string
+}
+
+func (s *callerStore) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	s.asked = append(s.asked, session.CallerOf(ctx))
+	return s.Store.Put(ctx, ref, w, cond, op)
+}
+
+func (s *callerStore) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+	s.asked = append(s.asked, session.CallerOf(ctx))
+	return s.Store.Get(ctx, ref, opts)
+}
+
+// The store is told whose a call is, so that what it bounds has a turn for each, too.
+func TestTurns_StoreIsToldTheCaller(t *testing.T) {
+	store := &callerStore{Store: memory.New(nil)}
+	v := rivalsOf(t, store, proxy.Limits{})
+	v.record("flood", "PUT", sessions+"/x", "item")
+	v.record("good", "GET", sessions+"/x", "")
+	if got := strings.Join(store.asked, ", "); got != "flood, good" {
+		t.Errorf("the calls were for %q", got)
+	}
+}
