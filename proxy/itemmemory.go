@@ -46,8 +46,9 @@ type itemShare struct {
 	taken int // owned by the request's goroutine; with 0 nobody else knows the share
 
 	part shares.Part[*itemShare]
-	stop func() // ends what the request waits for; nil: it stays
-	gone bool   // it had to make room, and is to end
+	w    http.ResponseWriter // the request's, for stop
+	stop func(*itemShare)    // ends what the request waits for; nil: it stays
+	gone bool                // it had to make room, and is to end
 }
 
 // take counts n bytes more for a caller; false: there is no room for them, and they are not counted.
@@ -85,7 +86,7 @@ func (m *itemMemory) roomLocked(caller string, n int) bool {
 	gone, ok := m.pool.Room(caller, shares.Size{Bytes: int64(n)}, shares.Size{Bytes: m.limit})
 	for _, part := range gone {
 		part.Value.gone = true
-		part.Value.stop()
+		part.Value.stop(part.Value)
 	}
 	m.evicted.Add(uint64(len(gone)))
 	return ok
@@ -131,7 +132,7 @@ func (m *itemMemory) giveBack(s *itemShare) {
 
 // waits says that a request begins to wait, and makes room for others from now on: stop is called once then, and has
 // to end the waiting without waiting itself.
-func (m *itemMemory) waits(s *itemShare, stop func()) {
+func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) {
 	if s.taken == 0 {
 		s.stop = stop
 		return
@@ -140,7 +141,7 @@ func (m *itemMemory) waits(s *itemShare, stop func()) {
 	defer m.mu.Unlock()
 	s.stop = stop
 	if s.gone {
-		stop()
+		stop(s)
 		return
 	}
 	m.pool.Pin(&s.part, false)
@@ -166,7 +167,7 @@ func (m *itemMemory) waiting(ctx context.Context, s *itemShare) (waits context.C
 		return ctx, func() bool { return true }
 	}
 	waits, cancel := context.WithCancelCause(ctx)
-	m.waits(s, func() { cancel(m.fullError()) })
+	m.waits(s, func(*itemShare) { cancel(m.fullError()) })
 	return waits, func() bool {
 		defer cancel(nil)
 		return m.stays(s)
@@ -187,9 +188,14 @@ const firstRoom = 1 << 10
 // longAgo is a deadline that is over.
 var longAgo = time.Unix(1, 0)
 
+// What ends the waiting for a client. A recorder has no deadlines, and nobody waits for it.
+func stopReading(s *itemShare) { _ = http.NewResponseController(s.w).SetReadDeadline(longAgo) }
+func stopWriting(s *itemShare) { _ = http.NewResponseController(s.w).SetWriteDeadline(longAgo) }
+
 // readItem is readBody for a caller whose body makes room for others while it is read.
 func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller string, s *itemShare, limit int) ([]byte, error) {
-	m.waits(s, func() { _ = http.NewResponseController(w).SetReadDeadline(longAgo) })
+	s.w = w
+	m.waits(s, stopReading)
 	body, err := m.readBody(r, caller, s, limit)
 	if !m.stays(s) {
 		return nil, m.fullError()
@@ -199,7 +205,8 @@ func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller str
 
 // writesItem says that a request answers with an item, and makes room for others while its client takes it, until stays or giveBack.
 func (m *itemMemory) writesItem(w http.ResponseWriter, s *itemShare) {
-	m.waits(s, func() { _ = http.NewResponseController(w).SetWriteDeadline(longAgo) })
+	s.w = w // nobody reads it while there is no stop
+	m.waits(s, stopWriting)
 }
 
 // readBody reads the item into memory that grows with what has come: none before the first byte,

@@ -64,6 +64,7 @@ type Pool[T any] struct {
 	size   Size
 	shares map[string]*share[T]
 	turns  []*share[T] // the same: who is next
+	spare  *share[T]   // for the next caller that comes
 }
 
 // Size is what all callers have.
@@ -84,7 +85,10 @@ func (p *Pool[T]) Add(caller string, part *Part[T]) {
 		if p.shares == nil {
 			p.shares = make(map[string]*share[T])
 		}
-		s = &share[T]{caller: caller}
+		if s, p.spare = p.spare, nil; s == nil {
+			s = new(share[T])
+		}
+		s.caller = caller
 		p.shares[caller] = s
 		p.turns = append(p.turns, s)
 	}
@@ -151,6 +155,8 @@ func (p *Pool[T]) Remove(part *Part[T]) {
 // forget drops a share that is empty.
 func (p *Pool[T]) forget(s *share[T]) {
 	delete(p.shares, s.caller)
+	p.spare = s // it is empty
+	s.caller, s.next = "", nil
 	for i, other := range p.turns {
 		if other == s {
 			copy(p.turns[i:], p.turns[i+1:])
