@@ -59,6 +59,7 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 		limit.start()
 		defer limit.stop()
 	}
+	defer r.p.line.done()
 	l, err := r.connection(ctx, cancel, t)
 	if err != nil {
 		return Connecting, err
@@ -93,27 +94,6 @@ var errBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 func fromServer(err error) bool {
 	_, ok := errors.AsType[mssql.Error](err)
 	return ok
-}
-
-// connection checks one out. Those who wait for one are as many as the hold may
-// have, and lock holders as many again: a principal that hangs fills its pool
-// before anybody knows that it hangs.
-func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t *term) (lease, error) {
-	p, bytes := r.p, r.call.Bytes
-	defer p.queued.Add(-1)
-	defer p.queuedBytes.Add(-bytes)
-	n, b := p.queued.Add(1), p.queuedBytes.Add(bytes)
-	size, most := int64(p.cfg.Hold.Size), p.cfg.Hold.Bytes
-	if r.call.HoldsLock {
-		size, most = 2*size, 2*most
-	}
-	switch {
-	case n > size:
-		return nil, &HoldFullError{"size", size}
-	case b > most && n > 1:
-		return nil, &HoldFullError{"bytes", most}
-	}
-	return t.pool.get(ctx, cancel)
 }
 
 // limit is when an attempt that begins now ends, unless a long answer is on its way,

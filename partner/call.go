@@ -9,6 +9,7 @@ import (
 // Call describes one call to Do.
 type Call struct {
 	Label     string // a constant for logs and errors, like "acquire"; never an id
+	Caller    string // who it is for, where callers are told apart: each has its share of what is bounded
 	HoldsLock bool   // its caller holds a session's lock: it waits in places of its own and drains first
 	Bytes     int64  // its item's: memory the call keeps while it waits, and time that an attempt needs to send it
 	Write     bool   // it may change data: unanswered, its outcome is unknown

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 func TestDo_HealthyPrincipal(t *testing.T) {
@@ -390,12 +392,13 @@ func TestDo_HoldFull(t *testing.T) {
 func TestDo_TooManyWaitForAConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		p := f.startServing(func(c *Config) { c.Hold.Size, c.Hold.Bytes = 2, 100 })
+		p := f.startServing(func(c *Config) { c.Hold.Size, c.Hold.Bytes, c.MaxConns = 2, 100, 1 })
 		f.set(func(a, _ *fakeServer) { a.busy = true })
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var wg sync.WaitGroup
 		wait := func(c Call) { wg.Go(func() { _ = p.Do(ctx, c, nil) }); synctest.Wait() }
+		wait(Call{Bytes: 100}) // has the connection, or will have it
 		wait(Call{Bytes: 60})
 		if err := p.Do(ctx, Call{Bytes: 60}, nil); !errors.Is(err, ErrHoldFull) || OutcomeOf(err) != NotApplied {
 			t.Errorf("more bytes than the hold may have: %v", err)
@@ -405,13 +408,14 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 			t.Errorf("more calls than the hold may have: %v", err)
 		}
 		wait(Call{HoldsLock: true})
-		if n := p.queued.Load(); n != 3 {
-			t.Errorf("%d wait, want 3: the lock's holder has a place of its own", n)
+		if n := p.queued.Load(); n != 4 {
+			t.Errorf("%d wait, want 4: the lock's holder has a place of its own", n)
 		}
 		cancel()
 		wg.Wait()
-		if n, b := p.queued.Load(), p.queuedBytes.Load(); n != 0 || b != 0 {
-			t.Errorf("%d calls with %d bytes are still counted", n, b)
+		n, wanted, size := p.queued.Load(), p.line.wanted.Load(), p.line.waiting[0].Size()
+		if n != 0 || wanted != 0 || size != (shares.Size{}) {
+			t.Errorf("still counted: %d wait, %d want a connection, %+v in the line", n, wanted, size)
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // How a drain begins: so many calls at first, so many more for each that
@@ -36,6 +38,10 @@ const (
 // It opens by admit, shuts by doubt or evict, and drains in order of arrival:
 // calls that were sent before first, then calls that carry a lock. The drain is ramped, so that a server
 // that has just become principal is not stampeded; until it is done, new calls queue behind.
+//
+// A lane that is full makes room for a caller with less in it than another, of whom the newest calls are then
+// refused. Lanes have bounds of their own, so that those who carry no lock take no place of those who do, and
+// calls that were sent before have none: they are not refused.
 //
 // Where writes are kept apart they have a door and lanes of their own, which stay shut
 // while the principal is exposed.
@@ -127,7 +133,7 @@ func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration,
 	defer timer.Stop()
 	select {
 	case t, ok := <-w.let:
-		return h.letGo(ps, t, ok)
+		return w.letGo(ps, t, ok)
 	case <-timer.C:
 		err = ErrNoPrincipal
 	case <-ctx.Done():
@@ -138,13 +144,13 @@ func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration,
 	}
 	// It was let go at the same moment: go, and the caller's context decides.
 	t, ok := <-w.let
-	return h.letGo(ps, t, ok)
+	return w.letGo(ps, t, ok)
 }
 
-// letGo is what a waiter does that got its term.
-func (h *hold) letGo(ps *pass, t *term, ok bool) (*term, error) {
+// letGo is what a waiter does that got its term, or was refused.
+func (w *waiter) letGo(ps *pass, t *term, ok bool) (*term, error) {
 	if !ok {
-		return nil, ErrClosed
+		return nil, w.refused
 	}
 	ps.queued = true
 	return t, nil
@@ -162,30 +168,50 @@ func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
 		return nil, t, nil
 	}
 	l := h.lane(c, sent)
-	if err := h.fullLocked(l, c); err != nil && !sent {
-		h.stats.Rejected++
-		return nil, nil, err
+	if !sent {
+		if err := h.roomLocked(l, c); err != nil {
+			h.stats.Rejected++
+			return nil, nil, err
+		}
 	}
 	if ps.ticket == 0 {
 		h.tickets++
 		ps.ticket = h.tickets
 	}
-	w := &waiter{ticket: ps.ticket, bytes: c.Bytes, since: time.Now(), let: make(chan *term, 1)}
-	l.insert(w)
+	w := &waiter{ticket: ps.ticket, part: shares.Part[*waiter]{Bytes: c.Bytes}, since: time.Now(), let: make(chan *term, 1)}
+	l.insert(w, c.Caller)
 	h.stats.Total++
 	h.releaseLocked()
 	return w, nil, nil
 }
 
-// fullLocked says whether a lane has no place for one more call.
-func (h *hold) fullLocked(l *lane, c *Call) error {
-	switch {
-	case l.n >= h.cfg.Size:
-		return &HoldFullError{"size", int64(h.cfg.Size)}
-	case l.bytes+c.Bytes > h.cfg.Bytes:
-		return &HoldFullError{"bytes", h.cfg.Bytes}
+// roomLocked makes room for a call in a lane, where others have more of it than its caller.
+func (h *hold) roomLocked(l *lane, c *Call) error {
+	gone, full, ok := makeRoom(&l.held, &h.cfg, c)
+	for _, part := range gone {
+		l.refuse(part.Value, full)
+	}
+	h.stats.Evicted += uint64(len(gone))
+	if !ok {
+		return full
 	}
 	return nil
+}
+
+// makeRoom makes room for a call in a pool that has the hold's bounds. It gives the parts of those who
+// must go, and what they are told; which is what the call itself is told where there is no room.
+func makeRoom[T any](pool *shares.Pool[T], cfg *HoldConfig, c *Call) (gone []*shares.Part[T], full error, ok bool) {
+	more, limit := shares.Size{Count: 1, Bytes: c.Bytes}, shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}
+	switch short := pool.Short(more, limit); short {
+	case shares.Enough:
+		return nil, nil, true
+	case shares.Count:
+		full = &HoldFullError{string(short), int64(cfg.Size)}
+	default:
+		full = &HoldFullError{string(short), cfg.Bytes}
+	}
+	gone, ok = pool.Room(c.Caller, more, limit)
+	return gone, full, ok
 }
 
 // leave takes a waiter out, and says why it went: time that is over is ErrBusy where
@@ -295,8 +321,7 @@ func (h *hold) close() {
 	h.shutLocked()
 	for i := range h.lanes {
 		for w := h.lanes[i].head; w != nil; w = h.lanes[i].head {
-			h.lanes[i].remove(w)
-			close(w.let)
+			h.lanes[i].refuse(w, ErrClosed)
 		}
 	}
 }
@@ -323,7 +348,7 @@ func (h *hold) shutLane(i int) bool { return h.exposed && i%2 == 1 }
 func (h *hold) waitingLocked() (n int) {
 	for i := range h.lanes {
 		if !h.shutLane(i) {
-			n += h.lanes[i].n
+			n += h.lanes[i].n()
 		}
 	}
 	return n
@@ -400,8 +425,9 @@ func (h *hold) read() HoldStats {
 	s := h.stats
 	s.Held, s.Bytes = 0, 0
 	for i := range h.lanes {
-		s.Held += h.lanes[i].n
-		s.Bytes += h.lanes[i].bytes
+		size := h.lanes[i].held.Size()
+		s.Held += size.Count
+		s.Bytes += size.Bytes
 	}
 	return s
 }

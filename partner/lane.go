@@ -1,12 +1,15 @@
 package partner
 
-import "time"
+import (
+	"time"
 
-// lane is a queue in order of tickets.
+	"github.com/mirrorstate/mirrorstate/shares"
+)
+
+// lane is a queue in order of tickets, and what each caller has of it.
 type lane struct {
 	head, tail *waiter
-	n          int
-	bytes      int64
+	held       shares.Pool[*waiter]
 }
 
 // waiter is one call in the hold.
@@ -14,17 +17,21 @@ type waiter struct {
 	prev, next *waiter
 	in         *lane // nil: let go, or gone
 	ticket     uint64
-	bytes      int64
+	part       shares.Part[*waiter]
 	since      time.Time
-	let        chan *term // gets one term, or is closed when the hold is
+	let        chan *term // gets one term, or is closed
+	refused    error      // why it was closed, set before
 }
 
-// insert puts w behind every waiter with a lower ticket. Calls that come back
+// n is how many wait.
+func (l *lane) n() int { return l.held.Size().Count }
+
+// insert puts a caller's w behind every waiter with a lower ticket. Calls that come back
 // are older than most, new ones younger than all; so it looks from both ends.
-func (l *lane) insert(w *waiter) {
+func (l *lane) insert(w *waiter, caller string) {
 	w.in = l
-	l.n++
-	l.bytes += w.bytes
+	w.part.Value, w.part.Order = w, w.ticket
+	l.held.Add(caller, &w.part)
 	if l.tail == nil || l.tail.ticket < w.ticket {
 		l.link(l.tail, w, nil)
 		return
@@ -64,6 +71,12 @@ func (l *lane) remove(w *waiter) {
 		w.next.prev = w.prev
 	}
 	w.in, w.prev, w.next = nil, nil, nil
-	l.n--
-	l.bytes -= w.bytes
+	l.held.Remove(&w.part)
+}
+
+// refuse takes w out, and tells it why.
+func (l *lane) refuse(w *waiter, why error) {
+	l.remove(w)
+	w.refused = why
+	close(w.let)
 }

@@ -107,13 +107,14 @@ func holdOutcome(err error) HoldOutcome {
 type PoolStats struct {
 	Partner Name // whose they are; empty: no partner serves, and all is zero
 	sql.DBStats
-	Queued int64 // calls that wait for one now
+	Queued  int64  // calls that wait for one now
+	Evicted uint64 // calls that were turned away while they waited, to make room for a caller with fewer that wait; since the start
 }
 
 // Pool reads the statistics of the connections that calls run on. Each term of a principal has
 // a pool of its own, so that counters begin anew after a failover.
 func (p *Pair) Pool() PoolStats {
-	s := PoolStats{Queued: p.queued.Load()}
+	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.evicted.Load()}
 	if t := p.hold.serving(); t != nil {
 		s.Partner, s.DBStats = t.member.name, t.pool.stats()
 	}

@@ -27,9 +27,10 @@ type Pair struct {
 	reports  chan Observation
 	breakers chan Event // breaker changes, for the loop of Run to tell
 
-	orders              chan Accepted // the operator's word, for the loop of Run to obey
-	memory              *memory
-	queued, queuedBytes atomic.Int64 // calls waiting for a connection, and what they carry
+	orders chan Accepted // the operator's word, for the loop of Run to obey
+	memory *memory
+	queued atomic.Int64 // calls waiting for a connection
+	line   line         // those for whom there is none
 
 	current *term          // owned by the loop of Run
 	running sync.WaitGroup // everything that Run starts
@@ -116,6 +117,7 @@ func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
 		hold:        newHold(cfg.Hold, cfg.Exposed == ExposedRefuse),
+		line:        line{cfg: cfg.Hold, conns: int64(cfg.MaxConns)},
 		closed:      make(chan struct{}),
 		reports:     make(chan Observation),
 		breakers:    make(chan Event, 16),

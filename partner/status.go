@@ -67,6 +67,7 @@ type HoldStats struct {
 	Bytes    int64         `json:"bytes"`       // theirs
 	Total    uint64        `json:"total"`       // ever let in
 	Rejected uint64        `json:"rejected"`    // turned away because the hold was full
+	Evicted  uint64        `json:"evicted"`     // refused after they were let in, to make room for a caller with less in the hold
 	Expired  uint64        `json:"expired"`     // given up because the window was over
 	Late     uint64        `json:"late"`        // given up because the window was over, although a principal served
 	Left     uint64        `json:"left"`        // gone because their caller was

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // AdmissionStats count the calls that wanted a place at the store.
@@ -16,7 +17,8 @@ type AdmissionStats struct {
 	Waiting int64  // calls that wait for one now
 	Queued  uint64 // calls that ever waited
 	Passed  uint64 // calls that went past, because the pair holds calls itself
-	Full    uint64 // turned away: the queue was full, and they had most of it
+	Full    uint64 // turned away as they came: the queue was full, and no other caller had more of it
+	Evicted uint64 // turned away while they waited, to make room for a caller with fewer
 	Late    uint64 // turned away: they waited too long while others were served
 	Left    uint64 // left with their caller, or at their deadline
 }
@@ -37,23 +39,17 @@ type admission struct {
 	wait         time.Duration
 	holding      func() bool // the pair holds calls
 
-	busy, waiting, paused             atomic.Int64
-	queued, passed, full, late, parts atomic.Uint64
+	busy, waiting, paused                      atomic.Int64 // waiting is what the queue has; written under mu
+	queued, passed, full, evicted, late, parts atomic.Uint64
 
-	mu    sync.Mutex             // guards what follows; held for no I/O
-	lines map[string]*callerLine // by caller; none is empty
-	round []*callerLine          // the same, in turn
-	moved time.Time              // when a place last became free for who waits
+	mu    sync.Mutex // guards what follows; held for no I/O
+	queue shares.Pool[*entrant]
+	moved time.Time // when a place last became free for who waits
 }
 
-// callerLine is one caller's calls that wait, the oldest first.
-type callerLine struct {
-	caller string
-	calls  []*entrant
-}
-
-// entrant is a call that waits. verdict is sent once by whoever takes it out of its line.
+// entrant is a call that waits. verdict is sent once by whoever takes it out of the queue.
 type entrant struct {
+	part    shares.Part[*entrant]
 	verdict chan error
 }
 
@@ -64,13 +60,13 @@ func newAdmission(places, size int, wait time.Duration, holding func() bool) *ad
 	if holding == nil {
 		holding = func() bool { return false }
 	}
-	return &admission{places: int64(places), size: int64(size), wait: wait, holding: holding, lines: make(map[string]*callerLine)}
+	return &admission{places: int64(places), size: int64(size), wait: wait, holding: holding}
 }
 
 // enter gives a place, which leave gives back: placed. Without one the call goes on all the same
 // unless there is an error.
 func (a *admission) enter(ctx context.Context, caller string) (placed bool, err error) {
-	if a.waiting.Load() == 0 && a.take() {
+	if a.tryEnter() {
 		return true, nil
 	}
 	if a.holding() {
@@ -83,8 +79,11 @@ func (a *admission) enter(ctx context.Context, caller string) (placed bool, err 
 		return false, err
 	}
 	a.hand(false) // a place may have become free before this call was seen to wait
-	return a.await(ctx, caller, e)
+	return a.await(ctx, e)
 }
+
+// tryEnter gives a place if nobody waits for one.
+func (a *admission) tryEnter() bool { return a.waiting.Load() == 0 && a.take() }
 
 // turnAwayPause is how long a call that is turned away waits for that answer. Whoever asks
 // again at once, whatever Retry-After says, would otherwise have the processor busy with turning him away.
@@ -129,50 +128,36 @@ func (a *admission) take() bool {
 	}
 }
 
-// join goes to the end of the caller's line. Where there is no more room, the newest call of the
-// longest line is turned away; that may be this one.
+// join goes to the end of the caller's line. Where there is no more room, the newest call of whoever has
+// most is turned away; that may be this one.
 func (a *admission) join(caller string) (*entrant, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	mine := a.lines[caller]
-	if a.waiting.Load() >= a.size {
-		longest := a.longestLocked()
-		if longest == nil || mine == longest || mine != nil && len(mine.calls) >= len(longest.calls) {
-			a.full.Add(1)
-			return nil, a.fullError()
-		}
-		last := len(longest.calls) - 1
-		turned := longest.calls[last]
-		a.outLocked(longest, last)
+	gone, ok := a.queue.Room(caller, shares.Size{Count: 1}, shares.Size{Count: int(a.size)})
+	for _, part := range gone {
+		part.Value.verdict <- a.fullError()
+	}
+	a.evicted.Add(uint64(len(gone)))
+	if !ok {
 		a.full.Add(1)
-		turned.verdict <- a.fullError()
+		return nil, a.fullError()
 	}
-	if mine == nil {
-		mine = &callerLine{caller: caller}
-		a.lines[caller] = mine
-		a.round = append(a.round, mine)
-	}
-	if a.waiting.Load() == 0 {
+	if a.queue.Size().Count == 0 {
 		a.moved = time.Now()
 	}
 	e := &entrant{verdict: make(chan error, 1)}
-	mine.calls = append(mine.calls, e)
-	a.waiting.Add(1)
+	e.part.Value = e
+	a.queue.Add(caller, &e.part)
+	a.countLocked()
 	a.queued.Add(1)
 	return e, nil
 }
 
+// countLocked tells who does not look at the queue how many wait in it.
+func (a *admission) countLocked() { a.waiting.Store(int64(a.queue.Size().Count)) }
+
 func (a *admission) fullError() error {
 	return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait already", a.size)}
-}
-
-func (a *admission) longestLocked() (longest *callerLine) {
-	for _, l := range a.round {
-		if longest == nil || len(l.calls) > len(longest.calls) {
-			longest = l
-		}
-	}
-	return longest
 }
 
 // hand gives free places to who waits, one line after the other.
@@ -182,35 +167,16 @@ func (a *admission) hand(freed bool) {
 	if freed {
 		a.moved = time.Now()
 	}
-	for len(a.round) > 0 && a.take() {
-		l := a.round[0]
-		first := l.calls[0]
-		a.round = append(a.round[1:], l) // its next turn comes after the others'
-		a.outLocked(l, 0)
-		first.verdict <- nil
-	}
-}
-
-// outLocked takes the i-th call out of a line.
-func (a *admission) outLocked(l *callerLine, i int) {
-	copy(l.calls[i:], l.calls[i+1:])
-	l.calls[len(l.calls)-1] = nil
-	l.calls = l.calls[:len(l.calls)-1]
-	a.waiting.Add(-1)
-	if len(l.calls) > 0 {
-		return
-	}
-	delete(a.lines, l.caller)
-	for i, other := range a.round {
-		if other == l {
-			a.round = append(a.round[:i], a.round[i+1:]...)
-			return
-		}
+	for a.queue.Size().Count > 0 && a.take() {
+		first := a.queue.Next()
+		a.queue.Remove(first)
+		a.countLocked()
+		first.Value.verdict <- nil
 	}
 }
 
 // await waits for the verdict.
-func (a *admission) await(ctx context.Context, caller string, e *entrant) (placed bool, err error) {
+func (a *admission) await(ctx context.Context, e *entrant) (placed bool, err error) {
 	began := time.Now()
 	tick := time.NewTimer(min(a.wait, lookForHold))
 	defer tick.Stop()
@@ -219,7 +185,7 @@ func (a *admission) await(ctx context.Context, caller string, e *entrant) (place
 		case err := <-e.verdict:
 			return err == nil, err
 		case <-ctx.Done():
-			if !a.withdraw(caller, e) {
+			if !a.withdraw(e) {
 				return a.decided(e)
 			}
 			a.parts.Add(1)
@@ -227,10 +193,10 @@ func (a *admission) await(ctx context.Context, caller string, e *entrant) (place
 		case <-tick.C:
 		}
 		switch held := a.holding(); {
-		case held && a.withdraw(caller, e):
+		case held && a.withdraw(e):
 			a.passed.Add(1)
 			return false, nil
-		case !held && time.Since(began) >= a.wait && a.moving() && a.withdraw(caller, e):
+		case !held && time.Since(began) >= a.wait && a.moving() && a.withdraw(e):
 			a.late.Add(1)
 			return false, &problemError{kindOverloaded, fmt.Sprintf("no place at the store in %v", a.wait)}
 		}
@@ -271,26 +237,19 @@ func (a *admission) movedSince(t time.Time) bool {
 	return a.moved.After(t)
 }
 
-// withdraw takes a call out of its line; false: it has its verdict.
-func (a *admission) withdraw(caller string, e *entrant) bool {
+// withdraw takes a call out of the queue; false: it has its verdict.
+func (a *admission) withdraw(e *entrant) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l := a.lines[caller]
-	if l == nil {
-		return false
-	}
-	for i, other := range l.calls {
-		if other == e {
-			a.outLocked(l, i)
-			return true
-		}
-	}
-	return false
+	in := e.part.In()
+	a.queue.Remove(&e.part)
+	a.countLocked()
+	return in
 }
 
 func (a *admission) stats() AdmissionStats {
 	return AdmissionStats{
 		Busy: a.busy.Load(), Waiting: a.waiting.Load(), Queued: a.queued.Load(), Passed: a.passed.Load(),
-		Full: a.full.Load(), Late: a.late.Load(), Left: a.parts.Load(),
+		Full: a.full.Load(), Evicted: a.evicted.Load(), Late: a.late.Load(), Left: a.parts.Load(),
 	}
 }

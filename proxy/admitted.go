@@ -57,12 +57,27 @@ func (a *admitted) MayRegister(app string) error {
 // enter gives a place to whoever may still call. A call's body may have come slowly, and its
 // turn late: it does not outlive its key.
 func (a *admitted) enter(ctx context.Context) (placed bool, err error) {
-	if placed, err = a.door.enter(ctx, nameOf(a.call.caller)); err != nil {
+	if placed, err = a.place(ctx); err != nil {
 		return placed, err
 	}
 	if err = a.gate.still(a.call, a.right); err != nil {
 		a.leave(placed)
 		placed = false
+	}
+	return placed, err
+}
+
+// place gives a place at the store. While the call waits for one, its item makes room for others.
+func (a *admitted) place(ctx context.Context) (placed bool, err error) {
+	if a.door.tryEnter() {
+		return true, nil
+	}
+	m, c := &a.call.api.memory, a.call
+	waits, over := m.waiting(ctx, &c.items)
+	placed, err = a.door.enter(waits, nameOf(c.caller))
+	if !over() && err == nil {
+		a.leave(placed)
+		return false, m.fullError()
 	}
 	return placed, err
 }
@@ -91,7 +106,7 @@ func (a *admitted) Acquire(ctx context.Context, ref session.Ref, op session.Oper
 		return session.Session{}, session.Lock{}, err
 	}
 	defer a.leave(placed)
-	if m := &a.call.api.memory; m.full() { // later it would be too late: a lock that was granted is the caller's
+	if m := &a.call.api.memory; m.full(nameOf(a.call.caller)) { // later it would be too late: a lock that was granted is the caller's
 		return session.Session{}, session.Lock{}, m.fullError()
 	}
 	return a.store.Acquire(ctx, ref, op)

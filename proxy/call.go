@@ -36,7 +36,8 @@ type call struct {
 	caller  *keyring.Caller // nil: nobody asked who calls
 	ring    *keyring.Ring   // where it was found
 	store   admitted        // the store, a place at a time
-	taken   int             // bytes of items that count as in memory
+	items   itemShare       // of the bytes of items in memory
+	named   session.CallerContext
 	w       http.ResponseWriter
 	r       *http.Request
 	began   time.Time // when its head had come; the body may come slowly
@@ -73,7 +74,19 @@ func (a *API) handle(g *gate, base string, do verb, t traits, rm *routeMetrics) 
 }
 
 // forget stops counting the items of a call.
-func (c *call) forget() { c.api.memory.giveBack(c.taken) }
+func (c *call) forget() { c.api.memory.giveBack(&c.items) }
+
+// context is the request's, in which the store finds whose it is.
+func (c *call) context() context.Context {
+	name := nameOf(c.caller)
+	if name == "" {
+		return c.r.Context()
+	}
+	if c.named.Context == nil { // somebody may have it already
+		c.named = session.CallerContext{Context: c.r.Context(), Caller: name}
+	}
+	return &c.named
+}
 
 func (c *call) run(g *gate, do verb, t traits) error {
 	if err := c.admit(g, t); err != nil {
@@ -85,7 +98,7 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	c.store = admitted{store: c.api.store, door: c.api.door, call: c, gate: g, right: t.right}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
-	ctx, cancel := context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)
+	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
 	defer cancel()
 	if c.wait > 0 {
 		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
@@ -165,7 +178,10 @@ func (c *call) decode(t traits) error {
 	if c.r.ContentLength < 0 {
 		c.r.Body = chunkedBody{c.r.Body}
 	}
-	if c.body, c.taken, err = readBody(c.r, c.ref.App.MaxItem, &c.api.memory); err != nil {
+	if c.body, err = c.api.memory.readItem(c.w, c.r, nameOf(c.caller), &c.items, c.ref.App.MaxItem); err != nil {
+		if c.items.gone { // by our own deadline, after which net/http believes that the client has left
+			c.r = c.r.WithContext(context.WithoutCancel(c.r.Context()))
+		}
 		return err
 	}
 	c.r.Body = http.NoBody // read; c.r is the router's copy
@@ -282,13 +298,33 @@ func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Conte
 		return try(ctx)
 	}
 	c.op.AsksAgain = true
-	err := c.api.waiters.await(ctx, c.key(), c.wait, shared, try)
+	err := c.await(ctx, shared, try)
 	if c.keyed() && errors.Is(err, session.ErrLocked) {
 		// The refusal that is answered is one that the operation's other calls are bound by.
 		c.op.AsksAgain = false
 		return try(ctx)
 	}
 	return err
+}
+
+// await waits in the session's queue. An item that came with the call makes room for others meanwhile, but not while
+// the store is asked.
+func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
+	w, caller := c.api.waiters, nameOf(c.caller)
+	if c.items.taken == 0 {
+		return w.await(ctx, caller, c.key(), c.wait, shared, try)
+	}
+	m := &c.api.memory
+	waits, over := m.waiting(ctx, &c.items)
+	defer over()
+	stop := c.items.stop
+	return w.await(waits, caller, c.key(), c.wait, shared, func(context.Context) error {
+		if !m.stays(&c.items) {
+			return m.fullError()
+		}
+		defer m.waits(&c.items, stop)
+		return try(ctx)
+	})
 }
 
 // freed tells who waits that the session is not locked any more.

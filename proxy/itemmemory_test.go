@@ -32,9 +32,10 @@ func TestReadBody_Memory(t *testing.T) {
 			if announced {
 				r.ContentLength = int64(size)
 			}
-			body, taken, err := readBody(r, 100_000, &m)
-			if err != nil || !bytes.Equal(body, item) || m.used.Load() != int64(taken) {
-				t.Errorf("%d bytes: got %d, %v; %d are counted, %d said", size, len(body), err, m.used.Load(), taken)
+			var share itemShare
+			body, err := m.readBody(r, "a", &share, 100_000)
+			if err != nil || !bytes.Equal(body, item) || m.used.Load() != int64(share.taken) {
+				t.Errorf("%d bytes: got %d, %v; %d are counted, %d said", size, len(body), err, m.used.Load(), share.taken)
 			}
 			for i, used := range b.most {
 				if i == 0 && used != 0 {
@@ -48,9 +49,10 @@ func TestReadBody_Memory(t *testing.T) {
 	}
 	// With the memory full nothing is read: the client may wait to be told to send.
 	m := itemMemory{limit: 1}
-	m.must(1)
+	m.must("a", new(itemShare), 1)
 	b := &watchedBody{Reader: bytes.NewReader([]byte("x")), m: &m}
-	if _, taken, err := readBody(&http.Request{Body: b, ContentLength: 1}, 10, &m); err == nil || taken != 0 || len(b.most) != 0 {
-		t.Errorf("with the memory full: %v, %d taken, %d readings", err, taken, len(b.most))
+	var share itemShare
+	if _, err := m.readBody(&http.Request{Body: b, ContentLength: 1}, "a", &share, 10); err == nil || share.taken != 0 || len(b.most) != 0 {
+		t.Errorf("with the memory full: %v, %d taken, %d readings", err, share.taken, len(b.most))
 	}
 }

@@ -28,8 +28,8 @@ func acquire(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.api.memory.must(len(s.Item)) // the lock is the caller's already
-	c.taken += len(s.Item)
+	m := &c.api.memory
+	m.must(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already
 	if err := c.r.Context().Err(); err != nil {
 		c.giveBack(lock)
 		return err
@@ -40,15 +40,18 @@ func acquire(ctx context.Context, c *call) error {
 		return err
 	}
 	c.values.set(c.w.Header(), "Session-Lock", handle)
-	c.answerItem(ctx, &s)
+	m.writesItem(c.w, &c.items)
+	if c.answerItem(ctx, &s); !m.stays(&c.items) {
+		c.giveBack(lock)
+	}
 	return nil
 }
 
-// giveBack releases a lock whose caller left between the grant and the answer;
+// giveBack releases a lock whose caller left between the grant and the answer, or did not take all of it;
 // earlier than that the store does it. If it fails, the lock is abandoned and ends
 // by its age.
 func (c *call) giveBack(lock session.Lock) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), releaseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.context()), releaseTimeout)
 	defer cancel()
 	err := c.store.GiveBack(ctx, c.ref, lock, c.op.Call)
 	if errors.Is(err, session.ErrLockLost) {

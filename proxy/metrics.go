@@ -131,7 +131,7 @@ var (
 	waitersDesc = prometheus.NewDesc("mirrorstate_lock_waiters", "Callers that wait for a session's lock now.", nil, nil)
 	waitsDesc   = prometheus.NewDesc("mirrorstate_lock_waits_total",
 		"Callers that wanted to wait for a session's lock, by what became of it: served (with an answer other than locked), expired, left, "+
-			"session-limit or total-limit (turned away).", []string{"outcome"}, nil)
+			"session-limit or total-limit (turned away), evicted (turned away later, for a caller with fewer).", []string{"outcome"}, nil)
 	pollsDesc = prometheus.NewDesc("mirrorstate_lock_polls_total", "Tries by the heads of the queues for sessions' locks.", nil, nil)
 	wokenDesc = prometheus.NewDesc("mirrorstate_lock_wakes_total", "Of those, tries because the lock was released through this server.", nil, nil)
 )
@@ -147,7 +147,7 @@ func (w *waiters) collect(to chan<- prometheus.Metric) {
 	s := w.stats()
 	to <- prometheus.MustNewConstMetric(waitersDesc, prometheus.GaugeValue, float64(s.Waiting))
 	for outcome, n := range map[string]uint64{
-		"served": s.Served, "expired": s.Expired, "left": s.Left, "session-limit": s.SessionLimit, "total-limit": s.TotalLimit,
+		"served": s.Served, "expired": s.Expired, "left": s.Left, "session-limit": s.SessionLimit, "total-limit": s.TotalLimit, "evicted": s.Evicted,
 	} {
 		to <- prometheus.MustNewConstMetric(waitsDesc, prometheus.CounterValue, float64(n), outcome)
 	}

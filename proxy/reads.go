@@ -49,10 +49,10 @@ func (c *call) read(ctx context.Context, peek bool) error {
 	if err != nil {
 		return err
 	}
-	if !c.api.memory.take(len(s.Item)) {
-		return c.api.memory.fullError()
+	m := &c.api.memory
+	if m.writesItem(c.w, &c.items); !m.take(nameOf(c.caller), &c.items, len(s.Item)) {
+		return m.fullError()
 	}
-	c.taken += len(s.Item)
 	if known != nil {
 		if same, _ := noneMatch(known, strings.Trim(c.tagOf(ctx, &s), `"`)); same {
 			c.answerSession(ctx, http.StatusNotModified, &s)

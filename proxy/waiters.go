@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // How often the head of a queue asks the store: at first, and at the least. Each
@@ -34,6 +35,7 @@ type WaiterStats struct {
 	Left         uint64 // left because their caller had, or its deadline was over
 	SessionLimit uint64 // turned away: too many for the session
 	TotalLimit   uint64 // turned away: too many in all
+	Evicted      uint64 // turned away while they waited, to make room for a caller with fewer
 }
 
 // waitKey names a session.
@@ -45,19 +47,26 @@ type waitKey struct {
 // waiters queues callers for locked sessions, first come first served. Of each
 // session's queue only the head asks the store, from time to time, and at once
 // when the session is released through this proxy. It starts no goroutine: every
-// caller waits in its own. Any number of goroutines may use it.
+// caller waits in its own.
+//
+// Both bounds, the session's and the one in all, have a turn for each caller: where a bound is met, the newest
+// waiter of whoever has most is turned away, unless that is the one who asks. Who waits takes a
+// mutex that all waiters share, once as it comes and once as it goes; nobody else does. Any number of goroutines may use it.
 type waiters struct {
 	perSession int
-	total      int64
+	total      int
 	seed       maphash.Seed
 	shards     [64]waitShard // so that sessions do not meet at one lock
 
 	closing sync.Once
 	closed  chan struct{} // closed by close
 
-	waiting                               atomic.Int64
-	queued, polls, woken, served          atomic.Uint64
-	expired, left, fullSession, fullTotal atomic.Uint64
+	mu   sync.Mutex // guards pool; taken within a shard's, if with one
+	pool shares.Pool[*waiter]
+
+	waiting                                        atomic.Int64 // what the pool has; written under mu
+	queued, polls, woken, served                   atomic.Uint64
+	expired, left, fullSession, fullTotal, evicted atomic.Uint64
 
 	took prometheus.Histogram // time in a queue
 }
@@ -74,14 +83,35 @@ type waitQueue struct {
 	seen    time.Time // when age was the lock's
 }
 
-// waiter is one caller in a queue.
+// waiter is one call in a queue.
 type waiter struct {
-	head chan struct{} // closed when it becomes the head
-	wake chan struct{} // holds one token if the session may be free
+	caller string
+	part   shares.Part[*waiter]
+	said   atomic.Uint32 // what it was told
+	bell   chan struct{} // holds a token if it was told something
 }
 
+// What a waiter is told.
+const (
+	isHead    = 1 << iota // it is the head
+	mayBeFree             // the session may be free
+	turnedOut             // it has to make room
+)
+
+// tell says something to a waiter.
+func (me *waiter) tell(what uint32) {
+	me.said.Or(what)
+	select {
+	case me.bell <- struct{}{}:
+	default: // it will see this, too
+	}
+}
+
+// was says whether it was told something.
+func (me *waiter) was(what uint32) bool { return me.said.Load()&what != 0 }
+
 func newWaiters(perSession, total int) *waiters {
-	w := &waiters{perSession: perSession, total: int64(total), seed: maphash.MakeSeed(), closed: make(chan struct{}), took: newWaitTimes()}
+	w := &waiters{perSession: perSession, total: total, seed: maphash.MakeSeed(), closed: make(chan struct{}), took: newWaitTimes()}
 	for i := range w.shards {
 		w.shards[i].queues = make(map[waitKey]*waitQueue)
 	}
@@ -97,10 +127,10 @@ func (w *waiters) shard(key waitKey) *waitShard {
 // shared says that success leaves the session free for the next in the queue.
 // At the wait's end, and once close was called, the error is a *LockedError with
 // the age last seen.
-func (w *waiters) await(ctx context.Context, key waitKey, wait time.Duration, shared bool, try func(context.Context) error) error {
+func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, try func(context.Context) error) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
-	v := visit{w: w, sh: w.shard(key), key: key, over: over.C, try: try}
+	v := visit{w: w, sh: w.shard(key), key: key, caller: caller, over: over.C, try: try}
 	age := time.Duration(0)
 	if !v.sh.busy(key) {
 		err := try(ctx)
@@ -133,27 +163,30 @@ func (sh *waitShard) busy(key waitKey) bool {
 
 // visit is one caller's time in a queue.
 type visit struct {
-	w    *waiters
-	sh   *waitShard
-	key  waitKey
-	me   *waiter
-	over <-chan time.Time // when the wait is over
-	try  func(context.Context) error
+	w      *waiters
+	sh     *waitShard
+	key    waitKey
+	caller string
+	me     *waiter          // once it has joined
+	over   <-chan time.Time // when the wait is over
+	try    func(context.Context) error
 }
 
 // queue waits for the head's place, then polls from it.
 func (v *visit) queue(ctx context.Context) error {
-	select {
-	case <-v.me.head:
-		return v.poll(ctx)
-	case <-v.over:
-		return v.expire()
-	case <-v.w.closed:
-		return v.expire()
-	case <-ctx.Done():
-		v.w.left.Add(1)
-		return context.Cause(ctx)
+	for !v.me.was(isHead | turnedOut) {
+		select {
+		case <-v.me.bell:
+		case <-v.over:
+			return v.expire()
+		case <-v.w.closed:
+			return v.expire()
+		case <-ctx.Done():
+			v.w.left.Add(1)
+			return context.Cause(ctx)
+		}
 	}
+	return v.poll(ctx)
 }
 
 // poll is the head's part.
@@ -162,19 +195,27 @@ func (v *visit) poll(ctx context.Context) error {
 	timer := time.NewTimer(jitter(pause))
 	defer timer.Stop()
 	for {
-		select {
-		case <-v.me.wake:
+		due := false
+		for !due && !v.me.was(mayBeFree|turnedOut) {
+			select {
+			case <-v.me.bell:
+			case <-timer.C:
+				due, pause = true, min(2*pause, pollLast)
+			case <-v.over:
+				return v.expire()
+			case <-v.w.closed:
+				return v.expire()
+			case <-ctx.Done():
+				v.w.left.Add(1)
+				return context.Cause(ctx)
+			}
+		}
+		if v.me.was(turnedOut) {
+			return errTurnedOut
+		}
+		if v.me.said.And(^uint32(mayBeFree))&mayBeFree != 0 {
 			v.w.woken.Add(1)
 			pause = pollFirst
-		case <-timer.C:
-			pause = min(2*pause, pollLast)
-		case <-v.over:
-			return v.expire()
-		case <-v.w.closed:
-			return v.expire()
-		case <-ctx.Done():
-			v.w.left.Add(1)
-			return context.Cause(ctx)
 		}
 		v.w.polls.Add(1)
 		err := v.try(ctx)
@@ -190,48 +231,103 @@ func (v *visit) poll(ctx context.Context) error {
 // join goes to the back of the queue, and makes one where there is none.
 func (v *visit) join(age time.Duration) error {
 	w := v.w
-	if n := w.waiting.Add(1); n > w.total {
-		w.waiting.Add(-1)
-		w.fullTotal.Add(1)
-		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for locked sessions already", w.total)}
-	}
-	v.me = &waiter{head: make(chan struct{}), wake: make(chan struct{}, 1)}
+	v.me = &waiter{caller: v.caller, bell: make(chan struct{}, 1)}
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
 	q := v.sh.queues[v.key]
-	switch {
-	case q == nil:
-		q = &waitQueue{age: age, seen: time.Now()}
-		v.sh.queues[v.key] = q
-		close(v.me.head)
-	case len(q.members) >= w.perSession:
-		w.waiting.Add(-1)
+	if q != nil && len(q.members) >= w.perSession && !v.room(q) {
 		w.fullSession.Add(1)
 		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for this session already", w.perSession)}
+	}
+	if !w.enter(v.me) { // not if one has just gone: nobody goes for nothing
+		w.fullTotal.Add(1)
+		return &problemError{kindOverloaded, fmt.Sprintf("%d calls wait for locked sessions already", w.total)}
+	}
+	if q == nil {
+		q = &waitQueue{age: age, seen: time.Now()}
+		v.sh.queues[v.key] = q
+		v.me.said.Or(isHead)
 	}
 	q.members = append(q.members, v.me)
 	w.queued.Add(1)
 	return nil
 }
 
-// leave goes out of the queue. A head hands its place on, and says whether the
-// session is free as far as it knows.
+// room makes room in a session's queue, where another caller has more of it. Whoever has it already keeps some.
+func (v *visit) room(q *waitQueue) bool {
+	var pool shares.Pool[*waiter]
+	for _, m := range q.members {
+		if !m.was(turnedOut) { // those are on their way out
+			pool.Add(m.caller, &shares.Part[*waiter]{Value: m})
+		}
+	}
+	gone, ok := pool.Room(v.caller, shares.Size{Count: 1}, shares.Size{Count: v.w.perSession})
+	for _, part := range gone {
+		v.w.exit(part.Value)
+		v.w.turnOut(part.Value)
+		q.remove(part.Value, false)
+	}
+	return ok
+}
+
+// enter counts a waiter, and makes room for it where another caller has more.
+func (w *waiters) enter(me *waiter) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gone, ok := w.pool.Room(me.caller, shares.Size{Count: 1}, shares.Size{Count: w.total})
+	for _, part := range gone {
+		w.turnOut(part.Value) // it goes out of its queue by itself
+	}
+	if ok {
+		me.part.Value = me
+		w.pool.Add(me.caller, &me.part)
+	}
+	w.waiting.Store(int64(w.pool.Size().Count))
+	return ok
+}
+
+// turnOut tells a waiter that it has to make room.
+func (w *waiters) turnOut(m *waiter) {
+	w.evicted.Add(1)
+	m.tell(turnedOut)
+}
+
+// exit counts a waiter no more.
+func (w *waiters) exit(me *waiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pool.Remove(&me.part)
+	w.waiting.Store(int64(w.pool.Size().Count))
+}
+
+// errTurnedOut is the answer to whoever had to make room.
+var errTurnedOut = &problemError{kindOverloaded, "too many calls wait for locked sessions, and most of them are this caller's"}
+
+// leave goes out of the queue, and says whether the session is free as far as it knows.
 func (v *visit) leave(free bool) {
-	v.w.waiting.Add(-1)
+	v.w.exit(v.me)
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	q := v.sh.queues[v.key]
-	i := slices.Index(q.members, v.me)
+	if q := v.sh.queues[v.key]; q != nil {
+		if q.remove(v.me, free); len(q.members) == 0 {
+			delete(v.sh.queues, v.key)
+		}
+	}
+}
+
+// remove takes a waiter out, if it is in. A head hands its place on.
+func (q *waitQueue) remove(me *waiter, free bool) {
+	i := slices.Index(q.members, me)
+	if i < 0 {
+		return
+	}
 	q.members = slices.Delete(q.members, i, i+1)
-	switch {
-	case len(q.members) == 0:
-		delete(v.sh.queues, v.key)
-	case i == 0:
+	if i == 0 && len(q.members) > 0 {
 		next := q.members[0]
-		close(next.head)
-		// A token that the head was given and did not use is the next one's.
-		if free || len(v.me.wake) > 0 {
-			next.rouse()
+		next.tell(isHead)
+		// What the head was told and did not use is for the next one.
+		if free || me.was(mayBeFree) {
+			next.tell(mayBeFree)
 		}
 	}
 }
@@ -245,14 +341,7 @@ func (w *waiters) wake(key waitKey) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if q := sh.queues[key]; q != nil {
-		q.members[0].rouse()
-	}
-}
-
-func (me *waiter) rouse() {
-	select {
-	case me.wake <- struct{}{}:
-	default: // it has been told
+		q.members[0].tell(mayBeFree)
 	}
 }
 
@@ -260,15 +349,19 @@ func (me *waiter) rouse() {
 func (v *visit) sawLocked(age time.Duration) {
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
-	q := v.sh.queues[v.key]
-	q.age, q.seen = age, time.Now()
+	if q := v.sh.queues[v.key]; q != nil { // nil: this one had to go out of it meanwhile, and all others went
+		q.age, q.seen = age, time.Now()
+	}
 }
 
 // expire is the end of a wait: the lock's age as last seen, and the time since then.
 func (v *visit) expire() error {
-	v.w.expired.Add(1)
 	v.sh.mu.Lock()
 	defer v.sh.mu.Unlock()
+	if v.me.was(turnedOut) {
+		return errTurnedOut
+	}
+	v.w.expired.Add(1)
 	q := v.sh.queues[v.key]
 	return &session.LockedError{Age: (q.age + time.Since(q.seen)).Truncate(time.Second)}
 }
@@ -290,6 +383,6 @@ func (w *waiters) stats() WaiterStats {
 	return WaiterStats{
 		Waiting: w.waiting.Load(), Total: w.queued.Load(), Polls: w.polls.Load(), Woken: w.woken.Load(),
 		Served: w.served.Load(), Expired: w.expired.Load(), Left: w.left.Load(),
-		SessionLimit: w.fullSession.Load(), TotalLimit: w.fullTotal.Load(),
+		SessionLimit: w.fullSession.Load(), TotalLimit: w.fullTotal.Load(), Evicted: w.evicted.Load(),
 	}
 }

@@ -105,6 +105,7 @@ func (s *Store) run(ctx context.Context, what partner.Call, ref session.Ref, op 
 	if what.Write {
 		op = begun(op)
 	}
+	what.Caller = session.CallerOf(ctx)
 	var (
 		settled time.Duration
 		earlier sentTo
@@ -194,10 +195,10 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 		})
 	switch {
 	case err == nil && ctx.Err() != nil:
-		s.clean(ref, op, lock)
+		s.clean(ctx, ref, op, lock)
 		return session.Session{}, session.Lock{}, context.Cause(ctx)
 	case err != nil && sent && (!isAnswer(err) || errors.Is(err, session.ErrOutcomeUnknown)):
-		s.clean(ref, op, session.Lock{})
+		s.clean(ctx, ref, op, session.Lock{})
 	}
 	return out, lock, err
 }
@@ -220,10 +221,11 @@ func toItsOwnEnd(attempt, caller context.Context, limit time.Duration) (context.
 }
 
 // clean gives back, in the background, what an acquire was granted that nobody waits for: the
-// lock, where it is known, or whatever one it turns out to have been granted.
-func (s *Store) clean(ref session.Ref, op session.Operation, lock session.Lock) {
+// lock, where it is known, or whatever one it turns out to have been granted. It is done for the caller that left.
+func (s *Store) clean(left context.Context, ref session.Ref, op session.Operation, lock session.Lock) {
+	caller := session.CallerOf(left)
 	s.cleanups.Go(func() {
-		ctx, cancel := context.WithTimeout(s.closing, cleanupTime)
+		ctx, cancel := context.WithTimeout(&session.CallerContext{Context: s.closing, Caller: caller}, cleanupTime)
 		defer cancel()
 		if err := s.giveBack(ctx, ref, op, lock); err != nil && !errors.Is(err, session.ErrLockLost) {
 			s.logger.Warn("lock of a caller that left was not given back", "error", err)

@@ -300,16 +300,23 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "holds any number of calls",
 		file: "partner/hold.go",
-		old:  `	case l.n >= h.cfg.Size:`,
-		new:  `	case false:`,
+		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
+		new:  `shares.Size{Bytes: cfg.Bytes}`,
 		pkg:  "partner", test: "TestHold_Bounds",
 	},
 	{
 		invariant: "I9", name: "holds any number of bytes",
 		file: "partner/hold.go",
-		old:  `	case l.bytes+c.Bytes > h.cfg.Bytes:`,
-		new:  `	case false:`,
+		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
+		new:  `shares.Size{Count: cfg.Size}`,
 		pkg:  "partner", test: "TestHold_Bounds",
+	},
+	{
+		invariant: "I9", name: "lets one caller have all of the hold for ever",
+		file: "shares/shares.go",
+		old:  `left > will && s.caller != asks && s.goes(by)`,
+		new:  `left > will && s.caller == asks && s.goes(by)`,
+		pkg:  "partner", test: "TestHold_EachCallerHasATurn",
 	},
 	{
 		invariant: "I9", name: "holds past the window",
@@ -327,9 +334,9 @@ func (w *witness) elect(sequence int64) bool {
 	},
 	{
 		invariant: "I9", name: "lets any number of calls wait for a connection",
-		file: "partner/attempt.go",
-		old:  `	case n > size:`,
-		new:  `	case false:`,
+		file: "partner/line.go",
+		old:  `	if !sent && pl.pool.Size().Count > 0 {`,
+		new:  `	if false {`,
 		pkg:  "partner", test: "TestDo_TooManyWaitForAConnection",
 	},
 	{
@@ -349,15 +356,15 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "lets any number of callers wait for one session",
 		file: "proxy/waiters.go",
-		old:  `	case len(q.members) >= w.perSession:`,
-		new:  `	case false:`,
+		old:  `	if q != nil && len(q.members) >= w.perSession && !v.room(q) {`,
+		new:  `	if false && !v.room(q) {`,
 		pkg:  "proxy", test: "TestWaiters_Bounds",
 	},
 	{
 		invariant: "I9", name: "gives a request no deadline",
 		file: "proxy/call.go",
-		old:  `context.WithTimeout(c.r.Context(), c.wait+c.api.hold+grace)`,
-		new:  `context.WithCancel(c.r.Context())`,
+		old:  `context.WithTimeout(c.context(), c.wait+c.api.hold+grace)`,
+		new:  `context.WithCancel(c.context())`,
 		pkg:  "proxy", test: "TestAPI_Deadline",
 	},
 	{

@@ -41,7 +41,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I3", name: "keeps a lock whose caller has left",
 		file: "session/aspstate/store.go",
-		old: `		s.clean(ref, op, lock)
+		old: `		s.clean(ctx, ref, op, lock)
 `,
 		new: ``,
 		pkg: "session/aspstate", test: "TestAcquire_callerLeft",
@@ -49,7 +49,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I3", name: "keeps a lock whose grant nobody heard of",
 		file: "session/aspstate/store.go",
-		old:  `		s.clean(ref, op, session.Lock{})`,
+		old:  `		s.clean(ctx, ref, op, session.Lock{})`,
 		new:  `		_ = op`,
 		pkg:  "session/aspstate", test: "TestAcquire_grantedAndNeverAnswered",
 	},

@@ -16,12 +16,13 @@ var (
 	queueDesc       = desc("requests_queued", "Calls that wait for a place at the store now.")
 	queuedDesc      = desc("requests_queued_total", "Calls that had to wait for a place at the store.")
 	passedDesc      = desc("requests_passed_total", "Calls that went past the queue, because the pair holds calls itself.")
-	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), late (they waited too long), or left (with their client).", "reason")
+	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), evicted (from it, for a caller with fewer in it), late (they waited too long), or left (with their client).", "reason")
 	itemsDesc       = desc("items_bytes", "Items in memory now, of limits.bytes.")
 	itemsShedDesc   = desc("items_shed_total", "Requests turned away because their item was too much for limits.bytes.")
 	keptDesc        = desc("idempotency_keys", "Idempotency-Keys whose requests are remembered now, of limits.idempotency_keys.")
 	forgottenDesc   = desc("idempotency_keys_forgotten_total", "Idempotency-Keys whose requests were forgotten before their ten minutes, because there were too many.")
 	registeringDesc = desc("applications_refused_total", "Times that a caller was to register an application and had reached limits.new_applications.")
+	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with less there: they waited for their client, a place or a lock.")
 	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
 	strangersDesc   = desc("connections_unauthenticated", "Of those, the ones that have shown no key or certificate yet.", "listener")
 	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or with answers that were not taken.", "listener")
@@ -61,7 +62,7 @@ func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
 	c.gauge(queueDesc, float64(s.Door.Waiting))
 	c.count(queuedDesc, s.Door.Queued)
 	c.count(passedDesc, s.Door.Passed)
-	for reason, n := range map[string]uint64{"full": s.Door.Full, "late": s.Door.Late, "left": s.Door.Left} {
+	for reason, n := range map[string]uint64{"full": s.Door.Full, "evicted": s.Door.Evicted, "late": s.Door.Late, "left": s.Door.Left} {
 		c.count(shedDesc, n, reason)
 	}
 	c.gauge(itemsDesc, float64(s.Memory.Bytes))
@@ -69,6 +70,7 @@ func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
 	c.gauge(keptDesc, float64(s.RequestsKept))
 	c.count(forgottenDesc, s.KeptForgotten)
 	c.count(registeringDesc, s.Registrations)
+	c.count(itemsGoneDesc, s.Memory.Evicted)
 	var k keyring.Stats
 	if m.keys != nil {
 		k = m.keys.Stats()

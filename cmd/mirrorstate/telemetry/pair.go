@@ -47,6 +47,7 @@ var (
 	holdingDesc    = desc("hold_calls", "Calls that wait for a principal now.")
 	heldBytesDesc  = desc("hold_bytes", "Memory of their items.")
 	heldTotalDesc  = desc("hold_entered_total", "Calls that had to wait for a principal.")
+	heldGoneDesc   = desc("hold_evicted_total", "Calls that were turned away while they waited for a principal, for a caller with less in the hold.")
 	watchedDesc    = desc("watchdog_enabled", "1 if the watchdog may force service.")
 	decisionsDesc  = desc("watchdog_decisions_total", "Decisions of the watchdog that differed from the one before, by action.", "action")
 	decisionDesc   = desc("watchdog_action", "1 for the action the watchdog decided on last.", "action")
@@ -55,6 +56,7 @@ var (
 	poolMaxDesc    = desc("pool_connections_max", "How many there may be.")
 	poolQueuedDesc = desc("pool_queued", "Calls that wait for a connection now.")
 	poolWaitsDesc  = desc("pool_waits_total", "Calls that had to wait for a connection; begins anew with each principal.")
+	poolGoneDesc   = desc("pool_evicted_total", "Calls that were turned away while they waited for a connection, for a caller with fewer that wait.")
 	poolWaitedDesc = desc("pool_wait_seconds_total", "How long they waited in all; begins anew with each principal.")
 )
 
@@ -97,6 +99,7 @@ func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
 	c.gauge(holdingDesc, float64(st.Hold.Held))
 	c.gauge(heldBytesDesc, float64(st.Hold.Bytes))
 	c.count(heldTotalDesc, st.Hold.Total)
+	c.count(heldGoneDesc, st.Hold.Evicted)
 	c.flag(watchedDesc, st.Watchdog.Enabled)
 	for _, action := range actions {
 		c.flag(decisionDesc, st.Watchdog.Action == action, action)
@@ -143,6 +146,7 @@ func (c sink) pool(s partner.PoolStats) {
 	c.gauge(poolOpenDesc, float64(s.Idle), "idle")
 	c.gauge(poolMaxDesc, float64(s.MaxOpenConnections))
 	c.gauge(poolQueuedDesc, float64(s.Queued))
+	c.count(poolGoneDesc, s.Evicted)
 	c.count(poolWaitsDesc, uint64(s.WaitCount))
 	c.to <- prometheus.MustNewConstMetric(poolWaitedDesc, prometheus.CounterValue, s.WaitDuration.Seconds())
 }

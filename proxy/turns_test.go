@@ -1,0 +1,302 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// rivals are two callers of one server: flood takes all it can get, and good comes when it has.
+type rivals struct {
+	t    *testing.T
+	api  *proxy.API
+	keys map[string]string
+}
+
+func rivalsOf(t *testing.T, store session.Store, limits proxy.Limits) *rivals {
+	t.Helper()
+	keys, byName := ringOf(t, "flood:read,write,lock:default", "good:read,write,lock:default")
+	api, err := proxy.NewAPI(proxy.Config{Store: store, Keys: keys, Apps: twoApps, Limits: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rivals{t: t, api: api, keys: byName}
+}
+
+// record calls the API itself.
+func (v *rivals) record(caller, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+v.keys[caller])
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	rec := httptest.NewRecorder()
+	v.api.ServeHTTP(rec, r)
+	return rec
+}
+
+// begin is record in the background.
+func (v *rivals) begin(caller, method, path, body string) <-chan int {
+	code := make(chan int, 1)
+	go func() { code <- v.record(caller, method, path, body).Code }()
+	synctest.Wait() // so that they come in the order of the test
+	return code
+}
+
+// awaitBytes waits until items take so much memory.
+func (v *rivals) awaitBytes(want int64) {
+	v.t.Helper()
+	for end := time.Now().Add(soon); v.api.Stats().Memory.Bytes != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			v.t.Fatalf("items take %d bytes, want %d", v.api.Stats().Memory.Bytes, want)
+		}
+	}
+}
+
+// ended is which of many calls are over, and with what.
+func ended(calls []<-chan int) string {
+	synctest.Wait()
+	var all []string
+	for i, c := range calls {
+		select {
+		case code := <-c:
+			all = append(all, fmt.Sprintf("%d: %d", i, code))
+		default:
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// Uploads that stand still make room for another caller's, the oldest first.
+func TestTurns_StalledUploads(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(protocol, func(t *testing.T) {
+			const size = 200_000
+			v := rivalsOf(t, memory.New(nil), proxy.Limits{ItemsMemory: 5*size + 50_000})
+			server := httptest.NewUnstartedServer(v.api)
+			server.EnableHTTP2 = protocol == "HTTP/2.0"
+			server.StartTLS()
+			defer server.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
+			defer cancel()
+			put := func(caller string, body io.Reader, length int64) (int, error) {
+				r, err := http.NewRequestWithContext(ctx, "PUT", server.URL+sessions+"/of-"+caller, body)
+				if err != nil {
+					return 0, err
+				}
+				r.ContentLength = length
+				r.Header.Set("Authorization", "Bearer "+v.keys[caller])
+				resp, err := server.Client().Do(r)
+				if err != nil {
+					return 0, err
+				}
+				defer resp.Body.Close()
+				if resp.Proto != protocol {
+					t.Errorf("it speaks %s", resp.Proto)
+				}
+				return resp.StatusCode, nil
+			}
+			type end struct {
+				number, code int
+				err          error
+			}
+			floods := make(chan end, 5)
+			var feeds []*io.PipeWriter
+			defer func() {
+				for _, feed := range feeds {
+					feed.CloseWithError(io.ErrUnexpectedEOF)
+				}
+			}()
+			for i := range 5 {
+				body, feed := io.Pipe()
+				feeds = append(feeds, feed)
+				go func() {
+					code, err := put("flood", body, size)
+					floods <- end{i, code, err}
+				}()
+				if _, err := feed.Write(make([]byte, size-1)); err != nil {
+					t.Fatal(err)
+				}
+				v.awaitBytes(int64(i+1) * size)
+			}
+			if code, err := put("flood", bytes.NewReader(make([]byte, size)), size); code != http.StatusTooManyRequests {
+				t.Errorf("one more of the flood's: %d, %v", code, err)
+			}
+			if code, err := put("good", bytes.NewReader(make([]byte, size)), size); code != http.StatusCreated {
+				t.Errorf("the other caller's item: %d, %v", code, err)
+			}
+			select {
+			case got := <-floods:
+				if got != (end{0, http.StatusTooManyRequests, nil}) {
+					t.Errorf("the flood's oldest upload: %+v", got)
+				}
+			case <-ctx.Done():
+				t.Fatal("none of the flood's uploads made room")
+			}
+			v.awaitBytes(4 * size)
+			if s := v.api.Stats().Memory; s.Evicted != 1 || s.Refused != 1 {
+				t.Errorf("counted %+v", s)
+			}
+			for _, feed := range feeds {
+				feed.CloseWithError(io.ErrUnexpectedEOF)
+			}
+			for range 4 {
+				<-floods
+			}
+			v.awaitBytes(0)
+		})
+	}
+}
+
+// So do answers that nobody reads; a lock that was in one is given back.
+func TestTurns_UnreadAnswers(t *testing.T) {
+	const size = 8 << 20 // more than the sockets' buffers take
+	for _, ask := range []string{"GET /v1/apps/default/sessions/%s", "POST /v1/apps/default/sessions/%s/lock"} {
+		t.Run(ask, func(t *testing.T) {
+			store := memory.New(nil)
+			app := session.Application{Name: strings.ToLower(proxy.DefaultApplicationName)}.WithDefaults()
+			app.MaxItem = size
+			for _, id := range []session.ID{"first", "second", "third"} {
+				ref, item := session.Ref{App: &app, ID: id}, session.Write{Item: make([]byte, size)}
+				if _, err := store.Put(t.Context(), ref, item, session.Condition{}, session.NewOperation()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v := rivalsOf(t, store, proxy.Limits{ItemsMemory: 5 * size / 2})
+			server := httptest.NewServer(v.api)
+			defer server.Close()
+			for i, id := range []string{"first", "second"} {
+				c, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				c.(*net.TCPConn).SetReadBuffer(4096)
+				fmt.Fprintf(c, ask+" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nAuthorization: Bearer %s\r\n\r\n", id, v.keys["flood"])
+				v.awaitBytes(int64(i+1) * size)
+			}
+			if rec := v.record("good", "GET", sessions+"/third", ""); rec.Code != http.StatusOK || rec.Body.Len() != size {
+				t.Errorf("the other caller got %d with %d bytes", rec.Code, rec.Body.Len())
+			}
+			v.awaitBytes(size)
+			if s := v.api.Stats().Memory; s.Evicted != 1 || s.Refused != 0 {
+				t.Errorf("counted %+v", s)
+			}
+			if rec := v.record("good", "POST", sessions+"/first/lock?wait=10s", ""); rec.Code != http.StatusOK {
+				t.Errorf("the lock of the answer that was cut off: %d", rec.Code)
+			}
+		})
+	}
+}
+
+// slowStore has its Puts wait until they may go.
+type slowStore struct {
+	session.Store
+	go1 chan struct{}
+}
+
+func (s *slowStore) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	<-s.go1
+	return s.Store.Put(ctx, ref, w, cond, op)
+}
+
+// Items of calls that wait for a place at the store make room; one that is at the store does not.
+func TestTurns_ItemsInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1000
+		store := &slowStore{memory.New(time.Now), make(chan struct{})}
+		v := rivalsOf(t, store, proxy.Limits{ItemsMemory: 5 * size, Places: 1})
+		item := strings.Repeat("x", size)
+		var floods []<-chan int
+		for range 5 {
+			floods = append(floods, v.begin("flood", "PUT", sessions+"/of-flood", item))
+		}
+		if code := v.record("flood", "PUT", sessions+"/of-flood", item).Code; code != http.StatusTooManyRequests {
+			t.Errorf("one more of the flood's: %d", code)
+		}
+		good := v.begin("good", "PUT", sessions+"/of-good", item)
+		if got := ended(floods); got != "1: 429" {
+			t.Errorf("of the flood ended %q", got)
+		}
+		close(store.go1)
+		if code := <-good; code != http.StatusCreated {
+			t.Errorf("the other caller's item: %d", code)
+		}
+		if got := ended(floods); got != "0: 201, 2: 204, 3: 204, 4: 204" {
+			t.Errorf("then of the flood ended %q", got)
+		}
+		if s := v.api.Stats(); s.Memory.Bytes != 0 || s.Door.Busy != 0 || s.Door.Waiting != 0 || s.Memory.Evicted != 1 {
+			t.Errorf("at the end %+v, %+v", s.Memory, s.Door)
+		}
+	})
+}
+
+// So do those of calls that wait for a lock.
+func TestTurns_ItemsBehindALock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1000
+		v := rivalsOf(t, memory.New(time.Now), proxy.Limits{ItemsMemory: 5 * size})
+		item := strings.Repeat("x", size)
+		v.record("flood", "PUT", sessions+"/locked", "")
+		lock := v.record("flood", "POST", sessions+"/locked/lock", "").Header().Get("Session-Lock")
+		var floods []<-chan int
+		for range 5 {
+			floods = append(floods, v.begin("flood", "PUT", sessions+"/locked?wait=60s", item))
+		}
+		if code := v.record("good", "PUT", sessions+"/of-good", item).Code; code != http.StatusCreated {
+			t.Errorf("the other caller's item: %d", code)
+		}
+		if got := ended(floods); got != "0: 429" {
+			t.Errorf("of the flood ended %q", got)
+		}
+		time.Sleep(time.Second) // the head polls
+		if code := v.record("flood", "DELETE", sessions+"/locked/lock", "", "Session-Lock", lock).Code; code != http.StatusNoContent {
+			t.Errorf("release: %d", code)
+		}
+		if got := ended(floods); got != "1: 204, 2: 204, 3: 204, 4: 204" {
+			t.Errorf("then of the flood ended %q", got)
+		}
+		if s := v.api.Stats(); s.Memory.Bytes != 0 || s.Memory.Evicted != 1 || s.Waiters.Waiting != 0 {
+			t.Errorf("at the end %+v, %+v", s.Memory, s.Waiters)
+		}
+	})
+}
+
+// callerStore remembers who its calls are for.
+type callerStore struct {
+	session.Store
+	asked []string
+}
+
+func (s *callerStore) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	s.asked = append(s.asked, session.CallerOf(ctx))
+	return s.Store.Put(ctx, ref, w, cond, op)
+}
+
+func (s *callerStore) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (session.Session, error) {
+	s.asked = append(s.asked, session.CallerOf(ctx))
+	return s.Store.Get(ctx, ref, opts)
+}
+
+// The store is told whose a call is, so that what it bounds has a turn for each, too.
+func TestTurns_StoreIsToldTheCaller(t *testing.T) {
+	store := &callerStore{Store: memory.New(nil)}
+	v := rivalsOf(t, store, proxy.Limits{})
+	v.record("flood", "PUT", sessions+"/x", "item")
+	v.record("good", "GET", sessions+"/x", "")
+	if got := strings.Join(store.asked, ", "); got != "flood, good" {
+		t.Errorf("the calls were for %q", got)
+	}
+}
