@@ -43,10 +43,11 @@ func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 }
 
 // answerItem answers 200 with the session's item, and with no bytes while it is
-// uninitialized: what ASP.NET keeps for it then is no content of the caller's.
+// uninitialized, or if a caller stored it with none: what is kept for it then is no
+// content of the caller's. The flag of an uninitialized session ends with its first lock.
 func (c *call) answerItem(ctx context.Context, s *session.Session) {
 	item := s.Item
-	if s.Uninitialized {
+	if s.Uninitialized || session.IsEmptyContent(item) {
 		item = nil
 	}
 	c.sessionHeaders(ctx, s)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
 func TestAPI_Create(t *testing.T) {
@@ -56,10 +57,31 @@ func TestAPI_CreateUninitialized(t *testing.T) {
 	s.content(r, "")
 	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", r.Header.Get("Session-Lock"))
 
-	// From here on it is an ordinary session, with the item ASP.NET keeps for it.
+	// From here on it is an ordinary session, and as empty as its caller made it.
 	r = s.want(200, "GET", path, "")
 	s.header(r, "Session-Flags", "")
-	s.content(r, string(session.EmptyItem(20)))
+	s.content(r, "")
+	s.header(s.want(200, "HEAD", path, ""), "Content-Length", "0")
+	r = s.want(200, "POST", path+"/lock", "")
+	s.content(r, "")
+	s.want(204, "PUT", path, "", "Session-Lock", r.Header.Get("Session-Lock"))
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", s.acquire(path))
+	s.content(s.want(200, "GET", path, ""), "")
+}
+
+// What .NET emptied is .NET's item, byte for byte, and so is what a caller stores in its form.
+func TestAPI_DotnetsEmptyItem(t *testing.T) {
+	store := memory.New(nil)
+	s := serve(t, proxy.Config{Store: store})
+	ref := session.Ref{App: &session.Application{Name: strings.ToLower(proxy.DefaultApplicationName)}, ID: "theirs"}
+	w := session.Write{Item: session.EmptyItem(20), Uninitialized: true}
+	if _, err := store.Put(t.Context(), ref, w, session.Condition{}, session.Operation{}); err != nil {
+		t.Fatal(err)
+	}
+	path := sessions + "/theirs"
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", s.acquire(path))
+	s.content(s.want(200, "GET", path, ""), string(session.EmptyItem(20)))
+	s.content(s.want(200, "GET", s.create(string(session.EmptyItem(20))), ""), string(session.EmptyItem(20)))
 }
 
 func TestAPI_PutUninitialized(t *testing.T) {

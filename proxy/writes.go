@@ -44,7 +44,7 @@ func (c *call) write() session.Write {
 	if minutes == 0 {
 		minutes = c.ref.App.Timeout
 	}
-	return session.Write{Item: session.EmptyItem(minutes), Timeout: c.timeout, Uninitialized: true}
+	return session.Write{Item: session.EmptyContent(minutes), Timeout: c.timeout, Uninitialized: true}
 }
 
 // put is PUT /v1/apps/{app}/sessions/{id}[?wait=…][&keep=lock]: 204, or 201 if it

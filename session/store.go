@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"time"
@@ -51,7 +52,7 @@ type Write struct {
 	// its application's default.
 	Timeout int
 
-	// Uninitialized marks a session that has no content yet; Item is then EmptyItem.
+	// Uninitialized marks a session that has no content yet; Item is then EmptyItem or EmptyContent.
 	Uninitialized bool
 }
 
@@ -62,6 +63,29 @@ func EmptyItem(timeout int) []byte {
 	binary.LittleEndian.PutUint32(item, uint32(timeout))
 	item[6] = 0xFF
 	return item
+}
+
+// EmptyContent is an item that .NET reads as it reads [EmptyItem], and never writes: a
+// collection that is there and has no members, eleven bytes. It tells a session that a
+// caller stored without content from one that .NET emptied, whatever became of its flag
+// since. Source: facts, session-item-format §6, the odd blobs.
+func EmptyContent(timeout int) []byte {
+	item := make([]byte, emptyContentLength)
+	binary.LittleEndian.PutUint32(item, uint32(timeout))
+	item[4], item[10] = 1, 0xFF
+	return item
+}
+
+// emptyContentLength counts the timeout, whether there is a collection and static objects, the number of
+// members, and the end mark.
+const emptyContentLength = 4 + 1 + 1 + 4 + 1
+
+// IsEmptyContent reports whether the item is one that [EmptyContent] made.
+func IsEmptyContent(item []byte) bool {
+	if len(item) != emptyContentLength {
+		return false
+	}
+	return bytes.Equal(item, EmptyContent(int(binary.LittleEndian.Uint32(item))))
 }
 
 // Condition limits a Put.
