@@ -84,6 +84,24 @@ func TestAPI_DotnetsEmptyItem(t *testing.T) {
 	s.content(s.want(200, "GET", s.create(string(session.EmptyItem(20))), ""), string(session.EmptyItem(20)))
 }
 
+// A logout during a request that hangs: the session is gone, and what the request stores later is refused.
+func TestAPI_RemoveLocked(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("item")
+	lock := s.acquire(path)
+	s.wantProblem(400, "bad-request", "DELETE", path+"?locked=allow", "")
+	s.wantProblem(400, "bad-request", "DELETE", path+"?locked=break", "", "Session-Lock", lock)
+	// With the key of a removal that met the lock it is another operation.
+	s.wantProblem(423, "session-locked", "DELETE", path, "", "Idempotency-Key", "logout")
+	s.want(204, "DELETE", path+"?locked=break", "", "Idempotency-Key", "logout")
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+	s.wantProblem(409, "lock-lost", "PUT", path, "late", "Session-Lock", lock)
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+	s.want(201, "PUT", path, "successor")
+	s.want(204, "DELETE", path+"?locked=break", "", "Idempotency-Key", "logout")
+	s.content(s.want(200, "GET", path, ""), "successor")
+}
+
 func TestAPI_PutUninitialized(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := sessions + "/mine"

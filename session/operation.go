@@ -39,6 +39,10 @@ type Operation struct {
 	// AsksAgain is true of a call that waits for a lock: that somebody holds it is not its
 	// answer yet. Every other refusal is.
 	AsksAgain bool
+
+	// Break lets a Remove without a lock remove the session though somebody holds its lock:
+	// the holder's next call is ErrLockLost. No other verb looks at it.
+	Break bool
 }
 
 // NewOperation returns an operation with a random id.

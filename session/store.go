@@ -156,8 +156,9 @@ type Store interface {
 	GiveBack(ctx context.Context, ref Ref, lock Lock, call OperationID) error
 
 	// Remove ends the session: as the lock's holder, or with a zero lock unless
-	// somebody holds it (*LockedError). ErrLockLost if the lock given is not the
-	// session's. To remove what is not there is done already, and no error.
+	// somebody holds it (*LockedError), or whoever holds it where the operation says so.
+	// ErrLockLost if the lock given is not the session's. To remove what is not there is
+	// done already, and no error.
 	Remove(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
 	// Touch slides the expiry, locked or not. ErrNotFound. Touching twice is harmless.

@@ -150,8 +150,11 @@ func (c *Client) GiveBack(ctx context.Context, ref session.Ref, lock session.Loc
 func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	q := c.request(http.MethodDelete, ref, "")
 	q.waits, q.op = true, idOf(op)
-	if !lock.IsZero() {
+	switch {
+	case !lock.IsZero():
 		q.header("Session-Lock", handleOf(lock))
+	case op.Break:
+		q.set("locked", "break")
 	}
 	if _, err := c.send(ctx, &q); err != nil {
 		return fmt.Errorf("remove session: %w", err)

@@ -42,6 +42,10 @@ func flags(w session.Write) int32 {
 	return 0
 }
 
+// everyLock as the seconds after which a lock is abandoned makes every lock so: one of the
+// future too, as a partner whose clock is ahead may have given it.
+const everyLock = int32(-366 * 24 * 60 * 60)
+
 func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / time.Second) }
 
 // mutation is a call of a mutation: its own arguments, and those that tell how it was sent. Most
@@ -174,11 +178,15 @@ func (v version) createdParameter() any {
 func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 	// NULLs mean "unless somebody holds it"; a lock, even one with no operation id, means its holder.
 	var op, cookie any = lock.Operation[:], lock.Cookie
+	abandoned := lockSeconds(c.ref)
 	if lock.IsZero() {
 		op, cookie = []byte(nil), sql.NullInt32{}
+		if c.op.Break {
+			abandoned = everyLock
+		}
 	}
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", mutation(c,
-		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("lockOp", op), sql.Named("lockCookie", cookie))...)
+		sql.Named("lockTimeout", abandoned), sql.Named("lockOp", op), sql.Named("lockCookie", cookie))...)
 	return err
 }
 

@@ -286,7 +286,17 @@ func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Se
 func isDuplicateKey(err error) bool { return errorNumber(err) == 2627 }
 
 func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
-	if lock.IsZero() {
+	switch {
+	case lock.IsZero() && c.op.Break: // locked by somebody or by us now, the session has the cookie that removes it
+		it, err := d.read(ctx, c, "dbo.TempGetStateItemExclusive3")
+		switch {
+		case err != nil:
+			return err
+		case !it.found:
+			return session.ErrNotFound
+		}
+		lock.Cookie = it.lockCookie
+	case lock.IsZero():
 		it, err := d.lock(ctx, c)
 		if err != nil {
 			return err

@@ -228,7 +228,7 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 			return false, nil // it is removed already, and what is made from now on is another session
 		case !lock.IsZero() && !r.holder(lock):
 			return false, session.ErrLockLost
-		case lock.IsZero() && r.held(c):
+		case lock.IsZero() && r.held(c) && !op.Break:
 			return false, r.lockedError(c)
 		}
 		delete(s.rows, c.key)

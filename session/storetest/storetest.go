@@ -88,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"locking", locking},
 		{"lost locks", lostLocks},
 		{"abandoned locks", abandonedLocks},
+		{"removals past a lock", breaking},
 		{"uninitialized", uninitialized},
 		{"timeouts", timeouts},
 		{"expiry", expiry},

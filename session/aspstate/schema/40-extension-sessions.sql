@@ -24,7 +24,8 @@
 -- @called     when that call began, by the same clock; NULL: as @sent
 -- @settle     1 if a refusal is the call's answer, and other calls of the operation are bound by it; 2 if
 --             "locked" is not, because the call waits for the lock; 0: no other call can be
--- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then
+-- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then.
+--             Far below zero: every lock is
 --
 -- Once a call has been answered, none of its earlier attempts has an effect, however late the network
 -- delivers it. An attempt that was sent again, and a refusal of what others may send again, goes the
