@@ -112,6 +112,8 @@ var sessionRoutes = []route{
 	{"PUT", sessions + "/s", "x", "write|all|every|operator and sessions"},
 	{"DELETE", sessions + "/s", "", "remove|all|every|operator and sessions"},
 	{"POST", sessions + "/s/lock", "", "lock|all|every|operator and sessions"},
+	{"POST", sessions + "/s/lock?create=true", "", "all|every|operator and sessions"}, // the right to write as well
+	{"DELETE", sessions + "/s?locked=break", "", "remove|all|every|operator and sessions"},
 	{"DELETE", sessions + "/s/lock", "", "lock|all|every|operator and sessions"},
 	{"POST", sessions + "/s/touch", "", "write|all|every|operator and sessions"},
 	// The same application, by its name, and in another case.

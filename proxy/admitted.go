@@ -108,11 +108,11 @@ func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Loc
 }
 
 // Touch implements session.Store.
-func (a *admitted) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (a *admitted) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
 	}
 	defer a.leave(placed)
-	return a.store.Touch(ctx, ref)
+	return a.store.Touch(ctx, ref, op)
 }

@@ -194,14 +194,14 @@ func (a *API) routes(r chi.Router, g *gate) {
 	add := func(method, pattern string, do verb, t traits) {
 		r.Method(method, pattern, a.handle(g, do, t, a.report.counts.requests.route(method, pattern)))
 	}
-	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, body: true, noID: true})
+	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, body: true, timeout: true, noID: true})
 	add("GET", one, get, traits{right: keyring.Read, conditional: true})
 	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
-	add("PUT", one, put, traits{right: keyring.Write, mutates: true, body: true, conditional: true})
+	add("PUT", one, put, traits{right: keyring.Write, mutates: true, body: true, timeout: true, conditional: true})
 	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true})
-	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
-	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true})
-	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
+	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true, timeout: true})
+	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, timeout: true})
+	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true, timeout: true})
 	r.Get("/openapi.yaml", serveContract)
 	r.Head("/openapi.yaml", serveContract)
 }

@@ -63,6 +63,8 @@ func (c *call) keyed() bool { return !c.op.ID.IsZero() }
 // then for a store would otherwise have the store answered as done.
 func (c *call) verb() string {
 	switch {
+	case strings.HasSuffix(c.r.URL.Path, "/lock") && c.query.Get(creates) != "":
+		return c.r.Method + " lock create"
 	case strings.HasSuffix(c.r.URL.Path, "/lock"):
 		return c.r.Method + " lock"
 	case c.r.Method == http.MethodDelete && c.query.Get("locked") == breaks: // what was refused with a lock in the way is asked for anew

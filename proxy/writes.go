@@ -38,13 +38,13 @@ func create(ctx context.Context, c *call) error {
 // write is the body as content to store.
 func (c *call) write() session.Write {
 	if len(c.body) > 0 {
-		return session.Write{Item: c.body, Timeout: c.timeout}
+		return session.Write{Item: c.body, Timeout: c.timeout, Seconds: c.seconds}
 	}
 	minutes := c.timeout
 	if minutes == 0 {
 		minutes = c.ref.App.Timeout
 	}
-	return session.Write{Item: session.EmptyContent(minutes), Timeout: c.timeout, Uninitialized: true}
+	return session.Write{Item: session.EmptyContent(minutes), Timeout: c.timeout, Seconds: c.seconds, Uninitialized: true}
 }
 
 // put is PUT /v1/apps/{app}/sessions/{id}[?wait=…][&keep=lock]: 204, or 201 if it

@@ -28,6 +28,10 @@ type Session struct {
 	// can't know (a stock schema tells only what the item itself says).
 	Timeout int
 
+	// Seconds is the same to the second, where it is not whole minutes; else 0. Timeout
+	// is then rounded up.
+	Seconds int
+
 	// Expires is when the session ends unless it is used, UTC by the database's
 	// clock; zero where the store can't know.
 	Expires time.Time
@@ -51,6 +55,10 @@ type Write struct {
 	// Timeout in minutes; 0 keeps the session's own, and gives a new session
 	// its application's default.
 	Timeout int
+
+	// Seconds is the timeout to the second, instead of Timeout, which is not looked at then; 0: Timeout
+	// says it. To .NET the session has the minutes, rounded up. A stock schema can't keep seconds: ErrUnsupported.
+	Seconds int
 
 	// Uninitialized marks a session that has no content yet; Item is then EmptyItem or EmptyContent.
 	Uninitialized bool
@@ -129,7 +137,9 @@ type Store interface {
 	// ErrNotFound; *LockedError while somebody holds the lock, unless allowed.
 	Get(ctx context.Context, ref Ref, opts GetOptions) (Session, error)
 
-	// Acquire takes the exclusive lock and reads the session, sliding its expiry.
+	// Acquire takes the exclusive lock and reads the session, sliding its expiry. The operation
+	// may set its timeout, and have a session made where there is none, which Made then tells, to
+	// every call of the operation that finds the lock.
 	// The same operation id again finds the same lock while it is held, and
 	// ErrLockLost after. ErrNotFound; *LockedError while somebody else holds it.
 	Acquire(ctx context.Context, ref Ref, op Operation) (Session, Lock, error)
@@ -146,7 +156,7 @@ type Store interface {
 	Put(ctx context.Context, ref Ref, w Write, cond Condition, op Operation) (Session, error)
 
 	// Release gives the lock back and changes nothing else but the expiry, which
-	// it slides. ErrLockLost, also if there is no such session.
+	// it slides, and the timeout, where the operation has one. ErrLockLost, also if there is no such session.
 	Release(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
 	// GiveBack undoes an acquire whose caller has left: it releases the lock if it was
@@ -161,8 +171,10 @@ type Store interface {
 	// done already, and no error.
 	Remove(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
-	// Touch slides the expiry, locked or not. ErrNotFound. Touching twice is harmless.
-	Touch(ctx context.Context, ref Ref) (Session, error)
+	// Touch slides the expiry, locked or not, and sets the timeout, where the operation has
+	// one. ErrNotFound. Touching twice is harmless, so the operation's id makes no difference:
+	// while it is under way a touch may take effect more than once, and never once it was answered.
+	Touch(ctx context.Context, ref Ref, op Operation) (Session, error)
 }
 
 // Entry is one session in a listing.

@@ -49,7 +49,7 @@ func TestStore_OneRoundTrip(t *testing.T) {
 			_, err = store.Put(ctx, ref, write, session.Condition{Match: last.Tag}, session.Operation{})
 			return err
 		}},
-		{"touch", func() error { _, err := store.Touch(ctx, ref); return err }},
+		{"touch", func() error { _, err := store.Touch(ctx, ref, session.Operation{}); return err }},
 		{"acquire", acquire},
 		{"update and release", func() error { _, err := store.Update(ctx, ref, lock, long, false, session.Operation{}); return err }},
 		{"get a long item", func() (err error) { last, err = store.Get(ctx, ref, session.GetOptions{}); return err }},
@@ -59,7 +59,21 @@ func TestStore_OneRoundTrip(t *testing.T) {
 			_, err := store.Put(ctx, ref, long, session.Condition{}, session.Operation{})
 			return err
 		}},
+		{"touch with a timeout", func() error {
+			_, err := store.Touch(ctx, ref, session.Operation{Seconds: 90})
+			return err
+		}},
 		{"remove", func() error { return store.Remove(ctx, ref, session.Lock{}, session.Operation{}) }},
+		{"acquire or make", func() (err error) {
+			_, lock, err = store.Acquire(ctx, ref, session.Operation{Create: true})
+			return err
+		}},
+		{"release with a timeout", func() error { return store.Release(ctx, ref, lock, session.Operation{Timeout: 30}) }},
+		{"acquire what may be made", func() (err error) {
+			_, lock, err = store.Acquire(ctx, ref, session.Operation{Create: true})
+			return err
+		}},
+		{"remove past the lock", func() error { return store.Remove(ctx, ref, session.Lock{}, session.Operation{Break: true}) }},
 	} {
 		before := calls()
 		if err := step.call(); err != nil {

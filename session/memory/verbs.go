@@ -47,13 +47,16 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
 	op = c.begun(op)
 	var (
 		sess session.Session
 		lock session.Lock
 	)
 	err = s.decide(c, op, func() (did bool, err error) {
-		sess, err = s.acquireLocked(c, op)
+		sess, err = s.acquireLocked(c, ref, op)
 		if err == nil {
 			lock = session.Lock{Operation: op.ID, Cookie: s.rows[c.key].cookie}
 		}
@@ -63,9 +66,15 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	return sess, lock, err
 }
 
-func (s *Store) acquireLocked(c call, op session.Operation) (session.Session, error) {
+func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation) (session.Session, error) {
 	r := s.rows[c.key]
 	switch {
+	case r == nil && s.buriedLocked(c.key, op.ID):
+		return session.Session{}, session.ErrLockLost
+	case r == nil && op.Create:
+		r = &row{id: ref.ID}
+		s.rows[c.key] = r
+		r.makeLocked(c, op)
 	case r == nil:
 		return session.Session{}, session.ErrNotFound
 	case r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
@@ -76,12 +85,15 @@ func (s *Store) acquireLocked(c call, op session.Operation) (session.Session, er
 		return session.Session{}, session.ErrLockLost
 	case r.held(c):
 		return session.Session{}, r.lockedError(c)
+	case !r.live(c) && op.Create:
+		r.makeLocked(c, op)
 	case !r.live(c):
 		return session.Session{}, session.ErrNotFound
 	default:
 		r.grant(c, op)
 	}
 	sess := r.session()
+	sess.Made = r.madeBy == op.ID
 	sess.Item = r.item
 	sess.Uninitialized = r.lockUninitialized
 	return sess, nil
@@ -130,10 +142,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		case r == nil, !r.holder(lock):
 			return false, session.ErrLockLost
 		}
-		if w.Timeout != 0 {
-			r.timeout = w.Timeout
-		}
-		r.expires = c.now.Add(minutes(r.timeout))
+		r.setTimeout(c, w.Timeout, w.Seconds)
 		r.item, r.uninitialized = item, w.Uninitialized
 		r.locked = keep
 		if keep {
@@ -194,6 +203,9 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 	if err != nil {
 		return err
 	}
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return err
+	}
 	op = c.begun(op)
 	return s.decide(c, op, func() (did bool, err error) {
 		r := s.rows[c.key]
@@ -203,7 +215,7 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 		case r == nil, !r.holder(lock):
 			return false, session.ErrLockLost
 		}
-		r.expires = c.now.Add(minutes(r.timeout))
+		r.setTimeout(c, op.Timeout, op.Seconds)
 		r.locked = false
 		r.remember(op.ID)
 		return true, nil
@@ -260,9 +272,12 @@ func (s *Store) buriedLocked(k key, op session.OperationID) bool {
 }
 
 // Touch implements [session.Store].
-func (s *Store) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	c, err := s.call(ctx, ref)
 	if err != nil {
+		return session.Session{}, err
+	}
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
 		return session.Session{}, err
 	}
 	s.mu.Lock()
@@ -271,6 +286,10 @@ func (s *Store) Touch(ctx context.Context, ref session.Ref) (session.Session, er
 	if r == nil || !r.held(c) && !r.live(c) {
 		return session.Session{}, session.ErrNotFound
 	}
-	r.slide(c)
+	if op.Timeout != 0 || op.Seconds != 0 {
+		r.setTimeout(c, op.Timeout, op.Seconds)
+	} else {
+		r.slide(c)
+	}
 	return r.session(), nil
 }

@@ -91,6 +91,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"removals past a lock", breaking},
 		{"uninitialized", uninitialized},
 		{"timeouts", timeouts},
+		{"timeouts in seconds", inSeconds},
+		{"acquires that make the session", creating},
 		{"expiry", expiry},
 		{"swept", sweptAway},
 		{"conditions", conditions},
