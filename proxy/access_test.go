@@ -106,6 +106,7 @@ const everybody = "everybody"
 // sessionRoutes are those of the session API on the API's listener.
 var sessionRoutes = []route{
 	{"POST", sessions, "x", "write|all|every|operator and sessions"},
+	{"GET", sessions, "", "list|operator and sessions"},
 	{"GET", sessions + "/s", "", "read|all|every|operator and sessions"},
 	{"GET", sessions + "/s?peek=true", "", "read|all|every|operator and sessions"},
 	{"HEAD", sessions + "/s", "", "read|all|every|operator and sessions"},
