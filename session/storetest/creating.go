@@ -50,23 +50,7 @@ func creating(t *testing.T, s Subject) {
 		sess := s.get()
 		s.same("get", sess.Item, s.emptyContent(&sess))
 	})
-	run(t, s, "the same again finds its lock, and says that it made it", func(s *scene) {
-		again := creates()
-		first, lock := s.acquireOrMake(again)
-		sess, found := s.acquireOrMake(again)
-		if found != lock || !sess.Made || !sess.Uninitialized || sess.Tag != first.Tag {
-			s.Errorf("again: the same lock %v, made %v, uninitialized %v, the same tag %v; want all", found == lock, sess.Made, sess.Uninitialized, sess.Tag == first.Tag)
-		}
-		s.same("again", sess.Item, first.Item)
-		s.release(lock)
-		_, _, err := s.Store.Acquire(s.ctx, s.ref, again)
-		s.fails("again after the release", err, session.ErrLockLost)
-		_, lock = s.acquire()
-		s.remove(lock)
-		_, _, err = s.Store.Acquire(s.ctx, s.ref, again)
-		s.fails("again after a removal", err, session.ErrLockLost)
-		s.gone()
-	}, extended)
+	run(t, s, "the same again finds its lock, and says that it made it", madeAgain, extended)
 	run(t, s, "an expired one is made anew, with nothing of the old", func(s *scene) {
 		s.putTimeout(35)
 		_, old := s.acquire()
@@ -88,30 +72,7 @@ func creating(t *testing.T, s Subject) {
 		s.release(lock)
 		s.wantSeconds("get", s.get(), 2, 90)
 	}, extended)
-	run(t, s, "of many that come at once one is granted", func(s *scene) {
-		var (
-			wait    sync.WaitGroup
-			mu      sync.Mutex
-			granted []bool // whether it says that it made the session
-		)
-		for range 8 {
-			wait.Go(func() {
-				sess, _, err := s.Store.Acquire(s.ctx, s.ref, creates())
-				mu.Lock()
-				defer mu.Unlock()
-				switch {
-				case err == nil:
-					granted = append(granted, sess.Made)
-				case !errors.Is(err, session.ErrLocked):
-					s.Errorf("acquire: %v", err)
-				}
-			})
-		}
-		wait.Wait()
-		if len(granted) != 1 || s.Extended && !granted[0] {
-			s.Errorf("granted (made it): %v, want one that made it", granted)
-		}
-	})
+	run(t, s, "of many that come at once one is granted", makersAtOnce)
 	run(t, s, "one that is given back stays, uninitialized", func(s *scene) {
 		o := creates()
 		o.Call = session.NewOperationID()
@@ -137,6 +98,50 @@ func creating(t *testing.T, s Subject) {
 		s.same(".NET's lock", item.Item(), session.EmptyContent(mainApp.Timeout))
 		s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 20, item.LockCookie))
 	}, beside)
+}
+
+func madeAgain(s *scene) {
+	again := creates()
+	first, lock := s.acquireOrMake(again)
+	sess, found := s.acquireOrMake(again)
+	if found != lock || !sess.Made || !sess.Uninitialized || sess.Tag != first.Tag {
+		s.Errorf("again: the same lock %v, made %v, uninitialized %v, the same tag %v; want all", found == lock, sess.Made, sess.Uninitialized, sess.Tag == first.Tag)
+	}
+	s.same("again", sess.Item, first.Item)
+	s.release(lock)
+	_, _, err := s.Store.Acquire(s.ctx, s.ref, again)
+	s.fails("again after the release", err, session.ErrLockLost)
+	_, lock = s.acquire()
+	s.remove(lock)
+	_, _, err = s.Store.Acquire(s.ctx, s.ref, again)
+	s.fails("again after a removal", err, session.ErrLockLost)
+	s.gone()
+}
+
+// makersAtOnce: one of them makes the session and has its lock.
+func makersAtOnce(s *scene) {
+	var (
+		wait    sync.WaitGroup
+		mu      sync.Mutex
+		granted []bool // whether it says that it made the session
+	)
+	for range 8 {
+		wait.Go(func() {
+			sess, _, err := s.Store.Acquire(s.ctx, s.ref, creates())
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				granted = append(granted, sess.Made)
+			case !errors.Is(err, session.ErrLocked):
+				s.Errorf("acquire: %v", err)
+			}
+		})
+	}
+	wait.Wait()
+	if len(granted) != 1 || s.Extended && !granted[0] {
+		s.Errorf("granted (made it): %v, want one that made it", granted)
+	}
 }
 
 // creates is an acquire's operation that makes the session.
