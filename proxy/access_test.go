@@ -106,12 +106,15 @@ const everybody = "everybody"
 // sessionRoutes are those of the session API on the API's listener.
 var sessionRoutes = []route{
 	{"POST", sessions, "x", "write|all|every|operator and sessions"},
+	{"GET", sessions, "", "list|operator and sessions"},
 	{"GET", sessions + "/s", "", "read|all|every|operator and sessions"},
 	{"GET", sessions + "/s?peek=true", "", "read|all|every|operator and sessions"},
 	{"HEAD", sessions + "/s", "", "read|all|every|operator and sessions"},
 	{"PUT", sessions + "/s", "x", "write|all|every|operator and sessions"},
 	{"DELETE", sessions + "/s", "", "remove|all|every|operator and sessions"},
 	{"POST", sessions + "/s/lock", "", "lock|all|every|operator and sessions"},
+	{"POST", sessions + "/s/lock?create=true", "", "all|every|operator and sessions"}, // the right to write as well
+	{"DELETE", sessions + "/s?locked=break", "", "remove|all|every|operator and sessions"},
 	{"DELETE", sessions + "/s/lock", "", "lock|all|every|operator and sessions"},
 	{"POST", sessions + "/s/touch", "", "write|all|every|operator and sessions"},
 	// The same application, by its name, and in another case.

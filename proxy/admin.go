@@ -149,8 +149,8 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	}
 	mux.Group(func(r chi.Router) {
 		r.Get("/v1/pair/events", a.events)
-		r.Get("/v1/apps/{app}/sessions", a.list)
 		cfg.API.routes(r, g, "")
+		r.Get("/v1/apps/{app}/sessions", a.list) // instead of the session API's: by ids, expired ones too
 		r.Group(func(r chi.Router) {
 			r.Use(g.operate(a.report))
 			r.Post("/v1/pair/failover", a.action("failover", a.failover))
@@ -294,20 +294,25 @@ func (a *admin) listPage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// limit reads ?limit=, the most entries in a page.
+func (c *call) limit() (int, error) {
+	value, ok, err := c.parameter("limit")
+	if err != nil || !ok {
+		return min(100, c.api.limits.ListedSessions), err
+	}
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
+		return 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
+	}
+	return limit, nil
+}
+
 // page reads ?after= and ?limit=.
 func (c *call) page() (after session.ID, limit int, err error) {
-	limit = min(100, c.api.limits.ListedSessions)
-	value, ok, err := c.parameter("limit")
-	if err != nil {
+	if limit, err = c.limit(); err != nil {
 		return "", 0, err
 	}
-	if ok {
-		limit, err = strconv.Atoi(value)
-		if err != nil || limit < 1 || limit > c.api.limits.ListedSessions {
-			return "", 0, badInput("parameter limit", "must be between 1 and "+strconv.Itoa(c.api.limits.ListedSessions))
-		}
-	}
-	value, ok, err = c.parameter("after")
+	value, ok, err := c.parameter("after")
 	if ok && value != "" {
 		after, err = session.ParseID(value)
 	}

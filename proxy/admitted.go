@@ -157,12 +157,26 @@ func (a *admitted) Remove(ctx context.Context, ref session.Ref, lock session.Loc
 	return a.store.Remove(ctx, ref, lock, op)
 }
 
+// List implements session.Lister, where the store is one.
+func (a *admitted) List(ctx context.Context, app *session.Application, after session.ID, limit int) ([]session.Entry, error) {
+	lister, ok := a.store.(session.Lister)
+	if !ok {
+		return nil, badInput("the store", "cannot list sessions")
+	}
+	placed, err := a.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer a.leave(placed)
+	return lister.List(ctx, app, after, limit)
+}
+
 // Touch implements session.Store.
-func (a *admitted) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (a *admitted) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	placed, err := a.enter(ctx)
 	if err != nil {
 		return session.Session{}, err
 	}
 	defer a.leave(placed)
-	return a.store.Touch(ctx, ref)
+	return a.store.Touch(ctx, ref, op)
 }

@@ -31,7 +31,10 @@ func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 	if tag := c.tagOf(ctx, s); tag != "" {
 		c.values.set(h, "ETag", tag)
 	}
-	if s.Timeout > 0 {
+	switch {
+	case s.Seconds > 0:
+		c.values.set(h, "Session-Timeout", strconv.Itoa(s.Seconds)+"s")
+	case s.Timeout > 0:
 		c.values.set(h, "Session-Timeout", strconv.Itoa(s.Timeout))
 	}
 	if !s.Expires.IsZero() {
@@ -42,18 +45,19 @@ func (c *call) sessionHeaders(ctx context.Context, s *session.Session) {
 	}
 }
 
-// answerItem answers 200 with the session's item, and with no bytes while it is
-// uninitialized: what ASP.NET keeps for it then is no content of the caller's.
-func (c *call) answerItem(ctx context.Context, s *session.Session) {
+// answerItem answers a status with the session's item, and with no bytes while it is
+// uninitialized, or if a caller stored it with none: what is kept for it then is no
+// content of the caller's. The flag of an uninitialized session ends with its first lock.
+func (c *call) answerItem(ctx context.Context, status int, s *session.Session) {
 	item := s.Item
-	if s.Uninitialized {
+	if s.Uninitialized || session.IsEmptyContent(item) {
 		item = nil
 	}
 	c.sessionHeaders(ctx, s)
 	h := c.w.Header()
 	h["Content-Type"] = octetStream
 	c.values.set(h, "Content-Length", strconv.Itoa(len(item)))
-	c.w.WriteHeader(http.StatusOK)
+	c.w.WriteHeader(status)
 	defer answering(c.w, c.r, len(item)).written()
 	c.w.Write(item) // net/http drops it for HEAD
 }

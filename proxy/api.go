@@ -34,7 +34,7 @@ type Limits struct {
 	MaxWait           time.Duration // longest ?wait=; default and contract: 120 s
 	WaitersPerSession int           // callers that may queue for one session; default 50, ASP.NET's queue limit
 	WaitersInAll      int           // callers that may queue for all sessions; default 10,000
-	ListedSessions    int           // most sessions in one page of the operators' list; default 1,000
+	ListedSessions    int           // most sessions in one page of a list; default 1,000
 
 	Places      int           // calls at the store at once; default 128, twice the pair's pool
 	Queue       int           // calls that may wait for a place; default 10,000, as many as the hold has
@@ -229,14 +229,15 @@ func (a *API) routes(r chi.Router, g *gate, base string) {
 	add := func(method, pattern string, do verb, t traits) {
 		r.Method(method, pattern, a.handle(g, base, do, t, a.report.counts.requests.route(method, pattern)))
 	}
-	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, varies: true, body: true, noID: true})
+	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, noID: true})
+	add("GET", sessions, listSessions, traits{right: keyring.List, noID: true})
 	add("GET", one, get, traits{right: keyring.Read, conditional: true})
 	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
-	add("PUT", one, put, traits{right: keyring.Write, mutates: true, varies: true, body: true, conditional: true})
+	add("PUT", one, put, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, conditional: true})
 	add("DELETE", one, remove, traits{right: keyring.Remove, mutates: true, varies: true})
-	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true})
-	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, varies: true})
-	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true})
+	add("POST", one+"/lock", acquire, traits{right: keyring.Lock, mutates: true, varies: true, timeout: true})
+	add("DELETE", one+"/lock", release, traits{right: keyring.Lock, mutates: true, varies: true, timeout: true})
+	add("POST", one+"/touch", touch, traits{right: keyring.Write, mutates: true, timeout: true})
 	bare := r.With(bodiless(a.report))
 	bare.Get("/openapi.yaml", serveContract(base))
 	bare.Head("/openapi.yaml", serveContract(base))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
 func TestAPI_Create(t *testing.T) {
@@ -56,10 +57,103 @@ func TestAPI_CreateUninitialized(t *testing.T) {
 	s.content(r, "")
 	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", r.Header.Get("Session-Lock"))
 
-	// From here on it is an ordinary session, with the item ASP.NET keeps for it.
+	// From here on it is an ordinary session, and as empty as its caller made it.
 	r = s.want(200, "GET", path, "")
 	s.header(r, "Session-Flags", "")
-	s.content(r, string(session.EmptyItem(20)))
+	s.content(r, "")
+	s.header(s.want(200, "HEAD", path, ""), "Content-Length", "0")
+	r = s.want(200, "POST", path+"/lock", "")
+	s.content(r, "")
+	s.want(204, "PUT", path, "", "Session-Lock", r.Header.Get("Session-Lock"))
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", s.acquire(path))
+	s.content(s.want(200, "GET", path, ""), "")
+}
+
+// What .NET emptied is .NET's item, byte for byte, and so is what a caller stores in its form.
+func TestAPI_DotnetsEmptyItem(t *testing.T) {
+	store := memory.New(nil)
+	s := serve(t, proxy.Config{Store: store})
+	ref := session.Ref{App: &session.Application{Name: strings.ToLower(proxy.DefaultApplicationName)}, ID: "theirs"}
+	w := session.Write{Item: session.EmptyItem(20), Uninitialized: true}
+	if _, err := store.Put(t.Context(), ref, w, session.Condition{}, session.Operation{}); err != nil {
+		t.Fatal(err)
+	}
+	path := sessions + "/theirs"
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", s.acquire(path))
+	s.content(s.want(200, "GET", path, ""), string(session.EmptyItem(20)))
+	s.content(s.want(200, "GET", s.create(string(session.EmptyItem(20))), ""), string(session.EmptyItem(20)))
+}
+
+func TestAPI_AcquireOrMake(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := sessions + "/cart"
+	s.wantProblem(400, "bad-request", "POST", path+"/lock?create=yes", "")
+	s.wantProblem(404, "session-not-found", "POST", path+"/lock", "", "Idempotency-Key", "k")
+	// With the key of an acquire that made nothing it is another operation.
+	r := s.want(201, "POST", path+"/lock?create=true", "", "Idempotency-Key", "k")
+	lock := r.Header.Get("Session-Lock")
+	s.header(r, "Session-Flags", "uninitialized")
+	s.header(r, "Session-Timeout", "20")
+	s.content(r, "")
+	again := s.want(201, "POST", path+"/lock?create=true", "", "Idempotency-Key", "k")
+	s.header(again, "Session-Lock", lock)
+	s.header(again, "Session-Flags", "uninitialized")
+	s.wantProblem(423, "session-locked", "POST", path+"/lock?create=true", "")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+	s.wantProblem(409, "lock-lost", "POST", path+"/lock?create=true", "", "Idempotency-Key", "k")
+	s.content(s.want(200, "GET", path, ""), "") // stays empty
+	r = s.want(200, "POST", path+"/lock?create=true", "")
+	s.header(r, "Session-Flags", "")
+	s.content(r, "")
+}
+
+func TestAPI_TimeoutWithoutStoring(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("item")
+	s.header(s.want(204, "POST", path+"/touch", "", "Session-Timeout", "45"), "Session-Timeout", "45")
+	s.header(s.want(200, "GET", path, ""), "Session-Timeout", "45")
+	r := s.want(200, "POST", path+"/lock", "", "Session-Timeout", "90s")
+	s.header(r, "Session-Timeout", "90s")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", r.Header.Get("Session-Lock"), "Session-Timeout", "3")
+	s.header(s.want(200, "HEAD", path, ""), "Session-Timeout", "3")
+	s.header(s.want(204, "PUT", path, "other", "Session-Timeout", "120s"), "Session-Timeout", "2")
+	for _, bad := range []string{"0", "0s", "-1", "1.5", "90 s", "90S", "s", "", "525601", "31536001s", "99999999999s"} {
+		for _, call := range [][2]string{{"POST", "/touch"}, {"POST", "/lock"}, {"DELETE", "/lock"}} {
+			s.wantProblem(400, "bad-request", call[0], path+call[1], "", "Session-Timeout", bad, "Session-Lock", "x")
+		}
+	}
+	s.header(s.want(200, "HEAD", path, ""), "Session-Timeout", "2")
+}
+
+// A session of 90 seconds is answered for 90 seconds, and each read slides it by just that.
+func TestAPI_TimeoutInSeconds(t *testing.T) {
+	clock := newClock()
+	s := serve(t, proxy.Config{Store: clock.store})
+	path := s.want(201, "POST", sessions, "item", "Session-Timeout", "90s").Header.Get("Location")
+	clock.advance(60 * time.Second)
+	s.want(200, "GET", path, "")
+	clock.advance(89 * time.Second)
+	s.want(200, "HEAD", path, "")
+	clock.advance(time.Second)
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+}
+
+// A logout during a request that hangs: the session is gone, and what the request stores later is refused.
+func TestAPI_RemoveLocked(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("item")
+	lock := s.acquire(path)
+	s.wantProblem(400, "bad-request", "DELETE", path+"?locked=allow", "")
+	s.wantProblem(400, "bad-request", "DELETE", path+"?locked=break", "", "Session-Lock", lock)
+	// With the key of a removal that met the lock it is another operation.
+	s.wantProblem(423, "session-locked", "DELETE", path, "", "Idempotency-Key", "logout")
+	s.want(204, "DELETE", path+"?locked=break", "", "Idempotency-Key", "logout")
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+	s.wantProblem(409, "lock-lost", "PUT", path, "late", "Session-Lock", lock)
+	s.wantProblem(404, "session-not-found", "GET", path, "")
+	s.want(201, "PUT", path, "successor")
+	s.want(204, "DELETE", path+"?locked=break", "", "Idempotency-Key", "logout")
+	s.content(s.want(200, "GET", path, ""), "successor")
 }
 
 func TestAPI_PutUninitialized(t *testing.T) {

@@ -23,6 +23,7 @@ type verb func(ctx context.Context, c *call) error
 type traits struct {
 	mutates     bool // an operation id is made, and time that runs out leaves the outcome unknown
 	body        bool // takes an item
+	timeout     bool // takes Session-Timeout
 	conditional bool // looks at If-Match or If-None-Match itself
 	noID        bool // its path names no session
 	varies      bool // an operation has a content: what it does is more than its name, session and key say
@@ -43,7 +44,8 @@ type call struct {
 	began   time.Time // when its head had come; the body may come slowly
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
-	timeout int               // Session-Timeout in minutes, 0 without
+	timeout int               // Session-Timeout in minutes, rounded up, 0 without
+	seconds int               // Session-Timeout where it is no whole minutes, else 0
 	wait    time.Duration     // ?wait=
 	query   url.Values        // nil without a query
 	body    []byte
@@ -167,14 +169,15 @@ func (c *call) decode(t traits) error {
 	if !t.conditional && (h["If-Match"] != nil || h["If-None-Match"] != nil) {
 		return badInput("If-Match or If-None-Match", "has no meaning for this method; they are for PUT, the latter also for GET and HEAD")
 	}
+	var err error
+	if t.timeout {
+		if c.timeout, c.seconds, err = parseTimeout(h["Session-Timeout"]); err != nil {
+			return err
+		}
+	}
 	if !t.body {
 		return withoutBody(c.w, c.r)
 	}
-	minutes, err := parseTimeout(h["Session-Timeout"])
-	if err != nil {
-		return err
-	}
-	c.timeout = minutes
 	if c.r.ContentLength < 0 {
 		c.r.Body = chunkedBody{c.r.Body}
 	}

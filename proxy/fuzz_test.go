@@ -34,14 +34,15 @@ func FuzzHeaders(f *testing.F) {
 	lock, none := sealing.handle(ref, session.Lock{Operation: session.OperationID{1}, Cookie: 2}), sealing.handle(ref, session.Lock{})
 	for _, seed := range []struct{ timeout, key, lock string }{
 		{"20", "a", lock}, {"0", "", ""}, {"525601", strings.Repeat("k", 256), lock[1:]}, {"+1", "\x00", lock + "="},
-		{"1e2", "é", none}, {" 20", " ", " " + lock},
+		{"1e2", "é", none}, {"90s", "b", lock}, {"0s", "b", lock}, {"31536001s", "b", lock}, {" 20", " ", " " + lock},
 	} {
 		f.Add(seed.timeout, seed.key, seed.lock)
 	}
 	f.Fuzz(func(t *testing.T, timeout, key, lock string) {
 		var invalid *session.InvalidError
-		minutes, err := parseTimeout([]string{timeout})
-		if err == nil && session.ParseTimeout(minutes) != nil || err != nil && !errors.As(err, &invalid) {
+		minutes, seconds, err := parseTimeout([]string{timeout})
+		bad := session.ParseTimeout(minutes) != nil || session.CheckTimeout(minutes, seconds) != nil || seconds != 0 && (seconds+59)/60 != minutes
+		if err == nil && bad || err != nil && !errors.As(err, &invalid) {
 			t.Errorf("Session-Timeout %q: %d, %v", timeout, minutes, err)
 		}
 		r := httptest.NewRequest("PUT", "/v1/apps/default/sessions/x", nil)

@@ -205,7 +205,7 @@ func (f failing) Remove(context.Context, session.Ref, session.Lock, session.Oper
 	return f.err
 }
 
-func (f failing) Touch(context.Context, session.Ref) (session.Session, error) {
+func (f failing) Touch(context.Context, session.Ref, session.Operation) (session.Session, error) {
 	return session.Session{}, f.err
 }
 

@@ -242,8 +242,8 @@ func TestAPI_Routes(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ method, path, allow string }{
-		{"GET", sessions, "POST"},
-		{"DELETE", sessions, "POST"},
+		{"PUT", sessions, "GET, POST"},
+		{"DELETE", sessions, "GET, POST"},
 		{"POST", sessions + "/x", "GET, HEAD, PUT, DELETE"},
 		{"PATCH", sessions + "/x", "GET, HEAD, PUT, DELETE"},
 		{"GET", sessions + "/x/lock", "POST, DELETE"},

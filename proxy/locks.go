@@ -3,25 +3,36 @@ package proxy
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // releaseTimeout bounds how long a lock that nobody waits for is given back.
 const releaseTimeout = 5 * time.Second
 
-// acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…]: 200 with the item and
-// Session-Lock.
-func acquire(ctx context.Context, c *call) error {
+// creates is the parameter that has an acquire make a session that is not there.
+const creates = "create"
+
+// acquire is POST /v1/apps/{app}/sessions/{id}/lock[?wait=…][&create=true]: 200 with the item and
+// Session-Lock, 201 if it made the session.
+func acquire(ctx context.Context, c *call) (err error) {
 	var (
 		s    session.Session
 		lock session.Lock
 	)
+	if c.op.Create, err = c.flag(creates, "true"); err != nil {
+		return err
+	}
+	if err := c.changes(c.op.Create); err != nil {
+		return err
+	}
 	if _, err := c.api.secrets.sealer(ctx); err != nil { // before a lock is granted that can't be told
 		return err
 	}
-	err := c.meetLock(ctx, false, func(ctx context.Context) (err error) {
+	err = c.meetLock(ctx, false, func(ctx context.Context) (err error) {
 		s, lock, err = c.store.Acquire(ctx, c.ref, c.op)
 		return err
 	})
@@ -40,11 +51,26 @@ func acquire(ctx context.Context, c *call) error {
 		return err
 	}
 	c.values.set(c.w.Header(), "Session-Lock", handle)
+	status := http.StatusOK
+	if s.Made {
+		status = http.StatusCreated
+	}
 	m.writesItem(c.w, &c.items)
-	if c.answerItem(ctx, &s); !m.stays(&c.items) {
+	if c.answerItem(ctx, status, &s); !m.stays(&c.items) {
 		c.giveBack(lock)
 	}
 	return nil
+}
+
+// changes has the operation set the timeout, where there is a Session-Timeout. Who may take a lock may
+// not for that change a session or make one: that wants the right to write as well.
+func (c *call) changes(makes bool) error {
+	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
+	if !makes && c.timeout == 0 {
+		return nil
+	}
+	c.store.right |= keyring.Write
+	return c.store.gate.admit(c.caller, c.store.right, c.ref.App.Name)
 }
 
 // giveBack releases a lock whose caller left between the grant and the answer, or did not take all of it;
@@ -75,6 +101,9 @@ func release(ctx context.Context, c *call) error {
 	}
 	lock, err := c.lockOf(ctx, handle)
 	if err != nil {
+		return err
+	}
+	if err := c.changes(false); err != nil {
 		return err
 	}
 	if err := c.store.Release(ctx, c.ref, lock, c.op); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -61,8 +62,13 @@ func (c *call) keyed() bool { return !c.op.ID.IsZero() }
 // session remembers operations of all verbs together: one key used for a lock and
 // then for a store would otherwise have the store answered as done.
 func (c *call) verb() string {
-	if strings.HasSuffix(c.r.URL.Path, "/lock") {
+	switch {
+	case strings.HasSuffix(c.r.URL.Path, "/lock") && c.query.Get(creates) != "":
+		return c.r.Method + " lock create"
+	case strings.HasSuffix(c.r.URL.Path, "/lock"):
 		return c.r.Method + " lock"
+	case c.r.Method == http.MethodDelete && c.query.Get("locked") == breaks: // what was refused with a lock in the way is asked for anew
+		return c.r.Method + " break"
 	}
 	return c.r.Method
 }

@@ -59,14 +59,15 @@ func (c *call) read(ctx context.Context, peek bool) error {
 			return nil
 		}
 	}
-	c.answerItem(ctx, &s)
+	c.answerItem(ctx, http.StatusOK, &s)
 	return nil
 }
 
 // touch is POST /v1/apps/{app}/sessions/{id}/touch: 204. Slides the expiry, locked
-// or not.
+// or not, and sets the timeout, where there is a Session-Timeout.
 func touch(ctx context.Context, c *call) error {
-	s, err := c.store.Touch(ctx, c.ref)
+	c.op.Timeout, c.op.Seconds = c.timeout, c.seconds
+	s, err := c.store.Touch(ctx, c.ref, c.op)
 	if err != nil {
 		return err
 	}

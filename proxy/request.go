@@ -61,17 +61,26 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// parseTimeout reads Session-Timeout: minutes, 0 if it is not there.
-func parseTimeout(values []string) (int, error) {
+// parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s; zeros if it is not there. Seconds
+// are answered only where they are no whole minutes, which are then rounded up.
+func parseTimeout(values []string) (minutes, seconds int, err error) {
 	value, ok, err := oneHeader(values, "Session-Timeout")
 	if err != nil || !ok {
-		return 0, err
+		return 0, 0, err
 	}
-	minutes, err := strconv.Atoi(value)
-	if err != nil || session.ParseTimeout(minutes) != nil {
-		return 0, badInput("header Session-Timeout", fmt.Sprintf("must be whole minutes between %d and %d", session.MinTimeout, session.MaxTimeout))
+	digits, inSeconds := strings.CutSuffix(value, "s")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	if inSeconds {
+		seconds = int(n)
+	} else {
+		minutes = int(n)
 	}
-	return minutes, nil
+	if err != nil || n == 0 || session.CheckTimeout(minutes, seconds) != nil {
+		return 0, 0, badInput("header Session-Timeout", fmt.Sprintf("must be whole minutes between %d and %d, or seconds between 1s and %ds",
+			session.MinTimeout, session.MaxTimeout, session.MaxTimeout*60))
+	}
+	minutes, seconds = session.SplitTimeout(minutes, seconds)
+	return minutes, seconds, nil
 }
 
 // parseWait reads ?wait=: whole seconds or a Go duration.

@@ -217,7 +217,9 @@ func (m *requestMemory) contentOf(c *call) uint64 {
 	for _, key := range [...]string{"Session-Timeout", "Session-Lock", "If-Match", "If-None-Match"} {
 		hashList(&h, c.r.Header[key])
 	}
-	hashList(&h, c.query["keep"])
+	for _, key := range [...]string{"keep", creates, "locked"} {
+		hashList(&h, c.query[key])
+	}
 	h.Write(c.body)
 	return h.Sum64()
 }

@@ -37,6 +37,7 @@ type sealer struct {
 	public  bool   // made of nothing secret: see publicSecret
 	tags    box
 	handles box
+	cursors box // of pages of a list: the last id
 }
 
 // publicSecret is the secret of a fleet whose database has no place for one, the stock
@@ -63,6 +64,9 @@ func newSealer(secret []byte) (*sealer, error) {
 		s.public, secret = true, []byte(publicSecret)
 	}
 	if err := s.tags.open(secret, "tag"); err != nil {
+		return nil, err
+	}
+	if err := s.cursors.open(secret, "cursor"); err != nil {
 		return nil, err
 	}
 	return s, s.handles.open(secret, "lock")

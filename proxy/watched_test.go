@@ -46,9 +46,9 @@ func (w *watched) Remove(ctx context.Context, ref session.Ref, lock session.Lock
 	return w.Store.Remove(ctx, ref, lock, op)
 }
 
-func (w *watched) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (w *watched) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	w.n.Add(1)
-	return w.Store.Touch(ctx, ref)
+	return w.Store.Touch(ctx, ref, op)
 }
 
 // List implements session.Lister.

@@ -38,13 +38,13 @@ func create(ctx context.Context, c *call) error {
 // write is the body as content to store.
 func (c *call) write() session.Write {
 	if len(c.body) > 0 {
-		return session.Write{Item: c.body, Timeout: c.timeout}
+		return session.Write{Item: c.body, Timeout: c.timeout, Seconds: c.seconds}
 	}
 	minutes := c.timeout
 	if minutes == 0 {
 		minutes = c.ref.App.Timeout
 	}
-	return session.Write{Item: session.EmptyItem(minutes), Timeout: c.timeout, Uninitialized: true}
+	return session.Write{Item: session.EmptyContent(minutes), Timeout: c.timeout, Seconds: c.seconds, Uninitialized: true}
 }
 
 // put is PUT /v1/apps/{app}/sessions/{id}[?wait=…][&keep=lock]: 204, or 201 if it
@@ -135,20 +135,29 @@ func (c *call) putExisting(ctx context.Context) (session.Session, error) {
 	}
 }
 
-// remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…]: 204, also if there is no
-// such session.
+// breaks is the value of ?locked= that goes past a lock.
+const breaks = "break"
+
+// remove is DELETE /v1/apps/{app}/sessions/{id}[?wait=…][&locked=break]: 204, also if there is no
+// such session. locked=break removes it though somebody holds its lock.
 func remove(ctx context.Context, c *call) error {
 	handle, locked, err := oneHeader(c.r.Header["Session-Lock"], "Session-Lock")
 	if err != nil {
 		return err
 	}
-	if locked {
+	if c.op.Break, err = c.flag("locked", breaks); err != nil {
+		return err
+	}
+	switch {
+	case locked && c.op.Break:
+		return badInput("header Session-Lock", "cannot be combined with locked=break, which removes the session whoever holds its lock")
+	case locked:
 		var lock session.Lock
 		if lock, err = c.lockOf(ctx, handle); err != nil {
 			return err
 		}
 		err = c.store.Remove(ctx, c.ref, lock, c.op)
-	} else {
+	default:
 		err = c.meetLock(ctx, true, func(ctx context.Context) error {
 			return c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
 		})

@@ -70,6 +70,30 @@ func ParseApplicationName(s string) (string, error) {
 	return strings.ToLower(s), nil
 }
 
+// CheckTimeout checks a timeout as [Write] and [Operation] have it: minutes, or seconds where those are not 0.
+// Zeros are no timeout.
+func CheckTimeout(minutes, seconds int) error {
+	switch {
+	case seconds < 0 || seconds > MaxTimeout*60:
+		return invalid("timeout", fmt.Sprintf("is %d seconds; it must be between 1 and %d", seconds, MaxTimeout*60))
+	case seconds != 0 || minutes == 0:
+		return nil
+	}
+	return ParseTimeout(minutes)
+}
+
+// SplitTimeout is a timeout in whole minutes, rounded up as .NET's column has it, and in seconds where
+// it is not whole minutes, else 0. Seconds that are not 0 say it all.
+func SplitTimeout(minutes, seconds int) (int, int) {
+	if seconds == 0 {
+		return minutes, 0
+	}
+	if minutes = (seconds + 59) / 60; seconds%60 == 0 {
+		seconds = 0
+	}
+	return minutes, seconds
+}
+
 // ParseTimeout checks a timeout in minutes.
 func ParseTimeout(minutes int) error {
 	if minutes < MinTimeout || minutes > MaxTimeout {

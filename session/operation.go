@@ -39,6 +39,19 @@ type Operation struct {
 	// AsksAgain is true of a call that waits for a lock: that somebody holds it is not its
 	// answer yet. Every other refusal is.
 	AsksAgain bool
+
+	// Break lets a Remove without a lock remove the session though somebody holds its lock:
+	// the holder's next call is ErrLockLost. No other verb looks at it.
+	Break bool
+
+	// Timeout and Seconds, of an Acquire, a Release or a Touch: the session's timeout from then on, as
+	// in [Write]. Zeros keep the session's own.
+	Timeout, Seconds int
+
+	// Create, of an Acquire: a session that is not there is made, with the lock on it. It is
+	// uninitialized, with [EmptyContent], and has the timeout above or its application's default.
+	// One that was removed while the call was under way stays removed: ErrNotFound.
+	Create bool
 }
 
 // NewOperation returns an operation with a random id.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"time"
@@ -27,6 +28,10 @@ type Session struct {
 	// can't know (a stock schema tells only what the item itself says).
 	Timeout int
 
+	// Seconds is the same to the second, where it is not whole minutes; else 0. Timeout
+	// is then rounded up.
+	Seconds int
+
 	// Expires is when the session ends unless it is used, UTC by the database's
 	// clock; zero where the store can't know.
 	Expires time.Time
@@ -51,7 +56,11 @@ type Write struct {
 	// its application's default.
 	Timeout int
 
-	// Uninitialized marks a session that has no content yet; Item is then EmptyItem.
+	// Seconds is the timeout to the second, instead of Timeout, which is not looked at then; 0: Timeout
+	// says it. To .NET the session has the minutes, rounded up. A stock schema can't keep seconds: ErrUnsupported.
+	Seconds int
+
+	// Uninitialized marks a session that has no content yet; Item is then EmptyItem or EmptyContent.
 	Uninitialized bool
 }
 
@@ -62,6 +71,29 @@ func EmptyItem(timeout int) []byte {
 	binary.LittleEndian.PutUint32(item, uint32(timeout))
 	item[6] = 0xFF
 	return item
+}
+
+// EmptyContent is an item that .NET reads as it reads [EmptyItem], and never writes: a
+// collection that is there and has no members, eleven bytes. It tells a session that a
+// caller stored without content from one that .NET emptied, whatever became of its flag
+// since. Source: facts, session-item-format §6, the odd blobs.
+func EmptyContent(timeout int) []byte {
+	item := make([]byte, emptyContentLength)
+	binary.LittleEndian.PutUint32(item, uint32(timeout))
+	item[4], item[10] = 1, 0xFF
+	return item
+}
+
+// emptyContentLength counts the timeout, whether there is a collection and static objects, the number of
+// members, and the end mark.
+const emptyContentLength = 4 + 1 + 1 + 4 + 1
+
+// IsEmptyContent reports whether the item is one that [EmptyContent] made.
+func IsEmptyContent(item []byte) bool {
+	if len(item) != emptyContentLength {
+		return false
+	}
+	return bytes.Equal(item, EmptyContent(int(binary.LittleEndian.Uint32(item))))
 }
 
 // Condition limits a Put.
@@ -108,7 +140,9 @@ type Store interface {
 	// ErrNotFound; *LockedError while somebody holds the lock, unless allowed.
 	Get(ctx context.Context, ref Ref, opts GetOptions) (Session, error)
 
-	// Acquire takes the exclusive lock and reads the session, sliding its expiry.
+	// Acquire takes the exclusive lock and reads the session, sliding its expiry. The operation
+	// may set its timeout, and have a session made where there is none, which Made then tells, to
+	// every call of the operation that finds the lock.
 	// The same operation id again finds the same lock while it is held, and
 	// ErrLockLost after. ErrNotFound; *LockedError while somebody else holds it.
 	Acquire(ctx context.Context, ref Ref, op Operation) (Session, Lock, error)
@@ -125,7 +159,7 @@ type Store interface {
 	Put(ctx context.Context, ref Ref, w Write, cond Condition, op Operation) (Session, error)
 
 	// Release gives the lock back and changes nothing else but the expiry, which
-	// it slides. ErrLockLost, also if there is no such session.
+	// it slides, and the timeout, where the operation has one. ErrLockLost, also if there is no such session.
 	Release(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
 	// GiveBack undoes an acquire whose caller has left: it releases the lock if it was
@@ -135,12 +169,15 @@ type Store interface {
 	GiveBack(ctx context.Context, ref Ref, lock Lock, call OperationID) error
 
 	// Remove ends the session: as the lock's holder, or with a zero lock unless
-	// somebody holds it (*LockedError). ErrLockLost if the lock given is not the
-	// session's. To remove what is not there is done already, and no error.
+	// somebody holds it (*LockedError), or whoever holds it where the operation says so.
+	// ErrLockLost if the lock given is not the session's. To remove what is not there is
+	// done already, and no error.
 	Remove(ctx context.Context, ref Ref, lock Lock, op Operation) error
 
-	// Touch slides the expiry, locked or not. ErrNotFound. Touching twice is harmless.
-	Touch(ctx context.Context, ref Ref) (Session, error)
+	// Touch slides the expiry, locked or not, and sets the timeout, where the operation has
+	// one. ErrNotFound. Touching twice is harmless, so the operation's id makes no difference:
+	// while it is under way a touch may take effect more than once, and never once it was answered.
+	Touch(ctx context.Context, ref Ref, op Operation) (Session, error)
 }
 
 // Entry is one session in a listing.

@@ -17,3 +17,19 @@ func TestEmptyItem(t *testing.T) {
 		}
 	}
 }
+
+// The vector is of facts, session-item-format §6: .NET's reader accepts it, as empty.
+func TestEmptyContent(t *testing.T) {
+	item := EmptyContent(20)
+	if got, want := strings.ToUpper(hex.EncodeToString(item)), "14000000010000000000FF"; got != want {
+		t.Errorf("EmptyContent(20) = %s, want %s", got, want)
+	}
+	if !IsEmptyContent(item) || !IsEmptyContent(EmptyContent(MaxTimeout)) {
+		t.Error("it is not recognized")
+	}
+	for _, other := range [][]byte{nil, EmptyItem(20), append(EmptyContent(20), 0), []byte("01234567890")} {
+		if IsEmptyContent(other) {
+			t.Errorf("%x passes for it", other)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func newKey(s *settings) *cobra.Command {
 		Short: "Make, list and revoke the keys that servers let in",
 		Long: "Keeps the file of keys that a server lets in (auth.keys_file). A server that runs notices changes within two\n" +
 			"seconds. The file holds hashes: a key is shown once, when it is made. A key is limited to applications and rights:\n" +
-			"read, write, lock and remove their sessions; list them, observe the pair, or operate it, on the operators' listener.",
+			"read, write, lock, remove and list their sessions; observe the pair, or operate it, on the operators' listener.",
 		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n  mirrorstate key list --config mirrorstate.yaml\n  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    exactly(0, "new, list or revoke"),
 		RunE:    func(*cobra.Command, []string) error { return misuse("key wants a verb; see key --help") },

@@ -107,7 +107,7 @@ func TestText_adhoc(t *testing.T) {
 		t.Fatal(err)
 	}
 	columns, err := rows.ColumnTypes()
-	if err != nil || len(columns) != 26 || columns[0].DatabaseTypeName() != "NVARCHAR" || columns[1].DatabaseTypeName() != "DATETIME" ||
+	if err != nil || len(columns) != 28 || columns[0].DatabaseTypeName() != "NVARCHAR" || columns[1].DatabaseTypeName() != "DATETIME" ||
 		columns[7].DatabaseTypeName() != "BIT" || columns[9].DatabaseTypeName() != "IMAGE" || columns[18].DatabaseTypeName() != "DATETIME2" {
 		t.Errorf("%d columns, %v", len(columns), err)
 	}

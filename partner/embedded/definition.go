@@ -275,7 +275,7 @@ func (c *catalogueWriter) dropIf(kind string, meant func(r *objectRow) bool) err
 // extensionColumns are those that the extension adds to the sessions.
 var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
 	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
-	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId"}
+	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId", "TimeoutSeconds", "TimeoutDate"}
 
 // dropColumns takes the extension's columns away, all of them.
 func (c *catalogueWriter) dropColumns(st *tsql.Definition) error {

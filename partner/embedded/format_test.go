@@ -8,9 +8,23 @@ import (
 const notYetInFormat4 = "DROP TABLE MirrorStateSettled; ALTER TABLE ASPStateTempSessions DROP COLUMN LockCallId; " +
 	"ALTER TABLE ASPStateTempSessions DROP COLUMN Settled; ALTER TABLE ASPStateTempSessions DROP COLUMN MadeOperationId; ALTER TABLE MirrorStateTombstones DROP COLUMN Created; "
 
-// A folder that an earlier version made (format 2: there was nothing but ASPState, and everything in it)
-// is taken as it is.
-func TestOpen_format2(t *testing.T) {
+// notYetInFormat5 takes away what format 5 has and format 4 had not.
+const notYetInFormat5 = "ALTER TABLE ASPStateTempSessions DROP COLUMN TimeoutSeconds; ALTER TABLE ASPStateTempSessions DROP COLUMN TimeoutDate; "
+
+// A folder that an earlier version made is taken as it is.
+func TestOpen_earlierFormat(t *testing.T) {
+	for name, without := range map[string]string{
+		// There was nothing but ASPState, and everything in it.
+		"2": "DROP TABLE partner_database; DROP TABLE partner_objects; " + notYetInFormat4 + notYetInFormat5 + "PRAGMA user_version = 2",
+		"3": notYetInFormat4 + notYetInFormat5 + "PRAGMA user_version = 3",
+		"4": notYetInFormat5 + "PRAGMA user_version = 4",
+	} {
+		t.Run(name, func(t *testing.T) { openEarlier(t, without) })
+	}
+}
+
+// openEarlier opens a folder from which what a script drops is missing.
+func openEarlier(t *testing.T, without string) {
 	dir := t.TempDir()
 	pair := reopen(t, dir)
 	a := pair.Partner("a")
@@ -24,7 +38,7 @@ func TestOpen_format2(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.script("DROP TABLE partner_database; DROP TABLE partner_objects; " + notYetInFormat4 + "PRAGMA user_version = 2"); err != nil {
+		if err := c.script(without); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.close(); err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // The driver takes its time over every column of a result. A session is read in
-// five columns instead of 26: the numbers and dates as one text with bars between
+// five columns instead of 28: the numbers and dates as one text with bars between
 // them, the seven operation ids as one binary, and what may be long by itself.
 const readPacked = `SELECT SessionId,
 	Created || '|' || Expires || '|' || LockDate || '|' || LockDateLocal || '|' ||
@@ -15,6 +15,7 @@ const readPacked = `SELECT SessionId,
 	ifnull(LockOperationCookie, '') || '|' || ifnull(LockActionFlags, '') || '|' ||
 	ifnull(OperationDate1, '') || '|' || ifnull(OperationDate2, '') || '|' || ifnull(OperationDate3, '') || '|' ||
 	ifnull(OperationDate4, '') || '|' || ifnull(OperationsForgotten, '') || '|' || ifnull(Settled, '') || '|' ||
+	ifnull(TimeoutSeconds, '') || '|' || ifnull(TimeoutDate, '') || '|' ||
 	((LockOperationId IS NULL) + 2 * (OperationId1 IS NULL) + 4 * (OperationId2 IS NULL) + 8 * (OperationId3 IS NULL) + 16 * (OperationId4 IS NULL) +
 	 32 * (LockCallId IS NULL) + 64 * (MadeOperationId IS NULL)),
 	CAST(ifnull(LockOperationId, '') || ifnull(OperationId1, '') || ifnull(OperationId2, '') || ifnull(OperationId3, '') || ifnull(OperationId4, '') || ifnull(LockCallId, '') || ifnull(MadeOperationId, '') AS BLOB),
@@ -40,6 +41,7 @@ func scanPacked(v []driver.Value) (*sessionRow, bool) {
 		r.opDates[i] = f.date2()
 	}
 	r.forgotten, r.settled = f.date2(), f.date2()
+	r.timeoutSeconds, r.timeoutDate = f.int(), f.date2()
 	nulls := f.int().n
 	for i, op := range [...]*operation{&r.lockOp, &r.ops[0], &r.ops[1], &r.ops[2], &r.ops[3], &r.lockCall, &r.madeBy} {
 		if nulls&(1<<i) != 0 {

@@ -35,17 +35,19 @@ var sessionProcedures = []*procedure{
 	{name: "MirrorState_Get_1", readsFirst: true, run: getSession, params: []parameter{paramID, paramEpoch, paramLockTimeout,
 		{name: "@renew", typ: tds.Bit}, {name: "@allowLocked", typ: tds.Bit}, {name: "@item", typ: tds.Bit}}},
 	{name: "MirrorState_Touch_1", readsFirst: true, run: touchSession,
-		params: []parameter{paramID, paramEpoch, paramNotAfter, paramLockTimeout}},
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramLockTimeout, paramSentLater, paramTimeoutLater, paramTimeoutSeconds}},
 	{name: "MirrorState_Acquire_1", run: acquireSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramSent, paramLockTimeout,
-			paramResent, paramCall, paramCalled, paramSettle}},
+			paramResent, paramCall, paramCalled, paramSettle, paramTimeoutLater, paramTimeoutSeconds,
+			{name: "@create", typ: tds.Bit, optional: true, value: argument{ok: true}}, {name: "@itemShort", typ: paramShort.typ, optional: true},
+			{name: "@defaultTimeout", typ: tds.Int, optional: true}, paramFirstSent}},
 	{name: "MirrorState_Update_1", run: updateSessionLocked,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
 			{name: "@keep", typ: tds.Bit}, paramTimeout, paramFlags, paramShort, paramItemLongMax,
-			paramSentLater, paramCall, paramCalled, paramSettle}},
+			paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds}},
 	{name: "MirrorState_Release_1", run: releaseSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
-			paramSentLater, paramCall, paramCalled, paramSettle}},
+			paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutLater, paramTimeoutSeconds}},
 	{name: "MirrorState_GiveBack_1", run: giveBack,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, {name: "@call", typ: tds.Binary(16)}, {name: "@instead", typ: tds.Binary(16)}}},
 }
@@ -72,7 +74,7 @@ func answer(t *transaction, columns []tds.Column, outcome int64, s *sessionRow, 
 	if s == nil {
 		return rowAnswer(columns, outcome, nil, nil, nil, nil, nil, nil, nil, nil, nil)
 	}
-	return rowAnswer(columns, outcome, s.lockCookie, age, s.timeout, s.expires.value(), s.created.value(),
+	return rowAnswer(columns, outcome, s.lockCookie, age, s.told(), s.expires.value(), s.created.value(),
 		s.locked, s.ops[0].value(), flags, nilIfNull(item))
 }
 
@@ -170,23 +172,6 @@ func inTime(t *transaction, notAfter argument) bool {
 // late is @clock > @notAfter.
 func late(t *transaction, notAfter argument) bool { return notAfter.ok && t.clock > notAfter.date2() }
 
-// slide is the sliding of a read: only when less than the full timeout is left,
-// and then with five percent to spare, so that most reads write nothing.
-func slide(t *transaction, c *situation) error {
-	s := *c.s
-	s.expires = t.now.addSeconds(int64(s.timeout) * 63)
-	if !s.expires.inRange() {
-		_, err := expiry(lastDate, 1)
-		return err
-	}
-	t.put(&s)
-	c.s = &s
-	return nil
-}
-
-// due is Expires < DATEADD(minute, Timeout, @now).
-func due(t *transaction, s *sessionRow) bool { return s.expires < t.now.addMinutes(int64(s.timeout)) }
-
 func getSession(t *transaction, a arguments) (*result, error) {
 	id, epoch, lockTimeout, renew, allowLocked, item := a[0], a[1], a[2], a[3], a[4], a[5]
 	c, err := look(t, id, epoch, lockTimeout)
@@ -229,162 +214,18 @@ func getSession(t *transaction, a arguments) (*result, error) {
 	return answer(t, columnsWithItem, outcome, s, s.lockDate.secondsUntil(t.now), s.flags&1, content), nil
 }
 
-func touchSession(t *transaction, a arguments) (*result, error) {
-	id, epoch, notAfter, lockTimeout := a[0], a[1], a[2], a[3]
-	c, err := look(t, id, epoch, lockTimeout)
-	if err != nil {
-		return nil, err
-	}
-	if c.e == nil {
-		return noRow(columnsWithoutItem), nil
-	}
-	if c.s != nil && due(t, c.s) && (c.s.expires > t.now || c.heldAlive()) && inTime(t, notAfter) && c.sameEpoch {
-		if err := slide(t, &c); err != nil {
-			return nil, err
-		}
-	}
-	outcome := int64(resultDone)
-	switch {
-	case c.moved:
-		outcome = resultMoved
-	case c.s == nil, c.s.expires <= t.now && c.free():
-		outcome = resultNoSession
-	case late(t, notAfter):
-		outcome = resultAgain
-	}
-	return notApplied(t, outcome, c.s)
-}
-
-func acquireSession(t *transaction, args arguments) (*result, error) {
-	id, epoch, notAfter, lockTimeout := args[0], args[1], args[2], args[5]
-	a := attemptOf(args[3], args[4], argument{}, args[6], args[7], args[8], args[9])
-	c, err := look(t, id, epoch, lockTimeout)
-	if err != nil {
-		return nil, err
-	}
-	if c.e == nil {
-		return noRow(columnsWithItem), nil
-	}
-	decided, err := a.decided(t)
-	if err != nil {
-		return nil, err
-	}
-	var f fate
-	for ; ; a.careful = true {
-		if a.careful {
-			if err := a.enter(t); err != nil {
-				return nil, err
-			}
-		}
-		if !a.alone() { // most attempts are, and need not ask
-			if f, err = t.fateOf(id, argument{}, a.op); err != nil {
-				return nil, err
-			}
-		}
-		if old := c.s; old != nil && old.expires > t.now && c.free() && old.notInRing(a.op) && old.lockOp.orZero() != a.op.op() &&
-			old.forgotNothingSince(a.sent) && a.quiet(old) && !a.answered.ok && !decided && (a.alone() || !f.done) && inTime(t, notAfter) && c.sameEpoch {
-			r, err := grant(t, old, &a)
-			return a.done(t, id, resultDone, r, err)
-		}
-		if a.alone() {
-			if f, err = t.fateOf(id, argument{}, a.op); err != nil {
-				return nil, err
-			}
-		}
-		mine := c.s != nil && c.s.heldByItself(a.op) && a.answered.n != resultAgain
-		if a.careful && mine && !c.s.lockCall.is(a.call.op()) && c.s.lockCall != "" && inTime(t, notAfter) && c.sameEpoch {
-			s := *c.s
-			s.lockCall = "" // found again, by another call
-			t.put(&s)
-			c.s = &s
-		}
-		outcome := a.whyNotGranted(&c, f, mine)
-		if a.careful {
-			if outcome < resultPrecondition {
-				if err := a.idle(t, id, outcome); err != nil {
-					return nil, err
-				}
-			}
-			return acquireAnswer(t, &c, a.op, outcome)
-		}
-		// Its own lock, a refusal that binds others, or a row that is younger than the call.
-		if late(t, notAfter) || outcome != resultDone && outcome != resultAgain && (!a.binds(outcome) || outcome > resultLockLost) {
-			return acquireAnswer(t, &c, a.op, outcome)
-		}
-	}
-}
-
-// whyNotGranted is the CASE of the last statement.
-func (a *attempt) whyNotGranted(c *situation, f fate, mine bool) int64 {
-	s := c.s
-	switch {
-	case c.moved:
-		return resultMoved
-	case mine:
-		return resultDone
-	case s != nil && (s.inRing(a.op) || a.op.ok && s.lockOp.orZero() == a.op.op()):
-		return resultLockLost
-	case a.answered.ok && a.answered.n >= resultNoSession && a.answered.n <= resultPrecondition:
-		return a.answered.n
-	case a.answered.ok:
-		return resultLockLost
-	case f.done:
-		return resultLockLost
-	case s == nil:
-		return resultNoSession
-	case c.heldAlive():
-		return resultLocked
-	case s.expires <= c.now:
-		return resultNoSession
-	}
-	return resultAgain
-}
-
-// acquireAnswer is the row of an acquire that was not granted a lock just now.
-func acquireAnswer(t *transaction, c *situation, op argument, outcome int64) (*result, error) {
-	s := c.s
-	if s == nil {
-		return answer(t, columnsWithItem, outcome, nil, 0, nil, nil), nil
-	}
-	var flags any = s.flags & 1
-	if op.ok && s.lockOp.is(op.op()) {
-		flags = s.lockActionFlags.value()
-	}
-	var item []byte
-	if c.sameEpoch && s.heldByItself(op) {
-		item = s.item()
-	}
-	return answer(t, columnsWithItem, outcome, s, s.lockDate.secondsUntil(t.now), flags, item), nil
-}
-
-// grant gives the lock to op and answers with the item.
-func grant(t *transaction, old *sessionRow, a *attempt) (*result, error) {
-	s := *old
-	var err error
-	if s.expires, err = expiry(t.now, s.timeout); err != nil {
-		return nil, err
-	}
-	s.locked, s.lockDate, s.lockDateLocal = true, t.now, localNow()
-	s.lockCookie++
-	s.lockOp, s.lockOpCookie, s.lockCall = a.op.op(), nullInt{s.lockCookie, true}, a.call.op()
-	s.lockActionFlags = nullInt{s.flags & 1, true}
-	s.flags &^= 1
-	s.remember(a.op, t.clock)
-	t.put(&s)
-	return answer(t, columnsWithItem, resultDone, &s, 0, s.lockActionFlags.value(), s.item()), nil
-}
-
 func updateSessionLocked(t *transaction, args arguments) (*result, error) {
-	keep, timeout, flags, short, long := args[8], args[9], args[10], args[11], args[12]
-	return writeLocked(t, args, 13, func(s *sessionRow) (*result, error) {
+	keep, flags, short, long := args[8], args[10], args[11], args[12]
+	g, err := givenOf(t, args[9], args[17])
+	if err != nil {
+		return nil, err
+	}
+	return writeLocked(t, args, 13, &g, func(s *sessionRow) (*result, error) {
 		if !keep.ok {
 			return failed(nullColumn("Locked", tableSessions, "UPDATE")), nil
 		}
 		if !flags.ok {
 			return failed(nullColumn("Flags", tableSessions, "UPDATE")), nil
-		}
-		if timeout.ok {
-			s.timeout = timeout.int32()
 		}
 		if s.locked = keep.is(1); s.locked {
 			s.lockDate, s.lockDateLocal = t.now, localNow()
@@ -396,7 +237,11 @@ func updateSessionLocked(t *transaction, args arguments) (*result, error) {
 }
 
 func releaseSession(t *transaction, args arguments) (*result, error) {
-	return writeLocked(t, args, 8, func(s *sessionRow) (*result, error) {
+	g, err := givenOf(t, args[12], args[13])
+	if err != nil {
+		return nil, err
+	}
+	return writeLocked(t, args, 8, &g, func(s *sessionRow) (*result, error) {
 		s.locked = false
 		return nil, nil
 	})
@@ -405,7 +250,7 @@ func releaseSession(t *transaction, args arguments) (*result, error) {
 // writeLocked is what update and release have in common: the caller must hold the lock, and this
 // operation must not have been done. write changes the row, or answers an error of its own. The
 // arguments of the attempt go on at rest.
-func writeLocked(t *transaction, args arguments, rest int, write func(s *sessionRow) (*result, error)) (*result, error) {
+func writeLocked(t *transaction, args arguments, rest int, g *timeoutGiven, write func(s *sessionRow) (*result, error)) (*result, error) {
 	id, epoch, notAfter, lockOp, lockCookie := args[0], args[1], args[2], args[6], args[7]
 	a := attemptOf(args[3], args[rest], args[4], args[5], args[rest+1], args[rest+2], args[rest+3])
 	c, err := look(t, id, epoch, argument{})
@@ -431,9 +276,10 @@ func writeLocked(t *transaction, args arguments, rest int, write func(s *session
 			if r, err := write(&s); r != nil || err != nil {
 				return r, err
 			}
-			if s.expires, err = expiry(t.now, s.timeout); err != nil {
+			if s.expires, err = g.slid(t, &s); err != nil {
 				return nil, err
 			}
+			g.set(&s, t.clock)
 			s.remember(a.op, t.clock)
 			r, err := applied(t, resultDone, &s)
 			return a.done(t, id, resultDone, r, err)

@@ -264,7 +264,7 @@ func failed(err *tds.Error) *result { return &result{steps: []step{{err: err}}} 
 // newSessionRow is a row as an insert makes it: unlocked, with lock cookie 1.
 func newSessionRow(id string, now, expires datetime, timeout int32) *sessionRow {
 	s := &sessionRow{id: id, created: now, expires: expires, lockDate: now, lockDateLocal: localNow(),
-		lockCookie: 1, timeout: timeout, forgotten: noDate2}
+		lockCookie: 1, timeout: timeout, forgotten: noDate2, timeoutDate: noDate2}
 	for i := range s.opDates {
 		s.opDates[i] = noDate2
 	}

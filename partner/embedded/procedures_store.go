@@ -12,7 +12,7 @@ var storeProcedures = []*procedure{
 		paramFirstSent, paramResent, paramLockTimeout, {name: "@mode", typ: tds.Int}, {name: "@created", typ: tds.DateTime}, {name: "@cookie", typ: tds.Int},
 		{name: "@locked", typ: tds.Bit}, {name: "@newest", typ: tds.Binary(16)}, paramTimeout,
 		{name: "@defaultTimeout", typ: tds.Int}, paramFlags, paramShort, paramItemLongMax,
-		paramSentLater, paramCall, paramCalled, paramSettle}},
+		paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds}},
 	{name: "MirrorState_Remove_1", run: removeSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout, paramLockOp, paramLockCookie,
 			paramSentLater, paramResent, paramCall, paramCalled, paramSettle}},
@@ -31,6 +31,7 @@ type storing struct {
 	id, epoch, notAfter, lockTimeout, mode      argument
 	created, cookie, locked, newest             argument
 	timeout, defaultTimeout, flags, short, long argument
+	given                                       timeoutGiven
 }
 
 func storingOf(a arguments) storing {
@@ -50,6 +51,11 @@ func (p *storing) newTimeout() argument {
 
 func storeSession(t *transaction, args arguments) (*result, error) {
 	p := storingOf(args)
+	g, err := givenOf(t, p.timeout, args[21])
+	if err != nil {
+		return nil, err
+	}
+	p.given = g
 	c, err := look(t, p.id, p.epoch, p.lockTimeout)
 	if err != nil {
 		return nil, err
@@ -133,26 +139,24 @@ func (p *storing) overwrite(t *transaction, old *sessionRow) (*result, error) {
 	s := *old
 	alive := old.expires > t.now
 	outcome := int64(resultDone)
-	timeout := p.timeout
-	if !timeout.ok && alive {
-		timeout = argument{ok: true, n: int64(old.timeout)}
-	}
 	if !alive {
-		timeout = p.newTimeout()
+		timeout := p.newTimeout()
+		if !timeout.ok {
+			return failed(nullColumn("Expires", tableSessions, "UPDATE")), nil
+		}
+		s.timeout, s.timeoutSeconds, s.timeoutDate = timeout.int32(), nullInt{}, noDate2
 		s.created, s.madeBy = t.now, p.op.op()
 		outcome = resultCreated
 	}
 	switch {
-	case !timeout.ok:
-		return failed(nullColumn("Expires", tableSessions, "UPDATE")), nil
 	case !p.flags.ok:
 		return failed(nullColumn("Flags", tableSessions, "UPDATE")), nil
 	}
-	s.timeout = timeout.int32()
 	var err error
-	if s.expires, err = expiry(t.now, s.timeout); err != nil {
+	if s.expires, err = p.given.slid(t, &s); err != nil {
 		return nil, err
 	}
+	p.given.set(&s, t.clock)
 	s.locked, s.lockDate, s.lockDateLocal = false, t.now, localNow()
 	s.lockCookie++
 	s.short, s.long = p.short.blob(), p.long.blob()
@@ -170,11 +174,12 @@ func (p *storing) insert(t *transaction) (*result, error) {
 	case !p.flags.ok:
 		return nil, nullColumn("Flags", tableSessions, "INSERT")
 	}
-	expires, err := expiry(t.now, timeout.int32())
-	if err != nil {
+	s := newSessionRow(p.id.s, t.now, noDate, timeout.int32())
+	var err error
+	if s.expires, err = p.given.slid(t, s); err != nil {
 		return nil, err
 	}
-	s := newSessionRow(p.id.s, t.now, expires, timeout.int32())
+	s.timeoutSeconds = p.given.secondsOnly()
 	s.short, s.long = p.short.blob(), p.long.blob()
 	s.flags = p.flags.int32()
 	s.ops[0], s.opDates[0], s.madeBy = p.op.op(), t.clock, p.op.op()

@@ -121,7 +121,7 @@ func TestFullDisk(t *testing.T) {
 			}
 			session := &session{p: a, database: DatabaseName}
 			_, err := session.runProcedure(t.Context(), findProcedure("MirrorState_Touch_1"), a.main(),
-				arguments{text("s"), number64(0), moment(time.Now().Add(time.Hour)), number64(110)})
+				arguments{text("s"), number64(0), moment(time.Now().Add(time.Hour)), number64(110), {}, {}, {}})
 			if numberOf(err) != noRoom {
 				t.Errorf("a touch without room: %v, want %d", err, noRoom)
 			}

@@ -118,6 +118,8 @@ type sessionRow struct {
 	lockCall        operation // the call that may give the lock back
 	settled         datetime2
 	madeBy          operation // the operation that made the session
+	timeoutSeconds  nullInt   // the timeout where it is no whole minutes
+	timeoutDate     datetime2 // when a call last set it
 }
 
 func (r *sessionRow) table() table { return tableSessions }
@@ -237,8 +239,9 @@ const (
 	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
 		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,
 		OperationId1, OperationId2, OperationId3, OperationId4,
-		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten, LockCallId, Settled, MadeOperationId`
-	sessionWidth = 26
+		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten, LockCallId, Settled, MadeOperationId,
+		TimeoutSeconds, +TimeoutDate`
+	sessionWidth = 28
 )
 
 // scanSession makes a row of the columns above.
@@ -257,6 +260,7 @@ func scanSession(v []driver.Value) (*sessionRow, error) {
 		r.opDates[i] = s.date2()
 	}
 	r.forgotten, r.lockCall, r.settled, r.madeBy = s.date2(), s.operation(), s.date2(), s.operation()
+	r.timeoutSeconds, r.timeoutDate = s.nullInt(), s.date2()
 	return r, s.err
 }
 
@@ -271,7 +275,8 @@ func (r *sessionRow) values(dst []driver.Value) []driver.Value {
 	for _, d := range r.opDates {
 		dst = append(dst, date2Value(d))
 	}
-	return append(dst, date2Value(r.forgotten), opValue(r.lockCall), date2Value(r.settled), opValue(r.madeBy))
+	return append(dst, date2Value(r.forgotten), opValue(r.lockCall), date2Value(r.settled), opValue(r.madeBy),
+		intValue(r.timeoutSeconds), date2Value(r.timeoutDate))
 }
 
 func dateValue(d datetime) driver.Value {

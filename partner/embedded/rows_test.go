@@ -17,7 +17,7 @@ func sampleRows() []*sessionRow {
 		full.ops[i] = operation(bytes.Repeat([]byte{byte(i), '|'}, 8))
 		full.opDates[i] = clockNow()
 	}
-	full.forgotten = clockNow()
+	full.forgotten, full.timeoutDate, full.timeoutSeconds = clockNow(), clockNow(), nullInt{31_535_999, true}
 	empty := newSessionRow("empty", firstDate, lastDate, 1)
 	empty.short, empty.long = []byte{}, []byte{}
 	empty.ops[2] = zeroOperation // a gap in the ring

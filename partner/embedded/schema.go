@@ -1,7 +1,7 @@
 package embedded
 
 // formatVersion is the version of the tables below, kept as SQLite's user_version.
-const formatVersion = 4
+const formatVersion = 5
 
 // schemaText makes the database of one partner. The first six tables are
 // ASPState's, declared with their T-SQL types, which ad-hoc queries answer with.
@@ -40,7 +40,9 @@ CREATE TABLE ASPStateTempSessions (
 	OperationsForgotten datetime2(7) NULL,
 	LockCallId          binary(16) NULL,
 	Settled             datetime2(7) NULL,
-	MadeOperationId     binary(16) NULL
+	MadeOperationId     binary(16) NULL,
+	TimeoutSeconds      int NULL,
+	TimeoutDate         datetime2(7) NULL
 );
 CREATE INDEX Index_Expires ON ASPStateTempSessions (Expires);
 CREATE TABLE ASPStateTempApplications (
@@ -128,6 +130,12 @@ ALTER TABLE MirrorStateTombstones ADD COLUMN Created datetime NULL;
 `
 )
 
+// alterTimeout is what format 5 has and format 4 had not.
+const alterTimeout = `
+ALTER TABLE ASPStateTempSessions ADD COLUMN TimeoutSeconds int NULL;
+ALTER TABLE ASPStateTempSessions ADD COLUMN TimeoutDate datetime2(7) NULL;
+`
+
 // The one row of a table, as installation makes it.
 const (
 	firstEpoch = `INSERT INTO MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, '', NULL);`
@@ -182,10 +190,10 @@ const (
 		LockOperationId = ?12, LockOperationCookie = ?13, LockActionFlags = ?14,
 		OperationId1 = ?15, OperationId2 = ?16, OperationId3 = ?17, OperationId4 = ?18,
 		OperationDate1 = ?19, OperationDate2 = ?20, OperationDate3 = ?21, OperationDate4 = ?22, OperationsForgotten = ?23,
-		LockCallId = ?24, Settled = ?25, MadeOperationId = ?26
+		LockCallId = ?24, Settled = ?25, MadeOperationId = ?26, TimeoutSeconds = ?27, TimeoutDate = ?28
 		WHERE SessionId = ?1`
 	insertSession = `INSERT INTO ASPStateTempSessions VALUES
-		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)`
+		(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)`
 	deleteSession     = `DELETE FROM ASPStateTempSessions WHERE SessionId = ?1`
 	putApplication    = `INSERT INTO ASPStateTempApplications VALUES (?1, ?2) ON CONFLICT (AppId) DO UPDATE SET AppName = ?2`
 	deleteApplication = `DELETE FROM ASPStateTempApplications WHERE AppId = ?1`

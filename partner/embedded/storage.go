@@ -105,10 +105,12 @@ func prepareFile(c *conn, about *aboutDatabase) error {
 			text += firstEpoch + firstSweep + hasEverything
 		}
 		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", text, formatVersion))
+	case 4:
+		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", alterTimeout, formatVersion))
 	case 3:
-		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaSettled+alterSettled, formatVersion))
+		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaSettled+alterSettled+alterTimeout, formatVersion))
 	case 1, 2: // there was nothing but ASPState, and everything was in it
-		text := schemaSettled + alterSettled + schemaObjects + about.text() + hasEverything
+		text := schemaSettled + alterSettled + alterTimeout + schemaObjects + about.text() + hasEverything
 		if version == 1 {
 			text = schemaSweep + firstSweep + text
 		}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -26,6 +27,7 @@ type request struct {
 	waits   bool // may meet a lock
 	op      session.OperationID
 	timeout int // minutes, 0: none
+	seconds int // instead of them, 0: none
 	body    []byte
 	tries   int // how often it was sent
 }
@@ -144,7 +146,10 @@ func (c *Client) build(ctx context.Context, q *request) (*http.Request, error) {
 	if q.mutates() {
 		req.Header.Set("Idempotency-Key", hex.EncodeToString(q.op[:]))
 	}
-	if q.timeout != 0 {
+	switch {
+	case q.seconds != 0:
+		req.Header.Set("Session-Timeout", strconv.Itoa(q.seconds)+"s")
+	case q.timeout != 0:
 		req.Header.Set("Session-Timeout", strconv.Itoa(q.timeout))
 	}
 	if body != nil && req.Header.Get("Content-Type") == "" {
@@ -172,7 +177,10 @@ func (a *answer) session() session.Session {
 	if tag := a.header.Get("ETag"); len(tag) > 2 {
 		s.Tag = session.Tag(tag[1 : len(tag)-1])
 	}
-	s.Timeout, _ = strconv.Atoi(a.header.Get("Session-Timeout"))
+	timeout, inSeconds := strings.CutSuffix(a.header.Get("Session-Timeout"), "s")
+	if s.Timeout, _ = strconv.Atoi(timeout); inSeconds {
+		s.Timeout, s.Seconds = session.SplitTimeout(0, s.Timeout)
+	}
 	s.Expires, _ = http.ParseTime(a.header.Get("Session-Expires"))
 	return s
 }

@@ -295,7 +295,7 @@ func TestClient_NoApplication(t *testing.T) {
 		"give":    func() error { return c.GiveBack(ctx, ref, session.Lock{}, session.OperationID{}) },
 		"release": func() error { return c.Release(ctx, ref, session.Lock{}, op) },
 		"remove":  func() error { return c.Remove(ctx, ref, session.Lock{}, op) },
-		"touch":   func() error { _, err := c.Touch(ctx, ref); return err },
+		"touch":   func() error { _, err := c.Touch(ctx, ref, session.Operation{}); return err },
 		"list":    func() error { _, err := c.List(ctx, nil, "", 1); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), "no application") {

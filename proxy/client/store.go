@@ -43,6 +43,10 @@ const giveBackTimeout = 2 * time.Second
 func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	q := c.request(http.MethodPost, ref, "/lock")
 	q.waits, q.op = true, idOf(op)
+	q.timeout, q.seconds = op.Timeout, op.Seconds
+	if op.Create {
+		q.set("create", "true")
+	}
 	a, err := c.send(ctx, &q)
 	if op.ID.IsZero() && isRepeatedAcquire(err, q.tries) {
 		q.op = session.NewOperationID()
@@ -60,6 +64,7 @@ func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operat
 	}
 	s := a.session()
 	s.Item = a.item(ref.App, &s)
+	s.Made = a.status == http.StatusCreated
 	return s, lock, nil
 }
 
@@ -70,12 +75,12 @@ func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operat
 func (c *Client) giveBack(ctx context.Context, q request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
 	defer cancel()
-	q.query = nil // without waiting
+	delete(q.query, "wait")
 	a, err := c.sendOnce(ctx, &q)
 	if err != nil {
 		return
 	}
-	q.method = http.MethodDelete
+	q.method, q.query, q.timeout, q.seconds = http.MethodDelete, nil, 0, 0
 	q.header("Session-Lock", a.header.Get("Session-Lock"))
 	q.op = session.NewOperationID()
 	_, _ = c.sendOnce(ctx, &q) // nobody to tell
@@ -119,7 +124,7 @@ func (c *Client) store(ctx context.Context, q *request, w session.Write, op sess
 	if err != nil {
 		return session.Session{}, err
 	}
-	q.body, q.timeout, q.op = body, w.Timeout, idOf(op)
+	q.body, q.timeout, q.seconds, q.op = body, w.Timeout, w.Seconds, idOf(op)
 	a, err := c.send(ctx, q)
 	if err != nil {
 		return session.Session{}, fmt.Errorf("%s: %w", what, err)
@@ -134,6 +139,7 @@ func (c *Client) Release(ctx context.Context, ref session.Ref, lock session.Lock
 	q := c.request(http.MethodDelete, ref, "/lock")
 	q.header("Session-Lock", handleOf(lock))
 	q.op = idOf(op)
+	q.timeout, q.seconds = op.Timeout, op.Seconds
 	if _, err := c.send(ctx, &q); err != nil {
 		return fmt.Errorf("release session: %w", err)
 	}
@@ -150,8 +156,11 @@ func (c *Client) GiveBack(ctx context.Context, ref session.Ref, lock session.Loc
 func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
 	q := c.request(http.MethodDelete, ref, "")
 	q.waits, q.op = true, idOf(op)
-	if !lock.IsZero() {
+	switch {
+	case !lock.IsZero():
 		q.header("Session-Lock", handleOf(lock))
+	case op.Break:
+		q.set("locked", "break")
 	}
 	if _, err := c.send(ctx, &q); err != nil {
 		return fmt.Errorf("remove session: %w", err)
@@ -160,8 +169,9 @@ func (c *Client) Remove(ctx context.Context, ref session.Ref, lock session.Lock,
 }
 
 // Touch implements [session.Store].
-func (c *Client) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (c *Client) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	q := c.request(http.MethodPost, ref, "/touch")
+	q.timeout, q.seconds = op.Timeout, op.Seconds
 	a, err := c.send(ctx, &q)
 	if err != nil {
 		return session.Session{}, fmt.Errorf("touch session: %w", err)

@@ -16,7 +16,7 @@ const (
 	Write                     // make, store and touch sessions, with or without a lock's handle: POST, PUT
 	Lock                      // take a session's lock, which reads it, and give it back
 	Remove                    // remove sessions
-	List                      // list sessions' ids, on the operators' listener
+	List                      // list sessions' ids, on both listeners
 	Observe                   // see the pair, events and metrics, on the operators' listener
 	Operate                   // all that Observe allows, failover, faults, sweeps and profiles too
 

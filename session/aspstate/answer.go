@@ -118,6 +118,9 @@ func (a *answer) session() session.Session {
 		Uninitialized: a.actionFlags.Int32&1 != 0,
 		Made:          a.result == resultMade,
 	}
+	if out.Timeout < 0 { // in seconds
+		out.Timeout, out.Seconds = session.SplitTimeout(0, -out.Timeout)
+	}
 	if a.expires.Valid {
 		out.Expires = a.expires.Time.UTC()
 	}

@@ -33,7 +33,7 @@ func TestStore_TellsTheCaller(t *testing.T) {
 	_, _, err2 := store.Acquire(ctx, ref, op)
 	_, err3 := store.Update(ctx, ref, lock, w, false, op)
 	_, err4 := store.Put(ctx, ref, w, session.Condition{}, op)
-	_, err5 := store.Touch(ctx, ref)
+	_, err5 := store.Touch(ctx, ref, session.Operation{})
 	for _, err := range []error{err1, err2, err3, err4, err5, store.Release(ctx, ref, lock, op), store.GiveBack(ctx, ref, lock, op.ID), store.Remove(ctx, ref, lock, op)} {
 		if !errors.Is(err, errNotServed) {
 			t.Errorf("a call ended with %v", err)

@@ -27,12 +27,25 @@ func items(item []byte) (short, long []byte) {
 	return nil, item
 }
 
-// minutes is a timeout as a parameter; 0 is NULL and keeps the row's.
-func minutes(timeout int) any {
-	if timeout == 0 {
-		return sql.NullInt32{}
+// withTimeout adds a timeout to the arguments, where there is one; without it the row keeps its own.
+// Seconds are named only where they count: an extension of an earlier version knows none.
+func withTimeout(args []any, timeout, seconds int) []any {
+	minutes, seconds := session.SplitTimeout(timeout, seconds)
+	if minutes != 0 {
+		args = append(args, sql.Named("timeout", int32(minutes)))
 	}
-	return int32(timeout)
+	if seconds != 0 {
+		args = append(args, sql.Named("timeoutSeconds", int32(seconds)))
+	}
+	return args
+}
+
+// orNull is the timeout of a write, whose parameter has no default.
+func orNull(args []any, timeout, seconds int) []any {
+	if timeout == 0 && seconds == 0 {
+		return append(args, sql.Named("timeout", sql.NullInt32{}))
+	}
+	return withTimeout(args, timeout, seconds)
 }
 
 func flags(w session.Write) int32 {
@@ -41,6 +54,10 @@ func flags(w session.Write) int32 {
 	}
 	return 0
 }
+
+// everyLock as the seconds after which a lock is abandoned makes every lock so: one of the
+// future too, as a partner whose clock is ahead may have given it.
+const everyLock = int32(-366 * 24 * 60 * 60)
 
 func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / time.Second) }
 
@@ -88,9 +105,12 @@ func (extended) get(ctx context.Context, c *call, opts session.GetOptions) (sess
 }
 
 func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Touch_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("lockTimeout", lockSeconds(c.ref)))
+	args := []any{sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
+		sql.Named("lockTimeout", lockSeconds(c.ref))}
+	if setsTimeout(c.op) {
+		args = withTimeout(append(args, sql.Named("sent", c.Sent)), c.op.Timeout, c.op.Seconds)
+	}
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Touch_1", args...)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -98,19 +118,32 @@ func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
 }
 
 func (extended) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1", mutation(c, sql.Named("lockTimeout", lockSeconds(c.ref)))...)
+	args := withTimeout(mutation(c, sql.Named("lockTimeout", lockSeconds(c.ref))), c.op.Timeout, c.op.Seconds)
+	if c.op.Create {
+		args = c.firstSent(append(args, sql.Named("create", true), sql.Named("itemShort", emptyContent(c)),
+			sql.Named("defaultTimeout", int32(c.ref.App.Timeout))))
+	}
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1", args...)
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
 	return a.session(), session.Lock{Operation: c.op.ID, Cookie: a.lockCookie.Int32}, nil
 }
 
+// emptyContent is the item of a session that an acquire makes.
+func emptyContent(c *call) []byte {
+	minutes, _ := session.SplitTimeout(c.op.Timeout, c.op.Seconds)
+	if minutes == 0 {
+		minutes = c.ref.App.Timeout
+	}
+	return session.EmptyContent(minutes)
+}
+
 func (extended) update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error) {
 	short, long := items(w.Item)
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1", c.firstSent(mutation(c,
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1", orNull(c.firstSent(mutation(c,
 		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),
-		sql.Named("timeout", minutes(w.Timeout)), sql.Named("flags", flags(w)),
-		sql.Named("itemShort", short), sql.Named("itemLong", long)))...)
+		sql.Named("flags", flags(w)), sql.Named("itemShort", short), sql.Named("itemLong", long))), w.Timeout, w.Seconds)...)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -118,8 +151,8 @@ func (extended) update(ctx context.Context, c *call, lock session.Lock, w sessio
 }
 
 func (extended) release(ctx context.Context, c *call, lock session.Lock) error {
-	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1", c.firstSent(mutation(c,
-		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie)))...)
+	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1", withTimeout(c.firstSent(mutation(c,
+		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie))), c.op.Timeout, c.op.Seconds)...)
 	return err
 }
 
@@ -151,12 +184,12 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 		mode = storeOnlyMatch
 	}
 	short, long := items(w.Item)
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1", c.firstSent(mutation(c,
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1", orNull(c.firstSent(mutation(c,
 		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("mode", mode),
 		sql.Named("created", v.createdParameter()), sql.Named("cookie", v.cookie), sql.Named("locked", v.locked),
 		sql.Named("newest", v.newest),
-		sql.Named("timeout", minutes(w.Timeout)), sql.Named("defaultTimeout", int32(c.ref.App.Timeout)), sql.Named("flags", flags(w)),
-		sql.Named("itemShort", short), sql.Named("itemLong", long)))...)
+		sql.Named("defaultTimeout", int32(c.ref.App.Timeout)), sql.Named("flags", flags(w)),
+		sql.Named("itemShort", short), sql.Named("itemLong", long))), w.Timeout, w.Seconds)...)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -175,11 +208,15 @@ func (v version) createdParameter() any {
 func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 	// NULLs mean "unless somebody holds it"; a lock, even one with no operation id, means its holder.
 	var op, cookie any = lock.Operation[:], lock.Cookie
+	abandoned := lockSeconds(c.ref)
 	if lock.IsZero() {
 		op, cookie = []byte(nil), sql.NullInt32{}
+		if c.op.Break {
+			abandoned = everyLock
+		}
 	}
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", mutation(c,
-		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("lockOp", op), sql.Named("lockCookie", cookie))...)
+		sql.Named("lockTimeout", abandoned), sql.Named("lockOp", op), sql.Named("lockCookie", cookie))...)
 	return err
 }
 

@@ -208,7 +208,7 @@ func readParts() (*parts, error) {
 		}
 		p.sortOther(b)
 	}
-	if p.makeTables.Text == "" || p.columns.Text == "" || len(p.ownTables) != 4 || len(p.laterAdded) != 2 || len(p.ownFirstRow) != 2 {
+	if p.makeTables.Text == "" || p.columns.Text == "" || len(p.ownTables) != 4 || len(p.laterAdded) != 3 || len(p.ownFirstRow) != 2 {
 		return nil, errors.New("the schema's files are not what the installer expects")
 	}
 	return p, nil

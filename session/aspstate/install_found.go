@@ -66,14 +66,16 @@ const (
 // extensionColumns are those that the extension adds to ASPStateTempSessions.
 var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
 	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
-	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId"}
+	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId", "TimeoutSeconds", "TimeoutDate"}
 
-// laterColumns is how many of the extension's columns an earlier version did not have.
-const laterColumns = 3
+// laterColumns is how many of the extension's columns each earlier version did not have.
+var laterColumns = []int{5, 2}
 
 // earlier says that the extension's columns are those of an earlier version.
 func (f Found) earlier() bool {
-	return slices.Equal(f.Columns, extensionColumns[:len(extensionColumns)-laterColumns])
+	return slices.ContainsFunc(laterColumns, func(missing int) bool {
+		return slices.Equal(f.Columns, extensionColumns[:len(extensionColumns)-missing])
+	})
 }
 
 // TempType says that it is a tempdb-type install: procedures without their tables.

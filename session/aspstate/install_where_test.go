@@ -147,6 +147,28 @@ func TestPlanInstall_altersWhatDiffers(t *testing.T) {
 	}
 }
 
+// One that lacks the latest columns alone gets those.
+func TestPlanInstall_earlierVersionLatestColumns(t *testing.T) {
+	f, err := Assume("extended")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Assumed = false
+	f.Columns = f.Columns[:len(f.Columns)-laterColumns[1]]
+	s, err := PlanInstall(f, InstallOptions{Database: "ASPState"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range s.Steps {
+		for _, b := range step.Batches {
+			if strings.Contains(b.Text, "COL_LENGTH(N'dbo.ASPStateTempSessions', N'TimeoutSeconds')") {
+				return
+			}
+		}
+	}
+	t.Error("the plan does not add them")
+}
+
 // An extension of an earlier version gets the columns, the table and the procedures that it lacks.
 func TestPlanInstall_earlierVersion(t *testing.T) {
 	f, err := Assume("extended")
@@ -154,7 +176,7 @@ func TestPlanInstall_earlierVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Assumed = false
-	f.Columns = f.Columns[:len(f.Columns)-laterColumns]
+	f.Columns = f.Columns[:len(f.Columns)-laterColumns[0]]
 	delete(f.Tables, "mirrorstatesettled")
 	for _, name := range []string{"mirrorstate_enter_1", "mirrorstate_settle_1", "mirrorstate_giveback_1"} {
 		delete(f.Procedures, name)
@@ -169,7 +191,7 @@ func TestPlanInstall_earlierVersion(t *testing.T) {
 			text += b.Text + "\n"
 		}
 	}
-	for _, want := range []string{"COL_LENGTH(N'dbo.ASPStateTempSessions', N'Settled')", "ADD Created datetime NULL", "CREATE TABLE dbo.MirrorStateSettled",
+	for _, want := range []string{"COL_LENGTH(N'dbo.ASPStateTempSessions', N'Settled')", "COL_LENGTH(N'dbo.ASPStateTempSessions', N'TimeoutSeconds')", "ADD Created datetime NULL", "CREATE TABLE dbo.MirrorStateSettled",
 		"CREATE PROCEDURE dbo.MirrorState_Enter_1", "CREATE PROCEDURE dbo.MirrorState_Settle_1", "CREATE PROCEDURE dbo.MirrorState_GiveBack_1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the plan lacks %s", want)

@@ -137,7 +137,14 @@ func TestParameters_AreTyped(t *testing.T) {
 			_, _ = d.get(ctx, c, session.GetOptions{})
 			_, _, _ = d.acquire(ctx, c)
 			_, _ = d.touch(ctx, c)
-			for _, w := range []session.Write{{}, {Item: []byte("x"), Timeout: 5}, {Item: long, Uninitialized: true}} {
+			for _, op := range []session.Operation{{Timeout: 5, Create: true}, {Timeout: 2, Seconds: 90, Create: true}} {
+				other := *c
+				other.op.Timeout, other.op.Seconds, other.op.Create = op.Timeout, op.Seconds, true
+				_, _, _ = d.acquire(ctx, &other)
+				_, _ = d.touch(ctx, &other)
+				_ = d.release(ctx, &other, lock)
+			}
+			for _, w := range []session.Write{{}, {Item: []byte("x"), Timeout: 5}, {Item: long, Uninitialized: true}, {Timeout: 2, Seconds: 90}} {
 				_, _ = d.update(ctx, c, lock, w, false)
 				for _, cond := range []session.Condition{{}, {OnlyCreate: true}, {Match: match}} {
 					_, _ = d.put(ctx, c, w, cond)

@@ -2,18 +2,38 @@ package aspstate_test
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"testing"
+	"time"
 
+	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
+
+// exactClock knows the server's clock exactly: it is this machine's. Otherwise a call that follows upon another one within
+// the error of what a pair knows of it, milliseconds on a busy machine, may be sent once more.
+type exactClock struct{ aspstate.Pair }
+
+// Do implements aspstate.Pair.
+func (p exactClock) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
+	return p.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
+		exact := *a
+		exact.Sent = time.Now().UTC()
+		if !a.Resent {
+			exact.FirstSent = exact.Sent
+		}
+		return op(ctx, &exact)
+	})
+}
 
 // TestStore_OneRoundTrip counts at the server: on the extended schema a call that
 // need not wait is exactly one request, short items and long ones alike.
 func TestStore_OneRoundTrip(t *testing.T) {
 	servers := embeddedtest.Start(t)
-	store := openStore(t, openPair(t, servers))
+	store := openStore(t, exactClock{openPair(t, servers)})
 	ctx := t.Context()
 	// The prober asks in batches, the store in procedure calls only.
 	calls := func() (n int64) {
@@ -49,7 +69,7 @@ func TestStore_OneRoundTrip(t *testing.T) {
 			_, err = store.Put(ctx, ref, write, session.Condition{Match: last.Tag}, session.Operation{})
 			return err
 		}},
-		{"touch", func() error { _, err := store.Touch(ctx, ref); return err }},
+		{"touch", func() error { _, err := store.Touch(ctx, ref, session.Operation{}); return err }},
 		{"acquire", acquire},
 		{"update and release", func() error { _, err := store.Update(ctx, ref, lock, long, false, session.Operation{}); return err }},
 		{"get a long item", func() (err error) { last, err = store.Get(ctx, ref, session.GetOptions{}); return err }},
@@ -59,7 +79,21 @@ func TestStore_OneRoundTrip(t *testing.T) {
 			_, err := store.Put(ctx, ref, long, session.Condition{}, session.Operation{})
 			return err
 		}},
+		{"touch with a timeout", func() error {
+			_, err := store.Touch(ctx, ref, session.Operation{Seconds: 90})
+			return err
+		}},
 		{"remove", func() error { return store.Remove(ctx, ref, session.Lock{}, session.Operation{}) }},
+		{"acquire or make", func() (err error) {
+			_, lock, err = store.Acquire(ctx, ref, session.Operation{Create: true})
+			return err
+		}},
+		{"release with a timeout", func() error { return store.Release(ctx, ref, lock, session.Operation{Timeout: 30}) }},
+		{"acquire what may be made", func() (err error) {
+			_, lock, err = store.Acquire(ctx, ref, session.Operation{Create: true})
+			return err
+		}},
+		{"remove past the lock", func() error { return store.Remove(ctx, ref, session.Lock{}, session.Operation{Break: true}) }},
 	} {
 		before := calls()
 		if err := step.call(); err != nil {

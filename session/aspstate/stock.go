@@ -154,12 +154,44 @@ func (d stock) lock(ctx context.Context, c *call) (stockItem, error) {
 	}
 }
 
+// acquire makes a session that is not there as .NET does: it inserts one that is uninitialized, and locks
+// whatever stands there then. Those are three calls, between which others may come: the session may be another's
+// by then, and one that was made is there though its lock is not had. Source: facts, aspstate-schema §6.
 func (d stock) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
+	if setsTimeout(c.op) {
+		return session.Session{}, session.Lock{}, noTimeout("an acquire")
+	}
 	it, err := d.lock(ctx, c)
+	made := false
+	if c.op.Create && errors.Is(err, session.ErrNotFound) {
+		_, err = d.insert(ctx, c, session.Write{Item: emptyContent(c), Uninitialized: true})
+		switch {
+		case err == nil:
+			made = true
+		case !errors.Is(err, session.ErrPrecondition) && !errors.Is(err, session.ErrOutcomeUnknown): // neither there already
+			return session.Session{}, session.Lock{}, err
+		}
+		it, err = d.lock(ctx, c)
+	}
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
-	return it.session(), session.Lock{Operation: c.op.ID, Cookie: it.lockCookie}, nil
+	out := it.session()
+	out.Made = made
+	return out, session.Lock{Operation: c.op.ID, Cookie: it.lockCookie}, nil
+}
+
+// noTimeout refuses what the stock procedures can't set.
+func noTimeout(verb string) error {
+	return fmt.Errorf("%w: the stock schema can't set the timeout with %s, only with a store; extend it with mirrorstate install", session.ErrUnsupported, verb)
+}
+
+// wholeMinutes refuses a timeout that the stock schema can't keep.
+func wholeMinutes(w session.Write) error {
+	if _, seconds := session.SplitTimeout(w.Timeout, w.Seconds); seconds != 0 {
+		return fmt.Errorf("%w: the stock schema keeps timeouts of whole minutes; extend it with mirrorstate install", session.ErrUnsupported)
+	}
+	return nil
 }
 
 // noRow is the answer to a guarded write that touched nothing.
@@ -173,7 +205,8 @@ func noRow(c *call) error {
 // timeoutFor is the timeout a write sets. The stock procedures want one, and
 // don't tell the row's: without one given it is the item's own, or the application's.
 func timeoutFor(c *call, w session.Write) int32 {
-	for _, minutes := range []int{w.Timeout, timeoutOf(w.Item)} {
+	given, _ := session.SplitTimeout(w.Timeout, w.Seconds)
+	for _, minutes := range []int{given, timeoutOf(w.Item)} {
 		if minutes != 0 {
 			return int32(minutes)
 		}
@@ -196,6 +229,9 @@ func (d stock) update(ctx context.Context, c *call, lock session.Lock, w session
 	if keep {
 		return session.Session{}, fmt.Errorf("%w: the stock schema can't update and keep the lock; extend it with mirrorstate install", session.ErrUnsupported)
 	}
+	if err := wholeMinutes(w); err != nil {
+		return session.Session{}, err
+	}
 	switch found, err := d.write(ctx, c, lock.Cookie, w); {
 	case err != nil:
 		return session.Session{}, err
@@ -211,6 +247,9 @@ func written(c *call, cookie int32, w session.Write, made bool) session.Session 
 }
 
 func (d stock) release(ctx context.Context, c *call, lock session.Lock) error {
+	if setsTimeout(c.op) {
+		return noTimeout("a release")
+	}
 	found, err := d.exec(ctx, c, "dbo.TempReleaseStateItemExclusive",
 		sql.Named("id", c.key), sql.Named("lockCookie", lock.Cookie))
 	if err == nil && !found {
@@ -231,6 +270,9 @@ func (d stock) giveBack(ctx context.Context, c *call, lock session.Lock) error {
 // put has no procedure of its own: it locks, compares, and writes or releases;
 // or inserts where there is nothing.
 func (d stock) put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error) {
+	if err := wholeMinutes(w); err != nil {
+		return session.Session{}, err
+	}
 	if cond.OnlyCreate {
 		return d.insert(ctx, c, w)
 	}
@@ -286,7 +328,17 @@ func (d stock) insert(ctx context.Context, c *call, w session.Write) (session.Se
 func isDuplicateKey(err error) bool { return errorNumber(err) == 2627 }
 
 func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
-	if lock.IsZero() {
+	switch {
+	case lock.IsZero() && c.op.Break: // locked by somebody or by us now, the session has the cookie that removes it
+		it, err := d.read(ctx, c, "dbo.TempGetStateItemExclusive3")
+		switch {
+		case err != nil:
+			return err
+		case !it.found:
+			return session.ErrNotFound
+		}
+		lock.Cookie = it.lockCookie
+	case lock.IsZero():
 		it, err := d.lock(ctx, c)
 		if err != nil {
 			return err
@@ -308,6 +360,9 @@ func (d stock) remove(ctx context.Context, c *call, lock session.Lock) error {
 }
 
 func (d stock) touch(ctx context.Context, c *call) (session.Session, error) {
+	if setsTimeout(c.op) {
+		return session.Session{}, noTimeout("a touch")
+	}
 	found, err := d.exec(ctx, c, "dbo.TempResetTimeout", sql.Named("id", c.key))
 	if err == nil && !found {
 		err = session.ErrNotFound

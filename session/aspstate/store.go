@@ -68,7 +68,7 @@ type dialect interface {
 	release(ctx context.Context, c *call, lock session.Lock) error
 	giveBack(ctx context.Context, c *call, lock session.Lock) error
 	remove(ctx context.Context, c *call, lock session.Lock) error
-	touch(ctx context.Context, c *call) (session.Session, error)
+	touch(ctx context.Context, c *call) (session.Session, error) // sets c.op's timeout, if it has one
 }
 
 // call is one attempt of one verb on one session.
@@ -183,9 +183,12 @@ func (s *Store) Get(ctx context.Context, ref session.Ref, opts session.GetOption
 // runs to its own end, and a grant that nobody waits for is given back, if the pair
 // answers within cleanupTime; otherwise it ends by its age.
 func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return out, lock, err
+	}
 	op = begun(op)
 	sent := false
-	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, false,
+	err = s.run(ctx, partner.Call{Label: "acquire", Write: true}, ref, op, op.Create,
 		func(attempt context.Context, d dialect, c *call) (err error) {
 			sent = true
 			attempt, cancel := toItsOwnEnd(attempt, ctx, c.NotAfter.Sub(c.Sent))
@@ -280,6 +283,9 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 
 // Release implements session.Store.
 func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock, op session.Operation) error {
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return err
+	}
 	what := partner.Call{Label: "release", HoldsLock: true, Write: true}
 	return missingIsLost(s.run(ctx, what, ref, op, false, func(ctx context.Context, d dialect, c *call) error {
 		return d.release(ctx, c, lock)
@@ -298,9 +304,13 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 	return err
 }
 
-// Touch implements session.Store.
-func (s *Store) Touch(ctx context.Context, ref session.Ref) (out session.Session, err error) {
-	err = s.run(ctx, partner.Call{Label: "touch"}, ref, session.Operation{}, false,
+// Touch implements session.Store. One that sets the timeout is a write: unanswered, its outcome is unknown.
+func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, err error) {
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return out, err
+	}
+	op = session.Operation{Timeout: op.Timeout, Seconds: op.Seconds} // its id makes no difference
+	err = s.run(ctx, partner.Call{Label: "touch", Write: setsTimeout(op)}, ref, op, false,
 		func(ctx context.Context, d dialect, c *call) (err error) {
 			out, err = d.touch(ctx, c)
 			return err
@@ -310,16 +320,17 @@ func (s *Store) Touch(ctx context.Context, ref session.Ref) (out session.Session
 
 // checkWrite refuses what must not be sent.
 func checkWrite(ref session.Ref, w session.Write) error {
-	if w.Timeout != 0 {
-		if err := session.ParseTimeout(w.Timeout); err != nil {
-			return err
-		}
+	if err := session.CheckTimeout(w.Timeout, w.Seconds); err != nil {
+		return err
 	}
 	if limit := ref.App.MaxItem; limit > 0 && len(w.Item) > limit {
 		return &session.TooLargeError{Limit: limit}
 	}
 	return nil
 }
+
+// setsTimeout reports whether the operation sets the session's timeout.
+func setsTimeout(op session.Operation) bool { return op.Timeout != 0 || op.Seconds != 0 }
 
 // missingIsLost turns "no such session" into the answer a lock's holder gets.
 func missingIsLost(err error) error {

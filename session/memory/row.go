@@ -17,7 +17,8 @@ type row struct {
 	id       session.ID
 	created  time.Time
 	expires  time.Time
-	timeout  int // minutes
+	timeout  int // minutes, rounded up
+	seconds  int // where the timeout is no whole minutes, else 0
 	lockDate time.Time
 	cookie   int32
 	locked   bool
@@ -54,19 +55,51 @@ func (r *row) lockedError(c call) error {
 // slide renews the expiry if less than the full timeout is left, and then with
 // five percent to spare: what the database does so that most reads write nothing.
 func (r *row) slide(c call) {
-	if r.expires.Before(c.now.Add(minutes(r.timeout))) {
-		r.expires = c.now.Add(time.Duration(r.timeout) * 63 * time.Second)
+	if !r.expires.Before(c.now.Add(r.life())) {
+		return
 	}
+	if r.expires = c.now.Add(time.Duration(r.timeout) * 63 * time.Second); r.seconds != 0 { // to the second
+		r.expires = c.now.Add(r.life())
+	}
+}
+
+// life is the timeout.
+func (r *row) life() time.Duration {
+	if r.seconds != 0 {
+		return time.Duration(r.seconds) * time.Second
+	}
+	return time.Duration(r.timeout) * time.Minute
+}
+
+// setTimeout sets the timeout, where one is given, and when the row ends that is used now.
+func (r *row) setTimeout(c call, timeout, seconds int) {
+	if timeout != 0 || seconds != 0 {
+		r.timeout, r.seconds = session.SplitTimeout(timeout, seconds)
+	}
+	r.expires = c.now.Add(r.life())
 }
 
 // grant gives the lock to op.
 func (r *row) grant(c call, op session.Operation) {
-	r.expires = c.now.Add(minutes(r.timeout))
+	r.setTimeout(c, op.Timeout, op.Seconds)
 	r.locked, r.lockDate = true, c.now
 	r.cookie++
 	r.lockOp, r.lockCall = op.ID, op.Call
 	r.lockUninitialized, r.uninitialized = r.uninitialized, false
 	r.remember(op.ID)
+}
+
+// makeLocked makes the session, or makes an expired one anew, with op's lock on it.
+func (r *row) makeLocked(c call, op session.Operation) {
+	w := session.Write{Timeout: op.Timeout, Seconds: op.Seconds, Uninitialized: true}
+	minutes, _ := session.SplitTimeout(op.Timeout, op.Seconds)
+	if minutes == 0 {
+		minutes = c.app.Timeout
+	}
+	w.Item = session.EmptyContent(minutes)
+	r.store(c, w, true)
+	r.madeBy = op.ID
+	r.grant(c, op)
 }
 
 // forget has another operation stand in the place of one that was undone.
@@ -99,12 +132,9 @@ func (r *row) allows(c call, cond session.Condition) error {
 // store writes without a lock. The cookie moves, so that nobody's older lock fits.
 func (r *row) store(c call, w session.Write, made bool) {
 	if made {
-		r.created, r.timeout = c.now, c.app.Timeout
+		r.created, r.timeout, r.seconds = c.now, c.app.Timeout, 0
 	}
-	if w.Timeout != 0 {
-		r.timeout = w.Timeout
-	}
-	r.expires = c.now.Add(minutes(r.timeout))
+	r.setTimeout(c, w.Timeout, w.Seconds)
 	r.locked, r.lockDate = false, c.now
 	r.cookie++
 	r.item, r.uninitialized = w.Item, w.Uninitialized
@@ -122,6 +152,7 @@ func (r *row) remembers(op session.OperationID) bool { return slices.Contains(r.
 func (r *row) session() session.Session {
 	return session.Session{
 		Timeout:       r.timeout,
+		Seconds:       r.seconds,
 		Expires:       r.expires,
 		Uninitialized: r.uninitialized,
 		Tag:           r.tag(),
@@ -141,5 +172,3 @@ func (r *row) tag() session.Tag {
 	b = append(b, r.ring[0][:]...)
 	return session.Tag(base64.RawURLEncoding.EncodeToString(b))
 }
-
-func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }

@@ -92,10 +92,8 @@ func keyOf(ref session.Ref) key {
 
 // check refuses content that no store takes.
 func (c call) check(w session.Write) error {
-	if w.Timeout != 0 {
-		if err := session.ParseTimeout(w.Timeout); err != nil {
-			return err
-		}
+	if err := session.CheckTimeout(w.Timeout, w.Seconds); err != nil {
+		return err
 	}
 	if len(w.Item) > c.app.MaxItem {
 		return &session.TooLargeError{Limit: c.app.MaxItem}

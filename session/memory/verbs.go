@@ -47,13 +47,16 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return session.Session{}, session.Lock{}, err
+	}
 	op = c.begun(op)
 	var (
 		sess session.Session
 		lock session.Lock
 	)
 	err = s.decide(c, op, func(known bool) (what outcome, err error) {
-		sess, what, err = s.acquireLocked(c, op, known)
+		sess, what, err = s.acquireLocked(c, ref, op, known)
 		if err == nil {
 			lock = session.Lock{Operation: op.ID, Cookie: s.rows[c.key].cookie}
 		}
@@ -63,12 +66,19 @@ func (s *Store) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 	return sess, lock, err
 }
 
-func (s *Store) acquireLocked(c call, op session.Operation, known bool) (session.Session, outcome, error) {
+func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation, known bool) (session.Session, outcome, error) {
 	r, what := s.rows[c.key], found
 	switch {
-	case r == nil && !known:
+	case r == nil && (known || s.buriedLocked(c.key, op.ID)):
+		return session.Session{}, nothing, session.ErrLockLost
+	case r == nil && op.Create:
+		r = &row{id: ref.ID}
+		s.rows[c.key] = r
+		r.makeLocked(c, op)
+		what = did
+	case r == nil:
 		return session.Session{}, nothing, session.ErrNotFound
-	case r != nil && r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
+	case r.holder(session.Lock{Operation: op.ID, Cookie: r.cookie}):
 		if r.lockCall != op.Call { // found again: no call gives it back any more
 			r.lockCall = session.OperationID{}
 		}
@@ -76,6 +86,9 @@ func (s *Store) acquireLocked(c call, op session.Operation, known bool) (session
 		return session.Session{}, nothing, session.ErrLockLost
 	case r.held(c):
 		return session.Session{}, nothing, r.lockedError(c)
+	case !r.live(c) && op.Create:
+		r.makeLocked(c, op)
+		what = did
 	case !r.live(c):
 		return session.Session{}, nothing, session.ErrNotFound
 	default:
@@ -83,6 +96,7 @@ func (s *Store) acquireLocked(c call, op session.Operation, known bool) (session
 		what = did
 	}
 	sess := r.session()
+	sess.Made = r.madeBy == op.ID
 	sess.Item = r.item
 	sess.Uninitialized = r.lockUninitialized
 	return sess, what, nil
@@ -131,10 +145,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		case r == nil, !r.holder(lock):
 			return nothing, session.ErrLockLost
 		}
-		if w.Timeout != 0 {
-			r.timeout = w.Timeout
-		}
-		r.expires = c.now.Add(minutes(r.timeout))
+		r.setTimeout(c, w.Timeout, w.Seconds)
 		r.item, r.uninitialized = item, w.Uninitialized
 		r.locked = keep
 		if keep {
@@ -195,6 +206,9 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 	if err != nil {
 		return err
 	}
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
+		return err
+	}
 	op = c.begun(op)
 	return s.decide(c, op, func(known bool) (outcome, error) {
 		r := s.rows[c.key]
@@ -204,7 +218,7 @@ func (s *Store) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 		case r == nil, !r.holder(lock):
 			return nothing, session.ErrLockLost
 		}
-		r.expires = c.now.Add(minutes(r.timeout))
+		r.setTimeout(c, op.Timeout, op.Seconds)
 		r.locked = false
 		r.remember(op.ID)
 		return did, nil
@@ -229,7 +243,7 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 			return nothing, nil // it is removed already, and what is made from now on is another session
 		case !lock.IsZero() && !r.holder(lock):
 			return nothing, session.ErrLockLost
-		case lock.IsZero() && r.held(c):
+		case lock.IsZero() && r.held(c) && !op.Break:
 			return nothing, r.lockedError(c)
 		}
 		delete(s.rows, c.key)
@@ -261,9 +275,12 @@ func (s *Store) buriedLocked(k key, op session.OperationID) bool {
 }
 
 // Touch implements [session.Store].
-func (s *Store) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (s *Store) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	c, err := s.call(ctx, ref)
 	if err != nil {
+		return session.Session{}, err
+	}
+	if err := session.CheckTimeout(op.Timeout, op.Seconds); err != nil {
 		return session.Session{}, err
 	}
 	s.mu.Lock()
@@ -272,6 +289,10 @@ func (s *Store) Touch(ctx context.Context, ref session.Ref) (session.Session, er
 	if r == nil || !r.held(c) && !r.live(c) {
 		return session.Session{}, session.ErrNotFound
 	}
-	r.slide(c)
+	if op.Timeout != 0 || op.Seconds != 0 {
+		r.setTimeout(c, op.Timeout, op.Seconds)
+	} else {
+		r.slide(c)
+	}
 	return r.session(), nil
 }

@@ -37,7 +37,7 @@ func leftBefore(s *scene) {
 	want("put", err)
 	_, _, err = s.Store.Acquire(left, s.ref, op())
 	want("acquire", err)
-	_, err = s.Store.Touch(left, s.ref)
+	_, err = s.Store.Touch(left, s.ref, session.Operation{})
 	want("touch", err)
 	s.holds(item)
 }

@@ -36,6 +36,41 @@ func timeouts(t *testing.T, s Subject) {
 		s.wantTimeout("update with", sess, 45)
 		s.wantTimeout("get", s.get(), 45)
 	}, extended)
+	for name, change := range timeoutVerbs {
+		run(t, s, "a "+name+" may change it", func(s *scene) {
+			s.putTimeout(35)
+			change(s, session.Operation{ID: session.NewOperationID(), Timeout: 45})
+			s.wantTimeout("peek", s.peeked(), 45)
+			s.age(44 * time.Minute)
+			s.there()
+			change(s, op())
+			s.wantTimeout("peek after another without", s.peeked(), 45)
+			s.age(slack)
+			s.there()
+			s.age(27 * time.Minute)
+			s.gone()
+		}, extended, aged)
+		run(t, s, "a "+name+" may shorten it", func(s *scene) {
+			s.putTimeout(35)
+			change(s, session.Operation{ID: session.NewOperationID(), Timeout: 5})
+			s.age(5*time.Minute + time.Second)
+			s.gone()
+		}, extended, aged)
+		run(t, s, "a "+name+" refuses one that is none", func(s *scene) {
+			s.create()
+			for _, bad := range []session.Operation{{Timeout: -1}, {Timeout: session.MaxTimeout + 1}, {Seconds: -1}, {Seconds: session.MaxTimeout*60 + 1}} {
+				if err := timeoutVerb[name](s, bad); !isInvalid(err) {
+					s.Errorf("%d minutes, %d seconds: got error %v", bad.Timeout, bad.Seconds, err)
+				}
+			}
+		})
+		run(t, s, "a "+name+" on the stock schema refuses one", func(s *scene) {
+			item := s.create()
+			err := timeoutVerb[name](s, session.Operation{ID: session.NewOperationID(), Timeout: 45})
+			s.fails(name, err, session.ErrUnsupported)
+			s.holds(item)
+		}, stockOnly)
+	}
 	run(t, s, "the expiry is the timeout from now", func(s *scene) {
 		// The database's clock may not be ours, so two answers are compared.
 		short, long := s.putTimeout(20), s.putTimeout(80)
@@ -156,7 +191,7 @@ func expiredIsGone(s *scene) {
 	s.gone()
 	_, _, err = s.Store.Acquire(s.ctx, s.ref, op())
 	s.fails("acquire", err, session.ErrNotFound)
-	_, err = s.Store.Touch(s.ctx, s.ref)
+	_, err = s.Store.Touch(s.ctx, s.ref, session.Operation{})
 	s.fails("touch", err, session.ErrNotFound)
 	_, err = s.peek()
 	s.fails("peek after all that", err, session.ErrNotFound)
@@ -188,7 +223,7 @@ func expiredUnderLock(s *scene) {
 	s.gone()
 	_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
 	s.fails("acquire", err, session.ErrNotFound)
-	_, err = s.Store.Touch(s.ctx, s.ref)
+	_, err = s.Store.Touch(s.ctx, s.ref, session.Operation{})
 	s.fails("touch", err, session.ErrNotFound)
 
 	item := blob(20) // a holder's work is not thrown away because it took long

@@ -10,7 +10,7 @@ import (
 func lifecycle(t *testing.T, s Subject) {
 	run(t, s, "what was never made is not found", neverMade)
 	run(t, s, "touching what was never made is not found", func(s *scene) {
-		_, err := s.Store.Touch(s.ctx, s.ref)
+		_, err := s.Store.Touch(s.ctx, s.ref, session.Operation{})
 		s.fails("touch", err, session.ErrNotFound)
 	})
 	run(t, s, "removing what was never made is done already", func(s *scene) {

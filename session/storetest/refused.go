@@ -32,7 +32,7 @@ func refused(t *testing.T, s Subject) {
 		s.fails("put", err, errRevoked)
 		_, _, err = s.Store.Acquire(ctx, s.ref, op())
 		s.fails("acquire", err, errRevoked)
-		_, err = s.Store.Touch(ctx, s.ref)
+		_, err = s.Store.Touch(ctx, s.ref, op())
 		s.fails("touch", err, errRevoked)
 		s.holds(item)
 		if lister, ok := s.Store.(session.Lister); ok {

@@ -102,7 +102,7 @@ func (s *scene) remove(lock session.Lock) {
 
 func (s *scene) touch() session.Session {
 	s.Helper()
-	sess, err := s.Store.Touch(s.ctx, s.ref)
+	sess, err := s.Store.Touch(s.ctx, s.ref, session.Operation{})
 	s.noError("touch", err)
 	return sess
 }

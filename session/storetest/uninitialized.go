@@ -22,6 +22,20 @@ func uninitialized(t *testing.T, s Subject) {
 		}
 		s.release(lock)
 	})
+	run(t, s, "a lock ends the flag and leaves the item", func(s *scene) {
+		item := session.EmptyContent(s.ref.App.Timeout)
+		_, err := s.Store.Put(s.ctx, s.ref, session.Write{Item: item, Uninitialized: true}, unconditional, op())
+		s.noError("put", err)
+		_, lock := s.acquire()
+		s.release(lock)
+		if s.NoBlankItem { // over HTTP it has no bytes
+			item = nil
+		}
+		s.holds(item)
+		sess, lock := s.acquire()
+		s.same("acquire", sess.Item, item)
+		s.release(lock)
+	})
 	run(t, s, "content ends it", func(s *scene) {
 		s.putUninitialized()
 		s.put(blob(10))

@@ -213,7 +213,7 @@ func (c *client) get(sub *subject, beside bool) output {
 
 func (c *client) touch(sub *subject) output {
 	return c.call(sub, input{Verb: verbTouch}, func(ctx context.Context, st session.Store) (answer, error) {
-		s, err := st.Touch(ctx, sub.ref)
+		s, err := st.Touch(ctx, sub.ref, session.Operation{})
 		return answer{output: output{Tag: s.Tag}}, err
 	}).output
 }

@@ -182,7 +182,7 @@ func (s *stock) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 
 // Touch implements session.Store. It is the one that looks whether there was a row: it tells
 // nothing else.
-func (s *stock) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
+func (s *stock) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, error) {
 	res, err := s.db.ExecContext(ctx, "dbo.TempResetTimeout", sql.Named("id", s.key(ref)))
 	if err != nil {
 		return session.Session{}, bare(err)

@@ -64,7 +64,7 @@ func driverHandler(s *stock) http.Handler {
 		return nil, s.Remove(ctx, ref, cookie(r), session.Operation{})
 	})
 	route("POST /{id}/touch", func(ctx context.Context, ref session.Ref, _ *http.Request, _ []byte, _ http.Header) ([]byte, error) {
-		_, err := s.Touch(ctx, ref)
+		_, err := s.Touch(ctx, ref, session.Operation{})
 		return nil, err
 	})
 	return mux
@@ -192,7 +192,7 @@ func (d *driverStore) Remove(ctx context.Context, ref session.Ref, lock session.
 }
 
 // Touch implements session.Store.
-func (d *driverStore) Touch(ctx context.Context, ref session.Ref) (out session.Session, err error) {
+func (d *driverStore) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (out session.Session, err error) {
 	_, _, err = d.do(ctx, http.MethodPost, ref, "/touch", session.Lock{}, session.Write{})
 	return out, err
 }

@@ -85,8 +85,8 @@ func (f *fleet) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 }
 
 // Touch implements session.Store.
-func (f *fleet) Touch(ctx context.Context, ref session.Ref) (session.Session, error) {
-	return f.next().Touch(ctx, ref)
+func (f *fleet) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
+	return f.next().Touch(ctx, ref, op)
 }
 
 // lookTime bounds the first look at a target.

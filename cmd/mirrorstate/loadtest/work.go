@@ -162,7 +162,7 @@ func (w *worker) read(a arrival, e *Entry) {
 func (w *worker) touch(a arrival, e *Entry) {
 	v := e.Begins(time.Now())
 	err := w.request(a, VerbTouch, func(ctx context.Context) error {
-		_, err := w.store.Touch(ctx, w.ref(e))
+		_, err := w.store.Touch(ctx, w.ref(e), session.Operation{})
 		return err
 	}, func(err error) (Fate, string) { return e.judge(v, err) })
 	if err == nil {

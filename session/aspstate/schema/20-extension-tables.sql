@@ -18,14 +18,21 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
-        MadeOperationId     binary(16) NULL  -- the operation that made the session; of one that .NET made there is none
+        MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
+        TimeoutSeconds      int        NULL, -- the timeout, where it is no whole minutes; counts while Timeout is its minutes, rounded up
+        TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
--- The last three, where the extension is of an earlier version.
+-- The last five, where the extension is of an earlier version.
 IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'Settled') IS NULL
     ALTER TABLE dbo.ASPStateTempSessions ADD
         LockCallId          binary(16) NULL,
         Settled             datetime2(7) NULL,
         MadeOperationId     binary(16) NULL
+GO
+IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'TimeoutSeconds') IS NULL
+    ALTER TABLE dbo.ASPStateTempSessions ADD
+        TimeoutSeconds      int        NULL,
+        TimeoutDate         datetime2(7) NULL
 GO
 
 -- One row. Epoch fences former principals: a call that names another epoch does nothing.

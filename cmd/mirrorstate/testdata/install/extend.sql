@@ -54,7 +54,9 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
-        MadeOperationId     binary(16) NULL  -- the operation that made the session; of one that .NET made there is none
+        MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
+        TimeoutSeconds      int        NULL, -- the timeout, where it is no whole minutes; counts while Timeout is its minutes, rounded up
+        TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 
 -- make the extension's tables and procedures
@@ -214,7 +216,7 @@ AS
     RETURN 0
 GO
 -- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
--- percent to spare, so that most reads write nothing. @allowLocked 1 reads beside a holder.
+-- percent to spare, so that most reads write nothing: not where the timeout is in seconds. @allowLocked 1 reads beside a holder.
 -- @item 0 leaves the item out. Where there is no room to write, the item is answered all the same,
 -- with the Expires that it has: a later read slides it.
 CREATE PROCEDURE dbo.MirrorState_Get_1
@@ -232,13 +234,14 @@ AS
 
     IF @renew = 1 AND EXISTS (
         SELECT SessionId FROM dbo.ASPStateTempSessions
-        WHERE SessionId = @id AND Expires < DATEADD(minute, Timeout, @now))
+        WHERE SessionId = @id
+          AND Expires < CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END)
     BEGIN
         BEGIN TRY
             UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
-            SET Expires = DATEADD(second, Timeout * 63, @now)
+            SET Expires = DATEADD(second, CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN TimeoutSeconds ELSE Timeout * 63 END, @now)
             WHERE SessionId = @id
-              AND Expires < DATEADD(minute, Timeout, @now)
+              AND Expires < CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END
               AND ((Expires > @now AND (Locked = 0 OR LockDate <= @abandoned))
                 OR (@allowLocked = 1 AND Locked = 1 AND LockDate > @abandoned))
               AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
@@ -261,7 +264,7 @@ AS
              WHEN s.Expires <= @now THEN 1
              ELSE 0
            END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END AS Timeout, s.Expires, s.Created,
            s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags,
            CASE
              WHEN @item = 0 OR @epoch IS NULL OR e.Epoch <> @epoch THEN NULL
@@ -273,35 +276,47 @@ AS
     WHERE e.Id = 1
     RETURN 0
 GO
--- Slides Expires, locked or not, by the rule of MirrorState_Get_1.
+-- Slides Expires, locked or not, by the rule of MirrorState_Get_1. With a @timeout it sets that too, unless
+-- somebody did, or made the session, since @sent: what comes late has no effect, and a caller who still waits
+-- sends the call again (7). It may take effect more than once while it is under way.
 CREATE PROCEDURE dbo.MirrorState_Touch_1
-    @id          nvarchar(88),
-    @epoch       bigint,
-    @notAfter    datetime2(7),
-    @lockTimeout int
+    @id             nvarchar(88),
+    @epoch          bigint,
+    @notAfter       datetime2(7),
+    @lockTimeout    int,
+    @sent           datetime2(7) = NULL,
+    @timeout        int          = NULL,
+    @timeoutSeconds int          = NULL
 AS
     SET NOCOUNT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @given datetime, @rows int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+    SET @given = COALESCE(DATEADD(second, @timeoutSeconds, @now), DATEADD(minute, @timeout, @now))
 
     UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK)
-    SET Expires = DATEADD(second, Timeout * 63, @now)
+    SET Expires = COALESCE(@given, DATEADD(second, CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN TimeoutSeconds ELSE Timeout * 63 END, @now)),
+        Timeout = COALESCE(@timeout, Timeout),
+        TimeoutSeconds = CASE WHEN @timeout IS NULL THEN TimeoutSeconds ELSE @timeoutSeconds END,
+        TimeoutDate = CASE WHEN @timeout IS NULL THEN TimeoutDate ELSE @clock END
     WHERE SessionId = @id
-      AND Expires < DATEADD(minute, Timeout, @now)
+      AND ((@timeout IS NULL AND Expires < CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END)
+        OR (@timeout IS NOT NULL AND COALESCE(TimeoutDate, DATEADD(millisecond, 10, Created)) < @sent))
       AND (Expires > @now OR (Locked = 1 AND LockDate > @abandoned))
       AND @clock <= @notAfter
       AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+    SET @rows = @@ROWCOUNT
 
     SELECT CASE
              WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
              WHEN s.SessionId IS NULL THEN 1
              WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN 1
              WHEN @clock > @notAfter THEN 7
+             WHEN @timeout IS NOT NULL AND @rows = 0 THEN 7
              ELSE 0
            END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END AS Timeout, s.Expires, s.Created,
            s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
     FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
     WHERE e.Id = 1
@@ -311,7 +326,9 @@ GO
 -- held (and its action flags), and answers 3 after. A lock that was found by another call than the one
 -- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
 -- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
--- straggler that nobody waits for: it is sent back.
+-- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
+-- expired, is made with the lock on it: uninitialized, with @itemShort, @timeout or else @defaultTimeout (8,
+-- of the same @op again too). One that was removed since this was first sent is not made again.
 CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -322,15 +339,23 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      int          = 0
+    @settle      int          = 0,
+    @timeout     int          = NULL,
+    @timeoutSeconds int       = NULL,
+    @create      bit          = 0,
+    @itemShort   varbinary(7000) = NULL,
+    @defaultTimeout int       = NULL,
+    @firstSent   datetime2(7) = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @careful bit, @answered int, @own bit,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @given datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int, @item varbinary(max)
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
+    SET @given = COALESCE(DATEADD(second, @timeoutSeconds, @now), DATEADD(minute, @timeout, @now))
+    SET @since = COALESCE(@firstSent, @sent)
     SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
     SET @call = COALESCE(@call, @op)
     SET @called = COALESCE(@called, @sent)
@@ -345,14 +370,17 @@ AS
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-        SET Expires = DATEADD(minute, Timeout, @now),
+        SET Expires = COALESCE(@given, CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END),
+            Timeout = COALESCE(@timeout, Timeout),
+            TimeoutSeconds = CASE WHEN @timeout IS NULL THEN TimeoutSeconds ELSE @timeoutSeconds END,
+            TimeoutDate = CASE WHEN @timeout IS NULL THEN TimeoutDate ELSE @clock END,
             Locked = 1, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
             LockOperationId = @op, LockOperationCookie = LockCookie + 1, LockCallId = @call,
             LockActionFlags = Flags & 1, Flags = Flags & ~1,
             OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
-        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+        OUTPUT CASE WHEN inserted.MadeOperationId = @op THEN 8 ELSE 0 END AS Result, inserted.LockCookie, 0 AS LockAge, CASE WHEN (inserted.TimeoutSeconds + 59) / 60 = inserted.Timeout THEN -inserted.TimeoutSeconds ELSE inserted.Timeout END AS Timeout, inserted.Expires, inserted.Created,
                inserted.Locked, inserted.OperationId1, inserted.LockActionFlags AS ActionFlags,
                COALESCE(CONVERT(varbinary(max), inserted.SessionItemLong), inserted.SessionItemShort) AS Item
         WHERE SessionId = @id
@@ -377,6 +405,66 @@ AS
             RETURN 0
         END
 
+        IF @careful = 1 AND @create = 1
+        BEGIN
+            -- One that has expired is made anew.
+            UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
+            SET Created = @now, MadeOperationId = @op,
+                Expires = COALESCE(@given, DATEADD(minute, @defaultTimeout, @now)), Timeout = COALESCE(@timeout, @defaultTimeout),
+                TimeoutSeconds = CASE WHEN @timeout IS NOT NULL THEN @timeoutSeconds END, TimeoutDate = NULL,
+                SessionItemShort = @itemShort, SessionItemLong = NULL,
+                Locked = 1, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
+                LockOperationId = @op, LockOperationCookie = LockCookie + 1, LockCallId = @call,
+                LockActionFlags = 1, Flags = Flags & ~1,
+                OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
+                OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
+                OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
+            OUTPUT 8 AS Result, inserted.LockCookie, 0 AS LockAge, CASE WHEN (inserted.TimeoutSeconds + 59) / 60 = inserted.Timeout THEN -inserted.TimeoutSeconds ELSE inserted.Timeout END AS Timeout, inserted.Expires, inserted.Created,
+                   inserted.Locked, inserted.OperationId1, inserted.LockActionFlags AS ActionFlags, CONVERT(varbinary(max), inserted.SessionItemShort) AS Item
+            WHERE SessionId = @id
+              AND Expires <= @now
+              AND (Locked = 0 OR LockDate <= @abandoned)
+              AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
+                              ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
+              AND (OperationsForgotten IS NULL OR OperationsForgotten < @sent)
+              AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
+              AND @answered IS NULL
+              AND @clock <= @notAfter
+              AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+              AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+            IF @@ROWCOUNT = 1
+            BEGIN
+                IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
+                COMMIT TRANSACTION
+                RETURN 0
+            END
+            INSERT INTO dbo.ASPStateTempSessions
+                (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
+                 SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockCallId, LockActionFlags,
+                 OperationId1, OperationDate1, MadeOperationId, TimeoutSeconds)
+            SELECT @id, @now, COALESCE(@given, DATEADD(minute, @defaultTimeout, @now)), @now, GETDATE(), 2, COALESCE(@timeout, @defaultTimeout), 1,
+                   @itemShort, NULL, 0, @op, 2, @call, 1,
+                   @op, @clock, @op, CASE WHEN @timeout IS NOT NULL THEN @timeoutSeconds END
+            FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
+            WHERE e.Id = 1 AND e.Epoch = @epoch
+              AND @op IS NOT NULL
+              AND @answered IS NULL
+              AND @clock <= @notAfter
+              AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
+              AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+            IF @@ROWCOUNT = 1
+            BEGIN
+                IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
+                COMMIT TRANSACTION
+                SELECT 8 AS Result, 2 AS LockCookie, 0 AS LockAge, COALESCE(-@timeoutSeconds, @timeout, @defaultTimeout) AS Timeout,
+                       COALESCE(@given, DATEADD(minute, @defaultTimeout, @now)) AS Expires, @now AS Created, CONVERT(bit, 1) AS Locked,
+                       @op AS OperationId1, 1 AS ActionFlags, CONVERT(varbinary(max), @itemShort) AS Item
+                RETURN 0
+            END
+        END
+
         -- Found again, by another call.
         IF @careful = 1 AND ISNULL(@answered, 0) <> 7
             UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
@@ -387,19 +475,22 @@ AS
 
         SELECT @result = CASE
                  WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6
-                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) <> 7 THEN 0
+                 WHEN s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie AND ISNULL(@answered, 0) <> 7
+                   THEN CASE WHEN s.MadeOperationId = @op THEN 8 ELSE 0 END
                  WHEN @op IN (ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00),
                               ISNULL(s.OperationId4, 0x00), ISNULL(s.LockOperationId, 0x00)) THEN 3
                  WHEN @answered BETWEEN 1 AND 4 THEN @answered
                  WHEN @answered IS NOT NULL THEN 3
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
-                 WHEN s.SessionId IS NULL THEN 1
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
-                 WHEN s.Expires <= @now THEN 1
+                 WHEN @resent = 1 AND @create = 1 AND (s.SessionId IS NULL OR s.Expires <= @now)
+                      AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
+                 WHEN s.SessionId IS NULL THEN CASE @create WHEN 1 THEN 7 ELSE 1 END
+                 WHEN s.Expires <= @now THEN CASE @create WHEN 1 THEN 7 ELSE 1 END
                  ELSE 7
                END,
-               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END, @expires = s.Expires, @created = s.Created,
                @locked = s.Locked, @newest = s.OperationId1, @actionFlags = CASE WHEN s.LockOperationId = @op THEN s.LockActionFlags ELSE s.Flags & 1 END,
                @item = CASE WHEN e.Epoch = @epoch AND s.Locked = 1 AND s.LockOperationId = @op AND s.LockOperationCookie = s.LockCookie
                             THEN COALESCE(CONVERT(varbinary(max), s.SessionItemLong), s.SessionItemShort) END
@@ -408,13 +499,13 @@ AS
 
         IF @careful = 1
         BEGIN
-            IF @result < 4 AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
+            IF (@result < 4 OR @result = 8) AND (@answered IS NULL OR @own = 0) AND (@resent = 1 OR (@settle > 0 AND (@settle = 1 OR @result <> 2)))
                 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, @result
             COMMIT TRANSACTION
             BREAK
         END
         -- Its own lock, a refusal that binds others, or a row that is younger than the call.
-        IF @clock > @notAfter OR (@result NOT IN (0, 7) AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result > 3)) BREAK
+        IF @clock > @notAfter OR (@result NOT IN (0, 7, 8) AND (@settle = 0 OR (@settle = 2 AND @result = 2) OR @result > 3)) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @cookie AS LockCookie, @age AS LockAge, @minutes AS Timeout, @expires AS Expires, @created AS Created,
@@ -441,14 +532,16 @@ CREATE PROCEDURE dbo.MirrorState_Update_1
     @sent       datetime2(7) = NULL,
     @call       binary(16)   = NULL,
     @called     datetime2(7) = NULL,
-    @settle     int          = 0
+    @settle     int          = 0,
+    @timeoutSeconds int      = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @given datetime, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
+    SET @given = COALESCE(DATEADD(second, @timeoutSeconds, @now), DATEADD(minute, @timeout, @now))
     SET @since = COALESCE(@firstSent, @sent)
     SET @sent = COALESCE(@sent, @firstSent)
     SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
@@ -465,7 +558,10 @@ AS
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-        SET Expires = DATEADD(minute, COALESCE(@timeout, Timeout), @now), Timeout = COALESCE(@timeout, Timeout),
+        SET Expires = COALESCE(@given, CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END),
+            Timeout = COALESCE(@timeout, Timeout),
+            TimeoutSeconds = CASE WHEN @timeout IS NULL THEN TimeoutSeconds ELSE @timeoutSeconds END,
+            TimeoutDate = CASE WHEN @timeout IS NULL THEN TimeoutDate ELSE @clock END,
             Locked = @keep,
             LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
             LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
@@ -474,7 +570,7 @@ AS
             OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
-        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, CASE WHEN (inserted.TimeoutSeconds + 59) / 60 = inserted.Timeout THEN -inserted.TimeoutSeconds ELSE inserted.Timeout END AS Timeout, inserted.Expires, inserted.Created,
                inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
         WHERE SessionId = @id
           AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
@@ -522,7 +618,7 @@ AS
                  WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
                  ELSE 5
                END,
-               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END, @expires = s.Expires, @created = s.Created,
                @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
         FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
         WHERE e.Id = 1
@@ -541,7 +637,7 @@ AS
            @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
--- Releases the lock and changes nothing else but Expires, which it slides.
+-- Releases the lock and changes nothing else but Expires, which it slides, and the timeout where one is given.
 CREATE PROCEDURE dbo.MirrorState_Release_1
     @id         nvarchar(88),
     @epoch      bigint,
@@ -554,14 +650,17 @@ CREATE PROCEDURE dbo.MirrorState_Release_1
     @sent       datetime2(7) = NULL,
     @call       binary(16)   = NULL,
     @called     datetime2(7) = NULL,
-    @settle     int          = 0
+    @settle     int          = 0,
+    @timeout    int          = NULL,
+    @timeoutSeconds int      = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @careful bit, @answered int, @own bit,
+    DECLARE @clock datetime2(7), @now datetime, @since datetime2(7), @given datetime, @careful bit, @answered int, @own bit,
             @result int, @cookie int, @age int, @minutes int, @expires datetime, @created datetime, @locked bit, @newest binary(16), @actionFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
+    SET @given = COALESCE(DATEADD(second, @timeoutSeconds, @now), DATEADD(minute, @timeout, @now))
     SET @since = COALESCE(@firstSent, @sent)
     SET @sent = COALESCE(@sent, @firstSent)
     SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
@@ -578,11 +677,15 @@ AS
         END
 
         UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK)
-        SET Expires = DATEADD(minute, Timeout, @now), Locked = 0,
+        SET Expires = COALESCE(@given, CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END),
+            Timeout = COALESCE(@timeout, Timeout),
+            TimeoutSeconds = CASE WHEN @timeout IS NULL THEN TimeoutSeconds ELSE @timeoutSeconds END,
+            TimeoutDate = CASE WHEN @timeout IS NULL THEN TimeoutDate ELSE @clock END,
+            Locked = 0,
             OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
-        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+        OUTPUT 0 AS Result, inserted.LockCookie, 0 AS LockAge, CASE WHEN (inserted.TimeoutSeconds + 59) / 60 = inserted.Timeout THEN -inserted.TimeoutSeconds ELSE inserted.Timeout END AS Timeout, inserted.Expires, inserted.Created,
                inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
         WHERE SessionId = @id
           AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie
@@ -630,7 +733,7 @@ AS
                  WHEN s.OperationsForgotten IS NULL OR s.OperationsForgotten < @firstSent THEN 3
                  ELSE 5
                END,
-               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END, @expires = s.Expires, @created = s.Created,
                @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
         FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
         WHERE e.Id = 1
@@ -692,7 +795,7 @@ AS
              WHEN @clock > @notAfter THEN 7
              ELSE 3
            END AS Result,
-           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, s.Timeout, s.Expires, s.Created,
+           s.LockCookie, DATEDIFF(second, s.LockDate, @now) AS LockAge, CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END AS Timeout, s.Expires, s.Created,
            s.Locked, s.OperationId1, s.Flags & 1 AS ActionFlags, NULL AS Item
     FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
     WHERE e.Id = 1
@@ -725,17 +828,19 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
     @sent           datetime2(7) = NULL,
     @call           binary(16)   = NULL,
     @called         datetime2(7) = NULL,
-    @settle         int          = 0
+    @settle         int          = 0,
+    @timeoutSeconds int          = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
-    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @since datetime2(7), @careful bit, @answered int, @own bit, @disturbed bit,
+    DECLARE @clock datetime2(7), @now datetime, @abandoned datetime, @given datetime, @since datetime2(7), @careful bit, @answered int, @own bit, @disturbed bit,
             @result int, @expires datetime, @isCookie int, @isAge int, @isTimeout int, @isExpires datetime, @isCreated datetime,
             @isLocked bit, @isNewest binary(16), @isFlags int
     SET @clock = SYSUTCDATETIME()
     SET @now = GETUTCDATE()
     SET @abandoned = DATEADD(second, -@lockTimeout, @now)
-    SET @expires = DATEADD(minute, COALESCE(@timeout, @defaultTimeout), @now)
+    SET @given = COALESCE(DATEADD(second, @timeoutSeconds, @now), DATEADD(minute, @timeout, @now))
+    SET @expires = COALESCE(@given, DATEADD(minute, @defaultTimeout, @now))
     SET @since = COALESCE(@firstSent, @sent)
     SET @sent = COALESCE(@sent, @firstSent)
     SET @op = NULLIF(@op, 0x00000000000000000000000000000000)
@@ -755,7 +860,9 @@ AS
         SET Created = CASE WHEN Expires > @now THEN Created ELSE @now END,
             MadeOperationId = CASE WHEN Expires > @now THEN MadeOperationId ELSE @op END,
             Timeout = CASE WHEN Expires > @now THEN COALESCE(@timeout, Timeout) ELSE COALESCE(@timeout, @defaultTimeout) END,
-            Expires = CASE WHEN Expires > @now THEN DATEADD(minute, COALESCE(@timeout, Timeout), @now) ELSE @expires END,
+            TimeoutSeconds = CASE WHEN @timeout IS NOT NULL THEN @timeoutSeconds WHEN Expires > @now THEN TimeoutSeconds END,
+            TimeoutDate = CASE WHEN @timeout IS NOT NULL THEN @clock WHEN Expires > @now THEN TimeoutDate END,
+            Expires = CASE WHEN Expires > @now THEN COALESCE(@given, CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN DATEADD(second, TimeoutSeconds, @now) ELSE DATEADD(minute, Timeout, @now) END) ELSE @expires END,
             Locked = 0, LockDate = @now, LockDateLocal = GETDATE(), LockCookie = LockCookie + 1,
             SessionItemShort = @itemShort, SessionItemLong = @itemLong,
             Flags = (Flags & ~1) | @flags,
@@ -763,7 +870,7 @@ AS
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
         OUTPUT CASE WHEN deleted.Expires > @now THEN 0 ELSE 8 END AS Result,
-               inserted.LockCookie, 0 AS LockAge, inserted.Timeout, inserted.Expires, inserted.Created,
+               inserted.LockCookie, 0 AS LockAge, CASE WHEN (inserted.TimeoutSeconds + 59) / 60 = inserted.Timeout THEN -inserted.TimeoutSeconds ELSE inserted.Timeout END AS Timeout, inserted.Expires, inserted.Created,
                inserted.Locked, inserted.OperationId1, inserted.Flags & 1 AS ActionFlags, NULL AS Item
         WHERE SessionId = @id
           AND (Locked = 0 OR LockDate <= @abandoned)
@@ -794,9 +901,9 @@ AS
         BEGIN
             INSERT INTO dbo.ASPStateTempSessions
                 (SessionId, Created, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked,
-                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1, MadeOperationId)
+                 SessionItemShort, SessionItemLong, Flags, OperationId1, OperationDate1, MadeOperationId, TimeoutSeconds)
             SELECT @id, @now, @expires, @now, GETDATE(), 1, COALESCE(@timeout, @defaultTimeout), 0,
-                   @itemShort, @itemLong, @flags, @op, @clock, @op
+                   @itemShort, @itemLong, @flags, @op, @clock, @op, CASE WHEN @timeout IS NOT NULL THEN @timeoutSeconds END
             FROM dbo.MirrorStateEpoch AS e WITH (HOLDLOCK)
             WHERE e.Id = 1 AND e.Epoch = @epoch
               AND @mode <> 2
@@ -810,7 +917,7 @@ AS
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
                 COMMIT TRANSACTION
-                SELECT 8 AS Result, 1 AS LockCookie, 0 AS LockAge, COALESCE(@timeout, @defaultTimeout) AS Timeout,
+                SELECT 8 AS Result, 1 AS LockCookie, 0 AS LockAge, COALESCE(-@timeoutSeconds, @timeout, @defaultTimeout) AS Timeout,
                        @expires AS Expires, @now AS Created, CONVERT(bit, 0) AS Locked, @op AS OperationId1,
                        @flags & 1 AS ActionFlags, NULL AS Item
                 RETURN 0
@@ -844,11 +951,14 @@ AS
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE @mode WHEN 1 THEN 4 ELSE 2 END
                  WHEN s.OperationsForgotten >= @since THEN 7
                  WHEN @mode = 1 AND s.Expires > @now THEN 4
+                 -- It is the version that is meant, and so young that this may have been sent before it was made, as far as is known of the clock.
+                 WHEN @mode = 2 AND s.Expires > @now AND s.Created = @created AND s.LockCookie = @cookie AND s.Locked = @locked
+                  AND ISNULL(s.OperationId1, 0x00) = ISNULL(@newest, 0x00) THEN 7
                  WHEN @mode = 2 THEN 4
                  ELSE 7
                END,
                @disturbed = CASE WHEN s.Created < DATEADD(millisecond, -10, @called) AND (s.Settled IS NULL OR s.Settled < @called) THEN 0 ELSE 1 END,
-               @isCookie = s.LockCookie, @isAge = DATEDIFF(second, s.LockDate, @now), @isTimeout = s.Timeout, @isExpires = s.Expires,
+               @isCookie = s.LockCookie, @isAge = DATEDIFF(second, s.LockDate, @now), @isTimeout = CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END, @isExpires = s.Expires,
                @isCreated = s.Created, @isLocked = s.Locked, @isNewest = s.OperationId1, @isFlags = s.Flags & 1
         FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
         WHERE e.Id = 1
@@ -943,7 +1053,7 @@ AS
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
                  ELSE 7
                END,
-               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = s.Timeout, @expires = s.Expires, @created = s.Created,
+               @cookie = s.LockCookie, @age = DATEDIFF(second, s.LockDate, @now), @minutes = CASE WHEN (s.TimeoutSeconds + 59) / 60 = s.Timeout THEN -s.TimeoutSeconds ELSE s.Timeout END, @expires = s.Expires, @created = s.Created,
                @locked = s.Locked, @newest = s.OperationId1, @actionFlags = s.Flags & 1
         FROM dbo.MirrorStateEpoch AS e LEFT JOIN dbo.ASPStateTempSessions AS s ON s.SessionId = @id
         WHERE e.Id = 1

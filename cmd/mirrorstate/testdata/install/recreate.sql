@@ -442,7 +442,9 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
-        MadeOperationId     binary(16) NULL  -- the operation that made the session; of one that .NET made there is none
+        MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
+        TimeoutSeconds      int        NULL, -- the timeout, where it is no whole minutes; counts while Timeout is its minutes, rounded up
+        TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 COMMIT TRANSACTION
 GO

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// listed is one session in a page of the session API: what a look at it tells, and never its item.
+type listed struct {
+	ID            session.ID `json:"id"`
+	Created       time.Time  `json:"created"`
+	Expires       time.Time  `json:"expires"`
+	Locked        bool       `json:"locked"`
+	LockAge       int        `json:"lock_age_s"`
+	Uninitialized bool       `json:"uninitialized"`
+	Size          int        `json:"size"`
+}
+
+// listSessions is GET /v1/apps/{app}/sessions[?cursor=…][&limit=N]: 200 with a page of the application's sessions in
+// the order of their ids, and the cursor of the next one. Those that have expired are left out, so
+// that a page may have fewer entries than the limit, or none, and another after it.
+func listSessions(ctx context.Context, c *call) error {
+	limit, err := c.limit()
+	if err != nil {
+		return err
+	}
+	if _, ok := c.query["after"]; ok { // or whoever pages by ids would be answered the first page again and again
+		return badInput("parameter after", "is the operators' listener's; here a page goes on at the parameter cursor")
+	}
+	k, err := c.api.secrets.sealer(ctx)
+	if err != nil {
+		return err
+	}
+	var after session.ID
+	if value, ok, err := c.parameter("cursor"); err != nil {
+		return err
+	} else if ok {
+		if after, ok = k.openCursor(c.ref, value); !ok {
+			return badInput("parameter cursor", "must be the member next of a page of this application, as it was answered: begin again without it")
+		}
+	}
+	entries, err := c.store.List(ctx, c.ref.App, after, limit)
+	if err != nil {
+		return err
+	}
+	page := struct {
+		Sessions []listed `json:"sessions"`
+		Next     string   `json:"next,omitempty"`
+	}{Sessions: make([]listed, 0, len(entries))}
+	for _, e := range entries {
+		if !e.Expired || e.Locked && time.Duration(e.LockAge)*time.Second < c.ref.App.LockTimeout {
+			page.Sessions = append(page.Sessions, listed{e.ID, e.Created, e.Expires, e.Locked, e.LockAge, e.Uninitialized, e.Size})
+		}
+	}
+	if len(entries) == limit {
+		page.Next = k.cursor(c.ref, entries[limit-1].ID)
+	}
+	body, err := json.Marshal(page)
+	if err != nil {
+		return err
+	}
+	h := c.w.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	c.w.WriteHeader(http.StatusOK)
+	c.w.Write(append(body, '\n'))
+	return nil
+}
+
+// cursor is where a page of the application's sessions ends, sealed: an id is a credential, and
+// a query stands in access logs.
+func (s *sealer) cursor(ref session.Ref, last session.ID) string {
+	w := s.cursors.work(session.Ref{App: ref.App})
+	defer s.cursors.done(w)
+	w.message = append(w.message, last...)
+	return w.seal("")
+}
+
+// openCursor is the id of a cursor. ok is false for what no sealer of this secret made for this application.
+func (s *sealer) openCursor(ref session.Ref, text string) (last session.ID, ok bool) {
+	w := s.cursors.work(session.Ref{App: ref.App})
+	defer s.cursors.done(w)
+	if !w.unseal(text) {
+		return "", false
+	}
+	last, err := session.ParseID(string(w.plain()))
+	return last, err == nil
+}

@@ -1,0 +1,75 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// breaking: a removal may go past somebody's lock, and the holder is told.
+func breaking(t *testing.T, s Subject) {
+	run(t, s, "a removal past a lock removes the session, and the holder is told", func(s *scene) {
+		s.create()
+		_, lock := s.acquire()
+		s.locked("remove without it", s.Store.Remove(s.ctx, s.ref, noLock, op()))
+		s.noError("remove past the lock", s.Store.Remove(s.ctx, s.ref, noLock, past()))
+		s.gone()
+		_, err := s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op())
+		s.fails("the holder's update", err, session.ErrLockLost)
+		s.fails("the holder's release", s.Store.Release(s.ctx, s.ref, lock, op()), session.ErrLockLost)
+		s.gone()
+	})
+	run(t, s, "a removal past a lock needs none", func(s *scene) {
+		s.create()
+		s.noError("remove past no lock", s.Store.Remove(s.ctx, s.ref, noLock, past()))
+		s.gone()
+		s.noError("remove past no session", s.Store.Remove(s.ctx, s.ref, noLock, past()))
+	})
+	run(t, s, "a removal past a lock removes one session once", func(s *scene) {
+		s.create()
+		s.acquire()
+		again := past()
+		s.noError("remove past the lock", s.Store.Remove(s.ctx, s.ref, noLock, again))
+		item := s.create()
+		s.noError("the same again", s.Store.Remove(s.ctx, s.ref, noLock, again))
+		s.holds(item)
+		_, lock := s.acquire()
+		s.noError("the same again past a lock", s.Store.Remove(s.ctx, s.ref, noLock, again))
+		s.release(lock)
+		s.holds(item)
+	}, extended)
+	run(t, s, "a removal past .NET's lock", func(s *scene) {
+		s.create()
+		netTakesLock(s)
+		net, key := s.netKey()
+		s.noError("remove past the lock", s.Store.Remove(s.ctx, s.ref, noLock, past()))
+		s.gone()
+		s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 20, s.netCookie))
+		s.gone()
+	}, beside)
+	run(t, s, "a removal with a lock does not go past another's", func(s *scene) {
+		s.create()
+		_, old := s.acquire()
+		s.release(old)
+		_, lock := s.acquire()
+		s.fails("remove", s.Store.Remove(s.ctx, s.ref, old, past()), session.ErrLockLost)
+		s.release(lock)
+	})
+}
+
+// past is an operation that goes past a lock.
+func past() session.Operation {
+	o := op()
+	o.Break = true
+	return o
+}
+
+// breakingLock is a removal that goes past whoever's lock.
+func (s *scene) breakingLock() mutation {
+	remove := s.removing(noLock)
+	return func(ctx context.Context, op session.Operation) error {
+		op.Break = true
+		return remove(ctx, op)
+	}
+}

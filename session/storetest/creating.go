@@ -1,0 +1,188 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// creating: an acquire may make the session that is not there, with the lock on it.
+func creating(t *testing.T, s Subject) {
+	run(t, s, "one that is not there is made, locked and uninitialized", func(s *scene) {
+		sess, lock := s.acquireOrMake(creates())
+		if !sess.Made || !sess.Uninitialized {
+			s.Errorf("made %v, uninitialized %v; want both", sess.Made, sess.Uninitialized)
+		}
+		s.same("acquire", sess.Item, s.emptyContent(&sess))
+		if s.Extended && sess.Timeout != mainApp.Timeout {
+			s.Errorf("its timeout is %d minutes, want its application's %d", sess.Timeout, mainApp.Timeout)
+		}
+		_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
+		s.locked("another's acquire", err)
+		_, _, err = s.Store.Acquire(s.ctx, s.ref, creates())
+		s.locked("another's acquire that would make it", err)
+		item := blob(30)
+		s.update(lock, item)
+		s.holds(item)
+	})
+	run(t, s, "one that is there is only locked", func(s *scene) {
+		item := s.create()
+		sess, lock := s.acquireOrMake(creates())
+		if sess.Made || sess.Uninitialized {
+			s.Errorf("made %v, uninitialized %v; want neither", sess.Made, sess.Uninitialized)
+		}
+		s.same("acquire", sess.Item, item)
+		s.release(lock)
+		s.holds(item)
+	})
+	run(t, s, "without a word nothing is made", func(s *scene) {
+		_, _, err := s.Store.Acquire(s.ctx, s.ref, op())
+		s.fails("acquire", err, session.ErrNotFound)
+		s.gone()
+	})
+	run(t, s, "one that was made and released stays, empty", func(s *scene) {
+		_, lock := s.acquireOrMake(creates())
+		s.release(lock)
+		sess := s.get()
+		s.same("get", sess.Item, s.emptyContent(&sess))
+	})
+	run(t, s, "the same again finds its lock, and says that it made it", madeAgain, extended)
+	run(t, s, "an expired one is made anew, with nothing of the old", func(s *scene) {
+		s.putTimeout(35)
+		_, old := s.acquire()
+		s.release(old)
+		s.age(time.Hour)
+		sess, lock := s.acquireOrMake(creates())
+		if !sess.Made || !sess.Uninitialized || sess.Timeout != mainApp.Timeout {
+			s.Errorf("made %v, uninitialized %v, a timeout of %d minutes; want both, and %d", sess.Made, sess.Uninitialized, sess.Timeout, mainApp.Timeout)
+		}
+		s.same("acquire", sess.Item, s.emptyContent(&sess))
+		s.lockLost(old)
+		s.update(lock, blob(10))
+	}, extended, aged)
+	run(t, s, "it may say the timeout", func(s *scene) {
+		o := creates()
+		o.Seconds = 90
+		sess, lock := s.acquireOrMake(o)
+		s.wantSeconds("acquire", sess, 2, 90)
+		s.release(lock)
+		s.wantSeconds("get", s.get(), 2, 90)
+	}, extended)
+	run(t, s, "of many that come at once one is granted", makersAtOnce)
+	run(t, s, "one that is given back stays, uninitialized", func(s *scene) {
+		o := creates()
+		o.Call = session.NewOperationID()
+		_, lock := s.acquireOrMake(o)
+		s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, o.Call))
+		if sess := s.get(); !sess.Uninitialized {
+			s.Error("the session is not uninitialized")
+		}
+		o.Call = session.NewOperationID()
+		o.Began = time.Now()
+		sess, lock := s.acquireOrMake(o)
+		if !sess.Made {
+			s.Error("the operation that made the session does not say so any more")
+		}
+		s.update(lock, blob(10))
+	}, extended, calls)
+	run(t, s, ".NET reads what was made", func(s *scene) {
+		_, lock := s.acquireOrMake(creates())
+		s.release(lock)
+		net, key := s.netKey()
+		item, err := net.GetItemExclusive3(s.ctx, key)
+		s.noError(".NET's lock", err)
+		s.same(".NET's lock", item.Item(), session.EmptyContent(mainApp.Timeout))
+		s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 20, item.LockCookie))
+	}, beside)
+}
+
+func madeAgain(s *scene) {
+	again := creates()
+	first, lock := s.acquireOrMake(again)
+	sess, found := s.acquireOrMake(again)
+	if found != lock || !sess.Made || !sess.Uninitialized || sess.Tag != first.Tag {
+		s.Errorf("again: the same lock %v, made %v, uninitialized %v, the same tag %v; want all", found == lock, sess.Made, sess.Uninitialized, sess.Tag == first.Tag)
+	}
+	s.same("again", sess.Item, first.Item)
+	s.release(lock)
+	_, _, err := s.Store.Acquire(s.ctx, s.ref, again)
+	s.fails("again after the release", err, session.ErrLockLost)
+	_, lock = s.acquire()
+	s.remove(lock)
+	_, _, err = s.Store.Acquire(s.ctx, s.ref, again)
+	s.fails("again after a removal", err, session.ErrLockLost)
+	s.gone()
+}
+
+// makersAtOnce: one of them makes the session and has its lock.
+func makersAtOnce(s *scene) {
+	var (
+		wait    sync.WaitGroup
+		mu      sync.Mutex
+		granted []bool // whether it says that it made the session
+	)
+	for range 8 {
+		wait.Go(func() {
+			sess, _, err := s.Store.Acquire(s.ctx, s.ref, creates())
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				granted = append(granted, sess.Made)
+			case !errors.Is(err, session.ErrLocked):
+				s.Errorf("acquire: %v", err)
+			}
+		})
+	}
+	wait.Wait()
+	if len(granted) != 1 || s.Extended && !granted[0] {
+		s.Errorf("granted (made it): %v, want one that made it", granted)
+	}
+}
+
+// creates is an acquire's operation that makes the session.
+func creates() session.Operation {
+	o := op()
+	o.Create = true
+	return o
+}
+
+func (s *scene) acquireOrMake(op session.Operation) (session.Session, session.Lock) {
+	s.Helper()
+	sess, lock, err := s.Store.Acquire(s.ctx, s.ref, op)
+	s.noError("acquire", err)
+	return sess, lock
+}
+
+// emptyContent is the item of a session that an acquire made, as the store answers it: over HTTP it has
+// no bytes, which a client takes for .NET's empty item while the session is uninitialized.
+func (s *scene) emptyContent(sess *session.Session) []byte {
+	switch {
+	case s.NoBlankItem && sess.Uninitialized:
+		return session.EmptyItem(sess.Timeout)
+	case s.NoBlankItem:
+		return nil
+	}
+	return session.EmptyContent(mainApp.Timeout)
+}
+
+// making is acquiring where there may be no session.
+func (s *scene) making(lock *session.Lock) mutation {
+	acquire := s.acquiring(lock)
+	return func(ctx context.Context, op session.Operation) error {
+		op.Create = true
+		return acquire(ctx, op)
+	}
+}
+
+// touching sets a timeout.
+func (s *scene) touching(minutes int) mutation {
+	return func(ctx context.Context, _ session.Operation) error {
+		_, err := s.Store.Touch(ctx, s.ref, session.Operation{Timeout: minutes})
+		return err
+	}
+}
