@@ -18,7 +18,7 @@ const mismatch = "idempotency-mismatch"
 
 // An Idempotency-Key is one request's: with another body, timeout or condition it is refused, and nothing is done.
 func TestIdempotency_Mismatch(t *testing.T) {
-	s := serve(t, proxy.Config{})
+	s := serve(t, proxy.Config{Hosts: []string{"example.com"}})
 	const path, other = sessions + "/one", sessions + "/two"
 	s.want(201, "PUT", path, "first", "Idempotency-Key", "k")
 	s.want(201, "PUT", path, "first", "Idempotency-Key", "k")
@@ -45,7 +45,7 @@ func TestIdempotency_Mismatch(t *testing.T) {
 
 // Under a lock: which lock, and whether it is kept, are the request's too.
 func TestIdempotency_MismatchOfLocks(t *testing.T) {
-	s := serve(t, proxy.Config{})
+	s := serve(t, proxy.Config{Hosts: []string{"example.com"}})
 	path := s.create("x")
 	lock := s.acquire(path)
 	s.want(204, "PUT", path+"?keep=lock", "1", "Session-Lock", lock, "Idempotency-Key", "k")
@@ -73,7 +73,7 @@ func (f failsOnce) Read(p []byte) (int, error) {
 // broke off; and what was refused without effect may be mended under its key.
 func TestIdempotency_Retries(t *testing.T) {
 	apps := map[string]session.Application{"default": {Name: "/LM/W3SVC/1/ROOT", MaxItem: 10}}
-	s := serve(t, proxy.Config{Apps: apps})
+	s := serve(t, proxy.Config{Apps: apps, Hosts: []string{"example.com"}})
 	key := func(name string, more ...string) []string { return append([]string{"Idempotency-Key", name}, more...) }
 	path := s.create("x")
 
@@ -140,7 +140,7 @@ type switched struct {
 // A key is remembered for ten minutes.
 func TestIdempotency_Life(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(time.Now)})
+		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(time.Now), Hosts: []string{"example.com"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestIdempotency_Bounded(t *testing.T) {
 
 // Of requests that come at once with one key, those of one body are carried out, and the others are refused.
 func TestIdempotency_AtOnce(t *testing.T) {
-	s := serve(t, proxy.Config{})
+	s := serve(t, proxy.Config{Hosts: []string{"example.com"}})
 	for round := range 20 {
 		path, answers := fmt.Sprintf("%s/%d", sessions, round), make(chan [2]string, 16)
 		for i := range cap(answers) {
@@ -229,7 +229,7 @@ func BenchmarkIdempotencyKey(b *testing.B) {
 			limit int
 		}{{"no key", false, 0}, {"key, nothing remembered", true, -1}, {"key", true, 0}} {
 			b.Run(fmt.Sprintf("%d/%s", size, c.name), func(b *testing.B) {
-				api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Limits: proxy.Limits{IdempotencyKeys: c.limit}})
+				api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Hosts: []string{"example.com"}, Limits: proxy.Limits{IdempotencyKeys: c.limit}})
 				if err != nil {
 					b.Fatal(err)
 				}
