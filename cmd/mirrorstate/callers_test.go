@@ -40,9 +40,12 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 	}
 	until := func(what string, is func() bool) {
 		t.Helper()
-		for end := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(end) {
+		over := time.After(patience)
+		for !is() {
+			select {
+			case <-over:
 				t.Fatalf("%s: not in %v", what, patience)
+			case <-time.After(10 * time.Millisecond):
 			}
 		}
 	}

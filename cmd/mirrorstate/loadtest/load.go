@@ -229,14 +229,28 @@ func (w *worker) readBack(ctx context.Context, e *Entry) bool {
 	return false
 }
 
+// cleanTries is how often a session's removal is tried.
+const cleanTries = 3
+
 // Clean removes the sessions of a server that is not ours, where it can.
 func (l *Load) Clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
 	list := l.roster.all()
 	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
-		if gone, _ := list[i].Gone(); !gone {
-			_ = w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, session.NewOperation()) // it expires otherwise
+		if gone, _ := list[i].Gone(); gone {
+			return nil
+		}
+		for range cleanTries { // it expires otherwise
+			op := session.NewOperation()
+			err := w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, op)
+			if errors.Is(err, session.ErrLocked) { // by a client whose answer was lost
+				op.Break = true
+				err = w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, op)
+			}
+			if err == nil {
+				break
+			}
 		}
 		return nil
 	})
