@@ -134,7 +134,7 @@ func runLoadtest(ctx context.Context, opts loadtest.Options, env loadtest.Enviro
 		return fmt.Errorf("write the report: %w", err)
 	}
 	if len(report.Findings) > 0 {
-		return errors.New("load test failed: " + strings.Join(report.Findings, "; ") + "; see the report, or relax it with --tolerate")
+		return errors.New("load test failed: " + strings.Join(report.Findings, "; ") + "; see the report, or relax it with --tolerate, --max-stall or --max-p99")
 	}
 	return nil
 }
