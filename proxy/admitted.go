@@ -8,8 +8,8 @@ import (
 )
 
 // admitted is the store as one call sees it: each use of it takes a place, and none is
-// kept while the call waits for somebody's lock. With the place had, the caller is looked at again, and before each
-// attempt of the store: it is the permission of the call's context.
+// kept while the call waits for somebody's lock. Before each attempt of the store the caller is looked at again: it is
+// the permission of the call's context.
 type admitted struct {
 	store session.Store
 	door  *admission
@@ -54,21 +54,9 @@ func (a *admitted) MayRegister(app string) error {
 	return nil
 }
 
-// enter gives a place to whoever may still call. A call's body may have come slowly, and its
-// turn late: it does not outlive its key.
+// enter gives a place at the store. While the call waits for one, its item makes room for others; whether its caller still
+// may is asked by the store then.
 func (a *admitted) enter(ctx context.Context) (placed bool, err error) {
-	if placed, err = a.place(ctx); err != nil {
-		return placed, err
-	}
-	if err = a.gate.still(a.call, a.right); err != nil {
-		a.leave(placed)
-		placed = false
-	}
-	return placed, err
-}
-
-// place gives a place at the store. While the call waits for one, its item makes room for others.
-func (a *admitted) place(ctx context.Context) (placed bool, err error) {
 	if a.door.tryEnter() {
 		return true, nil
 	}
