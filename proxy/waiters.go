@@ -175,18 +175,28 @@ type visit struct {
 // queue waits for the head's place, then polls from it.
 func (v *visit) queue(ctx context.Context) error {
 	for !v.me.was(isHead | turnedOut) {
-		select {
-		case <-v.me.bell:
-		case <-v.over:
-			return v.expire()
-		case <-v.w.closed:
-			return v.expire()
-		case <-ctx.Done():
-			v.w.left.Add(1)
-			return context.Cause(ctx)
+		if _, err := v.listen(ctx, nil); err != nil {
+			return err
 		}
 	}
 	return v.poll(ctx)
+}
+
+// listen waits until the waiter is told something, or due fires; the error is the end of the wait.
+func (v *visit) listen(ctx context.Context, due <-chan time.Time) (fired bool, err error) {
+	select {
+	case <-v.me.bell:
+		return false, nil
+	case <-due:
+		return true, nil
+	case <-v.over:
+		return false, v.expire()
+	case <-v.w.closed:
+		return false, v.expire()
+	case <-ctx.Done():
+		v.w.left.Add(1)
+		return false, context.Cause(ctx)
+	}
 }
 
 // poll is the head's part.
@@ -195,19 +205,14 @@ func (v *visit) poll(ctx context.Context) error {
 	timer := time.NewTimer(jitter(pause))
 	defer timer.Stop()
 	for {
-		due := false
-		for !due && !v.me.was(mayBeFree|turnedOut) {
-			select {
-			case <-v.me.bell:
-			case <-timer.C:
-				due, pause = true, min(2*pause, pollLast)
-			case <-v.over:
-				return v.expire()
-			case <-v.w.closed:
-				return v.expire()
-			case <-ctx.Done():
-				v.w.left.Add(1)
-				return context.Cause(ctx)
+		for !v.me.was(mayBeFree | turnedOut) {
+			due, err := v.listen(ctx, timer.C)
+			if err != nil {
+				return err
+			}
+			if due {
+				pause = min(2*pause, pollLast)
+				break
 			}
 		}
 		if v.me.was(turnedOut) {

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -35,10 +34,8 @@ const settledLife = 10 * time.Minute
 func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (outcome, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := slices.ContainsFunc(s.settled, func(a answered) bool {
-		return a.op == op.ID && a.done && c.now.Before(a.at.Add(settledLife))
-	})
-	if earlier := s.answeredLocked(op); earlier != nil && !known {
+	earlier, known := s.settledLocked(c, op)
+	if earlier != nil && !known {
 		return earlier.err
 	}
 	what, err := mutation(known)
@@ -49,14 +46,20 @@ func (s *Store) decide(c call, op session.Operation, mutation func(known bool) (
 	return err
 }
 
-// answeredLocked finds the answer that another call of the operation got since this one began.
-func (s *Store) answeredLocked(op session.Operation) *answered {
+// settledLocked finds the latest answer that another call of the operation got since this one began, nil if there is none, and
+// whether any call found the operation done.
+func (s *Store) settledLocked(c call, op session.Operation) (earlier *answered, known bool) {
 	for i := len(s.settled) - 1; i >= 0; i-- {
-		if a := &s.settled[i]; a.op == op.ID && a.call != op.Call && a.at.After(op.Began) {
-			return a
+		a := &s.settled[i]
+		if a.op != op.ID {
+			continue
+		}
+		known = known || a.done && c.now.Before(a.at.Add(settledLife))
+		if earlier == nil && a.call != op.Call && a.at.After(op.Began) {
+			earlier = a
 		}
 	}
-	return nil
+	return earlier, known
 }
 
 // rememberLocked adds an answer and forgets those that are old enough.

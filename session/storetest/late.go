@@ -28,13 +28,11 @@ func late(t *testing.T, s Subject) {
 		if !c.netRemoves && !c.forgotten && !c.touches {
 			run(t, s, "a call: "+c.name, func(s *scene) { c.earlierCall(s) }, append(c.needs, extended, calls)...)
 		}
-	}
-	run(t, s, "what a waiting call is told at last binds the others", waitingCalls, extended, calls)
-	for _, c := range lateCases {
 		if c.want == nil && !c.netRemoves && !c.touches {
 			run(t, s, "a call between two that found it done: "+c.name, func(s *scene) { c.callBetween(s) }, append(c.needs, extended, calls)...)
 		}
 	}
+	run(t, s, "what a waiting call is told at last binds the others", waitingCalls, extended, calls)
 	run(t, s, "an acquire that was asked again is not given back by its first call", foundAgain, extended, calls)
 	run(t, s, "an acquire that was given back may be granted anew", grantedAnew, extended, calls)
 	run(t, s, "what is given back is uninitialized again", givenBackUninitialized, extended, calls)
