@@ -32,24 +32,13 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 	p := startServe(t, filepath.Join(dir, "data"), "--config", yaml)
 	session := p.api + "/v1/apps/default/sessions/x"
 	must(t, []int{201}, "PUT", session, "before", shop...)
-	fault := func(kind string) {
-		t.Helper()
+	p.auth = op
+	both := func(fault string) {
 		for _, partner := range []string{"b", "a"} {
-			must(t, []int{200}, "POST", p.admin+"/v1/pair/fault", `{"partner":"`+partner+`","fault":"`+kind+`"}`, append(op, "Content-Type", "application/json")...)
+			p.fault(t, `{"partner":"`+partner+`","fault":"`+fault+`"}`)
 		}
 	}
-	until := func(what string, is func() bool) {
-		t.Helper()
-		over := time.After(patience)
-		for !is() {
-			select {
-			case <-over:
-				t.Fatalf("%s: not in %v", what, patience)
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
-	}
-	fault("stop")
+	both("stop")
 	type answer struct {
 		status int
 		text   string
@@ -62,18 +51,15 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 		status, _, text, err := request(ctx, "PUT", session, "after", shop...)
 		answered <- answer{status, text, err}
 	}()
-	until("the put is held", func() bool {
-		_, pair := must(t, []int{200}, "GET", p.admin+"/v1/pair", "", op...)
-		return !strings.Contains(pair, `"holding": 0`) // the server itself may have a call there, too
-	})
+	p.until(t, "holding the put", func(st pairStatus) bool { return st.Holding > 0 })
 	if _, err := keyring.Revoke(file, id); err != nil {
 		t.Fatal(err)
 	}
-	until("the server has read the keys", func() bool {
+	p.until(t, "closed to the key that was revoked", func(pairStatus) bool {
 		_, answer := must(t, []int{401, 403}, "GET", p.admin+"/v1/pair", "", shop...)
 		return strings.Contains(answer, "unauthorized")
 	})
-	fault("start")
+	both("start")
 	if a := <-answered; a.err != nil || a.status != 401 || !strings.Contains(a.text, "problems/unauthorized") {
 		t.Errorf("who may not call any more got %d %s, %v", a.status, a.text, a.err)
 	}

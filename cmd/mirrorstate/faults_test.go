@@ -24,7 +24,7 @@ const between = 20 * time.Millisecond
 // state reads the pair's state.
 func (p *program) state(t *testing.T) pairStatus {
 	t.Helper()
-	_, text := must(t, []int{200}, "GET", p.admin+"/v1/pair", "")
+	_, text := must(t, []int{200}, "GET", p.admin+"/v1/pair", "", p.auth...)
 	var st pairStatus
 	if err := json.Unmarshal([]byte(text), &st); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func synchronized(st pairStatus) bool {
 // fault breaks a partner.
 func (p *program) fault(t *testing.T, body string) {
 	t.Helper()
-	must(t, []int{200}, "POST", p.admin+"/v1/pair/fault", body, "Content-Type", "application/json")
+	must(t, []int{200}, "POST", p.admin+"/v1/pair/fault", body, append([]string{"Content-Type", "application/json"}, p.auth...)...)
 }
 
 // healed lifts the faults of a partner and waits until the pair is whole.

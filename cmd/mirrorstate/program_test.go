@@ -25,6 +25,7 @@ type program struct {
 	api, admin string
 	stdout     *lockedBuffer
 	stderr     *lockedBuffer
+	auth       []string // the header with which the pair is asked for; none where no key is wanted
 }
 
 // lockedBuffer collects a process' standard error while others read it.
