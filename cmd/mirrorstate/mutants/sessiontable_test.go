@@ -515,7 +515,7 @@ func (it stockItem) session()`,
 		invariant: "I5", name: "does not know why a put with a tag was not done",
 		file: "partner/embedded/procedures_store.go",
 		old:  `return p.mode.is(modeIfMatch) && !(p.created.ok && slices.Contains(f.buried, p.created.date()))`,
-		new:  `return p.mode.is(modeIfMatch)`,
+		new:  `return p.mode.is(modeIfMatch) && !(p.created.ok && slices.Contains(f.buried[:0], p.created.date()))`,
 		pkg:  "session/aspstate", test: "TestPut_sentAgainAndNotDone",
 	},
 	{
