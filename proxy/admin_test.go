@@ -225,6 +225,9 @@ func TestAdmin_GuardsEveryRoute(t *testing.T) {
 			if status, _ := bare(s, "GET /healthz HTTP/1.0\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.0 200") && !strings.HasPrefix(status, "HTTP/1.1 200") {
 				t.Errorf("a probe without Host is answered %q", status)
 			}
+			if status, _ := bare(s, "GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 403") {
+				t.Errorf("HTTP/1.1 with an empty Host is answered %q", status)
+			}
 		})
 	}
 	// A key is no page's: whoever shows one may look by whatever name, and only look.
@@ -235,6 +238,18 @@ func TestAdmin_GuardsEveryRoute(t *testing.T) {
 	s.wantProblem(403, "forbidden", "GET", sessions, "", named...)
 	s.wantProblem(403, "forbidden", "GET", "/v1/pair", "", "Host", "state1.example", "Authorization", "Bearer ms_no_key")
 	s.wantProblem(403, "forbidden", "GET", "/v1/pair", "", append(named, "Origin", "http://evil.example")...)
+}
+
+// OPTIONS * is no path of a handler, and is guarded as all else is.
+func TestServe_GuardsTheServerItself(t *testing.T) {
+	api := serve(t, proxy.Config{}).api
+	url, _, _ := run(t, api, proxy.ServerConfig{})
+	s := &server{t: t, url: url}
+	for host, want := range map[string]string{"evil.example": "403", "": "403", "localhost": "404"} {
+		if status, _ := bare(s, "OPTIONS * HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(status, "HTTP/1.1 "+want) {
+			t.Errorf("OPTIONS * of Host %q is answered %q, want %s", host, status, want)
+		}
+	}
 }
 
 // bare sends bytes as they are, and gives the answer's first line and the answer.

@@ -18,6 +18,8 @@ const (
 	answerTime = 5 * time.Second
 	// answerRate is the bytes in a second that a client must take of a larger one.
 	answerRate = 64 << 10
+	// deadlineStep is how much longer it may have, so that not every answer moves the socket's deadline.
+	deadlineStep = 500 * time.Millisecond
 )
 
 // timeFor is how long n bytes may take beyond answerTime.
@@ -40,6 +42,7 @@ type connection struct {
 	atWork   atomic.Int32 // requests without an answer
 	deadline atomic.Int64 // for writing, as it was set; 0: none
 	due      atomic.Int64 // when the client has taken all that was written, at answerRate
+	armed    atomic.Int64 // the deadline that the socket has
 
 	known atomic.Bool   // it has shown a credential, or none is wanted
 	shown chan struct{} // closed when known
@@ -133,10 +136,11 @@ func (c *connection) Write(p []byte) (int, error) {
 	due += int64(timeFor(len(p)))
 	c.due.Store(due)
 	until := due + int64(answerTime)
+	latest := until + int64(deadlineStep)
 	if set := c.deadline.Load(); set != 0 {
-		until = min(until, set)
+		until, latest = min(until, set), min(latest, set)
 	}
-	if err := c.Conn.SetWriteDeadline(started.Add(time.Duration(until))); err != nil {
+	if err := c.arm(until, latest); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
@@ -145,6 +149,15 @@ func (c *connection) Write(p []byte) (int, error) {
 		_ = c.Conn.Close() // of HTTP/2, too, where others wait for their turn to write
 	}
 	return n, err
+}
+
+// arm sees to it that the socket's deadline is between two times.
+func (c *connection) arm(until, latest int64) error {
+	if armed := c.armed.Load(); until <= armed && armed <= latest {
+		return nil
+	}
+	c.armed.Store(latest)
+	return c.Conn.SetWriteDeadline(started.Add(time.Duration(latest)))
 }
 
 // answerBy is when the client must have taken n bytes of an answer that begins now.

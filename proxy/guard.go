@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // guard refuses requests that a browser was talked into. A page of somebody else
@@ -14,8 +15,9 @@ import (
 // the listener asks for none, or where the browser shows a certificate by itself.
 type guard struct {
 	report  reporter
-	setting string   // the key of the configuration that has hosts
-	hosts   []string // names that are ours beside addresses, lower case, without port
+	setting string                  // the key of the configuration that has hosts
+	hosts   []string                // names that are ours beside addresses, lower case, without port
+	last    *atomic.Pointer[string] // the Host that was ours last; most are it
 	// proved reports whether a request shows what no page has, so that its Host may be any. nil: none does.
 	proved func(r *http.Request) bool
 }
@@ -25,7 +27,7 @@ func newGuard(report reporter, setting string, hosts []string) guard {
 	for i, host := range hosts {
 		names[i] = strings.ToLower(hostname(host))
 	}
-	return guard{report: report, setting: setting, hosts: names}
+	return guard{report: report, setting: setting, hosts: names, last: new(atomic.Pointer[string])}
 }
 
 // wrap lets only those requests through whose Host is ours and whose Origin, if
@@ -70,8 +72,7 @@ func fromElsewhere(r *http.Request) string {
 			return "the Origin is not this listener"
 		}
 	}
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "cross-site", "same-site":
+	if site := r.Header["Sec-Fetch-Site"]; len(site) > 0 && (site[0] == "cross-site" || site[0] == "same-site") {
 		if r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Method != http.MethodGet {
 			return "a page of another origin asks (Sec-Fetch-Site)"
 		}
@@ -84,12 +85,19 @@ func fromElsewhere(r *http.Request) string {
 // whatever address they know. A browser always says a Host; HTTP/1.0 probes may say none. The port is not looked at: it
 // may have been forwarded.
 func (g guard) ours(r *http.Request) bool {
-	host := strings.ToLower(hostname(r.Host))
-	if r.Host == "" || host == "localhost" || slices.Contains(g.hosts, host) {
+	if last := g.last.Load(); last != nil && *last == r.Host {
 		return true
 	}
-	_, err := netip.ParseAddr(host)
-	return err == nil
+	if r.Host == "" {
+		return !r.ProtoAtLeast(1, 1)
+	}
+	host := strings.ToLower(hostname(r.Host))
+	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && !slices.Contains(g.hosts, host) {
+		return false
+	}
+	ours := r.Host // the request may go
+	g.last.Store(&ours)
+	return true
 }
 
 // hostname is a Host without its port and brackets.

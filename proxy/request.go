@@ -43,7 +43,6 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
-	err := badInput("the body", fmt.Sprintf("has more than %d bytes, and %s of this path takes none: send it without", maxStrayBody, r.Method))
 	if r.ContentLength <= maxStrayBody { // negative: not announced
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a recorder has none
 		_, read := io.CopyN(io.Discard, r.Body, maxStrayBody+1)
@@ -58,7 +57,7 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	if r.ProtoMajor == 1 {
 		turnAway(w)
 	}
-	return err
+	return badInput("the body", fmt.Sprintf("has more than %d bytes, and %s of this path takes none: send it without", maxStrayBody, r.Method))
 }
 
 // parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s; zeros if it is not there. Seconds

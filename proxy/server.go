@@ -144,13 +144,14 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, cfg ServerConfi
 		cfg.Watch(conns.stats)
 	}
 	srv := &http.Server{
-		Handler:           served(h, cfg.Health, refuseSpare),
-		TLSConfig:         cfg.TLS,
-		ReadHeaderTimeout: limits.HeaderTimeout,
-		ReadTimeout:       limits.BodyTimeout,
-		WriteTimeout:      limits.BodyTimeout + cfg.HoldWindow + 2*grace,
-		IdleTimeout:       limits.IdleTimeout,
-		MaxHeaderBytes:    limits.HeaderBytes,
+		Handler:                      served(h, cfg.Health, refuseSpare),
+		TLSConfig:                    cfg.TLS,
+		ReadHeaderTimeout:            limits.HeaderTimeout,
+		ReadTimeout:                  limits.BodyTimeout,
+		WriteTimeout:                 limits.BodyTimeout + cfg.HoldWindow + 2*grace,
+		IdleTimeout:                  limits.IdleTimeout,
+		MaxHeaderBytes:               limits.HeaderBytes,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the handler's, as all is
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame,
 			MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connBuffer,
