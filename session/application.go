@@ -1,6 +1,8 @@
 package session
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -119,4 +121,10 @@ func HashApplicationName(name string) AppID {
 
 // Suffix is the id as it ends every key: eight lower-case hexadecimal digits of
 // the unsigned pattern.
-func (a AppID) Suffix() string { return fmt.Sprintf("%08x", uint32(a)) }
+func (a AppID) Suffix() string { return string(a.appendSuffix(make([]byte, 0, 8))) }
+
+func (a AppID) appendSuffix(b []byte) []byte {
+	var id [4]byte
+	binary.BigEndian.PutUint32(id[:], uint32(a))
+	return hex.AppendEncode(b, id[:])
+}

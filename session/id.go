@@ -129,7 +129,10 @@ func (id ID) Classic() bool {
 
 // Key is the session's key in the SessionId column: the id and the
 // application's id as eight lower-case hexadecimal digits.
-func (id ID) Key(app AppID) string { return string(id) + app.Suffix() }
+func (id ID) Key(app AppID) string {
+	var room [MaxIDLength + 8]byte
+	return string(app.appendSuffix(append(room[:0], id...)))
+}
 
 // ShortHash stands for the id in logs and traces, where the id itself, which is a credential, must
 // not be: the first four bytes of its SHA-256 in hexadecimal, the same everywhere, so that lines of

@@ -25,25 +25,28 @@ var (
 	paramSent        = parameter{name: "@sent", typ: tds.DateTime2(7)}
 	paramLockTimeout = parameter{name: "@lockTimeout", typ: tds.Int}
 	paramLockOp      = parameter{name: "@lockOp", typ: tds.Binary(16)}
-	paramFlags       = parameter{name: "@flags", typ: tds.Int}
-	paramItemLongMax = parameter{name: "@itemLong", typ: tds.VarBinaryMax}
+	paramFlags       = parameter{name: "@flags", typ: tds.Int, optional: true, value: argument{ok: true}}
+	paramItemShort   = parameter{name: "@itemShort", typ: paramShort.typ, optional: true}
+	paramItemLongMax = parameter{name: "@itemLong", typ: tds.VarBinaryMax, optional: true}
 )
 
 // sessionProcedures are those of 40-extension-sessions.sql, but the two of
 // procedures_store.go.
 var sessionProcedures = []*procedure{
 	{name: "MirrorState_Get_1", readsFirst: true, run: getSession, params: []parameter{paramID, paramEpoch, paramLockTimeout,
-		{name: "@renew", typ: tds.Bit}, {name: "@allowLocked", typ: tds.Bit}, {name: "@item", typ: tds.Bit}}},
+		{name: "@renew", typ: tds.Bit, optional: true, value: argument{n: 1, ok: true}},
+		{name: "@allowLocked", typ: tds.Bit, optional: true, value: argument{ok: true}},
+		{name: "@item", typ: tds.Bit, optional: true, value: argument{n: 1, ok: true}}}},
 	{name: "MirrorState_Touch_1", readsFirst: true, run: touchSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramLockTimeout, paramSentLater, paramTimeoutLater, paramTimeoutSeconds}},
 	{name: "MirrorState_Acquire_1", run: acquireSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramSent, paramLockTimeout,
 			paramResent, paramCall, paramCalled, paramSettle, paramTimeoutLater, paramTimeoutSeconds,
-			{name: "@create", typ: tds.Bit, optional: true, value: argument{ok: true}}, {name: "@itemShort", typ: paramShort.typ, optional: true},
+			{name: "@create", typ: tds.Bit, optional: true, value: argument{ok: true}}, paramItemShort,
 			{name: "@defaultTimeout", typ: tds.Int, optional: true}, paramFirstSent}},
 	{name: "MirrorState_Update_1", run: updateSessionLocked,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
-			{name: "@keep", typ: tds.Bit}, paramTimeout, paramFlags, paramShort, paramItemLongMax,
+			{name: "@keep", typ: tds.Bit, optional: true, value: argument{ok: true}}, paramTimeoutLater, paramFlags, paramItemShort, paramItemLongMax,
 			paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds}},
 	{name: "MirrorState_Release_1", run: releaseSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,

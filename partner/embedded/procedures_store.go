@@ -9,13 +9,14 @@ import (
 // storeProcedures are the two verbs of 40-extension-sessions.sql that need no lock.
 var storeProcedures = []*procedure{
 	{name: "MirrorState_Store_1", run: storeSession, params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp,
-		paramFirstSent, paramResent, paramLockTimeout, {name: "@mode", typ: tds.Int}, {name: "@created", typ: tds.DateTime}, {name: "@cookie", typ: tds.Int},
-		{name: "@locked", typ: tds.Bit}, {name: "@newest", typ: tds.Binary(16)}, paramTimeout,
-		{name: "@defaultTimeout", typ: tds.Int}, paramFlags, paramShort, paramItemLongMax,
+		paramFirstSent, paramResent, paramLockTimeout, {name: "@mode", typ: tds.Int, optional: true, value: argument{ok: true}},
+		{name: "@created", typ: tds.DateTime, optional: true}, {name: "@cookie", typ: tds.Int, optional: true},
+		{name: "@locked", typ: tds.Bit, optional: true}, {name: "@newest", typ: tds.Binary(16), optional: true}, paramTimeoutLater,
+		{name: "@defaultTimeout", typ: tds.Int}, paramFlags, paramItemShort, paramItemLongMax,
 		paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds}},
 	{name: "MirrorState_Remove_1", run: removeSession,
-		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout, paramLockOp, paramLockCookie,
-			paramSentLater, paramResent, paramCall, paramCalled, paramSettle}},
+		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout,
+			{name: "@lockOp", typ: paramLockOp.typ, optional: true}, {name: "@lockCookie", typ: tds.Int, optional: true}, paramSentLater, paramResent, paramCall, paramCalled, paramSettle}},
 }
 
 // Values of @mode.

@@ -3,6 +3,7 @@ package aspstate
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"time"
 
@@ -25,24 +26,26 @@ const (
 
 // answer is the one row a procedure of the extended schema answers with.
 type answer struct {
-	result      int32
-	lockCookie  sql.NullInt32
-	lockAge     sql.NullInt32
-	timeout     sql.NullInt32
-	expires     sql.NullTime
-	created     sql.NullTime
-	locked      sql.NullBool
+	result      int64
+	lockCookie  sql.Null[int64]
+	lockAge     sql.Null[int64] // in seconds
+	timeout     sql.Null[int64]
+	expires     sql.Null[time.Time]
+	created     sql.Null[time.Time]
+	locked      sql.Null[bool]
 	newest      []byte // OperationId1
-	actionFlags sql.NullInt32
+	actionFlags sql.Null[int64]
 	item        []byte
 }
 
 // callExtended calls a procedure of the session's verbs and reads its answer.
-func callExtended(ctx context.Context, c *call, procedure string, args ...any) (a answer, err error) {
-	err = lastRow(ctx, c.Attempt, procedure, args, func(rows *sql.Rows) error {
-		a = answer{}
-		return rows.Scan(&a.result, &a.lockCookie, &a.lockAge, &a.timeout, &a.expires, &a.created, &a.locked,
-			&a.newest, &a.actionFlags, &a.item)
+func callExtended(ctx context.Context, c *call, procedure string, args ...driver.NamedValue) (a answer, err error) {
+	err = lastRow(ctx, c.Attempt, procedure, args, func(r *row) {
+		a = answer{
+			result: next[int64](r).V, lockCookie: next[int64](r), lockAge: next[int64](r), timeout: next[int64](r),
+			expires: next[time.Time](r), created: next[time.Time](r), locked: next[bool](r),
+			newest: next[[]byte](r).V, actionFlags: next[int64](r), item: next[[]byte](r).V,
+		}
 	})
 	if err != nil {
 		return answer{}, err
@@ -50,38 +53,11 @@ func callExtended(ctx context.Context, c *call, procedure string, args ...any) (
 	return a, a.err(c.Partner)
 }
 
-// lastRow calls a procedure of the extended schema and scans every row there is; the
-// last one is the answer, which counts only once everything has been read, for OUTPUT
-// rows are sent before the commit.
-func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []any, scan func(rows *sql.Rows) error) error {
-	rows, err := a.Conn.QueryContext(ctx, procedure, args...)
-	if err != nil {
-		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
-	}
-	defer rows.Close()
-	got := false
-	for more := true; more; more = rows.NextResultSet() {
-		for rows.Next() {
-			got = true
-			if err := scan(rows); err != nil {
-				return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, err)
-			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, earlierVersion(err))
-	}
-	if !got {
-		return fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
-	}
-	return nil
-}
-
 // earlierVersion says what to do about an extension that lacks a procedure (2812), or a parameter of
-// one (8144, 8145): it was installed by an earlier version of mirrorstate.
+// one (8144, 8145) or its default (201): it was installed by an earlier version of mirrorstate.
 func earlierVersion(err error) error {
 	switch errorNumber(err) {
-	case 2812, 8144, 8145:
+	case 201, 2812, 8144, 8145:
 		return fmt.Errorf("the extension is of an earlier version, run mirrorstate install: %w", err)
 	}
 	return err
@@ -95,7 +71,7 @@ func (a *answer) err(p partner.Name) error {
 	case resultNotFound:
 		return session.ErrNotFound
 	case resultLocked:
-		return &session.LockedError{Age: time.Duration(max(0, a.lockAge.Int32)) * time.Second}
+		return &session.LockedError{Age: time.Duration(max(0, a.lockAge.V)) * time.Second}
 	case resultLockLost:
 		return session.ErrLockLost
 	case resultPrecondition:
@@ -114,18 +90,18 @@ func (a *answer) err(p partner.Name) error {
 func (a *answer) session() session.Session {
 	out := session.Session{
 		Item:          a.item,
-		Timeout:       int(a.timeout.Int32),
-		Uninitialized: a.actionFlags.Int32&1 != 0,
+		Timeout:       int(a.timeout.V),
+		Uninitialized: a.actionFlags.V&1 != 0,
 		Made:          a.result == resultMade,
 	}
 	if out.Timeout < 0 { // in seconds
 		out.Timeout, out.Seconds = session.SplitTimeout(0, -out.Timeout)
 	}
 	if a.expires.Valid {
-		out.Expires = a.expires.Time.UTC()
+		out.Expires = a.expires.V.UTC()
 	}
 	if a.created.Valid {
-		out.Tag = version{created: a.created.Time, cookie: a.lockCookie.Int32, locked: a.locked.Bool, newest: a.newest}.tag()
+		out.Tag = version{created: a.created.V, cookie: int32(a.lockCookie.V), locked: a.locked.V, newest: a.newest}.tag()
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package aspstate
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -70,12 +71,10 @@ func (k *appIDs) ask(ctx context.Context, what partner.Call, a *partner.Attempt,
 
 // getAppID asks the extended schema, which registers only when told to.
 func getAppID(ctx context.Context, a *partner.Attempt, name string, register bool) (session.AppID, error) {
-	var (
-		result int32
-		id     sql.NullInt32
-	)
-	args := []any{sql.Named("appName", name), sql.Named("epoch", a.Epoch), sql.Named("register", register)}
-	err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(rows *sql.Rows) error { return rows.Scan(&result, &id) })
+	var result int64
+	var id sql.Null[int64]
+	args := []driver.NamedValue{arg("appName", name), arg("epoch", a.Epoch), arg("register", register)}
+	err := lastRow(ctx, a, "dbo.MirrorState_GetAppId_1", args, func(r *row) { result, id = next[int64](r).V, next[int64](r) })
 	if err != nil {
 		return 0, collision(err)
 	}
@@ -85,7 +84,7 @@ func getAppID(ctx context.Context, a *partner.Attempt, name string, register boo
 	if !id.Valid {
 		return 0, session.ErrNotFound
 	}
-	return session.AppID(id.Int32), nil
+	return session.AppID(int32(id.V)), nil
 }
 
 // tempGetAppID asks the stock schema, which registers whoever is asked for.

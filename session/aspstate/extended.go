@@ -2,7 +2,7 @@ package aspstate
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
@@ -29,30 +29,28 @@ func items(item []byte) (short, long []byte) {
 
 // withTimeout adds a timeout to the arguments, where there is one; without it the row keeps its own.
 // Seconds are named only where they count: an extension of an earlier version knows none.
-func withTimeout(args []any, timeout, seconds int) []any {
+func withTimeout(args []driver.NamedValue, timeout, seconds int) []driver.NamedValue {
 	minutes, seconds := session.SplitTimeout(timeout, seconds)
 	if minutes != 0 {
-		args = append(args, sql.Named("timeout", int32(minutes)))
+		args = append(args, arg("timeout", int32(minutes)))
 	}
 	if seconds != 0 {
-		args = append(args, sql.Named("timeoutSeconds", int32(seconds)))
+		args = append(args, arg("timeoutSeconds", int32(seconds)))
 	}
 	return args
 }
 
-// orNull is the timeout of a write, whose parameter has no default.
-func orNull(args []any, timeout, seconds int) []any {
-	if timeout == 0 && seconds == 0 {
-		return append(args, sql.Named("timeout", sql.NullInt32{}))
+// withWrite adds what a write has beyond its defaults: most have an item and nothing else.
+func withWrite(args []driver.NamedValue, w session.Write) []driver.NamedValue {
+	if short, long := items(w.Item); long != nil {
+		args = append(args, arg("itemLong", long))
+	} else {
+		args = append(args, arg("itemShort", short))
 	}
-	return withTimeout(args, timeout, seconds)
-}
-
-func flags(w session.Write) int32 {
 	if w.Uninitialized {
-		return 1
+		args = append(args, arg("flags", int32(1)))
 	}
-	return 0
+	return withTimeout(args, w.Timeout, w.Seconds)
 }
 
 // everyLock as the seconds after which a lock is abandoned makes every lock so: one of the
@@ -63,19 +61,19 @@ func lockSeconds(ref session.Ref) int32 { return int32(ref.App.LockTimeout / tim
 
 // mutation is a call of a mutation: its own arguments, and those that tell how it was sent. Most
 // attempts are the first of the only call of their operation, and need few.
-func mutation(c *call, args ...any) []any {
-	all := make([]any, 0, len(args)+10)
-	all = append(all, sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op.ID[:]), sql.Named("sent", c.Sent))
+func mutation(c *call, args ...driver.NamedValue) []driver.NamedValue {
+	all := make([]driver.NamedValue, 0, len(args)+10)
+	all = append(all, arg("id", c.key), arg("epoch", c.Epoch), arg("notAfter", c.NotAfter),
+		arg("op", c.op.ID[:]), arg("sent", c.Sent))
 	if c.Resent {
-		all = append(all, sql.Named("resent", true))
+		all = append(all, arg("resent", true))
 	}
 	if c.shared() {
 		settle := int32(settleRefusals)
 		if c.op.AsksAgain {
 			settle = settleUnlessLocked
 		}
-		all = append(all, sql.Named("call", c.op.Call[:]), sql.Named("called", c.Earliest(c.op.Began)), sql.Named("settle", settle))
+		all = append(all, arg("call", c.op.Call[:]), arg("called", c.Earliest(c.op.Began)), arg("settle", settle))
 	}
 	return append(all, args...)
 }
@@ -87,17 +85,25 @@ const (
 )
 
 // firstSent adds when the first attempt was sent, to those procedures that ask.
-func (c *call) firstSent(args []any) []any {
+func (c *call) firstSent(args []driver.NamedValue) []driver.NamedValue {
 	if c.Resent {
-		args = append(args, sql.Named("firstSent", c.FirstSent))
+		args = append(args, arg("firstSent", c.FirstSent))
 	}
 	return args
 }
 
 func (extended) get(ctx context.Context, c *call, opts session.GetOptions) (session.Session, error) {
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Get_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("lockTimeout", lockSeconds(c.ref)),
-		sql.Named("renew", !opts.Peek), sql.Named("allowLocked", opts.AllowLocked), sql.Named("item", !opts.NoItem))
+	args := append(make([]driver.NamedValue, 0, 6), arg("id", c.key), arg("epoch", c.Epoch), arg("lockTimeout", lockSeconds(c.ref)))
+	if opts.Peek {
+		args = append(args, arg("renew", false))
+	}
+	if opts.AllowLocked {
+		args = append(args, arg("allowLocked", true))
+	}
+	if opts.NoItem {
+		args = append(args, arg("item", false))
+	}
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Get_1", args...)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -105,10 +111,10 @@ func (extended) get(ctx context.Context, c *call, opts session.GetOptions) (sess
 }
 
 func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
-	args := []any{sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("lockTimeout", lockSeconds(c.ref))}
+	args := []driver.NamedValue{arg("id", c.key), arg("epoch", c.Epoch), arg("notAfter", c.NotAfter),
+		arg("lockTimeout", lockSeconds(c.ref))}
 	if setsTimeout(c.op) {
-		args = withTimeout(append(args, sql.Named("sent", c.Sent)), c.op.Timeout, c.op.Seconds)
+		args = withTimeout(append(args, arg("sent", c.Sent)), c.op.Timeout, c.op.Seconds)
 	}
 	a, err := callExtended(ctx, c, "dbo.MirrorState_Touch_1", args...)
 	if err != nil {
@@ -118,16 +124,16 @@ func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
 }
 
 func (extended) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
-	args := withTimeout(mutation(c, sql.Named("lockTimeout", lockSeconds(c.ref))), c.op.Timeout, c.op.Seconds)
+	args := withTimeout(mutation(c, arg("lockTimeout", lockSeconds(c.ref))), c.op.Timeout, c.op.Seconds)
 	if c.op.Create {
-		args = c.firstSent(append(args, sql.Named("create", true), sql.Named("itemShort", emptyContent(c)),
-			sql.Named("defaultTimeout", int32(c.ref.App.Timeout))))
+		args = c.firstSent(append(args, arg("create", true), arg("itemShort", emptyContent(c)),
+			arg("defaultTimeout", int32(c.ref.App.Timeout))))
 	}
 	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1", args...)
 	if err != nil {
 		return session.Session{}, session.Lock{}, err
 	}
-	return a.session(), session.Lock{Operation: c.op.ID, Cookie: a.lockCookie.Int32}, nil
+	return a.session(), session.Lock{Operation: c.op.ID, Cookie: int32(a.lockCookie.V)}, nil
 }
 
 // emptyContent is the item of a session that an acquire makes.
@@ -140,10 +146,11 @@ func emptyContent(c *call) []byte {
 }
 
 func (extended) update(ctx context.Context, c *call, lock session.Lock, w session.Write, keep bool) (session.Session, error) {
-	short, long := items(w.Item)
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1", orNull(c.firstSent(mutation(c,
-		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie), sql.Named("keep", keep),
-		sql.Named("flags", flags(w)), sql.Named("itemShort", short), sql.Named("itemLong", long))), w.Timeout, w.Seconds)...)
+	args := c.firstSent(mutation(c, arg("lockOp", lock.Operation[:]), arg("lockCookie", lock.Cookie)))
+	if keep {
+		args = append(args, arg("keep", true))
+	}
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Update_1", withWrite(args, w)...)
 	if err != nil {
 		return session.Session{}, err
 	}
@@ -152,79 +159,64 @@ func (extended) update(ctx context.Context, c *call, lock session.Lock, w sessio
 
 func (extended) release(ctx context.Context, c *call, lock session.Lock) error {
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Release_1", withTimeout(c.firstSent(mutation(c,
-		sql.Named("lockOp", lock.Operation[:]), sql.Named("lockCookie", lock.Cookie))), c.op.Timeout, c.op.Seconds)...)
+		arg("lockOp", lock.Operation[:]), arg("lockCookie", lock.Cookie))), c.op.Timeout, c.op.Seconds)...)
 	return err
 }
 
 func (extended) giveBack(ctx context.Context, c *call, _ session.Lock) error {
 	instead := session.NewOperationID()
 	_, err := callExtended(ctx, c, "dbo.MirrorState_GiveBack_1",
-		sql.Named("id", c.key), sql.Named("epoch", c.Epoch), sql.Named("notAfter", c.NotAfter),
-		sql.Named("op", c.op.ID[:]), sql.Named("call", c.op.Call[:]), sql.Named("instead", instead[:]))
+		arg("id", c.key), arg("epoch", c.Epoch), arg("notAfter", c.NotAfter),
+		arg("op", c.op.ID[:]), arg("call", c.op.Call[:]), arg("instead", instead[:]))
 	return err
 }
 
-// The @mode of MirrorState_Store_1.
+// The @mode of MirrorState_Store_1; its default is to store unless somebody holds the lock.
 const (
-	storeUnlessLocked = 0
-	storeOnlyCreate   = 1
-	storeOnlyMatch    = 2
+	storeOnlyCreate = 1
+	storeOnlyMatch  = 2
 )
 
 func (extended) put(ctx context.Context, c *call, w session.Write, cond session.Condition) (session.Session, error) {
-	mode, v := int32(storeUnlessLocked), version{}
+	args := c.firstSent(mutation(c,
+		arg("lockTimeout", lockSeconds(c.ref)), arg("defaultTimeout", int32(c.ref.App.Timeout))))
 	switch {
 	case cond.OnlyCreate:
-		mode = storeOnlyCreate
+		args = append(args, arg("mode", int32(storeOnlyCreate)))
 	case cond.Match != "":
-		var ok bool
-		if v, ok = parseVersion(cond.Match); !ok {
+		v, ok := parseVersion(cond.Match)
+		if !ok {
 			return session.Session{}, session.ErrPrecondition
 		}
-		mode = storeOnlyMatch
+		args = append(args, arg("mode", int32(storeOnlyMatch)), arg("created", mssql.DateTime1(v.created)),
+			arg("cookie", v.cookie), arg("locked", v.locked), arg("newest", v.newest))
 	}
-	short, long := items(w.Item)
-	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1", orNull(c.firstSent(mutation(c,
-		sql.Named("lockTimeout", lockSeconds(c.ref)), sql.Named("mode", mode),
-		sql.Named("created", v.createdParameter()), sql.Named("cookie", v.cookie), sql.Named("locked", v.locked),
-		sql.Named("newest", v.newest),
-		sql.Named("defaultTimeout", int32(c.ref.App.Timeout)), sql.Named("flags", flags(w)),
-		sql.Named("itemShort", short), sql.Named("itemLong", long))), w.Timeout, w.Seconds)...)
+	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1", withWrite(args, w)...)
 	if err != nil {
 		return session.Session{}, err
 	}
 	return a.stored(c.op.ID), nil
 }
 
-// createdParameter is the creation time as a datetime parameter; NULL where there is none. The driver has no NULL of
-// datetime: one of datetime2 becomes it, and one without a type is text to some engines.
-func (v version) createdParameter() any {
-	if v.created.IsZero() {
-		return mssql.NullDateTime{}
-	}
-	return mssql.DateTime1(v.created)
-}
-
 func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
-	// NULLs mean "unless somebody holds it"; a lock, even one with no operation id, means its holder.
-	var op, cookie any = lock.Operation[:], lock.Cookie
+	// Without a lock it means "unless somebody holds it"; a lock, even one with no operation id, means its holder.
 	abandoned := lockSeconds(c.ref)
-	if lock.IsZero() {
-		op, cookie = []byte(nil), sql.NullInt32{}
-		if c.op.Break {
-			abandoned = everyLock
-		}
+	if lock.IsZero() && c.op.Break {
+		abandoned = everyLock
 	}
-	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", mutation(c,
-		sql.Named("lockTimeout", abandoned), sql.Named("lockOp", op), sql.Named("lockCookie", cookie))...)
+	args := mutation(c, arg("lockTimeout", abandoned))
+	if !lock.IsZero() {
+		args = append(args, arg("lockOp", lock.Operation[:]), arg("lockCookie", lock.Cookie))
+	}
+	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", args...)
 	return err
 }
 
 // fleetSecret reads the fleet's secret, proposing one where there is none.
 func fleetSecret(ctx context.Context, a *partner.Attempt, proposal []byte) (secret []byte, err error) {
-	var result int32
-	args := []any{sql.Named("epoch", a.Epoch), sql.Named("proposal", proposal)}
-	err = lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(rows *sql.Rows) error { return rows.Scan(&result, &secret) })
+	var result int64
+	args := []driver.NamedValue{arg("epoch", a.Epoch), arg("proposal", proposal)}
+	err = lastRow(ctx, a, "dbo.MirrorState_FleetSecret_1", args, func(r *row) { result, secret = next[int64](r).V, next[[]byte](r).V })
 	if err != nil {
 		return nil, err
 	}

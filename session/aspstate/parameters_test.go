@@ -135,6 +135,7 @@ func TestParameters_AreTyped(t *testing.T) {
 		for _, c := range []*call{newCall(false, false), newCall(true, true)} {
 			// The answers are missing, and every call fails; only what was sent counts.
 			_, _ = d.get(ctx, c, session.GetOptions{})
+			_, _ = d.get(ctx, c, session.GetOptions{Peek: true, AllowLocked: true, NoItem: true})
 			_, _, _ = d.acquire(ctx, c)
 			_, _ = d.touch(ctx, c)
 			for _, op := range []session.Operation{{Timeout: 5, Create: true}, {Timeout: 2, Seconds: 90, Create: true}} {
@@ -145,7 +146,9 @@ func TestParameters_AreTyped(t *testing.T) {
 				_ = d.release(ctx, &other, lock)
 			}
 			for _, w := range []session.Write{{}, {Item: []byte("x"), Timeout: 5}, {Item: long, Uninitialized: true}, {Timeout: 2, Seconds: 90}} {
-				_, _ = d.update(ctx, c, lock, w, false)
+				for _, keep := range []bool{false, true} {
+					_, _ = d.update(ctx, c, lock, w, keep)
+				}
 				for _, cond := range []session.Condition{{}, {OnlyCreate: true}, {Match: match}} {
 					_, _ = d.put(ctx, c, w, cond)
 				}

@@ -21,7 +21,7 @@ type exactClock struct{ aspstate.Pair }
 func (p exactClock) Do(ctx context.Context, c partner.Call, op func(ctx context.Context, a *partner.Attempt) error) error {
 	return p.Pair.Do(ctx, c, func(ctx context.Context, a *partner.Attempt) error {
 		exact := *a
-		exact.Sent = time.Now().UTC()
+		exact.Sent = time.Now().UTC().Add(20 * time.Millisecond) // as if no session had been made just now: that costs a second attempt
 		if !a.Resent {
 			exact.FirstSent = exact.Sent
 		}

@@ -21,7 +21,7 @@ func TestVersion_EveryTickOfCreated(t *testing.T) {
 		if !ok || v.cookie != int32(tick) || v.locked != (tick%2 == 1) || len(v.newest) != 16 {
 			t.Fatalf("tick %d comes back as %+v", tick, v)
 		}
-		if got := time.Time(v.createdParameter().(mssql.DateTime1)); !got.Equal(created) {
+		if got := time.Time(mssql.DateTime1(v.created)); !got.Equal(created) {
 			t.Errorf("tick %d: created %v comes back as %v", tick, created, got)
 		}
 	}

@@ -3,6 +3,7 @@ package aspstate
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"time"
 
@@ -84,28 +85,24 @@ func (s *Store) sweepBatch(ctx context.Context, ask sweepAsk) (out sweepAnswer, 
 }
 
 func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (sweepAnswer, error) {
-	var (
-		result             int32
-		deleted, abandoned int
-		oldest, since      sql.NullInt64
-		lastRun            sql.NullTime
-		ever               sql.NullInt64
-	)
 	owner := ask.owner[:]
 	if ask.owner.IsZero() {
 		owner = nil
 	}
-	args := []any{sql.Named("epoch", a.Epoch), sql.Named("notAfter", a.NotAfter), sql.Named("owner", owner),
-		sql.Named("lease", int32(ask.lease/time.Second)), sql.Named("limit", int32(ask.limit)),
-		sql.Named("abandoned", int32(ask.abandoned/time.Second))}
-	err := lastRow(ctx, a, "dbo."+sweepExtended, args, func(rows *sql.Rows) error {
-		return rows.Scan(&result, &deleted, &abandoned, &oldest, &lastRun, &ever, &since)
+	args := []driver.NamedValue{arg("epoch", a.Epoch), arg("notAfter", a.NotAfter), arg("owner", owner),
+		arg("lease", int32(ask.lease/time.Second)), arg("limit", int32(ask.limit)), arg("abandoned", int32(ask.abandoned/time.Second))}
+	out := sweepAnswer{method: sweepExtended}
+	var result int64
+	err := lastRow(ctx, a, "dbo."+sweepExtended, args, func(r *row) {
+		result = next[int64](r).V
+		out.deleted, out.abandoned = int(next[int64](r).V), int(next[int64](r).V)
+		out.oldest = seconds(next[int64](r).V)
+		if lastRun := next[time.Time](r); lastRun.Valid {
+			out.lastRun = lastRun.V.UTC()
+		}
+		out.deletedEver = next[int64](r).V
+		out.sinceRun = time.Duration(next[int64](r).V) * time.Second
 	})
-	out := sweepAnswer{method: sweepExtended, deleted: deleted, abandoned: abandoned, deletedEver: ever.Int64,
-		oldest: seconds(oldest), sinceRun: time.Duration(since.Int64) * time.Second}
-	if lastRun.Valid {
-		out.lastRun = lastRun.Time.UTC()
-	}
 	switch {
 	case err != nil:
 		return out, err
@@ -116,7 +113,7 @@ func sweepOnExtended(ctx context.Context, a *partner.Attempt, ask sweepAsk) (swe
 	return out, (&answer{result: result}).err(a.Partner)
 }
 
-func seconds(n sql.NullInt64) time.Duration { return time.Duration(max(0, n.Int64)) * time.Second }
+func seconds(n int64) time.Duration { return time.Duration(max(0, n)) * time.Second }
 
 // stockServer is what sweepOnStock needs of a server.
 type stockServer interface {
@@ -160,7 +157,7 @@ func (out *sweepAnswer) sweepBatch(ctx context.Context, c stockServer, ask sweep
 	if err != nil || !oldest.Valid {
 		return err
 	}
-	out.oldest = seconds(oldest)
+	out.oldest = seconds(oldest.Int64)
 	deleted, err := c.number(ctx, sweepText, sql.Named("limit", ask.limit), sql.Named("abandoned", int(ask.abandoned/time.Second)))
 	out.deleted = int(deleted.Int64)
 	return err

@@ -188,12 +188,11 @@ func (w *witness) elect(sequence int64) bool {
 	},
 	{
 		invariant: "I2", name: "takes the row of a write for its commit",
-		file: "session/aspstate/answer.go",
-		old: `	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the answer of %s on %s: %w", procedure, a.Partner, earlierVersion(err))
-	}
-	if !got {`,
-		new: `	if !got {`,
+		file: "session/aspstate/procedure.go",
+		old: `	if err != nil {
+		return fmt.Errorf("call %s`,
+		new: `	if err != nil && !got {
+		return fmt.Errorf("call %s`,
 		pkg: "session/aspstate", test: "TestStore_ARowIsNoCommit",
 	},
 	{

@@ -208,7 +208,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "does not tell the database that an update was sent before",
 		file: "session/aspstate/extended.go",
-		old: `		all = append(all, sql.Named("resent", true))
+		old: `		all = append(all, arg("resent", true))
 `,
 		new: ``,
 		pkg: "session/aspstate", test: "TestUpdate_sentAgainWhenTheRowCannotTell/extended",
@@ -445,8 +445,8 @@ func (it stockItem) session()`,
 	{
 		invariant: "I7", name: "ends a session's key in capitals",
 		file: "session/application.go",
-		old:  `"%08x"`,
-		new:  `"%08X"`,
+		old:  `return hex.AppendEncode(b, id[:])`,
+		new:  `return append(b, strings.ToUpper(hex.EncodeToString(id[:]))...)`,
 		pkg:  "session", test: "TestAppID_Suffix",
 	},
 	{

@@ -1,0 +1,126 @@
+package aspstate
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"io"
+
+	"github.com/mirrorstate/mirrorstate/partner"
+)
+
+// arg is a named argument of a procedure; without its "@".
+func arg(name string, value any) driver.NamedValue {
+	return driver.NamedValue{Name: name, Value: value}
+}
+
+// lastRow calls a procedure of the extended schema and scans every row there is; the
+// last one is the answer, which counts only once everything has been read, for OUTPUT
+// rows are sent before the commit.
+//
+// It asks the driver itself: database/sql would start a goroutine for each call, and copy each item once more.
+func lastRow(ctx context.Context, a *partner.Attempt, procedure string, args []driver.NamedValue, scan func(row *row)) error {
+	got := false
+	err := a.Conn.Raw(func(conn any) error {
+		return query(ctx, conn.(queryable), procedure, args, func(r *row) error {
+			got = true
+			scan(r)
+			return r.err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("call %s on %s: %w", procedure, a.Partner, earlierVersion(err))
+	}
+	if !got {
+		return fmt.Errorf("%s on %s answered no row", procedure, a.Partner)
+	}
+	return nil
+}
+
+// queryable is what a connection of go-mssqldb is.
+type queryable interface {
+	driver.ConnPrepareContext
+	driver.NamedValueChecker
+}
+
+// query runs a statement and reads all its rows.
+func query(ctx context.Context, conn queryable, text string, args []driver.NamedValue, read func(*row) error) (err error) {
+	for i := range args {
+		args[i].Ordinal = i + 1
+		if err := conn.CheckNamedValue(&args[i]); err != nil {
+			return fmt.Errorf("argument %s: %w", args[i].Name, err)
+		}
+	}
+	stmt, err := conn.PrepareContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close() // nothing is prepared on the server
+	rows, err := stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if late := rows.Close(); err == nil {
+			err = late
+		}
+	}()
+	for {
+		if err := readRows(rows, read); err != nil {
+			return err
+		}
+		more, ok := rows.(driver.RowsNextResultSet)
+		if !ok || !more.HasNextResultSet() {
+			return nil
+		}
+		if err := more.NextResultSet(); err != nil {
+			return err
+		}
+	}
+}
+
+// readRows reads the rows of one result set.
+func readRows(rows driver.Rows, read func(*row) error) error {
+	r := row{values: make([]driver.Value, len(rows.Columns()))}
+	for {
+		switch err := rows.Next(r.values); err {
+		case nil:
+			r.at = 0
+			if err := read(&r); err != nil {
+				return err
+			}
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// row is a row that is read column by column. Its bytes belong to the reader.
+type row struct {
+	values []driver.Value
+	at     int
+	err    error
+}
+
+// next is the next column. T is what the driver makes of its type: int64, bool, time.Time or []byte.
+func next[T any](r *row) (v sql.Null[T]) {
+	if r.err != nil {
+		return v
+	}
+	if r.at == len(r.values) {
+		r.err = fmt.Errorf("the answer has %d columns, too few", len(r.values))
+		return v
+	}
+	value := r.values[r.at]
+	r.at++
+	if value == nil {
+		return v
+	}
+	if v.V, v.Valid = value.(T); !v.Valid {
+		r.err = fmt.Errorf("column %d of the answer is a %T, not a %T", r.at, value, v.V)
+	}
+	return v
+}
