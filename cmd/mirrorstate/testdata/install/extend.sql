@@ -971,7 +971,7 @@ AS
             BREAK
         END
         IF @clock > @notAfter OR @result = 6
-           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2)))) BREAK
+           OR (@result <> 7 AND @disturbed = 0 AND (@settle = 0 OR (@settle = 2 AND @result = 2))) BREAK
         SET @careful = 1
     END
     SELECT @result AS Result, @isCookie AS LockCookie, @isAge AS LockAge, @isTimeout AS Timeout, @isExpires AS Expires, @isCreated AS Created,
