@@ -45,7 +45,7 @@ type call struct {
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
 	timeout int               // Session-Timeout in minutes, rounded up, 0 without
-	seconds int               // Session-Timeout where it is no whole minutes, else 0
+	seconds int               // Session-Timeout where it is in seconds, else 0
 	wait    time.Duration     // ?wait=
 	query   url.Values        // nil without a query
 	body    []byte

@@ -235,6 +235,7 @@ func updateSessionLocked(t *transaction, args arguments) (*result, error) {
 		}
 		s.short, s.long = short.blob(), long.blob()
 		s.flags = s.flags&^1 | flags.int32()
+		s.lockActionFlags = nullInt{flags.int32() & 1, true}
 		return nil, nil
 	})
 }

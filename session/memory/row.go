@@ -18,7 +18,7 @@ type row struct {
 	created  time.Time
 	expires  time.Time
 	timeout  int // minutes, rounded up
-	seconds  int // where the timeout is no whole minutes, else 0
+	seconds  int // where the timeout was given in seconds, else 0
 	lockDate time.Time
 	cookie   int32
 	locked   bool
@@ -28,7 +28,7 @@ type row struct {
 
 	lockOp            session.OperationID // of the acquire that was granted the newest lock
 	lockCall          session.OperationID // the call of it that may give it back; zero: none may
-	lockUninitialized bool                // what that acquire reported
+	lockUninitialized bool                // what that acquire reports: as it was granted, or as the holder stored since
 
 	ring   [ringSize]session.OperationID // the newest first
 	madeBy session.OperationID           // the operation that made the session

@@ -147,6 +147,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		}
 		r.setTimeout(c, w.Timeout, w.Seconds)
 		r.item, r.uninitialized = item, w.Uninitialized
+		r.lockUninitialized = w.Uninitialized
 		r.locked = keep
 		if keep {
 			r.lockDate = c.now

@@ -51,6 +51,11 @@ func creating(t *testing.T, s Subject) {
 		s.same("get", sess.Item, s.emptyContent(&sess))
 	})
 	run(t, s, "the same again finds its lock, and says that it made it", madeAgain, extended)
+	run(t, s, "the same again finds the session as the holder stored it since", func(s *scene) {
+		again := creates()
+		_, lock := s.acquireOrMake(again)
+		s.foundAsStored(again, lock)
+	}, extended)
 	run(t, s, "an expired one is made anew, with nothing of the old", func(s *scene) {
 		s.putTimeout(35)
 		_, old := s.acquire()

@@ -27,7 +27,7 @@
 -- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then.
 --             Far below zero: every lock is
 --
--- @timeout, @timeoutSeconds  the session's timeout from then on, in minutes and, where it is no whole minutes,
+-- @timeout, @timeoutSeconds  the session's timeout from then on, in minutes and, where it was given in seconds,
 --             in seconds too; the minutes are then rounded up, for .NET. NULL: the session keeps its own. Seconds only beside minutes
 --
 -- The Timeout that is answered is in minutes, or, below zero, in seconds. The row's seconds count as long as
@@ -219,7 +219,7 @@ GO
 IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
 GO
 -- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
--- held (and its action flags), and answers 3 after. A lock that was found by another call than the one
+-- held (and its action flags, or those that the holder has stored since), and answers 3 after. A lock that was found by another call than the one
 -- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
 -- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
 -- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
@@ -465,7 +465,7 @@ AS
             LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
             LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
             SessionItemShort = @itemShort, SessionItemLong = @itemLong,
-            Flags = (Flags & ~1) | @flags,
+            Flags = (Flags & ~1) | @flags, LockActionFlags = @flags & 1,
             OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)

@@ -428,7 +428,7 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
     ALTER TABLE dbo.ASPStateTempSessions ADD
         LockOperationId     binary(16) NULL, -- operation id of the acquire that was granted the lock
         LockOperationCookie int        NULL, -- the LockCookie it was granted with; .NET's acquires move one and not the other
-        LockActionFlags     int        NULL, -- the action flags that grant reported (1: uninitialized)
+        LockActionFlags     int        NULL, -- the action flags that grant reports (1: uninitialized), or those that its holder stored since
         OperationId1        binary(16) NULL, -- the ring: the last four operations, newest first
         OperationId2        binary(16) NULL,
         OperationId3        binary(16) NULL,
@@ -441,7 +441,7 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
         MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
-        TimeoutSeconds      int        NULL, -- the timeout, where it is no whole minutes; counts while Timeout is its minutes, rounded up
+        TimeoutSeconds      int        NULL, -- the timeout, where it was given in seconds; counts while Timeout is its minutes, rounded up
         TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 
@@ -709,7 +709,7 @@ AS
     RETURN 0
 GO
 -- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
--- held (and its action flags), and answers 3 after. A lock that was found by another call than the one
+-- held (and its action flags, or those that the holder has stored since), and answers 3 after. A lock that was found by another call than the one
 -- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
 -- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
 -- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
@@ -952,7 +952,7 @@ AS
             LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
             LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
             SessionItemShort = @itemShort, SessionItemLong = @itemLong,
-            Flags = (Flags & ~1) | @flags,
+            Flags = (Flags & ~1) | @flags, LockActionFlags = @flags & 1,
             OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
