@@ -44,6 +44,15 @@ func creating(t *testing.T, s Subject) {
 		s.fails("acquire", err, session.ErrNotFound)
 		s.gone()
 	})
+	run(t, s, "one that was refused may make it, as the same operation", func(s *scene) {
+		o := op()
+		_, _, err := s.Store.Acquire(s.ctx, s.ref, o)
+		s.fails("acquire", err, session.ErrNotFound)
+		o.Create = true
+		if sess, _ := s.acquireOrMake(o); !sess.Made {
+			s.Error("the session that was made is not told to be so")
+		}
+	})
 	run(t, s, "one that was made and released stays, empty", func(s *scene) {
 		_, lock := s.acquireOrMake(creates())
 		s.release(lock)
