@@ -132,6 +132,31 @@ func TestAPI_LockFoundAgain(t *testing.T) {
 	s.header(acquire(), "Session-Flags", "uninitialized")
 }
 
+// Whoever has no lock any more is told so by what it wanted: an acquire has no Session-Lock.
+func TestAPI_LockLostWords(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("item")
+	lock := s.want(200, "POST", path+"/lock", "", "Idempotency-Key", "k").Header.Get("Session-Lock")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+	for _, c := range []struct{ method, rest, key, want, not string }{
+		{"POST", "/lock", "k", "acquire with a new key", "Session-Lock"},
+		{"PUT", "", "1", "nothing was written", "removed"},
+		{"DELETE", "/lock", "2", "nothing was released", "written"},
+		{"DELETE", "", "3", "nothing was removed", "written"},
+	} {
+		for _, handle := range []string{lock, "none"} {
+			headers := []string{"Idempotency-Key", c.key + handle[:1], "Session-Lock", handle}
+			if c.method == "POST" {
+				headers = []string{"Idempotency-Key", c.key}
+			}
+			_, p := s.wantProblem(409, "lock-lost", c.method, path+c.rest, "", headers...)
+			if !strings.Contains(p.Detail, c.want) || strings.Contains(p.Detail, c.not) || p.Outcome != "not-applied" {
+				t.Errorf("%s %s: got %s, %q; want %q, and not %q", c.method, c.rest, p.Outcome, p.Detail, c.want, c.not)
+			}
+		}
+	}
+}
+
 func TestAPI_TimeoutWithoutStoring(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("item")

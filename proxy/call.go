@@ -142,6 +142,9 @@ func (c *call) admit(g *gate, t traits) (err error) {
 		return err
 	}
 	name, err := c.param("app")
+	if err == nil && (name == "." || name == "..") {
+		err = badInput("application", fmt.Sprintf("%q can't stand in a path, because clients and proxies take such parts out of it: use an alias (apps in the server's configuration), or another name", name))
+	}
 	if err != nil {
 		return err
 	}
@@ -200,7 +203,10 @@ func (c *call) decodeID(t traits) error {
 	if err != nil {
 		return err
 	}
-	if id == "-" {
+	switch id {
+	case ".", "..":
+		return badInput("session id", fmt.Sprintf("%q can't stand in a path, because clients and proxies take such parts out of it: write - there and the id in the header Session-ID, or use another id", id))
+	case "-":
 		if id, err = requiredHeader(c.r.Header, "Session-Id", "Session-ID"); err != nil {
 			return err
 		}

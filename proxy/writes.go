@@ -154,7 +154,7 @@ func remove(ctx context.Context, c *call) error {
 	case locked:
 		var lock session.Lock
 		if lock, err = c.lockOf(ctx, handle); err != nil {
-			return err
+			return lost(err, lostByRemoval)
 		}
 		err = c.store.Remove(ctx, c.ref, lock, c.op)
 	default:
@@ -163,7 +163,7 @@ func remove(ctx context.Context, c *call) error {
 		})
 	}
 	if err != nil {
-		return err
+		return lost(err, lostByRemoval)
 	}
 	c.freed()
 	c.answerDone()
