@@ -37,7 +37,7 @@ func acquire(ctx context.Context, c *call) (err error) {
 		return err
 	})
 	if err != nil {
-		return lost(err, lostByAcquire)
+		return c.removed(lost(err, lostByAcquire))
 	}
 	m := &c.api.memory
 	m.must(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already

@@ -85,7 +85,7 @@ func put(ctx context.Context, c *call) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return c.removed(err)
 	}
 	c.freed()
 	status := http.StatusNoContent

@@ -714,7 +714,8 @@ GO
 -- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
 -- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
 -- expired, is made with the lock on it: uninitialized, with @itemShort, @timeout or else @defaultTimeout (8,
--- of the same @op again too). One that was removed since this was first sent is not made again.
+-- of the same @op again too). One that was removed since this was first sent, or while the call waited for it, is
+-- not made again.
 CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -731,7 +732,8 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @create      bit          = 0,
     @itemShort   varbinary(7000) = NULL,
     @defaultTimeout int       = NULL,
-    @firstSent   datetime2(7) = NULL
+    @firstSent   datetime2(7) = NULL,
+    @waited      datetime     = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -817,7 +819,7 @@ AS
               AND @answered IS NULL
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
               AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
             IF @@ROWCOUNT = 1
             BEGIN
@@ -839,7 +841,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
@@ -870,6 +872,8 @@ AS
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+                 WHEN @create = 1 AND (s.SessionId IS NULL OR s.Expires <= @now)
+                      AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited) THEN 1
                  WHEN @resent = 1 AND @create = 1 AND (s.SessionId IS NULL OR s.Expires <= @now)
                       AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
                  WHEN s.SessionId IS NULL THEN CASE @create WHEN 1 THEN 7 ELSE 1 END
@@ -1192,7 +1196,7 @@ GO
 -- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
 -- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
 -- A session is made the careful way only: its place is kept from the look at the tombstones to the
--- insert.
+-- insert. Where the session of @waited has been removed, nothing is made or overwritten (1).
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -1215,7 +1219,8 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
     @call           binary(16)   = NULL,
     @called         datetime2(7) = NULL,
     @settle         int          = 0,
-    @timeoutSeconds int          = NULL
+    @timeoutSeconds int          = NULL,
+    @waited         datetime     = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -1272,6 +1277,7 @@ AS
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND (@resent = 0 OR MadeOperationId IS NOT NULL OR Created < DATEADD(millisecond, -10, @since))
+          AND (@waited IS NULL OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited))
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
           AND @clock <= @notAfter
@@ -1298,7 +1304,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
@@ -1324,6 +1330,7 @@ AS
                               WHERE t.SessionId = @id AND t.Removed >= @since AND t.OperationsForgotten >= @since) THEN 5
                  WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited) THEN 1
                  WHEN @clock > @notAfter THEN 7
                  -- The session that was there when this was first sent has gone without a tombstone, as .NET removes, and
                  -- whether this was done to it before, nobody knows. (Of a successor that a verb made it is taken that there was
