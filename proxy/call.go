@@ -354,7 +354,7 @@ func (c *call) look(ctx context.Context) error {
 func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
 	w, caller := c.api.waiters, nameOf(c.caller)
 	var look func(context.Context) error
-	if c.r.Method == http.MethodPut || c.op.Create { // they would make the session anew
+	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // what comes after a removal is not for them
 		look = c.look
 	}
 	if c.items.taken == 0 {

@@ -100,6 +100,44 @@ func TestAPI_WaitForTheRemoved(t *testing.T) {
 	}
 }
 
+// A removal past a lock meets none, so it waits behind nobody who waits for it.
+func TestAPI_BreakDoesNotWait(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("one")
+	s.acquire(path)
+	waits := make(chan int, 1)
+	go func() { waits <- s.send("GET", path+"?wait=60s", "").StatusCode }()
+	s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == 1 })
+	s.want(204, "DELETE", path+"?locked=break&wait=60s", "")
+	if got := s.api.Stats().Waiters.Total; got != 1 {
+		t.Errorf("%d calls have waited, want 1", got)
+	}
+	if got := <-waits; got != 404 {
+		t.Errorf("the read that waited: got %d, want 404", got)
+	}
+}
+
+// A DELETE that waited for a session does not remove the one that was made after somebody else had removed it.
+func TestAPI_DeleteWaits(t *testing.T) {
+	store := memory.New(nil)
+	s, other := serve(t, proxy.Config{Store: store}), serve(t, proxy.Config{Store: store}) // the one does not wake those who wait at the other
+	path := s.create("one")
+	s.acquire(path)
+	answers := make(chan int, 2)
+	for i := range cap(answers) {
+		go func() { answers <- s.send("DELETE", path+"?wait=60s", "").StatusCode }()
+		s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == int64(i)+1 })
+	}
+	other.want(204, "DELETE", path+"?locked=break", "")
+	other.want(201, "PUT", path, "two")
+	for range cap(answers) {
+		if got := <-answers; got != 204 {
+			t.Errorf("got %d, want 204", got)
+		}
+	}
+	other.content(other.want(200, "GET", path, ""), "two")
+}
+
 // until waits for the counters to be so.
 func (s *server) until(so func(proxy.Stats) bool) {
 	s.t.Helper()

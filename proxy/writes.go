@@ -157,6 +157,8 @@ func remove(ctx context.Context, c *call) error {
 			return lost(err, lostByRemoval)
 		}
 		err = c.store.Remove(ctx, c.ref, lock, c.op)
+	case c.op.Break: // it meets no lock, and waits behind nobody who does
+		err = c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
 	default:
 		err = c.meetLock(ctx, true, func(ctx context.Context) error {
 			return c.store.Remove(ctx, c.ref, session.Lock{}, c.op)

@@ -16,7 +16,7 @@ var storeProcedures = []*procedure{
 		paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds, paramWaited}},
 	{name: "MirrorState_Remove_1", run: removeSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout,
-			{name: "@lockOp", typ: paramLockOp.typ, optional: true}, {name: "@lockCookie", typ: tds.Int, optional: true}, paramSentLater, paramResent, paramCall, paramCalled, paramSettle}},
+			{name: "@lockOp", typ: paramLockOp.typ, optional: true}, {name: "@lockCookie", typ: tds.Int, optional: true}, paramSentLater, paramResent, paramCall, paramCalled, paramSettle, paramWaited}},
 }
 
 // Values of @mode.
@@ -264,6 +264,10 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
+	another, err := t.removedOf(id, args[12]) // then what is there is not what the call waited for
+	if err != nil {
+		return nil, err
+	}
 	done := false
 	if a.op.ok {
 		if done, err = t.tombstoned(id, a.op.op()); err != nil {
@@ -281,7 +285,7 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 			}
 		}
 		if s != nil && (!lockOp.ok && c.free() || s.heldBy(lockOp, lockCookie)) && a.op.ok && a.quiet(s) && !a.answered.ok && !decided &&
-			(a.alone() || !done) && inTime(t, notAfter) && c.sameEpoch {
+			!another && (a.alone() || !done) && inTime(t, notAfter) && c.sameEpoch {
 			return bury(t, s, a.op)
 		}
 		outcome := int64(resultAgain)
@@ -292,7 +296,7 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 			outcome = resultDone
 		case a.answered.ok:
 			outcome = a.answered.n
-		case s == nil:
+		case s == nil, another:
 			outcome = resultDone
 		case late(t, notAfter), lockOp.ok && s.heldBy(lockOp, lockCookie):
 		case lockOp.ok:

@@ -218,7 +218,9 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 		abandoned = everyLock
 	}
 	args := mutation(c, arg("lockTimeout", abandoned))
-	if !lock.IsZero() {
+	if lock.IsZero() {
+		args = c.waited(args)
+	} else {
 		args = append(args, arg("lockOp", lock.Operation[:]), arg("lockCookie", lock.Cookie))
 	}
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", args...)

@@ -248,6 +248,8 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 			return found, nil
 		case r == nil:
 			return nothing, nil // it is removed already, and what is made from now on is another session
+		case lock.IsZero() && s.waitedInVainLocked(c.key, op):
+			return nothing, nil // what is there is another session
 		case !lock.IsZero() && !r.holder(lock):
 			return nothing, session.ErrLockLost
 		case lock.IsZero() && r.held(c) && !op.Break:

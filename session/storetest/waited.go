@@ -34,6 +34,19 @@ func waitedFor(t *testing.T, s Subject) {
 		s.fails("put", makersAgain["put"](s, o), session.ErrNotFound)
 		s.holds(item)
 	}, extended, waits)
+	run(t, s, "a removal that waited does not remove a successor, and is done", func(s *scene) {
+		remove := func(s *scene, o session.Operation) error { return s.Store.Remove(s.ctx, s.ref, noLock, o) }
+		lock, o := s.meets(remove)
+		s.remove(lock)
+		item := s.create()
+		s.noError("remove", remove(s, o))
+		s.holds(item)
+		_, lock = s.acquire()
+		s.noError("remove again, beside a lock", remove(s, o))
+		s.release(lock)
+		s.remove(noLock)
+		s.gone()
+	}, extended, waits)
 	run(t, s, "an acquire that waited makes no successor anew that has expired", func(s *scene) {
 		lock, o := s.meets(makersAgain["acquire"])
 		s.remove(lock)

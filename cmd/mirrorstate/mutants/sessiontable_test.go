@@ -139,6 +139,13 @@ var sessionMutants = []mutant{
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/waited for",
 	},
 	{
+		invariant: "I4", name: "removes the successor of what the call waited for",
+		file: "partner/embedded/procedures_store.go",
+		old:  `!another && (a.alone() || !done) && inTime`,
+		new:  `(a.alone() || !done) && inTime`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/waited for",
+	},
+	{
 		invariant: "I5", name: "answers the flag of the grant to an acquire that finds its lock again",
 		file: "partner/embedded/procedures_session.go",
 		old: `		s.lockActionFlags = nullInt{flags.int32() & 1, true}
@@ -149,8 +156,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "removes the successor of what it had removed",
 		file: "partner/embedded/procedures_store.go",
-		old:  `			(a.alone() || !done) && inTime`,
-		new:  `			inTime`,
+		old:  `!another && (a.alone() || !done) && inTime`,
+		new:  `!another && inTime`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/repeated late",
 	},
 	{

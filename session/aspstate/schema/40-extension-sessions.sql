@@ -900,7 +900,7 @@ IF OBJECT_ID(N'dbo.MirrorState_Remove_1', N'P') IS NOT NULL DROP PROCEDURE dbo.M
 GO
 -- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
 -- somebody holds it. A session that is not there is removed already, and what is made from then on is
--- another one. A few old tombstones go too.
+-- another one: so is what is there where the session of @waited has been removed. A few old tombstones go too.
 CREATE PROCEDURE dbo.MirrorState_Remove_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -913,7 +913,8 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      int          = 0
+    @settle      int          = 0,
+    @waited      datetime     = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -948,6 +949,7 @@ AS
           AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
+          AND (@waited IS NULL OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited))
           AND ((@careful = 0 AND @call = @op)
             OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op))
           AND @clock <= @notAfter
@@ -966,6 +968,7 @@ AS
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op) THEN 0
                  WHEN @answered IS NOT NULL THEN @answered
                  WHEN s.SessionId IS NULL THEN 0
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited) THEN 0
                  WHEN @clock > @notAfter THEN 7
                  WHEN @lockOp IS NOT NULL AND s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp
                       AND s.LockOperationCookie = @lockCookie THEN 7
