@@ -107,6 +107,7 @@ const everybody = "everybody"
 var sessionRoutes = []route{
 	{"POST", sessions, "x", "write|all|every|operator and sessions"},
 	{"GET", sessions, "", "list|operator and sessions"},
+	{"HEAD", sessions, "", "list|operator and sessions"},
 	{"GET", sessions + "/s", "", "read|all|every|operator and sessions"},
 	{"GET", sessions + "/s?peek=true", "", "read|all|every|operator and sessions"},
 	{"HEAD", sessions + "/s", "", "read|all|every|operator and sessions"},
@@ -153,6 +154,7 @@ var adminRoutes = []route{
 	{"GET", "/debug/pprof/goroutine?debug=1", "", actors},
 	{"GET", "/debug/pprof/symbol", "", actors},
 	{"GET", sessions, "", "list|operator and sessions"},
+	{"HEAD", sessions, "", "list|operator and sessions"},
 	{"POST", sessions, "x", "operator and sessions"},
 	{"GET", sessions + "/s", "", "operator and sessions"},
 	{"HEAD", sessions + "/s", "", "operator and sessions"},

@@ -142,6 +142,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 	mux.Use(guard.wrap, g.operators(a.report, isOpen), bodiless(a.report))
 	if cfg.Metrics != nil {
 		mux.Method(http.MethodGet, "/metrics", cfg.Metrics)
+		mux.Method(http.MethodHead, "/metrics", cfg.Metrics)
 	}
 	for path, answer := range map[string]http.HandlerFunc{"/": a.index, "/healthz": a.healthz, "/readyz": a.readyz, "/v1/pair": a.status} {
 		mux.Get(path, answer)
@@ -151,6 +152,7 @@ func NewAdmin(cfg AdminConfig) (http.Handler, error) {
 		r.Get("/v1/pair/events", a.events)
 		cfg.API.routes(r, g, "")
 		r.Get("/v1/apps/{app}/sessions", a.list) // instead of the session API's: by ids, expired ones too
+		r.Head("/v1/apps/{app}/sessions", a.list)
 		r.Group(func(r chi.Router) {
 			r.Use(g.operate(a.report))
 			r.Post("/v1/pair/failover", a.action("failover", a.failover))

@@ -231,6 +231,7 @@ func (a *API) routes(r chi.Router, g *gate, base string) {
 	}
 	add("POST", sessions, create, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, noID: true})
 	add("GET", sessions, listSessions, traits{right: keyring.List, noID: true})
+	add("HEAD", sessions, listSessions, traits{right: keyring.List, noID: true}) // net/http leaves the body out
 	add("GET", one, get, traits{right: keyring.Read, conditional: true})
 	add("HEAD", one, head, traits{right: keyring.Read, conditional: true})
 	add("PUT", one, put, traits{right: keyring.Write, mutates: true, varies: true, body: true, timeout: true, conditional: true})

@@ -107,6 +107,56 @@ func TestAPI_AcquireOrMake(t *testing.T) {
 	s.content(r, "")
 }
 
+// An acquire that finds its lock again answers what the holder has stored since: the item, its flag and its tag.
+func TestAPI_LockFoundAgain(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	const path = sessions + "/found"
+	acquire := func() reply {
+		t.Helper()
+		r := s.want(201, "POST", path+"/lock?create=true", "", "Idempotency-Key", "k")
+		if got := r.Header.Get("Session-Lock"); got == "" {
+			t.Error("no Session-Lock")
+		}
+		return r
+	}
+	first := acquire()
+	s.header(first, "Session-Flags", "uninitialized")
+	s.content(first, "")
+	lock := first.Header.Get("Session-Lock")
+	stored := s.want(204, "PUT", path+"?keep=lock", "item", "Session-Lock", lock)
+	again := acquire()
+	s.header(again, "Session-Flags", "")
+	s.header(again, "ETag", stored.Header.Get("ETag"))
+	s.content(again, "item")
+	s.want(204, "PUT", path+"?keep=lock", "", "Session-Lock", again.Header.Get("Session-Lock"))
+	s.header(acquire(), "Session-Flags", "uninitialized")
+}
+
+// Whoever has no lock any more is told so by what it wanted: an acquire has no Session-Lock.
+func TestAPI_LockLostWords(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("item")
+	lock := s.want(200, "POST", path+"/lock", "", "Idempotency-Key", "k").Header.Get("Session-Lock")
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+	for _, c := range []struct{ method, rest, key, want, not string }{
+		{"POST", "/lock", "k", "acquire with a new key", "Session-Lock"},
+		{"PUT", "", "1", "nothing was written", "removed"},
+		{"DELETE", "/lock", "2", "nothing was released", "written"},
+		{"DELETE", "", "3", "nothing was removed", "written"},
+	} {
+		for _, handle := range []string{lock, "none"} {
+			headers := []string{"Idempotency-Key", c.key + handle[:1], "Session-Lock", handle}
+			if c.method == "POST" {
+				headers = []string{"Idempotency-Key", c.key}
+			}
+			_, p := s.wantProblem(409, "lock-lost", c.method, path+c.rest, "", headers...)
+			if !strings.Contains(p.Detail, c.want) || strings.Contains(p.Detail, c.not) || p.Outcome != "not-applied" {
+				t.Errorf("%s %s: got %s, %q; want %q, and not %q", c.method, c.rest, p.Outcome, p.Detail, c.want, c.not)
+			}
+		}
+	}
+}
+
 func TestAPI_TimeoutWithoutStoring(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("item")
@@ -116,13 +166,28 @@ func TestAPI_TimeoutWithoutStoring(t *testing.T) {
 	s.header(r, "Session-Timeout", "90s")
 	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", r.Header.Get("Session-Lock"), "Session-Timeout", "3")
 	s.header(s.want(200, "HEAD", path, ""), "Session-Timeout", "3")
-	s.header(s.want(204, "PUT", path, "other", "Session-Timeout", "120s"), "Session-Timeout", "2")
+	s.header(s.want(204, "PUT", path, "other", "Session-Timeout", "120s"), "Session-Timeout", "120s")
 	for _, bad := range []string{"0", "0s", "-1", "1.5", "90 s", "90S", "s", "", "525601", "31536001s", "99999999999s"} {
 		for _, call := range [][2]string{{"POST", "/touch"}, {"POST", "/lock"}, {"DELETE", "/lock"}} {
 			s.wantProblem(400, "bad-request", call[0], path+call[1], "", "Session-Timeout", bad, "Session-Lock", "x")
 		}
 	}
-	s.header(s.want(200, "HEAD", path, ""), "Session-Timeout", "2")
+	s.header(s.want(200, "HEAD", path, ""), "Session-Timeout", "120s")
+}
+
+// A session of a minute that was given in seconds has no second more, which one of a minute has.
+func TestAPI_TimeoutOfWholeMinutesInSeconds(t *testing.T) {
+	for timeout, after := range map[string]int{"60s": 404, "1": 200} {
+		clock := newClock()
+		s := serve(t, proxy.Config{Store: clock.store})
+		path := s.want(201, "POST", sessions, "item", "Session-Timeout", timeout).Header.Get("Location")
+		clock.advance(30 * time.Second)
+		s.header(s.want(200, "GET", path, ""), "Session-Timeout", timeout)
+		clock.advance(61 * time.Second)
+		if got := s.send("GET", path, "").StatusCode; got != after {
+			t.Errorf("%s: got %d after 61 seconds, want %d", timeout, got, after)
+		}
+	}
 }
 
 // A session of 90 seconds is answered for 90 seconds, and each read slides it by just that.

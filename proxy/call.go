@@ -45,7 +45,7 @@ type call struct {
 	ref     session.Ref
 	op      session.Operation // its id is zero without an Idempotency-Key
 	timeout int               // Session-Timeout in minutes, rounded up, 0 without
-	seconds int               // Session-Timeout where it is no whole minutes, else 0
+	seconds int               // Session-Timeout where it is in seconds, else 0
 	wait    time.Duration     // ?wait=
 	query   url.Values        // nil without a query
 	body    []byte
@@ -142,6 +142,9 @@ func (c *call) admit(g *gate, t traits) (err error) {
 		return err
 	}
 	name, err := c.param("app")
+	if err == nil && (name == "." || name == "..") {
+		err = badInput("application", fmt.Sprintf("%q can't stand in a path, because clients and proxies take such parts out of it: use an alias (apps in the server's configuration), or another name", name))
+	}
 	if err != nil {
 		return err
 	}
@@ -200,7 +203,10 @@ func (c *call) decodeID(t traits) error {
 	if err != nil {
 		return err
 	}
-	if id == "-" {
+	switch id {
+	case ".", "..":
+		return badInput("session id", fmt.Sprintf("%q can't stand in a path, because clients and proxies take such parts out of it: write - there and the id in the header Session-ID, or use another id", id))
+	case "-":
 		if id, err = requiredHeader(c.r.Header, "Session-Id", "Session-ID"); err != nil {
 			return err
 		}
@@ -301,7 +307,11 @@ func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Conte
 		return try(ctx)
 	}
 	c.op.AsksAgain = true
-	err := c.await(ctx, shared, try)
+	err := c.await(ctx, shared, func(ctx context.Context) error {
+		err := try(ctx)
+		c.met(err)
+		return err
+	})
 	if c.keyed() && errors.Is(err, session.ErrLocked) {
 		// The refusal that is answered is one that the operation's other calls are bound by.
 		c.op.AsksAgain = false
@@ -310,18 +320,51 @@ func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Conte
 	return err
 }
 
+// met remembers the session that the call waits for, by the refusal of a try: one that is removed while the call waits is
+// not made again by it.
+func (c *call) met(err error) {
+	if locked, ok := errors.AsType[*session.LockedError](err); ok && c.op.Waited == "" {
+		c.op.Waited = locked.Version
+	}
+}
+
+// removed puts words of its own to a session that the call waited for and that is not there any more.
+func (c *call) removed(err error) error {
+	if c.op.Waited != "" && errors.Is(err, session.ErrNotFound) {
+		return &problemError{kindNotFound, "the session was removed, or expired, while this call waited for its lock; nothing was done"}
+	}
+	return err
+}
+
+// look finds the session that the call waits for where others wait already, and it does not try itself before it is its turn. A store
+// that can't read beside a lock's holder does not tell.
+func (c *call) look(ctx context.Context) error {
+	s, err := c.store.Get(ctx, c.ref, session.GetOptions{Peek: true, AllowLocked: true, NoItem: true})
+	switch {
+	case err == nil:
+		c.op.Waited = s.Tag
+	case !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrUnsupported):
+		return err
+	}
+	return nil
+}
+
 // await waits in the session's queue. An item that came with the call makes room for others meanwhile, but not while
 // the store is asked.
 func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
 	w, caller := c.api.waiters, nameOf(c.caller)
+	var look func(context.Context) error
+	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // what comes after a removal is not for them
+		look = c.look
+	}
 	if c.items.taken == 0 {
-		return w.await(ctx, caller, c.key(), c.wait, shared, try)
+		return w.await(ctx, caller, c.key(), c.wait, shared, look, try)
 	}
 	m := &c.api.memory
 	waits, over := m.waiting(ctx, &c.items)
 	defer over()
 	stop := c.items.stop
-	return w.await(waits, caller, c.key(), c.wait, shared, func(context.Context) error {
+	return w.await(waits, caller, c.key(), c.wait, shared, look, func(context.Context) error {
 		if !m.stays(&c.items) {
 			return m.fullError()
 		}

@@ -190,12 +190,29 @@ var sentinels = []struct {
 	detail string
 }{
 	{session.ErrNotFound, kindNotFound, "there is no such session, or it has expired"},
-	{session.ErrLockLost, kindLockLost, "Session-Lock does not hold this session's lock (any more); nothing was written"},
+	{session.ErrLockLost, kindLockLost, lostByWriter},
 	{session.ErrPrecondition, kindPrecondition, "the session is not as the request demands; nothing was written"},
 	{session.ErrOutcomeUnknown, kindUnknown, "the call was sent and not answered, and the session can't tell whether it was applied"},
 	{session.ErrCollision, kindCollision, collides},
 	{session.ErrNoPrincipal, kindNoPrincipal, "neither partner became principal in time"},
 	{session.ErrOverloaded, kindOverloaded, "too many calls wait already, for a principal or for their turn at it"},
+}
+
+// What a caller is told whose lock is not held, by what it wanted.
+const (
+	lostHandle    = "Session-Lock does not hold this session's lock, or no longer; "
+	lostByWriter  = lostHandle + "nothing was written"
+	lostByRelease = lostHandle + "nothing was released"
+	lostByRemoval = lostHandle + "nothing was removed"
+	lostByAcquire = "this Idempotency-Key has been granted the lock before, and holds it no longer: the lock was released or taken over, or the session was removed; acquire with a new key"
+)
+
+// lost puts a verb's own words to a lock that is not held.
+func lost(err error, detail string) error {
+	if errors.Is(err, session.ErrLockLost) {
+		return &problemError{kindLockLost, detail}
+	}
+	return err
 }
 
 // collides is what is to be known of a name that makes the id of another.

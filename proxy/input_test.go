@@ -143,6 +143,28 @@ func TestAPI_Names(t *testing.T) {
 	}
 }
 
+// A part of the path that clients and proxies take out of it names nothing: by its header such an id is one as any other.
+func TestAPI_DotSegments(t *testing.T) {
+	s := serve(t, proxy.Config{AppsOpen: true})
+	for _, dots := range []string{".", "..", "%2e", "%2E%2e"} {
+		for _, call := range [][2]string{{"GET", ""}, {"PUT", ""}, {"DELETE", ""}, {"POST", "/lock"}, {"DELETE", "/lock"}, {"POST", "/touch"}} {
+			_, p := s.wantProblem(400, "bad-request", call[0], sessions+"/"+dots+call[1], "")
+			if !strings.Contains(p.Detail, "Session-ID") {
+				t.Errorf("%s %s%s: it does not say what to do: %s", call[0], dots, call[1], p.Detail)
+			}
+		}
+		_, p := s.wantProblem(400, "bad-request", "GET", "/v1/apps/"+dots+"/sessions/x", "")
+		if !strings.Contains(p.Detail, "alias") {
+			t.Errorf("application %s: it does not say what to do: %s", dots, p.Detail)
+		}
+	}
+	for _, id := range []string{".", ".."} {
+		s.want(201, "PUT", sessions+"/-", id, "Session-ID", id)
+		s.content(s.want(200, "GET", sessions+"/-", "", "Session-ID", id), id)
+	}
+	s.want(201, "PUT", sessions+"/...", "x")
+}
+
 func TestAPI_DefaultApplication(t *testing.T) {
 	s := serve(t, proxy.Config{})
 	path := s.create("one")
@@ -242,8 +264,8 @@ func TestAPI_Routes(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ method, path, allow string }{
-		{"PUT", sessions, "GET, POST"},
-		{"DELETE", sessions, "GET, POST"},
+		{"PUT", sessions, "GET, HEAD, POST"},
+		{"DELETE", sessions, "GET, HEAD, POST"},
 		{"POST", sessions + "/x", "GET, HEAD, PUT, DELETE"},
 		{"PATCH", sessions + "/x", "GET, HEAD, PUT, DELETE"},
 		{"GET", sessions + "/x/lock", "POST, DELETE"},
@@ -313,6 +335,29 @@ func TestAPI_SecretMissing(t *testing.T) {
 	s.want(201, "PUT", sessions+"/x", "x")
 	s = serve(t, secret(nil, 15))
 	s.wantProblem(500, "internal", "PUT", sessions+"/x", "x", "Idempotency-Key", "k")
+}
+
+// What is not HTTP comes to no handler: the contract says how it is answered.
+func TestAPI_NotHTTP(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	for name, head := range map[string]string{
+		"path":   "GET " + sessions + "/%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"header": "GET " + sessions + "/x HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.WriteString(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") || !strings.Contains(string(answer), "text/plain") {
+			t.Errorf("%s: got %q, %v; want 400 in text/plain and the end of the connection", name, answer, err)
+		}
+	}
 }
 
 // An item that comes in chunks and breaks off is not taken for a whole one, nor for what its Idempotency-Key names.

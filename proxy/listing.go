@@ -20,7 +20,7 @@ type listed struct {
 	Size          int        `json:"size"`
 }
 
-// listSessions is GET /v1/apps/{app}/sessions[?cursor=…][&limit=N]: 200 with a page of the application's sessions in
+// listSessions is GET and HEAD /v1/apps/{app}/sessions[?cursor=…][&limit=N]: 200 with a page of the application's sessions in
 // the order of their ids, and the cursor of the next one. Those that have expired are left out, so
 // that a page may have fewer entries than the limit, or none, and another after it.
 func listSessions(ctx context.Context, c *call) error {

@@ -79,3 +79,17 @@ func TestAPI_ListUnable(t *testing.T) {
 	s := serve(t, proxy.Config{Store: failing{}})
 	s.wantProblem(400, "bad-request", "GET", sessions, "")
 }
+
+// HEAD answers what GET would, and no page, on both listeners.
+func TestList_Head(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	s.want(201, "PUT", sessions+"/id", "item")
+	for name, at := range map[string]*server{"API": s, "operators": administer(t, &pair{}, proxy.Config{})} {
+		r := at.want(200, "HEAD", sessions+"?limit=1", "")
+		at.header(r, "Content-Type", "application/json")
+		at.content(r, "")
+		if got := at.send("HEAD", sessions+"?limit=0", "").StatusCode; got != 400 {
+			t.Errorf("%s, a bad limit: got %d, want 400", name, got)
+		}
+	}
+}

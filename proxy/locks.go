@@ -37,7 +37,7 @@ func acquire(ctx context.Context, c *call) (err error) {
 		return err
 	})
 	if err != nil {
-		return err
+		return c.removed(lost(err, lostByAcquire))
 	}
 	m := &c.api.memory
 	m.must(nameOf(c.caller), &c.items, len(s.Item)) // the lock is the caller's already
@@ -101,13 +101,13 @@ func release(ctx context.Context, c *call) error {
 	}
 	lock, err := c.lockOf(ctx, handle)
 	if err != nil {
-		return err
+		return lost(err, lostByRelease)
 	}
 	if err := c.changes(false); err != nil {
 		return err
 	}
 	if err := c.store.Release(ctx, c.ref, lock, c.op); err != nil {
-		return err
+		return lost(err, lostByRelease)
 	}
 	c.freed()
 	c.answerDone()

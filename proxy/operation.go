@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/session"
@@ -60,15 +59,11 @@ func (c *call) keyed() bool { return !c.op.ID.IsZero() }
 
 // verb names what is done to the session. It is part of the operation id, for the
 // session remembers operations of all verbs together: one key used for a lock and
-// then for a store would otherwise have the store answered as done.
+// then for a store would otherwise have the store answered as done. Parameters are no part of
+// it: they belong to what the request asks for, see contentOf.
 func (c *call) verb() string {
-	switch {
-	case strings.HasSuffix(c.r.URL.Path, "/lock") && c.query.Get(creates) != "":
-		return c.r.Method + " lock create"
-	case strings.HasSuffix(c.r.URL.Path, "/lock"):
+	if strings.HasSuffix(c.r.URL.Path, "/lock") {
 		return c.r.Method + " lock"
-	case c.r.Method == http.MethodDelete && c.query.Get("locked") == breaks: // what was refused with a lock in the way is asked for anew
-		return c.r.Method + " break"
 	}
 	return c.r.Method
 }

@@ -61,7 +61,7 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 }
 
 // parseTimeout reads Session-Timeout: whole minutes, or seconds such as 90s; zeros if it is not there. Seconds
-// are answered only where they are no whole minutes, which are then rounded up.
+// are answered only where they were given; the minutes are then rounded up.
 func parseTimeout(values []string) (minutes, seconds int, err error) {
 	value, ok, err := oneHeader(values, "Session-Timeout")
 	if err != nil || !ok {

@@ -124,7 +124,7 @@ func (m *requestMemory) begin(caller string, id session.OperationID, content uin
 }
 
 // errMismatch refuses a key of another request. Nothing was done for this one.
-var errMismatch = &problemError{kindMismatch, "a request with this Idempotency-Key had another body, timeout, lock or condition, and was applied or may have been; " +
+var errMismatch = &problemError{kindMismatch, "a request with this Idempotency-Key had another body, timeout, lock, condition or parameter, and was applied or may have been; " +
 	"send the same request again to learn its outcome, and give a new request a key of its own"}
 
 // end says whether the request was applied, or may have been.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,94 @@ func TestIdempotency_MismatchOfLocks(t *testing.T) {
 	s.wantProblem(422, mismatch, "DELETE", path+"/lock", "", "Session-Lock", again, "Idempotency-Key", "k")
 	s.want(204, "DELETE", path, "", "Session-Lock", again, "Idempotency-Key", "k")
 	s.wantProblem(422, mismatch, "DELETE", path, "", "Idempotency-Key", "k")
+}
+
+// TestIdempotency_Inputs has each input of each keyed mutation, and whether another one under the same key is another
+// request. The first request has every input at its first value, and is done.
+func TestIdempotency_Inputs(t *testing.T) {
+	type request struct {
+		query, body string
+		header      []string
+	}
+	with := func(r request, more ...string) request {
+		r.header = append(slices.Clone(r.header), more...)
+		return r
+	}
+	for _, verb := range []struct {
+		name, method, under string
+		status              int
+		locked              bool // the requests hold the lock of the session, and name it
+		first               request
+		same, other         map[string]request
+	}{
+		{name: "create", method: "POST", status: 201, first: request{body: "a"},
+			other: map[string]request{
+				"body":    {body: "b"},
+				"no body": {},
+				"timeout": with(request{body: "a"}, "Session-Timeout", "7"),
+			}},
+		{name: "store", method: "PUT", under: "/x", status: 204, first: request{body: "a"},
+			same: map[string]request{"wait": {query: "?wait=1", body: "a"}},
+			other: map[string]request{
+				"body":       {body: "b"},
+				"no body":    {},
+				"timeout":    with(request{body: "a"}, "Session-Timeout", "60s"),
+				"lock":       with(request{body: "a"}, "Session-Lock", "another"),
+				"only if":    with(request{body: "a"}, "If-Match", "*"),
+				"only if no": with(request{body: "a"}, "If-None-Match", "*"),
+				"keep":       with(request{query: "?keep=lock", body: "a"}, "Session-Lock", "another"),
+			}},
+		{name: "update", method: "PUT", under: "/x", status: 204, locked: true, first: request{query: "?keep=lock", body: "a"},
+			same:  map[string]request{"wait": {query: "?keep=lock&wait=1", body: "a"}},
+			other: map[string]request{"keep": {body: "a"}, "body": {query: "?keep=lock", body: "b"}}},
+		{name: "remove", method: "DELETE", under: "/x", status: 204,
+			same:  map[string]request{"wait": {query: "?wait=1"}},
+			other: map[string]request{"locked": {query: "?locked=break"}, "lock": with(request{}, "Session-Lock", "another")}},
+		{name: "break", method: "DELETE", under: "/x", status: 204, first: request{query: "?locked=break"},
+			same:  map[string]request{"wait": {query: "?locked=break&wait=1"}},
+			other: map[string]request{"locked": {}}},
+		{name: "acquire", method: "POST", under: "/x/lock", status: 200,
+			same:  map[string]request{"wait": {query: "?wait=1"}},
+			other: map[string]request{"create": {query: "?create=true"}, "timeout": with(request{}, "Session-Timeout", "7")}},
+		{name: "acquire or make", method: "POST", under: "/y/lock", status: 201, first: request{query: "?create=true"},
+			same:  map[string]request{"wait": {query: "?create=true&wait=1"}},
+			other: map[string]request{"create": {}, "timeout": with(request{query: "?create=true"}, "Session-Timeout", "7")}},
+		{name: "release", method: "DELETE", under: "/x/lock", status: 204, locked: true,
+			other: map[string]request{"timeout": with(request{}, "Session-Timeout", "7")}},
+	} {
+		s := serve(t, proxy.Config{})
+		s.want(201, "PUT", sessions+"/x", "before")
+		base := []string{"Idempotency-Key", "k"}
+		if verb.locked {
+			base = append(base, "Session-Lock", s.acquire(sessions+"/x"))
+		}
+		send := func(r request) reply {
+			t.Helper()
+			return s.send(verb.method, sessions+verb.under+r.query, r.body, append(r.header, base...)...)
+		}
+		if got := send(verb.first); got.StatusCode != verb.status {
+			t.Errorf("%s: got %d %s, want %d", verb.name, got.StatusCode, got.body, verb.status)
+		}
+		for name, r := range verb.same {
+			if got := send(r); got.StatusCode != verb.status {
+				t.Errorf("%s with another %s: got %d %s, want %d as before", verb.name, name, got.StatusCode, got.body, verb.status)
+			}
+		}
+		for name, r := range verb.other {
+			s.problem(send(r), 422, mismatch, verb.name+" with another "+name)
+		}
+	}
+}
+
+// What was refused, and had no effect, may be asked for anew with a further word.
+func TestIdempotency_MendedParameter(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	const path = sessions + "/mended"
+	s.wantProblem(404, "session-not-found", "POST", path+"/lock", "", "Idempotency-Key", "a")
+	s.want(201, "POST", path+"/lock?create=true", "", "Idempotency-Key", "a")
+	s.wantProblem(423, "session-locked", "DELETE", path, "", "Idempotency-Key", "b")
+	s.want(204, "DELETE", path+"?locked=break", "", "Idempotency-Key", "b")
+	s.want(404, "GET", path, "")
 }
 
 // failsOnce is a body that breaks off.

@@ -27,11 +27,13 @@ func TestAPI_Wait(t *testing.T) {
 		{"PUT", "PUT", "?wait=60s", "two", 204},
 		{"DELETE", "DELETE", "?wait=60s", "", 204},
 		{"acquire", "POST", "/lock?wait=1m", "", 200},
+		{"acquire or make", "POST", "/lock?create=true&wait=1m", "", 200},
 	}
 	ends := []struct{ name, method, rest, body string }{
 		{"release", "DELETE", "/lock", ""},
 		{"update", "PUT", "", "one"},
 		{"remove", "DELETE", "", ""},
+		{"break", "DELETE", "?locked=break", ""},
 	}
 	s := serve(t, proxy.Config{})
 	for _, wait := range waits {
@@ -40,11 +42,8 @@ func TestAPI_Wait(t *testing.T) {
 				path := s.create("one")
 				lock := s.acquire(path)
 				want := wait.status
-				switch {
-				case end.name == "remove" && wait.method == "PUT":
-					want = 201
-				case end.name == "remove" && wait.method != "DELETE":
-					want = 404
+				if end.method+end.rest != "DELETE/lock" && end.method == "DELETE" && wait.method != "DELETE" {
+					want = 404 // a session that was removed while the call waited stays removed
 				}
 				before := s.api.Stats().Waiters.Total
 				var wg sync.WaitGroup
@@ -54,11 +53,89 @@ func TestAPI_Wait(t *testing.T) {
 					}
 				})
 				s.until(func(st proxy.Stats) bool { return st.Waiters.Total > before })
-				s.want(204, end.method, path+end.rest, end.body, "Session-Lock", lock)
+				if end.name == "break" {
+					s.want(204, end.method, path+end.rest, end.body)
+				} else {
+					s.want(204, end.method, path+end.rest, end.body, "Session-Lock", lock)
+				}
 				wg.Wait()
 			})
 		}
 	}
+}
+
+// A session that was removed stays removed to all who waited for it, whatever their place in the queue was; whoever
+// asks after the removal makes a new one.
+func TestAPI_WaitForTheRemoved(t *testing.T) {
+	for _, key := range []string{"", "k"} {
+		s := serve(t, proxy.Config{})
+		path := s.create("one")
+		s.acquire(path)
+		answers := make(chan reply, 6)
+		for i := range cap(answers) {
+			var headers []string
+			if key != "" {
+				headers = []string{"Idempotency-Key", key + strconv.Itoa(i)}
+			}
+			go func() {
+				if i%2 == 0 {
+					answers <- s.send("PUT", path+"?wait=60s", "waited", headers...)
+				} else {
+					answers <- s.send("POST", path+"/lock?create=true&wait=60s", "", headers...)
+				}
+			}()
+			s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == int64(i)+1 })
+		}
+		s.want(204, "DELETE", path+"?locked=break", "")
+		for range cap(answers) {
+			r := <-answers
+			if p := s.problem(r, 404, "session-not-found", "a call that waited"); p.Outcome != "not-applied" || !strings.Contains(p.Detail, "while this call waited") {
+				t.Errorf("told as %s, %q", p.Outcome, p.Detail)
+			}
+		}
+		s.want(404, "GET", path, "")
+		s.want(201, "PUT", path+"?wait=60s", "two")
+		s.want(204, "DELETE", path+"?wait=60s", "")
+		s.want(201, "POST", path+"/lock?create=true&wait=60s", "")
+	}
+}
+
+// A removal past a lock meets none, so it waits behind nobody who waits for it.
+func TestAPI_BreakDoesNotWait(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("one")
+	s.acquire(path)
+	waits := make(chan int, 1)
+	go func() { waits <- s.send("GET", path+"?wait=60s", "").StatusCode }()
+	s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == 1 })
+	s.want(204, "DELETE", path+"?locked=break&wait=60s", "")
+	if got := s.api.Stats().Waiters.Total; got != 1 {
+		t.Errorf("%d calls have waited, want 1", got)
+	}
+	if got := <-waits; got != 404 {
+		t.Errorf("the read that waited: got %d, want 404", got)
+	}
+}
+
+// A DELETE that waited for a session does not remove the one that was made after somebody else had removed it.
+func TestAPI_DeleteWaits(t *testing.T) {
+	store := memory.New(nil)
+	s, other := serve(t, proxy.Config{Store: store}), serve(t, proxy.Config{Store: store}) // the one does not wake those who wait at the other
+	path := s.create("one")
+	s.acquire(path)
+	answers := make(chan int, 2)
+	for i := range cap(answers) {
+		go func() { answers <- s.send("DELETE", path+"?wait=60s", "").StatusCode }()
+		s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == int64(i)+1 })
+	}
+	other.want(204, "DELETE", path+"?locked=break", "")
+	other.want(201, "PUT", path, "two")
+	for range cap(answers) {
+		if got := <-answers; got != 204 {
+			t.Errorf("got %d, want 204", got)
+		}
+	}
+	other.content(other.want(200, "GET", path, ""), "two")
 }
 
 // until waits for the counters to be so.

@@ -124,20 +124,26 @@ func (w *waiters) shard(key waitKey) *waitShard {
 
 // await calls try until it answers anything but "locked", for at most wait. With
 // nobody in the queue it tries at once; otherwise its turn comes after theirs.
-// shared says that success leaves the session free for the next in the queue.
+// shared says that success leaves the session free for the next in the queue. look, if it is not nil, is called first by
+// who finds others in the queue; its error is the answer.
 // At the wait's end, and once close was called, the error is a *LockedError with
 // the age last seen.
-func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, try func(context.Context) error) error {
+func (w *waiters) await(ctx context.Context, caller string, key waitKey, wait time.Duration, shared bool, look, try func(context.Context) error) error {
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	v := visit{w: w, sh: w.shard(key), key: key, caller: caller, over: over.C, try: try}
 	age := time.Duration(0)
-	if !v.sh.busy(key) {
+	switch {
+	case !v.sh.busy(key):
 		err := try(ctx)
 		if !errors.Is(err, session.ErrLocked) {
 			return err
 		}
 		age = lockAge(err)
+	case look != nil:
+		if err := look(ctx); err != nil {
+			return err
+		}
 	}
 	if err := v.join(age); err != nil {
 		return err

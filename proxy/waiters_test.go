@@ -54,7 +54,7 @@ func line(ctx context.Context, w *waiters, n int, wait time.Duration, try func(c
 	wg = new(sync.WaitGroup)
 	for i := range n {
 		wg.Go(func() {
-			if err := w.await(ctx, "", key, wait, false, try); err == nil {
+			if err := w.await(ctx, "", key, wait, false, nil, try); err == nil {
 				order <- i
 			}
 		})
@@ -98,7 +98,7 @@ func TestWaiters_Panic(t *testing.T) {
 		panicked := make(chan any, 1)
 		go func() {
 			defer func() { panicked <- recover() }()
-			w.await(t.Context(), "", key, time.Minute, false, func(ctx context.Context) error {
+			w.await(t.Context(), "", key, time.Minute, false, nil, func(ctx context.Context) error {
 				if tries++; tries == 2 {
 					panic("a bug")
 				}
@@ -163,7 +163,7 @@ func TestWaiters_WaitEnds(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 { // the head, and one behind it that never asked
 			wg.Go(func() {
-				err := w.await(t.Context(), "", key, 30*time.Second, false, d.acquire)
+				err := w.await(t.Context(), "", key, 30*time.Second, false, nil, d.acquire)
 				var locked *session.LockedError
 				if !errors.As(err, &locked) {
 					t.Errorf("got %v, want a LockedError", err)
@@ -192,7 +192,7 @@ func TestWaiters_CallersLeave(t *testing.T) {
 		served := ""
 		call := func(ctx context.Context, name string) {
 			wg.Go(func() {
-				err := w.await(ctx, "", key, time.Minute, false, d.acquire)
+				err := w.await(ctx, "", key, time.Minute, false, nil, d.acquire)
 				if err == nil {
 					served += name
 				} else if !errors.Is(err, context.Canceled) {
@@ -249,14 +249,14 @@ func TestWaiters_Close(t *testing.T) {
 		served, wg := line(t.Context(), w, 3, time.Minute, d.acquire)
 		w.close()
 		wg.Wait()
-		if err := w.await(t.Context(), "", key, time.Minute, false, d.acquire); !errors.Is(err, session.ErrLocked) {
+		if err := w.await(t.Context(), "", key, time.Minute, false, nil, d.acquire); !errors.Is(err, session.ErrLocked) {
 			t.Errorf("who came later got %v, want locked", err)
 		}
 		if took := time.Since(start); took != 0 || len(served) != 0 {
 			t.Errorf("%d were served, and it took %v", len(served), took)
 		}
 		d.open()
-		if err := w.await(t.Context(), "", key, time.Minute, false, d.acquire); err != nil {
+		if err := w.await(t.Context(), "", key, time.Minute, false, nil, d.acquire); err != nil {
 			t.Errorf("a session that is free: got %v", err)
 		}
 		w.close()
@@ -271,7 +271,7 @@ func TestWaiters_SharedReaders(t *testing.T) {
 		start := time.Now()
 		for range 20 {
 			wg.Go(func() {
-				if err := w.await(t.Context(), "", key, time.Minute, true, d.read); err != nil {
+				if err := w.await(t.Context(), "", key, time.Minute, true, nil, d.read); err != nil {
 					t.Error(err)
 				}
 			})
@@ -300,7 +300,7 @@ func TestWaiters_Removed(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				if err := w.await(t.Context(), "", key, time.Minute, false, try); !errors.Is(err, session.ErrNotFound) {
+				if err := w.await(t.Context(), "", key, time.Minute, false, nil, try); !errors.Is(err, session.ErrNotFound) {
 					t.Errorf("got %v, want not found", err)
 				}
 			})
@@ -325,14 +325,14 @@ func TestWaiters_Bounds(t *testing.T) {
 		_, wg := line(ctx, w, 3, time.Minute, d.acquire)
 		refused := func(what string, key waitKey) {
 			t.Helper()
-			if err := w.await(t.Context(), "", key, time.Minute, false, d.acquire); !errors.Is(err, session.ErrOverloaded) {
+			if err := w.await(t.Context(), "", key, time.Minute, false, nil, d.acquire); !errors.Is(err, session.ErrOverloaded) {
 				t.Errorf("%s: got %v, want overloaded", what, err)
 			}
 		}
 		refused("a fourth for one session", key)
 		other := waitKey{"/app", "other"}
 		for range 2 {
-			wg.Go(func() { _ = w.await(ctx, "", other, time.Minute, false, d.acquire) })
+			wg.Go(func() { _ = w.await(ctx, "", other, time.Minute, false, nil, d.acquire) })
 			synctest.Wait()
 		}
 		refused("a sixth in all", waitKey{"/app", "third"})
@@ -349,7 +349,7 @@ func TestWaiters_OtherErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWaiters(50, 100)
 		tries := 0
-		err := w.await(t.Context(), "", key, time.Minute, false, func(context.Context) error {
+		err := w.await(t.Context(), "", key, time.Minute, false, nil, func(context.Context) error {
 			if tries++; tries == 3 {
 				return session.ErrNoPrincipal
 			}
@@ -378,7 +378,7 @@ func TestWaiters_EachCallerHasATurn(t *testing.T) {
 			}
 			ends := make(chan end, 20)
 			wait := func(caller string, k waitKey) {
-				go func() { ends <- end{caller, w.await(t.Context(), caller, k, time.Minute, true, d.read)} }()
+				go func() { ends <- end{caller, w.await(t.Context(), caller, k, time.Minute, true, nil, d.read)} }()
 				synctest.Wait()
 			}
 			for i := range 6 {

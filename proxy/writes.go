@@ -85,7 +85,7 @@ func put(ctx context.Context, c *call) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return c.removed(err)
 	}
 	c.freed()
 	status := http.StatusNoContent
@@ -154,16 +154,18 @@ func remove(ctx context.Context, c *call) error {
 	case locked:
 		var lock session.Lock
 		if lock, err = c.lockOf(ctx, handle); err != nil {
-			return err
+			return lost(err, lostByRemoval)
 		}
 		err = c.store.Remove(ctx, c.ref, lock, c.op)
+	case c.op.Break: // it meets no lock, and waits behind nobody who does
+		err = c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
 	default:
 		err = c.meetLock(ctx, true, func(ctx context.Context) error {
 			return c.store.Remove(ctx, c.ref, session.Lock{}, c.op)
 		})
 	}
 	if err != nil {
-		return err
+		return lost(err, lostByRemoval)
 	}
 	c.freed()
 	c.answerDone()

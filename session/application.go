@@ -85,15 +85,13 @@ func CheckTimeout(minutes, seconds int) error {
 }
 
 // SplitTimeout is a timeout in whole minutes, rounded up as .NET's column has it, and in seconds where
-// it is not whole minutes, else 0. Seconds that are not 0 say it all.
+// it was given in those, else 0. Seconds that are not 0 say it all. Seconds that are whole minutes stay seconds:
+// a session whose timeout is in minutes may live five percent longer, see [Store].
 func SplitTimeout(minutes, seconds int) (int, int) {
 	if seconds == 0 {
 		return minutes, 0
 	}
-	if minutes = (seconds + 59) / 60; seconds%60 == 0 {
-		seconds = 0
-	}
-	return minutes, seconds
+	return (seconds + 59) / 60, seconds
 }
 
 // ParseTimeout checks a timeout in minutes.

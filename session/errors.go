@@ -65,6 +65,10 @@ type LockedError struct {
 	// database's clock. It counts second boundaries, so 5 ms may read 1 s.
 	// Source: @lockAge of TempGetStateItemExclusive3.
 	Age time.Duration
+
+	// Version is the version of the session that is locked, for [Operation.Waited]; empty where the
+	// store does not tell it.
+	Version Tag
 }
 
 // Error gives the age.

@@ -40,6 +40,12 @@ type Operation struct {
 	// answer yet. Every other refusal is.
 	AsksAgain bool
 
+	// Waited, of a Put without condition, an Acquire with Create or a Remove without lock: a version of the session that
+	// the call met while it waits for the lock. Where that session has been removed since, it stays removed: the call makes no
+	// other, and a Put overwrites no other; it is ErrNotFound. A Remove is done then, and removes no other. A stock schema does
+	// not know of removals, and none knows of .NET's.
+	Waited Tag
+
 	// Break lets a Remove without a lock remove the session though somebody holds its lock:
 	// the holder's next call is ErrLockLost. No other verb looks at it.
 	Break bool

@@ -28,7 +28,7 @@ type Session struct {
 	// can't know (a stock schema tells only what the item itself says).
 	Timeout int
 
-	// Seconds is the same to the second, where it is not whole minutes; else 0. Timeout
+	// Seconds is the same to the second, where it was set in seconds; else 0. Timeout
 	// is then rounded up.
 	Seconds int
 
@@ -57,7 +57,8 @@ type Write struct {
 	Timeout int
 
 	// Seconds is the timeout to the second, instead of Timeout, which is not looked at then; 0: Timeout
-	// says it. To .NET the session has the minutes, rounded up. A stock schema can't keep seconds: ErrUnsupported.
+	// says it. To .NET the session has the minutes, rounded up. A stock schema can't keep seconds: it takes those that
+	// are whole minutes as minutes, and refuses others, ErrUnsupported.
 	Seconds int
 
 	// Uninitialized marks a session that has no content yet; Item is then EmptyItem or EmptyContent.
@@ -127,6 +128,9 @@ type GetOptions struct {
 // A call whose ctx has a [Permission] asks it before each attempt, and answers its refusal. An earlier attempt that
 // was not answered is not sent again then: the refusal's outcome is [Unknown].
 //
+// A read or touch of a session whose timeout is in minutes may give it up to five percent more, so that most write
+// nothing. One whose timeout is in seconds has no second more.
+//
 // Errors: besides those each method names, [ErrNoPrincipal], [ErrOverloaded] and
 // [ErrOutcomeUnknown] can end any call; [OutcomeOf] tells what became of it.
 // Input is checked: a bad timeout or an item above the application's limit is an
@@ -143,8 +147,8 @@ type Store interface {
 	// Acquire takes the exclusive lock and reads the session, sliding its expiry. The operation
 	// may set its timeout, and have a session made where there is none, which Made then tells, to
 	// every call of the operation that finds the lock.
-	// The same operation id again finds the same lock while it is held, and
-	// ErrLockLost after. ErrNotFound; *LockedError while somebody else holds it.
+	// The same operation id again finds the same lock while it is held, and the session as
+	// it is then, and ErrLockLost after. ErrNotFound; *LockedError while somebody else holds it.
 	Acquire(ctx context.Context, ref Ref, op Operation) (Session, Lock, error)
 
 	// Update stores under a lock and releases it, or keeps it and renews its age.

@@ -26,6 +26,7 @@ var (
 	paramResent    = parameter{name: "@resent", typ: tds.Bit, optional: true, value: argument{ok: true}}
 	paramCall      = parameter{name: "@call", typ: tds.Binary(16), optional: true}
 	paramCalled    = parameter{name: "@called", typ: tds.DateTime2(7), optional: true}
+	paramWaited    = parameter{name: "@waited", typ: tds.DateTime, optional: true}
 	paramSettle    = parameter{name: "@settle", typ: tds.Int, optional: true, value: argument{ok: true}}
 )
 

@@ -4,13 +4,14 @@ package embedded
 type acquiring struct {
 	attempt
 	id, notAfter, create, item, defaultTimeout argument
+	waited                                     argument
 	given                                      timeoutGiven
 }
 
 func acquireSession(t *transaction, args arguments) (*result, error) {
 	epoch, lockTimeout := args[1], args[5]
 	p := acquiring{attempt: attemptOf(args[3], args[4], args[15], args[6], args[7], args[8], args[9]),
-		id: args[0], notAfter: args[2], create: args[12], item: args[13], defaultTimeout: args[14]}
+		id: args[0], notAfter: args[2], create: args[12], item: args[13], defaultTimeout: args[14], waited: args[16]}
 	g, err := givenOf(t, args[10], args[11])
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 				return nil, err
 			}
 		}
-		if mayAct && a.careful && p.create.is(1) && a.op.ok && !f.removed && !f.done && p.mayMake(t, &c) {
+		if mayAct && a.careful && p.create.is(1) && a.op.ok && !f.removed && !f.done && !f.removedOf(p.waited) && p.mayMake(t, &c) {
 			r, err := p.make(t, old)
 			return a.done(t, p.id, resultCreated, r, err)
 		}
@@ -114,7 +115,7 @@ func (a *acquiring) whyNotGranted(c *situation, f fate, mine bool) int64 {
 		return resultLocked
 	case s != nil && s.expires > c.now:
 		return resultAgain
-	case makes && a.resent && f.removed, !makes:
+	case makes && f.removedOf(a.waited), makes && a.resent && f.removed, !makes:
 		return resultNoSession
 	}
 	return resultAgain

@@ -43,7 +43,7 @@ var sessionProcedures = []*procedure{
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramSent, paramLockTimeout,
 			paramResent, paramCall, paramCalled, paramSettle, paramTimeoutLater, paramTimeoutSeconds,
 			{name: "@create", typ: tds.Bit, optional: true, value: argument{ok: true}}, paramItemShort,
-			{name: "@defaultTimeout", typ: tds.Int, optional: true}, paramFirstSent}},
+			{name: "@defaultTimeout", typ: tds.Int, optional: true}, paramFirstSent, paramWaited}},
 	{name: "MirrorState_Update_1", run: updateSessionLocked,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramFirstSent, paramResent, paramLockOp, paramLockCookie,
 			{name: "@keep", typ: tds.Bit, optional: true, value: argument{ok: true}}, paramTimeoutLater, paramFlags, paramItemShort, paramItemLongMax,
@@ -235,6 +235,7 @@ func updateSessionLocked(t *transaction, args arguments) (*result, error) {
 		}
 		s.short, s.long = short.blob(), long.blob()
 		s.flags = s.flags&^1 | flags.int32()
+		s.lockActionFlags = nullInt{flags.int32() & 1, true}
 		return nil, nil
 	})
 }

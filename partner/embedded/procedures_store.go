@@ -13,10 +13,10 @@ var storeProcedures = []*procedure{
 		{name: "@created", typ: tds.DateTime, optional: true}, {name: "@cookie", typ: tds.Int, optional: true},
 		{name: "@locked", typ: tds.Bit, optional: true}, {name: "@newest", typ: tds.Binary(16), optional: true}, paramTimeoutLater,
 		{name: "@defaultTimeout", typ: tds.Int}, paramFlags, paramItemShort, paramItemLongMax,
-		paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds}},
+		paramSentLater, paramCall, paramCalled, paramSettle, paramTimeoutSeconds, paramWaited}},
 	{name: "MirrorState_Remove_1", run: removeSession,
 		params: []parameter{paramID, paramEpoch, paramNotAfter, paramOp, paramLockTimeout,
-			{name: "@lockOp", typ: paramLockOp.typ, optional: true}, {name: "@lockCookie", typ: tds.Int, optional: true}, paramSentLater, paramResent, paramCall, paramCalled, paramSettle}},
+			{name: "@lockOp", typ: paramLockOp.typ, optional: true}, {name: "@lockCookie", typ: tds.Int, optional: true}, paramSentLater, paramResent, paramCall, paramCalled, paramSettle, paramWaited}},
 }
 
 // Values of @mode.
@@ -32,6 +32,7 @@ type storing struct {
 	id, epoch, notAfter, lockTimeout, mode      argument
 	created, cookie, locked, newest             argument
 	timeout, defaultTimeout, flags, short, long argument
+	waited                                      argument
 	given                                       timeoutGiven
 }
 
@@ -39,7 +40,7 @@ func storingOf(a arguments) storing {
 	return storing{attempt: attemptOf(a[3], a[17], a[4], a[5], a[18], a[19], a[20]),
 		id: a[0], epoch: a[1], notAfter: a[2], lockTimeout: a[6], mode: a[7],
 		created: a[8], cookie: a[9], locked: a[10], newest: a[11],
-		timeout: a[12], defaultTimeout: a[13], flags: a[14], short: a[15], long: a[16]}
+		timeout: a[12], defaultTimeout: a[13], flags: a[14], short: a[15], long: a[16], waited: a[22]}
 }
 
 // newTimeout is COALESCE(@timeout, @defaultTimeout).
@@ -80,7 +81,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		}
 		// What was removed, and perhaps made again, since this was first sent is not
 		// for this to make or to overwrite.
-		mayWrite := !decided && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done)
+		mayWrite := !decided && c.sameEpoch && inTime(t, p.notAfter) && !p.answered.ok && (p.alone() || !f.removed && !f.done) && !f.removedOf(p.waited)
 		switch {
 		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
 			r, err := p.overwrite(t, c.s)
@@ -208,7 +209,7 @@ func (p *storing) why(t *transaction, c *situation, f fate) int64 {
 	// session's ring tells.
 	case p.resent && f.unknown:
 		return resultUnknown
-	case p.resent && f.removed:
+	case p.resent && f.removed, f.removedOf(p.waited):
 		return resultNoSession
 	case late(t, p.notAfter):
 		return resultAgain
@@ -263,6 +264,10 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 	if c.e == nil {
 		return noRow(columnsWithoutItem), nil
 	}
+	another, err := t.removedOf(id, args[12]) // then what is there is not what the call waited for
+	if err != nil {
+		return nil, err
+	}
 	done := false
 	if a.op.ok {
 		if done, err = t.tombstoned(id, a.op.op()); err != nil {
@@ -280,7 +285,7 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 			}
 		}
 		if s != nil && (!lockOp.ok && c.free() || s.heldBy(lockOp, lockCookie)) && a.op.ok && a.quiet(s) && !a.answered.ok && !decided &&
-			(a.alone() || !done) && inTime(t, notAfter) && c.sameEpoch {
+			!another && (a.alone() || !done) && inTime(t, notAfter) && c.sameEpoch {
 			return bury(t, s, a.op)
 		}
 		outcome := int64(resultAgain)
@@ -291,7 +296,7 @@ func removeSession(t *transaction, args arguments) (*result, error) {
 			outcome = resultDone
 		case a.answered.ok:
 			outcome = a.answered.n
-		case s == nil:
+		case s == nil, another:
 			outcome = resultDone
 		case late(t, notAfter), lockOp.ok && s.heldBy(lockOp, lockCookie):
 		case lockOp.ok:

@@ -118,7 +118,7 @@ type sessionRow struct {
 	lockCall        operation // the call that may give the lock back
 	settled         datetime2
 	madeBy          operation // the operation that made the session
-	timeoutSeconds  nullInt   // the timeout where it is no whole minutes
+	timeoutSeconds  nullInt   // the timeout where it was given in seconds
 	timeoutDate     datetime2 // when a call last set it
 }
 

@@ -168,6 +168,20 @@ type fate struct {
 	buried []datetime // when those that were removed had been made
 }
 
+// removedOf is: one that was removed had been made at @waited.
+func (f *fate) removedOf(waited argument) bool {
+	return waited.ok && slices.Contains(f.buried, waited.date())
+}
+
+// removedOf asks the tombstones.
+func (t *transaction) removedOf(id, waited argument) (bool, error) {
+	if !waited.ok {
+		return false, nil
+	}
+	f, err := t.fateOf(id, argument{}, argument{})
+	return f.removedOf(waited), err
+}
+
 // fateOf asks the tombstones.
 func (t *transaction) fateOf(id, since, op argument) (f fate, err error) {
 	all, err := t.removals(id)

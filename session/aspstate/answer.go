@@ -71,7 +71,7 @@ func (a *answer) err(p partner.Name) error {
 	case resultNotFound:
 		return session.ErrNotFound
 	case resultLocked:
-		return &session.LockedError{Age: time.Duration(max(0, a.lockAge.V)) * time.Second}
+		return &session.LockedError{Age: time.Duration(max(0, a.lockAge.V)) * time.Second, Version: a.tag()}
 	case resultLockLost:
 		return session.ErrLockLost
 	case resultPrecondition:
@@ -100,10 +100,16 @@ func (a *answer) session() session.Session {
 	if a.expires.Valid {
 		out.Expires = a.expires.V.UTC()
 	}
-	if a.created.Valid {
-		out.Tag = version{created: a.created.V, cookie: int32(a.lockCookie.V), locked: a.locked.V, newest: a.newest}.tag()
-	}
+	out.Tag = a.tag()
 	return out
+}
+
+// tag is the session's version; empty: there is no session.
+func (a *answer) tag() session.Tag {
+	if !a.created.Valid {
+		return ""
+	}
+	return version{created: a.created.V, cookie: int32(a.lockCookie.V), locked: a.locked.V, newest: a.newest}.tag()
 }
 
 // stored is the answer to a write of operation op. Its version is one that this write

@@ -92,6 +92,17 @@ func (c *call) firstSent(args []driver.NamedValue) []driver.NamedValue {
 	return args
 }
 
+// waited adds when the session was made that the call waited for, if it waited for one.
+func (c *call) waited(args []driver.NamedValue) []driver.NamedValue {
+	if c.op.Waited == "" {
+		return args
+	}
+	if v, ok := parseVersion(c.op.Waited); ok {
+		args = append(args, arg("waited", mssql.DateTime1(v.created)))
+	}
+	return args
+}
+
 func (extended) get(ctx context.Context, c *call, opts session.GetOptions) (session.Session, error) {
 	args := append(make([]driver.NamedValue, 0, 6), arg("id", c.key), arg("epoch", c.Epoch), arg("lockTimeout", lockSeconds(c.ref)))
 	if opts.Peek {
@@ -126,8 +137,8 @@ func (extended) touch(ctx context.Context, c *call) (session.Session, error) {
 func (extended) acquire(ctx context.Context, c *call) (session.Session, session.Lock, error) {
 	args := withTimeout(mutation(c, arg("lockTimeout", lockSeconds(c.ref))), c.op.Timeout, c.op.Seconds)
 	if c.op.Create {
-		args = c.firstSent(append(args, arg("create", true), arg("itemShort", emptyContent(c)),
-			arg("defaultTimeout", int32(c.ref.App.Timeout))))
+		args = c.waited(c.firstSent(append(args, arg("create", true), arg("itemShort", emptyContent(c)),
+			arg("defaultTimeout", int32(c.ref.App.Timeout)))))
 	}
 	a, err := callExtended(ctx, c, "dbo.MirrorState_Acquire_1", args...)
 	if err != nil {
@@ -190,6 +201,8 @@ func (extended) put(ctx context.Context, c *call, w session.Write, cond session.
 		}
 		args = append(args, arg("mode", int32(storeOnlyMatch)), arg("created", mssql.DateTime1(v.created)),
 			arg("cookie", v.cookie), arg("locked", v.locked), arg("newest", v.newest))
+	default:
+		args = c.waited(args)
 	}
 	a, err := callExtended(ctx, c, "dbo.MirrorState_Store_1", withWrite(args, w)...)
 	if err != nil {
@@ -205,7 +218,9 @@ func (extended) remove(ctx context.Context, c *call, lock session.Lock) error {
 		abandoned = everyLock
 	}
 	args := mutation(c, arg("lockTimeout", abandoned))
-	if !lock.IsZero() {
+	if lock.IsZero() {
+		args = c.waited(args)
+	} else {
 		args = append(args, arg("lockOp", lock.Operation[:]), arg("lockCookie", lock.Cookie))
 	}
 	_, err := callExtended(ctx, c, "dbo.MirrorState_Remove_1", args...)

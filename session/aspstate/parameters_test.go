@@ -126,7 +126,7 @@ func TestParameters_AreTyped(t *testing.T) {
 	newCall := func(resent, shared bool) *call {
 		op := begun(session.Operation{})
 		if shared {
-			op.Call = session.NewOperationID()
+			op.Call, op.Waited = session.NewOperationID(), match
 		}
 		return &call{Attempt: &partner.Attempt{Partner: partner.A, Conn: conn, Epoch: 1, Resent: resent, Sent: now, FirstSent: now, NotAfter: now}, ref: ref, key: "k", op: op}
 	}

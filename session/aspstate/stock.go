@@ -188,7 +188,7 @@ func noTimeout(verb string) error {
 
 // wholeMinutes refuses a timeout that the stock schema can't keep.
 func wholeMinutes(w session.Write) error {
-	if _, seconds := session.SplitTimeout(w.Timeout, w.Seconds); seconds != 0 {
+	if w.Seconds%60 != 0 {
 		return fmt.Errorf("%w: the stock schema keeps timeouts of whole minutes; extend it with mirrorstate install", session.ErrUnsupported)
 	}
 	return nil

@@ -18,7 +18,7 @@ type row struct {
 	created  time.Time
 	expires  time.Time
 	timeout  int // minutes, rounded up
-	seconds  int // where the timeout is no whole minutes, else 0
+	seconds  int // where the timeout was given in seconds, else 0
 	lockDate time.Time
 	cookie   int32
 	locked   bool
@@ -28,7 +28,7 @@ type row struct {
 
 	lockOp            session.OperationID // of the acquire that was granted the newest lock
 	lockCall          session.OperationID // the call of it that may give it back; zero: none may
-	lockUninitialized bool                // what that acquire reported
+	lockUninitialized bool                // what that acquire reports: as it was granted, or as the holder stored since
 
 	ring   [ringSize]session.OperationID // the newest first
 	madeBy session.OperationID           // the operation that made the session
@@ -49,7 +49,7 @@ func (r *row) holder(lock session.Lock) bool {
 // lockedError counts second boundaries, as DATEDIFF does.
 func (r *row) lockedError(c call) error {
 	seconds := max(0, c.now.Unix()-r.lockDate.Unix())
-	return &session.LockedError{Age: time.Duration(seconds) * time.Second}
+	return &session.LockedError{Age: time.Duration(seconds) * time.Second, Version: r.tag()}
 }
 
 // slide renews the expiry if less than the full timeout is left, and then with
@@ -157,6 +157,15 @@ func (r *row) session() session.Session {
 		Uninitialized: r.uninitialized,
 		Tag:           r.tag(),
 	}
+}
+
+// createdOf is when the session of a tag was created, in nanoseconds; ok is false for what is no tag.
+func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(string(t))
+	if err != nil || len(b) < 8 {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(b)), true
 }
 
 // tag is made of Created, LockCookie, Locked and the newest operation.

@@ -46,8 +46,9 @@ type tombstone struct {
 
 // removal is what is remembered of a removed session.
 type removal struct {
-	at   time.Time
-	ring [ringSize]session.OperationID // its operations
+	at      time.Time
+	created time.Time
+	ring    [ringSize]session.OperationID // its operations
 }
 
 // tombstoneLife is how long a removal is remembered, as in the extended schema.

@@ -71,6 +71,8 @@ func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation, kno
 	switch {
 	case r == nil && (known || s.buriedLocked(c.key, op.ID)):
 		return session.Session{}, nothing, session.ErrLockLost
+	case r == nil && op.Create && s.waitedInVainLocked(c.key, op):
+		return session.Session{}, nothing, session.ErrNotFound
 	case r == nil && op.Create:
 		r = &row{id: ref.ID}
 		s.rows[c.key] = r
@@ -86,6 +88,8 @@ func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation, kno
 		return session.Session{}, nothing, session.ErrLockLost
 	case r.held(c):
 		return session.Session{}, nothing, r.lockedError(c)
+	case !r.live(c) && op.Create && s.waitedInVainLocked(c.key, op):
+		return session.Session{}, nothing, session.ErrNotFound
 	case !r.live(c) && op.Create:
 		r.makeLocked(c, op)
 		what = did
@@ -147,6 +151,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		}
 		r.setTimeout(c, w.Timeout, w.Seconds)
 		r.item, r.uninitialized = item, w.Uninitialized
+		r.lockUninitialized = w.Uninitialized
 		r.locked = keep
 		if keep {
 			r.lockDate = c.now
@@ -179,6 +184,8 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
 			return found, nil
+		case cond == session.Condition{} && s.waitedInVainLocked(c.key, op):
+			return nothing, session.ErrNotFound
 		}
 		if err := r.allows(c, cond); err != nil {
 			return nothing, err
@@ -241,13 +248,15 @@ func (s *Store) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 			return found, nil
 		case r == nil:
 			return nothing, nil // it is removed already, and what is made from now on is another session
+		case lock.IsZero() && s.waitedInVainLocked(c.key, op):
+			return nothing, nil // what is there is another session
 		case !lock.IsZero() && !r.holder(lock):
 			return nothing, session.ErrLockLost
 		case lock.IsZero() && r.held(c) && !op.Break:
 			return nothing, r.lockedError(c)
 		}
 		delete(s.rows, c.key)
-		s.buryLocked(t, removal{at: c.now, ring: r.ring})
+		s.buryLocked(t, removal{at: c.now, created: r.created, ring: r.ring})
 		return did, nil
 	})
 }
@@ -268,6 +277,20 @@ func (s *Store) buryLocked(t tombstone, r removal) {
 func (s *Store) buriedLocked(k key, op session.OperationID) bool {
 	for t, r := range s.tombstones {
 		if t.key == k && slices.Contains(r.ring[:], op) {
+			return true
+		}
+	}
+	return false
+}
+
+// waitedInVainLocked reports whether the session that the operation waited for has been removed.
+func (s *Store) waitedInVainLocked(k key, op session.Operation) bool {
+	created, ok := createdOf(op.Waited)
+	if !ok {
+		return false
+	}
+	for t, r := range s.tombstones {
+		if t.key == k && r.created.UnixNano() == created {
 			return true
 		}
 	}

@@ -39,6 +39,15 @@ func breaking(t *testing.T, s Subject) {
 		s.release(lock)
 		s.holds(item)
 	}, extended)
+	run(t, s, "a removal that was refused may go past the lock, as the same operation", func(s *scene) {
+		s.create()
+		s.acquire()
+		o := op()
+		s.locked("remove without it", s.Store.Remove(s.ctx, s.ref, noLock, o))
+		o.Break = true
+		s.noError("remove past the lock", s.Store.Remove(s.ctx, s.ref, noLock, o))
+		s.gone()
+	})
 	run(t, s, "a removal past .NET's lock", func(s *scene) {
 		s.create()
 		netTakesLock(s)

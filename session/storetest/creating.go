@@ -44,6 +44,15 @@ func creating(t *testing.T, s Subject) {
 		s.fails("acquire", err, session.ErrNotFound)
 		s.gone()
 	})
+	run(t, s, "one that was refused may make it, as the same operation", func(s *scene) {
+		o := op()
+		_, _, err := s.Store.Acquire(s.ctx, s.ref, o)
+		s.fails("acquire", err, session.ErrNotFound)
+		o.Create = true
+		if sess, _ := s.acquireOrMake(o); !sess.Made {
+			s.Error("the session that was made is not told to be so")
+		}
+	})
 	run(t, s, "one that was made and released stays, empty", func(s *scene) {
 		_, lock := s.acquireOrMake(creates())
 		s.release(lock)
@@ -51,6 +60,11 @@ func creating(t *testing.T, s Subject) {
 		s.same("get", sess.Item, s.emptyContent(&sess))
 	})
 	run(t, s, "the same again finds its lock, and says that it made it", madeAgain, extended)
+	run(t, s, "the same again finds the session as the holder stored it since", func(s *scene) {
+		again := creates()
+		_, lock := s.acquireOrMake(again)
+		s.foundAsStored(again, lock)
+	}, extended)
 	run(t, s, "an expired one is made anew, with nothing of the old", func(s *scene) {
 		s.putTimeout(35)
 		_, old := s.acquire()

@@ -59,7 +59,7 @@ func (s *scene) peeked() session.Session {
 	return sess
 }
 
-// inSeconds: a timeout of no whole minutes is kept to the second. To .NET it is the minutes, rounded up.
+// inSeconds: a timeout that was given in seconds is kept to the second. To .NET it is the minutes, rounded up.
 func inSeconds(t *testing.T, s Subject) {
 	run(t, s, "a store sets them", func(s *scene) {
 		s.wantSeconds("put", s.putSeconds(90), 2, 90)
@@ -72,7 +72,7 @@ func inSeconds(t *testing.T, s Subject) {
 		s.wantSeconds("update", sess, 60, 3599)
 		sess, err = s.Store.Update(s.ctx, s.ref, lock, session.Write{Item: blob(10), Seconds: 120}, false, op())
 		s.noError("update", err)
-		s.wantSeconds("update with whole minutes", sess, 2, 0)
+		s.wantSeconds("update with seconds that are whole minutes", sess, 2, 120)
 		s.wantSeconds("put of minutes", s.putTimeout(3), 3, 0)
 	}, extended)
 	for name, change := range timeoutVerbs {
@@ -101,6 +101,15 @@ func inSeconds(t *testing.T, s Subject) {
 			s.age(30 * time.Minute)
 			use.use(s)
 			s.age(3601*time.Second - patience)
+			s.there()
+			s.age(patience)
+			s.gone()
+		}, extended, aged)
+		run(t, s, "a "+use.name+" gives no second more where the seconds are whole minutes", func(s *scene) {
+			s.putSeconds(3600)
+			s.age(30 * time.Minute)
+			use.use(s)
+			s.age(3600*time.Second - patience)
 			s.there()
 			s.age(patience)
 			s.gone()

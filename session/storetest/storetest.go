@@ -93,6 +93,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"lost locks", lostLocks},
 		{"abandoned locks", abandonedLocks},
 		{"removals past a lock", breaking},
+		{"waited for", waitedFor},
 		{"uninitialized", uninitialized},
 		{"timeouts", timeouts},
 		{"timeouts in seconds", inSeconds},

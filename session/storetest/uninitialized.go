@@ -70,6 +70,12 @@ func uninitialized(t *testing.T, s Subject) {
 			}
 		}
 	}, extended)
+	run(t, s, "the same acquire again, after the holder stored, reports what is so now", func(s *scene) {
+		s.putUninitialized()
+		first := op()
+		_, lock := s.acquireOrMake(first)
+		s.foundAsStored(first, lock)
+	}, extended)
 	run(t, s, "an update can make it so again", func(s *scene) {
 		s.create()
 		_, lock := s.acquire()
@@ -91,4 +97,25 @@ func (s *scene) putUninitialized() session.Session {
 		s.Error("the put does not report the session uninitialized")
 	}
 	return sess
+}
+
+// foundAsStored: an acquire that finds its lock again answers what the lock's holder stored since, with the flag and
+// the tag of it.
+func (s *scene) foundAsStored(acquire session.Operation, lock session.Lock) {
+	s.Helper()
+	for _, w := range []session.Write{
+		{Item: blob(40)},
+		{Item: session.EmptyItem(s.ref.App.Timeout), Uninitialized: true},
+		{Item: blob(9000)},
+	} {
+		stored, err := s.Store.Update(s.ctx, s.ref, lock, w, true, op())
+		s.noError("update that keeps the lock", err)
+		found, again := s.acquireOrMake(acquire)
+		if again != lock || found.Uninitialized != w.Uninitialized || found.Tag != stored.Tag {
+			s.Errorf("again after an update of %d bytes: the same lock %v, uninitialized %v, the update's tag %v; want true, %v, true",
+				len(w.Item), again == lock, found.Uninitialized, found.Tag == stored.Tag, w.Uninitialized)
+		}
+		s.same("again", found.Item, w.Item)
+	}
+	s.release(lock)
 }

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -11,27 +12,103 @@ type Limits struct {
 	MaxP99   time.Duration // of the answers that met none
 }
 
-// exceeded says which limits a result does not keep.
-func (l Limits) exceeded(r *Result) (findings []string) {
-	if l.MaxStall > 0 {
-		for _, f := range r.Failovers {
-			if f.LongestStallMS > ms(l.MaxStall) {
-				findings = append(findings, fmt.Sprintf("a request waited %s in the %s at %.1f s, longer than --max-stall %v", shortMS(f.LongestStallMS), f.Kind, f.AtS, l.MaxStall))
-			}
-		}
-	}
-	calm := &r.LatencyMS
-	if len(r.Failovers) > 0 && r.CalmMS != nil {
-		calm = r.CalmMS
-	}
-	if l.MaxP99 > 0 && calm.P99 > ms(l.MaxP99) {
-		findings = append(findings, fmt.Sprintf("outside the failovers the p99 is %s, more than --max-p99 %v", shortMS(calm.P99), l.MaxP99))
-	}
-	return findings
+// Checked is a limit that was asked for, and what was measured of it.
+type Checked struct {
+	Flag       string   `json:"flag"`
+	LimitMS    float64  `json:"limit_ms"`
+	MeasuredMS *float64 `json:"measured_ms"` // null: there was nothing to measure, so the limit says nothing
+	Held       bool     `json:"held"`        // also where there was nothing to measure
+
+	what string // was measured, or why nothing was
 }
 
-// check refuses limits that mean nothing.
-func (l Limits) check() error {
+// newChecked is a limit that is held unless something was measured that is more.
+func newChecked(flag string, limit time.Duration, measured *float64, what string) Checked {
+	return Checked{Flag: flag, LimitMS: ms(limit), MeasuredMS: measured, Held: measured == nil || *measured <= ms(limit), what: what}
+}
+
+// check holds the limits that were asked for against a result.
+func (l Limits) check(r *Result) (list []Checked) {
+	if l.MaxStall > 0 {
+		list = append(list, l.checkStall(r))
+	}
+	if l.MaxP99 > 0 {
+		calm, where := &r.LatencyMS, "of all answers"
+		switch {
+		case len(r.Failovers) > 0 && r.CalmMS != nil:
+			calm, where = r.CalmMS, "outside the failovers"
+		case len(r.Failovers) > 0:
+			where = "of all answers (each met a failover)"
+		}
+		list = append(list, newChecked("--max-p99", l.MaxP99, pointer(calm.P99), fmt.Sprintf("the p99 %s is %s", where, shortMS(calm.P99))))
+	}
+	return list
+}
+
+// checkStall holds the longest stall of all failovers against its limit.
+func (l Limits) checkStall(r *Result) Checked {
+	var longest *Failover
+	for i := range r.Failovers {
+		if f := &r.Failovers[i]; f.Refused == "" && (longest == nil || f.LongestStallMS > longest.LongestStallMS) {
+			longest = f
+		}
+	}
+	if longest == nil {
+		return newChecked("--max-stall", l.MaxStall, nil, "there was no failover")
+	}
+	return newChecked("--max-stall", l.MaxStall, &longest.LongestStallMS,
+		fmt.Sprintf("the longest wait was %s, in the %s at %.1f s", shortMS(longest.LongestStallMS), kindWords(longest.Kind), longest.AtS))
+}
+
+// limit is the limit as it was asked for.
+func (c *Checked) limit() string {
+	return fmt.Sprintf("%s %v", c.Flag, time.Duration(c.LimitMS*float64(time.Millisecond)))
+}
+
+// Words are the limit and what became of it, for people.
+func (c Checked) Words() string {
+	verdict := "exceeded"
+	switch {
+	case c.MeasuredMS == nil:
+		verdict = "not checked"
+	case c.Held:
+		verdict = "held"
+	}
+	return fmt.Sprintf("%s %s: %s", c.limit(), verdict, c.what)
+}
+
+// finding is why a limit that was not held makes the run a failure.
+func (c *Checked) finding() string { return fmt.Sprintf("%s, more than %s", c.what, c.limit()) }
+
+// writeLimits writes which limits were checked, and what became of them.
+func (r *Report) writeLimits(out io.Writer) {
+	if len(r.Limits) > 0 {
+		fmt.Fprintln(out)
+	}
+	for _, c := range r.Limits {
+		fmt.Fprintf(out, "limit: %s\n", c.Words())
+	}
+}
+
+// kindWords names a failover or fault within a sentence.
+func kindWords(kind string) string {
+	switch kind {
+	case kindManual:
+		return "planned failover"
+	case kindForce:
+		return "forced failover"
+	case kindObserved:
+		return "failover"
+	case kindIsolate:
+		return "isolation"
+	case kindSever:
+		return "cut of all connections"
+	}
+	return kind
+}
+
+// valid refuses limits that mean nothing.
+func (l Limits) valid() error {
 	for flag, limit := range map[string]time.Duration{"--max-stall": l.MaxStall, "--max-p99": l.MaxP99} {
 		if limit < 0 {
 			return usage("%s %v: give a time such as 1s, or 0 for no limit", flag, limit)

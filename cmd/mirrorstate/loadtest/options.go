@@ -115,7 +115,7 @@ func (f *Flags) Options() (Options, error) {
 		return o, err
 	}
 	o.Limits = f.Limits
-	if err := o.Limits.check(); err != nil {
+	if err := o.Limits.valid(); err != nil {
 		return o, err
 	}
 	o.Failovers, err = o.plan(f.Failovers)

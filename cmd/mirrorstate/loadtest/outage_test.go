@@ -202,22 +202,43 @@ func TestRecorder_Calm(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	r := &Result{LatencyMS: Latency{P99: 900}, CalmMS: &Latency{P99: 20},
-		Failovers: []Failover{{Kind: kindManual, AtS: 5, LongestStallMS: 40}, {Kind: kindCrash, AtS: 9, LongestStallMS: 1200}}}
+		Failovers: []Failover{{Kind: kindManual, AtS: 5, LongestStallMS: 40}, {Kind: kindCrash, AtS: 9, LongestStallMS: 1200}, {Kind: kindManual, AtS: 12, LongestStallMS: 9000, Refused: "no"}}}
+	plain := &Result{LatencyMS: Latency{P99: 900}}
+	met := &Result{LatencyMS: Latency{P99: 900}, Failovers: []Failover{{Kind: kindManual, AtS: 5, LongestStallMS: 40}}}
 	for _, c := range []struct {
+		result *Result
 		limits Limits
-		want   []string
+		words  []string // of each limit that was asked for
+		found  []string // those that fail the run
 	}{
-		{Limits{}, nil},
-		{Limits{MaxStall: 1200 * time.Millisecond, MaxP99: 20 * time.Millisecond}, nil},
-		{Limits{MaxStall: time.Second}, []string{"a request waited 1200 ms in the crash at 9.0 s, longer than --max-stall 1s"}},
-		{Limits{MaxP99: 19 * time.Millisecond}, []string{"outside the failovers the p99 is 20.0 ms, more than --max-p99 19ms"}},
+		{r, Limits{}, nil, nil},
+		{r, Limits{MaxStall: 1200 * time.Millisecond, MaxP99: 20 * time.Millisecond},
+			[]string{"--max-stall 1.2s held: the longest wait was 1200 ms, in the crash at 9.0 s", "--max-p99 20ms held: the p99 outside the failovers is 20.0 ms"}, nil},
+		{r, Limits{MaxStall: time.Second},
+			[]string{"--max-stall 1s exceeded: the longest wait was 1200 ms, in the crash at 9.0 s"},
+			[]string{"the longest wait was 1200 ms, in the crash at 9.0 s, more than --max-stall 1s"}},
+		{r, Limits{MaxP99: 19 * time.Millisecond},
+			[]string{"--max-p99 19ms exceeded: the p99 outside the failovers is 20.0 ms"},
+			[]string{"the p99 outside the failovers is 20.0 ms, more than --max-p99 19ms"}},
+		{met, Limits{MaxStall: 39 * time.Millisecond, MaxP99: time.Second},
+			[]string{"--max-stall 39ms exceeded: the longest wait was 40.0 ms, in the planned failover at 5.0 s", "--max-p99 1s held: the p99 of all answers (each met a failover) is 900 ms"},
+			[]string{"the longest wait was 40.0 ms, in the planned failover at 5.0 s, more than --max-stall 39ms"}},
+		{plain, Limits{MaxStall: time.Second, MaxP99: 100 * time.Millisecond},
+			[]string{"--max-stall 1s not checked: there was no failover", "--max-p99 100ms exceeded: the p99 of all answers is 900 ms"},
+			[]string{"the p99 of all answers is 900 ms, more than --max-p99 100ms"}},
 	} {
-		if got := c.limits.exceeded(r); !slices.Equal(got, c.want) {
-			t.Errorf("%+v: %q, want %q", c.limits, got, c.want)
+		rep := &Report{Result: *c.result}
+		rep.Requests = 1
+		rep.judge(Tolerance{findRefused: 9}, c.limits)
+		var words []string
+		for _, l := range rep.Limits {
+			words = append(words, l.Words())
 		}
-	}
-	r.Failovers, r.CalmMS = nil, nil
-	if got := (Limits{MaxP99: 100 * time.Millisecond}).exceeded(r); len(got) != 1 {
-		t.Errorf("without failovers: %q, want the p99 of all", got)
+		if !slices.Equal(words, c.words) {
+			t.Errorf("%+v: told %q, want %q", c.limits, words, c.words)
+		}
+		if !slices.Equal(rep.Findings, c.found) {
+			t.Errorf("%+v: found %q, want %q", c.limits, rep.Findings, c.found)
+		}
 	}
 }

@@ -19,6 +19,7 @@ type Report struct {
 	Interrupted bool            `json:"interrupted,omitempty"`
 	Load        Offered         `json:"load"`
 	Processes   map[string]Cost `json:"processes,omitempty"` // by name; generator is the load test itself
+	Limits      []Checked       `json:"limits,omitempty"`    // that were asked for
 	Findings    []string        `json:"findings,omitempty"`  // why it counts as failed; empty: it does not
 	Notes       []string        `json:"notes,omitempty"`     // what a reader should know
 
@@ -176,7 +177,12 @@ func (r *Report) judge(t Tolerance, limits Limits) {
 			r.Findings = append(r.Findings, fmt.Sprintf("%d %s", f.n, f.words))
 		}
 	}
-	r.Findings = append(r.Findings, limits.exceeded(&r.Result)...)
+	r.Limits = limits.check(&r.Result)
+	for _, c := range r.Limits {
+		if !c.Held {
+			r.Findings = append(r.Findings, c.finding())
+		}
+	}
 	if r.Requests == 0 && !r.Interrupted {
 		r.Findings = append(r.Findings, "no request was answered")
 	}

@@ -56,7 +56,7 @@ func madeUp(compared bool) *Report {
 	for i := 121; i < 130; i++ {
 		r.held[i] = 10 * (i - 120)
 	}
-	r.judge(Tolerance{}, Limits{})
+	r.judge(Tolerance{}, Limits{MaxStall: 2 * time.Second, MaxP99: 50 * time.Millisecond})
 	return r
 }
 

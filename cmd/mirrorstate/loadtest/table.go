@@ -31,6 +31,7 @@ func (r *Report) Write(out io.Writer) error {
 	if text := r.costs(); text != "" {
 		fmt.Fprintf(out, "\n%s\n", text)
 	}
+	r.writeLimits(out)
 	for _, note := range r.Notes {
 		fmt.Fprintf(out, "\nnote: %s\n", note)
 	}
@@ -182,7 +183,7 @@ func (r *Report) writeFailovers(out io.Writer) error {
 	}
 	for _, f := range r.Failovers {
 		if f.Refused != "" {
-			fmt.Fprintf(out, "%s at %.1f s was refused: %s\n", f.Kind, f.AtS, f.Refused)
+			fmt.Fprintf(out, "the %s at %.1f s was refused: %s\n", kindWords(f.Kind), f.AtS, f.Refused)
 		}
 	}
 	return nil

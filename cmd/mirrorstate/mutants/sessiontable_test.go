@@ -125,10 +125,39 @@ var sessionMutants = []mutant{
 		pkg:  "partner/embedded", test: "TestExtended_madeAgain",
 	},
 	{
+		invariant: "I4", name: "stores what was removed while the call waited for it",
+		file: "partner/embedded/procedures_store.go",
+		old:  `(p.alone() || !f.removed && !f.done) && !f.removedOf(p.waited)`,
+		new:  `(p.alone() || !f.removed && !f.done)`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/waited for",
+	},
+	{
+		invariant: "I4", name: "makes and locks what was removed while the call waited for it",
+		file: "partner/embedded/procedures_acquire.go",
+		old:  `!f.removed && !f.done && !f.removedOf(p.waited) && p.mayMake`,
+		new:  `!f.removed && !f.done && p.mayMake`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/waited for",
+	},
+	{
+		invariant: "I4", name: "removes the successor of what the call waited for",
+		file: "partner/embedded/procedures_store.go",
+		old:  `!another && (a.alone() || !done) && inTime`,
+		new:  `(a.alone() || !done) && inTime`,
+		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/waited for",
+	},
+	{
+		invariant: "I5", name: "answers the flag of the grant to an acquire that finds its lock again",
+		file: "partner/embedded/procedures_session.go",
+		old: `		s.lockActionFlags = nullInt{flags.int32() & 1, true}
+`,
+		new: ``,
+		pkg: "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/uninitialized",
+	},
+	{
 		invariant: "I4", name: "removes the successor of what it had removed",
 		file: "partner/embedded/procedures_store.go",
-		old:  `			(a.alone() || !done) && inTime`,
-		new:  `			inTime`,
+		old:  `!another && (a.alone() || !done) && inTime`,
+		new:  `!another && inTime`,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/repeated late",
 	},
 	{

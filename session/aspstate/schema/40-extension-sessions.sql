@@ -27,7 +27,9 @@
 -- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then.
 --             Far below zero: every lock is
 --
--- @timeout, @timeoutSeconds  the session's timeout from then on, in minutes and, where it is no whole minutes,
+-- @waited     when the session was made that the call waited for, which stays removed if it has been removed since;
+--             NULL: it waited for none
+-- @timeout, @timeoutSeconds  the session's timeout from then on, in minutes and, where it was given in seconds,
 --             in seconds too; the minutes are then rounded up, for .NET. NULL: the session keeps its own. Seconds only beside minutes
 --
 -- The Timeout that is answered is in minutes, or, below zero, in seconds. The row's seconds count as long as
@@ -219,12 +221,13 @@ GO
 IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
 GO
 -- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
--- held (and its action flags), and answers 3 after. A lock that was found by another call than the one
+-- held (and its action flags, or those that the holder has stored since), and answers 3 after. A lock that was found by another call than the one
 -- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
 -- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
 -- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
 -- expired, is made with the lock on it: uninitialized, with @itemShort, @timeout or else @defaultTimeout (8,
--- of the same @op again too). One that was removed since this was first sent is not made again.
+-- of the same @op again too). One that was removed since this was first sent, or while the call waited for it, is
+-- not made again.
 CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -241,7 +244,8 @@ CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @create      bit          = 0,
     @itemShort   varbinary(7000) = NULL,
     @defaultTimeout int       = NULL,
-    @firstSent   datetime2(7) = NULL
+    @firstSent   datetime2(7) = NULL,
+    @waited      datetime     = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -327,7 +331,7 @@ AS
               AND @answered IS NULL
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
               AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
             IF @@ROWCOUNT = 1
             BEGIN
@@ -349,7 +353,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
@@ -380,6 +384,8 @@ AS
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                           WHERE t.SessionId = @id AND @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))) THEN 3
                  WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN 2
+                 WHEN @create = 1 AND (s.SessionId IS NULL OR s.Expires <= @now)
+                      AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited) THEN 1
                  WHEN @resent = 1 AND @create = 1 AND (s.SessionId IS NULL OR s.Expires <= @now)
                       AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
                  WHEN s.SessionId IS NULL THEN CASE @create WHEN 1 THEN 7 ELSE 1 END
@@ -465,7 +471,7 @@ AS
             LockDate = CASE @keep WHEN 1 THEN @now ELSE LockDate END,
             LockDateLocal = CASE @keep WHEN 1 THEN GETDATE() ELSE LockDateLocal END,
             SessionItemShort = @itemShort, SessionItemLong = @itemLong,
-            Flags = (Flags & ~1) | @flags,
+            Flags = (Flags & ~1) | @flags, LockActionFlags = @flags & 1,
             OperationId1 = @op, OperationId2 = OperationId1, OperationId3 = OperationId2, OperationId4 = OperationId3,
             OperationDate1 = @clock, OperationDate2 = OperationDate1, OperationDate3 = OperationDate2, OperationDate4 = OperationDate3,
             OperationsForgotten = COALESCE(OperationDate4, OperationsForgotten)
@@ -714,7 +720,7 @@ GO
 -- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
 -- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
 -- A session is made the careful way only: its place is kept from the look at the tombstones to the
--- insert.
+-- insert. Where the session of @waited has been removed, nothing is made or overwritten (1).
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -737,7 +743,8 @@ CREATE PROCEDURE dbo.MirrorState_Store_1
     @call           binary(16)   = NULL,
     @called         datetime2(7) = NULL,
     @settle         int          = 0,
-    @timeoutSeconds int          = NULL
+    @timeoutSeconds int          = NULL,
+    @waited         datetime     = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -794,6 +801,7 @@ AS
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
           -- What was removed and made again since this was first sent is not for this to overwrite.
           AND (@resent = 0 OR MadeOperationId IS NOT NULL OR Created < DATEADD(millisecond, -10, @since))
+          AND (@waited IS NULL OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited))
           AND ((@careful = 0 AND @call = @op) OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00)))))
           AND @clock <= @notAfter
@@ -820,7 +828,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
@@ -846,6 +854,7 @@ AS
                               WHERE t.SessionId = @id AND t.Removed >= @since AND t.OperationsForgotten >= @since) THEN 5
                  WHEN @resent = 1 AND EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
                               WHERE t.SessionId = @id AND t.Removed >= @since) THEN 1
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited) THEN 1
                  WHEN @clock > @notAfter THEN 7
                  -- The session that was there when this was first sent has gone without a tombstone, as .NET removes, and
                  -- whether this was done to it before, nobody knows. (Of a successor that a verb made it is taken that there was
@@ -891,7 +900,7 @@ IF OBJECT_ID(N'dbo.MirrorState_Remove_1', N'P') IS NOT NULL DROP PROCEDURE dbo.M
 GO
 -- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
 -- somebody holds it. A session that is not there is removed already, and what is made from then on is
--- another one. A few old tombstones go too.
+-- another one: so is what is there where the session of @waited has been removed. A few old tombstones go too.
 CREATE PROCEDURE dbo.MirrorState_Remove_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -904,7 +913,8 @@ CREATE PROCEDURE dbo.MirrorState_Remove_1
     @resent      bit          = 0,
     @call        binary(16)   = NULL,
     @called      datetime2(7) = NULL,
-    @settle      int          = 0
+    @settle      int          = 0,
+    @waited      datetime     = NULL
 AS
     SET NOCOUNT ON
     SET XACT_ABORT ON
@@ -939,6 +949,7 @@ AS
           AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))
           AND @answered IS NULL
           AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))
+          AND (@waited IS NULL OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited))
           AND ((@careful = 0 AND @call = @op)
             OR NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op))
           AND @clock <= @notAfter
@@ -957,6 +968,7 @@ AS
                  WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.OperationId = @op) THEN 0
                  WHEN @answered IS NOT NULL THEN @answered
                  WHEN s.SessionId IS NULL THEN 0
+                 WHEN EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t WHERE t.SessionId = @id AND t.Created = @waited) THEN 0
                  WHEN @clock > @notAfter THEN 7
                  WHEN @lockOp IS NOT NULL AND s.Locked = 1 AND s.LockCookie = @lockCookie AND s.LockOperationId = @lockOp
                       AND s.LockOperationCookie = @lockCookie THEN 7

@@ -430,7 +430,7 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
     ALTER TABLE dbo.ASPStateTempSessions ADD
         LockOperationId     binary(16) NULL, -- operation id of the acquire that was granted the lock
         LockOperationCookie int        NULL, -- the LockCookie it was granted with; .NET's acquires move one and not the other
-        LockActionFlags     int        NULL, -- the action flags that grant reported (1: uninitialized)
+        LockActionFlags     int        NULL, -- the action flags that grant reports (1: uninitialized), or those that its holder stored since
         OperationId1        binary(16) NULL, -- the ring: the last four operations, newest first
         OperationId2        binary(16) NULL,
         OperationId3        binary(16) NULL,
@@ -443,7 +443,7 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
         MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
-        TimeoutSeconds      int        NULL, -- the timeout, where it is no whole minutes; counts while Timeout is its minutes, rounded up
+        TimeoutSeconds      int        NULL, -- the timeout, where it was given in seconds; counts while Timeout is its minutes, rounded up
         TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 COMMIT TRANSACTION
