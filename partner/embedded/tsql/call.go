@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"strings"
 )
@@ -27,11 +28,17 @@ func (p *parser) call() fragment {
 	}
 	if part := datePartFunctions[name]; part != "" {
 		args := p.arguments(t, 1, 1)
-		return fragment{sql: "tsql_datepart('" + part + "', " + join(args) + ")", typ: intType}
+		return fragment{sql: "tsql_datepart('" + part + "', " + join(args) + ")", typ: intType, eval: calling("tsql_datepart", []driver.Value{part}, args...)}
 	}
 	if sig, ok := pureFunctions[name]; ok {
 		args := p.arguments(t, sig.min, sig.max)
-		return fragment{sql: sig.sql + "(" + join(args) + ")", typ: sig.result(args)}
+		for i := range args {
+			args[i] = p.typed(args[i])
+		}
+		if name == "ISNULL" && len(args) == 2 && args[0].typ.Name == "binary" {
+			args[1] = args[1].padded(args[0].typ.Length)
+		}
+		return fragment{sql: sig.sql + "(" + join(args) + ")", typ: sig.result(args), eval: pure(name, sig.sql, args)}
 	}
 	// DB_ID() is the session's own; DB_ID('x') is looked up.
 	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") {
@@ -43,6 +50,25 @@ func (p *parser) call() fragment {
 	}
 	p.fail(notSupported(int(t.line), "Function", t.text))
 	return fragment{}
+}
+
+// pure is the evaluator of a function that depends on its arguments only; nil where only SQLite has it.
+func pure(name, function string, args []fragment) evaluator {
+	switch name {
+	case "ISNULL", "COALESCE":
+		return first(args)
+	case "NULLIF":
+		return unlessEqual(args)
+	}
+	return calling(function, nil, args...)
+}
+
+// padded is a constant as a binary(n) has it.
+func (f fragment) padded(n int) fragment {
+	if b, ok := f.constant.([]byte); ok && f.isConstant && len(b) < n {
+		return binaryLiteral(fmt.Sprintf("0x%x%s", b, strings.Repeat("00", n-len(b))))
+	}
+	return f
 }
 
 // result is the type of the function's value, given its arguments.
@@ -146,12 +172,18 @@ func (p *parser) systemValue(name string, args []Expr) fragment {
 	for _, known := range p.in.System {
 		if known.Name == name && sameArguments(known.Args, args) {
 			f.sql = "@" + known.Param
+			if p.body != nil {
+				f.eval = ofSystem(known)
+			}
 			return f
 		}
 	}
-	param := fmt.Sprintf("s%d", len(p.in.System)+1)
-	p.in.System = append(p.in.System, SystemCall{Name: name, Args: args, Param: param})
-	f.sql = "@" + param
+	call := SystemCall{Name: name, Args: args, Param: fmt.Sprintf("s%d", len(p.in.System)+1)}
+	p.in.System = append(p.in.System, call)
+	f.sql = "@" + call.Param
+	if p.body != nil {
+		f.eval = ofSystem(call)
+	}
 	return f
 }
 
@@ -171,7 +203,7 @@ func sameArguments(a, b []Expr) bool {
 
 // expression turns a fragment into what is handed out, with p.in's inputs.
 func (p *parser) expression(f fragment) Expr {
-	return Expr{Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ, IsConstant: f.isConstant, Constant: f.constant, Variable: f.variable}
+	return Expr{eval: f.eval, Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ, IsConstant: f.isConstant, Constant: f.constant, Variable: f.variable}
 }
 
 // aggregateCall parses the argument of an aggregate function.

@@ -27,7 +27,11 @@ func (p *parser) comparison() fragment {
 		p.needValue(left)
 		not := p.accept("NOT")
 		p.expect("NULL")
-		return predicate(not, left.sql+" IS NULL")
+		f := predicate(not, left.sql+" IS NULL")
+		if f.eval = isNull(left.eval); not {
+			f.eval = negated(f.eval)
+		}
+		return f
 	}
 	not := p.peek(0).is("NOT") && (p.peek(1).is("IN") || p.peek(1).is("LIKE") || p.peek(1).is("BETWEEN"))
 	if not {
@@ -36,13 +40,15 @@ func (p *parser) comparison() fragment {
 	switch {
 	case p.accept("IN"):
 		p.needValue(left)
-		return predicate(not, p.membership(left))
+		sql, eval := p.membership(left)
+		return predicate(not, sql).computed(not, eval)
 	case p.accept("LIKE"):
 		p.needValue(left)
 		return predicate(not, p.like(left))
 	case p.accept("BETWEEN"):
 		p.needValue(left)
-		return predicate(not, p.between(left))
+		sql, eval := p.between(left)
+		return predicate(not, sql).computed(not, eval)
 	}
 	return left
 }
@@ -55,15 +61,52 @@ func predicate(not bool, sql string) fragment {
 	return fragment{sql: "(" + sql + ")", predicate: true}
 }
 
+// computed gives a predicate its evaluator, negated if not.
+func (f fragment) computed(not bool, eval evaluator) fragment {
+	if f.eval = eval; not {
+		f.eval = negated(eval)
+	}
+	return f
+}
+
 // compare writes a comparison. Where no column brings its collation along,
 // the comparison is told to ignore case.
 func (p *parser) compare(operator string, a, b fragment) fragment {
 	a, b = p.likeOther(a, b), p.likeOther(b, a)
+	a, b = p.asPrecise(a, b)
 	sql := a.sql + " " + operator + " " + b.sql
-	if ignoresCase(a, b) {
+	fold := ignoresCase(a, b)
+	if fold {
 		sql += " COLLATE NOCASE"
 	}
-	return predicate(false, sql)
+	return predicate(false, sql).computed(false, comparing(operator, a.eval, b.eval, fold))
+}
+
+// asPrecise brings a datetime to the form of the datetime2 that it is compared with: its last digit stands for a
+// third of 10 ms.
+func (p *parser) asPrecise(a, b fragment) (fragment, fragment) {
+	if p.body == nil {
+		return a, b
+	}
+	first, second := p.typeOf(a).Name, p.typeOf(b).Name
+	switch {
+	case first == "datetime" && second == "datetime2":
+		a = widened(a)
+	case first == "datetime2" && second == "datetime":
+		b = widened(b)
+	}
+	return a, b
+}
+
+func widened(f fragment) fragment {
+	eval := calling("tsql_precise", nil, f)
+	if f.column == "" && f.variable == "" {
+		f.sql = "tsql_precise(" + f.sql + ")"
+	} else {
+		f.sql = "(" + f.sql + " || CASE substr(" + f.sql + ", -1) WHEN '3' THEN '3333' WHEN '7' THEN '6667' ELSE '0000' END)"
+	}
+	f.eval = eval
+	return f
 }
 
 // ignoresCase says whether a comparison needs a collation of its own.
@@ -86,7 +129,7 @@ func (p *parser) likeOther(f, other fragment) fragment {
 	case typ.isDateTime():
 		return p.dateLiteral(text, typ)
 	case typ.isNumber():
-		return fragment{sql: convertCall(f, typ, -1), typ: typ}
+		return convertFragment(f, typ, -1)
 	case typ.Name == "" && other.column != "" && looksLikeDate(text):
 		return fragment{sql: "tsql_as(" + other.sql + ", " + f.sql + ")"}
 	}
@@ -100,7 +143,7 @@ func (p *parser) dateLiteral(text string, typ TypeSpec) fragment {
 		err.Line = int(p.tokens[max(p.pos-1, 0)].line)
 		p.fail(err)
 	}
-	return fragment{sql: quoteText(stored), typ: typ}
+	return fragment{sql: quoteText(stored), typ: typ, eval: constantly(stored)}
 }
 
 // looksLikeDate says whether a string could be meant as a date with a year.
@@ -121,7 +164,7 @@ func (p *parser) exists() fragment {
 }
 
 // membership parses what follows IN: values or a query.
-func (p *parser) membership(left fragment) string {
+func (p *parser) membership(left fragment) (string, evaluator) {
 	p.expectSymbol("(")
 	head := left.sql
 	if left.column == "" && left.typ.maybeText() {
@@ -130,18 +173,20 @@ func (p *parser) membership(left fragment) string {
 	if p.peek(0).is("SELECT") {
 		sub := p.subquery()
 		p.expectSymbol(")")
-		return head + " IN (" + sub.sql + ")"
+		return head + " IN (" + sub.sql + ")", nil
 	}
 	var values []string
+	var list []fragment
 	for {
-		f := p.value()
-		values = append(values, p.likeOther(f, left).sql)
+		f := p.likeOther(p.value(), left)
+		list = append(list, f)
+		values = append(values, f.sql)
 		if !p.acceptSymbol(",") {
 			break
 		}
 	}
 	p.expectSymbol(")")
-	return head + " IN (" + strings.Join(values, ", ") + ")"
+	return head + " IN (" + strings.Join(values, ", ") + ")", among(left.eval, list, left.column == "" && left.typ.maybeText())
 }
 
 // like parses what follows LIKE. T-SQL's patterns have [sets], so SQLite's own won't do.
@@ -158,7 +203,7 @@ func (p *parser) like(left fragment) string {
 }
 
 // between parses what follows BETWEEN.
-func (p *parser) between(left fragment) string {
+func (p *parser) between(left fragment) (string, evaluator) {
 	low := p.sum()
 	p.needValue(low)
 	p.expect("AND")
@@ -166,8 +211,10 @@ func (p *parser) between(left fragment) string {
 	p.needValue(high)
 	low, high = p.likeOther(low, left), p.likeOther(high, left)
 	head := left.sql
-	if ignoresCase(left, low) || ignoresCase(left, high) {
+	fold := ignoresCase(left, low) || ignoresCase(left, high)
+	if fold {
 		head = "(" + head + " COLLATE NOCASE)"
 	}
-	return head + " BETWEEN " + low.sql + " AND " + high.sql
+	limits := []fragment{{eval: comparing(">=", left.eval, low.eval, fold)}, {eval: comparing("<=", left.eval, high.eval, fold)}}
+	return head + " BETWEEN " + low.sql + " AND " + high.sql, joined(limits, false)
 }

@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"strconv"
 	"strings"
@@ -48,11 +49,26 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	if from := p.columnType(f); from.Name != "" {
 		f.typ = from
 	}
-	sql := convertCall(f, typ, style)
+	out := convertFragment(f, typ, style)
 	if try {
-		sql = "tsql_try_convert" + strings.TrimPrefix(sql, "tsql_convert")
+		out.sql = "tsql_try_convert" + strings.TrimPrefix(out.sql, "tsql_convert")
+		out.eval = calling("tsql_try_convert", convertArguments(f, typ, style), f)
 	}
-	return fragment{sql: sql, typ: typ}
+	return out
+}
+
+// convertFragment writes a conversion; style -1 means none was given.
+func convertFragment(f fragment, typ TypeSpec, style int) fragment {
+	return fragment{sql: convertCall(f, typ, style), typ: typ, eval: calling("tsql_convert", convertArguments(f, typ, style), f)}
+}
+
+// convertArguments are the arguments of tsql_convert before the value.
+func convertArguments(f fragment, typ TypeSpec, style int) []driver.Value {
+	length := typ.Length
+	if typ.Max {
+		length = 0
+	}
+	return []driver.Value{typ.Name, int64(length), int64(typ.Scale), int64(style), f.typ.Name}
 }
 
 // convertCall writes the call of tsql_convert; style -1 means none was given.
@@ -85,7 +101,8 @@ func (p *parser) iif() fragment {
 	p.expectSymbol(",")
 	b := p.value()
 	p.expectSymbol(")")
-	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: a.typ}
+	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: a.typ,
+		eval: chosen([]fragment{condition}, []fragment{a}, &b)}
 }
 
 // dateCall parses DATEADD, DATEDIFF and DATEPART, whose first argument is a word.
@@ -114,5 +131,5 @@ func (p *parser) dateCall(t token, sig signature) fragment {
 	if sig.like > 0 && !typ.isDateTime() { // a string or a column: what comes out is a datetime
 		typ = datetimeType
 	}
-	return fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ}
+	return fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ, eval: calling(sig.sql, []driver.Value{part}, args...)}
 }

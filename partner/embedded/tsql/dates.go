@@ -64,6 +64,21 @@ func dateText(t time.Time, precise bool) (driver.Value, *Error) {
 	return nil, failure(517, 16, "Adding a value to a 'datetime' column caused an overflow.")
 }
 
+// precise is a datetime as a datetime2: the last digit of its milliseconds stands for a third of 10 ms.
+func precise(args []driver.Value) (driver.Value, *Error) {
+	text, ok := args[0].(string)
+	if !ok || len(text) != len(dateTimeLayout) {
+		return args[0], nil
+	}
+	switch text[len(text)-1] {
+	case '3':
+		return text + "3333", nil
+	case '7':
+		return text + "6667", nil
+	}
+	return text + "0000", nil
+}
+
 // dateAdd is DATEADD(part, number, date).
 func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	part, _ := args[0].(string)

@@ -27,6 +27,11 @@ func (n Name) String() string {
 	return s
 }
 
+// isLocal says whether n names a table variable or a temporary table.
+func (n Name) isLocal() bool {
+	return strings.HasPrefix(n.Object, "#") || strings.HasPrefix(n.Object, "@")
+}
+
 // System says whether n names a view or table of the system's catalogue: of
 // schema sys or INFORMATION_SCHEMA, or one of the old names such as sysobjects.
 func (n Name) System() bool {
@@ -132,6 +137,8 @@ type Expr struct {
 	// Variable is set when the expression is nothing but a variable: lower
 	// case, with its "@".
 	Variable string
+
+	eval evaluator // nil: only SQLite can compute it
 }
 
 // BindName is the name for sql.Named of a variable in SQL that this package

@@ -78,6 +78,7 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_newid":        {0, false, newID},
 	"tsql_datalength":   {2, true, dataLength},
 	"tsql_dateadd":      {3, true, dateAdd},
+	"tsql_precise":      {1, true, precise},
 	"tsql_datediff":     {3, true, dateDiff},
 	"tsql_datediff_big": {3, true, dateDiffBig},
 	"tsql_datepart":     {2, true, datePart},

@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"strings"
 )
@@ -16,6 +17,7 @@ type fragment struct {
 	variable   string // of a plain variable
 	isConstant bool   // a literal, with its value
 	constant   any
+	eval       evaluator // in a procedure; nil: only SQLite can compute it
 }
 
 // value parses an expression that has a value.
@@ -68,15 +70,16 @@ func (p *parser) chain(word string, operand func() fragment) fragment {
 		return first
 	}
 	p.needCondition(first)
-	parts := []string{first.sql}
+	parts, list := []string{first.sql}, []fragment{first}
 	for p.accept(word) {
 		f := operand()
 		p.needCondition(f)
+		list = append(list, f)
 		if parts = append(parts, f.sql); len(parts) > maxDepth {
 			p.tooDeep()
 		}
 	}
-	return fragment{sql: "(" + strings.Join(parts, " "+word+" ") + ")", predicate: true}
+	return fragment{sql: "(" + strings.Join(parts, " "+word+" ") + ")", predicate: true, eval: joined(list, word == "OR")}
 }
 
 // negation parses NOT condition, or what it would negate.
@@ -90,7 +93,7 @@ func (p *parser) negation() fragment {
 	defer p.leave()
 	f := p.negation()
 	p.needCondition(f)
-	return fragment{sql: "(NOT " + f.sql + ")", predicate: true}
+	return fragment{sql: "(NOT " + f.sql + ")", predicate: true, eval: negated(f.eval)}
 }
 
 // sum parses + - & ^ | from the left; T-SQL gives them one precedence.
@@ -117,7 +120,7 @@ func (p *parser) leftToRight(operand func() fragment, operators ...string) fragm
 		p.needValue(left)
 		right := operand()
 		p.needValue(right)
-		left = arithmetic(operator, left, right)
+		left = arithmetic(operator, p.typed(left), p.typed(right))
 	}
 }
 
@@ -142,22 +145,40 @@ func (p *parser) sign() fragment {
 		return fragment{}
 	}
 	defer p.leave()
-	f := p.sign()
+	f := p.typed(p.sign())
 	p.needValue(f)
 	switch n := f.constant.(type) {
 	case int64:
 		if operator == "-" && f.isConstant && f.typ.isNumber() {
-			return fragment{sql: "(-" + f.sql + ")", typ: f.typ, isConstant: true, constant: -n}
+			return fragment{sql: "(-" + f.sql + ")", typ: f.typ, isConstant: true, constant: -n, eval: constantly(-n)}
 		}
 	case float64:
 		if operator == "-" {
-			return fragment{sql: "(-" + f.sql + ")", typ: f.typ, isConstant: true, constant: -n}
+			return fragment{sql: "(-" + f.sql + ")", typ: f.typ, isConstant: true, constant: -n, eval: constantly(-n)}
 		}
 	}
 	if operator == "~" && f.typ.Name == "bit" {
 		return fragment{sql: "(1 - " + f.sql + ")", typ: f.typ}
 	}
-	return fragment{sql: "(" + operator + f.sql + ")", typ: f.typ}
+	out := fragment{sql: "(" + operator + f.sql + ")", typ: f.typ}
+	if f.typ.isInteger() {
+		out.eval = ofOne(f.eval, func(v driver.Value) driver.Value { return signed(operator, v) })
+	}
+	return out
+}
+
+// signed is an operator of one whole number.
+func signed(operator string, v driver.Value) driver.Value {
+	n, ok := v.(int64)
+	switch {
+	case !ok:
+		return v
+	case operator == "-":
+		return -n
+	case operator == "~":
+		return ^n
+	}
+	return n
 }
 
 // arithmetic writes one operation of two values.
@@ -173,9 +194,13 @@ func arithmetic(operator string, a, b fragment) fragment {
 		native = true
 	}
 	if native {
-		return fragment{sql: "(" + a.sql + " " + operator + " " + b.sql + ")", typ: typ}
+		f := fragment{sql: "(" + a.sql + " " + operator + " " + b.sql + ")", typ: typ}
+		if a.typ.isNumber() && b.typ.isNumber() {
+			f.eval = integers(operator, a.eval, b.eval)
+		}
+		return f
 	}
-	return fragment{sql: function + "(" + a.sql + ", " + b.sql + ")", typ: typ}
+	return fragment{sql: function + "(" + a.sql + ", " + b.sql + ")", typ: typ, eval: calling(function, nil, a, b)}
 }
 
 // resultType is the type of an operation where both operands' types tell.

@@ -62,6 +62,9 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 	if t.kind == wordToken {
 		word = strings.ToUpper(t.text)
 	}
+	if st, ok := p.flow(at, word); ok {
+		return []Statement{st}
+	}
 	if st, ok := p.setup(at, word); ok {
 		return []Statement{st}
 	}

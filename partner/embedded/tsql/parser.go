@@ -19,6 +19,7 @@ type parser struct {
 	depth  int
 	in     *inputs // of the statement being parsed
 	schema Schema
+	body   *body // of the procedure whose body is parsed; nil: a batch is
 }
 
 // peek is the token that comes next, or a few further on.
@@ -178,7 +179,7 @@ func (p *parser) name() Name {
 // variable takes a variable's name, in lower case.
 func (p *parser) variable() string {
 	t := p.peek(0)
-	if t.kind != variableToken || strings.HasPrefix(t.text, "@@") {
+	if !p.isVariable(t) {
 		p.unexpected()
 		return ""
 	}

@@ -43,11 +43,15 @@ func (p *parser) operand() fragment {
 		return binaryLiteral(t.text)
 	case variableToken:
 		p.pos++
-		if strings.HasPrefix(t.text, "@@") {
+		if !p.isVariable(t) {
 			return p.globalVariable(t)
 		}
 		name := strings.ToLower(t.text)
-		return fragment{sql: p.in.needParameter(name), variable: name}
+		f := fragment{sql: p.in.needParameter(name), variable: name}
+		if p.body != nil {
+			f.typ, f.eval = p.body.types[name], ofVariable(name)
+		}
+		return f
 	case symbolToken:
 		if p.acceptSymbol("(") {
 			return p.parenthesized()
@@ -80,7 +84,7 @@ func (p *parser) parenthesized() fragment {
 func (p *parser) wordOperand(t token) fragment {
 	switch {
 	case p.accept("NULL"):
-		return fragment{sql: "NULL", isConstant: true}
+		return fragment{sql: "NULL", isConstant: true, eval: constantly(nil)}
 	case p.accept("CASE"):
 		return p.caseExpression()
 	case p.peek(1).isSymbol("(") && t.kind == wordToken:
@@ -107,6 +111,10 @@ func (p *parser) columnReference() fragment {
 		p.unsupported("Function", n.String())
 	}
 	f := fragment{sql: quoteIdentifier(n.Object), column: n.Object, qualifier: n.Schema}
+	if p.in.row != nil && p.in.row.names(n.Schema) {
+		f.typ, f.qualifier = p.typeIn(p.in.row.table, n.Object), ""
+		return f
+	}
 	if n.Schema != "" {
 		f.sql = quoteIdentifier(n.Schema) + "." + f.sql
 	}
@@ -126,8 +134,15 @@ func (p *parser) caseExpression() fragment {
 		}
 	}
 	var typ TypeSpec
+	var conditions, values []fragment
+	var otherwise *fragment
 	result := func(word string) {
-		f := p.value()
+		f := p.typed(p.value())
+		if word == " ELSE " {
+			otherwise = &f
+		} else {
+			values = append(values, f)
+		}
 		sql += word + f.sql
 		if typ.Name == "" {
 			typ = f.typ
@@ -138,9 +153,14 @@ func (p *parser) caseExpression() fragment {
 	}
 	for p.accept("WHEN") {
 		if simple {
-			sql += " WHEN " + p.likeOther(p.value(), subject).sql
+			f := p.likeOther(p.value(), subject)
+			f.eval = comparing("=", subject.eval, f.eval, subject.column == "" && subject.typ.maybeText())
+			conditions = append(conditions, f)
+			sql += " WHEN " + f.sql
 		} else {
-			sql += " WHEN " + p.condition().sql
+			f := p.condition()
+			conditions = append(conditions, f)
+			sql += " WHEN " + f.sql
 		}
 		p.expect("THEN")
 		result(" THEN ")
@@ -149,7 +169,7 @@ func (p *parser) caseExpression() fragment {
 		result(" ELSE ")
 	}
 	p.expect("END")
-	return fragment{sql: sql + " END)", typ: typ}
+	return fragment{sql: sql + " END)", typ: typ, eval: chosen(conditions, values, otherwise)}
 }
 
 // stringLiteral is a string's fragment; the length counts as SQL Server counts.
@@ -159,7 +179,7 @@ func stringLiteral(t token) fragment {
 	if t.text[0] != '\'' {
 		name, length = "nvarchar", len(utf16.Encode([]rune(text)))
 	}
-	return fragment{sql: quoteText(text), typ: TypeSpec{Name: name, Length: max(1, length)}, isConstant: true, constant: text}
+	return fragment{sql: quoteText(text), typ: TypeSpec{Name: name, Length: max(1, length)}, isConstant: true, constant: text, eval: constantly(text)}
 }
 
 // numberLiteral is a number's fragment: int, bigint, or a number with a fraction.
@@ -169,7 +189,7 @@ func numberLiteral(text string) fragment {
 		if n > 1<<31-1 {
 			typ = "bigint"
 		}
-		return fragment{sql: strconv.FormatInt(n, 10), typ: TypeSpec{Name: typ}, isConstant: true, constant: n}
+		return fragment{sql: strconv.FormatInt(n, 10), typ: TypeSpec{Name: typ}, isConstant: true, constant: n, eval: constantly(n)}
 	}
 	// Whatever overflows becomes infinity, which SQLite writes as 9e999.
 	x, _ := strconv.ParseFloat(text, 64)
@@ -177,7 +197,7 @@ func numberLiteral(text string) fragment {
 	if x > 1e308 {
 		sql = "9e999"
 	}
-	return fragment{sql: sql, typ: TypeSpec{Name: "float"}, isConstant: true, constant: x}
+	return fragment{sql: sql, typ: TypeSpec{Name: "float"}, isConstant: true, constant: x, eval: constantly(x)}
 }
 
 // binaryLiteral is the fragment of 0x…; an odd digit stands alone in front.
@@ -187,7 +207,7 @@ func binaryLiteral(text string) fragment {
 		digits = "0" + digits
 	}
 	value, _ := hex.DecodeString(digits) // only digits were taken
-	return fragment{sql: "x'" + digits + "'", isConstant: true, constant: value,
+	return fragment{sql: "x'" + digits + "'", isConstant: true, constant: value, eval: constantly(value),
 		typ: TypeSpec{Name: "varbinary", Length: max(1, len(value))}}
 }
 

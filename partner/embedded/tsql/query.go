@@ -101,10 +101,10 @@ func (p *parser) table() string {
 	switch t := p.peek(0); {
 	case t.isSymbol("("):
 		p.unsupported("Clause", "a query or a join in parentheses in FROM")
-	case t.kind == variableToken:
+	case t.kind == variableToken && p.body == nil:
 		p.unsupported("Clause", "table variable "+t.text)
 	}
-	n := p.tableName()
+	n := p.writtenTable()
 	p.tableHints()
 	if p.peek(0).isSymbol("(") {
 		p.unsupported("Function", n.String())
@@ -130,7 +130,7 @@ func tableSQL(n Name, alias string) string {
 // tableName parses a table's name and refuses temporary tables and other servers.
 func (p *parser) tableName() Name {
 	n := p.name()
-	if strings.HasPrefix(n.Object, "#") {
+	if strings.HasPrefix(n.Object, "#") && p.body == nil {
 		p.unsupported("Clause", "temporary table "+n.Object)
 	}
 	if n.Server != "" {

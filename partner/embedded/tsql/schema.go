@@ -28,10 +28,11 @@ type source struct {
 type inputs struct {
 	Inputs
 	sources    []source
-	columns    int  // references to columns seen so far
-	aggregates int  // aggregate functions seen so far
-	noQuery    bool // subqueries are not allowed here
-	aggregate  bool // within an aggregate function
+	columns    int      // references to columns seen so far
+	aggregates int      // aggregate functions seen so far
+	noQuery    bool     // subqueries are not allowed here
+	aggregate  bool     // within an aggregate function
+	row        *rowView // of the OUTPUT clause whose expression is parsed
 }
 
 // needParameter notes the variable and gives its name in the SQL.
@@ -48,6 +49,9 @@ func (in *inputs) needParameter(variable string) string {
 
 // needTable notes a table, once.
 func (in *inputs) needTable(table Name) {
+	if table.isLocal() {
+		return
+	}
 	for _, known := range in.Tables {
 		if known == table {
 			return
@@ -59,7 +63,7 @@ func (in *inputs) needTable(table Name) {
 // columnType looks the type of a column up in the schema, for the columns of
 // the tables that the statement has named so far; zero if unknown.
 func (p *parser) columnType(f fragment) TypeSpec {
-	if p.schema == nil || f.column == "" {
+	if p.schema == nil && p.body == nil || f.column == "" {
 		return TypeSpec{}
 	}
 	for _, s := range p.in.sources {
@@ -75,10 +79,11 @@ func (p *parser) columnType(f fragment) TypeSpec {
 
 // typeIn is the type of one column of one table; zero if unknown.
 func (p *parser) typeIn(table Name, column string) TypeSpec {
-	if p.schema == nil {
-		return TypeSpec{}
+	columns := p.local(table)
+	if columns == nil && p.schema != nil && !table.isLocal() {
+		columns = p.schema(table)
 	}
-	for _, c := range p.schema(table) {
+	for _, c := range columns {
 		if strings.EqualFold(c.Name, column) {
 			return c.Type
 		}

@@ -167,7 +167,7 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 		f = p.stored(f, s.into[at])
 	}
 	s.typ = f.typ
-	hint := ColumnHint{Name: alias, Type: f.typ, Column: f.column, Variable: f.variable}
+	hint := ColumnHint{Name: alias, Type: p.typeOf(f), Column: f.column, Variable: f.variable}
 	if f.column != "" {
 		hint.Table = p.tableOf(f.qualifier)
 	}

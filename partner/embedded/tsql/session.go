@@ -14,11 +14,19 @@ func (p *parser) declare(at position) Statement {
 		}
 		v := Variable{Name: p.variable()}
 		p.accept("AS")
+		if p.body != nil && p.accept("TABLE") {
+			st := p.localTable(at, v.Name)
+			p.finish()
+			return st
+		}
 		v.Type = p.typeSpec(1)
 		if p.acceptSymbol("=") {
 			p.in = &inputs{}
 			value := p.scalar()
 			v.Init = &value
+		}
+		if p.body != nil {
+			p.body.types[v.Name] = v.Type
 		}
 		d.Vars = append(d.Vars, v)
 		if !p.acceptSymbol(",") {
@@ -70,7 +78,7 @@ func (p *parser) assigned(old fragment) fragment {
 
 // set parses what follows SET: a variable or options of the session.
 func (p *parser) set(at position) []Statement {
-	if p.peek(0).isVariable() {
+	if p.isVariable(p.peek(0)) {
 		return []Statement{p.assign(at)}
 	}
 	if p.accept("TRANSACTION", "ISOLATION", "LEVEL") {

@@ -1,7 +1,9 @@
 package tsql
 
 // Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use,
-// *Exec, *Query, *Transaction, *AlterDatabase, *Definition, *Grant, *If or *Print, always a pointer.
+// *Exec, *Query, *Transaction, *AlterDatabase, *Definition, *Grant, *If or *Print, always a pointer; in
+// a procedure (see [ParseProcedure]) also *Return, *Throw, *RaiseError, *While, *Break, *Continue, *Try, *CreateLocal, *DropLocal,
+// *DeclareCursor or *CursorAction.
 // Statements are immutable once Parse has returned them.
 type Statement interface {
 	// Line is the line of the batch where the statement begins, from 1.
@@ -108,6 +110,8 @@ type Query struct {
 	// Key is the bare name of the table that an INSERT, UPDATE or DELETE
 	// writes, as written and without brackets; "" for a SELECT. Its full Name is Tables[0].
 	Key string
+	// Output is the OUTPUT clause of a write in a procedure, and what it sets; nil for none.
+	Output *Output
 }
 
 // Hints gives one hint for each column of the result that SQLite returned

@@ -20,10 +20,28 @@ func (p *parser) target(q *Query, n Name) {
 
 // stored converts a value to what a column holds.
 func (p *parser) stored(f fragment, typ TypeSpec) fragment {
+	if p.body != nil && p.holds(f, typ) {
+		return f
+	}
 	if !convertible(typ.Name) || f.isConstant && f.constant == nil {
 		return f
 	}
 	return fragment{sql: "tsql_store" + strings.TrimPrefix(convertCall(f, typ, -1), "tsql_convert"), typ: typ}
+}
+
+// holds says whether a column of the type holds the value as it is.
+func (p *parser) holds(f fragment, typ TypeSpec) bool {
+	if n, ok := f.constant.(int64); ok && f.isConstant {
+		return typ.isInteger() && n == n&1
+	}
+	from := p.typeOf(f)
+	switch {
+	case typ.Name == "" || from.Name != typ.Name || from.Max && !typ.Max:
+		return false
+	case typ.Name == "varbinary":
+		return typ.Max || from.Length <= typ.Length
+	}
+	return from == typ
 }
 
 // insert parses an INSERT.
@@ -33,8 +51,7 @@ func (p *parser) insert(q *Query) {
 		p.unsupported("Clause", "INSERT TOP")
 	}
 	p.accept("INTO")
-	p.noTableVariable()
-	n := p.tableName()
+	n := p.writtenTable()
 	if p.peek(0).is("WITH") {
 		p.tableHints()
 	}
@@ -42,7 +59,7 @@ func (p *parser) insert(q *Query) {
 	sql := "INSERT INTO " + quoteIdentifier(n.Table())
 	columns, types := p.insertColumns(n)
 	q.SQL = sql + columns
-	p.noOutput()
+	p.output(q, n)
 	switch t := p.peek(0); {
 	case p.accept("DEFAULT", "VALUES"):
 		q.SQL += " DEFAULT VALUES"
@@ -59,6 +76,7 @@ func (p *parser) insert(q *Query) {
 	default:
 		p.unexpected()
 	}
+	q.returning(n, "", "")
 }
 
 // insertColumns parses (a, b) and finds the columns' types; without a list
@@ -116,8 +134,7 @@ func (p *parser) rows(types []TypeSpec) string {
 func (p *parser) update(q *Query) {
 	p.expect("UPDATE")
 	limit := p.top()
-	p.noTableVariable()
-	n := p.tableName()
+	n := p.writtenTable()
 	alias := n.Object
 	p.tableHints()
 	p.expect("SET")
@@ -133,8 +150,8 @@ func (p *parser) update(q *Query) {
 	if p.err != nil {
 		return
 	}
-	set := p.setList(n)
-	p.noOutput()
+	set := p.setList(q, n)
+	p.output(q, n)
 	if end > 0 {
 		if !p.peek(0).is("FROM") {
 			p.unexpected()
@@ -144,15 +161,26 @@ func (p *parser) update(q *Query) {
 	}
 	where := limited(n, alias, p.where(), limit)
 	p.target(q, n)
+	if set == "" { // variables only
+		set = "rowid = rowid"
+	}
 	q.SQL = "UPDATE " + tableSQL(n, alias) + " SET " + set + where
+	q.returning(n, alias, where)
 }
 
 // setList parses column = value, …
-func (p *parser) setList(n Name) string {
+func (p *parser) setList(q *Query, n Name) string {
 	var items []string
 	for {
 		if t := p.peek(0); t.kind == variableToken {
-			p.unsupported("Clause", "UPDATE … SET "+t.text)
+			if p.body == nil {
+				p.unsupported("Clause", "UPDATE … SET "+t.text)
+			}
+			p.setVariable(q)
+			if !p.acceptSymbol(",") {
+				return strings.Join(items, ", ")
+			}
+			continue
 		}
 		column := p.columnReference()
 		if p.peek(1).is("DEFAULT") {
@@ -174,11 +202,10 @@ func (p *parser) delete(q *Query) {
 	p.expect("DELETE")
 	limit := p.top()
 	p.accept("FROM")
-	p.noTableVariable()
-	n := p.tableName()
+	n := p.writtenTable()
 	alias := n.Object
 	p.tableHints()
-	p.noOutput()
+	p.output(q, n)
 	if p.accept("FROM") {
 		n, alias = p.onlyTable(n)
 	} else {
@@ -187,6 +214,7 @@ func (p *parser) delete(q *Query) {
 	where := limited(n, alias, p.where(), limit)
 	p.target(q, n)
 	q.SQL = "DELETE FROM " + tableSQL(n, alias) + where
+	q.returning(n, alias, where)
 }
 
 // onlyTable parses the FROM of an UPDATE or DELETE, which may give the

@@ -1,0 +1,410 @@
+package tsql
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"strings"
+)
+
+// Values is what an expression is computed from without SQLite.
+type Values struct {
+	// Variable is asked for a variable, by its name in lower case with its "@".
+	Variable func(name string) (any, error)
+	// System is asked for a value of the session or the server.
+	System func(call SystemCall) (any, error)
+
+	err   error
+	known []knownValue
+}
+
+// knownValue is a system value that has been asked for: within a statement it has one value.
+type knownValue struct {
+	param string
+	value any
+}
+
+// evaluator computes an expression as SQLite would compute the text that was written for it. A predicate is 1, 0 or, where it is
+// unknown, nil.
+type evaluator func(v *Values) (driver.Value, *Error)
+
+// Evaluate computes the expression. It can do so without SQLite where the expression asks no table and
+// stands in a procedure's body; ok is false otherwise. The error is an *Error, or what Values answered.
+func (e *Expr) Evaluate(v *Values) (value any, ok bool, err error) {
+	if e.eval == nil {
+		return nil, false, nil
+	}
+	v.err, v.known = nil, v.known[:0]
+	value, failed := e.eval(v)
+	switch {
+	case v.err != nil:
+		return nil, true, v.err
+	case failed != nil:
+		return nil, true, failed
+	}
+	return value, true, nil
+}
+
+func constantly(value driver.Value) evaluator {
+	return func(*Values) (driver.Value, *Error) { return value, nil }
+}
+
+func ofVariable(name string) evaluator {
+	return func(v *Values) (driver.Value, *Error) {
+		value, err := v.Variable(name)
+		if err != nil && v.err == nil {
+			v.err = err
+		}
+		return value, nil
+	}
+}
+
+func ofSystem(call SystemCall) evaluator {
+	return func(v *Values) (driver.Value, *Error) {
+		for _, k := range v.known {
+			if k.param == call.Param {
+				return k.value, nil
+			}
+		}
+		value, err := v.System(call)
+		if err != nil && v.err == nil {
+			v.err = err
+		}
+		v.known = append(v.known, knownValue{call.Param, value})
+		return value, nil
+	}
+}
+
+// evaluators are those of fragments; nil if one has none.
+func evaluators(list []fragment) []evaluator {
+	all := make([]evaluator, len(list))
+	for i, f := range list {
+		if all[i] = f.eval; f.eval == nil {
+			return nil
+		}
+	}
+	return all
+}
+
+// calling computes a function of this package with constants before its other arguments; nil if one of those has no evaluator.
+func calling(name string, before []driver.Value, list ...fragment) evaluator {
+	args := evaluators(list)
+	function, ok := sqlFunctions[name]
+	if !ok || args == nil && len(list) > 0 {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		var room [8]driver.Value
+		values := append(room[:0], before...)
+		for _, arg := range args {
+			value, err := arg(v)
+			if err != nil || v.err != nil {
+				return nil, err
+			}
+			if value == nil && function.strict {
+				return nil, nil
+			}
+			values = append(values, value)
+		}
+		return function.call(values)
+	}
+}
+
+// both computes of two values that are not NULL; nil where the evaluator of one is missing.
+func both(a, b evaluator, of func(a, b driver.Value) (driver.Value, *Error)) evaluator {
+	if a == nil || b == nil {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		first, err := a(v)
+		if first == nil || err != nil || v.err != nil {
+			return nil, err
+		}
+		second, err := b(v)
+		if second == nil || err != nil || v.err != nil {
+			return nil, err
+		}
+		return of(first, second)
+	}
+}
+
+// ofOne computes of a value that is not NULL.
+func ofOne(a evaluator, of func(driver.Value) driver.Value) evaluator {
+	if a == nil {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		value, err := a(v)
+		if value == nil || err != nil || v.err != nil {
+			return nil, err
+		}
+		return of(value), nil
+	}
+}
+
+// rank is the order of SQLite's storage classes.
+func rank(v driver.Value) int {
+	switch v.(type) {
+	case int64, float64:
+		return 0
+	case string:
+		return 1
+	}
+	return 2
+}
+
+// compareValues orders two values as SQLite does, text with or without regard to case.
+func compareValues(a, b driver.Value, fold bool) int {
+	if d := rank(a) - rank(b); d != 0 {
+		return d
+	}
+	switch a := a.(type) {
+	case int64:
+		if b, ok := b.(int64); ok {
+			return order(a, b)
+		}
+		return order(float64(a), b.(float64))
+	case float64:
+		if b, ok := b.(int64); ok {
+			return order(a, float64(b))
+		}
+		return order(a, b.(float64))
+	case string:
+		b := b.(string)
+		if fold {
+			a, b = foldASCII(a), foldASCII(b)
+		}
+		return strings.Compare(a, b)
+	case []byte:
+		return bytes.Compare(a, b.([]byte))
+	}
+	return 0
+}
+
+func order[T int64 | float64](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// foldASCII is what NOCASE compares.
+func foldASCII(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for i, c := range b {
+				if 'A' <= c && c <= 'Z' {
+					b[i] = c + 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+func truth(yes bool) driver.Value {
+	if yes {
+		return int64(1)
+	}
+	return int64(0)
+}
+
+// comparing is a comparison with one of SQLite's operators.
+func comparing(operator string, a, b evaluator, fold bool) evaluator {
+	return both(a, b, func(a, b driver.Value) (driver.Value, *Error) {
+		c := compareValues(a, b, fold)
+		switch operator {
+		case "=":
+			return truth(c == 0), nil
+		case "<>":
+			return truth(c != 0), nil
+		case "<":
+			return truth(c < 0), nil
+		case "<=":
+			return truth(c <= 0), nil
+		case ">":
+			return truth(c > 0), nil
+		}
+		return truth(c >= 0), nil
+	})
+}
+
+// among is IN: unknown where it is not found and one of the values is NULL.
+func among(left evaluator, list []fragment, fold bool) evaluator {
+	values := evaluators(list)
+	if left == nil || values == nil {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		x, err := left(v)
+		if x == nil || err != nil || v.err != nil {
+			return nil, err
+		}
+		var out driver.Value = int64(0)
+		for _, value := range values {
+			y, err := value(v)
+			switch {
+			case err != nil || v.err != nil:
+				return nil, err
+			case y == nil:
+				out = nil
+			case compareValues(x, y, fold) == 0:
+				return int64(1), nil
+			}
+		}
+		return out, nil
+	}
+}
+
+// joined is AND, or with any OR: known as soon as one is decisive.
+func joined(list []fragment, any bool) evaluator {
+	parts := evaluators(list)
+	if parts == nil {
+		return nil
+	}
+	decisive := int64(0)
+	if any {
+		decisive = 1
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		var out driver.Value = 1 - decisive
+		for _, part := range parts {
+			value, err := part(v)
+			switch {
+			case err != nil || v.err != nil:
+				return nil, err
+			case value == nil:
+				out = nil
+			case value == decisive:
+				return decisive, nil
+			}
+		}
+		return out, nil
+	}
+}
+
+// negated is NOT.
+func negated(f evaluator) evaluator {
+	return ofOne(f, func(v driver.Value) driver.Value { return truth(v == int64(0)) })
+}
+
+// isNull is IS NULL.
+func isNull(f evaluator) evaluator {
+	if f == nil {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		value, err := f(v)
+		return truth(value == nil), err
+	}
+}
+
+// first is COALESCE, and ISNULL.
+func first(list []fragment) evaluator {
+	values := evaluators(list)
+	if values == nil {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		for _, value := range values {
+			if x, err := value(v); x != nil || err != nil || v.err != nil {
+				return x, err
+			}
+		}
+		return nil, nil
+	}
+}
+
+// unlessEqual is NULLIF.
+func unlessEqual(list []fragment) evaluator {
+	values := evaluators(list)
+	if len(values) != 2 {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		x, err := values[0](v)
+		if x == nil || err != nil || v.err != nil {
+			return nil, err
+		}
+		y, err := values[1](v)
+		if err != nil || y != nil && compareValues(x, y, false) == 0 {
+			return nil, err
+		}
+		return x, nil
+	}
+}
+
+// chosen is CASE: the value behind the first condition that is true. conditions and values go in pairs; otherwise may be nil for NULL.
+func chosen(conditions, values []fragment, otherwise *fragment) evaluator {
+	when, then := evaluators(conditions), evaluators(values)
+	if when == nil || then == nil || otherwise != nil && otherwise.eval == nil {
+		return nil
+	}
+	return func(v *Values) (driver.Value, *Error) {
+		for i, condition := range when {
+			value, err := condition(v)
+			if err != nil || v.err != nil {
+				return nil, err
+			}
+			if value == int64(1) {
+				return then[i](v)
+			}
+		}
+		if otherwise == nil {
+			return nil, nil
+		}
+		return otherwise.eval(v)
+	}
+}
+
+// integers computes one of SQLite's operators on two whole numbers; nil of anything else, which SQLite computes.
+func integers(operator string, a, b evaluator) evaluator {
+	return both(a, b, func(a, b driver.Value) (driver.Value, *Error) {
+		x, ok := a.(int64)
+		y, also := b.(int64)
+		if !ok || !also {
+			return mixed(operator, a, b)
+		}
+		switch operator {
+		case "+":
+			return x + y, nil
+		case "-":
+			return x - y, nil
+		case "*":
+			if p := x * y; x == 0 || p/x == y && !(x == -1 && y == -1<<63) {
+				return p, nil
+			}
+			return float64(x) * float64(y), nil
+		case "&":
+			return x & y, nil
+		}
+		return x | y, nil
+	})
+}
+
+// mixed is an operation of numbers of which one has a fraction.
+func mixed(operator string, a, b driver.Value) (driver.Value, *Error) {
+	x, err := number(a)
+	if err != nil {
+		return nil, err
+	}
+	y, err := number(b)
+	if err != nil {
+		return nil, err
+	}
+	switch operator {
+	case "+":
+		return x + y, nil
+	case "-":
+		return x - y, nil
+	case "*":
+		return x * y, nil
+	case "&":
+		return int64(x) & int64(y), nil
+	}
+	return int64(x) | int64(y), nil
+}

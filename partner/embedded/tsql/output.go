@@ -1,0 +1,138 @@
+package tsql
+
+import "strings"
+
+// Output is the OUTPUT clause of a write, and the variables that an UPDATE sets.
+//
+// The statement's SQL ends in RETURNING rowid and the items that know the row as it became (of a
+// DELETE: as it was). What knows the row of an UPDATE as it was is asked first, by Before: it
+// selects rowid and those items, of the same rows.
+type Output struct {
+	Before    string
+	Items     []OutputItem
+	Columns   []ColumnHint // of the items, where they go to the client
+	Into      string       // an INSERT of as many values, "" to the client
+	Variables []OutputVariable
+
+	old, new []string
+}
+
+// OutputItem says where an item is: which column behind rowid, of Before or of what the statement returns.
+type OutputItem struct {
+	Before bool
+	At     int
+}
+
+// OutputVariable is a variable that an UPDATE sets, and where its value is.
+type OutputVariable struct {
+	Name string // lower case, with its "@"
+	OutputItem
+}
+
+// rowView is which pictures of the written row an expression of OUTPUT has named.
+type rowView struct {
+	table         Name
+	old, new      bool // named
+	oldIsReturned bool // of a DELETE
+}
+
+// output parses OUTPUT items [INTO table (columns)].
+func (p *parser) output(q *Query, n Name) {
+	if p.body == nil {
+		p.noOutput()
+		return
+	}
+	if !p.accept("OUTPUT") {
+		return
+	}
+	o := q.output()
+	for {
+		p.in.row = &rowView{table: n, oldIsReturned: q.Kind == Delete}
+		f := p.typed(p.value())
+		view := p.in.row
+		p.in.row = nil
+		name := p.alias()
+		if name == "" {
+			name = f.column
+		}
+		o.Items = append(o.Items, p.place(o, f.sql, view))
+		o.Columns = append(o.Columns, ColumnHint{Name: name, Type: f.typ, Column: f.column, Variable: f.variable})
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	if p.accept("INTO") {
+		into := p.writtenTable()
+		columns, _ := p.insertColumns(into)
+		o.Into = "INSERT INTO " + quoteIdentifier(into.Table()) + columns + " VALUES (?" + strings.Repeat(", ?", len(o.Items)-1) + ")"
+		p.in.needTable(into)
+	}
+}
+
+// place puts an expression where it can be computed.
+func (p *parser) place(o *Output, sql string, view *rowView) OutputItem {
+	switch {
+	case view.old && view.new:
+		p.unsupported("Clause", "an expression of inserted and deleted columns")
+	case view.old && !view.oldIsReturned:
+		o.old = append(o.old, sql)
+		return OutputItem{Before: true, At: len(o.old)}
+	}
+	o.new = append(o.new, sql)
+	return OutputItem{At: len(o.new)}
+}
+
+// output is the query's, made when first asked for.
+func (q *Query) output() *Output {
+	if q.Output == nil {
+		q.Output = &Output{}
+	}
+	return q.Output
+}
+
+// returning completes the write of a table, whose condition is where.
+func (q *Query) returning(n Name, alias, where string) {
+	o := q.Output
+	if o == nil {
+		return
+	}
+	if len(o.old) > 0 {
+		o.Before = "SELECT rowid, " + strings.Join(o.old, ", ") + " FROM " + tableSQL(n, alias) + where
+	}
+	q.SQL += " RETURNING rowid"
+	for _, sql := range o.new {
+		q.SQL += ", " + sql
+	}
+}
+
+// setVariable parses @v = value of an UPDATE: a value of the row as it was.
+func (p *parser) setVariable(q *Query) {
+	name := p.variable()
+	p.expectSymbol("=")
+	f := p.value()
+	o := q.output()
+	o.Variables = append(o.Variables, OutputVariable{Name: name, OutputItem: p.place(o, f.sql, &rowView{old: true})})
+}
+
+// writtenTable parses the name of a table to write to: a table variable's too, in a procedure.
+func (p *parser) writtenTable() Name {
+	if t := p.peek(0); p.body != nil && t.isVariable() {
+		p.pos++
+		return Name{Object: t.text}
+	}
+	p.noTableVariable()
+	return p.tableName()
+}
+
+// names notes that an expression names a column of inserted or deleted; false: the qualifier is another.
+func (v *rowView) names(qualifier string) bool {
+	switch {
+	case strings.EqualFold(qualifier, "inserted"):
+		v.new = true
+	case strings.EqualFold(qualifier, "deleted"):
+		v.old = true
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,134 @@
+package tsql
+
+import "strings"
+
+// Procedure is CREATE or ALTER PROCEDURE, taken apart. It is immutable once ParseProcedure has returned it.
+type Procedure struct {
+	Name   Name
+	Params []Param
+	Body   []Statement
+}
+
+// Param is a parameter of a procedure.
+type Param struct {
+	Name     string // lower case, with its "@"
+	Type     TypeSpec
+	Optional bool // a call may leave it out, for Default
+	Default  any  // a constant: nil, int64, float64, string or []byte
+	Output   bool
+}
+
+// ParseProcedure parses the text of CREATE [OR ALTER] or ALTER PROCEDURE name parameters AS body: the
+// whole of it, so that a mistake in the body is found when the procedure is made. The error is an *Error. Statements of
+// the body are written for SQLite, as those of a batch are; beyond those of Parse a body may have
+//
+//	WHILE, BREAK, CONTINUE, RETURN, TRY and CATCH, THROW, RAISERROR
+//	OUTPUT of inserted and deleted columns, to the client or INTO a table; UPDATE … SET @v = …
+//	table variables, temporary tables (#t) and cursors
+//
+// In a body variables have the types that they are declared with. The schema tells the types of columns: a
+// datetime is compared with a datetime2 by what it stands for, and a value that has its column's type is stored as it is.
+func ParseProcedure(text string, schema Schema) (*Procedure, error) {
+	tokens, err := tokenize(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{tokens: withoutGo(tokens), schema: schema, body: &body{types: map[string]TypeSpec{}, tables: map[string][]Column{}}}
+	proc := p.procedure()
+	if p.err != nil {
+		return nil, p.err
+	}
+	return proc, nil
+}
+
+// body is what the parser knows of the procedure whose body it parses.
+type body struct {
+	types  map[string]TypeSpec // of variables, by name in lower case
+	tables map[string][]Column // table variables and temporary tables, by name in lower case
+	loops  int                 // WHILE around the statement
+	caught int                 // CATCH around the statement
+}
+
+// procedure parses the whole.
+func (p *parser) procedure() *Procedure {
+	p.in = &inputs{}
+	if !p.accept("ALTER") {
+		p.expect("CREATE")
+		p.accept("OR", "ALTER")
+	}
+	if !p.accept("PROC") {
+		p.expect("PROCEDURE")
+	}
+	d := &Procedure{Name: p.name()}
+	parentheses := p.acceptSymbol("(")
+	for p.peek(0).kind == variableToken {
+		d.Params = append(d.Params, p.param())
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	if parentheses {
+		p.expectSymbol(")")
+	}
+	if p.accept("WITH") {
+		for p.accept("RECOMPILE") || p.accept("ENCRYPTION") || p.acceptSymbol(",") {
+			continue
+		}
+	}
+	p.expect("AS")
+	for p.skipSemicolons(); !p.atEnd(); p.skipSemicolons() {
+		d.Body = append(d.Body, p.statement(false)...)
+	}
+	return d
+}
+
+// param parses @name type [= constant] [OUTPUT].
+func (p *parser) param() Param {
+	q := Param{Name: strings.ToLower(p.next().text)}
+	p.body.types[q.Name] = TypeSpec{} // @@v may be one too
+	p.accept("AS")
+	q.Type = p.typeSpec(1)
+	if p.acceptSymbol("=") {
+		q.Optional = true
+		switch f := p.argumentValue(); {
+		case !f.IsConstant:
+			p.unexpected()
+		default:
+			q.Default = f.Constant
+		}
+	}
+	q.Output = p.accept("OUTPUT") || p.accept("OUT")
+	p.body.types[q.Name] = q.Type
+	return q
+}
+
+// isVariable says whether the token is a variable: also one of the procedure's own that looks like a system value.
+func (p *parser) isVariable(t token) bool {
+	if t.isVariable() || p.body == nil || t.kind != variableToken {
+		return t.isVariable()
+	}
+	_, own := p.body.types[strings.ToLower(t.text)]
+	return own
+}
+
+// typeOf is the type of an expression, as far as the text and the schema tell.
+func (p *parser) typeOf(f fragment) TypeSpec {
+	if f.typ.Name != "" || p.body == nil {
+		return f.typ
+	}
+	return p.columnType(f)
+}
+
+// typed gives the fragment its type within a procedure.
+func (p *parser) typed(f fragment) fragment {
+	f.typ = p.typeOf(f)
+	return f
+}
+
+// local tells the columns of a table variable or a temporary table; nil for another table.
+func (p *parser) local(n Name) []Column {
+	if p.body == nil {
+		return nil
+	}
+	return p.body.tables[strings.ToLower(n.Object)]
+}
