@@ -68,6 +68,8 @@ type batch struct {
 	s    *session
 	w    *tds.Response
 	vars map[string]*variable // by name in lower case
+
+	program *frame // the run of a procedure whose batch this is; nil: a text's
 }
 
 // runText runs the statements of a text, up to the first error.
@@ -216,6 +218,15 @@ func (b *batch) lookup(name string) (*variable, error) {
 		return nil, message(137, 15, `Must declare the scalar variable "%s".`, name)
 	}
 	return v, nil
+}
+
+// valueOf is a variable's value.
+func (b *batch) valueOf(name string) (any, error) {
+	v, err := b.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	return v.value, nil
 }
 
 // set gives a variable a value, converted to its type.

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,10 +51,24 @@ func do(t testing.TB, p *Partner, name string, a ...argument) []any {
 			t.Fatalf("%s: %v", name, st.err)
 		}
 		if len(st.rows) > 0 {
-			return st.rows[0]
+			return wide(st.rows[0])
 		}
 	}
 	return nil
+}
+
+// wide is a row whose integers are all of one type.
+func wide(row []any) []any {
+	row = slices.Clone(row)
+	for i, v := range row {
+		switch n := v.(type) {
+		case int32:
+			row[i] = int64(n)
+		case int:
+			row[i] = int64(n)
+		}
+	}
+	return row
 }
 
 // storeItem makes a session, or overwrites one.
@@ -101,7 +116,7 @@ func BenchmarkEngine_lockAndStore(b *testing.B) {
 		n++
 		id := fmt.Sprintf("bench%d", n*7919%benchSessions)
 		row, op := acquire(b, p, id)
-		update(b, p, id, op, row[1].(int32), item)
+		update(b, p, id, op, int32(row[1].(int64)), item)
 	}
 	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
@@ -117,7 +132,7 @@ func BenchmarkEngine_parallel(b *testing.B) {
 			id := fmt.Sprintf("bench%d", n.Add(1)*7919%benchSessions)
 			row, op := acquire(b, p, id)
 			if row[0].(int64) == 0 {
-				update(b, p, id, op, row[1].(int32), item)
+				update(b, p, id, op, int32(row[1].(int64)), item)
 			}
 		}
 	})

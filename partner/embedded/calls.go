@@ -197,6 +197,19 @@ func (s *session) execute(ctx context.Context, p *procedure, d *database, list [
 }
 
 func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a arguments) (*result, error) {
+	if s.p.pair.texts {
+		all, err := programs()
+		if err != nil {
+			return nil, err
+		}
+		if text := all[strings.ToLower(p.name)]; text != nil {
+			values := make([]any, len(text.Params))
+			for i, q := range p.params {
+				values[i] = stored(a[i].back(q.typ))
+			}
+			return s.runText(ctx, text, d, values)
+		}
+	}
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return nil, err

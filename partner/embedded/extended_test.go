@@ -92,7 +92,7 @@ func locked(t testing.TB, p *Partner, id string) ask {
 	row := q.acquire(t, p)
 	expect(t, "acquire", row, resultDone)
 	held := asking(id)
-	held.lockOp, held.lockCookie = q.op, number64(int64(row[1].(int32)))
+	held.lockOp, held.lockCookie = q.op, number64(row[1].(int64))
 	return held
 }
 
@@ -122,7 +122,7 @@ func TestExtended_storeAndRead(t *testing.T) {
 	expect(t, "create", asking("s").store(t, p), resultCreated)
 	row := asking("S").get(t, p)
 	expect(t, "read", row, resultDone)
-	if string(row[9].([]byte)) != "item" || row[3].(int32) != 20 || row[6].(bool) {
+	if string(row[9].([]byte)) != "item" || row[3].(int64) != 20 || row[6].(bool) {
 		t.Errorf("read %v", row)
 	}
 	q := asking("s")
@@ -134,7 +134,7 @@ func TestExtended_storeAndRead(t *testing.T) {
 	q = asking("s")
 	q.short, q.long, q.timeout = argument{}, blobArgument(long), argument{}
 	expect(t, "overwrite", q.store(t, p), resultDone)
-	if row := asking("s").get(t, p); !bytes.Equal(row[9].([]byte), long) || row[1].(int32) != 2 {
+	if row := asking("s").get(t, p); !bytes.Equal(row[9].([]byte), long) || row[1].(int64) != 2 {
 		t.Errorf("a store must move the cookie: %v", row[1])
 	}
 	q = asking("s")
@@ -181,7 +181,7 @@ func TestExtended_repeated(t *testing.T) {
 			t.Errorf("again: %v, first %v", second, first)
 		}
 		release := asking("r1")
-		release.lockOp, release.lockCookie = q.op, number64(int64(first[1].(int32)))
+		release.lockOp, release.lockCookie = q.op, number64(first[1].(int64))
 		expect(t, "release", release.release(t, p), resultDone)
 		expect(t, "release again", release.release(t, p), resultDone)
 		expect(t, "acquire after release", q.acquire(t, p), resultLockLost)
@@ -191,7 +191,7 @@ func TestExtended_repeated(t *testing.T) {
 		expect(t, "update", held.update(t, p), resultDone)
 		held.resent = 1
 		expect(t, "again", held.update(t, p), resultDone)
-		if row := asking("r2").get(t, p); row[1].(int32) != 2 {
+		if row := asking("r2").get(t, p); row[1].(int64) != 2 {
 			t.Errorf("cookie %v", row[1])
 		}
 	})
@@ -268,7 +268,7 @@ func TestExtended_straggler(t *testing.T) {
 	match.sent = moment(time.Now().Add(-time.Second))
 	match.firstSent, match.mode = match.sent, modeIfMatch
 	row := asking("s").get(t, p)
-	match.cookie, match.locked, match.newest = number64(int64(row[1].(int32))), number64(0), text(string(row[7].([]byte)))
+	match.cookie, match.locked, match.newest = number64(row[1].(int64)), number64(0), text(string(row[7].([]byte)))
 	match.created = argument{ok: true, n: int64(datetimeOf(row[5].(time.Time)))}
 	expect(t, "store if it matches", match.store(t, p), resultAgain)
 	match.newest = newOperation()
@@ -380,7 +380,7 @@ func TestExtended_expiry(t *testing.T) {
 	q.mode, q.flags = modeCreate, 1
 	row := q.store(t, p)
 	expect(t, "an expired row is a new session", row, resultCreated)
-	if row[1].(int32) != 2 || row[8].(int32) != 1 {
+	if row[1].(int64) != 2 || row[8].(int64) != 1 {
 		t.Errorf("cookie %v, flags %v", row[1], row[8])
 	}
 
@@ -427,19 +427,19 @@ func TestExtended_uninitialized(t *testing.T) {
 	q.flags = 1
 	q.store(t, p)
 	for range 2 {
-		if row := asking("s").get(t, p); row[8].(int32) != 1 {
+		if row := asking("s").get(t, p); row[8].(int64) != 1 {
 			t.Errorf("a read only reports: flags %v", row[8])
 		}
 	}
 	lock := asking("s")
 	for range 2 { // the same operation sees it again
-		if row := lock.acquire(t, p); row[8].(int32) != 1 {
+		if row := lock.acquire(t, p); row[8].(int64) != 1 {
 			t.Errorf("acquire: flags %v", row[8])
 		}
 	}
 	beside := asking("s")
 	beside.allowLocked = 1
-	if row := beside.get(t, p); row[8].(int32) != 0 {
+	if row := beside.get(t, p); row[8].(int64) != 0 {
 		t.Errorf("after the acquire: flags %v", row[8])
 	}
 }
@@ -452,7 +452,7 @@ func TestExtended_entityTag(t *testing.T) {
 		q := asking("s")
 		q.mode = modeIfMatch
 		q.created = number64(int64(datetimeOf(row[5].(time.Time))))
-		q.cookie = number64(int64(row[1].(int32)))
+		q.cookie = number64(row[1].(int64))
 		q.locked = number64(boolInt(row[6].(bool)))
 		q.newest = text(string(row[7].([]byte)))
 		return q
@@ -503,10 +503,10 @@ func TestExtended_pair(t *testing.T) {
 	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(2), number64(0)); outcome(row) != resultDone || row[1] != nil {
 		t.Errorf("unknown application: %v", row)
 	}
-	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(2), number64(1)); row[1].(int32) != 538231025 {
+	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(2), number64(1)); row[1].(int64) != 538231025 {
 		t.Errorf("registered: %v", row)
 	}
-	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(2), number64(0)); row[1].(int32) != 538231025 {
+	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(2), number64(0)); row[1].(int64) != 538231025 {
 		t.Errorf("looked up: %v", row)
 	}
 	if row = do(t, p, "MirrorState_GetAppId_1", name, number64(1), number64(0)); outcome(row) != resultMoved {

@@ -94,13 +94,7 @@ func (b *batch) checkTables(names []tsql.Name, kind tsql.QueryKind) (data *datab
 
 // bind finds the values of a text's parameters.
 func (b *batch) bind(in tsql.Inputs) ([]driver.NamedValue, error) {
-	list, err := in.Bind(func(name string) (any, error) {
-		v, err := b.lookup(name)
-		if err != nil {
-			return nil, err
-		}
-		return v.value, nil
-	}, b.systemValue)
+	list, err := in.Bind(b.valueOf, b.systemValue)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +117,9 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 			return nil, err
 		}
 		return v.value, nil
+	}
+	if b.program != nil {
+		return b.program.evaluate(&e)
 	}
 	d, err := b.checkTables(e.Tables, tsql.Select)
 	if err != nil {
@@ -312,6 +309,11 @@ func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []drive
 func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	if v, ok := tsql.ClockValue(c.Name, time.Now()); ok {
 		return v, nil
+	}
+	if b.program != nil {
+		if v, ok := b.program.systemValue(c.Name); ok {
+			return v, nil
+		}
 	}
 	s := b.s
 	args := make([]any, len(c.Args))

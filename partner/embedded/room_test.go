@@ -14,7 +14,7 @@ import (
 // putSession writes a session past the procedures.
 func putSession(p *Partner, id string, item []byte) error {
 	_, err := p.main().write(context.Background(), func(tx *transaction) (*result, error) {
-		tx.put(&sessionRow{id: id, created: tx.now, expires: tx.now.addMinutes(19), timeout: 20, lockCookie: 1, short: item})
+		tx.put(&sessionRow{id: id, created: tx.now, lockDate: tx.now, expires: tx.now.addMinutes(19), timeout: 20, lockCookie: 1, short: item})
 		return &result{}, nil
 	})
 	return err

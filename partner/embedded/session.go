@@ -23,6 +23,7 @@ type session struct {
 	loginDatabase string
 	database      string
 
+	spent       int // statements that a procedure may run less, for tests
 	noCount     bool
 	lockTimeout time.Duration // below 0: without end
 	rowCount    int64         // @@ROWCOUNT

@@ -28,7 +28,7 @@ func (s sweeper) sweep(t testing.TB, p *Partner) []any {
 func (s sweeper) swept(t testing.TB, p *Partner, deleted, abandoned int) []any {
 	t.Helper()
 	row := s.sweep(t, p)
-	if outcome(row) != resultDone || row[1] != deleted || row[2] != abandoned {
+	if outcome(row) != resultDone || row[1] != int64(deleted) || row[2] != int64(abandoned) {
 		t.Errorf("sweep: result %v, %v deleted, %v abandoned; want 0, %d, %d", row[0], row[1], row[2], deleted, abandoned)
 	}
 	return row
@@ -139,7 +139,7 @@ func TestSweep_lease(t *testing.T) {
 		t.Errorf("last run %v, %v seconds ago; a lease alone is no run", row[4], row[6])
 	}
 	row := second.sweep(t, p)
-	if outcome(row) != resultOthers || row[1] != 0 || !alive(t, p, "s") {
+	if outcome(row) != resultOthers || row[1] != int64(0) || !alive(t, p, "s") {
 		t.Errorf("beside the leader: result %v, %v deleted; want %d and none", row[0], row[1], resultOthers)
 	}
 	first.lease = -1 // it is over at once

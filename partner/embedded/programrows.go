@@ -1,0 +1,195 @@
+package embedded
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// rows runs a query and keeps what it answers.
+func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
+	st, err := x.w.query(text)
+	if err != nil {
+		return nil, inWords(err)
+	}
+	rows, err := st.q.QueryContext(context.Background(), args)
+	if err != nil {
+		return nil, inWords(err)
+	}
+	defer func() { err = errors.Join(inWords(err), rows.Close()) }()
+	width := len(rows.Columns())
+	for {
+		row := make([]driver.Value, width)
+		switch err := rows.Next(row); {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, err
+		}
+		for i, v := range row {
+			switch v := v.(type) {
+			case []byte:
+				row[i] = slices.Concat([]byte{}, v)
+			case time.Time:
+				row[i] = stored(v)
+			}
+		}
+		all = append(all, row)
+	}
+}
+
+// exec runs a statement that answers no rows.
+func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
+	st, err := x.w.query(text)
+	if err != nil {
+		return 0, inWords(err)
+	}
+	r, err := st.e.ExecContext(context.Background(), args)
+	if err != nil {
+		return 0, inWords(err)
+	}
+	return r.RowsAffected()
+}
+
+// query runs a SELECT, INSERT, UPDATE or DELETE.
+func (f *frame) query(q *tsql.Query) error {
+	args, err := f.b.bind(q.Inputs)
+	if err != nil {
+		return err
+	}
+	switch {
+	case q.Output != nil:
+		return f.withOutput(q, args)
+	case q.Kind != tsql.Select:
+		n, err := f.exec(q.SQL, args)
+		if err != nil {
+			return err
+		}
+		f.counts(n)
+		return nil
+	}
+	rows, err := f.rows(q.SQL, args)
+	if err != nil {
+		return err
+	}
+	if q.Assigns == nil {
+		return f.answers(q.Columns, rows)
+	}
+	f.s.rowCount = int64(len(rows))
+	if len(rows) > 0 {
+		for i, name := range q.Assigns {
+			if err := f.b.set(name, rows[len(rows)-1][i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// counts notes how many rows a write has changed.
+func (f *frame) counts(n int64) {
+	f.s.rowCount = n
+	if !f.silent {
+		f.r.steps = append(f.r.steps, step{count: n})
+	}
+}
+
+// answers notes rows for the client.
+func (f *frame) answers(hints []tsql.ColumnHint, rows [][]driver.Value) error {
+	st := step{columns: make([]tds.Column, len(hints)), count: noCount}
+	for i, h := range hints {
+		st.columns[i] = tds.Column{Name: h.Name, Type: f.columnType(h, rows, i)}
+	}
+	for _, row := range rows {
+		values := make([]any, len(row))
+		for i, v := range row {
+			var err error
+			if values[i], err = clientValue(st.columns[i].Type, v); err != nil {
+				return err
+			}
+		}
+		st.rows = append(st.rows, values)
+	}
+	if f.s.rowCount = int64(len(rows)); !f.silent {
+		st.count = f.s.rowCount
+	}
+	f.r.steps = append(f.r.steps, st)
+	return nil
+}
+
+// columnType is the type of a column of the answer.
+func (f *frame) columnType(h tsql.ColumnHint, rows [][]driver.Value, i int) tds.Type {
+	if h.Type.Name != "" {
+		if t, ok := typeOf(h.Type); ok {
+			return t
+		}
+	}
+	if v := f.b.vars[h.Variable]; v != nil {
+		return v.typ
+	}
+	if len(rows) == 0 {
+		return tds.Int
+	}
+	return typeOfValue(rows[0][i])
+}
+
+// withOutput runs a write with an OUTPUT clause, or one that sets variables.
+func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
+	o := q.Output
+	before := map[driver.Value][]driver.Value{}
+	var last []driver.Value
+	if o.Before != "" {
+		rows, err := f.rows(o.Before, args)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			before[row[0]], last = row, row
+		}
+	}
+	after, err := f.rows(q.SQL, args)
+	if err != nil {
+		return err
+	}
+	if last != nil {
+		for _, v := range o.Variables {
+			if err := f.b.set(v.Name, last[v.At]); err != nil {
+				return err
+			}
+		}
+	}
+	if len(o.Items) == 0 {
+		f.counts(int64(len(after)))
+		return nil
+	}
+	rows := make([][]driver.Value, len(after))
+	for i, row := range after {
+		for _, item := range o.Items {
+			from := row
+			if item.Before {
+				from = before[row[0]]
+			}
+			rows[i] = append(rows[i], from[item.At])
+		}
+	}
+	if o.Into == "" {
+		return f.answers(o.Columns, rows)
+	}
+	for _, row := range rows {
+		values := make([]driver.NamedValue, len(row))
+		for i, v := range row {
+			values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+		}
+		if _, err := f.exec(o.Into, values); err != nil {
+			return err
+		}
+	}
+	f.counts(int64(len(rows)))
+	return nil
+}
