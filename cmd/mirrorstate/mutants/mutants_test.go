@@ -30,6 +30,7 @@ type mutant struct {
 	invariant string // of DESIGN.md: I1 to I9
 	name      string // what the broken code does
 	file      string // from the root
+	within    string // of a .sql file, the procedure in which it is broken: the snippet is the first there
 	old, new  string // a snippet that is there once, and what takes its place
 	pkg       string // whose test must go red, from the root
 	test      string // that test, or one of its subtests: TestX/some theme/some promise
@@ -37,7 +38,7 @@ type mutant struct {
 }
 
 // mutants are all of them, by invariant.
-var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants)), func(a, b mutant) int {
+var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants, textMutants)), func(a, b mutant) int {
 	return strings.Compare(a.invariant, b.invariant)
 })
 
@@ -50,10 +51,23 @@ func (m mutant) broken() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.within != "" {
+		return m.brokenWithin(string(text))
+	}
 	if n := strings.Count(string(text), m.old); n != 1 || m.old == m.new {
 		return nil, fmt.Errorf("%s has this %d times, want once, and something else in its place:\n%s", m.file, n, m.old)
 	}
 	return []byte(strings.Replace(string(text), m.old, m.new, 1)), nil
+}
+
+// brokenWithin breaks a procedure.
+func (m mutant) brokenWithin(text string) ([]byte, error) {
+	before, rest, ok := strings.Cut(text, "\nCREATE PROCEDURE dbo."+m.within+"\n")
+	body, after, ends := strings.Cut(rest, "\nGO\n")
+	if !ok || !ends || !strings.Contains(body, m.old) || m.old == m.new {
+		return nil, fmt.Errorf("%s has no procedure %s with this, and something else in its place:\n%s", m.file, m.within, m.old)
+	}
+	return []byte(before + "\nCREATE PROCEDURE dbo." + m.within + "\n" + strings.Replace(body, m.old, m.new, 1) + "\nGO\n" + after), nil
 }
 
 // TestMutants_Apply: the table is about the code as it is.
@@ -70,7 +84,7 @@ func TestMutants_Apply(t *testing.T) {
 			t.Errorf("%s: %v", m, err)
 			continue
 		}
-		if _, err := format.Source(text); err != nil {
+		if _, err := format.Source(text); err != nil && m.within == "" {
 			t.Errorf("%s: the broken file is no Go: %v", m, err)
 		}
 		if tests[m.pkg] == nil {
