@@ -33,11 +33,12 @@ type traits struct {
 // call is one request of the session API, decoded.
 type call struct {
 	api     *API
-	base    string          // what is put before paths in the answer
-	caller  *keyring.Caller // nil: nobody asked who calls
-	ring    *keyring.Ring   // where it was found
-	store   admitted        // the store, a place at a time
-	items   itemShare       // of the bytes of items in memory
+	base    string           // what is put before paths in the answer
+	caller  *keyring.Caller  // nil: nobody asked who calls
+	ring    *keyring.Ring    // where it was found
+	store   admitted         // the store, a place at a time
+	items   itemShare        // of the bytes of items in memory
+	evict   func(*itemShare) // ends the call, for it has to make room; nil: it need not
 	named   session.CallerContext
 	w       http.ResponseWriter
 	r       *http.Request
@@ -100,7 +101,9 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	c.store = admitted{store: c.api.store, door: c.api.door, call: c, gate: g, right: t.right}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
-	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
+	ctx, end := c.evictable(c.context())
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, c.wait+c.api.hold+grace)
 	defer cancel()
 	if c.wait > 0 {
 		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
@@ -115,6 +118,34 @@ func (c *call) run(g *gate, do verb, t traits) error {
 		return c.once(ctx, do)
 	}
 	return do(ctx, c)
+}
+
+// evictable gives a context that also ends when the call has to make room for another caller's item; its cause then
+// says so. Whoever has no item in memory, and who is not told apart from others, makes none.
+func (c *call) evictable(ctx context.Context) (evictable context.Context, end func()) {
+	if c.items.taken == 0 || c.caller == nil {
+		return ctx, func() {}
+	}
+	evictable, cancel := context.WithCancelCause(ctx)
+	c.evict = func(*itemShare) { cancel(c.api.memory.fullError()) }
+	return evictable, func() { cancel(nil) }
+}
+
+// waits says that the call waits from now on, and that nothing of it is sent before sends; if it has made room
+// already, why it has to end.
+func (c *call) waits() error {
+	if m := &c.api.memory; c.evict != nil && !m.waits(&c.items, c.evict) {
+		return m.fullError()
+	}
+	return nil
+}
+
+// sends says that the store is about to send the call, which then stays; if it has made room before, why it has to end.
+func (c *call) sends() error {
+	if m := &c.api.memory; c.evict != nil && !m.stays(&c.items) {
+		return m.fullError()
+	}
+	return nil
 }
 
 // once calls a verb unless its operation is known to have another content.
@@ -310,23 +341,19 @@ func (c *call) meetLock(ctx context.Context, shared bool, try func(context.Conte
 	return err
 }
 
-// await waits in the session's queue. An item that came with the call makes room for others meanwhile, but not while
-// the store is asked.
+// await waits in the session's queue. An item that came with the call makes room for others meanwhile.
 func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
-	w, caller := c.api.waiters, nameOf(c.caller)
-	if c.items.taken == 0 {
-		return w.await(ctx, caller, c.key(), c.wait, shared, try)
+	if err := c.waits(); err != nil {
+		return err
 	}
-	m := &c.api.memory
-	waits, over := m.waiting(ctx, &c.items)
-	defer over()
-	stop := c.items.stop
-	return w.await(waits, caller, c.key(), c.wait, shared, func(context.Context) error {
-		if !m.stays(&c.items) {
-			return m.fullError()
+	return c.api.waiters.await(ctx, nameOf(c.caller), c.key(), c.wait, shared, func(ctx context.Context) error {
+		err := try(ctx)
+		if errors.Is(err, session.ErrLocked) { // what was answered in another way is over
+			if err := c.waits(); err != nil {
+				return err
+			}
 		}
-		defer m.waits(&c.items, stop)
-		return try(ctx)
+		return err
 	})
 }
 

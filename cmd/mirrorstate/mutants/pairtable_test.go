@@ -360,6 +360,20 @@ func (w *witness) elect(sequence int64) bool {
 		pkg:  "proxy", test: "TestWaiters_Bounds",
 	},
 	{
+		invariant: "I9", name: "lets one caller's held items fill the memory for all",
+		file: "proxy/call.go",
+		old:  `if c.items.taken == 0 || c.caller == nil {`,
+		new:  `if true {`,
+		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
+	},
+	{
+		invariant: "I9", name: "lets one caller's sent items fill the memory for all",
+		file: "proxy/itemmemory.go",
+		old:  `m.limit - m.limit/leftShare}`,
+		new:  `m.limit}`,
+		pkg:  "proxy", test: "TestTurns_RoomBesideWhatWasSent",
+	},
+	{
 		invariant: "I9", name: "gives a request no deadline",
 		file: "proxy/call.go",
 		old:  `context.WithTimeout(c.context(), c.wait+c.api.hold+grace)`,

@@ -349,6 +349,13 @@ var sessionMutants = []mutant{
 		pkg:  "session/aspstate", test: "TestStore_RevokedBetweenAttempts",
 	},
 	{
+		invariant: "I5", name: "has a call make room for another caller's item after it was sent",
+		file: "proxy/admitted.go",
+		old:  `return a.call.sends()`,
+		new:  `return nil`,
+		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
+	},
+	{
 		invariant: "I5", name: "answers a key's other request as its first one",
 		file: "proxy/requestmemory.go",
 		old:  `case q.content != content:`,

@@ -22,7 +22,7 @@ var (
 	keptDesc        = desc("idempotency_keys", "Idempotency-Keys whose requests are remembered now, of limits.idempotency_keys.")
 	forgottenDesc   = desc("idempotency_keys_forgotten_total", "Idempotency-Keys whose requests were forgotten before their ten minutes, because there were too many.")
 	registeringDesc = desc("applications_refused_total", "Times that a caller was to register an application and had reached limits.new_applications.")
-	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with less there: they waited for their client, a place or a lock.")
+	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with less there: they waited for their client, a lock, a place or a principal.")
 	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
 	strangersDesc   = desc("connections_unauthenticated", "Of those, the ones that have shown no key or certificate yet.", "listener")
 	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or with answers that were not taken.", "listener")
