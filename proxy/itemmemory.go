@@ -208,7 +208,7 @@ func (m *itemMemory) readItem(w http.ResponseWriter, r *http.Request, caller str
 
 // writesItem says that a request answers with an item, and makes room for others while its client takes it, until stays or giveBack.
 func (m *itemMemory) writesItem(w http.ResponseWriter, s *itemShare) {
-	s.w = w                 // nobody reads it while there is no stop
+	s.w = w // nobody reads it while there is no stop
 	m.waits(s, stopWriting)
 }
 

@@ -376,8 +376,8 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives a request no deadline",
 		file: "proxy/call.go",
-		old:  `context.WithTimeout(c.context(), c.wait+c.api.hold+grace)`,
-		new:  `context.WithCancel(c.context())`,
+		old:  `context.WithTimeout(ctx, c.wait+c.api.hold+grace)`,
+		new:  `context.WithCancel(ctx)`,
 		pkg:  "proxy", test: "TestAPI_Deadline",
 	},
 	{
