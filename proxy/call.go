@@ -209,6 +209,7 @@ func (c *call) decode(t traits) error {
 	if !t.body {
 		return withoutBody(c.w, c.r)
 	}
+	c.r.Body = bodyOf(c.r) // c.r is the router's copy
 	if c.r.ContentLength < 0 {
 		c.r.Body = chunkedBody{c.r.Body}
 	}
@@ -218,7 +219,7 @@ func (c *call) decode(t traits) error {
 		}
 		return err
 	}
-	c.r.Body = http.NoBody // read; c.r is the router's copy
+	c.r.Body = http.NoBody // read
 	return nil
 }
 

@@ -25,7 +25,7 @@ var (
 	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with less there: they waited for their client, a lock, a place or a principal.")
 	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
 	strangersDesc   = desc("connections_unauthenticated", "Of those, the ones that have shown no key or certificate yet.", "listener")
-	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or with answers that were not taken.", "listener")
+	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or waiting for the client, for more of a request or for an answer to be taken.", "listener")
 	crowdedDesc     = desc("connections_crowded_total", "Connections that were closed because their address had more than limits.unauthenticated_per_address.", "listener")
 	unreadDesc      = desc("connections_unread_total", "Connections that were closed because the client did not take its answers in time.", "listener")
 	turnedDesc      = desc("connections_refused_total", "Connections that were closed as they came, for all others were at work.", "listener")
