@@ -33,12 +33,11 @@ type traits struct {
 // call is one request of the session API, decoded.
 type call struct {
 	api     *API
-	base    string           // what is put before paths in the answer
-	caller  *keyring.Caller  // nil: nobody asked who calls
-	ring    *keyring.Ring    // where it was found
-	store   admitted         // the store, a place at a time
-	items   itemShare        // of the bytes of items in memory
-	evict   func(*itemShare) // ends the call, for it has to make room; nil: it need not
+	base    string          // what is put before paths in the answer
+	caller  *keyring.Caller // nil: nobody asked who calls
+	ring    *keyring.Ring   // where it was found
+	store   admitted        // the store, a place at a time
+	items   itemShare       // of the bytes of items in memory
 	named   session.CallerContext
 	w       http.ResponseWriter
 	r       *http.Request
@@ -101,10 +100,11 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	c.store = admitted{store: c.api.store, door: c.api.door, call: c, gate: g, right: t.right}
 	// The body is here, so the time starts now; how long it took to come is the
 	// server's ReadTimeout's concern.
-	ctx, end := c.evictable(c.context())
-	defer end()
-	ctx, cancel := context.WithTimeout(ctx, c.wait+c.api.hold+grace)
+	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
 	defer cancel()
+	if c.caller != nil && c.items.taken > 0 {
+		c.items.end = cancel
+	}
 	if c.wait > 0 {
 		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
 	}
@@ -117,24 +117,14 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	if t.varies && c.keyed() {
 		return c.once(ctx, do)
 	}
-	return do(ctx, c)
-}
-
-// evictable gives a context that also ends when the call has to make room for another caller's item; its cause then
-// says so. Whoever has no item in memory, and who is not told apart from others, makes none.
-func (c *call) evictable(ctx context.Context) (evictable context.Context, end func()) {
-	if c.items.taken == 0 || c.caller == nil {
-		return ctx, func() {}
-	}
-	evictable, cancel := context.WithCancelCause(ctx)
-	c.evict = func(*itemShare) { cancel(c.api.memory.fullError()) }
-	return evictable, func() { cancel(nil) }
+	return c.do(ctx, do)
 }
 
 // waits says that the call waits from now on, and that nothing of it is sent before sends; if it has made room
-// already, why it has to end.
+// already, why it has to end. Whoever has no item in memory makes none, and who is not told apart from others has nobody to
+// make it for.
 func (c *call) waits() error {
-	if m := &c.api.memory; c.evict != nil && !m.waits(&c.items, c.evict) {
+	if m := &c.api.memory; c.items.end != nil && !m.waits(&c.items, endCall) {
 		return m.fullError()
 	}
 	return nil
@@ -142,10 +132,19 @@ func (c *call) waits() error {
 
 // sends says that the store is about to send the call, which then stays; if it has made room before, why it has to end.
 func (c *call) sends() error {
-	if m := &c.api.memory; c.evict != nil && !m.stays(&c.items) {
+	if m := &c.api.memory; c.items.end != nil && !m.stays(&c.items) {
 		return m.fullError()
 	}
 	return nil
+}
+
+// do calls a verb. Where the call's context has ended because it had to make room, that is the error.
+func (c *call) do(ctx context.Context, do verb) error {
+	err := do(ctx, c)
+	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.hasGone(&c.items) {
+		return m.fullError() // nothing was sent: see sends
+	}
+	return err
 }
 
 // once calls a verb unless its operation is known to have another content.
@@ -157,7 +156,7 @@ func (c *call) once(ctx context.Context, do verb) error {
 	}
 	applied := true // where it panics, nobody knows
 	defer func() { r.end(applied) }()
-	err = do(ctx, c)
+	err = c.do(ctx, do)
 	applied = err == nil || c.r.Context().Err() != nil || describe(err, true).Outcome != session.NotApplied.String()
 	return err
 }

@@ -49,6 +49,7 @@ type itemShare struct {
 	part shares.Part[*itemShare]
 	w    http.ResponseWriter // the request's, for stop
 	stop func(*itemShare)    // ends what the request waits for; nil: it stays
+	end  func()              // ends the request's context, for endCall; nil: it has none to end
 	gone bool                // it had to make room, and is to end
 }
 
@@ -177,6 +178,13 @@ func (m *itemMemory) stays(s *itemShare) bool {
 	return !s.gone
 }
 
+// hasGone reports whether the request had to make room.
+func (m *itemMemory) hasGone(s *itemShare) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.gone
+}
+
 func (m *itemMemory) stats() MemoryStats {
 	return MemoryStats{Bytes: m.used.Load(), Refused: m.refused.Load(), Evicted: m.evicted.Load()}
 }
@@ -187,6 +195,9 @@ func (m *itemMemory) fullError() error {
 
 // firstRoom is how many bytes of an item there is room for when the first has come.
 const firstRoom = 1 << 10
+
+// endCall ends the waiting at the store, or for it.
+func endCall(s *itemShare) { s.end() }
 
 // longAgo is a deadline that is over.
 var longAgo = time.Unix(1, 0)

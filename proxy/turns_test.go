@@ -257,7 +257,7 @@ func (s *heldStore) Put(ctx context.Context, ref session.Ref, w session.Write, c
 	select {
 	case <-s.serve:
 	case <-ctx.Done():
-		return session.Session{}, context.Cause(ctx)
+		return session.Session{}, ctx.Err()
 	}
 	if err := session.Permitted(ctx); err != nil {
 		return session.Session{}, err

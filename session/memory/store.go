@@ -70,7 +70,7 @@ type call struct {
 }
 
 func (s *Store) call(ctx context.Context, ref session.Ref) (call, error) {
-	if err := context.Cause(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return call{}, err
 	}
 	if err := session.Permitted(ctx); err != nil {

@@ -362,8 +362,8 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "lets one caller's held items fill the memory for all",
 		file: "proxy/call.go",
-		old:  `if c.items.taken == 0 || c.caller == nil {`,
-		new:  `if true {`,
+		old:  `if c.caller != nil && c.items.taken > 0 {`,
+		new:  `if false {`,
 		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
 	},
 	{
@@ -383,8 +383,8 @@ func (w *witness) elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives a request no deadline",
 		file: "proxy/call.go",
-		old:  `context.WithTimeout(ctx, c.wait+c.api.hold+grace)`,
-		new:  `context.WithCancel(ctx)`,
+		old:  `context.WithTimeout(c.context(), c.wait+c.api.hold+grace)`,
+		new:  `context.WithCancel(c.context())`,
 		pkg:  "proxy", test: "TestAPI_Deadline",
 	},
 	{
