@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/memory"
@@ -46,7 +50,7 @@ func TestTurns_Connections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &slowStore{memory.New(nil), make(chan struct{})}
-			v, keys := rivalsAt(t, store, proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon})
+			v, keys := rivalsAt(t, store, proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon}, nil)
 			good := v.keyed(keys["good"])
 			busy := v.dial()
 			fmt.Fprintf(busy, "PUT /v1/apps/default/sessions/busy%sContent-Length: 1\r\n\r\nx", showing(keys["flood"]))
@@ -73,8 +77,8 @@ func TestTurns_Connections(t *testing.T) {
 	}
 }
 
-// rivalsAt is a server of two callers, flood and good.
-func rivalsAt(t *testing.T, store *slowStore, limits proxy.ServerLimits) (v *victim, keys map[string]string) {
+// rivalsAt is a server of two callers, flood and good. Without ca it speaks in the clear.
+func rivalsAt(t *testing.T, store *slowStore, limits proxy.ServerLimits, ca *authority) (v *victim, keys map[string]string) {
 	t.Helper()
 	ring, keys := ringOf(t, "flood:read,write,remove:default", "good:read:default")
 	api, err := proxy.NewAPI(proxy.Config{Store: store, Keys: ring, Apps: twoApps})
@@ -83,10 +87,18 @@ func rivalsAt(t *testing.T, store *slowStore, limits proxy.ServerLimits) (v *vic
 	}
 	told := make(chan func() proxy.ConnectionStats, 1)
 	v = &victim{t: t, api: api}
-	v.url, v.stop, v.ended = run(t, api, proxy.ServerConfig{
+	rules := proxy.ServerConfig{
 		Keys: ring, Limits: limits, DrainTimeout: time.Millisecond,
 		Watch: func(stats func() proxy.ConnectionStats) { told <- stats },
-	})
+	}
+	if ca != nil {
+		certs, err := proxy.OpenCertificates(ca.files("server.example.net"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules.TLS = certs.TLS()
+	}
+	v.url, v.stop, v.ended = run(t, api, rules)
 	v.addr, v.stats = strings.TrimPrefix(v.url, "http://"), <-told
 	t.Cleanup(func() {
 		v.stop()
@@ -100,7 +112,7 @@ func TestTurns_ConnectionsOfOneCaller(t *testing.T) {
 	const limit = 3
 	store := &slowStore{memory.New(nil), make(chan struct{})}
 	close(store.go1)
-	v, keys := rivalsAt(t, store, proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon})
+	v, keys := rivalsAt(t, store, proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon}, nil)
 	known := func(s proxy.ConnectionStats) bool { return s.Unauthenticated == 0 && s.Open == limit }
 	for range limit {
 		standing["a byte of an item"](v, keys["flood"])
@@ -119,4 +131,70 @@ func TestTurns_ConnectionsOfOneCaller(t *testing.T) {
 	if s := v.stats(); s.Evicted != 1 || s.Refused == 0 {
 		t.Errorf("counted %+v", s)
 	}
+}
+
+// The same holds for HTTP/2: a connection whose streams all wait for their items makes room, one with a stream at the store does not.
+func TestTurns_ConnectionsOfHTTP2(t *testing.T) {
+	const limit = 20
+	ca := newAuthority(t)
+	store := &slowStore{memory.New(nil), make(chan struct{})}
+	v, keys := rivalsAt(t, store, proxy.ServerLimits{Connections: limit, BodyTimeout: 10 * soon}, ca)
+	url := strings.Replace(v.url, "http:", "https:", 1)
+	client := ca.client("")
+	ask := func() (reused bool) {
+		t.Helper()
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }})
+		req, err := http.NewRequestWithContext(ctx, "GET", url+"/v1/apps/default/sessions/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+keys["good"])
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusNotFound {
+			t.Errorf("answered %s over HTTP/%d", resp.Status, resp.ProtoMajor)
+		}
+		return reused
+	}
+	ask()
+	known := func(s proxy.ConnectionStats) bool { return s.Unauthenticated == 0 && s.Open > 1 }
+	busy := v.rude(ca)
+	for _, path := range []string{"/of-store", "/of-client"} {
+		busy.begin("/v1/apps/default/sessions"+path, keys["flood"], path == "/of-store")
+	}
+	v.await("the busy connection to show its key", known)
+	for range 3 * limit {
+		v.rude(ca).begin("/v1/apps/default/sessions/y", keys["flood"], false)
+		v.await("the next connection to show its key", known)
+	}
+	if !ask() {
+		t.Error("the other caller's connection made room")
+	}
+	if s := v.stats(); s.Evicted < 2*limit || s.Refused != 0 {
+		t.Errorf("counted %+v", s)
+	}
+	close(store.go1)
+	for {
+		frame, err := busy.framer.ReadFrame()
+		if err != nil {
+			t.Fatalf("the stream at the store has no answer: %v", err)
+		}
+		if _, ok := frame.(*http2.HeadersFrame); ok {
+			break
+		}
+	}
+}
+
+// begin opens a stream of a PUT, and sends the one byte of its item, or one of two.
+func (r *rude) begin(path, key string, whole bool) {
+	r.text.Reset()
+	for _, f := range [][2]string{{":method", "PUT"}, {":scheme", "https"}, {":authority", "x"}, {":path", path}, {"authorization", "Bearer " + key}} {
+		r.enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: r.next, BlockFragment: r.text.Bytes(), EndHeaders: true})
+	r.framer.WriteData(r.next, whole, []byte("x"))
+	r.next += 2
 }
