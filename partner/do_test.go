@@ -248,6 +248,34 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 	}
 }
 
+// A call that leaves while it waits for a connection was never sent.
+func TestDo_LeavesTheLine(t *testing.T) {
+	left := errors.New("made room")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair(t)
+		p := f.startServing(func(c *Config) { c.MaxConns = 1 })
+		f.set(func(a, _ *fakeServer) { a.room = make(chan struct{}, 1) })
+		block, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			ended <- p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error { <-block; return nil })
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(left) })
+		err := p.Do(ctx, Call{Write: true}, func(context.Context, *Attempt) error { t.Error("it was sent"); return nil })
+		if !errors.Is(err, left) || OutcomeOf(err) != NotApplied {
+			t.Errorf("got %v, %s", err, OutcomeOf(err))
+		}
+		if p.members[0].breaker.read() != "closed" {
+			t.Error("a caller's end was blamed on the partner")
+		}
+		close(block)
+		if err := <-ended; err != nil {
+			t.Errorf("the call before: %v", err)
+		}
+	})
+}
+
 func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)

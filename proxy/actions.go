@@ -54,7 +54,7 @@ func actionBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err != nil || media != "application/json" {
 		return nil, &problemError{kindMediaType, "Content-Type must be application/json"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxActionBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, bodyOf(r), maxActionBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &session.TooLargeError{Limit: maxActionBody}
 	}

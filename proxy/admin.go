@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -91,7 +90,7 @@ type admin struct {
 	log     *slog.Logger
 	report  reporter
 	gate    *gate
-	streams atomic.Int32 // of events, open now
+	streams eventPlaces
 }
 
 // NewAdmin makes the operators' listener's handler:

@@ -26,7 +26,7 @@ var (
 )
 
 // permitting returns a context in which the store asks whether the caller still may, and may register the
-// application. Nobody need be asked about a configured application of whoever calls.
+// application, and says that it sends the call. Nobody need be asked about a configured application of whoever calls.
 func (a *admitted) permitting(ctx context.Context) context.Context {
 	if a.call.caller == nil && a.call.api.apps.Load().configured(a.call.ref.App.Name) {
 		return ctx
@@ -34,8 +34,14 @@ func (a *admitted) permitting(ctx context.Context) context.Context {
 	return session.WithPermission(ctx, a)
 }
 
-// Permitted implements session.Permission.
-func (a *admitted) Permitted() error { return a.gate.still(a.call, a.right) }
+// Permitted implements session.Permission. From then on the call makes no room: whatever the store says of it, it
+// was sent.
+func (a *admitted) Permitted() error {
+	if err := a.gate.still(a.call, a.right); err != nil {
+		return err
+	}
+	return a.call.sends()
+}
 
 // MayRegister implements session.Permission: no application takes the id of one that is configured, and
 // one that neither the configuration nor the caller's key names counts. A call that is sent again counts once.
@@ -54,20 +60,13 @@ func (a *admitted) MayRegister(app string) error {
 	return nil
 }
 
-// enter gives a place at the store. While the call waits for one, its item makes room for others; whether its caller still
-// may is asked by the store then.
+// enter gives a place at the store. While the call waits for one, and then until the store sends it, its item makes room
+// for others; whether its caller still may is asked by the store then.
 func (a *admitted) enter(ctx context.Context) (placed bool, err error) {
-	if a.door.tryEnter() {
-		return true, nil
+	if err := a.call.waits(); err != nil {
+		return false, err
 	}
-	m, c := &a.call.api.memory, a.call
-	waits, over := m.waiting(ctx, &c.items)
-	placed, err = a.door.enter(waits, nameOf(c.caller))
-	if !over() && err == nil {
-		a.leave(placed)
-		return false, m.fullError()
-	}
-	return placed, err
+	return a.door.enter(ctx, nameOf(a.call.caller))
 }
 
 // leave ends what enter began.

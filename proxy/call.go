@@ -102,6 +102,9 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	// server's ReadTimeout's concern.
 	ctx, cancel := context.WithTimeout(c.context(), c.wait+c.api.hold+grace)
 	defer cancel()
+	if c.caller != nil && c.items.taken > 0 {
+		c.items.end = cancel
+	}
 	if c.wait > 0 {
 		extendWriteDeadline(c.w, c.wait+c.api.hold+2*grace)
 	}
@@ -114,7 +117,34 @@ func (c *call) run(g *gate, do verb, t traits) error {
 	if t.varies && c.keyed() {
 		return c.once(ctx, do)
 	}
-	return do(ctx, c)
+	return c.do(ctx, do)
+}
+
+// waits says that the call waits from now on, and that nothing of it is sent before sends; if it has made room
+// already, why it has to end. Whoever has no item in memory makes none, and who is not told apart from others has nobody to
+// make it for.
+func (c *call) waits() error {
+	if m := &c.api.memory; c.items.end != nil && !m.waits(&c.items, endCall) {
+		return m.fullError()
+	}
+	return nil
+}
+
+// sends says that the store is about to send the call, which then stays; if it has made room before, why it has to end.
+func (c *call) sends() error {
+	if m := &c.api.memory; c.items.end != nil && !m.stays(&c.items) {
+		return m.fullError()
+	}
+	return nil
+}
+
+// do calls a verb. Where the call's context has ended because it had to make room, that is the error.
+func (c *call) do(ctx context.Context, do verb) error {
+	err := do(ctx, c)
+	if m := &c.api.memory; errors.Is(err, context.Canceled) && c.items.end != nil && m.hasGone(&c.items) {
+		return m.fullError() // nothing was sent: see sends
+	}
+	return err
 }
 
 // once calls a verb unless its operation is known to have another content.
@@ -126,7 +156,7 @@ func (c *call) once(ctx context.Context, do verb) error {
 	}
 	applied := true // where it panics, nobody knows
 	defer func() { r.end(applied) }()
-	err = do(ctx, c)
+	err = c.do(ctx, do)
 	applied = err == nil || c.r.Context().Err() != nil || describe(err, true).Outcome != session.NotApplied.String()
 	return err
 }
@@ -181,6 +211,7 @@ func (c *call) decode(t traits) error {
 	if !t.body {
 		return withoutBody(c.w, c.r)
 	}
+	c.r.Body = bodyOf(c.r) // c.r is the router's copy
 	if c.r.ContentLength < 0 {
 		c.r.Body = chunkedBody{c.r.Body}
 	}
@@ -190,7 +221,7 @@ func (c *call) decode(t traits) error {
 		}
 		return err
 	}
-	c.r.Body = http.NoBody // read; c.r is the router's copy
+	c.r.Body = http.NoBody // read
 	return nil
 }
 
@@ -349,27 +380,28 @@ func (c *call) look(ctx context.Context) error {
 	return nil
 }
 
-// await waits in the session's queue. An item that came with the call makes room for others meanwhile, but not while
-// the store is asked.
+// await waits in the session's queue. An item that came with the call makes room for others meanwhile.
 func (c *call) await(ctx context.Context, shared bool, try func(context.Context) error) error {
-	w, caller := c.api.waiters, nameOf(c.caller)
+	if err := c.waits(); err != nil {
+		return err
+	}
 	var look func(context.Context) error
 	if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete || c.op.Create { // what comes after a removal is not for them
-		look = c.look
-	}
-	if c.items.taken == 0 {
-		return w.await(ctx, caller, c.key(), c.wait, shared, look, try)
-	}
-	m := &c.api.memory
-	waits, over := m.waiting(ctx, &c.items)
-	defer over()
-	stop := c.items.stop
-	return w.await(waits, caller, c.key(), c.wait, shared, look, func(context.Context) error {
-		if !m.stays(&c.items) {
-			return m.fullError()
+		look = func(ctx context.Context) error {
+			if err := c.look(ctx); err != nil {
+				return err
+			}
+			return c.waits() // the store was asked
 		}
-		defer m.waits(&c.items, stop)
-		return try(ctx)
+	}
+	return c.api.waiters.await(ctx, nameOf(c.caller), c.key(), c.wait, shared, look, func(ctx context.Context) error {
+		err := try(ctx)
+		if errors.Is(err, session.ErrLocked) { // what was answered in another way is over
+			if err := c.waits(); err != nil {
+				return err
+			}
+		}
+		return err
 	})
 }
 

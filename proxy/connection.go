@@ -4,12 +4,15 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // How long a client may take over what it is sent.
@@ -39,7 +42,7 @@ type connection struct {
 
 	idle     atomic.Int64 // since when; 0: at work
 	answered atomic.Int64 // since when the last answer is on its way
-	atWork   atomic.Int32 // requests without an answer
+	doing    atomic.Int64 // an activity
 	deadline atomic.Int64 // for writing, as it was set; 0: none
 	due      atomic.Int64 // when the client has taken all that was written, at answerRate
 	armed    atomic.Int64 // the deadline that the socket has
@@ -49,10 +52,44 @@ type connection struct {
 	turns chan struct{} // holds one for each stream of HTTP/2 that is served without a credential
 	lined atomic.Int32  // streams that wait for one of those to end
 
-	leaving   bool          // owned by connections.mu; it was closed to make room
-	spare     bool          // never changed once it is open: it is beyond the limit, and for health checks
-	place     *list.Element // owned by connections.mu; in the list of strangers or of spare ones
-	peerPlace *list.Element // owned by connections.mu
+	leaving   bool                     // owned by connections.mu; it was closed to make room
+	part      shares.Part[*connection] // guarded by connections.mu; of its caller's, once that is known, and until it leaves
+	spare     bool                     // never changed once it is open: it is beyond the limit, and for health checks
+	place     *list.Element            // owned by connections.mu; in the list of strangers or of spare ones
+	peerPlace *list.Element            // owned by connections.mu
+}
+
+// activity is what the requests of a connection do, in one number: so that nobody closes a connection to make room while one
+// of them is at the store, and none goes to the store when that is decided.
+type activity int64
+
+// What an activity is made of.
+const (
+	aRequest activity = 1       // without an answer
+	aBody    activity = 1 << 24 // one of those waits for its client to send more of it
+	chosen   activity = 1 << 48 // the connection makes room, and ends
+)
+
+// waits reports whether the client alone can go on: none of the requests is at work.
+func (a activity) waits() bool {
+	requests, bodies := a&(aBody-1), a&(chosen-1)/aBody
+	return requests == bodies
+}
+
+// does adds to what the requests do, and reports whether the connection stays.
+func (c *connection) does(more activity) bool { return activity(c.doing.Add(int64(more)))&chosen == 0 }
+
+// choose has the connection make room, unless a request is at work. It is to be closed then.
+func (c *connection) choose() bool {
+	for {
+		now := activity(c.doing.Load())
+		if !now.waits() {
+			return false
+		}
+		if c.doing.CompareAndSwap(int64(now), int64(now|chosen)) {
+			return true
+		}
+	}
 }
 
 // strangersStreams is how many requests a connection of HTTP/2 may have under way before it has shown a credential.
@@ -89,20 +126,51 @@ func (c *connection) idleSince() int64 { return c.idle.Load() }
 
 // identify looks whether the request shows the connection's first credential that is good.
 func (c *connection) identify(r *http.Request) {
-	if _, err := identify(c.of.keys.Ring(), r); err == nil {
-		c.of.authenticated(c)
+	if caller, err := identify(c.of.keys.Ring(), r); err == nil {
+		c.of.authenticated(c, caller.Name)
 	}
 }
 
-// untakenSince is since when all requests are answered and the client takes no answer; 0: it does, or a request is at work.
-func (c *connection) untakenSince() int64 {
-	if c.idle.Load() != 0 || c.atWork.Load() > 0 {
+// waitsSince is since when all there is to do is the client's, though it is not idle; 0: it is, or a request is at work. It has to
+// have been so for untaken where answers are not taken, and for least where more of a request is to come.
+func (c *connection) waitsSince(least time.Duration) int64 {
+	now := activity(c.doing.Load())
+	if c.idle.Load() != 0 || !now.waits() {
 		return 0
 	}
-	if at := c.answered.Load(); sinceStart()-at > int64(untaken) {
+	if now < aBody {
+		least = untaken
+	}
+	if at := c.answered.Load(); sinceStart()-at > int64(least) {
 		return at
 	}
 	return 0
+}
+
+// comingBody is the body of a request, whose connection makes room for others while it waits for more of it.
+type comingBody struct {
+	io.ReadCloser
+	c *connection
+}
+
+var errMadeRoom = errors.New("its connection was closed, to make room for others")
+
+// Read implements io.Reader.
+func (b comingBody) Read(p []byte) (int, error) {
+	b.c.does(aBody)
+	n, err := b.ReadCloser.Read(p)
+	if !b.c.does(-aBody) {
+		return 0, errMadeRoom // whatever came: nobody gets the answer
+	}
+	return n, err
+}
+
+// bodyOf is a request's body, to be read in its place.
+func bodyOf(r *http.Request) io.ReadCloser {
+	if c := connectionOf(r.Context()); c != nil && r.ContentLength != 0 {
+		return comingBody{r.Body, c}
+	}
+	return r.Body
 }
 
 // SetDeadline implements net.Conn.
@@ -186,7 +254,10 @@ func withConnection(ctx context.Context, nc net.Conn) context.Context {
 // letIn notes that a request is let in without a credential.
 func letIn(r *http.Request) {
 	if c := connectionOf(r.Context()); c != nil && !c.known.Load() {
-		c.of.authenticated(c)
+		c.of.authenticated(c, "")
+		if !c.does(0) {
+			panic(http.ErrAbortHandler) // it makes room for others already
+		}
 	}
 }
 
@@ -213,14 +284,14 @@ func answering(w http.ResponseWriter, r *http.Request, n int) *connection {
 		_ = http.NewResponseController(w).SetWriteDeadline(c.answerBy(n)) // a broken connection tells when it is written to
 	}
 	c.answered.Store(sinceStart())
-	c.atWork.Add(-1)
+	c.does(-aRequest)
 	return c
 }
 
 // written ends what answering began.
 func (c *connection) written() {
 	if c != nil {
-		c.atWork.Add(1)
+		c.does(aRequest)
 	}
 }
 
@@ -257,15 +328,17 @@ func served(next http.Handler, health func(path string) bool, refuse http.Handle
 	})
 }
 
-// serve has a request counted.
+// serve has a request counted. On a connection that makes room nothing is done for it.
 func (c *connection) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	c.atWork.Add(1)
+	if !c.does(aRequest) {
+		panic(http.ErrAbortHandler)
+	}
 	if r.ProtoMajor == 1 {
 		c.idle.Store(0) // net/http tells nothing of a request that came with the one before
 	}
 	defer func() {
 		c.answered.Store(sinceStart())
-		c.atWork.Add(-1)
+		c.does(-aRequest)
 	}()
 	next.ServeHTTP(w, r)
 }

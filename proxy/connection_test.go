@@ -1,8 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,4 +65,81 @@ func TestConnection_Write(t *testing.T) {
 			<-done
 		})
 	}
+}
+
+// meanwhile is a body that has something done while it is waited for.
+type meanwhile struct {
+	io.Reader
+	do func()
+}
+
+func (m meanwhile) Read(p []byte) (int, error) {
+	m.do()
+	return m.Reader.Read(p)
+}
+
+// A connection makes room while its requests wait for their client, and nothing is done for them afterwards. While one
+// is at work it makes none.
+func TestConnection_MakesRoom(t *testing.T) {
+	one := func() *connection {
+		_, server := net.Pipe()
+		t.Cleanup(func() { server.Close() })
+		return newConnection(server, newConnections(ServerLimits{}, 0, new(keyring.Keys)))
+	}
+	request := func(c *connection, body io.Reader) *http.Request {
+		ctx := context.WithValue(t.Context(), connKey{}, c)
+		return httptest.NewRequestWithContext(ctx, "PUT", "/", body)
+	}
+	t.Run("at work", func(t *testing.T) {
+		c := one()
+		c.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if c.choose() {
+				t.Error("it makes room before the body is read")
+			}
+			if item, err := io.ReadAll(bodyOf(r)); string(item) != "item" || err != nil {
+				t.Errorf("the body is %q, %v", item, err)
+			}
+			if c.choose() {
+				t.Error("it makes room when the body was read")
+			}
+		}), nil, request(c, strings.NewReader("item")))
+		if !c.choose() {
+			t.Error("it makes no room without a request")
+		}
+	})
+	t.Run("while a body comes", func(t *testing.T) {
+		c := one()
+		c.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			c.does(aRequest) // another of the connection's, at the store
+			r.Body = io.NopCloser(meanwhile{strings.NewReader("it"), func() {
+				if c.choose() {
+					t.Error("it makes room though another request is at the store")
+				}
+			}})
+			if n, err := bodyOf(r).Read(make([]byte, 2)); n != 2 || err != nil {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+			c.does(-aRequest)
+			r.Body = io.NopCloser(meanwhile{strings.NewReader("em"), func() {
+				if !c.choose() {
+					t.Error("it makes no room")
+				}
+			}})
+			if n, err := bodyOf(r).Read(make([]byte, 2)); n != 0 || err != errMadeRoom {
+				t.Errorf("when it has made room: %d bytes, %v", n, err)
+			}
+		}), nil, request(c, strings.NewReader("item")))
+	})
+	t.Run("before a request", func(t *testing.T) {
+		c := one()
+		if !c.choose() {
+			t.Fatal("it makes no room while it is idle")
+		}
+		defer func() {
+			if recover() != http.ErrAbortHandler {
+				t.Error("a request is not broken off")
+			}
+		}()
+		c.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request is served") }), nil, request(c, nil))
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // ConnectionStats count a listener's connections.
@@ -29,9 +30,11 @@ type ConnectionStats struct {
 // connections are a server's: counted, for each one's goroutine ends with it, and bounded.
 //
 // When there are as many as may be, one makes room for the next. Connections that have shown no
-// credential go first, the oldest of them first, whatever they do; below a tenth of the limit they are spared while a
-// connection is idle, so that a new client has time to show its key. Then go those that have been idle longest, and then those whose
-// clients do not take their answers. If all others are at work, a new connection is closed.
+// credential go first, the oldest of them first, whatever they do; below a tenth of the limit they are spared while another
+// goes, so that a new client has time to show its key. Then those of the caller that has most go, as long as it has more than
+// its share, which is the same for all: its idle ones first, and then those that wait for their client, for more of a request or for an
+// answer to be taken. Then go, of whoever's, those that have been idle longest, and those that have waited for their client for
+// untaken. A connection is its first credential's. One with a request at work stays: if all are at work, a new connection is closed.
 //
 // One address has a bound of its own for connections that have shown no credential: the next one
 // closes the oldest of that address.
@@ -48,6 +51,7 @@ type connections struct {
 	leaving   int                         // owned by mu; how many of those were closed to make room
 	spare     *list.List                  // owned by mu; of those, the ones beyond the limit, the oldest first
 	strangers *list.List                  // owned by mu; those that have shown no credential, the oldest first
+	callers   shares.Pool[*connection]    // guarded by mu; those that have, and are not leaving
 	peers     map[netip.Prefix]*list.List // owned by mu; the same by address; none is empty
 	none      chan struct{}               // owned by mu; closed when open becomes empty, nil while nobody asked
 }
@@ -64,7 +68,8 @@ func newConnections(limits ServerLimits, reserve int, keys *keyring.Keys) *conne
 // keep while others are idle.
 const newcomersShare = 10
 
-// untaken is how long a client has had an answer without taking it, for its connection to make room for others.
+// untaken is how long a client has had an answer without taking it, for its connection to make room for others; or has been
+// sending a request, where its caller has not more than its share.
 const untaken = time.Second
 
 // limitedListener makes connections out of what a listener accepts.
@@ -134,7 +139,9 @@ func (c *connections) joinLocked(conn *connection) {
 	switch {
 	case conn.spare:
 		conn.place = c.spare.PushBack(conn)
-	case !conn.known.Load():
+	case conn.known.Load():
+		c.callers.Add("", &conn.part)
+	default:
 		conn.place = c.strangers.PushBack(conn)
 		line := c.peers[conn.peer]
 		if line == nil {
@@ -169,9 +176,16 @@ func (c *connections) unlistLocked(conn *connection) {
 func (c *connections) outLocked(e *list.Element) *connection {
 	conn := e.Value.(*connection)
 	c.unlistLocked(conn)
+	conn.doing.Or(int64(chosen)) // it may be at work, but not at the store
+	c.leavesLocked(conn)
+	return conn
+}
+
+// leavesLocked has a connection count no more.
+func (c *connections) leavesLocked(conn *connection) {
+	c.callers.Remove(&conn.part)
 	conn.leaving = true
 	c.leaving++
-	return conn
 }
 
 // roomLocked chooses those that make room.
@@ -179,39 +193,83 @@ func (c *connections) roomLocked() []*connection {
 	if c.strangers.Len() > c.limit/newcomersShare {
 		return []*connection{c.outLocked(c.strangers.Front())}
 	}
-	if idle := c.longestLocked((*connection).idleSince); len(idle) > 0 {
-		return idle
+	if room := c.largestLocked(); len(room) > 0 {
+		return room
+	}
+	if room := c.longestLocked((*connection).idleSince); len(room) > 0 {
+		return room
 	}
 	if c.strangers.Len() > 0 {
 		return []*connection{c.outLocked(c.strangers.Front())}
 	}
-	return c.longestLocked((*connection).untakenSince)
+	return c.longestLocked(func(conn *connection) int64 { return conn.waitsSince(untaken) })
 }
 
-// longestLocked chooses those that have been so longest: one in a hundred, so that the
-// next ones need not look again. since is 0 for a connection that is not.
-func (c *connections) longestLocked(since func(*connection) int64) []*connection {
-	type candidate struct {
-		conn  *connection
-		since int64
-	}
+// candidate is a connection that may make room.
+type candidate struct {
+	conn  *connection
+	has   int   // of its caller's
+	idle  bool  // rather than waiting for its client
+	since int64 // when it began to be so
+}
+
+// largestLocked chooses connections of those callers that have more than their share.
+func (c *connections) largestLocked() []*connection {
+	fair := c.limit / max(1, c.callers.Callers())
 	var all []candidate
 	for conn := range c.open {
-		if conn.leaving || conn.spare || conn.place != nil {
+		has := conn.part.Share().Count
+		if has <= fair {
+			continue
+		}
+		if since := conn.idleSince(); since != 0 {
+			all = append(all, candidate{conn, has, true, since})
+		} else if since := conn.waitsSince(0); since != 0 {
+			all = append(all, candidate{conn, has, false, since})
+		}
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		switch {
+		case a.has != b.has:
+			return b.has - a.has
+		case a.idle != b.idle && a.idle:
+			return -1
+		case a.idle != b.idle:
+			return 1
+		}
+		return cmp.Compare(a.since, b.since)
+	})
+	return c.chooseLocked(all, fair)
+}
+
+// longestLocked chooses those that have been so longest. since is 0 for a connection that is not.
+func (c *connections) longestLocked(since func(*connection) int64) []*connection {
+	var all []candidate
+	for conn := range c.open {
+		if !conn.part.In() {
 			continue
 		}
 		if s := since(conn); s != 0 {
-			all = append(all, candidate{conn, s})
+			all = append(all, candidate{conn: conn, since: s})
 		}
 	}
 	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.since, b.since) })
-	chosen := make([]*connection, min(len(all), 1+c.limit/100))
-	for i := range chosen {
-		chosen[i] = all[i].conn
-		chosen[i].leaving = true
+	return c.chooseLocked(all, 0)
+}
+
+// chooseLocked has the first candidates make room: one in a hundred, so that the next ones need not look again, and as long as
+// their caller has more than keep.
+func (c *connections) chooseLocked(all []candidate, keep int) (gone []*connection) {
+	for _, one := range all {
+		if len(gone) > c.limit/100 {
+			break
+		}
+		if one.conn.part.Share().Count > keep && one.conn.choose() {
+			c.leavesLocked(one.conn)
+			gone = append(gone, one.conn)
+		}
 	}
-	c.leaving += len(chosen)
-	return chosen
+	return gone
 }
 
 // track is a ConnState hook. net/http reports StateClosed at the very end of a
@@ -248,6 +306,7 @@ func (c *connections) remove(conn *connection) {
 		c.leaving--
 	}
 	c.unlistLocked(conn)
+	c.callers.Remove(&conn.part)
 	delete(c.open, conn)
 	if len(c.open) == 0 && c.none != nil {
 		close(c.none)
@@ -255,14 +314,17 @@ func (c *connections) remove(conn *connection) {
 	}
 }
 
-// authenticated notes that a connection has shown a credential.
-func (c *connections) authenticated(conn *connection) {
+// authenticated notes that a connection has shown a caller's credential. Its name is empty where callers are not told apart.
+func (c *connections) authenticated(conn *connection, caller string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if conn.spare || conn.known.Load() {
 		return
 	}
 	c.unlistLocked(conn)
+	if !conn.leaving {
+		c.callers.Add(caller, &conn.part)
+	}
 	conn.known.Store(true)
 	close(conn.shown)
 }

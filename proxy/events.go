@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/shares"
 )
 
 // Event is something that happened to the pair, as GET /v1/pair/events tells it.
@@ -47,11 +50,12 @@ func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 		a.report.fail(w, r, &problemError{kindNoRoute, "this server tells no events"}, false)
 		return
 	}
-	defer a.streams.Add(-1)
-	if a.streams.Add(1) > eventStreams {
+	place, ok := a.streams.take(nameOf(callerOf(r)))
+	if !ok {
 		a.report.fail(w, r, &problemError{kindOverloaded, fmt.Sprintf("%d event streams are open already: close one, or ask for GET /v1/pair", eventStreams)}, false)
 		return
 	}
+	defer a.streams.giveBack(place)
 	// The subscription comes before the snapshot, so that nothing falls between.
 	events, stop := a.source.Events()
 	defer stop()
@@ -59,7 +63,36 @@ func (a *admin) events(w http.ResponseWriter, r *http.Request) {
 	if s.send(snapshot, a.pair.Status()) != nil {
 		return
 	}
-	s.follow(r.Context(), events, func() bool { return a.gate.stillOpen(r) })
+	s.follow(r.Context(), events, place.Value, func() bool { return a.gate.stillOpen(r) })
+}
+
+// eventPlaces are the places of event streams. When all are taken, the newest stream of the caller that has most ends for one that
+// has fewer. The zero value has all places. Any number of goroutines may use it.
+type eventPlaces struct {
+	mu   sync.Mutex
+	open shares.Pool[chan struct{}] // guarded by mu; what is closed when the stream has to end
+}
+
+// take gives a place, which giveBack takes back, if there is one for the caller.
+func (e *eventPlaces) take(caller string) (place *shares.Part[chan struct{}], ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	gone, ok := e.open.Room(caller, shares.Size{Count: 1}, shares.Size{Count: eventStreams})
+	for _, part := range gone {
+		close(part.Value)
+	}
+	if !ok {
+		return nil, false
+	}
+	place = &shares.Part[chan struct{}]{Value: make(chan struct{})}
+	e.open.Add(caller, place)
+	return place, true
+}
+
+func (e *eventPlaces) giveBack(place *shares.Part[chan struct{}]) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open.Remove(place)
 }
 
 // stream writes server-sent events to one client.
@@ -81,8 +114,9 @@ func newStream(w http.ResponseWriter) *stream {
 	return &stream{w: w, ctl: ctl}
 }
 
-// follow sends events until there is a reason to stop. welcome is asked at every heartbeat.
-func (s *stream) follow(ctx context.Context, events <-chan Event, welcome func() bool) {
+// follow sends events until there is a reason to stop. room is closed when the stream has to make room; welcome is asked at every
+// heartbeat.
+func (s *stream) follow(ctx context.Context, events <-chan Event, room <-chan struct{}, welcome func() bool) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -92,6 +126,9 @@ func (s *stream) follow(ctx context.Context, events <-chan Event, welcome func()
 			return
 		case <-draining(ctx):
 			_ = s.end("the server is stopping") // it goes, heard or not
+			return
+		case <-room:
+			_ = s.end("another caller, with fewer event streams, has its place: close some of yours, or ask for GET /v1/pair")
 			return
 		case e, ok := <-events:
 			if !ok {

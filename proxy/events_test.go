@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -176,4 +177,50 @@ func TestEvents_Refuses(t *testing.T) {
 	s = administerWith(t, &pair{}, proxy.AdminConfig{Events: src})
 	s.wantProblem(403, "forbidden", "GET", "/v1/pair/events", "", "Origin", "http://evil.example")
 	s.wantProblem(405, "method-not-allowed", "POST", "/v1/pair/events", "")
+}
+
+// quiet is a source of any number of subscribers to whom nothing is told.
+type quiet struct{}
+
+func (quiet) Events() (<-chan proxy.Event, func()) { return make(chan proxy.Event), func() {} }
+
+// Where one caller has all event streams, its newest ends for another's, and is told why.
+func TestEvents_EachCallerHasATurn(t *testing.T) {
+	keys, byName := ringOf(t, "flood:observe:", "good:observe:")
+	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := proxy.NewAdmin(proxy.AdminConfig{API: api, Pair: &pair{}, Events: quiet{}, Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, stop, ended := run(t, h, proxy.ServerConfig{Keys: keys})
+	v := &victim{t: t, url: url, addr: strings.TrimPrefix(url, "http://")}
+	open := func(caller string) *http.Response {
+		c := v.dial()
+		fmt.Fprintf(c, "GET /v1/pair/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n", byName[caller])
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	var newest *http.Response
+	for range 100 {
+		newest = open("flood")
+	}
+	if resp := open("flood"); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one more of the same caller is answered %s", resp.Status)
+	}
+	if resp := open("good"); resp.StatusCode != http.StatusOK {
+		t.Fatalf("the other caller is answered %s", resp.Status)
+	}
+	if text, err := io.ReadAll(newest.Body); err != nil || !strings.Contains(string(text), "event: end") || !strings.Contains(string(text), "another caller") {
+		t.Errorf("the stream that made room ends with %q, %v", text, err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

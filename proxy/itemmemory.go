@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,10 +24,12 @@ type MemoryStats struct {
 // nothing would turn everybody away.
 //
 // When it is full, a caller with less in memory than another gets room from that one: of its requests
-// that wait for their client, for a place at the store or for somebody's lock, those that came first are ended, as they are
-// most likely to have a client that does not move. Who is at the store stays.
+// that wait for their client, for a place at the store, for somebody's lock, or at the store for a principal or a connection, those
+// that came first are ended, as they are most likely to have a client that does not move. What the store has sent stays: it asks for
+// its [session.Permission] before it sends. So that there is room beside that, a caller with more than one item, and with more
+// than a sixteenth of the limit, leaves an eighth of it to others.
 //
-// A request without an item costs nothing; one with an item two or three short holds of a mutex, and one more each time its item
+// A request without an item costs nothing; one with an item four or five short holds of a mutex, and one more each time its item
 // has grown four times as large.
 // Any number of goroutines may use it.
 type itemMemory struct {
@@ -48,6 +49,7 @@ type itemShare struct {
 	part shares.Part[*itemShare]
 	w    http.ResponseWriter // the request's, for stop
 	stop func(*itemShare)    // ends what the request waits for; nil: it stays
+	end  func()              // ends the request's context, for endCall; nil: it has none to end
 	gone bool                // it had to make room, and is to end
 }
 
@@ -61,7 +63,7 @@ func (m *itemMemory) take(caller string, s *itemShare, n int) bool {
 	switch {
 	case s.gone:
 		return false
-	case !m.roomLocked(caller, n):
+	case !m.roomLocked(caller, s, n):
 		m.refused.Add(1)
 		return false
 	}
@@ -77,13 +79,29 @@ func (m *itemMemory) must(caller string, s *itemShare, n int) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.roomLocked(caller, n)
+	m.roomLocked(caller, s, n)
 	m.addLocked(caller, s, n) // the share is not gone: who gets a lock comes from the store
 }
 
+// The parts, one in so many, of the limit that are left to callers with little, and that make somebody one with more.
+const (
+	leftShare = 8
+	moreShare = 16
+)
+
+// boundLocked is the limit for n bytes more of a request's. Where callers are not told apart there is nobody to leave
+// room to.
+func (m *itemMemory) boundLocked(caller string, s *itemShare, n int) shares.Size {
+	has := m.pool.Share(caller).Bytes
+	if caller == "" || has == int64(s.taken) || has+int64(n) <= m.limit/moreShare {
+		return shares.Size{Bytes: m.limit}
+	}
+	return shares.Size{Bytes: m.limit - m.limit/leftShare}
+}
+
 // roomLocked makes room for n bytes of a caller's, where another has more.
-func (m *itemMemory) roomLocked(caller string, n int) bool {
-	gone, ok := m.pool.Room(caller, shares.Size{Bytes: int64(n)}, shares.Size{Bytes: m.limit})
+func (m *itemMemory) roomLocked(caller string, s *itemShare, n int) bool {
+	gone, ok := m.pool.Room(caller, shares.Size{Bytes: int64(n)}, m.boundLocked(caller, s, n))
 	for _, part := range gone {
 		part.Value.gone = true
 		part.Value.stop(part.Value)
@@ -104,14 +122,14 @@ func (m *itemMemory) addLocked(caller string, s *itemShare, n int) {
 	m.used.Store(m.pool.Size().Bytes)
 }
 
-// full says whether there is room for nothing more of a caller's; who asks is turned away, and counted.
+// full says whether there is room for nothing more of a caller's, for a request without an item yet; who asks is turned away, and counted.
 func (m *itemMemory) full(caller string) bool {
-	if m.used.Load() < m.limit { // the usual case, without a lock
+	if m.used.Load() < m.limit-m.limit/leftShare { // the usual case, without a lock
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.pool.Plan(caller, shares.Size{Bytes: 1}, shares.Size{Bytes: m.limit}); ok {
+	if _, ok := m.pool.Plan(caller, shares.Size{Bytes: 1}, m.boundLocked(caller, new(itemShare), 1)); ok {
 		return false
 	}
 	m.refused.Add(1)
@@ -131,20 +149,20 @@ func (m *itemMemory) giveBack(s *itemShare) {
 }
 
 // waits says that a request begins to wait, and makes room for others from now on: stop is called once then, and has
-// to end the waiting without waiting itself.
-func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) {
+// to end the waiting without waiting itself. With false the request has made room before, and has to end.
+func (m *itemMemory) waits(s *itemShare, stop func(*itemShare)) bool {
 	if s.taken == 0 {
 		s.stop = stop
-		return
+		return true
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.stop = stop
 	if s.gone {
-		stop(s)
-		return
+		return false
 	}
 	m.pool.Pin(&s.part, false)
+	return true
 }
 
 // stays says that the waiting is over. With false the request has made room, and has to end.
@@ -160,18 +178,11 @@ func (m *itemMemory) stays(s *itemShare) bool {
 	return !s.gone
 }
 
-// waiting gives a context that also ends when the request has to make room; its cause then says so. over ends that, and
-// says whether the request has not. Without items in memory it is ctx itself.
-func (m *itemMemory) waiting(ctx context.Context, s *itemShare) (waits context.Context, over func() bool) {
-	if s.taken == 0 {
-		return ctx, func() bool { return true }
-	}
-	waits, cancel := context.WithCancelCause(ctx)
-	m.waits(s, func(*itemShare) { cancel(m.fullError()) })
-	return waits, func() bool {
-		defer cancel(nil)
-		return m.stays(s)
-	}
+// hasGone reports whether the request had to make room.
+func (m *itemMemory) hasGone(s *itemShare) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.gone
 }
 
 func (m *itemMemory) stats() MemoryStats {
@@ -184,6 +195,9 @@ func (m *itemMemory) fullError() error {
 
 // firstRoom is how many bytes of an item there is room for when the first has come.
 const firstRoom = 1 << 10
+
+// endCall ends the waiting at the store, or for it.
+func endCall(s *itemShare) { s.end() }
 
 // longAgo is a deadline that is over.
 var longAgo = time.Unix(1, 0)

@@ -45,7 +45,7 @@ func withoutBody(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.ContentLength <= maxStrayBody { // negative: not announced
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // a recorder has none
-		_, read := io.CopyN(io.Discard, r.Body, maxStrayBody+1)
+		_, read := io.CopyN(io.Discard, bodyOf(r), maxStrayBody+1)
 		if read == io.EOF {
 			r.Body = http.NoBody
 			return nil

@@ -276,6 +276,7 @@ func TestStranger_UnreadMakeRoom(t *testing.T) {
 	const size, times = 4 << 20, 4 // more than the kernel takes
 	show := " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\n"
 	v.raw("PUT /v1/apps/default/sessions/big" + show + fmt.Sprintf("Connection: close\r\nContent-Length: %d\r\n\r\n", size) + strings.Repeat("x", size))
+	v.await("the one that stored to be gone", func(s proxy.ConnectionStats) bool { return s.Open == 0 })
 	for range limit {
 		io.WriteString(v.dial(), strings.Repeat("GET /v1/apps/default/sessions/big"+show+"\r\n", times))
 	}

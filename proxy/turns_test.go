@@ -84,7 +84,7 @@ func TestTurns_StalledUploads(t *testing.T) {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(protocol, func(t *testing.T) {
 			const size = 200_000
-			v := rivalsOf(t, memory.New(nil), proxy.Limits{ItemsMemory: 5*size + 50_000})
+			v := rivalsOf(t, memory.New(nil), proxy.Limits{ItemsMemory: 5*size + 150_000})
 			server := httptest.NewUnstartedServer(v.api)
 			server.EnableHTTP2 = protocol == "HTTP/2.0"
 			server.StartTLS()
@@ -208,6 +208,9 @@ type slowStore struct {
 }
 
 func (s *slowStore) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	if err := session.Permitted(ctx); err != nil {
+		return session.Session{}, err
+	}
 	<-s.go1
 	return s.Store.Put(ctx, ref, w, cond, op)
 }
@@ -217,7 +220,7 @@ func TestTurns_ItemsInTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1000
 		store := &slowStore{memory.New(time.Now), make(chan struct{})}
-		v := rivalsOf(t, store, proxy.Limits{ItemsMemory: 5 * size, Places: 1})
+		v := rivalsOf(t, store, proxy.Limits{ItemsMemory: 5*size + 800, Places: 1})
 		item := strings.Repeat("x", size)
 		var floods []<-chan int
 		for range 5 {
@@ -243,11 +246,119 @@ func TestTurns_ItemsInTheQueue(t *testing.T) {
 	})
 }
 
-// So do those of calls that wait for a lock.
+// heldStore holds its Puts, as a pair does without a principal, until serve is closed or the call's context ends. Then
+// they are sent; answer is closed when they are executed.
+type heldStore struct {
+	session.Store
+	serve, answer chan struct{}
+}
+
+func (s *heldStore) Put(ctx context.Context, ref session.Ref, w session.Write, cond session.Condition, op session.Operation) (session.Session, error) {
+	select {
+	case <-s.serve:
+	case <-ctx.Done():
+		return session.Session{}, ctx.Err()
+	}
+	if err := session.Permitted(ctx); err != nil {
+		return session.Session{}, err
+	}
+	<-s.answer
+	return s.Store.Put(ctx, ref, w, cond, op)
+}
+
+// Items of calls that the store holds make room while nothing of the call was sent, and their callers are told so.
+// Once an attempt was sent, they stay.
+func TestTurns_ItemsInTheHold(t *testing.T) {
+	for _, query := range []string{"", "?wait=60s"} {
+		t.Run(query, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const size = 1000
+				store := &heldStore{memory.New(time.Now), make(chan struct{}), make(chan struct{})}
+				v := rivalsOf(t, store, proxy.Limits{ItemsMemory: 5*size + 800})
+				item := strings.Repeat("x", size)
+				var first *httptest.ResponseRecorder
+				floods := make([]<-chan int, 5)
+				for i := range floods {
+					code := make(chan int, 1)
+					go func() {
+						rec := v.record("flood", "PUT", fmt.Sprintf("%s/of-flood%d%s", sessions, i, query), item)
+						if i == 0 {
+							first = rec
+						}
+						code <- rec.Code
+					}()
+					synctest.Wait()
+					floods[i] = code
+				}
+				if code := v.record("flood", "PUT", sessions+"/of-flood", item).Code; code != http.StatusTooManyRequests {
+					t.Errorf("one more of the flood's: %d", code)
+				}
+				good := v.begin("good", "PUT", sessions+"/of-good", item)
+				if got := ended(floods); got != "0: 429" {
+					t.Errorf("of the flood ended %q", got)
+				} else if body := first.Body.String(); !strings.Contains(body, `"outcome":"not-applied"`) || !strings.Contains(body, "/overloaded") {
+					t.Errorf("the call that made room is told %s", body)
+				}
+				close(store.serve)
+				synctest.Wait()
+				for i := range 6 { // more than there is, and all of it was sent
+					v.begin("good", "PUT", fmt.Sprintf("%s/late%d", sessions, i), item[:size/2])
+				}
+				if got := ended(floods); got != "" {
+					t.Errorf("of what was sent ended %q", got)
+				}
+				close(store.answer)
+				if code := <-good; code != http.StatusCreated {
+					t.Errorf("the other caller's item: %d", code)
+				}
+				if got := ended(floods); got != "1: 201, 2: 201, 3: 201, 4: 201" {
+					t.Errorf("then of the flood ended %q", got)
+				}
+				if code := v.record("good", "GET", sessions+"/of-flood0", "").Code; code != http.StatusNotFound {
+					t.Errorf("the item of the call that made room: %d", code)
+				}
+				if s := v.api.Stats().Memory; s.Bytes != 0 || s.Evicted != 1 {
+					t.Errorf("at the end %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// One caller's items that were sent leave room for another who has little, and no more than that.
+func TestTurns_RoomBesideWhatWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 1000
+		store := &slowStore{memory.New(time.Now), make(chan struct{})}
+		v := rivalsOf(t, store, proxy.Limits{ItemsMemory: 16 * size})
+		var all []<-chan int
+		put := func(caller string, size int) {
+			all = append(all, v.begin(caller, "PUT", fmt.Sprintf("%s/%d", sessions, len(all)), strings.Repeat("x", size)))
+		}
+		for range 15 {
+			put("flood", size)
+		}
+		for range 4 {
+			put("good", size/3)
+		}
+		if got := ended(all); got != "14: 429, 18: 429" {
+			t.Errorf("refused were %q", got)
+		}
+		close(store.go1)
+		if got := ended(all); strings.Count(got, "201") != 17 {
+			t.Errorf("then ended %q", got)
+		}
+		if code := v.record("flood", "PUT", sessions+"/large", strings.Repeat("x", 16*size)).Code; code != http.StatusCreated {
+			t.Errorf("one item alone: %d", code)
+		}
+	})
+}
+
+// Items of calls that wait for a lock make room, too.
 func TestTurns_ItemsBehindALock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1000
-		v := rivalsOf(t, memory.New(time.Now), proxy.Limits{ItemsMemory: 5 * size})
+		v := rivalsOf(t, memory.New(time.Now), proxy.Limits{ItemsMemory: 5*size + 800})
 		item := strings.Repeat("x", size)
 		v.record("flood", "PUT", sessions+"/locked", "")
 		lock := v.record("flood", "POST", sessions+"/locked/lock", "").Header().Get("Session-Lock")

@@ -49,6 +49,14 @@ type Part[T any] struct {
 // In reports whether the part is in a pool: not before Add, not after Remove, and not once it made room.
 func (p *Part[T]) In() bool { return p.share != nil }
 
+// Share is what its caller has of the pool; nothing while it is in none.
+func (p *Part[T]) Share() Size {
+	if p.share == nil {
+		return Size{}
+	}
+	return p.share.size
+}
+
 // share is one caller's. It has at least one part.
 type share[T any] struct {
 	caller         string
@@ -77,6 +85,9 @@ func (p *Pool[T]) Share(caller string) Size {
 	}
 	return Size{}
 }
+
+// Callers is how many have something.
+func (p *Pool[T]) Callers() int { return len(p.turns) }
 
 // Add puts a part into the pool, whether there is room or not.
 func (p *Pool[T]) Add(caller string, part *Part[T]) {

@@ -195,6 +195,14 @@ func checkSums(t *testing.T, p *Pool[string], in map[*Part[string]]bool) {
 		want[part.Value] = Size{s.Count + 1, s.Bytes + part.Bytes}
 		all = Size{all.Count + 1, all.Bytes + part.Bytes}
 	}
+	if p.Callers() != len(want) {
+		t.Errorf("%d callers have something, want %d", p.Callers(), len(want))
+	}
+	for part := range in {
+		if part.Share() != want[part.Value] {
+			t.Errorf("%s has %+v, want %+v", part.Value, part.Share(), want[part.Value])
+		}
+	}
 	var sum Size
 	for caller, s := range p.shares {
 		sum = Size{sum.Count + s.size.Count, sum.Bytes + s.size.Bytes}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +90,50 @@ func TestServe_NewApplications(t *testing.T) {
 	put("all", "/LM/W3SVC/1/ROOT", 201)
 	put("rest", "/new/2", 201)
 	put("all", "/new/2", 204)
+}
+
+// In an outage one caller's held items fill all memory there is for items; another caller's item has room all the
+// same, and is stored when there is a principal again.
+func TestServe_HeldItemsMakeRoom(t *testing.T) {
+	const floods, size, other = 8, 100 << 10, 300 << 10
+	p, keys := guarded(t, "limits: {bytes: 1MiB}\n", []string{"flood:write:default", "good:write:default", "op:operator:"})
+	p.auth = []string{"Authorization", "Bearer " + keys["op"]}
+	must(t, []int{201}, "PUT", p.api+"/v1/apps/default/sessions/first", "x", "Authorization", "Bearer "+keys["good"])
+	both := func(fault string) {
+		for _, partner := range []string{"b", "a"} {
+			p.fault(t, `{"partner":"`+partner+`","fault":"`+fault+`"}`)
+		}
+	}
+	put := func(caller, id string, size int, ended chan<- string) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		status, _, text, err := request(ctx, "PUT", p.api+"/v1/apps/default/sessions/"+id, strings.Repeat("x", size), "Authorization", "Bearer "+keys[caller])
+		if err != nil {
+			t.Error(err)
+		}
+		if status == 429 && !strings.Contains(text, `"not-applied"`) {
+			t.Errorf("turned away with %s", text)
+		}
+		ended <- fmt.Sprintf("%s %d", caller, status)
+	}
+	both("stop")
+	ended := make(chan string, floods+1)
+	for i := range floods {
+		go put("flood", fmt.Sprintf("of-flood%d", i), size, ended)
+	}
+	p.until(t, "holding the flood", func(st pairStatus) bool { return st.Hold.Bytes == floods*size })
+	go put("good", "of-good", other, ended)
+	if got := <-ended; got != "flood 429" {
+		t.Errorf("for the other caller's item made room: %s", got)
+	}
+	p.until(t, "holding the other caller's item", func(st pairStatus) bool { return st.Hold.Bytes == (floods-1)*size+other })
+	both("start")
+	got := make([]string, 0, floods)
+	for range floods {
+		got = append(got, <-ended)
+	}
+	slices.Sort(got)
+	if want := append(slices.Repeat([]string{"flood 201"}, floods-1), "good 201"); !slices.Equal(got, want) {
+		t.Errorf("afterwards %v, want %v", got, want)
+	}
 }

@@ -378,6 +378,27 @@ var sessionMutants = []mutant{
 		pkg:  "session/aspstate", test: "TestStore_RevokedBetweenAttempts",
 	},
 	{
+		invariant: "I5", name: "has a call make room for another caller's item after it was sent",
+		file: "proxy/admitted.go",
+		old:  `return a.call.sends()`,
+		new:  `return nil`,
+		pkg:  "proxy", test: "TestTurns_ItemsInTheHold",
+	},
+	{
+		invariant: "I5", name: "closes a connection of which a request is at the store",
+		file: "proxy/connection.go",
+		old:  `return requests == bodies`,
+		new:  `return requests >= bodies`,
+		pkg:  "proxy", test: "TestConnection_MakesRoom",
+	},
+	{
+		invariant: "I5", name: "does a request whose connection was closed to make room",
+		file: "proxy/connection.go",
+		old:  `if !b.c.does(-aBody) {`,
+		new:  `if b.c.does(-aBody); false {`,
+		pkg:  "proxy", test: "TestConnection_MakesRoom",
+	},
+	{
 		invariant: "I5", name: "answers a key's other request as its first one",
 		file: "proxy/requestmemory.go",
 		old:  `case q.content != content:`,
