@@ -94,7 +94,7 @@ var textMutants = []mutant{
 	},
 	{
 		invariant: "I4", name: "remembers three operations, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
+		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
 		old: "OperationId4 = OperationId3,",
 		new: "OperationId4 = NULL,",
 		pkg: "session/aspstate", test: "TestStore_ExtendedText",
@@ -103,14 +103,6 @@ var textMutants = []mutant{
 		invariant: "I4", name: "does not ask what the ring has forgotten, in the text",
 		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
 		old: `          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "never goes the careful way, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: `          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
 `,
 		new: ``,
 		pkg: "session/aspstate", test: "TestStore_ExtendedText",
