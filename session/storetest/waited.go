@@ -63,14 +63,13 @@ func waitedFor(t *testing.T, s Subject) {
 		s.noError("the same, after a removal", makersAgain["put"](s, o))
 		s.gone()
 	}, extended, waits)
-	run(t, s, "one that waited for a session that has expired makes it anew", func(s *scene) {
-		for _, again := range makersAgain {
+	for verb, again := range makersAgain {
+		run(t, s, "one that waited for a session that has expired makes it anew: "+verb, func(s *scene) {
 			_, o := s.meets(again)
 			s.age(time.Hour)
 			s.noError("after the lock and the session have ended", again(s, o))
-			s.noError("remove", s.Store.Remove(s.ctx, s.ref, noLock, past()))
-		}
-	}, extended, waits, aged)
+		}, extended, waits, aged)
+	}
 }
 
 // makersAgain are the calls that would make a session that is not there.
