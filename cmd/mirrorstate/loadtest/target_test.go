@@ -110,10 +110,10 @@ func around(t *testing.T, r *Report, kind string) {
 	}
 	f := r.Failovers[0]
 	outage := ms(scriptedOutage)
-	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*5 {
+	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*10 {
 		t.Errorf("nobody served for %s, want about %v ms", orNever(f.NoPrincipalMS), outage)
 	}
-	if f.ResumeMS == nil || *f.ResumeMS > outage*5 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
+	if f.ResumeMS == nil || *f.ResumeMS > outage*10 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
 		t.Errorf("the failover cost %+v", f)
 	}
 }
@@ -123,7 +123,7 @@ func TestRun_AsksForFailovers(t *testing.T) {
 	t.Parallel()
 	_, api, admin := startScripted(t)
 	f := hotLoad(api)
-	f.Admin, f.Failovers = admin, "manual@300ms"
+	f.Admin, f.Failovers, f.Duration = admin, "manual@300ms", 3*time.Second
 	r := loaded(t, f)
 	around(t, r, kindManual)
 	held := 0
@@ -216,7 +216,7 @@ func after(h http.Handler, n int64, f func()) http.Handler {
 func TestRun_TargetDies(t *testing.T) {
 	t.Parallel()
 	died := make(chan struct{})
-	server := httptest.NewServer(after(honest(t), 200, func() { close(died) }))
+	server := httptest.NewServer(after(honest(t), 100, func() { close(died) }))
 	var killer sync.WaitGroup
 	killer.Go(func() {
 		<-died
