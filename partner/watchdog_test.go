@@ -46,8 +46,8 @@ func (f *fakePair) lose() {
 	})
 }
 
-// untilInsured waits until both have said that the pair is SYNCHRONIZED: the mirror first, the principal after it.
-// The answers to the first probes come in any order, and a principal that goes before the second has not said so.
+// untilInsured waits until the principal has answered once more since it was accepted: before, nothing is known of what
+// its mirror has. How soon it is asked again depends on which goroutine comes first, and may be a whole second.
 func untilInsured(t *testing.T, p *Pair) {
 	t.Helper()
 	if err := p.await(t.Context(), false, func(v view) bool { return v.serving && v.insured }); err != nil {
