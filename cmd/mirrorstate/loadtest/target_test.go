@@ -52,10 +52,10 @@ func startScripted(t *testing.T) (pair *scripted, api, admin string) {
 
 func (s *scripted) behind(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/lock") {
-			// No queue: who waited for a lock would hold up a failover, and the failover whoever releases it.
-			r.URL.RawQuery = ""
-		}
+		// No queue: who waited for a lock would hold up a failover, and the failover whoever releases it.
+		q := r.URL.Query()
+		q.Del("wait")
+		r.URL.RawQuery = q.Encode()
 		if s.requests.Add(1) == s.failAfter {
 			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it does not fail
 		}
