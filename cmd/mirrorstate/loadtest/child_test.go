@@ -73,6 +73,29 @@ func TestRemoteLoad(t *testing.T) {
 	}
 }
 
+// TestLoad_TwoInOnePlace: while a place is empty, two clients may make a session for it. Both are read back and removed.
+func TestLoad_TwoInOnePlace(t *testing.T) {
+	f := hotLoad()
+	o, err := f.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := memory.New(nil)
+	l := NewLoad(o.task(viaHTTP), store, func(Sample) {})
+	for client := range 2 {
+		if err := l.worker(client).put(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := l.ReadBack(t.Context()); found.ReadBack != 2 || found.UnreadSessions != 0 || found.LostWrites != 0 {
+		t.Errorf("found %+v, want both read back", found)
+	}
+	l.Clean(t.Context())
+	if list, err := store.List(t.Context(), l.app, "", 10); err != nil || len(list) != 0 {
+		t.Errorf("%d sessions are left, %v", len(list), err)
+	}
+}
+
 // At full speed one via after the other is let in.
 func TestLoad_ShutAndOpen(t *testing.T) {
 	f := hotLoad()

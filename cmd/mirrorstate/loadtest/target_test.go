@@ -16,8 +16,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// scriptedOutage is how long a scripted pair fails over.
-const scriptedOutage = 150 * time.Millisecond
+// scriptedOutage is how long a scripted pair fails over: longer than an answer from before is on its way
+// to a client that a busy machine lets wait.
+const scriptedOutage = time.Second
 
 // scripted is a pair of servers that is only told of: while it fails over, nobody is answered.
 type scripted struct {
@@ -114,10 +115,10 @@ func around(t *testing.T, r *Report, kind string) {
 	}
 	f := r.Failovers[0]
 	outage := ms(scriptedOutage)
-	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*10 {
+	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*3 {
 		t.Errorf("nobody served for %s, want about %v ms", orNever(f.NoPrincipalMS), outage)
 	}
-	if f.ResumeMS == nil || *f.ResumeMS > outage*10 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
+	if f.ResumeMS == nil || *f.ResumeMS > outage*2 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
 		t.Errorf("the failover cost %+v", f)
 	}
 }
