@@ -59,7 +59,7 @@ func TestConnector_LoginIsBounded(t *testing.T) {
 		t.Run(encrypt, func(t *testing.T) {
 			addr, _, closed := silentServer(t)
 			b := Config{}.withDefaults().Budgets
-			b.Login = 50 * time.Millisecond
+			b.Login = 500 * time.Millisecond
 			c := newConnector(A, dsnFor(t, addr, encrypt), "ASPState", b)
 			_, err := c.Connect(t.Context())
 			if !errors.Is(err, errLoginTime) || Classify(err, Connecting) != Down {
@@ -104,7 +104,7 @@ func TestConnector_RefusedAndUnknownNamesAreDown(t *testing.T) {
 func TestServer_ProbeOfASilentServer(t *testing.T) {
 	addr, _, closed := silentServer(t)
 	b := Config{}.withDefaults().Budgets
-	b.Login = 50 * time.Millisecond
+	b.Login = 500 * time.Millisecond
 	s := &server{name: A, database: "ASPState", dsn: dsnFor(t, addr, "disable"), budgets: b, maxConns: 4}
 	defer s.close()
 	o := s.probe(t.Context(), ask{})

@@ -12,7 +12,7 @@ import (
 func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 	w := newWirePair(t)
 	b := Config{}.withDefaults().Budgets
-	b.Probe = 50 * time.Millisecond
+	b.Probe = time.Second // before it freezes, it has to answer within that
 	s := &server{name: A, database: "ASPState", dsn: dsnFor(t, w.ends[0].addr, "disable"), budgets: b, maxConns: 4}
 	defer s.close()
 	if o := s.probe(t.Context(), ask{}); !o.Reachable || !o.Opens {

@@ -46,6 +46,15 @@ func (f *fakePair) lose() {
 	})
 }
 
+// untilInsured waits until the principal has answered once more since it was accepted: before, nothing is known of what
+// its mirror has. How soon it is asked again depends on which goroutine comes first, and may be a whole second.
+func untilInsured(t *testing.T, p *Pair) {
+	t.Helper()
+	if err := p.await(t.Context(), false, func(v view) bool { return v.serving && v.insured }); err != nil {
+		t.Fatalf("never SYNCHRONIZED: %v, %+v", err, p.Status())
+	}
+}
+
 // forced is what was sent to each.
 func (f *fakePair) forced() (toA, toB int) {
 	f.set(func(a, b *fakeServer) { toA, toB = len(a.execs), len(b.execs) })
@@ -100,8 +109,7 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 		f.extended = true
 		eye := &onlooker{gone: time.Now()}
 		f.runFor(func(p *Pair) {
-			_ = p.WaitForPrincipal(t.Context())
-			time.Sleep(time.Second)
+			untilInsured(t, p)
 			f.lose()
 			time.Sleep(15 * time.Second)
 			if _, b := f.forced(); b != 1 {
@@ -113,7 +121,7 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
 		p := f.startServing(guarded(eye), withMemory(path))
-		time.Sleep(2 * time.Second)
+		untilInsured(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
 		if a, _ := f.forced(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
@@ -131,13 +139,13 @@ func TestWatchdog_CoolDown(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
 		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
-		time.Sleep(time.Second)
+		untilInsured(t, p)
 		f.lose()
 		time.Sleep(15 * time.Second)
 		f.set(func(a, b *fakeServer) {
 			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
-		time.Sleep(2 * time.Second)
+		untilInsured(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
 		if a, b := f.forced(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds everything a test waits for.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // program is mirrorstate serve in a process of its own.
 type program struct {

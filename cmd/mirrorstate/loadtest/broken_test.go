@@ -27,10 +27,11 @@ func honest(t *testing.T) http.Handler {
 	return api
 }
 
-// hotLoad is a short load on few sessions, so that clients meet.
+// hotLoad is a short load on few sessions, so that clients meet: 235 visits. On a busy machine they come late, and
+// more of them meet, so that a visit may be one request that is refused; but each is made.
 func hotLoad(targets ...string) Flags {
 	return Flags{
-		Targets: targets, Rate: 400, Clients: 16, Duration: time.Second, Timeout: 4 * time.Second,
+		Targets: targets, Rate: 400, Clients: 16, Duration: time.Second, Timeout: 40 * time.Second,
 		Mix: "lock=60,read=30,touch=5,renew=5", Size: "64..9000", Sessions: 6, Think: time.Millisecond, Seed: 1,
 	}
 }
@@ -135,11 +136,11 @@ func necromancer(h http.Handler) http.Handler {
 
 // careless damages an item now and then, on its way out.
 func careless(h http.Handler) http.Handler {
-	now := every(20)
+	now := every(5)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, r)
-		if b := answer.Body.Bytes(); r.Method == http.MethodGet && len(b) > 0 && now() {
+		if b := answer.Body.Bytes(); r.Method == http.MethodGet && answer.Code == http.StatusOK && len(b) > 0 && now() {
 			b[len(b)/2] ^= 1
 		}
 		copied(w, answer)
@@ -162,11 +163,17 @@ func liar(h http.Handler) http.Handler {
 	})
 }
 
-// dropping answers for a while as a balancer does whose server is away.
+// dropping answers for a while as a balancer does whose server is away. The while is counted in
+// requests: how many there are in a time is the machine's business. Those that carry a lock get through, or the
+// lock would stay, and the others would wait for it instead of failing.
 func dropping(h http.Handler) http.Handler {
-	began := time.Now()
+	var count atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d := time.Since(began); d > 500*time.Millisecond && d < 800*time.Millisecond {
+		if r.Header.Get("Session-Lock") != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		if n := count.Add(1); n > 80 && n <= 120 {
 			http.Error(w, "away", http.StatusBadGateway)
 			return
 		}
@@ -177,7 +184,7 @@ func dropping(h http.Handler) http.Handler {
 // hanging cuts a connection in the middle of an answer now and then, so that nobody knows.
 // Before the first byte, Go's own client would send the call again: it has an Idempotency-Key.
 func hanging(h http.Handler) http.Handler {
-	now := every(40)
+	now := every(15)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, r)
@@ -199,7 +206,7 @@ func TestRun_Honest(t *testing.T) {
 	t.Parallel()
 	h := honest(t)
 	r := loaded(t, hotLoad(served(t, h), served(t, h))) // a fleet of two
-	if len(r.Findings) != 0 || r.Integrity.UnknownOutcomes != 0 || r.Integrity.AcknowledgedWrites < 50 || r.Integrity.ReadBack < 6 {
+	if len(r.Findings) != 0 || r.Integrity.UnknownOutcomes != 0 || r.Integrity.AcknowledgedWrites < 20 || r.Integrity.ReadBack < 6 {
 		t.Errorf("an honest server: %v, %+v", r.Findings, r.Integrity)
 	}
 }

@@ -12,7 +12,7 @@ type roster struct {
 	places []atomic.Pointer[Entry] // nil: its session could not be made
 
 	mu   sync.Mutex
-	gone []*Entry // owned by mu: whose removal was begun
+	gone []*Entry // owned by mu: without a place. Their removal was begun, or another had taken it
 }
 
 func newRoster(n int) *roster { return &roster{places: make([]atomic.Pointer[Entry], n)} }
@@ -31,6 +31,17 @@ func (r *roster) pick(random *rand.Rand) (place int, e *Entry) {
 	return place, e
 }
 
+// settle gives a new session its place. Where another client was quicker it has none: it is left alone, and is one of
+// all nevertheless.
+func (r *roster) settle(place int, e *Entry) {
+	if r.places[place].CompareAndSwap(nil, e) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone = append(r.gone, e)
+}
+
 // bury notes that a session's removal was begun, and leaves its place to another one.
 func (r *roster) bury(place int, e *Entry) {
 	r.places[place].Store(nil)
@@ -39,7 +50,7 @@ func (r *roster) bury(place int, e *Entry) {
 	r.gone = append(r.gone, e)
 }
 
-// all are the sessions of now, and those whose removal was begun.
+// all are the sessions of now, and those without a place.
 func (r *roster) all() (list []*Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,8 +16,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// scriptedOutage is how long a scripted pair fails over.
-const scriptedOutage = 150 * time.Millisecond
+// scriptedOutage is how long a scripted pair fails over: longer than an answer from before is on its way
+// to a client that a busy machine lets wait.
+const scriptedOutage = time.Second
 
 // scripted is a pair of servers that is only told of: while it fails over, nobody is answered.
 type scripted struct {
@@ -52,6 +53,10 @@ func startScripted(t *testing.T) (pair *scripted, api, admin string) {
 
 func (s *scripted) behind(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// No queue: who waited for a lock would hold up a failover, and the failover whoever releases it.
+		q := r.URL.Query()
+		q.Del("wait")
+		r.URL.RawQuery = q.Encode()
 		if s.requests.Add(1) == s.failAfter {
 			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it does not fail
 		}
@@ -102,6 +107,13 @@ func (s *scripted) Events() (<-chan proxy.Event, func()) {
 	}
 }
 
+// around3s is a load around a failover. What the outage holds up is made up for afterwards, by a busy machine, too.
+func around3s(api, admin string) Flags {
+	f := hotLoad(api)
+	f.Admin, f.Rate, f.Duration = admin, 150, 3*time.Second
+	return f
+}
+
 // around checks one failover of a scripted pair.
 func around(t *testing.T, r *Report, kind string) {
 	t.Helper()
@@ -110,10 +122,10 @@ func around(t *testing.T, r *Report, kind string) {
 	}
 	f := r.Failovers[0]
 	outage := ms(scriptedOutage)
-	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*5 {
+	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*3 {
 		t.Errorf("nobody served for %s, want about %v ms", orNever(f.NoPrincipalMS), outage)
 	}
-	if f.ResumeMS == nil || *f.ResumeMS > outage*5 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
+	if f.ResumeMS == nil || *f.ResumeMS > outage*2 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
 		t.Errorf("the failover cost %+v", f)
 	}
 }
@@ -122,8 +134,8 @@ func around(t *testing.T, r *Report, kind string) {
 func TestRun_AsksForFailovers(t *testing.T) {
 	t.Parallel()
 	_, api, admin := startScripted(t)
-	f := hotLoad(api)
-	f.Admin, f.Failovers = admin, "manual@300ms"
+	f := around3s(api, admin)
+	f.Failovers = "manual@300ms"
 	r := loaded(t, f)
 	around(t, r, kindManual)
 	held := 0
@@ -140,8 +152,7 @@ func TestRun_RecognisesFailovers(t *testing.T) {
 	t.Parallel()
 	pair, api, admin := startScripted(t)
 	pair.failAfter = 100
-	f := hotLoad(api)
-	f.Admin, f.Duration = admin, 3*time.Second
+	f := around3s(api, admin)
 	r := loaded(t, f)
 	pair.operator.Wait()
 	around(t, r, kindObserved)
@@ -216,7 +227,7 @@ func after(h http.Handler, n int64, f func()) http.Handler {
 func TestRun_TargetDies(t *testing.T) {
 	t.Parallel()
 	died := make(chan struct{})
-	server := httptest.NewServer(after(honest(t), 200, func() { close(died) }))
+	server := httptest.NewServer(after(honest(t), 100, func() { close(died) }))
 	var killer sync.WaitGroup
 	killer.Go(func() {
 		<-died

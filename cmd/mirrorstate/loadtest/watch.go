@@ -46,6 +46,7 @@ type Watcher struct {
 	heard     []heard
 	skew      time.Duration // least time from an event to its arrival
 	skewed    bool          // skew is known
+	slowest   time.Duration // the longest that the listener took to answer a question
 	principal string
 	holding   int
 	held      []heldAt
@@ -152,6 +153,7 @@ func (w *Watcher) poll(ctx context.Context) {
 			continue
 		}
 		w.mu.Lock()
+		w.slowest = max(w.slowest, time.Since(now))
 		w.principal, w.holding = s.Principal, s.Holding
 		w.held = append(w.held, heldAt{now, s.Holding})
 		w.mu.Unlock()
@@ -169,12 +171,13 @@ func (w *Watcher) Now() (principal string, holding int) {
 const sameMachine = 50 * time.Millisecond
 
 // Events are what was heard so far. The times of a listener on a machine with another
-// clock are corrected by the least time that any event took to arrive here.
+// clock are corrected by the least time that any event took to arrive here. Where answers took as
+// long, that is no sign of another clock: the machine is busy, or the way is long.
 func (w *Watcher) Events(c clock) (list []Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var correction time.Duration
-	if w.skew < -sameMachine || w.skew > sameMachine {
+	if w.skew < -sameMachine || w.skew > max(sameMachine, w.slowest) {
 		correction = w.skew
 	}
 	for _, h := range w.heard {

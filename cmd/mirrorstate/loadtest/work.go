@@ -210,7 +210,7 @@ func (w *worker) create(a arrival, place int) {
 	_ = w.request(a, VerbPut, func(ctx context.Context) error { return w.put(ctx, place) }, failed) // it is counted
 }
 
-// put makes a session, which has the place if that is acknowledged.
+// put makes a session, which has the place if that is acknowledged and nobody else's was before.
 func (w *worker) put(ctx context.Context, place int) error {
 	e := w.ledger.NewEntry(session.NewID())
 	var wr *write
@@ -219,7 +219,7 @@ func (w *worker) put(ctx context.Context, place int) error {
 	_, err := w.store.Put(ctx, w.ref(e), w.content(), session.Condition{OnlyCreate: true}, session.NewOperation())
 	e.Wrote(wr, err, w.settled(sent))
 	if err == nil {
-		w.roster.places[place].Store(e)
+		w.roster.settle(place, e)
 	}
 	return err
 }
