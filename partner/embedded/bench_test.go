@@ -12,7 +12,7 @@ import (
 // openPair opens a pair that serves nobody: the engine alone.
 func openPair(t testing.TB) *Pair {
 	t.Helper()
-	pair, err := Open(Options{Dir: t.TempDir()})
+	pair, err := Open(Options{Dir: t.TempDir(), Texts: *texts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func newOperation() argument { return text(fmt.Sprintf("%016x", operationNumber.
 // do runs a procedure with converted arguments, and gives its first row.
 func do(t testing.TB, p *Partner, name string, a ...argument) []any {
 	t.Helper()
-	s, proc := &session{p: p, database: DatabaseName}, findProcedure(name)
+	s, proc := &session{p: p, database: DatabaseName, lockTimeout: -1}, findProcedure(name)
 	for _, left := range proc.params[len(a):] { // as when a call leaves them out
 		a = append(a, left.value)
 	}

@@ -163,7 +163,7 @@ var textMutants = []mutant{
 		old: `          AND @clock <= @notAfter
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I5", name: "updates after its time, in the text",
@@ -171,7 +171,7 @@ var textMutants = []mutant{
 		old: `          AND @clock <= @notAfter
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I5", name: "stores after its time, in the text",
@@ -179,7 +179,7 @@ var textMutants = []mutant{
 		old: `          AND @clock <= @notAfter
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I5", name: "removes after its time, in the text",
@@ -187,7 +187,7 @@ var textMutants = []mutant{
 		old: `          AND @clock <= @notAfter
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I6", name: "locks in another epoch, in the text",
@@ -195,7 +195,7 @@ var textMutants = []mutant{
 		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I6", name: "updates in another epoch, in the text",
@@ -203,7 +203,7 @@ var textMutants = []mutant{
 		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I6", name: "stores in another epoch, in the text",
@@ -211,7 +211,7 @@ var textMutants = []mutant{
 		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I6", name: "removes in another epoch, in the text",
@@ -219,7 +219,7 @@ var textMutants = []mutant{
 		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I6", name: "touches in another epoch, in the text",
@@ -227,7 +227,7 @@ var textMutants = []mutant{
 		old: `      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I8", name: "serves what has expired, in the text",
@@ -251,13 +251,13 @@ var textMutants = []mutant{
 		old: `          AND Expires <= @now AND (Locked = 0 OR LockDate <= @before)
 `,
 		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 	{
 		invariant: "I8", name: "deletes what is locked, in the text",
 		file: "session/aspstate/schema/50-extension-sweep.sql", within: "MirrorState_Sweep_1",
 		old: "WHERE x.Expires <= @now AND (x.Locked = 0 OR x.LockDate <= @before)",
 		new: "WHERE x.Expires <= @now",
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		pkg: "partner/embedded", test: "TestTexts",
 	},
 }
