@@ -369,6 +369,17 @@ func TestExtended_limits(t *testing.T) {
 	expect(t, "the lock was not touched", held.release(t, p), resultDone)
 }
 
+// A touch of another epoch changes nothing.
+func TestExtended_touchOfAnotherEpoch(t *testing.T) {
+	p := openPair(t).Partner("a")
+	storeItem(t, p, "s", []byte("item"))
+	later := moment(time.Now().Add(time.Hour))
+	expect(t, "touch", do(t, p, "MirrorState_Touch_1", text("s"), number64(1), later, number64(110), later, number64(30), argument{}), resultMoved)
+	if row := asking("s").get(t, p); row[3] != int64(20) {
+		t.Errorf("a touch of another epoch has set the timeout to %v", row[3])
+	}
+}
+
 func TestExtended_expiry(t *testing.T) {
 	p := openPair(t).Partner("a")
 	expect(t, "create", asking("s").store(t, p), resultCreated)

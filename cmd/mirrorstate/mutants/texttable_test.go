@@ -245,19 +245,4 @@ var textMutants = []mutant{
 		new: ``,
 		pkg: "session/aspstate", test: "TestStore_ExtendedText",
 	},
-	{
-		invariant: "I8", name: "deletes what was renewed meanwhile, in the text",
-		file: "session/aspstate/schema/50-extension-sweep.sql", within: "MirrorState_Sweep_1",
-		old: `          AND Expires <= @now AND (Locked = 0 OR LockDate <= @before)
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I8", name: "deletes what is locked, in the text",
-		file: "session/aspstate/schema/50-extension-sweep.sql", within: "MirrorState_Sweep_1",
-		old: "WHERE x.Expires <= @now AND (x.Locked = 0 OR x.LockDate <= @before)",
-		new: "WHERE x.Expires <= @now",
-		pkg: "partner/embedded", test: "TestTexts",
-	},
 }
