@@ -203,6 +203,9 @@ func sameArguments(a, b []Expr) bool {
 
 // expression turns a fragment into what is handed out, with p.in's inputs.
 func (p *parser) expression(f fragment) Expr {
+	if p.body != nil && !f.isConstant {
+		f.sql = p.in.numbered(f.sql)
+	}
 	return Expr{eval: f.eval, Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ, IsConstant: f.isConstant, Constant: f.constant, Variable: f.variable}
 }
 

@@ -24,6 +24,12 @@ func (p *parser) query(at position, word string) Statement {
 	p.queryHints()
 	p.finish()
 	q.Inputs = p.in.Inputs
+	if p.body != nil {
+		q.SQL = q.numbered(q.SQL)
+		if q.Output != nil {
+			q.Output.Before = q.numbered(q.Output.Before)
+		}
+	}
 	return q
 }
 

@@ -110,9 +110,13 @@ func (p *parser) assign(at position) Statement {
 	s := &Assign{position: at, Variable: p.variable()}
 	if operator := p.acceptAny(compoundOperators); operator != "" {
 		old := fragment{sql: p.in.needParameter(s.Variable)}
-		value := p.scalar()
-		f := arithmetic(operator[:1], old, fragment{sql: value.SQL, typ: value.Type})
-		s.Value = Expr{Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ}
+		if p.body != nil {
+			old.typ, old.eval = p.body.types[s.Variable], ofVariable(s.Variable)
+		}
+		line := p.line()
+		f := arithmetic(operator[:1], old, p.typed(p.value()))
+		p.noColumns(line)
+		s.Value = p.expression(f)
 	} else {
 		p.expectSymbol("=")
 		s.Value = p.scalar()
