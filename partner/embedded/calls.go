@@ -207,7 +207,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 			for i, q := range p.params {
 				values[i] = stored(a[i].back(q.typ))
 			}
-			return s.runText(ctx, text, d, values)
+			return s.runText(ctx, text, d, values, p.readsFirst)
 		}
 	}
 	l, err := s.inTransaction(ctx, d)

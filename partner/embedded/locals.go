@@ -65,7 +65,7 @@ func (f *frame) cursor(st *tsql.CursorAction) error {
 		delete(f.cursors, st.Name)
 		return nil
 	case st.Action == "OPEN":
-		args, err := f.b.bind(c.query.Inputs)
+		args, err := f.bind(&c.query.Inputs)
 		if err == nil {
 			c.rows, err = f.rows(c.query.SQL, args)
 		}

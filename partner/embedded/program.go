@@ -92,7 +92,8 @@ func declaredSpec(declared string) tsql.TypeSpec {
 // a writer's open transaction.
 type program struct {
 	s     *session
-	w     *writer
+	rd    *reader
+	w     *writer // nil: it may only read
 	d     *database
 	ctx   context.Context
 	r     *result
@@ -103,6 +104,9 @@ type program struct {
 	tries  int  // TRY around the statement, the callers' included
 	abort  bool // XACT_ABORT
 	silent bool // NOCOUNT
+
+	tried  bool // a TRY has written
+	noRoom bool // there was no room for what a TRY wrote: it fails there
 }
 
 // frame is one procedure's run: its variables, its tables, its cursors.
@@ -135,26 +139,55 @@ const (
 )
 
 // runText runs a procedure as its text says, with values for all its parameters as SQLite has them. What it did before
-// an error that ends it stays done, but for an open transaction.
-func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database, values []any) (r *result, failed error) {
-	err := s.writing(ctx, d, func(w *writer) error {
-		x := &program{s: s, w: w, d: d, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount}
-		f, err := x.call(text, values)
-		if _, told := errors.AsType[*tds.Error](err); told {
-			failed = err
-			return x.undo()
-		}
-		if err != nil {
-			return err
-		}
-		r, x.r.status = x.r, f.status
-		x.r.outputs, err = f.outputs(text)
-		return err
-	})
+// an error that ends it stays done, but for an open transaction. readsFirst says that most calls write nothing.
+func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database, values []any, readsFirst bool) (r *result, err error) {
+	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	return r, failed
+	tried := false
+	run := func(rd *reader, w *writer, noRoom bool) (*result, error) {
+		x := &program{s: s, rd: rd, w: w, d: d, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom}
+		f, err := x.call(text, values)
+		tried = x.tried
+		if isTold(err) {
+			return nil, errors.Join(err, x.undo())
+		}
+		if err != nil {
+			return nil, err
+		}
+		x.r.status = f.status
+		x.r.outputs, err = f.outputs(text)
+		return x.r, err
+	}
+	if l != nil {
+		var refused error
+		err := l.run(func(w *writer) error {
+			if r, refused = run(w.reader, w, false); refused != nil && !isTold(refused) {
+				return refused
+			}
+			return nil
+		})
+		return r, errors.Join(err, refused)
+	}
+	reads := func(noRoom bool) error {
+		return d.store.read(func(rd *reader) (err error) {
+			r, err = run(rd, nil, noRoom)
+			return err
+		})
+	}
+	if readsFirst {
+		if err := reads(false); !errors.Is(err, errMustWrite) {
+			return r, err
+		}
+	}
+	waits, cancel := s.patient(ctx)
+	defer cancel()
+	r, err = d.writeText(waits, func(w *writer) (*result, error) { return run(w.reader, w, false) })
+	if isNoRoom(err) && tried { // SQLite says so when it commits, SQL Server when it writes
+		err = reads(true)
+	}
+	return r, err
 }
 
 // outputs are the values of the parameters, by position.
@@ -273,7 +306,7 @@ func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 		}
 		return v, err
 	}
-	args, err := f.b.bind(e.Inputs)
+	args, err := f.bind(&e.Inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -324,4 +357,24 @@ func lineOf(err error) int {
 		return e.Line
 	}
 	return 0
+}
+
+// bind finds the values of a statement's parameters, by their numbers.
+func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
+	args := make([]driver.NamedValue, 0, len(in.Parameters)+len(in.System))
+	for _, name := range in.Parameters {
+		v, err := f.b.lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v.value})
+	}
+	for _, call := range in.System {
+		v, err := f.b.systemValue(call)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
+	}
+	return args, nil
 }

@@ -62,7 +62,7 @@ func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out an
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := (&session{p: p, database: DatabaseName, spent: maxStatements - 100_000}).runText(ctx, text, p.main(), []any{nil})
+	r, err := (&session{p: p, database: DatabaseName, lockTimeout: -1, spent: maxStatements - 100_000}).runText(ctx, text, p.main(), []any{nil}, false)
 	if r == nil {
 		return nil, "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 // rows runs a query and keeps what it answers.
 func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
-	st, err := x.w.query(text)
+	st, err := x.rd.query(text)
 	if err != nil {
 		return nil, inWords(err)
 	}
@@ -46,6 +47,9 @@ func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Va
 
 // exec runs a statement that answers no rows.
 func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
+	if x.w == nil {
+		return 0, errMustWrite
+	}
 	st, err := x.w.query(text)
 	if err != nil {
 		return 0, inWords(err)
@@ -59,20 +63,12 @@ func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
 
 // query runs a SELECT, INSERT, UPDATE or DELETE.
 func (f *frame) query(q *tsql.Query) error {
-	args, err := f.b.bind(q.Inputs)
+	args, err := f.bind(&q.Inputs)
 	if err != nil {
 		return err
 	}
-	switch {
-	case q.Output != nil:
-		return f.withOutput(q, args)
-	case q.Kind != tsql.Select:
-		n, err := f.exec(q.SQL, args)
-		if err != nil {
-			return err
-		}
-		f.counts(n)
-		return nil
+	if q.Kind != tsql.Select {
+		return f.write(q, args)
 	}
 	rows, err := f.rows(q.SQL, args)
 	if err != nil {
@@ -90,6 +86,34 @@ func (f *frame) query(q *tsql.Query) error {
 		}
 	}
 	return nil
+}
+
+// write runs an INSERT, UPDATE or DELETE. One that fails has written nothing.
+func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
+	f.tried = f.tried || f.tries > 0
+	switch {
+	case f.noRoom && f.tries > 0:
+		return message(noRoom, 17, "Could not allocate space: the 'PRIMARY' filegroup is full due to lack of storage space or database files reaching the maximum allowed size.")
+	case f.w == nil:
+		return errMustWrite
+	}
+	before := len(f.w.gathered.order)
+	if q.Output != nil {
+		err = f.withOutput(q, args)
+	} else {
+		var n int64
+		if n, err = f.exec(q.SQL, args); err == nil {
+			f.counts(n)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	f.w.gathered.cut(before)
+	if isNoRoom(err) && !f.w.inside() {
+		return fmt.Errorf("the transaction is over: %v", err) // for nobody to catch
+	}
+	return err
 }
 
 // counts notes how many rows a write has changed.

@@ -25,6 +25,7 @@ type turns struct {
 type ticket struct {
 	alone bool
 	run   func(t *transaction) (*result, error) // of a common turn
+	text  func(w *writer) (*result, error)      // the same, of a procedure that runs as its text says
 
 	ready chan struct{} // told once: done, or it is your turn
 	lead  bool          // it is your turn; written before ready is told

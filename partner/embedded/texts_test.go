@@ -18,7 +18,7 @@ func TestTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), program, "-embedded.texts", "-test.run", "^(TestExtended_.*|TestSweep_.*|TestStock_.*)$", "-test.count=1").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), program, "-embedded.texts", "-test.run", "^(TestExtended_.*|TestSweep_.*|TestStock_.*|TestFullDisk|TestCommit_.*)$", "-test.count=1").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -20,6 +20,7 @@ type writer struct {
 	putObject, deleteObject             *statement
 	change, lsn, trimChanges, trimStart *statement
 	values                              []driver.Value
+	gathered                            gathered
 }
 
 func newWriter(c *conn) (*writer, error) {
