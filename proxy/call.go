@@ -362,7 +362,7 @@ func (c *call) met(err error) {
 // removed puts words of its own to a session that the call waited for and that is not there any more.
 func (c *call) removed(err error) error {
 	if c.op.Waited != "" && errors.Is(err, session.ErrNotFound) {
-		return &problemError{kindNotFound, "the session was removed, or expired, while this call waited for its lock; nothing was done"}
+		return &problemError{kindNotFound, "the session was removed while this call waited for its lock; nothing was done"}
 	}
 	return err
 }

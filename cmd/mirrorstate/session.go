@@ -102,7 +102,11 @@ func printSession(out io.Writer, id session.ID, s session.Session, raw bool) err
 		return err
 	}
 	fmt.Fprintf(out, "id             %s\n", id)
-	fmt.Fprintf(out, "timeout        %d min\n", s.Timeout)
+	if s.Seconds > 0 {
+		fmt.Fprintf(out, "timeout        %d s\n", s.Seconds)
+	} else {
+		fmt.Fprintf(out, "timeout        %d min\n", s.Timeout)
+	}
 	if !s.Expires.IsZero() {
 		fmt.Fprintf(out, "expires        %s\n", s.Expires.Format(time.RFC3339))
 	}

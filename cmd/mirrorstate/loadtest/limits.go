@@ -17,14 +17,14 @@ type Checked struct {
 	Flag       string   `json:"flag"`
 	LimitMS    float64  `json:"limit_ms"`
 	MeasuredMS *float64 `json:"measured_ms"` // null: there was nothing to measure, so the limit says nothing
-	Held       bool     `json:"held"`        // also where there was nothing to measure
+	Held       bool     `json:"held"`        // not where there was nothing to measure
 
 	what string // was measured, or why nothing was
 }
 
-// newChecked is a limit that is held unless something was measured that is more.
+// newChecked is a limit that is held if something was measured that is no more.
 func newChecked(flag string, limit time.Duration, measured *float64, what string) Checked {
-	return Checked{Flag: flag, LimitMS: ms(limit), MeasuredMS: measured, Held: measured == nil || *measured <= ms(limit), what: what}
+	return Checked{Flag: flag, LimitMS: ms(limit), MeasuredMS: measured, Held: measured != nil && *measured <= ms(limit), what: what}
 }
 
 // check holds the limits that were asked for against a result.
@@ -78,7 +78,12 @@ func (c Checked) Words() string {
 }
 
 // finding is why a limit that was not held makes the run a failure.
-func (c *Checked) finding() string { return fmt.Sprintf("%s, more than %s", c.what, c.limit()) }
+func (c *Checked) finding() string {
+	if c.MeasuredMS == nil {
+		return fmt.Sprintf("%s could not be checked: %s", c.limit(), c.what)
+	}
+	return fmt.Sprintf("%s, more than %s", c.what, c.limit())
+}
 
 // writeLimits writes which limits were checked, and what became of them.
 func (r *Report) writeLimits(out io.Writer) {

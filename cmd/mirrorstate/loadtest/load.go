@@ -46,7 +46,7 @@ type Task struct {
 // task is the load of one via.
 func (o *Options) task(via string) Task {
 	return Task{
-		App: "/loadtest/" + via, Workload: o.Workload, Rate: o.Rate, Clients: o.Clients,
+		App: appName(via), Workload: o.Workload, Rate: o.Rate, Clients: o.Clients,
 		Duration: o.Duration, Warmup: o.Warmup, Timeout: o.Timeout, Seed: o.Seed,
 	}
 }

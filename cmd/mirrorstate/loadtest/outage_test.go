@@ -225,7 +225,7 @@ func TestLimits(t *testing.T) {
 			[]string{"the longest wait was 40.0 ms, in the planned failover at 5.0 s, more than --max-stall 39ms"}},
 		{plain, Limits{MaxStall: time.Second, MaxP99: 100 * time.Millisecond},
 			[]string{"--max-stall 1s not checked: there was no failover", "--max-p99 100ms exceeded: the p99 of all answers is 900 ms"},
-			[]string{"the p99 of all answers is 900 ms, more than --max-p99 100ms"}},
+			[]string{"--max-stall 1s could not be checked: there was no failover", "the p99 of all answers is 900 ms, more than --max-p99 100ms"}},
 	} {
 		rep := &Report{Result: *c.result}
 		rep.Requests = 1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,6 +194,13 @@ func TestRun_WrongTargets(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unauthorized","status":401,"detail":"give a key","outcome":"not-applied"}`))
 		})), "does not let this in: give a key; make a key with mirrorstate key new", true},
+		{"a server with other applications", served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			if r.URL.EscapedPath() == "/v1/apps/%2Floadtest%2Fhttp/sessions/"+path.Base(r.URL.Path) {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unknown-application","status":404,"outcome":"not-applied"}`))
+			}
+		})), "knows no application /loadtest/http: add loadtest: {name: /loadtest/http} below its apps", true},
 		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "answers 200 OK", true},
 		{"nobody", silent.URL, "nobody listens there", false},
 	} {
