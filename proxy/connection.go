@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,7 @@ type connection struct {
 	idle     atomic.Int64 // since when; 0: at work
 	answered atomic.Int64 // since when the last answer is on its way
 	doing    atomic.Int64 // an activity
+	ended    atomic.Bool  // the last answer is written, and net/http gives the client time to take it before it closes
 	deadline atomic.Int64 // for writing, as it was set; 0: none
 	due      atomic.Int64 // when the client has taken all that was written, at answerRate
 	armed    atomic.Int64 // the deadline that the socket has
@@ -138,6 +140,9 @@ func (c *connection) waitsSince(least time.Duration) int64 {
 	if c.idle.Load() != 0 || !now.waits() {
 		return 0
 	}
+	if c.ended.Load() {
+		return c.answered.Load()
+	}
 	if now < aBody {
 		least = untaken
 	}
@@ -145,6 +150,24 @@ func (c *connection) waitsSince(least time.Duration) int64 {
 		return at
 	}
 	return 0
+}
+
+// endedSince is since when there is nothing left but to close the connection; 0: there is.
+func (c *connection) endedSince() int64 {
+	if !c.ended.Load() || !activity(c.doing.Load()).waits() {
+		return 0
+	}
+	return c.answered.Load()
+}
+
+// CloseWrite has the client know that the last answer has come. net/http calls it before it waits for a client whose request it
+// has not read.
+func (c *connection) CloseWrite() error {
+	c.ended.Store(true)
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }
 
 // comingBody is the body of a request, whose connection makes room for others while it waits for more of it.
@@ -338,6 +361,9 @@ func (c *connection) serve(next http.Handler, w http.ResponseWriter, r *http.Req
 	}
 	defer func() {
 		c.answered.Store(sinceStart())
+		if r.ProtoMajor == 1 && slices.Contains(w.Header()["Connection"], "close") {
+			c.ended.Store(true)
+		}
 		c.does(-aRequest)
 	}()
 	next.ServeHTTP(w, r)

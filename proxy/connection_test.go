@@ -102,7 +102,7 @@ func TestConnection_MakesRoom(t *testing.T) {
 			if c.choose() {
 				t.Error("it makes room when the body was read")
 			}
-		}), nil, request(c, strings.NewReader("item")))
+		}), httptest.NewRecorder(), request(c, strings.NewReader("item")))
 		if !c.choose() {
 			t.Error("it makes no room without a request")
 		}
@@ -128,7 +128,7 @@ func TestConnection_MakesRoom(t *testing.T) {
 			if n, err := bodyOf(r).Read(make([]byte, 2)); n != 0 || err != errMadeRoom {
 				t.Errorf("when it has made room: %d bytes, %v", n, err)
 			}
-		}), nil, request(c, strings.NewReader("item")))
+		}), httptest.NewRecorder(), request(c, strings.NewReader("item")))
 	})
 	t.Run("before a request", func(t *testing.T) {
 		c := one()
@@ -140,6 +140,6 @@ func TestConnection_MakesRoom(t *testing.T) {
 				t.Error("a request is not broken off")
 			}
 		}()
-		c.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request is served") }), nil, request(c, nil))
+		c.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request is served") }), httptest.NewRecorder(), request(c, nil))
 	})
 }

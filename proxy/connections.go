@@ -29,8 +29,8 @@ type ConnectionStats struct {
 
 // connections are a server's: counted, for each one's goroutine ends with it, and bounded.
 //
-// When there are as many as may be, one makes room for the next. Connections that have shown no
-// credential go first, the oldest of them first, whatever they do; below a tenth of the limit they are spared while another
+// When there are as many as may be, one makes room for the next. Connections whose last answer is written go first, and then
+// those that have shown no credential, the oldest of them first, whatever they do; below a tenth of the limit they are spared while another
 // goes, so that a new client has time to show its key. Then those of the caller that has most go, as long as it has more than
 // its share, which is the same for all: its idle ones first, and then those that wait for their client, for more of a request or for an
 // answer to be taken. Then go, of whoever's, those that have been idle longest, and those that have waited for their client for
@@ -190,6 +190,9 @@ func (c *connections) leavesLocked(conn *connection) {
 
 // roomLocked chooses those that make room.
 func (c *connections) roomLocked() []*connection {
+	if room := c.longestLocked((*connection).endedSince); len(room) > 0 {
+		return room
+	}
 	if c.strangers.Len() > c.limit/newcomersShare {
 		return []*connection{c.outLocked(c.strangers.Front())}
 	}
@@ -338,7 +341,7 @@ func (c *connections) count() int {
 // stats reads the counters.
 func (c *connections) stats() ConnectionStats {
 	c.mu.Lock()
-	open, strangers := len(c.open), c.strangers.Len()
+	open, strangers := len(c.open)-c.leaving, c.strangers.Len()
 	c.mu.Unlock()
 	return ConnectionStats{
 		Open: int64(open), Unauthenticated: int64(strangers), Evicted: c.evicted.Load(),

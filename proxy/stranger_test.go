@@ -288,6 +288,26 @@ func TestStranger_UnreadMakeRoom(t *testing.T) {
 	}
 }
 
+// A connection that was answered for the last time, and is kept for half a second so that its client can take that, is in nobody's way.
+func TestTurns_ConnectionsThatEnd(t *testing.T) {
+	const limit = 5
+	v, key := guarded(t, proxy.ServerLimits{Connections: limit}, nil)
+	old := v.keyed(key)
+	for range 4 * limit {
+		c := v.dial()
+		c.SetDeadline(time.Now().Add(soon))
+		fmt.Fprintf(c, "PUT /nothere HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 1000000\r\n\r\nzz", key)
+		if status, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(status, "404") {
+			t.Fatalf("answered %q, %v", status, err)
+		}
+	}
+	v.keyed(key)
+	v.asks(old, key)
+	if s := v.stats(); s.Refused > 0 {
+		t.Errorf("counted %+v", s)
+	}
+}
+
 // awaitStill waits until nothing is asked any more: the answers are not taken.
 func (v *victim) awaitStill() {
 	v.t.Helper()
