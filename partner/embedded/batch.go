@@ -182,25 +182,39 @@ func (b *batch) declare(st *tsql.Declare) error {
 		if b.vars[v.Name] != nil {
 			return message(134, 15, "The variable name '%s' has already been declared. Variable names must be unique within a query batch or stored procedure.", v.Name)
 		}
-		typ, ok := typeOf(v.Type)
-		if !ok {
-			return message(2715, 16, "Column, parameter, or variable '%s': Cannot find data type %s.", v.Name, v.Type.Name)
+		if err := b.declareOne(v); err != nil {
+			return err
 		}
-		if b.vars == nil {
-			b.vars = map[string]*variable{}
-		}
-		b.vars[v.Name] = &variable{typ: typ}
-		if v.Init != nil {
-			value, err := b.evaluate(*v.Init)
-			if err != nil {
-				return err
-			}
-			if err := b.set(v.Name, value); err != nil {
-				return err
-			}
+		if err := b.initialize(v); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// declareOne makes a variable, which is NULL.
+func (b *batch) declareOne(v tsql.Variable) error {
+	typ, ok := typeOf(v.Type)
+	if !ok {
+		return message(2715, 16, "Column, parameter, or variable '%s': Cannot find data type %s.", v.Name, v.Type.Name)
+	}
+	if b.vars == nil {
+		b.vars = map[string]*variable{}
+	}
+	b.vars[v.Name] = &variable{typ: typ}
+	return nil
+}
+
+// initialize gives a variable the value that its DECLARE has, if it has one.
+func (b *batch) initialize(v tsql.Variable) error {
+	if v.Init == nil {
+		return nil
+	}
+	value, err := b.evaluate(*v.Init)
+	if err != nil {
+		return err
+	}
+	return b.set(v.Name, value)
 }
 
 func (b *batch) assign(st *tsql.Assign) error {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,21 +161,9 @@ func (p *database) exclusively(ctx context.Context, f func(w *writer) error) err
 // for the statements after it.
 func (l *lease) transact(run func(t *transaction) (*result, error)) (r *result, err error) {
 	err = l.run(func(w *writer) error {
-		tx := newTransaction(w.reader, nil, nil)
-		e, err := w.row(tableEpoch, epochKey) // the transaction may have changed it
-		if err != nil {
-			return err
-		}
-		tx.epoch, _ = e.(*epochRow)
-		if r, err = run(tx); err != nil {
-			return err
-		}
-		for _, c := range tx.own {
-			if err := w.put(c); err != nil {
-				return err
-			}
-		}
-		return nil
+		var refused, broken error
+		r, refused, broken = w.runTwin(run)
+		return cmp.Or(refused, broken)
 	})
 	return r, err
 }

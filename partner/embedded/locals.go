@@ -12,18 +12,11 @@ import (
 func (f *frame) declare(st *tsql.Declare) error {
 	for _, v := range st.Vars {
 		if f.b.vars[v.Name] == nil {
-			if err := f.b.declare(&tsql.Declare{Vars: []tsql.Variable{{Name: v.Name, Type: v.Type}}}); err != nil {
+			if err := f.b.declareOne(v); err != nil {
 				return err
 			}
 		}
-		if v.Init == nil {
-			continue
-		}
-		value, err := f.b.evaluate(*v.Init)
-		if err == nil {
-			err = f.b.set(v.Name, value)
-		}
-		if err != nil {
+		if err := f.b.initialize(v); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -54,38 +53,25 @@ func declaredColumns() (map[string][]tsql.Column, error) {
 	if err := c.script(schemaText); err != nil {
 		return nil, err
 	}
+	columns, err := c.prepare("SELECT name, type FROM pragma_table_info(?1)")
+	if err != nil {
+		return nil, err
+	}
 	all := map[string][]tsql.Column{}
+	v := make([]driver.Value, 2)
 	for _, t := range tables {
-		s, err := c.prepare("SELECT name, type FROM pragma_table_info(?1)")
-		if err != nil {
-			return nil, err
-		}
-		v := make([]driver.Value, 2)
-		err = s.rows(v, func() bool {
+		key := strings.ToLower(t.String())
+		err := columns.rows(v, func() bool {
 			name, _ := v[0].(string)
 			typ, _ := v[1].(string)
-			key := strings.ToLower(t.String())
 			all[key] = append(all[key], tsql.Column{Name: name, Type: declaredSpec(typ)})
 			return true
 		}, t.String())
-		if err = errors.Join(err, s.close()); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
-	return all, nil
-}
-
-// declaredSpec reads a column's declaration, as in "nvarchar(88)".
-func declaredSpec(declared string) tsql.TypeSpec {
-	name, rest, _ := strings.Cut(strings.ToLower(declared), "(")
-	t := tsql.TypeSpec{Name: strings.TrimSpace(name)}
-	n, _ := strconv.Atoi(strings.TrimSuffix(rest, ")"))
-	if t.Name == "datetime2" {
-		t.Scale = n
-	} else {
-		t.Length = n
-	}
-	return t
+	return all, columns.close()
 }
 
 // program is one call of a procedure, and of those that it calls: its statements run one after the other on
@@ -94,7 +80,6 @@ type program struct {
 	s     *session
 	rd    *reader
 	w     *writer // nil: it may only read
-	d     *database
 	ctx   context.Context
 	r     *result
 	depth int // of calls within calls
@@ -147,7 +132,7 @@ func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database
 	}
 	tried := false
 	run := func(rd *reader, w *writer, noRoom bool) (*result, error) {
-		x := &program{s: s, rd: rd, w: w, d: d, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom}
+		x := &program{s: s, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom}
 		f, err := x.call(text, values)
 		tried = x.tried
 		if isTold(err) {
@@ -363,11 +348,11 @@ func lineOf(err error) int {
 func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 	args := make([]driver.NamedValue, 0, len(in.Parameters)+len(in.System))
 	for _, name := range in.Parameters {
-		v, err := f.b.lookup(name)
+		v, err := f.b.valueOf(name)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v.value})
+		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
 	}
 	for _, call := range in.System {
 		v, err := f.b.systemValue(call)

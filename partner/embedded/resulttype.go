@@ -58,7 +58,10 @@ func typeOf(t tsql.TypeSpec) (tds.Type, bool) {
 }
 
 // declaredType reads a column's declaration in SQLite, as in "NVARCHAR(88)".
-func declaredType(declared string) (tds.Type, bool) {
+func declaredType(declared string) (tds.Type, bool) { return typeOf(declaredSpec(declared)) }
+
+// declaredSpec is the same as T-SQL has it.
+func declaredSpec(declared string) tsql.TypeSpec {
 	name, rest, _ := strings.Cut(strings.ToLower(declared), "(")
 	t := tsql.TypeSpec{Name: strings.TrimSpace(name)}
 	first, second, _ := strings.Cut(strings.TrimSuffix(rest, ")"), ",")
@@ -67,9 +70,9 @@ func declaredType(declared string) (tds.Type, bool) {
 	t.Scale, _ = strconv.Atoi(second)
 	switch t.Name {
 	case "datetime2", "time", "datetimeoffset":
-		t.Scale = t.Length
+		t.Scale, t.Length = t.Length, 0
 	}
-	return typeOf(t)
+	return t
 }
 
 // typeOfValue is the type of a value of which nothing else is known.

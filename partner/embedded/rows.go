@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // table is one of the mirrored tables.
@@ -136,20 +138,7 @@ func (r *sessionRow) item() []byte {
 // foldKey is a session id as a key: SessionId ignores case, as in the usual
 // collation. Like SQLite's NOCASE it folds ASCII only; more than ASCII a collation compares by tables that are not here,
 // and mirrorstate lets no such id in.
-func foldKey(id string) string {
-	for i := range len(id) {
-		if c := id[i]; 'A' <= c && c <= 'Z' {
-			b := []byte(id)
-			for i, c := range b {
-				if 'A' <= c && c <= 'Z' {
-					b[i] = c + 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return id
-}
+func foldKey(id string) string { return tsql.FoldCase(id) }
 
 // applicationRow is a row of ASPStateTempApplications. The name is without the
 // blanks that pad a char(280).

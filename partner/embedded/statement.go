@@ -53,12 +53,6 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 		return goesOn, f.transaction(st)
 	case *tsql.SetOption:
 		return goesOn, f.option(st)
-	case *tsql.Definition:
-		c, err := openCatalogue(f.w, f.d)
-		if err == nil {
-			err = c.object(st)
-		}
-		return goesOn, err
 	case *tsql.CreateLocal:
 		return goesOn, f.createLocal(st)
 	case *tsql.DropLocal:
@@ -198,12 +192,9 @@ func (f *frame) throw(st *tsql.Throw) error {
 		}
 		return f.caught[len(f.caught)-1]
 	}
-	var v [3]any
-	for i, e := range []*tsql.Expr{st.Number, st.Message, st.State} {
-		var err error
-		if v[i], err = f.b.evaluate(*e); err != nil {
-			return err
-		}
+	v, err := f.evaluateAll(*st.Number, *st.Message, *st.State)
+	if err != nil {
+		return err
 	}
 	number, _ := integerOf(v[0], 50000, 1<<31-1)
 	text, _ := textOf(v[1])
@@ -211,32 +202,33 @@ func (f *frame) throw(st *tsql.Throw) error {
 	return &tds.Error{Number: int32(number), Class: 16, State: uint8(state), Message: text}
 }
 
+// evaluateAll computes expressions one after the other.
+func (f *frame) evaluateAll(list ...tsql.Expr) ([]any, error) {
+	values := make([]any, len(list))
+	for i, e := range list {
+		var err error
+		if values[i], err = f.b.evaluate(e); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
 // raise is RAISERROR: below severity 11 a message, which changes nothing.
 func (f *frame) raise(st *tsql.RaiseError) error {
-	first, err := f.b.evaluate(st.Message)
+	v, err := f.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
 	if err != nil {
 		return err
 	}
-	severity, err := f.b.evaluate(st.Severity)
-	if err != nil {
-		return err
-	}
-	state, err := f.b.evaluate(st.State)
-	if err != nil {
-		return err
-	}
-	args := make([]any, len(st.Args))
-	for i, a := range st.Args {
-		if args[i], err = f.b.evaluate(a); err != nil {
-			return err
-		}
+	args := v[3:]
+	for i := range args {
 		if args[i] == nil {
 			args[i] = "(null)"
 		}
 	}
-	text, _ := textOf(first)
-	class, _ := integerOf(severity, 0, 25)
-	number, _ := integerOf(state, 0, 255)
+	text, _ := textOf(v[0])
+	class, _ := integerOf(v[1], 0, 25)
+	number, _ := integerOf(v[2], 0, 255)
 	e := &tds.Error{Number: 50000, Class: uint8(class), State: uint8(number), Message: fmt.Sprintf(text, args...), Proc: f.name, Line: int32(st.Line())}
 	if f.tries > 0 && class > 10 {
 		return e

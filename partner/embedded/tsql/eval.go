@@ -2,6 +2,7 @@ package tsql
 
 import (
 	"bytes"
+	"cmp"
 	"database/sql/driver"
 	"strings"
 )
@@ -160,18 +161,18 @@ func compareValues(a, b driver.Value, fold bool) int {
 	switch a := a.(type) {
 	case int64:
 		if b, ok := b.(int64); ok {
-			return order(a, b)
+			return cmp.Compare(a, b)
 		}
-		return order(float64(a), b.(float64))
+		return cmp.Compare(float64(a), b.(float64))
 	case float64:
 		if b, ok := b.(int64); ok {
-			return order(a, float64(b))
+			return cmp.Compare(a, float64(b))
 		}
-		return order(a, b.(float64))
+		return cmp.Compare(a, b.(float64))
 	case string:
 		b := b.(string)
 		if fold {
-			a, b = foldASCII(a), foldASCII(b)
+			a, b = FoldCase(a), FoldCase(b)
 		}
 		return strings.Compare(a, b)
 	case []byte:
@@ -180,18 +181,8 @@ func compareValues(a, b driver.Value, fold bool) int {
 	return 0
 }
 
-func order[T int64 | float64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// foldASCII is what NOCASE compares.
-func foldASCII(s string) string {
+// FoldCase is the text as SQLite's NOCASE compares it: with A to Z as small letters.
+func FoldCase(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			b := []byte(s)
