@@ -140,9 +140,6 @@ func (c *connection) waitsSince(least time.Duration) int64 {
 	if c.idle.Load() != 0 || !now.waits() {
 		return 0
 	}
-	if c.ended.Load() {
-		return c.answered.Load()
-	}
 	if now < aBody {
 		least = untaken
 	}
