@@ -87,22 +87,7 @@ func creating(t *testing.T, s Subject) {
 		s.wantSeconds("get", s.get(), 2, 90)
 	}, extended)
 	run(t, s, "of many that come at once one is granted", makersAtOnce)
-	run(t, s, "one that is given back stays, uninitialized", func(s *scene) {
-		o := creates()
-		o.Call = session.NewOperationID()
-		_, lock := s.acquireOrMake(o)
-		s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, o.Call))
-		if sess := s.get(); !sess.Uninitialized {
-			s.Error("the session is not uninitialized")
-		}
-		o.Call = session.NewOperationID()
-		o.Began = time.Now()
-		sess, lock := s.acquireOrMake(o)
-		if !sess.Made {
-			s.Error("the operation that made the session does not say so any more")
-		}
-		s.update(lock, blob(10))
-	}, extended, calls)
+	run(t, s, "one that is given back stays, uninitialized", madeAndGivenBack, extended, calls)
 	run(t, s, ".NET reads what was made", func(s *scene) {
 		_, lock := s.acquireOrMake(creates())
 		s.release(lock)
@@ -112,6 +97,23 @@ func creating(t *testing.T, s Subject) {
 		s.same(".NET's lock", item.Item(), session.EmptyContent(mainApp.Timeout))
 		s.noError(".NET's update", net.UpdateShortNullLong(s.ctx, key, blob(20), 20, item.LockCookie))
 	}, beside)
+}
+
+func madeAndGivenBack(s *scene) {
+	o := creates()
+	o.Call = session.NewOperationID()
+	_, lock := s.acquireOrMake(o)
+	s.noError("give back", s.Store.GiveBack(s.ctx, s.ref, lock, o.Call))
+	if sess := s.get(); !sess.Uninitialized {
+		s.Error("the session is not uninitialized")
+	}
+	o.Call = session.NewOperationID()
+	o.Began = time.Now()
+	sess, lock := s.acquireOrMake(o)
+	if !sess.Made {
+		s.Error("the operation that made the session does not say so any more")
+	}
+	s.update(lock, blob(10))
 }
 
 func madeAgain(s *scene) {
