@@ -2,247 +2,139 @@ package mutants
 
 // textMutants break the T-SQL that customers install: each guard of each procedure has one.
 var textMutants = []mutant{
-	{
-		invariant: "I3", name: "grants a lock that somebody holds, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: `          AND (Locked = 0 OR LockDate <= @abandoned)
+	byStore("I3", "MirrorState_Acquire_1", "grants a lock that somebody holds",
+		`          AND (Locked = 0 OR LockDate <= @abandoned)
 `,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "abandons every lock at once, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: "SET @abandoned = DATEADD(second, -@lockTimeout, @now)",
-		new: "SET @abandoned = @now",
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "leaves the cookie as it was, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: "LockCookie = LockCookie + 1,",
-		new: "LockCookie = LockCookie,",
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "takes anybody for the holder, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: " AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie",
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "does not look whether there is a lock, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: "          AND Locked = 1 AND",
-		new: "          AND",
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "releases whoever asks, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Release_1",
-		old: " AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie",
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "removes under the holder, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Remove_1",
-		old: "(@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))",
-		new: "(@lockOp IS NULL)",
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "stores under the holder, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
-		old: `          AND (Locked = 0 OR LockDate <= @abandoned)
+		""),
+	byStore("I3", "MirrorState_Acquire_1", "abandons every lock at once",
+		"SET @abandoned = DATEADD(second, -@lockTimeout, @now)",
+		"SET @abandoned = @now"),
+	byStore("I3", "MirrorState_Acquire_1", "leaves the cookie as it was",
+		"LockCookie = LockCookie + 1,",
+		"LockCookie = LockCookie,"),
+	byStore("I3", "MirrorState_Update_1", "takes anybody for the holder",
+		" AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie",
+		""),
+	byStore("I3", "MirrorState_Update_1", "does not look whether there is a lock",
+		"          AND Locked = 1 AND",
+		"          AND"),
+	byStore("I3", "MirrorState_Release_1", "releases whoever asks",
+		" AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie",
+		""),
+	byStore("I3", "MirrorState_Remove_1", "removes under the holder",
+		"(@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))",
+		"(@lockOp IS NULL)"),
+	byStore("I3", "MirrorState_Store_1", "stores under the holder",
+		`          AND (Locked = 0 OR LockDate <= @abandoned)
 `,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I3", name: "gives back the lock of another call, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_GiveBack_1",
-		old: " AND LockCallId = @call",
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not look at the ring when it locks, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: `          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
+		""),
+	byStore("I3", "MirrorState_GiveBack_1", "gives back the lock of another call",
+		" AND LockCallId = @call",
+		""),
+	byStore("I4", "MirrorState_Acquire_1", "does not look at the ring when it locks",
+		`          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
                           ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
 `,
-		new: ``,
+		""),
+	byStore("I4", "MirrorState_Update_1", "does not look at the ring when it updates",
+		`          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+`,
+		""),
+	byStore("I4", "MirrorState_Store_1", "does not look at the ring when it stores",
+		`          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
+`,
+		""),
+	byStore("I4", "MirrorState_Store_1", "remembers three operations",
+		"OperationId4 = OperationId3,",
+		"OperationId4 = NULL,"),
+	byStore("I4", "MirrorState_Update_1", "does not ask what the ring has forgotten",
+		`          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
+`,
+		""),
+	byStore("I4", "MirrorState_Remove_1", "never goes the careful way when it removes",
+		`          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
+`,
+		""),
+	byStore("I4", "MirrorState_Acquire_1", "does not look what was answered when it locks",
+		`          AND @answered IS NULL
+`,
+		""),
+	byStore("I4", "MirrorState_Store_1", "does not look what was answered when it stores",
+		`          AND @answered IS NULL
+`,
+		""),
+	byStore("I4", "MirrorState_Enter_1", "finds nothing that was answered",
+		`    WHERE OperationId = @op
+`,
+		`    WHERE OperationId = NULL
+`),
+	byStore("I4", "MirrorState_Settle_1", "enters no answer",
+		`    IF @@ROWCOUNT = 0
+`,
+		`    IF @@ROWCOUNT = 5
+`),
+	byStore("I4", "MirrorState_Settle_1", "does not mark the session as settled",
+		`    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK) SET Settled = @clock WHERE SessionId = @id
+`,
+		""),
+	byCall("I5", "MirrorState_Acquire_1", "locks after its time",
+		`          AND @clock <= @notAfter
+`,
+		""),
+	byCall("I5", "MirrorState_Update_1", "updates after its time",
+		`          AND @clock <= @notAfter
+`,
+		""),
+	byCall("I5", "MirrorState_Store_1", "stores after its time",
+		`          AND @clock <= @notAfter
+`,
+		""),
+	byCall("I5", "MirrorState_Remove_1", "removes after its time",
+		`          AND @clock <= @notAfter
+`,
+		""),
+	byCall("I6", "MirrorState_Acquire_1", "locks in another epoch",
+		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+`,
+		""),
+	byCall("I6", "MirrorState_Update_1", "updates in another epoch",
+		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+`,
+		""),
+	byCall("I6", "MirrorState_Store_1", "stores in another epoch",
+		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+`,
+		""),
+	byCall("I6", "MirrorState_Remove_1", "removes in another epoch",
+		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+`,
+		""),
+	byCall("I6", "MirrorState_Touch_1", "touches in another epoch",
+		`      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
+`,
+		""),
+	byStore("I8", "MirrorState_Get_1", "serves what has expired",
+		`             WHEN s.Expires <= @now THEN 1
+`,
+		""),
+	byStore("I8", "MirrorState_Acquire_1", "locks what has expired",
+		`          AND Expires > @now
+`,
+		""),
+}
+
+// byStore is a break of a procedure's text that the store's conformance suite notices.
+func byStore(invariant, procedure, name, old, new string) mutant {
+	return mutant{
+		invariant: invariant, name: name + ", in the text",
+		file: "session/aspstate/schema/40-extension-sessions.sql", within: procedure, old: old, new: new,
 		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not look at the ring when it updates, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: `          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not look at the ring when it stores, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
-		old: `          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "remembers three operations, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
-		old: "OperationId4 = OperationId3,",
-		new: "OperationId4 = NULL,",
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not ask what the ring has forgotten, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: `          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "never goes the careful way when it removes, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Remove_1",
-		old: `          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not look what was answered when it locks, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: `          AND @answered IS NULL
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not look what was answered when it stores, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
-		old: `          AND @answered IS NULL
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "finds nothing that was answered, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Enter_1",
-		old: `    WHERE OperationId = @op
-`,
-		new: `    WHERE OperationId = NULL
-`,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "enters no answer, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Settle_1",
-		old: `    IF @@ROWCOUNT = 0
-`,
-		new: `    IF @@ROWCOUNT = 5
-`,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I4", name: "does not mark the session as settled, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Settle_1",
-		old: `    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK) SET Settled = @clock WHERE SessionId = @id
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I5", name: "locks after its time, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: `          AND @clock <= @notAfter
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I5", name: "updates after its time, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: `          AND @clock <= @notAfter
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I5", name: "stores after its time, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
-		old: `          AND @clock <= @notAfter
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I5", name: "removes after its time, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Remove_1",
-		old: `          AND @clock <= @notAfter
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I6", name: "locks in another epoch, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I6", name: "updates in another epoch, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Update_1",
-		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I6", name: "stores in another epoch, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Store_1",
-		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I6", name: "removes in another epoch, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Remove_1",
-		old: `          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I6", name: "touches in another epoch, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Touch_1",
-		old: `      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		new: ``,
-		pkg: "partner/embedded", test: "TestTexts",
-	},
-	{
-		invariant: "I8", name: "serves what has expired, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Get_1",
-		old: `             WHEN s.Expires <= @now THEN 1
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
-	{
-		invariant: "I8", name: "locks what has expired, in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: "MirrorState_Acquire_1",
-		old: `          AND Expires > @now
-`,
-		new: ``,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
-	},
+	}
+}
+
+// byCall is one that only calls with arguments that no store makes notice.
+func byCall(invariant, procedure, name, old, new string) mutant {
+	m := byStore(invariant, procedure, name, old, new)
+	m.pkg, m.test = "partner/embedded", "TestTexts"
+	return m
 }
