@@ -257,7 +257,7 @@ func (b *batch) set(name string, value any) error {
 	if err != nil {
 		return err
 	}
-	v.value = stored(a.back(v.typ))
+	v.value = a.stored(v.typ)
 	return nil
 }
 

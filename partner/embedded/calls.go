@@ -182,6 +182,14 @@ func (a argument) back(t tds.Type) any {
 	return a.s
 }
 
+// stored is the argument as the tables hold it: a date by the type's precision, also where it is at a whole millisecond.
+func (a argument) stored(t tds.Type) any {
+	if a.ok && t.Kind() == tds.KindDateTime2 {
+		return a.date2().text()
+	}
+	return stored(a.back(t))
+}
+
 // execute runs a procedure and returns when what it wrote is durable.
 func (s *session) execute(ctx context.Context, p *procedure, d *database, list []given) (arguments, *result, error) {
 	a, err := p.bindArguments(list)
@@ -205,7 +213,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 		if text := all[strings.ToLower(p.name)]; text != nil {
 			values := make([]any, len(text.Params))
 			for i, q := range p.params {
-				values[i] = stored(a[i].back(q.typ))
+				values[i] = a[i].stored(q.typ)
 			}
 			return s.runText(ctx, text, d, values, p.readsFirst)
 		}

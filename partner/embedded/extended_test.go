@@ -62,6 +62,13 @@ func (q ask) acquire(t testing.TB, p *Partner) []any {
 	return do(t, p, "MirrorState_Acquire_1", text(q.id), number64(q.epoch), q.notAfter, q.op, q.sent, number64(q.lockTimeout))
 }
 
+func (q ask) acquireOrMake(t testing.TB, p *Partner) []any {
+	t.Helper()
+	var null argument
+	return do(t, p, "MirrorState_Acquire_1", text(q.id), number64(q.epoch), q.notAfter, q.op, q.sent, number64(q.lockTimeout), number64(q.resent),
+		null, null, number64(0), null, null, number64(1), q.short, q.defaultTimeout)
+}
+
 func (q ask) update(t testing.TB, p *Partner) []any {
 	t.Helper()
 	return do(t, p, "MirrorState_Update_1", text(q.id), number64(q.epoch), q.notAfter, q.op, q.firstSent, number64(q.resent), q.lockOp, q.lockCookie,
@@ -241,7 +248,7 @@ func TestExtended_removed(t *testing.T) {
 	expect(t, "it stays away", asking("s").get(t, p), resultNoSession)
 	created.mode, created.op = modeIfMatch, newOperation()
 	expect(t, "another store first sent before the removal", created.store(t, p), resultNoSession)
-	expect(t, "a new session of the id", asking("s").store(t, p), resultCreated)
+	expect(t, "a new session of the id", asking("s").makesAnew(t, p), resultCreated)
 	expect(t, "the removal re-sent spares it", q.remove(t, p), resultDone)
 	expect(t, "it is there", asking("s").get(t, p), resultDone)
 	if a, b := dump(t, p), dump(t, p.other()); a != b {
@@ -291,7 +298,7 @@ func TestExtended_madeAgain(t *testing.T) {
 	expect(t, "remove", gone.remove(t, p), resultDone)
 	second := asking("again")
 	second.short = blobArgument([]byte("second"))
-	expect(t, "the second", second.store(t, p), resultCreated)
+	expect(t, "the second", second.makesAnew(t, p), resultCreated)
 
 	expect(t, "a store first sent before the removal", straggler.store(t, p), resultAgain)
 	straggler.resent = 1
@@ -300,6 +307,34 @@ func TestExtended_madeAgain(t *testing.T) {
 	expect(t, "a release of the first, re-sent", late.release(t, p), resultLockLost)
 	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {
 		t.Errorf("the second holds %q", item)
+	}
+}
+
+// makesAnew stores a session whose predecessor has just been removed: in the tick that was made in it is told to come again.
+func (q ask) makesAnew(t testing.TB, p *Partner) []any {
+	t.Helper()
+	for range 1000 {
+		if row := q.store(t, p); outcome(row) != resultAgain {
+			return row
+		}
+	}
+	return nil
+}
+
+// Created tells a session from the one of that id before it, also where both would have been made within one tick of datetime.
+func TestExtended_twoInOneTick(t *testing.T) {
+	for _, again := range []func(ask, *Partner) []any{
+		func(q ask, p *Partner) []any { return q.store(t, p) },
+		func(q ask, p *Partner) []any { return q.acquireOrMake(t, p) },
+	} {
+		inBubble(t, Options{Texts: *texts}, func(s *still) {
+			expect(t, "the first", asking("tick").store(t, s.a), resultCreated)
+			expect(t, "remove", asking("tick").remove(t, s.a), resultDone)
+			s.after(time.Millisecond)
+			expect(t, "the second, in the same tick", again(asking("tick"), s.a), resultAgain)
+			s.after(2 * time.Millisecond)
+			expect(t, "the second, in the next", again(asking("tick"), s.a), resultCreated)
+		})
 	}
 }
 

@@ -52,7 +52,7 @@ func acquireSession(t *transaction, args arguments) (*result, error) {
 				return nil, err
 			}
 		}
-		if mayAct && a.careful && p.create.is(1) && a.op.ok && !f.removed && !f.done && !f.removedOf(p.waited) && p.mayMake(t, &c) {
+		if mayAct && a.careful && p.create.is(1) && a.op.ok && !f.removed && !f.done && !f.removedOf(p.waited) && (old != nil || !f.sameTick(t)) && p.mayMake(t, &c) {
 			r, err := p.make(t, old)
 			return a.done(t, p.id, resultCreated, r, err)
 		}

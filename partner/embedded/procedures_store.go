@@ -86,7 +86,7 @@ func storeSession(t *transaction, args arguments) (*result, error) {
 		case mayWrite && c.s != nil && p.mayOverwrite(t, &c):
 			r, err := p.overwrite(t, c.s)
 			return p.done(t, p.id, resultDone, r, err)
-		case mayWrite && c.s == nil && p.careful && p.mode.ok && !p.mode.is(modeIfMatch) && p.op.ok && p.id.ok:
+		case mayWrite && c.s == nil && !f.sameTick(t) && p.careful && p.mode.ok && !p.mode.is(modeIfMatch) && p.op.ok && p.id.ok:
 			r, err := p.insert(t)
 			return p.done(t, p.id, resultCreated, r, err)
 		}

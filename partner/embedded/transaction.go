@@ -173,6 +173,9 @@ func (f *fate) removedOf(waited argument) bool {
 	return waited.ok && slices.Contains(f.buried, waited.date())
 }
 
+// sameTick is: one that was removed had been made just now, as Created tells.
+func (f *fate) sameTick(t *transaction) bool { return slices.Contains(f.buried, t.now) }
+
 // removedOf asks the tombstones.
 func (t *transaction) removedOf(id, waited argument) (bool, error) {
 	if !waited.ok {

@@ -132,7 +132,7 @@ func (r *row) allows(c call, cond session.Condition) error {
 // store writes without a lock. The cookie moves, so that nobody's older lock fits.
 func (r *row) store(c call, w session.Write, made bool) {
 	if made {
-		r.created, r.timeout, r.seconds = c.now, c.app.Timeout, 0
+		r.created, r.timeout, r.seconds = c.created, c.app.Timeout, 0
 	}
 	r.setTimeout(c, w.Timeout, w.Seconds)
 	r.locked, r.lockDate = false, c.now

@@ -67,6 +67,7 @@ type call struct {
 	key       key
 	app       session.Application
 	now       time.Time
+	created   time.Time // of the session, if the call makes one
 	abandoned time.Time // locks of this date or older are abandoned
 }
 
@@ -83,6 +84,7 @@ func (s *Store) call(ctx context.Context, ref session.Ref) (call, error) {
 		key:       keyOf(ref),
 		app:       app,
 		now:       now,
+		created:   now,
 		abandoned: now.Add(-app.LockTimeout.Truncate(time.Second)),
 	}, nil
 }

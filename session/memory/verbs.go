@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -74,8 +75,7 @@ func (s *Store) acquireLocked(c call, ref session.Ref, op session.Operation, kno
 	case r == nil && op.Create && s.waitedInVainLocked(c.key, op):
 		return session.Session{}, nothing, session.ErrNotFound
 	case r == nil && op.Create:
-		r = &row{id: ref.ID}
-		s.rows[c.key] = r
+		r = s.newRowLocked(&c, ref.ID)
 		r.makeLocked(c, op)
 		what = did
 	case r == nil:
@@ -192,8 +192,7 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		}
 		made := r == nil || !r.live(c)
 		if r == nil {
-			r = &row{id: ref.ID}
-			s.rows[c.key] = r
+			r = s.newRowLocked(&c, ref.ID)
 		}
 		r.store(c, w, made)
 		if made {
@@ -283,18 +282,31 @@ func (s *Store) buriedLocked(k key, op session.OperationID) bool {
 	return false
 }
 
-// waitedInVainLocked reports whether the session that the operation waited for has been removed.
-func (s *Store) waitedInVainLocked(k key, op session.Operation) bool {
-	created, ok := createdOf(op.Waited)
-	if !ok {
-		return false
+// newRowLocked is a row for a new session. No two sessions of one id are created at the same time: the call's time is
+// moved on if it must be.
+func (s *Store) newRowLocked(c *call, id session.ID) *row {
+	r := &row{id: id}
+	s.rows[c.key] = r
+	for s.createdLocked(c.key, c.created.UnixNano()) {
+		c.created = c.created.Add(time.Microsecond)
 	}
+	return r
+}
+
+// createdLocked reports whether a session of that key that has been removed was created at that time.
+func (s *Store) createdLocked(k key, created int64) bool {
 	for t, r := range s.tombstones {
 		if t.key == k && r.created.UnixNano() == created {
 			return true
 		}
 	}
 	return false
+}
+
+// waitedInVainLocked reports whether the session that the operation waited for has been removed.
+func (s *Store) waitedInVainLocked(k key, op session.Operation) bool {
+	created, ok := createdOf(op.Waited)
+	return ok && s.createdLocked(k, created)
 }
 
 // Touch implements [session.Store].

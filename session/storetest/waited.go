@@ -64,6 +64,18 @@ func waitedFor(t *testing.T, s Subject) {
 		s.gone()
 	}, extended, waits)
 	for verb, again := range makersAgain {
+		run(t, s, "one that waited for a successor made within a tick of its predecessor is done: "+verb, func(s *scene) {
+			for range 3 {
+				s.create()
+				s.remove(noLock)
+				lock, o := s.meets(again)
+				s.release(lock)
+				s.noError("after the lock was given back", again(s, o))
+				s.noError("remove", s.Store.Remove(s.ctx, s.ref, noLock, past()))
+			}
+		}, extended, waits)
+	}
+	for verb, again := range makersAgain {
 		run(t, s, "one that waited for a session that has expired makes it anew: "+verb, func(s *scene) {
 			_, o := s.meets(again)
 			s.age(time.Hour)

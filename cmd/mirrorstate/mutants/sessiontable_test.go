@@ -134,8 +134,8 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "makes and locks what was removed while the call waited for it",
 		file: "partner/embedded/procedures_acquire.go",
-		old:  `!f.removed && !f.done && !f.removedOf(p.waited) && p.mayMake`,
-		new:  `!f.removed && !f.done && p.mayMake`,
+		old:  `!f.removed && !f.done && !f.removedOf(p.waited) && `,
+		new:  `!f.removed && !f.done && `,
 		pkg:  "session/aspstate", test: "TestStore_ExtendedOnEmbeddedPair/waited for",
 	},
 	{

@@ -77,6 +77,12 @@ var textMutants = []mutant{
 		`    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK) SET Settled = @clock WHERE SessionId = @id
 `,
 		""),
+	byCall("I4", "MirrorState_Store_1", "stores a second session within one tick",
+		`t.Created IN (@waited, @now)`,
+		`t.Created = @waited`),
+	byCall("I4", "MirrorState_Acquire_1", "makes and locks a second session within one tick",
+		`t.Created IN (@waited, @now)`,
+		`t.Created = @waited`),
 	byCall("I5", "MirrorState_Acquire_1", "locks after its time",
 		`          AND @clock <= @notAfter
 `,

@@ -353,7 +353,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created IN (@waited, @now) OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
@@ -721,6 +721,7 @@ GO
 -- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
 -- A session is made the careful way only: its place is kept from the look at the tombstones to the
 -- insert. Where the session of @waited has been removed, nothing is made or overwritten (1).
+-- Two sessions of one id are never made in one tick of datetime: Created tells them apart (for that it is 7).
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -828,7 +829,7 @@ AS
               AND @clock <= @notAfter
               AND NOT EXISTS (SELECT x.SessionId FROM dbo.ASPStateTempSessions AS x WHERE x.SessionId = @id)
               AND NOT EXISTS (SELECT t.SessionId FROM dbo.MirrorStateTombstones AS t
-                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created = @waited OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
+                              WHERE t.SessionId = @id AND (t.Removed >= @since OR t.Created IN (@waited, @now) OR @op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))))
             IF @@ROWCOUNT = 1
             BEGIN
                 IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 8
