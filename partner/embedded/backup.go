@@ -85,7 +85,7 @@ func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 	}
 	if d.family() == "" && !st.Log {
 		family := &objectRow{kind: kindFamily, name: newGUID()}
-		if err := d.exclusively(ctx, func(w *writer) error { return w.put(change{table: tableObjects, key: family.key(), row: family}) }); err != nil {
+		if err := d.exclusively(ctx, func(w *writer) error { return w.putObject(family) }); err != nil {
 			return err
 		}
 	}

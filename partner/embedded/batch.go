@@ -326,17 +326,9 @@ func (b *batch) transaction(st *tsql.Transaction) error {
 
 // exec runs EXEC procedure.
 func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
-	list := make([]given, len(st.Args))
-	for i, arg := range st.Args {
-		list[i] = given{name: arg.Name, isDefault: arg.Default}
-		if arg.Default {
-			continue
-		}
-		v, err := b.evaluate(arg.Value)
-		if err != nil {
-			return err
-		}
-		list[i].value, list[i].from = v, nameOfValue(v)
+	list, err := b.given(st)
+	if err != nil {
+		return err
 	}
 	n := st.Procedure
 	switch systemProcedures[strings.ToLower(n.Object)] {
@@ -350,7 +342,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	if err != nil {
 		return err
 	}
-	a, r, err := b.s.execute(ctx, p, d, list)
+	r, err := b.s.execute(ctx, p, d, list)
 	if err != nil {
 		return err
 	}
@@ -358,11 +350,28 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 		return err
 	}
 	b.w.ReturnStatus(r.status)
-	return b.take(st, p, a, r)
+	return b.take(st, p, r)
+}
+
+// given are the arguments of EXEC.
+func (b *batch) given(st *tsql.Exec) ([]given, error) {
+	list := make([]given, len(st.Args))
+	for i, arg := range st.Args {
+		list[i] = given{name: arg.Name, isDefault: arg.Default}
+		if arg.Default {
+			continue
+		}
+		v, err := b.evaluate(arg.Value)
+		if err != nil {
+			return nil, err
+		}
+		list[i].value, list[i].from = v, nameOfValue(v)
+	}
+	return list, nil
 }
 
 // take puts a procedure's outputs and its status into the variables that ask for them.
-func (b *batch) take(st *tsql.Exec, p *procedure, a arguments, r *result) error {
+func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
 	for i, arg := range st.Args {
 		if !arg.Output || arg.Variable == "" {
 			continue
@@ -374,7 +383,7 @@ func (b *batch) take(st *tsql.Exec, p *procedure, a arguments, r *result) error 
 		if !p.params[at].output {
 			return message(8162, 16, `The formal parameter "%s" was not declared as an OUTPUT parameter, but the actual parameter passed in requested output.`, p.params[at].name)
 		}
-		if err := b.set(arg.Variable, stored(r.output(at, p, a))); err != nil {
+		if err := b.set(arg.Variable, stored(r.outputs[at])); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 // openPair opens a pair that serves nobody: the engine alone.
 func openPair(t testing.TB) *Pair {
 	t.Helper()
-	pair, err := Open(Options{Dir: t.TempDir(), Texts: *texts})
+	pair, err := Open(Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +35,39 @@ var operationNumber atomic.Uint64
 
 // newOperation is an operation id that no other call has.
 func newOperation() argument { return text(fmt.Sprintf("%016x", operationNumber.Add(1))) }
+
+// What the extended procedures answer as Result. Source: 40-extension-sessions.sql.
+const (
+	resultDone         = 0
+	resultNoSession    = 1
+	resultLocked       = 2
+	resultLockLost     = 3
+	resultPrecondition = 4
+	resultUnknown      = 5
+	resultMoved        = 6
+	resultAgain        = 7
+	resultCreated      = 8
+	resultOthers       = 9 // a sweep's whose caller has not got the lease
+)
+
+// Values of @mode.
+const (
+	modeUnlessLocked = 0
+	modeCreate       = 1
+	modeIfMatch      = 2
+)
+
+// alter runs a statement of SQLite as a call would, in the group of those that write.
+func alter(p *Partner, text string, args ...driver.Value) error {
+	_, err := p.main().write(context.Background(), func(w *writer) (*result, error) {
+		st, err := w.query(text)
+		if err == nil {
+			_, err = st.exec(args...)
+		}
+		return &result{}, w.stillInside(err)
+	})
+	return err
+}
 
 // do runs a procedure with converted arguments, and gives its first row.
 func do(t testing.TB, p *Partner, name string, a ...argument) []any {

@@ -119,7 +119,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 		q := &c.Params[i]
 		list = append(list, given{name: q.Name, value: q.Value, from: q.Type.Kind().String(), isDefault: q.Default})
 	}
-	a, r, err := s.execute(ctx, p, d, list)
+	r, err := s.execute(ctx, p, d, list)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 			at = p.parameter(q.Name)
 		}
 		if q.Output && p.params[at].output {
-			w.ReturnValue(p.spelling(at, q.Name), p.params[at].typ, r.output(at, p, a))
+			w.ReturnValue(p.spelling(at, q.Name), p.params[at].typ, r.outputs[at])
 		}
 	}
 	return nil
@@ -146,18 +146,6 @@ func (p *procedure) spelling(at int, called string) string {
 		return called
 	}
 	return p.params[at].name
-}
-
-// output is the value of an output parameter: what the procedure set, or else
-// what the caller had put in.
-func (r *result) output(at int, p *procedure, a arguments) any {
-	if r.outputs != nil {
-		if at < len(r.outputs) {
-			return r.outputs[at]
-		}
-		return nil
-	}
-	return a[at].back(p.params[at].typ)
 }
 
 // back is an argument as a value of its type.
@@ -191,112 +179,21 @@ func (a argument) stored(t tds.Type) any {
 }
 
 // execute runs a procedure and returns when what it wrote is durable.
-func (s *session) execute(ctx context.Context, p *procedure, d *database, list []given) (arguments, *result, error) {
+func (s *session) execute(ctx context.Context, p *procedure, d *database, list []given) (*result, error) {
 	a, err := p.bindArguments(list)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s.p.counts.calls[p.index].Add(1)
 	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
-		return nil, nil, p.located(err)
+		return nil, p.located(err)
 	}
-	return a, r, nil
-}
-
-func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a arguments) (*result, error) {
-	if s.p.pair.texts {
-		all, err := programs()
-		if err != nil {
-			return nil, err
-		}
-		if text := all[strings.ToLower(p.name)]; text != nil {
-			values := make([]any, len(text.Params))
-			for i, q := range p.params {
-				values[i] = a[i].stored(q.typ)
-			}
-			return s.runText(ctx, text, d, values, p.readsFirst)
-		}
-	}
-	l, err := s.inTransaction(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	run := func(t *transaction) (*result, error) { return p.run(t, a) }
-	if p.chunk != nil {
-		return runChunks(ctx, p, func(run func(t *transaction) (*result, error)) (*result, error) {
-			if l != nil {
-				return l.transact(run)
-			}
-			return d.write(ctx, run)
-		})
-	}
-	if l != nil {
-		return l.transact(run)
-	}
-	if p.readsFirst {
-		if r, err := d.readOnly(run); !errors.Is(err, errMustWrite) {
-			return r, err
-		}
-	}
-	return d.writeOrPass(ctx, run)
-}
-
-// writeOrPass is write, and the CATCH of what the call has put in a TRY: if there is no
-// room for it, the call answers without.
-func (p *database) writeOrPass(ctx context.Context, run func(t *transaction) (*result, error)) (*result, error) {
-	caught := false
-	r, err := p.write(ctx, func(t *transaction) (*result, error) {
-		r, err := run(t)
-		caught = t.caught
-		return r, err
-	})
-	if !caught || !isNoRoom(err) {
-		return r, err
-	}
-	return p.readOnly(func(t *transaction) (*result, error) {
-		t.noRoom = true
-		return run(t)
-	})
+	return r, nil
 }
 
 // errMustWrite: a call that usually only reads has something to write.
 var errMustWrite = errors.New("the call writes")
-
-// readOnly runs a call beside the writer, on what is committed.
-func (p *database) readOnly(run func(t *transaction) (*result, error)) (r *result, err error) {
-	// The epoch is read before the rows: if it moves in between, the answer is still
-	// one that could have been given before.
-	epoch := p.store.epoch.Load()
-	err = p.store.read(func(rd *reader) error {
-		t := newTransaction(rd, nil, epoch)
-		var err error
-		if r, err = run(t); err == nil && len(t.own) > 0 {
-			return errMustWrite
-		}
-		return err
-	})
-	return r, err
-}
-
-// runChunks runs a procedure of many writes, each in a turn of its own.
-func runChunks(ctx context.Context, p *procedure, write func(func(t *transaction) (*result, error)) (*result, error)) (*result, error) {
-	began := utcNow()
-	for done := false; !done; {
-		_, err := write(func(t *transaction) (*result, error) {
-			var err error
-			done, err = p.chunk(t, began)
-			return nil, err
-		})
-		if err == nil {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return &result{}, nil
-}
 
 // send writes the result sets, counts and passing errors of a call.
 func (s *session) send(w *tds.Response, p *procedure, r *result) error {

@@ -29,7 +29,7 @@ func (p *Partner) Counters() Counters {
 	for _, d := range p.sorted() {
 		c.Commits += d.store.lsn.Load()
 	}
-	for _, proc := range procedureList {
+	for _, proc := range mustCatalogue().list {
 		if n := p.counts.calls[proc.index].Load(); n > 0 {
 			c.Calls[proc.name] = n
 		}

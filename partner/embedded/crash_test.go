@@ -219,10 +219,7 @@ func TestPrincipal_commitFails(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	_, err := a.main().write(t.Context(), func(tx *transaction) (*result, error) {
-		tx.put(&applicationRow{id: 7, name: "x"})
-		return &result{}, nil
-	})
+	err := alter(a, "INSERT INTO ASPStateTempApplications VALUES (7, 'x')")
 	a.main().beforeCommit = nil
 	if err == nil {
 		t.Fatal("a failed commit was reported as done")

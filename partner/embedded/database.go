@@ -29,7 +29,6 @@ type database struct {
 	turns turns
 
 	// Owned by the holder of the turn.
-	group        group
 	mirror       *database     // ships here before each commit; nil: exposed, asynchronous, or not mirrored
 	lease        *lease        // the explicit transaction that has the turn; also under leases
 	beforeCommit func(*record) // for tests: the mirror has it, we have not

@@ -26,17 +26,23 @@ var knownTexts = sync.OnceValues(func() (map[string]*objectRow, error) {
 		}
 		collectDefinitions(known, list)
 	}
+	c, err := loadCatalogue()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.list {
+		collectDefinitions(known, p.text.Body)
+	}
 	return known, nil
 })
 
-// procedureTexts are the texts of the procedures as they stand in session/aspstate/schema, by name in lower case.
-var procedureTexts = sync.OnceValues(func() (map[string]string, error) {
+// procedureTexts are the texts of the procedures as they stand in session/aspstate/schema, in that order.
+var procedureTexts = sync.OnceValues(func() (texts []string, err error) {
 	batches, err := schema.All()
-	texts := map[string]string{}
 	for _, b := range batches {
 		if list, err := tsql.Parse(b.Text); err == nil && len(list) == 1 {
 			if d, ok := list[0].(*tsql.Definition); ok && d.Verb == "CREATE" && d.Kind == "PROCEDURE" {
-				texts[strings.ToLower(d.Name.Object)] = b.Text
+				texts = append(texts, b.Text)
 			}
 		}
 	}
@@ -169,13 +175,13 @@ func openCatalogue(w *writer, d *database) (*catalogueWriter, error) {
 
 func (c *catalogueWriter) add(o *objectRow) error {
 	c.set[o.key()] = o
-	return c.w.put(change{table: tableObjects, key: o.key(), row: o})
+	return c.w.putObject(o)
 }
 
 func (c *catalogueWriter) drop(kind, name string) error {
 	key := objectKey(kind, name)
 	delete(c.set, key)
-	return c.w.put(change{table: tableObjects, key: key})
+	return c.w.dropObject(kind, name)
 }
 
 // object makes or removes a table, an index, columns, or a procedure.
@@ -288,7 +294,7 @@ func (c *catalogueWriter) dropColumns(st *tsql.Definition) error {
 	if len(st.Columns) != len(extensionColumns) {
 		return notSupported("ALTER TABLE %s DROP COLUMN of some of the extension's columns", st.Name.Object)
 	}
-	if err := c.w.script("UPDATE main." + tableSessions.String() + " SET " + strings.Join(extensionColumns, " = NULL, ") + " = NULL"); err != nil {
+	if err := c.w.script("UPDATE main." + sessionsTable + " SET " + strings.Join(extensionColumns, " = NULL, ") + " = NULL"); err != nil {
 		return err
 	}
 	return c.drop(kindColumns, st.Name.Object)
@@ -296,6 +302,6 @@ func (c *catalogueWriter) dropColumns(st *tsql.Definition) error {
 
 // stockTables are the tables and indexes in the text of CreateTempTables, in its order.
 var stockTables = []*objectRow{
-	{kind: kindTable, name: tableSessions.String()}, {kind: kindIndex, name: tableSessions.String() + "/Index_Expires"},
-	{kind: kindTable, name: tableApplications.String()}, {kind: kindIndex, name: tableApplications.String() + "/Index_AppName"},
+	{kind: kindTable, name: sessionsTable}, {kind: kindIndex, name: sessionsTable + "/Index_Expires"},
+	{kind: kindTable, name: applicationsTable}, {kind: kindIndex, name: applicationsTable + "/Index_AppName"},
 }

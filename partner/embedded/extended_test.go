@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"database/sql/driver"
 	"fmt"
 	"testing"
 	"time"
@@ -103,21 +104,37 @@ func locked(t testing.TB, p *Partner, id string) ask {
 	return held
 }
 
+// dateOf reads a date of a session's row.
+func dateOf(t testing.TB, p *Partner, id, column string) (at time.Time) {
+	t.Helper()
+	err := p.main().store.read(func(r *reader) error {
+		st, err := r.query("SELECT +" + column + " FROM ASPStateTempSessions WHERE SessionId = ?1")
+		if err != nil {
+			return err
+		}
+		v := make([]driver.Value, 1)
+		if _, err = st.row(v, id); err == nil {
+			text, _ := v[0].(string)
+			d, _ := parseDatetime(text)
+			at = d.time()
+		}
+		return err
+	})
+	if err != nil || at.IsZero() {
+		t.Fatal(column, err)
+	}
+	return at
+}
+
 // age moves the session's dates back, as if time had passed.
 func age(t testing.TB, p *Partner, id string, d time.Duration) {
 	t.Helper()
-	_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
-		old, err := tx.session(text(id))
-		if err != nil {
-			return nil, err
-		}
-		s := *old
-		s.created -= datetime(d.Seconds() * ticksPerSecond)
-		s.expires -= datetime(d.Seconds() * ticksPerSecond)
-		s.lockDate -= datetime(d.Seconds() * ticksPerSecond)
-		tx.put(&s)
-		return &result{}, nil
-	})
+	back := []driver.Value{id}
+	for _, column := range []string{"Created", "Expires", "LockDate"} {
+		at := dateOf(t, p, id, column)
+		back = append(back, datetimeOf(at.Add(-d)).text())
+	}
+	err := alter(p, "UPDATE ASPStateTempSessions SET Created = ?2, Expires = ?3, LockDate = ?4 WHERE SessionId = ?1", back...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +344,7 @@ func TestExtended_twoInOneTick(t *testing.T) {
 		func(q ask, p *Partner) []any { return q.store(t, p) },
 		func(q ask, p *Partner) []any { return q.acquireOrMake(t, p) },
 	} {
-		inBubble(t, Options{Texts: *texts}, func(s *still) {
+		inBubble(t, Options{}, func(s *still) {
 			expect(t, "the first", asking("tick").store(t, s.a), resultCreated)
 			expect(t, "remove", asking("tick").remove(t, s.a), resultDone)
 			s.after(time.Millisecond)
@@ -343,14 +360,12 @@ func TestExtended_tombstonesAreSwept(t *testing.T) {
 	for i := range 6 {
 		expect(t, "create", asking(fmt.Sprint("s", i)).store(t, p), resultCreated)
 	}
-	_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
-		for i := range 6 {
-			tx.put(&tombstoneRow{id: fmt.Sprint("old", i), op: operation(newOperation().s), removed: tx.clock.addMinutes(-11)})
+	for i := range 6 {
+		err := alter(p, "INSERT INTO MirrorStateTombstones (SessionId, OperationId, Removed) VALUES (?1, ?2, ?3)",
+			fmt.Sprint("old", i), []byte(newOperation().s), datetime2Of(time.Now().Add(-11*time.Minute)).text())
+		if err != nil {
+			t.Fatal(err)
 		}
-		return &result{}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for i, want := range []int{3, 2} { // four old ones go, one comes; then two, and one
 		expect(t, "remove", asking(fmt.Sprint("s", i)).remove(t, p), resultDone)
@@ -445,13 +460,7 @@ func TestExtended_expiry(t *testing.T) {
 	t.Run("a live lock keeps an expired session", func(t *testing.T) {
 		held := locked(t, p, "l")
 		age(t, p, "l", 60*time.Second)
-		_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
-			old, err := tx.session(text("l"))
-			s := *old
-			s.expires = tx.now - 1
-			tx.put(&s)
-			return &result{}, err
-		})
+		err := alter(p, "UPDATE ASPStateTempSessions SET Expires = ?1 WHERE SessionId = 'l'", (utcNow() - 1).text())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"testing"
-	"time"
 )
 
 // TestPrincipal_commitsAfterAFailedCommit: the mirror has a commit that the principal
@@ -17,10 +16,7 @@ func TestPrincipal_commitsAfterAFailedCommit(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	_, err := a.main().write(t.Context(), func(tx *transaction) (*result, error) {
-		tx.put(newSessionRow("only the mirror's", datetimeOf(time.Now()), datetimeOf(time.Now().Add(time.Hour)), 20))
-		return &result{}, nil
-	})
+	err := putSession(a, "only the mirror's", nil)
 	a.main().beforeCommit = nil
 	if err == nil {
 		t.Fatal("a failed commit was reported as done")

@@ -65,7 +65,9 @@ func (p *database) harden(w *writer, rec *record, write func() error) error {
 		p.state.Store(exposed)
 		p.owesReign = false
 	}
-	p.store.published(rec)
+	if err := p.store.published(rec); err != nil {
+		p.log.Error("the objects were not read again", "error", err) // what is committed is committed
+	}
 	if p.mirror == nil {
 		p.pair.poke() // an asynchronous mirror may want it
 	}

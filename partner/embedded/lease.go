@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ func (p *database) openLease(ctx context.Context) (*lease, error) {
 	}
 	err := p.stillWritable()
 	if err == nil {
-		_, err = p.store.exclusive.begin.exec()
+		err = p.store.exclusive.open()
 	}
 	if err != nil {
 		p.turns.leave(nil)
@@ -80,15 +79,16 @@ func (l *lease) commit() error {
 		return l.ended
 	}
 	w := l.p.store.exclusive
-	err := l.p.hardenTouched(w)
+	err := l.p.hardenGathered(w)
 	l.finish(errLeaseDone)
 	return err
 }
 
-// hardenTouched ends the open transaction of the exclusive connection: what was
+// hardenGathered ends the open transaction of the exclusive connection: what was
 // written in it is mirrored as one record.
-func (p *database) hardenTouched(w *writer) error {
-	changes, err := w.touched()
+func (p *database) hardenGathered(w *writer) error {
+	defer w.gathered.end()
+	changes, err := w.gather()
 	if err != nil {
 		_, undo := w.rollback.exec()
 		return errors.Join(fmt.Errorf("collect what was written on %s: %w", p.name, err), undo)
@@ -105,7 +105,9 @@ func (l *lease) breakOff(why error) {
 	if l.ended != nil {
 		return
 	}
-	if _, err := l.p.store.exclusive.rollback.exec(); err != nil {
+	w := l.p.store.exclusive
+	defer w.gathered.end()
+	if _, err := w.rollback.exec(); err != nil {
 		l.p.log.Error("rollback failed", "error", err)
 	}
 	l.finish(why)
@@ -146,24 +148,14 @@ func (p *database) exclusively(ctx context.Context, f func(w *writer) error) err
 			return err
 		}
 		w := p.store.exclusive
-		if _, err := w.begin.exec(); err != nil {
+		if err := w.open(); err != nil {
 			return fmt.Errorf("begin on %s: %w", p.name, err)
 		}
 		if err := f(w); err != nil {
+			defer w.gathered.end()
 			_, undo := w.rollback.exec()
 			return errors.Join(err, undo)
 		}
-		return p.hardenTouched(w)
+		return p.hardenGathered(w)
 	})
-}
-
-// transact runs a procedure in the transaction: what it puts is written at once,
-// for the statements after it.
-func (l *lease) transact(run func(t *transaction) (*result, error)) (r *result, err error) {
-	err = l.run(func(w *writer) error {
-		var refused, broken error
-		r, refused, broken = w.runTwin(run)
-		return cmp.Or(refused, broken)
-	})
-	return r, err
 }

@@ -26,8 +26,7 @@ type objectRow struct {
 	kind, name, detail string
 }
 
-func (r *objectRow) table() table { return tableObjects }
-func (r *objectRow) key() string  { return objectKey(r.kind, r.name) }
+func (r *objectRow) key() string { return objectKey(r.kind, r.name) }
 
 func objectKey(kind, name string) string { return kind + " " + strings.ToLower(name) }
 
@@ -68,17 +67,15 @@ func newObjectSet(rows []*objectRow) objectSet {
 // everything is all tables and procedures of the catalogue, in the order of their ids.
 func everything() []*objectRow {
 	var all []*objectRow
-	for _, t := range tables {
-		if t != tableObjects {
-			all = append(all, &objectRow{kind: kindTable, name: t.String()})
-		}
+	for _, t := range schemaTables {
+		all = append(all, &objectRow{kind: kindTable, name: t})
 	}
-	for _, p := range procedureList {
+	for _, p := range mustCatalogue().list {
 		all = append(all, &objectRow{kind: kindProcedure, name: p.name})
 	}
-	return append(all, &objectRow{kind: kindColumns, name: tableSessions.String()}, stockTables[1], stockTables[3],
-		&objectRow{kind: kindIndex, name: tableTombstones.String() + "/Index_Removed"},
-		&objectRow{kind: kindIndex, name: tableSettled.String() + "/Index_Settled"})
+	return append(all, &objectRow{kind: kindColumns, name: sessionsTable}, stockTables[1], stockTables[3],
+		&objectRow{kind: kindIndex, name: tombstonesTable + "/Index_Removed"},
+		&objectRow{kind: kindIndex, name: settledTable + "/Index_Settled"})
 }
 
 // has tells whether there is such an object.
@@ -128,14 +125,14 @@ func (s *session) visible(d *database) (objectSet, error) {
 // allows tells whether what the procedure reads and writes is there: 208 for a table, 207 for the
 // extension's columns.
 func (o objectSet) allows(p *procedure) error {
-	for i, key := range p.needKeys {
-		switch {
-		case o[key] != nil:
-		case i < len(p.needs):
-			return p.located(message(208, 16, "Invalid object name 'dbo.%s'.", p.needs[i]))
-		default:
-			return p.located(message(207, 16, "Invalid column name '%s'.", extensionColumns[3]))
+	for _, key := range p.needs {
+		if o[key] == nil {
+			_, name := splitObjectKey(key)
+			return p.located(message(208, 16, "Invalid object name 'dbo.%s'.", name))
 		}
+	}
+	if p.extended && !o.has(kindColumns, sessionsTable) {
+		return p.located(message(207, 16, "Invalid column name '%s'.", extensionColumns[3]))
 	}
 	return nil
 }

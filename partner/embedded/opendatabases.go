@@ -55,9 +55,6 @@ func (p *Partner) openMaster() (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.saltLogins(); err != nil {
-		return nil, errors.Join(fmt.Errorf("partner %s: salt the hashes of the logins: %w", p.name, err), m.store.shut())
-	}
 	p.pair.tendFiles(m)
 	p.master.Store(m)
 	return m, nil

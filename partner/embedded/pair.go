@@ -49,10 +49,6 @@ type Options struct {
 	// Empty begins a new folder with two servers that have no database yet, and are no pair. A folder
 	// that was begun so stays so; one that was not is refused.
 	Empty bool
-	// Texts has the procedures of ASPState run as their text in session/aspstate/schema says, and not by their twins in
-	// Go, which are faster: so that tests prove the text that customers install.
-	Texts bool
-
 	// listen is net.Listen but in tests, which must not wait in the network poller
 	// where time is to stand still.
 	listen func(network, addr string) (net.Listener, error)
@@ -69,7 +65,6 @@ type Pair struct {
 	seconds  int64        // the same, as a new pair remembers it
 
 	maxConnections int
-	texts          bool // Options.Texts
 
 	closing sync.Once
 	closed  error
@@ -96,7 +91,7 @@ func Open(o Options) (*Pair, error) {
 	if err := tsql.RegisterFunctions(); err != nil {
 		return nil, fmt.Errorf("register SQL functions: %w", err)
 	}
-	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, maxConnections: o.MaxConnections, texts: o.Texts, verbs: make(chan struct{}, 1), over: make(chan struct{})}
+	p := &Pair{log: o.Logger, listen: o.listen, seconds: 10, maxConnections: o.MaxConnections, verbs: make(chan struct{}, 1), over: make(chan struct{})}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}

@@ -32,9 +32,6 @@ type argument struct {
 	b  []byte
 }
 
-func (a argument) int32() int32     { return int32(a.n) }
-func (a argument) is(n int64) bool  { return a.ok && a.n == n }
-func (a argument) op() operation    { return operation(a.s) }
 func (a argument) date() datetime   { return datetime(a.n) }
 func (a argument) date2() datetime2 { return datetime2(a.n) }
 
@@ -210,7 +207,7 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 		return nil, p.refusal(8144, "Procedure or function %s has too many arguments specified.", p.name)
 	}
 	a := make(arguments, len(p.params))
-	var have uint32 // a bit a parameter; none has more than 32
+	have := make([]bool, len(p.params))
 	for i, g := range list {
 		at := i
 		if g.name != "" {
@@ -218,13 +215,13 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 				return nil, p.refusal(8145, "%s is not a parameter for procedure %s.", g.name, p.name)
 			}
 		}
-		if have&(1<<at) != 0 {
+		if have[at] {
 			return nil, p.refusal(8143, "Parameter '%s' was supplied multiple times.", p.params[at].name)
 		}
 		if g.isDefault {
 			continue
 		}
-		have |= 1 << at
+		have[at] = true
 		var err error
 		if a[at], err = convert(g.value, g.from, p.params[at].typ); err != nil {
 			return nil, p.located(err)
@@ -235,7 +232,7 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 	}
 	for i, q := range p.params {
 		switch {
-		case have&(1<<i) != 0:
+		case have[i]:
 		case q.optional:
 			a[i] = q.value
 		default:

@@ -160,30 +160,3 @@ func (k *knownPasswords) has(hash string, code []byte) bool {
 	kept, known := k.fits[hash]
 	return known && hmac.Equal(kept[:], code)
 }
-
-// saltLogins replaces the unsalted hashes of a folder that an earlier version wrote. The old bytes are overwritten in the file,
-// too. Nobody else uses the database yet.
-func (p *database) saltLogins() error {
-	rec := &record{lsn: p.store.lsn.Load() + 1}
-	for _, r := range *p.store.objects.Load() {
-		if r.kind != kindLogin {
-			continue
-		}
-		if sid, hash, _ := strings.Cut(r.detail, " "); isOldHash(hash) {
-			l := &loginRow{name: r.name, sid: sid, hash: newHash(hashOfOldHash, hash)}
-			rec.changes = append(rec.changes, change{table: tableObjects, key: r.key(), row: l.row()})
-		}
-	}
-	if len(rec.changes) == 0 {
-		return nil
-	}
-	p.store.mu.Lock()
-	defer p.store.mu.Unlock()
-	if err := p.store.main.script("PRAGMA secure_delete = ON"); err != nil {
-		return err
-	}
-	if err := p.store.apply(rec); err != nil {
-		return err
-	}
-	return p.store.main.script("PRAGMA secure_delete = OFF; PRAGMA wal_checkpoint(TRUNCATE)")
-}

@@ -1,74 +1,11 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
-
-// An old folder's hashes have no salt: whoever reads two knows which logins have one password, and can look the password up.
-func TestPassword_oldFolder(t *testing.T) {
-	dir := t.TempDir()
-	open := func() *Pair {
-		t.Helper()
-		pair, err := Open(Options{Dir: dir, Empty: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pair
-	}
-	pair := open()
-	a := pair.Partner("a")
-	m := a.master.Load()
-	old := oldHash("secret")
-	rec := &record{lsn: m.store.lsn.Load() + 1}
-	for _, l := range []*loginRow{{"web", "0102", old}, {"cron", "0103", old}} {
-		rec.changes = append(rec.changes, change{table: tableObjects, key: l.row().key(), row: l.row()})
-	}
-	if err := m.store.apply(rec); err != nil {
-		t.Fatal(err)
-	}
-	if err := pair.Close(); err != nil {
-		t.Fatal(err)
-	}
-	pair = open()
-	a = pair.Partner("a")
-	web, cron := a.login("web"), a.login("cron")
-	if isOldHash(web.hash) || isOldHash(cron.hash) || web.hash == cron.hash || web.sid != "0102" {
-		t.Errorf("the hashes were not replaced: %+v, %+v", web, cron)
-	}
-	if _, err := a.authenticate(t.Context(), &tds.Login{User: "web", Password: "secret"}); err != nil {
-		t.Errorf("the password of before: %v", err)
-	}
-	if _, err := a.authenticate(t.Context(), &tds.Login{User: "web", Password: old}); err == nil {
-		t.Error("the old hash is taken for a password")
-	}
-	if err := pair.Close(); err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "a", "*"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		if b, err := os.ReadFile(file); err != nil || bytes.Contains(b, []byte(old)) {
-			t.Errorf("%s still holds an old hash (%v)", file, err)
-		}
-	}
-	pair = open()
-	if got := pair.Partner("a").login("web"); got.hash != web.hash {
-		t.Error("the next start replaced the hash again")
-	}
-	if err := pair.Close(); err != nil {
-		t.Error(err)
-	}
-}
 
 func TestPassword_known(t *testing.T) {
 	hash := newPasswordHash("secret")

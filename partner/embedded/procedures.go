@@ -1,37 +1,36 @@
 package embedded
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// procedure is one of the catalogue: what its T-SQL text in
-// session/aspstate/schema says, in Go, statement for statement.
+// procedure is one of the schema's: its text, taken apart.
 type procedure struct {
 	name   string // without schema
 	params []parameter
-	run    func(t *transaction, a arguments) (*result, error)
-	// readsFirst: most calls write nothing. They run beside the writer, and only the
-	// one that would write is run again in it.
+	text   *tsql.Procedure
+	// readsFirst: there are ways through it that write nothing. It runs beside the writer, and only the
+	// call that would write is run again in it.
 	readsFirst bool
-	// chunk, instead of run, is a procedure of many statements that must not keep
-	// others waiting: it is called again and again, each time as a write of its
-	// own, until it says it is done. began is when the call began.
-	chunk  func(t *transaction, began datetime) (done bool, err error)
-	index  int     // in the catalogue, for the counters
-	object string  // its key among the objects
-	needs  []table // without which it fails
-	// needKeys are their keys, and after them that of the extension's columns.
-	needKeys []string
+	index      int    // in the catalogue, for the counters
+	object     string // its key among the objects
+	// needs are the keys of the tables without which it fails, those of the procedures that it calls included; extended says
+	// that the sessions need the extension's columns too.
+	needs    []string
+	extended bool
 }
 
 // result is what a call answers, collected while it runs and sent once its
 // changes are durable.
 type result struct {
 	status  int32
-	outputs []any // values of the parameters, by position; nil or short: none were set
+	outputs []any // values of the parameters, by position
 	steps   []step
 }
 
@@ -46,77 +45,97 @@ type step struct {
 
 const noCount = -1
 
-// counted is an answer that only says how many rows a statement changed.
-func counted(n int64) *result { return &result{steps: []step{{count: n}}} }
-
-// rowAnswer is an answer of one row, by a procedure that sets NOCOUNT.
-func rowAnswer(columns []tds.Column, values ...any) *result {
-	return &result{steps: []step{{columns: columns, rows: [][]any{values}, count: noCount}}}
+// catalogue has all procedures of the schema.
+type catalogue struct {
+	list   []*procedure          // in the order of the schema
+	byName map[string]*procedure // as they are usually written, and in lower case
 }
 
-// catalogue has all procedures, by name as they are usually written and in lower
-// case.
-var catalogue = makeCatalogue(stockProcedures, pairProcedures, sessionProcedures, storeProcedures, sweepProcedures, innerProcedures)
+// loadCatalogue parses the schema's procedures, once.
+var loadCatalogue = sync.OnceValues(func() (*catalogue, error) {
+	texts, err := procedureTexts()
+	if err != nil {
+		return nil, err
+	}
+	columns, err := declaredColumns()
+	if err != nil {
+		return nil, err
+	}
+	c := &catalogue{byName: map[string]*procedure{}}
+	for _, text := range texts {
+		p, err := newProcedure(text, func(n tsql.Name) []tsql.Column { return columns[strings.ToLower(n.Table())] })
+		if err != nil {
+			return nil, err
+		}
+		p.index = len(c.list)
+		c.list = append(c.list, p)
+		c.byName[p.name] = p
+		c.byName[strings.ToLower(p.name)] = p
+	}
+	for _, p := range c.list {
+		c.findNeeds(p, p.text.Body, map[*procedure]bool{p: true})
+		p.extended = slices.Contains(p.needs, objectKey(kindTable, epochTable))
+	}
+	return c, nil
+})
 
-// The tables without which procedures fail, and the procedures that need none.
-var (
-	stockNeeds    = []table{tableSessions, tableApplications}
-	extendedNeeds = []table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep, tableSettled}
-	needNothing   = []string{"CreateTempTables", "GetMajorVersion", "TempGetVersion", "GetHashCode"}
-)
+// mustCatalogue is the catalogue of a pair that is open: [Open] has seen that it is one.
+func mustCatalogue() *catalogue {
+	c, err := loadCatalogue()
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
 
-// procedureList has each procedure once, in the order of index.
-var procedureList []*procedure
+func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
+	t, err := tsql.ParseProcedure(text, schema)
+	if err != nil {
+		return nil, fmt.Errorf("line %d of %.60q: %w", lineOf(err), text, err)
+	}
+	p := &procedure{name: t.Name.Object, text: t, object: objectKey(kindProcedure, t.Name.Object), readsFirst: !alwaysWrites(t.Body)}
+	for i, q := range t.Params {
+		typ, ok := typeOf(q.Type)
+		if !ok {
+			return nil, message(2715, 16, "Column, parameter, or variable #%d: Cannot find data type %s.", i+1, q.Type.Name)
+		}
+		value, err := convert(q.Default, nameOfValue(q.Default), typ)
+		if err != nil {
+			return nil, err
+		}
+		p.params = append(p.params, parameter{name: q.Name, typ: typ, output: q.Output, key: q.Name == "@id", optional: q.Optional, value: value})
+	}
+	return p, nil
+}
 
-func makeCatalogue(groups ...[]*procedure) map[string]*procedure {
-	all := map[string]*procedure{}
-	for i, group := range groups {
-		for _, p := range group {
-			switch {
-			case i > 0:
-				p.needs = extendedNeeds
-				p.needKeys = append(p.needKeys, objectKey(kindColumns, tableSessions.String()))
-			case !slices.Contains(needNothing, p.name):
-				p.needs = stockNeeds
+// alwaysWrites tells whether there is a write, or a call, that no IF stands before.
+func alwaysWrites(list []tsql.Statement) bool {
+	for _, st := range list {
+		switch st := st.(type) {
+		case *tsql.Query:
+			if st.Kind != tsql.Select {
+				return true
 			}
-			for i, t := range p.needs {
-				p.needKeys = slices.Insert(p.needKeys, i, objectKey(kindTable, t.String()))
+		case *tsql.Exec, *tsql.Definition, *tsql.CreateLocal:
+			return true
+		case *tsql.While:
+			if alwaysWrites(st.Body) {
+				return true
 			}
-			p.index, p.object = len(procedureList), objectKey(kindProcedure, p.name)
-			procedureList = append(procedureList, p)
-			all[p.name] = p
-			all[strings.ToLower(p.name)] = p
+		case *tsql.Try:
+			if alwaysWrites(st.Body) {
+				return true
+			}
 		}
 	}
-	return all
+	return false
 }
 
 // findProcedure finds a procedure by its bare name.
 func findProcedure(name string) *procedure {
-	if p := catalogue[name]; p != nil {
+	c := mustCatalogue()
+	if p := c.byName[name]; p != nil {
 		return p
 	}
-	return catalogue[strings.ToLower(name)]
-}
-
-// expiry is DATEADD(minute, minutes, now), or the error of its overflow.
-func expiry(now datetime, minutes int32) (datetime, error) {
-	d := now.addMinutes(int64(minutes))
-	if !d.inRange() {
-		return d, &tds.Error{Number: 517, Class: 16,
-			Message: "Adding a value to a 'datetime' column caused an overflow."}
-	}
-	return d, nil
-}
-
-// nullColumn is the error of a NULL for a column that takes none.
-func nullColumn(column string, t table, verb string) *tds.Error {
-	return &tds.Error{Number: 515, Class: 16, State: 2, Message: "Cannot insert the value NULL into column '" + column +
-		"', table 'ASPState.dbo." + t.String() + "'; column does not allow nulls. " + verb + " fails."}
-}
-
-// duplicateKey is the error of a second row with the same primary key.
-func duplicateKey(t table, key string) *tds.Error {
-	return &tds.Error{Number: 2627, Class: 14, Message: "Violation of PRIMARY KEY constraint 'PK__" + t.String() +
-		"'. Cannot insert duplicate key in object 'dbo." + t.String() + "'. The duplicate key value is (" + key + ")."}
+	return c.byName[strings.ToLower(name)]
 }

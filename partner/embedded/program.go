@@ -4,39 +4,13 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"strings"
-	"sync"
 
 	"modernc.org/sqlite"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
-
-// programs are the procedures of session/aspstate/schema, parsed, by name in lower case.
-var programs = sync.OnceValues(func() (map[string]*tsql.Procedure, error) {
-	texts, err := procedureTexts()
-	if err != nil {
-		return nil, err
-	}
-	columns, err := declaredColumns()
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]*tsql.Procedure{}
-	for name, text := range texts {
-		if name == "createtemptables" { // it defines tables, which have twins
-			continue
-		}
-		p, err := tsql.ParseProcedure(text, func(n tsql.Name) []tsql.Column { return columns[strings.ToLower(n.Table())] })
-		if err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w", name, lineOf(err), err)
-		}
-		all[name] = p
-	}
-	return all, nil
-})
 
 // declaredColumns are the columns of the tables that schemaText makes, by table in lower case.
 func declaredColumns() (map[string][]tsql.Column, error) {
@@ -59,14 +33,14 @@ func declaredColumns() (map[string][]tsql.Column, error) {
 	}
 	all := map[string][]tsql.Column{}
 	v := make([]driver.Value, 2)
-	for _, t := range tables {
-		key := strings.ToLower(t.String())
+	for _, t := range schemaTables {
+		key := strings.ToLower(t)
 		err := columns.rows(v, func() bool {
 			name, _ := v[0].(string)
 			typ, _ := v[1].(string)
 			all[key] = append(all[key], tsql.Column{Name: name, Type: declaredSpec(typ)})
 			return true
-		}, t.String())
+		}, t)
 		if err != nil {
 			return nil, err
 		}
@@ -78,6 +52,7 @@ func declaredColumns() (map[string][]tsql.Column, error) {
 // a writer's open transaction.
 type program struct {
 	s     *session
+	d     *database
 	rd    *reader
 	w     *writer // nil: it may only read
 	ctx   context.Context
@@ -123,17 +98,16 @@ const (
 	maxStatements = 10_000_000
 )
 
-// runText runs a procedure as its text says, with values for all its parameters as SQLite has them. What it did before
-// an error that ends it stays done, but for an open transaction. readsFirst says that most calls write nothing.
-func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database, values []any, readsFirst bool) (r *result, err error) {
+// runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction.
+func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a arguments) (r *result, err error) {
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	tried := false
 	run := func(rd *reader, w *writer, noRoom bool) (*result, error) {
-		x := &program{s: s, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom}
-		f, err := x.call(text, values)
+		x := &program{s: s, d: d, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom}
+		f, err := x.call(p, a)
 		tried = x.tried
 		if isTold(err) {
 			return nil, errors.Join(err, x.undo())
@@ -142,7 +116,7 @@ func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database
 			return nil, err
 		}
 		x.r.status = f.status
-		x.r.outputs, err = f.outputs(text)
+		x.r.outputs, err = f.outputs(p)
 		return x.r, err
 	}
 	if l != nil {
@@ -153,6 +127,11 @@ func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database
 			}
 			return nil
 		})
+		if lost, over := errors.AsType[*lostTransaction](err); over {
+			refused = d.failedWrite(lost.why)
+			l.breakOff(refused)
+			return nil, refused
+		}
 		return r, errors.Join(err, refused)
 	}
 	reads := func(noRoom bool) error {
@@ -161,14 +140,14 @@ func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database
 			return err
 		})
 	}
-	if readsFirst {
+	if p.readsFirst {
 		if err := reads(false); !errors.Is(err, errMustWrite) {
 			return r, err
 		}
 	}
 	waits, cancel := s.patient(ctx)
 	defer cancel()
-	r, err = d.writeText(waits, func(w *writer) (*result, error) { return run(w.reader, w, false) })
+	r, err = d.write(waits, func(w *writer) (*result, error) { return run(w.reader, w, false) })
 	if isNoRoom(err) && tried { // SQLite says so when it commits, SQL Server when it writes
 		err = reads(true)
 	}
@@ -176,10 +155,10 @@ func (s *session) runText(ctx context.Context, text *tsql.Procedure, d *database
 }
 
 // outputs are the values of the parameters, by position.
-func (f *frame) outputs(text *tsql.Procedure) ([]any, error) {
-	all := make([]any, len(text.Params))
-	for i, q := range text.Params {
-		v := f.b.vars[q.Name]
+func (f *frame) outputs(p *procedure) ([]any, error) {
+	all := make([]any, len(p.params))
+	for i, q := range p.params {
+		v := f.b.vars[q.name]
 		var err error
 		if all[i], err = clientValue(v.typ, v.value); err != nil {
 			return nil, err
@@ -188,31 +167,24 @@ func (f *frame) outputs(text *tsql.Procedure) ([]any, error) {
 	return all, nil
 }
 
-// call runs a procedure with values for all its parameters.
-func (x *program) call(text *tsql.Procedure, values []any) (f *frame, err error) {
+// call runs a procedure.
+func (x *program) call(p *procedure, a arguments) (f *frame, err error) {
 	if x.depth++; x.depth > maxNesting {
 		return nil, message(217, 16, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", maxNesting)
 	}
 	defer func() { x.depth-- }()
-	f = &frame{program: x, name: text.Name.Object, b: &batch{s: x.s, vars: map[string]*variable{}}}
+	f = &frame{program: x, name: p.name, b: &batch{s: x.s, vars: map[string]*variable{}}}
 	f.b.program = f
 	f.values = tsql.Values{Variable: f.b.valueOf, System: f.b.systemValue}
-	for i, q := range text.Params {
-		typ, ok := typeOf(q.Type)
-		if !ok {
-			return nil, message(2715, 16, "Column, parameter, or variable #%d: Cannot find data type %s.", i+1, q.Type.Name)
-		}
-		f.b.vars[q.Name] = &variable{typ: typ}
-		if err := f.b.set(q.Name, values[i]); err != nil {
-			return nil, err
-		}
+	for i, q := range p.params {
+		f.b.vars[q.name] = &variable{typ: q.typ, value: a[i].stored(q.typ)}
 	}
 	abort, silent := x.abort, x.silent
 	defer func() {
 		x.abort, x.silent = abort, silent
 		err = errors.Join(err, f.dropLocals())
 	}()
-	_, err = f.runAll(text.Body)
+	_, err = f.runAll(p.text.Body)
 	return f, err
 }
 

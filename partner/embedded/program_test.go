@@ -8,47 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
-
-// The text of a procedure and its twin have the same parameters, with the same types and defaults.
-func TestPrograms_ParametersAreTheTwins(t *testing.T) {
-	all, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	describe := func(name string, typ tds.Type, optional bool, value any, output bool) string {
-		return fmt.Sprintf("%s %v %t %v %t", strings.ToLower(name), typ, optional, value, output)
-	}
-	for _, twin := range procedureList {
-		text := all[strings.ToLower(twin.name)]
-		if text == nil {
-			if twin.name != "CreateTempTables" {
-				t.Errorf("%s has no text", twin.name)
-			}
-			continue
-		}
-		var want, got []string
-		for _, q := range twin.params {
-			var value any
-			if q.optional {
-				value = stored(q.value.back(q.typ))
-			}
-			want = append(want, describe(q.name, q.typ, q.optional, value, q.output))
-		}
-		for _, q := range text.Params {
-			typ, _ := typeOf(q.Type)
-			got = append(got, describe(q.Name, typ, q.Optional, q.Default, q.Output))
-		}
-		if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
-			t.Errorf("%s: the text has\n%s\nand the twin\n%s", twin.name, g, w)
-		}
-	}
-	if len(all) != len(procedureList)-1 {
-		t.Errorf("%d texts, %d twins", len(all), len(procedureList))
-	}
-}
 
 // runBody runs a procedure of one output parameter, @out nvarchar(200). It gives that, what the client was told, and the error.
 func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out any, told string, err error) {
@@ -57,12 +18,12 @@ func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out an
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := tsql.ParseProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body,
+	stranger, err := newProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body,
 		func(n tsql.Name) []tsql.Column { return columns[strings.ToLower(n.Table())] })
 	if err != nil {
 		return nil, "", err
 	}
-	r, err := (&session{p: p, database: DatabaseName, lockTimeout: -1, spent: maxStatements - 100_000}).runText(ctx, text, p.main(), []any{nil}, false)
+	r, err := (&session{p: p, database: DatabaseName, lockTimeout: -1, spent: maxStatements - 100_000}).runProcedure(ctx, stranger, p.main(), arguments{{}})
 	if r == nil {
 		return nil, "", err
 	}

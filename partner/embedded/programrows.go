@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -110,10 +109,7 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 		return nil
 	}
 	f.w.gathered.cut(before)
-	if isNoRoom(err) && !f.w.inside() {
-		return fmt.Errorf("the transaction is over: %v", err) // for nobody to catch
-	}
-	return err
+	return f.w.stillInside(err)
 }
 
 // counts notes how many rows a write has changed.

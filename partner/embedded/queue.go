@@ -24,8 +24,7 @@ type turns struct {
 // ticket is a place in the queue.
 type ticket struct {
 	alone bool
-	run   func(t *transaction) (*result, error) // of a common turn
-	text  func(w *writer) (*result, error)      // the same, of a procedure that runs as its text says
+	run   func(w *writer) (*result, error) // of a common turn
 
 	ready chan struct{} // told once: done, or it is your turn
 	lead  bool          // it is your turn; written before ready is told

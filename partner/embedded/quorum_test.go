@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"database/sql/driver"
 	"testing"
 	"time"
 )
@@ -78,20 +79,20 @@ func until(t *testing.T, what string, ok func() bool) {
 
 // storeApplication writes a row, and tells how that ended.
 func storeApplication(p *Partner, id int32, name string) error {
-	_, err := p.main().write(context.Background(), func(tx *transaction) (*result, error) {
-		tx.put(&applicationRow{id: id, name: name})
-		return &result{}, nil
-	})
-	return err
+	return alter(p, "INSERT OR REPLACE INTO ASPStateTempApplications VALUES (?1, ?2)", int64(id), name)
 }
 
 func applicationName(t *testing.T, p *Partner, id string) string {
 	t.Helper()
 	name := ""
 	err := p.main().store.read(func(r *reader) error {
-		found, err := r.row(tableApplications, id)
-		if a, ok := found.(*applicationRow); ok && a != nil {
-			name = a.name
+		st, err := r.query("SELECT AppName FROM ASPStateTempApplications WHERE AppId = ?1")
+		if err != nil {
+			return err
+		}
+		v := make([]driver.Value, 1)
+		if _, err = st.row(v, id); v[0] != nil {
+			name = v[0].(string)
 		}
 		return err
 	})
@@ -136,12 +137,11 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 	}
 	answer := make(chan error, 1)
 	go func() {
-		_, err := a.main().write(context.Background(), func(tx *transaction) (*result, error) {
+		_, err := a.main().write(context.Background(), func(w *writer) (*result, error) {
 			if !mirrored {
 				fail()
 			}
-			tx.put(&applicationRow{id: 2, name: "torn"})
-			return &result{}, nil
+			return &result{}, w.script("INSERT INTO ASPStateTempApplications VALUES (2, 'torn')")
 		})
 		answer <- err
 	}()

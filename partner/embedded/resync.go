@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -171,16 +172,14 @@ func (t *transferred) copy(ctx context.Context, whole bool) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, err := t.from.row(k.table, k.key)
+		c, err := t.from.current(k)
 		if err != nil {
 			return err
 		}
-		c := change{table: k.table, key: k.key, row: r}
 		if err := t.to.put(c); err != nil {
 			return err
 		}
-		c.row = nil // the list of changes needs the key only
-		rec.changes = append(rec.changes, c)
+		rec.changes = append(rec.changes, change{rowKey: k}) // the list of changes needs no more
 	}
 	t.rows = len(changed)
 	if t.lsn == t.common { // the mirror only lost what was its own
@@ -195,58 +194,38 @@ func (t *transferred) copy(ctx context.Context, whole bool) error {
 
 // copyAll empties the mirror's tables and fills them again.
 func (t *transferred) copyAll(ctx context.Context) error {
-	if err := t.to.script(fmt.Sprintf(`DELETE FROM ASPStateTempSessions; DELETE FROM ASPStateTempApplications;
-		DELETE FROM MirrorStateEpoch; DELETE FROM MirrorStateTombstones; DELETE FROM MirrorStateSweep; DELETE FROM MirrorStateSettled; DELETE FROM partner_objects; DELETE FROM partner_changes;
-		UPDATE partner_log SET lsn = %d, start_lsn = %[1]d`, t.lsn)); err != nil {
-		return err
-	}
-	for _, tb := range tables {
-		if err := t.copyTable(ctx, tb); err != nil {
-			return fmt.Errorf("copy %s: %w", tb, err)
-		}
-	}
-	return nil
-}
-
-func (t *transferred) copyTable(ctx context.Context, tb table) error {
-	columns, width := "AppId, AppName", 2
-	scan := func(v []driver.Value) (row, error) { return scanApplication(v) }
-	switch tb {
-	case tableSessions:
-		columns, width = sessionColumns, sessionWidth
-		scan = func(v []driver.Value) (row, error) { return scanSession(v) }
-	case tableEpoch:
-		columns, width = "Id, Epoch, Server, FleetSecret", 4
-		scan = func(v []driver.Value) (row, error) { return scanEpoch(v) }
-	case tableTombstones:
-		columns, width = tombstoneColumns, tombstoneWidth
-		scan = func(v []driver.Value) (row, error) { return scanTombstone(v) }
-	case tableSweep:
-		columns, width = sweepColumns, sweepWidth
-		scan = func(v []driver.Value) (row, error) { return scanSweep(v) }
-	case tableSettled:
-		columns, width = settledColumns, settledWidth
-		scan = func(v []driver.Value) (row, error) { return scanSettled(v) }
-	case tableObjects:
-		columns, width = objectColumns, objectWidth
-		scan = func(v []driver.Value) (row, error) { return scanObject(v) }
-	}
-	s, err := t.from.prepare("SELECT " + columns + " FROM " + tb.String())
+	tables, err := t.from.tableNames()
 	if err != nil {
 		return err
 	}
-	v := make([]driver.Value, width)
+	for _, table := range tables {
+		if err := t.copyTable(ctx, table); err != nil {
+			return fmt.Errorf("copy %s: %w", table, err)
+		}
+	}
+	return t.to.script(fmt.Sprintf("DELETE FROM partner_changes; UPDATE partner_log SET lsn = %d, start_lsn = %[1]d", t.lsn))
+}
+
+func (t *transferred) copyTable(ctx context.Context, table string) error {
+	if err := t.to.script("DELETE FROM main." + quoted(table)); err != nil {
+		return err
+	}
+	columns, err := t.from.columnsOf(table)
+	if err != nil {
+		return err
+	}
+	all, err := t.from.prepare("SELECT rowid, +" + strings.ReplaceAll(quotedList(columns), ", \"", ", +\"") + " FROM main." + quoted(table))
+	if err != nil {
+		return err
+	}
+	v := make([]driver.Value, 1+len(columns))
 	var wrong error
-	err = s.rows(v, func() bool {
-		var r row
-		if r, wrong = scan(v); wrong == nil {
-			wrong = t.to.put(change{table: tb, key: r.key(), row: r})
-			t.rows++
-		}
-		if wrong == nil {
-			wrong = ctx.Err()
-		}
+	err = all.rows(v, func() bool {
+		rowid, _ := v[0].(int64)
+		keepEmpty(v)
+		wrong = errors.Join(t.to.put(change{rowKey{table, rowid}, v[1:]}), ctx.Err())
+		t.rows++
 		return wrong == nil
 	})
-	return errors.Join(err, wrong, s.close())
+	return errors.Join(err, wrong, all.close())
 }

@@ -151,7 +151,7 @@ func (s *session) columnLength(tableName, column string) (any, error) {
 	for _, name := range extensionColumns {
 		added = added || strings.EqualFold(name, column)
 	}
-	if added && strings.EqualFold(n.object, tableSessions.String()) && !set.has(kindColumns, n.object) {
+	if added && strings.EqualFold(n.object, sessionsTable) && !set.has(kindColumns, n.object) {
 		return nil, nil
 	}
 	typ, ok, err := d.store.columnType(n.object, column)
@@ -329,12 +329,8 @@ func permissionRows(s *session, database string) (rows [][]any) {
 }
 
 func moduleRows(s *session, database string) (rows [][]any) {
-	texts, err := procedureTexts()
-	if err != nil {
-		return nil
-	}
 	for _, o := range s.objectRows(database, kindProcedure) {
-		rows = append(rows, []any{o[1], texts[strings.ToLower(o[0].(string))]})
+		rows = append(rows, []any{o[1], findProcedure(o[0].(string)).text.Text})
 	}
 	return rows
 }

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,11 +12,9 @@ import (
 
 // putSession writes a session past the procedures.
 func putSession(p *Partner, id string, item []byte) error {
-	_, err := p.main().write(context.Background(), func(tx *transaction) (*result, error) {
-		tx.put(&sessionRow{id: id, created: tx.now, lockDate: tx.now, expires: tx.now.addMinutes(19), timeout: 20, lockCookie: 1, short: item})
-		return &result{}, nil
-	})
-	return err
+	now := utcNow().text()
+	return alter(p, "INSERT OR REPLACE INTO ASPStateTempSessions (SessionId, Created, LockDate, LockDateLocal, Expires, Timeout, LockCookie, Locked, SessionItemShort) VALUES (?1, ?2, ?2, ?2, ?3, 20, 1, 0, ?4)",
+		id, now, datetimeOf(time.Now().Add(19*time.Minute)).text(), item)
 }
 
 // fillDisk has the partner's file grow no more, and writes until there is no room. It
@@ -150,7 +147,7 @@ func TestFullDisk_theReignIsOwed(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := d.alone(t.Context(), true, func() error {
-		rec := &record{lsn: d.store.lsn.Load() + 1, changes: []change{{table: tableSessions, key: foldKey("s")}}}
+		rec := &record{lsn: d.store.lsn.Load() + 1, changes: []change{{rowKey: rowKey{sessionsTable, 1}}}}
 		err := b.main().receive(rec, d.state.Load())
 		d.mirror, d.owesReign = nil, true
 		return err

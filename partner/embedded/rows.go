@@ -2,427 +2,175 @@ package embedded
 
 import (
 	"database/sql/driver"
-	"encoding/hex"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// table is one of the mirrored tables.
-type table uint8
-
+// The tables of a schema that the servers must know by name.
 const (
-	tableSessions table = iota + 1
-	tableApplications
-	tableEpoch
-	tableTombstones
-	tableSweep
-	tableObjects
-	tableSettled
+	sessionsTable     = "ASPStateTempSessions"
+	applicationsTable = "ASPStateTempApplications"
+	epochTable        = "MirrorStateEpoch"
+	tombstonesTable   = "MirrorStateTombstones"
+	sweepTable        = "MirrorStateSweep"
+	settledTable      = "MirrorStateSettled"
+	objectsTable      = "partner_objects"
 )
 
-var tables = [...]table{tableSessions, tableApplications, tableEpoch, tableTombstones, tableSweep, tableObjects, tableSettled}
+// schemaTables are those of them that sessions see, in the order of their ids.
+var schemaTables = []string{sessionsTable, applicationsTable, epochTable, tombstonesTable, sweepTable, settledTable}
 
-// String is the table's name in the database.
-func (t table) String() string {
-	return [...]string{"", "ASPStateTempSessions", "ASPStateTempApplications", "MirrorStateEpoch", "MirrorStateTombstones", "MirrorStateSweep",
-		"partner_objects", "MirrorStateSettled"}[t]
+// isMirrored reports whether a table's rows are mirrored: those of every table but the partner's own.
+func isMirrored(table string) bool {
+	return table == objectsTable || !strings.HasPrefix(table, "partner_") && !strings.HasPrefix(table, "sqlite_")
 }
 
-// keyColumn is what identifies a row, as an expression over one of its columns'
-// prefix p ("new.", "old.", ""). The same row has the same key on both partners.
-func (t table) keyColumn(p string) string {
-	switch t {
-	case tableSessions:
-		return "lower(" + p + "SessionId)"
-	case tableApplications:
-		return "CAST(" + p + "AppId AS TEXT)"
-	case tableEpoch, tableSweep:
-		return "CAST(" + p + "Id AS TEXT)"
-	case tableObjects:
-		return p + "kind || ' ' || lower(" + p + "name)"
-	case tableSettled:
-		return "lower(hex(" + p + "OperationId)) || ' ' || lower(hex(" + p + "CallId))"
-	}
-	return "lower(" + p + "SessionId) || ' ' || lower(hex(" + p + "OperationId))"
+// rowKey names a row. The same row has the same rowid on both partners.
+type rowKey struct {
+	table string
+	rowid int64
 }
 
-// row is a row of one of the tables. Rows are never changed once others can see
-// them: to change one, put a changed copy.
-type row interface {
-	table() table
-	// key is what [table.keyColumn] says of the row.
-	key() string
-}
-
-// change is a row that was written, or removed where row is nil.
+// change is a row that was written, with the values of all its columns, or one that was removed where values is nil.
 type change struct {
-	table table
-	key   string
-	row   row
+	rowKey
+	values []driver.Value
 }
 
-// nullInt is an int that may be NULL.
-type nullInt struct {
-	n  int32
-	ok bool
+// tableStatements are the statements by which a connection reads and writes the rows of one table.
+type tableStatements struct {
+	width                        int // columns
+	read, update, insert, remove *statement
 }
 
-func (n nullInt) value() any {
-	if !n.ok {
-		return nil
+// table finds the statements of a table, or prepares them.
+func (r *reader) table(name string) (*tableStatements, error) {
+	if t := r.tables[name]; t != nil {
+		return t, nil
 	}
-	return n.n
-}
-
-// operation is an operation id, a binary(16); "" is NULL.
-type operation string
-
-// zeroOperation is what ISNULL(id, 0x00) makes of a NULL.
-const zeroOperation operation = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-
-// orZero is ISNULL(o, 0x00).
-func (o operation) orZero() operation {
-	if o == "" {
-		return zeroOperation
+	columns, err := r.columnsOf(name)
+	if err != nil {
+		return nil, err
 	}
-	return o
-}
-
-// is is o = other, which a NULL never is.
-func (o operation) is(other operation) bool { return o != "" && o == other }
-
-func (o operation) value() any {
-	if o == "" {
-		return nil
+	t := &tableStatements{width: len(columns)}
+	var read, set, places strings.Builder
+	for i, c := range columns {
+		quoted := quoted(c)
+		fmt.Fprintf(&read, ", +%s", quoted) // the plus hides the declared type, by which the driver would make dates of texts
+		fmt.Fprintf(&set, ", %s = ?%d", quoted, i+2)
+		fmt.Fprintf(&places, ", ?%d", i+2)
 	}
-	return []byte(o)
-}
-
-// sessionRow is a row of ASPStateTempSessions.
-type sessionRow struct {
-	id                                        string
-	created, expires, lockDate, lockDateLocal datetime
-	lockCookie, timeout                       int32
-	locked                                    bool
-	short, long                               []byte // nil is NULL
-	flags                                     int32
-
-	lockOp          operation
-	lockOpCookie    nullInt
-	lockActionFlags nullInt
-	ops             [4]operation // the ring, newest first
-	opDates         [4]datetime2
-	forgotten       datetime2
-	lockCall        operation // the call that may give the lock back
-	settled         datetime2
-	madeBy          operation // the operation that made the session
-	timeoutSeconds  nullInt   // the timeout where it was given in seconds
-	timeoutDate     datetime2 // when a call last set it
-}
-
-func (r *sessionRow) table() table { return tableSessions }
-func (r *sessionRow) key() string  { return foldKey(r.id) }
-
-// item is COALESCE(long, short).
-func (r *sessionRow) item() []byte {
-	if r.long != nil {
-		return r.long
+	into := "main." + quoted(name)
+	err = r.prepareAll(map[**statement]string{
+		&t.read:   "SELECT " + read.String()[2:] + " FROM " + into + " WHERE rowid = ?1",
+		&t.update: "UPDATE OR REPLACE " + into + " SET " + set.String()[2:] + " WHERE rowid = ?1",
+		&t.insert: "INSERT OR REPLACE INTO " + into + " (rowid, " + quotedList(columns) + ") VALUES (?1" + places.String() + ")",
+		&t.remove: "DELETE FROM " + into + " WHERE rowid = ?1",
+	})
+	if err != nil {
+		return nil, err
 	}
-	return r.short
+	r.tables[name] = t
+	return t, nil
 }
 
-// foldKey is a session id as a key: SessionId ignores case, as in the usual
-// collation. Like SQLite's NOCASE it folds ASCII only; more than ASCII a collation compares by tables that are not here,
-// and mirrorstate lets no such id in.
-func foldKey(id string) string { return tsql.FoldCase(id) }
-
-// applicationRow is a row of ASPStateTempApplications. The name is without the
-// blanks that pad a char(280).
-type applicationRow struct {
-	id   int32
-	name string
-}
-
-func (r *applicationRow) table() table { return tableApplications }
-func (r *applicationRow) key() string  { return strconv.Itoa(int(r.id)) }
-
-// epochRow is a row of MirrorStateEpoch; the one that counts has id 1.
-type epochRow struct {
-	id     int32
-	epoch  int64
-	server string
-	secret []byte
-}
-
-func (r *epochRow) table() table { return tableEpoch }
-func (r *epochRow) key() string  { return strconv.Itoa(int(r.id)) }
-
-const epochKey = "1"
-
-// sweepRow is a row of MirrorStateSweep; the one that counts has id 1.
-type sweepRow struct {
-	id              int32
-	owner           operation
-	leased, lastRun datetime2
-	deleted         int64
-}
-
-func (r *sweepRow) table() table { return tableSweep }
-func (r *sweepRow) key() string  { return strconv.Itoa(int(r.id)) }
-
-const sweepKey = "1"
-
-// tombstoneRow is a row of MirrorStateTombstones.
-type tombstoneRow struct {
-	id      string
-	op      operation // of the removal
-	removed datetime2
-	ops     [4]operation // the ring of the session that was removed
-	// forgotten is that session's OperationsForgotten.
-	forgotten datetime2
-	created   datetime // that session's
-}
-
-// remembers tells whether the removed session remembered the operation.
-func (r *tombstoneRow) remembers(op argument) bool {
-	return op.ok && slices.Contains(r.ops[:], op.op())
-}
-
-func (r *tombstoneRow) table() table { return tableTombstones }
-func (r *tombstoneRow) key() string  { return tombstoneKey(r.id, r.op) }
-
-// settledRow is a row of MirrorStateSettled.
-type settledRow struct {
-	op, call operation
-	settled  datetime2
-	result   int32
-}
-
-func (r *settledRow) table() table { return tableSettled }
-func (r *settledRow) key() string  { return settledKey(r.op, r.call) }
-
-func settledKey(op, call operation) string {
-	return hex.EncodeToString([]byte(op)) + " " + hex.EncodeToString([]byte(call))
-}
-
-func tombstoneKey(id string, op operation) string {
-	return foldKey(id) + " " + hex.EncodeToString([]byte(op))
-}
-
-// The columns as rows are read and written. A unary plus hides the declared type
-// of a date: the driver would parse it, and slowly.
-const (
-	tombstoneColumns = `SessionId, OperationId, +Removed, OperationId1, OperationId2, OperationId3, OperationId4, +OperationsForgotten, +Created`
-	tombstoneWidth   = 9
-
-	settledColumns = `OperationId, CallId, +Settled, Result`
-	settledWidth   = 4
-
-	sweepColumns = `Id, Owner, +LeasedUntil, +LastRun, Deleted`
-	sweepWidth   = 5
-
-	sessionColumns = `SessionId, +Created, +Expires, +LockDate, +LockDateLocal, LockCookie, Timeout, Locked,
-		SessionItemShort, SessionItemLong, Flags, LockOperationId, LockOperationCookie, LockActionFlags,
-		OperationId1, OperationId2, OperationId3, OperationId4,
-		OperationDate1, OperationDate2, OperationDate3, OperationDate4, OperationsForgotten, LockCallId, Settled, MadeOperationId,
-		TimeoutSeconds, +TimeoutDate`
-	sessionWidth = 28
-)
-
-// scanSession makes a row of the columns above.
-func scanSession(v []driver.Value) (*sessionRow, error) {
-	s := scanner{v: v}
-	r := &sessionRow{
-		id: s.text(), created: s.date(), expires: s.date(), lockDate: s.date(), lockDateLocal: s.date(),
-		lockCookie: s.int32(), timeout: s.int32(), locked: s.int32() != 0,
-		short: s.bytes(), long: s.bytes(), flags: s.int32(),
-		lockOp: s.operation(), lockOpCookie: s.nullInt(), lockActionFlags: s.nullInt(),
+// columnsOf are the names of a table's columns, in their order.
+func (r *reader) columnsOf(table string) ([]string, error) {
+	s, err := r.query("SELECT name FROM pragma_table_info(?1)")
+	if err != nil {
+		return nil, err
 	}
-	for i := range r.ops {
-		r.ops[i] = s.operation()
+	var names []string
+	v := r.buffer[:1]
+	err = s.rows(v, func() bool {
+		name, _ := v[0].(string)
+		names = append(names, name)
+		return true
+	}, table)
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("there is no table %s", table)
 	}
-	for i := range r.opDates {
-		r.opDates[i] = s.date2()
-	}
-	r.forgotten, r.lockCall, r.settled, r.madeBy = s.date2(), s.operation(), s.date2(), s.operation()
-	r.timeoutSeconds, r.timeoutDate = s.nullInt(), s.date2()
-	return r, s.err
+	return names, err
 }
 
-// values are the columns of the row, in the order of sessionColumns.
-func (r *sessionRow) values(dst []driver.Value) []driver.Value {
-	dst = append(dst, r.id, dateValue(r.created), dateValue(r.expires), dateValue(r.lockDate), dateValue(r.lockDateLocal),
-		int64(r.lockCookie), int64(r.timeout), bitValue(r.locked), blobValue(r.short), blobValue(r.long), int64(r.flags),
-		opValue(r.lockOp), intValue(r.lockOpCookie), intValue(r.lockActionFlags))
-	for _, op := range r.ops {
-		dst = append(dst, opValue(op))
+// tableNames are the mirrored tables.
+func (r *reader) tableNames() ([]string, error) {
+	s, err := r.query("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid")
+	if err != nil {
+		return nil, err
 	}
-	for _, d := range r.opDates {
-		dst = append(dst, date2Value(d))
-	}
-	return append(dst, date2Value(r.forgotten), opValue(r.lockCall), date2Value(r.settled), opValue(r.madeBy),
-		intValue(r.timeoutSeconds), date2Value(r.timeoutDate))
-}
-
-func dateValue(d datetime) driver.Value {
-	if d.null() {
-		return nil
-	}
-	return d.text()
-}
-
-func date2Value(d datetime2) driver.Value {
-	if d.null() {
-		return nil
-	}
-	return d.text()
-}
-
-func bitValue(b bool) driver.Value {
-	if b {
-		return int64(1)
-	}
-	return int64(0)
-}
-
-func blobValue(b []byte) driver.Value {
-	if b == nil {
-		return nil
-	}
-	return b
-}
-
-func opValue(o operation) driver.Value {
-	if o == "" {
-		return nil
-	}
-	return []byte(o)
-}
-
-func intValue(n nullInt) driver.Value {
-	if !n.ok {
-		return nil
-	}
-	return int64(n.n)
-}
-
-// scanner reads the columns of one row in order. What an ad-hoc statement put
-// into a column may not be what the column was made for: the first such value is err.
-type scanner struct {
-	v   []driver.Value
-	err error
-}
-
-func (s *scanner) next() driver.Value {
-	v := s.v[0]
-	s.v = s.v[1:]
-	return v
-}
-
-func (s *scanner) wrong(v driver.Value, want string) {
-	if s.err == nil {
-		s.err = fmt.Errorf("a column holds %T where %s belongs", v, want)
-	}
-}
-
-func (s *scanner) text() string {
-	switch v := s.next().(type) {
-	case string:
-		return v
-	case nil:
-		return ""
-	default:
-		s.wrong(v, "text")
-		return ""
-	}
-}
-
-func (s *scanner) bytes() []byte {
-	switch v := s.next().(type) {
-	case []byte:
-		if v == nil {
-			return []byte{} // the driver's way to say: a blob, and empty
+	var names []string
+	v := r.buffer[:1]
+	err = s.rows(v, func() bool {
+		if name, _ := v[0].(string); isMirrored(name) {
+			names = append(names, name)
 		}
-		return v
-	case string:
-		return []byte(v)
-	case nil:
-		return nil
-	default:
-		s.wrong(v, "binary")
-		return nil
+		return true
+	})
+	return names, err
+}
+
+// current reads a row as it is now.
+func (r *reader) current(k rowKey) (change, error) {
+	t, err := r.table(k.table)
+	if err != nil {
+		return change{}, err
+	}
+	values := make([]driver.Value, t.width)
+	found, err := t.read.row(values, k.rowid)
+	if err != nil {
+		return change{}, fmt.Errorf("read a row of %s: %w", k.table, err)
+	}
+	if !found {
+		return change{rowKey: k}, nil
+	}
+	keepEmpty(values)
+	return change{rowKey: k, values: values}, nil
+}
+
+// keepEmpty has binaries of no bytes stay what they are: the driver reads them as nil, which it would write as NULL.
+func keepEmpty(values []driver.Value) {
+	for i, v := range values {
+		if b, ok := v.([]byte); ok && b == nil {
+			values[i] = []byte{}
+		}
 	}
 }
 
-func (s *scanner) operation() operation {
-	b := s.bytes()
-	if b == nil {
-		return ""
+// put makes the row as the change says.
+func (w *writer) put(c change) error {
+	t, err := w.table(c.table)
+	if err != nil {
+		return err
 	}
-	return operationOf(b)
+	if c.values == nil {
+		_, err = t.remove.exec(c.rowid)
+	} else {
+		w.values = append(append(w.values[:0], c.rowid), c.values...)
+		var n int64
+		if n, err = t.update.exec(w.values...); err == nil && n == 0 {
+			_, err = t.insert.exec(w.values...)
+		}
+		clear(w.values)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", c.table, err)
+	}
+	return nil
 }
 
-// operationOf pads or cuts b to a binary(16), as an assignment does.
-func operationOf(b []byte) operation {
-	if len(b) == len(zeroOperation) {
-		return operation(b)
+// quoted is a name as SQLite takes any.
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+func quotedList(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = quoted(name)
 	}
-	var full [len(zeroOperation)]byte
-	copy(full[:], b)
-	return operation(full[:])
+	return strings.Join(list, ", ")
 }
 
-func (s *scanner) nullInt() nullInt {
-	switch v := s.next().(type) {
-	case int64:
-		return nullInt{int32(v), true}
-	case nil:
-	default:
-		s.wrong(v, "int")
-	}
-	return nullInt{}
-}
-
-func (s *scanner) int32() int32 { return s.nullInt().n }
-
-func (s *scanner) int64() int64 {
-	v := s.next()
-	n, ok := v.(int64)
-	if !ok && v != nil {
-		s.wrong(v, "bigint")
-	}
-	return n
-}
-
-func (s *scanner) date() datetime {
-	v := s.next()
-	if v == nil {
-		return noDate
-	}
-	text, _ := v.(string)
-	d, ok := parseDatetime(text)
-	if !ok {
-		s.wrong(v, "datetime")
-	}
-	return d
-}
-
-func (s *scanner) date2() datetime2 {
-	v := s.next()
-	if v == nil {
-		return noDate2
-	}
-	text, _ := v.(string)
-	d, ok := parseDatetime2(text)
-	if !ok {
-		s.wrong(v, "datetime2")
-	}
-	return d
-}
-
-// trimBlanks drops the blanks that pad a char.
-func trimBlanks(s string) string { return strings.TrimRight(s, " ") }
+// foldKey is a name whose case does not matter, as SQLite's NOCASE folds it: ASCII only.
+func foldKey(id string) string { return tsql.FoldCase(id) }

@@ -2,78 +2,94 @@ package embedded
 
 import (
 	"bytes"
+	"database/sql/driver"
+	"math"
 	"reflect"
 	"testing"
 )
 
-// sampleRows are one with as few values as can be, one with all, and one with empty items.
-func sampleRows() []*sessionRow {
-	sparse := newSessionRow("sparse", utcNow(), utcNow(), 1)
-	full := newSessionRow("full|with 'bars'", utcNow(), utcNow(), 525600)
-	full.lockCookie, full.locked, full.flags = 2147483647, true, -1
-	full.short, full.long = []byte{0, 1, 255}, bytes.Repeat([]byte{9}, 20_000)
-	full.lockOp, full.lockOpCookie, full.lockActionFlags = zeroOperation, nullInt{7, true}, nullInt{0, true}
-	for i := range full.ops {
-		full.ops[i] = operation(bytes.Repeat([]byte{byte(i), '|'}, 8))
-		full.opDates[i] = clockNow()
-	}
-	full.forgotten, full.timeoutDate, full.timeoutSeconds = clockNow(), clockNow(), nullInt{31_535_999, true}
-	empty := newSessionRow("empty", firstDate, lastDate, 1)
-	empty.short, empty.long = []byte{}, []byte{}
-	empty.ops[2] = zeroOperation // a gap in the ring
-	return []*sessionRow{sparse, full, empty}
-}
-
-func TestRows_whatIsWrittenIsRead(t *testing.T) {
+// A row is the same on both partners, whatever SQLite can hold in it.
+func TestRows_anyValueIsMirrored(t *testing.T) {
 	p := openPair(t).Partner("a")
-	for _, want := range sampleRows() {
-		_, err := p.main().write(t.Context(), func(tx *transaction) (*result, error) {
-			tx.put(want)
-			return &result{}, nil
+	values := []driver.Value{nil, int64(0), int64(math.MinInt64), int64(math.MaxInt64), 1.5, "", "it's\x00half", "é漢😀", []byte{}, []byte{0, 1, 255},
+		bytes.Repeat([]byte{9}, 20_000)}
+	err := p.main().exclusively(t.Context(), func(w *writer) error {
+		for i, v := range values {
+			st, err := w.query("INSERT INTO MirrorStateSweep (Id, Owner, Deleted) VALUES (?1, ?2, 0)")
+			if err != nil {
+				return err
+			}
+			if _, err := st.exec(int64(100+i), v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, partner := range p.pair.partners {
+		err := partner.main().store.read(func(r *reader) error {
+			for i, want := range values {
+				st, err := r.query("SELECT +Owner, typeof(Owner), length(CAST(Owner AS BLOB)) FROM MirrorStateSweep WHERE Id = ?1")
+				if err != nil {
+					return err
+				}
+				got := make([]driver.Value, 3)
+				if _, err := st.row(got, int64(100+i)); err != nil {
+					return err
+				}
+				if s, ok := want.(string); ok && got[2] != int64(len(s)) {
+					t.Errorf("%s has %v bytes of %q", partner.name, got[2], s)
+				}
+				if b, ok := want.([]byte); ok && len(b) == 0 {
+					want, got[0] = "blob", got[1] // the driver has nil for it
+				}
+				if !reflect.DeepEqual(got[0], want) {
+					t.Errorf("%s has %#v (%v), want %#v", partner.name, got[0], got[1], want)
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, partner := range p.pair.partners {
-			err := partner.main().store.read(func(r *reader) error {
-				got, err := r.sessionRow(want.id)
-				if err == nil && !reflect.DeepEqual(got, want) {
-					t.Errorf("%s on %s:\n%+v, want\n%+v", want.id, partner.name, got, want)
-				}
-				v := r.buffer[:packedWidth]
-				if _, err := r.packed.row(v, want.id); err != nil {
-					return err
-				}
-				if _, ok := scanPacked(v); !ok {
-					t.Errorf("%s does not fit the packed form", want.id)
-				}
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 }
 
-func TestRows_oddValuesAreReadColumnByColumn(t *testing.T) {
+// A row whose rowid changes, and rows that change places, are so on the mirror too.
+func TestRows_changePlaces(t *testing.T) {
 	p := openPair(t).Partner("a")
-	storeItem(t, p, "s", []byte("x"))
-	err := p.main().exclusively(t.Context(), func(w *writer) error {
-		return w.script("UPDATE ASPStateTempSessions SET OperationId2 = x'01', OperationDate2 = '2026-01-02 03:04:05'")
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = p.other().main().store.read(func(r *reader) error {
-		s, err := r.sessionRow("s")
-		if err == nil && (s.ops[1] != operationOf([]byte{1}) || s.opDates[1].text() != "2026-01-02 03:04:05.0000000") {
-			t.Errorf("%q %s", s.ops[1], s.opDates[1].text())
+	rowids := func(q *Partner) (all string) {
+		t.Helper()
+		err := q.main().store.read(func(r *reader) error {
+			st, err := r.query("SELECT group_concat(rowid || ':' || AppId || AppName) FROM (SELECT rowid, * FROM ASPStateTempApplications ORDER BY rowid)")
+			if err != nil {
+				return err
+			}
+			v := make([]driver.Value, 1)
+			_, err = st.row(v)
+			all, _ = v[0].(string)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+		return all
+	}
+	for _, text := range []string{
+		"INSERT INTO ASPStateTempApplications (rowid, AppId, AppName) VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c')",
+		"UPDATE ASPStateTempApplications SET AppId = -AppId; UPDATE ASPStateTempApplications SET AppId = 3 + AppId WHERE AppId > -3", // 1 and 2 change places
+		"UPDATE ASPStateTempApplications SET rowid = 9 WHERE AppName = 'c'",
+		"DELETE FROM ASPStateTempApplications WHERE AppName = 'a'; INSERT INTO ASPStateTempApplications (rowid, AppId, AppName) VALUES (1, 2, 'd')",
+		"DELETE FROM ASPStateTempApplications",
+	} {
+		if err := p.main().exclusively(t.Context(), func(w *writer) error { return w.script(text) }); err != nil {
+			t.Fatal(text, err)
+		}
+		if a, b := rowids(p), rowids(p.other()); a != b {
+			t.Errorf("after %s: %s here, %s on the mirror", text, a, b)
+		}
 	}
 }
 

@@ -53,9 +53,9 @@ func (p *database) rememberWitness(ctx context.Context, on bool) error {
 		err := m.exclusively(ctx, func(w *writer) error {
 			row := &objectRow{kind: kindWitness, name: p.title}
 			if !on {
-				return w.put(change{table: tableObjects, key: row.key()})
+				return w.dropObject(row.kind, row.name)
 			}
-			return w.put(change{table: tableObjects, key: row.key(), row: row})
+			return w.putObject(row)
 		})
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -53,6 +52,15 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 		return goesOn, f.transaction(st)
 	case *tsql.SetOption:
 		return goesOn, f.option(st)
+	case *tsql.Definition:
+		if f.w == nil {
+			return goesOn, errMustWrite
+		}
+		c, err := openCatalogue(f.w, f.d)
+		if err == nil {
+			err = c.object(st)
+		}
+		return goesOn, err
 	case *tsql.CreateLocal:
 		return goesOn, f.createLocal(st)
 	case *tsql.DropLocal:
@@ -110,63 +118,27 @@ func (f *frame) leaves(st *tsql.Return) error {
 
 // calls runs EXEC of another procedure.
 func (f *frame) calls(st *tsql.Exec) error {
-	all, err := programs()
-	if err != nil {
-		return err
-	}
-	text := all[strings.ToLower(st.Procedure.Object)]
-	if text == nil {
+	p := findProcedure(st.Procedure.Object)
+	if p == nil {
 		return errNoProcedure(st.Procedure.String())
 	}
-	values := make([]any, len(text.Params))
-	given := make([]bool, len(text.Params))
-	outputs := make([]string, len(text.Params))
-	for i, arg := range st.Args {
-		at := i
-		if arg.Name != "" {
-			at = slices.IndexFunc(text.Params, func(q tsql.Param) bool { return q.Name == arg.Name })
-		}
-		switch {
-		case at < 0:
-			return message(8145, 16, "%s is not a parameter for procedure %s.", arg.Name, text.Name.Object)
-		case at >= len(text.Params):
-			return message(8144, 16, "Procedure or function %s has too many arguments specified.", text.Name.Object)
-		case arg.Default:
-			continue
-		}
-		if values[at], err = f.b.evaluate(arg.Value); err != nil {
-			return err
-		}
-		given[at] = true
-		if arg.Output {
-			outputs[at] = arg.Variable
-		}
-	}
-	for i, q := range text.Params {
-		switch {
-		case given[i]:
-		case q.Optional:
-			values[i] = q.Default
-		default:
-			return message(201, 16, "Procedure or function '%s' expects parameter '%s', which was not supplied.", text.Name.Object, q.Name)
-		}
-	}
-	inner, err := f.call(text, values)
+	list, err := f.b.given(st)
 	if err != nil {
 		return err
 	}
-	for i, name := range outputs {
-		if name == "" {
-			continue
-		}
-		if err := f.b.set(name, inner.b.vars[text.Params[i].Name].value); err != nil {
-			return err
-		}
+	a, err := p.bindArguments(list)
+	if err != nil {
+		return err
 	}
-	if st.Return != "" {
-		return f.b.set(st.Return, int64(inner.status))
+	inner, err := f.call(p, a)
+	if err != nil {
+		return err
 	}
-	return nil
+	r := result{status: inner.status}
+	if r.outputs, err = inner.outputs(p); err != nil {
+		return err
+	}
+	return f.b.take(st, p, &r)
 }
 
 func (f *frame) try(st *tsql.Try) (ending, error) {

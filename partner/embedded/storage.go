@@ -4,7 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -28,7 +28,7 @@ type store struct {
 
 	mu        sync.Mutex
 	main      *writer // of the groups of procedure calls, and of what the principal ships
-	exclusive *writer // of ad-hoc statements and explicit transactions; see adhocwriter.go
+	exclusive *writer // of ad-hoc statements and explicit transactions
 	ships     int     // commits since the list of changes was last trimmed
 	unmoved   int     // rows written since tendJournal was last woken
 
@@ -39,7 +39,6 @@ type store struct {
 
 	lsn      atomic.Int64 // the last commit
 	startLSN atomic.Int64 // the list of changes has all commits after this one
-	epoch    atomic.Pointer[epochRow]
 	objects  atomic.Pointer[objectSet]
 	about    atomic.Pointer[aboutDatabase]
 
@@ -73,7 +72,7 @@ func (s *store) open() error {
 	if s.main, err = newWriter(c); err != nil {
 		return err
 	}
-	if s.exclusive, err = openExclusive(s.path); err != nil {
+	if s.exclusive, err = openWriter(s.path); err != nil {
 		return err
 	}
 	for range readerCount {
@@ -105,18 +104,13 @@ func prepareFile(c *conn, about *aboutDatabase) error {
 			text += firstEpoch + firstSweep + hasEverything
 		}
 		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", text, formatVersion))
-	case 4:
-		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", alterTimeout, formatVersion))
-	case 3:
-		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", schemaSettled+alterSettled+alterTimeout, formatVersion))
-	case 1, 2: // there was nothing but ASPState, and everything was in it
-		text := schemaSettled + alterSettled + alterTimeout + schemaObjects + about.text() + hasEverything
-		if version == 1 {
-			text = schemaSweep + firstSweep + text
-		}
-		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", text, formatVersion))
 	}
-	return fmt.Errorf("data of format %d, made by another version of mirrorstate (this one reads format %d)", version, formatVersion)
+	made := "a later"
+	if version < formatVersion {
+		made = "an earlier"
+	}
+	return fmt.Errorf("data of format %d, made by %s version of mirrorstate; this one reads format %d only. Take another folder, which begins empty, or run that version on this one until its sessions have ended",
+		version, made, formatVersion)
 }
 
 // hasEverything says that the whole catalogue is there.
@@ -194,51 +188,17 @@ func (s *store) refresh() error {
 	}
 	s.lsn.Store(lsn)
 	s.startLSN.Store(start)
-	return errors.Join(s.refreshEpoch(), s.refreshObjects())
+	return s.refreshObjects()
 }
 
-func (s *store) refreshEpoch() error {
-	r, err := s.main.row(tableEpoch, epochKey)
-	if err != nil {
-		return fmt.Errorf("read the epoch of %s: %w", s.path, err)
-	}
-	e, _ := r.(*epochRow)
-	s.epoch.Store(e)
-	return nil
-}
-
-// published brings what is kept in memory up to a record that was committed.
-func (s *store) published(rec *record) {
+// published brings what is kept in memory up to a record that was committed. The caller holds mu, or the turn.
+func (s *store) published(rec *record) error {
 	s.lsn.Store(rec.lsn)
 	s.wrote(len(rec.changes))
-	for _, c := range rec.changes {
-		if c.table == tableEpoch && c.key == epochKey {
-			e, _ := c.row.(*epochRow)
-			s.epoch.Store(e)
-		}
+	if slices.ContainsFunc(rec.changes, func(c change) bool { return c.table == objectsTable }) {
+		return s.refreshObjects()
 	}
-	s.publishObjects(rec)
-}
-
-// publishObjects takes the objects of a record into what is kept in memory.
-func (s *store) publishObjects(rec *record) {
-	var set objectSet
-	for _, c := range rec.changes {
-		if c.table != tableObjects {
-			continue
-		}
-		if set == nil {
-			set = maps.Clone(*s.objects.Load())
-		}
-		if o, ok := c.row.(*objectRow); ok {
-			set[c.key] = o
-		} else {
-			delete(set, c.key)
-		}
-	}
-	if set != nil {
-		s.objects.Store(&set)
-	}
+	return nil
 }
 
 // trimEvery is after how many commits the list of changes is trimmed: often
@@ -323,7 +283,7 @@ func (s *store) reopen() error {
 func (s *store) apply(rec *record) error {
 	err := s.main.inTransaction(func() error { return s.write(s.main, rec) })
 	if err == nil {
-		s.published(rec)
+		err = s.published(rec)
 	}
 	return err
 }

@@ -461,11 +461,10 @@ func (s *session) objectDefinition(id int64) (any, error) {
 	if err != nil || name == nil {
 		return nil, err
 	}
-	known, err := procedureTexts()
-	if text, ok := known[strings.ToLower(name.(string))]; ok {
-		return text, err
+	if p := findProcedure(name.(string)); p != nil {
+		return p.text.Text, nil
 	}
-	return nil, err
+	return nil, nil
 }
 
 // serverProperty is SERVERPROPERTY(name); NULL for those it does not know.

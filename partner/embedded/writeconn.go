@@ -1,118 +1,77 @@
 package embedded
 
 import (
-	"database/sql/driver"
 	"errors"
 	"fmt"
+
+	"database/sql/driver"
 )
 
 // writer is a connection that writes, and reads what it wrote.
 type writer struct {
 	*reader
-	begin, commit, rollback             *statement
-	updateSession, insertSession        *statement
-	deleteSession                       *statement
-	putApplication, deleteApplication   *statement
-	putEpoch, deleteEpoch               *statement
-	putTombstone, deleteTombstone       *statement
-	putSweep, deleteSweep               *statement
-	putSettled, deleteSettled           *statement
-	putObject, deleteObject             *statement
-	change, lsn, trimChanges, trimStart *statement
-	values                              []driver.Value
-	gathered                            gathered
+	begin, commit, rollback                  *statement
+	writeChange, lsn, trimChanges, trimStart *statement
+	putObjectRow, dropObjectRow              *statement
+	values                                   []driver.Value
+	gathered                                 gathered
 }
+
+// The statements of a writer.
+const (
+	writeChange = `INSERT INTO partner_changes VALUES (?1, ?2, ?3, ?4)`
+	writeLSN    = `UPDATE partner_log SET lsn = ?1`
+	trimChanges = `DELETE FROM partner_changes WHERE lsn <= ?1`
+	trimLog     = `UPDATE partner_log SET start_lsn = max(start_lsn, ?1)`
+	putObject   = `INSERT INTO partner_objects VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET name = ?2, detail = ?3`
+	dropObject  = `DELETE FROM partner_objects WHERE kind = ?1 AND name = ?2`
+)
 
 func newWriter(c *conn) (*writer, error) {
 	r, err := newReader(c)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{reader: r}
+	w := &writer{reader: r, gathered: gathered{known: map[rowKey]struct{}{}}}
+	if err := w.gathered.hook(c); err != nil {
+		return nil, err
+	}
 	return w, c.prepareAll(map[**statement]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK",
-		&w.updateSession: updateSession, &w.insertSession: insertSession, &w.deleteSession: deleteSession,
-		&w.putApplication: putApplication, &w.deleteApplication: deleteApplication,
-		&w.putEpoch: putEpoch, &w.deleteEpoch: deleteEpoch,
-		&w.putTombstone: putTombstone, &w.deleteTombstone: deleteTombstone, &w.putSweep: putSweep, &w.deleteSweep: deleteSweep,
-		&w.putSettled: putSettled, &w.deleteSettled: deleteSettled,
-		&w.putObject: putObject, &w.deleteObject: deleteObject,
-		&w.change: writeChange, &w.lsn: writeLSN, &w.trimChanges: trimChanges, &w.trimStart: trimLog,
+		&w.writeChange: writeChange, &w.lsn: writeLSN, &w.trimChanges: trimChanges, &w.trimStart: trimLog,
+		&w.putObjectRow: putObject, &w.dropObjectRow: dropObject,
 	})
 }
 
-// put makes the change in its table.
-func (w *writer) put(c change) error {
-	if err := w.putRow(c); err != nil {
-		return fmt.Errorf("write %s: %w", c.table, err)
+// openWriter opens a connection that writes.
+func openWriter(path string) (*writer, error) {
+	c, err := openConn(path)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	w, err := newWriter(c)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), c.close())
+	}
+	return w, nil
 }
 
-func (w *writer) putRow(c change) (err error) {
-	switch r := c.row.(type) {
-	case *sessionRow:
-		return w.putSession(r)
-	case *applicationRow:
-		_, err = w.putApplication.exec(int64(r.id), r.name)
-	case *epochRow:
-		_, err = w.putEpoch.exec(int64(r.id), r.epoch, r.server, blobValue(r.secret))
-	case *tombstoneRow:
-		_, err = w.putTombstone.exec(r.id, []byte(r.op), r.removed.text(), r.ops[0].value(), r.ops[1].value(), r.ops[2].value(), r.ops[3].value(), date2Value(r.forgotten), dateValue(r.created))
-	case *sweepRow:
-		_, err = w.putSweep.exec(int64(r.id), opValue(r.owner), date2Value(r.leased), date2Value(r.lastRun), r.deleted)
-	case *settledRow:
-		_, err = w.putSettled.exec([]byte(r.op), []byte(r.call), r.settled.text(), int64(r.result))
-	case *objectRow:
-		_, err = w.putObject.exec(r.kind, r.name, r.detail)
-	default:
-		return w.remove(c)
-	}
+// putObject makes or changes an object in the open transaction.
+func (w *writer) putObject(o *objectRow) error {
+	_, err := w.putObjectRow.exec(o.kind, o.name, o.detail)
 	return err
 }
 
-func (w *writer) putSession(r *sessionRow) error {
-	w.values = r.values(w.values[:0])
-	defer func() { clear(w.values) }()
-	n, err := w.updateSession.exec(w.values...)
-	if err == nil && n == 0 {
-		_, err = w.insertSession.exec(w.values...)
-	}
-	return err
-}
-
-func (w *writer) remove(c change) (err error) {
-	switch c.table {
-	case tableSessions:
-		_, err = w.deleteSession.exec(c.key)
-	case tableApplications:
-		_, err = w.deleteApplication.exec(c.key)
-	case tableEpoch:
-		_, err = w.deleteEpoch.exec(c.key)
-	case tableSweep:
-		_, err = w.deleteSweep.exec(c.key)
-	case tableObjects:
-		kind, name := splitObjectKey(c.key)
-		_, err = w.deleteObject.exec(kind, name)
-	case tableSettled:
-		var op, call operation
-		if op, call, err = splitSettledKey(c.key); err == nil {
-			_, err = w.deleteSettled.exec([]byte(op), []byte(call))
-		}
-	default:
-		var id string
-		var op operation
-		if id, op, err = splitTombstoneKey(c.key); err == nil {
-			_, err = w.deleteTombstone.exec(id, []byte(op))
-		}
-	}
+// dropObject removes one, if it is there.
+func (w *writer) dropObject(kind, name string) error {
+	_, err := w.dropObjectRow.exec(kind, name)
 	return err
 }
 
 // note writes the record's number and which rows it changes.
 func (w *writer) note(rec *record) error {
 	for i, c := range rec.changes {
-		if _, err := w.change.exec(rec.lsn, int64(i), int64(c.table), c.key); err != nil {
+		if _, err := w.writeChange.exec(rec.lsn, int64(i), c.table, c.rowid); err != nil {
 			return fmt.Errorf("write changes: %w", err)
 		}
 	}
@@ -128,6 +87,13 @@ func (w *writer) trim(lsn int64) error {
 		return err
 	}
 	_, err := w.trimStart.exec(lsn)
+	return err
+}
+
+// open begins a transaction whose writes are gathered.
+func (w *writer) open() error {
+	_, err := w.begin.exec()
+	w.gathered.on = err == nil
 	return err
 }
 

@@ -4,61 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// group is what the calls of one commit have changed so far. It belongs to the
-// holder of the turn.
-type group struct {
-	rows    map[rowKey]row
-	order   []rowKey
-	changes []change
-}
-
-// take adds what a call has put.
-func (g *group) take(own []change) {
-	if g.rows == nil {
-		g.rows = map[rowKey]row{}
-	}
-	for _, c := range own {
-		k := rowKey{c.table, c.key}
-		if _, again := g.rows[k]; !again {
-			g.order = append(g.order, k)
-		}
-		g.rows[k] = c.row
-	}
-}
-
-// record is the group as one record: each row once, as it is in the end.
-func (g *group) record() []change {
-	for _, k := range g.order {
-		g.changes = append(g.changes, change{table: k.table, key: k.key, row: g.rows[k]})
-	}
-	return g.changes
-}
-
-func (g *group) reset() {
-	clear(g.rows)
-	g.order = g.order[:0]
-	clear(g.changes)
-	g.changes = g.changes[:0]
-}
-
 // write runs a call that may write, and returns when what it wrote is durable on
 // this partner and, under SAFETY FULL, on the mirror. If ctx ends while it waits
 // for its turn, nothing was done.
-func (p *database) write(ctx context.Context, run func(t *transaction) (*result, error)) (*result, error) {
+func (p *database) write(ctx context.Context, run func(w *writer) (*result, error)) (*result, error) {
 	t := newTicket()
 	t.run = run
-	return p.share(ctx, t)
-}
-
-// writeText is write for a procedure that runs as its text says.
-func (p *database) writeText(ctx context.Context, text func(w *writer) (*result, error)) (*result, error) {
-	t := newTicket()
-	t.text = text
 	return p.share(ctx, t)
 }
 
@@ -96,27 +51,11 @@ func (p *database) runGroup(crowd []*ticket) {
 		fail(crowd, err)
 		return
 	}
-	if _, err := s.main.begin.exec(); err != nil {
+	if err := s.main.open(); err != nil {
 		fail(crowd, fmt.Errorf("begin on %s: %w", p.name, err))
 		return
 	}
-	if slices.ContainsFunc(crowd, func(t *ticket) bool { return t.text != nil }) {
-		p.runTexts(crowd)
-		return
-	}
-	g := &p.group
-	defer g.reset()
-	for _, t := range crowd {
-		tx := newTransaction(s.main.reader, g.rows, s.epoch.Load())
-		t.result, t.err = t.run(tx)
-		if t.err == nil {
-			g.take(tx.own)
-		}
-	}
-	rec := &record{changes: g.record()}
-	if err := p.harden(s.main, rec, func() error { return s.write(s.main, rec) }); err != nil {
-		fail(crowd, err)
-	}
+	p.runCalls(crowd)
 }
 
 func fail(crowd []*ticket, err error) {
@@ -125,23 +64,14 @@ func fail(crowd []*ticket, err error) {
 	}
 }
 
-// runTexts is runGroup where procedures run as their texts say: what they write is written as they go, and gathered.
-func (p *database) runTexts(crowd []*ticket) {
+// runCalls runs them in the open transaction: what they write is written as they go, and gathered.
+func (p *database) runCalls(crowd []*ticket) {
 	w := p.store.main
-	if err := w.gathered.begin(w.conn); err != nil {
-		fail(crowd, errors.Join(err, w.rollBack()))
-		return
-	}
 	defer w.gathered.end()
 	for _, t := range crowd {
 		var err error
-		if t.text != nil {
-			t.result, t.err, err = w.runText(t.text, len(crowd) > 1)
-		} else {
-			t.result, t.err, err = w.runTwin(t.run)
-		}
-		if err != nil { // the transaction is not what it was
-			fail(crowd, errors.Join(err, w.rollBack()))
+		if t.result, t.err, err = w.run(t.run, len(crowd) > 1); err != nil { // the transaction is not what it was
+			fail(crowd, errors.Join(p.failedWrite(err), w.rollBack()))
 			return
 		}
 	}
@@ -156,15 +86,18 @@ func (p *database) runTexts(crowd []*ticket) {
 	}
 }
 
-// runText runs a call in the open transaction, which is shared with others or its own. What the client is told is refused; broken
+// run runs a call in the open transaction, which is shared with others or its own. What the client is told is refused; broken
 // says that nothing in the transaction can be kept.
-func (w *writer) runText(text func(w *writer) (*result, error), shared bool) (r *result, refused, broken error) {
+func (w *writer) run(call func(w *writer) (*result, error), shared bool) (r *result, refused, broken error) {
 	if shared {
 		if err := w.say("SAVEPOINT call"); err != nil {
 			return nil, nil, err
 		}
 	}
-	r, err := text(w)
+	r, err := call(w)
+	if lost, over := errors.AsType[*lostTransaction](err); over {
+		return nil, nil, lost.why
+	}
 	switch {
 	case err == nil || isTold(err):
 		if shared {
@@ -192,27 +125,18 @@ func isTold(err error) bool {
 	return told
 }
 
-// inside reports whether the transaction is still open: SQLite may have ended it where there was no room.
-func (w *writer) inside() bool {
-	_, err := w.begin.exec()
-	return err != nil
-}
+// lostTransaction: SQLite has ended the transaction by itself, where there was no room. It is for nobody to catch.
+type lostTransaction struct{ why error }
 
-// runTwin runs a call whose rows are written at once.
-func (w *writer) runTwin(run func(t *transaction) (*result, error)) (r *result, refused, broken error) {
-	e, err := w.row(tableEpoch, epochKey) // an earlier call may have changed it
-	if err != nil {
-		return nil, nil, err
+func (e *lostTransaction) Error() string { return "the transaction is over: " + e.why.Error() }
+
+// stillInside is the error of a statement, or that it has cost the whole transaction.
+func (w *writer) stillInside(err error) error {
+	if !isNoRoom(err) {
+		return err
 	}
-	tx := newTransaction(w.reader, nil, nil)
-	tx.epoch, _ = e.(*epochRow)
-	if r, err = run(tx); err != nil {
-		return nil, err, nil
+	if _, outside := w.begin.exec(); outside != nil {
+		return err
 	}
-	for _, c := range tx.own {
-		if err := w.put(c); err != nil {
-			return nil, nil, err
-		}
-	}
-	return r, nil, nil
+	return &lostTransaction{err}
 }

@@ -5,6 +5,7 @@ import "strings"
 // Procedure is CREATE or ALTER PROCEDURE, taken apart. It is immutable once ParseProcedure has returned it.
 type Procedure struct {
 	Name   Name
+	Text   string // as it was written
 	Params []Param
 	Body   []Statement
 }
@@ -38,6 +39,7 @@ func ParseProcedure(text string, schema Schema) (*Procedure, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	proc.Text = text
 	return proc, nil
 }
 
