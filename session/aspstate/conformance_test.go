@@ -88,10 +88,9 @@ func (s onStock) Do(ctx context.Context, c partner.Call, op func(ctx context.Con
 	})
 }
 
-// subject is a store on an embedded pair of its own, with .NET beside it. With texts the pair runs the
-// T-SQL that customers install, else its twins.
-func subject(t *testing.T, extended, texts bool) storetest.Subject {
-	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Texts: texts})
+// subject is a store on an embedded pair of its own, with .NET beside it.
+func subject(t *testing.T, extended bool) storetest.Subject {
+	servers := embeddedtest.Start(t)
 	var pair aspstate.Pair = openPair(t, servers)
 	if !extended {
 		pair = onStock{pair}
@@ -120,20 +119,11 @@ type steady struct{}
 func (steady) Status() partner.Status { return partner.Status{} }
 
 func TestStore_ExtendedOnEmbeddedPair(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, true, false) })
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, true) })
 }
 
 func TestStore_StockOnEmbeddedPair(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, false, false) })
-}
-
-// The same on the texts of schema/: what stands in the .sql files is what is proved.
-func TestStore_ExtendedText(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, true, true) })
-}
-
-func TestStore_StockText(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, false, true) })
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return subject(t, false) })
 }
 
 // single runs calls on one database, for a real server named by MIRRORSTATE_TEST_DSN.
