@@ -10,6 +10,7 @@ import (
 // rolled back is among them, and then as it was.
 type gathered struct {
 	on    bool
+	count int // of writes, those of one row each
 	known map[rowKey]struct{}
 	order []rowKey
 }
@@ -41,6 +42,7 @@ const (
 )
 
 func (g *gathered) add(k rowKey) {
+	g.count++
 	if _, again := g.known[k]; !again {
 		g.known[k] = struct{}{}
 		g.order = append(g.order, k)

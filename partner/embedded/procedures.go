@@ -24,6 +24,8 @@ type procedure struct {
 	// that the sessions need the extension's columns too.
 	needs    []string
 	extended bool
+
+	frames sync.Pool // of *frame
 }
 
 // result is what a call answers, collected while it runs and sent once its

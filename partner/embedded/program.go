@@ -72,7 +72,8 @@ type program struct {
 // frame is one procedure's run: its variables, its tables, its cursors.
 type frame struct {
 	*program
-	name    string
+	of      *procedure
+	args    []driver.NamedValue // of the statement that runs; reused
 	b       *batch
 	status  int32
 	locals  []string // how to drop its tables
@@ -115,6 +116,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 		if err != nil {
 			return nil, err
 		}
+		defer f.release()
 		x.r.status = f.status
 		x.r.outputs, err = f.outputs(p)
 		return x.r, err
@@ -173,11 +175,14 @@ func (x *program) call(p *procedure, a arguments) (f *frame, err error) {
 		return nil, message(217, 16, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", maxNesting)
 	}
 	defer func() { x.depth-- }()
-	f = &frame{program: x, name: p.name, b: &batch{s: x.s, vars: map[string]*variable{}}}
-	f.b.program = f
-	f.values = tsql.Values{Variable: f.b.valueOf, System: f.b.systemValue}
+	f = p.frame(x)
 	for i, q := range p.params {
-		f.b.vars[q.name] = &variable{typ: q.typ, value: a[i].stored(q.typ)}
+		v := f.b.vars[q.name]
+		if v == nil {
+			v = &variable{typ: q.typ}
+			f.b.vars[q.name] = v
+		}
+		v.value = a[i].stored(q.typ)
 	}
 	abort, silent := x.abort, x.silent
 	defer func() {
@@ -186,6 +191,28 @@ func (x *program) call(p *procedure, a arguments) (f *frame, err error) {
 	}()
 	_, err = f.runAll(p.text.Body)
 	return f, err
+}
+
+// frame is a frame of the procedure's, as it was before its first statement: one that an earlier call has released, if there is.
+func (p *procedure) frame(x *program) *frame {
+	f, _ := p.frames.Get().(*frame)
+	if f == nil {
+		f = &frame{of: p, b: &batch{vars: map[string]*variable{}}}
+		f.b.program = f
+		f.values = tsql.Values{Variable: f.b.valueOf, System: f.b.systemValue}
+	}
+	f.program, f.b.s = x, x.s
+	return f
+}
+
+// release has the frame's memory used again. Nobody may use it afterwards.
+func (f *frame) release() {
+	for _, v := range f.b.vars {
+		v.value = nil
+	}
+	clear(f.args)
+	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught = nil, nil, 0, 0, nil, nil
+	f.of.frames.Put(f)
 }
 
 // dropLocals ends the tables of the frame.
@@ -241,7 +268,7 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 		e.Line = int32(st.Line())
 	}
 	if e.Proc == "" {
-		e.Proc = f.name
+		e.Proc = f.of.name
 	}
 	f.s.lastError = e.Number
 	if f.abort || f.tries > 0 || e.Class > 16 || !endsStatementOnly[e.Number] {
@@ -318,7 +345,7 @@ func lineOf(err error) int {
 
 // bind finds the values of a statement's parameters, by their numbers.
 func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
-	args := make([]driver.NamedValue, 0, len(in.Parameters)+len(in.System))
+	args := f.args[:0]
 	for _, name := range in.Parameters {
 		v, err := f.b.valueOf(name)
 		if err != nil {
@@ -326,12 +353,26 @@ func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 		}
 		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
 	}
-	for _, call := range in.System {
-		v, err := f.b.systemValue(call)
+	for i := range in.System {
+		v, err := f.systemOrHoisted(&in.System[i])
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
 	}
+	f.args = args
 	return args, nil
+}
+
+// systemOrHoisted is the value of a call, which may stand for an expression.
+func (f *frame) systemOrHoisted(call *tsql.SystemCall) (any, error) {
+	e := call.Hoisted()
+	if e == nil {
+		return f.b.systemValue(*call)
+	}
+	v, _, err := e.Evaluate(&f.values)
+	if e, failed := errors.AsType[*tsql.Error](err); failed {
+		err = fromTSQL(e)
+	}
+	return v, err
 }

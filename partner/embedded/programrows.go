@@ -3,10 +3,6 @@ package embedded
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
-	"io"
-	"slices"
-	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
@@ -18,30 +14,8 @@ func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Va
 	if err != nil {
 		return nil, inWords(err)
 	}
-	rows, err := st.q.QueryContext(context.Background(), args)
-	if err != nil {
-		return nil, inWords(err)
-	}
-	defer func() { err = errors.Join(inWords(err), rows.Close()) }()
-	width := len(rows.Columns())
-	for {
-		row := make([]driver.Value, width)
-		switch err := rows.Next(row); {
-		case errors.Is(err, io.EOF):
-			return all, nil
-		case err != nil:
-			return nil, err
-		}
-		for i, v := range row {
-			switch v := v.(type) {
-			case []byte:
-				row[i] = slices.Concat([]byte{}, v)
-			case time.Time:
-				row[i] = stored(v)
-			}
-		}
-		all = append(all, row)
-	}
+	all, err = st.all(args)
+	return all, inWords(err)
 }
 
 // exec runs a statement that answers no rows.

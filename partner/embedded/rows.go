@@ -41,8 +41,11 @@ type change struct {
 
 // tableStatements are the statements by which a connection reads and writes the rows of one table.
 type tableStatements struct {
-	width                        int // columns
-	read, update, insert, remove *statement
+	width int // columns
+	read  *statement
+	// renew updates a row whose unique columns stay as they are, so that their indexes need not be written; replace
+	// updates any, and takes away what stands in its way: a row that goes, too, or moves.
+	renew, replace, insert, remove *statement
 }
 
 // table finds the statements of a table, or prepares them.
@@ -54,26 +57,55 @@ func (r *reader) table(name string) (*tableStatements, error) {
 	if err != nil {
 		return nil, err
 	}
+	unique, err := r.uniqueColumns(name)
+	if err != nil {
+		return nil, err
+	}
 	t := &tableStatements{width: len(columns)}
-	var read, set, places strings.Builder
+	var read, set, free, same, places strings.Builder
 	for i, c := range columns {
-		quoted := quoted(c)
-		fmt.Fprintf(&read, ", +%s", quoted) // the plus hides the declared type, by which the driver would make dates of texts
-		fmt.Fprintf(&set, ", %s = ?%d", quoted, i+2)
+		assignment := fmt.Sprintf("%s = ?%d", quoted(c), i+2)
+		fmt.Fprintf(&read, ", +%s", quoted(c)) // the plus hides the declared type, by which the driver would make dates of texts
+		fmt.Fprintf(&set, ", %s", assignment)
 		fmt.Fprintf(&places, ", ?%d", i+2)
+		if unique[c] {
+			fmt.Fprintf(&same, " AND %s IS ?%d COLLATE BINARY", quoted(c), i+2)
+		} else {
+			fmt.Fprintf(&free, ", %s", assignment)
+		}
 	}
 	into := "main." + quoted(name)
-	err = r.prepareAll(map[**statement]string{
-		&t.read:   "SELECT " + read.String()[2:] + " FROM " + into + " WHERE rowid = ?1",
-		&t.update: "UPDATE OR REPLACE " + into + " SET " + set.String()[2:] + " WHERE rowid = ?1",
-		&t.insert: "INSERT OR REPLACE INTO " + into + " (rowid, " + quotedList(columns) + ") VALUES (?1" + places.String() + ")",
-		&t.remove: "DELETE FROM " + into + " WHERE rowid = ?1",
-	})
-	if err != nil {
+	texts := map[**statement]string{
+		&t.read:    "SELECT " + read.String()[2:] + " FROM " + into + " WHERE rowid = ?1",
+		&t.replace: "UPDATE OR REPLACE " + into + " SET " + set.String()[2:] + " WHERE rowid = ?1",
+		&t.insert:  "INSERT OR REPLACE INTO " + into + " (rowid, " + quotedList(columns) + ") VALUES (?1" + places.String() + ")",
+		&t.remove:  "DELETE FROM " + into + " WHERE rowid = ?1",
+	}
+	if free.Len() > 0 {
+		texts[&t.renew] = "UPDATE " + into + " SET " + free.String()[2:] + " WHERE rowid = ?1" + same.String()
+	}
+	if err := r.prepareAll(texts); err != nil {
 		return nil, err
 	}
 	r.tables[name] = t
 	return t, nil
+}
+
+// uniqueColumns are those of a table's primary key and of its unique indexes.
+func (r *reader) uniqueColumns(table string) (map[string]bool, error) {
+	s, err := r.query(`SELECT c.name FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c WHERE i."unique" = 1
+		UNION SELECT name FROM pragma_table_info(?1) WHERE pk > 0`)
+	if err != nil {
+		return nil, err
+	}
+	unique := map[string]bool{}
+	v := r.buffer[:1]
+	err = s.rows(v, func() bool {
+		name, _ := v[0].(string)
+		unique[name] = true
+		return true
+	}, table)
+	return unique, err
 }
 
 // columnsOf are the names of a table's columns, in their order.
@@ -149,16 +181,27 @@ func (w *writer) put(c change) error {
 		_, err = t.remove.exec(c.rowid)
 	} else {
 		w.values = append(append(w.values[:0], c.rowid), c.values...)
-		var n int64
-		if n, err = t.update.exec(w.values...); err == nil && n == 0 {
-			_, err = t.insert.exec(w.values...)
-		}
+		err = t.put(w.values)
 		clear(w.values)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", c.table, err)
 	}
 	return nil
+}
+
+// put writes a row: values are its rowid and its columns.
+func (t *tableStatements) put(values []driver.Value) error {
+	for _, s := range [...]*statement{t.renew, t.replace} {
+		if s == nil {
+			continue
+		}
+		if n, err := s.exec(values...); err != nil || n > 0 {
+			return err
+		}
+	}
+	_, err := t.insert.exec(values...)
+	return err
 }
 
 // quoted is a name as SQLite takes any.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -76,10 +77,11 @@ func (c *conn) prepareAll(texts map[**statement]string) error {
 
 // statement is a prepared statement. Its argument slice is reused.
 type statement struct {
-	s    driver.Stmt
-	e    driver.StmtExecContext
-	q    driver.StmtQueryContext
-	args []driver.NamedValue
+	s     driver.Stmt
+	e     driver.StmtExecContext
+	q     driver.StmtQueryContext
+	args  []driver.NamedValue
+	width int // columns, where [statement.all] has been asked; 0: it was not
 }
 
 func (s *statement) close() error { return s.s.Close() }
@@ -127,4 +129,37 @@ func (s *statement) rows(dst []driver.Value, each func() bool, args ...driver.Va
 		err = nil
 	}
 	return errors.Join(err, r.Close())
+}
+
+// all runs a query and keeps what it answers: each row in a slice of its own.
+func (s *statement) all(args []driver.NamedValue) (rows [][]driver.Value, err error) {
+	r, err := s.q.QueryContext(context.Background(), args)
+	if err != nil {
+		return nil, err
+	}
+	if s.width == 0 {
+		s.width = len(r.Columns())
+	}
+	var block []driver.Value
+	for {
+		if len(block) < s.width {
+			block = make([]driver.Value, s.width*max(1, min(len(rows), 64)))
+		}
+		row := block[:s.width:s.width]
+		if err = r.Next(row); err != nil {
+			break
+		}
+		block = block[s.width:]
+		keepEmpty(row)
+		for i, v := range row {
+			if t, ok := v.(time.Time); ok {
+				row[i] = stored(t)
+			}
+		}
+		rows = append(rows, row)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return rows, errors.Join(err, r.Close())
 }

@@ -134,6 +134,7 @@ func (f *frame) calls(st *tsql.Exec) error {
 	if err != nil {
 		return err
 	}
+	defer inner.release()
 	r := result{status: inner.status}
 	if r.outputs, err = inner.outputs(p); err != nil {
 		return err
@@ -201,7 +202,7 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 	text, _ := textOf(v[0])
 	class, _ := integerOf(v[1], 0, 25)
 	number, _ := integerOf(v[2], 0, 255)
-	e := &tds.Error{Number: 50000, Class: uint8(class), State: uint8(number), Message: fmt.Sprintf(text, args...), Proc: f.name, Line: int32(st.Line())}
+	e := &tds.Error{Number: 50000, Class: uint8(class), State: uint8(number), Message: fmt.Sprintf(text, args...), Proc: f.of.name, Line: int32(st.Line())}
 	if f.tries > 0 && class > 10 {
 		return e
 	}

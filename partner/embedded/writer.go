@@ -64,16 +64,31 @@ func fail(crowd []*ticket, err error) {
 	}
 }
 
-// runCalls runs them in the open transaction: what they write is written as they go, and gathered.
+// runCalls runs them in the open transaction: what they write is written as they go, and gathered. Where one breaks the
+// transaction, it is rolled back, and each call runs again in one of its own.
 func (p *database) runCalls(crowd []*ticket) {
 	w := p.store.main
 	defer w.gathered.end()
 	for _, t := range crowd {
-		var err error
-		if t.result, t.err, err = w.run(t.run, len(crowd) > 1); err != nil { // the transaction is not what it was
-			fail(crowd, errors.Join(p.failedWrite(err), w.rollBack()))
-			return
+		var broken error
+		if t.result, t.err, broken = w.run(t.run); broken == nil {
+			continue
 		}
+		err := w.rollBack()
+		w.gathered.end()
+		switch {
+		case err != nil || len(crowd) == 1:
+			fail(crowd, errors.Join(p.failedWrite(broken), err))
+		default:
+			for i := range crowd {
+				if err := w.open(); err != nil {
+					crowd[i].result, crowd[i].err = nil, fmt.Errorf("begin on %s: %w", p.name, err)
+					continue
+				}
+				p.runCalls(crowd[i : i+1])
+			}
+		}
+		return
 	}
 	changes, err := w.gather()
 	if err != nil {
@@ -86,37 +101,18 @@ func (p *database) runCalls(crowd []*ticket) {
 	}
 }
 
-// run runs a call in the open transaction, which is shared with others or its own. What the client is told is refused; broken
-// says that nothing in the transaction can be kept.
-func (w *writer) run(call func(w *writer) (*result, error), shared bool) (r *result, refused, broken error) {
-	if shared {
-		if err := w.say("SAVEPOINT call"); err != nil {
-			return nil, nil, err
-		}
-	}
+// run runs a call in the open transaction. What the client is told is refused; broken says that nothing in the transaction
+// can be kept.
+func (w *writer) run(call func(w *writer) (*result, error)) (r *result, refused, broken error) {
+	written := w.gathered.count
 	r, err := call(w)
 	if lost, over := errors.AsType[*lostTransaction](err); over {
 		return nil, nil, lost.why
 	}
-	switch {
-	case err == nil || isTold(err):
-		if shared {
-			broken = w.say("RELEASE call")
-		}
-		return r, err, broken
-	case shared:
-		return nil, err, errors.Join(w.say("ROLLBACK TO call"), w.say("RELEASE call"))
+	if err != nil && !isTold(err) && w.gathered.count > written {
+		return nil, nil, err
 	}
-	return nil, nil, err
-}
-
-// say runs a statement without parameters that comes again.
-func (w *writer) say(text string) error {
-	st, err := w.query(text)
-	if err == nil {
-		_, err = st.exec()
-	}
-	return err
+	return r, err, nil
 }
 
 // isTold reports whether an error is one of SQL Server's, for the client.

@@ -49,12 +49,16 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	if from := p.columnType(f); from.Name != "" {
 		f.typ = from
 	}
+	if p.body != nil && asItIs(f.typ, typ) && style < 0 {
+		f.typ, f.column, f.variable = typ, "", ""
+		return f
+	}
 	out := convertFragment(f, typ, style)
 	if try {
 		out.sql = "tsql_try_convert" + strings.TrimPrefix(out.sql, "tsql_convert")
 		out.eval = calling("tsql_try_convert", convertArguments(f, typ, style), f)
 	}
-	return out
+	return p.hoisted(out)
 }
 
 // convertFragment writes a conversion; style -1 means none was given.
@@ -131,5 +135,5 @@ func (p *parser) dateCall(t token, sig signature) fragment {
 	if sig.like > 0 && !typ.isDateTime() { // a string or a column: what comes out is a datetime
 		typ = datetimeType
 	}
-	return fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ, eval: calling(sig.sql, []driver.Value{part}, args...)}
+	return p.hoisted(fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ, eval: calling(sig.sql, []driver.Value{part}, args...)})
 }

@@ -188,7 +188,10 @@ func arithmetic(operator string, a, b fragment) fragment {
 	native := a.typ.isNumber() && b.typ.isNumber() && typ.Name != "bigint"
 	function := map[string]string{"+": "tsql_plus", "-": "tsql_minus", "/": "tsql_div", "%": "tsql_mod", "^": "tsql_xor"}[operator]
 	switch operator {
-	case "/", "%", "^": // zero divisors are an error in T-SQL; SQLite has no exclusive or
+	case "/", "%": // zero divisors are an error in T-SQL
+		n, _ := b.constant.(int64)
+		native = b.isConstant && n > 0 && a.typ.isInteger()
+	case "^": // SQLite has none
 		native = false
 	case "*", "&", "|":
 		native = true
@@ -196,7 +199,9 @@ func arithmetic(operator string, a, b fragment) fragment {
 	if native {
 		f := fragment{sql: "(" + a.sql + " " + operator + " " + b.sql + ")", typ: typ}
 		if a.typ.isNumber() && b.typ.isNumber() {
-			f.eval = integers(operator, a.eval, b.eval)
+			if f.eval = integers(operator, a.eval, b.eval); function == "tsql_div" || function == "tsql_mod" {
+				f.eval = calling(function, nil, a, b)
+			}
 		}
 		return f
 	}

@@ -55,7 +55,7 @@ func (p *parser) output(q *Query, n Name) {
 		if name == "" {
 			name = f.column
 		}
-		o.Items = append(o.Items, p.place(o, f.sql, view))
+		o.Items = append(o.Items, p.place(o, f.undeclared(), view))
 		o.Columns = append(o.Columns, ColumnHint{Name: name, Type: f.typ, Column: f.column, Variable: f.variable})
 		if !p.acceptSymbol(",") {
 			break

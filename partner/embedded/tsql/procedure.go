@@ -49,6 +49,7 @@ type body struct {
 	tables map[string][]Column // table variables and temporary tables, by name in lower case
 	loops  int                 // WHILE around the statement
 	caught int                 // CATCH around the statement
+	query  bool                // the statement is a query: what it computes once is hoisted
 }
 
 // procedure parses the whole.

@@ -8,6 +8,10 @@ import (
 // query parses a SELECT, INSERT, UPDATE or DELETE, whose first word comes next.
 func (p *parser) query(at position, word string) Statement {
 	q := &Query{position: at}
+	if p.body != nil {
+		p.body.query = true
+		defer func() { p.body.query = false }()
+	}
 	switch word {
 	case "SELECT":
 		p.selectStatement(q)
@@ -25,6 +29,11 @@ func (p *parser) query(at position, word string) Statement {
 	p.finish()
 	q.Inputs = p.in.Inputs
 	if p.body != nil {
+		before := ""
+		if q.Output != nil {
+			before = q.Output.Before
+		}
+		q.keepUsed(q.SQL, before)
 		q.SQL = q.numbered(q.SQL)
 		if q.Output != nil {
 			q.Output.Before = q.numbered(q.Output.Before)

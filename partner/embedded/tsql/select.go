@@ -172,6 +172,9 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 		hint.Table = p.tableOf(f.qualifier)
 	}
 	s.columns = append(s.columns, hint)
+	if p.body != nil {
+		f.sql = p.typed(f).undeclared()
+	}
 	return f.sql + " AS " + quoteIdentifier(alias)
 }
 
