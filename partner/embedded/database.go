@@ -27,6 +27,7 @@ type database struct {
 	term atomic.Int64
 
 	turns turns
+	long  chan struct{} // held by the call that takes long
 
 	// Owned by the holder of the turn.
 	mirror       *database     // ships here before each commit; nil: exposed, asynchronous, or not mirrored

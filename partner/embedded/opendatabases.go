@@ -66,7 +66,7 @@ func (p *Partner) openDatabase(path string, about aboutDatabase) (*database, err
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", p.name, err)
 	}
-	d := &database{Partner: p, title: s.about.Load().title, store: s}
+	d := &database{Partner: p, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
 	d.pair = p.pair.session(d.title)
 	d.state.Store(&mirroring{})
 	return d, nil

@@ -18,6 +18,7 @@ type procedure struct {
 	// readsFirst: there are ways through it that write nothing. It runs beside the writer, and only the
 	// call that would write is run again in it.
 	readsFirst bool
+	long       bool   // see takesLong
 	index      int    // in the catalogue, for the counters
 	object     string // its key among the objects
 	// needs are the keys of the tables without which it fails, those of the procedures that it calls included; extended says
@@ -95,7 +96,7 @@ func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("line %d of %.60q: %w", lineOf(err), text, err)
 	}
-	p := &procedure{name: t.Name.Object, text: t, object: objectKey(kindProcedure, t.Name.Object), readsFirst: !alwaysWrites(t.Body)}
+	p := &procedure{name: t.Name.Object, text: t, object: objectKey(kindProcedure, t.Name.Object), readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
 	for i, q := range t.Params {
 		typ, ok := typeOf(q.Type)
 		if !ok {

@@ -57,8 +57,9 @@ type program struct {
 	w     *writer // nil: it may only read
 	ctx   context.Context
 	r     *result
-	depth int // of calls within calls
-	left  int // statements that may still run
+	depth int        // of calls within calls
+	left  int        // statements that may still run
+	turns *longTurns // of a procedure that takes long, in no transaction of its session's
 
 	trans  int  // BEGIN TRANSACTION without its end
 	tries  int  // TRY around the statement, the callers' included
@@ -106,8 +107,9 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 		return nil, err
 	}
 	tried := false
+	var turns *longTurns
 	run := func(rd *reader, w *writer, noRoom bool) (*result, error) {
-		x := &program{s: s, d: d, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom}
+		x := &program{s: s, d: d, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom, turns: turns}
 		f, err := x.call(p, a)
 		tried = x.tried
 		if isTold(err) {
@@ -146,6 +148,12 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 		if err := reads(false); !errors.Is(err, errMustWrite) {
 			return r, err
 		}
+	}
+	if p.long {
+		return d.runLong(ctx, s, func(w *writer, l *longTurns) (*result, error) {
+			turns = l
+			return run(w.reader, w, false)
+		})
 	}
 	waits, cancel := s.patient(ctx)
 	defer cancel()
@@ -217,6 +225,9 @@ func (f *frame) release() {
 
 // dropLocals ends the tables of the frame.
 func (f *frame) dropLocals() error {
+	if f.turns != nil && f.turns.began.IsZero() {
+		return nil // the connection is not ours any more: see runLong
+	}
 	for _, text := range f.locals {
 		if _, err := f.exec(text, nil); err != nil {
 			return err
@@ -251,8 +262,14 @@ func (x *program) spend() error {
 	if x.left--; x.left < 0 {
 		return notSupported("A procedure that runs more than %d statements", maxStatements)
 	}
-	if x.left%256 == 0 && x.ctx.Err() != nil {
+	if x.left%64 != 0 {
+		return nil
+	}
+	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)
+	}
+	if x.turns != nil && x.trans == 0 {
+		return x.turns.pause(x.ctx)
 	}
 	return nil
 }
