@@ -47,6 +47,8 @@ type body struct {
 	tables map[string][]Column // table variables and temporary tables, by name in lower case
 	loops  int                 // WHILE around the statement
 	caught int                 // CATCH around the statement
+
+	function bool // it is a function's: RETURN has a value of any kind
 }
 
 // procedure parses the whole.
