@@ -396,6 +396,8 @@ func TestTable_Refuses(t *testing.T) {
 		"CREATE TABLE T (a int IDENTITY(0, 1))":                                      40510,
 		"CREATE TABLE T (a int PRIMARY KEY, b int PRIMARY KEY)":                      8110,
 		"CREATE TABLE T (a int NULL PRIMARY KEY)":                                    8111,
+		"CREATE TABLE T (CHECK (1 = 1))":                                             102,
+		"CREATE TABLE T (a int, INDEX i (b))":                                        1911,
 		"CREATE TABLE T (a int, PRIMARY KEY (b))":                                    1911,
 		"CREATE TABLE T (a frob)":                                                    2715,
 		"CREATE TABLE T (a sql_variant)":                                             40510,

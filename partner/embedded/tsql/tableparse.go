@@ -39,6 +39,9 @@ func (p *parser) createTable(d *Definition) {
 			break
 		}
 	}
+	if tp.t.Columns == nil {
+		p.unexpected()
+	}
 	p.expectSymbol(")")
 	p.storageOptions()
 	if p.peek(0).is("AS") {
@@ -580,6 +583,13 @@ func (t *Table) validate(known []Column, line int) *Error {
 		for _, c := range f.Columns {
 			if !have(c) {
 				return fail(1769, "Foreign key '%s' references invalid column '%s' in referencing table '%s'.", f.Name, c, t.Name.Object)
+			}
+		}
+	}
+	for _, x := range t.Indexes {
+		for _, c := range append(names(x.Columns), x.Include...) {
+			if !have(c) {
+				return fail(1911, "Column name '%s' does not exist in the target table or view.", c)
 			}
 		}
 	}
