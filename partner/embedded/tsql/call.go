@@ -11,7 +11,13 @@ func (p *parser) call() fragment {
 	t := p.next()
 	name := strings.ToUpper(t.text)
 	if _, ok := aggregates[name]; ok {
+		if p.hasOver() {
+			return p.windowAggregate(name)
+		}
 		return p.aggregateCall(name)
+	}
+	if sig, ok := windowFunctions[name]; ok {
+		return p.windowCall(t, sig)
 	}
 	switch name {
 	case "CONVERT", "TRY_CONVERT":
@@ -22,6 +28,8 @@ func (p *parser) call() fragment {
 		return p.dataLength()
 	case "IIF":
 		return p.iif()
+	case "STRING_AGG":
+		return p.stringAggregate()
 	}
 	if sig, ok := dateFunctions[name]; ok {
 		return p.dateCall(t, sig)
@@ -169,6 +177,9 @@ func (p *parser) globalVariable(t token) fragment {
 // the same parameter: within a statement it has one value.
 func (p *parser) systemValue(name string, args []Expr) fragment {
 	f := fragment{typ: systemFunctions[name].typ}
+	if p.in.definition {
+		return p.definedValue(name, f)
+	}
 	for _, known := range p.in.System {
 		if known.Name == name && sameArguments(known.Args, args) {
 			f.sql = "@" + known.Param
@@ -231,9 +242,6 @@ func (p *parser) aggregateCall(name string) fragment {
 	arg := p.value()
 	p.in.aggregate = false
 	p.expectSymbol(")")
-	if p.peek(0).is("OVER") {
-		p.unsupported("Clause", "OVER")
-	}
 	if sig.like > 0 {
 		f.typ = arg.typ
 	}

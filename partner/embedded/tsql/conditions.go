@@ -170,7 +170,7 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	if left.column == "" && left.typ.maybeText() {
 		head = "(" + head + " COLLATE NOCASE)"
 	}
-	if p.peek(0).is("SELECT") {
+	if p.startsQuery() {
 		sub := p.subquery()
 		p.expectSymbol(")")
 		return head + " IN (" + sub.sql + ")", nil

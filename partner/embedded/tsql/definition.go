@@ -2,26 +2,40 @@ package tsql
 
 import "strings"
 
-// Definition makes, changes or removes an object: CREATE, ALTER or DROP of a table, an index, a
-// procedure, a database, a role, a user or a login. What a table, an index or a procedure is made of stands
-// in Text only: the caller knows which texts it can do.
+// Definition makes, changes or removes an object: CREATE, ALTER or DROP of a table, an index, a view, a
+// procedure, a function, a database, a role, a user or a login, and TRUNCATE of a table. What a procedure or a function is made of
+// stands in Text only: see [ParseProcedure] and [ParseFunction].
 type Definition struct {
 	position
-	Verb string // CREATE, ALTER or DROP
-	Kind string // TABLE, INDEX, PROCEDURE, DATABASE, ROLE, USER or LOGIN
+	Verb string // CREATE, ALTER, DROP or TRUNCATE
+	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, DATABASE, ROLE, USER or LOGIN
 	Name Name   // of the object
 	On   Name   // the table of an index
 	// Text is the whole statement: its words as written with one blank between them, without comments.
 	Text string
-	// Action is ADD MEMBER or DROP MEMBER of a role, ADD or DROP COLUMN of a table.
+	// OrAlter: CREATE OR ALTER was written.
+	OrAlter bool
+	// IfExists: IF EXISTS was written behind DROP, or behind DROP COLUMN and DROP CONSTRAINT.
+	IfExists bool
+	// Table is what CREATE TABLE makes, or what ALTER TABLE … ADD and ALTER COLUMN add or change; see [Table.Change].
+	Table *Table
+	// Index is what CREATE INDEX makes.
+	Index *Index
+	// View is what CREATE VIEW and ALTER VIEW make.
+	View *View
+	// Action is ADD MEMBER or DROP MEMBER of a role; ADD, DROP COLUMN, DROP CONSTRAINT, ALTER COLUMN, CHECK CONSTRAINT or SET
+	// of a table. The last two change nothing here.
 	Action string
 	// Other is the role's member, or the login of a user: "" for WITHOUT LOGIN.
 	Other string
-	// Columns are those of DROP COLUMN.
+	// Columns are those of DROP COLUMN, or the constraints of DROP CONSTRAINT and CHECK CONSTRAINT.
 	Columns []string
 	// Options are those of a login, by name in upper case: PASSWORD, SID, CHECK_POLICY, … ; a string without
 	// its quotes, else as written. PASSWORD HASHED has the option HASHED too.
 	Options map[string]string
+
+	defaults []pendingDefault // of ADD DEFAULT … FOR
+	noCheck  bool             // WITH NOCHECK
 }
 
 // Grant is GRANT, REVOKE or DENY.
@@ -33,40 +47,108 @@ type Grant struct {
 	To          string   // role, user or login
 }
 
-// definition parses a statement that begins with CREATE, ALTER or DROP; false: it is none of these.
-func (p *parser) definition(at position, first bool) (Statement, bool) {
-	verb := strings.ToUpper(p.peek(0).text)
-	kind := strings.ToUpper(p.peek(1).text)
-	if kind == "PROC" {
-		kind = "PROCEDURE"
+// definition parses a statement that begins with CREATE, ALTER, DROP or TRUNCATE; false: it is none of these. DROP of several
+// objects gives several.
+func (p *parser) definition(at position, first bool) ([]Statement, bool) {
+	begin := p.pos
+	d := &Definition{position: at, Verb: strings.ToUpper(p.next().text)}
+	d.OrAlter = d.Verb == "CREATE" && p.accept("OR", "ALTER")
+	unique := d.Verb == "CREATE" && p.accept("UNIQUE")
+	clustered := d.Verb == "CREATE" && p.accept("CLUSTERED")
+	if !clustered && d.Verb == "CREATE" {
+		p.accept("NONCLUSTERED")
 	}
-	nonclustered := verb == "CREATE" && (kind == "NONCLUSTERED" || kind == "UNIQUE" || kind == "CLUSTERED")
-	switch {
-	case kind == "TABLE", kind == "PROCEDURE", kind == "DATABASE" && verb != "ALTER", kind == "ROLE", kind == "USER", kind == "LOGIN",
-		kind == "INDEX" && verb != "ALTER", nonclustered:
-	default:
+	if d.Kind = strings.ToUpper(p.peek(0).text); d.Kind == "PROC" {
+		d.Kind = "PROCEDURE"
+	}
+	if !p.defines(d, p.pos > begin+1 && !d.OrAlter) {
+		p.pos = begin
 		return nil, false
 	}
-	begin := p.pos
-	d := &Definition{position: at, Verb: verb, Kind: kind}
-	p.pos += 2
-	for nonclustered && p.pos < len(p.tokens)-1 && d.Kind != "INDEX" {
-		d.Kind = strings.ToUpper(p.next().text)
+	if p.pos++; d.Verb == "DROP" {
+		return p.drop(d, begin), true
 	}
 	d.Name = p.name()
 	switch d.Kind {
-	case "PROCEDURE":
+	case "PROCEDURE", "FUNCTION":
 		p.procedureText(d, first)
-	case "TABLE", "INDEX":
-		p.tableText(d)
-	case "DATABASE", "ROLE", "USER", "LOGIN":
+	case "VIEW":
+		p.view(d, first)
+	case "INDEX":
+		p.createIndex(d, unique, clustered)
+	case "TABLE":
+		switch d.Verb {
+		case "CREATE":
+			p.createTable(d)
+		case "ALTER":
+			p.alterTable(d)
+		}
+	default:
 		p.principalText(d)
 	}
 	if p.err == nil {
 		p.finish()
 	}
 	d.Text = p.words(begin)
-	return d, true
+	return []Statement{d}, true
+}
+
+// defines says whether the verb is known for the kind. indexed: words of an index stood between them.
+func (p *parser) defines(d *Definition, indexed bool) bool {
+	switch {
+	case indexed:
+		return d.Kind == "INDEX"
+	case d.OrAlter:
+		return d.Kind == "PROCEDURE" || d.Kind == "VIEW" || d.Kind == "FUNCTION"
+	case d.Verb == "TRUNCATE":
+		return d.Kind == "TABLE"
+	}
+	switch d.Kind {
+	case "TABLE", "VIEW", "PROCEDURE", "FUNCTION", "ROLE", "USER", "LOGIN":
+		return true
+	case "DATABASE", "INDEX":
+		return d.Verb != "ALTER"
+	}
+	return false
+}
+
+// drop parses [IF EXISTS] names behind DROP and the kind.
+func (p *parser) drop(d *Definition, begin int) []Statement {
+	d.IfExists = p.accept("IF", "EXISTS")
+	var list []Statement
+	for {
+		one := *d
+		one.Name = p.name()
+		if one.Kind == "INDEX" {
+			p.dropIndex(&one)
+		}
+		list = append(list, &one)
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	if p.err == nil {
+		p.finish()
+	}
+	for _, st := range list {
+		st.(*Definition).Text = p.words(begin)
+	}
+	return list
+}
+
+// dropIndex parses ON table, or takes table.index apart.
+func (p *parser) dropIndex(d *Definition) {
+	if p.accept("ON") {
+		d.On = p.name()
+		p.storageOptions()
+		return
+	}
+	if d.Name.Schema == "" {
+		p.unexpected()
+		return
+	}
+	d.On = Name{Schema: d.Name.Database, Object: d.Name.Schema}
+	d.Name = Name{Object: d.Name.Object}
 }
 
 // words are the tokens from begin on that were taken, with one blank between them.
@@ -83,59 +165,22 @@ func (p *parser) words(begin int) string {
 
 // procedureText takes the rest of the batch.
 func (p *parser) procedureText(d *Definition, first bool) {
-	if d.Verb == "DROP" {
-		return
-	}
 	if !first {
-		p.fail(&Error{Number: 111, State: 1, Class: 15, Line: d.Line(),
-			Message: "'CREATE/ALTER PROCEDURE' must be the first statement in a query batch."})
+		p.notFirst(d)
 		return
 	}
-	p.pos = len(p.tokens) - 1
-}
-
-// tableText takes a table's or an index's description.
-func (p *parser) tableText(d *Definition) {
-	switch {
-	case d.Kind == "INDEX" && (d.Verb == "CREATE" || p.peek(0).is("ON")):
-		p.expect("ON")
-		d.On = p.name()
-	case d.Verb == "ALTER" && p.accept("DROP", "COLUMN"):
-		d.Action = "DROP COLUMN"
-		d.Columns = append(d.Columns, p.identifier())
-		for p.acceptSymbol(",") {
-			d.Columns = append(d.Columns, p.identifier())
-		}
-		return
-	case d.Verb == "ALTER" && p.accept("ADD"):
-		d.Action = "ADD"
-		p.columnList()
-		return
-	case d.Verb == "ALTER":
-		p.unsupported("Statement", "ALTER TABLE … "+strings.ToUpper(p.peek(0).text))
-		return
+	if d.Kind == "FUNCTION" {
+		p.scalarFunction()
 	}
-	if d.Verb == "CREATE" {
-		if !p.peek(0).isSymbol("(") {
-			p.unexpected()
-		}
-		p.skipParentheses()
+	if p.err == nil {
+		p.pos = len(p.tokens) - 1
 	}
 }
 
-// columnList takes what follows ALTER TABLE … ADD, up to the end of the statement.
-func (p *parser) columnList() {
-	for !p.atEnd() {
-		t := p.peek(0)
-		switch {
-		case t.isSymbol(";"), t.kind == wordToken && (boundaries[strings.ToUpper(t.text)] || t.is("ELSE")):
-			return
-		case t.isSymbol("("):
-			p.skipParentheses()
-		default:
-			p.pos++
-		}
-	}
+// notFirst is error 111.
+func (p *parser) notFirst(d *Definition) {
+	p.fail(&Error{Number: 111, State: 1, Class: 15, Line: d.Line(),
+		Message: "'CREATE/ALTER " + d.Kind + "' must be the first statement in a query batch."})
 }
 
 // principalText takes what follows the name of a database, role, user or login.

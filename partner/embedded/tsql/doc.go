@@ -1,8 +1,8 @@
-// Package tsql understands the little Transact-SQL that an embedded partner
-// meets as text: what drivers send at login, simple queries on the ASPState
-// tables, calls of procedures, and the operators' ALTER DATABASE … SET PARTNER.
+// Package tsql understands the Transact-SQL that an embedded partner
+// meets as text: what drivers send at login, definitions of tables and other objects, queries on
+// them, calls of procedures, and the operators' ALTER DATABASE … SET PARTNER.
 //
-// [Parse] turns a batch into statements. SELECT, INSERT, UPDATE and DELETE
+// [Parse] turns a batch into statements. SELECT, INSERT, UPDATE, DELETE and MERGE
 // come out rewritten for SQLite (modernc.org/sqlite); what needs a session or a
 // server (variables, @@SPID, GETUTCDATE()) becomes named parameters, listed in
 // [Inputs], which the caller binds. Functions of their arguments alone become
@@ -25,7 +25,11 @@
 //	datetime                  TEXT 'YYYY-MM-DD HH:MM:SS.mmm', in steps of 1/300 s
 //	datetime2                 TEXT 'YYYY-MM-DD HH:MM:SS.nnnnnnn'
 //
+// Definitions come out parsed: a [Table] of CREATE TABLE knows the statements that make it in SQLite and what ALTER TABLE
+// changes ([Table.Change]), a [View] its query, and [Written] names the constraint that a refused write was against.
+// Identity columns are left to SQLite: the caller answers SCOPE_IDENTITY() and its like by last_insert_rowid().
+//
 // What it does not do: it checks no name against a schema (SQLite does, see
-// [FromSQLite]), keeps no variables, and has no CTE, MERGE or dynamic EXEC. WHILE, TRY, OUTPUT, table variables,
+// [FromSQLite]), and keeps no variables. MERGE and an UPDATE or DELETE from a join need rowids. WHILE, TRY, OUTPUT, table variables,
 // temporary tables and cursors are known in the body of a procedure only: see [ParseProcedure].
 package tsql

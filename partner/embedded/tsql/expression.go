@@ -113,7 +113,7 @@ type SystemCall struct {
 	// Those with arguments: OBJECT_ID, SERVERPROPERTY, IS_SRVROLEMEMBER,
 	// IS_MEMBER, SUSER_SNAME, SUSER_NAME, SUSER_ID, USER_NAME, USER_ID,
 	// OBJECT_NAME, OBJECT_DEFINITION, COL_LENGTH, DATABASE_PRINCIPAL_ID, HAS_PERMS_BY_NAME,
-	// SCHEMA_NAME, SCHEMA_ID, CONNECTIONPROPERTY, and no other.
+	// SCHEMA_NAME, SCHEMA_ID, CONNECTIONPROPERTY, IDENT_CURRENT, IDENT_SEED, IDENT_INCR, and FUNCTION (of the user's), and no other.
 	// CURRENT_TIMESTAMP comes as GETDATE; CURRENT_USER, USER and SESSION_USER
 	// come as USER_NAME without arguments.
 	Name string
@@ -121,6 +121,8 @@ type SystemCall struct {
 	Args []Expr
 	// Param is the parameter's name for sql.Named.
 	Param string
+	// Function is the user's function that is called, where Name is "FUNCTION"; see [Function].
+	Function Name
 }
 
 // Expr is a value expression, to be evaluated as "SELECT " + SQL on SQLite.

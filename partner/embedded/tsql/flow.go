@@ -80,7 +80,7 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 
 func (p *parser) returns(at position) Statement {
 	st := &Return{position: at}
-	if t := p.peek(0); t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
+	if t := p.peek(0); p.body.function || t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
 		e := p.scalar()
 		st.Status = &e
 	}

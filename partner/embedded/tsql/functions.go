@@ -19,15 +19,18 @@ func RegisterFunctions() error { return registerOnce() }
 var registerOnce = sync.OnceValue(func() error {
 	for name, f := range sqlFunctions {
 		register := sqlite.RegisterDeterministicScalarFunction
-		if name == "tsql_newid" {
+		if volatile[name] {
 			register = sqlite.RegisterScalarFunction
 		}
 		if err := register(name, int32(f.args), f.wrapped()); err != nil {
 			return fmt.Errorf("register SQLite function %s: %w", name, err)
 		}
 	}
-	return nil
+	return registerAggregates()
 })
+
+// volatile are the functions whose value is not that of their arguments alone.
+var volatile = map[string]bool{"tsql_newid": true, "tsql_clock": true, "tsql_raise": true}
 
 // sqlFunction is a function for SQLite. args is -1 where their number varies
 // (the parser has checked it). With strict set, it is NULL as soon as one argument is.
@@ -85,4 +88,7 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_convert":      {6, true, convertFunction},
 	"tsql_try_convert":  {6, true, tryConvert},
 	"tsql_store":        {6, true, store},
+	"tsql_raise":        {3, true, raised},
+	"tsql_clock":        {1, true, clock},
+	"tsql_depth":        {2, true, depth},
 }

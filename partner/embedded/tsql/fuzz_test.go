@@ -3,6 +3,7 @@ package tsql
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -18,6 +19,12 @@ func FuzzParse(f *testing.F) {
 		"update top (@n) x set a += 0x1F, b = case when 1 = 1 and not a in (1, 2) then -1.5e3 else ~a end from db..t as x with (nolock) where exists (select * from u)",
 		"insert into t (a) select top 3 convert(varchar(10), getdate(), 121) + 'x' from t order by 1 desc option (recompile)",
 		"delete from t where a between 1 and 2 or b is not null /* c /* d */ */ -- e", "select object_id(db_name()), avg(a), \x00'\x00' collate x_bin",
+		"with n (i) as (select 1 union all select i + 1 from n where i < 9), m as (select * from n) select top 3 x.i, sum(count(*)) over (partition by x.i order by x.i rows 2 preceding) from m x left join (values (1, 'a')) v (a, b) join t on 1 = 1 on v.a = x.i group by x.i order by 1 offset 1 rows option (maxrecursion 5)",
+		"merge into t as x using (select a, b from u) s on s.a = x.a when matched and x.b > @n then update set b = s.b, x.c += 1 when not matched then insert (a, b) values (s.a, 1) when not matched by source then delete;",
+		"create table dbo.[a]]b] (id int identity(5, 1) not null constraint pk primary key clustered, n nvarchar(max) collate x_bin null default (N'x' + 'y') check (n <> 'z'), d decimal(5, 2) default getdate() references p (q) on delete set null, unique (n, d desc), index i (d) where d > 1) on [primary]",
+		"alter table t add a int not null constraint df default 1 with values, constraint c check (a > 0), constraint d default 5 for b drop index if exists i on t, t.j truncate table t drop table if exists a, b",
+		"create or alter view v (a, b) as (select a, (select b from u where u.a = t.a) from t) union select 'x', dbo.f(1, @a) except select 1, 2 intersect select c, d from w",
+		"update o set a = i.b, c += 1 from t o join i on i.a = o.a where i.b is null delete t from t, u where t.a = u.a create unique index i on t (a desc, b) include (c) where a is not null with (online = on)",
 		"alter database [d] set partner timeout 10; set ansi_nulls, ansi_padding on; set transaction isolation level snapshot",
 	} {
 		f.Add(batch)
@@ -51,6 +58,13 @@ func FuzzParse(f *testing.F) {
 				switch s := s.(type) {
 				case *Query:
 					check(s.SQL, s.Inputs)
+				case *Merge:
+					check(s.Snapshot, s.Inputs)
+					for _, q := range s.Writes {
+						check(q.SQL, q.Inputs)
+					}
+				case *Definition:
+					checkDefinition(t, batch, s, func(sql string) { check(sql, Inputs{}) })
 				case *Assign:
 					check("SELECT "+s.Value.SQL, s.Value.Inputs)
 				case *Exec:
@@ -63,6 +77,24 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkDefinition checks what a definition became, and that a table's text gives the same table.
+func checkDefinition(t *testing.T, batch string, d *Definition, check func(sql string)) {
+	t.Helper()
+	if d.View != nil {
+		check(d.View.SQL)
+	}
+	if d.Kind != "TABLE" || d.Verb != "CREATE" {
+		return
+	}
+	for _, sql := range d.Table.SQL() {
+		check(sql)
+	}
+	again, err := ParseTable(d.Table.Text())
+	if err != nil || !slices.Equal(again.SQL(), d.Table.SQL()) {
+		t.Errorf("%q became %q: %v", batch, d.Table.Text(), err)
+	}
 }
 
 // FuzzLike compares LIKE with itself read backwards where that is the same

@@ -50,7 +50,7 @@ func (in *Inputs) keepUsed(texts ...string) {
 	kept := in.System[:0]
 	for _, call := range in.System {
 		for _, text := range texts {
-			if call.Name != "" || names(text, "@"+call.Param) {
+			if call.Name != "" || hasParameter(text, "@"+call.Param) {
 				kept = append(kept, call)
 				break
 			}
@@ -59,8 +59,8 @@ func (in *Inputs) keepUsed(texts ...string) {
 	in.System = kept
 }
 
-// names reports whether the text has the parameter.
-func names(text, parameter string) bool {
+// hasParameter reports whether the text has the parameter.
+func hasParameter(text, parameter string) bool {
 	for {
 		at := strings.Index(text, parameter)
 		if at < 0 {

@@ -104,7 +104,7 @@ func (p *parser) declareCursor(at position) Statement {
 		return st
 	}
 	p.in = &inputs{}
-	st.Query, _ = p.query(at, "SELECT").(*Query)
+	st.Query, _ = p.query(at, "SELECT", "").(*Query)
 	return st
 }
 

@@ -2,39 +2,65 @@ package tsql
 
 import "strings"
 
-// groups parses GROUP BY and HAVING.
-func (p *parser) groups() (grouped bool, sql string) {
+// groups parses GROUP BY and HAVING; terms are nil without GROUP BY.
+func (p *parser) groups() (terms []fragment, sql string) {
 	if p.accept("GROUP", "BY") {
-		var terms []string
+		if p.peek(0).is("GROUPING") && p.peek(1).is("SETS") || p.peek(0).is("ALL") {
+			p.unsupported("Clause", "GROUP BY "+strings.ToUpper(p.peek(0).text))
+		}
+		var texts []string
 		for {
-			terms = append(terms, p.value().sql)
+			f := p.value()
+			terms = append(terms, f)
+			texts = append(texts, f.folded(true))
 			if !p.acceptSymbol(",") {
 				break
 			}
 		}
-		sql = " GROUP BY " + strings.Join(terms, ", ")
+		sql = " GROUP BY " + strings.Join(texts, ", ")
 		if t := p.peek(0); t.is("WITH") {
 			p.unsupported("Clause", "GROUP BY … WITH "+strings.ToUpper(p.peek(1).text))
 		}
 	}
-	grouped = sql != ""
 	if p.accept("HAVING") {
-		sql += " HAVING " + p.condition().sql
+		before := len(p.in.bare)
+		f := p.condition()
+		sql += " HAVING " + f.sql
+		if c := p.ungrouped(bareColumns{f.sql, p.in.bare[before:]}, terms, p.in.outer); c != nil && p.err == nil {
+			p.notGrouped(8121, c, true, "the HAVING clause")
+		}
 	}
-	return grouped, sql
+	return terms, sql
 }
 
 // order parses ORDER BY and OFFSET … FETCH; limit is that of TOP.
-func (p *parser) order(limit string) (order, window string) {
+func (p *parser) order(limit string, s *selection) (order, window string) {
 	if limit != "" {
 		window = " LIMIT " + limit
 	}
 	if !p.accept("ORDER", "BY") {
 		return "", window
 	}
+	order = " ORDER BY " + p.orderTerms(s)
+	switch {
+	case limit != "":
+	case p.accept("OFFSET"):
+		window = p.offset()
+	default:
+		s.ordered = true
+	}
+	return order, window
+}
+
+// orderTerms parses value [ASC | DESC], … . s is the SELECT whose items may be named; nil: none may.
+func (p *parser) orderTerms(s *selection) string {
 	var terms []string
 	for {
-		term := p.value().sql
+		f := p.value()
+		term := f.sql
+		if f.column == "" && !f.isConstant && f.typ.maybeText() || s != nil && f.qualifier == "" && hasName(s.folds, f.column) {
+			term += " COLLATE NOCASE"
+		}
 		if p.accept("DESC") {
 			term += " DESC"
 		} else {
@@ -42,14 +68,9 @@ func (p *parser) order(limit string) (order, window string) {
 		}
 		terms = append(terms, term)
 		if !p.acceptSymbol(",") {
-			break
+			return strings.Join(terms, ", ")
 		}
 	}
-	order = " ORDER BY " + strings.Join(terms, ", ")
-	if limit == "" && p.accept("OFFSET") {
-		window = p.offset()
-	}
-	return order, window
 }
 
 // offset parses what follows OFFSET: n ROWS [FETCH NEXT m ROWS ONLY].

@@ -85,7 +85,11 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		p.pos++
 		return []Statement{p.exec(at)}
 	case "SELECT", "INSERT", "UPDATE", "DELETE":
-		return []Statement{p.query(at, word)}
+		return []Statement{p.query(at, word, "")}
+	case "WITH":
+		return []Statement{p.withStatement(at)}
+	case "MERGE":
+		return []Statement{p.merge(at, "")}
 	case "BEGIN":
 		if next := p.peek(1); !next.is("TRAN") && !next.is("TRANSACTION") && !next.is("TRY") && !next.is("CATCH") && !next.is("DISTRIBUTED") && !next.is("DIALOG") {
 			p.pos++
@@ -100,14 +104,16 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		}
 		p.pos++
 		return []Statement{p.ifStatement(at)}
-	case "CREATE", "ALTER", "DROP":
-		if d, ok := p.definition(at, first); ok {
-			return []Statement{d}
+	case "CREATE", "ALTER", "DROP", "TRUNCATE":
+		if list, ok := p.definition(at, first); ok {
+			return list
 		}
 	case "GRANT", "REVOKE", "DENY":
 		return []Statement{p.grant(at)}
 	}
 	switch {
+	case t.isSymbol("(") && p.opensQuery():
+		return []Statement{p.query(at, "SELECT", "")}
 	case p.accept("ALTER", "DATABASE"):
 		return []Statement{p.alterDatabase(at)}
 	case otherStatements[word]:
@@ -136,7 +142,7 @@ FETCH GOTO GRANT IF INSERT KILL LOAD MERGE OPEN PRINT RAISERROR READTEXT RECONFI
 ROLLBACK SAVE SELECT SET SETUSER SHUTDOWN TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT`)
 
 // unfinished are words that would continue a statement with what is not supported.
-var unfinished = wordSet(`UNION EXCEPT INTERSECT INTO FOR PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
+var unfinished = wordSet(`INTO FOR PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
 
 // finish checks that the statement ends here: by a semicolon, the end of the
 // batch, or the first word of another statement.

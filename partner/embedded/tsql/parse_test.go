@@ -225,7 +225,7 @@ func TestHints(t *testing.T) {
 		want  []ColumnHint
 	}{
 		{"select a, 1 as n, @v from ASPState..T", []string{"a", "n", ""}, []ColumnHint{{Name: "a", Column: "a", Table: table}, {Name: "n", Type: int32Type}, {Variable: "@v"}}},
-		{"select 1 as n, *, count(*) from ASPState..T", []string{"n", "x", "y", ""}, []ColumnHint{{Name: "n", Type: int32Type}, {Name: "x", Column: "x", Table: table}, {Name: "y", Column: "y", Table: table}, {Type: int32Type}}},
+		{"select 1 as n, *, len(x) from ASPState..T", []string{"n", "x", "y", ""}, []ColumnHint{{Name: "n", Type: int32Type}, {Name: "x", Column: "x", Table: table}, {Name: "y", Column: "y", Table: table}, {Type: int32Type}}},
 		{"select t.*, u.* from ASPState..T t, U u", []string{"x", "y"}, []ColumnHint{{Name: "x", Column: "x"}, {Name: "y", Column: "y"}}},
 		{"select x = t.a from ASPState..T t, U", []string{"x"}, []ColumnHint{{Name: "x", Column: "a", Table: table}}},
 		{"select a from T, U", []string{"a"}, []ColumnHint{{Name: "a", Column: "a"}}},

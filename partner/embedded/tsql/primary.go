@@ -67,12 +67,9 @@ func (p *parser) operand() fragment {
 // value, a value, or a condition.
 func (p *parser) parenthesized() fragment {
 	var f fragment
-	if p.peek(0).is("SELECT") {
+	if p.startsQuery() {
 		sub := p.subquery()
-		if !sub.single {
-			p.unsupported("Clause", "subquery as a value, unless it is an aggregate or TOP 1")
-		}
-		f = fragment{sql: "(" + sub.sql + ")", typ: sub.typ}
+		f = fragment{sql: "(" + p.singleValue(sub) + ")", typ: sub.typ}
 	} else {
 		f = p.disjunction()
 	}
@@ -106,10 +103,14 @@ var bareFunctions = map[string]string{
 // columnReference parses a column's name with its qualifiers, of which SQLite needs the last.
 func (p *parser) columnReference() fragment {
 	n := p.name()
-	p.in.columns++
 	if p.peek(0).isSymbol("(") {
-		p.unsupported("Function", n.String())
+		if n.Schema == "" || strings.EqualFold(n.Schema, "sys") || p.in.noQuery {
+			p.unsupported("Function", n.String())
+			return fragment{}
+		}
+		return p.userFunction(n)
 	}
+	p.in.columns++
 	f := fragment{sql: quoteIdentifier(n.Object), column: n.Object, qualifier: n.Schema}
 	if p.in.row != nil && p.in.row.names(n.Schema) {
 		f.typ, f.qualifier = p.typeIn(p.in.row.table, n.Object), ""
@@ -117,6 +118,9 @@ func (p *parser) columnReference() fragment {
 	}
 	if n.Schema != "" {
 		f.sql = quoteIdentifier(n.Schema) + "." + f.sql
+	}
+	if !p.in.aggregate {
+		p.in.bare = append(p.in.bare, f)
 	}
 	return f
 }

@@ -50,6 +50,8 @@ type body struct {
 	loops  int                 // WHILE around the statement
 	caught int                 // CATCH around the statement
 	query  bool                // the statement is a query: what it computes once is hoisted
+
+	function bool // it is a function's: RETURN has a value of any kind
 }
 
 // procedure parses the whole.

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// query parses a SELECT, INSERT, UPDATE or DELETE, whose first word comes next.
-func (p *parser) query(at position, word string) Statement {
+// query parses a SELECT, INSERT, UPDATE or DELETE, whose first word comes next. with is the text of WITH before it.
+func (p *parser) query(at position, word, with string) Statement {
 	q := &Query{position: at}
 	if p.body != nil {
 		p.body.query = true
@@ -25,9 +25,15 @@ func (p *parser) query(at position, word string) Statement {
 		q.Kind = Delete
 		p.delete(q)
 	}
-	p.queryHints()
+	rounds := p.queryHints()
 	p.finish()
 	q.Inputs = p.in.Inputs
+	if with != "" {
+		q.SQL = strings.ReplaceAll(with+q.SQL, depthMark, rounds)
+		if q.Output != nil && q.Output.Before != "" {
+			q.Output.Before = strings.ReplaceAll(with+q.Output.Before, depthMark, rounds)
+		}
+	}
 	if p.body != nil {
 		before := ""
 		if q.Output != nil {
@@ -42,14 +48,35 @@ func (p *parser) query(at position, word string) Statement {
 	return q
 }
 
-// queryHints passes OPTION (…).
-func (p *parser) queryHints() {
+// withStatement parses WITH and the statement behind it.
+func (p *parser) withStatement(at position) Statement {
+	with := p.with()
+	word := strings.ToUpper(p.peek(0).text)
+	switch word {
+	case "SELECT", "INSERT", "UPDATE", "DELETE":
+		return p.query(at, word, with)
+	case "MERGE":
+		return p.merge(at, with)
+	}
+	p.unexpected()
+	return nil
+}
+
+// queryHints passes OPTION (…), and gives the limit of MAXRECURSION in it: 100 without one.
+func (p *parser) queryHints() string {
+	rounds := "100"
 	if p.accept("OPTION") {
 		if !p.peek(0).isSymbol("(") {
 			p.unexpected()
 		}
+		for i := 1; !p.peek(i).isSymbol(")") && p.pos+i < len(p.tokens)-1; i++ {
+			if n := p.peek(i + 1); p.peek(i).is("MAXRECURSION") && n.kind == numberToken && span(n.text, isDigit) == len(n.text) {
+				rounds = n.text
+			}
+		}
 		p.skipParentheses()
 	}
+	return rounds
 }
 
 // tableHints passes WITH (NOLOCK, …), and the same without WITH.
@@ -111,11 +138,11 @@ func (p *parser) rowCount(f fragment) string {
 	return "tsql_rows(" + f.sql + ")"
 }
 
-// table parses a table's name in FROM with alias and hints, and notes it.
+// table parses a table's name in FROM with alias and hints, or what stands in parentheses for one, and notes it.
 func (p *parser) table() string {
 	switch t := p.peek(0); {
 	case t.isSymbol("("):
-		p.unsupported("Clause", "a query or a join in parentheses in FROM")
+		return p.derivedTable()
 	case t.kind == variableToken && p.body == nil:
 		p.unsupported("Clause", "table variable "+t.text)
 	}
@@ -129,6 +156,9 @@ func (p *parser) table() string {
 		alias = p.identifier()
 	}
 	p.tableHints()
+	if c := p.commonTableNamed(n); c != nil {
+		return p.commonSource(c, alias)
+	}
 	p.in.needTable(n)
 	p.in.sources = append(p.in.sources, source{alias: alias, name: n})
 	return tableSQL(n, alias)
@@ -165,29 +195,71 @@ var joins = []struct{ words, sql string }{
 
 // tables parses what follows FROM.
 func (p *parser) tables() string {
+	sql := p.joined()
+	for p.acceptSymbol(",") {
+		right := p.joined()
+		if strings.Contains(right, " RIGHT JOIN ") || strings.Contains(right, " FULL JOIN ") {
+			right = "(" + right + ")"
+		}
+		sql += " CROSS JOIN " + right
+	}
+	return sql
+}
+
+// joined parses tables with the joins between them.
+func (p *parser) joined() string {
 	sql := p.table()
 	for {
-		if p.acceptSymbol(",") {
-			sql += " CROSS JOIN " + p.table()
-			continue
-		}
 		join := p.join()
 		if join == "" {
 			return sql
 		}
-		sql += " " + join + " " + p.table()
-		if join != "CROSS JOIN" {
-			p.expect("ON")
-			sql += " ON " + p.condition().sql
+		sql += " " + join + " "
+		if join == "CROSS JOIN" {
+			sql += p.table()
+			continue
 		}
+		sql += p.joinOperand()
+		p.expect("ON")
+		sql += " ON " + p.condition().sql
 	}
 }
 
-// join takes the words of a join, or nothing.
+// joinOperand parses the right side of a join, up to its ON: a table, or joins whose own ON comes first.
+func (p *parser) joinOperand() string {
+	if !p.enter() {
+		return ""
+	}
+	defer p.leave()
+	sql := p.table()
+	for p.err == nil && !p.peek(0).is("ON") {
+		join := p.join()
+		if join == "" {
+			return sql
+		}
+		if join == "CROSS JOIN" {
+			sql = "(" + sql + " CROSS JOIN " + p.table() + ")"
+			continue
+		}
+		sql = "(" + sql + " " + join + " " + p.joinOperand()
+		p.expect("ON")
+		sql += " ON " + p.condition().sql + ")"
+	}
+	return sql
+}
+
+// join takes the words of a join, or nothing. How a server is to join has no effect here.
 func (p *parser) join() string {
 	for _, j := range joins {
-		if p.accept(strings.Fields(j.words)...) {
+		words := strings.Fields(j.words)
+		if p.accept(words...) {
 			return j.sql
+		}
+		if last := len(words) - 1; last > 0 && j.sql != "CROSS JOIN" && joinHints[strings.ToUpper(p.peek(last).text)] {
+			if p.peek(last+1).is("JOIN") && p.accept(words[:last]...) {
+				p.pos += 2
+				return j.sql
+			}
 		}
 	}
 	if t := p.peek(0); (t.is("CROSS") || t.is("OUTER")) && p.peek(1).is("APPLY") {
@@ -195,6 +267,8 @@ func (p *parser) join() string {
 	}
 	return ""
 }
+
+var joinHints = wordSet(`LOOP HASH MERGE REMOTE`)
 
 // where parses an optional WHERE.
 func (p *parser) where() string {

@@ -11,17 +11,23 @@ import "strings"
 // datetime column are brought to its form. Names are not checked against it.
 type Schema func(table Name) []Column
 
-// Column is a column of a table.
+// Column is a column of a table. What stands behind Type may be left out by a Schema that does not know it.
 type Column struct {
-	Name string
-	Type TypeSpec
+	Name     string
+	Type     TypeSpec
+	Identity bool   // an INSERT without a list of columns leaves it out
+	NotNull  bool   // it takes no NULL
+	Default  string // its default, as an expression of SQLite; "": NULL
+	nullable bool   // NULL was written
 }
 
 // source is a table of the statement being parsed, under the name by which
 // its columns are qualified.
 type source struct {
-	alias string
-	name  Name
+	alias   string
+	name    Name
+	columns []Column // of a derived table, if they are known
+	derived bool     // a query's result, not a table
 }
 
 // inputs collects what the SQL text being written needs.
@@ -33,6 +39,12 @@ type inputs struct {
 	noQuery    bool     // subqueries are not allowed here
 	aggregate  bool     // within an aggregate function
 	row        *rowView // of the OUTPUT clause whose expression is parsed
+	definition bool     // what is written becomes a part of the database's schema
+
+	bare      []fragment // columns outside of aggregate functions, those of subqueries apart
+	outer     int        // sources before it are those of the queries around
+	ctes      []cte
+	recursion *recursion // of the common table expression whose body is parsed
 }
 
 // needParameter notes the variable and gives its name in the SQL.
@@ -63,11 +75,18 @@ func (in *inputs) needTable(table Name) {
 // columnType looks the type of a column up in the schema, for the columns of
 // the tables that the statement has named so far; zero if unknown.
 func (p *parser) columnType(f fragment) TypeSpec {
-	if p.schema == nil && p.body == nil || f.column == "" {
+	if f.column == "" {
 		return TypeSpec{}
 	}
-	for _, s := range p.in.sources {
+	for i := len(p.in.sources) - 1; i >= 0; i-- { // the innermost first
+		s := p.in.sources[i]
 		if f.qualifier != "" && !strings.EqualFold(f.qualifier, s.alias) {
+			continue
+		}
+		if s.derived {
+			if t := typeOfColumn(s.columns, f.column); t.Name != "" {
+				return t
+			}
 			continue
 		}
 		if t := p.typeIn(s.name, f.column); t.Name != "" {
@@ -77,14 +96,32 @@ func (p *parser) columnType(f fragment) TypeSpec {
 	return TypeSpec{}
 }
 
-// typeIn is the type of one column of one table; zero if unknown.
-func (p *parser) typeIn(table Name, column string) TypeSpec {
+// columnsOf are the columns of a source; nil: they are not known.
+func (p *parser) columnsOf(s source) []Column {
+	if s.derived {
+		return s.columns
+	}
+	return p.tableColumns(s.name)
+}
+
+// tableColumns are the columns of a table; nil: they are not known.
+func (p *parser) tableColumns(table Name) []Column {
 	columns := p.local(table)
 	if columns == nil && p.schema != nil && !table.isLocal() {
 		columns = p.schema(table)
 	}
+	return columns
+}
+
+// typeIn is the type of one column of one table; zero if unknown.
+func (p *parser) typeIn(table Name, column string) TypeSpec {
+	return typeOfColumn(p.tableColumns(table), column)
+}
+
+// typeOfColumn is the type of one of the columns; zero if it is not there.
+func typeOfColumn(columns []Column, name string) TypeSpec {
 	for _, c := range columns {
-		if strings.EqualFold(c.Name, column) {
+		if strings.EqualFold(c.Name, name) {
 			return c.Type
 		}
 	}

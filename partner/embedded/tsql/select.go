@@ -13,6 +13,15 @@ type selection struct {
 	single  bool     // one column and never more than one row
 	typ     TypeSpec // of the only column
 	into    []TypeSpec
+
+	limit    string // of TOP
+	ordered  bool   // ORDER BY without TOP and OFFSET
+	distinct bool
+	bare     []bareColumns // of each item, where something is grouped
+	folds    []string      // items that are text and no column, by their names
+	describe bool          // outputs are wanted
+	outputs  []Column      // what comes out, for those who select from it; nil: the text does not tell
+	unknown  bool          // a * stands for columns that nobody knows
 }
 
 // selectStatement parses a SELECT that is a statement.
@@ -22,7 +31,10 @@ func (p *parser) selectStatement(q *Query) {
 }
 
 // subquery parses a SELECT within another statement.
-func (p *parser) subquery() selection {
+func (p *parser) subquery() selection { return p.within(false, nil) }
+
+// within parses a SELECT whose columns and tables are its own affair. rec is the common table expression whose body it is.
+func (p *parser) within(describe bool, rec *recursion) selection {
 	if p.in.noQuery {
 		p.unsupported("Clause", "subquery outside a query")
 	}
@@ -30,19 +42,27 @@ func (p *parser) subquery() selection {
 		p.fail(&Error{Number: 130, State: 1, Class: 15, Line: p.line(),
 			Message: "Cannot perform an aggregate function on an expression containing an aggregate or a subquery."})
 	}
-	sources, columns := p.in.sources, p.in.columns
-	s := p.selection(nil)
-	p.in.sources, p.in.columns = sources, columns // those within are its own affair
+	sources, columns, bare, aggregates, recursion, line := p.in.sources, p.in.columns, p.in.bare, p.in.aggregates, p.in.recursion, p.line()
+	p.in.recursion = rec
+	s := p.queryExpression(nil, describe)
+	p.in.sources, p.in.columns, p.in.bare, p.in.aggregates, p.in.recursion = sources, columns, bare, aggregates, recursion
 	if s.assigns != nil {
 		p.unexpected()
+	}
+	if s.ordered {
+		p.fail(&Error{Number: 1033, State: 1, Class: 15, Line: line, Message: "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, " +
+			"and common table expressions, unless TOP, OFFSET or FOR XML is also specified."})
 	}
 	return s
 }
 
 // selection parses a SELECT. into has the types of the columns that the
 // values are written to by INSERT, nil otherwise.
-func (p *parser) selection(into []TypeSpec) selection {
-	s := selection{into: into}
+func (p *parser) selection(into []TypeSpec) selection { return p.queryExpression(into, false) }
+
+// specification parses a SELECT up to its ORDER BY.
+func (p *parser) specification(into []TypeSpec, describe bool) selection {
+	s := selection{into: into, describe: describe}
 	if !p.enter() {
 		return s
 	}
@@ -51,12 +71,15 @@ func (p *parser) selection(into []TypeSpec) selection {
 	sql := "SELECT "
 	if !p.accept("ALL") && p.accept("DISTINCT") {
 		sql += "DISTINCT "
+		s.distinct = true
 	}
-	limit := p.top()
+	s.limit = p.top()
 	// FROM is read first, so that the list can know the tables.
+	outer := len(p.in.sources)
 	from, end := p.fromAhead()
+	level := p.in.recursion.level()
 	aggregates := p.in.aggregates
-	sql += p.selectList(&s, from != "")
+	sql += p.selectList(&s, from != "") + level
 	aggregate := p.in.aggregates > aggregates
 	if end > 0 && p.err == nil {
 		if !p.peek(0).is("FROM") {
@@ -66,11 +89,14 @@ func (p *parser) selection(into []TypeSpec) selection {
 		p.pos = end
 	}
 	sql += from + p.where()
-	grouped, groups := p.groups()
+	terms, groups := p.groups()
 	sql += groups
-	order, window := p.order(limit)
-	s.sql = sql + order + window
-	s.single = len(s.columns) == 1 && !s.columns[0].Star && (aggregate && !grouped || limit == "1" || from == "")
+	grouped := terms != nil
+	if grouped || aggregate {
+		p.checkGrouped(&s, terms, outer)
+	}
+	s.sql = sql
+	s.single = len(s.columns) == 1 && !s.columns[0].Star && (aggregate && !grouped || s.limit == "1" || from == "")
 	return s
 }
 
@@ -120,7 +146,9 @@ func (p *parser) findFrom() int {
 func (p *parser) selectList(s *selection, from bool) string {
 	var items []string
 	for {
+		before := len(p.in.bare)
 		items = append(items, p.selectItem(s, from))
+		s.bare = append(s.bare, bareColumns{items[len(items)-1], p.in.bare[before:]})
 		if !p.acceptSymbol(",") {
 			break
 		}
@@ -166,29 +194,49 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 	if at := len(s.columns); at < len(s.into) {
 		f = p.stored(f, s.into[at])
 	}
-	s.typ = f.typ
+	typ := f.typ
+	if f.column != "" && typ.Name == "" {
+		typ = p.columnType(f)
+	}
+	s.typ = typ
 	hint := ColumnHint{Name: alias, Type: p.typeOf(f), Column: f.column, Variable: f.variable}
 	if f.column != "" {
 		hint.Table = p.tableOf(f.qualifier)
 	}
 	s.columns = append(s.columns, hint)
-	if p.body != nil {
-		f.sql = p.typed(f).undeclared()
+	if s.describe {
+		s.outputs = append(s.outputs, Column{Name: alias, Type: typ})
 	}
-	return f.sql + " AS " + quoteIdentifier(alias)
+	if f.column == "" && !f.isConstant && f.typ.maybeText() {
+		s.folds = append(s.folds, alias)
+	}
+	sql := f.folded(s.distinct || s.describe)
+	if p.body != nil && f.column != "" {
+		sql = p.typed(f).undeclared()
+	}
+	return sql + " AS " + quoteIdentifier(alias)
+}
+
+// folded is the fragment, told to ignore case if it may be text to which no column gives its collation. That matters where equal
+// values count as one, and to those who select from the result.
+func (f fragment) folded(yes bool) string {
+	if yes && f.column == "" && f.typ.maybeText() {
+		return f.sql + " COLLATE NOCASE"
+	}
+	return f.sql
 }
 
 // tableOf is the table that a qualifier stands for; without a qualifier the
 // only table there is.
 func (p *parser) tableOf(qualifier string) Name {
 	if qualifier == "" {
-		if len(p.in.sources) == 1 {
+		if len(p.in.sources) == 1 && !p.in.sources[0].derived {
 			return p.in.sources[0].name
 		}
 		return Name{}
 	}
 	for _, s := range p.in.sources {
-		if strings.EqualFold(s.alias, qualifier) {
+		if strings.EqualFold(s.alias, qualifier) && !s.derived {
 			return s.name
 		}
 	}
@@ -231,17 +279,46 @@ func (p *parser) star(s *selection) string {
 		return ""
 	}
 	hint := ColumnHint{Star: true}
-	sql := "*"
+	sql, qualifier := "*", ""
 	if n > 0 {
-		qualifier := p.peek(n - 2).plain()
-		hint.Table = p.tableOf(qualifier)
+		qualifier = p.peek(n - 2).plain()
 		sql = quoteIdentifier(qualifier) + ".*"
-	} else {
-		hint.Table = p.tableOf("")
+	}
+	hint.Table = p.tableOf(qualifier)
+	if p.in.recursion.level() != "" {
+		p.unsupported("Clause", "* in the recursive part of a common table expression")
 	}
 	p.pos += n + 1
+	if s.into != nil || s.describe {
+		if items := p.expanded(s, qualifier); items != "" {
+			return items
+		}
+		s.unknown = true
+	}
 	s.columns = append(s.columns, hint)
 	return sql
+}
+
+// expanded writes the columns that a star stands for; "": they are not known.
+func (p *parser) expanded(s *selection, qualifier string) string {
+	var list []fragment
+	for _, from := range p.in.sources[p.in.outer:] {
+		if qualifier != "" && !strings.EqualFold(from.alias, qualifier) {
+			continue
+		}
+		columns := p.columnsOf(from)
+		if columns == nil {
+			return ""
+		}
+		for _, c := range columns {
+			list = append(list, fragment{sql: quoteIdentifier(from.alias) + "." + quoteIdentifier(c.Name), column: c.Name, qualifier: from.alias})
+		}
+	}
+	items := make([]string, len(list))
+	for i, f := range list {
+		items[i] = p.addColumn(s, f, f.column)
+	}
+	return strings.Join(items, ", ")
 }
 
 // selectAssign parses @v = value. Each value is computed once, from the

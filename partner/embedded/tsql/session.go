@@ -88,6 +88,12 @@ func (p *parser) set(at position) []Statement {
 	if p.accept("STATISTICS") {
 		prefix = "STATISTICS "
 	}
+	if prefix == "" && p.accept("IDENTITY_INSERT") {
+		s := &SetOption{position: at, Option: "IDENTITY_INSERT", Table: p.name()}
+		s.Value = p.optionValue(true, s.Option)
+		p.finish()
+		return []Statement{s}
+	}
 	var statements []Statement
 	for {
 		name := p.optionName(prefix)
@@ -159,7 +165,7 @@ func (p *parser) optionName(prefix string) string {
 		p.unexpected()
 	case prefix != "" || onOffOptions[name] || valueOptions[name]:
 		p.pos++
-	case name == "IDENTITY_INSERT" || name == "OFFSETS" || name == "FIPS_FLAGGER":
+	case name == "OFFSETS" || name == "FIPS_FLAGGER":
 		p.unsupported("Statement", "SET "+name)
 	default:
 		p.fail(&Error{Number: 195, State: 5, Class: 15, Line: int(t.line),

@@ -20,9 +20,9 @@ func testSchema(n Name) []Column {
 	}
 	datetime := TypeSpec{Name: "datetime"}
 	return []Column{
-		{"SessionId", TypeSpec{Name: "nvarchar", Length: 88}}, {"Created", datetime}, {"Expires", datetime},
-		{"LockCookie", TypeSpec{Name: "int"}}, {"Timeout", TypeSpec{Name: "int"}}, {"Locked", TypeSpec{Name: "bit"}},
-		{"SessionItemShort", TypeSpec{Name: "varbinary", Length: 7000}},
+		{Name: "SessionId", Type: TypeSpec{Name: "nvarchar", Length: 88}}, {Name: "Created", Type: datetime}, {Name: "Expires", Type: datetime},
+		{Name: "LockCookie", Type: TypeSpec{Name: "int"}}, {Name: "Timeout", Type: TypeSpec{Name: "int"}}, {Name: "Locked", Type: TypeSpec{Name: "bit"}},
+		{Name: "SessionItemShort", Type: TypeSpec{Name: "varbinary", Length: 7000}},
 	}
 }
 

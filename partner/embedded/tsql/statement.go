@@ -1,7 +1,7 @@
 package tsql
 
 // Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use,
-// *Exec, *Query, *Transaction, *AlterDatabase, *Definition, *Grant, *If or *Print, always a pointer; in
+// *Exec, *Query, *Merge, *Transaction, *AlterDatabase, *Definition, *Grant, *If or *Print, always a pointer; in
 // a procedure (see [ParseProcedure]) also *Return, *Throw, *RaiseError, *While, *Break, *Continue, *Try, *CreateLocal, *DropLocal,
 // *DeclareCursor or *CursorAction.
 // Statements are immutable once Parse has returned them.
@@ -40,6 +40,8 @@ type Assign struct {
 // SetOption is one SET of a session option. SET a, b ON comes as two of them.
 type SetOption struct {
 	position
+	// Table is that of IDENTITY_INSERT.
+	Table Name
 	// Option is in upper case, as the manual names it: NOCOUNT, TEXTSIZE,
 	// TRANSACTION ISOLATION LEVEL, STATISTICS IO, …
 	Option string
@@ -112,6 +114,25 @@ type Query struct {
 	Key string
 	// Output is the OUTPUT clause of a write in a procedure, and what it sets; nil for none.
 	Output *Output
+	// Identity: the table that an INSERT writes has an identity column, as far as the schema told, and SetsIdentity: the INSERT
+	// gives it a value. See [Query.IdentityInsert].
+	Identity, SetsIdentity bool
+}
+
+// IdentityInsert refuses an INSERT that gives an identity column a value without SET IDENTITY_INSERT ON of its table (544), or
+// gives it none with it (545). on says which of the two the session has.
+func (q *Query) IdentityInsert(on bool) *Error {
+	var e *Error
+	switch {
+	case q.SetsIdentity && !on:
+		e = failure(544, 16, "Cannot insert explicit value for identity column in table '%s' when IDENTITY_INSERT is set to OFF.", q.Key)
+	case q.Identity && !q.SetsIdentity && on:
+		e = failure(545, 16, "Explicit value must be specified for identity column in table '%s' either when IDENTITY_INSERT is set to ON or when a replication user is inserting into a NOT FOR REPLICATION identity column.", q.Key)
+	default:
+		return nil
+	}
+	e.Line = q.Line()
+	return e
 }
 
 // Hints gives one hint for each column of the result that SQLite returned

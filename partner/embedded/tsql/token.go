@@ -134,6 +134,8 @@ func (lx *lexer) next() (tokenKind, *Error) {
 		return variableToken, lx.word(1)
 	case isLetter(r):
 		return wordToken, lx.word(0)
+	case r == '$' && len(rest) > 1 && isLetter(rune(rest[1])): // $action
+		return wordToken, lx.word(1)
 	case '0' <= r && r <= '9' || r == '.' && len(rest) > 1 && isDigit(rest[1]) && !lx.afterName():
 		return lx.number(rest), nil
 	}

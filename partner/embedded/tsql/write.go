@@ -1,6 +1,9 @@
 package tsql
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // target checks that a table may be written to.
 func (p *parser) target(q *Query, n Name) {
@@ -60,70 +63,137 @@ func (p *parser) insert(q *Query) {
 	}
 	p.target(q, n)
 	sql := "INSERT INTO " + quoteIdentifier(n.Table())
-	columns, types := p.insertColumns(n)
+	columns, list := p.insertColumns(n)
+	for _, c := range list {
+		q.SetsIdentity = q.SetsIdentity || c.Identity
+	}
+	q.Identity = hasIdentity(p.tableColumns(n))
 	q.SQL = sql + columns
 	p.output(q, n)
+	types := typesOf(list)
 	switch t := p.peek(0); {
 	case p.accept("DEFAULT", "VALUES"):
-		q.SQL += " DEFAULT VALUES"
+		q.SQL = sql + " DEFAULT VALUES"
 	case p.accept("VALUES"):
-		q.SQL += " VALUES " + p.rows(types)
-	case t.is("SELECT"):
+		q.SQL += " VALUES " + p.rows(list, columns != "")
+	case t.is("SELECT") || t.isSymbol("(") && p.startsQuery():
 		s := p.selection(types)
 		if s.assigns != nil {
 			p.unexpected()
 		}
+		if !s.unknown && columns != "" && len(list) != len(s.columns) {
+			p.wrongInsert(120, len(s.columns) < len(list))
+		}
 		q.SQL += " " + s.sql
 	case t.is("EXEC") || t.is("EXECUTE"):
 		p.unsupported("Clause", "INSERT … EXECUTE")
+	case t.is("WITH"):
+		p.unexpected()
 	default:
 		p.unexpected()
 	}
 	q.returning(n, "", "")
 }
 
-// insertColumns parses (a, b) and finds the columns' types; without a list
-// they are the table's columns.
-func (p *parser) insertColumns(n Name) (sql string, types []TypeSpec) {
-	if !p.acceptSymbol("(") {
-		if p.schema != nil {
-			for _, c := range p.schema(n) {
-				types = append(types, c.Type)
+// hasIdentity says whether one of the columns is an identity column.
+func hasIdentity(columns []Column) bool {
+	return slices.ContainsFunc(columns, func(c Column) bool { return c.Identity })
+}
+
+func typesOf(columns []Column) []TypeSpec {
+	if columns == nil {
+		return nil
+	}
+	types := make([]TypeSpec, len(columns))
+	for i, c := range columns {
+		types[i] = c.Type
+	}
+	return types
+}
+
+// wrongInsert fails with 109 or 110, of SELECT with 120 or 121: fewer or more values than columns.
+func (p *parser) wrongInsert(number int32, fewer bool) {
+	statement := "VALUES clause"
+	what := [2]string{"values specified in the VALUES clause", "The number of values in the VALUES clause must match the number of columns specified in the INSERT statement."}
+	if number == 120 {
+		statement, what = "select list", [2]string{"", "The number of SELECT values must match the number of INSERT columns."}
+	}
+	message := "There are fewer columns in the INSERT statement than values specified in the VALUES clause. " + what[1]
+	switch {
+	case number == 120 && fewer:
+		message = "The " + statement + " for the INSERT statement contains fewer items than the insert list. " + what[1]
+	case number == 120:
+		message, number = "The "+statement+" for the INSERT statement contains more items than the insert list. "+what[1], 121
+	case fewer:
+		message = "There are more columns in the INSERT statement than " + what[0] + ". " + what[1]
+		number = 109
+	default:
+		number = 110
+	}
+	p.fail(&Error{Number: number, State: 1, Class: 15, Line: p.line(), Message: message})
+}
+
+// insertColumns parses (a, b) and finds the columns; without a list they are the table's, without its identity. A column that
+// the schema does not know has its name only.
+func (p *parser) insertColumns(n Name) (sql string, list []Column) {
+	known := p.tableColumns(n)
+	if !p.peek(0).isSymbol("(") || p.startsQuery() {
+		if !hasIdentity(known) {
+			return "", known
+		}
+		var names []string
+		for _, c := range known {
+			if !c.Identity {
+				list, names = append(list, c), append(names, c.Name)
 			}
 		}
-		return "", types
+		return " (" + quoted(names) + ")", list
 	}
-	var names []string
+	p.pos++
+	var columns []string
 	for {
-		column := p.name().Object
-		names = append(names, quoteIdentifier(column))
-		types = append(types, p.typeIn(n, column))
+		column := Column{Name: p.name().Object}
+		if slices.ContainsFunc(list, func(c Column) bool { return strings.EqualFold(c.Name, column.Name) }) {
+			p.fail(&Error{Number: 264, State: 1, Class: 16, Line: p.line(), Message: "The column name '" + column.Name +
+				"' is specified more than once in the SET clause or column list of an INSERT. A column cannot be assigned more than one value in the same clause."})
+		}
+		for _, c := range known {
+			if strings.EqualFold(c.Name, column.Name) {
+				column = c
+			}
+		}
+		columns = append(columns, quoteIdentifier(column.Name))
+		list = append(list, column)
 		if !p.acceptSymbol(",") {
 			break
 		}
 	}
 	p.expectSymbol(")")
-	return " (" + strings.Join(names, ", ") + ")", types
+	return " (" + strings.Join(columns, ", ") + ")", list
 }
 
-// rows parses (1, 2), (3, 4) behind VALUES.
-func (p *parser) rows(types []TypeSpec) string {
+// rows parses (1, 2), (3, 4) behind VALUES. listed: the columns are those that the statement names.
+func (p *parser) rows(columns []Column, listed bool) string {
 	var rows []string
 	for {
 		p.expectSymbol("(")
 		var values []string
 		for {
 			if p.peek(0).is("DEFAULT") {
-				p.unsupported("Clause", "DEFAULT in VALUES")
+				values = append(values, p.defaultValue(columns, len(values)))
+			} else {
+				f := p.value()
+				if at := len(values); at < len(columns) {
+					f = p.stored(f, columns[at].Type)
+				}
+				values = append(values, f.sql)
 			}
-			f := p.value()
-			if at := len(values); at < len(types) {
-				f = p.stored(f, types[at])
-			}
-			values = append(values, f.sql)
 			if !p.acceptSymbol(",") {
 				break
 			}
+		}
+		if listed && p.err == nil && len(values) != len(columns) {
+			p.wrongInsert(109, len(values) < len(columns))
 		}
 		p.expectSymbol(")")
 		rows = append(rows, "("+strings.Join(values, ", ")+")")
@@ -133,47 +203,99 @@ func (p *parser) rows(types []TypeSpec) string {
 	}
 }
 
+// defaultValue takes DEFAULT for one of the columns.
+func (p *parser) defaultValue(columns []Column, at int) string {
+	if at >= len(columns) || columns[at].Type.Name == "" {
+		p.unsupported("Clause", "DEFAULT in VALUES of a table that is not known")
+		return ""
+	}
+	p.pos++
+	if columns[at].Default == "" {
+		return "NULL"
+	}
+	return columns[at].Default
+}
+
+// written is what an UPDATE or DELETE writes.
+type written struct {
+	table  Name
+	alias  string
+	from   string // of a join: all that stands behind FROM; "": one table
+	behind int    // the token behind FROM; 0: there is none
+}
+
 // update parses an UPDATE.
 func (p *parser) update(q *Query) {
 	p.expect("UPDATE")
 	limit := p.top()
-	n := p.writtenTable()
-	alias := n.Object
+	w := written{table: p.writtenTable()}
+	w.alias = w.table.Object
 	p.tableHints()
 	p.expect("SET")
 	list := p.pos
-	end := 0
 	if at := p.findFrom(); at >= 0 && p.err == nil {
 		p.pos = at + 1
-		n, alias = p.onlyTable(n)
-		end, p.pos = p.pos, list
+		p.writeFrom(&w)
+		w.behind, p.pos = p.pos, list
 	} else {
-		p.in.sources = append(p.in.sources, source{alias: alias, name: n})
+		p.noCommonTable(w.table)
+		p.in.sources = append(p.in.sources, source{alias: w.alias, name: w.table})
 	}
 	if p.err != nil {
 		return
 	}
-	set := p.setList(q, n)
-	p.output(q, n)
-	if end > 0 {
+	columns, values := p.setList(q, w)
+	p.output(q, w.table)
+	if w.behind > 0 {
 		if !p.peek(0).is("FROM") {
 			p.unexpected()
 			return
 		}
-		p.pos = end
+		p.pos = w.behind
 	}
-	where := limited(n, alias, p.where(), limit)
-	p.target(q, n)
-	if set == "" { // variables only
-		set = "rowid = rowid"
+	if w.from != "" {
+		p.updateJoined(q, w, columns, values, limit)
+		return
 	}
-	q.SQL = "UPDATE " + tableSQL(n, alias) + " SET " + set + where
-	q.returning(n, alias, where)
+	where := limited(w.table, w.alias, p.where(), limit)
+	p.target(q, w.table)
+	var items []string
+	for i, column := range columns {
+		items = append(items, quoteIdentifier(column)+" = "+values[i])
+	}
+	if items == nil { // variables only
+		items = []string{"rowid = rowid"}
+	}
+	q.SQL = "UPDATE " + tableSQL(w.table, w.alias) + " SET " + strings.Join(items, ", ") + where
+	q.returning(w.table, w.alias, where)
+}
+
+// updateJoined writes an UPDATE from a join: the new values are computed first, beside the rowid that they are for. Where more rows
+// than one meet a row of the table, one of them counts, as in SQL Server.
+func (p *parser) updateJoined(q *Query, w written, columns, values []string, limit string) {
+	if limit != "" {
+		p.unsupported("Clause", "UPDATE TOP with a join")
+	}
+	if q.Output != nil && q.Output.Variables != nil {
+		p.unsupported("Clause", "UPDATE … SET @variable with a join")
+	}
+	where := p.where()
+	p.target(q, w.table)
+	rowid := quoteIdentifier(w.alias) + ".rowid"
+	var items, sets []string
+	for i, column := range columns {
+		name := "[$" + integerText(int64(i+1)) + "]"
+		items = append(items, values[i]+" AS "+name)
+		sets = append(sets, quoteIdentifier(column)+" = [$new]."+name)
+	}
+	table := quoteIdentifier(w.table.Table())
+	q.SQL = "UPDATE " + table + " SET " + strings.Join(sets, ", ") + " FROM (SELECT " + rowid + " AS [$row], " + strings.Join(items, ", ") +
+		" FROM " + w.from + where + ") AS [$new] WHERE " + table + ".rowid = [$new].[$row]"
+	q.returning(w.table, "", " WHERE rowid IN (SELECT "+rowid+" FROM "+w.from+where+")")
 }
 
 // setList parses column = value, …
-func (p *parser) setList(q *Query, n Name) string {
-	var items []string
+func (p *parser) setList(q *Query, w written) (columns, values []string) {
 	for {
 		if t := p.peek(0); t.kind == variableToken {
 			if p.body == nil {
@@ -181,23 +303,43 @@ func (p *parser) setList(q *Query, n Name) string {
 			}
 			p.setVariable(q)
 			if !p.acceptSymbol(",") {
-				return strings.Join(items, ", ")
+				return columns, values
 			}
 			continue
 		}
-		column := p.columnReference()
-		if p.peek(1).is("DEFAULT") {
-			p.unsupported("Clause", "SET … = DEFAULT")
-		}
-		typ := p.typeIn(n, column.column)
-		old := column
-		old.typ = typ
-		value := p.stored(p.assigned(old), typ)
-		items = append(items, quoteIdentifier(column.column)+" = "+value.sql)
+		column, value := p.setColumn(w)
+		columns, values = append(columns, column), append(values, value)
 		if !p.acceptSymbol(",") {
-			return strings.Join(items, ", ")
+			return columns, values
 		}
 	}
+}
+
+// setColumn parses column = value.
+func (p *parser) setColumn(w written) (column, value string) {
+	name := p.columnReference()
+	if next := p.peek(0); next.isSymbol(".") || next.isSymbol("(") {
+		p.unsupported("Clause", "SET of a method")
+	}
+	known := p.tableColumns(w.table)
+	for i, c := range known {
+		switch {
+		case !strings.EqualFold(c.Name, name.column):
+		case c.Identity:
+			p.fail(&Error{Number: 8102, State: 1, Class: 16, Line: p.line(), Message: "Cannot update identity column '" + c.Name + "'."})
+		case p.peek(1).is("DEFAULT"):
+			p.pos++
+			return name.column, p.defaultValue(known, i)
+		}
+	}
+	if p.peek(1).is("DEFAULT") {
+		p.unsupported("Clause", "SET … = DEFAULT of a table that is not known")
+	}
+	old := name
+	if old.typ = typeOfColumn(known, name.column); w.from != "" && old.qualifier == "" {
+		old.sql, old.qualifier = quoteIdentifier(w.alias)+"."+quoteIdentifier(name.column), w.alias
+	}
+	return name.column, p.stored(p.assigned(old), old.typ).sql
 }
 
 // delete parses a DELETE.
@@ -205,37 +347,82 @@ func (p *parser) delete(q *Query) {
 	p.expect("DELETE")
 	limit := p.top()
 	p.accept("FROM")
-	n := p.writtenTable()
-	alias := n.Object
+	w := written{table: p.writtenTable()}
+	w.alias = w.table.Object
 	p.tableHints()
-	p.output(q, n)
+	at := p.pos
+	p.output(q, w.table)
 	if p.accept("FROM") {
-		n, alias = p.onlyTable(n)
+		if q.Output != nil {
+			p.pos = at // its items are of the table that FROM tells
+			q.Output = nil
+			from := p.findFrom()
+			p.pos = from + 1
+			p.writeFrom(&w)
+			w.behind, p.pos = p.pos, at
+			p.output(q, w.table)
+			p.pos = w.behind
+		} else {
+			p.writeFrom(&w)
+		}
 	} else {
-		p.in.sources = append(p.in.sources, source{alias: alias, name: n})
+		p.noCommonTable(w.table)
+		p.in.sources = append(p.in.sources, source{alias: w.alias, name: w.table})
 	}
-	where := limited(n, alias, p.where(), limit)
-	p.target(q, n)
-	q.SQL = "DELETE FROM " + tableSQL(n, alias) + where
-	q.returning(n, alias, where)
+	if w.from != "" {
+		p.deleteJoined(q, w, limit)
+		return
+	}
+	where := limited(w.table, w.alias, p.where(), limit)
+	p.target(q, w.table)
+	q.SQL = "DELETE FROM " + tableSQL(w.table, w.alias) + where
+	q.returning(w.table, w.alias, where)
 }
 
-// onlyTable parses the FROM of an UPDATE or DELETE, which may give the
-// written table an alias and nothing more. target is the name as written before.
-func (p *parser) onlyTable(target Name) (n Name, alias string) {
+func (p *parser) deleteJoined(q *Query, w written, limit string) {
+	if limit != "" {
+		p.unsupported("Clause", "DELETE TOP with a join")
+	}
+	where := " WHERE rowid IN (SELECT " + quoteIdentifier(w.alias) + ".rowid FROM " + w.from + p.where() + ")"
+	p.target(q, w.table)
+	q.SQL = "DELETE FROM " + quoteIdentifier(w.table.Table()) + where
+	q.returning(w.table, "", where)
+}
+
+// writeFrom parses the FROM of an UPDATE or DELETE and finds the written table in it: by its alias, or by its name. A table that
+// is not there is joined to what is.
+func (p *parser) writeFrom(w *written) {
 	p.noTableVariable()
-	p.table()
+	target := w.table
+	from := p.tables()
 	if p.err != nil {
-		return Name{}, ""
+		return
 	}
-	s := p.in.sources[len(p.in.sources)-1]
-	if t := p.peek(0); p.join() != "" || t.isSymbol(",") {
-		p.unsupported("Clause", "UPDATE or DELETE with a join")
+	at := slices.IndexFunc(p.in.sources, func(s source) bool { return target.Schema == "" && strings.EqualFold(s.alias, target.Object) })
+	if at < 0 {
+		at = slices.IndexFunc(p.in.sources, func(s source) bool { return !s.derived && strings.EqualFold(s.name.Table(), target.Table()) })
 	}
-	if !strings.EqualFold(target.Object, s.alias) && !strings.EqualFold(target.Object, s.name.Object) {
-		p.unsupported("Clause", "UPDATE or DELETE with FROM another table")
+	if at < 0 {
+		p.noCommonTable(target)
+		from = quoteIdentifier(target.Table()) + " CROSS JOIN " + from
+		p.in.sources = append(p.in.sources, source{alias: target.Object, name: target})
+		at = len(p.in.sources) - 1
 	}
-	return s.name, s.alias
+	s := p.in.sources[at]
+	if s.derived {
+		p.unsupported("Clause", "UPDATE or DELETE of a derived table or a common table expression")
+	}
+	w.table, w.alias = s.name, s.alias
+	if len(p.in.sources) > 1 {
+		w.from = from
+	}
+}
+
+// noCommonTable refuses a common table expression as target.
+func (p *parser) noCommonTable(n Name) {
+	if p.commonTableNamed(n) != nil {
+		p.unsupported("Clause", "UPDATE or DELETE of a derived table or a common table expression")
+	}
 }
 
 // limited restricts a write to the first rows that meet the condition.

@@ -1,0 +1,613 @@
+package tsql
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// tableParser is a CREATE TABLE, or what ALTER TABLE adds, under way.
+type tableParser struct {
+	*parser
+	t      *Table
+	known  []Column       // of a table that is altered
+	checks []pendingCheck // parsed when all columns are known
+	named  string         // by CONSTRAINT, of what comes next
+
+	alters   bool // ALTER TABLE, not CREATE TABLE
+	defaults []pendingDefault
+}
+
+// pendingCheck is a condition that was passed over.
+type pendingCheck struct {
+	check *Check
+	index int // into Indexes, whose filter it is; -1: it is a check
+	at    int // the token behind the opening parenthesis, or behind WHERE
+}
+
+// createTable parses (columns and constraints) and the options behind.
+func (p *parser) createTable(d *Definition) {
+	if p.accept("AS") {
+		p.unsupported("Clause", "CREATE TABLE … AS "+strings.ToUpper(p.peek(0).text))
+		return
+	}
+	tp := &tableParser{parser: p, t: &Table{Name: d.Name}}
+	p.expectSymbol("(")
+	for p.err == nil {
+		tp.element()
+		if !p.acceptSymbol(",") || p.peek(0).isSymbol(")") {
+			break
+		}
+	}
+	if tp.t.Columns == nil {
+		p.unexpected()
+	}
+	p.expectSymbol(")")
+	p.storageOptions()
+	if p.peek(0).is("AS") {
+		p.unsupported("Clause", "CREATE TABLE … AS "+strings.ToUpper(p.peek(1).text))
+	}
+	d.Table = tp.finish(d)
+}
+
+// storageOptions passes ON filegroup, TEXTIMAGE_ON filegroup and WITH (…), which have no effect here.
+func (p *parser) storageOptions() {
+	for {
+		switch {
+		case p.accept("ON"), p.accept("TEXTIMAGE_ON"), p.accept("FILESTREAM_ON"):
+			if p.peek(0).kind == stringToken {
+				p.pos++
+			} else {
+				p.identifier()
+			}
+			if p.peek(0).isSymbol("(") {
+				p.unsupported("Clause", "a partition scheme")
+			}
+		case p.peek(0).is("WITH") && p.peek(1).isSymbol("("):
+			if p.peek(2).is("SYSTEM_VERSIONING") || p.peek(2).is("MEMORY_OPTIMIZED") {
+				p.unsupported("Clause", "WITH ("+strings.ToUpper(p.peek(2).text))
+				return
+			}
+			p.pos++
+			p.skipParentheses()
+		case p.peek(0).is("WITH") && p.accept("WITH", "FILLFACTOR"):
+			p.expectSymbol("=")
+			p.smallNumber()
+		default:
+			return
+		}
+	}
+}
+
+// element parses a column or a constraint.
+func (tp *tableParser) element() {
+	tp.named = ""
+	if tp.accept("CONSTRAINT") {
+		tp.named = tp.identifier()
+	}
+	switch t := tp.peek(0); {
+	case t.is("PRIMARY"), t.is("UNIQUE"):
+		tp.key("")
+	case t.is("FOREIGN"):
+		tp.foreignKey("")
+	case t.is("CHECK"):
+		tp.check("")
+	case tp.named == "" && t.is("INDEX"):
+		tp.pos++
+		tp.inlineIndex("")
+	case t.is("PERIOD") && tp.peek(1).is("FOR"):
+		tp.unsupported("Clause", "PERIOD FOR SYSTEM_TIME")
+	case tp.alters && t.is("DEFAULT"):
+		tp.pos++
+		text, f := tp.defaultText()
+		tp.expect("FOR")
+		tp.defaults = append(tp.defaults, pendingDefault{tp.identifier(), tp.named, text, f})
+		tp.withValues()
+	case tp.named != "":
+		tp.unexpected()
+	default:
+		tp.column()
+	}
+}
+
+// column parses name type and what follows of it.
+func (tp *tableParser) column() {
+	c := TableColumn{Column: Column{Name: tp.identifier()}}
+	if tp.accept("AS") {
+		tp.unsupported("Clause", "computed column "+c.Name)
+		return
+	}
+	line := tp.line()
+	c.Type = tp.typeSpec(1)
+	if tp.err != nil {
+		return
+	}
+	tp.storable(c, line)
+	tp.t.Columns = append(tp.t.Columns, c)
+	at := len(tp.t.Columns) - 1
+	for tp.columnOption(&tp.t.Columns[at]) {
+		continue
+	}
+	if tp.named != "" {
+		tp.unexpected()
+	}
+}
+
+// storable refuses types that no column here can have.
+func (p *parser) storable(c TableColumn, line int) {
+	switch c.Type.Name {
+	case "sql_variant", "xml", "timestamp", "hierarchyid", "geography", "geometry", "json", "vector":
+		p.fail(notSupported(line, "Type", c.Type.Name))
+		return
+	}
+	if !convertible(c.Type.Name) {
+		p.fail(&Error{Number: 2715, State: 6, Class: 16, Line: line,
+			Message: fmt.Sprintf("Column, parameter, or variable '%s': Cannot find data type %s.", c.Name, c.Type.Name)})
+	}
+}
+
+// columnOption parses one option of a column; false: there is none.
+func (tp *tableParser) columnOption(c *TableColumn) bool {
+	if tp.accept("CONSTRAINT") {
+		tp.named = tp.identifier()
+	}
+	t := tp.peek(0)
+	switch {
+	case t.is("PRIMARY"), t.is("UNIQUE"):
+		tp.key(c.Name)
+	case t.is("FOREIGN"), t.is("REFERENCES"):
+		tp.foreignKey(c.Name)
+	case t.is("CHECK"):
+		tp.check(c.Name)
+	case tp.accept("DEFAULT"):
+		tp.defaultOf(c)
+		c.withValues = tp.withValues()
+	case tp.named != "":
+		return false
+	case tp.accept("NOT", "NULL"):
+		c.NotNull = true
+	case tp.accept("NULL"):
+		c.nullable = true
+	case tp.accept("NOT", "FOR", "REPLICATION"), tp.accept("ROWGUIDCOL"), tp.accept("SPARSE"):
+	case tp.accept("IDENTITY"):
+		tp.identity(c)
+	case tp.accept("COLLATE"):
+		c.Collation = tp.identifier()
+	case tp.accept("INDEX"):
+		tp.inlineIndex(c.Name)
+	case t.is("MASKED"), t.is("ENCRYPTED"), t.is("FILESTREAM"), t.is("GENERATED"), t.is("HIDDEN"):
+		tp.unsupported("Clause", strings.ToUpper(t.text))
+	default:
+		return false
+	}
+	tp.named = ""
+	return true
+}
+
+// withValues takes WITH VALUES of ALTER TABLE.
+func (tp *tableParser) withValues() bool { return tp.alters && tp.accept("WITH", "VALUES") }
+
+// identity parses what follows IDENTITY.
+func (tp *tableParser) identity(c *TableColumn) {
+	line := tp.line()
+	seed, increment := int64(1), int64(1)
+	if tp.acceptSymbol("(") {
+		seed = tp.wholeNumber()
+		tp.expectSymbol(",")
+		increment = tp.wholeNumber()
+		tp.expectSymbol(")")
+	}
+	switch {
+	case tp.err != nil:
+	case !c.Type.isInteger() && c.Type.Name != "decimal" || c.Type.Name == "bit" || c.Type.Scale > 0:
+		tp.fail(&Error{Number: 2749, State: 2, Class: 16, Line: line, Message: fmt.Sprintf("Identity column '%s' must be of data type int, "+
+			"bigint, smallint, tinyint, or decimal or numeric with a scale of 0, unencrypted, and constrained to be nonnullable.", c.Name)})
+	case increment != 1 || seed < 1:
+		tp.fail(notSupported(line, "Clause", fmt.Sprintf("IDENTITY(%d, %d): only a seed of 1 or more and an increment of 1", seed, increment)))
+	}
+	c.Identity, c.Seed, c.NotNull = true, seed, true
+}
+
+// wholeNumber takes a number that may have a sign.
+func (p *parser) wholeNumber() int64 {
+	f := p.sign()
+	n, ok := f.constant.(int64)
+	if !ok || !f.isConstant {
+		p.unexpected()
+	}
+	return n
+}
+
+// defaultOf parses the expression of a DEFAULT for a column.
+func (tp *tableParser) defaultOf(c *TableColumn) {
+	text, f := tp.defaultText()
+	if tp.err == nil {
+		c.DefaultText, c.DefaultName, c.Default = text, tp.named, defaultSQL(f, c.Type)
+	}
+}
+
+// defaultText parses the expression of a DEFAULT.
+func (tp *tableParser) defaultText() (string, fragment) {
+	begin, line := tp.pos, tp.line()
+	outer := tp.in
+	tp.in = &inputs{noQuery: true, definition: true}
+	f := tp.sum()
+	tp.needValue(f)
+	if tp.err == nil {
+		tp.noColumns(line)
+		tp.noVariables(line, "CREATE TABLE")
+	}
+	tp.in = outer
+	return tp.words(begin), f
+}
+
+// defaultSQL is a default's value as a column of the type holds it.
+func defaultSQL(f fragment, typ TypeSpec) string {
+	if literal := storedLiteral(f, typ); literal != "" {
+		return literal
+	}
+	p := &parser{}
+	return p.stored(f, typ).sql
+}
+
+// parseDefault reads the expression of a default again.
+func parseDefault(text string) (fragment, *Error) {
+	tokens, err := tokenize(text)
+	if err != nil {
+		return fragment{}, err
+	}
+	tp := &tableParser{parser: &parser{tokens: tokens, in: &inputs{}}}
+	_, f := tp.defaultText()
+	return f, tp.err
+}
+
+// pendingDefault is a default that ALTER TABLE adds to a column.
+type pendingDefault struct {
+	column, name, text string
+	value              fragment
+}
+
+// storedLiteral is a constant as a column of the type holds it; "": it is none, or it can't be converted.
+func storedLiteral(f fragment, typ TypeSpec) string {
+	if !f.isConstant {
+		return ""
+	}
+	if f.constant == nil {
+		return "NULL"
+	}
+	r := conversionRequest{to: typ, style: -1, from: f.typ.Name, store: true}
+	if typ.Max {
+		r.to.Length = 0
+	}
+	convert := families[typ.Name]
+	if convert == nil {
+		return ""
+	}
+	v, err := convert(r, f.constant)
+	if err != nil {
+		return ""
+	}
+	switch v := v.(type) {
+	case int64:
+		return integerText(v)
+	case string:
+		return quoteText(v)
+	case []byte:
+		return fmt.Sprintf("x'%x'", v)
+	}
+	return ""
+}
+
+// noVariables refuses variables in a definition.
+func (p *parser) noVariables(line int, statement string) {
+	if len(p.in.Parameters) > 0 {
+		p.fail(&Error{Number: 112, State: 4, Class: 15, Line: line, Message: "Variables are not allowed in the " + statement + " statement."})
+	}
+}
+
+// key parses PRIMARY KEY or UNIQUE, of a column or with its list.
+func (tp *tableParser) key(column string) {
+	k := Key{Name: tp.named, Primary: tp.accept("PRIMARY", "KEY")}
+	if !k.Primary {
+		tp.expect("UNIQUE")
+	}
+	if k.Clustered = tp.accept("CLUSTERED"); !k.Clustered {
+		k.Nonclustered = tp.accept("NONCLUSTERED")
+	}
+	if tp.peek(0).is("HASH") {
+		tp.unsupported("Clause", "HASH")
+	}
+	if tp.peek(0).isSymbol("(") {
+		k.Columns = tp.indexColumns()
+	} else if k.Columns = []IndexColumn{{Name: column}}; column == "" {
+		tp.unexpected()
+	}
+	if column != "" && (len(k.Columns) != 1 || !strings.EqualFold(k.Columns[0].Name, column)) {
+		tp.fail(&Error{Number: 8135, State: 0, Class: 16, Line: tp.line(),
+			Message: fmt.Sprintf("Table level constraint does not specify column list, table '%s'.", tp.t.Name.Object)})
+	}
+	tp.storageOptions()
+	tp.t.Keys = append(tp.t.Keys, k)
+}
+
+// indexColumns parses (a ASC, b DESC).
+func (p *parser) indexColumns() []IndexColumn {
+	var list []IndexColumn
+	p.expectSymbol("(")
+	for {
+		c := IndexColumn{Name: p.identifier()}
+		if c.Descending = p.accept("DESC"); !c.Descending {
+			p.accept("ASC")
+		}
+		list = append(list, c)
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	p.expectSymbol(")")
+	return list
+}
+
+// foreignKey parses [FOREIGN KEY [(columns)]] REFERENCES table [(columns)] and the actions.
+func (tp *tableParser) foreignKey(column string) {
+	f := ForeignKey{Name: tp.named, OnDelete: "NO ACTION", OnUpdate: "NO ACTION"}
+	if tp.accept("FOREIGN", "KEY") && tp.peek(0).isSymbol("(") {
+		f.Columns = names(tp.indexColumns())
+	} else if f.Columns = []string{column}; column == "" {
+		tp.unexpected()
+	}
+	tp.expect("REFERENCES")
+	f.Table = tp.tableName()
+	if tp.peek(0).isSymbol("(") {
+		f.References = names(tp.indexColumns())
+	}
+	if n := len(f.References); n > 0 && n != len(f.Columns) {
+		tp.fail(&Error{Number: 8139, State: 0, Class: 16, Line: tp.line(), Message: fmt.Sprintf(
+			"Number of referencing columns in foreign key differs from number of referenced columns, table '%s'.", tp.t.Name.Object)})
+	}
+	for tp.err == nil {
+		switch {
+		case tp.accept("ON", "DELETE"):
+			f.OnDelete = tp.action()
+		case tp.accept("ON", "UPDATE"):
+			f.OnUpdate = tp.action()
+		case tp.accept("NOT", "FOR", "REPLICATION"):
+		default:
+			tp.t.ForeignKeys = append(tp.t.ForeignKeys, f)
+			return
+		}
+	}
+}
+
+// action parses what ON DELETE and ON UPDATE do.
+func (p *parser) action() string {
+	for _, action := range []string{"NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT"} {
+		if p.accept(strings.Fields(action)...) {
+			return action
+		}
+	}
+	p.unexpected()
+	return ""
+}
+
+// check passes CHECK (condition), to be parsed when all columns are known.
+func (tp *tableParser) check(column string) {
+	tp.expect("CHECK")
+	tp.accept("NOT", "FOR", "REPLICATION")
+	if !tp.peek(0).isSymbol("(") {
+		tp.unexpected()
+		return
+	}
+	c := &Check{Name: tp.named, Column: column}
+	begin := tp.pos
+	tp.skipParentheses()
+	c.Text = tp.words(begin)
+	tp.checks = append(tp.checks, pendingCheck{c, -1, begin + 1})
+}
+
+// inlineIndex parses INDEX name … within CREATE TABLE.
+func (tp *tableParser) inlineIndex(column string) {
+	x := Index{Name: tp.identifier(), Unique: tp.accept("UNIQUE")}
+	if x.Clustered = tp.accept("CLUSTERED"); !x.Clustered {
+		tp.accept("NONCLUSTERED")
+	}
+	if tp.peek(0).is("COLUMNSTORE") || tp.peek(0).is("HASH") {
+		tp.unsupported("Clause", strings.ToUpper(tp.peek(0).text))
+	}
+	if tp.peek(0).isSymbol("(") {
+		x.Columns = tp.indexColumns()
+	} else if x.Columns = []IndexColumn{{Name: column}}; column == "" {
+		tp.unexpected()
+	}
+	tp.t.Indexes = append(tp.t.Indexes, tp.indexRest(x, len(tp.t.Indexes)))
+}
+
+// indexRest parses INCLUDE, WHERE and the options behind an index's columns.
+func (tp *tableParser) indexRest(x Index, at int) Index {
+	if tp.accept("INCLUDE") {
+		x.Include = names(tp.indexColumns())
+	}
+	if tp.accept("WHERE") {
+		begin := tp.pos
+		tp.pending(pendingCheck{nil, at, begin})
+		outer := tp.in
+		tp.in = &inputs{noQuery: true, definition: true}
+		tp.condition() // to find its end
+		tp.in = outer
+		x.Text = tp.words(begin)
+	}
+	tp.storageOptions()
+	return x
+}
+
+func (tp *tableParser) pending(c pendingCheck) { tp.checks = append(tp.checks, c) }
+
+// finish parses the conditions, names what has no name, and checks the whole.
+func (tp *tableParser) finish(d *Definition) *Table {
+	if tp.err != nil {
+		return nil
+	}
+	t := tp.t
+	for i := range t.Keys {
+		for _, c := range t.Keys[i].Columns {
+			if column := t.Column(c.Name); column != nil && t.Keys[i].Primary {
+				column.NotNull = true
+			}
+		}
+	}
+	tp.conditions(d)
+	if tp.err == nil {
+		t.name()
+		if err := t.validate(tp.known, d.Line()); err != nil && !tp.alters { // else Change says it, who knows the table
+			tp.fail(err)
+			return nil
+		}
+	}
+	return t
+}
+
+// conditions parses the conditions that were passed over, with the columns known.
+func (tp *tableParser) conditions(d *Definition) {
+	end, outer, schema := tp.pos, tp.in, tp.schema
+	columns := append(tp.known[:len(tp.known):len(tp.known)], tp.t.Schema()...)
+	tp.schema = func(Name) []Column { return columns }
+	for _, c := range tp.checks {
+		if tp.err != nil {
+			break
+		}
+		tp.pos = c.at
+		line := tp.line()
+		tp.in = &inputs{noQuery: true, definition: true, sources: []source{{alias: d.Name.Object, name: d.Name}}}
+		f := tp.condition()
+		tp.noVariables(line, "CREATE TABLE")
+		if c.index >= 0 {
+			tp.t.Indexes[c.index].SQL = f.sql
+			continue
+		}
+		if tp.err == nil && !tp.peek(0).isSymbol(")") {
+			tp.unexpected()
+		}
+		c.check.SQL = f.sql
+		tp.t.Checks = append(tp.t.Checks, *c.check)
+	}
+	if tp.err == nil {
+		tp.pos = end
+	}
+	tp.in, tp.schema = outer, schema
+}
+
+// name gives constraints without a name one as SQL Server makes it. The digits depend on the constraint alone, so
+// that both partners have the same.
+func (t *Table) name() {
+	name := func(prefix, column string, digits int, of ...string) string {
+		h := fnv.New64a()
+		fmt.Fprintf(h, "%s.%s %q", prefix, strings.ToLower(t.Name.Table()), of)
+		text := prefix + "__" + clip(t.Name.Object, 9)
+		if column != "" {
+			text += "__" + clip(column, 5)
+		}
+		return text + "__" + fmt.Sprintf("%016X", h.Sum64())[:digits]
+	}
+	for i := range t.Keys {
+		if k := &t.Keys[i]; k.Name == "" {
+			prefix := "UQ"
+			if k.Primary {
+				prefix = "PK"
+			}
+			k.Name = name(prefix, "", 16, strings.ToLower(strings.Join(names(k.Columns), "\x00")))
+		}
+	}
+	for i := range t.ForeignKeys {
+		if f := &t.ForeignKeys[i]; f.Name == "" {
+			f.Name = name("FK", f.Columns[0], 8, strings.ToLower(strings.Join(f.Columns, "\x00")), f.Table.String())
+		}
+	}
+	for i := range t.Checks {
+		if c := &t.Checks[i]; c.Name == "" {
+			c.Name = name("CK", c.Column, 8, c.Text)
+		}
+	}
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.DefaultText != "" && c.DefaultName == "" {
+			c.DefaultName = name("DF", c.Name, 8, strings.ToLower(c.Name))
+		}
+	}
+}
+
+// validate looks at what the parts say of each other. known are columns that the table has already.
+func (t *Table) validate(known []Column, line int) *Error {
+	fail := func(number int32, format string, args ...any) *Error {
+		e := failure(number, 16, format, args...)
+		e.Line = line
+		return e
+	}
+	seen := map[string]bool{}
+	identities := 0
+	for _, c := range t.Columns {
+		if seen[strings.ToLower(c.Name)] || known != nil && hasColumn(known, c.Name) {
+			return fail(2705, "Column names in each table must be unique. Column name '%s' in table '%s' is specified more than once.", c.Name, t.Name)
+		}
+		seen[strings.ToLower(c.Name)] = true
+		if c.Identity {
+			identities++
+		}
+		if c.Identity && c.nullable {
+			return fail(8147, "Could not create IDENTITY attribute on nullable column '%s', table '%s'.", c.Name, t.Name.Object)
+		}
+		if c.Identity && c.DefaultText != "" {
+			return fail(1754, "Defaults cannot be created on columns with an IDENTITY attribute. Table '%s', column '%s'.", t.Name.Object, c.Name)
+		}
+	}
+	if identities > 1 {
+		return fail(2744, "Multiple identity columns specified for table '%s'. Only one identity column per table is allowed.", t.Name.Object)
+	}
+	have := func(column string) bool { return seen[strings.ToLower(column)] || hasColumn(known, column) }
+	primary := 0
+	for _, k := range t.Keys {
+		if k.Primary {
+			primary++
+		}
+		for _, c := range k.Columns {
+			if !have(c.Name) {
+				return fail(1911, "Column name '%s' does not exist in the target table or view.", c.Name)
+			}
+			if column := t.Column(c.Name); k.Primary && column != nil && column.nullable {
+				return fail(8111, "Cannot define PRIMARY KEY constraint on nullable column in table '%s'.", t.Name.Object)
+			}
+		}
+	}
+	if primary > 1 {
+		return fail(8110, "Cannot add multiple PRIMARY KEY constraints to table '%s'.", t.Name.Object)
+	}
+	for _, f := range t.ForeignKeys {
+		for _, c := range f.Columns {
+			if !have(c) {
+				return fail(1769, "Foreign key '%s' references invalid column '%s' in referencing table '%s'.", f.Name, c, t.Name.Object)
+			}
+		}
+	}
+	for _, x := range t.Indexes {
+		for _, c := range append(names(x.Columns), x.Include...) {
+			if !have(c) {
+				return fail(1911, "Column name '%s' does not exist in the target table or view.", c)
+			}
+		}
+	}
+	all := t.constraintNames()
+	for i, name := range all {
+		if hasName(all[:i], name) {
+			return fail(2714, "There is already an object named '%s' in the database.", name)
+		}
+	}
+	return nil
+}
+
+// hasColumn says whether the list has the column.
+func hasColumn(columns []Column, name string) bool {
+	for _, c := range columns {
+		if strings.EqualFold(c.Name, name) {
+			return true
+		}
+	}
+	return false
+}
