@@ -339,6 +339,9 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 		list[i].value, list[i].from = v, nameOfValue(v)
 	}
 	n := st.Procedure
+	if known := catalogueProcedureOf(procedureName{n.Server, n.Database, n.Schema, n.Object}); known != nil {
+		return b.catalogue(ctx, st, known, list)
+	}
 	switch systemProcedures[strings.ToLower(n.Object)] {
 	case 0:
 	case tds.ProcExecuteSQL:

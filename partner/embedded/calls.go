@@ -109,6 +109,9 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	if id := systemProcedures[strings.ToLower(name.object)]; id != 0 {
 		return s.systemCall(ctx, id, c.Params, w)
 	}
+	if known := catalogueProcedureOf(name); known != nil {
+		return s.callCatalogue(ctx, known, name, givenBy(c.Params), w)
+	}
 	p, d, err := s.resolve(name, c.Name)
 	if err != nil {
 		return err

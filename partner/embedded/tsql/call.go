@@ -41,9 +41,8 @@ func (p *parser) call() fragment {
 		return fragment{sql: sig.sql + "(" + join(args) + ")", typ: sig.result(args), eval: pure(name, sig.sql, args)}
 	}
 	// DB_ID() is the session's own; DB_ID('x') is looked up.
-	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") {
-		args := p.arguments(t, look.args, look.args)
-		return p.lookup(look.sql, look.table, look.typ, args)
+	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") && (!look.ofColumns || p.namesColumn()) {
+		return p.lookup(t, look)
 	}
 	if sig, ok := systemFunctions[name]; ok && !strings.HasPrefix(name, "@@") {
 		return p.systemCall(t, sig)
@@ -116,19 +115,6 @@ func (p *parser) wrongCount(function token, least, most int) {
 		err.Message = fmt.Sprintf("The %s function requires %d to %d arguments.", name, least, most)
 	}
 	p.fail(err)
-}
-
-// lookup writes a function of the catalogue as a query on a table of the caller's.
-func (p *parser) lookup(sql, table string, typ TypeSpec, args []fragment) fragment {
-	if p.err != nil {
-		return fragment{}
-	}
-	texts := make([]any, len(args))
-	for i, a := range args {
-		texts[i] = a.sql
-	}
-	p.in.needTable(Name{Schema: "sys", Object: table})
-	return fragment{sql: fmt.Sprintf(sql, texts...), typ: typ}
 }
 
 // systemCall parses the arguments of a function that the caller evaluates.

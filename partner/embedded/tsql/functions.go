@@ -26,6 +26,9 @@ var registerOnce = sync.OnceValue(func() error {
 			return fmt.Errorf("register SQLite function %s: %w", name, err)
 		}
 	}
+	if err := sqlite.RegisterCollationUtf8(Collation, Collate); err != nil {
+		return fmt.Errorf("register the SQLite collation %s: %w", Collation, err)
+	}
 	return nil
 })
 
@@ -65,6 +68,8 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_rows":         {1, false, rowLimit},
 	"tsql_like":         {-1, true, likeFunction},
 	"tsql_as":           {2, true, asSample},
+	"tsql_object":       {1, true, wholeName},
+	"tsql_type":         {1, true, typeName},
 	"tsql_len":          {1, true, length},
 	"tsql_lower":        {1, true, lower},
 	"tsql_upper":        {1, true, upper},
