@@ -33,7 +33,7 @@ func (t *parsedTexts) parse(text string) ([]tsql.Statement, error) {
 	if ok {
 		return kept, nil
 	}
-	list, err := tsql.Parse(text)
+	list, err := tsql.ParseFor(text, batchSchema)
 	if err != nil {
 		var e *tsql.Error
 		if errors.As(err, &e) {
@@ -249,20 +249,22 @@ func (b *batch) set(name string, value any) error {
 	if err != nil {
 		return err
 	}
-	if !parameterKind(v.typ.Kind()) {
-		v.value = value
-		return nil
+	if b.program != nil && parameterKind(v.typ.Kind()) {
+		if a, err := convert(value, nameOfValue(value), v.typ); err == nil {
+			v.value = a.stored(v.typ)
+			return nil
+		}
 	}
-	a, err := convert(value, nameOfValue(value), v.typ)
-	if err != nil {
-		return err
+	if v.value, err = tsql.ToVariable(value, "", specOf(v.typ)); err != nil {
+		var e *tsql.Error
+		if errors.As(err, &e) {
+			err = fromTSQL(e)
+		}
 	}
-	v.value = a.stored(v.typ)
-	return nil
+	return err
 }
 
-// parameterKind tells whether [convert] knows the type; a variable of another one
-// keeps what it is given.
+// parameterKind tells whether [convert] knows the type.
 func parameterKind(k tds.Kind) bool {
 	switch k {
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindInt, tds.KindBigInt, tds.KindBit, tds.KindDateTime,

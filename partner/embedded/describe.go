@@ -244,3 +244,30 @@ func (s *session) describedIn(database string) *database {
 	}
 	return d
 }
+
+// batchSchema tells the columns of tables and system views to the parser of batches. It knows the tables that schemaText makes.
+func batchSchema(n tsql.Name) []tsql.Column {
+	if n.Server != "" {
+		return nil
+	}
+	return batchColumns()[strings.ToLower(n.Table())]
+}
+
+var batchColumns = sync.OnceValue(func() map[string][]tsql.Column {
+	all := map[string][]tsql.Column{}
+	declared, err := declaredTables()
+	if err != nil {
+		return all // a query on the tables says so
+	}
+	for name, t := range declared {
+		for _, c := range t.columns {
+			all[name] = append(all[name], tsql.Column{Name: c.name, Type: c.typ})
+		}
+	}
+	for name, v := range views() {
+		for i, column := range v.columns {
+			all[name] = append(all[name], tsql.Column{Name: column, Type: declaredSpec(v.types[i])})
+		}
+	}
+	return all
+})

@@ -120,6 +120,7 @@ func groupStatement(text string) bool {
 type view struct {
 	text    string   // that makes it where it is not there
 	columns []string // in lower case
+	types   []string // as they are declared; "": any
 }
 
 // views are the tables of the system views, as systemViewsText makes them.
@@ -145,7 +146,9 @@ var views = sync.OnceValue(func() map[string]view {
 		}) {
 			words := strings.Fields(column)
 			v.columns = append(v.columns, strings.ToLower(words[0]))
-			if len(words) == 2 && textColumn(words[1]) { // as every text of a server is compared
+			typ := strings.Join(words[1:], "")
+			v.types = append(v.types, typ)
+			if textColumn(typ) { // as every text of a server is compared
 				column += " COLLATE " + tsql.Collation
 			}
 			columns = append(columns, column)

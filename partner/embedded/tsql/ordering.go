@@ -7,7 +7,7 @@ func (p *parser) groups() (grouped bool, sql string) {
 	if p.accept("GROUP", "BY") {
 		var terms []string
 		for {
-			terms = append(terms, p.value().sql)
+			terms = append(terms, p.sortKey(p.value()))
 			if !p.acceptSymbol(",") {
 				break
 			}
@@ -24,6 +24,17 @@ func (p *parser) groups() (grouped bool, sql string) {
 	return grouped, sql
 }
 
+// sortKey writes what rows are sorted or grouped by: text without regard to case and blanks at the end, and datetimeoffsets as moments.
+func (p *parser) sortKey(f fragment) string {
+	switch {
+	case p.typeOf(f).Name == "datetimeoffset":
+		return momentOf(f).sql
+	case f.column != "" && f.qualifier == "" && p.in.texts[strings.ToLower(f.column)]:
+		return f.sql + " COLLATE " + Collation
+	}
+	return collated(f)
+}
+
 // order parses ORDER BY and OFFSET … FETCH; limit is that of TOP.
 func (p *parser) order(limit string) (order, window string) {
 	if limit != "" {
@@ -34,7 +45,7 @@ func (p *parser) order(limit string) (order, window string) {
 	}
 	var terms []string
 	for {
-		term := p.value().sql
+		term := p.sortKey(p.value())
 		if p.accept("DESC") {
 			term += " DESC"
 		} else {

@@ -113,7 +113,7 @@ func (p *parser) isVariable(t token) bool {
 
 // typeOf is the type of an expression, as far as the text and the schema tell.
 func (p *parser) typeOf(f fragment) TypeSpec {
-	if f.typ.Name != "" || p.body == nil {
+	if f.typ.Name != "" {
 		return f.typ
 	}
 	return p.columnType(f)

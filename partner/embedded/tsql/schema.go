@@ -28,11 +28,12 @@ type source struct {
 type inputs struct {
 	Inputs
 	sources    []source
-	columns    int      // references to columns seen so far
-	aggregates int      // aggregate functions seen so far
-	noQuery    bool     // subqueries are not allowed here
-	aggregate  bool     // within an aggregate function
-	row        *rowView // of the OUTPUT clause whose expression is parsed
+	columns    int             // references to columns seen so far
+	aggregates int             // aggregate functions seen so far
+	noQuery    bool            // subqueries are not allowed here
+	aggregate  bool            // within an aggregate function
+	texts      map[string]bool // names that the select list gives to computed texts, in lower case
+	row        *rowView        // of the OUTPUT clause whose expression is parsed
 }
 
 // needParameter notes the variable and gives its name in the SQL.

@@ -13,6 +13,8 @@ type selection struct {
 	single  bool     // one column and never more than one row
 	typ     TypeSpec // of the only column
 	into    []TypeSpec
+
+	distinct bool
 }
 
 // selectStatement parses a SELECT that is a statement.
@@ -51,6 +53,7 @@ func (p *parser) selection(into []TypeSpec) selection {
 	sql := "SELECT "
 	if !p.accept("ALL") && p.accept("DISTINCT") {
 		sql += "DISTINCT "
+		s.distinct = true
 	}
 	limit := p.top()
 	// FROM is read first, so that the list can know the tables.
@@ -172,6 +175,15 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 		hint.Table = p.tableOf(f.qualifier)
 	}
 	s.columns = append(s.columns, hint)
+	if f.column == "" && alias != "" && f.typ.isString() {
+		if p.in.texts == nil {
+			p.in.texts = map[string]bool{}
+		}
+		p.in.texts[strings.ToLower(alias)] = true
+	}
+	if s.distinct {
+		f.sql = collated(f)
+	}
 	return f.sql + " AS " + quoteIdentifier(alias)
 }
 
