@@ -129,8 +129,8 @@ type SystemCall struct {
 type Expr struct {
 	Inputs
 	SQL string
-	// Type is the expression's type where the text tells; zero for a plain
-	// variable or NULL.
+	// Type is the expression's type where the text tells; zero for NULL and for
+	// a variable that is declared elsewhere.
 	Type TypeSpec
 	// IsConstant: SQL is a literal, and Constant its value: nil, int64,
 	// float64, string or []byte (not to be written to). Saves the evaluation.

@@ -150,7 +150,7 @@ func TestMonoCall(t *testing.T) {
 	}
 	q := statements[2].(*Query)
 	hints := q.Hints([]string{"", "locked", "", "", ""})
-	if want := (ColumnHint{Name: "locked", Variable: "@l"}); hints[1] != want {
+	if want := (ColumnHint{Name: "locked", Type: TypeSpec{Name: "bit"}, Variable: "@l"}); hints[1] != want {
 		t.Errorf("hint %+v, want %+v", hints[1], want)
 	}
 	call := statements[1].(*Exec)
