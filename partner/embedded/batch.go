@@ -33,7 +33,7 @@ func (t *parsedTexts) parse(text string) ([]tsql.Statement, error) {
 	if ok {
 		return kept, nil
 	}
-	list, err := tsql.Parse(text)
+	list, err := tsql.ParseFor(text, batchSchema)
 	if err != nil {
 		var e *tsql.Error
 		if errors.As(err, &e) {
@@ -249,20 +249,22 @@ func (b *batch) set(name string, value any) error {
 	if err != nil {
 		return err
 	}
-	if !parameterKind(v.typ.Kind()) {
-		v.value = value
-		return nil
+	if b.program != nil && parameterKind(v.typ.Kind()) {
+		if a, err := convert(value, nameOfValue(value), v.typ); err == nil {
+			v.value = a.stored(v.typ)
+			return nil
+		}
 	}
-	a, err := convert(value, nameOfValue(value), v.typ)
-	if err != nil {
-		return err
+	if v.value, err = tsql.ToVariable(value, "", specOf(v.typ)); err != nil {
+		var e *tsql.Error
+		if errors.As(err, &e) {
+			err = fromTSQL(e)
+		}
 	}
-	v.value = a.stored(v.typ)
-	return nil
+	return err
 }
 
-// parameterKind tells whether [convert] knows the type; a variable of another one
-// keeps what it is given.
+// parameterKind tells whether [convert] knows the type.
 func parameterKind(k tds.Kind) bool {
 	switch k {
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindInt, tds.KindBigInt, tds.KindBit, tds.KindDateTime,
@@ -331,6 +333,9 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 		return err
 	}
 	n := st.Procedure
+	if known := catalogueProcedureOf(procedureName{n.Server, n.Database, n.Schema, n.Object}); known != nil {
+		return b.catalogue(ctx, st, known, list)
+	}
 	switch systemProcedures[strings.ToLower(n.Object)] {
 	case 0:
 	case tds.ProcExecuteSQL:
@@ -381,7 +386,7 @@ func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
 			at = p.parameter(arg.Name)
 		}
 		if !p.params[at].output {
-			return message(8162, 16, `The formal parameter "%s" was not declared as an OUTPUT parameter, but the actual parameter passed in requested output.`, p.params[at].name)
+			return message(8162, 16, `The formal parameter "%s" was not declared as an OUTPUT parameter, but the actual parameter passed in requested output.`, p.params[at].written)
 		}
 		if err := b.set(arg.Variable, stored(r.outputs[at])); err != nil {
 			return err

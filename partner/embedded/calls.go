@@ -109,6 +109,9 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	if id := systemProcedures[strings.ToLower(name.object)]; id != 0 {
 		return s.systemCall(ctx, id, c.Params, w)
 	}
+	if known := catalogueProcedureOf(name); known != nil {
+		return s.callCatalogue(ctx, known, name, givenBy(c.Params), w)
+	}
 	p, d, err := s.resolve(name, c.Name)
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func (p *procedure) spelling(at int, called string) string {
 	if called != "" {
 		return called
 	}
-	return p.params[at].name
+	return p.params[at].written
 }
 
 // back is an argument as a value of its type.

@@ -3,8 +3,10 @@ package embedded
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // systemProcedures are the procedures that every database has, by name.
@@ -162,7 +164,15 @@ func storedParam(q tds.Param) any {
 		if b, ok := q.Value.([]byte); ok && len(b) == 16 {
 			return guidText(b)
 		}
-	case tds.KindDateTime2, tds.KindDateTimeOffset, tds.KindTime, tds.KindDate:
+	case tds.KindDateTimeOffset:
+		if t, ok := q.Value.(time.Time); ok {
+			return tsql.FormatDateTimeOffset(t)
+		}
+	case tds.KindNumeric, tds.KindMoney, tds.KindSmallMoney:
+		if text, ok := q.Value.(string); ok {
+			return tsql.DecimalValue(text)
+		}
+	case tds.KindDateTime2, tds.KindTime, tds.KindDate:
 		if t, ok := timeOf(q.Value); ok && q.Value != nil {
 			return datetime2Of(t).text()
 		}

@@ -13,9 +13,10 @@ import (
 
 // parameter is a procedure's parameter as it is declared.
 type parameter struct {
-	name   string // with its "@"
-	typ    tds.Type
-	output bool
+	name    string // lower case, with its "@"
+	written string // as the procedure spells it
+	typ     tds.Type
+	output  bool
 	// key: blanks at the end of the text do not count, as SQL Server compares. (It would keep them in the row.)
 	key bool
 	// optional: a call may leave it out, for value.
@@ -216,7 +217,7 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 			}
 		}
 		if have[at] {
-			return nil, p.refusal(8143, "Parameter '%s' was supplied multiple times.", p.params[at].name)
+			return nil, p.refusal(8143, "Parameter '%s' was supplied multiple times.", p.params[at].written)
 		}
 		if g.isDefault {
 			continue
@@ -236,7 +237,7 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 		case q.optional:
 			a[i] = q.value
 		default:
-			return nil, p.refusal(201, "Procedure or function '%s' expects parameter '%s', which was not supplied.", p.name, q.name)
+			return nil, p.refusal(201, "Procedure or function '%s' expects parameter '%s', which was not supplied.", p.name, q.written)
 		}
 	}
 	return a, nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // Planted is what a test has put in place of the truth about one partner: rows of
@@ -119,6 +120,7 @@ func groupStatement(text string) bool {
 type view struct {
 	text    string   // that makes it where it is not there
 	columns []string // in lower case
+	types   []string // as they are declared; "": any
 }
 
 // views are the tables of the system views, as systemViewsText makes them.
@@ -130,7 +132,8 @@ var views = sync.OnceValue(func() map[string]view {
 			continue
 		}
 		table, list, _ := strings.Cut(rest, "(")
-		v := view{text: "CREATE TEMP TABLE IF NOT EXISTS " + rest}
+		var v view
+		var columns []string
 		depth := 0
 		for _, column := range strings.FieldsFunc(strings.TrimSuffix(strings.TrimSpace(list), ")"), func(r rune) bool {
 			switch r {
@@ -141,12 +144,26 @@ var views = sync.OnceValue(func() map[string]view {
 			}
 			return r == ',' && depth == 0
 		}) {
-			v.columns = append(v.columns, strings.ToLower(strings.Fields(column)[0]))
+			words := strings.Fields(column)
+			v.columns = append(v.columns, strings.ToLower(words[0]))
+			typ := strings.Join(words[1:], "")
+			v.types = append(v.types, typ)
+			if textColumn(typ) { // as every text of a server is compared
+				column += " COLLATE " + tsql.Collation
+			}
+			columns = append(columns, column)
 		}
+		v.text = "CREATE TEMP TABLE IF NOT EXISTS " + table + "(" + strings.Join(columns, ",") + ")"
 		all[strings.TrimSpace(table)] = v
 	}
 	return all
 })
+
+// textColumn says whether a column of the type holds text.
+func textColumn(typ string) bool {
+	d := dataTypeOf(declaredSpec(typ).Name)
+	return d != nil && d.isText()
+}
 
 // writable is nil while the database takes writes here, and otherwise the refusal.
 func (p *database) writable() error {

@@ -106,7 +106,7 @@ func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.params = append(p.params, parameter{name: q.Name, typ: typ, output: q.Output, key: q.Name == "@id", optional: q.Optional, value: value})
+		p.params = append(p.params, parameter{name: q.Name, written: q.Written, typ: typ, output: q.Output, key: q.Name == "@id", optional: q.Optional, value: value})
 	}
 	return p, nil
 }

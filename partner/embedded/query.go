@@ -365,7 +365,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.database, nil
 	case "DB_ID":
 		return s.p.databaseID(s.database), nil
-	case "SUSER_SNAME", "SUSER_NAME", "SYSTEM_USER", "ORIGINAL_LOGIN":
+	case "SUSER_SNAME", "SUSER_NAME", "SYSTEM_USER", "ORIGINAL_LOGIN": // without an argument, as the next three: see lookups of package tsql
 		return s.loginName(), nil
 	case "USER_NAME":
 		return s.userIn(), nil
@@ -396,8 +396,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "OBJECT_ID":
 		return s.objectID(first, strings.ToUpper(strings.TrimSpace(second)))
 	case "OBJECT_NAME":
-		n, _ := integerOf(args[0], 0, 1<<31-1)
-		return s.objectName(n)
+		return s.objectNameIn(args)
 	case "SERVERPROPERTY":
 		return s.p.serverProperty(first), nil
 	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":

@@ -16,9 +16,9 @@ import (
 // plainTypes are the types without length, by name.
 var plainTypes = map[string]tds.Type{
 	"tinyint": tds.TinyInt, "smallint": tds.SmallInt, "int": tds.Int, "bigint": tds.BigInt, "bit": tds.Bit,
-	"real": tds.Real, "float": tds.Float, "money": tds.Money, "smallmoney": tds.Money, "smalldatetime": tds.SmallDateTime,
+	"real": tds.Real, "float": tds.Float, "money": tds.Money, "smallmoney": tds.SmallMoney, "smalldatetime": tds.SmallDateTime,
 	"datetime": tds.DateTime, "date": tds.Date, "uniqueidentifier": tds.UniqueIdentifier,
-	"text": tds.Text, "ntext": tds.NText, "image": tds.Image, "sql_variant": tds.NVarChar(4000), "sysname": tds.NVarChar(128),
+	"text": tds.Text, "ntext": tds.NText, "image": tds.Image, "sql_variant": tds.Variant, "xml": tds.XML, "sysname": tds.NVarChar(128),
 	// ASPState's own, as aspnet_regsql makes them.
 	"tsessionid": tds.NVarChar(88), "tappname": tds.VarChar(280), "tsessionitemshort": tds.VarBinary(7000), "tsessionitemlong": tds.Image,
 }
@@ -69,6 +69,8 @@ func declaredSpec(declared string) tsql.TypeSpec {
 	t.Length, _ = strconv.Atoi(first)
 	t.Scale, _ = strconv.Atoi(second)
 	switch t.Name {
+	case "numeric":
+		t.Name = "decimal"
 	case "datetime2", "time", "datetimeoffset":
 		t.Scale, t.Length = t.Length, 0
 	}
@@ -106,16 +108,16 @@ func clientValue(t tds.Type, v any) (any, error) {
 			return n != 0, nil
 		}
 	case tds.KindDateTime, tds.KindDateTime2, tds.KindSmallDateTime, tds.KindDate, tds.KindTime, tds.KindDateTimeOffset:
-		return clientTime(v)
+		return clientTime(v, t.Kind() == tds.KindDateTimeOffset)
 	case tds.KindUniqueIdentifier:
 		if s, ok := v.(string); ok {
 			return guidBytes(s)
 		}
 	case tds.KindNumeric, tds.KindMoney, tds.KindSmallMoney:
-		if f, ok := v.(float64); ok {
-			return strconv.FormatFloat(f, 'f', t.Scale(), 64), nil
+		if f, ok := v.(float64); ok { // the digits that it has: the wire's type rounds them
+			return strconv.FormatFloat(f, 'f', -1, 64), nil
 		}
-	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindText, tds.KindNText:
+	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindText, tds.KindNText, tds.KindXML:
 		if s, ok := textOf(v); ok {
 			return s, nil
 		}
@@ -133,19 +135,39 @@ func clientValue(t tds.Type, v any) (any, error) {
 			return []byte(v), nil
 		}
 	case tds.KindInt, tds.KindBigInt, tds.KindSmallInt, tds.KindTinyInt:
-		if f, ok := v.(float64); ok {
-			return int64(f), nil
-		}
+		return clientInteger(t.Kind(), v)
 	}
 	return v, nil
 }
 
-func clientTime(v any) (any, error) {
+// integerRanges are the ranges of the types of whole numbers.
+var integerRanges = map[tds.Kind][2]int64{tds.KindTinyInt: {0, math.MaxUint8}, tds.KindSmallInt: {math.MinInt16, math.MaxInt16},
+	tds.KindInt: {math.MinInt32, math.MaxInt32}, tds.KindBigInt: {math.MinInt64, math.MaxInt64}}
+
+// clientInteger is a whole number within the range of its type: 8115 for one that SQLite computed beyond it.
+func clientInteger(k tds.Kind, v any) (any, error) {
+	n, ok := v.(int64)
+	if f, isFloat := v.(float64); isFloat {
+		n, ok = int64(f), math.Abs(f) < 1<<63
+	} else if !ok {
+		return v, nil
+	}
+	if limit := integerRanges[k]; !ok || n < limit[0] || n > limit[1] {
+		return nil, message(8115, 16, "Arithmetic overflow error converting expression to data type %s.", k)
+	}
+	return n, nil
+}
+
+// clientTime is a date as the wire has it; only a datetimeoffset keeps an offset.
+func clientTime(v any, offset bool) (any, error) {
 	switch v := v.(type) {
 	case time.Time:
 		return v, nil
 	case string:
-		t, err := tsql.ParseDateTime(v)
+		t, err := tsql.ParseDateTimeOffset(v)
+		if _, seconds := t.Zone(); !offset { // the offset is left out, not the clock
+			t = t.Add(time.Duration(seconds) * time.Second).UTC()
+		}
 		if err != nil {
 			return nil, message(241, 16, "Conversion failed when converting date and/or time from character string.")
 		}

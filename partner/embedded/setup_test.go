@@ -84,6 +84,9 @@ func (s *twoServers) secure() {
 		at, from *sql.DB
 		name     string
 	}{{s.a, s.b, "b"}, {s.b, s.a, "a"}} {
+		if name := s.text(c.from, "SELECT name FROM sys.certificates WHERE CERT_ID(name) = certificate_id AND name = N'"+c.name+"'"); name != c.name {
+			s.t.Errorf("CERT_ID of a column: %q", name)
+		}
 		encoded := s.text(c.from, "SELECT CONVERT(varchar(max), CERTENCODED(CERT_ID(N'"+c.name+"')), 1) AS certificate")
 		s.do(c.at, "15151 CREATE CERTIFICATE ["+c.name+"] AUTHORIZATION [u] FROM BINARY = "+encoded, "15007 CREATE USER [u] FOR LOGIN [l]",
 			"CREATE LOGIN [l] WITH PASSWORD = 'p'", "CREATE USER [u] FOR LOGIN [l]", "CREATE CERTIFICATE ["+c.name+"] AUTHORIZATION [u] FROM BINARY = "+encoded,

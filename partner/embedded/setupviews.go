@@ -8,12 +8,12 @@ const setupViewsText = `
 CREATE TEMP TABLE sys_tcp_endpoints (
 	name nvarchar(128), endpoint_id int, protocol_desc nvarchar(60), type_desc nvarchar(60), state_desc nvarchar(60), port int, is_dynamic_port bit);
 CREATE TEMP TABLE sys_certificates (
-	name nvarchar(128) COLLATE NOCASE, certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000), expiry_date datetime);
-CREATE TEMP TABLE sys_symmetric_keys (name nvarchar(128) COLLATE NOCASE, symmetric_key_id int);
+	name nvarchar(128), certificate_id int, principal_id int, pvt_key_encryption_type_desc nvarchar(60), subject nvarchar(4000), encoded varbinary(8000), expiry_date datetime);
+CREATE TEMP TABLE sys_symmetric_keys (name nvarchar(128), symmetric_key_id int);
 CREATE TEMP TABLE sys_server_principals (
-	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128));
+	name nvarchar(128), principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128));
 CREATE TEMP TABLE sys_sql_logins (
-	name nvarchar(128) COLLATE NOCASE, principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128),
+	name nvarchar(128), principal_id int, sid varbinary(85), type char(1), type_desc nvarchar(60), is_disabled bit, default_database_name nvarchar(128),
 	is_policy_checked bit, password_hash varbinary(256));
 CREATE TEMP TABLE sys_server_permissions (
 	class tinyint, class_desc nvarchar(60), major_id int, minor_id int, grantee_principal_id int, grantor_principal_id int,

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,11 +17,11 @@ import (
 // are made and filled just before a query that names them: a connection that opens would pay for them all.
 const systemViewsText = `
 CREATE TEMP TABLE sys_databases (
-	name nvarchar(128) COLLATE NOCASE, database_id int, create_date datetime, compatibility_level tinyint,
+	name nvarchar(128), database_id int, create_date datetime, compatibility_level tinyint,
 	collation_name nvarchar(128), user_access tinyint, user_access_desc nvarchar(60), is_read_only bit, is_auto_close_on bit,
 	state tinyint, state_desc nvarchar(60), recovery_model tinyint, recovery_model_desc nvarchar(60),
 	log_reuse_wait_desc nvarchar(60), is_trustworthy_on bit, replica_id uniqueidentifier, group_database_id uniqueidentifier);
-CREATE TEMP TABLE sys_sysdatabases (name nvarchar(128) COLLATE NOCASE, dbid smallint);
+CREATE TEMP TABLE sys_sysdatabases (name nvarchar(128), dbid smallint);
 CREATE TEMP TABLE sys_database_mirroring (
 	database_id int, mirroring_guid uniqueidentifier, mirroring_state tinyint, mirroring_state_desc nvarchar(60),
 	mirroring_role tinyint, mirroring_role_desc nvarchar(60), mirroring_role_sequence int,
@@ -35,38 +36,44 @@ CREATE TEMP TABLE sys_database_mirroring_endpoints (
 	is_encryption_enabled bit, connection_auth_desc nvarchar(60), encryption_algorithm_desc nvarchar(60), certificate_id int);
 CREATE TEMP TABLE sys_database_mirroring_witnesses (database_name nvarchar(128));
 CREATE TEMP TABLE sys_objects (
-	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, type char(2) COLLATE NOCASE, type_desc nvarchar(60));
+	name nvarchar(128), object_id int, principal_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60),
+	create_date datetime, modify_date datetime, is_ms_shipped bit, is_published bit, is_schema_published bit);
 CREATE TEMP TABLE sys_procedures (
-	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, type char(2) COLLATE NOCASE, type_desc nvarchar(60));
+	name nvarchar(128), object_id int, principal_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60),
+	create_date datetime, modify_date datetime, is_ms_shipped bit, is_published bit, is_schema_published bit);
 CREATE TEMP TABLE sys_tables (
-	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, type char(2) COLLATE NOCASE, type_desc nvarchar(60), is_memory_optimized bit);
+	name nvarchar(128), object_id int, principal_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60),
+	create_date datetime, modify_date datetime, is_ms_shipped bit, is_published bit, is_schema_published bit, is_memory_optimized bit);
 CREATE TEMP TABLE sys_triggers (
-	name nvarchar(128) COLLATE NOCASE, object_id int, parent_class tinyint, parent_id int, is_disabled bit, is_instead_of_trigger bit);
+	name nvarchar(128), object_id int, parent_class tinyint, parent_id int, is_disabled bit, is_instead_of_trigger bit);
 CREATE TEMP TABLE sys_foreign_keys (
-	name nvarchar(128) COLLATE NOCASE, object_id int, schema_id int, parent_object_id int, referenced_object_id int, is_disabled bit);
+	name nvarchar(128), object_id int, principal_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60),
+	create_date datetime, modify_date datetime, is_ms_shipped bit, is_published bit, is_schema_published bit,
+	referenced_object_id int, key_index_id int, is_disabled bit, is_not_for_replication bit, is_not_trusted bit, delete_referential_action tinyint,
+	delete_referential_action_desc nvarchar(60), update_referential_action tinyint, update_referential_action_desc nvarchar(60), is_system_named bit);
 CREATE TEMP TABLE sys_sysobjects (
-	name nvarchar(128) COLLATE NOCASE, id int, xtype char(2) COLLATE NOCASE, uid smallint, type char(2) COLLATE NOCASE);
+	name nvarchar(128), id int, xtype char(2), uid smallint, type char(2));
 CREATE TEMP TABLE information_schema_tables (
-	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128) COLLATE NOCASE, TABLE_TYPE varchar(10));
+	TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME nvarchar(128), TABLE_TYPE varchar(10));
 CREATE TEMP TABLE sys_sql_modules (object_id int, definition ntext);
 CREATE TEMP TABLE sys_database_principals (
-	name nvarchar(128) COLLATE NOCASE, principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
+	name nvarchar(128), principal_id int, type char(1), type_desc nvarchar(60), default_schema_name nvarchar(128), sid varbinary(85));
 CREATE TEMP TABLE sys_database_role_members (role_principal_id int, member_principal_id int);
 CREATE TEMP TABLE sys_database_permissions (
 	class tinyint, class_desc nvarchar(60), major_id int, minor_id int, grantee_principal_id int,
 	permission_name nvarchar(128), state char(1), state_desc nvarchar(60));
 CREATE TEMP TABLE sys_databasepropertyex (
-	database_name nvarchar(128) COLLATE NOCASE, property nvarchar(128) COLLATE NOCASE, value);
+	database_name nvarchar(128), property nvarchar(128), value);
 CREATE TEMP TABLE sys_availability_groups (
-	group_id uniqueidentifier, name nvarchar(128) COLLATE NOCASE, cluster_type tinyint, cluster_type_desc nvarchar(60), sequence_number bigint,
+	group_id uniqueidentifier, name nvarchar(128), cluster_type tinyint, cluster_type_desc nvarchar(60), sequence_number bigint,
 	required_synchronized_secondaries_to_commit int, basic_features bit);
 CREATE TEMP TABLE sys_availability_replicas (
-	replica_id uniqueidentifier, group_id uniqueidentifier, replica_server_name nvarchar(256) COLLATE NOCASE, endpoint_url nvarchar(128),
+	replica_id uniqueidentifier, group_id uniqueidentifier, replica_server_name nvarchar(256), endpoint_url nvarchar(128),
 	availability_mode tinyint, availability_mode_desc nvarchar(60), failover_mode tinyint, failover_mode_desc nvarchar(60),
 	session_timeout int, secondary_role_allow_connections tinyint, secondary_role_allow_connections_desc nvarchar(60),
 	seeding_mode tinyint, seeding_mode_desc nvarchar(60));
 CREATE TEMP TABLE sys_availability_databases_cluster (
-	group_id uniqueidentifier, group_database_id uniqueidentifier, database_name nvarchar(128) COLLATE NOCASE);
+	group_id uniqueidentifier, group_database_id uniqueidentifier, database_name nvarchar(128));
 CREATE TEMP TABLE sys_dm_hadr_availability_replica_states (
 	replica_id uniqueidentifier, group_id uniqueidentifier, is_local bit, role tinyint, role_desc nvarchar(60),
 	operational_state tinyint, operational_state_desc nvarchar(60), connected_state tinyint, connected_state_desc nvarchar(60),
@@ -78,21 +85,21 @@ CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
 	synchronization_health tinyint, synchronization_health_desc nvarchar(60), database_state tinyint, database_state_desc nvarchar(60),
 	is_suspended bit, suspend_reason tinyint, suspend_reason_desc nvarchar(60), last_hardened_lsn numeric(25,0),
 	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
-` + setupViewsText + serverViewsText
+` + setupViewsText + serverViewsText + catalogueViewsText
 
 // viewRows makes the rows of each view, for a session.
-var viewRows = map[string]func(s *session, database string) [][]any{
+var viewRows = withCatalogueViews(map[string]func(s *session, database string) [][]any{
 	"sys_databases":                    func(s *session, _ string) [][]any { return s.p.databaseRows() },
 	"sys_sysdatabases":                 func(s *session, _ string) [][]any { return s.p.sysDatabaseRows() },
 	"sys_database_mirroring":           func(s *session, _ string) [][]any { return s.mirroringRows() },
 	"sys_database_mirroring_endpoints": endpointRows,
 	"sys_database_mirroring_witnesses": func(*session, string) [][]any { return nil },
-	"sys_objects":                      func(s *session, db string) [][]any { return s.objectRows(db, "") },
-	"sys_procedures":                   func(s *session, db string) [][]any { return s.objectRows(db, "P") },
-	"sys_tables":                       tableRows,
+	"sys_objects":                      fullObjectRows,
+	"sys_procedures":                   fullRowsOf(kindProcedure),
+	"sys_tables":                       fullRowsOf(kindTable),
 	"sys_sysobjects":                   sysObjectRows,
 	"sys_triggers":                     noRows,
-	"sys_foreign_keys":                 noRows,
+	"sys_foreign_keys":                 foreignKeyRows,
 	"sys_sql_modules":                  moduleRows,
 	"sys_database_principals":          principalRows,
 	"sys_database_role_members":        memberRows,
@@ -120,6 +127,12 @@ var viewRows = map[string]func(s *session, database string) [][]any{
 	"sys_availability_databases_cluster":      noRows,
 	"sys_dm_hadr_availability_replica_states": noRows,
 	"sys_dm_hadr_database_replica_states":     noRows,
+})
+
+// withCatalogueViews adds the views about tables and procedures.
+func withCatalogueViews(all map[string]func(s *session, database string) [][]any) map[string]func(s *session, database string) [][]any {
+	maps.Copy(all, catalogueViewRows)
+	return all
 }
 
 func noRows(*session, string) [][]any { return nil }
@@ -176,11 +189,15 @@ func (r *reader) fillView(view string, rows [][]any) error {
 	if err := r.change("DELETE FROM temp." + view); err != nil {
 		return err
 	}
-	if len(rows) > 0 {
-		row := "(?" + strings.Repeat(",?", len(rows[0])-1) + ")"
-		if err := r.change("INSERT INTO temp."+view+" VALUES "+row+strings.Repeat(","+row, len(rows)-1), values...); err != nil {
+	for rest := rows; len(rest) > 0; { // a statement has at most 32,766 parameters
+		width := len(rest[0])
+		n := min(len(rest), 30_000/width)
+		row := "(?" + strings.Repeat(",?", width-1) + ")"
+		at := (len(rows) - len(rest)) * width
+		if err := r.change("INSERT INTO temp."+view+" VALUES "+row+strings.Repeat(","+row, n-1), values[at:at+n*width]...); err != nil {
 			return err
 		}
+		rest = rest[n:]
 	}
 	if r.shown != nil {
 		r.shown[view] = values
@@ -289,7 +306,7 @@ func (p *Partner) databaseRows() (rows [][]any) {
 			}
 		}
 		rows = append(rows, []any{c.name, c.id, c.created, 150,
-			"SQL_Latin1_General_CP1_CI_AS", 0, "MULTI_USER", false, false, state, desc, recoveryModels[model], model, wait, false, nil, nil})
+			serverCollation, 0, "MULTI_USER", false, false, state, desc, recoveryModels[model], model, wait, false, nil, nil})
 	}
 	return rows
 }
@@ -370,13 +387,6 @@ func (s *session) objectRows(database, kind string) (rows [][]any) {
 
 var kindText = map[string]string{"U": "USER_TABLE", "P": "SQL_STORED_PROCEDURE"}
 
-func tableRows(s *session, database string) (rows [][]any) {
-	for _, r := range s.objectRows(database, "U") {
-		rows = append(rows, append(r, false))
-	}
-	return rows
-}
-
 func sysObjectRows(s *session, database string) (rows [][]any) {
 	for _, r := range s.objectRows(database, "") {
 		rows = append(rows, []any{r[0], r[1], r[3], 1, r[3]})
@@ -411,7 +421,7 @@ func (p *Partner) propertyRows() (rows [][]any) {
 			add("Updateability", "READ_WRITE")
 		}
 		add("UserAccess", "MULTI_USER")
-		add("Collation", "SQL_Latin1_General_CP1_CI_AS")
+		add("Collation", serverCollation)
 		add("IsAutoClose", 0)
 		add("Version", 904)
 		add("HasDBAccess", 1)
@@ -422,37 +432,6 @@ func (p *Partner) propertyRows() (rows [][]any) {
 		add("Recovery", model)
 	}
 	return rows
-}
-
-// objectID is OBJECT_ID(name, kind): NULL for what is not there or not open. An empty kind is any.
-func (s *session) objectID(name, kind string) (any, error) {
-	n, ok := splitName(name)
-	if !ok {
-		return nil, nil
-	}
-	database := s.database
-	if n.database != "" {
-		database, _ = s.p.canonicalDatabase(n.database)
-	}
-	if d := s.p.find(database); d == nil || d.serving() != nil {
-		return nil, nil
-	}
-	for _, row := range s.objectRows(database, kind) {
-		if strings.EqualFold(row[0].(string), n.object) {
-			return int64(row[1].(int)), nil
-		}
-	}
-	return nil, nil
-}
-
-// objectName is OBJECT_NAME(id), in the session's database.
-func (s *session) objectName(id int64) (any, error) {
-	for _, row := range s.objectRows(s.database, "") {
-		if int64(row[1].(int)) == id {
-			return row[0], nil
-		}
-	}
-	return nil, nil
 }
 
 // objectDefinition is OBJECT_DEFINITION of a procedure, in the session's database: the text it was made with.
@@ -487,7 +466,7 @@ func (p *Partner) serverProperty(name string) any {
 	case "engineedition":
 		return int64(3)
 	case "collation":
-		return "SQL_Latin1_General_CP1_CI_AS"
+		return serverCollation
 	case "isclustered", "ishadrenabled", "issingleuser", "isintegratedsecurityonly":
 		return int64(0)
 	case "isfulltextinstalled":

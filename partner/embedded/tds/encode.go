@@ -39,6 +39,8 @@ func appendValue(b []byte, t Type, v any, row bool) ([]byte, error) {
 			return b, errTooLong
 		}
 		return append(append(b, 16), id...), nil
+	case KindVariant:
+		return appendVariant(b, v)
 	}
 	return appendLong(b, t, v, row)
 }
@@ -55,6 +57,8 @@ func appendNull(b []byte, t Type) []byte {
 		return binary.LittleEndian.AppendUint64(b, plpNull)
 	case KindXML:
 		return binary.LittleEndian.AppendUint64(b, plpNull)
+	case KindVariant:
+		return append(b, 0, 0, 0, 0)
 	}
 	return append(b, 0)
 }

@@ -39,12 +39,13 @@ const (
 	KindVarBinary
 	KindImage
 	KindXML
+	KindVariant
 )
 
 var kindNames = [...]string{
 	"null", "tinyint", "smallint", "int", "bigint", "bit", "real", "float", "smallmoney", "money", "numeric",
 	"smalldatetime", "datetime", "date", "time", "datetime2", "datetimeoffset", "uniqueidentifier",
-	"char", "varchar", "text", "nchar", "nvarchar", "ntext", "binary", "varbinary", "image", "xml",
+	"char", "varchar", "text", "nchar", "nvarchar", "ntext", "binary", "varbinary", "image", "xml", "sql_variant",
 }
 
 // String is the T-SQL name, as in "nvarchar".
@@ -76,6 +77,7 @@ var (
 	Real             = Type{kind: KindReal}
 	Float            = Type{kind: KindFloat}
 	Money            = Type{kind: KindMoney}
+	SmallMoney       = Type{kind: KindSmallMoney}
 	SmallDateTime    = Type{kind: KindSmallDateTime}
 	DateTime         = Type{kind: KindDateTime}
 	Date             = Type{kind: KindDate}
@@ -83,6 +85,8 @@ var (
 	Image            = Type{kind: KindImage}
 	Text             = Type{kind: KindText}
 	NText            = Type{kind: KindNText}
+	XML              = Type{kind: KindXML}
+	Variant          = Type{kind: KindVariant} // sql_variant, in answers only
 	NVarCharMax      = Type{kind: KindNVarChar, size: sizeMax}
 	VarCharMax       = Type{kind: KindVarChar, size: sizeMax}
 	VarBinaryMax     = Type{kind: KindVarBinary, size: sizeMax}

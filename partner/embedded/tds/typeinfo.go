@@ -27,6 +27,7 @@ const (
 	wireDateTime       = 0x3D
 	wireFloat          = 0x3E
 	wireNumeric        = 0x3F
+	wireVariant        = 0x62
 	wireNText          = 0x63
 	wireBitN           = 0x68
 	wireDecimalN       = 0x6A
@@ -239,6 +240,8 @@ func appendTypeInfo(b []byte, t Type) []byte {
 		return append(append(b, wireNText, 0xFE, 0xFF, 0xFF, 0x7F), collation...)
 	case KindXML:
 		return append(b, wireXML, 0)
+	case KindVariant:
+		return binary.LittleEndian.AppendUint32(append(b, wireVariant), maxVariant)
 	}
 	return append(b, wireIntN, 4)
 }

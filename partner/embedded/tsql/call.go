@@ -39,25 +39,83 @@ func (p *parser) call() fragment {
 		return fragment{sql: "tsql_datepart('" + part + "', " + join(args) + ")", typ: intType, eval: calling("tsql_datepart", []driver.Value{part}, args...)}
 	}
 	if sig, ok := pureFunctions[name]; ok {
-		args := p.arguments(t, sig.min, sig.max)
-		for i := range args {
-			args[i] = p.typed(args[i])
-		}
-		if name == "ISNULL" && len(args) == 2 && args[0].typ.Name == "binary" {
-			args[1] = args[1].padded(args[0].typ.Length)
-		}
-		return fragment{sql: sig.sql + "(" + join(args) + ")", typ: sig.result(args), eval: pure(name, sig.sql, args)}
+		return p.pureCall(t, name, sig)
 	}
 	// DB_ID() is the session's own; DB_ID('x') is looked up.
-	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") {
-		args := p.arguments(t, look.args, look.args)
-		return p.lookup(look.sql, look.table, look.typ, args)
+	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") && (!look.ofColumns || p.namesColumn()) {
+		return p.lookup(t, look)
 	}
 	if sig, ok := systemFunctions[name]; ok && !strings.HasPrefix(name, "@@") {
 		return p.systemCall(t, sig)
 	}
 	p.fail(notSupported(int(t.line), "Function", t.text))
 	return fragment{}
+}
+
+// pureCall parses the arguments of a function that depends on nothing else, and finds its type.
+func (p *parser) pureCall(t token, name string, sig signature) fragment {
+	args := p.arguments(t, sig.min, sig.max)
+	if len(args) < sig.min {
+		return fragment{}
+	}
+	for i := range args {
+		args[i] = p.typed(args[i])
+	}
+	typ := sig.result(args)
+	switch name {
+	case "ISNULL":
+		if typ.Name == "" {
+			typ = args[1].typ
+		}
+		args[1] = args[1].heldBy(typ).padded(typ.Length)
+	case "COALESCE":
+		list := make([]*fragment, len(args))
+		for i := range args {
+			list[i] = &args[i]
+		}
+		typ = p.oneType(list...)
+	case "LOWER", "UPPER", "LTRIM", "RTRIM", "TRIM", "LEFT", "RIGHT", "SUBSTRING":
+		typ = textResult(args[0].typ, sig.typ)
+	case "NULLIF":
+		args[0].sql, args[1].sql = collated(args[0]), p.likeOther(args[1], args[0]).sql
+	case "CONCAT", "REPLACE":
+		typ = p.concatenated(args)
+	}
+	return fragment{sql: sig.sql + "(" + join(args) + ")", typ: typ, eval: pure(name, sig.sql, args)}
+}
+
+// collated is a text that no column lends its collation.
+func collated(f fragment) string {
+	if f.column == "" && f.typ.isString() {
+		return "(" + f.sql + " COLLATE " + Collation + ")"
+	}
+	return f.sql
+}
+
+// heldBy is a value as it is kept where a value of the type stands: text and bytes are cut.
+func (f fragment) heldBy(t TypeSpec) fragment {
+	switch {
+	case f.typ.isString() && t.isString() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length),
+		f.typ.isBytes() && t.isBytes() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length):
+		return convertFragment(f, t, -1)
+	}
+	return f.brought(t)
+}
+
+// concatenated is the type of texts one behind the other.
+func (p *parser) concatenated(args []fragment) TypeSpec {
+	t := TypeSpec{Name: "varchar", Length: 8000}
+	for _, arg := range args {
+		switch arg.typ.Name {
+		case "", "nvarchar", "nchar", "ntext", "sql_variant":
+			t.Name, t.Length = "nvarchar", 4000
+		}
+		t.Max = t.Max || arg.typ.Max
+	}
+	if t.Max {
+		t.Length = 0
+	}
+	return t
 }
 
 // pure is the evaluator of a function that depends on its arguments only; nil where only SQLite has it.
@@ -124,19 +182,6 @@ func (p *parser) wrongCount(function token, least, most int) {
 		err.Message = fmt.Sprintf("The %s function requires %d to %d arguments.", name, least, most)
 	}
 	p.fail(err)
-}
-
-// lookup writes a function of the catalogue as a query on a table of the caller's.
-func (p *parser) lookup(sql, table string, typ TypeSpec, args []fragment) fragment {
-	if p.err != nil {
-		return fragment{}
-	}
-	texts := make([]any, len(args))
-	for i, a := range args {
-		texts[i] = a.sql
-	}
-	p.in.needTable(Name{Schema: "sys", Object: table})
-	return fragment{sql: fmt.Sprintf(sql, texts...), typ: typ}
 }
 
 // systemCall parses the arguments of a function that the caller evaluates.
@@ -239,15 +284,39 @@ func (p *parser) aggregateCall(name string) fragment {
 		distinct = "DISTINCT "
 	}
 	p.in.aggregate = true
-	arg := p.value()
+	arg := p.typed(p.value())
 	p.in.aggregate = false
 	p.expectSymbol(")")
 	if sig.like > 0 {
 		f.typ = arg.typ
 	}
 	f.sql = sig.sql + "(" + distinct + arg.sql + ")"
-	if name == "AVG" { // of integers it is an integer in T-SQL, and a real number in SQLite
-		f.sql = "(sum(" + distinct + arg.sql + ") / count(" + distinct + arg.sql + "))"
+	if name == "SUM" || name == "AVG" {
+		return p.summed(name, distinct, arg)
 	}
 	return f
+}
+
+// summed is SUM or AVG. Of whole numbers AVG is a whole number.
+func (p *parser) summed(name, distinct string, arg fragment) fragment {
+	typ, ok := sumType(name, arg.typ)
+	if !ok {
+		p.invalid(8117, "Operand data type %s is invalid for %s operator.", arg.typ.Name, strings.ToLower(name))
+	}
+	total := fragment{sql: "sum(" + distinct + arg.sql + ")"}
+	number := fragment{sql: "count(" + distinct + arg.sql + ")", typ: intType}
+	exact := typ.Name == "decimal" || typ.isMoney()
+	switch {
+	case exact && name == "AVG": // the sum has the scale of what is added up
+		sum, _ := sumType("SUM", arg.typ)
+		return decimalOperation("/", typ, convertFragment(total, sum, -1), number)
+	case name == "AVG" && typ.isFloat():
+		return fragment{sql: "avg(" + distinct + arg.sql + ")", typ: typ}
+	case name == "AVG":
+		return fragment{sql: "(" + total.sql + " / " + number.sql + ")", typ: typ}
+	case exact || typ.Name == "int": // SQLite adds up beyond them, and rounds
+		return convertFragment(total, typ, -1)
+	}
+	total.typ = typ
+	return total
 }

@@ -130,21 +130,3 @@ var systemFunctions = map[string]signature{
 	"@@MICROSOFTVERSION":    {typ: intType},
 	"@@IDENTITY":            {typ: TypeSpec{Name: "decimal", Length: 38}},
 }
-
-// lookups are functions of the catalogue, which become look-ups in tables;
-// see Inputs.Tables. Each %s is an argument.
-var lookups = map[string]struct {
-	args  int
-	sql   string
-	table string
-	typ   TypeSpec
-}{
-	"DB_ID":   {1, "(SELECT database_id FROM sys_databases WHERE name = %s COLLATE NOCASE)", "databases", smallintType},
-	"DB_NAME": {1, "(SELECT name FROM sys_databases WHERE database_id = %s)", "databases", sysnameType},
-	"DATABASEPROPERTYEX": {2, "(SELECT value FROM sys_databasepropertyex WHERE database_name = %s COLLATE NOCASE" +
-		" AND property = %s COLLATE NOCASE)", "databasepropertyex", variantType},
-	"CERT_ID":     {1, "(SELECT certificate_id FROM sys_certificates WHERE name = %s COLLATE NOCASE)", "certificates", intType},
-	"CERTENCODED": {1, "(SELECT encoded FROM sys_certificates WHERE certificate_id = %s)", "certificates", TypeSpec{Name: "varbinary", Length: 8000}},
-	"HAS_DBACCESS": {1, "(SELECT value FROM sys_databasepropertyex WHERE database_name = %s COLLATE NOCASE" +
-		" AND property = 'HasDBAccess')", "databasepropertyex", intType},
-}

@@ -44,7 +44,7 @@ func (p *parser) comparison() fragment {
 		return predicate(not, sql).computed(not, eval)
 	case p.accept("LIKE"):
 		p.needValue(left)
-		return predicate(not, p.like(left))
+		return predicate(not, p.like(p.typed(left)))
 	case p.accept("BETWEEN"):
 		p.needValue(left)
 		sql, eval := p.between(left)
@@ -73,13 +73,56 @@ func (f fragment) computed(not bool, eval evaluator) fragment {
 // the comparison is told to ignore case.
 func (p *parser) compare(operator string, a, b fragment) fragment {
 	a, b = p.likeOther(a, b), p.likeOther(b, a)
-	a, b = p.asPrecise(a, b)
+	a, b = p.comparable(a, b)
 	sql := a.sql + " " + operator + " " + b.sql
 	fold := ignoresCase(a, b)
 	if fold {
-		sql += " COLLATE NOCASE"
+		sql += " COLLATE " + Collation
 	}
 	return predicate(false, sql).computed(false, comparing(operator, a.eval, b.eval, fold))
+}
+
+// comparable brings values of two types that SQLite keeps in different forms to one of them.
+func (p *parser) comparable(a, b fragment) (fragment, fragment) {
+	first, second := p.typeOf(a), p.typeOf(b)
+	switch {
+	case first.Name == "datetimeoffset" || second.Name == "datetimeoffset":
+		return momentOf(a), momentOf(b)
+	case first.Name == second.Name, first.Name == "", second.Name == "":
+	case first.isNumber() && second.isString() && !b.isConstant:
+		b.typ = second
+		return a, convertFragment(b, numberBeside(first), -1)
+	case second.isNumber() && first.isString() && !a.isConstant:
+		a.typ = first
+		return convertFragment(a, numberBeside(second), -1), b
+	case !first.isTemporal() || !second.isTemporal():
+	case p.body != nil && first.isDateTime() && second.isDateTime():
+		return p.asPrecise(a, b)
+	default:
+		a.typ, b.typ = first, second
+		t := higher(first, second)
+		t.Scale = max(t.Scale, 7*len(t.Name)/len("datetime2")) // all digits of a datetime2
+		return a.brought(t), b.brought(t)
+	}
+	return a, b
+}
+
+// numberBeside is what text becomes that is compared with a number of the type: a decimal of as many digits as can be exact.
+func numberBeside(t TypeSpec) TypeSpec {
+	if t.Name == "decimal" {
+		return TypeSpec{Name: "decimal", Length: 38, Scale: t.Scale}
+	}
+	return t
+}
+
+// momentOf is a date as the moment that it is.
+func momentOf(f fragment) fragment {
+	return fragment{sql: "tsql_instant(" + f.sql + ")", typ: preciseType, eval: calling("tsql_instant", nil, f)}
+}
+
+// isTemporal says whether the type is one of date and time.
+func (t TypeSpec) isTemporal() bool {
+	return t.isDateTime() || t.Name == "date" || t.Name == "time" || t.Name == "datetimeoffset"
 }
 
 // asPrecise brings a datetime to the form of the datetime2 that it is compared with: its last digit stands for a
@@ -119,19 +162,22 @@ func ignoresCase(a, b fragment) bool {
 func (p *parser) likeOther(f, other fragment) fragment {
 	text, ok := f.constant.(string)
 	if !ok {
+		if p.body == nil && f.variable != "" && other.column != "" && f.typ.maybeText() { // blanks at the end do not count
+			f.sql = "tsql_trimmed(" + f.sql + ")"
+		}
 		return f
 	}
-	typ := other.typ
-	if other.column != "" {
-		typ = p.columnType(other)
-	}
+	typ := p.typeOf(other)
 	switch {
-	case typ.isDateTime():
+	case typ.isTemporal():
 		return p.dateLiteral(text, typ)
 	case typ.isNumber():
 		return convertFragment(f, typ, -1)
 	case typ.Name == "" && other.column != "" && looksLikeDate(text):
 		return fragment{sql: "tsql_as(" + other.sql + ", " + f.sql + ")"}
+	case other.column != "" && strings.HasSuffix(text, " "):
+		text = strings.TrimRight(text, " ")
+		f.sql, f.constant, f.eval = quoteText(text), text, constantly(text)
 	}
 	return f
 }
@@ -168,7 +214,7 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	p.expectSymbol("(")
 	head := left.sql
 	if left.column == "" && left.typ.maybeText() {
-		head = "(" + head + " COLLATE NOCASE)"
+		head = "(" + head + " COLLATE " + Collation + ")"
 	}
 	if p.startsQuery() {
 		sub := p.subquery()
@@ -193,14 +239,21 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 func (p *parser) like(left fragment) string {
 	pattern := p.sum()
 	p.needValue(pattern)
-	sql := "tsql_like(" + pattern.sql + ", " + left.sql
+	escape := ""
 	if p.accept("ESCAPE") {
-		escape := p.sum()
-		p.needValue(escape)
-		sql += ", " + escape.sql
+		f := p.sum()
+		p.needValue(f)
+		escape = ", " + f.sql
 	}
-	return sql + ")"
+	sql := "tsql_like(" + pattern.sql + ", " + left.sql + escape + ")"
+	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // of these the blanks at the end may be left out
+		sql += " OR tsql_like(" + pattern.sql + ", rtrim(" + left.sql + ")" + escape + ")"
+	}
+	return sql
 }
+
+// ascii says whether the type is one of text that is not Unicode.
+func ascii(t TypeSpec) bool { return t.Name == "char" || t.Name == "varchar" || t.Name == "text" }
 
 // between parses what follows BETWEEN.
 func (p *parser) between(left fragment) (string, evaluator) {
@@ -213,7 +266,7 @@ func (p *parser) between(left fragment) (string, evaluator) {
 	head := left.sql
 	fold := ignoresCase(left, low) || ignoresCase(left, high)
 	if fold {
-		head = "(" + head + " COLLATE NOCASE)"
+		head = "(" + head + " COLLATE " + Collation + ")"
 	}
 	limits := []fragment{{eval: comparing(">=", left.eval, low.eval, fold)}, {eval: comparing("<=", left.eval, high.eval, fold)}}
 	return head + " BETWEEN " + low.sql + " AND " + high.sql, joined(limits, false)

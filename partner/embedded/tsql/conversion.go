@@ -46,8 +46,9 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 			Message: fmt.Sprintf("Type %s is not a defined system type.", typ.Name)})
 		return fragment{}
 	}
-	if from := p.columnType(f); from.Name != "" {
-		f.typ = from
+	f = p.typed(f)
+	if typ.Name == "sql_variant" && !f.isNull() && !variantBases[f.typ.Name] {
+		p.fail(notSupported(int(p.tokens[p.pos-1].line), "Conversion", "to sql_variant, of a value that is no int, float, nvarchar or varbinary"))
 	}
 	if p.body != nil && asItIs(f.typ, typ) && style < 0 {
 		f.typ, f.column, f.variable = typ, "", ""
@@ -61,6 +62,12 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	return p.hoisted(out)
 }
 
+// variantBases are the types of which a sql_variant keeps what it was.
+var variantBases = map[string]bool{"int": true, "float": true, "nvarchar": true, "varbinary": true, "sql_variant": true}
+
+// isNull says whether the fragment is the literal NULL.
+func (f fragment) isNull() bool { return f.isConstant && f.constant == nil }
+
 // convertFragment writes a conversion; style -1 means none was given.
 func convertFragment(f fragment, typ TypeSpec, style int) fragment {
 	return fragment{sql: convertCall(f, typ, style), typ: typ, eval: calling("tsql_convert", convertArguments(f, typ, style), f)}
@@ -72,7 +79,15 @@ func convertArguments(f fragment, typ TypeSpec, style int) []driver.Value {
 	if typ.Max {
 		length = 0
 	}
-	return []driver.Value{typ.Name, int64(length), int64(typ.Scale), int64(style), f.typ.Name}
+	return []driver.Value{typ.Name, int64(length), int64(typ.Scale), int64(style), f.typ.from()}
+}
+
+// from is the type as a conversion is told what it converts from: with the scale of a decimal, which its text shows.
+func (t TypeSpec) from() string {
+	if t.Name == "decimal" && t.Scale > 0 {
+		return t.Name + ":" + strconv.Itoa(t.Scale)
+	}
+	return t.Name
 }
 
 // convertCall writes the call of tsql_convert; style -1 means none was given.
@@ -82,7 +97,7 @@ func convertCall(f fragment, typ TypeSpec, style int) string {
 		length = 0
 	}
 	return fmt.Sprintf("tsql_convert(%s, %d, %d, %d, %s, %s)",
-		quoteText(typ.Name), length, typ.Scale, style, quoteText(f.typ.Name), f.sql)
+		quoteText(typ.Name), length, typ.Scale, style, quoteText(f.typ.from()), f.sql)
 }
 
 // dataLength parses the argument of DATALENGTH, whose answer depends on its type.
@@ -90,10 +105,25 @@ func (p *parser) dataLength() fragment {
 	p.expectSymbol("(")
 	f := p.value()
 	p.expectSymbol(")")
-	if from := p.columnType(f); from.Name != "" {
-		f.typ = from
+	f = p.typed(f)
+	name := f.typ.Name
+	if name == "decimal" { // its size is that of its precision
+		name += strconv.Itoa(decimalSize(f.typ.Length))
 	}
-	return fragment{sql: fmt.Sprintf("tsql_datalength(%s, '%s')", f.sql, f.typ.Name), typ: intType}
+	return fragment{sql: fmt.Sprintf("tsql_datalength(%s, '%s')", f.sql, name), typ: intType}
+}
+
+// decimalSize is how many bytes a decimal of a precision takes.
+func decimalSize(precision int) int {
+	switch {
+	case precision <= 9:
+		return 5
+	case precision <= 19:
+		return 9
+	case precision <= 28:
+		return 13
+	}
+	return 17
 }
 
 // iif parses IIF(condition, a, b).
@@ -105,7 +135,8 @@ func (p *parser) iif() fragment {
 	p.expectSymbol(",")
 	b := p.value()
 	p.expectSymbol(")")
-	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: a.typ,
+	typ := p.oneType(&a, &b)
+	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: typ,
 		eval: chosen([]fragment{condition}, []fragment{a}, &b)}
 }
 
@@ -131,9 +162,17 @@ func (p *parser) dateCall(t token, sig signature) fragment {
 	if p.err == nil && (len(args) < sig.min || len(args) > sig.max) {
 		p.wrongCount(t, sig.min+1, sig.max+1)
 	}
-	typ := sig.result(args)
-	if sig.like > 0 && !typ.isDateTime() { // a string or a column: what comes out is a datetime
-		typ = datetimeType
+	for i := range args {
+		args[i] = p.typed(args[i])
 	}
-	return p.hoisted(fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ, eval: calling(sig.sql, []driver.Value{part}, args...)})
+	f := fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: sig.result(args), eval: calling(sig.sql, []driver.Value{part}, args...)}
+	switch typ := f.typ; {
+	case sig.like == 0, typ.isDateTime(), typ.Name == "datetimeoffset":
+	case typ.Name == "date" || typ.Name == "time":
+		f.typ = TypeSpec{Name: "datetime2", Scale: 7}
+		f = convertFragment(f, typ, -1)
+	default:
+		f.typ = datetimeType // a string or a column: what comes out is a datetime
+	}
+	return p.hoisted(f)
 }

@@ -2,7 +2,9 @@ package tsql
 
 import (
 	"database/sql/driver"
+	"errors"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,13 +15,14 @@ type conversionRequest struct {
 	to    TypeSpec // Length 0: no limit
 	style int      // -1: none given
 	from  string   // the value's own type, "" if unknown
+	scale int      // of from, where it is decimal
 	store bool     // for a column: cutting off is an error, and so is text for bytes
 }
 
 // families says which conversion makes which type.
 var families = map[string]func(conversionRequest, driver.Value) (driver.Value, *Error){
 	"bit": toInteger, "tinyint": toInteger, "smallint": toInteger, "int": toInteger, "bigint": toInteger,
-	"float": toReal, "real": toReal, "decimal": toReal, "money": toReal, "smallmoney": toReal,
+	"float": toReal, "real": toReal, "decimal": toDecimal, "money": toDecimal, "smallmoney": toDecimal,
 	"char": toText, "varchar": toText, "text": toText, "nchar": toText, "nvarchar": toText, "ntext": toText, "xml": toText,
 	"binary": toBinary, "varbinary": toBinary, "image": toBinary, "timestamp": toBinary,
 	"datetime": toDate, "smalldatetime": toDate, "datetime2": toDate, "date": toDate, "time": toDate, "datetimeoffset": toDate,
@@ -67,7 +70,9 @@ func request(args []driver.Value) (conversionRequest, func(conversionRequest, dr
 	length, _ := args[1].(int64)
 	scale, _ := args[2].(int64)
 	style, _ := args[3].(int64)
-	r := conversionRequest{style: int(style), from: textOf(args[4])}
+	from, fraction, _ := strings.Cut(textOf(args[4]), ":")
+	r := conversionRequest{style: int(style), from: from}
+	r.scale, _ = strconv.Atoi(fraction)
 	r.to = TypeSpec{Name: textOf(args[0]), Length: int(length), Scale: int(scale)}
 	return r, families[r.to.Name]
 }
@@ -103,12 +108,30 @@ func toInteger(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	}
 	limit := limits[r.to.Name]
 	if n < limit[0] || n > limit[1] {
-		if r.to.Name == "tinyint" || r.to.Name == "smallint" {
-			return nil, failure(220, 16, "Arithmetic overflow error for data type %s, value = %d.", r.to.Name, n)
-		}
-		return nil, overflow(r.to.Name)
+		return nil, r.integerOverflow(v, n)
 	}
 	return n, nil
+}
+
+// integerOverflow is the error of a number that is too large for the type: each kind of source has its own.
+func (r conversionRequest) integerOverflow(v driver.Value, n int64) *Error {
+	_, isText := v.(string)
+	x, isReal := v.(float64)
+	from := TypeSpec{Name: r.from}
+	switch {
+	case isText && r.to.Name == "int":
+		return failure(248, 16, "The conversion of the %s value '%s' overflowed an int column.", r.fromName(), clip(textOf(v), 100))
+	case isText:
+		return failure(244, 16, "The conversion of the %s value '%s' overflowed an INT%d column. Use a larger integer column.", r.fromName(), clip(textOf(v), 100),
+			map[string]int{"tinyint": 1, "smallint": 2}[r.to.Name])
+	case isReal && from.isFloat():
+		return failure(232, 16, "Arithmetic overflow error for type %s, value = %f.", r.to.Name, x)
+	case from.Name == "decimal":
+		return failure(8115, 16, "Arithmetic overflow error converting numeric to data type %s.", r.to.Name)
+	case r.to.Name == "tinyint" || r.to.Name == "smallint":
+		return failure(220, 16, "Arithmetic overflow error for data type %s, value = %d.", r.to.Name, n)
+	}
+	return overflow(r.to.Name)
 }
 
 // integerOfText reads a whole number, TRUE and FALSE for bit, or a date.
@@ -127,7 +150,12 @@ func (r conversionRequest) integerOfText(text string) (int64, *Error) {
 		return int64(math.Floor(t.Sub(base).Hours()/24 + 0.5)), err
 	}
 	n, err := strconv.ParseInt(trimmed, 10, 64)
-	if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange) && r.to.Name == "int":
+		return 0, r.integerOverflow(text, 0)
+	case err != nil && r.to.Name == "bigint":
+		return 0, failure(8114, 16, "Error converting data type %s to bigint.", r.fromName())
+	case err != nil:
 		return 0, failure(245, 16, "Conversion failed when converting the %s value '%s' to data type %s.", r.fromName(), clip(text, 100), r.to.Name)
 	}
 	return n, nil
@@ -164,7 +192,7 @@ func (r conversionRequest) isDate(text string) bool {
 	return (r.from == "" || from.isDateTime() || r.from == "sql_variant") && storedForm.MatchString(text)
 }
 
-// toReal makes numbers with fractions.
+// toReal makes float and real.
 func toReal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	var x float64
 	switch v := v.(type) {
@@ -174,14 +202,17 @@ func toReal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 		x = v
 	case string:
 		if r.isDate(v) {
-			t, _, err := dateOf(v)
+			days, err := daysOf(v)
 			if err != nil {
 				return nil, err
 			}
-			x = t.Sub(base).Hours() / 24
+			x = days
 			break
 		}
 		parsed, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+		if strings.TrimSpace(v) == "" {
+			err = nil
+		}
 		if err != nil || math.IsNaN(parsed) || math.IsInf(parsed, 0) {
 			return nil, failure(8114, 16, "Error converting data type %s to %s.", r.fromName(), r.to.Name)
 		}
@@ -189,23 +220,67 @@ func toReal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	default:
 		return nil, failure(8114, 16, "Error converting data type varbinary to %s.", r.to.Name)
 	}
-	scale := r.to.Scale
-	switch r.to.Name {
-	case "money", "smallmoney":
-		scale = 4
-	case "real":
+	if r.to.Name == "real" {
+		if math.Abs(x) > math.MaxFloat32 {
+			return nil, failure(232, 16, "Arithmetic overflow error for type real, value = %f.", x)
+		}
 		return float64(float32(x)), nil
-	case "float":
-		return x, nil
-	}
-	if r.to.Name == "decimal" && math.Abs(x) >= math.Pow10(r.to.Length-scale) {
-		return nil, overflow("numeric")
-	}
-	factor := math.Pow10(scale)
-	if rounded := math.Round(x*factor) / factor; !math.IsInf(rounded, 0) && !math.IsNaN(rounded) {
-		x = rounded
 	}
 	return x, nil
+}
+
+// daysOf is a date as the number of days since 1900.
+func daysOf(text string) (float64, *Error) {
+	t, _, err := dateOf(text)
+	return t.Sub(base).Hours() / 24, err
+}
+
+// toDecimal makes decimal, money and smallmoney.
+func toDecimal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
+	scale, name := r.to.Scale, "numeric"
+	if r.to.isMoney() {
+		scale, name = moneyScale, r.to.Name
+	}
+	from := "expression"
+	switch x := v.(type) {
+	case []byte:
+		return nil, failure(8114, 16, "Error converting data type varbinary to %s.", name)
+	case string:
+		from = r.fromName()
+		if r.isDate(x) {
+			days, err := daysOf(x)
+			if err != nil {
+				return nil, err
+			}
+			v = days
+		} else if r.to.isMoney() {
+			v = moneyDigits(x)
+		}
+	default:
+		if r.from != "" {
+			from = strings.Replace(r.from, "decimal", "numeric", 1)
+		}
+	}
+	d, ok := decimalOf(v)
+	switch {
+	case ok:
+		return d.at(scale, false).within(r.to, from)
+	case !r.to.isMoney():
+		return nil, failure(8114, 16, "Error converting data type %s to numeric.", from)
+	}
+	return nil, failure(235, 16, "Cannot convert a char value to money. The char value has incorrect syntax.")
+}
+
+// moneyDigits is text as money takes it: with a currency sign, and commas between the digits. Nothing is zero.
+func moneyDigits(text string) string {
+	text = strings.ReplaceAll(strings.TrimSpace(text), ",", "")
+	for _, sign := range []string{"$", "£", "€", "¥"} {
+		text = strings.Replace(text, sign, "", 1)
+	}
+	if text == "" || text == "-" {
+		return "0"
+	}
+	return text
 }
 
 // toDate makes the types of date and time.
@@ -215,29 +290,68 @@ func toDate(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	}
 	t, _, err := dateOf(v)
 	if err != nil {
-		return nil, err
+		return nil, r.wrongDate(v, err)
+	}
+	if local, ok := withOffset(v); ok && (r.from == "datetimeoffset" || r.from == "") { // the offset is left out, not the clock
+		_, offset := local.Zone()
+		t = t.Add(time.Duration(offset) * time.Second)
 	}
 	step := time.Second / time.Duration(math.Pow10(min(max(r.to.Scale, 0), 7)))
 	switch r.to.Name {
 	case "datetime", "smalldatetime":
-		return dateTimeText(t, r.to.Name)
+		return r.dateTimeText(t)
 	case "date":
 		return t.Format("2006-01-02"), nil
 	case "time":
 		return t.Round(step).Format(withDecimals("15:04:05", r.to.Scale)), nil
 	case "datetimeoffset":
-		return t.Round(step).Format(withDecimals("2006-01-02 15:04:05", r.to.Scale)) + " +00:00", nil
+		return r.offsetText(v, step)
 	}
 	return FormatDateTime2(t.Round(step)), nil
 }
 
+// offsetText is the stored form as datetimeoffset: with the offset that the value has, or none.
+func (r conversionRequest) offsetText(v driver.Value, step time.Duration) (driver.Value, *Error) {
+	text, ok := v.(string)
+	if !ok {
+		return nil, failure(529, 16, "Explicit conversion from data type %s to datetimeoffset is not allowed.", r.fromName())
+	}
+	t, err := ParseDateTimeOffset(text)
+	if err != nil {
+		return nil, failure(241, 16, "Conversion failed when converting date and/or time from character string.")
+	}
+	return FormatDateTimeOffset(t.Round(step)), nil
+}
+
+// datesAsWritten is how dates are written whose numbers may be no date's.
+var datesAsWritten = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{1,2}/\d{1,2}/\d{4})([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,3})?)?)?$`)
+
+// wrongDate is the error of a string that is no date: 242 where it looks like one and the numbers are no date's.
+func (r conversionRequest) wrongDate(v driver.Value, err *Error) *Error {
+	text, _ := v.(string)
+	if err.Number != 241 || r.to.Name != "datetime" && r.to.Name != "smalldatetime" || !datesAsWritten.MatchString(strings.TrimSpace(text)) {
+		return err
+	}
+	return r.outOfRange()
+}
+
+// outOfRange is error 242.
+func (r conversionRequest) outOfRange() *Error {
+	from := r.fromName()
+	if r.from == "" {
+		from = "varchar"
+	}
+	return failure(242, 16, "The conversion of a %s data type to a %s data type resulted in an out-of-range value.", from, r.to.Name)
+}
+
 // dateTimeText is the stored form as datetime or smalldatetime (whole minutes), within their ranges.
-func dateTimeText(t time.Time, typ string) (driver.Value, *Error) {
-	if typ == "smalldatetime" {
+func (r conversionRequest) dateTimeText(t time.Time) (driver.Value, *Error) {
+	small := r.to.Name == "smalldatetime"
+	if small {
 		t = t.Round(time.Minute)
 	}
-	if r := RoundDateTime(t); r.Year() < 1753 || r.Year() > 9999 || typ == "smalldatetime" && (r.Year() < 1900 || r.Year() > 2079) {
-		return nil, failure(242, 16, "The conversion of a nvarchar data type to a %s data type resulted in an out-of-range value.", typ)
+	if rounded := RoundDateTime(t); rounded.Year() < 1753 || rounded.Year() > 9999 || small && (rounded.Year() < 1900 || rounded.Year() > 2079) {
+		return nil, r.outOfRange()
 	}
 	return FormatDateTime(t), nil
 }

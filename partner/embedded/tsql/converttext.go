@@ -27,6 +27,11 @@ func toText(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 		}
 		return strings.TrimRight(fromCharacters(units[:limit]), " "), nil
 	case len(units) > limit:
+		if number := (TypeSpec{Name: r.from}); number.isMoney() {
+			return nil, failure(234, 16, "There is insufficient result space to convert a money value to %s.", r.to.Name)
+		} else if number.Name == "decimal" || number.isFloat() {
+			return nil, failure(8115, 16, "Arithmetic overflow error converting %s to data type %s.", strings.Replace(r.from, "decimal", "numeric", 1), r.to.Name)
+		}
 		if _, ok := v.(int64); ok { // a number is never cut
 			if strings.HasPrefix(r.to.Name, "n") {
 				return nil, overflow(r.to.Name)
@@ -49,14 +54,27 @@ func truncated() *Error {
 
 // text is the value as text, not cut.
 func (r conversionRequest) text(v driver.Value) (string, *Error) {
+	from := TypeSpec{Name: r.from}
 	switch v := v.(type) {
-	case float64:
-		if r.from == "float" || r.from == "real" {
-			return floatText(v), nil
+	case int64, float64:
+		d, ok := decimalOf(v)
+		switch {
+		case from.isFloat():
+			x, _ := number(v)
+			return floatText(x), nil
+		case ok && from.Name == "decimal":
+			return d.at(r.scale, false).text(), nil
+		case ok && from.isMoney():
+			return moneyText(d, r.style), nil
 		}
 	case []byte:
 		return r.textOfBytes(v), nil
 	case string:
+		if local, ok := withOffset(v); ok && from.Name == "datetimeoffset" && r.style < 0 {
+			return local.Format(offsetLayout), nil
+		} else if ok && from.Name == "datetimeoffset" {
+			return "", failure(unsupportedNumber, 16, "CONVERT of a datetimeoffset with a style is not supported by the embedded partner.")
+		}
 		if r.isDate(v) {
 			t, precise, err := dateOf(v)
 			if err != nil {
@@ -66,6 +84,26 @@ func (r conversionRequest) text(v driver.Value) (string, *Error) {
 		}
 	}
 	return textOf(v), nil
+}
+
+// moneyText is money as text: with two digits behind the point, in style 1 with commas too, in style 2 with four digits.
+func moneyText(d decimal, style int) string {
+	digits := 2
+	if style == 2 || style == 126 {
+		digits = moneyScale
+	}
+	text := d.at(digits, false).text()
+	if style != 1 {
+		return text
+	}
+	sign, whole := "", text[:len(text)-3]
+	if whole[0] == '-' {
+		sign, whole = "-", whole[1:]
+	}
+	for at := len(whole) - 3; at > 0; at -= 3 {
+		whole = whole[:at] + "," + whole[at:]
+	}
+	return sign + whole + text[len(text)-3:]
 }
 
 // floatText is how SQL Server shows a float: six digits, and an exponent of three.

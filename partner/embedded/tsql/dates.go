@@ -93,6 +93,12 @@ func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	if err != nil {
 		return nil, err
 	}
+	offset := 0
+	local, hasOffset := withOffset(args[2])
+	if hasOffset { // its months are those of the clock that it shows
+		_, offset = local.Zone()
+		t, precise = t.Add(time.Duration(offset)*time.Second), true
+	}
 	n := int(x)
 	switch part {
 	case "year":
@@ -110,7 +116,13 @@ func dateAdd(args []driver.Value) (driver.Value, *Error) {
 			t = time.Unix(t.Unix()+int64(n)*int64(unit/time.Second), int64(t.Nanosecond())).UTC()
 		}
 	}
-	return dateText(t, precise)
+	if !hasOffset {
+		return dateText(t, precise)
+	}
+	if t.Year() < 1 || t.Year() > 9999 {
+		return nil, failure(517, 16, "Adding a value to a 'datetimeoffset' column caused an overflow.")
+	}
+	return FormatDateTimeOffset(t.Add(-time.Duration(offset) * time.Second).In(local.Location())), nil
 }
 
 // addMonths adds months and stays within the month it comes to: January 31st
@@ -188,6 +200,9 @@ func datePart(args []driver.Value) (driver.Value, *Error) {
 	t, _, err := dateOf(args[1])
 	if err != nil {
 		return nil, err
+	}
+	if local, ok := withOffset(args[1]); ok {
+		t = local
 	}
 	values := map[string]int{
 		"year": t.Year(), "quarter": (int(t.Month())-1)/3 + 1, "month": int(t.Month()), "day": t.Day(),

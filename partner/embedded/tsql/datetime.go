@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"time"
 )
@@ -61,6 +62,12 @@ var dateTimeLayouts = []string{
 // that SQL Server converts from strings: ISO 8601, yyyymmdd and mm/dd/yyyy,
 // each with or without time and fraction, and a time alone (of 1900-01-01). The result is in UTC and not rounded.
 func ParseDateTime(text string) (time.Time, error) {
+	t, err := ParseDateTimeOffset(text)
+	return t.UTC(), err
+}
+
+// ParseDateTimeOffset is ParseDateTime that keeps the offset which the text has, as a datetimeoffset does.
+func ParseDateTimeOffset(text string) (time.Time, error) {
 	for _, layout := range dateTimeLayouts {
 		t, err := time.Parse(layout, text)
 		if err != nil {
@@ -69,7 +76,33 @@ func ParseDateTime(text string) (time.Time, error) {
 		if t.Year() == 0 {
 			t = t.AddDate(1900, 0, 0)
 		}
-		return t.UTC(), nil
+		_, offset := t.Zone()
+		return t.In(time.FixedZone("", offset)), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no date and time", text)
+}
+
+// offsetLayout is the stored form of a datetimeoffset.
+const offsetLayout = "2006-01-02 15:04:05.0000000 -07:00"
+
+// FormatDateTimeOffset is the text of t as a datetimeoffset(7), with its offset.
+func FormatDateTimeOffset(t time.Time) string { return t.Format(offsetLayout) }
+
+// withOffset reads a datetimeoffset in its stored form.
+func withOffset(v driver.Value) (t time.Time, ok bool) {
+	text, isText := v.(string)
+	if !isText || len(text) != len(offsetLayout) {
+		return t, false
+	}
+	t, err := time.Parse(offsetLayout, text)
+	return t, err == nil
+}
+
+// instant is the moment of a date, as datetimeoffsets are compared: in UTC. A date without an offset is in UTC.
+func instant(args []driver.Value) (driver.Value, *Error) {
+	t, _, err := dateOf(args[0])
+	if err != nil {
+		return nil, err
+	}
+	return FormatDateTime2(t), nil
 }

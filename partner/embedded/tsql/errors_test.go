@@ -154,7 +154,7 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"select frob(1)", 40510, 1, "Function 'frob' is not supported by the embedded partner."},
 		{"select dbo.frob(a) from t", 40510, 1, "Function 'dbo.frob of a column' is not supported by the embedded partner."},
 		{"select @@frob", 40510, 1, "Function '@@frob' is not supported by the embedded partner."},
-		{"select object_id(name) from sys.objects", 40510, 1, "Function 'object_id of a column' is not supported by the embedded partner."},
+		{"select is_member(name) from sys.objects", 40510, 1, "Function 'is_member of a column' is not supported by the embedded partner."},
 		{"select @a = a, @b = @a from t", 40510, 1, "Clause 'SELECT with @a assigned and used' is not supported by the embedded partner."},
 		{"select @a = @a + a from t", 40510, 1, "Clause 'SELECT that adds up rows in @a' is not supported by the embedded partner."},
 		{"print (select max(a) from t)", 40510, 1, "Clause 'subquery outside a query' is not supported by the embedded partner."},

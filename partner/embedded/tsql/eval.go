@@ -172,7 +172,7 @@ func compareValues(a, b driver.Value, fold bool) int {
 	case string:
 		b := b.(string)
 		if fold {
-			a, b = FoldCase(a), FoldCase(b)
+			return Collate(a, b)
 		}
 		return strings.Compare(a, b)
 	case []byte:
@@ -322,7 +322,7 @@ func unlessEqual(list []fragment) evaluator {
 			return nil, err
 		}
 		y, err := values[1](v)
-		if err != nil || y != nil && compareValues(x, y, false) == 0 {
+		if err != nil || y != nil && compareValues(x, y, true) == 0 {
 			return nil, err
 		}
 		return x, nil

@@ -99,9 +99,11 @@ type Inputs struct {
 	// The caller checks databases and schemas here, and provides the
 	// catalogue tables (see Name.System) that occur. Functions of the
 	// catalogue become look-ups there: DB_ID(x) and DB_NAME(x) in
-	// sys_databases (name, database_id), DATABASEPROPERTYEX(d, p) in
-	// sys_databasepropertyex (database_name, property, value), HAS_DBACCESS(d)
-	// there too with the property 'HasDBAccess'. Properties are compared
+	// sys_databases (name, database_id), SCHEMA_NAME(x) in sys_schemas, TYPE_NAME(x) in sys_types,
+	// OBJECT_NAME(x) of a column in sys_all_objects, and so on. Properties stand in tables of their own, a
+	// row each: DATABASEPROPERTYEX(d, p) in sys_databasepropertyex (database_name, property, value), HAS_DBACCESS(d)
+	// there too with the property 'HasDBAccess'; OBJECTPROPERTY(o, p) in sys_objectproperties (object_id, property, value)
+	// and COLUMNPROPERTY(o, c, p) in sys_columnproperties (object_id, name, property, value). Names and properties are compared
 	// without case; a row that is not there means NULL.
 	Tables []Name
 }
@@ -129,8 +131,8 @@ type SystemCall struct {
 type Expr struct {
 	Inputs
 	SQL string
-	// Type is the expression's type where the text tells; zero for a plain
-	// variable or NULL.
+	// Type is the expression's type where the text tells; zero for NULL and for
+	// a variable that is declared elsewhere.
 	Type TypeSpec
 	// IsConstant: SQL is a literal, and Constant its value: nil, int64,
 	// float64, string or []byte (not to be written to). Saves the evaluation.

@@ -26,6 +26,9 @@ var registerOnce = sync.OnceValue(func() error {
 			return fmt.Errorf("register SQLite function %s: %w", name, err)
 		}
 	}
+	if err := sqlite.RegisterCollationUtf8(Collation, Collate); err != nil {
+		return fmt.Errorf("register the SQLite collation %s: %w", Collation, err)
+	}
 	return registerAggregates()
 })
 
@@ -64,10 +67,14 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_minus":        {2, true, minus},
 	"tsql_div":          {2, true, divide},
 	"tsql_mod":          {2, true, modulo},
+	"tsql_decimal":      {6, true, decimalArithmetic},
+	"tsql_fdiv":         {2, true, divideFloats},
 	"tsql_xor":          {2, true, exclusiveOr},
 	"tsql_rows":         {1, false, rowLimit},
 	"tsql_like":         {-1, true, likeFunction},
 	"tsql_as":           {2, true, asSample},
+	"tsql_object":       {1, true, wholeName},
+	"tsql_type":         {1, true, typeName},
 	"tsql_len":          {1, true, length},
 	"tsql_lower":        {1, true, lower},
 	"tsql_upper":        {1, true, upper},
@@ -81,6 +88,8 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_newid":        {0, false, newID},
 	"tsql_datalength":   {2, true, dataLength},
 	"tsql_dateadd":      {3, true, dateAdd},
+	"tsql_instant":      {1, true, instant},
+	"tsql_trimmed":      {1, true, trimmed},
 	"tsql_precise":      {1, true, precise},
 	"tsql_datediff":     {3, true, dateDiff},
 	"tsql_datediff_big": {3, true, dateDiffBig},

@@ -135,3 +135,6 @@ func likeFunction(args []driver.Value) (driver.Value, *Error) {
 	}
 	return int64(0), nil
 }
+
+// Like says whether text matches a pattern of LIKE, as the catalogue procedures take one.
+func Like(pattern, text string) bool { return matchLike(compileLike(pattern, 0), text) }

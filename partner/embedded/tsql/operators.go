@@ -120,7 +120,7 @@ func (p *parser) leftToRight(operand func() fragment, operators ...string) fragm
 		p.needValue(left)
 		right := operand()
 		p.needValue(right)
-		left = arithmetic(operator, p.typed(left), p.typed(right))
+		left = p.arithmetic(operator, p.typed(left), p.typed(right))
 	}
 }
 
@@ -182,48 +182,65 @@ func signed(operator string, v driver.Value) driver.Value {
 }
 
 // arithmetic writes one operation of two values.
-func arithmetic(operator string, a, b fragment) fragment {
+func (p *parser) arithmetic(operator string, a, b fragment) fragment {
+	a, b = p.asNumbers(operator, a, b)
 	typ := resultType(operator, a, b)
 	// Beyond 64 bits SQLite goes on with fractions, where T-SQL raises an error.
 	native := a.typ.isNumber() && b.typ.isNumber() && typ.Name != "bigint"
 	function := map[string]string{"+": "tsql_plus", "-": "tsql_minus", "/": "tsql_div", "%": "tsql_mod", "^": "tsql_xor"}[operator]
-	switch operator {
-	case "/", "%": // zero divisors are an error in T-SQL
+	switch {
+	case operator == "%" && typ.isFloat():
+		p.invalid(402, "The data types %s and %s are incompatible in the modulo operator.", a.typ.Name, b.typ.Name)
+	case typ.Name == "decimal" || typ.isMoney():
+		return decimalOperation(operator, typ, a, b)
+	case operator == "/" && typ.isFloat():
+		native, function = false, "tsql_fdiv"
+	case operator == "/" || operator == "%": // zero divisors are an error in T-SQL
 		n, _ := b.constant.(int64)
 		native = b.isConstant && n > 0 && a.typ.isInteger()
-	case "^": // SQLite has none
+	case operator == "^": // SQLite has none
 		native = false
-	case "*", "&", "|":
+	case operator == "*" || operator == "&" || operator == "|":
 		native = true
 	}
+	var f fragment
 	if native {
-		f := fragment{sql: "(" + a.sql + " " + operator + " " + b.sql + ")", typ: typ}
+		f = fragment{sql: "(" + a.sql + " " + operator + " " + b.sql + ")", typ: typ}
 		if a.typ.isNumber() && b.typ.isNumber() {
 			if f.eval = integers(operator, a.eval, b.eval); function == "tsql_div" || function == "tsql_mod" {
 				f.eval = calling(function, nil, a, b)
 			}
 		}
-		return f
+	} else {
+		f = fragment{sql: function + "(" + a.sql + ", " + b.sql + ")", typ: typ, eval: calling(function, nil, a, b)}
 	}
-	return fragment{sql: function + "(" + a.sql + ", " + b.sql + ")", typ: typ, eval: calling(function, nil, a, b)}
+	if typ.Name == "tinyint" || typ.Name == "smallint" {
+		return convertFragment(f, typ, -1)
+	}
+	return f
 }
 
-// resultType is the type of an operation where both operands' types tell.
-func resultType(operator string, a, b fragment) TypeSpec {
+// asNumbers makes a number of the text beside a number.
+func (p *parser) asNumbers(operator string, a, b fragment) (fragment, fragment) {
 	switch {
-	case a.typ.isInteger() && b.typ.isInteger():
-		if a.typ.Name == "bigint" || b.typ.Name == "bigint" {
-			return TypeSpec{Name: "bigint"}
-		}
-		return TypeSpec{Name: "int"}
-	case a.typ.isNumber() && b.typ.isNumber():
-		return TypeSpec{Name: "float"}
-	case a.typ.isDateTime() && (operator == "+" || operator == "-") && b.typ.isInteger():
-		return a.typ
-	case operator == "+" && a.typ.isString() && b.typ.isString():
-		return TypeSpec{Name: "nvarchar", Length: 4000}
+	case a.typ.isNumber() && b.typ.isString():
+		b = convertFragment(b, a.typ, -1)
+	case b.typ.isNumber() && a.typ.isString():
+		a = convertFragment(a, b.typ, -1)
+	case operator != "+" && a.typ.isString() && b.typ.isString():
+		p.invalid(8117, "Operand data type %s is invalid for %s operator.", a.typ.Name, operatorNames[operator])
 	}
-	return TypeSpec{}
+	return a, b
+}
+
+// operatorNames are the operators' names in errors.
+var operatorNames = map[string]string{"-": "subtract", "*": "multiply", "/": "divide", "%": "modulo", "&": "'&'", "|": "'|'", "^": "'^'"}
+
+// invalid fails at the line of the next token.
+func (p *parser) invalid(number int32, format string, args ...any) {
+	err := failure(number, 16, format, args...)
+	err.Line = p.line()
+	p.fail(err)
 }
 
 // isString says whether values of the type are text for certain.

@@ -12,7 +12,7 @@ func (p *parser) groups() (terms []fragment, sql string) {
 		for {
 			f := p.value()
 			terms = append(terms, f)
-			texts = append(texts, f.folded(true))
+			texts = append(texts, p.sortKey(f))
 			if !p.acceptSymbol(",") {
 				break
 			}
@@ -31,6 +31,17 @@ func (p *parser) groups() (terms []fragment, sql string) {
 		}
 	}
 	return terms, sql
+}
+
+// sortKey writes what rows are sorted or grouped by: text without regard to case and blanks at the end, and datetimeoffsets as moments.
+func (p *parser) sortKey(f fragment) string {
+	switch {
+	case p.typeOf(f).Name == "datetimeoffset":
+		return momentOf(f).sql
+	case f.column != "" && f.qualifier == "" && p.in.texts[strings.ToLower(f.column)]:
+		return f.sql + " COLLATE " + Collation
+	}
+	return collated(f)
 }
 
 // order parses ORDER BY and OFFSET … FETCH; limit is that of TOP.
@@ -56,11 +67,7 @@ func (p *parser) order(limit string, s *selection) (order, window string) {
 func (p *parser) orderTerms(s *selection) string {
 	var terms []string
 	for {
-		f := p.value()
-		term := f.sql
-		if f.column == "" && !f.isConstant && f.typ.maybeText() || s != nil && f.qualifier == "" && hasName(s.folds, f.column) {
-			term += " COLLATE NOCASE"
-		}
+		term := p.sortKey(p.value())
 		if p.accept("DESC") {
 			term += " DESC"
 		} else {

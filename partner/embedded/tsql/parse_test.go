@@ -83,7 +83,7 @@ func TestStatements(t *testing.T) {
 		// Use, print
 		{"use ASPState", "use ASPState"}, {"USE [ASP]]State]", "use ASP]State"}, {`USE "ASPState"`, "use ASPState"}, {"PRINT 'a' + 'b'", "print tsql_plus('a', 'b')"},
 		// Procedures
-		{"sp_who", "exec >sp_who"}, {"exec p +5, -1.5, on, [a b]", "exec >p =(+5) =(-1.5e+00) ='on' ='a b'"}, {"sp_who 'sa'", "exec >sp_who ='sa'"}, {"exec sp_who2 active", "exec >sp_who2 ='active'"}, {"exec dbo.TempResetTimeout @id = 'x'", "exec >dbo.TempResetTimeout @id='x'"},
+		{"sp_who", "exec >sp_who"}, {"exec p +5, -1.5, on, [a b]", "exec >p =(+5) =(-1.5) ='on' ='a b'"}, {"sp_who 'sa'", "exec >sp_who ='sa'"}, {"exec sp_who2 active", "exec >sp_who2 ='active'"}, {"exec dbo.TempResetTimeout @id = 'x'", "exec >dbo.TempResetTimeout @id='x'"},
 		{"EXECUTE @r = ASPState..P 1, -2, NULL, DEFAULT, @a OUT, 0x01, @@SPID", "exec @r>ASPState..P =1 =(-2) =NULL =DEFAULT =@v_a!@a =x'01' =@s1"},
 		{"exec [my db].[dbo].[p q] @A = @b OUTPUT, @c=N'x' with recompile", "exec >my db.dbo.p q @a=@v_b!@b @c='x'"}, {"exec p select 1", "exec >p; SELECT SELECT 1 AS []"}, {"exec sp_reset_connection;", "exec >sp_reset_connection"},
 		{"exec sp_configure 'show advanced options', 1\nexec p2", "exec >sp_configure ='show advanced options' =1; exec >p2"}, {"exec s.db.dbo.p", "exec >s.db.dbo.p"},
@@ -150,7 +150,7 @@ func TestMonoCall(t *testing.T) {
 	}
 	q := statements[2].(*Query)
 	hints := q.Hints([]string{"", "locked", "", "", ""})
-	if want := (ColumnHint{Name: "locked", Variable: "@l"}); hints[1] != want {
+	if want := (ColumnHint{Name: "locked", Type: TypeSpec{Name: "bit"}, Variable: "@l"}); hints[1] != want {
 		t.Errorf("hint %+v, want %+v", hints[1], want)
 	}
 	call := statements[1].(*Exec)
@@ -242,7 +242,7 @@ func TestHintTypes(t *testing.T) {
 	tests := []struct{ expression, want string }{
 		{"CONVERT(nvarchar(60), x)", "nvarchar(60,0)"}, {"CAST(x AS varbinary(max))", "varbinary(max)"}, {"SYSUTCDATETIME()", "datetime2(0,7)"}, {"GETDATE()", "datetime(0,0)"}, {"@@SERVERNAME", "nvarchar(128,0)"},
 		{"COUNT(*)", "int(0,0)"}, {"COUNT_BIG(*)", "bigint(0,0)"}, {"DATEDIFF(second, a, b)", "int(0,0)"}, {"DATEADD(second, 1, a)", "datetime(0,0)"}, {"N'abc'", "nvarchar(3,0)"}, {"'abc'", "varchar(3,0)"}, {"0x0102", "varbinary(2,0)"},
-		{"1 + 2", "int(0,0)"}, {"3000000000", "bigint(0,0)"}, {"1.5 * 2", "float(0,0)"}, {"ISNULL(CAST(x AS int), 0)", "int(0,0)"}, {"CASE WHEN a = 1 THEN N'x' END", "nvarchar(1,0)"}, {"@@SPID", "smallint(0,0)"}, {"x", "(0,0)"}, {"@v", "(0,0)"},
+		{"1 + 2", "int(0,0)"}, {"3000000000", "decimal(10,0)"}, {"1.5 * 2", "decimal(4,1)"}, {"1.5e0 * 2", "float(0,0)"}, {"ISNULL(CAST(x AS int), 0)", "int(0,0)"}, {"CASE WHEN a = 1 THEN N'x' END", "nvarchar(1,0)"}, {"@@SPID", "smallint(0,0)"}, {"x", "(0,0)"}, {"@v", "(0,0)"},
 		{"(SELECT MAX(CAST(y AS bit)) FROM u)", "bit(0,0)"}, {"GETUTCDATE() - 1", "datetime(0,0)"},
 	}
 	for _, test := range tests {

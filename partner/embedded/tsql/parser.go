@@ -19,7 +19,9 @@ type parser struct {
 	depth  int
 	in     *inputs // of the statement being parsed
 	schema Schema
-	body   *body // of the procedure whose body is parsed; nil: a batch is
+	// declared has the types of the variables that the batch declares, by name in lower case.
+	declared map[string]TypeSpec
+	body     *body // of the procedure whose body is parsed; nil: a batch is
 }
 
 // peek is the token that comes next, or a few further on.

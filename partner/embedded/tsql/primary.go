@@ -18,9 +18,9 @@ func (p *parser) primary() fragment {
 	for p.accept("COLLATE") {
 		p.needValue(f)
 		name := strings.ToUpper(p.identifier())
-		collation := "NOCASE"
+		collation := Collation
 		if strings.Contains(name, "_BIN") || strings.Contains(name, "_CS_") {
-			collation = "BINARY"
+			collation = "RTRIM" // every byte counts, but for blanks at the end
 		}
 		// No column any more, and a type of its own, so that nothing adds a second collation.
 		f = fragment{sql: "(" + f.sql + " COLLATE " + collation + ")", typ: TypeSpec{Name: "collated"}}
@@ -37,7 +37,7 @@ func (p *parser) operand() fragment {
 		return stringLiteral(t)
 	case numberToken:
 		p.pos++
-		return numberLiteral(t.text)
+		return p.numberLiteral(t.text)
 	case binaryToken:
 		p.pos++
 		return binaryLiteral(t.text)
@@ -47,7 +47,7 @@ func (p *parser) operand() fragment {
 			return p.globalVariable(t)
 		}
 		name := strings.ToLower(t.text)
-		f := fragment{sql: p.in.needParameter(name), variable: name}
+		f := fragment{sql: p.in.needParameter(name), variable: name, typ: p.declared[name]}
 		if p.body != nil {
 			f.typ, f.eval = p.body.types[name], ofVariable(name)
 		}
@@ -134,24 +134,11 @@ func (p *parser) caseExpression() fragment {
 		subject = p.value()
 		sql += " " + subject.sql
 		if subject.column == "" && subject.typ.maybeText() {
-			sql += " COLLATE NOCASE"
+			sql += " COLLATE " + Collation
 		}
 	}
-	var typ TypeSpec
-	var conditions, values []fragment
-	var otherwise *fragment
-	result := func(word string) {
-		f := p.typed(p.value())
-		if word == " ELSE " {
-			otherwise = &f
-		} else {
-			values = append(values, f)
-		}
-		sql += word + f.sql
-		if typ.Name == "" {
-			typ = f.typ
-		}
-	}
+	var conditions []fragment
+	var values []*fragment
 	if !p.peek(0).is("WHEN") {
 		p.unexpected()
 	}
@@ -160,20 +147,29 @@ func (p *parser) caseExpression() fragment {
 			f := p.likeOther(p.value(), subject)
 			f.eval = comparing("=", subject.eval, f.eval, subject.column == "" && subject.typ.maybeText())
 			conditions = append(conditions, f)
-			sql += " WHEN " + f.sql
 		} else {
-			f := p.condition()
-			conditions = append(conditions, f)
-			sql += " WHEN " + f.sql
+			conditions = append(conditions, p.condition())
 		}
 		p.expect("THEN")
-		result(" THEN ")
+		f := p.value()
+		values = append(values, &f)
 	}
+	var otherwise *fragment
 	if p.accept("ELSE") {
-		result(" ELSE ")
+		f := p.value()
+		otherwise, values = &f, append(values, &f)
 	}
 	p.expect("END")
-	return fragment{sql: sql + " END)", typ: typ, eval: chosen(conditions, values, otherwise)}
+	typ := p.oneType(values...)
+	var then []fragment
+	for i, condition := range conditions {
+		sql += " WHEN " + condition.sql + " THEN " + values[i].sql
+		then = append(then, *values[i])
+	}
+	if otherwise != nil {
+		sql += " ELSE " + otherwise.sql
+	}
+	return fragment{sql: sql + " END)", typ: typ, eval: chosen(conditions, then, otherwise)}
 }
 
 // stringLiteral is a string's fragment; the length counts as SQL Server counts.
@@ -186,14 +182,33 @@ func stringLiteral(t token) fragment {
 	return fragment{sql: quoteText(text), typ: TypeSpec{Name: name, Length: max(1, length)}, isConstant: true, constant: text, eval: constantly(text)}
 }
 
-// numberLiteral is a number's fragment: int, bigint, or a number with a fraction.
-func numberLiteral(text string) fragment {
+// numberLiteral is a number's fragment: int, decimal, or with an exponent float.
+func (p *parser) numberLiteral(text string) fragment {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		typ := "int"
+		typ := TypeSpec{Name: "int"}
 		if n > 1<<31-1 {
-			typ = "bigint"
+			typ = TypeSpec{Name: "decimal", Length: len(strings.TrimLeft(text, "0"))}
 		}
-		return fragment{sql: strconv.FormatInt(n, 10), typ: TypeSpec{Name: typ}, isConstant: true, constant: n, eval: constantly(n)}
+		return fragment{sql: strconv.FormatInt(n, 10), typ: typ, isConstant: true, constant: n, eval: constantly(n)}
+	}
+	if d, ok := decimalText(text); ok {
+		value, err := d.value()
+		if d.digits() > 38 {
+			err = failure(1007, 15, "The number '%s' is out of the range for numeric representation (maximum precision 38).", clip(text, 100))
+		}
+		if err != nil {
+			err.Line = p.line()
+			p.fail(err)
+			return fragment{}
+		}
+		typ := TypeSpec{Name: "decimal", Length: max(d.digits(), d.scale, 1), Scale: d.scale}
+		f := fragment{sql: d.text(), typ: typ, isConstant: true, constant: value, eval: constantly(value)}
+		if n, ok := value.(int64); ok {
+			f.sql = strconv.FormatInt(n, 10)
+		} else if d.scale == 0 {
+			f.sql += ".0"
+		}
+		return f
 	}
 	// Whatever overflows becomes infinity, which SQLite writes as 9e999.
 	x, _ := strconv.ParseFloat(text, 64)

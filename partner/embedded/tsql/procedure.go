@@ -13,6 +13,7 @@ type Procedure struct {
 // Param is a parameter of a procedure.
 type Param struct {
 	Name     string // lower case, with its "@"
+	Written  string // as it was written
 	Type     TypeSpec
 	Optional bool // a call may leave it out, for Default
 	Default  any  // a constant: nil, int64, float64, string or []byte
@@ -89,7 +90,8 @@ func (p *parser) procedure() *Procedure {
 
 // param parses @name type [= constant] [OUTPUT].
 func (p *parser) param() Param {
-	q := Param{Name: strings.ToLower(p.next().text)}
+	q := Param{Written: p.next().text}
+	q.Name = strings.ToLower(q.Written)
 	p.body.types[q.Name] = TypeSpec{} // @@v may be one too
 	p.accept("AS")
 	q.Type = p.typeSpec(1)
@@ -118,7 +120,7 @@ func (p *parser) isVariable(t token) bool {
 
 // typeOf is the type of an expression, as far as the text and the schema tell.
 func (p *parser) typeOf(f fragment) TypeSpec {
-	if f.typ.Name != "" || p.body == nil {
+	if f.typ.Name != "" {
 		return f.typ
 	}
 	return p.columnType(f)

@@ -120,7 +120,7 @@ func (p *parser) top() string {
 		f = p.value()
 		p.expectSymbol(")")
 	} else if p.peek(0).kind == numberToken {
-		f = numberLiteral(p.next().text)
+		f = p.numberLiteral(p.next().text)
 	} else {
 		p.unexpected()
 	}

@@ -34,12 +34,13 @@ type source struct {
 type inputs struct {
 	Inputs
 	sources    []source
-	columns    int      // references to columns seen so far
-	aggregates int      // aggregate functions seen so far
-	noQuery    bool     // subqueries are not allowed here
-	aggregate  bool     // within an aggregate function
-	row        *rowView // of the OUTPUT clause whose expression is parsed
-	definition bool     // what is written becomes a part of the database's schema
+	columns    int             // references to columns seen so far
+	aggregates int             // aggregate functions seen so far
+	noQuery    bool            // subqueries are not allowed here
+	aggregate  bool            // within an aggregate function
+	texts      map[string]bool // names that the select list gives to computed texts, in lower case
+	row        *rowView        // of the OUTPUT clause whose expression is parsed
+	definition bool            // what is written becomes a part of the database's schema
 
 	bare      []fragment // columns outside of aggregate functions, those of subqueries apart
 	outer     int        // sources before it are those of the queries around

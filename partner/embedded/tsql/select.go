@@ -18,7 +18,6 @@ type selection struct {
 	ordered  bool   // ORDER BY without TOP and OFFSET
 	distinct bool
 	bare     []bareColumns // of each item, where something is grouped
-	folds    []string      // items that are text and no column, by their names
 	describe bool          // outputs are wanted
 	outputs  []Column      // what comes out, for those who select from it; nil: the text does not tell
 	unknown  bool          // a * stands for columns that nobody knows
@@ -207,18 +206,26 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 	if s.describe {
 		s.outputs = append(s.outputs, Column{Name: alias, Type: typ})
 	}
-	if f.column == "" && !f.isConstant && f.typ.maybeText() {
-		s.folds = append(s.folds, alias)
+	if f.column == "" && alias != "" && f.typ.isString() {
+		if p.in.texts == nil {
+			p.in.texts = map[string]bool{}
+		}
+		p.in.texts[strings.ToLower(alias)] = true
 	}
-	sql := f.folded(s.distinct || s.describe)
-	if p.body != nil && f.column != "" {
+	sql := f.sql
+	switch {
+	case p.body != nil && f.column != "":
 		sql = p.typed(f).undeclared()
+	case s.distinct:
+		sql = collated(f)
+	case s.describe:
+		sql = f.folded(true)
 	}
 	return sql + " AS " + quoteIdentifier(alias)
 }
 
-// folded is the fragment, told to ignore case if it may be text to which no column gives its collation. That matters where equal
-// values count as one, and to those who select from the result.
+// folded is the fragment, told to ignore case if it may be text to which no column gives its collation. That matters to
+// those who select from the result.
 func (f fragment) folded(yes bool) string {
 	if yes && f.column == "" && f.typ.maybeText() {
 		return f.sql + " COLLATE NOCASE"

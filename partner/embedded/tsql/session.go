@@ -27,6 +27,11 @@ func (p *parser) declare(at position) Statement {
 		}
 		if p.body != nil {
 			p.body.types[v.Name] = v.Type
+		} else {
+			if p.declared == nil {
+				p.declared = map[string]TypeSpec{}
+			}
+			p.declared[v.Name] = v.Type
 		}
 		d.Vars = append(d.Vars, v)
 		if !p.acceptSymbol(",") {
@@ -73,7 +78,7 @@ func (p *parser) assigned(old fragment) fragment {
 		p.expectSymbol("=")
 		return p.value()
 	}
-	return arithmetic(operator[:1], old, p.value())
+	return p.arithmetic(operator[:1], old, p.value())
 }
 
 // set parses what follows SET: a variable or options of the session.
@@ -120,7 +125,7 @@ func (p *parser) assign(at position) Statement {
 			old.typ, old.eval = p.body.types[s.Variable], ofVariable(s.Variable)
 		}
 		line := p.line()
-		f := arithmetic(operator[:1], old, p.typed(p.value()))
+		f := p.arithmetic(operator[:1], old, p.typed(p.value()))
 		p.noColumns(line)
 		s.Value = p.expression(f)
 	} else {

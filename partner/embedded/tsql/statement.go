@@ -167,9 +167,8 @@ func (q *Query) Hints(names []string) []ColumnHint {
 	return hints
 }
 
-// ColumnHint is what the text tells about a column of a result. At most one
-// of Type, Column and Variable is set; all of them zero means "unknown, go by
-// the value".
+// ColumnHint is what the text tells about a column of a result. Column and Variable are never both set; Type may
+// be known of either. All of them zero means "unknown, go by the value".
 type ColumnHint struct {
 	Name     string   // for the client; "" for an expression without alias
 	Type     TypeSpec // of CONVERT, CAST, a literal or a known function

@@ -55,6 +55,14 @@ func length(args []driver.Value) (driver.Value, *Error) {
 	return int64(len(characters(strings.TrimRight(textOf(args[0]), " ")))), nil
 }
 
+// trimmed is text without blanks at its end, which do not count in comparisons; anything else as it is.
+func trimmed(args []driver.Value) (driver.Value, *Error) {
+	if text, ok := args[0].(string); ok {
+		return strings.TrimRight(text, " "), nil
+	}
+	return args[0], nil
+}
+
 func lower(args []driver.Value) (driver.Value, *Error) { return strings.ToLower(textOf(args[0])), nil }
 
 func upper(args []driver.Value) (driver.Value, *Error) { return strings.ToUpper(textOf(args[0])), nil }
@@ -213,7 +221,8 @@ func newID([]driver.Value) (driver.Value, *Error) {
 func dataLength(args []driver.Value) (driver.Value, *Error) {
 	typ, _ := args[1].(string)
 	sizes := map[string]int64{"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "smalldatetime": 4,
-		"date": 3, "uniqueidentifier": 16, "datetime": 8, "datetime2": 8, "float": 8, "money": 8}
+		"date": 3, "uniqueidentifier": 16, "datetime": 8, "datetime2": 8, "float": 8, "money": 8,
+		"smallmoney": 4, "time": 5, "datetimeoffset": 10, "decimal5": 5, "decimal9": 9, "decimal13": 13, "decimal17": 17}
 	if size := sizes[typ]; size > 0 {
 		return size, nil
 	}
