@@ -93,6 +93,9 @@ func (p *parser) alterDatabase(at position) Statement {
 	switch {
 	case p.accept("SET", "PARTNER"):
 		p.partnerClause(a)
+	case p.peek(0).is("SET") && p.peek(1).is("SAFETY"): // the manual has it with PARTNER only; scripts that run everywhere have not
+		p.pos++
+		p.partnerClause(a)
 	case p.accept("SET", "WITNESS"):
 		p.witnessClause(a)
 	case p.accept("SET", "RECOVERY"):

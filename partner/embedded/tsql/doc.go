@@ -26,6 +26,6 @@
 //	datetime2                 TEXT 'YYYY-MM-DD HH:MM:SS.nnnnnnn'
 //
 // What it does not do: it checks no name against a schema (SQLite does, see
-// [FromSQLite]), keeps no variables, and has no CTE, MERGE or dynamic EXEC. WHILE, TRY, OUTPUT, table variables,
+// [FromSQLite]), keeps no variables, and has no CTE, MERGE or dynamic EXEC. OUTPUT, table variables,
 // temporary tables and cursors are known in the body of a procedure only: see [ParseProcedure].
 package tsql

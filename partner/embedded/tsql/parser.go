@@ -20,6 +20,8 @@ type parser struct {
 	in     *inputs // of the statement being parsed
 	schema Schema
 	body   *body // of the procedure whose body is parsed; nil: a batch is
+	loops  int   // WHILE around the statement
+	caught int   // CATCH around the statement
 }
 
 // peek is the token that comes next, or a few further on.
