@@ -192,18 +192,19 @@ func (b *batch) modify(ctx context.Context, d *database, q *tsql.Query, args []d
 		changed, err = r.RowsAffected()
 		return err
 	}
-	if err := b.s.writing(ctx, d, write); err != nil {
+	if err := b.s.writing(ctx, d, b.s.limited(q, &changed, write)); err != nil {
 		return err
 	}
 	b.s.rowCount = changed
-	if n := b.s.counted(changed); n >= 0 {
-		b.w.Done(n)
-	}
+	b.w.Did(commandOf(q), b.s.counted(changed))
 	return nil
 }
 
 // writing runs what writes: in the open transaction, or as one of its own.
 func (s *session) writing(ctx context.Context, d *database, write func(w *writer) error) error {
+	if s.doomed {
+		return errUncommittable()
+	}
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return err
@@ -240,7 +241,7 @@ func (b *batch) selectRows(ctx context.Context, r *reader, q *tsql.Query, args [
 	b.w.Columns(columns...)
 	var n int64
 	values := make([]any, len(row))
-	for ; next == nil; next = rows.Next(row) {
+	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
 		for i, v := range row {
 			if values[i], err = clientValue(columns[i].Type, v); err != nil {
 				return err
@@ -251,7 +252,7 @@ func (b *batch) selectRows(ctx context.Context, r *reader, q *tsql.Query, args [
 		}
 		n++
 	}
-	if !errors.Is(next, io.EOF) {
+	if next != nil && !errors.Is(next, io.EOF) {
 		return inWords(next)
 	}
 	b.s.rowCount = n
@@ -263,7 +264,7 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	row := make([]driver.Value, len(rows.Columns()))
 	var n int64
 	next := rows.Next(row)
-	for ; next == nil; next = rows.Next(row) {
+	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
 		for i, name := range names {
 			if err := b.set(name, stored(row[i])); err != nil {
 				return err
@@ -272,9 +273,10 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 		n++
 	}
 	b.s.rowCount = n
-	if !errors.Is(next, io.EOF) {
+	if next != nil && !errors.Is(next, io.EOF) {
 		return inWords(next)
 	}
+	b.w.Did(tds.CommandSelect, noCount)
 	return nil
 }
 
@@ -314,6 +316,8 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		if v, ok := b.program.systemValue(c.Name); ok {
 			return v, nil
 		}
+	} else if strings.HasPrefix(c.Name, "ERROR_") {
+		return errorValue(c.Name, b.caught), nil
 	}
 	s := b.s
 	args := make([]any, len(c.Args))
@@ -344,9 +348,12 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@TRANCOUNT":
 		return int64(s.open), nil
 	case "XACT_STATE":
+		if s.doomed {
+			return int64(-1), nil
+		}
 		return int64(min(s.open, 1)), nil
 	case "@@OPTIONS":
-		return 5496 | boolInt(s.noCount)<<9, nil
+		return s.bits(), nil
 	case "@@LANGUAGE":
 		return "us_english", nil
 	case "@@LANGID":
@@ -354,7 +361,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@MAX_PRECISION":
 		return int64(38), nil
 	case "@@TEXTSIZE":
-		return int64(2147483647), nil
+		return s.shownTextSize(), nil
 	case "@@LOCK_TIMEOUT":
 		return max(-1, s.lockTimeout.Milliseconds()), nil
 	case "@@DATEFIRST":
@@ -400,6 +407,8 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.objectName(n)
 	case "SERVERPROPERTY":
 		return s.p.serverProperty(first), nil
+	case "@@NESTLEVEL": // of a text
+		return int64(0), nil
 	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":
 		return nil, nil
 	}
