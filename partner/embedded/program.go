@@ -87,6 +87,7 @@ type program struct {
 
 	trans  int      // BEGIN TRANSACTION without its end
 	saved  []string // savepoints
+	named  string   // the outermost transaction's name
 	tries  int      // TRY around the statement, the callers' included
 	abort  bool     // XACT_ABORT
 	silent bool     // NOCOUNT

@@ -74,7 +74,7 @@ func (s *session) rollbackTo(name string, w *tds.Response) error {
 		s.rollback(w)
 		return nil
 	case place < 0:
-		return message(6401, 16, "Cannot roll back %s. No transaction or savepoint of that name was found.", name)
+		return errNoSavepoint(name)
 	case s.doomed:
 		return message(3931, 16, "The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the entire transaction.")
 	}
@@ -92,6 +92,10 @@ func (s *session) rollbackTo(name string, w *tds.Response) error {
 
 func errNoTransaction() *tds.Error {
 	return message(3903, 16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+}
+
+func errNoSavepoint(name string) *tds.Error {
+	return message(6401, 16, "Cannot roll back %s. No transaction or savepoint of that name was found.", name)
 }
 
 // Save implements [tds.TransactionNester].

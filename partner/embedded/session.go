@@ -188,6 +188,9 @@ func (s *session) Rollback(context.Context) error {
 		return err
 	}
 	defer s.leave()
+	if s.open == 0 {
+		return s.told(errNoTransaction())
+	}
 	s.rollback(nil)
 	return nil
 }

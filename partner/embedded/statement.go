@@ -225,11 +225,16 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 // transaction is BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN makes: what the
 // call wrote outside of it is the call's in any case.
 func (f *frame) transaction(st *tsql.Transaction) error {
+	name, err := f.b.transactionName(st.Name)
+	if err != nil {
+		return err
+	}
 	switch st.Action {
 	case tsql.BeginTransaction:
 		if f.trans++; f.trans > 1 {
 			return nil
 		}
+		f.named = name
 		_, err := f.exec("SAVEPOINT t", nil)
 		return err
 	case tsql.CommitTransaction:
@@ -244,24 +249,21 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 		}
 		f.trans--
 		return nil
-	case tsql.RollbackTransaction:
-		if name, err := f.b.transactionName(st.Name); err != nil {
-			return err
-		} else if back, err := f.goesBack(name); name != "" && (back || err != nil) {
-			return err
-		}
-		if f.trans == 0 {
-			return message(3903, 16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
-		}
-		return f.undo()
 	case tsql.SaveTransaction:
-		name, err := f.b.transactionName(st.Name)
-		if err != nil {
-			return err
-		}
 		return f.saves(name)
 	}
-	return notSupported("This statement of transactions in a procedure")
+	if name != "" {
+		if back, err := f.goesBack(name); back || err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.trans == 0:
+		return errNoTransaction()
+	case name != "" && name != f.named:
+		return errNoSavepoint(name)
+	}
+	return f.undo()
 }
 
 // undo rolls back to the outermost BEGIN TRANSACTION.
