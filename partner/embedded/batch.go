@@ -25,9 +25,9 @@ const (
 	maxKeptTexts = 256
 )
 
-func (t *parsedTexts) parse(text string, quotedIdentifiers bool) ([]tsql.Statement, error) {
-	if !quotedIdentifiers {
-		return parsed(tsql.ParseQuoted(text, false)) // too rare to be kept
+func (t *parsedTexts) parse(text string, s *session) ([]tsql.Statement, error) {
+	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 {
+		return parsed(tsql.ParseQuoted(text, s.locals.schema(), quoted)) // too rare to be kept
 	}
 	t.mu.Lock()
 	kept, ok := t.all[text]
@@ -66,6 +66,7 @@ func fromTSQL(e *tsql.Error) *tds.Error {
 type variable struct {
 	typ   tds.Type
 	value any
+	from  *tsql.Declare // nil: a parameter
 }
 
 // batch is a text being run.
@@ -73,6 +74,8 @@ type batch struct {
 	s    *session
 	w    *tds.Response
 	vars map[string]*variable // by name in lower case
+
+	tables localTables // table variables
 
 	program *frame // the run of a procedure whose batch this is; nil: a text's
 
@@ -91,12 +94,18 @@ func (b *batch) use(database string) error {
 
 func (b *batch) declare(st *tsql.Declare) error {
 	for _, v := range st.Vars {
-		if b.vars[v.Name] != nil {
+		if known := b.vars[v.Name]; known != nil && known.from == st { // in a loop: it is declared once
+			if err := b.initialize(v); err != nil {
+				return err
+			}
+			continue
+		} else if known != nil {
 			return message(134, 15, "The variable name '%s' has already been declared. Variable names must be unique within a query batch or stored procedure.", v.Name)
 		}
 		if err := b.declareOne(v); err != nil {
 			return err
 		}
+		b.vars[v.Name].from = st
 		if err := b.initialize(v); err != nil {
 			return err
 		}
@@ -283,6 +292,7 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 	text, _ := list[0].value.(string)
 	inner := &batch{s: b.s, w: b.w, vars: map[string]*variable{}, tries: b.tries, caught: b.caught}
 	defer b.s.leaveTo(b.s.scope())
+	defer b.s.dropLocals(b.s.locals.names())
 	if len(list) > 1 {
 		declared, _ := list[1].value.(string)
 		names := declaredNames.FindAllString(declared, -1)

@@ -15,7 +15,7 @@ func (b *batch) runText(ctx context.Context, text string) error {
 	if taken, err := b.s.p.planted.take(text); taken {
 		return err
 	}
-	list, err := b.s.p.texts.parse(text, b.s.has(optionQuoted))
+	list, err := b.s.p.texts.parse(text, b.s)
 	if err != nil {
 		return err
 	}
@@ -172,6 +172,8 @@ func (b *batch) do(ctx context.Context, st tsql.Statement) error {
 		return b.assign(st)
 	case *tsql.RaiseError:
 		return b.raise(st)
+	case *tsql.CreateLocal:
+		return b.createLocal(st)
 	}
 	err := b.doUncounted(ctx, st)
 	if list, ok := st.(*tsql.Restore); err == nil && (!ok || list.What != "FILELISTONLY") {
@@ -203,6 +205,8 @@ func (b *batch) doUncounted(ctx context.Context, st tsql.Statement) error {
 		return b.restore(ctx, st)
 	case *tsql.Print:
 		return b.print(st)
+	case *tsql.DropLocal:
+		return b.dropLocal(st)
 	}
 	return notSupported("This statement")
 }
@@ -219,6 +223,8 @@ func commandOf(st tsql.Statement) tds.Command {
 		return tds.CommandRevoke
 	case *tsql.Definition:
 		return definitionCommands[st.Verb+" "+st.Kind]
+	case *tsql.DropLocal:
+		return tds.CommandDropTable
 	}
 	return tds.CommandNone
 }
@@ -363,7 +369,7 @@ func (b *batch) describe(ctx context.Context, st tsql.Statement) error {
 		if st.Kind == tsql.Select && st.Assigns == nil {
 			return b.query(ctx, st)
 		}
-		_, err := b.checkTables(st.Tables, st.Kind)
+		_, err := b.checkTables(&st.Inputs, st.Kind)
 		return err
 	case *tsql.If:
 		return b.describeAll(ctx, st.Then, st.Else)

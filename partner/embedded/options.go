@@ -231,7 +231,11 @@ func (s *session) skips(st tsql.Statement) bool {
 func startsTransaction(st tsql.Statement) bool {
 	switch st := st.(type) {
 	case *tsql.Query:
-		return st.Kind != tsql.Select || len(st.Tables) > 0
+		return st.Kind != tsql.Select || len(st.Tables) > 0 || len(st.Locals) > 0
+	case *tsql.CreateLocal:
+		return st.Name[0] == '#'
+	case *tsql.DropLocal:
+		return true
 	case *tsql.Definition:
 		switch st.Kind {
 		case "DATABASE", "LOGIN": // these run by themselves

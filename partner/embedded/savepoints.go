@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,7 +18,8 @@ type savepoint struct {
 	name string
 	// held: the transaction had touched a database, and SQLite knows the savepoint by its place. Otherwise
 	// all that the transaction did was done after it.
-	held bool
+	held   bool
+	locals localTables // as they were
 }
 
 // maxSavepoints bounds those of one transaction, and maxTransactionName their names. Source of the second: the manual.
@@ -52,7 +54,7 @@ func (s *session) save(name string) error {
 			return err
 		}
 	}
-	s.saved = append(s.saved, savepoint{name, s.lease != nil})
+	s.saved = append(s.saved, savepoint{name, s.lease != nil, maps.Clone(s.locals)})
 	return nil
 }
 
@@ -86,6 +88,7 @@ func (s *session) rollbackTo(name string, w *tds.Response) error {
 			return err
 		}
 	}
+	s.locals = maps.Clone(s.saved[place].locals)
 	s.saved = s.saved[:place+1]
 	return nil
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,10 @@ type session struct {
 	transactionName string // of the outermost
 	doomed          bool   // it can only be rolled back
 	saved           []savepoint
-	lease           *lease // once the open transaction has touched the database
+
+	locals localTables // temporary tables
+	before localTables // as they were when the open transaction began
+	lease  *lease      // once the open transaction has touched the database
 
 	prepared      map[int64]preparedText // sp_prepare
 	preparedBytes int64                  // of their texts
@@ -143,6 +147,7 @@ var transactionIDs atomic.Uint64
 func (s *session) begin() {
 	if s.open++; s.open == 1 {
 		s.id, s.transactionName = transactionIDs.Add(1), ""
+		s.before = maps.Clone(s.locals)
 	}
 }
 
@@ -204,6 +209,9 @@ func (s *session) rollback(w *tds.Response) {
 	if s.open > 0 && w != nil {
 		w.TransactionEnded(false)
 	}
+	if s.open > 0 {
+		s.locals = s.before
+	}
 	s.open, s.doomed, s.saved = 0, false, nil
 }
 
@@ -241,7 +249,7 @@ func (s *session) Reset(context.Context) error {
 		return err
 	}
 	defer s.leave()
-	s.set = options{}
+	s.set, s.locals = options{}, nil
 	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
 	s.forgetAllPrepared()
 	if s.database != s.loginDatabase {

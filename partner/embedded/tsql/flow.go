@@ -64,6 +64,9 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 		return &Continue{at}, true
 	case p.accept("BEGIN", "TRY"):
 		return p.try(at), true
+	case (word == "CREATE" || word == "DROP") && p.peek(1).is("TABLE") && p.peek(2).isTemporary(),
+		word == "DROP" && p.peek(1).is("TABLE") && p.peek(2).is("IF") && p.peek(3).is("EXISTS") && p.peek(4).isTemporary():
+		return p.temporaryTable(at, word), true
 	case p.body == nil:
 		return nil, false
 	case word == "DECLARE" && !p.peek(1).isVariable() && p.peek(2).is("CURSOR"):
@@ -71,8 +74,6 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 		return p.declareCursor(at), true
 	case word == "OPEN" || word == "FETCH" || word == "CLOSE" || word == "DEALLOCATE":
 		return p.cursor(at, word), true
-	case (word == "CREATE" || word == "DROP") && p.peek(1).is("TABLE") && p.peek(2).isTemporary():
-		return p.temporaryTable(at, word), true
 	}
 	return nil, false
 }

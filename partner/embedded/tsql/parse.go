@@ -18,15 +18,13 @@ func Parse(batch string) ([]Statement, error) { return ParseFor(batch, nil) }
 
 // ParseFor is Parse with knowledge of tables. A nil schema knows none. The
 // result depends on the batch and on what the schema said, and on nothing else.
-func ParseFor(batch string, schema Schema) ([]Statement, error) { return parse(batch, schema, true) }
-
-// ParseQuoted is Parse for a session whose QUOTED_IDENTIFIER is as identifiers says: where it is OFF, what
-// stands in double quotes is a string.
-func ParseQuoted(batch string, identifiers bool) ([]Statement, error) {
-	return parse(batch, nil, identifiers)
+func ParseFor(batch string, schema Schema) ([]Statement, error) {
+	return ParseQuoted(batch, schema, true)
 }
 
-func parse(batch string, schema Schema, identifiers bool) ([]Statement, error) {
+// ParseQuoted is ParseFor for a session whose QUOTED_IDENTIFIER is as identifiers says: where it is OFF, what
+// stands in double quotes is a string.
+func ParseQuoted(batch string, schema Schema, identifiers bool) ([]Statement, error) {
 	tokens, err := tokenize(batch)
 	if err != nil {
 		return nil, err

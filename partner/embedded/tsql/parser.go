@@ -19,9 +19,10 @@ type parser struct {
 	depth  int
 	in     *inputs // of the statement being parsed
 	schema Schema
-	body   *body // of the procedure whose body is parsed; nil: a batch is
-	loops  int   // WHILE around the statement
-	caught int   // CATCH around the statement
+	body   *body               // of the procedure whose body is parsed; nil: a batch is
+	locals map[string][]Column // table variables and temporary tables of a batch, by name in lower case
+	loops  int                 // WHILE around the statement
+	caught int                 // CATCH around the statement
 }
 
 // peek is the token that comes next, or a few further on.

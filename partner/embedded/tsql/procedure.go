@@ -126,7 +126,7 @@ func (p *parser) typed(f fragment) fragment {
 // local tells the columns of a table variable or a temporary table; nil for another table.
 func (p *parser) local(n Name) []Column {
 	if p.body == nil {
-		return nil
+		return p.locals[strings.ToLower(n.Object)]
 	}
 	return p.body.tables[strings.ToLower(n.Object)]
 }

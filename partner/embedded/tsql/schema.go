@@ -49,21 +49,22 @@ func (in *inputs) needParameter(variable string) string {
 
 // needTable notes a table, once.
 func (in *inputs) needTable(table Name) {
+	list := &in.Tables
 	if table.isLocal() {
-		return
+		list = &in.Locals
 	}
-	for _, known := range in.Tables {
+	for _, known := range *list {
 		if known == table {
 			return
 		}
 	}
-	in.Tables = append(in.Tables, table)
+	*list = append(*list, table)
 }
 
 // columnType looks the type of a column up in the schema, for the columns of
 // the tables that the statement has named so far; zero if unknown.
 func (p *parser) columnType(f fragment) TypeSpec {
-	if p.schema == nil && p.body == nil || f.column == "" {
+	if p.schema == nil && p.body == nil && p.locals == nil || f.column == "" {
 		return TypeSpec{}
 	}
 	for _, s := range p.in.sources {
@@ -80,7 +81,7 @@ func (p *parser) columnType(f fragment) TypeSpec {
 // typeIn is the type of one column of one table; zero if unknown.
 func (p *parser) typeIn(table Name, column string) TypeSpec {
 	columns := p.local(table)
-	if columns == nil && p.schema != nil && !table.isLocal() {
+	if columns == nil && p.schema != nil {
 		columns = p.schema(table)
 	}
 	for _, c := range columns {

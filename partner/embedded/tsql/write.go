@@ -8,6 +8,10 @@ func (p *parser) target(q *Query, n Name) {
 		p.fail(&Error{Number: 259, State: 1, Class: 16, Line: q.Line(), Message: "Ad hoc updates to system catalogs are not allowed."})
 	}
 	q.Key = n.Object
+	p.in.needTable(n)
+	if n.isLocal() {
+		return
+	}
 	// The written table comes first, whatever was noted before.
 	tables := []Name{n}
 	for _, other := range p.in.Tables {
@@ -173,9 +177,6 @@ func (p *parser) setList(q *Query, n Name) string {
 	var items []string
 	for {
 		if t := p.peek(0); t.kind == variableToken {
-			if p.body == nil {
-				p.unsupported("Clause", "UPDATE … SET "+t.text)
-			}
 			p.setVariable(q)
 			if !p.acceptSymbol(",") {
 				return strings.Join(items, ", ")
