@@ -83,6 +83,9 @@ func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 	case st.Log && d.store.about.Load().recovery == recoverySimple:
 		return message(4208, 16, "The statement BACKUP LOG is not allowed while the recovery model is SIMPLE. Use BACKUP DATABASE or change the recovery model using ALTER DATABASE.")
 	}
+	if _, err := os.Stat(p.backupPath(st.File)); err == nil && st.Append {
+		return notSupported("BACKUP WITH NOINIT to a file that is there (%s): a file holds one backup, WITH INIT replaces it", st.File)
+	}
 	if d.family() == "" && !st.Log {
 		family := &objectRow{kind: kindFamily, name: newGUID()}
 		if err := d.exclusively(ctx, func(w *writer) error { return w.putObject(family) }); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,19 +25,18 @@ const (
 	maxKeptTexts = 256
 )
 
-func (t *parsedTexts) parse(text string) ([]tsql.Statement, error) {
+func (t *parsedTexts) parse(text string, s *session) ([]tsql.Statement, error) {
+	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 {
+		return parsed(tsql.ParseQuoted(text, s.locals.schema(), quoted)) // too rare to be kept
+	}
 	t.mu.Lock()
 	kept, ok := t.all[text]
 	t.mu.Unlock()
 	if ok {
 		return kept, nil
 	}
-	list, err := tsql.ParseFor(text, batchSchema)
+	list, err := parsed(tsql.ParseFor(text, batchSchema))
 	if err != nil {
-		var e *tsql.Error
-		if errors.As(err, &e) {
-			err = fromTSQL(e)
-		}
 		return nil, err
 	}
 	if len(text) <= maxKeptText {
@@ -52,6 +50,13 @@ func (t *parsedTexts) parse(text string) ([]tsql.Statement, error) {
 	return list, nil
 }
 
+func parsed(list []tsql.Statement, err error) ([]tsql.Statement, error) {
+	if e, ok := errors.AsType[*tsql.Error](err); ok {
+		err = fromTSQL(e)
+	}
+	return list, err
+}
+
 func fromTSQL(e *tsql.Error) *tds.Error {
 	return &tds.Error{Number: e.Number, State: e.State, Class: e.Class, Message: e.Message, Line: int32(e.Line)}
 }
@@ -61,6 +66,7 @@ func fromTSQL(e *tsql.Error) *tds.Error {
 type variable struct {
 	typ   tds.Type
 	value any
+	from  *tsql.Declare // nil: a parameter
 }
 
 // batch is a text being run.
@@ -69,103 +75,12 @@ type batch struct {
 	w    *tds.Response
 	vars map[string]*variable // by name in lower case
 
+	tables localTables // table variables
+
 	program *frame // the run of a procedure whose batch this is; nil: a text's
-}
 
-// runText runs the statements of a text, up to the first error.
-func (b *batch) runText(ctx context.Context, text string) error {
-	if taken, err := b.s.p.planted.take(text); taken {
-		return err
-	}
-	list, err := b.s.p.texts.parse(text)
-	if err != nil {
-		return err
-	}
-	return b.runAll(ctx, list)
-}
-
-// branch runs IF.
-func (b *batch) branch(ctx context.Context, st *tsql.If) error {
-	v, err := b.evaluate(st.Condition)
-	if err != nil {
-		return err
-	}
-	if n, ok := integerOf(v, 0, 1); ok && n == 1 {
-		return b.runAll(ctx, st.Then)
-	}
-	return b.runAll(ctx, st.Else)
-}
-
-func (b *batch) runAll(ctx context.Context, list []tsql.Statement) error {
-	for _, st := range list {
-		if err := b.run(ctx, st); err != nil {
-			var e *tds.Error
-			if errors.As(err, &e) && e.Line == 0 {
-				e.Line = int32(st.Line())
-			}
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-func (b *batch) run(ctx context.Context, st tsql.Statement) error {
-	switch st := st.(type) {
-	case *tsql.Query:
-		return b.query(ctx, st)
-	case *tsql.Exec:
-		return b.exec(ctx, st)
-	case *tsql.SetOption:
-		return b.setOption(st)
-	case *tsql.Use:
-		return b.use(st.Database)
-	case *tsql.Declare:
-		return b.declare(st)
-	case *tsql.Assign:
-		return b.assign(st)
-	case *tsql.Transaction:
-		return b.transaction(st)
-	case *tsql.AlterDatabase:
-		return b.alterDatabase(ctx, st)
-	case *tsql.Definition:
-		return b.define(ctx, st)
-	case *tsql.Grant:
-		return b.grant(ctx, st)
-	case *tsql.If:
-		return b.branch(ctx, st)
-	case *tsql.ServerObject:
-		return b.serverObject(ctx, st)
-	case *tsql.Backup:
-		return b.backup(ctx, st)
-	case *tsql.Restore:
-		return b.restore(ctx, st)
-	case *tsql.Print:
-		v, err := b.evaluate(st.Value)
-		if err == nil {
-			text, _ := textOf(v)
-			b.w.Info(&tds.Error{Class: 0, State: 1, Message: text})
-		}
-		return err
-	}
-	return notSupported("This statement")
-}
-
-// setOption is SET of an option. Those that are not here have nothing to act on.
-func (b *batch) setOption(st *tsql.SetOption) error {
-	switch st.Option {
-	case "NOCOUNT":
-		b.s.noCount = strings.EqualFold(st.Value, "ON")
-	case "LOCK_TIMEOUT":
-		ms, err := strconv.Atoi(st.Value)
-		if err != nil {
-			return notSupported("SET LOCK_TIMEOUT %s", st.Value)
-		}
-		b.s.lockTimeout = time.Duration(ms) * time.Millisecond
-	}
-	return nil
+	tries  int          // TRY around the statement, those around the text included
+	caught []*tds.Error // of the CATCH around the statement, the innermost last
 }
 
 func (b *batch) use(database string) error {
@@ -179,12 +94,18 @@ func (b *batch) use(database string) error {
 
 func (b *batch) declare(st *tsql.Declare) error {
 	for _, v := range st.Vars {
-		if b.vars[v.Name] != nil {
+		if known := b.vars[v.Name]; known != nil && known.from == st { // in a loop: it is declared once
+			if err := b.initialize(v); err != nil {
+				return err
+			}
+			continue
+		} else if known != nil {
 			return message(134, 15, "The variable name '%s' has already been declared. Variable names must be unique within a query batch or stored procedure.", v.Name)
 		}
 		if err := b.declareOne(v); err != nil {
 			return err
 		}
+		b.vars[v.Name].from = st
 		if err := b.initialize(v); err != nil {
 			return err
 		}
@@ -302,30 +223,6 @@ func stored(v any) any {
 	return v
 }
 
-func (b *batch) transaction(st *tsql.Transaction) error {
-	s := b.s
-	if st.IfOpen && s.open == 0 {
-		return nil
-	}
-	switch st.Action {
-	case tsql.BeginTransaction:
-		s.begin()
-		if s.open == 1 {
-			b.w.TransactionBegan(s.id)
-		}
-		return nil
-	case tsql.CommitTransaction:
-		return s.commit(b.w)
-	case tsql.RollbackTransaction:
-		if s.open == 0 {
-			return message(3903, 16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
-		}
-		s.rollback(b.w)
-		return nil
-	}
-	return notSupported("Statement 'SAVE TRANSACTION'")
-}
-
 // exec runs EXEC procedure.
 func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	list, err := b.given(st)
@@ -351,7 +248,10 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	if err != nil {
 		return err
 	}
-	if err := b.s.send(b.w, p, r); err != nil {
+	b.w.InProcedure(true)
+	err = b.s.send(b.w, p, r)
+	b.w.InProcedure(false)
+	if err != nil {
 		return err
 	}
 	b.w.ReturnStatus(r.status)
@@ -404,7 +304,9 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 		return message(201, 16, "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.")
 	}
 	text, _ := list[0].value.(string)
-	inner := &batch{s: b.s, w: b.w, vars: map[string]*variable{}}
+	inner := &batch{s: b.s, w: b.w, vars: map[string]*variable{}, tries: b.tries, caught: b.caught}
+	defer b.s.leaveTo(b.s.scope())
+	defer b.s.dropLocals(b.s.locals.names())
 	if len(list) > 1 {
 		declared, _ := list[1].value.(string)
 		names := declaredNames.FindAllString(declared, -1)
@@ -416,7 +318,13 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 			inner.vars[name] = &variable{typ: typeOfValue(g.value), value: g.value}
 		}
 	}
-	return inner.runText(ctx, text)
+	b.w.InProcedure(true)
+	err := inner.runText(ctx, text)
+	b.w.InProcedure(false)
+	if err == nil {
+		b.w.ReturnStatus(0)
+	}
+	return err
 }
 
 // declaredNames finds the names in "@a int, @b nvarchar(10) OUTPUT".

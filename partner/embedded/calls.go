@@ -122,6 +122,14 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 		q := &c.Params[i]
 		list = append(list, given{name: q.Name, value: q.Value, from: q.Type.Kind().String(), isDefault: q.Default})
 	}
+	if s.set.noExec || s.set.parseOnly {
+		return nil
+	}
+	if err := s.mayCall(); err != nil {
+		return err
+	}
+	b := batch{s: s, w: w}
+	b.implicitly()
 	r, err := s.execute(ctx, p, d, list)
 	if err != nil {
 		return err
@@ -187,6 +195,9 @@ func (s *session) execute(ctx context.Context, p *procedure, d *database, list [
 	if err != nil {
 		return nil, err
 	}
+	if s.doomed {
+		return nil, errUncommittable()
+	}
 	s.p.counts.calls[p.index].Add(1)
 	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
@@ -206,6 +217,10 @@ func (s *session) send(w *tds.Response, p *procedure, r *result) error {
 			e := *st.err
 			if e.Proc == "" {
 				e.Proc = p.name
+			}
+			if e.Class <= 10 { // PRINT, or RAISERROR of a message
+				w.Info(&e)
+				continue
 			}
 			s.lastError = e.Number
 			w.Error(&e)

@@ -28,7 +28,7 @@ func describeFirstSet(c *catalogueCall) (rows [][]any, err error) {
 			return nil, err
 		}
 	}
-	list, err := c.s.p.texts.parse(c.text("@tsql"))
+	list, err := c.s.p.texts.parse(c.text("@tsql"), c.s)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func describeFirstSet(c *catalogueCall) (rows [][]any, err error) {
 	if !ok || q.Kind != tsql.Select || q.Assigns != nil {
 		return nil, notSupported("sp_describe_first_result_set of a text that does not begin with a SELECT")
 	}
-	columns, err := b.describe(q)
+	columns, err := b.columnsOf(q)
 	for i, column := range columns {
 		d := dataTypeOf(specOf(column.Type).Name)
 		if d == nil {
@@ -62,7 +62,7 @@ func describeFirstSet(c *catalogueCall) (rows [][]any, err error) {
 
 // declareAll declares the parameters of a text, "@a int, @b nvarchar(10)"; all are NULL.
 func (b *batch) declareAll(declared string) error {
-	list, err := b.s.p.texts.parse("DECLARE " + declared)
+	list, err := b.s.p.texts.parse("DECLARE "+declared, b.s)
 	if err != nil {
 		return err
 	}
@@ -78,9 +78,9 @@ func (b *batch) declareAll(declared string) error {
 	return nil
 }
 
-// describe finds the columns of a query without sending a row. A column whose type only its values would tell is refused.
-func (b *batch) describe(q *tsql.Query) (columns []tds.Column, err error) {
-	d, err := b.checkTables(q.Tables, q.Kind)
+// columnsOf finds the columns of a query without sending a row. A column whose type only its values would tell is refused.
+func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
+	d, err := b.checkTables(&q.Inputs, q.Kind)
 	if err != nil {
 		return nil, err
 	}

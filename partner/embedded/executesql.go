@@ -118,6 +118,8 @@ func (s *session) executePrepared(ctx context.Context, id uint16, params []tds.P
 
 // executeText runs a text with parameters, as sp_executesql does.
 func (s *session) executeText(ctx context.Context, one preparedText, params []tds.Param, w *tds.Response) error {
+	defer s.leaveTo(s.scope())
+	defer s.dropLocals(s.locals.names())
 	b := &batch{s: s, w: w}
 	var names []string
 	for i, q := range params {

@@ -61,10 +61,12 @@ type program struct {
 	left  int        // statements that may still run
 	turns *longTurns // of a procedure that takes long, in no transaction of its session's
 
-	trans  int  // BEGIN TRANSACTION without its end
-	tries  int  // TRY around the statement, the callers' included
-	abort  bool // XACT_ABORT
-	silent bool // NOCOUNT
+	trans  int      // BEGIN TRANSACTION without its end
+	saved  []string // savepoints
+	named  string   // the outermost transaction's name
+	tries  int      // TRY around the statement, the callers' included
+	abort  bool     // XACT_ABORT
+	silent bool     // NOCOUNT
 
 	tried  bool // a TRY has written
 	noRoom bool // there was no room for what a TRY wrote: it fails there
@@ -109,7 +111,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 	tried := false
 	var turns *longTurns
 	run := func(rd *reader, w *writer, noRoom bool) (*result, error) {
-		x := &program{s: s, d: d, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, noRoom: noRoom, turns: turns}
+		x := &program{s: s, d: d, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns}
 		f, err := x.call(p, a)
 		tried = x.tried
 		if isTold(err) {
@@ -333,23 +335,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 	if !strings.HasPrefix(name, "ERROR_") {
 		return nil, false
 	}
-	if len(f.caught) == 0 {
-		return nil, true
-	}
-	e := f.caught[len(f.caught)-1]
-	switch name {
-	case "ERROR_NUMBER":
-		return int64(e.Number), true
-	case "ERROR_SEVERITY":
-		return int64(e.Class), true
-	case "ERROR_STATE":
-		return int64(e.State), true
-	case "ERROR_LINE":
-		return int64(e.Line), true
-	case "ERROR_PROCEDURE":
-		return e.Proc, true
-	}
-	return e.Message, true
+	return errorValue(name, f.caught), true
 }
 
 // lineOf is the line of a mistake in a text.

@@ -16,7 +16,7 @@ import (
 
 // query runs an ad-hoc SELECT, INSERT, UPDATE or DELETE.
 func (b *batch) query(ctx context.Context, q *tsql.Query) error {
-	d, err := b.checkTables(q.Tables, q.Kind)
+	d, err := b.checkTables(&q.Inputs, q.Kind)
 	if err != nil {
 		return err
 	}
@@ -43,8 +43,11 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 
 // checkTables makes sure that the tables are there and their database is open, and gives the
 // database that they are in; nil if none of them is more than a system view.
-func (b *batch) checkTables(names []tsql.Name, kind tsql.QueryKind) (data *database, err error) {
-	for i, n := range names {
+func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *database, err error) {
+	if err := b.knowLocals(in.Locals); err != nil {
+		return nil, err
+	}
+	for i, n := range in.Tables {
 		d := b.s.in.Load()
 		if n.Database != "" {
 			if d = b.s.p.find(n.Database); d == nil && !b.s.p.known(n.Database) {
@@ -121,7 +124,7 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	if b.program != nil {
 		return b.program.evaluate(&e)
 	}
-	d, err := b.checkTables(e.Tables, tsql.Select)
+	d, err := b.checkTables(&e.Inputs, tsql.Select)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +132,15 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = b.reading(d, func(r *reader) error {
+	err = b.reading(d, func(r *reader) (err error) {
 		if err := b.s.fillViews(r, e.Tables); err != nil {
 			return err
 		}
+		empty, err := b.fillLocals(r, e.Locals)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, empty()) }()
 		one, err := r.query("SELECT " + e.SQL)
 		if err != nil {
 			return inWords(err)
@@ -171,39 +179,11 @@ func inWords(err error) error {
 	return err
 }
 
-// modify runs an INSERT, UPDATE or DELETE, and mirrors what it has changed.
-func (b *batch) modify(ctx context.Context, d *database, q *tsql.Query, args []driver.NamedValue) error {
-	if d == nil { // an INSERT … DEFAULT into nothing: the parser lets none through
-		return notSupported("This statement")
-	}
-	var changed int64
-	write := func(w *writer) error {
-		if err := b.s.fillViews(w.reader, q.Tables); err != nil {
-			return err
-		}
-		st, err := w.query(q.SQL)
-		if err != nil {
-			return inWords(err)
-		}
-		r, err := st.e.ExecContext(context.Background(), args)
-		if err != nil {
-			return inWords(err)
-		}
-		changed, err = r.RowsAffected()
-		return err
-	}
-	if err := b.s.writing(ctx, d, write); err != nil {
-		return err
-	}
-	b.s.rowCount = changed
-	if n := b.s.counted(changed); n >= 0 {
-		b.w.Done(n)
-	}
-	return nil
-}
-
 // writing runs what writes: in the open transaction, or as one of its own.
 func (s *session) writing(ctx context.Context, d *database, write func(w *writer) error) error {
+	if s.doomed {
+		return errUncommittable()
+	}
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return err
@@ -221,6 +201,11 @@ func (b *batch) selectRows(ctx context.Context, r *reader, q *tsql.Query, args [
 	if err := b.s.fillViews(r, q.Tables); err != nil {
 		return err
 	}
+	empty, err := b.fillLocals(r, q.Locals)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, empty()) }()
 	st, err := r.query(q.SQL)
 	if err != nil {
 		return inWords(err)
@@ -240,7 +225,7 @@ func (b *batch) selectRows(ctx context.Context, r *reader, q *tsql.Query, args [
 	b.w.Columns(columns...)
 	var n int64
 	values := make([]any, len(row))
-	for ; next == nil; next = rows.Next(row) {
+	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
 		for i, v := range row {
 			if values[i], err = clientValue(columns[i].Type, v); err != nil {
 				return err
@@ -251,7 +236,7 @@ func (b *batch) selectRows(ctx context.Context, r *reader, q *tsql.Query, args [
 		}
 		n++
 	}
-	if !errors.Is(next, io.EOF) {
+	if next != nil && !errors.Is(next, io.EOF) {
 		return inWords(next)
 	}
 	b.s.rowCount = n
@@ -263,7 +248,7 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	row := make([]driver.Value, len(rows.Columns()))
 	var n int64
 	next := rows.Next(row)
-	for ; next == nil; next = rows.Next(row) {
+	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
 		for i, name := range names {
 			if err := b.set(name, stored(row[i])); err != nil {
 				return err
@@ -272,9 +257,10 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 		n++
 	}
 	b.s.rowCount = n
-	if !errors.Is(next, io.EOF) {
+	if next != nil && !errors.Is(next, io.EOF) {
 		return inWords(next)
 	}
+	b.w.Did(tds.CommandSelect, noCount)
 	return nil
 }
 
@@ -314,6 +300,8 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		if v, ok := b.program.systemValue(c.Name); ok {
 			return v, nil
 		}
+	} else if strings.HasPrefix(c.Name, "ERROR_") {
+		return errorValue(c.Name, b.caught), nil
 	}
 	s := b.s
 	args := make([]any, len(c.Args))
@@ -344,9 +332,12 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@TRANCOUNT":
 		return int64(s.open), nil
 	case "XACT_STATE":
+		if s.doomed {
+			return int64(-1), nil
+		}
 		return int64(min(s.open, 1)), nil
 	case "@@OPTIONS":
-		return 5496 | boolInt(s.noCount)<<9, nil
+		return s.bits(), nil
 	case "@@LANGUAGE":
 		return "us_english", nil
 	case "@@LANGID":
@@ -354,7 +345,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@MAX_PRECISION":
 		return int64(38), nil
 	case "@@TEXTSIZE":
-		return int64(2147483647), nil
+		return s.shownTextSize(), nil
 	case "@@LOCK_TIMEOUT":
 		return max(-1, s.lockTimeout.Milliseconds()), nil
 	case "@@DATEFIRST":
@@ -394,11 +385,16 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		third, _ := textOf(args[2])
 		return s.permissionByName(first, second, third)
 	case "OBJECT_ID":
+		if id := s.locals.id(first); id != 0 {
+			return id, nil
+		}
 		return s.objectID(first, strings.ToUpper(strings.TrimSpace(second)))
 	case "OBJECT_NAME":
 		return s.objectNameIn(args)
 	case "SERVERPROPERTY":
 		return s.p.serverProperty(first), nil
+	case "@@NESTLEVEL": // of a text
+		return int64(0), nil
 	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":
 		return nil, nil
 	}

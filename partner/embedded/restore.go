@@ -26,6 +26,8 @@ func (b *batch) restore(ctx context.Context, st *tsql.Restore) error {
 	switch {
 	case err != nil:
 		return err
+	case st.Set != 1:
+		return message(4038, 16, "Cannot find file ID %d on device '%s'.", st.Set, st.File)
 	case st.What == "FILELISTONLY":
 		return b.fileList(h)
 	case (st.What == "LOG") != h.log:

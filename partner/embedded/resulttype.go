@@ -62,7 +62,7 @@ func declaredType(declared string) (tds.Type, bool) { return typeOf(declaredSpec
 
 // declaredSpec is the same as T-SQL has it.
 func declaredSpec(declared string) tsql.TypeSpec {
-	name, rest, _ := strings.Cut(strings.ToLower(declared), "(")
+	name, rest, _ := strings.Cut(strings.Trim(strings.ToLower(declared), `"`), "(")
 	t := tsql.TypeSpec{Name: strings.TrimSpace(name)}
 	first, second, _ := strings.Cut(strings.TrimSuffix(rest, ")"), ",")
 	t.Max = first == "max"

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"sync/atomic"
 	"time"
@@ -23,15 +24,24 @@ type session struct {
 	loginDatabase string
 	database      string
 
+	ran         int // statements of the request
 	spent       int // statements that a procedure may run less, for tests
 	noCount     bool
 	lockTimeout time.Duration // below 0: without end
 	rowCount    int64         // @@ROWCOUNT
 	lastError   int32         // @@ERROR
 
-	open  int    // @@TRANCOUNT
-	id    uint64 // of the open transaction
-	lease *lease // once the open transaction has touched the database
+	set options
+
+	open            int    // @@TRANCOUNT
+	id              uint64 // of the open transaction
+	transactionName string // of the outermost
+	doomed          bool   // it can only be rolled back
+	saved           []savepoint
+
+	locals localTables // temporary tables
+	before localTables // as they were when the open transaction began
+	lease  *lease      // once the open transaction has touched the database
 
 	prepared      map[int64]preparedText // sp_prepare
 	preparedBytes int64                  // of their texts
@@ -64,8 +74,9 @@ func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error
 	}
 	defer s.leave()
 	s.p.counts.batches.Add(1)
+	s.begins(w)
 	b := &batch{s: s, w: w}
-	return s.told(b.runText(ctx, text))
+	return s.told(s.ends(w, b.runText(ctx, text)))
 }
 
 // Call implements [tds.Session].
@@ -74,10 +85,11 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 		return err
 	}
 	defer s.leave()
+	s.begins(w)
 	if c.ProcID != 0 {
-		return s.told(s.systemCall(ctx, c.ProcID, c.Params, w))
+		return s.told(s.ends(w, s.systemCall(ctx, c.ProcID, c.Params, w)))
 	}
-	return s.told(s.callByName(ctx, c, w))
+	return s.told(s.ends(w, s.callByName(ctx, c, w)))
 }
 
 // told keeps the number of a request's error for @@ERROR, and has only errors in
@@ -119,12 +131,14 @@ func (p *database) closedTo(s *session, err error) bool {
 }
 
 // Begin implements [tds.Session]: a transaction manager request.
-func (s *session) Begin(_ context.Context, _ byte, _ string) (uint64, error) {
+func (s *session) Begin(_ context.Context, _ byte, name string) (uint64, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.leave()
-	s.begin()
+	if s.begin(); s.open == 1 {
+		s.transactionName = name
+	}
 	return s.id, nil
 }
 
@@ -132,7 +146,8 @@ var transactionIDs atomic.Uint64
 
 func (s *session) begin() {
 	if s.open++; s.open == 1 {
-		s.id = transactionIDs.Add(1)
+		s.id, s.transactionName = transactionIDs.Add(1), ""
+		s.before = maps.Clone(s.locals)
 	}
 }
 
@@ -152,9 +167,13 @@ func (s *session) commit(w *tds.Response) error {
 	if s.open == 0 {
 		return message(3902, 16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
 	}
+	if s.doomed {
+		return errUncommittable()
+	}
 	if s.open--; s.open > 0 {
 		return nil
 	}
+	s.saved = nil
 	l := s.lease
 	s.lease = nil
 	var err error
@@ -174,6 +193,9 @@ func (s *session) Rollback(context.Context) error {
 		return err
 	}
 	defer s.leave()
+	if s.open == 0 {
+		return s.told(errNoTransaction())
+	}
 	s.rollback(nil)
 	return nil
 }
@@ -187,7 +209,10 @@ func (s *session) rollback(w *tds.Response) {
 	if s.open > 0 && w != nil {
 		w.TransactionEnded(false)
 	}
-	s.open = 0
+	if s.open > 0 {
+		s.locals = s.before
+	}
+	s.open, s.doomed, s.saved = 0, false, nil
 }
 
 // inTransaction is the open transaction's lease on the database; nil if none is
@@ -224,6 +249,7 @@ func (s *session) Reset(context.Context) error {
 		return err
 	}
 	defer s.leave()
+	s.set, s.locals = options{}, nil
 	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
 	s.forgetAllPrepared()
 	if s.database != s.loginDatabase {

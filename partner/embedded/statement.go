@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -48,6 +47,13 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 		return goesOn, f.throw(st)
 	case *tsql.RaiseError:
 		return goesOn, f.raise(st)
+	case *tsql.Print:
+		v, err := f.b.evaluate(st.Value)
+		if err == nil {
+			text, _ := textOf(v)
+			f.r.steps = append(f.r.steps, step{err: &tds.Error{Message: text, Proc: f.of.name, Line: int32(st.Line())}, count: noCount})
+		}
+		return goesOn, err
 	case *tsql.Transaction:
 		return goesOn, f.transaction(st)
 	case *tsql.SetOption:
@@ -165,48 +171,26 @@ func (f *frame) throw(st *tsql.Throw) error {
 		}
 		return f.caught[len(f.caught)-1]
 	}
-	v, err := f.evaluateAll(*st.Number, *st.Message, *st.State)
-	if err != nil {
-		return err
-	}
-	number, _ := integerOf(v[0], 50000, 1<<31-1)
-	text, _ := textOf(v[1])
-	state, _ := integerOf(v[2], 0, 255)
-	return &tds.Error{Number: int32(number), Class: 16, State: uint8(state), Message: text}
-}
-
-// evaluateAll computes expressions one after the other.
-func (f *frame) evaluateAll(list ...tsql.Expr) ([]any, error) {
-	values := make([]any, len(list))
-	for i, e := range list {
-		var err error
-		if values[i], err = f.b.evaluate(e); err != nil {
-			return nil, err
-		}
-	}
-	return values, nil
+	return thrown(f.b, st)
 }
 
 // raise is RAISERROR: below severity 11 a message, which changes nothing.
 func (f *frame) raise(st *tsql.RaiseError) error {
-	v, err := f.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
+	v, err := f.b.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
 	if err != nil {
 		return err
 	}
-	args := v[3:]
-	for i := range args {
-		if args[i] == nil {
-			args[i] = "(null)"
-		}
+	e, err := raised(v, int32(st.Line()))
+	if err != nil {
+		return err
 	}
-	text, _ := textOf(v[0])
-	class, _ := integerOf(v[1], 0, 25)
-	number, _ := integerOf(v[2], 0, 255)
-	e := &tds.Error{Number: 50000, Class: uint8(class), State: uint8(number), Message: fmt.Sprintf(text, args...), Proc: f.of.name, Line: int32(st.Line())}
-	if f.tries > 0 && class > 10 {
+	e.Proc = f.of.name
+	if f.tries > 0 && e.Class > 10 {
 		return e
 	}
-	f.s.lastError = e.Number
+	if f.s.lastError = e.Number; e.Class <= 10 {
+		f.s.lastError = 0
+	}
 	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
 	return nil
 }
@@ -214,11 +198,16 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 // transaction is BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN makes: what the
 // call wrote outside of it is the call's in any case.
 func (f *frame) transaction(st *tsql.Transaction) error {
+	name, err := f.b.transactionName(st.Name)
+	if err != nil {
+		return err
+	}
 	switch st.Action {
 	case tsql.BeginTransaction:
 		if f.trans++; f.trans > 1 {
 			return nil
 		}
+		f.named = name
 		_, err := f.exec("SAVEPOINT t", nil)
 		return err
 	case tsql.CommitTransaction:
@@ -229,16 +218,25 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 			if _, err := f.exec("RELEASE t", nil); err != nil {
 				return err
 			}
+			f.saved = nil
 		}
 		f.trans--
 		return nil
-	case tsql.RollbackTransaction:
-		if f.trans == 0 {
-			return message(3903, 16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
-		}
-		return f.undo()
+	case tsql.SaveTransaction:
+		return f.saves(name)
 	}
-	return notSupported("Statement 'SAVE TRANSACTION'")
+	if name != "" {
+		if back, err := f.goesBack(name); back || err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.trans == 0:
+		return errNoTransaction()
+	case name != "" && name != f.named:
+		return errNoSavepoint(name)
+	}
+	return f.undo()
 }
 
 // undo rolls back to the outermost BEGIN TRANSACTION.
@@ -246,7 +244,7 @@ func (x *program) undo() error {
 	if x.trans == 0 {
 		return nil
 	}
-	x.trans = 0
+	x.trans, x.saved = 0, nil
 	if _, err := x.exec("ROLLBACK TO t", nil); err != nil {
 		return err
 	}
@@ -260,9 +258,27 @@ func (f *frame) option(st *tsql.SetOption) error {
 		f.abort = strings.EqualFold(st.Value, "ON")
 	case "NOCOUNT":
 		f.silent = strings.EqualFold(st.Value, "ON")
-	case "DEADLOCK_PRIORITY": // nobody deadlocks here: one writes at a time
 	default:
-		return notSupported("SET %s in a procedure", st.Option)
+		return f.otherOption(st)
+	}
+	return nil
+}
+
+// otherOption takes the options that are as they are, or change nothing in a procedure.
+func (f *frame) otherOption(st *tsql.SetOption) error {
+	value, err := f.b.optionText(st)
+	switch {
+	case err != nil:
+		return err
+	case st.Option == "QUOTED_IDENTIFIER", st.Option == "ARITHABORT", st.Option == "ARITHIGNORE", strings.HasPrefix(st.Option, "ANSI_NULL_DFLT"):
+		return nil // as when the procedure was made, or about what it can't do
+	case value == "OFF" && (bitOptions[st.Option] == optionImplicit || st.Option == "FMTONLY" || st.Option == "NOEXEC" || st.Option == "PARSEONLY"),
+		value == "ON" && st.Option == "ANSI_PADDING",
+		value == "0" && st.Option == "ROWCOUNT" && f.s.set.rowLimit == 0:
+		return nil
+	}
+	if refusedOption(st.Option, value) != nil {
+		return notSupported("SET %s %s in a procedure", st.Option, value)
 	}
 	return nil
 }

@@ -115,6 +115,15 @@ func (w *writer) run(call func(w *writer) (*result, error)) (r *result, refused,
 	return r, err, nil
 }
 
+// say runs a statement without parameters that comes again.
+func (w *writer) say(text string) error {
+	st, err := w.query(text)
+	if err == nil {
+		_, err = st.exec()
+	}
+	return err
+}
+
 // isTold reports whether an error is one of SQL Server's, for the client.
 func isTold(err error) bool {
 	_, told := errors.AsType[*tds.Error](err)

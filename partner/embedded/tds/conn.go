@@ -258,7 +258,7 @@ func (c *conn) refusal(m message) error {
 	case packetBatch, packetRPC, packetTransaction:
 		return nil
 	case packetBulk:
-		return &Error{Number: 50000, Class: 16, Message: "Bulk load is not supported by this server."}
+		return notSupported("A bulk load (INSERT BULK)")
 	}
 	return malformed(fmt.Errorf("message of type %d", m.kind))
 }
@@ -301,20 +301,33 @@ func (c *conn) transact(ctx context.Context, body []byte) error {
 	case transactionCommit:
 		err = c.session.Commit(ctx)
 	case transactionRollback:
-		err = c.session.Rollback(ctx)
+		err = c.rollback(ctx, r.ends)
 	case transactionSave:
-		return &Error{Number: 50000, Class: 16, Message: "Savepoints are not supported by this server."}
+		if nester, ok := c.session.(TransactionNester); ok {
+			return nester.Save(ctx, r.name)
+		}
+		return notSupported("A savepoint")
 	default:
-		return &Error{Number: 50000, Class: 16, Message: fmt.Sprintf("Transaction manager request %d is not supported by this server.", r.kind)}
+		return notSupported(fmt.Sprintf("Transaction manager request %d", r.kind))
 	}
 	if err != nil {
 		return err
 	}
-	c.w.TransactionEnded(r.kind == transactionCommit)
+	if nester, ok := c.session.(TransactionNester); !ok || !nester.InTransaction() {
+		c.w.TransactionEnded(r.kind == transactionCommit)
+	}
 	if r.begin {
 		return c.begin(ctx, r)
 	}
 	return nil
+}
+
+// rollback ends the transaction, or goes back to a savepoint: what name is of.
+func (c *conn) rollback(ctx context.Context, name string) error {
+	if nester, ok := c.session.(TransactionNester); ok && name != "" {
+		return nester.RollbackTo(ctx, name)
+	}
+	return c.session.Rollback(ctx)
 }
 
 func (c *conn) begin(ctx context.Context, r transactionRequest) error {
@@ -337,7 +350,7 @@ func (c *conn) reset(ctx context.Context, bits byte) error {
 	} else {
 		keeper, ok := c.session.(TransactionKeeper)
 		if !ok {
-			return &Error{Number: 50000, Class: 16, Message: "Resetting a connection without ending its transaction is not supported by this server."}
+			return notSupported("Resetting a connection without ending its transaction")
 		}
 		if err := keeper.ResetKeepTransaction(ctx); err != nil {
 			return err

@@ -92,6 +92,17 @@ type TransactionKeeper interface {
 	ResetKeepTransaction(ctx context.Context) error
 }
 
+// TransactionNester is a [Session] whose transactions nest and have savepoints. A session that is none
+// refuses a savepoint, and each commit or rollback ends its transaction.
+type TransactionNester interface {
+	// Save makes a savepoint in the open transaction.
+	Save(ctx context.Context, name string) error
+	// RollbackTo goes back to the last savepoint of the name, or ends the transaction of that name as Rollback does.
+	RollbackTo(ctx context.Context, name string) error
+	// InTransaction reports whether a transaction is open.
+	InTransaction() bool
+}
+
 // Procedure numbers that clients use in [Call.ProcID].
 const (
 	ProcExecuteSQL uint16 = 10 // sp_executesql

@@ -24,8 +24,12 @@ const (
 	encryptClientCert   = 0x80
 )
 
-// serverVersion is the version that clients see: 16.0.4000, SQL Server 2022.
-const serverVersion = "\x10\x00\x0F\xA0\x00\x00"
+// ServerVersion is the version that clients see, in PRELOGIN and in LOGINACK: SQL Server 2019. A session that tells
+// its version otherwise too (@@VERSION, SERVERPROPERTY) must tell this one.
+const ServerVersion = "15.0.2000"
+
+// serverVersion is ServerVersion as PRELOGIN has it: major 1, minor 1, build 2 (big-endian), sub-build 2.
+const serverVersion = "\x0F\x00\x07\xD0\x00\x00"
 
 // prelogin is what the server reads from a client's PRELOGIN.
 type prelogin struct {

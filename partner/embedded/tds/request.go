@@ -92,7 +92,7 @@ func (d *decoder) params(c *Call) (separator bool, err error) {
 		case rpcSeparator, rpcSeparatorOld:
 			return true, nil
 		case rpcNoExec:
-			return false, &Error{Number: 50000, Class: 16, Message: "RPC batches with calls that are not to be run are not supported."}
+			return false, notSupported("An RPC batch with calls that are not to be run")
 		}
 		p := Param{Name: d.name(int(n))}
 		status := d.u8()
@@ -109,17 +109,16 @@ func (d *decoder) params(c *Call) (separator bool, err error) {
 }
 
 // unsupportedTypes have a name, but no values here.
-var unsupportedTypes = map[byte]string{0x62: "sql_variant", 0xF0: "CLR type", 0xF3: "table"}
+var unsupportedTypes = map[byte]string{0x62: "the type sql_variant", 0xF0: "a CLR type", 0xF3: "a table type (a table-valued parameter)"}
 
 // unknownType is what SQL Server says to a type byte that it does not know.
 func unknownType(code byte, ordinal int, name string) *Error {
-	e := &Error{Number: 8009, State: 2, Class: 16, Message: fmt.Sprintf(
+	if known, ok := unsupportedTypes[code]; ok {
+		return notSupported(fmt.Sprintf("Parameter %d (%q) of %s", ordinal, name, known))
+	}
+	return &Error{Number: 8009, State: 2, Class: 16, Message: fmt.Sprintf(
 		"The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. Parameter %d (%q): Data type 0x%02X is unknown.",
 		ordinal, name, code)}
-	if known, ok := unsupportedTypes[code]; ok {
-		e.Message = fmt.Sprintf("Parameter %d (%q): data type 0x%02X (%s) is not supported by this server.", ordinal, name, code, known)
-	}
-	return e
 }
 
 // Requests to the transaction manager.
@@ -135,13 +134,15 @@ type transactionRequest struct {
 	kind      uint16
 	isolation byte
 	name      string
-	begin     bool // commit or rollback, then begin again
+	ends      string // of a commit or rollback: which transaction or savepoint
+	begin     bool   // commit or rollback, then begin again
 }
 
 // parseTransaction reads a transaction manager request. A transaction's name has its length in bytes before
 // it, unlike all other names of a request, whose lengths are in characters: so SqlClient and tedious send it.
 //
 //	begin             5 2 | isolation 1 | name
+//	save              9 2 | name
 //	commit, rollback  7 2, 8 2 | name | flags 1 | { isolation 1 | name }, if the flag "begin again" is set
 //	name              length in bytes 1 | UTF-16LE
 func parseTransaction(body []byte) (transactionRequest, error) {
@@ -152,8 +153,10 @@ func parseTransaction(body []byte) (transactionRequest, error) {
 	case transactionBegin:
 		r.isolation = d.u8()
 		r.name = d.transactionName()
+	case transactionSave:
+		r.name = d.transactionName()
 	case transactionCommit, transactionRollback:
-		d.transactionName()
+		r.ends = d.transactionName()
 		if r.begin = d.u8()&1 != 0; r.begin {
 			r.isolation = d.u8()
 			r.name = d.transactionName()

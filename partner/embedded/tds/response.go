@@ -24,6 +24,9 @@ type Response struct {
 	out *packetWriter
 	rpc bool
 
+	inProcedure bool  // what is written is of a procedure that a text runs
+	textSize    int64 // bytes of a long value that are sent; 0: all
+
 	cols []Column // of the open result set; nil: none is open
 	rows int64    // sent in it
 	// last is where the last token stands in out.tokens, if it is a DONE that may turn out to be
@@ -40,6 +43,7 @@ type Response struct {
 // start prepares the response for a request or for one call of an RPC.
 func (w *Response) start(ctx context.Context, rpc bool) {
 	w.ctx, w.rpc = ctx, rpc
+	w.inProcedure, w.textSize = false, 0
 	w.cols, w.last = nil, 0
 	if cap(w.values) > keepBuffer {
 		w.values = nil
@@ -86,6 +90,9 @@ func (w *Response) Row(values ...any) error {
 	}
 	b := append(w.out.tokens, tokenRow)
 	for i, v := range values {
+		if w.textSize > 0 {
+			v = cutLong(w.cols[i].Type, v, w.textSize)
+		}
 		var err error
 		if b, err = appendValue(b, w.cols[i].Type, v, true); err != nil {
 			return fmt.Errorf("tds: column %q (%v): %w", w.cols[i].Name, w.cols[i].Type, err)
@@ -98,21 +105,34 @@ func (w *Response) Row(values ...any) error {
 
 // Done ends a result set of that many rows, or tells how many rows a statement changed.
 // A negative number is a statement without a count (SET NOCOUNT ON).
-func (w *Response) Done(rows int64) {
-	status, command := uint16(doneMore), uint16(0)
-	if w.cols != nil {
-		command = commandSelect
+func (w *Response) Done(rows int64) { w.Did(CommandNone, rows) }
+
+// Did is Done that names the statement: drivers take a count for one of rows changed only where the command says so. What ends
+// an open result set is [CommandSelect], whatever was named.
+//
+// In a text each statement ends so, but for DECLARE, SET @variable and control of flow, also where nothing is
+// counted. In a procedure a statement without a count and without rows sends nothing, as under SET NOCOUNT ON.
+func (w *Response) Did(c Command, rows int64) {
+	status := uint16(doneMore)
+	switch {
+	case w.cols != nil:
+		c = CommandSelect
 		w.cols = nil
+	case rows < 0 && w.statementToken() == tokenDoneInProc:
+		return
 	}
 	if rows >= 0 {
 		status |= doneCount
 	}
-	token := byte(tokenDone)
-	if w.rpc {
-		token = tokenDoneInProc
-	}
-	w.done(token, status, command, uint64(max(rows, 0)))
+	w.done(w.statementToken(), status, uint16(c), uint64(max(rows, 0)))
 }
+
+// InProcedure says whether what is written from now on is of a procedure that a text runs by EXEC: its statements end
+// by other tokens. [Response.ReturnStatus] ends such a procedure.
+func (w *Response) InProcedure(yes bool) { w.inProcedure = yes }
+
+// TextSize bounds how many bytes of a value of a long type the rows of this answer have (SET TEXTSIZE); 0: all of them.
+func (w *Response) TextSize(n int64) { w.textSize = n }
 
 // done appends a DONE of any kind that is followed by more, unless it turns out to be the last.
 func (w *Response) done(token byte, status, command uint16, count uint64) {
@@ -145,7 +165,7 @@ func (w *Response) Error(e *Error) {
 }
 
 func (w *Response) statementToken() byte {
-	if w.rpc {
+	if w.rpc || w.inProcedure {
 		return tokenDoneInProc
 	}
 	return tokenDone
@@ -167,7 +187,7 @@ func (w *Response) ReturnStatus(v int32) {
 	w.hasStatus = false
 	w.endRows()
 	w.returnStatus(v)
-	w.done(tokenDoneProc, doneMore, 0, 0)
+	w.done(tokenDoneProc, doneMore, uint16(CommandExecute), 0)
 }
 
 func (w *Response) returnStatus(v int32) {
@@ -272,7 +292,7 @@ func (w *Response) finishCall(err error, more bool) {
 	if more {
 		status |= doneMore | doneRPCInBatch
 	}
-	w.out.tokens = appendDone(w.out.tokens, tokenDoneProc, status, 0, 0, w.c.version)
+	w.out.tokens = appendDone(w.out.tokens, tokenDoneProc, status, uint16(CommandExecute), 0, w.c.version)
 }
 
 // fail writes the messages of err and gives the status of the DONE that must follow.

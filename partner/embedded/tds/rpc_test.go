@@ -149,9 +149,9 @@ func TestRPC_SeveralInOneMessage(t *testing.T) {
 		body = append(append(body, separator), rpcCall("last", nil)...)
 		reply := string(ask(t, client, packet(packetRPC, statusFinal, body)))
 		want := string(appendMessage(nil, tokenError, &Error{Number: 2627, Class: 14, Message: "m"}, "PARTNERA", 0x74000004)) +
-			done(tokenDoneProc, doneError|doneMore|doneRPCInBatch, 0, 0) +
-			done(tokenDoneInProc, doneCount|doneMore, 0, 3) + "\x79\x05\x00\x00\x00" + done(tokenDoneProc, doneMore|doneRPCInBatch, 0, 0) +
-			"\x79\x00\x00\x00\x00" + done(tokenDoneProc, 0, 0, 0)
+			done(tokenDoneProc, doneError|doneMore|doneRPCInBatch, uint16(CommandExecute), 0) +
+			done(tokenDoneInProc, doneCount|doneMore, 0, 3) + "\x79\x05\x00\x00\x00" + done(tokenDoneProc, doneMore|doneRPCInBatch, uint16(CommandExecute), 0) +
+			"\x79\x00\x00\x00\x00" + done(tokenDoneProc, 0, uint16(CommandExecute), 0)
 		if reply != want || !slices.Equal(ran, []string{"fails", "counts", "last"}) {
 			t.Errorf("ran %v, reply % x\n want % x", ran, reply, want)
 		}
@@ -167,7 +167,7 @@ func TestRPC_FatalErrorEndsTheMessage(t *testing.T) {
 	client, ended := dial(t, &Server{Handler: f})
 	body := append(append(append([]byte(allHeaders), rpcCall("a", nil)...), rpcSeparator), rpcCall("b", nil)...)
 	reply := ask(t, client, packet(packetRPC, statusFinal, body))
-	if tail := string(reply[len(reply)-13:]); n != 1 || tail != done(tokenDoneProc, doneError|doneServerError, 0, 0) {
+	if tail := string(reply[len(reply)-13:]); n != 1 || tail != done(tokenDoneProc, doneError|doneServerError, uint16(CommandExecute), 0) {
 		t.Errorf("%d calls ran, reply ends % x", n, tail)
 	}
 	receive(t, ended, "end of the connection")
@@ -185,7 +185,7 @@ func TestReset_KeepingTheTransaction(t *testing.T) {
 	if reply := ask(t, client, begin); string(reply) != "\xE3\x0B\x00\x08\x08\x08\x07\x06\x05\x04\x03\x02\x01\x00"+done(tokenDone, 0, 0, 0) {
 		t.Errorf("begin: % x", reply)
 	}
-	if reply := ask(t, client, keep); reply[0] != tokenError || binary.LittleEndian.Uint32(reply[3:]) != 50000 {
+	if reply := ask(t, client, keep); reply[0] != tokenError || binary.LittleEndian.Uint32(reply[3:]) != 40510 {
 		t.Errorf("with a transaction: % x", reply)
 	}
 	reset := packet(packetBatch, statusFinal|statusReset, batchBody("x"))

@@ -30,9 +30,6 @@ const (
 	doneServerError = 0x100
 )
 
-// commandSelect is the current command of a DONE that ends a result set.
-const commandSelect = 0xC1
-
 // Kinds of ENVCHANGE. Others than 1 to 13 and 15 to 20 would end a go-mssqldb login.
 const (
 	envDatabase   = 1

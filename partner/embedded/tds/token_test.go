@@ -17,8 +17,8 @@ func TestTokens(t *testing.T) {
 	}
 	utf16 := func(s string) string { return string(appendUTF16(nil, s)) }
 	tests := []struct{ name, got, want string }{
-		{"prelogin", string(appendPrelogin(nil, 2, false)), "\x00\x00\x0B\x00\x06\x01\x00\x11\x00\x01\xFF\x10\x00\x0F\xA0\x00\x00\x02"},
-		{"prelogin with MARS", string(appendPrelogin(nil, 1, true)), "\x00\x00\x10\x00\x06\x01\x00\x16\x00\x01\x04\x00\x17\x00\x01\xFF\x10\x00\x0F\xA0\x00\x00\x01\x00"},
+		{"prelogin", string(appendPrelogin(nil, 2, false)), "\x00\x00\x0B\x00\x06\x01\x00\x11\x00\x01\xFF\x0F\x00\x07\xD0\x00\x00\x02"},
+		{"prelogin with MARS", string(appendPrelogin(nil, 1, true)), "\x00\x00\x10\x00\x06\x01\x00\x16\x00\x01\x04\x00\x17\x00\x01\xFF\x0F\x00\x07\xD0\x00\x00\x01\x00"},
 		{"error", string(appendMessage(nil, tokenError, &Error{Number: 954, State: 1, Class: 14, Message: "m", Proc: "p"}, "s", 0x74000004)),
 			"\xAA\x14\x00\xBA\x03\x00\x00\x01\x0E\x01\x00m\x00\x01s\x00\x01p\x00\x01\x00\x00\x00"},
 		{"error before 7.2", string(appendMessage(nil, tokenError, &Error{Number: 954, State: 1, Class: 14, Message: "m"}, "", 0x71000001)),
@@ -28,8 +28,8 @@ func TestTokens(t *testing.T) {
 		{"database", string(appendEnvText(nil, envDatabase, "b", "a")), "\xE3\x07\x00\x01\x01b\x00\x01a\x00"},
 		{"reset", string(appendEnvBytes(nil, envReset, nil, nil)), "\xE3\x03\x00\x12\x00\x00"},
 		{"login ack", string(appendLoginAck(nil, 0x74000004)),
-			"\xAD\x32\x00\x01\x74\x00\x00\x04\x14" + utf16("Microsoft SQL Server") + "\x10\x00\x0F\xA0"},
-		{"done", string(appendDone(nil, tokenDone, doneCount|doneMore, commandSelect, 3, 0x74000004)), "\xFD\x11\x00\xC1\x00\x03\x00\x00\x00\x00\x00\x00\x00"},
+			"\xAD\x32\x00\x01\x74\x00\x00\x04\x14" + utf16("Microsoft SQL Server") + "\x0F\x00\x07\xD0"},
+		{"done", string(appendDone(nil, tokenDone, doneCount|doneMore, uint16(CommandSelect), 3, 0x74000004)), "\xFD\x11\x00\xC1\x00\x03\x00\x00\x00\x00\x00\x00\x00"},
 		{"done before 7.2", string(appendDone(nil, tokenDone, doneError, 0, 0, 0x71000001)), "\xFD\x02\x00\x00\x00\x00\x00\x00\x00"},
 		{"columns", string(appendColumns(nil, []Column{{"a", Int}, {"b", Image}, {"", NVarChar(88)}})),
 			"\x81\x03\x00" + "\x00\x00\x00\x00\x09\x00\x26\x04\x01a\x00" + "\x00\x00\x00\x00\x09\x00\x22\xFF\xFF\xFF\x7F\x00\x01b\x00" +

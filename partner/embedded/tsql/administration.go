@@ -9,9 +9,6 @@ func (p *parser) transaction(at position) Statement {
 	if p.accept("IF") {
 		t.IfOpen = true
 		p.openCondition()
-		if next := p.peek(0); !next.is("COMMIT") && !next.is("ROLLBACK") {
-			p.unsupported("Statement", "IF")
-		}
 	}
 	begin := p.peek(0)
 	named := true
@@ -46,41 +43,39 @@ func (p *parser) transaction(at position) Statement {
 	return t
 }
 
-// opensTransaction says whether IF @@TRANCOUNT > 0 COMMIT, or ROLLBACK, comes next.
+// opensTransaction says whether IF @@TRANCOUNT > 0 COMMIT, or ROLLBACK, comes next, in the ways people write it. Another
+// IF is like any.
 func (p *parser) opensTransaction() bool {
 	at := 1
 	if p.peek(at).isSymbol("(") {
 		at++
 	}
-	if !strings.EqualFold(p.peek(at).text, "@@TRANCOUNT") {
+	operator, number := p.peek(at+1).text, p.peek(at+2).text
+	switch {
+	case !strings.EqualFold(p.peek(at).text, "@@TRANCOUNT"):
+		return false
+	case number == "0" && (operator == ">" || operator == "<>" || operator == "!="):
+	case number == "1" && operator == ">=":
+	default:
 		return false
 	}
 	after := p.peek(at + 3)
-	if after.isSymbol(")") {
+	if at == 2 {
+		if !after.isSymbol(")") {
+			return false
+		}
 		after = p.peek(at + 4)
 	}
 	return after.is("COMMIT") || after.is("ROLLBACK")
 }
 
-// openCondition parses @@TRANCOUNT > 0 in the ways people write it.
+// openCondition takes @@TRANCOUNT > 0, which opensTransaction has seen.
 func (p *parser) openCondition() {
-	parenthesis := p.acceptSymbol("(")
-	if !strings.EqualFold(p.peek(0).text, "@@TRANCOUNT") {
-		p.unsupported("Statement", "IF")
-		return
-	}
-	operator, number := p.peek(1).text, p.peek(2).text
-	switch {
-	case number == "0" && (operator == ">" || operator == "<>" || operator == "!="):
-	case number == "1" && operator == ">=":
-	default:
-		p.unsupported("Statement", "IF")
+	if p.acceptSymbol("(") {
+		p.pos += 4
 		return
 	}
 	p.pos += 3
-	if parenthesis {
-		p.expectSymbol(")")
-	}
 }
 
 // alterDatabase parses what follows ALTER DATABASE.
@@ -92,6 +87,9 @@ func (p *parser) alterDatabase(at position) Statement {
 	}
 	switch {
 	case p.accept("SET", "PARTNER"):
+		p.partnerClause(a)
+	case p.peek(0).is("SET") && p.peek(1).is("SAFETY"): // the manual has it with PARTNER only; scripts that run everywhere have not
+		p.pos++
 		p.partnerClause(a)
 	case p.accept("SET", "WITNESS"):
 		p.witnessClause(a)

@@ -30,6 +30,6 @@
 // Identity columns are left to SQLite: the caller answers SCOPE_IDENTITY() and its like by last_insert_rowid().
 //
 // What it does not do: it checks no name against a schema (SQLite does, see
-// [FromSQLite]), and keeps no variables. MERGE and an UPDATE or DELETE from a join need rowids. WHILE, TRY, OUTPUT, table variables,
+// [FromSQLite]), and keeps no variables. MERGE and an UPDATE or DELETE from a join need rowids. OUTPUT, table variables,
 // temporary tables and cursors are known in the body of a procedure only: see [ParseProcedure].
 package tsql

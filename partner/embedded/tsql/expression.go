@@ -106,6 +106,9 @@ type Inputs struct {
 	// and COLUMNPROPERTY(o, c, p) in sys_columnproperties (object_id, name, property, value). Names and properties are compared
 	// without case; a row that is not there means NULL.
 	Tables []Name
+	// Locals has the table variables and temporary tables among them, each once: they are in
+	// SQLite's schema temp, under the name with its "@" or "#".
+	Locals []Name
 }
 
 // SystemCall is a value that only the session or server knows. The caller

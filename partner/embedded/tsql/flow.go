@@ -38,11 +38,8 @@ type Try struct {
 	Body, Catch []Statement
 }
 
-// flow parses a statement that only a procedure's body has; false: it is none.
+// flow parses a statement of control of flow, or one that only a procedure's body has; false: it is none.
 func (p *parser) flow(at position, word string) (Statement, bool) {
-	if p.body == nil {
-		return nil, false
-	}
 	switch {
 	case word == "RETURN":
 		p.pos++
@@ -57,7 +54,7 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 		p.pos++
 		return p.while(at), true
 	case word == "BREAK" || word == "CONTINUE":
-		if p.pos++; p.body.loops == 0 {
+		if p.pos++; p.loops == 0 {
 			p.fail(&Error{Number: 135, State: 1, Class: 15, Line: int(at), Message: "Cannot use a " + word + " statement outside the scope of a WHILE statement."})
 		}
 		p.finish()
@@ -67,20 +64,26 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 		return &Continue{at}, true
 	case p.accept("BEGIN", "TRY"):
 		return p.try(at), true
+	case (word == "CREATE" || word == "DROP") && p.peek(1).is("TABLE") && p.peek(2).isTemporary(),
+		word == "DROP" && p.peek(1).is("TABLE") && p.peek(2).is("IF") && p.peek(3).is("EXISTS") && p.peek(4).isTemporary():
+		return p.temporaryTable(at, word), true
+	case p.body == nil:
+		return nil, false
 	case word == "DECLARE" && !p.peek(1).isVariable() && p.peek(2).is("CURSOR"):
 		p.pos++
 		return p.declareCursor(at), true
 	case word == "OPEN" || word == "FETCH" || word == "CLOSE" || word == "DEALLOCATE":
 		return p.cursor(at, word), true
-	case (word == "CREATE" || word == "DROP") && p.peek(1).is("TABLE") && p.peek(2).isTemporary():
-		return p.temporaryTable(at, word), true
 	}
 	return nil, false
 }
 
 func (p *parser) returns(at position) Statement {
 	st := &Return{position: at}
-	if t := p.peek(0); p.body.function || t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
+	if t := p.peek(0); p.body != nil && p.body.function || t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
+		if p.body == nil {
+			p.fail(&Error{Number: 178, State: 1, Class: 15, Line: int(at), Message: "A RETURN statement with a return value cannot be used in this context."})
+		}
 		e := p.scalar()
 		st.Status = &e
 	}
@@ -99,7 +102,7 @@ func (p *parser) throw(at position) Statement {
 			e := p.argumentValue()
 			*place = &e
 		}
-	} else if p.body.caught == 0 {
+	} else if p.caught == 0 {
 		p.fail(&Error{Number: 10704, State: 1, Class: 15, Line: int(at), Message: "To rethrow an error, a THROW statement must be used inside a CATCH block."})
 	}
 	p.finish()
@@ -149,9 +152,9 @@ func (p *parser) while(at position) Statement {
 		return st
 	}
 	defer p.leave()
-	p.body.loops++
+	p.loops++
 	st.Body = p.branch()
-	p.body.loops--
+	p.loops--
 	return st
 }
 
@@ -160,9 +163,9 @@ func (p *parser) try(at position) Statement {
 	p.expect("TRY")
 	p.skipSemicolons()
 	p.expectAll("BEGIN", "CATCH")
-	p.body.caught++
+	p.caught++
 	st.Catch = p.block()
-	p.body.caught--
+	p.caught--
 	p.expect("CATCH")
 	return st
 }

@@ -1,6 +1,9 @@
 package tsql
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // CreateLocal makes a table variable or a temporary table, which lives as long as the call of the procedure.
 // SQL is a CREATE TEMP TABLE for SQLite, and DropSQL its end.
@@ -8,12 +11,14 @@ type CreateLocal struct {
 	position
 	Name         string // with its "#" or "@"
 	SQL, DropSQL string
+	Columns      []Column
 }
 
-// DropLocal is DROP TABLE of a temporary table.
+// DropLocal is DROP TABLE [IF EXISTS] of a temporary table.
 type DropLocal struct {
 	position
-	Name string
+	Name     string
+	IfExists bool
 }
 
 // DeclareCursor is DECLARE name CURSOR … FOR query: one that is read once, forwards.
@@ -37,11 +42,13 @@ func (t token) isTemporary() bool { return strings.HasPrefix(t.plain(), "#") }
 // temporaryTable parses CREATE TABLE #t (…) and DROP TABLE #t.
 func (p *parser) temporaryTable(at position, word string) Statement {
 	p.pos += 2
-	name := p.identifier()
 	if word == "DROP" {
+		ifExists := p.accept("IF", "EXISTS")
+		st := &DropLocal{position: at, Name: p.identifier(), IfExists: ifExists}
 		p.finish()
-		return &DropLocal{position: at, Name: name}
+		return st
 	}
+	name := p.identifier()
 	st := p.localTable(at, name)
 	p.finish()
 	return st
@@ -55,6 +62,12 @@ func (p *parser) localTable(at position, name string) Statement {
 	var items []string
 	p.expectSymbol("(")
 	for {
+		if key := p.localKey(); key != "" {
+			if items = append(items, key); !p.acceptSymbol(",") {
+				break
+			}
+			continue
+		}
 		c := Column{Name: p.identifier(), Type: p.typeSpec(1)}
 		item := quoteIdentifier(c.Name) + " " + c.Type.declaration()
 		for {
@@ -67,6 +80,9 @@ func (p *parser) localTable(at position, name string) Statement {
 			case p.accept("UNIQUE"):
 				item += " UNIQUE"
 			case p.accept("CLUSTERED"), p.accept("NONCLUSTERED"):
+			case p.peek(0).is("IDENTITY"), p.peek(0).is("DEFAULT"), p.peek(0).is("CONSTRAINT"), p.peek(0).is("CHECK"), p.peek(0).is("COLLATE"), p.peek(0).is("REFERENCES"):
+				p.unsupported("Clause", strings.ToUpper(p.peek(0).text)+" of a column of "+name)
+				return st
 			default:
 				goto next
 			}
@@ -78,18 +94,73 @@ func (p *parser) localTable(at position, name string) Statement {
 		}
 	}
 	p.expectSymbol(")")
-	p.body.tables[strings.ToLower(name)] = columns
+	switch {
+	case p.body != nil:
+		p.body.tables[strings.ToLower(name)] = columns
+	case p.locals == nil:
+		p.locals = map[string][]Column{}
+		fallthrough
+	default:
+		p.locals[strings.ToLower(name)] = columns
+	}
+	st.Columns = columns
 	st.SQL = "CREATE TEMP TABLE " + table + " (" + strings.Join(items, ", ") + ")"
 	return st
 }
 
+// localKey takes PRIMARY KEY (a, b) or UNIQUE (a, b) of a table; "" where a column comes next.
+func (p *parser) localKey() string {
+	key := ""
+	switch t := p.peek(0); {
+	case p.accept("PRIMARY", "KEY"):
+		key = "PRIMARY KEY"
+	case p.accept("UNIQUE"):
+		key = "UNIQUE"
+	case t.is("CONSTRAINT"), t.is("CHECK"), t.is("INDEX"), t.is("FOREIGN"):
+		p.unsupported("Clause", strings.ToUpper(t.text)+" of a temporary table or a table variable")
+		return ""
+	default:
+		return ""
+	}
+	if !p.accept("CLUSTERED") {
+		p.accept("NONCLUSTERED")
+	}
+	p.expectSymbol("(")
+	var names []string
+	for {
+		names = append(names, quoteIdentifier(p.identifier()))
+		if !p.accept("ASC") {
+			p.accept("DESC")
+		}
+		if !p.acceptSymbol(",") {
+			break
+		}
+	}
+	p.expectSymbol(")")
+	return key + " (" + strings.Join(names, ", ") + ")"
+}
+
 // declaration is the type in a table of SQLite.
 func (t TypeSpec) declaration() string {
-	if t.isString() {
-		return t.Name + " COLLATE NOCASE"
+	text := t.Name
+	switch {
+	case t.Max:
+		text = `"` + text + `(max)"` // to SQLite a length is a number
+	case t.Name == "decimal" || t.Name == "numeric":
+		text += fmt.Sprintf("(%d,%d)", t.Length, t.Scale)
+	case t.Name == "datetime2" || t.Name == "time" || t.Name == "datetimeoffset":
+		text += fmt.Sprintf("(%d)", t.Scale)
+	case t.Length > 0 && !plainNames[t.Name]:
+		text += fmt.Sprintf("(%d)", t.Length)
 	}
-	return t.Name
+	if t.isString() {
+		text += " COLLATE NOCASE"
+	}
+	return text
 }
+
+// plainNames are types that have no length, whatever a TypeSpec says.
+var plainNames = wordSet(`float real`)
 
 // declareCursor parses name CURSOR [LOCAL …] FOR query, from the name on.
 func (p *parser) declareCursor(at position) Statement {

@@ -38,15 +38,15 @@ type rowView struct {
 
 // output parses OUTPUT items [INTO table (columns)].
 func (p *parser) output(q *Query, n Name) {
-	if p.body == nil {
-		p.noOutput()
-		return
-	}
 	if !p.accept("OUTPUT") {
 		return
 	}
 	o := q.output()
 	for {
+		if t := p.peek(0); (t.is("INSERTED") || t.is("DELETED")) && p.peek(1).isSymbol(".") && p.peek(2).isSymbol("*") {
+			p.unsupported("Clause", "OUTPUT "+strings.ToLower(t.text)+".*")
+			return
+		}
 		p.in.row = &rowView{table: n, oldIsReturned: q.Kind == Delete}
 		f := p.typed(p.value())
 		view := p.in.row
@@ -116,7 +116,7 @@ func (p *parser) setVariable(q *Query) {
 
 // writtenTable parses the name of a table to write to: a table variable's too, in a procedure.
 func (p *parser) writtenTable() Name {
-	if t := p.peek(0); p.body != nil && t.isVariable() {
+	if t := p.peek(0); t.isVariable() {
 		p.pos++
 		return Name{Object: t.text}
 	}

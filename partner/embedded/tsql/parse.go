@@ -6,7 +6,8 @@ import "strings"
 // always an *Error, and then there are no statements: a batch is refused whole,
 // as SQL Server refuses one with a syntax error. An empty batch has no statements.
 //
-// Names in double quotes are identifiers (QUOTED_IDENTIFIER ON). Semicolons
+// Names in double quotes are identifiers (QUOTED_IDENTIFIER ON), from a SET QUOTED_IDENTIFIER OFF
+// in the batch on strings; see ParseQuoted. Semicolons
 // are optional. A last line that is only GO is ignored; GO is no T-SQL, but
 // people paste it.
 //
@@ -18,10 +19,17 @@ func Parse(batch string) ([]Statement, error) { return ParseFor(batch, nil) }
 // ParseFor is Parse with knowledge of tables. A nil schema knows none. The
 // result depends on the batch and on what the schema said, and on nothing else.
 func ParseFor(batch string, schema Schema) ([]Statement, error) {
+	return ParseQuoted(batch, schema, true)
+}
+
+// ParseQuoted is ParseFor for a session whose QUOTED_IDENTIFIER is as identifiers says: where it is OFF, what
+// stands in double quotes is a string.
+func ParseQuoted(batch string, schema Schema, identifiers bool) ([]Statement, error) {
 	tokens, err := tokenize(batch)
 	if err != nil {
 		return nil, err
 	}
+	requote(tokens, identifiers)
 	p := &parser{tokens: withoutGo(tokens), schema: schema}
 	var statements []Statement
 	for p.skipSemicolons(); !p.atEnd(); p.skipSemicolons() {
@@ -85,6 +93,10 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		p.pos++
 		return []Statement{p.exec(at)}
 	case "SELECT", "INSERT", "UPDATE", "DELETE":
+		if p.peek(1).is("BULK") {
+			p.refuse(t)
+			return nil
+		}
 		return []Statement{p.query(at, word, "")}
 	case "WITH":
 		return []Statement{p.withStatement(at)}

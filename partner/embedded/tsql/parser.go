@@ -21,7 +21,10 @@ type parser struct {
 	schema Schema
 	// declared has the types of the variables that the batch declares, by name in lower case.
 	declared map[string]TypeSpec
-	body     *body // of the procedure whose body is parsed; nil: a batch is
+	body     *body               // of the procedure whose body is parsed; nil: a batch is
+	locals   map[string][]Column // table variables and temporary tables of a batch, by name in lower case
+	loops    int                 // WHILE around the statement
+	caught   int                 // CATCH around the statement
 }
 
 // peek is the token that comes next, or a few further on.

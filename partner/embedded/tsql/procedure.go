@@ -24,7 +24,7 @@ type Param struct {
 // whole of it, so that a mistake in the body is found when the procedure is made. The error is an *Error. Statements of
 // the body are written for SQLite, as those of a batch are; beyond those of Parse a body may have
 //
-//	WHILE, BREAK, CONTINUE, RETURN, TRY and CATCH, THROW, RAISERROR
+//	RETURN with a status
 //	OUTPUT of inserted and deleted columns, to the client or INTO a table; UPDATE … SET @v = …
 //	table variables, temporary tables (#t) and cursors
 //
@@ -48,8 +48,6 @@ func ParseProcedure(text string, schema Schema) (*Procedure, error) {
 type body struct {
 	types  map[string]TypeSpec // of variables, by name in lower case
 	tables map[string][]Column // table variables and temporary tables, by name in lower case
-	loops  int                 // WHILE around the statement
-	caught int                 // CATCH around the statement
 	query  bool                // the statement is a query: what it computes once is hoisted
 
 	function bool // it is a function's: RETURN has a value of any kind
@@ -135,7 +133,7 @@ func (p *parser) typed(f fragment) fragment {
 // local tells the columns of a table variable or a temporary table; nil for another table.
 func (p *parser) local(n Name) []Column {
 	if p.body == nil {
-		return nil
+		return p.locals[strings.ToLower(n.Object)]
 	}
 	return p.body.tables[strings.ToLower(n.Object)]
 }

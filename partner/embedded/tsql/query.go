@@ -143,8 +143,6 @@ func (p *parser) table() string {
 	switch t := p.peek(0); {
 	case t.isSymbol("("):
 		return p.derivedTable()
-	case t.kind == variableToken && p.body == nil:
-		p.unsupported("Clause", "table variable "+t.text)
 	}
 	n := p.writtenTable()
 	p.tableHints()
@@ -175,8 +173,11 @@ func tableSQL(n Name, alias string) string {
 // tableName parses a table's name and refuses temporary tables and other servers.
 func (p *parser) tableName() Name {
 	n := p.name()
-	if strings.HasPrefix(n.Object, "#") && p.body == nil {
-		p.unsupported("Clause", "temporary table "+n.Object)
+	if strings.HasPrefix(n.Object, "##") {
+		p.unsupported("Clause", "global temporary table "+n.Object)
+	}
+	if strings.HasPrefix(n.Object, "#") { // of the session, wherever it is said to be
+		n = Name{Object: n.Object}
 	}
 	if n.Server != "" {
 		p.fail(&Error{Number: 7202, State: 2, Class: 11, Line: p.line(),

@@ -62,15 +62,16 @@ func (in *inputs) needParameter(variable string) string {
 
 // needTable notes a table, once.
 func (in *inputs) needTable(table Name) {
+	list := &in.Tables
 	if table.isLocal() {
-		return
+		list = &in.Locals
 	}
-	for _, known := range in.Tables {
+	for _, known := range *list {
 		if known == table {
 			return
 		}
 	}
-	in.Tables = append(in.Tables, table)
+	*list = append(*list, table)
 }
 
 // columnType looks the type of a column up in the schema, for the columns of
@@ -108,7 +109,7 @@ func (p *parser) columnsOf(s source) []Column {
 // tableColumns are the columns of a table; nil: they are not known.
 func (p *parser) tableColumns(table Name) []Column {
 	columns := p.local(table)
-	if columns == nil && p.schema != nil && !table.isLocal() {
+	if columns == nil && p.schema != nil {
 		columns = p.schema(table)
 	}
 	return columns

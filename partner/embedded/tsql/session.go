@@ -14,7 +14,7 @@ func (p *parser) declare(at position) Statement {
 		}
 		v := Variable{Name: p.variable()}
 		p.accept("AS")
-		if p.body != nil && p.accept("TABLE") {
+		if p.accept("TABLE") {
 			st := p.localTable(at, v.Name)
 			p.finish()
 			return st

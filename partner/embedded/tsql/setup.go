@@ -19,21 +19,25 @@ type ServerObject struct {
 	Certificate string
 }
 
-// Backup is BACKUP DATABASE or BACKUP LOG … TO DISK. Its options change nothing here.
+// Backup is BACKUP DATABASE or BACKUP LOG … TO DISK.
 type Backup struct {
 	position
 	Log      bool
 	Database string
 	File     string
+	// Append: NOINIT was written, so that what the file holds must stay.
+	Append bool
 }
 
-// Restore is RESTORE DATABASE, LOG or FILELISTONLY. MOVE is read and changes nothing here.
+// Restore is RESTORE DATABASE, LOG or FILELISTONLY. MOVE is read and changes nothing here: a database's files
+// are where its server has them.
 type Restore struct {
 	position
 	What       string // DATABASE, LOG or FILELISTONLY
 	Database   string // "" for FILELISTONLY
 	File       string // "" for RESTORE DATABASE x WITH RECOVERY
 	NoRecovery bool
+	Set        int // which backup of the file: FILE = n, else 1
 }
 
 // setup parses a statement of setting up a pair; false: it is none of these, and nothing was taken.
@@ -110,28 +114,6 @@ func (p *parser) certificate(o *ServerObject) {
 	}
 }
 
-// endpoint takes the one form of an endpoint that is for mirroring.
-func (p *parser) endpoint(o *ServerObject) {
-	o.Name = p.identifier()
-	p.expectAll("STATE", "=", "STARTED", "AS", "TCP", "(", "LISTENER_PORT", "=")
-	o.Port = p.smallNumber()
-	if p.acceptSymbol(",") {
-		p.expectAll("LISTENER_IP", "=", "ALL")
-	}
-	p.expectAll(")", "FOR", "DATABASE_MIRRORING", "(", "AUTHENTICATION", "=")
-	if p.accept("CERTIFICATE") {
-		o.Certificate = p.identifier()
-	} else {
-		p.expect("WINDOWS")
-		p.accept("NEGOTIATE")
-	}
-	p.expectAll(",", "ENCRYPTION", "=", "REQUIRED", "ALGORITHM", "AES", ",", "ROLE", "=")
-	if o.Role = strings.ToUpper(p.peek(0).text); !p.accept("ALL") && !p.accept("PARTNER") {
-		p.expect("WITNESS")
-	}
-	p.expectSymbol(")")
-}
-
 func (p *parser) grantConnect(at position) Statement {
 	o := &ServerObject{position: at, Kind: "GRANT CONNECT"}
 	for p.acceptSymbol("::") || p.acceptSymbol(":") {
@@ -142,58 +124,6 @@ func (p *parser) grantConnect(at position) Statement {
 	o.Owner = p.identifier()
 	p.finish()
 	return o
-}
-
-func (p *parser) backup(at position, log bool) Statement {
-	b := &Backup{position: at, Log: log, Database: p.identifier()}
-	p.expectAll("TO", "DISK", "=")
-	b.File = p.address()
-	if p.accept("WITH") {
-		for {
-			if option := p.peek(0); !option.is("INIT") && !option.is("FORMAT") && !option.is("CHECKSUM") && !option.is("COPY_ONLY") {
-				p.unexpected()
-				return b
-			}
-			p.pos++
-			if !p.acceptSymbol(",") {
-				break
-			}
-		}
-	}
-	p.finish()
-	return b
-}
-
-func (p *parser) restore(at position, what string) Statement {
-	r := &Restore{position: at, What: what}
-	if what != "FILELISTONLY" {
-		r.Database = p.identifier()
-	}
-	if what == "FILELISTONLY" || what == "LOG" || p.peek(0).is("FROM") {
-		p.expectAll("FROM", "DISK", "=")
-		r.File = p.address()
-	}
-	if p.accept("WITH") {
-		for {
-			switch {
-			case p.accept("NORECOVERY"):
-				r.NoRecovery = true
-			case p.accept("RECOVERY"):
-			case p.accept("MOVE"):
-				p.address()
-				p.expect("TO")
-				p.address()
-			default:
-				p.unexpected()
-				return r
-			}
-			if !p.acceptSymbol(",") {
-				break
-			}
-		}
-	}
-	p.finish()
-	return r
 }
 
 // portOf is the port of an endpoint's address, TCP://host:port; 0: it is none.

@@ -1,8 +1,8 @@
 package tsql
 
 // Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use,
-// *Exec, *Query, *Merge, *Transaction, *AlterDatabase, *Definition, *Grant, *If or *Print, always a pointer; in
-// a procedure (see [ParseProcedure]) also *Return, *Throw, *RaiseError, *While, *Break, *Continue, *Try, *CreateLocal, *DropLocal,
+// *Exec, *Query, *Merge, *Transaction, *AlterDatabase, *Definition, *Grant, *If, *Print, *Return, *Throw, *RaiseError, *While, *Break,
+// *Continue or *Try, always a pointer; in a procedure (see [ParseProcedure]) also *CreateLocal, *DropLocal,
 // *DeclareCursor or *CursorAction.
 // Statements are immutable once Parse has returned them.
 type Statement interface {

@@ -11,6 +11,10 @@ func (p *parser) target(q *Query, n Name) {
 		p.fail(&Error{Number: 259, State: 1, Class: 16, Line: q.Line(), Message: "Ad hoc updates to system catalogs are not allowed."})
 	}
 	q.Key = n.Object
+	p.in.needTable(n)
+	if n.isLocal() {
+		return
+	}
 	// The written table comes first, whatever was noted before.
 	tables := []Name{n}
 	for _, other := range p.in.Tables {
@@ -298,9 +302,6 @@ func (p *parser) updateJoined(q *Query, w written, columns, values []string, lim
 func (p *parser) setList(q *Query, w written) (columns, values []string) {
 	for {
 		if t := p.peek(0); t.kind == variableToken {
-			if p.body == nil {
-				p.unsupported("Clause", "UPDATE … SET "+t.text)
-			}
 			p.setVariable(q)
 			if !p.acceptSymbol(",") {
 				return columns, values
