@@ -178,14 +178,14 @@ func (t *target) application(s *settings, app string) (*session.Application, err
 	if err != nil {
 		return nil, err
 	}
-	name := app
+	name, lockTimeout := app, time.Duration(0)
 	if known, ok := cfg.Apps[app]; ok && t.direct() {
-		name = known.Name
+		name, lockTimeout = known.Name, known.LockTimeout
 	}
 	if name, err = session.ParseApplicationName(name); err != nil {
 		return nil, misuseError{err}
 	}
-	a := session.Application{Name: name}.WithDefaults()
+	a := session.Application{Name: name, LockTimeout: lockTimeout}.WithDefaults()
 	return &a, nil
 }
 
