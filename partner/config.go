@@ -90,7 +90,8 @@ type PartnerConfig struct {
 }
 
 // HoldConfig bounds the hold. Calls that carry a lock (Call.HoldsLock) have
-// places and bytes of their own, as many again.
+// places and bytes of their own, as many again; so have reads and writes where
+// writes wait while the mirror is away. Calls that were sent before have no bound.
 type HoldConfig struct {
 	Window time.Duration // longest time one call waits for a principal; default 30 s
 	Size   int           // calls waiting at once; default 10,000

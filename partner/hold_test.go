@@ -184,6 +184,33 @@ func TestHold_Bounds(t *testing.T) {
 	})
 }
 
+// Each kind has the whole bound, and calls that were sent before have none: docs/metrics.md says how much that is in all.
+func TestHold_BoundsOfEachKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold(HoldConfig{Size: 1, Bytes: 100}, true)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out := make(chan held, 10)
+		kinds := []Call{{Bytes: 100}, {Write: true, Bytes: 100}, {HoldsLock: true, Bytes: 100}, {HoldsLock: true, Write: true, Bytes: 100}}
+		for _, c := range kinds {
+			queue(ctx, h, c, time.Minute, out)
+		}
+		for _, c := range kinds {
+			if _, err := h.wait(ctx, &c, new(pass), 0, false); !errors.Is(err, ErrHoldFull) {
+				t.Errorf("one more of %+v: %v", c, err)
+			}
+		}
+		if s := h.read(); s.Held != 4 || s.Bytes != 400 {
+			t.Errorf("of all kinds: %+v", s)
+		}
+		go func() { _, _ = h.wait(ctx, &kinds[1], new(pass), time.Minute, true) }()
+		synctest.Wait()
+		if s := h.read(); s.Held != 5 || s.Bytes != 500 {
+			t.Errorf("with one that was sent before: %+v", s)
+		}
+	})
+}
+
 func TestHold_WindowAndLeavers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)

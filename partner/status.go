@@ -63,7 +63,7 @@ const (
 
 // HoldStats counts what the hold did since the start.
 type HoldStats struct {
-	Held     int           `json:"held"`        // waiting now
+	Held     int           `json:"held"`        // waiting now, of all kinds: [HoldConfig] bounds each of them, and those that were sent before not at all
 	Bytes    int64         `json:"bytes"`       // theirs
 	Total    uint64        `json:"total"`       // ever let in
 	Rejected uint64        `json:"rejected"`    // turned away because the hold was full

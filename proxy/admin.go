@@ -110,7 +110,7 @@ type admin struct {
 //	     /debug/pprof/…           profiles
 //	     …                        the session API
 //
-// All refuse an Origin that is not ours with forbidden, and a Host that is neither an address nor localhost nor one of
+// All refuse a page of another origin with forbidden, and a Host that is neither an address nor localhost nor one of
 // Hosts. By another name a caller with a key may look at /metrics and /v1/pair: Prometheus and the other proxies'
 // watchdogs ask by whatever name they were given, and no page has a key. With
 // Keys, all but /healthz, /readyz and /openapi.yaml want one with the right to observe or to operate; POST, pprof

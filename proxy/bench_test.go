@@ -68,14 +68,17 @@ func BenchmarkHandler(b *testing.B) {
 // target is the session of the benchmarks, body its item of 1 KB.
 const target = "/v1/apps/default/sessions/abcdefghijklmnopqrstuvwx"
 
+// localhost is a Host that is let in without a key.
+const localhost = "http://localhost"
+
 var body = strings.Repeat("x", 1024)
 
 // benchHandler calls the handler without a connection.
 func benchHandler(b *testing.B, h http.Handler, method string) {
 	w := &sink{header: make(http.Header)}
-	h.ServeHTTP(w, httptest.NewRequest("PUT", target, strings.NewReader(body)))
+	h.ServeHTTP(w, httptest.NewRequest("PUT", localhost+target, strings.NewReader(body)))
 	reader := strings.NewReader(body)
-	req := httptest.NewRequest(method, target, reader)
+	req := httptest.NewRequest(method, localhost+target, reader)
 	b.ReportAllocs()
 	for b.Loop() {
 		reader.Reset(body)
@@ -135,8 +138,8 @@ func BenchmarkLockCycle(b *testing.B) {
 	}
 	w := &sink{header: make(http.Header)}
 	reader := strings.NewReader(body)
-	api.ServeHTTP(w, httptest.NewRequest("PUT", target, reader))
-	lock, put := httptest.NewRequest("POST", target+"/lock", nil), httptest.NewRequest("PUT", target, reader)
+	api.ServeHTTP(w, httptest.NewRequest("PUT", localhost+target, reader))
+	lock, put := httptest.NewRequest("POST", localhost+target+"/lock", nil), httptest.NewRequest("PUT", localhost+target, reader)
 	b.ReportAllocs()
 	for b.Loop() {
 		clear(w.header)
@@ -157,13 +160,13 @@ func BenchmarkHandOver(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	api.ServeHTTP(&sink{header: make(http.Header)}, httptest.NewRequest("PUT", target, strings.NewReader(body)))
+	api.ServeHTTP(&sink{header: make(http.Header)}, httptest.NewRequest("PUT", localhost+target, strings.NewReader(body)))
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			w := &sink{header: make(http.Header)}
-			api.ServeHTTP(w, httptest.NewRequest("POST", target+"/lock?wait=60s", nil))
-			req := httptest.NewRequest("DELETE", target+"/lock", nil)
+			api.ServeHTTP(w, httptest.NewRequest("POST", localhost+target+"/lock?wait=60s", nil))
+			req := httptest.NewRequest("DELETE", localhost+target+"/lock", nil)
 			req.Header["Session-Lock"] = w.header["Session-Lock"]
 			w = &sink{header: make(http.Header)}
 			if api.ServeHTTP(w, req); w.status != http.StatusNoContent {

@@ -52,7 +52,7 @@ func listSessions(ctx context.Context, c *call) error {
 		Next     string   `json:"next,omitempty"`
 	}{Sessions: make([]listed, 0, len(entries))}
 	for _, e := range entries {
-		if !e.Expired || e.Locked && time.Duration(e.LockAge)*time.Second < c.ref.App.LockTimeout {
+		if !e.Expired {
 			page.Sessions = append(page.Sessions, listed{e.ID, e.Created, e.Expires, e.Locked, e.LockAge, e.Uninitialized, e.Size})
 		}
 	}

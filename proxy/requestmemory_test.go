@@ -1,8 +1,10 @@
 package proxy_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -207,6 +209,53 @@ func TestIdempotency_UnknownOutcome(t *testing.T) {
 	s = serve(t, proxy.Config{Store: failing{session.ErrNoPrincipal}})
 	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "1", "Idempotency-Key", "k")
 	s.wantProblem(503, "no-principal", "PUT", sessions+"/x", "2", "Idempotency-Key", "k")
+}
+
+// A client that hung up was told nothing, and its key stays its request's, though the call only waited for a lock: the same
+// request may be sent again, and a mended one has a key of its own.
+func TestIdempotency_HungUpWhileItWaited(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("before")
+	lock := s.acquire(path)
+	ctx, leave := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		req, err := http.NewRequestWithContext(ctx, "PUT", s.url+path+"?wait=60s", strings.NewReader("first"))
+		if err == nil {
+			req.Header.Set("Idempotency-Key", "k")
+			_, err = s.client.Do(req)
+		}
+		ended <- err
+	}()
+	s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == 1 })
+	leave()
+	if err := <-ended; err == nil {
+		t.Error("a caller that left got an answer")
+	}
+	s.until(func(st proxy.Stats) bool { return st.Waiters.Waiting == 0 && st.Left == 1 })
+	s.want(204, "DELETE", path+"/lock", "", "Session-Lock", lock)
+	s.content(s.want(200, "GET", path, ""), "before")
+
+	_, p := s.wantProblem(422, mismatch, "PUT", path, "mended", "Idempotency-Key", "k")
+	if !strings.Contains(p.Detail, "give a new request a key of its own") {
+		t.Errorf("the detail does not say what to do: %q", p.Detail)
+	}
+	s.want(204, "PUT", path, "first", "Idempotency-Key", "k")
+	s.want(204, "PUT", path, "mended", "Idempotency-Key", "k2")
+	s.content(s.want(200, "GET", path, ""), "mended")
+}
+
+// The answer of a PUT that is sent again has the tag of the version that it made, which nobody replaces once others have stored.
+func TestIdempotency_TagOfWhatIsSentAgain(t *testing.T) {
+	s := serve(t, proxy.Config{})
+	path := s.create("before")
+	first := s.want(204, "PUT", path, "mine", "Idempotency-Key", "k").Header.Get("ETag")
+	s.header(s.want(204, "PUT", path, "mine", "Idempotency-Key", "k"), "ETag", first)
+	s.header(s.want(200, "GET", path, ""), "ETag", first)
+	s.want(204, "PUT", path, "theirs")
+	again := s.want(204, "PUT", path, "mine", "Idempotency-Key", "k").Header.Get("ETag")
+	s.wantProblem(412, "precondition-failed", "PUT", path, "over it", "If-Match", again)
+	s.content(s.want(200, "GET", path, ""), "theirs")
 }
 
 // A call that is refused says nothing of those before it: the key stays theirs.

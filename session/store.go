@@ -189,8 +189,9 @@ type Entry struct {
 	ID            ID        `json:"id"`
 	Created       time.Time `json:"created"`
 	Expires       time.Time `json:"expires"`
-	Expired       bool      `json:"expired"` // by the database's clock; a lock that is held keeps it alive all the same
-	Timeout       int       `json:"timeout"` // minutes
+	Expired       bool      `json:"expired"`             // by the database's clock; false while a lock that is not abandoned keeps the session
+	Timeout       int       `json:"timeout"`             // minutes, rounded up
+	Seconds       int       `json:"timeout_s,omitempty"` // the same to the second, where it was set in seconds; else 0
 	Locked        bool      `json:"locked"`
 	LockAge       int       `json:"lock_age_s"` // seconds, while locked
 	Uninitialized bool      `json:"uninitialized"`

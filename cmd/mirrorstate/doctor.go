@@ -54,7 +54,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	}
 	both, configured := cfg.Partners()
 	if !configured {
-		return misuse("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
+		return misuse("no pair is configured: %s", namePair)
 	}
 	pc, err := pairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
 	if err != nil {

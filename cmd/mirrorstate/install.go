@@ -98,7 +98,7 @@ func (in *installation) run(cmd *cobra.Command, s *settings) error {
 	case !configured && in.dryRun:
 		return in.withoutServer("no pair is configured")
 	case !configured:
-		return misuse("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
+		return misuse("no pair is configured: %s", namePair)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), in.wait+installTime)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 func TestOperatorsCommands(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	must(t, []int{201}, "PUT", p.api+"/v1/apps/default/sessions/one", "hello", "Session-Timeout", "7")
+	must(t, []int{201}, "PUT", p.api+"/v1/apps/default/sessions/seconds", "hello!", "Session-Timeout", "90s")
 	for _, c := range []struct {
 		args           string
 		code           int
@@ -24,6 +25,10 @@ func TestOperatorsCommands(t *testing.T) {
 		{"session get one --raw --json", exitMisuse, "", "exclude each other"},
 		{"session get two", exitFailed, "", "404 No such session"},
 		{"session list", exitDone, "7 min    no      5", ""},
+		{"session list", exitDone, "90 s     no      6", ""},
+		{"session list --json", exitDone, `"timeout":2,"timeout_s":90,`, ""},
+		{"session list --json", exitDone, `"timeout":7,"locked"`, ""},
+		{"session get seconds --json", exitDone, `"timeout":2,"timeout_s":90,`, ""},
 		{"pair suspend", exitDone, "EXPOSED", ""},
 		{"pair failover", exitFailed, "", "409 The pair refused (1422): "},
 		{"pair force", exitFailed, "", "409 The pair refused: forcing service may lose"},

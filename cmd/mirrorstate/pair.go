@@ -184,7 +184,7 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operateFlags) 
 		defer op.close()
 		return op.run(cmd.Context(), o)
 	case direct:
-		return misuse("pair %s goes to the servers themselves: name them with --connection-string, --web-config, or pair in the configuration", name)
+		return misuse("pair %s goes to the servers themselves, and none are configured: %s", name, namePair)
 	}
 	c.verb.allowDataLoss = flags.AllowDataLoss
 	return c.ask(cmd, name)

@@ -89,11 +89,12 @@ func printSessionJSON(out io.Writer, id session.ID, s session.Session) error {
 	return json.NewEncoder(out).Encode(struct {
 		ID            session.ID `json:"id"`
 		Expires       time.Time  `json:"expires,omitzero"`
-		Timeout       int        `json:"timeout"` // minutes
+		Timeout       int        `json:"timeout"`             // minutes
+		Seconds       int        `json:"timeout_s,omitempty"` // where it was set in seconds
 		Uninitialized bool       `json:"uninitialized"`
 		Size          int        `json:"size"`
 		Item          []byte     `json:"item"` // base64
-	}{id, s.Expires, s.Timeout, s.Uninitialized, len(s.Item), s.Item})
+	}{id, s.Expires, s.Timeout, s.Seconds, s.Uninitialized, len(s.Item), s.Item})
 }
 
 func printSession(out io.Writer, id session.ID, s session.Session, raw bool) error {
@@ -102,11 +103,7 @@ func printSession(out io.Writer, id session.ID, s session.Session, raw bool) err
 		return err
 	}
 	fmt.Fprintf(out, "id             %s\n", id)
-	if s.Seconds > 0 {
-		fmt.Fprintf(out, "timeout        %d s\n", s.Seconds)
-	} else {
-		fmt.Fprintf(out, "timeout        %d min\n", s.Timeout)
-	}
+	fmt.Fprintf(out, "timeout        %s\n", timeoutText(s.Timeout, s.Seconds))
 	if !s.Expires.IsZero() {
 		fmt.Fprintf(out, "expires        %s\n", s.Expires.Format(time.RFC3339))
 	}
@@ -114,6 +111,14 @@ func printSession(out io.Writer, id session.ID, s session.Session, raw bool) err
 	fmt.Fprintf(out, "size           %d bytes\n", len(s.Item))
 	_, err := io.WriteString(out, hex.Dump(s.Item))
 	return err
+}
+
+// timeoutText is a timeout as it was set: in seconds where there are any.
+func timeoutText(minutes, seconds int) string {
+	if seconds > 0 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return fmt.Sprintf("%d min", minutes)
 }
 
 // listPage is how many sessions one call asks for.
@@ -185,7 +190,7 @@ func printEntries(out io.Writer, entries []session.Entry, asJSON bool) error {
 		if e.Expired {
 			expires += " (expired)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d min\t%s\t%d\n", e.ID, e.Created.Format(time.RFC3339), expires, e.Timeout, locked, e.Size)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", e.ID, e.Created.Format(time.RFC3339), expires, timeoutText(e.Timeout, e.Seconds), locked, e.Size)
 	}
 	return w.Flush()
 }

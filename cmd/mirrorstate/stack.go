@@ -200,7 +200,7 @@ func pairConfig(cfg config.Config, servers *embedded.Pair, memory string, logger
 	}
 	both, configured := cfg.Partners()
 	if !configured {
-		return pc, errors.New("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
+		return pc, misuse("no pair is configured: %s", namePair)
 	}
 	pc.Database = both.Database
 	a, b := both.Servers[0].Address, both.Servers[1].Address

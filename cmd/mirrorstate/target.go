@@ -26,6 +26,10 @@ type pairFlags struct {
 // passwordApart says where a password is given: everybody on the machine can read a command line.
 const passwordApart = "; without the password, which everybody could read here: put it into MIRRORSTATE_PAIR_PASSWORD, or its file into MIRRORSTATE_PAIR_PASSWORD_FILE"
 
+// namePair says what to type where a command goes to the servers, and was told of none.
+const namePair = `name it with --connection-string "data source=SQL1;failover partner=SQL2;user id=LOGIN" and its password's file with MIRRORSTATE_PAIR_PASSWORD_FILE, ` +
+	`or with --web-config FILE, or with --config FILE that has pair.connection_string; mirrorstate serve prints where the servers of its embedded pair are`
+
 // add adds the flags; what they are good for stands before the rest.
 func (f *pairFlags) add(flags flagSet, what string) {
 	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner"+passwordApart)
@@ -178,14 +182,14 @@ func (t *target) application(s *settings, app string) (*session.Application, err
 	if err != nil {
 		return nil, err
 	}
-	name := app
+	name, lockTimeout := app, time.Duration(0)
 	if known, ok := cfg.Apps[app]; ok && t.direct() {
-		name = known.Name
+		name, lockTimeout = known.Name, known.LockTimeout
 	}
 	if name, err = session.ParseApplicationName(name); err != nil {
 		return nil, misuseError{err}
 	}
-	a := session.Application{Name: name}.WithDefaults()
+	a := session.Application{Name: name, LockTimeout: lockTimeout}.WithDefaults()
 	return &a, nil
 }
 

@@ -136,7 +136,7 @@ func (el *webElements) carryOver(path, location string) error {
 func (el *webElements) sqlServer(cfg config.Config, showPassword bool) error {
 	pair, configured := cfg.Partners()
 	if !configured {
-		return misuse("no pair is configured; give one with --connection-string, --web-config, or pair in the configuration")
+		return misuse("no pair is configured: %s", namePair)
 	}
 	pair = el.forSystemData(pair)
 	el.Masked = !showPassword && !pair.Servers[0].Password.IsZero()

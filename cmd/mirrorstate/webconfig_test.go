@@ -157,7 +157,7 @@ func TestWebConfig_MachineKey(t *testing.T) {
 
 func TestWebConfig_Misuse(t *testing.T) {
 	for args, want := range map[string]string{
-		"webconfig":                                                       "no pair is configured; give one with --connection-string, --web-config, or pair in the configuration",
+		"webconfig":                                                       "no pair is configured: ",
 		"webconfig --mode inproc":                                         `--mode "inproc" is neither sqlserver nor stateserver`,
 		"webconfig --mode stateserver --app shop":                         `--app "shop" is no alias of the configuration`,
 		"webconfig --mode stateserver --state-server a;b":                 "--state-server: give HOST or HOST:PORT of mirrorstate",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -12,9 +13,22 @@ import (
 // listText lists an application's sessions in the order of their keys. It reads
 // the table itself and so needs SELECT on it, which the procedures' users may lack.
 const listText = `SELECT TOP (@limit) SessionId, Created, Expires, Timeout, Locked, ` +
-	`DATEDIFF(second, LockDate, GETUTCDATE()) AS LockAge, Flags, CASE WHEN Expires <= GETUTCDATE() THEN 1 ELSE 0 END AS Expired, ` +
-	`COALESCE(DATALENGTH(SessionItemLong), DATALENGTH(SessionItemShort)) AS Size ` +
-	`FROM dbo.ASPStateTempSessions WHERE SessionId LIKE @suffix AND SessionId > @after ORDER BY SessionId`
+	`DATEDIFF(second, LockDate, GETUTCDATE()) AS LockAge, Flags, ` +
+	`CASE WHEN Expires <= GETUTCDATE() AND (Locked = 0 OR LockDate <= DATEADD(second, -@lockTimeout, GETUTCDATE())) THEN 1 ELSE 0 END AS Expired, ` +
+	`COALESCE(DATALENGTH(SessionItemLong), DATALENGTH(SessionItemShort)) AS Size, ` + noSeconds +
+	` FROM dbo.ASPStateTempSessions WHERE SessionId LIKE @suffix AND SessionId > @after ORDER BY SessionId`
+
+// noSeconds is where the stock schema has no timeouts in seconds, and theSeconds where the extension has them.
+const (
+	noSeconds  = `0 AS Seconds`
+	theSeconds = `CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN TimeoutSeconds ELSE 0 END AS Seconds`
+)
+
+// listSecondsText is listText on the extended schema.
+var listSecondsText = strings.Replace(listText, noSeconds, theSeconds, 1)
+
+// errNoColumn is SQL Server's number for a column that is not there.
+const errNoColumn = 207
 
 // List implements session.Lister. limit is 1 to 10,000.
 func (s *Store) List(ctx context.Context, app *session.Application, after session.ID, limit int) ([]session.Entry, error) {
@@ -33,7 +47,14 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 		if after != "" {
 			from = after.Key(id)
 		}
-		entries, err = list(ctx, a, id, from, limit)
+		text := listText
+		if a.Extended {
+			text = listSecondsText
+		}
+		entries, err = list(ctx, a, text, app, id, from, limit)
+		if errorNumber(err) == errNoColumn { // an extension of an earlier version knows no seconds
+			entries, err = list(ctx, a, listText, app, id, from, limit)
+		}
 		return err
 	})
 	if err == session.ErrNotFound { // an application nobody has registered
@@ -42,9 +63,9 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 	return entries, DomainError(err)
 }
 
-func list(ctx context.Context, a *partner.Attempt, app session.AppID, after string, limit int) ([]session.Entry, error) {
-	rows, err := a.Conn.QueryContext(ctx, listText,
-		sql.Named("limit", limit), sql.Named("suffix", "%"+app.Suffix()), sql.Named("after", after))
+func list(ctx context.Context, a *partner.Attempt, text string, app *session.Application, id session.AppID, after string, limit int) ([]session.Entry, error) {
+	rows, err := a.Conn.QueryContext(ctx, text, sql.Named("lockTimeout", lockSeconds(session.Ref{App: app})),
+		sql.Named("limit", limit), sql.Named("suffix", "%"+id.Suffix()), sql.Named("after", after))
 	if err != nil {
 		return nil, fmt.Errorf("list sessions on %s: %w", a.Partner, err)
 	}
@@ -58,10 +79,10 @@ func list(ctx context.Context, a *partner.Attempt, app session.AppID, after stri
 			flags int
 			size  sql.NullInt64
 		)
-		if err := rows.Scan(&key, &e.Created, &e.Expires, &e.Timeout, &e.Locked, &age, &flags, &e.Expired, &size); err != nil {
+		if err := rows.Scan(&key, &e.Created, &e.Expires, &e.Timeout, &e.Locked, &age, &flags, &e.Expired, &size, &e.Seconds); err != nil {
 			return nil, fmt.Errorf("list sessions on %s: %w", a.Partner, err)
 		}
-		e.ID = session.ID(key[:len(key)-len(app.Suffix())]) // LIKE has seen to the suffix
+		e.ID = session.ID(key[:len(key)-len(id.Suffix())]) // LIKE has seen to the suffix
 		e.Created, e.Expires, e.Size = e.Created.UTC(), e.Expires.UTC(), int(size.Int64)
 		e.Uninitialized = flags&1 != 0
 		if e.Locked {

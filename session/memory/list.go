@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -27,26 +26,27 @@ func (s *Store) List(ctx context.Context, app *session.Application, after sessio
 	keys = keys[:min(len(keys), max(limit, 0))]
 	entries := make([]session.Entry, len(keys))
 	for i, k := range keys {
-		entries[i] = s.rows[k].entry(c.now)
+		entries[i] = s.rows[k].entry(c)
 	}
 	return entries, nil
 }
 
 // entry is the row in a listing. A lock counts while the row says so, abandoned
 // or not: its age tells an operator which it is.
-func (r *row) entry(now time.Time) session.Entry {
+func (r *row) entry(c call) session.Entry {
 	e := session.Entry{
 		ID:            r.id,
 		Created:       r.created,
 		Expires:       r.expires,
-		Expired:       !r.expires.After(now),
+		Expired:       !r.held(c) && !r.live(c),
 		Timeout:       r.timeout,
+		Seconds:       r.seconds,
 		Locked:        r.locked,
 		Uninitialized: r.uninitialized,
 		Size:          len(r.item),
 	}
 	if r.locked {
-		e.LockAge = int(max(0, now.Unix()-r.lockDate.Unix()))
+		e.LockAge = int(max(0, c.now.Unix()-r.lockDate.Unix()))
 	}
 	return e
 }

@@ -159,6 +159,14 @@ func (r *row) session() session.Session {
 	}
 }
 
+// stored is what is told to the write of operation op. Its version is one that this write was the newest operation of: one
+// that is sent again may find that others have stored since, and must not be told their version.
+func (r *row) stored(op session.OperationID) session.Session {
+	out := r.session()
+	out.Tag = r.tagOf(op)
+	return out
+}
+
 // createdOf is when the session of a tag was created, in nanoseconds; ok is false for what is no tag.
 func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
 	b, err := base64.RawURLEncoding.DecodeString(string(t))
@@ -168,8 +176,11 @@ func createdOf(t session.Tag) (nanoseconds int64, ok bool) {
 	return int64(binary.BigEndian.Uint64(b)), true
 }
 
-// tag is made of Created, LockCookie, Locked and the newest operation.
-func (r *row) tag() session.Tag {
+// tag is the row's version.
+func (r *row) tag() session.Tag { return r.tagOf(r.ring[0]) }
+
+// tagOf is made of Created, LockCookie, Locked and the newest operation.
+func (r *row) tagOf(newest session.OperationID) session.Tag {
 	b := make([]byte, 0, 8+4+1+len(session.OperationID{}))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.created.UnixNano()))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.cookie))
@@ -178,6 +189,6 @@ func (r *row) tag() session.Tag {
 	} else {
 		b = append(b, 0)
 	}
-	b = append(b, r.ring[0][:]...)
+	b = append(b, newest[:]...)
 	return session.Tag(base64.RawURLEncoding.EncodeToString(b))
 }

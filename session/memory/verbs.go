@@ -141,7 +141,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 		r := s.rows[c.key]
 		switch {
 		case r != nil && (known || r.remembers(op.ID)):
-			out = r.session()
+			out = r.stored(op.ID)
 			return found, nil
 		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
 			out = session.Session{Timeout: w.Timeout}
@@ -157,7 +157,7 @@ func (s *Store) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 			r.lockDate = c.now
 		}
 		r.remember(op.ID)
-		out = r.session()
+		out = r.stored(op.ID)
 		return did, nil
 	})
 	return out, err
@@ -178,7 +178,7 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 		r := s.rows[c.key]
 		switch {
 		case r != nil && (known || r.remembers(op.ID)):
-			out = r.session()
+			out = r.stored(op.ID)
 			out.Made = r.madeBy == op.ID
 			return found, nil
 		case known, s.buriedLocked(c.key, op.ID): // done, to a session that has been removed since
@@ -199,7 +199,7 @@ func (s *Store) Put(ctx context.Context, ref session.Ref, w session.Write, cond 
 			r.madeBy = op.ID
 		}
 		r.remember(op.ID)
-		out = r.session()
+		out = r.stored(op.ID)
 		out.Made = made
 		return did, nil
 	})

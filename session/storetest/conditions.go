@@ -84,6 +84,39 @@ func conditions(t *testing.T, s Subject) {
 		s.lockLost(old)
 		s.holds(item)
 	}, extended, aged)
+	tagsOfRepeats(t, s)
+}
+
+// tagsOfRepeats: a write that is sent again tells of its own version, so that its caller overwrites nothing that it never saw.
+func tagsOfRepeats(t *testing.T, s Subject) {
+	for verb, write := range map[string]func(*scene, session.Lock, session.Operation) (session.Session, error){
+		"put": func(s *scene, _ session.Lock, op session.Operation) (session.Session, error) {
+			return s.Store.Put(s.ctx, s.ref, content(blob(10)), unconditional, op)
+		},
+		"update": func(s *scene, lock session.Lock, op session.Operation) (session.Session, error) {
+			return s.Store.Update(s.ctx, s.ref, lock, content(blob(10)), false, op)
+		},
+	} {
+		run(t, s, "the tag of "+verb+" that is sent again is not that of what others stored since", func(s *scene) {
+			s.create()
+			_, lock := s.acquire()
+			if verb == "put" {
+				s.release(lock)
+			}
+			again := op()
+			first, err := write(s, lock, again)
+			s.noError(verb, err)
+			if same, err := write(s, lock, again); err != nil || same.Tag != first.Tag {
+				s.Errorf("sent again with nobody's write in between: got tag %q, %v, want %q", same.Tag, err, first.Tag)
+			}
+			item := s.create()
+			late, err := write(s, lock, again)
+			s.noError(verb+" sent again", err)
+			_, err = s.putMatch(late.Tag, blob(10))
+			s.fails("put on its tag", err, session.ErrPrecondition)
+			s.holds(item)
+		}, extended)
+	}
 }
 
 func (s *scene) putMatch(tag session.Tag, item []byte) (session.Session, error) {

@@ -57,6 +57,32 @@ func listing(t *testing.T, s Subject) {
 			s.Error("a session is listed with another application")
 		}
 	})
+	run(t, s, "a timeout in seconds is told in seconds", func(s *scene) {
+		family := s.family(1)
+		s.ref.ID = family.ids[0]
+		s.putSeconds(90)
+		if e := s.entry(lister, family); e.Timeout != 2 || e.Seconds != 90 {
+			s.Errorf("got a timeout of %d minutes and %d seconds, want 2 and 90", e.Timeout, e.Seconds)
+		}
+		s.putTimeout(3)
+		if e := s.entry(lister, family); e.Timeout != 3 || e.Seconds != 0 {
+			s.Errorf("then got a timeout of %d minutes and %d seconds, want 3 and 0", e.Timeout, e.Seconds)
+		}
+	}, extended)
+	run(t, s, "a session that its lock keeps has not expired", func(s *scene) {
+		family := s.family(1)
+		s.ref.ID = family.ids[0]
+		s.putSeconds(30)
+		s.acquire()
+		s.age(time.Minute)
+		if e := s.entry(lister, family); e.Expired || !e.Locked {
+			s.Errorf("got %+v, want it locked and not expired", e)
+		}
+		s.age(mainApp.LockTimeout)
+		if e := s.entry(lister, family); !e.Expired || !e.Locked {
+			s.Errorf("got %+v, want it expired: its lock is abandoned", e)
+		}
+	}, aged, extended)
 	run(t, s, "expired sessions are in it", func(s *scene) {
 		family := s.family(1)
 		s.ref.ID = family.ids[0]

@@ -45,7 +45,7 @@ var (
 	probeDesc      = desc("partner_probe_latency_seconds", "Round trip of the last probe that was answered.", "partner")
 	clockDesc      = desc("partner_clock_offset_seconds", "The partner's clock minus this server's.", "partner")
 	holdingDesc    = desc("hold_calls", "Calls that wait for a principal now.")
-	heldBytesDesc  = desc("hold_bytes", "Memory of their items.")
+	heldBytesDesc  = desc("hold_bytes", "Memory of the items of the calls that wait for a principal now; may exceed pair.hold.bytes.")
 	heldTotalDesc  = desc("hold_entered_total", "Calls that had to wait for a principal.")
 	heldGoneDesc   = desc("hold_evicted_total", "Calls that were turned away while they waited for a principal, for a caller with less in the hold.")
 	watchedDesc    = desc("watchdog_enabled", "1 if the watchdog may force service.")
