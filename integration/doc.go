@@ -36,10 +36,11 @@
 //	embedded: 40510 CREATE PROCEDURE       refused by 40510, whose message has these words
 //	embedded: wrong                        wrong: what it answers stands under a line =>embedded after the answer
 //
-// Both are asserted: a mark that has become untrue turns its test red. Marks whose snippets are answered as documented
-// are taken out by
+// Both are asserted: a mark that has become untrue turns its test red. After a change of the embedded partner
 //
-//	go test ./integration -run TestCorpus -unmark
+//	go test ./integration -run TestCorpus -mark
+//
+// takes out the marks that are untrue, and writes those that are missing. Read the difference: a mark that is new is a fault that is new.
 //
 // # Adding a snippet
 //

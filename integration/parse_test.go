@@ -17,6 +17,7 @@ type snippet struct {
 	wrong        []string // what the embedded partner answers instead; nil: the answer
 	mark         int      // the line of the mark embedded: where there is one
 	markEnd      [2]int   // the lines of =>embedded and what is under it, the second not included
+	answerEnd    int      // the answer's last line
 }
 
 // parser reads a file of the corpus line by line.
@@ -170,6 +171,8 @@ func (p *parser) event(line string) error {
 	if p.part == embeddedAnswer {
 		list = &p.cur.wrong
 		p.cur.markEnd[1] = p.at + 1
+	} else {
+		p.cur.answerEnd = p.at
 	}
 	if line == "nothing" {
 		*list = append(*list, "")
@@ -214,8 +217,8 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%+v", list)
-	const want = "[{name:one source:Page, Part line:3 batches:[SELECT 1\n\n-- more PRINT 'x'] answer:[columns - row 1] refused: wrong:[error 102 class 15 state 1 line 1: no] mark:5 markEnd:[15 17]} " +
-		"{name:two source:Page line:18 batches:[X] answer:[] refused:Statement 'X' wrong:[] mark:20 markEnd:[0 0]}]"
+	const want = "[{name:one source:Page, Part line:3 batches:[SELECT 1\n\n-- more PRINT 'x'] answer:[columns - row 1] refused: wrong:[error 102 class 15 state 1 line 1: no] mark:5 markEnd:[15 17] answerEnd:13} " +
+		"{name:two source:Page line:18 batches:[X] answer:[] refused:Statement 'X' wrong:[] mark:20 markEnd:[0 0] answerEnd:23}]"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
