@@ -22,6 +22,11 @@ func (p *parser) call() fragment {
 		return p.dataLength()
 	case "IIF":
 		return p.iif()
+	case "TRIM":
+		return p.trim()
+	}
+	if f, ok := furtherFunctions[name]; ok {
+		return p.furtherCall(t, name, f)
 	}
 	if sig, ok := dateFunctions[name]; ok {
 		return p.dateCall(t, sig)

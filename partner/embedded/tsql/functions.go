@@ -56,7 +56,7 @@ func (f sqlFunction) wrapped() func(*sqlite.FunctionContext, []driver.Value) (dr
 }
 
 // sqlFunctions has every function that rewritten SQL may call.
-var sqlFunctions = map[string]sqlFunction{
+var sqlFunctions = withFurther(map[string]sqlFunction{
 	"tsql_plus":         {2, true, plus},
 	"tsql_minus":        {2, true, minus},
 	"tsql_div":          {2, true, divide},
@@ -74,10 +74,10 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_charindex":    {-1, true, charIndex},
 	"tsql_replace":      {3, true, replace},
 	"tsql_concat":       {-1, false, concat},
-	"tsql_quotename":    {1, true, quoteName},
 	"tsql_newid":        {0, false, newID},
 	"tsql_datalength":   {2, true, dataLength},
 	"tsql_dateadd":      {3, true, dateAdd},
+	"tsql_datename":     {2, true, dateName},
 	"tsql_precise":      {1, true, precise},
 	"tsql_datediff":     {3, true, dateDiff},
 	"tsql_datediff_big": {3, true, dateDiffBig},
@@ -85,4 +85,4 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_convert":      {6, true, convertFunction},
 	"tsql_try_convert":  {6, true, tryConvert},
 	"tsql_store":        {6, true, store},
-}
+})
