@@ -124,14 +124,13 @@ func (p *parser) dateCall(t token, sig signature) fragment {
 		args = append(args, p.value())
 	}
 	p.expectSymbol(")")
+	p.checkPart(word, part, t.text, args)
 	if p.err == nil && (len(args) < sig.min || len(args) > sig.max) {
 		p.wrongCount(t, sig.min+1, sig.max+1)
 	}
-	f := fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: sig.result(args), eval: calling(sig.sql, []driver.Value{part}, args...)}
-	if sig.like == 0 || p.err != nil {
-		p.checkPart(word, part, t.text, TypeSpec{})
-		return f
+	typ := sig.result(args)
+	if sig.like > 0 && !typ.isDateTime() { // a string or a column: what comes out is a datetime
+		typ = datetimeType
 	}
-	p.checkPart(word, part, t.text, f.typ)
-	return f.added()
+	return fragment{sql: sig.sql + "('" + part + "', " + join(args) + ")", typ: typ, eval: calling(sig.sql, []driver.Value{part}, args...)}
 }

@@ -77,7 +77,6 @@ var sqlFunctions = withFurther(map[string]sqlFunction{
 	"tsql_newid":        {0, false, newID},
 	"tsql_datalength":   {2, true, dataLength},
 	"tsql_dateadd":      {3, true, dateAdd},
-	"tsql_datename":     {2, true, dateName},
 	"tsql_precise":      {1, true, precise},
 	"tsql_datediff":     {3, true, dateDiff},
 	"tsql_datediff_big": {3, true, dateDiffBig},

@@ -119,8 +119,12 @@ func fromPartsType(typ TypeSpec, args []fragment) TypeSpec {
 var timeParts = map[string]bool{"hour": true, "minute": true, "second": true, "millisecond": true, "microsecond": true, "nanosecond": true}
 
 // checkPart refuses a part that the function does not know, or that the type of its date does not have.
-func (p *parser) checkPart(word token, part, function string, typ TypeSpec) {
+func (p *parser) checkPart(word token, part, function string, args []fragment) {
 	function = strings.ToLower(function)
+	var typ TypeSpec
+	if len(args) > 0 && function != "datediff" && function != "datediff_big" { // they compare dates of any types
+		typ = p.typed(args[len(args)-1]).typ
+	}
 	if part == "iso_week" && function != "datepart" && function != "datename" {
 		p.fail(&Error{Number: 9806, State: 1, Class: 16, Line: int(word.line),
 			Message: fmt.Sprintf("The datepart %s is not supported by date function %s.", word.text, function)})
@@ -129,19 +133,6 @@ func (p *parser) checkPart(word token, part, function string, typ TypeSpec) {
 		p.fail(&Error{Number: 9810, State: 1, Class: 16, Line: int(word.line),
 			Message: fmt.Sprintf("The datepart %s is not supported by date function %s for data type %s.", word.text, function, typ.Name)})
 	}
-}
-
-// added is the value of DATEADD, in the type of its date; that of a string or a column is a datetime.
-func (f fragment) added() fragment {
-	switch {
-	case f.typ.Name == "date" || f.typ.Name == "time" || f.typ.Name == "smalldatetime":
-		typ := f.typ
-		f.typ = TypeSpec{}
-		return convertFragment(f, typ, -1)
-	case !f.typ.isDateTime():
-		f.typ = datetimeType
-	}
-	return f
 }
 
 // isoWeek is the week by ISO 8601.

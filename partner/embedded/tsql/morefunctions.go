@@ -169,6 +169,7 @@ func furtherName(name string) string { return "tsql_more_" + strings.ToLower(nam
 
 // withFurther adds those functions to what SQLite knows.
 func withFurther(all map[string]sqlFunction) map[string]sqlFunction {
+	all["tsql_datename"] = sqlFunction{args: 2, strict: true, call: dateName}
 	for name, f := range furtherFunctions {
 		all[furtherName(name)] = sqlFunction{args: -1, strict: !f.lenient, call: f.call}
 	}
