@@ -56,7 +56,7 @@ func (f sqlFunction) wrapped() func(*sqlite.FunctionContext, []driver.Value) (dr
 }
 
 // sqlFunctions has every function that rewritten SQL may call.
-var sqlFunctions = withFurther(map[string]sqlFunction{
+var sqlFunctions = map[string]sqlFunction{
 	"tsql_plus":         {2, true, plus},
 	"tsql_minus":        {2, true, minus},
 	"tsql_div":          {2, true, divide},
@@ -84,4 +84,4 @@ var sqlFunctions = withFurther(map[string]sqlFunction{
 	"tsql_convert":      {6, true, convertFunction},
 	"tsql_try_convert":  {6, true, tryConvert},
 	"tsql_store":        {6, true, store},
-})
+}

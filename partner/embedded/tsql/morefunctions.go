@@ -50,11 +50,11 @@ func asRepeated(args []fragment) TypeSpec {
 }
 
 // asSecond is the type of the first choice.
-func asSecond(args []fragment) TypeSpec { return common(args[1:]) }
+func asSecond(args []fragment) TypeSpec { return commonType(args[1:]) }
 
-// common is the type of values any of which may be the result: the longest where all are strings, and the only one where all are the
+// commonType is the type of values any of which may be the result: the longest where all are strings, and the only one where all are the
 // same; else unknown.
-func common(list []fragment) TypeSpec {
+func commonType(list []fragment) TypeSpec {
 	var t TypeSpec
 	for _, f := range list {
 		switch {
@@ -167,13 +167,12 @@ func (p *parser) furtherCall(t token, name string, f further) fragment {
 // furtherName is the function's name in SQLite.
 func furtherName(name string) string { return "tsql_more_" + strings.ToLower(name) }
 
-// withFurther adds those functions to what SQLite knows.
-func withFurther(all map[string]sqlFunction) map[string]sqlFunction {
-	all["tsql_datename"] = sqlFunction{args: 2, strict: true, call: dateName}
+// Among the functions that SQLite gets are those of furtherFunctions.
+func init() {
+	sqlFunctions["tsql_datename"] = sqlFunction{args: 2, strict: true, call: dateName}
 	for name, f := range furtherFunctions {
-		all[furtherName(name)] = sqlFunction{args: -1, strict: !f.lenient, call: f.call}
+		sqlFunctions[furtherName(name)] = sqlFunction{args: -1, strict: !f.lenient, call: f.call}
 	}
-	return all
 }
 
 // trim parses TRIM(x) and TRIM(characters FROM x).
