@@ -2,6 +2,7 @@ package tsql
 
 import (
 	"database/sql/driver"
+	"fmt"
 	"math"
 	"strings"
 )
@@ -12,7 +13,7 @@ type further struct {
 	call     func(args []driver.Value) (driver.Value, *Error)
 	typ      func(args []fragment) TypeSpec
 	lenient  bool // a NULL does not make NULL by itself
-	typed    bool // the name of the first argument's type comes behind the arguments
+	typed    bool // the first argument's type comes behind the arguments
 }
 
 // always is a type that does not depend on the arguments.
@@ -26,6 +27,15 @@ func asFirst(args []fragment) TypeSpec {
 	default:
 		return t
 	}
+}
+
+// asWhole is the type of FLOOR and CEILING: that of the argument, a decimal without decimals.
+func asWhole(args []fragment) TypeSpec {
+	t := asFirst(args)
+	if t.Name == "decimal" {
+		t.Scale = 0
+	}
+	return t
 }
 
 // asText is varchar where no argument is Unicode, or may be.
@@ -124,8 +134,8 @@ var furtherFunctions = map[string]further{
 	"TIMEFROMPARTS":          {min: 5, max: 5, call: fromParts("time"), typ: func(a []fragment) TypeSpec { return fromPartsType(TypeSpec{Name: "time", Scale: 7}, a) }, lenient: true},
 	// Numbers
 	"ROUND":   {min: 2, max: 3, call: round, typ: asFirst, typed: true},
-	"FLOOR":   {min: 1, max: 1, call: whole(math.Floor), typ: asFirst},
-	"CEILING": {min: 1, max: 1, call: whole(math.Ceil), typ: asFirst},
+	"FLOOR":   {min: 1, max: 1, call: whole(math.Floor), typ: asWhole},
+	"CEILING": {min: 1, max: 1, call: whole(math.Ceil), typ: asWhole},
 	"SQRT":    {min: 1, max: 1, call: mathematical(math.Sqrt), typ: always(floatType)},
 	"SQUARE":  {min: 1, max: 1, call: mathematical(func(x float64) float64 { return x * x }), typ: always(floatType)},
 	"EXP":     {min: 1, max: 1, call: mathematical(math.Exp), typ: always(floatType)},
@@ -155,10 +165,14 @@ func (p *parser) furtherCall(t token, name string, f further) fragment {
 	typ := f.typ(args)
 	if f.typed {
 		first := args[0].typ
-		if first.Max {
-			first.Name = "max"
+		name := first.Name
+		switch {
+		case first.Max:
+			name = "max"
+		case name == "decimal":
+			name = fmt.Sprintf("decimal %d %d", first.Length, first.Scale)
 		}
-		args = append(args, stringLiteral(token{kind: stringToken, text: quoteText(first.Name)}))
+		args = append(args, stringLiteral(token{kind: stringToken, text: quoteText(name)}))
 	}
 	function := furtherName(name)
 	return fragment{sql: function + "(" + join(args) + ")", typ: typ, eval: calling(function, nil, args...)}

@@ -2,6 +2,7 @@ package tsql
 
 import (
 	"database/sql/driver"
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -43,6 +44,10 @@ func round(args []driver.Value) (driver.Value, *Error) {
 	y, perr := strconv.ParseFloat(rounded, 64)
 	if perr != nil {
 		return nil, overflow("float")
+	}
+	var precision, scale int
+	if n, _ := fmt.Sscanf(typ, "decimal %d %d", &precision, &scale); n == 2 && math.Abs(y) >= math.Pow10(precision-scale) {
+		return nil, overflow("numeric")
 	}
 	return y, nil
 }
@@ -142,6 +147,27 @@ func power(args []driver.Value) (driver.Value, *Error) {
 		return nil, failure(232, 16, "Arithmetic overflow error for type %s, value = %f.", wholeType(typ), v)
 	}
 	return int64(v), nil
+}
+
+// moneyLiteral parses a constant of money behind its $: $12, $-1.5.
+func (p *parser) moneyLiteral() fragment {
+	sign := p.acceptAny([]string{"-", "+"})
+	t := p.next()
+	x, err := strconv.ParseFloat(t.text, 64)
+	if t.kind != numberToken || err != nil {
+		p.pos = max(p.pos-1, 0)
+		p.unexpected()
+		return fragment{}
+	}
+	if sign == "-" {
+		x = -x
+	}
+	x = roundTo(x, 4)
+	sql := "(" + strconv.FormatFloat(x, 'f', 4, 64) + ")"
+	if math.Abs(x) > 922337203685477.58 {
+		p.fail(&Error{Number: 8115, State: 1, Class: 16, Line: int(t.line), Message: "Arithmetic overflow error converting expression to data type money."})
+	}
+	return fragment{sql: sql, typ: TypeSpec{Name: "money"}, isConstant: true, constant: x, eval: constantly(x)}
 }
 
 // pi is PI().

@@ -56,6 +56,9 @@ func (p *parser) operand() fragment {
 		if p.acceptSymbol("(") {
 			return p.parenthesized()
 		}
+		if p.acceptSymbol("$") {
+			return p.moneyLiteral()
+		}
 	case wordToken, quotedToken:
 		return p.wordOperand(t)
 	}
