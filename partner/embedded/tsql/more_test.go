@@ -1,7 +1,9 @@
 package tsql
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -46,6 +48,22 @@ func TestFurtherFunctions(t *testing.T) {
 		}
 		if len(got) > maxResult {
 			t.Errorf("SELECT %s has %d characters", test.expression, len(got))
+		}
+	}
+}
+
+// An INSERT has no deleted rows, and a DELETE no inserted ones.
+func TestOutput_RowsThatThereAreNot(t *testing.T) {
+	for text, want := range map[string]string{
+		"INSERT INTO ASPStateTempApplications (AppId, AppName) OUTPUT deleted.AppId VALUES (1, 'a')":                 "deleted.AppId",
+		"INSERT INTO ASPStateTempApplications (AppId, AppName) OUTPUT inserted.AppId, deleted.AppId VALUES (1, 'a')": "deleted.AppId",
+		"DELETE ASPStateTempApplications OUTPUT inserted.AppName":                                                    "inserted.AppName",
+		"DELETE ASPStateTempApplications OUTPUT deleted.AppName, inserted.AppId + 1":                                 "inserted.AppId",
+	} {
+		_, err := ParseProcedure("CREATE PROCEDURE p AS\n"+text, testSchema)
+		var e *Error
+		if !errors.As(err, &e) || e.Number != 4104 || e.Line != 2 || !strings.Contains(e.Message, `"`+want+`"`) {
+			t.Errorf("%s: got %v, want 4104 of %s", text, err, want)
 		}
 	}
 }

@@ -115,6 +115,7 @@ func (p *parser) columnReference() fragment {
 	}
 	f := fragment{sql: quoteIdentifier(n.Object), column: n.Object, qualifier: n.Schema}
 	if p.in.row != nil && p.in.row.names(n.Schema) {
+		p.in.row.note(n)
 		f.typ, f.qualifier = p.typeIn(p.in.row.table, n.Object), ""
 		return f
 	}
