@@ -236,7 +236,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	switch systemProcedures[strings.ToLower(n.Object)] {
 	case 0:
 	case tds.ProcExecuteSQL:
-		return b.nested(ctx, list)
+		return b.executeSQL(ctx, st, list)
 	default:
 		return notSupported("EXECUTE %s in a text", n.Object)
 	}
@@ -315,7 +315,7 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 			if name == "" && i < len(names) {
 				name = strings.ToLower(names[i])
 			}
-			inner.vars[name] = &variable{typ: typeOfValue(g.value), value: g.value}
+			inner.vars[name] = g.asVariable()
 		}
 	}
 	b.w.InProcedure(true)

@@ -347,7 +347,10 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@TEXTSIZE":
 		return s.shownTextSize(), nil
 	case "@@LOCK_TIMEOUT":
-		return max(-1, s.lockTimeout.Milliseconds()), nil
+		if s.lockTimeout < 0 { // for ever
+			return int64(-1), nil
+		}
+		return s.lockTimeout.Milliseconds(), nil
 	case "@@DATEFIRST":
 		return int64(7), nil
 	case "@@MICROSOFTVERSION":

@@ -24,6 +24,8 @@ func (p *parser) call() fragment {
 		return p.convert(name == "TRY_CONVERT")
 	case "CAST", "TRY_CAST":
 		return p.cast(name == "TRY_CAST")
+	case "TRIM":
+		return p.trim()
 	case "DATALENGTH":
 		return p.dataLength()
 	case "IIF":
@@ -33,6 +35,9 @@ func (p *parser) call() fragment {
 	}
 	if sig, ok := dateFunctions[name]; ok {
 		return p.dateCall(t, sig)
+	}
+	if f, ok := furtherFunctions[name]; ok {
+		return p.furtherCall(t, name, f)
 	}
 	if part := datePartFunctions[name]; part != "" {
 		args := p.arguments(t, 1, 1)

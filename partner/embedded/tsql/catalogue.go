@@ -37,14 +37,12 @@ var pureFunctions = map[string]signature{
 	"UPPER":     {min: 1, max: 1, sql: "tsql_upper", typ: textType},
 	"LTRIM":     {min: 1, max: 1, sql: "ltrim", typ: textType},
 	"RTRIM":     {min: 1, max: 1, sql: "rtrim", typ: textType},
-	"TRIM":      {min: 1, max: 1, sql: "trim", typ: textType},
 	"LEFT":      {min: 2, max: 2, sql: "tsql_left"},
 	"RIGHT":     {min: 2, max: 2, sql: "tsql_right"},
 	"SUBSTRING": {min: 3, max: 3, sql: "tsql_substring"},
 	"CHARINDEX": {min: 2, max: 3, sql: "tsql_charindex", typ: intType},
 	"REPLACE":   {min: 3, max: 3, sql: "tsql_replace", typ: textType},
 	"CONCAT":    {min: 2, max: 100, sql: "tsql_concat", typ: textType},
-	"QUOTENAME": {min: 1, max: 1, sql: "tsql_quotename", typ: TypeSpec{Name: "nvarchar", Length: 258}},
 	"NEWID":     {min: 0, max: 0, sql: "tsql_newid", typ: guidType},
 }
 
@@ -55,6 +53,7 @@ var dateFunctions = map[string]signature{
 	"DATEDIFF":     {min: 2, max: 2, sql: "tsql_datediff", typ: intType},
 	"DATEDIFF_BIG": {min: 2, max: 2, sql: "tsql_datediff_big", typ: bigintType},
 	"DATEPART":     {min: 1, max: 1, sql: "tsql_datepart", typ: intType},
+	"DATENAME":     {min: 1, max: 1, sql: "tsql_datename", typ: TypeSpec{Name: "nvarchar", Length: 30}},
 }
 
 // datePartFunctions are DATEPART under their own names; the value is the part.

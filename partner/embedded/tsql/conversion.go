@@ -159,6 +159,7 @@ func (p *parser) dateCall(t token, sig signature) fragment {
 		args = append(args, p.value())
 	}
 	p.expectSymbol(")")
+	p.checkPart(word, part, t.text, args)
 	if p.err == nil && (len(args) < sig.min || len(args) > sig.max) {
 		p.wrongCount(t, sig.min+1, sig.max+1)
 	}

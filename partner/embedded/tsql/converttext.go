@@ -151,6 +151,7 @@ var dateStyles = map[int]string{
 	3: "02/01/06", 103: "02/01/2006", 4: "02.01.06", 104: "02.01.2006", 5: "02-01-06", 105: "02-01-2006",
 	6: "02 Jan 06", 106: "02 Jan 2006", 7: "Jan 02, 06", 107: "Jan 02, 2006", 8: "15:04:05", 24: "15:04:05", 108: "15:04:05",
 	10: "01-02-06", 110: "01-02-2006", 11: "06/01/02", 111: "2006/01/02", 12: "060102", 112: "20060102",
+	9: "Jan _2 2006 _3:04:05:000PM", 109: "Jan _2 2006 _3:04:05:000PM",
 	13: "02 Jan 2006 15:04:05:000", 113: "02 Jan 2006 15:04:05:000", 14: "15:04:05:000", 114: "15:04:05:000",
 	20: "2006-01-02 15:04:05", 120: "2006-01-02 15:04:05", 21: "2006-01-02 15:04:05.000", 25: "2006-01-02 15:04:05.000",
 	121: "2006-01-02 15:04:05.000", 23: "2006-01-02", 126: "2006-01-02T15:04:05.000", 127: "2006-01-02T15:04:05.000Z",
@@ -168,20 +169,28 @@ func styledDate(t time.Time, style int, precise bool) (string, *Error) {
 	if !ok {
 		return "", failure(281, 16, "%d is not a valid style number when converting from datetime to a character string.", style)
 	}
-	if style == 0 || style == 100 { // the hour stands in two places, blank-filled, which Go has no layout for
+	switch style { // the hour stands in two places, blank-filled, which Go has no layout for
+	case 0, 100:
 		return t.Format("Jan _2 2006 ") + fmt.Sprintf("%2s", t.Format("3")) + t.Format(":04PM"), nil
+	case 9, 109:
+		return t.Format("Jan _2 2006 ") + fmt.Sprintf("%2s", t.Format("3")) + t.Format(":04:05:") + fractionOf(t, precise) + t.Format("PM"), nil
 	}
 	head, tail, fraction := strings.Cut(layout, "000")
 	text := t.Format(head)
 	if !fraction {
 		return text, nil
 	}
-	digits := fmt.Sprintf("%03d", RoundDateTime(t).Nanosecond()/1e6)
-	if precise {
-		digits = fmt.Sprintf("%07d", t.Nanosecond()/100)
-	}
+	digits := fractionOf(t, precise)
 	if (style == 126 || style == 127) && strings.Trim(digits, "0") == "" { // ISO 8601 leaves a fraction of nothing out
 		return strings.TrimSuffix(text, ".") + tail, nil
 	}
 	return text + digits + tail, nil
+}
+
+// fractionOf is the fraction of the second: three digits, or the seven of a datetime2.
+func fractionOf(t time.Time, precise bool) string {
+	if precise {
+		return fmt.Sprintf("%07d", t.Nanosecond()/100)
+	}
+	return fmt.Sprintf("%03d", RoundDateTime(t).Nanosecond()/1e6)
 }

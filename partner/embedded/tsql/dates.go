@@ -16,6 +16,7 @@ var dateParts = map[string]string{
 	"minute": "minute", "mi": "minute", "n": "minute", "second": "second", "ss": "second", "s": "second",
 	"millisecond": "millisecond", "ms": "millisecond", "microsecond": "microsecond", "mcs": "microsecond",
 	"nanosecond": "nanosecond", "ns": "nanosecond",
+	"iso_week": "iso_week", "isowk": "iso_week", "isoww": "iso_week",
 }
 
 // units are the parts of constant length.
@@ -209,6 +210,9 @@ func datePart(args []driver.Value) (driver.Value, *Error) {
 		"dayofyear": t.YearDay(), "weekday": int(t.Weekday()) + 1, "hour": t.Hour(), "minute": t.Minute(), "second": t.Second(),
 		"week":        (t.YearDay()-1+int(time.Date(t.Year(), 1, 1, 0, 0, 0, 0, time.UTC).Weekday()))/7 + 1,
 		"millisecond": t.Nanosecond() / 1e6, "microsecond": t.Nanosecond() / 1e3, "nanosecond": t.Nanosecond(),
+	}
+	if part == "iso_week" {
+		return isoWeek(t), nil
 	}
 	return int64(values[part]), nil
 }

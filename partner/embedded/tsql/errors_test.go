@@ -23,7 +23,7 @@ func TestErrors(t *testing.T) {
 		{"select 1 = 1", 102, 1, "Incorrect syntax near '1'."},
 		{"select a from t where", 156, 1, "Incorrect syntax near the keyword 'where'."},
 		{"select a from t where a", 4145, 1, "An expression of non-boolean type specified in a context where a condition is expected, near 'a'."},
-		{"select $1", 102, 1, "Incorrect syntax near '$'."},
+		{"select ?", 102, 1, "Incorrect syntax near '?'."},
 		{"select 1\x00", 102, 1, "Incorrect syntax near '\x00'."},
 		{"select 'a\nb", 105, 1, "Unclosed quotation mark after the character string 'a\nb'."},
 		{"select 1\n/* a /* b */", 113, 2, "Missing end comment mark '*/'."},

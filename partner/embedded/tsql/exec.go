@@ -1,6 +1,9 @@
 package tsql
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // exec parses a call of a procedure, from behind EXEC on.
 func (p *parser) exec(at position) Statement {
@@ -19,12 +22,22 @@ func (p *parser) exec(at position) Statement {
 	if p.startsArgument(p.peek(0)) {
 		e.Args = append(e.Args, p.argument())
 		for p.acceptSymbol(",") {
-			e.Args = append(e.Args, p.argument())
+			arg := p.argument()
+			if last := e.Args[len(e.Args)-1]; last.Name != "" && arg.Name == "" {
+				p.positionAfterName(len(e.Args) + 1)
+			}
+			e.Args = append(e.Args, arg)
 		}
 	}
 	p.accept("WITH", "RECOMPILE")
 	p.finish()
 	return e
+}
+
+// positionAfterName fails with 119: the n-th argument has no name, and the one before it has.
+func (p *parser) positionAfterName(n int) {
+	p.fail(&Error{Number: 119, State: 1, Class: 15, Line: p.line(), Message: fmt.Sprintf("Must pass parameter number %d and subsequent parameters as '@name = value'. "+
+		"After the form '@name = value' has been used, all subsequent parameters must be passed in the form '@name = value'.", n)})
 }
 
 // startsArgument says whether a token can begin an argument, and no statement.

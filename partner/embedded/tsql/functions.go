@@ -84,7 +84,6 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_charindex":    {-1, true, charIndex},
 	"tsql_replace":      {3, true, replace},
 	"tsql_concat":       {-1, false, concat},
-	"tsql_quotename":    {1, true, quoteName},
 	"tsql_newid":        {0, false, newID},
 	"tsql_datalength":   {2, true, dataLength},
 	"tsql_dateadd":      {3, true, dateAdd},

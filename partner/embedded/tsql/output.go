@@ -1,6 +1,9 @@
 package tsql
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Output is the OUTPUT clause of a write, and the variables that an UPDATE sets.
 //
@@ -32,8 +35,9 @@ type OutputVariable struct {
 // rowView is which pictures of the written row an expression of OUTPUT has named.
 type rowView struct {
 	table         Name
-	old, new      bool // named
-	oldIsReturned bool // of a DELETE
+	old, new      bool      // named
+	named         [2]string // the columns of deleted and of inserted that were named last
+	oldIsReturned bool      // of a DELETE
 }
 
 // output parses OUTPUT items [INTO table (columns)].
@@ -51,6 +55,7 @@ func (p *parser) output(q *Query, n Name) {
 		f := p.typed(p.value())
 		view := p.in.row
 		p.in.row = nil
+		p.checkView(q.Kind, view)
 		name := p.alias()
 		if name == "" {
 			name = f.column
@@ -135,4 +140,28 @@ func (v *rowView) names(qualifier string) bool {
 		return false
 	}
 	return true
+}
+
+// note keeps the name of a column of inserted or deleted.
+func (v *rowView) note(n Name) {
+	if strings.EqualFold(n.Schema, "deleted") {
+		v.named[0] = n.String()
+	} else {
+		v.named[1] = n.String()
+	}
+}
+
+// checkView refuses the rows that a statement does not have: those of deleted in an INSERT, of inserted in a DELETE.
+func (p *parser) checkView(kind QueryKind, v *rowView) {
+	name := ""
+	switch {
+	case kind == Insert && v.old:
+		name = v.named[0]
+	case kind == Delete && v.new:
+		name = v.named[1]
+	default:
+		return
+	}
+	p.fail(&Error{Number: 4104, State: 1, Class: 16, Line: int(p.tokens[max(p.pos-1, 0)].line),
+		Message: fmt.Sprintf("The multi-part identifier \"%s\" could not be bound.", name)})
 }

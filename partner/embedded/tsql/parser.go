@@ -109,7 +109,7 @@ func (t token) plain() string {
 		return strings.ReplaceAll(t.text[1:len(t.text)-1], mark+mark, mark)
 	case stringToken:
 		text := t.text[strings.IndexByte(t.text, '\'')+1 : len(t.text)-1]
-		return strings.ReplaceAll(text, "''", "'")
+		return continued(strings.ReplaceAll(text, "''", "'"))
 	}
 	return t.text
 }

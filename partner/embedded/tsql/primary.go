@@ -56,6 +56,9 @@ func (p *parser) operand() fragment {
 		if p.acceptSymbol("(") {
 			return p.parenthesized()
 		}
+		if p.acceptSymbol("$") {
+			return p.moneyLiteral()
+		}
 	case wordToken, quotedToken:
 		return p.wordOperand(t)
 	}
@@ -113,6 +116,7 @@ func (p *parser) columnReference() fragment {
 	p.in.columns++
 	f := fragment{sql: quoteIdentifier(n.Object), column: n.Object, qualifier: n.Schema}
 	if p.in.row != nil && p.in.row.names(n.Schema) {
+		p.in.row.note(n)
 		f.typ, f.qualifier = p.typeIn(p.in.row.table, n.Object), ""
 		return f
 	}

@@ -89,9 +89,12 @@ func slice(v driver.Value, from, end int64) driver.Value {
 	return fromCharacters(units[from:max(from, min(end, n))])
 }
 
-// invalidLength is error 537 or 536, of LEFT, RIGHT and SUBSTRING.
+// invalidLength is the error of a length below 0: 537 of LEFT and SUBSTRING, 536 of RIGHT.
 func invalidLength(function string) *Error {
-	return failure(537, 16, "Invalid length parameter passed to the %s function.", function)
+	if function == "RIGHT" {
+		return failure(536, 16, "Invalid length parameter passed to the right function.")
+	}
+	return failure(537, 16, "Invalid length parameter passed to the LEFT or SUBSTRING function.")
 }
 
 func left(args []driver.Value) (driver.Value, *Error) {
@@ -196,15 +199,6 @@ func concat(args []driver.Value) (driver.Value, *Error) {
 		b.WriteString(textOf(a))
 	}
 	return b.String(), nil
-}
-
-// quoteName is QUOTENAME(x); names longer than 128 characters give NULL.
-func quoteName(args []driver.Value) (driver.Value, *Error) {
-	text := textOf(args[0])
-	if len(characters(text)) > maxName {
-		return nil, nil
-	}
-	return "[" + strings.ReplaceAll(text, "]", "]]") + "]", nil
 }
 
 // newID is NEWID(): a random uniqueidentifier.

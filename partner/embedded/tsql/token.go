@@ -223,7 +223,7 @@ func (lx *lexer) symbol(rest string) (tokenKind, *Error) {
 			return symbolToken, nil
 		}
 	}
-	if strings.IndexByte("=<>+-*/%&|^~(),.;:", rest[0]) >= 0 {
+	if strings.IndexByte("=<>+-*/%&|^~(),.;:$", rest[0]) >= 0 {
 		lx.pos++
 		return symbolToken, nil
 	}

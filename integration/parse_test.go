@@ -1,0 +1,253 @@
+package integration
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// snippet is one of the corpus.
+type snippet struct {
+	name, source string
+	line         int      // of ==
+	batches      []string // as they are sent
+	answer       []string // as the manual has it, one event a line
+	refused      string   // the words of the 40510 with which the embedded partner refuses it; empty: it does not
+	wrong        []string // what the embedded partner answers instead; nil: the answer
+	mark         int      // the line of the mark embedded: where there is one
+	markEnd      [2]int   // the lines of =>embedded and what is under it, the second not included
+	answerEnd    int      // the answer's last line
+}
+
+// parser reads a file of the corpus line by line.
+type parser struct {
+	file string
+	at   int // the line's number
+	all  []snippet
+	cur  *snippet
+	part part
+	text []string // of the batch
+}
+
+// part is the part of a snippet in which a line stands.
+type part int
+
+const (
+	between part = iota // two snippets
+	header
+	batch
+	answer
+	embeddedAnswer
+)
+
+// parse reads the snippets of a file. An error has its file and its line.
+func parse(file, text string) ([]snippet, error) {
+	p := &parser{file: file}
+	names := map[string]int{}
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	for i, line := range lines {
+		p.at = i + 1
+		if err := p.take(line); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", file, p.at, err)
+		}
+	}
+	if err := p.end(); err != nil {
+		return nil, fmt.Errorf("%s:%d: %w", file, p.at, err)
+	}
+	for _, s := range p.all {
+		if first := names[s.name]; first > 0 {
+			return nil, fmt.Errorf("%s:%d: the name %q is taken by line %d", file, s.line, s.name, first)
+		}
+		names[s.name] = s.line
+	}
+	return p.all, nil
+}
+
+// take takes one line.
+func (p *parser) take(line string) error {
+	if name, ok := strings.CutPrefix(line, "== "); ok {
+		return p.begin(strings.TrimSpace(name))
+	}
+	switch p.part {
+	case between:
+		if line != "" && !strings.HasPrefix(line, "#") {
+			return fmt.Errorf("%q is in no snippet: one begins with a line == and its name", line)
+		}
+		return nil
+	case header:
+		return p.header(line)
+	case batch:
+		return p.batch(line)
+	}
+	return p.event(line)
+}
+
+func (p *parser) begin(name string) error {
+	if err := p.end(); err != nil {
+		return err
+	}
+	if name == "" {
+		return fmt.Errorf("the snippet has no name")
+	}
+	p.cur, p.part = &snippet{name: name, line: p.at}, header
+	return nil
+}
+
+// header takes source: and embedded:, and the first line behind them.
+func (p *parser) header(line string) error {
+	s := p.cur
+	if source, ok := strings.CutPrefix(line, "source:"); ok && s.source == "" {
+		if s.source = strings.TrimSpace(source); s.source == "" {
+			return fmt.Errorf("source: names no page of the manual")
+		}
+		return nil
+	}
+	mark, ok := strings.CutPrefix(line, "embedded:")
+	if !ok {
+		if s.source == "" {
+			return fmt.Errorf("the snippet %q has no line source:", s.name)
+		}
+		p.part = batch
+		return p.batch(line)
+	}
+	if s.mark > 0 {
+		return fmt.Errorf("a second line embedded:, the first is line %d", s.mark)
+	}
+	s.mark = p.at
+	kind, words, _ := strings.Cut(strings.TrimSpace(mark), " ")
+	switch {
+	case kind == "40510" && words != "":
+		s.refused = words
+	case kind == "40510":
+		return fmt.Errorf("embedded: 40510 must have words of the refusal's message behind it")
+	case kind != "wrong" || words != "":
+		return fmt.Errorf("embedded: %s is unknown: it is 40510 and words, or wrong", strings.TrimSpace(mark))
+	}
+	return nil
+}
+
+func (p *parser) batch(line string) error {
+	switch {
+	case line == "GO":
+		return p.endBatch()
+	case line == "=>":
+		p.part = answer
+		return p.endBatch()
+	case strings.HasPrefix(line, "=>"):
+		return fmt.Errorf("%q is unknown: the answer begins with =>", line)
+	}
+	p.text = append(p.text, line)
+	return nil
+}
+
+func (p *parser) endBatch() error {
+	text := strings.Join(p.text, "\n")
+	if strings.TrimSpace(text) == "" {
+		return fmt.Errorf("the batch is empty")
+	}
+	p.cur.batches, p.text = append(p.cur.batches, text), nil
+	return nil
+}
+
+// events are the forms of an answer's lines.
+var events = regexp.MustCompile(`^(columns .+|row .+|count \d+|print( .*)?|nothing|(info|error) \d+( class \d+)?( state \d+)?( procedure [^ :]+)?( line \d+)?(: .*)?)$`)
+
+// event takes a line of an answer.
+func (p *parser) event(line string) error {
+	switch {
+	case line == "" || strings.HasPrefix(line, "#"):
+		return nil
+	case line == "=>embedded":
+		if p.part == embeddedAnswer || p.cur.mark == 0 || p.cur.refused != "" {
+			return fmt.Errorf("=>embedded belongs to a snippet with embedded: wrong, once")
+		}
+		p.part, p.cur.wrong, p.cur.markEnd = embeddedAnswer, []string{}, [2]int{p.at, p.at + 1}
+		return nil
+	case !events.MatchString(line):
+		return fmt.Errorf("%q is no line of an answer: columns, row, count, print, info, error or nothing", line)
+	}
+	list := &p.cur.answer
+	if p.part == embeddedAnswer {
+		list = &p.cur.wrong
+		p.cur.markEnd[1] = p.at + 1
+	} else {
+		p.cur.answerEnd = p.at
+	}
+	if line == "nothing" {
+		*list = append(*list, "")
+		return nil
+	}
+	*list = append(*list, line)
+	return nil
+}
+
+// end ends the snippet.
+func (p *parser) end() error {
+	s := p.cur
+	if s == nil {
+		return nil
+	}
+	switch {
+	case p.part < answer:
+		return fmt.Errorf("the snippet %q of line %d has no line =>", s.name, s.line)
+	case len(s.answer) == 0:
+		return fmt.Errorf("the snippet %q of line %d has no answer: it may be nothing", s.name, s.line)
+	case s.mark > 0 && s.refused == "" && len(s.wrong) == 0:
+		return fmt.Errorf("the snippet %q of line %d is marked wrong, but has no answer under =>embedded", s.name, s.line)
+	}
+	s.answer, s.wrong = withoutNothing(s.answer), withoutNothing(s.wrong)
+	p.all = append(p.all, *s)
+	p.cur, p.part = nil, between
+	return nil
+}
+
+// withoutNothing is a list of events without the line nothing; nil stays nil.
+func withoutNothing(list []string) []string {
+	if len(list) == 1 && list[0] == "" {
+		return []string{}
+	}
+	return list
+}
+
+func TestParse(t *testing.T) {
+	const text = "# why\n\n== one\nsource: Page, Part\nembedded: wrong\nSELECT 1\n\n-- more\nGO\nPRINT 'x'\n=>\ncolumns -\nrow 1\n\n=>embedded\nerror 102 class 15 state 1 line 1: no\n\n== two\nsource: Page\nembedded: 40510 Statement 'X'\nX\n=>\nnothing\n"
+	list, err := parse("f", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%+v", list)
+	const want = "[{name:one source:Page, Part line:3 batches:[SELECT 1\n\n-- more PRINT 'x'] answer:[columns - row 1] refused: wrong:[error 102 class 15 state 1 line 1: no] mark:5 markEnd:[15 17] answerEnd:13} " +
+		"{name:two source:Page line:18 batches:[X] answer:[] refused:Statement 'X' wrong:[] mark:20 markEnd:[0 0] answerEnd:23}]"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A mistake in a file is found, with its line.
+func TestParse_Mistakes(t *testing.T) {
+	const head = "== n\nsource: P\n"
+	for _, c := range []struct{ text, want string }{
+		{"SELECT 1", `f:1: "SELECT 1" is in no snippet`},
+		{"== \nsource: P\n", "f:1: the snippet has no name"},
+		{"== n\nSELECT 1\n=>\nrow 1\n", `f:2: the snippet "n" has no line source:`},
+		{"== n\nsource:\n", "f:2: source: names no page"},
+		{head + "embedded: 40510\n", "f:3: embedded: 40510 must have words"},
+		{head + "embedded: 102 x\n", "f:3: embedded: 102 x is unknown"},
+		{head + "embedded: wrong\nembedded: wrong\n", "f:4: a second line embedded:"},
+		{head + "=>\nrow 1\n", "f:3: the batch is empty"},
+		{head + "SELECT 1\nGO\n\n=>\nrow 1\n", "f:6: the batch is empty"},
+		{head + "SELECT 1\n=> row 1\n", `f:4: "=> row 1" is unknown`},
+		{head + "SELECT 1\n", `f:4: the snippet "n" of line 1 has no line =>`},
+		{head + "SELECT 1\n=>\n", `has no answer`},
+		{head + "SELECT 1\n=>\nrows 1\n", `f:5: "rows 1" is no line of an answer`},
+		{head + "SELECT 1\n=>\nerror 1 line 2 class 3\n", `f:5: "error 1 line 2 class 3" is no line of an answer`},
+		{head + "SELECT 1\n=>\nrow 1\n=>embedded\n", "f:6: =>embedded belongs to"},
+		{head + "embedded: wrong\nSELECT 1\n=>\nrow 1\n", "is marked wrong, but has no answer"},
+		{head + "SELECT 1\n=>\nrow 1\n" + head + "SELECT 1\n=>\nrow 1\n", `f:6: the name "n" is taken by line 1`},
+	} {
+		if _, err := parse("f", c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: got %v, want %s", c.text, err, c.want)
+		}
+	}
+}
