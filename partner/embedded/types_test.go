@@ -146,7 +146,7 @@ func TestTypes_conversionErrors(t *testing.T) {
 		"DECLARE @d datetime = 'abc'":                                          241,
 		"SELECT CAST(1234567890123456789.12 AS decimal(38,2))":                 40510,
 		"SELECT CAST(1.5 AS sql_variant)":                                      40510,
-		"INSERT INTO ASPStateTempApplications VALUES (1, REPLICATE('x', 281))": 40510,
+		"INSERT INTO ASPStateTempApplications VALUES (1, REPLICATE('x', 281))": 8152,
 		"INSERT INTO ASPStateTempApplications VALUES (1, '" + strings.Repeat("x", 281) + "')": 8152,
 		"INSERT INTO ASPStateTempApplications VALUES (3000000000, 'x')":                       8115,
 		"INSERT INTO ASPStateTempApplications VALUES ('x', 'x')":                              245,
