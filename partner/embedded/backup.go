@@ -52,7 +52,7 @@ func (p *database) family() string { return p.onlyObject(kindFamily) }
 func (p *database) logRestored() bool { return p.onlyObject(kindLogRestored) != "" }
 
 func (p *database) onlyObject(kind string) string {
-	for _, o := range (*p.store.objects.Load()).of(kind) {
+	for _, o := range p.store.committed().of(kind) {
 		return o.name
 	}
 	return ""

@@ -16,7 +16,13 @@ import (
 // monitors and of drivers' logins.
 type parsedTexts struct {
 	mu  sync.Mutex
-	all map[string][]tsql.Statement
+	all map[parsedKey][]tsql.Statement
+}
+
+// parsedKey is a text, and the tables that it was parsed for.
+type parsedKey struct {
+	text   string
+	tables *snapshot // of the session's database; nil: one of the system's
 }
 
 // Texts longer than maxKeptText are not kept, and no more than maxKeptTexts are.
@@ -26,25 +32,29 @@ const (
 )
 
 func (t *parsedTexts) parse(text string, s *session) ([]tsql.Statement, error) {
-	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 {
-		return parsed(tsql.ParseQuoted(text, s.locals.schema(), quoted)) // too rare to be kept
+	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 || s.lease != nil {
+		return parsed(tsql.ParseQuoted(text, s.schema(), quoted)) // too rare to be kept
+	}
+	key := parsedKey{text: text}
+	if d := s.in.Load(); d != nil {
+		key.tables = d.store.objects.Load()
 	}
 	t.mu.Lock()
-	kept, ok := t.all[text]
+	kept, ok := t.all[key]
 	t.mu.Unlock()
 	if ok {
 		return kept, nil
 	}
-	list, err := parsed(tsql.ParseFor(text, batchSchema))
+	list, err := parsed(tsql.ParseFor(text, s.schema()))
 	if err != nil {
 		return nil, err
 	}
 	if len(text) <= maxKeptText {
 		t.mu.Lock()
 		if t.all == nil || len(t.all) >= maxKeptTexts {
-			t.all = map[string][]tsql.Statement{}
+			t.all = map[parsedKey][]tsql.Statement{}
 		}
-		t.all[text] = list
+		t.all[key] = list
 		t.mu.Unlock()
 	}
 	return list, nil
@@ -74,6 +84,7 @@ type batch struct {
 	s    *session
 	w    *tds.Response
 	vars map[string]*variable // by name in lower case
+	text string
 
 	tables localTables // table variables
 

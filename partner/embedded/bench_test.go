@@ -69,10 +69,20 @@ func alter(p *Partner, text string, args ...driver.Value) error {
 	return err
 }
 
+// findProcedure finds a procedure of the partner's database.
+func findProcedure(t testing.TB, p *Partner, name string) *procedure {
+	t.Helper()
+	found, err := p.main().store.objects.Load().procedure(name)
+	if err != nil || found == nil {
+		t.Fatal(name, err)
+	}
+	return found
+}
+
 // do runs a procedure with converted arguments, and gives its first row.
 func do(t testing.TB, p *Partner, name string, a ...argument) []any {
 	t.Helper()
-	s, proc := &session{p: p, database: DatabaseName, lockTimeout: -1}, findProcedure(name)
+	s, proc := &session{p: p, database: DatabaseName, lockTimeout: -1}, findProcedure(t, p, name)
 	for _, left := range proc.params[len(a):] { // as when a call leaves them out
 		a = append(a, left.value)
 	}

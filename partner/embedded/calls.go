@@ -89,12 +89,12 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *databas
 		if err != nil {
 			return nil, nil, err
 		}
-		p := findProcedure(n.object)
-		if p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) && objects[p.object] != nil {
-			if err := s.mayDo(d, objects, "EXECUTE", p.name); err != nil {
-				return nil, nil, err
-			}
-			return p, d, objects.allows(p)
+		p, err := s.procedureIn(d, objects, n.object)
+		if err != nil {
+			return nil, nil, err
+		}
+		if p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) {
+			return p, d, s.mayDo(d, objects, "EXECUTE", p.name)
 		}
 	}
 	return nil, nil, errNoProcedure(written)
@@ -198,7 +198,7 @@ func (s *session) execute(ctx context.Context, p *procedure, d *database, list [
 	if s.doomed {
 		return nil, errUncommittable()
 	}
-	s.p.counts.calls[p.index].Add(1)
+	s.p.counts.call(p.name)
 	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
 		return nil, p.located(err)

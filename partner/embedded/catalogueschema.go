@@ -1,6 +1,9 @@
 package embedded
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The rows of the views about foreign keys and parameters, of the old names, and of INFORMATION_SCHEMA.
 
@@ -15,9 +18,23 @@ func (s *session) eachForeignKey(database string, each func(t *describedTable, n
 			key := &all[i].foreignKeys[n]
 			for j := range all {
 				if strings.EqualFold(all[j].name, key.table) {
+					key.refer(all[i].references[n], &all[j])
 					each(&all[i], n, key, &all[j])
 				}
 			}
+		}
+	}
+}
+
+// refer finds what the key refers to in the other table.
+func (key *describedForeignKey) refer(columns []string, other *describedTable) {
+	key.referenced = nil
+	for _, name := range columns {
+		key.referenced = append(key.referenced, other.column(name))
+	}
+	for _, x := range other.indexes {
+		if x.unique && slices.Equal(x.columns, key.referenced) {
+			key.constrained = x.name
 		}
 	}
 }
@@ -88,7 +105,7 @@ func oldUserRows(s *session, database string) (rows [][]any) {
 	if d == nil {
 		return [][]any{{1, "dbo", dboSID, 0, 1}}
 	}
-	for _, p := range d.store.objects.Load().principals() {
+	for _, p := range d.store.committed().principals() {
 		rows = append(rows, []any{p.id, p.name, p.sid, boolOf(p.kind == kindRole), boolOf(p.kind == kindUser)})
 	}
 	return rows

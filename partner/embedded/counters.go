@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"maps"
+	"sync"
 	"sync/atomic"
 )
 
@@ -18,7 +19,16 @@ type Counters struct {
 
 type counters struct {
 	logins, refused, failed, batches atomic.Int64
-	calls                            [64]atomic.Int64 // by procedure.index
+	calls                            sync.Map // of *atomic.Int64 by the procedure's name
+}
+
+// call counts a call.
+func (c *counters) call(name string) {
+	n, ok := c.calls.Load(name)
+	if !ok {
+		n, _ = c.calls.LoadOrStore(name, new(atomic.Int64))
+	}
+	n.(*atomic.Int64).Add(1)
 }
 
 // Counters tells what the partner has served: each login, batch and call was one
@@ -29,11 +39,10 @@ func (p *Partner) Counters() Counters {
 	for _, d := range p.sorted() {
 		c.Commits += d.store.lsn.Load()
 	}
-	for _, proc := range mustCatalogue().list {
-		if n := p.counts.calls[proc.index].Load(); n > 0 {
-			c.Calls[proc.name] = n
-		}
-	}
+	p.counts.calls.Range(func(name, n any) bool {
+		c.Calls[name.(string)] = n.(*atomic.Int64).Load()
+		return true
+	})
 	return c
 }
 

@@ -2,112 +2,26 @@ package embedded
 
 import (
 	"context"
-	"fmt"
-	"slices"
+	"errors"
 	"strings"
-	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
-	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// knownTexts are the definitions of tables, indexes, columns and procedures that have twins in this
-// package: those that stand in session/aspstate/schema. Each maps to the object it makes.
-var knownTexts = sync.OnceValues(func() (map[string]*objectRow, error) {
-	batches, err := schema.All()
-	if err != nil {
-		return nil, err
-	}
-	known := map[string]*objectRow{}
-	for _, b := range batches {
-		list, err := tsql.Parse(b.Text)
-		if err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w", b.File, b.Line, err)
-		}
-		collectDefinitions(known, list)
-	}
-	c, err := loadCatalogue()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range c.list {
-		collectDefinitions(known, p.text.Body)
-	}
-	return known, nil
-})
-
-// procedureTexts are the texts of the procedures as they stand in session/aspstate/schema, in that order.
-var procedureTexts = sync.OnceValues(func() (texts []string, err error) {
-	batches, err := schema.All()
-	for _, b := range batches {
-		if list, err := tsql.Parse(b.Text); err == nil && len(list) == 1 {
-			if d, ok := list[0].(*tsql.Definition); ok && d.Verb == "CREATE" && d.Kind == "PROCEDURE" {
-				texts = append(texts, b.Text)
-			}
-		}
-	}
-	return texts, err
-})
-
-func collectDefinitions(known map[string]*objectRow, list []tsql.Statement) {
-	for _, st := range list {
-		switch st := st.(type) {
-		case *tsql.If:
-			collectDefinitions(known, st.Then)
-			collectDefinitions(known, st.Else)
-		case *tsql.Definition:
-			if o := definedBy(st); o != nil && st.Verb != "DROP" {
-				known[st.Text] = o
-			}
-		}
-	}
-}
-
-// definedBy is the object that a definition is about; nil for one that is no object of this kind.
-func definedBy(st *tsql.Definition) *objectRow {
-	switch st.Kind {
-	case "TABLE":
-		if st.Verb == "ALTER" {
-			return &objectRow{kind: kindColumns, name: st.Name.Object}
-		}
-		return &objectRow{kind: kindTable, name: st.Name.Object}
-	case "INDEX":
-		return &objectRow{kind: kindIndex, name: st.On.Object + "/" + st.Name.Object}
-	case "PROCEDURE":
-		return &objectRow{kind: kindProcedure, name: st.Name.Object}
-	}
-	return nil
-}
-
-// define runs CREATE, ALTER and DROP.
+// define runs CREATE, ALTER, DROP and TRUNCATE.
 func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 	s := b.s
 	if st.Kind == "DATABASE" || st.Kind == "LOGIN" {
-		if s.open > 0 {
-			return message(226, 16, "%s %s statement not allowed within multi-statement transaction.", st.Verb, st.Kind)
-		}
-		switch {
-		case st.Kind == "LOGIN":
-			if err := s.serverOnly(15247, 16, "User does not have permission to perform this action."); err != nil {
-				return err
-			}
-			return s.p.defineLogin(ctx, s, st)
-		case st.Verb == "CREATE":
-			if err := s.serverOnly(262, 14, "CREATE DATABASE permission denied in database 'master'."); err != nil {
-				return err
-			}
-			_, err := s.p.createDatabase(ctx, st.Name.Object)
-			return err
-		}
-		if err := s.serverOnly(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", st.Name.Object); err != nil {
-			return err
-		}
-		return s.p.dropDatabase(ctx, st.Name.Object, s)
+		return b.defineOnServer(ctx, st)
 	}
 	if done, err := b.usersOfMaster(ctx, st); done {
 		return err
 	}
-	d, err := s.here(st.Name)
+	where := st.Name
+	if st.Kind == "INDEX" {
+		where = st.On
+	}
+	d, err := s.here(where)
 	if err != nil {
 		return err
 	}
@@ -123,8 +37,36 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 		case "ROLE", "USER":
 			return c.principal(st)
 		}
-		return c.object(st)
+		return c.object(st, b.text)
 	})
+}
+
+// defineOnServer is what of it concerns the server.
+func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
+	s := b.s
+	if s.open > 0 {
+		return message(226, 16, "%s %s statement not allowed within multi-statement transaction.", st.Verb, st.Kind)
+	}
+	switch {
+	case st.Kind == "LOGIN":
+		if err := s.serverOnly(15247, 16, "User does not have permission to perform this action."); err != nil {
+			return err
+		}
+		return s.p.defineLogin(ctx, s, st)
+	case st.Verb == "CREATE":
+		if err := s.serverOnly(262, 14, "CREATE DATABASE permission denied in database 'master'."); err != nil {
+			return err
+		}
+		_, err := s.p.createDatabase(ctx, st.Name.Object)
+		return err
+	}
+	if st.IfExists && !s.p.known(st.Name.Object) {
+		return nil
+	}
+	if err := s.serverOnly(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", st.Name.Object); err != nil {
+		return err
+	}
+	return s.p.dropDatabase(ctx, st.Name.Object, s)
 }
 
 // here is the database in which an object's name is meant. One of the system's takes no objects.
@@ -151,7 +93,7 @@ func (s *session) here(n tsql.Name) (*database, error) {
 // catalogueWriter changes the objects of a database in an open transaction.
 type catalogueWriter struct {
 	w   *writer
-	d   *database
+	d   *database // nil: one that nobody knows of yet
 	set objectSet
 }
 
@@ -160,17 +102,7 @@ func openCatalogue(w *writer, d *database) (*catalogueWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &catalogueWriter{w: w, d: d, set: newObjectSet(rows)}
-	if !c.set.has(kindAll, "*") {
-		return c, nil
-	}
-	// From now on each object is by itself.
-	for _, o := range everything() {
-		if err := c.add(o); err != nil {
-			return nil, err
-		}
-	}
-	return c, c.drop(kindAll, "*")
+	return &catalogueWriter{w: w, d: d, set: newObjectSet(rows)}, nil
 }
 
 func (c *catalogueWriter) add(o *objectRow) error {
@@ -179,85 +111,175 @@ func (c *catalogueWriter) add(o *objectRow) error {
 }
 
 func (c *catalogueWriter) drop(kind, name string) error {
-	key := objectKey(kind, name)
-	delete(c.set, key)
+	delete(c.set, objectKey(kind, name))
 	return c.w.dropObject(kind, name)
 }
 
-// object makes or removes a table, an index, columns, or a procedure.
-func (c *catalogueWriter) object(st *tsql.Definition) error {
-	o := definedBy(st)
+// object makes, changes or removes a table, an index, a view or a procedure. text is the batch.
+func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 	switch {
-	case o == nil:
-		return notSupported("%s %s", st.Verb, st.Kind)
-	case st.Action == "DROP COLUMN":
-		return c.dropColumns(st)
-	case st.Verb == "DROP":
-		return c.dropObject(st, o)
+	case st.Kind == "TABLE" && st.Verb == "CREATE":
+		return c.createTable(st)
+	case st.Kind == "TABLE" || st.Kind == "INDEX":
+		return c.changeTable(st)
+	case st.Kind == "VIEW" && st.Verb != "DROP":
+		return c.text(st, kindView, text)
+	case st.Kind == "VIEW":
+		return c.dropText(st, kindView)
+	case st.Kind == "PROCEDURE" && st.Verb != "DROP":
+		return c.text(st, kindProcedure, text)
+	case st.Kind == "PROCEDURE":
+		return c.dropText(st, kindProcedure)
 	}
-	known, err := knownTexts()
-	if err != nil {
-		return err
-	}
-	if o := known[strings.Replace(st.Text, "ALTER", "CREATE", 1)]; st.Verb == "ALTER" && st.Kind == "PROCEDURE" && o != nil {
-		if c.set[o.key()] == nil {
-			return message(208, 16, "Invalid object name 'dbo.%s'.", o.name)
-		}
-		return nil // it has that text already
-	}
-	if known[st.Text] == nil {
-		return notSupported("%s %s %s with this text (only those of mirrorstate's own schema are known)", st.Verb, st.Kind, st.Name.Object)
-	}
-	return c.make(known[st.Text])
+	return notSupported("%s %s", st.Verb, st.Kind)
 }
 
-// make makes an object that is not there yet.
-func (c *catalogueWriter) make(o *objectRow) error {
-	onTable, index, _ := strings.Cut(o.name, "/")
-	switch o.kind {
-	case kindIndex:
-		if !c.set.has(kindTable, onTable) {
-			return message(1088, 16, `Cannot find the object "dbo.%s" because it does not exist or you do not have permissions.`, onTable)
+// taken is the error of a name that is another object's; nil: it is free.
+func (c *catalogueWriter) taken(name string) error {
+	if c.set.named(name) == nil {
+		return nil
+	}
+	return message(2714, 16, "There is already an object named '%s' in the database.", name)
+}
+
+func (c *catalogueWriter) createTable(st *tsql.Definition) error {
+	name := st.Name.Object
+	if err := c.taken(name); err != nil {
+		return err
+	}
+	if !isMirrored(name) || strings.HasPrefix(name, "sys_") || strings.HasPrefix(strings.ToLower(name), "information_schema_") {
+		return notSupported("A table of the name %s", name)
+	}
+	t, err := st.Table.Resolve(c.set.tables())
+	if err != nil {
+		return asTold(err)
+	}
+	if err := c.w.define(t.SQL()...); err != nil {
+		return err
+	}
+	return c.add(&objectRow{kind: kindTable, name: name, detail: t.Text(), id: c.set.nextID()})
+}
+
+// changeTable is ALTER, DROP and TRUNCATE of a table, and CREATE and DROP of an index.
+func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
+	n := st.Name
+	if st.Kind == "INDEX" {
+		n = st.On
+	}
+	o := c.set[objectKey(kindTable, n.Object)]
+	if o == nil {
+		return c.noTable(st, n)
+	}
+	t := o.table()
+	if t == nil {
+		return errUnreadable
+	}
+	ch, err := t.Change(st, c.set.tables())
+	if err != nil {
+		return asTold(err)
+	}
+	for _, check := range ch.Checks {
+		if err := c.w.checks(check); err != nil {
+			return err
 		}
-		if c.set[o.key()] != nil {
-			return message(1913, 16, "The operation failed because an index or statistics with name '%s' already exists on table 'dbo.%s'.", index, onTable)
+	}
+	if err := c.w.define(ch.Schema...); err != nil {
+		return err
+	}
+	for _, text := range ch.Rows {
+		if err := c.w.script(text); err != nil {
+			return inWords(err)
 		}
-	case kindColumns:
-		if !c.set.has(kindTable, o.name) {
-			return message(4902, 16, `Cannot find the object "dbo.%s" because it does not exist or you do not have permissions.`, o.name)
+	}
+	if ch.Table != nil {
+		return c.add(&objectRow{kind: kindTable, name: o.name, detail: ch.Table.Text(), id: o.id})
+	}
+	return c.dropWithRights(o)
+}
+
+// noTable is the error of a table that is not there.
+func (c *catalogueWriter) noTable(st *tsql.Definition, n tsql.Name) error {
+	switch {
+	case st.Verb == "DROP" && st.IfExists:
+		return nil
+	case st.Kind == "INDEX" && st.Verb == "CREATE":
+		return message(1088, 16, `Cannot find the object "dbo.%s" because it does not exist or you do not have permissions.`, n.Object)
+	case st.Kind == "INDEX":
+		return message(3701, 11, "Cannot drop the index 'dbo.%s.%s', because it does not exist or you do not have permission.", n.Object, st.Name.Object)
+	case st.Verb == "ALTER":
+		return message(4902, 16, `Cannot find the object "dbo.%s" because it does not exist or you do not have permissions.`, n.Object)
+	case st.Verb == "TRUNCATE":
+		return message(4701, 16, `Cannot find the object "dbo.%s" because it does not exist or you do not have permissions.`, n.Object)
+	}
+	return message(3701, 11, "Cannot drop the table 'dbo.%s', because it does not exist or you do not have permission.", n.Object)
+}
+
+// text makes or changes a view or a procedure, which is its text.
+func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
+	name := st.Name.Object
+	old := c.set[objectKey(kind, name)]
+	switch {
+	case st.Verb == "CREATE" && !st.OrAlter || old == nil && c.set.named(name) != nil:
+		if err := c.taken(name); err != nil {
+			return err
 		}
-		if c.set[o.key()] != nil {
-			return message(2705, 16, "Column names in each table must be unique. Column name '%s' in table 'dbo.%s' is specified more than once.", extensionColumns[0], o.name)
+	case st.Verb == "ALTER" && old == nil:
+		return message(208, 16, "Invalid object name 'dbo.%s'.", name)
+	}
+	o := &objectRow{kind: kind, name: name, detail: text, id: c.set.nextID()}
+	if old != nil {
+		o.name, o.id = old.name, old.id
+	}
+	if kind == kindProcedure {
+		if _, err := compiledProcedure(text, c.set.signature(), c.set.columns); err != nil {
+			return err
 		}
-	default:
-		if c.set.has(kindTable, o.name) || c.set.has(kindProcedure, o.name) {
-			return message(2714, 16, "There is already an object named '%s' in the database.", o.name)
+		return c.add(o)
+	}
+	list, err := tsql.ParseFor(text, c.set.columns)
+	if err != nil {
+		return asTold(err)
+	}
+	d, ok := definitionIn(list)
+	if !ok || d.View == nil {
+		return errUnreadable
+	}
+	for _, n := range d.View.Tables {
+		if !c.set.readable(n.Table()) {
+			return message(208, 16, "Invalid object name '%s'.", n)
 		}
+	}
+	if err := c.w.define(st.Name.Drop(), d.View.SQL); err != nil {
+		return err
+	}
+	if err := c.w.checks("SELECT 1 FROM " + quoted(st.Name.Table()) + " LIMIT 0"); err != nil {
+		return err
 	}
 	return c.add(o)
 }
 
-// dropObject removes a table with its rows, an index or a procedure, and the rights on it.
-func (c *catalogueWriter) dropObject(st *tsql.Definition, o *objectRow) error {
-	if c.set[o.key()] == nil {
+// dropText removes a view or a procedure.
+func (c *catalogueWriter) dropText(st *tsql.Definition, kind string) error {
+	o := c.set[objectKey(kind, st.Name.Object)]
+	switch {
+	case o == nil && st.IfExists:
+		return nil
+	case o == nil:
 		return message(3701, 11, "Cannot drop the %s 'dbo.%s', because it does not exist or you do not have permission.", strings.ToLower(st.Kind), st.Name.Object)
+	case kind == kindView:
+		if err := c.w.define(st.Name.Drop()); err != nil {
+			return err
+		}
 	}
-	name := c.set[o.key()].name
+	return c.dropWithRights(o)
+}
+
+// dropWithRights removes an object, and the rights on it.
+func (c *catalogueWriter) dropWithRights(o *objectRow) error {
 	if err := c.drop(o.kind, o.name); err != nil {
 		return err
 	}
-	if o.kind == kindTable {
-		if err := c.w.script("DELETE FROM main." + name); err != nil {
-			return err
-		}
-		if err := c.dropIf(kindColumns, func(r *objectRow) bool { return strings.EqualFold(r.name, name) }); err != nil {
-			return err
-		}
-		if err := c.dropIf(kindIndex, func(r *objectRow) bool { return hasPrefixFold(r.name, name+"/") }); err != nil {
-			return err
-		}
-	}
-	return c.dropIf(kindGrant, func(r *objectRow) bool { return hasSuffixFold(r.name, "/"+name) })
+	return c.dropIf(kindGrant, func(r *objectRow) bool { return hasSuffixFold(r.name, "/"+o.name) })
 }
 
 func hasPrefixFold(s, prefix string) bool {
@@ -280,30 +302,32 @@ func (c *catalogueWriter) dropIf(kind string, meant func(r *objectRow) bool) err
 	return nil
 }
 
-// extensionColumns are those that the extension adds to the sessions.
-var extensionColumns = []string{"LockOperationId", "LockOperationCookie", "LockActionFlags",
-	"OperationId1", "OperationId2", "OperationId3", "OperationId4",
-	"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "LockCallId", "Settled", "MadeOperationId", "TimeoutSeconds", "TimeoutDate"}
-
-// dropColumns takes the extension's columns away, all of them.
-func (c *catalogueWriter) dropColumns(st *tsql.Definition) error {
-	for _, column := range st.Columns {
-		known := slices.ContainsFunc(extensionColumns, func(name string) bool { return strings.EqualFold(name, column) })
-		if !known || !c.set.has(kindColumns, st.Name.Object) {
-			return message(4924, 16, "ALTER TABLE DROP COLUMN failed because column '%s' does not exist in table '%s'.", column, st.Name.Object)
+// define changes the schema of SQLite in the open transaction, and notes it for the mirror.
+func (w *writer) define(texts ...string) error {
+	for _, text := range texts {
+		if err := w.script(text); err != nil {
+			return inWords(err)
 		}
 	}
-	if len(st.Columns) != len(extensionColumns) {
-		return notSupported("ALTER TABLE %s DROP COLUMN of some of the extension's columns", st.Name.Object)
-	}
-	if err := c.w.script("UPDATE main." + sessionsTable + " SET " + strings.Join(extensionColumns, " = NULL, ") + " = NULL"); err != nil {
-		return err
-	}
-	return c.drop(kindColumns, st.Name.Object)
+	w.gathered.schema = append(w.gathered.schema, texts...)
+	w.schemaChanged()
+	return nil
 }
 
-// stockTables are the tables and indexes in the text of CreateTempTables, in its order.
-var stockTables = []*objectRow{
-	{kind: kindTable, name: sessionsTable}, {kind: kindIndex, name: sessionsTable + "/Index_Expires"},
-	{kind: kindTable, name: applicationsTable}, {kind: kindIndex, name: applicationsTable + "/Index_AppName"},
+// checks runs a SELECT for its error.
+func (w *writer) checks(text string) error {
+	st, err := w.prepare(text)
+	if err != nil {
+		return inWords(err)
+	}
+	_, err = st.all(nil)
+	return errors.Join(inWords(err), st.close())
+}
+
+// asTold puts an error of package tsql into the wire's form.
+func asTold(err error) error {
+	if e, ok := errors.AsType[*tsql.Error](err); ok {
+		return fromTSQL(e)
+	}
+	return err
 }

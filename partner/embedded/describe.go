@@ -1,14 +1,10 @@
 package embedded
 
 import (
-	"context"
-	"database/sql/driver"
-	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
-
-	"modernc.org/sqlite"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
@@ -22,6 +18,7 @@ type describedTable struct {
 	columns     []describedColumn
 	indexes     []describedIndex // that of the primary key first
 	foreignKeys []describedForeignKey
+	references  [][]string // the columns that each of them is of, in the other table
 }
 
 // describedColumn is a column; its column_id is its place in the table, from 1.
@@ -68,6 +65,17 @@ func (t *describedTable) defaultID(n int) int { return t.id + 1_000_000*(n+101) 
 
 // describedTables are the tables of a database as the session sees them, in the order of their ids.
 func (s *session) describedTables(d *database) []describedTable {
+	var list []describedTable
+	for _, o := range s.describedObjects(d, kindTable) {
+		if t := o.table(); t != nil {
+			list = append(list, describe(o, t))
+		}
+	}
+	return list
+}
+
+// describedObjects are the objects of a kind, or of all where it is "", that the session sees, in the order of their ids.
+func (s *session) describedObjects(d *database, kind string) []*objectRow {
 	if d == nil {
 		return nil
 	}
@@ -75,113 +83,61 @@ func (s *session) describedTables(d *database) []describedTable {
 	if err != nil {
 		return nil // the transaction is over: the next statement says so
 	}
-	declared, err := declaredTables()
-	if err != nil {
-		s.p.log.Error("the tables can't be described", "error", err)
-		return nil
+	return slices.DeleteFunc(objects.schemaObjects(), func(o *objectRow) bool { return kind != "" && o.kind != kind || !s.sees(objects, o.name) })
+}
+
+func describe(o *objectRow, t *tsql.Table) describedTable {
+	d := describedTable{name: o.name, id: int(o.id)}
+	for _, c := range t.Columns {
+		one := describedColumn{name: c.Name, typ: c.Type, nullable: !c.NotNull, identity: c.Identity}
+		if c.DefaultText != "" {
+			one.defaultValue = defaultShown(c.DefaultText)
+		}
+		d.columns = append(d.columns, one)
 	}
-	var list []describedTable
-	for i, o := range everything() {
-		t, ok := declared[strings.ToLower(o.name)]
-		if o.kind != kindTable || !ok || objects[o.key()] == nil || !s.sees(objects, o.name) {
-			continue
+	for _, k := range t.Keys {
+		x := describedIndex{name: k.Name, primary: k.Primary, unique: true, constraint: true, columns: d.places(k.Columns)}
+		if at := 0; k.Primary {
+			d.indexes = slices.Insert(d.indexes, at, x)
+			for _, place := range x.columns {
+				d.columns[place].nullable = false
+			}
+		} else {
+			d.indexes = append(d.indexes, x)
 		}
-		t.id = firstObjectID + i
-		if o.name == sessionsTable && !objects.has(kindColumns, o.name) {
-			t.columns = slices.DeleteFunc(slices.Clone(t.columns), func(c describedColumn) bool { return slices.Contains(extensionColumns, c.name) })
+	}
+	for _, x := range t.Indexes {
+		d.indexes = append(d.indexes, describedIndex{name: x.Name, unique: x.Unique, columns: d.places(x.Columns)})
+	}
+	for _, f := range t.ForeignKeys {
+		key := describedForeignKey{name: f.Name, table: f.Table.Object, onDelete: f.OnDelete, onUpdate: f.OnUpdate}
+		for _, name := range f.Columns {
+			key.columns = append(key.columns, d.column(name))
 		}
-		t.indexes = slices.DeleteFunc(slices.Clone(t.indexes), func(x describedIndex) bool {
-			return !x.primary && !objects.has(kindIndex, o.name+"/"+x.name)
-		})
-		list = append(list, t)
+		d.foreignKeys = append(d.foreignKeys, key)
+		d.references = append(d.references, f.References)
+	}
+	return d
+}
+
+// defaultShown is a default as SQL Server keeps it: in parentheses, a number in two pairs of them, a function in lower case.
+func defaultShown(text string) string {
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return "((" + text + "))"
+	}
+	if name, rest, ok := strings.Cut(text, " ( "); ok && rest == ")" {
+		return "(" + strings.ToLower(name) + "())"
+	}
+	return "(" + text + ")"
+}
+
+// places are the columns' places in the table, from 0.
+func (t *describedTable) places(columns []tsql.IndexColumn) []int {
+	list := make([]int, len(columns))
+	for i, c := range columns {
+		list[i] = t.column(c.Name)
 	}
 	return list
-}
-
-// declaredTables are the tables that schemaText makes, by name in lower case.
-var declaredTables = sync.OnceValues(func() (all map[string]describedTable, err error) {
-	connector, err := sqlite.NewConnector(":memory:")
-	if err != nil {
-		return nil, err
-	}
-	raw, err := connector.Connect(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{c: raw}
-	defer func() { err = errors.Join(err, c.close()) }()
-	if err := c.script(schemaText); err != nil {
-		return nil, err
-	}
-	all = map[string]describedTable{}
-	for _, t := range schemaTables {
-		d := describedTable{name: t}
-		if err := d.readColumns(c); err != nil {
-			return nil, err
-		}
-		if err := d.readIndexes(c); err != nil {
-			return nil, err
-		}
-		all[strings.ToLower(d.name)] = d
-	}
-	return all, nil
-})
-
-// eachRow runs a query and hands out its rows.
-func (c *conn) eachRow(width int, row func(v []driver.Value), text string, args ...driver.Value) error {
-	st, err := c.prepare(text)
-	if err != nil {
-		return err
-	}
-	v := make([]driver.Value, width)
-	return errors.Join(st.rows(v, func() bool { row(v); return true }, args...), st.close())
-}
-
-// readColumns reads what SQLite knows of the columns, and the primary key.
-func (t *describedTable) readColumns(c *conn) error {
-	var key []int // by the place in the key
-	err := c.eachRow(5, func(v []driver.Value) {
-		scan := scanner{v: v}
-		column := describedColumn{name: scan.text(), typ: declaredSpec(scan.text()), nullable: scan.int64() == 0}
-		if text, ok := v[3].(string); ok {
-			column.defaultValue = defaultText(text)
-		}
-		if at, _ := v[4].(int64); at > 0 {
-			for len(key) < int(at) {
-				key = append(key, 0)
-			}
-			key[at-1] = len(t.columns)
-			column.nullable = false
-		}
-		t.columns = append(t.columns, column)
-	}, `SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?1)`, t.name)
-	if len(key) > 0 {
-		t.indexes = append(t.indexes, describedIndex{name: "PK__" + t.name, primary: true, unique: true, constraint: true, columns: key})
-	}
-	return err
-}
-
-// defaultText is a column's default as T-SQL has it.
-func defaultText(text string) string {
-	if strings.Contains(text, "strftime(") {
-		return "(getutcdate())"
-	}
-	return "((" + text + "))"
-}
-
-// readIndexes reads what SQLite knows of the indexes.
-func (t *describedTable) readIndexes(c *conn) error {
-	found := map[string]int{}
-	return c.eachRow(3, func(v []driver.Value) {
-		scan := scanner{v: v}
-		name, unique, column := scan.text(), scan.int64() != 0, scan.text()
-		at, ok := found[name]
-		if !ok {
-			at, found[name] = len(t.indexes), len(t.indexes)
-			t.indexes = append(t.indexes, describedIndex{name: name, unique: unique})
-		}
-		t.indexes[at].columns = append(t.indexes[at].columns, t.column(column))
-	}, `SELECT l.name, l."unique", i.name FROM pragma_index_list(?1) l, pragma_index_info(l.name) i WHERE l.origin = 'c' ORDER BY l.name, i.seqno`, t.name)
 }
 
 // describedProcedure is a procedure of a database as the catalogue shows it.
@@ -201,21 +157,14 @@ type describedParam struct {
 
 // describedProcedures are the procedures of a database as the session sees them, in the order of their ids.
 func (s *session) describedProcedures(d *database) []describedProcedure {
-	if d == nil {
-		return nil
-	}
-	objects, err := s.visible(d)
-	if err != nil {
-		return nil
-	}
 	var list []describedProcedure
-	for i, o := range everything() {
-		if o.kind != kindProcedure || objects[o.key()] == nil || !s.sees(objects, o.name) {
-			continue
+	for _, o := range s.describedObjects(d, kindProcedure) {
+		one := describedProcedure{name: o.name, id: int(o.id), text: o.detail}
+		objects, err := s.visible(d)
+		if err != nil {
+			return nil
 		}
-		one := describedProcedure{name: o.name, id: firstObjectID + i}
-		if p := findProcedure(o.name); p != nil {
-			one.text = p.text.Text
+		if p, err := s.procedureIn(d, objects, o.name); err == nil && p != nil {
 			for _, q := range p.params {
 				one.params = append(one.params, describedParam{name: q.written, typ: specOf(q.typ), output: q.output, optional: q.optional})
 			}
@@ -247,25 +196,34 @@ func (s *session) describedIn(database string) *database {
 	return d
 }
 
-// batchSchema tells the columns of tables and system views to the parser of batches. It knows the tables that schemaText makes.
-func batchSchema(n tsql.Name) []tsql.Column {
-	if n.Server != "" {
-		return nil
+// schema tells the columns of tables and system views to the parser of a session's batches.
+func (s *session) schema() tsql.Schema {
+	locals := s.locals.schema()
+	return func(n tsql.Name) []tsql.Column {
+		if list := locals(n); list != nil || n.Server != "" {
+			return list
+		}
+		if n.System() {
+			return viewColumns()[strings.ToLower(n.Table())]
+		}
+		d := s.in.Load()
+		if n.Database != "" {
+			d = s.p.find(n.Database)
+		}
+		if d == nil || d.serving() != nil {
+			return nil
+		}
+		objects, err := s.visible(d)
+		if err != nil {
+			return nil
+		}
+		return objects.columns(n)
 	}
-	return batchColumns()[strings.ToLower(n.Table())]
 }
 
-var batchColumns = sync.OnceValue(func() map[string][]tsql.Column {
+// viewColumns are the columns of the system views, by name in lower case.
+var viewColumns = sync.OnceValue(func() map[string][]tsql.Column {
 	all := map[string][]tsql.Column{}
-	declared, err := declaredTables()
-	if err != nil {
-		return all // a query on the tables says so
-	}
-	for name, t := range declared {
-		for _, c := range t.columns {
-			all[name] = append(all[name], tsql.Column{Name: c.name, Type: c.typ})
-		}
-	}
 	for name, v := range views() {
 		for i, column := range v.columns {
 			all[name] = append(all[name], tsql.Column{Name: column, Type: declaredSpec(v.types[i])})

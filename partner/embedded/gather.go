@@ -9,10 +9,11 @@ import (
 // gathered is which rows were written on a connection since begin: told by SQLite itself, before each write. What was
 // rolled back is among them, and then as it was.
 type gathered struct {
-	on    bool
-	count int // of writes, those of one row each
-	known map[rowKey]struct{}
-	order []rowKey
+	on     bool
+	count  int // of writes, those of one row each
+	known  map[rowKey]struct{}
+	order  []rowKey
+	schema []string // what changed the schema
 }
 
 // hook has the connection tell of its writes.
@@ -50,7 +51,7 @@ func (g *gathered) add(k rowKey) {
 }
 
 func (g *gathered) end() {
-	g.on = false
+	g.on, g.schema = false, nil
 	clear(g.known)
 	g.order = g.order[:0]
 }
@@ -63,16 +64,33 @@ func (g *gathered) cut(n int) {
 	g.order = g.order[:n]
 }
 
-// gather gives the written rows as they are now.
-func (w *writer) gather() ([]change, error) {
+// gather gives the written rows as they are now, and what changed the schema, as a record.
+func (w *writer) gather() (*record, error) {
 	w.gathered.on = false
 	changes := make([]change, 0, len(w.gathered.order))
 	for _, k := range w.gathered.order {
+		if len(w.gathered.schema) > 0 && !w.hasTable(k.table) {
+			continue // it was dropped
+		}
 		c, err := w.current(k)
 		if err != nil {
 			return nil, err
 		}
 		changes = append(changes, c)
 	}
-	return changes, nil
+	return &record{changes: changes, schema: w.gathered.schema}, nil
+}
+
+// hasTable tells whether there is such a table.
+func (w *writer) hasTable(name string) bool {
+	_, err := w.table(name)
+	return err == nil
+}
+
+// ends forgets what was gathered, and what was prepared for a schema that may not be.
+func (w *writer) ends() {
+	if len(w.gathered.schema) > 0 {
+		w.schemaChanged()
+	}
+	w.gathered.end()
 }

@@ -17,7 +17,7 @@ import (
 // If the mirror does not say that it has the record, we may go on without it only
 // where it can't take over without us: see [Pair.mayExpose].
 func (p *database) harden(w *writer, rec *record, write func() error) error {
-	if len(rec.changes) == 0 {
+	if len(rec.changes) == 0 && len(rec.schema) == 0 {
 		_, err := w.rollback.exec()
 		return err
 	}

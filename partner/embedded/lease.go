@@ -87,13 +87,12 @@ func (l *lease) commit() error {
 // hardenGathered ends the open transaction of the exclusive connection: what was
 // written in it is mirrored as one record.
 func (p *database) hardenGathered(w *writer) error {
-	defer w.gathered.end()
-	changes, err := w.gather()
+	defer w.ends()
+	rec, err := w.gather()
 	if err != nil {
 		_, undo := w.rollback.exec()
 		return errors.Join(fmt.Errorf("collect what was written on %s: %w", p.name, err), undo)
 	}
-	rec := &record{changes: changes}
 	return p.harden(w, rec, func() error { return p.store.note(w, rec) })
 }
 
@@ -106,7 +105,7 @@ func (l *lease) breakOff(why error) {
 		return
 	}
 	w := l.p.store.exclusive
-	defer w.gathered.end()
+	defer w.ends()
 	if _, err := w.rollback.exec(); err != nil {
 		l.p.log.Error("rollback failed", "error", err)
 	}
@@ -152,7 +151,7 @@ func (p *database) exclusively(ctx context.Context, f func(w *writer) error) err
 			return fmt.Errorf("begin on %s: %w", p.name, err)
 		}
 		if err := f(w); err != nil {
-			defer w.gathered.end()
+			defer w.ends()
 			_, undo := w.rollback.exec()
 			return errors.Join(err, undo)
 		}

@@ -35,7 +35,7 @@ func (t localTables) schema() tsql.Schema {
 		if one := t[strings.ToLower(n.Object)]; one != nil {
 			return one.st.Columns
 		}
-		return batchSchema(n)
+		return nil
 	}
 }
 

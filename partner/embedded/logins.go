@@ -28,7 +28,7 @@ func (p *Partner) login(name string) *loginRow {
 	if m == nil {
 		return nil
 	}
-	r := (*m.store.objects.Load())[objectKey(kindLogin, name)]
+	r := m.store.committed()[objectKey(kindLogin, name)]
 	if r == nil {
 		return nil
 	}

@@ -109,7 +109,7 @@ func (l *longTurns) give(lost bool) error {
 	defer l.leave()
 	w := l.d.store.main
 	if lost {
-		defer w.gathered.end()
+		defer w.ends()
 		return w.rollBack()
 	}
 	return l.d.hardenGathered(w)

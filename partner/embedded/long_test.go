@@ -24,8 +24,8 @@ func TestLong_othersGetTheirTurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proc := findProcedure("DeleteExpiredSessions")
-	if !proc.long || findProcedure("MirrorState_Remove_1").long || findProcedure("MirrorState_Store_1").long {
+	proc := findProcedure(t, p, "DeleteExpiredSessions")
+	if !proc.long || findProcedure(t, p, "MirrorState_Remove_1").long || findProcedure(t, p, "MirrorState_Store_1").long {
 		t.Error("which procedures take long is not seen")
 	}
 	sweep := func() error {
@@ -71,7 +71,7 @@ func TestLong_losesItsTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	expire(t, p, "s", time.Minute)
-	_, err = (&session{p: p, database: DatabaseName, lockTimeout: -1}).runProcedure(t.Context(), findProcedure("DeleteExpiredSessions"), p.main(), nil)
+	_, err = (&session{p: p, database: DatabaseName, lockTimeout: -1}).runProcedure(t.Context(), findProcedure(t, p, "DeleteExpiredSessions"), p.main(), nil)
 	if err != nil || sessions(t, p) != 0 {
 		t.Errorf("%v, %d sessions", err, sessions(t, p))
 	}

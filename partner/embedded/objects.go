@@ -1,85 +1,89 @@
 package embedded
 
 import (
+	"cmp"
 	"database/sql/driver"
+	"errors"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// The kinds of objects.
+// The kinds of objects. Source of the letters: sys.objects, sys.database_principals.
 const (
-	kindTable     = "U"
-	kindProcedure = "P"
-	kindColumns   = "COLUMNS" // those that the extension adds to a stock table
-	kindIndex     = "INDEX"   // name: table/index
+	kindTable     = "U" // detail: its text, see [tsql.Table.Text]
+	kindView      = "V" // detail: the text it was made with
+	kindProcedure = "P" // the same
 	kindRole      = "R"
 	kindUser      = "S"
-	kindMember    = "MEMBER"     // name: role/user
-	kindGrant     = "GRANT"      // name: grantee/PERMISSION/object; object empty: the database
-	kindLogin     = "LOGIN"      // only in master; detail: sid and password, see logins.go
-	kindAll       = "EVERYTHING" // all tables and procedures there are, and the columns
+	kindMember    = "MEMBER" // name: role/user
+	kindGrant     = "GRANT"  // name: grantee/PERMISSION/object; object empty: the database
+	kindLogin     = "LOGIN"  // only in master; detail: sid and password, see logins.go
 )
 
-// objectRow is an object that a database has: a row of partner_objects, which is mirrored
-// with the others. The tables themselves stand in each file, visible or not.
+// objectRow is an object that a database has: a row of partner_objects, which is mirrored with the others.
 type objectRow struct {
 	kind, name, detail string
+	id                 int64 // object_id of a table, a view or a procedure; 0: it has none
 }
 
 func (r *objectRow) key() string { return objectKey(r.kind, r.name) }
 
 func objectKey(kind, name string) string { return kind + " " + strings.ToLower(name) }
 
-// splitObjectKey takes apart what objectKey made; the name is in lower case then.
-func splitObjectKey(key string) (kind, name string) {
-	kind, name, _ = strings.Cut(key, " ")
-	return kind, name
-}
+const objectWidth = 4
 
-const (
-	objectColumns = `kind, name, detail`
-	objectWidth   = 3
-)
-
+// scanObject makes an object of a row of readObjects.
 func scanObject(v []driver.Value) (*objectRow, error) {
 	s := scanner{v: v}
-	r := &objectRow{kind: s.text(), name: s.text(), detail: s.text()}
+	r := &objectRow{kind: s.text(), name: s.text(), detail: s.text(), id: s.int64()}
 	return r, s.err
 }
 
-// objectSet is the objects of a database by key. It is never changed.
+// parsedTables are tables by the text that made them: it tells all, and comes again with each object that is made.
+var parsedTables sync.Map // of *tsql.Table by string
+
+// table is what a table's row says; nil where its text can't be read.
+func (r *objectRow) table() *tsql.Table {
+	if t, ok := parsedTables.Load(r.detail); ok {
+		return t.(*tsql.Table)
+	}
+	t, err := tsql.ParseTable(r.detail)
+	if err != nil {
+		return nil
+	}
+	parsedTables.Store(r.detail, t)
+	return t
+}
+
+// objectSet is the objects of a database by key. It is never changed once others can see it.
 type objectSet map[string]*objectRow
 
-// newObjectSet makes one of rows; EVERYTHING stands for the whole catalogue.
 func newObjectSet(rows []*objectRow) objectSet {
 	set := objectSet{}
 	for _, r := range rows {
-		if r.kind == kindAll {
-			for _, o := range everything() {
-				set[o.key()] = o
-			}
-		}
 		set[r.key()] = r
 	}
 	return set
 }
 
-// everything is all tables and procedures of the catalogue, in the order of their ids.
-func everything() []*objectRow {
-	var all []*objectRow
-	for _, t := range schemaTables {
-		all = append(all, &objectRow{kind: kindTable, name: t})
-	}
-	for _, p := range mustCatalogue().list {
-		all = append(all, &objectRow{kind: kindProcedure, name: p.name})
-	}
-	return append(all, &objectRow{kind: kindColumns, name: sessionsTable}, stockTables[1], stockTables[3],
-		&objectRow{kind: kindIndex, name: tombstonesTable + "/Index_Removed"},
-		&objectRow{kind: kindIndex, name: settledTable + "/Index_Settled"})
-}
-
 // has tells whether there is such an object.
 func (o objectSet) has(kind, name string) bool { return o[objectKey(kind, name)] != nil }
+
+// readable tells whether there is a table or a view of that name.
+func (o objectSet) readable(name string) bool { return o.has(kindTable, name) || o.has(kindView, name) }
+
+// named finds the table, view or procedure of that name; nil: there is none.
+func (o objectSet) named(name string) *objectRow {
+	for _, kind := range []string{kindTable, kindView, kindProcedure} {
+		if r := o[objectKey(kind, name)]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
 
 // of are the objects of a kind in the order of their names.
 func (o objectSet) of(kind string) []*objectRow {
@@ -93,12 +97,124 @@ func (o objectSet) of(kind string) []*objectRow {
 	return list
 }
 
+// schemaObjects are the tables, views and procedures in the order of their ids.
+func (o objectSet) schemaObjects() []*objectRow {
+	var list []*objectRow
+	for _, r := range o {
+		if r.id != 0 {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b *objectRow) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// firstObjectID is the object_id of the first object of a database.
+const firstObjectID = 245575913
+
+// nextID is the object_id of the next one.
+func (o objectSet) nextID() int64 {
+	next := int64(firstObjectID)
+	for _, r := range o {
+		next = max(next, r.id+1)
+	}
+	return next
+}
+
+// tables are all tables.
+func (o objectSet) tables() []*tsql.Table {
+	var list []*tsql.Table
+	for _, r := range o.schemaObjects() {
+		if t := r.tableOf(); t != nil {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// tableOf is the table of a row of its kind.
+func (r *objectRow) tableOf() *tsql.Table {
+	if r.kind != kindTable {
+		return nil
+	}
+	return r.table()
+}
+
+// columns tells the columns of a table or a view, as a [tsql.Schema].
+func (o objectSet) columns(n tsql.Name) []tsql.Column {
+	if r := o[objectKey(kindTable, n.Table())]; r != nil {
+		if t := r.table(); t != nil {
+			return t.Schema()
+		}
+	}
+	if r := o[objectKey(kindView, n.Table())]; r != nil {
+		list, err := tsql.ParseFor(r.detail, o.columns)
+		if d, ok := definitionIn(list); ok && err == nil && d.View != nil {
+			return d.View.Columns
+		}
+	}
+	return nil
+}
+
+// definitionIn is the only statement of a batch, if it defines something.
+func definitionIn(list []tsql.Statement) (*tsql.Definition, bool) {
+	if len(list) != 1 {
+		return nil, false
+	}
+	d, ok := list[0].(*tsql.Definition)
+	return d, ok
+}
+
+// signature is what the columns of all tables and views come from.
+func (o objectSet) signature() string {
+	var b strings.Builder
+	for _, r := range o.schemaObjects() {
+		if r.kind != kindProcedure {
+			b.WriteString(r.detail)
+			b.WriteByte(0)
+		}
+	}
+	return b.String()
+}
+
+// snapshot is the objects as they were committed, with what was made of them.
+type snapshot struct {
+	set       objectSet
+	signature func() string
+	compiled  sync.Map // of *procedure by name in lower case
+}
+
+func newSnapshot(set objectSet) *snapshot {
+	return &snapshot{set: set, signature: sync.OnceValue(set.signature)}
+}
+
+// procedure finds a procedure, compiled; nil: there is none.
+func (s *snapshot) procedure(name string) (*procedure, error) {
+	key := strings.ToLower(name)
+	if p, ok := s.compiled.Load(key); ok {
+		return p.(*procedure), nil
+	}
+	p, err := s.set.procedure(name, s.signature())
+	if p != nil {
+		s.compiled.Store(key, p)
+	}
+	return p, err
+}
+
+// procedure finds a procedure and compiles it; nil: there is none.
+func (o objectSet) procedure(name, signature string) (*procedure, error) {
+	r := o[objectKey(kindProcedure, name)]
+	if r == nil {
+		return nil, nil
+	}
+	return compiledProcedure(r.detail, signature, o.columns)
+}
+
 // refreshObjects reads the objects again.
 func (s *store) refreshObjects() error {
 	rows, err := s.main.objectRows()
 	if err == nil {
-		set := newObjectSet(rows)
-		s.objects.Store(&set)
+		s.objects.Store(newSnapshot(newObjectSet(rows)))
 	}
 	return err
 }
@@ -108,10 +224,13 @@ func (r *reader) objectRows() ([]*objectRow, error) {
 	return collect(r, r.objects, objectWidth, scanObject)
 }
 
+// committed are the objects that all sessions see.
+func (s *store) committed() objectSet { return s.objects.Load().set }
+
 // visible are the objects of the database as the session sees them: with what its open transaction did.
 func (s *session) visible(d *database) (objectSet, error) {
 	if s.lease == nil || s.lease.p != d {
-		return *d.store.objects.Load(), nil
+		return d.store.committed(), nil
 	}
 	var set objectSet
 	err := s.lease.run(func(w *writer) error {
@@ -122,17 +241,13 @@ func (s *session) visible(d *database) (objectSet, error) {
 	return set, err
 }
 
-// allows tells whether what the procedure reads and writes is there: 208 for a table, 207 for the
-// extension's columns.
-func (o objectSet) allows(p *procedure) error {
-	for _, key := range p.needs {
-		if o[key] == nil {
-			_, name := splitObjectKey(key)
-			return p.located(message(208, 16, "Invalid object name 'dbo.%s'.", name))
-		}
+// procedureIn finds a procedure of a database as the session sees it, compiled; nil: there is none.
+func (s *session) procedureIn(d *database, set objectSet, name string) (*procedure, error) {
+	if s.lease == nil || s.lease.p != d {
+		return d.store.objects.Load().procedure(name)
 	}
-	if p.extended && !o.has(kindColumns, sessionsTable) {
-		return p.located(message(207, 16, "Invalid column name '%s'.", extensionColumns[3]))
-	}
-	return nil
+	return set.procedure(name, set.signature())
 }
+
+// errUnreadable: the text of an object can't be read any more.
+var errUnreadable = errors.New("the text of an object can't be read")

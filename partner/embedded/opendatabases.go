@@ -66,6 +66,11 @@ func (p *Partner) openDatabase(path string, about aboutDatabase) (*database, err
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", p.name, err)
 	}
+	if about.everything && s.fresh() {
+		if err := s.makeStandard(); err != nil {
+			return nil, errors.Join(fmt.Errorf("partner %s: %w", p.name, err), s.shut())
+		}
+	}
 	d := &database{Partner: p, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
 	d.pair = p.pair.session(d.title)
 	d.state.Store(&mirroring{})

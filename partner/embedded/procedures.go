@@ -1,9 +1,6 @@
 package embedded
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -18,15 +15,8 @@ type procedure struct {
 	// readsFirst: there are ways through it that write nothing. It runs beside the writer, and only the
 	// call that would write is run again in it.
 	readsFirst bool
-	long       bool   // see takesLong
-	index      int    // in the catalogue, for the counters
-	object     string // its key among the objects
-	// needs are the keys of the tables without which it fails, those of the procedures that it calls included; extended says
-	// that the sessions need the extension's columns too.
-	needs    []string
-	extended bool
-
-	frames sync.Pool // of *frame
+	long       bool      // see takesLong
+	frames     sync.Pool // of *frame
 }
 
 // result is what a call answers, collected while it runs and sent once its
@@ -48,55 +38,44 @@ type step struct {
 
 const noCount = -1
 
-// catalogue has all procedures of the schema.
-type catalogue struct {
-	list   []*procedure          // in the order of the schema
-	byName map[string]*procedure // as they are usually written, and in lower case
-}
+// compiledProcedures are procedures by their text and the signature of the tables that it was compiled for: the same text
+// comes again in each database, and in each pair of a test.
+var compiledProcedures = struct {
+	sync.Mutex
+	all map[string]*procedure
+}{all: map[string]*procedure{}}
 
-// loadCatalogue parses the schema's procedures, once.
-var loadCatalogue = sync.OnceValues(func() (*catalogue, error) {
-	texts, err := procedureTexts()
-	if err != nil {
-		return nil, err
-	}
-	columns, err := declaredColumns()
-	if err != nil {
-		return nil, err
-	}
-	c := &catalogue{byName: map[string]*procedure{}}
-	for _, text := range texts {
-		p, err := newProcedure(text, func(n tsql.Name) []tsql.Column { return columns[strings.ToLower(n.Table())] })
-		if err != nil {
-			return nil, err
-		}
-		p.index = len(c.list)
-		c.list = append(c.list, p)
-		c.byName[p.name] = p
-		c.byName[strings.ToLower(p.name)] = p
-	}
-	for _, p := range c.list {
-		c.findNeeds(p, p.text.Body, map[*procedure]bool{p: true})
-		p.extended = slices.Contains(p.needs, objectKey(kindTable, epochTable))
-	}
-	return c, nil
-})
+// maxCompiled is how many are kept.
+const maxCompiled = 1024
 
-// mustCatalogue is the catalogue of a pair that is open: [Open] has seen that it is one.
-func mustCatalogue() *catalogue {
-	c, err := loadCatalogue()
-	if err != nil {
-		panic(err)
+// compiledProcedure compiles the text of a procedure, or finds it compiled.
+func compiledProcedure(text, signature string, schema tsql.Schema) (*procedure, error) {
+	key := text + "\x00" + signature
+	compiledProcedures.Lock()
+	p := compiledProcedures.all[key]
+	compiledProcedures.Unlock()
+	if p != nil {
+		return p, nil
 	}
-	return c
+	p, err := newProcedure(text, schema)
+	if err != nil {
+		return nil, asTold(err)
+	}
+	compiledProcedures.Lock()
+	defer compiledProcedures.Unlock()
+	if len(compiledProcedures.all) >= maxCompiled {
+		clear(compiledProcedures.all)
+	}
+	compiledProcedures.all[key] = p
+	return p, nil
 }
 
 func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
 	t, err := tsql.ParseProcedure(text, schema)
 	if err != nil {
-		return nil, fmt.Errorf("line %d of %.60q: %w", lineOf(err), text, err)
+		return nil, err
 	}
-	p := &procedure{name: t.Name.Object, text: t, object: objectKey(kindProcedure, t.Name.Object), readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
+	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
 	for i, q := range t.Params {
 		typ, ok := typeOf(q.Type)
 		if !ok {
@@ -132,13 +111,4 @@ func alwaysWrites(list []tsql.Statement) bool {
 		}
 	}
 	return false
-}
-
-// findProcedure finds a procedure by its bare name.
-func findProcedure(name string) *procedure {
-	c := mustCatalogue()
-	if p := c.byName[name]; p != nil {
-		return p
-	}
-	return c.byName[strings.ToLower(name)]
 }

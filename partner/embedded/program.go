@@ -6,53 +6,16 @@ import (
 	"errors"
 	"strings"
 
-	"modernc.org/sqlite"
-
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
-
-// declaredColumns are the columns of the tables that schemaText makes, by table in lower case.
-func declaredColumns() (map[string][]tsql.Column, error) {
-	connector, err := sqlite.NewConnector(":memory:")
-	if err != nil {
-		return nil, err
-	}
-	raw, err := connector.Connect(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{c: raw}
-	defer c.close()
-	if err := c.script(schemaText); err != nil {
-		return nil, err
-	}
-	columns, err := c.prepare("SELECT name, type FROM pragma_table_info(?1)")
-	if err != nil {
-		return nil, err
-	}
-	all := map[string][]tsql.Column{}
-	v := make([]driver.Value, 2)
-	for _, t := range schemaTables {
-		key := strings.ToLower(t)
-		err := columns.rows(v, func() bool {
-			name, _ := v[0].(string)
-			typ, _ := v[1].(string)
-			all[key] = append(all[key], tsql.Column{Name: name, Type: declaredSpec(typ)})
-			return true
-		}, t)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, columns.close()
-}
 
 // program is one call of a procedure, and of those that it calls: its statements run one after the other on
 // a writer's open transaction.
 type program struct {
 	s     *session
 	d     *database
+	set   objectSet // in the session's own transaction; nil: what is committed
 	rd    *reader
 	w     *writer // nil: it may only read
 	ctx   context.Context
@@ -108,10 +71,16 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 	if err != nil {
 		return nil, err
 	}
+	var set objectSet
+	if l != nil {
+		if set, err = s.visible(d); err != nil {
+			return nil, err
+		}
+	}
 	tried := false
 	var turns *longTurns
 	run := func(rd *reader, w *writer, noRoom bool) (*result, error) {
-		x := &program{s: s, d: d, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns}
+		x := &program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns}
 		f, err := x.call(p, a)
 		tried = x.tried
 		if isTold(err) {

@@ -7,19 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // runBody runs a procedure of one output parameter, @out nvarchar(200). It gives that, what the client was told, and the error.
 func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out any, told string, err error) {
 	t.Helper()
-	columns, err := declaredColumns()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stranger, err := newProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body,
-		func(n tsql.Name) []tsql.Column { return columns[strings.ToLower(n.Table())] })
+	stranger, err := newProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body, p.main().store.committed().columns)
 	if err != nil {
 		return nil, "", err
 	}

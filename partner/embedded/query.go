@@ -82,7 +82,7 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *databas
 		switch {
 		case err != nil:
 			return nil, err
-		case !objects.has(kindTable, n.Table()):
+		case !objects.readable(n.Table()):
 			return nil, message(208, 16, "Invalid object name '%s'.", n)
 		case data != nil && data != d:
 			return nil, notSupported("A query on the tables of two databases")
@@ -416,7 +416,7 @@ func (s *store) readAdhoc(f func(r *reader) error) error {
 	case r = <-s.adhoc:
 	default:
 		var err error
-		if r, err = openReader(s.path); err != nil {
+		if r, err = openReader(s.path, &s.version); err != nil {
 			return fmt.Errorf("open a reader: %w", err)
 		}
 	}

@@ -2,11 +2,14 @@ package embedded
 
 import (
 	"database/sql/driver"
+	"sync/atomic"
 )
 
 // reader reads rows through one connection. One goroutine at a time.
 type reader struct {
 	*conn
+	version               *atomic.Int64 // of the schema
+	seen                  int64         // that the statements below were prepared for
 	log, changes, objects *statement
 
 	buffer [8]driver.Value
@@ -18,13 +21,13 @@ type reader struct {
 
 // The statements of a reader.
 const (
-	readObjects = `SELECT kind, name, detail FROM partner_objects`
+	readObjects = `SELECT kind, name, detail, id FROM partner_objects`
 	readLog     = `SELECT lsn, start_lsn FROM partner_log`
 	readChanges = `SELECT lsn, n, tbl, row FROM partner_changes WHERE (lsn, n) > (?1, ?2) AND lsn <= ?3 ORDER BY lsn, n LIMIT ?4`
 )
 
-func newReader(c *conn) (*reader, error) {
-	r := &reader{conn: c, adhoc: map[string]*statement{}, tables: map[string]*tableStatements{}}
+func newReader(c *conn, version *atomic.Int64) (*reader, error) {
+	r := &reader{conn: c, version: version, seen: version.Load(), adhoc: map[string]*statement{}, tables: map[string]*tableStatements{}}
 	return r, c.prepareAll(map[**statement]string{&r.log: readLog, &r.changes: readChanges, &r.objects: readObjects})
 }
 
@@ -86,6 +89,7 @@ const (
 
 // query prepares an ad-hoc query, or finds it prepared.
 func (r *reader) query(text string) (*statement, error) {
+	r.follow()
 	if s := r.adhoc[text]; s != nil {
 		return s, nil
 	}
@@ -98,6 +102,23 @@ func (r *reader) query(text string) (*statement, error) {
 		r.size += len(text)
 	}
 	return s, err
+}
+
+// follow forgets what was prepared for an earlier schema.
+func (r *reader) follow() {
+	if now := r.version.Load(); now != r.seen {
+		r.seen = now
+		r.schemaChanged()
+	}
+}
+
+// schemaChanged forgets what depends on the schema. None of it may be running.
+func (r *reader) schemaChanged() {
+	r.forget()
+	for _, t := range r.tables {
+		t.close()
+	}
+	clear(r.tables)
 }
 
 // forget closes the prepared ad-hoc queries. None may be running.

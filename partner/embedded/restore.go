@@ -75,7 +75,7 @@ func (p *Partner) restoreLog(ctx context.Context, s *session, st *tsql.Restore, 
 	case h.last < d.store.lsn.Load():
 		return message(4326, 16, "The log in this backup set terminates at LSN %d, which is too early to apply to the database. A more recent log backup that includes LSN %d can be restored.", h.last, d.store.lsn.Load())
 	}
-	return p.putCopy(ctx, d, st, fmt.Sprintf("INSERT OR REPLACE INTO partner_objects VALUES ('%s', 'yes', '');", kindLogRestored))
+	return p.putCopy(ctx, d, st, fmt.Sprintf("INSERT OR REPLACE INTO partner_objects VALUES ('%s', 'yes', '', 0);", kindLogRestored))
 }
 
 func errCannotRestoreMirrored(title string) error {

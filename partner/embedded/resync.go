@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -167,6 +168,9 @@ func (t *transferred) copy(ctx context.Context, whole bool) error {
 	for k := range own {
 		changed[k] = true
 	}
+	if changed[rowKey{}] { // the schema changed
+		return t.copyAll(ctx)
+	}
 	rec := &record{lsn: t.lsn}
 	for k := range changed {
 		if err := ctx.Err(); err != nil {
@@ -194,6 +198,9 @@ func (t *transferred) copy(ctx context.Context, whole bool) error {
 
 // copyAll empties the mirror's tables and fills them again.
 func (t *transferred) copyAll(ctx context.Context) error {
+	if err := t.copySchema(); err != nil {
+		return err
+	}
 	tables, err := t.from.tableNames()
 	if err != nil {
 		return err
@@ -203,7 +210,62 @@ func (t *transferred) copyAll(ctx context.Context) error {
 			return fmt.Errorf("copy %s: %w", table, err)
 		}
 	}
+	if err := t.copySequences(); err != nil {
+		return err
+	}
 	return t.to.script(fmt.Sprintf("DELETE FROM partner_changes; UPDATE partner_log SET lsn = %d, start_lsn = %[1]d", t.lsn))
+}
+
+// copySchema makes the mirror's schema what the principal's is: then its tables are empty.
+func (t *transferred) copySchema() error {
+	want, err := t.from.schemaTexts()
+	if err != nil {
+		return err
+	}
+	have, err := t.to.schemaTexts()
+	if err != nil || slices.Equal(want, have) {
+		return err
+	}
+	for _, kind := range []string{"view", "table"} {
+		names, err := t.to.schemaNames(kind)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if name != objectsTable {
+				if err := t.to.script("DROP " + kind + " main." + quoted(name)); err != nil {
+					return fmt.Errorf("drop %s: %w", name, err)
+				}
+			}
+		}
+	}
+	for _, text := range want {
+		if err := t.to.script(text); err != nil {
+			return fmt.Errorf("make the schema: %w", err)
+		}
+	}
+	t.to.schemaChanged()
+	t.to.version.Add(1)
+	return nil
+}
+
+// schemaTexts are the statements that made the tables, indexes and views whose rows are mirrored, in an order in which they can be made.
+func (r *reader) schemaTexts() ([]string, error) {
+	s, err := r.query(`SELECT tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY CASE type WHEN 'table' THEN 1 WHEN 'index' THEN 2 ELSE 3 END, rowid`)
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	v := r.buffer[:2]
+	err = s.rows(v, func() bool {
+		table, _ := v[0].(string)
+		text, _ := v[1].(string)
+		if isMirrored(table) && table != objectsTable {
+			texts = append(texts, text)
+		}
+		return true
+	})
+	return texts, err
 }
 
 func (t *transferred) copyTable(ctx context.Context, table string) error {
@@ -228,4 +290,33 @@ func (t *transferred) copyTable(ctx context.Context, table string) error {
 		return wrong == nil
 	})
 	return errors.Join(err, wrong, all.close())
+}
+
+// copySequences copies what identity columns go on from.
+func (t *transferred) copySequences() error {
+	n, err := t.from.number("SELECT COUNT(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")
+	if err != nil || n == 0 {
+		return err
+	}
+	all, err := t.from.prepare("SELECT name, seq FROM main.sqlite_sequence")
+	if err != nil {
+		return err
+	}
+	rows, err := all.all(nil)
+	if err = errors.Join(err, all.close()); err != nil {
+		return err
+	}
+	if err := t.to.script("DELETE FROM main.sqlite_sequence"); err != nil {
+		return err
+	}
+	put, err := t.to.prepare("INSERT INTO main.sqlite_sequence VALUES (?1, ?2)")
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, err := put.exec(row...); err != nil {
+			return errors.Join(err, put.close())
+		}
+	}
+	return put.close()
 }

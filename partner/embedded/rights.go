@@ -1,11 +1,11 @@
 package embedded
 
 import (
-	"database/sql/driver"
 	"encoding/hex"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // What a login that is no sysadmin may do: what was granted to its user in a database, or to
@@ -59,7 +59,7 @@ func (o objectSet) may(l *loginRow, permission, object string) bool {
 
 // mayEnter tells whether the session may use the database: 916.
 func (s *session) mayEnter(d *database) error {
-	if s.sysadmin() || d.store.objects.Load().user(s.login) != "" {
+	if s.sysadmin() || d.store.committed().user(s.login) != "" {
 		return nil
 	}
 	return message(916, 14, `The server principal "%s" is not able to access the database "%s" under the current security context.`, s.login.name, d.title)
@@ -75,7 +75,7 @@ func (s *session) mayDo(d *database, set objectSet, permission, object string) e
 
 // mayOwn tells whether the session may define objects in the database: 262.
 func (s *session) mayOwn(d *database, statement string) error {
-	if s.sysadmin() || d.store.objects.Load().may(s.login, "CONTROL", "") {
+	if s.sysadmin() || d.store.committed().may(s.login, "CONTROL", "") {
 		return nil
 	}
 	return message(262, 14, "%s permission denied in database '%s'.", statement, d.title)
@@ -103,7 +103,7 @@ func (s *session) userIn() string {
 	case d == nil:
 		return "guest"
 	}
-	return d.store.objects.Load().user(s.login)
+	return d.store.committed().user(s.login)
 }
 
 // loginName is SUSER_SNAME().
@@ -144,19 +144,12 @@ func (s *session) columnLength(tableName, column string) (any, error) {
 		return nil, nil
 	}
 	set, err := s.visible(d)
-	if err != nil || !set.has(kindTable, n.object) || !s.sees(set, n.object) {
+	if err != nil || !set.readable(n.object) || !s.sees(set, n.object) {
 		return nil, err
 	}
-	added := false
-	for _, name := range extensionColumns {
-		added = added || strings.EqualFold(name, column)
-	}
-	if added && strings.EqualFold(n.object, sessionsTable) && !set.has(kindColumns, n.object) {
+	typ, ok := set.columnType(n.object, column)
+	if !ok {
 		return nil, nil
-	}
-	typ, ok, err := d.store.columnType(n.object, column)
-	if err != nil || !ok {
-		return nil, err
 	}
 	switch typ.Kind() {
 	case tds.KindNVarChar, tds.KindNChar:
@@ -173,21 +166,14 @@ func (s *session) columnLength(tableName, column string) (any, error) {
 	return int64(4), nil
 }
 
-// columnType is what a column of a table was declared as; false: there is none.
-func (s *store) columnType(table, column string) (t tds.Type, ok bool, err error) {
-	err = s.readAdhoc(func(r *reader) error {
-		one, err := r.query("SELECT type FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE")
-		if err != nil {
-			return err
+// columnType is the type of a table's column.
+func (o objectSet) columnType(table, column string) (tds.Type, bool) {
+	for _, c := range o.columns(tsql.Name{Object: table}) {
+		if strings.EqualFold(c.Name, column) {
+			return typeOf(c.Type)
 		}
-		v := make([]driver.Value, 1)
-		found, err := one.row(v, table, column)
-		if declared, is := v[0].(string); found && is {
-			t, ok = declaredType(declared)
-		}
-		return err
-	})
-	return t, ok, err
+	}
+	return tds.Type{}, false
 }
 
 // permissionByName is HAS_PERMS_BY_NAME of an object, or of a database with class DATABASE.
@@ -329,8 +315,8 @@ func permissionRows(s *session, database string) (rows [][]any) {
 }
 
 func moduleRows(s *session, database string) (rows [][]any) {
-	for _, o := range s.objectRows(database, kindProcedure) {
-		rows = append(rows, []any{o[1], findProcedure(o[0].(string)).text.Text})
+	for _, o := range append(s.describedObjects(s.p.find(database), kindView), s.describedObjects(s.p.find(database), kindProcedure)...) {
+		rows = append(rows, []any{int(o.id), o.detail})
 	}
 	return rows
 }

@@ -117,7 +117,7 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("it read %q", before[9])
 			}
 			session := &session{p: a, database: DatabaseName}
-			_, err := session.runProcedure(t.Context(), findProcedure("MirrorState_Touch_1"), a.main(),
+			_, err := session.runProcedure(t.Context(), findProcedure(t, a, "MirrorState_Touch_1"), a.main(),
 				arguments{text("s"), number64(0), moment(time.Now().Add(time.Hour)), number64(110), {}, {}, {}})
 			if numberOf(err) != noRoom {
 				t.Errorf("a touch without room: %v, want %d", err, noRoom)
@@ -147,7 +147,7 @@ func TestFullDisk_theReignIsOwed(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := d.alone(t.Context(), true, func() error {
-		rec := &record{lsn: d.store.lsn.Load() + 1, changes: []change{{rowKey: rowKey{sessionsTable, 1}}}}
+		rec := &record{lsn: d.store.lsn.Load() + 1, changes: []change{{rowKey: rowKey{"ASPStateTempSessions", 1}}}}
 		err := b.main().receive(rec, d.state.Load())
 		d.mirror, d.owesReign = nil, true
 		return err

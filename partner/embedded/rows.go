@@ -8,19 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// The tables of a schema that the servers must know by name.
-const (
-	sessionsTable     = "ASPStateTempSessions"
-	applicationsTable = "ASPStateTempApplications"
-	epochTable        = "MirrorStateEpoch"
-	tombstonesTable   = "MirrorStateTombstones"
-	sweepTable        = "MirrorStateSweep"
-	settledTable      = "MirrorStateSettled"
-	objectsTable      = "partner_objects"
-)
-
-// schemaTables are those of them that sessions see, in the order of their ids.
-var schemaTables = []string{sessionsTable, applicationsTable, epochTable, tombstonesTable, sweepTable, settledTable}
+// objectsTable has the objects of a database.
+const objectsTable = "partner_objects"
 
 // isMirrored reports whether a table's rows are mirrored: those of every table but the partner's own.
 func isMirrored(table string) bool {
@@ -50,6 +39,7 @@ type tableStatements struct {
 
 // table finds the statements of a table, or prepares them.
 func (r *reader) table(name string) (*tableStatements, error) {
+	r.follow()
 	if t := r.tables[name]; t != nil {
 		return t, nil
 	}
@@ -91,6 +81,15 @@ func (r *reader) table(name string) (*tableStatements, error) {
 	return t, nil
 }
 
+// close ends the statements.
+func (t *tableStatements) close() {
+	for _, s := range []*statement{t.read, t.renew, t.replace, t.insert, t.remove} {
+		if s != nil {
+			_ = s.close() // a statement that can't be closed is closed with its connection
+		}
+	}
+}
+
 // uniqueColumns are those of a table's primary key and of its unique indexes.
 func (r *reader) uniqueColumns(table string) (map[string]bool, error) {
 	s, err := r.query(`SELECT c.name FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c WHERE i."unique" = 1
@@ -128,8 +127,11 @@ func (r *reader) columnsOf(table string) ([]string, error) {
 }
 
 // tableNames are the mirrored tables.
-func (r *reader) tableNames() ([]string, error) {
-	s, err := r.query("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid")
+func (r *reader) tableNames() ([]string, error) { return r.schemaNames("table") }
+
+// schemaNames are the mirrored tables, or the views.
+func (r *reader) schemaNames(kind string) ([]string, error) {
+	s, err := r.query("SELECT name FROM main.sqlite_schema WHERE type = ?1 ORDER BY rowid")
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +142,7 @@ func (r *reader) tableNames() ([]string, error) {
 			names = append(names, name)
 		}
 		return true
-	})
+	}, kind)
 	return names, err
 }
 

@@ -46,7 +46,7 @@ func (p *Partner) inMaster(ctx context.Context, s *session, change func(c *catal
 // masterObjects are the objects of master; empty if there is no such file.
 func (p *Partner) masterObjects() objectSet {
 	if m := p.master.Load(); m != nil {
-		return *m.store.objects.Load()
+		return m.store.committed()
 	}
 	return objectSet{}
 }

@@ -64,7 +64,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 		}
 		c, err := openCatalogue(f.w, f.d)
 		if err == nil {
-			err = c.object(st)
+			err = c.object(st, "")
 		}
 		return goesOn, err
 	case *tsql.CreateLocal:
@@ -122,9 +122,20 @@ func (f *frame) leaves(st *tsql.Return) error {
 	return err
 }
 
+// find finds another procedure of the database; nil: there is none.
+func (x *program) find(name string) (*procedure, error) {
+	if x.set == nil {
+		return x.d.store.objects.Load().procedure(name)
+	}
+	return x.set.procedure(name, x.set.signature())
+}
+
 // calls runs EXEC of another procedure.
 func (f *frame) calls(st *tsql.Exec) error {
-	p := findProcedure(st.Procedure.Object)
+	p, err := f.find(st.Procedure.Object)
+	if err != nil {
+		return err
+	}
 	if p == nil {
 		return errNoProcedure(st.Procedure.String())
 	}

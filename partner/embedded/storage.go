@@ -16,6 +16,7 @@ const readerCount = 4
 type record struct {
 	lsn     int64
 	changes []change
+	schema  []string // statements of SQLite that change the schema: before the changes
 	// trim: both partners have every commit up to this one, so that nobody will ask
 	// for their changes again.
 	trim int64
@@ -39,7 +40,8 @@ type store struct {
 
 	lsn      atomic.Int64 // the last commit
 	startLSN atomic.Int64 // the list of changes has all commits after this one
-	objects  atomic.Pointer[objectSet]
+	objects  atomic.Pointer[snapshot]
+	version  atomic.Int64 // of the schema, for the prepared statements of connections
 	about    atomic.Pointer[aboutDatabase]
 
 	retired atomic.Bool    // its files are going away: nobody may begin to read
@@ -59,6 +61,9 @@ func openStore(path string, about aboutDatabase) (s *store, err error) {
 	return s, s.open()
 }
 
+// fresh tells whether the file has been made just now, with nothing in it.
+func (s *store) fresh() bool { return s.lsn.Load() == 0 && len(s.committed()) == 0 }
+
 // open opens the connections.
 func (s *store) open() error {
 	c, err := openConn(s.path)
@@ -69,10 +74,10 @@ func (s *store) open() error {
 		_ = c.close()
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	if s.main, err = newWriter(c); err != nil {
+	if s.main, err = newWriter(c, &s.version); err != nil {
 		return err
 	}
-	if s.exclusive, err = openWriter(s.path); err != nil {
+	if s.exclusive, err = openWriter(s.path, &s.version); err != nil {
 		return err
 	}
 	for range readerCount {
@@ -100,9 +105,6 @@ func prepareFile(c *conn, about *aboutDatabase) error {
 		return nil
 	case 0:
 		text := schemaText + about.text()
-		if about.everything {
-			text += firstEpoch + firstSweep + hasEverything
-		}
 		return c.script(fmt.Sprintf("BEGIN; %s PRAGMA user_version = %d; COMMIT", text, formatVersion))
 	}
 	made := "a later"
@@ -112,9 +114,6 @@ func prepareFile(c *conn, about *aboutDatabase) error {
 	return fmt.Errorf("data of format %d, made by %s version of mirrorstate; this one reads format %d only. Take another folder, which begins empty, or run that version on this one until its sessions have ended",
 		version, made, formatVersion)
 }
-
-// hasEverything says that the whole catalogue is there.
-const hasEverything = `INSERT INTO partner_objects VALUES ('` + kindAll + `', '*', '');`
 
 // number reads one number.
 func (c *conn) number(query string) (int64, error) {
@@ -129,12 +128,12 @@ func (c *conn) number(query string) (int64, error) {
 }
 
 // openReader opens a connection that reads.
-func openReader(path string) (*reader, error) {
+func openReader(path string, version *atomic.Int64) (*reader, error) {
 	c, err := openConn(path)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newReader(c)
+	r, err := newReader(c, version)
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -172,7 +171,7 @@ func (s *store) read(f func(r *reader) error) (err error) {
 	}
 	defer func() { s.readers <- r }()
 	if r == nil {
-		if r, err = openReader(s.path); err != nil {
+		if r, err = openReader(s.path, &s.version); err != nil {
 			return fmt.Errorf("open a reader: %w", err)
 		}
 	}
@@ -195,6 +194,9 @@ func (s *store) refresh() error {
 func (s *store) published(rec *record) error {
 	s.lsn.Store(rec.lsn)
 	s.wrote(len(rec.changes))
+	if len(rec.schema) > 0 {
+		s.version.Add(1)
+	}
 	if slices.ContainsFunc(rec.changes, func(c change) bool { return c.table == objectsTable }) {
 		return s.refreshObjects()
 	}
@@ -207,6 +209,14 @@ const trimEvery = 256
 
 // write makes the record's changes in the open transaction of w.
 func (s *store) write(w *writer, rec *record) error {
+	for _, text := range rec.schema {
+		if err := w.script(text); err != nil {
+			return fmt.Errorf("change the schema: %w", err)
+		}
+	}
+	if len(rec.schema) > 0 {
+		w.schemaChanged()
+	}
 	for _, c := range rec.changes {
 		if err := w.put(c); err != nil {
 			return err

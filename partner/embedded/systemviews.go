@@ -364,28 +364,15 @@ func (p *database) witnessRow() (name string, state int, desc string) {
 	return witnessName, 1, "CONNECTED"
 }
 
-const firstObjectID = 245575913
-
-// objectRows are the tables and procedures of a database, in the order of the whole catalogue, which
-// their ids go by.
+// objectRows are the tables, views and procedures of a database, in the order of their ids.
 func (s *session) objectRows(database, kind string) (rows [][]any) {
-	d := s.p.find(database)
-	if d == nil {
-		return nil
-	}
-	objects, err := s.visible(d)
-	if err != nil {
-		return nil // the transaction is over: the next statement says so
-	}
-	for i, o := range everything() {
-		if kindText[o.kind] != "" && (kind == "" || o.kind == kind) && objects[o.key()] != nil && s.sees(objects, o.name) {
-			rows = append(rows, []any{o.name, firstObjectID + i, 1, o.kind, kindText[o.kind]})
-		}
+	for _, o := range s.describedObjects(s.p.find(database), kind) {
+		rows = append(rows, []any{o.name, int(o.id), 1, o.kind, kindText[o.kind]})
 	}
 	return rows
 }
 
-var kindText = map[string]string{"U": "USER_TABLE", "P": "SQL_STORED_PROCEDURE"}
+var kindText = map[string]string{"U": "USER_TABLE", "V": "VIEW", "P": "SQL_STORED_PROCEDURE"}
 
 func sysObjectRows(s *session, database string) (rows [][]any) {
 	for _, r := range s.objectRows(database, "") {
@@ -397,6 +384,9 @@ func sysObjectRows(s *session, database string) (rows [][]any) {
 func informationSchemaRows(s *session, database string) (rows [][]any) {
 	for _, r := range s.objectRows(database, "U") {
 		rows = append(rows, []any{database, "dbo", r[0], "BASE TABLE"})
+	}
+	for _, r := range s.objectRows(database, "V") {
+		rows = append(rows, []any{database, "dbo", r[0], "VIEW"})
 	}
 	return rows
 }
@@ -440,8 +430,11 @@ func (s *session) objectDefinition(id int64) (any, error) {
 	if err != nil || name == nil {
 		return nil, err
 	}
-	if p := findProcedure(name.(string)); p != nil {
-		return p.text.Text, nil
+	if d := s.in.Load(); d != nil {
+		set, err := s.visible(d)
+		if o := set.named(name.(string)); o != nil && o.kind != kindTable {
+			return o.detail, err
+		}
 	}
 	return nil, nil
 }

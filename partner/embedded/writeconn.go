@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"database/sql/driver"
+	"sync/atomic"
 )
 
 // writer is a connection that writes, and reads what it wrote.
@@ -15,6 +16,7 @@ type writer struct {
 	putObjectRow, dropObjectRow              *statement
 	values                                   []driver.Value
 	gathered                                 gathered
+	keys                                     bool // foreign keys are looked at
 }
 
 // The statements of a writer.
@@ -23,12 +25,12 @@ const (
 	writeLSN    = `UPDATE partner_log SET lsn = ?1`
 	trimChanges = `DELETE FROM partner_changes WHERE lsn <= ?1`
 	trimLog     = `UPDATE partner_log SET start_lsn = max(start_lsn, ?1)`
-	putObject   = `INSERT INTO partner_objects VALUES (?1, ?2, ?3) ON CONFLICT (kind, name) DO UPDATE SET name = ?2, detail = ?3`
+	putObject   = `INSERT INTO partner_objects VALUES (?1, ?2, ?3, ?4) ON CONFLICT (kind, name) DO UPDATE SET name = ?2, detail = ?3, id = ?4`
 	dropObject  = `DELETE FROM partner_objects WHERE kind = ?1 AND name = ?2`
 )
 
-func newWriter(c *conn) (*writer, error) {
-	r, err := newReader(c)
+func newWriter(c *conn, version *atomic.Int64) (*writer, error) {
+	r, err := newReader(c, version)
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +46,12 @@ func newWriter(c *conn) (*writer, error) {
 }
 
 // openWriter opens a connection that writes.
-func openWriter(path string) (*writer, error) {
+func openWriter(path string, version *atomic.Int64) (*writer, error) {
 	c, err := openConn(path)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(c)
+	w, err := newWriter(c, version)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), c.close())
 	}
@@ -58,7 +60,7 @@ func openWriter(path string) (*writer, error) {
 
 // putObject makes or changes an object in the open transaction.
 func (w *writer) putObject(o *objectRow) error {
-	_, err := w.putObjectRow.exec(o.kind, o.name, o.detail)
+	_, err := w.putObjectRow.exec(o.kind, o.name, o.detail, o.id)
 	return err
 }
 
@@ -70,6 +72,11 @@ func (w *writer) dropObject(kind, name string) error {
 
 // note writes the record's number and which rows it changes.
 func (w *writer) note(rec *record) error {
+	if len(rec.schema) > 0 { // who has not got it is to get everything: see transferred.copy
+		if _, err := w.writeChange.exec(rec.lsn, int64(-1), "", int64(0)); err != nil {
+			return fmt.Errorf("write changes: %w", err)
+		}
+	}
 	for i, c := range rec.changes {
 		if _, err := w.writeChange.exec(rec.lsn, int64(i), c.table, c.rowid); err != nil {
 			return fmt.Errorf("write changes: %w", err)
@@ -92,6 +99,9 @@ func (w *writer) trim(lsn int64) error {
 
 // open begins a transaction whose writes are gathered.
 func (w *writer) open() error {
+	if err := w.foreignKeys(true); err != nil {
+		return err
+	}
 	_, err := w.begin.exec()
 	w.gathered.on = err == nil
 	return err
@@ -99,6 +109,9 @@ func (w *writer) open() error {
 
 // inTransaction runs f between BEGIN and COMMIT, or ROLLBACK if it fails.
 func (w *writer) inTransaction(f func() error) error {
+	if err := w.foreignKeys(false); err != nil { // rows are repeated as they are
+		return err
+	}
 	if _, err := w.begin.exec(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -111,6 +124,22 @@ func (w *writer) inTransaction(f func() error) error {
 	}
 	if _, undo := w.rollback.exec(); undo != nil {
 		err = errors.Join(err, fmt.Errorf("rollback: %w", undo))
+	}
+	return err
+}
+
+// foreignKeys has SQLite look at foreign keys, or not. It does nothing within a transaction.
+func (w *writer) foreignKeys(on bool) error {
+	if w.keys == on {
+		return nil
+	}
+	text := "PRAGMA foreign_keys = OFF"
+	if on {
+		text = "PRAGMA foreign_keys = ON"
+	}
+	err := w.script(text)
+	if err == nil {
+		w.keys = on
 	}
 	return err
 }

@@ -68,14 +68,14 @@ func fail(crowd []*ticket, err error) {
 // transaction, it is rolled back, and each call runs again in one of its own.
 func (p *database) runCalls(crowd []*ticket) {
 	w := p.store.main
-	defer w.gathered.end()
+	defer w.ends()
 	for _, t := range crowd {
 		var broken error
 		if t.result, t.err, broken = w.run(t.run); broken == nil {
 			continue
 		}
 		err := w.rollBack()
-		w.gathered.end()
+		w.ends()
 		switch {
 		case err != nil || len(crowd) == 1:
 			fail(crowd, errors.Join(p.failedWrite(broken), err))
@@ -90,12 +90,11 @@ func (p *database) runCalls(crowd []*ticket) {
 		}
 		return
 	}
-	changes, err := w.gather()
+	rec, err := w.gather()
 	if err != nil {
 		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", p.name, err), w.rollBack()))
 		return
 	}
-	rec := &record{changes: changes}
 	if err := p.harden(w, rec, func() error { return p.store.note(w, rec) }); err != nil {
 		fail(crowd, err)
 	}
