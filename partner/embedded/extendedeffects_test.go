@@ -226,6 +226,7 @@ func TestGuards_version(t *testing.T) {
 	young := values{"Created": ago(30 * time.Second)}
 	net := with(young, values{"MadeOperationId": nil})
 	waited := values{"@waited": ago(2 * time.Hour)}
+	waitedAgain := with(waited, values{"@resent": int64(1)})
 	gone := []tombstone{{at: ago(90 * time.Minute), created: ago(2 * time.Hour)}}
 	forgot := values{"OperationsForgotten": ago(30 * time.Second)}
 	playAll(t, []scene{
@@ -273,6 +274,8 @@ func TestGuards_version(t *testing.T) {
 		{verb: "store anew", name: "what it waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
 		{verb: "make", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
 		{verb: "make and lock", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "make and lock", name: "what it waited for was removed, sent again", args: waitedAgain, removed: gone, want: resultNoSession},
+		{verb: "make it anew", name: "what it waited for was removed, sent again", args: waitedAgain, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
 		{verb: "make it anew", name: "what it waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
 		{verb: "remove", name: "what it waited for was removed", args: waited, removed: gone},
 		{verb: "remove", name: "what it waited for was removed, and its successor is locked", args: waited, removed: gone, row: held},
