@@ -55,7 +55,7 @@ chaos: ## faults and failovers under load, the history checked: make chaos SEED=
 		-seed $(SEED) -chaos.duration $(FOR) -chaos.failovers $(FAILOVERS) -chaos.proxies $(PROXIES) -chaos.clients $(CLIENTS) \
 		-chaos.witness=$(WITNESS) -chaos.requests $(REQUESTS) -chaos.rude=$(RUDE) -chaos.relay=$(RELAY) -chaos.net=$(NET)
 
-# ONLY picks mutants by invariant and name.
+# ONLY picks mutants by invariant, name and, of T-SQL, procedure.
 ONLY ?= .
 mutants: ## every invariant broken on purpose, each break must turn a test red: make mutants ONLY='^I3 '
-	go test -count=1 -v -timeout 60m -run '^TestMutants' ./cmd/mirrorstate/mutants -mutants -mutants.only '$(ONLY)'
+	go test -count=1 -v -timeout 90m -run '^TestMutants' ./cmd/mirrorstate/mutants -mutants -mutants.only '$(ONLY)'

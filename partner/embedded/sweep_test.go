@@ -69,8 +69,8 @@ func TestSweep_whatHasExpired(t *testing.T) {
 		t.Error("not the oldest first")
 	}
 	s.swept(t, p, 2, 0)
-	if row := s.swept(t, p, 0, 0); row[5] != int64(5) {
-		t.Errorf("%v deleted ever, want 5", row[5])
+	if row := s.swept(t, p, 0, 0); row[5] != int64(5) || row[3] != nil {
+		t.Errorf("%v deleted ever, want 5; the oldest expired session is %v seconds old, and there is none", row[5], row[3])
 	}
 	if !alive(t, p, "live") {
 		t.Error("a live session was swept")
@@ -82,7 +82,12 @@ func TestSweep_locks(t *testing.T) {
 	locked(t, p, "held")
 	expire(t, p, "held", time.Minute)
 	s := sweeping()
-	s.swept(t, p, 0, 0)
+	if row := s.swept(t, p, 0, 0); row[3] != nil {
+		t.Errorf("the oldest expired session is %v seconds old, and the only one is locked", row[3])
+	}
+	expect(t, "create", asking("free").store(t, p), resultCreated)
+	expire(t, p, "free", time.Second)
+	s.swept(t, p, 1, 0)
 	if !alive(t, p, "held") {
 		t.Error("deleted under its holder's feet")
 	}
@@ -136,4 +141,38 @@ func TestSweep_isMirrored(t *testing.T) {
 	}
 	expect(t, "another proxy, after the failover", sweeping().sweep(t, b), resultOthers)
 	s.swept(t, b, 0, 0)
+}
+
+// TestSweep_takesNothing: who is refused, and who goes without the lease, leaves it as it is.
+func TestSweep_takesNothing(t *testing.T) {
+	p := openPair(t).Partner("a")
+	expect(t, "create", asking("s").store(t, p), resultCreated)
+	expire(t, p, "s", time.Minute)
+	ask := func(what string, want int64, change func(*sweeper)) {
+		t.Helper()
+		s := sweeping()
+		change(&s)
+		expect(t, what, s.sweep(t, p), want)
+		if !alive(t, p, "s") {
+			t.Fatalf("%s: it has swept", what)
+		}
+	}
+	ask("another epoch", resultMoved, func(s *sweeper) { s.epoch = 7 })
+	ask("too late", resultAgain, func(s *sweeper) { s.notAfter = moment(time.Now().Add(-time.Second)) })
+	s := sweeping()
+	expect(t, "a lease for no time", do(t, p, "MirrorState_Sweep_1", number64(0), s.notAfter, s.owner, argument{}, number64(100), number64(110)), resultOthers)
+	for _, nobody := range []argument{{}, text(string(make([]byte, 16)))} {
+		ask("nobody, who sweeps nothing", resultDone, func(s *sweeper) { s.owner, s.limit = nobody, 0 })
+	}
+
+	leader := sweeping()
+	leader.limit, leader.lease = 0, 90
+	leader.swept(t, p, 0, 0) // nobody had taken the lease
+	ask("another, of a shorter lease", resultOthers, func(s *sweeper) { s.lease = 30 })
+	for _, nobody := range []argument{{}, text(string(make([]byte, 16)))} {
+		ask("nobody, beside the leader", resultDone, func(s *sweeper) { s.owner, s.limit, s.lease = nobody, 0, -1 })
+	}
+	ask("another, afterwards", resultOthers, func(*sweeper) {})
+	leader.limit = 100
+	leader.swept(t, p, 1, 0)
 }

@@ -32,12 +32,18 @@ func overlay(t *testing.T, m mutant) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	original, err := filepath.Abs(filepath.Join(root, m.file))
+	return overlayOf(t, m.file, text)
+}
+
+// overlayOf puts text into the place of a file.
+func overlayOf(t *testing.T, file string, text []byte) (path string) {
+	t.Helper()
+	original, err := filepath.Abs(filepath.Join(root, file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	replacement := filepath.Join(folder, filepath.Base(m.file))
+	replacement := filepath.Join(folder, filepath.Base(file))
 	list, err := json.Marshal(map[string]map[string]string{"Replace": {original: replacement}})
 	if err != nil {
 		t.Fatal(err)
@@ -49,15 +55,20 @@ func overlay(t *testing.T, m mutant) (path string) {
 	return path
 }
 
-// runTests runs tests of a package, until the first is red. Its end is bounded: go test
-// ends the tests, and here go test is ended.
+// runTests runs tests of a package, until the first is red.
 func runTests(t *testing.T, pkg string, tests []string, limit time.Duration, flags ...string) *report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit+buildTime)
-	defer cancel()
 	args := append([]string{"test", "-json", "-count=1", "-vet=off", "-failfast", "-timeout", limit.String(), "-run", pattern(tests)}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
-	cmd.Dir = root
+	return runGo(t, root, limit+buildTime, append(args, "./"+pkg)...)
+}
+
+// runGo runs the go command, which writes events. Its end is bounded: go test ends the tests, and here go is ended.
+func runGo(t *testing.T, folder string, limit time.Duration, args ...string) *report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = folder
 	cmd.WaitDelay = 10 * time.Second
 	r := &report{passed: map[string]bool{}, open: map[string]int{}}
 	cmd.Stdout, cmd.Stderr = r, r

@@ -19,7 +19,7 @@ import (
 
 var (
 	runFlag  = flag.Bool("mutants", false, "break the code in every way of the table, and run the tests that must notice")
-	onlyFlag = flag.String("mutants.only", "", "only the mutants whose invariant and name match, such as '^I3 '")
+	onlyFlag = flag.String("mutants.only", "", "only the mutants whose invariant, name and procedure match, such as '^I3 ' or 'MirrorState_Sweep'")
 )
 
 // root is the module's folder, seen from here.
@@ -31,6 +31,7 @@ type mutant struct {
 	name      string // what the broken code does
 	file      string // from the root
 	within    string // of a .sql file, the procedure in which it is broken: the snippet is the first there
+	after     string // and after this
 	old, new  string // a snippet that is there once, and what takes its place
 	pkg       string // whose test must go red, from the root
 	test      string // that test, or one of its subtests: TestX/some theme/some promise
@@ -38,12 +39,17 @@ type mutant struct {
 }
 
 // mutants are all of them, by invariant.
-var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants, textMutants)), func(a, b mutant) int {
+var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants, textMutants())), func(a, b mutant) int {
 	return strings.Compare(a.invariant, b.invariant)
 })
 
 // String tells mutants apart.
-func (m mutant) String() string { return m.invariant + " " + m.name }
+func (m mutant) String() string {
+	if m.within != "" {
+		return m.invariant + " " + m.name + ", " + m.within
+	}
+	return m.invariant + " " + m.name
+}
 
 // broken is the mutant's file with the break in it.
 func (m mutant) broken() ([]byte, error) {
@@ -64,10 +70,12 @@ func (m mutant) broken() ([]byte, error) {
 func (m mutant) brokenWithin(text string) ([]byte, error) {
 	before, rest, ok := strings.Cut(text, "\nCREATE PROCEDURE dbo."+m.within+"\n")
 	body, after, ends := strings.Cut(rest, "\nGO\n")
-	if !ok || !ends || !strings.Contains(body, m.old) || m.old == m.new {
-		return nil, fmt.Errorf("%s has no procedure %s with this, and something else in its place:\n%s", m.file, m.within, m.old)
+	_, place, found := strings.Cut(body, m.after)
+	if !ok || !ends || !found || !strings.Contains(place, m.old) || m.old == m.new {
+		return nil, fmt.Errorf("%s has no procedure %s with this after %q, and something else in its place:\n%s", m.file, m.within, m.after, m.old)
 	}
-	return []byte(before + "\nCREATE PROCEDURE dbo." + m.within + "\n" + strings.Replace(body, m.old, m.new, 1) + "\nGO\n" + after), nil
+	body = strings.TrimSuffix(body, place) + strings.Replace(place, m.old, m.new, 1)
+	return []byte(before + "\nCREATE PROCEDURE dbo." + m.within + "\n" + body + "\nGO\n" + after), nil
 }
 
 // TestMutants_Apply: the table is about the code as it is.
@@ -138,18 +146,20 @@ func TestMutants_Caught(t *testing.T) {
 	if !t.Run("the code as it is", func(t *testing.T) { sound(t, chosen) }) {
 		return
 	}
+	binaries := textBinaries{}
+	binaries.build(t, chosen)
 	var caught strings.Builder
 	table := tabwriter.NewWriter(&caught, 0, 0, 2, ' ', 0)
 	n := 0
 	for _, m := range chosen {
 		t.Run(m.String(), func(t *testing.T) {
-			red := m.prove(t)
+			red := m.prove(t, binaries)
 			if red == "" {
 				red = "nothing"
 			} else {
 				n++
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\n", m.invariant, m.name, red)
+			fmt.Fprintf(table, "%s\t%s\n", m, red)
 		})
 	}
 	if err := table.Flush(); err != nil {
@@ -200,12 +210,17 @@ func sound(t *testing.T, chosen []mutant) {
 
 // prove runs the mutant's test on the broken code and gives the first that went red; none
 // did is an error of t, and so is a mutant that is none.
-func (m mutant) prove(t *testing.T) (red string) {
+func (m mutant) prove(t *testing.T, binaries textBinaries) (red string) {
 	limit := timeLimit
 	if m.hangs {
 		limit = hangLimit
 	}
-	r := runTests(t, m.pkg, []string{m.test}, limit, "-overlay", overlay(t, m))
+	var r *report
+	if m.within != "" {
+		r = binaries.runTests(t, m, limit)
+	} else {
+		r = runTests(t, m.pkg, []string{m.test}, limit, "-overlay", overlay(t, m))
+	}
 	switch {
 	case r.failedBuild:
 		t.Errorf("no mutant, for it can't be built:\n%s", r.tail())

@@ -219,13 +219,6 @@ func (w *witness) elect(sequence int64) bool {
 
 	// I6: a former principal gets no traffic from who has learned of the new one.
 	{
-		invariant: "I6", name: "does not compare the epoch in the database",
-		file: "partner/embedded/procedures_session.go",
-		old:  `		c.moved = !c.sameEpoch`,
-		new:  `		c.sameEpoch = true`,
-		pkg:  "partner/embedded", test: "TestExtended_limits",
-	},
-	{
 		invariant: "I6", name: "follows the claim with the lower epoch",
 		file: "partner/decide.go",
 		old:  `	if a > b {`,
@@ -258,13 +251,6 @@ func (w *witness) elect(sequence int64) bool {
 	}
 	n := `,
 		pkg: "partner", test: "TestRun_Fencing",
-	},
-	{
-		invariant: "I6", name: "takes the next epoch without counting up",
-		file: "partner/embedded/procedures_pair.go",
-		old:  `		next.epoch++`,
-		new:  ``,
-		pkg:  "partner/embedded", test: "TestExtended_pair",
 	},
 	{
 		invariant: "I6", name: "serves one of two claims that nobody can order",

@@ -1,146 +1,191 @@
 package mutants
 
-// textMutants break the T-SQL that customers install: each guard of each procedure has one.
-var textMutants = []mutant{
-	byStore("I3", "MirrorState_Acquire_1", "grants a lock that somebody holds",
-		`          AND (Locked = 0 OR LockDate <= @abandoned)
-`,
-		""),
-	byStore("I3", "MirrorState_Acquire_1", "abandons every lock at once",
-		"SET @abandoned = DATEADD(second, -@lockTimeout, @now)",
-		"SET @abandoned = @now"),
-	byStore("I3", "MirrorState_Acquire_1", "leaves the cookie as it was",
-		"LockCookie = LockCookie + 1,",
-		"LockCookie = LockCookie,"),
-	byStore("I3", "MirrorState_Update_1", "takes anybody for the holder",
-		" AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie",
-		""),
-	byStore("I3", "MirrorState_Update_1", "does not look whether there is a lock",
-		"          AND Locked = 1 AND",
-		"          AND"),
-	byStore("I3", "MirrorState_Release_1", "releases whoever asks",
-		" AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie",
-		""),
-	byStore("I3", "MirrorState_Remove_1", "removes under the holder",
-		"(@lockOp IS NULL AND (Locked = 0 OR LockDate <= @abandoned))",
-		"(@lockOp IS NULL)"),
-	byStore("I3", "MirrorState_Store_1", "stores under the holder",
-		`          AND (Locked = 0 OR LockDate <= @abandoned)
-`,
-		""),
-	byStore("I3", "MirrorState_GiveBack_1", "gives back the lock of another call",
-		" AND LockCallId = @call",
-		""),
-	byStore("I4", "MirrorState_Acquire_1", "does not look at the ring when it locks",
-		`          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00),
-                          ISNULL(OperationId4, 0x00), ISNULL(LockOperationId, 0x00))
-`,
-		""),
-	byStore("I4", "MirrorState_Update_1", "does not look at the ring when it updates",
-		`          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
-`,
-		""),
-	byStore("I4", "MirrorState_Store_1", "does not look at the ring when it stores",
-		`          AND @op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))
-`,
-		""),
-	byStore("I4", "MirrorState_Store_1", "remembers three operations",
-		"OperationId4 = OperationId3,",
-		"OperationId4 = NULL,"),
-	byStore("I4", "MirrorState_Update_1", "does not ask what the ring has forgotten",
-		`          AND (OperationsForgotten IS NULL OR OperationsForgotten < @since)
-`,
-		""),
-	byStore("I4", "MirrorState_Remove_1", "never goes the careful way when it removes",
-		`          AND (@careful = 1 OR (Created < DATEADD(millisecond, -10, @called) AND (Settled IS NULL OR Settled < @called)))
-`,
-		""),
-	byStore("I4", "MirrorState_Acquire_1", "does not look what was answered when it locks",
-		`          AND @answered IS NULL
-`,
-		""),
-	byStore("I4", "MirrorState_Store_1", "does not look what was answered when it stores",
-		`          AND @answered IS NULL
-`,
-		""),
-	byStore("I4", "MirrorState_Enter_1", "finds nothing that was answered",
-		`    WHERE OperationId = @op
-`,
-		`    WHERE OperationId = NULL
-`),
-	byStore("I4", "MirrorState_Settle_1", "enters no answer",
-		`    IF @@ROWCOUNT = 0
-`,
-		`    IF @@ROWCOUNT = 5
-`),
-	byStore("I4", "MirrorState_Settle_1", "does not mark the session as settled",
-		`    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK) SET Settled = @clock WHERE SessionId = @id
-`,
-		""),
-	byCall("I4", "MirrorState_Store_1", "stores a second session within one tick",
-		`t.Created IN (@waited, @now)`,
-		`t.Created = @waited`),
-	byCall("I4", "MirrorState_Acquire_1", "makes and locks a second session within one tick",
-		`t.Created IN (@waited, @now)`,
-		`t.Created = @waited`),
-	byCall("I5", "MirrorState_Acquire_1", "locks after its time",
-		`          AND @clock <= @notAfter
-`,
-		""),
-	byCall("I5", "MirrorState_Update_1", "updates after its time",
-		`          AND @clock <= @notAfter
-`,
-		""),
-	byCall("I5", "MirrorState_Store_1", "stores after its time",
-		`          AND @clock <= @notAfter
-`,
-		""),
-	byCall("I5", "MirrorState_Remove_1", "removes after its time",
-		`          AND @clock <= @notAfter
-`,
-		""),
-	byCall("I6", "MirrorState_Acquire_1", "locks in another epoch",
-		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		""),
-	byCall("I6", "MirrorState_Update_1", "updates in another epoch",
-		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		""),
-	byCall("I6", "MirrorState_Store_1", "stores in another epoch",
-		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		""),
-	byCall("I6", "MirrorState_Remove_1", "removes in another epoch",
-		`          AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		""),
-	byCall("I6", "MirrorState_Touch_1", "touches in another epoch",
-		`      AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)
-`,
-		""),
-	byStore("I8", "MirrorState_Get_1", "serves what has expired",
-		`             WHEN s.Expires <= @now THEN 1
-`,
-		""),
-	byStore("I8", "MirrorState_Acquire_1", "locks what has expired",
-		`          AND Expires > @now
-`,
-		""),
+import (
+	"fmt"
+	"slices"
+)
+
+// textMutants break the T-SQL of session/aspstate/schema, which customers install and the embedded pair runs: each guard
+// of each procedure has one. What only keeps apart what runs at the same time has none, for the embedded pair runs one
+// writing call after the other: the hints, and what looks a second time at what was looked at before within one call.
+func textMutants() []mutant {
+	return slices.Concat(sharedMutants(), pairTextMutants, enterMutants, getMutants, touchMutants, acquireMutants, updateMutants(), giveBackMutants, storeMutants, removeMutants, sweepMutants)
 }
 
-// byStore is a break of a procedure's text that the store's conformance suite notices.
-func byStore(invariant, procedure, name, old, new string) mutant {
+// What stands in several procedures.
+const (
+	inEpoch   = `AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)`
+	inTime    = `AND @clock <= @notAfter`
+	isHolder  = `AND Locked = 1 AND LockCookie = @lockCookie AND LockOperationId = @lockOp AND LockOperationCookie = @lockCookie`
+	inRing    = `@op NOT IN (ISNULL(OperationId1, 0x00), ISNULL(OperationId2, 0x00), ISNULL(OperationId3, 0x00), ISNULL(OperationId4, 0x00))`
+	ringOf    = `(ISNULL(s.OperationId1, 0x00), ISNULL(s.OperationId2, 0x00), ISNULL(s.OperationId3, 0x00), ISNULL(s.OperationId4, 0x00))`
+	removedBy = `@op IN (ISNULL(t.OperationId1, 0x00), ISNULL(t.OperationId2, 0x00), ISNULL(t.OperationId3, 0x00), ISNULL(t.OperationId4, 0x00))`
+	halved    = `DATEADD(second, -@lockTimeout / 2, @now)`
+	given     = `COALESCE(@given, `
+	anew      = `-- One that has expired is made anew.`
+	inserts   = `INSERT INTO dbo.ASPStateTempSessions`
+	decides   = `SELECT @result = CASE`
+	answers   = `SELECT CASE`
+)
+
+// does is what a procedure does, as the names of its mutants say it.
+var does = map[string]string{
+	"Get": "reads", "Touch": "touches", "Acquire": "locks", "Update": "updates", "Release": "releases", "GiveBack": "gives back", "Store": "stores", "Remove": "removes",
+}
+
+// The procedures that have an operation, those of them that leave it in the ring, and those that look at others' locks.
+var (
+	withOperation = []string{"Acquire", "Update", "Release", "Store", "Remove"}
+	withRing      = withOperation[:4]
+	withLocks     = []string{"Acquire", "Store", "Remove"}
+	withEpoch     = append([]string{"Touch", "GiveBack"}, withOperation...)
+)
+
+// each is the same break of several procedures.
+func each(invariant string, procedures []string, test, name, old, new string) (all []mutant) {
+	for _, procedure := range procedures {
+		all = append(all, byCall(invariant, procedure, test, fmt.Sprintf(name, does[procedure]), old, new))
+	}
+	return all
+}
+
+// byCall is a break of a procedure's text that calls with all sorts of arguments notice.
+func byCall(invariant, procedure, test, name, old, new string) mutant {
+	file := "40-extension-sessions.sql"
+	switch procedure {
+	case "TakeEpoch", "RaiseEpoch", "FleetSecret", "GetAppId":
+		file = "30-extension-pair.sql"
+	case "Sweep":
+		file = "50-extension-sweep.sql"
+	}
 	return mutant{
-		invariant: invariant, name: name + ", in the text",
-		file: "session/aspstate/schema/40-extension-sessions.sql", within: procedure, old: old, new: new,
-		pkg: "session/aspstate", test: "TestStore_ExtendedText",
+		invariant: invariant, name: name,
+		file: "session/aspstate/schema/" + file, within: "MirrorState_" + procedure + "_1", old: old, new: new,
+		pkg: "partner/embedded", test: test,
 	}
 }
 
-// byCall is one that only calls with arguments that no store makes notice.
-func byCall(invariant, procedure, name, old, new string) mutant {
-	m := byStore(invariant, procedure, name, old, new)
-	m.pkg, m.test = "partner/embedded", "TestTexts"
+// byStore is one that a theme of the store's conformance suite notices.
+func byStore(invariant, procedure, theme, name, old, new string) mutant {
+	m := byCall(invariant, procedure, "TestStore_ExtendedOnEmbeddedPair/"+theme, name, old, new)
+	m.pkg = "session/aspstate"
 	return m
+}
+
+// byPair is one that a test of the store on a pair notices.
+func byPair(invariant, procedure, test, name, old, new string) mutant {
+	m := byCall(invariant, procedure, test, name, old, new)
+	m.pkg = "session/aspstate"
+	return m
+}
+
+// behind is m where its snippet is the first after another.
+func (m mutant) behind(after string) mutant {
+	m.after = after
+	return m
+}
+
+// sharedMutants break what several procedures have in common.
+func sharedMutants() []mutant {
+	const moved = "WHEN @epoch IS NULL OR e.Epoch <> @epoch THEN 6"
+	return slices.Concat(
+		each("I5", withEpoch, "TestGuards_timeAndEpoch", "%s after its time", inTime, ""),
+		each("I6", append([]string{"Get"}, withEpoch...), "TestGuards_timeAndEpoch", "%s in another epoch", inEpoch, ""),
+		each("I6", append([]string{"Get"}, withEpoch...), "TestGuards_timeAndEpoch", "%s and does not tell that the epoch is another", moved, "WHEN 1 = 0 THEN 6"),
+		each("I4", withOperation, "TestGuards_operation", "%s for an operation of zeros", "NULLIF(@op, 0x00000000000000000000000000000000)", "@op"),
+		each("I4", withOperation, "TestGuards_answered", "%s what was answered", "AND @answered IS NULL", ""),
+		each("I4", withOperation, "TestGuards_answered", "%s what another call of the operation has done, and everybody has forgotten",
+			"AND (@call = @op OR NOT EXISTS (SELECT u.OperationId FROM dbo.MirrorStateSettled AS u WHERE u.OperationId = @op AND u.Result IN (0, 5, 8)))", ""),
+		each("I4", withOperation, "TestGuards_answered", "%s beside what was settled since the call began", " AND (Settled IS NULL OR Settled < @called)", ""),
+		each("I4", withOperation, "TestGuards_answered", "%s beside what was made since the call began", "Created < DATEADD(millisecond, -10, @called) AND ", ""),
+		each("I4", withOperation, "TestGuards_young", "%s what was made after it was sent", "AND (@sent IS NULL OR Created <= DATEADD(millisecond, 10, @sent))", ""),
+		each("I4", withOperation, "TestGuards_entered", "%s without a look at what was answered, though it was sent again", "SET @careful = @resent", "SET @careful = 0"),
+		each("I4", withOperation, "TestGuards_answered", "%s and does not know when the only attempt's call began", "SET @called = COALESCE(@called, @sent)", ""),
+		each("I4", []string{"Update", "Release", "Store"}, "TestGuards_young", "%s and does not know when the first attempt was sent again", "SET @sent = COALESCE(@sent, @firstSent)", ""),
+		each("I4", []string{"Acquire", "Store"}, "TestGuards_version", "%s and does not know when the only attempt was sent", "SET @since = COALESCE(@firstSent, @sent)", "SET @since = @firstSent"),
+		each("I4", withOperation, "TestGuards_entered", "%s and settles nothing that it refuses", "(@resent = 1 OR (@settle", "(@resent = 5 OR (@settle"),
+		each("I4", withOperation, "TestGuards_entered", "%s and settles no refusal of what others may send again", "(@settle > 0 AND", "(@settle > 5 AND"),
+		each("I4", withOperation, "TestGuards_entered", "%s and settles again what the call was answered before", "(@answered IS NULL OR @own = 0) AND ", ""),
+		each("I4", withRing, "TestGuards_entered", "%s and settles nothing that it has done", "IF @resent = 1 EXECUTE dbo.MirrorState_Settle_1 @id, @op, @call, 0", ""),
+		each("I4", withRing, "TestGuards_written", "%s and does not remember it", "OperationId1 = @op, ", ""),
+		each("I4", withRing, "TestGuards_written", "%s and remembers three operations", "OperationId4 = OperationId3,", "OperationId4 = NULL,"),
+		each("I5", withRing, "TestGuards_written", "%s and does not note that it forgets", "COALESCE(OperationDate4, OperationsForgotten)", "OperationsForgotten"),
+		each("I5", withRing, "TestGuards_written", "%s and forgets what it forgot before", "COALESCE(OperationDate4, OperationsForgotten)", "OperationDate4"),
+		each("I3", withLocks, "TestGuards_holder", "%s past a lock before its time", "DATEADD(second, -@lockTimeout, @now)", halved),
+		each("I8", withRing[:3], "TestGuards_written", "%s and sets no timeout", "Timeout = COALESCE(@timeout, Timeout)", "Timeout = Timeout"),
+	)
+}
+
+// pairTextMutants break the epoch, the fleet's secret and the applications.
+var pairTextMutants = []mutant{
+	byCall("I6", "TakeEpoch", "TestExtended_pair", "takes the next epoch without counting up", "Epoch = Epoch + 1, [", "["),
+	byCall("I6", "TakeEpoch", "TestExtended_pair", "takes another epoch for the server that has it", " AND [Server] <> @server", ""),
+	byCall("I6", "TakeEpoch", "TestExtended_pair", "takes an epoch for nobody", ", [Server] = @server", ""),
+	byCall("I6", "RaiseEpoch", "TestExtended_pair", "raises the epoch above the other claim's alone", "CASE WHEN Epoch > @above THEN Epoch ELSE @above END + 1", "@above + 1"),
+	byCall("I6", "RaiseEpoch", "TestExtended_pair", "raises the epoch above the row's alone", "CASE WHEN Epoch > @above THEN Epoch ELSE @above END + 1", "Epoch + 1"),
+	byCall("I6", "RaiseEpoch", "TestExtended_pair", "raises the epoch for nobody", ", [Server] = @server", ""),
+	byCall("I6", "FleetSecret", "TestExtended_pair", "takes a secret in another epoch", " AND Epoch = @epoch", ""),
+	byCall("I6", "FleetSecret", "TestExtended_pair", "does not tell that the secret is of another epoch", "CASE WHEN Epoch = @epoch THEN 0 ELSE 6 END", "0"),
+	byCall("I3", "FleetSecret", "TestExtended_pair", "makes a secret of each proposal", " AND FleetSecret IS NULL", ""),
+	byCall("I6", "GetAppId", "TestExtended_pair", "gives an application's id in another epoch", " AND Epoch = @epoch", ""),
+	byCall("I7", "GetAppId", "TestExtended_pair", "registers each application that is asked for", "IF @register = 1", "IF 1 = 1"),
+}
+
+// enterMutants break what is remembered of answers.
+var enterMutants = []mutant{
+	byStore("I4", "Enter", "late", "finds nothing that was answered", "WHERE OperationId = @op", "WHERE OperationId = NULL"),
+	byCall("I4", "Enter", "TestGuards_answered", "finds what was done only as long as it is news", "Result IN (0, 5, 8) OR ", ""),
+	byCall("I4", "Enter", "TestGuards_answered", "finds what made the session only as long as it is news", "Result IN (0, 5, 8)", "Result IN (0, 5)"),
+	byPair("I5", "Enter", "TestUpdate_sentAgainWhenTheRowCannotTell/extended", "says not applied of what was said to be unknown", "Result IN (0, 5, 8)", "Result IN (0, 8)"),
+	byCall("I4", "Enter", "TestGuards_answered", "finds nothing that the call itself was answered", "(CallId = @call AND Settled >= @sent) OR ", ""),
+	byCall("I4", "Enter", "TestGuards_answered", "finds what the call was answered before it was sent again", " AND Settled >= @sent", ""),
+	byStore("I4", "Enter", "late", "finds nothing that another call was answered", " OR (CallId <> @call AND Settled >= @called AND Result <> 7)", ""),
+	byCall("I4", "Enter", "TestGuards_answered", "finds what another call was answered before this one began", " AND Settled >= @called", ""),
+	byStore("I4", "Enter", "late", "takes what was given back for what all its calls were answered", " AND Result <> 7", ""),
+	byCall("I4", "Enter", "TestGuards_newestAnswer", "finds the oldest answer", "ORDER BY Settled DESC", "ORDER BY Settled"),
+	byCall("I4", "Enter", "TestGuards_entered", "takes each answer for the call's own", "CASE WHEN CallId = @call THEN 1 ELSE 0 END", "1"),
+	byCall("I4", "Enter", "TestGuards_entered", "takes the call's own answer for another's", "CASE WHEN CallId = @call THEN 1 ELSE 0 END", "0"),
+	byCall("I4", "Settle", "TestGuards_entered", "enters no answer", "IF @@ROWCOUNT = 0", "IF @@ROWCOUNT = 5"),
+	byCall("I4", "Settle", "TestGuards_entered", "leaves the answer that the call was given before", "SET Settled = @clock, Result = @result", "SET Settled = @clock"),
+	byCall("I4", "Settle", "TestGuards_entered", "leaves the date of the answer that the call was given before", "SET Settled = @clock, Result = @result", "SET Result = @result"),
+	byStore("I4", "Settle", "late", "does not mark the session as settled", "    UPDATE dbo.ASPStateTempSessions WITH (ROWLOCK, UPDLOCK) SET Settled = @clock WHERE SessionId = @id\n", ""),
+	byCall("I4", "Settle", "TestGuards_entriesAreSwept", "forgets answers at once", "DATEADD(minute, -10, @clock)", "@clock"),
+	byCall("I9", "Settle", "TestGuards_entriesAreSwept", "keeps answers for ever", "DATEADD(minute, -10, @clock)", "DATEADD(year, -10, @clock)"),
+}
+
+// getMutants break the read.
+var getMutants = []mutant{
+	byCall("I8", "Get", "TestExtended_expiry", "reads an expired session", "WHEN s.Expires <= @now THEN 1", "WHEN 1 = 0 THEN 1"),
+	byCall("I8", "Get", "TestGuards_renewed", "reads the item of an expired session", "WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN NULL", "WHEN 1 = 0 THEN NULL"),
+	byCall("I3", "Get", "TestExtended_locking", "reads a locked session", "WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN CASE", "WHEN 1 = 0 THEN CASE"),
+	byCall("I3", "Get", "TestGuards_renewed", "reads the item of a locked session", "WHEN s.Locked = 1 AND s.LockDate > @abandoned AND @allowLocked = 0 THEN NULL", "WHEN 1 = 0 THEN NULL"),
+	byStore("I3", "Get", "abandoned locks", "waits for locks that are abandoned", "WHEN s.Locked = 1 AND s.LockDate > @abandoned THEN", "WHEN s.Locked = 1 THEN"),
+	byCall("I3", "Get", "TestGuards_renewed", "takes a lock for abandoned before its time", "DATEADD(second, -@lockTimeout, @now)", halved),
+	byCall("I6", "Get", "TestGuards_timeAndEpoch", "reads the item in another epoch", "WHEN @item = 0 OR @epoch IS NULL OR e.Epoch <> @epoch THEN NULL", "WHEN @item = 0 THEN NULL"),
+	byCall("I8", "Get", "TestGuards_renewed", "renews an expired session by a read", "(Expires > @now AND (Locked", "((Locked"),
+	byCall("I8", "Get", "TestGuards_renewed", "renews by a read that meets a lock", "(Expires > @now AND (Locked = 0 OR LockDate <= @abandoned))", "(Expires > @now)"),
+	byCall("I8", "Get", "TestGuards_renewed", "renews nothing beside a holder", "OR (@allowLocked = 1 AND Locked = 1 AND LockDate > @abandoned))", ")"),
+	byCall("I8", "Get", "TestGuards_renewed", "renews by a peek", "IF @renew = 1 AND EXISTS", "IF EXISTS"),
+	byStore("I8", "Get", "expiry", "lets a session live longer than it says, by a read", "Timeout * 63", "Timeout * 90"),
+	byStore("I8", "Get", "timeouts in seconds", "serves a session beyond its second, by a read", "CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN TimeoutSeconds ELSE Timeout * 63 END", "Timeout * 63"),
+}
+
+// touchMutants break the touch.
+var touchMutants = []mutant{
+	byStore("I4", "Touch", "late", "sets the timeout of a touch that comes late", " AND COALESCE(TimeoutDate, DATEADD(millisecond, 10, Created)) < @sent", ""),
+	byStore("I4", "Touch", "late", "sets the timeout of what was made since the touch was sent", "COALESCE(TimeoutDate, DATEADD(millisecond, 10, Created)) < @sent", "(TimeoutDate IS NULL OR TimeoutDate < @sent)"),
+	byCall("I4", "Touch", "TestGuards_renewed", "does not note when it set the timeout", "CASE WHEN @timeout IS NULL THEN TimeoutDate ELSE @clock END", "TimeoutDate"),
+	byCall("I5", "Touch", "TestGuards_renewed", "says done of a touch that comes late", "WHEN @timeout IS NOT NULL AND @rows = 0 THEN 7", "WHEN 1 = 0 THEN 7"),
+	byCall("I5", "Touch", "TestGuards_renewed", "says done of a touch of nothing", "WHEN s.SessionId IS NULL THEN 1", "WHEN 1 = 0 THEN 1"),
+	byCall("I5", "Touch", "TestExtended_expiry", "says done of a touch of what has expired", "WHEN s.Expires <= @now AND", "WHEN 1 = 0 AND"),
+	byCall("I5", "Touch", "TestGuards_renewed", "says no session of one that a live lock keeps", "WHEN s.Expires <= @now AND (s.Locked = 0 OR s.LockDate <= @abandoned) THEN 1", "WHEN s.Expires <= @now THEN 1"),
+	byCall("I5", "Touch", "TestGuards_timeAndEpoch", "says done of a touch after its time", "WHEN @clock > @notAfter THEN 7", "WHEN 1 = 0 THEN 7"),
+	byCall("I8", "Touch", "TestGuards_renewed", "renews an expired session by a touch", "AND (Expires > @now OR (Locked = 1 AND LockDate > @abandoned))", ""),
+	byCall("I8", "Touch", "TestGuards_renewed", "renews an abandoned session by a touch", "(Locked = 1 AND LockDate > @abandoned)", "(Locked = 1)"),
+	byCall("I8", "Touch", "TestGuards_renewed", "renews no session that a live lock keeps", " OR (Locked = 1 AND LockDate > @abandoned)", ""),
+	byCall("I8", "Touch", "TestGuards_renewed", "takes a touched lock for abandoned before its time", "DATEADD(second, -@lockTimeout, @now)", halved),
+	byCall("I8", "Touch", "TestGuards_renewed", "lets a session live longer than it says, by a touch", "Timeout * 63", "Timeout * 90"),
+	byStore("I8", "Touch", "timeouts in seconds", "serves a session beyond its second, by a touch", "CASE WHEN (TimeoutSeconds + 59) / 60 = Timeout THEN TimeoutSeconds ELSE Timeout * 63 END", "Timeout * 63"),
+	byCall("I8", "Touch", "TestGuards_renewed", "forgets the seconds in a touch without a timeout", "CASE WHEN @timeout IS NULL THEN TimeoutSeconds ELSE @timeoutSeconds END", "@timeoutSeconds"),
+	byCall("I8", "Touch", "TestGuards_renewed", "leaves the seconds where a touch sets minutes", "CASE WHEN @timeout IS NULL THEN TimeoutSeconds ELSE @timeoutSeconds END", "TimeoutSeconds"),
 }
