@@ -139,7 +139,7 @@ func (s scene) play(t *testing.T, p *Partner) {
 		byName[strings.ToLower(n)] = value(v, func(at time.Time) any { return at })
 	}
 	var list []argument
-	for _, q := range findProcedure(name).params {
+	for _, q := range findProcedure(t, p, name).params {
 		a := q.value
 		if v, ok := byName[q.name]; ok {
 			var err error
