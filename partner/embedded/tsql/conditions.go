@@ -26,6 +26,9 @@ func (p *parser) comparison() fragment {
 	if p.accept("IS") {
 		p.needValue(left)
 		not := p.accept("NOT")
+		if p.peek(0).is("DISTINCT") {
+			p.unsupported("Clause", "IS DISTINCT FROM")
+		}
 		p.expect("NULL")
 		f := predicate(not, left.sql+" IS NULL")
 		if f.eval = isNull(left.eval); not {
@@ -126,7 +129,7 @@ func (p *parser) likeOther(f, other fragment) fragment {
 		typ = p.columnType(other)
 	}
 	switch {
-	case typ.isDateTime():
+	case typ.isDateTime(), typ.Name == "date", typ.Name == "time", typ.Name == "datetimeoffset":
 		return p.dateLiteral(text, typ)
 	case typ.isNumber():
 		return convertFragment(f, typ, -1)

@@ -69,6 +69,7 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 		return p.drop(d, begin), true
 	}
 	d.Name = p.name()
+	p.permanent(d.Name)
 	switch d.Kind {
 	case "PROCEDURE", "FUNCTION":
 		p.procedureText(d, first)
@@ -82,6 +83,10 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 			p.createTable(d)
 		case "ALTER":
 			p.alterTable(d)
+		default:
+			if p.peek(0).is("WITH") {
+				p.unsupported("Clause", "TRUNCATE TABLE … WITH")
+			}
 		}
 	default:
 		p.principalText(d)
@@ -91,6 +96,16 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 	}
 	d.Text = p.words(begin)
 	return []Statement{d}, true
+}
+
+// permanent refuses the names of temporary objects, and those that SQLite keeps for itself.
+func (p *parser) permanent(n Name) {
+	switch {
+	case strings.HasPrefix(n.Object, "#"):
+		p.unsupported("Clause", "temporary table "+n.Object)
+	case len(n.Object) >= 7 && strings.EqualFold(n.Object[:7], "sqlite_"):
+		p.unsupported("Clause", "a table named "+n.Object)
+	}
 }
 
 // defines says whether the verb is known for the kind. indexed: words of an index stood between them.
@@ -119,8 +134,12 @@ func (p *parser) drop(d *Definition, begin int) []Statement {
 	for {
 		one := *d
 		one.Name = p.name()
+		p.permanent(one.Name)
 		if one.Kind == "INDEX" {
 			p.dropIndex(&one)
+		}
+		if one.Kind == "TABLE" {
+			p.define(one.Name, nil, false)
 		}
 		list = append(list, &one)
 		if !p.acceptSymbol(",") {

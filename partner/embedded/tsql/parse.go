@@ -116,6 +116,8 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		return []Statement{p.query(at, "SELECT", "")}
 	case p.accept("ALTER", "DATABASE"):
 		return []Statement{p.alterDatabase(at)}
+	case t.kind == wordToken && p.peek(1).isSymbol(":"):
+		p.unsupported("Statement", "label "+t.text)
 	case otherStatements[word]:
 		p.refuse(t)
 	case first && t.isName():
@@ -142,7 +144,7 @@ FETCH GOTO GRANT IF INSERT KILL LOAD MERGE OPEN PRINT RAISERROR READTEXT RECONFI
 ROLLBACK SAVE SELECT SET SETUSER SHUTDOWN TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT`)
 
 // unfinished are words that would continue a statement with what is not supported.
-var unfinished = wordSet(`INTO FOR PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
+var unfinished = wordSet(`INTO FOR WINDOW PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
 
 // finish checks that the statement ends here: by a semicolon, the end of the
 // batch, or the first word of another statement.

@@ -20,6 +20,8 @@ type parser struct {
 	in     *inputs // of the statement being parsed
 	schema Schema
 	body   *body // of the procedure whose body is parsed; nil: a batch is
+
+	defined map[string]defined // by the text so far; see defineKey
 }
 
 // peek is the token that comes next, or a few further on.

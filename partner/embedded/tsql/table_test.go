@@ -428,3 +428,31 @@ func TestTable_Refuses(t *testing.T) {
 		}
 	}
 }
+
+// A batch knows the tables that it makes itself.
+func TestTable_InOneBatch(t *testing.T) {
+	steps{
+		{"CREATE TABLE T (Id int IDENTITY PRIMARY KEY, D datetime, S varchar(3)); INSERT T VALUES ('20261130', 'abc'); INSERT T SELECT '1/2/2026', 'b'; SELECT Id, S FROM T WHERE D > '20260601'", "1|abc"},
+		{"INSERT T VALUES ('20261130', 'abcd')", "8152:"},
+		{"DROP TABLE T; CREATE TABLE T (S varchar(5)); INSERT T VALUES ('abcde'); SELECT S FROM T", "abcde"},
+		{"ALTER TABLE T ADD N tinyint; INSERT T VALUES ('a', 300)", "220:"},
+		{"CREATE TABLE Gap (a int, b uniqueidentifier NULL, c date); INSERT Gap VALUES (1, '6f9619ff-8b86-d011-b42d-00c04fc964ff', '20261130'); SELECT a FROM Gap WHERE b = '6f9619ff-8b86-d011-b42d-00c04fc964ff' AND c = '11/30/2026'", "1"},
+		{"CREATE TABLE [a b.c] ([x y] int CHECK ([x y] < datepart(year, getdate())), [z]]] nvarchar(5) DEFAULT (N'it''s'))", ""},
+		{"INSERT [a b.c] ([x y]) VALUES (1); SELECT * FROM [a b.c] WHERE [z]]] = 'IT''S'", "1|it's"},
+		{"INSERT [a b.c] ([x y]) VALUES (9999)", "547:"},
+		{"CREATE TABLE Tree (Id int NOT NULL PRIMARY KEY, Parent int NULL REFERENCES Tree (Id), CONSTRAINT CK CHECK (Parent <> Id))", ""},
+		{"INSERT Tree VALUES (1, NULL), (2, 1)", "2"},
+		{"INSERT Tree VALUES (3, 4)", `547: The INSERT statement conflicted with the FOREIGN KEY SAME TABLE constraint "` + "FK__Tree__Paren__" + fkDigits(t) + `". The conflict occurred in database "D", table "dbo.Tree", column 'Id'.`},
+		{"DELETE Tree WHERE Id = 1", "547:"},
+	}.run(t, openCatalogue(t))
+}
+
+func fkDigits(t *testing.T) string {
+	t.Helper()
+	table, err := ParseTable("CREATE TABLE Tree (Id int NOT NULL PRIMARY KEY, Parent int NULL REFERENCES Tree (Id))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := table.ForeignKeys[0].Name
+	return name[strings.LastIndex(name, "_")+1:]
+}

@@ -47,7 +47,9 @@ func (p *parser) createTable(d *Definition) {
 	if p.peek(0).is("AS") {
 		p.unsupported("Clause", "CREATE TABLE … AS "+strings.ToUpper(p.peek(1).text))
 	}
-	d.Table = tp.finish(d)
+	if d.Table = tp.finish(d); d.Table != nil {
+		p.define(d.Name, d.Table.Schema(), p.defined[defineKey(d.Name)].dropped)
+	}
 }
 
 // storageOptions passes ON filegroup, TEXTIMAGE_ON filegroup and WITH (…), which have no effect here.
@@ -135,6 +137,10 @@ func (tp *tableParser) column() {
 
 // storable refuses types that no column here can have.
 func (p *parser) storable(c TableColumn, line int) {
+	if strings.EqualFold(c.Name, "rowid") { // rows are found by it
+		p.fail(notSupported(line, "Clause", "a column named "+c.Name))
+		return
+	}
 	switch c.Type.Name {
 	case "sql_variant", "xml", "timestamp", "hierarchyid", "geography", "geometry", "json", "vector":
 		p.fail(notSupported(line, "Type", c.Type.Name))
@@ -481,6 +487,9 @@ func (tp *tableParser) conditions(d *Definition) {
 		f := tp.condition()
 		tp.noVariables(line, "CREATE TABLE")
 		if c.index >= 0 {
+			if strings.Contains(f.sql, "tsql_clock(") || strings.Contains(f.sql, "tsql_newid(") {
+				tp.fail(notSupported(line, "Clause", "WHERE of an index with a function that changes"))
+			}
 			tp.t.Indexes[c.index].SQL = f.sql
 			continue
 		}
