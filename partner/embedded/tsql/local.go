@@ -47,48 +47,52 @@ func (p *parser) temporaryTable(at position, word string) Statement {
 	return st
 }
 
-// localTable parses the columns of a table variable or a temporary table.
+// localTable parses the columns and constraints of a table variable or a temporary table.
 func (p *parser) localTable(at position, name string) Statement {
-	table := quoteIdentifier(name)
-	st := &CreateLocal{position: at, Name: name, DropSQL: "DROP TABLE temp." + table}
-	var columns []Column
-	var items []string
-	p.expectSymbol("(")
-	for {
-		c := Column{Name: p.identifier(), Type: p.typeSpec(1)}
-		item := quoteIdentifier(c.Name) + " " + c.Type.declaration()
-		for {
-			switch {
-			case p.accept("NOT", "NULL"):
-				item += " NOT NULL"
-			case p.accept("NULL"):
-			case p.accept("PRIMARY", "KEY"):
-				item += " PRIMARY KEY"
-			case p.accept("UNIQUE"):
-				item += " UNIQUE"
-			case p.accept("CLUSTERED"), p.accept("NONCLUSTERED"):
-			default:
-				goto next
-			}
-		}
-	next:
-		columns, items = append(columns, c), append(items, item)
-		if !p.acceptSymbol(",") {
-			break
-		}
+	st := &CreateLocal{position: at, Name: name, DropSQL: "DROP TABLE temp." + quoteIdentifier(name)}
+	tp := &tableParser{parser: p, t: &Table{Name: Name{Object: name}}}
+	outer := p.in
+	p.in = &inputs{}
+	tp.elements()
+	t := tp.finish(&Definition{position: at, Name: tp.t.Name})
+	p.in = outer
+	if p.err != nil {
+		return st
 	}
-	p.expectSymbol(")")
-	p.body.tables[strings.ToLower(name)] = columns
-	st.SQL = "CREATE TEMP TABLE " + table + " (" + strings.Join(items, ", ") + ")"
+	st.SQL = p.localSQL(t)
+	p.body.tables[strings.ToLower(name)] = t.Schema()
 	return st
 }
 
-// declaration is the type in a table of SQLite.
-func (t TypeSpec) declaration() string {
-	if t.isString() {
-		return t.Name + " COLLATE NOCASE"
+// localSQL is the table in one statement: its keys are constraints, and it has no other indexes and no foreign keys, as SQL
+// Server's temporary tables have none.
+func (p *parser) localSQL(t *Table) string {
+	t.ForeignKeys = nil
+	sql := "CREATE TEMP" + strings.TrimPrefix(strings.TrimSuffix(t.create(), ")"), "CREATE")
+	keys := t.Keys
+	for _, x := range t.Indexes {
+		if x.Unique {
+			keys = append(keys, Key{Columns: x.Columns})
+		}
+		if x.Unique && x.SQL != "" {
+			p.unsupported("Clause", "a filtered index of "+t.Name.Object)
+		}
 	}
-	return t.Name
+	for _, k := range keys {
+		if t.isIdentity(k) {
+			continue
+		}
+		for _, c := range k.Columns {
+			if !t.Column(c.Name).NotNull {
+				p.unsupported("Clause", "a key with NULLs of "+t.Name.Object)
+			}
+		}
+		sql += ", UNIQUE (" + quoted(names(k.Columns)) + ")"
+	}
+	if c := t.Identity(); c != nil && c.Seed > 1 {
+		p.unsupported("Clause", "IDENTITY("+integerText(c.Seed)+", 1) of "+t.Name.Object)
+	}
+	return sql + ")"
 }
 
 // declareCursor parses name CURSOR [LOCAL …] FOR query, from the name on.

@@ -456,3 +456,38 @@ func fkDigits(t *testing.T) string {
 	name := table.ForeignKeys[0].Name
 	return name[strings.LastIndex(name, "_")+1:]
 }
+
+// Table variables and temporary tables have what tables have, but for foreign keys.
+func TestLocalTables(t *testing.T) {
+	c := openCatalogue(t)
+	p, err := ParseProcedure(`CREATE PROCEDURE p AS
+		DECLARE @t TABLE (Id int IDENTITY(1, 1) PRIMARY KEY, A varchar(3) NOT NULL DEFAULT 'd', B int NOT NULL CHECK (B > 0), UNIQUE (A, B))
+		CREATE TABLE #u (A int NOT NULL REFERENCES Nobody (x), B datetime NULL, PRIMARY KEY CLUSTERED (A DESC), INDEX i (B))
+		INSERT INTO @t VALUES ('x', 1), ('y', 2)
+		INSERT INTO @t (B) VALUES (3)
+		INSERT INTO #u SELECT Id, '20261130' FROM @t
+		SELECT t.Id, t.A, u.A FROM @t t JOIN #u u ON u.A = t.Id WHERE u.B = '11/30/2026' ORDER BY t.Id`, c.schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result string
+	for _, st := range p.Body {
+		switch st := st.(type) {
+		case *CreateLocal:
+			err = c.exec(t.Context(), []string{st.SQL})
+		case *Query:
+			_, result, err = c.query(t.Context(), st)
+		}
+		if err != nil {
+			t.Fatalf("line %d: %v", st.Line(), err)
+		}
+	}
+	if want := "1|x|1;2|y|2;3|d|3"; result != want {
+		t.Errorf("%s, want %s", result, want)
+	}
+	for _, table := range []string{"#t (a int NULL UNIQUE)", "#t (a int IDENTITY(5, 1))", "#t (a int, b AS a + 1)"} {
+		if _, err := ParseProcedure("CREATE PROCEDURE p AS CREATE TABLE "+table, nil); err == nil || asError(t, err).Number != 40510 {
+			t.Errorf("%s: %v, want 40510", table, err)
+		}
+	}
+}

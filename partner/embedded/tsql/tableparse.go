@@ -32,17 +32,7 @@ func (p *parser) createTable(d *Definition) {
 		return
 	}
 	tp := &tableParser{parser: p, t: &Table{Name: d.Name}}
-	p.expectSymbol("(")
-	for p.err == nil {
-		tp.element()
-		if !p.acceptSymbol(",") || p.peek(0).isSymbol(")") {
-			break
-		}
-	}
-	if tp.t.Columns == nil {
-		p.unexpected()
-	}
-	p.expectSymbol(")")
+	tp.elements()
 	p.storageOptions()
 	if p.peek(0).is("AS") {
 		p.unsupported("Clause", "CREATE TABLE … AS "+strings.ToUpper(p.peek(1).text))
@@ -50,6 +40,21 @@ func (p *parser) createTable(d *Definition) {
 	if d.Table = tp.finish(d); d.Table != nil {
 		p.define(d.Name, d.Table.Schema(), p.defined[defineKey(d.Name)].dropped)
 	}
+}
+
+// elements parses (columns and constraints).
+func (tp *tableParser) elements() {
+	tp.expectSymbol("(")
+	for tp.err == nil {
+		tp.element()
+		if !tp.acceptSymbol(",") || tp.peek(0).isSymbol(")") {
+			break
+		}
+	}
+	if tp.t.Columns == nil {
+		tp.unexpected()
+	}
+	tp.expectSymbol(")")
 }
 
 // storageOptions passes ON filegroup, TEXTIMAGE_ON filegroup and WITH (…), which have no effect here.
