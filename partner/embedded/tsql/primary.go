@@ -126,7 +126,7 @@ func (p *parser) columnReference() fragment {
 		f.sql = quoteIdentifier(n.Schema) + "." + f.sql
 	}
 	if !p.in.aggregate {
-		p.in.bare = append(p.in.bare, f)
+		p.in.bare = append(p.in.bare, bareColumn{f.sql, f.column, f.qualifier})
 	}
 	return f
 }

@@ -41,8 +41,8 @@ type inputs struct {
 	row        *rowView // of the OUTPUT clause whose expression is parsed
 	definition bool     // what is written becomes a part of the database's schema
 
-	bare      []fragment // columns outside of aggregate functions, those of subqueries apart
-	outer     int        // sources before it are those of the queries around
+	bare      []bareColumn // columns outside of aggregate functions, those of subqueries apart
+	outer     int          // sources before it are those of the queries around
 	ctes      []cte
 	recursion *recursion // of the common table expression whose body is parsed
 }

@@ -39,6 +39,7 @@ var translations = []struct {
 	{regexp.MustCompile(`((?:CHECK|FOREIGN KEY) constraint) failed`), 547, 16, "The statement conflicted with a %s."},
 	{regexp.MustCompile(`(misuse of window function|misuse of aliased window function)`), 4108, 15, "Windowed functions can only appear in the SELECT or ORDER BY clauses: %s."},
 	{regexp.MustCompile(`duplicate WITH table name: (.*?)(?: \(\d+\))?$`), 239, 16, "Duplicate common table expression name '%s' was specified."},
+	{regexp.MustCompile(`error in (?:view|index|trigger) (.*?) after drop column`), 5074, 16, "The object '%s' is dependent on the column."},
 	{regexp.MustCompile(`(ORDER BY term does not match)`), 104, 16,
 		"ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator: %s."},
 	{regexp.MustCompile(`(ORDER BY term out of range)`), 108, 15, "The ORDER BY position number is out of range of the number of items in the select list: %s."},

@@ -491,3 +491,73 @@ func TestLocalTables(t *testing.T) {
 		}
 	}
 }
+
+// A mirror that runs SQL and Change.Schema, and no rows, has the same schema; and a connection that was there before sees it.
+func TestTable_Mirror(t *testing.T) {
+	c := openCatalogue(t)
+	file := "file:" + t.TempDir() + "/mirror.db"
+	mirror, other := openFile(t, file), openFile(t, file)
+	for i, batch := range []string{
+		"CREATE TABLE T (Id int IDENTITY(7, 1) PRIMARY KEY, A varchar(5) NULL UNIQUE, B int NOT NULL)", "INSERT T VALUES ('a', 1), ('b', 2)",
+		"ALTER TABLE T ADD C int NOT NULL DEFAULT 3, D date NULL CHECK (D > '20200101')", "ALTER TABLE T DROP COLUMN B", "ALTER TABLE T ADD E int", "UPDATE T SET E = 5", "ALTER TABLE T ALTER COLUMN E bigint NOT NULL", "DELETE T",
+		"CREATE UNIQUE INDEX I ON T (C, A)", "ALTER TABLE T ADD CONSTRAINT K UNIQUE (A, D)", "DROP INDEX I ON T", "TRUNCATE TABLE T", "INSERT T (A, E) VALUES ('z', 1)",
+	} {
+		list, err := ParseFor(batch, c.schema)
+		if err != nil {
+			t.Fatalf("%s: %v", batch, err)
+		}
+		if d, ok := list[0].(*Definition); ok {
+			var statements []string
+			if i == 0 {
+				statements = d.Table.SQL()
+			} else {
+				change, err := c.tables[0].Change(d, c.tables)
+				if err != nil {
+					t.Fatalf("%s: %v", batch, err)
+				}
+				statements = change.Schema
+			}
+			if _, err := mirror.Exec("BEGIN; " + strings.Join(statements, "; ") + "; COMMIT"); err != nil {
+				t.Fatalf("%s: %v", batch, err)
+			}
+		}
+		if _, err := c.batch(t.Context(), batch); err != nil {
+			t.Fatalf("%s: %v", batch, err)
+		}
+		if got, want := schemaOf(t, other), schemaOf(t, c.db); got != want {
+			t.Errorf("%s: the mirror has\n%s\nwant\n%s", batch, got, want)
+		}
+		var n int
+		if err := other.QueryRow("SELECT count(*) FROM T WHERE Id > 0 AND A IS NULL").Scan(&n); err != nil {
+			t.Errorf("%s: %v", batch, err)
+		}
+	}
+	c.sound(t)
+	var sequence int
+	if err := mirror.QueryRow("SELECT seq FROM sqlite_sequence").Scan(&sequence); err != nil || sequence != 6 {
+		t.Errorf("the mirror would go on behind %d, %v; want 6", sequence, err)
+	}
+}
+
+func openFile(t *testing.T, file string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Exec("PRAGMA journal_mode = WAL"); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func schemaOf(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	var text string
+	if err := db.QueryRow("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY type, name)").Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
