@@ -17,7 +17,7 @@ func (p *parser) comparison() fragment {
 		p.needValue(left)
 		p.pos++
 		if next := p.peek(0); next.is("ALL") || next.is("ANY") || next.is("SOME") {
-			p.unsupported("Clause", t.text+" "+strings.ToUpper(next.text))
+			return p.quantified(comparisons[t.text], left)
 		}
 		right := p.sum()
 		p.needValue(right)
