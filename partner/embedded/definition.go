@@ -182,6 +182,8 @@ func (c *catalogueWriter) drop(kind, name string) error {
 func (c *catalogueWriter) object(st *tsql.Definition) error {
 	o := definedBy(st)
 	switch {
+	case o == nil:
+		return notSupported("%s %s", st.Verb, st.Kind)
 	case st.Action == "DROP COLUMN":
 		return c.dropColumns(st)
 	case st.Verb == "DROP":
