@@ -156,6 +156,8 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) error {
 // setOption is SET of an option. Those that are not here have nothing to act on.
 func (b *batch) setOption(st *tsql.SetOption) error {
 	switch st.Option {
+	case "IDENTITY_INSERT":
+		return notSupported("Statement 'SET IDENTITY_INSERT'")
 	case "NOCOUNT":
 		b.s.noCount = strings.EqualFold(st.Value, "ON")
 	case "LOCK_TIMEOUT":

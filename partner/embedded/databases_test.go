@@ -159,7 +159,7 @@ func TestDefinitions(t *testing.T) {
 	refuses(t, db, "SELECT * FROM ASPStateTempSessions", 208)
 	refuses(t, db, "CREATE TABLE dbo.Other (A int)", 40510)
 	refuses(t, db, "CREATE PROCEDURE dbo.TempResetTimeout @id nvarchar(88) AS RETURN 1", 40510)
-	for _, text := range []string{"CREATE VIEW dbo.V AS SELECT 1 AS a", "DROP VIEW dbo.V", "DROP FUNCTION IF EXISTS dbo.f", "TRUNCATE TABLE dbo.ASPStateTempSessions", "MERGE dbo.ASPStateTempSessions USING (SELECT 1 AS a) s ON 1 = 0 WHEN MATCHED THEN DELETE;"} {
+	for _, text := range []string{"CREATE VIEW dbo.V AS SELECT 1 AS a", "DROP VIEW dbo.V", "DROP FUNCTION IF EXISTS dbo.f", "CREATE TRIGGER r ON ASPStateTempSessions FOR DELETE AS SELECT 1", "SET IDENTITY_INSERT ASPStateTempSessions ON", "TRUNCATE TABLE dbo.ASPStateTempSessions", "MERGE dbo.ASPStateTempSessions USING (SELECT 1 AS a) s ON 1 = 0 WHEN MATCHED THEN DELETE;"} {
 		refuses(t, db, text, 40510)
 	}
 	refuses(t, db, "SELECT 1 CREATE PROCEDURE dbo.X AS RETURN 1", 111)

@@ -3,14 +3,14 @@ package tsql
 import "strings"
 
 // Definition makes, changes or removes an object: CREATE, ALTER or DROP of a table, an index, a view, a
-// procedure, a function, a database, a role, a user or a login, and TRUNCATE of a table. What a procedure or a function is made of
-// stands in Text only: see [ParseProcedure] and [ParseFunction].
+// procedure, a function, a trigger, a database, a role, a user or a login, and TRUNCATE of a table. What a procedure, a function or a
+// trigger is made of stands in Text only: see [ParseProcedure], [ParseFunction] and [ParseTrigger].
 type Definition struct {
 	position
 	Verb string // CREATE, ALTER, DROP or TRUNCATE
-	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, DATABASE, ROLE, USER or LOGIN
+	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, TRIGGER, DATABASE, ROLE, USER or LOGIN
 	Name Name   // of the object
-	On   Name   // the table of an index
+	On   Name   // the table of an index, or of CREATE TRIGGER
 	// Text is the whole statement: its words as written with one blank between them, without comments.
 	Text string
 	// OrAlter: CREATE OR ALTER was written.
@@ -71,7 +71,7 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 	d.Name = p.name()
 	p.permanent(d.Name)
 	switch d.Kind {
-	case "PROCEDURE", "FUNCTION":
+	case "PROCEDURE", "FUNCTION", "TRIGGER":
 		p.procedureText(d, first)
 	case "VIEW":
 		p.view(d, first)
@@ -114,12 +114,12 @@ func (p *parser) defines(d *Definition, indexed bool) bool {
 	case indexed:
 		return d.Kind == "INDEX"
 	case d.OrAlter:
-		return d.Kind == "PROCEDURE" || d.Kind == "VIEW" || d.Kind == "FUNCTION"
+		return d.Kind == "PROCEDURE" || d.Kind == "VIEW" || d.Kind == "FUNCTION" || d.Kind == "TRIGGER"
 	case d.Verb == "TRUNCATE":
 		return d.Kind == "TABLE"
 	}
 	switch d.Kind {
-	case "TABLE", "VIEW", "PROCEDURE", "FUNCTION", "ROLE", "USER", "LOGIN":
+	case "TABLE", "VIEW", "PROCEDURE", "FUNCTION", "TRIGGER", "ROLE", "USER", "LOGIN":
 		return true
 	case "DATABASE", "INDEX":
 		return d.Verb != "ALTER"
@@ -188,8 +188,13 @@ func (p *parser) procedureText(d *Definition, first bool) {
 		p.notFirst(d)
 		return
 	}
-	if d.Kind == "FUNCTION" {
+	switch d.Kind {
+	case "FUNCTION":
 		p.scalarFunction()
+	case "TRIGGER":
+		t := &Trigger{}
+		p.triggerHead(t)
+		d.On = t.Table
 	}
 	if p.err == nil {
 		p.pos = len(p.tokens) - 1

@@ -243,3 +243,25 @@ func TestParseFunction(t *testing.T) {
 		t.Errorf("%+v", q.System)
 	}
 }
+
+func TestParseTrigger(t *testing.T) {
+	c := openShop(t)
+	p, err := ParseTrigger("CREATE TRIGGER dbo.Tr ON dbo.O AFTER INSERT, UPDATE AS BEGIN UPDATE O SET N = i.N * 2 FROM O JOIN inserted i ON i.Id = O.Id WHERE i.At < '1/1/2027' AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.Id = i.Id) END", c.schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := p.Body[0].(*Query)
+	if p.Table.Object != "O" || !p.Insert || !p.Update || p.Delete || len(q.Tables) != 1 {
+		t.Errorf("%+v, tables %v", p, q.Tables)
+	}
+	if err := c.exec(t.Context(), append(p.Tables, "INSERT INTO inserted SELECT * FROM O WHERE Id < 3", "INSERT INTO deleted SELECT * FROM O WHERE Id = 1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.query(t.Context(), q); err != nil || got != "1" {
+		t.Errorf("%s rows, %v; want 1", got, err)
+	}
+	steps{{"SELECT N FROM O WHERE Id < 3 ORDER BY Id", "5;14"}}.run(t, c)
+	if _, err := ParseTrigger("CREATE TRIGGER x ON Nobody FOR DELETE AS SELECT 1", c.schema); err == nil || asError(t, err).Number != 8197 {
+		t.Errorf("%v, want 8197", err)
+	}
+}
