@@ -151,6 +151,7 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"update t set @a = 1", 40510, 1, "Clause 'UPDATE … SET @a' is not supported by the embedded partner."},
 		{"update t set a = default", 40510, 1, "Clause 'SET … = DEFAULT of a table that is not known' is not supported by the embedded partner."},
 		{"delete top (1) t from t join u on 1 = 1", 40510, 1, "Clause 'DELETE TOP with a join' is not supported by the embedded partner."},
+		{"update t set a = 1 from t x join t y on x.a = y.b", 8154, 1, "The table 't' is ambiguous."},
 		{"update top (1) t set a = 1 from t, u", 40510, 1, "Clause 'UPDATE TOP with a join' is not supported by the embedded partner."},
 		{"delete x from (select a from t) x", 40510, 1, "Clause 'write to a derived table or a common table expression' is not supported by the embedded partner."},
 		{"select a from t window w as (order by a)", 40510, 1, "Clause 'WINDOW' is not supported by the embedded partner."},

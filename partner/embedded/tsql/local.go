@@ -103,11 +103,18 @@ func (p *parser) declareCursor(at position) Statement {
 		p.accept(word)
 	}
 	p.expect("FOR")
+	p.in = &inputs{}
+	if p.peek(0).is("WITH") {
+		var ok bool
+		if st.Query, ok = p.withStatement(at).(*Query); p.err == nil && (!ok || st.Query.Kind != Select) {
+			p.unexpected()
+		}
+		return st
+	}
 	if !p.peek(0).is("SELECT") {
 		p.unexpected()
 		return st
 	}
-	p.in = &inputs{}
 	st.Query, _ = p.query(at, "SELECT", "").(*Query)
 	return st
 }

@@ -173,12 +173,12 @@ func (tp *tableParser) columnOption(c *TableColumn) bool {
 	case tp.accept("DEFAULT"):
 		tp.defaultOf(c)
 		c.withValues = tp.withValues()
-	case tp.named != "":
-		return false
 	case tp.accept("NOT", "NULL"):
 		c.NotNull = true
 	case tp.accept("NULL"):
 		c.nullable = true
+	case tp.named != "":
+		return false
 	case tp.accept("NOT", "FOR", "REPLICATION"), tp.accept("ROWGUIDCOL"), tp.accept("SPARSE"):
 	case tp.accept("IDENTITY"):
 		tp.identity(c)

@@ -398,7 +398,6 @@ func (p *parser) deleteJoined(q *Query, w written, limit string) {
 // writeFrom parses the FROM of an UPDATE or DELETE and finds the written table in it: by its alias, or by its name. A table that
 // is not there is joined to what is.
 func (p *parser) writeFrom(w *written) {
-	p.noTableVariable()
 	target := w.table
 	from := p.tables()
 	if p.err != nil {
@@ -406,7 +405,11 @@ func (p *parser) writeFrom(w *written) {
 	}
 	at := slices.IndexFunc(p.in.sources, func(s source) bool { return target.Schema == "" && strings.EqualFold(s.alias, target.Object) })
 	if at < 0 {
-		at = slices.IndexFunc(p.in.sources, func(s source) bool { return !s.derived && strings.EqualFold(s.name.Table(), target.Table()) })
+		is := func(s source) bool { return !s.derived && strings.EqualFold(s.name.Table(), target.Table()) }
+		at = slices.IndexFunc(p.in.sources, is)
+		if at >= 0 && slices.ContainsFunc(p.in.sources[at+1:], is) {
+			p.fail(&Error{Number: 8154, State: 1, Class: 16, Line: p.line(), Message: "The table '" + target.Object + "' is ambiguous."})
+		}
 	}
 	if at < 0 {
 		p.noCommonTable(target)
