@@ -106,7 +106,7 @@ func (p *parser) declareCursor(at position) Statement {
 	p.in = &inputs{}
 	if p.peek(0).is("WITH") {
 		var ok bool
-		if st.Query, ok = p.withStatement(at).(*Query); p.err == nil && (!ok || st.Query.Kind != Select) {
+		if st.Query, ok = p.withStatement(at, p.with()).(*Query); p.err == nil && (!ok || st.Query.Kind != Select) {
 			p.unexpected()
 		}
 		return st

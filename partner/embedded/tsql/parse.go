@@ -85,9 +85,16 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		p.pos++
 		return []Statement{p.exec(at)}
 	case "SELECT", "INSERT", "UPDATE", "DELETE":
+		if p.body != nil && word == "SELECT" && p.intoAhead() {
+			return p.selectInto(at, "")
+		}
 		return []Statement{p.query(at, word, "")}
 	case "WITH":
-		return []Statement{p.withStatement(at)}
+		with := p.with()
+		if p.body != nil && p.peek(0).is("SELECT") && p.intoAhead() {
+			return p.selectInto(at, with)
+		}
+		return []Statement{p.withStatement(at, with)}
 	case "MERGE":
 		return []Statement{p.merge(at, "")}
 	case "BEGIN":

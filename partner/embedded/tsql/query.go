@@ -39,9 +39,8 @@ func (p *parser) query(at position, word, with string) Statement {
 	return q
 }
 
-// withStatement parses WITH and the statement behind it.
-func (p *parser) withStatement(at position) Statement {
-	with := p.with()
+// withStatement parses the statement behind WITH, whose text is with.
+func (p *parser) withStatement(at position, with string) Statement {
 	word := strings.ToUpper(p.peek(0).text)
 	switch word {
 	case "SELECT", "INSERT", "UPDATE", "DELETE":

@@ -32,6 +32,9 @@ func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 			rec.anchored(p, &s)
 		}
 		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the whole
+		if right.target != "" {
+			p.unexpected()
+		}
 		right.sql = operandSQL(right)
 		right.intersections(p, into)
 		if rec != nil && rec.own && rec.parts == 1 {

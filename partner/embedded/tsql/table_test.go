@@ -488,6 +488,31 @@ func TestLocalTables(t *testing.T) {
 	if want := "1|x|2;2|y|4;3|d|6"; result != want {
 		t.Errorf("%s, want %s", result, want)
 	}
+	p, err = ParseProcedure("CREATE PROCEDURE p @n int AS SELECT Id, upper(A) AS A, datepart(year, B) AS Y INTO #v FROM #u2 WHERE Id < @n ORDER BY Id;\n"+
+		"WITH x AS (SELECT A FROM #v UNION ALL SELECT 'Z') SELECT *, 1 AS n INTO #w FROM x UNION SELECT A, Id FROM #v SELECT A, n FROM #w ORDER BY A, n", func(n Name) []Column { return nil })
+	if err == nil {
+		c.variables["@n"] = int64(3)
+		err = c.exec(t.Context(), []string{"CREATE TEMP TABLE [#u2] (Id, A, B)", "INSERT INTO [#u2] VALUES (1, 'a', '2026-01-01'), (2, 'b', NULL), (3, 'c', NULL)"})
+	}
+	for i := 0; err == nil && i < len(p.Body); i++ {
+		switch st := p.Body[i].(type) {
+		case *CreateLocal:
+			err = c.exec(t.Context(), []string{st.SQL})
+		case *Query:
+			var args []any
+			if len(st.Parameters) > 0 {
+				args = []any{c.variables["@n"]}
+			}
+			if _, result, err = c.query(t.Context(), &Query{Kind: Select, SQL: "SELECT 1"}); st.Kind == Insert {
+				_, err = c.db.Exec(st.SQL, args...)
+			} else {
+				_, result, err = c.query(t.Context(), st)
+			}
+		}
+	}
+	if want := "A|1;B|1;B|2;Z|1"; err != nil || result != want {
+		t.Errorf("%s, %v; want %s", result, err, want)
+	}
 	for _, table := range []string{"#t (a int NULL UNIQUE)", "#t (a int IDENTITY(5, 1))", "#t (a int, b AS a + 1)"} {
 		if _, err := ParseProcedure("CREATE PROCEDURE p AS CREATE TABLE "+table, nil); err == nil || asError(t, err).Number != 40510 {
 			t.Errorf("%s: %v, want 40510", table, err)
