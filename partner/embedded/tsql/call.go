@@ -291,6 +291,8 @@ func (p *parser) aggregateCall(name string) fragment {
 	p.in.aggregate = true
 	arg := p.typed(p.value())
 	p.in.aggregate = false
+	p.summable(name, arg)
+	arg.sql = arg.folded(distinct != "" || name == "MIN" || name == "MAX")
 	p.expectSymbol(")")
 	if sig.like > 0 {
 		f.typ = arg.typ

@@ -17,7 +17,7 @@ func (p *parser) comparison() fragment {
 		p.needValue(left)
 		p.pos++
 		if next := p.peek(0); next.is("ALL") || next.is("ANY") || next.is("SOME") {
-			p.unsupported("Clause", t.text+" "+strings.ToUpper(next.text))
+			return p.quantified(comparisons[t.text], left)
 		}
 		right := p.sum()
 		p.needValue(right)
@@ -26,6 +26,9 @@ func (p *parser) comparison() fragment {
 	if p.accept("IS") {
 		p.needValue(left)
 		not := p.accept("NOT")
+		if p.peek(0).is("DISTINCT") {
+			p.unsupported("Clause", "IS DISTINCT FROM")
+		}
 		p.expect("NULL")
 		f := predicate(not, left.sql+" IS NULL")
 		if f.eval = isNull(left.eval); not {

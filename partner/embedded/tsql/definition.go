@@ -3,14 +3,14 @@ package tsql
 import "strings"
 
 // Definition makes, changes or removes an object: CREATE, ALTER or DROP of a table, an index, a view, a
-// procedure, a function, a database, a role, a user or a login, and TRUNCATE of a table. What a procedure or a function is made of
-// stands in Text only: see [ParseProcedure] and [ParseFunction].
+// procedure, a function, a trigger, a database, a role, a user or a login, and TRUNCATE of a table. What a procedure, a function or a
+// trigger is made of stands in Text only: see [ParseProcedure], [ParseFunction] and [ParseTrigger].
 type Definition struct {
 	position
 	Verb string // CREATE, ALTER, DROP or TRUNCATE
-	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, DATABASE, ROLE, USER or LOGIN
+	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, TRIGGER, DATABASE, ROLE, USER or LOGIN
 	Name Name   // of the object
-	On   Name   // the table of an index
+	On   Name   // the table of an index, or of CREATE TRIGGER
 	// Text is the whole statement: its words as written with one blank between them, without comments.
 	Text string
 	// OrAlter: CREATE OR ALTER was written.
@@ -69,8 +69,9 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 		return p.drop(d, begin), true
 	}
 	d.Name = p.name()
+	p.permanent(d.Name)
 	switch d.Kind {
-	case "PROCEDURE", "FUNCTION":
+	case "PROCEDURE", "FUNCTION", "TRIGGER":
 		p.procedureText(d, first)
 	case "VIEW":
 		p.view(d, first)
@@ -82,6 +83,10 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 			p.createTable(d)
 		case "ALTER":
 			p.alterTable(d)
+		default:
+			if p.peek(0).is("WITH") {
+				p.unsupported("Clause", "TRUNCATE TABLE … WITH")
+			}
 		}
 	default:
 		p.principalText(d)
@@ -93,18 +98,28 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 	return []Statement{d}, true
 }
 
+// permanent refuses the names of temporary objects, and those that SQLite keeps for itself.
+func (p *parser) permanent(n Name) {
+	switch {
+	case strings.HasPrefix(n.Object, "#"):
+		p.unsupported("Clause", "temporary table "+n.Object)
+	case len(n.Object) >= 7 && strings.EqualFold(n.Object[:7], "sqlite_"):
+		p.unsupported("Clause", "a table named "+n.Object)
+	}
+}
+
 // defines says whether the verb is known for the kind. indexed: words of an index stood between them.
 func (p *parser) defines(d *Definition, indexed bool) bool {
 	switch {
 	case indexed:
 		return d.Kind == "INDEX"
 	case d.OrAlter:
-		return d.Kind == "PROCEDURE" || d.Kind == "VIEW" || d.Kind == "FUNCTION"
+		return d.Kind == "PROCEDURE" || d.Kind == "VIEW" || d.Kind == "FUNCTION" || d.Kind == "TRIGGER"
 	case d.Verb == "TRUNCATE":
 		return d.Kind == "TABLE"
 	}
 	switch d.Kind {
-	case "TABLE", "VIEW", "PROCEDURE", "FUNCTION", "ROLE", "USER", "LOGIN":
+	case "TABLE", "VIEW", "PROCEDURE", "FUNCTION", "TRIGGER", "ROLE", "USER", "LOGIN":
 		return true
 	case "DATABASE", "INDEX":
 		return d.Verb != "ALTER"
@@ -119,8 +134,12 @@ func (p *parser) drop(d *Definition, begin int) []Statement {
 	for {
 		one := *d
 		one.Name = p.name()
+		p.permanent(one.Name)
 		if one.Kind == "INDEX" {
 			p.dropIndex(&one)
+		}
+		if one.Kind == "TABLE" {
+			p.define(one.Name, nil, false)
 		}
 		list = append(list, &one)
 		if !p.acceptSymbol(",") {
@@ -169,8 +188,13 @@ func (p *parser) procedureText(d *Definition, first bool) {
 		p.notFirst(d)
 		return
 	}
-	if d.Kind == "FUNCTION" {
+	switch d.Kind {
+	case "FUNCTION":
 		p.scalarFunction()
+	case "TRIGGER":
+		t := &Trigger{}
+		p.triggerHead(t)
+		d.On = t.Table
 	}
 	if p.err == nil {
 		p.pos = len(p.tokens) - 1

@@ -97,11 +97,7 @@ func (p *parser) commonTable() string {
 	if rec.listed != nil && !s.unknown && len(rec.listed) != len(s.outputs) {
 		p.fail(wrongColumns(rec.name, len(s.outputs), len(rec.listed), line))
 	}
-	for _, c := range columns {
-		if c.Name == "" {
-			p.fail(&Error{Number: 8155, State: 2, Class: 16, Line: line, Message: fmt.Sprintf("No column name was specified for column %d of '%s'.", 1+unnamed(columns), rec.name)})
-		}
-	}
+	p.checkNames(rec.name, columns, line)
 	if rec.known {
 		p.in.ctes = p.in.ctes[:len(p.in.ctes)-1]
 	}
@@ -119,6 +115,18 @@ func (p *parser) commonTable() string {
 	}
 	all := quotedColumns(columns)
 	return quoteIdentifier(rec.name+rounds) + " (" + all + ", [$level]) AS (" + s.sql + "), " + quoteIdentifier(rec.name) + " AS (SELECT " + all + " FROM " + quoteIdentifier(rec.name+rounds) + ")"
+}
+
+// checkNames fails for a column of a derived table that has no name (8155), or the name of another (8156).
+func (p *parser) checkNames(table string, columns []Column, line int) {
+	if at := unnamed(columns); at >= 0 {
+		p.fail(&Error{Number: 8155, State: 2, Class: 16, Line: line, Message: fmt.Sprintf("No column name was specified for column %d of '%s'.", at+1, table)})
+	}
+	for i, c := range columns {
+		if hasColumn(columns[:i], c.Name) {
+			p.fail(&Error{Number: 8156, State: 1, Class: 16, Line: line, Message: fmt.Sprintf("The column '%s' was specified multiple times for '%s'.", c.Name, table)})
+		}
+	}
 }
 
 func unnamed(columns []Column) int {
@@ -191,6 +199,9 @@ func (p *parser) derivedTable() string {
 	case p.peek(0).is("VALUES"):
 		p.pos++
 		sql, columns = p.valueTable()
+	case p.peek(0).is("INSERT"), p.peek(0).is("UPDATE"), p.peek(0).is("DELETE"), p.peek(0).is("MERGE"):
+		p.unsupported("Clause", strings.ToUpper(p.peek(0).text)+" in FROM")
+		return ""
 	case p.startsQuery():
 		s := p.within(true, nil)
 		sql, columns, unknown = s.sql, s.outputs, s.unknown
@@ -214,9 +225,7 @@ func (p *parser) derivedTable() string {
 		sql = "WITH " + quoteIdentifier(alias) + " (" + quoted(listed) + ") AS (" + sql + ") SELECT * FROM " + quoteIdentifier(alias)
 	}
 	columns = renamed(columns, listed)
-	if at := unnamed(columns); at >= 0 {
-		p.fail(&Error{Number: 8155, State: 2, Class: 16, Line: line, Message: fmt.Sprintf("No column name was specified for column %d of '%s'.", at+1, alias)})
-	}
+	p.checkNames(alias, columns, line)
 	if unknown && listed == nil {
 		columns = nil
 	}

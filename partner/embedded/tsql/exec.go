@@ -13,6 +13,8 @@ func (p *parser) exec(at position) Statement {
 		p.pos++
 	}
 	switch t := p.peek(0); {
+	case t.is("AS"):
+		p.unsupported("Statement", "EXECUTE AS")
 	case t.isSymbol("("):
 		p.unsupported("Statement", "EXECUTE of a string")
 	case t.isVariable():
@@ -30,6 +32,9 @@ func (p *parser) exec(at position) Statement {
 		}
 	}
 	p.accept("WITH", "RECOMPILE")
+	if p.peek(0).is("WITH") && p.peek(1).is("RESULT") {
+		p.unsupported("Clause", "WITH RESULT SETS")
+	}
 	p.finish()
 	return e
 }

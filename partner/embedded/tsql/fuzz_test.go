@@ -24,6 +24,7 @@ func FuzzParse(f *testing.F) {
 		"create table dbo.[a]]b] (id int identity(5, 1) not null constraint pk primary key clustered, n nvarchar(max) collate x_bin null default (N'x' + 'y') check (n <> 'z'), d decimal(5, 2) default getdate() references p (q) on delete set null, unique (n, d desc), index i (d) where d > 1) on [primary]",
 		"alter table t add a int not null constraint df default 1 with values, constraint c check (a > 0), constraint d default 5 for b drop index if exists i on t, t.j truncate table t drop table if exists a, b",
 		"create or alter view v (a, b) as (select a, (select b from u where u.a = t.a) from t) union select 'x', dbo.f(1, @a) except select 1, 2 intersect select c, d from w",
+		"create trigger r on dbo.t with encryption for insert, delete as select * from inserted where a > all (select b from deleted)", "create function dbo.f (@a int) returns int as begin return @a end",
 		"update o set a = i.b, c += 1 from t o join i on i.a = o.a where i.b is null delete t from t, u where t.a = u.a create unique index i on t (a desc, b) include (c) where a is not null with (online = on)",
 		"alter database [d] set partner timeout 10; set ansi_nulls, ansi_padding on; set transaction isolation level snapshot",
 	} {

@@ -1,7 +1,6 @@
 package tsql
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -54,109 +53,61 @@ func (p *parser) temporaryTable(at position, word string) Statement {
 	return st
 }
 
-// localTable parses the columns of a table variable or a temporary table.
+// localTable parses the columns and constraints of a table variable or a temporary table.
 func (p *parser) localTable(at position, name string) Statement {
-	table := quoteIdentifier(name)
-	st := &CreateLocal{position: at, Name: name, DropSQL: "DROP TABLE temp." + table}
-	var columns []Column
-	var items []string
-	p.expectSymbol("(")
-	for {
-		if key := p.localKey(); key != "" {
-			if items = append(items, key); !p.acceptSymbol(",") {
-				break
-			}
-			continue
-		}
-		c := Column{Name: p.identifier(), Type: p.typeSpec(1)}
-		item := quoteIdentifier(c.Name) + " " + c.Type.declaration()
-		for {
-			switch {
-			case p.accept("NOT", "NULL"):
-				item += " NOT NULL"
-			case p.accept("NULL"):
-			case p.accept("PRIMARY", "KEY"):
-				item += " PRIMARY KEY"
-			case p.accept("UNIQUE"):
-				item += " UNIQUE"
-			case p.accept("CLUSTERED"), p.accept("NONCLUSTERED"):
-			case p.peek(0).is("IDENTITY"), p.peek(0).is("DEFAULT"), p.peek(0).is("CONSTRAINT"), p.peek(0).is("CHECK"), p.peek(0).is("COLLATE"), p.peek(0).is("REFERENCES"):
-				p.unsupported("Clause", strings.ToUpper(p.peek(0).text)+" of a column of "+name)
-				return st
-			default:
-				goto next
-			}
-		}
-	next:
-		columns, items = append(columns, c), append(items, item)
-		if !p.acceptSymbol(",") {
-			break
-		}
+	st := &CreateLocal{position: at, Name: name, DropSQL: "DROP TABLE temp." + quoteIdentifier(name)}
+	tp := &tableParser{parser: p, t: &Table{Name: Name{Object: name}}}
+	outer := p.in
+	p.in = &inputs{}
+	tp.elements()
+	t := tp.finish(&Definition{position: at, Name: tp.t.Name})
+	p.in = outer
+	if p.err != nil {
+		return st
 	}
-	p.expectSymbol(")")
+	st.SQL = p.localSQL(t)
+	st.Columns = t.Schema()
 	switch {
 	case p.body != nil:
-		p.body.tables[strings.ToLower(name)] = columns
+		p.body.tables[strings.ToLower(name)] = st.Columns
 	case p.locals == nil:
 		p.locals = map[string][]Column{}
 		fallthrough
 	default:
-		p.locals[strings.ToLower(name)] = columns
+		p.locals[strings.ToLower(name)] = st.Columns
 	}
-	st.Columns = columns
-	st.SQL = "CREATE TEMP TABLE " + table + " (" + strings.Join(items, ", ") + ")"
 	return st
 }
 
-// localKey takes PRIMARY KEY (a, b) or UNIQUE (a, b) of a table; "" where a column comes next.
-func (p *parser) localKey() string {
-	key := ""
-	switch t := p.peek(0); {
-	case p.accept("PRIMARY", "KEY"):
-		key = "PRIMARY KEY"
-	case p.accept("UNIQUE"):
-		key = "UNIQUE"
-	case t.is("CONSTRAINT"), t.is("CHECK"), t.is("INDEX"), t.is("FOREIGN"):
-		p.unsupported("Clause", strings.ToUpper(t.text)+" of a temporary table or a table variable")
-		return ""
-	default:
-		return ""
-	}
-	if !p.accept("CLUSTERED") {
-		p.accept("NONCLUSTERED")
-	}
-	p.expectSymbol("(")
-	var names []string
-	for {
-		names = append(names, quoteIdentifier(p.identifier()))
-		if !p.accept("ASC") {
-			p.accept("DESC")
+// localSQL is the table in one statement: its keys are constraints, and it has no other indexes and no foreign keys, as SQL
+// Server's temporary tables have none.
+func (p *parser) localSQL(t *Table) string {
+	t.ForeignKeys = nil
+	sql := "CREATE TEMP" + strings.TrimPrefix(strings.TrimSuffix(t.create(), ")"), "CREATE")
+	keys := t.Keys
+	for _, x := range t.Indexes {
+		if x.Unique {
+			keys = append(keys, Key{Columns: x.Columns})
 		}
-		if !p.acceptSymbol(",") {
-			break
+		if x.Unique && x.SQL != "" {
+			p.unsupported("Clause", "a filtered index of "+t.Name.Object)
 		}
 	}
-	p.expectSymbol(")")
-	return key + " (" + strings.Join(names, ", ") + ")"
-}
-
-// declaration is the type in a table of SQLite.
-func (t TypeSpec) declaration() string {
-	text := t.Name
-	switch {
-	case t.Max:
-		text = `"` + text + `(max)"` // to SQLite a length is a number
-	case t.Name == "decimal" || t.Name == "numeric":
-		text += fmt.Sprintf("(%d,%d)", t.Length, t.Scale)
-	case t.Name == "datetime2" || t.Name == "time" || t.Name == "datetimeoffset":
-		text += fmt.Sprintf("(%d)", t.Scale)
-	case t.Length > 0 && !plainNames[t.Name]:
-		text += fmt.Sprintf("(%d)", t.Length)
+	for _, k := range keys {
+		if t.isIdentity(k) {
+			continue
+		}
+		for _, c := range k.Columns {
+			if !t.Column(c.Name).NotNull {
+				p.unsupported("Clause", "a key with NULLs of "+t.Name.Object)
+			}
+		}
+		sql += ", UNIQUE (" + quoted(names(k.Columns)) + ")"
 	}
-	if t.isString() {
-		text += " COLLATE NOCASE"
+	if c := t.Identity(); c != nil && c.Seed > 1 {
+		p.unsupported("Clause", "IDENTITY("+integerText(c.Seed)+", 1) of "+t.Name.Object)
 	}
-	return text
+	return sql + ")"
 }
 
 // plainNames are types that have no length, whatever a TypeSpec says.
@@ -170,11 +121,18 @@ func (p *parser) declareCursor(at position) Statement {
 		p.accept(word)
 	}
 	p.expect("FOR")
+	p.in = &inputs{}
+	if p.peek(0).is("WITH") {
+		var ok bool
+		if st.Query, ok = p.withStatement(at, p.with()).(*Query); p.err == nil && (!ok || st.Query.Kind != Select) {
+			p.unexpected()
+		}
+		return st
+	}
 	if !p.peek(0).is("SELECT") {
 		p.unexpected()
 		return st
 	}
-	p.in = &inputs{}
 	st.Query, _ = p.query(at, "SELECT", "").(*Query)
 	return st
 }

@@ -52,6 +52,9 @@ func TestSubqueries(t *testing.T) {
 		{"SELECT c.Name, v.t FROM C c JOIN (VALUES (1, 'one'), (2, 'two')) v (n, t) ON v.n = c.Id ORDER BY v.n", "Ann|one;bob|two"},
 		{"SELECT q.Name FROM ((SELECT Name FROM C WHERE Id = 1) UNION ALL (SELECT Name FROM C WHERE Id = 4)) q", "Ann;Dan"},
 		{"SELECT count(*) FROM (SELECT * FROM O) o WHERE o.At < '20260103'", "5"}, // the type is known within
+		{"SELECT Name FROM C WHERE Id > ALL (SELECT C FROM O WHERE C IS NOT NULL)", "Dan"}, {"SELECT Name FROM C WHERE Id <> ALL (SELECT C FROM O)", ""},
+		{"SELECT Name FROM C WHERE Id > ALL (SELECT C FROM O WHERE 1 = 0) AND Id < 3", "Ann;bob"}, {"SELECT Name FROM C WHERE NOT Id = ANY (SELECT C FROM O WHERE C > 1)", "Ann;Dan"},
+		{"SELECT Name FROM C WHERE upper(Name) = SOME (SELECT lower(Name) FROM C WHERE Id < 3)", "Ann;bob"},
 		{"SELECT x.Name FROM (SELECT TOP 1 Name FROM C ORDER BY Id DESC) x", "Dan"},
 		{"SELECT Name FROM C WHERE EXISTS (SELECT C FROM O WHERE O.C = C.Id INTERSECT SELECT 1)", "Ann"},
 	}.run(t, openShop(t))
@@ -68,6 +71,7 @@ func TestGroups(t *testing.T) {
 		{"SELECT DISTINCT upper(City) u FROM C ORDER BY u", "NULL;OSLO;ROME"},
 		{"SELECT DISTINCT left(Item, 3) FROM O WHERE N < 6", "nut"}, // in one case
 		{"SELECT string_agg(Name, ', ') WITHIN GROUP (ORDER BY Name DESC) FROM C WHERE Id < 4", "Cid, bob, Ann"},
+		{"SELECT count(DISTINCT left(Item, 3)), min(left(Item, 1)), max(left(Item, 1)) FROM O", "3|B|n"}, {"SELECT sum(Name) FROM C", "8117:"}, {"SELECT avg(At) OVER () FROM O", "8117:"},
 		{"SELECT C.Name, (SELECT max(O.N) + C.Id FROM O WHERE O.C = C.Id) FROM C WHERE Id = 1", "Ann|8"},
 		{"SELECT Name, N FROM C JOIN O ON O.C = C.Id GROUP BY Name", "8120:"},
 		{"SELECT count(*), Name FROM C", "8120: Column 'C.Name' is invalid in the select list because it is not contained in an aggregate function and there is no GROUP BY clause."},
@@ -237,5 +241,27 @@ func TestParseFunction(t *testing.T) {
 	q := one[*Query](t, "SELECT a FROM t WHERE b = dbo.f(@x, N'y')")
 	if len(q.System) != 1 || q.System[0].Function != (Name{Schema: "dbo", Object: "f"}) || len(q.System[0].Args) != 2 {
 		t.Errorf("%+v", q.System)
+	}
+}
+
+func TestParseTrigger(t *testing.T) {
+	c := openShop(t)
+	p, err := ParseTrigger("CREATE TRIGGER dbo.Tr ON dbo.O AFTER INSERT, UPDATE AS BEGIN UPDATE O SET N = i.N * 2 FROM O JOIN inserted i ON i.Id = O.Id WHERE i.At < '1/1/2027' AND NOT EXISTS (SELECT 1 FROM deleted d WHERE d.Id = i.Id) END", c.schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := p.Body[0].(*Query)
+	if p.Table.Object != "O" || !p.Insert || !p.Update || p.Delete || len(q.Tables) != 1 {
+		t.Errorf("%+v, tables %v", p, q.Tables)
+	}
+	if err := c.exec(t.Context(), append(p.Tables, "INSERT INTO inserted SELECT * FROM O WHERE Id < 3", "INSERT INTO deleted SELECT * FROM O WHERE Id = 1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.query(t.Context(), q); err != nil || got != "1" {
+		t.Errorf("%s rows, %v; want 1", got, err)
+	}
+	steps{{"SELECT N FROM O WHERE Id < 3 ORDER BY Id", "5;14"}}.run(t, c)
+	if _, err := ParseTrigger("CREATE TRIGGER x ON Nobody FOR DELETE AS SELECT 1", c.schema); err == nil || asError(t, err).Number != 8197 {
+		t.Errorf("%v, want 8197", err)
 	}
 }

@@ -97,9 +97,16 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 			p.refuse(t)
 			return nil
 		}
+		if p.body != nil && word == "SELECT" && p.intoAhead() {
+			return p.selectInto(at, "")
+		}
 		return []Statement{p.query(at, word, "")}
 	case "WITH":
-		return []Statement{p.withStatement(at)}
+		with := p.with()
+		if p.body != nil && p.peek(0).is("SELECT") && p.intoAhead() {
+			return p.selectInto(at, with)
+		}
+		return []Statement{p.withStatement(at, with)}
 	case "MERGE":
 		return []Statement{p.merge(at, "")}
 	case "BEGIN":
@@ -128,6 +135,8 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		return []Statement{p.query(at, "SELECT", "")}
 	case p.accept("ALTER", "DATABASE"):
 		return []Statement{p.alterDatabase(at)}
+	case t.kind == wordToken && p.peek(1).isSymbol(":"):
+		p.unsupported("Statement", "label "+t.text)
 	case otherStatements[word]:
 		p.refuse(t)
 	case first && t.isName():
@@ -154,7 +163,7 @@ FETCH GOTO GRANT IF INSERT KILL LOAD MERGE OPEN PRINT RAISERROR READTEXT RECONFI
 ROLLBACK SAVE SELECT SET SETUSER SHUTDOWN TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT`)
 
 // unfinished are words that would continue a statement with what is not supported.
-var unfinished = wordSet(`INTO FOR PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
+var unfinished = wordSet(`INTO FOR WINDOW PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
 
 // finish checks that the statement ends here: by a semicolon, the end of the
 // batch, or the first word of another statement.

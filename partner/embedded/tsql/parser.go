@@ -25,6 +25,8 @@ type parser struct {
 	locals   map[string][]Column // table variables and temporary tables of a batch, by name in lower case
 	loops    int                 // WHILE around the statement
 	caught   int                 // CATCH around the statement
+
+	defined map[string]defined // by the text so far; see defineKey
 }
 
 // peek is the token that comes next, or a few further on.

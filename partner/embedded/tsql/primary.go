@@ -15,6 +15,9 @@ func (p *parser) primary() fragment {
 	}
 	defer p.leave()
 	f := p.operand()
+	if p.peek(0).is("AT") && p.peek(1).is("TIME") {
+		p.unsupported("Clause", "AT TIME ZONE")
+	}
 	for p.accept("COLLATE") {
 		p.needValue(f)
 		name := strings.ToUpper(p.identifier())
@@ -87,6 +90,9 @@ func (p *parser) wordOperand(t token) fragment {
 		return fragment{sql: "NULL", isConstant: true, eval: constantly(nil)}
 	case p.accept("CASE"):
 		return p.caseExpression()
+	case t.is("NEXT") && p.peek(1).is("VALUE") && p.peek(2).is("FOR"):
+		p.unsupported("Clause", "NEXT VALUE FOR")
+		return fragment{}
 	case p.peek(1).isSymbol("(") && t.kind == wordToken:
 		return p.call()
 	case t.kind == wordToken && bareFunctions[strings.ToUpper(t.text)] != "":
@@ -124,7 +130,7 @@ func (p *parser) columnReference() fragment {
 		f.sql = quoteIdentifier(n.Schema) + "." + f.sql
 	}
 	if !p.in.aggregate {
-		p.in.bare = append(p.in.bare, f)
+		p.in.bare = append(p.in.bare, bareColumn{f.sql, f.column, f.qualifier})
 	}
 	return f
 }

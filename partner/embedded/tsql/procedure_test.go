@@ -43,6 +43,11 @@ func TestParseProcedure_Refuses(t *testing.T) {
 		{"UPDATE t SET a = 1 OUTPUT inserted.a + deleted.a", 40510, 2},
 		{"SET @a = x", 128, 2},
 		{"RETURN a", 102, 2},
+		{"SELECT a INTO x FROM t", 40510, 2},
+		{"SELECT * INTO #x FROM t", 40510, 2},
+		{"SELECT a + 1 INTO #x FROM t", 1038, 2},
+		{"SELECT @a = a INTO #x FROM t", 156, 2},
+		{"SELECT a FROM t UNION SELECT a INTO #x FROM t", 102, 2},
 		{"SET @a = 1 SAVE TRANSACTION t\nFROB t", 102, 3},
 	} {
 		_, err := ParseProcedure("CREATE PROCEDURE p @a int AS\n"+c.body, testSchema)
@@ -66,6 +71,8 @@ func FuzzParseProcedure(f *testing.F) {
 		"BEGIN TRY UPDATE t SET @a = a, b = 2 OUTPUT deleted.a, inserted.b AS x INTO @t (n) WHERE a = @a END TRY BEGIN CATCH IF ERROR_NUMBER() = 1 THROW; THROW 50000, 'x', 1 END CATCH",
 		"DECLARE @t TABLE (n int NOT NULL PRIMARY KEY, s nvarchar(10) NULL) CREATE TABLE #t (a int) DROP TABLE #t DELETE TOP (4) FROM @t OUTPUT deleted.n WHERE n IN (SELECT TOP (@a) x.a FROM #t AS x)",
 		"DECLARE c CURSOR LOCAL FOR SELECT a FROM t OPEN c FETCH NEXT FROM c INTO @a WHILE @@FETCH_STATUS = 0 CLOSE c DEALLOCATE c",
+		"WITH x AS (SELECT a, b FROM t) SELECT a, b AS c INTO #x FROM x WHERE a = @a UNION SELECT 1, 2 SELECT c FROM #x DECLARE c CURSOR FOR WITH y (i) AS (SELECT 1) SELECT i FROM y",
+		"DECLARE @t TABLE (a int IDENTITY PRIMARY KEY, b datetime DEFAULT getdate(), UNIQUE (a, b)) MERGE t USING @t s ON s.a = t.a WHEN MATCHED THEN UPDATE SET b = @b WHEN NOT MATCHED THEN INSERT (a) VALUES (@a);",
 		"RAISERROR('%s', 16, 1, @a) WITH NOWAIT BEGIN TRANSACTION EXEC @a = p @b OUTPUT, @c = 1 ROLLBACK", "IF ((@a = 1) BREAK",
 	} {
 		f.Add(body)

@@ -48,9 +48,8 @@ func (p *parser) query(at position, word, with string) Statement {
 	return q
 }
 
-// withStatement parses WITH and the statement behind it.
-func (p *parser) withStatement(at position) Statement {
-	with := p.with()
+// withStatement parses the statement behind WITH, whose text is with.
+func (p *parser) withStatement(at position, with string) Statement {
 	word := strings.ToUpper(p.peek(0).text)
 	switch word {
 	case "SELECT", "INSERT", "UPDATE", "DELETE":
@@ -124,6 +123,9 @@ func (p *parser) top() string {
 	} else {
 		p.unexpected()
 	}
+	if n, ok := f.constant.(int64); ok && f.isConstant && n == 100 && p.accept("PERCENT") {
+		return "-1" // all rows
+	}
 	if p.peek(0).is("PERCENT") || p.peek(0).is("WITH") && p.peek(1).is("TIES") {
 		p.unsupported("Clause", "TOP … "+strings.ToUpper(p.peek(0).text))
 	}
@@ -150,7 +152,8 @@ func (p *parser) table() string {
 		p.unsupported("Function", n.String())
 	}
 	alias := n.Object
-	if p.accept("AS") || p.peek(0).isName() && !p.peek(0).is("OUTPUT") {
+	window := p.peek(0).is("WINDOW") && p.peek(2).is("AS")
+	if p.accept("AS") || p.peek(0).isName() && !p.peek(0).is("OUTPUT") && !window {
 		alias = p.identifier()
 	}
 	p.tableHints()
@@ -172,6 +175,10 @@ func tableSQL(n Name, alias string) string {
 
 // tableName parses a table's name and refuses temporary tables and other servers.
 func (p *parser) tableName() Name {
+	if t := p.peek(0); t.kind == wordToken && rowsetFunctions[strings.ToUpper(t.text)] {
+		p.unsupported("Function", t.text)
+		return Name{}
+	}
 	n := p.name()
 	if strings.HasPrefix(n.Object, "##") {
 		p.unsupported("Clause", "global temporary table "+n.Object)
@@ -185,6 +192,10 @@ func (p *parser) tableName() Name {
 	}
 	return n
 }
+
+// rowsetFunctions stand for a table, and are reserved words.
+var rowsetFunctions = wordSet(`OPENQUERY OPENROWSET OPENDATASOURCE OPENXML CONTAINSTABLE FREETEXTTABLE SEMANTICKEYPHRASETABLE
+SEMANTICSIMILARITYDETAILSTABLE SEMANTICSIMILARITYTABLE`)
 
 // joins maps the words of a join to SQLite's.
 var joins = []struct{ words, sql string }{
@@ -275,6 +286,9 @@ var joinHints = wordSet(`LOOP HASH MERGE REMOTE`)
 func (p *parser) where() string {
 	if !p.accept("WHERE") {
 		return ""
+	}
+	if p.peek(0).is("CURRENT") && p.peek(1).is("OF") {
+		p.unsupported("Clause", "WHERE CURRENT OF")
 	}
 	return " WHERE " + p.condition().sql
 }

@@ -42,8 +42,8 @@ type inputs struct {
 	row        *rowView        // of the OUTPUT clause whose expression is parsed
 	definition bool            // what is written becomes a part of the database's schema
 
-	bare      []fragment // columns outside of aggregate functions, those of subqueries apart
-	outer     int        // sources before it are those of the queries around
+	bare      []bareColumn // columns outside of aggregate functions, those of subqueries apart
+	outer     int          // sources before it are those of the queries around
 	ctes      []cte
 	recursion *recursion // of the common table expression whose body is parsed
 }
@@ -109,10 +109,38 @@ func (p *parser) columnsOf(s source) []Column {
 // tableColumns are the columns of a table; nil: they are not known.
 func (p *parser) tableColumns(table Name) []Column {
 	columns := p.local(table)
-	if columns == nil && p.schema != nil {
+	if columns != nil || table.isLocal() {
+		return columns
+	}
+	var own defined
+	if p.defined != nil {
+		own = p.defined[defineKey(table)]
+	}
+	if p.schema != nil && !own.certain {
 		columns = p.schema(table)
 	}
+	if columns == nil {
+		columns = own.columns
+	}
 	return columns
+}
+
+// defined is a table as the text that is parsed has made or changed it. The schema knows it only when that has run.
+type defined struct {
+	columns []Column
+	certain bool // even if the schema knows another table of the name
+	dropped bool
+}
+
+// defineKey is the table's name as it stands in the parser's list.
+func defineKey(n Name) string { return strings.ToLower(n.Table()) }
+
+// define notes a table that the text makes or changes.
+func (p *parser) define(n Name, columns []Column, certain bool) {
+	if p.defined == nil {
+		p.defined = map[string]defined{}
+	}
+	p.defined[defineKey(n)] = defined{columns: columns, certain: certain, dropped: columns == nil}
 }
 
 // typeIn is the type of one column of one table; zero if unknown.

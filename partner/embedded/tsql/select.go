@@ -21,6 +21,7 @@ type selection struct {
 	describe bool          // outputs are wanted
 	outputs  []Column      // what comes out, for those who select from it; nil: the text does not tell
 	unknown  bool          // a * stands for columns that nobody knows
+	target   string        // of INTO
 }
 
 // selectStatement parses a SELECT that is a statement.
@@ -45,7 +46,7 @@ func (p *parser) within(describe bool, rec *recursion) selection {
 	p.in.recursion = rec
 	s := p.queryExpression(nil, describe)
 	p.in.sources, p.in.columns, p.in.bare, p.in.aggregates, p.in.recursion = sources, columns, bare, aggregates, recursion
-	if s.assigns != nil {
+	if s.assigns != nil || s.target != "" {
 		p.unexpected()
 	}
 	if s.ordered {
@@ -80,6 +81,7 @@ func (p *parser) specification(into []TypeSpec, describe bool) selection {
 	aggregates := p.in.aggregates
 	sql += p.selectList(&s, from != "") + level
 	aggregate := p.in.aggregates > aggregates
+	p.intoTarget(&s)
 	if end > 0 && p.err == nil {
 		if !p.peek(0).is("FROM") {
 			p.finish()

@@ -32,6 +32,9 @@ func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 			rec.anchored(p, &s)
 		}
 		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the whole
+		if right.target != "" {
+			p.unexpected()
+		}
 		right.sql = operandSQL(right)
 		right.intersections(p, into)
 		if rec != nil && rec.own && rec.parts == 1 {
@@ -165,8 +168,11 @@ func commonType(a, b TypeSpec) TypeSpec {
 // bareColumns are the columns of an item of the list that stand outside of aggregate functions.
 type bareColumns struct {
 	sql     string
-	columns []fragment
+	columns []bareColumn
 }
+
+// bareColumn is a column as it was written.
+type bareColumn struct{ sql, column, qualifier string }
 
 // checkGrouped refuses what is neither grouped nor aggregated: SQLite would take it from any row. Sources before outer are those
 // of the queries around.
@@ -184,7 +190,7 @@ func (p *parser) checkGrouped(s *selection, terms []fragment, outer int) {
 }
 
 // notGrouped fails for a column.
-func (p *parser) notGrouped(number int32, c *fragment, grouped bool, where string) {
+func (p *parser) notGrouped(number int32, c *bareColumn, grouped bool, where string) {
 	name := c.column
 	if s := p.sourceOf(*c); s != nil {
 		name = s.alias + "." + name
@@ -197,7 +203,7 @@ func (p *parser) notGrouped(number int32, c *fragment, grouped bool, where strin
 }
 
 // sourceOf is the source that a column belongs to, where that is certain.
-func (p *parser) sourceOf(c fragment) *source {
+func (p *parser) sourceOf(c bareColumn) *source {
 	for i := len(p.in.sources) - 1; i >= 0; i-- {
 		s := &p.in.sources[i]
 		if c.qualifier != "" && strings.EqualFold(s.alias, c.qualifier) || c.qualifier == "" && (len(p.in.sources) == 1 || hasColumn(p.columnsOf(*s), c.column)) {
@@ -208,7 +214,7 @@ func (p *parser) sourceOf(c fragment) *source {
 }
 
 // ungrouped is a column of the item that no term of GROUP BY has; nil: there is none.
-func (p *parser) ungrouped(item bareColumns, terms []fragment, outer int) *fragment {
+func (p *parser) ungrouped(item bareColumns, terms []fragment, outer int) *bareColumn {
 	rest := item.sql
 	for _, t := range terms {
 		if t.column == "" {
@@ -233,7 +239,7 @@ func (p *parser) ungrouped(item bareColumns, terms []fragment, outer int) *fragm
 }
 
 // isOuter says whether a column is one of the queries around.
-func (p *parser) isOuter(c fragment, outer int) bool {
+func (p *parser) isOuter(c bareColumn, outer int) bool {
 	for i := outer; i < len(p.in.sources); i++ {
 		s := p.in.sources[i]
 		if c.qualifier != "" && strings.EqualFold(s.alias, c.qualifier) {

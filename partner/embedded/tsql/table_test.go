@@ -428,3 +428,164 @@ func TestTable_Refuses(t *testing.T) {
 		}
 	}
 }
+
+// A batch knows the tables that it makes itself.
+func TestTable_InOneBatch(t *testing.T) {
+	steps{
+		{"CREATE TABLE T (Id int IDENTITY PRIMARY KEY, D datetime, S varchar(3)); INSERT T VALUES ('20261130', 'abc'); INSERT T SELECT '1/2/2026', 'b'; SELECT Id, S FROM T WHERE D > '20260601'", "1|abc"},
+		{"INSERT T VALUES ('20261130', 'abcd')", "8152:"},
+		{"DROP TABLE T; CREATE TABLE T (S varchar(5)); INSERT T VALUES ('abcde'); SELECT S FROM T", "abcde"},
+		{"ALTER TABLE T ADD N tinyint; INSERT T VALUES ('a', 300)", "220:"},
+		{"CREATE TABLE Gap (a int, b uniqueidentifier NULL, c date); INSERT Gap VALUES (1, '6f9619ff-8b86-d011-b42d-00c04fc964ff', '20261130'); SELECT a FROM Gap WHERE b = '6f9619ff-8b86-d011-b42d-00c04fc964ff' AND c = '11/30/2026'", "1"},
+		{"CREATE TABLE [a b.c] ([x y] int CHECK ([x y] < datepart(year, getdate())), [z]]] nvarchar(5) DEFAULT (N'it''s'))", ""},
+		{"INSERT [a b.c] ([x y]) VALUES (1); SELECT * FROM [a b.c] WHERE [z]]] = 'IT''S'", "1|it's"},
+		{"INSERT [a b.c] ([x y]) VALUES (9999)", "547:"},
+		{"CREATE TABLE Tree (Id int CONSTRAINT nn NOT NULL PRIMARY KEY, Parent int NULL REFERENCES Tree (Id), CONSTRAINT CK CHECK (Parent <> Id))", ""},
+		{"INSERT Tree VALUES (1, NULL), (2, 1)", "2"},
+		{"INSERT Tree VALUES (3, 4)", `547: The INSERT statement conflicted with the FOREIGN KEY SAME TABLE constraint "` + "FK__Tree__Paren__" + fkDigits(t) + `". The conflict occurred in database "D", table "dbo.Tree", column 'Id'.`},
+		{"DELETE Tree WHERE Id = 1", "547:"},
+	}.run(t, openCatalogue(t))
+}
+
+func fkDigits(t *testing.T) string {
+	t.Helper()
+	table, err := ParseTable("CREATE TABLE Tree (Id int NOT NULL PRIMARY KEY, Parent int NULL REFERENCES Tree (Id))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := table.ForeignKeys[0].Name
+	return name[strings.LastIndex(name, "_")+1:]
+}
+
+// Table variables and temporary tables have what tables have, but for foreign keys.
+func TestLocalTables(t *testing.T) {
+	c := openCatalogue(t)
+	p, err := ParseProcedure(`CREATE PROCEDURE p AS
+		DECLARE @t TABLE (Id int IDENTITY(1, 1) PRIMARY KEY, A varchar(3) NOT NULL DEFAULT 'd', B int NOT NULL CHECK (B > 0), UNIQUE (A, B))
+		CREATE TABLE #u (A int NOT NULL REFERENCES Nobody (x), B datetime NULL, PRIMARY KEY CLUSTERED (A DESC), INDEX i (B))
+		INSERT INTO @t VALUES ('x', 1), ('y', 2)
+		INSERT INTO @t (B) VALUES (3)
+		INSERT INTO #u SELECT Id, '20261130' FROM @t
+		UPDATE t SET B += u.A FROM @t t JOIN #u u ON u.A = t.Id
+		DELETE #u FROM @t AS t WHERE t.Id = #u.A AND t.B < 0
+		DECLARE c CURSOR FOR WITH x AS (SELECT A FROM #u) SELECT A FROM x
+		SELECT t.Id, t.A, t.B FROM @t t JOIN #u u ON u.A = t.Id WHERE u.B = '11/30/2026' ORDER BY t.Id`, c.schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result string
+	for _, st := range p.Body {
+		switch st := st.(type) {
+		case *CreateLocal:
+			err = c.exec(t.Context(), []string{st.SQL})
+		case *Query:
+			_, result, err = c.query(t.Context(), st)
+		}
+		if err != nil {
+			t.Fatalf("line %d: %v", st.Line(), err)
+		}
+	}
+	if want := "1|x|2;2|y|4;3|d|6"; result != want {
+		t.Errorf("%s, want %s", result, want)
+	}
+	p, err = ParseProcedure("CREATE PROCEDURE p @n int AS SELECT Id, upper(A) AS A, datepart(year, B) AS Y INTO #v FROM #u2 WHERE Id < @n ORDER BY Id;\n"+
+		"WITH x AS (SELECT A FROM #v UNION ALL SELECT 'Z') SELECT *, 1 AS n INTO #w FROM x UNION SELECT A, Id FROM #v SELECT A, n FROM #w ORDER BY A, n", func(n Name) []Column { return nil })
+	if err == nil {
+		c.variables["@n"] = int64(3)
+		err = c.exec(t.Context(), []string{"CREATE TEMP TABLE [#u2] (Id, A, B)", "INSERT INTO [#u2] VALUES (1, 'a', '2026-01-01'), (2, 'b', NULL), (3, 'c', NULL)"})
+	}
+	for i := 0; err == nil && i < len(p.Body); i++ {
+		switch st := p.Body[i].(type) {
+		case *CreateLocal:
+			err = c.exec(t.Context(), []string{st.SQL})
+		case *Query:
+			var args []any
+			if len(st.Parameters) > 0 {
+				args = []any{c.variables["@n"]}
+			}
+			if st.Kind == Insert {
+				_, err = c.db.Exec(st.SQL, args...)
+			} else {
+				_, result, err = c.query(t.Context(), st)
+			}
+		}
+	}
+	if want := "A|1;B|1;B|2;Z|1"; err != nil || result != want {
+		t.Errorf("%s, %v; want %s", result, err, want)
+	}
+	for _, table := range []string{"#t (a int NULL UNIQUE)", "#t (a int IDENTITY(5, 1))", "#t (a int, b AS a + 1)"} {
+		if _, err := ParseProcedure("CREATE PROCEDURE p AS CREATE TABLE "+table, nil); err == nil || asError(t, err).Number != 40510 {
+			t.Errorf("%s: %v, want 40510", table, err)
+		}
+	}
+}
+
+// A mirror that runs SQL and Change.Schema, and no rows, has the same schema; and a connection that was there before sees it.
+func TestTable_Mirror(t *testing.T) {
+	c := openCatalogue(t)
+	file := "file:" + t.TempDir() + "/mirror.db"
+	mirror, other := openFile(t, file), openFile(t, file)
+	for i, batch := range []string{
+		"CREATE TABLE T (Id int IDENTITY(7, 1) PRIMARY KEY, A varchar(5) NULL UNIQUE, B int NOT NULL)", "INSERT T VALUES ('a', 1), ('b', 2)",
+		"ALTER TABLE T ADD C int NOT NULL DEFAULT 3, D date NULL CHECK (D > '20200101')", "ALTER TABLE T DROP COLUMN B", "ALTER TABLE T ADD E int", "UPDATE T SET E = 5", "ALTER TABLE T ALTER COLUMN E bigint NOT NULL", "DELETE T",
+		"CREATE UNIQUE INDEX I ON T (C, A)", "ALTER TABLE T ADD CONSTRAINT K UNIQUE (A, D)", "DROP INDEX I ON T", "TRUNCATE TABLE T", "INSERT T (A, E) VALUES ('z', 1)",
+	} {
+		list, err := ParseFor(batch, c.schema)
+		if err != nil {
+			t.Fatalf("%s: %v", batch, err)
+		}
+		if d, ok := list[0].(*Definition); ok {
+			var statements []string
+			if i == 0 {
+				statements = d.Table.SQL()
+			} else {
+				change, err := c.tables[0].Change(d, c.tables)
+				if err != nil {
+					t.Fatalf("%s: %v", batch, err)
+				}
+				statements = change.Schema
+			}
+			if _, err := mirror.Exec("BEGIN; " + strings.Join(statements, "; ") + "; COMMIT"); err != nil {
+				t.Fatalf("%s: %v", batch, err)
+			}
+		}
+		if _, err := c.batch(t.Context(), batch); err != nil {
+			t.Fatalf("%s: %v", batch, err)
+		}
+		if got, want := schemaOf(t, other), schemaOf(t, c.db); got != want {
+			t.Errorf("%s: the mirror has\n%s\nwant\n%s", batch, got, want)
+		}
+		var n int
+		if err := other.QueryRow("SELECT count(*) FROM T WHERE Id > 0 AND A IS NULL").Scan(&n); err != nil {
+			t.Errorf("%s: %v", batch, err)
+		}
+	}
+	c.sound(t)
+	var sequence int
+	if err := mirror.QueryRow("SELECT seq FROM sqlite_sequence").Scan(&sequence); err != nil || sequence != 6 {
+		t.Errorf("the mirror would go on behind %d, %v; want 6", sequence, err)
+	}
+}
+
+func openFile(t *testing.T, file string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Exec("PRAGMA journal_mode = WAL"); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func schemaOf(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	var text string
+	if err := db.QueryRow("SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema ORDER BY type, name)").Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

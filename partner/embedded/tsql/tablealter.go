@@ -46,9 +46,7 @@ func (p *parser) identifiers() []string {
 // alterAdd parses columns and constraints behind ADD.
 func (p *parser) alterAdd(d *Definition) {
 	tp := &tableParser{parser: p, t: &Table{Name: d.Name}, alters: true}
-	if p.schema != nil {
-		tp.known = p.schema(d.Name)
-	}
+	tp.known = p.tableColumns(d.Name)
 	p.accept("COLUMN") // no T-SQL, but then the next token fails
 	for p.err == nil {
 		tp.element()
@@ -59,6 +57,9 @@ func (p *parser) alterAdd(d *Definition) {
 	p.storageOptions()
 	if p.err == nil {
 		d.Table, d.defaults = tp.finish(d), tp.defaults
+		if known := p.tableColumns(d.Name); known != nil && d.Table != nil {
+			p.define(d.Name, append(known[:len(known):len(known)], d.Table.Schema()...), true)
+		}
 	}
 }
 
@@ -116,10 +117,9 @@ func (p *parser) alterColumn(d *Definition) {
 func (p *parser) createIndex(d *Definition, unique, clustered bool) {
 	p.expect("ON")
 	d.On = p.name()
+	p.permanent(d.On)
 	tp := &tableParser{parser: p, t: &Table{Name: d.On, Indexes: make([]Index, 1)}}
-	if p.schema != nil {
-		tp.known = p.schema(d.On)
-	}
+	tp.known = p.tableColumns(d.On)
 	x := Index{Name: d.Name.Object, Unique: unique, Clustered: clustered, Columns: p.indexColumns()}
 	tp.t.Indexes[0] = tp.indexRest(x, 0)
 	if p.err == nil {

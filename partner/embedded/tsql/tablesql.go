@@ -27,6 +27,8 @@ func (t TypeSpec) Spelling() string {
 // collation is what a column's COLLATE is in SQLite; "" for a column that is no text.
 func (c *TableColumn) collation() string {
 	switch {
+	case c.Type.Name == "uniqueidentifier":
+		return "NOCASE"
 	case !c.Type.isString():
 		return ""
 	case isCaseSensitive(c.Collation):

@@ -227,6 +227,9 @@ func (lx *lexer) symbol(rest string) (tokenKind, *Error) {
 		lx.pos++
 		return symbolToken, nil
 	}
+	if rest[0] == '{' { // of ODBC's escapes, which most drivers replace themselves
+		return 0, notSupported(lx.line, "Clause", "{")
+	}
 	_, size := utf8.DecodeRuneInString(rest)
 	return 0, syntaxNear(rest[:size], lx.line)
 }

@@ -133,6 +133,8 @@ func (p *parser) windowAggregate(name string) fragment {
 			p.unsupported("Clause", "DISTINCT with OVER")
 		}
 		arg = p.value()
+		p.summable(name, arg)
+		arg.sql = arg.folded(name == "MIN" || name == "MAX")
 	}
 	p.expectSymbol(")")
 	if sig.like > 0 {

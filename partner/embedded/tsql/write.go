@@ -57,11 +57,15 @@ func (p *parser) holds(f fragment, typ TypeSpec) bool {
 // insert parses an INSERT.
 func (p *parser) insert(q *Query) {
 	p.expect("INSERT")
-	if p.peek(0).is("TOP") {
+	switch {
+	case p.peek(0).is("TOP"):
 		p.unsupported("Clause", "INSERT TOP")
+	case p.peek(0).is("BULK"):
+		p.unsupported("Statement", "INSERT BULK")
 	}
 	p.accept("INTO")
 	n := p.writtenTable()
+	p.noCommonTable(n)
 	if p.peek(0).is("WITH") {
 		p.tableHints()
 	}
@@ -231,6 +235,10 @@ type written struct {
 // update parses an UPDATE.
 func (p *parser) update(q *Query) {
 	p.expect("UPDATE")
+	if p.peek(0).is("STATISTICS") {
+		p.unsupported("Statement", "UPDATE STATISTICS")
+		return
+	}
 	limit := p.top()
 	w := written{table: p.writtenTable()}
 	w.alias = w.table.Object
@@ -318,10 +326,11 @@ func (p *parser) setList(q *Query, w written) (columns, values []string) {
 
 // setColumn parses column = value.
 func (p *parser) setColumn(w written) (column, value string) {
-	name := p.columnReference()
-	if next := p.peek(0); next.isSymbol(".") || next.isSymbol("(") {
-		p.unsupported("Clause", "SET of a method")
+	if p.peek(1).isSymbol(".") && p.peek(3).isSymbol("(") {
+		p.unsupported("Clause", "SET of ."+p.peek(2).text)
+		return "", ""
 	}
+	name := p.columnReference()
 	known := p.tableColumns(w.table)
 	for i, c := range known {
 		switch {
@@ -393,7 +402,6 @@ func (p *parser) deleteJoined(q *Query, w written, limit string) {
 // writeFrom parses the FROM of an UPDATE or DELETE and finds the written table in it: by its alias, or by its name. A table that
 // is not there is joined to what is.
 func (p *parser) writeFrom(w *written) {
-	p.noTableVariable()
 	target := w.table
 	from := p.tables()
 	if p.err != nil {
@@ -401,7 +409,11 @@ func (p *parser) writeFrom(w *written) {
 	}
 	at := slices.IndexFunc(p.in.sources, func(s source) bool { return target.Schema == "" && strings.EqualFold(s.alias, target.Object) })
 	if at < 0 {
-		at = slices.IndexFunc(p.in.sources, func(s source) bool { return !s.derived && strings.EqualFold(s.name.Table(), target.Table()) })
+		is := func(s source) bool { return !s.derived && strings.EqualFold(s.name.Table(), target.Table()) }
+		at = slices.IndexFunc(p.in.sources, is)
+		if at >= 0 && slices.ContainsFunc(p.in.sources[at+1:], is) {
+			p.fail(&Error{Number: 8154, State: 1, Class: 16, Line: p.line(), Message: "The table '" + target.Object + "' is ambiguous."})
+		}
 	}
 	if at < 0 {
 		p.noCommonTable(target)
@@ -411,7 +423,7 @@ func (p *parser) writeFrom(w *written) {
 	}
 	s := p.in.sources[at]
 	if s.derived {
-		p.unsupported("Clause", "UPDATE or DELETE of a derived table or a common table expression")
+		p.unsupported("Clause", "write to a derived table or a common table expression")
 	}
 	w.table, w.alias = s.name, s.alias
 	if len(p.in.sources) > 1 {
@@ -422,7 +434,7 @@ func (p *parser) writeFrom(w *written) {
 // noCommonTable refuses a common table expression as target.
 func (p *parser) noCommonTable(n Name) {
 	if p.commonTableNamed(n) != nil {
-		p.unsupported("Clause", "UPDATE or DELETE of a derived table or a common table expression")
+		p.unsupported("Clause", "write to a derived table or a common table expression")
 	}
 }
 
