@@ -59,7 +59,7 @@ func (p *parser) pureCall(t token, name string, sig signature) fragment {
 		if typ.Name == "" {
 			typ = args[1].typ
 		}
-		args[1] = args[1].heldBy(typ).padded(typ.Length)
+		args[1] = args[1].heldBy(typ)
 	case "COALESCE":
 		list := make([]*fragment, len(args))
 		for i := range args {
@@ -89,7 +89,7 @@ func (f fragment) heldBy(t TypeSpec) fragment {
 	switch {
 	case f.typ.isString() && t.isString() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length),
 		f.typ.isBytes() && t.isBytes() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length):
-		return convertFragment(f, t, -1)
+		return f.folded(t)
 	}
 	return f.brought(t)
 }
@@ -119,14 +119,6 @@ func pure(name, function string, args []fragment) evaluator {
 		return unlessEqual(args)
 	}
 	return calling(function, nil, args...)
-}
-
-// padded is a constant as a binary(n) has it.
-func (f fragment) padded(n int) fragment {
-	if b, ok := f.constant.([]byte); ok && f.isConstant && len(b) < n {
-		return binaryLiteral(fmt.Sprintf("0x%x%s", b, strings.Repeat("00", n-len(b))))
-	}
-	return f
 }
 
 // result is the type of the function's value, given its arguments.

@@ -288,6 +288,9 @@ func toDate(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	if _, ok := v.([]byte); ok {
 		return nil, failure(529, 16, "Explicit conversion from data type varbinary to %s is not allowed.", r.to.Name)
 	}
+	if r.from == "datetime" {
+		v, _ = precise([]driver.Value{v})
+	}
 	t, _, err := dateOf(v)
 	if err != nil {
 		return nil, r.wrongDate(v, err)
