@@ -26,14 +26,15 @@ const (
 	maxKeptTexts = 256
 )
 
-func (t *parsedTexts) parse(text string) ([]tsql.Statement, error) {
+func (t *parsedTexts) parse(text string, types variableTypes) ([]tsql.Statement, error) {
+	key := types.key(text)
 	t.mu.Lock()
-	kept, ok := t.all[text]
+	kept, ok := t.all[key]
 	t.mu.Unlock()
 	if ok {
 		return kept, nil
 	}
-	list, err := tsql.ParseFor(text, batchSchema)
+	list, err := tsql.ParseTyped(text, batchSchema, types)
 	if err != nil {
 		var e *tsql.Error
 		if errors.As(err, &e) {
@@ -46,7 +47,7 @@ func (t *parsedTexts) parse(text string) ([]tsql.Statement, error) {
 		if t.all == nil || len(t.all) >= maxKeptTexts {
 			t.all = map[string][]tsql.Statement{}
 		}
-		t.all[text] = list
+		t.all[key] = list
 		t.mu.Unlock()
 	}
 	return list, nil
@@ -69,6 +70,8 @@ type batch struct {
 	w    *tds.Response
 	vars map[string]*variable // by name in lower case
 
+	types variableTypes // of the variables that come with the text
+
 	program *frame // the run of a procedure whose batch this is; nil: a text's
 }
 
@@ -77,7 +80,7 @@ func (b *batch) runText(ctx context.Context, text string) error {
 	if taken, err := b.s.p.planted.take(text); taken {
 		return err
 	}
-	list, err := b.s.p.texts.parse(text)
+	list, err := b.s.p.texts.parse(text, b.types)
 	if err != nil {
 		return err
 	}
@@ -405,6 +408,7 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 				name = strings.ToLower(names[i])
 			}
 			inner.vars[name] = &variable{typ: typeOfValue(g.value), value: g.value}
+			inner.types = inner.types.with(name, inner.vars[name].typ)
 		}
 	}
 	return inner.runText(ctx, text)

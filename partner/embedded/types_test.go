@@ -207,6 +207,13 @@ func TestTypes_datetimeoffset(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", text, got, want)
 		}
 	}
+	for condition, want := range map[string]string{
+		"@p1 IN (@p2)": "int 1", "@p1 BETWEEN @p2 AND @p2": "int 1", "@p1 <> @p2": "int 0", "@p1 > CAST('2020-01-02 02:00:00' AS datetime2)": "int 0",
+	} {
+		if got := typed(t, db, "SELECT CASE WHEN "+condition+" THEN 1 ELSE 0 END", when, when.UTC()); got != want {
+			t.Errorf("%s: %s, want %s", condition, got, want)
+		}
+	}
 	var out time.Time
 	if _, err := db.ExecContext(limit(t), "SET @out = DATEADD(day, 1, @in)", sql.Named("in", when), sql.Named("out", sql.Out{Dest: &out})); err != nil {
 		t.Fatal(err)
@@ -214,4 +221,26 @@ func TestTypes_datetimeoffset(t *testing.T) {
 	if _, offset := out.Zone(); !out.Equal(when.AddDate(0, 0, 1)) || offset != 7200 {
 		t.Errorf("comes out as %v", out)
 	}
+}
+
+// Parameters of a text have the types that they come with.
+func TestTypes_parameters(t *testing.T) {
+	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	for _, c := range []struct {
+		text string
+		args []any
+		want string
+	}{
+		{"SELECT @p1 / 2, @p1 * 1.5", []any{int64(7)}, "bigint 3, decimal(22,1) 10.5"},
+		{"SELECT @p1 + 1, CASE WHEN @p1 = 5 THEN 1 ELSE 0 END", []any{"5"}, "int 6, int 1"},
+		{"SELECT CASE WHEN @p1 = 5 THEN 1 ELSE 0 END, CASE WHEN @p1 IN (4, 5) THEN 1 ELSE 0 END", []any{" 5"}, "int 1, int 1"},
+		{"SELECT CASE WHEN CAST('2020-01-02' AS date) = @p1 THEN 1 ELSE 0 END", []any{time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC)}, "int 1"},
+		{"SELECT @p1 + N'x'", []any{"ab"}, "nvarchar(4000) abx"},
+		{"SELECT CASE WHEN 1 = 0 THEN 1.5 ELSE @p1 END", []any{int64(2)}, "decimal(20,1) 2.0"},
+	} {
+		if got := typed(t, db, c.text, c.args...); got != c.want {
+			t.Errorf("%s: %s, want %s", c.text, got, c.want)
+		}
+	}
+	refused(t, db, "EXEC sp_executesql N'SELECT @a + 1', N'@a nvarchar(5)', N'x'", 245)
 }
