@@ -34,7 +34,7 @@ func (t *parsedTexts) parse(text string, types variableTypes) ([]tsql.Statement,
 	if ok {
 		return kept, nil
 	}
-	list, err := tsql.ParseTyped(text, batchSchema, types)
+	list, err := tsql.ParseTyped(text, batchSchema, types.byName())
 	if err != nil {
 		var e *tsql.Error
 		if errors.As(err, &e) {

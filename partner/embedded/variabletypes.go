@@ -1,18 +1,16 @@
 package embedded
 
 import (
-	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// variableTypes are the types of the variables that a text is run with and does not declare, by name in lower case. Of text and bytes
+// variableTypes are the types of the variables that a text is run with and does not declare, with names in lower case. Of text and bytes
 // the length is left out: drivers give each value's own, and a text that is parsed is kept for all of them.
-type variableTypes map[string]tsql.TypeSpec
+type variableTypes []tsql.Variable
 
 // with adds a variable. A type that nobody knows is left out.
 func (v variableTypes) with(name string, t tds.Type) variableTypes {
@@ -30,11 +28,7 @@ func (v variableTypes) with(name string, t tds.Type) variableTypes {
 	if t.Size() < 0 {
 		spec.Length, spec.Max = 0, true
 	}
-	if v == nil {
-		v = variableTypes{}
-	}
-	v[name] = spec
-	return v
+	return append(v, tsql.Variable{Name: name, Type: spec})
 }
 
 // key is a text with the types.
@@ -43,10 +37,27 @@ func (v variableTypes) key(text string) string {
 		return text
 	}
 	var b strings.Builder
+	b.Grow(len(text) + 40*len(v))
 	b.WriteString(text)
-	for _, name := range slices.Sorted(maps.Keys(v)) {
-		t := v[name]
-		fmt.Fprintf(&b, "\x00%s %s %d %d %t", name, t.Name, t.Length, t.Scale, t.Max)
+	var digits [20]byte
+	for _, one := range v {
+		b.WriteByte(0)
+		b.WriteString(one.Name)
+		b.WriteByte(' ')
+		b.WriteString(one.Type.Name)
+		for _, n := range [...]int{one.Type.Length, one.Type.Scale} {
+			b.WriteByte(' ')
+			b.Write(strconv.AppendInt(digits[:0], int64(n), 10))
+		}
 	}
 	return b.String()
+}
+
+// byName are the types as the parser takes them.
+func (v variableTypes) byName() map[string]tsql.TypeSpec {
+	all := make(map[string]tsql.TypeSpec, len(v))
+	for _, one := range v {
+		all[one.Name] = one.Type
+	}
+	return all
 }
