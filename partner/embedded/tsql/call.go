@@ -89,7 +89,7 @@ func (f fragment) heldBy(t TypeSpec) fragment {
 	switch {
 	case f.typ.isString() && t.isString() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length),
 		f.typ.isBytes() && t.isBytes() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length):
-		return f.folded(t)
+		return f.constantOr(t)
 	}
 	return f.brought(t)
 }

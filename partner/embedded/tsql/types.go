@@ -167,11 +167,11 @@ func (f fragment) brought(t TypeSpec) fragment {
 		f.typ = t
 		return f
 	}
-	return f.folded(t)
+	return f.constantOr(t)
 }
 
-// folded is the fragment converted to the type: of a constant at once, where that goes well.
-func (f fragment) folded(t TypeSpec) fragment {
+// constantOr is the fragment converted to the type: of a constant at once, where that goes well.
+func (f fragment) constantOr(t TypeSpec) fragment {
 	if !f.isConstant {
 		return convertFragment(f, t, -1)
 	}
