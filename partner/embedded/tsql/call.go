@@ -71,7 +71,7 @@ func (p *parser) pureCall(t token, name string, sig signature) fragment {
 	case "NULLIF":
 		args[0].sql, args[1].sql = collated(args[0]), p.likeOther(args[1], args[0]).sql
 	case "CONCAT", "REPLACE":
-		typ = p.joined(args)
+		typ = p.concatType(args)
 	}
 	return fragment{sql: sig.sql + "(" + join(args) + ")", typ: typ, eval: pure(name, sig.sql, args)}
 }
@@ -94,8 +94,8 @@ func (f fragment) heldBy(t TypeSpec) fragment {
 	return f.brought(t)
 }
 
-// joined is the type of texts one behind the other.
-func (p *parser) joined(args []fragment) TypeSpec {
+// concatType is the type of texts one behind the other.
+func (p *parser) concatType(args []fragment) TypeSpec {
 	t := TypeSpec{Name: "varchar", Length: 8000}
 	for _, arg := range args {
 		switch arg.typ.Name {

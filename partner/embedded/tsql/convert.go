@@ -326,13 +326,13 @@ func (r conversionRequest) offsetText(v driver.Value, step time.Duration) (drive
 	return FormatDateTimeOffset(t.Round(step)), nil
 }
 
-// written is how dates are written whose numbers may be no date's.
-var written = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{1,2}/\d{1,2}/\d{4})([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,3})?)?)?$`)
+// dateShape is how dates are written whose numbers may be no date's.
+var dateShape = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{1,2}/\d{1,2}/\d{4})([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,3})?)?)?$`)
 
 // wrongDate is the error of a string that is no date: 242 where it looks like one and the numbers are no date's.
 func (r conversionRequest) wrongDate(v driver.Value, err *Error) *Error {
 	text, _ := v.(string)
-	if err.Number != 241 || r.to.Name != "datetime" && r.to.Name != "smalldatetime" || !written.MatchString(strings.TrimSpace(text)) {
+	if err.Number != 241 || r.to.Name != "datetime" && r.to.Name != "smalldatetime" || !dateShape.MatchString(strings.TrimSpace(text)) {
 		return err
 	}
 	return r.outOfRange()
