@@ -31,11 +31,11 @@ const (
 	maxKeptTexts = 256
 )
 
-func (t *parsedTexts) parse(text string, s *session) ([]tsql.Statement, error) {
+func (t *parsedTexts) parse(text string, s *session, types variableTypes) ([]tsql.Statement, error) {
 	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 || s.lease != nil {
-		return parsed(tsql.ParseQuoted(text, s.schema(), quoted)) // too rare to be kept
+		return parsed(tsql.ParseQuoted(text, s.schema(), quoted, types.byName())) // too rare to be kept
 	}
-	key := parsedKey{text: text}
+	key := parsedKey{text: types.key(text)}
 	if d := s.in.Load(); d != nil {
 		key.tables = d.store.objects.Load()
 	}
@@ -45,7 +45,7 @@ func (t *parsedTexts) parse(text string, s *session) ([]tsql.Statement, error) {
 	if ok {
 		return kept, nil
 	}
-	list, err := parsed(tsql.ParseFor(text, s.schema()))
+	list, err := parsed(tsql.ParseTyped(text, s.schema(), types.byName()))
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,8 @@ type batch struct {
 	text string
 
 	tables localTables // table variables
+
+	types variableTypes // of the variables that come with the text
 
 	program *frame // the run of a procedure whose batch this is; nil: a text's
 
@@ -327,6 +329,7 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 				name = strings.ToLower(names[i])
 			}
 			inner.vars[name] = g.asVariable()
+			inner.types = inner.types.with(name, inner.vars[name].typ)
 		}
 	}
 	b.w.InProcedure(true)

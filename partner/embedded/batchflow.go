@@ -16,14 +16,14 @@ func (b *batch) runText(ctx context.Context, text string) error {
 		return err
 	}
 	b.text = text
-	list, err := b.s.p.texts.parse(text, b.s)
+	list, err := b.s.p.texts.parse(text, b.s, b.types)
 	for at := 0; err == nil && at < len(list); at++ {
 		var end ending
 		if end, err = b.runAll(ctx, list[at:at+1]); err != nil || end != goesOn {
 			return err
 		}
 		if _, defined := list[at].(*tsql.Definition); defined && at+1 < len(list) { // what follows may be about what it made
-			list, err = b.s.p.texts.parse(text, b.s)
+			list, err = b.s.p.texts.parse(text, b.s, b.types)
 		}
 	}
 	return err

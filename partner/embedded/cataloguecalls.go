@@ -80,8 +80,11 @@ sp_describe_undeclared_parameters sp_describe_parameter_encryption sp_describe_c
 sp_addextendedproperty sp_updateextendedproperty sp_dropextendedproperty sp_detach_db sp_attach_db sp_indexoption sp_tableoption sp_changedbowner sp_msforeachtable sp_msforeachdb xp_cmdshell xp_msver xp_instance_regread xp_regread xp_qv
 sp_trace_create sp_trace_setevent sp_trace_setstatus sp_start_job sp_stop_job sp_add_job sp_resetstatus sp_readerrorlog xp_readerrorlog sp_prepare_rpc sp_invoke_external_rest_endpoint`)
 
-// catalogueCall finds a catalogue procedure by its name; nil: it is none. Those in brackets of schema sys answer too.
+// catalogueProcedureOf finds a catalogue procedure by its name; nil: it is none. Those in brackets of schema sys answer too.
 func catalogueProcedureOf(n procedureName) *catalogueProcedure {
+	if len(n.object) < 3 || n.object[2] != '_' { // every other call comes by here: it is spared the copy in lower case
+		return nil
+	}
 	if n.schema != "" && !strings.EqualFold(n.schema, "dbo") && !strings.EqualFold(n.schema, "sys") {
 		return nil
 	}

@@ -28,7 +28,7 @@ func describeFirstSet(c *catalogueCall) (rows [][]any, err error) {
 			return nil, err
 		}
 	}
-	list, err := c.s.p.texts.parse(c.text("@tsql"), c.s)
+	list, err := c.s.p.texts.parse(c.text("@tsql"), c.s, b.types)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func describeFirstSet(c *catalogueCall) (rows [][]any, err error) {
 
 // declareAll declares the parameters of a text, "@a int, @b nvarchar(10)"; all are NULL.
 func (b *batch) declareAll(declared string) error {
-	list, err := b.s.p.texts.parse("DECLARE "+declared, b.s)
+	list, err := b.s.p.texts.parse("DECLARE "+declared, b.s, nil)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,9 @@ func (b *batch) declareAll(declared string) error {
 		}
 		if err := b.declare(declare); err != nil {
 			return err
+		}
+		for _, v := range declare.Vars {
+			b.types = b.types.with(v.Name, b.vars[v.Name].typ)
 		}
 	}
 	return nil

@@ -4,7 +4,7 @@
 //
 // It is a faithful pair, not a SQL Server: it has the procedures of ASPState by
 // name (stock and extended), simple ad-hoc statements on the ASPState tables, the
-// views and functions that drivers and monitors ask for, and the ALTER DATABASE
+// views, functions and catalogue procedures (sp_columns, sp_datatype_info_100, …) that drivers and monitors ask for, and the ALTER DATABASE
 // statements of mirroring, with SQL Server's states, preconditions and error
 // numbers. Anything else is refused by an error that names it.
 //

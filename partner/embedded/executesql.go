@@ -137,6 +137,7 @@ func (s *session) executeText(ctx context.Context, one preparedText, params []td
 			b.vars = make(map[string]*variable, len(params))
 		}
 		b.vars[strings.ToLower(name)] = &variable{typ: q.Type, value: storedParam(q)}
+		b.types = b.types.with(strings.ToLower(name), q.Type)
 	}
 	if err := b.runText(ctx, one.text); err != nil {
 		return err
@@ -174,7 +175,15 @@ func storedParam(q tds.Param) any {
 		if text, ok := q.Value.(string); ok {
 			return tsql.DecimalValue(text)
 		}
-	case tds.KindDateTime2, tds.KindTime, tds.KindDate:
+	case tds.KindDate:
+		if t, ok := q.Value.(time.Time); ok {
+			return t.Format(time.DateOnly)
+		}
+	case tds.KindTime:
+		if t, ok := q.Value.(time.Time); ok {
+			return t.Format("15:04:05.0000000")
+		}
+	case tds.KindDateTime2:
 		if t, ok := timeOf(q.Value); ok && q.Value != nil {
 			return datetime2Of(t).text()
 		}

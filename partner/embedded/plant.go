@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // Planted is what a test has put in place of the truth about one partner: rows of
@@ -148,8 +147,8 @@ var views = sync.OnceValue(func() map[string]view {
 			v.columns = append(v.columns, strings.ToLower(words[0]))
 			typ := strings.Join(words[1:], "")
 			v.types = append(v.types, typ)
-			if textColumn(typ) { // as every text of a server is compared
-				column += " COLLATE " + tsql.Collation
+			if textColumn(typ) { // what stands in a view has no blanks at its end, for which SQLite's own collation does
+				column += " COLLATE NOCASE"
 			}
 			columns = append(columns, column)
 		}

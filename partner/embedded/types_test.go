@@ -67,6 +67,7 @@ func TestTypes_expressions(t *testing.T) {
 		"0.1 + 0.2, cast(0.1 as decimal(10,4)) * cast(0.1 as decimal(10,4))":                                                                              "decimal(2,1) 0.3, decimal(21,8) 0.01000000",
 		"cast(1.005 as decimal(5,2)), cast('-1.005' as decimal(5,2)), cast(2.5 as int)":                                                                   "decimal(5,2) 1.01, decimal(5,2) -1.01, int 2",
 		"cast(3 as decimal(5,2)) / 2, 1 / 2e0, cast(7 as real) / 2":                                                                                       "decimal(9,6) 1.500000, float 0.5, real 3.5",
+		"cast(7 as float(24)), cast(7 as float(53))":                                                                                                      "real 7, float 7",
 		"cast(7 as tinyint) + cast(2 as tinyint), cast(1 as smallint) + cast(1 as tinyint)":                                                               "tinyint 9, smallint 2",
 		"'a' + 'bc', N'a' + 'b', cast('x' as varchar(10)) + cast('y' as char(2)), 0x01 + 0x0203":                                                          "varchar(3) abc, nvarchar(2) ab, varchar(12) xy , varbinary \x01\x02\x03",
 		"1 + '2', '3' * 2, '1' + '2'":                                                                                                                     "int 3, int 6, varchar(2) 12",
@@ -140,6 +141,9 @@ func TestTypes_conversionErrors(t *testing.T) {
 		"SELECT 1 + 'a'":                                                       245,
 		"SELECT 'a' - 'b'":                                                     8117,
 		"SELECT 5e0 % 2":                                                       402,
+		"SELECT CAST(1 AS decimal(39,0))":                                      2750,
+		"SELECT CAST(1 AS decimal(5,6))":                                       192,
+		"SELECT CAST('/' AS hierarchyid)":                                      40510,
 		"SELECT 1 / 0.0":                                                       8134,
 		"DECLARE @t tinyint = 300":                                             220,
 		"DECLARE @i int = 'abc'":                                               245,
@@ -207,6 +211,13 @@ func TestTypes_datetimeoffset(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", text, got, want)
 		}
 	}
+	for condition, want := range map[string]string{
+		"@p1 IN (@p2)": "int 1", "@p1 BETWEEN @p2 AND @p2": "int 1", "@p1 <> @p2": "int 0", "@p1 > CAST('2020-01-02 02:00:00' AS datetime2)": "int 0",
+	} {
+		if got := typed(t, db, "SELECT CASE WHEN "+condition+" THEN 1 ELSE 0 END", when, when.UTC()); got != want {
+			t.Errorf("%s: %s, want %s", condition, got, want)
+		}
+	}
 	var out time.Time
 	if _, err := db.ExecContext(limit(t), "SET @out = DATEADD(day, 1, @in)", sql.Named("in", when), sql.Named("out", sql.Out{Dest: &out})); err != nil {
 		t.Fatal(err)
@@ -214,4 +225,26 @@ func TestTypes_datetimeoffset(t *testing.T) {
 	if _, offset := out.Zone(); !out.Equal(when.AddDate(0, 0, 1)) || offset != 7200 {
 		t.Errorf("comes out as %v", out)
 	}
+}
+
+// Parameters of a text have the types that they come with.
+func TestTypes_parameters(t *testing.T) {
+	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	for _, c := range []struct {
+		text string
+		args []any
+		want string
+	}{
+		{"SELECT @p1 / 2, @p1 * 1.5", []any{int64(7)}, "bigint 3, decimal(22,1) 10.5"},
+		{"SELECT @p1 + 1, CASE WHEN @p1 = 5 THEN 1 ELSE 0 END", []any{"5"}, "int 6, int 1"},
+		{"SELECT CASE WHEN @p1 = 5 THEN 1 ELSE 0 END, CASE WHEN @p1 IN (4, 5) THEN 1 ELSE 0 END", []any{" 5"}, "int 1, int 1"},
+		{"SELECT CASE WHEN CAST('2020-01-02' AS date) = @p1 THEN 1 ELSE 0 END", []any{time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC)}, "int 1"},
+		{"SELECT @p1 + N'x'", []any{"ab"}, "nvarchar(4000) abx"},
+		{"SELECT CASE WHEN 1 = 0 THEN 1.5 ELSE @p1 END", []any{int64(2)}, "decimal(20,1) 2.0"},
+	} {
+		if got := typed(t, db, c.text, c.args...); got != c.want {
+			t.Errorf("%s: %s, want %s", c.text, got, c.want)
+		}
+	}
+	refused(t, db, "EXEC sp_executesql N'SELECT @a + 1', N'@a nvarchar(5)', N'x'", 245)
 }

@@ -128,8 +128,8 @@ func fits(t wireType, n int) bool {
 		return n == 8
 	case KindUniqueIdentifier:
 		return n == 16
-	case KindNumeric: // some clients send 17 bytes whatever the precision
-		return n == 5 || n == 9 || n == 13 || n == 17
+	case KindNumeric: // a sign and the digits: some clients send 17 bytes whatever the precision, FreeTDS as few as hold the digits
+		return n >= 2 && n <= 17
 	}
 	return n == modernBytes(t.Type)
 }

@@ -53,7 +53,7 @@ func TestParse_QuotedIdentifier(t *testing.T) {
 		{`SET ANSI_NULLS OFF SELECT "a"`, true, `SELECT [a] AS [a]`},
 		{`IF 1 = 0 SET QUOTED_IDENTIFIER OFF SELECT "a"`, true, `SELECT 'a' AS []`}, // as it is parsed, not as it runs
 	} {
-		list, err := ParseQuoted(c.batch, nil, c.on)
+		list, err := ParseQuoted(c.batch, nil, c.on, nil)
 		if err != nil {
 			t.Errorf("%s: %v", c.batch, err)
 			continue

@@ -72,7 +72,7 @@ func (p *parser) pureCall(t token, name string, sig signature) fragment {
 		if typ.Name == "" {
 			typ = args[1].typ
 		}
-		args[1] = args[1].heldBy(typ).padded(typ.Length)
+		args[1] = args[1].heldBy(typ)
 	case "COALESCE":
 		list := make([]*fragment, len(args))
 		for i := range args {
@@ -84,7 +84,7 @@ func (p *parser) pureCall(t token, name string, sig signature) fragment {
 	case "NULLIF":
 		args[0].sql, args[1].sql = collated(args[0]), p.likeOther(args[1], args[0]).sql
 	case "CONCAT", "REPLACE":
-		typ = p.concatenated(args)
+		typ = p.concatType(args)
 	}
 	return fragment{sql: sig.sql + "(" + join(args) + ")", typ: typ, eval: pure(name, sig.sql, args)}
 }
@@ -102,13 +102,13 @@ func (f fragment) heldBy(t TypeSpec) fragment {
 	switch {
 	case f.typ.isString() && t.isString() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length),
 		f.typ.isBytes() && t.isBytes() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length):
-		return convertFragment(f, t, -1)
+		return f.constantOr(t)
 	}
 	return f.brought(t)
 }
 
-// concatenated is the type of texts one behind the other.
-func (p *parser) concatenated(args []fragment) TypeSpec {
+// concatType is the type of texts one behind the other.
+func (p *parser) concatType(args []fragment) TypeSpec {
 	t := TypeSpec{Name: "varchar", Length: 8000}
 	for _, arg := range args {
 		switch arg.typ.Name {
@@ -132,14 +132,6 @@ func pure(name, function string, args []fragment) evaluator {
 		return unlessEqual(args)
 	}
 	return calling(function, nil, args...)
-}
-
-// padded is a constant as a binary(n) has it.
-func (f fragment) padded(n int) fragment {
-	if b, ok := f.constant.([]byte); ok && f.isConstant && len(b) < n {
-		return binaryLiteral(fmt.Sprintf("0x%x%s", b, strings.Repeat("00", n-len(b))))
-	}
-	return f
 }
 
 // result is the type of the function's value, given its arguments.

@@ -88,6 +88,7 @@ func (p *parser) compare(operator string, a, b fragment) fragment {
 // comparable brings values of two types that SQLite keeps in different forms to one of them.
 func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 	first, second := p.typeOf(a), p.typeOf(b)
+	a, b = p.exact(a), p.exact(b)
 	switch {
 	case first.Name == "datetimeoffset" || second.Name == "datetimeoffset":
 		return momentOf(a), momentOf(b)
@@ -108,6 +109,20 @@ func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 		return a.brought(t), b.brought(t)
 	}
 	return a, b
+}
+
+// exact is a batch's variable of decimal as a number: it may hold more digits than one has here, as the text that came with the call.
+func (p *parser) exact(f fragment) fragment {
+	if p.body == nil && f.variable != "" && f.typ.Name == "decimal" {
+		return convertFragment(f, f.typ, -1)
+	}
+	return f
+}
+
+// alike says whether two values can be compared as they are.
+func (p *parser) alike(a, b fragment) bool {
+	first, second := p.comparable(a, b)
+	return first.sql == a.sql && second.sql == b.sql
 }
 
 // numberBeside is what text becomes that is compared with a number of the type: a decimal of as many digits as can be exact.
@@ -235,7 +250,24 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 		}
 	}
 	p.expectSymbol(")")
+	for _, f := range list {
+		if !p.alike(left, f) {
+			return p.anyOf(left, list)
+		}
+	}
 	return head + " IN (" + strings.Join(values, ", ") + ")", among(left.eval, list, left.column == "" && left.typ.maybeText())
+}
+
+// anyOf writes IN as comparisons, each of which brings its two values together.
+func (p *parser) anyOf(left fragment, list []fragment) (string, evaluator) {
+	var conditions []string
+	var parts []fragment
+	for _, f := range list {
+		one := p.compare("=", left, f)
+		parts = append(parts, one)
+		conditions = append(conditions, one.sql)
+	}
+	return strings.Join(conditions, " OR "), joined(parts, true)
 }
 
 // like parses what follows LIKE. T-SQL's patterns have [sets], so SQLite's own won't do.
@@ -266,6 +298,10 @@ func (p *parser) between(left fragment) (string, evaluator) {
 	high := p.sum()
 	p.needValue(high)
 	low, high = p.likeOther(low, left), p.likeOther(high, left)
+	if !p.alike(left, low) || !p.alike(left, high) {
+		least, most := p.compare(">=", left, low), p.compare("<=", left, high)
+		return least.sql + " AND " + most.sql, joined([]fragment{least, most}, false)
+	}
 	head := left.sql
 	fold := ignoresCase(left, low) || ignoresCase(left, high)
 	if fold {

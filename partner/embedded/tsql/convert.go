@@ -288,6 +288,9 @@ func toDate(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	if _, ok := v.([]byte); ok {
 		return nil, failure(529, 16, "Explicit conversion from data type varbinary to %s is not allowed.", r.to.Name)
 	}
+	if r.from == "datetime" {
+		v, _ = precise([]driver.Value{v})
+	}
 	t, _, err := dateOf(v)
 	if err != nil {
 		return nil, r.wrongDate(v, err)
@@ -323,13 +326,13 @@ func (r conversionRequest) offsetText(v driver.Value, step time.Duration) (drive
 	return FormatDateTimeOffset(t.Round(step)), nil
 }
 
-// datesAsWritten is how dates are written whose numbers may be no date's.
-var datesAsWritten = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{1,2}/\d{1,2}/\d{4})([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,3})?)?)?$`)
+// dateShape is how dates are written whose numbers may be no date's.
+var dateShape = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{1,2}/\d{1,2}/\d{4})([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,3})?)?)?$`)
 
 // wrongDate is the error of a string that is no date: 242 where it looks like one and the numbers are no date's.
 func (r conversionRequest) wrongDate(v driver.Value, err *Error) *Error {
 	text, _ := v.(string)
-	if err.Number != 241 || r.to.Name != "datetime" && r.to.Name != "smalldatetime" || !datesAsWritten.MatchString(strings.TrimSpace(text)) {
+	if err.Number != 241 || r.to.Name != "datetime" && r.to.Name != "smalldatetime" || !dateShape.MatchString(strings.TrimSpace(text)) {
 		return err
 	}
 	return r.outOfRange()

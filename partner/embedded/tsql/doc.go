@@ -18,12 +18,15 @@
 // Values in SQLite are kept like this, and the functions here return them so:
 //
 //	bit, tinyint … bigint     INTEGER
-//	decimal, money, float     REAL
-//	char … nvarchar, text     TEXT (columns COLLATE NOCASE)
+//	float, real               REAL
+//	decimal, money            REAL, or INTEGER for whole numbers of more than 15 digits; others of more than 15 are refused
+//	char … nvarchar, text     TEXT (columns COLLATE NOCASE, or better [Collation], which also ignores blanks at the end)
 //	binary, varbinary, image  BLOB
 //	uniqueidentifier          TEXT, upper case, 36 characters
 //	datetime                  TEXT 'YYYY-MM-DD HH:MM:SS.mmm', in steps of 1/300 s
 //	datetime2                 TEXT 'YYYY-MM-DD HH:MM:SS.nnnnnnn'
+//	datetimeoffset            TEXT 'YYYY-MM-DD HH:MM:SS.nnnnnnn +hh:mm', compared as moments
+//	date, time                TEXT 'YYYY-MM-DD', 'HH:MM:SS' with as many decimals as the type has
 //
 // Definitions come out parsed: a [Table] of CREATE TABLE knows the statements that make it in SQLite and what ALTER TABLE
 // changes ([Table.Change]), a [View] its query, and [Written] names the constraint that a refused write was against.

@@ -87,14 +87,19 @@ func (p *parser) lookup(function token, l lookup) fragment {
 	inner := "SELECT " + l.value + " AS tsql_value"
 	var conditions []string
 	for i, arg := range args {
-		key := l.keys[i]
+		key, arg := l.keys[i], p.typed(arg)
 		inner += fmt.Sprintf(", %s AS tsql_key%d", key.column, i+1)
 		sql := arg.sql
 		if key.argument != "" {
 			sql = key.argument + "(" + sql + ")"
 		}
-		if key.text {
-			sql += " COLLATE " + Collation
+		if key.text { // names in the catalogue have no blanks at their ends
+			if text, ok := arg.constant.(string); ok && key.argument == "" {
+				sql = quoteText(strings.TrimRight(text, " "))
+			} else if arg.typ.Name != sysnameType.Name || arg.column == "" {
+				sql = "tsql_trimmed(" + sql + ")"
+			}
+			sql += " COLLATE NOCASE"
 		}
 		conditions = append(conditions, fmt.Sprintf("tsql_key%d = %s", i+1, sql))
 	}

@@ -1,6 +1,9 @@
 package tsql
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // Parse splits a batch into its statements and parses each. The error is
 // always an *Error, and then there are no statements: a batch is refused whole,
@@ -19,18 +22,24 @@ func Parse(batch string) ([]Statement, error) { return ParseFor(batch, nil) }
 // ParseFor is Parse with knowledge of tables. A nil schema knows none. The
 // result depends on the batch and on what the schema said, and on nothing else.
 func ParseFor(batch string, schema Schema) ([]Statement, error) {
-	return ParseQuoted(batch, schema, true)
+	return ParseTyped(batch, schema, nil)
 }
 
-// ParseQuoted is ParseFor for a session whose QUOTED_IDENTIFIER is as identifiers says: where it is OFF, what
+// ParseTyped is ParseFor with the types of variables that the batch does not declare, as the parameters of sp_executesql are,
+// by name in lower case with its "@".
+func ParseTyped(batch string, schema Schema, variables map[string]TypeSpec) ([]Statement, error) {
+	return ParseQuoted(batch, schema, true, variables)
+}
+
+// ParseQuoted is ParseTyped for a session whose QUOTED_IDENTIFIER is as identifiers says: where it is OFF, what
 // stands in double quotes is a string.
-func ParseQuoted(batch string, schema Schema, identifiers bool) ([]Statement, error) {
+func ParseQuoted(batch string, schema Schema, identifiers bool, variables map[string]TypeSpec) ([]Statement, error) {
 	tokens, err := tokenize(batch)
 	if err != nil {
 		return nil, err
 	}
 	requote(tokens, identifiers)
-	p := &parser{tokens: withoutGo(tokens), schema: schema}
+	p := &parser{tokens: withoutGo(tokens), schema: schema, declared: maps.Clone(variables)}
 	var statements []Statement
 	for p.skipSemicolons(); !p.atEnd(); p.skipSemicolons() {
 		statements = append(statements, p.statement(len(statements) == 0)...)

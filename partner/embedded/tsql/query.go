@@ -160,7 +160,9 @@ func (p *parser) table() string {
 	if c := p.commonTableNamed(n); c != nil {
 		return p.commonSource(c, alias)
 	}
-	p.in.needTable(n)
+	if n.isLocal() || n.Schema != "" || p.local(n) == nil { // else it is inserted or deleted, of a trigger
+		p.in.needTable(n)
+	}
 	p.in.sources = append(p.in.sources, source{alias: alias, name: n})
 	return tableSQL(n, alias)
 }

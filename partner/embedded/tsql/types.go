@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,8 +162,35 @@ func (f fragment) brought(t TypeSpec) fragment {
 		return f
 	case from.isString() && t.isString(), from.isBytes() && t.Name == "varbinary", t.Name == "sql_variant":
 		return f
+	case from.Name == "datetime" && t.Name == "datetime2":
+		f = widened(f)
+		f.typ = t
+		return f
 	}
-	return convertFragment(f, t, -1)
+	return f.constantOr(t)
+}
+
+// constantOr is the fragment converted to the type: of a constant at once, where that goes well.
+func (f fragment) constantOr(t TypeSpec) fragment {
+	if !f.isConstant {
+		return convertFragment(f, t, -1)
+	}
+	value, err := convertFunction(append(convertArguments(f, t, -1), f.constant))
+	out := fragment{typ: t, isConstant: true, constant: value, eval: constantly(value)}
+	switch v := value.(type) {
+	case int64:
+		out.sql = strconv.FormatInt(v, 10)
+	case float64:
+		out.sql = strconv.FormatFloat(v, 'e', -1, 64)
+	case string:
+		out.sql = quoteText(v)
+	case []byte:
+		out.sql = fmt.Sprintf("x'%x'", v)
+	}
+	if err != nil || out.sql == "" { // it fails when it is computed, if it is
+		return convertFragment(f, t, -1)
+	}
+	return out
 }
 
 // oneType brings values of which an expression takes one, as CASE does, to the type that has precedence among theirs.

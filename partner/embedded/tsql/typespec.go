@@ -38,9 +38,13 @@ func (p *parser) typeSpec(length int) TypeSpec {
 		if t.Length, t.Scale = first, second; !written {
 			t.Length = 18
 		}
-		if t.Scale > t.Length {
-			p.fail(&Error{Number: 192, State: 1, Class: 15, Line: p.line(), Message: "The scale must be less than or equal to the precision."})
+		p.checkPrecision(t)
+	case "float":
+		if written && first <= 24 { // Source: the manual's "float and real"
+			t.Name = "real"
 		}
+	case "hierarchyid", "geometry", "geography", "vector", "json":
+		p.unsupported("Type", t.Name)
 	case "datetime2", "datetimeoffset", "time":
 		if t.Scale = first; !written {
 			t.Scale = 7
@@ -77,6 +81,18 @@ func (p *parser) checkLength(t TypeSpec) {
 	}
 	p.fail(&Error{Number: 131, State: 3, Class: 15, Line: p.line(), Message: fmt.Sprintf(
 		"The size (%d) given to the type '%s' exceeds the maximum allowed for any data type (8000).", t.Length, t.Name)})
+}
+
+// checkPrecision refuses a precision and scale that SQL Server refuses.
+func (p *parser) checkPrecision(t TypeSpec) {
+	switch {
+	case t.Length > 38:
+		p.invalid(2750, "Column or parameter: Specified column precision %d is greater than the maximum precision of 38.", t.Length)
+	case t.Length < 1:
+		p.invalid(1001, "Line %d: Length or precision specification %d is invalid.", p.line(), t.Length)
+	case t.Scale > t.Length:
+		p.invalid(192, "The scale must be less than or equal to the precision.")
+	}
 }
 
 // smallNumber takes a number without sign and fraction.
