@@ -63,7 +63,7 @@ func TestBatch_Tokens(t *testing.T) {
 	for text, want := range map[string]string{
 		"PRINT 'msg1'; select 100 as c; PRINT 'msg2'":        "i msg1|.|r 100|n 1|.|i msg2|.",
 		"PRINT 'a' PRINT 'b'":                                "i a|.|i b|.|.",
-		addsApp(11) + " RAISERROR('m', 10, 1) SELECT 1":       "n 1|.|i m|.|r 1|n 1|.",
+		addsApp(11) + " RAISERROR('m', 10, 1) SELECT 1":      "n 1|.|i m|.|r 1|n 1|.",
 		"RAISERROR('m %d', 11, 1, 7) SELECT 2":               "e 50000/11/1|.|r 2|n 1|.",
 		"SELECT 1\n" + addsApp(1) + "\nSELECT 2":             "r 1|n 1|.|e 2627/14/2|.|r 2|n 1|.", // the batch goes on
 		"DECLARE @a int = 1 SET @a = 2 SELECT @a":            "r 2|n 1|.",
