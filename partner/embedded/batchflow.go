@@ -437,6 +437,36 @@ func (s *session) ends(w *tds.Response, err error) error {
 	return fmt.Errorf("%w; %v", err, why.Message)
 }
 
+// ownValue is a value of the batch, or of its session's options and transaction.
+func (b *batch) ownValue(name string) (any, bool) {
+	s := b.s
+	switch name {
+	case "@@TRANCOUNT":
+		return int64(s.open), true
+	case "XACT_STATE":
+		if s.doomed {
+			return int64(-1), true
+		}
+		return int64(min(s.open, 1)), true
+	case "@@OPTIONS":
+		return s.bits(), true
+	case "@@TEXTSIZE":
+		return s.shownTextSize(), true
+	case "@@LOCK_TIMEOUT":
+		return max(-1, s.lockTimeout.Milliseconds()), true
+	case "@@DATEFIRST":
+		return int64(7), true
+	case "@@LANGUAGE":
+		return "us_english", true
+	case "@@LANGID", "@@NESTLEVEL":
+		return int64(0), true
+	}
+	if strings.HasPrefix(name, "ERROR_") {
+		return errorValue(name, b.caught), true
+	}
+	return nil, false
+}
+
 // errorValue is what ERROR_NUMBER() and its like say in the CATCH of the last of caught; nil outside of one.
 func errorValue(name string, caught []*tds.Error) any {
 	if len(caught) == 0 {
