@@ -93,6 +93,7 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	case b.tries > 0, s.has(optionXactAbort), e.Class > 16, !statementErrors[e.Number]:
 		return err
 	}
+	b.failed = e.Number
 	b.w.Error(e)
 	return nil
 }
@@ -458,8 +459,10 @@ func (b *batch) ownValue(name string) (any, bool) {
 		return int64(7), true
 	case "@@LANGUAGE":
 		return "us_english", true
-	case "@@LANGID", "@@NESTLEVEL":
+	case "@@LANGID":
 		return int64(0), true
+	case "@@NESTLEVEL":
+		return int64(b.depth), true
 	}
 	if strings.HasPrefix(name, "ERROR_") {
 		return errorValue(name, b.caught), true
