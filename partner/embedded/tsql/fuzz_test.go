@@ -18,6 +18,10 @@ func FuzzParse(f *testing.F) {
 		"update top (@n) x set a += 0x1F, b = case when 1 = 1 and not a in (1, 2) then -1.5e3 else ~a end from db..t as x with (nolock) where exists (select * from u)",
 		"insert into t (a) select top 3 convert(varchar(10), getdate(), 121) + 'x' from t order by 1 desc option (recompile)",
 		"delete from t where a between 1 and 2 or b is not null /* c /* d */ */ -- e", "select object_id(db_name()), avg(a), \x00'\x00' collate x_bin",
+		"create table #t (a int not null primary key, b nvarchar(max), c decimal(9, 2), unique (a, b)) insert #t select a, b, 1 from t drop table if exists #t",
+		"declare @v table (n int) update t set @x = a, a = 1 output deleted.a, inserted.a into @v (n, m) where a = @y while exists (select * from @v) begin break end",
+		"set quoted_identifier off begin try select \"it's\" end try begin catch throw; end catch raiserror('%d', 16, 1, @n) with nowait return",
+		"backup database d to disk = 'x' with stats = 10, name = 'n'; restore log d from disk = 'x' with file = 1, move 'a' to 'b', norecovery",
 		"alter database [d] set partner timeout 10; set ansi_nulls, ansi_padding on; set transaction isolation level snapshot",
 	} {
 		f.Add(batch)
@@ -47,10 +51,19 @@ func FuzzParse(f *testing.F) {
 			if err != nil && (!errors.As(err, &e) || e.Line < 1 || statements != nil) {
 				t.Errorf("%q: %v, statements %v", batch, err, statements)
 			}
-			for _, s := range statements {
+			for _, s := range flatten(statements) {
 				switch s := s.(type) {
 				case *Query:
 					check(s.SQL, s.Inputs)
+					if s.Output != nil && s.Output.Before != "" {
+						check(s.Output.Before, s.Inputs)
+					}
+				case *CreateLocal:
+					check(s.SQL, Inputs{})
+				case *If:
+					check("SELECT "+s.Condition.SQL, s.Condition.Inputs)
+				case *While:
+					check("SELECT "+s.Condition.SQL, s.Condition.Inputs)
 				case *Assign:
 					check("SELECT "+s.Value.SQL, s.Value.Inputs)
 				case *Exec:
@@ -63,6 +76,23 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// flatten gives the statements with those within them.
+func flatten(list []Statement) []Statement {
+	var all []Statement
+	for _, s := range list {
+		all = append(all, s)
+		switch s := s.(type) {
+		case *If:
+			all = append(append(all, flatten(s.Then)...), flatten(s.Else)...)
+		case *While:
+			all = append(all, flatten(s.Body)...)
+		case *Try:
+			all = append(append(all, flatten(s.Body)...), flatten(s.Catch)...)
+		}
+	}
+	return all
 }
 
 // FuzzLike compares LIKE with itself read backwards where that is the same
