@@ -98,6 +98,14 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	return nil
 }
 
+// aborts rolls the open transaction back after the error of a call that is not in a text, where XACT_ABORT is ON.
+func (b *batch) aborts(err error) error {
+	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < fatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || abortingErrors[e.Number]) {
+		b.s.rollback(b.w)
+	}
+	return err
+}
+
 // unsupported is the number of refusals of what this server has not; see notSupported.
 const unsupported = 40510
 
