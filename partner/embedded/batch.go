@@ -92,6 +92,8 @@ type batch struct {
 
 	program *frame // the run of a procedure whose batch this is; nil: a text's
 
+	depth  int          // of sp_executesql within sp_executesql
+	failed int32        // the last error after which the text went on
 	tries  int          // TRY around the statement, those around the text included
 	caught []*tds.Error // of the CATCH around the statement, the innermost last
 }
@@ -249,7 +251,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	switch systemProcedures[strings.ToLower(n.Object)] {
 	case 0:
 	case tds.ProcExecuteSQL:
-		return b.executeSQL(ctx, st, list)
+		return b.nested(ctx, st, list)
 	default:
 		return notSupported("EXECUTE %s in a text", n.Object)
 	}
@@ -309,36 +311,6 @@ func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
 		return b.set(st.Return, int64(r.status))
 	}
 	return nil
-}
-
-// nested is EXEC sp_executesql in a text: the text within sees only its own parameters.
-func (b *batch) nested(ctx context.Context, list []given) error {
-	if len(list) == 0 {
-		return message(201, 16, "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.")
-	}
-	text, _ := list[0].value.(string)
-	inner := &batch{s: b.s, w: b.w, vars: map[string]*variable{}, tries: b.tries, caught: b.caught}
-	defer b.s.leaveTo(b.s.scope())
-	defer b.s.dropLocals(b.s.locals.names())
-	if len(list) > 1 {
-		declared, _ := list[1].value.(string)
-		names := declaredNames.FindAllString(declared, -1)
-		for i, g := range list[2:] {
-			name := strings.ToLower(g.name)
-			if name == "" && i < len(names) {
-				name = strings.ToLower(names[i])
-			}
-			inner.vars[name] = g.asVariable()
-			inner.types = inner.types.with(name, inner.vars[name].typ)
-		}
-	}
-	b.w.InProcedure(true)
-	err := inner.runText(ctx, text)
-	b.w.InProcedure(false)
-	if err == nil {
-		b.w.ReturnStatus(0)
-	}
-	return err
 }
 
 // declaredNames finds the names in "@a int, @b nvarchar(10) OUTPUT".

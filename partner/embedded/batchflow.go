@@ -99,8 +99,17 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	case b.tries > 0, s.has(optionXactAbort), e.Class > 16, !statementErrors[e.Number]:
 		return err
 	}
+	b.failed = e.Number
 	b.w.Error(e)
 	return nil
+}
+
+// aborts rolls the open transaction back after the error of a call that is not in a text, where XACT_ABORT is ON.
+func (b *batch) aborts(err error) error {
+	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < fatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || abortingErrors[e.Number]) {
+		b.s.rollback(b.w)
+	}
+	return err
 }
 
 // unsupported is the number of refusals of what this server has not; see notSupported.
@@ -441,6 +450,38 @@ func (s *session) ends(w *tds.Response, err error) error {
 		return tds.Errors{e, why}
 	}
 	return fmt.Errorf("%w; %v", err, why.Message)
+}
+
+// ownValue is a value of the batch, or of its session's options and transaction.
+func (b *batch) ownValue(name string) (any, bool) {
+	s := b.s
+	switch name {
+	case "@@TRANCOUNT":
+		return int64(s.open), true
+	case "XACT_STATE":
+		if s.doomed {
+			return int64(-1), true
+		}
+		return int64(min(s.open, 1)), true
+	case "@@OPTIONS":
+		return s.bits(), true
+	case "@@TEXTSIZE":
+		return s.shownTextSize(), true
+	case "@@LOCK_TIMEOUT":
+		return max(-1, s.lockTimeout.Milliseconds()), true
+	case "@@DATEFIRST":
+		return int64(7), true
+	case "@@LANGUAGE":
+		return "us_english", true
+	case "@@LANGID":
+		return int64(0), true
+	case "@@NESTLEVEL":
+		return int64(b.depth), true
+	}
+	if strings.HasPrefix(name, "ERROR_") {
+		return errorValue(name, b.caught), true
+	}
+	return nil, false
 }
 
 // errorValue is what ERROR_NUMBER() and its like say in the CATCH of the last of caught; nil outside of one.

@@ -200,6 +200,12 @@ func TestTransactions_XactAbort(t *testing.T) {
 	c.fails("3930 BEGIN TRY BEGIN TRAN "+addsApp(1)+" END TRY BEGIN CATCH COMMIT END CATCH", "3998 BEGIN TRY BEGIN TRAN "+addsApp(1)+" END TRY BEGIN CATCH SELECT 1 END CATCH",
 		"3930 BEGIN TRY BEGIN TRAN "+addsApp(1)+" END TRY BEGIN CATCH "+addsApp(7)+" END CATCH")
 	c.is("SELECT @@TRANCOUNT", "0")
+	// A call by RPC.
+	c.must("BEGIN TRAN", addsApp(9))
+	if n := c.do("TempGetAppID", sql.Named("appName", "z"), sql.Named("nobody", 1)); !slices.Equal(n, []int32{8145}) {
+		t.Errorf("errors %d", n)
+	}
+	c.is("SELECT @@TRANCOUNT", "0")
 	// RAISERROR rolls nothing back.
 	c.must("BEGIN TRAN")
 	c.fails("50000 RAISERROR('x', 16, 1)")
@@ -232,6 +238,14 @@ func TestBackup_ManagementStudio(t *testing.T) {
 	b.fails("4038 " + fmt.Sprintf(restore, 2))
 	b.must(fmt.Sprintf(restore, 1))
 	b.is("SELECT state_desc FROM sys.databases WHERE name = 'other'", "RESTORING")
+	again := strings.Replace(strings.Replace(restore, "NORECOVERY", "RECOVERY", 1), "%d", "1", 1)
+	b.must(again)
+	b.fails("3159 " + strings.Replace(again, "REPLACE, ", "", 1))
+	inside := alone(t, connect(t, pair.Partner("b"), "other"))
+	inside.is(countApp, "0")
+	b.fails("3101 " + again)
+	inside.must("USE master")
+	b.must(again)
 	c.must("ALTER DATABASE ASPState SET SAFETY OFF", "ALTER DATABASE ASPState SET SAFETY FULL")
 	c.fails("40510 INSERT BULK ASPStateTempApplications ([AppId] Int) WITH (TABLOCK)")
 }

@@ -132,7 +132,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	b.implicitly()
 	r, err := s.execute(ctx, p, d, list)
 	if err != nil {
-		return err
+		return b.aborts(err)
 	}
 	if err := s.send(w, p, r); err != nil {
 		return err

@@ -142,6 +142,9 @@ func (s *session) executeText(ctx context.Context, one preparedText, params []td
 	if err := b.runText(ctx, one.text); err != nil {
 		return err
 	}
+	if b.failed != 0 {
+		w.ReturnStatus(b.failed)
+	}
 	for i, q := range params {
 		if !q.Output {
 			continue

@@ -41,6 +41,9 @@ func (t localTables) schema() tsql.Schema {
 
 // names are the tables' names.
 func (t localTables) names() map[string]bool {
+	if len(t) == 0 {
+		return nil
+	}
 	all := map[string]bool{}
 	for name := range t {
 		all[name] = true

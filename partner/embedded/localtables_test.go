@@ -62,25 +62,26 @@ func TestBatch_LocalTablesEndWithTheReset(t *testing.T) {
 	refused(t, db, "SELECT * FROM #t", 208) // the pool resets the connection
 }
 
-func TestBatch_LocalTablesAreBounded(t *testing.T) {
+func TestBatch_LocalTablesOfLongTexts(t *testing.T) {
 	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
-	c.must("CREATE TABLE #t (a nvarchar(max))")
-	big := strings.Repeat("x", 20<<20)
-	if n := c.do("INSERT #t VALUES (@p1)", big); n != nil {
+	c.must("CREATE TABLE #t (a nvarchar(max), b varbinary(max), c decimal(9,2))")
+	if n := c.do("INSERT #t VALUES (@p1, @p2, 1.5)", strings.Repeat("x", 100_000), make([]byte, 9000)); n != nil {
 		t.Fatal(n)
 	}
-	if n := c.do("INSERT #t VALUES (@p1)", big); !slices.Equal(n, []int32{40510}) {
-		t.Errorf("errors %d", n)
-	}
-	c.is("SELECT COUNT(*) FROM #t", "1")
-	c.is("SELECT LEN(a) FROM #t", fmt.Sprint(20<<20))
-	rows, err := c.c.QueryContext(limit(t), "SELECT a FROM #t")
+	c.is("SELECT LEN(a) + DATALENGTH(b) FROM #t", "109000")
+	rows, err := c.c.QueryContext(limit(t), "SELECT a, b, c FROM #t")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	if types, err := rows.ColumnTypes(); err != nil || types[0].DatabaseTypeName() != "NVARCHAR" {
-		t.Errorf("%v %v", types, err)
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"NVARCHAR", "VARBINARY", "DECIMAL"} {
+		if got := types[i].DatabaseTypeName(); got != want {
+			t.Errorf("column %d is %s, want %s", i, got, want)
+		}
 	}
 }
 

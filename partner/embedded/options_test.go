@@ -290,14 +290,3 @@ func TestVersion_Agrees(t *testing.T) {
 	}
 	c.is("SELECT @@MICROSOFTVERSION", fmt.Sprint(15<<24|2000))
 }
-
-// rowsOf counts what a statement tells of changed rows.
-func (c client) rowsOf(text string) int64 {
-	c.t.Helper()
-	r, err := c.c.ExecContext(limit(c.t), text)
-	if err != nil {
-		c.t.Fatalf("%s: %v", text, err)
-	}
-	n, _ := r.RowsAffected()
-	return n
-}

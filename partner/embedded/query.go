@@ -300,8 +300,9 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		if v, ok := b.program.systemValue(c.Name); ok {
 			return v, nil
 		}
-	} else if strings.HasPrefix(c.Name, "ERROR_") {
-		return errorValue(c.Name, b.caught), nil
+	}
+	if v, ok := b.ownValue(c.Name); ok {
+		return v, nil
 	}
 	s := b.s
 	args := make([]any, len(c.Args))
@@ -329,30 +330,8 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.rowCount, nil
 	case "@@ERROR":
 		return int64(s.lastError), nil
-	case "@@TRANCOUNT":
-		return int64(s.open), nil
-	case "XACT_STATE":
-		if s.doomed {
-			return int64(-1), nil
-		}
-		return int64(min(s.open, 1)), nil
-	case "@@OPTIONS":
-		return s.bits(), nil
-	case "@@LANGUAGE":
-		return "us_english", nil
-	case "@@LANGID":
-		return int64(0), nil
 	case "@@MAX_PRECISION":
 		return int64(38), nil
-	case "@@TEXTSIZE":
-		return s.shownTextSize(), nil
-	case "@@LOCK_TIMEOUT":
-		if s.lockTimeout < 0 { // for ever
-			return int64(-1), nil
-		}
-		return s.lockTimeout.Milliseconds(), nil
-	case "@@DATEFIRST":
-		return int64(7), nil
 	case "@@MICROSOFTVERSION":
 		return int64(0x0F0007D0), nil
 	case "DB_NAME":
@@ -396,8 +375,6 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.objectNameIn(args)
 	case "SERVERPROPERTY":
 		return s.p.serverProperty(first), nil
-	case "@@NESTLEVEL": // of a text
-		return int64(0), nil
 	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":
 		return nil, nil
 	}

@@ -50,6 +50,9 @@ func (p *Partner) restoreFull(ctx context.Context, s *session, st *tsql.Restore,
 	case d == nil:
 	case d.isMirrored():
 		return errCannotRestoreMirrored(d.title)
+	case p.sessions.inside(d, nil):
+		return message(3101, 16, "Exclusive access could not be obtained because the database is in use.")
+	case st.Replace:
 	case !d.store.about.Load().restoring && d.family() != h.family:
 		return message(3154, 16, "The backup set holds a backup of a database other than the existing '%s' database.", d.title)
 	case !d.store.about.Load().restoring:

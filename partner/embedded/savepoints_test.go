@@ -43,6 +43,20 @@ func TestProgram_Savepoints(t *testing.T) {
 	}
 }
 
+// What a session keeps in temporary tables, and a batch in table variables, is bounded.
+func TestLocalTables_Bounded(t *testing.T) {
+	b := &batch{tables: localTables{}, s: &session{locals: localTables{"#a": {size: maxLocalBytes - 100}}}}
+	for name, want := range map[string]bool{"#b": false, "#a": true, "@b": true} { // #a takes the place of what it was
+		if err := b.keep(localTables{name: {size: 200}}); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+		b.s.locals["#a"], b.tables = &localTable{size: maxLocalBytes - 100}, localTables{}
+	}
+	if err := b.keep(localTables{"@c": {size: maxLocalBytes + 1}}); err == nil {
+		t.Error("too large, and kept")
+	}
+}
+
 // TestVersion_OfTheWire: LOGINACK, PRELOGIN, @@VERSION and SERVERPROPERTY name one version.
 func TestVersion_OfTheWire(t *testing.T) {
 	p := openPair(t).Partner("a")

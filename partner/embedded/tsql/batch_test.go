@@ -71,7 +71,7 @@ func TestParse_Media(t *testing.T) {
 			position: 1, Database: "d", File: "d.bak", Append: true},
 		"BACKUP LOG d TO DISK = 'x' WITH FORMAT, INIT, MEDIANAME = 'm', STATS, COPY_ONLY, NO_COMPRESSION, BLOCKSIZE = 4096": &Backup{position: 1, Log: true, Database: "d", File: "x"},
 		"RESTORE DATABASE [d] FROM DISK = N'd.bak' WITH FILE = 1, MOVE N'd' TO N'/x/d.mdf', MOVE N'd_log' TO N'/x/d.ldf', NORECOVERY, NOUNLOAD, REPLACE, STATS = 5": &Restore{
-			position: 1, What: "DATABASE", Database: "d", File: "d.bak", NoRecovery: true, Set: 1},
+			position: 1, What: "DATABASE", Database: "d", File: "d.bak", NoRecovery: true, Replace: true, Set: 1},
 		"RESTORE LOG d FROM DISK = 'x' WITH FILE = 2, RECOVERY": &Restore{position: 1, What: "LOG", Database: "d", File: "x", Set: 2},
 		"RESTORE FILELISTONLY FROM DISK = 'x' WITH NOUNLOAD":    &Restore{position: 1, What: "FILELISTONLY", File: "x", Set: 1},
 		"RESTORE DATABASE d WITH RECOVERY":                      &Restore{position: 1, What: "DATABASE", Database: "d", Set: 1},

@@ -26,6 +26,10 @@ func FuzzParse(f *testing.F) {
 		"create or alter view v (a, b) as (select a, (select b from u where u.a = t.a) from t) union select 'x', dbo.f(1, @a) except select 1, 2 intersect select c, d from w",
 		"create trigger r on dbo.t with encryption for insert, delete as select * from inserted where a > all (select b from deleted)", "create function dbo.f (@a int) returns int as begin return @a end",
 		"update o set a = i.b, c += 1 from t o join i on i.a = o.a where i.b is null delete t from t, u where t.a = u.a create unique index i on t (a desc, b) include (c) where a is not null with (online = on)",
+		"create table #t (a int not null primary key, b nvarchar(max), c decimal(9, 2), unique (a, b)) insert #t select a, b, 1 from t drop table if exists #t",
+		"declare @v table (n int) update t set @x = a, a = 1 output deleted.a, inserted.a into @v (n, m) where a = @y while exists (select * from @v) begin break end",
+		"set quoted_identifier off begin try select \"it's\" end try begin catch throw; end catch raiserror('%d', 16, 1, @n) with nowait return",
+		"backup database d to disk = 'x' with stats = 10, name = 'n'; restore log d from disk = 'x' with file = 1, move 'a' to 'b', norecovery",
 		"alter database [d] set partner timeout 10; set ansi_nulls, ansi_padding on; set transaction isolation level snapshot",
 	} {
 		f.Add(batch)
@@ -55,10 +59,13 @@ func FuzzParse(f *testing.F) {
 			if err != nil && (!errors.As(err, &e) || e.Line < 1 || statements != nil) {
 				t.Errorf("%q: %v, statements %v", batch, err, statements)
 			}
-			for _, s := range statements {
+			for _, s := range flatten(statements) {
 				switch s := s.(type) {
 				case *Query:
 					check(s.SQL, s.Inputs)
+					if s.Output != nil && s.Output.Before != "" {
+						check(s.Output.Before, s.Inputs)
+					}
 				case *Merge:
 					check(s.Snapshot, s.Inputs)
 					for _, q := range s.Writes {
@@ -66,6 +73,12 @@ func FuzzParse(f *testing.F) {
 					}
 				case *Definition:
 					checkDefinition(t, batch, s, func(sql string) { check(sql, Inputs{}) })
+				case *CreateLocal:
+					check(s.SQL, Inputs{})
+				case *If:
+					check("SELECT "+s.Condition.SQL, s.Condition.Inputs)
+				case *While:
+					check("SELECT "+s.Condition.SQL, s.Condition.Inputs)
 				case *Assign:
 					check("SELECT "+s.Value.SQL, s.Value.Inputs)
 				case *Exec:
@@ -96,6 +109,23 @@ func checkDefinition(t *testing.T, batch string, d *Definition, check func(sql s
 	if err != nil || !slices.Equal(again.SQL(), d.Table.SQL()) {
 		t.Errorf("%q became %q: %v", batch, d.Table.Text(), err)
 	}
+}
+
+// flatten gives the statements with those within them.
+func flatten(list []Statement) []Statement {
+	var all []Statement
+	for _, s := range list {
+		all = append(all, s)
+		switch s := s.(type) {
+		case *If:
+			all = append(append(all, flatten(s.Then)...), flatten(s.Else)...)
+		case *While:
+			all = append(all, flatten(s.Body)...)
+		case *Try:
+			all = append(append(all, flatten(s.Body)...), flatten(s.Catch)...)
+		}
+	}
+	return all
 }
 
 // FuzzLike compares LIKE with itself read backwards where that is the same

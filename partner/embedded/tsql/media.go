@@ -10,7 +10,7 @@ import (
 var (
 	mediaWords = wordSet(`
 INIT FORMAT NOFORMAT SKIP NOSKIP REWIND NOREWIND UNLOAD NOUNLOAD CHECKSUM NO_CHECKSUM COPY_ONLY COMPRESSION NO_COMPRESSION
-STOP_ON_ERROR CONTINUE_AFTER_ERROR RESTART REPLACE STATS`)
+STOP_ON_ERROR CONTINUE_AFTER_ERROR RESTART STATS`)
 	mediaValues = wordSet(`
 NAME DESCRIPTION MEDIANAME MEDIADESCRIPTION STATS BLOCKSIZE BUFFERCOUNT MAXTRANSFERSIZE`)
 )
@@ -124,6 +124,8 @@ func (p *parser) restore(at position, what string) Statement {
 		case p.accept("NORECOVERY"):
 			r.NoRecovery = true
 		case p.accept("RECOVERY"):
+		case p.accept("REPLACE"):
+			r.Replace = true
 		case p.accept("FILE"):
 			p.expectSymbol("=")
 			r.Set = p.smallNumber()

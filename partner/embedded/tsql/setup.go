@@ -37,7 +37,8 @@ type Restore struct {
 	Database   string // "" for FILELISTONLY
 	File       string // "" for RESTORE DATABASE x WITH RECOVERY
 	NoRecovery bool
-	Set        int // which backup of the file: FILE = n, else 1
+	Replace    bool // a database that is there, whatever it is, makes room
+	Set        int  // which backup of the file: FILE = n, else 1
 }
 
 // setup parses a statement of setting up a pair; false: it is none of these, and nothing was taken.

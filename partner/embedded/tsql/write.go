@@ -452,10 +452,3 @@ func (p *parser) noTableVariable() {
 		p.unsupported("Clause", "table variable "+t.text)
 	}
 }
-
-// noOutput refuses OUTPUT by name.
-func (p *parser) noOutput() {
-	if p.peek(0).is("OUTPUT") {
-		p.unsupported("Clause", "OUTPUT")
-	}
-}
