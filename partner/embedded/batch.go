@@ -342,7 +342,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	switch systemProcedures[strings.ToLower(n.Object)] {
 	case 0:
 	case tds.ProcExecuteSQL:
-		return b.executeSQL(ctx, st, list)
+		return b.nested(ctx, list)
 	default:
 		return notSupported("EXECUTE %s in a text", n.Object)
 	}
@@ -399,7 +399,7 @@ func (b *batch) nested(ctx context.Context, list []given) error {
 			if name == "" && i < len(names) {
 				name = strings.ToLower(names[i])
 			}
-			inner.vars[name] = g.asVariable()
+			inner.vars[name] = &variable{typ: typeOfValue(g.value), value: g.value}
 		}
 	}
 	return inner.runText(ctx, text)

@@ -202,7 +202,6 @@ type given struct {
 	value     any
 	from      string // its type's name, for messages
 	isDefault bool
-	inner     *variable // what it is within the text of sp_executesql; nil: not declared there
 }
 
 // bindArguments finds the value of each of the procedure's parameters.

@@ -356,10 +356,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "@@TEXTSIZE":
 		return int64(2147483647), nil
 	case "@@LOCK_TIMEOUT":
-		if s.lockTimeout < 0 { // for ever
-			return int64(-1), nil
-		}
-		return s.lockTimeout.Milliseconds(), nil
+		return max(-1, s.lockTimeout.Milliseconds()), nil
 	case "@@DATEFIRST":
 		return int64(7), nil
 	case "@@MICROSOFTVERSION":

@@ -100,8 +100,7 @@ func (p *parser) throw(at position) Statement {
 			*place = &e
 		}
 	} else if p.body.caught == 0 {
-		p.fail(&Error{Number: 10704, State: 1, Class: 15, Line: int(at), Message: "To rethrow an error, a THROW statement must be used inside a CATCH block. " +
-			"Insert the THROW statement inside a CATCH block, or add error parameters to the THROW statement."})
+		p.fail(&Error{Number: 10704, State: 1, Class: 15, Line: int(at), Message: "To rethrow an error, a THROW statement must be used inside a CATCH block."})
 	}
 	p.finish()
 	return st
