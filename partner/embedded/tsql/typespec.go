@@ -38,9 +38,6 @@ func (p *parser) typeSpec(length int) TypeSpec {
 		if t.Length, t.Scale = first, second; !written {
 			t.Length = 18
 		}
-		if t.Scale > t.Length {
-			p.fail(&Error{Number: 192, State: 1, Class: 15, Line: p.line(), Message: "The scale must be less than or equal to the precision."})
-		}
 	case "datetime2", "datetimeoffset", "time":
 		if t.Scale = first; !written {
 			t.Scale = 7
