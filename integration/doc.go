@@ -27,7 +27,7 @@
 //	nothing                                none of these
 //
 // Of a type in columns, the length may be left out: decimal stands for decimal(9,2) too, and for numeric, which the driver does not tell apart.
-// Not compared at all: the messages 3621, 8153, 5701 and 5703, and the columns of a result set that an error left without a row. The manual does not say when they are sent.
+// Not compared at all: the messages 2007, 3621, 5701, 5703 and 8153, and the columns of a result set that an error left without a row. The manual does not say when they are sent.
 //
 // # What the embedded partner does not do
 //

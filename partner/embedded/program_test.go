@@ -70,6 +70,8 @@ func TestProgram(t *testing.T) {
 		"OUTPUT INTO a table variable": {body: "DECLARE @t TABLE (n int NOT NULL, s varchar(9)) " + insert + "(1, 'a'), (2, 'b') DELETE ASPStateTempApplications OUTPUT deleted.AppId, 'gone' INTO @t (n, s) WHERE AppId = 1 SELECT @out = s + CONVERT(varchar(9), n) FROM @t",
 			out: "gone1", told: "(2)(1)"},
 		"UPDATE that sets variables": {body: insert + "(1, 'a') UPDATE ASPStateTempApplications SET @out = AppName, AppName = 'b' WHERE AppId = 1", out: "a", told: "(1)(1)"},
+		"UPDATE that sets a variable and a column at once": {body: insert + "(1, 'a'), (2, 'b') DECLARE @was varchar(9), @n int, @both varchar(9) UPDATE ASPStateTempApplications SET @was = AppName, @n = AppId = AppId + 10, @both = ASPStateTempApplications.AppName = UPPER(AppName) + 'x' WHERE AppId = 2 SELECT @out = @was + ' ' + CONVERT(varchar(9), @n) + ' ' + @both + ' ' + AppName FROM ASPStateTempApplications WHERE AppId = 12",
+			out: "b 12 Bx Bx", told: "(2)(1)"},
 		"a temporary table and a cursor": {body: "CREATE TABLE #t (n int NOT NULL PRIMARY KEY) INSERT INTO #t (n) VALUES (3), (1), (2) DECLARE c CURSOR LOCAL FOR SELECT n FROM #t ORDER BY n DECLARE @n int SET @out = '' OPEN c FETCH NEXT FROM c INTO @n WHILE @@FETCH_STATUS = 0 BEGIN SET @out = @out + CONVERT(varchar(9), @n) FETCH NEXT FROM c INTO @n END CLOSE c DEALLOCATE c DROP TABLE #t",
 			out: "123", told: "(3)"},
 		"a cursor that is not open":   {body: "DECLARE c CURSOR FOR SELECT 1 DECLARE @n int FETCH NEXT FROM c INTO @n", err: 16917},

@@ -60,11 +60,11 @@ func asRepeated(args []fragment) TypeSpec {
 }
 
 // asSecond is the type of the first choice.
-func asSecond(args []fragment) TypeSpec { return commonTypeOf(args[1:]) }
+func asSecond(args []fragment) TypeSpec { return chosenType(args[1:]) }
 
-// commonTypeOf is the type of values any of which may be the result: the longest where all are strings, and the only one where all are the
+// chosenType is the type of values any of which may be the result: the longest where all are strings, and the only one where all are the
 // same; else unknown.
-func commonTypeOf(list []fragment) TypeSpec {
+func chosenType(list []fragment) TypeSpec {
 	var t TypeSpec
 	for _, f := range list {
 		switch {

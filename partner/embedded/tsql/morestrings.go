@@ -77,7 +77,6 @@ func stuff(args []driver.Value) (driver.Value, *Error) {
 // patIndex is PATINDEX(pattern, x): where the pattern first matches, from 1; 0: nowhere.
 func patIndex(args []driver.Value) (driver.Value, *Error) {
 	places := compileLike(textOf(args[0]), 0)
-	units := characters(args[1])
 	if len(places) == 0 || !places[0].any {
 		if matchLike(places, textOf(args[1])) {
 			return int64(1), nil
@@ -88,13 +87,15 @@ func patIndex(args []driver.Value) (driver.Value, *Error) {
 		return int64(1), nil
 	}
 	// Behind the leading % the rest must match from a place on.
-	for from := 0; from <= len(units); from++ {
-		if from > 0 && from < len(units) && utf16.IsSurrogate(rune(units[from])) && utf16.IsSurrogate(rune(units[from-1])) {
-			continue
+	text, at := textOf(args[1]), int64(1)
+	for i, r := range text {
+		if matchLike(places[1:], text[i:]) {
+			return at, nil
 		}
-		if matchLike(places[1:], fromCharacters(units[from:])) {
-			return int64(from + 1), nil
-		}
+		at += int64(utf16.RuneLen(r))
+	}
+	if matchLike(places[1:], "") {
+		return at, nil
 	}
 	return int64(0), nil
 }

@@ -110,11 +110,16 @@ func (q *Query) returning(n Name, alias, where string) {
 	}
 }
 
-// setVariable parses @v = value of an UPDATE: a value of the row as it was.
+// setVariable parses @v = value of an UPDATE: a value of the row as it was; or @v = column = value, which sets both.
 func (p *parser) setVariable(q *Query) {
 	name := p.variable()
 	p.expectSymbol("=")
-	f := p.value()
+	var f fragment
+	if p.startsAssignment() {
+		f = p.setBoth()
+	} else {
+		f = p.value()
+	}
 	o := q.output()
 	o.Variables = append(o.Variables, OutputVariable{Name: name, OutputItem: p.place(o, f.sql, &rowView{old: true})})
 }
@@ -164,4 +169,26 @@ func (p *parser) checkView(kind QueryKind, v *rowView) {
 	}
 	p.fail(&Error{Number: 4104, State: 1, Class: 16, Line: int(p.tokens[max(p.pos-1, 0)].line),
 		Message: fmt.Sprintf("The multi-part identifier \"%s\" could not be bound.", name)})
+}
+
+// startsAssignment reports whether a column and = come next.
+func (p *parser) startsAssignment() bool {
+	at := 0
+	for p.peek(at).isName() && p.peek(at+1).isSymbol(".") {
+		at += 2
+	}
+	return p.peek(at).isName() && p.peek(at+1).isSymbol("=")
+}
+
+// setBoth parses column = value for the variable that stands before it. Then the parser stands before them again, as if behind a comma:
+// so the column is set, too.
+func (p *parser) setBoth() fragment {
+	before := p.pos - 1 // the = behind the variable
+	typ := p.typed(p.columnReference()).typ
+	p.expectSymbol("=")
+	f := p.stored(p.value(), typ)
+	if p.err == nil {
+		p.tokens[before].text, p.pos = ",", before
+	}
+	return f
 }
