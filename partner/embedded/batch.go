@@ -88,6 +88,8 @@ type batch struct {
 
 	tables localTables // table variables
 
+	identity any // SCOPE_IDENTITY(): an int64, or nil
+
 	types variableTypes // of the variables that come with the text
 
 	program *frame // the run of a procedure whose batch this is; nil: a text's

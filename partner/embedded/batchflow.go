@@ -179,6 +179,8 @@ func (b *batch) do(ctx context.Context, st tsql.Statement) error {
 	switch st := st.(type) {
 	case *tsql.Query:
 		return b.query(ctx, st)
+	case *tsql.Merge:
+		return b.merge(ctx, st)
 	case *tsql.Exec:
 		return b.exec(ctx, st)
 	case *tsql.Declare:

@@ -120,7 +120,11 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	list := few[:0]
 	for i := range c.Params {
 		q := &c.Params[i]
-		list = append(list, given{name: q.Name, value: q.Value, from: q.Type.Kind().String(), isDefault: q.Default})
+		value := q.Value
+		if !parameterKind(q.Type.Kind()) {
+			value = storedParam(*q)
+		}
+		list = append(list, given{name: q.Name, value: value, from: q.Type.Kind().String(), isDefault: q.Default})
 	}
 	if s.set.noExec || s.set.parseOnly {
 		return nil
@@ -183,7 +187,12 @@ func (a argument) back(t tds.Type) any {
 
 // stored is the argument as the tables hold it: a date by the type's precision, also where it is at a whole millisecond.
 func (a argument) stored(t tds.Type) any {
-	if a.ok && t.Kind() == tds.KindDateTime2 {
+	switch {
+	case !a.ok:
+		return nil
+	case a.raw != nil:
+		return a.raw
+	case t.Kind() == tds.KindDateTime2:
 		return a.date2().text()
 	}
 	return stored(a.back(t))

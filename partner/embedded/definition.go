@@ -37,7 +37,13 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 		case "ROLE", "USER":
 			return c.principal(st)
 		}
-		return c.object(st, b.text)
+		if err := w.say("SAVEPOINT defines"); err != nil {
+			return err
+		}
+		if err := c.object(st, b.text); err != nil {
+			return errors.Join(err, w.say("ROLLBACK TO defines"), w.say("RELEASE defines"))
+		}
+		return w.say("RELEASE defines")
 	})
 }
 
@@ -304,13 +310,13 @@ func (c *catalogueWriter) dropIf(kind string, meant func(r *objectRow) bool) err
 
 // define changes the schema of SQLite in the open transaction, and notes it for the mirror.
 func (w *writer) define(texts ...string) error {
+	defer w.schemaChanged()
 	for _, text := range texts {
 		if err := w.script(text); err != nil {
 			return inWords(err)
 		}
+		w.gathered.schema = append(w.gathered.schema, text)
 	}
-	w.gathered.schema = append(w.gathered.schema, texts...)
-	w.schemaChanged()
 	return nil
 }
 

@@ -13,7 +13,8 @@ type gathered struct {
 	count  int // of writes, those of one row each
 	known  map[rowKey]struct{}
 	order  []rowKey
-	schema []string // what changed the schema
+	schema []string       // what changed the schema
+	saved  map[string]int // how many of these there were at each savepoint
 }
 
 // hook has the connection tell of its writes.
@@ -52,6 +53,7 @@ func (g *gathered) add(k rowKey) {
 
 func (g *gathered) end() {
 	g.on, g.schema = false, nil
+	clear(g.saved)
 	clear(g.known)
 	g.order = g.order[:0]
 }

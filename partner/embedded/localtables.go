@@ -251,7 +251,10 @@ func (b *batch) modify(ctx context.Context, d *database, q *tsql.Query, args []d
 	if d == nil && !local { // an INSERT … DEFAULT into nothing: the parser lets none through
 		return notSupported("This statement")
 	}
-	run := &modification{b: b, q: q, args: args, r: &result{}}
+	if err := b.s.mayInsert(q); err != nil {
+		return err
+	}
+	run := &modification{b: b, d: d, q: q, args: args, r: &result{}}
 	var err error
 	if local {
 		err = b.reading(d, func(r *reader) error { return b.s.limited(q, &run.changed, run.write)(&writer{reader: r}) })
@@ -291,6 +294,7 @@ func (b *batch) answer(st step, c tds.Command) error {
 // modification is a write that is being run.
 type modification struct {
 	b       *batch
+	d       *database // nil: what it writes is local
 	q       *tsql.Query
 	args    []driver.NamedValue
 	r       *result
@@ -327,10 +331,26 @@ func (m *modification) plain(w *writer) error {
 	}
 	r, err := st.e.ExecContext(context.Background(), m.args)
 	if err != nil {
+		return m.refusal(w, err)
+	}
+	if m.changed, err = r.RowsAffected(); err != nil {
+		return err
+	}
+	rowid, err := r.LastInsertId()
+	m.b.inserted(m.q, m.changed, rowid)
+	return err
+}
+
+// refusal is the error of the write in SQL Server's words.
+func (m *modification) refusal(w *writer, err error) error {
+	if m.d == nil {
 		return inWords(err)
 	}
-	m.changed, err = r.RowsAffected()
-	return err
+	rows, unread := w.objectRows()
+	if unread != nil {
+		return errors.Join(err, unread)
+	}
+	return m.d.refusal(err, newObjectSet(rows), m.q.Kind, m.q.Key)
 }
 
 // withOutput runs it as a procedure would.

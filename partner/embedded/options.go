@@ -99,6 +99,9 @@ var bitOptions = map[string]int64{
 
 // setOption is SET of an option: it is honoured, or changes nothing by its nature, or is refused.
 func (b *batch) setOption(st *tsql.SetOption) error {
+	if st.Option == "IDENTITY_INSERT" {
+		return b.setIdentityInsert(st)
+	}
 	value, err := b.optionText(st)
 	if err != nil {
 		return err
@@ -232,6 +235,8 @@ func startsTransaction(st tsql.Statement) bool {
 	switch st := st.(type) {
 	case *tsql.Query:
 		return st.Kind != tsql.Select || len(st.Tables) > 0 || len(st.Locals) > 0
+	case *tsql.Merge:
+		return true
 	case *tsql.CreateLocal:
 		return st.Name[0] == '#'
 	case *tsql.DropLocal:

@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // parameter is a procedure's parameter as it is declared.
@@ -24,13 +25,14 @@ type parameter struct {
 	value    argument
 }
 
-// argument is the value of a parameter, converted to its type: n for numbers,
-// bits and dates, s for text, b for binary. ok is false for NULL.
+// argument is the value of a parameter, converted to its type: n for whole numbers,
+// bits and dates, s for text, b for binary, raw for all others, as SQLite has it. ok is false for NULL.
 type argument struct {
-	ok bool
-	n  int64
-	s  string
-	b  []byte
+	raw any
+	ok  bool
+	n   int64
+	s   string
+	b   []byte
 }
 
 func (a argument) date() datetime   { return datetime(a.n) }
@@ -55,6 +57,10 @@ func convert(v any, from string, to tds.Type) (argument, error) {
 		return argument{}, nil
 	}
 	var a argument
+	if !parameterKind(to.Kind()) {
+		raw, err := tsql.ToVariable(stored(v), "", specOf(to))
+		return argument{ok: raw != nil, raw: raw}, asTold(err)
+	}
 	ok := false
 	switch to.Kind() {
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar:

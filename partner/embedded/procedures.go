@@ -98,7 +98,7 @@ func alwaysWrites(list []tsql.Statement) bool {
 			if st.Kind != tsql.Select {
 				return true
 			}
-		case *tsql.Exec, *tsql.Definition, *tsql.CreateLocal:
+		case *tsql.Exec, *tsql.Definition, *tsql.CreateLocal, *tsql.Merge:
 			return true
 		case *tsql.While:
 			if alwaysWrites(st.Body) {

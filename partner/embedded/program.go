@@ -190,6 +190,7 @@ func (f *frame) release() {
 		v.value = nil
 	}
 	clear(f.args)
+	f.b.identity = nil
 	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught = nil, nil, 0, 0, nil, nil
 	f.of.frames.Put(f)
 }

@@ -31,6 +31,7 @@ func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
 	if err != nil {
 		return 0, inWords(err)
 	}
+	x.w.said(text)
 	return r.RowsAffected()
 }
 
@@ -70,20 +71,62 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 	case f.w == nil:
 		return errMustWrite
 	}
+	if err := f.s.mayInsert(q); err != nil {
+		return err
+	}
 	before := len(f.w.gathered.order)
 	if q.Output != nil {
 		err = f.withOutput(q, args)
 	} else {
-		var n int64
-		if n, err = f.exec(q.SQL, args); err == nil {
-			f.counts(n)
-		}
+		err = f.plain(q, args)
 	}
 	if err == nil {
 		return nil
 	}
 	f.w.gathered.cut(before)
 	return f.w.stillInside(err)
+}
+
+// merge runs MERGE.
+func (f *frame) merge(st *tsql.Merge) error {
+	if f.w == nil {
+		return errMustWrite
+	}
+	args, err := f.bind(&st.Inputs)
+	if err != nil {
+		return err
+	}
+	n, err := f.w.merge(st, args)
+	if err != nil {
+		return f.d.refusal(err, f.set, tsql.Update, st.Key)
+	}
+	f.counts(n)
+	return nil
+}
+
+// plain runs a write that has no OUTPUT.
+func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
+	st, err := f.w.query(q.SQL)
+	if err != nil {
+		return inWords(err)
+	}
+	r, err := st.e.ExecContext(context.Background(), args)
+	if err != nil {
+		return f.d.refusal(err, f.set, q.Kind, q.Key)
+	}
+	n, err := r.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if q.Identity {
+		rowid, err := r.LastInsertId()
+		if err != nil {
+			return err
+		}
+		f.b.inserted(q, n, rowid)
+	}
+	f.counts(n)
+	return nil
 }
 
 // counts notes how many rows a write has changed.

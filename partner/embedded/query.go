@@ -375,7 +375,13 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.objectNameIn(args)
 	case "SERVERPROPERTY":
 		return s.p.serverProperty(first), nil
-	case "@@IDENTITY", "SCOPE_IDENTITY", "CONNECTIONPROPERTY":
+	case "@@IDENTITY":
+		return s.identity.last, nil
+	case "SCOPE_IDENTITY":
+		return b.identity, nil
+	case "IDENT_CURRENT", "IDENT_SEED", "IDENT_INCR":
+		return b.identityOf(c.Name, first)
+	case "CONNECTIONPROPERTY":
 		return nil, nil
 	}
 	return nil, notSupported("Function '%s'", c.Name)

@@ -40,8 +40,10 @@ type session struct {
 	saved           []savepoint
 
 	locals localTables // temporary tables
-	before localTables // as they were when the open transaction began
-	lease  *lease      // once the open transaction has touched the database
+
+	identity identities
+	before   localTables // as they were when the open transaction began
+	lease    *lease      // once the open transaction has touched the database
 
 	prepared      map[int64]preparedText // sp_prepare
 	preparedBytes int64                  // of their texts
@@ -249,7 +251,7 @@ func (s *session) Reset(context.Context) error {
 		return err
 	}
 	defer s.leave()
-	s.set, s.locals = options{}, nil
+	s.set, s.locals, s.identity = options{}, nil, identities{}
 	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
 	s.forgetAllPrepared()
 	if s.database != s.loginDatabase {

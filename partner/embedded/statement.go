@@ -67,6 +67,8 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 			err = c.object(st, "")
 		}
 		return goesOn, err
+	case *tsql.Merge:
+		return goesOn, f.merge(st)
 	case *tsql.CreateLocal:
 		return goesOn, f.createLocal(st)
 	case *tsql.DropLocal:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
@@ -120,7 +121,24 @@ func (w *writer) say(text string) error {
 	if err == nil {
 		_, err = st.exec()
 	}
+	if err == nil {
+		w.said(text)
+	}
 	return err
+}
+
+// said follows what a statement about savepoints, which has run, makes of the changes to the schema that were gathered.
+func (w *writer) said(text string) {
+	g := &w.gathered
+	if name, ok := strings.CutPrefix(text, "SAVEPOINT "); ok {
+		if g.saved == nil {
+			g.saved = map[string]int{}
+		}
+		g.saved[name] = len(g.schema)
+	} else if name, ok := strings.CutPrefix(text, "ROLLBACK TO "); ok && g.saved[name] < len(g.schema) {
+		g.schema = g.schema[:g.saved[name]]
+		w.schemaChanged()
+	}
 }
 
 // isTold reports whether an error is one of SQL Server's, for the client.
