@@ -34,13 +34,6 @@ func datetimeOf(t time.Time) datetime {
 // utcNow is GETUTCDATE().
 func utcNow() datetime { return datetimeOf(time.Now()) }
 
-// localNow is GETDATE(): the server's wall clock.
-func localNow() datetime {
-	now := time.Now()
-	_, offset := now.Zone()
-	return datetimeOf(now) + datetime(offset)*ticksPerSecond
-}
-
 func (d datetime) null() bool { return d == noDate }
 
 // inRange tells whether the type can hold d.
@@ -53,14 +46,6 @@ func (d datetime) time() time.Time {
 	second, fraction := tick/ticksPerSecond, tick%ticksPerSecond
 	millis := (fraction*10 + 1) / 3
 	return time.Unix((day-unixEpochDays)*86400+second, millis*1_000_000).UTC()
-}
-
-// value is d for a row of a result set: nil or a time.
-func (d datetime) value() any {
-	if d.null() {
-		return nil
-	}
-	return d.time()
 }
 
 // text is the form kept in SQLite, "2006-01-02 15:04:05.000": it sorts as the
@@ -162,12 +147,6 @@ func divide(a, b int64) (quotient, remainder int64) {
 	}
 	return quotient, remainder
 }
-
-// addMinutes is DATEADD(minute, n, d).
-func (d datetime) addMinutes(n int64) datetime { return d + datetime(n*ticksPerMinute) }
-
-// addSeconds is DATEADD(second, n, d).
-func (d datetime) addSeconds(n int64) datetime { return d + datetime(n*ticksPerSecond) }
 
 // secondsUntil is DATEDIFF(second, d, to): the second boundaries between the
 // two, so that a lock 5 ms old may be one second old.

@@ -308,14 +308,6 @@ func (f *frame) systemValue(name string) (any, bool) {
 	return errorValue(name, f.caught), true
 }
 
-// lineOf is the line of a mistake in a text.
-func lineOf(err error) int {
-	if e, ok := errors.AsType[*tsql.Error](err); ok {
-		return e.Line
-	}
-	return 0
-}
-
 // bind finds the values of a statement's parameters, by their numbers.
 func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 	args := f.args[:0]

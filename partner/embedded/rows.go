@@ -4,8 +4,6 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
-
-	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // objectsTable has the objects of a database.
@@ -216,6 +214,3 @@ func quotedList(names []string) string {
 	}
 	return strings.Join(list, ", ")
 }
-
-// foldKey is a name whose case does not matter, as SQLite's NOCASE folds it: ASCII only.
-func foldKey(id string) string { return tsql.FoldCase(id) }

@@ -110,9 +110,6 @@ func (p *parser) localSQL(t *Table) string {
 	return sql + ")"
 }
 
-// plainNames are types that have no length, whatever a TypeSpec says.
-var plainNames = wordSet(`float real`)
-
 // declareCursor parses name CURSOR [LOCAL …] FOR query, from the name on.
 func (p *parser) declareCursor(at position) Statement {
 	st := &DeclareCursor{position: at, Name: strings.ToLower(p.identifier())}
