@@ -120,11 +120,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	list := few[:0]
 	for i := range c.Params {
 		q := &c.Params[i]
-		value := q.Value
-		if !parameterKind(q.Type.Kind()) {
-			value = storedParam(*q)
-		}
-		list = append(list, given{name: q.Name, value: value, from: q.Type.Kind().String(), isDefault: q.Default})
+		list = append(list, given{name: q.Name, value: q.Value, from: q.Type.Kind().String(), isDefault: q.Default, param: q})
 	}
 	if s.set.noExec || s.set.parseOnly {
 		return nil

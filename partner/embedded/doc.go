@@ -1,16 +1,18 @@
 // Package embedded is a mirrored pair of SQL Servers in this process: two
-// servers on loopback ports that speak TDS to anyone's driver, keep ASPState in
-// SQLite, and mirror it to each other as a principal and its mirror do.
+// servers on loopback ports that speak TDS to anyone's driver, keep their databases in
+// SQLite, and mirror them to each other as a principal and its mirror do.
 //
-// It is a faithful pair, not a SQL Server: it has the procedures of ASPState by
-// name (stock and extended), simple ad-hoc statements on the ASPState tables, the
+// It is a faithful pair, not a SQL Server. It runs T-SQL: tables, indexes, views and procedures are what CREATE says, in
+// any database; package tsql translates their text to SQLite's. It has the
 // views, functions and catalogue procedures (sp_columns, sp_datatype_info_100, …) that drivers and monitors ask for, and the ALTER DATABASE
 // statements of mirroring, with SQL Server's states, preconditions and error
-// numbers. Anything else is refused by an error that names it.
+// numbers. Anything else is refused by an error that names it (40510): docs/embedded.md has the list.
 //
-// A server may have several databases, or none (Options.Empty): CREATE DATABASE makes one, and the
-// definitions of session/aspstate/schema, known by their text, make what is in it. Logins
+// A new pair begins with ASPState, as session/aspstate/schema defines it, or with no database (Options.Empty). Logins
 // of CREATE LOGIN have the rights that are granted to them, and no others.
+//
+// A write runs in an open transaction of SQLite, which tells the rows that were written: they are mirrored by rowid and
+// values, and before them what changed the schema.
 //
 // What it promises: under SAFETY FULL, while SYNCHRONIZED, a write is answered
 // only after both partners have committed it. A commit survives the end of the

@@ -206,6 +206,7 @@ type given struct {
 	value     any
 	from      string // its type's name, for messages
 	isDefault bool
+	param     *tds.Param // as it came over the wire; nil: in a text
 }
 
 // bindArguments finds the value of each of the procedure's parameters.
@@ -229,8 +230,12 @@ func (p *procedure) bindArguments(list []given) (arguments, error) {
 			continue
 		}
 		have[at] = true
+		value := g.value
+		if g.param != nil && !parameterKind(p.params[at].typ.Kind()) {
+			value = storedParam(*g.param)
+		}
 		var err error
-		if a[at], err = convert(g.value, g.from, p.params[at].typ); err != nil {
+		if a[at], err = convert(value, g.from, p.params[at].typ); err != nil {
 			return nil, p.located(err)
 		}
 		if p.params[at].key {

@@ -97,7 +97,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// hashOf is what the twin of GetHashCode says.
+// hashOf is what GetHashCode says.
 func hashOf(name string) int32 {
 	h := uint32(5381)
 	for _, c := range []byte(name) {

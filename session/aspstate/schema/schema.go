@@ -1,6 +1,6 @@
 // Package schema is the T-SQL of ASPState: the stock objects, and what the extension adds. Every statement
 // that defines them stands in its *.sql files and nowhere else: mirrorstate install sends these
-// batches, and package partner/embedded knows the texts that it has twins of by them.
+// batches, and a new embedded pair begins with what they define.
 //
 // It does no I/O; the files are part of the program.
 package schema
