@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql/driver"
 	"math"
+	"path/filepath"
 	"reflect"
 	"testing"
 )
@@ -90,6 +91,29 @@ func TestRows_changePlaces(t *testing.T) {
 		if a, b := rowids(p), rowids(p.other()); a != b {
 			t.Errorf("after %s: %s here, %s on the mirror", text, a, b)
 		}
+	}
+}
+
+// A backup has the rowids of the database: a mirror that begins with one is told of rows by them.
+func TestRows_backupKeepsThem(t *testing.T) {
+	p := openPair(t).Partner("a")
+	err := p.main().exclusively(t.Context(), func(w *writer) error {
+		return w.script("CREATE TABLE bare (n int); INSERT INTO bare (rowid, n) VALUES (3, 1), (70, 2), (5, 3); INSERT INTO ASPStateTempApplications (rowid, AppId, AppName) VALUES (90, 1, 'z'), (4, 2, 'a')")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "copy")
+	if _, err := p.main().copyOut(file, backupHeader{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := openConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if n, err := c.number("SELECT (SELECT sum(rowid * n) FROM bare) * 1000 + (SELECT sum(rowid * AppId) FROM ASPStateTempApplications)"); err != nil || n != (3+140+15)*1000+98 {
+		t.Errorf("%d, %v", n, err)
 	}
 }
 
