@@ -70,9 +70,12 @@ func (p *database) runLong(ctx context.Context, s *session, run func(w *writer, 
 		return nil, errors.Join(err, l.give(true))
 	}
 	var refused error
-	r, refused = run(p.store.main, l)
+	r, refused = guarded(func() (*result, error) { return run(p.store.main, l) })
 	if l.began.IsZero() {
 		return nil, refused // it did not get its turn again
+	}
+	if _, panicked := errors.AsType[*panicError](refused); panicked {
+		return nil, errors.Join(refused, l.give(true))
 	}
 	if lost, over := errors.AsType[*lostTransaction](refused); over {
 		return nil, errors.Join(p.failedWrite(lost.why), l.give(true))

@@ -43,18 +43,42 @@ func scanObject(v []driver.Value) (*objectRow, error) {
 }
 
 // parsedTables are tables by the text that made them: it tells all, and comes again with each object that is made.
-var parsedTables sync.Map // of *tsql.Table by string
+var parsedTables = keptByText[*tsql.Table]{most: 1024}
+
+// keptByText keeps what was made of texts that come again; when they are too many it begins anew.
+type keptByText[T any] struct {
+	most int
+	mu   sync.Mutex
+	all  map[string]T
+}
+
+// find gives what is kept for a text, or what make makes of it.
+func (k *keptByText[T]) find(key string, make func() (T, error)) (T, error) {
+	k.mu.Lock()
+	kept, ok := k.all[key]
+	k.mu.Unlock()
+	if ok {
+		return kept, nil
+	}
+	made, err := make()
+	if err != nil {
+		return made, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all == nil || len(k.all) >= k.most {
+		k.all = map[string]T{}
+	}
+	k.all[key] = made
+	return made, nil
+}
 
 // table is what a table's row says; nil where its text can't be read.
 func (r *objectRow) table() *tsql.Table {
-	if t, ok := parsedTables.Load(r.detail); ok {
-		return t.(*tsql.Table)
-	}
-	t, err := tsql.ParseTable(r.detail)
+	t, err := parsedTables.find(r.detail, func() (*tsql.Table, error) { return tsql.ParseTable(r.detail) })
 	if err != nil {
 		return nil
 	}
-	parsedTables.Store(r.detail, t)
 	return t
 }
 

@@ -40,34 +40,12 @@ const noCount = -1
 
 // compiledProcedures are procedures by their text and the signature of the tables that it was compiled for: the same text
 // comes again in each database, and in each pair of a test.
-var compiledProcedures = struct {
-	sync.Mutex
-	all map[string]*procedure
-}{all: map[string]*procedure{}}
-
-// maxCompiled is how many are kept.
-const maxCompiled = 1024
+var compiledProcedures = keptByText[*procedure]{most: 1024}
 
 // compiledProcedure compiles the text of a procedure, or finds it compiled.
 func compiledProcedure(text, signature string, schema tsql.Schema) (*procedure, error) {
-	key := text + "\x00" + signature
-	compiledProcedures.Lock()
-	p := compiledProcedures.all[key]
-	compiledProcedures.Unlock()
-	if p != nil {
-		return p, nil
-	}
-	p, err := newProcedure(text, schema)
-	if err != nil {
-		return nil, asTold(err)
-	}
-	compiledProcedures.Lock()
-	defer compiledProcedures.Unlock()
-	if len(compiledProcedures.all) >= maxCompiled {
-		clear(compiledProcedures.all)
-	}
-	compiledProcedures.all[key] = p
-	return p, nil
+	p, err := compiledProcedures.find(text+"\x00"+signature, func() (*procedure, error) { return newProcedure(text, schema) })
+	return p, asTold(err)
 }
 
 func newProcedure(text string, schema tsql.Schema) (*procedure, error) {

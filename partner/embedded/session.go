@@ -78,7 +78,16 @@ func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error
 	s.p.counts.batches.Add(1)
 	s.begins(w)
 	b := &batch{s: s, w: w}
-	return s.told(s.ends(w, b.runText(ctx, text)))
+	return s.told(s.ends(w, s.guarded(func() error { return b.runText(ctx, text) })))
+}
+
+// guarded runs a request. A panic fails it, and takes its transaction back.
+func (s *session) guarded(request func() error) error {
+	_, err := guarded(func() (struct{}, error) { return struct{}{}, request() })
+	if _, panicked := errors.AsType[*panicError](err); panicked {
+		s.rollback(nil)
+	}
+	return err
 }
 
 // Call implements [tds.Session].
@@ -88,10 +97,12 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 	}
 	defer s.leave()
 	s.begins(w)
-	if c.ProcID != 0 {
-		return s.told(s.ends(w, s.systemCall(ctx, c.ProcID, c.Params, w)))
-	}
-	return s.told(s.ends(w, s.callByName(ctx, c, w)))
+	return s.told(s.ends(w, s.guarded(func() error {
+		if c.ProcID != 0 {
+			return s.systemCall(ctx, c.ProcID, c.Params, w)
+		}
+		return s.callByName(ctx, c, w)
+	})))
 }
 
 // told keeps the number of a request's error for @@ERROR, and has only errors in
@@ -113,6 +124,9 @@ func (s *session) told(err error) error {
 		s.lastError = e.Number
 	case errors.Is(err, context.Canceled), errors.Is(err, tds.ErrAttention), errors.Is(err, tds.ErrClientGone):
 	default:
+		if fault, ok := errors.AsType[*panicError](err); ok {
+			s.p.log.Error("panic", "error", err, "stack", string(fault.stack))
+		}
 		s.p.log.Error("request failed", "error", err)
 		s.lastError = 50000
 	}

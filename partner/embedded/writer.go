@@ -105,11 +105,12 @@ func (p *database) runCalls(crowd []*ticket) {
 // can be kept.
 func (w *writer) run(call func(w *writer) (*result, error)) (r *result, refused, broken error) {
 	written := w.gathered.count
-	r, err := call(w)
+	r, err := guarded(func() (*result, error) { return call(w) })
 	if lost, over := errors.AsType[*lostTransaction](err); over {
 		return nil, nil, lost.why
 	}
-	if err != nil && !isTold(err) && w.gathered.count > written {
+	_, panicked := errors.AsType[*panicError](err)
+	if panicked || err != nil && !isTold(err) && w.gathered.count > written {
 		return nil, nil, err
 	}
 	return r, err, nil
