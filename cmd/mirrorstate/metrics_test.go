@@ -192,9 +192,9 @@ func TestMetrics_Count(t *testing.T) {
 			t.Errorf("there is no %s, but\n%s", line, regexp.MustCompile(`(?m)^`+name+`\b.* [^0]+\n`).FindAllString(text, -1))
 		}
 	}
-	// The call after the failover, and beside it the fleet's secret, which is read again then.
-	if attempts := regexp.MustCompile(`mirrorstate_sql_attempts_total\{outcome="done",partner="b"\} (\d+)\n`).FindStringSubmatch(text); attempts == nil || attempts[1] != "1" && attempts[1] != "2" {
-		t.Errorf("the attempts on partner b are %q, want 1 or 2", attempts)
+	// The call after the failover, and beside it the fleet's secret, which is read again then, and on a slow machine the expiry job.
+	if attempts := regexp.MustCompile(`mirrorstate_sql_attempts_total\{outcome="done",partner="b"\} ([1-3])\n`).FindStringSubmatch(text); attempts == nil {
+		t.Error("the attempts on partner b are not 1 to 3")
 	}
 	if h, _ := must(t, []int{200}, "GET", p.admin+"/healthz", ""); h.Get("Mirrorstate-Version") != buildVersion() {
 		t.Errorf("the operators' listener does not say its version: %v", h)
