@@ -95,6 +95,7 @@ type batch struct {
 	program *frame // the run of a procedure whose batch this is; nil: a text's
 
 	depth  int          // of sp_executesql within sp_executesql
+	below  *tds.Error   // the last error of a text within: a TRY here catches it, whatever it is
 	failed int32        // the last error after which the text went on
 	tries  int          // TRY around the statement, those around the text included
 	caught []*tds.Error // of the CATCH around the statement, the innermost last

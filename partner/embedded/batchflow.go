@@ -300,7 +300,7 @@ func (b *batch) try(ctx context.Context, st *tsql.Try) (ending, error) {
 		return end, nil
 	}
 	e, ok := errors.AsType[*tds.Error](err)
-	if !ok || e.Class >= fatalClass || e.Number == unsupported || ctx.Err() != nil {
+	if !ok || e.Class >= fatalClass || e.Number == unsupported || e.Number == noObject && e.Proc == "" && e != b.below || ctx.Err() != nil {
 		return returns, err // a refusal of ours is for the client, whatever is around
 	}
 	b.caught = append(b.caught, e)

@@ -11,7 +11,9 @@ type panicError struct {
 	stack []byte
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("a fault of the embedded server: %v", e.value) }
+func (e *panicError) Error() string {
+	return fmt.Sprintf("a fault of the embedded server: %v", e.value)
+}
 
 // guarded runs f and gives its panic as an error.
 func guarded[R any](f func() (R, error)) (r R, err error) {

@@ -355,7 +355,7 @@ func (m *modification) refusal(w *writer, err error) error {
 
 // withOutput runs it as a procedure would.
 func (m *modification) withOutput(w *writer) error {
-	f := &frame{program: &program{s: m.b.s, rd: w.reader, w: w, ctx: context.Background(), r: m.r}, b: m.b}
+	f := &frame{program: &program{s: m.b.s, d: m.d, rd: w.reader, w: w, ctx: context.Background(), r: m.r}, b: m.b}
 	hints := *m.q
 	output := *m.q.Output
 	hints.Output = &output

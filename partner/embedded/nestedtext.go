@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -37,6 +38,7 @@ func (b *batch) nested(ctx context.Context, st *tsql.Exec, list []given) error {
 	err := inner.runText(ctx, text)
 	b.w.InProcedure(b.depth > 0)
 	if err != nil {
+		b.below, _ = errors.AsType[*tds.Error](err)
 		return err
 	}
 	b.w.ReturnStatus(inner.failed)

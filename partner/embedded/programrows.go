@@ -10,12 +10,17 @@ import (
 
 // rows runs a query and keeps what it answers.
 func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
+	all, err = x.rawRows(text, args)
+	return all, inWords(err)
+}
+
+// rawRows is rows whose error is SQLite's.
+func (x *program) rawRows(text string, args []driver.NamedValue) ([][]driver.Value, error) {
 	st, err := x.rd.query(text)
 	if err != nil {
-		return nil, inWords(err)
+		return nil, err
 	}
-	all, err = st.all(args)
-	return all, inWords(err)
+	return st.all(args)
 }
 
 // exec runs a statement that answers no rows.
@@ -190,9 +195,9 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 			before[row[0]], last = row, row
 		}
 	}
-	after, err := f.rows(q.SQL, args)
+	after, err := f.rawRows(q.SQL, args)
 	if err != nil {
-		return err
+		return f.d.refusal(err, f.set, q.Kind, q.Key)
 	}
 	if last != nil {
 		for _, v := range o.Variables {

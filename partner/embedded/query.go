@@ -379,6 +379,8 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.identity.last, nil
 	case "SCOPE_IDENTITY":
 		return b.identity, nil
+	case "FUNCTION": // there are none
+		return nil, message(4121, 16, `Cannot find either column "%s" or the user-defined function or aggregate "%s", or the name is ambiguous.`, c.Function.Schema, c.Function)
 	case "IDENT_CURRENT", "IDENT_SEED", "IDENT_INCR":
 		return b.identityOf(c.Name, first)
 	case "CONNECTIONPROPERTY":

@@ -161,6 +161,10 @@ func (f *frame) calls(st *tsql.Exec) error {
 	return f.b.take(st, p, &r)
 }
 
+// noObject is the error of a table that is not there. A TRY of the same procedure or text does not catch it. Source: the manual's
+// TRY...CATCH, "Errors Unaffected by a TRY…CATCH Construct".
+const noObject = 208
+
 func (f *frame) try(st *tsql.Try) (ending, error) {
 	f.tries++
 	end, err := f.runAll(st.Body)
@@ -169,7 +173,7 @@ func (f *frame) try(st *tsql.Try) (ending, error) {
 		return end, nil
 	}
 	e, ok := errors.AsType[*tds.Error](err)
-	if !ok || e.Class >= 20 {
+	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name {
 		return returns, err
 	}
 	f.caught = append(f.caught, e)

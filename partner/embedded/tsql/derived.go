@@ -281,7 +281,8 @@ func (p *parser) valueTable() (string, []Column) {
 			if values = append(values, f.folded(true)); len(rows) == 0 {
 				columns = append(columns, Column{Type: f.typ})
 			} else if n < len(columns) {
-				columns[n].Type = commonType(columns[n].Type, f.typ)
+				p.oneKind(columns[n].Type, f.typ)
+				columns[n].Type = common(columns[n].Type, f.typ)
 			}
 			if n++; !p.acceptSymbol(",") {
 				break

@@ -227,6 +227,8 @@ func (p *parser) asNumbers(operator string, a, b fragment) (fragment, fragment) 
 		b = convertFragment(b, a.typ, -1)
 	case b.typ.isNumber() && a.typ.isString():
 		a = convertFragment(a, b.typ, -1)
+	case a.typ.Name == "bit" && b.typ.Name == "bit" && strings.Contains("+-*/%", operator):
+		p.invalid(8117, "Operand data type bit is invalid for %s operator.", operatorNames[operator])
 	case operator != "+" && a.typ.isString() && b.typ.isString():
 		p.invalid(8117, "Operand data type %s is invalid for %s operator.", a.typ.Name, operatorNames[operator])
 	}
@@ -234,7 +236,7 @@ func (p *parser) asNumbers(operator string, a, b fragment) (fragment, fragment) 
 }
 
 // operatorNames are the operators' names in errors.
-var operatorNames = map[string]string{"-": "subtract", "*": "multiply", "/": "divide", "%": "modulo", "&": "'&'", "|": "'|'", "^": "'^'"}
+var operatorNames = map[string]string{"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo", "&": "'&'", "|": "'|'", "^": "'^'"}
 
 // invalid fails at the line of the next token.
 func (p *parser) invalid(number int32, format string, args ...any) {

@@ -129,41 +129,24 @@ func (s *selection) combine(p *parser, operator string, right selection) {
 		switch {
 		case c.Type == other.Type && c.Column == "" && c.Variable == "" && other.Column == "" && other.Variable == "":
 		default:
-			typ := commonType(c.Type, other.Type)
+			typ := common(c.Type, other.Type)
+			p.oneKind(c.Type, other.Type)
 			*c = ColumnHint{Name: c.Name, Type: typ}
+			if i < len(s.outputs) {
+				s.outputs[i].Type = typ
+			}
 		}
+	}
+}
+
+// oneKind refuses texts beside values of another kind in one column: SQL Server would make the others of them, row by row.
+func (p *parser) oneKind(a, b TypeSpec) {
+	if a.Name != "" && b.Name != "" && a.isString() != b.isString() && a.Name != "sql_variant" && b.Name != "sql_variant" {
+		p.unsupported("Clause", "a column of "+a.Name+" and "+b.Name+" without CONVERT")
 	}
 }
 
 const unequalOperands = "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists."
-
-// commonType is the type of values of which some have the one and some the other; zero: unknown.
-func commonType(a, b TypeSpec) TypeSpec {
-	rank := map[string]int{"bit": 1, "tinyint": 2, "smallint": 3, "int": 4, "bigint": 5}
-	switch {
-	case a == b:
-		return a
-	case a.isInteger() && b.isInteger():
-		if rank[a.Name] > rank[b.Name] {
-			return a
-		}
-		return b
-	case a.isString() && b.isString() && a.Name != "text" && a.Name != "ntext" && b.Name != "text" && b.Name != "ntext":
-		t := TypeSpec{Name: "varchar", Length: max(a.Length, b.Length), Max: a.Max || b.Max}
-		if a.Name[0] == 'n' || b.Name[0] == 'n' {
-			t.Name = "nvarchar"
-		}
-		if t.Max {
-			t.Length = 0
-		}
-		return t
-	case a.isNumber() && b.isNumber() && (a.Name == "float" || b.Name == "float"):
-		return TypeSpec{Name: "float"}
-	case a.isDateTime() && b.isDateTime():
-		return preciseType
-	}
-	return TypeSpec{}
-}
 
 // bareColumns are the columns of an item of the list that stand outside of aggregate functions.
 type bareColumns struct {

@@ -29,7 +29,7 @@ var translations = []struct {
 	message string
 }{
 	{regexp.MustCompile(`no such table: (?:main\.|temp\.)?(.*?)(?: \(\d+\))?$`), 208, 16, "Invalid object name '%s'."},
-	{regexp.MustCompile(`no such column: (.*?)(?: - should this be.*)?(?: \(\d+\))?$`), 207, 16, "Invalid column name '%s'."},
+	{regexp.MustCompile(`no such column: (?:[^ ]*\.)?([^.]*?)(?: - should this be.*)?(?: \(\d+\))?$`), 207, 16, "Invalid column name '%s'."},
 	{regexp.MustCompile(`has no column named (.*?)(?: \(\d+\))?$`), 207, 16, "Invalid column name '%s'."},
 	{regexp.MustCompile(`ambiguous column name: (.*?)(?: \(\d+\))?$`), 209, 16, "Ambiguous column name '%s'."},
 	{regexp.MustCompile(`UNIQUE constraint failed: (?:index ')?([^.' (]+)`), 2627, 14,
@@ -42,7 +42,7 @@ var translations = []struct {
 	{regexp.MustCompile(`error in (?:view|index|trigger) (.*?) after drop column`), 5074, 16, "The object '%s' is dependent on the column."},
 	{regexp.MustCompile(`(ORDER BY term does not match)`), 104, 16,
 		"ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator: %s."},
-	{regexp.MustCompile(`(ORDER BY term out of range)`), 108, 15, "The ORDER BY position number is out of range of the number of items in the select list: %s."},
+	{regexp.MustCompile(`(ORDER BY term out of range)`), 108, 15, "The ORDER BY position number is out of range of the number of items in the select list.%.0s"},
 	{regexp.MustCompile(`(SELECTs to the left and right of .* do not have the same number)`), 205, 16, unequalOperands + "%.0s"},
 	{regexp.MustCompile(`cannot modify (.*?) because it is a view`), unsupportedNumber, 16, "Statement 'write to the view %s' is not supported by the embedded partner."},
 	{regexp.MustCompile(`misuse of aggregate(?: function|:)? ?([^ ]*)`), 147, 15,
@@ -54,7 +54,7 @@ var translations = []struct {
 	{regexp.MustCompile(`(sub-select returns \d+ columns)`), 116, 16,
 		"Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.%.0s"},
 	{regexp.MustCompile(`(\d+\w\w) (?:ORDER|GROUP) BY term out of range`), 108, 16,
-		"The ORDER BY position number is out of range of the number of items in the select list: %s."},
+		"The ORDER BY position number is out of range of the number of items in the select list.%.0s"},
 	{regexp.MustCompile(`(Expression tree is too large|parser stack overflow)`), 191, 15,
 		"Some part of your SQL statement is nested too deeply: %s."},
 	{regexp.MustCompile(`(database or disk is full)`), 1105, 17,
