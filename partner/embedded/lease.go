@@ -105,10 +105,10 @@ func (l *lease) breakOff(why error) {
 		return
 	}
 	w := l.p.store.exclusive
-	defer w.ends()
 	if _, err := w.rollback.exec(); err != nil {
 		l.p.log.Error("rollback failed", "error", err)
 	}
+	w.ends()
 	l.finish(why)
 }
 

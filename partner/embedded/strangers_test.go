@@ -12,18 +12,18 @@ func TestStranger_application(t *testing.T) {
 	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
 	for text, want := range map[string]string{
 		"SELECT CONVERT(varchar(9), SUM(a)) FROM (SELECT 3 AS a UNION ALL SELECT 1.5) x": "4.5",
-		"SELECT CONVERT(varchar(9), SUM(a)) FROM (VALUES (1), (2.5)) x (a)":                          "3.5",
+		"SELECT CONVERT(varchar(9), SUM(a)) FROM (VALUES (1), (2.5)) x (a)":              "3.5",
 	} {
 		if got := scalar[string](t, db, text); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
 	for text, number := range map[string]int32{
-		"SELECT 'a' UNION SELECT 1":                                    40510,
-		"SELECT CAST(1 AS bit) + CAST(1 AS bit)":                       8117,
-		"SELECT dbo.NoSuch(1)":                                         4121,
+		"SELECT 'a' UNION SELECT 1":                                             40510,
+		"SELECT CAST(1 AS bit) + CAST(1 AS bit)":                                8117,
+		"SELECT dbo.NoSuch(1)":                                                  4121,
 		"BEGIN TRY SELECT * FROM nosuch END TRY BEGIN CATCH SELECT 1 END CATCH": 208,
-		"SELECT AppName FROM ASPStateTempApplications ORDER BY 5":      108,
+		"SELECT AppName FROM ASPStateTempApplications ORDER BY 5":               108,
 	} {
 		refuses(t, db, text, number)
 	}
