@@ -61,10 +61,15 @@ func (t *parsedTexts) parse(text string, s *session, types variableTypes) ([]tsq
 }
 
 func parsed(list []tsql.Statement, err error) ([]tsql.Statement, error) {
+	return list, asTold(err)
+}
+
+// asTold puts an error of package tsql into the wire's form.
+func asTold(err error) error {
 	if e, ok := errors.AsType[*tsql.Error](err); ok {
-		err = fromTSQL(e)
+		return fromTSQL(e)
 	}
-	return list, err
+	return err
 }
 
 func fromTSQL(e *tsql.Error) *tds.Error {
@@ -194,13 +199,8 @@ func (b *batch) set(name string, value any) error {
 			return nil
 		}
 	}
-	if v.value, err = tsql.ToVariable(value, "", specOf(v.typ)); err != nil {
-		var e *tsql.Error
-		if errors.As(err, &e) {
-			err = fromTSQL(e)
-		}
-	}
-	return err
+	v.value, err = tsql.ToVariable(value, "", specOf(v.typ))
+	return asTold(err)
 }
 
 // parameterKind tells whether [convert] knows the type.

@@ -206,16 +206,22 @@ func (c *catalogueCall) tables(name, owner, qualifier string, pattern bool) ([]d
 	if err := c.qualified(qualifier); err != nil {
 		return nil, err
 	}
-	var list []describedTable
-	for _, t := range c.s.describedTables(c.d) {
-		if c.matches(name, t.name, pattern) && c.matches(owner, "dbo", pattern) {
-			list = append(list, t)
+	named := func(t describedTable) string { return t.name }
+	return asked(c, c.s.describedTables(c.d), named, name, owner, pattern), nil
+}
+
+// asked are those of all that a call asks for by name and owner, in the order of their names.
+func asked[T any](c *catalogueCall, all []T, named func(T) string, name, owner string, pattern bool) []T {
+	var list []T
+	for _, one := range all {
+		if c.matches(name, named(one), pattern) && c.matches(owner, "dbo", pattern) {
+			list = append(list, one)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b describedTable) int {
-		return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name))
+	slices.SortStableFunc(list, func(a, b T) int {
+		return strings.Compare(strings.ToLower(named(a)), strings.ToLower(named(b)))
 	})
-	return list, nil
+	return list
 }
 
 // The types of the answers' columns.

@@ -32,16 +32,8 @@ func (c *catalogueCall) procedures(name, owner, qualifier string, pattern bool) 
 			return nil, err
 		}
 	}
-	var list []describedProcedure
-	for _, p := range c.s.describedProcedures(c.d) {
-		if c.matches(name, p.name, pattern) && c.matches(owner, "dbo", pattern) {
-			list = append(list, p)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b describedProcedure) int {
-		return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name))
-	})
-	return list, nil
+	named := func(p describedProcedure) string { return p.name }
+	return asked(c, c.s.describedProcedures(c.d), named, name, owner, pattern), nil
 }
 
 // procedureListRows is sp_stored_procedures.

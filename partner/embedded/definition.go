@@ -329,11 +329,3 @@ func (w *writer) checks(text string) error {
 	_, err = st.all(nil)
 	return errors.Join(inWords(err), st.close())
 }
-
-// asTold puts an error of package tsql into the wire's form.
-func asTold(err error) error {
-	if e, ok := errors.AsType[*tsql.Error](err); ok {
-		return fromTSQL(e)
-	}
-	return err
-}

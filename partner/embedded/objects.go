@@ -73,8 +73,11 @@ func (k *keptByText[T]) find(key string, make func() (T, error)) (T, error) {
 	return made, nil
 }
 
-// table is what a table's row says; nil where its text can't be read.
+// table is what a table's row says; nil where there is no row, where it is another kind's, or where its text can't be read.
 func (r *objectRow) table() *tsql.Table {
+	if r == nil || r.kind != kindTable {
+		return nil
+	}
 	t, err := parsedTables.find(r.detail, func() (*tsql.Table, error) { return tsql.ParseTable(r.detail) })
 	if err != nil {
 		return nil
@@ -145,31 +148,24 @@ func (o objectSet) nextID() int64 {
 	return next
 }
 
+// table is the table of that name, or nil.
+func (o objectSet) table(name string) *tsql.Table { return o[objectKey(kindTable, name)].table() }
+
 // tables are all tables.
 func (o objectSet) tables() []*tsql.Table {
 	var list []*tsql.Table
 	for _, r := range o.schemaObjects() {
-		if t := r.tableOf(); t != nil {
+		if t := r.table(); t != nil {
 			list = append(list, t)
 		}
 	}
 	return list
 }
 
-// tableOf is the table of a row of its kind.
-func (r *objectRow) tableOf() *tsql.Table {
-	if r.kind != kindTable {
-		return nil
-	}
-	return r.table()
-}
-
 // columns tells the columns of a table or a view, as a [tsql.Schema].
 func (o objectSet) columns(n tsql.Name) []tsql.Column {
-	if r := o[objectKey(kindTable, n.Table())]; r != nil {
-		if t := r.table(); t != nil {
-			return t.Schema()
-		}
+	if t := o.table(n.Table()); t != nil {
+		return t.Schema()
 	}
 	if r := o[objectKey(kindView, n.Table())]; r != nil {
 		list, err := tsql.ParseFor(r.detail, o.columns)

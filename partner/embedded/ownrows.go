@@ -28,7 +28,7 @@ func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 		return err
 	}
 	o := set[objectKey(kindTable, name)]
-	switch t := o.tableOrNil(); {
+	switch t := o.table(); {
 	case o == nil:
 		return message(1088, 16, `Cannot find the object "%s" because it does not exist or you do not have permissions.`, st.Table)
 	case t == nil || t.Identity() == nil:
@@ -43,14 +43,6 @@ func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 	}
 	s.identity.insert = strings.ToLower(name)
 	return nil
-}
-
-// tableOrNil is the table of a row that may not be there.
-func (r *objectRow) tableOrNil() *tsql.Table {
-	if r == nil {
-		return nil
-	}
-	return r.tableOf()
 }
 
 // mayInsert refuses an INSERT whose identity column is given a value, or not, against IDENTITY_INSERT.
@@ -88,7 +80,7 @@ func (b *batch) identityOf(function, name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := set[objectKey(kindTable, n.object)].tableOrNil()
+	t := set.table(n.object)
 	switch {
 	case t == nil || t.Identity() == nil:
 		return nil, nil
@@ -119,7 +111,7 @@ func (d *database) refusal(err error, set objectSet, kind tsql.QueryKind, table 
 	if set == nil {
 		set = d.store.committed()
 	}
-	e := tsql.Written{Kind: kind, Database: d.title, Table: set[objectKey(kindTable, table)].tableOrNil(), Tables: set.tables()}.FromSQLite(err)
+	e := tsql.Written{Kind: kind, Database: d.title, Table: set.table(table), Tables: set.tables()}.FromSQLite(err)
 	if e == nil {
 		return err
 	}

@@ -274,10 +274,7 @@ var endsStatementOnly = map[int32]bool{515: true, 547: true, 2601: true, 2627: t
 // evaluate computes an expression on the open transaction.
 func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	if v, ok, err := e.Evaluate(&f.values); ok {
-		if e, failed := errors.AsType[*tsql.Error](err); failed {
-			err = fromTSQL(e)
-		}
-		return v, err
+		return v, asTold(err)
 	}
 	args, err := f.bind(&e.Inputs)
 	if err != nil {
@@ -336,8 +333,5 @@ func (f *frame) systemOrHoisted(call *tsql.SystemCall) (any, error) {
 		return f.b.systemValue(*call)
 	}
 	v, _, err := e.Evaluate(&f.values)
-	if e, failed := errors.AsType[*tsql.Error](err); failed {
-		err = fromTSQL(e)
-	}
-	return v, err
+	return v, asTold(err)
 }

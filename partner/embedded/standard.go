@@ -94,10 +94,9 @@ func (s *store) makeStandard() error {
 
 // hasColumns tells whether ALTER TABLE … ADD adds columns that are there.
 func (c *catalogueWriter) hasColumns(st *tsql.Definition) bool {
-	o := c.set[objectKey(kindTable, st.Name.Object)]
-	if st.Kind != "TABLE" || st.Action != "ADD" || o == nil || st.Table == nil || len(st.Table.Columns) == 0 {
+	if st.Kind != "TABLE" || st.Action != "ADD" || st.Table == nil || len(st.Table.Columns) == 0 {
 		return false
 	}
-	t := o.table()
+	t := c.set.table(st.Name.Object)
 	return t != nil && t.Column(st.Table.Columns[0].Name) != nil
 }
