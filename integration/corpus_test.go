@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,7 +72,7 @@ func corpus(t *testing.T) []theme {
 // The embedded partner answers every snippet as the manual says, but for those that are marked.
 func TestCorpus(t *testing.T) {
 	themes := corpus(t)
-	pair := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir()})
+	pair := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir()})
 	db := open(t, pair.Partner("a").ConnectionString(embedded.DatabaseName))
 	for _, th := range themes {
 		t.Run(th.name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // patience bounds what a test waits for.
@@ -66,11 +66,11 @@ func serves(n partner.Name) func(partner.Status) bool {
 }
 
 // inject makes a fault at a partner.
-func inject(t *testing.T, servers *embedded.Pair, name, kind string) {
+func inject(t *testing.T, servers *embedded.Pair, name string, kind embedded.Fault) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := servers.Partner(name).Inject(ctx, embedded.Fault{Kind: kind}); err != nil {
+	if err := servers.Partner(name).Inject(ctx, kind); err != nil {
 		t.Fatalf("%s at %s: %v", kind, name, err)
 	}
 }
@@ -84,14 +84,14 @@ func watched(memory string, observers ...partner.Observer) func(*partner.Config)
 }
 
 func TestEmbedded_WatchdogForcesTheMirrorOfALostPrincipal(t *testing.T) {
-	for fault, mended := range map[string]string{"freeze": "none", "isolate": "none", "crash": "start"} {
-		t.Run(fault, func(t *testing.T) { loseTheFirst(t, fault, mended) })
+	for fault, mended := range map[embedded.Fault]embedded.Fault{embedded.Freeze: embedded.Heal, embedded.Isolate: embedded.Heal, embedded.Crash: embedded.Start} {
+		t.Run(fault.String(), func(t *testing.T) { loseTheFirst(t, fault, mended) })
 	}
 }
 
 // loseTheFirst lets the principal a suffer a fault, and be mended after the takeover.
-func loseTheFirst(t *testing.T, fault, mended string) {
-	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 300 * time.Millisecond})
+func loseTheFirst(t *testing.T, fault, mended embedded.Fault) {
+	servers := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 300 * time.Millisecond})
 	other, _ := follow(t, servers, func(*partner.Config) {})
 	p, _ := follow(t, servers, watched("", other))
 	until(t, p, "a watched pair", func(s partner.Status) bool { return s.Principal == "a" && s.Watchdog.Reason == "a principal serves" })
@@ -108,18 +108,18 @@ func loseTheFirst(t *testing.T, fault, mended string) {
 }
 
 func TestEmbedded_AnIsolatedPrincipalIsFencedByMemoryAndAcceptedByTheOperator(t *testing.T) {
-	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 300 * time.Millisecond})
+	servers := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: 300 * time.Millisecond})
 	path := filepath.Join(t.TempDir(), "pair.json")
 	other, _ := follow(t, servers, func(*partner.Config) {})
 	p, stop := follow(t, servers, watched(path, other))
 	until(t, p, "a watched pair", func(s partner.Status) bool { return s.Principal == "a" && s.Watchdog.Reason == "a principal serves" })
-	inject(t, servers, "a", "isolate")
+	inject(t, servers, "a", embedded.Isolate)
 	until(t, p, "forced", func(s partner.Status) bool { return s.Principal == "b" && s.Epoch == 2 })
 	stop()
 
 	// b goes, and a is back, still believing that it is principal.
-	inject(t, servers, "b", "isolate")
-	inject(t, servers, "a", "none")
+	inject(t, servers, "b", embedded.Isolate)
+	inject(t, servers, "a", embedded.Heal)
 	p, stop = follow(t, servers, func(c *partner.Config) { c.Memory = path })
 	until(t, p, "a claims and is not believed", func(s partner.Status) bool {
 		return s.Partners[0].Role == partner.RolePrincipal && p.Stats().Fenced["epoch"] > 0
@@ -156,7 +156,7 @@ func readEpoch(want int64) partner.Op {
 
 // A server whose certificate nobody has signed is not logged in to, and the status says what to do.
 func TestPair_CertificateNotBelieved(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	p, _ := follow(t, servers, func(cfg *partner.Config) {
 		for i := range cfg.Partners {
 			cfg.Partners[i].ConnectionString = strings.Replace(cfg.Partners[i].ConnectionString, "encrypt=disable", "encrypt=true", 1)

@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 const webSID = "0x0102030405060708090A0B0C0D0E0F10"
@@ -45,30 +46,30 @@ func TestGroup_RoleByTheLoginsRights(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		rights []string
-		group  embeddedtest.Group
+		group  agtest.Group
 		want   func(s partner.Status) bool
 	}{
-		{"VIEW SERVER STATE is enough", []string{state}, embeddedtest.Group{Primary: "a"}, func(s partner.Status) bool {
+		{"VIEW SERVER STATE is enough", []string{state}, agtest.Group{Primary: "a"}, func(s partner.Status) bool {
 			return s.Principal == "a" && s.Partners[0].Role == partner.RolePrincipal && s.Partners[0].State == "SYNCHRONIZED" && s.Partners[0].Safety == "FULL" &&
 				!s.Exposed && s.Partners[1].Role == partner.RoleMirror && s.Partners[1].State == "SYNCHRONIZED" && s.RoleSequence == 0
 		}},
-		{"an asynchronous secondary is seen with it too", []string{state}, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "SYNCHRONIZING"}, func(s partner.Status) bool {
+		{"an asynchronous secondary is seen with it too", []string{state}, agtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "SYNCHRONIZING"}, func(s partner.Status) bool {
 			return s.Principal == "a" && s.Exposed && s.Partners[0].Safety == "OFF"
 		}},
-		{"and so is a secondary that is away", []string{state}, embeddedtest.Group{Primary: "a", Disconnected: true}, func(s partner.Status) bool {
+		{"and so is a secondary that is away", []string{state}, agtest.Group{Primary: "a", Disconnected: true}, func(s partner.Status) bool {
 			return s.Principal == "a" && s.Exposed && s.Partners[0].State == "DISCONNECTED" && s.Partners[1].State == "DISCONNECTED"
 		}},
-		{"with both the configuration's number is known too", []string{state, definition}, embeddedtest.Group{Primary: "a"}, func(s partner.Status) bool {
+		{"with both the configuration's number is known too", []string{state, definition}, agtest.Group{Primary: "a"}, func(s partner.Status) bool {
 			return s.Principal == "a" && !s.Exposed && s.Partners[0].Safety == "FULL" && s.RoleSequence == 4294967296
 		}},
-		{"without VIEW SERVER STATE the want of it is said", []string{definition}, embeddedtest.Group{Primary: "a"}, func(s partner.Status) bool {
+		{"without VIEW SERVER STATE the want of it is said", []string{definition}, agtest.Group{Primary: "a"}, func(s partner.Status) bool {
 			return s.Principal == "a" && strings.Contains(s.Partners[1].LastError, "GRANT VIEW SERVER STATE") && s.Partners[1].Role == partner.RoleUnknown
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			servers := embeddedtest.Start(t)
+			servers := aspstatetest.Start(t)
 			as := asWeb(t, servers, c.rights...)
-			embeddedtest.PlantGroup(t, servers, c.group)
+			agtest.PlantGroup(t, servers, c.group)
 			p, _ := follow(t, servers, as)
 			until(t, p, c.name, func(s partner.Status) bool { return s.Topology == "availability-group" && c.want(s) })
 		})
@@ -77,8 +78,8 @@ func TestGroup_RoleByTheLoginsRights(t *testing.T) {
 
 // A server before 2017 has no sequence_number: 207. The role is found all the same, and the column not asked for again.
 func TestGroup_Before2017(t *testing.T) {
-	servers := embeddedtest.Start(t)
-	refused := embeddedtest.PlantGroupBefore2017(t, servers, embeddedtest.Group{Primary: "a", Cluster: "WSFC"})
+	servers := aspstatetest.Start(t)
+	refused := agtest.PlantGroupBefore2017(t, servers, agtest.Group{Primary: "a", Cluster: "WSFC"})
 	p, _ := follow(t, servers, discover)
 	until(t, p, "the role is found", func(s partner.Status) bool {
 		return s.Principal == "a" && s.Partners[0].State == "SYNCHRONIZED" && s.Partners[1].Role == partner.RoleMirror && !s.Exposed
@@ -92,7 +93,7 @@ func TestGroup_Before2017(t *testing.T) {
 
 // Where SQL Server sends several messages of one failure, the first is the cause: it decides what is done about it.
 func TestConsole_TellsTheCause(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	plant(t, servers, "a", embedded.Planted{Refuse: func(text string) error {
 		if !strings.Contains(text, "RECOVERY FULL") {
 			return nil

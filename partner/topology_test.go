@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // discover has the topology found out, not configured.
@@ -30,20 +31,20 @@ func TestTopology_FromTheViews(t *testing.T) {
 			return s.Principal == "a" && s.Partners[1].Role == partner.RoleMirror && s.Partners[1].Safety == "FULL" && !s.Exposed
 		}},
 		{"a group without a cluster", func(t *testing.T, servers *embedded.Pair) {
-			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a"})
+			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a"})
 		}, "availability-group", func(s partner.Status) bool {
 			return s.Principal == "a" && s.Partners[1].Role == partner.RoleMirror && s.Partners[0].State == "SYNCHRONIZED" && s.Partners[0].Safety == "FULL" && !s.Exposed
 		}},
 		{"a group's asynchronous secondary leaves the primary exposed", func(t *testing.T, servers *embedded.Pair) {
-			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "SYNCHRONIZING"})
+			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "SYNCHRONIZING"})
 		}, "availability-group", func(s partner.Status) bool { return s.Principal == "a" && s.Exposed && s.Partners[0].Safety == "OFF" }},
 		{"so does one that is away", func(t *testing.T, servers *embedded.Pair) {
-			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a", Disconnected: true})
+			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Disconnected: true})
 		}, "availability-group", func(s partner.Status) bool {
 			return s.Principal == "a" && s.Exposed && s.Partners[0].State == "DISCONNECTED"
 		}},
 		{"in a group that is resolving nobody serves", func(t *testing.T, servers *embedded.Pair) {
-			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{})
+			agtest.PlantGroup(t, servers, agtest.Group{})
 		}, "availability-group", func(s partner.Status) bool {
 			return s.Principal == "" && s.Partners[0].State == "RESOLVING" && s.Partners[0].Reachable && s.Partners[1].Reachable
 		}},
@@ -57,7 +58,7 @@ func TestTopology_FromTheViews(t *testing.T) {
 		}, "plain", func(s partner.Status) bool { return s.Principal == "a" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			servers := embeddedtest.Start(t)
+			servers := aspstatetest.Start(t)
 			c.plant(t, servers)
 			p, _ := follow(t, servers, discover)
 			until(t, p, c.want, func(s partner.Status) bool { return s.Topology == c.want && c.then(s) })
@@ -74,9 +75,9 @@ func plant(t *testing.T, servers *embedded.Pair, name string, p embedded.Planted
 
 // Before anybody has answered, nobody knows.
 func TestTopology_UnknownAtFirst(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	for _, name := range []string{"a", "b"} {
-		inject(t, servers, name, "freeze")
+		inject(t, servers, name, embedded.Freeze)
 	}
 	p, _ := follow(t, servers, discover)
 	if s := p.Status(); s.Topology != "unknown" {
@@ -87,7 +88,7 @@ func TestTopology_UnknownAtFirst(t *testing.T) {
 		t.Errorf("topology %q of silent servers", s.Topology)
 	}
 	for _, name := range []string{"a", "b"} {
-		inject(t, servers, name, "none")
+		inject(t, servers, name, embedded.Heal)
 	}
 	until(t, p, "mirroring", func(s partner.Status) bool { return s.Topology == "mirroring" })
 }
@@ -96,8 +97,8 @@ func TestTopology_UnknownAtFirst(t *testing.T) {
 func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 	for _, readable := range []bool{true, false} {
 		t.Run(map[bool]string{true: "readable", false: "closed"}[readable], func(t *testing.T) {
-			servers := embeddedtest.Start(t)
-			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "a", Readable: readable})
+			servers := aspstatetest.Start(t)
+			agtest.PlantGroup(t, servers, agtest.Group{Primary: "a", Readable: readable})
 			p, _ := follow(t, servers, discover)
 			until(t, p, "a serves", serves("a"))
 			write := func() error {
@@ -122,7 +123,7 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 					t.Errorf("a write on the readable secondary: %v, want 3906", err)
 				}
 			}
-			embeddedtest.PlantGroup(t, servers, embeddedtest.Group{Primary: "b", Readable: readable, Sequence: 4294967297})
+			agtest.PlantGroup(t, servers, agtest.Group{Primary: "b", Readable: readable, Sequence: 4294967297})
 			if err := write(); err != nil {
 				t.Errorf("a write after the failover: %v", err)
 			}
@@ -133,8 +134,8 @@ func TestGroup_ReadableSecondaryIsFollowed(t *testing.T) {
 
 // TestGroup_Verbs has the operators' verbs of a running proxy act on a group, whose statements they send.
 func TestGroup_Verbs(t *testing.T) {
-	servers := embeddedtest.Start(t)
-	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	servers := aspstatetest.Start(t)
+	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	p, _ := follow(t, servers, discover)
 	until(t, p, "a serves", serves("a"))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -168,8 +169,8 @@ func TestGroup_Verbs(t *testing.T) {
 
 // If the secondary does not take over, the old primary serves again.
 func TestGroup_FailoverIsTakenBack(t *testing.T) {
-	servers := embeddedtest.Start(t)
-	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	servers := aspstatetest.Start(t)
+	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("b", "FORCE_FAILOVER_ALLOW_DATA_LOSS", embedded.SecondaryRefusal(41131), -1)
 	p, _ := follow(t, servers, discover)
 	until(t, p, "a serves", serves("a"))
@@ -189,8 +190,8 @@ func TestGroup_FailoverIsTakenBack(t *testing.T) {
 // What an old primary does after it has stopped serving may be refused, and come late: SET (ROLE = SECONDARY) meets 41104, and
 // the suspension that RESUME ends appears after it. Meanwhile no commit on the new primary waits.
 func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
-	servers := embeddedtest.Start(t)
-	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	servers := aspstatetest.Start(t)
+	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), 2)
 	g.SuspendLate(3)
 	p, _ := follow(t, servers, discover)
@@ -215,8 +216,8 @@ func TestGroup_FailoverOutlastsALateSecondary(t *testing.T) {
 // An old primary that will not become a secondary leaves a new one that serves, with no commit that waits, and the way out in
 // what the operator is told.
 func TestGroup_FailoverThatStandsStillTellsTheWayOut(t *testing.T) {
-	servers := embeddedtest.Start(t)
-	g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a"})
+	servers := aspstatetest.Start(t)
+	g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a"})
 	g.Refuse("a", "SET (ROLE = SECONDARY)", embedded.SecondaryRefusal(41104), -1)
 	p, _ := follow(t, servers, func(c *partner.Config) { discover(c); c.Budgets.Admin = 4 * time.Second })
 	until(t, p, "a serves", serves("a"))

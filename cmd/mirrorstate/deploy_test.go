@@ -20,7 +20,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 const composeFile = "../../docker-compose.yml"
@@ -243,7 +243,7 @@ func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
 
 // A script that runs at every start sets a pair up once.
 func TestPair_SetupIfMissing(t *testing.T) {
-	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir()})
+	servers := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir()})
 	pair := []string{"--connection-string", pairConnection(servers)}
 	if code, _, stderr := call(t, append(append([]string{"pair", "setup"}, endpoints...), pair...)...); code != exitFailed || !strings.Contains(stderr, "1405") {
 		t.Errorf("without --if-missing: exit %d, %s", code, stderr)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
+	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -94,11 +95,11 @@ func (p *sickPair) objectID(table string) (id int) {
 	return id
 }
 
-func (p *sickPair) inject(partner, fault string) {
+func (p *sickPair) inject(partner string, fault embedded.Fault) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
-	if err := p.servers.Partner(partner).Inject(ctx, embedded.Fault{Kind: fault}); err != nil {
+	if err := p.servers.Partner(partner).Inject(ctx, fault); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -168,19 +169,19 @@ var patients = map[string]struct {
 	}, exitDone, []string{"0 to mend", "the role is unknown (NULL)", "web has every right"}},
 	"both-down": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		p.inject("b", "crash")
-		p.inject("a", "crash")
+		p.inject("b", embedded.Crash)
+		p.inject("a", embedded.Crash)
 		return p
 	}, exitFailed, []string{"nothing listens there"}},
 	"mirror-down": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		p.inject("b", "crash")
+		p.inject("b", embedded.Crash)
 		p.until("DISCONNECTED")
 		return p
 	}, exitFailed, []string{"the principal runs exposed"}},
 	"mirror-silent": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		p.inject("b", "freeze")
+		p.inject("b", embedded.Freeze)
 		p.until("DISCONNECTED")
 		return p
 	}, exitFailed, []string{"it does not answer"}},
@@ -319,7 +320,7 @@ var patients = map[string]struct {
 	}, exitFailed, []string{"94 % of the log are used", "because of DATABASE_MIRRORING", "4096 KB of log are not sent", "fails every minute (954)", "hours old"}},
 	"group": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
+		agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a"})
 		return p
 	}, exitDone, []string{"availability-group", "the group has no cluster"}},
 	"group-no-definition": {func(t *testing.T) *sickPair {
@@ -333,12 +334,12 @@ var patients = map[string]struct {
 	}, exitFailed, []string{"web has VIEW SERVER STATE on the other server, and not here"}},
 	"group-broken": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
+		agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
 		return p
 	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED", "this secondary does not see its primary"}},
 	"group-resolving": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{})
+		agtest.PlantGroup(t, p.servers, agtest.Group{})
 		return p
 	}, exitFailed, []string{"RESOLVING"}},
 }
@@ -353,7 +354,7 @@ func groupAs(t *testing.T, onA, onB []string) *sickPair {
 		}
 	}
 	p.run("install", "--grant", "web")
-	embeddedtest.PlantGroup(t, p.servers, embeddedtest.Group{Primary: "a"})
+	agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a"})
 	p.login = "user id=web;password=secret"
 	return p
 }

@@ -26,7 +26,11 @@ func (i injector) Fault(ctx context.Context, partner string, f proxy.Fault) erro
 	if p == nil {
 		return notNow(partner)
 	}
-	if err := p.Inject(ctx, embedded.Fault{Kind: f.Kind, Delay: f.Delay, Jitter: f.Jitter, App: f.App}); err != nil {
+	fault, err := embedded.ParseFault(f.Kind, f.Delay, f.Jitter, f.App)
+	if err == nil {
+		err = p.Inject(ctx, fault)
+	}
+	if err != nil {
 		return fmt.Errorf("%s on partner %s: %w", f.Kind, name, err)
 	}
 	return nil

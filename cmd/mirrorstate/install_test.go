@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
@@ -148,7 +149,7 @@ func TestInstall_Command(t *testing.T) {
 
 // On a mirrored pair it goes to the principal, and on the mirror alone it refuses.
 func TestInstall_Mirrored(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair := pairConnection(servers)
 	if err := servers.Partner("a").Failover(t.Context()); err != nil {
 		t.Fatal(err)
@@ -168,7 +169,7 @@ func TestInstall_Mirrored(t *testing.T) {
 	if code, _, stderr = call(t, "install", "--on", "b", "--connection-string", pair); code != exitFailed || !strings.Contains(stderr, "b (") || !strings.Contains(stderr, "is the mirror") {
 		t.Errorf("insisting on the mirror: exit %d, %s", code, stderr)
 	}
-	if err := servers.Partner("a").Inject(t.Context(), embedded.Fault{Kind: "stop"}); err != nil {
+	if err := servers.Partner("a").Inject(t.Context(), embedded.Stop); err != nil {
 		t.Fatal(err)
 	}
 	if code, _, stderr = call(t, "install", "--connection-string", pair); code != exitFailed || !strings.Contains(stderr, "on a mirror nothing can be installed") {

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // fewFiles is the program as a command that may open so many files. The shell sets the
@@ -40,7 +40,7 @@ func TestServe_FewFiles(t *testing.T) {
 			}
 			cmd := fewFiles(t.Context(), c.files, args...)
 			if !c.embedded {
-				cmd.Env = []string{"MIRRORSTATE_PAIR_CONNECTION_STRING=" + pairConnection(embeddedtest.Start(t))}
+				cmd.Env = []string{"MIRRORSTATE_PAIR_CONNECTION_STRING=" + pairConnection(aspstatetest.Start(t))}
 			}
 			p := startProgram(t, cmd)
 			served, wrong := crowd(t, p)

@@ -14,8 +14,10 @@ import (
 
 	_ "github.com/microsoft/go-mssqldb"
 
+	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
@@ -74,11 +76,11 @@ func (o *operated) pair(code int, stdout, stderr string, args ...string) string 
 	return out.String()
 }
 
-func (o *operated) inject(partner, fault string) {
+func (o *operated) inject(partner string, fault embedded.Fault) {
 	o.t.Helper()
 	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
 	defer cancel()
-	if err := o.servers.Partner(partner).Inject(ctx, embedded.Fault{Kind: fault}); err != nil {
+	if err := o.servers.Partner(partner).Inject(ctx, fault); err != nil {
 		o.t.Fatal(err)
 	}
 }
@@ -148,20 +150,20 @@ func (o *operated) at(partner, user, password string) error {
 func TestPair_ForcedService(t *testing.T) {
 	o := newOperated(t)
 	o.setup()
-	o.inject("a", "crash")
+	o.inject("a", embedded.Crash)
 	o.until("DISCONNECTED")
 	o.pair(exitFailed, "can't be asked", "refused (1447): the principal can't be asked; a (127.0.0.1", "failover")
 	o.pair(exitFailed, "", "forcing service may lose acknowledged writes: the principal can't be asked what it has; say --allow-data-loss", "force")
 	o.pair(exitDone, "The mirror is the principal", "", "force", "--allow-data-loss")
-	o.inject("a", "start")
+	o.inject("a", embedded.Start)
 	o.until("SUSPENDED")
 	o.pair(exitDone, "throws away, for good", "", "resume", "--dry-run")
 	o.pair(exitDone, "The mirror catches up", "", "resume")
 	o.until("SYNCHRONIZED")
-	o.inject("a", "stop")
+	o.inject("a", embedded.Stop)
 	o.until("DISCONNECTED")
 	o.pair(exitDone, "The other server could not be asked", "", "remove")
-	o.inject("a", "start")
+	o.inject("a", embedded.Start)
 	end := time.Now().Add(time.Minute)
 	for {
 		out := o.pair(exitDone, "", "", "status", "--json")
@@ -261,8 +263,8 @@ func TestPair_DryRunIsTheTruth(t *testing.T) {
 func TestPair_Group(t *testing.T) {
 	for _, cluster := range []string{"NONE", "WSFC"} {
 		t.Run(cluster, func(t *testing.T) {
-			servers := embeddedtest.Start(t)
-			g := embeddedtest.PlayGroup(t, servers, embeddedtest.Group{Primary: "a", Name: "it's [g]", Cluster: cluster})
+			servers := aspstatetest.Start(t)
+			g := agtest.PlayGroup(t, servers, agtest.Group{Primary: "a", Name: "it's [g]", Cluster: cluster})
 			a, b := servers.Partner("a"), servers.Partner("b")
 			source := strings.NewReplacer("server=", "data source=", ";port=", ",").Replace(a.ConnectionString("ASPState"))
 			o := &operated{t: t, servers: servers, to: []string{"--connection-string", source + ";failover partner=" + strings.Replace(b.Addr(), ":", ",", 1)}}

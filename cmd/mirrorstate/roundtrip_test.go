@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // A request that need not wait is one call at the database, with the tags and handles that are made for it; the
 // fleet's secret and the application's id are asked for once.
 func TestHandler_OneRoundTrip(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	for key, value := range map[string]string{
 		"A_ADDRESS": strings.Replace(servers.Partner("a").Addr(), ":", ",", 1), "B_ADDRESS": strings.Replace(servers.Partner("b").Addr(), ":", ",", 1),
 		"USER": servers.User(), "PASSWORD": servers.Password(), "ENCRYPT": "disable",

@@ -19,6 +19,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
@@ -52,10 +53,14 @@ func (f *embeddedFlags) open(logger *slog.Logger) (*embedded.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	servers, err := embedded.Open(embedded.Options{
+	o := embedded.Options{
 		Dir: dir, AddrA: f.addrA, AddrB: f.addrB, PartnerTimeout: f.partnerTimeout, Witness: f.witness == "on", Empty: f.empty, Expose: f.expose,
 		Password: textfile.Variable(os.Getenv("MIRRORSTATE_EMBEDDED_PASSWORD")), Logger: logger,
-	})
+	}
+	if !f.empty {
+		o.Schema = schema.Script()
+	}
+	servers, err := embedded.Open(o)
 	if err != nil {
 		return nil, err
 	}

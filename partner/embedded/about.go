@@ -24,13 +24,11 @@ type aboutDatabase struct {
 	// restoring: RESTORING and not mirrored, as after RESTORE … WITH NORECOVERY or when mirroring was
 	// removed from a mirror.
 	restoring bool
-	// everything: it is made with all that the schema of session/aspstate has. Only for one that is made.
-	everything bool
 }
 
-// standardDatabase is ASPState as an embedded pair begins with it.
-func standardDatabase() aboutDatabase {
-	return aboutDatabase{title: DatabaseName, id: firstDatabaseID, created: noDate, recovery: recoveryFull, everything: true}
+// firstDatabase is the database that a pair begins with.
+func firstDatabase(title string) aboutDatabase {
+	return aboutDatabase{title: title, id: firstDatabaseID, created: noDate, recovery: recoveryFull}
 }
 
 // text writes it into the file of a database, in an open transaction.

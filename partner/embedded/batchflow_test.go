@@ -12,7 +12,7 @@ import (
 	"github.com/golang-sql/sqlexp"
 	mssql "github.com/microsoft/go-mssqldb"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // told is all that a text answers, in the order of its tokens: "i text" a message, "e number" an error, "r value" a row,
@@ -58,7 +58,7 @@ func (c client) told(text string, args ...any) []string {
 }
 
 func TestBatch_Tokens(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.must(addsApp(1))
 	for text, want := range map[string]string{
 		"PRINT 'msg1'; select 100 as c; PRINT 'msg2'":        "i msg1|.|r 100|n 1|.|i msg2|.",
@@ -80,7 +80,7 @@ func TestBatch_Tokens(t *testing.T) {
 }
 
 func TestBatch_Flow(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	for text, want := range map[string]string{
 		"DECLARE @i int = 0, @s varchar(20) = '' WHILE @i < 9 BEGIN SET @i += 1 IF @i = 2 CONTINUE IF @i = 5 BREAK SET @s = @s + CAST(@i AS varchar(2)) END SELECT @s": "134",
 		"BEGIN TRY RAISERROR('a %s|%5d|%-4d|%x|%%|%.2s', 16, 3, 'b', 7, 8, 255, 'xyz') END TRY BEGIN CATCH SELECT ERROR_MESSAGE() END CATCH":                           "a b|    7|8   |ff|%|xy",
@@ -121,7 +121,7 @@ func (c client) last(text string) string {
 
 // A loop without an end hears that its client has gone, or does not want it any more.
 func TestBatch_EndlessLoop(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	ctx, cancel := context.WithCancel(limit(t))
 	queue := &sqlexp.ReturnMessage{}
 	rows, err := c.c.QueryContext(ctx, "PRINT 'begun' WHILE 1 = 1 PRINT 'x'", queue)
@@ -136,7 +136,7 @@ func TestBatch_EndlessLoop(t *testing.T) {
 }
 
 func TestTransactions_InTexts(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	c, other := alone(t, db), alone(t, db)
 	c.fails("3903 ROLLBACK", "3903 ROLLBACK TRAN x", "3902 COMMIT", "628 SAVE TRAN s")
 
@@ -171,7 +171,7 @@ func TestTransactions_InTexts(t *testing.T) {
 
 // What a savepoint undoes is not on the mirror, what it leaves is.
 func TestTransactions_SavepointsAreMirrored(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	c := alone(t, connect(t, pair.Partner("a"), "ASPState"))
 	c.must("BEGIN TRAN", addsApp(1), "SAVE TRAN s", addsApp(2), "UPDATE ASPStateTempApplications SET AppName = 'y'", "ROLLBACK TRAN s", addsApp(3), "COMMIT")
 	c.is(countApp, "2")
@@ -179,7 +179,7 @@ func TestTransactions_SavepointsAreMirrored(t *testing.T) {
 }
 
 func TestTransactions_XactAbort(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	c, other := alone(t, db), alone(t, db)
 	c.must(addsApp(1), "BEGIN TRAN")
 	c.fails("2627 " + addsApp(2) + " " + addsApp(1) + " " + addsApp(3)) // OFF: the statement alone
@@ -225,7 +225,7 @@ func rowsOf(told []string) []string {
 
 // Options that Management Studio writes, where they matter.
 func TestBackup_ManagementStudio(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	c := alone(t, connect(t, pair.Partner("a"), "master"))
 	file := t.TempDir() + "/d.bak"
 	backup := "BACKUP DATABASE [ASPState] TO DISK = N'" + file + "' WITH NOFORMAT, %s, NAME = N'ASPState-Full Database Backup', SKIP, NOREWIND, NOUNLOAD, COMPRESSION, STATS = 10, CHECKSUM"

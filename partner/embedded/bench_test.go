@@ -8,12 +8,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 // openPair opens a pair that serves nobody: the engine alone.
 func openPair(t testing.TB) *Pair {
 	t.Helper()
-	pair, err := Open(Options{Dir: t.TempDir()})
+	pair, err := Open(Options{Schema: schema.Script(), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

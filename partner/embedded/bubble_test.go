@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 // timeOut is the partner time-out of the pairs in bubbles. Their clock stands still while
@@ -28,7 +30,7 @@ type still struct {
 // sleeps, and only then.
 func inBubble(t *testing.T, o Options, test func(s *still)) {
 	synctest.Test(t, func(t *testing.T) {
-		o.Dir = t.TempDir()
+		o.Dir, o.Schema = t.TempDir(), schema.Script()
 		if o.listen == nil {
 			o.listen = listenToNobody
 		}
@@ -83,7 +85,7 @@ func (s *still) after(d time.Duration) {
 // inject makes a fault. It takes no time.
 func (s *still) inject(p *Partner, kind string) {
 	s.t.Helper()
-	s.atOnce(kind, func() error { return p.Inject(s.t.Context(), Fault{Kind: kind}) })
+	s.atOnce(kind, func() error { return p.Inject(s.t.Context(), Fault{kind: kind}) })
 }
 
 // atOnce does something that takes no time, and lets follow what follows at once.

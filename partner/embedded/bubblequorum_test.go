@@ -171,7 +171,7 @@ func TestStart_asksForItsPortAgain(t *testing.T) {
 		s.inject(s.b, faultStop)
 		free := time.Now().Add(time.Second + 1)
 		until(free)
-		if err := s.b.Inject(s.t.Context(), Fault{Kind: faultStart}); err != nil {
+		if err := s.b.Inject(s.t.Context(), Start); err != nil {
 			s.t.Error(err)
 		}
 		if d := time.Since(free); d != listenRetry-1 {
@@ -191,10 +191,10 @@ func TestStart_givenUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if err := s.b.Inject(ctx, Fault{Kind: faultStart}); !errors.Is(err, syscall.EADDRINUSE) || s.b.isDown() == "" || time.Since(began) != time.Second {
+		if err := s.b.Inject(ctx, Start); !errors.Is(err, syscall.EADDRINUSE) || s.b.isDown() == "" || time.Since(began) != time.Second {
 			s.t.Errorf("without a port, after %v: %v", time.Since(began), err)
 		}
-		if err := s.b.Inject(s.t.Context(), Fault{Kind: faultStart}); err != nil {
+		if err := s.b.Inject(s.t.Context(), Start); err != nil {
 			s.t.Error(err)
 		}
 		synctest.Wait()

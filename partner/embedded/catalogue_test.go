@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // answer is a result set as text: its columns with their types, and its rows.
@@ -66,7 +66,7 @@ func answersAre(t *testing.T, db *sql.DB, cases [][]string) {
 // What ODBC drivers ask before they send a value: without the sizes FreeTDS cuts binaries at 8,000 bytes.
 // Source of all rows: the manual's pages of the procedures.
 func TestCatalogue_types(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	columns, all := answer(t, db, "EXEC sp_datatype_info_100 @ODBCVer = 3")
 	if want := "TYPE_NAME nvarchar, DATA_TYPE smallint, PRECISION int, LITERAL_PREFIX varchar, LITERAL_SUFFIX varchar, CREATE_PARAMS varchar, NULLABLE smallint, " +
 		"CASE_SENSITIVE smallint, SEARCHABLE smallint, UNSIGNED_ATTRIBUTE smallint, MONEY smallint, AUTO_INCREMENT smallint, LOCAL_TYPE_NAME nvarchar, MINIMUM_SCALE smallint, " +
@@ -94,7 +94,7 @@ func TestCatalogue_types(t *testing.T) {
 }
 
 func TestCatalogue_tables(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	columns, _ := answer(t, db, "EXEC sp_columns_100 N'MirrorStateEpoch'")
 	if want := "TABLE_QUALIFIER nvarchar, TABLE_OWNER nvarchar, TABLE_NAME nvarchar, COLUMN_NAME nvarchar, DATA_TYPE smallint, TYPE_NAME nvarchar, PRECISION int, LENGTH int, " +
@@ -150,7 +150,7 @@ func TestCatalogue_tables(t *testing.T) {
 }
 
 func TestCatalogue_procedures(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	answersAre(t, db, [][]string{
 		{"EXEC sp_stored_procedures 'TempGetV%'", "ASPState|dbo|TempGetVersion;1|-1|-1|-1|NULL|2"},
 		{"EXEC sp_sproc_columns_100 'TempGetAppID', @ODBCVer = 3",
@@ -184,7 +184,7 @@ func TestCatalogue_procedures(t *testing.T) {
 }
 
 func TestCatalogue_describesResults(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	columns, got := answer(t, db, "EXEC sp_describe_first_result_set N'SELECT SessionId, LockCookie AS c, @p AS p FROM ASPStateTempSessions WHERE Timeout = @p', N'@p int'")
 	if !strings.HasPrefix(columns, "is_hidden bit, column_ordinal int, name nvarchar, is_nullable bit, system_type_id int, system_type_name nvarchar, max_length smallint, precision tinyint") {
 		t.Errorf("columns %s", columns)
@@ -197,7 +197,7 @@ func TestCatalogue_describesResults(t *testing.T) {
 }
 
 func TestCatalogue_views(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	answersAre(t, db, [][]string{
 		// ASP.NET's async provider asks this first.
@@ -238,7 +238,7 @@ func TestCatalogue_views(t *testing.T) {
 
 // A function of the catalogue whose argument is a column without a qualifier, as in every monitor of mirroring.
 func TestCatalogue_functionsOfColumns(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	answersAre(t, db, [][]string{
 		{"SELECT DB_NAME(database_id), mirroring_role_desc FROM sys.database_mirroring WHERE mirroring_guid IS NOT NULL", "ASPState|PRINCIPAL"},

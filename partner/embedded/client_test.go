@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 func TestLogin(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	p := pair.Partner("a")
 	ping := func(dsn string) error {
 		db, err := sql.Open("sqlserver", dsn)
@@ -51,7 +51,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestText_asTheProberSendsIt(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	// The text of package partner, letter by letter.
 	const status = `SELECT d.state_desc, d.is_read_only, d.user_access_desc, ` +
 		`CONVERT(nvarchar(60), DATABASEPROPERTYEX(d.name, N'Updateability')) AS updateability, ` +
@@ -92,7 +92,7 @@ func TestText_asTheProberSendsIt(t *testing.T) {
 }
 
 func TestText_adhoc(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	call(t, db, "TempInsertStateItemShort", sql.Named("id", "abc2014c0f1"), sql.Named("itemShort", []byte{1, 2}), sql.Named("timeout", 20))
 	var item []byte
 	var locked bool
@@ -147,7 +147,7 @@ func TestText_adhoc(t *testing.T) {
 }
 
 func TestTransaction(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	tx, err := db.BeginTx(limit(t), nil)
 	if err != nil {
@@ -214,7 +214,7 @@ func TestTransaction(t *testing.T) {
 }
 
 func TestSession_reset(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	db.SetMaxOpenConns(1)
 	mustExec(t, db, "USE master")
 	if got := scalar[string](t, db, "SELECT DB_NAME()"); got != "ASPState" {
@@ -227,7 +227,7 @@ func TestOpen_refusals(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(foreign, "letter.txt"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	used := t.TempDir()
 	open, err := embedded.Open(embedded.Options{Dir: used})
 	if err != nil {
@@ -276,7 +276,7 @@ func TestOpen_again(t *testing.T) {
 	dir := t.TempDir()
 	var password string
 	t.Run("first", func(t *testing.T) {
-		pair := embeddedtest.StartWith(t, embedded.Options{Dir: dir})
+		pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir})
 		if password = pair.Password(); len(password) < 20 || !pair.FreshPassword() {
 			t.Errorf("password of %d characters, fresh %v", len(password), pair.FreshPassword())
 		}
@@ -286,7 +286,7 @@ func TestOpen_again(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, "password")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("password file: %v, %v", info, err)
 	}
-	pair := embeddedtest.StartWith(t, embedded.Options{Dir: dir})
+	pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir})
 	if pair.Password() != password || pair.FreshPassword() {
 		t.Error("the password was not kept")
 	}
@@ -299,7 +299,7 @@ func TestOpen_again(t *testing.T) {
 }
 
 func TestCounters(t *testing.T) {
-	p := embeddedtest.Start(t).Partner("a")
+	p := aspstatetest.Start(t).Partner("a")
 	db := connect(t, p, "ASPState")
 	for range 5 {
 		call(t, db, "TempResetTimeout", sql.Named("id", "x"))
@@ -310,7 +310,7 @@ func TestCounters(t *testing.T) {
 }
 
 func BenchmarkTDS_resetTimeout(b *testing.B) {
-	pair := embeddedtest.Start(b)
+	pair := aspstatetest.Start(b)
 	db := connect(b, pair.Partner("a"), "ASPState")
 	insert(b, db, "bench")
 	for b.Loop() {
@@ -321,7 +321,7 @@ func BenchmarkTDS_resetTimeout(b *testing.B) {
 }
 
 func BenchmarkTDS_read(b *testing.B) {
-	pair := embeddedtest.Start(b)
+	pair := aspstatetest.Start(b)
 	db := connect(b, pair.Partner("a"), "ASPState")
 	insert(b, db, "bench")
 	for b.Loop() {
@@ -340,7 +340,7 @@ func BenchmarkTDS_read(b *testing.B) {
 
 // BenchmarkTDS_status asks what a proxy's prober asks, again and again, while no principal serves.
 func BenchmarkTDS_status(b *testing.B) {
-	pair := embeddedtest.Start(b)
+	pair := aspstatetest.Start(b)
 	db := connect(b, pair.Partner("a"), "master")
 	for b.Loop() {
 		var state, role sql.NullString

@@ -22,6 +22,12 @@ type counters struct {
 	calls                            sync.Map // of *atomic.Int64 by the procedure's name
 }
 
+// forget begins again.
+func (c *counters) forget() {
+	c.batches.Store(0)
+	c.calls.Clear()
+}
+
 // call counts a call.
 func (c *counters) call(name string) {
 	n, ok := c.calls.Load(name)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 // copyData copies a data folder as it is at this moment: what a new process finds
@@ -47,7 +49,7 @@ func copyData(t testing.TB, from string) string {
 // reopen opens a copied folder and makes sure that the pair comes together.
 func reopen(t testing.TB, dir string) *Pair {
 	t.Helper()
-	pair, err := Open(Options{Dir: dir})
+	pair, err := Open(Options{Schema: schema.Script(), Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,10 +152,10 @@ func (p *Partner) sorted() []*database {
 	return list
 }
 
-// main is the database that Pair and Partner speak of where they name none: ASPState, or
+// main is the database that Pair and Partner speak of where they name none: the one the pair began with, or
 // else the first mirrored one, or the first; nil if there is none.
 func (p *Partner) main() *database {
-	if d := p.find(DatabaseName); d != nil {
+	if d := p.find(p.pair.folder.title); d != nil {
 		return d
 	}
 	all := p.sorted()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
@@ -81,7 +82,7 @@ func TestCreateDatabase(t *testing.T) {
 		}
 	})
 	t.Run("the next start", func(t *testing.T) {
-		pair := embeddedtest.StartWith(t, embedded.Options{Dir: dir}) // it stays what it was begun as
+		pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir}) // it stays what it was begun as
 		shop := connect(t, pair.Partner("a"), "Shop 'State'!")
 		if n := scalar[int](t, shop, "SELECT COUNT(*) FROM ASPStateTempSessions WHERE SessionId = 'x'"); n != 1 {
 			t.Errorf("%d rows", n)
@@ -141,7 +142,7 @@ func exec(t *testing.T, db *sql.DB, text string) error {
 }
 
 func TestDropDatabase_mirrored(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	a := connect(t, pair.Partner("a"), "")
 	refuses(t, a, "DROP DATABASE ASPState", 3743)
 	refuses(t, a, "ALTER DATABASE ASPState SET RECOVERY SIMPLE", 1468)
@@ -200,7 +201,7 @@ func TestDefinitions(t *testing.T) {
 
 // What is defined on the principal is on the mirror too.
 func TestDefinitions_mirrored(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	db := connect(t, a, "ASPState")
 	mustExec(t, db, "DROP PROCEDURE dbo.TempGetVersion")
@@ -231,7 +232,7 @@ ELSE CREATE DATABASE four`)
 
 // A row that one transaction writes twice is mirrored once, as it is in the end.
 func TestTransaction_writesARowTwice(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	tx, err := db.BeginTx(limit(t), nil)
 	if err != nil {

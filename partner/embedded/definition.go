@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
@@ -104,21 +105,32 @@ type catalogueWriter struct {
 }
 
 func openCatalogue(w *writer, d *database) (*catalogueWriter, error) {
-	rows, err := w.objectRows()
+	set, err := w.objectSet()
 	if err != nil {
 		return nil, err
 	}
-	return &catalogueWriter{w: w, d: d, set: newObjectSet(rows)}, nil
+	return &catalogueWriter{w: w, d: d, set: maps.Clone(set)}, nil
 }
 
 func (c *catalogueWriter) add(o *objectRow) error {
 	c.set[o.key()] = o
-	return c.w.putObject(o)
+	err := c.w.putObject(o)
+	c.now()
+	return err
 }
 
 func (c *catalogueWriter) drop(kind, name string) error {
 	delete(c.set, objectKey(kind, name))
-	return c.w.dropObject(kind, name)
+	err := c.w.dropObject(kind, name)
+	c.now()
+	return err
+}
+
+// now has the connection know the objects, which need not be read again.
+func (c *catalogueWriter) now() {
+	if c.w.gathered.on {
+		c.w.gathered.objects = c.set
+	}
 }
 
 // object makes, changes or removes a table, an index, a view or a procedure. text is the batch.

@@ -8,8 +8,8 @@
 // statements of mirroring, with SQL Server's states, preconditions and error
 // numbers. Anything else is refused by an error that names it (40510): docs/embedded.md has the list.
 //
-// A new pair begins with ASPState, as session/aspstate/schema defines it, or with no database (Options.Empty). Logins
-// of CREATE LOGIN have the rights that are granted to them, and no others.
+// A new pair begins with one mirrored database, in which Options.Schema is run, or with no database (Options.Empty). Whoever starts a
+// pair hands the schema in: this package knows none, and imports nothing of the packages that use it. Logins of CREATE LOGIN have the rights that are granted to them, and no others.
 //
 // A write runs in an open transaction of SQLite, which tells the rows that were written: they are mirrored by rowid and
 // values, and before them what changed the schema.

@@ -20,38 +20,70 @@ const (
 	faultNone      = "none"
 )
 
-// Fault is what is done to a partner.
-//
-// Kinds that last until none: freeze (the server stands still: it takes connections and
-// never answers; what waits in its sockets goes on when it is lifted), isolate (nobody
-// reaches the partner, but it lives), partition (the partners lose each other; clients
-// and witness see both), slow (each write to a client waits). Until start: crash (as kill
-// -9) and stop. At once and over: sever (every connection is reset). none lifts all
-// faults of the partner and starts it, start only starts it.
+// Fault is what is done to a partner: one of those below, or what [Slow] and [ParseFault] give. The zero Fault is none of them,
+// and is refused.
 type Fault struct {
-	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none.
-	Kind string
-	// Delay and Jitter are of slow: each answer waits Delay, plus or minus up to Jitter.
-	Delay, Jitter time.Duration
-	// App, if not empty, is the LOGIN7 application name whose connections alone are
-	// hit: of freeze, sever, isolate and slow. The server itself goes on then.
-	App string
+	kind          string
+	delay, jitter time.Duration // of slow
+	app           string        // whose connections alone are hit; "": everything
+}
+
+// The faults, beside [Slow]. Freeze, Isolate, Partition and Slow last until Heal; Crash and Stop until Start or Heal; Sever is over at once.
+var (
+	// Crash ends the server as kill -9 does.
+	Crash = Fault{kind: faultCrash}
+	// Stop ends it in good order.
+	Stop = Fault{kind: faultStop}
+	// Start starts a server that is down, and lifts no fault.
+	Start = Fault{kind: faultStart}
+	// Freeze has the server stand still: it takes connections and never answers; what waits in its sockets goes on when it is lifted.
+	Freeze = Fault{kind: faultFreeze}
+	// Sever resets every connection.
+	Sever = Fault{kind: faultSever}
+	// Partition has the partners lose each other; clients and witness see both.
+	Partition = Fault{kind: faultPartition}
+	// Isolate has nobody reach the partner, which lives.
+	Isolate = Fault{kind: faultIsolate}
+	// Heal lifts all faults of the partner, and starts it.
+	Heal = Fault{kind: faultNone}
+)
+
+// Slow has each write to a client wait for delay, plus or minus up to jitter. One of them must be above 0.
+func Slow(delay, jitter time.Duration) Fault {
+	return Fault{kind: faultSlow, delay: delay, jitter: jitter}
+}
+
+// Of is the fault for the connections of one application alone, by the name in their LOGIN7: of Freeze, Sever, Isolate and Slow. The
+// server itself goes on then.
+func (f Fault) Of(app string) Fault {
+	f.app = app
+	return f
+}
+
+// String is the fault's kind: crash, stop, start, freeze, sever, partition, isolate, slow or none (Heal).
+func (f Fault) String() string { return f.kind }
+
+// ParseFault is the fault of that kind, as [Fault.String] writes it. delay and jitter are of slow alone, app is as for [Fault.Of]. The
+// error says what is wrong.
+func ParseFault(kind string, delay, jitter time.Duration, app string) (Fault, error) {
+	f := Fault{kind, delay, jitter, app}
+	return f, f.check()
 }
 
 // check says what is wrong with the fault.
 func (f Fault) check() error {
-	switch f.Kind {
+	switch f.kind {
 	case faultCrash, faultStop, faultStart, faultPartition, faultNone:
-		if f.App != "" {
-			return fmt.Errorf("fault %s hits the whole partner, not one application", f.Kind)
+		if f.app != "" {
+			return fmt.Errorf("fault %s hits the whole partner, not one application", f.kind)
 		}
 	case faultFreeze, faultSever, faultIsolate:
 	case faultSlow:
-		if f.Delay < 0 || f.Jitter < 0 || f.Delay == 0 && f.Jitter == 0 {
-			return fmt.Errorf("fault slow needs a positive delay or jitter, not %v and %v", f.Delay, f.Jitter)
+		if f.delay < 0 || f.jitter < 0 || f.delay == 0 && f.jitter == 0 {
+			return fmt.Errorf("fault slow needs a positive delay or jitter, not %v and %v", f.delay, f.jitter)
 		}
 	default:
-		return fmt.Errorf("unknown fault %q: it is crash, stop, start, freeze, sever, partition, isolate, slow or none", f.Kind)
+		return fmt.Errorf("unknown fault %q: it is crash, stop, start, freeze, sever, partition, isolate, slow or none", f.kind)
 	}
 	return nil
 }
@@ -70,27 +102,27 @@ func (p *Partner) Inject(ctx context.Context, f Fault) error {
 	}
 	defer func() { <-p.injecting }()
 	if err := p.inject(ctx, f); err != nil {
-		return fmt.Errorf("%s partner %s: %w", f.Kind, p.name, err)
+		return fmt.Errorf("%s partner %s: %w", f.kind, p.name, err)
 	}
-	p.log.Info("fault", "kind", f.Kind, "app", f.App, "delay", f.Delay, "jitter", f.Jitter)
-	p.pair.events.tell("fault", p.name, f.Kind)
+	p.log.Info("fault", "kind", f.kind, "app", f.app, "delay", f.delay, "jitter", f.jitter)
+	p.pair.events.tell("fault", p.name, f.kind)
 	return nil
 }
 
 func (p *Partner) inject(ctx context.Context, f Fault) error {
-	switch f.Kind {
+	switch f.kind {
 	case faultCrash, faultStop:
-		return p.halt(ctx, f.Kind)
+		return p.halt(ctx, f.kind)
 	case faultStart:
 		return p.start(ctx)
 	case faultSever:
-		p.gate.sever(f.App)
+		p.gate.sever(f.app)
 		return nil
 	case faultNone:
 		p.suffer(ctx, nil)
 		return p.start(ctx)
 	}
-	faults := slices.DeleteFunc(p.sufferings(), func(o Fault) bool { return o.Kind == f.Kind && o.App == f.App })
+	faults := slices.DeleteFunc(p.sufferings(), func(o Fault) bool { return o.kind == f.kind && o.app == f.app })
 	p.suffer(ctx, append(faults, f))
 	return nil
 }
@@ -128,7 +160,7 @@ func (p *Partner) suffer(ctx context.Context, faults []Fault) {
 			p.log.Warn("still closed after a freeze", "error", err) // the link is tried again
 		}
 	}
-	p.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.Kind == faultPartition }))
+	p.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.kind == faultPartition }))
 }
 
 // Faults are the kinds of faults in force on this partner, sorted, each once. One
@@ -142,7 +174,7 @@ func (p *Partner) Faults() []string {
 		kinds = append(kinds, p.down)
 	}
 	for _, f := range p.faults {
-		kinds = append(kinds, f.Kind)
+		kinds = append(kinds, f.kind)
 	}
 	slices.Sort(kinds)
 	return slices.Compact(kinds)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // patience is the partner time-out of these tests.
@@ -21,7 +21,7 @@ const patience = 250 * time.Millisecond
 // startPair starts a pair with that time-out.
 func startPair(t testing.TB, witness bool) *embedded.Pair {
 	t.Helper()
-	return embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: patience, Witness: witness})
+	return aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: patience, Witness: witness})
 }
 
 func inject(t testing.TB, p *embedded.Partner, f embedded.Fault) {
@@ -29,11 +29,6 @@ func inject(t testing.TB, p *embedded.Partner, f embedded.Fault) {
 	if err := p.Inject(limit(t), f); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func injectKind(t testing.TB, p *embedded.Partner, kind string) {
-	t.Helper()
-	inject(t, p, embedded.Fault{Kind: kind})
 }
 
 // pool is connect with few connections and another application name.
@@ -118,14 +113,14 @@ func answers(t testing.TB, db *sql.DB) bool {
 }
 
 func TestFault_downAndUp(t *testing.T) {
-	for _, kind := range []string{"crash", "stop"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, kind := range []embedded.Fault{embedded.Crash, embedded.Stop} {
+		t.Run(kind.String(), func(t *testing.T) {
 			pair := startPair(t, false)
 			a := pair.Partner("a")
 			db := connect(t, a, "ASPState")
 			insert(t, db, "one")
-			injectKind(t, a, kind)
-			if got := a.Faults(); !slices.Equal(got, []string{kind}) {
+			inject(t, a, kind)
+			if got := a.Faults(); !slices.Equal(got, []string{kind.String()}) {
 				t.Errorf("faults %v", got)
 			}
 			if _, err := net.Dial("tcp", a.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -134,7 +129,7 @@ func TestFault_downAndUp(t *testing.T) {
 			if got := pair.State(); got != "DISCONNECTED" {
 				t.Errorf("state %s", got)
 			}
-			injectKind(t, a, "start")
+			inject(t, a, embedded.Start)
 			waitState(t, pair, "SYNCHRONIZED")
 			if got := a.Faults(); len(got) != 0 || pair.Principal() != "a" || pair.Mirror() != "b" {
 				t.Errorf("faults %v, principal %s, mirror %s", got, pair.Principal(), pair.Mirror())
@@ -143,9 +138,9 @@ func TestFault_downAndUp(t *testing.T) {
 				t.Errorf("%d sessions, want 1", n)
 			}
 			// The mirror goes down, the principal goes on at once, and brings it up to date.
-			injectKind(t, pair.Partner("b"), kind)
+			inject(t, pair.Partner("b"), kind)
 			insert(t, db, "two")
-			injectKind(t, pair.Partner("b"), "none")
+			inject(t, pair.Partner("b"), embedded.Heal)
 			waitState(t, pair, "SYNCHRONIZED")
 			sameContents(t, pair)
 		})
@@ -159,7 +154,7 @@ func TestFault_freezeThenLate(t *testing.T) {
 			a := pair.Partner("a")
 			db, other := connect(t, a, "ASPState"), pool(t, a, "master", "other")
 			insert(t, db, "one")
-			injectKind(t, a, "freeze")
+			inject(t, a, embedded.Freeze)
 			late := make(chan error, 1)
 			go func() {
 				_, err := db.ExecContext(context.WithoutCancel(t.Context()), "TempInsertStateItemShort",
@@ -174,7 +169,7 @@ func TestFault_freezeThenLate(t *testing.T) {
 				t.Fatalf("a frozen server answered: %v", err)
 			case <-time.After(lasts):
 			}
-			injectKind(t, a, "none")
+			inject(t, a, embedded.Heal)
 			if err := <-late; err != nil {
 				t.Errorf("what waited in the socket did not go on: %v", err)
 			}
@@ -188,12 +183,12 @@ func TestFault_freezeThenLate(t *testing.T) {
 }
 
 func TestFault_frozenMirrorIsMissed(t *testing.T) {
-	for _, kind := range []string{"freeze", "isolate"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, kind := range []embedded.Fault{embedded.Freeze, embedded.Isolate} {
+		t.Run(kind.String(), func(t *testing.T) {
 			pair := startPair(t, true)
 			db := connect(t, pair.Partner("a"), "ASPState")
 			insert(t, db, "one")
-			injectKind(t, pair.Partner("b"), kind)
+			inject(t, pair.Partner("b"), kind)
 			began := time.Now()
 			insert(t, db, "two")
 			if took := time.Since(began); took < patience/2 || took > 20*patience {
@@ -202,7 +197,7 @@ func TestFault_frozenMirrorIsMissed(t *testing.T) {
 			if got := pair.State(); got != "DISCONNECTED" {
 				t.Errorf("state %s", got)
 			}
-			injectKind(t, pair.Partner("b"), "none")
+			inject(t, pair.Partner("b"), embedded.Heal)
 			waitState(t, pair, "SYNCHRONIZED")
 			sameContents(t, pair)
 			if pair.Principal() != "a" {
@@ -217,21 +212,21 @@ func TestFault_byApplication(t *testing.T) {
 	a := pair.Partner("a")
 	hit, spared := pool(t, a, "master", "hit"), pool(t, a, "master", "spared")
 	mustExec(t, hit, "SELECT 1")
-	for _, kind := range []string{"freeze", "isolate"} {
-		inject(t, a, embedded.Fault{Kind: kind, App: "hit"})
+	for _, kind := range []embedded.Fault{embedded.Freeze, embedded.Isolate} {
+		inject(t, a, kind.Of("hit"))
 		if !silent(t, hit) || !answers(t, spared) {
 			t.Errorf("%s of one application hits the wrong one", kind)
 		}
-		injectKind(t, a, "none")
+		inject(t, a, embedded.Heal)
 	}
-	inject(t, a, embedded.Fault{Kind: "slow", Delay: 80 * time.Millisecond, Jitter: time.Millisecond, App: "hit"})
+	inject(t, a, embedded.Slow(80*time.Millisecond, time.Millisecond).Of("hit"))
 	if !silent(t, hit) || !answers(t, spared) {
 		t.Error("slow of one application hits the wrong one")
 	}
 	if got := pair.State(); got != "SYNCHRONIZED" {
 		t.Errorf("state %s: the faults of an application hit the server", got)
 	}
-	for _, f := range []embedded.Fault{{Kind: "crash", App: "hit"}, {Kind: "slow"}, {Kind: "flood"}} {
+	for _, f := range []embedded.Fault{embedded.Crash.Of("hit"), embedded.Slow(0, 0), {}} {
 		if err := a.Inject(limit(t), f); err == nil {
 			t.Errorf("%+v was taken", f)
 		}
@@ -251,14 +246,14 @@ func TestFault_sever(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer spared.Close()
-	inject(t, a, embedded.Fault{Kind: "sever", App: "spared"})
+	inject(t, a, embedded.Sever.Of("spared"))
 	if _, err := conn.ExecContext(limit(t), "SELECT 1"); err != nil {
 		t.Errorf("severed with another application: %v", err)
 	}
 	if _, err := spared.ExecContext(limit(t), "SELECT 1"); err == nil {
 		t.Error("not severed")
 	}
-	injectKind(t, a, "sever")
+	inject(t, a, embedded.Sever)
 	if _, err := conn.ExecContext(limit(t), "SELECT 1"); err == nil {
 		t.Error("not severed")
 	}
@@ -273,17 +268,17 @@ func TestFault_composed(t *testing.T) {
 	a := pair.Partner("a")
 	events, stop := pair.Events()
 	defer stop()
-	for _, kind := range []string{"partition", "isolate", "freeze", "crash"} {
-		injectKind(t, a, kind)
+	for _, kind := range []embedded.Fault{embedded.Partition, embedded.Isolate, embedded.Freeze, embedded.Crash} {
+		inject(t, a, kind)
 	}
 	if got, want := strings.Join(a.Faults(), " "), "crash isolate partition"; got != want {
 		t.Errorf("faults %q, want %q: a killed process is frozen no more", got, want)
 	}
-	injectKind(t, a, "start")
+	inject(t, a, embedded.Start)
 	if !silent(t, connect(t, a, "master")) {
 		t.Error("isolated, and yet it answers")
 	}
-	injectKind(t, a, "none")
+	inject(t, a, embedded.Heal)
 	waitState(t, pair, "SYNCHRONIZED")
 	seen := map[string]bool{}
 	for !seen["fault none"] {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/secretfile"
@@ -18,8 +19,9 @@ const (
 	markerFile   = "mirrorstate-data"
 	markerText   = "mirrorstate embedded pair, data format 1\n"
 	passwordFile = "password"
-	databaseFile = "ASPState.db"
-	emptyFile    = "empty" // there if the folder was begun with empty servers
+	firstFile    = "ASPState.db" // of the database of that name
+	emptyFile    = "empty"       // there if the folder was begun with empty servers
+	titleFile    = "database"    // there if the database that the folder was begun with has another name than DatabaseName: that
 )
 
 // folder is an opened data folder. Its lock keeps other processes out.
@@ -27,12 +29,14 @@ type folder struct {
 	dir      string
 	lock     *os.File
 	password string
-	fresh    bool // the password was made just now
-	empty    bool // it was begun with servers that had no database
+	fresh    bool   // the password was made just now
+	empty    bool   // it was begun with servers that had no database
+	title    string // the name of the database it was begun with, if it was with one
 }
 
 // openFolder opens the folder, or makes a new one of an empty or missing folder.
-func openFolder(dir, password string, empty bool) (*folder, error) {
+func openFolder(o *Options) (*folder, error) {
+	dir := o.Dir
 	if dir == "" {
 		return nil, errors.New("the embedded pair needs a data folder; name one with --data")
 	}
@@ -50,15 +54,18 @@ func openFolder(dir, password string, empty bool) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir: dir, lock: lock}
-	if err := f.prepare(password, empty); err != nil {
+	if err := f.prepare(o); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
 // prepare makes the partners' folders and settles the password.
-func (f *folder) prepare(password string, empty bool) error {
-	if err := f.chooseEmpty(empty); err != nil {
+func (f *folder) prepare(o *Options) error {
+	if err := f.chooseEmpty(o.Empty); err != nil {
+		return err
+	}
+	if err := f.chooseTitle(o.Database); err != nil {
 		return err
 	}
 	for _, name := range partnerNames {
@@ -69,7 +76,7 @@ func (f *folder) prepare(password string, empty bool) error {
 			return err
 		}
 	}
-	return f.choosePassword(password)
+	return f.choosePassword(o.Password)
 }
 
 // claim makes sure that the folder is ours: marked so, or empty.
@@ -143,7 +150,7 @@ func (f *folder) chooseEmpty(wanted bool) error {
 	if f.empty || !wanted {
 		return nil
 	}
-	if _, err := os.Stat(f.home(partnerNames[0])); err == nil {
+	if !f.isNew() {
 		return fmt.Errorf("%s holds a pair already; choose an empty folder with --data for servers without databases", f.dir)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -153,13 +160,47 @@ func (f *folder) chooseEmpty(wanted bool) error {
 	return nil
 }
 
+// isNew tells whether nothing has been begun in the folder.
+func (f *folder) isNew() bool {
+	_, err := os.Stat(f.home(partnerNames[0]))
+	return err != nil
+}
+
+// chooseTitle settles the name of the database that the folder begins with, which a new one alone can choose. Empty: what it has,
+// or the default.
+func (f *folder) chooseTitle(wanted string) error {
+	path := filepath.Join(f.dir, titleFile)
+	kept, err := textfile.ReadLine(path)
+	switch {
+	case err == nil:
+		f.title = strings.TrimSpace(kept)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("read the name of the database in %s: %w", path, err)
+	case wanted != "" && f.isNew():
+		if len([]rune(wanted)) > maxName || strings.TrimSpace(wanted) != wanted || slices.ContainsFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, wanted) }) {
+			return fmt.Errorf("a pair can't begin with a database named %q: take a name of up to %d characters that is none of the system's", wanted, maxName)
+		}
+		f.title = wanted
+		return os.WriteFile(path, []byte(wanted+"\n"), 0o600)
+	default:
+		f.title = DatabaseName
+	}
+	if wanted != "" && !strings.EqualFold(wanted, f.title) {
+		return fmt.Errorf("%s holds a pair that began with the database %s, not %s; choose another folder", f.dir, f.title, wanted)
+	}
+	return nil
+}
+
 // home is the folder of a partner's databases.
 func (f *folder) home(partner string) string { return filepath.Join(f.dir, partner) }
+
+// first is the path of a partner's copy of the database that the pair began with.
+func (f *folder) first(partner string) string { return f.database(partner, f.title) }
 
 // database is the path of a partner's database. Names differ by case only in how they are shown.
 func (f *folder) database(partner, name string) string {
 	if strings.EqualFold(name, DatabaseName) {
-		return filepath.Join(f.home(partner), databaseFile)
+		return filepath.Join(f.home(partner), firstFile)
 	}
 	var file strings.Builder
 	for _, c := range []byte(strings.ToLower(name)) {

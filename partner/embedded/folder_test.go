@@ -12,7 +12,7 @@ import (
 func TestOpenFolder_PasswordMarks(t *testing.T) {
 	for _, saved := range []string{"p4ss", "p4ss\r\n", "\xef\xbb\xbfp4ss\r\n", "\xff\xfep\x004\x00s\x00s\x00\r\x00\n\x00"} {
 		dir := filepath.Join(t.TempDir(), "data")
-		f, err := openFolder(dir, "", false)
+		f, err := openFolder(&Options{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -22,7 +22,7 @@ func TestOpenFolder_PasswordMarks(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, passwordFile), []byte(saved), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if f, err = openFolder(dir, "", false); err != nil {
+		if f, err = openFolder(&Options{Dir: dir}); err != nil {
 			t.Fatal(err)
 		}
 		if f.password != "p4ss" || f.fresh {
@@ -43,7 +43,7 @@ func TestOpenFolder_Exposed(t *testing.T) {
 	base := t.TempDir()
 	refused := func(dir, want string) {
 		t.Helper()
-		f, err := openFolder(dir, "", false)
+		f, err := openFolder(&Options{Dir: dir})
 		if err == nil {
 			_ = f.close()
 		}
@@ -63,7 +63,7 @@ func TestOpenFolder_Exposed(t *testing.T) {
 		t.Errorf("put into it: %v, %v", entries, err)
 	}
 	ours := filepath.Join(base, "ours")
-	f, err := openFolder(ours, "", false)
+	f, err := openFolder(&Options{Dir: ours})
 	if err != nil {
 		t.Fatal(err)
 	}

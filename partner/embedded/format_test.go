@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 // A folder of another format is refused, with what to do, and left as it is.
@@ -22,7 +24,7 @@ func TestOpen_anotherFormat(t *testing.T) {
 		if err := c.script("PRAGMA user_version = " + version); err != nil {
 			t.Fatal(err)
 		}
-		_, err = Open(Options{Dir: dir})
+		_, err = Open(Options{Schema: schema.Script(), Dir: dir})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "another folder") {
 			t.Errorf("format %s: %v", version, err)
 		}

@@ -108,7 +108,7 @@ func (g *gate) holds(c *gatedConn) bool {
 		return false
 	}
 	for _, f := range g.faults {
-		if f.Kind != faultSlow && c.belongsTo(f.App) {
+		if f.kind != faultSlow && c.belongsTo(f.app) {
 			return true
 		}
 	}
@@ -185,10 +185,10 @@ func (c *gatedConn) dawdle() error {
 	c.g.mu.Lock()
 	var delay time.Duration
 	for _, f := range c.g.faults {
-		if f.Kind == faultSlow && c.belongsTo(f.App) {
-			delay += f.Delay
-			if f.Jitter > 0 {
-				delay += rand.N(2*f.Jitter+1) - f.Jitter
+		if f.kind == faultSlow && c.belongsTo(f.app) {
+			delay += f.delay
+			if f.jitter > 0 {
+				delay += rand.N(2*f.jitter+1) - f.jitter
 			}
 		}
 	}

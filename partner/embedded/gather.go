@@ -15,6 +15,8 @@ type gathered struct {
 	order  []rowKey
 	schema []string       // what changed the schema
 	saved  map[string]int // how many of these there were at each savepoint
+
+	objects objectSet // of the database as the open transaction has them; nil: not read since they changed
 }
 
 // hook has the connection tell of its writes.
@@ -45,6 +47,9 @@ const (
 
 func (g *gathered) add(k rowKey) {
 	g.count++
+	if k.table == objectsTable {
+		g.objects = nil
+	}
 	if _, again := g.known[k]; !again {
 		g.known[k] = struct{}{}
 		g.order = append(g.order, k)
@@ -52,7 +57,7 @@ func (g *gathered) add(k rowKey) {
 }
 
 func (g *gathered) end() {
-	g.on, g.schema = false, nil
+	g.on, g.schema, g.objects = false, nil, nil
 	clear(g.saved)
 	clear(g.known)
 	g.order = g.order[:0]

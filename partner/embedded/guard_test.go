@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // logged is a log that may be read while it is written.
@@ -34,7 +34,7 @@ func (l *logged) String() string {
 
 func TestLogin_guesses(t *testing.T) {
 	log := &logged{}
-	pair := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(log, nil))})
+	pair := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(log, nil))})
 	p := pair.Partner("a")
 	var last time.Duration
 	for range 5 {
@@ -92,7 +92,7 @@ func refusesLogin(t *testing.T, p *embedded.Partner, user, password string) {
 }
 
 func TestPrepare_bytes(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	conn, err := connect(t, pair.Partner("a"), "master").Conn(limit(t))
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestPrepare_bytes(t *testing.T) {
 }
 
 func TestConnections_bound(t *testing.T) {
-	pair := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), MaxConnections: 1})
+	pair := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), MaxConnections: 1})
 	p := pair.Partner("a")
 	mustExec(t, connect(t, p, "master"), "SELECT 1")
 	err := as(t, p, pair.User(), pair.Password(), "master").PingContext(limit(t))

@@ -98,8 +98,8 @@ func (p *Partner) setDown(kind string) {
 	defer w.mu.Unlock()
 	p.down = kind
 	if kind != "" {
-		p.faults = slices.DeleteFunc(slices.Clone(p.faults), func(f Fault) bool { return f.Kind == faultFreeze })
-		p.gate.set(slices.DeleteFunc(slices.Clone(p.faults), func(f Fault) bool { return f.Kind == faultPartition }))
+		p.faults = slices.DeleteFunc(slices.Clone(p.faults), func(f Fault) bool { return f.kind == faultFreeze })
+		p.gate.set(slices.DeleteFunc(slices.Clone(p.faults), func(f Fault) bool { return f.kind == faultPartition }))
 	}
 	p.pair.forecast()
 }

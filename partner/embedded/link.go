@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -43,7 +44,7 @@ func (l *link) init() {
 	l.wake = make(chan struct{}, 1)
 }
 
-// State is mirroring_state_desc as both partners show it, of ASPState or what else is mirrored; ""
+// State is mirroring_state_desc as both partners show it, of the database the pair began with, or what else is mirrored; ""
 // if nothing is.
 func (p *Pair) State() string {
 	if s := p.main(); s != nil && s.mirrored() {
@@ -71,15 +72,15 @@ func (p *Pair) poke() {
 }
 
 // begin reads what the partners remember, settles who is principal of each database and brings the
-// mirror up to date, before anybody is served. witness gives the database that a pair begins with one.
-func (p *Pair) begin(witness bool) error {
+// mirror up to date, before anybody is served.
+func (p *Pair) begin(o *Options) error {
 	if p.seconds > maxTimeout {
 		p.seconds = maxTimeout
 	}
 	timeout := p.seconds
 	for _, s := range p.sessions() {
-		s.witness.on = witness && !p.folder.empty && strings.EqualFold(s.title, DatabaseName) || s.hadWitness()
-		if err := s.begin(); err != nil {
+		s.witness.on = o.Witness && s.isFirst() || s.hadWitness()
+		if err := s.begin(o.Schema); err != nil {
 			return err
 		}
 		if d := s.both()[0]; s.mirrored() {
@@ -98,8 +99,8 @@ func (p *Pair) begin(witness bool) error {
 }
 
 // begin reads what the partners remember of a database. A mirrored one whose data is gone on one server
-// is made again there.
-func (p *mirroringSession) begin() error {
+// is made again there. What is in the one that a pair begins with comes of schema.
+func (p *mirroringSession) begin(schema string) error {
 	var states [2]*mirroring
 	for i, d := range p.both() {
 		var err error
@@ -112,13 +113,20 @@ func (p *mirroringSession) begin() error {
 	}
 	fresh := states[0] == nil && states[1] == nil
 	switch {
-	case fresh && (p.folder.empty || !strings.EqualFold(p.title, DatabaseName)):
+	case fresh && !p.isFirst():
 		return nil // it is not mirrored
 	case fresh:
+		made, err := p.both()[0].makeSchema(schema)
+		if err != nil {
+			return errors.Join(err, p.both()[0].unmake())
+		}
 		states[0] = &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: p.seconds}
 		states[0].newReign(1, 0)
 		mirror := *states[0]
 		mirror.role = roleMirror
+		if made { // it gets it from the principal
+			mirror.history, mirror.diverged = nil, true
+		}
 		states[1] = &mirror
 	}
 	for i, q := range p.Pair.partners {
@@ -143,6 +151,11 @@ func (p *mirroringSession) begin() error {
 		}
 	}
 	return nil
+}
+
+// isFirst tells whether it is the database that the pair began with.
+func (p *mirroringSession) isFirst() bool {
+	return !p.folder.empty && strings.EqualFold(p.title, p.folder.title)
 }
 
 // openWait is how long Open may take to bring the mirror up to date.

@@ -346,11 +346,11 @@ func (m *modification) refusal(w *writer, err error) error {
 	if m.d == nil {
 		return inWords(err)
 	}
-	rows, unread := w.objectRows()
+	set, unread := w.objectSet()
 	if unread != nil {
 		return errors.Join(err, unread)
 	}
-	return m.d.refusal(err, newObjectSet(rows), m.q.Kind, m.q.Key)
+	return m.d.refusal(err, set, m.q.Kind, m.q.Key)
 }
 
 // withOutput runs it as a procedure would.

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // Temporary tables are the session's, table variables the batch's. Source: the manual's CREATE TABLE, DECLARE and
 // "table (Transact-SQL)".
 func TestBatch_LocalTables(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	c, other := alone(t, db), alone(t, db)
 	c.must("CREATE TABLE #t (id int NOT NULL PRIMARY KEY, name nvarchar(10) NULL, at datetime NULL)")
@@ -56,14 +56,14 @@ func TestBatch_LocalTables(t *testing.T) {
 }
 
 func TestBatch_LocalTablesEndWithTheReset(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	db.SetMaxOpenConns(1)
 	mustExec(t, db, "CREATE TABLE #t (a int)")
 	refused(t, db, "SELECT * FROM #t", 208) // the pool resets the connection
 }
 
 func TestBatch_LocalTablesOfLongTexts(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.must("CREATE TABLE #t (a nvarchar(max), b varbinary(max), c decimal(9,2))")
 	if n := c.do("INSERT #t VALUES (@p1, @p2, 1.5)", strings.Repeat("x", 100_000), make([]byte, 9000)); n != nil {
 		t.Fatal(n)
@@ -86,7 +86,7 @@ func TestBatch_LocalTablesOfLongTexts(t *testing.T) {
 }
 
 func TestBatch_Output(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	c := alone(t, connect(t, pair.Partner("a"), "ASPState"))
 	for text, want := range map[string]string{
 		"INSERT INTO ASPStateTempApplications (AppId, AppName) OUTPUT inserted.AppId VALUES (1, 'a'), (2, 'b')": "r 1|r 2|n 2|.",

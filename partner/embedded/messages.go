@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// DatabaseName is the database that a pair begins with.
+// DatabaseName is the database that a pair begins with where nobody names another.
 const DatabaseName = "ASPState"
 
 // fatalClass is the lowest severity that ends a session.

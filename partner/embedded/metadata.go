@@ -31,12 +31,24 @@ func (s *session) objectID(name, kind string) (any, error) {
 		}
 		schema = schemas[at].id
 	}
-	rows := s.everyObject(database)
+	object := strings.TrimRight(n.object, " ")
+	if d := s.p.find(database); schema == 1 && d != nil {
+		if set, err := s.visible(d); err == nil {
+			o := set.named(object)
+			switch {
+			case o != nil && s.sees(set, o.name) && (kind == "" || o.kind == kind):
+				return o.id, nil
+			case kindText[kind] != "":
+				return nil, nil
+			}
+		}
+	}
+	rows := s.everyObject(database) // constraints have names too
 	if schema == informationSchemaID || schema == systemSchemaID {
 		rows = allObjectRows(s, database)
 	}
 	for _, row := range rows {
-		if row[3] == schema && strings.EqualFold(row[0].(string), strings.TrimRight(n.object, " ")) && (kind == "" || row[5] == kind) {
+		if row[3] == schema && strings.EqualFold(row[0].(string), object) && (kind == "" || row[5] == kind) {
 			return int64(row[1].(int)), nil
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // view is a partner's row of sys.database_mirroring.
@@ -99,7 +99,7 @@ func insert(t testing.TB, db *sql.DB, id string) {
 }
 
 func TestMirroring_commitIsOnBoth(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	for i := range 20 {
 		insert(t, db, fmt.Sprint("s", i))
@@ -112,7 +112,7 @@ func TestMirroring_commitIsOnBoth(t *testing.T) {
 }
 
 func TestMirroring_views(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	a, b := connect(t, pair.Partner("a"), "master"), connect(t, pair.Partner("b"), "master")
 	if got, want := viewOf(t, a), (view{"PRINCIPAL", "SYNCHRONIZED", "FULL", 1}); got != want {
 		t.Errorf("a: %+v, want %+v", got, want)
@@ -130,7 +130,7 @@ func TestMirroring_views(t *testing.T) {
 }
 
 func TestMirroring_mirrorRefuses(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	mirror := connect(t, pair.Partner("b"), "ASPState")
 	if got := numbers(mirror.PingContext(limit(t))); !slices.Contains(got, 4063) {
 		t.Errorf("login to the mirror's database: %v, want 4063", got)
@@ -152,7 +152,7 @@ func TestMirroring_mirrorRefuses(t *testing.T) {
 }
 
 func TestMirroring_verbsRefuse(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	a, b := connect(t, pair.Partner("a"), "master"), connect(t, pair.Partner("b"), "master")
 	const set = "ALTER DATABASE [ASPState] SET PARTNER "
 	refused(t, b, set+"FAILOVER", 1470)
@@ -190,7 +190,7 @@ func TestMirroring_verbsRefuse(t *testing.T) {
 }
 
 func TestMirroring_suspendedThenResumed(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	for i := range 60 {
 		insert(t, db, fmt.Sprint("before", i))
@@ -206,7 +206,7 @@ func TestMirroring_suspendedThenResumed(t *testing.T) {
 }
 
 func TestMirroring_asynchronous(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	mustExec(t, db, "ALTER DATABASE ASPState SET PARTNER SAFETY OFF")
 	for i := range 80 {
@@ -227,7 +227,7 @@ func TestMirroring_asynchronous(t *testing.T) {
 }
 
 func TestMirroring_forcedService(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	oldDB, oldMaster, newMaster := connect(t, a, "ASPState"), connect(t, a, "master"), connect(t, b, "master")
 	insert(t, oldDB, "both")
@@ -280,7 +280,7 @@ func TestMirroring_forcedService(t *testing.T) {
 }
 
 func TestFailover_rolesChange(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	masters := map[string]*sql.DB{"a": connect(t, pair.Partner("a"), "master"), "b": connect(t, pair.Partner("b"), "master")}
 	for i, names := range [][2]string{{"a", "b"}, {"b", "a"}, {"a", "b"}} {
 		from, to := names[0], names[1]
@@ -301,7 +301,7 @@ func TestFailover_rolesChange(t *testing.T) {
 }
 
 func TestFailover_openTransactionIsRolledBack(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db, master := connect(t, pair.Partner("a"), "ASPState"), connect(t, pair.Partner("a"), "master")
 	tx, err := db.BeginTx(limit(t), nil)
 	if err != nil {
@@ -323,7 +323,7 @@ func TestFailover_openTransactionIsRolledBack(t *testing.T) {
 // TestFailover_underLoad has writers count in sessions of their own while the
 // roles change again and again: what was acknowledged is there at the end.
 func TestFailover_underLoad(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	pools := map[string]*sql.DB{"a": connect(t, pair.Partner("a"), "ASPState"), "b": connect(t, pair.Partner("b"), "ASPState")}
 	const writers, failovers = 6, 6
 	ctx, stop := context.WithCancel(limit(t))

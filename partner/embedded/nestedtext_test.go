@@ -4,12 +4,12 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // Source: the manual's sp_executesql.
 func TestExecuteSQL_InTexts(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	for text, want := range map[string]string{
 		"DECLARE @n int EXEC sp_executesql N'SET @x = @y + 1', N'@y int, @x int OUTPUT', 4, @n OUTPUT SELECT @n":           "5",
 		"DECLARE @n int EXEC sp_executesql N'SET @x = @y + 1', N'@y int, @x int OUTPUT', @x = @n OUTPUT, @y = 6 SELECT @n": "7",

@@ -253,12 +253,27 @@ func (s *session) visible(d *database) (objectSet, error) {
 		return d.store.committed(), nil
 	}
 	var set objectSet
-	err := s.lease.run(func(w *writer) error {
-		rows, err := w.objectRows()
-		set = newObjectSet(rows)
+	err := s.lease.run(func(w *writer) (err error) {
+		set, err = w.objectSet()
 		return err
 	})
 	return set, err
+}
+
+// objectSet is the objects as the open transaction has them.
+func (w *writer) objectSet() (objectSet, error) {
+	if w.gathered.objects != nil {
+		return w.gathered.objects, nil
+	}
+	rows, err := w.objectRows()
+	if err != nil {
+		return nil, err
+	}
+	set := newObjectSet(rows)
+	if w.gathered.on {
+		w.gathered.objects = set
+	}
+	return set, nil
 }
 
 // procedureIn finds a procedure of a database as the session sees it, compiled; nil: there is none.

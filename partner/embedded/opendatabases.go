@@ -8,22 +8,22 @@ import (
 )
 
 // openDatabases opens what is in the server's folder, and in a folder that is not for empty
-// servers ASPState in any case.
+// servers the database that a pair begins with in any case.
 func (p *Partner) openDatabases() error {
 	files, err := filepath.Glob(filepath.Join(p.pair.folder.home(p.name), "*.db"))
 	if err != nil {
 		return fmt.Errorf("look for the databases of partner %s: %w", p.name, err)
 	}
-	standard := p.pair.folder.database(p.name, DatabaseName)
-	if !p.pair.folder.empty && !slices.Contains(files, standard) {
-		files = append(files, standard)
+	first := p.pair.folder.first(p.name)
+	if !p.pair.folder.empty && !slices.Contains(files, first) {
+		files = append(files, first)
 	}
 	for _, path := range files {
 		if path == p.pair.folder.database(p.name, masterName) {
 			continue
 		}
-		about := standardDatabase()
-		if path != standard || p.pair.folder.empty {
+		about := firstDatabase(p.pair.folder.title)
+		if path != first || p.pair.folder.empty {
 			about = aboutDatabase{recovery: recoveryFull} // it says itself what it is
 		}
 		d, err := p.openDatabase(path, about)
@@ -45,7 +45,7 @@ func (p *Partner) openDatabases() error {
 }
 
 // openMaster has the server have a file for master: where the logins are kept, and what belongs to
-// no database is computed. A server needs none while it has but ASPState. The caller holds verbs, or
+// no database is computed. A server needs none while it has but the one that a pair begins with. The caller holds verbs, or
 // nobody else is there yet.
 func (p *Partner) openMaster() (*database, error) {
 	if m := p.master.Load(); m != nil {
@@ -65,11 +65,6 @@ func (p *Partner) openDatabase(path string, about aboutDatabase) (*database, err
 	s, err := openStore(path, about)
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", p.name, err)
-	}
-	if about.everything && s.fresh() {
-		if err := s.makeStandard(); err != nil {
-			return nil, errors.Join(fmt.Errorf("partner %s: %w", p.name, err), s.shut())
-		}
 	}
 	d := &database{Partner: p, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
 	d.pair = p.pair.session(d.title)

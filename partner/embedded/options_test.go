@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // client is one connection to a partner, which no test shares.
@@ -106,7 +106,7 @@ const (
 func addsApp(id int) string { return fmt.Sprintf(addApp, id) }
 
 func TestOptions_NothingRuns(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	for _, option := range []string{"NOEXEC", "PARSEONLY"} {
 		c.must("SET "+option+" ON", addsApp(1), "EXEC TempGetAppID 'y', NULL", "IF 1 = 1 "+addsApp(2))
 		if n := c.do("EXEC sp_executesql N'" + strings.ReplaceAll(addsApp(3), "'", "''") + "'"); n != nil {
@@ -131,7 +131,7 @@ func TestOptions_NothingRuns(t *testing.T) {
 
 // IMPLICIT_TRANSACTIONS as mssql-jdbc and Perl's DBI use it.
 func TestOptions_ImplicitTransactions(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	c, other := alone(t, db), alone(t, db)
 	c.must("CREATE ROLE readers", "set implicit_transactions on ")
 	c.is("SELECT @@TRANCOUNT", "0") // reads no table
@@ -167,7 +167,7 @@ func TestOptions_ImplicitTransactions(t *testing.T) {
 }
 
 func TestOptions_FmtOnly(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.must(addsApp(1))
 	text := "SET FMTONLY ON SELECT AppId, AppName FROM ASPStateTempApplications DELETE FROM ASPStateTempApplications IF 1 = 0 SELECT 1 AS a ELSE SELECT 'x' AS b SET FMTONLY OFF SELECT COUNT(*) AS n FROM ASPStateTempApplications"
 	rows, err := c.c.QueryContext(limit(t), text)
@@ -194,7 +194,7 @@ func TestOptions_FmtOnly(t *testing.T) {
 }
 
 func TestOptions_RowCount(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	for i := range 5 {
 		c.must(addsApp(i))
 	}
@@ -210,7 +210,7 @@ func TestOptions_RowCount(t *testing.T) {
 }
 
 func TestOptions_Bits(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	const login = 5432
 	c.is("SELECT @@OPTIONS", fmt.Sprint(login))
 	for option, bit := range map[string]int{"IMPLICIT_TRANSACTIONS": 2, "ARITHABORT": 64, "ARITHIGNORE": 128, "NOCOUNT": 512, "XACT_ABORT": 16384} {
@@ -230,7 +230,7 @@ func TestOptions_Bits(t *testing.T) {
 
 // What can't be honoured is refused; what changes nothing, or is as it is, is not.
 func TestOptions_Refused(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.fails("40510 SET ANSI_NULLS OFF", "40510 SET ANSI_WARNINGS OFF", "40510 SET CONCAT_NULL_YIELDS_NULL OFF", "40510 SET NUMERIC_ROUNDABORT ON",
 		"40510 SET CURSOR_CLOSE_ON_COMMIT ON", "40510 SET SHOWPLAN_ALL ON", "40510 SET SHOWPLAN_XML ON", "40510 SET STATISTICS XML ON", "40510 SET DATEFIRST 1",
 		"40510 SET DATEFORMAT dmy", "40510 SET LANGUAGE Deutsch", "40510 SET ANSI_DEFAULTS ON", "40510 SET QUERY_GOVERNOR_COST_LIMIT 7", "40510 SET ROWCOUNT -1",
@@ -241,7 +241,7 @@ func TestOptions_Refused(t *testing.T) {
 }
 
 func TestOptions_QuotedIdentifier(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.must("SET QUOTED_IDENTIFIER OFF")
 	c.is(`SELECT "it's"`, "it's")
 	c.must("SET QUOTED_IDENTIFIER ON")
@@ -249,7 +249,7 @@ func TestOptions_QuotedIdentifier(t *testing.T) {
 }
 
 func TestOptions_TextSize(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.must("SET TEXTSIZE 4")
 	c.is("SELECT @@TEXTSIZE", "4")
 	c.is("SELECT CAST('abcdef' AS varchar(max))", "abcd")
@@ -262,7 +262,7 @@ func TestOptions_TextSize(t *testing.T) {
 
 // What sp_executesql sets, by an EXEC or an RPC, ends with it; what a reset finds, is as after the login.
 func TestOptions_Scope(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	db.SetMaxOpenConns(1)
 	c := alone(t, db)
 	c.must("EXEC sp_executesql N'SET XACT_ABORT ON SET NOCOUNT ON SET LOCK_TIMEOUT 5'")
@@ -283,7 +283,7 @@ func TestOptions_Scope(t *testing.T) {
 
 // A client's version of the server is one, wherever it looks.
 func TestVersion_Agrees(t *testing.T) {
-	c := alone(t, connect(t, embeddedtest.Start(t).Partner("a"), "ASPState"))
+	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	product := c.value("SELECT CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion'))")
 	if version := c.value("SELECT @@VERSION"); !strings.Contains(version, product) || !strings.HasPrefix(product, "15.0.2000.") {
 		t.Errorf("@@VERSION %q, ProductVersion %q", version, product)

@@ -51,7 +51,7 @@ func TestWitness_oneOfTheTwo(t *testing.T) {
 	})
 	t.Run("the principal, which does not see the witness", func(t *testing.T) {
 		pair, a := open(t)
-		if err := a.Inject(t.Context(), Fault{Kind: faultIsolate}); err != nil {
+		if err := a.Inject(t.Context(), Isolate); err != nil {
 			t.Fatal(err)
 		}
 		if pair.main().mayExpose(a.main()) {
@@ -74,14 +74,14 @@ func TestCommit_afterACrashIsAnotherReign(t *testing.T) {
 	a, b := pair.Partner("a"), pair.Partner("b")
 	inject := func(p *Partner, kind string) {
 		t.Helper()
-		if err := p.Inject(t.Context(), Fault{Kind: kind}); err != nil {
+		if err := p.Inject(t.Context(), Fault{kind: kind}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	crashed := make(chan error, 1)
 	a.main().beforeCommit = func(*record) {
 		a.main().beforeCommit = nil
-		go func() { crashed <- a.Inject(t.Context(), Fault{Kind: faultCrash}) }() // it waits for the commit
+		go func() { crashed <- a.Inject(t.Context(), Crash) }() // it waits for the commit
 		until(t, "dead", a.dead.Load)
 	}
 	if err := storeApplication(a, 1, "only the mirror's"); err == nil {

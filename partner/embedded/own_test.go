@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // A stranger's tables, view and procedures: they do what their text says, in a database of their own or beside ASPState, and
 // the mirror has them when it takes over.
 func TestOwn_Objects(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	for _, text := range []string{
 		"CREATE TABLE dbo.Customers (Id int IDENTITY(1, 1) PRIMARY KEY, Name nvarchar(40) NOT NULL CONSTRAINT UQ_Name UNIQUE, Since datetime NOT NULL DEFAULT GETUTCDATE())",
@@ -96,18 +96,18 @@ func TestOwn_Objects(t *testing.T) {
 // What a transaction or a savepoint takes back of the schema is not on the mirror either, and a partner that was away gets
 // the schema as it has become.
 func TestOwn_SchemaOfTheMirror(t *testing.T) {
-	pair := embeddedtest.Start(t)
+	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	mustExec(t, db, "BEGIN TRANSACTION CREATE TABLE A (n int) ROLLBACK")
 	mustExec(t, db, "BEGIN TRANSACTION CREATE TABLE B (n int) SAVE TRANSACTION s CREATE TABLE C (n int) ROLLBACK TRANSACTION s INSERT INTO B VALUES (1) COMMIT")
 	refuses(t, db, "CREATE TABLE D (n int, CHECK (m > 0))", 207)
 	mustExec(t, db, "INSERT INTO B VALUES (2)")
-	if err := pair.Partner("b").Inject(t.Context(), embedded.Fault{Kind: "stop"}); err != nil {
+	if err := pair.Partner("b").Inject(t.Context(), embedded.Stop); err != nil {
 		t.Fatal(err)
 	}
 	mustExec(t, db, "CREATE TABLE E (n int PRIMARY KEY, s varchar(9)) INSERT INTO E VALUES (1, 'x') ALTER TABLE B ADD m int NULL")
 	mustExec(t, db, "UPDATE B SET m = n * 2")
-	if err := pair.Partner("b").Inject(t.Context(), embedded.Fault{Kind: "none"}); err != nil {
+	if err := pair.Partner("b").Inject(t.Context(), embedded.Heal); err != nil {
 		t.Fatal(err)
 	}
 	synchronized(t, pair)

@@ -46,6 +46,13 @@ type Options struct {
 	PartnerTimeout time.Duration
 	// Witness gives the pair a witness: automatic failover, as SQL Server does it.
 	Witness bool
+	// Database is the name of the database that a new folder begins with, mirrored. Empty: that of the folder, or
+	// DatabaseName. A folder that began with another is refused.
+	Database string
+	// Schema is a script of T-SQL, with GO lines between its batches, that makes what is in Database: run on partner a of a
+	// new folder, in one transaction, before anybody is served. Open fails with the first error, and nothing is made
+	// then. A folder that has a pair is left as it is.
+	Schema string
 	// Empty begins a new folder with two servers that have no database yet, and are no pair. A folder
 	// that was begun so stays so; one that was not is refused.
 	Empty bool
@@ -104,14 +111,17 @@ func Open(o Options) (*Pair, error) {
 	p.timeout.Store(int64(o.PartnerTimeout))
 	p.weather.changed = make(chan struct{})
 	p.link.init()
+	if o.Empty && (o.Schema != "" || o.Database != "") {
+		return nil, errors.New("empty servers have no database to name or to make a schema in: leave out either Empty, or Database and Schema")
+	}
 	if err := p.checkExposure(&o); err != nil {
 		return nil, err
 	}
 	var err error
-	if p.folder, err = openFolder(o.Dir, o.Password, o.Empty); err != nil {
+	if p.folder, err = openFolder(&o); err != nil {
 		return nil, err
 	}
-	if err := p.open([2]string{o.AddrA, o.AddrB}, o.Witness); err != nil {
+	if err := p.open(&o); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -138,13 +148,13 @@ func (p *Pair) checkExposure(o *Options) error {
 	return nil
 }
 
-func (p *Pair) open(addrs [2]string, witness bool) error {
+func (p *Pair) open(o *Options) error {
 	cert, err := certificate()
 	if err != nil {
 		return err
 	}
-	for i, name := range partnerNames {
-		addr := addrs[i]
+	for i, addr := range []string{o.AddrA, o.AddrB} {
+		name := partnerNames[i]
 		if addr == "" {
 			addr = "127.0.0.1:0"
 		}
@@ -152,7 +162,7 @@ func (p *Pair) open(addrs [2]string, witness bool) error {
 			return err
 		}
 	}
-	return p.begin(witness)
+	return p.begin(o)
 }
 
 // certificate makes the certificate of this start. Nobody can verify it: it
@@ -228,6 +238,16 @@ func (p *Pair) Partner(name string) *Partner {
 	return nil
 }
 
+// Database is the name of the database that the pair began with.
+func (p *Pair) Database() string { return p.folder.title }
+
+// ConnectionString is for go-mssqldb: both partners and the database that the pair began with, so that a client finds
+// the principal whichever of them it is. It asks for no encryption, as [Partner.ConnectionString].
+func (p *Pair) ConnectionString() string {
+	host, port := p.partners[1].hostPort()
+	return p.partners[0].ConnectionString(p.folder.title) + fmt.Sprintf(";failoverpartner=%s;failoverport=%s", host, port)
+}
+
 // User is the name of the login.
 func (p *Pair) User() string { return userName }
 
@@ -238,7 +258,7 @@ func (p *Pair) Password() string { return p.folder.password }
 // can know it yet.
 func (p *Pair) FreshPassword() bool { return p.folder.fresh }
 
-// Principal is the name of the partner that serves the mirrored database (ASPState, or what else there
+// Principal is the name of the partner that serves the mirrored database (the one the pair began with, or what else there
 // is); "" if there is none. After a forced
 // failover, while the partners can't see each other, two do: it is then the newer one.
 func (p *Pair) Principal() string {

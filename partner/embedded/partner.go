@@ -60,7 +60,7 @@ func (p *Partner) Addr() string { return p.addr.String() }
 func (p *Partner) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(p.name) }
 
 // ConnectionString is for go-mssqldb and others that read ADO.NET's keywords.
-// database is "ASPState", "master", or "" for the login's default, which is
+// database is one of the server's, such as "ASPState" or "master", or "" for the login's default, which is
 // master. It asks for no encryption: the connection does not leave the machine. Encryption
 // works with encrypt=true and a trusted server certificate.
 func (p *Partner) ConnectionString(database string) string {
@@ -151,6 +151,6 @@ func (p *Partner) closeDatabases() error {
 	return errors.Join(errs...)
 }
 
-// DataFile is the path of the partner's SQLite database of ASPState. Others may read it, and
+// DataFile is the path of the partner's SQLite file of the database that the pair began with. Others may read it, and
 // copy it together with its -wal file, but must not write it.
-func (p *Partner) DataFile() string { return p.pair.folder.database(p.name, DatabaseName) }
+func (p *Partner) DataFile() string { return p.pair.folder.first(p.name) }

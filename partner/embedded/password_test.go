@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 func TestPassword_known(t *testing.T) {
@@ -66,7 +68,7 @@ func TestPrepared_bytesOfAll(t *testing.T) {
 
 // A connection that waits for work keeps no large query prepared, and never more than a few.
 func TestAdhoc_bytes(t *testing.T) {
-	pair, err := Open(Options{Dir: t.TempDir()})
+	pair, err := Open(Options{Schema: schema.Script(), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

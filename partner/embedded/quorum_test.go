@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 func TestSight_judge(t *testing.T) {
@@ -48,7 +50,7 @@ func TestConnection(t *testing.T) {
 // servePair runs a pair with a witness and a short partner time-out.
 func servePair(t *testing.T) *Pair {
 	t.Helper()
-	pair, err := Open(Options{Dir: t.TempDir(), PartnerTimeout: 200 * time.Millisecond, Witness: true})
+	pair, err := Open(Options{Schema: schema.Script(), Dir: t.TempDir(), PartnerTimeout: 200 * time.Millisecond, Witness: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,11 +128,11 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 	injected := make(chan error, 1)
 	fail := func() {
 		if kind == faultCrash { // it waits for the commit that it interrupts
-			go func() { injected <- a.Inject(t.Context(), Fault{Kind: kind}) }()
+			go func() { injected <- a.Inject(t.Context(), Fault{kind: kind}) }()
 			until(t, "dead", a.dead.Load)
 			return
 		}
-		injected <- a.Inject(t.Context(), Fault{Kind: kind})
+		injected <- a.Inject(t.Context(), Fault{kind: kind})
 	}
 	if mirrored {
 		a.main().beforeCommit = func(*record) { fail() }
@@ -152,7 +154,7 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 	if err := storeApplication(b, 3, "after"); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Inject(t.Context(), Fault{Kind: faultNone}); err != nil {
+	if err := a.Inject(t.Context(), Heal); err != nil {
 		t.Fatal(err)
 	}
 	acknowledged := <-answer == nil
@@ -179,7 +181,7 @@ func TestCommit_exposedIsAnotherReign(t *testing.T) {
 		if _, err := a.main().store.main.rollback.exec(); err != nil { // so that COMMIT fails
 			t.Error(err)
 		}
-		if err := b.Inject(t.Context(), Fault{Kind: faultPartition}); err != nil {
+		if err := b.Inject(t.Context(), Partition); err != nil {
 			t.Error(err)
 		}
 	}
@@ -192,7 +194,7 @@ func TestCommit_exposedIsAnotherReign(t *testing.T) {
 	if lsnA, lsnB := a.main().store.lsn.Load(), b.main().store.lsn.Load(); lsnA != lsnB {
 		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
 	}
-	if err := b.Inject(t.Context(), Fault{Kind: faultNone}); err != nil {
+	if err := b.Inject(t.Context(), Heal); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })

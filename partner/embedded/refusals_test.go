@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
 func from(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
@@ -85,7 +87,7 @@ func TestFailedLogins_bounds(t *testing.T) {
 }
 
 func TestFailedLogins_mirrorsDatabaseIsNone(t *testing.T) {
-	pair, err := Open(Options{Dir: t.TempDir()})
+	pair, err := Open(Options{Schema: schema.Script(), Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

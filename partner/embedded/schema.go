@@ -3,7 +3,7 @@ package embedded
 // formatVersion is the version of the tables below, kept as SQLite's user_version.
 const formatVersion = 6
 
-// schemaText makes the database of one partner: the tables that are its own. Those of sessions come by CREATE TABLE.
+// schemaText makes the database of one partner: the tables that are its own. All others come by CREATE TABLE.
 //
 //	partner_log      lsn: the number of the last commit; start_lsn: partner_changes has all after it
 //	partner_changes  which rows each commit wrote or removed (the rows themselves stand in their tables)
@@ -44,12 +44,6 @@ CREATE TABLE partner_roles (
 	start_lsn     INTEGER NOT NULL
 );
 `
-
-// The one row of a table, as installation makes it.
-const (
-	firstEpoch = `INSERT INTO MirrorStateEpoch (Id, Epoch, Server, FleetSecret) VALUES (1, 0, '', NULL);`
-	firstSweep = `INSERT INTO MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0);`
-)
 
 const schemaObjects = `
 CREATE TABLE partner_database (

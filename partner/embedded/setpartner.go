@@ -160,7 +160,7 @@ func (p *database) establish(ctx context.Context, mirror *database) error {
 // the other one learns of it later.
 func (p *Partner) partnerOff(ctx context.Context, s *session, d *database) error {
 	if d == nil || !d.isMirrored() {
-		title := DatabaseName
+		title := p.pair.folder.title
 		if d != nil {
 			title = d.title
 		}

@@ -9,7 +9,7 @@ import (
 
 	mssql "github.com/microsoft/go-mssqldb"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // read is what a stock read procedure answered. Pointers are nil for NULL.
@@ -65,7 +65,7 @@ func call(t testing.TB, db *sql.DB, procedure string, args ...any) {
 }
 
 func TestStock_readAndLock(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	item := bytes.Repeat([]byte{1, 0, 255}, 200)
 
 	if r := getItem(t, db, "TempGetStateItem3", "nobody"); r.locked != nil || r.cookie != nil || r.age != nil || r.short != nil || r.flags != nil {
@@ -109,7 +109,7 @@ func TestStock_readAndLock(t *testing.T) {
 }
 
 func TestStock_longItems(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	long := bytes.Repeat([]byte("0123456789"), 10_000)
 	call(t, db, "TempInsertStateItemLong", sql.Named("id", "l"), sql.Named("itemLong", long), sql.Named("timeout", 20))
 	r := getItem(t, db, "TempGetStateItemExclusive3", "l")
@@ -135,7 +135,7 @@ func TestStock_longItems(t *testing.T) {
 }
 
 func TestStock_warts(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	call(t, db, "TempInsertUninitializedItem", sql.Named("id", "w"), sql.Named("itemShort", []byte{1}), sql.Named("timeout", 20))
 
 	t.Run("a read clears the uninitialized flag, once", func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestStock_warts(t *testing.T) {
 }
 
 func TestStock_meta(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	var appID int64
 	var version string
 	major := scalar[int](t, db, "declare @v int exec dbo.GetMajorVersion @v output select @v")
@@ -212,7 +212,7 @@ func TestStock_meta(t *testing.T) {
 }
 
 func TestStock_olderGenerations(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	call(t, db, "TempInsertStateItemShort", sql.Named("id", "o"), sql.Named("itemShort", []byte("x")), sql.Named("timeout", 20))
 	var short []byte
 	var locked bool

@@ -61,9 +61,6 @@ func openStore(path string, about aboutDatabase) (s *store, err error) {
 	return s, s.open()
 }
 
-// fresh tells whether the file has been made just now, with nothing in it.
-func (s *store) fresh() bool { return s.lsn.Load() == 0 && len(s.committed()) == 0 }
-
 // open opens the connections.
 func (s *store) open() error {
 	c, err := openConn(s.path)

@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // What a stranger's application met.
 func TestStranger_application(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, want := range map[string]string{
 		"SELECT CONVERT(varchar(9), SUM(a)) FROM (SELECT 3 AS a UNION ALL SELECT 1.5) x": "4.5",
 		"SELECT CONVERT(varchar(9), SUM(a)) FROM (VALUES (1), (2.5)) x (a)":              "3.5",

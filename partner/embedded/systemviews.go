@@ -276,7 +276,7 @@ type catalogued struct {
 
 // catalogue is all databases of the server in the order of their ids.
 func (p *Partner) catalogue() (list []catalogued) {
-	created := standardDatabase()
+	created := firstDatabase("")
 	for i, name := range systemDatabases {
 		list = append(list, catalogued{name: name, id: int64(i + 1), created: created.createdAt()})
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // typed is the first row of an answer: each column's type as the driver reads it from the wire, and its value.
@@ -56,7 +56,7 @@ func typed(t *testing.T, db *sql.DB, text string, args ...any) string {
 
 // The result of an expression is of the type that the manual gives ("Data type precedence", "Precision, scale, and length"), and has its digits.
 func TestTypes_expressions(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, want := range map[string]string{
 		"1.5, 1e0, 12345678901, .5, 100.":                                                                                                                 "decimal(2,1) 1.5, float 1, decimal(11,0) 12345678901, decimal(1,1) 0.5, decimal(3,0) 100",
 		"cast(1.5 as money), cast('1.23' as money), cast(-0.00005 as money)":                                                                              "money 1.5000, money 1.2300, money -0.0001",
@@ -90,7 +90,7 @@ func TestTypes_expressions(t *testing.T) {
 }
 
 func TestTypes_aggregates(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	if _, err := db.ExecContext(limit(t), "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (1, 'a'), (2, 'b'), (4, 'c')"); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestTypes_aggregates(t *testing.T) {
 
 // The errors of conversions: each kind of source has its own.
 func TestTypes_conversionErrors(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, number := range map[string]int32{
 		"SELECT CAST('abc' AS int)":                                            245,
 		"SELECT CAST('1.5' AS int)":                                            245,
@@ -168,7 +168,7 @@ func TestTypes_conversionErrors(t *testing.T) {
 
 // Blanks at the end do not count where text is compared, sorted or grouped. Source: the manual's "= (Equals)" and KB 316626; of LIKE its own page.
 func TestTypes_trailingBlanks(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	if _, err := db.ExecContext(limit(t), "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (1, 'Shop'), (2, 'shop  '), (3, 'shops')"); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestTypes_trailingBlanks(t *testing.T) {
 
 // A datetimeoffset keeps its offset, and is compared as the moment that it is.
 func TestTypes_datetimeoffset(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	when := time.Date(2020, 1, 2, 3, 4, 5, 123_456_700, time.FixedZone("", 2*3600))
 	const shown = "2020-01-02 03:04:05.1234567 +02:00"
 	for text, want := range map[string]string{
@@ -229,7 +229,7 @@ func TestTypes_datetimeoffset(t *testing.T) {
 
 // Parameters of a text have the types that they come with.
 func TestTypes_parameters(t *testing.T) {
-	db := connect(t, embeddedtest.Start(t).Partner("a"), "ASPState")
+	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for _, c := range []struct {
 		text string
 		args []any

@@ -2,14 +2,14 @@ package embedded
 
 import "context"
 
-// The verbs of a partner are those of its mirrored database: ASPState, or what else is mirrored there.
+// The verbs of a partner are those of its mirrored database: the one the pair began with, or what else is mirrored there.
 
 // mirroredMain is that database; 1416: there is none.
 func (p *Partner) mirroredMain() (*database, error) {
 	if d := p.main(); d.isMirrored() {
 		return d, nil
 	}
-	return nil, message(1416, 16, `Database "%s" is not configured for database mirroring.`, DatabaseName)
+	return nil, message(1416, 16, `Database "%s" is not configured for database mirroring.`, p.pair.folder.title)
 }
 
 // on does something to the mirrored database.

@@ -116,7 +116,7 @@ func (p *Pair) forecast() {
 // caller holds weather.mu.
 func (p *Partner) suffers(kind string) bool {
 	for _, f := range p.faults {
-		if f.Kind == kind && f.App == "" {
+		if f.kind == kind && f.app == "" {
 			return true
 		}
 	}

@@ -39,7 +39,7 @@ func (p *Pair) SetWitness(on bool) error {
 	return p.verb(context.Background(), func(context.Context) error {
 		s := p.main()
 		if s == nil || !s.mirrored() {
-			return message(1416, 16, `Database "%s" is not configured for database mirroring.`, DatabaseName)
+			return message(1416, 16, `Database "%s" is not configured for database mirroring.`, p.folder.title)
 		}
 		s.setWitness(on)
 		return nil

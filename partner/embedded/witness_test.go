@@ -14,19 +14,19 @@ import (
 )
 
 func TestWitness_automaticFailover(t *testing.T) {
-	for _, kind := range []string{"crash", "stop", "freeze", "isolate"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, kind := range []embedded.Fault{embedded.Crash, embedded.Stop, embedded.Freeze, embedded.Isolate} {
+		t.Run(kind.String(), func(t *testing.T) {
 			pair := startPair(t, true)
 			a, b := pair.Partner("a"), pair.Partner("b")
 			insert(t, connect(t, a, "ASPState"), "one")
-			injectKind(t, a, kind)
+			inject(t, a, kind)
 			waitPrincipal(t, pair, "b")
 			db := connect(t, b, "ASPState")
 			if n := sessions(t, db); n != 1 {
 				t.Errorf("%d sessions, want 1", n)
 			}
 			insert(t, db, "two")
-			injectKind(t, a, "none")
+			inject(t, a, embedded.Heal)
 			waitState(t, pair, "SYNCHRONIZED")
 			if got, want := viewOf(t, connect(t, a, "master")), (view{"MIRROR", "SYNCHRONIZED", "FULL", 2}); got != want {
 				t.Errorf("the old principal: %+v, want %+v", got, want)
@@ -40,16 +40,16 @@ func TestWitness_partitionIsNoFailover(t *testing.T) {
 	pair := startPair(t, true)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	db := connect(t, a, "ASPState")
-	injectKind(t, a, "partition")
+	inject(t, a, embedded.Partition)
 	waitState(t, pair, "DISCONNECTED")
 	insert(t, db, "exposed")
 	// What the principal wrote while exposed would be lost.
-	injectKind(t, a, "crash")
+	inject(t, a, embedded.Crash)
 	stays(t, pair, "a")
 	if got := viewOf(t, connect(t, b, "master")); got.role != "MIRROR" {
 		t.Errorf("b: %+v", got)
 	}
-	injectKind(t, a, "none")
+	inject(t, a, embedded.Heal)
 	waitState(t, pair, "SYNCHRONIZED")
 	if n := sessions(t, db); n != 1 || pair.Principal() != "a" {
 		t.Errorf("%d sessions, principal %s", n, pair.Principal())
@@ -76,31 +76,31 @@ func stays(t testing.TB, pair *embedded.Pair, name string) {
 func TestWitness_allLostEachOther(t *testing.T) {
 	pair := startPair(t, true)
 	a, b := pair.Partner("a"), pair.Partner("b")
-	injectKind(t, b, "isolate") // the mirror first: alone it takes over from nobody, however late the next comes
-	injectKind(t, a, "isolate")
+	inject(t, b, embedded.Isolate) // the mirror first: alone it takes over from nobody, however late the next comes
+	inject(t, a, embedded.Isolate)
 	waitState(t, pair, "DISCONNECTED")
-	injectKind(t, a, "crash")
-	injectKind(t, b, "none") // mirror and witness find each other first
+	inject(t, a, embedded.Crash)
+	inject(t, b, embedded.Heal) // mirror and witness find each other first
 	stays(t, pair, "a")
-	injectKind(t, a, "none")
+	inject(t, a, embedded.Heal)
 	waitState(t, pair, "SYNCHRONIZED")
 }
 
 func TestWitness_outdatedPrincipalStaysClosed(t *testing.T) {
 	pair := startPair(t, true)
 	a, b := pair.Partner("a"), pair.Partner("b")
-	injectKind(t, a, "crash")
+	inject(t, a, embedded.Crash)
 	waitPrincipal(t, pair, "b")
 	insert(t, connect(t, b, "ASPState"), "new")
-	injectKind(t, b, "crash")
-	injectKind(t, a, "start") // alone with the witness, which knows better
+	inject(t, b, embedded.Crash)
+	inject(t, a, embedded.Start) // alone with the witness, which knows better
 	master := connect(t, a, "master")
 	refused(t, master, "USE ASPState", 955)
 	refused(t, master, "EXEC ASPState.dbo.TempResetTimeout 'x'", 955)
 	if got := scalar[string](t, master, "SELECT state_desc FROM sys.databases WHERE name = 'ASPState'"); got != "RECOVERING" {
 		t.Errorf("the closed database is %s", got)
 	}
-	injectKind(t, b, "start")
+	inject(t, b, embedded.Start)
 	waitState(t, pair, "SYNCHRONIZED")
 	if got := pair.Principal(); got != "b" {
 		t.Errorf("principal %s", got)
@@ -122,20 +122,20 @@ func TestWitness_statements(t *testing.T) {
 		t.Errorf("witness %v, shown as %q", pair.Witness(), got)
 	}
 	// Forced service wants the mirror connected to the witness.
-	injectKind(t, pair.Partner("b"), "isolate")
+	inject(t, pair.Partner("b"), embedded.Isolate)
 	waitState(t, pair, "DISCONNECTED")
 	var e *tds.Error
 	if err := pair.Partner("b").ForceService(limit(t)); !errors.As(err, &e) || e.Number != 1431 {
 		t.Errorf("forced without the witness: %v, want 1431", err)
 	}
-	injectKind(t, pair.Partner("b"), "none")
+	inject(t, pair.Partner("b"), embedded.Heal)
 	waitState(t, pair, "SYNCHRONIZED")
 	mustExec(t, a, "ALTER DATABASE ASPState SET WITNESS OFF")
 	refused(t, a, "ALTER DATABASE ASPState SET WITNESS OFF", 1439)
 	if pair.Witness() {
 		t.Error("the witness is still there")
 	}
-	injectKind(t, pair.Partner("a"), "crash")
+	inject(t, pair.Partner("a"), embedded.Crash)
 	stays(t, pair, "a")
 }
 
@@ -172,7 +172,7 @@ func TestWitness_underLoad(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"crash", "freeze", "isolate", "stop", "crash", "isolate", "freeze"} {
+	for _, kind := range []embedded.Fault{embedded.Crash, embedded.Freeze, embedded.Isolate, embedded.Stop, embedded.Crash, embedded.Isolate, embedded.Freeze} {
 		for range 20 {
 			select {
 			case <-done:
@@ -181,7 +181,7 @@ func TestWitness_underLoad(t *testing.T) {
 			}
 		}
 		old := pair.Principal()
-		injectKind(t, pair.Partner(old), kind)
+		inject(t, pair.Partner(old), kind)
 		next := map[string]string{"a": "b", "b": "a"}[old]
 		waitPrincipal(t, pair, next)
 		select {
@@ -189,7 +189,7 @@ func TestWitness_underLoad(t *testing.T) {
 		case <-time.After(15 * time.Second):
 			t.Fatal("the writers do not get on")
 		}
-		injectKind(t, pair.Partner(old), "none")
+		inject(t, pair.Partner(old), embedded.Heal)
 		waitState(t, pair, "SYNCHRONIZED")
 	}
 	stop()

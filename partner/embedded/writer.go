@@ -136,9 +136,12 @@ func (w *writer) said(text string) {
 			g.saved = map[string]int{}
 		}
 		g.saved[name] = len(g.schema)
-	} else if name, ok := strings.CutPrefix(text, "ROLLBACK TO "); ok && g.saved[name] < len(g.schema) {
-		g.schema = g.schema[:g.saved[name]]
-		w.schemaChanged()
+	} else if name, ok := strings.CutPrefix(text, "ROLLBACK TO "); ok {
+		g.objects = nil
+		if g.saved[name] < len(g.schema) {
+			g.schema = g.schema[:g.saved[name]]
+			w.schemaChanged()
+		}
 	}
 }
 

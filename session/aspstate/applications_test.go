@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // renamed shows the principal under another name.
@@ -28,7 +28,7 @@ func (r *renamed) Do(ctx context.Context, c partner.Call, op func(ctx context.Co
 // TestApplications_AskedAnewOnAnotherPrincipal: after a forced service the registration
 // may be gone, or the id be somebody else's.
 func TestApplications_AskedAnewOnAnotherPrincipal(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair := &renamed{openPair(t, servers), partner.A}
 	store := openStore(t, pair)
 	ref := newSession(t, store)

@@ -12,8 +12,8 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
@@ -90,7 +90,7 @@ func (s onStock) Do(ctx context.Context, c partner.Call, op func(ctx context.Con
 
 // subject is a store on an embedded pair of its own, with .NET beside it.
 func subject(t *testing.T, extended bool) storetest.Subject {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	var pair aspstate.Pair = openPair(t, servers)
 	if !extended {
 		pair = onStock{pair}

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // afterFirst runs a hook when the first call with that label has been executed, and
@@ -41,7 +41,7 @@ func newSession(t *testing.T, store *aspstate.Store) session.Ref {
 
 // TestAcquire_callerLeft: a client gives up its acquire just as it is granted, and does not come again.
 func TestAcquire_callerLeft(t *testing.T) {
-	pair := &afterFirst{Pair: openPair(t, embeddedtest.Start(t)), label: "acquire"}
+	pair := &afterFirst{Pair: openPair(t, aspstatetest.Start(t)), label: "acquire"}
 	store := openStore(t, pair)
 	ref := newSession(t, store)
 	for _, op := range []session.Operation{{}, session.NewOperation()} {
@@ -65,7 +65,7 @@ func TestAcquire_callerLeft(t *testing.T) {
 // it is granted, and sends it again with the same operation id, on this server or another. The
 // clean-up of the first call must not release the lock that the second was told of.
 func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
-	shared := openPair(t, embeddedtest.Start(t))
+	shared := openPair(t, aspstatetest.Start(t))
 	pair := &afterFirst{Pair: shared, label: "acquire"}
 	store := openStore(t, pair)
 	for name, again := range map[string]*aspstate.Store{"here": store, "on another server": openStore(t, shared)} {
@@ -99,7 +99,7 @@ func TestAcquire_askedAgainWhileTheFirstIsGivenBack(t *testing.T) {
 // must not be that of what another client has stored since, or the next conditional put
 // overwrites what its caller has never seen.
 func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
-	store := openStore(t, openPair(t, embeddedtest.Start(t)))
+	store := openStore(t, openPair(t, aspstatetest.Start(t)))
 	ref, first := newSession(t, store), session.NewOperation()
 	put := func(item string, cond session.Condition, op session.Operation) (session.Session, error) {
 		return store.Put(t.Context(), ref, session.Write{Item: []byte(item)}, cond, op)
@@ -123,7 +123,7 @@ func TestPut_sentAgainDoesNotTellOfAnothersVersion(t *testing.T) {
 // the store is closed meanwhile. The clean-up is over when the call is: nothing runs
 // behind Close.
 func TestAcquire_leftWhileTheStoreIsClosed(t *testing.T) {
-	pair := &countGiveBacks{Pair: openPair(t, embeddedtest.Start(t))}
+	pair := &countGiveBacks{Pair: openPair(t, aspstatetest.Start(t))}
 	closing := &afterFirst{Pair: pair, label: "acquire"}
 	store := openStore(t, closing)
 	ref := newSession(t, store)

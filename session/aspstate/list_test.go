@@ -6,15 +6,15 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
 // An extension of an earlier version has no column of the seconds (207): sessions are listed without them.
 func TestStore_ListEarlierVersion(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	store := openStore(t, openPair(t, servers))
 	ref := session.Ref{App: &storetest.Applications()[0], ID: session.NewID()}
 	if _, err := store.Put(t.Context(), ref, session.Write{Item: []byte("item"), Seconds: 90}, session.Condition{}, session.NewOperation()); err != nil {

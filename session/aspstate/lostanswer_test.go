@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
@@ -78,7 +78,7 @@ func hold(t *testing.T, store *aspstate.Store, ref session.Ref) session.Lock {
 // TestUpdate_sentAgainWhenTheRowCannotTell: an update was applied, its answer was lost,
 // and what has come since hides it. Its caller must not be told that it was not applied.
 func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	for _, schema := range []struct {
 		name string
 		pair aspstate.Pair
@@ -117,7 +117,7 @@ func TestUpdate_sentAgainWhenTheRowCannotTell(t *testing.T) {
 // TestUpdate_sentAgainAfterARemoval: the session is removed before the call is sent again, and perhaps made
 // anew. What it remembered when it was removed tells whether the first attempt was executed.
 func TestUpdate_sentAgainAfterARemoval(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
 	others, older := openStore(t, pair), storetest.NewOlder(db)
 	for _, verb := range []string{"update", "release"} {
@@ -162,7 +162,7 @@ func TestUpdate_sentAgainAfterARemoval(t *testing.T) {
 
 // TestUpdate_sentAgainWithTheLockOfARemovedSession: the session had been removed, by its holder, before the call began.
 func TestUpdate_sentAgainWithTheLockOfARemovedSession(t *testing.T) {
-	pair := openPair(t, embeddedtest.Start(t))
+	pair := openPair(t, aspstatetest.Start(t))
 	others := openStore(t, pair)
 	for _, verb := range []string{"update", "release"} {
 		ref := newSession(t, others)
@@ -184,7 +184,7 @@ func TestUpdate_sentAgainWithTheLockOfARemovedSession(t *testing.T) {
 
 // TestUpdate_sentAgainDoesNotUndoALaterOne: under one lock that is kept.
 func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	store := openStore(t, openPair(t, servers))
 	ref := newSession(t, store)
 	// Older than the calls: nothing but the ring is in their way.
@@ -209,7 +209,7 @@ func TestUpdate_sentAgainDoesNotUndoALaterOne(t *testing.T) {
 // TestPut_sentAgainToALockedSession: a put was applied, its answer was lost, and the session has seen more since than it
 // remembers, a lock that is held now at last. That lock is no reason to say that nothing was stored.
 func TestPut_sentAgainToALockedSession(t *testing.T) {
-	pair := openPair(t, embeddedtest.Start(t))
+	pair := openPair(t, aspstatetest.Start(t))
 	for _, cond := range []session.Condition{{}, {OnlyCreate: true}} {
 		others := openStore(t, pair)
 		ref := session.Ref{App: &session.Application{Name: "/lm/w3svc/1/root/again", Timeout: 20, LockTimeout: time.Hour}, ID: session.NewID()}
@@ -237,7 +237,7 @@ func TestPut_sentAgainToALockedSession(t *testing.T) {
 // tombstone, and perhaps somebody made another one. Nobody knows what became of the put then, and nobody's session is
 // overwritten with it.
 func TestPut_sentAgainAfterDotNETRemoved(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
 	others, older, net := openStore(t, pair), storetest.NewOlder(db), storetest.NewNetClient(db)
 	const absent, byDotNET, byUs = "made by nobody", "made by .NET", "made by a verb"
@@ -289,7 +289,7 @@ func TestPut_sentAgainAfterDotNETRemoved(t *testing.T) {
 
 // TestPut_sentAgainAndNotDone: where it is certain that the first attempt of a put with a tag was not executed, it is not unknown.
 func TestPut_sentAgainAndNotDone(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair, db := openPair(t, servers), openDB(t, servers.Partner("a").ConnectionString("ASPState"))
 	others, older := openStore(t, pair), storetest.NewOlder(db)
 	for _, removed := range []bool{false, true} {
@@ -339,7 +339,7 @@ func netKey(t *testing.T, net storetest.NetClient, ref session.Ref) string {
 // TestAcquire_grantedAndNeverAnswered: its caller left before the answer could be asked
 // for again. Nobody knows of that lock, so that nobody else would release it.
 func TestAcquire_grantedAndNeverAnswered(t *testing.T) {
-	pair := openPair(t, embeddedtest.Start(t))
+	pair := openPair(t, aspstatetest.Start(t))
 	for _, kind := range []error{context.Canceled, partner.ErrOutcomeUnknown} {
 		lost := &partner.CallError{Label: "acquire", Kind: kind, Result: partner.Unknown}
 		store, others := openStore(t, &silent{pair, "acquire", lost}), openStore(t, pair)

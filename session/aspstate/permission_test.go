@@ -9,9 +9,9 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // rights is a permission that ends.
@@ -44,7 +44,7 @@ func (r *rights) MayRegister(string) error {
 // TestStore_RevokedBetweenAttempts: an attempt was sent and not answered, or was held before it was sent, and its caller
 // loses the right to call meanwhile. Nothing is sent for him any more, and he is told what is known.
 func TestStore_RevokedBetweenAttempts(t *testing.T) {
-	pair := openPair(t, embeddedtest.Start(t))
+	pair := openPair(t, aspstatetest.Start(t))
 	others := openStore(t, pair)
 	for _, c := range []struct {
 		name, label string
@@ -97,19 +97,19 @@ func putRevoked(ctx context.Context, s *aspstate.Store, ref session.Ref, _ sessi
 
 // TestStore_RevokedWhileHeld: a put waits for a principal while its caller loses the right to call.
 func TestStore_RevokedWhileHeld(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
 	store := openStore(t, pair)
 	ref := newSession(t, store)
-	inject := func(kind string) {
+	inject := func(kind embedded.Fault) {
 		t.Helper()
 		for _, name := range []string{"b", "a"} {
-			if err := servers.Partner(name).Inject(t.Context(), embedded.Fault{Kind: kind}); err != nil {
+			if err := servers.Partner(name).Inject(t.Context(), kind); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	inject("stop")
+	inject(embedded.Stop)
 	var r rights
 	ended := make(chan error, 1)
 	go func() { ended <- putRevoked(session.WithPermission(t.Context(), &r), store, ref, session.Lock{}) }()
@@ -121,7 +121,7 @@ func TestStore_RevokedWhileHeld(t *testing.T) {
 		}
 	}
 	r.over.Store(true)
-	inject("start")
+	inject(embedded.Start)
 	if err := <-ended; !errors.Is(err, errOver) {
 		t.Errorf("who may not call any more got %v, want %v", err, errOver)
 	}
@@ -133,7 +133,7 @@ func TestStore_RevokedWhileHeld(t *testing.T) {
 
 // TestApplications_Registering: who registers an application that nobody has met is asked for the right to.
 func TestApplications_Registering(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
 	for _, schema := range []struct {
 		name  string
@@ -177,7 +177,7 @@ func TestApplications_Registering(t *testing.T) {
 
 // TestApplications_Collision: two names that make one id are told apart from a fault of the server.
 func TestApplications_Collision(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
 	for _, schema := range []struct {
 		name string

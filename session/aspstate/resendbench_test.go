@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // resends is a pair whose every so manieth write is sent twice, as if its first answer had been lost.
@@ -37,7 +37,7 @@ func (r *resends) Do(ctx context.Context, c partner.Call, op func(ctx context.Co
 //
 //	go test -run '^$' -bench Store_resends -benchtime 3s ./session/aspstate
 func BenchmarkStore_resends(b *testing.B) {
-	pair := openPair(b, embeddedtest.Start(b))
+	pair := openPair(b, aspstatetest.Start(b))
 	app := session.Application{Name: "/lm/w3svc/1/root"}.WithDefaults()
 	for _, keyed := range []bool{false, true} {
 		for _, every := range []int{0, 100} {

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // exactClock knows the server's clock exactly: it is this machine's. Otherwise a call that follows upon another one within
@@ -32,7 +32,7 @@ func (p exactClock) Do(ctx context.Context, c partner.Call, op func(ctx context.
 // TestStore_OneRoundTrip counts at the server: on the extended schema a call that
 // need not wait is exactly one request, short items and long ones alike.
 func TestStore_OneRoundTrip(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	store := openStore(t, exactClock{openPair(t, servers)})
 	ctx := t.Context()
 	// The prober asks in batches, the store in procedure calls only.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
@@ -30,7 +30,7 @@ func secretOf(t *testing.T, store *aspstate.Store) []byte {
 // All stores on a database have one secret. It is read once, and then beside the calls; a database that
 // has another one is noticed.
 func TestStore_FleetSecret(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	pair := openPair(t, servers)
 	store, other := openStore(t, pair), openStore(t, pair)
 	asked := func(want int64) {

@@ -7,15 +7,15 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // TestStore_BigItemsOnASlowLink: an item that needs longer than an attempt without one
 // is written and read in one attempt, and not cut off and sent again whole.
 func TestStore_BigItemsOnASlowLink(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	wires := map[partner.Name]*wire{"a": openWire(t, servers.Partner("a")), "b": openWire(t, servers.Partner("b"))}
 	pair := &countAttempts{Pair: followWires(t, wires)} // an attempt has half a second
 	store := openStore(t, pair)

@@ -16,9 +16,9 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
 )
 
@@ -33,7 +33,7 @@ type sweepField struct {
 }
 
 func startSweepField(t testing.TB) *sweepField {
-	g := &sweepField{servers: embeddedtest.Start(t)}
+	g := &sweepField{servers: aspstatetest.Start(t)}
 	g.pair = openPair(t, g.servers)
 	g.store = openStore(t, g.pair)
 	g.db = openDB(t, g.servers.Partner("a").ConnectionString("ASPState"))

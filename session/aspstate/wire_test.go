@@ -14,20 +14,20 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // illness is what befalls the wire to the principal.
 type illness struct {
 	name   string
 	toxics []toxic
-	off    bool   // the wire takes no connections and ends those it has
-	also   string // a fault of the principal itself, so that the toxic shows
-	cuts   bool   // calls lose their answer by it
-	deaf   bool   // nothing gets through, an operator's word neither
-	mute   bool   // nothing comes back, not even the end of the connection
+	off    bool           // the wire takes no connections and ends those it has
+	also   embedded.Fault // a fault of the principal itself, so that the toxic shows
+	cuts   bool           // calls lose their answer by it
+	deaf   bool           // nothing gets through, an operator's word neither
+	mute   bool           // nothing comes back, not even the end of the connection
 }
 
 // illnesses are toxiproxy's toxics, in both directions where that makes a difference.
@@ -42,7 +42,7 @@ func illnesses() []illness {
 		{name: "latency with jitter", toxics: both("latency", map[string]any{"latency": 8, "jitter": 6})},
 		{name: "bandwidth", toxics: both("bandwidth", map[string]any{"rate": 400})},
 		{name: "slicer", toxics: both("slicer", map[string]any{"average_size": 900, "size_variation": 600, "delay": 200})},
-		{name: "slow close", toxics: both("slow_close", map[string]any{"delay": 700}), also: "sever", cuts: true},
+		{name: "slow close", toxics: both("slow_close", map[string]any{"delay": 700}), also: embedded.Sever, cuts: true},
 		{name: "half-open, requests vanish", toxics: one("timeout", "upstream", map[string]any{"timeout": 0}), cuts: true, deaf: true, mute: true},
 		{name: "half-open, answers vanish", toxics: one("timeout", "downstream", map[string]any{"timeout": 0}), cuts: true, deaf: true, mute: true},
 		{name: "reset at a request", toxics: one("reset_peer", "upstream", map[string]any{"timeout": 0}), cuts: true, deaf: true},
@@ -57,7 +57,7 @@ func illnesses() []illness {
 // done twice; no lock held twice. The wire to the principal falls ill under load and gets
 // well; falls ill again, and the partners change roles meanwhile; and back.
 func TestWire(t *testing.T) {
-	servers := embeddedtest.Start(t)
+	servers := aspstatetest.Start(t)
 	wires := map[partner.Name]*wire{"a": openWire(t, servers.Partner("a")), "b": openWire(t, servers.Partner("b"))}
 	g := &ground{servers, wires["a"], followWires(t, wires)}
 	for _, ill := range illnesses() {
@@ -281,8 +281,8 @@ func (l *load) suffers(ill illness, g *ground) {
 	l.t.Helper()
 	before := l.cut.count()
 	ill.begin(l.t, g.wire)
-	if ill.also != "" {
-		if err := g.servers.Partner("a").Inject(l.t.Context(), embedded.Fault{Kind: ill.also}); err != nil {
+	if ill.also.String() != "" {
+		if err := g.servers.Partner("a").Inject(l.t.Context(), ill.also); err != nil {
 			l.t.Fatal(err)
 		}
 	}

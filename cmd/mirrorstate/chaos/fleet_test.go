@@ -13,9 +13,9 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // holdWindow is the proxies'; every outage of a schedule is shorter.
@@ -47,7 +47,7 @@ type fleetOptions struct {
 func startFleet(t *testing.T, tl *tally, o fleetOptions) *fleet {
 	t.Helper()
 	f := &fleet{
-		servers: embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: partnerTimeout, Witness: o.witness}),
+		servers: aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: partnerTimeout, Witness: o.witness}),
 		witness: o.witness, tally: tl,
 	}
 	for i := range o.proxies {

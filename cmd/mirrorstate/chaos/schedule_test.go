@@ -230,12 +230,13 @@ func (d *director) apply(ctx context.Context, s step, principal string) (refused
 	if s.target == "mirror" {
 		target = servers.Partner(servers.Mirror())
 	}
-	f := embedded.Fault{Kind: s.kind}
+	app := ""
 	if s.proxy >= 0 {
-		f.App = d.fleet.proxies[s.proxy].app
+		app = d.fleet.proxies[s.proxy].app
 	}
-	if s.kind == "slow" {
-		f.Delay, f.Jitter = s.delay, s.delay/2
+	f, err := embedded.ParseFault(s.kind, s.delay, s.delay/2, app)
+	if err != nil {
+		return false, err
 	}
 	return false, target.Inject(ctx, f)
 }
@@ -250,7 +251,7 @@ func (d *director) lift(ctx context.Context) error {
 		}
 	}
 	for _, name := range []string{"a", "b"} {
-		errs = append(errs, d.fleet.servers.Partner(name).Inject(ctx, embedded.Fault{Kind: "none"}))
+		errs = append(errs, d.fleet.servers.Partner(name).Inject(ctx, embedded.Heal))
 	}
 	return errors.Join(errs...)
 }

@@ -1,5 +1,5 @@
-// Package embeddedtest gives tests a mirrored pair of their own: empty, on free
-// ports of the loopback, and gone at the end of the test.
+// Package embeddedtest gives tests a mirrored pair of their own, on free ports of the loopback and gone at the end of the
+// test: with the schema of the application that is tested, or empty. docs/embedded.md shows a whole test.
 package embeddedtest
 
 import (
@@ -13,18 +13,24 @@ import (
 // stopWait is how long a pair may take to stop.
 const stopWait = 20 * time.Second
 
-// Start starts an empty pair in a folder of the test's own; partner a is the
+// Options are those of [embedded.Open]. No Dir: a folder of the test's own.
+type Options = embedded.Options
+
+// Start starts a pair with an empty database, embedded.DatabaseName, in a folder of the test's own; partner a is the
 // principal and the pair is SYNCHRONIZED. At the end of the test it is stopped, and the
 // test fails if that does not go well. Close clients before: in a Cleanup registered
 // after Start, or in the test itself.
 func Start(t testing.TB) *embedded.Pair {
 	t.Helper()
-	return StartWith(t, embedded.Options{Dir: t.TempDir()})
+	return StartWith(t, Options{})
 }
 
-// StartWith is Start with options of one's own. The folder may hold an earlier pair.
-func StartWith(t testing.TB, o embedded.Options) *embedded.Pair {
+// StartWith is Start with options of one's own, such as a Schema. The folder may hold an earlier pair.
+func StartWith(t testing.TB, o Options) *embedded.Pair {
 	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
 	pair, err := embedded.Open(o)
 	if err != nil {
 		t.Fatalf("open the embedded pair: %v", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net"
+	"time"
 )
 
 // sendAt is how much is gathered before full packets are sent.
@@ -38,7 +40,26 @@ type Response struct {
 	values    []byte // RETURNVALUE tokens, which follow the return status
 	ordinal   uint16
 	err       error // of a ReturnValue: fails the call
+
+	failed func(e *Error) // told of errors that do not end the request; nil: nobody
 }
+
+// Unread is a response to a request that has no client: nobody reads it. failed is told of the errors that do
+// not end the request.
+func Unread(ctx context.Context, failed func(e *Error)) *Response {
+	w := &Response{c: &conn{}, out: newPacketWriter(nobody{}, 0), failed: failed}
+	w.start(ctx, false)
+	return w
+}
+
+// nobody is who does not read a response.
+type nobody struct{ net.Conn }
+
+// SetWriteDeadline implements [net.Conn].
+func (nobody) SetWriteDeadline(time.Time) error { return nil }
+
+// Write implements [net.Conn].
+func (nobody) Write(b []byte) (int, error) { return len(b), nil }
 
 // start prepares the response for a request or for one call of an RPC.
 func (w *Response) start(ctx context.Context, rpc bool) {
@@ -160,6 +181,9 @@ func (w *Response) Info(e *Error) {
 // batch that goes on. An error that ends the request is simply returned.
 func (w *Response) Error(e *Error) {
 	w.cols = nil // the DONE below ends an open result set too
+	if w.failed != nil {
+		w.failed(e)
+	}
 	w.message(tokenError, e)
 	w.done(w.statementToken(), doneMore|doneError, 0, 0)
 }

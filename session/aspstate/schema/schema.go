@@ -1,6 +1,6 @@
 // Package schema is the T-SQL of ASPState: the stock objects, and what the extension adds. Every statement
 // that defines them stands in its *.sql files and nowhere else: mirrorstate install sends these
-// batches, and a new embedded pair begins with what they define.
+// batches, and a new embedded pair begins with what they define (Script).
 //
 // It does no I/O; the files are part of the program.
 package schema
@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/sqlscript"
 )
 
 //go:embed *.sql install/*.sql
@@ -35,19 +37,34 @@ const (
 // database one after the other, in order. Safe to repeat: tables and rows that
 // stand are kept, procedures are made again.
 func All() ([]Batch, error) {
+	var all []Batch
+	err := each(func(name, text string) { all = append(all, Split(name, text)...) })
+	return all, err
+}
+
+// Script is All as one script with GO lines: what an embedded pair begins with.
+func Script() string {
+	var script strings.Builder
+	if err := each(func(_, text string) { script.WriteString(text + "\nGO\n") }); err != nil {
+		panic(err) // the files are part of the program
+	}
+	return script.String()
+}
+
+// each gives f the files of the schema, in order.
+func each(f func(name, text string)) error {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var all []Batch
 	for _, name := range names {
 		text, err := files.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("read schema: %w", err)
+			return fmt.Errorf("read schema: %w", err)
 		}
-		all = append(all, Split(name, string(text))...)
+		f(name, string(text))
 	}
-	return all, nil
+	return nil
 }
 
 // Install is a script of install/: what mirrorstate install and uninstall need beside the schema. {database}, {user}
@@ -61,28 +78,9 @@ func Install(name string) []Batch {
 }
 
 // Split cuts a script at its GO lines, which are the client's and no T-SQL.
-func Split(file, text string) []Batch {
-	var (
-		batches []Batch
-		lines   []string
-		begin   = 1
-		n       int
-	)
-	flush := func() {
-		if body := strings.TrimSpace(strings.Join(lines, "\n")); body != "" {
-			batches = append(batches, Batch{File: file, Line: begin, Text: strings.Join(lines, "\n")})
-		}
-		lines, begin = nil, n+1
+func Split(file, text string) (batches []Batch) {
+	for _, b := range sqlscript.Split(text) {
+		batches = append(batches, Batch{File: file, Line: b.Line, Text: b.Text})
 	}
-	for line := range strings.Lines(text) {
-		n++
-		line = strings.TrimRight(line, "\r\n")
-		if strings.EqualFold(strings.TrimSpace(line), "GO") {
-			flush()
-			continue
-		}
-		lines = append(lines, line)
-	}
-	flush()
 	return batches
 }

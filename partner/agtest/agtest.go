@@ -1,4 +1,6 @@
-package embeddedtest
+// Package agtest has an embedded pair show the face of an availability group: what the views of one say is planted, and what its
+// statements do is played. It is for this module's own tests.
+package agtest
 
 import (
 	"context"

@@ -1,0 +1,140 @@
+package embedded_test
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
+)
+
+// orders is a schema of a stranger's.
+const orders = `
+CREATE TABLE dbo.Orders (Id int IDENTITY PRIMARY KEY, Item nvarchar(20) NOT NULL)
+INSERT INTO dbo.Orders (Item) VALUES (N'first')
+GO
+CREATE PROCEDURE dbo.AddOrder @item nvarchar(20) AS
+INSERT INTO dbo.Orders (Item) VALUES (@item)
+GO
+EXEC dbo.AddOrder N'second'
+`
+
+func items(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	var list string
+	if err := db.QueryRowContext(limit(t), "SELECT STRING_AGG(Item, ',') WITHIN GROUP (ORDER BY Id) FROM dbo.Orders").Scan(&list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// A schema is run once, and mirrored; the pair keeps the name of its database.
+func TestOptions_Schema(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("new", func(t *testing.T) {
+		pair := embeddedtest.StartWith(t, embeddedtest.Options{Dir: dir, Database: "Shop", Schema: orders})
+		db, err := sql.Open("sqlserver", pair.ConnectionString())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		if got := items(t, db); got != "first,second" || pair.Database() != "Shop" || pair.State() != "SYNCHRONIZED" {
+			t.Fatalf("%q in %s, %s", got, pair.Database(), pair.State())
+		}
+		if n := pair.Partner("a").Counters(); n.Batches > 2 || n.Calls["AddOrder"] != 0 {
+			t.Errorf("%+v: the schema is no request of a client", n)
+		}
+		if err := pair.Partner("a").Failover(limit(t)); err != nil {
+			t.Fatal(err)
+		}
+		db.SetMaxIdleConns(0) // a driver finds the principal when it connects
+		if _, err := db.ExecContext(limit(t), "EXEC dbo.AddOrder N'third'"); err != nil {
+			t.Fatal(err)
+		}
+		if got := items(t, db); got != "first,second,third" {
+			t.Errorf("on b: %q", got)
+		}
+	})
+	t.Run("again", func(t *testing.T) {
+		pair := embeddedtest.StartWith(t, embeddedtest.Options{Dir: dir, Schema: orders})
+		if got := items(t, connect(t, pair.Partner("b"), "shop")); got != "first,second,third" || pair.Database() != "Shop" || pair.Principal() != "b" {
+			t.Errorf("%q in %s, principal %s", got, pair.Database(), pair.Principal())
+		}
+	})
+}
+
+// What can't be made is told with its line of the script, and nothing is made.
+func TestOptions_schemaRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    embedded.Options
+		want string
+	}{
+		"syntax":             {embedded.Options{Schema: "CREATE TABLE t (a int)\nGO\n\nCREATE TABLE u (\n  a frob frob)"}, "make the schema of ASPState: line 5: sql error "},
+		"an error":           {embedded.Options{Schema: "CREATE TABLE t (a int)\nGO\nINSERT INTO u VALUES (1)"}, "line 3: sql error 208"},
+		"one that goes on":   {embedded.Options{Schema: "CREATE TABLE t (a int NOT NULL)\nINSERT INTO t VALUES (NULL)\nPRINT 'on'"}, "line 2: sql error 515"},
+		"ends its own":       {embedded.Options{Schema: "CREATE TABLE t (a int)\nCOMMIT"}, "it runs in a transaction"},
+		"begins another":     {embedded.Options{Schema: "BEGIN TRANSACTION"}, "it runs in a transaction"},
+		"another database":   {embedded.Options{Schema: "CREATE DATABASE Other"}, "line 1: sql error 226"},
+		"empty with schema":  {embedded.Options{Empty: true, Schema: "PRINT 'x'"}, "leave out either Empty"},
+		"a system's name":    {embedded.Options{Database: "Master"}, `named "Master"`},
+		"a name with blanks": {embedded.Options{Database: " x"}, `named " x"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.o.Dir = t.TempDir()
+			for range 2 { // the second time over what the first has left
+				if _, err := embedded.Open(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("%v, want %q", err, c.want)
+				}
+			}
+			if c.o.Empty {
+				return
+			}
+			pair := embeddedtest.StartWith(t, embedded.Options{Dir: c.o.Dir, Schema: "CREATE TABLE t (a int)"})
+			if got := connect(t, pair.Partner("a"), pair.Database()); got.PingContext(limit(t)) != nil {
+				t.Error("the folder is of no use any more")
+			}
+		})
+	}
+	dir := t.TempDir()
+	t.Run("other", func(t *testing.T) {
+		embeddedtest.StartWith(t, embedded.Options{Dir: dir, Database: "Shop"})
+	})
+	if _, err := embedded.Open(embedded.Options{Dir: dir, Database: "Store"}); err == nil || !strings.Contains(err.Error(), "began with the database Shop, not Store") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a process made before it ended, before mirroring began, is there at the next start, and is not made twice.
+func TestOptions_schemaOfAProcessThatEnded(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("first", func(t *testing.T) {
+		embeddedtest.StartWith(t, embeddedtest.Options{Dir: dir, Database: "Shop", Schema: orders})
+	})
+	forgetMirroring(t, filepath.Join(dir, "a", "shop.db"))
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(filepath.Join(dir, "b", "shop.db"+suffix)) // perhaps there is none
+	}
+	pair := embeddedtest.StartWith(t, embeddedtest.Options{Dir: dir, Schema: orders})
+	if err := pair.Partner("a").Failover(limit(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := items(t, connect(t, pair.Partner("b"), "Shop")); got != "first,second" {
+		t.Errorf("%q", got)
+	}
+}
+
+// forgetMirroring takes the marks of mirroring from a file.
+func forgetMirroring(t *testing.T, path string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("DELETE FROM partner_state; DELETE FROM partner_roles"); err != nil {
+		t.Fatal(err)
+	}
+}
