@@ -16,8 +16,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
 	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
-	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
 // sickPair is a pair of servers that the doctor is shown.
@@ -31,7 +31,7 @@ type sickPair struct {
 
 func newPatient(t *testing.T, o embedded.Options) *sickPair {
 	o.Dir, o.PartnerTimeout = t.TempDir(), 500*time.Millisecond
-	p := &sickPair{t: t, servers: embeddedtest.StartWith(t, o), sql: map[string]*sql.Conn{}}
+	p := &sickPair{t: t, servers: aspstatetest.StartWith(t, o), sql: map[string]*sql.Conn{}}
 	return p
 }
 
