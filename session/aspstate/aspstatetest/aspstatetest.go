@@ -15,9 +15,11 @@ func Start(t testing.TB) *embedded.Pair {
 	return StartWith(t, embeddedtest.Options{})
 }
 
-// StartWith is [embeddedtest.StartWith] with ASPState.
+// StartWith is [embeddedtest.StartWith] with ASPState, but for empty servers.
 func StartWith(t testing.TB, o embeddedtest.Options) *embedded.Pair {
 	t.Helper()
-	o.Schema = schema.Script()
+	if !o.Empty {
+		o.Schema = schema.Script()
+	}
 	return embeddedtest.StartWith(t, o)
 }
