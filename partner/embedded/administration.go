@@ -26,7 +26,7 @@ func (b *batch) alterDatabase(ctx context.Context, st *tsql.AlterDatabase) error
 	case st.Clause == tsql.SetPartner:
 		return b.setPartner(ctx, d, st)
 	case st.Clause == tsql.PartnerOff:
-		return s.p.partnerOff(ctx, s, d)
+		return s.p.partnerOff(ctx, d)
 	case !d.isMirrored():
 		return message(1416, 16, `Database "%s" is not configured for database mirroring.`, name)
 	}

@@ -60,7 +60,7 @@ func (p *database) onlyObject(kind string) string {
 
 // backups are the last commits of the database's last full backup here and of its last log backup; 0: there was none.
 func (p *database) backups() (full, log int64) {
-	if o := p.Partner.masterObjects()[objectKey(kindBackup, p.family())]; o != nil {
+	if o := p.instance.masterObjects()[objectKey(kindBackup, p.family())]; o != nil {
 		_, _ = fmt.Sscan(o.detail, &full, &log) // written below
 	}
 	return full, log

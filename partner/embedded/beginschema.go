@@ -11,13 +11,13 @@ import (
 
 // makeSchema runs a script in a database that nobody knows of yet, in one transaction, and tells whether that made anything. If
 // the process ended between that and the first mark of mirroring, it is made already.
-func (p *database) makeSchema(script string) (made bool, err error) {
-	if p.store.lsn.Load() > 0 {
+func (p *Partner) makeSchema(d *database, script string) (made bool, err error) {
+	if d.store.lsn.Load() > 0 {
 		return true, nil
 	}
 	ctx := context.Background()
-	s := &session{p: p.Partner, database: masterName, lockTimeout: -1}
-	if err := s.use(p.title); err != nil {
+	s := &session{p: p, database: masterName, lockTimeout: -1}
+	if err := s.use(d.title); err != nil {
 		return false, err
 	}
 	defer s.rollback(nil)
@@ -35,12 +35,12 @@ func (p *database) makeSchema(script string) (made bool, err error) {
 			err = first
 		}
 		if err != nil {
-			return false, fmt.Errorf("make the schema of %s: line %d: %w", p.title, lineOf(b, err), err)
+			return false, fmt.Errorf("make the schema of %s: line %d: %w", d.title, lineOf(b, err), err)
 		}
 		made = true
 	}
 	if s.open != 1 {
-		return false, fmt.Errorf("make the schema of %s: it runs in a transaction, and may neither end that nor leave one open", p.title)
+		return false, fmt.Errorf("make the schema of %s: it runs in a transaction, and may neither end that nor leave one open", d.title)
 	}
 	return made, s.commit(nil)
 }

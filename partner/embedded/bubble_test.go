@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
-
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
@@ -114,7 +113,7 @@ func (s *still) is(when, principal string, state linkState, open ...*Partner) {
 	if got, is := s.Principal(), s.main().linkState(); got != principal || is != state {
 		s.t.Errorf("%s: principal %s, %v; want %s, %v", when, got, is, principal, state)
 	}
-	for _, p := range s.partners {
+	for _, p := range s.servers {
 		if serves := p.main().serving() == nil && p.acts(); serves != slices.Contains(open, p) {
 			s.t.Errorf("%s: %s serves: %v (%v)", when, p.name, serves, p.main().serving())
 		}

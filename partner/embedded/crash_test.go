@@ -68,8 +68,8 @@ func reopen(t testing.TB, dir string) *Pair {
 	return pair
 }
 
-// dump is what a partner has.
-func dump(t testing.TB, p *Partner) string {
+// dump is what a partner, or its instance, has.
+func dump(t testing.TB, p interface{ main() *database }) string {
 	t.Helper()
 	var all strings.Builder
 	fmt.Fprintln(&all, p.main().store.lsn.Load())

@@ -16,7 +16,7 @@ const maxName = 128
 
 // createDatabase makes an empty database, which is not mirrored: CREATE DATABASE. 1801: there is
 // one of that name; 103: the name is too long.
-func (p *Partner) createDatabase(ctx context.Context, name string) (d *database, err error) {
+func (p *instance) createDatabase(ctx context.Context, name string) (d *database, err error) {
 	err = p.pair.verb(ctx, func(context.Context) error {
 		switch {
 		case name == "" || len([]rune(name)) > maxName:
@@ -46,7 +46,7 @@ func (p *Partner) createDatabase(ctx context.Context, name string) (d *database,
 
 // dropDatabase removes a database and its files: DROP DATABASE. 3701: there is none; 3702: it is in
 // use; 3743: it is mirrored. except is the session that asks.
-func (p *Partner) dropDatabase(ctx context.Context, name string, except *session) error {
+func (p *instance) dropDatabase(ctx context.Context, name string, except *presence) error {
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		d := p.find(name)
 		switch {
@@ -76,7 +76,7 @@ func (p *database) adopt() {
 		all[key] = d
 	}
 	all[strings.ToLower(p.title)] = p
-	p.pair.put(p.Partner, p)
+	p.pair.put(p.instance, p)
 	p.databases.Store(&all)
 }
 
@@ -89,7 +89,7 @@ func (p *database) forget() {
 		}
 	}
 	p.databases.Store(&all)
-	p.pair.put(p.Partner, nil)
+	p.pair.put(p.instance, nil)
 }
 
 // remove closes the files for good and deletes them. The caller holds the turn.

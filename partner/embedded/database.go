@@ -14,10 +14,10 @@ import (
 // database is one server's copy of a database: its file, its queue of writers, and its
 // part in the mirroring session, if it is mirrored.
 type database struct {
-	*Partner                   // the server
-	pair     *mirroringSession // the database as both servers have it
-	title    string            // its name, as it was created
-	store    *store
+	*instance                   // the server
+	pair      *mirroringSession // the database as both servers have it
+	title     string            // its name, as it was created
+	store     *store
 
 	// state is the durable state of mirroring, replaced by the holder of the turn. Its role is
 	// roleNone in a database that is not mirrored.
@@ -54,7 +54,7 @@ type database struct {
 
 // mirroringSession is a database as both servers have it, mirrored or not.
 type mirroringSession struct {
-	*Pair
+	*pair
 	title   string
 	copies  atomic.Pointer[[2]*database] // in the order of partners; nil where there is none
 	link    sessionLink
@@ -70,7 +70,7 @@ func (p *mirroringSession) both() [2]*database {
 }
 
 // put makes d the copy on the server; nil: there is none. The caller holds verbs.
-func (p *mirroringSession) put(on *Partner, d *database) {
+func (p *mirroringSession) put(on *instance, d *database) {
 	both := p.both()
 	both[on.index()] = d
 	p.copies.Store(&both)
@@ -94,13 +94,13 @@ func (p *database) serving() error {
 	case p.gone.Load():
 		return errNoDatabase(p.title)
 	case m.role == roleMirror:
-		switch face := p.planted.face(); face {
-		case nil:
+		switch f := p.face.Load(); {
+		case f == nil:
 			return errMirror(p.title)
-		case ReadableSecondary:
+		case f.err == ReadableSecondary:
 			return nil
 		default:
-			return face
+			return f.err
 		}
 	case p.store.about.Load().restoring:
 		return message(927, 14, "Database '%s' cannot be opened. It is in the middle of a restore.", p.title)
@@ -134,7 +134,7 @@ func (p *database) stillWritable() error {
 type userDatabases map[string]*database
 
 // find is the server's database of that name; nil if there is none.
-func (p *Partner) find(name string) *database {
+func (p *instance) find(name string) *database {
 	all := *p.databases.Load()
 	if d := all[name]; d != nil {
 		return d
@@ -143,7 +143,7 @@ func (p *Partner) find(name string) *database {
 }
 
 // sorted are the server's databases in the order of their ids.
-func (p *Partner) sorted() []*database {
+func (p *instance) sorted() []*database {
 	var list []*database
 	for _, d := range *p.databases.Load() {
 		list = append(list, d)
@@ -154,7 +154,7 @@ func (p *Partner) sorted() []*database {
 
 // main is the database that Pair and Partner speak of where they name none: the one the pair began with, or
 // else the first mirrored one, or the first; nil if there is none.
-func (p *Partner) main() *database {
+func (p *instance) main() *database {
 	if d := p.find(p.pair.folder.title); d != nil {
 		return d
 	}
@@ -169,7 +169,7 @@ func (p *Partner) main() *database {
 }
 
 // main is the session of the database that Pair speaks of where it names none; nil if there is none.
-func (p *Pair) main() *mirroringSession {
+func (p *pair) main() *mirroringSession {
 	for _, q := range p.partners {
 		if q != nil {
 			if d := q.main(); d != nil {
@@ -181,7 +181,7 @@ func (p *Pair) main() *mirroringSession {
 }
 
 // sessions are the databases of both servers.
-func (p *Pair) sessions() []*mirroringSession {
+func (p *pair) sessions() []*mirroringSession {
 	var all []*mirroringSession
 	for _, q := range p.partners {
 		for _, d := range q.sorted() {
@@ -194,7 +194,7 @@ func (p *Pair) sessions() []*mirroringSession {
 }
 
 // all are the server's databases, master among them if it is there.
-func (p *Partner) all() []*database {
+func (p *instance) all() []*database {
 	list := p.sorted()
 	if m := p.master.Load(); m != nil {
 		list = append(list, m)
@@ -203,7 +203,7 @@ func (p *Partner) all() []*database {
 }
 
 // home is where what is of no database is asked, and computed.
-func (p *Partner) home() *store {
+func (p *instance) home() *store {
 	if m := p.master.Load(); m != nil {
 		return m.store
 	}
@@ -211,7 +211,7 @@ func (p *Partner) home() *store {
 }
 
 // session is the database of that name as both servers have it.
-func (p *Pair) session(name string) *mirroringSession {
+func (p *pair) session(name string) *mirroringSession {
 	for _, q := range p.partners {
 		if q == nil {
 			continue
@@ -220,7 +220,7 @@ func (p *Pair) session(name string) *mirroringSession {
 			return d.pair
 		}
 	}
-	s := &mirroringSession{Pair: p, title: name}
+	s := &mirroringSession{pair: p, title: name}
 	s.link.state.Store(int32(stateDisconnected))
 	return s
 }

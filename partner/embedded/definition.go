@@ -73,7 +73,7 @@ func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 	if err := s.serverOnly(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", st.Name.Object); err != nil {
 		return err
 	}
-	return s.p.dropDatabase(ctx, st.Name.Object, s)
+	return s.p.dropDatabase(ctx, st.Name.Object, &s.presence)
 }
 
 // here is the database in which an object's name is meant. One of the system's takes no objects.

@@ -25,7 +25,7 @@ type events struct {
 
 // Events passes on what happens from now on, until the returned function is called;
 // that closes the channel. A listener that is 256 events behind misses the newer ones.
-func (p *Pair) Events() (<-chan Event, func()) {
+func (p *pair) Events() (<-chan Event, func()) {
 	c := make(chan Event, eventBacklog)
 	p.events.mu.Lock()
 	defer p.events.mu.Unlock()

@@ -91,7 +91,7 @@ func (f Fault) check() error {
 // Inject does the fault to the partner, and returns when it is in force. Faults add
 // up; one of the same kind and application replaces the former. If ctx ends first, the
 // fault may be half done: inject it, or none, again.
-func (p *Partner) Inject(ctx context.Context, f Fault) error {
+func (p *instance) Inject(ctx context.Context, f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("partner %s: %w", p.name, err)
 	}
@@ -109,7 +109,7 @@ func (p *Partner) Inject(ctx context.Context, f Fault) error {
 	return nil
 }
 
-func (p *Partner) inject(ctx context.Context, f Fault) error {
+func (p *instance) inject(ctx context.Context, f Fault) error {
 	switch f.kind {
 	case faultCrash, faultStop:
 		return p.halt(ctx, f.kind)
@@ -128,7 +128,7 @@ func (p *Partner) inject(ctx context.Context, f Fault) error {
 }
 
 // sufferings are the lasting faults in force, but for crash and stop.
-func (p *Partner) sufferings() []Fault {
+func (p *instance) sufferings() []Fault {
 	w := &p.pair.weather
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -139,7 +139,7 @@ func (p *Partner) sufferings() []Fault {
 //
 // A principal that was frozen for longer than the partner time-out serves nothing, not even
 // what waits in its sockets, before it has looked who is principal by now.
-func (p *Partner) suffer(ctx context.Context, faults []Fault) {
+func (p *instance) suffer(ctx context.Context, faults []Fault) {
 	pair := p.pair
 	sky := pair.see()
 	w := &pair.weather
@@ -165,7 +165,7 @@ func (p *Partner) suffer(ctx context.Context, faults []Fault) {
 
 // Faults are the kinds of faults in force on this partner, sorted, each once. One
 // that is down shows crash or stop.
-func (p *Partner) Faults() []string {
+func (p *instance) Faults() []string {
 	w := &p.pair.weather
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,7 +181,7 @@ func (p *Partner) Faults() []string {
 }
 
 // Mirror is the name of the partner that is not [Pair.Principal]; "" if there is none.
-func (p *Pair) Mirror() string {
+func (p *pair) Mirror() string {
 	switch p.Principal() {
 	case partnerNames[0]:
 		return partnerNames[1]

@@ -214,7 +214,7 @@ func (f *folder) database(partner, name string) string {
 }
 
 // Exposed is what others on the machine can read of the data folder, the password and the partners' databases.
-func (p *Pair) Exposed() (all []*secretfile.Exposure) {
+func (p *pair) Exposed() (all []*secretfile.Exposure) {
 	f := p.folder
 	for _, path := range []string{f.dir, filepath.Join(f.dir, passwordFile), f.home(partnerNames[0]), f.home(partnerNames[1])} {
 		if e := secretfile.Check(path); e != nil {

@@ -67,7 +67,7 @@ func TestOpenFolder_Exposed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := (&Pair{folder: f}).Exposed(); len(all) != 0 {
+	if all := (&Pair{pair: &pair{folder: f}}).Exposed(); len(all) != 0 {
 		t.Errorf("a new folder is exposed: %v", all)
 	}
 	for path, mode := range map[string]os.FileMode{ours: 0o755, filepath.Join(ours, passwordFile): 0o644, f.home("a"): 0o750 | 0o005} {
@@ -75,7 +75,7 @@ func TestOpenFolder_Exposed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if all := (&Pair{folder: f}).Exposed(); len(all) != 3 {
+	if all := (&Pair{pair: &pair{folder: f}}).Exposed(); len(all) != 3 {
 		t.Errorf("told of: %v", all)
 	}
 	if err := f.close(); err != nil {

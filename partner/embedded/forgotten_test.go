@@ -1,8 +1,6 @@
 package embedded
 
-import (
-	"testing"
-)
+import "testing"
 
 // A session was removed that had forgotten operations since this one was first sent: a
 // store that is sent again may have been applied before, and nobody can say.

@@ -1,8 +1,6 @@
 package embedded
 
-import (
-	"testing"
-)
+import "testing"
 
 // TestPrincipal_commitsAfterAFailedCommit: the mirror has a commit that the principal
 // could not make, and the principal makes another in its place before the two have

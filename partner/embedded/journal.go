@@ -82,7 +82,7 @@ type journals struct {
 
 // tendFiles has the database's journal moved from now on; before Run it does nothing, which
 // does it for every database there is.
-func (p *Pair) tendFiles(d *database) {
+func (p *pair) tendFiles(d *database) {
 	p.journals.mu.Lock()
 	defer p.journals.mu.Unlock()
 	if p.journals.ctx == nil {
@@ -100,7 +100,7 @@ func (p *Pair) tendFiles(d *database) {
 }
 
 // tendAllFiles begins for all databases; end stops and waits.
-func (p *Pair) tendAllFiles(ctx context.Context) (end func()) {
+func (p *pair) tendAllFiles(ctx context.Context) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
 	p.journals.mu.Lock()
 	p.journals.ctx = ctx

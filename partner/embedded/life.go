@@ -20,13 +20,13 @@ type life struct {
 // errStopped: the pair stops as a whole.
 var errStopped = errors.New("the pair is stopping")
 
-func (p *Partner) newLife(listener net.Listener) *life {
+func (p *instance) newLife(listener net.Listener) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &life{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, p.gate}, done: make(chan struct{})}
 }
 
 // run serves, life after life, until ctx ends.
-func (p *Partner) run(ctx context.Context) error {
+func (p *instance) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,7 +45,7 @@ func (p *Partner) run(ctx context.Context) error {
 
 // halt ends the server: a crash by resets and without finishing anything, a stop in
 // order. The port is free until the start, and refuses connections.
-func (p *Partner) halt(ctx context.Context, kind string) error {
+func (p *instance) halt(ctx context.Context, kind string) error {
 	if down := p.isDown(); down != "" {
 		if kind == faultCrash {
 			p.setDown(kind) // nothing is left to stop in order
@@ -76,7 +76,7 @@ func (p *Partner) halt(ctx context.Context, kind string) error {
 }
 
 // each runs f for each database while nobody writes there.
-func (p *Partner) each(ctx context.Context, f func(d *database) error) error {
+func (p *instance) each(ctx context.Context, f func(d *database) error) error {
 	var errs []error
 	for _, d := range p.all() {
 		errs = append(errs, d.alone(ctx, true, func() error { return f(d) }))
@@ -84,7 +84,7 @@ func (p *Partner) each(ctx context.Context, f func(d *database) error) error {
 	return errors.Join(errs...)
 }
 
-func (p *Partner) isDown() string {
+func (p *instance) isDown() string {
 	p.pair.weather.mu.Lock()
 	defer p.pair.weather.mu.Unlock()
 	return p.down
@@ -92,7 +92,7 @@ func (p *Partner) isDown() string {
 
 // setDown says that the server is down, or up again. A frozen process that ends is
 // frozen no more.
-func (p *Partner) setDown(kind string) {
+func (p *instance) setDown(kind string) {
 	w := &p.pair.weather
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,7 +106,7 @@ func (p *Partner) setDown(kind string) {
 
 // start opens the partner's files and port again. It serves nothing of the database before it
 // has asked partner and witness.
-func (p *Partner) start(ctx context.Context) error {
+func (p *instance) start(ctx context.Context) error {
 	if p.isDown() == "" {
 		return nil
 	}
@@ -165,7 +165,7 @@ func (p *database) reopen() error {
 const listenRetry = 10 * time.Millisecond
 
 // relisten takes the port back. Somebody may have it for a moment, as the near end of a connection.
-func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) {
+func (p *pair) relisten(ctx context.Context, addr string) (net.Listener, error) {
 	for {
 		l, err := p.listen("tcp", addr)
 		if err == nil {
@@ -188,7 +188,7 @@ func (p *database) shut(why string) {
 	}
 	p.closing.Store(errNoQuorum(p.title))
 	p.term.Add(1)
-	p.Partner.sessions.drop(p)
+	p.instance.sessions.drop(p)
 	p.log.Warn("database closed", "reason", why)
 	p.pair.events.tell("state", p.name, "closed: "+why)
 }

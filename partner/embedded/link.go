@@ -46,7 +46,7 @@ func (l *link) init() {
 
 // State is mirroring_state_desc as both partners show it, of the database the pair began with, or what else is mirrored; ""
 // if nothing is.
-func (p *Pair) State() string {
+func (p *pair) State() string {
 	if s := p.main(); s != nil && s.mirrored() {
 		return s.linkState().String()
 	}
@@ -64,7 +64,7 @@ func (p *mirroringSession) showState(s linkState) {
 }
 
 // poke has the link looked after soon.
-func (p *Pair) poke() {
+func (p *pair) poke() {
 	select {
 	case p.link.wake <- struct{}{}:
 	default:
@@ -73,14 +73,14 @@ func (p *Pair) poke() {
 
 // begin reads what the partners remember, settles who is principal of each database and brings the
 // mirror up to date, before anybody is served.
-func (p *Pair) begin(o *Options) error {
+func (p *pair) begin(o *Options, by service) error {
 	if p.seconds > maxTimeout {
 		p.seconds = maxTimeout
 	}
 	timeout := p.seconds
 	for _, s := range p.sessions() {
 		s.witness.on = o.Witness && s.isFirst() || s.hadWitness()
-		if err := s.begin(o.Schema); err != nil {
+		if err := s.begin(by); err != nil {
 			return err
 		}
 		if d := s.both()[0]; s.mirrored() {
@@ -100,7 +100,7 @@ func (p *Pair) begin(o *Options) error {
 
 // begin reads what the partners remember of a database. A mirrored one whose data is gone on one server
 // is made again there. What is in the one that a pair begins with comes of schema.
-func (p *mirroringSession) begin(schema string) error {
+func (p *mirroringSession) begin(by service) error {
 	var states [2]*mirroring
 	for i, d := range p.both() {
 		var err error
@@ -116,7 +116,7 @@ func (p *mirroringSession) begin(schema string) error {
 	case fresh && !p.isFirst():
 		return nil // it is not mirrored
 	case fresh:
-		made, err := p.both()[0].makeSchema(schema)
+		made, err := by.schema(p.both()[0])
 		if err != nil {
 			return errors.Join(err, p.both()[0].unmake())
 		}
@@ -129,7 +129,7 @@ func (p *mirroringSession) begin(schema string) error {
 		}
 		states[1] = &mirror
 	}
-	for i, q := range p.Pair.partners {
+	for i, q := range p.pair.partners {
 		m := states[i]
 		if m == nil {
 			// Its data is gone: it starts again as an empty mirror of the other.
@@ -163,7 +163,7 @@ const openWait = 5 * time.Minute
 
 // Partition cuts the link between the partners, or heals it. Clients, and the
 // witness, reach both as before. It returns when the principal has noticed.
-func (p *Pair) Partition(ctx context.Context, cut bool) error {
+func (p *pair) Partition(ctx context.Context, cut bool) error {
 	p.weather.mu.Lock()
 	p.link.cut.Store(cut)
 	p.forecast()

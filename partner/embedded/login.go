@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
@@ -27,7 +23,7 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 		p.failures.failed(ctx, p.log, l.RemoteAddr, l.User)
 		return nil, reply, err
 	}
-	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, conn: l.Conn, database: masterName, lockTimeout: -1}
+	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, presence: presence{conn: l.Conn}, database: masterName, lockTimeout: -1}
 	if err := s.use(l.Database); err != nil {
 		if l.DatabaseFatal {
 			p.counts.refused.Add(1)
@@ -45,7 +41,7 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 	if c, ok := l.Conn.(*gatedConn); ok {
 		c.loggedIn(l.AppName)
 	}
-	p.sessions.add(s)
+	p.sessions.add(&s.presence)
 	p.counts.logins.Add(1)
 	return s, reply, nil
 }
@@ -60,7 +56,7 @@ func (p *Partner) authenticate(ctx context.Context, l *tds.Login) (*loginRow, er
 		return nil, message(18452, 14, "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication.")
 	}
 	given, want := sha256.Sum256([]byte(l.Password)), sha256.Sum256([]byte(p.pair.Password()))
-	if other := p.login(l.User); other != nil {
+	if other := loginIn(p.masterObjects(), l.User); other != nil {
 		fits, err := p.passwords.fit(ctx.Done(), l.Password, other.hash)
 		if err != nil {
 			p.log.Error("login could not be checked", "user", other.name, "error", err)
@@ -78,25 +74,6 @@ func (p *Partner) authenticate(ctx context.Context, l *tds.Login) (*loginRow, er
 
 func loginFailed(user string) *tds.Error {
 	return message(18456, 14, "Login failed for user '%s'.", user)
-}
-
-// masterName is the database in which everybody is who names none.
-const masterName = "master"
-
-// systemDatabases are the databases that always open. They hold nothing but, in master, the logins.
-var systemDatabases = []string{masterName, "tempdb", "model", "msdb"}
-
-// canonicalDatabase is the name as it is written in the catalogue; false for one
-// that is not there.
-func (p *Partner) canonicalDatabase(name string) (string, bool) {
-	if d := p.find(name); d != nil {
-		return d.title, true
-	}
-	i := slices.IndexFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
-	if i < 0 {
-		return name, false
-	}
-	return systemDatabases[i], true
 }
 
 // use changes the session's database: 911 if there is none of the name, 954 if
@@ -124,71 +101,4 @@ func (s *session) use(name string) error {
 	s.term.Store(term) // not before: a refused USE leaves the session where it is
 	s.in.Store(d)
 	return nil
-}
-
-// known tells whether there is a database of that name.
-func (p *Partner) known(name string) bool {
-	_, ok := p.canonicalDatabase(name)
-	return ok
-}
-
-// What a session is doing, as a role change sees it.
-const (
-	sessionIdle int32 = iota
-	sessionBusy
-	sessionKilled
-)
-
-// presence is what a session shows to a role change.
-type presence struct {
-	in       atomic.Pointer[database] // its database; nil: one of the system's
-	term     atomic.Int64             // the database's term when it came there
-	activity atomic.Int32             // sessionIdle, …
-}
-
-// sessionSet is the sessions of a partner.
-type sessionSet struct {
-	mu  sync.Mutex
-	all map[*session]net.Conn
-}
-
-func (t *sessionSet) add(s *session) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.all == nil {
-		t.all = map[*session]net.Conn{}
-	}
-	t.all[s] = s.conn
-}
-
-func (t *sessionSet) remove(s *session) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.all, s)
-}
-
-// inside tells whether any session but one is in the database.
-func (t *sessionSet) inside(d *database, except *session) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for s := range t.all {
-		if s != except && s.in.Load() == d {
-			return true
-		}
-	}
-	return false
-}
-
-// drop ends the sessions that came into the database before its present term, as
-// SQL Server does at a role change: an idle one's connection is closed; one that is
-// busy has its answer first, and learns at its next request that it is dead.
-func (t *sessionSet) drop(d *database) {
-	term := d.term.Load()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for s, conn := range t.all {
-		if s.in.Load() == d && s.term.Load() < term && s.activity.CompareAndSwap(sessionIdle, sessionKilled) && conn != nil {
-			_ = conn.Close() // it may be gone already
-		}
-	}
 }

@@ -22,13 +22,9 @@ func (l *loginRow) row() *objectRow {
 	return &objectRow{kind: kindLogin, name: l.name, detail: l.sid + " " + l.hash}
 }
 
-// login finds a login by name; nil if there is none. The pair's own is not among them.
-func (p *Partner) login(name string) *loginRow {
-	m := p.master.Load()
-	if m == nil {
-		return nil
-	}
-	r := m.store.committed()[objectKey(kindLogin, name)]
+// loginIn finds a login by name among the objects of master; nil if there is none. The pair's own is not among them.
+func loginIn(master objectSet, name string) *loginRow {
+	r := master[objectKey(kindLogin, name)]
 	if r == nil {
 		return nil
 	}
@@ -88,7 +84,7 @@ func (s *session) loginSID(name string, own bool) (any, error) {
 	if strings.EqualFold(name, userName) {
 		return dboSID, nil
 	}
-	l := s.p.login(name)
+	l := loginIn(s.p.masterObjects(), name)
 	if l == nil {
 		return nil, nil
 	}

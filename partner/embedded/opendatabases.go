@@ -9,7 +9,7 @@ import (
 
 // openDatabases opens what is in the server's folder, and in a folder that is not for empty
 // servers the database that a pair begins with in any case.
-func (p *Partner) openDatabases() error {
+func (p *instance) openDatabases() error {
 	files, err := filepath.Glob(filepath.Join(p.pair.folder.home(p.name), "*.db"))
 	if err != nil {
 		return fmt.Errorf("look for the databases of partner %s: %w", p.name, err)
@@ -47,7 +47,7 @@ func (p *Partner) openDatabases() error {
 // openMaster has the server have a file for master: where the logins are kept, and what belongs to
 // no database is computed. A server needs none while it has but the one that a pair begins with. The caller holds verbs, or
 // nobody else is there yet.
-func (p *Partner) openMaster() (*database, error) {
+func (p *instance) openMaster() (*database, error) {
 	if m := p.master.Load(); m != nil {
 		return m, nil
 	}
@@ -61,12 +61,12 @@ func (p *Partner) openMaster() (*database, error) {
 }
 
 // openDatabase opens the file, or makes one that about describes. Nobody knows of it yet.
-func (p *Partner) openDatabase(path string, about aboutDatabase) (*database, error) {
+func (p *instance) openDatabase(path string, about aboutDatabase) (*database, error) {
 	s, err := openStore(path, about)
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", p.name, err)
 	}
-	d := &database{Partner: p, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
+	d := &database{instance: p, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
 	d.pair = p.pair.session(d.title)
 	d.state.Store(&mirroring{})
 	return d, nil

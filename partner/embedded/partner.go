@@ -1,28 +1,10 @@
 package embedded
 
-import (
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"log/slog"
-	"net"
-	"strings"
-	"sync/atomic"
+import "sync/atomic"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
-)
-
-// partnerNames are the two partners' names, in order.
-var partnerNames = [...]string{"a", "b"}
-
-// Partner is one of the two servers. Its methods may be called by anybody at any time.
+// Partner is one of the two servers, as its clients see it. Its methods may be called by anybody at any time.
 type Partner struct {
-	pair   *Pair
-	name   string
-	log    *slog.Logger
-	addr   net.Addr
-	gate   *gate
-	server *tds.Server
+	*instance
 	texts  parsedTexts
 	counts counters
 
@@ -32,125 +14,4 @@ type Partner struct {
 	preparedBytes atomic.Int64 // of the texts that all sessions have prepared
 
 	planted planted // by tests
-
-	databases atomic.Pointer[userDatabases] // replaced by the holder of pair.verbs
-	master    atomic.Pointer[database]      // nil: not needed so far
-
-	// frozen and dead: see stand. They follow from the faults.
-	frozen, dead atomic.Bool
-
-	// Guarded by pair.weather.mu.
-	faults []Fault // those that last, but for crash and stop
-	down   string  // crash or stop; "" while it runs
-
-	injecting chan struct{} // held by Inject, which alone uses life
-	life      *life
-	lives     chan *life // to be served
-
-	sessions sessionSet
 }
-
-// Name is "a" or "b".
-func (p *Partner) Name() string { return p.name }
-
-// Addr is the address on which the partner serves TDS, as in "127.0.0.1:14331".
-func (p *Partner) Addr() string { return p.addr.String() }
-
-// ServerName is the partner's @@SERVERNAME.
-func (p *Partner) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(p.name) }
-
-// ConnectionString is for go-mssqldb and others that read ADO.NET's keywords.
-// database is one of the server's, such as "ASPState" or "master", or "" for the login's default, which is
-// master. It asks for no encryption: the connection does not leave the machine. Encryption
-// works with encrypt=true and a trusted server certificate.
-func (p *Partner) ConnectionString(database string) string {
-	host, port := p.hostPort()
-	text := fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable", host, port, p.pair.User(), quoteValue(p.pair.Password()))
-	if database != "" {
-		text += ";database=" + quoteValue(database)
-	}
-	return text
-}
-
-// quoteValue quotes a value of a connection string where it needs to be.
-func quoteValue(v string) string {
-	if !strings.ContainsAny(v, "; '\"={}") {
-		return v
-	}
-	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
-}
-
-func (p *Partner) hostPort() (host, port string) {
-	host, port, err := net.SplitHostPort(p.Addr())
-	if err != nil {
-		return p.Addr(), "" // not an address of TCP: nothing to take apart
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return host, port
-}
-
-// clientName is how a client names this partner: what the other hands out as its
-// failover partner.
-func (p *Partner) clientName() string {
-	host, port := p.hostPort()
-	return host + "," + port
-}
-
-// index is the partner's place among the two.
-func (p *Partner) index() int {
-	if p.name == partnerNames[0] {
-		return 0
-	}
-	return 1
-}
-
-// other is the partner's partner.
-func (p *Partner) other() *Partner {
-	if p == p.pair.partners[0] {
-		return p.pair.partners[1]
-	}
-	return p.pair.partners[0]
-}
-
-// openPartner opens the partner's databases and its port.
-func openPartner(pair *Pair, name, addr string, cert *tls.Config) (*Partner, error) {
-	p := &Partner{pair: pair, name: name, log: pair.log.With("partner", name), gate: newGate(),
-		injecting: make(chan struct{}, 1), lives: make(chan *life, 1)}
-	p.databases.Store(&userDatabases{})
-	if err := p.openDatabases(); err != nil {
-		return nil, errors.Join(err, p.closeDatabases())
-	}
-	listener, err := pair.listen("tcp", addr)
-	if err != nil {
-		_ = p.closeDatabases() // the port is what to tell
-		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)
-	}
-	p.addr, p.life = listener.Addr(), p.newLife(listener)
-	p.lives <- p.life
-	p.server = &tds.Server{Handler: p, TLS: cert, Logger: p.log, MaxConnections: pair.maxConnections}
-	return p, nil
-}
-
-// close closes what openPartner opened. The partner must not be serving.
-func (p *Partner) close() error {
-	p.life.cancel()
-	_ = p.life.listener.Close() // the server may have closed it already
-	return p.closeDatabases()
-}
-
-// closeDatabases closes the files.
-func (p *Partner) closeDatabases() error {
-	var errs []error
-	for _, d := range p.all() {
-		if err := d.store.shut(); err != nil {
-			errs = append(errs, fmt.Errorf("close %s of partner %s: %w", d.title, p.name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// DataFile is the path of the partner's SQLite file of the database that the pair began with. Others may read it, and
-// copy it together with its -wal file, but must not write it.
-func (p *Partner) DataFile() string { return p.pair.folder.first(p.name) }

@@ -4,4 +4,4 @@ import "path/filepath"
 
 // PasswordFile is where the password is kept, mode 0600; it does not hold one
 // that was given in Options.
-func (p *Pair) PasswordFile() string { return filepath.Join(p.folder.dir, passwordFile) }
+func (p *pair) PasswordFile() string { return filepath.Join(p.folder.dir, passwordFile) }

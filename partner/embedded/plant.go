@@ -43,7 +43,6 @@ func SecondaryRefusal(number int32) error {
 type planted struct {
 	mu        sync.Mutex
 	tables    map[string][][]any
-	secondary error
 	statement func(text string) error
 	refuse    func(text string) error
 }
@@ -73,7 +72,10 @@ func (p *Partner) Plant(plant Planted) error {
 	}
 	p.planted.mu.Lock()
 	defer p.planted.mu.Unlock()
-	p.planted.tables, p.planted.secondary, p.planted.statement, p.planted.refuse = tables, plant.Secondary, plant.Statement, plant.Refuse
+	p.planted.tables, p.planted.statement, p.planted.refuse = tables, plant.Statement, plant.Refuse
+	if p.face.Store(nil); plant.Secondary != nil {
+		p.face.Store(&face{plant.Secondary})
+	}
 	return nil
 }
 
@@ -83,13 +85,6 @@ func (t *planted) rows(view string) ([][]any, bool) {
 	defer t.mu.Unlock()
 	rows, ok := t.tables[view]
 	return rows, ok
-}
-
-// face is how a mirror's database answers; nil: as a mirror's.
-func (t *planted) face() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.secondary
 }
 
 // take runs a statement of availability groups, if somebody planted what it does, and refuses what shall be refused.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
-
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 

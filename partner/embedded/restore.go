@@ -135,7 +135,7 @@ func (p *Partner) putCopy(ctx context.Context, d *database, st *tsql.Restore, mo
 }
 
 // nextID is the database_id of the next database.
-func (p *Partner) nextID() int64 {
+func (p *instance) nextID() int64 {
 	id := int64(firstDatabaseID)
 	for _, other := range p.sorted() {
 		id = max(id, other.store.about.Load().id+1)

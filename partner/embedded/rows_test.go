@@ -61,7 +61,7 @@ func TestRows_anyValueIsMirrored(t *testing.T) {
 // A row whose rowid changes, and rows that change places, are so on the mirror too.
 func TestRows_changePlaces(t *testing.T) {
 	p := openPair(t).Partner("a")
-	rowids := func(q *Partner) (all string) {
+	rowids := func(q interface{ main() *database }) (all string) {
 		t.Helper()
 		err := q.main().store.read(func(r *reader) error {
 			st, err := r.query("SELECT group_concat(rowid || ':' || AppId || AppName) FROM (SELECT rowid, * FROM ASPStateTempApplications ORDER BY rowid)")

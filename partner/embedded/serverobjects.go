@@ -44,7 +44,7 @@ func (p *Partner) inMaster(ctx context.Context, s *session, change func(c *catal
 }
 
 // masterObjects are the objects of master; empty if there is no such file.
-func (p *Partner) masterObjects() objectSet {
+func (p *instance) masterObjects() objectSet {
 	if m := p.master.Load(); m != nil {
 		return m.store.committed()
 	}
@@ -136,7 +136,7 @@ type endpoint struct {
 
 // endpoint is the server's; nil if it has none. A pair that began mirrored has one in any case, which
 // nobody made.
-func (p *Partner) endpoint() *endpoint {
+func (p *instance) endpoint() *endpoint {
 	for _, o := range p.masterObjects().of(kindEndpoint) {
 		var e endpoint
 		port, rest, _ := strings.Cut(o.detail, " ")
@@ -156,7 +156,7 @@ func (p *Partner) endpoint() *endpoint {
 
 // letsIn tells whether the server takes connections of the other one: a login that may connect
 // has a user in master who owns the certificate that the other one shows.
-func (p *Partner) letsIn(other *Partner) bool {
+func (p *instance) letsIn(other *instance) bool {
 	mine, theirs := p.endpoint(), other.endpoint()
 	if mine == nil || theirs == nil {
 		return false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,6 @@ type session struct {
 	presence
 	p     *Partner
 	login *loginRow // nil: the pair's own, a sysadmin
-	conn  net.Conn
 	spid  uint16
 	app   string
 	host  string
@@ -51,23 +49,6 @@ type session struct {
 }
 
 var _ tds.Session = (*session)(nil)
-
-// enter begins a request, unless a role change has ended the session.
-func (s *session) enter() error {
-	d := s.in.Load()
-	if s.activity.CompareAndSwap(sessionIdle, sessionBusy) && !s.cutOff(d) {
-		return nil
-	}
-	if d == nil {
-		return errKillState()
-	}
-	return d.killed()
-}
-
-// cutOff tells whether d, the session's database, was closed since the session came there.
-func (s *session) cutOff(d *database) bool { return d != nil && s.term.Load() != d.term.Load() }
-
-func (s *session) leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
 
 // Batch implements [tds.Session].
 func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error {
@@ -112,7 +93,7 @@ func (s *session) told(err error) error {
 	if err == nil {
 		return nil
 	}
-	if d := s.in.Load(); d != nil && d.closedTo(s, err) {
+	if d := s.in.Load(); d != nil && d.closedTo(&s.presence, err) {
 		err = d.killed()
 	}
 	var e *tds.Error
@@ -131,19 +112,6 @@ func (s *session) told(err error) error {
 		s.lastError = 50000
 	}
 	return err
-}
-
-// closedTo tells whether err refuses a session that is in the database because the database was closed meanwhile.
-func (p *database) closedTo(s *session, err error) bool {
-	e, ok := errors.AsType[*tds.Error](err)
-	if !ok || e.Class >= fatalClass {
-		return false
-	}
-	now, closed := errors.AsType[*tds.Error](p.serving())
-	if closed && now.Number == e.Number {
-		return true
-	}
-	return (closed || s.cutOff(p)) && (e.Number == errMirror("").Number || e.Number == errNoQuorum("").Number)
 }
 
 // Begin implements [tds.Session]: a transaction manager request.
@@ -284,5 +252,5 @@ func (s *session) Reset(context.Context) error {
 func (s *session) Close() {
 	s.rollback(nil)
 	s.forgetAllPrepared()
-	s.p.sessions.remove(s)
+	s.p.sessions.remove(&s.presence)
 }

@@ -33,7 +33,7 @@ func (b *batch) setPartner(ctx context.Context, d *database, st *tsql.AlterDatab
 	if err := p.pair.verb(ctx, func(ctx context.Context) error { return d.callMirror(ctx, port, st.Argument) }); err != nil {
 		return err
 	}
-	return p.other().forgetPartner(ctx, b.s, d.title)
+	return p.other().forgetPartner(ctx, d.title)
 }
 
 // kindWitness is in master of a server that was begun empty: name, a database's that has a witness.
@@ -42,10 +42,10 @@ const kindWitness = "WITNESS"
 // rememberWitness keeps over a restart whether the session has a witness: a pair that was begun as one is told
 // at each start. The caller holds verbs.
 func (p *database) rememberWitness(ctx context.Context, on bool) error {
-	if !p.Partner.pair.folder.empty {
+	if !p.instance.pair.folder.empty {
 		return nil
 	}
-	for _, q := range p.Partner.pair.partners {
+	for _, q := range p.instance.pair.partners {
 		m := q.master.Load()
 		if m == nil || q.isDown() != "" {
 			continue
@@ -66,7 +66,7 @@ func (p *database) rememberWitness(ctx context.Context, on bool) error {
 
 // hadWitness says whether the session of a database on servers that were begun empty has a witness.
 func (p *mirroringSession) hadWitness() bool {
-	for _, q := range p.Pair.partners {
+	for _, q := range p.pair.partners {
 		if q.masterObjects().has(kindWitness, p.title) {
 			return true
 		}
@@ -75,23 +75,17 @@ func (p *mirroringSession) hadWitness() bool {
 }
 
 // forgetPartner takes away that a copy waits for its principal.
-func (p *Partner) forgetPartner(ctx context.Context, s *session, title string) error {
-	var master *database
-	if master = p.master.Load(); master == nil {
+func (p *instance) forgetPartner(ctx context.Context, title string) error {
+	master := p.master.Load()
+	if master == nil {
 		return nil
 	}
-	return master.exclusively(ctx, func(w *writer) error {
-		c, err := openCatalogue(w, master)
-		if err != nil || !c.set.has(kindPartner, title) {
-			return err
-		}
-		return c.drop(kindPartner, title)
-	})
+	return master.exclusively(ctx, func(w *writer) error { return w.dropObject(kindPartner, title) })
 }
 
 // callMirror begins mirroring of an open database with the copy on the other server. The caller holds verbs.
 func (p *database) callMirror(ctx context.Context, port int, address string) error {
-	other := p.Partner.other()
+	other := p.instance.other()
 	theirs := other.endpoint()
 	mirror := other.find(p.title)
 	unreachable := message(1418, 16, "The server network address \"%s\" can not be reached or does not exist. Check the network address name and that the ports for the local and remote endpoints are operational.", address)
@@ -100,7 +94,7 @@ func (p *database) callMirror(ctx context.Context, port int, address string) err
 		return message(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, p.title)
 	case theirs == nil || theirs.port != port || !p.pair.see().clear[linkPartners]:
 		return unreachable
-	case !other.letsIn(p.Partner) || !p.Partner.letsIn(other):
+	case !other.letsIn(p.instance) || !p.instance.letsIn(other):
 		return unreachable // an instance drops a partner that it does not know, without an answer
 	case mirror == nil:
 		return message(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, p.title)
@@ -134,7 +128,7 @@ func (p *database) fits(mirror *database) error {
 
 // establish makes the two a principal and its mirror. The mirror's part is durable first: alone it stays closed.
 func (p *database) establish(ctx context.Context, mirror *database) error {
-	m := &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: p.Partner.pair.seconds}
+	m := &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: p.instance.pair.seconds}
 	m.newReign(1, 0)
 	err := mirror.alone(ctx, true, func() error {
 		about := *mirror.store.about.Load()
@@ -158,7 +152,7 @@ func (p *database) establish(ctx context.Context, mirror *database) error {
 
 // partnerOff is SET PARTNER OFF: mirroring ends, on both servers if they see each other; otherwise
 // the other one learns of it later.
-func (p *Partner) partnerOff(ctx context.Context, s *session, d *database) error {
+func (p *instance) partnerOff(ctx context.Context, d *database) error {
 	if d == nil || !d.isMirrored() {
 		title := p.pair.folder.title
 		if d != nil {
@@ -167,7 +161,7 @@ func (p *Partner) partnerOff(ctx context.Context, s *session, d *database) error
 		if !p.masterObjects().has(kindPartner, title) {
 			return message(1416, 16, `Database "%s" is not configured for database mirroring.`, title)
 		}
-		return p.forgetPartner(ctx, s, title)
+		return p.forgetPartner(ctx, title)
 	}
 	return p.pair.verb(ctx, func(ctx context.Context) error {
 		order := []*database{d}
@@ -218,7 +212,7 @@ func (p *mirroringSession) meetRemoval(ctx context.Context) error {
 }
 
 // partnerAddress is the address of the other server's endpoint.
-func (p *Partner) partnerAddress() string {
+func (p *instance) partnerAddress() string {
 	host, port := p.other().hostPort()
 	if e := p.other().endpoint(); e != nil {
 		port = strconv.Itoa(e.port)

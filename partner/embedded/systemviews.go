@@ -349,7 +349,7 @@ func (p *database) mirroringRow(row []any) {
 	}
 	witness, witnessState, witnessDesc := p.witnessRow()
 	copy(row[1:], []any{m.guid, int(state), state.String(), int(m.role), m.role.String(), m.sequence,
-		level, safety, m.safetySequence, p.partnerAddress(), p.Partner.other().clientName(),
+		level, safety, m.safetySequence, p.partnerAddress(), p.instance.other().clientName(),
 		witness, witnessState, witnessDesc, acked, m.timeout, nil, "UNLIMITED", p.store.lsn.Load(), nil})
 }
 

@@ -17,7 +17,7 @@ type doing struct {
 
 // verb runs f with the right to change roles and settings. Its ctx ends when the
 // partners' links change.
-func (p *Pair) verb(ctx context.Context, f func(ctx context.Context) error) error {
+func (p *pair) verb(ctx context.Context, f func(ctx context.Context) error) error {
 	if err := p.lockVerbs(ctx); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (d *doing) set(cancel context.CancelCauseFunc) {
 var errInterrupted = message(1447, 16, "The command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.")
 
 // interrupt ends the waiting of the verb that runs now.
-func (p *Pair) interrupt() {
+func (p *pair) interrupt() {
 	p.doing.mu.Lock()
 	defer p.doing.mu.Unlock()
 	if p.doing.cancel != nil {
@@ -51,7 +51,7 @@ func (p *Pair) interrupt() {
 const verbsWait = 30 * time.Second
 
 // lockVerbs waits until nobody changes a role or a setting of the link.
-func (p *Pair) lockVerbs(ctx context.Context) error {
+func (p *pair) lockVerbs(ctx context.Context) error {
 	limit := time.NewTimer(verbsWait)
 	defer limit.Stop()
 	select {
@@ -64,7 +64,7 @@ func (p *Pair) lockVerbs(ctx context.Context) error {
 	}
 }
 
-func (p *Pair) unlockVerbs() { <-p.verbs }
+func (p *pair) unlockVerbs() { <-p.verbs }
 
 // linkRetry is when a link that could not be brought back is tried again.
 const linkRetry = time.Second
@@ -85,7 +85,7 @@ func (s *said) news(err error) bool {
 
 // tendLink looks after the links until ctx ends: at each change of the faults, and when a
 // silence has lasted for the partner time-out.
-func (p *Pair) tendLink(ctx context.Context) {
+func (p *pair) tendLink(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
 	var said said // of what keeps the link from being brought back
@@ -112,7 +112,7 @@ func (p *Pair) tendLink(ctx context.Context) {
 
 // tend does, for each mirrored database, what follows from who sees whom: it settles who is principal and brings
 // the mirror up to date, or has the partners go on by themselves.
-func (p *Pair) tend(ctx context.Context) error {
+func (p *pair) tend(ctx context.Context) error {
 	return p.verb(ctx, func(ctx context.Context) error {
 		s := p.see()
 		var errs []error
@@ -172,7 +172,7 @@ func (p *mirroringSession) apart(ctx context.Context, s sky) error {
 }
 
 // acts tells whether the partner does anything at all.
-func (p *Partner) acts() bool { return !p.frozen.Load() && p.isDown() == "" }
+func (p *instance) acts() bool { return !p.frozen.Load() && p.isDown() == "" }
 
 // sight is what the mirror, or the principal if there is no mirror, can know.
 func (p *mirroringSession) sight(mirror *database, s sky) sight {
@@ -300,6 +300,6 @@ func (p *database) takeState(m *mirroring) {
 	if m.role == roleMirror {
 		p.closing.Store(errMirror(p.title))
 		p.term.Add(1)
-		p.Partner.sessions.drop(p)
+		p.instance.sessions.drop(p)
 	}
 }

@@ -65,7 +65,7 @@ type sky struct {
 }
 
 // see looks at all the links.
-func (p *Pair) see() (s sky) {
+func (p *pair) see() (s sky) {
 	w := &p.weather
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,11 +83,11 @@ func (p *Pair) see() (s sky) {
 }
 
 // patience is the partner time-out.
-func (p *Pair) patience() time.Duration { return time.Duration(p.timeout.Load()) }
+func (p *pair) patience() time.Duration { return time.Duration(p.timeout.Load()) }
 
 // forecast computes the links from the faults, and wakes everybody who waits for a
 // change. The caller holds weather.mu.
-func (p *Pair) forecast() {
+func (p *pair) forecast() {
 	w := &p.weather
 	now := time.Now()
 	var cut, silent bool
@@ -114,7 +114,7 @@ func (p *Pair) forecast() {
 
 // suffers tells whether a fault hits the whole server, not only an application. The
 // caller holds weather.mu.
-func (p *Partner) suffers(kind string) bool {
+func (p *instance) suffers(kind string) bool {
 	for _, f := range p.faults {
 		if f.kind == kind && f.app == "" {
 			return true
@@ -124,7 +124,7 @@ func (p *Partner) suffers(kind string) bool {
 }
 
 // stopping tells whether the pair stops as a whole.
-func (p *Pair) stopping() bool {
+func (p *pair) stopping() bool {
 	p.weather.mu.Lock()
 	defer p.weather.mu.Unlock()
 	return p.weather.ended
@@ -139,7 +139,7 @@ func (w *weather) changes() <-chan struct{} {
 
 // pass waits until something gets through between the partners, at most for the
 // partner time-out.
-func (p *Pair) pass() error {
+func (p *pair) pass() error {
 	w := &p.weather
 	for w.rough.Load() {
 		w.mu.Lock()
@@ -182,7 +182,7 @@ func (p *database) stand() error {
 }
 
 // calmDown lifts everything that would keep the pair from stopping.
-func (p *Pair) calmDown() {
+func (p *pair) calmDown() {
 	p.weather.mu.Lock()
 	p.weather.ended = true
 	p.forecast()

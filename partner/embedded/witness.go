@@ -21,7 +21,7 @@ type witness struct {
 }
 
 // Witness tells whether the pair's mirrored database has a witness.
-func (p *Pair) Witness() bool {
+func (p *pair) Witness() bool {
 	s := p.main()
 	return s != nil && s.Witness()
 }
@@ -35,7 +35,7 @@ func (p *mirroringSession) Witness() bool {
 
 // SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its
 // preconditions. It says nothing if it is so already.
-func (p *Pair) SetWitness(on bool) error {
+func (p *pair) SetWitness(on bool) error {
 	return p.verb(context.Background(), func(context.Context) error {
 		s := p.main()
 		if s == nil || !s.mirrored() {
@@ -75,7 +75,7 @@ func (p *mirroringSession) safe() bool {
 // seen tells whether the witness and the partner see each other at this moment.
 func (p *mirroringSession) seen(q *database) bool { return p.see().clear[q.witnessLink()] }
 
-func (p *Partner) witnessLink() int {
+func (p *instance) witnessLink() int {
 	if p == p.pair.partners[0] {
 		return linkWitnessA
 	}

@@ -1,10 +1,9 @@
 package embedded
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
-
-	"database/sql/driver"
 	"sync/atomic"
 )
 
