@@ -61,12 +61,12 @@ const (
 
 // alter runs a statement of SQLite as a call would, in the group of those that write.
 func alter(p *Partner, text string, args ...driver.Value) error {
-	_, err := p.main().write(context.Background(), func(w *writer) (*result, error) {
+	err := p.main().write(context.Background(), func(w *writer) error {
 		st, err := w.query(text)
 		if err == nil {
 			_, err = st.exec(args...)
 		}
-		return &result{}, w.stillInside(err)
+		return w.stillInside(err)
 	})
 	return err
 }
@@ -74,7 +74,7 @@ func alter(p *Partner, text string, args ...driver.Value) error {
 // findProcedure finds a procedure of the partner's database.
 func findProcedure(t testing.TB, p *Partner, name string) *procedure {
 	t.Helper()
-	found, err := p.main().store.objects.Load().procedure(name)
+	found, err := committedProcedure(p.main().store.objects.Load(), name)
 	if err != nil || found == nil {
 		t.Fatal(name, err)
 	}

@@ -105,7 +105,7 @@ func oldUserRows(s *session, database string) (rows [][]any) {
 	if d == nil {
 		return [][]any{{1, "dbo", dboSID, 0, 1}}
 	}
-	for _, p := range d.store.committed().principals() {
+	for _, p := range principalsIn(d.store.committed()) {
 		rows = append(rows, []any{p.id, p.name, p.sid, boolOf(p.kind == kindRole), boolOf(p.kind == kindUser)})
 	}
 	return rows

@@ -16,7 +16,7 @@ func (e *panicError) Error() string {
 }
 
 // guarded runs f and gives its panic as an error.
-func guarded[R any](f func() (R, error)) (r R, err error) {
+func guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicError{v, debug.Stack()}

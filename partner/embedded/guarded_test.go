@@ -11,9 +11,9 @@ import (
 func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
-	panics := func(w *writer) (*result, error) {
+	panics := func(w *writer) error {
 		if err := w.script("INSERT INTO ASPStateTempApplications VALUES (666, 'x')"); err != nil {
-			return nil, err
+			return err
 		}
 		panic("a fault")
 	}
@@ -21,7 +21,7 @@ func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
 	for i := range cap(ended) {
 		go func() {
 			if i%2 == 0 {
-				_, err := p.main().write(context.Background(), panics)
+				err := p.main().write(context.Background(), panics)
 				if _, panicked := errors.AsType[*panicError](err); !panicked {
 					ended <- fmt.Errorf("the one that panicked: %v", err)
 					return

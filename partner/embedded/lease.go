@@ -150,7 +150,7 @@ func (p *database) exclusively(ctx context.Context, f func(w *writer) error) err
 		if err := w.open(); err != nil {
 			return fmt.Errorf("begin on %s: %w", p.name, err)
 		}
-		if _, err := guarded(func() (struct{}, error) { return struct{}{}, f(w) }); err != nil {
+		if err := guarded(func() error { return f(w) }); err != nil {
 			defer w.ends()
 			_, undo := w.rollback.exec()
 			return errors.Join(err, undo)

@@ -350,7 +350,7 @@ func (m *modification) refusal(w *writer, err error) error {
 	if unread != nil {
 		return errors.Join(err, unread)
 	}
-	return m.d.refusal(err, set, m.q.Kind, m.q.Key)
+	return refusal(m.d, err, set, m.q.Kind, m.q.Key)
 }
 
 // withOutput runs it as a procedure would.

@@ -49,43 +49,42 @@ func eachStatement(list []tsql.Statement, visit func(st tsql.Statement, inLoop b
 
 // longTurns are the turns of a procedure that takes long: between two statements it lets others write.
 type longTurns struct {
-	s     *session
+	waits func(context.Context) (context.Context, context.CancelFunc) // how long for its turn
 	d     *database
 	began time.Time // of this turn; zero: it has none
 }
 
 // runLong runs a call that takes long, alone among its like: its temporary tables are the connection's.
-func (p *database) runLong(ctx context.Context, s *session, run func(w *writer, l *longTurns) (*result, error)) (r *result, err error) {
+func (p *database) runLong(ctx context.Context, waits func(context.Context) (context.Context, context.CancelFunc), run func(w *writer, l *longTurns) error) error {
 	select {
 	case p.long <- struct{}{}:
 		defer func() { <-p.long }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	l := &longTurns{s: s, d: p}
+	l := &longTurns{waits: waits, d: p}
 	if err := l.take(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.store.main.dropLocals(); err != nil { // of one that did not get its turn again
-		return nil, errors.Join(err, l.give(true))
+		return errors.Join(err, l.give(true))
 	}
-	var refused error
-	r, refused = guarded(func() (*result, error) { return run(p.store.main, l) })
+	refused := guarded(func() error { return run(p.store.main, l) })
 	if l.began.IsZero() {
-		return nil, refused // it did not get its turn again
+		return refused // it did not get its turn again
 	}
 	if _, panicked := errors.AsType[*panicError](refused); panicked {
-		return nil, errors.Join(refused, l.give(true))
+		return errors.Join(refused, l.give(true))
 	}
 	if lost, over := errors.AsType[*lostTransaction](refused); over {
-		return nil, errors.Join(p.failedWrite(lost.why), l.give(true))
+		return errors.Join(p.failedWrite(lost.why), l.give(true))
 	}
-	return r, errors.Join(l.give(false), refused)
+	return errors.Join(l.give(false), refused)
 }
 
 // take waits for the turn, and opens a transaction.
 func (l *longTurns) take(ctx context.Context) error {
-	ctx, cancel := l.s.patient(ctx)
+	ctx, cancel := l.waits(ctx)
 	defer cancel()
 	t := newTicket()
 	t.alone = true

@@ -61,7 +61,7 @@ func TestLong_losesItsTurn(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
 	storeItem(t, p, "s", []byte("x"))
-	l := &longTurns{s: &session{p: p, lockTimeout: -1}, d: p.main()}
+	l := &longTurns{waits: (&session{p: p, lockTimeout: -1}).patient, d: p.main()}
 	err := p.main().exclusively(t.Context(), func(*writer) error {
 		p.main().store.mu.Lock()
 		defer p.main().store.mu.Unlock()

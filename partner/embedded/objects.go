@@ -201,28 +201,28 @@ func (o objectSet) signature() string {
 type snapshot struct {
 	set       objectSet
 	signature func() string
-	compiled  sync.Map // of *procedure by name in lower case
+	compiled  sync.Map // procedures as who runs them has compiled them, by name in lower case
 }
 
 func newSnapshot(set objectSet) *snapshot {
 	return &snapshot{set: set, signature: sync.OnceValue(set.signature)}
 }
 
-// procedure finds a procedure, compiled; nil: there is none.
-func (s *snapshot) procedure(name string) (*procedure, error) {
+// committedProcedure finds a procedure, compiled; nil: there is none.
+func committedProcedure(s *snapshot, name string) (*procedure, error) {
 	key := strings.ToLower(name)
 	if p, ok := s.compiled.Load(key); ok {
 		return p.(*procedure), nil
 	}
-	p, err := s.set.procedure(name, s.signature())
+	p, err := procedureNamed(s.set, name, s.signature())
 	if p != nil {
 		s.compiled.Store(key, p)
 	}
 	return p, err
 }
 
-// procedure finds a procedure and compiles it; nil: there is none.
-func (o objectSet) procedure(name, signature string) (*procedure, error) {
+// procedureNamed finds a procedure and compiles it; nil: there is none.
+func procedureNamed(o objectSet, name, signature string) (*procedure, error) {
 	r := o[objectKey(kindProcedure, name)]
 	if r == nil {
 		return nil, nil
@@ -279,9 +279,9 @@ func (w *writer) objectSet() (objectSet, error) {
 // procedureIn finds a procedure of a database as the session sees it, compiled; nil: there is none.
 func (s *session) procedureIn(d *database, set objectSet, name string) (*procedure, error) {
 	if s.lease == nil || s.lease.p != d {
-		return d.store.objects.Load().procedure(name)
+		return committedProcedure(d.store.objects.Load(), name)
 	}
-	return set.procedure(name, set.signature())
+	return procedureNamed(set, name, set.signature())
 }
 
 // errUnreadable: the text of an object can't be read any more.

@@ -104,7 +104,7 @@ func (b *batch) identityOf(function, name string) (any, error) {
 }
 
 // refusal puts what SQLite says of a write into SQL Server's words, with the names of the constraint and of its table.
-func (d *database) refusal(err error, set objectSet, kind tsql.QueryKind, table string) error {
+func refusal(d *database, err error, set objectSet, kind tsql.QueryKind, table string) error {
 	if err == nil || d == nil {
 		return inWords(err)
 	}
@@ -141,7 +141,7 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 			return err
 		}
 		if changed, err = w.merge(st, args); err != nil {
-			return errors.Join(d.refusal(err, set, tsql.Update, st.Key), w.say("ROLLBACK TO merges"), w.say("RELEASE merges"))
+			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.say("ROLLBACK TO merges"), w.say("RELEASE merges"))
 		}
 		return w.say("RELEASE merges")
 	})

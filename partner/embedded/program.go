@@ -121,14 +121,22 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *database, a
 		}
 	}
 	if p.long {
-		return d.runLong(ctx, s, func(w *writer, l *longTurns) (*result, error) {
+		err := d.runLong(ctx, s.patient, func(w *writer, l *longTurns) (err error) {
 			turns = l
-			return run(w.reader, w, false)
+			r, err = run(w.reader, w, false)
+			return err
 		})
+		return r, err
 	}
 	waits, cancel := s.patient(ctx)
 	defer cancel()
-	r, err = d.write(waits, func(w *writer) (*result, error) { return run(w.reader, w, false) })
+	err = d.write(waits, func(w *writer) (err error) {
+		r, err = run(w.reader, w, false)
+		return err
+	})
+	if err != nil {
+		r = nil
+	}
 	if isNoRoom(err) && tried { // SQLite says so when it commits, SQL Server when it writes
 		err = reads(true)
 	}

@@ -103,7 +103,7 @@ func (f *frame) merge(st *tsql.Merge) error {
 	}
 	n, err := f.w.merge(st, args)
 	if err != nil {
-		return f.d.refusal(err, f.set, tsql.Update, st.Key)
+		return refusal(f.d, err, f.set, tsql.Update, st.Key)
 	}
 	f.counts(n)
 	return nil
@@ -117,7 +117,7 @@ func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
 	}
 	r, err := st.e.ExecContext(context.Background(), args)
 	if err != nil {
-		return f.d.refusal(err, f.set, q.Kind, q.Key)
+		return refusal(f.d, err, f.set, q.Kind, q.Key)
 	}
 	n, err := r.RowsAffected()
 	if err != nil {
@@ -197,7 +197,7 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 	}
 	after, err := f.rawRows(q.SQL, args)
 	if err != nil {
-		return f.d.refusal(err, f.set, q.Kind, q.Key)
+		return refusal(f.d, err, f.set, q.Kind, q.Key)
 	}
 	if last != nil {
 		for _, v := range o.Variables {

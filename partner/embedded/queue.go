@@ -24,14 +24,13 @@ type turns struct {
 // ticket is a place in the queue.
 type ticket struct {
 	alone bool
-	run   func(w *writer) (*result, error) // of a common turn
+	run   func(w *writer) error // of a common turn
 
 	ready chan struct{} // told once: done, or it is your turn
 	lead  bool          // it is your turn; written before ready is told
 
 	// Written by whoever leads, read after ready.
-	result *result
-	err    error
+	err error
 }
 
 func newTicket() *ticket { return &ticket{ready: make(chan struct{}, 1)} }

@@ -139,11 +139,11 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 	}
 	answer := make(chan error, 1)
 	go func() {
-		_, err := a.main().write(context.Background(), func(w *writer) (*result, error) {
+		err := a.main().write(context.Background(), func(w *writer) error {
 			if !mirrored {
 				fail()
 			}
-			return &result{}, w.script("INSERT INTO ASPStateTempApplications VALUES (2, 'torn')")
+			return w.script("INSERT INTO ASPStateTempApplications VALUES (2, 'torn')")
 		})
 		answer <- err
 	}()

@@ -14,8 +14,8 @@ import (
 // sysadmin tells whether the session may everything.
 func (s *session) sysadmin() bool { return s.login == nil }
 
-// user is the session's user in a database; "" if it has none there.
-func (o objectSet) user(l *loginRow) string {
+// userIn is the session's user in a database; "" if it has none there.
+func userIn(o objectSet, l *loginRow) string {
 	for _, u := range o.of(kindUser) {
 		if u.detail == l.sid {
 			return u.name
@@ -24,8 +24,8 @@ func (o objectSet) user(l *loginRow) string {
 	return ""
 }
 
-// roles are the principals whose rights the user has: itself, public, and its roles, with theirs.
-func (o objectSet) roles(user string) map[string]bool {
+// rolesOf are the principals whose rights the user has: itself, public, and its roles, with theirs.
+func rolesOf(o objectSet, user string) map[string]bool {
 	mine := map[string]bool{strings.ToLower(user): true, "public": true}
 	for grown := true; grown; {
 		grown = false
@@ -40,12 +40,12 @@ func (o objectSet) roles(user string) map[string]bool {
 }
 
 // may tells whether the login may do something with an object; without an object: in the database.
-func (o objectSet) may(l *loginRow, permission, object string) bool {
-	user := o.user(l)
+func may(o objectSet, l *loginRow, permission, object string) bool {
+	user := userIn(o, l)
 	if user == "" {
 		return false
 	}
-	roles := o.roles(user)
+	roles := rolesOf(o, user)
 	if roles["db_owner"] {
 		return true
 	}
@@ -59,7 +59,7 @@ func (o objectSet) may(l *loginRow, permission, object string) bool {
 
 // mayEnter tells whether the session may use the database: 916.
 func (s *session) mayEnter(d *database) error {
-	if s.sysadmin() || d.store.committed().user(s.login) != "" {
+	if s.sysadmin() || userIn(d.store.committed(), s.login) != "" {
 		return nil
 	}
 	return message(916, 14, `The server principal "%s" is not able to access the database "%s" under the current security context.`, s.login.name, d.title)
@@ -67,7 +67,7 @@ func (s *session) mayEnter(d *database) error {
 
 // mayDo tells whether the session may do something with an object: 229.
 func (s *session) mayDo(d *database, set objectSet, permission, object string) error {
-	if s.sysadmin() || set.may(s.login, permission, object) {
+	if s.sysadmin() || may(set, s.login, permission, object) {
 		return nil
 	}
 	return message(229, 14, "The %s permission was denied on the object '%s', database '%s', schema 'dbo'.", permission, object, d.title)
@@ -75,7 +75,7 @@ func (s *session) mayDo(d *database, set objectSet, permission, object string) e
 
 // mayOwn tells whether the session may define objects in the database: 262.
 func (s *session) mayOwn(d *database, statement string) error {
-	if s.sysadmin() || d.store.committed().may(s.login, "CONTROL", "") {
+	if s.sysadmin() || may(d.store.committed(), s.login, "CONTROL", "") {
 		return nil
 	}
 	return message(262, 14, "%s permission denied in database '%s'.", statement, d.title)
@@ -87,7 +87,7 @@ func (s *session) sees(set objectSet, object string) bool {
 		return true
 	}
 	for _, permission := range []string{"EXECUTE", "SELECT", "INSERT", "UPDATE", "DELETE", "VIEW DEFINITION"} {
-		if set.may(s.login, permission, object) {
+		if may(set, s.login, permission, object) {
 			return true
 		}
 	}
@@ -103,7 +103,7 @@ func (s *session) userIn() string {
 	case d == nil:
 		return "guest"
 	}
-	return d.store.committed().user(s.login)
+	return userIn(d.store.committed(), s.login)
 }
 
 // loginName is SUSER_SNAME().
@@ -147,7 +147,7 @@ func (s *session) columnLength(tableName, column string) (any, error) {
 	if err != nil || !set.readable(n.object) || !s.sees(set, n.object) {
 		return nil, err
 	}
-	typ, ok := set.columnType(n.object, column)
+	typ, ok := columnTypeIn(set, n.object, column)
 	if !ok {
 		return nil, nil
 	}
@@ -166,8 +166,8 @@ func (s *session) columnLength(tableName, column string) (any, error) {
 	return int64(4), nil
 }
 
-// columnType is the type of a table's column.
-func (o objectSet) columnType(table, column string) (tds.Type, bool) {
+// columnTypeIn is the type of a table's column.
+func columnTypeIn(o objectSet, table, column string) (tds.Type, bool) {
 	for _, c := range o.columns(tsql.Name{Object: table}) {
 		if strings.EqualFold(c.Name, column) {
 			return typeOf(c.Type)
@@ -201,7 +201,7 @@ func (s *session) permissionByName(securable, class, permission string) (any, er
 		return int64(0), nil
 	}
 	set, err := s.visible(d)
-	return boolInt(set.may(s.login, permission, object)), err
+	return boolInt(may(set, s.login, permission, object)), err
 }
 
 // isMember is IS_MEMBER: NULL for a role that is not there.
@@ -219,7 +219,7 @@ func (s *session) isMember(role string) (any, error) {
 	case s.sysadmin():
 		return boolInt(fixedRole(role)), nil
 	}
-	return boolInt(set.roles(set.user(s.login))[strings.ToLower(role)]), nil
+	return boolInt(rolesOf(set, userIn(set, s.login))[strings.ToLower(role)]), nil
 }
 
 // firstPrincipalID is that of the first principal that is not the system's, ownerRoleID that of db_owner.
@@ -239,8 +239,8 @@ type principalOf struct {
 	sid  []byte
 }
 
-// principals are those of a database, in the order of their ids.
-func (o objectSet) principals() []principalOf {
+// principalsIn are those of a database, in the order of their ids.
+func principalsIn(o objectSet) []principalOf {
 	list := []principalOf{{"public", 0, kindRole, nil}, {"dbo", 1, kindUser, dboSID}, {"db_owner", ownerRoleID, kindRole, nil}}
 	for i, r := range append(o.of(kindRole), o.of(kindUser)...) {
 		sid, _ := hex.DecodeString(r.detail) // we wrote it
@@ -249,9 +249,9 @@ func (o objectSet) principals() []principalOf {
 	return list
 }
 
-// idOf is the id of a principal; 0, which is public's, if there is none.
-func (o objectSet) idOf(name string) int {
-	for _, p := range o.principals() {
+// principalID is the id of a principal; 0, which is public's, if there is none.
+func principalID(o objectSet, name string) int {
+	for _, p := range principalsIn(o) {
 		if strings.EqualFold(p.name, name) {
 			return p.id
 		}
@@ -279,7 +279,7 @@ func (s *session) objectsOf(database string) objectSet {
 }
 
 func principalRows(s *session, database string) (rows [][]any) {
-	for _, p := range s.objectsOf(database).principals() {
+	for _, p := range principalsIn(s.objectsOf(database)) {
 		desc, schema, sid := "DATABASE_ROLE", any(nil), any(nil)
 		if p.kind == kindUser {
 			desc, schema, sid = "SQL_USER", "dbo", p.sid
@@ -293,7 +293,7 @@ func memberRows(s *session, database string) (rows [][]any) {
 	set := s.objectsOf(database)
 	for _, m := range set.of(kindMember) {
 		role, member, _ := strings.Cut(m.name, "/")
-		rows = append(rows, []any{set.idOf(role), set.idOf(member)})
+		rows = append(rows, []any{principalID(set, role), principalID(set, member)})
 	}
 	return rows
 }
@@ -309,7 +309,7 @@ func permissionRows(s *session, database string) (rows [][]any) {
 		if part[2] == "" {
 			class, desc, major = 0, "DATABASE", 0
 		}
-		rows = append(rows, []any{class, desc, major, 0, set.idOf(part[0]), part[1], "G", "GRANT"})
+		rows = append(rows, []any{class, desc, major, 0, principalID(set, part[0]), part[1], "G", "GRANT"})
 	}
 	return rows
 }
@@ -331,7 +331,7 @@ func (s *session) principalID(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range set.principals() {
+	for _, p := range principalsIn(set) {
 		if strings.EqualFold(p.name, name) {
 			return int64(p.id), nil
 		}

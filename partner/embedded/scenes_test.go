@@ -270,17 +270,17 @@ func (s scene) plant(t *testing.T, p *Partner, id string, stored func(column str
 		}
 		insert("MirrorStateTombstones", tomb)
 	}
-	_, err := p.main().write(context.Background(), func(w *writer) (*result, error) { // all in one commit
+	err := p.main().write(context.Background(), func(w *writer) error { // all in one commit
 		for _, one := range all {
 			st, err := w.query(one.text)
 			if err == nil {
 				_, err = st.exec(one.args...)
 			}
 			if err != nil {
-				return &result{}, w.stillInside(err)
+				return w.stillInside(err)
 			}
 		}
-		return &result{}, nil
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

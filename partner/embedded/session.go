@@ -64,7 +64,7 @@ func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error
 
 // guarded runs a request. A panic fails it, and takes its transaction back.
 func (s *session) guarded(request func() error) error {
-	_, err := guarded(func() (struct{}, error) { return struct{}{}, request() })
+	err := guarded(request)
 	if _, panicked := errors.AsType[*panicError](err); panicked {
 		s.rollback(nil)
 	}

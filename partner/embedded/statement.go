@@ -127,9 +127,9 @@ func (f *frame) leaves(st *tsql.Return) error {
 // find finds another procedure of the database; nil: there is none.
 func (x *program) find(name string) (*procedure, error) {
 	if x.set == nil {
-		return x.d.store.objects.Load().procedure(name)
+		return committedProcedure(x.d.store.objects.Load(), name)
 	}
-	return x.set.procedure(name, x.set.signature())
+	return procedureNamed(x.set, name, x.set.signature())
 }
 
 // calls runs EXEC of another procedure.

@@ -160,7 +160,7 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 		case !planted:
 			now = rows(s, database)
 		}
-		if err := r.fillView(n.Table(), now); err != nil {
+		if err := fillView(r, n.Table(), now); err != nil {
 			return fmt.Errorf("fill the system view %s: %w", n.Table(), err)
 		}
 	}
@@ -169,7 +169,7 @@ func (s *session) fillViews(r *reader, names []tsql.Name) error {
 
 // fillView makes the view, where the connection has not got it yet, and replaces its rows, unless they are
 // those it has. A prober asks for the same two views hundreds of times a second.
-func (r *reader) fillView(view string, rows [][]any) error {
+func fillView(r *reader, view string, rows [][]any) error {
 	var values []driver.Value
 	for _, row := range rows {
 		for _, v := range row {

@@ -12,24 +12,24 @@ import (
 // write runs a call that may write, and returns when what it wrote is durable on
 // this partner and, under SAFETY FULL, on the mirror. If ctx ends while it waits
 // for its turn, nothing was done.
-func (p *database) write(ctx context.Context, run func(w *writer) (*result, error)) (*result, error) {
+func (p *database) write(ctx context.Context, run func(w *writer) error) error {
 	t := newTicket()
 	t.run = run
 	return p.share(ctx, t)
 }
 
 // share waits for a common turn, and for the commit.
-func (p *database) share(ctx context.Context, t *ticket) (*result, error) {
+func (p *database) share(ctx context.Context, t *ticket) error {
 	lead, err := p.turns.enter(ctx, t, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if lead {
 		crowd := p.turns.crowd(t)
 		p.runGroup(crowd)
 		p.turns.leave(crowd)
 	}
-	return t.result, t.err
+	return t.err
 }
 
 // alone runs f while nobody writes here. first goes before all who wait.
@@ -61,7 +61,7 @@ func (p *database) runGroup(crowd []*ticket) {
 
 func fail(crowd []*ticket, err error) {
 	for _, t := range crowd {
-		t.result, t.err = nil, err
+		t.err = err
 	}
 }
 
@@ -72,7 +72,7 @@ func (p *database) runCalls(crowd []*ticket) {
 	defer w.ends()
 	for _, t := range crowd {
 		var broken error
-		if t.result, t.err, broken = w.run(t.run); broken == nil {
+		if t.err, broken = w.run(t.run); broken == nil {
 			continue
 		}
 		err := w.rollBack()
@@ -83,7 +83,7 @@ func (p *database) runCalls(crowd []*ticket) {
 		default:
 			for i := range crowd {
 				if err := w.open(); err != nil {
-					crowd[i].result, crowd[i].err = nil, fmt.Errorf("begin on %s: %w", p.name, err)
+					crowd[i].err = fmt.Errorf("begin on %s: %w", p.name, err)
 					continue
 				}
 				p.runCalls(crowd[i : i+1])
@@ -103,17 +103,17 @@ func (p *database) runCalls(crowd []*ticket) {
 
 // run runs a call in the open transaction. What the client is told is refused; broken says that nothing in the transaction
 // can be kept.
-func (w *writer) run(call func(w *writer) (*result, error)) (r *result, refused, broken error) {
+func (w *writer) run(call func(w *writer) error) (refused, broken error) {
 	written := w.gathered.count
-	r, err := guarded(func() (*result, error) { return call(w) })
+	err := guarded(func() error { return call(w) })
 	if lost, over := errors.AsType[*lostTransaction](err); over {
-		return nil, nil, lost.why
+		return nil, lost.why
 	}
 	_, panicked := errors.AsType[*panicError](err)
 	if panicked || err != nil && !isTold(err) && w.gathered.count > written {
-		return nil, nil, err
+		return nil, err
 	}
-	return r, err, nil
+	return err, nil
 }
 
 // say runs a statement without parameters that comes again.
