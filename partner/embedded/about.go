@@ -62,7 +62,7 @@ func (s *store) saveAbout(a aboutDatabase) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.main == nil {
-		return errLinkCut
+		return errShut
 	}
 	if err := s.main.inTransaction(func() error { return s.main.script(a.text()) }); err != nil {
 		return fmt.Errorf("save what %s is: %w", s.path, err)

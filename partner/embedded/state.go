@@ -150,7 +150,7 @@ func (s *store) saveMirroring(m *mirroring) error {
 // saveLocked is saveMirroring for who holds mu.
 func (s *store) saveLocked(m *mirroring) error {
 	if s.main == nil {
-		return errLinkCut
+		return errShut
 	}
 	c := s.main.conn
 	if err := c.script("PRAGMA synchronous = FULL"); err != nil {

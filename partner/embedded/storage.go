@@ -245,6 +245,9 @@ func (s *store) shut() error {
 	return s.close()
 }
 
+// errShut: the files of the database are closed, because its server is down.
+var errShut = errors.New("the database is shut")
+
 // errRetired: the database was dropped a moment ago.
 var errRetired = errors.New("the database is gone")
 
