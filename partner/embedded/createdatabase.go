@@ -72,8 +72,8 @@ func (p *instance) dropDatabase(ctx context.Context, name string, except *presen
 // adopt makes the database one of the server's. The caller holds verbs, or nobody else is there yet.
 func (p *database) adopt() {
 	all := userDatabases{}
-	for key, d := range *p.databases.Load() {
-		all[key] = d
+	for key, other := range *p.databases.Load() {
+		all[key] = other
 	}
 	all[strings.ToLower(p.title)] = p
 	p.pair.put(p.instance, p)
@@ -83,9 +83,9 @@ func (p *database) adopt() {
 // forget undoes adopt.
 func (p *database) forget() {
 	all := userDatabases{}
-	for key, d := range *p.databases.Load() {
-		if d != p {
-			all[key] = d
+	for key, other := range *p.databases.Load() {
+		if other != p {
+			all[key] = other
 		}
 	}
 	p.databases.Store(&all)

@@ -159,8 +159,8 @@ func (p *instance) main() *database {
 		return d
 	}
 	all := p.sorted()
-	if i := slices.IndexFunc(all, (*database).isMirrored); i >= 0 {
-		return all[i]
+	if at := slices.IndexFunc(all, (*database).isMirrored); at >= 0 {
+		return all[at]
 	}
 	if len(all) > 0 {
 		return all[0]

@@ -56,10 +56,10 @@ func (p *pair) State() string {
 func (p *mirroringSession) linkState() linkState { return linkState(p.link.state.Load()) }
 
 // showState changes the state and tells the log.
-func (p *mirroringSession) showState(s linkState) {
-	if old := linkState(p.link.state.Swap(int32(s))); old != s {
-		p.log.Info("mirroring state changed", "from", old.String(), "to", s.String())
-		p.events.tell("state", "", s.String())
+func (p *mirroringSession) showState(to linkState) {
+	if old := linkState(p.link.state.Swap(int32(to))); old != to {
+		p.log.Info("mirroring state changed", "from", old.String(), "to", to.String())
+		p.events.tell("state", "", to.String())
 	}
 }
 

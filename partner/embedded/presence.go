@@ -23,11 +23,11 @@ func (p *instance) canonicalDatabase(name string) (string, bool) {
 	if d := p.find(name); d != nil {
 		return d.title, true
 	}
-	i := slices.IndexFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
-	if i < 0 {
+	at := slices.IndexFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
+	if at < 0 {
 		return name, false
 	}
-	return systemDatabases[i], true
+	return systemDatabases[at], true
 }
 
 // known tells whether there is a database of that name.

@@ -86,13 +86,13 @@ func (p *mirroringSession) dropMirror(ctx context.Context, principal *database) 
 func (p *mirroringSession) transfer(ctx context.Context, principal *database) (rows int, err error) {
 	mirror := principal.other()
 	err = principal.store.snapshot(func(r *reader, lsn, start int64) error {
-		s := mirror.store
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		t := &transferred{from: r, to: s.main, lsn: lsn}
+		store := mirror.store
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		t := &transferred{from: r, to: store.main, lsn: lsn}
 		mine, theirs := principal.state.Load(), mirror.state.Load()
-		t.common = commonPoint(mine.history, theirs.history, lsn, s.lsn.Load())
-		current := t.common == lsn && s.lsn.Load() == lsn && sameReign(mine, theirs)
+		t.common = commonPoint(mine.history, theirs.history, lsn, store.lsn.Load())
+		current := t.common == lsn && store.lsn.Load() == lsn && sameReign(mine, theirs)
 		if current && !theirs.diverged {
 			principal.acked.Store(lsn)
 			return nil
@@ -100,20 +100,20 @@ func (p *mirroringSession) transfer(ctx context.Context, principal *database) (r
 		m := *theirs
 		m.guid, m.sequence, m.history, m.diverged = mine.guid, mine.sequence, mine.history, false
 		m.safetyFull, m.safetySequence, m.timeout = mine.safetyFull, mine.safetySequence, mine.timeout
-		whole := t.common < start || t.common < s.startLSN.Load() || len(theirs.history) == 0
-		err := s.main.inTransaction(func() error {
+		whole := t.common < start || t.common < store.startLSN.Load() || len(theirs.history) == 0
+		err := store.main.inTransaction(func() error {
 			if err := t.copy(ctx, whole); err != nil {
 				return err
 			}
-			return writeMirroring(s.main.conn, &m)
+			return writeMirroring(store.main.conn, &m)
 		})
 		if err != nil {
-			return errors.Join(err, s.refresh())
+			return errors.Join(err, store.refresh())
 		}
 		rows = t.rows
 		mirror.state.Store(&m)
 		principal.acked.Store(lsn)
-		return s.refresh()
+		return store.refresh()
 	})
 	if err != nil {
 		err = fmt.Errorf("bring partner %s up to date: %w", mirror.name, err)

@@ -154,16 +154,16 @@ func (p *mirroringSession) together(ctx context.Context) error {
 
 // apart is tend for partners that have lost each other: with a witness, who is left
 // alone closes the database, and the mirror may take over.
-func (p *mirroringSession) apart(ctx context.Context, s sky) error {
+func (p *mirroringSession) apart(ctx context.Context, links sky) error {
 	p.showState(stateDisconnected)
 	for _, q := range p.both() {
 		if q.state.Load().role == rolePrincipal && q.acts() {
-			p.keepOrClose(q, s)
+			p.keepOrClose(q, links)
 		}
 	}
 	for _, q := range p.both() {
 		if q.state.Load().role == roleMirror && q.acts() {
-			if err := p.takeOver(ctx, q, s); err != nil {
+			if err := p.takeOver(ctx, q, links); err != nil {
 				return err
 			}
 		}
@@ -175,18 +175,18 @@ func (p *mirroringSession) apart(ctx context.Context, s sky) error {
 func (p *instance) acts() bool { return !p.frozen.Load() && p.isDown() == "" }
 
 // sight is what the mirror, or the principal if there is no mirror, can know.
-func (p *mirroringSession) sight(mirror *database, s sky) sight {
+func (p *mirroringSession) sight(mirror *database, links sky) sight {
 	m := mirror.state.Load()
-	return sight{witness: p.Witness(), partners: !s.lost[linkPartners],
-		principal: !s.lost[mirror.other().witnessLink()], mirror: !s.lost[mirror.witnessLink()],
+	return sight{witness: p.Witness(), partners: !links.lost[linkPartners],
+		principal: !links.lost[mirror.other().witnessLink()], mirror: !links.lost[mirror.witnessLink()],
 		fit: m.role == roleMirror && !m.diverged && !m.suspended && m.safetyFull && p.witness.fit(m.sequence)}
 }
 
 // keepOrClose has a principal without mirror go on if it may.
-func (p *mirroringSession) keepOrClose(principal *database, s sky) {
-	serve := p.sight(principal.other(), s).judge().serve
+func (p *mirroringSession) keepOrClose(principal *database, links sky) {
+	serve := p.sight(principal.other(), links).judge().serve
 	switch {
-	case serve && p.Witness() && !s.clear[principal.witnessLink()]:
+	case serve && p.Witness() && !links.clear[principal.witnessLink()]:
 		return // the witness is silent: perhaps not for long
 	case serve && p.mayExpose(principal):
 		principal.unshut()
@@ -196,12 +196,12 @@ func (p *mirroringSession) keepOrClose(principal *database, s sky) {
 }
 
 // takeOver makes the mirror principal if that is for it to do: an automatic failover.
-func (p *mirroringSession) takeOver(ctx context.Context, mirror *database, s sky) error {
-	v := p.sight(mirror, s).judge()
+func (p *mirroringSession) takeOver(ctx context.Context, mirror *database, links sky) error {
+	v := p.sight(mirror, links).judge()
 	if v.unfit {
 		p.witness.exposes()
 	}
-	if !v.promote || !s.clear[mirror.witnessLink()] || !p.witness.elect(mirror.state.Load().sequence) {
+	if !v.promote || !links.clear[mirror.witnessLink()] || !p.witness.elect(mirror.state.Load().sequence) {
 		return nil
 	}
 	err := mirror.become(ctx, func(m *mirroring) {
