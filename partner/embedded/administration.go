@@ -51,24 +51,24 @@ func (b *batch) setRecovery(ctx context.Context, d *database, name, model string
 }
 
 // alter runs the clause on this copy of the database.
-func (p *database) alter(ctx context.Context, st *tsql.AlterDatabase) error {
+func (d *database) alter(ctx context.Context, st *tsql.AlterDatabase) error {
 	switch st.Clause {
 	case tsql.PartnerFailover:
-		return p.Failover(ctx)
+		return d.Failover(ctx)
 	case tsql.PartnerForce:
-		return p.ForceService(ctx)
+		return d.ForceService(ctx)
 	case tsql.PartnerSuspend:
-		return p.Suspend(ctx)
+		return d.Suspend(ctx)
 	case tsql.PartnerResume:
-		return p.Resume(ctx)
+		return d.Resume(ctx)
 	case tsql.PartnerSafety:
-		return p.SetSafety(ctx, strings.EqualFold(st.Argument, "FULL"))
+		return d.SetSafety(ctx, strings.EqualFold(st.Argument, "FULL"))
 	case tsql.PartnerTimeout:
-		return p.SetTimeout(ctx, st.Number)
+		return d.SetTimeout(ctx, st.Number)
 	case tsql.SetWitness:
-		return p.SetWitness(ctx, true)
+		return d.SetWitness(ctx, true)
 	case tsql.WitnessOff:
-		return p.SetWitness(ctx, false)
+		return d.SetWitness(ctx, false)
 	}
 	return notSupported("This clause of ALTER DATABASE")
 }

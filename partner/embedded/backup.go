@@ -46,21 +46,21 @@ func (p *Partner) backupPath(file string) string {
 func (p *Partner) BackupFolder() string { return p.backupPath("") }
 
 // family is the family of the database; "": it was never backed up.
-func (p *database) family() string { return p.onlyObject(kindFamily) }
+func (d *database) family() string { return d.onlyObject(kindFamily) }
 
 // logRestored tells whether a log backup was restored here.
-func (p *database) logRestored() bool { return p.onlyObject(kindLogRestored) != "" }
+func (d *database) logRestored() bool { return d.onlyObject(kindLogRestored) != "" }
 
-func (p *database) onlyObject(kind string) string {
-	for _, o := range p.store.committed().of(kind) {
+func (d *database) onlyObject(kind string) string {
+	for _, o := range d.store.committed().of(kind) {
 		return o.name
 	}
 	return ""
 }
 
 // backups are the last commits of the database's last full backup here and of its last log backup; 0: there was none.
-func (p *database) backups() (full, log int64) {
-	if o := p.instance.masterObjects()[objectKey(kindBackup, p.family())]; o != nil {
+func (d *database) backups() (full, log int64) {
+	if o := d.instance.masterObjects()[objectKey(kindBackup, d.family())]; o != nil {
 		_, _ = fmt.Sscan(o.detail, &full, &log) // written below
 	}
 	return full, log
@@ -130,7 +130,7 @@ func (p *Partner) backupTimes(d *database) (when [2]int64) {
 }
 
 // copyOut writes the backup, in place of one that is there, and tells the last commit in it.
-func (p *database) copyOut(path string, h backupHeader) (last int64, err error) {
+func (d *database) copyOut(path string, h backupHeader) (last int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, fmt.Errorf("make the folder: %w", err)
 	}
@@ -139,9 +139,9 @@ func (p *database) copyOut(path string, h backupHeader) (last int64, err error) 
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, fmt.Errorf("take an old part away: %w", err)
 	}
-	err = p.store.read(func(r *reader) error { return r.script("VACUUM main INTO " + literal(part)) })
+	err = d.store.read(func(r *reader) error { return r.script("VACUUM main INTO " + literal(part)) })
 	if err != nil {
-		return 0, fmt.Errorf("copy %s: %w", p.store.path, err)
+		return 0, fmt.Errorf("copy %s: %w", d.store.path, err)
 	}
 	c, err := openConn(part)
 	if err != nil {

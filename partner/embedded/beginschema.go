@@ -46,11 +46,11 @@ func (p *Partner) makeSchema(d *database, script string) (made bool, err error) 
 }
 
 // unmake removes the files of a database if a script that failed has committed something in it, by ending its transaction.
-func (p *database) unmake() error {
-	if p.store.lsn.Load() == 0 {
+func (d *database) unmake() error {
+	if d.store.lsn.Load() == 0 {
 		return nil
 	}
-	return errors.Join(p.store.shut(), p.removeFiles())
+	return errors.Join(d.store.shut(), d.removeFiles())
 }
 
 // lineOf is the line of the script in which an error of the batch is.

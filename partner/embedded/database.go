@@ -14,8 +14,8 @@ import (
 // database is one server's copy of a database: its file, its queue of writers, and its
 // part in the mirroring session, if it is mirrored.
 type database struct {
-	*instance                   // the server
-	pair      *mirroringSession // the database as both servers have it
+	instance  *instance         // the server
+	mirroring *mirroringSession // the database as both servers have it
 	title     string            // its name, as it was created
 	store     *store
 
@@ -54,7 +54,7 @@ type database struct {
 
 // mirroringSession is a database as both servers have it, mirrored or not.
 type mirroringSession struct {
-	*pair
+	pair    *pair
 	title   string
 	copies  atomic.Pointer[[2]*database] // in the order of partners; nil where there is none
 	link    sessionLink
@@ -62,60 +62,60 @@ type mirroringSession struct {
 }
 
 // both are the copies on the two servers; nil where there is none.
-func (p *mirroringSession) both() [2]*database {
-	if c := p.copies.Load(); c != nil {
+func (s *mirroringSession) both() [2]*database {
+	if c := s.copies.Load(); c != nil {
 		return *c
 	}
 	return [2]*database{}
 }
 
 // put makes d the copy on the server; nil: there is none. The caller holds verbs.
-func (p *mirroringSession) put(on *instance, d *database) {
-	both := p.both()
+func (s *mirroringSession) put(on *instance, d *database) {
+	both := s.both()
 	both[on.index()] = d
-	p.copies.Store(&both)
+	s.copies.Store(&both)
 }
 
 // mirrored tells whether the two copies are a principal and its mirror.
-func (p *mirroringSession) mirrored() bool {
-	both := p.both()
+func (s *mirroringSession) mirrored() bool {
+	both := s.both()
 	return both[0].isMirrored() && both[1].isMirrored() && both[0].state.Load().guid == both[1].state.Load().guid
 }
 
 // isMirrored tells whether there is the database, and it has a role.
-func (p *database) isMirrored() bool { return p != nil && p.state.Load().role != roleNone }
+func (d *database) isMirrored() bool { return d != nil && d.state.Load().role != roleNone }
 
 // other is the copy on the other server; nil if there is none.
-func (p *database) other() *database { return p.pair.both()[1-p.index()] }
+func (d *database) other() *database { return d.mirroring.both()[1-d.instance.index()] }
 
 // serving is nil while the database is open here, and otherwise the refusal.
-func (p *database) serving() error {
-	switch m := p.state.Load(); {
-	case p.gone.Load():
-		return errNoDatabase(p.title)
+func (d *database) serving() error {
+	switch m := d.state.Load(); {
+	case d.gone.Load():
+		return errNoDatabase(d.title)
 	case m.role == roleMirror:
-		switch f := p.face.Load(); {
+		switch f := d.instance.face.Load(); {
 		case f == nil:
-			return errMirror(p.title)
+			return errMirror(d.title)
 		case f.err == ReadableSecondary:
 			return nil
 		default:
 			return f.err
 		}
-	case p.store.about.Load().restoring:
-		return message(927, 14, "Database '%s' cannot be opened. It is in the middle of a restore.", p.title)
-	case p.closed.Load():
-		return errNoQuorum(p.title)
+	case d.store.about.Load().restoring:
+		return message(927, 14, "Database '%s' cannot be opened. It is in the middle of a restore.", d.title)
+	case d.closed.Load():
+		return errNoQuorum(d.title)
 	}
 	return nil
 }
 
 // killed ends a session that the database was closed to while it was at work.
-func (p *database) killed() error {
-	if why, ok := errors.AsType[*tds.Error](p.serving()); ok {
+func (d *database) killed() error {
+	if why, ok := errors.AsType[*tds.Error](d.serving()); ok {
 		return errKilled(why)
 	}
-	if why := p.closing.Load(); why != nil { // it was closed, and is open again
+	if why := d.closing.Load(); why != nil { // it was closed, and is open again
 		return errKilled(why)
 	}
 	return errKillState()
@@ -123,19 +123,19 @@ func (p *database) killed() error {
 
 // stillWritable is writable for a call that has found the database open, and has waited for its turn since. If the
 // database is closed by now, this has ended the call's session, wherever the session is: it was using the database.
-func (p *database) stillWritable() error {
-	if err := p.serving(); err != nil {
-		return p.killed()
+func (d *database) stillWritable() error {
+	if err := d.serving(); err != nil {
+		return d.killed()
 	}
-	return p.writable()
+	return d.writable()
 }
 
 // userDatabases are the databases of a server, by name in lower case. It is never changed.
 type userDatabases map[string]*database
 
 // find is the server's database of that name; nil if there is none.
-func (p *instance) find(name string) *database {
-	all := *p.databases.Load()
+func (i *instance) find(name string) *database {
+	all := *i.databases.Load()
 	if d := all[name]; d != nil {
 		return d
 	}
@@ -143,9 +143,9 @@ func (p *instance) find(name string) *database {
 }
 
 // sorted are the server's databases in the order of their ids.
-func (p *instance) sorted() []*database {
+func (i *instance) sorted() []*database {
 	var list []*database
-	for _, d := range *p.databases.Load() {
+	for _, d := range *i.databases.Load() {
 		list = append(list, d)
 	}
 	slices.SortFunc(list, func(a, b *database) int { return int(a.store.about.Load().id - b.store.about.Load().id) })
@@ -154,11 +154,11 @@ func (p *instance) sorted() []*database {
 
 // main is the database that Pair and Partner speak of where they name none: the one the pair began with, or
 // else the first mirrored one, or the first; nil if there is none.
-func (p *instance) main() *database {
-	if d := p.find(p.pair.folder.title); d != nil {
+func (i *instance) main() *database {
+	if d := i.find(i.pair.folder.title); d != nil {
 		return d
 	}
-	all := p.sorted()
+	all := i.sorted()
 	if at := slices.IndexFunc(all, (*database).isMirrored); at >= 0 {
 		return all[at]
 	}
@@ -173,7 +173,7 @@ func (p *pair) main() *mirroringSession {
 	for _, q := range p.partners {
 		if q != nil {
 			if d := q.main(); d != nil {
-				return d.pair
+				return d.mirroring
 			}
 		}
 	}
@@ -185,8 +185,8 @@ func (p *pair) sessions() []*mirroringSession {
 	var all []*mirroringSession
 	for _, q := range p.partners {
 		for _, d := range q.sorted() {
-			if !slices.Contains(all, d.pair) {
-				all = append(all, d.pair)
+			if !slices.Contains(all, d.mirroring) {
+				all = append(all, d.mirroring)
 			}
 		}
 	}
@@ -194,20 +194,20 @@ func (p *pair) sessions() []*mirroringSession {
 }
 
 // all are the server's databases, master among them if it is there.
-func (p *instance) all() []*database {
-	list := p.sorted()
-	if m := p.master.Load(); m != nil {
+func (i *instance) all() []*database {
+	list := i.sorted()
+	if m := i.master.Load(); m != nil {
 		list = append(list, m)
 	}
 	return list
 }
 
 // home is where what is of no database is asked, and computed.
-func (p *instance) home() *store {
-	if m := p.master.Load(); m != nil {
+func (i *instance) home() *store {
+	if m := i.master.Load(); m != nil {
 		return m.store
 	}
-	return p.main().store
+	return i.main().store
 }
 
 // session is the database of that name as both servers have it.
@@ -217,7 +217,7 @@ func (p *pair) session(name string) *mirroringSession {
 			continue
 		}
 		if d := q.find(name); d != nil {
-			return d.pair
+			return d.mirroring
 		}
 	}
 	s := &mirroringSession{pair: p, title: name}

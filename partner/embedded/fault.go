@@ -91,89 +91,89 @@ func (f Fault) check() error {
 // Inject does the fault to the partner, and returns when it is in force. Faults add
 // up; one of the same kind and application replaces the former. If ctx ends first, the
 // fault may be half done: inject it, or none, again.
-func (p *instance) Inject(ctx context.Context, f Fault) error {
+func (i *instance) Inject(ctx context.Context, f Fault) error {
 	if err := f.check(); err != nil {
-		return fmt.Errorf("partner %s: %w", p.name, err)
+		return fmt.Errorf("partner %s: %w", i.name, err)
 	}
 	select {
-	case p.injecting <- struct{}{}:
+	case i.injecting <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	defer func() { <-p.injecting }()
-	if err := p.inject(ctx, f); err != nil {
-		return fmt.Errorf("%s partner %s: %w", f.kind, p.name, err)
+	defer func() { <-i.injecting }()
+	if err := i.inject(ctx, f); err != nil {
+		return fmt.Errorf("%s partner %s: %w", f.kind, i.name, err)
 	}
-	p.log.Info("fault", "kind", f.kind, "app", f.app, "delay", f.delay, "jitter", f.jitter)
-	p.pair.events.tell("fault", p.name, f.kind)
+	i.log.Info("fault", "kind", f.kind, "app", f.app, "delay", f.delay, "jitter", f.jitter)
+	i.pair.events.tell("fault", i.name, f.kind)
 	return nil
 }
 
-func (p *instance) inject(ctx context.Context, f Fault) error {
+func (i *instance) inject(ctx context.Context, f Fault) error {
 	switch f.kind {
 	case faultCrash, faultStop:
-		return p.halt(ctx, f.kind)
+		return i.halt(ctx, f.kind)
 	case faultStart:
-		return p.start(ctx)
+		return i.start(ctx)
 	case faultSever:
-		p.gate.sever(f.app)
+		i.gate.sever(f.app)
 		return nil
 	case faultNone:
-		p.suffer(ctx, nil)
-		return p.start(ctx)
+		i.suffer(ctx, nil)
+		return i.start(ctx)
 	}
-	faults := slices.DeleteFunc(p.sufferings(), func(o Fault) bool { return o.kind == f.kind && o.app == f.app })
-	p.suffer(ctx, append(faults, f))
+	faults := slices.DeleteFunc(i.sufferings(), func(o Fault) bool { return o.kind == f.kind && o.app == f.app })
+	i.suffer(ctx, append(faults, f))
 	return nil
 }
 
 // sufferings are the lasting faults in force, but for crash and stop.
-func (p *instance) sufferings() []Fault {
-	w := &p.pair.weather
+func (i *instance) sufferings() []Fault {
+	w := &i.pair.weather
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(p.faults)
+	return slices.Clone(i.faults)
 }
 
 // suffer puts these faults in force, instead of those that were.
 //
 // A principal that was frozen for longer than the partner time-out serves nothing, not even
 // what waits in its sockets, before it has looked who is principal by now.
-func (p *instance) suffer(ctx context.Context, faults []Fault) {
-	pair := p.pair
+func (i *instance) suffer(ctx context.Context, faults []Fault) {
+	pair := i.pair
 	sky := pair.see()
 	w := &pair.weather
 	w.mu.Lock()
 	slept := false
-	for _, d := range p.sorted() {
-		if p.frozen.Load() && d.state.Load().role == rolePrincipal && (sky.lost[linkPartners] || sky.lost[p.witnessLink()]) {
+	for _, d := range i.sorted() {
+		if i.frozen.Load() && d.state.Load().role == rolePrincipal && (sky.lost[linkPartners] || sky.lost[i.witnessLink()]) {
 			slept = true
 			d.closed.Store(true)
 		}
 	}
-	p.faults = faults
+	i.faults = faults
 	pair.forecast()
-	awake := !p.frozen.Load()
+	awake := !i.frozen.Load()
 	w.mu.Unlock()
 	if slept && awake {
 		if err := pair.tend(ctx); err != nil {
-			p.log.Warn("still closed after a freeze", "error", err) // the link is tried again
+			i.log.Warn("still closed after a freeze", "error", err) // the link is tried again
 		}
 	}
-	p.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.kind == faultPartition }))
+	i.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.kind == faultPartition }))
 }
 
 // Faults are the kinds of faults in force on this partner, sorted, each once. One
 // that is down shows crash or stop.
-func (p *instance) Faults() []string {
-	w := &p.pair.weather
+func (i *instance) Faults() []string {
+	w := &i.pair.weather
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kinds := []string{}
-	if p.down != "" {
-		kinds = append(kinds, p.down)
+	if i.down != "" {
+		kinds = append(kinds, i.down)
 	}
-	for _, f := range p.faults {
+	for _, f := range i.faults {
 		kinds = append(kinds, f.kind)
 	}
 	slices.Sort(kinds)

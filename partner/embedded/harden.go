@@ -16,22 +16,22 @@ import (
 //
 // If the mirror does not say that it has the record, we may go on without it only
 // where it can't take over without us: see [Pair.mayExpose].
-func (p *database) harden(w *writer, rec *record, write func() error) error {
+func (d *database) harden(w *writer, rec *record, write func() error) error {
 	if len(rec.changes) == 0 && len(rec.schema) == 0 {
 		_, err := w.rollback.exec()
 		return err
 	}
-	if err := p.stand(); err != nil {
+	if err := d.stand(); err != nil {
 		_, undo := w.rollback.exec()
 		return errors.Join(err, undo)
 	}
-	rec.lsn = p.store.lsn.Load() + 1
-	rec.trim = p.acked.Load()
-	made, err := p.cramped(w, write)
+	rec.lsn = d.store.lsn.Load() + 1
+	rec.trim = d.acked.Load()
+	made, err := d.cramped(w, write)
 	if err != nil {
 		return err
 	}
-	shipped := p.ship(rec)
+	shipped := d.ship(rec)
 	if !made {
 		err = write()
 	}
@@ -39,72 +39,72 @@ func (p *database) harden(w *writer, rec *record, write func() error) error {
 	sent := shipped != nil // the mirror may have it
 	if sent {
 		if lost := <-shipped; lost == nil {
-			p.acked.Store(rec.lsn)
+			d.acked.Store(rec.lsn)
 		} else {
 			var alone error
-			exposed, alone = p.goOn(w, rec, lost)
+			exposed, alone = d.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
 			sent = !isNoRoom(lost) // its own transaction failed
 		}
 	}
 	if err == nil {
-		exposed, err = p.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newReignIfOwed(w, rec, exposed)
 	}
 	if err == nil {
-		if p.beforeCommit != nil {
-			p.beforeCommit(rec)
+		if d.beforeCommit != nil {
+			d.beforeCommit(rec)
 		}
-		if err = p.stand(); err == nil {
+		if err = d.stand(); err == nil {
 			_, err = w.commit.exec()
 		}
 	}
-	if p.tight = isNoRoom(err); err != nil {
-		return p.undo(w, rec, sent, err)
+	if d.tight = isNoRoom(err); err != nil {
+		return d.undo(w, rec, sent, err)
 	}
 	if exposed != nil {
-		p.state.Store(exposed)
-		p.owesReign = false
+		d.state.Store(exposed)
+		d.owesReign = false
 	}
-	if err := p.store.published(rec); err != nil {
-		p.log.Error("the objects were not read again", "error", err) // what is committed is committed
+	if err := d.store.published(rec); err != nil {
+		d.instance.log.Error("the objects were not read again", "error", err) // what is committed is committed
 	}
-	if p.mirror == nil {
-		p.pair.poke() // an asynchronous mirror may want it
+	if d.mirror == nil {
+		d.mirroring.pair.poke() // an asynchronous mirror may want it
 	}
 	return nil
 }
 
 // ship sends the record to the mirror, if there is one to wait for; it tells when the mirror has it,
 // or that it is not known to.
-func (p *database) ship(rec *record) chan error {
-	m := p.mirror
+func (d *database) ship(rec *record) chan error {
+	m := d.mirror
 	if m == nil {
 		return nil
 	}
-	mine := p.state.Load()
+	mine := d.state.Load()
 	shipped := make(chan error, 1)
 	go func() { shipped <- m.deliver(rec, mine) }() // ends by the partner time-out, and harden waits for it
 	return shipped
 }
 
 // deliver takes the record through the link and the answer back.
-func (p *database) deliver(rec *record, from *mirroring) error {
-	if err := p.pair.pass(); err != nil {
+func (d *database) deliver(rec *record, from *mirroring) error {
+	if err := d.mirroring.pair.pass(); err != nil {
 		return err
 	}
-	if err := p.receive(rec, from); err != nil {
+	if err := d.receive(rec, from); err != nil {
 		return err
 	}
-	return p.pair.pass()
+	return d.mirroring.pair.pass()
 }
 
 // receive makes a record of the principal durable here, unless it is of another reign
 // than the mirror's.
-func (p *database) receive(rec *record, from *mirroring) error {
-	s := p.store
+func (d *database) receive(rec *record, from *mirroring) error {
+	s := d.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := p.state.Load()
+	m := d.state.Load()
 	switch {
 	case s.main == nil:
 		return errLinkCut
@@ -122,64 +122,64 @@ func (p *database) receive(rec *record, from *mirroring) error {
 // committed without the mirror if it may be: then in a reign of its own, because the
 // mirror may have another of the same number. The caller holds the turn; the
 // transaction is open.
-func (p *database) goOn(w *writer, rec *record, lost error) (exposed *mirroring, err error) {
-	if err := p.stand(); err != nil {
+func (d *database) goOn(w *writer, rec *record, lost error) (exposed *mirroring, err error) {
+	if err := d.stand(); err != nil {
 		return nil, err
 	}
-	p.mirror = nil
-	p.pair.linkLost(p, fmt.Errorf("ship commit %d: %w", rec.lsn, lost))
+	d.mirror = nil
+	d.mirroring.linkLost(d, fmt.Errorf("ship commit %d: %w", rec.lsn, lost))
 	if errors.Is(lost, errDeposed) {
-		p.shut("the mirror has become principal")
+		d.shut("the mirror has become principal")
 		return nil, errDeposed
 	}
-	if !p.pair.mayExpose(p) {
-		p.shut("it sees neither mirror nor witness, or its role is out of date")
+	if !d.mirroring.mayExpose(d) {
+		d.shut("it sees neither mirror nor witness, or its role is out of date")
 		return nil, errKillState()
 	}
-	m := *p.state.Load()
+	m := *d.state.Load()
 	m.newReign(m.sequence, rec.lsn-1)
 	return &m, writeMirroring(w.conn, &m)
 }
 
 // linkLost: the principal goes on without its mirror, until the link has been
 // looked after.
-func (p *mirroringSession) linkLost(principal *database, why error) {
-	principal.log.Warn("mirror lost", "reason", why)
-	p.showState(stateDisconnected)
-	p.poke()
+func (s *mirroringSession) linkLost(principal *database, why error) {
+	principal.instance.log.Warn("mirror lost", "reason", why)
+	s.showState(stateDisconnected)
+	s.pair.poke()
 }
 
 // undo rolls back, because of why, and gives the answer. The mirror may have the
 // record: it comes back by way of a resynchronisation, which takes away what only it
 // has; or it is principal by then, and has it for good.
-func (p *database) undo(w *writer, rec *record, shipped bool, why error) error {
+func (d *database) undo(w *writer, rec *record, shipped bool, why error) error {
 	if err := w.rollBack(); err != nil {
-		p.log.Error("rollback failed", "error", err)
+		d.instance.log.Error("rollback failed", "error", err)
 	}
 	if !shipped {
-		return p.failedWrite(why)
+		return d.failedWrite(why)
 	}
-	p.acked.Store(min(p.acked.Load(), rec.lsn-1))
-	if p.mirror != nil {
-		p.mirror = nil
-		p.pair.linkLost(p, fmt.Errorf("the principal's own commit failed: %w", why))
+	d.acked.Store(min(d.acked.Load(), rec.lsn-1))
+	if d.mirror != nil {
+		d.mirror = nil
+		d.mirroring.linkLost(d, fmt.Errorf("the principal's own commit failed: %w", why))
 	}
-	if p.dead.Load() {
+	if d.instance.dead.Load() {
 		return errKillState() // what a killed server leaves is settled at its start
 	}
-	m := *p.state.Load()
+	m := *d.state.Load()
 	m.newReign(m.sequence, rec.lsn-1)
 	if err := w.inTransaction(func() error { return writeMirroring(w.conn, &m) }); err != nil {
-		p.log.Error("a commit in doubt could not be noted", "error", err)
-		p.owesReign = true
+		d.instance.log.Error("a commit in doubt could not be noted", "error", err)
+		d.owesReign = true
 	} else {
-		p.state.Store(&m)
+		d.state.Store(&m)
 	}
 	if errors.Is(why, errDeposed) {
-		return errKilled(errMirror(p.title)) // nothing was done anywhere
+		return errKilled(errMirror(d.title)) // nothing was done anywhere
 	}
-	if !p.pair.mayExpose(p) {
-		p.shut("a commit is in doubt, and neither mirror nor witness is there to ask")
+	if !d.mirroring.mayExpose(d) {
+		d.shut("a commit is in doubt, and neither mirror nor witness is there to ask")
 	}
 	return errKillState()
 }

@@ -47,21 +47,21 @@ type instance struct {
 type face struct{ err error }
 
 // Name is "a" or "b".
-func (p *instance) Name() string { return p.name }
+func (i *instance) Name() string { return i.name }
 
 // Addr is the address on which the partner serves TDS, as in "127.0.0.1:14331".
-func (p *instance) Addr() string { return p.addr.String() }
+func (i *instance) Addr() string { return i.addr.String() }
 
 // ServerName is the partner's @@SERVERNAME.
-func (p *instance) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(p.name) }
+func (i *instance) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(i.name) }
 
 // ConnectionString is for go-mssqldb and others that read ADO.NET's keywords.
 // database is one of the server's, such as "ASPState" or "master", or "" for the login's default, which is
 // master. It asks for no encryption: the connection does not leave the machine. Encryption
 // works with encrypt=true and a trusted server certificate.
-func (p *instance) ConnectionString(database string) string {
-	host, port := p.hostPort()
-	text := fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable", host, port, p.pair.User(), quoteValue(p.pair.Password()))
+func (i *instance) ConnectionString(database string) string {
+	host, port := i.hostPort()
+	text := fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable", host, port, i.pair.User(), quoteValue(i.pair.Password()))
 	if database != "" {
 		text += ";database=" + quoteValue(database)
 	}
@@ -76,10 +76,10 @@ func quoteValue(v string) string {
 	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
 }
 
-func (p *instance) hostPort() (host, port string) {
-	host, port, err := net.SplitHostPort(p.Addr())
+func (i *instance) hostPort() (host, port string) {
+	host, port, err := net.SplitHostPort(i.Addr())
 	if err != nil {
-		return p.Addr(), "" // not an address of TCP: nothing to take apart
+		return i.Addr(), "" // not an address of TCP: nothing to take apart
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -89,25 +89,25 @@ func (p *instance) hostPort() (host, port string) {
 
 // clientName is how a client names this partner: what the other hands out as its
 // failover partner.
-func (p *instance) clientName() string {
-	host, port := p.hostPort()
+func (i *instance) clientName() string {
+	host, port := i.hostPort()
 	return host + "," + port
 }
 
 // index is the partner's place among the two.
-func (p *instance) index() int {
-	if p.name == partnerNames[0] {
+func (i *instance) index() int {
+	if i.name == partnerNames[0] {
 		return 0
 	}
 	return 1
 }
 
 // other is the partner's partner.
-func (p *instance) other() *instance {
-	if p == p.pair.partners[0] {
-		return p.pair.partners[1]
+func (i *instance) other() *instance {
+	if i == i.pair.partners[0] {
+		return i.pair.partners[1]
 	}
-	return p.pair.partners[0]
+	return i.pair.partners[0]
 }
 
 // openInstance opens the server's databases and its port. serve makes what its connections are served by.
@@ -130,18 +130,18 @@ func openInstance(pair *pair, name, addr string, serve func(*instance) *tds.Serv
 }
 
 // close closes what openInstance opened. The server must not be serving.
-func (p *instance) close() error {
-	p.life.cancel()
-	_ = p.life.listener.Close() // the server may have closed it already
-	return p.closeDatabases()
+func (i *instance) close() error {
+	i.life.cancel()
+	_ = i.life.listener.Close() // the server may have closed it already
+	return i.closeDatabases()
 }
 
 // closeDatabases closes the files.
-func (p *instance) closeDatabases() error {
+func (i *instance) closeDatabases() error {
 	var errs []error
-	for _, d := range p.all() {
+	for _, d := range i.all() {
 		if err := d.store.shut(); err != nil {
-			errs = append(errs, fmt.Errorf("close %s of partner %s: %w", d.title, p.name, err))
+			errs = append(errs, fmt.Errorf("close %s of partner %s: %w", d.title, i.name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -149,4 +149,4 @@ func (p *instance) closeDatabases() error {
 
 // DataFile is the path of the partner's SQLite file of the database that the pair began with. Others may read it, and
 // copy it together with its -wal file, but must not write it.
-func (p *instance) DataFile() string { return p.pair.folder.first(p.name) }
+func (i *instance) DataFile() string { return i.pair.folder.first(i.name) }

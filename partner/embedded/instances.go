@@ -226,15 +226,15 @@ func (p *pair) Principal() string {
 
 // principal is the name of the partner that serves the database; "" if none does, or more than
 // one because it is not mirrored.
-func (p *mirroringSession) principal() string {
+func (s *mirroringSession) principal() string {
 	best := ""
 	var sequence int64
-	for _, d := range p.both() {
+	for _, d := range s.both() {
 		if d == nil {
 			continue
 		}
 		if m := d.state.Load(); m.role == rolePrincipal && m.sequence > sequence {
-			best, sequence = d.name, m.sequence
+			best, sequence = d.instance.name, m.sequence
 		}
 	}
 	return best

@@ -93,8 +93,8 @@ func (p *pair) tendFiles(d *database) {
 	d.journal = make(chan struct{})
 	p.journals.running.Go(func() {
 		defer close(d.journal)
-		if err := d.store.tendJournal(ctx, &p.journals.one, d.log); err != nil {
-			d.log.Warn("write-ahead log not tended", "file", d.store.path, "error", err)
+		if err := d.store.tendJournal(ctx, &p.journals.one, d.instance.log); err != nil {
+			d.instance.log.Warn("write-ahead log not tended", "file", d.store.path, "error", err)
 		}
 	})
 }

@@ -29,33 +29,33 @@ type lease struct {
 var errLeaseDone = errors.New("transaction ended")
 
 // openLease waits for the turn and opens a transaction.
-func (p *database) openLease(ctx context.Context) (*lease, error) {
+func (d *database) openLease(ctx context.Context) (*lease, error) {
 	t := newTicket()
 	t.alone = true
-	if _, err := p.turns.enter(ctx, t, false); err != nil {
+	if _, err := d.turns.enter(ctx, t, false); err != nil {
 		return nil, err
 	}
-	err := p.stillWritable()
+	err := d.stillWritable()
 	if err == nil {
-		err = p.store.exclusive.open()
+		err = d.store.exclusive.open()
 	}
 	if err != nil {
-		p.turns.leave(nil)
+		d.turns.leave(nil)
 		return nil, err
 	}
-	l := &lease{p: p, deadline: time.Now().Add(leaseMax)}
+	l := &lease{p: d, deadline: time.Now().Add(leaseMax)}
 	l.mu.Lock()
 	l.timer = time.AfterFunc(leaseIdle, func() {
 		l.breakOff(message(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
 	})
 	l.mu.Unlock()
-	p.leases.Lock()
-	p.lease = l
-	changing := p.changing
-	p.leases.Unlock()
+	d.leases.Lock()
+	d.lease = l
+	changing := d.changing
+	d.leases.Unlock()
 	if changing > 0 {
-		l.breakOff(errKilled(errMirror(p.title)))
-		return nil, errKilled(errMirror(p.title))
+		l.breakOff(errKilled(errMirror(d.title)))
+		return nil, errKilled(errMirror(d.title))
 	}
 	return l, nil
 }
@@ -86,14 +86,14 @@ func (l *lease) commit() error {
 
 // hardenGathered ends the open transaction of the exclusive connection: what was
 // written in it is mirrored as one record.
-func (p *database) hardenGathered(w *writer) error {
+func (d *database) hardenGathered(w *writer) error {
 	defer w.ends()
 	rec, err := w.gather()
 	if err != nil {
 		_, undo := w.rollback.exec()
-		return errors.Join(fmt.Errorf("collect what was written on %s: %w", p.name, err), undo)
+		return errors.Join(fmt.Errorf("collect what was written on %s: %w", d.instance.name, err), undo)
 	}
-	return p.harden(w, rec, func() error { return p.store.note(w, rec) })
+	return d.harden(w, rec, func() error { return d.store.note(w, rec) })
 }
 
 // breakOff rolls the transaction back and ends it, because of why; if it has ended
@@ -106,7 +106,7 @@ func (l *lease) breakOff(why error) {
 	}
 	w := l.p.store.exclusive
 	if _, err := w.rollback.exec(); err != nil {
-		l.p.log.Error("rollback failed", "error", err)
+		l.p.instance.log.Error("rollback failed", "error", err)
 	}
 	w.ends()
 	l.finish(why)
@@ -125,36 +125,36 @@ func (l *lease) finish(why error) {
 // noLeases ends the open explicit transaction, if there is one, and lets none
 // begin until allow is called: whoever changes a role is first in the queue for the
 // turn, but not before the transactions that were given it meanwhile.
-func (p *database) noLeases(why error) (allow func()) {
-	p.leases.Lock()
-	p.changing++
-	l := p.lease
-	p.leases.Unlock()
+func (d *database) noLeases(why error) (allow func()) {
+	d.leases.Lock()
+	d.changing++
+	l := d.lease
+	d.leases.Unlock()
 	if l != nil {
 		l.breakOff(why)
 	}
 	return func() {
-		p.leases.Lock()
-		p.changing--
-		p.leases.Unlock()
+		d.leases.Lock()
+		d.changing--
+		d.leases.Unlock()
 	}
 }
 
 // exclusively runs ad-hoc writes as a transaction of their own.
-func (p *database) exclusively(ctx context.Context, f func(w *writer) error) error {
-	return p.alone(ctx, false, func() error {
-		if err := p.stillWritable(); err != nil {
+func (d *database) exclusively(ctx context.Context, f func(w *writer) error) error {
+	return d.alone(ctx, false, func() error {
+		if err := d.stillWritable(); err != nil {
 			return err
 		}
-		w := p.store.exclusive
+		w := d.store.exclusive
 		if err := w.open(); err != nil {
-			return fmt.Errorf("begin on %s: %w", p.name, err)
+			return fmt.Errorf("begin on %s: %w", d.instance.name, err)
 		}
 		if err := guarded(func() error { return f(w) }); err != nil {
 			defer w.ends()
 			_, undo := w.rollback.exec()
 			return errors.Join(err, undo)
 		}
-		return p.hardenGathered(w)
+		return d.hardenGathered(w)
 	})
 }

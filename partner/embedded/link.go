@@ -53,13 +53,13 @@ func (p *pair) State() string {
 	return ""
 }
 
-func (p *mirroringSession) linkState() linkState { return linkState(p.link.state.Load()) }
+func (s *mirroringSession) linkState() linkState { return linkState(s.link.state.Load()) }
 
 // showState changes the state and tells the log.
-func (p *mirroringSession) showState(to linkState) {
-	if old := linkState(p.link.state.Swap(int32(to))); old != to {
-		p.log.Info("mirroring state changed", "from", old.String(), "to", to.String())
-		p.events.tell("state", "", to.String())
+func (s *mirroringSession) showState(to linkState) {
+	if old := linkState(s.link.state.Swap(int32(to))); old != to {
+		s.pair.log.Info("mirroring state changed", "from", old.String(), "to", to.String())
+		s.pair.events.tell("state", "", to.String())
 	}
 }
 
@@ -100,9 +100,9 @@ func (p *pair) begin(o *Options, by service) error {
 
 // begin reads what the partners remember of a database. A mirrored one whose data is gone on one server
 // is made again there. What is in the one that a pair begins with comes of schema.
-func (p *mirroringSession) begin(by service) error {
+func (s *mirroringSession) begin(by service) error {
 	var states [2]*mirroring
-	for i, d := range p.both() {
+	for i, d := range s.both() {
 		var err error
 		if d == nil {
 			continue
@@ -113,14 +113,14 @@ func (p *mirroringSession) begin(by service) error {
 	}
 	fresh := states[0] == nil && states[1] == nil
 	switch {
-	case fresh && !p.isFirst():
+	case fresh && !s.isFirst():
 		return nil // it is not mirrored
 	case fresh:
-		made, err := by.schema(p.both()[0])
+		made, err := by.schema(s.both()[0])
 		if err != nil {
-			return errors.Join(err, p.both()[0].unmake())
+			return errors.Join(err, s.both()[0].unmake())
 		}
-		states[0] = &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: p.seconds}
+		states[0] = &mirroring{guid: newGUID(), role: rolePrincipal, safetyFull: true, safetySequence: 1, timeout: s.pair.seconds}
 		states[0].newReign(1, 0)
 		mirror := *states[0]
 		mirror.role = roleMirror
@@ -129,22 +129,22 @@ func (p *mirroringSession) begin(by service) error {
 		}
 		states[1] = &mirror
 	}
-	for i, q := range p.pair.partners {
+	for i, q := range s.pair.partners {
 		m := states[i]
 		if m == nil {
 			// Its data is gone: it starts again as an empty mirror of the other.
 			lost := *states[1-i]
 			lost.role, lost.history, lost.diverged = roleMirror, nil, true
 			m = &lost
-			if p.both()[i] == nil {
-				d, err := q.openDatabase(p.folder.database(q.name, p.title), *p.both()[1-i].store.about.Load())
+			if s.both()[i] == nil {
+				d, err := q.openDatabase(s.pair.folder.database(q.name, s.title), *s.both()[1-i].store.about.Load())
 				if err != nil {
 					return err
 				}
 				d.adopt()
 			}
 		}
-		d := p.both()[i]
+		d := s.both()[i]
 		d.state.Store(m)
 		if err := d.store.saveMirroring(m); err != nil {
 			return err
@@ -154,8 +154,8 @@ func (p *mirroringSession) begin(by service) error {
 }
 
 // isFirst tells whether it is the database that the pair began with.
-func (p *mirroringSession) isFirst() bool {
-	return !p.folder.empty && strings.EqualFold(p.title, p.folder.title)
+func (s *mirroringSession) isFirst() bool {
+	return !s.pair.folder.empty && strings.EqualFold(s.title, s.pair.folder.title)
 }
 
 // openWait is how long Open may take to bring the mirror up to date.

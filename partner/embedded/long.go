@@ -55,21 +55,21 @@ type longTurns struct {
 }
 
 // runLong runs a call that takes long, alone among its like: its temporary tables are the connection's.
-func (p *database) runLong(ctx context.Context, waits func(context.Context) (context.Context, context.CancelFunc), run func(w *writer, l *longTurns) error) error {
+func (d *database) runLong(ctx context.Context, waits func(context.Context) (context.Context, context.CancelFunc), run func(w *writer, l *longTurns) error) error {
 	select {
-	case p.long <- struct{}{}:
-		defer func() { <-p.long }()
+	case d.long <- struct{}{}:
+		defer func() { <-d.long }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	l := &longTurns{waits: waits, d: p}
+	l := &longTurns{waits: waits, d: d}
 	if err := l.take(ctx); err != nil {
 		return err
 	}
-	if err := p.store.main.dropLocals(); err != nil { // of one that did not get its turn again
+	if err := d.store.main.dropLocals(); err != nil { // of one that did not get its turn again
 		return errors.Join(err, l.give(true))
 	}
-	refused := guarded(func() error { return run(p.store.main, l) })
+	refused := guarded(func() error { return run(d.store.main, l) })
 	if l.began.IsZero() {
 		return refused // it did not get its turn again
 	}
@@ -77,7 +77,7 @@ func (p *database) runLong(ctx context.Context, waits func(context.Context) (con
 		return errors.Join(refused, l.give(true))
 	}
 	if lost, over := errors.AsType[*lostTransaction](refused); over {
-		return errors.Join(p.failedWrite(lost.why), l.give(true))
+		return errors.Join(d.failedWrite(lost.why), l.give(true))
 	}
 	return errors.Join(l.give(false), refused)
 }
@@ -95,7 +95,7 @@ func (l *longTurns) take(ctx context.Context) error {
 	err := l.d.stillWritable()
 	if err == nil {
 		if err = l.d.store.main.open(); err != nil {
-			err = fmt.Errorf("begin on %s: %w", l.d.name, err)
+			err = fmt.Errorf("begin on %s: %w", l.d.instance.name, err)
 		}
 	}
 	if err != nil {

@@ -9,24 +9,24 @@ import (
 
 // openDatabases opens what is in the server's folder, and in a folder that is not for empty
 // servers the database that a pair begins with in any case.
-func (p *instance) openDatabases() error {
-	files, err := filepath.Glob(filepath.Join(p.pair.folder.home(p.name), "*.db"))
+func (i *instance) openDatabases() error {
+	files, err := filepath.Glob(filepath.Join(i.pair.folder.home(i.name), "*.db"))
 	if err != nil {
-		return fmt.Errorf("look for the databases of partner %s: %w", p.name, err)
+		return fmt.Errorf("look for the databases of partner %s: %w", i.name, err)
 	}
-	first := p.pair.folder.first(p.name)
-	if !p.pair.folder.empty && !slices.Contains(files, first) {
+	first := i.pair.folder.first(i.name)
+	if !i.pair.folder.empty && !slices.Contains(files, first) {
 		files = append(files, first)
 	}
 	for _, path := range files {
-		if path == p.pair.folder.database(p.name, masterName) {
+		if path == i.pair.folder.database(i.name, masterName) {
 			continue
 		}
-		about := firstDatabase(p.pair.folder.title)
-		if path != first || p.pair.folder.empty {
+		about := firstDatabase(i.pair.folder.title)
+		if path != first || i.pair.folder.empty {
 			about = aboutDatabase{recovery: recoveryFull} // it says itself what it is
 		}
-		d, err := p.openDatabase(path, about)
+		d, err := i.openDatabase(path, about)
 		if err != nil {
 			return err
 		}
@@ -38,8 +38,8 @@ func (p *instance) openDatabases() error {
 		}
 		d.adopt()
 	}
-	if p.pair.folder.empty || slices.Contains(files, p.pair.folder.database(p.name, masterName)) {
-		_, err = p.openMaster()
+	if i.pair.folder.empty || slices.Contains(files, i.pair.folder.database(i.name, masterName)) {
+		_, err = i.openMaster()
 	}
 	return err
 }
@@ -47,27 +47,27 @@ func (p *instance) openDatabases() error {
 // openMaster has the server have a file for master: where the logins are kept, and what belongs to
 // no database is computed. A server needs none while it has but the one that a pair begins with. The caller holds verbs, or
 // nobody else is there yet.
-func (p *instance) openMaster() (*database, error) {
-	if m := p.master.Load(); m != nil {
+func (i *instance) openMaster() (*database, error) {
+	if m := i.master.Load(); m != nil {
 		return m, nil
 	}
-	m, err := p.openDatabase(p.pair.folder.database(p.name, masterName), aboutDatabase{title: masterName, id: 1, created: noDate, recovery: recoverySimple})
+	m, err := i.openDatabase(i.pair.folder.database(i.name, masterName), aboutDatabase{title: masterName, id: 1, created: noDate, recovery: recoverySimple})
 	if err != nil {
 		return nil, err
 	}
-	p.pair.tendFiles(m)
-	p.master.Store(m)
+	i.pair.tendFiles(m)
+	i.master.Store(m)
 	return m, nil
 }
 
 // openDatabase opens the file, or makes one that about describes. Nobody knows of it yet.
-func (p *instance) openDatabase(path string, about aboutDatabase) (*database, error) {
+func (i *instance) openDatabase(path string, about aboutDatabase) (*database, error) {
 	s, err := openStore(path, about)
 	if err != nil {
-		return nil, fmt.Errorf("partner %s: %w", p.name, err)
+		return nil, fmt.Errorf("partner %s: %w", i.name, err)
 	}
-	d := &database{instance: p, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
-	d.pair = p.pair.session(d.title)
+	d := &database{instance: i, title: s.about.Load().title, store: s, long: make(chan struct{}, 1)}
+	d.mirroring = i.pair.session(d.title)
 	d.state.Store(&mirroring{})
 	return d, nil
 }

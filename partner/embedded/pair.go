@@ -41,7 +41,7 @@ func Open(o Options) (*Pair, error) {
 			p.servers[i.index()] = s
 			return &tds.Server{Handler: s, TLS: cert, Logger: i.log, MaxConnections: o.MaxConnections}
 		},
-		schema: func(d *database) (bool, error) { return p.servers[d.index()].makeSchema(d, o.Schema) },
+		schema: func(d *database) (bool, error) { return p.servers[d.instance.index()].makeSchema(d, o.Schema) },
 	})
 	if err != nil {
 		return nil, err

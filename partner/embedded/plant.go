@@ -160,9 +160,9 @@ func textColumn(typ string) bool {
 }
 
 // writable is nil while the database takes writes here, and otherwise the refusal.
-func (p *database) writable() error {
-	err := p.serving()
-	if err == nil && p.state.Load().role == roleMirror {
+func (d *database) writable() error {
+	err := d.serving()
+	if err == nil && d.state.Load().role == roleMirror {
 		err = ReadableSecondary.(*tds.Error)
 	}
 	return err

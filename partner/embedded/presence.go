@@ -19,8 +19,8 @@ var systemDatabases = []string{masterName, "tempdb", "model", "msdb"}
 
 // canonicalDatabase is the name as it is written in the catalogue; false for one
 // that is not there.
-func (p *instance) canonicalDatabase(name string) (string, bool) {
-	if d := p.find(name); d != nil {
+func (i *instance) canonicalDatabase(name string) (string, bool) {
+	if d := i.find(name); d != nil {
 		return d.title, true
 	}
 	at := slices.IndexFunc(systemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
@@ -31,8 +31,8 @@ func (p *instance) canonicalDatabase(name string) (string, bool) {
 }
 
 // known tells whether there is a database of that name.
-func (p *instance) known(name string) bool {
-	_, ok := p.canonicalDatabase(name)
+func (i *instance) known(name string) bool {
+	_, ok := i.canonicalDatabase(name)
 	return ok
 }
 
@@ -116,14 +116,14 @@ func (s *presence) cutOff(d *database) bool { return d != nil && s.term.Load() !
 func (s *presence) leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
 
 // closedTo tells whether err refuses a session that is in the database because the database was closed meanwhile.
-func (p *database) closedTo(s *presence, err error) bool {
+func (d *database) closedTo(s *presence, err error) bool {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok || e.Class >= fatalClass {
 		return false
 	}
-	now, closed := errors.AsType[*tds.Error](p.serving())
+	now, closed := errors.AsType[*tds.Error](d.serving())
 	if closed && now.Number == e.Number {
 		return true
 	}
-	return (closed || s.cutOff(p)) && (e.Number == errMirror("").Number || e.Number == errNoQuorum("").Number)
+	return (closed || s.cutOff(d)) && (e.Number == errMirror("").Number || e.Number == errNoQuorum("").Number)
 }

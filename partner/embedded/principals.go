@@ -68,7 +68,7 @@ func (c *catalogueWriter) sidFor(login string) (string, error) {
 	case strings.EqualFold(login, userName):
 		return "", message(15063, 16, "The login already has an account under a different user name.")
 	}
-	l := loginIn(c.d.masterObjects(), login)
+	l := loginIn(c.d.instance.masterObjects(), login)
 	if l == nil {
 		return "", message(15007, 16, "'%s' is not a valid login or you do not have permission.", login)
 	}

@@ -135,9 +135,9 @@ func (p *Partner) putCopy(ctx context.Context, d *database, st *tsql.Restore, mo
 }
 
 // nextID is the database_id of the next database.
-func (p *instance) nextID() int64 {
+func (i *instance) nextID() int64 {
 	id := int64(firstDatabaseID)
-	for _, other := range p.sorted() {
+	for _, other := range i.sorted() {
 		id = max(id, other.store.about.Load().id+1)
 	}
 	return id

@@ -23,24 +23,24 @@ const maxPasses = 20
 // and is harmless to repeat. Under SAFETY FULL the last step runs in the
 // principal's turn to write, and from there on each commit is shipped.
 // The caller holds verbs.
-func (p *mirroringSession) catchUp(ctx context.Context, principal *database, full bool) error {
-	if p.linkState() != stateSynchronized {
-		p.showState(stateSynchronizing)
+func (s *mirroringSession) catchUp(ctx context.Context, principal *database, full bool) error {
+	if s.linkState() != stateSynchronized {
+		s.showState(stateSynchronizing)
 	}
 	if full {
 		// What is shipped now would cross with what is copied.
-		if err := p.dropMirror(ctx, principal); err != nil {
+		if err := s.dropMirror(ctx, principal); err != nil {
 			return err
 		}
 	}
 	for range maxPasses {
-		rows, err := p.transfer(ctx, principal)
+		rows, err := s.transfer(ctx, principal)
 		if err != nil {
-			p.showState(stateDisconnected)
+			s.showState(stateDisconnected)
 			return err
 		}
 		if !full && principal.acked.Load() == principal.store.lsn.Load() {
-			p.showState(stateSynchronized)
+			s.showState(stateSynchronized)
 			return nil
 		}
 		if rows <= smallDelta {
@@ -48,20 +48,20 @@ func (p *mirroringSession) catchUp(ctx context.Context, principal *database, ful
 		}
 	}
 	if !full {
-		p.poke() // there is more already
+		s.pair.poke() // there is more already
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	return principal.alone(ctx, true, func() error {
-		if _, err := p.transfer(ctx, principal); err != nil {
-			p.showState(stateDisconnected)
+		if _, err := s.transfer(ctx, principal); err != nil {
+			s.showState(stateDisconnected)
 			return err
 		}
 		principal.mirror = principal.other()
 		principal.owesReign = false // what only the mirror had is gone
-		p.witness.synchronized(principal.state.Load().sequence)
-		p.showState(stateSynchronized)
+		s.witness.synchronized(principal.state.Load().sequence)
+		s.showState(stateSynchronized)
 		return nil
 	})
 }
@@ -71,11 +71,11 @@ func (p *mirroringSession) catchUp(ctx context.Context, principal *database, ful
 const turnWait = 2 * time.Second
 
 // dropMirror has the principal ship nothing until it has been caught up with.
-func (p *mirroringSession) dropMirror(ctx context.Context, principal *database) error {
+func (s *mirroringSession) dropMirror(ctx context.Context, principal *database) error {
 	ctx, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
 	return principal.alone(ctx, true, func() error {
-		p.witness.exposes()
+		s.witness.exposes()
 		principal.mirror = nil
 		return nil
 	})
@@ -83,7 +83,7 @@ func (p *mirroringSession) dropMirror(ctx context.Context, principal *database) 
 
 // transfer takes the mirror to the principal's state of this moment and tells how
 // many rows that took. What only the mirror has, it loses.
-func (p *mirroringSession) transfer(ctx context.Context, principal *database) (rows int, err error) {
+func (s *mirroringSession) transfer(ctx context.Context, principal *database) (rows int, err error) {
 	mirror := principal.other()
 	err = principal.store.snapshot(func(r *reader, lsn, start int64) error {
 		store := mirror.store
@@ -116,7 +116,7 @@ func (p *mirroringSession) transfer(ctx context.Context, principal *database) (r
 		return store.refresh()
 	})
 	if err != nil {
-		err = fmt.Errorf("bring partner %s up to date: %w", mirror.name, err)
+		err = fmt.Errorf("bring partner %s up to date: %w", mirror.instance.name, err)
 	}
 	return rows, err
 }

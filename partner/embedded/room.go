@@ -24,11 +24,11 @@ func asNoRoom(err error) *tds.Error {
 }
 
 // failedWrite is what the caller is told of a write that failed and had no effect anywhere.
-func (p *database) failedWrite(why error) error {
+func (d *database) failedWrite(why error) error {
 	if e := asNoRoom(why); e != nil {
 		return e
 	}
-	return fmt.Errorf("commit on %s: %w", p.name, why)
+	return fmt.Errorf("commit on %s: %w", d.instance.name, why)
 }
 
 // rollBack ends the open transaction of w. SQLite may have done so itself, when it found
@@ -44,26 +44,26 @@ func (w *writer) rollBack() error {
 // cramped is harden on a file that had no room for the last record: the changes are made
 // before they are shipped, for what fails here must not come to the mirror. made says that
 // they are made, and there is room again as far as that shows.
-func (p *database) cramped(w *writer, write func() error) (made bool, err error) {
-	if !p.tight {
+func (d *database) cramped(w *writer, write func() error) (made bool, err error) {
+	if !d.tight {
 		return false, nil
 	}
 	if err := write(); err != nil {
 		if undo := w.rollBack(); undo != nil {
-			p.log.Error("rollback failed", "error", undo)
+			d.instance.log.Error("rollback failed", "error", undo)
 		}
-		return false, p.failedWrite(err)
+		return false, d.failedWrite(err)
 	}
 	return true, nil
 }
 
 // newReignIfOwed begins, in the open transaction, the reign that a commit in doubt could
 // not begin for want of room: the mirror may have another record of this number.
-func (p *database) newReignIfOwed(w *writer, rec *record, exposed *mirroring) (*mirroring, error) {
-	if !p.owesReign || exposed != nil {
+func (d *database) newReignIfOwed(w *writer, rec *record, exposed *mirroring) (*mirroring, error) {
+	if !d.owesReign || exposed != nil {
 		return exposed, nil
 	}
-	m := *p.state.Load()
+	m := *d.state.Load()
 	m.newReign(m.sequence, rec.lsn-1)
 	return &m, writeMirroring(w.conn, &m)
 }

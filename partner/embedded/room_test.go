@@ -158,6 +158,6 @@ func TestFullDisk_theReignIsOwed(t *testing.T) {
 	if err := putSession(a, "s", []byte("after")); err != nil {
 		t.Fatal(err)
 	}
-	d.pair.showState(stateDisconnected)
+	d.mirroring.showState(stateDisconnected)
 	meet(t, pair)
 }

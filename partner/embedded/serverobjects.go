@@ -44,8 +44,8 @@ func (p *Partner) inMaster(ctx context.Context, s *session, change func(c *catal
 }
 
 // masterObjects are the objects of master; empty if there is no such file.
-func (p *instance) masterObjects() objectSet {
-	if m := p.master.Load(); m != nil {
+func (i *instance) masterObjects() objectSet {
+	if m := i.master.Load(); m != nil {
 		return m.store.committed()
 	}
 	return objectSet{}
@@ -136,8 +136,8 @@ type endpoint struct {
 
 // endpoint is the server's; nil if it has none. A pair that began mirrored has one in any case, which
 // nobody made.
-func (p *instance) endpoint() *endpoint {
-	for _, o := range p.masterObjects().of(kindEndpoint) {
+func (i *instance) endpoint() *endpoint {
+	for _, o := range i.masterObjects().of(kindEndpoint) {
 		var e endpoint
 		port, rest, _ := strings.Cut(o.detail, " ")
 		e.name = o.name
@@ -145,10 +145,10 @@ func (p *instance) endpoint() *endpoint {
 		e.role, e.certificate, _ = strings.Cut(rest, " ")
 		return &e
 	}
-	if p.pair.folder.empty {
+	if i.pair.folder.empty {
 		return nil
 	}
-	_, port := p.hostPort()
+	_, port := i.hostPort()
 	e := &endpoint{name: "Mirroring", role: "ALL"}
 	e.port, _ = strconv.Atoi(port)
 	return e
@@ -156,8 +156,8 @@ func (p *instance) endpoint() *endpoint {
 
 // letsIn tells whether the server takes connections of the other one: a login that may connect
 // has a user in master who owns the certificate that the other one shows.
-func (p *instance) letsIn(other *instance) bool {
-	mine, theirs := p.endpoint(), other.endpoint()
+func (i *instance) letsIn(other *instance) bool {
+	mine, theirs := i.endpoint(), other.endpoint()
 	if mine == nil || theirs == nil {
 		return false
 	}
@@ -169,7 +169,7 @@ func (p *instance) letsIn(other *instance) bool {
 		return false
 	}
 	contents, _, _ := strings.Cut(shown.detail, " ")
-	set := p.masterObjects()
+	set := i.masterObjects()
 	for _, o := range set.of(kindCertificate) {
 		known, owner, _ := strings.Cut(o.detail, " ")
 		user := set[objectKey(kindUser, owner)]

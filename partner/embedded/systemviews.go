@@ -301,7 +301,7 @@ func (p *Partner) databaseRows() (rows [][]any) {
 				state, desc = 1, "RESTORING"
 			} else if d.serving() != nil {
 				state, desc = 2, "RECOVERING"
-			} else if st := d.pair.linkState(); role == rolePrincipal && (st == stateSuspended || st == stateDisconnected) {
+			} else if st := d.mirroring.linkState(); role == rolePrincipal && (st == stateSuspended || st == stateDisconnected) {
 				wait = "DATABASE_MIRRORING"
 			}
 		}
@@ -333,32 +333,32 @@ func (s *session) mirroringRows() (rows [][]any) {
 	return rows
 }
 
-func (p *database) mirroringRow(row []any) {
-	m := p.state.Load()
-	state := p.pair.linkState()
-	if p.pair.link.switching.Load() && m.role == rolePrincipal {
+func (d *database) mirroringRow(row []any) {
+	m := d.state.Load()
+	state := d.mirroring.linkState()
+	if d.mirroring.link.switching.Load() && m.role == rolePrincipal {
 		state = statePendingFailover
 	}
 	level, safety := 1, "OFF"
 	if m.safetyFull {
 		level, safety = 2, "FULL"
 	}
-	acked := p.acked.Load()
+	acked := d.acked.Load()
 	if m.role == roleMirror {
-		acked = p.store.lsn.Load()
+		acked = d.store.lsn.Load()
 	}
-	witness, witnessState, witnessDesc := p.witnessRow()
+	witness, witnessState, witnessDesc := d.witnessRow()
 	copy(row[1:], []any{m.guid, int(state), state.String(), int(m.role), m.role.String(), m.sequence,
-		level, safety, m.safetySequence, p.partnerAddress(), p.instance.other().clientName(),
-		witness, witnessState, witnessDesc, acked, m.timeout, nil, "UNLIMITED", p.store.lsn.Load(), nil})
+		level, safety, m.safetySequence, d.instance.partnerAddress(), d.instance.other().clientName(),
+		witness, witnessState, witnessDesc, acked, m.timeout, nil, "UNLIMITED", d.store.lsn.Load(), nil})
 }
 
 // witnessRow is the partner's view of the witness: name, state and description.
-func (p *database) witnessRow() (name string, state int, desc string) {
+func (d *database) witnessRow() (name string, state int, desc string) {
 	switch {
-	case !p.pair.Witness():
+	case !d.mirroring.Witness():
 		return "", 0, "UNKNOWN"
-	case p.pair.see().lost[p.witnessLink()]:
+	case d.mirroring.pair.see().lost[d.instance.witnessLink()]:
 		return witnessName, 2, "DISCONNECTED"
 	}
 	return witnessName, 1, "CONNECTED"

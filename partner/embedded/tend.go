@@ -133,37 +133,37 @@ func (p *pair) tend(ctx context.Context) error {
 }
 
 // together is tend for partners that see each other.
-func (p *mirroringSession) together(ctx context.Context) error {
-	principal, err := p.settle(ctx)
+func (s *mirroringSession) together(ctx context.Context) error {
+	principal, err := s.settle(ctx)
 	if err != nil {
 		return err
 	}
 	principal.unshut()
-	p.witness.learn(principal.state.Load().sequence)
+	s.witness.learn(principal.state.Load().sequence)
 	m := principal.state.Load()
 	switch {
 	case m.suspended || principal.other().state.Load().suspended:
-		p.witness.exposes()
-		p.showState(stateSuspended)
+		s.witness.exposes()
+		s.showState(stateSuspended)
 		return nil
-	case m.safetyFull && p.linkState() == stateSynchronized:
+	case m.safetyFull && s.linkState() == stateSynchronized:
 		return nil
 	}
-	return p.catchUp(ctx, principal, m.safetyFull)
+	return s.catchUp(ctx, principal, m.safetyFull)
 }
 
 // apart is tend for partners that have lost each other: with a witness, who is left
 // alone closes the database, and the mirror may take over.
-func (p *mirroringSession) apart(ctx context.Context, links sky) error {
-	p.showState(stateDisconnected)
-	for _, q := range p.both() {
-		if q.state.Load().role == rolePrincipal && q.acts() {
-			p.keepOrClose(q, links)
+func (s *mirroringSession) apart(ctx context.Context, links sky) error {
+	s.showState(stateDisconnected)
+	for _, q := range s.both() {
+		if q.state.Load().role == rolePrincipal && q.instance.acts() {
+			s.keepOrClose(q, links)
 		}
 	}
-	for _, q := range p.both() {
-		if q.state.Load().role == roleMirror && q.acts() {
-			if err := p.takeOver(ctx, q, links); err != nil {
+	for _, q := range s.both() {
+		if q.state.Load().role == roleMirror && q.instance.acts() {
+			if err := s.takeOver(ctx, q, links); err != nil {
 				return err
 			}
 		}
@@ -172,23 +172,23 @@ func (p *mirroringSession) apart(ctx context.Context, links sky) error {
 }
 
 // acts tells whether the partner does anything at all.
-func (p *instance) acts() bool { return !p.frozen.Load() && p.isDown() == "" }
+func (i *instance) acts() bool { return !i.frozen.Load() && i.isDown() == "" }
 
 // sight is what the mirror, or the principal if there is no mirror, can know.
-func (p *mirroringSession) sight(mirror *database, links sky) sight {
+func (s *mirroringSession) sight(mirror *database, links sky) sight {
 	m := mirror.state.Load()
-	return sight{witness: p.Witness(), partners: !links.lost[linkPartners],
-		principal: !links.lost[mirror.other().witnessLink()], mirror: !links.lost[mirror.witnessLink()],
-		fit: m.role == roleMirror && !m.diverged && !m.suspended && m.safetyFull && p.witness.fit(m.sequence)}
+	return sight{witness: s.Witness(), partners: !links.lost[linkPartners],
+		principal: !links.lost[mirror.other().instance.witnessLink()], mirror: !links.lost[mirror.instance.witnessLink()],
+		fit: m.role == roleMirror && !m.diverged && !m.suspended && m.safetyFull && s.witness.fit(m.sequence)}
 }
 
 // keepOrClose has a principal without mirror go on if it may.
-func (p *mirroringSession) keepOrClose(principal *database, links sky) {
-	serve := p.sight(principal.other(), links).judge().serve
+func (s *mirroringSession) keepOrClose(principal *database, links sky) {
+	serve := s.sight(principal.other(), links).judge().serve
 	switch {
-	case serve && p.Witness() && !links.clear[principal.witnessLink()]:
+	case serve && s.Witness() && !links.clear[principal.instance.witnessLink()]:
 		return // the witness is silent: perhaps not for long
-	case serve && p.mayExpose(principal):
+	case serve && s.mayExpose(principal):
 		principal.unshut()
 		return
 	}
@@ -196,12 +196,12 @@ func (p *mirroringSession) keepOrClose(principal *database, links sky) {
 }
 
 // takeOver makes the mirror principal if that is for it to do: an automatic failover.
-func (p *mirroringSession) takeOver(ctx context.Context, mirror *database, links sky) error {
-	v := p.sight(mirror, links).judge()
+func (s *mirroringSession) takeOver(ctx context.Context, mirror *database, links sky) error {
+	v := s.sight(mirror, links).judge()
 	if v.unfit {
-		p.witness.exposes()
+		s.witness.exposes()
 	}
-	if !v.promote || !links.clear[mirror.witnessLink()] || !p.witness.elect(mirror.state.Load().sequence) {
+	if !v.promote || !links.clear[mirror.instance.witnessLink()] || !s.witness.elect(mirror.state.Load().sequence) {
 		return nil
 	}
 	err := mirror.become(ctx, func(m *mirroring) {
@@ -209,24 +209,24 @@ func (p *mirroringSession) takeOver(ctx context.Context, mirror *database, links
 		m.newReign(m.sequence+1, mirror.store.lsn.Load())
 	})
 	if err != nil {
-		p.witness.revoke(mirror.state.Load().sequence)
-		return fmt.Errorf("automatic failover to partner %s: %w", mirror.name, err)
+		s.witness.revoke(mirror.state.Load().sequence)
+		return fmt.Errorf("automatic failover to partner %s: %w", mirror.instance.name, err)
 	}
-	p.tellRole(mirror, "automatic failover")
+	s.tellRole(mirror, "automatic failover")
 	return nil
 }
 
 // tellRole tells of a new role.
-func (p *mirroringSession) tellRole(q *database, reason string) {
+func (s *mirroringSession) tellRole(q *database, reason string) {
 	m := q.state.Load()
-	q.log.Info("role changed", "to", m.role.String(), "reason", reason, "sequence", m.sequence)
-	p.events.tell("role", q.name, fmt.Sprintf("%s: %s, sequence %d", m.role, reason, m.sequence))
+	q.instance.log.Info("role changed", "to", m.role.String(), "reason", reason, "sequence", m.sequence)
+	s.pair.events.tell("role", q.instance.name, fmt.Sprintf("%s: %s, sequence %d", m.role, reason, m.sequence))
 }
 
 // settle decides which of two partners that see each other is the principal: the
 // one whose role came last. The other becomes its mirror. The caller holds verbs.
-func (p *mirroringSession) settle(ctx context.Context) (*database, error) {
-	a, b := p.both()[0], p.both()[1]
+func (s *mirroringSession) settle(ctx context.Context) (*database, error) {
+	a, b := s.both()[0], s.both()[1]
 	sa, sb := a.state.Load(), b.state.Load()
 	switch {
 	case sa.role == rolePrincipal && sb.role == roleMirror && sa.sequence >= sb.sequence:
@@ -238,7 +238,7 @@ func (p *mirroringSession) settle(ctx context.Context) (*database, error) {
 		sa, sb = sb, sa
 	}
 	if sa.role == roleMirror { // neither is principal: a role switch was torn
-		a.log.Warn("no partner was principal; the more recent one takes over")
+		a.instance.log.Warn("no partner was principal; the more recent one takes over")
 		err := a.become(ctx, func(m *mirroring) {
 			m.role = rolePrincipal
 			m.newReign(m.sequence+1, a.store.lsn.Load())
@@ -256,7 +256,7 @@ func (p *mirroringSession) settle(ctx context.Context) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.tellRole(b, "the partner's role is newer")
+	s.tellRole(b, "the partner's role is newer")
 	return a, a.become(ctx, func(m *mirroring) { m.suspended, m.forced = suspended, false })
 }
 
@@ -270,36 +270,36 @@ func later(a, b *mirroring, lsnA, lsnB int64) bool {
 
 // become alters the partner's state: durably, and then in truth. A partner that stops
 // being principal drops the sessions in its database. The caller holds verbs.
-func (p *database) become(ctx context.Context, alter func(m *mirroring)) error {
-	defer p.noLeases(errKilled(errMirror(p.title)))()
-	return p.alone(ctx, true, func() error { return p.becomeInTurn(alter) })
+func (d *database) become(ctx context.Context, alter func(m *mirroring)) error {
+	defer d.noLeases(errKilled(errMirror(d.title)))()
+	return d.alone(ctx, true, func() error { return d.becomeInTurn(alter) })
 }
 
 // becomeInTurn is become for who holds the partner's turn. A mirror takes nothing from
 // its principal meanwhile.
-func (p *database) becomeInTurn(alter func(m *mirroring)) error {
-	p.store.mu.Lock()
-	defer p.store.mu.Unlock()
-	m := *p.state.Load()
+func (d *database) becomeInTurn(alter func(m *mirroring)) error {
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	m := *d.state.Load()
 	alter(&m)
-	if err := p.store.saveLocked(&m); err != nil {
+	if err := d.store.saveLocked(&m); err != nil {
 		return err
 	}
-	p.takeState(&m)
+	d.takeState(&m)
 	return nil
 }
 
 // takeState makes the state true. The caller holds the turn.
-func (p *database) takeState(m *mirroring) {
-	old := p.state.Swap(m)
+func (d *database) takeState(m *mirroring) {
+	old := d.state.Swap(m)
 	if m.role == old.role {
 		return
 	}
-	p.closed.Store(false)
-	p.mirror = nil
+	d.closed.Store(false)
+	d.mirror = nil
 	if m.role == roleMirror {
-		p.closing.Store(errMirror(p.title))
-		p.term.Add(1)
-		p.instance.sessions.drop(p)
+		d.closing.Store(errMirror(d.title))
+		d.term.Add(1)
+		d.instance.sessions.drop(d)
 	}
 }

@@ -5,16 +5,16 @@ import "context"
 // The verbs of a partner are those of its mirrored database: the one the pair began with, or what else is mirrored there.
 
 // mirroredMain is that database; 1416: there is none.
-func (p *instance) mirroredMain() (*database, error) {
-	if d := p.main(); d.isMirrored() {
+func (i *instance) mirroredMain() (*database, error) {
+	if d := i.main(); d.isMirrored() {
 		return d, nil
 	}
-	return nil, message(1416, 16, `Database "%s" is not configured for database mirroring.`, p.pair.folder.title)
+	return nil, message(1416, 16, `Database "%s" is not configured for database mirroring.`, i.pair.folder.title)
 }
 
 // on does something to the mirrored database.
-func (p *instance) on(do func(d *database) error) error {
-	d, err := p.mirroredMain()
+func (i *instance) on(do func(d *database) error) error {
+	d, err := i.mirroredMain()
 	if err != nil {
 		return err
 	}
@@ -24,43 +24,43 @@ func (p *instance) on(do func(d *database) error) error {
 // Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
 // roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
 // not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
-func (p *instance) Failover(ctx context.Context) error {
-	return p.on(func(d *database) error { return d.Failover(ctx) })
+func (i *instance) Failover(ctx context.Context) error {
+	return i.on(func(d *database) error { return d.Failover(ctx) })
 }
 
 // ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which
 // must be the mirror and not see the principal (1455). What the principal has
 // committed since, is lost once it is resumed as the mirror. 1406: this copy is
 // unfit, because it has changes of its own that nobody else has.
-func (p *instance) ForceService(ctx context.Context) error {
-	return p.on(func(d *database) error { return d.ForceService(ctx) })
+func (i *instance) ForceService(ctx context.Context) error {
+	return i.on(func(d *database) error { return d.ForceService(ctx) })
 }
 
 // Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
-func (p *instance) Suspend(ctx context.Context) error {
-	return p.on(func(d *database) error { return d.Suspend(ctx) })
+func (i *instance) Suspend(ctx context.Context) error {
+	return i.on(func(d *database) error { return d.Suspend(ctx) })
 }
 
 // Resume is SET PARTNER RESUME: the mirror catches up, and loses what only it has.
 // 1447: the partners can't see each other.
-func (p *instance) Resume(ctx context.Context) error {
-	return p.on(func(d *database) error { return d.Resume(ctx) })
+func (i *instance) Resume(ctx context.Context) error {
+	return i.on(func(d *database) error { return d.Resume(ctx) })
 }
 
 // SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the
 // partners see each other (1447).
-func (p *instance) SetSafety(ctx context.Context, full bool) error {
-	return p.on(func(d *database) error { return d.SetSafety(ctx, full) })
+func (i *instance) SetSafety(ctx context.Context, full bool) error {
+	return i.on(func(d *database) error { return d.SetSafety(ctx, full) })
 }
 
 // SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470): after how
 // much silence a partner counts as gone. Less than 5 becomes 5; 1476: too long.
-func (p *instance) SetTimeout(ctx context.Context, seconds int) error {
-	return p.on(func(d *database) error { return d.SetTimeout(ctx, seconds) })
+func (i *instance) SetTimeout(ctx context.Context, seconds int) error {
+	return i.on(func(d *database) error { return d.SetTimeout(ctx, seconds) })
 }
 
 // SetWitness is SET WITNESS on the principal (1470), while the partners see each other
 // (1447). 1439: there is none to take away.
-func (p *instance) SetWitness(ctx context.Context, on bool) error {
-	return p.on(func(d *database) error { return d.SetWitness(ctx, on) })
+func (i *instance) SetWitness(ctx context.Context, on bool) error {
+	return i.on(func(d *database) error { return d.SetWitness(ctx, on) })
 }

@@ -114,8 +114,8 @@ func (p *pair) forecast() {
 
 // suffers tells whether a fault hits the whole server, not only an application. The
 // caller holds weather.mu.
-func (p *instance) suffers(kind string) bool {
-	for _, f := range p.faults {
+func (i *instance) suffers(kind string) bool {
+	for _, f := range i.faults {
 		if f.kind == kind && f.app == "" {
 			return true
 		}
@@ -165,18 +165,18 @@ func (p *pair) pass() error {
 
 // stand is where a frozen server stands still. The error is why it must not go on: it was
 // killed, or its database is closed.
-func (p *database) stand() error {
-	for p.frozen.Load() {
-		changed := p.pair.weather.changes()
-		if p.frozen.Load() {
+func (d *database) stand() error {
+	for d.instance.frozen.Load() {
+		changed := d.mirroring.pair.weather.changes()
+		if d.instance.frozen.Load() {
 			<-changed // there is one when the fault is lifted, the server killed, or the pair stopped
 		}
 	}
 	switch {
-	case p.dead.Load():
+	case d.instance.dead.Load():
 		return errKillState()
-	case p.closed.Load():
-		return p.killed()
+	case d.closed.Load():
+		return d.killed()
 	}
 	return nil
 }

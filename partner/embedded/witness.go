@@ -27,10 +27,10 @@ func (p *pair) Witness() bool {
 }
 
 // Witness tells whether the session has a witness.
-func (p *mirroringSession) Witness() bool {
-	p.witness.mu.Lock()
-	defer p.witness.mu.Unlock()
-	return p.witness.on
+func (s *mirroringSession) Witness() bool {
+	s.witness.mu.Lock()
+	defer s.witness.mu.Unlock()
+	return s.witness.on
 }
 
 // SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its
@@ -47,36 +47,38 @@ func (p *pair) SetWitness(on bool) error {
 }
 
 // setWitness is SetWitness for who holds verbs.
-func (p *mirroringSession) setWitness(on bool) {
-	w := &p.witness
+func (s *mirroringSession) setWitness(on bool) {
+	w := &s.witness
 	w.mu.Lock()
 	changed := w.on != on
 	w.on = on
 	if changed {
-		for _, q := range p.both() {
+		for _, q := range s.both() {
 			w.sequence = max(w.sequence, q.state.Load().sequence)
 		}
-		w.inSync = p.linkState() == stateSynchronized && p.safe()
+		w.inSync = s.linkState() == stateSynchronized && s.safe()
 	}
 	w.mu.Unlock()
 	if changed {
 		detail := map[bool]string{true: "on", false: "off"}[on]
-		p.log.Info("witness changed", "to", detail)
-		p.events.tell("witness", "", detail)
-		p.poke()
+		s.pair.log.Info("witness changed", "to", detail)
+		s.pair.events.tell("witness", "", detail)
+		s.pair.poke()
 	}
 }
 
 // safe tells whether both partners are under SAFETY FULL.
-func (p *mirroringSession) safe() bool {
-	return p.both()[0].state.Load().safetyFull && p.both()[1].state.Load().safetyFull
+func (s *mirroringSession) safe() bool {
+	return s.both()[0].state.Load().safetyFull && s.both()[1].state.Load().safetyFull
 }
 
 // seen tells whether the witness and the partner see each other at this moment.
-func (p *mirroringSession) seen(q *database) bool { return p.see().clear[q.witnessLink()] }
+func (s *mirroringSession) seen(q *database) bool {
+	return s.pair.see().clear[q.instance.witnessLink()]
+}
 
-func (p *instance) witnessLink() int {
-	if p == p.pair.partners[0] {
+func (i *instance) witnessLink() int {
+	if i == i.pair.partners[0] {
 		return linkWitnessA
 	}
 	return linkWitnessB
@@ -84,14 +86,14 @@ func (p *instance) witnessLink() int {
 
 // mayExpose asks whether the principal may commit without its mirror. From then on
 // the mirror can't take over by itself.
-func (p *mirroringSession) mayExpose(principal *database) bool {
-	w := &p.witness
+func (s *mirroringSession) mayExpose(principal *database) bool {
+	w := &s.witness
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.on {
 		return true
 	}
-	if !p.seen(principal) || principal.state.Load().sequence < w.sequence {
+	if !s.seen(principal) || principal.state.Load().sequence < w.sequence {
 		return false
 	}
 	w.inSync = false

@@ -12,51 +12,51 @@ import (
 // write runs a call that may write, and returns when what it wrote is durable on
 // this partner and, under SAFETY FULL, on the mirror. If ctx ends while it waits
 // for its turn, nothing was done.
-func (p *database) write(ctx context.Context, run func(w *writer) error) error {
+func (d *database) write(ctx context.Context, run func(w *writer) error) error {
 	t := newTicket()
 	t.run = run
-	return p.share(ctx, t)
+	return d.share(ctx, t)
 }
 
 // share waits for a common turn, and for the commit.
-func (p *database) share(ctx context.Context, t *ticket) error {
-	lead, err := p.turns.enter(ctx, t, false)
+func (d *database) share(ctx context.Context, t *ticket) error {
+	lead, err := d.turns.enter(ctx, t, false)
 	if err != nil {
 		return err
 	}
 	if lead {
-		crowd := p.turns.crowd(t)
-		p.runGroup(crowd)
-		p.turns.leave(crowd)
+		crowd := d.turns.crowd(t)
+		d.runGroup(crowd)
+		d.turns.leave(crowd)
 	}
 	return t.err
 }
 
 // alone runs f while nobody writes here. first goes before all who wait.
-func (p *database) alone(ctx context.Context, first bool, f func() error) error {
+func (d *database) alone(ctx context.Context, first bool, f func() error) error {
 	t := newTicket()
 	t.alone = true
-	if _, err := p.turns.enter(ctx, t, first); err != nil {
+	if _, err := d.turns.enter(ctx, t, first); err != nil {
 		return err
 	}
-	defer p.turns.leave(nil)
+	defer d.turns.leave(nil)
 	return f()
 }
 
 // runGroup runs the calls one after the other and commits what they wrote, once.
-func (p *database) runGroup(crowd []*ticket) {
-	s := p.store
+func (d *database) runGroup(crowd []*ticket) {
+	s := d.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.stillWritable(); err != nil {
+	if err := d.stillWritable(); err != nil {
 		fail(crowd, err)
 		return
 	}
 	if err := s.main.open(); err != nil {
-		fail(crowd, fmt.Errorf("begin on %s: %w", p.name, err))
+		fail(crowd, fmt.Errorf("begin on %s: %w", d.instance.name, err))
 		return
 	}
-	p.runCalls(crowd)
+	d.runCalls(crowd)
 }
 
 func fail(crowd []*ticket, err error) {
@@ -67,8 +67,8 @@ func fail(crowd []*ticket, err error) {
 
 // runCalls runs them in the open transaction: what they write is written as they go, and gathered. Where one breaks the
 // transaction, it is rolled back, and each call runs again in one of its own.
-func (p *database) runCalls(crowd []*ticket) {
-	w := p.store.main
+func (d *database) runCalls(crowd []*ticket) {
+	w := d.store.main
 	defer w.ends()
 	for _, t := range crowd {
 		var broken error
@@ -79,24 +79,24 @@ func (p *database) runCalls(crowd []*ticket) {
 		w.ends()
 		switch {
 		case err != nil || len(crowd) == 1:
-			fail(crowd, errors.Join(p.failedWrite(broken), err))
+			fail(crowd, errors.Join(d.failedWrite(broken), err))
 		default:
 			for i := range crowd {
 				if err := w.open(); err != nil {
-					crowd[i].err = fmt.Errorf("begin on %s: %w", p.name, err)
+					crowd[i].err = fmt.Errorf("begin on %s: %w", d.instance.name, err)
 					continue
 				}
-				p.runCalls(crowd[i : i+1])
+				d.runCalls(crowd[i : i+1])
 			}
 		}
 		return
 	}
 	rec, err := w.gather()
 	if err != nil {
-		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", p.name, err), w.rollBack()))
+		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.instance.name, err), w.rollBack()))
 		return
 	}
-	if err := p.harden(w, rec, func() error { return p.store.note(w, rec) }); err != nil {
+	if err := d.harden(w, rec, func() error { return d.store.note(w, rec) }); err != nil {
 		fail(crowd, err)
 	}
 }
