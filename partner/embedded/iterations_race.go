@@ -1,6 +1,0 @@
-//go:build race
-
-package embedded
-
-// hashIterations is how often a new hash is iterated. The race detector makes each twenty times as slow, and is for tests.
-const hashIterations = 10_000

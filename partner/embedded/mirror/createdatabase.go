@@ -1,0 +1,126 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// maxName is the longest name of a database: sysname.
+const maxName = 128
+
+// CreateDatabase makes an empty database, which is not mirrored: CREATE DATABASE. 1801: there is
+// one of that name; 103: the name is too long.
+func (i *Instance) CreateDatabase(ctx context.Context, name string) (d *Database, err error) {
+	err = i.Pair.Verb(ctx, func(context.Context) error {
+		switch {
+		case name == "" || len([]rune(name)) > maxName:
+			return message.New(103, 15, "The identifier that starts with '%.128s' is too long. Maximum length is %d.", name, maxName)
+		case i.Known(name):
+			return message.New(1801, 16, "Database '%s' already exists. Choose a different database name.", name)
+		}
+		if _, err := i.OpenMaster(); err != nil {
+			return err
+		}
+		id := int64(storage.FirstDatabaseID)
+		for _, other := range i.Sorted() {
+			id = max(id, other.Store.About.Load().ID+1)
+		}
+		about := storage.AboutDatabase{Title: name, ID: id, Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull}
+		if d, err = i.OpenDatabase(i.Pair.Folder.Database(i.Letter, name), about); err != nil {
+			return err
+		}
+		d.Adopt()
+		i.Pair.TendFiles(d)
+		i.Log.Info("database created", "database", name)
+		i.Pair.events.tell("state", i.Letter, "database "+name+" created")
+		return nil
+	})
+	return d, err
+}
+
+// DropDatabase removes a database and its files: DROP DATABASE. 3701: there is none; 3702: it is in
+// use; 3743: it is mirrored. except is the session that asks.
+func (i *Instance) DropDatabase(ctx context.Context, name string, except *Presence) error {
+	return i.Pair.Verb(ctx, func(ctx context.Context) error {
+		d := i.Find(name)
+		switch {
+		case d == nil:
+			return message.New(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", name)
+		case d.IsMirrored():
+			return message.New(3743, 16, "The database '%s' is enabled for database mirroring. Database mirroring must be removed before you drop the database.", d.Title)
+		case i.Sessions.Inside(d, except):
+			return message.New(3702, 16, `Cannot drop database "%s" because it is currently in use.`, d.Title)
+		}
+		if _, err := i.OpenMaster(); err != nil {
+			return err
+		}
+		return d.Alone(ctx, true, func() error {
+			d.Gone.Store(true)
+			d.Term.Add(1)
+			d.Forget()
+			return d.Remove()
+		})
+	})
+}
+
+// Adopt makes the database one of the server's. The caller holds verbs, or nobody else is there yet.
+func (d *Database) Adopt() {
+	all := userDatabases{}
+	for key, other := range *d.Instance.databases.Load() {
+		all[key] = other
+	}
+	all[strings.ToLower(d.Title)] = d
+	d.Mirroring.put(d.Instance, d)
+	d.Instance.databases.Store(&all)
+}
+
+// Forget undoes adopt.
+func (d *Database) Forget() {
+	all := userDatabases{}
+	for key, other := range *d.Instance.databases.Load() {
+		if other != d {
+			all[key] = other
+		}
+	}
+	d.Instance.databases.Store(&all)
+	d.Mirroring.put(d.Instance, nil)
+}
+
+// Remove closes the files for good and deletes them. The caller holds the turn.
+func (d *Database) Remove() error {
+	if d.stopJournal != nil {
+		d.stopJournal()
+		<-d.journal
+	}
+	if err := d.Store.Retire(); err != nil {
+		return err
+	}
+	return d.removeFiles()
+}
+
+// removeFiles deletes the files of a database that is closed.
+func (d *Database) removeFiles() error {
+	var errs []error
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(d.Store.Path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// NextID is the database_id of the next database.
+func (i *Instance) NextID() int64 {
+	id := int64(storage.FirstDatabaseID)
+	for _, other := range i.Sorted() {
+		id = max(id, other.Store.About.Load().ID+1)
+	}
+	return id
+}

@@ -1,0 +1,232 @@
+package mirror
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/secretfile"
+	"github.com/mirrorstate/mirrorstate/textfile"
+)
+
+// The files of a data folder beside its partners' folders "a" and "b".
+const (
+	markerFile   = "mirrorstate-data"
+	markerText   = "mirrorstate embedded pair, data format 1\n"
+	PasswordFile = "password"
+	firstFile    = "ASPState.db" // of the database of that name
+	emptyFile    = "empty"       // there if the folder was begun with empty servers
+	titleFile    = "database"    // there if the database that the folder was begun with has another name than DatabaseName: that
+)
+
+// folder is an opened data folder. Its lock keeps other processes out.
+type folder struct {
+	Dir      string
+	lock     *os.File
+	Password string
+	Fresh    bool   // the password was made just now
+	empty    bool   // it was begun with servers that had no database
+	title    string // the name of the database it was begun with, if it was with one
+}
+
+// OpenFolder opens the folder, or makes a new one of an empty or missing folder.
+func OpenFolder(o *Options) (*folder, error) {
+	dir := o.Dir
+	if dir == "" {
+		return nil, errors.New("the embedded pair needs a data folder; name one with --data")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder %s: %w; choose another one with --data", dir, err)
+	}
+	if err := secretfile.Refuse(dir); err != nil {
+		return nil, fmt.Errorf("%w, or choose another folder with --data", err)
+	}
+	if err := claim(dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{Dir: dir, lock: lock}
+	if err := f.prepare(o); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// prepare makes the partners' folders and settles the password.
+func (f *folder) prepare(o *Options) error {
+	if err := f.chooseEmpty(o.Empty); err != nil {
+		return err
+	}
+	if err := f.chooseTitle(o.Database); err != nil {
+		return err
+	}
+	for _, name := range PartnerNames {
+		if err := os.MkdirAll(filepath.Join(f.Dir, name), 0o700); err != nil {
+			return fmt.Errorf("make the folder of partner %s: %w", name, err)
+		}
+		if err := secretfile.Refuse(f.Home(name)); err != nil {
+			return err
+		}
+	}
+	return f.choosePassword(o.Password)
+}
+
+// claim makes sure that the folder is ours: marked so, or empty.
+func claim(dir string) error {
+	marker := filepath.Join(dir, markerFile)
+	text, err := os.ReadFile(marker)
+	switch {
+	case err == nil && string(text) == markerText:
+		return nil
+	case err == nil && strings.HasPrefix(string(text), "mirrorstate "):
+		return fmt.Errorf("%s was made by another version of mirrorstate; choose another folder with --data", dir)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("read %s: %w; choose another folder with --data", marker, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read the data folder: %w; choose another one with --data", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not a mirrorstate data folder; choose an empty one with --data", dir)
+	}
+	if err := os.WriteFile(marker, []byte(markerText), 0o600); err != nil {
+		return fmt.Errorf("write into the data folder: %w; choose another one with --data", err)
+	}
+	return nil
+}
+
+// lockFolder locks the marker: the lock ends with the process, however it ends.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, markerFile), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data folder: %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s is in use by another mirrorstate; stop that one or choose another folder with --data", dir)
+	}
+	return f, nil
+}
+
+// choosePassword takes the given password, or the one that is kept, or makes one.
+func (f *folder) choosePassword(given string) error {
+	if given != "" {
+		f.Password = given
+		return nil
+	}
+	path := filepath.Join(f.Dir, PasswordFile)
+	if err := secretfile.Refuse(path); err != nil {
+		return err
+	}
+	kept, err := textfile.ReadLine(path)
+	if err == nil {
+		if f.Password = strings.TrimSpace(kept); f.Password != "" {
+			return nil
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the password in %s: %w", path, err)
+	}
+	f.Password, f.Fresh = rand.Text(), true
+	if err := secretfile.Write(path, []byte(f.Password+"\n")); err != nil {
+		return fmt.Errorf("keep the password: %w", err)
+	}
+	return nil
+}
+
+// chooseEmpty settles whether the folder is of empty servers, which a new one alone can become.
+func (f *folder) chooseEmpty(wanted bool) error {
+	path := filepath.Join(f.Dir, emptyFile)
+	_, err := os.Stat(path)
+	f.empty = err == nil
+	if f.empty || !wanted {
+		return nil
+	}
+	if !f.isNew() {
+		return fmt.Errorf("%s holds a pair already; choose an empty folder with --data for servers without databases", f.Dir)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return fmt.Errorf("write into the data folder: %w", err)
+	}
+	f.empty = true
+	return nil
+}
+
+// isNew tells whether nothing has been begun in the folder.
+func (f *folder) isNew() bool {
+	_, err := os.Stat(f.Home(PartnerNames[0]))
+	return err != nil
+}
+
+// chooseTitle settles the name of the database that the folder begins with, which a new one alone can choose. Empty: what it has,
+// or the default.
+func (f *folder) chooseTitle(wanted string) error {
+	path := filepath.Join(f.Dir, titleFile)
+	kept, err := textfile.ReadLine(path)
+	switch {
+	case err == nil:
+		f.title = strings.TrimSpace(kept)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("read the name of the database in %s: %w", path, err)
+	case wanted != "" && f.isNew():
+		if len([]rune(wanted)) > maxName || strings.TrimSpace(wanted) != wanted || slices.ContainsFunc(SystemDatabases, func(s string) bool { return strings.EqualFold(s, wanted) }) {
+			return fmt.Errorf("a pair can't begin with a database named %q: take a name of up to %d characters that is none of the system's", wanted, maxName)
+		}
+		f.title = wanted
+		return os.WriteFile(path, []byte(wanted+"\n"), 0o600)
+	default:
+		f.title = DatabaseName
+	}
+	if wanted != "" && !strings.EqualFold(wanted, f.title) {
+		return fmt.Errorf("%s holds a pair that began with the database %s, not %s; choose another folder", f.Dir, f.title, wanted)
+	}
+	return nil
+}
+
+// Home is the folder of a partner's databases.
+func (f *folder) Home(partner string) string { return filepath.Join(f.Dir, partner) }
+
+// first is the path of a partner's copy of the database that the pair began with.
+func (f *folder) first(partner string) string { return f.Database(partner, f.title) }
+
+// Database is the path of a partner's database. Names differ by case only in how they are shown.
+func (f *folder) Database(partner, name string) string {
+	if strings.EqualFold(name, DatabaseName) {
+		return filepath.Join(f.Home(partner), firstFile)
+	}
+	var file strings.Builder
+	for _, c := range []byte(strings.ToLower(name)) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' {
+			file.WriteByte(c)
+		} else {
+			fmt.Fprintf(&file, "%%%02X", c)
+		}
+	}
+	return filepath.Join(f.Home(partner), file.String()+".db")
+}
+
+// Exposed is what others on the machine can read of the data folder, the password and the partners' databases.
+func (p *Pair) Exposed() (all []*secretfile.Exposure) {
+	f := p.Folder
+	for _, path := range []string{f.Dir, filepath.Join(f.Dir, PasswordFile), f.Home(PartnerNames[0]), f.Home(PartnerNames[1])} {
+		if e := secretfile.Check(path); e != nil {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// Close lets others have the folder.
+func (f *folder) Close() error { return f.lock.Close() }
+
+// PasswordFile is where the password is kept, mode 0600; it does not hold one
+// that was given in Options.
+func (p *Pair) PasswordFile() string { return filepath.Join(p.Folder.Dir, PasswordFile) }

@@ -1,0 +1,164 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// How long an explicit transaction keeps all other writers waiting: between two
+// statements, and in all.
+const (
+	LeaseIdle = 10 * time.Second
+	LeaseMax  = 60 * time.Second
+)
+
+// Lease is an explicit transaction: its session has the turn to write until it
+// ends it, is reset or gone, lets too much time pass, or the role changes.
+type Lease struct {
+	P        *Database
+	deadline time.Time
+	timer    *time.Timer // rolls back when the session is idle for too long
+
+	mu    sync.Mutex // held while a statement runs
+	ended error      // why the transaction is over; nil while it is open
+}
+
+// ErrLeaseDone is why a lease is over that its session has ended.
+var ErrLeaseDone = errors.New("transaction ended")
+
+// OpenLease waits for the turn and opens a transaction.
+func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
+	t := NewTicket()
+	t.alone = true
+	if _, err := d.Turns.Enter(ctx, t, false); err != nil {
+		return nil, err
+	}
+	err := d.stillWritable()
+	if err == nil {
+		err = d.Store.Exclusive.Open()
+	}
+	if err != nil {
+		d.Turns.Leave(nil)
+		return nil, err
+	}
+	l := &Lease{P: d, deadline: time.Now().Add(LeaseMax)}
+	l.mu.Lock()
+	l.timer = time.AfterFunc(LeaseIdle, func() {
+		l.BreakOff(message.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
+	})
+	l.mu.Unlock()
+	d.leases.Lock()
+	d.lease = l
+	changing := d.changing
+	d.leases.Unlock()
+	if changing > 0 {
+		l.BreakOff(message.ErrKilled(message.ErrMirror(d.Title)))
+		return nil, message.ErrKilled(message.ErrMirror(d.Title))
+	}
+	return l, nil
+}
+
+// Run runs a statement of the transaction.
+func (l *Lease) Run(f func(w *storage.Writer) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	defer func() { l.timer.Reset(min(LeaseIdle, time.Until(l.deadline))) }()
+	return f(l.P.Store.Exclusive)
+}
+
+// Commit makes the transaction durable on both partners, and ends it.
+func (l *Lease) Commit() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return l.ended
+	}
+	w := l.P.Store.Exclusive
+	err := l.P.hardenGathered(w)
+	l.finish(ErrLeaseDone)
+	return err
+}
+
+// hardenGathered ends the open transaction of the exclusive connection: what was
+// written in it is mirrored as one record.
+func (d *Database) hardenGathered(w *storage.Writer) error {
+	defer w.Ends()
+	rec, err := w.Gather()
+	if err != nil {
+		_, undo := w.Rollback.Exec()
+		return errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), undo)
+	}
+	return d.harden(w, rec, func() error { return d.Store.Note(w, rec) })
+}
+
+// BreakOff rolls the transaction back and ends it, because of why; if it has ended
+// already, nothing happens. It waits for a running statement.
+func (l *Lease) BreakOff(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return
+	}
+	w := l.P.Store.Exclusive
+	if _, err := w.Rollback.Exec(); err != nil {
+		l.P.Instance.Log.Error("rollback failed", "error", err)
+	}
+	w.Ends()
+	l.finish(why)
+}
+
+// finish gives the turn back. The caller holds mu.
+func (l *Lease) finish(why error) {
+	l.ended = why
+	l.timer.Stop()
+	l.P.leases.Lock()
+	l.P.lease = nil
+	l.P.leases.Unlock()
+	l.P.Turns.Leave(nil)
+}
+
+// noLeases ends the open explicit transaction, if there is one, and lets none
+// begin until allow is called: whoever changes a role is first in the queue for the
+// turn, but not before the transactions that were given it meanwhile.
+func (d *Database) noLeases(why error) (allow func()) {
+	d.leases.Lock()
+	d.changing++
+	l := d.lease
+	d.leases.Unlock()
+	if l != nil {
+		l.BreakOff(why)
+	}
+	return func() {
+		d.leases.Lock()
+		d.changing--
+		d.leases.Unlock()
+	}
+}
+
+// Exclusively runs ad-hoc writes as a transaction of their own.
+func (d *Database) Exclusively(ctx context.Context, f func(w *storage.Writer) error) error {
+	return d.Alone(ctx, false, func() error {
+		if err := d.stillWritable(); err != nil {
+			return err
+		}
+		w := d.Store.Exclusive
+		if err := w.Open(); err != nil {
+			return fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
+		}
+		if err := storage.Guarded(func() error { return f(w) }); err != nil {
+			defer w.Ends()
+			_, undo := w.Rollback.Exec()
+			return errors.Join(err, undo)
+		}
+		return d.hardenGathered(w)
+	})
+}

@@ -1,0 +1,206 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// life is the time between a start of the server and its end.
+type life struct {
+	ctx      context.Context
+	cancel   context.CancelFunc
+	listener net.Listener
+	done     chan struct{} // closed when the last connection is
+}
+
+// errStopped: the pair stops as a whole.
+var errStopped = errors.New("the pair is stopping")
+
+func (i *Instance) newLife(listener net.Listener) *life {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &life{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, i.gate}, done: make(chan struct{})}
+}
+
+// run serves, life after life, until ctx ends.
+func (i *Instance) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case l := <-i.lives:
+			stop := context.AfterFunc(ctx, l.cancel)
+			err := i.Server.Serve(l.ctx, l.listener)
+			stop()
+			close(l.done)
+			if err != nil {
+				return fmt.Errorf("partner %s: %w", i.Letter, err)
+			}
+		}
+	}
+}
+
+// halt ends the server: a crash by resets and without finishing anything, a stop in
+// order. The port is free until the start, and refuses connections.
+func (i *Instance) halt(ctx context.Context, kind string) error {
+	if down := i.IsDown(); down != "" {
+		if kind == FaultCrash {
+			i.setDown(kind) // nothing is left to stop in order
+		}
+		return nil
+	}
+	if kind == FaultCrash {
+		i.setDown(kind)
+	}
+	l := i.life
+	i.gate.end(kind == FaultCrash)
+	l.cancel() // closes the listener
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-i.Pair.over:
+		return errStopped
+	}
+	i.setDown(kind)
+	return i.Pair.Verb(ctx, func(ctx context.Context) error {
+		return i.each(ctx, func(d *Database) error {
+			d.Mirror = nil
+			d.Mirroring.ShowState(StateDisconnected)
+			return d.Store.Shut()
+		})
+	})
+}
+
+// each runs f for each database while nobody writes there.
+func (i *Instance) each(ctx context.Context, f func(d *Database) error) error {
+	var errs []error
+	for _, d := range i.all() {
+		errs = append(errs, d.Alone(ctx, true, func() error { return f(d) }))
+	}
+	return errors.Join(errs...)
+}
+
+// IsDown is crash or stop, or "" while the server runs.
+func (i *Instance) IsDown() string {
+	i.Pair.Weather.Mu.Lock()
+	defer i.Pair.Weather.Mu.Unlock()
+	return i.down
+}
+
+// setDown says that the server is down, or up again. A frozen process that ends is
+// frozen no more.
+func (i *Instance) setDown(kind string) {
+	w := &i.Pair.Weather
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	i.down = kind
+	if kind != "" {
+		i.faults = slices.DeleteFunc(slices.Clone(i.faults), func(f Fault) bool { return f.Kind == FaultFreeze })
+		i.gate.set(slices.DeleteFunc(slices.Clone(i.faults), func(f Fault) bool { return f.Kind == FaultPartition }))
+	}
+	i.Pair.forecast()
+}
+
+// start opens the partner's files and port again. It serves nothing of the database before it
+// has asked partner and witness.
+func (i *Instance) start(ctx context.Context) error {
+	if i.IsDown() == "" {
+		return nil
+	}
+	if i.Pair.stopping() {
+		return errStopped
+	}
+	// The port first: that is what its caller may give up waiting for.
+	listener, err := i.Pair.relisten(ctx, i.addr.String())
+	if err != nil {
+		return err
+	}
+	err = i.Pair.Verb(ctx, func(ctx context.Context) error { return i.each(ctx, (*Database).reopen) })
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	i.gate.begin()
+	i.life = i.newLife(listener)
+	select {
+	case i.lives <- i.life:
+	case <-i.Pair.over:
+		return errors.Join(errStopped, listener.Close())
+	}
+	i.setDown("")
+	return nil
+}
+
+// reopen reads again what is on disk. The caller holds the turn.
+func (d *Database) reopen() error {
+	if err := d.Store.Reopen(); err != nil {
+		return err
+	}
+	m, err := d.Store.LoadMirroring()
+	if err == nil && m == nil {
+		if d.IsMirrored() {
+			err = errors.New("the data is gone")
+		}
+		m = &storage.Mirroring{}
+	}
+	if err == nil && m.Role == storage.RolePrincipal {
+		// The mirror may have a commit that we had not finished. It must not be taken for
+		// another of the same number.
+		m.NewReign(m.Sequence, d.Store.LSN.Load())
+		err = d.Store.SaveMirroring(m)
+	}
+	if err != nil {
+		return errors.Join(err, d.Store.Shut())
+	}
+	d.acked.Store(0) // not known: nothing is trimmed
+	d.State.Store(m)
+	d.Closed.Store(m.Role == storage.RolePrincipal)
+	d.Term.Add(1)
+	return nil
+}
+
+// ListenRetry is when a port that somebody else has got is asked for again.
+const ListenRetry = 10 * time.Millisecond
+
+// relisten takes the port back. Somebody may have it for a moment, as the near end of a connection.
+func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) {
+	for {
+		l, err := p.listen("tcp", addr)
+		if err == nil {
+			return l, nil
+		}
+		again := time.NewTimer(ListenRetry)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+	}
+}
+
+// Shut closes the principal's database to its sessions, until [database.unshut].
+func (d *Database) Shut(why string) {
+	if d.State.Load().Role != storage.RolePrincipal || d.Closed.Swap(true) {
+		return
+	}
+	d.closing.Store(message.ErrNoQuorum(d.Title))
+	d.Term.Add(1)
+	d.Instance.Sessions.drop(d)
+	d.Instance.Log.Warn("database closed", "reason", why)
+	d.Mirroring.pair.events.tell("state", d.Instance.Letter, "closed: "+why)
+}
+
+// Unshut opens the principal's database again.
+func (d *Database) Unshut() {
+	if d.Closed.Swap(false) && d.State.Load().Role == storage.RolePrincipal {
+		d.Instance.Log.Info("database open")
+		d.Mirroring.pair.events.tell("state", d.Instance.Letter, "open")
+	}
+}

@@ -1,0 +1,76 @@
+package mirror
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// openDatabases opens what is in the server's folder, and in a folder that is not for empty
+// servers the database that a pair begins with in any case.
+func (i *Instance) openDatabases() error {
+	files, err := filepath.Glob(filepath.Join(i.Pair.Folder.Home(i.Letter), "*.db"))
+	if err != nil {
+		return fmt.Errorf("look for the databases of partner %s: %w", i.Letter, err)
+	}
+	first := i.Pair.Folder.first(i.Letter)
+	if !i.Pair.Folder.empty && !slices.Contains(files, first) {
+		files = append(files, first)
+	}
+	for _, path := range files {
+		if path == i.Pair.Folder.Database(i.Letter, MasterName) {
+			continue
+		}
+		about := storage.FirstDatabase(i.Pair.Folder.title)
+		if path != first || i.Pair.Folder.empty {
+			about = storage.AboutDatabase{Recovery: storage.RecoveryFull} // it says itself what it is
+		}
+		d, err := i.OpenDatabase(path, about)
+		if err != nil {
+			return err
+		}
+		if d.Title == "" { // CREATE DATABASE had come no further
+			if err := errors.Join(d.Store.Shut(), d.removeFiles()); err != nil {
+				return err
+			}
+			continue
+		}
+		d.Adopt()
+	}
+	if i.Pair.Folder.empty || slices.Contains(files, i.Pair.Folder.Database(i.Letter, MasterName)) {
+		_, err = i.OpenMaster()
+	}
+	return err
+}
+
+// OpenMaster has the server have a file for master: where the logins are kept, and what belongs to
+// no database is computed. A server needs none while it has but the one that a pair begins with. The caller holds verbs, or
+// nobody else is there yet.
+func (i *Instance) OpenMaster() (*Database, error) {
+	if m := i.Master.Load(); m != nil {
+		return m, nil
+	}
+	m, err := i.OpenDatabase(i.Pair.Folder.Database(i.Letter, MasterName), storage.AboutDatabase{Title: MasterName, ID: 1, Created: sqlvalue.NoDate, Recovery: storage.RecoverySimple})
+	if err != nil {
+		return nil, err
+	}
+	i.Pair.TendFiles(m)
+	i.Master.Store(m)
+	return m, nil
+}
+
+// OpenDatabase opens the file, or makes one that about describes. Nobody knows of it yet.
+func (i *Instance) OpenDatabase(path string, about storage.AboutDatabase) (*Database, error) {
+	s, err := storage.OpenStore(path, about)
+	if err != nil {
+		return nil, fmt.Errorf("partner %s: %w", i.Letter, err)
+	}
+	d := &Database{Instance: i, Title: s.About.Load().Title, Store: s, long: make(chan struct{}, 1)}
+	d.Mirroring = i.Pair.session(d.Title)
+	d.State.Store(&storage.Mirroring{})
+	return d, nil
+}

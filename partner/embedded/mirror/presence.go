@@ -1,0 +1,133 @@
+package mirror
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// MasterName is the database in which everybody is who names none.
+const MasterName = "master"
+
+// SystemDatabases are the databases that always open. They hold nothing but, in master, the logins.
+var SystemDatabases = []string{MasterName, "tempdb", "model", "msdb"}
+
+// CanonicalDatabase is the name as it is written in the catalogue; false for one
+// that is not there.
+func (i *Instance) CanonicalDatabase(name string) (string, bool) {
+	if d := i.Find(name); d != nil {
+		return d.Title, true
+	}
+	at := slices.IndexFunc(SystemDatabases, func(s string) bool { return strings.EqualFold(s, name) })
+	if at < 0 {
+		return name, false
+	}
+	return SystemDatabases[at], true
+}
+
+// Known tells whether there is a database of that name.
+func (i *Instance) Known(name string) bool {
+	_, ok := i.CanonicalDatabase(name)
+	return ok
+}
+
+// What a session is doing, as a role change sees it.
+const (
+	sessionIdle int32 = iota
+	sessionBusy
+	sessionKilled
+)
+
+// Presence is what a session shows to a role change.
+type Presence struct {
+	In       atomic.Pointer[Database] // its database; nil: one of the system's
+	Term     atomic.Int64             // the database's term when it came there
+	activity atomic.Int32             // sessionIdle, …
+	Conn     net.Conn                 // nil: it has no client
+}
+
+// Sessions is the sessions of a partner.
+type Sessions struct {
+	mu  sync.Mutex
+	all map[*Presence]struct{}
+}
+
+// Add adds a session.
+func (t *Sessions) Add(s *Presence) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		t.all = map[*Presence]struct{}{}
+	}
+	t.all[s] = struct{}{}
+}
+
+// Remove takes a session away.
+func (t *Sessions) Remove(s *Presence) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, s)
+}
+
+// Inside tells whether any session but one is in the database.
+func (t *Sessions) Inside(d *Database, except *Presence) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.all {
+		if s != except && s.In.Load() == d {
+			return true
+		}
+	}
+	return false
+}
+
+// drop ends the sessions that came into the database before its present term, as
+// SQL Server does at a role change: an idle one's connection is closed; one that is
+// busy has its answer first, and learns at its next request that it is dead.
+func (t *Sessions) drop(d *Database) {
+	term := d.Term.Load()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.all {
+		if s.In.Load() == d && s.Term.Load() < term && s.activity.CompareAndSwap(sessionIdle, sessionKilled) && s.Conn != nil {
+			_ = s.Conn.Close() // it may be gone already
+		}
+	}
+}
+
+// Enter begins a request, unless a role change has ended the session.
+func (s *Presence) Enter() error {
+	d := s.In.Load()
+	if s.activity.CompareAndSwap(sessionIdle, sessionBusy) && !s.cutOff(d) {
+		return nil
+	}
+	if d == nil {
+		return message.ErrKillState()
+	}
+	return d.Killed()
+}
+
+// cutOff tells whether d, the session's database, was closed since the session came there.
+func (s *Presence) cutOff(d *Database) bool { return d != nil && s.Term.Load() != d.Term.Load() }
+
+// Leave ends a request.
+func (s *Presence) Leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
+
+// ClosedTo tells whether err refuses a session that is in the database because the database was closed meanwhile.
+func (d *Database) ClosedTo(s *Presence, err error) bool {
+	e, ok := errors.AsType[*tds.Error](err)
+	if !ok || e.Class >= message.FatalClass {
+		return false
+	}
+	now, closed := errors.AsType[*tds.Error](d.Serving())
+	if closed && now.Number == e.Number {
+		return true
+	}
+	return (closed || s.cutOff(d)) && (e.Number == message.ErrMirror("").Number || e.Number == message.ErrNoQuorum("").Number)
+}

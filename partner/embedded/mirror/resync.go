@@ -1,0 +1,127 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// smallDelta is how many rows the last step of a resynchronisation may have: it
+// keeps writers waiting.
+const smallDelta = 256
+
+// maxPasses bounds the steps before the last one, for a principal that writes
+// faster than it is read.
+const maxPasses = 20
+
+// catchUp brings the mirror to the principal's state while that keeps serving. Each
+// step takes the mirror, in one commit, from one consistent state to a later one,
+// and is harmless to repeat. Under SAFETY FULL the last step runs in the
+// principal's turn to write, and from there on each commit is shipped.
+// The caller holds verbs.
+func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) error {
+	if s.LinkState() != StateSynchronized {
+		s.ShowState(StateSynchronizing)
+	}
+	if full {
+		// What is shipped now would cross with what is copied.
+		if err := s.dropMirror(ctx, principal); err != nil {
+			return err
+		}
+	}
+	for range maxPasses {
+		rows, err := s.transfer(ctx, principal)
+		if err != nil {
+			s.ShowState(StateDisconnected)
+			return err
+		}
+		if !full && principal.acked.Load() == principal.Store.LSN.Load() {
+			s.ShowState(StateSynchronized)
+			return nil
+		}
+		if rows <= smallDelta {
+			break
+		}
+	}
+	if !full {
+		s.pair.Poke() // there is more already
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, TurnWait)
+	defer cancel()
+	return principal.Alone(ctx, true, func() error {
+		if _, err := s.transfer(ctx, principal); err != nil {
+			s.ShowState(StateDisconnected)
+			return err
+		}
+		principal.Mirror = principal.other()
+		principal.OwesReign = false // what only the mirror had is gone
+		s.Arbiter.synchronized(principal.State.Load().Sequence)
+		s.ShowState(StateSynchronized)
+		return nil
+	})
+}
+
+// TurnWait is how long the link waits for the turn: an explicit transaction may have it, and
+// others want verbs.
+const TurnWait = 2 * time.Second
+
+// dropMirror has the principal ship nothing until it has been caught up with.
+func (s *Session) dropMirror(ctx context.Context, principal *Database) error {
+	ctx, cancel := context.WithTimeout(ctx, TurnWait)
+	defer cancel()
+	return principal.Alone(ctx, true, func() error {
+		s.Arbiter.exposes()
+		principal.Mirror = nil
+		return nil
+	})
+}
+
+// transfer takes the mirror to the principal's state of this moment and tells how
+// many rows that took. What only the mirror has, it loses.
+func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, err error) {
+	mirror := principal.other()
+	err = principal.Store.Snapshot(func(r *storage.Reader, lsn, start int64) error {
+		store := mirror.Store
+		store.Mu.Lock()
+		defer store.Mu.Unlock()
+		t := &storage.Transferred{From: r, To: store.Main, LSN: lsn}
+		mine, theirs := principal.State.Load(), mirror.State.Load()
+		t.Common = storage.CommonPoint(mine.History, theirs.History, lsn, store.LSN.Load())
+		current := t.Common == lsn && store.LSN.Load() == lsn && sameReign(mine, theirs)
+		if current && !theirs.Diverged {
+			principal.acked.Store(lsn)
+			return nil
+		}
+		m := *theirs
+		m.GUID, m.Sequence, m.History, m.Diverged = mine.GUID, mine.Sequence, mine.History, false
+		m.SafetyFull, m.SafetySequence, m.Timeout = mine.SafetyFull, mine.SafetySequence, mine.Timeout
+		whole := t.Common < start || t.Common < store.StartLSN.Load() || len(theirs.History) == 0
+		err := store.Main.InTransaction(func() error {
+			if err := t.Copy(ctx, whole); err != nil {
+				return err
+			}
+			return storage.WriteMirroring(store.Main.Conn, &m)
+		})
+		if err != nil {
+			return errors.Join(err, store.Refresh())
+		}
+		rows = t.Rows
+		mirror.State.Store(&m)
+		principal.acked.Store(lsn)
+		return store.Refresh()
+	})
+	if err != nil {
+		err = fmt.Errorf("bring partner %s up to date: %w", mirror.Instance.Letter, err)
+	}
+	return rows, err
+}
+
+// sameReign tells whether two partners agree on whose reign it is.
+func sameReign(a, b *storage.Mirroring) bool {
+	return len(a.History) > 0 && len(b.History) > 0 &&
+		a.History[len(a.History)-1].Identity == b.History[len(b.History)-1].Identity
+}

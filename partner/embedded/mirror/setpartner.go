@@ -1,0 +1,194 @@
+package mirror
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// kindWitness is in master of a server that was begun empty: name, a database's that has a witness.
+const kindWitness = "WITNESS"
+
+// rememberWitness keeps over a restart whether the session has a witness: a pair that was begun as one is told
+// at each start. The caller holds verbs.
+func (d *Database) rememberWitness(ctx context.Context, on bool) error {
+	if !d.Instance.Pair.Folder.empty {
+		return nil
+	}
+	for _, q := range d.Instance.Pair.Partners {
+		m := q.Master.Load()
+		if m == nil || q.IsDown() != "" {
+			continue
+		}
+		err := m.Exclusively(ctx, func(w *storage.Writer) error {
+			row := &storage.ObjectRow{Kind: kindWitness, Name: d.Title}
+			if !on {
+				return w.DropObject(row.Kind, row.Name)
+			}
+			return w.PutObject(row)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hadWitness says whether the session of a database on servers that were begun empty has a witness.
+func (s *Session) hadWitness() bool {
+	for _, q := range s.pair.Partners {
+		if q.MasterObjects().Has(kindWitness, s.title) {
+			return true
+		}
+	}
+	return false
+}
+
+// ForgetPartner takes away that a copy waits for its principal.
+func (i *Instance) ForgetPartner(ctx context.Context, title string) error {
+	master := i.Master.Load()
+	if master == nil {
+		return nil
+	}
+	return master.Exclusively(ctx, func(w *storage.Writer) error { return w.DropObject(KindPartner, title) })
+}
+
+// CallMirror begins mirroring of an open database with the copy on the other server. The caller holds verbs.
+func (d *Database) CallMirror(ctx context.Context, port int, address string) error {
+	other := d.Instance.Other()
+	theirs := other.Endpoint()
+	mirror := other.Find(d.Title)
+	unreachable := message.New(1418, 16, "The server network address \"%s\" can not be reached or does not exist. Check the network address name and that the ports for the local and remote endpoints are operational.", address)
+	switch {
+	case d.Store.About.Load().Recovery != storage.RecoveryFull:
+		return message.New(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, d.Title)
+	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.see().clear[LinkPartners]:
+		return unreachable
+	case !other.letsIn(d.Instance) || !d.Instance.letsIn(other):
+		return unreachable // an instance drops a partner that it does not know, without an answer
+	case mirror == nil:
+		return message.New(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, d.Title)
+	case mirror.IsMirrored():
+		return message.New(1460, 16, `The database "%s" is already configured for database mirroring on the remote server. Database mirroring must be removed on the remote server to establish a new session.`, d.Title)
+	case !mirror.Store.About.Load().Restoring:
+		return message.New(1464, 16, `Database "%s" is not in a recovering state which is required for a mirror database or secondary database. The remote database must be restored using WITH NORECOVERY.`, d.Title)
+	case !other.MasterObjects().Has(KindPartner, d.Title):
+		return message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, d.Title)
+	case d.Family() == "" || d.Family() != mirror.Family():
+		return message.New(1407, 16, `The remote copy of database "%s" is not related to the local copy of the database.`, d.Title)
+	}
+	if err := d.fits(mirror); err != nil {
+		return err
+	}
+	return d.establish(ctx, mirror)
+}
+
+// fits tells whether the mirror has enough of the principal's log.
+func (d *Database) fits(mirror *Database) error {
+	full, log := d.Backups()
+	at := mirror.Store.LSN.Load()
+	switch {
+	case log == 0 || !mirror.logRestored():
+		return message.New(1412, 16, `The remote copy of database "%s" has not been rolled forward to a point in time that is encompassed in the local copy of the database log.`, d.Title)
+	case at < max(full, log):
+		return message.New(1478, 16, `The mirror database, "%s", has insufficient transaction log data to preserve the log backup chain of the principal database.  This may happen if a log backup from the principal database has not been taken or has not been restored on the mirror database.`, d.Title)
+	}
+	return nil
+}
+
+// establish makes the two a principal and its mirror. The mirror's part is durable first: alone it stays closed.
+func (d *Database) establish(ctx context.Context, mirror *Database) error {
+	m := &storage.Mirroring{GUID: storage.NewGUID(), Role: storage.RolePrincipal, SafetyFull: true, SafetySequence: 1, Timeout: d.Instance.Pair.seconds}
+	m.NewReign(1, 0)
+	err := mirror.Alone(ctx, true, func() error {
+		about := *mirror.Store.About.Load()
+		about.Restoring = false
+		if err := mirror.becomeInTurn(func(its *storage.Mirroring) { *its = *m; its.Role = storage.RoleMirror }); err != nil {
+			return err
+		}
+		return mirror.Store.SaveAbout(about)
+	})
+	if err != nil {
+		return err
+	}
+	d.Mirroring.link.state.Store(int32(StateSynchronizing))
+	if err := d.become(ctx, func(mine *storage.Mirroring) { *mine = *m }); err != nil {
+		return err
+	}
+	d.Instance.Log.Info("mirroring begun", "database", d.Title)
+	d.Mirroring.pair.Poke()
+	return nil
+}
+
+// PartnerOff is SET PARTNER OFF: mirroring ends, on both servers if they see each other; otherwise
+// the other one learns of it later.
+func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
+	if d == nil || !d.IsMirrored() {
+		title := i.Pair.Folder.title
+		if d != nil {
+			title = d.Title
+		}
+		if !i.MasterObjects().Has(KindPartner, title) {
+			return message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, title)
+		}
+		return i.ForgetPartner(ctx, title)
+	}
+	return i.Pair.Verb(ctx, func(ctx context.Context) error {
+		order := []*Database{d}
+		if o := d.other(); o.IsMirrored() && i.Pair.see().clear[LinkPartners] {
+			if order = append(order, o); o.State.Load().Role == storage.RolePrincipal {
+				order[0], order[1] = o, d // the one who ships, first
+			}
+		}
+		for _, q := range order {
+			if err := q.endMirroring(ctx); err != nil {
+				return err
+			}
+		}
+		d.Mirroring.setWitness(false)
+		return d.rememberWitness(ctx, false)
+	})
+}
+
+// endMirroring has one copy mirrored no more: a principal's is an open database, a mirror's one that is RESTORING.
+func (d *Database) endMirroring(ctx context.Context) error {
+	defer d.noLeases(message.ErrKillState())() // a principal's database stays open
+	return d.Alone(ctx, true, func() error {
+		about := *d.Store.About.Load()
+		if about.Restoring = d.State.Load().Role == storage.RoleMirror; about.Restoring {
+			// Before the role: whatever comes between, it does not open.
+			if err := d.Store.SaveAbout(about); err != nil {
+				return err
+			}
+		}
+		err := d.becomeInTurn(func(m *storage.Mirroring) { *m = storage.Mirroring{} })
+		if err == nil {
+			d.Instance.Log.Info("mirroring removed", "database", d.Title)
+			d.Mirroring.pair.events.tell("role", d.Instance.Letter, "none: mirroring of "+d.Title+" was removed")
+		}
+		return err
+	})
+}
+
+// meetRemoval ends the session of a copy whose partner says that there is none. The caller holds verbs.
+func (s *Session) meetRemoval(ctx context.Context) error {
+	both := s.both()
+	for i, d := range both {
+		if d.IsMirrored() && both[1-i] != nil && !both[1-i].IsMirrored() && both[1-i].Instance.Acts() && d.Instance.Acts() {
+			return d.endMirroring(ctx)
+		}
+	}
+	return nil
+}
+
+// partnerAddress is the address of the other server's endpoint.
+func (i *Instance) partnerAddress() string {
+	host, port := i.Other().hostPort()
+	if e := i.Other().Endpoint(); e != nil {
+		port = strconv.Itoa(e.Port)
+	}
+	return "TCP://" + host + ":" + strings.TrimSpace(port)
+}

@@ -1,0 +1,294 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// doing is what the holder of Pair.verbs does: a change of the faults interrupts it, so
+// that nobody waits for a partner that has just gone.
+type doing struct {
+	mu     sync.Mutex
+	cancel context.CancelCauseFunc
+}
+
+// Verb runs f with the right to change roles and settings. Its ctx ends when the
+// partners' links change.
+func (p *Pair) Verb(ctx context.Context, f func(ctx context.Context) error) error {
+	if err := p.lockVerbs(ctx); err != nil {
+		return err
+	}
+	defer p.unlockVerbs()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.doing.set(cancel)
+	defer p.doing.set(nil)
+	return f(ctx)
+}
+
+func (d *doing) set(cancel context.CancelCauseFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cancel = cancel
+}
+
+// errInterrupted ends the waiting of a verb when the partners' links change.
+var errInterrupted = message.New(1447, 16, "The command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.")
+
+// interrupt ends the waiting of the verb that runs now.
+func (p *Pair) interrupt() {
+	p.doing.mu.Lock()
+	defer p.doing.mu.Unlock()
+	if p.doing.cancel != nil {
+		p.doing.cancel(errInterrupted)
+	}
+}
+
+// VerbsWait is how long a change of roles or settings waits for another.
+const VerbsWait = 30 * time.Second
+
+// lockVerbs waits until nobody changes a role or a setting of the link.
+func (p *Pair) lockVerbs(ctx context.Context) error {
+	limit := time.NewTimer(VerbsWait)
+	defer limit.Stop()
+	select {
+	case p.verbs <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-limit.C:
+		return message.New(1404, 16, "The command failed because the database mirror is busy. Reissue the command later.")
+	}
+}
+
+func (p *Pair) unlockVerbs() { <-p.verbs }
+
+// LinkRetry is when a link that could not be brought back is tried again.
+const LinkRetry = time.Second
+
+// tendLink looks after the links until ctx ends: at each change of the faults, and when a
+// silence has lasted for the partner time-out.
+func (p *Pair) tendLink(ctx context.Context) {
+	again := time.NewTimer(0)
+	defer again.Stop()
+	var said storage.Said // of what keeps the link from being brought back
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		case <-p.link.wake:
+		}
+		if err := p.Tend(ctx); err != nil && ctx.Err() == nil {
+			if said.News(err) {
+				p.log.Warn("mirroring not established", "error", err)
+			}
+			again.Reset(LinkRetry)
+			continue
+		}
+		said.News(nil)
+		if next := p.see().next; next > 0 {
+			again.Reset(next)
+		}
+	}
+}
+
+// Tend does, for each mirrored database, what follows from who sees whom: it settles who is principal and brings
+// the mirror up to date, or has the partners go on by themselves.
+func (p *Pair) Tend(ctx context.Context) error {
+	return p.Verb(ctx, func(ctx context.Context) error {
+		s := p.see()
+		var errs []error
+		for _, m := range p.sessions() {
+			switch {
+			case !m.mirrored() && s.clear[LinkPartners]:
+				errs = append(errs, m.meetRemoval(ctx))
+			case !m.mirrored():
+			case s.clear[LinkPartners]:
+				errs = append(errs, m.together(ctx))
+			case s.lost[LinkPartners]:
+				errs = append(errs, m.apart(ctx, s))
+			}
+			// Else it is silent: perhaps not for long.
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// together is tend for partners that see each other.
+func (s *Session) together(ctx context.Context) error {
+	principal, err := s.settle(ctx)
+	if err != nil {
+		return err
+	}
+	principal.Unshut()
+	s.Arbiter.learn(principal.State.Load().Sequence)
+	m := principal.State.Load()
+	switch {
+	case m.Suspended || principal.other().State.Load().Suspended:
+		s.Arbiter.exposes()
+		s.ShowState(StateSuspended)
+		return nil
+	case m.SafetyFull && s.LinkState() == StateSynchronized:
+		return nil
+	}
+	return s.catchUp(ctx, principal, m.SafetyFull)
+}
+
+// apart is tend for partners that have lost each other: with a witness, who is left
+// alone closes the database, and the mirror may take over.
+func (s *Session) apart(ctx context.Context, links sky) error {
+	s.ShowState(StateDisconnected)
+	for _, q := range s.both() {
+		if q.State.Load().Role == storage.RolePrincipal && q.Instance.Acts() {
+			s.keepOrClose(q, links)
+		}
+	}
+	for _, q := range s.both() {
+		if q.State.Load().Role == storage.RoleMirror && q.Instance.Acts() {
+			if err := s.takeOver(ctx, q, links); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Acts tells whether the partner does anything at all.
+func (i *Instance) Acts() bool { return !i.frozen.Load() && i.IsDown() == "" }
+
+// sight is what the mirror, or the principal if there is no mirror, can know.
+func (s *Session) sight(mirror *Database, links sky) Sight {
+	m := mirror.State.Load()
+	return Sight{Witness: s.Witness(), Partners: !links.lost[LinkPartners],
+		Principal: !links.lost[mirror.other().Instance.witnessLink()], Mirror: !links.lost[mirror.Instance.witnessLink()],
+		Fit: m.Role == storage.RoleMirror && !m.Diverged && !m.Suspended && m.SafetyFull && s.Arbiter.Fit(m.Sequence)}
+}
+
+// keepOrClose has a principal without mirror go on if it may.
+func (s *Session) keepOrClose(principal *Database, links sky) {
+	serve := s.sight(principal.other(), links).Judge().Serve
+	switch {
+	case serve && s.Witness() && !links.clear[principal.Instance.witnessLink()]:
+		return // the witness is silent: perhaps not for long
+	case serve && s.MayExpose(principal):
+		principal.Unshut()
+		return
+	}
+	principal.Shut("it sees neither mirror nor witness, or its role is out of date")
+}
+
+// takeOver makes the mirror principal if that is for it to do: an automatic failover.
+func (s *Session) takeOver(ctx context.Context, mirror *Database, links sky) error {
+	v := s.sight(mirror, links).Judge()
+	if v.Unfit {
+		s.Arbiter.exposes()
+	}
+	if !v.Promote || !links.clear[mirror.Instance.witnessLink()] || !s.Arbiter.Elect(mirror.State.Load().Sequence) {
+		return nil
+	}
+	err := mirror.become(ctx, func(m *storage.Mirroring) {
+		m.Role, m.Forced = storage.RolePrincipal, false
+		m.NewReign(m.Sequence+1, mirror.Store.LSN.Load())
+	})
+	if err != nil {
+		s.Arbiter.revoke(mirror.State.Load().Sequence)
+		return fmt.Errorf("automatic failover to partner %s: %w", mirror.Instance.Letter, err)
+	}
+	s.tellRole(mirror, "automatic failover")
+	return nil
+}
+
+// tellRole tells of a new role.
+func (s *Session) tellRole(q *Database, reason string) {
+	m := q.State.Load()
+	q.Instance.Log.Info("role changed", "to", m.Role.String(), "reason", reason, "sequence", m.Sequence)
+	s.pair.events.tell("role", q.Instance.Letter, fmt.Sprintf("%s: %s, sequence %d", m.Role, reason, m.Sequence))
+}
+
+// settle decides which of two partners that see each other is the principal: the
+// one whose role came last. The other becomes its mirror. The caller holds verbs.
+func (s *Session) settle(ctx context.Context) (*Database, error) {
+	a, b := s.both()[0], s.both()[1]
+	sa, sb := a.State.Load(), b.State.Load()
+	switch {
+	case sa.Role == storage.RolePrincipal && sb.Role == storage.RoleMirror && sa.Sequence >= sb.Sequence:
+		return a, nil
+	case sa.Role == storage.RoleMirror && sb.Role == storage.RolePrincipal && sb.Sequence >= sa.Sequence:
+		return b, nil
+	case later(sb, sa, b.Store.LSN.Load(), a.Store.LSN.Load()):
+		a, b = b, a
+		sa, sb = sb, sa
+	}
+	if sa.Role == storage.RoleMirror { // neither is principal: a role switch was torn
+		a.Instance.Log.Warn("no partner was principal; the more recent one takes over")
+		err := a.become(ctx, func(m *storage.Mirroring) {
+			m.Role = storage.RolePrincipal
+			m.NewReign(m.Sequence+1, a.Store.LSN.Load())
+		})
+		if err != nil || sb.Role == storage.RoleMirror {
+			return a, err
+		}
+	}
+	// Two principals: a was made one while b could not be asked.
+	suspended := sb.Suspended || sa.Forced
+	sequence := a.State.Load().Sequence
+	err := b.become(ctx, func(m *storage.Mirroring) {
+		m.Role, m.Sequence, m.Diverged, m.Forced, m.Suspended = storage.RoleMirror, sequence, true, false, suspended
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.tellRole(b, "the partner's role is newer")
+	return a, a.become(ctx, func(m *storage.Mirroring) { m.Suspended, m.Forced = suspended, false })
+}
+
+// later tells whether state a is more recent than b.
+func later(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
+	if a.Sequence != b.Sequence {
+		return a.Sequence > b.Sequence
+	}
+	return lsnA > lsnB
+}
+
+// become alters the partner's state: durably, and then in truth. A partner that stops
+// being principal drops the sessions in its database. The caller holds verbs.
+func (d *Database) become(ctx context.Context, alter func(m *storage.Mirroring)) error {
+	defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
+	return d.Alone(ctx, true, func() error { return d.becomeInTurn(alter) })
+}
+
+// becomeInTurn is become for who holds the partner's turn. A mirror takes nothing from
+// its principal meanwhile.
+func (d *Database) becomeInTurn(alter func(m *storage.Mirroring)) error {
+	d.Store.Mu.Lock()
+	defer d.Store.Mu.Unlock()
+	m := *d.State.Load()
+	alter(&m)
+	if err := d.Store.SaveLocked(&m); err != nil {
+		return err
+	}
+	d.takeState(&m)
+	return nil
+}
+
+// takeState makes the state true. The caller holds the turn.
+func (d *Database) takeState(m *storage.Mirroring) {
+	old := d.State.Swap(m)
+	if m.Role == old.Role {
+		return
+	}
+	d.Closed.Store(false)
+	d.Mirror = nil
+	if m.Role == storage.RoleMirror {
+		d.closing.Store(message.ErrMirror(d.Title))
+		d.Term.Add(1)
+		d.Instance.Sessions.drop(d)
+	}
+}

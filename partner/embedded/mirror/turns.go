@@ -1,0 +1,203 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// Write runs a call that may write, and returns when what it wrote is durable on
+// this partner and, under SAFETY FULL, on the mirror. If ctx ends while it waits
+// for its turn, nothing was done.
+func (d *Database) Write(ctx context.Context, run func(w *storage.Writer) error) error {
+	t := NewTicket()
+	t.run = run
+	return d.share(ctx, t)
+}
+
+// share waits for a common turn, and for the commit.
+func (d *Database) share(ctx context.Context, t *Ticket) error {
+	lead, err := d.Turns.Enter(ctx, t, false)
+	if err != nil {
+		return err
+	}
+	if lead {
+		crowd := d.Turns.crowd(t)
+		d.runGroup(crowd)
+		d.Turns.Leave(crowd)
+	}
+	return t.err
+}
+
+// Alone runs f while nobody writes here. first goes before all who wait.
+func (d *Database) Alone(ctx context.Context, first bool, f func() error) error {
+	t := NewTicket()
+	t.alone = true
+	if _, err := d.Turns.Enter(ctx, t, first); err != nil {
+		return err
+	}
+	defer d.Turns.Leave(nil)
+	return f()
+}
+
+// runGroup runs the calls one after the other and commits what they wrote, once.
+func (d *Database) runGroup(crowd []*Ticket) {
+	s := d.Store
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if err := d.stillWritable(); err != nil {
+		fail(crowd, err)
+		return
+	}
+	if err := s.Main.Open(); err != nil {
+		fail(crowd, fmt.Errorf("begin on %s: %w", d.Instance.Letter, err))
+		return
+	}
+	d.runCalls(crowd)
+}
+
+func fail(crowd []*Ticket, err error) {
+	for _, t := range crowd {
+		t.err = err
+	}
+}
+
+// runCalls runs them in the open transaction: what they write is written as they go, and gathered. Where one breaks the
+// transaction, it is rolled back, and each call runs again in one of its own.
+func (d *Database) runCalls(crowd []*Ticket) {
+	w := d.Store.Main
+	defer w.Ends()
+	for _, t := range crowd {
+		var broken error
+		if t.err, broken = w.Run(t.run); broken == nil {
+			continue
+		}
+		err := w.RollBack()
+		w.Ends()
+		switch {
+		case err != nil || len(crowd) == 1:
+			fail(crowd, errors.Join(d.FailedWrite(broken), err))
+		default:
+			for i := range crowd {
+				if err := w.Open(); err != nil {
+					crowd[i].err = fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
+					continue
+				}
+				d.runCalls(crowd[i : i+1])
+			}
+		}
+		return
+	}
+	rec, err := w.Gather()
+	if err != nil {
+		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), w.RollBack()))
+		return
+	}
+	if err := d.harden(w, rec, func() error { return d.Store.Note(w, rec) }); err != nil {
+		fail(crowd, err)
+	}
+}
+
+// groupSize is the most calls that share one commit.
+const groupSize = 64
+
+// Turns hands out the turn to write, one holder at a time, in order of arrival.
+// A holder of a common turn leads: it does the work of everybody who is waiting
+// beside it, so that they all share one commit, and nobody pays for a goroutine of
+// its own. A turn alone is for those who need the database to themselves: explicit
+// transactions, ad-hoc statements, role changes.
+type Turns struct {
+	Mu      sync.Mutex
+	Waiting []*Ticket
+	taken   bool
+	group   []*Ticket // of the leader; reused
+}
+
+// Ticket is a place in the queue.
+type Ticket struct {
+	alone bool
+	run   func(w *storage.Writer) error // of a common turn
+
+	ready chan struct{} // told once: done, or it is your turn
+	lead  bool          // it is your turn; written before ready is told
+
+	// Written by whoever leads, read after ready.
+	err error
+}
+
+// NewTicket makes a ticket.
+func NewTicket() *Ticket { return &Ticket{ready: make(chan struct{}, 1)} }
+
+// Enter waits for the turn, or until another has done the ticket's work: then
+// lead is false. If ctx ends first, the ticket is withdrawn and nothing was done.
+// first goes before all who wait.
+func (q *Turns) Enter(ctx context.Context, t *Ticket, first bool) (lead bool, err error) {
+	q.Mu.Lock()
+	if !q.taken {
+		q.taken = true
+		q.Mu.Unlock()
+		return true, nil
+	}
+	if first {
+		q.Waiting = slices.Insert(q.Waiting, 0, t)
+	} else {
+		q.Waiting = append(q.Waiting, t)
+	}
+	q.Mu.Unlock()
+
+	select {
+	case <-t.ready:
+		return t.lead, nil
+	case <-ctx.Done():
+	}
+	q.Mu.Lock()
+	at := slices.Index(q.Waiting, t)
+	if at >= 0 {
+		q.Waiting = slices.Delete(q.Waiting, at, at+1)
+	}
+	q.Mu.Unlock()
+	if at >= 0 {
+		return false, context.Cause(ctx)
+	}
+	<-t.ready // it is being done, or the turn has just been given: too late to leave
+	return t.lead, nil
+}
+
+// crowd is who shares the leader's commit: the leader and those who wait for a
+// common turn, up to the first who wants one alone.
+func (q *Turns) crowd(leader *Ticket) []*Ticket {
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
+	q.group = append(q.group[:0], leader)
+	n := 0
+	for n < len(q.Waiting) && !q.Waiting[n].alone && len(q.group) < groupSize {
+		q.group = append(q.group, q.Waiting[n])
+		n++
+	}
+	q.Waiting = slices.Delete(q.Waiting, 0, n)
+	return q.group
+}
+
+// Leave passes the turn on, after telling those whose work the leader did.
+func (q *Turns) Leave(done []*Ticket) {
+	for i, t := range done {
+		if i > 0 { // the first is the leader itself
+			t.ready <- struct{}{}
+		}
+	}
+	clear(done)
+	q.Mu.Lock()
+	defer q.Mu.Unlock()
+	if len(q.Waiting) == 0 {
+		q.taken = false
+		return
+	}
+	next := q.Waiting[0]
+	q.Waiting = slices.Delete(q.Waiting, 0, 1)
+	next.lead = true
+	next.ready <- struct{}{}
+}

@@ -1,0 +1,245 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// The verbs of mirroring: what ALTER DATABASE … SET PARTNER does. They refuse with
+// SQL Server's own numbers (as *tds.Error) and leave everything as it was then.
+
+// Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
+// roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
+// not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
+func (d *Database) Failover(ctx context.Context) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		m := d.State.Load()
+		switch {
+		case m.Role != storage.RolePrincipal:
+			return message.ErrOnlyPrincipal(d.Title)
+		case !m.SafetyFull:
+			return message.ErrSafetyOff(d.Title)
+		case d.Mirroring.LinkState() == StateDisconnected, !d.Mirroring.pair.see().clear[LinkPartners]:
+			return message.ErrNotConnected(d.Title)
+		case d.Mirroring.LinkState() != StateSynchronized:
+			return message.ErrNotCaughtUp(d.Title)
+		}
+		began := time.Now()
+		d.Mirroring.link.switching.Store(true)
+		defer d.Mirroring.link.switching.Store(false)
+		defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
+		mirror := d.other()
+		err := d.Alone(ctx, true, func() error {
+			if d.Mirror == nil { // lost since we looked
+				return message.ErrNotConnected(d.Title)
+			}
+			return mirror.Alone(ctx, true, func() error { return d.handOver(mirror) })
+		})
+		if err == nil {
+			d.Mirroring.Arbiter.synchronized(mirror.State.Load().Sequence)
+			mirror.Instance.Log.Info("failover done", "took", time.Since(began))
+			d.Mirroring.tellRole(mirror, "failover")
+			d.Mirroring.pair.events.tell("role", d.Instance.Letter, "MIRROR: failover")
+		}
+		return err
+	})
+}
+
+// handOver switches the roles, with both turns to write in hand: no commit is under
+// way, and the mirror has all of them.
+//
+// The order: the new role is durable on the mirror before the old one is given
+// up. If the process ends between the two, both call themselves principal, and the
+// higher sequence wins; the other way round nobody would be.
+func (d *Database) handOver(mirror *Database) error {
+	lsn := d.Store.LSN.Load()
+	if there := mirror.Store.LSN.Load(); there != lsn {
+		return fmt.Errorf("the mirror has commit %d, the principal %d: %w", there, lsn, message.ErrNotCaughtUp(d.Title))
+	}
+	up := *mirror.State.Load()
+	up.Role = storage.RolePrincipal
+	up.NewReign(d.State.Load().Sequence+1, lsn)
+	down := *d.State.Load()
+	down.Role, down.Sequence, down.History = storage.RoleMirror, up.Sequence, up.History
+
+	if err := mirror.Store.SaveMirroring(&up); err != nil {
+		return err
+	}
+	if err := d.Store.SaveMirroring(&down); err != nil {
+		// The other is principal for good; on disk we still are, and lose at the next start.
+		d.Instance.Log.Error("the role given up could not be saved", "error", err)
+	}
+	d.takeState(&down)
+	mirror.acked.Store(lsn)
+	mirror.takeState(&up)
+	mirror.Mirror = d
+	return nil
+}
+
+// ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which
+// must be the mirror and not see the principal (1455). What the principal has
+// committed since, is lost once it is resumed as the mirror. 1406: this copy is
+// unfit, because it has changes of its own that nobody else has.
+func (d *Database) ForceService(ctx context.Context) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		m := d.State.Load()
+		switch {
+		case m.Role != storage.RoleMirror || d.Mirroring.LinkState() != StateDisconnected:
+			return message.ErrCannotForce(d.Title)
+		case m.Diverged:
+			return message.ErrUnsafeForce(d.Title)
+		case d.Mirroring.Witness() && !d.Mirroring.seen(d):
+			return message.ErrNoWitness(d.Title)
+		}
+		err := d.become(ctx, func(m *storage.Mirroring) {
+			m.Role, m.Forced, m.Suspended = storage.RolePrincipal, true, false
+			m.NewReign(m.Sequence+1, d.Store.LSN.Load())
+		})
+		if err != nil {
+			return err
+		}
+		d.Mirroring.Arbiter.forced(d.State.Load().Sequence)
+		d.Mirroring.tellRole(d, "forced service")
+		d.Mirroring.pair.Poke()
+		return nil
+	})
+}
+
+// Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
+func (d *Database) Suspend(ctx context.Context) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		d.Mirroring.Arbiter.exposes()
+		err := d.change(ctx, func(m *storage.Mirroring) { m.Suspended = true }, func(p *Database) { p.Mirror = nil })
+		if err == nil && d.Mirroring.LinkState() != StateDisconnected {
+			d.Mirroring.ShowState(StateSuspended)
+		}
+		return err
+	})
+}
+
+// Resume is SET PARTNER RESUME: the mirror catches up, and loses what only it has.
+// 1447: the partners can't see each other.
+func (d *Database) Resume(ctx context.Context) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		if d.Mirroring.LinkState() == StateDisconnected {
+			return message.ErrNotConnected(d.Title)
+		}
+		if !d.State.Load().Suspended {
+			return nil
+		}
+		err := d.change(ctx, func(m *storage.Mirroring) { m.Suspended = false }, nil)
+		if err == nil {
+			d.Mirroring.ShowState(StateSynchronizing)
+			d.Mirroring.pair.Poke()
+		}
+		return err
+	})
+}
+
+// SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the
+// partners see each other (1447).
+func (d *Database) SetSafety(ctx context.Context, full bool) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		if err := d.mayConfigure(); err != nil {
+			return err
+		}
+		if d.State.Load().SafetyFull == full {
+			return nil
+		}
+		d.Mirroring.Arbiter.exposes() // until it has caught up, as what it is now
+		err := d.change(ctx, func(m *storage.Mirroring) {
+			m.SafetyFull = full
+			m.SafetySequence++
+		}, func(p *Database) { p.Mirror = nil })
+		if d.Mirroring.LinkState() == StateSynchronized && full { // on an error too: what is tended again is sure
+			d.Mirroring.ShowState(StateSynchronizing)
+		}
+		d.Mirroring.pair.Poke()
+		return err
+	})
+}
+
+// maxTimeout is the largest partner timeout in seconds, minTimeout what smaller ones
+// become.
+const (
+	maxTimeout = 32767
+	minTimeout = 5
+)
+
+// SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470): after how
+// much silence a partner counts as gone. Less than 5 becomes 5; 1476: too long.
+func (d *Database) SetTimeout(ctx context.Context, seconds int) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		if d.State.Load().Role != storage.RolePrincipal {
+			return message.ErrOnlyPrincipal(d.Title)
+		}
+		if seconds > maxTimeout {
+			return message.New(1476, 16, "Database mirroring timeout value %d exceeds the maximum value %d.", seconds, maxTimeout)
+		}
+		seconds = max(seconds, minTimeout)
+		err := d.change(ctx, func(m *storage.Mirroring) { m.Timeout = int64(seconds) }, nil)
+		if err == nil {
+			d.Mirroring.pair.timeout.Store(int64(seconds) * int64(time.Second))
+			d.Mirroring.pair.Poke()
+		}
+		return err
+	})
+}
+
+func (d *Database) mayConfigure() error {
+	switch {
+	case d.State.Load().Role != storage.RolePrincipal:
+		return message.ErrOnlyPrincipal(d.Title)
+	case d.Mirroring.LinkState() == StateDisconnected:
+		return message.ErrNotConnected(d.Title)
+	}
+	return nil
+}
+
+// change alters a setting here and, if the partners see each other, on the other,
+// the principal first; then is done in the turn of each. The caller holds verbs.
+func (d *Database) change(ctx context.Context, alter func(m *storage.Mirroring), then func(p *Database)) error {
+	order := []*Database{d, d.other()}
+	switch {
+	case !d.Mirroring.pair.see().clear[LinkPartners]:
+		order = order[:1]
+	case order[1].State.Load().Role == storage.RolePrincipal:
+		order[0], order[1] = order[1], order[0]
+	}
+	for _, partner := range order {
+		err := partner.Alone(ctx, true, func() error {
+			if err := partner.becomeInTurn(alter); err != nil {
+				return err
+			}
+			if then != nil {
+				then(partner)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetWitness is SET WITNESS on the principal (1470), while the partners see each other
+// (1447). 1439: there is none to take away.
+func (d *Database) SetWitness(ctx context.Context, on bool) error {
+	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
+		switch {
+		case d.State.Load().Role != storage.RolePrincipal:
+			return message.ErrOnlyPrincipal(d.Title)
+		case !on && !d.Mirroring.Witness():
+			return message.New(1439, 16, `There is currently no witness associated with the database "%s".`, d.Title)
+		case on && !d.Mirroring.pair.see().clear[LinkPartners]:
+			return message.ErrNotConnected(d.Title)
+		}
+		d.Mirroring.setWitness(on)
+		return d.rememberWitness(ctx, on)
+	})
+}

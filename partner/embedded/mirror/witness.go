@@ -1,0 +1,161 @@
+package mirror
+
+import (
+	"context"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+)
+
+// witnessName is the address that the catalogue shows for the witness.
+const witnessName = "TCP://127.0.0.1:5022"
+
+// witness is the third of the pair. It keeps nothing on disk: what it knows, it has
+// from the partners, when it is set.
+//
+// The promise rests on its one lock: that the principal goes on without the mirror, and
+// that the mirror takes over without the principal, exclude each other.
+type witness struct {
+	mu       sync.Mutex
+	on       bool
+	sequence int64 // the newest role switch that it knows of
+	inSync   bool  // the mirror has all that was acknowledged
+}
+
+// Witness tells whether the pair's mirrored database has a witness.
+func (p *Pair) Witness() bool {
+	s := p.Main()
+	return s != nil && s.Witness()
+}
+
+// Witness tells whether the session has a witness.
+func (s *Session) Witness() bool {
+	s.Arbiter.mu.Lock()
+	defer s.Arbiter.mu.Unlock()
+	return s.Arbiter.on
+}
+
+// SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its
+// preconditions. It says nothing if it is so already.
+func (p *Pair) SetWitness(on bool) error {
+	return p.Verb(context.Background(), func(context.Context) error {
+		s := p.Main()
+		if s == nil || !s.mirrored() {
+			return message.New(1416, 16, `Database "%s" is not configured for database mirroring.`, p.Folder.title)
+		}
+		s.setWitness(on)
+		return nil
+	})
+}
+
+// setWitness is SetWitness for who holds verbs.
+func (s *Session) setWitness(on bool) {
+	w := &s.Arbiter
+	w.mu.Lock()
+	changed := w.on != on
+	w.on = on
+	if changed {
+		for _, q := range s.both() {
+			w.sequence = max(w.sequence, q.State.Load().Sequence)
+		}
+		w.inSync = s.LinkState() == StateSynchronized && s.safe()
+	}
+	w.mu.Unlock()
+	if changed {
+		detail := map[bool]string{true: "on", false: "off"}[on]
+		s.pair.log.Info("witness changed", "to", detail)
+		s.pair.events.tell("witness", "", detail)
+		s.pair.Poke()
+	}
+}
+
+// safe tells whether both partners are under SAFETY FULL.
+func (s *Session) safe() bool {
+	return s.both()[0].State.Load().SafetyFull && s.both()[1].State.Load().SafetyFull
+}
+
+// seen tells whether the witness and the partner see each other at this moment.
+func (s *Session) seen(q *Database) bool {
+	return s.pair.see().clear[q.Instance.witnessLink()]
+}
+
+func (i *Instance) witnessLink() int {
+	if i == i.Pair.Partners[0] {
+		return linkWitnessA
+	}
+	return linkWitnessB
+}
+
+// MayExpose asks whether the principal may commit without its mirror. From then on
+// the mirror can't take over by itself.
+func (s *Session) MayExpose(principal *Database) bool {
+	w := &s.Arbiter
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.on {
+		return true
+	}
+	if !s.seen(principal) || principal.State.Load().Sequence < w.sequence {
+		return false
+	}
+	w.inSync = false
+	return true
+}
+
+// exposes has the witness know that the principal commits without its mirror, which
+// it sees.
+func (w *witness) exposes() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inSync = false
+}
+
+// synchronized has the witness know that the mirror has everything.
+func (w *witness) synchronized(sequence int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inSync = true
+	w.sequence = max(w.sequence, sequence)
+}
+
+// learn has the witness know of a role switch.
+func (w *witness) learn(sequence int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sequence = max(w.sequence, sequence)
+}
+
+// forced has the witness know of a forced service: the old principal can't go on any more.
+func (w *witness) forced(sequence int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inSync, w.sequence = false, max(w.sequence, sequence)
+}
+
+// Fit tells whether a mirror of that role sequence may take over.
+func (w *witness) Fit(sequence int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.on && w.inSync && w.sequence <= sequence
+}
+
+// Elect settles that the mirror of that role sequence takes over: the old
+// principal can't go on without it any more. false: the old one was first.
+func (w *witness) Elect(sequence int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.on || !w.inSync || w.sequence > sequence {
+		return false
+	}
+	w.inSync, w.sequence = false, sequence+1
+	return true
+}
+
+// revoke undoes an election that came to nothing.
+func (w *witness) revoke(sequence int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sequence == sequence+1 {
+		w.inSync, w.sequence = true, sequence
+	}
+}

@@ -1,0 +1,271 @@
+package server
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// parsedTexts keeps the statements of texts that come again and again: those of
+// monitors and of drivers' logins.
+type parsedTexts struct {
+	mu  sync.Mutex
+	all map[parsedKey][]tsql.Statement
+}
+
+// parsedKey is a text, and the tables that it was parsed for.
+type parsedKey struct {
+	text   string
+	tables *storage.Snapshot // of the session's database; nil: one of the system's
+}
+
+// Texts longer than maxKeptText are not kept, and no more than maxKeptTexts are.
+const (
+	maxKeptText  = 4096
+	maxKeptTexts = 256
+)
+
+func (t *parsedTexts) parse(text string, s *session, types variableTypes) ([]tsql.Statement, error) {
+	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 || s.lease != nil {
+		return parsed(tsql.ParseQuoted(text, s.schema(), quoted, types.byName())) // too rare to be kept
+	}
+	key := parsedKey{text: types.key(text)}
+	if d := s.In.Load(); d != nil {
+		key.tables = d.Store.Objects.Load()
+	}
+	t.mu.Lock()
+	kept, ok := t.all[key]
+	t.mu.Unlock()
+	if ok {
+		return kept, nil
+	}
+	list, err := parsed(tsql.ParseTyped(text, s.schema(), types.byName()))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) <= maxKeptText {
+		t.mu.Lock()
+		if t.all == nil || len(t.all) >= maxKeptTexts {
+			t.all = map[parsedKey][]tsql.Statement{}
+		}
+		t.all[key] = list
+		t.mu.Unlock()
+	}
+	return list, nil
+}
+
+func parsed(list []tsql.Statement, err error) ([]tsql.Statement, error) {
+	return list, message.AsTold(err)
+}
+
+// variable is a variable of a batch. Its value is as SQLite has it: nil, int64,
+// float64, string or []byte.
+type variable struct {
+	typ   tds.Type
+	value any
+	from  *tsql.Declare // nil: a parameter
+}
+
+// batch is a text being run.
+type batch struct {
+	s    *session
+	w    *tds.Response
+	vars map[string]*variable // by name in lower case
+	text string
+
+	tables localTables // table variables
+
+	identity any // SCOPE_IDENTITY(): an int64, or nil
+
+	types variableTypes // of the variables that come with the text
+
+	program *frame // the run of a procedure whose batch this is; nil: a text's
+
+	depth  int          // of sp_executesql within sp_executesql
+	below  *tds.Error   // the last error of a text within: a TRY here catches it, whatever it is
+	failed int32        // the last error after which the text went on
+	tries  int          // TRY around the statement, those around the text included
+	caught []*tds.Error // of the CATCH around the statement, the innermost last
+}
+
+func (b *batch) use(database string) error {
+	from := b.s.database
+	if err := b.s.use(database); err != nil {
+		return err
+	}
+	b.w.DatabaseChanged(from, b.s.database)
+	return nil
+}
+
+func (b *batch) declare(st *tsql.Declare) error {
+	for _, v := range st.Vars {
+		if known := b.vars[v.Name]; known != nil && known.from == st { // in a loop: it is declared once
+			if err := b.initialize(v); err != nil {
+				return err
+			}
+			continue
+		} else if known != nil {
+			return message.New(134, 15, "The variable name '%s' has already been declared. Variable names must be unique within a query batch or stored procedure.", v.Name)
+		}
+		if err := b.declareOne(v); err != nil {
+			return err
+		}
+		b.vars[v.Name].from = st
+		if err := b.initialize(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// declareOne makes a variable, which is NULL.
+func (b *batch) declareOne(v tsql.Variable) error {
+	typ, ok := sqlvalue.TypeOf(v.Type)
+	if !ok {
+		return message.New(2715, 16, "Column, parameter, or variable '%s': Cannot find data type %s.", v.Name, v.Type.Name)
+	}
+	if b.vars == nil {
+		b.vars = map[string]*variable{}
+	}
+	b.vars[v.Name] = &variable{typ: typ}
+	return nil
+}
+
+// initialize gives a variable the value that its DECLARE has, if it has one.
+func (b *batch) initialize(v tsql.Variable) error {
+	if v.Init == nil {
+		return nil
+	}
+	value, err := b.evaluate(*v.Init)
+	if err != nil {
+		return err
+	}
+	return b.set(v.Name, value)
+}
+
+func (b *batch) assign(st *tsql.Assign) error {
+	value, err := b.evaluate(st.Value)
+	if err != nil {
+		return err
+	}
+	return b.set(st.Variable, value)
+}
+
+// lookup finds a declared variable.
+func (b *batch) lookup(name string) (*variable, error) {
+	v := b.vars[name]
+	if v == nil {
+		return nil, message.New(137, 15, `Must declare the scalar variable "%s".`, name)
+	}
+	return v, nil
+}
+
+// valueOf is a variable's value.
+func (b *batch) valueOf(name string) (any, error) {
+	v, err := b.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	return v.value, nil
+}
+
+// set gives a variable a value, converted to its type.
+func (b *batch) set(name string, value any) error {
+	v, err := b.lookup(name)
+	if err != nil {
+		return err
+	}
+	if b.program != nil && sqlvalue.ParameterKind(v.typ.Kind()) {
+		if a, err := sqlvalue.Convert(value, sqlvalue.NameOfValue(value), v.typ); err == nil {
+			v.value = a.Stored(v.typ)
+			return nil
+		}
+	}
+	v.value, err = tsql.ToVariable(value, "", sqlvalue.SpecOf(v.typ))
+	return message.AsTold(err)
+}
+
+// exec runs EXEC procedure.
+func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
+	list, err := b.given(st)
+	if err != nil {
+		return err
+	}
+	n := st.Procedure
+	if known := catalogueProcedureOf(procedureName{n.Server, n.Database, n.Schema, n.Object}); known != nil {
+		return b.catalogue(ctx, st, known, list)
+	}
+	switch systemProcedures[strings.ToLower(n.Object)] {
+	case 0:
+	case tds.ProcExecuteSQL:
+		return b.nested(ctx, st, list)
+	default:
+		return message.NotSupported("EXECUTE %s in a text", n.Object)
+	}
+	p, d, err := b.s.resolve(procedureName{n.Server, n.Database, n.Schema, n.Object}, n.String())
+	if err != nil {
+		return err
+	}
+	r, err := b.s.execute(ctx, p, d, list)
+	if err != nil {
+		return err
+	}
+	b.w.InProcedure(true)
+	err = b.s.send(b.w, p, r)
+	b.w.InProcedure(false)
+	if err != nil {
+		return err
+	}
+	b.w.ReturnStatus(r.status)
+	return b.take(st, p, r)
+}
+
+// given are the arguments of EXEC.
+func (b *batch) given(st *tsql.Exec) ([]given, error) {
+	list := make([]given, len(st.Args))
+	for i, arg := range st.Args {
+		list[i] = given{name: arg.Name, isDefault: arg.Default}
+		if arg.Default {
+			continue
+		}
+		v, err := b.evaluate(arg.Value)
+		if err != nil {
+			return nil, err
+		}
+		list[i].value, list[i].from = v, sqlvalue.NameOfValue(v)
+	}
+	return list, nil
+}
+
+// take puts a procedure's outputs and its status into the variables that ask for them.
+func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
+	for i, arg := range st.Args {
+		if !arg.Output || arg.Variable == "" {
+			continue
+		}
+		at := i
+		if arg.Name != "" {
+			at = p.parameter(arg.Name)
+		}
+		if !p.params[at].output {
+			return message.New(8162, 16, `The formal parameter "%s" was not declared as an OUTPUT parameter, but the actual parameter passed in requested output.`, p.params[at].written)
+		}
+		if err := b.set(arg.Variable, sqlvalue.Stored(r.outputs[at])); err != nil {
+			return err
+		}
+	}
+	if st.Return != "" {
+		return b.set(st.Return, int64(r.status))
+	}
+	return nil
+}
+
+// declaredNames finds the names in "@a int, @b nvarchar(10) OUTPUT".
+var declaredNames = regexp.MustCompile(`@[\pL\pN_@$#]+`)

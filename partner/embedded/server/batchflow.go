@@ -1,0 +1,514 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// runText runs the statements of a text, up to the first error that ends it.
+func (b *batch) runText(ctx context.Context, text string) error {
+	if taken, err := b.s.p.planted.take(text); taken {
+		return err
+	}
+	b.text = text
+	list, err := b.s.p.texts.parse(text, b.s, b.types)
+	for at := 0; err == nil && at < len(list); at++ {
+		var end ending
+		if end, err = b.runAll(ctx, list[at:at+1]); err != nil || end != goesOn {
+			return err
+		}
+		if _, defined := list[at].(*tsql.Definition); defined && at+1 < len(list) { // what follows may be about what it made
+			list, err = b.s.p.texts.parse(text, b.s, b.types)
+		}
+	}
+	return err
+}
+
+// runAll runs statements until one ends them.
+func (b *batch) runAll(ctx context.Context, list []tsql.Statement) (ending, error) {
+	for _, st := range list {
+		if err := b.spend(ctx); err != nil {
+			return returns, err
+		}
+		end, err := b.run(ctx, st)
+		if err != nil {
+			if err = b.passes(st, err); err != nil {
+				return returns, err
+			}
+			continue
+		}
+		if end != goesOn {
+			return end, nil
+		}
+	}
+	return goesOn, nil
+}
+
+// spend counts a statement of the request, or one more time round a loop.
+func (b *batch) spend(ctx context.Context) error {
+	if b.s.ran++; b.s.ran > maxStatements {
+		return message.NotSupported("A batch that runs more than %d statements", maxStatements)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// statementErrors are the errors after which a batch goes on with its next statement, where XACT_ABORT is OFF and no
+// TRY is around. Source: the manual's SET XACT_ABORT, SET ARITHABORT and "Database engine events and errors".
+var statementErrors = map[int32]bool{
+	201: true, 220: true, 512: true, 515: true, 547: true, 628: true, 2601: true, 2627: true, 2628: true, 2812: true, 3701: true,
+	3902: true, 3903: true, 6401: true, 8115: true, 8134: true, 8152: true, 8144: true, 8145: true,
+}
+
+// abortingErrors are those that roll back the open transaction, whatever XACT_ABORT says: conversions that fail.
+var abortingErrors = map[int32]bool{241: true, 242: true, 245: true}
+
+// passes decides whether the text goes on after the error of a statement: then the client is told, and nil is
+// returned.
+func (b *batch) passes(st tsql.Statement, err error) error {
+	e, ok := errors.AsType[*tds.Error](err)
+	if !ok {
+		return err
+	}
+	if e.Line == 0 {
+		placed := *e
+		placed.Line = int32(st.Line())
+		if _, several := errors.AsType[tds.Errors](err); !several {
+			e, err = &placed, &placed
+		}
+	}
+	s := b.s
+	s.lastError = e.Number
+	switch _, raised := st.(*tsql.RaiseError); {
+	case e.Class >= message.FatalClass:
+		return err
+	case s.open > 0 && !raised && (s.has(optionXactAbort) || abortingErrors[e.Number]) && e.Number != unsupported:
+		if b.tries > 0 {
+			s.doomed = true
+		} else {
+			s.rollback(b.w)
+		}
+		return err
+	case b.tries > 0, s.has(optionXactAbort), e.Class > 16, !statementErrors[e.Number]:
+		return err
+	}
+	b.failed = e.Number
+	b.w.Error(e)
+	return nil
+}
+
+// aborts rolls the open transaction back after the error of a call that is not in a text, where XACT_ABORT is ON.
+func (b *batch) aborts(err error) error {
+	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || abortingErrors[e.Number]) {
+		b.s.rollback(b.w)
+	}
+	return err
+}
+
+// unsupported is the number of refusals of what this server has not; see notSupported.
+const unsupported = 40510
+
+// run runs a statement.
+func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
+	s := b.s
+	if s.skips(st) {
+		return goesOn, nil
+	}
+	if err := s.notNow(st); err != nil {
+		return goesOn, err
+	}
+	if s.set.fmtOnly {
+		return goesOn, b.describe(ctx, st)
+	}
+	if startsTransaction(st) {
+		b.implicitly()
+	}
+	switch st := st.(type) {
+	case *tsql.If:
+		yes, err := b.truth(st.Condition)
+		switch {
+		case err != nil:
+			return goesOn, err
+		case yes:
+			return b.runAll(ctx, st.Then)
+		}
+		return b.runAll(ctx, st.Else)
+	case *tsql.While:
+		return b.loop(ctx, st)
+	case *tsql.Break:
+		return breaks, nil
+	case *tsql.Continue:
+		return continues, nil
+	case *tsql.Return:
+		return returns, nil
+	case *tsql.Try:
+		return b.try(ctx, st)
+	case *tsql.Throw:
+		return goesOn, b.throw(st)
+	}
+	err := b.do(ctx, st)
+	if err == nil {
+		b.counts(st)
+	}
+	return goesOn, err
+}
+
+// counts sets @@ROWCOUNT and @@ERROR after a statement that has not failed, where the statement itself does not.
+// Source: the manual's @@ROWCOUNT.
+func (b *batch) counts(st tsql.Statement) {
+	if _, raised := st.(*tsql.RaiseError); !raised {
+		b.s.lastError = 0
+	}
+	switch st.(type) {
+	case *tsql.Assign:
+		b.s.rowCount = 1
+	case *tsql.SetOption, *tsql.Use, *tsql.Print, *tsql.RaiseError, *tsql.Transaction:
+		b.s.rowCount = 0
+	}
+}
+
+// do runs a statement that is no control of flow.
+func (b *batch) do(ctx context.Context, st tsql.Statement) error {
+	switch st := st.(type) {
+	case *tsql.Query:
+		return b.query(ctx, st)
+	case *tsql.Merge:
+		return b.merge(ctx, st)
+	case *tsql.Exec:
+		return b.exec(ctx, st)
+	case *tsql.Declare:
+		return b.declare(st)
+	case *tsql.Assign:
+		return b.assign(st)
+	case *tsql.RaiseError:
+		return b.raise(st)
+	case *tsql.CreateLocal:
+		return b.createLocal(st)
+	}
+	err := b.doUncounted(ctx, st)
+	if list, ok := st.(*tsql.Restore); err == nil && (!ok || list.What != "FILELISTONLY") {
+		b.w.Did(commandOf(st), noCount)
+	}
+	return err
+}
+
+// doUncounted runs a statement that ends by a DONE without a count.
+func (b *batch) doUncounted(ctx context.Context, st tsql.Statement) error {
+	switch st := st.(type) {
+	case *tsql.SetOption:
+		return b.setOption(st)
+	case *tsql.Use:
+		return b.use(st.Database)
+	case *tsql.Transaction:
+		return b.transaction(st)
+	case *tsql.AlterDatabase:
+		return b.alterDatabase(ctx, st)
+	case *tsql.Definition:
+		return b.define(ctx, st)
+	case *tsql.Grant:
+		return b.grant(ctx, st)
+	case *tsql.ServerObject:
+		return b.serverObject(ctx, st)
+	case *tsql.Backup:
+		return b.backup(ctx, st)
+	case *tsql.Restore:
+		return b.restore(ctx, st)
+	case *tsql.Print:
+		return b.print(st)
+	case *tsql.DropLocal:
+		return b.dropLocal(st)
+	}
+	return message.NotSupported("This statement")
+}
+
+// commandOf is what the statement's DONE calls it.
+func commandOf(st tsql.Statement) tds.Command {
+	switch st := st.(type) {
+	case *tsql.Query:
+		return [...]tds.Command{tds.CommandSelect, tds.CommandInsert, tds.CommandUpdate, tds.CommandDelete}[st.Kind]
+	case *tsql.Grant:
+		if st.Verb == "GRANT" {
+			return tds.CommandGrant
+		}
+		return tds.CommandRevoke
+	case *tsql.Definition:
+		return definitionCommands[st.Verb+" "+st.Kind]
+	case *tsql.DropLocal:
+		return tds.CommandDropTable
+	}
+	return tds.CommandNone
+}
+
+var definitionCommands = map[string]tds.Command{
+	"CREATE TABLE": tds.CommandCreateTable, "ALTER TABLE": tds.CommandAlterTable, "DROP TABLE": tds.CommandDropTable,
+	"CREATE INDEX": tds.CommandCreateIndex, "DROP INDEX": tds.CommandDropIndex,
+	"CREATE VIEW": tds.CommandCreateView, "DROP VIEW": tds.CommandDropView,
+	"CREATE PROCEDURE": tds.CommandCreateProcedure, "ALTER PROCEDURE": tds.CommandCreateProcedure, "DROP PROCEDURE": tds.CommandDropProcedure,
+	"CREATE DATABASE": tds.CommandCreateDatabase, "DROP DATABASE": tds.CommandDropDatabase,
+}
+
+func (b *batch) print(st *tsql.Print) error {
+	v, err := b.evaluate(st.Value)
+	if err == nil {
+		text, _ := sqlvalue.TextOf(v)
+		b.w.Info(&tds.Error{Class: 0, State: 1, Message: text, Line: int32(st.Line())})
+	}
+	return err
+}
+
+// truth evaluates a condition; @@ROWCOUNT and @@ERROR are 0 afterwards.
+func (b *batch) truth(e tsql.Expr) (bool, error) {
+	v, err := b.evaluate(e)
+	if err != nil {
+		return false, err
+	}
+	b.s.rowCount, b.s.lastError = 0, 0
+	n, ok := sqlvalue.IntegerOf(v, 0, 1)
+	return ok && n == 1, nil
+}
+
+func (b *batch) loop(ctx context.Context, st *tsql.While) (ending, error) {
+	for {
+		if err := b.spend(ctx); err != nil {
+			return returns, err
+		}
+		yes, err := b.truth(st.Condition)
+		if err != nil || !yes {
+			return goesOn, err
+		}
+		switch end, err := b.runAll(ctx, st.Body); {
+		case err != nil || end == returns:
+			return end, err
+		case end == breaks:
+			return goesOn, nil
+		}
+	}
+}
+
+func (b *batch) try(ctx context.Context, st *tsql.Try) (ending, error) {
+	b.tries++
+	end, err := b.runAll(ctx, st.Body)
+	b.tries--
+	if err == nil {
+		return end, nil
+	}
+	e, ok := errors.AsType[*tds.Error](err)
+	if !ok || e.Class >= message.FatalClass || e.Number == unsupported || e.Number == noObject && e.Proc == "" && e != b.below || ctx.Err() != nil {
+		return returns, err // a refusal of ours is for the client, whatever is around
+	}
+	b.caught = append(b.caught, e)
+	defer func() { b.caught = b.caught[:len(b.caught)-1] }()
+	return b.runAll(ctx, st.Catch)
+}
+
+// throw is THROW, which ends the batch; without TRY around also the transaction, under XACT_ABORT.
+func (b *batch) throw(st *tsql.Throw) error {
+	if st.Number == nil {
+		if len(b.caught) == 0 {
+			return message.New(10704, 15, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
+		}
+		again := *b.caught[len(b.caught)-1]
+		return &again
+	}
+	return thrown(b, st)
+}
+
+// thrown is the error of a THROW with arguments.
+func thrown(b *batch, st *tsql.Throw) error {
+	v, err := b.evaluateAll(*st.Number, *st.Message, *st.State)
+	if err != nil {
+		return err
+	}
+	number, ok := sqlvalue.IntegerOf(v[0], -1<<31, 1<<31-1)
+	if !ok || number < 50000 {
+		return message.New(35100, 16, "Error number %v in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647.", v[0])
+	}
+	text, _ := sqlvalue.TextOf(v[1])
+	state, _ := sqlvalue.IntegerOf(v[2], 0, 255)
+	return &tds.Error{Number: int32(number), Class: 16, State: uint8(state), Message: text}
+}
+
+// evaluateAll computes expressions one after the other.
+func (b *batch) evaluateAll(list ...tsql.Expr) ([]any, error) {
+	values := make([]any, len(list))
+	for i, e := range list {
+		var err error
+		if values[i], err = b.evaluate(e); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// raise is RAISERROR: below severity 11 a message, from there an error; the batch goes on after both, but for a TRY around.
+func (b *batch) raise(st *tsql.RaiseError) error {
+	v, err := b.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
+	if err != nil {
+		return err
+	}
+	e, err := sqlvalue.Raised(v, int32(st.Line()))
+	if err != nil {
+		return err
+	}
+	if e.Class <= 10 {
+		b.s.lastError = 0
+		b.w.Info(e)
+		b.w.Did(tds.CommandNone, noCount)
+		return nil
+	}
+	b.s.lastError = e.Number
+	if b.tries > 0 || e.Class >= message.FatalClass {
+		return e
+	}
+	b.w.Error(e)
+	return nil
+}
+
+// describe answers what a statement would, while FMTONLY is ON: the columns of queries, in all branches.
+func (b *batch) describe(ctx context.Context, st tsql.Statement) error {
+	switch st := st.(type) {
+	case *tsql.SetOption:
+		return b.do(ctx, st)
+	case *tsql.Declare:
+		for _, v := range st.Vars {
+			if err := b.declareOne(v); err != nil {
+				return err
+			}
+		}
+	case *tsql.Query:
+		if st.Kind == tsql.Select && st.Assigns == nil {
+			return b.query(ctx, st)
+		}
+		_, err := b.checkTables(&st.Inputs, st.Kind)
+		return err
+	case *tsql.If:
+		return b.describeAll(ctx, st.Then, st.Else)
+	case *tsql.While:
+		return b.describeAll(ctx, st.Body)
+	case *tsql.Try:
+		return b.describeAll(ctx, st.Body, st.Catch)
+	case *tsql.Exec: // sp_executesql: notNow has refused the others
+		return b.exec(ctx, st)
+	}
+	return nil
+}
+
+func (b *batch) describeAll(ctx context.Context, lists ...[]tsql.Statement) error {
+	for _, list := range lists {
+		if _, err := b.runAll(ctx, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enough reports whether a query has given as many rows as it may: ROWCOUNT of them, or none while FMTONLY is ON.
+func (s *session) enough(n int64) bool {
+	return s.set.fmtOnly || s.set.rowLimit > 0 && n >= s.set.rowLimit
+}
+
+// limited is the write of a statement under SET ROWCOUNT: where it would change more rows than may be, it is refused and changes
+// none.
+func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.Writer) error) func(w *storage.Writer) error {
+	if s.set.rowLimit == 0 {
+		return write
+	}
+	return func(w *storage.Writer) error {
+		if err := w.Say("SAVEPOINT limited"); err != nil {
+			return err
+		}
+		err := write(w)
+		if err == nil && *changed > s.set.rowLimit {
+			err = errors.Join(message.NotSupported("%s of more rows than SET ROWCOUNT %d (TOP)", q.Kind, s.set.rowLimit), w.Say("ROLLBACK TO limited"))
+		}
+		return errors.Join(err, w.Say("RELEASE limited"))
+	}
+}
+
+// begins prepares the session for a request.
+func (s *session) begins(w *tds.Response) {
+	s.ran = 0
+	w.TextSize(s.set.textSize)
+}
+
+// ends is what a request ends with: err, and what is to be said of the transaction that it leaves.
+func (s *session) ends(w *tds.Response, err error) error {
+	if !s.doomed {
+		return err
+	}
+	s.rollback(w)
+	why := message.New(3998, 16, "Uncommittable transaction is detected at the end of the batch. The transaction is rolled back.")
+	if err == nil {
+		return why
+	}
+	if e, ok := errors.AsType[*tds.Error](err); ok {
+		return tds.Errors{e, why}
+	}
+	return fmt.Errorf("%w; %v", err, why.Message)
+}
+
+// ownValue is a value of the batch, or of its session's options and transaction.
+func (b *batch) ownValue(name string) (any, bool) {
+	s := b.s
+	switch name {
+	case "@@TRANCOUNT":
+		return int64(s.open), true
+	case "XACT_STATE":
+		if s.doomed {
+			return int64(-1), true
+		}
+		return int64(min(s.open, 1)), true
+	case "@@OPTIONS":
+		return s.bits(), true
+	case "@@TEXTSIZE":
+		return s.shownTextSize(), true
+	case "@@LOCK_TIMEOUT":
+		return max(-1, s.lockTimeout.Milliseconds()), true
+	case "@@DATEFIRST":
+		return int64(7), true
+	case "@@LANGUAGE":
+		return "us_english", true
+	case "@@LANGID":
+		return int64(0), true
+	case "@@NESTLEVEL":
+		return int64(b.depth), true
+	}
+	if strings.HasPrefix(name, "ERROR_") {
+		return errorValue(name, b.caught), true
+	}
+	return nil, false
+}
+
+// errorValue is what ERROR_NUMBER() and its like say in the CATCH of the last of caught; nil outside of one.
+func errorValue(name string, caught []*tds.Error) any {
+	if len(caught) == 0 {
+		return nil
+	}
+	e := caught[len(caught)-1]
+	switch strings.ToUpper(name) {
+	case "ERROR_NUMBER":
+		return int64(e.Number)
+	case "ERROR_SEVERITY":
+		return int64(e.Class)
+	case "ERROR_STATE":
+		return int64(e.State)
+	case "ERROR_LINE":
+		return int64(e.Line)
+	case "ERROR_PROCEDURE":
+		if e.Proc == "" {
+			return nil
+		}
+		return e.Proc
+	}
+	return e.Message
+}

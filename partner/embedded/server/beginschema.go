@@ -1,0 +1,55 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/sqlscript"
+)
+
+// makeSchema runs a script in a database that nobody knows of yet, in one transaction, and tells whether that made anything. If
+// the process ended between that and the first mark of mirroring, it is made already.
+func (p *Partner) makeSchema(d *mirror.Database, script string) (made bool, err error) {
+	if d.Store.LSN.Load() > 0 {
+		return true, nil
+	}
+	ctx := context.Background()
+	s := &session{p: p, database: mirror.MasterName, lockTimeout: -1}
+	if err := s.use(d.Title); err != nil {
+		return false, err
+	}
+	defer s.rollback(nil)
+	defer p.counts.forget() // they are of clients
+	s.begin()
+	var first *tds.Error // of those after which a batch goes on
+	w := tds.Unread(ctx, func(e *tds.Error) {
+		if first == nil {
+			first = e
+		}
+	})
+	for _, b := range sqlscript.Split(script) {
+		err := s.Batch(ctx, b.Text, w)
+		if err == nil && first != nil {
+			err = first
+		}
+		if err != nil {
+			return false, fmt.Errorf("make the schema of %s: line %d: %w", d.Title, lineOf(b, err), err)
+		}
+		made = true
+	}
+	if s.open != 1 {
+		return false, fmt.Errorf("make the schema of %s: it runs in a transaction, and may neither end that nor leave one open", d.Title)
+	}
+	return made, s.commit(nil)
+}
+
+// lineOf is the line of the script in which an error of the batch is.
+func lineOf(b sqlscript.Batch, err error) int {
+	if e, ok := errors.AsType[*tds.Error](err); ok && e.Line > 0 {
+		return b.Line + int(e.Line) - 1
+	}
+	return b.Line
+}

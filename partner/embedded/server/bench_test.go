@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+// openPair opens a pair that serves nobody: the engine alone.
+func openPair(t testing.TB) *Pair {
+	t.Helper()
+	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pair.Close(); err != nil {
+			t.Errorf("close the pair: %v", err)
+		}
+	})
+	return pair
+}
+
+// text, number, moment and id make arguments.
+func text(s string) sqlvalue.Argument    { return sqlvalue.Argument{Ok: true, S: s} }
+func number64(n int64) sqlvalue.Argument { return sqlvalue.Argument{Ok: true, N: n} }
+func moment(t time.Time) sqlvalue.Argument {
+	return sqlvalue.Argument{Ok: true, N: int64(sqlvalue.Datetime2Of(t))}
+}
+func blobArgument(b []byte) sqlvalue.Argument { return sqlvalue.Argument{Ok: true, B: b} }
+
+var operationNumber atomic.Uint64
+
+// newOperation is an operation id that no other call has.
+func newOperation() sqlvalue.Argument { return text(fmt.Sprintf("%016x", operationNumber.Add(1))) }
+
+// What the extended procedures answer as Result. Source: 40-extension-sessions.sql.
+const (
+	resultDone         = 0
+	resultNoSession    = 1
+	resultLocked       = 2
+	resultLockLost     = 3
+	resultPrecondition = 4
+	resultUnknown      = 5
+	resultMoved        = 6
+	resultAgain        = 7
+	resultCreated      = 8
+	resultOthers       = 9 // a sweep's whose caller has not got the lease
+)
+
+// Values of @mode.
+const (
+	modeUnlessLocked = 0
+	modeCreate       = 1
+	modeIfMatch      = 2
+)
+
+// alter runs a statement of SQLite as a call would, in the group of those that write.
+func alter(p *Partner, text string, args ...driver.Value) error {
+	err := p.Main().Write(context.Background(), func(w *storage.Writer) error {
+		st, err := w.Query(text)
+		if err == nil {
+			_, err = st.Exec(args...)
+		}
+		return w.StillInside(err)
+	})
+	return err
+}
+
+// findProcedure finds a procedure of the partner's database.
+func findProcedure(t testing.TB, p *Partner, name string) *procedure {
+	t.Helper()
+	found, err := committedProcedure(p.Main().Store.Objects.Load(), name)
+	if err != nil || found == nil {
+		t.Fatal(name, err)
+	}
+	return found
+}
+
+// do runs a procedure with converted arguments, and gives its first row.
+func do(t testing.TB, p *Partner, name string, a ...sqlvalue.Argument) []any {
+	t.Helper()
+	s, proc := &session{p: p, database: mirror.DatabaseName, lockTimeout: -1}, findProcedure(t, p, name)
+	for _, left := range proc.params[len(a):] { // as when a call leaves them out
+		a = append(a, left.value)
+	}
+	r, err := s.runProcedure(context.Background(), proc, p.Main(), a)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, st := range r.steps {
+		if st.err != nil {
+			t.Fatalf("%s: %v", name, st.err)
+		}
+		if len(st.rows) > 0 {
+			return wide(st.rows[0])
+		}
+	}
+	return nil
+}
+
+// wide is a row whose integers are all of one type.
+func wide(row []any) []any {
+	row = slices.Clone(row)
+	for i, v := range row {
+		switch n := v.(type) {
+		case int32:
+			row[i] = int64(n)
+		case int:
+			row[i] = int64(n)
+		}
+	}
+	return row
+}
+
+// storeItem makes a session, or overwrites one.
+func storeItem(t testing.TB, p *Partner, id string, item []byte) []any {
+	t.Helper()
+	later := moment(time.Now().Add(time.Hour))
+	return do(t, p, "MirrorState_Store_1", text(id), number64(0), later, newOperation(), later, number64(0), number64(110), number64(modeUnlessLocked),
+		sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, number64(20), number64(20), number64(0), blobArgument(item), sqlvalue.Argument{})
+}
+
+// acquire takes the lock; it gives the answer and the operation.
+func acquire(t testing.TB, p *Partner, id string) ([]any, sqlvalue.Argument) {
+	t.Helper()
+	op := newOperation()
+	later := moment(time.Now().Add(time.Hour))
+	return do(t, p, "MirrorState_Acquire_1", text(id), number64(0), later, op, later, number64(110)), op
+}
+
+// update stores and releases.
+func update(t testing.TB, p *Partner, id string, lockOp sqlvalue.Argument, cookie int32, item []byte) []any {
+	t.Helper()
+	later := moment(time.Now().Add(time.Hour))
+	return do(t, p, "MirrorState_Update_1", text(id), number64(0), later, newOperation(), later, number64(0), lockOp, number64(int64(cookie)),
+		number64(0), sqlvalue.Argument{}, number64(0), blobArgument(item), sqlvalue.Argument{})
+}
+
+const benchSessions = 10_000
+
+func fill(b *testing.B, p *Partner) []byte {
+	item := make([]byte, 1024)
+	for i := range benchSessions {
+		storeItem(b, p, fmt.Sprintf("bench%d", i), item)
+	}
+	b.ResetTimer()
+	return item
+}
+
+// BenchmarkEngine_lockAndStore is two writes, one after the other: what a commit
+// on both partners costs a lone client.
+func BenchmarkEngine_lockAndStore(b *testing.B) {
+	p := openPair(b).Partner("a")
+	item := fill(b, p)
+	n := 0
+	for b.Loop() {
+		n++
+		id := fmt.Sprintf("bench%d", n*7919%benchSessions)
+		row, op := acquire(b, p, id)
+		update(b, p, id, op, int32(row[1].(int64)), item)
+	}
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// BenchmarkEngine_parallel is the same by 16 clients, who share commits.
+func BenchmarkEngine_parallel(b *testing.B) {
+	p := openPair(b).Partner("a")
+	item := fill(b, p)
+	var n atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id := fmt.Sprintf("bench%d", n.Add(1)*7919%benchSessions)
+			row, op := acquire(b, p, id)
+			if row[0].(int64) == 0 {
+				update(b, p, id, op, int32(row[1].(int64)), item)
+			}
+		}
+	})
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// BenchmarkEngine_read is a shared read that renews nothing.
+func BenchmarkEngine_read(b *testing.B) {
+	p := openPair(b).Partner("a")
+	fill(b, p)
+	var n atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id := fmt.Sprintf("bench%d", n.Add(1)*7919%benchSessions)
+			do(b, p, "MirrorState_Get_1", text(id), number64(0), number64(110), number64(0), number64(0), number64(1))
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+// timeOut is the partner time-out of the pairs in bubbles. Their clock stands still while
+// anybody has something to do, so that tests may ask for the very nanosecond.
+const timeOut = 5 * time.Second
+
+// still is a running pair in a bubble.
+type still struct {
+	*Pair
+	t    *testing.T
+	a, b *Partner
+}
+
+// inBubble runs a test on a pair of its own, without sockets: time passes as the test
+// sleeps, and only then.
+func inBubble(t *testing.T, o mirror.Options, test func(s *still)) {
+	synctest.Test(t, func(t *testing.T) {
+		o.Dir, o.Schema = t.TempDir(), schema.Script()
+		if o.Listen == nil {
+			o.Listen = listenToNobody
+		}
+		pair, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- pair.Run(ctx) }()
+		defer func() { // also where the test gives up, or the bubble would wait for the pair
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		test(&still{pair, t, pair.Partner("a"), pair.Partner("b")})
+	})
+}
+
+// witnessed are the options of a pair with a witness.
+func witnessed() mirror.Options { return mirror.Options{PartnerTimeout: timeOut, Witness: true} }
+
+// hush is a port that nobody calls.
+type hush struct {
+	addr net.Addr
+	once sync.Once
+	over chan struct{}
+}
+
+func listenToNobody(_, addr string) (net.Listener, error) {
+	at, err := net.ResolveTCPAddr("tcp", addr)
+	return &hush{addr: at, over: make(chan struct{})}, err
+}
+
+// Accept implements [net.Listener].
+func (h *hush) Accept() (net.Conn, error) { <-h.over; return nil, net.ErrClosed }
+
+// Close implements [net.Listener].
+func (h *hush) Close() error { h.once.Do(func() { close(h.over) }); return nil }
+
+// Addr implements [net.Listener].
+func (h *hush) Addr() net.Addr { return h.addr }
+
+// after lets time pass, and everything happen that then happens.
+func (s *still) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// inject makes a fault. It takes no time.
+func (s *still) inject(p *Partner, kind string) {
+	s.t.Helper()
+	s.atOnce(kind, func() error { return p.Inject(s.t.Context(), mirror.Fault{Kind: kind}) })
+}
+
+// atOnce does something that takes no time, and lets follow what follows at once.
+func (s *still) atOnce(what string, f func() error) {
+	s.t.Helper()
+	began := time.Now()
+	if err := f(); err != nil {
+		s.t.Fatalf("%s: %v", what, err)
+	}
+	synctest.Wait()
+	if d := time.Since(began); d != 0 {
+		s.t.Fatalf("%s took %v", what, d)
+	}
+}
+
+// commits has a partner commit, at once.
+func (s *still) commits(p *Partner, id int32) {
+	s.t.Helper()
+	s.atOnce("commit on "+p.Letter, func() error { return storeApplication(p, id, "x") })
+}
+
+// is checks who is principal by its role, the state of the session, and who has the
+// database open, neither frozen nor down.
+func (s *still) is(when, principal string, state mirror.LinkState, open ...*Partner) {
+	s.t.Helper()
+	if got, is := s.Principal(), s.Main().LinkState(); got != principal || is != state {
+		s.t.Errorf("%s: principal %s, %v; want %s, %v", when, got, is, principal, state)
+	}
+	for _, p := range s.servers {
+		if serves := p.Main().Serving() == nil && p.Acts(); serves != slices.Contains(open, p) {
+			s.t.Errorf("%s: %s serves: %v (%v)", when, p.Letter, serves, p.Main().Serving())
+		}
+	}
+}
+
+// ended is how a commit in the background ended, and when.
+type ended struct {
+	err   error
+	after time.Duration
+}
+
+// begins starts a commit that may have to wait.
+func (s *still) begins(p *Partner, id int32) <-chan ended {
+	began, end := time.Now(), make(chan ended, 1)
+	go func() {
+		err := storeApplication(p, id, "x")
+		end <- ended{err, time.Since(began)}
+	}()
+	synctest.Wait()
+	return end
+}
+
+// refusalOf is the number of a refusal in SQL Server's words; 0: it is none.
+func refusalOf(err error) int32 {
+	if e, ok := errors.AsType[*tds.Error](err); ok {
+		return e.Number
+	}
+	if many, ok := errors.AsType[tds.Errors](err); ok && len(many) > 0 {
+		return many[0].Number
+	}
+	return 0
+}

@@ -1,0 +1,299 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// What the extended procedures write and answer, once nothing is in their way, and what they enter.
+
+// What is entered in MirrorStateSettled: what a call was answered that was sent again, and what binds the operation's others.
+func TestGuards_entered(t *testing.T) {
+	call := values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(10 * time.Second)}
+	resent, settles, waits := with(call, values{"@resent": int64(1)}), with(call, values{"@settle": int64(1)}), with(call, values{"@settle": int64(2)})
+	var scenes []scene
+	for verb, result := range map[string]int64{"acquire": 0, "update": 0, "release": 0, "store": 0, "make": resultCreated, "make and lock": resultCreated, "make it anew": resultCreated} {
+		scenes = append(scenes,
+			scene{verb: verb, name: "done, sent again", args: resent, want: result, done: true, enters: map[op]int64{"call": result}},
+			scene{verb: verb, name: "done", args: settles, want: result, done: true, enters: map[op]int64{}},
+			scene{verb: verb, name: "refused before, and done now", args: resent, want: result, done: true, settled: []settled{{"op", "call", ago(2 * time.Minute), resultLocked}},
+				enters: map[op]int64{"call": result}},
+			scene{verb: verb, name: "too late, sent again", args: with(resent, values{"@notAfter": ago(time.Second)}), want: resultAgain, enters: map[op]int64{}},
+			scene{verb: verb, name: "in another epoch, sent again", args: with(resent, values{"@epoch": int64(7)}), want: resultMoved, enters: map[op]int64{}})
+	}
+	for _, verb := range []string{"remove", "remove as holder"} {
+		scenes = append(scenes,
+			scene{verb: verb, name: "done, sent again", args: resent, done: true, enters: map[op]int64{}}, // the tombstone tells
+			scene{verb: verb, name: "too late, sent again", args: with(resent, values{"@notAfter": ago(time.Second)}), want: resultAgain, enters: map[op]int64{}},
+			scene{verb: verb, name: "in another epoch, sent again", args: with(resent, values{"@epoch": int64(7)}), want: resultMoved, enters: map[op]int64{}})
+	}
+	lost := values{"LockCookie": int64(3)}
+	for _, s := range []scene{
+		{verb: "acquire", row: held, want: resultLocked}, {verb: "store", row: held, want: resultLocked}, {verb: "remove", row: held, want: resultLocked},
+		{verb: "acquire", row: nobody, want: resultNoSession}, {verb: "update", row: lost, want: resultLockLost}, {verb: "release", row: lost, want: resultLockLost},
+		{verb: "remove as holder", row: lost, want: resultLockLost}, {verb: "remove", row: nobody}, {verb: "store", args: values{"@mode": int64(modeCreate)}, want: resultPrecondition},
+		{verb: "update", row: values{"OperationId3": op("op")}}, {verb: "release", row: values{"OperationId3": op("op")}}, {verb: "store", row: values{"OperationId3": op("op")}},
+	} {
+		args := s.args
+		play := func(name string, more values, answers map[op]int64, before ...settled) {
+			one := s
+			one.name, one.args, one.enters, one.settled = fmt.Sprintf("answered %d %s", s.want, name), with(args, more), answers, before
+			scenes = append(scenes, one)
+		}
+		play("and sent again", resent, map[op]int64{"call": s.want})
+		play("which binds others", settles, map[op]int64{"call": s.want})
+		play("which binds nobody", call, map[op]int64{})
+		if s.want == resultLocked {
+			play("while it waits", waits, map[op]int64{})
+		} else {
+			play("though it waits", waits, map[op]int64{"call": s.want})
+		}
+		if s.want != resultDone { // what the row or a tombstone tells comes first there
+			play("as before, by the same call", resent, map[op]int64{"call": s.want}, settled{"op", "call", ago(5 * time.Second), s.want})
+			play("as before, by another call", resent, map[op]int64{"other": s.want, "call": s.want}, settled{"op", "other", ago(5 * time.Second), s.want})
+		}
+	}
+	unknown := with(resent, values{"@firstSent": ago(time.Minute)})
+	for _, verb := range []string{"update", "release", "store"} {
+		scenes = append(scenes, scene{verb: verb, name: "unknown", args: unknown, row: values{"OperationsForgotten": ago(30 * time.Second)}, want: resultUnknown, enters: map[op]int64{"call": resultUnknown}})
+	}
+	scenes = append(scenes, scene{verb: "give back", name: "entered as given back", done: true, enters: map[op]int64{"grant": resultAgain}},
+		scene{verb: "give back", name: "entered as given back, though there was nothing", row: nobody, want: resultLockLost, enters: map[op]int64{"grant": resultAgain}},
+		scene{verb: "give back", name: "too late", args: values{"@notAfter": ago(time.Second)}, want: resultAgain, enters: map[op]int64{}},
+		scene{verb: "give back", name: "in another epoch", args: values{"@epoch": int64(7)}, want: resultMoved, enters: map[op]int64{}})
+	playAll(t, scenes)
+}
+
+// The newest of two answers counts, and a call that was given back since is not one that was answered.
+func TestGuards_newestAnswer(t *testing.T) {
+	args := values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(0), "@resent": int64(1)}
+	playAll(t, []scene{
+		{verb: "store", name: "of two", args: args, settled: []settled{{"op", "first", ago(30 * time.Second), resultLocked}, {"op", "second", ago(20 * time.Second), resultPrecondition}}, want: resultPrecondition},
+		{verb: "store", name: "of two, the other way", args: args, settled: []settled{{"op", "first", ago(20 * time.Second), resultLocked}, {"op", "second", ago(30 * time.Second), resultPrecondition}}, want: resultLocked},
+	})
+}
+
+// Old entries go with new ones, a few at a time.
+func TestGuards_entriesAreSwept(t *testing.T) {
+	p := openPair(t).Partner("a")
+	entries := func() (n int64) {
+		t.Helper()
+		if err := p.Main().Store.Read(func(r *storage.Reader) (err error) {
+			n, err = r.Number("SELECT COUNT(*) FROM MirrorStateSettled")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	var old []settled
+	for i := range 6 {
+		old = append(old, settled{op(fmt.Sprint("old", i)), "call", ago(11 * time.Minute), resultLocked})
+	}
+	young := settled{"young", "call", ago(9 * time.Minute), resultLocked}
+	s := scene{verb: "store", args: values{"@resent": int64(1)}, settled: append(old, young), done: true}
+	s.play(t, p)
+	if n := entries(); n != 4 {
+		t.Errorf("%d entries, want two old ones, the young one and that of the call", n)
+	}
+	s.settled = nil
+	s.play(t, p)
+	if n := entries(); n != 3 {
+		t.Errorf("%d entries, want the young one and those of the two calls", n)
+	}
+}
+
+// What reads and touches renew.
+func TestGuards_renewed(t *testing.T) {
+	inSeconds := values{"Timeout": int64(2), "TimeoutSeconds": int64(90)}
+	minutesSince := values{"Timeout": int64(5), "TimeoutSeconds": int64(90)} // .NET has set them
+	live, abandoned := values{"Locked": int64(1)}, values{"Locked": int64(1), "LockDate": ago(111 * time.Second)}
+	beside := values{"@allowLocked": int64(1)}
+	item, noItem := map[int]any{tellsItem: "item"}, map[int]any{tellsItem: nil}
+	scenes := []scene{
+		{verb: "read", name: "peeks", args: values{"@renew": int64(0)}, tells: item},
+		{verb: "read", name: "without the item", args: values{"@item": int64(0)}, done: true, tells: noItem},
+		{verb: "read", name: "of a locked session", row: live, want: resultLocked, tells: noItem},
+		{verb: "read", name: "of a lock that is not abandoned yet", row: values{"Locked": int64(1), "LockDate": ago(100 * time.Second)}, want: resultLocked, tells: noItem},
+		{verb: "read", name: "beside a holder", row: live, args: beside, done: true, left: 21 * time.Minute, tells: item},
+		{verb: "read", name: "beside a holder, expired", row: with(over, live), args: beside, done: true, left: 21 * time.Minute, tells: item},
+		{verb: "read", name: "of an abandoned session", row: abandoned, done: true, left: 21 * time.Minute, tells: item},
+		{verb: "read", name: "of an expired session", row: over, want: resultNoSession, tells: noItem},
+		{verb: "read", name: "of an expired session, beside nobody", row: over, args: beside, want: resultNoSession, tells: noItem},
+		{verb: "read", name: "of an expired and abandoned session", row: with(over, abandoned), args: beside, want: resultNoSession, tells: noItem},
+		{verb: "read", name: "of nothing", row: nobody, want: resultNoSession},
+		{verb: "touch", name: "of nothing", row: nobody, want: resultNoSession},
+		{verb: "set the timeout", name: "of nothing", row: nobody, want: resultNoSession},
+		{verb: "set the timeout", name: "late", row: values{"TimeoutDate": ago(30 * time.Second)}, args: values{"@sent": ago(time.Minute)}, want: resultAgain},
+		{verb: "set the timeout", name: "of a session made since", row: values{"Created": ago(30 * time.Second)}, args: values{"@sent": ago(time.Minute)}, want: resultAgain},
+		{verb: "set the timeout", name: "late, of what a live lock keeps", row: with(over, values{"Locked": int64(1), "TimeoutDate": ago(30 * time.Second)}), args: values{"@sent": ago(time.Minute)}, want: resultAgain},
+		{verb: "set the timeout", name: "nobody knows when", args: values{"@sent": nil}, want: resultAgain},
+		{verb: "set the timeout", name: "after another", row: with(inSeconds, values{"TimeoutDate": ago(2 * time.Minute)}), args: values{"@sent": ago(time.Minute)}, done: true, left: 30 * time.Minute,
+			after: values{"Timeout": int64(30), "TimeoutSeconds": nil, "TimeoutDate": recent{}}, tells: map[int]any{tellsTimeout: int64(30)}},
+		{verb: "set the timeout", name: "in seconds", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, done: true, left: 90 * time.Second,
+			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90), "TimeoutDate": recent{}}, tells: map[int]any{tellsTimeout: int64(-90)}},
+		{verb: "touch", name: "leaves the timeout", row: with(inSeconds, values{"TimeoutDate": ago(2 * time.Minute), "Expires": ago(-time.Minute)}), done: true, left: 90 * time.Second,
+			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90), "TimeoutDate": ago(2 * time.Minute)}},
+	}
+	for _, verb := range []string{"read", "touch"} {
+		scenes = append(scenes,
+			scene{verb: verb, name: "what is due", done: true, left: 21 * time.Minute, tells: map[int]any{tellsTimeout: int64(20)}},
+			scene{verb: verb, name: "what is not", row: values{"Expires": ago(-20*time.Minute - 30*time.Second)}},
+			scene{verb: verb, name: "what is due in seconds", row: with(inSeconds, values{"Expires": ago(-80 * time.Second)}), done: true, left: 90 * time.Second, tells: map[int]any{tellsTimeout: int64(-90)}},
+			scene{verb: verb, name: "what is not, in seconds", row: with(inSeconds, values{"Expires": ago(-110 * time.Second)})},
+			scene{verb: verb, name: "what is due in minutes, since .NET set them", row: with(minutesSince, values{"Expires": ago(-100 * time.Second)}), done: true, left: 315 * time.Second})
+	}
+	for _, verb := range []string{"touch", "set the timeout"} {
+		scenes = append(scenes,
+			scene{verb: verb, name: "what has expired", row: over, want: resultNoSession},
+			scene{verb: verb, name: "what has expired under a lock", row: with(over, live), done: true},
+			scene{verb: verb, name: "what has expired and is abandoned", row: with(over, abandoned), want: resultNoSession},
+			scene{verb: verb, name: "what has expired under a lock that is not abandoned yet", row: with(over, values{"Locked": int64(1), "LockDate": ago(100 * time.Second)}), done: true})
+	}
+	playAll(t, scenes)
+}
+
+// What each verb writes.
+func TestGuards_written(t *testing.T) {
+	ring := values{"OperationId1": op("a"), "OperationId2": op("b"), "OperationId3": op("c"), "OperationId4": op("d"),
+		"OperationDate1": ago(10 * time.Minute), "OperationDate2": ago(20 * time.Minute), "OperationDate3": ago(30 * time.Minute), "OperationDate4": ago(40 * time.Minute),
+		"OperationsForgotten": ago(50 * time.Minute)}
+	shifted := values{"OperationId1": op("op"), "OperationId2": op("a"), "OperationId3": op("b"), "OperationId4": op("c"),
+		"OperationDate1": recent{}, "OperationDate2": ago(10 * time.Minute), "OperationDate3": ago(20 * time.Minute), "OperationDate4": ago(30 * time.Minute),
+		"OperationsForgotten": ago(40 * time.Minute)}
+	three := values{"OperationId4": nil, "OperationDate4": nil, "OperationsForgotten": ago(50 * time.Minute)}
+	timed := values{"TimeoutSeconds": int64(90), "Timeout": int64(2), "TimeoutDate": ago(time.Minute)}
+	call := values{"@call": op("call"), "@called": ago(0)}
+	locks := values{"Locked": int64(1), "LockCookie": int64(3), "LockDate": recent{}, "LockOperationId": op("op"), "LockOperationCookie": int64(3), "LockCallId": op("call")}
+	makes := values{"Created": recent{}, "MadeOperationId": op("op"), "Timeout": int64(20), "TimeoutSeconds": nil, "TimeoutDate": nil, "SessionItemShort": []byte("new"), "SessionItemLong": nil}
+	long := values{"SessionItemShort": nil, "SessionItemLong": []byte("long")}
+	stores := values{"@itemShort": nil, "@itemLong": []byte("longer"), "@flags": int64(1)}
+	scenes := []scene{
+		{verb: "acquire", name: "a lock", args: call, row: with(ring, values{"Flags": int64(3)}), done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1), tellsItem: "item"},
+			after: with(shifted, with(locks, values{"LockActionFlags": int64(1), "Flags": int64(2)}))},
+		{verb: "acquire", name: "a lock on what it made", row: values{"MadeOperationId": op("op")}, want: resultCreated, done: true},
+		{verb: "make and lock", name: "a session", args: call, want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(2), tellsTimeout: int64(20), tellsFlags: int64(1), tellsItem: "new"},
+			after: with(makes, with(locks, values{"LockCookie": int64(2), "LockOperationCookie": int64(2), "LockActionFlags": int64(1), "Flags": int64(0), "OperationId1": op("op"), "OperationDate1": recent{}}))},
+		{verb: "make it anew", name: "a session", args: call, row: with(ring, with(long, with(timed, values{"Flags": int64(3)}))), want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1), tellsItem: "new"},
+			after: with(makes, with(shifted, with(locks, values{"LockActionFlags": int64(1), "Flags": int64(2)})))},
+		{verb: "update", name: "an item", args: stores, row: with(ring, values{"Flags": int64(2)}), done: true, left: 20 * time.Minute,
+			after: with(shifted, values{"Locked": int64(0), "LockCookie": int64(2), "SessionItemShort": nil, "SessionItemLong": []byte("longer"), "Flags": int64(3), "LockActionFlags": int64(1)})},
+		{verb: "update", name: "an item over an uninitialized one", row: with(long, values{"Flags": int64(3)}), done: true, after: values{"SessionItemShort": []byte("new"), "SessionItemLong": nil, "Flags": int64(2)}},
+		{verb: "update", name: "an item, and keeps the lock", args: values{"@keep": int64(1)}, done: true, after: values{"Locked": int64(1), "LockDate": recent{}, "SessionItemShort": []byte("new")}},
+		{verb: "update", name: "an item, and not when it was locked", done: true, after: values{"LockDate": ago(time.Minute)}},
+		{verb: "release", name: "no item", row: ring, done: true, left: 20 * time.Minute, after: with(shifted, values{"Locked": int64(0), "LockCookie": int64(2), "SessionItemShort": []byte("item")})},
+		{verb: "store", name: "an item", args: stores, row: with(ring, values{"Flags": int64(2)}), done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(3), tellsFlags: int64(1)},
+			after: with(shifted, values{"Created": ago(time.Hour), "MadeOperationId": op("made"), "Locked": int64(0), "LockCookie": int64(3), "SessionItemShort": nil, "SessionItemLong": []byte("longer"), "Flags": int64(3)})},
+		{verb: "store", name: "an item past an abandoned lock", row: with(held, values{"LockDate": ago(time.Hour)}), done: true, after: values{"Locked": int64(0), "LockCookie": int64(3)}},
+		{verb: "store", name: "an item over an uninitialized one", row: with(long, values{"Flags": int64(3)}), done: true, after: values{"SessionItemShort": []byte("new"), "SessionItemLong": nil, "Flags": int64(2)}},
+		{verb: "store anew", name: "a session", row: with(ring, timed), want: resultCreated, done: true, left: 20 * time.Minute, after: with(makes, shifted)},
+		{verb: "store anew", name: "a session with a timeout", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, want: resultCreated, done: true, left: 90 * time.Second,
+			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90)}},
+		{verb: "make", name: "a session", want: resultCreated, done: true, left: 20 * time.Minute, tells: map[int]any{tellsCookie: int64(1), tellsTimeout: int64(20)},
+			after: with(makes, values{"Locked": int64(0), "LockCookie": int64(1), "OperationId1": op("op"), "OperationDate1": recent{}})},
+		{verb: "remove", name: "a tombstone", row: ring, done: true, buries: values{"Removed": recent{}, "Created": ago(time.Hour), "OperationId1": op("a"), "OperationId2": op("b"), "OperationId3": op("c"), "OperationId4": op("d"),
+			"OperationsForgotten": ago(50 * time.Minute)}},
+	}
+	for i := range 4 {
+		column := fmt.Sprint("OperationId", i+1)
+		scenes = append(scenes, scene{verb: "give back", name: fmt.Sprint("another operation in place ", i+1), row: with(ring, values{column: op("lock"), "LockActionFlags": int64(1), "Flags": int64(2)}), done: true,
+			after: with(ring, values{column: op("instead"), "Locked": int64(0), "LockOperationId": nil, "LockCallId": nil, "Flags": int64(3), "SessionItemShort": []byte("item")})})
+	}
+	for _, verb := range []string{"acquire", "update", "release", "store"} {
+		scenes = append(scenes,
+			scene{verb: verb, name: "what three operations remember", row: with(ring, three), done: true, after: values{"OperationsForgotten": ago(50 * time.Minute)}},
+			scene{verb: verb, name: "no timeout", row: timed, done: true, left: 90 * time.Second, after: timed, tells: map[int]any{tellsTimeout: int64(-90)}},
+			scene{verb: verb, name: "a timeout", row: timed, args: values{"@timeout": int64(30)}, done: true, left: 30 * time.Minute, tells: map[int]any{tellsTimeout: int64(30)},
+				after: values{"Timeout": int64(30), "TimeoutSeconds": nil, "TimeoutDate": recent{}}},
+			scene{verb: verb, name: "a timeout in seconds", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, done: true, left: 90 * time.Second,
+				after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90), "TimeoutDate": recent{}}})
+	}
+	for _, verb := range []string{"make", "make and lock", "make it anew"} {
+		scenes = append(scenes, scene{verb: verb, name: "a timeout in seconds", args: values{"@timeout": int64(2), "@timeoutSeconds": int64(90)}, want: resultCreated, done: true, left: 90 * time.Second,
+			after: values{"Timeout": int64(2), "TimeoutSeconds": int64(90)}, tells: map[int]any{tellsTimeout: int64(-90)}})
+	}
+	playAll(t, scenes)
+}
+
+// Stores that ask for a version, or for none; and what was removed while a call waited for it.
+func TestGuards_version(t *testing.T) {
+	created := values{"@mode": int64(modeCreate)}
+	match := values{"@mode": int64(modeIfMatch), "@created": ago(time.Hour), "@cookie": int64(2), "@locked": int64(0), "@newest": op("made")}
+	is := func(more values) values { return with(match, more) }
+	abandoned := values{"Locked": int64(1), "LockDate": ago(time.Hour)}
+	resent := values{"@firstSent": ago(time.Minute), "@sent": ago(10 * time.Second), "@resent": int64(1)}
+	young := values{"Created": ago(30 * time.Second)}
+	net := with(young, values{"MadeOperationId": nil})
+	waited := values{"@waited": ago(2 * time.Hour)}
+	waitedAgain := with(waited, values{"@resent": int64(1)})
+	gone := []tombstone{{at: ago(90 * time.Minute), created: ago(2 * time.Hour)}}
+	forgot := values{"OperationsForgotten": ago(30 * time.Second)}
+	playAll(t, []scene{
+		{verb: "store", name: "only the first", args: created, want: resultPrecondition},
+		{verb: "store", name: "only the first, beside a lock", args: created, row: held, want: resultPrecondition},
+		{verb: "store anew", name: "only the first", args: created, want: resultCreated, done: true},
+		{verb: "make", name: "only the first", args: created, want: resultCreated, done: true},
+		{verb: "store", name: "the version", args: match, done: true},
+		{verb: "store", name: "the version, of an abandoned lock", args: is(values{"@locked": int64(1)}), row: abandoned, done: true},
+		{verb: "store", name: "another version: made at another time", args: is(values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
+		{verb: "store", name: "another version: another cookie", args: is(values{"@cookie": int64(1)}), want: resultPrecondition},
+		{verb: "store", name: "another version: locked", args: match, row: abandoned, want: resultPrecondition},
+		{verb: "store", name: "another version: another operation", args: is(values{"@newest": op("other")}), want: resultPrecondition},
+		{verb: "store anew", name: "the version of what has expired", args: is(values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
+		{verb: "make", name: "a version of nothing", args: match, want: resultPrecondition},
+		{verb: "store", name: "the version, as young as the call", args: is(values{"@created": ago(0), "@sent": ago(time.Minute)}), row: values{"Created": ago(0)}, want: resultAgain},
+		{verb: "store", name: "what the session has forgotten since may have been this", args: with(created, values{"@sent": ago(time.Minute)}), row: forgot, want: resultAgain},
+		{verb: "store", name: "what the session has forgotten since may have been this, sent again", args: with(created, resent), row: forgot, want: resultUnknown},
+
+		{verb: "store", name: "over what a verb made since, sent again", args: resent, row: with(young, values{"Created": ago(10500 * time.Millisecond)}), done: true},
+		{verb: "store", name: "over what .NET made since, sent again", args: resent, row: with(net, values{"Created": ago(10500 * time.Millisecond)}), want: resultUnknown},
+		{verb: "store", name: "over what .NET made since", args: with(resent, values{"@resent": int64(0)}), row: net, done: true},
+		{verb: "store", name: "over what .NET made before, sent again", args: resent, row: values{"MadeOperationId": nil}, done: true},
+		{verb: "store", name: "a version of which the successor is there, sent again", args: is(resent), row: young, want: resultUnknown},
+		{verb: "store", name: "the version that is there, and locked, sent again", args: with(is(resent), values{"@created": ago(30 * time.Second)}), row: with(young, values{"Locked": int64(1), "LockDate": ago(0)}), want: resultLocked},
+		{verb: "store", name: "a version of which a successor was there before, sent again", args: with(is(resent), values{"@created": ago(2 * time.Hour)}), want: resultPrecondition},
+		{verb: "make", name: "a version that has gone, sent again", args: is(resent), want: resultUnknown},
+		{verb: "make", name: "a version that was removed before, sent again", args: is(resent), removed: []tombstone{{at: ago(10 * time.Minute), created: ago(time.Hour)}}, want: resultPrecondition},
+		{verb: "make", name: "a version, and another one was removed before, sent again", args: is(resent), removed: []tombstone{{at: ago(10 * time.Minute), created: ago(2 * time.Hour)}}, want: resultUnknown},
+		{verb: "make", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultNoSession},
+		{verb: "make", name: "removed before, sent again", args: resent, removed: []tombstone{{at: ago(2 * time.Minute), created: ago(time.Hour)}}, want: resultCreated, done: true},
+		{verb: "make", name: "removed since, when it had forgotten some, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour), forgotten: ago(40 * time.Second)}}, want: resultUnknown},
+		{verb: "make", name: "removed since", args: with(resent, values{"@resent": int64(0)}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "store", name: "over the successor of what was removed since", args: with(resent, values{"@call": op("call")}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(2 * time.Hour)}}, want: resultNoSession},
+		{verb: "store", name: "done, and it made the session", row: values{"OperationId2": op("op"), "MadeOperationId": op("op")}, want: resultCreated},
+		{verb: "make", name: "removed since the only attempt was sent", args: values{"@sent": ago(time.Minute)}, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "make and lock", name: "removed since the only attempt was sent", args: values{"@sent": ago(time.Minute)}, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "make and lock", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultNoSession},
+		{verb: "make and lock", name: "removed since", args: with(resent, values{"@resent": int64(0)}), removed: []tombstone{{at: ago(30 * time.Second), created: ago(time.Hour)}}, want: resultAgain},
+		{verb: "make it anew", name: "removed since, sent again", args: resent, removed: []tombstone{{at: ago(30 * time.Second), created: ago(3 * time.Hour)}}, want: resultNoSession},
+		{verb: "acquire", name: "what is not there", row: nobody, want: resultNoSession},
+		{verb: "acquire", name: "what has expired", row: over, want: resultNoSession},
+
+		{verb: "store", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "store anew", name: "what it waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
+		{verb: "make", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "make and lock", name: "what it waited for was removed", args: waited, removed: gone, want: resultNoSession},
+		{verb: "make and lock", name: "what it waited for was removed, sent again", args: waitedAgain, removed: gone, want: resultNoSession},
+		{verb: "make it anew", name: "what it waited for was removed, sent again", args: waitedAgain, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
+		{verb: "make it anew", name: "what it waited for was removed", args: waited, removed: gone, row: values{"Created": ago(time.Hour)}, want: resultNoSession},
+		{verb: "remove", name: "what it waited for was removed", args: waited, removed: gone},
+		{verb: "remove", name: "what it waited for was removed, and its successor is locked", args: waited, removed: gone, row: held},
+		{verb: "store", name: "another was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, done: true},
+		{verb: "make", name: "another was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, want: resultCreated, done: true},
+		{verb: "remove", name: "another was removed", args: values{"@waited": ago(time.Hour)}, removed: gone, done: true},
+	})
+}
+
+// A removal is done once: what is there then is a successor.
+func TestGuards_removedOnce(t *testing.T) {
+	p := openPair(t).Partner("a")
+	for _, verb := range []string{"remove", "remove as holder"} {
+		for _, args := range []values{{"@resent": int64(1)}, {"@call": op("call")}} {
+			s := scene{verb: verb, args: args, removed: []tombstone{{at: ago(30 * time.Second), created: ago(2 * time.Hour), by: "op"}}}
+			t.Run(fmt.Sprint(verb, args), func(t *testing.T) { s.play(t, p) })
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// A panic fails the request that meets it, and nobody else: those that share its commit, and those after it, go on.
+func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
+	pair := openPair(t)
+	p := pair.Partner("a")
+	panics := func(w *storage.Writer) error {
+		if err := w.Script("INSERT INTO ASPStateTempApplications VALUES (666, 'x')"); err != nil {
+			return err
+		}
+		panic("a fault")
+	}
+	ended := make(chan error, 32)
+	for i := range cap(ended) {
+		go func() {
+			if i%2 == 0 {
+				err := p.Main().Write(context.Background(), panics)
+				if _, panicked := errors.AsType[*storage.PanicError](err); !panicked {
+					ended <- fmt.Errorf("the one that panicked: %v", err)
+					return
+				}
+				ended <- nil
+				return
+			}
+			ended <- storeApplication(p, int32(i), fmt.Sprint("n", i))
+		}()
+	}
+	for range cap(ended) {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	err := p.Main().Exclusively(t.Context(), func(*storage.Writer) error { panic("another") })
+	if _, panicked := errors.AsType[*storage.PanicError](err); !panicked {
+		t.Errorf("alone: %v", err)
+	}
+	for _, q := range pair.Partners {
+		err := q.Main().Store.Read(func(r *storage.Reader) error {
+			n, err := r.Number("SELECT COUNT(*) * 1000 + COALESCE(SUM(AppId = 666), 0) FROM ASPStateTempApplications")
+			if err == nil && n != int64(cap(ended)/2*1000) {
+				t.Errorf("%s has %d", q.Letter, n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	session := &session{p: p}
+	if err := session.guarded(func() error { panic("in a request") }); err == nil {
+		t.Error("a panic of a request is no error")
+	}
+}

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"database/sql/driver"
+	"slices"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// declare is DECLARE. In a loop it declares once, and initializes each time.
+func (f *frame) declare(st *tsql.Declare) error {
+	for _, v := range st.Vars {
+		if f.b.vars[v.Name] == nil {
+			if err := f.b.declareOne(v); err != nil {
+				return err
+			}
+		}
+		if err := f.b.initialize(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *frame) createLocal(st *tsql.CreateLocal) error {
+	if _, err := f.exec(st.SQL, nil); err != nil {
+		return err
+	}
+	f.locals = append(f.locals, st.DropSQL)
+	return nil
+}
+
+func (f *frame) dropLocal(name string) error {
+	for i, text := range f.locals {
+		if strings.HasSuffix(strings.ToLower(text), strings.ToLower("["+name+"]")) {
+			f.locals = slices.Delete(f.locals, i, i+1)
+			_, err := f.exec(text, nil)
+			return err
+		}
+	}
+	return message.New(3701, 11, "Cannot drop the table '%s', because it does not exist or you do not have permission.", name)
+}
+
+// cursor is one of the procedure's: its rows are read when it is opened.
+type cursor struct {
+	query *tsql.Query
+	open  bool
+	rows  [][]driver.Value
+}
+
+func (f *frame) cursor(st *tsql.CursorAction) error {
+	c := f.cursors[st.Name]
+	switch {
+	case c == nil:
+		return message.New(16916, 16, "A cursor with the name '%s' does not exist.", st.Name)
+	case st.Action == "DEALLOCATE":
+		delete(f.cursors, st.Name)
+		return nil
+	case st.Action == "OPEN":
+		args, err := f.bind(&c.query.Inputs)
+		if err == nil {
+			c.rows, err = f.rows(c.query.SQL, args)
+		}
+		c.open = err == nil
+		return err
+	case !c.open:
+		return message.New(16917, 16, "Cursor is not open.")
+	case st.Action == "CLOSE":
+		c.open, c.rows = false, nil
+		return nil
+	}
+	if f.fetched = -1; len(c.rows) == 0 {
+		return nil
+	}
+	f.fetched = 0
+	row := c.rows[0]
+	c.rows = c.rows[1:]
+	if len(row) != len(st.Into) {
+		return message.New(16924, 16, "Cursorfetch: The number of variables declared in the INTO list must match that of selected columns.")
+	}
+	for i, name := range st.Into {
+		if err := f.b.set(name, sqlvalue.Stored(row[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// committedProcedure finds a procedure, compiled; nil: there is none.
+func committedProcedure(s *storage.Snapshot, name string) (*procedure, error) {
+	key := strings.ToLower(name)
+	if p, ok := s.Compiled.Load(key); ok {
+		return p.(*procedure), nil
+	}
+	p, err := procedureNamed(s.Set, name, s.Signature())
+	if p != nil {
+		s.Compiled.Store(key, p)
+	}
+	return p, err
+}
+
+// procedureNamed finds a procedure and compiles it; nil: there is none.
+func procedureNamed(o storage.ObjectSet, name, signature string) (*procedure, error) {
+	r := o[storage.ObjectKey(storage.KindProcedure, name)]
+	if r == nil {
+		return nil, nil
+	}
+	return compiledProcedure(r.Detail, signature, o.Columns)
+}
+
+// visible are the objects of the database as the session sees them: with what its open transaction did.
+func (s *session) visible(d *mirror.Database) (storage.ObjectSet, error) {
+	if s.lease == nil || s.lease.P != d {
+		return d.Store.Committed(), nil
+	}
+	var set storage.ObjectSet
+	err := s.lease.Run(func(w *storage.Writer) (err error) {
+		set, err = w.ObjectSet()
+		return err
+	})
+	return set, err
+}
+
+// procedureIn finds a procedure of a database as the session sees it, compiled; nil: there is none.
+func (s *session) procedureIn(d *mirror.Database, set storage.ObjectSet, name string) (*procedure, error) {
+	if s.lease == nil || s.lease.P != d {
+		return committedProcedure(d.Store.Objects.Load(), name)
+	}
+	return procedureNamed(set, name, set.Signature())
+}

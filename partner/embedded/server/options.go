@@ -1,0 +1,270 @@
+package server
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// options are the SET options of a session, but for NOCOUNT and LOCK_TIMEOUT. Zero is a session after its login.
+type options struct {
+	flips     int64 // which bits of @@OPTIONS are not as after the login
+	noExec    bool  // NOEXEC: nothing is run but SET NOEXEC
+	parseOnly bool  // PARSEONLY: nothing is run but SET PARSEONLY
+	fmtOnly   bool  // FMTONLY: what a query would answer is described
+	rowLimit  int64 // ROWCOUNT; 0: no limit
+	textSize  int64 // TEXTSIZE; 0: no limit
+}
+
+// Bits of @@OPTIONS. Source: the manual's "Configure the user options Server Configuration Option".
+const (
+	optionImplicit    int64 = 1 << 1
+	optionCloseCursor int64 = 1 << 2
+	optionWarnings    int64 = 1 << 3
+	optionPadding     int64 = 1 << 4
+	optionNulls       int64 = 1 << 5
+	optionArithAbort  int64 = 1 << 6
+	optionArithIgnore int64 = 1 << 7
+	optionQuoted      int64 = 1 << 8
+	optionNoCount     int64 = 1 << 9
+	optionNullable    int64 = 1 << 10 // ANSI_NULL_DFLT_ON
+	optionNotNullable int64 = 1 << 11 // ANSI_NULL_DFLT_OFF
+	optionConcatNull  int64 = 1 << 12
+	optionRoundAbort  int64 = 1 << 13
+	optionXactAbort   int64 = 1 << 14
+
+	// loginOptions are those after a login by ODBC, OLE DB or SqlClient. A DB-Library client finds them so too: this server
+	// has no other manners.
+	loginOptions = optionWarnings | optionPadding | optionNulls | optionQuoted | optionNullable | optionConcatNull
+)
+
+// bits is @@OPTIONS.
+func (s *session) bits() int64 {
+	return loginOptions ^ s.set.flips | sqlvalue.BoolInt(s.noCount)*optionNoCount
+}
+
+// has reports whether the option of the bit is ON.
+func (s *session) has(bit int64) bool { return s.bits()&bit != 0 }
+
+// put sets the option of the bit.
+func (o *options) put(bit int64, on bool) {
+	o.flips |= bit
+	if on == (loginOptions&bit != 0) {
+		o.flips &^= bit
+	}
+}
+
+// scope is what a procedure and sp_executesql put back when they end: the SET options are as before, whatever
+// ran within. Source: the manual's "SET statements".
+type scope struct {
+	set         options
+	noCount     bool
+	lockTimeout time.Duration
+}
+
+func (s *session) scope() scope { return scope{s.set, s.noCount, s.lockTimeout} }
+func (s *session) leaveTo(sc scope) {
+	s.set, s.noCount, s.lockTimeout = sc.set, sc.noCount, sc.lockTimeout
+}
+
+// fixedOptions have one value here, because what the other one asks for is not done: it is refused, by name.
+var fixedOptions = map[string]string{
+	"ANSI_NULLS": "ON", "ANSI_WARNINGS": "ON", "CONCAT_NULL_YIELDS_NULL": "ON",
+	"NUMERIC_ROUNDABORT": "OFF", "CURSOR_CLOSE_ON_COMMIT": "OFF",
+	"SHOWPLAN_ALL": "OFF", "SHOWPLAN_TEXT": "OFF", "SHOWPLAN_XML": "OFF", "STATISTICS PROFILE": "OFF", "STATISTICS XML": "OFF",
+	"DATEFIRST": "7", "DATEFORMAT": "MDY", "QUERY_GOVERNOR_COST_LIMIT": "0",
+}
+
+// idleOptions change nothing that a client could see here, whatever their value.
+var idleOptions = map[string]string{
+	"FORCEPLAN":                   "a hint, which changes no answer",
+	"REMOTE_PROC_TRANSACTIONS":    "about calls of other servers, and there are none",
+	"NO_BROWSETABLE":              "asks for the keys of a result, which SQL Server has not always either",
+	"STATISTICS IO":               "tells what was read, in messages of a form that nobody may rely on",
+	"STATISTICS TIME":             "as STATISTICS IO",
+	"DEADLOCK_PRIORITY":           "nobody deadlocks: one writes at a time",
+	"TRANSACTION ISOLATION LEVEL": "a transaction has its database to itself, from the first statement on it: SERIALIZABLE and SNAPSHOT at once",
+	"CONTEXT_INFO":                "read by CONTEXT_INFO() alone, which is refused",
+}
+
+// bitOptions are the options that can be ON and OFF here, with their bits.
+var bitOptions = map[string]int64{
+	"IMPLICIT_TRANSACTIONS": optionImplicit,
+	"QUOTED_IDENTIFIER":     optionQuoted, // works where the text is parsed
+	"XACT_ABORT":            optionXactAbort,
+	// Both are about a computation that fails while ANSI_WARNINGS is OFF, which it never is.
+	"ARITHABORT": optionArithAbort, "ARITHIGNORE": optionArithIgnore,
+	// These are about columns that are made: see notNow.
+	"ANSI_PADDING": optionPadding, "ANSI_NULL_DFLT_ON": optionNullable, "ANSI_NULL_DFLT_OFF": optionNotNullable,
+}
+
+// setOption is SET of an option: it is honoured, or changes nothing by its nature, or is refused.
+func (b *batch) setOption(st *tsql.SetOption) error {
+	if st.Option == "IDENTITY_INSERT" {
+		return b.setIdentityInsert(st)
+	}
+	value, err := b.optionText(st)
+	if err != nil {
+		return err
+	}
+	s, on := b.s, value == "ON"
+	if bit := bitOptions[st.Option]; bit != 0 {
+		s.set.put(bit, on)
+		switch {
+		case on && bit == optionNullable:
+			s.set.put(optionNotNullable, false)
+		case on && bit == optionNotNullable:
+			s.set.put(optionNullable, false)
+		}
+		return nil
+	}
+	switch st.Option {
+	case "NOCOUNT":
+		s.noCount = on
+	case "NOEXEC":
+		s.set.noExec = on
+	case "PARSEONLY":
+		s.set.parseOnly = on
+	case "FMTONLY":
+		s.set.fmtOnly = on
+	case "LOCK_TIMEOUT", "ROWCOUNT", "TEXTSIZE":
+		return b.setNumber(st.Option, value)
+	default:
+		return refusedOption(st.Option, value)
+	}
+	return nil
+}
+
+// optionText is the value of a SET, that of the variable where it names one.
+func (b *batch) optionText(st *tsql.SetOption) (string, error) {
+	if !strings.HasPrefix(st.Value, "@") {
+		return st.Value, nil
+	}
+	v, err := b.valueOf(strings.ToLower(st.Value))
+	text, _ := sqlvalue.TextOf(v)
+	return strings.ToUpper(text), err
+}
+
+// setNumber sets an option that is a number.
+func (b *batch) setNumber(option, value string) error {
+	n, ok := sqlvalue.IntegerOf(value, -1, 1<<31-1)
+	s := b.s
+	switch {
+	case !ok || n < 0 && option == "ROWCOUNT":
+		return message.NotSupported("SET %s %s", option, value)
+	case option == "LOCK_TIMEOUT":
+		s.lockTimeout = time.Duration(n) * time.Millisecond
+	case option == "ROWCOUNT":
+		s.set.rowLimit = n
+	case n == 0:
+		s.set.textSize = 4096
+	default:
+		s.set.textSize = n % (1<<31 - 1) // the largest is no limit
+	}
+	if option == "TEXTSIZE" {
+		s.set.textSize = max(s.set.textSize, 0)
+		b.w.TextSize(s.set.textSize)
+	}
+	return nil
+}
+
+// shownTextSize is @@TEXTSIZE.
+func (s *session) shownTextSize() int64 {
+	if s.set.textSize == 0 {
+		return 1<<31 - 1
+	}
+	return s.set.textSize
+}
+
+// refusedOption refuses a SET that would change what statements do, in a way that is not done here.
+func refusedOption(option, value string) error {
+	fixed, known := fixedOptions[option]
+	switch {
+	case idleOptions[option] != "", known && strings.EqualFold(fixed, value):
+		return nil
+	case option == "LANGUAGE" && (strings.EqualFold(value, "us_english") || strings.EqualFold(value, "english")):
+		return nil
+	}
+	return message.NotSupported("SET %s %s", option, value)
+}
+
+// notNow refuses a statement that an option of the session would change in a way that is not done here.
+func (s *session) notNow(st tsql.Statement) error {
+	switch st := st.(type) {
+	case *tsql.Definition:
+		if st.Kind == "TABLE" && st.Verb != "DROP" {
+			switch {
+			case !s.has(optionPadding):
+				return message.NotSupported("%s TABLE while ANSI_PADDING is OFF", st.Verb)
+			case !s.has(optionNullable):
+				return message.NotSupported("%s TABLE while ANSI_NULL_DFLT_ON is OFF", st.Verb)
+			}
+		}
+	case *tsql.Exec:
+		if systemProcedures[strings.ToLower(st.Procedure.Object)] == 0 {
+			return s.mayCall()
+		}
+	}
+	return nil
+}
+
+// mayCall refuses a procedure whose statements an option would change.
+func (s *session) mayCall() error {
+	switch {
+	case s.set.fmtOnly:
+		return message.NotSupported("EXECUTE of a procedure while FMTONLY is ON")
+	case s.set.rowLimit > 0:
+		return message.NotSupported("EXECUTE of a procedure under SET ROWCOUNT %d", s.set.rowLimit)
+	}
+	return nil
+}
+
+// skips reports whether a statement is not to be run, because NOEXEC or PARSEONLY is ON. An IF or a WHILE may hold
+// the SET that ends it, but is not run to find it.
+func (s *session) skips(st tsql.Statement) bool {
+	if !s.set.noExec && !s.set.parseOnly {
+		return false
+	}
+	set, ok := st.(*tsql.SetOption)
+	return !ok || !(s.set.noExec && !s.set.parseOnly && set.Option == "NOEXEC" || s.set.parseOnly && set.Option == "PARSEONLY")
+}
+
+// startsTransaction reports whether the statement begins a transaction where IMPLICIT_TRANSACTIONS is ON and none is
+// open. Source: the list in the manual's SET IMPLICIT_TRANSACTIONS. A SELECT must read a table. What a procedure
+// begins with is not looked for: calling it counts.
+func startsTransaction(st tsql.Statement) bool {
+	switch st := st.(type) {
+	case *tsql.Query:
+		return st.Kind != tsql.Select || len(st.Tables) > 0 || len(st.Locals) > 0
+	case *tsql.Merge:
+		return true
+	case *tsql.CreateLocal:
+		return st.Name[0] == '#'
+	case *tsql.DropLocal:
+		return true
+	case *tsql.Definition:
+		switch st.Kind {
+		case "DATABASE", "LOGIN": // these run by themselves
+			return false
+		}
+		return st.Verb != "ALTER" || st.Kind == "TABLE"
+	case *tsql.Grant:
+		return st.Verb != "DENY"
+	case *tsql.Transaction:
+		return st.Action == tsql.BeginTransaction
+	case *tsql.Exec:
+		return systemProcedures[strings.ToLower(st.Procedure.Object)] == 0
+	}
+	return false
+}
+
+// implicitly begins the transaction of IMPLICIT_TRANSACTIONS.
+func (b *batch) implicitly() {
+	if b.s.open == 0 && b.s.has(optionImplicit) {
+		b.s.begin()
+		b.w.TransactionBegan(b.s.id)
+	}
+}

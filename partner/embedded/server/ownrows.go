@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// What a session knows of its identity columns.
+type identities struct {
+	last   any    // @@IDENTITY: an int64, or nil
+	insert string // the table that IDENTITY_INSERT is ON of, in lower case; ""
+}
+
+// setIdentityInsert is SET IDENTITY_INSERT.
+func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
+	s := b.s
+	name := st.Table.Object
+	d, err := s.here(st.Table)
+	if err != nil {
+		return err
+	}
+	set, err := s.visible(d)
+	if err != nil {
+		return err
+	}
+	o := set[storage.ObjectKey(storage.KindTable, name)]
+	switch t := o.Table(); {
+	case o == nil:
+		return message.New(1088, 16, `Cannot find the object "%s" because it does not exist or you do not have permissions.`, st.Table)
+	case t == nil || t.Identity() == nil:
+		return message.New(8106, 16, "Table '%s' does not have the identity property. Cannot perform SET operation.", st.Table)
+	case !strings.EqualFold(st.Value, "ON"):
+		if s.identity.insert == strings.ToLower(name) {
+			s.identity.insert = ""
+		}
+		return nil
+	case s.identity.insert != "" && s.identity.insert != strings.ToLower(name):
+		return message.New(8107, 16, "IDENTITY_INSERT is already ON for table '%s.dbo.%s'. Cannot perform SET operation for table '%s'.", d.Title, s.identity.insert, st.Table)
+	}
+	s.identity.insert = strings.ToLower(name)
+	return nil
+}
+
+// mayInsert refuses an INSERT whose identity column is given a value, or not, against IDENTITY_INSERT.
+func (s *session) mayInsert(q *tsql.Query) error {
+	if q.Kind != tsql.Insert || !q.Identity {
+		return nil
+	}
+	if e := q.IdentityInsert(s.identity.insert == strings.ToLower(q.Key)); e != nil {
+		return message.FromTSQL(e)
+	}
+	return nil
+}
+
+// inserted notes the identity that an INSERT has made.
+func (b *batch) inserted(q *tsql.Query, rows, rowid int64) {
+	if q.Kind == tsql.Insert && q.Identity && rows > 0 {
+		b.identity, b.s.identity.last = rowid, rowid
+	}
+}
+
+// identityOf is IDENT_CURRENT, IDENT_SEED or IDENT_INCR of a table; NULL where it has no identity.
+func (b *batch) identityOf(function, name string) (any, error) {
+	n, ok := splitName(name)
+	if !ok {
+		return nil, nil
+	}
+	d := b.s.In.Load()
+	if n.database != "" {
+		d = b.s.p.Find(n.database)
+	}
+	if d == nil || d.Serving() != nil {
+		return nil, nil
+	}
+	set, err := b.s.visible(d)
+	if err != nil {
+		return nil, err
+	}
+	t := set.Table(n.object)
+	switch {
+	case t == nil || t.Identity() == nil:
+		return nil, nil
+	case function == "IDENT_SEED":
+		return t.Identity().Seed, nil
+	case function == "IDENT_INCR":
+		return int64(1), nil
+	}
+	var value any
+	err = b.reading(d, func(r *storage.Reader) error {
+		st, err := r.Query(t.IdentityCurrent())
+		if err != nil {
+			return err
+		}
+		v := make([]driver.Value, 1)
+		_, err = st.Row(v)
+		value = v[0]
+		return err
+	})
+	return value, err
+}
+
+// refusal puts what SQLite says of a write into SQL Server's words, with the names of the constraint and of its table.
+func refusal(d *mirror.Database, err error, set storage.ObjectSet, kind tsql.QueryKind, table string) error {
+	if err == nil || d == nil {
+		return message.InWords(err)
+	}
+	if set == nil {
+		set = d.Store.Committed()
+	}
+	e := tsql.Written{Kind: kind, Database: d.Title, Table: set.Table(table), Tables: set.Tables()}.FromSQLite(err)
+	if e == nil {
+		return err
+	}
+	return message.FromTSQL(e)
+}
+
+// merge runs MERGE in a batch.
+func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
+	d, err := b.checkTables(&st.Inputs, tsql.Update)
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		return message.NotSupported("MERGE into %s", st.Key)
+	}
+	args, err := b.bind(st.Inputs)
+	if err != nil {
+		return err
+	}
+	set, err := b.s.visible(d)
+	if err != nil {
+		return err
+	}
+	var changed int64
+	err = b.s.writing(ctx, d, func(w *storage.Writer) (err error) {
+		if err := w.Say("SAVEPOINT merges"); err != nil {
+			return err
+		}
+		if changed, err = w.Merge(st, args); err != nil {
+			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.Say("ROLLBACK TO merges"), w.Say("RELEASE merges"))
+		}
+		return w.Say("RELEASE merges")
+	})
+	if err != nil {
+		return err
+	}
+	b.s.rowCount = changed
+	b.w.Did(commandOf(st), b.s.counted(changed))
+	return nil
+}

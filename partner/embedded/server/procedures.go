@@ -1,0 +1,95 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// procedure is one of the schema's: its text, taken apart.
+type procedure struct {
+	name   string // without schema
+	params []parameter
+	text   *tsql.Procedure
+	// readsFirst: there are ways through it that write nothing. It runs beside the writer, and only the
+	// call that would write is run again in it.
+	readsFirst bool
+	long       bool      // see takesLong
+	frames     sync.Pool // of *frame
+}
+
+// result is what a call answers, collected while it runs and sent once its
+// changes are durable.
+type result struct {
+	status  int32
+	outputs []any // values of the parameters, by position
+	steps   []step
+}
+
+// step is one statement's part of the answer: a result set, a count, or an error
+// after which the procedure went on.
+type step struct {
+	columns []tds.Column
+	rows    [][]any
+	count   int64 // rows changed; noCount under SET NOCOUNT ON
+	err     *tds.Error
+}
+
+const noCount = -1
+
+// compiledProcedures are procedures by their text and the signature of the tables that it was compiled for: the same text
+// comes again in each database, and in each pair of a test.
+var compiledProcedures = storage.KeptByText[*procedure]{Most: 1024}
+
+// compiledProcedure compiles the text of a procedure, or finds it compiled.
+func compiledProcedure(text, signature string, schema tsql.Schema) (*procedure, error) {
+	p, err := compiledProcedures.Find(text+"\x00"+signature, func() (*procedure, error) { return newProcedure(text, schema) })
+	return p, message.AsTold(err)
+}
+
+func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
+	t, err := tsql.ParseProcedure(text, schema)
+	if err != nil {
+		return nil, err
+	}
+	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
+	for i, q := range t.Params {
+		typ, ok := sqlvalue.TypeOf(q.Type)
+		if !ok {
+			return nil, message.New(2715, 16, "Column, parameter, or variable #%d: Cannot find data type %s.", i+1, q.Type.Name)
+		}
+		value, err := sqlvalue.Convert(q.Default, sqlvalue.NameOfValue(q.Default), typ)
+		if err != nil {
+			return nil, err
+		}
+		p.params = append(p.params, parameter{name: q.Name, written: q.Written, typ: typ, output: q.Output, key: q.Name == "@id", optional: q.Optional, value: value})
+	}
+	return p, nil
+}
+
+// alwaysWrites tells whether there is a write, or a call, that no IF stands before.
+func alwaysWrites(list []tsql.Statement) bool {
+	for _, st := range list {
+		switch st := st.(type) {
+		case *tsql.Query:
+			if st.Kind != tsql.Select {
+				return true
+			}
+		case *tsql.Exec, *tsql.Definition, *tsql.CreateLocal, *tsql.Merge:
+			return true
+		case *tsql.While:
+			if alwaysWrites(st.Body) {
+				return true
+			}
+		case *tsql.Try:
+			if alwaysWrites(st.Body) {
+				return true
+			}
+		}
+	}
+	return false
+}

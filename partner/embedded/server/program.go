@@ -1,0 +1,349 @@
+package server
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// program is one call of a procedure, and of those that it calls: its statements run one after the other on
+// a writer's open transaction.
+type program struct {
+	s     *session
+	d     *mirror.Database
+	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	rd    *storage.Reader
+	w     *storage.Writer // nil: it may only read
+	ctx   context.Context
+	r     *result
+	depth int               // of calls within calls
+	left  int               // statements that may still run
+	turns *mirror.LongTurns // of a procedure that takes long, in no transaction of its session's
+
+	trans  int      // BEGIN TRANSACTION without its end
+	saved  []string // savepoints
+	named  string   // the outermost transaction's name
+	tries  int      // TRY around the statement, the callers' included
+	abort  bool     // XACT_ABORT
+	silent bool     // NOCOUNT
+
+	tried  bool // a TRY has written
+	noRoom bool // there was no room for what a TRY wrote: it fails there
+}
+
+// frame is one procedure's run: its variables, its tables, its cursors.
+type frame struct {
+	*program
+	of      *procedure
+	args    []driver.NamedValue // of the statement that runs; reused
+	b       *batch
+	status  int32
+	locals  []string // how to drop its tables
+	cursors map[string]*cursor
+	fetched int64
+	caught  []*tds.Error // of the CATCH around, the innermost last
+	values  tsql.Values  // what expressions are computed from
+}
+
+// How a statement ends.
+type ending int
+
+const (
+	goesOn ending = iota
+	breaks
+	continues
+	returns
+)
+
+// The bounds of a call. Source: the manual's "Maximum capacity specifications" (nesting), and ours.
+const (
+	maxNesting    = 32
+	maxStatements = 10_000_000
+)
+
+// runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction.
+func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (r *result, err error) {
+	l, err := s.inTransaction(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	var set storage.ObjectSet
+	if l != nil {
+		if set, err = s.visible(d); err != nil {
+			return nil, err
+		}
+	}
+	tried := false
+	var turns *mirror.LongTurns
+	run := func(rd *storage.Reader, w *storage.Writer, noRoom bool) (*result, error) {
+		x := &program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns}
+		f, err := x.call(p, a)
+		tried = x.tried
+		if storage.IsTold(err) {
+			return nil, errors.Join(err, x.undo())
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer f.release()
+		x.r.status = f.status
+		x.r.outputs, err = f.outputs(p)
+		return x.r, err
+	}
+	if l != nil {
+		var refused error
+		err := l.Run(func(w *storage.Writer) error {
+			if r, refused = run(w.Reader, w, false); refused != nil && !storage.IsTold(refused) {
+				return refused
+			}
+			return nil
+		})
+		if lost, over := errors.AsType[*storage.LostTransaction](err); over {
+			refused = d.FailedWrite(lost.Why)
+			l.BreakOff(refused)
+			return nil, refused
+		}
+		return r, errors.Join(err, refused)
+	}
+	reads := func(noRoom bool) error {
+		return d.Store.Read(func(rd *storage.Reader) (err error) {
+			r, err = run(rd, nil, noRoom)
+			return err
+		})
+	}
+	if p.readsFirst {
+		if err := reads(false); !errors.Is(err, errMustWrite) {
+			return r, err
+		}
+	}
+	if p.long {
+		err := d.RunLong(ctx, s.patient, func(w *storage.Writer, l *mirror.LongTurns) (err error) {
+			turns = l
+			r, err = run(w.Reader, w, false)
+			return err
+		})
+		return r, err
+	}
+	waits, cancel := s.patient(ctx)
+	defer cancel()
+	err = d.Write(waits, func(w *storage.Writer) (err error) {
+		r, err = run(w.Reader, w, false)
+		return err
+	})
+	if err != nil {
+		r = nil
+	}
+	if storage.IsNoRoom(err) && tried { // SQLite says so when it commits, SQL Server when it writes
+		err = reads(true)
+	}
+	return r, err
+}
+
+// outputs are the values of the parameters, by position.
+func (f *frame) outputs(p *procedure) ([]any, error) {
+	all := make([]any, len(p.params))
+	for i, q := range p.params {
+		v := f.b.vars[q.name]
+		var err error
+		if all[i], err = sqlvalue.ClientValue(v.typ, v.value); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// call runs a procedure.
+func (x *program) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error) {
+	if x.depth++; x.depth > maxNesting {
+		return nil, message.New(217, 16, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", maxNesting)
+	}
+	defer func() { x.depth-- }()
+	f = p.frame(x)
+	for i, q := range p.params {
+		v := f.b.vars[q.name]
+		if v == nil {
+			v = &variable{typ: q.typ}
+			f.b.vars[q.name] = v
+		}
+		v.value = a[i].Stored(q.typ)
+	}
+	abort, silent := x.abort, x.silent
+	defer func() {
+		x.abort, x.silent = abort, silent
+		err = errors.Join(err, f.dropLocals())
+	}()
+	_, err = f.runAll(p.text.Body)
+	return f, err
+}
+
+// frame is a frame of the procedure's, as it was before its first statement: one that an earlier call has released, if there is.
+func (p *procedure) frame(x *program) *frame {
+	f, _ := p.frames.Get().(*frame)
+	if f == nil {
+		f = &frame{of: p, b: &batch{vars: map[string]*variable{}}}
+		f.b.program = f
+		f.values = tsql.Values{Variable: f.b.valueOf, System: f.b.systemValue}
+	}
+	f.program, f.b.s = x, x.s
+	return f
+}
+
+// release has the frame's memory used again. Nobody may use it afterwards.
+func (f *frame) release() {
+	for _, v := range f.b.vars {
+		v.value = nil
+	}
+	clear(f.args)
+	f.b.identity = nil
+	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught = nil, nil, 0, 0, nil, nil
+	f.of.frames.Put(f)
+}
+
+// dropLocals ends the tables of the frame.
+func (f *frame) dropLocals() error {
+	if f.turns != nil && f.turns.Began.IsZero() {
+		return nil // the connection is not ours any more: see runLong
+	}
+	for _, text := range f.locals {
+		if _, err := f.exec(text, nil); err != nil {
+			return err
+		}
+	}
+	f.locals = nil
+	return nil
+}
+
+// runAll runs statements until one ends them.
+func (f *frame) runAll(list []tsql.Statement) (ending, error) {
+	for _, st := range list {
+		if err := f.spend(); err != nil {
+			return returns, err
+		}
+		end, err := f.run(st)
+		if err != nil {
+			if err = f.passes(st, err); err != nil {
+				return returns, err
+			}
+			continue
+		}
+		if end != goesOn {
+			return end, nil
+		}
+	}
+	return goesOn, nil
+}
+
+// spend counts a statement, or one more time round a loop.
+func (x *program) spend() error {
+	if x.left--; x.left < 0 {
+		return message.NotSupported("A procedure that runs more than %d statements", maxStatements)
+	}
+	if x.left%64 != 0 {
+		return nil
+	}
+	if x.ctx.Err() != nil {
+		return context.Cause(x.ctx)
+	}
+	if x.turns != nil && x.trans == 0 {
+		return x.turns.Pause(x.ctx)
+	}
+	return nil
+}
+
+// passes decides whether the procedure goes on after the error of a statement: then the client is told, and nil is
+// returned. Within TRY it does not, nor under XACT_ABORT, nor after an error that ends the batch.
+func (f *frame) passes(st tsql.Statement, err error) error {
+	e, ok := errors.AsType[*tds.Error](err)
+	if !ok {
+		return err
+	}
+	if e.Line == 0 {
+		e.Line = int32(st.Line())
+	}
+	if e.Proc == "" {
+		e.Proc = f.of.name
+	}
+	f.s.lastError = e.Number
+	if f.abort || f.tries > 0 || e.Class > 16 || !endsStatementOnly[e.Number] {
+		return err
+	}
+	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
+	return nil
+}
+
+// endsStatementOnly are the errors after which a batch goes on with its next statement, where
+// XACT_ABORT is off and no TRY is around. Source: the manual's SET XACT_ABORT, and Database engine events and errors.
+var endsStatementOnly = map[int32]bool{515: true, 547: true, 2601: true, 2627: true, 50000: true}
+
+// evaluate computes an expression on the open transaction.
+func (f *frame) evaluate(e *tsql.Expr) (any, error) {
+	if v, ok, err := e.Evaluate(&f.values); ok {
+		return v, message.AsTold(err)
+	}
+	args, err := f.bind(&e.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := f.rows("SELECT "+e.SQL, args)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return rows[0][0], nil
+}
+
+// systemValue is a value that a procedure's run knows better than its session.
+func (f *frame) systemValue(name string) (any, bool) {
+	switch name {
+	case "@@FETCH_STATUS":
+		return f.fetched, true
+	case "@@NESTLEVEL":
+		return int64(f.depth), true
+	case "@@TRANCOUNT":
+		return int64(f.s.open + f.trans), true
+	case "XACT_STATE":
+		return int64(min(f.s.open+f.trans, 1)), true
+	}
+	if !strings.HasPrefix(name, "ERROR_") {
+		return nil, false
+	}
+	return errorValue(name, f.caught), true
+}
+
+// bind finds the values of a statement's parameters, by their numbers.
+func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
+	args := f.args[:0]
+	for _, name := range in.Parameters {
+		v, err := f.b.valueOf(name)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
+	}
+	for i := range in.System {
+		v, err := f.systemOrHoisted(&in.System[i])
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, driver.NamedValue{Ordinal: len(args) + 1, Value: v})
+	}
+	f.args = args
+	return args, nil
+}
+
+// systemOrHoisted is the value of a call, which may stand for an expression.
+func (f *frame) systemOrHoisted(call *tsql.SystemCall) (any, error) {
+	e := call.Hoisted()
+	if e == nil {
+		return f.b.systemValue(*call)
+	}
+	v, _, err := e.Evaluate(&f.values)
+	return v, message.AsTold(err)
+}

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+)
+
+// runBody runs a procedure of one output parameter, @out nvarchar(200). It gives that, what the client was told, and the error.
+func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out any, told string, err error) {
+	t.Helper()
+	stranger, err := newProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body, p.Main().Store.Committed().Columns)
+	if err != nil {
+		return nil, "", err
+	}
+	r, err := (&session{p: p, database: mirror.DatabaseName, lockTimeout: -1, spent: maxStatements - 100_000}).runProcedure(ctx, stranger, p.Main(), sqlvalue.Arguments{{}})
+	if r == nil {
+		return nil, "", err
+	}
+	var b strings.Builder
+	for _, st := range r.steps {
+		switch {
+		case st.err != nil:
+			fmt.Fprintf(&b, "[%d %d]", st.err.Number, st.err.Class)
+		case st.columns != nil:
+			fmt.Fprintf(&b, "%v", st.rows)
+		default:
+			fmt.Fprintf(&b, "(%d)", st.count)
+		}
+	}
+	return r.outputs[0], b.String(), err
+}
+
+// What a procedure's statements do. Source: the manual's Transact-SQL reference, under each statement's name.
+func TestProgram(t *testing.T) {
+	pair := openPair(t)
+	p := pair.Partner("a")
+	const insert = "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES "
+	for name, c := range map[string]struct {
+		body string
+		out  any
+		told string
+		err  int32
+	}{
+		"WHILE, BREAK and CONTINUE": {body: "DECLARE @i int = 0 SET @out = '' WHILE @i < 10 BEGIN SET @i += 1 IF @i = 2 CONTINUE IF @i = 5 BREAK SET @out = @out + CONVERT(varchar(2), @i) END", out: "134"},
+		"WHILE within WHILE":        {body: "DECLARE @i int = 0, @j int SET @out = '' WHILE @i < 2 BEGIN SET @i += 1 SET @j = 0 WHILE 1 = 1 BEGIN SET @j += 1 IF @j > 2 BREAK SET @out = @out + 'x' END END", out: "xxxx"},
+		"a DECLARE in a loop":       {body: "DECLARE @i int = 0 WHILE @i < 3 BEGIN DECLARE @n int IF @n IS NULL SET @n = 0 SET @n += 1 SET @i += 1 END SET @out = @n", out: "3"},
+		"RETURN":                    {body: "SET @out = 'a' RETURN 3 SET @out = 'b'", out: "a"},
+		"@@ROWCOUNT":                {body: insert + "(1, 'a'), (2, 'b') SET @out = @@ROWCOUNT", out: "2", told: "(2)"},
+		"NOCOUNT":                   {body: "SET NOCOUNT ON " + insert + "(1, 'a')", told: ""},
+		"TRY and CATCH": {body: "BEGIN TRY " + insert + "(1, 'a') " + insert + "(1, 'b') SET @out = 'not here' END TRY BEGIN CATCH SET @out = CONVERT(varchar(9), ERROR_NUMBER()) + ' ' + CONVERT(varchar(9), ERROR_SEVERITY()) + ' ' + ERROR_PROCEDURE() END CATCH",
+			out: "2627 14 Stranger", told: "(1)"},
+		"THROW again":                  {body: "BEGIN TRY DECLARE @i int = 1 / 0 END TRY BEGIN CATCH THROW END CATCH", err: 8134},
+		"THROW in the caller's TRY":    {body: "BEGIN TRY THROW 50001, 'mine', 2 END TRY BEGIN CATCH SET @out = ERROR_MESSAGE() + CONVERT(varchar(9), ERROR_STATE()) END CATCH", out: "mine2"},
+		"an error ends its statement":  {body: insert + "(1, 'a') " + insert + "(1, 'b') SET @out = @@ERROR", out: "2627", told: "(1)[2627 14]"},
+		"under XACT_ABORT it ends all": {body: "SET XACT_ABORT ON " + insert + "(1, 'a') " + insert + "(1, 'b') SET @out = 'not here'", err: 2627},
+		"a conversion ends all":        {body: "SET @out = CONVERT(int, 'x') SET @out = 'not here'", err: 245},
+		"RAISERROR goes on":            {body: "RAISERROR('no %s and %s', 16, 1, 'this', 'that') SET @out = @@ERROR", out: "50000", told: "[50000 16]"},
+		"RAISERROR in TRY":             {body: "BEGIN TRY RAISERROR('no %s', 16, 1, 'this') END TRY BEGIN CATCH SET @out = ERROR_MESSAGE() END CATCH", out: "no this"},
+		"ROLLBACK":                     {body: insert + "(1, 'a') BEGIN TRANSACTION " + insert + "(2, 'b') ROLLBACK TRANSACTION SELECT @out = COUNT(*) FROM ASPStateTempApplications", out: "1", told: "(1)(1)"},
+		"nested transactions": {body: "DECLARE @n int BEGIN TRANSACTION BEGIN TRANSACTION SET @n = @@TRANCOUNT COMMIT " + insert + "(2, 'b') ROLLBACK SELECT @out = CONVERT(varchar(9), @n) + ' ' + CONVERT(varchar(9), COUNT(*)) + ' ' + CONVERT(varchar(9), @@TRANCOUNT) FROM ASPStateTempApplications",
+			out: "2 0 0", told: "(1)"},
+		"COMMIT of nothing":   {body: "COMMIT", err: 3902},
+		"OUTPUT of a DELETE":  {body: insert + "(1, 'a'), (2, 'b') DELETE ASPStateTempApplications OUTPUT deleted.AppId, deleted.AppName AS Name WHERE AppId = 2", told: "(2)[[2 b]]"},
+		"OUTPUT of an UPDATE": {body: insert + "(1, 'a'), (2, 'b') UPDATE ASPStateTempApplications SET AppName = 'c' OUTPUT deleted.AppName, inserted.AppName, inserted.AppId", told: "(2)[[a c 1] [b c 2]]"},
+		"OUTPUT of an INSERT": {body: insert[:len(insert)-len("VALUES ")] + "OUTPUT inserted.AppId VALUES (7, 'x')", told: "[[7]]"},
+		"OUTPUT INTO a table variable": {body: "DECLARE @t TABLE (n int NOT NULL, s varchar(9)) " + insert + "(1, 'a'), (2, 'b') DELETE ASPStateTempApplications OUTPUT deleted.AppId, 'gone' INTO @t (n, s) WHERE AppId = 1 SELECT @out = s + CONVERT(varchar(9), n) FROM @t",
+			out: "gone1", told: "(2)(1)"},
+		"UPDATE that sets variables": {body: insert + "(1, 'a') UPDATE ASPStateTempApplications SET @out = AppName, AppName = 'b' WHERE AppId = 1", out: "a", told: "(1)(1)"},
+		"UPDATE that sets a variable and a column at once": {body: insert + "(1, 'a'), (2, 'b') DECLARE @was varchar(9), @n int, @both varchar(9) UPDATE ASPStateTempApplications SET @was = AppName, @n = AppId = AppId + 10, @both = ASPStateTempApplications.AppName = UPPER(AppName) + 'x' WHERE AppId = 2 SELECT @out = @was + ' ' + CONVERT(varchar(9), @n) + ' ' + @both + ' ' + AppName FROM ASPStateTempApplications WHERE AppId = 12",
+			out: "b 12 Bx Bx", told: "(2)(1)"},
+		"a temporary table and a cursor": {body: "CREATE TABLE #t (n int NOT NULL PRIMARY KEY) INSERT INTO #t (n) VALUES (3), (1), (2) DECLARE c CURSOR LOCAL FOR SELECT n FROM #t ORDER BY n DECLARE @n int SET @out = '' OPEN c FETCH NEXT FROM c INTO @n WHILE @@FETCH_STATUS = 0 BEGIN SET @out = @out + CONVERT(varchar(9), @n) FETCH NEXT FROM c INTO @n END CLOSE c DEALLOCATE c DROP TABLE #t",
+			out: "123", told: "(3)"},
+		"a cursor that is not open":   {body: "DECLARE c CURSOR FOR SELECT 1 DECLARE @n int FETCH NEXT FROM c INTO @n", err: 16917},
+		"EXEC with OUTPUT and status": {body: "DECLARE @h int, @r int EXEC @r = dbo.GetHashCode 'shop', @h OUTPUT SET @out = CONVERT(varchar(12), @h) + ' ' + CONVERT(varchar(9), @r)", out: fmt.Sprint(hashOf("shop"), " 0")},
+		"EXEC by name, without one":   {body: "DECLARE @h int EXEC dbo.GetHashCode @hash = @h OUTPUT", err: 201},
+		"EXEC of nothing":             {body: "EXEC dbo.Nobody", err: 2812},
+		"binaries of one length":      {body: "DECLARE @a binary(16), @b binary(16) = 0x00000000000000000000000000000000 SET @out = CASE WHEN ISNULL(@a, 0x00) = @b THEN 'same' ELSE 'other' END", out: "same"},
+		"datetime beside datetime2":   {body: "DECLARE @d datetime = '2026-11-30T10:00:00.003', @p datetime2(7) = '2026-11-30T10:00:00.0033333' SET @out = CASE WHEN @d = @p THEN 'same' WHEN @d < @p THEN 'less' ELSE 'more' END", out: "same"},
+		"a loop without end":          {body: "WHILE 1 = 1 SET @out = 'x'", err: 40510},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := runBody(t.Context(), t, p, "SET NOCOUNT ON DELETE ASPStateTempApplications"); err != nil {
+				t.Fatal(err)
+			}
+			out, told, err := runBody(t.Context(), t, p, c.body)
+			if n := numberOf(err); n != c.err || err != nil && n == 0 {
+				t.Fatalf("error %v, want %d", err, c.err)
+			}
+			if err == nil && (out != c.out || told != c.told) {
+				t.Errorf("@out %v, told %s; want %v, %s", out, told, c.out, c.told)
+			}
+		})
+	}
+}
+
+// hashOf is what GetHashCode says.
+func hashOf(name string) int32 {
+	h := uint32(5381)
+	for _, c := range []byte(name) {
+		h = h*33 ^ uint32(c)
+	}
+	return int32(h)
+}
+
+// A procedure that calls itself ends (217), and one whose caller has gone does too; what a call wrote outside of a
+// transaction stays, and is mirrored.
+func TestProgram_Ends(t *testing.T) {
+	pair := openPair(t)
+	p := pair.Partner("a")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
+	defer cancel()
+	if _, _, err := runBody(ctx, t, p, "WHILE 1 = 1 SET @out = 'x'"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a loop whose caller has gone ended with %v", err)
+	}
+	if _, _, err := runBody(t.Context(), t, p, "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (1, 'kept') BEGIN TRANSACTION INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (2, 'undone') SET @out = 1 / 0"); numberOf(err) != 8134 {
+		t.Errorf("got %v, want 8134", err)
+	}
+	if out, _, err := runBody(t.Context(), t, p, "SELECT @out = MAX(AppName) FROM ASPStateTempApplications"); err != nil || out != "kept" {
+		t.Errorf("after the error there is %v (%v), want what came before the transaction", out, err)
+	}
+	meet(t, pair)
+}

@@ -1,0 +1,206 @@
+package server
+
+import (
+	"context"
+	"database/sql/driver"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
+)
+
+func TestSight_judge(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    mirror.Sight
+		want mirror.Verdict
+	}{
+		{"no witness, together", mirror.Sight{Partners: true, Fit: true}, mirror.Verdict{Serve: true}},
+		{"no witness, apart", mirror.Sight{Fit: true}, mirror.Verdict{Serve: true}},
+		{"everybody sees everybody", mirror.Sight{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
+		{"the witness is gone", mirror.Sight{Witness: true, Partners: true, Fit: true}, mirror.Verdict{Serve: true}},
+		{"only the partners' link is cut", mirror.Sight{Witness: true, Principal: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
+		{"the mirror is gone", mirror.Sight{Witness: true, Principal: true, Fit: true}, mirror.Verdict{Serve: true, Unfit: true}},
+		{"the principal is gone", mirror.Sight{Witness: true, Mirror: true, Fit: true}, mirror.Verdict{Promote: true}},
+		{"the principal is gone, the mirror behind", mirror.Sight{Witness: true, Mirror: true}, mirror.Verdict{}},
+		{"all have lost each other", mirror.Sight{Witness: true, Fit: true}, mirror.Verdict{Unfit: true}},
+		{"principal and mirror see each other only", mirror.Sight{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
+	} {
+		if got := c.s.Judge(); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestConnection(t *testing.T) {
+	const patience = 5 * time.Second
+	at := time.Unix(1000, 0)
+	c := mirror.Connection{}.After(false, true, at).After(false, true, at.Add(3*time.Second))
+	if c.Clear() || c.Lost(at.Add(4*time.Second), patience) || !c.Lost(at.Add(5*time.Second), patience) {
+		t.Errorf("silence counts from its beginning: %+v", c)
+	}
+	if c = c.After(true, true, at.Add(time.Second)); !c.Lost(at.Add(time.Second), patience) {
+		t.Error("a cut link is lost at once")
+	}
+	if c = c.After(false, false, at); !c.Clear() {
+		t.Errorf("healed: %+v", c)
+	}
+}
+
+// servePair runs a pair with a witness and a short partner time-out.
+func servePair(t *testing.T) *Pair {
+	t.Helper()
+	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: t.TempDir(), PartnerTimeout: 200 * time.Millisecond, Witness: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- pair.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return pair
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	limit := time.After(15 * time.Second)
+	for !ok() {
+		select {
+		case <-limit:
+			t.Fatalf("never: %s", what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// storeApplication writes a row, and tells how that ended.
+func storeApplication(p *Partner, id int32, name string) error {
+	return alter(p, "INSERT OR REPLACE INTO ASPStateTempApplications VALUES (?1, ?2)", int64(id), name)
+}
+
+func applicationName(t *testing.T, p *Partner, id string) string {
+	t.Helper()
+	name := ""
+	err := p.Main().Store.Read(func(r *storage.Reader) error {
+		st, err := r.Query("SELECT AppName FROM ASPStateTempApplications WHERE AppId = ?1")
+		if err != nil {
+			return err
+		}
+		v := make([]driver.Value, 1)
+		if _, err = st.Row(v, id); v[0] != nil {
+			name = v[0].(string)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestCommit_cutShort fails the principal in the middle of a commit, has the mirror
+// take over, and lets the old principal go on: the commit is everywhere or nowhere,
+// and if it was acknowledged, everywhere.
+func TestCommit_cutShort(t *testing.T) {
+	for _, kind := range []string{mirror.FaultFreeze, mirror.FaultIsolate, mirror.FaultCrash} {
+		for _, mirrored := range []bool{true, false} {
+			name := kind + " before the mirror has it"
+			if mirrored {
+				name = kind + " after the mirror has it"
+			}
+			t.Run(name, func(t *testing.T) { cutShort(t, kind, mirrored) })
+		}
+	}
+}
+
+func cutShort(t *testing.T, kind string, mirrored bool) {
+	pair := servePair(t)
+	a, b := pair.Partner("a"), pair.Partner("b")
+	if err := storeApplication(a, 1, "before"); err != nil {
+		t.Fatal(err)
+	}
+	injected := make(chan error, 1)
+	fail := func() {
+		if kind == mirror.FaultCrash { // it waits for the commit that it interrupts
+			go func() { injected <- a.Inject(t.Context(), mirror.Fault{Kind: kind}) }()
+			until(t, "dead", a.Dead.Load)
+			return
+		}
+		injected <- a.Inject(t.Context(), mirror.Fault{Kind: kind})
+	}
+	if mirrored {
+		a.Main().BeforeCommit = func(*storage.Record) { fail() }
+	}
+	answer := make(chan error, 1)
+	go func() {
+		err := a.Main().Write(context.Background(), func(w *storage.Writer) error {
+			if !mirrored {
+				fail()
+			}
+			return w.Script("INSERT INTO ASPStateTempApplications VALUES (2, 'torn')")
+		})
+		answer <- err
+	}()
+	until(t, "automatic failover", func() bool { return pair.Principal() == "b" })
+	if err := <-injected; err != nil {
+		t.Fatal(err)
+	}
+	if err := storeApplication(b, 3, "after"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Inject(t.Context(), mirror.Heal); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := <-answer == nil
+	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })
+	onA, onB := applicationName(t, a, "2"), applicationName(t, b, "2")
+	if onA != onB || acknowledged && onB == "" || mirrored != (onB == "torn") {
+		t.Errorf("acknowledged %v, on a %q, on b %q", acknowledged, onA, onB)
+	}
+	if m := a.Main().State.Load(); m.Role != storage.RoleMirror || applicationName(t, a, "3") != "after" {
+		t.Errorf("the old principal is %v", m.Role)
+	}
+}
+
+// TestCommit_exposedIsAnotherReign: the mirror has a commit whose answer was lost; the
+// principal, without it, makes another of the same number. They must not be taken for the same.
+func TestCommit_exposedIsAnotherReign(t *testing.T) {
+	pair := servePair(t)
+	if err := pair.SetWitness(false); err != nil {
+		t.Fatal(err)
+	}
+	a, b := pair.Partner("a"), pair.Partner("b")
+	a.Main().BeforeCommit = func(*storage.Record) {
+		a.Main().BeforeCommit = nil
+		if _, err := a.Main().Store.Main.Rollback.Exec(); err != nil { // so that COMMIT fails
+			t.Error(err)
+		}
+		if err := b.Inject(t.Context(), mirror.Partition); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := storeApplication(a, 1, "only the mirror's"); err == nil {
+		t.Fatal("a failed commit was acknowledged")
+	}
+	if err := storeApplication(a, 1, "acknowledged"); err != nil {
+		t.Fatal(err)
+	}
+	if lsnA, lsnB := a.Main().Store.LSN.Load(), b.Main().Store.LSN.Load(); lsnA != lsnB {
+		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
+	}
+	if err := b.Inject(t.Context(), mirror.Heal); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })
+	if got := applicationName(t, b, "1"); got != "acknowledged" {
+		t.Errorf("the mirror has %q", got)
+	}
+}

@@ -1,0 +1,23 @@
+package server
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+func TestSaid(t *testing.T) {
+	var s storage.Said
+	for i, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false}, {errors.New("disk full"), true}, {errors.New("disk full"), false}, {errors.New("gone"), true}, {errors.New("gone"), false},
+		{nil, false}, {nil, false}, {errors.New("gone"), true},
+	} {
+		if got := s.News(c.err); got != c.want {
+			t.Errorf("%d: %v is news: %v, want %v", i, c.err, got, c.want)
+		}
+	}
+}

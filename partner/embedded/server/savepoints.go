@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+var _ tds.TransactionNester = (*session)(nil)
+
+// savepoint is a SAVE TRANSACTION of the open transaction.
+type savepoint struct {
+	name string
+	// held: the transaction had touched a database, and SQLite knows the savepoint by its place. Otherwise
+	// all that the transaction did was done after it.
+	held   bool
+	locals localTables // as they were
+}
+
+// maxSavepoints bounds those of one transaction, and maxTransactionName their names. Source of the second: the manual.
+const (
+	maxSavepoints      = 1000
+	maxTransactionName = 32
+)
+
+// errUncommittable refuses what a doomed transaction can't do any more.
+func errUncommittable() *tds.Error {
+	return message.New(3930, 16, "The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.")
+}
+
+// savepointName is what SQLite calls the savepoint at a place, from 0.
+func savepointName(place int) string { return fmt.Sprintf("saved_%d", place) }
+
+// save is SAVE TRANSACTION.
+func (s *session) save(name string) error {
+	switch {
+	case s.open == 0:
+		return message.New(628, 16, "Cannot issue SAVE TRANSACTION when there is no active transaction.")
+	case s.doomed:
+		return errUncommittable()
+	case len([]rune(name)) > maxTransactionName:
+		return message.New(103, 15, "The identifier that starts with '%s' is too long. Maximum length is %d.", string([]rune(name)[:maxTransactionName]), maxTransactionName)
+	case len(s.saved) == maxSavepoints:
+		return message.NotSupported("A transaction of more than %d savepoints", maxSavepoints)
+	}
+	if s.lease != nil {
+		err := s.lease.Run(func(w *storage.Writer) error { return w.Say("SAVEPOINT " + savepointName(len(s.saved))) })
+		if err != nil {
+			return err
+		}
+	}
+	s.saved = append(s.saved, savepoint{name, s.lease != nil, maps.Clone(s.locals)})
+	return nil
+}
+
+// rollbackTo goes back to the last savepoint of the name, or ends the transaction of that name. Names are
+// compared letter by letter, as SQL Server does. w, if not nil, is told of the end.
+func (s *session) rollbackTo(name string, w *tds.Response) error {
+	if s.open == 0 {
+		return errNoTransaction()
+	}
+	place := -1
+	for i, one := range slices.Backward(s.saved) {
+		if one.name == name {
+			place = i
+			break
+		}
+	}
+	switch {
+	case place < 0 && name == s.transactionName:
+		s.rollback(w)
+		return nil
+	case place < 0:
+		return errNoSavepoint(name)
+	case s.doomed:
+		return message.New(3931, 16, "The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the entire transaction.")
+	}
+	if s.lease != nil {
+		if !s.saved[place].held { // before the database was touched
+			s.lease.BreakOff(mirror.ErrLeaseDone)
+			s.lease = nil
+		} else if err := s.lease.Run(func(w *storage.Writer) error { return w.Say("ROLLBACK TO " + savepointName(place)) }); err != nil {
+			return err
+		}
+	}
+	s.locals = maps.Clone(s.saved[place].locals)
+	s.saved = s.saved[:place+1]
+	return nil
+}
+
+func errNoTransaction() *tds.Error {
+	return message.New(3903, 16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+}
+
+func errNoSavepoint(name string) *tds.Error {
+	return message.New(6401, 16, "Cannot roll back %s. No transaction or savepoint of that name was found.", name)
+}
+
+// Save implements [tds.TransactionNester].
+func (s *session) Save(_ context.Context, name string) error {
+	if err := s.Enter(); err != nil {
+		return err
+	}
+	defer s.Leave()
+	return s.told(s.save(name))
+}
+
+// RollbackTo implements [tds.TransactionNester].
+func (s *session) RollbackTo(_ context.Context, name string) error {
+	if err := s.Enter(); err != nil {
+		s.rollback(nil)
+		return err
+	}
+	defer s.Leave()
+	return s.told(s.rollbackTo(name, nil))
+}
+
+// InTransaction implements [tds.TransactionNester].
+func (s *session) InTransaction() bool { return s.open > 0 }
+
+// transaction is BEGIN, COMMIT, ROLLBACK and SAVE TRANSACTION.
+func (b *batch) transaction(st *tsql.Transaction) error {
+	s := b.s
+	if st.IfOpen && s.open == 0 {
+		return nil
+	}
+	name, err := b.transactionName(st.Name)
+	if err != nil {
+		return err
+	}
+	switch st.Action {
+	case tsql.BeginTransaction:
+		s.begin()
+		if s.open == 1 {
+			s.transactionName = name
+			b.w.TransactionBegan(s.id)
+		}
+		return nil
+	case tsql.CommitTransaction:
+		return s.commit(b.w)
+	case tsql.SaveTransaction:
+		return s.save(name)
+	}
+	switch {
+	case s.open == 0:
+		return errNoTransaction()
+	case name != "":
+		return s.rollbackTo(name, b.w)
+	}
+	s.rollback(b.w)
+	return nil
+}
+
+// transactionName is a name of a transaction, from a variable where the statement names one.
+func (b *batch) transactionName(written string) (string, error) {
+	if !strings.HasPrefix(written, "@") {
+		return written, nil
+	}
+	v, err := b.valueOf(strings.ToLower(written))
+	name, _ := sqlvalue.TextOf(v)
+	return name, err
+}
+
+// saves is SAVE TRANSACTION within a call.
+func (f *frame) saves(name string) error {
+	if f.trans+f.s.open == 0 {
+		return message.New(628, 16, "Cannot issue SAVE TRANSACTION when there is no active transaction.")
+	}
+	if len(f.saved) == maxSavepoints {
+		return message.NotSupported("A transaction of more than %d savepoints", maxSavepoints)
+	}
+	if _, err := f.exec("SAVEPOINT call_"+savepointName(len(f.saved)), nil); err != nil {
+		return err
+	}
+	f.saved = append(f.saved, name)
+	return nil
+}
+
+// goesBack rolls back to a savepoint of the call; false: it has none of that name.
+func (f *frame) goesBack(name string) (bool, error) {
+	for i, one := range slices.Backward(f.saved) {
+		if one == name {
+			f.saved = f.saved[:i+1]
+			_, err := f.exec("ROLLBACK TO call_"+savepointName(i), nil)
+			return true, err
+		}
+	}
+	return false, nil
+}

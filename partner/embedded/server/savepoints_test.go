@@ -1,0 +1,66 @@
+package server
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// Savepoints, messages and options in a procedure. Source: the manual's SAVE TRANSACTION, RAISERROR and PRINT.
+func TestProgram_Savepoints(t *testing.T) {
+	p := openPair(t).Partner("a")
+	const insert, count = "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES ", " SELECT @out = COUNT(*) FROM ASPStateTempApplications ROLLBACK"
+	for name, c := range map[string]struct {
+		body string
+		out  any
+		told string
+		err  int32
+	}{
+		"back to one": {body: "BEGIN TRAN " + insert + "(1, 'a') SAVE TRAN s " + insert + "(2, 'b') ROLLBACK TRAN s" + count, out: "1", told: "(1)(1)"},
+		"the last of one name": {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') SAVE TRAN s " + insert + "(2, 'b') ROLLBACK TRAN s" + count,
+			out: "1", told: "(1)(1)"},
+		"by a variable, twice": {body: "DECLARE @n varchar(9) = 's' BEGIN TRAN SAVE TRAN @n " + insert + "(1, 'a') ROLLBACK TRAN @n " + insert + "(2, 'b') ROLLBACK TRAN s" + count,
+			out: "0", told: "(1)(1)"},
+		"the whole of it":       {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') ROLLBACK SET @out = @@TRANCOUNT", out: "0", told: "(1)"},
+		"without a transaction": {body: "SAVE TRAN s", err: 628},
+		"one that is over":      {body: "BEGIN TRAN SAVE TRAN s COMMIT BEGIN TRAN ROLLBACK TRAN s SET @out = @@TRANCOUNT", err: 6401},
+		"messages":              {body: "PRINT 'x' RAISERROR('y', 10, 1) SET @out = @@ERROR", out: "0", told: "[0 0][50000 10]"},
+		"options":               {body: "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE SET ANSI_NULLS ON SET IMPLICIT_TRANSACTIONS OFF SET @out = 'x'", out: "x"},
+		"an option it can't":    {body: "SET ROWCOUNT 5", err: 40510},
+		"another":               {body: "SET IMPLICIT_TRANSACTIONS ON", err: 40510},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, told, err := runBody(t.Context(), t, p, c.body)
+			e, _ := errors.AsType[*tds.Error](err)
+			if (e != nil || c.err != 0) && (e == nil || e.Number != c.err) || e == nil && (err != nil || out != c.out || told != c.told) {
+				t.Errorf("%v, told %s, %v; want %v, told %s, error %d", out, told, err, c.out, c.told, c.err)
+			}
+			if _, _, err := runBody(t.Context(), t, p, "DELETE ASPStateTempApplications"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// What a session keeps in temporary tables, and a batch in table variables, is bounded.
+func TestLocalTables_Bounded(t *testing.T) {
+	b := &batch{tables: localTables{}, s: &session{locals: localTables{"#a": {size: maxLocalBytes - 100}}}}
+	for name, want := range map[string]bool{"#b": false, "#a": true, "@b": true} { // #a takes the place of what it was
+		if err := b.keep(localTables{name: {size: 200}}); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+		b.s.locals["#a"], b.tables = &localTable{size: maxLocalBytes - 100}, localTables{}
+	}
+	if err := b.keep(localTables{"@c": {size: maxLocalBytes + 1}}); err == nil {
+		t.Error("too large, and kept")
+	}
+}
+
+// TestVersion_OfTheWire: LOGINACK, PRELOGIN, @@VERSION and SERVERPROPERTY name one version.
+func TestVersion_OfTheWire(t *testing.T) {
+	p := openPair(t).Partner("a")
+	if got := p.serverProperty("ProductVersion"); got != tds.ServerVersion+".5" {
+		t.Errorf("ProductVersion %v, the wire's %s", got, tds.ServerVersion)
+	}
+}

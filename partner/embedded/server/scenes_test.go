@@ -1,0 +1,362 @@
+package server
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// values are a call's arguments, or a row's columns, by name. Of the types: ago for dates, op for operation ids.
+type values map[string]any
+
+// ago is a date, so long before the call; op is an operation id, another one in each scene.
+type (
+	ago time.Duration
+	op  string
+)
+
+// scene is a call, and what it meets.
+type scene struct {
+	name    string
+	verb    string
+	args    values // beside those of the verb
+	row     values // beside those of the verb; nobody's: there is no row
+	settled []settled
+	removed []tombstone
+	want    int64
+	done    bool          // the call has an effect on the row
+	after   values        // and then these columns are so
+	left    time.Duration // and the session expires so long after the call; 0: whenever
+	tells   map[int]any   // columns of the answer
+	enters  map[op]int64  // what the calls of the operation have been answered then, those of settled included; nil: whatever
+	buries  values        // columns of the tombstone that the call makes
+}
+
+// recent is a date in after that is the call's.
+type recent struct{}
+
+// Columns of an answer.
+const (
+	tellsCookie  = 1
+	tellsTimeout = 3
+	tellsFlags   = 8
+	tellsItem    = 9
+)
+
+// settled is an answer that was given.
+type settled struct {
+	op, call op
+	at       ago
+	result   int64
+}
+
+// tombstone is a session of this id that was removed.
+type tombstone struct {
+	at, created ago
+	ring        []op
+	forgotten   any
+	by          op // the removal's operation; "": any
+}
+
+// nobody has no session.
+var nobody = values{"": nil}
+
+// free is a session of an hour ago that nobody has locked, held is one that the caller has locked, and over one that has expired.
+var (
+	free = values{"Created": ago(time.Hour), "Expires": ago(-5 * time.Minute), "LockDate": ago(time.Minute), "LockDateLocal": ago(time.Minute), "LockCookie": int64(2),
+		"Timeout": int64(20), "TimeoutSeconds": nil, "TimeoutDate": nil, "Locked": int64(0), "Flags": int64(0), "LockOperationId": nil,
+		"LockOperationCookie": nil, "LockActionFlags": nil, "LockCallId": nil, "OperationId1": op("made"), "OperationDate1": ago(time.Hour),
+		"OperationsForgotten": nil, "Settled": nil, "MadeOperationId": op("made")}
+	held = with(free, values{"Locked": int64(1), "LockOperationId": op("lock"), "LockOperationCookie": int64(2), "LockCallId": op("grant"),
+		"LockActionFlags": int64(0), "OperationId1": op("lock"), "OperationId2": op("made"), "OperationDate2": ago(time.Hour)})
+	over = with(free, values{"Created": ago(2 * time.Hour), "Expires": ago(time.Minute)})
+)
+
+// The procedures, each as it is called, and the row that it is for.
+var verbs = map[string]struct {
+	procedure string
+	args, row values
+}{
+	"read":             {"Get", values{"@renew": int64(1)}, free},
+	"touch":            {"Touch", nil, free},
+	"set the timeout":  {"Touch", values{"@timeout": int64(30)}, free},
+	"acquire":          {"Acquire", nil, free},
+	"make and lock":    {"Acquire", values{"@create": int64(1)}, nobody},
+	"make it anew":     {"Acquire", values{"@create": int64(1)}, over},
+	"update":           {"Update", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
+	"release":          {"Release", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
+	"give back":        {"GiveBack", values{"@op": op("lock"), "@call": op("grant"), "@instead": op("instead")}, held},
+	"store":            {"Store", nil, free},
+	"store anew":       {"Store", nil, over},
+	"make":             {"Store", nil, nobody},
+	"remove":           {"Remove", nil, free},
+	"remove as holder": {"Remove", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
+}
+
+// with is a with those of b in their place.
+func with(a, b values) values {
+	all := values{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
+
+// play plays a scene on a session of its own.
+func (s scene) play(t *testing.T, p *Partner) {
+	t.Helper()
+	now, n := time.Now(), operationNumber.Add(1)
+	id, verb := fmt.Sprint("scene", n), verbs[s.verb]
+	value := func(v any, date func(time.Time) any) any {
+		switch v := v.(type) {
+		case ago:
+			return date(now.Add(-time.Duration(v)))
+		case op:
+			return fmt.Appendf(nil, "%-8s%08d", v, n)
+		}
+		return v
+	}
+	stored := func(column string, v any) driver.Value {
+		return value(v, func(at time.Time) any {
+			if slices.Contains([]string{"Created", "Expires", "LockDate", "LockDateLocal"}, column) {
+				return sqlvalue.DatetimeOf(at).Text()
+			}
+			return sqlvalue.Datetime2Of(at).Text()
+		})
+	}
+	s.plant(t, p, id, stored)
+	before := rowOf(t, p, id)
+
+	args := with(values{"@id": id, "@epoch": int64(0), "@notAfter": ago(-time.Hour), "@op": op("op"), "@sent": ago(0), "@lockTimeout": int64(110),
+		"@defaultTimeout": int64(20), "@itemShort": []byte("new")}, with(verb.args, s.args))
+	name := "MirrorState_" + verb.procedure + "_1"
+	byName := map[string]any{} // as the parameters' names are kept
+	for n, v := range args {
+		byName[strings.ToLower(n)] = value(v, func(at time.Time) any { return at })
+	}
+	var list []sqlvalue.Argument
+	for _, q := range findProcedure(t, p, name).params {
+		a := q.value
+		if v, ok := byName[q.name]; ok {
+			var err error
+			if a, err = sqlvalue.Convert(v, "a test's", q.typ); err != nil {
+				t.Fatal(q.name, err)
+			}
+		}
+		list = append(list, a)
+	}
+	row := do(t, p, name, list...)
+	expect(t, "the call", row, s.want)
+	for i, want := range s.tells {
+		if got, ok := row[i].([]byte); ok {
+			row[i] = string(got)
+		}
+		if row[i] != want {
+			t.Errorf("column %d of the answer is %v, want %v", i, row[i], want)
+		}
+	}
+	after := rowOf(t, p, id)
+	if changed := !maps.Equal(before, after); changed != s.done {
+		t.Errorf("the row was changed: %v, want %v; it was %v", changed, s.done, before)
+	}
+	s.compare(t, after, s.after, stored)
+	if s.left != 0 {
+		from, to := stored("Expires", ago(-s.left)), stored("Expires", ago(-s.left-10*time.Second))
+		if got := after["Expires"]; got < from.(string) || got > to.(string) {
+			t.Errorf("it expires %s, want %s", got, from)
+		}
+	}
+	if s.enters != nil {
+		call, _ := args["@call"].(op)
+		s.compareEntries(t, p, args["@op"].(op), call, stored)
+	}
+	if s.buries != nil {
+		o := stored("", args["@op"])
+		s.compare(t, selected(t, p, "MirrorStateTombstones", slices.Sorted(maps.Keys(s.buries)), "SessionId = ?1 AND OperationId = ?2", id, o), s.buries, stored)
+	}
+}
+
+// compare wants columns to be so.
+func (s scene) compare(t *testing.T, row map[string]string, want values, stored func(column string, v any) driver.Value) {
+	t.Helper()
+	for column, v := range want {
+		got := row[column]
+		switch v := v.(type) {
+		case nil:
+			if got != "NULL" {
+				t.Errorf("%s is %s, want NULL", column, got)
+			}
+		case recent:
+			if from := stored(column, ago(time.Second)).(string); got < from || got == "NULL" {
+				t.Errorf("%s is %s, want a date after %s", column, got, from)
+			}
+		default:
+			if want := shown(stored(column, v)); got != want {
+				t.Errorf("%s is %s, want %s", column, got, want)
+			}
+		}
+	}
+}
+
+// compareEntries wants the operation to have been answered so: to those calls that had been answered before, then; to the
+// others now.
+func (s scene) compareEntries(t *testing.T, p *Partner, o, own op, stored func(column string, v any) driver.Value) {
+	t.Helper()
+	calls := map[op]bool{own: true}
+	for _, e := range s.settled {
+		calls[e.call] = true
+	}
+	for call := range s.enters {
+		calls[call] = true
+	}
+	for call := range calls {
+		row := selected(t, p, "MirrorStateSettled", []string{"Result", "Settled"}, "OperationId = ?1 AND CallId = ?2", stored("", o), stored("", call))
+		result, entered := s.enters[call]
+		if !entered {
+			if len(row) > 0 {
+				t.Errorf("the call %q was answered %v, want nothing", call, row)
+			}
+			continue
+		}
+		want := values{"Result": result, "Settled": recent{}}
+		for _, e := range s.settled {
+			if e.call == call && e.result == result {
+				want["Settled"] = e.at
+			}
+		}
+		s.compare(t, row, want, stored)
+		if len(row) == 0 {
+			t.Errorf("the call %q was not entered as answered %d", call, result)
+		}
+	}
+}
+
+// plant makes what the scene is about.
+func (s scene) plant(t *testing.T, p *Partner, id string, stored func(column string, v any) driver.Value) {
+	t.Helper()
+	type statement struct {
+		text string
+		args []driver.Value
+	}
+	var all []statement
+	insert := func(table string, row values) {
+		var columns, marks []string
+		var list []driver.Value
+		for _, column := range slices.Sorted(maps.Keys(row)) {
+			columns, marks, list = append(columns, column), append(marks, "?"), append(list, stored(column, row[column]))
+		}
+		all = append(all, statement{"INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(marks, ", ") + ")", list})
+	}
+	row := with(verbs[s.verb].row, s.row)
+	if _, none := row[""]; !none {
+		insert("ASPStateTempSessions", with(row, values{"SessionId": id, "SessionItemShort": []byte("item")}))
+	}
+	for _, e := range s.settled {
+		insert("MirrorStateSettled", values{"OperationId": e.op, "CallId": e.call, "Settled": e.at, "Result": e.result})
+	}
+	for i, e := range s.removed {
+		tomb := values{"SessionId": id, "OperationId": op(fmt.Sprint("removal", i)), "Removed": e.at, "Created": e.created, "OperationsForgotten": e.forgotten}
+		if e.by != "" {
+			tomb["OperationId"] = e.by
+		}
+		for i, o := range e.ring {
+			if o != "" {
+				tomb[fmt.Sprint("OperationId", i+1)] = o
+			}
+		}
+		insert("MirrorStateTombstones", tomb)
+	}
+	err := p.Main().Write(context.Background(), func(w *storage.Writer) error { // all in one commit
+		for _, one := range all {
+			st, err := w.Query(one.text)
+			if err == nil {
+				_, err = st.Exec(one.args...)
+			}
+			if err != nil {
+				return w.StillInside(err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rowOf has the columns of a session's row as text: none if there is none. When it was settled is not among them.
+func rowOf(t *testing.T, p *Partner, id string) map[string]string {
+	t.Helper()
+	columns := []string{"Created", "Expires", "LockDate", "LockCookie", "Timeout", "TimeoutSeconds", "TimeoutDate", "Locked", "Flags", "SessionItemShort", "SessionItemLong",
+		"LockOperationId", "LockOperationCookie", "LockActionFlags", "LockCallId", "OperationId1", "OperationId2", "OperationId3", "OperationId4",
+		"OperationDate1", "OperationDate2", "OperationDate3", "OperationDate4", "OperationsForgotten", "MadeOperationId"}
+	return selected(t, p, "ASPStateTempSessions", columns, "SessionId = ?1", id)
+}
+
+// selected has columns of one row of a table as text: none if there is none.
+func selected(t *testing.T, p *Partner, table string, columns []string, where string, args ...driver.Value) map[string]string {
+	t.Helper()
+	row := map[string]string{}
+	err := p.Main().Store.Read(func(r *storage.Reader) error {
+		st, err := r.Query("SELECT +" + strings.Join(columns, ", +") + " FROM " + table + " WHERE " + where)
+		if err != nil {
+			return err
+		}
+		v := make([]driver.Value, len(columns))
+		if there, err := st.Row(v, args...); err != nil || !there {
+			return err
+		}
+		for i, column := range columns {
+			row[column] = shown(v[i])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+// shown is a value of a row as text.
+func shown(v driver.Value) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case []byte:
+		return fmt.Sprintf("%X", v)
+	}
+	return fmt.Sprint(v)
+}
+
+// playAll plays scenes on one pair.
+func playAll(t *testing.T, scenes []scene) {
+	p := openPair(t).Partner("a")
+	for _, s := range scenes {
+		t.Run(s.verb+": "+s.name, func(t *testing.T) { s.play(t, p) })
+	}
+}
+
+// writers are the verbs of an operation of their own.
+var writers = []string{"acquire", "make and lock", "make it anew", "update", "release", "store", "store anew", "make", "remove", "remove as holder"}
+
+// once is a scene of each verb, by the fast way (@resent 0) and by the careful one. Its want is that of the verb, if it is there.
+func once(s scene, verbs []string, wants map[string]int64) (all []scene) {
+	for _, verb := range verbs {
+		for resent := range int64(2) {
+			one := s
+			one.verb, one.name = verb, fmt.Sprintf("%s, resent %d", s.name, resent)
+			one.args = with(values{"@resent": resent}, s.args)
+			if want, ok := wants[verb]; ok {
+				one.want = want
+			}
+			all = append(all, one)
+		}
+	}
+	return all
+}

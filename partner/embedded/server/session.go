@@ -1,0 +1,259 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+)
+
+// session is one client's connection.
+type session struct {
+	mirror.Presence
+	p     *Partner
+	login *loginRow // nil: the pair's own, a sysadmin
+	spid  uint16
+	app   string
+	host  string
+
+	loginDatabase string
+	database      string
+
+	ran         int // statements of the request
+	spent       int // statements that a procedure may run less, for tests
+	noCount     bool
+	lockTimeout time.Duration // below 0: without end
+	rowCount    int64         // @@ROWCOUNT
+	lastError   int32         // @@ERROR
+
+	set options
+
+	open            int    // @@TRANCOUNT
+	id              uint64 // of the open transaction
+	transactionName string // of the outermost
+	doomed          bool   // it can only be rolled back
+	saved           []savepoint
+
+	locals localTables // temporary tables
+
+	identity identities
+	before   localTables   // as they were when the open transaction began
+	lease    *mirror.Lease // once the open transaction has touched the database
+
+	prepared      map[int64]preparedText // sp_prepare
+	preparedBytes int64                  // of their texts
+	handle        int64
+}
+
+var _ tds.Session = (*session)(nil)
+
+// Batch implements [tds.Session].
+func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error {
+	if err := s.Enter(); err != nil {
+		return err
+	}
+	defer s.Leave()
+	s.p.counts.batches.Add(1)
+	s.begins(w)
+	b := &batch{s: s, w: w}
+	return s.told(s.ends(w, s.guarded(func() error { return b.runText(ctx, text) })))
+}
+
+// guarded runs a request. A panic fails it, and takes its transaction back.
+func (s *session) guarded(request func() error) error {
+	err := storage.Guarded(request)
+	if _, panicked := errors.AsType[*storage.PanicError](err); panicked {
+		s.rollback(nil)
+	}
+	return err
+}
+
+// Call implements [tds.Session].
+func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error {
+	if err := s.Enter(); err != nil {
+		return err
+	}
+	defer s.Leave()
+	s.begins(w)
+	return s.told(s.ends(w, s.guarded(func() error {
+		if c.ProcID != 0 {
+			return s.systemCall(ctx, c.ProcID, c.Params, w)
+		}
+		return s.callByName(ctx, c, w)
+	})))
+}
+
+// told keeps the number of a request's error for @@ERROR, and has only errors in
+// SQL Server's words go out. A refusal of the session's own database, which was open when the session came
+// there, says that the session is dead.
+func (s *session) told(err error) error {
+	if err == nil {
+		return nil
+	}
+	if d := s.In.Load(); d != nil && d.ClosedTo(&s.Presence, err) {
+		err = d.Killed()
+	}
+	var e *tds.Error
+	var many tds.Errors
+	switch {
+	case errors.As(err, &many):
+		s.lastError = many[0].Number
+	case errors.As(err, &e):
+		s.lastError = e.Number
+	case errors.Is(err, context.Canceled), errors.Is(err, tds.ErrAttention), errors.Is(err, tds.ErrClientGone):
+	default:
+		if fault, ok := errors.AsType[*storage.PanicError](err); ok {
+			s.p.Log.Error("panic", "error", err, "stack", string(fault.Stack))
+		}
+		s.p.Log.Error("request failed", "error", err)
+		s.lastError = 50000
+	}
+	return err
+}
+
+// Begin implements [tds.Session]: a transaction manager request.
+func (s *session) Begin(_ context.Context, _ byte, name string) (uint64, error) {
+	if err := s.Enter(); err != nil {
+		return 0, err
+	}
+	defer s.Leave()
+	if s.begin(); s.open == 1 {
+		s.transactionName = name
+	}
+	return s.id, nil
+}
+
+var transactionIDs atomic.Uint64
+
+func (s *session) begin() {
+	if s.open++; s.open == 1 {
+		s.id, s.transactionName = transactionIDs.Add(1), ""
+		s.before = maps.Clone(s.locals)
+	}
+}
+
+// Commit implements [tds.Session].
+func (s *session) Commit(context.Context) error {
+	if err := s.Enter(); err != nil {
+		s.rollback(nil)
+		return err
+	}
+	defer s.Leave()
+	return s.told(s.commit(nil))
+}
+
+// commit ends the innermost transaction; with the outermost, everything is
+// durable. w, if not nil, is told of that.
+func (s *session) commit(w *tds.Response) error {
+	if s.open == 0 {
+		return message.New(3902, 16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+	}
+	if s.doomed {
+		return errUncommittable()
+	}
+	if s.open--; s.open > 0 {
+		return nil
+	}
+	s.saved = nil
+	l := s.lease
+	s.lease = nil
+	var err error
+	if l != nil {
+		err = l.Commit()
+	}
+	if w != nil {
+		w.TransactionEnded(err == nil)
+	}
+	return err
+}
+
+// Rollback implements [tds.Session].
+func (s *session) Rollback(context.Context) error {
+	if err := s.Enter(); err != nil {
+		s.rollback(nil)
+		return err
+	}
+	defer s.Leave()
+	if s.open == 0 {
+		return s.told(errNoTransaction())
+	}
+	s.rollback(nil)
+	return nil
+}
+
+// rollback undoes the open transaction, with all that are nested in it.
+func (s *session) rollback(w *tds.Response) {
+	if s.lease != nil {
+		s.lease.BreakOff(mirror.ErrLeaseDone)
+		s.lease = nil
+	}
+	if s.open > 0 && w != nil {
+		w.TransactionEnded(false)
+	}
+	if s.open > 0 {
+		s.locals = s.before
+	}
+	s.open, s.doomed, s.saved = 0, false, nil
+}
+
+// inTransaction is the open transaction's lease on the database; nil if none is
+// open. It waits for the turn when the transaction first needs it.
+func (s *session) inTransaction(ctx context.Context, d *mirror.Database) (*mirror.Lease, error) {
+	if s.lease != nil && s.lease.P != d {
+		return nil, message.NotSupported("A transaction on two databases")
+	}
+	if s.open == 0 || s.lease != nil {
+		return s.lease, nil
+	}
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
+	l, err := d.OpenLease(ctx)
+	s.lease = l
+	return l, err
+}
+
+// errLockTimeout is SET LOCK_TIMEOUT run out.
+var errLockTimeout = message.New(1222, 16, "Lock request time out period exceeded.")
+
+// patient is a context that ends, with 1222, when SET LOCK_TIMEOUT says so.
+func (s *session) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.lockTimeout < 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, max(s.lockTimeout, time.Millisecond), errLockTimeout)
+}
+
+// Reset implements [tds.Session].
+func (s *session) Reset(context.Context) error {
+	s.rollback(nil)
+	if err := s.Enter(); err != nil {
+		return err
+	}
+	defer s.Leave()
+	s.set, s.locals, s.identity = options{}, nil, identities{}
+	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
+	s.forgetAllPrepared()
+	if s.database != s.loginDatabase {
+		// If the login's database has gone to the partner meanwhile, the session ends: its client would find it in
+		// a database that it was not logged in to.
+		err := s.use(s.loginDatabase)
+		if why, ok := errors.AsType[*tds.Error](err); ok {
+			return message.ErrKilled(why)
+		}
+		return err
+	}
+	return nil
+}
+
+// Close implements [tds.Session].
+func (s *session) Close() {
+	s.rollback(nil)
+	s.forgetAllPrepared()
+	s.p.Sessions.Remove(&s.Presence)
+}

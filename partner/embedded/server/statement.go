@@ -1,0 +1,303 @@
+package server
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// run runs one statement of a procedure.
+func (f *frame) run(st tsql.Statement) (ending, error) {
+	switch st := st.(type) {
+	case *tsql.Query:
+		return goesOn, f.query(st)
+	case *tsql.Assign:
+		v, err := f.b.evaluate(st.Value)
+		if err == nil {
+			err = f.b.set(st.Variable, v)
+		}
+		f.s.rowCount = 1
+		return goesOn, err
+	case *tsql.Declare:
+		return goesOn, f.declare(st)
+	case *tsql.If:
+		yes, err := f.truth(st.Condition)
+		switch f.s.rowCount = 0; {
+		case err != nil:
+			return goesOn, err
+		case yes:
+			return f.runAll(st.Then)
+		}
+		return f.runAll(st.Else)
+	case *tsql.While:
+		return f.loop(st)
+	case *tsql.Break:
+		return breaks, nil
+	case *tsql.Continue:
+		return continues, nil
+	case *tsql.Return:
+		return returns, f.leaves(st)
+	case *tsql.Exec:
+		return goesOn, f.calls(st)
+	case *tsql.Try:
+		return f.try(st)
+	case *tsql.Throw:
+		return goesOn, f.throw(st)
+	case *tsql.RaiseError:
+		return goesOn, f.raise(st)
+	case *tsql.Print:
+		v, err := f.b.evaluate(st.Value)
+		if err == nil {
+			text, _ := sqlvalue.TextOf(v)
+			f.r.steps = append(f.r.steps, step{err: &tds.Error{Message: text, Proc: f.of.name, Line: int32(st.Line())}, count: noCount})
+		}
+		return goesOn, err
+	case *tsql.Transaction:
+		return goesOn, f.transaction(st)
+	case *tsql.SetOption:
+		return goesOn, f.option(st)
+	case *tsql.Definition:
+		if f.w == nil {
+			return goesOn, errMustWrite
+		}
+		c, err := openCatalogue(f.w, f.d)
+		if err == nil {
+			err = c.object(st, "")
+		}
+		return goesOn, err
+	case *tsql.Merge:
+		return goesOn, f.merge(st)
+	case *tsql.CreateLocal:
+		return goesOn, f.createLocal(st)
+	case *tsql.DropLocal:
+		return goesOn, f.dropLocal(st.Name)
+	case *tsql.DeclareCursor:
+		if f.cursors == nil {
+			f.cursors = map[string]*cursor{}
+		}
+		f.cursors[st.Name] = &cursor{query: st.Query}
+		return goesOn, nil
+	case *tsql.CursorAction:
+		return goesOn, f.cursor(st)
+	}
+	return goesOn, message.NotSupported("This statement in a procedure")
+}
+
+// truth evaluates a condition.
+func (f *frame) truth(e tsql.Expr) (bool, error) {
+	v, err := f.b.evaluate(e)
+	if err != nil {
+		return false, err
+	}
+	n, ok := sqlvalue.IntegerOf(v, 0, 1)
+	return ok && n == 1, nil
+}
+
+func (f *frame) loop(st *tsql.While) (ending, error) {
+	for {
+		if err := f.spend(); err != nil {
+			return returns, err
+		}
+		yes, err := f.truth(st.Condition)
+		if err != nil || !yes {
+			return goesOn, err
+		}
+		switch end, err := f.runAll(st.Body); {
+		case err != nil || end == returns:
+			return end, err
+		case end == breaks:
+			return goesOn, nil
+		}
+	}
+}
+
+func (f *frame) leaves(st *tsql.Return) error {
+	if st.Status == nil {
+		return nil
+	}
+	v, err := f.b.evaluate(*st.Status)
+	if n, ok := sqlvalue.IntegerOf(v, -1<<31, 1<<31-1); ok {
+		f.status = int32(n)
+	}
+	return err
+}
+
+// find finds another procedure of the database; nil: there is none.
+func (x *program) find(name string) (*procedure, error) {
+	if x.set == nil {
+		return committedProcedure(x.d.Store.Objects.Load(), name)
+	}
+	return procedureNamed(x.set, name, x.set.Signature())
+}
+
+// calls runs EXEC of another procedure.
+func (f *frame) calls(st *tsql.Exec) error {
+	p, err := f.find(st.Procedure.Object)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return message.ErrNoProcedure(st.Procedure.String())
+	}
+	list, err := f.b.given(st)
+	if err != nil {
+		return err
+	}
+	a, err := p.bindArguments(list)
+	if err != nil {
+		return err
+	}
+	inner, err := f.call(p, a)
+	if err != nil {
+		return err
+	}
+	defer inner.release()
+	r := result{status: inner.status}
+	if r.outputs, err = inner.outputs(p); err != nil {
+		return err
+	}
+	return f.b.take(st, p, &r)
+}
+
+// noObject is the error of a table that is not there. A TRY of the same procedure or text does not catch it. Source: the manual's
+// TRY...CATCH, "Errors Unaffected by a TRY…CATCH Construct".
+const noObject = 208
+
+func (f *frame) try(st *tsql.Try) (ending, error) {
+	f.tries++
+	end, err := f.runAll(st.Body)
+	f.tries--
+	if err == nil {
+		return end, nil
+	}
+	e, ok := errors.AsType[*tds.Error](err)
+	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name {
+		return returns, err
+	}
+	f.caught = append(f.caught, e)
+	defer func() { f.caught = f.caught[:len(f.caught)-1] }()
+	return f.runAll(st.Catch)
+}
+
+func (f *frame) throw(st *tsql.Throw) error {
+	if st.Number == nil {
+		if len(f.caught) == 0 {
+			return message.New(10704, 15, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
+		}
+		return f.caught[len(f.caught)-1]
+	}
+	return thrown(f.b, st)
+}
+
+// raise is RAISERROR: below severity 11 a message, which changes nothing.
+func (f *frame) raise(st *tsql.RaiseError) error {
+	v, err := f.b.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
+	if err != nil {
+		return err
+	}
+	e, err := sqlvalue.Raised(v, int32(st.Line()))
+	if err != nil {
+		return err
+	}
+	e.Proc = f.of.name
+	if f.tries > 0 && e.Class > 10 {
+		return e
+	}
+	if f.s.lastError = e.Number; e.Class <= 10 {
+		f.s.lastError = 0
+	}
+	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
+	return nil
+}
+
+// transaction is BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN makes: what the
+// call wrote outside of it is the call's in any case.
+func (f *frame) transaction(st *tsql.Transaction) error {
+	name, err := f.b.transactionName(st.Name)
+	if err != nil {
+		return err
+	}
+	switch st.Action {
+	case tsql.BeginTransaction:
+		if f.trans++; f.trans > 1 {
+			return nil
+		}
+		f.named = name
+		_, err := f.exec("SAVEPOINT t", nil)
+		return err
+	case tsql.CommitTransaction:
+		switch f.trans {
+		case 0:
+			return message.New(3902, 16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+		case 1:
+			if _, err := f.exec("RELEASE t", nil); err != nil {
+				return err
+			}
+			f.saved = nil
+		}
+		f.trans--
+		return nil
+	case tsql.SaveTransaction:
+		return f.saves(name)
+	}
+	if name != "" {
+		if back, err := f.goesBack(name); back || err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.trans == 0:
+		return errNoTransaction()
+	case name != "" && name != f.named:
+		return errNoSavepoint(name)
+	}
+	return f.undo()
+}
+
+// undo rolls back to the outermost BEGIN TRANSACTION.
+func (x *program) undo() error {
+	if x.trans == 0 {
+		return nil
+	}
+	x.trans, x.saved = 0, nil
+	if _, err := x.exec("ROLLBACK TO t", nil); err != nil {
+		return err
+	}
+	_, err := x.exec("RELEASE t", nil)
+	return err
+}
+
+func (f *frame) option(st *tsql.SetOption) error {
+	switch st.Option {
+	case "XACT_ABORT":
+		f.abort = strings.EqualFold(st.Value, "ON")
+	case "NOCOUNT":
+		f.silent = strings.EqualFold(st.Value, "ON")
+	default:
+		return f.otherOption(st)
+	}
+	return nil
+}
+
+// otherOption takes the options that are as they are, or change nothing in a procedure.
+func (f *frame) otherOption(st *tsql.SetOption) error {
+	value, err := f.b.optionText(st)
+	switch {
+	case err != nil:
+		return err
+	case st.Option == "QUOTED_IDENTIFIER", st.Option == "ARITHABORT", st.Option == "ARITHIGNORE", strings.HasPrefix(st.Option, "ANSI_NULL_DFLT"):
+		return nil // as when the procedure was made, or about what it can't do
+	case value == "OFF" && (bitOptions[st.Option] == optionImplicit || st.Option == "FMTONLY" || st.Option == "NOEXEC" || st.Option == "PARSEONLY"),
+		value == "ON" && st.Option == "ANSI_PADDING",
+		value == "0" && st.Option == "ROWCOUNT" && f.s.set.rowLimit == 0:
+		return nil
+	}
+	if refusedOption(st.Option, value) != nil {
+		return message.NotSupported("SET %s %s in a procedure", st.Option, value)
+	}
+	return nil
+}

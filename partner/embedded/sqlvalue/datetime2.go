@@ -1,0 +1,44 @@
+package sqlvalue
+
+import (
+	"math"
+	"time"
+)
+
+// datetime2 is SQL Server's datetime2(7): 100 nanoseconds since 1970-01-01 UTC.
+type datetime2 int64
+
+// noDate2 is NULL. It compares as less than every date: ask [datetime2.null] first.
+const (
+	noDate2         datetime2 = math.MinInt64
+	units2PerSecond           = 10_000_000
+	text2Length               = len("2006-01-02 15:04:05.0000000")
+)
+
+// Datetime2Of drops what is below 100 ns.
+func Datetime2Of(t time.Time) datetime2 {
+	return datetime2(t.Unix()*units2PerSecond + int64(t.Nanosecond())/100)
+}
+
+func (d datetime2) time() time.Time {
+	second, rest := divide(int64(d), units2PerSecond)
+	return time.Unix(second, rest*100).UTC()
+}
+
+// Text is the form kept in SQLite, "2006-01-02 15:04:05.0000000".
+func (d datetime2) Text() string {
+	t := d.time()
+	var b [text2Length]byte
+	clockText(b[:20], t)
+	digits(b[20:27], t.Nanosecond()/100)
+	return string(b[:])
+}
+
+// ParseDatetime2 reads the form of [datetime2.text], or one with fewer decimals.
+func ParseDatetime2(s string) (d datetime2, ok bool) {
+	t, ok := parseClock(s)
+	if !ok {
+		return noDate2, false
+	}
+	return Datetime2Of(t), true
+}

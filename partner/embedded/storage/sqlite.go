@@ -1,0 +1,169 @@
+package storage
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+)
+
+// Conn is one SQLite connection, used by one goroutine at a time. It is the
+// driver's own: database/sql would cost more than the statements do.
+type Conn struct {
+	c driver.Conn
+}
+
+// OpenConn opens the file with what every connection needs.
+func OpenConn(path string) (*Conn, error) {
+	// A connector opens with the functions that package tsql has registered.
+	connector, err := sqlite.NewConnector(fmt.Sprintf("file:%s?_pragma=busy_timeout(10000)&_pragma=synchronous(1)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(%d)",
+		uriPath(path), journalBackstop))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	c, err := connector.Connect(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return &Conn{c: c}, nil
+}
+
+// uriPath escapes what has a meaning in a file: URI.
+func uriPath(path string) string {
+	out := make([]byte, 0, len(path))
+	for i := range len(path) {
+		switch c := path[i]; c {
+		case '%', '?', '#':
+			out = fmt.Appendf(out, "%%%02X", c)
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error { return c.c.Close() }
+
+// Script runs statements without parameters.
+func (c *Conn) Script(text string) error {
+	_, err := c.c.(driver.ExecerContext).ExecContext(context.Background(), text, nil)
+	return err
+}
+
+// Prepare makes a statement that lives as long as the connection.
+func (c *Conn) Prepare(text string) (*statement, error) {
+	s, err := c.c.Prepare(text)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", text, err)
+	}
+	return &statement{s: s, E: s.(driver.StmtExecContext), Q: s.(driver.StmtQueryContext)}, nil
+}
+
+// prepareAll prepares each text into its place.
+func (c *Conn) prepareAll(texts map[**statement]string) error {
+	for place, text := range texts {
+		s, err := c.Prepare(text)
+		if err != nil {
+			return err
+		}
+		*place = s
+	}
+	return nil
+}
+
+// statement is a prepared statement. Its argument slice is reused.
+type statement struct {
+	s     driver.Stmt
+	E     driver.StmtExecContext
+	Q     driver.StmtQueryContext
+	args  []driver.NamedValue
+	width int // columns, where [statement.all] has been asked; 0: it was not
+}
+
+// Close closes the statement.
+func (s *statement) Close() error { return s.s.Close() }
+
+func (s *statement) bind(args []driver.Value) []driver.NamedValue {
+	s.args = s.args[:0]
+	for i, a := range args {
+		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+	}
+	return s.args
+}
+
+// Exec runs the statement and tells how many rows it changed.
+func (s *statement) Exec(args ...driver.Value) (int64, error) {
+	r, err := s.E.ExecContext(context.Background(), s.bind(args))
+	clear(s.args) // keep no item alive
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// Row reads the first row into dst; false if there is none.
+func (s *statement) Row(dst []driver.Value, args ...driver.Value) (found bool, err error) {
+	err = s.Rows(dst, func() bool { found = true; return false }, args...)
+	return found, err
+}
+
+// Rows reads each row into dst and calls each, until that returns false.
+func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Value) error {
+	r, err := s.Q.QueryContext(context.Background(), s.bind(args))
+	clear(s.args)
+	if err != nil {
+		return err
+	}
+	for {
+		if err = r.Next(dst); err != nil {
+			break
+		}
+		if !each() {
+			break
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, r.Close())
+}
+
+// All runs a query and keeps what it answers: each row in a slice of its own.
+func (s *statement) All(args []driver.NamedValue) (rows [][]driver.Value, err error) {
+	r, err := s.Q.QueryContext(context.Background(), args)
+	if err != nil {
+		return nil, err
+	}
+	if s.width == 0 {
+		s.width = len(r.Columns())
+	}
+	var block []driver.Value
+	for {
+		if len(block) < s.width {
+			block = make([]driver.Value, s.width*max(1, min(len(rows), 64)))
+		}
+		row := block[:s.width:s.width]
+		if err = r.Next(row); err != nil {
+			break
+		}
+		block = block[s.width:]
+		keepEmpty(row)
+		for i, v := range row {
+			if t, ok := v.(time.Time); ok {
+				row[i] = sqlvalue.Stored(t)
+			}
+		}
+		rows = append(rows, row)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return rows, errors.Join(err, r.Close())
+}

@@ -1,0 +1,175 @@
+package storage
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// Run runs a call in the open transaction. What the client is told is refused; broken says that nothing in the transaction
+// can be kept.
+func (w *Writer) Run(call func(w *Writer) error) (refused, broken error) {
+	written := w.Gathered.count
+	err := Guarded(func() error { return call(w) })
+	if lost, over := errors.AsType[*LostTransaction](err); over {
+		return nil, lost.Why
+	}
+	_, panicked := errors.AsType[*PanicError](err)
+	if panicked || err != nil && !IsTold(err) && w.Gathered.count > written {
+		return nil, err
+	}
+	return err, nil
+}
+
+// Say runs a statement without parameters that comes again.
+func (w *Writer) Say(text string) error {
+	st, err := w.Query(text)
+	if err == nil {
+		_, err = st.Exec()
+	}
+	if err == nil {
+		w.Said(text)
+	}
+	return err
+}
+
+// Said follows what a statement about savepoints, which has run, makes of the changes to the schema that were gathered.
+func (w *Writer) Said(text string) {
+	g := &w.Gathered
+	if name, ok := strings.CutPrefix(text, "SAVEPOINT "); ok {
+		if g.saved == nil {
+			g.saved = map[string]int{}
+		}
+		g.saved[name] = len(g.schema)
+	} else if name, ok := strings.CutPrefix(text, "ROLLBACK TO "); ok {
+		g.Objects = nil
+		if g.saved[name] < len(g.schema) {
+			g.schema = g.schema[:g.saved[name]]
+			w.schemaChanged()
+		}
+	}
+}
+
+// IsTold reports whether an error is one of SQL Server's, for the client.
+func IsTold(err error) bool {
+	_, told := errors.AsType[*tds.Error](err)
+	return told
+}
+
+// LostTransaction: SQLite has ended the transaction by itself, where there was no room. It is for nobody to catch.
+type LostTransaction struct{ Why error }
+
+// Error implements error.
+func (e *LostTransaction) Error() string { return "the transaction is over: " + e.Why.Error() }
+
+// StillInside is the error of a statement, or that it has cost the whole transaction.
+func (w *Writer) StillInside(err error) error {
+	if !IsNoRoom(err) {
+		return err
+	}
+	if _, outside := w.begin.Exec(); outside != nil {
+		return err
+	}
+	return &LostTransaction{err}
+}
+
+// DropLocals drops the temporary tables and table variables of procedures.
+func (w *Writer) DropLocals() error {
+	st, err := w.Query("SELECT name FROM temp.sqlite_schema WHERE type = 'table' AND substr(name, 1, 1) IN ('#', '@')")
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	v := w.Buffer[:1]
+	err = st.Rows(v, func() bool {
+		name, _ := v[0].(string)
+		text.WriteString("DROP TABLE temp." + Quoted(name) + ";")
+		return true
+	})
+	if err != nil || text.Len() == 0 {
+		return err
+	}
+	return w.Script(text.String())
+}
+
+// Define changes the schema of SQLite in the open transaction, and notes it for the mirror.
+func (w *Writer) Define(texts ...string) error {
+	defer w.schemaChanged()
+	for _, text := range texts {
+		if err := w.Script(text); err != nil {
+			return message.InWords(err)
+		}
+		w.Gathered.schema = append(w.Gathered.schema, text)
+	}
+	return nil
+}
+
+// Checks runs a SELECT for its error.
+func (w *Writer) Checks(text string) error {
+	st, err := w.Prepare(text)
+	if err != nil {
+		return message.InWords(err)
+	}
+	_, err = st.All(nil)
+	return errors.Join(message.InWords(err), st.Close())
+}
+
+// Merge runs the statements of a MERGE, and tells how many rows it changed.
+func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue) (changed int64, err error) {
+	run := func(text string, args []driver.NamedValue) (int64, error) {
+		one, err := w.Query(text)
+		if err != nil {
+			return 0, err
+		}
+		r, err := one.E.ExecContext(context.Background(), args)
+		if err != nil {
+			return 0, err
+		}
+		return r.RowsAffected()
+	}
+	if _, err := run(st.Snapshot, args); err != nil {
+		return 0, err
+	}
+	defer func() {
+		if _, undo := run(st.Drop, nil); undo != nil {
+			err = errors.Join(err, undo)
+		}
+	}()
+	if err := w.Checks(st.Check); err != nil {
+		return 0, err
+	}
+	for _, q := range st.Writes {
+		n, err := run(q.SQL, nil)
+		if err != nil {
+			return 0, err
+		}
+		changed += n
+	}
+	return changed, nil
+}
+
+// IsNoRoom reports whether a write failed because the disk, or the file, is full.
+func IsNoRoom(err error) bool { return AsNoRoom(err) != nil }
+
+// AsNoRoom is the error in SQL Server's words if it says that there is no room, or nil.
+func AsNoRoom(err error) *tds.Error {
+	if e, ok := errors.AsType[*tds.Error](message.InWords(err)); ok && e.Number == message.NoRoom {
+		return e
+	}
+	return nil
+}
+
+// RollBack ends the open transaction of w. SQLite may have done so itself, when it found
+// no room.
+func (w *Writer) RollBack() error {
+	_, err := w.Rollback.Exec()
+	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
+		return nil
+	}
+	return err
+}
