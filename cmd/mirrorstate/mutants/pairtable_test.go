@@ -66,125 +66,125 @@ var pairMutants = []mutant{
 	// I2: what was acknowledged under FULL survives every failover.
 	{
 		invariant: "I2", name: "takes for granted that the mirror has a commit",
-		file: "partner/embedded/harden.go",
+		file: "partner/embedded/mirror/harden.go",
 		old:  `if lost := <-shipped; lost == nil {`,
 		new:  `if lost := error(nil); lost == nil {`,
-		pkg:  "partner/embedded", test: "TestMirror_lost",
+		pkg:  "partner/embedded/server", test: "TestMirror_lost",
 	},
 	{
 		invariant: "I2", name: "publishes before the mirror has answered",
-		file: "partner/embedded/harden.go",
-		old: `	var exposed *mirroring
+		file: "partner/embedded/mirror/harden.go",
+		old: `	var exposed *storage.Mirroring
 	sent := shipped != nil // the mirror may have it
 	if sent {
 		if lost := <-shipped; lost == nil {
-			p.acked.Store(rec.lsn)
+			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = p.goOn(w, rec, lost)
+			exposed, alone = d.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
-			sent = !isNoRoom(lost) // its own transaction failed
+			sent = !storage.IsNoRoom(lost) // its own transaction failed
 		}
 	}
 	if err == nil {
-		exposed, err = p.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newReignIfOwed(w, rec, exposed)
 	}
 	if err == nil {
-		if p.beforeCommit != nil {
-			p.beforeCommit(rec)
+		if d.BeforeCommit != nil {
+			d.BeforeCommit(rec)
 		}
-		if err = p.stand(); err == nil {
-			_, err = w.commit.exec()
+		if err = d.stand(); err == nil {
+			_, err = w.Commit.Exec()
 		}
 	}
 `,
-		new: `	var exposed *mirroring
+		new: `	var exposed *storage.Mirroring
 	sent := shipped != nil // the mirror may have it
 	if err == nil {
-		exposed, err = p.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newReignIfOwed(w, rec, exposed)
 	}
 	if err == nil {
-		if p.beforeCommit != nil {
-			p.beforeCommit(rec)
+		if d.BeforeCommit != nil {
+			d.BeforeCommit(rec)
 		}
-		if err = p.stand(); err == nil {
-			_, err = w.commit.exec()
+		if err = d.stand(); err == nil {
+			_, err = w.Commit.Exec()
 		}
 	}
 	if sent {
 		if lost := <-shipped; lost == nil {
-			p.acked.Store(rec.lsn)
+			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = p.goOn(w, rec, lost)
+			exposed, alone = d.goOn(w, rec, lost)
 			err = errors.Join(err, alone)
-			sent = !isNoRoom(lost) // its own transaction failed
+			sent = !storage.IsNoRoom(lost) // its own transaction failed
 		}
 	}
 `,
-		pkg: "partner/embedded", test: "TestCommit_theMirrorHasItFirst",
+		pkg: "partner/embedded/server", test: "TestCommit_theMirrorHasItFirst",
 	},
 	{
 		invariant: "I2", name: "goes on without the mirror though the witness may have elected it",
-		file: "partner/embedded/witness.go",
-		old: `	if !p.seen(principal) || principal.state.Load().sequence < w.sequence {
+		file: "partner/embedded/mirror/witness.go",
+		old: `	if !s.seen(principal) || principal.State.Load().Sequence < w.sequence {
 		return false
 	}`,
 		new: ``,
-		pkg: "partner/embedded", test: "TestWitness_oneOfTheTwo",
+		pkg: "partner/embedded/server", test: "TestWitness_oneOfTheTwo",
 	},
 	{
 		invariant: "I2", name: "elects a mirror that has not got everything",
-		file: "partner/embedded/witness.go",
+		file: "partner/embedded/mirror/witness.go",
 		old: `	return w.on && w.inSync && w.sequence <= sequence
 }
 
-// elect settles that the mirror of that role sequence takes over: the old
+// Elect settles that the mirror of that role sequence takes over: the old
 // principal can't go on without it any more. false: the old one was first.
-func (w *witness) elect(sequence int64) bool {
+func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.on || !w.inSync || w.sequence > sequence {`,
 		new: `	return w.on && w.sequence <= sequence
 }
 
-// elect settles that the mirror of that role sequence takes over: the old
+// Elect settles that the mirror of that role sequence takes over: the old
 // principal can't go on without it any more. false: the old one was first.
-func (w *witness) elect(sequence int64) bool {
+func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.on || w.sequence > sequence {`,
-		pkg: "partner/embedded", test: "TestWitness_oneOfTheTwo",
+		pkg: "partner/embedded/server", test: "TestWitness_oneOfTheTwo",
 	},
 	{
 		invariant: "I2", name: "takes its next commit for the one that only the mirror has",
-		file: "partner/embedded/harden.go",
-		old: `	m.newReign(m.sequence, rec.lsn-1)
-	if err := w.inTransaction`,
-		new: `	if err := w.inTransaction`,
-		pkg: "partner/embedded", test: "TestCommit_exposedIsAnotherReign",
+		file: "partner/embedded/mirror/harden.go",
+		old: `	m.NewReign(m.Sequence, rec.LSN-1)
+	if err := w.InTransaction`,
+		new: `	if err := w.InTransaction`,
+		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherReign",
 	},
 	{
 		invariant: "I2", name: "takes a commit after a crash for the one that only the mirror has",
-		file: "partner/embedded/life.go",
-		old:  `		m.newReign(m.sequence, p.store.lsn.Load())`,
+		file: "partner/embedded/mirror/life.go",
+		old:  `		m.NewReign(m.Sequence, d.Store.LSN.Load())`,
 		new:  ``,
-		pkg:  "partner/embedded", test: "TestCommit_afterACrashIsAnotherReign",
+		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherReign",
 	},
 	{
 		invariant: "I2", name: "takes its next commit for one in doubt that it could not note",
-		file: "partner/embedded/room.go",
-		old:  `	if !p.owesReign || exposed != nil {`,
+		file: "partner/embedded/mirror/room.go",
+		old:  `	if !d.OwesReign || exposed != nil {`,
 		new:  `	if true {`,
-		pkg:  "partner/embedded", test: "TestFullDisk_theReignIsOwed",
+		pkg:  "partner/embedded/server", test: "TestFullDisk_theReignIsOwed",
 	},
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",
-		file: "partner/embedded/harden.go",
-		old:  `		return p.undo(w, rec, sent, err)`,
-		new: `		_ = p.undo(w, rec, sent, err)
+		file: "partner/embedded/mirror/harden.go",
+		old:  `		return d.undo(w, rec, sent, err)`,
+		new: `		_ = d.undo(w, rec, sent, err)
 		return nil`,
-		pkg: "partner/embedded", test: "TestPrincipal_commitFails",
+		pkg: "partner/embedded/server", test: "TestPrincipal_commitFails",
 	},
 	{
 		invariant: "I2", name: "takes the row of a write for its commit",
