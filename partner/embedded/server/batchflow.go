@@ -63,11 +63,17 @@ func (b *batch) spend(ctx context.Context) error {
 	return nil
 }
 
-// statementErrors are the errors after which a batch goes on with its next statement, where XACT_ABORT is OFF and no
+// statementErrors are the errors after which a batch or a procedure goes on with its next statement, where XACT_ABORT is OFF and no
 // TRY is around. Source: the manual's SET XACT_ABORT, SET ARITHABORT and "Database engine events and errors".
 var statementErrors = map[int32]bool{
 	201: true, 220: true, 512: true, 515: true, 547: true, 628: true, 2601: true, 2627: true, 2628: true, 2812: true, 3701: true,
 	3902: true, 3903: true, 6401: true, 8115: true, 8134: true, 8152: true, 8144: true, 8145: true,
+}
+
+// endsAll tells whether an error of a statement ends the batch or procedure it stands in, where no TRY is around: THROW always does.
+func endsAll(st tsql.Statement, e *tds.Error) bool {
+	_, thrown := st.(*tsql.Throw)
+	return thrown || e.Class > 16 || !statementErrors[e.Number]
 }
 
 // abortingErrors are those that roll back the open transaction, whatever XACT_ABORT says: conversions that fail.
@@ -89,6 +95,9 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	}
 	s := b.s
 	s.lastError = e.Number
+	if s.over {
+		return err
+	}
 	switch _, raised := st.(*tsql.RaiseError); {
 	case e.Class >= message.FatalClass:
 		return err
@@ -98,8 +107,10 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 		} else {
 			s.rollback(b.w)
 		}
+		s.over = b.tries == 0
 		return err
-	case b.tries > 0, s.has(optionXactAbort), e.Class > 16, !statementErrors[e.Number]:
+	case b.tries > 0, s.has(optionXactAbort), endsAll(st, e):
+		s.over = b.tries == 0
 		return err
 	}
 	b.failed = e.Number
@@ -306,6 +317,7 @@ func (b *batch) try(ctx context.Context, st *tsql.Try) (ending, error) {
 	if !ok || e.Class >= message.FatalClass || e.Number == unsupported || e.Number == noObject && e.Proc == "" && e != b.below || ctx.Err() != nil {
 		return returns, err // a refusal of ours is for the client, whatever is around
 	}
+	b.s.over = false
 	b.caught = append(b.caught, e)
 	defer func() { b.caught = b.caught[:len(b.caught)-1] }()
 	return b.runAll(ctx, st.Catch)
@@ -437,7 +449,7 @@ func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.W
 
 // begins prepares the session for a request.
 func (s *session) begins(w *tds.Response) {
-	s.ran = 0
+	s.ran, s.over = 0, false
 	w.TextSize(s.set.textSize)
 }
 

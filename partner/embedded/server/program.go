@@ -272,16 +272,13 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 		e.Proc = f.of.name
 	}
 	f.s.lastError = e.Number
-	if f.abort || f.tries > 0 || e.Class > 16 || !endsStatementOnly[e.Number] {
+	if f.s.over || f.abort || f.tries > 0 || endsAll(st, e) {
+		f.s.over = f.tries == 0
 		return err
 	}
 	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
 	return nil
 }
-
-// endsStatementOnly are the errors after which a batch goes on with its next statement, where
-// XACT_ABORT is off and no TRY is around. Source: the manual's SET XACT_ABORT, and Database engine events and errors.
-var endsStatementOnly = map[int32]bool{515: true, 547: true, 2601: true, 2627: true, 50000: true}
 
 // evaluate computes an expression on the open transaction.
 func (f *frame) evaluate(e *tsql.Expr) (any, error) {

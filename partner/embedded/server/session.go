@@ -25,8 +25,9 @@ type session struct {
 	loginDatabase string
 	database      string
 
-	ran         int // statements of the request
-	spent       int // statements that a procedure may run less, for tests
+	ran         int  // statements of the request
+	over        bool // an error has ended it: no statement around that of the error goes on
+	spent       int  // statements that a procedure may run less, for tests
 	noCount     bool
 	lockTimeout time.Duration // below 0: without end
 	rowCount    int64         // @@ROWCOUNT

@@ -178,6 +178,7 @@ func (f *frame) try(st *tsql.Try) (ending, error) {
 	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name {
 		return returns, err
 	}
+	f.s.over = false
 	f.caught = append(f.caught, e)
 	defer func() { f.caught = f.caught[:len(f.caught)-1] }()
 	return f.runAll(st.Catch)
