@@ -21,7 +21,7 @@ import (
 // where it can't take over without us: see [Pair.mayExpose].
 func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() error) error {
 	if len(rec.Changes) == 0 && len(rec.Schema) == 0 {
-		_, err := w.Rollback.Exec()
+		_, err := w.Commit.Exec() // temporary tables stay: a call that takes long goes on with them
 		return err
 	}
 	if err := d.stand(); err != nil {

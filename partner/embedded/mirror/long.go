@@ -17,9 +17,10 @@ type LongTurns struct {
 	Waits func(context.Context) (context.Context, context.CancelFunc) // how long for its turn
 	D     *Database
 	Began time.Time // of this turn; zero: it has none
+	w     *storage.Writer
 }
 
-// RunLong runs a call that takes long, alone among its like: its temporary tables are the connection's.
+// RunLong runs a call that takes long, alone among its like, on a connection of its own: its temporary tables are the connection's.
 func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (context.Context, context.CancelFunc), run func(w *storage.Writer, l *LongTurns) error) error {
 	select {
 	case d.long <- struct{}{}:
@@ -31,10 +32,10 @@ func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (con
 	if err := l.Take(ctx); err != nil {
 		return err
 	}
-	if err := d.Store.Main.DropLocals(); err != nil { // of one that did not get its turn again
+	if err := l.w.DropLocals(); err != nil { // of one that did not get its turn again
 		return errors.Join(err, l.give(true))
 	}
-	refused := storage.Guarded(func() error { return run(d.Store.Main, l) })
+	refused := storage.Guarded(func() error { return run(l.w, l) })
 	if l.Began.IsZero() {
 		return refused // it did not get its turn again
 	}
@@ -59,7 +60,10 @@ func (l *LongTurns) Take(ctx context.Context) error {
 	l.D.Store.Mu.Lock()
 	err := l.D.stillWritable()
 	if err == nil {
-		if err = l.D.Store.Main.Open(); err != nil {
+		if l.w, err = l.D.Store.Long(); err == nil {
+			err = l.w.Open()
+		}
+		if err != nil {
 			err = fmt.Errorf("begin on %s: %w", l.D.Instance.Letter, err)
 		}
 	}
@@ -74,7 +78,7 @@ func (l *LongTurns) Take(ctx context.Context) error {
 // give makes durable what was written in the turn, and passes it on. lost says that there is nothing: the transaction is over.
 func (l *LongTurns) give(lost bool) error {
 	defer l.leave()
-	w := l.D.Store.Main
+	w := l.w
 	if lost {
 		defer w.Ends()
 		return w.RollBack()

@@ -69,7 +69,11 @@ func TestLong_losesItsTurn(t *testing.T) {
 	err := p.Main().Exclusively(t.Context(), func(*storage.Writer) error {
 		p.Main().Store.Mu.Lock()
 		defer p.Main().Store.Mu.Unlock()
-		return p.Main().Store.Main.Script("CREATE TEMP TABLE [#expired] (SessionId)")
+		w, err := p.Main().Store.Long()
+		if err != nil {
+			return err
+		}
+		return w.Script("CREATE TEMP TABLE [#expired] (SessionId)")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,4 +102,43 @@ func sessions(t *testing.T, p *Partner) (n int64) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// A call has its temporary tables to itself, whatever the name, also beside one that takes long and waits for its turn.
+func TestLong_tablesOfItsOwn(t *testing.T) {
+	pair := openPair(t)
+	p := pair.Partner("a")
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- p.Main().RunLong(context.Background(), (&session{p: p, lockTimeout: -1}).patient, func(w *storage.Writer, l *mirror.LongTurns) error {
+			if err := w.Script("CREATE TEMP TABLE [#t] (n)"); err != nil {
+				return err
+			}
+			for l.Began = l.Began.Add(-time.Minute); ; { // its turn has been long enough
+				if err := l.Pause(context.Background()); err != nil {
+					return err
+				}
+				select {
+				case begun <- struct{}{}:
+				default:
+				}
+				select {
+				case <-goOn:
+					return w.Script("DROP TABLE temp.[#t]")
+				default:
+					l.Began = l.Began.Add(-time.Minute)
+				}
+			}
+		})
+	}()
+	<-begun
+	out, _, err := runBody(t.Context(), t, p, "CREATE TABLE #t (n int) INSERT INTO #t (n) VALUES (7) SELECT @out = n FROM #t")
+	if err != nil || out != "7" {
+		t.Errorf("%v, %v", out, err)
+	}
+	close(goOn)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -57,6 +57,7 @@ type Store struct {
 	Mu        sync.Mutex
 	Main      *Writer // of the groups of procedure calls, and of what the principal ships
 	Exclusive *Writer // of ad-hoc statements and explicit transactions
+	long      *Writer // of calls that take long; nil: there was none yet
 	ships     int     // commits since the list of changes was last trimmed
 	unmoved   int     // rows written since tendJournal was last woken
 
@@ -151,6 +152,18 @@ func (c *Conn) Number(query string) (int64, error) {
 	return n, errors.Join(err, s.Close())
 }
 
+// Long is the connection of calls that take long, whose temporary tables stay there while others write. The caller holds the turn.
+func (s *Store) Long() (*Writer, error) {
+	if s.long == nil {
+		w, err := openWriter(s.Path, &s.version)
+		if err != nil {
+			return nil, err
+		}
+		s.long = w
+	}
+	return s.long, nil
+}
+
 // openReader opens a connection that reads.
 func openReader(path string, version *atomic.Int64) (*Reader, error) {
 	c, err := OpenConn(path)
@@ -176,12 +189,12 @@ func (s *Store) close() error {
 	for len(s.adhoc) > 0 {
 		errs = append(errs, (<-s.adhoc).Close())
 	}
-	for _, w := range []*Writer{s.Exclusive, s.Main} {
+	for _, w := range []*Writer{s.long, s.Exclusive, s.Main} {
 		if w != nil {
 			errs = append(errs, w.Close())
 		}
 	}
-	s.Exclusive, s.Main = nil, nil
+	s.long, s.Exclusive, s.Main = nil, nil, nil
 	return errors.Join(errs...)
 }
 
