@@ -38,13 +38,13 @@ type folder struct {
 func OpenFolder(o *Options) (*folder, error) {
 	dir := o.Dir
 	if dir == "" {
-		return nil, errors.New("the embedded pair needs a data folder; name one with --data")
+		return nil, errors.New("the embedded pair needs a data folder; name one with --data, in Go Options.Dir")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder %s: %w; choose another one with --data", dir, err)
+		return nil, fmt.Errorf("make the data folder %s: %w; choose another one with --data, in Go Options.Dir", dir, err)
 	}
 	if err := secretfile.Refuse(dir); err != nil {
-		return nil, fmt.Errorf("%w, or choose another folder with --data", err)
+		return nil, fmt.Errorf("%w, or choose another folder with --data, in Go Options.Dir", err)
 	}
 	if err := claim(dir); err != nil {
 		return nil, err
@@ -87,19 +87,19 @@ func claim(dir string) error {
 	case err == nil && string(text) == markerText:
 		return nil
 	case err == nil && strings.HasPrefix(string(text), "mirrorstate "):
-		return fmt.Errorf("%s was made by another version of mirrorstate; choose another folder with --data", dir)
+		return fmt.Errorf("%s was made by another version of mirrorstate; choose another folder with --data, in Go Options.Dir", dir)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("read %s: %w; choose another folder with --data", marker, err)
+		return fmt.Errorf("read %s: %w; choose another folder with --data, in Go Options.Dir", marker, err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("read the data folder: %w; choose another one with --data", err)
+		return fmt.Errorf("read the data folder: %w; choose another one with --data, in Go Options.Dir", err)
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("%s is not a mirrorstate data folder; choose an empty one with --data", dir)
+		return fmt.Errorf("%s is not a mirrorstate data folder; choose an empty one with --data, in Go Options.Dir", dir)
 	}
 	if err := os.WriteFile(marker, []byte(markerText), 0o600); err != nil {
-		return fmt.Errorf("write into the data folder: %w; choose another one with --data", err)
+		return fmt.Errorf("write into the data folder: %w; choose another one with --data, in Go Options.Dir", err)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	if err := lockFile(f); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s is in use by another mirrorstate; stop that one or choose another folder with --data", dir)
+		return nil, fmt.Errorf("%s is in use by another mirrorstate; stop that one or choose another folder with --data, in Go Options.Dir", dir)
 	}
 	return f, nil
 }
@@ -151,7 +151,7 @@ func (f *folder) chooseEmpty(wanted bool) error {
 		return nil
 	}
 	if !f.isNew() {
-		return fmt.Errorf("%s holds a pair already; choose an empty folder with --data for servers without databases", f.Dir)
+		return fmt.Errorf("%s holds a pair already; choose an empty folder (--data; in Go Options.Dir) for servers without databases", f.Dir)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return fmt.Errorf("write into the data folder: %w", err)

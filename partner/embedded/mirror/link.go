@@ -55,6 +55,20 @@ func (p *Pair) State() string {
 	return ""
 }
 
+// Synchronized waits until the state is SYNCHRONIZED. The error is that of ctx.
+func (p *Pair) Synchronized(ctx context.Context) error {
+	events, unsubscribe := p.Events()
+	defer unsubscribe()
+	for p.State() != StateSynchronized.String() {
+		select {
+		case <-events:
+		case <-ctx.Done():
+			return fmt.Errorf("the state is %s: %w", p.State(), context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
 // LinkState is the state of the mirroring session.
 func (s *Session) LinkState() LinkState { return LinkState(s.link.state.Load()) }
 

@@ -198,10 +198,11 @@ func (p *Pair) Close() error {
 func (p *Pair) Database() string { return p.Folder.title }
 
 // ConnectionString is for go-mssqldb: both partners and the database that the pair began with, so that a client finds
-// the principal whichever of them it is. It asks for no encryption, as [Partner.ConnectionString].
+// the principal whichever of them it is. It asks for no encryption. go-mssqldb does not hear a context before a server has answered, so the
+// waits for one that is frozen are bounded by it.
 func (p *Pair) ConnectionString() string {
 	host, port := p.Partners[1].hostPort()
-	return p.Partners[0].ConnectionString(p.Folder.title) + fmt.Sprintf(";failoverpartner=%s;failoverport=%s", host, port)
+	return p.Partners[0].ConnectionString(p.Folder.title) + fmt.Sprintf(";failoverpartner=%s;failoverport=%s;dial timeout=2;connection timeout=5", host, port)
 }
 
 // User is the name of the login.

@@ -35,16 +35,22 @@ func (p *Partner) makeSchema(d *mirror.Database, script string) (made bool, err 
 		if err == nil && first != nil {
 			err = first
 		}
+		if err == nil && s.open != 1 {
+			err = errors.New("the script runs in a transaction, and may neither end that nor leave another one open")
+		}
+		if e, ok := errors.AsType[*tds.Error](err); ok && e.Number == notInTransaction {
+			err = fmt.Errorf("%w The script runs in a transaction in %s, which is there already", err, d.Title)
+		}
 		if err != nil {
 			return false, fmt.Errorf("make the schema of %s: line %d: %w", d.Title, lineOf(b, err), err)
 		}
 		made = true
 	}
-	if s.open != 1 {
-		return false, fmt.Errorf("make the schema of %s: it runs in a transaction, and may neither end that nor leave one open", d.Title)
-	}
 	return made, s.commit(nil)
 }
+
+// notInTransaction is the error of what may not stand in a transaction, such as CREATE DATABASE.
+const notInTransaction = 226
 
 // lineOf is the line of the script in which an error of the batch is.
 func lineOf(b sqlscript.Batch, err error) int {
