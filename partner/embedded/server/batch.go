@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"sync"
@@ -213,12 +214,11 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	if err != nil {
 		return err
 	}
+	b.s.tries = b.tries
 	r, err := b.s.execute(ctx, p, d, list)
-	if err != nil {
-		return err
-	}
+	b.s.tries = 0
 	b.w.InProcedure(true)
-	err = b.s.send(b.w, p, r)
+	err = errors.Join(b.s.send(b.w, p, r), err)
 	b.w.InProcedure(false)
 	if err != nil {
 		return err

@@ -327,7 +327,7 @@ func (b *batch) try(ctx context.Context, st *tsql.Try) (ending, error) {
 func (b *batch) throw(st *tsql.Throw) error {
 	if st.Number == nil {
 		if len(b.caught) == 0 {
-			return message.New(10704, 15, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
+			return message.New(10704, 15, "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW statement inside a CATCH block, or add error parameters to the THROW statement.")
 		}
 		again := *b.caught[len(b.caught)-1]
 		return &again
@@ -373,7 +373,7 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 		return err
 	}
 	if e.Class <= 10 {
-		b.s.lastError = 0
+		b.s.lastError = told(st, e)
 		b.w.Info(e)
 		b.w.Did(tds.CommandNone, noCount)
 		return nil
@@ -384,6 +384,14 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 	}
 	b.w.Error(e)
 	return nil
+}
+
+// told is @@ERROR after a message of RAISERROR.
+func told(st *tsql.RaiseError, e *tds.Error) int32 {
+	if st.SetError {
+		return e.Number
+	}
+	return 0
 }
 
 // describe answers what a statement would, while FMTONLY is ON: the columns of queries, in all branches.

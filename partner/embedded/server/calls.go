@@ -133,10 +133,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	b := batch{s: s, w: w}
 	b.implicitly()
 	r, err := s.execute(ctx, p, d, list)
-	if err != nil {
-		return b.aborts(err)
-	}
-	if err := s.send(w, p, r); err != nil {
+	if err := errors.Join(s.send(w, p, r), b.aborts(err)); err != nil {
 		return err
 	}
 	w.ReturnStatus(r.status)
@@ -173,7 +170,7 @@ func (s *session) execute(ctx context.Context, p *procedure, d *mirror.Database,
 	s.p.counts.call(p.name)
 	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
-		return nil, p.located(err)
+		return r, p.located(err)
 	}
 	return r, nil
 }
@@ -181,8 +178,11 @@ func (s *session) execute(ctx context.Context, p *procedure, d *mirror.Database,
 // errMustWrite: a call that usually only reads has something to write.
 var errMustWrite = errors.New("the call writes")
 
-// send writes the result sets, counts and passing errors of a call.
+// send writes the result sets, counts and passing errors of a call, or of what it did before it failed.
 func (s *session) send(w *tds.Response, p *procedure, r *result) error {
+	if r == nil {
+		return nil
+	}
 	for _, st := range r.steps {
 		switch {
 		case st.err != nil:

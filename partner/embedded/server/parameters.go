@@ -33,9 +33,6 @@ type given struct {
 
 // bindArguments finds the value of each of the procedure's parameters.
 func (p *procedure) bindArguments(list []given) (sqlvalue.Arguments, error) {
-	if len(list) > len(p.params) {
-		return nil, p.refusal(8144, "Procedure or function %s has too many arguments specified.", p.name)
-	}
 	a := make(sqlvalue.Arguments, len(p.params))
 	have := make([]bool, len(p.params))
 	for i, g := range list {
@@ -44,6 +41,8 @@ func (p *procedure) bindArguments(list []given) (sqlvalue.Arguments, error) {
 			if at = p.parameter(g.name); at < 0 {
 				return nil, p.refusal(8145, "%s is not a parameter for procedure %s.", g.name, p.name)
 			}
+		} else if i >= len(p.params) {
+			return nil, p.refusal(8144, "Procedure or function %s has too many arguments specified.", p.name)
 		}
 		if have[at] {
 			return nil, p.refusal(8143, "Parameter '%s' was supplied multiple times.", p.params[at].written)

@@ -69,7 +69,8 @@ const (
 	maxStatements = 10_000_000
 )
 
-// runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction.
+// runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction; and what it answered
+// before is answered, too.
 func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (r *result, err error) {
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
@@ -84,11 +85,11 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	tried := false
 	var turns *mirror.LongTurns
 	run := func(rd *storage.Reader, w *storage.Writer, noRoom bool) (*result, error) {
-		x := &program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns}
+		x := &program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
 		f, err := x.call(p, a)
 		tried = x.tried
 		if storage.IsTold(err) {
-			return nil, errors.Join(err, x.undo())
+			return x.r, errors.Join(err, x.undo())
 		}
 		if err != nil {
 			return nil, err
@@ -134,11 +135,12 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	}
 	waits, cancel := s.patient(ctx)
 	defer cancel()
-	err = d.Write(waits, func(w *storage.Writer) (err error) {
-		r, err = run(w.Reader, w, false)
-		return err
+	var ended error // of the procedure itself
+	err = d.Write(waits, func(w *storage.Writer) error {
+		r, ended = run(w.Reader, w, false)
+		return ended
 	})
-	if err != nil {
+	if err != nil && ended == nil {
 		r = nil
 	}
 	if storage.IsNoRoom(err) && tried { // SQLite says so when it commits, SQL Server when it writes

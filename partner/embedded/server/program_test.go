@@ -34,7 +34,10 @@ func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out an
 			fmt.Fprintf(&b, "(%d)", st.count)
 		}
 	}
-	return r.outputs[0], b.String(), err
+	if err != nil {
+		return nil, b.String(), err
+	}
+	return r.outputs[0], b.String(), nil
 }
 
 // What a procedure's statements do. Source: the manual's Transact-SQL reference, under each statement's name.

@@ -26,6 +26,7 @@ type session struct {
 	database      string
 
 	ran         int  // statements of the request
+	tries       int  // TRY around the call that is to begin
 	over        bool // an error has ended it: no statement around that of the error goes on
 	spent       int  // statements that a procedure may run less, for tests
 	noCount     bool

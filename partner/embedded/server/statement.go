@@ -187,7 +187,7 @@ func (f *frame) try(st *tsql.Try) (ending, error) {
 func (f *frame) throw(st *tsql.Throw) error {
 	if st.Number == nil {
 		if len(f.caught) == 0 {
-			return message.New(10704, 15, "To rethrow an error, a THROW statement must be used inside a CATCH block.")
+			return message.New(10704, 15, "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW statement inside a CATCH block, or add error parameters to the THROW statement.")
 		}
 		return f.caught[len(f.caught)-1]
 	}
@@ -209,7 +209,7 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 		return e
 	}
 	if f.s.lastError = e.Number; e.Class <= 10 {
-		f.s.lastError = 0
+		f.s.lastError = told(st, e)
 	}
 	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
 	return nil

@@ -34,6 +34,9 @@ func Raised(v []any, line int32) (*tds.Error, error) {
 	if err != nil {
 		return nil, err
 	}
+	if class == 10 {
+		class = 0 // so it is sent
+	}
 	return &tds.Error{Number: 50000, Class: uint8(max(class, 0)), State: uint8(state), Message: text, Line: line}, nil
 }
 

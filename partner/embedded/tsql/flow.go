@@ -17,6 +17,7 @@ type RaiseError struct {
 	position
 	Message, Severity, State Expr
 	Args                     []Expr
+	SetError                 bool // @@ERROR is its number, whatever the severity
 }
 
 // While is WHILE condition statement.
@@ -134,8 +135,10 @@ func (p *parser) raiseError(at position) Statement {
 	}
 	p.expectSymbol(")")
 	if p.accept("WITH") {
-		for p.accept("NOWAIT") || p.accept("SETERROR") || p.acceptSymbol(",") {
-			continue
+		for more := true; more; {
+			sets := p.accept("SETERROR")
+			st.SetError = st.SetError || sets
+			more = sets || p.accept("NOWAIT") || p.acceptSymbol(",")
 		}
 	}
 	p.finish()
