@@ -252,7 +252,11 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 		o.Name, o.ID = old.Name, old.ID
 	}
 	if kind == storage.KindProcedure {
-		if _, err := compiledProcedure(text, c.set.Signature(), c.set.Columns); err != nil {
+		p, err := compiledProcedure(text, c.set.Signature(), c.set.Columns)
+		if err == nil {
+			err = c.resolve(p)
+		}
+		if err != nil {
 			return err
 		}
 		return c.add(o)

@@ -91,7 +91,7 @@ func TestEvaluate_AsSQLite(t *testing.T) {
 
 // What Values can't answer is the error; a table's columns are SQLite's to ask.
 func TestEvaluate_Fails(t *testing.T) {
-	p, err := ParseProcedure("CREATE PROCEDURE p @a int AS SET @a = @a + @b SET @a = (SELECT COUNT(*) FROM t)", nil)
+	p, err := ParseProcedure("CREATE PROCEDURE p @a int, @b int AS SET @a = @a + @b SET @a = (SELECT COUNT(*) FROM t)", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 func (p *parser) exec(at position) Statement {
 	e := &Exec{position: at}
 	if p.peek(0).isVariable() && p.peek(1).isSymbol("=") {
-		e.Return = p.variable()
+		e.Return = p.declaredVariable()
 		p.pos++
 	}
 	switch t := p.peek(0); {

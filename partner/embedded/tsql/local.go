@@ -146,7 +146,7 @@ func (p *parser) cursor(at position, word string) Statement {
 	if word == "FETCH" {
 		p.expect("INTO")
 		for {
-			st.Into = append(st.Into, p.variable())
+			st.Into = append(st.Into, p.declaredVariable())
 			if !p.acceptSymbol(",") {
 				break
 			}

@@ -112,7 +112,7 @@ func (q *Query) returning(n Name, alias, where string) {
 
 // setVariable parses @v = value of an UPDATE: a value of the row as it was; or @v = column = value, which sets both.
 func (p *parser) setVariable(q *Query) {
-	name := p.variable()
+	name := p.declaredVariable()
 	p.expectSymbol("=")
 	var f fragment
 	if p.startsAssignment() {

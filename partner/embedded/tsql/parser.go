@@ -194,6 +194,27 @@ func (p *parser) variable() string {
 	return strings.ToLower(t.text)
 }
 
+// declaredVariable takes a variable that the procedure has declared before (137).
+func (p *parser) declaredVariable() string {
+	line := p.line()
+	name := p.variable()
+	if p.err == nil {
+		p.mustBeDeclared(name, line)
+	}
+	return name
+}
+
+// mustBeDeclared fails where a procedure's body names a variable that it has not declared. Of a batch it shows when it runs: what comes
+// with it may declare some.
+func (p *parser) mustBeDeclared(name string, line int) {
+	if p.body == nil {
+		return
+	}
+	if _, known := p.body.types[name]; !known {
+		p.fail(&Error{Number: 137, State: 1, Class: 15, Line: line, Message: fmt.Sprintf(`Must declare the scalar variable "%s".`, name)})
+	}
+}
+
 // isVariable says whether the token is a variable and no system value.
 func (t token) isVariable() bool {
 	return t.kind == variableToken && !strings.HasPrefix(t.text, "@@")

@@ -52,6 +52,7 @@ func (p *parser) operand() fragment {
 		name := strings.ToLower(t.text)
 		f := fragment{sql: p.in.needParameter(name), variable: name, typ: p.declared[name]}
 		if p.body != nil {
+			p.mustBeDeclared(name, int(t.line))
 			f.typ, f.eval = p.body.types[name], ofVariable(name)
 		}
 		return f

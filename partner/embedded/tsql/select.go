@@ -334,7 +334,7 @@ func (p *parser) expanded(s *selection, qualifier string) string {
 // variables as they were before the statement, so a value that builds on
 // another of the same statement, or on the row before, is refused.
 func (p *parser) selectAssign(s *selection, from bool) string {
-	variable := p.variable()
+	variable := p.declaredVariable()
 	before := p.in.Parameters
 	p.in.Parameters = nil
 	f := fragment{variable: variable}

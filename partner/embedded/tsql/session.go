@@ -118,7 +118,7 @@ func (p *parser) set(at position) []Statement {
 
 // assign parses SET @x = expr, and += and its like.
 func (p *parser) assign(at position) Statement {
-	s := &Assign{position: at, Variable: p.variable()}
+	s := &Assign{position: at, Variable: p.declaredVariable()}
 	if operator := p.acceptAny(compoundOperators); operator != "" {
 		old := fragment{sql: p.in.needParameter(s.Variable)}
 		if p.body != nil {

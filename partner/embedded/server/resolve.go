@@ -1,0 +1,34 @@
+package server
+
+import (
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// noColumn is the error of a column that there is not.
+const noColumn = 207
+
+// resolve finds the first column that a procedure's queries name and their tables have not. Tables that are not there may still come: what
+// is asked of them shows when it runs. Source: the manual's CREATE PROCEDURE, on deferred name resolution.
+func (c *catalogueWriter) resolve(p *procedure) error {
+	var wrong *tds.Error
+	eachStatement(p.text.Body, func(st tsql.Statement, _ bool) {
+		q, ok := st.(*tsql.Query)
+		if !ok || wrong != nil {
+			return
+		}
+		prepared, err := c.w.Prepare(q.SQL)
+		if err == nil {
+			err = prepared.Close()
+		}
+		if e := tsql.FromSQLite(err); e != nil && e.Number == noColumn {
+			wrong = message.FromTSQL(e)
+			wrong.Proc, wrong.Line = p.name, int32(st.Line())
+		}
+	}, false)
+	if wrong == nil {
+		return nil
+	}
+	return wrong
+}
