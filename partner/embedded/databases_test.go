@@ -158,7 +158,7 @@ func TestDefinitions(t *testing.T) {
 	db := connect(t, pair.Partner("a"), "ASPState")
 	refuses(t, db, "EXEC dbo.TempResetTimeout 'x'", 2812)
 	refuses(t, db, "SELECT * FROM ASPStateTempSessions", 208)
-	refuses(t, db, "CREATE FUNCTION dbo.F (@a int) RETURNS int AS BEGIN RETURN @a END", 40510)
+	refuses(t, db, "CREATE FUNCTION dbo.F (@a int) RETURNS TABLE AS RETURN SELECT @a AS a", 40510)
 	refuses(t, db, "SELECT 1 CREATE PROCEDURE dbo.X AS RETURN 1", 111)
 	refuses(t, db, "DROP TABLE dbo.ASPStateTempSessions", 3701)
 	install(t, db)

@@ -210,6 +210,9 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	default:
 		return message.NotSupported("EXECUTE %s in a text", n.Object)
 	}
+	if done, err := b.executeFunction(st, list); done || err != nil {
+		return err
+	}
 	p, d, err := b.s.resolve(procedureName{n.Server, n.Database, n.Schema, n.Object}, n.String())
 	if err != nil {
 		return err

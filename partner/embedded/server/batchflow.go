@@ -60,6 +60,7 @@ func (b *batch) spend(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	b.s.at.ctx = ctx
 	return nil
 }
 
@@ -86,7 +87,7 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	if !ok {
 		return err
 	}
-	if e.Line == 0 {
+	if e.Line == 0 && !isTriggers(err) {
 		placed := *e
 		placed.Line = int32(st.Line())
 		if _, several := errors.AsType[tds.Errors](err); !several {
@@ -95,6 +96,10 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	}
 	s := b.s
 	s.lastError = e.Number
+	if isTriggers(err) || s.endedInTrigger {
+		placeEnd(err, st.Line())
+		return b.failsInTrigger(err)
+	}
 	if s.over {
 		return err
 	}
@@ -120,6 +125,9 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 
 // aborts rolls the open transaction back after the error of a call that is not in a text, where XACT_ABORT is ON.
 func (b *batch) aborts(err error) error {
+	if isTriggers(err) || b.s.endedInTrigger {
+		return b.failsInTrigger(err)
+	}
 	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || abortingErrors[e.Number]) {
 		b.s.rollback(b.w)
 	}
@@ -463,6 +471,7 @@ func (s *session) begins(w *tds.Response) {
 
 // ends is what a request ends with: err, and what is to be said of the transaction that it leaves.
 func (s *session) ends(w *tds.Response, err error) error {
+	s.endCaller()
 	if !s.doomed {
 		return err
 	}

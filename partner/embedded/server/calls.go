@@ -7,6 +7,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
@@ -97,6 +98,9 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.
 		}
 		if p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) {
 			return p, d, s.mayDo(d, objects, "EXECUTE", p.name)
+		}
+		if objects.Has(storage.KindFunction, n.object) {
+			return nil, nil, message.NotSupported("A call of the function %s that is no EXECUTE in its own database", n.object)
 		}
 	}
 	return nil, nil, message.ErrNoProcedure(written)

@@ -69,11 +69,11 @@ func referentialRows(s *session, database string) (rows [][]any) {
 }
 
 func parameterRows(s *session, database string) (rows [][]any) {
-	for _, p := range s.describedProcedures(s.describedIn(database)) {
+	for _, p := range s.describedRoutines(s.describedIn(database)) {
 		for i, q := range p.params {
 			if d := dataTypeOf(q.typ.Name); d != nil {
 				m := d.measured(q.typ)
-				rows = append(rows, []any{p.id, q.name, i + 1, d.id, d.userTypeID(), m.maxLength, m.precision, m.scale, q.output, false, false, false, nil, 0, false, true})
+				rows = append(rows, []any{p.id, q.name, p.place(i), d.id, d.userTypeID(), m.maxLength, m.precision, m.scale, q.output, false, false, false, nil, 0, false, true})
 			}
 		}
 	}
@@ -201,25 +201,35 @@ func constraintColumnRows(s *session, database string) (rows [][]any) {
 
 func routineRows(s *session, database string) (rows [][]any) {
 	made := s.madeAt(database)
-	for _, p := range s.describedProcedures(s.describedIn(database)) {
-		rows = append(rows, []any{database, "dbo", p.name, database, "dbo", p.name, "PROCEDURE", nil, "SQL", sqlvalue.CutText(p.text, 4000), made, made})
+	for _, p := range s.describedRoutines(s.describedIn(database)) {
+		kind, typ := "PROCEDURE", any(nil)
+		if p.value {
+			kind = "FUNCTION"
+			if len(p.params) > 0 {
+				typ = p.params[0].typ.Name
+			}
+		}
+		rows = append(rows, []any{database, "dbo", p.name, database, "dbo", p.name, kind, typ, "SQL", sqlvalue.CutText(p.text, 4000), made, made})
 	}
 	return rows
 }
 
 func schemaParameterRows(s *session, database string) (rows [][]any) {
-	for _, p := range s.describedProcedures(s.describedIn(database)) {
+	for _, p := range s.describedRoutines(s.describedIn(database)) {
 		for i, q := range p.params {
 			d := dataTypeOf(q.typ.Name)
 			if d == nil {
 				continue
 			}
-			mode := "IN"
-			if q.output {
+			mode, result := "IN", "NO"
+			switch {
+			case p.place(i) == 0:
+				mode, result = "OUT", "YES"
+			case q.output:
 				mode = "INOUT"
 			}
 			characters, octets, precision, radix, scale, seconds := d.schemaType(d.measured(q.typ))
-			rows = append(rows, []any{database, "dbo", p.name, i + 1, mode, "NO", "NO", q.name, d.name, characters, octets, nil, nil, d.collation(),
+			rows = append(rows, []any{database, "dbo", p.name, p.place(i), mode, result, "NO", q.name, d.name, characters, octets, nil, nil, d.collation(),
 				nil, nil, d.characterSet(), precision, radix, scale, seconds})
 		}
 	}

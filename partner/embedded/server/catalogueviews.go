@@ -135,8 +135,9 @@ func (s *session) madeAt(database string) any {
 
 // everyObject is all objects of the database: tables and procedures, and the constraints of tables.
 func (s *session) everyObject(database string) (rows [][]any) {
-	for _, r := range s.objectRows(database, "") {
-		rows = append(rows, s.object(database, r[0].(string), r[1].(int), 0, r[3].(string), r[4].(string)))
+	set := s.objectsOf(database)
+	for _, o := range s.describedObjects(s.p.Find(database), "") {
+		rows = append(rows, s.object(database, o.Name, int(o.ID), parentOf(set, o), o.Kind, kindText[o.Kind]))
 	}
 	for _, r := range keyConstraintRows(s, database) {
 		rows = append(rows, r[:12])

@@ -22,7 +22,7 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 		return err
 	}
 	where := st.Name
-	if st.Kind == "INDEX" {
+	if st.Kind == "INDEX" || st.Verb == "ENABLE" || st.Verb == "DISABLE" {
 		where = st.On
 	}
 	d, err := s.here(where)
@@ -151,6 +151,12 @@ func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 		return c.text(st, storage.KindProcedure, text)
 	case st.Kind == "PROCEDURE":
 		return c.dropText(st, storage.KindProcedure)
+	case st.Kind == "FUNCTION" && st.Verb != "DROP":
+		return c.text(st, storage.KindFunction, text)
+	case st.Kind == "FUNCTION":
+		return c.dropText(st, storage.KindFunction)
+	case st.Kind == "TRIGGER":
+		return c.trigger(st, text)
 	}
 	return message.NotSupported("%s %s", st.Verb, st.Kind)
 }
@@ -215,6 +221,9 @@ func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	if ch.Table != nil {
 		return c.add(&storage.ObjectRow{Kind: storage.KindTable, Name: o.Name, Detail: ch.Table.Text(), ID: o.ID})
 	}
+	if err := c.dropTriggersOf(o.Name); err != nil {
+		return err
+	}
 	return c.dropWithRights(o)
 }
 
@@ -250,6 +259,18 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	o := &storage.ObjectRow{Kind: kind, Name: name, Detail: text, ID: c.set.NextID()}
 	if old != nil {
 		o.Name, o.ID = old.Name, old.ID
+	}
+	if kind == storage.KindFunction {
+		if _, err := compiledFunction(text, c.set.Signature(), c.set.Columns); err != nil {
+			return err
+		}
+		return c.add(o)
+	}
+	if kind == storage.KindTrigger {
+		if _, err := compiledTrigger(text, c.set.Signature(), c.set.Columns); err != nil {
+			return err
+		}
+		return c.add(o)
 	}
 	if kind == storage.KindProcedure {
 		p, err := compiledProcedure(text, c.set.Signature(), c.set.Columns)

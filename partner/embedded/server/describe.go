@@ -148,9 +148,19 @@ type describedProcedure struct {
 	text   string
 	id     int
 	params []describedParam
+	// value: it is a function, and its first parameter, of place 0, is its value.
+	value bool
 }
 
-// describedParam is a parameter; its parameter_id is its place, from 1.
+// place is a parameter's parameter_id.
+func (p *describedProcedure) place(i int) int {
+	if p.value {
+		return i
+	}
+	return i + 1
+}
+
+// describedParam is a parameter; see [describedProcedure.place].
 type describedParam struct {
 	name             string
 	typ              tsql.TypeSpec
@@ -169,6 +179,22 @@ func (s *session) describedProcedures(d *mirror.Database) []describedProcedure {
 		if p, err := s.procedureIn(d, objects, o.Name); err == nil && p != nil {
 			for _, q := range p.params {
 				one.params = append(one.params, describedParam{name: q.written, typ: sqlvalue.SpecOf(q.typ), output: q.output, optional: q.optional})
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// describedRoutines are the procedures, and behind them the functions.
+func (s *session) describedRoutines(d *mirror.Database) []describedProcedure {
+	list := s.describedProcedures(d)
+	for _, o := range s.describedObjects(d, storage.KindFunction) {
+		one := describedProcedure{name: o.Name, id: int(o.ID), text: o.Detail, value: true}
+		if f, err := storage.FunctionHead(o.Detail); err == nil {
+			one.params = append(one.params, describedParam{typ: f.Returns, output: true})
+			for _, q := range f.Params {
+				one.params = append(one.params, describedParam{name: q.Written, typ: q.Type, optional: q.Optional})
 			}
 		}
 		list = append(list, one)

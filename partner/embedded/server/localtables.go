@@ -267,6 +267,12 @@ func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, a
 	} else {
 		err = b.s.writing(ctx, d, b.s.limited(q, &run.changed, run.write))
 	}
+	if told := b.answerTriggers(run.steps); told != nil {
+		return told
+	}
+	if err == nil {
+		err = run.ended
+	}
 	if err == nil {
 		err = b.keep(run.after)
 	}
@@ -306,11 +312,14 @@ type modification struct {
 	r       *result
 	changed int64
 	after   localTables
+	steps   []step // of its triggers
+	ended   error  // a trigger has rolled back the transaction
 }
 
 // write runs it on a connection. Only the reader of w is used where what it writes is local.
 func (m *modification) write(w *storage.Writer) (err error) {
 	b, q := m.b, m.q
+	b.s.at.rd = w.Reader
 	if err := b.s.fillViews(w.Reader, q.Tables); err != nil {
 		return err
 	}
@@ -319,9 +328,12 @@ func (m *modification) write(w *storage.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, empty()) }()
-	if q.Output != nil {
+	switch {
+	case m.d != nil && !b.isLocal(q.Key) && mayFire(w, m.d):
+		err = m.fired(w)
+	case q.Output != nil:
 		err = m.withOutput(w)
-	} else {
+	default:
 		err = m.plain(w)
 	}
 	if err == nil {

@@ -34,6 +34,12 @@ func (s *session) visible(d *mirror.Database) (storage.ObjectSet, error) {
 	if s.lease == nil || s.lease.P != d {
 		return d.Store.Committed(), nil
 	}
+	if x := s.at.program; x != nil && x.d == d { // the transaction's connection is in use, by the procedure that asks
+		if x.w == nil {
+			return x.set, nil
+		}
+		return x.w.ObjectSet()
+	}
 	var set storage.ObjectSet
 	err := s.lease.Run(func(w *storage.Writer) (err error) {
 		set, err = w.ObjectSet()

@@ -139,15 +139,28 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 		return err
 	}
 	var changed int64
+	var steps []step
+	var ended error
 	err = b.s.writing(ctx, d, func(w *storage.Writer) (err error) {
+		b.s.at.rd = w.Reader
 		if err := w.Say("SAVEPOINT merges"); err != nil {
 			return err
 		}
-		if changed, err = w.Merge(st, args); err != nil {
+		steps, err = mergeFires(&fires{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
+			changed, err = w.Merge(st, args)
+			return err
+		}, func() int64 { return changed })
+		if ended, err = endOf(err); err != nil {
 			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.Say("ROLLBACK TO merges"), w.Say("RELEASE merges"))
 		}
 		return w.Say("RELEASE merges")
 	})
+	if told := b.answerTriggers(steps); told != nil {
+		return told
+	}
+	if err == nil {
+		err = ended
+	}
 	if err != nil {
 		return err
 	}

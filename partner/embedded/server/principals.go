@@ -137,7 +137,7 @@ func (b *batch) grant(ctx context.Context, st *tsql.Grant) error {
 		switch {
 		case !c.set.Has(storage.KindRole, st.To) && !c.set.Has(storage.KindUser, st.To) && !fixedRole(st.To):
 			return message.New(15151, 16, "Cannot find the user '%s', because it does not exist or you do not have permission.", st.To)
-		case on != "" && !c.set.Has(storage.KindTable, on) && !c.set.Has(storage.KindProcedure, on):
+		case on != "" && !c.set.Has(storage.KindTable, on) && !c.set.Has(storage.KindProcedure, on) && !c.set.Has(storage.KindFunction, on):
 			return message.New(15151, 16, "Cannot find the object '%s', because it does not exist or you do not have permission.", on)
 		}
 		for _, permission := range st.Permissions {

@@ -15,6 +15,9 @@ type procedure struct {
 	name   string // without schema
 	params []parameter
 	text   *tsql.Procedure
+	// function is the head of a scalar function; nil: it is none.
+	function *tsql.Function
+	trigger  *tsql.Trigger // the same of a trigger
 	// readsFirst: there are ways through it that write nothing. It runs beside the writer, and only the
 	// call that would write is run again in it.
 	readsFirst bool
@@ -57,18 +60,23 @@ func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
 		return nil, err
 	}
 	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
-	for i, q := range t.Params {
+	return p, p.addParameters(t.Params)
+}
+
+// addParameters gives a procedure or a function its parameters.
+func (p *procedure) addParameters(list []tsql.Param) error {
+	for i, q := range list {
 		typ, ok := sqlvalue.TypeOf(q.Type)
 		if !ok {
-			return nil, message.New(2715, 16, "Column, parameter, or variable #%d: Cannot find data type %s.", i+1, q.Type.Name)
+			return message.New(2715, 16, "Column, parameter, or variable #%d: Cannot find data type %s.", i+1, q.Type.Name)
 		}
 		value, err := sqlvalue.Convert(q.Default, sqlvalue.NameOfValue(q.Default), typ)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.params = append(p.params, parameter{name: q.Name, written: q.Written, typ: typ, output: q.Output, key: q.Name == "@id", optional: q.Optional, value: value})
 	}
-	return p, nil
+	return nil
 }
 
 // alwaysWrites tells whether there is a write, or a call, that no IF stands before.

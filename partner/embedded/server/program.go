@@ -35,6 +35,9 @@ type program struct {
 	abort  bool     // XACT_ABORT
 	silent bool     // NOCOUNT
 
+	firing *firing // the innermost trigger that runs; nil: none
+	doomed bool    // an error of a trigger was caught: the transaction can only be rolled back
+
 	tried  bool // a TRY has written
 	noRoom bool // there was no room for what a TRY wrote: it fails there
 }
@@ -51,6 +54,8 @@ type frame struct {
 	fetched int64
 	caught  []*tds.Error // of the CATCH around, the innermost last
 	values  tsql.Values  // what expressions are computed from
+
+	returned any // of a function
 }
 
 // How a statement ends.
@@ -84,8 +89,11 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	}
 	tried := false
 	var turns *mirror.LongTurns
+	outer := s.at
+	defer func() { s.at = outer }()
 	run := func(rd *storage.Reader, w *storage.Writer, noRoom bool) (*result, error) {
 		x := &program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
+		s.at = standing{rd: rd, d: d, set: set, program: x, ctx: ctx}
 		f, err := x.call(p, a)
 		tried = x.tried
 		if storage.IsTold(err) {
@@ -205,7 +213,7 @@ func (f *frame) release() {
 	}
 	clear(f.args)
 	f.b.identity = nil
-	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught = nil, nil, 0, 0, nil, nil
+	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught, f.returned = nil, nil, 0, 0, nil, nil, nil
 	f.of.frames.Put(f)
 }
 
@@ -254,7 +262,7 @@ func (x *program) spend() error {
 	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)
 	}
-	if x.turns != nil && x.trans == 0 {
+	if x.turns != nil && x.trans == 0 && x.firing == nil {
 		return x.turns.Pause(x.ctx)
 	}
 	return nil
@@ -267,6 +275,7 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 	if !ok {
 		return err
 	}
+	placeEnd(err, st.Line())
 	if e.Line == 0 {
 		e.Line = int32(st.Line())
 	}
@@ -274,6 +283,9 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 		e.Proc = f.of.name
 	}
 	f.s.lastError = e.Number
+	if isTriggers(err) {
+		return err
+	}
 	if f.s.over || f.abort || f.tries > 0 || endsAll(st, e) {
 		f.s.over = f.tries == 0
 		return err
@@ -306,9 +318,14 @@ func (f *frame) systemValue(name string) (any, bool) {
 	case "@@NESTLEVEL":
 		return int64(f.depth), true
 	case "@@TRANCOUNT":
-		return int64(f.s.open + f.trans), true
+		return f.openTransactions(), true
 	case "XACT_STATE":
-		return int64(min(f.s.open+f.trans, 1)), true
+		if f.doomed {
+			return int64(-1), true
+		}
+		return min(f.openTransactions(), 1), true
+	case "TRIGGER_NESTLEVEL":
+		return f.levels(), true
 	}
 	if !strings.HasPrefix(name, "ERROR_") {
 		return nil, false

@@ -82,13 +82,16 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 		return err
 	}
 	before := len(f.w.Gathered.Order)
-	if q.Output != nil {
+	switch {
+	case f.doomed || f.s.doomed || mayFire(f.w, f.d):
+		err = f.fired(q, args)
+	case q.Output != nil:
 		err = f.withOutput(q, args)
-	} else {
+	default:
 		err = f.plain(q, args)
 	}
-	if err == nil {
-		return nil
+	if err == nil || isEnded(err) {
+		return err
 	}
 	f.w.Gathered.Cut(before)
 	return f.w.StillInside(err)
@@ -103,12 +106,14 @@ func (f *frame) merge(st *tsql.Merge) error {
 	if err != nil {
 		return err
 	}
-	n, err := f.w.Merge(st, args)
-	if err != nil {
-		return refusal(f.d, err, f.set, tsql.Update, st.Key)
-	}
-	f.counts(n)
-	return nil
+	return f.firedByMerge(st, func() error {
+		n, err := f.w.Merge(st, args)
+		if err != nil {
+			return refusal(f.d, err, f.set, tsql.Update, st.Key)
+		}
+		f.counts(n)
+		return nil
+	})
 }
 
 // plain runs a write that has no OUTPUT.

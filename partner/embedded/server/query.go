@@ -95,7 +95,7 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.
 		}
 		data = d
 	}
-	return data, nil
+	return b.knowFunctions(in, data)
 }
 
 // bind finds the values of a text's parameters.
@@ -136,6 +136,7 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		return nil, err
 	}
 	err = b.reading(d, func(r *storage.Reader) (err error) {
+		b.s.at.rd = r
 		if err := b.s.fillViews(r, e.Tables); err != nil {
 			return err
 		}
@@ -168,6 +169,8 @@ func (b *batch) reading(d *mirror.Database, f func(r *storage.Reader) error) err
 	switch {
 	case d == nil:
 		return b.s.p.Home().ReadAdhoc(f)
+	case b.program != nil && b.program.d == d: // its connection is in use, by itself
+		return f(b.program.rd)
 	case b.s.lease != nil && b.s.lease.P == d:
 		return b.s.lease.Run(func(w *storage.Writer) error { return f(w.Reader) })
 	}
@@ -193,6 +196,7 @@ func (s *session) writing(ctx context.Context, d *mirror.Database, write func(w 
 
 // selectRows runs the query and sends its rows, or assigns them to variables.
 func (b *batch) selectRows(ctx context.Context, r *storage.Reader, q *tsql.Query, args []driver.NamedValue) (err error) {
+	b.s.at.rd = r
 	if err := b.s.fillViews(r, q.Tables); err != nil {
 		return err
 	}
@@ -374,8 +378,12 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return s.identity.last, nil
 	case "SCOPE_IDENTITY":
 		return b.identity, nil
-	case "FUNCTION": // there are none
-		return nil, message.New(4121, 16, `Cannot find either column "%s" or the user-defined function or aggregate "%s", or the name is ambiguous.`, c.Function.Schema, c.Function)
+	case "FUNCTION":
+		return s.caller(), nil
+	case "TRIGGER_NESTLEVEL": // in no trigger
+		return int64(0), nil
+	case "UPDATE":
+		return sqlvalue.BoolInt(b.program != nil && b.program.updates(first)), nil
 	case "IDENT_CURRENT", "IDENT_SEED", "IDENT_INCR":
 		return b.identityOf(c.Name, first)
 	case "CONNECTIONPROPERTY":

@@ -319,8 +319,10 @@ func permissionRows(s *session, database string) (rows [][]any) {
 }
 
 func moduleRows(s *session, database string) (rows [][]any) {
-	for _, o := range append(s.describedObjects(s.p.Find(database), storage.KindView), s.describedObjects(s.p.Find(database), storage.KindProcedure)...) {
-		rows = append(rows, []any{int(o.ID), o.Detail})
+	for _, o := range s.describedObjects(s.p.Find(database), "") {
+		if o.Kind != storage.KindTable {
+			rows = append(rows, []any{int(o.ID), o.Detail})
+		}
 	}
 	return rows
 }

@@ -172,7 +172,7 @@ func (b *batch) transactionName(written string) (string, error) {
 
 // saves is SAVE TRANSACTION within a call.
 func (f *frame) saves(name string) error {
-	if f.trans+f.s.open == 0 {
+	if f.openTransactions() == 0 {
 		return message.New(628, 16, "Cannot issue SAVE TRANSACTION when there is no active transaction.")
 	}
 	if len(f.saved) == maxSavepoints {

@@ -48,6 +48,12 @@ type session struct {
 	before   localTables   // as they were when the open transaction began
 	lease    *mirror.Lease // once the open transaction has touched the database
 
+	at           standing
+	callerNumber int64
+	// endedInTrigger: a trigger has rolled back the transaction, which is to follow.
+	endedInTrigger bool
+	forgetCaller   func() // nil: no function was called in the request
+
 	prepared      map[int64]preparedText // sp_prepare
 	preparedBytes int64                  // of their texts
 	handle        int64
@@ -257,5 +263,6 @@ func (s *session) Reset(context.Context) error {
 func (s *session) Close() {
 	s.rollback(nil)
 	s.forgetAllPrepared()
+	s.endCaller()
 	s.p.Sessions.Remove(&s.Presence)
 }

@@ -120,6 +120,10 @@ func (f *frame) leaves(st *tsql.Return) error {
 		return nil
 	}
 	v, err := f.b.evaluate(*st.Status)
+	if f.of.function != nil {
+		f.returned = v
+		return err
+	}
 	if n, ok := sqlvalue.IntegerOf(v, -1<<31, 1<<31-1); ok {
 		f.status = int32(n)
 	}
@@ -141,7 +145,16 @@ func (f *frame) calls(st *tsql.Exec) error {
 		return err
 	}
 	if p == nil {
+		if done, err := f.callsFunction(st); done || err != nil {
+			return err
+		}
+		if systemProcedures[strings.ToLower(st.Procedure.Object)] != 0 {
+			return message.NotSupported("EXECUTE %s in a procedure", st.Procedure.Object)
+		}
 		return message.ErrNoProcedure(st.Procedure.String())
+	}
+	if f.of.function != nil {
+		return message.New(557, 16, "Only functions and some extended stored procedures can be executed from within a function.")
 	}
 	list, err := f.b.given(st)
 	if err != nil {
@@ -175,9 +188,10 @@ func (f *frame) try(st *tsql.Try) (ending, error) {
 		return end, nil
 	}
 	e, ok := errors.AsType[*tds.Error](err)
-	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name {
+	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name || f.firing != nil && f.firing.undone || f.s.endedInTrigger {
 		return returns, err
 	}
+	f.doom(err)
 	f.s.over = false
 	f.caught = append(f.caught, e)
 	defer func() { f.caught = f.caught[:len(f.caught)-1] }()
@@ -222,6 +236,11 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 	if err != nil {
 		return err
 	}
+	if f.firing != nil {
+		if done, err := f.inTrigger(st, name); done || err != nil {
+			return err
+		}
+	}
 	switch st.Action {
 	case tsql.BeginTransaction:
 		if f.trans++; f.trans > 1 {
@@ -231,6 +250,9 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 		_, err := f.exec("SAVEPOINT t", nil)
 		return err
 	case tsql.CommitTransaction:
+		if f.doomed {
+			return errUncommittable()
+		}
 		switch f.trans {
 		case 0:
 			return message.New(3902, 16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
@@ -264,7 +286,7 @@ func (x *program) undo() error {
 	if x.trans == 0 {
 		return nil
 	}
-	x.trans, x.saved = 0, nil
+	x.trans, x.saved, x.doomed = 0, nil, false
 	if _, err := x.exec("ROLLBACK TO t", nil); err != nil {
 		return err
 	}

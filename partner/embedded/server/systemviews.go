@@ -101,7 +101,7 @@ var viewRows = withCatalogueViews(map[string]func(s *session, database string) [
 	"sys_procedures":                   fullRowsOf(storage.KindProcedure),
 	"sys_tables":                       fullRowsOf(storage.KindTable),
 	"sys_sysobjects":                   sysObjectRows,
-	"sys_triggers":                     noRows,
+	"sys_triggers":                     triggerRows,
 	"sys_foreign_keys":                 foreignKeyRows,
 	"sys_sql_modules":                  moduleRows,
 	"sys_database_principals":          principalRows,
@@ -319,7 +319,7 @@ func (s *session) objectRows(database, kind string) (rows [][]any) {
 	return rows
 }
 
-var kindText = map[string]string{"U": "USER_TABLE", "V": "VIEW", "P": "SQL_STORED_PROCEDURE"}
+var kindText = map[string]string{"U": "USER_TABLE", "V": "VIEW", "P": "SQL_STORED_PROCEDURE", "FN": "SQL_SCALAR_FUNCTION", "TR": "SQL_TRIGGER"}
 
 func sysObjectRows(s *session, database string) (rows [][]any) {
 	for _, r := range s.objectRows(database, "") {

@@ -40,8 +40,8 @@ func (a Argument) Stored(t tds.Type) any {
 	switch {
 	case !a.Ok:
 		return nil
-	case a.raw != nil:
-		return a.raw
+	case a.Raw != nil:
+		return a.Raw
 	case t.Kind() == tds.KindDateTime2:
 		return a.date2().Text()
 	}
@@ -51,7 +51,7 @@ func (a Argument) Stored(t tds.Type) any {
 // Argument is the value of a parameter, converted to its type: n for whole numbers,
 // bits and dates, s for text, b for binary, raw for all others, as SQLite has it. ok is false for NULL.
 type Argument struct {
-	raw any
+	Raw any
 	Ok  bool
 	N   int64
 	S   string
@@ -82,7 +82,7 @@ func Convert(v any, from string, to tds.Type) (Argument, error) {
 	var a Argument
 	if !ParameterKind(to.Kind()) {
 		raw, err := tsql.ToVariable(Stored(v), "", SpecOf(to))
-		return Argument{Ok: raw != nil, raw: raw}, message.AsTold(err)
+		return Argument{Ok: raw != nil, Raw: raw}, message.AsTold(err)
 	}
 	ok := false
 	switch to.Kind() {

@@ -16,6 +16,10 @@ type gathered struct {
 	schema []string       // what changed the schema
 	saved  map[string]int // how many of these there were at each savepoint
 
+	watch func(sqlite.SQLitePreUpdateData) // told of each row too, while a statement fires triggers; nil: it does not
+	// objectsWritten: the open transaction has written objects.
+	ObjectsWritten bool
+
 	Objects ObjectSet // of the database as the open transaction has them; nil: not read since they changed
 }
 
@@ -29,10 +33,13 @@ func (g *gathered) hook(c *Conn) error {
 		if !g.On || d.DatabaseName != "main" || !IsMirrored(d.TableName) {
 			return
 		}
-		if d.Op != toldInsert {
+		if g.watch != nil {
+			g.watch(d)
+		}
+		if d.Op != ToldInsert {
 			g.add(RowKey{d.TableName, d.OldRowID})
 		}
-		if d.Op != toldDelete {
+		if d.Op != ToldDelete {
 			g.add(RowKey{d.TableName, d.NewRowID})
 		}
 	})
@@ -41,14 +48,14 @@ func (g *gathered) hook(c *Conn) error {
 
 // The operations that SQLite tells of. Source: its C interface, "Authorizer Action Codes".
 const (
-	toldInsert = 18
-	toldDelete = 9
+	ToldInsert = 18
+	ToldDelete = 9
 )
 
 func (g *gathered) add(k RowKey) {
 	g.count++
 	if k.Table == objectsTable {
-		g.Objects = nil
+		g.Objects, g.ObjectsWritten = nil, true
 	}
 	if _, again := g.known[k]; !again {
 		g.known[k] = struct{}{}
@@ -57,7 +64,7 @@ func (g *gathered) add(k RowKey) {
 }
 
 func (g *gathered) end() {
-	g.On, g.schema, g.Objects = false, nil, nil
+	g.On, g.schema, g.Objects, g.ObjectsWritten, g.watch = false, nil, nil, false, nil
 	clear(g.saved)
 	clear(g.known)
 	g.Order = g.Order[:0]

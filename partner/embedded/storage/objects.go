@@ -13,9 +13,12 @@ import (
 
 // The kinds of objects. Source of the letters: sys.objects, sys.database_principals.
 const (
-	KindTable     = "U" // detail: its text, see [tsql.Table.Text]
-	KindView      = "V" // detail: the text it was made with
-	KindProcedure = "P" // the same
+	KindTable     = "U"        // detail: its text, see [tsql.Table.Text]
+	KindView      = "V"        // detail: the text it was made with
+	KindProcedure = "P"        // the same
+	KindFunction  = "FN"       // a scalar function; the same
+	KindTrigger   = "TR"       // the same
+	KindDisabled  = "DISABLED" // name: that of a trigger that is disabled
 	KindRole      = "R"
 	KindUser      = "S"
 	KindMember    = "MEMBER" // name: role/user
@@ -106,7 +109,7 @@ func (o ObjectSet) Readable(name string) bool { return o.Has(KindTable, name) ||
 
 // Named finds the table, view or procedure of that name; nil: there is none.
 func (o ObjectSet) Named(name string) *ObjectRow {
-	for _, kind := range []string{KindTable, KindView, KindProcedure} {
+	for _, kind := range []string{KindTable, KindView, KindProcedure, KindFunction, KindTrigger} {
 		if r := o[ObjectKey(kind, name)]; r != nil {
 			return r
 		}
@@ -166,6 +169,9 @@ func (o ObjectSet) Tables() []*tsql.Table {
 
 // Columns tells the columns of a table or a view, as a [tsql.Schema].
 func (o ObjectSet) Columns(n tsql.Name) []tsql.Column {
+	if n.Schema == tsql.FunctionSchema {
+		return o.functionColumns(n.Object)
+	}
 	if t := o.Table(n.Table()); t != nil {
 		return t.Schema()
 	}
@@ -191,7 +197,7 @@ func DefinitionIn(list []tsql.Statement) (*tsql.Definition, bool) {
 func (o ObjectSet) Signature() string {
 	var b strings.Builder
 	for _, r := range o.SchemaObjects() {
-		if r.Kind != KindProcedure {
+		if r.Kind != KindProcedure && r.Kind != KindTrigger {
 			b.WriteString(r.Detail)
 			b.WriteByte(0)
 		}

@@ -12,6 +12,8 @@ type Reader struct {
 	seen                  int64         // that the statements below were prepared for
 	log, changes, objects *statement
 
+	below *Reader // for functions within this one's statements; nil: none has run
+
 	Buffer [8]driver.Value
 	tables map[string]*tableStatements
 	adhoc  map[string]*statement     // prepared ad-hoc queries, of a bounded number and size
@@ -128,6 +130,17 @@ func (r *Reader) forget() {
 	}
 	clear(r.adhoc)
 	r.Size = 0
+	if r.below != nil {
+		r.below.forget()
+	}
+}
+
+// Beneath is a reader on the same connection whose statements may run within one of this reader's.
+func (r *Reader) Beneath() *Reader {
+	if r.below == nil {
+		r.below = &Reader{Conn: r.Conn, version: r.version, seen: r.version.Load(), adhoc: map[string]*statement{}, tables: map[string]*tableStatements{}}
+	}
+	return r.below
 }
 
 // trim forgets them if they are too large to be kept by a connection that waits for work.

@@ -167,7 +167,7 @@ func (t *Transferred) copyTable(ctx context.Context, table string) error {
 	var wrong error
 	err = all.Rows(v, func() bool {
 		rowid, _ := v[0].(int64)
-		keepEmpty(v)
+		KeepEmpty(v)
 		wrong = errors.Join(t.To.put(Change{RowKey{table, rowid}, v[1:]}), ctx.Err())
 		t.Rows++
 		return wrong == nil

@@ -158,12 +158,12 @@ func (r *Reader) current(k RowKey) (Change, error) {
 	if !found {
 		return Change{RowKey: k}, nil
 	}
-	keepEmpty(values)
+	KeepEmpty(values)
 	return Change{RowKey: k, values: values}, nil
 }
 
-// keepEmpty has binaries of no bytes stay what they are: the driver reads them as nil, which it would write as NULL.
-func keepEmpty(values []driver.Value) {
+// KeepEmpty has binaries of no bytes stay what they are: the driver reads them as nil, which it would write as NULL.
+func KeepEmpty(values []driver.Value) {
 	for i, v := range values {
 		if b, ok := v.([]byte); ok && b == nil {
 			values[i] = []byte{}

@@ -154,7 +154,7 @@ func (s *statement) All(args []driver.NamedValue) (rows [][]driver.Value, err er
 			break
 		}
 		block = block[s.width:]
-		keepEmpty(row)
+		KeepEmpty(row)
 		for i, v := range row {
 			if t, ok := v.(time.Time); ok {
 				row[i] = sqlvalue.Stored(t)

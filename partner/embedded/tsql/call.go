@@ -10,6 +10,11 @@ import (
 func (p *parser) call() fragment {
 	t := p.next()
 	name := strings.ToUpper(t.text)
+	if p.body != nil && p.body.function != nil && (name == "NEWID" || name == "RAND") {
+		e := sideEffect(strings.ToLower(name))
+		e.Line = int(t.line)
+		p.fail(e)
+	}
 	if _, ok := aggregates[name]; ok {
 		if p.hasOver() {
 			return p.windowAggregate(name)
@@ -20,6 +25,12 @@ func (p *parser) call() fragment {
 		return p.windowCall(t, sig)
 	}
 	switch name {
+	case "UPDATE":
+		return p.updated(t)
+	case "TRIGGER_NESTLEVEL":
+		if !p.peek(1).isSymbol(")") {
+			p.unsupported("Function", "TRIGGER_NESTLEVEL with arguments")
+		}
 	case "CONVERT", "TRY_CONVERT":
 		return p.convert(name == "TRY_CONVERT")
 	case "CAST", "TRY_CAST":
@@ -52,6 +63,9 @@ func (p *parser) call() fragment {
 	}
 	if sig, ok := systemFunctions[name]; ok && !strings.HasPrefix(name, "@@") {
 		return p.systemCall(t, sig)
+	}
+	if p.functionNamed(t.text) != nil {
+		p.fail(&Error{Number: 195, State: 10, Class: 15, Line: int(t.line), Message: fmt.Sprintf("'%s' is not a recognized built-in function name.", t.text)})
 	}
 	p.fail(notSupported(int(t.line), "Function", t.text))
 	return fragment{}

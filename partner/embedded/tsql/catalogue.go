@@ -92,6 +92,7 @@ var systemFunctions = map[string]signature{
 	"HOST_NAME":             {typ: sysnameType},
 	"HOST_ID":               {typ: TypeSpec{Name: "char", Length: 10}},
 	"XACT_STATE":            {typ: smallintType},
+	"TRIGGER_NESTLEVEL":     {typ: intType},
 	"OBJECT_ID":             {min: 1, max: 2, typ: intType},
 	"OBJECT_NAME":           {min: 1, max: 2, typ: sysnameType},
 	"OBJECT_DEFINITION":     {min: 1, max: 1, typ: TypeSpec{Name: "nvarchar", Max: true}},

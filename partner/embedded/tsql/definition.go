@@ -7,10 +7,10 @@ import "strings"
 // trigger is made of stands in Text only: see [ParseProcedure], [ParseFunction] and [ParseTrigger].
 type Definition struct {
 	position
-	Verb string // CREATE, ALTER, DROP or TRUNCATE
+	Verb string // CREATE, ALTER, DROP or TRUNCATE; ENABLE or DISABLE of triggers
 	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, TRIGGER, DATABASE, ROLE, USER or LOGIN
 	Name Name   // of the object
-	On   Name   // the table of an index, or of CREATE TRIGGER
+	On   Name   // the table of an index, or of CREATE, ENABLE and DISABLE TRIGGER
 	// Text is the whole statement: its words as written with one blank between them, without comments.
 	Text string
 	// OrAlter: CREATE OR ALTER was written.
@@ -28,7 +28,7 @@ type Definition struct {
 	Action string
 	// Other is the role's member, or the login of a user: "" for WITHOUT LOGIN.
 	Other string
-	// Columns are those of DROP COLUMN, or the constraints of DROP CONSTRAINT and CHECK CONSTRAINT.
+	// Columns are those of DROP COLUMN, the triggers of ENABLE and DISABLE (none: all), or the constraints of DROP CONSTRAINT and CHECK CONSTRAINT.
 	Columns []string
 	// Options are those of a login, by name in upper case: PASSWORD, SID, CHECK_POLICY, … ; a string without
 	// its quotes, else as written. PASSWORD HASHED has the option HASHED too.
@@ -138,6 +138,9 @@ func (p *parser) drop(d *Definition, begin int) []Statement {
 		if one.Kind == "INDEX" {
 			p.dropIndex(&one)
 		}
+		if one.Kind == "TRIGGER" && p.peek(0).is("ON") {
+			p.unsupported("Statement", "DROP TRIGGER ON "+strings.ToUpper(p.peek(1).text))
+		}
 		if one.Kind == "TABLE" {
 			p.define(one.Name, nil, false)
 		}
@@ -203,8 +206,12 @@ func (p *parser) procedureText(d *Definition, first bool) {
 
 // notFirst is error 111.
 func (p *parser) notFirst(d *Definition) {
+	what := "CREATE/ALTER " + d.Kind
+	if d.Kind == "FUNCTION" || d.Kind == "TRIGGER" {
+		what = d.Verb + " " + d.Kind
+	}
 	p.fail(&Error{Number: 111, State: 1, Class: 15, Line: d.Line(),
-		Message: "'CREATE/ALTER " + d.Kind + "' must be the first statement in a query batch."})
+		Message: "'" + what + "' must be the first statement in a query batch."})
 }
 
 // principalText takes what follows the name of a database, role, user or login.
@@ -299,7 +306,9 @@ func (p *parser) grant(at position) Statement {
 	if !p.accept("TO") {
 		p.expect("FROM")
 	}
-	g.To = p.identifier()
+	if g.To = "public"; !p.accept("PUBLIC") {
+		g.To = p.identifier()
+	}
 	p.finish()
 	return g
 }

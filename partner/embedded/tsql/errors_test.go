@@ -170,7 +170,7 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"select * from (select 1 as a, 2 as a) x", 8156, 1, "The column 'a' was specified multiple times for 'x'."},
 		{"with x as (select 1 as a, 2 as A) select 1", 8156, 1, "The column 'A' was specified multiple times for 'x'."},
 		{"select frob(1)", 40510, 1, "Function 'frob' is not supported by the embedded partner."},
-		{"select dbo.frob(a) from t", 40510, 1, "Function 'dbo.frob of a column' is not supported by the embedded partner."},
+		{"select other.dbo.frob(a) from t", 40510, 1, "Function 'other.dbo.frob with the name of a database' is not supported by the embedded partner."},
 		{"select @@frob", 40510, 1, "Function '@@frob' is not supported by the embedded partner."},
 		{"select is_member(name) from sys.objects", 40510, 1, "Function 'is_member of a column' is not supported by the embedded partner."},
 		{"select @a = a, @b = @a from t", 40510, 1, "Clause 'SELECT with @a assigned and used' is not supported by the embedded partner."},

@@ -81,8 +81,11 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 
 func (p *parser) returns(at position) Statement {
 	st := &Return{position: at}
-	if t := p.peek(0); p.body != nil && p.body.function || t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
-		if p.body == nil {
+	if p.body != nil && p.body.function != nil {
+		e := p.returned(p.body.function.Returns)
+		st.Status = &e
+	} else if t := p.peek(0); t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
+		if p.body == nil || p.body.trigger != nil {
 			p.fail(&Error{Number: 178, State: 1, Class: 15, Line: int(at), Message: "A RETURN statement with a return value cannot be used in this context."})
 		}
 		e := p.scalar()

@@ -1,36 +1,66 @@
 package tsql
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Function is a scalar function of the user's: CREATE or ALTER FUNCTION, taken apart. It runs as a [Procedure] does, and a RETURN
-// gives its value. Its Procedure's Body has [*Return] with the value, which becomes what Returns says.
+// gives its value. Its Procedure's Body has [*Return] with the value, already of the type Returns. The body writes nothing (443), and
+// answers no rows (444).
 type Function struct {
 	Procedure
 	Returns TypeSpec
+	// NullOfNull: it is NULL where an argument is, and its body does not run (RETURNS NULL ON NULL INPUT).
+	NullOfNull bool
+}
+
+// FunctionSchema is the schema by whose name a [Schema] is asked for a scalar function: its columns are the value, under the name "",
+// and the parameters.
+const FunctionSchema = "()"
+
+// Signature is the function as a [Schema] tells it.
+func (f *Function) Signature() []Column {
+	list := []Column{{Type: f.Returns}}
+	for _, q := range f.Params {
+		list = append(list, Column{Name: q.Written, Type: q.Type})
+	}
+	return list
 }
 
 // ParseFunction is [ParseProcedure] for a scalar function. One that returns a table is refused by 40510. The error is an *Error.
 func ParseFunction(text string, schema Schema) (*Function, error) {
+	return parseFunction(text, schema, true)
+}
+
+// ParseFunctionHead is ParseFunction without the body.
+func ParseFunctionHead(text string) (*Function, error) { return parseFunction(text, nil, false) }
+
+func parseFunction(text string, schema Schema, whole bool) (*Function, error) {
 	tokens, err := tokenize(text)
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{tokens: withoutGo(tokens), schema: schema, body: &body{types: map[string]TypeSpec{}, tables: map[string][]Column{}, function: true}}
-	f := p.function()
+	f := &Function{}
+	p := &parser{tokens: withoutGo(tokens), schema: schema, body: &body{types: map[string]TypeSpec{}, tables: map[string][]Column{}, function: f}}
+	if p.functionHead(f); whole {
+		p.functionBody(f)
+	}
 	if p.err != nil {
 		return nil, p.err
 	}
 	return f, nil
 }
 
-func (p *parser) function() *Function {
+// functionHead parses all before the body.
+func (p *parser) functionHead(f *Function) {
 	p.in = &inputs{}
 	if !p.accept("ALTER") {
 		p.expect("CREATE")
 		p.accept("OR", "ALTER")
 	}
 	p.expect("FUNCTION")
-	f := &Function{Procedure: Procedure{Name: p.name()}}
+	f.Name = p.name()
 	p.expectSymbol("(")
 	for p.peek(0).kind == variableToken {
 		f.Params = append(f.Params, p.param())
@@ -41,11 +71,15 @@ func (p *parser) function() *Function {
 	p.expectSymbol(")")
 	p.returnsScalar()
 	f.Returns = p.typeSpec(1)
-	p.functionOptions()
+	p.functionOptions(f)
 	p.accept("AS")
+}
+
+// functionBody parses BEGIN … END.
+func (p *parser) functionBody(f *Function) {
 	if !p.peek(0).is("BEGIN") {
 		p.unexpected()
-		return f
+		return
 	}
 	p.pos++
 	f.Body = p.block()
@@ -53,12 +87,13 @@ func (p *parser) function() *Function {
 	if p.err == nil && !p.atEnd() {
 		p.unexpected()
 	}
-	if n := len(f.Body); p.err == nil {
-		if _, ok := f.Body[n-1].(*Return); !ok {
-			p.fail(&Error{Number: 455, State: 2, Class: 16, Line: p.line(), Message: "The last statement included within a function must be a return statement."})
-		}
+	if p.err != nil {
+		return
 	}
-	return f
+	p.withoutEffects(f.Body)
+	if _, ok := f.Body[len(f.Body)-1].(*Return); !ok {
+		p.fail(&Error{Number: 455, State: 2, Class: 16, Line: p.line(), Message: "The last statement included within a function must be a return statement."})
+	}
 }
 
 // returnsScalar takes RETURNS and refuses a table.
@@ -69,14 +104,16 @@ func (p *parser) returnsScalar() {
 	}
 }
 
-// functionOptions passes WITH SCHEMABINDING, RETURNS NULL ON NULL INPUT and the like.
-func (p *parser) functionOptions() {
+// functionOptions passes WITH SCHEMABINDING and the like.
+func (p *parser) functionOptions(f *Function) {
 	if !p.accept("WITH") {
 		return
 	}
 	for {
 		switch t := p.peek(0); {
-		case p.accept("SCHEMABINDING"), p.accept("ENCRYPTION"), p.accept("CALLED", "ON", "NULL", "INPUT"):
+		case p.accept("SCHEMABINDING"), p.accept("ENCRYPTION"), p.accept("CALLED", "ON", "NULL", "INPUT"), p.accept("EXECUTE", "AS", "CALLER"):
+		case p.accept("RETURNS", "NULL", "ON", "NULL", "INPUT"):
+			f.NullOfNull = true
 		case p.accept("INLINE"):
 			p.expectSymbol("=")
 			p.pos++
@@ -98,37 +135,165 @@ func (p *parser) scalarFunction() {
 	p.returnsScalar()
 }
 
-// userFunction parses a call of the user's function, whose name comes before: schema.name (arguments). The caller computes it, once
-// a statement: its arguments can name no column.
-func (p *parser) userFunction(n Name) fragment {
-	if p.in.definition {
-		p.unsupported("Function", n.String()+" in a definition")
-		return fragment{}
+// withoutEffects refuses what a function's body may not do.
+func (p *parser) withoutEffects(list []Statement) {
+	for _, st := range list {
+		if e := effectOf(st); e != nil {
+			e.Line = st.Line()
+			p.fail(e)
+			return
+		}
+		switch st := st.(type) {
+		case *If:
+			p.withoutEffects(st.Then)
+			p.withoutEffects(st.Else)
+		case *While:
+			p.withoutEffects(st.Body)
+		}
 	}
+}
+
+// effectOf is the error of a statement that does not belong into a function.
+func effectOf(st Statement) *Error {
+	switch st := st.(type) {
+	case *Query:
+		switch {
+		case st.Kind == Select && st.Assigns == nil:
+			return failure(444, 16, "Select statements included within a function cannot return data to a client.")
+		case st.Kind != Select:
+			return sideEffect(st.Kind.String())
+		}
+	case *CreateLocal:
+		if strings.HasPrefix(st.Name, "#") {
+			return failure(2772, 16, "Cannot access temporary tables from within a function.")
+		}
+		return notSupported(st.Line(), "Clause", "a table variable in a function")
+	case *DropLocal:
+		return failure(2772, 16, "Cannot access temporary tables from within a function.")
+	case *Merge:
+		return sideEffect("MERGE")
+	case *Print:
+		return sideEffect("PRINT")
+	case *RaiseError:
+		return sideEffect("RAISERROR")
+	case *Throw:
+		return sideEffect("THROW")
+	case *Try:
+		return sideEffect("BEGIN TRY")
+	case *Transaction:
+		return sideEffect([...]string{"BEGIN TRANSACTION", "COMMIT TRANSACTION", "ROLLBACK TRANSACTION", "SAVE TRANSACTION"}[st.Action])
+	case *SetOption:
+		return sideEffect("SET OPTION " + st.Value)
+	case *Definition:
+		return sideEffect(st.Verb + " " + st.Kind)
+	}
+	return nil
+}
+
+// sideEffect is error 443.
+func sideEffect(what string) *Error {
+	e := failure(443, 16, "Invalid use of a side-effecting operator '%s' within a function.", what)
+	e.State = 14
+	return e
+}
+
+// functionNamed is the function of that name as the schema tells it; nil: there is none, as far as it tells.
+func (p *parser) functionNamed(name string) []Column {
+	if p.body != nil && p.body.function != nil && strings.EqualFold(p.body.function.Name.Object, name) {
+		return p.body.function.Signature()
+	}
+	if p.schema == nil {
+		return nil
+	}
+	return p.schema(Name{Schema: FunctionSchema, Object: name})
+}
+
+// userFunction parses a call of the user's function, whose name comes before: schema.name (arguments). It is written as
+// tsql_call (caller, name, which are DEFAULT, arguments); see [NewCaller].
+func (p *parser) userFunction(n Name) fragment {
 	line := p.line()
-	outer := p.in
-	var args []Expr
+	switch {
+	case p.in.definition:
+		p.unsupported("Function", n.String()+" in a definition")
+	case n.Database != "":
+		p.unsupported("Function", n.String()+" with the name of a database")
+	}
+	known := p.functionNamed(n.Object)
+	var defaults, args string
+	number := 0
 	p.expectSymbol("(")
 	for !p.peek(0).isSymbol(")") && !p.atEnd() {
-		p.in = &inputs{noQuery: true}
+		number++
 		if p.accept("DEFAULT") {
-			p.unsupported("Clause", "DEFAULT as an argument of "+n.String())
-		}
-		args = append(args, p.expression(p.value()))
-		if p.in.columns > 0 {
-			p.fail(notSupported(line, "Function", n.String()+" of a column"))
+			defaults, args = defaults+"d", args+", NULL"
+		} else {
+			f := p.typed(p.value())
+			p.needValue(f)
+			if number < len(known) {
+				f = p.becomes(f, known[number].Type)
+			}
+			defaults, args = defaults+".", args+", "+f.sql
 		}
 		if !p.acceptSymbol(",") {
 			break
 		}
 	}
-	p.in = outer
 	p.expectSymbol(")")
-	call := SystemCall{Name: "FUNCTION", Function: n, Args: args, Param: "s" + integerText(int64(len(p.in.System)+1))}
-	p.in.System = append(p.in.System, call)
-	f := fragment{sql: "@" + call.Param}
-	if p.body != nil {
-		f.eval = ofSystem(call)
+	f := fragment{sql: "tsql_call(" + p.caller(n) + ", " + quoteText(n.Object) + ", '" + defaults + "'" + args + ")"}
+	if known == nil {
+		return f
 	}
+	f.typ = known[0].Type
+	var e *Error
+	switch {
+	case number < len(known)-1:
+		e = failure(313, 16, "An insufficient number of arguments were supplied for the procedure or function %s.", n)
+	case number > len(known)-1:
+		e = failure(8144, 16, "Procedure or function %s has too many arguments specified.", n)
+	default:
+		return f
+	}
+	e.Line, e.State = line, 2
+	p.fail(e)
 	return f
+}
+
+// caller is the parameter by which SQLite's function finds who calls the user's function.
+func (p *parser) caller(n Name) string {
+	for _, known := range p.in.System {
+		if known.Name == "FUNCTION" && known.Function == n {
+			return "@" + known.Param
+		}
+	}
+	call := SystemCall{Name: "FUNCTION", Function: n, Param: "s" + integerText(int64(len(p.in.System)+1))}
+	p.in.System = append(p.in.System, call)
+	return "@" + call.Param
+}
+
+// becomes is a value as a variable of the type holds it.
+func (p *parser) becomes(f fragment, typ TypeSpec) fragment {
+	if !convertible(typ.Name) || f.isConstant && f.constant == nil || p.holds(f, typ) {
+		return f
+	}
+	return convertFragment(f, typ, -1)
+}
+
+// returned parses the value of a function's RETURN.
+func (p *parser) returned(typ TypeSpec) Expr {
+	line := p.line()
+	f := p.typed(p.value())
+	p.needValue(f)
+	p.noColumns(line)
+	return p.expression(p.becomes(f, typ))
+}
+
+// callsFunctions reports whether the statement calls a function of the user's. Such a one may read the table that the statement writes,
+// and must see it as it was before.
+func (p *parser) callsFunctions() bool {
+	return slices.ContainsFunc(p.in.System, func(c SystemCall) bool { return c.Name == "FUNCTION" })
+}
+
+// materialized is a query that is computed whole before its first row is used.
+func materialized(query string) string {
+	return " WITH [$all] AS MATERIALIZED (" + strings.TrimSpace(query) + ") SELECT * FROM [$all]"
 }

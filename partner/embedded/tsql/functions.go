@@ -29,6 +29,9 @@ var registerOnce = sync.OnceValue(func() error {
 	if err := sqlite.RegisterCollationUtf8(Collation, Collate); err != nil {
 		return fmt.Errorf("register the SQLite collation %s: %w", Collation, err)
 	}
+	if err := registerCaller(); err != nil {
+		return fmt.Errorf("register the SQLite function tsql_call: %w", err)
+	}
 	return registerAggregates()
 })
 

@@ -192,7 +192,7 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 	var once []string
 	for _, c := range m.clauses {
 		do := "[$do] = " + integerText(int64(c.number))
-		q := &Query{position: at, Kind: c.kind, Key: m.target.name.Object, Inputs: Inputs{Tables: []Name{m.target.name}}}
+		q := &Query{position: at, Kind: c.kind, Sets: c.columns, Key: m.target.name.Object, Inputs: Inputs{Tables: []Name{m.target.name}}}
 		var sets, values []string
 		for i, column := range c.columns {
 			values = append(values, c.slot(i))

@@ -15,6 +15,7 @@ type Output struct {
 	Items     []OutputItem
 	Columns   []ColumnHint // of the items, where they go to the client
 	Into      string       // an INSERT of as many values, "" to the client
+	Target    Name         // the table of Into
 	Variables []OutputVariable
 
 	old, new []string
@@ -69,6 +70,7 @@ func (p *parser) output(q *Query, n Name) {
 	if p.accept("INTO") {
 		into := p.writtenTable()
 		columns, _ := p.insertColumns(into)
+		o.Target = into
 		o.Into = "INSERT INTO " + quoteIdentifier(into.Table()) + columns + " VALUES (?" + strings.Repeat(", ?", len(o.Items)-1) + ")"
 		p.in.needTable(into)
 	}

@@ -138,6 +138,10 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 		}
 	case "GRANT", "REVOKE", "DENY":
 		return []Statement{p.grant(at)}
+	case "ENABLE", "DISABLE":
+		if p.peek(1).is("TRIGGER") {
+			return []Statement{p.switchTrigger(at)}
+		}
 	}
 	switch {
 	case t.isSymbol("(") && p.opensQuery():

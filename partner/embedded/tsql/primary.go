@@ -114,7 +114,7 @@ var bareFunctions = map[string]string{
 func (p *parser) columnReference() fragment {
 	n := p.name()
 	if p.peek(0).isSymbol("(") {
-		if n.Schema == "" || strings.EqualFold(n.Schema, "sys") || p.in.noQuery {
+		if n.Schema == "" || strings.EqualFold(n.Schema, "sys") {
 			p.unsupported("Function", n.String())
 			return fragment{}
 		}

@@ -50,7 +50,8 @@ type body struct {
 	tables map[string][]Column // table variables and temporary tables, by name in lower case
 	query  bool                // the statement is a query: what it computes once is hoisted
 
-	function bool // it is a function's: RETURN has a value of any kind
+	trigger  *Trigger  // the same of a trigger's
+	function *Function // whose body it is: RETURN has a value of any kind; nil: another's
 }
 
 // procedure parses the whole.

@@ -112,6 +112,8 @@ type Query struct {
 	// Key is the bare name of the table that an INSERT, UPDATE or DELETE
 	// writes, as written and without brackets; "" for a SELECT. Its full Name is Tables[0].
 	Key string
+	// Sets are the columns that an UPDATE sets, or an INSERT of a MERGE.
+	Sets []string
 	// Output is the OUTPUT clause of a write in a procedure, and what it sets; nil for none.
 	Output *Output
 	// Identity: the table that an INSERT writes has an identity column, as far as the schema told, and SetsIdentity: the INSERT

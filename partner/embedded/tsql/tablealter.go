@@ -20,6 +20,10 @@ func (p *parser) alterTable(d *Definition) {
 		if !p.accept("ALL") {
 			d.Columns = p.identifiers()
 		}
+	case (t.is("ENABLE") || t.is("DISABLE")) && p.peek(1).is("TRIGGER"):
+		p.pos += 2
+		d.Action, d.On, d.Kind, d.Verb = "ALTER TABLE", d.Name, "TRIGGER", strings.ToUpper(t.text)
+		d.Columns = p.triggerNames()
 	case p.accept("SET"): // (LOCK_ESCALATION = …): nothing escalates here
 		if !p.peek(1).is("LOCK_ESCALATION") {
 			p.unsupported("Statement", "ALTER TABLE … SET ("+strings.ToUpper(p.peek(1).text))

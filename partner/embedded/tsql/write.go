@@ -10,6 +10,7 @@ func (p *parser) target(q *Query, n Name) {
 	if n.System() {
 		p.fail(&Error{Number: 259, State: 1, Class: 16, Line: q.Line(), Message: "Ad hoc updates to system catalogs are not allowed."})
 	}
+	p.logicalTable(n)
 	q.Key = n.Object
 	p.in.needTable(n)
 	if n.isLocal() {
@@ -99,6 +100,9 @@ func (p *parser) insert(q *Query) {
 		p.unexpected()
 	default:
 		p.unexpected()
+	}
+	if begin := sql + columns; p.callsFunctions() && p.err == nil {
+		q.SQL = begin + materialized(q.SQL[len(begin):])
 	}
 	q.returning(n, "", "")
 }
@@ -257,6 +261,7 @@ func (p *parser) update(q *Query) {
 		return
 	}
 	columns, values := p.setList(q, w)
+	q.Sets = columns
 	p.output(q, w.table)
 	if w.behind > 0 {
 		if !p.peek(0).is("FROM") {
@@ -266,10 +271,16 @@ func (p *parser) update(q *Query) {
 		p.pos = w.behind
 	}
 	if w.from != "" {
-		p.updateJoined(q, w, columns, values, limit)
+		p.updateJoined(q, w, columns, values, limit, p.where())
 		return
 	}
-	where := limited(w.table, w.alias, p.where(), limit)
+	where := p.where()
+	if p.callsFunctions() && limit == "" && columns != nil && (q.Output == nil || q.Output.Variables == nil) {
+		w.from = tableSQL(w.table, w.alias) // all is computed before the first row is written
+		p.updateJoined(q, w, columns, values, limit, where)
+		return
+	}
+	where = limited(w.table, w.alias, where, limit)
 	p.target(q, w.table)
 	var items []string
 	for i, column := range columns {
@@ -284,14 +295,13 @@ func (p *parser) update(q *Query) {
 
 // updateJoined writes an UPDATE from a join: the new values are computed first, beside the rowid that they are for. Where more rows
 // than one meet a row of the table, one of them counts, as in SQL Server.
-func (p *parser) updateJoined(q *Query, w written, columns, values []string, limit string) {
+func (p *parser) updateJoined(q *Query, w written, columns, values []string, limit, where string) {
 	if limit != "" {
 		p.unsupported("Clause", "UPDATE TOP with a join")
 	}
 	if q.Output != nil && q.Output.Variables != nil {
 		p.unsupported("Clause", "UPDATE … SET @variable with a join")
 	}
-	where := p.where()
 	p.target(q, w.table)
 	rowid := quoteIdentifier(w.alias) + ".rowid"
 	var items, sets []string
@@ -383,7 +393,11 @@ func (p *parser) delete(q *Query) {
 		p.deleteJoined(q, w, limit)
 		return
 	}
-	where := limited(w.table, w.alias, p.where(), limit)
+	where := p.where()
+	if p.callsFunctions() && limit == "" {
+		limit = "-1" // the rows are found before the first is removed
+	}
+	where = limited(w.table, w.alias, where, limit)
 	p.target(q, w.table)
 	q.SQL = "DELETE FROM " + tableSQL(w.table, w.alias) + where
 	q.returning(w.table, w.alias, where)

@@ -1,0 +1,326 @@
+package server
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// firing is a statement whose triggers run.
+type firing struct {
+	outer   *firing // the statement of a trigger that it stands in; nil: of none
+	trigger *trigger
+	kind    tsql.QueryKind
+	sets    []string // the columns that an UPDATE sets
+	cascade bool     // a foreign key has written the rows, not the statement itself
+	point   string   // the savepoint before the statement
+	rows    *captured
+	trans   int // BEGIN TRANSACTION without its end, when the trigger began
+	// alone: the statement is in no transaction but its own.
+	alone bool
+	// undone: a ROLLBACK of a trigger has ended the transaction; gone: the savepoint with it.
+	undone, gone bool
+}
+
+// fires is what a statement may fire.
+type fires struct {
+	s     *session
+	d     *mirror.Database
+	w     *storage.Writer
+	x     *program // whose statement it is; nil: a batch's
+	b     *batch
+	table string
+	kinds []tsql.QueryKind
+	sets  []string
+	rows  tsql.Name // the table as it was written, where the statement answers rows by OUTPUT; else zero
+	into  tsql.Name // that of OUTPUT INTO; else zero
+}
+
+// run runs a write, and its triggers. counted tells how many rows it has changed. steps are what the triggers answer, also beside an error.
+func (f *fires) run(write func() error, counted func() int64) (steps []step, err error) {
+	set, err := triggersNow(f.w, f.d)
+	if err != nil {
+		return nil, err
+	}
+	table := strings.ToLower(f.table)
+	if slices.ContainsFunc(set.of[strings.ToLower(f.into.Object)], func(t *trigger) bool { return !t.disabled }) {
+		return nil, message.New(331, 16, "The target table '%s' of the OUTPUT INTO clause cannot have any enabled triggers.", f.into)
+	}
+	if set.of == nil || set.of[table] == nil && !set.cascades {
+		return nil, write()
+	}
+	if f.rows.Object != "" && slices.ContainsFunc(set.of[table], func(t *trigger) bool {
+		return !t.disabled && t.err == nil && slices.ContainsFunc(f.kinds, t.compiled.trigger.Fires)
+	}) {
+		return nil, message.New(334, 16, "The target table '%s' of the DML statement cannot have any enabled triggers if the statement contains an OUTPUT clause without INTO clause.", f.rows)
+	}
+	x := f.program()
+	point := fmt.Sprintf("fires_%d", x.depth)
+	if err := f.w.Say("SAVEPOINT " + point); err != nil {
+		return nil, err
+	}
+	seen := &watching{set: set}
+	err = f.w.Watched(seen.note, write)
+	if err == nil {
+		before := len(x.r.steps)
+		err = f.fire(x, set, seen, point, counted())
+		steps = slices.Clone(x.r.steps[before:])
+		x.r.steps = x.r.steps[:before]
+	}
+	return steps, f.finish(x, point, err)
+}
+
+// program is the program that the triggers run in.
+func (f *fires) program() *program {
+	if f.x != nil {
+		return f.x
+	}
+	s := f.s
+	x := &program{s: s, d: f.d, rd: f.w.Reader, w: f.w, ctx: s.at.ctx, r: &result{}, left: maxStatements - s.ran, depth: f.b.depth, silent: s.noCount, tries: f.b.tries}
+	if f.w.Gathered.ObjectsWritten {
+		x.set, _ = f.w.ObjectSet() // it was read a moment ago
+	}
+	return x
+}
+
+// finish ends the savepoint of the statement.
+func (f *fires) finish(x *program, point string, err error) error {
+	if f.x == nil {
+		f.s.ran = maxStatements - x.left
+	}
+	ended, over := errors.AsType[*endedInTrigger](err)
+	lost, _ := errors.AsType[*storage.LostTransaction](err)
+	switch {
+	case lost != nil && f.x == nil:
+		return f.d.FailedWrite(lost.Why)
+	case lost != nil:
+		return err
+	case over:
+		if x.firing == nil && !ended.gone {
+			return beside(err, f.w.Say("RELEASE "+point))
+		}
+		return err
+	case err != nil:
+		return beside(err, errors.Join(f.w.Say("ROLLBACK TO "+point), f.w.Say("RELEASE "+point)))
+	}
+	return f.w.Say("RELEASE " + point)
+}
+
+// beside is an error, with another where there is one.
+func beside(err, other error) error {
+	if other == nil {
+		return err
+	}
+	return errors.Join(err, other)
+}
+
+// fire runs the triggers of what was written: those of tables that foreign keys have written first, in the opposite order.
+func (f *fires) fire(x *program, set *triggerSet, seen *watching, point string, count int64) error {
+	own := seen.of(strings.ToLower(f.table))
+	for _, c := range slices.Backward(seen.tables) {
+		for kind := tsql.Insert; kind <= tsql.Delete && c != own; kind++ {
+			if n := max(len(c.inserted[kind-tsql.Insert]), len(c.deleted[kind-tsql.Insert])); n > 0 {
+				if err := f.each(x, set.of[c.table], &firing{kind: kind, rows: c, point: point, cascade: true}, int64(n)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, kind := range f.kinds {
+		if err := f.each(x, set.of[own.table], &firing{kind: kind, rows: own, point: point, sets: f.sets}, count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each runs the triggers that fire after one kind of write of one table.
+func (f *fires) each(x *program, list []*trigger, one *firing, count int64) error {
+	for _, t := range list {
+		if t.disabled || x.firing != nil && x.firing.trigger.name == t.name {
+			continue
+		}
+		if t.err != nil {
+			return &triggerError{t.err}
+		}
+		if !t.compiled.trigger.Fires(one.kind) {
+			continue
+		}
+		again := *one
+		again.trigger, again.outer, again.trans = t, x.firing, x.trans
+		again.alone = x.firing == nil && f.s.open+x.trans == 0 || x.firing != nil && x.firing.alone
+		if err := x.fires(&again, count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fires runs one trigger.
+func (x *program) fires(one *firing, count int64) error {
+	if err := x.show(one); err != nil {
+		return err
+	}
+	at, abort, silent, outerCount, saved := x.s.at, x.abort, x.silent, x.s.rowCount, len(x.saved)
+	x.s.at = standing{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	x.firing, x.abort, x.s.rowCount = one, true, count
+	defer func() { x.s.at, x.abort, x.silent, x.firing, x.s.rowCount = at, abort, silent, one.outer, outerCount }()
+	before := len(x.r.steps)
+	frame, err := x.call(one.trigger.compiled, nil)
+	x.saved = x.saved[:min(saved, len(x.saved))]
+	if err == nil && !one.undone && x.trans != one.trans {
+		err = message.NotSupported("A trigger that leaves a transaction open")
+	}
+	if !one.undone {
+		x.trans = one.trans
+	}
+	switch {
+	case one.undone:
+		if one.outer != nil {
+			one.outer.undone, one.outer.gone = true, one.gone
+		}
+		return beside(&endedInTrigger{&triggerError{x.ended(before, err)}, one.gone}, x.hide())
+	case err != nil && storage.IsTold(err) && !isTriggers(err):
+		return &triggerError{err}
+	case err != nil:
+		return err
+	}
+	frame.release()
+	if err := x.hide(); err != nil {
+		return err
+	}
+	if one.outer != nil {
+		return x.show(one.outer)
+	}
+	return nil
+}
+
+// updates reports whether the statement that fired the trigger sets a column.
+func (x *program) updates(column string) bool {
+	if x.firing == nil || x.firing.kind != tsql.Update {
+		return x.firing != nil && x.firing.kind == tsql.Insert
+	}
+	if x.firing.cascade {
+		at := slices.IndexFunc(x.firing.trigger.compiled.trigger.Columns, func(c tsql.Column) bool { return strings.EqualFold(c.Name, column) })
+		return at >= 0 && x.firing.rows.changed(at)
+	}
+	return slices.ContainsFunc(x.firing.sets, func(s string) bool { return strings.EqualFold(s, column) })
+}
+
+// levels is how many triggers run.
+func (x *program) levels() (n int64) {
+	for one := x.firing; one != nil; one = one.outer {
+		n++
+	}
+	return n
+}
+
+// mayFire reports whether a write may fire a trigger at all.
+func mayFire(w *storage.Writer, d *mirror.Database) bool {
+	return w.Gathered.ObjectsWritten || d != nil && committedTriggers(d.Store.Objects.Load()).of != nil
+}
+
+// fired runs a write of a procedure, and its triggers. Their answers stand before its own.
+func (f *frame) fired(q *tsql.Query, args []driver.NamedValue) error {
+	write := func() error {
+		if q.Output != nil {
+			return f.withOutput(q, args)
+		}
+		return f.plain(q, args)
+	}
+	if f.s.doomed || f.doomed {
+		return errUncommittable()
+	}
+	if f.firing != nil && f.firing.undone && f.s.open > 0 {
+		return message.NotSupported("A write behind ROLLBACK in a trigger, within a transaction of the client's")
+	}
+	return f.ordered(&fires{s: f.s, d: f.d, w: f.w, x: f.program, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: answeredBy(q), into: outputInto(q)}, write)
+}
+
+// answeredBy is the written table of a statement that answers rows by OUTPUT; zero of another.
+func answeredBy(q *tsql.Query) tsql.Name {
+	if q.Output == nil || len(q.Output.Items) == 0 || q.Output.Into != "" {
+		return tsql.Name{}
+	}
+	return q.Tables[0]
+}
+
+// outputInto is the table of a statement's OUTPUT INTO; zero where it has none.
+func outputInto(q *tsql.Query) tsql.Name {
+	if q.Output == nil {
+		return tsql.Name{}
+	}
+	return q.Output.Target
+}
+
+// firedByMerge is fired for MERGE.
+func (f *frame) firedByMerge(st *tsql.Merge, write func() error) error {
+	if f.s.doomed || f.doomed {
+		return errUncommittable()
+	}
+	return f.ordered(mergeFires(&fires{s: f.s, d: f.d, w: f.w, x: f.program}, st), write)
+}
+
+// ordered runs a write with its triggers, and puts its own answers behind theirs.
+func (f *frame) ordered(one *fires, write func() error) error {
+	var own []step
+	count := int64(0)
+	steps, err := one.run(func() error {
+		before := len(f.r.steps)
+		err := write()
+		own = slices.Clone(f.r.steps[before:])
+		f.r.steps, count = f.r.steps[:before], f.s.rowCount
+		return err
+	}, func() int64 { return count })
+	f.r.steps = append(f.r.steps, steps...)
+	if err == nil {
+		f.r.steps, f.s.rowCount = append(f.r.steps, own...), count
+	}
+	return err
+}
+
+// mergeFires is what a MERGE may fire: each kind once.
+func mergeFires(f *fires, st *tsql.Merge) *fires {
+	f.table = st.Key
+	for _, q := range st.Writes {
+		if !slices.Contains(f.kinds, q.Kind) {
+			f.kinds = append(f.kinds, q.Kind)
+		}
+		if q.Kind == tsql.Update {
+			f.sets = append(f.sets, q.Sets...)
+		}
+	}
+	return f
+}
+
+// fired runs a write of a batch, and its triggers.
+func (m *modification) fired(w *storage.Writer) error {
+	write := func() error {
+		if m.q.Output != nil {
+			return m.withOutput(w)
+		}
+		return m.plain(w)
+	}
+	f := &fires{s: m.b.s, d: m.d, w: w, b: m.b, table: m.q.Key, kinds: []tsql.QueryKind{m.q.Kind}, sets: m.q.Sets, rows: answeredBy(m.q), into: outputInto(m.q)}
+	var err error
+	m.steps, err = f.run(write, func() int64 { return m.changed })
+	m.ended, err = endOf(err)
+	return err
+}
+
+// answerTriggers sends what triggers answer.
+func (b *batch) answerTriggers(steps []step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	b.w.InProcedure(true)
+	defer b.w.InProcedure(b.depth > 0)
+	return b.s.send(b.w, &procedure{}, &result{steps: steps})
+}

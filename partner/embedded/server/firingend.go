@@ -1,0 +1,171 @@
+package server
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// triggerError is an error in a trigger: it ends the batch, and rolls back the transaction.
+type triggerError struct{ err error }
+
+func (e *triggerError) Error() string { return e.err.Error() }
+func (e *triggerError) Unwrap() error { return e.err }
+
+// isTriggers reports whether an error comes out of a trigger.
+func isTriggers(err error) bool {
+	_, ok := errors.AsType[*triggerError](err)
+	return ok
+}
+
+// endedInTrigger: a trigger has rolled the transaction back. What it wrote behind that stays.
+type endedInTrigger struct {
+	err  error
+	gone bool // the statement's savepoint, too
+}
+
+// isEnded reports whether an error is one of those.
+func isEnded(err error) bool {
+	_, ok := errors.AsType[*endedInTrigger](err)
+	return ok
+}
+
+func (e *endedInTrigger) Error() string { return e.err.Error() }
+func (e *endedInTrigger) Unwrap() error { return e.err }
+
+// ended is the error of a transaction that a trigger has ended, behind the errors that it has raised.
+func (x *program) ended(before int, err error) error {
+	over := message.New(transactionEnded, 16, "The transaction ended in the trigger. The batch has been aborted.")
+	var all tds.Errors
+	for _, st := range x.r.steps[before:] {
+		if st.err != nil && st.err.Class > 10 {
+			all = append(all, st.err)
+		}
+	}
+	x.r.steps = slices.DeleteFunc(x.r.steps, func(st step) bool { return st.err != nil && slices.Contains(all, st.err) })
+	if several, ok := errors.AsType[tds.Errors](err); ok {
+		return append(all, several...)
+	}
+	if e, ok := errors.AsType[*tds.Error](err); ok {
+		all = append(all, e)
+	}
+	if err == nil { // else the error has ended the batch
+		all = append(all, over)
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return all
+}
+
+// inTrigger is what a trigger's BEGIN, COMMIT and ROLLBACK TRANSACTION do otherwise; false: they do as always.
+func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
+	one := f.firing
+	if st.Action == tsql.RollbackTransaction {
+		switch {
+		case name == "" || one.trans > 0 && name == f.named || f.s.open > 0 && name == f.s.transactionName:
+			return true, f.rollsBack()
+		case slices.Contains(f.saved, name):
+			return false, nil
+		case slices.ContainsFunc(f.s.saved, func(s savepoint) bool { return s.name == name }):
+			return true, message.NotSupported("ROLLBACK in a trigger to a savepoint of the client's")
+		}
+		return true, errNoSavepoint(name)
+	}
+	switch {
+	case one.undone && st.Action == tsql.BeginTransaction:
+		return true, message.NotSupported("BEGIN TRANSACTION behind ROLLBACK in a trigger")
+	case !one.undone && st.Action == tsql.CommitTransaction && f.trans <= one.trans:
+		return true, message.NotSupported("COMMIT in a trigger of the transaction around")
+	}
+	return false, nil
+}
+
+// rollsBack is ROLLBACK TRANSACTION in a trigger: all goes that the statement and the transaction around have done.
+func (f *frame) rollsBack() error {
+	if f.firing.undone {
+		return errNoTransaction()
+	}
+	outermost := f.firing
+	for one := f.firing; one != nil; one = one.outer {
+		one.undone, outermost = true, one
+	}
+	if f.trans > 0 {
+		if err := f.undo(); err != nil {
+			return err
+		}
+		for one := f.firing; one != nil; one = one.outer {
+			one.gone = true
+		}
+	} else if err := f.w.Say("ROLLBACK TO " + outermost.point); err != nil {
+		return err
+	}
+	f.s.endedInTrigger = f.s.open > 0
+	f.locals = nil // they were made behind the savepoint
+	return f.show(f.firing)
+}
+
+// openTransactions is @@TRANCOUNT.
+func (x *program) openTransactions() int64 {
+	if x.firing == nil {
+		return int64(x.s.open + x.trans)
+	}
+	if x.firing.undone {
+		return int64(x.trans)
+	}
+	n := int64(x.s.open + x.trans)
+	if x.firing.alone {
+		n++
+	}
+	return n
+}
+
+// placeEnd gives the end of a transaction by a trigger the line of the statement that fired it.
+func placeEnd(err error, line int) {
+	if many, ok := errors.AsType[tds.Errors](err); ok {
+		for _, e := range many {
+			placeEnd(e, line)
+		}
+	} else if e, ok := errors.AsType[*tds.Error](err); ok && e.Number == transactionEnded && e.Line == 0 {
+		e.Line = int32(line)
+	}
+}
+
+// doom notes that an error of a trigger was caught.
+func (f *frame) doom(err error) {
+	if !isTriggers(err) {
+		return
+	}
+	if f.trans > 0 {
+		f.doomed = true
+	} else if f.s.open > 0 {
+		f.s.doomed = true
+	}
+}
+
+// transactionEnded is the number of the error of a transaction that a trigger has ended.
+const transactionEnded = 3609
+
+// endOf takes the end of a transaction by a trigger out of a write's error: what the trigger wrote behind its ROLLBACK stays.
+func endOf(err error) (ended, other error) {
+	if e, ok := errors.AsType[*endedInTrigger](err); ok {
+		return e, nil
+	}
+	return nil, err
+}
+
+// failsInTrigger is the end of a batch by an error in a trigger.
+func (b *batch) failsInTrigger(err error) error {
+	s := b.s
+	switch {
+	case s.endedInTrigger || b.tries == 0:
+		s.rollback(b.w)
+	case s.open > 0:
+		s.doomed = true
+	}
+	s.endedInTrigger = false
+	return err
+}
