@@ -183,6 +183,10 @@ func (b *batch) set(name string, value any) error {
 	if err != nil {
 		return err
 	}
+	if b.program != nil && isStored(value, v.typ) {
+		v.value = value
+		return nil
+	}
 	if b.program != nil && sqlvalue.ParameterKind(v.typ.Kind()) {
 		if a, err := sqlvalue.Convert(value, sqlvalue.NameOfValue(value), v.typ); err == nil {
 			v.value = a.Stored(v.typ)
@@ -191,6 +195,42 @@ func (b *batch) set(name string, value any) error {
 	}
 	v.value, err = tsql.ToVariable(value, "", sqlvalue.SpecOf(v.typ))
 	return message.AsTold(err)
+}
+
+// isStored reports whether a value is one of the type as it stands, so that [convert] would change nothing.
+func isStored(value any, t tds.Type) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case int64:
+		switch t.Kind() {
+		case tds.KindInt:
+			return v == int64(int32(v))
+		case tds.KindBigInt:
+			return true
+		case tds.KindBit:
+			return v == v&1
+		}
+	case string:
+		switch t.Kind() {
+		case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar:
+			return t.Size() <= 0 || len(v) <= t.Size()
+		case tds.KindDateTime:
+			d, ok := sqlvalue.ParseDatetime(v)
+			return ok && len(v) == sqlvalue.TextLength && d.IsText(v)
+		case tds.KindDateTime2:
+			d, ok := sqlvalue.ParseDatetime2(v)
+			return ok && len(v) == sqlvalue.Text2Length && d.IsText(v)
+		}
+	case []byte:
+		switch t.Kind() {
+		case tds.KindBinary:
+			return len(v) == t.Size()
+		case tds.KindVarBinary, tds.KindImage:
+			return v != nil && (t.Size() <= 0 || len(v) <= t.Size())
+		}
+	}
+	return false
 }
 
 // exec runs EXEC procedure.

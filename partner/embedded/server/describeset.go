@@ -102,7 +102,7 @@ func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
 		if err != nil {
 			return message.InWords(err)
 		}
-		rows, err := st.Q.QueryContext(context.Background(), args)
+		rows, err := st.Ask(context.Background(), args)
 		if err != nil {
 			return message.InWords(err)
 		}

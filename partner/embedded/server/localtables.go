@@ -347,7 +347,7 @@ func (m *modification) plain(w *storage.Writer) error {
 	if err != nil {
 		return message.InWords(err)
 	}
-	r, err := st.E.ExecContext(context.Background(), m.args)
+	r, err := st.Run(m.args)
 	if err != nil {
 		return m.refusal(w, err)
 	}

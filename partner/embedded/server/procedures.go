@@ -29,8 +29,15 @@ type procedure struct {
 // changes are durable.
 type result struct {
 	status  int32
-	outputs []any // values of the parameters, by position
+	outputs []any // values of the parameters that are output, by position
 	steps   []step
+	first   [1]step // room for most answers
+}
+
+func newResult() *result {
+	r := &result{}
+	r.steps = r.first[:0]
+	return r
 }
 
 // step is one statement's part of the answer: a result set, a count, or an error

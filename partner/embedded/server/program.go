@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
@@ -52,8 +54,9 @@ type frame struct {
 	locals  []string // how to drop its tables
 	cursors map[string]*cursor
 	fetched int64
-	caught  []*tds.Error // of the CATCH around, the innermost last
-	values  tsql.Values  // what expressions are computed from
+	caught  []*tds.Error                      // of the CATCH around, the innermost last
+	values  tsql.Values                       // what expressions are computed from
+	known   map[*tsql.ColumnHint][]tds.Column // the columns of answers, by the first hint, where they depend on no values; kept
 
 	returned any // of a function
 }
@@ -74,6 +77,9 @@ const (
 	maxStatements = 10_000_000
 )
 
+// programs are calls that have ended well, to be used again.
+var programs = sync.Pool{New: func() any { return &program{} }}
+
 // runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction; and what it answered
 // before is answered, too.
 func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (r *result, err error) {
@@ -88,11 +94,11 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 		}
 	}
 	tried := false
-	var turns *mirror.LongTurns
 	outer := s.at
 	defer func() { s.at = outer }()
-	run := func(rd *storage.Reader, w *storage.Writer, noRoom bool) (*result, error) {
-		x := &program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: &result{}, left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
+	run := func(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) (*result, error) {
+		x := programs.Get().(*program)
+		*x = program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
 		s.at = standing{rd: rd, d: d, set: set, program: x, ctx: ctx}
 		f, err := x.call(p, a)
 		tried = x.tried
@@ -102,15 +108,18 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 		if err != nil {
 			return nil, err
 		}
-		defer f.release()
-		x.r.status = f.status
-		x.r.outputs, err = f.outputs(p)
-		return x.r, err
+		r := x.r
+		r.status = f.status
+		r.outputs, err = f.outputs(p)
+		f.release()
+		*x = program{}
+		programs.Put(x)
+		return r, err
 	}
 	if l != nil {
 		var refused error
 		err := l.Run(func(w *storage.Writer) error {
-			if r, refused = run(w.Reader, w, false); refused != nil && !storage.IsTold(refused) {
+			if r, refused = run(w.Reader, w, false, nil); refused != nil && !storage.IsTold(refused) {
 				return refused
 			}
 			return nil
@@ -124,7 +133,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	}
 	reads := func(noRoom bool) error {
 		return d.Store.Read(func(rd *storage.Reader) (err error) {
-			r, err = run(rd, nil, noRoom)
+			r, err = run(rd, nil, noRoom, nil)
 			return err
 		})
 	}
@@ -135,8 +144,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	}
 	if p.long {
 		err := d.RunLong(ctx, s.patient, func(w *storage.Writer, l *mirror.LongTurns) (err error) {
-			turns = l
-			r, err = run(w.Reader, w, false)
+			r, err = run(w.Reader, w, false, l)
 			return err
 		})
 		return r, err
@@ -145,7 +153,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	defer cancel()
 	var ended error // of the procedure itself
 	err = d.Write(waits, func(w *storage.Writer) error {
-		r, ended = run(w.Reader, w, false)
+		r, ended = run(w.Reader, w, false, nil)
 		return ended
 	})
 	if err != nil && ended == nil {
@@ -157,10 +165,16 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	return r, err
 }
 
-// outputs are the values of the parameters, by position.
+// outputs are the values of the parameters that are output, by position; nil: there are none.
 func (f *frame) outputs(p *procedure) ([]any, error) {
+	if !slices.ContainsFunc(p.params, func(q parameter) bool { return q.output }) {
+		return nil, nil
+	}
 	all := make([]any, len(p.params))
 	for i, q := range p.params {
+		if !q.output {
+			continue
+		}
 		v := f.b.vars[q.name]
 		var err error
 		if all[i], err = sqlvalue.ClientValue(v.typ, v.value); err != nil {
@@ -303,11 +317,16 @@ func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := f.rows("SELECT "+e.SQL, args)
-	if err != nil || len(rows) == 0 {
-		return nil, err
+	st, err := f.rd.Query(e.Query)
+	if err != nil {
+		return nil, message.InWords(err)
 	}
-	return rows[0][0], nil
+	var value any
+	err = st.Each(args, func(row []driver.Value) error {
+		value = row[0]
+		return nil
+	})
+	return value, message.InWords(err)
 }
 
 // systemValue is a value that a procedure's run knows better than its session.

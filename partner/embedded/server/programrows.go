@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"database/sql/driver"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
@@ -34,7 +33,7 @@ func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
 	if err != nil {
 		return 0, message.InWords(err)
 	}
-	r, err := st.E.ExecContext(context.Background(), args)
+	r, err := st.Run(args)
 	if err != nil {
 		return 0, message.InWords(err)
 	}
@@ -51,12 +50,12 @@ func (f *frame) query(q *tsql.Query) error {
 	if q.Kind != tsql.Select {
 		return f.write(q, args)
 	}
+	if q.Assigns == nil {
+		return f.answersQuery(q, args)
+	}
 	rows, err := f.rows(q.SQL, args)
 	if err != nil {
 		return err
-	}
-	if q.Assigns == nil {
-		return f.answers(q.Columns, rows)
 	}
 	f.s.rowCount = int64(len(rows))
 	if len(rows) > 0 {
@@ -122,7 +121,7 @@ func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
 	if err != nil {
 		return message.InWords(err)
 	}
-	r, err := st.E.ExecContext(context.Background(), args)
+	r, err := st.Run(args)
 	if err != nil {
 		return refusal(f.d, err, f.set, q.Kind, q.Key)
 	}
@@ -149,51 +148,109 @@ func (f *frame) counts(n int64) {
 	}
 }
 
-// answers notes rows for the client.
-func (f *frame) answers(hints []tsql.ColumnHint, rows [][]driver.Value) error {
-	st := step{columns: make([]tds.Column, len(hints)), count: noCount}
-	for i, h := range hints {
-		st.columns[i] = tds.Column{Name: h.Name, Type: f.columnType(h, rows, i)}
+// answersQuery runs a query whose rows are for the client.
+func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
+	st, err := f.rd.Query(q.SQL)
+	if err != nil {
+		return message.InWords(err)
 	}
-	for _, row := range rows {
-		values := make([]any, len(row))
-		for i, v := range row {
-			var err error
-			if values[i], err = sqlvalue.ClientValue(st.columns[i].Type, v); err != nil {
-				return err
-			}
-		}
-		st.rows = append(st.rows, values)
+	a := answer{f: f, hints: q.Columns}
+	err = st.Each(args, func(row []driver.Value) error {
+		a.begin(row)
+		return a.add(row)
+	})
+	if err != nil {
+		return message.InWords(err)
 	}
-	if f.s.rowCount = int64(len(rows)); !f.silent {
-		st.count = f.s.rowCount
-	}
-	f.r.steps = append(f.r.steps, st)
+	a.end()
 	return nil
 }
 
-// columnType is the type of a column of the answer.
-func (f *frame) columnType(h tsql.ColumnHint, rows [][]driver.Value, i int) tds.Type {
+// answer is rows for the client being noted.
+type answer struct {
+	f     *frame
+	hints []tsql.ColumnHint
+	step  step
+}
+
+// begin finds the types of the columns, where they are not found yet. first is the first row; nil: there is none.
+func (a *answer) begin(first []driver.Value) {
+	if a.step.columns == nil {
+		a.step.columns = a.f.columns(a.hints, first)
+	}
+}
+
+// add notes a row.
+func (a *answer) add(row []driver.Value) (err error) {
+	values := make([]any, len(row))
+	for i, v := range row {
+		if values[i], err = sqlvalue.ClientValue(a.step.columns[i].Type, v); err != nil {
+			return err
+		}
+	}
+	a.step.rows = append(a.step.rows, values)
+	return nil
+}
+
+// end notes the answer.
+func (a *answer) end() {
+	a.begin(nil)
+	a.step.count = noCount
+	if a.f.s.rowCount = int64(len(a.step.rows)); !a.f.silent {
+		a.step.count = a.f.s.rowCount
+	}
+	a.f.r.steps = append(a.f.r.steps, a.step)
+}
+
+// columns are those of an answer, which begins with the row first.
+func (f *frame) columns(hints []tsql.ColumnHint, first []driver.Value) []tds.Column {
+	if len(hints) == 0 {
+		return []tds.Column{}
+	}
+	if known := f.known[&hints[0]]; known != nil {
+		return known
+	}
+	columns := make([]tds.Column, len(hints))
+	declared := true
+	for i, h := range hints {
+		t, ok := f.declaredColumn(h)
+		if !ok {
+			declared = false
+			if t = tds.Int; first != nil {
+				t = sqlvalue.TypeOfValue(first[i])
+			}
+		}
+		columns[i] = tds.Column{Name: h.Name, Type: t}
+	}
+	if declared {
+		if f.known == nil {
+			f.known = map[*tsql.ColumnHint][]tds.Column{}
+		}
+		f.known[&hints[0]] = columns
+	}
+	return columns
+}
+
+// declaredColumn is the type of a column of the answer that does not depend on its values.
+func (f *frame) declaredColumn(h tsql.ColumnHint) (tds.Type, bool) {
 	if h.Type.Name != "" {
 		if t, ok := sqlvalue.TypeOf(h.Type); ok {
-			return t
+			return t, true
 		}
 	}
 	if v := f.b.vars[h.Variable]; v != nil {
-		return v.typ
+		return v.typ, true
 	}
-	if len(rows) == 0 {
-		return tds.Int
-	}
-	return sqlvalue.TypeOfValue(rows[0][i])
+	return tds.Type{}, false
 }
 
 // withOutput runs a write with an OUTPUT clause, or one that sets variables.
 func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 	o := q.Output
-	before := map[driver.Value][]driver.Value{}
+	var before map[driver.Value][]driver.Value
 	var last []driver.Value
 	if o.Before != "" {
+		before = map[driver.Value][]driver.Value{}
 		rows, err := f.rows(o.Before, args)
 		if err != nil {
 			return err
@@ -219,16 +276,25 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 	}
 	rows := make([][]driver.Value, len(after))
 	for i, row := range after {
-		for _, item := range o.Items {
+		rows[i] = make([]driver.Value, len(o.Items))
+		for j, item := range o.Items {
 			from := row
 			if item.Before {
 				from = before[row[0]]
 			}
-			rows[i] = append(rows[i], from[item.At])
+			rows[i][j] = from[item.At]
 		}
 	}
 	if o.Into == "" {
-		return f.answers(o.Columns, rows)
+		a := answer{f: f, hints: o.Columns}
+		for _, row := range rows {
+			a.begin(row)
+			if err := a.add(row); err != nil {
+				return err
+			}
+		}
+		a.end()
+		return nil
 	}
 	for _, row := range rows {
 		values := make([]driver.NamedValue, len(row))

@@ -149,7 +149,7 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		if err != nil {
 			return message.InWords(err)
 		}
-		rows, err := one.Q.QueryContext(context.Background(), args)
+		rows, err := one.Ask(context.Background(), args)
 		if err != nil {
 			return message.InWords(err)
 		}
@@ -209,7 +209,7 @@ func (b *batch) selectRows(ctx context.Context, r *storage.Reader, q *tsql.Query
 	if err != nil {
 		return message.InWords(err)
 	}
-	rows, err := st.Q.QueryContext(ctx, args)
+	rows, err := st.Ask(ctx, args)
 	if err != nil {
 		return message.InWords(err)
 	}

@@ -44,6 +44,8 @@ func (a Argument) Stored(t tds.Type) any {
 		return a.Raw
 	case t.Kind() == tds.KindDateTime2:
 		return a.date2().Text()
+	case t.Kind() == tds.KindDateTime:
+		return a.date().Text()
 	}
 	return Stored(a.back(t))
 }

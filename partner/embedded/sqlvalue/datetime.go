@@ -22,7 +22,7 @@ const (
 	firstDate Datetime = -53690 * ticksPerDay
 
 	unixEpochDays = 25567 // 1900-01-01 to 1970-01-01
-	textLength    = len("2006-01-02 15:04:05.000")
+	TextLength    = len("2006-01-02 15:04:05.000")
 )
 
 // DatetimeOf rounds t to the nearest 1/300 second, as SQL Server does.
@@ -52,11 +52,21 @@ func (d Datetime) Time() time.Time {
 // Text is the form kept in SQLite, "2006-01-02 15:04:05.000": it sorts as the
 // dates do.
 func (d Datetime) Text() string {
+	b := d.digits()
+	return string(b[:])
+}
+
+// IsText reports whether the text is d's.
+func (d Datetime) IsText(s string) bool {
+	b := d.digits()
+	return string(b[:]) == s
+}
+
+func (d Datetime) digits() (b [TextLength]byte) {
 	t := d.Time()
-	var b [textLength]byte
 	clockText(b[:20], t)
 	digits(b[20:23], t.Nanosecond()/1_000_000)
-	return string(b[:])
+	return b
 }
 
 // clockText writes t down to the point behind its seconds, 20 bytes.

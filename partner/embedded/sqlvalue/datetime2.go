@@ -12,7 +12,7 @@ type datetime2 int64
 const (
 	noDate2         datetime2 = math.MinInt64
 	units2PerSecond           = 10_000_000
-	text2Length               = len("2006-01-02 15:04:05.0000000")
+	Text2Length               = len("2006-01-02 15:04:05.0000000")
 )
 
 // Datetime2Of drops what is below 100 ns.
@@ -27,11 +27,21 @@ func (d datetime2) time() time.Time {
 
 // Text is the form kept in SQLite, "2006-01-02 15:04:05.0000000".
 func (d datetime2) Text() string {
+	b := d.digits()
+	return string(b[:])
+}
+
+// IsText reports whether the text is d's.
+func (d datetime2) IsText(s string) bool {
+	b := d.digits()
+	return string(b[:]) == s
+}
+
+func (d datetime2) digits() (b [Text2Length]byte) {
 	t := d.time()
-	var b [text2Length]byte
 	clockText(b[:20], t)
 	digits(b[20:27], t.Nanosecond()/100)
-	return string(b[:])
+	return b
 }
 
 // ParseDatetime2 reads the form of [datetime2.text], or one with fewer decimals.

@@ -119,6 +119,9 @@ func ClientValue(t tds.Type, v any) (any, error) {
 			return strconv.FormatFloat(f, 'f', -1, 64), nil
 		}
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindText, tds.KindNText, tds.KindXML:
+		if _, ok := v.(string); ok {
+			return v, nil
+		}
 		if s, ok := TextOf(v); ok {
 			return s, nil
 		}
@@ -126,14 +129,14 @@ func ClientValue(t tds.Type, v any) (any, error) {
 			return string(b), nil
 		}
 	case tds.KindBinary, tds.KindVarBinary, tds.KindImage:
-		switch v := v.(type) {
+		switch b := v.(type) {
 		case []byte:
-			if v == nil {
+			if b == nil {
 				return []byte{}, nil // the driver's way to say: a blob, and empty
 			}
 			return v, nil
 		case string:
-			return []byte(v), nil
+			return []byte(b), nil
 		}
 	case tds.KindInt, tds.KindBigInt, tds.KindSmallInt, tds.KindTinyInt:
 		return clientInteger(t.Kind(), v)
@@ -148,6 +151,7 @@ var integerRanges = map[tds.Kind][2]int64{tds.KindTinyInt: {0, math.MaxUint8}, t
 // clientInteger is a whole number within the range of its type: 8115 for one that SQLite computed beyond it.
 func clientInteger(k tds.Kind, v any) (any, error) {
 	n, ok := v.(int64)
+	whole := ok
 	if f, isFloat := v.(float64); isFloat {
 		n, ok = int64(f), math.Abs(f) < 1<<63
 	} else if !ok {
@@ -155,6 +159,9 @@ func clientInteger(k tds.Kind, v any) (any, error) {
 	}
 	if limit := integerRanges[k]; !ok || n < limit[0] || n > limit[1] {
 		return nil, message.New(8115, 16, "Arithmetic overflow error converting expression to data type %s.", k)
+	}
+	if whole {
+		return v, nil
 	}
 	return n, nil
 }

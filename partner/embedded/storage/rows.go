@@ -53,7 +53,7 @@ func (r *Reader) table(name string) (*tableStatements, error) {
 	var read, set, free, same, places strings.Builder
 	for i, c := range columns {
 		assignment := fmt.Sprintf("%s = ?%d", Quoted(c), i+2)
-		fmt.Fprintf(&read, ", +%s", Quoted(c)) // the plus hides the declared type, by which the driver would make dates of texts
+		fmt.Fprintf(&read, `, +%s AS ""`, Quoted(c)) // the plus hides the declared type, by which the driver would make dates of texts
 		fmt.Fprintf(&set, ", %s", assignment)
 		fmt.Fprintf(&places, ", ?%d", i+2)
 		if unique[c] {

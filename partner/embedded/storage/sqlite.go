@@ -59,11 +59,12 @@ func (c *Conn) Script(text string) error {
 
 // Prepare makes a statement that lives as long as the connection.
 func (c *Conn) Prepare(text string) (*statement, error) {
-	s, err := c.c.Prepare(text)
+	written, order := Positional(text)
+	s, err := c.c.Prepare(written)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", text, err)
 	}
-	return &statement{s: s, E: s.(driver.StmtExecContext), Q: s.(driver.StmtQueryContext)}, nil
+	return &statement{s: s, e: s.(driver.StmtExecContext), q: s.(driver.StmtQueryContext), order: order}, nil
 }
 
 // prepareAll prepares each text into its place.
@@ -80,11 +81,12 @@ func (c *Conn) prepareAll(texts map[**statement]string) error {
 
 // statement is a prepared statement. Its argument slice is reused.
 type statement struct {
-	s     driver.Stmt
-	E     driver.StmtExecContext
-	Q     driver.StmtQueryContext
-	args  []driver.NamedValue
-	width int // columns, where [statement.all] has been asked; 0: it was not
+	s       driver.Stmt
+	e       driver.StmtExecContext
+	q       driver.StmtQueryContext
+	order   []int // which argument each parameter takes; nil: they are as the text says
+	args    []driver.NamedValue
+	scanned []driver.Value // a row of [statement.each]; reused
 }
 
 // Close closes the statement.
@@ -92,15 +94,57 @@ func (s *statement) Close() error { return s.s.Close() }
 
 func (s *statement) bind(args []driver.Value) []driver.NamedValue {
 	s.args = s.args[:0]
+	if s.order != nil {
+		for i, at := range s.order[:s.given(len(args))] {
+			s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: args[at]})
+		}
+		return s.args
+	}
 	for i, a := range args {
 		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: a})
 	}
 	return s.args
 }
 
+// arranged has arguments in the order in which the statement takes them.
+func (s *statement) arranged(args []driver.NamedValue) []driver.NamedValue {
+	if s.order == nil {
+		return args
+	}
+	s.args = s.args[:0]
+	for i, at := range s.order[:s.given(len(args))] {
+		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: args[at].Value})
+	}
+	return s.args
+}
+
+// given is how many parameters there are up to the first whose argument is missing among so many. The driver refuses to run without it.
+func (s *statement) given(args int) int {
+	for i, at := range s.order {
+		if at >= args {
+			return i
+		}
+	}
+	return len(s.order)
+}
+
+// Run runs the statement, and reads no rows.
+func (s *statement) Run(args []driver.NamedValue) (driver.Result, error) {
+	r, err := s.e.ExecContext(context.Background(), s.arranged(args))
+	clear(s.args)
+	return r, err
+}
+
+// Ask runs a query.
+func (s *statement) Ask(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	r, err := s.q.QueryContext(ctx, s.arranged(args))
+	clear(s.args)
+	return r, err
+}
+
 // Exec runs the statement and tells how many rows it changed.
 func (s *statement) Exec(args ...driver.Value) (int64, error) {
-	r, err := s.E.ExecContext(context.Background(), s.bind(args))
+	r, err := s.e.ExecContext(context.Background(), s.bind(args))
 	clear(s.args) // keep no item alive
 	if err != nil {
 		return 0, err
@@ -116,7 +160,7 @@ func (s *statement) Row(dst []driver.Value, args ...driver.Value) (found bool, e
 
 // Rows reads each row into dst and calls each, until that returns false.
 func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Value) error {
-	r, err := s.Q.QueryContext(context.Background(), s.bind(args))
+	r, err := s.q.QueryContext(context.Background(), s.bind(args))
 	clear(s.args)
 	if err != nil {
 		return err
@@ -137,33 +181,49 @@ func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Va
 
 // All runs a query and keeps what it answers: each row in a slice of its own.
 func (s *statement) All(args []driver.NamedValue) (rows [][]driver.Value, err error) {
-	r, err := s.Q.QueryContext(context.Background(), args)
-	if err != nil {
-		return nil, err
-	}
-	if s.width == 0 {
-		s.width = len(r.Columns())
-	}
 	var block []driver.Value
-	for {
-		if len(block) < s.width {
-			block = make([]driver.Value, s.width*max(1, min(len(rows), 64)))
+	err = s.Each(args, func(row []driver.Value) error {
+		if len(block) < len(row) {
+			block = make([]driver.Value, len(row)*max(1, min(len(rows), 64)))
 		}
-		row := block[:s.width:s.width]
+		rows = append(rows, block[:len(row):len(row)])
+		copy(block, row)
+		block = block[len(row):]
+		return nil
+	})
+	return rows, err
+}
+
+// Each runs a query and calls take with each row, until that fails. The row is good until take returns, and take must not use the statement.
+func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value) error) error {
+	r, err := s.Ask(context.Background(), args)
+	if err != nil {
+		return err
+	}
+	if s.scanned == nil {
+		s.scanned = make([]driver.Value, len(r.Columns()))
+	}
+	row := s.scanned
+	for {
 		if err = r.Next(row); err != nil {
 			break
 		}
-		block = block[s.width:]
 		KeepEmpty(row)
 		for i, v := range row {
 			if t, ok := v.(time.Time); ok {
 				row[i] = sqlvalue.Stored(t)
 			}
 		}
-		rows = append(rows, row)
+		if err = take(row); err != nil {
+			break
+		}
 	}
+	clear(row)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return rows, errors.Join(err, r.Close())
+	if closed := r.Close(); closed != nil {
+		return errors.Join(err, closed)
+	}
+	return err
 }

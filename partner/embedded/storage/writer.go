@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"database/sql/driver"
 	"errors"
 	"strings"
@@ -126,7 +125,7 @@ func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue) (changed int64,
 		if err != nil {
 			return 0, err
 		}
-		r, err := one.E.ExecContext(context.Background(), args)
+		r, err := one.Run(args)
 		if err != nil {
 			return 0, err
 		}

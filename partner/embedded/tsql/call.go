@@ -270,10 +270,14 @@ func sameArguments(a, b []Expr) bool {
 
 // expression turns a fragment into what is handed out, with p.in's inputs.
 func (p *parser) expression(f fragment) Expr {
-	if p.body != nil && !f.isConstant {
-		f.sql = p.in.numbered(f.sql)
+	query := ""
+	if p.body != nil {
+		if !f.isConstant {
+			f.sql = p.in.numbered(f.sql)
+		}
+		query = "SELECT " + f.sql + noName
 	}
-	return Expr{eval: f.eval, Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ, IsConstant: f.isConstant, Constant: f.constant, Variable: f.variable}
+	return Expr{Query: query, eval: f.eval, decided: f.decided, Inputs: p.in.Inputs, SQL: f.sql, Type: f.typ, IsConstant: f.isConstant, Constant: f.constant, Variable: f.variable}
 }
 
 // aggregateCall parses the argument of an aggregate function.

@@ -37,6 +37,9 @@ var base = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 func dateOf(v driver.Value) (t time.Time, precise bool, err *Error) {
 	switch v := v.(type) {
 	case string:
+		if t, ok := parseStored(v); ok {
+			return t, len(v) == len(dateTime2Layout), nil
+		}
 		t, perr := ParseDateTime(v)
 		if perr != nil {
 			return t, false, failure(241, 16, "Conversion failed when converting date and/or time from character string.")

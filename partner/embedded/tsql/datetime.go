@@ -24,13 +24,76 @@ func RoundDateTime(t time.Time) time.Time {
 // FormatDateTime is the text of t as a datetime, rounded: in UTC,
 // 'YYYY-MM-DD HH:MM:SS.mmm'.
 func FormatDateTime(t time.Time) string {
-	return RoundDateTime(t.UTC()).Format(dateTimeLayout)
+	return clockText(RoundDateTime(t.UTC()), 3)
+}
+
+// clockText is the text of t in one of the two forms: with so many decimals.
+func clockText(t time.Time, decimals int) string {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.Format(dateTime2Layout[:len("2006-01-02 15:04:05.")+decimals])
+	}
+	var room [len(dateTime2Layout)]byte
+	b := room[:len("2006-01-02 15:04:05.")+decimals]
+	copy(b, "0000-00-00 00:00:00.")
+	hour, minute, second := t.Clock()
+	putDigits(b[0:4], year)
+	putDigits(b[5:7], int(month))
+	putDigits(b[8:10], day)
+	putDigits(b[11:13], hour)
+	putDigits(b[14:16], minute)
+	putDigits(b[17:19], second)
+	nanos := t.Nanosecond()
+	for range 9 - decimals {
+		nanos /= 10
+	}
+	putDigits(b[20:], nanos)
+	return string(b)
+}
+
+// putDigits writes n in decimal, with zeros before it.
+func putDigits(b []byte, n int) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+}
+
+// parseStored reads the two forms in which dates stand in SQLite; ok is false for any other text.
+func parseStored(text string) (t time.Time, ok bool) {
+	if len(text) != len(dateTimeLayout) && len(text) != len(dateTime2Layout) {
+		return t, false
+	}
+	var parts [7]int
+	part := 0
+	for i := range len(text) {
+		switch c, form := text[i], dateTime2Layout[i]; {
+		case isDigit(form):
+			if !isDigit(c) {
+				return t, false
+			}
+			parts[part] = parts[part]*10 + int(c-'0')
+		case c != form:
+			return t, false
+		default:
+			part++
+		}
+	}
+	year, month, day, hour, minute, second, nanos := parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]
+	if year < 1 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59 {
+		return t, false
+	}
+	for range 9 - (len(text) - len("2006-01-02 15:04:05.")) {
+		nanos *= 10
+	}
+	t = time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
+	return t, t.Day() == day // 31 February is none
 }
 
 // FormatDateTime2 is the text of t as a datetime2(7): in UTC, with seven
 // decimals, the rest cut off.
 func FormatDateTime2(t time.Time) string {
-	return t.UTC().Format(dateTime2Layout)
+	return clockText(t.UTC(), 7)
 }
 
 // ClockValue gives the value for those SystemCalls that ask for the time:
@@ -43,9 +106,9 @@ func ClockValue(name string, now time.Time) (value string, ok bool) {
 	case "SYSUTCDATETIME":
 		return FormatDateTime2(now), true
 	case "GETDATE":
-		return RoundDateTime(now).Format(dateTimeLayout), true
+		return clockText(RoundDateTime(now), 3), true
 	case "SYSDATETIME":
-		return now.Format(dateTime2Layout), true
+		return clockText(now, 7), true
 	}
 	return "", false
 }
@@ -68,6 +131,9 @@ func ParseDateTime(text string) (time.Time, error) {
 
 // ParseDateTimeOffset is ParseDateTime that keeps the offset which the text has, as a datetimeoffset does.
 func ParseDateTimeOffset(text string) (time.Time, error) {
+	if t, ok := parseStored(text); ok {
+		return t, nil
+	}
 	for _, layout := range dateTimeLayouts {
 		t, err := time.Parse(layout, text)
 		if err != nil {

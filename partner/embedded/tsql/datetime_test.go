@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -79,6 +80,35 @@ func TestBindName(t *testing.T) {
 	for variable, want := range map[string]string{"@id": "v_id", "@ID": "v_id", "@_x#1": "v__x$23$1", "@é": "v_$e9$"} {
 		if got := BindName(variable); got != want {
 			t.Errorf("BindName(%s) = %s, want %s", variable, got, want)
+		}
+	}
+}
+
+// The stored forms are read and written by hand as package time does it.
+func TestStoredForms_AsPackageTime(t *testing.T) {
+	for _, text := range []string{
+		"2026-11-30 10:00:00.003", "2026-11-30 10:00:00.0033333", "0001-01-01 00:00:00.000", "9999-12-31 23:59:59.9999999", "2024-02-29 23:59:59.997", "2023-02-29 00:00:00.000",
+		"2026-02-31 00:00:00.000", "2026-13-01 00:00:00.000", "2026-00-01 00:00:00.000", "2026-01-00 00:00:00.000", "2026-01-01 24:00:00.000", "2026-01-01 00:60:00.000", "2026-01-01 00:00:60.000",
+		"0000-01-01 00:00:00.000", "2026-11-30T10:00:00.003", "2026-11-30 10:00:00,003", "2026-11-30 10:00:00.00x", "2026/11/30 10:00:00.003", "2026-11-30 10:00:00", "", "2026-11-30 10:00:00.00333",
+	} {
+		got, ok := parseStored(text)
+		want, err := time.Parse("2006-01-02 15:04:05", text)
+		formed := len(text) == len(dateTimeLayout) || len(text) == len(dateTime2Layout)
+		if strings.Contains(text, ",") || want.Year() == 0 {
+			formed = false
+		}
+		if ok != (err == nil && formed) || ok && !got.Equal(want) {
+			t.Errorf("%q: %v %v, and package time says %v %v", text, got, ok, want, err)
+		}
+	}
+	for _, at := range []time.Time{
+		time.Date(2026, 1, 2, 3, 4, 5, 6_700_000, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		time.Date(2026, 12, 31, 23, 59, 59, 998_999_999, time.FixedZone("", 7200)), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(12026, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 100, time.UTC),
+	} {
+		for decimals, layout := range map[int]string{3: dateTimeLayout, 7: dateTime2Layout} {
+			if got, want := clockText(at, decimals), at.Format(layout); got != want {
+				t.Errorf("%v: %s, and package time writes %s", at, got, want)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"database/sql/driver"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ type Values struct {
 
 	err   error
 	known []knownValue
+	stack []driver.Value // the arguments of the functions that are being called; reused
 }
 
 // knownValue is a system value that has been asked for: within a statement it has one value.
@@ -31,10 +33,14 @@ type evaluator func(v *Values) (driver.Value, *Error)
 // Evaluate computes the expression. It can do so without SQLite where the expression asks no table and
 // stands in a procedure's body; ok is false otherwise. The error is an *Error, or what Values answered.
 func (e *Expr) Evaluate(v *Values) (value any, ok bool, err error) {
-	if e.eval == nil {
-		return nil, false, nil
-	}
 	v.err, v.known = nil, v.known[:0]
+	if e.eval == nil {
+		if e.decided == nil {
+			return nil, false, nil
+		}
+		value, failed := e.decided(v)
+		return value, value != nil && failed == nil && v.err == nil, nil
+	}
 	value, failed := e.eval(v)
 	switch {
 	case v.err != nil:
@@ -94,8 +100,12 @@ func calling(name string, before []driver.Value, list ...fragment) evaluator {
 		return nil
 	}
 	return func(v *Values) (driver.Value, *Error) {
-		var room [8]driver.Value
-		values := append(room[:0], before...)
+		base := len(v.stack)
+		v.stack = append(v.stack, before...)
+		defer func() {
+			clear(v.stack[base:])
+			v.stack = v.stack[:base]
+		}()
 		for _, arg := range args {
 			value, err := arg(v)
 			if err != nil || v.err != nil {
@@ -104,9 +114,9 @@ func calling(name string, before []driver.Value, list ...fragment) evaluator {
 			if value == nil && function.strict {
 				return nil, nil
 			}
-			values = append(values, value)
+			v.stack = append(v.stack, value)
 		}
-		return function.call(values)
+		return function.call(v.stack[base:])
 	}
 }
 
@@ -275,6 +285,23 @@ func joined(list []fragment, any bool) evaluator {
 			}
 		}
 		return out, nil
+	}
+}
+
+// decidedBy is AND, or with any OR, that the operands before the first without an evaluator decide: its value is nil where they do
+// not. SQLite, too, computes an operand only where those before it leave the matter open.
+func decidedBy(list []fragment, any bool) evaluator {
+	n := slices.IndexFunc(list, func(f fragment) bool { return f.eval == nil })
+	if n < 1 {
+		return nil
+	}
+	first := joined(list[:n], any)
+	return func(v *Values) (driver.Value, *Error) {
+		value, err := first(v)
+		if value == nil || err != nil || (value == int64(1)) != any {
+			return nil, err
+		}
+		return value, nil
 	}
 }
 

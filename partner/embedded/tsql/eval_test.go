@@ -31,6 +31,8 @@ func TestEvaluate_AsSQLite(t *testing.T) {
 		"?@n = 7", "?@n <> 7", "?@n < 7", "?@n <= 7", "?@n > @m", "?@n >= 8", "?@null = 1", "?@null IS NULL", "?@n IS NOT NULL", "?@text = @other", "?@text < 'b'", "?@bytes = 0x0102", "?@d = @p", "?@d < @later", "?@p <= @d", "?@d > '2026-01-01'",
 		"?@n IN (1, 7)", "?@n IN (1, @null)", "?@n IN (7, @null)", "?@n NOT IN (1, @null)", "?@null IN (1)", "?@text IN ('x', 'ABC')", "?@n BETWEEN 1 AND 7", "?@n NOT BETWEEN 1 AND 7", "?@null BETWEEN 1 AND 2", "?@n BETWEEN @null AND 3",
 		"?@n = 7 AND @m = 1", "?@n = 7 OR @null = 1", "?@n = 1 OR @null = 1", "?@null = 1 AND @n = 1", "?@null = 1 AND @n = 7", "?NOT (@null = 1)", "?NOT (@n = 1)", "?(@n = 7 AND (@m = 1 OR @bit = 1)) AND NOT @text IS NULL", "?@text LIKE 'a%'",
+		"CONCAT(@text, SUBSTRING(CONCAT(@other, UPPER(@text), @n), 2, LEN(@text)), REPLACE(@text, LEFT(@text, 1), RIGHT(@other, 1)))", "COALESCE(CONVERT(int, SUBSTRING('x7', 2, 1)), 1)", "SUBSTRING(@text, CONVERT(int, @null), 1)",
+		"?@n = 1 AND EXISTS (SELECT 1)", "?@n = 7 AND EXISTS (SELECT 1)", "?@null = 1 AND EXISTS (SELECT 1)", "?@null = 1 AND @n = 1 AND EXISTS (SELECT 1)", "?@n = 7 OR EXISTS (SELECT 1)", "?@n = 1 OR EXISTS (SELECT 1)",
 	} {
 		text, condition := strings.CutPrefix(e, "?")
 		if condition {
@@ -89,6 +91,30 @@ func TestEvaluate_AsSQLite(t *testing.T) {
 	}
 }
 
+// A condition that its first operands decide asks no table; what they leave open, and what fails among them, is SQLite's.
+func TestEvaluate_Decided(t *testing.T) {
+	for condition, want := range map[string]any{
+		"@n = 1 AND EXISTS (SELECT 1)": int64(0), "@n = 7 AND EXISTS (SELECT 1)": nil, "@n = 7 OR EXISTS (SELECT 1)": int64(1), "@n = 1 OR EXISTS (SELECT 1)": nil,
+		"@null = 1 AND EXISTS (SELECT 1)": nil, "@null = 1 OR EXISTS (SELECT 1)": nil, "EXISTS (SELECT 1) AND @n = 1": nil, "EXISTS (SELECT 1) OR @n = 7": nil, "@n / 0 = 1 AND EXISTS (SELECT 1)": nil,
+		"NOT (@n = 1 AND EXISTS (SELECT 1))": nil, "@n = 7 AND @n = 1 AND EXISTS (SELECT 1)": int64(0), "@unknown = 1 AND EXISTS (SELECT 1)": nil,
+	} {
+		p, err := ParseProcedure("CREATE PROCEDURE p @n int, @null int, @unknown int AS IF "+condition+" RETURN 1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := p.Body[0].(*If).Condition
+		got, ok, err := x.Evaluate(&Values{Variable: func(name string) (any, error) {
+			if name == "@unknown" {
+				return nil, errors.New("unknown")
+			}
+			return map[string]any{"@n": int64(7)}[name], nil
+		}})
+		if ok != (want != nil) || err != nil || ok && got != want {
+			t.Errorf("%s: %v %v %v, not %v", condition, got, ok, err, want)
+		}
+	}
+}
+
 // What Values can't answer is the error; a table's columns are SQLite's to ask.
 func TestEvaluate_Fails(t *testing.T) {
 	p, err := ParseProcedure("CREATE PROCEDURE p @a int, @b int AS SET @a = @a + @b SET @a = (SELECT COUNT(*) FROM t)", nil)
@@ -103,5 +129,25 @@ func TestEvaluate_Fails(t *testing.T) {
 	}
 	if _, ok, _ := second.Evaluate(v); ok {
 		t.Error("a query was computed without SQLite")
+	}
+}
+
+// A system value is asked for while a function's arguments are being computed, and may compute its own with the same Values.
+func TestEvaluate_Nested(t *testing.T) {
+	p, err := ParseProcedure("CREATE PROCEDURE p @n int, @text nvarchar(9) AS SET @text = CONCAT(@text, OBJECT_ID(CONCAT('a', @n, @n, @n, @n, @n, @n, @n)), @n)", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &Values{Variable: func(name string) (any, error) { return map[string]any{"@n": int64(7), "@text": "Abc"}[name], nil }}
+	v.System = func(c SystemCall) (any, error) {
+		value, ok, err := c.Args[0].Evaluate(v)
+		if !ok || err != nil {
+			t.Errorf("the argument: %v %v", ok, err)
+		}
+		return value, nil
+	}
+	x := p.Body[0].(*Assign).Value
+	if got, ok, err := x.Evaluate(v); got != "Abca77777777" || !ok || err != nil {
+		t.Errorf("got %v, %v, %v", got, ok, err)
 	}
 }

@@ -135,6 +135,8 @@ type SystemCall struct {
 type Expr struct {
 	Inputs
 	SQL string
+	// Query is the query of the expression in a procedure's body, whose column has no name: the driver asks SQLite for each.
+	Query string
 	// Type is the expression's type where the text tells; zero for NULL and for
 	// a variable that is declared elsewhere.
 	Type TypeSpec
@@ -146,7 +148,8 @@ type Expr struct {
 	// case, with its "@".
 	Variable string
 
-	eval evaluator // nil: only SQLite can compute it
+	eval    evaluator // nil: only SQLite can compute it
+	decided evaluator // where eval is nil: see [fragment]
 }
 
 // BindName is the name for sql.Named of a variable in SQL that this package

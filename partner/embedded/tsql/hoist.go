@@ -81,6 +81,18 @@ func (f fragment) undeclared() string {
 	return f.sql
 }
 
+// noName gives a column of a result no name. The driver asks SQLite for the name, and for the declared type, of each column of
+// each result: what has none costs nothing.
+const noName = ` AS ""`
+
+// anonymous writes a column so that SQLite does not tell its declared type.
+func (f fragment) anonymous() string {
+	if f.column != "" {
+		return "+" + f.sql
+	}
+	return f.sql
+}
+
 // isBinary says whether values of the type are binaries.
 func (t TypeSpec) isBinary() bool {
 	return t.Name == "binary" || t.Name == "varbinary" || t.Name == "image"

@@ -18,6 +18,7 @@ type fragment struct {
 	isConstant bool   // a literal, with its value
 	constant   any
 	eval       evaluator // in a procedure; nil: only SQLite can compute it
+	decided    evaluator // where eval is nil: the value, or nil where only SQLite can compute it
 }
 
 // value parses an expression that has a value.
@@ -79,7 +80,7 @@ func (p *parser) chain(word string, operand func() fragment) fragment {
 			p.tooDeep()
 		}
 	}
-	return fragment{sql: "(" + strings.Join(parts, " "+word+" ") + ")", predicate: true, eval: joined(list, word == "OR")}
+	return fragment{sql: "(" + strings.Join(parts, " "+word+" ") + ")", predicate: true, eval: joined(list, word == "OR"), decided: decidedBy(list, word == "OR")}
 }
 
 // negation parses NOT condition, or what it would negate.

@@ -230,14 +230,14 @@ func TestParseFunction(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for text, want := range map[string]int32{
-		"CREATE FUNCTION f () RETURNS @t TABLE (a int) AS BEGIN RETURN END":                                40510,
-		"CREATE FUNCTION f () RETURNS int AS BEGIN DECLARE @a int END":                                     455,
-		"CREATE FUNCTION f () RETURNS int AS SELECT 1":                                                     156,
-		"CREATE FUNCTION f () RETURNS int AS BEGIN WHILE 1 = 1 BEGIN DELETE t END RETURN 1 END":            443,
-		"CREATE FUNCTION f (@x int) RETURNS int AS BEGIN IF 1 = 1 SET @x = 1 ELSE SET NOCOUNT ON RETURN 1 END":   443,
-		"CREATE FUNCTION f () RETURNS int AS BEGIN DECLARE @t TABLE (x int) RETURN 1 END":                  40510,
-		"CREATE FUNCTION f () RETURNS int WITH EXECUTE AS OWNER AS BEGIN RETURN 1 END":                     40510,
-		"CREATE FUNCTION f (@a int) RETURNS int AS BEGIN IF dbo.f(1, 2) = 1 RETURN 1 RETURN dbo.f(@a) END": 8144,
+		"CREATE FUNCTION f () RETURNS @t TABLE (a int) AS BEGIN RETURN END":                                    40510,
+		"CREATE FUNCTION f () RETURNS int AS BEGIN DECLARE @a int END":                                         455,
+		"CREATE FUNCTION f () RETURNS int AS SELECT 1":                                                         156,
+		"CREATE FUNCTION f () RETURNS int AS BEGIN WHILE 1 = 1 BEGIN DELETE t END RETURN 1 END":                443,
+		"CREATE FUNCTION f (@x int) RETURNS int AS BEGIN IF 1 = 1 SET @x = 1 ELSE SET NOCOUNT ON RETURN 1 END": 443,
+		"CREATE FUNCTION f () RETURNS int AS BEGIN DECLARE @t TABLE (x int) RETURN 1 END":                      40510,
+		"CREATE FUNCTION f () RETURNS int WITH EXECUTE AS OWNER AS BEGIN RETURN 1 END":                         40510,
+		"CREATE FUNCTION f (@a int) RETURNS int AS BEGIN IF dbo.f(1, 2) = 1 RETURN 1 RETURN dbo.f(@a) END":     8144,
 	} {
 		if _, err := ParseFunction(text, nil); err == nil || asError(t, err).Number != want {
 			t.Errorf("%s: %v, want %d", text, err, want)

@@ -61,7 +61,7 @@ func (p *parser) output(q *Query, n Name) {
 		if name == "" {
 			name = f.column
 		}
-		o.Items = append(o.Items, p.place(o, f.undeclared(), view))
+		o.Items = append(o.Items, p.place(o, f.anonymous(), view))
 		o.Columns = append(o.Columns, ColumnHint{Name: name, Type: f.typ, Column: f.column, Variable: f.variable})
 		if !p.acceptSymbol(",") {
 			break
@@ -104,11 +104,15 @@ func (q *Query) returning(n Name, alias, where string) {
 		return
 	}
 	if len(o.old) > 0 {
-		o.Before = "SELECT rowid, " + strings.Join(o.old, ", ") + " FROM " + tableSQL(n, alias) + where
+		o.Before = "SELECT +rowid" + noName
+		for _, sql := range o.old {
+			o.Before += ", " + sql + noName
+		}
+		o.Before += " FROM " + tableSQL(n, alias) + where
 	}
-	q.SQL += " RETURNING rowid"
+	q.SQL += " RETURNING +rowid" + noName
 	for _, sql := range o.new {
-		q.SQL += ", " + sql
+		q.SQL += ", " + sql + noName
 	}
 }
 

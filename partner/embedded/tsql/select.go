@@ -8,6 +8,8 @@ import (
 // selection is a SELECT under way.
 type selection struct {
 	sql     string
+	unnamed string   // the same with columns that have no names; "": they are needed
+	plain   []string // the items without names, where nobody needs them
 	columns []ColumnHint
 	assigns []string
 	single  bool     // one column and never more than one row
@@ -28,6 +30,9 @@ type selection struct {
 func (p *parser) selectStatement(q *Query) {
 	s := p.selection(nil)
 	q.SQL, q.Columns, q.Assigns = s.sql, s.columns, s.assigns
+	if s.unnamed != "" {
+		q.SQL = s.unnamed
+	}
 }
 
 // subquery parses a SELECT within another statement.
@@ -89,9 +94,13 @@ func (p *parser) specification(into []TypeSpec, describe bool) selection {
 		}
 		p.pos = end
 	}
-	sql += from + p.where()
+	rest := from + p.where()
 	terms, groups := p.groups()
-	sql += groups
+	rest += groups
+	sql += rest
+	if len(s.plain) == len(s.columns) {
+		s.unnamed = "SELECT " + strings.Join(s.plain, ", ") + level + rest
+	}
 	grouped := terms != nil
 	if grouped || aggregate {
 		p.checkGrouped(&s, terms, outer)
@@ -222,6 +231,9 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 		sql = collated(f)
 	case s.describe:
 		sql = f.folded(true)
+	}
+	if p.body != nil && !s.distinct && !s.describe && s.into == nil {
+		s.plain = append(s.plain, p.typed(f).anonymous()+noName)
 	}
 	return sql + " AS " + quoteIdentifier(alias)
 }

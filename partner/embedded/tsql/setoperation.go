@@ -15,8 +15,12 @@ func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 	if !nested && !p.joinsQueries() {
 		order, window := p.order(s.limit, &s)
 		s.sql += order + window
+		if s.unnamed += window; order != "" || s.unnamed == window {
+			s.unnamed = ""
+		}
 		return s
 	}
+	s.unnamed = ""
 	compound := p.joinsQueries()
 	s.sql = operandSQL(s)
 	s.intersections(p, into)
