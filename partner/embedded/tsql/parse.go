@@ -1,6 +1,7 @@
 package tsql
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 )
@@ -163,11 +164,22 @@ func (p *parser) statementAt(first bool, depth int) []Statement {
 // refuse fails with the name of the statement that begins with t.
 func (p *parser) refuse(t token) {
 	name := strings.ToUpper(t.text)
-	if next := p.peek(1); twoWords[name] && next.kind == wordToken {
-		name += " " + strings.ToUpper(next.text)
+	next := p.peek(1)
+	switch kind := strings.ToUpper(next.text); {
+	case next.kind != wordToken:
+	case (name == "CREATE" || name == "ALTER" || name == "DROP") && !objectTypes[kind]:
+		p.fail(&Error{Number: 343, State: 1, Class: 15, Line: int(next.line), Message: fmt.Sprintf("Unknown object type '%s' used in a CREATE, DROP, or ALTER statement.", next.text)})
+		return
+	case twoWords[name]:
+		name += " " + kind
 	}
 	p.unsupported("Statement", name)
 }
+
+// objectTypes are the first words of what CREATE, ALTER and DROP are of. Source: the manual's "CREATE statements".
+var objectTypes = wordSet("AGGREGATE APPLICATION ASSEMBLY ASYMMETRIC AVAILABILITY BROKER CERTIFICATE CLUSTERED COLUMN COLUMNSTORE CONTRACT CREDENTIAL CRYPTOGRAPHIC DATABASE " +
+	"DEFAULT ENDPOINT EVENT EXTERNAL FULLTEXT FUNCTION INDEX LOGIN MASTER MATERIALIZED MESSAGE NONCLUSTERED OR PARTITION PRIMARY PROC PROCEDURE QUEUE REMOTE RESOURCE ROLE ROUTE RULE " +
+	"SCHEMA SEARCH SECURITY SELECTIVE SEQUENCE SERVER SERVICE SPATIAL STATISTICS SYMMETRIC SYNONYM TABLE TRIGGER TYPE UNIQUE USER VIEW WORKLOAD XML")
 
 // boundaries are the reserved words that begin a statement and so end the one before.
 var boundaries = wordSet(`
