@@ -101,6 +101,9 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 		*x = program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
 		s.at = standing{rd: rd, d: d, set: set, program: x, ctx: ctx}
 		f, err := x.call(p, a)
+		if err == nil && x.trans > 0 { // SQL Server leaves it open, and tells 266
+			err = message.NotSupported("A procedure that leaves a transaction open")
+		}
 		tried = x.tried
 		if storage.IsTold(err) {
 			return x.r, errors.Join(err, x.undo())

@@ -24,7 +24,7 @@ func TestProgram_Savepoints(t *testing.T) {
 			out: "0", told: "(1)(1)"},
 		"the whole of it":       {body: "BEGIN TRAN SAVE TRAN s " + insert + "(1, 'a') ROLLBACK SET @out = @@TRANCOUNT", out: "0", told: "(1)"},
 		"without a transaction": {body: "SAVE TRAN s SET @out = @@ERROR", out: "628", told: "[628 16]"},
-		"one that is over":      {body: "BEGIN TRAN SAVE TRAN s COMMIT BEGIN TRAN ROLLBACK TRAN s SET @out = @@TRANCOUNT", out: "1", told: "[6401 16]"},
+		"one that is over":      {body: "BEGIN TRAN SAVE TRAN s COMMIT BEGIN TRAN ROLLBACK TRAN s SET @out = @@TRANCOUNT COMMIT", out: "1", told: "[6401 16]"},
 		"messages":              {body: "PRINT 'x' RAISERROR('y', 10, 1) SET @out = @@ERROR", out: "0", told: "[0 0][50000 0]"},
 		"options":               {body: "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE SET ANSI_NULLS ON SET IMPLICIT_TRANSACTIONS OFF SET @out = 'x'", out: "x"},
 		"an option it can't":    {body: "SET ROWCOUNT 5", err: 40510},
