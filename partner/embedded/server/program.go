@@ -80,92 +80,112 @@ const (
 // programs are calls that have ended well, to be used again.
 var programs = sync.Pool{New: func() any { return &program{} }}
 
+// calling is a call of a procedure by a client or a text, which may have to run more than once before it counts.
+type calling struct {
+	s     *session
+	p     *procedure
+	d     *mirror.Database
+	a     sqlvalue.Arguments
+	ctx   context.Context
+	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	r     *result           // of the last run; nil: it has none
+	ended error             // that of the last run
+	tried bool              // a TRY of the last run has written
+}
+
 // runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction; and what it answered
 // before is answered, too.
-func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (r *result, err error) {
+func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (*result, error) {
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	var set storage.ObjectSet
-	if l != nil {
-		if set, err = s.visible(d); err != nil {
-			return nil, err
-		}
-	}
-	tried := false
+	c := &calling{s: s, p: p, d: d, a: a, ctx: ctx}
 	outer := s.at
 	defer func() { s.at = outer }()
-	run := func(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) (*result, error) {
-		x := programs.Get().(*program)
-		*x = program{s: s, d: d, set: set, rd: rd, w: w, ctx: ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
-		s.at = standing{rd: rd, d: d, set: set, program: x, ctx: ctx}
-		f, err := x.call(p, a)
-		if err == nil && x.trans > 0 { // SQL Server leaves it open, and tells 266
-			err = message.NotSupported("A procedure that leaves a transaction open")
+	switch {
+	case l != nil:
+		err = c.inLease(l)
+	case p.readsFirst:
+		if err = c.reads(false); errors.Is(err, errMustWrite) {
+			err = c.writes()
 		}
-		tried = x.tried
-		if storage.IsTold(err) {
-			return x.r, errors.Join(err, x.undo())
-		}
-		if err != nil {
-			return nil, err
-		}
-		r := x.r
-		r.status = f.status
-		r.outputs, err = f.outputs(p)
+	default:
+		err = c.writes()
+	}
+	return c.r, err
+}
+
+// run runs it once, on a connection that reads, or that writes too.
+func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
+	s := c.s
+	x := programs.Get().(*program)
+	*x = program{s: s, d: c.d, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
+	s.at = standing{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
+	f, err := x.call(c.p, c.a)
+	if err == nil && x.trans > 0 { // SQL Server leaves it open, and tells 266
+		err = message.NotSupported("A procedure that leaves a transaction open")
+	}
+	c.tried, c.r = x.tried, x.r
+	switch {
+	case storage.IsTold(err):
+		err = errors.Join(err, x.undo())
+	case err != nil:
+		c.r = nil
+	default:
+		c.r.status = f.status
+		c.r.outputs, err = f.outputs(c.p)
 		f.release()
 		*x = program{}
 		programs.Put(x)
-		return r, err
 	}
-	if l != nil {
-		var refused error
-		err := l.Run(func(w *storage.Writer) error {
-			if r, refused = run(w.Reader, w, false, nil); refused != nil && !storage.IsTold(refused) {
-				return refused
-			}
-			return nil
-		})
-		if lost, over := errors.AsType[*storage.LostTransaction](err); over {
-			refused = d.FailedWrite(lost.Why)
-			l.BreakOff(refused)
-			return nil, refused
-		}
-		return r, errors.Join(err, refused)
+	c.ended = err
+	return err
+}
+
+// inLease runs it in the session's open transaction.
+func (c *calling) inLease(l *mirror.Lease) (err error) {
+	if c.set, err = c.s.visible(c.d); err != nil {
+		return err
 	}
-	reads := func(noRoom bool) error {
-		return d.Store.Read(func(rd *storage.Reader) (err error) {
-			r, err = run(rd, nil, noRoom, nil)
+	err = l.Run(func(w *storage.Writer) error {
+		if err := c.run(w.Reader, w, false, nil); !storage.IsTold(err) {
 			return err
-		})
-	}
-	if p.readsFirst {
-		if err := reads(false); !errors.Is(err, errMustWrite) {
-			return r, err
 		}
-	}
-	if p.long {
-		err := d.RunLong(ctx, s.patient, func(w *storage.Writer, l *mirror.LongTurns) (err error) {
-			r, err = run(w.Reader, w, false, l)
-			return err
-		})
-		return r, err
-	}
-	waits, cancel := s.patient(ctx)
-	defer cancel()
-	var ended error // of the procedure itself
-	err = d.Write(waits, func(w *storage.Writer) error {
-		r, ended = run(w.Reader, w, false, nil)
-		return ended
+		return nil
 	})
-	if err != nil && ended == nil {
-		r = nil
+	if lost, over := errors.AsType[*storage.LostTransaction](err); over {
+		refused := c.d.FailedWrite(lost.Why)
+		l.BreakOff(refused)
+		c.r = nil
+		return refused
 	}
-	if storage.IsNoRoom(err) && tried { // SQLite says so when it commits, SQL Server when it writes
-		err = reads(true)
+	if err == nil {
+		err = c.ended
 	}
-	return r, err
+	return err
+}
+
+// reads runs it beside the others, on what is committed.
+func (c *calling) reads(noRoom bool) error {
+	return c.d.Store.Read(func(rd *storage.Reader) error { return c.run(rd, nil, noRoom, nil) })
+}
+
+// writes runs it in a turn to write, or in several where it takes long.
+func (c *calling) writes() error {
+	if c.p.long {
+		return c.d.RunLong(c.ctx, c.s.patient, func(w *storage.Writer, l *mirror.LongTurns) error { return c.run(w.Reader, w, false, l) })
+	}
+	waits, cancel := c.s.patient(c.ctx)
+	defer cancel()
+	err := c.d.Write(waits, func(w *storage.Writer) error { return c.run(w.Reader, w, false, nil) })
+	if err != nil && c.ended == nil {
+		c.r = nil // it did not commit
+	}
+	if storage.IsNoRoom(err) && c.tried { // SQLite says so when it commits, SQL Server when it writes
+		err = c.reads(true)
+	}
+	return err
 }
 
 // outputs are the values of the parameters that are output, by position; nil: there are none.
