@@ -16,41 +16,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// Options says where a pair lives. The zero value of every field but Dir is usable.
+// Options are those of partner/embedded, which says what each is.
 type Options struct {
-	// Dir is the data folder: empty, missing (it is made), or one of an earlier pair.
-	Dir string
-	// AddrA and AddrB are where the partners listen, host:port; port 0 picks one.
-	// Empty: 127.0.0.1 and a port of its choice.
-	AddrA, AddrB string
-	// MaxConnections is how many connections each partner takes; one more is refused with 17809. 0: 4096.
+	Dir            string
+	AddrA, AddrB   string
 	MaxConnections int
-	// Expose allows addresses that other machines can reach; Open refuses them otherwise. Whoever gets there and
-	// has the password, or guesses it, is sysadmin.
-	Expose bool
-	// Password of the login "mirrorstate". Empty: the one kept in Dir, made at the
-	// first start.
-	Password string
-	// Logger is told of role changes and of the partners' link. nil: nobody.
-	Logger *slog.Logger
-	// PartnerTimeout is after what silence a partner counts as gone, as in SET PARTNER
-	// TIMEOUT; a partner whose server has ended is missed at once. SQL Server takes 5 s for
-	// less than that, and so does the statement; here less is for tests. 0: what the pair
-	// remembers, at first 10 s.
+	Expose         bool
+	Password       string
+	Logger         *slog.Logger
 	PartnerTimeout time.Duration
-	// Witness gives the pair a witness: automatic failover, as SQL Server does it.
-	Witness bool
-	// Database is the name of the database that a new folder begins with, mirrored. Empty: that of the folder, or
-	// DatabaseName. A folder that began with another is refused.
-	Database string
-	// Schema is a script of T-SQL, with GO lines between its batches, that makes what is in Database: run on partner a of a
-	// new folder, in one transaction, before anybody is served. Open fails with the first error, and nothing is made
-	// then. A folder that has a pair is left as it is.
-	Schema string
-	// Empty begins a new folder with two servers that have no database yet, and are no pair. A folder
-	// that was begun so stays so; one that was not is refused.
-	Empty bool
-	// listen is net.Listen but in tests, which must not wait in the network poller
+	Witness        bool
+	Database       string
+	Schema         string
+	Empty          bool
+	// Listen is net.Listen but in tests, which must not wait in the network poller
 	// where time is to stand still.
 	Listen func(network, addr string) (net.Listener, error)
 }
