@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"testing"
@@ -59,4 +60,31 @@ func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
 	if err := session.guarded(func() error { panic("in a request") }); err == nil {
 		t.Error("a panic of a request is no error")
 	}
+}
+
+// A panic while rows are read leaves no statement open, which would keep the connection from ending its transactions.
+func TestGuarded_whileRowsAreRead(t *testing.T) {
+	pair := openPair(t)
+	p := pair.Partner("a")
+	for range 2 {
+		err := p.Main().Write(t.Context(), func(w *storage.Writer) error {
+			if err := w.Script("INSERT INTO ASPStateTempApplications VALUES (666, 'x')"); err != nil {
+				return err
+			}
+			st, err := w.Query("SELECT 1 UNION ALL SELECT 2")
+			if err != nil {
+				return err
+			}
+			return st.Each(nil, func([]driver.Value) error { panic("a fault") })
+		})
+		if _, panicked := errors.AsType[*storage.PanicError](err); !panicked {
+			t.Fatalf("%v", err)
+		}
+	}
+	storeItem(t, p, "s", []byte("x"))
+	out, _, err := runBody(t.Context(), t, p, "SELECT @out = COUNT(*) FROM ASPStateTempApplications WHERE AppId = 666")
+	if err != nil || out != "0" || sessions(t, p) != 1 {
+		t.Errorf("%v of what panicked is there, %v", out, err)
+	}
+	meet(t, pair)
 }

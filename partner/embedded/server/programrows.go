@@ -2,6 +2,7 @@ package server
 
 import (
 	"database/sql/driver"
+	"slices"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
@@ -155,10 +156,17 @@ func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
 		return message.InWords(err)
 	}
 	a := answer{f: f, hints: q.Columns}
+	star := slices.ContainsFunc(q.Columns, func(h tsql.ColumnHint) bool { return h.Star })
 	err = st.Each(args, func(row []driver.Value) error {
+		if star && a.step.columns == nil {
+			a.hints = q.Hints(st.Names())
+		}
 		a.begin(row)
 		return a.add(row)
 	})
+	if star && a.step.columns == nil {
+		a.hints = q.Hints(st.Names())
+	}
 	if err != nil {
 		return message.InWords(err)
 	}

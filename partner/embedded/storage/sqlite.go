@@ -86,7 +86,8 @@ type statement struct {
 	q       driver.StmtQueryContext
 	order   []int // which argument each parameter takes; nil: they are as the text says
 	args    []driver.NamedValue
-	scanned []driver.Value // a row of [statement.each]; reused
+	scanned []driver.Value // a row of [statement.Each]; reused
+	names   []string       // of its columns, once it has run in [statement.Each]
 }
 
 // Close closes the statement.
@@ -159,12 +160,13 @@ func (s *statement) Row(dst []driver.Value, args ...driver.Value) (found bool, e
 }
 
 // Rows reads each row into dst and calls each, until that returns false.
-func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Value) error {
+func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Value) (err error) {
 	r, err := s.q.QueryContext(context.Background(), s.bind(args))
 	clear(s.args)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, r.Close()) }() // also where each panics
 	for {
 		if err = r.Next(dst); err != nil {
 			break
@@ -176,7 +178,7 @@ func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Va
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return errors.Join(err, r.Close())
+	return err
 }
 
 // All runs a query and keeps what it answers: each row in a slice of its own.
@@ -195,15 +197,22 @@ func (s *statement) All(args []driver.NamedValue) (rows [][]driver.Value, err er
 }
 
 // Each runs a query and calls take with each row, until that fails. The row is good until take returns, and take must not use the statement.
-func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value) error) error {
+func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value) error) (err error) {
 	r, err := s.Ask(context.Background(), args)
 	if err != nil {
 		return err
 	}
 	if s.scanned == nil {
-		s.scanned = make([]driver.Value, len(r.Columns()))
+		s.names = r.Columns()
+		s.scanned = make([]driver.Value, len(s.names))
 	}
 	row := s.scanned
+	defer func() { // also where take panics: an open statement would keep the connection's transaction for good
+		clear(row)
+		if closed := r.Close(); closed != nil {
+			err = errors.Join(err, closed)
+		}
+	}()
 	for {
 		if err = r.Next(row); err != nil {
 			break
@@ -218,12 +227,11 @@ func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value)
 			break
 		}
 	}
-	clear(row)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	if closed := r.Close(); closed != nil {
-		return errors.Join(err, closed)
-	}
 	return err
 }
+
+// Names are the columns' names, after it has run in [statement.Each].
+func (s *statement) Names() []string { return s.names }

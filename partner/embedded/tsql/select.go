@@ -310,11 +310,11 @@ func (p *parser) star(s *selection) string {
 		p.unsupported("Clause", "* in the recursive part of a common table expression")
 	}
 	p.pos += n + 1
-	if s.into != nil || s.describe {
+	if s.into != nil || s.describe || p.body != nil {
 		if items := p.expanded(s, qualifier); items != "" {
 			return items
 		}
-		s.unknown = true
+		s.unknown = s.into != nil || s.describe
 	}
 	s.columns = append(s.columns, hint)
 	return sql
