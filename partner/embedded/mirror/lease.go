@@ -88,6 +88,21 @@ func (l *Lease) Commit() error {
 	return err
 }
 
+// Again ends the open transaction, by a commit or not, and begins another in its place. It is for within Run.
+func (l *Lease) Again(commit bool) (err error) {
+	w := l.P.Store.Exclusive
+	if commit {
+		err = l.P.hardenGathered(w)
+	} else {
+		_, err = w.Rollback.Exec()
+		w.Ends()
+	}
+	if err != nil {
+		return err
+	}
+	return w.Open()
+}
+
 // hardenGathered ends the open transaction of the exclusive connection: what was
 // written in it is mirrored as one record.
 func (d *Database) hardenGathered(w *storage.Writer) error {

@@ -260,6 +260,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	b.s.tries = b.tries
 	r, err := b.s.execute(ctx, p, d, list)
 	b.s.tries = 0
+	b.s.tellEnd(b.w)
 	b.w.InProcedure(true)
 	err = errors.Join(b.s.send(b.w, p, r), err)
 	b.w.InProcedure(false)

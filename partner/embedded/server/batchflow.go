@@ -67,7 +67,7 @@ func (b *batch) spend(ctx context.Context) error {
 // statementErrors are the errors after which a batch or a procedure goes on with its next statement, where XACT_ABORT is OFF and no
 // TRY is around. Source: the manual's SET XACT_ABORT, SET ARITHABORT and "Database engine events and errors".
 var statementErrors = map[int32]bool{
-	201: true, 220: true, 512: true, 515: true, 547: true, 628: true, 2601: true, 2627: true, 2628: true, 2812: true, 3701: true,
+	201: true, 220: true, 266: true, 512: true, 515: true, 547: true, 628: true, 2601: true, 2627: true, 2628: true, 2812: true, 3701: true,
 	3902: true, 3903: true, 6401: true, 8115: true, 8134: true, 8152: true, 8144: true, 8145: true,
 }
 
@@ -100,13 +100,13 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 		placeEnd(err, st.Line())
 		return b.failsInTrigger(err)
 	}
-	if s.over {
+	if s.over && !(s.aborts && s.open > 0) {
 		return err
 	}
 	switch _, raised := st.(*tsql.RaiseError); {
 	case e.Class >= message.FatalClass:
 		return err
-	case s.open > 0 && !raised && (s.has(optionXactAbort) || abortingErrors[e.Number]) && e.Number != unsupported:
+	case s.open > 0 && !raised && (s.has(optionXactAbort) || s.aborts || abortingErrors[e.Number]) && e.Number != unsupported:
 		if b.tries > 0 {
 			s.doomed = true
 		} else {
@@ -128,7 +128,7 @@ func (b *batch) aborts(err error) error {
 	if isTriggers(err) || b.s.endedInTrigger {
 		return b.failsInTrigger(err)
 	}
-	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || abortingErrors[e.Number]) {
+	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || b.s.aborts || abortingErrors[e.Number]) {
 		b.s.rollback(b.w)
 	}
 	return err
@@ -465,7 +465,7 @@ func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.W
 
 // begins prepares the session for a request.
 func (s *session) begins(w *tds.Response) {
-	s.ran, s.over = 0, false
+	s.ran, s.over, s.aborts = 0, false, false
 	w.TextSize(s.set.textSize)
 }
 

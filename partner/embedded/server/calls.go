@@ -137,6 +137,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	b := batch{s: s, w: w}
 	b.implicitly()
 	r, err := s.execute(ctx, p, d, list)
+	s.tellEnd(w)
 	if err := errors.Join(s.send(w, p, r), b.aborts(err)); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type program struct {
 	r     *result
 	depth int               // of calls within calls
 	left  int               // statements that may still run
+	lease *mirror.Lease     // its client's transaction; nil: none is open
 	turns *mirror.LongTurns // of a procedure that takes long, in no transaction of its session's
 
 	trans  int      // BEGIN TRANSACTION without its end
@@ -38,7 +39,7 @@ type program struct {
 	silent bool     // NOCOUNT
 
 	firing *firing // the innermost trigger that runs; nil: none
-	doomed bool    // an error of a trigger was caught: the transaction can only be rolled back
+	doomed bool    // an error was caught after which the transaction can only be rolled back
 
 	tried  bool // a TRY has written
 	noRoom bool // there was no room for what a TRY wrote: it fails there
@@ -51,7 +52,8 @@ type frame struct {
 	args    []driver.NamedValue // of the statement that runs; reused
 	b       *batch
 	status  int32
-	locals  []string // how to drop its tables
+	locals  []string      // how to drop its tables
+	hidden  []hiddenLocal // tables of callers that have their names
 	cursors map[string]*cursor
 	fetched int64
 	caught  []*tds.Error                      // of the CATCH around, the innermost last
@@ -88,6 +90,7 @@ type calling struct {
 	a     sqlvalue.Arguments
 	ctx   context.Context
 	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	lease *mirror.Lease     // that transaction
 	r     *result           // of the last run; nil: it has none
 	ended error             // that of the last run
 	tried bool              // a TRY of the last run has written
@@ -120,11 +123,12 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
 	s := c.s
 	x := programs.Get().(*program)
-	*x = program{s: s, d: c.d, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
+	*x = program{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
 	s.at = standing{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
+	open := s.open
 	f, err := x.call(c.p, c.a)
-	if err == nil && x.trans > 0 { // SQL Server leaves it open, and tells 266
-		err = message.NotSupported("A procedure that leaves a transaction open")
+	if err == nil {
+		err = x.balanced(open)
 	}
 	c.tried, c.r = x.tried, x.r
 	switch {
@@ -148,6 +152,7 @@ func (c *calling) inLease(l *mirror.Lease) (err error) {
 	if c.set, err = c.s.visible(c.d); err != nil {
 		return err
 	}
+	c.lease = l
 	err = l.Run(func(w *storage.Writer) error {
 		if err := c.run(w.Reader, w, false, nil); !storage.IsTold(err) {
 			return err
@@ -162,6 +167,10 @@ func (c *calling) inLease(l *mirror.Lease) (err error) {
 	}
 	if err == nil {
 		err = c.ended
+	}
+	if c.s.callEnded != nil { // what came behind the end of the client's transaction was each by itself
+		c.s.lease = nil
+		err = errors.Join(err, l.Commit())
 	}
 	return err
 }
@@ -265,7 +274,7 @@ func (f *frame) dropLocals() error {
 		}
 	}
 	f.locals = nil
-	return nil
+	return f.showHidden()
 }
 
 // runAll runs statements until one ends them.
@@ -323,8 +332,13 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 	if isTriggers(err) {
 		return err
 	}
+	aborts := f.aborts(st, e)
+	if aborts && f.tries > 0 {
+		f.dooms()
+	}
 	if f.s.over || f.abort || f.tries > 0 || endsAll(st, e) {
 		f.s.over = f.tries == 0
+		f.s.aborts = f.s.aborts || f.s.over && aborts
 		return err
 	}
 	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
@@ -362,7 +376,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 	case "@@TRANCOUNT":
 		return f.openTransactions(), true
 	case "XACT_STATE":
-		if f.doomed {
+		if f.doomed || f.s.doomed {
 			return int64(-1), true
 		}
 		return min(f.openTransactions(), 1), true

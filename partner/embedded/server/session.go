@@ -25,10 +25,12 @@ type session struct {
 	loginDatabase string
 	database      string
 
-	ran         int  // statements of the request
-	tries       int  // TRY around the call that is to begin
-	over        bool // an error has ended it: no statement around that of the error goes on
-	spent       int  // statements that a procedure may run less, for tests
+	ran         int   // statements of the request
+	tries       int   // TRY around the call that is to begin
+	aborts      bool  // that error rolls the client's transaction back, too
+	callEnded   *bool // a procedure has ended the client's transaction, by COMMIT or not: to be told
+	over        bool  // an error has ended it: no statement around that of the error goes on
+	spent       int   // statements that a procedure may run less, for tests
 	noCount     bool
 	lockTimeout time.Duration // below 0: without end
 	rowCount    int64         // @@ROWCOUNT

@@ -164,11 +164,15 @@ func (f *frame) calls(st *tsql.Exec) error {
 	if err != nil {
 		return err
 	}
+	open := f.openTransactions()
 	inner, err := f.call(p, a)
 	if err != nil {
 		return err
 	}
 	defer inner.release()
+	if now := f.openTransactions(); now != open {
+		return errUnbalanced(open, now)
+	}
 	r := result{status: inner.status}
 	if r.outputs, err = inner.outputs(p); err != nil {
 		return err
@@ -238,6 +242,11 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 	}
 	if f.firing != nil {
 		if done, err := f.inTrigger(st, name); done || err != nil {
+			return err
+		}
+	}
+	if f.lease != nil && f.firing == nil {
+		if done, err := f.ofTheClients(st, name); done || err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,7 @@ func (p *parser) temporaryTable(at position, word string) Statement {
 
 // localTable parses the columns and constraints of a table variable or a temporary table.
 func (p *parser) localTable(at position, name string) Statement {
-	st := &CreateLocal{position: at, Name: name, DropSQL: "DROP TABLE temp." + quoteIdentifier(name)}
+	st := &CreateLocal{position: at, Name: name, DropSQL: "DROP TABLE IF EXISTS temp." + quoteIdentifier(name)}
 	tp := &tableParser{parser: p, t: &Table{Name: Name{Object: name}}}
 	outer := p.in
 	p.in = &inputs{}

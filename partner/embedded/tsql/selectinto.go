@@ -54,7 +54,7 @@ func (p *parser) selectInto(at position, with string) []Statement {
 	q.Key = s.target
 	q.Inputs = p.in.Inputs
 	q.SQL = q.numbered(strings.ReplaceAll(with+"INSERT INTO "+quoteIdentifier(s.target)+" "+s.sql, depthMark, rounds))
-	return []Statement{&CreateLocal{position: at, Name: s.target, SQL: p.localSQL(t), DropSQL: "DROP TABLE temp." + quoteIdentifier(s.target)}, q}
+	return []Statement{&CreateLocal{position: at, Name: s.target, SQL: p.localSQL(t), DropSQL: "DROP TABLE IF EXISTS temp." + quoteIdentifier(s.target)}, q}
 }
 
 // intoTarget takes INTO #t behind a select list.

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
+)
+
+// What procedures do to a transaction that is their client's.
+
+// ofTheClients is COMMIT and ROLLBACK of a procedure where they are about its client's transaction; false: they are not. What comes behind
+// them is as without a transaction, but that it is durable when the call ends.
+func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
+	s := f.s
+	switch {
+	case s.open == 0:
+		return false, nil
+	case st.Action == tsql.CommitTransaction && f.trans == 0:
+		if s.doomed {
+			return true, errUncommittable()
+		}
+		if s.open > 1 {
+			s.open--
+			return true, nil
+		}
+		return true, f.endClients(true)
+	case st.Action != tsql.RollbackTransaction:
+		return false, nil
+	case name == "" || name == s.transactionName:
+		return true, f.endClients(false)
+	case slices.Contains(f.saved, name):
+		return false, nil
+	case slices.ContainsFunc(s.saved, func(one savepoint) bool { return one.name == name }):
+		return true, message.NotSupported("ROLLBACK in a procedure to a savepoint of its client's")
+	}
+	return true, errNoSavepoint(name)
+}
+
+// endClients ends the client's transaction, with all that are nested in it.
+func (f *frame) endClients(commit bool) error {
+	s := f.s
+	if err := f.lease.Again(commit); err != nil {
+		return err
+	}
+	if !commit {
+		s.locals = maps.Clone(s.before)
+	}
+	f.trans, f.saved, f.doomed = 0, nil, false
+	s.open, s.doomed, s.saved, s.transactionName = 0, false, nil, ""
+	s.callEnded = &commit
+	return nil
+}
+
+// tellEnd tells the client that a call has ended its transaction.
+func (s *session) tellEnd(w *tds.Response) {
+	if s.callEnded != nil {
+		w.TransactionEnded(*s.callEnded)
+		s.callEnded = nil
+	}
+}
+
+// balanced is the error of a call that has not left as many transactions open as there were.
+func (x *program) balanced(open int) error {
+	switch {
+	case x.trans > 0: // SQL Server leaves it open, and tells 266
+		return message.NotSupported("A procedure that leaves a transaction open")
+	case x.s.open == open || x.firing != nil:
+		return nil
+	}
+	err := errUnbalanced(int64(open), int64(x.s.open))
+	if x.tries > 0 {
+		return err
+	}
+	x.r.steps = append(x.r.steps, step{err: err, count: noCount})
+	return nil
+}
+
+// errUnbalanced tells that a procedure has begun and ended not as many transactions (266).
+func errUnbalanced(before, now int64) *tds.Error {
+	return message.New(266, 16, "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. Previous count = %d, current count = %d.", before, now)
+}
+
+// aborts tells whether an error rolls back the open transaction, or leaves one that can only be rolled back.
+func (f *frame) aborts(st tsql.Statement, e *tds.Error) bool {
+	_, raised := st.(*tsql.RaiseError)
+	return !raised && e.Number != unsupported && (f.abort || abortingErrors[e.Number])
+}
+
+// dooms leaves the open transaction to ROLLBACK alone. Source: the manual's XACT_STATE.
+func (f *frame) dooms() {
+	switch {
+	case f.firing != nil:
+	case f.s.open > 0:
+		f.s.doomed = true
+	case f.trans > 0:
+		f.doomed = true
+	}
+}
