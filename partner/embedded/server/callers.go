@@ -89,10 +89,16 @@ func (f *frame) aborts(st tsql.Statement, e *tds.Error) bool {
 	return !raised && e.Number != unsupported && (f.abort || abortingErrors[e.Number])
 }
 
+// uncommittable tells whether the open transaction can only be rolled back.
+func (x *program) uncommittable() bool {
+	return x.doomed || x.s.doomed || x.firing != nil && x.firing.doomed && !x.firing.undone
+}
+
 // dooms leaves the open transaction to ROLLBACK alone. Source: the manual's XACT_STATE.
 func (f *frame) dooms() {
 	switch {
 	case f.firing != nil:
+		f.firing.doomed = true
 	case f.s.open > 0:
 		f.s.doomed = true
 	case f.trans > 0:

@@ -27,6 +27,7 @@ type firing struct {
 	alone bool
 	// undone: a ROLLBACK of a trigger has ended the transaction; gone: the savepoint with it.
 	undone, gone bool
+	doomed       bool // the trigger has caught an error after which the transaction can only be rolled back
 }
 
 // fires is what a statement may fire.
@@ -178,6 +179,9 @@ func (x *program) fires(one *firing, count int64) error {
 	if err == nil && !one.undone && x.trans != one.trans {
 		err = message.NotSupported("A trigger that leaves a transaction open")
 	}
+	if err == nil && !one.undone && one.doomed {
+		err = message.New(3616, 16, "An error was raised during trigger execution. The batch has been aborted and the user transaction, if any, has been rolled back.")
+	}
 	if !one.undone {
 		x.trans = one.trans
 	}
@@ -235,7 +239,7 @@ func (f *frame) fired(q *tsql.Query, args []driver.NamedValue) error {
 		}
 		return f.plain(q, args)
 	}
-	if f.s.doomed || f.doomed {
+	if f.uncommittable() {
 		return errUncommittable()
 	}
 	if f.firing != nil && f.firing.undone && f.s.open > 0 {
@@ -262,7 +266,7 @@ func outputInto(q *tsql.Query) tsql.Name {
 
 // firedByMerge is fired for MERGE.
 func (f *frame) firedByMerge(st *tsql.Merge, write func() error) error {
-	if f.s.doomed || f.doomed {
+	if f.uncommittable() {
 		return errUncommittable()
 	}
 	return f.ordered(mergeFires(&fires{s: f.s, d: f.d, w: f.w, x: f.program}, st), write)

@@ -376,7 +376,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 	case "@@TRANCOUNT":
 		return f.openTransactions(), true
 	case "XACT_STATE":
-		if f.doomed || f.s.doomed {
+		if f.uncommittable() {
 			return int64(-1), true
 		}
 		return min(f.openTransactions(), 1), true

@@ -83,7 +83,7 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 	}
 	before := len(f.w.Gathered.Order)
 	switch {
-	case f.doomed || f.s.doomed || mayFire(f.w, f.d):
+	case f.uncommittable() || mayFire(f.w, f.d):
 		err = f.fired(q, args)
 	case q.Output != nil:
 		err = f.withOutput(q, args)
