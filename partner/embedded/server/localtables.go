@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
@@ -41,6 +42,15 @@ func (t localTables) schema() tsql.Schema {
 		}
 		return nil
 	}
+}
+
+// signature is what their columns come from.
+func (t localTables) signature() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		b.WriteString("\x00" + t[name].st.SQL)
+	}
+	return b.String()
 }
 
 // names are the tables' names.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
 // committedProcedure finds a procedure, compiled; nil: there is none.
@@ -18,6 +19,20 @@ func committedProcedure(s *storage.Snapshot, name string) (*procedure, error) {
 		s.Compiled.Store(key, p)
 	}
 	return p, err
+}
+
+// procedureBeside finds a procedure and compiles it, knowing its client's temporary tables.
+func procedureBeside(o storage.ObjectSet, name string, locals localTables) (*procedure, error) {
+	r := o[storage.ObjectKey(storage.KindProcedure, name)]
+	if r == nil {
+		return nil, nil
+	}
+	return compiledProcedure(r.Detail, o.Signature()+locals.signature(), func(n tsql.Name) []tsql.Column {
+		if columns := locals.schema()(n); columns != nil {
+			return columns
+		}
+		return o.Columns(n)
+	})
 }
 
 // procedureNamed finds a procedure and compiles it; nil: there is none.
@@ -50,6 +65,9 @@ func (s *session) visible(d *mirror.Database) (storage.ObjectSet, error) {
 
 // procedureIn finds a procedure of a database as the session sees it, compiled; nil: there is none.
 func (s *session) procedureIn(d *mirror.Database, set storage.ObjectSet, name string) (*procedure, error) {
+	if len(s.locals) > 0 {
+		return procedureBeside(set, name, s.locals)
+	}
 	if s.lease == nil || s.lease.P != d {
 		return committedProcedure(d.Store.Objects.Load(), name)
 	}

@@ -94,6 +94,7 @@ type calling struct {
 	r     *result           // of the last run; nil: it has none
 	ended error             // that of the last run
 	tried bool              // a TRY of the last run has written
+	after localTables       // the client's temporary tables as the last run has left them; nil: it has none
 }
 
 // runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction; and what it answered
@@ -116,6 +117,9 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	default:
 		err = c.writes()
 	}
+	if len(c.after) > 0 && (err == nil || storage.IsTold(err)) && (s.callEnded == nil || *s.callEnded) {
+		err = errors.Join(err, (&batch{s: s}).keep(c.after))
+	}
 	return c.r, err
 }
 
@@ -126,7 +130,12 @@ func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns 
 	*x = program{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
 	s.at = standing{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
 	open := s.open
-	f, err := x.call(c.p, c.a)
+	err := c.showLocals(rd)
+	var f *frame
+	if err == nil {
+		f, err = x.call(c.p, c.a)
+	}
+	err = errors.Join(err, c.takeLocals(rd))
 	if err == nil {
 		err = x.balanced(open)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"database/sql/driver"
 	"slices"
+	"strings"
 
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
@@ -248,6 +249,13 @@ func (f *frame) declaredColumn(h tsql.ColumnHint) (tds.Type, bool) {
 	}
 	if v := f.b.vars[h.Variable]; v != nil {
 		return v.typ, true
+	}
+	if len(f.s.locals) > 0 && h.Column != "" {
+		for _, c := range f.s.locals.schema()(h.Table) {
+			if strings.EqualFold(c.Name, h.Column) {
+				return sqlvalue.TypeOf(c.Type)
+			}
+		}
 	}
 	return tds.Type{}, false
 }

@@ -136,5 +136,9 @@ func (p *parser) local(n Name) []Column {
 	if p.body == nil {
 		return p.locals[strings.ToLower(n.Object)]
 	}
-	return p.body.tables[strings.ToLower(n.Object)]
+	columns := p.body.tables[strings.ToLower(n.Object)]
+	if columns == nil && p.schema != nil && strings.HasPrefix(n.Object, "#") {
+		return p.schema(n) // a caller's
+	}
+	return columns
 }

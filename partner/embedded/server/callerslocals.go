@@ -1,0 +1,42 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+)
+
+// showLocals puts the client's temporary tables where the procedure, and those that it calls, find them.
+func (c *calling) showLocals(r *storage.Reader) error {
+	c.after = nil
+	for name, t := range c.s.locals {
+		if name[0] != '#' {
+			continue
+		}
+		if c.after == nil {
+			c.after = localTables{}
+		}
+		c.after[name] = t
+		if err := errors.Join(r.Script(t.st.SQL), t.fill(r)); err != nil {
+			return fmt.Errorf("show %s: %w", t.st.Name, err)
+		}
+	}
+	return nil
+}
+
+// takeLocals takes them away, as the procedure has left them.
+func (c *calling) takeLocals(r *storage.Reader) error {
+	var errs []error
+	for name, t := range c.after {
+		there, err := r.Number("SELECT COUNT(*) FROM temp.sqlite_schema WHERE name = " + sqlvalue.Literal(t.st.Name) + " COLLATE NOCASE")
+		if err == nil && there == 0 { // a ROLLBACK took it along: it is as it was before
+			continue
+		}
+		left := &localTable{st: t.st}
+		errs = append(errs, err, left.read(r), r.Script(t.st.DropSQL))
+		c.after[name] = left
+	}
+	return errors.Join(errs...)
+}
