@@ -9,6 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
+	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
@@ -244,7 +245,12 @@ func (c *catalogueWriter) noTable(st *tsql.Definition, n tsql.Name) error {
 	return message.New(3701, 11, "Cannot drop the table 'dbo.%s', because it does not exist or you do not have permission.", n.Object)
 }
 
-// text makes or changes a view or a procedure, which is its text.
+// compilers make what runs of the text of an object.
+var compilers = map[string]func(text, signature string, schema tsql.Schema) (*procedure, error){
+	storage.KindFunction: compiledFunction, storage.KindTrigger: compiledTrigger, storage.KindProcedure: compiledProcedure,
+}
+
+// text makes or changes an object that is its text: a view, a procedure, a function, a trigger.
 func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	name := st.Name.Object
 	old := c.set[storage.ObjectKey(kind, name)]
@@ -260,22 +266,13 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	if old != nil {
 		o.Name, o.ID = old.Name, old.ID
 	}
-	if kind == storage.KindFunction {
-		if _, err := compiledFunction(text, c.set.Signature(), c.set.Columns); err != nil {
-			return err
-		}
-		return c.add(o)
-	}
-	if kind == storage.KindTrigger {
-		if _, err := compiledTrigger(text, c.set.Signature(), c.set.Columns); err != nil {
-			return err
-		}
-		return c.add(o)
-	}
-	if kind == storage.KindProcedure {
-		p, err := compiledProcedure(text, c.set.Signature(), c.set.Columns)
+	if compile := compilers[kind]; compile != nil {
+		p, err := compile(text, c.set.Signature(), c.set.Columns)
 		if err == nil {
 			err = c.resolve(p)
+		}
+		if e, ok := errors.AsType[*tds.Error](err); ok && e.Proc == "" {
+			e.Proc = name
 		}
 		if err != nil {
 			return err
