@@ -74,8 +74,15 @@ var statementErrors = map[int32]bool{
 // endsAll tells whether an error of a statement ends the batch or procedure it stands in, where no TRY is around: THROW always does.
 func endsAll(st tsql.Statement, e *tds.Error) bool {
 	_, thrown := st.(*tsql.Throw)
+	if _, calls := st.(*tsql.Exec); calls && scopeErrors[e.Number] && e.Proc != "" {
+		return false
+	}
 	return thrown || e.Class > 16 || !statementErrors[e.Number]
 }
+
+// scopeErrors are those of names that are found missing when a statement runs: they end the procedure it stands in, and whoever called
+// that goes on.
+var scopeErrors = map[int32]bool{noColumn: true, noObject: true, 4121: true}
 
 // abortingErrors are those that roll back the open transaction, whatever XACT_ABORT says: conversions that fail.
 var abortingErrors = map[int32]bool{241: true, 242: true, 245: true}

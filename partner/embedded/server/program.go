@@ -346,7 +346,7 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 		f.dooms()
 	}
 	if f.s.over || f.abort || f.tries > 0 || endsAll(st, e) {
-		f.s.over = f.tries == 0
+		f.s.over = f.tries == 0 && (f.abort || !scopeErrors[e.Number])
 		f.s.aborts = f.s.aborts || f.s.over && aborts
 		return err
 	}
