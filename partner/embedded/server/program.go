@@ -275,7 +275,7 @@ func (f *frame) release() {
 // dropLocals ends the tables of the frame.
 func (f *frame) dropLocals() error {
 	if f.turns != nil && f.turns.Began.IsZero() {
-		return nil // the connection is not ours any more: see runLong
+		return nil // the connection is not ours any more: see mirror.RunLong
 	}
 	for _, text := range f.locals {
 		if _, err := f.exec(text, nil); err != nil {
