@@ -147,7 +147,7 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 			return err
 		}
 		steps, err = mergeFires(&fires{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
-			changed, err = w.Merge(st, args)
+			changed, err = w.Merge(st, args, b.inserted)
 			return err
 		}, func() int64 { return changed })
 		if ended, err = endOf(err); err != nil {

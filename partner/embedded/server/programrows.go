@@ -108,7 +108,7 @@ func (f *frame) merge(st *tsql.Merge) error {
 		return err
 	}
 	return f.firedByMerge(st, func() error {
-		n, err := f.w.Merge(st, args)
+		n, err := f.w.Merge(st, args, f.b.inserted)
 		if err != nil {
 			return refusal(f.d, err, f.set, tsql.Update, st.Key)
 		}

@@ -118,8 +118,9 @@ func (w *Writer) Checks(text string) error {
 	return errors.Join(message.InWords(err), st.Close())
 }
 
-// Merge runs the statements of a MERGE, and tells how many rows it changed.
-func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue) (changed int64, err error) {
+// Merge runs the statements of a MERGE, and tells how many rows it changed. inserted is told of its INSERT: how many rows, and the last rowid.
+func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue, inserted func(q *tsql.Query, rows, rowid int64)) (changed int64, err error) {
+	var last driver.Result
 	run := func(text string, args []driver.NamedValue) (int64, error) {
 		one, err := w.Query(text)
 		if err != nil {
@@ -129,6 +130,7 @@ func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue) (changed int64,
 		if err != nil {
 			return 0, err
 		}
+		last = r
 		return r.RowsAffected()
 	}
 	if _, err := run(st.Snapshot, args); err != nil {
@@ -148,6 +150,13 @@ func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue) (changed int64,
 			return 0, err
 		}
 		changed += n
+		if q.Identity {
+			rowid, err := last.LastInsertId()
+			if err != nil {
+				return 0, err
+			}
+			inserted(q, n, rowid)
+		}
 	}
 	return changed, nil
 }

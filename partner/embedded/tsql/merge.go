@@ -1,6 +1,9 @@
 package tsql
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Merge is MERGE. It runs as several statements in one transaction: Snapshot decides for each row what is done with it and computes
 // the values, in a temporary table; Check fails if a row would be written twice (8672); Writes do it; Drop removes the snapshot.
@@ -206,6 +209,7 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 			once = append(once, integerText(int64(c.number)))
 			q.SQL = "DELETE FROM " + table + " WHERE rowid IN (SELECT [$row] FROM temp." + snapshotName + " WHERE " + do + ")"
 		case Insert:
+			q.Identity = slices.ContainsFunc(m.tableColumns(m.target.name), func(c Column) bool { return c.Identity })
 			q.SQL = "INSERT INTO " + table + " (" + quoted(c.columns) + ") SELECT " + strings.Join(values, ", ") + " FROM temp." + snapshotName + " WHERE " + do
 		}
 		st.Writes = append(st.Writes, q)
