@@ -97,10 +97,7 @@ func (l *Lease) Again(commit bool) (err error) {
 		_, err = w.Rollback.Exec()
 		w.Ends()
 	}
-	if err != nil {
-		return err
-	}
-	return w.Open()
+	return errors.Join(err, w.Open()) // also where the commit failed: nothing is written outside of a transaction
 }
 
 // hardenGathered ends the open transaction of the exclusive connection: what was

@@ -42,16 +42,15 @@ func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
 // endClients ends the client's transaction, with all that are nested in it.
 func (f *frame) endClients(commit bool) error {
 	s := f.s
-	if err := f.lease.Again(commit); err != nil {
-		return err
-	}
+	err := f.lease.Again(commit)
+	commit = commit && err == nil
 	if !commit {
 		s.locals = maps.Clone(s.before)
 	}
 	f.trans, f.saved, f.doomed = 0, nil, false
 	s.open, s.doomed, s.saved, s.transactionName = 0, false, nil, ""
 	s.callEnded = &commit
-	return nil
+	return err
 }
 
 // tellEnd tells the client that a call has ended its transaction.
