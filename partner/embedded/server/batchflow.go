@@ -113,7 +113,7 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	switch _, raised := st.(*tsql.RaiseError); {
 	case e.Class >= message.FatalClass:
 		return err
-	case s.open > 0 && !raised && (s.has(optionXactAbort) || s.aborts || abortingErrors[e.Number]) && e.Number != unsupported:
+	case s.open > 0 && !raised && s.abortsFor(e):
 		if b.tries > 0 {
 			s.doomed = true
 		} else {
@@ -135,10 +135,15 @@ func (b *batch) aborts(err error) error {
 	if isTriggers(err) || b.s.endedInTrigger {
 		return b.failsInTrigger(err)
 	}
-	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && e.Number != unsupported && b.s.open > 0 && (b.s.has(optionXactAbort) || b.s.aborts || abortingErrors[e.Number]) {
+	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && b.s.open > 0 && b.s.abortsFor(e) {
 		b.s.rollback(b.w)
 	}
 	return err
+}
+
+// abortsFor tells whether an error rolls back the open transaction of a batch.
+func (s *session) abortsFor(e *tds.Error) bool {
+	return e.Number != unsupported && (s.has(optionXactAbort) || s.aborts || abortingErrors[e.Number])
 }
 
 // unsupported is the number of refusals of what this server has not; see notSupported.

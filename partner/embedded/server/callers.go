@@ -33,7 +33,7 @@ func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
 		return true, f.endClients(false)
 	case slices.Contains(f.saved, name):
 		return false, nil
-	case slices.ContainsFunc(s.saved, func(one savepoint) bool { return one.name == name }):
+	case s.hasSavepoint(name):
 		return true, message.NotSupported("ROLLBACK in a procedure to a savepoint of its client's")
 	}
 	return true, errNoSavepoint(name)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
@@ -30,8 +29,8 @@ func (c *calling) showLocals(r *storage.Reader) error {
 func (c *calling) takeLocals(r *storage.Reader) error {
 	var errs []error
 	for name, t := range c.after {
-		there, err := r.Number("SELECT COUNT(*) FROM temp.sqlite_schema WHERE name = " + sqlvalue.Literal(t.st.Name) + " COLLATE NOCASE")
-		if err == nil && there == 0 { // a ROLLBACK took it along: it is as it was before
+		there, err := r.HasTemporary(t.st.Name)
+		if err == nil && !there { // a ROLLBACK took it along: it is as it was before
 			continue
 		}
 		left := &localTable{st: t.st}

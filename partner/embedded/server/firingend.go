@@ -70,7 +70,7 @@ func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
 			return true, f.rollsBack()
 		case slices.Contains(f.saved, name):
 			return false, nil
-		case slices.ContainsFunc(f.s.saved, func(s savepoint) bool { return s.name == name }):
+		case f.s.hasSavepoint(name):
 			return true, message.NotSupported("ROLLBACK in a trigger to a savepoint of the client's")
 		}
 		return true, errNoSavepoint(name)

@@ -44,18 +44,10 @@ func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, e
 
 // committedFunction finds a function, compiled; nil: there is none.
 func committedFunction(s *storage.Snapshot, name string) (*procedure, error) {
-	key := "FN " + strings.ToLower(name)
-	if p, ok := s.Compiled.Load(key); ok {
-		return p.(*procedure), nil
-	}
-	p, err := functionNamed(s.Set, name, s.Signature())
-	if p != nil {
-		s.Compiled.Store(key, p)
-	}
-	return p, err
+	return kept(s, "FN "+strings.ToLower(name), func() (*procedure, error) { return functionNamed(s.Set, name, s.Signature()) })
 }
 
-// function finds a function and compiles it; nil: there is none.
+// functionNamed finds a function and compiles it; nil: there is none.
 func functionNamed(o storage.ObjectSet, name, signature string) (*procedure, error) {
 	r := o[storage.ObjectKey(storage.KindFunction, name)]
 	if r == nil {

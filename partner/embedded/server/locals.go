@@ -35,7 +35,7 @@ func (f *frame) createLocal(st *tsql.CreateLocal) error {
 	default:
 		return message.New(2714, 16, "There is already an object named '%s' in the database.", st.Name)
 	}
-	there, err := f.hasLocal(st.Name)
+	there, err := f.rd.HasTemporary(st.Name)
 	if err == nil && there { // a caller's: it is out of sight until this call ends
 		h := hiddenLocal{st.Name, st.Name + " of call " + strconv.Itoa(f.depth-1)}
 		if _, err = f.exec("ALTER TABLE temp."+storage.Quoted(h.name)+" RENAME TO "+storage.Quoted(h.as), nil); err == nil {
@@ -55,16 +55,10 @@ func (f *frame) createLocal(st *tsql.CreateLocal) error {
 // hiddenLocal is a caller's temporary table that another of its name hides.
 type hiddenLocal struct{ name, as string }
 
-// hasLocal tells whether there is a temporary table of that name.
-func (f *frame) hasLocal(name string) (bool, error) {
-	rows, err := f.rows("SELECT 1 FROM temp.sqlite_schema WHERE type = 'table' AND name = "+sqlvalue.Literal(name)+" COLLATE NOCASE", nil)
-	return len(rows) > 0, err
-}
-
 // showHidden gives the callers' tables their names back.
 func (f *frame) showHidden() error {
 	for _, h := range f.hidden {
-		there, err := f.hasLocal(h.as) // a ROLLBACK may have given it back already
+		there, err := f.rd.HasTemporary(h.as) // a ROLLBACK may have given it back already
 		if err == nil && there {
 			_, err = f.exec("ALTER TABLE temp."+storage.Quoted(h.as)+" RENAME TO "+storage.Quoted(h.name), nil)
 		}

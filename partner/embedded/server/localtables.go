@@ -44,6 +44,17 @@ func (t localTables) schema() tsql.Schema {
 	}
 }
 
+// beside tells the columns of the tables, and of those of another schema.
+func (t localTables) beside(other tsql.Schema) tsql.Schema {
+	own := t.schema()
+	return func(n tsql.Name) []tsql.Column {
+		if columns := own(n); columns != nil {
+			return columns
+		}
+		return other(n)
+	}
+}
+
 // signature is what their columns come from.
 func (t localTables) signature() string {
 	var b strings.Builder

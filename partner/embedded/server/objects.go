@@ -8,40 +8,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// committedProcedure finds a procedure, compiled; nil: there is none.
-func committedProcedure(s *storage.Snapshot, name string) (*procedure, error) {
-	key := strings.ToLower(name)
-	if p, ok := s.Compiled.Load(key); ok {
-		return p.(*procedure), nil
+// kept finds what was made of a snapshot's objects under that key, or makes it. What is nil is not kept.
+func kept[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, error) {
+	if v, ok := s.Compiled.Load(key); ok {
+		return v.(*T), nil
 	}
-	p, err := procedureNamed(s.Set, name, s.Signature())
-	if p != nil {
-		s.Compiled.Store(key, p)
+	v, err := make()
+	if v != nil {
+		s.Compiled.Store(key, v)
 	}
-	return p, err
+	return v, err
 }
 
-// procedureBeside finds a procedure and compiles it, knowing its client's temporary tables.
-func procedureBeside(o storage.ObjectSet, name string, locals localTables) (*procedure, error) {
-	r := o[storage.ObjectKey(storage.KindProcedure, name)]
-	if r == nil {
-		return nil, nil
-	}
-	return compiledProcedure(r.Detail, o.Signature()+locals.signature(), func(n tsql.Name) []tsql.Column {
-		if columns := locals.schema()(n); columns != nil {
-			return columns
-		}
-		return o.Columns(n)
-	})
+// committedProcedure finds a procedure, compiled; nil: there is none.
+func committedProcedure(s *storage.Snapshot, name string) (*procedure, error) {
+	return kept(s, strings.ToLower(name), func() (*procedure, error) { return procedureNamed(s.Set, name, s.Signature(), s.Set.Columns) })
 }
 
 // procedureNamed finds a procedure and compiles it; nil: there is none.
-func procedureNamed(o storage.ObjectSet, name, signature string) (*procedure, error) {
+func procedureNamed(o storage.ObjectSet, name, signature string, schema tsql.Schema) (*procedure, error) {
 	r := o[storage.ObjectKey(storage.KindProcedure, name)]
 	if r == nil {
 		return nil, nil
 	}
-	return compiledProcedure(r.Detail, signature, o.Columns)
+	return compiledProcedure(r.Detail, signature, schema)
 }
 
 // visible are the objects of the database as the session sees them: with what its open transaction did.
@@ -63,13 +53,20 @@ func (s *session) visible(d *mirror.Database) (storage.ObjectSet, error) {
 	return set, err
 }
 
-// procedureIn finds a procedure of a database as the session sees it, compiled; nil: there is none.
+// procedureIn finds a procedure of a database, compiled, knowing the session's temporary tables; nil: there is none. set is the objects as
+// the session sees them; nil: what is committed.
 func (s *session) procedureIn(d *mirror.Database, set storage.ObjectSet, name string) (*procedure, error) {
-	if len(s.locals) > 0 {
-		return procedureBeside(set, name, s.locals)
-	}
 	if s.lease == nil || s.lease.P != d {
-		return committedProcedure(d.Store.Objects.Load(), name)
+		set = nil
 	}
-	return procedureNamed(set, name, set.Signature())
+	switch {
+	case set == nil && len(s.locals) == 0:
+		return committedProcedure(d.Store.Objects.Load(), name)
+	case set == nil:
+		set = d.Store.Committed()
+	}
+	if len(s.locals) == 0 {
+		return procedureNamed(set, name, set.Signature(), set.Columns)
+	}
+	return procedureNamed(set, name, set.Signature()+s.locals.signature(), s.locals.beside(set.Columns))
 }

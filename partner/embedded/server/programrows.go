@@ -157,17 +157,13 @@ func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
 		return message.InWords(err)
 	}
 	a := answer{f: f, hints: q.Columns}
-	star := slices.ContainsFunc(q.Columns, func(h tsql.ColumnHint) bool { return h.Star })
+	if slices.ContainsFunc(q.Columns, func(h tsql.ColumnHint) bool { return h.Star }) {
+		a.expanded = func() []tsql.ColumnHint { return q.Hints(st.Names()) }
+	}
 	err = st.Each(args, func(row []driver.Value) error {
-		if star && a.step.columns == nil {
-			a.hints = q.Hints(st.Names())
-		}
 		a.begin(row)
 		return a.add(row)
 	})
-	if star && a.step.columns == nil {
-		a.hints = q.Hints(st.Names())
-	}
 	if err != nil {
 		return message.InWords(err)
 	}
@@ -180,13 +176,19 @@ type answer struct {
 	f     *frame
 	hints []tsql.ColumnHint
 	step  step
+
+	expanded func() []tsql.ColumnHint // the hints without *, once the query has run; nil: there is none
 }
 
 // begin finds the types of the columns, where they are not found yet. first is the first row; nil: there is none.
 func (a *answer) begin(first []driver.Value) {
-	if a.step.columns == nil {
-		a.step.columns = a.f.columns(a.hints, first)
+	if a.step.columns != nil {
+		return
 	}
+	if a.expanded != nil {
+		a.hints = a.expanded()
+	}
+	a.step.columns = a.f.columns(a.hints, first)
 }
 
 // add notes a row.

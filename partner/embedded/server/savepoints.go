@@ -32,6 +32,11 @@ const (
 	maxTransactionName = 32
 )
 
+// hasSavepoint tells whether the client's transaction has a savepoint of that name.
+func (s *session) hasSavepoint(name string) bool {
+	return slices.ContainsFunc(s.saved, func(one savepoint) bool { return one.name == name })
+}
+
 // errUncommittable refuses what a doomed transaction can't do any more.
 func errUncommittable() *tds.Error {
 	return message.New(3930, 16, "The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.")

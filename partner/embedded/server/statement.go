@@ -132,17 +132,7 @@ func (f *frame) leaves(st *tsql.Return) error {
 
 // find finds another procedure of the database; nil: there is none.
 func (x *program) find(name string) (*procedure, error) {
-	if len(x.s.locals) > 0 {
-		set := x.set
-		if set == nil {
-			set = x.d.Store.Committed()
-		}
-		return procedureBeside(set, name, x.s.locals)
-	}
-	if x.set == nil {
-		return committedProcedure(x.d.Store.Objects.Load(), name)
-	}
-	return procedureNamed(x.set, name, x.set.Signature())
+	return x.s.procedureIn(x.d, x.set, name)
 }
 
 // calls runs EXEC of another procedure.

@@ -190,11 +190,6 @@ func parentOf(o storage.ObjectSet, r *storage.ObjectRow) int {
 
 // committedTriggers are those of a snapshot, computed when they are first asked for.
 func committedTriggers(s *storage.Snapshot) *triggerSet {
-	const key = "TR" // no name of a procedure stands under it
-	if set, ok := s.Compiled.Load(key); ok {
-		return set.(*triggerSet)
-	}
-	set := triggersIn(s.Set)
-	s.Compiled.Store(key, set)
+	set, _ := kept(s, "TR", func() (*triggerSet, error) { return triggersIn(s.Set), nil }) // no procedure's name is in upper case there
 	return set
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Positional writes the first place of each numbered parameter (?3) of a text as a mere ?, and tells which argument belongs to
+// positional writes the first place of each numbered parameter (?3) of a text as a mere ?, and tells which argument belongs to
 // each ?, from 0. The driver asks SQLite for the name of every parameter that has one, and a number is a name.
 // It leaves alone a text with other parameters, or with comments: then order is nil.
-func Positional(text string) (rewritten string, order []int) {
+func positional(text string) (rewritten string, order []int) {
 	var b strings.Builder
 	for i := 0; i < len(text); {
 		c := text[i]

@@ -106,6 +106,15 @@ func (r *Reader) Query(text string) (*statement, error) {
 	return s, err
 }
 
+// HasTemporary tells whether the connection has a temporary table of that name.
+func (r *Reader) HasTemporary(name string) (bool, error) {
+	st, err := r.Query("SELECT 1 FROM temp.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE")
+	if err != nil {
+		return false, err
+	}
+	return st.Row(make([]driver.Value, 1), name)
+}
+
 // follow forgets what was prepared for an earlier schema.
 func (r *Reader) follow() {
 	if now := r.version.Load(); now != r.seen {

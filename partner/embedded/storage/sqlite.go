@@ -59,7 +59,7 @@ func (c *Conn) Script(text string) error {
 
 // Prepare makes a statement that lives as long as the connection.
 func (c *Conn) Prepare(text string) (*statement, error) {
-	written, order := Positional(text)
+	written, order := positional(text)
 	s, err := c.c.Prepare(written)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", text, err)

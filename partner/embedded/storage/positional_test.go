@@ -1,4 +1,4 @@
-package server
+package storage
 
 import (
 	"database/sql/driver"
@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-
-	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
 func TestPositional(t *testing.T) {
@@ -28,7 +26,7 @@ func TestPositional(t *testing.T) {
 		{`SELECT ?0`, `SELECT ?0`, nil},
 		{`SELECT ?1, 'open`, `SELECT ?, 'open`, []int{0}},
 	} {
-		if rewritten, order := storage.Positional(c.text); rewritten != c.rewritten || !slices.Equal(order, c.order) {
+		if rewritten, order := positional(c.text); rewritten != c.rewritten || !slices.Equal(order, c.order) {
 			t.Errorf("%s: %s %v", c.text, rewritten, order)
 		}
 	}
@@ -37,7 +35,7 @@ func TestPositional(t *testing.T) {
 // TestStatement_argumentsByNumber runs statements whose parameters stand in another order than their numbers, with arguments missing, and
 // with too many.
 func TestStatement_argumentsByNumber(t *testing.T) {
-	c, err := storage.OpenConn(filepath.Join(t.TempDir(), "arguments.db"))
+	c, err := OpenConn(filepath.Join(t.TempDir(), "arguments.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
