@@ -201,7 +201,7 @@ func (p *Pair) newTerm(m *member, o Observation) *term {
 // to those first who were cut off on the term before, if there was one just now.
 func (p *Pair) confirm(o Observation, before *term) {
 	p.hold.expose(!o.mirrors())
-	p.hold.admit(p.current, before, o.Asked)
+	p.hold.open(p.current, before, o.Asked)
 	if p.hold.serving() == p.current {
 		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
 	} else {
@@ -212,7 +212,7 @@ func (p *Pair) confirm(o Observation, before *term) {
 // stop shuts the hold. The term, if there is one, may yet be confirmed: calls
 // running there are left alone.
 func (p *Pair) stop() {
-	p.hold.evict()
+	p.hold.shut()
 	if p.trouble.CompareAndSwap(0, time.Now().UnixNano()) {
 		p.wake()
 	}

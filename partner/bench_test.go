@@ -40,7 +40,7 @@ func benchPair(b *testing.B) *Pair {
 	f := &fakePair{}
 	ends := [2]endpoint{&fakeServer{pair: f, name: A}, &fakeServer{pair: f, name: B}}
 	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends, new(memory))
-	p.hold.admit(&term{member: p.members[0], pool: freePool{}}, nil, 0)
+	p.hold.open(&term{member: p.members[0], pool: freePool{}}, nil, 0)
 	return p
 }
 

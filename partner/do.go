@@ -97,7 +97,7 @@ func (r *run) giveUp() time.Time {
 // door gives the term to run on: at once, or out of the hold.
 func (r *run) door(ctx context.Context) (*term, error) {
 	r.pass.queued = false
-	if t := r.p.hold.door(&r.call).Load(); t != nil {
+	if t := r.p.hold.gateOf(&r.call).Load(); t != nil {
 		return t, nil
 	}
 	now := time.Now()

@@ -241,7 +241,7 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
 				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
 			}
-			if !tt.held && (p.hold.open.Load() == nil || p.members[0].breaker.read() != "closed") {
+			if !tt.held && (p.hold.gate.Load() == nil || p.members[0].breaker.read() != "closed") {
 				t.Errorf("%s: a caller's end was blamed on the partner", tt.name)
 			}
 		})

@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
-// How a drain begins: so many calls at first, so many more for each that
-// completes, and so many more every few milliseconds whatever happens.
+// How a drain begins: drainFirst calls at once, drainPerDone more for each call that
+// completes, and drainPerTick more every drainInterval.
 const (
 	drainFirst    = 8
 	drainPerDone  = 2
@@ -18,13 +18,10 @@ const (
 	drainInterval = 2 * time.Millisecond
 )
 
-// settleTime is how long calls that were cut off have for coming back, before others are let go: what they began may be done already, and
-// is remembered by its session only until others have done more.
+// settleTime is how long calls that were cut off may take to come back before others are released.
 const settleTime = 250 * time.Millisecond
 
-// The ranks of the calls in the hold, in the order they drain. Each has two lanes: one for all
-// its calls, or, where writes are refused while the mirror is away, one for its reads and
-// one for its writes.
+// The ranks of the calls in the hold, in the order in which they drain.
 const (
 	rankSent  = iota // calls that may have had an effect already
 	rankLock         // calls that carry a lock: they free others
@@ -32,58 +29,88 @@ const (
 	ranks
 )
 
-// hold is where calls wait for a principal, and the door they go through. While
-// the door is open a call looks at one atomic pointer and touches nothing else.
+// state says what the hold does with calls.
+type state int
+
+const (
+	// shut: no principal is known. Every call waits.
+	shut state = iota
+	// settling: a principal is known, and calls that were cut off are on their way back. Only calls
+	// that were sent before are released.
+	settling
+	// draining: waiting calls are released, a few at a time. New calls queue behind them.
+	draining
+	// open: nobody waits. Calls start at once.
+	open
+)
+
+// hold is where calls wait for a principal. In the state open a call reads one atomic pointer and touches
+// nothing else.
 //
-// It opens by admit, shuts by doubt or evict, and drains in order of arrival:
-// calls that were sent before first, then calls that carry a lock. The drain is ramped, so that a server
-// that has just become principal is not stampeded; until it is done, new calls queue behind.
+// Calls drain by rank, and in order of arrival within a rank. The drain is ramped, so that a server that
+// has just become principal is not overloaded.
 //
-// A lane that is full makes room for a caller with less in it than another, of whom the newest calls are then
-// refused. Lanes have bounds of their own, so that those who carry no lock take no place of those who do, and
-// calls that were sent before have none: they are not refused.
+// A full lane makes room for a caller that has less in it than another: the newest calls of the caller
+// with the most are refused. Each lane has the whole bound, so that calls without a lock take no place from
+// calls that carry one. Calls that were sent before have no bound: they are not refused.
 //
-// Where writes are kept apart they have a door and lanes of their own, which stay shut
-// while the principal is exposed.
+// Where writes are kept apart, they have a gate and lanes of their own. These stay shut while the
+// principal is exposed.
 type hold struct {
 	cfg   HoldConfig
 	apart bool // writes are kept apart
 
-	// open is the term calls may start on at once, or nil; openWrites is the same for
-	// writes that are kept apart. Written under mu.
-	open, openWrites atomic.Pointer[term]
+	// gate is the term that calls start on at once; nil unless the state is open. writeGate is the same
+	// for writes that are kept apart, and nil while the principal is exposed. Both are written under mu.
+	gate, writeGate atomic.Pointer[term]
 
-	// draining tells the goroutine in drain that there is something to let go.
-	draining chan struct{}
+	// drainable wakes the goroutine in drain.
+	drainable chan struct{}
 
-	mu        sync.Mutex      // guards all below; never held for longer than it takes to move list entries
-	term      *term           // where calls are let go to; nil: nowhere
-	doubted   *term           // the last term a call was disappointed by
-	doubtedAt uint64          // a probe asked before this number can't open the door to it again
-	tokens    int             // calls that may be let go now
-	tickets   uint64          // the last one handed out
-	lanes     [2 * ranks]lane // by rank; the odd ones are for writes that are kept apart
-	exposed   bool            // the principal commits without its mirror: writes that are kept apart wait
-	before    *term           // the term, as a rule the one before, from which calls that were cut off may not be back yet
-	settled   time.Time       // when they have had long enough
-	stats     HoldStats       // Held and Bytes are filled in when read
+	mu        sync.Mutex   // guards all below; held only while list entries move
+	state     state        // shut, settling, draining or open
+	term      *term        // where calls are released to; nil while shut
+	cutOff    cutOff       // the calls that the state settling waits for
+	doubted   *term        // the last term that a call doubted
+	doubtedAt uint64       // a probe asked before this number can't open the hold to it again
+	tokens    int          // calls that may be released now
+	tickets   uint64       // the last ticket given to a call
+	lanes     [ranks]lanes // by rank
+	exposed   bool         // the principal commits without its mirror: writes that are kept apart wait
+	stats     HoldStats    // Held and Bytes are filled in when read
 	closed    bool
 }
 
-// newHold makes a hold, shut. apart says whether writes are kept apart.
+// lanes are the queues of one rank. reads holds every call where writes are not kept apart.
+type lanes struct{ reads, writes lane }
+
+// cutOff stands for the calls that had an attempt under way on a term when the hold opened again. What they
+// began may be done already, and a session remembers an operation only until others have followed it.
+// So these calls go first. The zero value stands for no calls.
+type cutOff struct {
+	from  *term
+	until time.Time // the others wait no longer than that
+}
+
+// back reports whether none of the calls is on its way back any more, or their time is over.
+func (c cutOff) back(now time.Time) bool {
+	return c.from == nil || c.from.inFlight.Load() <= 0 || now.After(c.until)
+}
+
+// newHold returns a hold that is shut. apart says whether writes are kept apart.
 func newHold(cfg HoldConfig, apart bool) *hold {
-	return &hold{cfg: cfg, apart: apart, draining: make(chan struct{}, 1)}
+	return &hold{cfg: cfg, apart: apart, drainable: make(chan struct{}, 1)}
 }
 
-// door is the one that the call goes through.
-func (h *hold) door(c *Call) *atomic.Pointer[term] {
+// gateOf returns the gate that the call passes.
+func (h *hold) gateOf(c *Call) *atomic.Pointer[term] {
 	if h.apart && c.Write {
-		return &h.openWrites
+		return &h.writeGate
 	}
-	return &h.open
+	return &h.gate
 }
 
-// lane is the queue that the call waits in.
+// lane returns the queue that the call waits in.
 func (h *hold) lane(c *Call, sent bool) *lane {
 	rank := rankOther
 	switch {
@@ -93,26 +120,26 @@ func (h *hold) lane(c *Call, sent bool) *lane {
 		rank = rankLock
 	}
 	if h.apart && c.Write {
-		return &h.lanes[2*rank+1]
+		return &h.lanes[rank].writes
 	}
-	return &h.lanes[2*rank]
+	return &h.lanes[rank].reads
 }
 
-// pass is what a call has from the hold.
+// pass is what the hold knows of one call.
 type pass struct {
-	ticket uint64 // its place in the order of arrival; kept when it has to wait again
-	queued bool   // it was let go by the drain, which waits for its completion
-	from   *term  // where its last attempt ran, until it is back or has ended
+	ticket uint64 // its place in the order of arrival; kept when it waits again
+	queued bool   // the drain released it, and waits for its completion
+	from   *term  // where its last attempt ran, until the call is back or has ended
 }
 
-// start says that an attempt begins on t.
+// start notes that an attempt begins on t.
 func (ps *pass) start(t *term) {
 	ps.leave()
 	t.inFlight.Add(1)
 	ps.from = t
 }
 
-// leave says that the call is back from its last attempt, or has ended.
+// leave notes that the call is back from its last attempt, or has ended.
 func (ps *pass) leave() {
 	if ps.from != nil {
 		ps.from.inFlight.Add(-1)
@@ -120,10 +147,9 @@ func (ps *pass) leave() {
 	}
 }
 
-// wait gives the term to run on, as soon as there is one. It ends with ctx, or
-// after limit with ErrNoPrincipal; with ErrBusy, where a principal serves and its
-// turn has not come. sent calls, which may have had an effect
-// already, are let in although the hold is full: there are no more of them than connections.
+// wait returns the term to run on, as soon as there is one. It returns ctx's error when ctx ends. After limit
+// it returns ErrBusy where a principal serves, and ErrNoPrincipal otherwise. A sent call, which may have
+// had an effect already, is let in although the hold is full: there are no more of these than connections.
 func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration, sent bool) (*term, error) {
 	w, t, err := h.enter(c, ps, sent)
 	if w == nil {
@@ -132,8 +158,8 @@ func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration,
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case t, ok := <-w.let:
-		return w.letGo(ps, t, ok)
+	case t, ok := <-w.released:
+		return w.result(ps, t, ok)
 	case <-timer.C:
 		err = ErrNoPrincipal
 	case <-ctx.Done():
@@ -142,13 +168,13 @@ func (h *hold) wait(ctx context.Context, c *Call, ps *pass, limit time.Duration,
 	if err, left := h.leave(w, c, err); left {
 		return nil, err
 	}
-	// It was let go at the same moment: go, and the caller's context decides.
-	t, ok := <-w.let
-	return w.letGo(ps, t, ok)
+	// It was released at the same moment: it goes, and the caller's context decides.
+	t, ok := <-w.released
+	return w.result(ps, t, ok)
 }
 
-// letGo is what a waiter does that got its term, or was refused.
-func (w *waiter) letGo(ps *pass, t *term, ok bool) (*term, error) {
+// result returns the term that the waiter was released to, or why it was refused.
+func (w *waiter) result(ps *pass, t *term, ok bool) (*term, error) {
 	if !ok {
 		return nil, w.refused
 	}
@@ -156,7 +182,7 @@ func (w *waiter) letGo(ps *pass, t *term, ok bool) (*term, error) {
 	return t, nil
 }
 
-// enter gives either the term, if the door is open, or a place in the queue, or an error.
+// enter returns the term where the gate is open, and otherwise a place in the queue, or an error.
 func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -164,7 +190,7 @@ func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
 		return nil, nil, ErrClosed
 	}
 	defer ps.leave()
-	if t := h.door(c).Load(); t != nil {
+	if t := h.gateOf(c).Load(); t != nil {
 		return nil, t, nil
 	}
 	l := h.lane(c, sent)
@@ -178,14 +204,14 @@ func (h *hold) enter(c *Call, ps *pass, sent bool) (*waiter, *term, error) {
 		h.tickets++
 		ps.ticket = h.tickets
 	}
-	w := &waiter{ticket: ps.ticket, part: shares.Part[*waiter]{Bytes: c.Bytes}, since: time.Now(), let: make(chan *term, 1)}
+	w := &waiter{ticket: ps.ticket, part: shares.Part[*waiter]{Bytes: c.Bytes}, since: time.Now(), released: make(chan *term, 1)}
 	l.insert(w, c.Caller)
 	h.stats.Total++
-	h.releaseLocked()
+	h.advanceLocked()
 	return w, nil, nil
 }
 
-// roomLocked makes room for a call in a lane, where others have more of it than its caller.
+// roomLocked makes room for a call in a lane, where another caller has more of it.
 func (h *hold) roomLocked(l *lane, c *Call) error {
 	gone, full, ok := makeRoom(&l.held, &h.cfg, c)
 	for _, part := range gone {
@@ -198,8 +224,8 @@ func (h *hold) roomLocked(l *lane, c *Call) error {
 	return nil
 }
 
-// makeRoom makes room for a call in a pool that has the hold's bounds. It gives the parts of those who
-// must go, and what they are told; which is what the call itself is told where there is no room.
+// makeRoom makes room for a call in a pool that has the hold's bounds. It returns the parts that must go, and the
+// error for their callers. Where there is no room, that error is the call's own.
 func makeRoom[T any](pool *shares.Pool[T], cfg *HoldConfig, c *Call) (gone []*shares.Part[T], full error, ok bool) {
 	more, limit := shares.Size{Count: 1, Bytes: c.Bytes}, shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}
 	switch short := pool.Short(more, limit); short {
@@ -214,8 +240,8 @@ func makeRoom[T any](pool *shares.Pool[T], cfg *HoldConfig, c *Call) (gone []*sh
 	return gone, full, ok
 }
 
-// leave takes a waiter out, and says why it went: time that is over is ErrBusy where
-// others are let go. left is false if it has been let go itself.
+// leave removes a waiter and returns why it went: ErrBusy where its time was over and
+// others are released. left is false if the waiter was released before.
 func (h *hold) leave(w *waiter, c *Call, why error) (err error, left bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -232,15 +258,14 @@ func (h *hold) leave(w *waiter, c *Call, why error) (err error, left bool) {
 		h.stats.Left++
 	}
 	w.in.remove(w)
-	h.openLocked()
+	h.advanceLocked()
 	return why, true
 }
 
-// admit opens the door to t, unless it was doubted after the probe numbered
-// asked began. Until those are back who were cut off on the term before, or, if there was
-// none and t was open before, on t itself, it is open to them only. It says
-// whether the door was shut before, or led elsewhere.
-func (h *hold) admit(t, before *term, asked uint64) bool {
+// open begins to release calls to t, and reports whether the hold was shut or released to another term. It
+// does nothing if t was doubted after the probe numbered asked began. Calls cut off on the term before go
+// first; if there was none and t was used before, those cut off on t.
+func (h *hold) open(t, before *term, asked uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.term == t || t == h.doubted && asked < h.doubtedAt {
@@ -249,8 +274,7 @@ func (h *hold) admit(t, before *term, asked uint64) bool {
 	if before == nil && t.confirmed.Load() > 0 {
 		before = t
 	}
-	h.term = t
-	h.before, h.settled = before, time.Now().Add(settleTime)
+	h.term, h.cutOff = t, cutOff{from: before, until: time.Now().Add(settleTime)}
 	t.confirmed.Add(1)
 	h.beginLocked()
 	return true
@@ -258,20 +282,71 @@ func (h *hold) admit(t, before *term, asked uint64) bool {
 
 // beginLocked begins a drain.
 func (h *hold) beginLocked() {
-	h.open.Store(nil)
-	h.openWrites.Store(nil)
-	h.tokens = drainFirst
-	h.releaseLocked()
-	if h.open.Load() == nil {
+	h.shutGatesLocked()
+	h.tokens, h.state = drainFirst, settling
+	h.advanceLocked()
+	if h.state != open {
 		select {
-		case h.draining <- struct{}{}:
+		case h.drainable <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// expose says whether the principal commits without its mirror. It shuts the door to writes
-// that are kept apart, or lets them go on.
+// advanceLocked releases as many calls as the state and the tokens allow, and takes the next state where nobody is left to wait for.
+func (h *hold) advanceLocked() {
+	if h.state == settling {
+		h.releaseLocked(&h.lanes[rankSent])
+		if !h.cutOff.back(time.Now()) {
+			return
+		}
+		h.state, h.cutOff = draining, cutOff{}
+	}
+	if h.state != draining {
+		return
+	}
+	for i := range h.lanes {
+		h.releaseLocked(&h.lanes[i])
+	}
+	if h.waitingLocked() == 0 {
+		h.state = open
+		h.gate.Store(h.term)
+		if !h.exposed {
+			h.writeGate.Store(h.term)
+		}
+	}
+}
+
+// releaseLocked releases calls of one rank while there are tokens.
+func (h *hold) releaseLocked(l *lanes) {
+	h.releaseLaneLocked(&l.reads)
+	if !h.exposed {
+		h.releaseLaneLocked(&l.writes)
+	}
+}
+
+func (h *hold) releaseLaneLocked(l *lane) {
+	for ; l.head != nil && h.tokens > 0; h.tokens-- {
+		w := l.head
+		l.remove(w)
+		h.stats.Drained++
+		h.stats.MaxWait = max(h.stats.MaxWait, time.Since(w.since))
+		w.released <- h.term
+	}
+}
+
+// waitingLocked returns how many calls wait for nothing but their turn.
+func (h *hold) waitingLocked() (n int) {
+	for i := range h.lanes {
+		n += h.lanes[i].reads.n()
+		if !h.exposed {
+			n += h.lanes[i].writes.n()
+		}
+	}
+	return n
+}
+
+// expose notes whether the principal commits without its mirror. Writes that are kept apart wait as long as it does.
 func (h *hold) expose(exposed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -279,13 +354,13 @@ func (h *hold) expose(exposed bool) {
 		return
 	}
 	h.exposed = exposed
-	if h.term != nil {
+	if h.state != shut {
 		h.beginLocked()
 	}
 }
 
-// doubt shuts the door to t, if t has not been confirmed since the caller saw
-// it confirmed for the gen-th time, until a probe that begins from now on: next numbers it.
+// doubt shuts the hold to t until a probe that begins from now on: next numbers it. It does nothing, and returns false, if t
+// was confirmed again since the caller saw it confirmed for the gen-th time.
 func (h *hold) doubt(t *term, gen uint64, next func() uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -297,106 +372,52 @@ func (h *hold) doubt(t *term, gen uint64, next func() uint64) bool {
 	return true
 }
 
-// evict shuts the door, whoever it leads to. It says whether it was open.
-func (h *hold) evict() bool {
+// shut shuts the hold, whichever term it is open to, and reports whether it was open to one.
+func (h *hold) shut() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	was := h.term != nil
+	was := h.state != shut
 	h.shutLocked()
 	return was
 }
 
 func (h *hold) shutLocked() {
-	h.term = nil
-	h.tokens = 0
-	h.open.Store(nil)
-	h.openWrites.Store(nil)
+	h.state, h.term, h.tokens = shut, nil, 0
+	h.shutGatesLocked()
 }
 
-// close lets every waiter go with ErrClosed.
+func (h *hold) shutGatesLocked() {
+	h.gate.Store(nil)
+	h.writeGate.Store(nil)
+}
+
+// close ends the hold: every waiter gets ErrClosed.
 func (h *hold) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
 	h.shutLocked()
 	for i := range h.lanes {
-		for w := h.lanes[i].head; w != nil; w = h.lanes[i].head {
-			h.lanes[i].refuse(w, ErrClosed)
-		}
+		h.lanes[i].reads.refuseAll(ErrClosed)
+		h.lanes[i].writes.refuseAll(ErrClosed)
 	}
 }
 
-// completed says that a call let go by the drain has ended, well or not.
+// completed notes that a call released by the drain has ended, well or not.
 func (h *hold) completed() { h.more(drainPerDone) }
 
-// more lets so many more calls go.
-func (h *hold) more(n int) (waiting bool) {
+// more releases up to n more calls, and reports whether the drain must go on.
+func (h *hold) more(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.term == nil || h.waitingLocked() == 0 && h.before == nil {
-		return false
+	if h.state == settling || h.state == draining {
+		h.tokens += n
+		h.advanceLocked()
 	}
-	h.tokens += n
-	h.releaseLocked()
-	return h.waitingLocked() > 0 || h.before != nil
+	return h.state == settling || h.state == draining
 }
 
-// shutLane says whether nobody is let go from the lane.
-func (h *hold) shutLane(i int) bool { return h.exposed && i%2 == 1 }
-
-// waitingLocked is how many wait for nothing but their turn.
-func (h *hold) waitingLocked() (n int) {
-	for i := range h.lanes {
-		if !h.shutLane(i) {
-			n += h.lanes[i].n()
-		}
-	}
-	return n
-}
-
-// settlingLocked says whether calls that were cut off may still be on their way back.
-func (h *hold) settlingLocked() bool {
-	if h.before != nil && (h.before.inFlight.Load() <= 0 || time.Now().After(h.settled)) {
-		h.before = nil
-	}
-	return h.before != nil
-}
-
-// releaseLocked lets as many calls go as there are tokens for.
-func (h *hold) releaseLocked() {
-	if h.term == nil {
-		return
-	}
-	for i := range h.lanes {
-		if i/2 > rankSent && h.settlingLocked() {
-			return
-		}
-		if h.shutLane(i) {
-			continue
-		}
-		for l := &h.lanes[i]; l.head != nil && h.tokens > 0; h.tokens-- {
-			w := l.head
-			l.remove(w)
-			h.stats.Drained++
-			h.stats.MaxWait = max(h.stats.MaxWait, time.Since(w.since))
-			w.let <- h.term
-		}
-	}
-	h.openLocked()
-}
-
-// openLocked opens the door for everybody once nobody waits at it.
-func (h *hold) openLocked() {
-	if h.term != nil && h.waitingLocked() == 0 && !h.settlingLocked() {
-		h.open.Store(h.term)
-		if !h.exposed {
-			h.openWrites.Store(h.term)
-		}
-	}
-}
-
-// drain keeps a drain going that its own completions don't: a few more calls
-// every drainInterval. It runs until ctx ends.
+// drain releases a few more calls every drainInterval while the hold settles or drains. It runs until ctx ends.
 func (h *hold) drain(ctx context.Context) {
 	tick := time.NewTimer(drainInterval)
 	defer tick.Stop()
@@ -404,49 +425,51 @@ func (h *hold) drain(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-h.draining:
+		case <-h.drainable:
 		}
-		for waiting := true; waiting; {
+		for goesOn := true; goesOn; {
 			tick.Reset(drainInterval)
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				waiting = h.more(drainPerTick)
+				goesOn = h.more(drainPerTick)
 			}
 		}
 	}
 }
 
-// read gives the counters.
+// read returns the counters.
 func (h *hold) read() HoldStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.stats
 	s.Held, s.Bytes = 0, 0
 	for i := range h.lanes {
-		size := h.lanes[i].held.Size()
-		s.Held += size.Count
-		s.Bytes += size.Bytes
+		for _, l := range []*lane{&h.lanes[i].reads, &h.lanes[i].writes} {
+			size := l.held.Size()
+			s.Held += size.Count
+			s.Bytes += size.Bytes
+		}
 	}
 	return s
 }
 
-// holding says whether calls are held, be they writes only. It takes no lock.
+// holding reports whether calls are held, or only writes. It takes no lock.
 func (h *hold) holding() bool {
-	return h.open.Load() == nil || h.apart && h.openWrites.Load() == nil
+	return h.gate.Load() == nil || h.apart && h.writeGate.Load() == nil
 }
 
-// serves says whether calls like c are let go to a partner, each in its turn.
+// serves reports whether calls like c are released to a partner, each in its turn.
 func (h *hold) serves(c *Call) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.servesLocked(c)
 }
 
-func (h *hold) servesLocked(c *Call) bool { return h.term != nil && !(h.exposed && c.Write) }
+func (h *hold) servesLocked(c *Call) bool { return h.state != shut && !(h.exposed && c.Write) }
 
-// serving is the term calls are let go to, or nil.
+// serving returns the term that calls are released to, or nil.
 func (h *hold) serving() *term {
 	h.mu.Lock()
 	defer h.mu.Unlock()

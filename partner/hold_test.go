@@ -46,20 +46,20 @@ func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 			t.Fatalf("let go without a principal: %v", got)
 		}
 		next := new(term)
-		h.admit(next, nil, 0)
+		h.open(next, nil, 0)
 		got := gone(out)
 		slices.Sort(got) // goroutines report in any order; which ones went is the point
 		if first := slices.Sorted(slices.Values(want[:drainFirst])); !slices.Equal(got, first) {
 			t.Fatalf("first let go: %v, want %v", got, first)
 		}
-		if h.open.Load() != nil {
+		if h.gate.Load() != nil {
 			t.Fatal("open for everybody while a call waits")
 		}
 		h.completed()
 		if got := gone(out); !slices.Equal(got, want[drainFirst:]) {
 			t.Fatalf("then let go: %v, want %v", got, want[drainFirst:])
 		}
-		if h.open.Load() != next {
+		if h.gate.Load() != next {
 			t.Fatal("not open although nobody waits")
 		}
 		if s := h.read(); s.Total != 9 || s.Drained != 9 || s.Held != 0 {
@@ -78,7 +78,7 @@ func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 		for range 40 {
 			queue(ctx, h, Call{}, time.Minute, out)
 		}
-		h.admit(new(term), nil, 0)
+		h.open(new(term), nil, 0)
 		if n := len(gone(out)); n != drainFirst {
 			t.Fatalf("at once: %d, want %d", n, drainFirst)
 		}
@@ -114,7 +114,7 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 			queue(ctx, h, Call{}, time.Minute, out)
 		}
 		t1, t2 := new(term), new(term)
-		h.admit(t1, nil, 1)
+		h.open(t1, nil, 1)
 		if !h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 7 }) {
 			t.Fatal("a doubt about the term in use was not taken")
 		}
@@ -125,10 +125,10 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 		if n := len(gone(out)); n != drainFirst {
 			t.Fatalf("let go: %d, want %d", n, drainFirst)
 		}
-		if h.admit(t1, nil, 6) {
+		if h.open(t1, nil, 6) {
 			t.Fatal("opened by a probe that began before the doubt")
 		}
-		if !h.admit(t2, nil, 7) {
+		if !h.open(t2, nil, 7) {
 			t.Fatal("not opened by a probe that began after the doubt")
 		}
 		time.Sleep(time.Second)
@@ -141,7 +141,7 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 				t.Fatalf("let go to %p, want the new term %p", r.term, t2)
 			}
 		}
-		if h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 9 }) || h.open.Load() != t2 {
+		if h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 9 }) || h.gate.Load() != t2 {
 			t.Error("a doubt about a term that is over shut the door to its successor")
 		}
 	})
@@ -228,7 +228,7 @@ func TestHold_WindowAndLeavers(t *testing.T) {
 		if r := <-out; r.label != "patient" || !errors.Is(r.err, ErrNoPrincipal) || time.Since(began) != 30*time.Second {
 			t.Fatalf("second out: %+v after %s", r, time.Since(began))
 		}
-		h.admit(new(term), nil, 0)
+		h.open(new(term), nil, 0)
 		if r := <-out; r.label != "second" || r.err != nil {
 			t.Fatalf("third out: %+v", r)
 		}
@@ -258,7 +258,7 @@ func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 			}
 		}
 		w, _, _ := h.enter(&Call{}, first, false)
-		if h.lanes[2*rankOther].head != w {
+		if h.lanes[rankOther].reads.head != w {
 			t.Error("the oldest call is not the first to go")
 		}
 	})
@@ -276,7 +276,7 @@ func TestHold_Close(t *testing.T) {
 		if _, err := h.wait(t.Context(), &Call{}, new(pass), time.Minute, false); !errors.Is(err, ErrClosed) {
 			t.Errorf("a late caller got %v, want ErrClosed", err)
 		}
-		if h.admit(new(term), nil, 9) {
+		if h.open(new(term), nil, 9) {
 			t.Error("a closed hold was opened")
 		}
 	})
@@ -305,12 +305,12 @@ func TestHold_CutOffFirst(t *testing.T) {
 		wait("other", Call{}, new(pass), false)
 		wait("lock", Call{HoldsLock: true}, new(pass), false)
 		wait("back", Call{}, &back, true)
-		h.admit(next, before, 0)
+		h.open(next, before, 0)
 		if got := <-let; got != "back" {
 			t.Errorf("%s goes first", got)
 		}
 		<-time.After(settleTime / 2)
-		if n := len(let); n != 0 || h.open.Load() != nil {
+		if n := len(let); n != 0 || h.gate.Load() != nil {
 			t.Errorf("%d went before all were back", n)
 		}
 		away.leave()
@@ -318,7 +318,7 @@ func TestHold_CutOffFirst(t *testing.T) {
 			t.Errorf("%s went twice", one)
 		}
 		<-time.After(2 * drainInterval)
-		if h.open.Load() != next {
+		if h.gate.Load() != next {
 			t.Error("the door is not open for everybody in the end")
 		}
 	})
@@ -332,8 +332,8 @@ func TestHold_CutOffFirst_sameTerm(t *testing.T) {
 		defer stop()
 		go h.drain(ctx)
 		only := new(term)
-		h.admit(only, nil, 0)
-		if h.open.Load() != only {
+		h.open(only, nil, 0)
+		if h.gate.Load() != only {
 			t.Fatal("shut, although nobody can have been cut off")
 		}
 		var cut pass
@@ -346,7 +346,7 @@ func TestHold_CutOffFirst_sameTerm(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		h.admit(only, nil, 1)
+		h.open(only, nil, 1)
 		select {
 		case <-let:
 			t.Error("somebody else goes before who was cut off is back")
@@ -368,7 +368,7 @@ func TestHold_CutOffForGood(t *testing.T) {
 		go h.drain(ctx)
 		before := new(term)
 		new(pass).start(before)
-		h.admit(new(term), before, 0)
+		h.open(new(term), before, 0)
 		began := time.Now()
 		if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err != nil {
 			t.Fatal(err)

@@ -19,8 +19,8 @@ type waiter struct {
 	ticket     uint64
 	part       shares.Part[*waiter]
 	since      time.Time
-	let        chan *term // gets one term, or is closed
-	refused    error      // why it was closed, set before
+	released   chan *term // receives one term, or is closed
+	refused    error      // why it was closed; set before
 }
 
 // n is how many wait.
@@ -74,9 +74,16 @@ func (l *lane) remove(w *waiter) {
 	l.held.Remove(&w.part)
 }
 
-// refuse takes w out, and tells it why.
+// refuse removes w. Its caller gets the error.
 func (l *lane) refuse(w *waiter, why error) {
 	l.remove(w)
 	w.refused = why
-	close(w.let)
+	close(w.released)
+}
+
+// refuseAll refuses every waiter.
+func (l *lane) refuseAll(why error) {
+	for l.head != nil {
+		l.refuse(l.head, why)
+	}
 }

@@ -22,7 +22,7 @@ func TestHold_SettlesThoughNobodyWaitedAtFirst(t *testing.T) {
 		before := new(term)
 		new(pass).start(before)
 		admitted := time.Now()
-		h.admit(new(term), before, 0)
+		h.open(new(term), before, 0)
 		time.Sleep(10 * drainInterval)
 		if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 		}
 		time.Sleep(c.MonitorSteady + time.Millisecond) // b was asked once more
 		synctest.Wait()
-		if s := p.Status(); s.Principal != "" || p.hold.open.Load() != nil {
+		if s := p.Status(); s.Principal != "" || p.hold.gate.Load() != nil {
 			t.Errorf("%v after a's word it still counts", time.Since(said))
 		}
 		close(stuck)

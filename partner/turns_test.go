@@ -56,9 +56,9 @@ func TestHold_EachCallerHasATurn(t *testing.T) {
 				t.Errorf("%s: counters: %+v", c.name, s)
 			}
 			go h.drain(ctx)
-			h.admit(new(term), nil, 0)
+			h.open(new(term), nil, 0)
 			time.Sleep(time.Second)
-			if n := len(gone(good)); n != 8 || h.open.Load() == nil {
+			if n := len(gone(good)); n != 8 || h.gate.Load() == nil {
 				t.Errorf("%s: %d of the other were let go", c.name, n)
 			}
 		})

@@ -84,7 +84,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I4", name: "lets others go before those that were cut off are back",
 		file: "partner/hold.go",
-		old:  `if i/2 > rankSent && h.settlingLocked() {`,
+		old:  `if !h.cutOff.back(time.Now()) {`,
 		new:  `if false {`,
 		pkg:  "partner", test: "TestHold_CutOffFirst",
 	},
