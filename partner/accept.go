@@ -30,7 +30,7 @@ func (p *Pair) Accept(ctx context.Context, n Name, reason string) error {
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	i := p.index(n)
+	i := n.Index()
 	obs, err := p.claimant(ctx, i)
 	if err != nil {
 		return fmt.Errorf("accept %s: %w", n, err)
@@ -63,38 +63,6 @@ func (p *Pair) claimant(ctx context.Context, i int) ([2]Observation, error) {
 		return obs, &RefusedError{Message: fmt.Sprintf("partner %s %s", p.members[i].name, why), Advice: adviceAccept}
 	}
 	return obs, nil
-}
-
-// overrule is the claim that Accept of its partner goes against: what it says
-// now, what was accepted of it, or what was overruled before.
-func overrule(other Observation, acc Accepted, now time.Time) Overruled {
-	switch {
-	case other.refusal(now) == "":
-		return Overruled{Partner: other.Partner, Extended: other.Extended, Epoch: other.Epoch, Sequence: other.Sequence, Session: other.Session}
-	case acc.Partner == other.Partner:
-		return Overruled{Partner: acc.Partner, Extended: acc.Extended, Epoch: acc.Epoch, Sequence: acc.Sequence, Session: acc.Session}
-	case acc.Overruled.Partner == other.Partner:
-		return acc.Overruled
-	}
-	return Overruled{}
-}
-
-// raiseAbove is the epoch that o's must exceed so that every proxy believes it,
-// and whether it doesn't yet. The one accepted before may keep its own.
-func raiseAbove(o Observation, over Overruled, acc Accepted) (above int64, raise bool) {
-	if !o.Extended {
-		return 0, false
-	}
-	above = o.Epoch
-	if over.Extended {
-		raise = o.Epoch <= over.Epoch
-		above = max(above, over.Epoch)
-	}
-	if acc.Extended {
-		raise = raise || o.Epoch < acc.Epoch || o.Epoch == acc.Epoch && o.Partner != acc.Partner
-		above = max(above, acc.Epoch)
-	}
-	return above, raise
 }
 
 // raise takes the epoch, and says what is missing where it can't.

@@ -1,17 +1,13 @@
 package partner
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // take notes what one probe learned, decides, and acts. Others can read the
 // decision before the first call runs by it.
 func (p *Pair) take(o Observation) {
 	now := time.Now()
 	before := p.view // nobody else writes it
-	i := p.index(o.Partner)
+	i := o.Partner.Index()
 	v := before.with(i, o, now)
 	if o.Known {
 		p.members[i].readClock(o, now)
@@ -22,7 +18,7 @@ func (p *Pair) take(o Observation) {
 // settle decides on what v knows, and acts. i is whose answer is new; negative: nobody's.
 func (p *Pair) settle(before, v view, i int) {
 	now := time.Now()
-	if r := v.accepted.Overruled; r.Partner != "" && r.lifted(v.obs[p.index(r.Partner)]) {
+	if r := v.accepted.Overruled; r.Partner != "" && r.lifted(v.obs[r.Partner.Index()]) {
 		v.accepted.Overruled = Overruled{}
 	}
 	v.decision = decide(now, v.obs, v.accepted)
@@ -38,7 +34,7 @@ func (p *Pair) settle(before, v view, i int) {
 	}
 	if admit {
 		// What is cut off on the old term finds the new one, and goes before everybody else.
-		p.confirm(v.obs[p.index(v.decision.Serve)], old)
+		p.confirm(v.obs[v.decision.Serve.Index()], old)
 	}
 	if old != nil {
 		old.end()
@@ -55,72 +51,12 @@ func (p *Pair) settle(before, v view, i int) {
 
 // remember hands what is accepted to the memory.
 func (p *Pair) remember(v view) {
-	i := p.index(v.accepted.Partner)
+	i := v.accepted.Partner.Index()
 	p.memory.note(func(r *record) {
 		r.Partner, r.Extended, r.Epoch = v.accepted.Partner, v.accepted.Extended, v.accepted.Epoch
 		r.Sequence, r.Session, r.Overruled = v.accepted.Sequence, v.accepted.Session, v.accepted.Overruled
 		r.Address, r.Server = p.members[i].address, v.obs[i].ServerName
 	})
-}
-
-// with is the view after one more observation.
-func (v view) with(i int, o Observation, now time.Time) view {
-	was := v.obs[i]
-	if o.Vouched && o.Partner == v.accepted.Partner && was.refusal(now) == "" {
-		return v.vouched(i, o, now)
-	}
-	o.Vouched = false
-	o.Since = now
-	if o.refusal(now) == "" && was.refusal(now) == "" {
-		o.Since = was.Since
-	}
-	if o.ServerName == "" {
-		o.ServerName = was.ServerName // what it is called does not change when it is away
-	}
-	v.insure(i, o, now)
-	v.obs[i] = o
-	if o.Reachable {
-		v.seen[i] = now
-	}
-	// A row of answers, or of silence, is broken where nobody asked for a while:
-	// this process may have slept.
-	broken := o.Began.After(was.GoodUntil)
-	if o.Reachable {
-		v.lost[i] = time.Time{}
-		if v.met[i].IsZero() || broken {
-			v.met[i] = now
-		}
-	} else {
-		v.met[i] = time.Time{}
-		if broken {
-			v.lost[i] = time.Time{}
-		}
-		if v.lost[i].IsZero() && o.Fresh {
-			v.lost[i] = o.Began
-		}
-	}
-	if o.Latency > 0 {
-		v.latency[i] = o.Latency
-	}
-	return v
-}
-
-// vouched is the view after a probe that was not answered while calls that were sent after it began succeeded. What the
-// principal last said of itself goes on counting, as of the time it was asked; it is not gone, and not new either.
-func (v view) vouched(i int, o Observation, now time.Time) view {
-	was := v.obs[i]
-	was.GoodUntil, was.Err, was.Vouched = o.GoodUntil, fmt.Errorf("%w; calls sent since succeed", o.Err), true
-	v.insure(i, o, now)
-	v.obs[i], v.seen[i], v.lost[i] = was, now, time.Time{}
-	return v
-}
-
-// index is where a partner's things are.
-func (p *Pair) index(n Name) int {
-	if n == B {
-		return 1
-	}
-	return 0
 }
 
 // act prepares what a decision asks for, and notes in v whether its choice
@@ -141,7 +77,7 @@ func (p *Pair) act(v *view) (old *term, admit bool) {
 		p.stop()
 		return old, false
 	}
-	i := p.index(d.Serve)
+	i := d.Serve.Index()
 	o, m := v.obs[i], p.members[i]
 	p.members[1-i].take.Store("")
 	if d.Take {
@@ -165,18 +101,6 @@ func (p *Pair) act(v *view) (old *term, admit bool) {
 	return old, true
 }
 
-// accept is what is known of the newest principal once o has been acted on.
-func accept(o Observation, before Accepted) Accepted {
-	acc := Accepted{Partner: o.Partner, Extended: o.Extended, Epoch: o.Epoch, Sequence: o.Sequence, Session: o.Session}
-	if before.Overruled.Partner != o.Partner {
-		acc.Overruled = before.Overruled
-	}
-	if before.Partner == o.Partner && o.Sequence == 0 && agree(o.Session, before.Session) {
-		acc.Sequence, acc.Session = before.Sequence, before.Session
-	}
-	return acc
-}
-
 // ready makes the first connections of the term to come, while its epoch is being taken.
 func (p *Pair) ready(m *member) {
 	if m.readied == nil {
@@ -194,6 +118,7 @@ func (p *Pair) newTerm(m *member, o Observation) *term {
 	if m.readied = nil; t.pool == nil {
 		t.pool = m.endpoint.newPool()
 	}
+	t.turn.on = t
 	return t
 }
 
@@ -201,8 +126,12 @@ func (p *Pair) newTerm(m *member, o Observation) *term {
 // to those first who were cut off on the term before, if there was one just now.
 func (p *Pair) confirm(o Observation, before *term) {
 	p.hold.expose(!o.mirrors())
-	p.hold.open(p.current, before, o.Asked)
-	if p.hold.serving() == p.current {
+	var cutOff *turn[*term]
+	if before != nil {
+		cutOff = &before.turn
+	}
+	p.hold.open(&p.current.turn, cutOff, o.Asked)
+	if p.hold.serving() == &p.current.turn {
 		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
 	} else {
 		p.trouble.CompareAndSwap(0, time.Now().UnixNano())
@@ -293,15 +222,4 @@ func (p *Pair) tell(e Event) {
 		default:
 		}
 	}
-}
-
-// errorText is an error in one line; empty for none.
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	if e, ok := errors.AsType[*loginError](err); ok && e.err != nil {
-		return e.err.Error()
-	}
-	return err.Error()
 }

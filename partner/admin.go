@@ -51,7 +51,7 @@ func (p *Pair) Failover(ctx context.Context) error {
 	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
 	return p.carryOut(ctx, "failover", from, operate.Failover, func(v view) bool {
 		// A login without rights does not see that the old principal is the mirror now.
-		return p.serves(v, to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
+		return v.serves(to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
 	})
 }
 
@@ -104,7 +104,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
-	return p.carryOut(ctx, "force service", at, operate.Force, func(v view) bool { return p.serves(v, o.Partner) })
+	return p.carryOut(ctx, "force service", at, operate.Force, func(v view) bool { return v.serves(o.Partner) })
 }
 
 // Suspend stops sending the log to the mirror; returns nil when every partner
@@ -171,7 +171,7 @@ func (p *Pair) principalOf(obs [2]Observation) (int, error) {
 	v := p.view
 	p.mu.Unlock()
 	for i, o := range obs {
-		if o.Reachable && p.serves(v, o.Partner) && o.Role == RolePrincipal {
+		if o.Reachable && v.serves(o.Partner) && o.Role == RolePrincipal {
 			return i, nil
 		}
 		mirrored = mirrored || o.mirrored()
@@ -190,11 +190,6 @@ func (p *Pair) principalOf(obs [2]Observation) (int, error) {
 		return -1, refused(refusedNobodyThere, "no partner that answers is the principal")
 	}
 	return -1, refused(refusedNotMirrored, "neither partner says that the database is mirrored")
-}
-
-// serves says whether a partner is principal by its own word, and calls go there.
-func (p *Pair) serves(v view, n Name) bool {
-	return v.serving && v.accepted.Partner == n && v.obs[p.index(n)].Role == RolePrincipal
 }
 
 // carryOut sends the statement of a verb of package operate and waits until both partners' answers show what

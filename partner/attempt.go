@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	mssql "github.com/microsoft/go-mssqldb"
 )
 
 // attempt runs the op once on t, and tells the meter.
@@ -20,7 +18,7 @@ func (r *run) attempt(ctx context.Context, t *term) (class Class, err error) {
 	began, resent := time.Now(), r.try.Resent
 	class, err = r.guarded(ctx, t)
 	m.Attempted(ctx, AttemptEnd{
-		Label: r.call.Label, Partner: t.member.name, Epoch: t.epoch, Number: r.try.Number, Resent: resent,
+		Label: r.label, Partner: t.member.name, Epoch: t.epoch, Number: r.try.Number, Resent: resent,
 		Began: began, Ended: time.Now(), Class: class, Err: err,
 	})
 	return class, err
@@ -77,7 +75,7 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 	sent := r.fill(t, l.conn(), end)
 	t.member.calls.begin(sent)
 	err = r.op(ctx, &r.try)
-	if err == nil && (r.call.Write || t.extended) && !t.over.Load() {
+	if err == nil && (r.pass.call.Write || t.extended) && !t.over.Load() {
 		t.member.calls.success(sent) // a read of a stock schema may have been answered by a copy
 	}
 	if err != nil && l.broke() && !fromServer(err) && Classify(err, Executing) == Permanent {
@@ -90,17 +88,11 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 // errBroke: the connection broke during the attempt.
 var errBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 
-// fromServer says whether the error is the server's word.
-func fromServer(err error) bool {
-	_, ok := errors.AsType[mssql.Error](err)
-	return ok
-}
-
 // limit is when an attempt that begins now ends, unless a long answer is on its way,
 // and whether it is our limit rather than the caller's. The caller's deadline counts
 // also where the item could need more: every request ends by its deadline.
 func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
-	end = time.Now().Add(r.p.cfg.Budgets.attemptTime(r.call.Bytes))
+	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.call.Bytes))
 	if g := r.giveUp(); g.Before(end) {
 		end = g
 	}
@@ -146,7 +138,7 @@ func (r *run) judge(ctx context.Context, t *term, phase Phase, err error) Class 
 	silent := class == CallerGone || class == Down || class == Ambiguous
 	if silent && phase == Executing {
 		r.try.Resent = true
-		r.open = r.open || r.call.Write
+		r.open = r.open || r.pass.call.Write
 	}
 	switch {
 	case ctx.Err() != nil && (silent || class == Again && phase == Connecting):
@@ -170,4 +162,24 @@ func verdict(t *term, class Class, err error) error {
 		return errUnreached
 	}
 	return nil
+}
+
+// connection checks one out.
+func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t *term) (lease, error) {
+	p := r.p
+	defer p.queued.Add(-1)
+	p.queued.Add(1)
+	pl, err := p.line.enter(&r.pass.call, r.try.Resent, cancel)
+	if err != nil {
+		return nil, err
+	}
+	l, err := t.pool.get(ctx, cancel)
+	refused := pl.leave()
+	if refused == nil {
+		return l, err
+	}
+	if err == nil {
+		l.release(false) // nothing was sent on it
+	}
+	return nil, refused
 }

@@ -40,7 +40,9 @@ func benchPair(b *testing.B) *Pair {
 	f := &fakePair{}
 	ends := [2]endpoint{&fakeServer{pair: f, name: A}, &fakeServer{pair: f, name: B}}
 	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends, new(memory))
-	p.hold.open(&term{member: p.members[0], pool: freePool{}}, nil, 0)
+	serving := &term{member: p.members[0], pool: freePool{}}
+	serving.turn.on = serving
+	p.hold.open(&serving.turn, nil, 0)
 	return p
 }
 
@@ -63,7 +65,7 @@ func (*noLease) release(bool)    {}
 // BenchmarkWire_Do and BenchmarkWire_Bare are the same procedure call on the
 // same server, through Do and through database/sql alone.
 func BenchmarkWire_Do(b *testing.B) {
-	p := newWirePair(b).start(b)
+	p := start(b, newWirePair(b))
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := p.Do(b.Context(), Call{}, work); err != nil {

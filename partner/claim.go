@@ -38,16 +38,56 @@ func claimOf(o Observation) Claim {
 		RoleSequence: o.Sequence, Session: o.Session}
 }
 
-// judgeClaims notes which claims there are: both of a split brain, and those
-// that are too old to be believed, by the reason.
-func (v *view) judgeClaims(now time.Time, acc Accepted) {
-	v.claims, v.fenced = [2]Claim{}, [2]string{}
-	for i, o := range v.obs {
-		if v.decision.SplitBrain {
-			v.claims[i] = claimOf(o)
-		}
-		if o.refusal(now) == "" {
-			v.fenced[i], _ = stale(o, acc)
-		}
+// Claim is what a partner that claims to be a writable principal says of itself.
+type Claim struct {
+	Partner      Name   `json:"partner"`
+	Server       string `json:"server"`        // @@SERVERNAME
+	Epoch        int64  `json:"epoch"`         // 0 on a stock schema
+	EpochServer  string `json:"epoch_server"`  // who took that epoch
+	RoleSequence int64  `json:"role_sequence"` // 0: unknown
+	Session      string `json:"session"`       // mirroring_guid; empty: unknown
+}
+
+// accept is what is known of the newest principal once o has been acted on.
+func accept(o Observation, before Accepted) Accepted {
+	acc := Accepted{Partner: o.Partner, Extended: o.Extended, Epoch: o.Epoch, Sequence: o.Sequence, Session: o.Session}
+	if before.Overruled.Partner != o.Partner {
+		acc.Overruled = before.Overruled
 	}
+	if before.Partner == o.Partner && o.Sequence == 0 && agree(o.Session, before.Session) {
+		acc.Sequence, acc.Session = before.Sequence, before.Session
+	}
+	return acc
+}
+
+// overrule is the claim that Accept of its partner goes against: what it says
+// now, what was accepted of it, or what was overruled before.
+func overrule(other Observation, acc Accepted, now time.Time) Overruled {
+	switch {
+	case other.refusal(now) == "":
+		return Overruled{Partner: other.Partner, Extended: other.Extended, Epoch: other.Epoch, Sequence: other.Sequence, Session: other.Session}
+	case acc.Partner == other.Partner:
+		return Overruled{Partner: acc.Partner, Extended: acc.Extended, Epoch: acc.Epoch, Sequence: acc.Sequence, Session: acc.Session}
+	case acc.Overruled.Partner == other.Partner:
+		return acc.Overruled
+	}
+	return Overruled{}
+}
+
+// raiseAbove is the epoch that o's must exceed so that every proxy believes it,
+// and whether it doesn't yet. The one accepted before may keep its own.
+func raiseAbove(o Observation, over Overruled, acc Accepted) (above int64, raise bool) {
+	if !o.Extended {
+		return 0, false
+	}
+	above = o.Epoch
+	if over.Extended {
+		raise = o.Epoch <= over.Epoch
+		above = max(above, over.Epoch)
+	}
+	if acc.Extended {
+		raise = raise || o.Epoch < acc.Epoch || o.Epoch == acc.Epoch && o.Partner != acc.Partner
+		above = max(above, acc.Epoch)
+	}
+	return above, raise
 }

@@ -181,3 +181,9 @@ func isFatal(err error) bool {
 	}
 	return Classify(err, Executing) == Ambiguous
 }
+
+// fromServer says whether the error is the server's word.
+func fromServer(err error) bool {
+	_, ok := errors.AsType[mssql.Error](err)
+	return ok
+}

@@ -121,24 +121,3 @@ func TestIsFatal(t *testing.T) {
 		}
 	}
 }
-
-func TestOutcomeOf(t *testing.T) {
-	tests := []struct {
-		name string
-		err  error
-		want Outcome
-	}{
-		{"done", nil, Applied},
-		{"the hold is full", &HoldFullError{"size", 1}, NotApplied},
-		{"no principal", &CallError{Kind: ErrNoPrincipal}, NotApplied},
-		{"unknown, wrapped", fmt.Errorf("store: %w", &CallError{Kind: ErrOutcomeUnknown, Result: Unknown}), Unknown},
-		{"the server's refusal", sqlErr(14, 229), NotApplied},
-		{"silence", io.EOF, Unknown},
-		{"the op's own answer", errors.New("not found"), NotApplied},
-	}
-	for _, tt := range tests {
-		if got := OutcomeOf(tt.err); got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}

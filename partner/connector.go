@@ -3,6 +3,7 @@ package partner
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -271,4 +272,15 @@ func (d dialer) DialContext(ctx context.Context, network, addr string) (net.Conn
 	}
 	s.add(c)
 	return &watchedSocket{c, s}, nil
+}
+
+// errorText is an error in one line; empty for none.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*loginError](err); ok && e.err != nil {
+		return e.err.Error()
+	}
+	return err.Error()
 }

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,8 +25,7 @@ var _ operate.Server = (*Console)(nil)
 // NewConsole makes the console of a partner. Budgets bound its dial and login; zero ones
 // are defaulted. Everything else ends with its context.
 func NewConsole(pc PartnerConfig, b Budgets) (*Console, error) {
-	cfg := Config{Budgets: b, Database: "master"}.withDefaults()
-	s, err := newServer(&cfg, &pc)
+	s, err := newServer(&pc, "master", b.withDefaults(), 1)
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", pc.Name, err)
 	}
@@ -142,4 +142,21 @@ func asText(v any) string {
 		return strconv.FormatInt(v, 10)
 	}
 	return fmt.Sprint(v)
+}
+
+// Shown is the partner's address as it may be shown: host:port, or what the configuration says.
+func (pc PartnerConfig) Shown() string {
+	_, _ = newServer(&pc, "master", Budgets{}, 1) // fills it in; what can't be read is reported where it is used
+	return pc.Address
+}
+
+// InMaster runs f on a connection of its own in one server's master, whatever the server's role is,
+// or whether there is a pair at all. Logging in takes the login budget at most; the connection ends
+// with f, and is cut when ctx ends.
+func InMaster(ctx context.Context, pc PartnerConfig, f func(*sql.Conn) error) error {
+	s, err := newServer(&pc, "master", Budgets{}.withDefaults(), 1)
+	if err != nil {
+		return fmt.Errorf("partner %s: %w", pc.Name, err)
+	}
+	return s.inMaster(ctx, f)
 }

@@ -22,9 +22,9 @@ func timeFor(bytes int64) time.Duration {
 	return time.Duration(min(max(bytes, 0), most)) * time.Second / leastRate
 }
 
-// attemptTime is the longest that one attempt may take that sends so many bytes.
-func (b *Budgets) attemptTime(bytes int64) time.Duration {
-	return min(b.Attempt+timeFor(bytes), MaxAttempt)
+// attemptTime returns the longest that one attempt may take that sends so many bytes; attempt is Budgets.Attempt.
+func attemptTime(attempt time.Duration, bytes int64) time.Duration {
+	return min(attempt+timeFor(bytes), MaxAttempt)
 }
 
 // countdown ends an attempt when its time is over. How long an answer is nobody knows

@@ -26,15 +26,16 @@ const (
 // is. OutcomeOf answers for every one of them. Without a deadline in ctx a call
 // ends after the hold's window and one attempt at the latest.
 func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
-	r := &run{p: p, call: c, op: op, began: time.Now()}
+	r := &run{p: p, label: c.Label, op: op, began: time.Now()}
+	r.pass.call = heldCall{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes}
 	defer r.pass.leave()
 	for {
 		t, err := r.door(ctx)
 		if err != nil {
 			return r.finish(ctx, err)
 		}
-		r.pass.start(t)
-		seen := t.confirmed.Load()
+		r.pass.start(&t.turn)
+		seen := t.turn.confirmed.Load()
 		class, err := r.attempt(ctx, t)
 		if r.pass.queued {
 			p.hold.completed()
@@ -73,13 +74,13 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 
 // run is one call on its way.
 type run struct {
-	p    *Pair
-	call Call
-	op   func(ctx context.Context, a *Attempt) error
+	p     *Pair
+	label string
+	op    func(ctx context.Context, a *Attempt) error
 
 	began    time.Time
 	waiting  time.Time // when it first had to wait for a principal; zero: never
-	pass     pass
+	pass     pass[*term]
 	try      Attempt
 	firstOut time.Time // when the first attempt that may have been executed was sent, on our clock
 	open     bool      // a write was sent and nobody knows what became of it
@@ -91,28 +92,44 @@ type run struct {
 // giveUp is when the call ends at the latest: after the window, and an attempt that
 // began just before.
 func (r *run) giveUp() time.Time {
-	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.attemptTime(r.call.Bytes))
+	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.pass.call.Bytes))
 }
 
 // door gives the term to run on: at once, or out of the hold.
 func (r *run) door(ctx context.Context) (*term, error) {
 	r.pass.queued = false
-	if t := r.p.hold.gateOf(&r.call).Load(); t != nil {
-		return t, nil
+	if t := r.p.hold.gateOf(&r.pass.call).Load(); t != nil {
+		return t.on, nil
 	}
 	now := time.Now()
 	if r.waiting.IsZero() {
 		r.waiting = now
 	}
 	limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))
-	t, err := r.p.hold.wait(ctx, &r.call, &r.pass, limit, r.try.Resent)
-	if errors.Is(err, ErrBusy) && r.troubles > 1 {
-		err = ErrNoPrincipal // what is principal to a probe has not been one to this call, again and again
+	t, err := r.p.hold.wait(ctx, &r.pass, limit, r.try.Resent)
+	if errors.Is(err, errTurn) && r.troubles > 1 {
+		err = errExpired // what is principal to a probe has not been one to this call, again and again
 	}
 	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.queued) {
-		m.Held(ctx, HoldEnd{Label: r.call.Label, Waited: time.Since(now), Outcome: holdOutcome(err)})
+		m.Held(ctx, HoldEnd{Label: r.label, Waited: time.Since(now), Outcome: holdOutcome(err)})
 	}
-	return t, err
+	if err != nil {
+		return nil, fromHold(err)
+	}
+	return t.on, nil
+}
+
+// fromHold returns the pair's error for an error of the hold.
+func fromHold(err error) error {
+	switch {
+	case errors.Is(err, errExpired):
+		return ErrNoPrincipal
+	case errors.Is(err, errTurn):
+		return ErrBusy
+	case errors.Is(err, errHoldClosed):
+		return ErrClosed
+	}
+	return err
 }
 
 // rest pauses before the next attempt: after a first trouble not at all, for
@@ -169,10 +186,10 @@ func (r *run) finish(ctx context.Context, why error) error {
 		r.last = errors.Join(r.last, why)
 	}
 	// The call ended in the hold, or waiting for one of the principal's connections.
-	if errors.Is(why, ErrBusy) || errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.call) {
+	if errors.Is(why, ErrBusy) || errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.pass.call) {
 		return r.end(ErrBusy)
 	}
-	if r.p.hold.apart && r.call.Write && r.p.hold.serving() != nil {
+	if r.p.hold.apart && r.pass.call.Write && r.p.hold.serving() != nil {
 		r.last = errors.Join(r.last, errExposed)
 	}
 	return r.end(ErrNoPrincipal)
@@ -180,7 +197,7 @@ func (r *run) finish(ctx context.Context, why error) error {
 
 // end makes the error that says how far the call came.
 func (r *run) end(kind error) error {
-	e := &CallError{Label: r.call.Label, Attempts: r.try.Number, Held: time.Since(r.began), Kind: kind, Cause: r.last}
+	e := &CallError{Label: r.label, Attempts: r.try.Number, Held: time.Since(r.began), Kind: kind, Cause: r.last}
 	if r.open {
 		e.Result = Unknown
 	}
@@ -193,7 +210,7 @@ func (p *Pair) doubt(t *term, seen uint64, class Class, err error) {
 	if class == Down || class == Ambiguous {
 		t.member.suspect.Store(true)
 	}
-	if !p.hold.doubt(t, seen, func() uint64 { return p.asked.Add(1) }) {
+	if !p.hold.doubt(&t.turn, seen, func() uint64 { return p.asked.Add(1) }) {
 		return
 	}
 	if class == Ambiguous && brokeOff(err) {

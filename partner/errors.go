@@ -54,20 +54,6 @@ var (
 	ErrClosed = errors.New("the pair is closed")
 )
 
-// HoldFullError is an ErrHoldFull that says which bound was met. Outcome NotApplied.
-type HoldFullError struct {
-	Bound string // "size" or "bytes"
-	Limit int64  // its value, in calls or bytes
-}
-
-// Error implements error.
-func (e *HoldFullError) Error() string {
-	return fmt.Sprintf("%v: %s %d", ErrHoldFull, e.Bound, e.Limit)
-}
-
-// Is makes it an ErrHoldFull.
-func (e *HoldFullError) Is(target error) bool { return target == ErrHoldFull }
-
 // CallError is how Do ends a call that has no answer of its own: it says which
 // call, after how many attempts and how long, what became of it, and why.
 type CallError struct {

@@ -15,7 +15,7 @@ var errExposed = errors.New("the principal does not say that its mirror is SYNCH
 // the principal is another by then, the call is sent again, and finds out there what became of it.
 // A write that waits in vain is on the principal, and perhaps on no other.
 func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
-	if !r.p.hold.apart || !r.call.Write {
+	if !r.p.hold.apart || !r.pass.call.Write {
 		return Permanent, nil
 	}
 	r.open, r.try.Resent = true, true
@@ -40,7 +40,7 @@ func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
 // mirrors returns nil once t's partner, asked from now on, says that its mirror has
 // everything; errTermOver once t is not the current term.
 func (p *Pair) mirrors(ctx context.Context, t *term) error {
-	n, i := p.asked.Add(1), p.index(t.member.name)
+	n, i := p.asked.Add(1), t.member.name.Index()
 	t.member.poke()
 	err := p.await(ctx, false, func(v view) bool {
 		return t.over.Load() || v.obs[i].Asked >= n && v.obs[i].mirrors()

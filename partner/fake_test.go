@@ -173,7 +173,12 @@ func (f *fakePair) startServing(mend ...func(*Config)) *Pair {
 	return p
 }
 
-func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
+func (s *fakeServer) probe(ctx context.Context, a ask) answer {
+	return answer{Observation: s.observation(ctx, a)}
+}
+
+// observation is what the probe learns.
+func (s *fakeServer) observation(ctx context.Context, a ask) Observation {
 	s.pair.mu.Lock()
 	s.probes = append(s.probes, time.Now())
 	o := Observation{Partner: s.name, Role: RoleUnknown}
@@ -223,9 +228,18 @@ func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
 
 // answerLocked fills in what a living server says.
 func (s *fakeServer) answerLocked(a ask, o *Observation) {
-	*o = says(s.name, s.role, s.sequence, func(n *Observation) {
-		n.Fresh, n.Mirroring, n.Safety, n.Latency, n.Clock = o.Fresh, s.mirroring, s.safety, 200*time.Microsecond, s.clock
-	})
+	*o = Observation{
+		Partner: s.name, ServerName: "SQL" + strings.ToUpper(string(s.name)), Role: s.role, Sequence: s.sequence,
+		Fresh: o.Fresh, Reachable: true, Latency: 200 * time.Microsecond, Clock: s.clock,
+		Known: true, State: "ONLINE", UserAccess: "MULTI_USER", Updateable: "READ_WRITE",
+		Mirroring: s.mirroring, Safety: s.safety, Opens: s.role != RoleMirror,
+	}
+	if s.role == RoleMirror {
+		o.State, o.Updateable = "RESTORING", ""
+	}
+	if s.role != RoleUnknown {
+		o.Session = "guid"
+	}
 	o.WitnessState = s.witness
 	if s.session != "" {
 		o.Session = s.session

@@ -11,7 +11,7 @@ import (
 // for which the driver alone would wait five seconds.
 func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 	w := newWirePair(t)
-	b := Config{}.withDefaults().Budgets
+	b := Budgets{}.withDefaults()
 	b.Probe = time.Second // before it freezes, it has to answer within that
 	s := &server{name: A, database: "ASPState", dsn: dsnFor(t, w.ends[0].addr, "disable"), budgets: b, maxConns: 4}
 	defer s.close()
@@ -25,5 +25,49 @@ func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 	}
 	if d := time.Since(began); d > 4*time.Second {
 		t.Errorf("took %s: the driver's own five seconds", d)
+	}
+}
+
+// A slow server that nobody calls is given more time once it has shown that it needs it, and is not dialled each time.
+func TestServer_PatienceGrows(t *testing.T) {
+	w := newWirePair(t)
+	b := Budgets{}.withDefaults()
+	b.Probe = 500 * time.Millisecond // half of it is more than a busy machine takes
+	s := &server{name: A, database: "ASPState", dsn: dsnFor(t, w.ends[0].addr, "disable"), budgets: b, maxConns: 4}
+	defer s.close()
+	if o := s.probe(t.Context(), ask{}); !o.Opens {
+		t.Fatalf("before: %+v", o)
+	}
+	quick := w.slow(0)
+	defer quick()
+	asked := time.Now()
+	o := s.probe(t.Context(), ask{number: 7})
+	if d := time.Since(asked); o.Reachable || o.Pending.IsZero() || d > 4*time.Second {
+		t.Fatalf("slow: %+v after %s; want silence, and the answer awaited", o, d)
+	}
+	defer w.slow(0)() // the next question gets no answer before the test ends
+	time.AfterFunc(b.Probe/2, quick)
+	o = s.probe(t.Context(), ask{number: 8})
+	if !o.Opens || o.Asked != 7 || o.Began.Sub(asked) > b.Probe || o.Latency < b.Probe {
+		t.Errorf("late: %+v; want the answer to the question before, as of the time it was asked", o)
+	}
+	// A second time, as slow as the first.
+	logins := w.logins(0)
+	quick = w.slow(0)
+	defer quick()
+	time.AfterFunc(2*b.Probe, quick)
+	if o = s.probe(t.Context(), ask{}); !o.Opens || !o.Pending.IsZero() || w.logins(0) != logins {
+		t.Errorf("again: %+v, %d logins; want an answer on the same connection", o, w.logins(0)-logins)
+	}
+	// But not where calls hang, which were quick before.
+	calls := &evidence{born: time.Now().Add(-time.Minute)}
+	calls.begin(time.Now().Add(-2 * b.Probe))
+	quick = w.slow(0)
+	defer quick()
+	if o = s.probe(t.Context(), ask{calls: calls}); o.Pending.IsZero() || s.patience <= b.Probe {
+		t.Errorf("frozen: %+v, patience %s; want silence before the patience is over", o, s.patience)
+	}
+	if d := time.Since(o.Pending); d > s.patience {
+		t.Errorf("noticed after %s, the patience is %s", d, s.patience)
 	}
 }

@@ -44,15 +44,10 @@ func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool
 	}
 	want := Name(plan.Principal)
 	if verb == operate.Failover || verb == operate.Force {
-		want = p.members[1-p.index(want)].name
+		want = p.members[1-want.Index()].name
 	}
 	p.wake()
-	return p.await(ctx, true, func(v view) bool { return p.serves(v, want) })
-}
-
-// alike is an endpoint to the same server with no connection yet.
-func (s *server) alike() *server {
-	return &server{name: s.name, database: s.database, dsn: s.dsn, budgets: s.budgets, maxConns: s.maxConns}
+	return p.await(ctx, true, func(v view) bool { return v.serves(want) })
 }
 
 // asRefused makes a RefusedError of a refusal of package operate.

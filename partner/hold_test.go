@@ -12,15 +12,18 @@ import (
 // held is a call waiting in a hold under test.
 type held struct {
 	label string
-	term  *term
+	term  *turn[string]
 	err   error
 }
 
+// passOf returns what the hold knows of a new call.
+func passOf(c heldCall) *pass[string] { return &pass[string]{call: c} }
+
 // queue lets a call wait in its own goroutine and reports its end.
-func queue(ctx context.Context, h *hold, c Call, limit time.Duration, out chan<- held) {
+func queue(ctx context.Context, h *hold[string], label string, c heldCall, limit time.Duration, out chan<- held) {
 	go func() {
-		t, err := h.wait(ctx, &c, new(pass), limit, false)
-		out <- held{c.Label, t, err}
+		t, err := h.wait(ctx, passOf(c), limit, false)
+		out <- held{label, t, err}
 	}()
 	synctest.Wait() // so that calls arrive in the order of the test
 }
@@ -36,16 +39,16 @@ func gone(out chan held) (labels []string) {
 
 func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 100, Bytes: 1000}, false)
+		h := newHold[string](HoldConfig{Size: 100, Bytes: 1000}, false)
 		out := make(chan held, 100)
 		want := []string{"x", "y", "z", "1", "2", "3", "4", "5", "6"}
 		for _, l := range []string{"1", "2", "x", "3", "y", "4", "5", "6", "z"} {
-			queue(t.Context(), h, Call{Label: l, HoldsLock: l >= "a"}, time.Minute, out)
+			queue(t.Context(), h, l, heldCall{HoldsLock: l >= "a"}, time.Minute, out)
 		}
 		if got := gone(out); len(got) != 0 {
 			t.Fatalf("let go without a principal: %v", got)
 		}
-		next := new(term)
+		next := new(turn[string])
 		h.open(next, nil, 0)
 		got := gone(out)
 		slices.Sort(got) // goroutines report in any order; which ones went is the point
@@ -70,15 +73,15 @@ func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 
 func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 100, Bytes: 1000}, false)
+		h := newHold[string](HoldConfig{Size: 100, Bytes: 1000}, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go h.drain(ctx)
 		out := make(chan held, 100)
 		for range 40 {
-			queue(ctx, h, Call{}, time.Minute, out)
+			queue(ctx, h, "", heldCall{}, time.Minute, out)
 		}
-		h.open(new(term), nil, 0)
+		h.open(new(turn[string]), nil, 0)
 		if n := len(gone(out)); n != drainFirst {
 			t.Fatalf("at once: %d, want %d", n, drainFirst)
 		}
@@ -92,7 +95,7 @@ func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 			t.Fatalf("after one interval: %d, want %d", n, drainPerTick)
 		}
 		late := make(chan held, 1)
-		queue(ctx, h, Call{Label: "late"}, time.Minute, late)
+		queue(ctx, h, "late", heldCall{}, time.Minute, late)
 		if len(late) != 0 {
 			t.Fatal("a call that came during the drain passed those who waited")
 		}
@@ -105,15 +108,15 @@ func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 
 func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 100, Bytes: 1000}, false)
+		h := newHold[string](HoldConfig{Size: 100, Bytes: 1000}, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go h.drain(ctx)
 		out := make(chan held, 100)
 		for range 20 {
-			queue(ctx, h, Call{}, time.Minute, out)
+			queue(ctx, h, "", heldCall{}, time.Minute, out)
 		}
-		t1, t2 := new(term), new(term)
+		t1, t2 := new(turn[string]), new(turn[string])
 		h.open(t1, nil, 1)
 		if !h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 7 }) {
 			t.Fatal("a doubt about the term in use was not taken")
@@ -149,28 +152,28 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 
 func TestHold_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 2, Bytes: 100}, false)
+		h := newHold[string](HoldConfig{Size: 2, Bytes: 100}, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		out := make(chan held, 10)
-		refusal := func(c Call, sent bool) error {
-			_, err := h.wait(ctx, &c, new(pass), 0, sent)
+		refusal := func(c heldCall, sent bool) error {
+			_, err := h.wait(ctx, passOf(c), 0, sent)
 			return err
 		}
-		queue(ctx, h, Call{Bytes: 60}, time.Minute, out)
-		if err := refusal(Call{Bytes: 41}, false); !errors.Is(err, ErrHoldFull) || err.(*HoldFullError).Bound != "bytes" {
+		queue(ctx, h, "", heldCall{Bytes: 60}, time.Minute, out)
+		if err := refusal(heldCall{Bytes: 41}, false); !errors.Is(err, ErrHoldFull) || err.(*HoldFullError).Bound != "bytes" {
 			t.Errorf("too many bytes: %v", err)
 		}
-		queue(ctx, h, Call{Bytes: 40}, time.Minute, out)
-		if err := refusal(Call{}, false); !errors.Is(err, ErrHoldFull) || err.(*HoldFullError).Bound != "size" {
+		queue(ctx, h, "", heldCall{Bytes: 40}, time.Minute, out)
+		if err := refusal(heldCall{}, false); !errors.Is(err, ErrHoldFull) || err.(*HoldFullError).Bound != "size" {
 			t.Errorf("too many calls: %v", err)
 		}
-		if err := refusal(Call{}, true); !errors.Is(err, ErrNoPrincipal) {
+		if err := refusal(heldCall{}, true); !errors.Is(err, errExpired) {
 			t.Errorf("a call that was sent already: %v, want a place", err)
 		}
-		queue(ctx, h, Call{HoldsLock: true, Bytes: 100}, time.Minute, out)
-		queue(ctx, h, Call{HoldsLock: true}, time.Minute, out)
-		if err := refusal(Call{HoldsLock: true}, false); !errors.Is(err, ErrHoldFull) {
+		queue(ctx, h, "", heldCall{HoldsLock: true, Bytes: 100}, time.Minute, out)
+		queue(ctx, h, "", heldCall{HoldsLock: true}, time.Minute, out)
+		if err := refusal(heldCall{HoldsLock: true}, false); !errors.Is(err, ErrHoldFull) {
 			t.Errorf("too many lock holders: %v", err)
 		}
 		if s := h.read(); s.Held != 4 || s.Bytes != 200 || s.Rejected != 3 {
@@ -187,23 +190,23 @@ func TestHold_Bounds(t *testing.T) {
 // Each kind has the whole bound, and calls that were sent before have none: docs/metrics.md says how much that is in all.
 func TestHold_BoundsOfEachKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 1, Bytes: 100}, true)
+		h := newHold[string](HoldConfig{Size: 1, Bytes: 100}, true)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		out := make(chan held, 10)
-		kinds := []Call{{Bytes: 100}, {Write: true, Bytes: 100}, {HoldsLock: true, Bytes: 100}, {HoldsLock: true, Write: true, Bytes: 100}}
+		kinds := []heldCall{{Bytes: 100}, {Write: true, Bytes: 100}, {HoldsLock: true, Bytes: 100}, {HoldsLock: true, Write: true, Bytes: 100}}
 		for _, c := range kinds {
-			queue(ctx, h, c, time.Minute, out)
+			queue(ctx, h, "", c, time.Minute, out)
 		}
 		for _, c := range kinds {
-			if _, err := h.wait(ctx, &c, new(pass), 0, false); !errors.Is(err, ErrHoldFull) {
+			if _, err := h.wait(ctx, passOf(c), 0, false); !errors.Is(err, ErrHoldFull) {
 				t.Errorf("one more of %+v: %v", c, err)
 			}
 		}
 		if s := h.read(); s.Held != 4 || s.Bytes != 400 {
 			t.Errorf("of all kinds: %+v", s)
 		}
-		go func() { _, _ = h.wait(ctx, &kinds[1], new(pass), time.Minute, true) }()
+		go func() { _, _ = h.wait(ctx, passOf(kinds[1]), time.Minute, true) }()
 		synctest.Wait()
 		if s := h.read(); s.Held != 5 || s.Bytes != 500 {
 			t.Errorf("with one that was sent before: %+v", s)
@@ -213,22 +216,22 @@ func TestHold_BoundsOfEachKind(t *testing.T) {
 
 func TestHold_WindowAndLeavers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)
+		h := newHold[string](HoldConfig{Size: 10, Bytes: 100}, false)
 		out := make(chan held, 10)
 		ctx, cancel := context.WithCancel(t.Context())
-		queue(t.Context(), h, Call{Label: "patient"}, 30*time.Second, out)
-		queue(ctx, h, Call{Label: "leaver"}, 30*time.Second, out)
-		queue(t.Context(), h, Call{Label: "second"}, 40*time.Second, out)
+		queue(t.Context(), h, "patient", heldCall{}, 30*time.Second, out)
+		queue(ctx, h, "leaver", heldCall{}, 30*time.Second, out)
+		queue(t.Context(), h, "second", heldCall{}, 40*time.Second, out)
 		cancel()
 		synctest.Wait()
 		if r := <-out; r.label != "leaver" || !errors.Is(r.err, context.Canceled) {
 			t.Fatalf("first out: %+v", r)
 		}
 		began := time.Now()
-		if r := <-out; r.label != "patient" || !errors.Is(r.err, ErrNoPrincipal) || time.Since(began) != 30*time.Second {
+		if r := <-out; r.label != "patient" || !errors.Is(r.err, errExpired) || time.Since(began) != 30*time.Second {
 			t.Fatalf("second out: %+v after %s", r, time.Since(began))
 		}
-		h.open(new(term), nil, 0)
+		h.open(new(turn[string]), nil, 0)
 		if r := <-out; r.label != "second" || r.err != nil {
 			t.Fatalf("third out: %+v", r)
 		}
@@ -242,22 +245,22 @@ func TestHold_WindowAndLeavers(t *testing.T) {
 
 func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)
-		first := &pass{}
-		for i, l := range []string{"a", "b", "c"} {
+		h := newHold[string](HoldConfig{Size: 10, Bytes: 100}, false)
+		first := passOf(heldCall{})
+		for i := range 3 {
 			ps := first
 			if i > 0 {
-				ps = new(pass)
+				ps = passOf(heldCall{})
 			}
-			w, _, err := h.enter(&Call{Label: l}, ps, false)
+			w, _, err := h.enter(ps, false)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if i == 0 {
-				h.leave(w, &Call{}, context.Canceled)
+				h.leave(w, &ps.call, context.Canceled)
 			}
 		}
-		w, _, _ := h.enter(&Call{}, first, false)
+		w, _, _ := h.enter(first, false)
 		if h.lanes[rankOther].reads.head != w {
 			t.Error("the oldest call is not the first to go")
 		}
@@ -266,17 +269,17 @@ func TestHold_ACallThatComesBackKeepsItsPlace(t *testing.T) {
 
 func TestHold_Close(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 10, Bytes: 100}, false)
+		h := newHold[string](HoldConfig{Size: 10, Bytes: 100}, false)
 		out := make(chan held, 10)
-		queue(t.Context(), h, Call{}, time.Minute, out)
+		queue(t.Context(), h, "", heldCall{}, time.Minute, out)
 		h.close()
-		if r := <-out; !errors.Is(r.err, ErrClosed) {
-			t.Errorf("a waiter got %v, want ErrClosed", r.err)
+		if r := <-out; !errors.Is(r.err, errHoldClosed) {
+			t.Errorf("a waiter got %v, want errHoldClosed", r.err)
 		}
-		if _, err := h.wait(t.Context(), &Call{}, new(pass), time.Minute, false); !errors.Is(err, ErrClosed) {
-			t.Errorf("a late caller got %v, want ErrClosed", err)
+		if _, err := h.wait(t.Context(), passOf(heldCall{}), time.Minute, false); !errors.Is(err, errHoldClosed) {
+			t.Errorf("a late caller got %v, want errHoldClosed", err)
 		}
-		if h.open(new(term), nil, 9) {
+		if h.open(new(turn[string]), nil, 9) {
 			t.Error("a closed hold was opened")
 		}
 	})
@@ -285,26 +288,26 @@ func TestHold_Close(t *testing.T) {
 // What was cut off on the term before goes first, and alone until all of it is back.
 func TestHold_CutOffFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(Config{}.withDefaults().Hold, false)
+		h := newHold[string](HoldConfig{Size: 10_000, Bytes: 64 << 20}, false)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go h.drain(ctx)
-		before, next := new(term), new(term)
-		var back, away pass
+		before, next := new(turn[string]), new(turn[string])
+		var back, away pass[string]
 		back.start(before)
 		away.start(before)
 		let := make(chan string, 4)
-		wait := func(name string, c Call, ps *pass, sent bool) {
+		wait := func(name string, ps *pass[string], sent bool) {
 			go func() {
-				if _, err := h.wait(ctx, &c, ps, time.Minute, sent); err == nil {
+				if _, err := h.wait(ctx, ps, time.Minute, sent); err == nil {
 					let <- name
 				}
 			}()
 			synctest.Wait()
 		}
-		wait("other", Call{}, new(pass), false)
-		wait("lock", Call{HoldsLock: true}, new(pass), false)
-		wait("back", Call{}, &back, true)
+		wait("other", passOf(heldCall{}), false)
+		wait("lock", passOf(heldCall{HoldsLock: true}), false)
+		wait("back", &back, true)
 		h.open(next, before, 0)
 		if got := <-let; got != "back" {
 			t.Errorf("%s goes first", got)
@@ -327,21 +330,21 @@ func TestHold_CutOffFirst(t *testing.T) {
 // The same where the door opens to the term that it led to before: a connection broke, not the principal.
 func TestHold_CutOffFirst_sameTerm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(Config{}.withDefaults().Hold, false)
+		h := newHold[string](HoldConfig{Size: 10_000, Bytes: 64 << 20}, false)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go h.drain(ctx)
-		only := new(term)
+		only := new(turn[string])
 		h.open(only, nil, 0)
 		if h.gate.Load() != only {
 			t.Fatal("shut, although nobody can have been cut off")
 		}
-		var cut pass
+		var cut pass[string]
 		cut.start(only)
 		h.doubt(only, 1, func() uint64 { return 1 })
 		let := make(chan struct{})
 		go func() {
-			if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err == nil {
+			if _, err := h.wait(ctx, passOf(heldCall{}), time.Minute, false); err == nil {
 				close(let)
 			}
 		}()
@@ -352,7 +355,7 @@ func TestHold_CutOffFirst_sameTerm(t *testing.T) {
 			t.Error("somebody else goes before who was cut off is back")
 		case <-time.After(settleTime / 2):
 		}
-		if _, err := h.wait(ctx, &Call{}, &cut, time.Minute, true); err != nil {
+		if _, err := h.wait(ctx, &cut, time.Minute, true); err != nil {
 			t.Error(err)
 		}
 		<-let
@@ -362,19 +365,126 @@ func TestHold_CutOffFirst_sameTerm(t *testing.T) {
 // One that never comes back keeps nobody for longer than settleTime.
 func TestHold_CutOffForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHold(Config{}.withDefaults().Hold, false)
+		h := newHold[string](HoldConfig{Size: 10_000, Bytes: 64 << 20}, false)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go h.drain(ctx)
-		before := new(term)
-		new(pass).start(before)
-		h.open(new(term), before, 0)
+		before := new(turn[string])
+		new(pass[string]).start(before)
+		h.open(new(turn[string]), before, 0)
 		began := time.Now()
-		if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err != nil {
+		if _, err := h.wait(ctx, passOf(heldCall{}), time.Minute, false); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(began); d < settleTime || d > settleTime+2*drainInterval {
 			t.Errorf("waited %v", d)
+		}
+	})
+}
+
+// One caller alone may have all of the hold. Where another comes, it makes room, newest first, until they
+// have about the same.
+func TestHold_EachCallerHasATurn(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		size  int
+		bytes int64 // of each call
+		bound string
+	}{{"number", 16, 0, "size"}, {"bytes", 1000, 4 << 20, "bytes"}} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHold[string](HoldConfig{Size: c.size, Bytes: 64 << 20}, false)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			flood, good := make(chan held, 40), make(chan held, 40)
+			for range 16 {
+				queue(ctx, h, "flood", heldCall{Caller: "flood", Bytes: c.bytes}, time.Minute, flood)
+			}
+			if len(flood) != 0 {
+				t.Errorf("%s: a caller that is alone has %d of its calls refused", c.name, len(flood))
+			}
+			queue(ctx, h, "more", heldCall{Caller: "flood", Bytes: c.bytes}, time.Minute, flood)
+			if r := <-flood; r.label != "more" || !errors.Is(r.err, ErrHoldFull) {
+				t.Errorf("%s: the flood's next call: %+v", c.name, r)
+			}
+			for i := range 8 {
+				queue(ctx, h, "", heldCall{Caller: "good", Bytes: c.bytes}, time.Minute, good)
+				var full *HoldFullError
+				if len(good) != 0 || len(flood) != 1 {
+					t.Fatalf("%s: call %d of the other: %d refused, %d of the flood", c.name, i, len(good), len(flood))
+				}
+				if r := <-flood; !errors.As(r.err, &full) || full.Bound != c.bound {
+					t.Errorf("%s: the flood's newest ended with %v", c.name, r.err)
+				}
+			}
+			for _, caller := range []string{"good", "flood"} { // both have half
+				queue(ctx, h, "", heldCall{Caller: caller, Bytes: c.bytes}, time.Minute, good)
+				if r := <-good; !errors.Is(r.err, ErrHoldFull) {
+					t.Errorf("%s: one more of %s: %+v", c.name, caller, r)
+				}
+			}
+			if s := h.read(); s.Held != 16 || s.Bytes != 16*c.bytes || s.Evicted != 8 || s.Rejected != 3 {
+				t.Errorf("%s: counters: %+v", c.name, s)
+			}
+			go h.drain(ctx)
+			h.open(new(turn[string]), nil, 0)
+			time.Sleep(time.Second)
+			if n := len(gone(good)); n != 8 || h.gate.Load() == nil {
+				t.Errorf("%s: %d of the other were let go", c.name, n)
+			}
+		})
+	}
+}
+
+// A flood takes no place of those who hold locks, and no call that may have had an effect makes room.
+func TestHold_LanesKeepTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold[string](HoldConfig{Size: 3, Bytes: 1000}, false)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out := make(chan held, 40)
+		wait := func(label string, c heldCall, sent bool) {
+			go func() {
+				_, err := h.wait(ctx, passOf(c), time.Minute, sent)
+				out <- held{label: label, err: err}
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			wait("sent", heldCall{Caller: "flood"}, true)
+			wait("lock", heldCall{Caller: "flood", HoldsLock: true}, false)
+			wait("plain", heldCall{Caller: "flood"}, false)
+		}
+		for range 3 {
+			wait("good", heldCall{Caller: "good"}, false)
+			wait("good's lock", heldCall{Caller: "good", HoldsLock: true}, false)
+			wait("good's sent", heldCall{Caller: "good"}, true)
+		}
+		got := gone(out)
+		slices.Sort(got)
+		if want := []string{"good", "good", "good's lock", "good's lock", "lock", "plain"}; !slices.Equal(got, want) {
+			t.Errorf("refused: %v, want %v", got, want)
+		}
+	})
+}
+
+// A hold that waits for calls cut off on the term before ends that wait by itself, also
+// for calls that come after a drain had nothing to do.
+func TestHold_SettlesThoughNobodyWaitedAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHold[string](HoldConfig{Size: 10_000, Bytes: 64 << 20}, false)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go h.drain(ctx)
+		before := new(turn[string])
+		new(pass[string]).start(before)
+		admitted := time.Now()
+		h.open(new(turn[string]), before, 0)
+		time.Sleep(10 * drainInterval)
+		if _, err := h.wait(ctx, passOf(heldCall{}), time.Minute, false); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(admitted); d < settleTime || d > settleTime+2*drainInterval {
+			t.Errorf("let go %v after the door opened, want %v", d, settleTime)
 		}
 	})
 }

@@ -7,28 +7,28 @@ import (
 )
 
 // lane is a queue in order of tickets, and what each caller has of it.
-type lane struct {
-	head, tail *waiter
-	held       shares.Pool[*waiter]
+type lane[T any] struct {
+	head, tail *waiter[T]
+	held       shares.Pool[*waiter[T]]
 }
 
 // waiter is one call in the hold.
-type waiter struct {
-	prev, next *waiter
-	in         *lane // nil: let go, or gone
+type waiter[T any] struct {
+	prev, next *waiter[T]
+	in         *lane[T] // nil: let go, or gone
 	ticket     uint64
-	part       shares.Part[*waiter]
+	part       shares.Part[*waiter[T]]
 	since      time.Time
-	released   chan *term // receives one term, or is closed
-	refused    error      // why it was closed; set before
+	released   chan *turn[T] // receives one term, or is closed
+	refused    error         // why it was closed; set before
 }
 
 // n is how many wait.
-func (l *lane) n() int { return l.held.Size().Count }
+func (l *lane[T]) n() int { return l.held.Size().Count }
 
 // insert puts a caller's w behind every waiter with a lower ticket. Calls that come back
 // are older than most, new ones younger than all; so it looks from both ends.
-func (l *lane) insert(w *waiter, caller string) {
+func (l *lane[T]) insert(w *waiter[T], caller string) {
 	w.in = l
 	w.part.Value, w.part.Order = w, w.ticket
 	l.held.Add(caller, &w.part)
@@ -44,7 +44,7 @@ func (l *lane) insert(w *waiter, caller string) {
 }
 
 // link puts w between two neighbours, of which either may be missing.
-func (l *lane) link(prev, w, next *waiter) {
+func (l *lane[T]) link(prev, w, next *waiter[T]) {
 	w.prev, w.next = prev, next
 	if prev == nil {
 		l.head = w
@@ -59,7 +59,7 @@ func (l *lane) link(prev, w, next *waiter) {
 }
 
 // remove takes w out.
-func (l *lane) remove(w *waiter) {
+func (l *lane[T]) remove(w *waiter[T]) {
 	if w.prev == nil {
 		l.head = w.next
 	} else {
@@ -75,14 +75,14 @@ func (l *lane) remove(w *waiter) {
 }
 
 // refuse removes w. Its caller gets the error.
-func (l *lane) refuse(w *waiter, why error) {
+func (l *lane[T]) refuse(w *waiter[T], why error) {
 	l.remove(w)
 	w.refused = why
 	close(w.released)
 }
 
 // refuseAll refuses every waiter.
-func (l *lane) refuseAll(why error) {
+func (l *lane[T]) refuseAll(why error) {
 	for l.head != nil {
 		l.refuse(l.head, why)
 	}

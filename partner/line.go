@@ -35,7 +35,7 @@ type place struct {
 // enter gives a call its place, which it leaves when it has its connection; done ends what enter began, whatever
 // it answers. Where there is no place, the newest calls of whoever has most make room: cancel ends their waiting.
 // sent calls are not refused, and stay: there are no more of them than connections.
-func (l *line) enter(c *Call, sent bool, cancel context.CancelCauseFunc) (*place, error) {
+func (l *line) enter(c *heldCall, sent bool, cancel context.CancelCauseFunc) (*place, error) {
 	if l.wanted.Add(1) <= l.conns {
 		return nil, nil
 	}
@@ -75,23 +75,3 @@ func (pl *place) leave() error {
 
 // done says that the call has given its connection back, or wants none.
 func (l *line) done() { l.wanted.Add(-1) }
-
-// connection checks one out.
-func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t *term) (lease, error) {
-	p := r.p
-	defer p.queued.Add(-1)
-	p.queued.Add(1)
-	pl, err := p.line.enter(&r.call, r.try.Resent, cancel)
-	if err != nil {
-		return nil, err
-	}
-	l, err := t.pool.get(ctx, cancel)
-	refused := pl.leave()
-	if refused == nil {
-		return l, err
-	}
-	if err == nil {
-		l.release(false) // nothing was sent on it
-	}
-	return nil, refused
-}

@@ -71,38 +71,6 @@ type HoldEnd struct {
 	Outcome HoldOutcome
 }
 
-// HoldOutcome says why a call is not in the hold any more.
-type HoldOutcome int
-
-// The outcomes.
-const (
-	HoldDrained  HoldOutcome = iota // let go to a principal
-	HoldExpired                     // the window was over, without a principal
-	HoldLeft                        // its caller left, or the server ended
-	HoldRejected                    // the hold was full
-	HoldLate                        // the window was over, and a principal served: too many were before it
-)
-
-// String is the word used in metrics.
-func (o HoldOutcome) String() string {
-	return [...]string{"drained", "expired", "left", "rejected", "late"}[o]
-}
-
-// holdOutcome is the outcome of a wait that ended with err.
-func holdOutcome(err error) HoldOutcome {
-	switch {
-	case err == nil:
-		return HoldDrained
-	case errors.Is(err, ErrHoldFull):
-		return HoldRejected
-	case errors.Is(err, ErrBusy):
-		return HoldLate
-	case err == ErrNoPrincipal:
-		return HoldExpired
-	}
-	return HoldLeft
-}
-
 // PoolStats is what the connections to the principal are doing.
 type PoolStats struct {
 	Partner Name // whose they are; empty: no partner serves, and all is zero
@@ -116,7 +84,7 @@ type PoolStats struct {
 func (p *Pair) Pool() PoolStats {
 	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.evicted.Load()}
 	if t := p.hold.serving(); t != nil {
-		s.Partner, s.DBStats = t.member.name, t.pool.stats()
+		s.Partner, s.DBStats = t.on.member.name, t.on.pool.stats()
 	}
 	return s
 }

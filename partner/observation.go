@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+// Name says which of the two partners is meant, whatever its role is now: "a" or "b".
+type Name string
+
+// The two names there are.
+const (
+	A Name = "a"
+	B Name = "b"
+)
+
 // Observation is what one probe of one partner learned. The zero value says
 // that the partner was never asked.
 type Observation struct {
@@ -22,10 +31,6 @@ type Observation struct {
 	Pending   time.Time     // when the question was asked that has no answer yet, and still may get one; zero: nothing is awaited
 	Vouched   bool          // a probe since was not answered, but calls sent after it began succeeded
 	LastCall  time.Time     // when the newest call that succeeded there was sent; zero: none was
-
-	late     bool          // the answer to an earlier probe's question: Began, Asked and taken are that one's
-	taken    string        // the name that the epoch was taken under; empty: it was not
-	patience time.Duration // how long the endpoint waits for the next answer; 0: the probe's budget
 
 	ServerName   string // @@SERVERNAME
 	Known        bool   // it has a database of that name
@@ -55,15 +60,6 @@ type Observation struct {
 // closed, and asking would only fill its error log.
 func (o Observation) mayOpen() bool {
 	return o.Reachable && o.Known && o.State == "ONLINE" && o.Role != RoleMirror
-}
-
-// trouble is what went wrong, and which right is missing; empty: nothing of that.
-func (o Observation) trouble() string {
-	text := errorText(o.Err)
-	if text != "" && o.Unseen != "" {
-		text += "; "
-	}
-	return text + o.Unseen
 }
 
 // refusal says why the partner can't take writes, by its own word; empty: it can.
@@ -130,4 +126,22 @@ func (n names) mine(server string) bool {
 // theirs says whether it is the other partner.
 func (n names) theirs(server string) bool {
 	return n.other != "" && strings.EqualFold(server, n.other)
+}
+
+// Role is a partner's role, as it says itself. Unknown is a role.
+type Role string
+
+// The roles.
+const (
+	RolePrincipal Role = "principal"
+	RoleMirror    Role = "mirror"
+	RoleUnknown   Role = "unknown"
+)
+
+// Index returns the partner's place in a pair's arrays: 0 for a, 1 for b.
+func (n Name) Index() int {
+	if n == B {
+		return 1
+	}
+	return 0
 }

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/microsoft/go-mssqldb/msdsn"
 )
 
 // Pair is two partners and the knowledge which of them is principal. All its
@@ -18,7 +14,7 @@ import (
 type Pair struct {
 	cfg     Config
 	members [2]*member
-	hold    *hold
+	hold    *hold[*term]
 
 	asked    atomic.Uint64 // numbers the questions that need an answer from now on
 	trouble  atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
@@ -45,24 +41,6 @@ type Pair struct {
 	stock sync.Once // that the schema is the stock one, is told once
 }
 
-// view is what the loop knows, for others to read.
-type view struct {
-	obs      [2]Observation
-	seen     [2]time.Time
-	latency  [2]time.Duration
-	accepted Accepted
-	decision Decision
-	serving  bool // the decision's choice was acted on
-
-	met    [2]time.Time // since when each has answered every probe; zero: it doesn't
-	lost   [2]time.Time // since when none was answered, on a fresh connection; zero: they are
-	claims [2]Claim     // of a split brain
-	fenced [2]string    // why each one's claim is not believed; empty: it is, or there is none
-
-	words   [2]word // what each last said of the mirroring session
-	insured bool    // when the principal last answered, its mirror had all it acknowledged
-}
-
 // New checks the configuration and makes a Pair. It starts nothing: until Run
 // runs, calls are held.
 func New(cfg Config) (*Pair, error) {
@@ -72,7 +50,7 @@ func New(cfg Config) (*Pair, error) {
 	}
 	var ends [2]endpoint
 	for i := range cfg.Partners {
-		s, err := newServer(&cfg, &cfg.Partners[i])
+		s, err := newServer(&cfg.Partners[i], cfg.Database, cfg.Budgets, cfg.MaxConns)
 		if err != nil {
 			return nil, fmt.Errorf("pair: partner %s: %w", cfg.Partners[i].Name, err)
 		}
@@ -85,38 +63,11 @@ func New(cfg Config) (*Pair, error) {
 	return newPair(cfg, ends, m), nil
 }
 
-// newServer makes the endpoint of one partner and fills in its address.
-func newServer(cfg *Config, pc *PartnerConfig) (*server, error) {
-	var dsn msdsn.Config
-	switch {
-	case pc.DSN != nil && pc.ConnectionString != "":
-		return nil, errors.New("both a connection string and a DSN are given")
-	case pc.DSN != nil:
-		dsn = *pc.DSN
-	case pc.ConnectionString == "":
-		return nil, errors.New("no connection string")
-	default:
-		var err error
-		if dsn, err = msdsn.Parse(pc.ConnectionString); err != nil {
-			// The parser's text may quote what it read, the password included.
-			return nil, errors.New("its connection string can't be read")
-		}
-	}
-	if pc.Address == "" {
-		port := dsn.Port
-		if port == 0 {
-			port = 1433
-		}
-		pc.Address = net.JoinHostPort(dsn.Host, strconv.FormatUint(port, 10))
-	}
-	return &server{name: pc.Name, database: cfg.Database, dsn: dsn, budgets: cfg.Budgets, maxConns: cfg.MaxConns}, nil
-}
-
 // newPair makes a Pair of two endpoints and what is remembered of them. cfg is complete.
 func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
-		hold:        newHold(cfg.Hold, cfg.Exposed == ExposedRefuse),
+		hold:        newHold[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
 		line:        line{cfg: cfg.Hold, conns: int64(cfg.MaxConns)},
 		closed:      make(chan struct{}),
 		reports:     make(chan Observation),

@@ -21,7 +21,7 @@ const (
 // the server: before it is called unreachable, it gets one fresh dial. Silence is
 // another matter, and reported when the patience is over. The question then stays asked for a
 // while: a slow server's answer is taken when it comes, whoever is dialled meanwhile.
-func (s *server) probe(ctx context.Context, a ask) Observation {
+func (s *server) probe(ctx context.Context, a ask) answer {
 	if s.late.answered() && s.late.broken {
 		s.unask() // which says nothing about the server either
 	}
@@ -39,7 +39,7 @@ func (s *server) probe(ctx context.Context, a ask) Observation {
 }
 
 // probeOnce asks on the parked connection, or on a new one if there is none.
-func (s *server) probeOnce(ctx context.Context, a ask) Observation {
+func (s *server) probeOnce(ctx context.Context, a ask) answer {
 	if a.fresh {
 		s.unpark()
 	}
@@ -50,7 +50,7 @@ func (s *server) probeOnce(ctx context.Context, a ask) Observation {
 			if s.late.answered() && !s.late.broken {
 				return s.answer(s.late)
 			}
-			return Observation{Partner: s.name, Role: RoleUnknown, Fresh: true, Err: err, Reachable: fromServer(err)}
+			return answer{Observation: Observation{Partner: s.name, Role: RoleUnknown, Fresh: true, Err: err, Reachable: fromServer(err)}}
 		}
 	}
 	s.parked = nil // until it has answered
@@ -78,7 +78,7 @@ const patienceStep = 10
 
 // await waits for the answer to q, or for a late one to the question before, and no longer than the patience lasts. That is the
 // probe's budget; more where the server is known to be slow, and its calls do not hang.
-func (s *server) await(ctx context.Context, q *question, a ask) Observation {
+func (s *server) await(ctx context.Context, q *question, a ask) answer {
 	began := time.Now()
 	var late <-chan struct{}
 	if s.late != nil && s.late != q {
@@ -101,7 +101,7 @@ func (s *server) await(ctx context.Context, q *question, a ask) Observation {
 			if s.late == q {
 				s.late = nil
 			}
-			return Observation{Partner: s.name, Role: RoleUnknown, Fresh: q.fresh, Err: context.Cause(ctx)}
+			return answer{Observation: Observation{Partner: s.name, Role: RoleUnknown, Fresh: q.fresh, Err: context.Cause(ctx)}}
 		case <-timer.C:
 		}
 		if time.Since(began) >= s.patience || a.calls.hangs(time.Now(), s.budgets.Probe) {
@@ -112,8 +112,8 @@ func (s *server) await(ctx context.Context, q *question, a ask) Observation {
 }
 
 // answer takes the answer to q. How long it took says how long the next may take.
-func (s *server) answer(q *question) Observation {
-	o := q.o
+func (s *server) answer(q *question) answer {
+	o := answer{Observation: q.o}
 	if q == s.late {
 		s.late = nil
 		o.late, o.Began, o.Asked, o.taken = true, q.asked, q.ask.number, q.ask.take // it is of the time it was asked
@@ -132,8 +132,8 @@ func (s *server) answer(q *question) Observation {
 
 // silence is what is told of a question that has no answer yet. It stays asked, unless one before it is: a server that is slow shall
 // not be dialled again and again. A server that let a connection in and then does not answer is given more time on the next one.
-func (s *server) silence(q *question) Observation {
-	o := Observation{Partner: s.name, Role: RoleUnknown, Fresh: q.fresh && q != s.late, Pending: q.asked, Err: errProbeTime}
+func (s *server) silence(q *question) answer {
+	o := answer{Observation: Observation{Partner: s.name, Role: RoleUnknown, Fresh: q.fresh && q != s.late, Pending: q.asked, Err: errProbeTime}}
 	if q.fresh && q != s.late {
 		s.patience = min(2*max(s.patience, s.budgets.Probe), s.budgets.SlowProbe)
 	}

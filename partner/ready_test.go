@@ -39,7 +39,7 @@ func TestRun_ReadiesTheNextTerm(t *testing.T) {
 		p := f.startServing()
 		f.failOver()
 		p.wake()
-		if err := p.await(t.Context(), false, func(v view) bool { return p.serves(v, B) }); err != nil {
+		if err := p.await(t.Context(), false, func(v view) bool { return v.serves(B) }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

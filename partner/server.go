@@ -1,9 +1,12 @@
 package partner
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +18,7 @@ import (
 type endpoint interface {
 	// probe asks the partner for its role. It always gives an Observation, with
 	// what could be learned; it ends with the budgets. An answer that comes later is given by a later probe.
-	probe(ctx context.Context, ask ask) Observation
+	probe(ctx context.Context, ask ask) answer
 	// exec runs one operators' statement in master, on a connection of its own.
 	exec(ctx context.Context, statement string) error
 	// raise takes an epoch above the given one under the server's name, on a connection of its own.
@@ -24,6 +27,14 @@ type endpoint interface {
 	newPool() pool
 	// close gives up the parked connection. No other call comes after it.
 	close()
+}
+
+// answer is an Observation, and what its endpoint tells its watcher beside it.
+type answer struct {
+	Observation
+	late     bool          // the answer to an earlier probe's question: Began, Asked and taken are that one's
+	taken    string        // the name that the epoch was taken under; empty: it was not
+	patience time.Duration // how long the endpoint waits for the next answer; 0: the probe's budget
 }
 
 // ask says what a probe shall do beside reading.
@@ -124,4 +135,76 @@ func (s *server) inMaster(ctx context.Context, f func(*sql.Conn) error) error {
 	defer m.close()
 	defer stop()
 	return f(m.conn)
+}
+
+// PartnerConfig says how one partner is reached.
+type PartnerConfig struct {
+	// Name is "a" or "b".
+	Name Name
+	// Address is host:port, for display, and as the server's name in the epoch
+	// row where both partners call themselves the same. Default: from the
+	// connection string.
+	Address string
+	// ConnectionString is what go-mssqldb understands: ADO.NET, URL or ODBC
+	// form. Its database and failoverpartner are ignored. Either this or DSN.
+	ConnectionString string
+	// DSN is the same, parsed already. It is copied.
+	DSN *msdsn.Config
+}
+
+// Budgets are the longest waits for a server, each written once.
+type Budgets struct {
+	Dial  time.Duration // TCP connect, name look-up included; default 2 s
+	Login time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
+	Probe time.Duration // the queries of one probe on a parked connection; default 1 s
+	// SlowProbe is the longest that a probe is waited for where Probe is known to be too short, and how long its answer still
+	// counts where it comes late. At least Probe; default 10 s.
+	SlowProbe time.Duration
+	Attempt   time.Duration // one try of one call, checkout included, without the time its item takes; Probe to MaxAttempt; default 5 s
+	Admin     time.Duration // an operator's statement until both partners agree; default 30 s
+	Grace     time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
+}
+
+// withDefaults fills in what is zero.
+func (b Budgets) withDefaults() Budgets {
+	b.Dial = cmp.Or(b.Dial, 2*time.Second)
+	b.Login = cmp.Or(b.Login, 3*time.Second)
+	b.Probe = cmp.Or(b.Probe, time.Second)
+	b.SlowProbe = cmp.Or(b.SlowProbe, max(10*time.Second, b.Probe))
+	b.Attempt = cmp.Or(b.Attempt, 5*time.Second)
+	b.Admin = cmp.Or(b.Admin, 30*time.Second)
+	b.Grace = cmp.Or(b.Grace, 200*time.Millisecond)
+	return b
+}
+
+// newServer returns the endpoint of one partner, and fills in pc.Address. b is complete.
+func newServer(pc *PartnerConfig, database string, b Budgets, maxConns int) (*server, error) {
+	var dsn msdsn.Config
+	switch {
+	case pc.DSN != nil && pc.ConnectionString != "":
+		return nil, errors.New("both a connection string and a DSN are given")
+	case pc.DSN != nil:
+		dsn = *pc.DSN
+	case pc.ConnectionString == "":
+		return nil, errors.New("no connection string")
+	default:
+		var err error
+		if dsn, err = msdsn.Parse(pc.ConnectionString); err != nil {
+			// The parser's text may quote what it read, the password included.
+			return nil, errors.New("its connection string can't be read")
+		}
+	}
+	if pc.Address == "" {
+		port := dsn.Port
+		if port == 0 {
+			port = 1433
+		}
+		pc.Address = net.JoinHostPort(dsn.Host, strconv.FormatUint(port, 10))
+	}
+	return &server{name: pc.Name, database: database, dsn: dsn, budgets: b, maxConns: maxConns}, nil
+}
+
+// alike is an endpoint to the same server with no connection yet.
+func (s *server) alike() *server {
+	return &server{name: s.name, database: s.database, dsn: s.dsn, budgets: s.budgets, maxConns: s.maxConns}
 }

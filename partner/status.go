@@ -1,8 +1,11 @@
 package partner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 )
 
@@ -25,16 +28,6 @@ type Status struct {
 	Watchdog     WatchdogStatus  `json:"watchdog"`
 }
 
-// Claim is what a partner that claims to be a writable principal says of itself.
-type Claim struct {
-	Partner      Name   `json:"partner"`
-	Server       string `json:"server"`        // @@SERVERNAME
-	Epoch        int64  `json:"epoch"`         // 0 on a stock schema
-	EpochServer  string `json:"epoch_server"`  // who took that epoch
-	RoleSequence int64  `json:"role_sequence"` // 0: unknown
-	Session      string `json:"session"`       // mirroring_guid; empty: unknown
-}
-
 // PartnerStatus is what is known of one partner.
 type PartnerStatus struct {
 	Name      Name      `json:"name"`
@@ -49,30 +42,6 @@ type PartnerStatus struct {
 	Seen      time.Time `json:"seen"`       // when it last answered; the zero time: never
 	Reachable bool      `json:"reachable"`  // the last probe was answered
 	SinceS    float64   `json:"since_s"`    // seconds for which that has been so without a break; unreachable: on fresh connections
-}
-
-// Role is a partner's role, as it says itself. Unknown is a role.
-type Role string
-
-// The roles.
-const (
-	RolePrincipal Role = "principal"
-	RoleMirror    Role = "mirror"
-	RoleUnknown   Role = "unknown"
-)
-
-// HoldStats counts what the hold did since the start.
-type HoldStats struct {
-	Held     int           `json:"held"`        // waiting now, of all kinds: [HoldConfig] bounds each of them, and those that were sent before not at all
-	Bytes    int64         `json:"bytes"`       // theirs
-	Total    uint64        `json:"total"`       // ever let in
-	Rejected uint64        `json:"rejected"`    // turned away because the hold was full
-	Evicted  uint64        `json:"evicted"`     // refused after they were let in, to make room for a caller with less in the hold
-	Expired  uint64        `json:"expired"`     // given up because the window was over
-	Late     uint64        `json:"late"`        // given up because the window was over, although a principal served
-	Left     uint64        `json:"left"`        // gone because their caller was
-	Drained  uint64        `json:"drained"`     // let go to a principal
-	MaxWait  time.Duration `json:"max_wait_ns"` // longest wait of a drained call
 }
 
 // Event is something that happened to the pair.
@@ -91,7 +60,7 @@ func (p *Pair) Status() Status {
 	p.mu.Unlock()
 	s := Status{
 		Database:    p.cfg.Database,
-		Topology:    p.topology(v),
+		Topology:    cmp.Or(p.cfg.Topology, v.topology()),
 		Schema:      "stock",
 		Epoch:       v.accepted.Epoch,
 		ExposedRule: p.cfg.Exposed,
@@ -110,7 +79,7 @@ func (p *Pair) Status() Status {
 	}
 	if v.serving {
 		s.Principal = v.accepted.Partner
-		s.Exposed = v.obs[p.index(s.Principal)].exposed()
+		s.Exposed = v.obs[s.Principal.Index()].exposed()
 	}
 	for i, m := range p.members {
 		s.Partners = append(s.Partners, partnerStatus(m, v, i))
@@ -126,7 +95,7 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 		Breaker:   m.breaker.read(),
 		LatencyMS: milliseconds(v.latency[i]),
 		ClockMS:   milliseconds(m.clock.Load().ahead),
-		LastError: o.trouble(),
+		LastError: trouble(o),
 		Seen:      v.seen[i].UTC(),
 		Reachable: o.Reachable,
 	}
@@ -146,18 +115,6 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 	return s
 }
 
-// since is from when on partner i has been as it is, reachable or not; zero: unknown,
-// also where the last probe is too old to say.
-func (v *view) since(i int) time.Time {
-	if time.Now().After(v.obs[i].GoodUntil) {
-		return time.Time{}
-	}
-	if v.obs[i].Reachable {
-		return v.met[i]
-	}
-	return v.lost[i]
-}
-
 // Sees implements Observer: it tells what the last probes found, and asks
 // nobody. ErrClosed after Run has ended.
 func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Duration, err error) {
@@ -166,7 +123,7 @@ func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Durat
 		return false, 0, ErrClosed
 	default:
 	}
-	i := p.index(n)
+	i := n.Index()
 	p.mu.Lock()
 	o, from := p.view.obs[i], p.view.since(i)
 	p.mu.Unlock()
@@ -181,6 +138,15 @@ func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Durat
 }
 
 var _ Observer = (*Pair)(nil)
+
+// trouble returns what went wrong in a probe, and which right the login lacks; empty: neither.
+func trouble(o Observation) string {
+	text := errorText(o.Err)
+	if text != "" && o.Unseen != "" {
+		text += "; "
+	}
+	return text + o.Unseen
+}
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
@@ -242,3 +208,50 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(view) bool) erro
 // Holding says whether calls wait for a principal, or writes for its mirror, or would if
 // there were any. It takes no lock and asks nobody.
 func (p *Pair) Holding() bool { return p.hold.holding() }
+
+// Stats counts what happened to the pair, and what fencing and the watchdog did, since the start.
+type Stats struct {
+	SplitBrains  uint64            `json:"split_brains"`  // how often both partners came to claim
+	Fenced       map[string]uint64 `json:"fenced"`        // claims not believed, by reason: epoch, role-sequence, no-epoch, overruled; once per change
+	Accepts      uint64            `json:"accepts"`       // operator's words obeyed
+	Watchdog     map[string]uint64 `json:"watchdog"`      // decisions by action, once per change
+	MemoryErrors uint64            `json:"memory_errors"` // writes of Config.Memory that failed
+
+	Told map[Happening]uint64 `json:"-"` // events of the pair, whether or not anybody subscribed
+}
+
+// Happening is what may happen again and again: an event without its time and reason.
+type Happening struct {
+	Kind    string // as of Event
+	Partner Name
+	To      string // the role or the breaker's state that it came to; empty for other kinds
+}
+
+// happening is what e is counted as.
+func happening(e Event) Happening {
+	h := Happening{Kind: e.Kind, Partner: e.Partner}
+	switch e.Kind {
+	case "role":
+		h.To = e.Reason
+	case "breaker":
+		_, h.To, _ = strings.Cut(e.Reason, " to ")
+	}
+	return h
+}
+
+// Stats reads the counters. Safe for concurrent use.
+func (p *Pair) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Fenced, s.Watchdog, s.Told = maps.Clone(s.Fenced), maps.Clone(s.Watchdog), maps.Clone(s.Told)
+	s.MemoryErrors = p.memory.failures.Load()
+	return s
+}
+
+// count changes the counters.
+func (p *Pair) count(change func(*Stats)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.stats)
+}

@@ -18,9 +18,8 @@ type term struct {
 	pool     pool
 	began    time.Time // when this proxy accepted it, on our clock
 
-	inFlight  atomic.Int64  // calls with an attempt here that are not back yet
-	confirmed atomic.Uint64 // how often the hold opened to it
-	over      atomic.Bool   // set before its connections are cut
+	turn turn[*term] // what the hold knows of it
+	over atomic.Bool // set before its connections are cut
 }
 
 // matches says whether an observation is of the same term still. What the
@@ -135,19 +134,20 @@ func (p *Pair) earliest(t time.Time) time.Time {
 func (m *member) observe(ctx context.Context, cfg *Config, asked uint64) Observation {
 	began := time.Now()
 	take := m.take.Load().(string)
-	o := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take, number: asked, calls: &m.calls})
+	a := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take, number: asked, calls: &m.calls})
+	o := a.Observation
 	if ctx.Err() != nil {
 		return o
 	}
-	if !o.late {
-		o.Began, o.Asked, o.taken = began, asked, take
+	if !a.late {
+		o.Began, o.Asked, a.taken = began, asked, take
 	}
 	if o.Err == nil && o.Opens {
-		m.take.CompareAndSwap(o.taken, "")
+		m.take.CompareAndSwap(a.taken, "")
 	}
 	now := time.Now()
 	o.Partner, o.Address, o.LastCall = m.name, m.address, m.calls.last()
-	o.GoodUntil = now.Add(cfg.MonitorSteady + cfg.Budgets.Login + cfg.Budgets.Probe + max(cfg.Budgets.Probe, o.patience))
+	o.GoodUntil = now.Add(cfg.MonitorSteady + cfg.Budgets.Login + cfg.Budgets.Probe + max(cfg.Budgets.Probe, a.patience))
 	o.Vouched = !o.Pending.IsZero() && m.calls.vouches(o.Pending, now, cfg.Budgets.Probe)
 	if o.Vouched {
 		return o // it is reached, though not by the probe

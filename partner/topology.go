@@ -8,15 +8,12 @@ const (
 	TopologyUnknown   = "unknown" // nobody could tell yet
 )
 
-// topology is the configured word, or what the partners tell of themselves, now
+// topology is what the partners tell of themselves, now
 // or when a principal was last accepted. Silence proves nothing: a NULL in
 // sys.database_mirroring may only mean that the login may not look, and on a mirror
 // does for everybody but a sysadmin. It is "plain" only by the word of a partner
 // whose database is open.
-func (p *Pair) topology(v view) string {
-	if p.cfg.Topology != "" {
-		return p.cfg.Topology
-	}
+func (v view) topology() string {
 	plain := false
 	for _, o := range v.obs {
 		switch {

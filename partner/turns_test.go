@@ -3,100 +3,12 @@ package partner
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/mirrorstate/mirrorstate/shares"
 )
-
-// One caller alone may have all of the hold. Where another comes, it makes room, newest first, until they
-// have about the same.
-func TestHold_EachCallerHasATurn(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		size  int
-		bytes int64 // of each call
-		bound string
-	}{{"number", 16, 0, "size"}, {"bytes", 1000, 4 << 20, "bytes"}} {
-		synctest.Test(t, func(t *testing.T) {
-			h := newHold(HoldConfig{Size: c.size, Bytes: 64 << 20}, false)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			flood, good := make(chan held, 40), make(chan held, 40)
-			for range 16 {
-				queue(ctx, h, Call{Caller: "flood", Label: "flood", Bytes: c.bytes}, time.Minute, flood)
-			}
-			if len(flood) != 0 {
-				t.Errorf("%s: a caller that is alone has %d of its calls refused", c.name, len(flood))
-			}
-			queue(ctx, h, Call{Caller: "flood", Label: "more", Bytes: c.bytes}, time.Minute, flood)
-			if r := <-flood; r.label != "more" || !errors.Is(r.err, ErrHoldFull) {
-				t.Errorf("%s: the flood's next call: %+v", c.name, r)
-			}
-			for i := range 8 {
-				queue(ctx, h, Call{Caller: "good", Bytes: c.bytes}, time.Minute, good)
-				var full *HoldFullError
-				if len(good) != 0 || len(flood) != 1 {
-					t.Fatalf("%s: call %d of the other: %d refused, %d of the flood", c.name, i, len(good), len(flood))
-				}
-				if r := <-flood; !errors.As(r.err, &full) || full.Bound != c.bound || OutcomeOf(r.err) != NotApplied {
-					t.Errorf("%s: the flood's newest ended with %v", c.name, r.err)
-				}
-			}
-			for _, caller := range []string{"good", "flood"} { // both have half
-				queue(ctx, h, Call{Caller: caller, Bytes: c.bytes}, time.Minute, good)
-				if r := <-good; !errors.Is(r.err, ErrHoldFull) {
-					t.Errorf("%s: one more of %s: %+v", c.name, caller, r)
-				}
-			}
-			if s := h.read(); s.Held != 16 || s.Bytes != 16*c.bytes || s.Evicted != 8 || s.Rejected != 3 {
-				t.Errorf("%s: counters: %+v", c.name, s)
-			}
-			go h.drain(ctx)
-			h.open(new(term), nil, 0)
-			time.Sleep(time.Second)
-			if n := len(gone(good)); n != 8 || h.gate.Load() == nil {
-				t.Errorf("%s: %d of the other were let go", c.name, n)
-			}
-		})
-	}
-}
-
-// A flood takes no place of those who hold locks, and no call that may have had an effect makes room.
-func TestHold_LanesKeepTheirOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHold(HoldConfig{Size: 3, Bytes: 1000}, false)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		out := make(chan held, 40)
-		wait := func(label string, c Call, sent bool) {
-			c.Label = label
-			go func() {
-				_, err := h.wait(ctx, &c, new(pass), time.Minute, sent)
-				out <- held{label: label, err: err}
-			}()
-			synctest.Wait()
-		}
-		for range 3 {
-			wait("sent", Call{Caller: "flood"}, true)
-			wait("lock", Call{Caller: "flood", HoldsLock: true}, false)
-			wait("plain", Call{Caller: "flood"}, false)
-		}
-		for range 3 {
-			wait("good", Call{Caller: "good"}, false)
-			wait("good's lock", Call{Caller: "good", HoldsLock: true}, false)
-			wait("good's sent", Call{Caller: "good"}, true)
-		}
-		got := gone(out)
-		slices.Sort(got)
-		if want := []string{"good", "good", "good's lock", "good's lock", "lock", "plain"}; !slices.Equal(got, want) {
-			t.Errorf("refused: %v, want %v", got, want)
-		}
-	})
-}
 
 // Calls that wait for a connection have the same turns: a principal that hangs has one caller's calls on all of them.
 func TestDo_EachCallerHasATurnForAConnection(t *testing.T) {

@@ -10,39 +10,6 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
-// WatchdogConfig says whether, when and how surely this proxy forces service
-// on the mirror of a pair that has no witness of SQL Server's own.
-type WatchdogConfig struct {
-	Enabled bool // off by default
-	DryRun  bool // decide and report, and force nothing
-	// After is how long the principal must be gone, for us and for every
-	// observer. Default 10 s.
-	After time.Duration
-	// CoolDown is the least time between two forced services. Default 10 min.
-	// With Config.Memory it is kept over a restart.
-	CoolDown time.Duration
-	// AllowDataLoss permits forcing where acknowledged writes may be lost:
-	// without observers, while others write past us, on a stock schema (nothing
-	// fences them there), or when the pair was not known to be SYNCHRONIZED
-	// under FULL before.
-	AllowDataLoss bool
-	// Shared says that others, such as .NET's own provider, write to the
-	// database past this proxy and its fellows.
-	Shared bool
-	// Observers are asked for their view before anything is forced; every one
-	// of them must have missed the principal for After.
-	Observers []Observer
-}
-
-// Observer is somebody else who watches the same pair from another place,
-// usually another proxy. A *Pair is one itself.
-type Observer interface {
-	// Sees says whether the observer reaches the named partner, and for how long
-	// that has been so without a break. An error means that it can't be asked, or
-	// can't tell. It must end with ctx.
-	Sees(ctx context.Context, n Name) (reachable bool, since time.Duration, err error)
-}
-
 // WatchdogStatus is the watchdog's share of the status.
 type WatchdogStatus struct {
 	Enabled bool      `json:"enabled"`
@@ -58,15 +25,6 @@ type WatchdogStatus struct {
 	LastError  string    `json:"last_error"`
 	// Observers is what each of them said when last asked, in the order configured.
 	Observers []Sighting `json:"observers"`
-}
-
-// Sighting is an observer's answer about the principal.
-type Sighting struct {
-	At        time.Time     `json:"at"` // when it answered
-	Partner   Name          `json:"partner"`
-	Reachable bool          `json:"reachable"`
-	Since     time.Duration `json:"since_ns"`
-	Error     string        `json:"error"` // why it could not be asked; empty: it answered
 }
 
 // refusedPause is how long the watchdog waits after the mirror refused or
@@ -180,7 +138,7 @@ func (g *guardian) force(ctx context.Context, in vigil) {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	mirror := p.members[m].name
-	err := p.carryOut(ctx, "force service", m, operate.Force, func(v view) bool { return p.serves(v, mirror) })
+	err := p.carryOut(ctx, "force service", m, operate.Force, func(v view) bool { return v.serves(mirror) })
 	_, refused := errors.AsType[*RefusedError](err)
 	_, unsent := errors.AsType[*loginError](err)
 	if refused || unsent {
