@@ -75,7 +75,7 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 	sent := r.fill(t, l.conn(), end)
 	t.member.calls.begin(sent)
 	err = r.op(ctx, &r.try)
-	if err == nil && (r.pass.call.Write || t.extended) && !t.over.Load() {
+	if err == nil && (r.pass.Call().Write || t.extended) && !t.over.Load() {
 		t.member.calls.success(sent) // a read of a stock schema may have been answered by a copy
 	}
 	if err != nil && l.broke() && !fromServer(err) && Classify(err, Executing) == Permanent {
@@ -92,7 +92,7 @@ var errBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 // and whether it is our limit rather than the caller's. The caller's deadline counts
 // also where the item could need more: every request ends by its deadline.
 func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
-	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.call.Bytes))
+	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))
 	if g := r.giveUp(); g.Before(end) {
 		end = g
 	}
@@ -138,7 +138,7 @@ func (r *run) judge(ctx context.Context, t *term, phase Phase, err error) Class 
 	silent := class == CallerGone || class == Down || class == Ambiguous
 	if silent && phase == Executing {
 		r.try.Resent = true
-		r.open = r.open || r.pass.call.Write
+		r.open = r.open || r.pass.Call().Write
 	}
 	switch {
 	case ctx.Err() != nil && (silent || class == Again && phase == Connecting):
@@ -169,7 +169,7 @@ func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t 
 	p := r.p
 	defer p.queued.Add(-1)
 	p.queued.Add(1)
-	pl, err := p.line.enter(&r.pass.call, r.try.Resent, cancel)
+	pl, err := p.line.enter(r.pass.Call(), r.try.Resent, cancel)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func TestConnector_NoBrowser(t *testing.T) {
 	} else if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	b := Config{}.withDefaults().Budgets
+	b := Budgets{}.withDefaults()
 	b.Login = 100 * time.Millisecond
 	_, err = newConnector(A, dsn, "ASPState", b).Connect(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "SQL Server Browser did not answer") || !strings.Contains(err.Error(), "HOST,PORT") {

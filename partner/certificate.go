@@ -29,12 +29,12 @@ var refusals = []struct{ says, advice string }{
 	{"server does not support encryption", "the server does not encrypt at all: give it a certificate, or say encrypt: disable and let the password cross the network in the clear"},
 }
 
-// advised is err, and what to do about it if it is about a certificate.
+// advised returns err with what to do about it, if it is about a certificate or a named instance that was not found.
 func advised(err error) error {
 	if advice := certificateAdvice(err); advice != "" {
-		return fmt.Errorf("%w; %s", err, advice)
+		err = fmt.Errorf("%w; %s", err, advice)
 	}
-	return err
+	return advisedOfBrowser(err)
 }
 
 // certificateAdvice says what to do about a certificate that is not believed; empty: err is

@@ -46,7 +46,7 @@ func TestConnector_NegativeSerial(t *testing.T) {
 				t.Fatal(err)
 			}
 			dsn.Port = port
-			c, err := newConnector(A, dsn, "ASPState", Config{}.withDefaults().Budgets).Connect(t.Context())
+			c, err := newConnector(A, dsn, "ASPState", Budgets{}.withDefaults()).Connect(t.Context())
 			if err != nil {
 				t.Fatalf("its certificate is refused: %v", err)
 			}

@@ -14,8 +14,8 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// sqlErr is a reply with these numbers, first to last; the driver's fields show the last.
-func sqlErr(class uint8, numbers ...int32) error {
+// reply is a reply with these numbers, first to last; the driver's fields show the last.
+func reply(class uint8, numbers ...int32) error {
 	var all []mssql.Error
 	for _, n := range numbers {
 		all = append(all, mssql.Error{Number: n, Class: class})
@@ -36,17 +36,17 @@ func TestClassify_ByNumber(t *testing.T) {
 	for want, list := range numbers {
 		for _, n := range list {
 			for _, phase := range []Phase{Connecting, Executing} {
-				if got := Classify(sqlErr(14, n), phase); got != want {
+				if got := Classify(reply(14, n), phase); got != want {
 					t.Errorf("%d in phase %d: got %s, want %s", n, phase, got, want)
 				}
 			}
 		}
 	}
 	for _, n := range []int32{596, 3617, 0} {
-		if got := Classify(sqlErr(16, n), Executing); got != Ambiguous {
+		if got := Classify(reply(16, n), Executing); got != Ambiguous {
 			t.Errorf("%d executing: got %s, want ambiguous", n, got)
 		}
-		if got := Classify(sqlErr(16, n), Connecting); got != Down {
+		if got := Classify(reply(16, n), Connecting); got != Down {
 			t.Errorf("%d connecting: got %s, want down", n, got)
 		}
 	}
@@ -61,16 +61,16 @@ func TestClassify(t *testing.T) {
 		connecting Class
 		executing  Class
 	}{
-		{"mirror's login reply, 4060 first", sqlErr(14, 4060, 18456), Moved, Moved},
-		{"the same the other way round", sqlErr(14, 18456, 4063), Moved, Moved},
-		{"wrong password alone", sqlErr(14, 18456), Permanent, Permanent},
-		{"a kill, and the role change that caused it", sqlErr(21, 596, 954), Moved, Moved},
-		{"a kill, and the lost quorum that caused it", sqlErr(21, 596, 955), Wait, Wait},
-		{"a kill that says nothing more", sqlErr(21, 596), Down, Ambiguous},
-		{"a fatal class without a known number", sqlErr(21, 99999), Down, Ambiguous},
-		{"a fatal class with a telling number", sqlErr(22, 913), Wait, Wait},
-		{"a fatal error among others", sqlErr(20, 50000, 50001), Down, Ambiguous},
-		{"wrapped", fmt.Errorf("acquire: %w", sqlErr(13, 1205)), Again, Again},
+		{"mirror's login reply, 4060 first", reply(14, 4060, 18456), Moved, Moved},
+		{"the same the other way round", reply(14, 18456, 4063), Moved, Moved},
+		{"wrong password alone", reply(14, 18456), Permanent, Permanent},
+		{"a kill, and the role change that caused it", reply(21, 596, 954), Moved, Moved},
+		{"a kill, and the lost quorum that caused it", reply(21, 596, 955), Wait, Wait},
+		{"a kill that says nothing more", reply(21, 596), Down, Ambiguous},
+		{"a fatal class without a known number", reply(21, 99999), Down, Ambiguous},
+		{"a fatal class with a telling number", reply(22, 913), Wait, Wait},
+		{"a fatal error among others", reply(20, 50000, 50001), Down, Ambiguous},
+		{"wrapped", fmt.Errorf("acquire: %w", reply(13, 1205)), Again, Again},
 		{"the op says moved", fmt.Errorf("acquire: %w", ErrMoved), Moved, Moved},
 		{"the op says late", fmt.Errorf("acquire: %w", ErrLate), Again, Again},
 		{"pool busy", fmt.Errorf("%w: %w", errPoolBusy, context.DeadlineExceeded), Again, Again},
@@ -109,8 +109,8 @@ func TestIsFatal(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{"class 20 and above", sqlErr(20, 50000), true},
-		{"class 16", sqlErr(16, 50000), false},
+		{"class 20 and above", reply(20, 50000), true},
+		{"class 16", reply(16, 50000), false},
 		{"class 21 before a mild one", mssql.Error{Number: 2, Class: 10, All: []mssql.Error{{Number: 1, Class: 21}, {Number: 2, Class: 10}}}, true},
 		{"silence", io.EOF, true},
 		{"an answer", sql.ErrNoRows, false},

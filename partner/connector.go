@@ -68,7 +68,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
-		return nil, &loginError{c.partner, advisedOfBrowser(advised(err))}
+		return nil, &loginError{c.partner, advised(err)}
 	}
 	mc, ok := inner.(*mssql.Conn)
 	if !ok {

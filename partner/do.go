@@ -27,7 +27,7 @@ const (
 // ends after the hold's window and one attempt at the latest.
 func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
 	r := &run{p: p, label: c.Label, op: op, began: time.Now()}
-	r.pass.call = heldCall{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes}
+	r.pass = newPass[*term](heldCall{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes})
 	defer r.pass.leave()
 	for {
 		t, err := r.door(ctx)
@@ -35,11 +35,9 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 			return r.finish(ctx, err)
 		}
 		r.pass.start(&t.turn)
-		seen := t.turn.confirmed.Load()
+		seen := t.turn.times()
 		class, err := r.attempt(ctx, t)
-		if r.pass.queued {
-			p.hold.completed()
-		}
+		p.hold.completed(&r.pass)
 		if err == nil {
 			class, err = r.mirrored(ctx, t)
 		}
@@ -92,13 +90,12 @@ type run struct {
 // giveUp is when the call ends at the latest: after the window, and an attempt that
 // began just before.
 func (r *run) giveUp() time.Time {
-	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.pass.call.Bytes))
+	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))
 }
 
 // door gives the term to run on: at once, or out of the hold.
 func (r *run) door(ctx context.Context) (*term, error) {
-	r.pass.queued = false
-	if t := r.p.hold.gateOf(&r.pass.call).Load(); t != nil {
+	if t := r.p.hold.ready(&r.pass); t != nil {
 		return t.on, nil
 	}
 	now := time.Now()
@@ -110,7 +107,7 @@ func (r *run) door(ctx context.Context) (*term, error) {
 	if errors.Is(err, errTurn) && r.troubles > 1 {
 		err = errExpired // what is principal to a probe has not been one to this call, again and again
 	}
-	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.queued) {
+	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.Released()) {
 		m.Held(ctx, HoldEnd{Label: r.label, Waited: time.Since(now), Outcome: holdOutcome(err)})
 	}
 	if err != nil {
@@ -186,10 +183,10 @@ func (r *run) finish(ctx context.Context, why error) error {
 		r.last = errors.Join(r.last, why)
 	}
 	// The call ended in the hold, or waiting for one of the principal's connections.
-	if errors.Is(why, ErrBusy) || errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.pass.call) {
+	if errors.Is(why, ErrBusy) || errors.Is(r.last, errPoolBusy) && r.p.hold.serves(r.pass.Call()) {
 		return r.end(ErrBusy)
 	}
-	if r.p.hold.apart && r.pass.call.Write && r.p.hold.serving() != nil {
+	if r.p.refusesExposed() && r.pass.Call().Write && r.p.hold.serving() != nil {
 		r.last = errors.Join(r.last, errExposed)
 	}
 	return r.end(ErrNoPrincipal)

@@ -241,7 +241,7 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
 				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
 			}
-			if !tt.held && (p.hold.gate.Load() == nil || p.members[0].breaker.read() != "closed") {
+			if !tt.held && (p.hold.holding() || p.members[0].breaker.read() != "closed") {
 				t.Errorf("%s: a caller's end was blamed on the partner", tt.name)
 			}
 		})
@@ -441,7 +441,8 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
-		n, wanted, size := p.queued.Load(), p.line.wanted.Load(), p.line.waiting[0].Size()
+		n := p.queued.Load()
+		wanted, size, _ := p.line.size()
 		if n != 0 || wanted != 0 || size != (shares.Size{}) {
 			t.Errorf("still counted: %d wait, %d want a connection, %+v in the line", n, wanted, size)
 		}

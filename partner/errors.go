@@ -48,8 +48,6 @@ var (
 	ErrBusy = errors.New("a partner is principal, but too many calls wait for it")
 	// ErrOutcomeUnknown: a write was sent, nobody answered, and time is over. Outcome Unknown.
 	ErrOutcomeUnknown = errors.New("the call was sent and not answered")
-	// ErrHoldFull: too many calls, or too many bytes, wait already. See HoldFullError.
-	ErrHoldFull = errors.New("the hold is full")
 	// ErrClosed: the pair's Run has ended.
 	ErrClosed = errors.New("the pair is closed")
 )

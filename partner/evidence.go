@@ -15,6 +15,9 @@ type evidence struct {
 	waiting  atomic.Int64 // when the first call after that was sent, and none has succeeded since; 0: none
 }
 
+// newEvidence returns the evidence of a partner that nobody has called yet.
+func newEvidence() *evidence { return &evidence{born: time.Now()} }
+
 // begin notes that a call is sent.
 func (e *evidence) begin(now time.Time) {
 	if e.waiting.Load() == 0 {

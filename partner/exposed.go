@@ -15,7 +15,7 @@ var errExposed = errors.New("the principal does not say that its mirror is SYNCH
 // the principal is another by then, the call is sent again, and finds out there what became of it.
 // A write that waits in vain is on the principal, and perhaps on no other.
 func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
-	if !r.p.hold.apart || !r.pass.call.Write {
+	if !r.p.refusesExposed() || !r.pass.Call().Write {
 		return Permanent, nil
 	}
 	r.open, r.try.Resent = true, true
@@ -36,6 +36,9 @@ func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
 	r.last = err
 	return Permanent, r.end(ErrOutcomeUnknown)
 }
+
+// refusesExposed reports whether writes wait while the principal is exposed.
+func (p *Pair) refusesExposed() bool { return p.cfg.Exposed == ExposedRefuse }
 
 // mirrors returns nil once t's partner, asked from now on, says that its mirror has
 // everything; errTermOver once t is not the current term.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	mssql "github.com/microsoft/go-mssqldb"
 	"slices"
 	"strings"
 	"sync"
@@ -396,4 +397,15 @@ func (l *fakeLease) release(broken bool) {
 	if broken {
 		l.p.broken++
 	}
+}
+
+// sqlErr is a reply with these numbers, first to last; the driver's fields show the last.
+func sqlErr(class uint8, numbers ...int32) error {
+	var all []mssql.Error
+	for _, n := range numbers {
+		all = append(all, mssql.Error{Number: n, Class: class})
+	}
+	e := all[len(all)-1]
+	e.All = all
+	return e
 }

@@ -10,7 +10,7 @@ import (
 // A server that froze after the login answers neither the probe nor its cancel request,
 // for which the driver alone would wait five seconds.
 func TestServer_ProbeOfAFrozenServer(t *testing.T) {
-	w := newWirePair(t)
+	w := scripted(t)
 	b := Budgets{}.withDefaults()
 	b.Probe = time.Second // before it freezes, it has to answer within that
 	s := &server{name: A, database: "ASPState", dsn: dsnFor(t, w.ends[0].addr, "disable"), budgets: b, maxConns: 4}
@@ -30,7 +30,7 @@ func TestServer_ProbeOfAFrozenServer(t *testing.T) {
 
 // A slow server that nobody calls is given more time once it has shown that it needs it, and is not dialled each time.
 func TestServer_PatienceGrows(t *testing.T) {
-	w := newWirePair(t)
+	w := scripted(t)
 	b := Budgets{}.withDefaults()
 	b.Probe = 500 * time.Millisecond // half of it is more than a busy machine takes
 	s := &server{name: A, database: "ASPState", dsn: dsnFor(t, w.ends[0].addr, "disable"), budgets: b, maxConns: 4}

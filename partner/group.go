@@ -3,15 +3,7 @@ package partner
 import (
 	"context"
 	"database/sql"
-	"strings"
 )
-
-// groupPrefix stands before the id of an availability group where otherwise a
-// mirroring session's stands, so that the two are never compared.
-const groupPrefix = "availability group "
-
-// groupSession says whether a session is that of an availability group.
-func groupSession(session string) bool { return strings.HasPrefix(session, groupPrefix) }
 
 // SQL Server's numbers for a view that the login may not read, and for a column that the server's version does not have.
 const (

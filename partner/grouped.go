@@ -27,7 +27,7 @@ func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool
 		if !ok {
 			return errors.New("the partners have no consoles")
 		}
-		c := &Console{server: s.alike()}
+		c := s.console()
 		defer c.Close()
 		side := operate.Side(m.name)
 		servers[side] = c

@@ -107,6 +107,9 @@ type turn[T any] struct {
 	underWay  atomic.Int64  // calls with an attempt here that are not back yet
 }
 
+// times returns how often the hold opened to the term.
+func (t *turn[T]) times() uint64 { return t.confirmed.Load() }
+
 // heldCall is what the hold takes a call by.
 type heldCall struct {
 	Caller    string // who it is for: each caller has a share of what is bounded
@@ -115,12 +118,14 @@ type heldCall struct {
 	Bytes     int64  // memory that it keeps while it waits
 }
 
-// Why a wait in the hold ends without a principal, besides [HoldFullError] and the error of the caller's context.
+// Why a wait in the hold ends without a principal, besides the error of the caller's context.
 var (
 	// errExpired: no partner was principal within the limit.
 	errExpired = errors.New("no partner was principal in time")
 	// errTurn: a partner was principal, and the call's turn did not come within the limit.
 	errTurn = errors.New("a partner is principal, and the call's turn did not come in time")
+	// ErrHoldFull: too many calls, or too many bytes, wait already. See HoldFullError.
+	ErrHoldFull = errors.New("the hold is full")
 	// errHoldClosed: the hold is closed.
 	errHoldClosed = errors.New("the hold is closed")
 )
@@ -137,6 +142,9 @@ func (h *hold[T]) gateOf(c *heldCall) *atomic.Pointer[turn[T]] {
 	}
 	return &h.gate
 }
+
+// ready returns the term that the call starts on at once, or nil if it must wait.
+func (h *hold[T]) ready(ps *pass[T]) *turn[T] { return h.gateOf(&ps.call).Load() }
 
 // lane returns the queue that the call waits in.
 func (h *hold[T]) lane(c *heldCall, sent bool) *lane[T] {
@@ -160,6 +168,15 @@ type pass[T any] struct {
 	queued bool     // the drain released it, and waits for its completion
 	from   *turn[T] // where its last attempt ran, until the call is back or has ended
 }
+
+// newPass returns the pass of a new call.
+func newPass[T any](c heldCall) pass[T] { return pass[T]{call: c} }
+
+// Call returns the call.
+func (ps *pass[T]) Call() *heldCall { return &ps.call }
+
+// Released reports whether the drain released the call, and its attempt has not completed.
+func (ps *pass[T]) Released() bool { return ps.queued }
 
 // start notes that an attempt begins on t.
 func (ps *pass[T]) start(t *turn[T]) {
@@ -433,8 +450,13 @@ func (h *hold[T]) close() {
 	}
 }
 
-// completed notes that a call released by the drain has ended, well or not.
-func (h *hold[T]) completed() { h.more(drainPerDone) }
+// completed notes that an attempt has ended, well or not. If the drain released the call to it, others follow.
+func (h *hold[T]) completed(ps *pass[T]) {
+	if ps.queued {
+		ps.queued = false
+		h.more(drainPerDone)
+	}
+}
 
 // more releases up to n more calls, and reports whether the drain must go on.
 func (h *hold[T]) more(n int) bool {

@@ -58,7 +58,7 @@ func TestHold_LockHoldersFirstThenOrderOfArrival(t *testing.T) {
 		if h.gate.Load() != nil {
 			t.Fatal("open for everybody while a call waits")
 		}
-		h.completed()
+		h.more(drainPerDone)
 		if got := gone(out); !slices.Equal(got, want[drainFirst:]) {
 			t.Fatalf("then let go: %v, want %v", got, want[drainFirst:])
 		}
@@ -85,8 +85,8 @@ func TestHold_RampIsDrivenByCompletionsAndByTime(t *testing.T) {
 		if n := len(gone(out)); n != drainFirst {
 			t.Fatalf("at once: %d, want %d", n, drainFirst)
 		}
-		h.completed()
-		h.completed()
+		h.more(drainPerDone)
+		h.more(drainPerDone)
 		if n := len(gone(out)); n != 2*drainPerDone {
 			t.Fatalf("after two completions: %d, want %d", n, 2*drainPerDone)
 		}
@@ -118,10 +118,10 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 		}
 		t1, t2 := new(turn[string]), new(turn[string])
 		h.open(t1, nil, 1)
-		if !h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 7 }) {
+		if !h.doubt(t1, t1.times(), func() uint64 { return 7 }) {
 			t.Fatal("a doubt about the term in use was not taken")
 		}
-		if h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 8 }) {
+		if h.doubt(t1, t1.times(), func() uint64 { return 8 }) {
 			t.Fatal("a second doubt was taken")
 		}
 		time.Sleep(time.Second)
@@ -144,7 +144,7 @@ func TestHold_ShutsInTheMiddleOfADrain(t *testing.T) {
 				t.Fatalf("let go to %p, want the new term %p", r.term, t2)
 			}
 		}
-		if h.doubt(t1, t1.confirmed.Load(), func() uint64 { return 9 }) || h.gate.Load() != t2 {
+		if h.doubt(t1, t1.times(), func() uint64 { return 9 }) || h.gate.Load() != t2 {
 			t.Error("a doubt about a term that is over shut the door to its successor")
 		}
 	})

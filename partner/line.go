@@ -22,6 +22,19 @@ type line struct {
 	waiting [2]shares.Pool[*place] // those who carry a lock are in the second
 }
 
+// newLine returns a line before conns connections.
+func newLine(cfg HoldConfig, conns int) *line { return &line{cfg: cfg, conns: int64(conns)} }
+
+// evictions returns how many calls were refused while they waited, to make room for another caller.
+func (l *line) evictions() uint64 { return l.evicted.Load() }
+
+// size returns how many calls want a connection or have one, and how much waits: calls that carry no lock, and calls that carry one.
+func (l *line) size() (wanted int64, plain, locks shares.Size) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wanted.Load(), l.waiting[0].Size(), l.waiting[1].Size()
+}
+
 // place is what a call has of the line; nil: it needs none.
 type place struct {
 	l    *line

@@ -82,7 +82,7 @@ type PoolStats struct {
 // Pool reads the statistics of the connections that calls run on. Each term of a principal has
 // a pool of its own, so that counters begin anew after a failover.
 func (p *Pair) Pool() PoolStats {
-	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.evicted.Load()}
+	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.evictions()}
 	if t := p.hold.serving(); t != nil {
 		s.Partner, s.DBStats = t.on.member.name, t.on.pool.stats()
 	}

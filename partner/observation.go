@@ -145,3 +145,9 @@ func (n Name) Index() int {
 	}
 	return 0
 }
+
+// agree reports whether two values are the same, as far as both are known.
+func agree[T comparable](a, b T) bool {
+	var unknown T
+	return a == b || a == unknown || b == unknown
+}

@@ -26,7 +26,7 @@ type Pair struct {
 	orders chan Accepted // the operator's word, for the loop of Run to obey
 	memory *memory
 	queued atomic.Int64 // calls waiting for a connection
-	line   line         // those for whom there is none
+	line   *line        // those for whom there is none
 
 	current *term          // owned by the loop of Run
 	running sync.WaitGroup // everything that Run starts
@@ -68,7 +68,7 @@ func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
 		hold:        newHold[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
-		line:        line{cfg: cfg.Hold, conns: int64(cfg.MaxConns)},
+		line:        newLine(cfg.Hold, cfg.MaxConns),
 		closed:      make(chan struct{}),
 		reports:     make(chan Observation),
 		breakers:    make(chan Event, 16),

@@ -86,7 +86,7 @@ func TestRun_Fencing(t *testing.T) {
 			f.epoch, f.server = 1, "SQLA"
 		})
 		time.Sleep(5 * time.Second)
-		if s := p.Status(); s.Principal != "" || s.SplitBrain || p.hold.gate.Load() != nil {
+		if s := p.Status(); s.Principal != "" || s.SplitBrain || !p.hold.holding() {
 			t.Fatalf("an old principal was believed: %+v", s)
 		}
 	})

@@ -7,9 +7,9 @@ import (
 )
 
 func TestWire_PurgeClosesIdleConnections(t *testing.T) {
-	w := newWirePair(t)
+	w := scripted(t)
 	dsn := dsnFor(t, w.ends[0].addr, "disable")
-	pool := newPool(newConnector(A, dsn, "ASPState", Config{}.withDefaults().Budgets), 4)
+	pool := newPool(newConnector(A, dsn, "ASPState", Budgets{}.withDefaults()), 4)
 	defer pool.cut(errTermOver)
 	var out []lease
 	for range 3 {
@@ -36,9 +36,9 @@ func TestWire_PurgeClosesIdleConnections(t *testing.T) {
 }
 
 func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
-	w := newWirePair(t)
+	w := scripted(t)
 	dsn := dsnFor(t, w.ends[0].addr, "disable")
-	pool := newPool(newConnector(A, dsn, "ASPState", Config{}.withDefaults().Budgets), 1)
+	pool := newPool(newConnector(A, dsn, "ASPState", Budgets{}.withDefaults()), 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l, err := pool.get(ctx, cancel)
 	if err != nil {
@@ -70,4 +70,9 @@ func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
 	if _, err := pool.c.Connect(t.Context()); !errors.Is(err, errTermOver) {
 		t.Errorf("a login that ended after the cut: %v", err)
 	}
+}
+
+// scripted starts a scripted pair that answers this package's queries.
+func scripted(t testing.TB) *wirePair {
+	return newScripted(t, queryStatus, forDatabase(queryEpoch, "ASPState"))
 }

@@ -204,7 +204,7 @@ func newServer(pc *PartnerConfig, database string, b Budgets, maxConns int) (*se
 	return &server{name: pc.Name, database: database, dsn: dsn, budgets: b, maxConns: maxConns}, nil
 }
 
-// alike is an endpoint to the same server with no connection yet.
-func (s *server) alike() *server {
-	return &server{name: s.name, database: s.database, dsn: s.dsn, budgets: s.budgets, maxConns: s.maxConns}
+// console returns an administrator's connection to the same server.
+func (s *server) console() *Console {
+	return &Console{server: &server{name: s.name, database: s.database, dsn: s.dsn, budgets: s.budgets, maxConns: s.maxConns}}
 }

@@ -29,12 +29,6 @@ func (t *term) matches(o Observation) bool {
 		(o.Grouped || agree(t.sequence, o.Sequence)) && agree(t.session, o.Session) // a group's number counts more than roles
 }
 
-// agree says whether two values are the same, as far as both are known.
-func agree[T comparable](a, b T) bool {
-	var unknown T
-	return a == b || a == unknown || b == unknown
-}
-
 // end cuts every connection of the term: calls hanging there end now.
 func (t *term) end() {
 	t.over.Store(true)
@@ -47,7 +41,7 @@ type member struct {
 	address  string
 	endpoint endpoint
 	breaker  *breaker
-	calls    evidence
+	calls    *evidence
 
 	clock   atomic.Pointer[reading] // stored by the loop of Run
 	readied pool                    // with connections for its next term, or nil; owned by the loop of Run
@@ -58,9 +52,8 @@ type member struct {
 
 // newMember makes a member that nobody watches yet.
 func newMember(c PartnerConfig, e endpoint, breakerChanged func(Name, string, string)) *member {
-	m := &member{name: c.Name, address: c.Address, endpoint: e, wake: make(chan struct{}, 1)}
+	m := &member{name: c.Name, address: c.Address, endpoint: e, calls: newEvidence(), wake: make(chan struct{}, 1)}
 	m.breaker = newBreaker(c.Name, func(from, to string) { breakerChanged(c.Name, from, to) })
-	m.calls.born = time.Now()
 	m.take.Store("")
 	m.clock.Store(new(reading))
 	return m
@@ -134,7 +127,7 @@ func (p *Pair) earliest(t time.Time) time.Time {
 func (m *member) observe(ctx context.Context, cfg *Config, asked uint64) Observation {
 	began := time.Now()
 	take := m.take.Load().(string)
-	a := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take, number: asked, calls: &m.calls})
+	a := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take, number: asked, calls: m.calls})
 	o := a.Observation
 	if ctx.Err() != nil {
 		return o

@@ -189,7 +189,7 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 		}
 		time.Sleep(c.MonitorSteady + time.Millisecond) // b was asked once more
 		synctest.Wait()
-		if s := p.Status(); s.Principal != "" || p.hold.gate.Load() != nil {
+		if s := p.Status(); s.Principal != "" || !p.hold.holding() {
 			t.Errorf("%v after a's word it still counts", time.Since(said))
 		}
 		close(stuck)

@@ -1,5 +1,7 @@
 package partner
 
+import "strings"
+
 // The words for how the two servers belong together.
 const (
 	TopologyMirroring = "mirroring"
@@ -34,3 +36,10 @@ func (v view) topology() string {
 	}
 	return TopologyUnknown
 }
+
+// groupPrefix stands before the id of an availability group where otherwise a
+// mirroring session's stands, so that the two are never compared.
+const groupPrefix = "availability group "
+
+// groupSession reports whether a session is that of an availability group.
+func groupSession(session string) bool { return strings.HasPrefix(session, groupPrefix) }

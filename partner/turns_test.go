@@ -47,15 +47,15 @@ func TestDo_EachCallerHasATurnForAConnection(t *testing.T) {
 				}
 			}
 		}
-		if size := p.line.waiting[0].Size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.line.evicted.Load() != 2 {
-			t.Errorf("%+v wait, %d had to go", size, p.line.evicted.Load())
+		if _, size, _ := p.line.size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.line.evictions() != 2 {
+			t.Errorf("%+v wait, %d had to go", size, p.line.evictions())
 		}
 		close(block)
 		if err := <-good; err != nil {
 			t.Errorf("the other caller's call: %v", err)
 		}
 		wg.Wait()
-		if n, size := p.line.wanted.Load(), p.line.waiting[0].Size(); n != 0 || size != (shares.Size{}) {
+		if n, size, _ := p.line.size(); n != 0 || size != (shares.Size{}) {
 			t.Errorf("at the end %d want a connection, %+v wait", n, size)
 		}
 	})

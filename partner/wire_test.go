@@ -202,7 +202,7 @@ func allIdle(t *testing.T, p *Pair) {
 	limit := time.After(patience)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for s := (sql.DBStats{}); s.OpenConnections < drainFirst || s.InUse > 0; s = p.hold.serving().on.pool.(*sqlPool).db.Stats() {
+	for s := (sql.DBStats{}); s.OpenConnections < drainFirst || s.InUse > 0; s = p.hold.serving().on.pool.stats() {
 		select {
 		case <-look.C:
 		case <-limit:

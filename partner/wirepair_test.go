@@ -344,4 +344,3 @@ func dsnFor(t testing.TB, addr *net.TCPAddr, encrypt string) msdsn.Config {
 	dsn.Port = uint64(addr.Port)
 	return dsn
 }
-

@@ -198,7 +198,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "acknowledges what one server alone has, told to refuse that",
 		file: "partner/exposed.go",
-		old:  `	if !r.p.hold.apart || !r.pass.call.Write {`,
+		old:  `	if !r.p.refusesExposed() || !r.pass.Call().Write {`,
 		new:  `	if true {`,
 		pkg:  "partner", test: "TestExposed_FoundAfterTheCommit",
 	},
@@ -278,7 +278,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives an attempt all the time there is",
 		file: "partner/attempt.go",
-		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.call.Bytes))`,
+		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))`,
 		new:  `end = time.Now().Add(time.Hour)`,
 		pkg:  "partner", test: "TestDo_AttemptTimesOutAndIsSentAgain",
 	},

@@ -109,7 +109,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
 		file: "partner/do.go",
-		old:  `errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.pass.call)`,
+		old:  `errors.Is(r.last, errPoolBusy) && r.p.hold.serves(r.pass.Call())`,
 		new:  `false`,
 		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
 	},
