@@ -7,6 +7,9 @@ import (
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // adviceAccept goes with every refusal of Accept.
@@ -21,8 +24,8 @@ const adviceAccept = "accept a partner that answers and opens its database for w
 // It returns nil when the partner serves. A *RefusedError means that it can't:
 // it must answer, and be a writable principal. Accepting the one that serves
 // already, unchallenged, changes nothing.
-func (p *Pair) Accept(ctx context.Context, n Name, reason string) error {
-	if n != A && n != B {
+func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
+	if n != choose.A && n != choose.B {
 		return &RefusedError{Message: fmt.Sprintf("there is no partner %q", n), Advice: "name a or b"}
 	}
 	if reason == "" {
@@ -36,30 +39,30 @@ func (p *Pair) Accept(ctx context.Context, n Name, reason string) error {
 		return fmt.Errorf("accept %s: %w", n, err)
 	}
 	p.mu.Lock()
-	acc := p.view.accepted
+	acc := p.view.Accepted
 	p.mu.Unlock()
-	over := overrule(obs[1-i], acc, time.Now())
+	over := choose.Overrule(obs[1-i], acc, time.Now())
 	p.cfg.Logger.Warn("operator's verb", "verb", "accept", "partner", n, "reason", reason,
-		"claim", claimOf(obs[i]), "against", claimOf(obs[1-i]), "accepted_before", acc)
-	if above, raise := raiseAbove(obs[i], over, acc); raise {
-		if err := p.raise(ctx, i, namesOf(obs[i], obs[1-i]).own, above); err != nil {
+		"claim", choose.ClaimOf(obs[i]), "against", choose.ClaimOf(obs[1-i]), "accepted_before", acc)
+	if above, raise := choose.RaiseAbove(obs[i], over, acc); raise {
+		if err := p.raise(ctx, i, choose.NamesOf(obs[i], obs[1-i]).Own, above); err != nil {
 			return fmt.Errorf("accept %s: take an epoch above %d: %w", n, above, err)
 		}
 		if obs, err = p.claimant(ctx, i); err != nil {
 			return fmt.Errorf("accept %s: %w", n, err)
 		}
 	}
-	acc = accept(obs[i], Accepted{Overruled: over})
+	acc = choose.Accept(obs[i], choose.Accepted{Overruled: over})
 	return p.impose(ctx, acc, reason)
 }
 
 // claimant asks both partners and checks that the i-th is a writable principal.
-func (p *Pair) claimant(ctx context.Context, i int) ([2]Observation, error) {
+func (p *Pair) claimant(ctx context.Context, i int) ([2]choose.Observation, error) {
 	obs, err := p.look(ctx)
 	if err != nil {
 		return obs, err
 	}
-	if why := obs[i].refusal(time.Now()); why != "" {
+	if why := obs[i].Refusal(time.Now()); why != "" {
 		return obs, &RefusedError{Message: fmt.Sprintf("partner %s %s", p.members[i].name, why), Advice: adviceAccept}
 	}
 	return obs, nil
@@ -67,15 +70,15 @@ func (p *Pair) claimant(ctx context.Context, i int) ([2]Observation, error) {
 
 // raise takes the epoch, and says what is missing where it can't.
 func (p *Pair) raise(ctx context.Context, i int, server string, above int64) error {
-	err := p.members[i].endpoint.raise(ctx, server, above)
-	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == errNoProcedure {
-		return &RefusedError{Number: errNoProcedure, Message: e.Message, Advice: "run mirrorstate install on that partner, then accept it again"}
+	err := p.members[i].endpoint.Raise(ctx, server, above)
+	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == link.ErrNoProcedure {
+		return &RefusedError{Number: link.ErrNoProcedure, Message: e.Message, Advice: "run mirrorstate install on that partner, then accept it again"}
 	}
 	return err
 }
 
 // impose hands the word to the loop and waits until it serves.
-func (p *Pair) impose(ctx context.Context, acc Accepted, reason string) error {
+func (p *Pair) impose(ctx context.Context, acc choose.Accepted, reason string) error {
 	n := acc.Partner
 	select {
 	case p.orders <- acc:
@@ -86,7 +89,7 @@ func (p *Pair) impose(ctx context.Context, acc Accepted, reason string) error {
 	}
 	p.count(func(s *Stats) { s.Accepts++ })
 	p.tell(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
-	err := p.await(ctx, true, func(v view) bool { return v.serving && v.accepted.Partner == n })
+	err := p.await(ctx, true, func(v choose.View) bool { return v.Serving && v.Accepted.Partner == n })
 	if err != nil {
 		return fmt.Errorf("accept %s: it does not serve: %w", n, err)
 	}
@@ -94,9 +97,9 @@ func (p *Pair) impose(ctx context.Context, acc Accepted, reason string) error {
 }
 
 // obey makes the operator's word what is accepted. The loop calls it.
-func (p *Pair) obey(acc Accepted) {
+func (p *Pair) obey(acc choose.Accepted) {
 	before := p.view
 	v := before
-	v.accepted = acc
+	v.Accepted = acc
 	p.settle(before, v, -1)
 }

@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // Config says what pair to speak to and how patiently. Zero values are
@@ -14,11 +18,11 @@ type Config struct {
 	Database string
 	// Partners are the two servers, in either role. Their names must be "a" and
 	// "b"; empty ones are given in that order.
-	Partners [2]PartnerConfig
+	Partners [2]link.PartnerConfig
 	// Hold bounds the calls that wait for a principal.
-	Hold HoldConfig
+	Hold hold.Config
 	// Budgets bound everything that waits for a server.
-	Budgets Budgets
+	Budgets link.Budgets
 	// MonitorSteady is how long after the end of a probe the next one begins
 	// while a principal serves. Default 1 s.
 	MonitorSteady time.Duration
@@ -43,7 +47,7 @@ type Config struct {
 	// a proxy that knew better. Empty: nothing is remembered. One file a pair.
 	Memory string
 	// Watchdog forces service where SQL Server has no witness. Off by default.
-	Watchdog WatchdogConfig
+	Watchdog choose.WatchdogConfig
 	// Meter is told what became of calls. nil: nobody is.
 	Meter Meter
 	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
@@ -75,15 +79,15 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Hold.Window, 30*time.Second)
 	orDefault(&c.Hold.Size, 10_000)
 	orDefault(&c.Hold.Bytes, 64<<20)
-	c.Budgets = c.Budgets.withDefaults()
+	c.Budgets = c.Budgets.WithDefaults()
 	orDefault(&c.MonitorSteady, time.Second)
 	orDefault(&c.MonitorTrouble, 3*time.Millisecond)
 	orDefault(&c.MaxConns, 64)
 	orDefault(&c.Exposed, ExposedAllow)
 	orDefault(&c.Watchdog.After, 10*time.Second)
 	orDefault(&c.Watchdog.CoolDown, 10*time.Minute)
-	orDefault(&c.Partners[0].Name, A)
-	orDefault(&c.Partners[1].Name, B)
+	orDefault(&c.Partners[0].Name, choose.A)
+	orDefault(&c.Partners[1].Name, choose.B)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -99,7 +103,7 @@ func (c Config) validate() error {
 		}
 	}
 	bad(c.Database == "" || len(c.Database) > 128, "database name must have 1 to 128 characters")
-	bad(c.Partners[0].Name != A || c.Partners[1].Name != B, "partners must be named %q and %q, in this order", A, B)
+	bad(c.Partners[0].Name != choose.A || c.Partners[1].Name != choose.B, "partners must be named %q and %q, in this order", choose.A, choose.B)
 	bad(c.Exposed != ExposedAllow && c.Exposed != ExposedRefuse, "exposed must be allow or refuse, not %q", c.Exposed)
 	bad(c.Hold.Size < 0 || c.Hold.Bytes < 0 || c.Hold.Window < 0, "the hold's window, size and bytes must be positive")
 	bad(c.MaxConns < 1, "max conns must be at least 1")

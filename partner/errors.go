@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
 // Outcome says what became of a call's effect in the database.
@@ -27,15 +29,6 @@ func (o Outcome) String() string {
 		return "not-applied"
 	}
 }
-
-// What an op may return (wrapped or not) to steer Do.
-var (
-	// ErrMoved: the database says that this is another epoch than the caller's,
-	// or no principal at all. Nothing was done. Do looks for the principal and runs the op again.
-	ErrMoved = errors.New("this partner is not the principal any more")
-	// ErrLate: the call reached the database after its NotAfter. Nothing was done. Do runs the op again.
-	ErrLate = errors.New("the call came after its not-after time")
-)
 
 // What Do returns beside the op's own permanent errors. Use errors.Is.
 var (
@@ -102,7 +95,7 @@ func OutcomeOf(err error) Outcome {
 	}](err); ok {
 		return o.Outcome()
 	}
-	if Classify(err, Executing) == Ambiguous {
+	if classify.Classify(err, classify.Executing) == classify.Ambiguous {
 		return Unknown
 	}
 	return NotApplied

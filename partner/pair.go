@@ -7,6 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // Pair is two partners and the knowledge which of them is principal. All its
@@ -14,25 +18,25 @@ import (
 type Pair struct {
 	cfg     Config
 	members [2]*member
-	hold    *hold[*term]
+	hold    *hold.Hold[*term]
 
 	asked    atomic.Uint64 // numbers the questions that need an answer from now on
 	trouble  atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
 	started  atomic.Bool
 	closed   chan struct{} // closed when Run ends
-	reports  chan Observation
+	reports  chan choose.Observation
 	breakers chan Event // breaker changes, for the loop of Run to tell
 
-	orders chan Accepted // the operator's word, for the loop of Run to obey
+	orders chan choose.Accepted // the operator's word, for the loop of Run to obey
 	memory *memory
 	queued atomic.Int64 // calls waiting for a connection
-	line   *line        // those for whom there is none
+	line   *hold.Queue  // those for whom there is none
 
 	current *term          // owned by the loop of Run
 	running sync.WaitGroup // everything that Run starts
 
 	mu          sync.Mutex // guards what follows
-	view        view
+	view        choose.View
 	changed     chan struct{} // closed and replaced at every report
 	subscribers map[chan Event]struct{}
 	stats       Stats
@@ -48,9 +52,9 @@ func New(cfg Config) (*Pair, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("pair: %w", err)
 	}
-	var ends [2]endpoint
+	var ends [2]link.Endpoint
 	for i := range cfg.Partners {
-		s, err := newServer(&cfg.Partners[i], cfg.Database, cfg.Budgets, cfg.MaxConns)
+		s, err := link.NewServer(&cfg.Partners[i], cfg.Database, cfg.Budgets, cfg.MaxConns)
 		if err != nil {
 			return nil, fmt.Errorf("pair: partner %s: %w", cfg.Partners[i].Name, err)
 		}
@@ -64,22 +68,22 @@ func New(cfg Config) (*Pair, error) {
 }
 
 // newPair makes a Pair of two endpoints and what is remembered of them. cfg is complete.
-func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
+func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
-		hold:        newHold[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
-		line:        newLine(cfg.Hold, cfg.MaxConns),
+		hold:        hold.New[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
+		line:        hold.NewQueue(cfg.Hold, cfg.MaxConns),
 		closed:      make(chan struct{}),
-		reports:     make(chan Observation),
+		reports:     make(chan choose.Observation),
 		breakers:    make(chan Event, 16),
 		changed:     make(chan struct{}),
 		subscribers: make(map[chan Event]struct{}),
-		orders:      make(chan Accepted),
+		orders:      make(chan choose.Accepted),
 		memory:      m,
 		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Told: make(map[Happening]uint64)},
-		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(watchOff), LastForced: m.read().Forced},
+		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(choose.WatchdogOff), LastForced: m.read().Forced},
 	}
-	p.view.accepted = m.read().accepted()
+	p.view.Accepted = m.read().accepted()
 	for i := range ends {
 		p.members[i] = newMember(cfg.Partners[i], ends[i], p.breakerChanged)
 	}
@@ -88,7 +92,7 @@ func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 }
 
 // breakerChanged records; it runs under the breaker's lock. A trial is counted and not told.
-func (p *Pair) breakerChanged(n Name, from, to string) {
+func (p *Pair) breakerChanged(n choose.Name, from, to string) {
 	e := Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}
 	if trial(from, to) {
 		p.count(func(s *Stats) { s.Told[happening(e)]++ })
@@ -112,14 +116,14 @@ func (p *Pair) Run(ctx context.Context) error {
 	for _, m := range p.members {
 		p.running.Go(func() { p.watch(ctx, m) })
 	}
-	p.running.Go(func() { p.hold.drain(ctx) })
+	p.running.Go(func() { p.hold.Drain(ctx) })
 	p.running.Go(func() { p.memory.keep(ctx) })
 	if p.cfg.Watchdog.Enabled {
 		p.running.Go(func() { p.guard(ctx) })
 	}
 	p.loop(ctx)
 	// The hold closes before the connections go: whoever is cut off must find it closed.
-	p.hold.close()
+	p.hold.Close()
 	close(p.closed)
 	if p.current != nil {
 		p.current.end()
@@ -129,7 +133,7 @@ func (p *Pair) Run(ctx context.Context) error {
 	}
 	p.running.Wait()
 	for _, m := range p.members {
-		m.endpoint.close()
+		m.endpoint.Close()
 	}
 	_ = p.memory.flush() // logged and counted there; there is nobody left to try again
 	return nil
@@ -164,7 +168,7 @@ func (p *Pair) watch(ctx context.Context, m *member) {
 			return
 		case p.reports <- o:
 		}
-		if o.Vouched {
+		if o.Confirmed {
 			continue // the answer is still awaited
 		}
 		timer.Reset(pause(&p.cfg, p.troubled()))

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 // kinds are the events since the subscription began.
@@ -28,9 +30,9 @@ func TestWire_SlowProbes(t *testing.T) {
 	p := startWith(t, w, b)
 	events, cancel := p.Subscribe()
 	defer cancel()
-	quick := w.slow(0)
+	quick := w.Slow(0)
 	defer quick()
-	dialled := w.logins(0)
+	dialled := w.Logins(0)
 	for end := time.Now().Add(3 * p.cfg.Budgets.Probe); time.Now().Before(end); {
 		began := time.Now()
 		if err := p.Do(t.Context(), Call{Label: "work", Write: true}, work); err != nil {
@@ -40,21 +42,21 @@ func TestWire_SlowProbes(t *testing.T) {
 			t.Errorf("a call took %s", d)
 		}
 	}
-	if s := p.Status(); s.Principal != A || !s.Partners[0].Reachable || s.Partners[0].LastError == "" {
+	if s := p.Status(); s.Principal != choose.A || !s.Partners[0].Reachable || s.Partners[0].LastError == "" {
 		t.Errorf("while probes are slow: %+v; want a, reachable, and why that is known", s)
 	}
 	if got := kinds(events); slices.Contains(got, "no-principal") || slices.Contains(got, "breaker") {
 		t.Errorf("it flapped: %v", got)
 	}
-	if n := w.logins(0) - dialled; n != 0 {
+	if n := w.Logins(0) - dialled; n != 0 {
 		t.Errorf("logged in %d times more", n)
 	}
 	quick()
-	err := p.await(t.Context(), false, func(v view) bool { return v.obs[0].Err == nil })
+	err := p.await(t.Context(), false, func(v choose.View) bool { return v.Observed[0].Err == nil })
 	if err != nil {
 		t.Error(err)
 	}
-	if n := w.logins(0) - dialled; n != 0 {
+	if n := w.Logins(0) - dialled; n != 0 {
 		t.Errorf("logged in %d times more, for an answer that came", n)
 	}
 	if p.Status().Partners[0].LatencyMS < milliseconds(2*p.cfg.Budgets.Probe) {
@@ -75,7 +77,7 @@ func done(d time.Duration) Op {
 }
 
 // Calls that were sent after the probe began and succeeded keep the principal, for as long as they do.
-func TestRun_CallsVouchForASlowPrincipal(t *testing.T) {
+func TestRun_CallsConfirmASlowPrincipal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
@@ -87,13 +89,13 @@ func TestRun_CallsVouchForASlowPrincipal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := kinds(events); len(got) != 0 || p.Status().Principal != A {
+		if got := kinds(events); len(got) != 0 || p.Status().Principal != choose.A {
 			t.Fatalf("it flapped: %v, %+v", got, p.Status())
 		}
 		// Now it freezes, calls and all.
 		froze := time.Now()
 		go func() { _ = p.Do(t.Context(), Call{Write: true}, done(time.Hour)) }()
-		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(froze); d > p.cfg.MonitorSteady+p.cfg.Budgets.Probe {
@@ -107,7 +109,7 @@ func TestRun_CallsVouchForASlowPrincipal(t *testing.T) {
 }
 
 // What is no proof: a call that was sent before the probe, and a read that another copy may have answered.
-func TestRun_CallsThatVouchForNothing(t *testing.T) {
+func TestRun_CallsThatConfirmNothing(t *testing.T) {
 	for name, call := range map[string]func(p *Pair, stop chan struct{}) error{
 		"sent before the probe": func(p *Pair, _ chan struct{}) error {
 			return p.Do(context.Background(), Call{Write: true}, done(1900*time.Millisecond))
@@ -134,7 +136,7 @@ func TestRun_CallsThatVouchForNothing(t *testing.T) {
 				synctest.Wait()
 				f.set(func(a, _ *fakeServer) { a.mute = true })
 				muted := time.Now()
-				if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+				if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 					t.Fatal(err)
 				}
 				if d := time.Since(muted); d > 2*time.Second {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/mirrorstate/mirrorstate/partner/hold"
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
@@ -31,14 +32,14 @@ func TestDo_EachCallerHasATurnForAConnection(t *testing.T) {
 		for range 12 { // two have the connections, ten of a hundred bytes wait
 			floods = append(floods, do(Call{Caller: "flood", Bytes: 100}))
 		}
-		if err := <-do(Call{Caller: "flood", Bytes: 100}); !errors.Is(err, ErrHoldFull) {
+		if err := <-do(Call{Caller: "flood", Bytes: 100}); !errors.Is(err, hold.ErrFull) {
 			t.Errorf("one more of the flood: %v", err)
 		}
 		good := do(Call{Caller: "good", Bytes: 200})
 		for i := range floods {
 			select {
 			case err := <-floods[i]:
-				if i < 10 || !errors.Is(err, ErrHoldFull) || OutcomeOf(err) != NotApplied {
+				if i < 10 || !errors.Is(err, hold.ErrFull) || OutcomeOf(err) != NotApplied {
 					t.Errorf("call %d of the flood ended with %v", i, err)
 				}
 			default:
@@ -47,15 +48,15 @@ func TestDo_EachCallerHasATurnForAConnection(t *testing.T) {
 				}
 			}
 		}
-		if _, size, _ := p.line.size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.line.evictions() != 2 {
-			t.Errorf("%+v wait, %d had to go", size, p.line.evictions())
+		if _, size, _ := p.line.Size(); size != (shares.Size{Count: 9, Bytes: 1000}) || p.line.Evictions() != 2 {
+			t.Errorf("%+v wait, %d had to go", size, p.line.Evictions())
 		}
 		close(block)
 		if err := <-good; err != nil {
 			t.Errorf("the other caller's call: %v", err)
 		}
 		wg.Wait()
-		if n, size, _ := p.line.size(); n != 0 || size != (shares.Size{}) {
+		if n, size, _ := p.line.Size(); n != 0 || size != (shares.Size{}) {
 			t.Errorf("at the end %d want a connection, %+v wait", n, size)
 		}
 	})

@@ -6,25 +6,30 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
+	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
 // unhurried are budgets that a busy machine keeps, too: where a test is about something
 // that ends, an event ends it, and it is over long before these are.
-func unhurried() Budgets {
-	return Budgets{Dial: patience, Login: patience, Probe: 10 * time.Second, Attempt: patience, Grace: 20 * time.Millisecond}
+func unhurried() link.Budgets {
+	return link.Budgets{Dial: patience, Login: patience, Probe: 10 * time.Second, Attempt: patience, Grace: 20 * time.Millisecond}
 }
 
 // patience bounds what a test waits for.
 const patience = 30 * time.Second
 
 // start runs a Pair on the two until the test ends.
-func start(t testing.TB, w *wirePair) *Pair { return startWith(t, w, unhurried()) }
+func start(t testing.TB, w *wiretest.Pair) *Pair { return startWith(t, w, unhurried()) }
 
 // startWith is start with other budgets.
-func startWith(t testing.TB, w *wirePair, b Budgets) *Pair {
+func startWith(t testing.TB, w *wiretest.Pair, b link.Budgets) *Pair {
 	cfg := Config{Database: "ASPState", Budgets: b, MonitorSteady: 20 * time.Millisecond}
-	for i, s := range w.ends {
-		dsn := dsnFor(t, s.addr, "disable")
+	for i, s := range w.Ends {
+		dsn := wiretest.DsnFor(t, s.Addr, "disable")
 		cfg.Partners[i].DSN = &dsn
 	}
 	p, err := New(cfg)
@@ -58,7 +63,7 @@ func TestWire_ProbeTakeAndCall(t *testing.T) {
 	w := newWirePair(t)
 	p := start(t, w)
 	err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
-		if a.Partner != A || a.Epoch != 1 || !a.Extended {
+		if a.Partner != choose.A || a.Epoch != 1 || !a.Extended {
 			t.Errorf("attempt %+v", *a)
 		}
 		if d := time.Until(a.Sent); d < 59*time.Minute || d > 61*time.Minute {
@@ -70,7 +75,7 @@ func TestWire_ProbeTakeAndCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.mu.Lock()
-	o := p.view.obs[0]
+	o := p.view.Observed[0]
 	p.mu.Unlock()
 	if o.ServerName != "SQLA" || o.Sequence != 1 || o.Safety != "FULL" || o.PartnerName != "TCP://other:5022" || o.WitnessState != "" || o.WitnessName != "TCP://w:5022" || o.Updateable != "READ_WRITE" {
 		t.Errorf("observed %+v", o)
@@ -85,13 +90,13 @@ func TestWire_Accept(t *testing.T) {
 	}
 	// Another epoch than its own was accepted, as by a proxy that followed a copy now lost.
 	select {
-	case p.orders <- Accepted{Partner: B, Extended: true, Epoch: 40}:
+	case p.orders <- choose.Accepted{Partner: choose.B, Extended: true, Epoch: 40}:
 	case <-t.Context().Done():
 	}
-	if err := p.Accept(t.Context(), A, "b is lost"); err != nil {
+	if err := p.Accept(t.Context(), choose.A, "b is lost"); err != nil {
 		t.Fatal(err)
 	}
-	if s := p.Status(); s.Principal != A || s.Epoch != 41 || s.Partners[0].LastError != "" {
+	if s := p.Status(); s.Principal != choose.A || s.Epoch != 41 || s.Partners[0].LastError != "" {
 		t.Errorf("%+v", s)
 	}
 	if err := p.Do(t.Context(), Call{Write: true}, work); err != nil {
@@ -107,7 +112,7 @@ func TestWire_Failover(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			w.failOver(i%4 == 0) // by a crash, and by mere refusals
+			w.FailOver(i%4 == 0) // by a crash, and by mere refusals
 		} else if err := p.Failover(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -125,19 +130,19 @@ func TestWire_FrozenPrincipal(t *testing.T) {
 	if err := p.Do(t.Context(), Call{}, work); err != nil {
 		t.Fatal(err)
 	}
-	w.freeze(0)
+	w.Freeze(0)
 	began := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- p.Do(t.Context(), Call{Write: true}, work) }()
-	<-w.ends[0].hung
-	w.failOver(false)
+	<-w.Ends[0].Hung
+	w.FailOver(false)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	if d := time.Since(began); d > 4*time.Second {
 		t.Errorf("took %s", d)
 	}
-	if s := p.Status(); s.Principal != B || s.Epoch != 2 {
+	if s := p.Status(); s.Principal != choose.B || s.Epoch != 2 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -151,9 +156,9 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	began := time.Now()
 	hung := make(chan struct{})
-	go func() { defer close(hung); <-w.ends[0].hung; cancel() }()
+	go func() { defer close(hung); <-w.Ends[0].Hung; cancel() }()
 	err := p.Do(ctx, Call{Write: true}, func(ctx context.Context, a *Attempt) error {
-		w.freeze(0)
+		w.Freeze(0)
 		return work(ctx, a)
 	})
 	<-hung
@@ -170,7 +175,7 @@ func TestWire_UnansweredCancelEndsWithTheGrace(t *testing.T) {
 // Do sends again, and tells the op so.
 func TestWire_NobodyElseSendsAgain(t *testing.T) {
 	w := newWirePair(t)
-	w.gather(drainFirst)
+	w.Gather(hold.DrainFirst)
 	p := start(t, w)
 	allIdle(t, p)
 	for range 20 {
@@ -180,16 +185,16 @@ func TestWire_NobodyElseSendsAgain(t *testing.T) {
 		ops := 0
 		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 			if ops++; ops == 1 {
-				w.mu.Lock()
-				w.ends[0].resetLocked()
-				w.ends[0].calls = 0
-				w.mu.Unlock()
+				w.Mu.Lock()
+				w.Ends[0].ResetLocked()
+				w.Ends[0].Calls = 0
+				w.Mu.Unlock()
 			}
 			return work(ctx, a)
 		})
-		w.mu.Lock()
-		calls := w.ends[0].calls
-		w.mu.Unlock()
+		w.Mu.Lock()
+		calls := w.Ends[0].Calls
+		w.Mu.Unlock()
 		if err != nil || ops != 2 || calls != 1 {
 			t.Fatalf("%v after %d attempts; the server ran %d", err, ops, calls)
 		}
@@ -202,7 +207,7 @@ func allIdle(t *testing.T, p *Pair) {
 	limit := time.After(patience)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for s := (sql.DBStats{}); s.OpenConnections < drainFirst || s.InUse > 0; s = p.hold.serving().on.pool.stats() {
+	for s := (sql.DBStats{}); s.OpenConnections < hold.DrainFirst || s.InUse > 0; s = p.hold.Serving().On.pool.Stats() {
 		select {
 		case <-look.C:
 		case <-limit:
@@ -235,6 +240,6 @@ func TestWire_PanicWithRowsOpen(t *testing.T) {
 }
 
 // newWirePair starts a scripted pair that answers this package's queries.
-func newWirePair(t testing.TB) *wirePair {
-	return newScripted(t, queryStatus, forDatabase(queryEpoch, "ASPState"))
+func newWirePair(t testing.TB) *wiretest.Pair {
+	return wiretest.NewPair(t, link.QueryStatus, link.ForDatabase(link.QueryEpoch, "ASPState"))
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 	"github.com/mirrorstate/mirrorstate/sqlname"
 )
@@ -113,7 +114,7 @@ type operation struct {
 	flags    *operateFlags
 	asJSON   bool
 	out      io.Writer
-	consoles map[operate.Side]*partner.Console
+	consoles map[operate.Side]*link.Console
 }
 
 // report is what an operation tells machines.
@@ -203,7 +204,7 @@ func (op *operation) open(s *settings, source pairFlags) error {
 	if err != nil {
 		return err
 	}
-	op.consoles = map[operate.Side]*partner.Console{}
+	op.consoles = map[operate.Side]*link.Console{}
 	parts := slices.Clone(pc.Partners[:])
 	if op.flags.witness != "" {
 		text, err := op.flags.witnessString()
@@ -213,7 +214,7 @@ func (op *operation) open(s *settings, source pairFlags) error {
 		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: text})
 	}
 	for _, one := range parts {
-		c, err := partner.NewConsole(one, pc.Budgets)
+		c, err := link.NewConsole(one, pc.Budgets)
 		if err != nil {
 			return err
 		}

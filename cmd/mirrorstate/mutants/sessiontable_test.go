@@ -83,17 +83,17 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I4", name: "lets others go before those that were cut off are back",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `if !h.cutOff.back(time.Now()) {`,
 		new:  `if false {`,
-		pkg:  "partner", test: "TestHold_CutOffFirst",
+		pkg:  "partner/hold", test: "TestHold_CutOffFirst",
 	},
 	{
 		invariant: "I4", name: "lets others go first when a connection broke and the principal did not change",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `if before == nil && t.confirmed.Load() > 0 {`,
 		new:  `if false {`,
-		pkg:  "partner", test: "TestHold_CutOffFirst_sameTerm",
+		pkg:  "partner/hold", test: "TestHold_CutOffFirst_sameTerm",
 	},
 
 	// I5: a caller is told the truth.
@@ -109,7 +109,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
 		file: "partner/do.go",
-		old:  `errors.Is(r.last, errPoolBusy) && r.p.hold.serves(r.pass.Call())`,
+		old:  `errors.Is(r.last, classify.ErrPoolBusy) && r.p.hold.Serves(r.pass.Call())`,
 		new:  `false`,
 		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
 	},
