@@ -200,7 +200,7 @@ func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) err
 	}
 	serve := roles.Serve[spec.Role]
 	if spec.Role == viaDriver {
-		serve = serveDriver
+		serve = serveDriverRole
 	}
 	if serve == nil {
 		return usage("%q is no role of a load test's process", spec.Role)
@@ -256,6 +256,20 @@ func announce(out io.Writer, r Ready) { _ = json.NewEncoder(out).Encode(r) }
 func notReady(err error) Ready {
 	_, misuse := errors.AsType[*UsageError](err)
 	return Ready{Error: err.Error(), Usage: misuse}
+}
+
+// serveDriverRole is the role of via driver.
+func serveDriverRole(ctx context.Context, spec Spec, announce func(Ready)) error {
+	return serveDriver(ctx, spec.Connection, spec.App, spec.Clients, func(url string) { announce(Ready{API: url}) })
+}
+
+// openStatement opens the store of via statement.
+func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
+	s, err := connectStock(ctx, spec.Connection, spec.Task.App, spec.Task.Clients)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() { _ = s.Close() }, nil
 }
 
 // serveStore runs a load on a store.

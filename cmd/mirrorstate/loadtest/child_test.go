@@ -57,7 +57,7 @@ func TestRemoteLoad(t *testing.T) {
 	}
 	remote.Run(t.Context(), time.Now().Add(100*time.Millisecond))
 	found := remote.ReadBack(t.Context())
-	res := r.result(found, o.Duration, o.Duration)
+	res := newResult(r, found, o.Duration, o.Duration)
 	if res.Requests < 200 || res.Failed != 0 || found.AcknowledgedWrites < 20 || found.LostWrites != 0 || found.DoubleGrants != 0 || found.ReadBack < 6 {
 		t.Errorf("measured %d requests, %v, and found %+v", res.Requests, res.FailedByProblem, found)
 	}

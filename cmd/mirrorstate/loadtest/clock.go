@@ -40,3 +40,10 @@ func sleepUntil(ctx context.Context, then time.Time) error {
 		return ctx.Err()
 	}
 }
+
+// within bounds one call.
+func within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return do(ctx)
+}

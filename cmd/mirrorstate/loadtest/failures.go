@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,27 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// pairState is what the load test reads of GET /v1/pair.
-type pairState struct {
-	Topology  string `json:"topology"`
-	Schema    string `json:"schema"`
-	Database  string `json:"database"`
-	Principal string `json:"principal"`
-	Epoch     int64  `json:"epoch"`
-	Holding   int    `json:"holding"`
-	Partners  []struct {
-		Name    string `json:"name"`
-		Address string `json:"address"`
-		State   string `json:"state"`
-		Safety  string `json:"safety"`
-	} `json:"partners"`
-	Embedded *struct {
-		Witness bool `json:"witness"`
-	} `json:"embedded"`
-}
-
-// can are the kinds of failovers that this pair can do.
-func (s pairState) can() []string {
+// possibleKinds are the kinds of failovers that a pair can do.
+func possibleKinds(s pairState) []string {
 	switch {
 	case s.Embedded != nil && s.Embedded.Witness:
 		return []string{kindManual, kindCrash, kindFreeze, kindIsolate, kindPartition, kindSever}
@@ -43,21 +23,6 @@ func (s pairState) can() []string {
 	return []string{kindManual}
 }
 
-func (s pairState) synchronized() bool {
-	for _, p := range s.Partners {
-		if p.State != "SYNCHRONIZED" {
-			return false
-		}
-	}
-	return s.Principal != ""
-}
-
-// operator asks an operators' listener for failovers and faults.
-type operator struct{ client *client.Client }
-
-// askTime bounds one request to the operators' listener.
-const askTime = 30 * time.Second
-
 // Between two tries of what is refused for a moment, and how long it is tried: a mirror
 // that has just caught up, or has yet to notice that its principal is gone.
 const (
@@ -65,34 +30,8 @@ const (
 	tryFor   = 4 * time.Second
 )
 
-func (o operator) state(ctx context.Context) (s pairState, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	text, err := o.client.Pair(ctx)
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("the answer is not mirrorstate's: %w", err)
-	}
-	return s, nil
-}
-
-// known is the pair's state once there is a principal: a server that has just started does
-// not know what pair it has. After a while it is what it is.
-func (o operator) known(ctx context.Context) (s pairState, err error) {
-	for deadline := time.Now().Add(lookTime); ; {
-		if s, err = o.state(ctx); err != nil || s.Principal != "" || time.Now().After(deadline) {
-			return s, err
-		}
-		if err := sleepUntil(ctx, time.Now().Add(tryAgain)); err != nil {
-			return s, err
-		}
-	}
-}
-
-// check refuses failovers that the pair can't do.
-func (o operator) check(ctx context.Context, list []Planned) error {
+// checkKinds refuses failovers that the pair can't do.
+func checkKinds(ctx context.Context, o *operator, list []Planned) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -100,16 +39,16 @@ func (o operator) check(ctx context.Context, list []Planned) error {
 	if err != nil {
 		return fmt.Errorf("ask the operators' listener for the pair: %w", err)
 	}
-	can := s.can()
+	can := possibleKinds(s)
 	for _, p := range list {
 		if !slices.Contains(can, p.Kind) {
-			return usage("--failover %s: this pair (%s) can't; it can do %s", p.Kind, s.describe(), orNothing(can))
+			return usage("--failover %s: this pair (%s) can't; it can do %s", p.Kind, describe(s), orNothing(can))
 		}
 	}
 	return nil
 }
 
-func (s pairState) describe() string {
+func describe(s pairState) string {
 	switch {
 	case s.Embedded != nil && s.Embedded.Witness:
 		return "embedded, with a witness"
@@ -124,16 +63,6 @@ func orNothing(list []string) string {
 		return "nothing"
 	}
 	return strings.Join(list, ", ")
-}
-
-// Made is a failover that was asked for.
-type Made struct {
-	Kind    string
-	At      time.Duration // when it was asked for, from the begin of measuring
-	Partner string        // the principal it was done to
-	Lifted  time.Duration // when the fault was lifted; 0: it had not to be
-	Refused string        // why it was not made
-	Left    string        // why the fault was not lifted
 }
 
 // conductor makes the failovers of a plan, one after the other.
@@ -218,13 +147,6 @@ func (c *conductor) persist(ctx context.Context, do func(context.Context) error)
 			return err
 		}
 	}
-}
-
-// within bounds one call.
-func within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return do(ctx)
 }
 
 // lift takes a fault back. After forced service the old principal returns SUSPENDED,

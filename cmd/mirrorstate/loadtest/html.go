@@ -148,8 +148,8 @@ func (r *Report) panel(name string) panel {
 	p.Latency = r.latencyChart(line, res.Failovers)
 	p.Flow = r.flowChart(line, res.Failovers)
 	var held []int
-	if p.Held = name == viaHTTP && len(r.held) > 0; p.Held {
-		held = r.held
+	if p.Held = name == viaHTTP && len(r.Held) > 0; p.Held {
+		held = r.Held
 	}
 	p.Waiting = r.waitingChart(line, held, res.Failovers)
 	return p

@@ -50,6 +50,17 @@ func (l *Ledger) count(change func(*Integrity)) {
 	change(&l.found)
 }
 
+// ReadAtEnd counts a session that was read back at the end, or could not be.
+func (l *Ledger) ReadAtEnd(read bool) {
+	l.count(func(i *Integrity) {
+		if read {
+			i.ReadBack++
+		} else {
+			i.UnreadSessions++
+		}
+	})
+}
+
 // Entry is what is known of one session.
 //
 // Writes happen under the session's lock, and each is derived from the item that its
@@ -227,4 +238,23 @@ func (e *Entry) Gone() (acknowledged, begun bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.removed, e.removing > 0
+}
+
+// judge says what became of a call that met a session, from its error. What the ledger can
+// explain is an answer; everything else is a failure: a session that nobody has
+// removed must be there, and a lock that nobody holds must be granted.
+func (e *Entry) judge(v view, err error) (Fate, string) {
+	switch {
+	case err == nil:
+		return Answered, ""
+	case errors.Is(err, session.ErrNotFound):
+		if e.Missing() {
+			return Gone, ""
+		}
+	case errors.Is(err, session.ErrLocked):
+		if e.Contended(v) {
+			return Busy, ""
+		}
+	}
+	return Failed, problem(err)
 }

@@ -405,7 +405,7 @@ func TestEntry_Judge(t *testing.T) {
 		{"no principal", nil, session.ErrNoPrincipal, Failed, "no-principal"},
 		{"overloaded", nil, session.ErrOverloaded, Failed, "overloaded"},
 		{"unknown", nil, session.ErrOutcomeUnknown, Failed, "outcome-unknown"},
-		{"driver's", nil, &bareError{"sql-4060", broken}, Failed, "sql-4060"},
+		{"driver's", nil, &problemError{"sql-4060", broken}, Failed, "sql-4060"},
 		{"anything", nil, broken, Failed, "no-answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func (l Limits) check(r *Result) (list []Checked) {
 		case len(r.Failovers) > 0:
 			where = "of all answers (each met a failover)"
 		}
-		list = append(list, newChecked("--max-p99", l.MaxP99, pointer(calm.P99), fmt.Sprintf("the p99 %s is %s", where, shortMS(calm.P99))))
+		list = append(list, newChecked("--max-p99", l.MaxP99, new(calm.P99), fmt.Sprintf("the p99 %s is %s", where, shortMS(calm.P99))))
 	}
 	return list
 }
@@ -110,14 +110,4 @@ func kindWords(kind string) string {
 		return "cut of all connections"
 	}
 	return kind
-}
-
-// valid refuses limits that mean nothing.
-func (l Limits) valid() error {
-	for flag, limit := range map[string]time.Duration{"--max-stall": l.MaxStall, "--max-p99": l.MaxP99} {
-		if limit < 0 {
-			return usage("%s %v: give a time such as 1s, or 0 for no limit", flag, limit)
-		}
-	}
-	return nil
 }

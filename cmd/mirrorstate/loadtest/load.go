@@ -43,14 +43,6 @@ type Task struct {
 	Seed             uint64
 }
 
-// task is the load of one via.
-func (o *Options) task(via string) Task {
-	return Task{
-		App: appName(via), Workload: o.Workload, Rate: o.Rate, Clients: o.Clients,
-		Duration: o.Duration, Warmup: o.Warmup, Timeout: o.Timeout, Seed: o.Seed,
-	}
-}
-
 // NewLoad makes a load on a store. Each request is given to note, by any of the clients.
 func NewLoad(t Task, store session.Store, note func(Sample)) *Load {
 	app := session.Application{Name: t.App}.WithDefaults()
@@ -193,14 +185,7 @@ func (l *Load) ReadBack(ctx context.Context) Integrity {
 	defer cancel()
 	list := l.roster.all()
 	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
-		read := w.readBack(ctx, list[i])
-		l.ledger.count(func(f *Integrity) {
-			if read {
-				f.ReadBack++
-			} else {
-				f.UnreadSessions++
-			}
-		})
+		l.ledger.ReadAtEnd(w.readBack(ctx, list[i]))
 		return nil
 	})
 	return l.ledger.Found()

@@ -115,7 +115,7 @@ func (f *Flags) Options() (Options, error) {
 		return o, err
 	}
 	o.Limits = f.Limits
-	if err := o.Limits.valid(); err != nil {
+	if err := checkLimits(o.Limits); err != nil {
 		return o, err
 	}
 	o.Failovers, err = o.plan(f.Failovers)
@@ -146,17 +146,6 @@ func (o *Options) checkNumbers() error {
 	}
 	return nil
 }
-
-// The ways to the sessions.
-const (
-	viaHTTP      = "http"
-	viaDriver    = "driver"
-	viaDirect    = "direct"
-	viaStatement = "statement"
-)
-
-// vias are all there are, in the order in which they are shown.
-var vias = []string{viaHTTP, viaDriver, viaDirect, viaStatement}
 
 func parseVias(s string) ([]string, error) {
 	if s == "" {
@@ -208,24 +197,6 @@ func isURL(s string) bool {
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// Tolerance is how much of what went wrong does not make the run a failure: by name of
-// the finding, the most there may be.
-type Tolerance map[string]int64
-
-// The findings that make a run a failure.
-const (
-	findFailed      = "failed"      // requests
-	findLost        = "lost"        // acknowledged writes
-	findGranted     = "granted"     // locks, twice
-	findResurrected = "resurrected" // sessions that came back after their removal
-	findGhost       = "ghost"       // writes that were refused, and took effect
-	findDamaged     = "damaged"     // items that nobody wrote
-	findUnread      = "unread"      // sessions that could not be read back
-	findRefused     = "refused"     // failovers that could not be made
-)
-
-var findings = []string{findFailed, findLost, findGranted, findResurrected, findGhost, findDamaged, findUnread, findRefused}
-
 func parseTolerance(s string) (Tolerance, error) {
 	t := Tolerance{}
 	for part := range strings.SplitSeq(s, ",") {
@@ -247,4 +218,30 @@ func parseTolerance(s string) (Tolerance, error) {
 		t[name] = n
 	}
 	return t, nil
+}
+
+// offered is the load of the options.
+func (o *Options) offered() Offered {
+	return Offered{
+		Rate: o.Rate, Clients: o.Clients, Preset: o.Preset, Mix: o.Mix.String(), Size: o.Size.String(), Sessions: o.Sessions,
+		ThinkMS: ms(o.Think), TimeoutMS: ms(o.Timeout), WarmupS: seconds(o.Warmup), DurationS: seconds(o.Duration), Seed: o.Seed,
+	}
+}
+
+// checkLimits refuses limits that mean nothing.
+func checkLimits(l Limits) error {
+	for flag, limit := range map[string]time.Duration{"--max-stall": l.MaxStall, "--max-p99": l.MaxP99} {
+		if limit < 0 {
+			return usage("%s %v: give a time such as 1s, or 0 for no limit", flag, limit)
+		}
+	}
+	return nil
+}
+
+// task is the load of one via.
+func (o *Options) task(via string) Task {
+	return Task{
+		App: appName(via), Workload: o.Workload, Rate: o.Rate, Clients: o.Clients,
+		Duration: o.Duration, Warmup: o.Warmup, Timeout: o.Timeout, Seed: o.Seed,
+	}
 }

@@ -164,6 +164,18 @@ func serving(o *Outage, lifted, next time.Duration, events []Event, servers bool
 	return 0, false
 }
 
+// Failover is what one failover cost.
+type Failover struct {
+	Kind           string   `json:"kind"`
+	Partner        string   `json:"partner,omitempty"` // whom it happened to
+	AtS            float64  `json:"at_s"`
+	NoPrincipalMS  *float64 `json:"no_principal_ms"` // null: nobody served again
+	LongestStallMS float64  `json:"longest_stall_ms"`
+	ResumeMS       *float64 `json:"resume_ms"` // null: nothing was answered after
+	Failed         int64    `json:"failed"`
+	Refused        string   `json:"refused,omitempty"` // why it was not made
+}
+
 // lastAnswer is when the last request was answered from the failover on and before a
 // partner served again: until then the old principal did. No sooner than it was asked for.
 func (r *Recorder) lastAnswer(o *Outage) time.Duration {
@@ -202,15 +214,13 @@ func (r *Recorder) failover(o *Outage, down time.Duration) Failover {
 		}
 	})
 	if o.Served {
-		f.NoPrincipalMS = pointer(ms(o.Serving - down))
+		f.NoPrincipalMS = new(ms(o.Serving - down))
 	}
 	if found {
-		f.ResumeMS = pointer(ms(resumed - o.Serving))
+		f.ResumeMS = new(ms(resumed - o.Serving))
 	}
 	return f
 }
-
-func pointer[T any](v T) *T { return &v }
 
 // ms is a time in milliseconds, to the microsecond.
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

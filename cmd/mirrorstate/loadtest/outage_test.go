@@ -168,9 +168,11 @@ func TestAddFailovers_EachByItsOwnAnswers(t *testing.T) {
 	for ms := 1; ms < 8900; ms += 10 { // the driver has found the new principal long before
 		quick.Add(Sample{Due: at(ms), Sent: at(ms), Done: at(ms + 1)})
 	}
-	results := []*Result{{}, {}}
-	addFailovers(results, []*Recorder{slow, quick}, []Outage{{Kind: kindCrash, At: at(0), Until: at(9900), Serving: at(8940), Served: true, Next: time.Hour}})
-	f := results[0].Failovers[0]
+	r := NewReport(20 * second)
+	r.Add(viaHTTP, slow, Integrity{}, 20*second, 20*second)
+	r.Add(viaDriver, quick, Integrity{}, 20*second, 20*second)
+	r.Finish([]Outage{{Kind: kindCrash, At: at(0), Until: at(9900), Serving: at(8940), Served: true, Next: time.Hour}}, true)
+	f := r.Vias[viaHTTP].Failovers[0]
 	if *f.NoPrincipalMS != 8938 || f.ResumeMS == nil || *f.ResumeMS != 10 {
 		t.Errorf("%v ms without a principal, resumed after %v; want 8938 and 10", *f.NoPrincipalMS, f.ResumeMS)
 	}

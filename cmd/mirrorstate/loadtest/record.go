@@ -109,6 +109,35 @@ func (r *Recorder) count(s *Sample) {
 	}
 }
 
+// Totals is what one via's requests were, of those that were due while it was measured.
+type Totals struct {
+	Requests, Failed, Busy, Gone int64
+	InTime                       int64              // answers that came before the end
+	Problems                     map[string]int64   // failures by name
+	Latency                      Latency            // of the answers
+	ByCall                       map[string]Latency // of those calls that there were
+	Late                         *Latency           // how late requests were sent that a client waited for; nil: none
+}
+
+// Totals gives the totals so far. The map of problems is the caller's.
+func (r *Recorder) Totals() Totals {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := Totals{
+		Requests: r.requests, Failed: r.failed, Busy: r.busy, Gone: r.gone, InTime: r.inTime,
+		Problems: maps.Clone(r.problems), Latency: r.total.latency(), ByCall: map[string]Latency{},
+	}
+	for v := range verbs {
+		if r.byVerb[v].h.TotalCount() > 0 {
+			t.ByCall[v.String()] = r.byVerb[v].latency()
+		}
+	}
+	if r.early.h.TotalCount() > 0 {
+		t.Late = new(r.early.latency())
+	}
+	return t
+}
+
 // flows notes when the request came in and went out.
 func (r *Recorder) flows(s *Sample) {
 	came, went := r.stepOf(s.Due), r.stepOf(s.Done)
@@ -196,7 +225,7 @@ func (r *Recorder) calm(list []Outage) *Latency {
 	if calm.h.TotalCount() == 0 {
 		return nil
 	}
-	return pointer(calm.latency())
+	return new(calm.latency())
 }
 
 // samples calls f with every sample that is kept. f must not call the recorder.
@@ -220,8 +249,8 @@ type Interval struct {
 	P50, P90, P99, Max float64       // their latencies in milliseconds
 }
 
-// Timeline is the run step by step, without the warm-up.
-func (r *Recorder) Timeline() []Interval {
+// Timeline is the run step by step, without the warm-up, until measuring ended.
+func (r *Recorder) Timeline(ended time.Duration) []Interval {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	spreads := maps.Clone(r.settled)
@@ -235,7 +264,7 @@ func (r *Recorder) Timeline() []Interval {
 		}
 	}
 	var line []Interval
-	for step := range int(r.length / r.step) {
+	for step := range int(min(ended, r.length) / r.step) {
 		f, q := r.flow[step], spreads[step]
 		waiting += f.due - f.answered - f.failed
 		line = append(line, Interval{

@@ -23,7 +23,7 @@ func TestRecorder_Totals(t *testing.T) {
 	for range 3 {
 		r.Add(Sample{Due: time.Second, Done: time.Hour, Fate: Failed, Problem: "no-principal"})
 	}
-	res := r.result(Integrity{}, 10*time.Second, 10*time.Second)
+	res := newResult(r, Integrity{}, 10*time.Second, 10*time.Second)
 	if res.Requests != 1005 || res.Failed != 3 || res.FailedByProblem["no-principal"] != 3 || res.Busy != 1 || res.Gone != 1 {
 		t.Errorf("counted %+v", res)
 	}
@@ -57,7 +57,7 @@ func TestRecorder_Timeline(t *testing.T) {
 		r.Add(sampled(due, took))
 	}
 	r.Add(Sample{Due: 4 * time.Second, Done: 4 * time.Second, Fate: Failed})
-	line := r.Timeline()
+	line := r.Timeline(r.length)
 	if len(line) != 50 {
 		t.Fatalf("%d steps in 5 s", len(line))
 	}
@@ -86,14 +86,14 @@ func TestRecorder_Settle(t *testing.T) {
 			r.Add(sampled(time.Duration(second)*time.Second, 7*time.Millisecond))
 		}
 	}
-	before := r.Timeline()
+	before := r.Timeline(r.length)
 	r.Settle(300*time.Second, func(from, to time.Duration) bool { return from >= 100*time.Second && to <= 110*time.Second })
 	kept := 0
 	r.samples(func(*Sample) { kept++ })
 	if kept != (10+59)*10 {
 		t.Errorf("%d samples are kept, want those of 10 s and of the 59 that began less than a minute ago", kept)
 	}
-	after := r.Timeline()
+	after := r.Timeline(r.length)
 	for i := range before {
 		if before[i] != after[i] {
 			t.Fatalf("step %d was %+v and is %+v", i, before[i], after[i])

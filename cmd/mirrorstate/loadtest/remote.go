@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/rpc"
 	"sync"
@@ -176,27 +175,3 @@ func (r *remoteLoad) ReadBack(context.Context) (found Integrity) {
 
 // Clean implements engine.
 func (r *remoteLoad) Clean(context.Context) { _ = r.call("Clean", 0, nil) }
-
-// stockTime bounds the first connection.
-const stockTime = 20 * time.Second
-
-// openStatement opens the store of via statement.
-func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
-	s, err := connectStock(ctx, spec, spec.Task.App, spec.Task.Clients)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s, func() { _ = s.Close() }, nil
-}
-
-// connectStock is openStock with a limit to its patience.
-func connectStock(ctx context.Context, spec Spec, app string, clients int) (s *stock, err error) {
-	err = within(ctx, stockTime, func(ctx context.Context) (err error) {
-		s, err = openStock(ctx, spec.Connection, app, clients)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
-	}
-	return s, nil
-}

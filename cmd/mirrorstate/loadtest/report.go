@@ -23,10 +23,48 @@ type Report struct {
 	Findings    []string        `json:"findings,omitempty"`  // why it counts as failed; empty: it does not
 	Notes       []string        `json:"notes,omitempty"`     // what a reader should know
 
-	order   []string // of the vias
-	results map[string]*Result
-	held    []int // by step of the timeline: the most calls that the server held
-	step    time.Duration
+	// Held is the most calls that the server held, by step of the timeline. Nil: unknown.
+	Held []int `json:"-"`
+
+	order     []string // of the vias
+	results   map[string]*Result
+	recorders map[string]*Recorder
+	step      time.Duration
+}
+
+// NewReport begins the report of a run that is measured for so long.
+func NewReport(length time.Duration) *Report {
+	return &Report{results: map[string]*Result{}, recorders: map[string]*Recorder{}, step: timelineStep(length)}
+}
+
+// Step is how long a step of the timeline is.
+func (r *Report) Step() time.Duration { return r.step }
+
+// Add adds what was measured of a via. The recorder takes no more; measured is how long the
+// via was under load, and ended when that was over.
+func (r *Report) Add(name string, rec *Recorder, found Integrity, measured, ended time.Duration) {
+	r.order = append(r.order, name)
+	r.recorders[name] = rec
+	r.results[name] = newResult(rec, found, measured, ended)
+}
+
+// Finish adds what the outages cost each via that was added, and makes the first via's result the
+// report's. compared says that vias were named.
+func (r *Report) Finish(list []Outage, compared bool) {
+	for _, name := range r.order {
+		addFailovers(r.results[name], r.recorders[name], list)
+	}
+	r.Result = *r.results[r.order[0]]
+	if compared {
+		r.Vias = r.results
+	}
+}
+
+// Each calls f with the result of each via, in their order.
+func (r *Report) Each(f func(name string, res *Result)) {
+	for _, name := range r.order {
+		f(name, r.results[name])
+	}
 }
 
 // Offered is the load that was asked for.
@@ -66,18 +104,6 @@ type Result struct {
 	timeline []Interval
 }
 
-// Failover is what one failover cost.
-type Failover struct {
-	Kind           string   `json:"kind"`
-	Partner        string   `json:"partner,omitempty"` // whom it happened to
-	AtS            float64  `json:"at_s"`
-	NoPrincipalMS  *float64 `json:"no_principal_ms"` // null: nobody served again
-	LongestStallMS float64  `json:"longest_stall_ms"`
-	ResumeMS       *float64 `json:"resume_ms"` // null: nothing was answered after
-	Failed         int64    `json:"failed"`
-	Refused        string   `json:"refused,omitempty"` // why it was not made
-}
-
 // Spread is quantiles of a few numbers.
 type Spread struct {
 	P50 float64 `json:"p50"`
@@ -95,59 +121,57 @@ func spreadOf(values []float64) *Spread {
 	return &Spread{P50: rank(0.5), P99: rank(0.99), Max: values[len(values)-1]}
 }
 
-// offered is the load of the options.
-func (o *Options) offered() Offered {
-	return Offered{
-		Rate: o.Rate, Clients: o.Clients, Preset: o.Preset, Mix: o.Mix.String(), Size: o.Size.String(), Sessions: o.Sessions,
-		ThinkMS: ms(o.Think), TimeoutMS: ms(o.Timeout), WarmupS: seconds(o.Warmup), DurationS: seconds(o.Duration), Seed: o.Seed,
-	}
-}
-
-// result reads a recorder that takes no more. measured is how long its via was under load,
+// newResult reads a recorder that takes no more. measured is how long its via was under load,
 // and ended when that was over.
-func (r *Recorder) result(found Integrity, measured, ended time.Duration) *Result {
-	res := &Result{Integrity: found, Seconds: seconds(measured), LatencyByCall: map[string]Latency{}, Failovers: []Failover{}}
-	res.timeline = r.Timeline()[:min(ended, r.length)/r.step]
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	res.Requests, res.Failed, res.Busy, res.Gone = r.requests, r.failed, r.busy, r.gone
-	res.FailedByProblem, res.LatencyMS = r.problems, r.total.latency()
-	for v := range verbs {
-		if r.byVerb[v].h.TotalCount() > 0 {
-			res.LatencyByCall[v.String()] = r.byVerb[v].latency()
-		}
-	}
-	if r.early.h.TotalCount() > 0 {
-		res.StartedLateMS = pointer(r.early.latency())
+func newResult(r *Recorder, found Integrity, measured, ended time.Duration) *Result {
+	t := r.Totals()
+	res := &Result{
+		Requests: t.Requests, Failed: t.Failed, FailedByProblem: t.Problems, Seconds: seconds(measured), LatencyMS: t.Latency,
+		Failovers: []Failover{}, Integrity: found, Busy: t.Busy, Gone: t.Gone, LatencyByCall: t.ByCall, StartedLateMS: t.Late,
+		timeline: r.Timeline(ended),
 	}
 	if measured > 0 {
-		res.Throughput = float64(r.inTime) / measured.Seconds()
+		res.Throughput = float64(t.InTime) / measured.Seconds()
 	}
 	return res
 }
 
-// addFailovers adds what the outages cost each via, and how soon it was answered again.
-func addFailovers(results []*Result, recorders []*Recorder, list []Outage) {
+// addFailovers adds what the outages cost a via, and how soon it was answered again: by its own
+// answers, for another way may have found the new principal long before.
+func addFailovers(res *Result, rec *Recorder, list []Outage) {
+	var resumes []float64
 	for i := range list {
 		o := &list[i]
-		for j, r := range recorders { // each by its own answers: another way may have found the new principal long before
-			results[j].Failovers = append(results[j].Failovers, r.failover(o, r.lastAnswer(o)))
+		f := rec.failover(o, rec.lastAnswer(o))
+		res.Failovers = append(res.Failovers, f)
+		if f.ResumeMS != nil {
+			resumes = append(resumes, *f.ResumeMS)
 		}
 	}
-	for j, res := range results {
-		res.FailoverCount, res.FaultCount = counts(list)
-		if res.FailoverCount+res.FaultCount > 0 {
-			res.CalmMS = recorders[j].calm(list)
-		}
-		var resumes []float64
-		for _, f := range res.Failovers {
-			if f.ResumeMS != nil {
-				resumes = append(resumes, *f.ResumeMS)
-			}
-		}
-		res.ResumeMS = spreadOf(resumes)
+	res.FailoverCount, res.FaultCount = counts(list)
+	if res.FailoverCount+res.FaultCount > 0 {
+		res.CalmMS = rec.calm(list)
 	}
+	res.ResumeMS = spreadOf(resumes)
 }
+
+// Tolerance is how much of what went wrong does not make the run a failure: by name of
+// the finding, the most there may be.
+type Tolerance map[string]int64
+
+// The findings that make a run a failure.
+const (
+	findFailed      = "failed"      // requests
+	findLost        = "lost"        // acknowledged writes
+	findGranted     = "granted"     // locks, twice
+	findResurrected = "resurrected" // sessions that came back after their removal
+	findGhost       = "ghost"       // writes that were refused, and took effect
+	findDamaged     = "damaged"     // items that nobody wrote
+	findUnread      = "unread"      // sessions that could not be read back
+	findRefused     = "refused"     // failovers that could not be made
+)
+
+var findings = []string{findFailed, findLost, findGranted, findResurrected, findGhost, findDamaged, findUnread, findRefused}
 
 // judge says what makes the run a failure, but for what is tolerated: of the first via,
 // for the others are there to be compared with.
@@ -187,33 +211,6 @@ func (r *Report) judge(t Tolerance, limits Limits) {
 		r.Findings = append(r.Findings, "no request was answered")
 	}
 }
-
-// note adds what a reader should know.
-func (r *Report) note(run *run) {
-	if r.Interrupted {
-		r.Notes = append(r.Notes, fmt.Sprintf("interrupted after %.1f s: this is what was measured until then", r.Seconds))
-	}
-	for _, m := range run.made {
-		if m.Left != "" {
-			r.Notes = append(r.Notes, fmt.Sprintf("the fault %s on partner %s was not lifted: %s", m.Kind, m.Partner, m.Left))
-		}
-	}
-	for _, name := range r.order {
-		if n := r.results[name].FailedByProblem[notStarted]; n > 0 {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s: for %d visits no client was free until %v after the end: the server is slower than --rate %g, or --clients %d were too few",
-				name, n, catchUp, run.Rate, run.Clients))
-		}
-	}
-	if r.StartedLateMS != nil && r.StartedLateMS.P90 > lateGenerator {
-		r.Notes = append(r.Notes, fmt.Sprintf("the generator itself started requests late (one in ten by %s or more): this machine is busy, and part of the latencies is its own", shortMS(r.StartedLateMS.P90)))
-	}
-	if run.operator == nil {
-		r.Notes = append(r.Notes, "without --admin no failover is recognised")
-	}
-}
-
-// lateGenerator is from what lateness of one request in ten on that is said, in milliseconds.
-const lateGenerator = 2
 
 // worst names the commonest problems.
 func worst(problems map[string]int64) string {

@@ -17,44 +17,33 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // madeUp is a report of a run that nobody made: 20 s of 100 requests/s, a planned failover
 // at 5 s and a crash at 12 s. Way drop fails whoever meets either.
 func madeUp(compared bool) *Report {
-	r := &Report{
-		Version: "v0.0.0", Tested: Tested{
-			Host: "web1, linux/amd64, 2 processors", Targets: []string{"http://10.0.0.5:8080"}, Server: "v0.0.0", Topology: "mirroring", Schema: "extended", Safety: "FULL",
-			Epoch: &BeforeAfter{7, 9}, Principal: &FromTo{"a", "a"},
-		}, Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), step: 100 * time.Millisecond, results: map[string]*Result{},
-		Load:      Offered{Rate: 100, Clients: 64, Preset: "web", Mix: "lock=60,read=35,touch=5", Size: "512..8192", Sessions: 100, ThinkMS: 5, TimeoutMS: 40_000, WarmupS: 2, DurationS: 20, Seed: 1},
-		Processes: map[string]Cost{"generator": {0.12, 30}, "http": {0.15, 48}, "pair": {0.2, 70}},
+	r := NewReport(20 * time.Second)
+	r.Version, r.Began = "v0.0.0", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.Tested = Tested{
+		Host: "web1, linux/amd64, 2 processors", Targets: []string{"http://10.0.0.5:8080"}, Server: "v0.0.0", Topology: "mirroring", Schema: "extended", Safety: "FULL",
+		Epoch: &BeforeAfter{7, 9}, Principal: &FromTo{"a", "a"},
 	}
+	r.Load = Offered{Rate: 100, Clients: 64, Preset: "web", Mix: "lock=60,read=35,touch=5", Size: "512..8192", Sessions: 100, ThinkMS: 5, TimeoutMS: 40_000, WarmupS: 2, DurationS: 20, Seed: 1}
+	r.Processes = map[string]Cost{"generator": {0.12, 30}, "http": {0.15, 48}, "pair": {0.2, 70}}
 	list := []Outage{
 		{Kind: kindManual, Partner: "a", At: 5 * time.Second, Until: 9 * time.Second, Next: 12 * time.Second, Serving: 5*time.Second + 8*time.Millisecond, Served: true},
 		{Kind: kindCrash, Partner: "b", At: 12 * time.Second, Until: 20 * time.Second, Next: time.Hour, Serving: 13 * time.Second, Served: true},
 	}
-	add := func(name string, drops bool) *Recorder {
+	names := []string{viaHTTP}
+	if compared {
+		names = append(names, viaDriver)
+	}
+	for i, name := range names {
 		rec := NewRecorder(20 * time.Second)
-		for i := range 2000 {
-			rec.Add(madeUpSample(time.Duration(i)*10*time.Millisecond, list, drops))
+		for n := range 2000 {
+			rec.Add(madeUpSample(time.Duration(n)*10*time.Millisecond, list, name == viaDriver))
 		}
-		r.order = append(r.order, name)
-		return rec
+		r.Add(name, rec, Integrity{AcknowledgedWrites: 700, ReadBack: 100, UnknownOutcomes: int64(i) * 7}, 20*time.Second, 20*time.Second)
 	}
-	recorders := []*Recorder{add(viaHTTP, false)}
-	if compared {
-		recorders = append(recorders, add(viaDriver, true))
-	}
-	var results []*Result
-	for i, rec := range recorders {
-		found := Integrity{AcknowledgedWrites: 700, ReadBack: 100, UnknownOutcomes: int64(i) * 7}
-		results = append(results, rec.result(found, 20*time.Second, 20*time.Second))
-		r.results[r.order[i]] = results[i]
-	}
-	addFailovers(results, recorders, list)
-	r.Result = *results[0]
-	if compared {
-		r.Vias = r.results
-	}
-	r.held = make([]int, 200)
+	r.Finish(list, compared)
+	r.Held = make([]int, 200)
 	for i := 121; i < 130; i++ {
-		r.held[i] = 10 * (i - 120)
+		r.Held[i] = 10 * (i - 120)
 	}
 	r.judge(Tolerance{}, Limits{MaxStall: 2 * time.Second, MaxP99: 50 * time.Millisecond})
 	return r
@@ -181,9 +170,10 @@ func TestReport_Judge(t *testing.T) {
 
 // A run that was over before anything was measured has a report, too.
 func TestReport_Empty(t *testing.T) {
-	rec := NewRecorder(time.Minute)
-	r := &Report{step: timelineStep(time.Minute), Interrupted: true, order: []string{viaHTTP}, results: map[string]*Result{viaHTTP: rec.result(Integrity{}, 0, 0)}}
-	r.Result = *r.results[viaHTTP]
+	r := NewReport(time.Minute)
+	r.Interrupted = true
+	r.Add(viaHTTP, NewRecorder(time.Minute), Integrity{}, 0, 0)
+	r.Finish(nil, false)
 	r.judge(Tolerance{}, Limits{})
 	var text, page bytes.Buffer
 	if err := errors.Join(r.Write(&text), r.WriteHTML(&page)); err != nil {

@@ -26,7 +26,7 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 		err = errors.Join(err, ended)
 	}()
 	if s.operator != nil {
-		if err := s.operator.check(ctx, o.Failovers); err != nil {
+		if err := checkKinds(ctx, s.operator, o.Failovers); err != nil {
 			return nil, err
 		}
 	}
@@ -49,7 +49,7 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 		}
 	}
 	r := &run{Options: o, stage: s, progress: progress, tested: tested(&o)}
-	r.tested.before(ctx, s.observer())
+	askBefore(ctx, &r.tested, s.observer())
 	r.measure(ctx)
 	return r.report(ctx, env.Version), nil
 }
@@ -200,36 +200,24 @@ func (r *run) report(ctx context.Context, version string) *Report {
 	interrupted := ctx.Err() != nil
 	r.shareCosts()
 	ctx = context.WithoutCancel(ctx)
-	r.tested.after(ctx, r.observer())
+	askAfter(ctx, &r.tested, r.observer())
 	r.progress.say("reading every session back")
-	rep := &Report{
-		Version: version, Tested: r.tested, Began: r.clock.zero.UTC(), Interrupted: interrupted, Load: r.offered(), Processes: r.costs,
-		results: map[string]*Result{}, step: timelineStep(r.Duration),
-	}
-	var (
-		results   []*Result
-		recorders []*Recorder
-	)
+	rep := NewReport(r.Duration)
+	rep.Version, rep.Tested, rep.Began, rep.Interrupted = version, r.tested, r.clock.zero.UTC(), interrupted
+	rep.Load, rep.Processes = r.offered(), r.costs
 	for _, v := range r.vias {
 		found := v.ReadBack(ctx)
 		if r.foreign {
 			v.Clean(ctx)
 		}
-		results = append(results, v.recorder.result(found, r.measured(v.name), r.ended))
-		recorders = append(recorders, v.recorder)
-		rep.order = append(rep.order, v.name)
-		rep.results[v.name] = results[len(results)-1]
+		rep.Add(v.name, v.recorder, found, r.measured(v.name), r.ended)
 	}
-	addFailovers(results, recorders, outages(r.made, r.events(), r.servers, r.ended))
-	rep.Result = *results[0]
-	if r.Compared {
-		rep.Vias = rep.results
-	}
+	rep.Finish(outages(r.made, r.events(), r.servers, r.ended), r.Compared)
 	if r.proxy != nil {
-		rep.held = r.proxy.Held(r.clock, rep.step, r.ended)
+		rep.Held = r.proxy.Held(r.clock, rep.Step(), r.ended)
 	}
 	rep.judge(r.Tolerate, r.Limits)
-	rep.note(r)
+	r.note(rep)
 	return rep
 }
 
@@ -240,3 +228,31 @@ func (r *run) measured(name string) time.Duration {
 	}
 	return r.ended
 }
+
+// note adds what a reader should know.
+func (r *run) note(rep *Report) {
+	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
+	if rep.Interrupted {
+		add("interrupted after %.1f s: this is what was measured until then", rep.Seconds)
+	}
+	for _, m := range r.made {
+		if m.Left != "" {
+			add("the fault %s on partner %s was not lifted: %s", m.Kind, m.Partner, m.Left)
+		}
+	}
+	rep.Each(func(name string, res *Result) {
+		if n := res.FailedByProblem[notStarted]; n > 0 {
+			add("%s: for %d visits no client was free until %v after the end: the server is slower than --rate %g, or --clients %d were too few",
+				name, n, catchUp, r.Rate, r.Clients)
+		}
+	})
+	if rep.StartedLateMS != nil && rep.StartedLateMS.P90 > lateGenerator {
+		add("the generator itself started requests late (one in ten by %s or more): this machine is busy, and part of the latencies is its own", shortMS(rep.StartedLateMS.P90))
+	}
+	if r.operator == nil {
+		add("without --admin no failover is recognised")
+	}
+}
+
+// lateGenerator is from what lateness of one request in ten on that is said, in milliseconds.
+const lateGenerator = 2

@@ -42,25 +42,25 @@ func openStock(ctx context.Context, dsn, app string, connections int) (*stock, e
 	return s, nil
 }
 
+// connectTime bounds the first connection.
+const connectTime = 20 * time.Second
+
+// connectStock is openStock with a limit to its patience.
+func connectStock(ctx context.Context, dsn, app string, connections int) (s *stock, err error) {
+	err = within(ctx, connectTime, func(ctx context.Context) (err error) {
+		s, err = openStock(ctx, dsn, app, connections)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return s, nil
+}
+
 // Close closes the connections.
 func (s *stock) Close() error { return s.db.Close() }
 
 func (s *stock) key(ref session.Ref) string { return string(ref.ID) + s.suffix }
-
-// bareError is a failure of the driver. Nobody knows whether the call was applied.
-type bareError struct {
-	name string
-	err  error
-}
-
-// Error implements error.
-func (e *bareError) Error() string { return e.err.Error() }
-
-// Unwrap gives the driver's error.
-func (e *bareError) Unwrap() error { return e.err }
-
-// Outcome implements what session.OutcomeOf looks for.
-func (e *bareError) Outcome() session.Outcome { return session.Unknown }
 
 // bare names an error of the driver by SQL Server's number, where it has one: the first of its answer, as in .NET.
 func bare(err error) error {
@@ -71,9 +71,9 @@ func bare(err error) error {
 		if len(e.All) > 0 {
 			e = e.All[0]
 		}
-		return &bareError{fmt.Sprintf("sql-%d", e.Number), err}
+		return &problemError{fmt.Sprintf("sql-%d", e.Number), err}
 	}
-	return &bareError{"connection", err}
+	return &problemError{"connection", err}
 }
 
 // read calls one of the two procedures that read.

@@ -140,7 +140,7 @@ func TestRun_AsksForFailovers(t *testing.T) {
 	r := loaded(t, f)
 	around(t, r, kindManual)
 	held := 0
-	for _, n := range r.held {
+	for _, n := range r.Held {
 		held = max(held, n)
 	}
 	if held != 3 {

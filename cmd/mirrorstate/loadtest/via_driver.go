@@ -29,7 +29,7 @@ func driverHandler(s *stock) http.Handler {
 			}
 			ref := session.Ref{ID: session.ID(r.PathValue("id"))}
 			item, err := call(ctx, ref, r, body, w.Header())
-			if _, failed := errors.AsType[*bareError](err); failed {
+			if _, failed := errors.AsType[*problemError](err); failed {
 				item, err = call(ctx, ref, r, body, w.Header()) // the one retry
 			}
 			answerBare(w, item, err)
@@ -72,7 +72,7 @@ func driverHandler(s *stock) http.Handler {
 
 // answerBare answers as plainly as can be.
 func answerBare(w http.ResponseWriter, item []byte, err error) {
-	switch e, failed := errors.AsType[*bareError](err); {
+	switch e, failed := errors.AsType[*problemError](err); {
 	case errors.Is(err, session.ErrNotFound):
 		w.WriteHeader(http.StatusNotFound)
 	case errors.Is(err, session.ErrLocked):
@@ -130,7 +130,7 @@ func (d *driverStore) do(ctx context.Context, method string, ref session.Ref, re
 	if p := resp.Header.Get("Problem"); p != "" {
 		name = p
 	}
-	return nil, nil, &bareError{name, fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(body))}
+	return nil, nil, &problemError{name, fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(body))}
 }
 
 // lostError is a request without an answer.
@@ -139,7 +139,7 @@ func lostError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		name = "time-out"
 	}
-	return &bareError{name, err}
+	return &problemError{name, err}
 }
 
 // Get implements session.Store.
@@ -197,9 +197,10 @@ func (d *driverStore) Touch(ctx context.Context, ref session.Ref, _ session.Oper
 	return out, err
 }
 
-// serveDriver is the role of via driver.
-func serveDriver(ctx context.Context, spec Spec, announce func(Ready)) error {
-	s, err := connectStock(ctx, spec, spec.App, spec.Clients)
+// serveDriver serves that handler on the pair of a driver's connection string until ctx ends, on a
+// port of its own, and calls announce with its URL when it listens.
+func serveDriver(ctx context.Context, dsn, app string, clients int, announce func(url string)) error {
+	s, err := connectStock(ctx, dsn, app, clients)
 	if err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func serveDriver(ctx context.Context, spec Spec, announce func(Ready)) error {
 	server := &http.Server{Handler: driverHandler(s), ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	announce(Ready{API: "http://" + ln.Addr().String()})
+	announce("http://" + ln.Addr().String())
 	if err := server.Serve(ln); ctx.Err() == nil {
 		return err
 	}

@@ -3,12 +3,9 @@ package loadtest
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/proxy/client"
@@ -87,44 +84,4 @@ func (f *fleet) Remove(ctx context.Context, ref session.Ref, lock session.Lock, 
 // Touch implements session.Store.
 func (f *fleet) Touch(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, error) {
 	return f.next().Touch(ctx, ref, op)
-}
-
-// lookTime bounds the first look at a target.
-const lookTime = 10 * time.Second
-
-// look makes sure that a target is a session API: it must say, in the words of the
-// contract, that it has no session of an id that was just made up.
-func look(ctx context.Context, c *client.Client, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	app := session.Application{Name: appName(viaHTTP)}.WithDefaults()
-	_, err := c.Get(ctx, session.Ref{App: &app, ID: session.NewID()}, session.GetOptions{Peek: true})
-	e, ok := errors.AsType[*client.Error](err)
-	switch {
-	case ok && (e.Name == "session-not-found" || e.Name == "no-principal" || e.Name == "overloaded"):
-		return nil
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("--target %s: nobody listens there; start mirrorstate serve, or name another address", target)
-	case ok && (e.Name == "unauthorized" || e.Name == "forbidden"):
-		return usage("--target %s does not let this in: %s; make a key with mirrorstate key new load --app '*' --operator --config FILE --out load.key, and name its file with --key-file", target, e.Detail)
-	case ok && e.Name == "unknown-application":
-		return usage("--target %s knows no application %s: add loadtest: {name: %[2]s} below its apps and send it SIGHUP, or set apps_open: true", target, app.Name)
-	case ok && e.Status == 0:
-		return fmt.Errorf("--target %s does not answer: %v", target, err)
-	}
-	return usage("--target %s is no mirrorstate: asked for a session that is not there it answers %s; give the URL of a session API", target, strange(err))
-}
-
-// appName is the application whose sessions a load uses.
-func appName(via string) string { return "/loadtest/" + via }
-
-// strange is an answer of somebody else's, in short.
-func strange(err error) string {
-	if e, ok := errors.AsType[*client.Error](err); ok {
-		return fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
-	}
-	if err == nil {
-		return "200 OK"
-	}
-	return err.Error()
 }

@@ -3,12 +3,8 @@ package loadtest
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/mirrorstate/mirrorstate/config"
 )
 
 // Workload is what the clients do to the sessions.
@@ -86,76 +82,3 @@ func (r Range) String() string { return fmt.Sprintf("%d..%d", r.Min, r.Max) }
 
 // draw chooses a size; every one is as likely.
 func (r Range) draw(random *rand.Rand) int { return r.Min + random.IntN(r.Max-r.Min+1) }
-
-// workload is the preset, or the mix, with what else was said.
-func (f *Flags) workload() (Workload, error) {
-	w, err := parseMix(f.Mix)
-	if err != nil {
-		return w, err
-	}
-	if f.Size != "" {
-		if w.Size, err = parseSize(f.Size); err != nil {
-			return w, err
-		}
-	}
-	if f.Sessions != 0 {
-		w.Sessions = f.Sessions
-	}
-	if f.Think >= 0 {
-		w.Think = f.Think
-	}
-	return w, nil
-}
-
-// parseMix reads a preset's name, or weights. The rest of a workload made of weights is web's.
-func parseMix(s string) (Workload, error) {
-	for _, p := range presets {
-		if s == p.Preset || s == "" {
-			p.Mix = slices.Clone(p.Mix)
-			return p, nil
-		}
-	}
-	w := presets[0]
-	w.Preset, w.Mix = "", nil
-	for part := range strings.SplitSeq(s, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		weight, err := strconv.Atoi(value)
-		switch {
-		case !slices.Contains(visitNames, name):
-			return w, usage("--mix %q: give web, read-mostly or cart, or weights of %s, such as lock=60,read=35,touch=5", name, strings.Join(visitNames, ", "))
-		case err != nil || weight < 0 || weight > 1_000_000:
-			return w, usage("--mix %s=%s: give a weight, such as %s=60", name, value, name)
-		case slices.ContainsFunc(w.Mix, func(s Share) bool { return s.Visit == name }):
-			return w, usage("--mix names %s twice", name)
-		case weight > 0:
-			w.Mix = append(w.Mix, Share{name, weight})
-		}
-	}
-	if len(w.Mix) == 0 {
-		return w, usage("--mix %s: nothing would be done; give one of them a weight above 0", s)
-	}
-	return w, nil
-}
-
-// parseSize reads MIN..MAX, or one size.
-func parseSize(s string) (Range, error) {
-	low, high, two := strings.Cut(s, "..")
-	if !two {
-		high = low
-	}
-	var r Range
-	for _, bound := range []struct {
-		text string
-		to   *int
-	}{{low, &r.Min}, {high, &r.Max}} {
-		n, err := config.ParseSize(bound.text)
-		if err != nil || n < minItem || n > maxItem {
-			return r, usage("--size %q: give bytes from %d to %d, such as 512..8192", s, minItem, maxItem)
-		}
-		*bound.to = int(n)
-	}
-	if r.Min > r.Max {
-		return r, usage("--size %q: the smaller one comes first", s)
-	}
-	return r, nil
-}

@@ -33,7 +33,7 @@ func problem(err error) string {
 			return p.name
 		}
 	}
-	if e, ok := errors.AsType[*bareError](err); ok {
+	if e, ok := errors.AsType[*problemError](err); ok {
 		return e.name
 	}
 	if errors.Is(err, session.ErrOutcomeUnknown) && !isClients(err) {
@@ -54,21 +54,17 @@ func isClients(err error) bool {
 	return is
 }
 
-// judge says what became of a call that met a session, from its error. What the ledger can
-// explain is an answer; everything else is a failure: a session that nobody has
-// removed must be there, and a lock that nobody holds must be granted.
-func (e *Entry) judge(v view, err error) (Fate, string) {
-	switch {
-	case err == nil:
-		return Answered, ""
-	case errors.Is(err, session.ErrNotFound):
-		if e.Missing() {
-			return Gone, ""
-		}
-	case errors.Is(err, session.ErrLocked):
-		if e.Contended(v) {
-			return Busy, ""
-		}
-	}
-	return Failed, problem(err)
+// problemError is a failure of the driver. Nobody knows whether the call was applied.
+type problemError struct {
+	name string
+	err  error
 }
+
+// Error implements error.
+func (e *problemError) Error() string { return e.err.Error() }
+
+// Unwrap gives the driver's error.
+func (e *problemError) Unwrap() error { return e.err }
+
+// Outcome implements what session.OutcomeOf looks for.
+func (e *problemError) Outcome() session.Outcome { return session.Unknown }
