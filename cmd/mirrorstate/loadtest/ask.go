@@ -21,7 +21,7 @@ func tested(o *Options) Tested {
 }
 
 // observer is who tells of the pair: the proxy on it, which knows its schema and epoch, or whoever else.
-func (s *stage) observer() *operator {
+func (s *system) observer() *operator {
 	if s.proxy != nil {
 		return &s.proxy.operator
 	}

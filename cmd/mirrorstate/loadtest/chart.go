@@ -188,16 +188,16 @@ func (c *chart) bar(class string, from, to time.Duration, low, high float64) {
 	c.put(`<rect class="%s" x="%.2f" y="%.1f" width="%.2f" height="%.1f"/>`, class, x, y, max(0.6, c.x(to)-x), max(1, c.y(low)-y))
 }
 
-// footHeight is how high a mark at the foot of a plot is.
-const footHeight = 10
+// footMarkHeight is how high a mark at the foot of a plot is.
+const footMarkHeight = 10
 
-// foot marks a time at the foot of the plot, so that it is seen whatever the scale.
-func (c *chart) foot(class string, from, to time.Duration) {
-	c.put(`<rect class="%s" x="%.2f" y="%.1f" width="%.2f" height="%d"/>`, class, c.x(from), c.bottom()-footHeight, max(2, c.x(to)-c.x(from)), footHeight)
+// footMark marks a time at the foot of the plot, so that it is seen whatever the scale.
+func (c *chart) footMark(class string, from, to time.Duration) {
+	c.put(`<rect class="%s" x="%.2f" y="%.1f" width="%.2f" height="%d"/>`, class, c.x(from), c.bottom()-footMarkHeight, max(2, c.x(to)-c.x(from)), footMarkHeight)
 }
 
-// hint shows words while the pointer is over a time.
-func (c *chart) hint(from, to time.Duration, words string) {
+// tooltip shows words while the pointer is over a time.
+func (c *chart) tooltip(from, to time.Duration, words string) {
 	x := c.x(from)
 	c.put(`<rect class="hint" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`,
 		x, c.top, max(1, c.x(to)-x), c.bottom()-c.top, template.HTMLEscapeString(words))

@@ -89,7 +89,7 @@ func (c *child) drain() {
 func startChild(ctx context.Context, program []string, spec Spec, stderr io.Writer) (*child, error) {
 	c := &child{role: spec.Role, errs: &lastLines{}}
 	c.cmd = exec.Command(program[0], program[1:]...)
-	c.cmd.SysProcAttr = apart()
+	c.cmd.SysProcAttr = ownGroup()
 	c.cmd.Stderr = c.errs
 	if spec.Verbose {
 		c.cmd.Stderr = io.MultiWriter(c.errs, stderr)
@@ -108,14 +108,14 @@ func startChild(ctx context.Context, program []string, spec Spec, stderr io.Writ
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.cmd.Process.Kill() }) // it may have ended
 	defer stop()
-	if err := c.greet(spec); err != nil {
+	if err := c.handshake(spec); err != nil {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
 }
 
-// greet tells the child what it is, and hears where it is.
-func (c *child) greet(spec Spec) error {
+// handshake tells the child what it is, and hears where it is.
+func (c *child) handshake(spec Spec) error {
 	line, err := json.Marshal(spec)
 	if err == nil {
 		_, err = c.stdin.Write(append(line, '\n'))
@@ -190,7 +190,7 @@ func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	life := &lifeline{in: from, over: cancel}
+	life := &parentInput{in: from, over: cancel}
 	defer life.done()
 	if open := roles.Store[spec.Role]; open != nil {
 		return serveStore(ctx, spec, open, life, out)
@@ -211,8 +211,8 @@ func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) err
 	return <-served
 }
 
-// lifeline is a child's standard input, whose end is the child's.
-type lifeline struct {
+// parentInput is a child's standard input, whose end is the child's.
+type parentInput struct {
 	in   io.Reader
 	over func()
 	once sync.Once
@@ -220,7 +220,7 @@ type lifeline struct {
 }
 
 // Read implements io.Reader.
-func (l *lifeline) Read(b []byte) (int, error) {
+func (l *parentInput) Read(b []byte) (int, error) {
 	n, err := l.in.Read(b)
 	if err != nil {
 		l.once.Do(func() {
@@ -232,7 +232,7 @@ func (l *lifeline) Read(b []byte) (int, error) {
 }
 
 // done says that the child has ended in order.
-func (l *lifeline) done() {
+func (l *parentInput) done() {
 	l.once.Do(func() {})
 	if l.late != nil {
 		l.late.Stop()
@@ -265,7 +265,7 @@ func serveDriverRole(ctx context.Context, spec Spec, announce func(Ready)) error
 
 // openStatement opens the store of via statement.
 func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
-	s, err := connectStock(ctx, spec.Connection, spec.Task.App, spec.Task.Clients)
+	s, err := connectProcedures(ctx, spec.Connection, spec.Task.App, spec.Task.Clients)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -25,7 +25,7 @@ func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() er
 		ended <- err
 	}()
 	c = &child{role: spec.Role, stdin: stdin, out: newOutput(stdout), errs: &lastLines{}}
-	if err := c.greet(spec); err != nil {
+	if err := c.handshake(spec); err != nil {
 		stdin.Close()
 		<-ended
 		t.Fatal(err)
@@ -120,14 +120,14 @@ func TestLoad_ShutAndOpen(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.Run(ctx, time.Now()) }()
-	if n := r.Glance().Requests; n != 0 {
+	if n := r.Recent().Requests; n != 0 {
 		t.Errorf("%d requests although it is shut", n)
 	}
 	l.Open()
 	<-first
 	l.Shut()
-	r.Glance()
-	if n := r.Glance().Requests; n != 0 {
+	r.Recent()
+	if n := r.Recent().Requests; n != 0 {
 		t.Errorf("%d requests after it was shut again", n)
 	}
 	l.Open()

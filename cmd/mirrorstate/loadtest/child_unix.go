@@ -4,5 +4,5 @@ package loadtest
 
 import "syscall"
 
-// apart keeps the terminal's interrupts from a child: they are for the parent.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// ownGroup keeps the terminal's interrupts from a child: they are for the parent.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

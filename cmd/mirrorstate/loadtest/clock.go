@@ -41,8 +41,8 @@ func sleepUntil(ctx context.Context, then time.Time) error {
 	}
 }
 
-// within bounds one call.
-func within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+// withTimeout bounds one call.
+func withTimeout(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return do(ctx)

@@ -66,8 +66,8 @@ func (r *Report) tiles() []tile {
 		{"median latency", shortMS(r.LatencyMS.P50), false},
 		{"p99 latency", shortMS(r.LatencyMS.P99), false},
 	}
-	if r.CalmMS != nil {
-		list = append(list, tile{"p99 outside failovers", shortMS(r.CalmMS.P99), false})
+	if r.OutsideMS != nil {
+		list = append(list, tile{"p99 outside failovers", shortMS(r.OutsideMS.P99), false})
 	}
 	if r.ResumeMS != nil {
 		list = append(list, tile{"resumed after, at most", shortMS(r.ResumeMS.Max), false})
@@ -77,10 +77,10 @@ func (r *Report) tiles() []tile {
 
 // panel is the charts of one via.
 type panel struct {
-	Name                   string
-	Number                 int // of its colour
-	Latency, Flow, Waiting template.HTML
-	Held                   bool
+	Name                         string
+	Number                       int // of its colour
+	Latency, Throughput, Waiting template.HTML
+	Held                         bool
 }
 
 // viaRow, failoverRow and costRow are rows of tables.
@@ -108,15 +108,15 @@ type costRow struct {
 // MS is a time for people.
 func (viaRow) MS(v float64) string { return shortMS(v) }
 
-// Calm is the p99 outside the failovers.
-func (v viaRow) Calm() string { return v.calmP99() }
+// Outside is the p99 outside the failovers.
+func (v viaRow) Outside() string { return v.outsideP99() }
 
 // N is a number for people.
 func (viaRow) N(n int64) string { return grouped(n) }
 
 // Problems is what failed, commonest first.
 func (v viaRow) Problems() string {
-	return strings.Trim(worst(v.FailedByProblem), " ()")
+	return strings.Trim(problemList(v.FailedByProblem), " ()")
 }
 
 func (r *Report) failoverRow(i int, f Failover) failoverRow {
@@ -146,7 +146,7 @@ func (r *Report) panel(name string) panel {
 	line := gather(res.timeline, 1+len(res.timeline)/chartSteps)
 	p := panel{Name: name, Number: slices.Index(vias, name)}
 	p.Latency = r.latencyChart(line, res.Failovers)
-	p.Flow = r.flowChart(line, res.Failovers)
+	p.Throughput = r.throughputChart(line, res.Failovers)
 	var held []int
 	if p.Held = name == viaHTTP && len(r.Held) > 0; p.Held {
 		held = r.Held
@@ -201,8 +201,8 @@ func (r *Report) extremes(of func(Interval) (float64, bool)) (least, most float6
 
 // The heights of the plots.
 const (
-	latencyHeight = 230
-	flowHeight    = 80
+	latencyHeight    = 230
+	throughputHeight = 80
 )
 
 // latencyChart is the latencies of what was due at each time: a band from the median to the
@@ -228,11 +228,11 @@ func (r *Report) latencyChart(line []Interval, failovers []Failover) template.HT
 	width := stepOf(line, r.step)
 	for _, i := range line {
 		if i.Failed > 0 {
-			c.foot("failed", i.At, i.At+width)
+			c.footMark("failed", i.At, i.At+width)
 		}
 	}
 	c.timeAxis()
-	r.hints(c, line)
+	r.tooltips(c, line)
 	return c.end()
 }
 
@@ -255,9 +255,9 @@ func unbroken(line []Interval) (runs [][]Interval) {
 	return runs
 }
 
-// flowChart is what was answered and what failed at each time, a second.
-func (r *Report) flowChart(line []Interval, failovers []Failover) template.HTML {
-	c := newChart(r.length(), flowHeight, 0, "answers and failures a second")
+// throughputChart is what was answered and what failed at each time, a second.
+func (r *Report) throughputChart(line []Interval, failovers []Failover) template.HTML {
+	c := newChart(r.length(), throughputHeight, 0, "answers and failures a second")
 	c.began = r.Began
 	perSecond := 1 / r.step.Seconds()
 	_, most := r.extremes(func(i Interval) (float64, bool) { return float64(i.Answered+i.Failed) * perSecond, true })
@@ -273,13 +273,13 @@ func (r *Report) flowChart(line []Interval, failovers []Failover) template.HTML 
 		c.bar("failed", i.At, i.At+width, answered, answered+failed)
 	}
 	c.timeAxis()
-	r.hints(c, line)
+	r.tooltips(c, line)
 	return c.end()
 }
 
 // waitingChart is how many requests were due and not ended, and how many the server held.
 func (r *Report) waitingChart(line []Interval, held []int, failovers []Failover) template.HTML {
-	c := newChart(r.length(), flowHeight, 0, "requests that wait")
+	c := newChart(r.length(), throughputHeight, 0, "requests that wait")
 	c.began = r.Began
 	_, most := r.extremes(func(i Interval) (float64, bool) { return float64(i.Waiting), true })
 	c.linear(most, axisNumber)
@@ -297,7 +297,7 @@ func (r *Report) waitingChart(line []Interval, held []int, failovers []Failover)
 	c.line("median", waiting)
 	c.line("held", holding)
 	c.timeAxis()
-	r.hints(c, line)
+	r.tooltips(c, line)
 	return c.end()
 }
 
@@ -309,15 +309,15 @@ func stepOf(line []Interval, step time.Duration) time.Duration {
 	return step
 }
 
-// hints are the numbers of each second, or of each step where these are longer.
-func (r *Report) hints(c *chart, line []Interval) {
+// tooltips are the numbers of each second, or of each step where these are longer.
+func (r *Report) tooltips(c *chart, line []Interval) {
 	width := stepOf(line, r.step)
 	n := max(1, int(time.Second/width))
 	if len(line)/n > chartSteps/2 {
 		return
 	}
 	for _, i := range gather(line, n) {
-		c.hint(i.At, i.At+time.Duration(n)*width, fmt.Sprintf("%s: %d answered, %d failed; p50 %s, p99 %s, worst %s; %d waiting",
+		c.tooltip(i.At, i.At+time.Duration(n)*width, fmt.Sprintf("%s: %d answered, %d failed; p50 %s, p99 %s, worst %s; %d waiting",
 			timeLabel(i.At), i.Answered, i.Failed, shortMS(i.P50), shortMS(i.P99), shortMS(i.Max), i.Waiting))
 	}
 }

@@ -28,12 +28,12 @@ func recovery(kind string) time.Duration {
 	return faultTime + 2*time.Second
 }
 
-// Made is a failover that was asked for.
-type Made struct {
-	Kind    string
-	At      time.Duration // when it was asked for, from the begin of measuring
-	Partner string        // the principal it was done to
-	Lifted  time.Duration // when the fault was lifted; 0: it had not to be
-	Refused string        // why it was not made
-	Left    string        // why the fault was not lifted
+// Attempt is a failover that was asked for.
+type Attempt struct {
+	Kind      string
+	At        time.Duration // when it was asked for, from the begin of measuring
+	Partner   string        // the principal it was done to
+	Lifted    time.Duration // when the fault was lifted; 0: it had not to be
+	Refused   string        // why it was not made
+	NotLifted string        // why the fault was not lifted
 }

@@ -101,15 +101,15 @@ type view struct {
 	entered int
 }
 
-// Begins notes that a call begins that may meet the lock.
-func (e *Entry) Begins(now time.Time) view {
+// BeginCall notes that a call begins that may meet the lock.
+func (e *Entry) BeginCall(now time.Time) view {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.viewLocked(now)
 }
 
-// Enters is Begins for a call that wants the lock.
-func (e *Entry) Enters(now time.Time) view {
+// BeginAcquire is Begins for a call that wants the lock.
+func (e *Entry) BeginAcquire(now time.Time) view {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	v := e.viewLocked(now)
@@ -123,8 +123,8 @@ func (e *Entry) viewLocked(now time.Time) view {
 	return view{began: now, head: e.head, removed: e.removed, others: e.active > 0, entered: e.entered}
 }
 
-// Granted notes that the lock was granted.
-func (e *Entry) Granted() {
+// LockGranted notes that the lock was granted.
+func (e *Entry) LockGranted() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.holders > 0 {
@@ -133,15 +133,15 @@ func (e *Entry) Granted() {
 	e.holders++
 }
 
-// GivesUp notes that a client is about to give the lock up.
-func (e *Entry) GivesUp() {
+// BeginRelease notes that a client is about to give the lock up.
+func (e *Entry) BeginRelease() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.holders--
 }
 
-// Leaves notes that a client holds no lock that it knows of any more.
-func (e *Entry) Leaves() {
+// EndHold notes that a client holds no lock that it knows of any more.
+func (e *Entry) EndHold() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.active--
@@ -154,22 +154,22 @@ func (l *Ledger) Unknown(err error) {
 	}
 }
 
-// Alive notes that a call was answered that tells of the session no more than that it is there.
-func (e *Entry) Alive(v view) {
+// CheckAlive notes that a call was answered that tells of the session no more than that it is there.
+func (e *Entry) CheckAlive(v view) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.aliveLocked(v)
+	e.checkAliveLocked(v)
 }
 
-func (e *Entry) aliveLocked(v view) {
+func (e *Entry) checkAliveLocked(v view) {
 	if v.removed && !e.resurrected {
 		e.resurrected = true
 		e.ledger.count(func(i *Integrity) { i.ResurrectedSessions++ })
 	}
 }
 
-// Missing notes that there was no such session, and says whether that was to be expected.
-func (e *Entry) Missing() bool {
+// CheckMissing notes that there was no such session, and says whether that was to be expected.
+func (e *Entry) CheckMissing() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.removing > 0 || e.removed {
@@ -189,8 +189,8 @@ func (e *Entry) Contended(v view) bool {
 	return v.others || e.entered > v.entered
 }
 
-// Wants marks the session as one that is to be removed by the caller alone; false: it is another's.
-func (e *Entry) Wants() bool {
+// ClaimRemoval marks the session as one that is to be removed by the caller alone; false: it is another's.
+func (e *Entry) ClaimRemoval() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.leaving {
@@ -200,29 +200,29 @@ func (e *Entry) Wants() bool {
 	return true
 }
 
-// Stays takes Wants back.
-func (e *Entry) Stays() {
+// UnclaimRemoval takes Wants back.
+func (e *Entry) UnclaimRemoval() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.leaving = false
 }
 
-// Leaving tells whether the session is one that is to be removed.
-func (e *Entry) Leaving() bool {
+// RemovalClaimed tells whether the session is one that is to be removed.
+func (e *Entry) RemovalClaimed() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.leaving
 }
 
-// Removes notes that the session is about to be removed.
-func (e *Entry) Removes() {
+// BeginRemoval notes that the session is about to be removed.
+func (e *Entry) BeginRemoval() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.removing++
 }
 
-// Removed ends a removal with its answer.
-func (e *Entry) Removed(err error) {
+// EndRemoval ends a removal with its answer.
+func (e *Entry) EndRemoval(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -234,21 +234,21 @@ func (e *Entry) Removed(err error) {
 }
 
 // Gone tells whether a removal of the session was acknowledged, and whether one was begun at all.
-func (e *Entry) Gone() (acknowledged, begun bool) {
+func (e *Entry) Removal() (acknowledged, begun bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.removed, e.removing > 0
 }
 
-// judge says what became of a call that met a session, from its error. What the ledger can
+// classify says what became of a call that met a session, from its error. What the ledger can
 // explain is an answer; everything else is a failure: a session that nobody has
 // removed must be there, and a lock that nobody holds must be granted.
-func (e *Entry) judge(v view, err error) (Fate, string) {
+func (e *Entry) classify(v view, err error) (Status, string) {
 	switch {
 	case err == nil:
 		return Answered, ""
 	case errors.Is(err, session.ErrNotFound):
-		if e.Missing() {
+		if e.CheckMissing() {
 			return Gone, ""
 		}
 	case errors.Is(err, session.ErrLocked):

@@ -29,12 +29,12 @@ func newScene(t *testing.T) *scene {
 
 // begins sends a write derived from what was seen.
 func (s *scene) begins(name string, seen *write) {
-	s.items[name], s.writes[name] = s.entry.Writes(nil, seen, 100)
+	s.items[name], s.writes[name] = s.entry.BeginWrite(nil, seen, 100)
 }
 
 // wrote is a write's answer.
 func (s *scene) wrote(name string, err error) {
-	s.entry.Wrote(s.writes[name], err, s.now.Add(time.Minute))
+	s.entry.EndWrite(s.writes[name], err, s.now.Add(time.Minute))
 }
 
 // stores is a whole lock cycle of one client, acknowledged: it sees one item and leaves another.
@@ -44,12 +44,12 @@ func (s *scene) stores(name, sees string) {
 }
 
 // reads is a read that begins and ends now, and finds an item.
-func (s *scene) reads(name string) *write { return s.answered(s.entry.Begins(s.now), name) }
+func (s *scene) reads(name string) *write { return s.answered(s.entry.BeginCall(s.now), name) }
 
 // answered is the answer to a read that began before.
 func (s *scene) answered(v view, name string) *write {
 	s.t.Helper()
-	w := s.entry.Sees(v, s.items[name])
+	w := s.entry.CheckItem(v, s.items[name])
 	if w == nil {
 		s.t.Fatalf("the item %s is not taken for one that was written", name)
 	}
@@ -96,7 +96,7 @@ func TestLedger_Honest(t *testing.T) {
 	})
 	t.Run("a read that was overtaken", func(t *testing.T) {
 		s := newScene(t)
-		early := s.entry.Begins(s.now)
+		early := s.entry.BeginCall(s.now)
 		s.stores("1", "made")
 		s.stores("2", "1")
 		s.answered(early, "made")
@@ -107,7 +107,7 @@ func TestLedger_Honest(t *testing.T) {
 	})
 	t.Run("a read that was overtaken by very many", func(t *testing.T) {
 		s := newScene(t)
-		early := s.entry.Begins(s.now)
+		early := s.entry.BeginCall(s.now)
 		last := "made"
 		for i := range 3 * keptWrites {
 			name := string(rune('A' + i))
@@ -150,7 +150,7 @@ func TestLedger_Honest(t *testing.T) {
 		s := newScene(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
-		before := s.entry.Begins(s.now)
+		before := s.entry.BeginCall(s.now)
 		s.reads("1")
 		s.answered(before, "made")
 		s.found(Integrity{})
@@ -165,25 +165,25 @@ func TestLedger_Honest(t *testing.T) {
 	})
 	t.Run("removed", func(t *testing.T) {
 		s := newScene(t)
-		before := s.entry.Begins(s.now)
-		s.entry.Removes()
+		before := s.entry.BeginCall(s.now)
+		s.entry.BeginRemoval()
 		s.answered(before, "made")
-		if !s.entry.Missing() {
+		if !s.entry.CheckMissing() {
 			t.Error("a session that is being removed may not be missing")
 		}
-		s.entry.Removed(nil)
+		s.entry.EndRemoval(nil)
 		s.answered(before, "made") // it began before the removal was acknowledged
-		if !s.entry.Missing() {
+		if !s.entry.CheckMissing() {
 			t.Error("a removed session may not be missing")
 		}
 		s.found(Integrity{})
 	})
 	t.Run("removed perhaps", func(t *testing.T) {
 		s := newScene(t)
-		s.entry.Removes()
-		s.entry.Removed(errUnknown)
+		s.entry.BeginRemoval()
+		s.entry.EndRemoval(errUnknown)
 		s.reads("made")
-		if !s.entry.Missing() {
+		if !s.entry.CheckMissing() {
 			t.Error("a session that was perhaps removed may not be missing")
 		}
 		s.found(Integrity{})
@@ -261,7 +261,7 @@ func TestLedger_Lies(t *testing.T) {
 		s := newScene(t)
 		s.stores("1", "made")
 		for range 2 {
-			if s.entry.Missing() {
+			if s.entry.CheckMissing() {
 				t.Error("it is no wonder that a session is missing that nobody removed")
 			}
 		}
@@ -269,19 +269,19 @@ func TestLedger_Lies(t *testing.T) {
 	})
 	t.Run("a refused removal", func(t *testing.T) {
 		s := newScene(t)
-		s.entry.Removes()
-		s.entry.Removed(session.ErrLockLost)
-		if s.entry.Missing() {
+		s.entry.BeginRemoval()
+		s.entry.EndRemoval(session.ErrLockLost)
+		if s.entry.CheckMissing() {
 			t.Error("a session whose removal was refused may be missing")
 		}
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("resurrected", func(t *testing.T) {
 		s := newScene(t)
-		s.entry.Removes()
-		s.entry.Removed(nil)
+		s.entry.BeginRemoval()
+		s.entry.EndRemoval(nil)
 		s.reads("made")
-		s.entry.Alive(s.entry.Begins(s.now))
+		s.entry.CheckAlive(s.entry.BeginCall(s.now))
 		s.found(Integrity{ResurrectedSessions: 1})
 	})
 	t.Run("refused, and done", func(t *testing.T) {
@@ -312,7 +312,7 @@ func TestLedger_Lies(t *testing.T) {
 		for i := range len(s.items["made"]) {
 			item := append([]byte{}, s.items["made"]...)
 			item[i] ^= 1
-			if s.entry.Sees(s.entry.Begins(s.now), item) != nil {
+			if s.entry.CheckItem(s.entry.BeginCall(s.now), item) != nil {
 				t.Errorf("byte %d is damaged, and nobody notices", i)
 			}
 		}
@@ -321,14 +321,14 @@ func TestLedger_Lies(t *testing.T) {
 	t.Run("another session's item", func(t *testing.T) {
 		s := newScene(t)
 		other := s.ledger.NewEntry(session.NewID())
-		item, w := other.Writes(nil, nil, 100)
-		other.Wrote(w, nil, s.now)
-		s.entry.Sees(s.entry.Begins(s.now), item)
+		item, w := other.BeginWrite(nil, nil, 100)
+		other.EndWrite(w, nil, s.now)
+		s.entry.CheckItem(s.entry.BeginCall(s.now), item)
 		s.found(Integrity{DamagedItems: 1})
 	})
 	t.Run("nothing at all", func(t *testing.T) {
 		s := newScene(t)
-		s.entry.Sees(s.entry.Begins(s.now), nil)
+		s.entry.CheckItem(s.entry.BeginCall(s.now), nil)
 		s.found(Integrity{DamagedItems: 1})
 	})
 }
@@ -337,29 +337,29 @@ func TestLedger_Locks(t *testing.T) {
 	t.Run("one after the other", func(t *testing.T) {
 		s := newScene(t)
 		for range 2 {
-			s.entry.Enters(s.now)
-			s.entry.Granted()
-			s.entry.GivesUp()
-			s.entry.Leaves()
+			s.entry.BeginAcquire(s.now)
+			s.entry.LockGranted()
+			s.entry.BeginRelease()
+			s.entry.EndHold()
 		}
 		s.found(Integrity{})
 	})
 	t.Run("granted while the store of the one before is under way", func(t *testing.T) {
 		s := newScene(t)
-		s.entry.Enters(s.now)
-		s.entry.Granted()
-		s.entry.Enters(s.now)
-		s.entry.GivesUp()
-		s.entry.Granted()
-		s.entry.Leaves()
+		s.entry.BeginAcquire(s.now)
+		s.entry.LockGranted()
+		s.entry.BeginAcquire(s.now)
+		s.entry.BeginRelease()
+		s.entry.LockGranted()
+		s.entry.EndHold()
 		s.found(Integrity{})
 	})
 	t.Run("granted twice", func(t *testing.T) {
 		s := newScene(t)
-		s.entry.Enters(s.now)
-		s.entry.Enters(s.now)
-		s.entry.Granted()
-		s.entry.Granted()
+		s.entry.BeginAcquire(s.now)
+		s.entry.BeginAcquire(s.now)
+		s.entry.LockGranted()
+		s.entry.LockGranted()
 		s.found(Integrity{DoubleGrants: 1})
 	})
 }
@@ -368,21 +368,21 @@ func TestLedger_Locks(t *testing.T) {
 func TestEntry_Contended(t *testing.T) {
 	s := newScene(t)
 	e := s.entry
-	alone := e.Begins(s.now)
+	alone := e.BeginCall(s.now)
 	if e.Contended(alone) {
 		t.Error("nobody has the lock, and a reader may be told that somebody has")
 	}
-	mine := e.Enters(s.now)
+	mine := e.BeginAcquire(s.now)
 	if e.Contended(mine) {
 		t.Error("a client's own acquire explains its own refusal")
 	}
-	other := e.Enters(s.now)
+	other := e.BeginAcquire(s.now)
 	if !e.Contended(other) || !e.Contended(mine) || !e.Contended(alone) {
 		t.Error("two clients want the lock, and neither may be refused")
 	}
-	e.Leaves()
-	e.Leaves()
-	if e.Contended(e.Begins(s.now)) {
+	e.EndHold()
+	e.EndHold()
+	if e.Contended(e.BeginCall(s.now)) {
 		t.Error("all have left, and the lock may still be held")
 	}
 }
@@ -393,14 +393,14 @@ func TestEntry_Judge(t *testing.T) {
 		name    string
 		prepare func(*Entry)
 		err     error
-		want    Fate
+		want    Status
 		problem string
 	}{
 		{"answered", nil, nil, Answered, ""},
 		{"missing", nil, session.ErrNotFound, Failed, "session-not-found"},
-		{"removed", (*Entry).Removes, session.ErrNotFound, Gone, ""},
+		{"removed", (*Entry).BeginRemoval, session.ErrNotFound, Gone, ""},
 		{"locked by nobody", nil, &session.LockedError{}, Failed, "session-locked"},
-		{"locked", func(e *Entry) { e.Enters(time.Now()) }, &session.LockedError{}, Busy, ""},
+		{"locked", func(e *Entry) { e.BeginAcquire(time.Now()) }, &session.LockedError{}, Busy, ""},
 		{"lost lock", nil, session.ErrLockLost, Failed, "lock-lost"},
 		{"no principal", nil, session.ErrNoPrincipal, Failed, "no-principal"},
 		{"overloaded", nil, session.ErrOverloaded, Failed, "overloaded"},
@@ -410,12 +410,12 @@ func TestEntry_Judge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScene(t)
-			v := s.entry.Begins(time.Now())
+			v := s.entry.BeginCall(time.Now())
 			if tt.prepare != nil {
 				tt.prepare(s.entry)
 			}
-			if fate, problem := s.entry.judge(v, tt.err); fate != tt.want || problem != tt.problem {
-				t.Errorf("judged %v %q, want %v %q", fate, problem, tt.want, tt.problem)
+			if status, problem := s.entry.classify(v, tt.err); status != tt.want || problem != tt.problem {
+				t.Errorf("judged %v %q, want %v %q", status, problem, tt.want, tt.problem)
 			}
 		})
 	}

@@ -33,14 +33,14 @@ func (l Limits) check(r *Result) (list []Checked) {
 		list = append(list, l.checkStall(r))
 	}
 	if l.MaxP99 > 0 {
-		calm, where := &r.LatencyMS, "of all answers"
+		outside, where := &r.LatencyMS, "of all answers"
 		switch {
-		case len(r.Failovers) > 0 && r.CalmMS != nil:
-			calm, where = r.CalmMS, "outside the failovers"
+		case len(r.Failovers) > 0 && r.OutsideMS != nil:
+			outside, where = r.OutsideMS, "outside the failovers"
 		case len(r.Failovers) > 0:
 			where = "of all answers (each met a failover)"
 		}
-		list = append(list, newChecked("--max-p99", l.MaxP99, new(calm.P99), fmt.Sprintf("the p99 %s is %s", where, shortMS(calm.P99))))
+		list = append(list, newChecked("--max-p99", l.MaxP99, new(outside.P99), fmt.Sprintf("the p99 %s is %s", where, shortMS(outside.P99))))
 	}
 	return list
 }
@@ -65,8 +65,8 @@ func (c *Checked) limit() string {
 	return fmt.Sprintf("%s %v", c.Flag, time.Duration(c.LimitMS*float64(time.Millisecond)))
 }
 
-// Words are the limit and what became of it, for people.
-func (c Checked) Words() string {
+// Summary are the limit and what became of it, for people.
+func (c Checked) Summary() string {
 	verdict := "exceeded"
 	switch {
 	case c.MeasuredMS == nil:
@@ -91,7 +91,7 @@ func (r *Report) writeLimits(out io.Writer) {
 		fmt.Fprintln(out)
 	}
 	for _, c := range r.Limits {
-		fmt.Fprintf(out, "limit: %s\n", c.Words())
+		fmt.Fprintf(out, "limit: %s\n", c.Summary())
 	}
 }
 

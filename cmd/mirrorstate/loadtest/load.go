@@ -20,7 +20,7 @@ type Load struct {
 	store  session.Store
 	note   func(Sample)
 	ledger *Ledger
-	roster *roster
+	places *places
 	clock  clock
 
 	// gate is held by every visit of a closed loop for reading, and by whoever shuts it.
@@ -47,7 +47,7 @@ type Task struct {
 func NewLoad(t Task, store session.Store, note func(Sample)) *Load {
 	app := session.Application{Name: t.App}.WithDefaults()
 	return &Load{
-		Task: t, app: &app, store: store, note: note, ledger: &Ledger{}, roster: newRoster(t.Sessions),
+		Task: t, app: &app, store: store, note: note, ledger: &Ledger{}, places: newPlaces(t.Sessions),
 		minutes: session.DefaultTimeout + 2*int(t.Duration/time.Minute+1), calls: context.Background(),
 	}
 }
@@ -87,7 +87,7 @@ const setupTime = 30 * time.Second
 // Prepare makes the sessions.
 func (l *Load) Prepare(ctx context.Context) error {
 	err := l.parallel(l.Sessions, func(w *worker, i int) error {
-		return within(ctx, setupTime, func(ctx context.Context) error { return w.put(ctx, i) })
+		return withTimeout(ctx, setupTime, func(ctx context.Context) error { return w.put(ctx, i) })
 	})
 	if err != nil {
 		return fmt.Errorf("make the sessions: %w", err)
@@ -117,18 +117,18 @@ func (l *Load) Run(ctx context.Context, zero time.Time) {
 	watching.Wait()
 	cut()
 	if ctx.Err() == nil {
-		l.giveUp(pacer.Left())
+		l.recordNotStarted(pacer.Left())
 	}
 }
 
 // notStarted is the problem of requests for which no client was free until long after the end.
 const notStarted = "not-started"
 
-// giveUp notes the visits that nobody made: whoever would have made them was not served.
-func (l *Load) giveUp(list []time.Time) {
+// recordNotStarted notes the visits that nobody made: whoever would have made them was not served.
+func (l *Load) recordNotStarted(list []time.Time) {
 	now := l.clock.now()
 	for _, due := range list {
-		l.note(Sample{Due: l.clock.at(due), Sent: now, Done: now, Verb: VerbGet, Fate: Failed, Problem: notStarted})
+		l.note(Sample{Due: l.clock.at(due), Sent: now, Done: now, Call: CallGet, Status: Failed, Problem: notStarted})
 	}
 }
 
@@ -183,7 +183,7 @@ const (
 func (l *Load) ReadBack(ctx context.Context) Integrity {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
-	list := l.roster.all()
+	list := l.places.all()
 	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
 		l.ledger.ReadAtEnd(w.readBack(ctx, list[i]))
 		return nil
@@ -194,18 +194,18 @@ func (l *Load) ReadBack(ctx context.Context) Integrity {
 // readBack reads one session, and says whether it could be.
 func (w *worker) readBack(ctx context.Context, e *Entry) bool {
 	for range readBackTries {
-		v := e.Begins(time.Now())
+		v := e.BeginCall(time.Now())
 		var s session.Session
-		err := within(ctx, w.Timeout, func(ctx context.Context) (err error) {
+		err := withTimeout(ctx, w.Timeout, func(ctx context.Context) (err error) {
 			s, err = w.store.Get(ctx, w.ref(e), session.GetOptions{Peek: true, AllowLocked: true})
 			return err
 		})
 		switch {
 		case err == nil:
-			e.Sees(v, s.Item)
+			e.CheckItem(v, s.Item)
 			return true
 		case errors.Is(err, session.ErrNotFound):
-			e.Missing()
+			e.CheckMissing()
 			return true
 		case ctx.Err() != nil:
 			return false
@@ -221,9 +221,9 @@ const cleanTries = 3
 func (l *Load) Clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
-	list := l.roster.all()
+	list := l.places.all()
 	_ = l.parallel(len(list), func(w *worker, i int) error { // it returns no error
-		if gone, _ := list[i].Gone(); gone {
+		if gone, _ := list[i].Removal(); gone {
 			return nil
 		}
 		for range cleanTries { // it expires otherwise

@@ -18,31 +18,31 @@ type Outage struct {
 	Refused string        // why it was not made
 }
 
-// afterglow is how long what happens after a failover belongs to it: after it was made, the
+// afterTime is how long what happens after a failover belongs to it: after it was made, the
 // fault was lifted, or a partner served again, whichever is last.
-const afterglow = 4 * time.Second
+const afterTime = 4 * time.Second
 
 // window is how long a failover of that kind is at the least.
 func window(kind string) time.Duration {
 	if recovery(kind) < faultTime {
-		return afterglow
+		return afterTime
 	}
-	return faultTime + afterglow
+	return faultTime + afterTime
 }
 
 // outages are the failovers that were made, and those that the events tell of besides:
 // somebody else's, while it was measured. servers says that the servers themselves tell what they do.
-func outages(made []Made, events []Event, servers bool, length time.Duration) []Outage {
+func outages(attempts []Attempt, events []Event, servers bool, length time.Duration) []Outage {
 	var list []Outage
 	lifted := map[time.Duration]time.Duration{}
-	for _, m := range made {
+	for _, m := range attempts {
 		list = append(list, Outage{Kind: m.Kind, Partner: m.Partner, At: m.At, Refused: m.Refused})
 		lifted[m.At] = m.Lifted
 	}
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b Event) int { return int(a.At - b.At) })
 	for i := range events {
-		if o, ok := recognise(events[:i+1], servers); ok && o.At >= 0 && o.At < length && !covered(list, o.At) {
+		if o, ok := detect(events[:i+1], servers); ok && o.At >= 0 && o.At < length && !covered(list, o.At) {
 			list = append(list, o)
 		}
 	}
@@ -51,7 +51,7 @@ func outages(made []Made, events []Event, servers bool, length time.Duration) []
 		o := &list[i]
 		o.Next = nextAfter(list[i+1:])
 		o.Serving, o.Served = serving(o, lifted[o.At], o.Next, events, servers)
-		o.Until = min(o.Next, max(o.At+window(o.Kind), o.Serving+afterglow))
+		o.Until = min(o.Next, max(o.At+window(o.Kind), o.Serving+afterTime))
 	}
 	return list
 }
@@ -88,8 +88,8 @@ func covered(list []Outage, at time.Duration) bool {
 	return slices.ContainsFunc(list, func(o Outage) bool { return o.Refused == "" && at > o.At-time.Second && at < o.At+window(o.Kind) })
 }
 
-// recognise tells whether the last event is a failover that nobody asked for here.
-func recognise(events []Event, servers bool) (Outage, bool) {
+// detect tells whether the last event is a failover that nobody asked for here.
+func detect(events []Event, servers bool) (Outage, bool) {
 	e := events[len(events)-1]
 	o := Outage{At: e.At, Partner: e.Partner}
 	switch {
@@ -181,16 +181,16 @@ type Failover struct {
 func (r *Recorder) lastAnswer(o *Outage) time.Duration {
 	last := o.At
 	r.samples(func(s *Sample) {
-		if s.Fate != Failed && s.Done > last && s.Done <= o.Serving {
+		if s.Status != Failed && s.Done > last && s.Done <= o.Serving {
 			last = s.Done
 		}
 	})
 	return last
 }
 
-// late is by how much an answer that comes after a partner serves again must be later than
+// answerMargin is by how much an answer that comes after a partner serves again must be later than
 // the last one before, so that it can't have been on its way already.
-const late = 20 * time.Millisecond
+const answerMargin = 20 * time.Millisecond
 
 // failover is what a failover cost this via. down is when the old principal was last known to serve.
 func (r *Recorder) failover(o *Outage, down time.Duration) Failover {
@@ -205,11 +205,11 @@ func (r *Recorder) failover(o *Outage, down time.Duration) Failover {
 			return
 		}
 		f.LongestStallMS = max(f.LongestStallMS, ms(s.latency()))
-		if s.Fate == Failed {
+		if s.Status == Failed {
 			f.Failed++
 			return
 		}
-		if o.Served && s.Done >= o.Serving && (s.Sent >= down || o.Serving-down >= late) && (!found || s.Done < resumed) {
+		if o.Served && s.Done >= o.Serving && (s.Sent >= down || o.Serving-down >= answerMargin) && (!found || s.Done < resumed) {
 			resumed, found = s.Done, true
 		}
 	})

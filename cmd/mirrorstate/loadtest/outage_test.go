@@ -21,32 +21,32 @@ func seen(at time.Duration, kind, partner string) Event {
 
 func TestOutages(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		made   []Made
-		events []Event
-		blind  bool // the servers tell nothing
-		want   string
+		name     string
+		attempts []Attempt
+		events   []Event
+		blind    bool // the servers tell nothing
+		want     string
 	}{
-		{"planned, and done at once", []Made{{Kind: kindManual, At: 4 * second, Partner: "a"}},
+		{"planned, and done at once", []Attempt{{Kind: kindManual, At: 4 * second, Partner: "a"}},
 			[]Event{said(4*second+9*time.Millisecond, eventRole, "b", "PRINCIPAL: failover, sequence 2"), said(4*second+9*time.Millisecond, eventRole, "a", "MIRROR: failover")},
 			false, "manual 4s until 8.009s serving 4.009s"},
-		{"crash", []Made{{Kind: kindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
+		{"crash", []Attempt{{Kind: kindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{said(10*second+time.Millisecond, eventFault, "a", "crash"), said(10*second+5*time.Millisecond, eventRole, "b", "PRINCIPAL: automatic failover, sequence 3"),
 				said(16*second, eventFault, "a", "none"), said(16*second+20*time.Millisecond, eventRole, "a", "MIRROR: the partner's role is newer")},
 			false, "crash 10s until 20s serving 10.005s"},
-		{"freeze, and taken over late", []Made{{Kind: kindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
+		{"freeze, and taken over late", []Attempt{{Kind: kindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{said(15*second, eventRole, "b", "PRINCIPAL: automatic failover, sequence 3")},
 			false, "freeze 10s until 20s serving 15s"},
-		{"crash without a witness", []Made{{Kind: kindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
+		{"crash without a witness", []Attempt{{Kind: kindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{said(16*second+30*time.Millisecond, eventState, "a", "open")},
 			false, "crash 10s until 20.03s serving 16.03s"},
-		{"freeze without a witness", []Made{{Kind: kindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
+		{"freeze without a witness", []Attempt{{Kind: kindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			nil, false, "freeze 10s until 20s serving 16s"},
-		{"sever", []Made{{Kind: kindSever, At: 10 * second, Partner: "a"}}, nil, false, "sever 10s until 14s serving 10s"},
-		{"the next one ends it", []Made{{Kind: kindSever, At: 10 * second, Partner: "a"}, {Kind: kindManual, At: 11 * second, Partner: "a"}},
+		{"sever", []Attempt{{Kind: kindSever, At: 10 * second, Partner: "a"}}, nil, false, "sever 10s until 14s serving 10s"},
+		{"the next one ends it", []Attempt{{Kind: kindSever, At: 10 * second, Partner: "a"}, {Kind: kindManual, At: 11 * second, Partner: "a"}},
 			[]Event{said(11*second+time.Millisecond, eventRole, "b", "PRINCIPAL: failover, sequence 2")},
 			false, "sever 10s until 11s serving 10s, manual 11s until 15.001s serving 11.001s"},
-		{"refused", []Made{{Kind: kindManual, At: 10 * second, Refused: "not synchronized"}}, nil, false, "manual 10s until 14s refused"},
+		{"refused", []Attempt{{Kind: kindManual, At: 10 * second, Refused: "not synchronized"}}, nil, false, "manual 10s until 14s refused"},
 		{"an operator's", nil,
 			[]Event{said(-second, eventRole, "a", "PRINCIPAL: automatic failover, sequence 1"), said(20*second, eventRole, "b", "PRINCIPAL: failover, sequence 2")},
 			false, "manual 20s until 24s serving 20s"},
@@ -65,14 +65,14 @@ func TestOutages(t *testing.T) {
 		{"a principal that is gone for a moment", nil,
 			[]Event{seen(-second, eventPrincipal, "a"), seen(20*second, eventNoPrincipal, ""), seen(21*second, eventPrincipal, "a")},
 			true, "observed 20s until 30s serving 21s"},
-		{"planned, and only a proxy tells", []Made{{Kind: kindManual, At: 4 * second, Partner: "a"}},
+		{"planned, and only a proxy tells", []Attempt{{Kind: kindManual, At: 4 * second, Partner: "a"}},
 			[]Event{seen(-second, eventPrincipal, "a"), seen(5*second, eventPrincipal, "b")},
 			true, "manual 4s until 9s serving 5s"},
-		{"never again", []Made{{Kind: kindManual, At: 4 * second, Partner: "a"}}, nil, true, "manual 4s until 8s never"},
+		{"never again", []Attempt{{Kind: kindManual, At: 4 * second, Partner: "a"}}, nil, true, "manual 4s until 8s never"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			for i, o := range outages(tt.made, tt.events, !tt.blind, time.Minute) {
+			for i, o := range outages(tt.attempts, tt.events, !tt.blind, time.Minute) {
 				if i > 0 {
 					got += ", "
 				}
@@ -107,7 +107,7 @@ func TestRecorder_Failover(t *testing.T) {
 		case due > at(0) && due <= at(110):
 			s.Done = at(115) + (due-at(0))/10
 		case due == at(120):
-			s.Fate = Failed
+			s.Status = Failed
 		}
 		r.Add(s)
 	}
@@ -142,7 +142,7 @@ func TestRecorder_FailoverBeforeAnother(t *testing.T) {
 	r := NewRecorder(20 * second)
 	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 11*second + 5*time.Millisecond})
 	r.Add(Sample{Due: 12*second - time.Millisecond, Sent: 12 * second, Done: 12*second + 400*time.Millisecond})
-	list := outages([]Made{{Kind: kindSever, At: 10 * second}, {Kind: kindManual, At: 11500 * time.Millisecond, Refused: "no"}, {Kind: kindSever, At: 12 * second}}, nil, true, time.Minute)
+	list := outages([]Attempt{{Kind: kindSever, At: 10 * second}, {Kind: kindManual, At: 11500 * time.Millisecond, Refused: "no"}, {Kind: kindSever, At: 12 * second}}, nil, true, time.Minute)
 	before, after := r.failover(&list[0], list[0].At), r.failover(&list[2], list[2].At)
 	if before.LongestStallMS != 5 || after.LongestStallMS != 401 {
 		t.Errorf("the longest stalls are %v and %v ms, want 5 and 401", before.LongestStallMS, after.LongestStallMS)
@@ -152,7 +152,7 @@ func TestRecorder_FailoverBeforeAnother(t *testing.T) {
 // Where nobody serves or nothing is answered again, that is said and not guessed.
 func TestRecorder_FailoverForGood(t *testing.T) {
 	r := NewRecorder(20 * second)
-	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 12 * second, Fate: Failed})
+	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 12 * second, Status: Failed})
 	o := Outage{Kind: kindManual, At: 10 * second, Until: 14 * second, Next: time.Hour}
 	if f := r.failover(&o, o.At); f.NoPrincipalMS != nil || f.ResumeMS != nil || f.Failed != 1 {
 		t.Errorf("the failover cost %+v", f)
@@ -190,20 +190,20 @@ func TestRecorder_Calm(t *testing.T) {
 		r.Add(Sample{Due: due, Sent: due, Done: due + took})
 	}
 	list := []Outage{{Kind: kindCrash, At: 10 * second, Until: 16 * second}, {Kind: kindSever, At: 11 * second, Until: 15 * second}, {Kind: kindManual, At: 30 * second, Until: 34 * second, Refused: "no"}}
-	all, calm := r.total.latency(), r.calm(list)
-	if all.P99 < 1900 || calm.P99 > 1.1 || calm.Max > 1.1 {
-		t.Errorf("p99 of all %v ms, outside the failovers %v ms and at most %v", all.P99, calm.P99, calm.Max)
+	all, outside := r.total.latency(), r.outside(list)
+	if all.P99 < 1900 || outside.P99 > 1.1 || outside.Max > 1.1 {
+		t.Errorf("p99 of all %v ms, outside the failovers %v ms and at most %v", all.P99, outside.P99, outside.Max)
 	}
 	if failovers, faults := counts(list); failovers != 1 || faults != 1 {
 		t.Errorf("%d failovers and %d faults, want one each", failovers, faults)
 	}
-	if got := r.calm([]Outage{{Kind: kindCrash, Until: time.Hour}}); got != nil {
+	if got := r.outside([]Outage{{Kind: kindCrash, Until: time.Hour}}); got != nil {
 		t.Errorf("all met the failover, and %+v did not", got)
 	}
 }
 
 func TestLimits(t *testing.T) {
-	r := &Result{LatencyMS: Latency{P99: 900}, CalmMS: &Latency{P99: 20},
+	r := &Result{LatencyMS: Latency{P99: 900}, OutsideMS: &Latency{P99: 20},
 		Failovers: []Failover{{Kind: kindManual, AtS: 5, LongestStallMS: 40}, {Kind: kindCrash, AtS: 9, LongestStallMS: 1200}, {Kind: kindManual, AtS: 12, LongestStallMS: 9000, Refused: "no"}}}
 	plain := &Result{LatencyMS: Latency{P99: 900}}
 	met := &Result{LatencyMS: Latency{P99: 900}, Failovers: []Failover{{Kind: kindManual, AtS: 5, LongestStallMS: 40}}}
@@ -231,10 +231,10 @@ func TestLimits(t *testing.T) {
 	} {
 		rep := &Report{Result: *c.result}
 		rep.Requests = 1
-		rep.judge(Tolerance{findRefused: 9}, c.limits)
+		rep.Evaluate(Tolerance{findRefused: 9}, c.limits)
 		var words []string
 		for _, l := range rep.Limits {
-			words = append(words, l.Words())
+			words = append(words, l.Summary())
 		}
 		if !slices.Equal(words, c.words) {
 			t.Errorf("%+v: told %q, want %q", c.limits, words, c.words)

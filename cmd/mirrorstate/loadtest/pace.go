@@ -82,7 +82,7 @@ func sleepExactly(ctx context.Context, until time.Time) error {
 		return err
 	}
 	if left := time.Until(until); left > 0 {
-		nap(left)
+		block(left)
 	}
 	return ctx.Err()
 }

@@ -29,8 +29,8 @@ const liveWidth = 100
 // clearLine goes to the begin of the terminal's line and clears it.
 const clearLine = "\r\x1b[K"
 
-// say writes a line that stays. Nobody has to read it: errors are not looked at.
-func (p *progress) say(format string, args ...any) {
+// print writes a line that stays. Nobody has to read it: errors are not looked at.
+func (p *progress) print(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.live {
@@ -51,11 +51,11 @@ func (p *progress) stamp() string {
 	}
 }
 
-// tick writes how it goes, once a second.
-func (p *progress) tick(vias []*via, w *Watcher) {
+// update writes how it goes, once a second.
+func (p *progress) update(vias []*via, w *Watcher) {
 	parts := make([]string, 0, len(vias)+1)
 	for _, v := range vias {
-		g := v.recorder.Glance()
+		g := v.recorder.Recent()
 		median := "p50 " + shortMS(g.P50) + ", "
 		if len(vias) > 1 {
 			median = ""

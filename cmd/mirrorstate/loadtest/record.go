@@ -17,26 +17,26 @@ type Recorder struct {
 	step   time.Duration // of the timeline
 	length time.Duration // of the measuring
 
-	mu       sync.Mutex // guards all below
-	requests int64
-	failed   int64
-	inTime   int64 // answered before the end
-	busy     int64
-	gone     int64
-	problems map[string]int64
-	total    histogram
-	byVerb   [verbs]histogram
-	early    histogram        // how late arrivals were that a client waited for
-	recent   histogram        // since the last glance
-	glance   Glance           // counted since then
-	seconds  map[int][]Sample // by the second in which they were due
-	flow     map[int]flow     // by step of the timeline
-	settled  map[int]spread   // by step: what samples gave that are kept no more
-	scratch  histogram
+	mu            sync.Mutex // guards all below
+	requests      int64
+	failed        int64
+	inTime        int64 // answered before the end
+	busy          int64
+	gone          int64
+	problems      map[string]int64
+	total         histogram
+	byCall        [callKinds]histogram
+	early         histogram         // how late arrivals were that a client waited for
+	recentLatency histogram         // since the last glance
+	recent        Recent            // counted since then
+	seconds       map[int][]Sample  // by the second in which they were due
+	steps         map[int]stepCount // by step of the timeline
+	compacted     map[int]spread    // by step: what samples gave that are kept no more
+	scratch       histogram
 }
 
-// flow is what came in and went out in a step of the timeline.
-type flow struct{ due, answered, failed int }
+// stepCount is what came in and went out in a step of the timeline.
+type stepCount struct{ due, answered, failed int }
 
 // spread is the latencies of what was due in a step.
 type spread struct {
@@ -56,11 +56,11 @@ func timelineStep(length time.Duration) time.Duration {
 func NewRecorder(length time.Duration) *Recorder {
 	r := &Recorder{
 		step: timelineStep(length), length: length, problems: map[string]int64{},
-		total: newHistogram(3), early: newHistogram(3), recent: newHistogram(2), scratch: newHistogram(2),
-		seconds: map[int][]Sample{}, flow: map[int]flow{}, settled: map[int]spread{},
+		total: newHistogram(3), early: newHistogram(3), recentLatency: newHistogram(2), scratch: newHistogram(2),
+		seconds: map[int][]Sample{}, steps: map[int]stepCount{}, compacted: map[int]spread{},
 	}
-	for i := range r.byVerb {
-		r.byVerb[i] = newHistogram(3)
+	for i := range r.byCall {
+		r.byCall[i] = newHistogram(3)
 	}
 	return r
 }
@@ -74,12 +74,12 @@ func (r *Recorder) Add(s Sample) {
 	defer r.mu.Unlock()
 	second := int(math.Floor(s.Due.Seconds()))
 	r.seconds[second] = append(r.seconds[second], s)
-	r.flows(&s)
-	r.glance.Requests++
-	if s.Fate == Failed {
-		r.glance.Failed++
+	r.countStep(&s)
+	r.recent.Requests++
+	if s.Status == Failed {
+		r.recent.Failed++
 	} else {
-		r.recent.add(s.latency())
+		r.recentLatency.add(s.latency())
 	}
 	if r.measured(&s) {
 		r.count(&s)
@@ -89,7 +89,7 @@ func (r *Recorder) Add(s Sample) {
 // count adds to the totals. Latencies are those of answers: a failure has none.
 func (r *Recorder) count(s *Sample) {
 	r.requests++
-	switch s.Fate {
+	switch s.Status {
 	case Failed:
 		r.failed++
 		r.problems[s.Problem]++
@@ -103,7 +103,7 @@ func (r *Recorder) count(s *Sample) {
 		r.inTime++
 	}
 	r.total.add(s.latency())
-	r.byVerb[s.Verb].add(s.latency())
+	r.byCall[s.Call].add(s.latency())
 	if s.Early {
 		r.early.add(s.Sent - s.Due)
 	}
@@ -127,9 +127,9 @@ func (r *Recorder) Totals() Totals {
 		Requests: r.requests, Failed: r.failed, Busy: r.busy, Gone: r.gone, InTime: r.inTime,
 		Problems: maps.Clone(r.problems), Latency: r.total.latency(), ByCall: map[string]Latency{},
 	}
-	for v := range verbs {
-		if r.byVerb[v].h.TotalCount() > 0 {
-			t.ByCall[v.String()] = r.byVerb[v].latency()
+	for v := range callKinds {
+		if r.byCall[v].h.TotalCount() > 0 {
+			t.ByCall[v.String()] = r.byCall[v].latency()
 		}
 	}
 	if r.early.h.TotalCount() > 0 {
@@ -138,54 +138,54 @@ func (r *Recorder) Totals() Totals {
 	return t
 }
 
-// flows notes when the request came in and went out.
-func (r *Recorder) flows(s *Sample) {
+// countStep notes when the request came in and went out.
+func (r *Recorder) countStep(s *Sample) {
 	came, went := r.stepOf(s.Due), r.stepOf(s.Done)
-	f := r.flow[came]
+	f := r.steps[came]
 	f.due++
-	r.flow[came] = f
-	f = r.flow[went]
-	if s.Fate == Failed {
+	r.steps[came] = f
+	f = r.steps[went]
+	if s.Status == Failed {
 		f.failed++
 	} else {
 		f.answered++
 	}
-	r.flow[went] = f
+	r.steps[went] = f
 }
 
 func (r *Recorder) stepOf(d time.Duration) int { return int(math.Floor(float64(d) / float64(r.step))) }
 
-// Glance is what happened since the last one.
-type Glance struct {
+// Recent is what happened since the last one.
+type Recent struct {
 	Requests, Failed int64
 	P50, P99         float64 // milliseconds
 }
 
-// Glance gives what happened since it was last called.
-func (r *Recorder) Glance() Glance {
+// Recent gives what happened since it was last called.
+func (r *Recorder) Recent() Recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g, q := r.glance, r.recent.latency()
+	g, q := r.recent, r.recentLatency.latency()
 	g.P50, g.P99 = q.P50, q.P99
-	r.glance = Glance{}
-	r.recent.h.Reset()
+	r.recent = Recent{}
+	r.recentLatency.h.Reset()
 	return g
 }
 
-// settleAfter is how long samples are kept at least.
-const settleAfter = time.Minute
+// compactAfter is how long samples are kept at least.
+const compactAfter = time.Minute
 
-// Settle puts on the timeline what was due long ago, and forgets the samples but for
+// Compact puts on the timeline what was due long ago, and forgets the samples but for
 // those that keep asks for, by the second they were due in.
-func (r *Recorder) Settle(now time.Duration, keep func(from, to time.Duration) bool) {
+func (r *Recorder) Compact(now time.Duration, keep func(from, to time.Duration) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for second, list := range r.seconds {
 		from := time.Duration(second) * time.Second
-		if now-from < settleAfter || keep(from, from+time.Second) {
+		if now-from < compactAfter || keep(from, from+time.Second) {
 			continue
 		}
-		maps.Copy(r.settled, r.spreads(list))
+		maps.Copy(r.compacted, r.spreads(list))
 		delete(r.seconds, second)
 	}
 }
@@ -194,7 +194,7 @@ func (r *Recorder) Settle(now time.Duration, keep func(from, to time.Duration) b
 func (r *Recorder) spreads(list []Sample) map[int]spread {
 	steps := map[int][]*Sample{}
 	for i := range list {
-		if s := &list[i]; s.Fate != Failed {
+		if s := &list[i]; s.Status != Failed {
 			steps[r.stepOf(s.Due)] = append(steps[r.stepOf(s.Due)], s)
 		}
 	}
@@ -210,22 +210,22 @@ func (r *Recorder) spreads(list []Sample) map[int]spread {
 	return out
 }
 
-// calm is the latencies of what was answered and met no failover; nil if nothing was. The samples around
+// outside is the latencies of what was answered and met no failover; nil if nothing was. The samples around
 // failovers are kept for good, so that they can be taken off the total.
-func (r *Recorder) calm(list []Outage) *Latency {
+func (r *Recorder) outside(list []Outage) *Latency {
 	rest := newHistogram(3)
 	r.samples(func(s *Sample) {
-		if r.measured(s) && s.Fate != Failed && slices.ContainsFunc(list, func(o Outage) bool { return o.met(s) }) {
+		if r.measured(s) && s.Status != Failed && slices.ContainsFunc(list, func(o Outage) bool { return o.met(s) }) {
 			rest.add(s.latency())
 		}
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	calm := r.total.without(rest)
-	if calm.h.TotalCount() == 0 {
+	outside := r.total.without(rest)
+	if outside.h.TotalCount() == 0 {
 		return nil
 	}
-	return new(calm.latency())
+	return new(outside.latency())
 }
 
 // samples calls f with every sample that is kept. f must not call the recorder.
@@ -253,19 +253,19 @@ type Interval struct {
 func (r *Recorder) Timeline(ended time.Duration) []Interval {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	spreads := maps.Clone(r.settled)
+	spreads := maps.Clone(r.compacted)
 	for _, list := range r.seconds {
 		maps.Copy(spreads, r.spreads(list))
 	}
 	waiting := 0
-	for step, f := range r.flow {
+	for step, f := range r.steps {
 		if step < 0 {
 			waiting += f.due - f.answered - f.failed
 		}
 	}
 	var line []Interval
 	for step := range int(min(ended, r.length) / r.step) {
-		f, q := r.flow[step], spreads[step]
+		f, q := r.steps[step], spreads[step]
 		waiting += f.due - f.answered - f.failed
 		line = append(line, Interval{
 			At: time.Duration(step) * r.step, Due: f.due, Answered: f.answered, Failed: f.failed, Waiting: waiting,

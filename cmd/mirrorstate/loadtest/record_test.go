@@ -8,7 +8,7 @@ import (
 
 // sampled is a request that was due at a time and took so long.
 func sampled(due, took time.Duration) Sample {
-	return Sample{Due: due, Sent: due, Done: due + took, Verb: VerbGet, Early: true}
+	return Sample{Due: due, Sent: due, Done: due + took, Call: CallGet, Early: true}
 }
 
 func TestRecorder_Totals(t *testing.T) {
@@ -18,10 +18,10 @@ func TestRecorder_Totals(t *testing.T) {
 	for i := range 1000 {
 		r.Add(sampled(time.Duration(i)*10*time.Millisecond, time.Duration(i+1)*time.Millisecond))
 	}
-	r.Add(Sample{Due: time.Second, Done: 2 * time.Second, Fate: Busy})
-	r.Add(Sample{Due: time.Second, Done: 2 * time.Second, Fate: Gone})
+	r.Add(Sample{Due: time.Second, Done: 2 * time.Second, Status: Busy})
+	r.Add(Sample{Due: time.Second, Done: 2 * time.Second, Status: Gone})
 	for range 3 {
-		r.Add(Sample{Due: time.Second, Done: time.Hour, Fate: Failed, Problem: "no-principal"})
+		r.Add(Sample{Due: time.Second, Done: time.Hour, Status: Failed, Problem: "no-principal"})
 	}
 	res := newResult(r, Integrity{}, 10*time.Second, 10*time.Second)
 	if res.Requests != 1005 || res.Failed != 3 || res.FailedByProblem["no-principal"] != 3 || res.Busy != 1 || res.Gone != 1 {
@@ -56,7 +56,7 @@ func TestRecorder_Timeline(t *testing.T) {
 		}
 		r.Add(sampled(due, took))
 	}
-	r.Add(Sample{Due: 4 * time.Second, Done: 4 * time.Second, Fate: Failed})
+	r.Add(Sample{Due: 4 * time.Second, Done: 4 * time.Second, Status: Failed})
 	line := r.Timeline(r.length)
 	if len(line) != 50 {
 		t.Fatalf("%d steps in 5 s", len(line))
@@ -87,7 +87,7 @@ func TestRecorder_Settle(t *testing.T) {
 		}
 	}
 	before := r.Timeline(r.length)
-	r.Settle(300*time.Second, func(from, to time.Duration) bool { return from >= 100*time.Second && to <= 110*time.Second })
+	r.Compact(300*time.Second, func(from, to time.Duration) bool { return from >= 100*time.Second && to <= 110*time.Second })
 	kept := 0
 	r.samples(func(*Sample) { kept++ })
 	if kept != (10+59)*10 {
@@ -104,11 +104,11 @@ func TestRecorder_Settle(t *testing.T) {
 func TestRecorder_Glance(t *testing.T) {
 	r := NewRecorder(time.Minute)
 	r.Add(sampled(time.Second, 10*time.Millisecond))
-	r.Add(Sample{Due: time.Second, Done: time.Hour, Fate: Failed})
-	if g := r.Glance(); g.Requests != 2 || g.Failed != 1 || math.Abs(g.P99-10) > 0.5 {
+	r.Add(Sample{Due: time.Second, Done: time.Hour, Status: Failed})
+	if g := r.Recent(); g.Requests != 2 || g.Failed != 1 || math.Abs(g.P99-10) > 0.5 {
 		t.Errorf("the first glance sees %+v", g)
 	}
-	if g := r.Glance(); g.Requests != 0 || g.Failed != 0 || g.P99 != 0 {
+	if g := r.Recent(); g.Requests != 0 || g.Failed != 0 || g.P99 != 0 {
 		t.Errorf("nothing happened, and the second glance sees %+v", g)
 	}
 }

@@ -95,7 +95,7 @@ type Result struct {
 	Busy            int64              `json:"busy"`       // answered that somebody else has the lock
 	Gone            int64              `json:"gone"`       // answered that the session was removed
 	LatencyByCall   map[string]Latency `json:"latency_by_call_ms"`
-	CalmMS          *Latency           `json:"latency_outside_failovers_ms,omitempty"` // of what did not meet one; absent: all did, or there was none
+	OutsideMS       *Latency           `json:"latency_outside_failovers_ms,omitempty"` // of what did not meet one; absent: all did, or there was none
 	FailoverCount   int                `json:"failover_count"`                         // another partner may have become principal
 	FaultCount      int                `json:"fault_count"`                            // connections or the mirror were lost, and no principal
 	ResumeMS        *Spread            `json:"resume_ms,omitempty"`                    // over all failovers
@@ -150,7 +150,7 @@ func addFailovers(res *Result, rec *Recorder, list []Outage) {
 	}
 	res.FailoverCount, res.FaultCount = counts(list)
 	if res.FailoverCount+res.FaultCount > 0 {
-		res.CalmMS = rec.calm(list)
+		res.OutsideMS = rec.outside(list)
 	}
 	res.ResumeMS = spreadOf(resumes)
 }
@@ -173,9 +173,9 @@ const (
 
 var findings = []string{findFailed, findLost, findGranted, findResurrected, findGhost, findDamaged, findUnread, findRefused}
 
-// judge says what makes the run a failure, but for what is tolerated: of the first via,
+// Evaluate says what makes the run a failure, but for what is tolerated: of the first via,
 // for the others are there to be compared with.
-func (r *Report) judge(t Tolerance, limits Limits) {
+func (r *Report) Evaluate(t Tolerance, limits Limits) {
 	i := r.Integrity
 	var refused int64
 	for _, f := range r.Failovers {
@@ -188,7 +188,7 @@ func (r *Report) judge(t Tolerance, limits Limits) {
 		n     int64
 		words string
 	}{
-		{findFailed, r.Failed, "requests failed" + worst(r.FailedByProblem)},
+		{findFailed, r.Failed, "requests failed" + problemList(r.FailedByProblem)},
 		{findLost, i.LostWrites, "acknowledged writes were lost"},
 		{findGranted, i.DoubleGrants, "locks were granted twice"},
 		{findResurrected, i.ResurrectedSessions, "removed sessions came back"},
@@ -212,8 +212,8 @@ func (r *Report) judge(t Tolerance, limits Limits) {
 	}
 }
 
-// worst names the commonest problems.
-func worst(problems map[string]int64) string {
+// problemList names the commonest problems.
+func problemList(problems map[string]int64) string {
 	names := problemsByCount(problems)
 	if len(names) == 0 {
 		return ""

@@ -45,7 +45,7 @@ func madeUp(compared bool) *Report {
 	for i := 121; i < 130; i++ {
 		r.Held[i] = 10 * (i - 120)
 	}
-	r.judge(Tolerance{}, Limits{MaxStall: 2 * time.Second, MaxP99: 50 * time.Millisecond})
+	r.Evaluate(Tolerance{}, Limits{MaxStall: 2 * time.Second, MaxP99: 50 * time.Millisecond})
 	return r
 }
 
@@ -55,7 +55,7 @@ func madeUpSample(due time.Duration, list []Outage, drops bool) Sample {
 	for _, o := range list {
 		if due >= o.At && due < o.Serving {
 			if s.Done = o.Serving + 10*time.Millisecond + (due-o.At)/100; drops {
-				s.Fate, s.Problem, s.Done = Failed, "sql-596", due+2*time.Millisecond
+				s.Status, s.Problem, s.Done = Failed, "sql-596", due+2*time.Millisecond
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func TestReport_Judge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.judge(tolerance, Limits{})
+			r.Evaluate(tolerance, Limits{})
 			got := strings.Join(r.Findings, "; ")
 			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 				t.Errorf("found %q, want %q", got, tt.want)
@@ -174,7 +174,7 @@ func TestReport_Empty(t *testing.T) {
 	r.Interrupted = true
 	r.Add(viaHTTP, NewRecorder(time.Minute), Integrity{}, 0, 0)
 	r.Finish(nil, false)
-	r.judge(Tolerance{}, Limits{})
+	r.Evaluate(Tolerance{}, Limits{})
 	var text, page bytes.Buffer
 	if err := errors.Join(r.Write(&text), r.WriteHTML(&page)); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 func Run(ctx context.Context, o Options, env Environment) (report *Report, err error) {
 	progress := &progress{out: env.Progress, terminal: env.Terminal}
 	defer progress.end()
-	s, err := openStage(ctx, &o, &env)
+	s, err := openSystem(ctx, &o, &env)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 	for _, w := range s.watchers {
 		watchers.Go(func() { w.Run(watching) })
 	}
-	progress.say("making %d sessions", o.Sessions*len(s.vias))
+	progress.print("making %d sessions", o.Sessions*len(s.vias))
 	for _, v := range s.vias {
 		if err := v.Prepare(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.name, err)
@@ -48,7 +48,7 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 			return nil, err
 		}
 	}
-	r := &run{Options: o, stage: s, progress: progress, tested: tested(&o)}
+	r := &run{Options: o, system: s, progress: progress, tested: tested(&o)}
 	askBefore(ctx, &r.tested, s.observer())
 	r.measure(ctx)
 	return r.report(ctx, env.Version), nil
@@ -57,15 +57,15 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 // run is the measuring.
 type run struct {
 	Options
-	*stage
+	*system
 	progress *progress
 	tested   Tested
 	clock    clock
 
-	made   []Made
-	opened map[string]time.Duration // how long each via was under load while it was measured
-	costs  map[string]Cost
-	ended  time.Duration // when measuring was over
+	attempts  []Attempt
+	underLoad map[string]time.Duration // how long each via was under load while it was measured
+	costs     map[string]Cost
+	ended     time.Duration // when measuring was over
 }
 
 // startDelay is until the first arrival, for all to be ready.
@@ -85,34 +85,34 @@ func (r *run) measure(ctx context.Context) {
 		load.Go(func() { v.Run(ctx, r.clock.zero) })
 	}
 	if inTurn {
-		beside.Go(func() { r.slice(loading) })
+		beside.Go(func() { r.takeTurns(loading) })
 	}
-	conductor := &conductor{clock: r.clock, say: r.progress.say}
+	runner := &planRunner{clock: r.clock, say: r.progress.print}
 	if r.operator != nil {
-		conductor.operator = *r.operator
+		runner.operator = *r.operator
 	}
-	beside.Go(func() { r.made = conductor.run(ctx, r.Failovers) })
+	beside.Go(func() { r.attempts = runner.run(ctx, r.Failovers) })
 	beside.Go(func() { r.meter(loading) })
-	beside.Go(func() { r.tell(loading) })
+	beside.Go(func() { r.showProgress(loading) })
 	load.Wait()
 	over()
 	beside.Wait()
 }
 
-// sliceTime is how long one via is under load in a comparison at full speed, until it is
+// turnTime is how long one via is under load in a comparison at full speed, until it is
 // the next one's turn: at once they would measure how they compete.
-const sliceTime = time.Second
+const turnTime = time.Second
 
-// slice lets one via after the other be under load.
-func (r *run) slice(ctx context.Context) {
-	r.opened = map[string]time.Duration{}
+// takeTurns lets one via after the other be under load.
+func (r *run) takeTurns(ctx context.Context) {
+	r.underLoad = map[string]time.Duration{}
 	for i := 0; ctx.Err() == nil && r.clock.now() < r.Duration; i++ {
 		v := r.vias[i%len(r.vias)]
 		from := r.clock.now()
 		v.Open()
-		_ = r.clock.wait(ctx, min(r.Duration, max(from, -r.Warmup)+sliceTime)) // the loop looks
+		_ = r.clock.wait(ctx, min(r.Duration, max(from, -r.Warmup)+turnTime)) // the loop looks
 		v.Shut()
-		r.opened[v.name] += max(0, min(r.clock.now(), r.Duration)-max(0, from))
+		r.underLoad[v.name] += max(0, min(r.clock.now(), r.Duration)-max(0, from))
 	}
 	for _, v := range r.vias {
 		v.Open() // so that they see that it is over
@@ -141,16 +141,16 @@ func (r *run) meter(ctx context.Context) {
 
 // shareCosts has the processes of vias that took turns take what they took in their turns.
 func (r *run) shareCosts() {
-	for name, opened := range r.opened {
-		if cost, ok := r.costs[name]; ok && opened > 0 {
-			cost.Cores *= r.ended.Seconds() / opened.Seconds()
+	for name, underLoad := range r.underLoad {
+		if cost, ok := r.costs[name]; ok && underLoad > 0 {
+			cost.Cores *= r.ended.Seconds() / underLoad.Seconds()
 			r.costs[name] = cost
 		}
 	}
 }
 
-// tell says how it goes, and forgets what is not needed any more.
-func (r *run) tell(ctx context.Context) {
+// showProgress says how it goes, and forgets what is not needed any more.
+func (r *run) showProgress(ctx context.Context) {
 	beat := time.NewTicker(tickEvery)
 	defer beat.Stop()
 	for {
@@ -159,9 +159,9 @@ func (r *run) tell(ctx context.Context) {
 			return
 		case <-beat.C:
 		}
-		r.progress.tick(r.vias, r.watcher())
+		r.progress.update(r.vias, r.watcher())
 		for _, v := range r.vias {
-			v.recorder.Settle(r.clock.now(), r.keeps)
+			v.recorder.Compact(r.clock.now(), r.keeps)
 		}
 	}
 }
@@ -201,30 +201,30 @@ func (r *run) report(ctx context.Context, version string) *Report {
 	r.shareCosts()
 	ctx = context.WithoutCancel(ctx)
 	askAfter(ctx, &r.tested, r.observer())
-	r.progress.say("reading every session back")
+	r.progress.print("reading every session back")
 	rep := NewReport(r.Duration)
 	rep.Version, rep.Tested, rep.Began, rep.Interrupted = version, r.tested, r.clock.zero.UTC(), interrupted
 	rep.Load, rep.Processes = r.offered(), r.costs
 	for _, v := range r.vias {
 		found := v.ReadBack(ctx)
-		if r.foreign {
+		if r.external {
 			v.Clean(ctx)
 		}
 		rep.Add(v.name, v.recorder, found, r.measured(v.name), r.ended)
 	}
-	rep.Finish(outages(r.made, r.events(), r.servers, r.ended), r.Compared)
+	rep.Finish(outages(r.attempts, r.events(), r.servers, r.ended), r.Compared)
 	if r.proxy != nil {
 		rep.Held = r.proxy.Held(r.clock, rep.Step(), r.ended)
 	}
-	rep.judge(r.Tolerate, r.Limits)
+	rep.Evaluate(r.Tolerate, r.Limits)
 	r.note(rep)
 	return rep
 }
 
 // measured is how long a via was under load.
 func (r *run) measured(name string) time.Duration {
-	if r.opened != nil {
-		return r.opened[name]
+	if r.underLoad != nil {
+		return r.underLoad[name]
 	}
 	return r.ended
 }
@@ -235,9 +235,9 @@ func (r *run) note(rep *Report) {
 	if rep.Interrupted {
 		add("interrupted after %.1f s: this is what was measured until then", rep.Seconds)
 	}
-	for _, m := range r.made {
-		if m.Left != "" {
-			add("the fault %s on partner %s was not lifted: %s", m.Kind, m.Partner, m.Left)
+	for _, m := range r.attempts {
+		if m.NotLifted != "" {
+			add("the fault %s on partner %s was not lifted: %s", m.Kind, m.Partner, m.NotLifted)
 		}
 	}
 	rep.Each(func(name string, res *Result) {

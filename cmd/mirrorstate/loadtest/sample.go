@@ -7,8 +7,8 @@ import (
 // Sample is one request and what became of it. Its times are on the [clock] of the run.
 type Sample struct {
 	Due, Sent, Done time.Duration
-	Verb            Verb
-	Fate            Fate
+	Call            Call
+	Status          Status
 	Problem         string // why it failed
 	Early           bool   // a client waited for it to be due
 }
@@ -16,33 +16,33 @@ type Sample struct {
 // latency counts from when the request was due.
 func (s *Sample) latency() time.Duration { return s.Done - s.Due }
 
-// Verb is which call of the store a request was.
-type Verb uint8
+// Call is which call of the store a request was.
+type Call uint8
 
 // The verbs, by the names of [session.Store].
 const (
-	VerbAcquire Verb = iota
-	VerbUpdate
-	VerbRelease
-	VerbGet
-	VerbTouch
-	VerbPut
-	VerbRemove
-	verbs
+	CallAcquire Call = iota
+	CallUpdate
+	CallRelease
+	CallGet
+	CallTouch
+	CallPut
+	CallRemove
+	callKinds
 )
 
 // String is the verb's name.
-func (v Verb) String() string {
-	return [verbs]string{"acquire", "update", "release", "get", "touch", "put", "remove"}[v]
+func (v Call) String() string {
+	return [callKinds]string{"acquire", "update", "release", "get", "touch", "put", "remove"}[v]
 }
 
-// Fate is what became of a request.
-type Fate uint8
+// Status is what became of a request.
+type Status uint8
 
 // The fates. Answered, Busy and Gone are words of the API that the workload has to expect.
 const (
-	Answered Fate = iota
-	Busy          // somebody else held the lock
-	Gone          // the session was being removed, or was removed
+	Answered Status = iota
+	Busy            // somebody else held the lock
+	Gone            // the session was being removed, or was removed
 	Failed
 )

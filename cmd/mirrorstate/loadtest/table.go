@@ -18,7 +18,7 @@ func (r *Report) WriteJSON(out io.Writer) error {
 
 // Write writes the report for people.
 func (r *Report) Write(out io.Writer) error {
-	fmt.Fprintf(out, "%s\n%s\n\n", r.headline(), r.Tested.Words())
+	fmt.Fprintf(out, "%s\n%s\n\n", r.headline(), r.Tested.Summary())
 	if err := r.writeVias(out); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func countWords(failovers, faults int) string {
 var wordColumns = []string{"via", "failover"}
 
 // table writes rows of cells that are separated by tabs, the first one being the head.
-// Words are flush left, numbers flush right.
+// Summary are flush left, numbers flush right.
 func table(out io.Writer, rows ...string) error {
 	cells := make([][]string, len(rows))
 	widths := make([]int, strings.Count(rows[0], "\t")+1)
@@ -138,25 +138,25 @@ func (r *Report) writeVias(out io.Writer) error {
 		v := r.results[name]
 		l := v.LatencyMS
 		rows = append(rows, fmt.Sprintf("%s\t%d\t%.0f\t%d\t%s\t%s\t%s\t%s\t%s\t%s", name, v.Requests, v.Throughput, v.Failed,
-			shortMS(l.P50), shortMS(l.P90), shortMS(l.P99), shortMS(l.P999), shortMS(l.Max), v.calmP99()))
+			shortMS(l.P50), shortMS(l.P90), shortMS(l.P99), shortMS(l.P999), shortMS(l.Max), v.outsideP99()))
 	}
 	if err := table(out, rows...); err != nil {
 		return err
 	}
 	for _, name := range r.order {
 		if v := r.results[name]; v.Failed > 0 {
-			fmt.Fprintf(out, "%s failed:%s\n", name, " "+strings.Trim(worst(v.FailedByProblem), " ()"))
+			fmt.Fprintf(out, "%s failed:%s\n", name, " "+strings.Trim(problemList(v.FailedByProblem), " ()"))
 		}
 	}
 	return nil
 }
 
-// calmP99 is the p99 outside the failovers, for people.
-func (v *Result) calmP99() string {
-	if v.CalmMS == nil {
+// outsideP99 is the p99 outside the failovers, for people.
+func (v *Result) outsideP99() string {
+	if v.OutsideMS == nil {
 		return "-"
 	}
-	return shortMS(v.CalmMS.P99)
+	return shortMS(v.OutsideMS.P99)
 }
 
 // writeFailovers writes what each failover cost each via.

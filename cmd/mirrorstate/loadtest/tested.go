@@ -35,8 +35,8 @@ type FromTo struct {
 	After  string `json:"after"`
 }
 
-// Words says it in one line.
-func (t Tested) Words() string {
+// Summary says it in one line.
+func (t Tested) Summary() string {
 	what := "an own server"
 	if len(t.Targets) > 0 {
 		what = strings.Join(t.Targets, ", ")

@@ -43,7 +43,7 @@ type Watcher struct {
 	polls bool // it is a proxy, and has calls to hold
 
 	mu        sync.Mutex // guards all below
-	heard     []heard
+	received  []received
 	skew      time.Duration // least time from an event to its arrival
 	skewed    bool          // skew is known
 	slowest   time.Duration // the longest that the listener took to answer a question
@@ -54,8 +54,8 @@ type Watcher struct {
 	once      sync.Once
 }
 
-// heard is an event and when it arrived.
-type heard struct {
+// received is an event and when it arrived.
+type received struct {
 	client.Event
 	arrived time.Time
 }
@@ -118,7 +118,7 @@ func (w *Watcher) take(e client.Event) {
 	if late := now.Sub(e.At); !w.skewed || late < w.skew {
 		w.skew, w.skewed = late, true
 	}
-	w.heard = append(w.heard, heard{e, now})
+	w.received = append(w.received, received{e, now})
 	if e.Kind == eventPrincipal || e.Kind == eventRole && strings.HasPrefix(e.Detail, "PRINCIPAL") {
 		w.principal = e.Partner
 	}
@@ -132,7 +132,7 @@ func (w *Watcher) snapshotLocked(text json.RawMessage, now time.Time) {
 		return
 	}
 	if s.Principal != "" && s.Principal != w.principal {
-		w.heard = append(w.heard, heard{client.Event{Kind: eventPrincipal, At: now.Add(-w.skew), Partner: s.Principal}, now})
+		w.received = append(w.received, received{client.Event{Kind: eventPrincipal, At: now.Add(-w.skew), Partner: s.Principal}, now})
 	}
 	w.principal, w.holding = s.Principal, s.Holding
 }
@@ -180,7 +180,7 @@ func (w *Watcher) Events(c clock) (list []Event) {
 	if w.skew < -sameMachine || w.skew > max(sameMachine, w.slowest) {
 		correction = w.skew
 	}
-	for _, h := range w.heard {
+	for _, h := range w.received {
 		e := Event{At: c.at(h.At) + correction, Kind: h.Kind, Partner: h.Partner, Detail: h.Detail}
 		switch h.Kind {
 		case eventFault, eventState:

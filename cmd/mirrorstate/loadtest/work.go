@@ -24,7 +24,7 @@ type arrival struct {
 
 // visit does what one user does.
 func (w *worker) visit(a arrival) {
-	place, e := w.roster.pick(w.random)
+	place, e := w.places.pick(w.random)
 	if e == nil {
 		w.create(a, place)
 		return
@@ -42,7 +42,7 @@ func (w *worker) visit(a arrival) {
 }
 
 // request makes one request and notes what became of it.
-func (w *worker) request(a arrival, verb Verb, do func(context.Context) error, judge func(error) (Fate, string)) error {
+func (w *worker) request(a arrival, verb Call, do func(context.Context) error, classify func(error) (Status, string)) error {
 	ctx, cancel := context.WithTimeout(w.calls, w.Timeout)
 	defer cancel()
 	sent := time.Now()
@@ -51,8 +51,8 @@ func (w *worker) request(a arrival, verb Verb, do func(context.Context) error, j
 	if err != nil && w.calls.Err() != nil {
 		return err // we were told to stop: nobody failed
 	}
-	s := Sample{Due: w.clock.at(a.due), Sent: w.clock.at(sent), Done: w.clock.at(done), Verb: verb, Early: a.early}
-	if s.Fate, s.Problem = judge(err); s.Fate == Failed && verb.mutates() {
+	s := Sample{Due: w.clock.at(a.due), Sent: w.clock.at(sent), Done: w.clock.at(done), Call: verb, Early: a.early}
+	if s.Status, s.Problem = classify(err); s.Status == Failed && verb.mutates() {
 		w.ledger.Unknown(err)
 	}
 	w.note(s)
@@ -60,7 +60,7 @@ func (w *worker) request(a arrival, verb Verb, do func(context.Context) error, j
 }
 
 // mutates tells whether nobody knows what was done where there is no answer.
-func (v Verb) mutates() bool { return v != VerbGet && v != VerbTouch }
+func (v Call) mutates() bool { return v != CallGet && v != CallTouch }
 
 // ref names a session.
 func (w *worker) ref(e *Entry) session.Ref { return session.Ref{App: w.app, ID: e.ID} }
@@ -74,41 +74,41 @@ func (w *worker) lock(a arrival, e *Entry) {
 	}
 	next := time.Now().Add(w.Think)
 	_ = sleepExactly(w.calls, next) // an interrupt ends it, and what was taken is given back
-	e.GivesUp()
+	e.BeginRelease()
 	if seen == nil {
 		w.release(next, e, lock, false)
 	} else {
 		w.update(next, e, seen, lock)
 	}
-	e.Leaves()
+	e.EndHold()
 }
 
 // acquire takes the lock. Where it was granted, the caller calls GivesUp and Leaves.
 func (w *worker) acquire(a arrival, e *Entry) (seen *write, lock session.Lock, ok bool) {
 	var s session.Session
-	v := e.Enters(time.Now())
-	err := w.request(a, VerbAcquire, func(ctx context.Context) (err error) {
+	v := e.BeginAcquire(time.Now())
+	err := w.request(a, CallAcquire, func(ctx context.Context) (err error) {
 		s, lock, err = w.store.Acquire(ctx, w.ref(e), session.NewOperation())
 		return err
-	}, func(err error) (Fate, string) { return e.judge(v, err) })
+	}, func(err error) (Status, string) { return e.classify(v, err) })
 	if err != nil {
-		e.Leaves()
+		e.EndHold()
 		return nil, lock, false
 	}
-	e.Granted()
-	return e.Sees(v, s.Item), lock, true
+	e.LockGranted()
+	return e.CheckItem(v, s.Item), lock, true
 }
 
 // update stores and releases.
 func (w *worker) update(due time.Time, e *Entry, seen *write, lock session.Lock) {
 	var wr *write
-	w.item, wr = e.Writes(w.item[:0], seen, w.Size.draw(w.random))
+	w.item, wr = e.BeginWrite(w.item[:0], seen, w.Size.draw(w.random))
 	sent := time.Now()
-	err := w.request(arrival{due, true}, VerbUpdate, func(ctx context.Context) error {
+	err := w.request(arrival{due, true}, CallUpdate, func(ctx context.Context) error {
 		_, err := w.store.Update(ctx, w.ref(e), lock, w.content(), false, session.NewOperation())
 		return err
 	}, failed)
-	e.Wrote(wr, err, w.settled(sent))
+	e.EndWrite(wr, err, w.writeDeadline(sent))
 	if err != nil && !errors.Is(err, session.ErrLockLost) {
 		// Nobody else gets on while the lock is held; if the store has released it, all the better.
 		w.release(time.Now(), e, lock, unknown(err))
@@ -117,9 +117,9 @@ func (w *worker) update(due time.Time, e *Entry, seen *write, lock session.Lock)
 
 // release gives the lock back. That it is lost is no failure if it may have been given back before.
 func (w *worker) release(due time.Time, e *Entry, lock session.Lock, maybe bool) {
-	_ = w.request(arrival{due, false}, VerbRelease, func(ctx context.Context) error { // it is counted
+	_ = w.request(arrival{due, false}, CallRelease, func(ctx context.Context) error { // it is counted
 		return w.store.Release(ctx, w.ref(e), lock, session.NewOperation())
-	}, func(err error) (Fate, string) {
+	}, func(err error) (Status, string) {
 		if maybe && errors.Is(err, session.ErrLockLost) {
 			return Answered, ""
 		}
@@ -128,7 +128,7 @@ func (w *worker) release(due time.Time, e *Entry, lock session.Lock, maybe bool)
 }
 
 // failed judges a call that has to be done.
-func failed(err error) (Fate, string) {
+func failed(err error) (Status, string) {
 	if err != nil {
 		return Failed, problem(err)
 	}
@@ -139,8 +139,10 @@ func failed(err error) (Fate, string) {
 // hear from it any more: the hold window and 5 s, by default 35 s.
 const serverPatience = 40 * time.Second
 
-// settled is when a write that was sent then has taken effect, or never will.
-func (w *worker) settled(sent time.Time) time.Time { return sent.Add(max(w.Timeout, serverPatience)) }
+// writeDeadline is when a write that was sent then has taken effect, or never will.
+func (w *worker) writeDeadline(sent time.Time) time.Time {
+	return sent.Add(max(w.Timeout, serverPatience))
+}
 
 // content is the item to store.
 func (w *worker) content() session.Write { return session.Write{Item: w.item, Timeout: w.minutes} }
@@ -148,58 +150,58 @@ func (w *worker) content() session.Write { return session.Write{Item: w.item, Ti
 // read is a page that only looks.
 func (w *worker) read(a arrival, e *Entry) {
 	var s session.Session
-	v := e.Begins(time.Now())
-	err := w.request(a, VerbGet, func(ctx context.Context) (err error) {
+	v := e.BeginCall(time.Now())
+	err := w.request(a, CallGet, func(ctx context.Context) (err error) {
 		s, err = w.store.Get(ctx, w.ref(e), session.GetOptions{})
 		return err
-	}, func(err error) (Fate, string) { return e.judge(v, err) })
+	}, func(err error) (Status, string) { return e.classify(v, err) })
 	if err == nil {
-		e.Sees(v, s.Item)
+		e.CheckItem(v, s.Item)
 	}
 }
 
 // touch keeps a session alive.
 func (w *worker) touch(a arrival, e *Entry) {
-	v := e.Begins(time.Now())
-	err := w.request(a, VerbTouch, func(ctx context.Context) error {
+	v := e.BeginCall(time.Now())
+	err := w.request(a, CallTouch, func(ctx context.Context) error {
 		_, err := w.store.Touch(ctx, w.ref(e), session.Operation{})
 		return err
-	}, func(err error) (Fate, string) { return e.judge(v, err) })
+	}, func(err error) (Status, string) { return e.classify(v, err) })
 	if err == nil {
-		e.Alive(v)
+		e.CheckAlive(v)
 	}
 }
 
 // renew is a user who leaves, and another one who comes: three requests. A session
 // that another client is about to remove is only read.
 func (w *worker) renew(a arrival, place int, e *Entry) {
-	if !e.Wants() {
+	if !e.ClaimRemoval() {
 		w.read(a, e)
 		return
 	}
 	_, lock, ok := w.acquire(a, e)
 	if !ok {
-		e.Stays()
+		e.UnclaimRemoval()
 		return
 	}
-	e.GivesUp()
+	e.BeginRelease()
 	w.remove(e, lock)
-	e.Leaves()
-	if _, begun := e.Gone(); !begun {
-		e.Stays()
+	e.EndHold()
+	if _, begun := e.Removal(); !begun {
+		e.UnclaimRemoval()
 		return
 	}
-	w.roster.bury(place, e)
+	w.places.remove(place, e)
 	w.create(arrival{due: time.Now()}, place)
 }
 
 // remove ends a session whose lock is held.
 func (w *worker) remove(e *Entry, lock session.Lock) {
-	e.Removes()
-	err := w.request(arrival{due: time.Now()}, VerbRemove, func(ctx context.Context) error {
+	e.BeginRemoval()
+	err := w.request(arrival{due: time.Now()}, CallRemove, func(ctx context.Context) error {
 		return w.store.Remove(ctx, w.ref(e), lock, session.NewOperation())
 	}, failed)
-	e.Removed(err)
+	e.EndRemoval(err)
 	if err != nil && !errors.Is(err, session.ErrLockLost) {
 		w.release(time.Now(), e, lock, unknown(err))
 	}
@@ -207,19 +209,19 @@ func (w *worker) remove(e *Entry, lock session.Lock) {
 
 // create makes a session in an empty place.
 func (w *worker) create(a arrival, place int) {
-	_ = w.request(a, VerbPut, func(ctx context.Context) error { return w.put(ctx, place) }, failed) // it is counted
+	_ = w.request(a, CallPut, func(ctx context.Context) error { return w.put(ctx, place) }, failed) // it is counted
 }
 
 // put makes a session, which has the place if that is acknowledged and nobody else's was before.
 func (w *worker) put(ctx context.Context, place int) error {
 	e := w.ledger.NewEntry(session.NewID())
 	var wr *write
-	w.item, wr = e.Writes(w.item[:0], nil, w.Size.draw(w.random))
+	w.item, wr = e.BeginWrite(w.item[:0], nil, w.Size.draw(w.random))
 	sent := time.Now()
 	_, err := w.store.Put(ctx, w.ref(e), w.content(), session.Condition{OnlyCreate: true}, session.NewOperation())
-	e.Wrote(wr, err, w.settled(sent))
+	e.EndWrite(wr, err, w.writeDeadline(sent))
 	if err == nil {
-		w.roster.settle(place, e)
+		w.places.put(place, e)
 	}
 	return err
 }

@@ -36,14 +36,14 @@ type via struct {
 	recorder *Recorder
 }
 
-// stage is all that the load stands on. Close it, once.
-type stage struct {
+// system is all that the load stands on. Close it, once.
+type system struct {
 	vias      []*via
 	operator  *operator  // nil: nobody to ask for failovers
 	watchers  []*Watcher // of the pair, and of the proxy on it
 	proxy     *Watcher   // that of them which has calls to hold; nil: none
 	servers   bool       // the servers tell what they do
-	foreign   bool       // what is left behind is somebody else's
+	external  bool       // what is left behind is somebody else's
 	processes []process
 
 	children []*child
@@ -56,9 +56,9 @@ type process struct {
 	pid  int
 }
 
-// openStage brings up what is not there, and connects to what is.
-func openStage(ctx context.Context, o *Options, env *Environment) (*stage, error) {
-	s := &stage{processes: []process{{"generator", os.Getpid()}}}
+// openSystem brings up what is not there, and connects to what is.
+func openSystem(ctx context.Context, o *Options, env *Environment) (*system, error) {
+	s := &system{processes: []process{{"generator", os.Getpid()}}}
 	open := s.openOwn
 	if len(o.Targets) > 0 {
 		open = s.openTargets
@@ -70,7 +70,7 @@ func openStage(ctx context.Context, o *Options, env *Environment) (*stage, error
 }
 
 // close ends the children, last one first, for they stand on each other.
-func (s *stage) close() error {
+func (s *system) close() error {
 	var errs []error
 	for _, c := range s.clients {
 		c.Close()
@@ -82,8 +82,8 @@ func (s *stage) close() error {
 }
 
 // openTargets is for servers that run already.
-func (s *stage) openTargets(ctx context.Context, o *Options, _ *Environment) error {
-	s.foreign = true
+func (s *system) openTargets(ctx context.Context, o *Options, _ *Environment) error {
+	s.external = true
 	var members []session.Store
 	for _, target := range o.Targets {
 		c, err := newHTTP(target, o.Client, o.Clients, o.Timeout)
@@ -104,7 +104,7 @@ func (s *stage) openTargets(ctx context.Context, o *Options, _ *Environment) err
 }
 
 // watchTarget follows a target's operators' listener.
-func (s *stage) watchTarget(ctx context.Context, admin string, as client.Config) error {
+func (s *system) watchTarget(ctx context.Context, admin string, as client.Config) error {
 	c, err := s.client(admin, as)
 	if err != nil {
 		return usage("--admin: %v", err)
@@ -118,7 +118,7 @@ func (s *stage) watchTarget(ctx context.Context, admin string, as client.Config)
 	return nil
 }
 
-func (s *stage) client(url string, as client.Config) (*client.Client, error) {
+func (s *system) client(url string, as client.Config) (*client.Client, error) {
 	c, err := client.New(client.Config{URL: url, Key: as.Key, TLS: as.TLS})
 	if err == nil {
 		s.clients = append(s.clients, c)
@@ -127,13 +127,13 @@ func (s *stage) client(url string, as client.Config) (*client.Client, error) {
 }
 
 // load puts a store under load, in this process.
-func (s *stage) load(o *Options, name string, store session.Store) {
+func (s *system) load(o *Options, name string, store session.Store) {
 	r := NewRecorder(o.Duration)
 	s.vias = append(s.vias, &via{name, NewLoad(o.task(name), store, r.Add), r})
 }
 
 // openOwn starts the pair, if it is not somebody's, and the server of each via.
-func (s *stage) openOwn(ctx context.Context, o *Options, env *Environment) error {
+func (s *system) openOwn(ctx context.Context, o *Options, env *Environment) error {
 	connection := o.ConnectionString
 	if connection == "" {
 		pair, err := s.start(ctx, env, Spec{Role: rolePair, Witness: !needsNoWitness(o.Failovers)})
@@ -145,7 +145,7 @@ func (s *stage) openOwn(ctx context.Context, o *Options, env *Environment) error
 		}
 		connection, s.servers = pair.Ready.Connection, true
 	}
-	s.foreign = o.ConnectionString != ""
+	s.external = o.ConnectionString != ""
 	for _, name := range o.Vias {
 		if err := s.openVia(ctx, o, env, name, connection); err != nil {
 			return err
@@ -159,7 +159,7 @@ func (s *stage) openOwn(ctx context.Context, o *Options, env *Environment) error
 }
 
 // start starts a child in a role.
-func (s *stage) start(ctx context.Context, env *Environment, spec Spec) (*child, error) {
+func (s *system) start(ctx context.Context, env *Environment, spec Spec) (*child, error) {
 	spec.Verbose = env.Verbose
 	c, err := startChild(ctx, env.Program, spec, env.Progress)
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *stage) start(ctx context.Context, env *Environment, spec Spec) (*child,
 }
 
 // watch follows an operators' listener of one of the children. The first one is asked for failovers.
-func (s *stage) watch(admin string, polls bool) error {
+func (s *system) watch(admin string, polls bool) error {
 	c, err := s.client(admin, client.Config{})
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (s *stage) watch(admin string, polls bool) error {
 }
 
 // openProxy starts mirrorstate itself.
-func (s *stage) openProxy(ctx context.Context, env *Environment, connection string) (*child, error) {
+func (s *system) openProxy(ctx context.Context, env *Environment, connection string) (*child, error) {
 	c, err := s.start(ctx, env, Spec{Role: viaHTTP, Connection: connection, Config: env.Config})
 	if err != nil {
 		return nil, err
@@ -197,7 +197,7 @@ func (s *stage) openProxy(ctx context.Context, env *Environment, connection stri
 }
 
 // openVia starts the server of one via, and puts it under load.
-func (s *stage) openVia(ctx context.Context, o *Options, env *Environment, name, connection string) error {
+func (s *system) openVia(ctx context.Context, o *Options, env *Environment, name, connection string) error {
 	task := o.task(name)
 	switch name {
 	case viaHTTP:
@@ -228,7 +228,7 @@ func (s *stage) openVia(ctx context.Context, o *Options, env *Environment, name,
 }
 
 // openInside is for the vias whose server is a library: the load runs in their process.
-func (s *stage) openInside(ctx context.Context, o *Options, env *Environment, name, connection string) (err error) {
+func (s *system) openInside(ctx context.Context, o *Options, env *Environment, name, connection string) (err error) {
 	if name == viaStatement {
 		if connection, err = driverString(connection); err != nil {
 			return err

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nap blocks for a moment, with a lateness of some fifty microseconds.
-func nap(d time.Duration) {
+// block blocks for a moment, with a lateness of some fifty microseconds.
+func block(d time.Duration) {
 	left := unix.NsecToTimespec(int64(d))
 	for unix.Nanosleep(&left, &left) == unix.EINTR {
 	}

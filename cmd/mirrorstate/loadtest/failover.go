@@ -65,21 +65,21 @@ func orNothing(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// conductor makes the failovers of a plan, one after the other.
-type conductor struct {
+// planRunner makes the failovers of a plan, one after the other.
+type planRunner struct {
 	operator
 	clock clock
 	say   func(format string, args ...any) // told of each one
 }
 
 // run makes what is planned until ctx ends. What was broken is mended before it returns.
-func (c *conductor) run(ctx context.Context, plan []Planned) (made []Made) {
+func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []Attempt) {
 	for _, p := range plan {
 		if c.clock.wait(ctx, p.At) != nil {
-			return made
+			return attempts
 		}
-		m := c.make(ctx, p)
-		made = append(made, m)
+		m := c.trigger(ctx, p)
+		attempts = append(attempts, m)
 		if m.Refused != "" {
 			c.say("%s was refused: %s", p.Kind, m.Refused)
 			continue
@@ -90,23 +90,23 @@ func (c *conductor) run(ctx context.Context, plan []Planned) (made []Made) {
 		}
 		_ = c.clock.wait(ctx, m.At+faultTime) // an interrupt lifts it at once
 		if err := c.lift(context.WithoutCancel(ctx), m); err != nil {
-			m.Left = err.Error()
+			m.NotLifted = err.Error()
 		}
 		m.Lifted = c.clock.now()
-		made[len(made)-1] = m
+		attempts[len(attempts)-1] = m
 	}
-	return made
+	return attempts
 }
 
-// make makes one failover.
-func (c *conductor) make(ctx context.Context, p Planned) Made {
-	m := Made{Kind: p.Kind, At: c.clock.now()}
+// trigger makes one failover.
+func (c *planRunner) trigger(ctx context.Context, p Planned) Attempt {
+	m := Attempt{Kind: p.Kind, At: c.clock.now()}
 	s, err := c.state(ctx)
 	if err == nil && s.Principal == "" {
 		err = fmt.Errorf("nobody is principal")
 	}
 	if m.Partner = s.Principal; err == nil {
-		err = c.cause(ctx, &m)
+		err = c.request(ctx, &m)
 	}
 	if err != nil {
 		m.Refused = err.Error()
@@ -114,10 +114,10 @@ func (c *conductor) make(ctx context.Context, p Planned) Made {
 	return m
 }
 
-// cause has it done, and notes when it was asked for.
-func (c *conductor) cause(ctx context.Context, m *Made) error {
+// request has it done, and notes when it was asked for.
+func (c *planRunner) request(ctx context.Context, m *Attempt) error {
 	if m.Kind == kindManual {
-		return c.persist(ctx, func(ctx context.Context) error {
+		return c.retry(ctx, func(ctx context.Context) error {
 			m.At = c.clock.now()
 			_, err := c.client.Failover(ctx)
 			return err
@@ -133,16 +133,16 @@ func (c *conductor) cause(ctx context.Context, m *Made) error {
 	if _, err := c.client.Fault(ctx, m.Partner, client.Fault{Kind: fault}); err != nil || m.Kind != kindForce {
 		return err
 	}
-	return c.persist(ctx, func(ctx context.Context) error {
+	return c.retry(ctx, func(ctx context.Context) error {
 		_, err := c.client.ForceService(ctx, true)
 		return err
 	})
 }
 
-// persist tries again what is refused for a moment.
-func (c *conductor) persist(ctx context.Context, do func(context.Context) error) error {
+// retry tries again what is refused for a moment.
+func (c *planRunner) retry(ctx context.Context, do func(context.Context) error) error {
 	for deadline := c.clock.now() + tryFor; ; {
-		err := within(ctx, askTime, do)
+		err := withTimeout(ctx, askTime, do)
 		if err == nil || c.clock.now() > deadline || c.clock.wait(ctx, c.clock.now()+tryAgain) != nil {
 			return err
 		}
@@ -151,15 +151,15 @@ func (c *conductor) persist(ctx context.Context, do func(context.Context) error)
 
 // lift takes a fault back. After forced service the old principal returns SUSPENDED,
 // and is a mirror again once the session is resumed.
-func (c *conductor) lift(ctx context.Context, m Made) error {
-	err := c.persist(ctx, func(ctx context.Context) error {
+func (c *planRunner) lift(ctx context.Context, m Attempt) error {
+	err := c.retry(ctx, func(ctx context.Context) error {
 		_, err := c.client.Fault(ctx, m.Partner, client.Fault{Kind: "none"})
 		return err
 	})
 	if err != nil || m.Kind != kindForce {
 		return err
 	}
-	return c.persist(ctx, func(ctx context.Context) error {
+	return c.retry(ctx, func(ctx context.Context) error {
 		if _, err := c.client.Resume(ctx); err != nil {
 			return err
 		}

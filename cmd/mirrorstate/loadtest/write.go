@@ -15,12 +15,12 @@ type write struct {
 	refused    bool   // it was answered not to have taken effect
 	unknown    bool   // nobody knows whether it has
 	until      time.Time
-	void       bool // it was unknown, its time is over, and it had not taken effect then
+	expired    bool // it was unknown, its time is over, and it had not taken effect then
 }
 
-// Writes begins a write that is derived from what was seen (nil: the session is made) and
+// BeginWrite begins a write that is derived from what was seen (nil: the session is made) and
 // gives the item to store, of n bytes, appended to b.
-func (e *Entry) Writes(b []byte, seen *write, n int) ([]byte, *write) {
+func (e *Entry) BeginWrite(b []byte, seen *write, n int) ([]byte, *write) {
 	w := &write{seq: 1, stamp: e.ledger.stamps.Add(1), base: seen}
 	if seen != nil {
 		w.seq = seen.seq + 1
@@ -31,8 +31,8 @@ func (e *Entry) Writes(b []byte, seen *write, n int) ([]byte, *write) {
 	return appendItem(b, e.ID, w.seq, w.stamp, n), w
 }
 
-// Wrote ends a write with its answer. One whose outcome is unknown may take effect until then.
-func (e *Entry) Wrote(w *write, err error, until time.Time) {
+// EndWrite ends a write with its answer. One whose outcome is unknown may take effect until then.
+func (e *Entry) EndWrite(w *write, err error, until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -91,12 +91,12 @@ func (w *write) origin() uint64 {
 	return 0
 }
 
-// Sees checks the item that a call was answered with, and returns the write it is, or nil
+// CheckItem checks the item that a call was answered with, and returns the write it is, or nil
 // if it is none. A session that was gone is counted as resurrected.
-func (e *Entry) Sees(v view, item []byte) *write {
+func (e *Entry) CheckItem(v view, item []byte) *write {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.aliveLocked(v)
+	e.checkAliveLocked(v)
 	seq, stamp, err := readItem(e.ID, item)
 	if err != nil {
 		e.ledger.count(func(i *Integrity) { i.DamagedItems++ })
@@ -104,38 +104,38 @@ func (e *Entry) Sees(v view, item []byte) *write {
 	}
 	w := e.writes[stamp]
 	if w == nil {
-		return e.seesOld(v, seq, stamp)
+		return e.itemForgotten(v, seq, stamp)
 	}
-	if w.refused || w.void {
-		w.refused, w.void = false, false
+	if w.refused || w.expired {
+		w.refused, w.expired = false, false
 		e.ledger.count(func(i *Integrity) { i.GhostWrites++ })
 	}
 	e.expire(v, w)
 	switch {
 	case !w.known:
-		e.seesNew(v, w)
+		e.itemNew(v, w)
 	case v.head == nil, v.head.lost: // nothing was known, or it was counted already
 	case w.lost, w.seq < v.head.seq:
-		e.seesLess(v, w)
+		e.itemOlder(v, w)
 	}
 	return w
 }
 
-// seesOld is for an item whose stamp is remembered no more.
-func (e *Entry) seesOld(v view, seq, stamp uint64) *write {
+// itemForgotten is for an item whose stamp is remembered no more.
+func (e *Entry) itemForgotten(v view, seq, stamp uint64) *write {
 	w := &write{seq: seq, stamp: stamp, known: true}
 	switch {
 	case e.head == nil || seq >= e.head.seq:
 		e.ledger.count(func(i *Integrity) { i.DamagedItems++ })
 		return nil
 	case v.head != nil && seq < v.head.seq && !v.head.lost:
-		e.seesLess(v, w)
+		e.itemOlder(v, w)
 	}
 	return w
 }
 
-// seesNew is for a write that is seen before its answer, or instead of one.
-func (e *Entry) seesNew(v view, w *write) {
+// itemNew is for a write that is seen before its answer, or instead of one.
+func (e *Entry) itemNew(v view, w *write) {
 	switch {
 	case e.head == nil, w.base != nil && w.base.stamp == e.head.stamp:
 		e.extend(w)
@@ -146,10 +146,10 @@ func (e *Entry) seesNew(v view, w *write) {
 	}
 }
 
-// seesLess is for a read that did not find what was there before it began. The line goes
+// itemOlder is for a read that did not find what was there before it began. The line goes
 // on from what it found, so that the loss is counted once; if it comes back after
 // all, it is nothing new.
-func (e *Entry) seesLess(v view, w *write) {
+func (e *Entry) itemOlder(v view, w *write) {
 	e.lose(v.head.seq, w.seq)
 	e.recent = nil
 	e.writes[w.stamp] = w
@@ -161,7 +161,7 @@ func (e *Entry) seesLess(v view, w *write) {
 func (e *Entry) expire(v view, seen *write) {
 	for _, w := range e.writes {
 		if w.unknown && !w.known && w != seen && w.until.Before(v.began) {
-			w.void = true
+			w.expired = true
 		}
 	}
 }

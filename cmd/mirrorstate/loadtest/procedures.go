@@ -12,26 +12,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// stock is the procedures of a stock ASPState, called as one would who has read ASP.NET's
+// procedures is the procedures of a stock ASPState, called as one would who has read ASP.NET's
 // own client, and nothing around them. Source: facts, aspstate-schema §3 and §6.
-type stock struct {
+type procedures struct {
 	db     *sql.DB
 	suffix string // of the application
 }
 
-var _ session.Store = (*stock)(nil)
+var _ session.Store = (*procedures)(nil)
 
 // maxShort is the longest item of the short column, in bytes.
 const maxShort = 7000
 
-// openStock connects to one server, and to its failover partner where the driver is told
+// openProcedures connects to one server, and to its failover partner where the driver is told
 // of one, and asks for the application's id as ASP.NET does.
-func openStock(ctx context.Context, dsn, app string, connections int) (*stock, error) {
+func openProcedures(ctx context.Context, dsn, app string, connections int) (*procedures, error) {
 	connector, err := mssql.NewConnector(dsn)
 	if err != nil {
 		return nil, errors.New("the driver does not take the connection string") // its text might hold the password
 	}
-	s := &stock{db: sql.OpenDB(connector)}
+	s := &procedures{db: sql.OpenDB(connector)}
 	s.db.SetMaxOpenConns(connections)
 	s.db.SetMaxIdleConns(connections)
 	var id int32
@@ -45,10 +45,10 @@ func openStock(ctx context.Context, dsn, app string, connections int) (*stock, e
 // connectTime bounds the first connection.
 const connectTime = 20 * time.Second
 
-// connectStock is openStock with a limit to its patience.
-func connectStock(ctx context.Context, dsn, app string, connections int) (s *stock, err error) {
-	err = within(ctx, connectTime, func(ctx context.Context) (err error) {
-		s, err = openStock(ctx, dsn, app, connections)
+// connectProcedures is openStock with a limit to its patience.
+func connectProcedures(ctx context.Context, dsn, app string, connections int) (s *procedures, err error) {
+	err = withTimeout(ctx, connectTime, func(ctx context.Context) (err error) {
+		s, err = openProcedures(ctx, dsn, app, connections)
 		return err
 	})
 	if err != nil {
@@ -58,12 +58,12 @@ func connectStock(ctx context.Context, dsn, app string, connections int) (s *sto
 }
 
 // Close closes the connections.
-func (s *stock) Close() error { return s.db.Close() }
+func (s *procedures) Close() error { return s.db.Close() }
 
-func (s *stock) key(ref session.Ref) string { return string(ref.ID) + s.suffix }
+func (s *procedures) key(ref session.Ref) string { return string(ref.ID) + s.suffix }
 
-// bare names an error of the driver by SQL Server's number, where it has one: the first of its answer, as in .NET.
-func bare(err error) error {
+// driverError names an error of the driver by SQL Server's number, where it has one: the first of its answer, as in .NET.
+func driverError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -77,7 +77,7 @@ func bare(err error) error {
 }
 
 // read calls one of the two procedures that read.
-func (s *stock) read(ctx context.Context, procedure string, ref session.Ref) (item []byte, cookie int32, err error) {
+func (s *procedures) read(ctx context.Context, procedure string, ref session.Ref) (item []byte, cookie int32, err error) {
 	var (
 		short, long  []byte
 		locked       sql.NullBool
@@ -87,16 +87,16 @@ func (s *stock) read(ctx context.Context, procedure string, ref session.Ref) (it
 		sql.Named("locked", sql.Out{Dest: &locked}), sql.Named("lockAge", sql.Out{Dest: &age}),
 		sql.Named("lockCookie", sql.Out{Dest: &lock}), sql.Named("actionFlags", sql.Out{Dest: &f}))
 	if err != nil {
-		return nil, 0, bare(err)
+		return nil, 0, driverError(err)
 	}
 	defer rows.Close()
 	for rows.Next() { // the long item is a row, and comes first
 		if err := rows.Scan(&long); err != nil {
-			return nil, 0, bare(err)
+			return nil, 0, driverError(err)
 		}
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, 0, bare(err)
+		return nil, 0, driverError(err)
 	}
 	switch {
 	case !locked.Valid:
@@ -110,16 +110,16 @@ func (s *stock) read(ctx context.Context, procedure string, ref session.Ref) (it
 }
 
 // Get implements session.Store.
-func (s *stock) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
+func (s *procedures) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
 	if opts.AllowLocked {
-		return s.beside(ctx, ref)
+		return s.readRow(ctx, ref)
 	}
 	out.Item, _, err = s.read(ctx, "dbo.TempGetStateItem3", ref)
 	return out, err
 }
 
-// beside reads the row itself, which no procedure gives while it is locked.
-func (s *stock) beside(ctx context.Context, ref session.Ref) (out session.Session, err error) {
+// readRow reads the row itself, which no procedure gives while it is locked.
+func (s *procedures) readRow(ctx context.Context, ref session.Ref) (out session.Session, err error) {
 	var short, long []byte
 	row := s.db.QueryRowContext(ctx, "SELECT SessionItemShort, SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id", sql.Named("id", s.key(ref)))
 	err = row.Scan(&short, &long)
@@ -129,11 +129,11 @@ func (s *stock) beside(ctx context.Context, ref session.Ref) (out session.Sessio
 	if out.Item = short; long != nil {
 		out.Item = long
 	}
-	return out, bare(err)
+	return out, driverError(err)
 }
 
 // Acquire implements session.Store.
-func (s *stock) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+func (s *procedures) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
 	lock.Operation = op.ID
 	out.Item, lock.Cookie, err = s.read(ctx, "dbo.TempGetStateItemExclusive3", ref)
 	return out, lock, err
@@ -141,13 +141,13 @@ func (s *stock) Acquire(ctx context.Context, ref session.Ref, op session.Operati
 
 // exec calls a procedure that writes. That it may have touched no row is not looked at, as
 // ASP.NET does not.
-func (s *stock) exec(ctx context.Context, procedure string, ref session.Ref, args ...any) error {
+func (s *procedures) exec(ctx context.Context, procedure string, ref session.Ref, args ...any) error {
 	_, err := s.db.ExecContext(ctx, procedure, append([]any{sql.Named("id", s.key(ref))}, args...)...)
-	return bare(err)
+	return driverError(err)
 }
 
 // Update implements session.Store.
-func (s *stock) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (session.Session, error) {
+func (s *procedures) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (session.Session, error) {
 	procedure, item := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
 	if len(w.Item) > maxShort {
 		procedure, item = "dbo.TempUpdateStateItemLongNullShort", "itemLong"
@@ -157,7 +157,7 @@ func (s *stock) Update(ctx context.Context, ref session.Ref, lock session.Lock, 
 }
 
 // Put implements session.Store; it makes sessions only.
-func (s *stock) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (session.Session, error) {
+func (s *procedures) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (session.Session, error) {
 	procedure, item := "dbo.TempInsertStateItemShort", "itemShort"
 	if len(w.Item) > maxShort {
 		procedure, item = "dbo.TempInsertStateItemLong", "itemLong"
@@ -166,26 +166,26 @@ func (s *stock) Put(ctx context.Context, ref session.Ref, w session.Write, _ ses
 }
 
 // Release implements session.Store.
-func (s *stock) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+func (s *procedures) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	return s.exec(ctx, "dbo.TempReleaseStateItemExclusive", ref, sql.Named("lockCookie", lock.Cookie))
 }
 
 // GiveBack implements session.Store: nobody leaves here.
-func (s *stock) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+func (s *procedures) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
 	return s.Release(ctx, ref, lock, session.Operation{})
 }
 
 // Remove implements session.Store.
-func (s *stock) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+func (s *procedures) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	return s.exec(ctx, "dbo.TempRemoveStateItem", ref, sql.Named("lockCookie", lock.Cookie))
 }
 
 // Touch implements session.Store. It is the one that looks whether there was a row: it tells
 // nothing else.
-func (s *stock) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, error) {
+func (s *procedures) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, error) {
 	res, err := s.db.ExecContext(ctx, "dbo.TempResetTimeout", sql.Named("id", s.key(ref)))
 	if err != nil {
-		return session.Session{}, bare(err)
+		return session.Session{}, driverError(err)
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return session.Session{}, errors.Join(session.ErrNotFound, err)

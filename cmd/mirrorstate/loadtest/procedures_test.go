@@ -11,9 +11,9 @@ import (
 func TestBare_NamesTheFirstError(t *testing.T) {
 	killed := mssql.Error{Number: 954, Class: 14, All: []mssql.Error{{Number: 596, Class: 21}, {Number: 954, Class: 14}}}
 	for want, err := range map[string]error{"sql-596": killed, "sql-1205": mssql.Error{Number: 1205}, "connection": errors.New("read: EOF")} {
-		named, ok := errors.AsType[*problemError](bare(err))
+		named, ok := errors.AsType[*problemError](driverError(err))
 		if !ok || named.name != want {
-			t.Errorf("%v: %v, want %s", err, bare(err), want)
+			t.Errorf("%v: %v, want %s", err, driverError(err), want)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // driverHandler is what a team would write today: HTTP in front of the procedures, over the
 // driver with its own failover partner, and whatever goes wrong is tried once more. It
 // does not know more than the driver tells it.
-func driverHandler(s *stock) http.Handler {
+func driverHandler(s *procedures) http.Handler {
 	mux := http.NewServeMux()
 	route := func(pattern string, call func(ctx context.Context, ref session.Ref, r *http.Request, body []byte, h http.Header) ([]byte, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +32,7 @@ func driverHandler(s *stock) http.Handler {
 			if _, failed := errors.AsType[*problemError](err); failed {
 				item, err = call(ctx, ref, r, body, w.Header()) // the one retry
 			}
-			answerBare(w, item, err)
+			answer(w, item, err)
 		})
 	}
 	cookie := func(r *http.Request) session.Lock {
@@ -70,8 +70,8 @@ func driverHandler(s *stock) http.Handler {
 	return mux
 }
 
-// answerBare answers as plainly as can be.
-func answerBare(w http.ResponseWriter, item []byte, err error) {
+// answer answers as plainly as can be.
+func answer(w http.ResponseWriter, item []byte, err error) {
 	switch e, failed := errors.AsType[*problemError](err); {
 	case errors.Is(err, session.ErrNotFound):
 		w.WriteHeader(http.StatusNotFound)
@@ -200,7 +200,7 @@ func (d *driverStore) Touch(ctx context.Context, ref session.Ref, _ session.Oper
 // serveDriver serves that handler on the pair of a driver's connection string until ctx ends, on a
 // port of its own, and calls announce with its URL when it listens.
 func serveDriver(ctx context.Context, dsn, app string, clients int, announce func(url string)) error {
-	s, err := connectStock(ctx, dsn, app, clients)
+	s, err := connectProcedures(ctx, dsn, app, clients)
 	if err != nil {
 		return err
 	}
