@@ -73,68 +73,6 @@ func TestRemoteLoad(t *testing.T) {
 	}
 }
 
-// TestLoad_TwoInOnePlace: while a place is empty, two clients may make a session for it. Both are read back and removed.
-func TestLoad_TwoInOnePlace(t *testing.T) {
-	f := hotLoad()
-	o, err := f.Options()
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := memory.New(nil)
-	l := NewLoad(o.task(viaHTTP), store, func(Sample) {})
-	for client := range 2 {
-		if err := l.worker(client).put(t.Context(), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if found := l.ReadBack(t.Context()); found.ReadBack != 2 || found.UnreadSessions != 0 || found.LostWrites != 0 {
-		t.Errorf("found %+v, want both read back", found)
-	}
-	l.Clean(t.Context())
-	if list, err := store.List(t.Context(), l.app, "", 10); err != nil || len(list) != 0 {
-		t.Errorf("%d sessions are left, %v", len(list), err)
-	}
-}
-
-// At full speed one via after the other is let in.
-func TestLoad_ShutAndOpen(t *testing.T) {
-	f := hotLoad()
-	f.Rate, f.Failovers, f.Duration = 0, "none", time.Hour // until it has been seen
-	o, err := f.Options()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := NewRecorder(o.Duration)
-	first := make(chan struct{}, 1)
-	l := NewLoad(o.task(viaHTTP), memory.New(nil), func(s Sample) {
-		r.Add(s)
-		select {
-		case first <- struct{}{}:
-		default:
-		}
-	})
-	if err := l.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.Shut()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); l.Run(ctx, time.Now()) }()
-	if n := r.Recent().Requests; n != 0 {
-		t.Errorf("%d requests although it is shut", n)
-	}
-	l.Open()
-	<-first
-	l.Shut()
-	r.Recent()
-	if n := r.Recent().Requests; n != 0 {
-		t.Errorf("%d requests after it was shut again", n)
-	}
-	l.Open()
-	stop()
-	<-ended
-}
-
 func TestRunChild_Refused(t *testing.T) {
 	for name, line := range map[string]string{"nothing": "", "a stranger": "hello\n", "an unknown role": `{"Role":"king"}` + "\n"} {
 		err := RunChild(t.Context(), strings.NewReader(line), io.Discard, Roles{})

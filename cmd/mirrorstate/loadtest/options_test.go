@@ -94,7 +94,7 @@ func TestFlags_Options(t *testing.T) {
 	if want := []Planned{{kindManual, 15 * time.Second}, {kindCrash, 30 * time.Second}}; !slices.Equal(o.Failovers, want) {
 		t.Errorf("the failovers are %v, want %v", o.Failovers, want)
 	}
-	if o.Tolerate[findFailed] != 3 || o.Tolerate[findUnread] != math.MaxInt64 || o.Tolerate[findLost] != 0 {
+	if o.Tolerate[findingFailed] != 3 || o.Tolerate[findingUnread] != math.MaxInt64 || o.Tolerate[findingLost] != 0 {
 		t.Errorf("tolerated is %v", o.Tolerate)
 	}
 }

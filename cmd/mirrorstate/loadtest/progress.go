@@ -52,7 +52,7 @@ func (p *progress) stamp() string {
 }
 
 // update writes how it goes, once a second.
-func (p *progress) update(vias []*via, w *Watcher) {
+func (p *progress) update(vias []*viaLoad, w *Watcher) {
 	parts := make([]string, 0, len(vias)+1)
 	for _, v := range vias {
 		g := v.recorder.Recent()

@@ -161,17 +161,17 @@ type Tolerance map[string]int64
 
 // The findings that make a run a failure.
 const (
-	findFailed      = "failed"      // requests
-	findLost        = "lost"        // acknowledged writes
-	findGranted     = "granted"     // locks, twice
-	findResurrected = "resurrected" // sessions that came back after their removal
-	findGhost       = "ghost"       // writes that were refused, and took effect
-	findDamaged     = "damaged"     // items that nobody wrote
-	findUnread      = "unread"      // sessions that could not be read back
-	findRefused     = "refused"     // failovers that could not be made
+	findingFailed      = "failed"      // requests
+	findingLost        = "lost"        // acknowledged writes
+	findingGranted     = "granted"     // locks, twice
+	findingResurrected = "resurrected" // sessions that came back after their removal
+	findingGhost       = "ghost"       // writes that were refused, and took effect
+	findingDamaged     = "damaged"     // items that nobody wrote
+	findingUnread      = "unread"      // sessions that could not be read back
+	findingRefused     = "refused"     // failovers that could not be made
 )
 
-var findings = []string{findFailed, findLost, findGranted, findResurrected, findGhost, findDamaged, findUnread, findRefused}
+var findings = []string{findingFailed, findingLost, findingGranted, findingResurrected, findingGhost, findingDamaged, findingUnread, findingRefused}
 
 // Evaluate says what makes the run a failure, but for what is tolerated: of the first via,
 // for the others are there to be compared with.
@@ -188,14 +188,14 @@ func (r *Report) Evaluate(t Tolerance, limits Limits) {
 		n     int64
 		words string
 	}{
-		{findFailed, r.Failed, "requests failed" + problemList(r.FailedByProblem)},
-		{findLost, i.LostWrites, "acknowledged writes were lost"},
-		{findGranted, i.DoubleGrants, "locks were granted twice"},
-		{findResurrected, i.ResurrectedSessions, "removed sessions came back"},
-		{findGhost, i.GhostWrites, "refused writes took effect"},
-		{findDamaged, i.DamagedItems, "items were damaged"},
-		{findUnread, i.UnreadSessions, "sessions could not be read back"},
-		{findRefused, refused, "failovers could not be made"},
+		{findingFailed, r.Failed, "requests failed" + problemList(r.FailedByProblem)},
+		{findingLost, i.LostWrites, "acknowledged writes were lost"},
+		{findingGranted, i.DoubleGrants, "locks were granted twice"},
+		{findingResurrected, i.ResurrectedSessions, "removed sessions came back"},
+		{findingGhost, i.GhostWrites, "refused writes took effect"},
+		{findingDamaged, i.DamagedItems, "items were damaged"},
+		{findingUnread, i.UnreadSessions, "sessions could not be read back"},
+		{findingRefused, refused, "failovers could not be made"},
 	} {
 		if f.n > t[f.name] {
 			r.Findings = append(r.Findings, fmt.Sprintf("%d %s", f.n, f.words))

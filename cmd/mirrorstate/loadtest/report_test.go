@@ -51,7 +51,7 @@ func madeUp(compared bool) *Report {
 
 // madeUpSample is what becomes of a request that is due then.
 func madeUpSample(due time.Duration, list []Outage, drops bool) Sample {
-	s := sampled(due, time.Millisecond+time.Duration(due.Milliseconds()%7)*100*time.Microsecond)
+	s := answered(due, time.Millisecond+time.Duration(due.Milliseconds()%7)*100*time.Microsecond)
 	for _, o := range list {
 		if due >= o.At && due < o.Serving {
 			if s.Done = o.Serving + 10*time.Millisecond + (due-o.At)/100; drops {

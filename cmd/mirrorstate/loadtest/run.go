@@ -11,7 +11,7 @@ import (
 
 // Run runs a load test. The error is why there is no report; what went wrong under load
 // stands in the report. If ctx ends, the report is of what was measured until then.
-func Run(ctx context.Context, o Options, env Environment) (report *Report, err error) {
+func Run(ctx context.Context, o Options, env Environment) (found *Report, err error) {
 	progress := &progress{out: env.Progress, terminal: env.Terminal}
 	defer progress.end()
 	s, err := openSystem(ctx, &o, &env)
@@ -20,8 +20,8 @@ func Run(ctx context.Context, o Options, env Environment) (report *Report, err e
 	}
 	defer func() {
 		ended := s.close()
-		if report != nil && ended != nil { // that is no reason to lose it
-			report.Notes, ended = append(report.Notes, ended.Error()), nil
+		if found != nil && ended != nil { // that is no reason to lose it
+			found.Notes, ended = append(found.Notes, ended.Error()), nil
 		}
 		err = errors.Join(err, ended)
 	}()
@@ -76,13 +76,13 @@ func (r *run) measure(ctx context.Context) {
 	r.clock = clock{time.Now().Add(startDelay + r.Warmup)}
 	r.progress.clock = r.clock
 	loading, over := context.WithCancel(ctx)
-	var load, beside sync.WaitGroup
+	var loads, beside sync.WaitGroup
 	inTurn := r.Rate == 0 && len(r.vias) > 1
 	for _, v := range r.vias {
 		if inTurn {
 			v.Shut()
 		}
-		load.Go(func() { v.Run(ctx, r.clock.zero) })
+		loads.Go(func() { v.Run(ctx, r.clock.zero) })
 	}
 	if inTurn {
 		beside.Go(func() { r.takeTurns(loading) })
@@ -94,7 +94,7 @@ func (r *run) measure(ctx context.Context) {
 	beside.Go(func() { r.attempts = runner.run(ctx, r.Failovers) })
 	beside.Go(func() { r.meter(loading) })
 	beside.Go(func() { r.showProgress(loading) })
-	load.Wait()
+	loads.Wait()
 	over()
 	beside.Wait()
 }

@@ -29,8 +29,8 @@ type Environment struct {
 	Terminal bool
 }
 
-// via is one way to the sessions, under load.
-type via struct {
+// viaLoad is one way to the sessions, under load.
+type viaLoad struct {
 	name string
 	engine
 	recorder *Recorder
@@ -38,7 +38,7 @@ type via struct {
 
 // system is all that the load stands on. Close it, once.
 type system struct {
-	vias      []*via
+	vias      []*viaLoad
 	operator  *operator  // nil: nobody to ask for failovers
 	watchers  []*Watcher // of the pair, and of the proxy on it
 	proxy     *Watcher   // that of them which has calls to hold; nil: none
@@ -129,7 +129,7 @@ func (s *system) client(url string, as client.Config) (*client.Client, error) {
 // load puts a store under load, in this process.
 func (s *system) load(o *Options, name string, store session.Store) {
 	r := NewRecorder(o.Duration)
-	s.vias = append(s.vias, &via{name, NewLoad(o.task(name), store, r.Add), r})
+	s.vias = append(s.vias, &viaLoad{name, NewLoad(o.task(name), store, r.Add), r})
 }
 
 // openOwn starts the pair, if it is not somebody's, and the server of each via.
@@ -239,7 +239,7 @@ func (s *system) openInside(ctx context.Context, o *Options, env *Environment, n
 		return err
 	}
 	r := NewRecorder(o.Duration)
-	s.vias = append(s.vias, &via{name, newRemoteLoad(c, r.Add), r})
+	s.vias = append(s.vias, &viaLoad{name, newRemoteLoad(c, r.Add), r})
 	return nil
 }
 
