@@ -57,9 +57,9 @@ func TestRemoteLoad(t *testing.T) {
 	}
 	remote.Run(t.Context(), time.Now().Add(100*time.Millisecond))
 	found := remote.ReadBack(t.Context())
-	res := newResult(r, found, o.Duration, o.Duration)
+	res := r.Totals()
 	if res.Requests < 200 || res.Failed != 0 || found.AcknowledgedWrites < 20 || found.LostWrites != 0 || found.DoubleGrants != 0 || found.ReadBack < 6 {
-		t.Errorf("measured %d requests, %v, and found %+v", res.Requests, res.FailedByProblem, found)
+		t.Errorf("measured %d requests, %v, and found %+v", res.Requests, res.Problems, found)
 	}
 	remote.Clean(t.Context())
 	if list, err := store.List(t.Context(), &session.Application{Name: "/loadtest/direct"}, "", 10); err != nil || len(list) != 0 {

@@ -23,6 +23,9 @@ func possibleKinds(s pairState) []string {
 	return []string{kindManual}
 }
 
+// requestTime bounds one request for a failover or a fault.
+const requestTime = 30 * time.Second
+
 // Between two tries of what is refused for a moment, and how long it is tried: a mirror
 // that has just caught up, or has yet to notice that its principal is gone.
 const (
@@ -128,7 +131,7 @@ func (c *planRunner) request(ctx context.Context, m *Attempt) error {
 		fault = kindCrash
 	}
 	m.At = c.clock.now()
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	if _, err := c.client.Fault(ctx, m.Partner, client.Fault{Kind: fault}); err != nil || m.Kind != kindForce {
 		return err
@@ -142,7 +145,7 @@ func (c *planRunner) request(ctx context.Context, m *Attempt) error {
 // retry tries again what is refused for a moment.
 func (c *planRunner) retry(ctx context.Context, do func(context.Context) error) error {
 	for deadline := c.clock.now() + tryFor; ; {
-		err := withTimeout(ctx, askTime, do)
+		err := withTimeout(ctx, requestTime, do)
 		if err == nil || c.clock.now() > deadline || c.clock.wait(ctx, c.clock.now()+tryAgain) != nil {
 			return err
 		}

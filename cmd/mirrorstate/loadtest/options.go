@@ -5,7 +5,6 @@ import (
 	"math"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +111,7 @@ func (f *Flags) Options() (Options, error) {
 		return o, err
 	}
 	if o.Tolerate, err = parseTolerance(f.Tolerate); err != nil {
-		return o, err
+		return o, usage("%v", err)
 	}
 	o.Limits = f.Limits
 	if err := checkLimits(o.Limits); err != nil {
@@ -195,37 +194,6 @@ func (o *Options) checkTargets() error {
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
-}
-
-func parseTolerance(s string) (Tolerance, error) {
-	t := Tolerance{}
-	for part := range strings.SplitSeq(s, ",") {
-		name, most, limited := strings.Cut(strings.TrimSpace(part), "=")
-		if name == "" && s == "" {
-			break
-		}
-		if !slices.Contains(findings, name) {
-			return nil, usage("--tolerate %q is not one of %s; failed=3 tolerates three", name, strings.Join(findings, ", "))
-		}
-		t[name] = math.MaxInt64
-		if !limited {
-			continue
-		}
-		n, err := strconv.ParseInt(most, 10, 64)
-		if err != nil || n < 0 {
-			return nil, usage("--tolerate %s=%s: give how many are tolerated, such as %s=3", name, most, name)
-		}
-		t[name] = n
-	}
-	return t, nil
-}
-
-// offered is the load of the options.
-func (o *Options) offered() Offered {
-	return Offered{
-		Rate: o.Rate, Clients: o.Clients, Preset: o.Preset, Mix: o.Mix.String(), Size: o.Size.String(), Sessions: o.Sessions,
-		ThinkMS: ms(o.Think), TimeoutMS: ms(o.Timeout), WarmupS: seconds(o.Warmup), DurationS: seconds(o.Duration), Seed: o.Seed,
-	}
 }
 
 // checkLimits refuses limits that mean nothing.

@@ -2,7 +2,9 @@ package loadtest
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -172,6 +174,38 @@ const (
 )
 
 var findings = []string{findingFailed, findingLost, findingGranted, findingResurrected, findingGhost, findingDamaged, findingUnread, findingRefused}
+
+// parseTolerance reads --tolerate: names of findings, each with the most that is tolerated or without.
+func parseTolerance(s string) (Tolerance, error) {
+	t := Tolerance{}
+	for part := range strings.SplitSeq(s, ",") {
+		name, most, limited := strings.Cut(strings.TrimSpace(part), "=")
+		if name == "" && s == "" {
+			break
+		}
+		if !slices.Contains(findings, name) {
+			return nil, fmt.Errorf("--tolerate %q is not one of %s; failed=3 tolerates three", name, strings.Join(findings, ", "))
+		}
+		t[name] = math.MaxInt64
+		if !limited {
+			continue
+		}
+		n, err := strconv.ParseInt(most, 10, 64)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("--tolerate %s=%s: give how many are tolerated, such as %s=3", name, most, name)
+		}
+		t[name] = n
+	}
+	return t, nil
+}
+
+// offered is the load of the options.
+func (o *Options) offered() Offered {
+	return Offered{
+		Rate: o.Rate, Clients: o.Clients, Preset: o.Preset, Mix: o.Mix.String(), Size: o.Size.String(), Sessions: o.Sessions,
+		ThinkMS: ms(o.Think), TimeoutMS: ms(o.Timeout), WarmupS: seconds(o.Warmup), DurationS: seconds(o.Duration), Seed: o.Seed,
+	}
+}
 
 // Evaluate says what makes the run a failure, but for what is tolerated: of the first via,
 // for the others are there to be compared with.
