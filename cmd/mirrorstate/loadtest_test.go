@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
+	loadreport "github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
 // runProgram runs the program to its end.
@@ -55,7 +55,7 @@ func littleLoad(more ...string) []string {
 	return append([]string{"loadtest", "--rate", "100", "--clients", "32", "--sessions", "50", "--warmup", "500ms", "--duration", "5s", "--json"}, more...)
 }
 
-func reportOf(t *testing.T, stdout string) (r loadtest.Report) {
+func reportOf(t *testing.T, stdout string) (r loadreport.Report) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatalf("the report is no JSON: %v\n%s", err, stdout)

@@ -6,38 +6,41 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
 // tested is what is known without asking.
-func tested(o *Options) Tested {
+func tested(o *Options) report.Tested {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
 	}
-	return Tested{
+	return report.Tested{
 		Host: fmt.Sprintf("%s, %s/%s, %d processors", host, runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Targets: o.Targets, Admin: o.Admin,
 		Own: len(o.Targets) == 0, OwnPair: len(o.Targets) == 0 && o.ConnectionString == "",
 	}
 }
 
 // observer is who tells of the pair: the proxy on it, which knows its schema and epoch, or whoever else.
-func (s *system) observer() *operator {
+func (s *system) observer() *measure.Operator {
 	if s.proxy != nil {
-		return &s.proxy.operator
+		return &s.proxy.Operator
 	}
 	return s.operator
 }
 
 // askBefore asks what pair it is. What can't be known is left out: the load does not depend on it.
-func askBefore(ctx context.Context, t *Tested, from *operator) {
+func askBefore(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if from == nil {
 		return
 	}
-	s, err := from.known(ctx)
+	s, err := from.Known(ctx)
 	if err != nil {
 		return
 	}
-	t.Server, _ = from.client.ServerVersion(ctx)
+	t.Server, _ = from.Client.ServerVersion(ctx)
 	t.Database, t.Topology, t.Schema = s.Database, s.Topology, s.Schema
 	if s.Embedded != nil {
 		t.Topology, t.Witness = "embedded", &s.Embedded.Witness
@@ -48,15 +51,15 @@ func askBefore(ctx context.Context, t *Tested, from *operator) {
 			t.Safety = p.Safety
 		}
 	}
-	t.Epoch, t.Principal = &BeforeAfter{Before: s.Epoch}, &FromTo{Before: s.Principal}
+	t.Epoch, t.Principal = &report.BeforeAfter{Before: s.Epoch}, &report.FromTo{Before: s.Principal}
 }
 
 // askAfter asks again.
-func askAfter(ctx context.Context, t *Tested, from *operator) {
+func askAfter(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if t.Epoch == nil {
 		return
 	}
-	if s, err := from.known(ctx); err == nil {
+	if s, err := from.Known(ctx); err == nil {
 		t.Epoch.After, t.Principal.After = s.Epoch, s.Principal
 	}
 }

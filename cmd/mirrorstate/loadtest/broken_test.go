@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
@@ -37,7 +38,7 @@ func hotLoad(targets ...string) Flags {
 }
 
 // loaded runs a load on a server, and gives the report.
-func loaded(t *testing.T, f Flags) *Report {
+func loaded(t *testing.T, f Flags) *report.Report {
 	t.Helper()
 	o, err := f.Options()
 	if err != nil {
@@ -216,16 +217,16 @@ func TestRun_Broken(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		breaks  func(http.Handler) http.Handler
-		caught  func(*Report) bool
+		caught  func(*report.Report) bool
 		finding string
 	}{
-		{"acknowledges without writing", forgetful, func(r *Report) bool { return r.Integrity.LostWrites > 0 }, "writes were lost"},
-		{"grants twice", generous, func(r *Report) bool { return r.Integrity.DoubleGrants > 0 }, "granted twice"},
-		{"removes nothing", necromancer, func(r *Report) bool { return r.Integrity.ResurrectedSessions > 0 }, "came back"},
-		{"damages items", careless, func(r *Report) bool { return r.Integrity.DamagedItems > 0 }, "damaged"},
-		{"does what it refuses", liar, func(r *Report) bool { return r.Integrity.GhostWrites > 0 }, "took effect"},
-		{"drops requests", dropping, func(r *Report) bool { return r.FailedByProblem["status-502"] > 10 }, "requests failed (status-502"},
-		{"does not answer", hanging, func(r *Report) bool {
+		{"acknowledges without writing", forgetful, func(r *report.Report) bool { return r.Integrity.LostWrites > 0 }, "writes were lost"},
+		{"grants twice", generous, func(r *report.Report) bool { return r.Integrity.DoubleGrants > 0 }, "granted twice"},
+		{"removes nothing", necromancer, func(r *report.Report) bool { return r.Integrity.ResurrectedSessions > 0 }, "came back"},
+		{"damages items", careless, func(r *report.Report) bool { return r.Integrity.DamagedItems > 0 }, "damaged"},
+		{"does what it refuses", liar, func(r *report.Report) bool { return r.Integrity.GhostWrites > 0 }, "took effect"},
+		{"drops requests", dropping, func(r *report.Report) bool { return r.FailedByProblem["status-502"] > 10 }, "requests failed (status-502"},
+		{"does not answer", hanging, func(r *report.Report) bool {
 			return r.FailedByProblem["no-answer"] > 0 && r.Integrity.UnknownOutcomes > 0 && r.Integrity.LostWrites == 0 && r.Integrity.GhostWrites == 0
 		}, "requests failed (no-answer"},
 	} {

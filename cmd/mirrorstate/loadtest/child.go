@@ -14,6 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/via"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -21,13 +24,13 @@ import (
 // there keeps it alive: it ends when that does, and so does not outlive its parent,
 // however that ends.
 type Spec struct {
-	Role       string // pair, http, driver, direct or statement
-	Connection string // of the pair: an ADO.NET string, or the driver's for who speaks to it barely
-	Config     string // of http: a configuration file; may be empty
-	Witness    bool   // of pair
-	Task       Task   // of direct and statement
-	App        string // of driver
-	Clients    int    // of driver
+	Role       string    // pair, http, driver, direct or statement
+	Connection string    // of the pair: an ADO.NET string, or the driver's for who speaks to it barely
+	Config     string    // of http: a configuration file; may be empty
+	Witness    bool      // of pair
+	Task       load.Task // of direct and statement
+	App        string    // of driver
+	Clients    int       // of driver
 	Verbose    bool
 }
 
@@ -195,11 +198,11 @@ func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) err
 	if open := roles.Store[spec.Role]; open != nil {
 		return serveStore(ctx, spec, open, life, out)
 	}
-	if spec.Role == viaStatement {
+	if spec.Role == measure.ViaStatement {
 		return serveStore(ctx, spec, openStatement, life, out)
 	}
 	serve := roles.Serve[spec.Role]
-	if spec.Role == viaDriver {
+	if spec.Role == measure.ViaDriver {
 		serve = serveDriverRole
 	}
 	if serve == nil {
@@ -260,12 +263,12 @@ func notReady(err error) Ready {
 
 // serveDriverRole is the role of via driver.
 func serveDriverRole(ctx context.Context, spec Spec, announce func(Ready)) error {
-	return serveDriver(ctx, spec.Connection, spec.App, spec.Clients, func(url string) { announce(Ready{API: url}) })
+	return via.ServeDriver(ctx, spec.Connection, spec.App, spec.Clients, func(url string) { announce(Ready{API: url}) })
 }
 
 // openStatement opens the store of via statement.
 func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
-	s, err := connectProcedures(ctx, spec.Connection, spec.Task.App, spec.Task.Clients)
+	s, err := via.ConnectProcedures(ctx, spec.Connection, spec.Task.App, spec.Task.Clients)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
@@ -41,7 +42,7 @@ func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() er
 func TestRemoteLoad(t *testing.T) {
 	store := memory.New(nil)
 	roles := Roles{Store: map[string]func(context.Context, Spec) (session.Store, func(), error){
-		viaDirect: func(context.Context, Spec) (session.Store, func(), error) { return store, func() {}, nil },
+		measure.ViaDirect: func(context.Context, Spec) (session.Store, func(), error) { return store, func() {}, nil },
 	}}
 	f := hotLoad()
 	f.Failovers = "none"
@@ -49,8 +50,8 @@ func TestRemoteLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, hangUp := inProcess(t, Spec{Role: viaDirect, Task: o.task(viaDirect)}, roles)
-	r := NewRecorder(o.Duration)
+	c, hangUp := inProcess(t, Spec{Role: measure.ViaDirect, Task: o.task(measure.ViaDirect)}, roles)
+	r := measure.NewRecorder(o.Duration)
 	remote := newRemoteLoad(c, r.Add)
 	if err := remote.Prepare(t.Context()); err != nil {
 		t.Fatal(err)

@@ -7,20 +7,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
 // possibleKinds are the kinds of failovers that a pair can do.
-func possibleKinds(s pairState) []string {
+func possibleKinds(s measure.PairState) []string {
 	switch {
 	case s.Embedded != nil && s.Embedded.Witness:
-		return []string{kindManual, kindCrash, kindFreeze, kindIsolate, kindPartition, kindSever}
+		return []string{measure.KindManual, measure.KindCrash, measure.KindFreeze, measure.KindIsolate, measure.KindPartition, measure.KindSever}
 	case s.Embedded != nil:
-		return kinds
+		return measure.Kinds
 	case s.Topology == "plain":
 		return nil
 	}
-	return []string{kindManual}
+	return []string{measure.KindManual}
 }
 
 // requestTime bounds one request for a failover or a fault.
@@ -34,11 +35,11 @@ const (
 )
 
 // checkKinds refuses failovers that the pair can't do.
-func checkKinds(ctx context.Context, o *operator, list []Planned) error {
+func checkKinds(ctx context.Context, o *measure.Operator, list []Planned) error {
 	if len(list) == 0 {
 		return nil
 	}
-	s, err := o.known(ctx)
+	s, err := o.Known(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the operators' listener for the pair: %w", err)
 	}
@@ -51,7 +52,7 @@ func checkKinds(ctx context.Context, o *operator, list []Planned) error {
 	return nil
 }
 
-func describe(s pairState) string {
+func describe(s measure.PairState) string {
 	switch {
 	case s.Embedded != nil && s.Embedded.Witness:
 		return "embedded, with a witness"
@@ -70,15 +71,15 @@ func orNothing(list []string) string {
 
 // planRunner makes the failovers of a plan, one after the other.
 type planRunner struct {
-	operator
-	clock clock
+	measure.Operator
+	clock measure.Clock
 	say   func(format string, args ...any) // told of each one
 }
 
 // run makes what is planned until ctx ends. What was broken is mended before it returns.
-func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []Attempt) {
+func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []measure.Attempt) {
 	for _, p := range plan {
-		if c.clock.wait(ctx, p.At) != nil {
+		if c.clock.Wait(ctx, p.At) != nil {
 			return attempts
 		}
 		m := c.trigger(ctx, p)
@@ -88,23 +89,23 @@ func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []Attemp
 			continue
 		}
 		c.say("%s: asked for, partner %s", p.Kind, m.Partner)
-		if recovery(p.Kind) < faultTime {
+		if measure.Recovery(p.Kind) < measure.FaultTime {
 			continue
 		}
-		_ = c.clock.wait(ctx, m.At+faultTime) // an interrupt lifts it at once
+		_ = c.clock.Wait(ctx, m.At+measure.FaultTime) // an interrupt lifts it at once
 		if err := c.lift(context.WithoutCancel(ctx), m); err != nil {
 			m.NotLifted = err.Error()
 		}
-		m.Lifted = c.clock.now()
+		m.Lifted = c.clock.Now()
 		attempts[len(attempts)-1] = m
 	}
 	return attempts
 }
 
 // trigger makes one failover.
-func (c *planRunner) trigger(ctx context.Context, p Planned) Attempt {
-	m := Attempt{Kind: p.Kind, At: c.clock.now()}
-	s, err := c.state(ctx)
+func (c *planRunner) trigger(ctx context.Context, p Planned) measure.Attempt {
+	m := measure.Attempt{Kind: p.Kind, At: c.clock.Now()}
+	s, err := c.State(ctx)
 	if err == nil && s.Principal == "" {
 		err = fmt.Errorf("nobody is principal")
 	}
@@ -118,35 +119,35 @@ func (c *planRunner) trigger(ctx context.Context, p Planned) Attempt {
 }
 
 // request has it done, and notes when it was asked for.
-func (c *planRunner) request(ctx context.Context, m *Attempt) error {
-	if m.Kind == kindManual {
+func (c *planRunner) request(ctx context.Context, m *measure.Attempt) error {
+	if m.Kind == measure.KindManual {
 		return c.retry(ctx, func(ctx context.Context) error {
-			m.At = c.clock.now()
-			_, err := c.client.Failover(ctx)
+			m.At = c.clock.Now()
+			_, err := c.Client.Failover(ctx)
 			return err
 		})
 	}
 	fault := m.Kind
-	if fault == kindForce {
-		fault = kindCrash
+	if fault == measure.KindForce {
+		fault = measure.KindCrash
 	}
-	m.At = c.clock.now()
+	m.At = c.clock.Now()
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	if _, err := c.client.Fault(ctx, m.Partner, client.Fault{Kind: fault}); err != nil || m.Kind != kindForce {
+	if _, err := c.Client.Fault(ctx, m.Partner, client.Fault{Kind: fault}); err != nil || m.Kind != measure.KindForce {
 		return err
 	}
 	return c.retry(ctx, func(ctx context.Context) error {
-		_, err := c.client.ForceService(ctx, true)
+		_, err := c.Client.ForceService(ctx, true)
 		return err
 	})
 }
 
 // retry tries again what is refused for a moment.
 func (c *planRunner) retry(ctx context.Context, do func(context.Context) error) error {
-	for deadline := c.clock.now() + tryFor; ; {
-		err := withTimeout(ctx, requestTime, do)
-		if err == nil || c.clock.now() > deadline || c.clock.wait(ctx, c.clock.now()+tryAgain) != nil {
+	for deadline := c.clock.Now() + tryFor; ; {
+		err := measure.WithTimeout(ctx, requestTime, do)
+		if err == nil || c.clock.Now() > deadline || c.clock.Wait(ctx, c.clock.Now()+tryAgain) != nil {
 			return err
 		}
 	}
@@ -154,20 +155,20 @@ func (c *planRunner) retry(ctx context.Context, do func(context.Context) error) 
 
 // lift takes a fault back. After forced service the old principal returns SUSPENDED,
 // and is a mirror again once the session is resumed.
-func (c *planRunner) lift(ctx context.Context, m Attempt) error {
+func (c *planRunner) lift(ctx context.Context, m measure.Attempt) error {
 	err := c.retry(ctx, func(ctx context.Context) error {
-		_, err := c.client.Fault(ctx, m.Partner, client.Fault{Kind: "none"})
+		_, err := c.Client.Fault(ctx, m.Partner, client.Fault{Kind: "none"})
 		return err
 	})
-	if err != nil || m.Kind != kindForce {
+	if err != nil || m.Kind != measure.KindForce {
 		return err
 	}
 	return c.retry(ctx, func(ctx context.Context) error {
-		if _, err := c.client.Resume(ctx); err != nil {
+		if _, err := c.Client.Resume(ctx); err != nil {
 			return err
 		}
-		s, err := c.state(ctx)
-		if err == nil && !s.synchronized() {
+		s, err := c.State(ctx)
+		if err == nil && !s.Synchronized() {
 			err = fmt.Errorf("the mirror has not caught up")
 		}
 		return err

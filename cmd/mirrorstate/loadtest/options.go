@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
@@ -38,7 +41,7 @@ type Flags struct {
 	Sessions         int
 	Think, Timeout   time.Duration
 	Tolerate         string // such as failed=3,unread
-	Limits           Limits
+	Limits           report.Limits
 	Seed             uint64
 }
 
@@ -68,13 +71,13 @@ type Options struct {
 	Compared bool
 
 	// Workload is what the clients do.
-	Workload
+	load.Workload
 	// Timeout is how long a client waits for one answer.
 	Timeout time.Duration
 	// Tolerate is what does not make the run a failure.
-	Tolerate Tolerance
+	Tolerate report.Tolerance
 	// Limits make the run a failure where they are not kept.
-	Limits Limits
+	Limits report.Limits
 	// Seed chooses the random numbers.
 	Seed uint64
 }
@@ -110,7 +113,7 @@ func (f *Flags) Options() (Options, error) {
 	if err := o.checkTargets(); err != nil {
 		return o, err
 	}
-	if o.Tolerate, err = parseTolerance(f.Tolerate); err != nil {
+	if o.Tolerate, err = report.ParseTolerance(f.Tolerate); err != nil {
 		return o, usage("%v", err)
 	}
 	o.Limits = f.Limits
@@ -148,14 +151,14 @@ func (o *Options) checkNumbers() error {
 
 func parseVias(s string) ([]string, error) {
 	if s == "" {
-		return []string{viaHTTP}, nil
+		return []string{measure.ViaHTTP}, nil
 	}
 	var list []string
 	for name := range strings.SplitSeq(s, ",") {
 		name = strings.TrimSpace(name)
 		switch {
-		case !slices.Contains(vias, name):
-			return nil, usage("--via %q is not one of %s", name, strings.Join(vias, ", "))
+		case !slices.Contains(measure.Vias, name):
+			return nil, usage("--via %q is not one of %s", name, strings.Join(measure.Vias, ", "))
 		case slices.Contains(list, name):
 			return nil, usage("--via names %s twice", name)
 		}
@@ -171,7 +174,7 @@ func (o *Options) checkTargets() error {
 			return usage("--target %q: give the URL of a session API, such as http://127.0.0.1:8080", target)
 		}
 	}
-	onlyHTTP := slices.Equal(o.Vias, []string{viaHTTP})
+	onlyHTTP := slices.Equal(o.Vias, []string{measure.ViaHTTP})
 	switch {
 	case o.Admin != "" && !isURL(o.Admin):
 		return usage("--admin %q: give the URL of an operators' listener, such as http://127.0.0.1:8081", o.Admin)
@@ -197,7 +200,7 @@ func isURL(s string) bool {
 }
 
 // checkLimits refuses limits that mean nothing.
-func checkLimits(l Limits) error {
+func checkLimits(l report.Limits) error {
 	for flag, limit := range map[string]time.Duration{"--max-stall": l.MaxStall, "--max-p99": l.MaxP99} {
 		if limit < 0 {
 			return usage("%s %v: give a time such as 1s, or 0 for no limit", flag, limit)
@@ -207,9 +210,17 @@ func checkLimits(l Limits) error {
 }
 
 // task is the load of one via.
-func (o *Options) task(via string) Task {
-	return Task{
+func (o *Options) task(via string) load.Task {
+	return load.Task{
 		App: appName(via), Workload: o.Workload, Rate: o.Rate, Clients: o.Clients,
 		Duration: o.Duration, Warmup: o.Warmup, Timeout: o.Timeout, Seed: o.Seed,
+	}
+}
+
+// offered is the load of the options.
+func (o *Options) offered() report.Offered {
+	return report.Offered{
+		Rate: o.Rate, Clients: o.Clients, Preset: o.Preset, Mix: o.Mix.String(), Size: o.Size.String(), Sessions: o.Sessions,
+		ThinkMS: measure.Milliseconds(o.Think), TimeoutMS: measure.Milliseconds(o.Timeout), WarmupS: measure.Seconds(o.Warmup), DurationS: measure.Seconds(o.Duration), Seed: o.Seed,
 	}
 }

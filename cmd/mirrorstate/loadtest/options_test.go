@@ -7,6 +7,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/via"
 )
 
 // usual are the flags as they are when nothing is said.
@@ -71,7 +76,7 @@ func TestFlags_Options(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Preset != "web" || o.Sessions != 1000 || o.Size != (Range{512, 8192}) || o.Think != 5*time.Millisecond {
+	if o.Preset != "web" || o.Sessions != 1000 || o.Size != (load.Range{Min: 512, Max: 8192}) || o.Think != 5*time.Millisecond {
 		t.Errorf("the usual workload is %+v", o.Workload)
 	}
 	if !slices.Equal(o.Failovers, demonstration) {
@@ -88,13 +93,13 @@ func TestFlags_Options(t *testing.T) {
 	if o.Mix.Requests() != 1.6 {
 		t.Errorf("a visit has %v requests, want 60 %% of 2 and 40 %% of 1", o.Mix.Requests())
 	}
-	if o.Size != (Range{1024, 1024}) || o.Sessions != 7 || o.Think != 0 {
+	if o.Size != (load.Range{Min: 1024, Max: 1024}) || o.Sessions != 7 || o.Think != 0 {
 		t.Errorf("the workload is %+v", o.Workload)
 	}
-	if want := []Planned{{kindManual, 15 * time.Second}, {kindCrash, 30 * time.Second}}; !slices.Equal(o.Failovers, want) {
+	if want := []Planned{{measure.KindManual, 15 * time.Second}, {measure.KindCrash, 30 * time.Second}}; !slices.Equal(o.Failovers, want) {
 		t.Errorf("the failovers are %v, want %v", o.Failovers, want)
 	}
-	if o.Tolerate[findingFailed] != 3 || o.Tolerate[findingUnread] != math.MaxInt64 || o.Tolerate[findingLost] != 0 {
+	if o.Tolerate[report.FindingFailed] != 3 || o.Tolerate[report.FindingUnread] != math.MaxInt64 || o.Tolerate[report.FindingLost] != 0 {
 		t.Errorf("tolerated is %v", o.Tolerate)
 	}
 }
@@ -124,7 +129,7 @@ func TestRange_AcrossTheColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Size.Min > maxShort || o.Size.Max <= maxShort {
+	if o.Size.Min > via.MaxShort || o.Size.Max <= via.MaxShort {
 		t.Errorf("items of %v bytes use one of the two columns only", o.Size)
 	}
 }

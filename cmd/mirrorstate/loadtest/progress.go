@@ -6,6 +6,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
 // progress tells how it goes: one line that is written over on a terminal, and else a plain
@@ -13,7 +16,7 @@ import (
 type progress struct {
 	out      io.Writer
 	terminal bool
-	clock    clock
+	clock    measure.Clock
 
 	mu    sync.Mutex
 	live  bool // the terminal shows a line that is to be written over
@@ -41,8 +44,8 @@ func (p *progress) print(format string, args ...any) {
 }
 
 func (p *progress) stamp() string {
-	switch now := p.clock.now(); {
-	case p.clock.zero.IsZero():
+	switch now := p.clock.Now(); {
+	case p.clock.Zero.IsZero():
 		return "set-up "
 	case now < 0:
 		return "warm-up"
@@ -52,15 +55,15 @@ func (p *progress) stamp() string {
 }
 
 // update writes how it goes, once a second.
-func (p *progress) update(vias []*viaLoad, w *Watcher) {
+func (p *progress) update(vias []*viaLoad, w *measure.Watcher) {
 	parts := make([]string, 0, len(vias)+1)
 	for _, v := range vias {
 		g := v.recorder.Recent()
-		median := "p50 " + shortMS(g.P50) + ", "
+		median := "p50 " + report.ShortMS(g.P50) + ", "
 		if len(vias) > 1 {
 			median = ""
 		}
-		parts = append(parts, fmt.Sprintf("%s %d/s, %sp99 %s, %d failed", v.name, g.Requests, median, shortMS(g.P99), g.Failed))
+		parts = append(parts, fmt.Sprintf("%s %d/s, %sp99 %s, %d failed", v.name, g.Requests, median, report.ShortMS(g.P99), g.Failed))
 	}
 	if w != nil {
 		principal, holding := w.Now()
@@ -93,21 +96,6 @@ func (p *progress) end() {
 		fmt.Fprint(p.out, clearLine)
 		p.live = false
 	}
-}
-
-// shortMS is a time in milliseconds, for people.
-func shortMS(v float64) string {
-	switch {
-	case v == 0:
-		return "0 ms"
-	case v >= 10_000:
-		return fmt.Sprintf("%.1f s", v/1000)
-	case v >= 100:
-		return fmt.Sprintf("%.0f ms", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f ms", v)
-	}
-	return fmt.Sprintf("%.2f ms", v)
 }
 
 // tickEvery is how often it is told how it goes.

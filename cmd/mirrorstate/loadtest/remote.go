@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -16,30 +18,30 @@ type engine interface {
 	Run(ctx context.Context, zero time.Time)
 	Shut()
 	Open()
-	ReadBack(ctx context.Context) Integrity
+	ReadBack(ctx context.Context) measure.Integrity
 	Clean(ctx context.Context)
 }
 
 var (
-	_ engine = (*Load)(nil)
+	_ engine = (*load.Load)(nil)
 	_ engine = (*remoteLoad)(nil)
 )
 
 // RemoteLoad is a load whose store is a library: it runs where that is, in a child. Its
 // methods are called by [rpc], over the child's standard input and output.
 type RemoteLoad struct {
-	load *Load
+	load *load.Load
 
 	ctx    context.Context // ends with the parent
 	stop   context.CancelFunc
 	mu     sync.Mutex
-	buffer []Sample // owned by mu: those the parent has not taken yet
+	buffer []measure.Sample // owned by mu: those the parent has not taken yet
 }
 
 // serveLoad runs a load on a store until the parent hangs up.
 func serveLoad(ctx context.Context, spec Spec, store session.Store, in io.Reader, out io.Writer) {
 	r := &RemoteLoad{}
-	r.load = NewLoad(spec.Task, store, r.note)
+	r.load = load.NewLoad(spec.Task, store, r.note)
 	r.ctx, r.stop = context.WithCancel(ctx)
 	defer r.stop()
 	server := rpc.NewServer()
@@ -58,7 +60,7 @@ type pipe struct {
 // Close implements io.Closer; the streams end with the process.
 func (pipe) Close() error { return nil }
 
-func (r *RemoteLoad) note(s Sample) {
+func (r *RemoteLoad) note(s measure.Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.buffer = append(r.buffer, s)
@@ -83,7 +85,7 @@ func (r *RemoteLoad) Shut(_ int, _ *int) error { r.load.Shut(); return nil }
 func (r *RemoteLoad) Open(_ int, _ *int) error { r.load.Open(); return nil }
 
 // Take gives the samples since the last time.
-func (r *RemoteLoad) Take(_ int, samples *[]Sample) error {
+func (r *RemoteLoad) Take(_ int, samples *[]measure.Sample) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	*samples, r.buffer = r.buffer, nil
@@ -91,7 +93,7 @@ func (r *RemoteLoad) Take(_ int, samples *[]Sample) error {
 }
 
 // ReadBack reads every session for the last time.
-func (r *RemoteLoad) ReadBack(_ int, found *Integrity) error {
+func (r *RemoteLoad) ReadBack(_ int, found *measure.Integrity) error {
 	*found = r.load.ReadBack(context.WithoutCancel(r.ctx))
 	return nil
 }
@@ -105,10 +107,10 @@ func (r *RemoteLoad) Clean(_ int, _ *int) error {
 // remoteLoad is the parent's side of a [RemoteLoad].
 type remoteLoad struct {
 	client *rpc.Client
-	note   func(Sample)
+	note   func(measure.Sample)
 }
 
-func newRemoteLoad(c *child, note func(Sample)) *remoteLoad {
+func newRemoteLoad(c *child, note func(measure.Sample)) *remoteLoad {
 	c.read = true
 	return &remoteLoad{rpc.NewClient(remotePipe{c.out, c.stdin}), note}
 }
@@ -149,7 +151,7 @@ func (r *remoteLoad) Run(ctx context.Context, zero time.Time) {
 			over = true
 		case <-beat.C:
 		}
-		var samples []Sample
+		var samples []measure.Sample
 		if r.call("Take", 0, &samples) != nil {
 			return // the child is gone, which is seen at the reading back
 		}
@@ -166,7 +168,7 @@ func (r *remoteLoad) Shut() { _ = r.call("Shut", 0, nil) }
 func (r *remoteLoad) Open() { _ = r.call("Open", 0, nil) }
 
 // ReadBack implements engine.
-func (r *remoteLoad) ReadBack(context.Context) (found Integrity) {
+func (r *remoteLoad) ReadBack(context.Context) (found measure.Integrity) {
 	if err := r.call("ReadBack", 0, &found); err != nil {
 		found.UnreadSessions = 1 // at the least: the process is gone
 	}

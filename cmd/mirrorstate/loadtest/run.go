@@ -7,11 +7,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
 // Run runs a load test. The error is why there is no report; what went wrong under load
 // stands in the report. If ctx ends, the report is of what was measured until then.
-func Run(ctx context.Context, o Options, env Environment) (found *Report, err error) {
+func Run(ctx context.Context, o Options, env Environment) (found *report.Report, err error) {
 	progress := &progress{out: env.Progress, terminal: env.Terminal}
 	defer progress.end()
 	s, err := openSystem(ctx, &o, &env)
@@ -44,7 +48,7 @@ func Run(ctx context.Context, o Options, env Environment) (found *Report, err er
 		}
 	}
 	for _, w := range s.watchers {
-		if err := w.begun(ctx); err != nil {
+		if err := w.WaitBegun(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -59,12 +63,12 @@ type run struct {
 	Options
 	*system
 	progress *progress
-	tested   Tested
-	clock    clock
+	tested   report.Tested
+	clock    measure.Clock
 
-	attempts  []Attempt
+	attempts  []measure.Attempt
 	underLoad map[string]time.Duration // how long each via was under load while it was measured
-	costs     map[string]Cost
+	costs     map[string]measure.Cost
 	ended     time.Duration // when measuring was over
 }
 
@@ -73,7 +77,7 @@ const startDelay = 200 * time.Millisecond
 
 // measure runs the load and what happens to it.
 func (r *run) measure(ctx context.Context) {
-	r.clock = clock{time.Now().Add(startDelay + r.Warmup)}
+	r.clock = measure.Clock{Zero: time.Now().Add(startDelay + r.Warmup)}
 	r.progress.clock = r.clock
 	loading, over := context.WithCancel(ctx)
 	var loads, beside sync.WaitGroup
@@ -82,14 +86,14 @@ func (r *run) measure(ctx context.Context) {
 		if inTurn {
 			v.Shut()
 		}
-		loads.Go(func() { v.Run(ctx, r.clock.zero) })
+		loads.Go(func() { v.Run(ctx, r.clock.Zero) })
 	}
 	if inTurn {
 		beside.Go(func() { r.takeTurns(loading) })
 	}
 	runner := &planRunner{clock: r.clock, say: r.progress.print}
 	if r.operator != nil {
-		runner.operator = *r.operator
+		runner.Operator = *r.operator
 	}
 	beside.Go(func() { r.attempts = runner.run(ctx, r.Failovers) })
 	beside.Go(func() { r.meter(loading) })
@@ -106,13 +110,13 @@ const turnTime = time.Second
 // takeTurns lets one via after the other be under load.
 func (r *run) takeTurns(ctx context.Context) {
 	r.underLoad = map[string]time.Duration{}
-	for i := 0; ctx.Err() == nil && r.clock.now() < r.Duration; i++ {
+	for i := 0; ctx.Err() == nil && r.clock.Now() < r.Duration; i++ {
 		v := r.vias[i%len(r.vias)]
-		from := r.clock.now()
+		from := r.clock.Now()
 		v.Open()
-		_ = r.clock.wait(ctx, min(r.Duration, max(from, -r.Warmup)+turnTime)) // the loop looks
+		_ = r.clock.Wait(ctx, min(r.Duration, max(from, -r.Warmup)+turnTime)) // the loop looks
 		v.Shut()
-		r.underLoad[v.name] += max(0, min(r.clock.now(), r.Duration)-max(0, from))
+		r.underLoad[v.name] += max(0, min(r.clock.Now(), r.Duration)-max(0, from))
 	}
 	for _, v := range r.vias {
 		v.Open() // so that they see that it is over
@@ -121,20 +125,20 @@ func (r *run) takeTurns(ctx context.Context) {
 
 // meter measures what the processes take while it is measured, and when that ends.
 func (r *run) meter(ctx context.Context) {
-	if r.clock.wait(ctx, 0) != nil {
+	if r.clock.Wait(ctx, 0) != nil {
 		return
 	}
-	var meters []meter
+	var meters []measure.Meter
 	for _, p := range r.processes {
-		meters = append(meters, startMeter(p.name, p.pid))
+		meters = append(meters, measure.StartMeter(p.name, p.pid))
 	}
-	from := r.clock.now()
-	_ = r.clock.wait(ctx, r.Duration) // an end before is one too
-	now := r.clock.now()
-	r.ended, r.costs = min(now, r.Duration), map[string]Cost{}
+	from := r.clock.Now()
+	_ = r.clock.Wait(ctx, r.Duration) // an end before is one too
+	now := r.clock.Now()
+	r.ended, r.costs = min(now, r.Duration), map[string]measure.Cost{}
 	for _, m := range meters {
-		if cost, ok := m.read(now - from); ok {
-			r.costs[m.name] = cost
+		if cost, ok := m.Read(now - from); ok {
+			r.costs[m.Name] = cost
 		}
 	}
 }
@@ -161,13 +165,13 @@ func (r *run) showProgress(ctx context.Context) {
 		}
 		r.progress.update(r.vias, r.watcher())
 		for _, v := range r.vias {
-			v.recorder.Compact(r.clock.now(), r.keeps)
+			v.recorder.Compact(r.clock.Now(), r.keeps)
 		}
 	}
 }
 
 // watcher is who knows how the pair is.
-func (r *run) watcher() *Watcher {
+func (r *run) watcher() *measure.Watcher {
 	if r.proxy != nil || len(r.watchers) == 0 {
 		return r.proxy
 	}
@@ -184,11 +188,11 @@ const (
 func (r *run) keeps(from, to time.Duration) bool {
 	near := func(at time.Duration) bool { return to > at-keepBefore && from < at+keepAfter }
 	return slices.ContainsFunc(r.Failovers, func(p Planned) bool { return near(p.At) }) ||
-		slices.ContainsFunc(r.events(), func(e Event) bool { return near(e.At) })
+		slices.ContainsFunc(r.events(), func(e measure.Event) bool { return near(e.At) })
 }
 
 // events are what the watchers have heard.
-func (r *run) events() (list []Event) {
+func (r *run) events() (list []measure.Event) {
 	for _, w := range r.watchers {
 		list = append(list, w.Events(r.clock)...)
 	}
@@ -196,14 +200,14 @@ func (r *run) events() (list []Event) {
 }
 
 // report reads back what is there, and says what was found.
-func (r *run) report(ctx context.Context, version string) *Report {
+func (r *run) report(ctx context.Context, version string) *report.Report {
 	interrupted := ctx.Err() != nil
 	r.shareCosts()
 	ctx = context.WithoutCancel(ctx)
 	askAfter(ctx, &r.tested, r.observer())
 	r.progress.print("reading every session back")
-	rep := NewReport(r.Duration)
-	rep.Version, rep.Tested, rep.Began, rep.Interrupted = version, r.tested, r.clock.zero.UTC(), interrupted
+	rep := report.NewReport(r.Duration)
+	rep.Version, rep.Tested, rep.Began, rep.Interrupted = version, r.tested, r.clock.Zero.UTC(), interrupted
 	rep.Load, rep.Processes = r.offered(), r.costs
 	for _, v := range r.vias {
 		found := v.ReadBack(ctx)
@@ -212,7 +216,7 @@ func (r *run) report(ctx context.Context, version string) *Report {
 		}
 		rep.Add(v.name, v.recorder, found, r.measured(v.name), r.ended)
 	}
-	rep.Finish(outages(r.attempts, r.events(), r.servers, r.ended), r.Compared)
+	rep.Finish(measure.Outages(r.attempts, r.events(), r.servers, r.ended), r.Compared)
 	if r.proxy != nil {
 		rep.Held = r.proxy.Held(r.clock, rep.Step(), r.ended)
 	}
@@ -230,7 +234,7 @@ func (r *run) measured(name string) time.Duration {
 }
 
 // note adds what a reader should know.
-func (r *run) note(rep *Report) {
+func (r *run) note(rep *report.Report) {
 	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
 	if rep.Interrupted {
 		add("interrupted after %.1f s: this is what was measured until then", rep.Seconds)
@@ -240,14 +244,14 @@ func (r *run) note(rep *Report) {
 			add("the fault %s on partner %s was not lifted: %s", m.Kind, m.Partner, m.NotLifted)
 		}
 	}
-	rep.Each(func(name string, res *Result) {
-		if n := res.FailedByProblem[notStarted]; n > 0 {
+	rep.Each(func(name string, res *report.Result) {
+		if n := res.FailedByProblem[load.NotStarted]; n > 0 {
 			add("%s: for %d visits no client was free until %v after the end: the server is slower than --rate %g, or --clients %d were too few",
-				name, n, catchUp, r.Rate, r.Clients)
+				name, n, load.CatchUp, r.Rate, r.Clients)
 		}
 	})
 	if rep.StartedLateMS != nil && rep.StartedLateMS.P90 > lateGenerator {
-		add("the generator itself started requests late (one in ten by %s or more): this machine is busy, and part of the latencies is its own", shortMS(rep.StartedLateMS.P90))
+		add("the generator itself started requests late (one in ten by %s or more): this machine is busy, and part of the latencies is its own", report.ShortMS(rep.StartedLateMS.P90))
 	}
 	if r.operator == nil {
 		add("without --admin no failover is recognised")

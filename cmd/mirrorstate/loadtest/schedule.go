@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
 // Planned is a failover that is to be made.
@@ -14,8 +16,8 @@ type Planned struct {
 
 // demonstration is one failover of each kind that a pair with a witness can do, in a minute.
 var demonstration = []Planned{
-	{kindManual, 4 * time.Second}, {kindCrash, 9 * time.Second}, {kindFreeze, 20 * time.Second},
-	{kindIsolate, 32 * time.Second}, {kindPartition, 44 * time.Second}, {kindSever, 55 * time.Second},
+	{measure.KindManual, 4 * time.Second}, {measure.KindCrash, 9 * time.Second}, {measure.KindFreeze, 20 * time.Second},
+	{measure.KindIsolate, 32 * time.Second}, {measure.KindPartition, 44 * time.Second}, {measure.KindSever, 55 * time.Second},
 }
 
 // plan reads --failover. Without it the load test's own pair, alone, shows what there
@@ -28,7 +30,7 @@ func (o *Options) plan(s string) (list []Planned, err error) {
 		list, err = parseFailovers(s)
 	case len(o.Targets) == 0 && o.ConnectionString == "" && !o.Compared && o.Rate > 0:
 		list = slices.Clone(demonstration)
-		list = slices.DeleteFunc(list, func(p Planned) bool { return p.At+recovery(p.Kind) > o.Duration })
+		list = slices.DeleteFunc(list, func(p Planned) bool { return p.At+measure.Recovery(p.Kind) > o.Duration })
 	}
 	if err != nil {
 		return nil, err
@@ -43,8 +45,8 @@ func parseFailovers(s string) ([]Planned, error) {
 	var list []Planned
 	for part := range strings.SplitSeq(s, ",") {
 		kind, at, _ := strings.Cut(strings.TrimSpace(part), "@")
-		if !slices.Contains(kinds, kind) {
-			return nil, usage("--failover %q is not one of %s; write such as manual@15s,crash@30s, or none", kind, strings.Join(kinds, ", "))
+		if !slices.Contains(measure.Kinds, kind) {
+			return nil, usage("--failover %q is not one of %s; write such as manual@15s,crash@30s, or none", kind, strings.Join(measure.Kinds, ", "))
 		}
 		when, err := time.ParseDuration(at)
 		if err != nil || when < 0 {
@@ -66,7 +68,7 @@ func (o *Options) checkPlan(list []Planned) error {
 			continue
 		}
 		before := list[i-1]
-		if gap := recovery(before.Kind); p.At-before.At < gap {
+		if gap := measure.Recovery(before.Kind); p.At-before.At < gap {
 			return usage("--failover %s@%v comes too soon after %s@%v, which needs %v to be over: give it at %v or later",
 				p.Kind, p.At, before.Kind, before.At, gap, before.At+gap)
 		}
@@ -77,5 +79,5 @@ func (o *Options) checkPlan(list []Planned) error {
 // needsNoWitness says whether the own embedded pair must do without a witness: where
 // there is one, service is never forced, because the mirror has taken over by then.
 func needsNoWitness(list []Planned) bool {
-	return slices.ContainsFunc(list, func(p Planned) bool { return p.Kind == kindForce })
+	return slices.ContainsFunc(list, func(p Planned) bool { return p.Kind == measure.KindForce })
 }

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/via"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -33,17 +36,17 @@ type Environment struct {
 type viaLoad struct {
 	name string
 	engine
-	recorder *Recorder
+	recorder *measure.Recorder
 }
 
 // system is all that the load stands on. Close it, once.
 type system struct {
 	vias      []*viaLoad
-	operator  *operator  // nil: nobody to ask for failovers
-	watchers  []*Watcher // of the pair, and of the proxy on it
-	proxy     *Watcher   // that of them which has calls to hold; nil: none
-	servers   bool       // the servers tell what they do
-	external  bool       // what is left behind is somebody else's
+	operator  *measure.Operator  // nil: nobody to ask for failovers
+	watchers  []*measure.Watcher // of the pair, and of the proxy on it
+	proxy     *measure.Watcher   // that of them which has calls to hold; nil: none
+	servers   bool               // the servers tell what they do
+	external  bool               // what is left behind is somebody else's
 	processes []process
 
 	children []*child
@@ -86,7 +89,7 @@ func (s *system) openTargets(ctx context.Context, o *Options, _ *Environment) er
 	s.external = true
 	var members []session.Store
 	for _, target := range o.Targets {
-		c, err := newHTTP(target, o.Client, o.Clients, o.Timeout)
+		c, err := via.NewHTTP(target, o.Client, o.Clients, o.Timeout)
 		if err != nil {
 			return usage("--target: %v", err)
 		}
@@ -96,7 +99,7 @@ func (s *system) openTargets(ctx context.Context, o *Options, _ *Environment) er
 		}
 		members = append(members, c)
 	}
-	s.load(o, viaHTTP, &fleet{members: members})
+	s.load(o, measure.ViaHTTP, &via.Fleet{Members: members})
 	if o.Admin == "" {
 		return nil
 	}
@@ -109,12 +112,12 @@ func (s *system) watchTarget(ctx context.Context, admin string, as client.Config
 	if err != nil {
 		return usage("--admin: %v", err)
 	}
-	w := NewWatcher(c, true)
-	state, err := w.state(ctx)
+	w := measure.NewWatcher(c, true)
+	state, err := w.State(ctx)
 	if err != nil {
 		return fmt.Errorf("--admin %s is not the operators' listener of a mirrorstate that runs: %v", admin, err)
 	}
-	s.watchers, s.proxy, s.operator, s.servers = []*Watcher{w}, w, &w.operator, state.Embedded != nil
+	s.watchers, s.proxy, s.operator, s.servers = []*measure.Watcher{w}, w, &w.Operator, state.Embedded != nil
 	return nil
 }
 
@@ -128,8 +131,8 @@ func (s *system) client(url string, as client.Config) (*client.Client, error) {
 
 // load puts a store under load, in this process.
 func (s *system) load(o *Options, name string, store session.Store) {
-	r := NewRecorder(o.Duration)
-	s.vias = append(s.vias, &viaLoad{name, NewLoad(o.task(name), store, r.Add), r})
+	r := measure.NewRecorder(o.Duration)
+	s.vias = append(s.vias, &viaLoad{name, load.NewLoad(o.task(name), store, r.Add), r})
 }
 
 // openOwn starts the pair, if it is not somebody's, and the server of each via.
@@ -176,20 +179,20 @@ func (s *system) watch(admin string, polls bool) error {
 	if err != nil {
 		return err
 	}
-	w := NewWatcher(c, polls)
+	w := measure.NewWatcher(c, polls)
 	s.watchers = append(s.watchers, w)
 	if polls {
 		s.proxy = w
 	}
 	if s.operator == nil {
-		s.operator = &w.operator
+		s.operator = &w.Operator
 	}
 	return nil
 }
 
 // openProxy starts mirrorstate itself.
 func (s *system) openProxy(ctx context.Context, env *Environment, connection string) (*child, error) {
-	c, err := s.start(ctx, env, Spec{Role: viaHTTP, Connection: connection, Config: env.Config})
+	c, err := s.start(ctx, env, Spec{Role: measure.ViaHTTP, Connection: connection, Config: env.Config})
 	if err != nil {
 		return nil, err
 	}
@@ -200,19 +203,19 @@ func (s *system) openProxy(ctx context.Context, env *Environment, connection str
 func (s *system) openVia(ctx context.Context, o *Options, env *Environment, name, connection string) error {
 	task := o.task(name)
 	switch name {
-	case viaHTTP:
+	case measure.ViaHTTP:
 		c, err := s.openProxy(ctx, env, connection)
 		if err != nil {
 			return err
 		}
-		store, err := newHTTP(c.Ready.API, client.Config{}, o.Clients, o.Timeout)
+		store, err := via.NewHTTP(c.Ready.API, client.Config{}, o.Clients, o.Timeout)
 		if err != nil {
 			return err
 		}
 		s.clients = append(s.clients, store)
 		s.load(o, name, store)
 		return nil
-	case viaDriver:
+	case measure.ViaDriver:
 		dsn, err := driverString(connection)
 		if err != nil {
 			return err
@@ -221,7 +224,7 @@ func (s *system) openVia(ctx context.Context, o *Options, env *Environment, name
 		if err != nil {
 			return err
 		}
-		s.load(o, name, newDriverStore(c.Ready.API, o.Clients))
+		s.load(o, name, via.NewDriver(c.Ready.API, o.Clients))
 		return nil
 	}
 	return s.openInside(ctx, o, env, name, connection)
@@ -229,7 +232,7 @@ func (s *system) openVia(ctx context.Context, o *Options, env *Environment, name
 
 // openInside is for the vias whose server is a library: the load runs in their process.
 func (s *system) openInside(ctx context.Context, o *Options, env *Environment, name, connection string) (err error) {
-	if name == viaStatement {
+	if name == measure.ViaStatement {
 		if connection, err = driverString(connection); err != nil {
 			return err
 		}
@@ -238,7 +241,7 @@ func (s *system) openInside(ctx context.Context, o *Options, env *Environment, n
 	if err != nil {
 		return err
 	}
-	r := NewRecorder(o.Duration)
+	r := measure.NewRecorder(o.Duration)
 	s.vias = append(s.vias, &viaLoad{name, newRemoteLoad(c, r.Add), r})
 	return nil
 }

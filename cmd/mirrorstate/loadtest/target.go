@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -20,7 +21,7 @@ const lookTime = 10 * time.Second
 func look(ctx context.Context, c *client.Client, target string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	app := session.Application{Name: appName(viaHTTP)}.WithDefaults()
+	app := session.Application{Name: appName(measure.ViaHTTP)}.WithDefaults()
 	_, err := c.Get(ctx, session.Ref{App: &app, ID: session.NewID()}, session.GetOptions{Peek: true})
 	e, ok := errors.AsType[*client.Error](err)
 	switch {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
@@ -77,12 +79,12 @@ func (s *scripted) Status() any {
 // Failover implements proxy.PairView.
 func (s *scripted) Failover(context.Context) error {
 	s.serving.Lock()
-	s.tell(proxy.Event{At: time.Now(), Kind: eventNoPrincipal})
+	s.tell(proxy.Event{At: time.Now(), Kind: measure.EventNoPrincipal})
 	<-time.After(scriptedOutage)
 	s.mu.Lock()
 	s.principal = map[string]string{"a": "b", "b": "a"}[s.principal]
 	s.mu.Unlock()
-	s.tell(proxy.Event{At: time.Now(), Kind: eventPrincipal, Partner: s.principal})
+	s.tell(proxy.Event{At: time.Now(), Kind: measure.EventPrincipal, Partner: s.principal})
 	s.serving.Unlock()
 	return nil
 }
@@ -116,13 +118,13 @@ func around3s(api, admin string) Flags {
 }
 
 // around checks one failover of a scripted pair.
-func around(t *testing.T, r *Report, kind string) {
+func around(t *testing.T, r *report.Report, kind string) {
 	t.Helper()
 	if len(r.Findings) > 0 || len(r.Failovers) != 1 || r.Failovers[0].Kind != kind {
 		t.Fatalf("found %v, and the failovers %+v, want one of kind %s", r.Findings, r.Failovers, kind)
 	}
 	f := r.Failovers[0]
-	outage := ms(scriptedOutage)
+	outage := measure.Milliseconds(scriptedOutage)
 	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*3 {
 		t.Errorf("there was no principal for %s, want about %v ms", inMS(f.NoPrincipalMS), outage)
 	}
@@ -146,7 +148,7 @@ func TestRun_AsksForFailovers(t *testing.T) {
 	f := around3s(api, admin)
 	f.Failovers = "manual@300ms"
 	r := loaded(t, f)
-	around(t, r, kindManual)
+	around(t, r, measure.KindManual)
 	held := 0
 	for _, n := range r.Held {
 		held = max(held, n)
@@ -164,7 +166,7 @@ func TestRun_RecognisesFailovers(t *testing.T) {
 	f := around3s(api, admin)
 	r := loaded(t, f)
 	pair.operator.Wait()
-	around(t, r, kindObserved)
+	around(t, r, measure.KindObserved)
 }
 
 // Kinds of failovers that a target can't do are refused, and those it can are listed.
@@ -179,7 +181,7 @@ func TestRun_KindsOfFailovers(t *testing.T) {
 }
 
 // run1 runs a load test that may not come about.
-func run1(t *testing.T, f Flags) (*Report, error) {
+func run1(t *testing.T, f Flags) (*report.Report, error) {
 	t.Helper()
 	o, err := f.Options()
 	if err != nil {

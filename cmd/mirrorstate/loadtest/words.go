@@ -5,11 +5,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
 // workload is the preset, or the mix, with what else was said.
-func (f *Flags) workload() (Workload, error) {
+func (f *Flags) workload() (load.Workload, error) {
 	w, err := parseMix(f.Mix)
 	if err != nil {
 		return w, err
@@ -29,27 +31,27 @@ func (f *Flags) workload() (Workload, error) {
 }
 
 // parseMix reads a preset's name, or weights. The rest of a workload made of weights is web's.
-func parseMix(s string) (Workload, error) {
-	for _, p := range presets {
+func parseMix(s string) (load.Workload, error) {
+	for _, p := range load.Presets {
 		if s == p.Preset || s == "" {
 			p.Mix = slices.Clone(p.Mix)
 			return p, nil
 		}
 	}
-	w := presets[0]
+	w := load.Presets[0]
 	w.Preset, w.Mix = "", nil
 	for part := range strings.SplitSeq(s, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		weight, err := strconv.Atoi(value)
 		switch {
-		case !slices.Contains(visitNames, name):
-			return w, usage("--mix %q: give web, read-mostly or cart, or weights of %s, such as lock=60,read=35,touch=5", name, strings.Join(visitNames, ", "))
+		case !slices.Contains(load.VisitNames, name):
+			return w, usage("--mix %q: give web, read-mostly or cart, or weights of %s, such as lock=60,read=35,touch=5", name, strings.Join(load.VisitNames, ", "))
 		case err != nil || weight < 0 || weight > 1_000_000:
 			return w, usage("--mix %s=%s: give a weight, such as %s=60", name, value, name)
-		case slices.ContainsFunc(w.Mix, func(s Share) bool { return s.Visit == name }):
+		case slices.ContainsFunc(w.Mix, func(s load.Share) bool { return s.Visit == name }):
 			return w, usage("--mix names %s twice", name)
 		case weight > 0:
-			w.Mix = append(w.Mix, Share{name, weight})
+			w.Mix = append(w.Mix, load.Share{Visit: name, Weight: weight})
 		}
 	}
 	if len(w.Mix) == 0 {
@@ -59,19 +61,19 @@ func parseMix(s string) (Workload, error) {
 }
 
 // parseSize reads MIN..MAX, or one size.
-func parseSize(s string) (Range, error) {
+func parseSize(s string) (load.Range, error) {
 	low, high, two := strings.Cut(s, "..")
 	if !two {
 		high = low
 	}
-	var r Range
+	var r load.Range
 	for _, bound := range []struct {
 		text string
 		to   *int
 	}{{low, &r.Min}, {high, &r.Max}} {
 		n, err := config.ParseSize(bound.text)
-		if err != nil || n < minItem || n > maxItem {
-			return r, usage("--size %q: give bytes from %d to %d, such as 512..8192", s, minItem, maxItem)
+		if err != nil || n < measure.MinItem || n > maxItem {
+			return r, usage("--size %q: give bytes from %d to %d, such as 512..8192", s, measure.MinItem, maxItem)
 		}
 		*bound.to = int(n)
 	}

@@ -1,0 +1,195 @@
+package via
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+// procedures is the procedures of a stock ASPState, called as one would who has read ASP.NET's
+// own client, and nothing around them. Source: facts, aspstate-schema §3 and §6.
+type procedures struct {
+	db     *sql.DB
+	suffix string // of the application
+}
+
+var _ session.Store = (*procedures)(nil)
+
+// MaxShort is the longest item of the short column, in bytes.
+const MaxShort = 7000
+
+// openProcedures connects to one server, and to its failover partner where the driver is told
+// of one, and asks for the application's id as ASP.NET does.
+func openProcedures(ctx context.Context, dsn, app string, connections int) (*procedures, error) {
+	connector, err := mssql.NewConnector(dsn)
+	if err != nil {
+		return nil, errors.New("the driver does not take the connection string") // its text might hold the password
+	}
+	s := &procedures{db: sql.OpenDB(connector)}
+	s.db.SetMaxOpenConns(connections)
+	s.db.SetMaxIdleConns(connections)
+	var id int32
+	if _, err := s.db.ExecContext(ctx, "dbo.TempGetAppID", sql.Named("appName", app), sql.Named("appId", sql.Out{Dest: &id})); err != nil {
+		return nil, errors.Join(fmt.Errorf("ask for the application's id: %w", err), s.db.Close())
+	}
+	s.suffix = session.AppID(id).Suffix()
+	return s, nil
+}
+
+// connectTime bounds the first connection.
+const connectTime = 20 * time.Second
+
+// ConnectProcedures is openStock with a limit to its patience.
+func ConnectProcedures(ctx context.Context, dsn, app string, connections int) (s *procedures, err error) {
+	err = measure.WithTimeout(ctx, connectTime, func(ctx context.Context) (err error) {
+		s, err = openProcedures(ctx, dsn, app, connections)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return s, nil
+}
+
+// Close closes the connections.
+func (s *procedures) Close() error { return s.db.Close() }
+
+func (s *procedures) key(ref session.Ref) string { return string(ref.ID) + s.suffix }
+
+// driverError names an error of the driver by SQL Server's number, where it has one: the first of its answer, as in .NET.
+func driverError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[mssql.Error](err); ok {
+		if len(e.All) > 0 {
+			e = e.All[0]
+		}
+		return &measure.ProblemError{Name: fmt.Sprintf("sql-%d", e.Number), Err: err}
+	}
+	return &measure.ProblemError{Name: "connection", Err: err}
+}
+
+// read calls one of the two procedures that read.
+func (s *procedures) read(ctx context.Context, procedure string, ref session.Ref) (item []byte, cookie int32, err error) {
+	var (
+		short, long  []byte
+		locked       sql.NullBool
+		age, lock, f sql.NullInt32
+	)
+	rows, err := s.db.QueryContext(ctx, procedure, sql.Named("id", s.key(ref)), sql.Named("itemShort", sql.Out{Dest: &short}),
+		sql.Named("locked", sql.Out{Dest: &locked}), sql.Named("lockAge", sql.Out{Dest: &age}),
+		sql.Named("lockCookie", sql.Out{Dest: &lock}), sql.Named("actionFlags", sql.Out{Dest: &f}))
+	if err != nil {
+		return nil, 0, driverError(err)
+	}
+	defer rows.Close()
+	for rows.Next() { // the long item is a row, and comes first
+		if err := rows.Scan(&long); err != nil {
+			return nil, 0, driverError(err)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, 0, driverError(err)
+	}
+	switch {
+	case !locked.Valid:
+		return nil, 0, session.ErrNotFound
+	case locked.Bool:
+		return nil, 0, &session.LockedError{Age: time.Duration(age.Int32) * time.Second}
+	case long != nil:
+		return long, lock.Int32, nil
+	}
+	return short, lock.Int32, nil
+}
+
+// Get implements session.Store.
+func (s *procedures) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
+	if opts.AllowLocked {
+		return s.readRow(ctx, ref)
+	}
+	out.Item, _, err = s.read(ctx, "dbo.TempGetStateItem3", ref)
+	return out, err
+}
+
+// readRow reads the row itself, which no procedure gives while it is locked.
+func (s *procedures) readRow(ctx context.Context, ref session.Ref) (out session.Session, err error) {
+	var short, long []byte
+	row := s.db.QueryRowContext(ctx, "SELECT SessionItemShort, SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id", sql.Named("id", s.key(ref)))
+	err = row.Scan(&short, &long)
+	if errors.Is(err, sql.ErrNoRows) {
+		return out, session.ErrNotFound
+	}
+	if out.Item = short; long != nil {
+		out.Item = long
+	}
+	return out, driverError(err)
+}
+
+// Acquire implements session.Store.
+func (s *procedures) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+	lock.Operation = op.ID
+	out.Item, lock.Cookie, err = s.read(ctx, "dbo.TempGetStateItemExclusive3", ref)
+	return out, lock, err
+}
+
+// exec calls a procedure that writes. That it may have touched no row is not looked at, as
+// ASP.NET does not.
+func (s *procedures) exec(ctx context.Context, procedure string, ref session.Ref, args ...any) error {
+	_, err := s.db.ExecContext(ctx, procedure, append([]any{sql.Named("id", s.key(ref))}, args...)...)
+	return driverError(err)
+}
+
+// Update implements session.Store.
+func (s *procedures) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (session.Session, error) {
+	procedure, item := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
+	if len(w.Item) > MaxShort {
+		procedure, item = "dbo.TempUpdateStateItemLongNullShort", "itemLong"
+	}
+	return session.Session{}, s.exec(ctx, procedure, ref,
+		sql.Named(item, w.Item), sql.Named("timeout", int32(w.Timeout)), sql.Named("lockCookie", lock.Cookie))
+}
+
+// Put implements session.Store; it makes sessions only.
+func (s *procedures) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (session.Session, error) {
+	procedure, item := "dbo.TempInsertStateItemShort", "itemShort"
+	if len(w.Item) > MaxShort {
+		procedure, item = "dbo.TempInsertStateItemLong", "itemLong"
+	}
+	return session.Session{}, s.exec(ctx, procedure, ref, sql.Named(item, w.Item), sql.Named("timeout", int32(w.Timeout)))
+}
+
+// Release implements session.Store.
+func (s *procedures) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+	return s.exec(ctx, "dbo.TempReleaseStateItemExclusive", ref, sql.Named("lockCookie", lock.Cookie))
+}
+
+// GiveBack implements session.Store: nobody leaves here.
+func (s *procedures) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+	return s.Release(ctx, ref, lock, session.Operation{})
+}
+
+// Remove implements session.Store.
+func (s *procedures) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+	return s.exec(ctx, "dbo.TempRemoveStateItem", ref, sql.Named("lockCookie", lock.Cookie))
+}
+
+// Touch implements session.Store. It is the one that looks whether there was a row: it tells
+// nothing else.
+func (s *procedures) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, error) {
+	res, err := s.db.ExecContext(ctx, "dbo.TempResetTimeout", sql.Named("id", s.key(ref)))
+	if err != nil {
+		return session.Session{}, driverError(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return session.Session{}, errors.Join(session.ErrNotFound, err)
+	}
+	return session.Session{}, nil
+}
