@@ -36,7 +36,7 @@ func askBefore(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if from == nil {
 		return
 	}
-	s, err := from.Known(ctx)
+	s, err := from.WaitPrincipal(ctx)
 	if err != nil {
 		return
 	}
@@ -59,7 +59,7 @@ func askAfter(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if t.Epoch == nil {
 		return
 	}
-	if s, err := from.Known(ctx); err == nil {
+	if s, err := from.WaitPrincipal(ctx); err == nil {
 		t.Epoch.After, t.Principal.After = s.Epoch, s.Principal
 	}
 }

@@ -39,7 +39,7 @@ func checkKinds(ctx context.Context, o *measure.Operator, list []Planned) error 
 	if len(list) == 0 {
 		return nil
 	}
-	s, err := o.Known(ctx)
+	s, err := o.WaitPrincipal(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the operators' listener for the pair: %w", err)
 	}

@@ -5,24 +5,26 @@ import (
 	"time"
 )
 
-// Clock counts from when measuring begins; before, in the warm-up, it is below zero.
-type Clock struct{ Zero time.Time }
+// Clock gives times as durations from the start of measuring. Times in the warm-up are negative.
+type Clock struct {
+	Zero time.Time // when measuring starts
+}
 
-// Now is the time on the clock.
+// Now returns the current time on the clock.
 func (c Clock) Now() time.Duration { return c.At(time.Now()) }
 
-// At is a moment on the clock.
+// At converts a time to the clock.
 func (c Clock) At(t time.Time) time.Duration { return t.Sub(c.Zero) }
 
-// moment is a time on the clock as a moment.
+// moment converts a time on the clock to a [time.Time].
 func (c Clock) moment(d time.Duration) time.Time { return c.Zero.Add(d) }
 
-// Wait waits until it is d on the clock, or ctx ends, whose error it returns.
+// Wait waits until the clock shows d. If ctx ends first, Wait returns its error.
 func (c Clock) Wait(ctx context.Context, d time.Duration) error {
 	return SleepUntil(ctx, c.moment(d))
 }
 
-// SleepUntil waits until then, or ctx ends, whose error it returns.
+// SleepUntil waits until then. If ctx ends first, SleepUntil returns its error.
 func SleepUntil(ctx context.Context, then time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -41,7 +43,7 @@ func SleepUntil(ctx context.Context, then time.Time) error {
 	}
 }
 
-// WithTimeout bounds one call.
+// WithTimeout calls do with a context that ends after limit at the latest.
 func WithTimeout(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

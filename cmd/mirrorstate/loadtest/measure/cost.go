@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Cost is what a process took while it was measured.
+// Cost is the resources that a process used while the run was measured.
 type Cost struct {
-	Cores      float64 `json:"cores"`       // processor time by time
-	ResidentMB float64 `json:"resident_mb"` // at the end
+	Cores      float64 `json:"cores"`       // processor seconds per second
+	ResidentMB float64 `json:"resident_mb"` // resident memory at the end, in MB (10⁶ bytes)
 }
 
-// processorTime is what a process has used; false where that is not told.
-// Source: proc(5); USER_HZ is 100.
+// processorTime returns the processor time that a process has used since it started. It reports
+// false where the system does not say. Source: proc(5); USER_HZ is 100.
 func processorTime(pid int) (time.Duration, bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -31,7 +31,7 @@ func processorTime(pid int) (time.Duration, bool) {
 	return time.Duration(user+system) * 10 * time.Millisecond, err == nil && err2 == nil
 }
 
-// residentMB is the memory that a process holds; 0 where that is not told.
+// residentMB returns the resident memory of a process in MB, or 0 where the system does not say.
 func residentMB(pid int) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
@@ -45,20 +45,23 @@ func residentMB(pid int) float64 {
 	return float64(pages*os.Getpagesize()) / 1e6
 }
 
-// Meter measures what a process takes.
+// Meter measures the resources of one process. It works on Linux only.
 type Meter struct {
-	Name string
+	Name string // of the process, in the report
 	pid  int
 	from time.Duration
 	ok   bool
 }
 
+// StartMeter returns a meter of the process with this id, which reports call name. It counts from
+// now on.
 func StartMeter(name string, pid int) Meter {
 	from, ok := processorTime(pid)
 	return Meter{name, pid, from, ok}
 }
 
-// Read is what was taken in so much time; false where that is not told.
+// Read returns what the process used in the time since [StartMeter]. It reports false where the
+// system does not say.
 func (m Meter) Read(time time.Duration) (Cost, bool) {
 	to, ok := processorTime(m.pid)
 	if !ok || !m.ok || time <= 0 {

@@ -6,27 +6,28 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// histogram counts latencies in microseconds, up to ten minutes. It belongs to whoever locks it.
+// histogram counts latencies in microseconds, up to ten minutes. It has no lock of its own.
 type histogram struct{ h *hdrhistogram.Histogram }
 
-// The histogram's range in microseconds.
+// The range of a histogram in microseconds.
 const (
 	leastLatency = 1
 	mostLatency  = int64(10 * time.Minute / time.Microsecond)
 )
 
-// newHistogram makes one that is exact to so many digits: 3 is one in a thousand.
+// newHistogram returns an empty histogram with this many significant digits. With 3 digits the
+// error is at most one in a thousand.
 func newHistogram(digits int) histogram {
 	return histogram{hdrhistogram.New(leastLatency, mostLatency, digits)}
 }
 
-// add counts a latency. What is out of range counts as the nearest that is not.
+// add counts a latency. A latency out of range counts as the nearest one in range.
 func (h histogram) add(d time.Duration) {
 	us := max(leastLatency, min(mostLatency, d.Microseconds()))
-	_ = h.h.RecordValue(us) // it is in range
+	_ = h.h.RecordValue(us) // the value is in range
 }
 
-// without is the histogram less what another of the same kind counted.
+// without returns the histogram minus the counts of another one with the same digits.
 func (h histogram) without(other histogram) histogram {
 	all, less := h.h.Export(), other.h.Export()
 	for i, n := range less.Counts {
@@ -35,7 +36,7 @@ func (h histogram) without(other histogram) histogram {
 	return histogram{hdrhistogram.Import(all)}
 }
 
-// Latency is quantiles in milliseconds.
+// Latency holds quantiles of latencies in milliseconds.
 type Latency struct {
 	P50  float64 `json:"p50"`
 	P90  float64 `json:"p90"`

@@ -9,14 +9,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// An item of the load, little-endian:
+// The layout of an item that the load writes, little-endian:
 //
 //	0   4  mark "load"
-//	4   4  length of the whole
-//	8   8  sequence: 1 for the one a session was made with, and then that of the item before, plus one
-//	16  8  stamp: of the write, unique in a run
-//	24  8  the session, hashed
-//	32  4  checksum of all the rest
+//	4   4  length of the item
+//	8   8  sequence: 1 for the first item of a session; then the sequence of the item before, plus one
+//	16  8  stamp: identifies the write, unique in a run
+//	24  8  hash of the session's id
+//	32  4  checksum of all other bytes
 //	36  …  padding
 const MinItem = 64
 
@@ -27,7 +27,7 @@ var (
 	padding  = makePadding()
 )
 
-// makePadding makes bytes that do not compress; they are the same in every run.
+// makePadding returns bytes that do not compress. They are the same in every run.
 func makePadding() []byte {
 	random := rand.NewChaCha8([32]byte{})
 	b := make([]byte, 64<<10)
@@ -35,10 +35,11 @@ func makePadding() []byte {
 	return b
 }
 
-// errDamaged says that an item is none of this load, or not whole, or another session's.
-var errDamaged = errors.New("the item is not one that was written here")
+// errDamaged means that the load did not write this item, or wrote it to another session, or that
+// bytes of it have changed.
+var errDamaged = errors.New("the load did not write this item")
 
-// appendItem appends an item of n bytes.
+// appendItem appends an item of n bytes to b.
 func appendItem(b []byte, id session.ID, seq, stamp uint64, n int) []byte {
 	begin := len(b)
 	b = append(b, itemMark...)
@@ -55,7 +56,8 @@ func appendItem(b []byte, id session.ID, seq, stamp uint64, n int) []byte {
 	return b
 }
 
-// readItem reads an item that was appended for this session.
+// readItem checks an item of this session and returns its sequence and stamp. The error is
+// errDamaged.
 func readItem(id session.ID, item []byte) (seq, stamp uint64, err error) {
 	switch {
 	case len(item) < MinItem, string(item[:4]) != itemMark,
@@ -67,12 +69,12 @@ func readItem(id session.ID, item []byte) (seq, stamp uint64, err error) {
 	return binary.LittleEndian.Uint64(item[8:]), binary.LittleEndian.Uint64(item[16:]), nil
 }
 
-// sumOf is the checksum of an item but for the place where it stands.
+// sumOf returns the checksum of an item without the four bytes that hold it.
 func sumOf(item []byte) uint32 {
 	return crc32.Update(crc32.Checksum(item[:32], checksum), checksum, item[36:])
 }
 
-// hashID is FNV-1a of the id.
+// hashID returns the FNV-1a hash of the id.
 func hashID(id session.ID) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(id) {

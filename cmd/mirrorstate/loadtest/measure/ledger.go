@@ -9,48 +9,48 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Integrity is what the ledger found. All of it counts from the first session that was
-// made, the warm-up included.
+// Integrity is the result of the checks of a [Ledger]. All counts include the warm-up.
 type Integrity struct {
-	AcknowledgedWrites  int64 `json:"acknowledged_writes"`  // items that a server said it had stored
-	LostWrites          int64 `json:"lost_writes"`          // of these, those a later reader did not find
+	AcknowledgedWrites  int64 `json:"acknowledged_writes"`  // writes that a server acknowledged
+	LostWrites          int64 `json:"lost_writes"`          // acknowledged writes that a later read did not find
 	DoubleGrants        int64 `json:"double_grants"`        // locks granted while another client held them
-	UnknownOutcomes     int64 `json:"unknown_outcomes"`     // mutations of which nobody could say whether they were applied
-	ResurrectedSessions int64 `json:"resurrected_sessions"` // seen after their removal was acknowledged
-	GhostWrites         int64 `json:"ghost_writes"`         // refused, or out of time, and seen nevertheless
-	DamagedItems        int64 `json:"damaged_items"`        // that nobody wrote
-	ReadBack            int64 `json:"read_back"`            // sessions read at the end, removed ones included
-	UnreadSessions      int64 `json:"unread_sessions"`      // that could not be read at the end
+	UnknownOutcomes     int64 `json:"unknown_outcomes"`     // mutations without an answer that says whether they were applied
+	ResurrectedSessions int64 `json:"resurrected_sessions"` // sessions that a call found after their removal was acknowledged
+	GhostWrites         int64 `json:"ghost_writes"`         // writes that took effect although they were refused, or after their time was over
+	DamagedItems        int64 `json:"damaged_items"`        // items that the load did not write
+	ReadBack            int64 `json:"read_back"`            // sessions that were read at the end, removed ones included
+	UnreadSessions      int64 `json:"unread_sessions"`      // sessions that could not be read at the end
 }
 
-// Ledger knows what every session must hold, from what was acknowledged. Any number of
-// goroutines may use it and its entries.
+// Ledger checks the answers of the servers against the writes, locks and removals that they
+// acknowledged. Its methods, and those of its entries, may be called concurrently.
 //
-// What a client does is noted before it is sent where that narrows what others may
-// see, and after it is answered where that widens it. So the ledger is never ahead of the
-// truth, and what it calls lost is lost.
+// What makes the ledger expect more is noted after the answer. What makes it expect less is noted
+// before the call is sent. So the ledger never expects what the servers have not promised, and each
+// loss that it counts is one.
 type Ledger struct {
 	stamps atomic.Uint64
 
 	mu    sync.Mutex
-	found Integrity // owned by mu
+	found Integrity // guarded by mu
 }
 
-// Found is what was found so far.
+// Found returns the counts so far.
 func (l *Ledger) Found() Integrity {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.found
 }
 
-// count changes what was found.
+// count calls change with the counts, under the lock.
 func (l *Ledger) count(change func(*Integrity)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(&l.found)
 }
 
-// ReadAtEnd counts a session that was read back at the end, or could not be.
+// ReadAtEnd counts one session of the read-back at the end. read is false if the session could not
+// be read.
 func (l *Ledger) ReadAtEnd(read bool) {
 	l.count(func(i *Integrity) {
 		if read {
@@ -61,55 +61,58 @@ func (l *Ledger) ReadAtEnd(read bool) {
 	})
 }
 
-// Entry is what is known of one session.
+// Entry is what the ledger knows of one session.
 //
-// Writes happen under the session's lock, and each is derived from the item that its
-// writer was given with the lock. So those that took effect are a line, and whoever reads
-// must find the end of that line as it was known when the read began, or what came after.
-// A write is known to have taken effect when it is acknowledged, or when it was seen.
+// A client writes while it holds the session's lock. It derives each write from the item that came
+// with the lock. So the writes that took effect form a chain: each one is based on the one before.
+// A read must find the last write of the chain as it was known when the read began, or a later one.
+// A write is known to have taken effect once it is acknowledged or once a client has seen it.
 type Entry struct {
 	ID     session.ID
 	ledger *Ledger
 
-	mu     sync.Mutex        // guards all below
-	head   *Write            // the newest write that is known to have taken effect; nil: none yet
-	writes map[uint64]*Write // by stamp: those that may yet be seen for the first time, and the last few on the line
-	recent []*Write          // the last few on the line, oldest first
+	mu     sync.Mutex        // guards all fields below
+	head   *Write            // last write of the chain; nil: none yet
+	writes map[uint64]*Write // by stamp: writes that no client has seen yet, and the last few of the chain
+	recent []*Write          // the last few writes of the chain, oldest first
 
-	holders int  // clients that were granted the lock and have not begun to give it up
-	active  int  // clients that may hold the lock, as far as they know themselves
-	entered int  // how many ever were
-	leaving bool // its removal is wanted, and nobody else's business
+	holders int  // clients that were granted the lock and have not begun to release it
+	active  int  // clients that may hold the lock
+	entered int  // how many clients have asked for the lock so far
+	leaving bool // a client has claimed the removal
 
 	removing    int  // removals that were begun and not refused
-	removed     bool // one was acknowledged
-	resurrected bool // it was counted so
-	vanished    bool // it was counted as lost as a whole
+	removed     bool // a removal was acknowledged
+	resurrected bool // counted as resurrected
+	vanished    bool // counted as lost as a whole
 }
 
-// NewEntry is a session that is about to be made.
+// NewEntry returns the entry of a session that does not exist yet.
 func (l *Ledger) NewEntry(id session.ID) *Entry {
 	return &Entry{ID: id, ledger: l, writes: map[uint64]*Write{}}
 }
 
-// view is what was known of a session when a call began.
-type view struct {
+// View is what the ledger knew of a session when a call began. [Entry.BeginCall] returns it; the
+// check of the call's answer takes it.
+type View struct {
 	began   time.Time
 	head    *Write
 	removed bool
-	others  bool // somebody else may hold the lock
+	others  bool // another client may hold the lock
 	entered int
 }
 
-// BeginCall notes that a call begins that may meet the lock.
-func (e *Entry) BeginCall(now time.Time) view {
+// BeginCall notes that a call begins which does not ask for the lock. The answer is checked against
+// the result.
+func (e *Entry) BeginCall(now time.Time) View {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.viewLocked(now)
 }
 
-// BeginAcquire is Begins for a call that wants the lock.
-func (e *Entry) BeginAcquire(now time.Time) view {
+// BeginAcquire notes that a call begins which asks for the lock. [Entry.EndHold] must follow,
+// whatever the answer is.
+func (e *Entry) BeginAcquire(now time.Time) View {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	v := e.viewLocked(now)
@@ -119,11 +122,12 @@ func (e *Entry) BeginAcquire(now time.Time) view {
 	return v
 }
 
-func (e *Entry) viewLocked(now time.Time) view {
-	return view{began: now, head: e.head, removed: e.removed, others: e.active > 0, entered: e.entered}
+func (e *Entry) viewLocked(now time.Time) View {
+	return View{began: now, head: e.head, removed: e.removed, others: e.active > 0, entered: e.entered}
 }
 
-// LockGranted notes that the lock was granted.
+// LockGranted notes that the lock was granted. It counts a double grant if another client holds the
+// lock.
 func (e *Entry) LockGranted() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -133,42 +137,45 @@ func (e *Entry) LockGranted() {
 	e.holders++
 }
 
-// BeginRelease notes that a client is about to give the lock up.
+// BeginRelease notes that a client is about to release the lock. It must be called before the call
+// is sent.
 func (e *Entry) BeginRelease() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.holders--
 }
 
-// EndHold notes that a client holds no lock that it knows of any more.
+// EndHold notes that a client of [Entry.BeginAcquire] does not hold the lock any more, as far as it
+// knows.
 func (e *Entry) EndHold() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.active--
 }
 
-// Unknown counts a mutation whose outcome nobody knows.
+// Unknown counts a mutation if err leaves its outcome unknown.
 func (l *Ledger) Unknown(err error) {
 	if OutcomeUnknown(err) {
 		l.count(func(i *Integrity) { i.UnknownOutcomes++ })
 	}
 }
 
-// CheckAlive notes that a call was answered that tells of the session no more than that it is there.
-func (e *Entry) CheckAlive(v view) {
+// CheckAlive checks an answer which says that the session exists and nothing more.
+func (e *Entry) CheckAlive(v View) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.checkAliveLocked(v)
 }
 
-func (e *Entry) checkAliveLocked(v view) {
+func (e *Entry) checkAliveLocked(v View) {
 	if v.removed && !e.resurrected {
 		e.resurrected = true
 		e.ledger.count(func(i *Integrity) { i.ResurrectedSessions++ })
 	}
 }
 
-// CheckMissing notes that there was no such session, and says whether that was to be expected.
+// CheckMissing checks an answer which says that the session does not exist. It reports whether that
+// was to be expected; if not, it counts the session's writes as lost.
 func (e *Entry) CheckMissing() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -182,14 +189,15 @@ func (e *Entry) CheckMissing() bool {
 	return false
 }
 
-// Contended tells whether somebody else can have held the lock while a call was under way.
-func (e *Entry) Contended(v view) bool {
+// Contended reports whether another client can have held the lock during the call of this view.
+func (e *Entry) Contended(v View) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return v.others || e.entered > v.entered
 }
 
-// ClaimRemoval marks the session as one that is to be removed by the caller alone; false: it is another's.
+// ClaimRemoval gives the caller alone the right to remove the session. It reports false if another
+// client has that right.
 func (e *Entry) ClaimRemoval() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -200,28 +208,28 @@ func (e *Entry) ClaimRemoval() bool {
 	return true
 }
 
-// UnclaimRemoval takes Wants back.
+// UnclaimRemoval gives up the right that [Entry.ClaimRemoval] gave.
 func (e *Entry) UnclaimRemoval() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.leaving = false
 }
 
-// RemovalClaimed tells whether the session is one that is to be removed.
+// RemovalClaimed reports whether a client has claimed the removal of the session.
 func (e *Entry) RemovalClaimed() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.leaving
 }
 
-// BeginRemoval notes that the session is about to be removed.
+// BeginRemoval notes that a removal of the session is about to be sent.
 func (e *Entry) BeginRemoval() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.removing++
 }
 
-// EndRemoval ends a removal with its answer.
+// EndRemoval notes the answer to the removal.
 func (e *Entry) EndRemoval(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -233,17 +241,17 @@ func (e *Entry) EndRemoval(err error) {
 	}
 }
 
-// Gone tells whether a removal of the session was acknowledged, and whether one was begun at all.
+// Removal reports whether a removal was acknowledged, and whether one was begun and not refused.
 func (e *Entry) Removal() (acknowledged, begun bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.removed, e.removing > 0
 }
 
-// Classify says what became of a call that met a session, from its error. What the ledger can
-// explain is an answer; everything else is a failure: a session that nobody has
-// removed must be there, and a lock that nobody holds must be granted.
-func (e *Entry) Classify(v view, err error) (Status, string) {
+// Classify returns the status of a call to the session, from its error, and the problem's name if
+// it failed. An answer that the ledger can explain is not a failure. A session that nobody has
+// removed must exist, and a lock that nobody holds must be granted.
+func (e *Entry) Classify(v View, err error) (Status, string) {
 	switch {
 	case err == nil:
 		return Answered, ""

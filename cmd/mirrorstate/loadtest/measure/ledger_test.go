@@ -47,7 +47,7 @@ func (s *scene) stores(name, sees string) {
 func (s *scene) reads(name string) *Write { return s.answered(s.entry.BeginCall(s.now), name) }
 
 // answered is the answer to a read that began before.
-func (s *scene) answered(v view, name string) *Write {
+func (s *scene) answered(v View, name string) *Write {
 	s.t.Helper()
 	w := s.entry.CheckItem(v, s.items[name])
 	if w == nil {

@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// Outage is a failover as the pair went through it.
+// Outage is a failover or fault, with the times that it took in the pair. All times are on the
+// run's clock.
 type Outage struct {
-	Kind    string
-	Partner string        // whom it happened to; empty: unknown
-	At      time.Duration // when it was asked for, or was noticed
-	Until   time.Duration // what is due until then belongs to it
-	Next    time.Duration // what is answered from then on belongs to the next one
+	Kind    string        // one of Kinds, or KindObserved
+	Partner string        // the partner that it happened to; empty: unknown
+	At      time.Duration // when it was asked for, or first seen
+	Until   time.Duration // requests that are due before belong to it
+	Next    time.Duration // answers from then on belong to the next one
 	Serving time.Duration // when a partner served again
-	Served  bool          // one did
-	Refused string        // why it was not made
+	Served  bool          // a partner served again; otherwise Serving means nothing
+	Refused string        // why it did not happen; empty: it did
 }
 
-// afterTime is how long what happens after a failover belongs to it: after it was made, the
-// fault was lifted, or a partner served again, whichever is last.
+// afterTime is how long requests still belong to a failover after it was made, its fault was
+// lifted, or a partner served again, whichever is last.
 const afterTime = 4 * time.Second
 
-// window is how long a failover of that kind is at the least.
+// window returns how long a failover of this kind takes at least.
 func window(kind string) time.Duration {
 	if Recovery(kind) < FaultTime {
 		return afterTime
@@ -30,8 +31,9 @@ func window(kind string) time.Duration {
 	return FaultTime + afterTime
 }
 
-// Outages are the failovers that were made, and those that the events tell of besides:
-// somebody else's, while it was measured. servers says that the servers themselves tell what they do.
+// Outages returns the failovers that were asked for, and those that only the events show: somebody
+// else made these during the length of the run. The list is ordered by time. servers reports
+// whether the events come from the database servers themselves.
 func Outages(attempts []Attempt, events []Event, servers bool, length time.Duration) []Outage {
 	var list []Outage
 	lifted := map[time.Duration]time.Duration{}
@@ -56,7 +58,7 @@ func Outages(attempts []Attempt, events []Event, servers bool, length time.Durat
 	return list
 }
 
-// CountOutages are how many of them could make another partner principal, and how many could not.
+// CountOutages counts the outages that can have changed the principal, and those that can not have.
 func CountOutages(list []Outage) (failovers, faults int) {
 	for _, o := range list {
 		switch {
@@ -70,10 +72,12 @@ func CountOutages(list []Outage) (failovers, faults int) {
 	return failovers, faults
 }
 
-// met tells whether the request was due or under way in the outage, or in what belongs to it.
+// met reports whether the request was due or under way during the outage, or during the time that
+// belongs to it.
 func (o *Outage) met(s *Sample) bool { return o.Refused == "" && s.Done >= o.At && s.Due < o.Until }
 
-// nextAfter is when the first of the failovers that came about was made; never, if none did.
+// nextAfter returns when the first failover of the list was made that was not refused; if there is
+// none, the end of time.
 func nextAfter(list []Outage) time.Duration {
 	for _, o := range list {
 		if o.Refused == "" {
@@ -83,20 +87,20 @@ func nextAfter(list []Outage) time.Duration {
 	return 1<<63 - 1
 }
 
-// covered tells whether something that happened then is part of a failover that is known.
+// covered reports whether a moment belongs to a failover of the list.
 func covered(list []Outage, at time.Duration) bool {
 	return slices.ContainsFunc(list, func(o Outage) bool { return o.Refused == "" && at > o.At-time.Second && at < o.At+window(o.Kind) })
 }
 
-// detect tells whether the last event is a failover that nobody asked for here.
+// detect reports whether the last event is a failover that the load test did not ask for.
 func detect(events []Event, servers bool) (Outage, bool) {
 	e := events[len(events)-1]
 	o := Outage{At: e.At, Partner: e.Partner}
 	switch {
-	case e.Kind == eventFault:
+	case e.Kind == EventFault:
 		o.Kind = strings.Replace(e.Detail, "stop", KindCrash, 1)
 		return o, slices.Contains(Kinds, o.Kind) && e.Partner == principalBefore(events)
-	case e.becamePrincipal() && e.Kind == eventRole:
+	case e.becamePrincipal() && e.Kind == EventRole:
 		_, why, _ := strings.Cut(e.Detail, ": ")
 		o.Partner = ""
 		switch {
@@ -120,7 +124,7 @@ func detect(events []Event, servers bool) (Outage, bool) {
 	return o, false
 }
 
-// goneBefore tells whether a proxy had no principal before the last event, and since when.
+// goneBefore reports whether the proxy had no principal before the last event, and since when.
 func goneBefore(events []Event) (gone bool, since time.Duration) {
 	for _, e := range slices.Backward(events[:len(events)-1]) {
 		switch e.Kind {
@@ -133,7 +137,7 @@ func goneBefore(events []Event) (gone bool, since time.Duration) {
 	return gone, since
 }
 
-// principalBefore is who was principal before the last event; empty: unknown.
+// principalBefore returns the principal before the last event; empty: unknown.
 func principalBefore(events []Event) string {
 	for _, e := range slices.Backward(events[:len(events)-1]) {
 		if e.Kind == EventPrincipal || e.becamePrincipal() {
@@ -143,8 +147,9 @@ func principalBefore(events []Event) string {
 	return ""
 }
 
-// serving is when a partner served again: by the word of the servers, or by that of the
-// proxy where there is no other. A pair whose principal nothing happened to served all along.
+// serving returns when a partner served again, from the events of the database servers, or of the
+// proxy where there are no others. If nothing happened to the principal, that is the start of the
+// outage.
 func serving(o *Outage, lifted, next time.Duration, events []Event, servers bool) (time.Duration, bool) {
 	if o.Refused != "" {
 		return o.At, false
@@ -164,20 +169,21 @@ func serving(o *Outage, lifted, next time.Duration, events []Event, servers bool
 	return 0, false
 }
 
-// Failover is what one failover cost.
+// Failover is what one failover cost one via.
 type Failover struct {
-	Kind           string   `json:"kind"`
-	Partner        string   `json:"partner,omitempty"` // whom it happened to
-	AtS            float64  `json:"at_s"`
-	NoPrincipalMS  *float64 `json:"no_principal_ms"` // null: nobody served again
-	LongestStallMS float64  `json:"longest_stall_ms"`
-	ResumeMS       *float64 `json:"resume_ms"` // null: nothing was answered after
-	Failed         int64    `json:"failed"`
-	Refused        string   `json:"refused,omitempty"` // why it was not made
+	Kind           string   `json:"kind"`              // one of Kinds, or observed
+	Partner        string   `json:"partner,omitempty"` // the partner that it happened to; empty: unknown
+	AtS            float64  `json:"at_s"`              // when it was asked for, or first seen
+	NoPrincipalMS  *float64 `json:"no_principal_ms"`   // from the last answer of the old principal until a partner served; null: no partner served again
+	LongestStallMS float64  `json:"longest_stall_ms"`  // longest latency of the requests that belong to it
+	ResumeMS       *float64 `json:"resume_ms"`         // from then until the first answer; null: there was no answer
+	Failed         int64    `json:"failed"`            // failures among them
+	Refused        string   `json:"refused,omitempty"` // why it did not happen
 }
 
-// LastAnswer is when the last request was answered from the failover on and before a
-// partner served again: until then the old principal did. No sooner than it was asked for.
+// LastAnswer returns the time of the last answer between the start of an outage and the moment a
+// partner served again. Until then the old principal was alive. Without such an answer it returns
+// the start.
 func (r *Recorder) LastAnswer(o *Outage) time.Duration {
 	last := o.At
 	r.samples(func(s *Sample) {
@@ -188,11 +194,11 @@ func (r *Recorder) LastAnswer(o *Outage) time.Duration {
 	return last
 }
 
-// answerMargin is by how much an answer that comes after a partner serves again must be later than
-// the last one before, so that it can't have been on its way already.
+// answerMargin is the gap between the last answer of the old principal and the moment that a
+// partner served again from which on a later answer can not be the old principal's.
 const answerMargin = 20 * time.Millisecond
 
-// FailoverOf is what a failover cost this via. down is when the old principal was last known to serve.
+// FailoverOf returns what an outage cost this via. down is the result of [Recorder.LastAnswer].
 func (r *Recorder) FailoverOf(o *Outage, down time.Duration) Failover {
 	f := Failover{Kind: o.Kind, Partner: o.Partner, AtS: Seconds(o.At), Refused: o.Refused}
 	if o.Refused != "" {
@@ -222,8 +228,8 @@ func (r *Recorder) FailoverOf(o *Outage, down time.Duration) Failover {
 	return f
 }
 
-// Milliseconds is a time in milliseconds, to the microsecond.
+// Milliseconds returns a time in milliseconds, exact to the microsecond.
 func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Seconds is a time in seconds, to the millisecond.
+// Seconds returns a time in seconds, exact to the millisecond.
 func Seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -9,25 +9,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// PairState is what the load test reads of GET /v1/pair.
+// PairState is the part of the answer to GET /v1/pair that the load test uses.
 type PairState struct {
 	Topology  string `json:"topology"`
 	Schema    string `json:"schema"`
 	Database  string `json:"database"`
-	Principal string `json:"principal"`
+	Principal string `json:"principal"` // its name; empty: none
 	Epoch     int64  `json:"epoch"`
-	Holding   int    `json:"holding"`
+	Holding   int    `json:"holding"` // calls that wait for a principal
 	Partners  []struct {
 		Name    string `json:"name"`
 		Address string `json:"address"`
 		State   string `json:"state"`
 		Safety  string `json:"safety"`
 	} `json:"partners"`
-	Embedded *struct {
+	Embedded *struct { // nil: not an embedded pair
 		Witness bool `json:"witness"`
 	} `json:"embedded"`
 }
 
+// Synchronized reports whether there is a principal and every partner is SYNCHRONIZED.
 func (s PairState) Synchronized() bool {
 	for _, p := range s.Partners {
 		if p.State != "SYNCHRONIZED" {
@@ -37,19 +38,20 @@ func (s PairState) Synchronized() bool {
 	return s.Principal != ""
 }
 
-// Operator asks an operators' listener for failovers and faults.
+// Operator calls one operators' listener. Its methods may be called concurrently.
 type Operator struct{ Client *client.Client }
 
-// askTime bounds one request to the operators' listener.
+// askTime bounds one call of the operators' listener.
 const askTime = 30 * time.Second
 
-// principalTime is how long a server may take to learn who is principal, and askAgain
-// how long the load test waits between two questions.
+// principalTime is how long [Operator.WaitPrincipal] waits for a principal, and askAgain the time
+// between two of its calls.
 const (
 	principalTime = 10 * time.Second
 	askAgain      = 20 * time.Millisecond
 )
 
+// State asks for the pair's state. It takes 30 s at most.
 func (o Operator) State(ctx context.Context) (s PairState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -58,14 +60,14 @@ func (o Operator) State(ctx context.Context) (s PairState, err error) {
 		return s, err
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("the answer is not mirrorstate's: %w", err)
+		return s, fmt.Errorf("not an answer of mirrorstate: %w", err)
 	}
 	return s, nil
 }
 
-// Known is the pair's state once there is a principal: a server that has just started does
-// not know what pair it has. After a while it is what it is.
-func (o Operator) Known(ctx context.Context) (s PairState, err error) {
+// WaitPrincipal returns the pair's state once there is a principal. A server that has just started
+// does not know its pair yet. After 10 s it returns the state without a principal.
+func (o Operator) WaitPrincipal(ctx context.Context) (s PairState, err error) {
 	for deadline := time.Now().Add(principalTime); ; {
 		if s, err = o.State(ctx); err != nil || s.Principal != "" || time.Now().After(deadline) {
 			return s, err

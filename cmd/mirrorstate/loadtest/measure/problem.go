@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// ProblemOf is the name under which a failure is counted: the API's own where there was an
-// answer, and otherwise what is known.
+// ProblemOf returns the name that a failed call is counted under: the name of the API's problem if
+// there was one, or else a name for what is known.
 func ProblemOf(err error) string {
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Name != "" {
 		return e.Name
@@ -42,19 +42,20 @@ func ProblemOf(err error) string {
 	return "no-answer"
 }
 
-// OutcomeUnknown tells whether nobody knows what became of a mutation. A call whose caller went
-// away or ran out of time may have been applied, too.
+// OutcomeUnknown reports whether a mutation that ended with err may or may not have been applied.
+// That includes calls that were cancelled or timed out.
 func OutcomeUnknown(err error) bool {
 	return session.OutcomeOf(err) == session.Unknown || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isClients tells whether the error is of the client of our API.
+// isClients reports whether the error comes from the client of mirrorstate's API.
 func isClients(err error) bool {
 	_, is := errors.AsType[*client.Error](err)
 	return is
 }
 
-// ProblemError is a failure of the driver. Nobody knows whether the call was applied.
+// ProblemError is a failed call of a via that is not mirrorstate's API. The outcome of the call is
+// unknown.
 type ProblemError struct {
 	Name string
 	Err  error
@@ -63,8 +64,8 @@ type ProblemError struct {
 // Error implements error.
 func (e *ProblemError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the driver's error.
+// Unwrap returns the driver's error.
 func (e *ProblemError) Unwrap() error { return e.Err }
 
-// Outcome implements what session.OutcomeOf looks for.
+// Outcome implements the interface that [session.OutcomeOf] looks for.
 func (e *ProblemError) Outcome() session.Outcome { return session.Unknown }

@@ -8,43 +8,43 @@ import (
 	"time"
 )
 
-// Recorder takes the samples of one via. Any number of goroutines may use it.
+// Recorder records the samples of one via. Its methods may be called concurrently.
 //
-// It keeps totals of all that was due while it was measured, and every sample for as
-// long as it may be needed: until its place on the timeline is settled, and around the
-// failovers for good.
+// It keeps totals of all requests that were due while the run was measured. It keeps single samples
+// for about a minute, and those around a failover until the end of the run.
 type Recorder struct {
-	step   time.Duration // of the timeline
-	length time.Duration // of the measuring
+	step   time.Duration // length of a step of the timeline
+	length time.Duration // how long the run is measured
 
-	mu            sync.Mutex // guards all below
+	mu            sync.Mutex // guards all fields below
 	requests      int64
 	failed        int64
-	inTime        int64 // answered before the end
+	inTime        int64 // answers before the end
 	busy          int64
 	gone          int64
 	problems      map[string]int64
 	total         histogram
 	byCall        [callKinds]histogram
-	early         histogram         // how late arrivals were that a client waited for
-	recentLatency histogram         // since the last glance
-	recent        Recent            // counted since then
-	seconds       map[int][]Sample  // by the second in which they were due
+	early         histogram         // how late a request was sent although a client had waited for it
+	recentLatency histogram         // latencies since the last call of Recent
+	recent        Recent            // counts since the last call of Recent
+	seconds       map[int][]Sample  // samples by the second in which they were due
 	steps         map[int]stepCount // by step of the timeline
-	compacted     map[int]spread    // by step: what samples gave that are kept no more
+	compacted     map[int]spread    // by step of the timeline: latencies of samples that are not kept any more
 	scratch       histogram
 }
 
-// stepCount is what came in and went out in a step of the timeline.
+// stepCount counts the requests that were due, and those that ended, in a step of the timeline.
 type stepCount struct{ due, answered, failed int }
 
-// spread is the latencies of what was due in a step.
+// spread holds the latencies of the requests that were due in a step.
 type spread struct {
 	n                  int
 	p50, p90, p99, max float64 // milliseconds
 }
 
-// TimelineStep is 100 ms where the run is short enough to see it, and otherwise a second.
+// TimelineStep returns the length of a step of the timeline: 100 ms for runs of up to two minutes,
+// otherwise one second.
 func TimelineStep(length time.Duration) time.Duration {
 	if length <= 2*time.Minute {
 		return 100 * time.Millisecond
@@ -52,7 +52,7 @@ func TimelineStep(length time.Duration) time.Duration {
 	return time.Second
 }
 
-// NewRecorder makes a recorder of a run that is measured for so long.
+// NewRecorder returns a recorder for a run that is measured for length.
 func NewRecorder(length time.Duration) *Recorder {
 	r := &Recorder{
 		step: TimelineStep(length), length: length, problems: map[string]int64{},
@@ -65,10 +65,10 @@ func NewRecorder(length time.Duration) *Recorder {
 	return r
 }
 
-// measured tells whether a request counts: it was due after the warm-up.
+// measured reports whether a request counts: it was due after the warm-up and before the end.
 func (r *Recorder) measured(s *Sample) bool { return s.Due >= 0 && s.Due < r.length }
 
-// Add takes a sample.
+// Add records a sample.
 func (r *Recorder) Add(s Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,7 +86,7 @@ func (r *Recorder) Add(s Sample) {
 	}
 }
 
-// count adds to the totals. Latencies are those of answers: a failure has none.
+// count adds a sample to the totals. Failures have no latency.
 func (r *Recorder) count(s *Sample) {
 	r.requests++
 	switch s.Status {
@@ -109,17 +109,17 @@ func (r *Recorder) count(s *Sample) {
 	}
 }
 
-// Totals is what one via's requests were, of those that were due while it was measured.
+// Totals counts the requests of one via that were due while the run was measured.
 type Totals struct {
 	Requests, Failed, Busy, Gone int64
-	InTime                       int64              // answers that came before the end
-	Problems                     map[string]int64   // failures by name
-	Latency                      Latency            // of the answers
-	ByCall                       map[string]Latency // of those calls that there were
-	Late                         *Latency           // how late requests were sent that a client waited for; nil: none
+	InTime                       int64              // answers before the end
+	Problems                     map[string]int64   // failures by problem name
+	Latency                      Latency            // of all answers
+	ByCall                       map[string]Latency // of all answers, by call; calls without an answer are left out
+	Late                         *Latency           // how late requests were sent although a client had waited for them; nil: there were none
 }
 
-// Totals gives the totals so far. The map of problems is the caller's.
+// Totals returns the totals so far. The caller may keep and change the maps.
 func (r *Recorder) Totals() Totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,7 +138,7 @@ func (r *Recorder) Totals() Totals {
 	return t
 }
 
-// countStep notes when the request came in and went out.
+// countStep counts when a request was due and when it ended.
 func (r *Recorder) countStep(s *Sample) {
 	came, went := r.stepOf(s.Due), r.stepOf(s.Done)
 	f := r.steps[came]
@@ -155,13 +155,13 @@ func (r *Recorder) countStep(s *Sample) {
 
 func (r *Recorder) stepOf(d time.Duration) int { return int(math.Floor(float64(d) / float64(r.step))) }
 
-// Recent is what happened since the last one.
+// Recent is what ended since the call of [Recorder.Recent] before, the warm-up included.
 type Recent struct {
-	Requests, Failed int64
-	P50, P99         float64 // milliseconds
+	Requests, Failed int64   // requests that ended, and failures among them
+	P50, P99         float64 // of the answers, in milliseconds
 }
 
-// Recent gives what happened since it was last called.
+// Recent returns what ended since it was last called.
 func (r *Recorder) Recent() Recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,11 +172,11 @@ func (r *Recorder) Recent() Recent {
 	return g
 }
 
-// compactAfter is how long samples are kept at least.
+// compactAfter is how long each sample is kept at least.
 const compactAfter = time.Minute
 
-// Compact puts on the timeline what was due long ago, and forgets the samples but for
-// those that keep asks for, by the second they were due in.
+// Compact drops samples that were due more than a minute before now, and keeps their latencies for
+// the timeline. It keeps the samples of each second from..to for which keep reports true.
 func (r *Recorder) Compact(now time.Duration, keep func(from, to time.Duration) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -190,7 +190,7 @@ func (r *Recorder) Compact(now time.Duration, keep func(from, to time.Duration) 
 	}
 }
 
-// spreads are the latencies of samples by step.
+// spreads returns the latencies of samples by step of the timeline.
 func (r *Recorder) spreads(list []Sample) map[int]spread {
 	steps := map[int][]*Sample{}
 	for i := range list {
@@ -210,8 +210,8 @@ func (r *Recorder) spreads(list []Sample) map[int]spread {
 	return out
 }
 
-// OutsideFailovers is the latencies of what was answered and met no failover; nil if nothing was. The samples around
-// failovers are kept for good, so that they can be taken off the total.
+// OutsideFailovers returns the latencies of all answers to requests that met no outage of the list,
+// or nil if there are none. It needs the samples around outages, which Compact must have kept.
 func (r *Recorder) OutsideFailovers(list []Outage) *Latency {
 	rest := newHistogram(3)
 	r.samples(func(s *Sample) {
@@ -241,15 +241,15 @@ func (r *Recorder) samples(f func(*Sample)) {
 
 // Interval is one step of the timeline.
 type Interval struct {
-	At                 time.Duration // when it begins
+	At                 time.Duration // when the step begins
 	Due                int           // requests that were due in it
-	Answered, Failed   int           // that ended in it
-	Waiting            int           // that were due before its end and had not ended then
-	N                  int           // requests due in it that were answered, whenever: those of the latencies
-	P50, P90, P99, Max float64       // their latencies in milliseconds
+	Answered, Failed   int           // requests that ended in it
+	Waiting            int           // requests due before its end that had not ended by then
+	N                  int           // requests due in it that were answered, at any time
+	P50, P90, P99, Max float64       // latencies of these N requests in milliseconds
 }
 
-// Timeline is the run step by step, without the warm-up, until measuring ended.
+// Timeline returns the run step by step, from the end of the warm-up to ended.
 func (r *Recorder) Timeline(ended time.Duration) []Interval {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -2,22 +2,22 @@ package measure
 
 import "time"
 
-// Sample is one request and what became of it. Its times are on the [clock] of the run.
+// Sample is one request with its result. Its times are on the run's [Clock].
 type Sample struct {
-	Due, Sent, Done time.Duration
+	Due, Sent, Done time.Duration // when it was due, was sent, and ended
 	Call            Call
 	Status          Status
-	Problem         string // why it failed
-	Early           bool   // a client waited for it to be due
+	Problem         string // problem name, if the status is Failed
+	Early           bool   // a client was waiting when the request became due
 }
 
-// latency counts from when the request was due.
+// latency returns the time from when the request was due to its end.
 func (s *Sample) latency() time.Duration { return s.Done - s.Due }
 
-// Call is which call of the store a request was.
+// Call is the method of the store that a request called.
 type Call uint8
 
-// The verbs, by the names of [session.Store].
+// The calls, named as in [session.Store].
 const (
 	CallAcquire Call = iota
 	CallUpdate
@@ -29,21 +29,22 @@ const (
 	callKinds
 )
 
-// String is the verb's name.
+// String returns the call's name in lower case.
 func (v Call) String() string {
 	return [callKinds]string{"acquire", "update", "release", "get", "touch", "put", "remove"}[v]
 }
 
-// Status is what became of a request.
+// Status is the result of a request.
 type Status uint8
 
-// The fates. Answered, Busy and Gone are words of the API that the workload has to expect.
+// The statuses. Answered, Busy and Gone are answers that the load expects.
 const (
 	Answered Status = iota
-	Busy            // somebody else held the lock
-	Gone            // the session was being removed, or was removed
+	Busy            // another client held the lock
+	Gone            // the session was removed, or its removal had begun
 	Failed
 )
 
-// Mutates tells whether nobody knows what was done where there is no answer.
+// Mutates reports whether the call changes the session, so that without an answer its outcome is
+// unknown.
 func (v Call) Mutates() bool { return v != CallGet && v != CallTouch }

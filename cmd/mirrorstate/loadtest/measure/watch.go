@@ -11,42 +11,43 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// Event is something that the pair said of itself, on the clock of the run.
+// Event is an event of the pair. Its time is on the run's clock.
 type Event struct {
 	At      time.Duration
-	Servers bool // the servers' own word, and not what a proxy has seen
-	Kind    string
-	Partner string
+	Servers bool   // from a database server; false: from a proxy
+	Kind    string // one of the constants below, or another one
+	Partner string // the partner that it is about; may be empty
 	Detail  string
 }
 
-// The kinds of events that mean something here.
+// The kinds of events that the load test uses.
 const (
-	EventPrincipal   = "principal"    // of a proxy: it serves on this partner from now on
-	EventNoPrincipal = "no-principal" // of a proxy
-	eventRole        = "role"         // of the servers: PRINCIPAL: why; or MIRROR: why
-	eventState       = "state"        // of the servers: open, of a principal that serves again
-	eventFault       = "fault"        // of the servers
+	EventPrincipal   = "principal"    // from a proxy: this partner is its principal from now on
+	EventNoPrincipal = "no-principal" // from a proxy: it has no principal
+	EventRole        = "role"         // from a server; the detail is "PRINCIPAL: reason" or "MIRROR: reason"
+	EventState       = "state"        // from a server; the detail "open" means that this principal serves again
+	EventFault       = "fault"        // from a server
 )
 
-// becamePrincipal tells whether a server says that it serves.
+// becamePrincipal reports whether a server says that it serves as principal.
 func (e *Event) becamePrincipal() bool {
-	return e.Servers && (e.Kind == eventRole && strings.HasPrefix(e.Detail, "PRINCIPAL") || e.Kind == eventState && e.Detail == "open")
+	return e.Servers && (e.Kind == EventRole && strings.HasPrefix(e.Detail, "PRINCIPAL") || e.Kind == EventState && e.Detail == "open")
 }
 
-// pollEvery is how often the pair is asked who is principal and how many calls are held.
+// pollEvery is the time between two polls of the pair's state.
 const pollEvery = 100 * time.Millisecond
 
-// Watcher follows the events of one operators' listener, and asks it for the pair's state.
+// Watcher follows the events of one operators' listener and polls the pair's state. Its methods may
+// be called concurrently.
 type Watcher struct {
 	Operator
-	polls bool // it is a proxy, and has calls to hold
+	polls bool // the listener belongs to a proxy, which can hold calls
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards all fields below
 	received  []received
-	skew      time.Duration // least time from an event to its arrival
+	skew      time.Duration // shortest time from an event to its arrival
 	skewed    bool          // skew is known
-	slowest   time.Duration // the longest that the listener took to answer a question
+	slowest   time.Duration // longest time that a poll took
 	principal string
 	holding   int
 	held      []heldAt
@@ -54,24 +55,25 @@ type Watcher struct {
 	once      sync.Once
 }
 
-// received is an event and when it arrived.
+// received is an event with the time of its arrival.
 type received struct {
 	client.Event
 	arrived time.Time
 }
 
-// heldAt is how many calls were held at a moment.
+// heldAt is how many calls were held at a time.
 type heldAt struct {
 	at time.Time
 	n  int
 }
 
-// NewWatcher makes a watcher of a listener. With polls it asks how many calls are held.
+// NewWatcher returns a watcher of an operators' listener. With polls it also polls how many calls
+// the proxy holds.
 func NewWatcher(c *client.Client, polls bool) *Watcher {
 	return &Watcher{Operator: Operator{c}, polls: polls, started: make(chan struct{})}
 }
 
-// Run watches until ctx ends.
+// Run watches until ctx ends. It starts goroutines and returns after they have ended.
 func (w *Watcher) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { w.follow(ctx) })
@@ -81,7 +83,8 @@ func (w *Watcher) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// WaitBegun waits until the watcher hears the listener, so that nothing that follows is missed.
+// WaitBegun waits until the first event has arrived, so that no later event is missed. It waits 30
+// s at most.
 func (w *Watcher) WaitBegun(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -89,11 +92,11 @@ func (w *Watcher) WaitBegun(ctx context.Context) error {
 	case <-w.started:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("the operators' listener does not tell its events: %w", ctx.Err())
+		return fmt.Errorf("the operators' listener sends no events: %w", ctx.Err())
 	}
 }
 
-// follow follows the events, and connects again where that ends.
+// follow reads the events, and connects again when the connection ends.
 func (w *Watcher) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		for e, err := range w.Client.Events(ctx) {
@@ -102,7 +105,7 @@ func (w *Watcher) follow(ctx context.Context) {
 			}
 			w.take(e)
 		}
-		_ = SleepUntil(ctx, time.Now().Add(pollEvery)) // the loop looks
+		_ = SleepUntil(ctx, time.Now().Add(pollEvery)) // the loop checks ctx
 	}
 }
 
@@ -119,13 +122,13 @@ func (w *Watcher) take(e client.Event) {
 		w.skew, w.skewed = late, true
 	}
 	w.received = append(w.received, received{e, now})
-	if e.Kind == EventPrincipal || e.Kind == eventRole && strings.HasPrefix(e.Detail, "PRINCIPAL") {
+	if e.Kind == EventPrincipal || e.Kind == EventRole && strings.HasPrefix(e.Detail, "PRINCIPAL") {
 		w.principal = e.Partner
 	}
 }
 
-// snapshotLocked is the first event of a stream. It tells who is principal, which after a
-// break may be news.
+// snapshotLocked takes the first event of a stream, the pair's state. After a lost connection it
+// may show a new principal.
 func (w *Watcher) snapshotLocked(text json.RawMessage, now time.Time) {
 	var s PairState
 	if json.Unmarshal(text, &s) != nil {
@@ -137,7 +140,7 @@ func (w *Watcher) snapshotLocked(text json.RawMessage, now time.Time) {
 	w.principal, w.holding = s.Principal, s.Holding
 }
 
-// poll asks for the state.
+// poll polls the pair's state.
 func (w *Watcher) poll(ctx context.Context) {
 	beat := time.NewTicker(pollEvery)
 	defer beat.Stop()
@@ -160,19 +163,20 @@ func (w *Watcher) poll(ctx context.Context) {
 	}
 }
 
-// Now is who is principal, and how many calls are held.
+// Now returns the current principal (empty: none) and how many calls are held.
 func (w *Watcher) Now() (principal string, holding int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.principal, w.holding
 }
 
-// sameMachine is how late an event may arrive at the least where both clocks are one.
+// sameMachine is how late even the fastest event may arrive before the watcher assumes that the
+// listener's clock differs.
 const sameMachine = 50 * time.Millisecond
 
-// Events are what was heard so far. The times of a listener on a machine with another
-// clock are corrected by the least time that any event took to arrive here. Where answers took as
-// long, that is no sign of another clock: the machine is busy, or the way is long.
+// Events returns the events so far. If the listener's clock differs from ours, their times are
+// corrected by the shortest time from an event to its arrival. A long time is not taken for another
+// clock if polls took as long: then the machine or the network is slow.
 func (w *Watcher) Events(c Clock) (list []Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,9 +187,9 @@ func (w *Watcher) Events(c Clock) (list []Event) {
 	for _, h := range w.received {
 		e := Event{At: c.At(h.At) + correction, Kind: h.Kind, Partner: h.Partner, Detail: h.Detail}
 		switch h.Kind {
-		case eventFault, eventState:
+		case EventFault, EventState:
 			e.Servers = true
-		case eventRole:
+		case EventRole:
 			e.Servers = strings.HasPrefix(h.Detail, "PRINCIPAL") || strings.HasPrefix(h.Detail, "MIRROR")
 		}
 		list = append(list, e)
@@ -193,7 +197,7 @@ func (w *Watcher) Events(c Clock) (list []Event) {
 	return list
 }
 
-// Held is the most calls that were held in each step of the timeline.
+// Held returns the largest number of held calls in each step of the timeline.
 func (w *Watcher) Held(c Clock, step, length time.Duration) []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,24 +2,25 @@ package measure
 
 import "time"
 
-// keptWrites is how many writes on the line are remembered by their stamps. A reader who is
-// answered with an older one began long ago, and is believed.
+// keptWrites is how many writes of the chain are kept by stamp. If a read finds an older one, the
+// read must have begun long ago; it is not counted as a loss.
 const keptWrites = 8
 
-// Write is one write, on its way or done.
+// Write is one write of a session. It belongs to the [Entry] that returned it and has no exported
+// parts.
 type Write struct {
 	seq, stamp uint64
-	base       *Write // what it was derived from; nil once that does not matter
-	known      bool   // it has taken effect: it is or was on the line
-	lost       bool   // it was on the line, and is not there any more
-	refused    bool   // it was answered not to have taken effect
-	unknown    bool   // nobody knows whether it has
+	base       *Write // the write it is based on; nil once that does not matter
+	known      bool   // it has taken effect: it is or was part of the chain
+	lost       bool   // it was part of the chain and is not any more
+	refused    bool   // the answer said that it has not taken effect
+	unknown    bool   // no answer says whether it has taken effect
 	until      time.Time
-	expired    bool // it was unknown, its time is over, and it had not taken effect then
+	expired    bool // its outcome was unknown, its time is over, and it had not taken effect
 }
 
-// BeginWrite begins a write that is derived from what was seen (nil: the session is made) and
-// gives the item to store, of n bytes, appended to b.
+// BeginWrite begins a write that is based on seen (nil: the write creates the session). It appends
+// the item to store, of n bytes, to b and returns both.
 func (e *Entry) BeginWrite(b []byte, seen *Write, n int) ([]byte, *Write) {
 	w := &Write{seq: 1, stamp: e.ledger.stamps.Add(1), base: seen}
 	if seen != nil {
@@ -31,7 +32,8 @@ func (e *Entry) BeginWrite(b []byte, seen *Write, n int) ([]byte, *Write) {
 	return appendItem(b, e.ID, w.seq, w.stamp, n), w
 }
 
-// EndWrite ends a write with its answer. One whose outcome is unknown may take effect until then.
+// EndWrite notes the answer to a write. A write of unknown outcome may take effect before until,
+// and not later.
 func (e *Entry) EndWrite(w *Write, err error, until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -43,15 +45,15 @@ func (e *Entry) EndWrite(w *Write, err error, until time.Time) {
 		}
 	case OutcomeUnknown(err):
 		w.unknown, w.until = true, until
-	case w.known: // somebody has seen it
+	case w.known: // a client has seen it
 		e.ledger.count(func(i *Integrity) { i.GhostWrites++ })
 	default:
 		w.refused = true
 	}
 }
 
-// acknowledge puts a write at the end of the line. If it was derived from something
-// else than the end, two writers had the same lock, and one of them wrote for nothing.
+// acknowledge adds a write to the chain. If the write is not based on the chain's last one, two
+// clients had the lock at the same time, and the writes since their common base are lost.
 func (e *Entry) acknowledge(w *Write) {
 	if e.head != nil && (w.base == nil || w.base.stamp != e.head.stamp) {
 		e.lose(e.head.seq, w.origin())
@@ -59,7 +61,7 @@ func (e *Entry) acknowledge(w *Write) {
 	e.extend(w)
 }
 
-// extend puts a write at the end of the line.
+// extend makes a write the last one of the chain.
 func (e *Entry) extend(w *Write) {
 	w.known, w.base, w.lost = true, nil, false
 	e.head = w
@@ -70,7 +72,7 @@ func (e *Entry) extend(w *Write) {
 	}
 }
 
-// lose counts what was on the line up to a sequence, and after another one.
+// lose counts the writes of the chain with sequences above after, up to upTo, as lost.
 func (e *Entry) lose(upTo, after uint64) {
 	for _, w := range e.recent {
 		w.lost = w.lost || w.seq > after
@@ -80,8 +82,8 @@ func (e *Entry) lose(upTo, after uint64) {
 	}
 }
 
-// origin is the sequence at which a write left the line: of the newest write on the line
-// that it was derived from; 0 if there is none.
+// origin returns the sequence of the newest write of the chain that w is based on, or 0 if there is
+// none.
 func (w *Write) origin() uint64 {
 	for b := w.base; b != nil; b = b.base {
 		if b.known && !b.lost {
@@ -91,9 +93,10 @@ func (w *Write) origin() uint64 {
 	return 0
 }
 
-// CheckItem checks the item that a call was answered with, and returns the write it is, or nil
-// if it is none. A session that was gone is counted as resurrected.
-func (e *Entry) CheckItem(v view, item []byte) *Write {
+// CheckItem checks the item of an answer and returns the write that stored it, or nil if the load
+// did not write it. It counts the session as resurrected if its removal was acknowledged before the
+// call began.
+func (e *Entry) CheckItem(v View, item []byte) *Write {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.checkAliveLocked(v)
@@ -114,15 +117,15 @@ func (e *Entry) CheckItem(v view, item []byte) *Write {
 	switch {
 	case !w.known:
 		e.itemNew(v, w)
-	case v.head == nil, v.head.lost: // nothing was known, or it was counted already
+	case v.head == nil, v.head.lost: // nothing was known, or the loss is counted already
 	case w.lost, w.seq < v.head.seq:
 		e.itemOlder(v, w)
 	}
 	return w
 }
 
-// itemForgotten is for an item whose stamp is remembered no more.
-func (e *Entry) itemForgotten(v view, seq, stamp uint64) *Write {
+// itemForgotten handles an item whose stamp is not kept any more.
+func (e *Entry) itemForgotten(v View, seq, stamp uint64) *Write {
 	w := &Write{seq: seq, stamp: stamp, known: true}
 	switch {
 	case e.head == nil || seq >= e.head.seq:
@@ -134,31 +137,31 @@ func (e *Entry) itemForgotten(v view, seq, stamp uint64) *Write {
 	return w
 }
 
-// itemNew is for a write that is seen before its answer, or instead of one.
-func (e *Entry) itemNew(v view, w *Write) {
+// itemNew handles a write that is seen before its answer, or that has none.
+func (e *Entry) itemNew(v View, w *Write) {
 	switch {
 	case e.head == nil, w.base != nil && w.base.stamp == e.head.stamp:
 		e.extend(w)
 	case v.head != nil && !v.head.lost && w.origin() < v.head.seq:
-		// It took effect on top of what its writer had never seen.
+		// It took effect after a write that its client had not seen.
 		e.lose(v.head.seq, w.origin())
 		e.extend(w)
 	}
 }
 
-// itemOlder is for a read that did not find what was there before it began. The line goes
-// on from what it found, so that the loss is counted once; if it comes back after
-// all, it is nothing new.
-func (e *Entry) itemOlder(v view, w *Write) {
+// itemOlder handles a read that found an older write than was known when the read began. The chain
+// goes on from the write that was found, so that each loss counts once. If a lost write is seen
+// again later, that counts as nothing.
+func (e *Entry) itemOlder(v View, w *Write) {
 	e.lose(v.head.seq, w.seq)
 	e.recent = nil
 	e.writes[w.stamp] = w
 	e.extend(w)
 }
 
-// expire gives up writes of unknown outcome whose time was over when this call began,
-// which has seen another one.
-func (e *Entry) expire(v view, seen *Write) {
+// expire marks the writes of unknown outcome whose time was over when the call of v began. The call
+// has found another write, seen.
+func (e *Entry) expire(v View, seen *Write) {
 	for _, w := range e.writes {
 		if w.unknown && !w.known && w != seen && w.until.Before(v.began) {
 			w.expired = true

@@ -56,7 +56,7 @@ func TestLimits(t *testing.T) {
 	} {
 		rep := &Report{Result: *c.result}
 		rep.Requests = 1
-		rep.Evaluate(Tolerance{findingRefused: 9}, c.limits)
+		rep.Evaluate(Tolerance{FindingRefused: 9}, c.limits)
 		var words []string
 		for _, l := range rep.Limits {
 			words = append(words, l.Summary())

@@ -167,15 +167,15 @@ type Tolerance map[string]int64
 const (
 	FindingFailed      = "failed"      // requests
 	FindingLost        = "lost"        // acknowledged writes
-	findingGranted     = "granted"     // locks, twice
-	findingResurrected = "resurrected" // sessions that came back after their removal
-	findingGhost       = "ghost"       // writes that were refused, and took effect
-	findingDamaged     = "damaged"     // items that nobody wrote
+	FindingGranted     = "granted"     // locks, twice
+	FindingResurrected = "resurrected" // sessions that came back after their removal
+	FindingGhost       = "ghost"       // writes that were refused, and took effect
+	FindingDamaged     = "damaged"     // items that nobody wrote
 	FindingUnread      = "unread"      // sessions that could not be read back
-	findingRefused     = "refused"     // failovers that could not be made
+	FindingRefused     = "refused"     // failovers that could not be made
 )
 
-var findings = []string{FindingFailed, FindingLost, findingGranted, findingResurrected, findingGhost, findingDamaged, FindingUnread, findingRefused}
+var findings = []string{FindingFailed, FindingLost, FindingGranted, FindingResurrected, FindingGhost, FindingDamaged, FindingUnread, FindingRefused}
 
 // ParseTolerance reads --tolerate: names of findings, each with the most that is tolerated or without.
 func ParseTolerance(s string) (Tolerance, error) {
@@ -218,12 +218,12 @@ func (r *Report) Evaluate(t Tolerance, limits Limits) {
 	}{
 		{FindingFailed, r.Failed, "requests failed" + problemList(r.FailedByProblem)},
 		{FindingLost, i.LostWrites, "acknowledged writes were lost"},
-		{findingGranted, i.DoubleGrants, "locks were granted twice"},
-		{findingResurrected, i.ResurrectedSessions, "removed sessions came back"},
-		{findingGhost, i.GhostWrites, "refused writes took effect"},
-		{findingDamaged, i.DamagedItems, "items were damaged"},
+		{FindingGranted, i.DoubleGrants, "locks were granted twice"},
+		{FindingResurrected, i.ResurrectedSessions, "removed sessions came back"},
+		{FindingGhost, i.GhostWrites, "refused writes took effect"},
+		{FindingDamaged, i.DamagedItems, "items were damaged"},
 		{FindingUnread, i.UnreadSessions, "sessions could not be read back"},
-		{findingRefused, refused, "failovers could not be made"},
+		{FindingRefused, refused, "failovers could not be made"},
 	} {
 		if f.n > t[f.name] {
 			r.Findings = append(r.Findings, fmt.Sprintf("%d %s", f.n, f.words))
