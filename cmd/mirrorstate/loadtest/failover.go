@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// possibleKinds are the kinds of failovers that a pair can do.
+// possibleKinds returns the kinds of failovers that a pair supports.
 func possibleKinds(s measure.PairState) []string {
 	switch {
 	case s.Embedded != nil && s.Embedded.Witness:
@@ -27,14 +27,14 @@ func possibleKinds(s measure.PairState) []string {
 // requestTime bounds one request for a failover or a fault.
 const requestTime = 30 * time.Second
 
-// Between two tries of what is refused for a moment, and how long it is tried: a mirror
-// that has just caught up, or has yet to notice that its principal is gone.
+// tryAgain is the time between two tries of a refused request, and tryFor how long it is tried. A
+// mirror may have caught up only just now, or may not have noticed yet that its principal is gone.
 const (
 	tryAgain = 20 * time.Millisecond
 	tryFor   = 4 * time.Second
 )
 
-// checkKinds refuses failovers that the pair can't do.
+// checkKinds returns an error if the pair does not support a failover of the list.
 func checkKinds(ctx context.Context, o *measure.Operator, list []Planned) error {
 	if len(list) == 0 {
 		return nil
@@ -73,10 +73,10 @@ func orNothing(list []string) string {
 type planRunner struct {
 	measure.Operator
 	clock measure.Clock
-	say   func(format string, args ...any) // told of each one
+	say   func(format string, args ...any) // prints a message
 }
 
-// run makes what is planned until ctx ends. What was broken is mended before it returns.
+// run makes the failovers until ctx ends. It lifts all faults before it returns.
 func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []measure.Attempt) {
 	for _, p := range plan {
 		if c.clock.Wait(ctx, p.At) != nil {
@@ -92,7 +92,7 @@ func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []measur
 		if measure.Recovery(p.Kind) < measure.FaultTime {
 			continue
 		}
-		_ = c.clock.Wait(ctx, m.At+measure.FaultTime) // an interrupt lifts it at once
+		_ = c.clock.Wait(ctx, m.At+measure.FaultTime) // an interrupt lifts the fault at once
 		if err := c.lift(context.WithoutCancel(ctx), m); err != nil {
 			m.NotLifted = err.Error()
 		}
@@ -118,7 +118,7 @@ func (c *planRunner) trigger(ctx context.Context, p Planned) measure.Attempt {
 	return m
 }
 
-// request has it done, and notes when it was asked for.
+// request sends the request for a failover, and notes the time.
 func (c *planRunner) request(ctx context.Context, m *measure.Attempt) error {
 	if m.Kind == measure.KindManual {
 		return c.retry(ctx, func(ctx context.Context) error {
@@ -143,7 +143,7 @@ func (c *planRunner) request(ctx context.Context, m *measure.Attempt) error {
 	})
 }
 
-// retry tries again what is refused for a moment.
+// retry retries a request that may be refused for a moment.
 func (c *planRunner) retry(ctx context.Context, do func(context.Context) error) error {
 	for deadline := c.clock.Now() + tryFor; ; {
 		err := measure.WithTimeout(ctx, requestTime, do)
@@ -153,8 +153,8 @@ func (c *planRunner) retry(ctx context.Context, do func(context.Context) error) 
 	}
 }
 
-// lift takes a fault back. After forced service the old principal returns SUSPENDED,
-// and is a mirror again once the session is resumed.
+// lift lifts a fault. After forced service the old principal is SUSPENDED. It becomes the mirror
+// when the session is resumed.
 func (c *planRunner) lift(ctx context.Context, m measure.Attempt) error {
 	err := c.retry(ctx, func(ctx context.Context) error {
 		_, err := c.Client.Fault(ctx, m.Partner, client.Fault{Kind: "none"})

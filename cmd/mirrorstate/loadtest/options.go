@@ -15,74 +15,75 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// UsageError is a call of the program that can't be meant; it says what would be right.
+// UsageError is an error in the command line. Its text says what to change.
 type UsageError struct{ text string }
 
 // Error implements error.
 func (e *UsageError) Error() string { return e.text }
 
-// usage says what is wrong with the call.
+// usage returns a UsageError.
 func usage(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
 
-// Flags are the words of the command line. The zero values of Size, Sessions and Think
-// (negative: none given) leave the choice to the preset.
+// Flags are the flags of the command line. An empty Size, 0 Sessions or a negative Think stands for
+// the workload's own value.
 type Flags struct {
-	Targets          []string      // session APIs' URLs
-	Admin            string        // the operators' listener's URL
-	Client           client.Config // the key that targets are shown, and how they are known
-	ConnectionString string        // an ADO.NET string that names both partners
+	Targets          []string      // URLs of session APIs
+	Admin            string        // URL of the operators' listener
+	Client           client.Config // the key and the TLS configuration for both
+	ConnectionString string        // an ADO.NET string with both partners
 	Rate             float64
 	Clients          int
 	Duration, Warmup time.Duration
-	Failovers        string // such as manual@15s,crash@30s
-	Vias             string // such as http,driver
-	Mix              string // a preset, or such as lock=60,read=35,touch=5
-	Size             string // such as 512..8192
+	Failovers        string // for example manual@15s,crash@30s
+	Vias             string // for example http,driver
+	Mix              string // a workload's name, or weights such as lock=60,read=35,touch=5
+	Size             string // for example 512..8192, in bytes
 	Sessions         int
 	Think, Timeout   time.Duration
-	Tolerate         string // such as failed=3,unread
+	Tolerate         string // for example failed=3,unread
 	Limits           report.Limits
 	Seed             uint64
 }
 
-// Options say what load there shall be, on what. They come from [Flags.Options].
+// Options are the checked options of a load test. [Flags.Options] returns them.
 type Options struct {
-	// Targets are session APIs, each call goes to one in turn. None: an own stage.
+	// Targets are the URLs of session APIs. The calls go to them in turn. Empty: the load test
+	// starts a server.
 	Targets []string
-	// Admin is the operators' listener of one of the targets; it may be empty.
+	// Admin is the URL of the operators' listener of a target. Empty: none.
 	Admin string
-	// Client has the key that both are shown, and how they are known.
+	// Client has the key and the TLS configuration for targets and Admin.
 	Client client.Config
-	// ConnectionString is of the pair that the own stage stands on. Empty: an embedded one.
+	// ConnectionString is the pair of the server that the load test starts, as an ADO.NET string.
+	// Empty: an embedded pair.
 	ConnectionString string
 
-	// Rate is how many requests a second shall start, of each via. 0: as many as the
-	// clients can make, one after the other.
+	// Rate is how many requests start per second, for each via. 0: as many as possible.
 	Rate float64
-	// Clients bound how many requests of each via are under way.
+	// Clients is how many requests may be under way, for each via.
 	Clients int
-	// Duration is how long is measured, Warmup how long the load runs before.
+	// Duration is how long the run is measured. Warmup is how long the load runs before that.
 	Duration, Warmup time.Duration
-	// Failovers are in the order of their times.
+	// Failovers are the planned failovers, ordered by time.
 	Failovers []Planned
-	// Vias are the ways that are compared; http where none is named.
+	// Vias are the vias to compare, or http alone.
 	Vias []string
-	// Compared says that vias were named.
+	// Compared is true if vias were named.
 	Compared bool
 
-	// Workload is what the clients do.
+	// Workload says what the clients do.
 	load.Workload
 	// Timeout is how long a client waits for one answer.
 	Timeout time.Duration
-	// Tolerate is what does not make the run a failure.
+	// Tolerate says which findings do not make the run fail.
 	Tolerate report.Tolerance
-	// Limits make the run a failure where they are not kept.
+	// Limits are bounds for latencies. A run that exceeds one fails.
 	Limits report.Limits
-	// Seed chooses the random numbers.
+	// Seed selects the random numbers.
 	Seed uint64
 }
 
-// The limits of what can be asked for.
+// The bounds of the options.
 const (
 	maxRate     = 50_000
 	maxClients  = 10_000
@@ -93,7 +94,7 @@ const (
 	maxWarmup   = 10 * time.Minute
 )
 
-// Options checks the words against what there is and each other. The error is a *[UsageError].
+// Options checks the flags, each by itself and all together. The error is a *[UsageError].
 func (f *Flags) Options() (Options, error) {
 	o := Options{
 		Targets: f.Targets, Admin: f.Admin, Client: f.Client, ConnectionString: f.ConnectionString,
@@ -124,7 +125,7 @@ func (f *Flags) Options() (Options, error) {
 	return o, err
 }
 
-// checkNumbers refuses what can't be done.
+// checkNumbers checks the ranges of the numbers.
 func (o *Options) checkNumbers() error {
 	for _, c := range []struct {
 		bad  bool
@@ -167,7 +168,7 @@ func parseVias(s string) ([]string, error) {
 	return list, nil
 }
 
-// checkTargets checks who is loaded.
+// checkTargets checks the options that say what is tested.
 func (o *Options) checkTargets() error {
 	for _, target := range o.Targets {
 		if !isURL(target) {
@@ -199,7 +200,7 @@ func isURL(s string) bool {
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// checkLimits refuses limits that mean nothing.
+// checkLimits checks the limits.
 func checkLimits(l report.Limits) error {
 	for flag, limit := range map[string]time.Duration{"--max-stall": l.MaxStall, "--max-p99": l.MaxP99} {
 		if limit < 0 {
@@ -209,7 +210,7 @@ func checkLimits(l report.Limits) error {
 	return nil
 }
 
-// task is the load of one via.
+// task returns the task of the load on one via.
 func (o *Options) task(via string) load.Task {
 	return load.Task{
 		App: appName(via), Workload: o.Workload, Rate: o.Rate, Clients: o.Clients,
@@ -217,7 +218,7 @@ func (o *Options) task(via string) load.Task {
 	}
 }
 
-// offered is the load of the options.
+// offered returns the description of the load for the report.
 func (o *Options) offered() report.Offered {
 	return report.Offered{
 		Rate: o.Rate, Clients: o.Clients, Preset: o.Preset, Mix: o.Mix.String(), Size: o.Size.String(), Sessions: o.Sessions,

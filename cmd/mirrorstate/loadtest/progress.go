@@ -11,28 +11,28 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// progress tells how it goes: one line that is written over on a terminal, and else a plain
-// line now and then. Any number of goroutines may use it.
+// progress shows the progress of a run: on a terminal one line that is overwritten, otherwise a
+// line every few seconds. Its methods may be called concurrently.
 type progress struct {
 	out      io.Writer
 	terminal bool
 	clock    measure.Clock
 
 	mu    sync.Mutex
-	live  bool // the terminal shows a line that is to be written over
+	live  bool // the terminal shows a line that the next one overwrites
 	ticks int
 }
 
-// plainEvery is every how manieth second a plain line is written.
+// plainEvery is how many seconds lie between two lines without a terminal.
 const plainEvery = 5
 
-// liveWidth is how long a line may be that is written over: one that breaks could not be.
+// liveWidth is the largest length of a line that is overwritten. A line that wraps could not be.
 const liveWidth = 100
 
-// clearLine goes to the begin of the terminal's line and clears it.
+// clearLine moves the cursor to the start of the line and clears it.
 const clearLine = "\r\x1b[K"
 
-// print writes a line that stays. Nobody has to read it: errors are not looked at.
+// print writes a message. Errors are ignored: the progress is not needed.
 func (p *progress) print(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +54,7 @@ func (p *progress) stamp() string {
 	}
 }
 
-// update writes how it goes, once a second.
+// update shows the numbers of the last second.
 func (p *progress) update(vias []*viaLoad, w *measure.Watcher) {
 	parts := make([]string, 0, len(vias)+1)
 	for _, v := range vias {
@@ -88,7 +88,7 @@ func (p *progress) update(vias []*viaLoad, w *measure.Watcher) {
 	}
 }
 
-// end leaves the terminal with an empty line.
+// end clears the line on the terminal.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,5 +98,5 @@ func (p *progress) end() {
 	}
 }
 
-// tickEvery is how often it is told how it goes.
+// tickEvery is the time between two updates.
 const tickEvery = time.Second

@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// Run runs a load test. The error is why there is no report; what went wrong under load
-// stands in the report. If ctx ends, the report is of what was measured until then.
+// Run runs a load test and returns its report. An error means that there is no report; what failed
+// under load is in the report. If ctx ends, the report covers the time until then.
 func Run(ctx context.Context, o Options, env Environment) (found *report.Report, err error) {
 	progress := &progress{out: env.Progress, terminal: env.Terminal}
 	defer progress.end()
@@ -24,7 +24,7 @@ func Run(ctx context.Context, o Options, env Environment) (found *report.Report,
 	}
 	defer func() {
 		ended := s.close()
-		if found != nil && ended != nil { // that is no reason to lose it
+		if found != nil && ended != nil { // the report is more important than this error
 			found.Notes, ended = append(found.Notes, ended.Error()), nil
 		}
 		err = errors.Join(err, ended)
@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options, env Environment) (found *report.Report,
 	return r.report(ctx, env.Version), nil
 }
 
-// run is the measuring.
+// run is the state of the measured part of a load test.
 type run struct {
 	Options
 	*system
@@ -67,15 +67,15 @@ type run struct {
 	clock    measure.Clock
 
 	attempts  []measure.Attempt
-	underLoad map[string]time.Duration // how long each via was under load while it was measured
+	underLoad map[string]time.Duration // by via: how long it was under load while the run was measured
 	costs     map[string]measure.Cost
-	ended     time.Duration // when measuring was over
+	ended     time.Duration // when measuring ended
 }
 
-// startDelay is until the first arrival, for all to be ready.
+// startDelay is the time until the first arrival. By then all goroutines have started.
 const startDelay = 200 * time.Millisecond
 
-// measure runs the load and what happens to it.
+// measure runs the loads and the planned failovers.
 func (r *run) measure(ctx context.Context) {
 	r.clock = measure.Clock{Zero: time.Now().Add(startDelay + r.Warmup)}
 	r.progress.clock = r.clock
@@ -103,27 +103,27 @@ func (r *run) measure(ctx context.Context) {
 	beside.Wait()
 }
 
-// turnTime is how long one via is under load in a comparison at full speed, until it is
-// the next one's turn: at once they would measure how they compete.
+// turnTime is how long each via is under load at a time in a comparison at full speed. If all were
+// under load at once, they would compete.
 const turnTime = time.Second
 
-// takeTurns lets one via after the other be under load.
+// takeTurns puts one via after the other under load.
 func (r *run) takeTurns(ctx context.Context) {
 	r.underLoad = map[string]time.Duration{}
 	for i := 0; ctx.Err() == nil && r.clock.Now() < r.Duration; i++ {
 		v := r.vias[i%len(r.vias)]
 		from := r.clock.Now()
 		v.Open()
-		_ = r.clock.Wait(ctx, min(r.Duration, max(from, -r.Warmup)+turnTime)) // the loop looks
+		_ = r.clock.Wait(ctx, min(r.Duration, max(from, -r.Warmup)+turnTime)) // the loop checks ctx
 		v.Shut()
 		r.underLoad[v.name] += max(0, min(r.clock.Now(), r.Duration)-max(0, from))
 	}
 	for _, v := range r.vias {
-		v.Open() // so that they see that it is over
+		v.Open() // now they see that the run is over
 	}
 }
 
-// meter measures what the processes take while it is measured, and when that ends.
+// meter measures the resources of the processes, and notes when measuring ended.
 func (r *run) meter(ctx context.Context) {
 	if r.clock.Wait(ctx, 0) != nil {
 		return
@@ -133,7 +133,7 @@ func (r *run) meter(ctx context.Context) {
 		meters = append(meters, measure.StartMeter(p.name, p.pid))
 	}
 	from := r.clock.Now()
-	_ = r.clock.Wait(ctx, r.Duration) // an end before is one too
+	_ = r.clock.Wait(ctx, r.Duration) // an interrupt ends measuring too
 	now := r.clock.Now()
 	r.ended, r.costs = min(now, r.Duration), map[string]measure.Cost{}
 	for _, m := range meters {
@@ -143,7 +143,7 @@ func (r *run) meter(ctx context.Context) {
 	}
 }
 
-// shareCosts has the processes of vias that took turns take what they took in their turns.
+// shareCosts relates the resources of vias that took turns to the time of their turns.
 func (r *run) shareCosts() {
 	for name, underLoad := range r.underLoad {
 		if cost, ok := r.costs[name]; ok && underLoad > 0 {
@@ -153,7 +153,7 @@ func (r *run) shareCosts() {
 	}
 }
 
-// showProgress says how it goes, and forgets what is not needed any more.
+// showProgress shows the progress, and drops old samples.
 func (r *run) showProgress(ctx context.Context) {
 	beat := time.NewTicker(tickEvery)
 	defer beat.Stop()
@@ -170,7 +170,7 @@ func (r *run) showProgress(ctx context.Context) {
 	}
 }
 
-// watcher is who knows how the pair is.
+// watcher returns the watcher that knows the current principal; nil: there is none.
 func (r *run) watcher() *measure.Watcher {
 	if r.proxy != nil || len(r.watchers) == 0 {
 		return r.proxy
@@ -178,20 +178,20 @@ func (r *run) watcher() *measure.Watcher {
 	return r.watchers[0]
 }
 
-// keepBefore and keepAfter are what is kept around a failover: it is looked at when all is over.
+// keepBefore and keepAfter are the times around a failover whose samples are kept until the end.
 const (
 	keepBefore = 2 * time.Second
 	keepAfter  = time.Minute
 )
 
-// keeps tells whether what is due between two times may belong to a failover.
+// keeps reports whether requests that were due between two times may belong to a failover.
 func (r *run) keeps(from, to time.Duration) bool {
 	near := func(at time.Duration) bool { return to > at-keepBefore && from < at+keepAfter }
 	return slices.ContainsFunc(r.Failovers, func(p Planned) bool { return near(p.At) }) ||
 		slices.ContainsFunc(r.events(), func(e measure.Event) bool { return near(e.At) })
 }
 
-// events are what the watchers have heard.
+// events returns the events of all watchers.
 func (r *run) events() (list []measure.Event) {
 	for _, w := range r.watchers {
 		list = append(list, w.Events(r.clock)...)
@@ -199,7 +199,7 @@ func (r *run) events() (list []measure.Event) {
 	return list
 }
 
-// report reads back what is there, and says what was found.
+// report reads all sessions back and returns the report.
 func (r *run) report(ctx context.Context, version string) *report.Report {
 	interrupted := ctx.Err() != nil
 	r.shareCosts()
@@ -225,7 +225,7 @@ func (r *run) report(ctx context.Context, version string) *report.Report {
 	return rep
 }
 
-// measured is how long a via was under load.
+// measured returns how long a via was under load.
 func (r *run) measured(name string) time.Duration {
 	if r.underLoad != nil {
 		return r.underLoad[name]
@@ -233,7 +233,7 @@ func (r *run) measured(name string) time.Duration {
 	return r.ended
 }
 
-// note adds what a reader should know.
+// note adds notes to the report.
 func (r *run) note(rep *report.Report) {
 	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
 	if rep.Interrupted {
@@ -258,5 +258,6 @@ func (r *run) note(rep *report.Report) {
 	}
 }
 
-// lateGenerator is from what lateness of one request in ten on that is said, in milliseconds.
+// lateGenerator is the delay in milliseconds from which a note is added: by that much the generator
+// itself sends one request in ten late.
 const lateGenerator = 2

@@ -8,20 +8,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Planned is a failover that is to be made.
+// Planned is a failover that the load test will make.
 type Planned struct {
 	Kind string
-	At   time.Duration // from when measuring begins
+	At   time.Duration // on the run's clock
 }
 
-// demonstration is one failover of each kind that a pair with a witness can do, in a minute.
+// demonstration is one failover of each kind that a pair with a witness supports, in one minute.
 var demonstration = []Planned{
 	{measure.KindManual, 4 * time.Second}, {measure.KindCrash, 9 * time.Second}, {measure.KindFreeze, 20 * time.Second},
 	{measure.KindIsolate, 32 * time.Second}, {measure.KindPartition, 44 * time.Second}, {measure.KindSever, 55 * time.Second},
 }
 
-// plan reads --failover. Without it the load test's own pair, alone, shows what there
-// is to be seen; a target, a comparison and a measurement at full speed are left in peace.
+// plan parses --failover. Without the flag, the load test's own pair gets a failover of each kind.
+// A target, a comparison and a run at full speed get none.
 func (o *Options) plan(s string) (list []Planned, err error) {
 	switch {
 	case s == "none":
@@ -58,7 +58,7 @@ func parseFailovers(s string) ([]Planned, error) {
 	return list, nil
 }
 
-// checkPlan refuses failovers that would not be measured apart.
+// checkPlan returns an error if a failover is too late, or too soon after another one.
 func (o *Options) checkPlan(list []Planned) error {
 	for i, p := range list {
 		if p.At >= o.Duration {
@@ -76,8 +76,8 @@ func (o *Options) checkPlan(list []Planned) error {
 	return nil
 }
 
-// needsNoWitness says whether the own embedded pair must do without a witness: where
-// there is one, service is never forced, because the mirror has taken over by then.
+// needsNoWitness reports whether the load test's own pair must have no witness. With a witness the
+// mirror takes over by itself, and service is never forced.
 func needsNoWitness(list []Planned) bool {
 	return slices.ContainsFunc(list, func(p Planned) bool { return p.Kind == measure.KindForce })
 }

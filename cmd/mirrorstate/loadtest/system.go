@@ -17,49 +17,50 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Environment is where a load test runs.
+// Environment is the environment of a load test.
 type Environment struct {
-	// Program is the command line that makes this program a child: it calls [RunChild].
+	// Program is the command line of this program that calls [RunChild].
 	Program []string
-	// Config is a configuration file for the server it brings up. Empty: none.
+	// Config is the path of a configuration file for the server that the load test starts. Empty:
+	// none.
 	Config string
-	// Verbose shows what the children have to say.
+	// Verbose shows the logs of the children.
 	Verbose bool
-	// Version is of the program.
+	// Version is the version of this program, for the report.
 	Version string
-	// Progress is told how it goes, Terminal that it can be written over.
+	// Progress gets messages about the progress. Terminal says that it is a terminal.
 	Progress io.Writer
 	Terminal bool
 }
 
-// viaLoad is one way to the sessions, under load.
+// viaLoad is the load on one via.
 type viaLoad struct {
 	name string
 	engine
 	recorder *measure.Recorder
 }
 
-// system is all that the load stands on. Close it, once.
+// system is the system under test: pair, servers and loads. Call close once.
 type system struct {
 	vias      []*viaLoad
-	operator  *measure.Operator  // nil: nobody to ask for failovers
-	watchers  []*measure.Watcher // of the pair, and of the proxy on it
-	proxy     *measure.Watcher   // that of them which has calls to hold; nil: none
-	servers   bool               // the servers tell what they do
-	external  bool               // what is left behind is somebody else's
+	operator  *measure.Operator  // makes the failovers; nil: there is none
+	watchers  []*measure.Watcher // of the pair, and of the proxy
+	proxy     *measure.Watcher   // the one of the proxy, which can hold calls; nil: none
+	servers   bool               // the events come from the database servers themselves
+	external  bool               // the pair is not the load test's own: it removes its sessions at the end
 	processes []process
 
 	children []*child
 	clients  []*client.Client
 }
 
-// process is one whose cost is told.
+// process is a process whose resources are measured.
 type process struct {
 	name string
 	pid  int
 }
 
-// openSystem brings up what is not there, and connects to what is.
+// openSystem starts or connects to all parts of the system under test.
 func openSystem(ctx context.Context, o *Options, env *Environment) (*system, error) {
 	s := &system{processes: []process{{"generator", os.Getpid()}}}
 	open := s.openOwn
@@ -72,7 +73,7 @@ func openSystem(ctx context.Context, o *Options, env *Environment) (*system, err
 	return s, nil
 }
 
-// close ends the children, last one first, for they stand on each other.
+// close ends the children, the last one first: each uses those before it.
 func (s *system) close() error {
 	var errs []error
 	for _, c := range s.clients {
@@ -84,7 +85,7 @@ func (s *system) close() error {
 	return errors.Join(errs...)
 }
 
-// openTargets is for servers that run already.
+// openTargets connects to servers that run already.
 func (s *system) openTargets(ctx context.Context, o *Options, _ *Environment) error {
 	s.external = true
 	var members []session.Store
@@ -94,7 +95,7 @@ func (s *system) openTargets(ctx context.Context, o *Options, _ *Environment) er
 			return usage("--target: %v", err)
 		}
 		s.clients = append(s.clients, c)
-		if err := look(ctx, c, target); err != nil {
+		if err := checkTarget(ctx, c, target); err != nil {
 			return err
 		}
 		members = append(members, c)
@@ -106,7 +107,7 @@ func (s *system) openTargets(ctx context.Context, o *Options, _ *Environment) er
 	return s.watchTarget(ctx, o.Admin, o.Client)
 }
 
-// watchTarget follows a target's operators' listener.
+// watchTarget watches the operators' listener of a target.
 func (s *system) watchTarget(ctx context.Context, admin string, as client.Config) error {
 	c, err := s.client(admin, as)
 	if err != nil {
@@ -129,13 +130,13 @@ func (s *system) client(url string, as client.Config) (*client.Client, error) {
 	return c, err
 }
 
-// load puts a store under load, in this process.
+// load adds a load on a store, in this process.
 func (s *system) load(o *Options, name string, store session.Store) {
 	r := measure.NewRecorder(o.Duration)
 	s.vias = append(s.vias, &viaLoad{name, load.NewLoad(o.task(name), store, r.Add), r})
 }
 
-// openOwn starts the pair, if it is not somebody's, and the server of each via.
+// openOwn starts the pair, unless there is a connection string, and the server of each via.
 func (s *system) openOwn(ctx context.Context, o *Options, env *Environment) error {
 	connection := o.ConnectionString
 	if connection == "" {
@@ -154,14 +155,14 @@ func (s *system) openOwn(ctx context.Context, o *Options, env *Environment) erro
 			return err
 		}
 	}
-	if s.operator == nil { // of a pair that is somebody's, only a proxy can ask
+	if s.operator == nil { // only a proxy can make failovers on a pair that the load test has not started
 		_, err := s.openProxy(ctx, env, connection)
 		return err
 	}
 	return nil
 }
 
-// start starts a child in a role.
+// start starts a child.
 func (s *system) start(ctx context.Context, env *Environment, spec Spec) (*child, error) {
 	spec.Verbose = env.Verbose
 	c, err := startChild(ctx, env.Program, spec, env.Progress)
@@ -173,7 +174,7 @@ func (s *system) start(ctx context.Context, env *Environment, spec Spec) (*child
 	return c, nil
 }
 
-// watch follows an operators' listener of one of the children. The first one is asked for failovers.
+// watch watches the operators' listener of a child. The first one makes the failovers.
 func (s *system) watch(admin string, polls bool) error {
 	c, err := s.client(admin, client.Config{})
 	if err != nil {
@@ -190,7 +191,7 @@ func (s *system) watch(admin string, polls bool) error {
 	return nil
 }
 
-// openProxy starts mirrorstate itself.
+// openProxy starts a mirrorstate server.
 func (s *system) openProxy(ctx context.Context, env *Environment, connection string) (*child, error) {
 	c, err := s.start(ctx, env, Spec{Role: measure.ViaHTTP, Connection: connection, Config: env.Config})
 	if err != nil {
@@ -199,7 +200,7 @@ func (s *system) openProxy(ctx context.Context, env *Environment, connection str
 	return c, s.watch(c.Ready.Admin, true)
 }
 
-// openVia starts the server of one via, and puts it under load.
+// openVia starts the server of one via and adds its load.
 func (s *system) openVia(ctx context.Context, o *Options, env *Environment, name, connection string) error {
 	task := o.task(name)
 	switch name {
@@ -227,11 +228,11 @@ func (s *system) openVia(ctx context.Context, o *Options, env *Environment, name
 		s.load(o, name, via.NewDriver(c.Ready.API, o.Clients))
 		return nil
 	}
-	return s.openInside(ctx, o, env, name, connection)
+	return s.openInChild(ctx, o, env, name, connection)
 }
 
-// openInside is for the vias whose server is a library: the load runs in their process.
-func (s *system) openInside(ctx context.Context, o *Options, env *Environment, name, connection string) (err error) {
+// openInChild adds a load that runs in a child, because the via's store is a library.
+func (s *system) openInChild(ctx context.Context, o *Options, env *Environment, name, connection string) (err error) {
 	if name == measure.ViaStatement {
 		if connection, err = driverString(connection); err != nil {
 			return err
@@ -246,7 +247,7 @@ func (s *system) openInside(ctx context.Context, o *Options, env *Environment, n
 	return nil
 }
 
-// driverString is an ADO.NET string in the driver's words, with its own failover partner.
+// driverString returns an ADO.NET string in the driver's own form, with its own failover partner.
 func driverString(connection string) (string, error) {
 	both, err := config.ParsePair(connection)
 	if err != nil {

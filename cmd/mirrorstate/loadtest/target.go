@@ -13,13 +13,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// lookTime bounds the first look at a target.
-const lookTime = 10 * time.Second
+// checkTime bounds the check of a target.
+const checkTime = 10 * time.Second
 
-// look makes sure that a target is a session API: it must say, in the words of the
-// contract, that it has no session of an id that was just made up.
-func look(ctx context.Context, c *client.Client, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+// checkTarget checks that a target is a session API. It asks for a session with a new id. The
+// answer must be that there is no such session, in the form of the API.
+func checkTarget(ctx context.Context, c *client.Client, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	app := session.Application{Name: appName(measure.ViaHTTP)}.WithDefaults()
 	_, err := c.Get(ctx, session.Ref{App: &app, ID: session.NewID()}, session.GetOptions{Peek: true})
@@ -36,14 +36,14 @@ func look(ctx context.Context, c *client.Client, target string) error {
 	case ok && e.Status == 0:
 		return fmt.Errorf("--target %s does not answer: %v", target, err)
 	}
-	return usage("--target %s is no mirrorstate: asked for a session that is not there it answers %s; give the URL of a session API", target, strange(err))
+	return usage("--target %s is no mirrorstate: asked for a session that is not there it answers %s; give the URL of a session API", target, describeAnswer(err))
 }
 
-// appName is the application whose sessions a load uses.
+// appName returns the name of the application whose sessions a via uses.
 func appName(via string) string { return "/loadtest/" + via }
 
-// strange is an answer of somebody else's, in short.
-func strange(err error) string {
+// describeAnswer describes an answer that does not come from mirrorstate.
+func describeAnswer(err error) string {
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		return fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 	}

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// block blocks for a moment, with a lateness of some fifty microseconds.
+// block blocks the thread for d. It is late by about 50 µs.
 func block(d time.Duration) {
 	left := unix.NsecToTimespec(int64(d))
 	for unix.Nanosleep(&left, &left) == unix.EINTR {

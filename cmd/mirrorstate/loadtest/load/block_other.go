@@ -4,5 +4,5 @@ package load
 
 import "time"
 
-// block blocks for a moment, as exactly as the runtime's timers do.
+// block blocks for d, as exactly as the runtime's timers allow.
 func block(d time.Duration) { time.Sleep(d) }

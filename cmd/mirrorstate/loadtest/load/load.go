@@ -13,8 +13,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Load is the clients of one via and what they know. Its methods are called one after the
-// other: Prepare, Run, ReadBack, Clean; Shut and Open beside Run.
+// Load is the clients of one via, their sessions and their ledger. Call its methods one after the
+// other: Prepare, Run, ReadBack, Clean. Shut and Open may be called while Run runs.
 type Load struct {
 	Task
 	app    *session.Application
@@ -24,18 +24,18 @@ type Load struct {
 	places *places
 	clock  measure.Clock
 
-	// gate is held by every visit of a closed loop for reading, and by whoever shuts it.
+	// gate is read-locked during each visit of a closed loop, and locked by Shut.
 	gate sync.RWMutex
 
-	// calls is what requests run under: it outlives the run's context by a little, so that
-	// what is under way at an interrupt is answered. Set by Run.
+	// calls is the context of the requests. Run sets it. It ends a little later than Run's context,
+	// so that requests under way at an interrupt are answered.
 	calls   context.Context
-	minutes int // that sessions live unused
+	minutes int // the sessions' timeout
 }
 
-// Task is what a load is to do.
+// Task says what a load does.
 type Task struct {
-	App string // whose sessions they are
+	App string // application of the sessions
 	Workload
 	Rate             float64 // requests a second; 0: as many as possible
 	Clients          int
@@ -44,7 +44,7 @@ type Task struct {
 	Seed             uint64
 }
 
-// NewLoad makes a load on a store. Each request is given to note, by any of the clients.
+// NewLoad returns a load on a store. Its clients call note with each request, concurrently.
 func NewLoad(t Task, store session.Store, note func(measure.Sample)) *Load {
 	app := session.Application{Name: t.App}.WithDefaults()
 	return &Load{
@@ -53,12 +53,13 @@ func NewLoad(t Task, store session.Store, note func(measure.Sample)) *Load {
 	}
 }
 
-// worker makes a client; its number is also which random numbers are its own.
+// worker returns a client. Its number selects its random numbers.
 func (l *Load) worker(n int) *worker {
 	return &worker{Load: l, random: rand.New(rand.NewPCG(l.Seed, uint64(n)))}
 }
 
-// parallel does n things with at most so many clients at a time, and returns the first error.
+// parallel calls do n times, from at most l.Clients goroutines. It returns the first error, and
+// makes no more calls after it.
 func (l *Load) parallel(n int, do func(w *worker, i int) error) error {
 	var (
 		next  atomic.Int64
@@ -82,10 +83,10 @@ func (l *Load) parallel(n int, do func(w *worker, i int) error) error {
 	return first
 }
 
-// setupTime bounds the making of one session before the load begins.
+// setupTime bounds the call that creates one session before the load.
 const setupTime = 30 * time.Second
 
-// Prepare makes the sessions.
+// Prepare creates the sessions.
 func (l *Load) Prepare(ctx context.Context) error {
 	err := l.parallel(l.Sessions, func(w *worker, i int) error {
 		return measure.WithTimeout(ctx, setupTime, func(ctx context.Context) error { return w.put(ctx, i) })
@@ -99,8 +100,8 @@ func (l *Load) Prepare(ctx context.Context) error {
 // answerGrace is how long requests under way may take after an interrupt.
 const answerGrace = 3 * time.Second
 
-// Run has the clients visit, from the warm-up before zero to the end of the duration after
-// it, or until ctx ends. It returns when all that was begun is answered.
+// Run makes the visits, from Warmup before zero to Duration after it, or until ctx ends. It returns
+// when all requests have ended.
 func (l *Load) Run(ctx context.Context, zero time.Time) {
 	l.clock = measure.Clock{Zero: zero}
 	calls, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -122,10 +123,10 @@ func (l *Load) Run(ctx context.Context, zero time.Time) {
 	}
 }
 
-// NotStarted is the problem of requests for which no client was free until long after the end.
+// NotStarted is the problem of visits for which no client was free until [CatchUp] after the end.
 const NotStarted = "not-started"
 
-// recordNotStarted notes the visits that nobody made: whoever would have made them was not served.
+// recordNotStarted records the visits that no client has made as failures.
 func (l *Load) recordNotStarted(list []time.Time) {
 	now := l.clock.Now()
 	for _, due := range list {
@@ -133,13 +134,13 @@ func (l *Load) recordNotStarted(list []time.Time) {
 	}
 }
 
-// client visits until the pacer says that it is over.
+// client makes visits until the pacer has no more.
 func (l *Load) client(ctx context.Context, w *worker, pacer *Pacer) {
 	for l.once(ctx, w, pacer) {
 	}
 }
 
-// once is one visit; false: there are no more.
+// once makes one visit. It reports false if there are no more.
 func (l *Load) once(ctx context.Context, w *worker, pacer *Pacer) bool {
 	if l.Rate == 0 {
 		l.gate.RLock()
@@ -152,7 +153,7 @@ func (l *Load) once(ctx context.Context, w *worker, pacer *Pacer) bool {
 	return ok
 }
 
-// cutLater ends the calls some time after ctx did, unless all is over before.
+// cutLater calls cut some time after ctx has ended, unless over is closed before.
 func cutLater(ctx context.Context, over <-chan struct{}, cut func()) {
 	select {
 	case <-over:
@@ -168,19 +169,20 @@ func cutLater(ctx context.Context, over <-chan struct{}, cut func()) {
 	}
 }
 
-// Shut lets no visit of a closed loop begin, and returns when none is under way.
+// Shut stops a closed loop from beginning visits, and returns when no visit is under way. Open must
+// follow.
 func (l *Load) Shut() { l.gate.Lock() }
 
-// Open lets them begin again.
+// Open lets a closed loop begin visits again.
 func (l *Load) Open() { l.gate.Unlock() }
 
-// readBackTime bounds the reading back, and readBackTries how often one session is tried.
+// readBackTime bounds the read-back, and readBackTries is how often one session is tried.
 const (
 	readBackTime  = 30 * time.Second
 	readBackTries = 3
 )
 
-// ReadBack reads every session there was, for the last time, and says what was found in all.
+// ReadBack reads every session, removed ones too, and returns the counts of the ledger.
 func (l *Load) ReadBack(ctx context.Context) measure.Integrity {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
@@ -192,7 +194,7 @@ func (l *Load) ReadBack(ctx context.Context) measure.Integrity {
 	return l.ledger.Found()
 }
 
-// readBack reads one session, and says whether it could be.
+// readBack reads one session. It reports whether that was possible.
 func (w *worker) readBack(ctx context.Context, e *measure.Entry) bool {
 	for range readBackTries {
 		v := e.BeginCall(time.Now())
@@ -215,10 +217,10 @@ func (w *worker) readBack(ctx context.Context, e *measure.Entry) bool {
 	return false
 }
 
-// cleanTries is how often a session's removal is tried.
+// cleanTries is how often the removal of one session is tried.
 const cleanTries = 3
 
-// Clean removes the sessions of a server that is not ours, where it can.
+// Clean removes the sessions from a server that stays. Sessions that it can not remove expire.
 func (l *Load) Clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readBackTime)
 	defer cancel()
@@ -227,10 +229,10 @@ func (l *Load) Clean(ctx context.Context) {
 		if gone, _ := list[i].Removal(); gone {
 			return nil
 		}
-		for range cleanTries { // it expires otherwise
+		for range cleanTries { // otherwise the session expires
 			op := session.NewOperation()
 			err := w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, op)
-			if errors.Is(err, session.ErrLocked) { // by a client whose answer was lost
+			if errors.Is(err, session.ErrLocked) { // a client holds it whose answer was lost
 				op.Break = true
 				err = w.store.Remove(ctx, w.ref(list[i]), session.Lock{}, op)
 			}

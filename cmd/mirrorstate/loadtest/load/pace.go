@@ -7,23 +7,22 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Pacer hands out the arrivals of an open load: arrival i is due at start + i/rate,
-// whatever became of those before. A client that is free takes the next one and waits
-// until it is due; where no client is free, the arrival waits for one, and its latency
-// counts from when it was due. With a rate of 0 the next arrival is due when a client
-// asks for it. Any number of goroutines may use it.
+// Pacer hands out the arrivals of an open model: arrival i is due at start + i/rate, whatever
+// became of the earlier ones. A free client takes the next arrival and waits until it is due. If no
+// client is free, the arrival waits for one. Its latency counts from when it was due. With a rate
+// of 0 the next arrival is due when a client asks for it. The methods may be called concurrently.
 type Pacer struct {
 	start, end time.Time
-	every      float64 // nanoseconds between two arrivals; 0: at once
+	every      float64 // nanoseconds between two arrivals; 0: no pause
 
-	// turn holds the number of the next arrival. Who has taken it out waits for that
-	// one; the others wait in a row, so that one client, at most, waits for the time.
+	// turn holds the number of the next arrival. The client that has taken the number waits for
+	// that arrival. The other clients wait for the number.
 	turn chan int64
 
 	sleep func(ctx context.Context, until time.Time) error
 }
 
-// NewPacer makes a pacer of so many arrivals a second between start and end.
+// NewPacer returns a pacer with rate arrivals a second between start and end.
 func NewPacer(start, end time.Time, rate float64) *Pacer {
 	p := &Pacer{start: start, end: end, turn: make(chan int64, 1), sleep: sleepExactly}
 	p.turn <- 0
@@ -33,8 +32,8 @@ func NewPacer(start, end time.Time, rate float64) *Pacer {
 	return p
 }
 
-// Next waits for the next arrival, and says when it was due; early says that the client
-// was there before it. ok is false if there are no more, or ctx ended.
+// Next waits until the next arrival is due, and returns when that was. early reports whether the
+// client was there before. ok is false if there are no more arrivals, or if ctx ended.
 func (p *Pacer) Next(ctx context.Context) (due time.Time, early, ok bool) {
 	if p.every == 0 {
 		if p.sleep(ctx, p.start) != nil {
@@ -57,11 +56,12 @@ func (p *Pacer) Next(ctx context.Context) (due time.Time, early, ok bool) {
 	return due, early, true
 }
 
-// CatchUp is how long after the end arrivals are handed out that were due before it: for a
-// load that ends in the middle of a failover.
+// CatchUp is how long after the end the pacer still hands out arrivals that were due before it. A
+// load may end during a failover.
 const CatchUp = 10 * time.Second
 
-// Left are when the arrivals were due that nobody has taken. The clients must have ended.
+// Left returns when the arrivals were due that no client has taken. No client may call Next any
+// more.
 func (p *Pacer) Left() (list []time.Time) {
 	if p.every == 0 {
 		return nil
@@ -77,8 +77,8 @@ func (p *Pacer) Left() (list []time.Time) {
 	}
 }
 
-// sleepExactly is sleepUntil without the lateness of the runtime's timers, which at
-// half a millisecond is as long as the answers that are measured.
+// sleepExactly is [measure.SleepUntil] without the delay of the runtime's timers. That delay is
+// about half a millisecond, as long as the latencies that are measured.
 func sleepExactly(ctx context.Context, until time.Time) error {
 	if err := measure.SleepUntil(ctx, until.Add(-timerLateness)); err != nil {
 		return err
@@ -89,5 +89,5 @@ func sleepExactly(ctx context.Context, until time.Time) error {
 	return ctx.Err()
 }
 
-// timerLateness is how late a timer may be.
+// timerLateness is the largest expected delay of a timer.
 const timerLateness = 2 * time.Millisecond

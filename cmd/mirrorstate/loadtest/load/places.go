@@ -8,21 +8,22 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// places is the sessions under load, each in a place that its successors inherit, and
-// those that were. Any number of goroutines may use it.
+// places holds the sessions under load. Each session has a place; when the session is removed, a
+// new one takes the place. It also keeps the sessions without a place, which are read back at the
+// end. The methods may be called concurrently.
 type places struct {
-	list []atomic.Pointer[measure.Entry] // nil: its session could not be made
+	list []atomic.Pointer[measure.Entry] // nil: there is no session in this place
 
 	mu   sync.Mutex
-	gone []*measure.Entry // owned by mu: without a place. Their removal was begun, or another had taken it
+	gone []*measure.Entry // guarded by mu; sessions without a place: their removal was begun, or another session had the place
 }
 
 func newPlaces(n int) *places { return &places{list: make([]atomic.Pointer[measure.Entry], n)} }
 
-// pickTries is how often another place is taken where a session is just being removed.
+// pickTries is how often pick tries another place if the session's removal is claimed.
 const pickTries = 4
 
-// pick chooses a place and its session, at random.
+// pick returns a random place with its session; nil: the place is empty.
 func (r *places) pick(random *rand.Rand) (place int, e *measure.Entry) {
 	for range pickTries {
 		place = random.IntN(len(r.list))
@@ -33,8 +34,8 @@ func (r *places) pick(random *rand.Rand) (place int, e *measure.Entry) {
 	return place, e
 }
 
-// put gives a new session its place. Where another client was quicker it has none: it is left alone, and is one of
-// all nevertheless.
+// put gives a new session its place. If another session has the place already, the new one is kept
+// without a place.
 func (r *places) put(place int, e *measure.Entry) {
 	if r.list[place].CompareAndSwap(nil, e) {
 		return
@@ -44,7 +45,7 @@ func (r *places) put(place int, e *measure.Entry) {
 	r.gone = append(r.gone, e)
 }
 
-// remove notes that a session's removal was begun, and leaves its place to another one.
+// remove empties the place of a session whose removal was begun.
 func (r *places) remove(place int, e *measure.Entry) {
 	r.list[place].Store(nil)
 	r.mu.Lock()
@@ -52,7 +53,7 @@ func (r *places) remove(place int, e *measure.Entry) {
 	r.gone = append(r.gone, e)
 }
 
-// all are the sessions of now, and those without a place.
+// all returns all sessions, with and without a place.
 func (r *places) all() (list []*measure.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

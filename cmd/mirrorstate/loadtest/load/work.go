@@ -10,20 +10,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// worker is one client of a load. It belongs to one goroutine.
+// worker is one client of a load. Only one goroutine may use it.
 type worker struct {
 	*Load
 	random *rand.Rand
-	item   []byte // the last one that was written, for its memory
+	item   []byte // buffer for the item to write
 }
 
-// arrival is when a request is due, and whether a client waited for that.
+// arrival is when a request is due. early says that a client was waiting for it.
 type arrival struct {
 	due   time.Time
 	early bool
 }
 
-// visit does what one user does.
+// visit makes one visit.
 func (w *worker) visit(a arrival) {
 	place, e := w.places.pick(w.random)
 	if e == nil {
@@ -42,7 +42,7 @@ func (w *worker) visit(a arrival) {
 	}
 }
 
-// request makes one request and notes what became of it.
+// request makes one request and records its result.
 func (w *worker) request(a arrival, verb measure.Call, do func(context.Context) error, classify func(error) (measure.Status, string)) error {
 	ctx, cancel := context.WithTimeout(w.calls, w.Timeout)
 	defer cancel()
@@ -50,7 +50,7 @@ func (w *worker) request(a arrival, verb measure.Call, do func(context.Context) 
 	err := do(ctx)
 	done := time.Now()
 	if err != nil && w.calls.Err() != nil {
-		return err // we were told to stop: nobody failed
+		return err // an interrupt is no failure
 	}
 	s := measure.Sample{Due: w.clock.At(a.due), Sent: w.clock.At(sent), Done: w.clock.At(done), Call: verb, Early: a.early}
 	if s.Status, s.Problem = classify(err); s.Status == measure.Failed && verb.Mutates() {
@@ -60,18 +60,18 @@ func (w *worker) request(a arrival, verb measure.Call, do func(context.Context) 
 	return err
 }
 
-// ref names a session.
+// ref returns the reference to a session.
 func (w *worker) ref(e *measure.Entry) session.Ref { return session.Ref{App: w.app, ID: e.ID} }
 
-// lock is a page that changes the session: acquire, think, and store and release, which is
-// due when the first has ended and the thinking, too.
+// lock acquires the lock, waits for the think time, updates the session and releases the lock. The
+// update is due when the acquire has ended and the think time has passed.
 func (w *worker) lock(a arrival, e *measure.Entry) {
 	seen, lock, ok := w.acquire(a, e)
 	if !ok {
 		return
 	}
 	next := time.Now().Add(w.Think)
-	_ = sleepExactly(w.calls, next) // an interrupt ends it, and what was taken is given back
+	_ = sleepExactly(w.calls, next) // after an interrupt the lock is still released
 	e.BeginRelease()
 	if seen == nil {
 		w.release(next, e, lock, false)
@@ -81,7 +81,7 @@ func (w *worker) lock(a arrival, e *measure.Entry) {
 	e.EndHold()
 }
 
-// acquire takes the lock. Where it was granted, the caller calls GivesUp and Leaves.
+// acquire acquires the lock. If ok, the caller must call BeginRelease and EndHold.
 func (w *worker) acquire(a arrival, e *measure.Entry) (seen *measure.Write, lock session.Lock, ok bool) {
 	var s session.Session
 	v := e.BeginAcquire(time.Now())
@@ -97,7 +97,7 @@ func (w *worker) acquire(a arrival, e *measure.Entry) (seen *measure.Write, lock
 	return e.CheckItem(v, s.Item), lock, true
 }
 
-// update stores and releases.
+// update updates the session and releases the lock.
 func (w *worker) update(due time.Time, e *measure.Entry, seen *measure.Write, lock session.Lock) {
 	var wr *measure.Write
 	w.item, wr = e.BeginWrite(w.item[:0], seen, w.Size.draw(w.random))
@@ -108,14 +108,16 @@ func (w *worker) update(due time.Time, e *measure.Entry, seen *measure.Write, lo
 	}, failed)
 	e.EndWrite(wr, err, w.writeDeadline(sent))
 	if err != nil && !errors.Is(err, session.ErrLockLost) {
-		// Nobody else gets on while the lock is held; if the store has released it, all the better.
+		// No other client can work while the lock is held. If the update has released it, this
+		// release changes nothing.
 		w.release(time.Now(), e, lock, measure.OutcomeUnknown(err))
 	}
 }
 
-// release gives the lock back. That it is lost is no failure if it may have been given back before.
+// release releases the lock. With maybe it may have been released before; then a lost lock is no
+// failure.
 func (w *worker) release(due time.Time, e *measure.Entry, lock session.Lock, maybe bool) {
-	_ = w.request(arrival{due, false}, measure.CallRelease, func(ctx context.Context) error { // it is counted
+	_ = w.request(arrival{due, false}, measure.CallRelease, func(ctx context.Context) error { // the recorder counts the error
 		return w.store.Release(ctx, w.ref(e), lock, session.NewOperation())
 	}, func(err error) (measure.Status, string) {
 		if maybe && errors.Is(err, session.ErrLockLost) {
@@ -125,7 +127,7 @@ func (w *worker) release(due time.Time, e *measure.Entry, lock session.Lock, may
 	})
 }
 
-// failed judges a call that has to be done.
+// failed returns the status of a call that must succeed.
 func failed(err error) (measure.Status, string) {
 	if err != nil {
 		return measure.Failed, measure.ProblemOf(err)
@@ -133,19 +135,19 @@ func failed(err error) (measure.Status, string) {
 	return measure.Answered, ""
 }
 
-// serverPatience is for how long a server may go on with a request whose client does not
-// hear from it any more: the hold window and 5 s, by default 35 s.
-const serverPatience = 40 * time.Second
+// serverTime is how long a server may continue with a request whose client has gone: the hold
+// window and 5 s, by default 35 s.
+const serverTime = 40 * time.Second
 
-// writeDeadline is when a write that was sent then has taken effect, or never will.
+// writeDeadline returns by when a write that was sent at this time has taken effect, or never will.
 func (w *worker) writeDeadline(sent time.Time) time.Time {
-	return sent.Add(max(w.Timeout, serverPatience))
+	return sent.Add(max(w.Timeout, serverTime))
 }
 
-// content is the item to store.
+// content returns the write of the item.
 func (w *worker) content() session.Write { return session.Write{Item: w.item, Timeout: w.minutes} }
 
-// read is a page that only looks.
+// read reads the session.
 func (w *worker) read(a arrival, e *measure.Entry) {
 	var s session.Session
 	v := e.BeginCall(time.Now())
@@ -158,7 +160,7 @@ func (w *worker) read(a arrival, e *measure.Entry) {
 	}
 }
 
-// touch keeps a session alive.
+// touch renews the session's timeout.
 func (w *worker) touch(a arrival, e *measure.Entry) {
 	v := e.BeginCall(time.Now())
 	err := w.request(a, measure.CallTouch, func(ctx context.Context) error {
@@ -170,8 +172,8 @@ func (w *worker) touch(a arrival, e *measure.Entry) {
 	}
 }
 
-// renew is a user who leaves, and another one who comes: three requests. A session
-// that another client is about to remove is only read.
+// renew removes a session and creates another one in its place: three requests. If another client
+// is about to remove the session, renew only reads it.
 func (w *worker) renew(a arrival, place int, e *measure.Entry) {
 	if !e.ClaimRemoval() {
 		w.read(a, e)
@@ -193,7 +195,7 @@ func (w *worker) renew(a arrival, place int, e *measure.Entry) {
 	w.create(arrival{due: time.Now()}, place)
 }
 
-// remove ends a session whose lock is held.
+// remove removes a session whose lock the caller holds.
 func (w *worker) remove(e *measure.Entry, lock session.Lock) {
 	e.BeginRemoval()
 	err := w.request(arrival{due: time.Now()}, measure.CallRemove, func(ctx context.Context) error {
@@ -205,12 +207,13 @@ func (w *worker) remove(e *measure.Entry, lock session.Lock) {
 	}
 }
 
-// create makes a session in an empty place.
+// create creates a session in an empty place.
 func (w *worker) create(a arrival, place int) {
-	_ = w.request(a, measure.CallPut, func(ctx context.Context) error { return w.put(ctx, place) }, failed) // it is counted
+	_ = w.request(a, measure.CallPut, func(ctx context.Context) error { return w.put(ctx, place) }, failed) // the recorder counts the error
 }
 
-// put makes a session, which has the place if that is acknowledged and nobody else's was before.
+// put creates a session. The session gets the place if its creation is acknowledged and the place
+// is still empty.
 func (w *worker) put(ctx context.Context, place int) error {
 	e := w.ledger.NewEntry(session.NewID())
 	var wr *measure.Write

@@ -7,39 +7,39 @@ import (
 	"time"
 )
 
-// Workload is what the clients do to the sessions.
+// Workload says what the clients do.
 type Workload struct {
-	Preset   string // where it came from; empty: from a mix
+	Preset   string // its name; empty: the mix was given as weights
 	Mix      Mix
-	Size     Range // bytes of an item
+	Size     Range // size of an item in bytes
 	Sessions int
-	Think    time.Duration // between taking a lock and storing
+	Think    time.Duration // time between acquiring a lock and the update
 }
 
-// Presets are the workloads that have a name.
+// Presets are the workloads with a name. The first one is the default.
 var Presets = []Workload{
 	{Preset: "web", Mix: Mix{{"lock", 60}, {"read", 34}, {"touch", 5}, {"renew", 1}}, Size: Range{512, 8192}, Sessions: 1000, Think: 5 * time.Millisecond},
 	{Preset: "read-mostly", Mix: Mix{{"lock", 9}, {"read", 80}, {"touch", 10}, {"renew", 1}}, Size: Range{512, 4096}, Sessions: 1000},
 	{Preset: "cart", Mix: Mix{{"lock", 80}, {"read", 18}, {"renew", 2}}, Size: Range{256, 2048}, Sessions: 24, Think: 2 * time.Millisecond},
 }
 
-// Share is how often one kind of visit comes.
+// Share is the weight of one kind of visit.
 type Share struct {
 	Visit  string
 	Weight int
 }
 
-// Mix is what visits there are: lock (acquire, think, store and release), read, touch,
-// and renew (a session is removed, and a new one takes its place).
+// Mix is the kinds of visits with their weights. The kinds are lock (acquire, think, update and
+// release), read, touch, and renew (acquire, remove, and create a new session).
 type Mix []Share
 
-// visitRequests is how many requests a visit is.
+// visitRequests is the number of requests of a visit.
 var visitRequests = map[string]int{"lock": 2, "read": 1, "touch": 1, "renew": 3}
 
-// VisitNames are the kinds of visits in the order in which they are named.
+// VisitNames lists the kinds of visits.
 var VisitNames = []string{"lock", "read", "touch", "renew"}
 
-// Requests is how many requests a visit is on average.
+// Requests returns the average number of requests of a visit.
 func (m Mix) Requests() float64 {
 	var requests, weight int
 	for _, s := range m {
@@ -49,7 +49,7 @@ func (m Mix) Requests() float64 {
 	return float64(requests) / float64(weight)
 }
 
-// draw chooses a visit.
+// draw returns a random kind of visit.
 func (m Mix) draw(random *rand.Rand) string {
 	var sum int
 	for _, s := range m {
@@ -65,7 +65,7 @@ func (m Mix) draw(random *rand.Rand) string {
 	panic("a weight was not counted") // a bug
 }
 
-// String is the mix as --mix takes it.
+// String returns the mix in the form of --mix.
 func (m Mix) String() string {
 	var parts []string
 	for _, s := range m {
@@ -74,11 +74,11 @@ func (m Mix) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Range is between how many bytes an item has, both included.
+// Range is a range of sizes in bytes, both ends included.
 type Range struct{ Min, Max int }
 
-// String is the range as --size takes it.
+// String returns the range in the form of --size.
 func (r Range) String() string { return fmt.Sprintf("%d..%d", r.Min, r.Max) }
 
-// draw chooses a size; every one is as likely.
+// draw returns a random size; all are equally likely.
 func (r Range) draw(random *rand.Rand) int { return r.Min + random.IntN(r.Max-r.Min+1) }

@@ -10,32 +10,32 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// chart draws one plot over the time of a run, as an SVG element that is coloured by the
-// page's style sheet.
+// chart draws one plot over the time of a run, as an SVG element. The page's style sheet gives its
+// colours.
 type chart struct {
 	b         strings.Builder
 	length    time.Duration
 	width     float64
 	height    float64
-	top       float64 // of the plot; above it is room for labels
-	low, high float64 // of the vertical axis
+	top       float64 // of the plot; the labels stand above it
+	low, high float64 // ends of the vertical axis
 	log       bool
 	unit      func(float64) string
-	labelEnds []float64 // where the labels above end, by row
-	began     time.Time // when the run did; zero: the axis counts from there
+	labelEnds []float64 // where the last label of each row ends
+	began     time.Time // when measuring started; zero: the axis counts from 0 s
 }
 
-// The room around a plot, in the chart's units.
+// The margins of a plot, in units of the chart.
 const (
 	chartWidth  = 1000.0
 	chartLeft   = 58.0
 	chartRight  = 12.0
 	chartBottom = 22.0
 	labelRow    = 15.0
-	labelWidth  = 7.2 // of a letter, at the most
+	labelWidth  = 7.2 // largest width of a letter
 )
 
-// newChart begins a chart whose plot is so high.
+// newChart begins a chart. plot is the height of its plot, and what its label for screen readers.
 func newChart(length time.Duration, plot float64, labelRows int, what string) *chart {
 	top := 8 + float64(labelRows)*labelRow
 	c := &chart{length: length, width: chartWidth, top: top, height: top + plot + chartBottom, labelEnds: make([]float64, labelRows)}
@@ -45,10 +45,10 @@ func newChart(length time.Duration, plot float64, labelRows int, what string) *c
 
 func (c *chart) put(format string, args ...any) { fmt.Fprintf(&c.b, format+"\n", args...) }
 
-// end gives the element.
+// end returns the element.
 func (c *chart) end() template.HTML {
 	c.put("</svg>")
-	return template.HTML(c.b.String()) // made here, of numbers and of words that are escaped
+	return template.HTML(c.b.String()) // it consists of numbers and of escaped text
 }
 
 func (c *chart) x(at time.Duration) float64 {
@@ -65,7 +65,7 @@ func (c *chart) y(v float64) float64 {
 
 func (c *chart) bottom() float64 { return c.height - chartBottom }
 
-// linear makes the vertical axis one from 0 to a round number.
+// linear sets a vertical axis from 0 to a round number.
 func (c *chart) linear(most float64, unit func(float64) string) {
 	c.high, c.unit = roundUp(max(most, 1)), unit
 	for _, share := range []float64{0, 0.5, 1} {
@@ -73,7 +73,7 @@ func (c *chart) linear(most float64, unit func(float64) string) {
 	}
 }
 
-// logarithmic makes the vertical axis one of powers of ten.
+// logarithmic sets a vertical axis between powers of ten.
 func (c *chart) logarithmic(least, most float64, unit func(float64) string) {
 	c.log, c.unit = true, unit
 	c.low = math.Pow(10, math.Floor(math.Log10(max(least, 0.01))))
@@ -89,7 +89,8 @@ func (c *chart) gridline(v float64) {
 	c.put(`<text class="tick" x="%.1f" y="%.1f" text-anchor="end">%s</text>`, chartLeft-7, y+4, c.unit(v))
 }
 
-// timeAxis labels the time: of the clock (UTC), and since the begin where it is pointed at.
+// timeAxis labels the time axis with the time of day (UTC). A label's tooltip is the time since
+// measuring started.
 func (c *chart) timeAxis() {
 	every := time.Second
 	for _, step := range []time.Duration{1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200} {
@@ -116,7 +117,7 @@ func timeLabel(at time.Duration) string {
 	return strings.TrimSuffix(at.String(), "0s")
 }
 
-// mark shades the time in which nobody served, and draws a line where that began.
+// mark shades the time without a principal and draws a line where it starts.
 func (c *chart) mark(f measure.Failover, labelled bool) {
 	if f.Refused != "" {
 		return
@@ -133,8 +134,8 @@ func (c *chart) mark(f measure.Failover, labelled bool) {
 	}
 }
 
-// label writes a word above the plot, in the first row that has room for it; without room,
-// it is left out, and stands in the table.
+// label writes a word above the plot, in the first row with room for it. Without room the word is
+// left out; the table has it.
 func (c *chart) label(x float64, word string) {
 	for row, end := range c.labelEnds {
 		if x < end {
@@ -148,7 +149,7 @@ func (c *chart) label(x float64, word string) {
 	}
 }
 
-// point is one of a line.
+// point is one point of a line.
 type point struct {
 	at time.Duration
 	v  float64
@@ -161,7 +162,7 @@ func (c *chart) line(class string, points []point) {
 	}
 }
 
-// band fills what lies between two lines of the same times.
+// band fills the area between two lines with the same times.
 func (c *chart) band(class string, lower, upper []point) {
 	if len(lower) == 0 {
 		return
@@ -181,7 +182,7 @@ func (c *chart) points(list []point) string {
 	return b.String()
 }
 
-// bar draws a bar from one value to another.
+// bar draws a bar from the value low to the value high.
 func (c *chart) bar(class string, from, to time.Duration, low, high float64) {
 	if high <= low {
 		return
@@ -190,22 +191,22 @@ func (c *chart) bar(class string, from, to time.Duration, low, high float64) {
 	c.put(`<rect class="%s" x="%.2f" y="%.1f" width="%.2f" height="%.1f"/>`, class, x, y, max(0.6, c.x(to)-x), max(1, c.y(low)-y))
 }
 
-// footMarkHeight is how high a mark at the foot of a plot is.
+// footMarkHeight is the height of a mark at the bottom of a plot.
 const footMarkHeight = 10
 
-// footMark marks a time at the foot of the plot, so that it is seen whatever the scale.
+// footMark marks a time at the bottom of the plot. Its height does not depend on the scale.
 func (c *chart) footMark(class string, from, to time.Duration) {
 	c.put(`<rect class="%s" x="%.2f" y="%.1f" width="%.2f" height="%d"/>`, class, c.x(from), c.bottom()-footMarkHeight, max(2, c.x(to)-c.x(from)), footMarkHeight)
 }
 
-// tooltip shows words while the pointer is over a time.
+// tooltip shows a text while the pointer is over a time.
 func (c *chart) tooltip(from, to time.Duration, words string) {
 	x := c.x(from)
 	c.put(`<rect class="hint" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`,
 		x, c.top, max(1, c.x(to)-x), c.bottom()-c.top, template.HTMLEscapeString(words))
 }
 
-// roundUp is the next of 1, 2, 2.5, 5 and 10 times a power of ten.
+// roundUp returns the next of 1, 2, 2.5, 5 and 10 times a power of ten.
 func roundUp(v float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(v)))
 	for _, step := range []float64{1, 2, 2.5, 5, 10} {

@@ -18,7 +18,7 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("report").Parse(pageText))
 
-// WriteHTML writes the report as one page, which needs nothing beside itself.
+// WriteHTML writes the report as one HTML page. The page loads no other files.
 func (r *Report) WriteHTML(out io.Writer) error {
 	p := page{Report: r, Headline: r.headline(), Verdict: r.verdict(), Tiles: r.tiles()}
 	for _, name := range r.order {
@@ -34,7 +34,7 @@ func (r *Report) WriteHTML(out io.Writer) error {
 	return pageTemplate.Execute(out, p)
 }
 
-// page is what the template shows.
+// page is the data of the template.
 type page struct {
 	*Report
 	Headline, Verdict string
@@ -45,19 +45,19 @@ type page struct {
 	Costs             []costRow
 }
 
-// Several tells whether there is something to compare.
+// Several reports whether the report compares vias.
 func (p page) Several() bool { return len(p.Vias) > 1 }
 
-// When is when measuring began.
+// When returns when measuring started.
 func (p page) When() string { return p.Began.Format("2006-01-02 15:04:05 MST") }
 
-// tile is one number at the head of the page.
+// tile is one number at the top of the page.
 type tile struct {
 	Name, Value string
 	Bad         bool
 }
 
-// tiles are the numbers that a change request is about.
+// tiles returns the numbers at the top of the page.
 func (r *Report) tiles() []tile {
 	i := r.Integrity
 	list := []tile{
@@ -77,10 +77,10 @@ func (r *Report) tiles() []tile {
 	return list
 }
 
-// panel is the charts of one via.
+// panel holds the charts of one via.
 type panel struct {
 	Name                         string
-	Number                       int // of its colour
+	Number                       int // number of its colour
 	Latency, Throughput, Waiting template.HTML
 	Held                         bool
 }
@@ -107,16 +107,16 @@ type costRow struct {
 	measure.Cost
 }
 
-// MS is a time for people.
+// MS formats a time in milliseconds.
 func (viaRow) MS(v float64) string { return ShortMS(v) }
 
-// Outside is the p99 outside the failovers.
+// Outside returns the p99 outside the failovers.
 func (v viaRow) Outside() string { return v.outsideP99() }
 
-// N is a number for people.
+// N formats a number.
 func (viaRow) N(n int64) string { return grouped(n) }
 
-// Problems is what failed, commonest first.
+// Problems lists the most frequent problems.
 func (v viaRow) Problems() string {
 	return strings.Trim(problemList(v.FailedByProblem), " ()")
 }
@@ -130,7 +130,7 @@ func (r *Report) failoverRow(i int, f measure.Failover) failoverRow {
 	return row
 }
 
-// grouped is a number with its thousands apart.
+// grouped formats a number with commas between the thousands.
 func grouped(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -139,10 +139,12 @@ func grouped(n int64) string {
 	return s
 }
 
-// chartSteps is how many steps a chart shows at the most; more are drawn together.
+// chartSteps is the largest number of steps in a chart. In longer runs several steps are drawn as
+// one.
 const chartSteps = 900
 
-// panel draws the charts of one via. All vias have the same axes, to be compared.
+// panel draws the charts of one via. The axes are the same for all vias, so that they can be
+// compared.
 func (r *Report) panel(name string) panel {
 	res := r.results[name]
 	line := gather(res.timeline, 1+len(res.timeline)/chartSteps)
@@ -157,7 +159,8 @@ func (r *Report) panel(name string) panel {
 	return p
 }
 
-// gather draws n steps of a timeline together.
+// gather merges each n steps of a timeline into one. Counts are added; of latencies and of waiting
+// requests it takes the largest.
 func gather(line []measure.Interval, n int) (out []measure.Interval) {
 	for group := range slices.Chunk(line, n) {
 		sum := measure.Interval{At: group[0].At}
@@ -174,7 +177,7 @@ func gather(line []measure.Interval, n int) (out []measure.Interval) {
 	return out
 }
 
-// length is how long was measured.
+// length returns the length of the longest timeline.
 func (r *Report) length() time.Duration {
 	length := r.step
 	for _, res := range r.results {
@@ -183,7 +186,8 @@ func (r *Report) length() time.Duration {
 	return length
 }
 
-// extremes are the least and the most of what all vias have.
+// extremes returns the smallest and the largest value in the timelines of all vias. of reports
+// false for a step without a value.
 func (r *Report) extremes(of func(measure.Interval) (float64, bool)) (least, most float64) {
 	first := true
 	for _, res := range r.results {
@@ -207,8 +211,8 @@ const (
 	throughputHeight = 80
 )
 
-// latencyChart is the latencies of what was due at each time: a band from the median to the
-// 99th percentile, and the worst.
+// latencyChart draws the latencies by the time when the requests were due: a band from the median
+// to the 99th percentile, and a line for the maximum.
 func (r *Report) latencyChart(line []measure.Interval, failovers []measure.Failover) template.HTML {
 	c := newChart(r.length(), latencyHeight, 2, "latency over time")
 	c.began = r.Began
@@ -238,7 +242,7 @@ func (r *Report) latencyChart(line []measure.Interval, failovers []measure.Failo
 	return c.end()
 }
 
-// unbroken cuts a timeline where nothing was answered that was due.
+// unbroken splits a timeline at the steps whose requests were not answered.
 func unbroken(line []measure.Interval) (runs [][]measure.Interval) {
 	var run []measure.Interval
 	for _, i := range line {
@@ -257,7 +261,7 @@ func unbroken(line []measure.Interval) (runs [][]measure.Interval) {
 	return runs
 }
 
-// throughputChart is what was answered and what failed at each time, a second.
+// throughputChart draws the answers and the failures per second.
 func (r *Report) throughputChart(line []measure.Interval, failovers []measure.Failover) template.HTML {
 	c := newChart(r.length(), throughputHeight, 0, "answers and failures a second")
 	c.began = r.Began
@@ -279,7 +283,7 @@ func (r *Report) throughputChart(line []measure.Interval, failovers []measure.Fa
 	return c.end()
 }
 
-// waitingChart is how many requests were due and not ended, and how many the server held.
+// waitingChart draws the requests that were due and had not ended, and those that the server held.
 func (r *Report) waitingChart(line []measure.Interval, held []int, failovers []measure.Failover) template.HTML {
 	c := newChart(r.length(), throughputHeight, 0, "requests that wait")
 	c.began = r.Began
@@ -303,7 +307,7 @@ func (r *Report) waitingChart(line []measure.Interval, held []int, failovers []m
 	return c.end()
 }
 
-// stepOf is the step of a timeline that may have been gathered.
+// stepOf returns the length of a step of a timeline, which gather may have changed.
 func stepOf(line []measure.Interval, step time.Duration) time.Duration {
 	if len(line) > 1 {
 		return line[1].At - line[0].At
@@ -311,7 +315,7 @@ func stepOf(line []measure.Interval, step time.Duration) time.Duration {
 	return step
 }
 
-// tooltips are the numbers of each second, or of each step where these are longer.
+// tooltips adds the numbers of each second, or of each step if steps are longer.
 func (r *Report) tooltips(c *chart, line []measure.Interval) {
 	width := stepOf(line, r.step)
 	n := max(1, int(time.Second/width))
@@ -324,7 +328,7 @@ func (r *Report) tooltips(c *chart, line []measure.Interval) {
 	}
 }
 
-// axisMS labels an axis of milliseconds.
+// axisMS formats a label of an axis in milliseconds.
 func axisMS(v float64) string {
 	if v >= 1000 {
 		return fmt.Sprintf("%g s", v/1000)
@@ -332,7 +336,7 @@ func axisMS(v float64) string {
 	return fmt.Sprintf("%.3g ms", v)
 }
 
-// axisNumber labels an axis of numbers.
+// axisNumber formats a label of an axis without a unit.
 func axisNumber(v float64) string {
 	if v >= 10_000 {
 		return fmt.Sprintf("%.4gk", v/1000)

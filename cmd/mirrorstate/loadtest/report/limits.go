@@ -8,28 +8,28 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Limits are what may not be exceeded, or the run counts as failed. Zero: no limit.
+// Limits are bounds for latencies. A run that exceeds one fails. Zero means no limit.
 type Limits struct {
-	MaxStall time.Duration // of a request that met a failover or a fault
-	MaxP99   time.Duration // of the answers that met none
+	MaxStall time.Duration // of the requests that met a failover or a fault
+	MaxP99   time.Duration // of the answers to requests that met none
 }
 
-// Checked is a limit that was asked for, and what was measured of it.
+// Checked is a limit with the value that was measured for it.
 type Checked struct {
 	Flag       string   `json:"flag"`
 	LimitMS    float64  `json:"limit_ms"`
-	MeasuredMS *float64 `json:"measured_ms"` // null: there was nothing to measure, so the limit says nothing
-	Held       bool     `json:"held"`        // not where there was nothing to measure
+	MeasuredMS *float64 `json:"measured_ms"` // null: there was nothing to measure
+	Held       bool     `json:"held"`        // false if there was nothing to measure
 
-	what string // was measured, or why nothing was
+	what string // what was measured, or why nothing was
 }
 
-// newChecked is a limit that is held if something was measured that is no more.
+// newChecked returns a checked limit. measured is nil if there was nothing to measure.
 func newChecked(flag string, limit time.Duration, measured *float64, what string) Checked {
 	return Checked{Flag: flag, LimitMS: measure.Milliseconds(limit), MeasuredMS: measured, Held: measured != nil && *measured <= measure.Milliseconds(limit), what: what}
 }
 
-// check holds the limits that were asked for against a result.
+// check checks the limits that are set against a result.
 func (l Limits) check(r *Result) (list []Checked) {
 	if l.MaxStall > 0 {
 		list = append(list, l.checkStall(r))
@@ -47,7 +47,7 @@ func (l Limits) check(r *Result) (list []Checked) {
 	return list
 }
 
-// checkStall holds the longest stall of all failovers against its limit.
+// checkStall checks the longest stall of all failovers.
 func (l Limits) checkStall(r *Result) Checked {
 	var longest *measure.Failover
 	for i := range r.Failovers {
@@ -62,12 +62,12 @@ func (l Limits) checkStall(r *Result) Checked {
 		fmt.Sprintf("the longest wait was %s, in the %s at %.1f s", ShortMS(longest.LongestStallMS), kindWords(longest.Kind), longest.AtS))
 }
 
-// limit is the limit as it was asked for.
+// limit returns the limit as on the command line.
 func (c *Checked) limit() string {
 	return fmt.Sprintf("%s %v", c.Flag, time.Duration(c.LimitMS*float64(time.Millisecond)))
 }
 
-// Summary are the limit and what became of it, for people.
+// Summary returns the limit and the result of the check as one line of text.
 func (c Checked) Summary() string {
 	verdict := "exceeded"
 	switch {
@@ -79,7 +79,7 @@ func (c Checked) Summary() string {
 	return fmt.Sprintf("%s %s: %s", c.limit(), verdict, c.what)
 }
 
-// finding is why a limit that was not held makes the run a failure.
+// finding returns why the limit makes the run fail.
 func (c *Checked) finding() string {
 	if c.MeasuredMS == nil {
 		return fmt.Sprintf("%s could not be checked: %s", c.limit(), c.what)
@@ -87,7 +87,7 @@ func (c *Checked) finding() string {
 	return fmt.Sprintf("%s, more than %s", c.what, c.limit())
 }
 
-// writeLimits writes which limits were checked, and what became of them.
+// writeLimits writes the limits and the results of their checks.
 func (r *Report) writeLimits(out io.Writer) {
 	if len(r.Limits) > 0 {
 		fmt.Fprintln(out)
@@ -97,7 +97,7 @@ func (r *Report) writeLimits(out io.Writer) {
 	}
 }
 
-// kindWords names a failover or fault within a sentence.
+// kindWords returns the name of a kind of failover for use in a sentence.
 func kindWords(kind string) string {
 	switch kind {
 	case measure.KindManual:

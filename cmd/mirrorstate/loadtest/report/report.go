@@ -11,8 +11,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Report is what a load test found: the JSON of --json, whose shape is fixed and may grow.
-// The top level is that of the first via, and Vias are all, where they were compared.
+// Report is the result of a load test. Its JSON is the output of --json; the shape is fixed and may
+// only grow. The top level is the result of the first via. Vias holds the results of all vias, if
+// vias were named.
 type Report struct {
 	Result
 	Vias map[string]*Result `json:"vias,omitempty"`
@@ -22,38 +23,39 @@ type Report struct {
 	Began       time.Time               `json:"began"`
 	Interrupted bool                    `json:"interrupted,omitempty"`
 	Load        Offered                 `json:"load"`
-	Processes   map[string]measure.Cost `json:"processes,omitempty"` // by name; generator is the load test itself
-	Limits      []Checked               `json:"limits,omitempty"`    // that were asked for
-	Findings    []string                `json:"findings,omitempty"`  // why it counts as failed; empty: it does not
+	Processes   map[string]measure.Cost `json:"processes,omitempty"` // by name; "generator" is the load test itself
+	Limits      []Checked               `json:"limits,omitempty"`    // the limits that were set
+	Findings    []string                `json:"findings,omitempty"`  // why the run failed; empty: it did not
 	Notes       []string                `json:"notes,omitempty"`     // what a reader should know
 
-	// Held is the most calls that the server held, by step of the timeline. Nil: unknown.
+	// Held is the largest number of calls that the server held, by step of the timeline. Nil:
+	// unknown.
 	Held []int `json:"-"`
 
-	order     []string // of the vias
+	order     []string // names of the vias, in their order
 	results   map[string]*Result
 	recorders map[string]*measure.Recorder
 	step      time.Duration
 }
 
-// NewReport begins the report of a run that is measured for so long.
+// New returns the report of a run that is measured for length. Add the vias, then call Finish.
 func NewReport(length time.Duration) *Report {
 	return &Report{results: map[string]*Result{}, recorders: map[string]*measure.Recorder{}, step: measure.TimelineStep(length)}
 }
 
-// Step is how long a step of the timeline is.
+// Step returns the length of a step of the timeline.
 func (r *Report) Step() time.Duration { return r.step }
 
-// Add adds what was measured of a via. The recorder takes no more; measured is how long the
-// via was under load, and ended when that was over.
+// Add adds a via. Its recorder must not get any more samples. measured is how long the via was
+// under load, and ended when that was over on the run's clock.
 func (r *Report) Add(name string, rec *measure.Recorder, found measure.Integrity, measured, ended time.Duration) {
 	r.order = append(r.order, name)
 	r.recorders[name] = rec
 	r.results[name] = newResult(rec, found, measured, ended)
 }
 
-// Finish adds what the outages cost each via that was added, and makes the first via's result the
-// report's. compared says that vias were named.
+// Finish adds to each via what the outages cost it, and copies the first via's result to the top
+// level. It must be called once, after all calls of Add. compared says that vias were named.
 func (r *Report) Finish(list []measure.Outage, compared bool) {
 	for _, name := range r.order {
 		addFailovers(r.results[name], r.recorders[name], list)
@@ -64,21 +66,21 @@ func (r *Report) Finish(list []measure.Outage, compared bool) {
 	}
 }
 
-// Each calls f with the result of each via, in their order.
+// Each calls f with the result of each via, in the order of the calls of Add.
 func (r *Report) Each(f func(name string, res *Result)) {
 	for _, name := range r.order {
 		f(name, r.results[name])
 	}
 }
 
-// Offered is the load that was asked for.
+// Offered is the load that was configured.
 type Offered struct {
-	Rate      float64 `json:"rate"` // requests a second; 0: as many as possible
-	Clients   int     `json:"clients"`
-	Preset    string  `json:"preset,omitempty"`
-	Mix       string  `json:"mix"`
-	Size      string  `json:"size"`
-	Sessions  int     `json:"sessions"`
+	Rate      float64 `json:"rate"`             // requests a second; 0: as many as possible
+	Clients   int     `json:"clients"`          // how many requests may be under way
+	Preset    string  `json:"preset,omitempty"` // name of the workload; empty: the mix was given as weights
+	Mix       string  `json:"mix"`              // in the form of --mix
+	Size      string  `json:"size"`             // in the form of --size
+	Sessions  int     `json:"sessions"`         // of each via
 	ThinkMS   float64 `json:"think_ms"`
 	TimeoutMS float64 `json:"timeout_ms"`
 	WarmupS   float64 `json:"warmup_s"`
@@ -96,26 +98,26 @@ type Result struct {
 	Failovers       []measure.Failover         `json:"failovers"`
 	Integrity       measure.Integrity          `json:"integrity"`
 	Throughput      float64                    `json:"throughput"` // answers a second
-	Busy            int64                      `json:"busy"`       // answered that somebody else has the lock
-	Gone            int64                      `json:"gone"`       // answered that the session was removed
+	Busy            int64                      `json:"busy"`       // answers that another client holds the lock
+	Gone            int64                      `json:"gone"`       // answers that the session was removed
 	LatencyByCall   map[string]measure.Latency `json:"latency_by_call_ms"`
-	OutsideMS       *measure.Latency           `json:"latency_outside_failovers_ms,omitempty"` // of what did not meet one; absent: all did, or there was none
-	FailoverCount   int                        `json:"failover_count"`                         // another partner may have become principal
-	FaultCount      int                        `json:"fault_count"`                            // connections or the mirror were lost, and no principal
+	OutsideMS       *measure.Latency           `json:"latency_outside_failovers_ms,omitempty"` // of requests that met no failover; absent: there were none, or no failover
+	FailoverCount   int                        `json:"failover_count"`                         // failovers and faults that can have changed the principal
+	FaultCount      int                        `json:"fault_count"`                            // faults that can not have changed the principal: lost connections, or a lost mirror
 	ResumeMS        *Spread                    `json:"resume_ms,omitempty"`                    // over all failovers
-	StartedLateMS   *measure.Latency           `json:"started_late_ms,omitempty"`              // by how much the generator itself was late
+	StartedLateMS   *measure.Latency           `json:"started_late_ms,omitempty"`              // how late the generator itself sent requests
 
 	timeline []measure.Interval
 }
 
-// Spread is quantiles of a few numbers.
+// Spread holds quantiles of a few numbers.
 type Spread struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
 	Max float64 `json:"max"`
 }
 
-// spreadOf is the spread of values; nil if there are none.
+// spreadOf returns the quantiles of values, or nil if there are none. It sorts values.
 func spreadOf(values []float64) *Spread {
 	if len(values) == 0 {
 		return nil
@@ -125,8 +127,8 @@ func spreadOf(values []float64) *Spread {
 	return &Spread{P50: rank(0.5), P99: rank(0.99), Max: values[len(values)-1]}
 }
 
-// newResult reads a recorder that takes no more. measured is how long its via was under load,
-// and ended when that was over.
+// newResult returns the result of a recorder that gets no more samples. measured is how long its
+// via was under load, and ended when that was over.
 func newResult(r *measure.Recorder, found measure.Integrity, measured, ended time.Duration) *Result {
 	t := r.Totals()
 	res := &Result{
@@ -140,8 +142,8 @@ func newResult(r *measure.Recorder, found measure.Integrity, measured, ended tim
 	return res
 }
 
-// addFailovers adds what the outages cost a via, and how soon it was answered again: by its own
-// answers, for another way may have found the new principal long before.
+// addFailovers adds to a via what the outages cost it. It uses the via's own answers only: another
+// via may have found the new principal long before.
 func addFailovers(res *Result, rec *measure.Recorder, list []measure.Outage) {
 	var resumes []float64
 	for i := range list {
@@ -159,25 +161,26 @@ func addFailovers(res *Result, rec *measure.Recorder, list []measure.Outage) {
 	res.ResumeMS = spreadOf(resumes)
 }
 
-// Tolerance is how much of what went wrong does not make the run a failure: by name of
-// the finding, the most there may be.
+// Tolerance says which findings do not make the run fail: the name of a finding, and up to which
+// number it is tolerated.
 type Tolerance map[string]int64
 
-// The findings that make a run a failure.
+// The names of the findings that make a run fail.
 const (
-	FindingFailed      = "failed"      // requests
-	FindingLost        = "lost"        // acknowledged writes
-	FindingGranted     = "granted"     // locks, twice
-	FindingResurrected = "resurrected" // sessions that came back after their removal
-	FindingGhost       = "ghost"       // writes that were refused, and took effect
-	FindingDamaged     = "damaged"     // items that nobody wrote
+	FindingFailed      = "failed"      // failed requests
+	FindingLost        = "lost"        // lost acknowledged writes
+	FindingGranted     = "granted"     // locks granted twice
+	FindingResurrected = "resurrected" // sessions found after their removal
+	FindingGhost       = "ghost"       // writes that were refused and took effect
+	FindingDamaged     = "damaged"     // items that the load did not write
 	FindingUnread      = "unread"      // sessions that could not be read back
-	FindingRefused     = "refused"     // failovers that could not be made
+	FindingRefused     = "refused"     // failovers that did not happen
 )
 
 var findings = []string{FindingFailed, FindingLost, FindingGranted, FindingResurrected, FindingGhost, FindingDamaged, FindingUnread, FindingRefused}
 
-// ParseTolerance reads --tolerate: names of findings, each with the most that is tolerated or without.
+// ParseTolerance parses --tolerate: names of findings separated by commas, each with the number
+// that is tolerated (failed=3), or without one if any number is.
 func ParseTolerance(s string) (Tolerance, error) {
 	t := Tolerance{}
 	for part := range strings.SplitSeq(s, ",") {
@@ -201,8 +204,8 @@ func ParseTolerance(s string) (Tolerance, error) {
 	return t, nil
 }
 
-// Evaluate says what makes the run a failure, but for what is tolerated: of the first via,
-// for the others are there to be compared with.
+// Evaluate adds the findings that make the run fail, and the limits. It looks at the first via
+// only; the others are there for comparison.
 func (r *Report) Evaluate(t Tolerance, limits Limits) {
 	i := r.Integrity
 	var refused int64
@@ -240,7 +243,7 @@ func (r *Report) Evaluate(t Tolerance, limits Limits) {
 	}
 }
 
-// problemList names the commonest problems.
+// problemList returns the three most frequent problems with their numbers.
 func problemList(problems map[string]int64) string {
 	names := problemsByCount(problems)
 	if len(names) == 0 {
@@ -256,7 +259,7 @@ func problemList(problems map[string]int64) string {
 	return " (" + strings.Join(names, ", ") + more + ")"
 }
 
-// problemsByCount are the names, commonest first.
+// problemsByCount returns the names of the problems, the most frequent first.
 func problemsByCount(problems map[string]int64) []string {
 	var names []string
 	for name := range problems {

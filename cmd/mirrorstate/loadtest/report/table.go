@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// WriteJSON writes the report for machines.
+// WriteJSON writes the report as JSON.
 func (r *Report) WriteJSON(out io.Writer) error {
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }
 
-// Write writes the report for people.
+// Write writes the report as text.
 func (r *Report) Write(out io.Writer) error {
 	fmt.Fprintf(out, "%s\n%s\n\n", r.headline(), r.Tested.Summary())
 	if err := r.writeVias(out); err != nil {
@@ -39,7 +39,7 @@ func (r *Report) Write(out io.Writer) error {
 	return err
 }
 
-// headline says what load it was.
+// headline describes the load.
 func (r *Report) headline() string {
 	rate := fmt.Sprintf("%g requests/s", r.Load.Rate)
 	if len(r.order) > 1 {
@@ -59,7 +59,8 @@ func (r *Report) headline() string {
 		r.Load.DurationS, rate, r.Load.Clients, r.Load.Sessions, mix, strings.Replace(r.Load.Size, "..", " to ", 1), r.Load.ThinkMS, r.Load.Seed)
 }
 
-// verdict is the last word. Where ways were compared it says what each of them suffered.
+// verdict returns the last sentence of the report. If vias were compared, it also says what failed
+// in the others.
 func (r *Report) verdict() string {
 	text := "nothing failed, nothing was lost, no lock was granted twice"
 	switch made := countWords(r.FailoverCount, r.FaultCount); {
@@ -96,11 +97,11 @@ func countWords(failovers, faults int) string {
 	return strings.Join(parts, " and ")
 }
 
-// wordColumns are the heads of columns that hold words; the others hold numbers.
+// wordColumns are the headings of the columns that contain words. The others contain numbers.
 var wordColumns = []string{"via", "failover"}
 
-// table writes rows of cells that are separated by tabs, the first one being the head.
-// Summary are flush left, numbers flush right.
+// table writes rows of cells separated by tabs. The first row is the heading. Words are aligned
+// left, numbers right.
 func table(out io.Writer, rows ...string) error {
 	cells := make([][]string, len(rows))
 	widths := make([]int, strings.Count(rows[0], "\t")+1)
@@ -131,7 +132,7 @@ func table(out io.Writer, rows ...string) error {
 	return nil
 }
 
-// writeVias writes the latencies.
+// writeVias writes requests, failures and latencies of each via.
 func (r *Report) writeVias(out io.Writer) error {
 	rows := []string{"via\trequests\tanswers/s\tfailed\tp50\tp90\tp99\tp99.9\tmax\tp99 outside failovers"}
 	for _, name := range r.order {
@@ -151,7 +152,7 @@ func (r *Report) writeVias(out io.Writer) error {
 	return nil
 }
 
-// outsideP99 is the p99 outside the failovers, for people.
+// outsideP99 formats the p99 outside the failovers.
 func (v *Result) outsideP99() string {
 	if v.OutsideMS == nil {
 		return "-"
@@ -189,7 +190,7 @@ func (r *Report) writeFailovers(out io.Writer) error {
 	return nil
 }
 
-// orNever is a time, or that it did not come.
+// orNever formats a time in milliseconds; nil is "never".
 func orNever(v *float64) string {
 	if v == nil {
 		return "never"
@@ -197,7 +198,7 @@ func orNever(v *float64) string {
 	return ShortMS(*v)
 }
 
-// writeIntegrity writes what the ledger says.
+// writeIntegrity writes the counts of the ledger.
 func (r *Report) writeIntegrity(out io.Writer) error {
 	rows := []string{"via\twrites acknowledged\tlost\tlocks granted twice\tremoved and back\tunknown outcomes\tread back"}
 	for _, name := range r.order {
@@ -212,7 +213,7 @@ func (r *Report) writeIntegrity(out io.Writer) error {
 	return table(out, rows...)
 }
 
-// costs says what the processes took.
+// costs lists the resources that each process used.
 func (r *Report) costs() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(r.Processes)) {
@@ -225,7 +226,7 @@ func (r *Report) costs() string {
 	return "processes: " + strings.Join(parts, "; ")
 }
 
-// ShortMS is a time in milliseconds, for people.
+// ShortMS formats a time in milliseconds.
 func ShortMS(v float64) string {
 	switch {
 	case v == 0:

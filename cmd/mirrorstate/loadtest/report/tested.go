@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// Tested is what was under load: without it a report is a number of nobody knows what.
+// Tested describes what was tested.
 type Tested struct {
-	Host      string       `json:"host"` // the generator's: name, system and processors
+	Host      string       `json:"host"` // host of the generator: name, operating system and processors
 	Targets   []string     `json:"targets,omitempty"`
 	Admin     string       `json:"admin,omitempty"`
-	Server    string       `json:"server,omitempty"` // its version; the generator's is the report's
-	Own       bool         `json:"own"`              // the server was the load test's own
-	OwnPair   bool         `json:"own_pair"`         // and so was its pair
+	Server    string       `json:"server,omitempty"` // its version; the generator's is in the report
+	Own       bool         `json:"own"`              // the load test started the server
+	OwnPair   bool         `json:"own_pair"`         // the load test started the pair
 	Database  string       `json:"database,omitempty"`
 	Topology  string       `json:"topology,omitempty"`
-	Witness   *bool        `json:"witness,omitempty"` // an embedded pair has one
+	Witness   *bool        `json:"witness,omitempty"` // whether an embedded pair has a witness
 	Schema    string       `json:"schema,omitempty"`
-	Safety    string       `json:"safety,omitempty"` // FULL or OFF, the principal's word
+	Safety    string       `json:"safety,omitempty"` // FULL or OFF, as the principal says
 	Partners  []string     `json:"partners,omitempty"`
 	Epoch     *BeforeAfter `json:"epoch,omitempty"`
 	Principal *FromTo      `json:"principal,omitempty"`
@@ -35,7 +35,7 @@ type FromTo struct {
 	After  string `json:"after"`
 }
 
-// Summary says it in one line.
+// Summary returns the description as one line of text.
 func (t Tested) Summary() string {
 	what := "an own server"
 	if len(t.Targets) > 0 {

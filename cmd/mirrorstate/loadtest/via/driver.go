@@ -15,14 +15,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// driverHandler is what a team would write today: HTTP in front of the procedures, over the
-// driver with its own failover partner, and whatever goes wrong is tried once more. It
-// does not know more than the driver tells it.
-func driverHandler(s *procedures) http.Handler {
+// driverHandler is the handler that a team would write without mirrorstate: HTTP in front of the
+// stored procedures, over go-mssqldb with its own failover partner. It retries a failed call once.
+// It knows no more of a failover than the driver tells it.
+func driverHandler(s *Procedures) http.Handler {
 	mux := http.NewServeMux()
 	route := func(pattern string, call func(ctx context.Context, ref session.Ref, r *http.Request, body []byte, h http.Header) ([]byte, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second) // as .NET's sqlCommandTimeout
+			ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second) // the default sqlCommandTimeout of ASP.NET
 			defer cancel()
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
@@ -31,13 +31,13 @@ func driverHandler(s *procedures) http.Handler {
 			ref := session.Ref{ID: session.ID(r.PathValue("id"))}
 			item, err := call(ctx, ref, r, body, w.Header())
 			if _, failed := errors.AsType[*measure.ProblemError](err); failed {
-				item, err = call(ctx, ref, r, body, w.Header()) // the one retry
+				item, err = call(ctx, ref, r, body, w.Header()) // the only retry
 			}
 			answer(w, item, err)
 		})
 	}
 	cookie := func(r *http.Request) session.Lock {
-		n, _ := strconv.Atoi(r.Header.Get("Lock-Cookie")) // 0 is nobody's
+		n, _ := strconv.Atoi(r.Header.Get("Lock-Cookie")) // 0 is no lock's cookie
 		return session.Lock{Cookie: int32(n)}
 	}
 	minutes := func(r *http.Request) int { n, _ := strconv.Atoi(r.Header.Get("Session-Timeout")); return n }
@@ -71,7 +71,7 @@ func driverHandler(s *procedures) http.Handler {
 	return mux
 }
 
-// answer answers as plainly as can be.
+// answer writes the answer to a call.
 func answer(w http.ResponseWriter, item []byte, err error) {
 	switch e, failed := errors.AsType[*measure.ProblemError](err); {
 	case errors.Is(err, session.ErrNotFound):
@@ -86,20 +86,21 @@ func answer(w http.ResponseWriter, item []byte, err error) {
 	}
 }
 
-// driverStore is the client of that handler.
-type driverStore struct {
+// Driver is a client of the handler that [ServeDriver] serves. Its methods may be called
+// concurrently.
+type Driver struct {
 	base string
 	http *http.Client
 }
 
-var _ session.Store = (*driverStore)(nil)
+var _ session.Store = (*Driver)(nil)
 
-func NewDriver(url string, clients int) *driverStore {
-	return &driverStore{url, &http.Client{Transport: newTransport(clients, nil)}}
+func NewDriver(url string, clients int) *Driver {
+	return &Driver{url, &http.Client{Transport: newTransport(clients, nil)}}
 }
 
 // do makes one request.
-func (d *driverStore) do(ctx context.Context, method string, ref session.Ref, rest string, lock session.Lock, w session.Write) ([]byte, http.Header, error) {
+func (d *Driver) do(ctx context.Context, method string, ref session.Ref, rest string, lock session.Lock, w session.Write) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, method, d.base+"/"+string(ref.ID)+rest, bytes.NewReader(w.Item))
 	if err != nil {
 		return nil, nil, err
@@ -134,7 +135,7 @@ func (d *driverStore) do(ctx context.Context, method string, ref session.Ref, re
 	return nil, nil, &measure.ProblemError{Name: name, Err: fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(body))}
 }
 
-// lostError is a request without an answer.
+// lostError returns the error of a request that was not answered.
 func lostError(ctx context.Context, err error) error {
 	name := "no-answer"
 	if ctx.Err() != nil {
@@ -144,7 +145,7 @@ func lostError(ctx context.Context, err error) error {
 }
 
 // Get implements session.Store.
-func (d *driverStore) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
+func (d *Driver) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
 	rest := ""
 	if opts.AllowLocked {
 		rest = "?locked=allow"
@@ -154,7 +155,7 @@ func (d *driverStore) Get(ctx context.Context, ref session.Ref, opts session.Get
 }
 
 // Acquire implements session.Store.
-func (d *driverStore) Acquire(ctx context.Context, ref session.Ref, _ session.Operation) (out session.Session, lock session.Lock, err error) {
+func (d *Driver) Acquire(ctx context.Context, ref session.Ref, _ session.Operation) (out session.Session, lock session.Lock, err error) {
 	item, h, err := d.do(ctx, http.MethodPost, ref, "/lock", session.Lock{}, session.Write{})
 	if err != nil {
 		return out, lock, err
@@ -164,42 +165,43 @@ func (d *driverStore) Acquire(ctx context.Context, ref session.Ref, _ session.Op
 }
 
 // Update implements session.Store.
-func (d *driverStore) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (out session.Session, err error) {
+func (d *Driver) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (out session.Session, err error) {
 	_, _, err = d.do(ctx, http.MethodPut, ref, "", lock, w)
 	return out, err
 }
 
-// Put implements session.Store; it makes sessions only.
-func (d *driverStore) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (out session.Session, err error) {
+// Put implements session.Store. It can only create sessions.
+func (d *Driver) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (out session.Session, err error) {
 	_, _, err = d.do(ctx, http.MethodPost, ref, "", session.Lock{}, w)
 	return out, err
 }
 
 // Release implements session.Store.
-func (d *driverStore) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+func (d *Driver) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	_, _, err := d.do(ctx, http.MethodDelete, ref, "/lock", lock, session.Write{})
 	return err
 }
 
-// GiveBack implements session.Store: nobody leaves here.
-func (d *driverStore) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+// GiveBack implements session.Store. It is the same as Release.
+func (d *Driver) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
 	return d.Release(ctx, ref, lock, session.Operation{})
 }
 
 // Remove implements session.Store.
-func (d *driverStore) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+func (d *Driver) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	_, _, err := d.do(ctx, http.MethodDelete, ref, "", lock, session.Write{})
 	return err
 }
 
 // Touch implements session.Store.
-func (d *driverStore) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (out session.Session, err error) {
+func (d *Driver) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (out session.Session, err error) {
 	_, _, err = d.do(ctx, http.MethodPost, ref, "/touch", session.Lock{}, session.Write{})
 	return out, err
 }
 
-// ServeDriver serves that handler on the pair of a driver's connection string until ctx ends, on a
-// port of its own, and calls announce with its URL when it listens.
+// ServeDriver serves the handler of via driver until ctx ends, on a free port of 127.0.0.1. dsn is
+// a connection string of go-mssqldb, and app the application's name. It calls announce with its URL
+// when it listens.
 func ServeDriver(ctx context.Context, dsn, app string, clients int, announce func(url string)) error {
 	s, err := ConnectProcedures(ctx, dsn, app, clients)
 	if err != nil {

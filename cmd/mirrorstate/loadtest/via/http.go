@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// newTransport keeps a connection for every client of a load.
+// newTransport returns a transport that keeps a connection for each client.
 func newTransport(clients int, how *tls.Config) *http.Transport {
 	return &http.Transport{
 		TLSClientConfig:     how,
@@ -24,19 +24,21 @@ func newTransport(clients int, how *tls.Config) *http.Transport {
 	}
 }
 
-// lockWait is how long a call queues for a session's lock: the rest of its time is for the
+// lockWait returns how long a call waits for a session's lock. The rest of its timeout is for the
 // server's hold window.
 func lockWait(timeout time.Duration) time.Duration { return timeout / 4 }
 
-// NewHTTP is our API as a store: one request a call, for the failures are to be seen.
+// NewHTTP returns a client of mirrorstate's API. It makes one request for each call and retries
+// nothing, so that every failure is counted. url is the API's; as has the key and the TLS
+// configuration.
 func NewHTTP(url string, as client.Config, clients int, timeout time.Duration) (*client.Client, error) {
 	return client.New(client.Config{
 		URL: url, Key: as.Key, HTTP: &http.Client{Transport: newTransport(clients, as.TLS)}, Wait: lockWait(timeout), Retries: -1,
 	})
 }
 
-// Fleet is several servers of one pair: each call goes to the next. Any number of
-// goroutines may use it.
+// Fleet is a store that distributes its calls over several servers of one pair in turn. Its methods
+// may be called concurrently.
 type Fleet struct {
 	Members []session.Store
 	turn    atomic.Uint64
@@ -71,7 +73,7 @@ func (f *Fleet) Release(ctx context.Context, ref session.Ref, lock session.Lock,
 	return f.next().Release(ctx, ref, lock, op)
 }
 
-// GiveBack implements session.Store: nobody leaves here.
+// GiveBack implements session.Store. It is the same as Release.
 func (f *Fleet) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
 	return f.Release(ctx, ref, lock, session.Operation{})
 }

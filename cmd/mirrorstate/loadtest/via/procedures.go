@@ -13,26 +13,27 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// procedures is the procedures of a stock ASPState, called as one would who has read ASP.NET's
-// own client, and nothing around them. Source: facts, aspstate-schema §3 and §6.
-type procedures struct {
+// Procedures is a store that calls the stored procedures of a stock ASPState as ASP.NET does,
+// without retries. Its methods may be called concurrently. Close it. Source: facts, aspstate-schema
+// §3 and §6.
+type Procedures struct {
 	db     *sql.DB
-	suffix string // of the application
+	suffix string // suffix of the application in session ids
 }
 
-var _ session.Store = (*procedures)(nil)
+var _ session.Store = (*Procedures)(nil)
 
-// MaxShort is the longest item of the short column, in bytes.
+// MaxShort is the largest item of the column for short items, in bytes.
 const MaxShort = 7000
 
-// openProcedures connects to one server, and to its failover partner where the driver is told
-// of one, and asks for the application's id as ASP.NET does.
-func openProcedures(ctx context.Context, dsn, app string, connections int) (*procedures, error) {
+// openProcedures connects to the server, or to its failover partner, and asks for the application's
+// id as ASP.NET does.
+func openProcedures(ctx context.Context, dsn, app string, connections int) (*Procedures, error) {
 	connector, err := mssql.NewConnector(dsn)
 	if err != nil {
-		return nil, errors.New("the driver does not take the connection string") // its text might hold the password
+		return nil, errors.New("the driver does not take the connection string") // the text of err might contain the password
 	}
-	s := &procedures{db: sql.OpenDB(connector)}
+	s := &Procedures{db: sql.OpenDB(connector)}
 	s.db.SetMaxOpenConns(connections)
 	s.db.SetMaxIdleConns(connections)
 	var id int32
@@ -46,8 +47,9 @@ func openProcedures(ctx context.Context, dsn, app string, connections int) (*pro
 // connectTime bounds the first connection.
 const connectTime = 20 * time.Second
 
-// ConnectProcedures is openStock with a limit to its patience.
-func ConnectProcedures(ctx context.Context, dsn, app string, connections int) (s *procedures, err error) {
+// ConnectProcedures connects with the connection string dsn of go-mssqldb, for the application app.
+// It takes 20 s at most, and opens up to this many connections.
+func ConnectProcedures(ctx context.Context, dsn, app string, connections int) (s *Procedures, err error) {
 	err = measure.WithTimeout(ctx, connectTime, func(ctx context.Context) (err error) {
 		s, err = openProcedures(ctx, dsn, app, connections)
 		return err
@@ -59,11 +61,12 @@ func ConnectProcedures(ctx context.Context, dsn, app string, connections int) (s
 }
 
 // Close closes the connections.
-func (s *procedures) Close() error { return s.db.Close() }
+func (s *Procedures) Close() error { return s.db.Close() }
 
-func (s *procedures) key(ref session.Ref) string { return string(ref.ID) + s.suffix }
+func (s *Procedures) key(ref session.Ref) string { return string(ref.ID) + s.suffix }
 
-// driverError names an error of the driver by SQL Server's number, where it has one: the first of its answer, as in .NET.
+// driverError gives an error of the driver a name: the number of SQL Server's first error, as in
+// .NET, or "connection" if there is none.
 func driverError(err error) error {
 	if err == nil {
 		return nil
@@ -77,8 +80,8 @@ func driverError(err error) error {
 	return &measure.ProblemError{Name: "connection", Err: err}
 }
 
-// read calls one of the two procedures that read.
-func (s *procedures) read(ctx context.Context, procedure string, ref session.Ref) (item []byte, cookie int32, err error) {
+// read calls one of the two procedures that read a session.
+func (s *Procedures) read(ctx context.Context, procedure string, ref session.Ref) (item []byte, cookie int32, err error) {
 	var (
 		short, long  []byte
 		locked       sql.NullBool
@@ -91,7 +94,7 @@ func (s *procedures) read(ctx context.Context, procedure string, ref session.Ref
 		return nil, 0, driverError(err)
 	}
 	defer rows.Close()
-	for rows.Next() { // the long item is a row, and comes first
+	for rows.Next() { // the long item is a row and comes before the output parameters
 		if err := rows.Scan(&long); err != nil {
 			return nil, 0, driverError(err)
 		}
@@ -111,7 +114,7 @@ func (s *procedures) read(ctx context.Context, procedure string, ref session.Ref
 }
 
 // Get implements session.Store.
-func (s *procedures) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
+func (s *Procedures) Get(ctx context.Context, ref session.Ref, opts session.GetOptions) (out session.Session, err error) {
 	if opts.AllowLocked {
 		return s.readRow(ctx, ref)
 	}
@@ -119,8 +122,8 @@ func (s *procedures) Get(ctx context.Context, ref session.Ref, opts session.GetO
 	return out, err
 }
 
-// readRow reads the row itself, which no procedure gives while it is locked.
-func (s *procedures) readRow(ctx context.Context, ref session.Ref) (out session.Session, err error) {
+// readRow reads the row itself. The procedures do not return a locked session's item.
+func (s *Procedures) readRow(ctx context.Context, ref session.Ref) (out session.Session, err error) {
 	var short, long []byte
 	row := s.db.QueryRowContext(ctx, "SELECT SessionItemShort, SessionItemLong FROM dbo.ASPStateTempSessions WHERE SessionId = @id", sql.Named("id", s.key(ref)))
 	err = row.Scan(&short, &long)
@@ -134,21 +137,20 @@ func (s *procedures) readRow(ctx context.Context, ref session.Ref) (out session.
 }
 
 // Acquire implements session.Store.
-func (s *procedures) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
+func (s *Procedures) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (out session.Session, lock session.Lock, err error) {
 	lock.Operation = op.ID
 	out.Item, lock.Cookie, err = s.read(ctx, "dbo.TempGetStateItemExclusive3", ref)
 	return out, lock, err
 }
 
-// exec calls a procedure that writes. That it may have touched no row is not looked at, as
-// ASP.NET does not.
-func (s *procedures) exec(ctx context.Context, procedure string, ref session.Ref, args ...any) error {
+// exec calls a procedure that writes. As in ASP.NET, a call that changes no row is no error.
+func (s *Procedures) exec(ctx context.Context, procedure string, ref session.Ref, args ...any) error {
 	_, err := s.db.ExecContext(ctx, procedure, append([]any{sql.Named("id", s.key(ref))}, args...)...)
 	return driverError(err)
 }
 
 // Update implements session.Store.
-func (s *procedures) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (session.Session, error) {
+func (s *Procedures) Update(ctx context.Context, ref session.Ref, lock session.Lock, w session.Write, _ bool, _ session.Operation) (session.Session, error) {
 	procedure, item := "dbo.TempUpdateStateItemShortNullLong", "itemShort"
 	if len(w.Item) > MaxShort {
 		procedure, item = "dbo.TempUpdateStateItemLongNullShort", "itemLong"
@@ -157,8 +159,8 @@ func (s *procedures) Update(ctx context.Context, ref session.Ref, lock session.L
 		sql.Named(item, w.Item), sql.Named("timeout", int32(w.Timeout)), sql.Named("lockCookie", lock.Cookie))
 }
 
-// Put implements session.Store; it makes sessions only.
-func (s *procedures) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (session.Session, error) {
+// Put implements session.Store. It can only create sessions.
+func (s *Procedures) Put(ctx context.Context, ref session.Ref, w session.Write, _ session.Condition, _ session.Operation) (session.Session, error) {
 	procedure, item := "dbo.TempInsertStateItemShort", "itemShort"
 	if len(w.Item) > MaxShort {
 		procedure, item = "dbo.TempInsertStateItemLong", "itemLong"
@@ -167,23 +169,23 @@ func (s *procedures) Put(ctx context.Context, ref session.Ref, w session.Write, 
 }
 
 // Release implements session.Store.
-func (s *procedures) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+func (s *Procedures) Release(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	return s.exec(ctx, "dbo.TempReleaseStateItemExclusive", ref, sql.Named("lockCookie", lock.Cookie))
 }
 
-// GiveBack implements session.Store: nobody leaves here.
-func (s *procedures) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
+// GiveBack implements session.Store. It is the same as Release.
+func (s *Procedures) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
 	return s.Release(ctx, ref, lock, session.Operation{})
 }
 
 // Remove implements session.Store.
-func (s *procedures) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
+func (s *Procedures) Remove(ctx context.Context, ref session.Ref, lock session.Lock, _ session.Operation) error {
 	return s.exec(ctx, "dbo.TempRemoveStateItem", ref, sql.Named("lockCookie", lock.Cookie))
 }
 
-// Touch implements session.Store. It is the one that looks whether there was a row: it tells
-// nothing else.
-func (s *procedures) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, error) {
+// Touch implements session.Store. Unlike the others it checks whether a row was changed, because it
+// has no other answer.
+func (s *Procedures) Touch(ctx context.Context, ref session.Ref, _ session.Operation) (session.Session, error) {
 	res, err := s.db.ExecContext(ctx, "dbo.TempResetTimeout", sql.Named("id", s.key(ref)))
 	if err != nil {
 		return session.Session{}, driverError(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// workload is the preset, or the mix, with what else was said.
+// workload returns the workload of the flags.
 func (f *Flags) workload() (load.Workload, error) {
 	w, err := parseMix(f.Mix)
 	if err != nil {
@@ -30,7 +30,8 @@ func (f *Flags) workload() (load.Workload, error) {
 	return w, nil
 }
 
-// parseMix reads a preset's name, or weights. The rest of a workload made of weights is web's.
+// parseMix parses the name of a workload, or weights. With weights the rest of the workload is that
+// of web.
 func parseMix(s string) (load.Workload, error) {
 	for _, p := range load.Presets {
 		if s == p.Preset || s == "" {
@@ -60,7 +61,7 @@ func parseMix(s string) (load.Workload, error) {
 	return w, nil
 }
 
-// parseSize reads MIN..MAX, or one size.
+// parseSize parses MIN..MAX, or one size.
 func parseSize(s string) (load.Range, error) {
 	low, high, two := strings.Cut(s, "..")
 	if !two {

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// tested is what is known without asking.
+// tested returns the description of what is tested, without what the pair must be asked for.
 func tested(o *Options) report.Tested {
 	host, err := os.Hostname()
 	if err != nil {
@@ -23,7 +23,8 @@ func tested(o *Options) report.Tested {
 	}
 }
 
-// observer is who tells of the pair: the proxy on it, which knows its schema and epoch, or whoever else.
+// observer returns the operators' listener that knows most of the pair: the proxy's, which knows
+// schema and epoch, or else the servers'. It returns nil if there is none.
 func (s *system) observer() *measure.Operator {
 	if s.proxy != nil {
 		return &s.proxy.Operator
@@ -31,7 +32,8 @@ func (s *system) observer() *measure.Operator {
 	return s.operator
 }
 
-// askBefore asks what pair it is. What can't be known is left out: the load does not depend on it.
+// askBefore asks for the state of the pair before the load. If there is no answer, the description
+// stays incomplete; the load does not depend on it.
 func askBefore(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if from == nil {
 		return
@@ -54,7 +56,7 @@ func askBefore(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	t.Epoch, t.Principal = &report.BeforeAfter{Before: s.Epoch}, &report.FromTo{Before: s.Principal}
 }
 
-// askAfter asks again.
+// askAfter asks again after the load.
 func askAfter(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if t.Epoch == nil {
 		return
