@@ -124,7 +124,7 @@ func (c *child) handshake(spec Spec) error {
 		_, err = c.stdin.Write(append(line, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("tell %s what to do: %w", spec.Role, err)
+		return fmt.Errorf("send the task to %s: %w", spec.Role, err)
 	}
 	if line, err = c.out.ReadBytes('\n'); err == nil {
 		err = json.Unmarshal(line, &c.Ready)
@@ -190,7 +190,7 @@ func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) err
 	from := bufio.NewReader(in)
 	var spec Spec
 	if line, err := from.ReadBytes('\n'); err != nil || json.Unmarshal(line, &spec) != nil {
-		return usage("this command is for the load test's own use; see mirrorstate loadtest --help")
+		return usage("this command is for the load test's own use; use mirrorstate loadtest")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -207,7 +207,7 @@ func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) err
 		serve = serveDriverRole
 	}
 	if serve == nil {
-		return usage("%q is no role of a load test's process", spec.Role)
+		return usage("unknown role %q of a load test's process", spec.Role)
 	}
 	served := make(chan error, 1)
 	go func() { served <- serveChild(ctx, spec, serve, out) }()

@@ -11,6 +11,6 @@
 //   - package report shows the result.
 //
 // A load test costs memory for each request of the last minute and around each failover. It costs
-// processor time, which the report shows. It does not repair a target: a fault is lifted 6 s after
-// it was made, or at once when the test is interrupted.
+// processor time, which the report shows. Without the operators' listener of a target it makes no
+// failovers there, and recognises none.
 package loadtest

@@ -46,12 +46,13 @@ func checkKinds(ctx context.Context, o *measure.Operator, list []Planned) error 
 	can := possibleKinds(s)
 	for _, p := range list {
 		if !slices.Contains(can, p.Kind) {
-			return usage("--failover %s: this pair (%s) can't; it can do %s", p.Kind, describe(s), orNothing(can))
+			return usage("--failover %s is not supported by this pair (%s); it supports %s", p.Kind, describe(s), orNothing(can))
 		}
 	}
 	return nil
 }
 
+// describe returns the pair's topology as text.
 func describe(s measure.PairState) string {
 	switch {
 	case s.Embedded != nil && s.Embedded.Witness:
@@ -88,7 +89,7 @@ func (c *planRunner) run(ctx context.Context, plan []Planned) (attempts []measur
 			c.say("%s was refused: %s", p.Kind, m.Refused)
 			continue
 		}
-		c.say("%s: asked for, partner %s", p.Kind, m.Partner)
+		c.say("%s requested, partner %s", p.Kind, m.Partner)
 		if measure.Recovery(p.Kind) < measure.FaultTime {
 			continue
 		}
@@ -107,7 +108,7 @@ func (c *planRunner) trigger(ctx context.Context, p Planned) measure.Attempt {
 	m := measure.Attempt{Kind: p.Kind, At: c.clock.Now()}
 	s, err := c.State(ctx)
 	if err == nil && s.Principal == "" {
-		err = fmt.Errorf("nobody is principal")
+		err = fmt.Errorf("there is no principal")
 	}
 	if m.Partner = s.Principal; err == nil {
 		err = c.request(ctx, &m)
@@ -169,7 +170,7 @@ func (c *planRunner) lift(ctx context.Context, m measure.Attempt) error {
 		}
 		s, err := c.State(ctx)
 		if err == nil && !s.Synchronized() {
-			err = fmt.Errorf("the mirror has not caught up")
+			err = fmt.Errorf("the mirror is not synchronized")
 		}
 		return err
 	})

@@ -132,20 +132,20 @@ func (o *Options) checkNumbers() error {
 		text string
 	}{
 		{math.IsNaN(o.Rate) || o.Rate < 0 || o.Rate > maxRate,
-			fmt.Sprintf("--rate %v: give requests a second, up to %d; 0 is as many as possible", o.Rate, maxRate)},
-		{o.Duration < time.Second || o.Duration > maxDuration, fmt.Sprintf("--duration %v: give 1s to 24h", o.Duration)},
-		{o.Warmup < 0 || o.Warmup > maxWarmup, fmt.Sprintf("--warmup %v: give 0s to 10m", o.Warmup)},
-		{o.Clients < 1 || o.Clients > maxClients, fmt.Sprintf("--clients %d: give 1 to %d", o.Clients, maxClients)},
-		{o.Timeout < time.Second || o.Timeout > time.Hour, fmt.Sprintf("--timeout %v: give 1s to 1h; 40s lets a failover of 30s pass", o.Timeout)},
-		{o.Sessions < 1 || o.Sessions > maxSessions, fmt.Sprintf("--sessions %d: give 1 to %d", o.Sessions, maxSessions)},
-		{o.Think < 0 || o.Think > maxThink, fmt.Sprintf("--think %v: give 0s to %v, for locks that are older are abandoned", o.Think, maxThink)},
+			fmt.Sprintf("--rate %v must be 0 to %d requests a second; 0 means as many as possible", o.Rate, maxRate)},
+		{o.Duration < time.Second || o.Duration > maxDuration, fmt.Sprintf("--duration %v must be 1s to 24h", o.Duration)},
+		{o.Warmup < 0 || o.Warmup > maxWarmup, fmt.Sprintf("--warmup %v must be 0s to 10m", o.Warmup)},
+		{o.Clients < 1 || o.Clients > maxClients, fmt.Sprintf("--clients %d must be 1 to %d", o.Clients, maxClients)},
+		{o.Timeout < time.Second || o.Timeout > time.Hour, fmt.Sprintf("--timeout %v must be 1s to 1h; with 40s a client outlasts a failover of 30s", o.Timeout)},
+		{o.Sessions < 1 || o.Sessions > maxSessions, fmt.Sprintf("--sessions %d must be 1 to %d", o.Sessions, maxSessions)},
+		{o.Think < 0 || o.Think > maxThink, fmt.Sprintf("--think %v must be 0s to %v: a lock that is held longer is abandoned", o.Think, maxThink)},
 	} {
 		if c.bad {
 			return usage("%s", c.text)
 		}
 	}
 	if o.Rate > 0 && o.Rate*o.Duration.Seconds() < 1 {
-		return usage("--rate %v: no request would start within %v; give a higher rate, or a longer --duration", o.Rate, o.Duration)
+		return usage("--rate %v starts no request within %v; set a higher rate or a longer --duration", o.Rate, o.Duration)
 	}
 	return nil
 }
@@ -172,19 +172,19 @@ func parseVias(s string) ([]string, error) {
 func (o *Options) checkTargets() error {
 	for _, target := range o.Targets {
 		if !isURL(target) {
-			return usage("--target %q: give the URL of a session API, such as http://127.0.0.1:8080", target)
+			return usage("--target %q must be the URL of a session API, such as http://127.0.0.1:8080", target)
 		}
 	}
 	onlyHTTP := slices.Equal(o.Vias, []string{measure.ViaHTTP})
 	switch {
 	case o.Admin != "" && !isURL(o.Admin):
-		return usage("--admin %q: give the URL of an operators' listener, such as http://127.0.0.1:8081", o.Admin)
+		return usage("--admin %q must be the URL of an operators' listener, such as http://127.0.0.1:8081", o.Admin)
 	case o.Admin != "" && len(o.Targets) == 0:
-		return usage("--admin is the operators' listener of a --target; without one the load test brings up its own")
+		return usage("--admin applies to a --target only; without a target the load test starts a server of its own")
 	case o.ConnectionString != "" && len(o.Targets) > 0:
 		return usage("--target and --connection-string exclude each other: a target has its own pair")
 	case len(o.Targets) > 0 && !onlyHTTP:
-		return usage("--via compares ways to one pair, whose connection string it needs: replace --target by --connection-string, or leave both out")
+		return usage("--via needs the pair's connection string: use --connection-string instead of --target, or neither")
 	}
 	if o.ConnectionString == "" {
 		return nil
@@ -204,7 +204,7 @@ func isURL(s string) bool {
 func checkLimits(l report.Limits) error {
 	for flag, limit := range map[string]time.Duration{"--max-stall": l.MaxStall, "--max-p99": l.MaxP99} {
 		if limit < 0 {
-			return usage("%s %v: give a time such as 1s, or 0 for no limit", flag, limit)
+			return usage("%s %v must not be negative; 0 means no limit", flag, limit)
 		}
 	}
 	return nil

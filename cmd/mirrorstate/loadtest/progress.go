@@ -68,7 +68,7 @@ func (p *progress) update(vias []*viaLoad, w *measure.Watcher) {
 	if w != nil {
 		principal, holding := w.Now()
 		if principal == "" {
-			principal = "nobody"
+			principal = "none"
 		}
 		parts = append(parts, fmt.Sprintf("principal %s, %d held", principal, holding))
 	}

@@ -41,7 +41,7 @@ func Run(ctx context.Context, o Options, env Environment) (found *report.Report,
 	for _, w := range s.watchers {
 		watchers.Go(func() { w.Run(watching) })
 	}
-	progress.print("making %d sessions", o.Sessions*len(s.vias))
+	progress.print("creating %d sessions", o.Sessions*len(s.vias))
 	for _, v := range s.vias {
 		if err := v.Prepare(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.name, err)
@@ -205,7 +205,7 @@ func (r *run) report(ctx context.Context, version string) *report.Report {
 	r.shareCosts()
 	ctx = context.WithoutCancel(ctx)
 	askAfter(ctx, &r.tested, r.observer())
-	r.progress.print("reading every session back")
+	r.progress.print("reading all sessions back")
 	rep := report.NewReport(r.Duration)
 	rep.Version, rep.Tested, rep.Began, rep.Interrupted = version, r.tested, r.clock.Zero.UTC(), interrupted
 	rep.Load, rep.Processes = r.offered(), r.costs
@@ -237,7 +237,7 @@ func (r *run) measured(name string) time.Duration {
 func (r *run) note(rep *report.Report) {
 	add := func(format string, args ...any) { rep.Notes = append(rep.Notes, fmt.Sprintf(format, args...)) }
 	if rep.Interrupted {
-		add("interrupted after %.1f s: this is what was measured until then", rep.Seconds)
+		add("interrupted after %.1f s; the report covers the time until then", rep.Seconds)
 	}
 	for _, m := range r.attempts {
 		if m.NotLifted != "" {
@@ -246,15 +246,15 @@ func (r *run) note(rep *report.Report) {
 	}
 	rep.Each(func(name string, res *report.Result) {
 		if n := res.FailedByProblem[load.NotStarted]; n > 0 {
-			add("%s: for %d visits no client was free until %v after the end: the server is slower than --rate %g, or --clients %d were too few",
+			add("%s: %d visits were not made within %v after the end, because no client was free: the server is slower than --rate %g, or --clients %d is too low",
 				name, n, load.CatchUp, r.Rate, r.Clients)
 		}
 	})
 	if rep.StartedLateMS != nil && rep.StartedLateMS.P90 > lateGenerator {
-		add("the generator itself started requests late (one in ten by %s or more): this machine is busy, and part of the latencies is its own", report.ShortMS(rep.StartedLateMS.P90))
+		add("the generator sent one request in ten late, by %s or more: this machine is overloaded, and part of the latencies is its own", report.ShortMS(rep.StartedLateMS.P90))
 	}
 	if r.operator == nil {
-		add("without --admin no failover is recognised")
+		add("without --admin the load test recognises no failovers")
 	}
 }
 

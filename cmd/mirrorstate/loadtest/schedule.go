@@ -36,7 +36,7 @@ func (o *Options) plan(s string) (list []Planned, err error) {
 		return nil, err
 	}
 	if len(list) > 0 && len(o.Targets) > 0 && o.Admin == "" {
-		return nil, usage("--failover needs --admin URL, the operators' listener that is asked for it; without, do the failovers yourself while the load runs")
+		return nil, usage("--failover needs --admin, the URL of the target's operators' listener; without it, make the failovers yourself while the load runs")
 	}
 	return list, o.checkPlan(list)
 }
@@ -46,11 +46,11 @@ func parseFailovers(s string) ([]Planned, error) {
 	for part := range strings.SplitSeq(s, ",") {
 		kind, at, _ := strings.Cut(strings.TrimSpace(part), "@")
 		if !slices.Contains(measure.Kinds, kind) {
-			return nil, usage("--failover %q is not one of %s; write such as manual@15s,crash@30s, or none", kind, strings.Join(measure.Kinds, ", "))
+			return nil, usage("--failover %q is not one of %s; use for example manual@15s,crash@30s, or none", kind, strings.Join(measure.Kinds, ", "))
 		}
 		when, err := time.ParseDuration(at)
 		if err != nil || when < 0 {
-			return nil, usage("--failover %s@%s: give when, from the begin of measuring, such as %s@15s", kind, at, kind)
+			return nil, usage("--failover %s@%s: the time must be a duration from the start of measuring, such as %s@15s", kind, at, kind)
 		}
 		list = append(list, Planned{kind, when})
 	}
@@ -62,14 +62,14 @@ func parseFailovers(s string) ([]Planned, error) {
 func (o *Options) checkPlan(list []Planned) error {
 	for i, p := range list {
 		if p.At >= o.Duration {
-			return usage("--failover %s@%v: the run is over by then; give an earlier time, or more than --duration %v", p.Kind, p.At, o.Duration)
+			return usage("--failover %s@%v is not before the end of the run; set an earlier time, or a longer --duration than %v", p.Kind, p.At, o.Duration)
 		}
 		if i == 0 {
 			continue
 		}
 		before := list[i-1]
 		if gap := measure.Recovery(before.Kind); p.At-before.At < gap {
-			return usage("--failover %s@%v comes too soon after %s@%v, which needs %v to be over: give it at %v or later",
+			return usage("--failover %s@%v is too soon after %s@%v, which takes %v: set %v or later",
 				p.Kind, p.At, before.Kind, before.At, gap, before.At+gap)
 		}
 	}

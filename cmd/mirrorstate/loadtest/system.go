@@ -116,7 +116,7 @@ func (s *system) watchTarget(ctx context.Context, admin string, as client.Config
 	w := measure.NewWatcher(c, true)
 	state, err := w.State(ctx)
 	if err != nil {
-		return fmt.Errorf("--admin %s is not the operators' listener of a mirrorstate that runs: %v", admin, err)
+		return fmt.Errorf("--admin %s is not the operators' listener of a running mirrorstate: %v", admin, err)
 	}
 	s.watchers, s.proxy, s.operator, s.servers = []*measure.Watcher{w}, w, &w.Operator, state.Embedded != nil
 	return nil

@@ -28,15 +28,15 @@ func checkTarget(ctx context.Context, c *client.Client, target string) error {
 	case ok && (e.Name == "session-not-found" || e.Name == "no-principal" || e.Name == "overloaded"):
 		return nil
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("--target %s: nobody listens there; start mirrorstate serve, or name another address", target)
+		return fmt.Errorf("--target %s: connection refused; start mirrorstate serve there, or use another address", target)
 	case ok && (e.Name == "unauthorized" || e.Name == "forbidden"):
-		return usage("--target %s does not let this in: %s; make a key with mirrorstate key new load --app '*' --operator --config FILE --out load.key, and name its file with --key-file", target, e.Detail)
+		return usage("--target %s refused the request: %s; make a key with mirrorstate key new load --app '*' --operator --config FILE --out load.key, and set --key-file", target, e.Detail)
 	case ok && e.Name == "unknown-application":
-		return usage("--target %s knows no application %s: add loadtest: {name: %[2]s} below its apps and send it SIGHUP, or set apps_open: true", target, app.Name)
+		return usage("--target %s: unknown application %s; add loadtest: {name: %[2]s} to apps in its configuration and send it SIGHUP, or set apps_open: true", target, app.Name)
 	case ok && e.Status == 0:
-		return fmt.Errorf("--target %s does not answer: %v", target, err)
+		return fmt.Errorf("--target %s did not answer: %v", target, err)
 	}
-	return usage("--target %s is no mirrorstate: asked for a session that is not there it answers %s; give the URL of a session API", target, describeAnswer(err))
+	return usage("--target %s is not a mirrorstate: it answers %s to a request for a session that does not exist; set the URL of a session API", target, describeAnswer(err))
 }
 
 // appName returns the name of the application whose sessions a via uses.

@@ -175,7 +175,7 @@ func TestRun_KindsOfFailovers(t *testing.T) {
 	f := hotLoad(api)
 	f.Admin, f.Failovers = admin, "crash@300ms"
 	_, err := run1(t, f)
-	if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), "this pair (mirroring) can't; it can do manual") {
+	if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), "is not supported by this pair (mirroring); it supports manual") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -198,21 +198,21 @@ func TestRun_WrongTargets(t *testing.T) {
 		name, url, want string
 		misuse          bool
 	}{
-		{"another server", served(t, http.NotFoundHandler()), "is no mirrorstate: asked for a session that is not there it answers 404 Not Found", true},
+		{"another server", served(t, http.NotFoundHandler()), "is not a mirrorstate: it answers 404 Not Found to a request for a session that does not exist", true},
 		{"a server that wants a key", served(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unauthorized","status":401,"detail":"give a key","outcome":"not-applied"}`))
-		})), "does not let this in: give a key; make a key with mirrorstate key new", true},
+		})), "refused the request: give a key; make a key with mirrorstate key new", true},
 		{"a server with other applications", served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			if r.URL.EscapedPath() == "/v1/apps/%2Floadtest%2Fhttp/sessions/"+path.Base(r.URL.Path) {
 				w.WriteHeader(http.StatusNotFound)
 				_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unknown-application","status":404,"outcome":"not-applied"}`))
 			}
-		})), "knows no application /loadtest/http: add loadtest: {name: /loadtest/http} below its apps", true},
-		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "answers 200 OK", true},
-		{"nobody", silent.URL, "nobody listens there", false},
+		})), "unknown application /loadtest/http; add loadtest: {name: /loadtest/http} to apps in its configuration", true},
+		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "it answers 200 OK", true},
+		{"nobody", silent.URL, "connection refused; start mirrorstate serve there", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := run1(t, hotLoad(tt.url))

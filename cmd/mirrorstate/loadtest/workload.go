@@ -46,9 +46,9 @@ func parseMix(s string) (load.Workload, error) {
 		weight, err := strconv.Atoi(value)
 		switch {
 		case !slices.Contains(load.VisitNames, name):
-			return w, usage("--mix %q: give web, read-mostly or cart, or weights of %s, such as lock=60,read=35,touch=5", name, strings.Join(load.VisitNames, ", "))
+			return w, usage("--mix %q must be web, read-mostly or cart, or weights of %s, such as lock=60,read=35,touch=5", name, strings.Join(load.VisitNames, ", "))
 		case err != nil || weight < 0 || weight > 1_000_000:
-			return w, usage("--mix %s=%s: give a weight, such as %s=60", name, value, name)
+			return w, usage("--mix %s=%s: the weight must be a number from 0 to 1000000, such as %s=60", name, value, name)
 		case slices.ContainsFunc(w.Mix, func(s load.Share) bool { return s.Visit == name }):
 			return w, usage("--mix names %s twice", name)
 		case weight > 0:
@@ -56,7 +56,7 @@ func parseMix(s string) (load.Workload, error) {
 		}
 	}
 	if len(w.Mix) == 0 {
-		return w, usage("--mix %s: nothing would be done; give one of them a weight above 0", s)
+		return w, usage("--mix %s: at least one weight must be above 0", s)
 	}
 	return w, nil
 }
@@ -74,12 +74,12 @@ func parseSize(s string) (load.Range, error) {
 	}{{low, &r.Min}, {high, &r.Max}} {
 		n, err := config.ParseSize(bound.text)
 		if err != nil || n < measure.MinItem || n > maxItem {
-			return r, usage("--size %q: give bytes from %d to %d, such as 512..8192", s, measure.MinItem, maxItem)
+			return r, usage("--size %q must be %d to %d bytes, such as 512..8192", s, measure.MinItem, maxItem)
 		}
 		*bound.to = int(n)
 	}
 	if r.Min > r.Max {
-		return r, usage("--size %q: the smaller one comes first", s)
+		return r, usage("--size %q: the smaller size must come first", s)
 	}
 	return r, nil
 }

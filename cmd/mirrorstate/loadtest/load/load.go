@@ -92,7 +92,7 @@ func (l *Load) Prepare(ctx context.Context) error {
 		return measure.WithTimeout(ctx, setupTime, func(ctx context.Context) error { return w.put(ctx, i) })
 	})
 	if err != nil {
-		return fmt.Errorf("make the sessions: %w", err)
+		return fmt.Errorf("create the sessions: %w", err)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (r *Report) tiles() []tile {
 		list = append(list, tile{"p99 outside failovers", ShortMS(r.OutsideMS.P99), false})
 	}
 	if r.ResumeMS != nil {
-		list = append(list, tile{"resumed after, at most", ShortMS(r.ResumeMS.Max), false})
+		list = append(list, tile{"longest resume", ShortMS(r.ResumeMS.Max), false})
 	}
 	return list
 }
@@ -263,7 +263,7 @@ func unbroken(line []measure.Interval) (runs [][]measure.Interval) {
 
 // throughputChart draws the answers and the failures per second.
 func (r *Report) throughputChart(line []measure.Interval, failovers []measure.Failover) template.HTML {
-	c := newChart(r.length(), throughputHeight, 0, "answers and failures a second")
+	c := newChart(r.length(), throughputHeight, 0, "answers and failures per second")
 	c.began = r.Began
 	perSecond := 1 / r.step.Seconds()
 	_, most := r.extremes(func(i measure.Interval) (float64, bool) { return float64(i.Answered+i.Failed) * perSecond, true })
@@ -285,7 +285,7 @@ func (r *Report) throughputChart(line []measure.Interval, failovers []measure.Fa
 
 // waitingChart draws the requests that were due and had not ended, and those that the server held.
 func (r *Report) waitingChart(line []measure.Interval, held []int, failovers []measure.Failover) template.HTML {
-	c := newChart(r.length(), throughputHeight, 0, "requests that wait")
+	c := newChart(r.length(), throughputHeight, 0, "waiting requests")
 	c.began = r.Began
 	_, most := r.extremes(func(i measure.Interval) (float64, bool) { return float64(i.Waiting), true })
 	c.linear(most, axisNumber)
@@ -323,7 +323,7 @@ func (r *Report) tooltips(c *chart, line []measure.Interval) {
 		return
 	}
 	for _, i := range gather(line, n) {
-		c.tooltip(i.At, i.At+time.Duration(n)*width, fmt.Sprintf("%s: %d answered, %d failed; p50 %s, p99 %s, worst %s; %d waiting",
+		c.tooltip(i.At, i.At+time.Duration(n)*width, fmt.Sprintf("%s: %d answered, %d failed; p50 %s, p99 %s, max %s; %d waiting",
 			timeLabel(i.At), i.Answered, i.Failed, ShortMS(i.P50), ShortMS(i.P99), ShortMS(i.Max), i.Waiting))
 	}
 }

@@ -59,7 +59,7 @@ func (l Limits) checkStall(r *Result) Checked {
 		return newChecked("--max-stall", l.MaxStall, nil, "there was no failover")
 	}
 	return newChecked("--max-stall", l.MaxStall, &longest.LongestStallMS,
-		fmt.Sprintf("the longest wait was %s, in the %s at %.1f s", ShortMS(longest.LongestStallMS), kindWords(longest.Kind), longest.AtS))
+		fmt.Sprintf("the longest stall was %s, in the %s at %.1f s", ShortMS(longest.LongestStallMS), kindWords(longest.Kind), longest.AtS))
 }
 
 // limit returns the limit as on the command line.

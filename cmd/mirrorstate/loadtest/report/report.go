@@ -189,7 +189,7 @@ func ParseTolerance(s string) (Tolerance, error) {
 			break
 		}
 		if !slices.Contains(findings, name) {
-			return nil, fmt.Errorf("--tolerate %q is not one of %s; failed=3 tolerates three", name, strings.Join(findings, ", "))
+			return nil, fmt.Errorf("--tolerate %q is not one of %s; use for example failed=3", name, strings.Join(findings, ", "))
 		}
 		t[name] = math.MaxInt64
 		if !limited {
@@ -197,7 +197,7 @@ func ParseTolerance(s string) (Tolerance, error) {
 		}
 		n, err := strconv.ParseInt(most, 10, 64)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("--tolerate %s=%s: give how many are tolerated, such as %s=3", name, most, name)
+			return nil, fmt.Errorf("--tolerate %s=%s: the number must be 0 or more, such as %s=3", name, most, name)
 		}
 		t[name] = n
 	}

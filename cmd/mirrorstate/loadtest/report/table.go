@@ -43,11 +43,11 @@ func (r *Report) Write(out io.Writer) error {
 func (r *Report) headline() string {
 	rate := fmt.Sprintf("%g requests/s", r.Load.Rate)
 	if len(r.order) > 1 {
-		rate += " each way"
+		rate += " for each via"
 	}
 	switch {
 	case r.Load.Rate == 0 && len(r.order) > 1:
-		rate = "full speed, each way in its turn"
+		rate = "full speed, one via at a time"
 	case r.Load.Rate == 0:
 		rate = "full speed"
 	}
@@ -55,7 +55,7 @@ func (r *Report) headline() string {
 	if r.Load.Preset != "" {
 		mix = r.Load.Preset + " (" + mix + ")"
 	}
-	return fmt.Sprintf("%.0f s at %s, %d clients on %d sessions, mix %s, items of %s bytes, %g ms between lock and store, seed %d",
+	return fmt.Sprintf("%.0f s at %s, %d clients on %d sessions, mix %s, items of %s bytes, think time %g ms, seed %d",
 		r.Load.DurationS, rate, r.Load.Clients, r.Load.Sessions, mix, strings.Replace(r.Load.Size, "..", " to ", 1), r.Load.ThinkMS, r.Load.Seed)
 }
 
@@ -165,7 +165,7 @@ func (r *Report) writeFailovers(out io.Writer) error {
 	if len(r.Failovers) == 0 {
 		return nil
 	}
-	rows := []string{"failover\tat\tnobody served\tvia\tlongest stall\tresumed after\tfailed"}
+	rows := []string{"failover\tat\tno principal\tvia\tlongest stall\tresumed after\tfailed"}
 	for i, f := range r.Failovers {
 		if f.Refused != "" {
 			rows = append(rows, fmt.Sprintf("%s\t%.1f s\trefused\t\t\t\t", f.Kind, f.AtS))
@@ -200,7 +200,7 @@ func orNever(v *float64) string {
 
 // writeIntegrity writes the counts of the ledger.
 func (r *Report) writeIntegrity(out io.Writer) error {
-	rows := []string{"via\twrites acknowledged\tlost\tlocks granted twice\tremoved and back\tunknown outcomes\tread back"}
+	rows := []string{"via\twrites acknowledged\tlost\tlocks granted twice\tresurrected\tunknown outcomes\tread back"}
 	for _, name := range r.order {
 		i := r.results[name].Integrity
 		back := fmt.Sprint(i.ReadBack)

@@ -37,7 +37,7 @@ type FromTo struct {
 
 // Summary returns the description as one line of text.
 func (t Tested) Summary() string {
-	what := "an own server"
+	what := "its own server"
 	if len(t.Targets) > 0 {
 		what = strings.Join(t.Targets, ", ")
 	}
@@ -49,7 +49,7 @@ func (t Tested) Summary() string {
 	}
 	pair := t.Topology
 	if t.OwnPair {
-		pair = "an own embedded pair"
+		pair = "its own embedded pair"
 	}
 	switch {
 	case t.Witness != nil && *t.Witness:

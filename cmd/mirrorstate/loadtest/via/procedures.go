@@ -31,14 +31,14 @@ const MaxShort = 7000
 func openProcedures(ctx context.Context, dsn, app string, connections int) (*Procedures, error) {
 	connector, err := mssql.NewConnector(dsn)
 	if err != nil {
-		return nil, errors.New("the driver does not take the connection string") // the text of err might contain the password
+		return nil, errors.New("go-mssqldb rejects the connection string") // the text of err might contain the password
 	}
 	s := &Procedures{db: sql.OpenDB(connector)}
 	s.db.SetMaxOpenConns(connections)
 	s.db.SetMaxIdleConns(connections)
 	var id int32
 	if _, err := s.db.ExecContext(ctx, "dbo.TempGetAppID", sql.Named("appName", app), sql.Named("appId", sql.Out{Dest: &id})); err != nil {
-		return nil, errors.Join(fmt.Errorf("ask for the application's id: %w", err), s.db.Close())
+		return nil, errors.Join(fmt.Errorf("get the application's id: %w", err), s.db.Close())
 	}
 	s.suffix = session.AppID(id).Suffix()
 	return s, nil
