@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// inProcess runs a child's life in this process, over pipes. hangUp ends it and waits.
+// inProcess runs a child in this process, over pipes. hangUp ends it and waits.
 func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() error) {
 	t.Helper()
 	in, stdin := io.Pipe()
@@ -38,7 +38,7 @@ func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() er
 	}
 }
 
-// A load in a child sends home what it measures and what its ledger says.
+// A load in a child returns its samples and the counts of its ledger.
 func TestRemoteLoad(t *testing.T) {
 	store := memory.New(nil)
 	roles := Roles{Store: map[string]func(context.Context, Spec) (session.Store, func(), error){
@@ -83,7 +83,7 @@ func TestRunChild_Refused(t *testing.T) {
 	}
 }
 
-// A child that can't do what it is told says why on its first line.
+// A child that can not do its task answers why.
 func TestRunChild_NotReady(t *testing.T) {
 	in, stdin := io.Pipe()
 	stdout, out := io.Pipe()

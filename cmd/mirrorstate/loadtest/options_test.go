@@ -14,8 +14,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/via"
 )
 
-// usual are the flags as they are when nothing is said.
-func usual() Flags {
+// defaultFlags are the flags without arguments on the command line.
+func defaultFlags() Flags {
 	return Flags{Rate: 500, Clients: 64, Duration: time.Minute, Warmup: 2 * time.Second, Timeout: 40 * time.Second, Think: -1, Seed: 1}
 }
 
@@ -24,7 +24,7 @@ func TestFlags_Refused(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		say  func(*Flags)
-		want string // in the error, which must say what to do
+		want string // part of the error
 	}{
 		{"negative rate", func(f *Flags) { f.Rate = -1 }, "--rate -1 must be 0 to 50000 requests a second"},
 		{"rate that is no number", func(f *Flags) { f.Rate = math.NaN() }, "--rate NaN must be"},
@@ -60,7 +60,7 @@ func TestFlags_Refused(t *testing.T) {
 		{"tolerance that is none", func(f *Flags) { f.Tolerate = "failed=some" }, "such as failed=3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := usual()
+			f := defaultFlags()
 			tt.say(&f)
 			_, err := f.Options()
 			if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), tt.want) {
@@ -71,13 +71,13 @@ func TestFlags_Refused(t *testing.T) {
 }
 
 func TestFlags_Options(t *testing.T) {
-	f := usual()
+	f := defaultFlags()
 	o, err := f.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.Preset != "web" || o.Sessions != 1000 || o.Size != (load.Range{Min: 512, Max: 8192}) || o.Think != 5*time.Millisecond {
-		t.Errorf("the usual workload is %+v", o.Workload)
+		t.Errorf("the defaultFlags workload is %+v", o.Workload)
 	}
 	if !slices.Equal(o.Failovers, demonstration) {
 		t.Errorf("without a target there are the failovers %v, want one of each kind", o.Failovers)
@@ -104,7 +104,7 @@ func TestFlags_Options(t *testing.T) {
 	}
 }
 
-// Nobody's pair is broken who did not ask for it.
+// Without --failover the load test makes no failovers on a pair of somebody else.
 func TestFlags_NoFailovers(t *testing.T) {
 	for name, say := range map[string]func(*Flags){
 		"a target":              func(f *Flags) { f.Targets, f.Admin = []string{"http://a:1"}, "http://a:2" },
@@ -115,7 +115,7 @@ func TestFlags_NoFailovers(t *testing.T) {
 		"no time for any":       func(f *Flags) { f.Duration = 4 * time.Second },
 		"a run without a break": func(f *Flags) { f.Failovers, f.Mix = "none", "cart" },
 	} {
-		f := usual()
+		f := defaultFlags()
 		say(&f)
 		if o, err := f.Options(); err != nil || len(o.Failovers) != 0 {
 			t.Errorf("%s: failovers %v, %v", name, o.Failovers, err)
@@ -124,7 +124,7 @@ func TestFlags_NoFailovers(t *testing.T) {
 }
 
 func TestRange_AcrossTheColumns(t *testing.T) {
-	f := usual()
+	f := defaultFlags()
 	o, err := f.Options()
 	if err != nil {
 		t.Fatal(err)

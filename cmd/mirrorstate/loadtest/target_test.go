@@ -19,29 +19,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// scriptedOutage is how long a scripted pair fails over: longer than an answer from before is on its way
-// to a client that a busy machine lets wait.
+// scriptedOutage is how long a scripted pair fails over. It is longer than an answer from before
+// takes to reach its client on a busy machine.
 const scriptedOutage = time.Second
 
-// scripted is a pair of servers that is only told of: while it fails over, nobody is answered.
-type scripted struct {
-	proxy.PairView // nil: what is not here is not asked for
+// scriptedPair is a pair without servers. While it fails over, no request is answered.
+type scriptedPair struct {
+	proxy.PairView // nil: the other methods are not called
 
-	serving sync.RWMutex // held by every request, and by a failover
+	serving sync.RWMutex // read-locked by every request, locked by a failover
 
 	requests  atomic.Int64
-	failAfter int64 // requests, before somebody makes it fail over; 0: never
+	failAfter int64 // number of requests after which the pair fails over by itself; 0: never
 	operator  sync.WaitGroup
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards all fields below
 	principal string
 	listeners map[chan proxy.Event]struct{}
 }
 
-// startScripted starts a server on such a pair, and gives its two faces' URLs.
-func startScripted(t *testing.T) (pair *scripted, api, admin string) {
+// startScripted starts a server on such a pair, and returns the URLs of its API and its operators'
+// listener.
+func startScripted(t *testing.T) (pair *scriptedPair, api, admin string) {
 	t.Helper()
-	pair = &scripted{principal: "a", listeners: map[chan proxy.Event]struct{}{}}
+	pair = &scriptedPair{principal: "a", listeners: map[chan proxy.Event]struct{}{}}
 	a, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
 	if err != nil {
 		t.Fatal(err)
@@ -51,17 +52,18 @@ func startScripted(t *testing.T) (pair *scripted, api, admin string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pair, served(t, pair.behind(a)), served(t, h)
+	return pair, serveTest(t, pair.behind(a)), serveTest(t, h)
 }
 
-func (s *scripted) behind(h http.Handler) http.Handler {
+func (s *scriptedPair) behind(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// No queue: who waited for a lock would hold up a failover, and the failover whoever releases it.
+		// No queue: a request that waits for a lock would delay the failover, and the failover
+		// would delay the release of the lock.
 		q := r.URL.Query()
 		q.Del("wait")
 		r.URL.RawQuery = q.Encode()
 		if s.requests.Add(1) == s.failAfter {
-			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it does not fail
+			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it never fails
 		}
 		s.serving.RLock()
 		defer s.serving.RUnlock()
@@ -70,14 +72,14 @@ func (s *scripted) behind(h http.Handler) http.Handler {
 }
 
 // Status implements proxy.PairView.
-func (s *scripted) Status() any {
+func (s *scriptedPair) Status() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return map[string]any{"topology": "mirroring", "principal": s.principal, "holding": 3}
 }
 
 // Failover implements proxy.PairView.
-func (s *scripted) Failover(context.Context) error {
+func (s *scriptedPair) Failover(context.Context) error {
 	s.serving.Lock()
 	s.tell(proxy.Event{At: time.Now(), Kind: measure.EventNoPrincipal})
 	<-time.After(scriptedOutage)
@@ -89,7 +91,7 @@ func (s *scripted) Failover(context.Context) error {
 	return nil
 }
 
-func (s *scripted) tell(e proxy.Event) {
+func (s *scriptedPair) tell(e proxy.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.listeners {
@@ -98,7 +100,7 @@ func (s *scripted) tell(e proxy.Event) {
 }
 
 // Events implements proxy.EventSource.
-func (s *scripted) Events() (<-chan proxy.Event, func()) {
+func (s *scriptedPair) Events() (<-chan proxy.Event, func()) {
 	c := make(chan proxy.Event, 100)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,15 +112,16 @@ func (s *scripted) Events() (<-chan proxy.Event, func()) {
 	}
 }
 
-// around3s is a load around a failover. What the outage holds up is made up for afterwards, by a busy machine, too.
-func around3s(api, admin string) Flags {
+// flagsFor3s is a load of 3 s with a failover. Even a busy machine makes up for the requests that
+// the outage delays.
+func flagsFor3s(api, admin string) Flags {
 	f := hotLoad(api)
 	f.Admin, f.Rate, f.Duration = admin, 150, 3*time.Second
 	return f
 }
 
-// around checks one failover of a scripted pair.
-func around(t *testing.T, r *report.Report, kind string) {
+// checkFailover checks the one failover of a scripted pair.
+func checkFailover(t *testing.T, r *report.Report, kind string) {
 	t.Helper()
 	if len(r.Findings) > 0 || len(r.Failovers) != 1 || r.Failovers[0].Kind != kind {
 		t.Fatalf("found %v, and the failovers %+v, want one of kind %s", r.Findings, r.Failovers, kind)
@@ -133,7 +136,7 @@ func around(t *testing.T, r *report.Report, kind string) {
 	}
 }
 
-// inMS is a number of milliseconds that may be missing.
+// inMS formats a number of milliseconds that may be missing.
 func inMS(v *float64) string {
 	if v == nil {
 		return "no known time"
@@ -141,14 +144,14 @@ func inMS(v *float64) string {
 	return fmt.Sprintf("%v ms", *v)
 }
 
-// A failover that is asked for through --admin.
+// The load test asks for a failover through --admin.
 func TestRun_AsksForFailovers(t *testing.T) {
 	t.Parallel()
 	_, api, admin := startScripted(t)
-	f := around3s(api, admin)
+	f := flagsFor3s(api, admin)
 	f.Failovers = "manual@300ms"
-	r := loaded(t, f)
-	around(t, r, measure.KindManual)
+	r := runLoad(t, f)
+	checkFailover(t, r, measure.KindManual)
 	held := 0
 	for _, n := range r.Held {
 		held = max(held, n)
@@ -158,30 +161,31 @@ func TestRun_AsksForFailovers(t *testing.T) {
 	}
 }
 
-// A failover that somebody else makes while the load runs.
+// Somebody else makes a failover while the load runs.
 func TestRun_RecognisesFailovers(t *testing.T) {
 	t.Parallel()
 	pair, api, admin := startScripted(t)
 	pair.failAfter = 100
-	f := around3s(api, admin)
-	r := loaded(t, f)
+	f := flagsFor3s(api, admin)
+	r := runLoad(t, f)
 	pair.operator.Wait()
-	around(t, r, measure.KindObserved)
+	checkFailover(t, r, measure.KindObserved)
 }
 
-// Kinds of failovers that a target can't do are refused, and those it can are listed.
+// Kinds of failovers that the target does not support are refused with a list of those that it
+// supports.
 func TestRun_KindsOfFailovers(t *testing.T) {
 	_, api, admin := startScripted(t)
 	f := hotLoad(api)
 	f.Admin, f.Failovers = admin, "crash@300ms"
-	_, err := run1(t, f)
+	_, err := tryLoad(t, f)
 	if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), "is not supported by this pair (mirroring); it supports manual") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// run1 runs a load test that may not come about.
-func run1(t *testing.T, f Flags) (*report.Report, error) {
+// tryLoad runs a load test that may fail to start.
+func tryLoad(t *testing.T, f Flags) (*report.Report, error) {
 	t.Helper()
 	o, err := f.Options()
 	if err != nil {
@@ -190,7 +194,7 @@ func run1(t *testing.T, f Flags) (*report.Report, error) {
 	return Run(t.Context(), o, Environment{Progress: t.Output()})
 }
 
-// Who is no mirrorstate, or nobody, is told apart.
+// The errors for a target that is not a mirrorstate, and for a target without a server, differ.
 func TestRun_WrongTargets(t *testing.T) {
 	silent := httptest.NewServer(http.NotFoundHandler())
 	silent.Close()
@@ -198,24 +202,24 @@ func TestRun_WrongTargets(t *testing.T) {
 		name, url, want string
 		misuse          bool
 	}{
-		{"another server", served(t, http.NotFoundHandler()), "is not a mirrorstate: it answers 404 Not Found to a request for a session that does not exist", true},
-		{"a server that wants a key", served(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		{"another server", serveTest(t, http.NotFoundHandler()), "is not a mirrorstate: it answers 404 Not Found to a request for a session that does not exist", true},
+		{"a server that wants a key", serveTest(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unauthorized","status":401,"detail":"give a key","outcome":"not-applied"}`))
 		})), "refused the request: give a key; make a key with mirrorstate key new", true},
-		{"a server with other applications", served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{"a server with other applications", serveTest(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			if r.URL.EscapedPath() == "/v1/apps/%2Floadtest%2Fhttp/sessions/"+path.Base(r.URL.Path) {
 				w.WriteHeader(http.StatusNotFound)
 				_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unknown-application","status":404,"outcome":"not-applied"}`))
 			}
 		})), "unknown application /loadtest/http; add loadtest: {name: /loadtest/http} to apps in its configuration", true},
-		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "it answers 200 OK", true},
+		{"a friendly server", serveTest(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "it answers 200 OK", true},
 		{"nobody", silent.URL, "connection refused; start mirrorstate serve there", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := run1(t, hotLoad(tt.url))
+			_, err := tryLoad(t, hotLoad(tt.url))
 			_, misuse := errors.AsType[*UsageError](err)
 			if err == nil || misuse != tt.misuse || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the error is %v (misuse: %v), want %q", err, misuse, tt.want)
@@ -224,13 +228,13 @@ func TestRun_WrongTargets(t *testing.T) {
 	}
 	_, api, _ := startScripted(t)
 	f := hotLoad(api)
-	f.Admin = served(t, http.NotFoundHandler())
-	if _, err := run1(t, f); err == nil || !strings.Contains(err.Error(), "is not the operators' listener") {
+	f.Admin = serveTest(t, http.NotFoundHandler())
+	if _, err := tryLoad(t, f); err == nil || !strings.Contains(err.Error(), "is not the operators' listener") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// after calls f once, with the n-th request.
+// after calls f once, at the n-th request.
 func after(h http.Handler, n int64, f func()) http.Handler {
 	var count atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -241,18 +245,18 @@ func after(h http.Handler, n int64, f func()) http.Handler {
 	})
 }
 
-// A target that dies for good: there is a report nevertheless, and it says so.
-func TestRun_TargetDies(t *testing.T) {
+// If the target ends for good, there is still a report, and it says so.
+func TestRun_TargetEnds(t *testing.T) {
 	t.Parallel()
 	died := make(chan struct{})
-	server := httptest.NewServer(after(honest(t), 100, func() { close(died) }))
+	server := httptest.NewServer(after(correctAPI(t), 100, func() { close(died) }))
 	var killer sync.WaitGroup
 	killer.Go(func() {
 		<-died
 		server.CloseClientConnections()
 		server.Close()
 	})
-	r := loaded(t, hotLoad(server.URL))
+	r := runLoad(t, hotLoad(server.URL))
 	killer.Wait()
 	if r.FailedByProblem["no-answer"] < 50 || r.Integrity.UnreadSessions == 0 || len(r.Findings) < 2 {
 		t.Errorf("of a target that died: %v, %+v", r.Findings, r.FailedByProblem)
@@ -262,12 +266,12 @@ func TestRun_TargetDies(t *testing.T) {
 	}
 }
 
-// An interrupt ends it, and what was measured is reported.
+// After an interrupt the report covers the time until then.
 func TestRun_Interrupted(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	f := hotLoad(served(t, after(honest(t), 200, interrupt)))
+	f := hotLoad(serveTest(t, after(correctAPI(t), 200, interrupt)))
 	f.Duration = time.Hour
 	o, err := f.Options()
 	if err != nil {

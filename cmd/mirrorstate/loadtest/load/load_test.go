@@ -19,7 +19,7 @@ func hotTask() Task {
 	}
 }
 
-// TestLoad_TwoInOnePlace: while a place is empty, two clients may make a session for it. Both are read back and removed.
+// While a place is empty, two clients may create a session for it. Both are read back and removed.
 func TestLoad_TwoInOnePlace(t *testing.T) {
 	store := memory.New(nil)
 	l := NewLoad(hotTask(), store, func(measure.Sample) {})
@@ -37,7 +37,7 @@ func TestLoad_TwoInOnePlace(t *testing.T) {
 	}
 }
 
-// At full speed one via after the other is let in.
+// Shut stops the visits of a closed loop, and Open starts them again.
 func TestLoad_ShutAndOpen(t *testing.T) {
 	task := hotTask()
 	task.Rate, task.Duration = 0, time.Hour // the test ends it

@@ -10,18 +10,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// inBubble makes a pacer whose naps are the bubble's.
-func inBubble(start time.Time, length time.Duration, rate float64) *Pacer {
+// newTestPacer returns a pacer that sleeps by the bubble's time.
+func newTestPacer(start time.Time, length time.Duration, rate float64) *Pacer {
 	p := NewPacer(start, start.Add(length), rate)
 	p.sleep = measure.SleepUntil
 	return p
 }
 
-// Arrivals come at the rate, whatever the clients do, and each says when it was due.
+// Arrivals come at the rate, whatever the clients do, and each has the time when it was due.
 func TestPacer_OpenModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now().Add(time.Second)
-		p := inBubble(start, time.Second, 100)
+		p := newTestPacer(start, time.Second, 100)
 		var (
 			mu     sync.Mutex
 			due    = map[time.Duration]bool{}
@@ -70,12 +70,12 @@ func TestPacer_OpenModel(t *testing.T) {
 	})
 }
 
-// A stall is charged to everybody it would have hit: with one client, the answer that
-// takes a second makes a hundred others late.
+// A stall counts for each request that it delays: with one client, an answer that takes a second
+// delays a hundred requests.
 func TestPacer_NoCoordinatedOmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		p := inBubble(start, 2*time.Second, 100)
+		p := newTestPacer(start, 2*time.Second, 100)
 		var late int
 		for {
 			due, _, ok := p.Next(t.Context())
@@ -95,10 +95,10 @@ func TestPacer_NoCoordinatedOmission(t *testing.T) {
 	})
 }
 
-// Who waited for an arrival says so; who came too late for it does not.
+// early is true for a client that waited for the arrival, and false for one that came later.
 func TestPacer_Early(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := inBubble(time.Now().Add(time.Millisecond), time.Minute, 1)
+		p := newTestPacer(time.Now().Add(time.Millisecond), time.Minute, 1)
 		if _, early, ok := p.Next(t.Context()); !early || !ok {
 			t.Errorf("a client that waited: early %v, ok %v", early, ok)
 		}
@@ -109,11 +109,11 @@ func TestPacer_Early(t *testing.T) {
 	})
 }
 
-// What nobody could take until long after the end is given up, and can be told.
+// Arrivals that no client could take until long after the end are left over.
 func TestPacer_GivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		p := inBubble(start, time.Second, 10)
+		p := newTestPacer(start, time.Second, 10)
 		taken := 0
 		for ; ; taken++ {
 			if _, _, ok := p.Next(t.Context()); !ok {
@@ -130,7 +130,7 @@ func TestPacer_GivesUp(t *testing.T) {
 func TestPacer_Interrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		p := inBubble(time.Now().Add(time.Hour), time.Hour, 10)
+		p := newTestPacer(time.Now().Add(time.Hour), time.Hour, 10)
 		time.AfterFunc(time.Second, cancel)
 		began := time.Now()
 		if _, _, ok := p.Next(ctx); ok || time.Since(began) != time.Second {
@@ -142,7 +142,7 @@ func TestPacer_Interrupted(t *testing.T) {
 func TestPacer_ClosedLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now().Add(time.Second)
-		p := inBubble(start, time.Second, 0)
+		p := newTestPacer(start, time.Second, 0)
 		n := 0
 		for ; ; n++ {
 			due, _, ok := p.Next(t.Context())
@@ -160,7 +160,7 @@ func TestPacer_ClosedLoop(t *testing.T) {
 	})
 }
 
-// The real clock: a start is late by much less than a request takes.
+// With the real clock, sleepExactly never returns too early.
 func TestSleepExactly(t *testing.T) {
 	began := time.Now()
 	until := began.Add(5 * time.Millisecond)

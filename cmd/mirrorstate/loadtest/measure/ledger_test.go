@@ -8,46 +8,48 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// scene is one session's history, written by hand: every step is what a client does or is told.
-type scene struct {
+// sessionHistory is the history of one session, written by hand. Each step is what a client sends,
+// or an answer.
+type sessionHistory struct {
 	t      *testing.T
 	ledger *Ledger
 	entry  *Entry
 	now    time.Time
-	items  map[string][]byte // what each write would leave in the database
+	items  map[string][]byte // the item that each write would leave in the database
 	writes map[string]*Write
 }
 
-// newScene makes a session with the item "made", which is acknowledged.
-func newScene(t *testing.T) *scene {
+// newHistory creates a session with the item "made", which is acknowledged.
+func newHistory(t *testing.T) *sessionHistory {
 	l := &Ledger{}
-	s := &scene{t: t, ledger: l, entry: l.NewEntry(session.NewID()), now: time.Now(), items: map[string][]byte{}, writes: map[string]*Write{}}
+	s := &sessionHistory{t: t, ledger: l, entry: l.NewEntry(session.NewID()), now: time.Now(), items: map[string][]byte{}, writes: map[string]*Write{}}
 	s.begins("made", nil)
 	s.wrote("made", nil)
 	return s
 }
 
-// begins sends a write derived from what was seen.
-func (s *scene) begins(name string, seen *Write) {
+// begins sends a write that is based on seen.
+func (s *sessionHistory) begins(name string, seen *Write) {
 	s.items[name], s.writes[name] = s.entry.BeginWrite(nil, seen, 100)
 }
 
-// wrote is a write's answer.
-func (s *scene) wrote(name string, err error) {
+// wrote is the answer to a write.
+func (s *sessionHistory) wrote(name string, err error) {
 	s.entry.EndWrite(s.writes[name], err, s.now.Add(time.Minute))
 }
 
-// stores is a whole lock cycle of one client, acknowledged: it sees one item and leaves another.
-func (s *scene) stores(name, sees string) {
+// stores is an acknowledged update: a client reads the item sees with the lock, and stores the item
+// name.
+func (s *sessionHistory) stores(name, sees string) {
 	s.begins(name, s.reads(sees))
 	s.wrote(name, nil)
 }
 
-// reads is a read that begins and ends now, and finds an item.
-func (s *scene) reads(name string) *Write { return s.answered(s.entry.BeginCall(s.now), name) }
+// reads is a read that begins and ends now and finds an item.
+func (s *sessionHistory) reads(name string) *Write { return s.answered(s.entry.BeginCall(s.now), name) }
 
 // answered is the answer to a read that began before.
-func (s *scene) answered(v View, name string) *Write {
+func (s *sessionHistory) answered(v View, name string) *Write {
 	s.t.Helper()
 	w := s.entry.CheckItem(v, s.items[name])
 	if w == nil {
@@ -56,11 +58,11 @@ func (s *scene) answered(v View, name string) *Write {
 	return w
 }
 
-// later passes time.
-func (s *scene) later(d time.Duration) { s.now = s.now.Add(d) }
+// later lets time pass.
+func (s *sessionHistory) later(d time.Duration) { s.now = s.now.Add(d) }
 
-// found compares what was found, but for what is only counted.
-func (s *scene) found(want Integrity) {
+// found compares the counts of the ledger, except acknowledged writes and sessions read back.
+func (s *sessionHistory) found(want Integrity) {
 	s.t.Helper()
 	got := s.ledger.Found()
 	got.AcknowledgedWrites, got.ReadBack = 0, 0
@@ -69,15 +71,15 @@ func (s *scene) found(want Integrity) {
 	}
 }
 
-// The ways in which an honest server may answer.
+// The errors with which a correct server may answer.
 var (
 	errUnknown = session.ErrOutcomeUnknown
 	errNothing = session.ErrNoPrincipal
 )
 
-func TestLedger_Honest(t *testing.T) {
+func TestLedger_CorrectServer(t *testing.T) {
 	t.Run("a line of writes", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.stores("1", "made")
 		s.stores("2", "1")
 		s.reads("2")
@@ -87,7 +89,7 @@ func TestLedger_Honest(t *testing.T) {
 		}
 	})
 	t.Run("seen before it is acknowledged", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.stores("2", "1")
 		s.wrote("1", nil)
@@ -95,7 +97,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("a read that was overtaken", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		early := s.entry.BeginCall(s.now)
 		s.stores("1", "made")
 		s.stores("2", "1")
@@ -106,7 +108,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("a read that was overtaken by very many", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		early := s.entry.BeginCall(s.now)
 		last := "made"
 		for i := range 3 * keptWrites {
@@ -120,7 +122,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("unknown, and not applied", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
 		s.stores("2", "made")
@@ -128,7 +130,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("unknown, and applied", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
 		s.stores("2", "1")
@@ -136,7 +138,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("unknown, and applied later", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
 		s.reads("made")
@@ -147,7 +149,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("unknown, and applied beside a reader", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
 		before := s.entry.BeginCall(s.now)
@@ -156,7 +158,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("not applied", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errNothing)
 		s.stores("2", "made")
@@ -164,7 +166,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("removed", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		before := s.entry.BeginCall(s.now)
 		s.entry.BeginRemoval()
 		s.answered(before, "made")
@@ -179,7 +181,7 @@ func TestLedger_Honest(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("removed perhaps", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.entry.BeginRemoval()
 		s.entry.EndRemoval(errUnknown)
 		s.reads("made")
@@ -190,25 +192,25 @@ func TestLedger_Honest(t *testing.T) {
 	})
 }
 
-func TestLedger_Lies(t *testing.T) {
+func TestLedger_BrokenServer(t *testing.T) {
 	t.Run("acknowledged without writing", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.stores("1", "made")
 		s.reads("made")
 		s.reads("made")
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("lost once, counted once, whatever comes then", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.stores("1", "made")
 		s.stores("2", "1")
-		s.stores("3", "made") // 1 and 2 are gone
+		s.stores("3", "made") // 1 and 2 are lost
 		s.stores("4", "3")
 		s.reads("4")
 		s.found(Integrity{LostWrites: 2})
 	})
 	t.Run("back to what everybody has forgotten", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		last := "made"
 		for i := range 2 * keptWrites {
 			name := string(rune('A' + i))
@@ -219,7 +221,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 2 * keptWrites})
 	})
 	t.Run("a write that was seen is gone", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
 		s.reads("1")
@@ -227,7 +229,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("a late write over one that was acknowledged", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errUnknown)
 		s.stores("2", "made")
@@ -236,7 +238,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("two writers, both acknowledged", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		a, b := s.reads("made"), s.reads("made")
 		s.begins("a", a)
 		s.begins("b", b)
@@ -246,7 +248,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("two writers, and the first one stays", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		a, b := s.reads("made"), s.reads("made")
 		s.begins("a", a)
 		s.begins("b", b)
@@ -258,7 +260,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("gone altogether", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.stores("1", "made")
 		for range 2 {
 			if s.entry.CheckMissing() {
@@ -268,7 +270,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 2})
 	})
 	t.Run("a refused removal", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.entry.BeginRemoval()
 		s.entry.EndRemoval(session.ErrLockLost)
 		if s.entry.CheckMissing() {
@@ -277,7 +279,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{LostWrites: 1})
 	})
 	t.Run("resurrected", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.entry.BeginRemoval()
 		s.entry.EndRemoval(nil)
 		s.reads("made")
@@ -285,30 +287,30 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{ResurrectedSessions: 1})
 	})
 	t.Run("refused, and done", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errNothing)
 		s.reads("1")
 		s.found(Integrity{GhostWrites: 1})
 	})
 	t.Run("done, and then refused", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.reads("1")
 		s.wrote("1", errNothing)
 		s.found(Integrity{GhostWrites: 1})
 	})
 	t.Run("applied after its time", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.begins("1", s.reads("made"))
-		s.wrote("1", errUnknown) // within a minute, or never
+		s.wrote("1", errUnknown) // it takes effect within a minute or never
 		s.later(2 * time.Minute)
 		s.reads("made")
 		s.reads("1")
 		s.found(Integrity{GhostWrites: 1})
 	})
 	t.Run("damaged", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		for i := range len(s.items["made"]) {
 			item := append([]byte{}, s.items["made"]...)
 			item[i] ^= 1
@@ -319,7 +321,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{DamagedItems: int64(len(s.items["made"]))})
 	})
 	t.Run("another session's item", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		other := s.ledger.NewEntry(session.NewID())
 		item, w := other.BeginWrite(nil, nil, 100)
 		other.EndWrite(w, nil, s.now)
@@ -327,7 +329,7 @@ func TestLedger_Lies(t *testing.T) {
 		s.found(Integrity{DamagedItems: 1})
 	})
 	t.Run("nothing at all", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.entry.CheckItem(s.entry.BeginCall(s.now), nil)
 		s.found(Integrity{DamagedItems: 1})
 	})
@@ -335,7 +337,7 @@ func TestLedger_Lies(t *testing.T) {
 
 func TestLedger_Locks(t *testing.T) {
 	t.Run("one after the other", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		for range 2 {
 			s.entry.BeginAcquire(s.now)
 			s.entry.LockGranted()
@@ -345,7 +347,7 @@ func TestLedger_Locks(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("granted while the store of the one before is under way", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.entry.BeginAcquire(s.now)
 		s.entry.LockGranted()
 		s.entry.BeginAcquire(s.now)
@@ -355,7 +357,7 @@ func TestLedger_Locks(t *testing.T) {
 		s.found(Integrity{})
 	})
 	t.Run("granted twice", func(t *testing.T) {
-		s := newScene(t)
+		s := newHistory(t)
 		s.entry.BeginAcquire(s.now)
 		s.entry.BeginAcquire(s.now)
 		s.entry.LockGranted()
@@ -364,9 +366,10 @@ func TestLedger_Locks(t *testing.T) {
 	})
 }
 
-// A lock in the way is an answer if somebody can have held it, and a failure otherwise.
+// A lock held by another client is an answer if another client can have held it, and otherwise a
+// failure.
 func TestEntry_Contended(t *testing.T) {
-	s := newScene(t)
+	s := newHistory(t)
 	e := s.entry
 	alone := e.BeginCall(s.now)
 	if e.Contended(alone) {
@@ -387,7 +390,7 @@ func TestEntry_Contended(t *testing.T) {
 	}
 }
 
-func TestEntry_Judge(t *testing.T) {
+func TestEntry_Classify(t *testing.T) {
 	broken := errors.New("broken")
 	for _, tt := range []struct {
 		name    string
@@ -409,7 +412,7 @@ func TestEntry_Judge(t *testing.T) {
 		{"anything", nil, broken, Failed, "no-answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newScene(t)
+			s := newHistory(t)
 			v := s.entry.BeginCall(time.Now())
 			if tt.prepare != nil {
 				tt.prepare(s.entry)

@@ -8,70 +8,70 @@ import (
 
 const second = time.Second
 
-// said is an event of the servers.
-func said(at time.Duration, kind, partner, detail string) Event {
+// serverEvent is an event of the database servers.
+func serverEvent(at time.Duration, kind, partner, detail string) Event {
 	return Event{At: at, Servers: true, Kind: kind, Partner: partner, Detail: detail}
 }
 
-// seen is an event of a proxy.
-func seen(at time.Duration, kind, partner string) Event {
+// proxyEvent is an event of a proxy.
+func proxyEvent(at time.Duration, kind, partner string) Event {
 	return Event{At: at, Kind: kind, Partner: partner}
 }
 
 func TestOutages(t *testing.T) {
 	for _, tt := range []struct {
-		name     string
-		attempts []Attempt
-		events   []Event
-		blind    bool // the servers tell nothing
-		want     string
+		name           string
+		attempts       []Attempt
+		events         []Event
+		noServerEvents bool // there are no events of the database servers
+		want           string
 	}{
 		{"planned, and done at once", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}},
-			[]Event{said(4*second+9*time.Millisecond, EventRole, "b", "PRINCIPAL: failover, sequence 2"), said(4*second+9*time.Millisecond, EventRole, "a", "MIRROR: failover")},
+			[]Event{serverEvent(4*second+9*time.Millisecond, EventRole, "b", "PRINCIPAL: failover, sequence 2"), serverEvent(4*second+9*time.Millisecond, EventRole, "a", "MIRROR: failover")},
 			false, "manual 4s until 8.009s serving 4.009s"},
 		{"crash", []Attempt{{Kind: KindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
-			[]Event{said(10*second+time.Millisecond, EventFault, "a", "crash"), said(10*second+5*time.Millisecond, EventRole, "b", "PRINCIPAL: automatic failover, sequence 3"),
-				said(16*second, EventFault, "a", "none"), said(16*second+20*time.Millisecond, EventRole, "a", "MIRROR: the partner's role is newer")},
+			[]Event{serverEvent(10*second+time.Millisecond, EventFault, "a", "crash"), serverEvent(10*second+5*time.Millisecond, EventRole, "b", "PRINCIPAL: automatic failover, sequence 3"),
+				serverEvent(16*second, EventFault, "a", "none"), serverEvent(16*second+20*time.Millisecond, EventRole, "a", "MIRROR: the partner's role is newer")},
 			false, "crash 10s until 20s serving 10.005s"},
 		{"freeze, and taken over late", []Attempt{{Kind: KindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
-			[]Event{said(15*second, EventRole, "b", "PRINCIPAL: automatic failover, sequence 3")},
+			[]Event{serverEvent(15*second, EventRole, "b", "PRINCIPAL: automatic failover, sequence 3")},
 			false, "freeze 10s until 20s serving 15s"},
 		{"crash without a witness", []Attempt{{Kind: KindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
-			[]Event{said(16*second+30*time.Millisecond, EventState, "a", "open")},
+			[]Event{serverEvent(16*second+30*time.Millisecond, EventState, "a", "open")},
 			false, "crash 10s until 20.03s serving 16.03s"},
 		{"freeze without a witness", []Attempt{{Kind: KindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			nil, false, "freeze 10s until 20s serving 16s"},
 		{"sever", []Attempt{{Kind: KindSever, At: 10 * second, Partner: "a"}}, nil, false, "sever 10s until 14s serving 10s"},
 		{"the next one ends it", []Attempt{{Kind: KindSever, At: 10 * second, Partner: "a"}, {Kind: KindManual, At: 11 * second, Partner: "a"}},
-			[]Event{said(11*second+time.Millisecond, EventRole, "b", "PRINCIPAL: failover, sequence 2")},
+			[]Event{serverEvent(11*second+time.Millisecond, EventRole, "b", "PRINCIPAL: failover, sequence 2")},
 			false, "sever 10s until 11s serving 10s, manual 11s until 15.001s serving 11.001s"},
 		{"refused", []Attempt{{Kind: KindManual, At: 10 * second, Refused: "not synchronized"}}, nil, false, "manual 10s until 14s refused"},
 		{"an operator's", nil,
-			[]Event{said(-second, EventRole, "a", "PRINCIPAL: automatic failover, sequence 1"), said(20*second, EventRole, "b", "PRINCIPAL: failover, sequence 2")},
+			[]Event{serverEvent(-second, EventRole, "a", "PRINCIPAL: automatic failover, sequence 1"), serverEvent(20*second, EventRole, "b", "PRINCIPAL: failover, sequence 2")},
 			false, "manual 20s until 24s serving 20s"},
 		{"an operator's, before and after", nil,
-			[]Event{said(-second, EventRole, "b", "PRINCIPAL: failover, sequence 2"), said(61*second, EventRole, "a", "PRINCIPAL: failover, sequence 3")},
+			[]Event{serverEvent(-second, EventRole, "b", "PRINCIPAL: failover, sequence 2"), serverEvent(61*second, EventRole, "a", "PRINCIPAL: failover, sequence 3")},
 			false, ""},
 		{"an operator's fault", nil,
-			[]Event{seen(-second, EventPrincipal, "a"), said(20*second, EventFault, "a", "stop"), said(20*second+8*time.Millisecond, EventRole, "b", "PRINCIPAL: automatic failover, sequence 2")},
+			[]Event{proxyEvent(-second, EventPrincipal, "a"), serverEvent(20*second, EventFault, "a", "stop"), serverEvent(20*second+8*time.Millisecond, EventRole, "b", "PRINCIPAL: automatic failover, sequence 2")},
 			false, "crash 20s until 30s serving 20.008s"},
 		{"an operator breaks the mirror", nil,
-			[]Event{seen(-second, EventPrincipal, "a"), said(20*second, EventFault, "b", "crash"), said(26*second, EventFault, "b", "none")},
+			[]Event{proxyEvent(-second, EventPrincipal, "a"), serverEvent(20*second, EventFault, "b", "crash"), serverEvent(26*second, EventFault, "b", "none")},
 			false, ""},
 		{"a pair that only a proxy tells of", nil,
-			[]Event{seen(-second, EventPrincipal, "a"), seen(20*second, EventNoPrincipal, ""), seen(23*second, EventPrincipal, "b"), seen(40*second, EventPrincipal, "b")},
+			[]Event{proxyEvent(-second, EventPrincipal, "a"), proxyEvent(20*second, EventNoPrincipal, ""), proxyEvent(23*second, EventPrincipal, "b"), proxyEvent(40*second, EventPrincipal, "b")},
 			true, "observed 20s until 30s serving 23s"},
 		{"a principal that is gone for a moment", nil,
-			[]Event{seen(-second, EventPrincipal, "a"), seen(20*second, EventNoPrincipal, ""), seen(21*second, EventPrincipal, "a")},
+			[]Event{proxyEvent(-second, EventPrincipal, "a"), proxyEvent(20*second, EventNoPrincipal, ""), proxyEvent(21*second, EventPrincipal, "a")},
 			true, "observed 20s until 30s serving 21s"},
 		{"planned, and only a proxy tells", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}},
-			[]Event{seen(-second, EventPrincipal, "a"), seen(5*second, EventPrincipal, "b")},
+			[]Event{proxyEvent(-second, EventPrincipal, "a"), proxyEvent(5*second, EventPrincipal, "b")},
 			true, "manual 4s until 9s serving 5s"},
 		{"never again", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}}, nil, true, "manual 4s until 8s never"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			for i, o := range Outages(tt.attempts, tt.events, !tt.blind, time.Minute) {
+			for i, o := range Outages(tt.attempts, tt.events, !tt.noServerEvents, time.Minute) {
 				if i > 0 {
 					got += ", "
 				}
@@ -92,16 +92,16 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// What a failover cost: requests every 10 ms; the principal dies at 10 s, another serves at
-// 10.1 s, and the first answer of it comes at 10.115 s.
+// Requests are due every 10 ms. The principal ends at 10 s, another partner serves from 10.1 s, and
+// its first answer comes at 10.115 s.
 func TestRecorder_Failover(t *testing.T) {
 	r := NewRecorder(20 * second)
 	at := func(ms int) time.Duration { return 10*second + time.Duration(ms)*time.Millisecond }
 	for i := range 2000 {
 		due := time.Duration(i) * 10 * time.Millisecond
-		s := sampled(due, time.Millisecond)
+		s := answered(due, time.Millisecond)
 		switch {
-		case due == at(0): // answered by the old one in time
+		case due == at(0): // answered by the old principal in time
 			s.Done = at(3)
 		case due > at(0) && due <= at(110):
 			s.Done = at(115) + (due-at(0))/10
@@ -122,12 +122,13 @@ func TestRecorder_Failover(t *testing.T) {
 	}
 }
 
-// An answer that was on its way when roles changed is none of the new principal's.
-func TestRecorder_FailoverStraggler(t *testing.T) {
+// An answer of the old principal that arrives after the role change is not taken for the new
+// principal's.
+func TestRecorder_FailoverLateAnswer(t *testing.T) {
 	r := NewRecorder(20 * second)
 	at := func(ms int) time.Duration { return 10*second + time.Duration(ms)*time.Millisecond }
 	r.Add(Sample{Due: at(1), Sent: at(1), Done: at(2)})
-	r.Add(Sample{Due: at(1), Sent: at(1), Done: at(6)}) // the old one's, and slow on its way
+	r.Add(Sample{Due: at(1), Sent: at(1), Done: at(6)}) // a late answer of the old principal
 	r.Add(Sample{Due: at(4), Sent: at(4), Done: at(30)})
 	o := Outage{Kind: KindManual, At: at(0), Until: at(4000), Serving: at(5), Served: true, Next: time.Hour}
 	f := r.FailoverOf(&o, r.LastAnswer(&o))
@@ -136,7 +137,7 @@ func TestRecorder_FailoverStraggler(t *testing.T) {
 	}
 }
 
-// A request that the next failover delays is the next one's alone.
+// A request that the next failover delays belongs to the next one only.
 func TestRecorder_FailoverBeforeAnother(t *testing.T) {
 	r := NewRecorder(20 * second)
 	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 11*second + 5*time.Millisecond})
@@ -148,7 +149,7 @@ func TestRecorder_FailoverBeforeAnother(t *testing.T) {
 	}
 }
 
-// Where nobody serves or nothing is answered again, that is said and not guessed.
+// If no partner serves again, or nothing is answered again, the times are missing.
 func TestRecorder_FailoverForGood(t *testing.T) {
 	r := NewRecorder(20 * second)
 	r.Add(Sample{Due: 11 * second, Sent: 11 * second, Done: 12 * second, Status: Failed})
@@ -158,8 +159,9 @@ func TestRecorder_FailoverForGood(t *testing.T) {
 	}
 }
 
-// The latencies outside the failovers are those of all answers but of what met one; a refused one met nothing.
-func TestRecorder_Calm(t *testing.T) {
+// The latencies outside the failovers are those of all answers except the ones that met an outage.
+// A refused failover is no outage.
+func TestRecorder_OutsideFailovers(t *testing.T) {
 	r := NewRecorder(40 * second)
 	for i := range 2000 {
 		due := time.Duration(i) * 20 * time.Millisecond

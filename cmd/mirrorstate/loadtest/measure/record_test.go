@@ -6,22 +6,23 @@ import (
 	"time"
 )
 
-// sampled is a request that was due at a time and took so long.
-func sampled(due, took time.Duration) Sample {
+// answered is a request that was due at a time and was answered after took.
+func answered(due, took time.Duration) Sample {
 	return Sample{Due: due, Sent: due, Done: due + took, Call: CallGet, Early: true}
 }
 
-// The timeline tells of a stall when those it hit were due, and who waited meanwhile.
+// The timeline shows a stall in the steps in which its requests were due, and how many requests
+// were waiting.
 func TestRecorder_Timeline(t *testing.T) {
 	r := NewRecorder(5 * time.Second)
-	r.Add(sampled(-200*time.Millisecond, time.Second)) // waits still when measuring begins
-	for i := range 500 {                               // 100 a second; from 2 s to 3 s nobody answers
+	r.Add(answered(-200*time.Millisecond, time.Second)) // still waiting when measuring starts
+	for i := range 500 {                                // 100 a second; from 2 s to 3 s there are no answers
 		due := time.Duration(i) * 10 * time.Millisecond
 		took := time.Millisecond
 		if due >= 2*time.Second && due < 3*time.Second {
 			took = 3*time.Second - due
 		}
-		r.Add(sampled(due, took))
+		r.Add(answered(due, took))
 	}
 	r.Add(Sample{Due: 4 * time.Second, Done: 4 * time.Second, Status: Failed})
 	line := r.Timeline(r.length)
@@ -45,12 +46,12 @@ func TestRecorder_Timeline(t *testing.T) {
 	}
 }
 
-// What is old is forgotten, but for its place on the timeline and for what a failover needs.
-func TestRecorder_Settle(t *testing.T) {
+// Old samples are dropped, except the ones that keep asks for. The timeline stays the same.
+func TestRecorder_Compact(t *testing.T) {
 	r := NewRecorder(10 * time.Minute)
 	for second := range 300 {
 		for range 10 {
-			r.Add(sampled(time.Duration(second)*time.Second, 7*time.Millisecond))
+			r.Add(answered(time.Duration(second)*time.Second, 7*time.Millisecond))
 		}
 	}
 	before := r.Timeline(r.length)
@@ -68,9 +69,9 @@ func TestRecorder_Settle(t *testing.T) {
 	}
 }
 
-func TestRecorder_Glance(t *testing.T) {
+func TestRecorder_Recent(t *testing.T) {
 	r := NewRecorder(time.Minute)
-	r.Add(sampled(time.Second, 10*time.Millisecond))
+	r.Add(answered(time.Second, 10*time.Millisecond))
 	r.Add(Sample{Due: time.Second, Done: time.Hour, Status: Failed})
 	if g := r.Recent(); g.Requests != 2 || g.Failed != 1 || math.Abs(g.P99-10) > 0.5 {
 		t.Errorf("the first glance sees %+v", g)

@@ -7,13 +7,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
-// The events of a machine with another clock are corrected by the least time one took.
+// The times of events from a machine with another clock are corrected by the shortest time that an
+// event took.
 func TestWatcher_OtherClock(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		ahead time.Duration // the other clock
-		slow  time.Duration // the slowest answer
-		want  time.Duration // of the correction, to 200 ms
+		ahead time.Duration // by how much the other clock is ahead
+		slow  time.Duration // the slowest poll
+		want  time.Duration // expected correction, ± 200 ms
 	}{
 		{"the same clock", -2 * time.Millisecond, 0, 0},
 		{"the same clock on a busy machine", -200 * time.Millisecond, 250 * time.Millisecond, 0},
@@ -25,7 +26,7 @@ func TestWatcher_OtherClock(t *testing.T) {
 			w.slowest = tt.slow
 			c := Clock{time.Now()}
 			happened := time.Now()
-			w.take(client.Event{Kind: EventPrincipal, Partner: "b", At: happened.Add(tt.ahead - 300*time.Millisecond)}) // slow on its way
+			w.take(client.Event{Kind: EventPrincipal, Partner: "b", At: happened.Add(tt.ahead - 300*time.Millisecond)}) // this event arrives late
 			w.take(client.Event{Kind: EventPrincipal, Partner: "a", At: happened.Add(tt.ahead)})
 			got := w.Events(c)[1].At - c.At(happened.Add(tt.ahead))
 			if d := got - tt.want; d.Abs() > 200*time.Millisecond {

@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browserTime bounds what a browser does.
+// browserTime bounds what the browser does.
 const browserTime = 60 * time.Second
 
 // browser starts Chromium without a window.
@@ -34,7 +34,7 @@ func browser(t *testing.T) context.Context {
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true))
-	ctx, cancel := context.WithTimeout(context.Background(), browserTime) // it outlives the test by its end
+	ctx, cancel := context.WithTimeout(context.Background(), browserTime) // it ends after the test's own context
 	t.Cleanup(cancel)
 	ctx, free := chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(free)
@@ -50,7 +50,7 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// complaints collects what the page asks of others, and what it complains about.
+// complaints collects the requests that the page makes, its exceptions and its console messages.
 func complaints(t *testing.T, ctx context.Context) func() []string {
 	t.Helper()
 	var mu sync.Mutex
@@ -74,8 +74,8 @@ func complaints(t *testing.T, ctx context.Context) func() []string {
 	return func() []string { mu.Lock(); defer mu.Unlock(); return list }
 }
 
-// The page is whole in a real browser, in light and dark, wide and narrow, with one way and
-// with two.
+// The page is complete in a real browser: light and dark, wide and narrow, with one via and with
+// two.
 func TestReport_InABrowser(t *testing.T) {
 	ctx := browser(t)
 	heard := complaints(t, ctx)
@@ -85,14 +85,14 @@ func TestReport_InABrowser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := madeUp(compared).WriteHTML(f); err != nil {
+		if err := exampleReport(compared).WriteHTML(f); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for _, scheme := range []string{"light", "dark"} {
-			t.Run(name+", "+scheme, func(t *testing.T) { looksWhole(t, ctx, "file://"+path, scheme, compared) })
+			t.Run(name+", "+scheme, func(t *testing.T) { checkPage(t, ctx, "file://"+path, scheme, compared) })
 		}
 	}
 	for _, c := range heard() {
@@ -100,17 +100,17 @@ func TestReport_InABrowser(t *testing.T) {
 	}
 }
 
-// seenInPage is what a script finds in the page.
+// seenInPage is what the script finds in the page.
 type seenInPage struct {
 	Charts, Failovers, Rows int
 	Back, Ink               string
 	Overflow                float64 // by how much the page is wider than the window
-	Clipped                 int     // labels that leave their chart
+	Clipped                 int     // labels that reach beyond their chart
 	Text                    string
 }
 
-// lookAround finds it.
-const lookAround = `(() => {
+// pageScript returns a seenInPage.
+const pageScript = `(() => {
   const clipped = [...document.querySelectorAll('svg text')].filter(text => {
     const a = text.getBoundingClientRect(), b = text.ownerSVGElement.getBoundingClientRect();
     return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
@@ -121,7 +121,7 @@ const lookAround = `(() => {
     Overflow: document.documentElement.scrollWidth - window.innerWidth, Clipped: clipped, Text: document.body.innerText};
 })()`
 
-func looksWhole(t *testing.T, ctx context.Context, url, scheme string, compared bool) {
+func checkPage(t *testing.T, ctx context.Context, url, scheme string, compared bool) {
 	prefers := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
 	for _, width := range []int64{1100, 420} {
 		if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, prefers); err != nil {
@@ -130,7 +130,7 @@ func looksWhole(t *testing.T, ctx context.Context, url, scheme string, compared 
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(url)); err != nil {
 			t.Fatal(err)
 		}
-		p, err := chromedp.Run(ctx, chromedp.Evaluate[seenInPage](lookAround))
+		p, err := chromedp.Run(ctx, chromedp.Evaluate[seenInPage](pageScript))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// What another way has answered says nothing of this one: its own old principal served it until its own last answer.
+// Each via is measured by its own answers: the old principal served it until its own last answer.
 func TestAddFailovers_EachByItsOwnAnswers(t *testing.T) {
 	at := func(ms int) time.Duration { return 10*time.Second + time.Duration(ms)*time.Millisecond }
 	slow, quick := measure.NewRecorder(20*time.Second), measure.NewRecorder(20*time.Second)
@@ -35,8 +35,8 @@ func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		result *Result
 		limits Limits
-		words  []string // of each limit that was asked for
-		found  []string // those that fail the run
+		words  []string // of each limit that is set
+		found  []string // findings that make the run fail
 	}{
 		{r, Limits{}, nil, nil},
 		{r, Limits{MaxStall: 1200 * time.Millisecond, MaxP99: 20 * time.Millisecond},

@@ -16,9 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// madeUp is a report of a run that nobody made: 20 s of 100 requests/s, a planned failover
-// at 5 s and a crash at 12 s. Way drop fails whoever meets either.
-func madeUp(compared bool) *Report {
+// exampleReport is a report of an invented run: 20 s of 100 requests/s, a planned failover at 5 s
+// and a crash at 12 s. Via driver fails each request that meets one of them.
+func exampleReport(compared bool) *Report {
 	r := NewReport(20 * time.Second)
 	r.Version, r.Began = "v0.0.0", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	r.Tested = Tested{
@@ -38,7 +38,7 @@ func madeUp(compared bool) *Report {
 	for i, name := range names {
 		rec := measure.NewRecorder(20 * time.Second)
 		for n := range 2000 {
-			rec.Add(madeUpSample(time.Duration(n)*10*time.Millisecond, list, name == measure.ViaDriver))
+			rec.Add(exampleSample(time.Duration(n)*10*time.Millisecond, list, name == measure.ViaDriver))
 		}
 		r.Add(name, rec, measure.Integrity{AcknowledgedWrites: 700, ReadBack: 100, UnknownOutcomes: int64(i) * 7}, 20*time.Second, 20*time.Second)
 	}
@@ -51,8 +51,8 @@ func madeUp(compared bool) *Report {
 	return r
 }
 
-// madeUpSample is what becomes of a request that is due then.
-func madeUpSample(due time.Duration, list []measure.Outage, drops bool) measure.Sample {
+// exampleSample is the request that is due at this time.
+func exampleSample(due time.Duration, list []measure.Outage, drops bool) measure.Sample {
 	s := answered(due, time.Millisecond+time.Duration(due.Milliseconds()%7)*100*time.Microsecond)
 	for _, o := range list {
 		if due >= o.At && due < o.Serving {
@@ -64,7 +64,7 @@ func madeUpSample(due time.Duration, list []measure.Outage, drops bool) measure.
 	return s
 }
 
-// golden compares with a file that was looked at.
+// golden compares with a file in testdata.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -85,17 +85,17 @@ func golden(t *testing.T, name string, got []byte) {
 func TestReport_Write(t *testing.T) {
 	for name, compared := range map[string]bool{"one.txt": false, "compared.txt": true} {
 		var b bytes.Buffer
-		if err := madeUp(compared).Write(&b); err != nil {
+		if err := exampleReport(compared).Write(&b); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, name, b.Bytes())
 	}
 }
 
-// The shape that people script against may grow, but not shrink. Source: the contract.
+// The shape of the JSON may grow and must not shrink. Source: the contract.
 func TestReport_WriteJSON(t *testing.T) {
 	var b bytes.Buffer
-	if err := madeUp(true).WriteJSON(&b); err != nil {
+	if err := exampleReport(true).WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "compared.json", b.Bytes())
@@ -117,7 +117,7 @@ func TestReport_WriteJSON(t *testing.T) {
 	}
 }
 
-// has tells whether there is a member at the path; of a list, in its first element.
+// has reports whether there is a member at the path. Of a list it takes the first element.
 func has(v any, path []string) bool {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		v = list[0]
@@ -133,12 +133,12 @@ func has(v any, path []string) bool {
 	return ok && has(inner, path[1:])
 }
 
-func TestReport_Judge(t *testing.T) {
+func TestReport_Evaluate(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		spoil    func(*Report)
 		tolerate string
-		want     string // in the only finding; empty: none
+		want     string // part of the only finding; empty: there is none
 	}{
 		{"all is well", func(*Report) {}, "", ""},
 		{"failed", func(r *Report) { r.Failed, r.FailedByProblem = 4, map[string]int64{"a": 1, "no-principal": 3} }, "", "4 requests failed (no-principal 3, a 1)"},
@@ -170,7 +170,7 @@ func TestReport_Judge(t *testing.T) {
 	}
 }
 
-// A run that was over before anything was measured has a report, too.
+// A run that ends before anything was measured has a report too.
 func TestReport_Empty(t *testing.T) {
 	r := NewReport(time.Minute)
 	r.Interrupted = true

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// answered is a request that was due at a time and took so long.
+// answered is a request that was due at a time and was answered after took.
 func answered(due, took time.Duration) measure.Sample {
 	return measure.Sample{Due: due, Sent: due, Done: due + took, Call: measure.CallGet, Early: true}
 }
