@@ -70,15 +70,15 @@ func TestRemoteLoad(t *testing.T) {
 		t.Error(err)
 	}
 	if remote.ReadBack(t.Context()).UnreadSessions == 0 {
-		t.Error("a process that is gone has read its sessions back")
+		t.Error("the process has ended, and no session is counted as unread")
 	}
 }
 
 func TestRunChild_Refused(t *testing.T) {
-	for name, line := range map[string]string{"nothing": "", "a stranger": "hello\n", "an unknown role": `{"Role":"king"}` + "\n"} {
+	for name, line := range map[string]string{"nothing": "", "not JSON": "hello\n", "an unknown role": `{"Role":"king"}` + "\n"} {
 		err := RunChild(t.Context(), strings.NewReader(line), io.Discard, Roles{})
 		if _, ok := errors.AsType[*UsageError](err); !ok {
-			t.Errorf("told %s, the child says %v", name, err)
+			t.Errorf("task %s: the error is %v", name, err)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func TestRunChild_NotReady(t *testing.T) {
 	io.WriteString(stdin, `{"Role":"broken"}`+"\n")
 	var r Ready
 	if err := json.NewDecoder(stdout).Decode(&r); err != nil || r.Error != "the port is taken" || !r.Usage {
-		t.Errorf("it says %+v, %v", r, err)
+		t.Errorf("the answer is %+v, %v", r, err)
 	}
 	stdin.Close()
 	if err := <-ended; err != nil {

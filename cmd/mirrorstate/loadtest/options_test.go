@@ -77,7 +77,7 @@ func TestFlags_Options(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o.Preset != "web" || o.Sessions != 1000 || o.Size != (load.Range{Min: 512, Max: 8192}) || o.Think != 5*time.Millisecond {
-		t.Errorf("the defaultFlags workload is %+v", o.Workload)
+		t.Errorf("the default workload is %+v", o.Workload)
 	}
 	if !slices.Equal(o.Failovers, demonstration) {
 		t.Errorf("without a target there are the failovers %v, want one of each kind", o.Failovers)

@@ -143,13 +143,13 @@ func (r *remoteLoad) Run(ctx context.Context, zero time.Time) {
 	stop := context.AfterFunc(ctx, func() { _ = r.call("Interrupt", 0, nil) })
 	defer stop()
 	running := r.client.Go("RemoteLoad.Run", zero, new(int), make(chan *rpc.Call, 1))
-	beat := time.NewTicker(takeEvery)
-	defer beat.Stop()
+	ticker := time.NewTicker(takeEvery)
+	defer ticker.Stop()
 	for over := false; !over; {
 		select {
 		case <-running.Done:
 			over = true
-		case <-beat.C:
+		case <-ticker.C:
 		}
 		var samples []measure.Sample
 		if r.call("Take", 0, &samples) != nil {

@@ -155,13 +155,13 @@ func (r *run) shareCosts() {
 
 // showProgress shows the progress, and drops old samples.
 func (r *run) showProgress(ctx context.Context) {
-	beat := time.NewTicker(tickEvery)
-	defer beat.Stop()
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
+		case <-ticker.C:
 		}
 		r.progress.update(r.vias, r.watcher())
 		for _, v := range r.vias {

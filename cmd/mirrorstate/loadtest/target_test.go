@@ -157,7 +157,7 @@ func TestRun_AsksForFailovers(t *testing.T) {
 		held = max(held, n)
 	}
 	if held != 3 {
-		t.Errorf("%d calls were held at the most, and the server says 3", held)
+		t.Errorf("at most %d calls were held, want 3", held)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestRun_WrongTargets(t *testing.T) {
 		misuse          bool
 	}{
 		{"another server", serveTest(t, http.NotFoundHandler()), "is not a mirrorstate: it answers 404 Not Found to a request for a session that does not exist", true},
-		{"a server that wants a key", serveTest(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		{"a server that requires a key", serveTest(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unauthorized","status":401,"detail":"give a key","outcome":"not-applied"}`))
@@ -215,8 +215,8 @@ func TestRun_WrongTargets(t *testing.T) {
 				_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unknown-application","status":404,"outcome":"not-applied"}`))
 			}
 		})), "unknown application /loadtest/http; add loadtest: {name: /loadtest/http} to apps in its configuration", true},
-		{"a friendly server", serveTest(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "it answers 200 OK", true},
-		{"nobody", silent.URL, "connection refused; start mirrorstate serve there", false},
+		{"a server that answers 200 to everything", serveTest(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "it answers 200 OK", true},
+		{"no server", silent.URL, "connection refused; start mirrorstate serve there", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := tryLoad(t, hotLoad(tt.url))
@@ -259,10 +259,10 @@ func TestRun_TargetEnds(t *testing.T) {
 	r := runLoad(t, hotLoad(server.URL))
 	killer.Wait()
 	if r.FailedByProblem["no-answer"] < 50 || r.Integrity.UnreadSessions == 0 || len(r.Findings) < 2 {
-		t.Errorf("of a target that died: %v, %+v", r.Findings, r.FailedByProblem)
+		t.Errorf("after the target has ended: %v, %+v", r.Findings, r.FailedByProblem)
 	}
 	if r.Integrity.LostWrites != 0 {
-		t.Errorf("%d writes are called lost of a server that can't be asked", r.Integrity.LostWrites)
+		t.Errorf("%d writes are counted as lost although the server can not be asked", r.Integrity.LostWrites)
 	}
 }
 

@@ -58,14 +58,14 @@ func TestLoad_ShutAndOpen(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.Run(ctx, time.Now()) }()
 	if n := r.Recent().Requests; n != 0 {
-		t.Errorf("%d requests although it is shut", n)
+		t.Errorf("%d requests after Shut, want none", n)
 	}
 	l.Open()
 	<-first
 	l.Shut()
 	r.Recent()
 	if n := r.Recent().Requests; n != 0 {
-		t.Errorf("%d requests after it was shut again", n)
+		t.Errorf("%d requests after the second Shut, want none", n)
 	}
 	l.Open()
 	stop()

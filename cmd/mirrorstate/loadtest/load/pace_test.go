@@ -150,7 +150,7 @@ func TestPacer_ClosedLoop(t *testing.T) {
 				break
 			}
 			if !due.Equal(time.Now()) {
-				t.Fatalf("due at %v, and it is %v", due, time.Now())
+				t.Fatalf("due at %v, want now, %v", due, time.Now())
 			}
 			time.Sleep(100 * time.Millisecond)
 		}

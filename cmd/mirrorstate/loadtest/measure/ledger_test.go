@@ -53,7 +53,7 @@ func (s *sessionHistory) answered(v View, name string) *Write {
 	s.t.Helper()
 	w := s.entry.CheckItem(v, s.items[name])
 	if w == nil {
-		s.t.Fatalf("the item %s is not taken for one that was written", name)
+		s.t.Fatalf("the item %s is counted as damaged", name)
 	}
 	return w
 }
@@ -78,7 +78,7 @@ var (
 )
 
 func TestLedger_CorrectServer(t *testing.T) {
-	t.Run("a line of writes", func(t *testing.T) {
+	t.Run("a chain of writes", func(t *testing.T) {
 		s := newHistory(t)
 		s.stores("1", "made")
 		s.stores("2", "1")
@@ -171,22 +171,22 @@ func TestLedger_CorrectServer(t *testing.T) {
 		s.entry.BeginRemoval()
 		s.answered(before, "made")
 		if !s.entry.CheckMissing() {
-			t.Error("a session that is being removed may not be missing")
+			t.Error("a session is missing while it is removed: counted as unexpected")
 		}
 		s.entry.EndRemoval(nil)
 		s.answered(before, "made") // it began before the removal was acknowledged
 		if !s.entry.CheckMissing() {
-			t.Error("a removed session may not be missing")
+			t.Error("a removed session is missing: counted as unexpected")
 		}
 		s.found(Integrity{})
 	})
-	t.Run("removed perhaps", func(t *testing.T) {
+	t.Run("removal of unknown outcome", func(t *testing.T) {
 		s := newHistory(t)
 		s.entry.BeginRemoval()
 		s.entry.EndRemoval(errUnknown)
 		s.reads("made")
 		if !s.entry.CheckMissing() {
-			t.Error("a session that was perhaps removed may not be missing")
+			t.Error("a session whose removal is unknown is missing: counted as unexpected")
 		}
 		s.found(Integrity{})
 	})
@@ -200,7 +200,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("made")
 		s.found(Integrity{LostWrites: 1})
 	})
-	t.Run("lost once, counted once, whatever comes then", func(t *testing.T) {
+	t.Run("a lost write is counted once", func(t *testing.T) {
 		s := newHistory(t)
 		s.stores("1", "made")
 		s.stores("2", "1")
@@ -209,7 +209,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("4")
 		s.found(Integrity{LostWrites: 2})
 	})
-	t.Run("back to what everybody has forgotten", func(t *testing.T) {
+	t.Run("back to a write that is not kept any more", func(t *testing.T) {
 		s := newHistory(t)
 		last := "made"
 		for i := range 2 * keptWrites {
@@ -247,7 +247,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("b")
 		s.found(Integrity{LostWrites: 1})
 	})
-	t.Run("two writers, and the first one stays", func(t *testing.T) {
+	t.Run("two writers, and the first write stays", func(t *testing.T) {
 		s := newHistory(t)
 		a, b := s.reads("made"), s.reads("made")
 		s.begins("a", a)
@@ -259,12 +259,12 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.reads("c")
 		s.found(Integrity{LostWrites: 1})
 	})
-	t.Run("gone altogether", func(t *testing.T) {
+	t.Run("the whole session is lost", func(t *testing.T) {
 		s := newHistory(t)
 		s.stores("1", "made")
 		for range 2 {
 			if s.entry.CheckMissing() {
-				t.Error("it is no wonder that a session is missing that nobody removed")
+				t.Error("a session is missing that nobody removed: counted as expected")
 			}
 		}
 		s.found(Integrity{LostWrites: 2})
@@ -274,7 +274,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.entry.BeginRemoval()
 		s.entry.EndRemoval(session.ErrLockLost)
 		if s.entry.CheckMissing() {
-			t.Error("a session whose removal was refused may be missing")
+			t.Error("a session whose removal was refused is missing: counted as expected")
 		}
 		s.found(Integrity{LostWrites: 1})
 	})
@@ -286,14 +286,14 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.entry.CheckAlive(s.entry.BeginCall(s.now))
 		s.found(Integrity{ResurrectedSessions: 1})
 	})
-	t.Run("refused, and done", func(t *testing.T) {
+	t.Run("refused, and applied", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.wrote("1", errNothing)
 		s.reads("1")
 		s.found(Integrity{GhostWrites: 1})
 	})
-	t.Run("done, and then refused", func(t *testing.T) {
+	t.Run("applied, and then refused", func(t *testing.T) {
 		s := newHistory(t)
 		s.begins("1", s.reads("made"))
 		s.reads("1")
@@ -315,7 +315,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 			item := append([]byte{}, s.items["made"]...)
 			item[i] ^= 1
 			if s.entry.CheckItem(s.entry.BeginCall(s.now), item) != nil {
-				t.Errorf("byte %d is damaged, and nobody notices", i)
+				t.Errorf("byte %d is damaged, and the item is accepted", i)
 			}
 		}
 		s.found(Integrity{DamagedItems: int64(len(s.items["made"]))})
@@ -328,7 +328,7 @@ func TestLedger_BrokenServer(t *testing.T) {
 		s.entry.CheckItem(s.entry.BeginCall(s.now), item)
 		s.found(Integrity{DamagedItems: 1})
 	})
-	t.Run("nothing at all", func(t *testing.T) {
+	t.Run("no item", func(t *testing.T) {
 		s := newHistory(t)
 		s.entry.CheckItem(s.entry.BeginCall(s.now), nil)
 		s.found(Integrity{DamagedItems: 1})
@@ -346,7 +346,7 @@ func TestLedger_Locks(t *testing.T) {
 		}
 		s.found(Integrity{})
 	})
-	t.Run("granted while the store of the one before is under way", func(t *testing.T) {
+	t.Run("granted while the update of the holder before is under way", func(t *testing.T) {
 		s := newHistory(t)
 		s.entry.BeginAcquire(s.now)
 		s.entry.LockGranted()
@@ -373,20 +373,20 @@ func TestEntry_Contended(t *testing.T) {
 	e := s.entry
 	alone := e.BeginCall(s.now)
 	if e.Contended(alone) {
-		t.Error("nobody has the lock, and a reader may be told that somebody has")
+		t.Error("nobody has the lock, and a refusal counts as expected")
 	}
 	mine := e.BeginAcquire(s.now)
 	if e.Contended(mine) {
-		t.Error("a client's own acquire explains its own refusal")
+		t.Error("only the client itself asks for the lock, and its refusal counts as expected")
 	}
 	other := e.BeginAcquire(s.now)
 	if !e.Contended(other) || !e.Contended(mine) || !e.Contended(alone) {
-		t.Error("two clients want the lock, and neither may be refused")
+		t.Error("two clients ask for the lock, and a refusal counts as unexpected")
 	}
 	e.EndHold()
 	e.EndHold()
 	if e.Contended(e.BeginCall(s.now)) {
-		t.Error("all have left, and the lock may still be held")
+		t.Error("all have released the lock, and a refusal counts as expected")
 	}
 }
 

@@ -58,16 +58,16 @@ func TestOutages(t *testing.T) {
 		{"an operator breaks the mirror", nil,
 			[]Event{proxyEvent(-second, EventPrincipal, "a"), serverEvent(20*second, EventFault, "b", "crash"), serverEvent(26*second, EventFault, "b", "none")},
 			false, ""},
-		{"a pair that only a proxy tells of", nil,
+		{"events of a proxy only", nil,
 			[]Event{proxyEvent(-second, EventPrincipal, "a"), proxyEvent(20*second, EventNoPrincipal, ""), proxyEvent(23*second, EventPrincipal, "b"), proxyEvent(40*second, EventPrincipal, "b")},
 			true, "observed 20s until 30s serving 23s"},
-		{"a principal that is gone for a moment", nil,
+		{"no principal for a moment", nil,
 			[]Event{proxyEvent(-second, EventPrincipal, "a"), proxyEvent(20*second, EventNoPrincipal, ""), proxyEvent(21*second, EventPrincipal, "a")},
 			true, "observed 20s until 30s serving 21s"},
-		{"planned, and only a proxy tells", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}},
+		{"planned, and events of a proxy only", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}},
 			[]Event{proxyEvent(-second, EventPrincipal, "a"), proxyEvent(5*second, EventPrincipal, "b")},
 			true, "manual 4s until 9s serving 5s"},
-		{"never again", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}}, nil, true, "manual 4s until 8s never"},
+		{"no partner serves again", []Attempt{{Kind: KindManual, At: 4 * second, Partner: "a"}}, nil, true, "manual 4s until 8s never"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""

@@ -74,9 +74,9 @@ func TestRecorder_Recent(t *testing.T) {
 	r.Add(answered(time.Second, 10*time.Millisecond))
 	r.Add(Sample{Due: time.Second, Done: time.Hour, Status: Failed})
 	if g := r.Recent(); g.Requests != 2 || g.Failed != 1 || math.Abs(g.P99-10) > 0.5 {
-		t.Errorf("the first glance sees %+v", g)
+		t.Errorf("the first call of Recent returns %+v", g)
 	}
 	if g := r.Recent(); g.Requests != 0 || g.Failed != 0 || g.P99 != 0 {
-		t.Errorf("nothing happened, and the second glance sees %+v", g)
+		t.Errorf("nothing happened since, and the second call returns %+v", g)
 	}
 }

@@ -142,13 +142,13 @@ func (w *Watcher) snapshotLocked(text json.RawMessage, now time.Time) {
 
 // poll polls the pair's state.
 func (w *Watcher) poll(ctx context.Context) {
-	beat := time.NewTicker(pollEvery)
-	defer beat.Stop()
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-beat.C:
+		case <-ticker.C:
 		}
 		now := time.Now()
 		s, err := w.State(ctx)

@@ -46,7 +46,7 @@ func TestWatcher_Snapshot(t *testing.T) {
 		told = append(told, e.Kind+" "+e.Partner)
 	}
 	if len(told) != 2 || told[0] != "principal a" || told[1] != "principal b" {
-		t.Errorf("after a break of the stream the events are %q, want the principals a and b", told)
+		t.Errorf("after a lost connection the events are %q, want the principals a and b", told)
 	}
 }
 

@@ -30,7 +30,7 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	if path == "" {
-		t.Skip("no Chromium here: nobody looks at the page")
+		t.Skip("no Chromium found: the page is not tested")
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true))
@@ -149,7 +149,7 @@ func checkPage(t *testing.T, ctx context.Context, url, scheme string, compared b
 		}
 		for _, want := range []string{"2 failovers: nothing failed", "manual", "crash", "1000 ms", "writes acknowledged"} {
 			if !strings.Contains(p.Text, want) {
-				t.Errorf("%q is not to be read in the page", want)
+				t.Errorf("the page does not contain %q", want)
 			}
 		}
 	}

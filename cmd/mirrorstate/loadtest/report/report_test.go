@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 // exampleReport is a report of an invented run: 20 s of 100 requests/s, a planned failover at 5 s
 // and a crash at 12 s. Via driver fails each request that meets one of them.
@@ -78,7 +78,7 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not as it was (go test -update makes it anew); now:\n%s", path, got)
+		t.Errorf("%s differs (go test -update writes it); got:\n%s", path, got)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestReport_Evaluate(t *testing.T) {
 		tolerate string
 		want     string // part of the only finding; empty: there is none
 	}{
-		{"all is well", func(*Report) {}, "", ""},
+		{"nothing failed", func(*Report) {}, "", ""},
 		{"failed", func(r *Report) { r.Failed, r.FailedByProblem = 4, map[string]int64{"a": 1, "no-principal": 3} }, "", "4 requests failed (no-principal 3, a 1)"},
 		{"failed, and tolerated", func(r *Report) { r.Failed = 4 }, "failed", ""},
 		{"failed, and as many tolerated", func(r *Report) { r.Failed = 4 }, "failed=4", ""},
@@ -182,6 +182,6 @@ func TestReport_Empty(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(page.String(), "NaN") || strings.Contains(page.String(), "Inf") {
-		t.Errorf("the page of nothing has numbers that are none:\n%s", page.String())
+		t.Errorf("the page of an empty run has NaN or Inf:\n%s", page.String())
 	}
 }

@@ -48,7 +48,7 @@ func TestNewResult(t *testing.T) {
 
 func TestSpreadOf(t *testing.T) {
 	if spreadOf(nil) != nil {
-		t.Error("there is a spread of nothing")
+		t.Error("spreadOf(nil) is not nil")
 	}
 	if got := *spreadOf([]float64{3, 1, 2}); got != (Spread{2, 3, 3}) {
 		t.Errorf("the spread of 1, 2, 3 is %+v", got)
