@@ -30,7 +30,7 @@ type Spec struct {
 	Task       load.Task // of direct and statement
 	App        string    // of driver: the application's name
 	Clients    int       // of driver: how many requests may be under way
-	Verbose    bool
+	Verbose    bool      // log everything to standard error
 }
 
 // Ready is a child's answer to its task. The child sends it as the first line of its standard

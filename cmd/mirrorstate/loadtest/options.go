@@ -31,18 +31,18 @@ type Flags struct {
 	Admin            string        // URL of the operators' listener
 	Client           client.Config // the key and the TLS configuration for both
 	ConnectionString string        // an ADO.NET string with both partners
-	Rate             float64
-	Clients          int
-	Duration, Warmup time.Duration
-	Failovers        string // for example manual@15s,crash@30s
-	Vias             string // for example http,driver
-	Mix              string // a workload's name, or weights such as lock=60,read=35,touch=5
-	Size             string // for example 512..8192, in bytes
-	Sessions         int
-	Think, Timeout   time.Duration
-	Tolerate         string // for example failed=3,unread
-	Limits           report.Limits
-	Seed             uint64
+	Rate             float64       // requests per second, for each via; 0: as many as possible
+	Clients          int           // how many requests may be under way, for each via
+	Duration, Warmup time.Duration // how long is measured, and how long the load runs before that
+	Failovers        string        // for example manual@15s,crash@30s
+	Vias             string        // for example http,driver
+	Mix              string        // a workload's name, or weights such as lock=60,read=35,touch=5
+	Size             string        // for example 512..8192, in bytes
+	Sessions         int           // number of sessions of each via
+	Think, Timeout   time.Duration // time between acquiring a lock and the update; how long a client waits for an answer
+	Tolerate         string        // for example failed=3,unread
+	Limits           report.Limits // bounds for latencies
+	Seed             uint64        // selects the random numbers
 }
 
 // Options are the checked options of a load test. [Flags.Options] returns them.

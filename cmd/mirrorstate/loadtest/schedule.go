@@ -10,7 +10,7 @@ import (
 
 // Planned is a failover that the load test will make.
 type Planned struct {
-	Kind string
+	Kind string        // one of [measure.Kinds]
 	At   time.Duration // on the run's clock
 }
 

@@ -37,11 +37,11 @@ type Load struct {
 type Task struct {
 	App string // application of the sessions
 	Workload
-	Rate             float64 // requests a second; 0: as many as possible
-	Clients          int
-	Duration, Warmup time.Duration
-	Timeout          time.Duration
-	Seed             uint64
+	Rate             float64       // requests a second; 0: as many as possible
+	Clients          int           // how many requests may be under way
+	Duration, Warmup time.Duration // how long is measured, and how long the load runs before that
+	Timeout          time.Duration // how long a client waits for an answer
+	Seed             uint64        // selects the random numbers
 }
 
 // NewLoad returns a load on a store. Its clients call note with each request, concurrently.

@@ -9,10 +9,10 @@ import (
 
 // Workload says what the clients do.
 type Workload struct {
-	Preset   string // its name; empty: the mix was given as weights
-	Mix      Mix
-	Size     Range // size of an item in bytes
-	Sessions int
+	Preset   string        // its name; empty: the mix was given as weights
+	Mix      Mix           // kinds of visits
+	Size     Range         // size of an item in bytes
+	Sessions int           // number of sessions
 	Think    time.Duration // time between acquiring a lock and the update
 }
 
@@ -25,8 +25,8 @@ var Presets = []Workload{
 
 // Share is the weight of one kind of visit.
 type Share struct {
-	Visit  string
-	Weight int
+	Visit  string // one of VisitNames
+	Weight int    // relative to the other weights
 }
 
 // Mix is the kinds of visits with their weights. The kinds are lock (acquire, think, update and

@@ -68,7 +68,7 @@ func (l *Ledger) ReadAtEnd(read bool) {
 // A read must find the last write of the chain as it was known when the read began, or a later one.
 // A write is known to have taken effect once it is acknowledged or once a client has seen it.
 type Entry struct {
-	ID     session.ID
+	ID     session.ID // the session's id
 	ledger *Ledger
 
 	mu     sync.Mutex        // guards all fields below

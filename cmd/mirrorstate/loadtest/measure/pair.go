@@ -11,12 +11,12 @@ import (
 
 // PairState is the part of the answer to GET /v1/pair that the load test uses.
 type PairState struct {
-	Topology  string `json:"topology"`
-	Schema    string `json:"schema"`
+	Topology  string `json:"topology"` // mirroring, availability-group, embedded or plain
+	Schema    string `json:"schema"`   // stock or extended
 	Database  string `json:"database"`
 	Principal string `json:"principal"` // its name; empty: none
-	Epoch     int64  `json:"epoch"`
-	Holding   int    `json:"holding"` // calls that wait for a principal
+	Epoch     int64  `json:"epoch"`     // the fencing number of the pair
+	Holding   int    `json:"holding"`   // calls that wait for a principal
 	Partners  []struct {
 		Name    string `json:"name"`
 		Address string `json:"address"`

@@ -57,8 +57,8 @@ func isClients(err error) bool {
 // ProblemError is a failed call of a via that is not mirrorstate's API. The outcome of the call is
 // unknown.
 type ProblemError struct {
-	Name string
-	Err  error
+	Name string // the problem's name, such as sql-1205
+	Err  error  // the driver's error
 }
 
 // Error implements error.

@@ -111,7 +111,7 @@ func (r *Recorder) count(s *Sample) {
 
 // Totals counts the requests of one via that were due while the run was measured.
 type Totals struct {
-	Requests, Failed, Busy, Gone int64
+	Requests, Failed, Busy, Gone int64              // requests, those that failed, and the answers Busy and Gone
 	InTime                       int64              // answers before the end
 	Problems                     map[string]int64   // failures by problem name
 	Latency                      Latency            // of all answers

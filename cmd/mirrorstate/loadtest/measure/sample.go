@@ -5,10 +5,10 @@ import "time"
 // Sample is one request with its result. Its times are on the run's [Clock].
 type Sample struct {
 	Due, Sent, Done time.Duration // when it was due, was sent, and ended
-	Call            Call
-	Status          Status
-	Problem         string // problem name, if the status is Failed
-	Early           bool   // a client was waiting when the request became due
+	Call            Call          // what it called
+	Status          Status        // how it ended
+	Problem         string        // problem name, if the status is Failed
+	Early           bool          // a client was waiting when the request became due
 }
 
 // latency returns the time from when the request was due to its end.

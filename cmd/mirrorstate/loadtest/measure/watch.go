@@ -13,11 +13,11 @@ import (
 
 // Event is an event of the pair. Its time is on the run's clock.
 type Event struct {
-	At      time.Duration
-	Servers bool   // from a database server; false: from a proxy
-	Kind    string // one of the constants below, or another one
-	Partner string // the partner that it is about; may be empty
-	Detail  string
+	At      time.Duration // when it happened
+	Servers bool          // from a database server; false: from a proxy
+	Kind    string        // one of the constants below, or another one
+	Partner string        // the partner that it is about; may be empty
+	Detail  string        // what it says, depending on the kind
 }
 
 // The kinds of events that the load test uses.

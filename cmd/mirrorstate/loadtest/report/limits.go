@@ -16,8 +16,8 @@ type Limits struct {
 
 // Checked is a limit with the value that was measured for it.
 type Checked struct {
-	Flag       string   `json:"flag"`
-	LimitMS    float64  `json:"limit_ms"`
+	Flag       string   `json:"flag"`        // --max-stall or --max-p99
+	LimitMS    float64  `json:"limit_ms"`    // milliseconds
 	MeasuredMS *float64 `json:"measured_ms"` // null: there was nothing to measure
 	Held       bool     `json:"held"`        // false if there was nothing to measure
 

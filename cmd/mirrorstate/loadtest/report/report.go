@@ -16,12 +16,12 @@ import (
 // vias were named.
 type Report struct {
 	Result
-	Vias map[string]*Result `json:"vias,omitempty"`
+	Vias map[string]*Result `json:"vias,omitempty"` // all vias by name; nil: none were named
 
-	Version     string                  `json:"version,omitempty"`
+	Version     string                  `json:"version,omitempty"` // of this program
 	Tested      Tested                  `json:"tested"`
-	Began       time.Time               `json:"began"`
-	Interrupted bool                    `json:"interrupted,omitempty"`
+	Began       time.Time               `json:"began"`                 // start of measuring, in UTC
+	Interrupted bool                    `json:"interrupted,omitempty"` // ended before its time
 	Load        Offered                 `json:"load"`
 	Processes   map[string]measure.Cost `json:"processes,omitempty"` // by name; "generator" is the load test itself
 	Limits      []Checked               `json:"limits,omitempty"`    // the limits that were set
@@ -81,26 +81,26 @@ type Offered struct {
 	Mix       string  `json:"mix"`              // in the form of --mix
 	Size      string  `json:"size"`             // in the form of --size
 	Sessions  int     `json:"sessions"`         // of each via
-	ThinkMS   float64 `json:"think_ms"`
-	TimeoutMS float64 `json:"timeout_ms"`
-	WarmupS   float64 `json:"warmup_s"`
-	DurationS float64 `json:"duration_s"`
-	Seed      uint64  `json:"seed"`
+	ThinkMS   float64 `json:"think_ms"`         // milliseconds between acquiring a lock and the update
+	TimeoutMS float64 `json:"timeout_ms"`       // milliseconds that a client waits for an answer
+	WarmupS   float64 `json:"warmup_s"`         // seconds of load before measuring
+	DurationS float64 `json:"duration_s"`       // seconds to measure
+	Seed      uint64  `json:"seed"`             // selects the random numbers
 }
 
 // Result is what was measured of one via.
 type Result struct {
-	Requests        int64                      `json:"requests"`
-	Failed          int64                      `json:"failed"`
-	FailedByProblem map[string]int64           `json:"failed_by_problem"`
-	Seconds         float64                    `json:"seconds"`
-	LatencyMS       measure.Latency            `json:"latency_ms"`
-	Failovers       []measure.Failover         `json:"failovers"`
+	Requests        int64                      `json:"requests"`          // requests that were due while the run was measured
+	Failed          int64                      `json:"failed"`            // those of them that failed
+	FailedByProblem map[string]int64           `json:"failed_by_problem"` // failures by problem name
+	Seconds         float64                    `json:"seconds"`           // how long the via was under load
+	LatencyMS       measure.Latency            `json:"latency_ms"`        // of all answers
+	Failovers       []measure.Failover         `json:"failovers"`         // failovers and faults, by time
 	Integrity       measure.Integrity          `json:"integrity"`
-	Throughput      float64                    `json:"throughput"` // answers a second
-	Busy            int64                      `json:"busy"`       // answers that another client holds the lock
-	Gone            int64                      `json:"gone"`       // answers that the session was removed
-	LatencyByCall   map[string]measure.Latency `json:"latency_by_call_ms"`
+	Throughput      float64                    `json:"throughput"`                             // answers a second
+	Busy            int64                      `json:"busy"`                                   // answers that another client holds the lock
+	Gone            int64                      `json:"gone"`                                   // answers that the session was removed
+	LatencyByCall   map[string]measure.Latency `json:"latency_by_call_ms"`                     // of all answers, by call
 	OutsideMS       *measure.Latency           `json:"latency_outside_failovers_ms,omitempty"` // of requests that met no failover; absent: there were none, or no failover
 	FailoverCount   int                        `json:"failover_count"`                         // failovers and faults that can have changed the principal
 	FaultCount      int                        `json:"fault_count"`                            // faults that can not have changed the principal: lost connections, or a lost mirror

@@ -7,18 +7,18 @@ import (
 
 // Tested describes what was tested.
 type Tested struct {
-	Host      string       `json:"host"` // host of the generator: name, operating system and processors
-	Targets   []string     `json:"targets,omitempty"`
-	Admin     string       `json:"admin,omitempty"`
-	Server    string       `json:"server,omitempty"` // its version; the generator's is in the report
-	Own       bool         `json:"own"`              // the load test started the server
-	OwnPair   bool         `json:"own_pair"`         // the load test started the pair
-	Database  string       `json:"database,omitempty"`
-	Topology  string       `json:"topology,omitempty"`
-	Witness   *bool        `json:"witness,omitempty"` // whether an embedded pair has a witness
-	Schema    string       `json:"schema,omitempty"`
-	Safety    string       `json:"safety,omitempty"` // FULL or OFF, as the principal says
-	Partners  []string     `json:"partners,omitempty"`
+	Host      string       `json:"host"`               // host of the generator: name, operating system and processors
+	Targets   []string     `json:"targets,omitempty"`  // URLs of the session APIs under test
+	Admin     string       `json:"admin,omitempty"`    // URL of the operators' listener
+	Server    string       `json:"server,omitempty"`   // its version; the generator's is in the report
+	Own       bool         `json:"own"`                // the load test started the server
+	OwnPair   bool         `json:"own_pair"`           // the load test started the pair
+	Database  string       `json:"database,omitempty"` // name of the mirrored database
+	Topology  string       `json:"topology,omitempty"` // mirroring, availability-group, embedded or plain
+	Witness   *bool        `json:"witness,omitempty"`  // whether an embedded pair has a witness
+	Schema    string       `json:"schema,omitempty"`   // stock or extended
+	Safety    string       `json:"safety,omitempty"`   // FULL or OFF, as the principal says
+	Partners  []string     `json:"partners,omitempty"` // name and address of each
 	Epoch     *BeforeAfter `json:"epoch,omitempty"`
 	Principal *FromTo      `json:"principal,omitempty"`
 }

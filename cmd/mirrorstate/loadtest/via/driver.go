@@ -95,6 +95,7 @@ type Driver struct {
 
 var _ session.Store = (*Driver)(nil)
 
+// NewDriver returns a client of the handler at url. It keeps up to clients connections.
 func NewDriver(url string, clients int) *Driver {
 	return &Driver{url, &http.Client{Transport: newTransport(clients, nil)}}
 }

@@ -40,7 +40,7 @@ func NewHTTP(url string, as client.Config, clients int, timeout time.Duration) (
 // Fleet is a store that distributes its calls over several servers of one pair in turn. Its methods
 // may be called concurrently.
 type Fleet struct {
-	Members []session.Store
+	Members []session.Store // the servers; at least one
 	turn    atomic.Uint64
 }
 
