@@ -104,11 +104,11 @@ func TestFlags_Options(t *testing.T) {
 	}
 }
 
-// Without --failover the load test makes no failovers on a pair of somebody else.
+// Without --failover the load test makes no failovers on a pair that it has not started.
 func TestFlags_NoFailovers(t *testing.T) {
 	for name, say := range map[string]func(*Flags){
 		"a target":              func(f *Flags) { f.Targets, f.Admin = []string{"http://a:1"}, "http://a:2" },
-		"somebody's pair":       func(f *Flags) { f.ConnectionString = "data source=a;failover partner=b;user id=u;password=p" },
+		"another pair":          func(f *Flags) { f.ConnectionString = "data source=a;failover partner=b;user id=u;password=p" },
 		"a comparison":          func(f *Flags) { f.Vias = "http,driver" },
 		"full speed":            func(f *Flags) { f.Rate = 0 },
 		"none":                  func(f *Flags) { f.Failovers = "none" },

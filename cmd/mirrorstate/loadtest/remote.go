@@ -41,7 +41,7 @@ type RemoteLoad struct {
 // serveLoad runs a load on a store until the parent closes the connection.
 func serveLoad(ctx context.Context, spec Spec, store session.Store, in io.Reader, out io.Writer) {
 	r := &RemoteLoad{}
-	r.load = load.NewLoad(spec.Task, store, r.note)
+	r.load = load.New(spec.Task, store, r.note)
 	r.ctx, r.stop = context.WithCancel(ctx)
 	defer r.stop()
 	server := rpc.NewServer()

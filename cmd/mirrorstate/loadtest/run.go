@@ -206,7 +206,7 @@ func (r *run) report(ctx context.Context, version string) *report.Report {
 	ctx = context.WithoutCancel(ctx)
 	askAfter(ctx, &r.tested, r.observer())
 	r.progress.print("reading all sessions back")
-	rep := report.NewReport(r.Duration)
+	rep := report.New(r.Duration)
 	rep.Version, rep.Tested, rep.Began, rep.Interrupted = version, r.tested, r.clock.Zero.UTC(), interrupted
 	rep.Load, rep.Processes = r.offered(), r.costs
 	for _, v := range r.vias {

@@ -133,7 +133,7 @@ func (s *system) client(url string, as client.Config) (*client.Client, error) {
 // load adds a load on a store, in this process.
 func (s *system) load(o *Options, name string, store session.Store) {
 	r := measure.NewRecorder(o.Duration)
-	s.vias = append(s.vias, &viaLoad{name, load.NewLoad(o.task(name), store, r.Add), r})
+	s.vias = append(s.vias, &viaLoad{name, load.New(o.task(name), store, r.Add), r})
 }
 
 // openOwn starts the pair, unless there is a connection string, and the server of each via.

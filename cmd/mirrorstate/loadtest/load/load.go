@@ -44,8 +44,8 @@ type Task struct {
 	Seed             uint64        // selects the random numbers
 }
 
-// NewLoad returns a load on a store. Its clients call note with each request, concurrently.
-func NewLoad(t Task, store session.Store, note func(measure.Sample)) *Load {
+// New returns a load on a store. Its clients call note with each request, concurrently.
+func New(t Task, store session.Store, note func(measure.Sample)) *Load {
 	app := session.Application{Name: t.App}.WithDefaults()
 	return &Load{
 		Task: t, app: &app, store: store, note: note, ledger: &measure.Ledger{}, places: newPlaces(t.Sessions),

@@ -22,7 +22,7 @@ func hotTask() Task {
 // While a place is empty, two clients may create a session for it. Both are read back and removed.
 func TestLoad_TwoInOnePlace(t *testing.T) {
 	store := memory.New(nil)
-	l := NewLoad(hotTask(), store, func(measure.Sample) {})
+	l := New(hotTask(), store, func(measure.Sample) {})
 	for client := range 2 {
 		if err := l.worker(client).put(t.Context(), 0); err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func TestLoad_ShutAndOpen(t *testing.T) {
 	task.Rate, task.Duration = 0, time.Hour // the test ends it
 	r := measure.NewRecorder(task.Duration)
 	first := make(chan struct{}, 1)
-	l := NewLoad(task, memory.New(nil), func(s measure.Sample) {
+	l := New(task, memory.New(nil), func(s measure.Sample) {
 		r.Add(s)
 		select {
 		case first <- struct{}{}:

@@ -43,7 +43,7 @@ func (w *worker) visit(a arrival) {
 }
 
 // request makes one request and records its result.
-func (w *worker) request(a arrival, verb measure.Call, do func(context.Context) error, classify func(error) (measure.Status, string)) error {
+func (w *worker) request(a arrival, call measure.Call, do func(context.Context) error, classify func(error) (measure.Status, string)) error {
 	ctx, cancel := context.WithTimeout(w.calls, w.Timeout)
 	defer cancel()
 	sent := time.Now()
@@ -52,8 +52,8 @@ func (w *worker) request(a arrival, verb measure.Call, do func(context.Context) 
 	if err != nil && w.calls.Err() != nil {
 		return err // an interrupt is no failure
 	}
-	s := measure.Sample{Due: w.clock.At(a.due), Sent: w.clock.At(sent), Done: w.clock.At(done), Call: verb, Early: a.early}
-	if s.Status, s.Problem = classify(err); s.Status == measure.Failed && verb.Mutates() {
+	s := measure.Sample{Due: w.clock.At(a.due), Sent: w.clock.At(sent), Done: w.clock.At(done), Call: call, Early: a.early}
+	if s.Status, s.Problem = classify(err); s.Status == measure.Failed && call.Mutates() {
 		w.ledger.Unknown(err)
 	}
 	w.note(s)

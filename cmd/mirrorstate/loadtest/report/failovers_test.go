@@ -17,7 +17,7 @@ func TestAddFailovers_EachByItsOwnAnswers(t *testing.T) {
 	for ms := 1; ms < 8900; ms += 10 { // the driver has found the new principal long before
 		quick.Add(measure.Sample{Due: at(ms), Sent: at(ms), Done: at(ms + 1)})
 	}
-	r := NewReport(20 * time.Second)
+	r := New(20 * time.Second)
 	r.Add(measure.ViaHTTP, slow, measure.Integrity{}, 20*time.Second, 20*time.Second)
 	r.Add(measure.ViaDriver, quick, measure.Integrity{}, 20*time.Second, 20*time.Second)
 	r.Finish([]measure.Outage{{Kind: measure.KindCrash, At: at(0), Until: at(9900), Serving: at(8940), Served: true, Next: time.Hour}}, true)

@@ -39,7 +39,7 @@ type Report struct {
 }
 
 // New returns the report of a run that is measured for length. Add the vias, then call Finish.
-func NewReport(length time.Duration) *Report {
+func New(length time.Duration) *Report {
 	return &Report{results: map[string]*Result{}, recorders: map[string]*measure.Recorder{}, step: measure.TimelineStep(length)}
 }
 

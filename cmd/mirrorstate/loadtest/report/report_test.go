@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // exampleReport is a report of an invented run: 20 s of 100 requests/s, a planned failover at 5 s
 // and a crash at 12 s. Via driver fails each request that meets one of them.
 func exampleReport(compared bool) *Report {
-	r := NewReport(20 * time.Second)
+	r := New(20 * time.Second)
 	r.Version, r.Began = "v0.0.0", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	r.Tested = Tested{
 		Host: "web1, linux/amd64, 2 processors", Targets: []string{"http://10.0.0.5:8080"}, Server: "v0.0.0", Topology: "mirroring", Schema: "extended", Safety: "FULL",
@@ -172,7 +172,7 @@ func TestReport_Evaluate(t *testing.T) {
 
 // A run that ends before anything was measured has a report too.
 func TestReport_Empty(t *testing.T) {
-	r := NewReport(time.Minute)
+	r := New(time.Minute)
 	r.Interrupted = true
 	r.Add(measure.ViaHTTP, measure.NewRecorder(time.Minute), measure.Integrity{}, 0, 0)
 	r.Finish(nil, false)
