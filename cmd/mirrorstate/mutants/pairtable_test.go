@@ -1,7 +1,7 @@
 package mutants
 
-// pairMutants break what is promised of two servers and one principal. Names say what the
-// broken code does.
+// pairMutants break the invariants of a pair with one principal. The names say what the broken code
+// does.
 var pairMutants = []mutant{
 	// I1: no request fails because of a failover inside the hold window.
 	{
@@ -217,7 +217,7 @@ func (w *witness) Elect(sequence int64) bool {
 		pkg:  "partner/choose", test: "TestDecideWatchdog",
 	},
 
-	// I6: a former principal gets no traffic from who has learned of the new one.
+	// I6: a caller that knows the new principal sends nothing to the former one.
 	{
 		invariant: "I6", name: "follows the claim with the lower epoch",
 		file: "partner/choose/decide.go",
