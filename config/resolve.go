@@ -168,7 +168,7 @@ func (r *resolver) finish(p *Partners) *Partners {
 	orDefault(&p.Database, "ASPState")
 	r.bad(len(p.Database) > 128, "pair.database", "is no database's name, which has up to 128 characters")
 	if err := sqlname.Check(p.Database); err != nil {
-		r.bad(true, "pair.database", "%q can't stand in a script: %v", p.Database, err)
+		r.bad(true, "pair.database", "%q can't be used in a script: %v", p.Database, err)
 	}
 	a, b := &p.Servers[0], &p.Servers[1]
 	r.bad(a.Address.Host != "" && a.Address.Canonical() == b.Address.Canonical(), r.serversKey(), "both partners are the same server (%s); name the principal and the mirror", a.Address.Canonical())

@@ -243,7 +243,7 @@ func TestPlan_RefusesNames(t *testing.T) {
 		} {
 			f.On = A
 			_, err := NewPlan(Setup, good, [2]*Found{&f, {On: B}})
-			if r, refused := errors.AsType[*Refusal](err); !refused || !strings.Contains(r.Message, "can't stand in a script") {
+			if r, refused := errors.AsType[*Refusal](err); !refused || !strings.Contains(r.Message, "can't be used in a script") {
 				t.Errorf("a server's %s %q: got %v", what, bad, err)
 			}
 		}
