@@ -65,8 +65,8 @@ func TestLoad_Refuses(t *testing.T) {
 		"a timeout out of range":               {file: "apps: {a: {name: /x, timeout: 525601}}", want: "apps.a.timeout"},
 		"an application without a name":        {file: "apps: {a: {timeout: 5}}", want: "apps.a.name"},
 		"a bad variable, naming it":            {env: "MIRRORSTATE_PAIR_HOLD_WINDOW", value: "soon", want: "MIRRORSTATE_PAIR_HOLD_WINDOW"},
-		"an interval of nothing":               {file: "sweep: {interval: 0s}", want: "sweep.interval: 0s is not between 1s and 24h; to sweep nothing set sweep.enabled: false"},
-		"a rule beside SQL Agent that is none": {file: "sweep: {agent_job: sometimes}", want: `sweep.agent_job: "sometimes" is neither beside nor yield`},
+		"an interval of nothing":               {file: "sweep: {interval: 0s}", want: "sweep.interval: 0s is not between 1s and 24h; to switch the sweep off, set sweep.enabled: false"},
+		"a rule beside SQL Agent that is none": {file: "sweep: {agent_job: sometimes}", want: `sweep.agent_job: "sometimes" must be beside or yield`},
 		"an exposed rule there is not":         {file: "pair: {exposed: maybe}", want: "pair.exposed"},
 		"a timeout of 0":                       {file: "apps: {a: {name: /x, timeout: 0}}", want: "apps.a.timeout: 0"},
 		"a lock timeout of 0":                  {file: "apps: {a: {name: /x, lock_timeout: 0s}}", want: "apps.a.lock_timeout: 0s"},
@@ -78,9 +78,9 @@ func TestLoad_Refuses(t *testing.T) {
 		"a hold of no bytes":                   {file: "pair: {hold: {bytes: 0}}", want: "pair.hold.bytes: 0"},
 		"a probe of a minute":                  {file: "pair: {budgets: {probe: 1m}}", want: "pair.budgets.probe: 1m0s is not between 100ms and 10s"},
 		"a dial of nothing":                    {file: "pair: {budgets: {dial: 0s}}", want: "pair.budgets.dial: 0s is not between 100ms and 30s"},
-		"a login shorter than its dial":        {file: "pair: {budgets: {login: 1s}}", want: "pair.budgets.login: 1s is shorter than dial, 2s"},
-		"a slow probe quicker than a probe":    {file: "pair: {budgets: {slow_probe: 500ms}}", want: "pair.budgets.slow_probe: 500ms is shorter than probe, 1s"},
-		"an attempt shorter than a login":      {file: "pair: {budgets: {attempt: 2s}}", want: "pair.budgets.attempt: 2s is shorter than login, 3s"},
+		"a login shorter than its dial":        {file: "pair: {budgets: {login: 1s}}", want: "pair.budgets.login: 1s is shorter than dial (2s)"},
+		"a slow probe quicker than a probe":    {file: "pair: {budgets: {slow_probe: 500ms}}", want: "pair.budgets.slow_probe: 500ms is shorter than probe (1s)"},
+		"an attempt shorter than a login":      {file: "pair: {budgets: {attempt: 2s}}", want: "pair.budgets.attempt: 2s is shorter than login (3s)"},
 		"a window longer than ten minutes":     {file: "pair: {hold: {window: 1h}}", want: "pair.hold.window"},
 	} {
 		t.Run(name, func(t *testing.T) {

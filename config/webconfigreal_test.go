@@ -64,13 +64,13 @@ func TestParseWebConfig_AsyncProvider(t *testing.T) {
 		"compatible, unsaid":      {provider(`connectionStringName="State"`), sqlPair, ""},
 		"compatible, of 1.1":      {provider(`connectionStringName="State" UseInMemoryTable="false" MaxRetryNumber="10"`), sqlPair, ""},
 		"its table by name":       {provider(`connectionStringName="State" sessionTableName="ASPStateTempSessions"`), sqlPair, ""},
-		"a table of its own":      {provider(`connectionStringName="State" repositoryType="SqlServer"`), "", "in a table of its own"},
-		"a table in memory":       {provider(`connectionStringName="State" useInMemoryTable="true"`), "", "in a table of its own"},
-		"another table":           {provider(`connectionStringName="State" sessionTableName="Mine"`), "", "sessionTableName is another table"},
-		"another provider":        {strings.Replace(provider(`connectionStringName="State"`), "Microsoft.AspNet.SessionState.Sql", "Shop.", 1), "", "a provider of the application's own keeps the sessions"},
-		"no such provider":        {strings.Replace(provider(`connectionStringName="State"`), `name="async"`, `name="other"`, 1), "", "customProvider names none of the <providers>"},
+		"a table of its own":      {provider(`connectionStringName="State" repositoryType="SqlServer"`), "", "in its own table"},
+		"a table in memory":       {provider(`connectionStringName="State" useInMemoryTable="true"`), "", "in its own table"},
+		"another table":           {provider(`connectionStringName="State" sessionTableName="Mine"`), "", "sessionTableName is not ASPStateTempSessions"},
+		"another provider":        {strings.Replace(provider(`connectionStringName="State"`), "Microsoft.AspNet.SessionState.Sql", "Shop.", 1), "", "the application uses its own provider"},
+		"no such provider":        {strings.Replace(provider(`connectionStringName="State"`), `name="async"`, `name="other"`, 1), "", "customProvider is not the name of one of the <providers>"},
 		"no name":                 {provider(``), "", "line 2: connectionStringName is missing"},
-		"a name of no string":     {provider(`connectionStringName="` + marker + `"`), "", "line 2: connectionStringName is the name of a connection string that does not stand in <connectionStrings>"},
+		"a name of no string":     {provider(`connectionStringName="` + marker + `"`), "", "line 2: connectionStringName is the name of a connection string that is not in <connectionStrings>"},
 		"a string of no database": {strings.Replace(provider(`connectionStringName="State"`), "initial catalog=State;", "", 1), "", "line 1: the connection string names no database"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestLoad_WebConfigLocation(t *testing.T) {
 	if _, err := load(t, "pair: {web_config: "+path+"}", nil); !mistaken(err, `choose one with --location or pair.web_config_location; the file has one in "a" (line 1), "b" (line 2)`) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := load(t, "pair: {web_config_location: a}", nil); !mistaken(err, "pair.web_config_location: applies to pair.web_config, which is not given") {
+	if _, err := load(t, "pair: {web_config_location: a}", nil); !mistaken(err, "pair.web_config_location: applies to pair.web_config, which is not set") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -159,9 +159,9 @@ func TestReadWebConfig_Files(t *testing.T) {
 	}
 	for name, tc := range map[string]struct{ session, names, want string }{
 		"all is well":             {state, add(sqlPair), ""},
-		"a mistake in an element": {"\n" + `<sessionState mode="Oracle"/>`, add(sqlPair), session + ": line 2: mode is none of"},
+		"a mistake in an element": {"\n" + `<sessionState mode="Oracle"/>`, add(sqlPair), session + ": line 2: mode must be one of"},
 		"no XML":                  {"<sessionState\n&", add(sqlPair), session + ": line 2: this is not well-formed XML"},
-		"another encoding":        {strings.Replace(state, "mode", "cookieName=\"\xfc\" mode", 1), add(sqlPair), session + ": its encoding is none of"},
+		"another encoding":        {strings.Replace(state, "mode", "cookieName=\"\xfc\" mode", 1), add(sqlPair), session + ": the encoding must be"},
 		"strings that are no XML": {state, "<connectionStrings>", names + ": line 1: this is not well-formed XML"},
 		"a string with a mistake": {state, add("x;password=" + marker), names + ": line 2: connection string: part 1, at character 1"},
 		"a string of one server":  {state, add("data source=a;initial catalog=x;user id=u;password=" + marker), names + ": line 2: connection string: failover partner is missing"},
@@ -193,7 +193,7 @@ func TestParseWebConfig_Encodings(t *testing.T) {
 			}
 		})
 	}
-	if _, err := config.ParseWebConfig([]byte("<sessionState cookieName=\"\xe4\"/>"), "", noFile); !mistaken(err, "its encoding is none of UTF-8") {
+	if _, err := config.ParseWebConfig([]byte("<sessionState cookieName=\"\xe4\"/>"), "", noFile); !mistaken(err, "the encoding must be UTF-8") {
 		t.Errorf("a text that is not what it says: got %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestLoad_PartitionResolver(t *testing.T) {
 	with := file(t, dir, "with.config", `<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver" allowCustomSqlDatabase="true" sqlConnectionString="`+sqlPair+`"/>`)
 	const beside = ", a: {address: X1}, b: {address: X2}, user: u, password: p"
 	for name, tc := range map[string]struct{ yaml, want string }{
-		"alone":                        {"pair: {web_config: " + alone + "}", "partitionResolverType: code of the application names the SQL Servers; give the pair beside it"},
+		"alone":                        {"pair: {web_config: " + alone + "}", "partitionResolverType: code of the application names the SQL Servers; set the pair too"},
 		"a pair beside":                {"pair: {web_config: " + alone + beside + "}", "X1"},
 		"a string":                     {"pair: {web_config: " + with + "}", "SQL1"},
 		"a string, and a pair beside":  {"pair: {web_config: " + with + beside + "}", "X1"},
