@@ -105,7 +105,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// Where no application is configured all are let in; where some are, only if that is said.
+// If no application is configured, all are accepted; otherwise others are accepted only with apps_open.
 func TestLoad_AppsOpen(t *testing.T) {
 	for text, want := range map[string]bool{
 		"":                                       true,

@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// A key goes up the layers one by one, and each wins over those below.
+// Each layer overrides the layers below it.
 func TestLoad_Precedence(t *testing.T) {
 	const file = "pair: {hold: {window: 5s, size: 7}, exposed: refuse}"
 	env := map[string]string{"MIRRORSTATE_PAIR_HOLD_WINDOW": "7s", "MIRRORSTATE_PAIR_HOLD_SIZE": "9"}
@@ -25,7 +25,7 @@ func TestLoad_Precedence(t *testing.T) {
 	}
 }
 
-// Whoever gives the pair anew gives all of it: nothing of the old one's login is left over.
+// A layer that sets the pair replaces all of it: no value of the old login remains.
 func TestLoad_PairIsReplacedAsAWhole(t *testing.T) {
 	const byString = "pair:\n  connection_string: data source=a;failover partner=b;initial catalog=Old;user id=old;password=old\n  encrypt: true\n  user: older\n"
 	const byName = "pair: {a: {address: a}, b: {address: b}, user: old, password: old, encrypt: strict, database: Old}"
@@ -149,7 +149,7 @@ func TestLoad_PartnersRefused(t *testing.T) {
 	}
 }
 
-// A mistake is told with its file, line and column, its variable, or its flag, and with what was
+// The error for a mistake has its file, line and column, its variable, or its flag, and the key that was
 // probably meant.
 func TestLoad_Mistakes(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -197,8 +197,8 @@ func TestLoad_Mistakes(t *testing.T) {
 	}
 }
 
-// Every key can be said in the file and in the environment, to the same end. Only the
-// applications stand in the file alone.
+// Every key can be set in the file and in the environment, with the same result. Only
+// applications can be set only in the file.
 func TestLoad_EveryKey(t *testing.T) {
 	for _, key := range config.Keys() {
 		if strings.HasPrefix(key, "apps.") {
@@ -231,7 +231,7 @@ func TestLoad_EveryKey(t *testing.T) {
 	}
 }
 
-// said is what is wrong, without the places.
+// said returns the texts of the mistakes, without the places.
 func said(err error) string {
 	wrong, ok := err.(config.Mistakes)
 	if !ok {
@@ -296,8 +296,8 @@ func TestLoad_Notes(t *testing.T) {
 	}
 }
 
-// Every file with a secret that a configuration names is looked at: what others can read is told of, and what they can change
-// is refused here or by whoever reads it.
+// Every file with a secret that a configuration names is checked. If others can read it, there is a note. If others can
+// change it, it is refused here or by the package that reads it.
 func TestLoad_ExposedFiles(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no modes on Windows")
@@ -345,7 +345,7 @@ func TestLoad_ExposedFiles(t *testing.T) {
 	}
 }
 
-// A file that anybody can read is told of for the password in it, and only if there is one.
+// A file that anybody can read causes a note only if it contains a password.
 func TestLoad_NoPasswordInTheFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no modes on Windows")
@@ -378,8 +378,8 @@ func TestLoad_NoPasswordInTheFile(t *testing.T) {
 	}
 }
 
-// A password that is exported for other commands hinders none that needs no servers; what a file or a flag says
-// without servers is still a mistake, and so is anything else in the environment.
+// A password in the environment is ignored by commands that need no servers. A password in a file or flag without servers
+// is still a mistake, and so is any other key in the environment.
 func TestLoad_LonePassword(t *testing.T) {
 	for variable, refused := range map[string]bool{
 		"MIRRORSTATE_PAIR_PASSWORD": false, "MIRRORSTATE_PAIR_PASSWORD_FILE": false, "MIRRORSTATE_PAIR_USER": true,
@@ -431,7 +431,8 @@ func TestLoad_Guards(t *testing.T) {
 	}
 }
 
-// A secret need not stand in a command line: the environment's password goes with a flag's string that has none, and with no other.
+// No secret must be in a command line: the environment's password is used for a flag's connection string without a password,
+// and for no other.
 func TestLoad_PasswordBesideAFlag(t *testing.T) {
 	t.Parallel()
 	const string0 = "data source=a;failover partner=b;user id=web"

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// noFile is a web.config's folder with nothing else in it.
+// noFile is the folder of a web.config without other files.
 func noFile(string) ([]byte, error) { return nil, os.ErrNotExist }
 
 func TestParseWebConfig(t *testing.T) {
@@ -130,7 +130,7 @@ func TestParseWebConfig_Refuses(t *testing.T) {
 	}
 }
 
-// The configuration names a web.config, and takes from it what it says: the pair, and the
+// A configuration that names a web.config gets from it the pair, and the
 // timeout of the default application.
 func TestLoad_WebConfig(t *testing.T) {
 	dir := t.TempDir()
@@ -186,7 +186,7 @@ func TestLoad_WebConfig(t *testing.T) {
 	}
 }
 
-// configSource leads nowhere but into the folder of the web.config, as for ASP.NET.
+// configSource may name only files in the folder of the web.config, as in ASP.NET.
 func TestReadWebConfig_ConfigSource(t *testing.T) {
 	dir := t.TempDir()
 	below := filepath.Join(dir, "site", "config")
@@ -206,7 +206,7 @@ func TestReadWebConfig_ConfigSource(t *testing.T) {
 	}
 }
 
-// utf16le writes ASCII as UTF-16.
+// utf16le encodes ASCII as UTF-16.
 func utf16le(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

@@ -10,15 +10,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// The two servers, as they stand in a web.config.
+// The two servers, as in a web.config.
 const sqlPair = `data source=SQL1;failover partner=SQL2;initial catalog=State;user id=web;password=` + marker
 
-// around puts a <sessionState> and what stands beside <system.web> into a whole file.
+// around returns a whole file with a <sessionState> and other sections.
 func around(state, beside string) string {
 	return "<configuration>" + beside + "\n<system.web>" + state + "</system.web></configuration>"
 }
 
-// Only what the mode uses is resolved: the rest may be encrypted, missing or wrong.
+// Only values that the mode uses are resolved: others may be encrypted, missing or wrong.
 func TestParseWebConfig_OnlyWhatIsNeeded(t *testing.T) {
 	const encrypted = `<connectionStrings configProtectionProvider="Rsa"><EncryptedData/></connectionStrings>`
 	const missing = `<connectionStrings configSource="absent.config"/>`
@@ -51,7 +51,7 @@ func TestParseWebConfig_OnlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// Microsoft's provider for mode Custom keeps its sessions in ASPState's tables if it is compatible with the Framework.
+// Microsoft's provider for mode Custom stores its sessions in the tables of ASPState if its repositoryType is FrameworkCompat.
 func TestParseWebConfig_AsyncProvider(t *testing.T) {
 	const stored = `<connectionStrings><add name="State" connectionString="` + sqlPair + `"/></connectionStrings>`
 	provider := func(settings string) string {
@@ -96,7 +96,7 @@ func TestParseWebConfig_AsyncProvider(t *testing.T) {
 	}
 }
 
-// One of several locations is chosen by its path, and has what it does not say itself from the application's own section.
+// A location is chosen by its path. It inherits the attributes that it does not set from the application's own section.
 func TestParseWebConfig_Locations(t *testing.T) {
 	const text = `<configuration><system.web><sessionState mode="SQLServer" timeout="30" cookieName="main" sqlConnectionString="data source=a;failover partner=b"/></system.web>
 <location path="Default Web Site/shop"><system.web><sessionState timeout="45"/></system.web></location>
@@ -124,7 +124,7 @@ func TestParseWebConfig_Locations(t *testing.T) {
 	}
 }
 
-// The location is a key like others, and goes with a web.config.
+// pair.web_config_location is a key like others, and requires a web.config.
 func TestLoad_WebConfigLocation(t *testing.T) {
 	path := file(t, t.TempDir(), "web.config", `<configuration><location path="a"><system.web><sessionState mode="InProc"/></system.web></location>
 <location path="b"><system.web><sessionState mode="SQLServer" allowCustomSqlDatabase="true" sqlConnectionString="`+sqlPair+`"/></system.web></location></configuration>`)
@@ -143,7 +143,7 @@ func TestLoad_WebConfigLocation(t *testing.T) {
 	}
 }
 
-// A file is found whatever the case of its name, as on Windows, and a mistake names the file it is in.
+// The case of a file name is ignored, as on Windows, and the error for a mistake names its file.
 func TestReadWebConfig_Files(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "Config"), 0o700); err != nil {
@@ -179,7 +179,7 @@ func TestReadWebConfig_Files(t *testing.T) {
 	}
 }
 
-// Windows-1252 has letters where ISO-8859-1 has none; .NET keeps what those are.
+// Windows-1252 has characters where ISO-8859-1 has none; .NET decodes both.
 func TestParseWebConfig_Encodings(t *testing.T) {
 	const head = `<?xml version="1.0" encoding="`
 	for name, tc := range map[string]struct{ text, want string }{
@@ -198,7 +198,7 @@ func TestParseWebConfig_Encodings(t *testing.T) {
 	}
 }
 
-// With code that names the servers, the pair must stand beside the web.config, and then wins over the string in it.
+// If the application's code names the servers, the pair must be set too; it then overrides the string in the web.config.
 func TestLoad_PartitionResolver(t *testing.T) {
 	dir := t.TempDir()
 	alone := file(t, dir, "alone.config", `<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver"/>`)
