@@ -98,7 +98,7 @@ func withoutProtocol(text string) (string, error) {
 	case strings.HasPrefix(lower, "lpc:"):
 		return "", errors.New("is shared memory, which is not supported; name the server's TCP address, HOST or HOST,PORT")
 	case strings.HasPrefix(lower, "admin:"):
-		return "", errors.New("is the dedicated administrator connection, of which there can be only one; remove admin:")
+		return "", errors.New("is the dedicated administrator connection, of which there can be only one; remove the prefix admin: here")
 	case strings.HasPrefix(lower, "(localdb)"):
 		return "", errors.New("is LocalDB, which listens on no port and can't be mirrored; name a SQL Server")
 	}

@@ -215,13 +215,13 @@ func TestLoad_EveryKey(t *testing.T) {
 			inFile, fileErr := load(t, yaml+" '"+value+"'", nil)
 			inEnvironment, envErr := load(t, "", map[string]string{config.Variable(key): value})
 			lone := key == "pair.password" || key == "pair.password_file" // see TestLoad_LonePassword
-			if said(fileErr) != said(envErr) && !lone {
-				t.Errorf("%s: %q is read as\n%s\nin the file, and in the environment as\n%s", key, value, said(fileErr), said(envErr))
+			if textsOf(fileErr) != textsOf(envErr) && !lone {
+				t.Errorf("%s: %q is read as\n%s\nin the file, and in the environment as\n%s", key, value, textsOf(fileErr), textsOf(envErr))
 			}
 			if fileErr == nil && fmt.Sprintf("%#v", inFile.Pair) != fmt.Sprintf("%#v", inEnvironment.Pair) {
 				t.Errorf("%s: %q is %#v in the file, and in the environment %#v", key, value, inFile.Pair, inEnvironment.Pair)
 			}
-			if strings.Contains(said(envErr), "no way to read") {
+			if strings.Contains(textsOf(envErr), "can't be set: type") {
 				t.Errorf("%s can't be set: %v", key, envErr)
 			}
 		}
@@ -231,8 +231,8 @@ func TestLoad_EveryKey(t *testing.T) {
 	}
 }
 
-// said returns the texts of the mistakes, without the places.
-func said(err error) string {
+// textsOf returns the texts of the mistakes, without the places.
+func textsOf(err error) string {
 	wrong, ok := err.(config.Mistakes)
 	if !ok {
 		return fmt.Sprint(err)

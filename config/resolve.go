@@ -79,11 +79,11 @@ func (r *resolver) partners() *Partners {
 		return r.fromString()
 	}
 	p := &Partners{Database: r.source.Database, Application: ApplicationName, Kerberos: r.source.Kerberos}
-	for i, said := range []Partner{r.source.A, r.source.B} {
-		s := Server{SPN: said.ServerSPN, Login: said.Login.orElse(r.source.Login)}
-		r.bad(said.Address == "", r.keyOf(i, "address"), "is missing; name both servers, as HOST, HOST\\INSTANCE or HOST:PORT")
-		if said.Address != "" {
-			r.address(&s, said.Address, r.keyOf(i, "address"), "")
+	for i, partner := range []Partner{r.source.A, r.source.B} {
+		s := Server{SPN: partner.ServerSPN, Login: partner.Login.orElse(r.source.Login)}
+		r.bad(partner.Address == "", r.keyOf(i, "address"), "is missing; name both servers, as HOST, HOST\\INSTANCE or HOST:PORT")
+		if partner.Address != "" {
+			r.address(&s, partner.Address, r.keyOf(i, "address"), "")
 		}
 		orDefault(&s.Encrypt, "true")
 		p.Servers[i] = s

@@ -149,7 +149,7 @@ func TestLoad_WebConfig(t *testing.T) {
 	}{
 		"as it stands":                   {"", sql, "SQL1 SQL2 State web", 45, "compressionEnabled: items are stored compressed"},
 		"by the file":                    {"pair: {web_config: " + sql + "}", "", "SQL1 SQL2 State web", 45, "ASP.NET reads only the seconds part, which is 0, and does not retry"},
-		"a timeout said otherwise":       {"apps: {default: {name: /x, timeout: 9}}", sql, "SQL1 SQL2 State web", 9, ""},
+		"a timeout set in a key":         {"apps: {default: {name: /x, timeout: 9}}", sql, "SQL1 SQL2 State web", 9, ""},
 		"an application of another name": {"apps: {shop: {name: /x}}", sql, "SQL1 SQL2 State web", 0, ""},
 		"Windows, and a login beside it": {"pair: {web_config: " + windows + ", user: other, password: p4ss}", "", "SQL1 SQL2 ASPState other", 20, ""},
 		"State Server, a pair beside it": {"pair: {web_config: " + state + ", a: {address: a}, b: {address: b}, user: u, password: p}", "", "a b ASPState u", 7, ""},

@@ -81,7 +81,7 @@ func (a access) judge(path string, p process) *Exposure {
 	}
 	e := &Exposure{Path: path}
 	var who []string
-	told := func(whom string, bits fs.FileMode) {
+	add := func(whom string, bits fs.FileMode) {
 		switch {
 		case bits&change != 0:
 			e.Changeable = true
@@ -91,9 +91,9 @@ func (a access) judge(path string, p process) *Exposure {
 		}
 	}
 	perm := a.mode.Perm()
-	told("everybody on this machine", perm&0o7)
+	add("everybody on this machine", perm&0o7)
 	if a.gid != 0 && !slices.Contains(p.groups, a.gid) {
-		told("the group "+p.name("group", a.gid), perm>>3&0o7)
+		add("the group "+p.name("group", a.gid), perm>>3&0o7)
 	}
 	commands := []string{"chmod " + open + " " + quoted(path)}
 	if a.uid != p.uid {
