@@ -442,7 +442,7 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
         LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: no call may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
-        MadeOperationId     binary(16) NULL, -- the operation that made the session; NULL if .NET made it
+        MadeOperationId     binary(16) NULL, -- the operation that made the session; no value if .NET made it
         TimeoutSeconds      int        NULL, -- the timeout, if it was given in seconds; valid while Timeout is its minutes, rounded up
         TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
