@@ -8,15 +8,15 @@ import (
 	"unicode"
 )
 
-// Address is where a SQL Server listens: a host and, where that is not the default instance on
-// port 1433, an instance's name or a port. A port wins over an instance, as for SqlClient.
+// Address is the address of a SQL Server: a host and, unless it is the default instance on
+// port 1433, an instance or a port. A port overrides an instance, as in SqlClient.
 type Address struct {
 	Host     string
-	Instance string // looked up at SQL Server Browser, UDP port 1434, unless there is a port
-	Port     int    // 0: the default
+	Instance string // its port is looked up with SQL Server Browser, UDP port 1434, unless Port is set
+	Port     int    // 0: the default port
 }
 
-// String writes it as SQL Server does: SQL1, SQL1\STATE, SQL1,1444.
+// String returns the address as SQL Server writes it: SQL1, SQL1\STATE, SQL1,1444.
 func (a Address) String() string {
 	text := a.Host
 	if a.Instance != "" {
@@ -28,12 +28,13 @@ func (a Address) String() string {
 	return text
 }
 
-// DefaultPort is where the default instance of SQL Server listens.
+// DefaultPort is the port of the default instance of SQL Server.
 const DefaultPort = 1433
 
-// Canonical is the one way to write an address of the many that mean it: in small letters, without the default port, and
-// without an instance where a port says more. This machine is localhost. Two addresses with the same one are one server; the opposite is
-// not known before both are asked, for a server has several names, and an instance some port.
+// Canonical returns the normal form of an address: in lower case, without the default port, and
+// without an instance if there is a port. This machine is localhost. Two addresses with the same normal form are one server.
+// Addresses with different ones may also be one server, because a server can have several names, and the port of an
+// instance is unknown.
 func (a Address) Canonical() Address {
 	a.Host, a.Instance = strings.ToLower(strings.TrimSuffix(a.Host, ".")), strings.ToLower(a.Instance)
 	if ip, err := netip.ParseAddr(a.Host); err == nil {
@@ -51,8 +52,8 @@ func (a Address) Canonical() Address {
 	return a
 }
 
-// ParseAddress reads a server as SqlClient takes it (SQL1, SQL1\STATE, SQL1,1444, tcp:SQL1, ".", (local)), and
-// with a colon before the port, as everybody else writes it. Errors never repeat the text.
+// ParseAddress parses an address as SqlClient accepts it (SQL1, SQL1\STATE, SQL1,1444, tcp:SQL1, ".", (local)), and
+// also with a colon before the port. Errors never repeat the text.
 func ParseAddress(text string) (Address, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -77,34 +78,34 @@ func ParseAddress(text string) (Address, error) {
 	}
 	switch {
 	case !isHost(host):
-		return Address{}, errors.New(`is not a server's name; write HOST, HOST\INSTANCE or HOST,PORT`)
+		return Address{}, errors.New(`is not a server name; write HOST, HOST\INSTANCE or HOST,PORT`)
 	case named && !isInstance(instance):
-		return Address{}, errors.New(`has no instance's name after the \; write HOST\INSTANCE`)
+		return Address{}, errors.New(`has no instance name after the \; write HOST\INSTANCE`)
 	case strings.EqualFold(instance, "MSSQLSERVER"):
-		instance = "" // the default instance under its own name
+		instance = "" // the name of the default instance
 	}
 	return Address{Host: host, Instance: instance, Port: port}, nil
 }
 
-// withoutProtocol strips tcp: and refuses what is no TCP.
+// withoutProtocol removes tcp: and returns an error for other protocols.
 func withoutProtocol(text string) (string, error) {
 	lower := strings.ToLower(text)
 	switch {
 	case strings.HasPrefix(lower, "tcp:"):
 		return strings.TrimSpace(text[len("tcp:"):]), nil
 	case strings.HasPrefix(lower, "np:") || strings.HasPrefix(text, `\\`):
-		return "", errors.New("is a named pipe, which is not spoken here; name the server's TCP address, HOST or HOST,PORT")
+		return "", errors.New("is a named pipe, which is not supported; name the server's TCP address, HOST or HOST,PORT")
 	case strings.HasPrefix(lower, "lpc:"):
-		return "", errors.New("is shared memory, which is not spoken here; name the server's TCP address, HOST or HOST,PORT")
+		return "", errors.New("is shared memory, which is not supported; name the server's TCP address, HOST or HOST,PORT")
 	case strings.HasPrefix(lower, "admin:"):
-		return "", errors.New("is the dedicated administrator connection, of which there is only one; leave admin: out")
+		return "", errors.New("is the dedicated administrator connection, of which there can be only one; remove the prefix admin: here")
 	case strings.HasPrefix(lower, "(localdb)"):
 		return "", errors.New("is LocalDB, which listens on no port and can't be mirrored; name a SQL Server")
 	}
 	return text, nil
 }
 
-// cutPort takes the port from the end: after a comma, or after the only colon, or after ]:.
+// cutPort cuts the port off the end: after a comma, after the only colon, or after ]:.
 func cutPort(text string) (server string, port int, err error) {
 	server, number, ok := strings.Cut(text, ",")
 	if !ok {
@@ -122,8 +123,8 @@ func cutPort(text string) (server string, port int, err error) {
 	return server, port, nil
 }
 
-// isHost says whether a text can be a host's name or address. It is strict, because a text
-// from which a quote was left out could be anything, a password included.
+// isHost reports whether a text is a valid host name or IP address. It is strict: if a quote is
+// missing in a connection string, the text could contain a password.
 func isHost(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Zone() == "" || isInstance(ip.Zone())
@@ -134,7 +135,7 @@ func isHost(host string) bool {
 	return host != "" && len(host) <= 255 && strings.IndexFunc(host, wrong) < 0
 }
 
-// isInstance says whether a text can be an instance's name.
+// isInstance reports whether a text is a valid instance name.
 func isInstance(name string) bool {
 	wrong := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_$#-", r)

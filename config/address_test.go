@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// One server has several spellings, and is no pair with itself.
+// Several spellings of one server are equal, and are refused as a pair.
 func TestAddress_Canonical(t *testing.T) {
 	for _, same := range [][]string{
 		{"SQL1", "sql1", "SQL1,1433", "sql1:1433", `SQL1\MSSQLSERVER`, "tcp:SQL1,1433", `SQL1\STATE,1433`, "SQL1."},
@@ -41,7 +41,7 @@ func TestAddress_Canonical(t *testing.T) {
 			t.Fatal(err)
 		}
 		if before, ok := seen[a.Canonical()]; ok {
-			t.Errorf("%s and %s are taken for one server", before, text)
+			t.Errorf("%s and %s have the same normal form", before, text)
 		}
 		seen[a.Canonical()] = text
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// An address that is taken has a host, and is read the same when written.
+// A valid address has a host, and parsing its String gives the same address.
 func FuzzParseAddress(f *testing.F) {
 	for _, seed := range []string{"SQL1", `SQL1\STATE`, "tcp:SQL1,1444", "sql1:1433", "[::1]:1", "::1", "(local)", `.\SQLEXPRESS`, "np:x", "a,b", "a,99999", `a\`, "[::1%lo]"} {
 		f.Add(seed)
@@ -27,7 +27,7 @@ func FuzzParseAddress(f *testing.F) {
 	})
 }
 
-// A size that is taken is one that memory can be asked for.
+// A valid size is not negative and fits in memory.
 func FuzzParseSize(f *testing.F) {
 	for _, seed := range []string{"4MiB", "64 KiB", "1GiB", "9223372036854775807", "99999999999GiB", "-1", "0x10B", "", "1 MiB B"} {
 		f.Add(seed)

@@ -2,21 +2,21 @@ package config
 
 import "time"
 
-// Budgets are the longest waits for a server of the pair. The defaults suit servers in one data centre; a server that is
-// slower, or farther away, needs longer ones.
+// Budgets are the timeouts for the servers of the pair. The defaults suit servers in one data center. A slower
+// or more distant server needs longer ones.
 type Budgets struct {
-	// Dial is the longest that a TCP connection may take, name look-up included. Default 2s.
+	// Dial is the timeout for a TCP connection, including the name lookup. Default 2s.
 	Dial time.Duration `yaml:"dial"`
-	// Login is the longest until a connection is logged in, Dial included. Default 3s.
+	// Login is the timeout for a connection with its login, including Dial. Default 3s.
 	Login time.Duration `yaml:"login"`
-	// Probe is when a server that has not answered a probe counts as gone, unless its calls succeed or it is known to be
-	// slow. Default 1s. With a longer one a frozen principal is noticed later.
+	// Probe is the timeout for a probe. A server that does not answer in this time counts as gone, unless its calls succeed
+	// or it is known to be slow. Default 1s. With a longer timeout a frozen principal is detected later.
 	Probe time.Duration `yaml:"probe"`
-	// SlowProbe is the longest that is waited for the answer of a server that is known to be slow. Default 10s.
+	// SlowProbe is the timeout for a probe of a server that is known to be slow. Default 10s.
 	SlowProbe time.Duration `yaml:"slow_probe"`
-	// Attempt is the longest that one try of a call may take, without the time that its item takes. Default 5s.
+	// Attempt is the timeout for one attempt of a call, without the time to transfer its item. Default 5s.
 	Attempt time.Duration `yaml:"attempt"`
-	// Admin is the longest that an operator's verb waits until both servers agree. Default 30s.
+	// Admin is how long an operator's verb waits until both servers show its result. Default 30s.
 	Admin time.Duration `yaml:"admin"`
 }
 
@@ -25,7 +25,7 @@ func defaultBudgets() Budgets {
 		Attempt: 5 * time.Second, Admin: 30 * time.Second}
 }
 
-// validate checks the ranges, and one against the other.
+// validate checks the ranges, and compares the values.
 func (b Budgets) validate(bad func(is bool, key, format string, args ...any)) {
 	const key = "pair.budgets."
 	for _, d := range []struct {
@@ -39,8 +39,8 @@ func (b Budgets) validate(bad func(is bool, key, format string, args ...any)) {
 	} {
 		bad(d.value < d.least || d.value > d.most, key+d.key, "%v is not between %v and %v", d.value, d.least, d.most)
 	}
-	bad(b.Login < b.Dial, key+"login", "%v is shorter than dial, %v, which is a part of it", b.Login, b.Dial)
-	bad(b.SlowProbe < b.Probe, key+"slow_probe", "%v is shorter than probe, %v", b.SlowProbe, b.Probe)
-	bad(b.Attempt < b.Probe, key+"attempt", "%v is shorter than probe, %v: a call would give up before its server is missed", b.Attempt, b.Probe)
-	bad(b.Attempt < b.Login, key+"attempt", "%v is shorter than login, %v: a call's first connection could never be made", b.Attempt, b.Login)
+	bad(b.Login < b.Dial, key+"login", "%v is shorter than dial (%v), which is a part of it", b.Login, b.Dial)
+	bad(b.SlowProbe < b.Probe, key+"slow_probe", "%v is shorter than probe (%v)", b.SlowProbe, b.Probe)
+	bad(b.Attempt < b.Probe, key+"attempt", "%v is shorter than probe (%v): a call would give up before its server counts as gone", b.Attempt, b.Probe)
+	bad(b.Attempt < b.Login, key+"attempt", "%v is shorter than login (%v): a call could never open its first connection", b.Attempt, b.Login)
 }

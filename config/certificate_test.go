@@ -1,6 +1,6 @@
 package config_test
 
-// certificate is some certificate, of nobody.
+// certificate is a valid certificate in PEM.
 const certificate = `-----BEGIN CERTIFICATE-----
 MIIBijCCAS+gAwIBAgIUFAVmG6ZWwxa6UEW9yVOvZTVDTcwwCgYIKoZIzj0EAwIw
 GTEXMBUGA1UEAwwOY2EuZXhhbXBsZS5uZXQwIBcNMjYxMTI1MjMwMDU2WhgPMjEy
@@ -14,7 +14,7 @@ R0WlGLz09i2pjsUJuM0=
 -----END CERTIFICATE-----
 `
 
-// negativeSerial is a certificate as older SQL Servers make it for themselves: its serial number is below zero.
+// negativeSerial is a self-signed certificate as older SQL Servers generate it, with a negative serial number.
 const negativeSerial = `-----BEGIN CERTIFICATE-----
 MIIBhDCCASqgAwIBAgII0UxTZXJ2ZXIwCgYIKoZIzj0EAwIwIzEhMB8GA1UEAwwY
 U1NMX1NlbGZfU2lnbmVkX0ZhbGxiYWNrMB4XDTI2MTEzMDAyNDgwMloXDTI2MTEz

@@ -10,91 +10,91 @@ import (
 	"time"
 )
 
-// Config is the whole configuration. The keys are those of the file; in the
-// environment pair.hold.window is MIRRORSTATE_PAIR_HOLD_WINDOW. Load fills in the
-// defaults and validates; after that it never changes.
+// Config is the whole configuration. The yaml tags are the keys in the file. In the
+// environment pair.hold.window is MIRRORSTATE_PAIR_HOLD_WINDOW. Load sets the
+// defaults and validates the values; after that they never change.
 type Config struct {
 	// API is the listener web applications call.
 	API API `yaml:"api"`
 	// Admin is the operators' listener.
 	Admin Listener `yaml:"admin"`
-	// Auth says who is let in.
+	// Auth configures the authentication of callers.
 	Auth Auth `yaml:"auth"`
-	// Limits bound what callers may take.
+	// Limits are the limits for callers.
 	Limits Limits `yaml:"limits"`
 	// Pair is the pair of SQL Servers.
 	Pair Pair `yaml:"pair"`
 	// Sweep is the expiry job.
 	Sweep Sweep `yaml:"sweep"`
-	// Log is what goes to standard error.
+	// Log configures the log.
 	Log Log `yaml:"log"`
-	// Drain is how the server ends.
+	// Drain configures how the server ends.
 	Drain Drain `yaml:"drain"`
-	// Apps are aliases for applications, as they stand in a URL. Empty: the one
-	// alias "default" for /LM/W3SVC/1/ROOT.
+	// Apps are the applications by their aliases, which are used in URLs. Empty: the only
+	// alias is "default" for /LM/W3SVC/1/ROOT.
 	Apps map[string]App `yaml:"apps"`
-	// AppsOpen lets applications in that Apps does not name. Default: true if there are no Apps in the
-	// configuration, otherwise false.
+	// AppsOpen accepts applications that Apps does not name. Default: true if the configuration has no
+	// Apps, otherwise false.
 	AppsOpen bool `yaml:"apps_open"`
 
-	// Notes are what an operator should know, though nothing is wrong.
+	// Notes are warnings for the operator.
 	Notes []string `yaml:"-"`
 
-	apps     map[string]*App   // while they are being read
-	from     map[string]string // by key: where it was said
-	partners *Partners         // the pair as it is reached; nil: the embedded one
+	apps     map[string]*App   // used while Load reads Apps
+	from     map[string]string // the place where a key was set
+	partners *Partners         // the pair's servers; nil: the embedded pair
 }
 
-// Pair says which pair, and how patiently calls wait for its principal.
+// Pair configures the pair of SQL Servers, and the hold.
 type Pair struct {
 	Source `yaml:",inline"`
 	// Exposed is allow or refuse: whether writes are acknowledged while the mirror is away. With
-	// refuse they are held until it is back, within the hold's window; each write takes one
-	// look at the mirroring state longer, and the login must be allowed to see it.
+	// refuse they are held until it is back, within the hold window. Each write then needs one
+	// more query for the mirroring state, which the login must have the right to see.
 	Exposed string `yaml:"exposed"`
-	// Hold bounds the calls that wait for a principal.
+	// Hold limits the calls that wait for a principal.
 	Hold Hold `yaml:"hold"`
-	// Budgets bound everything that waits for a server.
+	// Budgets are the timeouts for the servers.
 	Budgets Budgets `yaml:"budgets"`
-	// Watchdog forces service where nobody else does.
+	// Watchdog forces service if the pair has no witness.
 	Watchdog Watchdog `yaml:"watchdog"`
 }
 
-// Hold bounds the waiting calls.
+// Hold limits the calls that wait for a principal.
 type Hold struct {
-	// Window is the longest wait of one call. Default 30s.
+	// Window is the maximum wait of one call. Default 30s.
 	Window time.Duration `yaml:"window"`
-	// Size is how many may wait. Default 10000.
+	// Size is how many calls may wait. Default 10000.
 	Size int `yaml:"size"`
-	// Bytes is how much memory their items may take. Default 64MiB.
+	// Bytes is how much memory their items may use. Default 64MiB.
 	Bytes Size `yaml:"bytes"`
 }
 
-// App is one application's rules.
+// App configures one application.
 type App struct {
-	// Name is the application as ASP.NET knows it, such as /LM/W3SVC/1/ROOT. Required.
+	// Name is the application's name in ASP.NET, such as /LM/W3SVC/1/ROOT. Required.
 	Name string `yaml:"name"`
-	// Timeout is how long a new session lives, in minutes. Default 20.
+	// Timeout is the timeout of a new session, in minutes. Default 20.
 	Timeout int `yaml:"timeout"`
-	// LockTimeout is the age at which a lock is abandoned. Default 110s.
+	// LockTimeout is the age from which a lock counts as abandoned. Default 110s.
 	LockTimeout time.Duration `yaml:"lock_timeout"`
-	// MaxSize is the largest item. Default 4MiB.
+	// MaxSize is the maximum size of an item. Default 4MiB.
 	MaxSize Size `yaml:"max_size"`
 }
 
-// DefaultApp is the application behind the alias "default" where none is configured.
+// DefaultApp is the application with the alias "default" if none is configured.
 const DefaultApp = "/LM/W3SVC/1/ROOT"
 
-// Size is a number of bytes, written as 4MiB, 64KiB, 1GiB, or plain.
+// Size is a number of bytes, written as 4MiB, 64KiB, 1GiB, or without a unit.
 type Size int64
 
-// sizeUnits are the suffixes a Size may have, longest first.
+// sizeUnits are the suffixes of a Size, longest first.
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"B", 1}, {"", 1}}
 
-// ParseSize reads a size.
+// ParseSize parses a size.
 func ParseSize(s string) (Size, error) {
 	for _, u := range sizeUnits {
 		number, ok := strings.CutSuffix(strings.TrimSpace(s), u.suffix)
@@ -110,8 +110,8 @@ func ParseSize(s string) (Size, error) {
 	return 0, fmt.Errorf("%q is not a size; write one like 4MiB, 64KiB or 1048576", s)
 }
 
-// defaults is what holds where nothing is said. It is there before the file is
-// read, so that a 0 somebody wrote is told from what was left out, and refused.
+// defaults returns the defaults. They are set before the file is
+// read, so that an explicit 0 differs from a missing key, and is refused.
 func defaults() Config {
 	return Config{
 		Pair: Pair{
@@ -125,10 +125,10 @@ func defaults() Config {
 	}
 }
 
-// defaultApp is an application of which nothing is said.
+// defaultApp returns the defaults of an application.
 func defaultApp() App { return App{Timeout: 20, LockTimeout: 110 * time.Second, MaxSize: 4 << 20} }
 
-// app gives the application behind an alias, for its keys to be set.
+// app returns the application with this alias, to set its keys.
 func (c *Config) app(alias string) *App {
 	if c.apps == nil {
 		c.apps = map[string]*App{}
@@ -140,8 +140,8 @@ func (c *Config) app(alias string) *App {
 	return c.apps[alias]
 }
 
-// fill puts the defaults where there is nothing: a text that is empty is one that
-// was left out, as in MIRRORSTATE_API_LISTEN=.
+// fill sets defaults for empty texts: an empty text, as in MIRRORSTATE_API_LISTEN=, counts as
+// not set.
 func (c *Config) fill() {
 	orDefault(&c.API.Listen, "127.0.0.1:8080")
 	orDefault(&c.Admin.Listen, "127.0.0.1:8081")
@@ -169,10 +169,10 @@ func orDefault(v *string, def string) {
 	}
 }
 
-// Origin says where a key's value comes from: a place in the file, a variable, a flag; empty: it is the default.
+// Origin returns where a key was set: a place in the file, a variable, a flag; empty: the value is the default.
 func (c *Config) Origin(key string) string { return c.from[key] }
 
-// mistakes checks values against their ranges and each other.
+// mistakes checks the values' ranges, and compares values.
 func (c *Config) mistakes() Mistakes {
 	var wrong Mistakes
 	bad := func(is bool, key, format string, args ...any) {
@@ -182,12 +182,12 @@ func (c *Config) mistakes() Mistakes {
 	}
 	bad(!isListen(c.API.Listen), "api.listen", "%q is not host:port, such as 127.0.0.1:8080", c.API.Listen)
 	bad(!isListen(c.Admin.Listen), "admin.listen", "%q is not host:port, such as 127.0.0.1:8081", c.Admin.Listen)
-	bad(c.Pair.Exposed != "allow" && c.Pair.Exposed != "refuse", "pair.exposed", "%q is neither allow nor refuse", c.Pair.Exposed)
+	bad(c.Pair.Exposed != "allow" && c.Pair.Exposed != "refuse", "pair.exposed", "%q must be allow or refuse", c.Pair.Exposed)
 	bad(c.Pair.Hold.Window < time.Millisecond || c.Pair.Hold.Window > 10*time.Minute, "pair.hold.window", "%v is not between 1ms and 10m", c.Pair.Hold.Window)
-	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d is below 1", c.Pair.Hold.Size)
-	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d is below 1", c.Pair.Hold.Bytes)
+	bad(c.Pair.Hold.Size < 1, "pair.hold.size", "%d must be at least 1", c.Pair.Hold.Size)
+	bad(c.Pair.Hold.Bytes < 1, "pair.hold.bytes", "%d must be at least 1", c.Pair.Hold.Bytes)
 	c.API.TLS.validate("api.tls", c.Auth, bad)
-	bad(!isBasePath(c.API.BasePath), "api.base_path", "%q is not a path such as /state: a slash first and none at the end; letters, digits and . _ ~ - between slashes", c.API.BasePath)
+	bad(!isBasePath(c.API.BasePath), "api.base_path", "%q is not a path such as /state: it must begin with a slash and not end with one; only letters, digits and . _ ~ - are allowed between slashes", c.API.BasePath)
 	c.Admin.TLS.validate("admin.tls", c.Auth, bad)
 	c.API.validateHosts("api", bad)
 	c.Admin.validateHosts("admin", bad)
@@ -203,17 +203,17 @@ func (c *Config) mistakes() Mistakes {
 	return wrong
 }
 
-// validate checks an application's rules.
+// validate reports invalid values of an application to bad.
 func (a App) validate(key, alias string, bad func(is bool, key, format string, args ...any)) {
-	bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias may not be empty or hold / ? # %% or blanks")
+	bad(alias == "" || strings.ContainsAny(alias, "/?#% "), key, "an alias must not be empty, and must not contain / ? # %% or blanks")
 	bad(a.Name == "", key+".name", "is missing; give the application's name, such as %s", DefaultApp)
 	bad(a.Timeout < 1 || a.Timeout > 525600, key+".timeout", "%d is not between 1 and 525600 minutes", a.Timeout)
 	bad(a.LockTimeout < time.Second || a.LockTimeout > 24*time.Hour, key+".lock_timeout", "%v is not between 1s and 24h", a.LockTimeout)
 	bad(a.MaxSize < 1 || a.MaxSize > 1<<30, key+".max_size", "%d bytes is not between 1 and 1GiB", a.MaxSize)
 }
 
-// mistake says what is wrong with a key, and where that was said: with the key, or else with the
-// section it would stand in.
+// mistake returns a mistake of a key with its place. If the key is not set, the place is that of the
+// nearest section around it.
 func (c *Config) mistake(key, text string) Mistake {
 	at := key
 	for at != "" && c.from[at] == "" {
@@ -222,7 +222,7 @@ func (c *Config) mistake(key, text string) Mistake {
 	return Mistake{From: c.from[at], Key: key, Text: text}
 }
 
-// isListen says whether a text is host:port.
+// isListen reports whether a text is host:port.
 func isListen(addr string) bool {
 	_, port, err := net.SplitHostPort(addr)
 	n, perr := strconv.Atoi(port)

@@ -17,19 +17,19 @@ type assignment struct {
 	at      int    // the keyword's first character, counted from 1
 	keyword string // in lower case
 	value   string
-	reset   bool // keyword=; which SqlClient reads as if the keyword were not there
+	reset   bool // keyword=; SqlClient ignores a keyword without a value
 }
 
-// splitConnectionString cuts keyword=value;… by the rules of ADO.NET: white space around
-// both does not count; a value may stand in single or double quotes, which double
-// inside, and must if it holds a semicolon or begins with an equals sign or a quote. Braces mean nothing. Errors
-// say where, and never what: it might be the password.
+// splitConnectionString splits keyword=value;… by the rules of ADO.NET. White space around
+// keyword and value is ignored. A value may be in single or double quotes; a quote inside is written twice. It must be
+// quoted if it contains a semicolon or begins with an equals sign or a quote. Braces have no meaning. Errors
+// name the place and never the text: it might be the password.
 // Source: DbConnectionOptions.GetKeyValuePair of System.Data.
 func splitConnectionString(s string) ([]assignment, error) {
 	if !utf8.ValidString(s) {
 		return nil, errors.New("it is not UTF-8 text; save the file as UTF-8")
 	}
-	s = strings.TrimRight(s, "\x00") // SqlClient takes strings that end like those of C
+	s = strings.TrimRight(s, "\x00") // SqlClient accepts NULs at the end
 	var all []assignment
 	for rest := s; ; {
 		rest = strings.TrimLeftFunc(rest, func(r rune) bool { return r == ';' || unicode.IsSpace(r) })
@@ -46,8 +46,8 @@ func splitConnectionString(s string) ([]assignment, error) {
 	}
 }
 
-// name is how an error calls an assignment: by the keyword if that is one, and else by its
-// place. What stands for a keyword by mistake may be a piece of a password.
+// name returns the name of an assignment in errors: the keyword if it is known, otherwise the
+// place. An unknown keyword may be part of a password.
 func (a assignment) name() string {
 	if canonical := keywords[a.keyword]; canonical != "" {
 		return canonical
@@ -55,18 +55,18 @@ func (a assignment) name() string {
 	return fmt.Sprintf("part %d, at character %d", a.number, a.at)
 }
 
-// cut takes one assignment from the front of s, and gives what follows.
+// cut cuts one assignment off the front of s, and returns the rest.
 func (a *assignment) cut(s string) (rest string, err error) {
 	end := strings.IndexAny(s, "=;")
 	switch {
 	case end < 0 || s[end] == ';':
-		return "", errors.New(`there is no "="; write keyword=value;keyword=value, and quote a value that holds a semicolon`)
+		return "", errors.New(`there is no "="; write keyword=value;keyword=value, and quote a value that contains a semicolon`)
 	case end == 0:
 		return "", errors.New(`there is no keyword before the "="`)
 	}
 	a.keyword = strings.ToLower(strings.TrimRightFunc(s[:end], unicode.IsSpace))
 	if strings.ContainsFunc(a.keyword, unicode.IsControl) {
-		return "", errors.New("the keyword holds a control character")
+		return "", errors.New("the keyword contains a control character")
 	}
 	value := s[end+1:]
 	if strings.HasPrefix(value, "=") {
@@ -76,7 +76,7 @@ func (a *assignment) cut(s string) (rest string, err error) {
 	return rest, err
 }
 
-// cutValue takes one value from the front of s, quoted or not.
+// cutValue cuts one value off the front of s, quoted or not.
 func cutValue(s string) (value, rest string, empty bool, err error) {
 	if s != "" && (s[0] == '"' || s[0] == '\'') {
 		value, rest, err = cutQuoted(s)
@@ -86,17 +86,17 @@ func cutValue(s string) (value, rest string, empty bool, err error) {
 	value = strings.TrimRightFunc(value, unicode.IsSpace)
 	switch {
 	case strings.ContainsFunc(value, isStrayControl):
-		err = errors.New("the value holds a control character; quote it")
+		err = errors.New("the value contains a control character; quote it")
 	case strings.HasSuffix(value, `"`) || strings.HasSuffix(value, "'"):
-		err = errors.New("the value ends with a quote and does not begin with one; quote all of it")
+		err = errors.New("the value ends with a quote but does not begin with one; quote all of it")
 	}
 	return value, rest, value == "", err
 }
 
-// isStrayControl says whether a character ends SqlClient's patience: white space is none.
+// isStrayControl reports whether SqlClient refuses the character in an unquoted value: control characters except white space.
 func isStrayControl(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }
 
-// cutQuoted takes a value in quotes, which double inside.
+// cutQuoted cuts a quoted value off the front of s. A quote inside is written twice.
 func cutQuoted(s string) (value, rest string, err error) {
 	quote := s[:1]
 	var b strings.Builder
@@ -111,7 +111,7 @@ func cutQuoted(s string) (value, rest string, err error) {
 			s = after[1:]
 			continue
 		case strings.ContainsRune(b.String(), 0):
-			return "", "", errors.New("the value holds a NUL")
+			return "", "", errors.New("the value contains a NUL")
 		}
 		after = strings.TrimLeftFunc(after, unicode.IsSpace)
 		if after != "" && after[0] != ';' {
@@ -121,7 +121,7 @@ func cutQuoted(s string) (value, rest string, err error) {
 	}
 }
 
-// quoteValue quotes a value where it must be, as SqlConnectionStringBuilder does.
+// quoteValue quotes a value if necessary, as SqlConnectionStringBuilder does.
 func quoteValue(v string) string {
 	special := func(r rune) bool {
 		return strings.ContainsRune(`"'=;`, r) || unicode.IsSpace(r) || unicode.IsControl(r)
@@ -135,9 +135,9 @@ func quoteValue(v string) string {
 	return `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
 }
 
-// WithPassword is a connection string that names both partners with the environment's password in it, if it has none and needs
-// one: MIRRORSTATE_PAIR_PASSWORD, or what is in the file MIRRORSTATE_PAIR_PASSWORD_FILE. It is for who gives the string to
-// others; [Load] does so by itself. A string that can't be read stays as it is.
+// WithPassword adds the environment's password to a connection string that names both partners, if the string has none and
+// needs one. The password is MIRRORSTATE_PAIR_PASSWORD, or in the file MIRRORSTATE_PAIR_PASSWORD_FILE. Use it for a string
+// that is passed to others; [Load] does this itself. A string that can't be parsed is returned unchanged.
 func WithPassword(text string, lookup func(string) (string, bool)) (string, error) {
 	d, err := readConnectionString(text)
 	if text == "" || err != nil || d.windows || !d.source.Password.IsZero() {
@@ -159,12 +159,12 @@ func WithPassword(text string, lookup func(string) (string, bool)) (string, erro
 	return AddPassword(text, password), nil
 }
 
-// AddPassword adds a password to a connection string that has none. It is quoted as .NET and the driver read it.
+// AddPassword adds a password to a connection string that has none, in quotes that both .NET and the driver accept.
 func AddPassword(text, password string) string {
 	return strings.TrimRight(text, "; ") + `;password="` + strings.ReplaceAll(password, `"`, `""`) + `"`
 }
 
-// ReadPassword reads a password's file: one line, in a file that others can't change.
+// ReadPassword reads a password file. It must have one line, and others must not be able to change it.
 func ReadPassword(file string) (string, error) {
 	if err := secretfile.Refuse(file); err != nil {
 		return "", err
@@ -172,7 +172,7 @@ func ReadPassword(file string) (string, error) {
 	text, err := textfile.ReadLine(file)
 	switch {
 	case errors.Is(err, textfile.ErrNotOneLine) || len(text) > 512:
-		return "", errors.New("the file holds more than a password; write the password alone, on one line")
+		return "", errors.New("the file contains more than a password; write only the password, on one line")
 	case errors.Is(err, textfile.ErrEncoding):
 		return "", err
 	case err != nil:

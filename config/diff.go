@@ -8,23 +8,24 @@ import (
 	"strings"
 )
 
-// Change is a key whose value is another than before.
+// Change is a key whose value has changed.
 type Change struct {
 	Key      string
-	From, To string // as they print: a secret is masked; empty: nothing is said
-	// Restart: the running server goes on with the old value until it is started anew.
+	From, To string // as printed: a secret is masked; empty: not set
+	// Restart is true if the running server uses the old value until it is restarted.
 	Restart bool
 }
 
-// atOnce are the keys, and the sections, that a running server takes over.
+// atOnce are the keys and sections whose new values a running server applies.
 var atOnce = []string{"log.level", "drain.pause", "sweep", "apps", "apps_open"}
 
-// Reloadable says whether a running server takes a key's new value over.
+// Reloadable reports whether a running server applies a key's new value.
 func Reloadable(key string) bool {
 	return slices.ContainsFunc(atOnce, func(k string) bool { return key == k || strings.HasPrefix(key, k+".") })
 }
 
-// Diff is what next says differently, in the order of Keys, applications by alias. Both come from Load.
+// Diff returns the changes from c to next, in the order of Keys; applications are in the order of their aliases. Both
+// configurations come from Load.
 func (c *Config) Diff(next *Config) []Change {
 	var changes []Change
 	was := map[string]any{}
@@ -36,9 +37,9 @@ func (c *Config) Diff(next *Config) []Change {
 			changes = append(changes, Change{Key: key, From: shown(was[key]), To: shown(v.Interface()), Restart: !Reloadable(key)})
 		}
 	})
-	// What a key names may have changed though the key has not: a password's file, a web.config.
+	// The content of a named file may have changed although the key has not: a password file, a web.config.
 	if len(changes) == 0 && !reflect.DeepEqual(c.partners, next.partners) {
-		changes = append(changes, Change{Key: "pair", From: "as read at the start", To: "what its files say now", Restart: true})
+		changes = append(changes, Change{Key: "pair", From: "as read at the start", To: "as in its files now", Restart: true})
 	}
 	return changes
 }
@@ -63,7 +64,7 @@ func diffApps(was, now map[string]App) []Change {
 	return changes
 }
 
-// fields are an application's values as they print; none if there is no such alias.
+// fields returns an application's values as printed; none if there is no such alias.
 func fields(apps map[string]App, alias string) map[string]string {
 	app, ok := apps[alias]
 	if !ok {
@@ -74,7 +75,7 @@ func fields(apps map[string]App, alias string) map[string]string {
 	return values
 }
 
-// shown is a value as it may be printed.
+// shown returns a value as printed.
 func shown(value any) string {
 	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer {
 		if v.IsNil() {
@@ -85,7 +86,8 @@ func shown(value any) string {
 	return fmt.Sprint(value)
 }
 
-// TakeOver makes what a running server takes over that of next. The rest stays, to be told again.
+// TakeOver sets the values that a running server applies to those of next. The other values stay, so the next Diff
+// reports them again.
 func (c *Config) TakeOver(next Config) {
 	c.Log.Level, c.Drain.Pause, c.Sweep = next.Log.Level, next.Drain.Pause, next.Sweep
 	c.Apps, c.AppsOpen = next.Apps, next.AppsOpen

@@ -53,7 +53,7 @@ apps:
 	}
 }
 
-// A password's file whose content has changed is a change, though no key has another value.
+// A changed password file counts as a change, although no key has another value.
 func TestDiff_PasswordFile(t *testing.T) {
 	dir := t.TempDir()
 	text := "pair: {connection_string: data source=s1;failover partner=s2, user: web, password_file: " + dir + "/password}\n"

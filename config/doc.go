@@ -1,10 +1,10 @@
-// Package config is what an operator may say: a YAML file, the environment, the
-// flags, and what a .NET connection string or web.config means. Pure data: it reads
-// the files it is told of, connects to nothing, and imports nothing else of this module but
-// textfile, which reads texts.
+// Package config reads the configuration: a YAML file, environment variables,
+// flags, .NET connection strings and web.config files. It is pure data: it reads
+// the files that are named, makes no connections, and imports of this module only
+// secretfile, sqlname and textfile.
 //
-// Precedence rises from the defaults over the file and the MIRRORSTATE_… variables to
-// the flags. All three come as settings, a key with its value and where it was said, and
-// go the same way: the keys are those of the struct Config, so that a key that is there
-// is known to all three, and whatever is refused is refused with its place.
+// Flags override MIRRORSTATE_… variables, which override the file, which overrides the
+// defaults. All three become settings: a key, its value, and the place where it was set.
+// The keys are the fields of the struct Config, so every key can be set in all three ways. Each
+// error names the place.
 package config

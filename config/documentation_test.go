@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// documentation is the page about the configuration.
+// documentation returns the page about the configuration.
 func documentation(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "docs", "configuration.md"))
@@ -21,7 +21,7 @@ func documentation(t *testing.T) string {
 	return string(text)
 }
 
-// Every key has a row there, with its variable and, where it is a value, its true default.
+// Every key has a row in the page, with its variable and, if it can be written, its default.
 func TestDocumentation_Keys(t *testing.T) {
 	want, err := load(t, "", nil)
 	if err != nil {
@@ -36,7 +36,7 @@ func TestDocumentation_Keys(t *testing.T) {
 		}
 		rows[key] = true
 		if !slices.Contains(keys, key) {
-			t.Errorf("there is a row for %s, which there is not", key)
+			t.Errorf("there is a row for %s, but no such key", key)
 		}
 		if strings.HasPrefix(key, "apps.") {
 			continue
@@ -46,11 +46,11 @@ func TestDocumentation_Keys(t *testing.T) {
 		}
 		value := strings.Trim(cells[2], "`")
 		if value == cells[2] {
-			continue // none that can be written
+			continue // a default that can't be written
 		}
 		got, err := load(t, "", map[string]string{config.Variable(key): value})
 		if err != nil && strings.Contains(err.Error(), "servers") {
-			continue // nothing can be said of a pair that is not given
+			continue // keys of the pair are refused without its servers
 		}
 		if err != nil || fmt.Sprint(got.API, got.Admin, got.Auth, got.Limits, got.Pair, got.Sweep, got.Log, got.Drain) != fmt.Sprint(want.API, want.Admin, want.Auth, want.Limits, want.Pair, want.Sweep, want.Log, want.Drain) {
 			t.Errorf("%s: %s is not the default: %v", key, value, err)
@@ -63,7 +63,7 @@ func TestDocumentation_Keys(t *testing.T) {
 	}
 }
 
-// Every example there can be loaded, with the files it names.
+// Every example in the page can be loaded, with the files that it names.
 func TestDocumentation_Examples(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

@@ -8,9 +8,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// FuzzParsePair: whatever stands before and behind a password, no error shows it; what is
-// accepted has two servers, is understood by the driver as we meant it, and is read
-// the same again when written anew.
+// FuzzParsePair checks that no error contains the password, whatever is before and after it. An accepted
+// string has two servers, the driver parses it as intended, and parsing ConnectionString gives
+// the same pair.
 func FuzzParsePair(f *testing.F) {
 	f.Add("data source=a;failover partner=b;user id=u;password=", ";network=dbmssocn")
 	f.Add("server=tcp:a,1;failoverpartner=b\\i;uid=u;pwd='", "''x'")
@@ -39,7 +39,7 @@ func FuzzParsePair(f *testing.F) {
 	})
 }
 
-// FuzzParseWebConfig: no text makes the parser show what may be the password.
+// FuzzParseWebConfig checks that no error contains what may be the password.
 func FuzzParseWebConfig(f *testing.F) {
 	f.Add(`<configuration><system.web><sessionState mode="SQLServer" allowCustomSqlDatabase="true" sqlConnectionString="data source=a;failover partner=b;initial catalog=x;user id=u;password=`, `"/></system.web></configuration>`)
 	f.Add(`<sessionState mode="SQLServer" sqlConnectionString="password="`, `" timeout="5"/>`)
@@ -61,7 +61,7 @@ func FuzzParseWebConfig(f *testing.F) {
 	})
 }
 
-// FuzzLoad: nor does the configuration's own text.
+// FuzzLoad checks the same for a configuration file.
 func FuzzLoad(f *testing.F) {
 	f.Add("pair: {a: {address: a}, b: {address: b}, user: u, password: ", "}")
 	f.Add("pair:\n  password: |\n    ", "\n  user: [")

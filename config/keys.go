@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// Setting is one key's value as somebody gave it.
+// Setting is the value of one key, with its place.
 type Setting struct {
 	Key    string   // such as pair.hold.window
-	Values []string // one, or those of a list; nil: a section begins here
-	From   string   // where it was said: a place in the file, a variable, a flag
+	Values []string // one value, or those of a list; nil: a section begins here
+	From   string   // where it was set: a place in the file, a variable, a flag
 }
 
-// Flag is what a flag says: name as it is typed (--api), and the key it stands for.
+// Flag returns the setting of a flag. name is as typed (--api), key is the key that the flag sets.
 func Flag(name, key, value string) Setting {
 	return Setting{Key: key, Values: []string{value}, From: name}
 }
 
-// prefix begins every variable of ours.
+// prefix is the prefix of mirrorstate's variables.
 const prefix = "MIRRORSTATE_"
 
-// Variable is the key's name in the environment: pair.hold.window is MIRRORSTATE_PAIR_HOLD_WINDOW.
+// Variable returns the environment variable for a key: for pair.hold.window it is MIRRORSTATE_PAIR_HOLD_WINDOW.
 func Variable(key string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// Keys are all keys there are, in the order of Config. Those of an application have its alias in
-// the middle, which is the operator's: apps.ALIAS.name. They can be said in the file only.
+// Keys returns all keys, in the order of Config. The keys of an application have its alias in
+// the middle, which the operator chooses: apps.ALIAS.name. They can be set only in the file.
 func Keys() []string {
 	var all []string
 	c := defaults()
@@ -46,12 +46,12 @@ func Keys() []string {
 	return all
 }
 
-// parent is the section a key stands in; empty: none.
+// parent returns the section of a key; empty: none.
 func parent(key string) string {
 	return key[:max(strings.LastIndexByte(key, '.'), 0)]
 }
 
-// unknownKey is the complaint about a key that is none, with the one that was probably meant.
+// unknownKey returns the mistake for an unknown key, with the key that was probably meant.
 func unknownKey(key, from string) Mistake {
 	var known []string
 	alias, _, _ := cutApp(key)
@@ -61,10 +61,10 @@ func unknownKey(key, from string) Mistake {
 		}
 		known = append(known, strings.Replace(k, "ALIAS", alias, 1))
 	}
-	return Mistake{From: from, Text: key + " is not known" + didYouMean(key, known)}
+	return Mistake{From: from, Text: "unknown key " + key + didYouMean(key, known)}
 }
 
-// visit calls f with every key and the place of its value.
+// visit calls f with every key and its value.
 func (c *Config) visit(f func(key string, value reflect.Value)) {
 	walk("", reflect.ValueOf(c).Elem(), f)
 }
@@ -85,7 +85,7 @@ func walk(prefix string, v reflect.Value, f func(key string, value reflect.Value
 	}
 }
 
-// find gives the place of a key's value; nil: there is no such key.
+// find returns a pointer to a key's value; nil: no such key.
 func (c *Config) find(key string) any {
 	if alias, field, ok := cutApp(key); ok {
 		return c.findApp(alias, field)
@@ -99,7 +99,7 @@ func (c *Config) find(key string) any {
 	return place
 }
 
-// cutApp takes an application's key apart. An alias may hold dots, a field's name does not.
+// cutApp splits an application's key. An alias may contain dots, the name of a field does not.
 func cutApp(key string) (alias, field string, ok bool) {
 	rest, ok := strings.CutPrefix(key, "apps.")
 	if dot := strings.LastIndexByte(rest, '.'); ok && dot >= 0 {
@@ -108,7 +108,7 @@ func cutApp(key string) (alias, field string, ok bool) {
 	return "", "", false
 }
 
-// findApp gives the place of an application's field. Of an alias that nobody said, it is nowhere.
+// findApp returns a pointer to an application's field. For an unknown alias it belongs to no application.
 func (c *Config) findApp(alias, field string) (place any) {
 	app := c.apps[alias]
 	if app == nil {
@@ -122,7 +122,7 @@ func (c *Config) findApp(alias, field string) (place any) {
 	return place
 }
 
-// set puts a value into the place of its key.
+// set sets the value that place points to.
 func set(place any, values []string) error {
 	if list, ok := place.(*[]string); ok {
 		*list = values
@@ -132,12 +132,12 @@ func set(place any, values []string) error {
 		return nil
 	}
 	if len(values) != 1 {
-		return errors.New("wants one value, not a list")
+		return errors.New("must have one value, not a list")
 	}
 	return setOne(place, values[0])
 }
 
-// setOne reads text as the type of its place.
+// setOne parses text as the type that place points to.
 func setOne(place any, text string) (err error) {
 	switch to := place.(type) {
 	case *string:
@@ -161,15 +161,15 @@ func setOne(place any, text string) (err error) {
 	case *Size:
 		*to, err = ParseSize(text)
 	default:
-		err = fmt.Errorf("can't be set: no way to read a %T is known", place)
+		err = fmt.Errorf("can't be set: type %T is not supported", place)
 	}
 	return err
 }
 
-// parseBool takes true and false only: what 1 or yes would mean need not be guessed.
+// parseBool accepts only true and false, not 1 or yes.
 func parseBool(text string) (bool, error) {
 	if text != "true" && text != "false" {
-		return false, fmt.Errorf("%q is neither true nor false", text)
+		return false, fmt.Errorf("%q must be true or false", text)
 	}
 	return text == "true", nil
 }

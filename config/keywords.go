@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// keywords are all that SqlClient knows, System.Data's and Microsoft.Data's, each with the name it
-// has here. Source: SqlConnectionString of the one, SqlConnectionOptions of the other.
+// keywords are the keywords of System.Data.SqlClient and Microsoft.Data.SqlClient, each with the name that is used
+// here. Source: SqlConnectionString of the first, SqlConnectionOptions of the second.
 var keywords = func() map[string]string {
 	all := map[string]string{}
 	for _, line := range []string{
@@ -69,35 +69,35 @@ var keywords = func() map[string]string {
 	return all
 }()
 
-// foreign are keywords of other people's connection strings.
+// foreign are keywords of connection strings for OLE DB and ODBC.
 var foreign = map[string]string{
 	"provider": "OLE DB", "driver": "ODBC", "dsn": "ODBC", "data source name": "ODBC", "filedsn": "ODBC",
 }
 
-// dotnet is what a connection string says, before anything else is added to it.
+// dotnet holds the values of a connection string, without those of other keys.
 type dotnet struct {
 	servers  [2]string // data source and failover partner, as written
-	source   Source    // the rest, in the words of the configuration
+	source   Source    // the other values, as configuration
 	spn      [2]string
 	app      string
 	station  string
 	packet   int
 	windows  bool     // integrated security
-	ignored  []string // keywords that mean nothing here
+	ignored  []string // keywords that have no effect
 	multiNet bool
 }
 
-// readConnectionString reads an ADO.NET connection string. Errors never repeat a value.
+// readConnectionString parses an ADO.NET connection string. Errors never repeat a value.
 func readConnectionString(s string) (*dotnet, error) {
 	switch scheme, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(s)), ":"); scheme {
 	case "sqlserver", "jdbc", "odbc":
-		return nil, fmt.Errorf("this is %s's way to write one; write it as ADO.NET does: data source=SQL1;failover partner=SQL2;…", scheme)
+		return nil, fmt.Errorf("this is a connection string for %s; write it as for ADO.NET: data source=SQL1;failover partner=SQL2;…", scheme)
 	}
 	all, err := splitConnectionString(s)
 	if err != nil {
 		return nil, err
 	}
-	last := map[string]assignment{} // the last one wins, under whichever name
+	last := map[string]assignment{} // if a keyword occurs twice, also under another name, the last value applies
 	for _, a := range all {
 		name, known := keywords[a.keyword]
 		if !known {
@@ -116,19 +116,19 @@ func readConnectionString(s string) (*dotnet, error) {
 	return d, d.check()
 }
 
-// unknown is the complaint about a keyword that SqlClient does not know. The keyword itself is
-// shown only if it is one that was spelled wrong.
+// unknown returns the error for an unknown keyword. The error contains the keyword
+// only if it is similar to a known one.
 func (a assignment) unknown() error {
 	if kind := foreign[a.keyword]; kind != "" {
-		return fmt.Errorf("%s belongs to a connection string for %s; write one for SqlClient, as .NET uses it", a.keyword, kind)
+		return fmt.Errorf("%s is a keyword of connection strings for %s; write one for SqlClient, as .NET uses", a.keyword, kind)
 	}
 	if like := nearest(a.keyword, slices.Sorted(maps.Keys(keywords))); like != "" {
-		return fmt.Errorf("keyword %q is not known; did you mean %q?", a.keyword, like)
+		return fmt.Errorf("unknown keyword %q; did you mean %q?", a.keyword, like)
 	}
-	return fmt.Errorf("keyword %d, at character %d, is none that SqlClient knows; if it is a piece of the password, quote the password", a.number, a.at)
+	return fmt.Errorf("unknown keyword in part %d, at character %d; if it is part of the password, quote the password", a.number, a.at)
 }
 
-// take puts one value in its place, or says why it can't be had.
+// take stores one value, or returns an error if it is invalid or not supported.
 func (d *dotnet) take(name, value string) (err error) {
 	switch name {
 	case "data source":
@@ -174,7 +174,7 @@ func (d *dotnet) take(name, value string) (err error) {
 	return err
 }
 
-// takeSeldom is take for what must not be there, and for what means nothing here.
+// takeSeldom is take for keywords that are not allowed, and for those that have no effect.
 func (d *dotnet) takeSeldom(name, value string) error {
 	switch name {
 	case "authentication":
@@ -183,13 +183,13 @@ func (d *dotnet) takeSeldom(name, value string) error {
 		return readNetwork(value)
 	case "application intent":
 		if compact(value) != "readwrite" {
-			return errors.New("is not ReadWrite; sessions are written, and a mirror can't be read")
+			return errors.New("must be ReadWrite; sessions are written, and a mirror can't be read")
 		}
 	case "attachdbfilename":
 		return errors.New("a database that is attached from a file can't be mirrored; name it with initial catalog")
 	case "user instance", "context connection":
 		if on, err := readBool(value); err != nil || on {
-			return errors.Join(err, errors.New("does not go with a failover partner; leave it out"))
+			return errors.Join(err, errors.New("can't be combined with a failover partner; remove it"))
 		}
 	default:
 		d.ignored = append(d.ignored, name)
@@ -197,20 +197,20 @@ func (d *dotnet) takeSeldom(name, value string) error {
 	return nil
 }
 
-// check looks at the values together, as SqlClient does.
+// check compares the values, as SqlClient does.
 func (d *dotnet) check() error {
 	switch {
 	case d.servers[0] == "":
 		return errors.New("data source is missing; name the principal's server")
 	case d.servers[1] == "":
-		return errors.New("failover partner is missing; name the mirror's server, or give both with pair.a.address and pair.b.address")
+		return errors.New("failover partner is missing; name the mirror's server, or set both with pair.a.address and pair.b.address")
 	case d.multiNet:
-		return errors.New("multi subnet failover does not go with a failover partner, for SqlClient either; leave it out")
+		return errors.New("multi subnet failover can't be combined with a failover partner, in SqlClient either; remove it")
 	}
 	return nil
 }
 
-// readBool reads what SqlClient takes for a boolean; more are further words for true.
+// readBool parses a boolean as SqlClient does; more are further words for true.
 func readBool(value string, more ...string) (bool, error) {
 	switch v := strings.ToLower(strings.TrimSpace(value)); {
 	case v == "true" || v == "yes" || slices.Contains(more, v):
@@ -218,23 +218,23 @@ func readBool(value string, more ...string) (bool, error) {
 	case v == "false" || v == "no":
 		return false, nil
 	}
-	return false, errors.New("is neither true nor false")
+	return false, errors.New("must be true or false")
 }
 
-// readEncrypt reads the old boolean and the new words.
+// readEncrypt parses the old boolean and the new words.
 func readEncrypt(value string) (string, error) {
 	switch v := strings.ToLower(strings.TrimSpace(value)); v {
-	case "strict", "disable": // the second is the driver's own: not even the login
+	case "strict", "disable": // disable is the driver's: not even the login is encrypted
 		return v, nil
 	case "true", "yes", "mandatory":
 		return "true", nil
 	case "false", "no", "optional":
 		return "false", nil
 	}
-	return "", errors.New("is none of true, false, mandatory, optional and strict")
+	return "", errors.New("must be true, false, mandatory, optional or strict")
 }
 
-// readAuthentication takes SQL logins only.
+// readAuthentication accepts only SQL logins.
 func readAuthentication(value string) error {
 	switch v := compact(value); {
 	case v == "sqlpassword" || v == "notspecified":
@@ -242,26 +242,26 @@ func readAuthentication(value string) error {
 	case strings.HasPrefix(v, "activedirectory"):
 		return errEntra
 	}
-	return errors.New("is not Sql Password, the only one there is here")
+	return errors.New("must be Sql Password; others are not supported")
 }
 
-// errEntra says what is not built.
-var errEntra = errors.New("logins by Microsoft Entra are not built: the driver's package for them brings in the whole Azure SDK; use a SQL login, or Kerberos")
+// errEntra is the error for logins by Microsoft Entra.
+var errEntra = errors.New("logins by Microsoft Entra are not supported: the driver's package for them needs the whole Azure SDK; use a SQL login, or Kerberos")
 
-// readNetwork takes TCP only.
+// readNetwork accepts only TCP.
 func readNetwork(value string) error {
 	switch strings.ToLower(strings.TrimSpace(value)) {
 	case "dbmssocn":
 		return nil
 	case "dbnmpntw":
-		return errors.New("asks for named pipes, which are not spoken here; write dbmssocn (TCP), or leave it out")
+		return errors.New("requires named pipes, which are not supported; write dbmssocn (TCP), or remove it")
 	case "dbmslpcn":
-		return errors.New("asks for shared memory, which is not spoken here; write dbmssocn (TCP), or leave it out")
+		return errors.New("requires shared memory, which is not supported; write dbmssocn (TCP), or remove it")
 	}
-	return errors.New("is not dbmssocn (TCP), the only one there is here; leave it out")
+	return errors.New("must be dbmssocn (TCP); others are not supported; remove it")
 }
 
-// readNumber reads a number in its range.
+// readNumber parses a number and checks its range.
 func readNumber(value string, least, most int) (int, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(value))
 	if err != nil || n < least || n > most {
@@ -270,5 +270,5 @@ func readNumber(value string, least, most int) (int, error) {
 	return n, nil
 }
 
-// compact drops what SqlClient's words may or may not have between them.
+// compact returns a value in lower case without blanks, which SqlClient ignores in these words.
 func compact(value string) string { return strings.ToLower(strings.Join(strings.Fields(value), "")) }

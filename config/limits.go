@@ -2,45 +2,45 @@ package config
 
 import "time"
 
-// Limits bound what callers may take. Each has a counter, and an answer that says so.
+// Limits are the limits for callers. For each there is a counter, and an answer that says that it was reached.
 type Limits struct {
-	// Requests is how many calls are at the database at once; the rest waits. Default 128,
+	// Requests is how many calls may use the database at the same time; others are queued. Default 128,
 	// twice the connections to a server.
 	Requests int `yaml:"requests"`
-	// Queue is how many may wait. Beyond it the newest call of whoever has most is answered
-	// 429. Default 10000, as many as pair.hold.size.
+	// Queue is how many calls may be queued. If there are more, the newest call of the caller with the most queued calls
+	// is answered 429. Default 10000, as many as pair.hold.size.
 	Queue int `yaml:"queue"`
-	// QueueWait is how long, while others get through. Default 5s.
+	// QueueWait is how long a call may be queued while other calls get to the database. Default 5s.
 	QueueWait time.Duration `yaml:"queue_wait"`
-	// Rate is how many requests a second one key is good for. Default 0: no bound.
+	// Rate is how many requests per second one key may send. Default 0: unlimited.
 	Rate int `yaml:"rate"`
-	// Burst is how many at once. Default 0: twice Rate.
+	// Burst is how many requests one key may send at once. Default 0: twice Rate.
 	Burst int `yaml:"burst"`
-	// Bytes is how much memory the items of requests may take. Default 256MiB.
+	// Bytes is how much memory the items of requests may use. Default 256MiB.
 	Bytes Size `yaml:"bytes"`
-	// Connections is how many may be open, of each listener. Some make room for new ones: those that have shown no
-	// key, idle ones, and those that take no answers. Default 20000.
+	// Connections is how many connections each listener may have open. To make room for a new one, a connection is closed
+	// that has sent no key, is idle, or does not read its answers. Default 20000.
 	Connections int `yaml:"connections"`
-	// UnauthenticatedPerAddress is how many of them one address may have that have shown no key or certificate
-	// yet; the next one closes the oldest. Default 0: a quarter of the listener's connections, and at least 16.
+	// UnauthenticatedPerAddress is how many connections without a key or certificate one address may have; the next one
+	// closes the oldest. Default 0: a quarter of the listener's connections, and at least 16.
 	UnauthenticatedPerAddress int `yaml:"unauthenticated_per_address"`
-	// HeaderBytes is the largest request line with its headers; 4KiB more are let pass. Default 32KiB.
+	// HeaderBytes is the maximum size of a request line with its headers; up to 4KiB more are tolerated. Default 32KiB.
 	HeaderBytes Size `yaml:"header_bytes"`
-	// HeaderTimeout is how long they may take. Default 10s.
+	// HeaderTimeout is the timeout for receiving them. Default 10s.
 	HeaderTimeout time.Duration `yaml:"header_timeout"`
-	// BodyTimeout is how long a whole request may take to come. Default 60s.
+	// BodyTimeout is the timeout for receiving a whole request. Default 60s.
 	BodyTimeout time.Duration `yaml:"body_timeout"`
-	// IdleTimeout is how long a connection may be idle. Default 180s: longer than balancers keep theirs.
+	// IdleTimeout is how long a connection may be idle. Default 180s: longer than balancers keep idle connections.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// LockWaiters is how many calls may wait for one session's lock. Default 50, ASP.NET's.
+	// LockWaiters is how many calls may wait for one session's lock. Default 50, as in ASP.NET.
 	LockWaiters int `yaml:"lock_waiters"`
-	// LockWaitersInAll is how many may wait for locks of all sessions. Default 10000.
+	// LockWaitersInAll is how many calls may wait for the locks of all sessions together. Default 10000.
 	LockWaitersInAll int `yaml:"lock_waiters_in_all"`
-	// NewApplications is how many applications one caller may register in an hour, beside those that
-	// apps or its key names. Default 100; 0: no bound.
+	// NewApplications is how many applications one caller may register in an hour, besides those that
+	// apps or its key names. Default 100; 0: unlimited.
 	NewApplications int `yaml:"new_applications"`
-	// IdempotencyKeys is how many requests with an Idempotency-Key are remembered, so that their keys are not
-	// taken for others. Default 100000; 0: none.
+	// IdempotencyKeys is how many requests with an Idempotency-Key are remembered, to detect the reuse of a key for
+	// another request. Default 100000; 0: none.
 	IdempotencyKeys int `yaml:"idempotency_keys"`
 }
 
@@ -52,7 +52,7 @@ func defaultLimits() Limits {
 	}
 }
 
-// validate checks the ranges, and one against the other.
+// validate checks the ranges, and compares the values.
 func (l Limits) validate(bad func(is bool, key, format string, args ...any)) {
 	for _, n := range []struct {
 		key         string
@@ -77,6 +77,6 @@ func (l Limits) validate(bad func(is bool, key, format string, args ...any)) {
 	} {
 		bad(d.value < 100*time.Millisecond || d.value > time.Hour, "limits."+d.key, "%v is not between 100ms and 1h", d.value)
 	}
-	bad(l.BodyTimeout < l.HeaderTimeout, "limits.body_timeout", "%v is shorter than header_timeout, %v, which is a part of it", l.BodyTimeout, l.HeaderTimeout)
-	bad(l.Burst > 0 && l.Rate == 0, "limits.burst", "has no meaning without limits.rate")
+	bad(l.BodyTimeout < l.HeaderTimeout, "limits.body_timeout", "%v is shorter than header_timeout (%v), which is a part of it", l.BodyTimeout, l.HeaderTimeout)
+	bad(l.Burst > 0 && l.Rate == 0, "limits.burst", "has no effect without limits.rate")
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// Load reads a configuration: the defaults, on them the file (none if path is empty), on
-// that the environment, and on that the flags. lookup is os.LookupEnv. An error that is
-// Mistakes tells each with its place and what would be right.
+// Load reads a configuration. Flags override the environment, which overrides the file (none if path is empty),
+// which overrides the defaults. lookup is os.LookupEnv. An error of type
+// Mistakes lists each mistake with its place and what to do.
 func Load(path string, lookup func(string) (string, bool), flags ...Setting) (Config, error) {
 	c := defaults()
 	c.from = map[string]string{}
@@ -53,9 +53,9 @@ func Load(path string, lookup func(string) (string, bool), flags ...Setting) (Co
 	return c, nil
 }
 
-// environment is what MIRRORSTATE_… variables say.
+// environment returns the settings of the MIRRORSTATE_… variables.
 func environment(lookup func(string) (string, bool)) []Setting {
-	var said []Setting
+	var all []Setting
 	c := defaults()
 	lookup = textfile.Lookup(lookup)
 	c.visit(func(key string, v reflect.Value) {
@@ -67,12 +67,12 @@ func environment(lookup func(string) (string, bool)) []Setting {
 		if v.Kind() == reflect.Slice {
 			s.Values = commaList(text)
 		}
-		said = append(said, s)
+		all = append(all, s)
 	})
-	return said
+	return all
 }
 
-// commaList takes values with commas between them; an empty text is an empty list.
+// commaList splits values that are separated by commas; an empty text is an empty list.
 func commaList(text string) []string {
 	values := []string{}
 	for value := range strings.SplitSeq(text, ",") {
@@ -83,7 +83,7 @@ func commaList(text string) []string {
 	return values
 }
 
-// apply puts one layer on top of what is there.
+// apply applies one layer on top of the earlier ones.
 func (c *Config) apply(layer []Setting) Mistakes {
 	c.forget(layer)
 	var wrong Mistakes
@@ -93,7 +93,7 @@ func (c *Config) apply(layer []Setting) Mistakes {
 			if alias, ok := strings.CutPrefix(s.Key, "apps."); ok {
 				c.app(alias)
 			}
-			continue // a section; its keys follow
+			continue // the beginning of a section; its keys follow
 		}
 		place := c.find(s.Key)
 		if place == nil {
@@ -107,18 +107,18 @@ func (c *Config) apply(layer []Setting) Mistakes {
 	return wrong
 }
 
-// forget drops what a layer replaces as a whole. A connection string or a web.config is the
-// whole pair: what lower layers said of servers, login and TLS belongs to another one, but for keepPassword. Partners
-// replace a string; on top of partners they count key by key. A password replaces the
-// file of one, and the other way round.
+// forget resets the keys that a layer replaces as a whole. A connection string or a web.config describes a
+// whole pair. So the servers, login and TLS of lower layers do not apply to it, except by keepPassword. Partners
+// replace a connection string; partners on top of partners override single keys. A password replaces a
+// password_file, and a password_file replaces a password.
 func (c *Config) forget(layer []Setting) {
-	said := func(match func(key string) bool) bool {
+	sets := func(match func(key string) bool) bool {
 		return slices.ContainsFunc(layer, func(s Setting) bool {
 			return match(s.Key) && s.Values != nil && !slices.Equal(s.Values, []string{""})
 		})
 	}
-	whole := said(func(key string) bool { return key == "pair.connection_string" || key == "pair.web_config" })
-	partners := said(func(key string) bool { return strings.HasPrefix(key, "pair.a.") || strings.HasPrefix(key, "pair.b.") })
+	whole := sets(func(key string) bool { return key == "pair.connection_string" || key == "pair.web_config" })
+	partners := sets(func(key string) bool { return strings.HasPrefix(key, "pair.a.") || strings.HasPrefix(key, "pair.b.") })
 	if whole || partners && (!c.Pair.ConnectionString.IsZero() || c.Pair.WebConfig != "") {
 		defer c.keepPassword(layer)()
 		c.Pair.Source = Source{}
@@ -142,8 +142,9 @@ func (c *Config) forget(layer []Setting) {
 	}
 }
 
-// keepPassword gives what puts the environment's password back after a flag's connection string replaced the pair, if the
-// string has none of its own: no secret need stand in a command line, where everybody on the machine reads it.
+// keepPassword returns a function that restores the environment's password after a flag's connection string replaced the
+// pair. It does so only if the string has no password. So no secret must be in a command line, which everybody on the
+// machine can read.
 func (c *Config) keepPassword(layer []Setting) (putBack func()) {
 	flag := slices.IndexFunc(layer, func(s Setting) bool {
 		return s.Key == stringKey && strings.HasPrefix(s.From, "--") && len(s.Values) == 1
@@ -156,11 +157,11 @@ func (c *Config) keepPassword(layer []Setting) (putBack func()) {
 	}
 	password, file, from := c.Pair.Password, c.Pair.PasswordFile, map[string]string{"pair.password": c.from["pair.password"], "pair.password_file": c.from["pair.password_file"]}
 	return func() {
-		for key, said := range from {
-			if !strings.HasPrefix(said, "environment ") {
+		for key, place := range from {
+			if !strings.HasPrefix(place, "environment ") {
 				continue
 			}
-			c.from[key] = said
+			c.from[key] = place
 			if key == "pair.password" {
 				c.Pair.Password = password
 			} else {
@@ -170,14 +171,14 @@ func (c *Config) keepPassword(layer []Setting) (putBack func()) {
 	}
 }
 
-// notOurs are variables that begin as ours do and belong to others: the embedded pair's, a
-// caller's own key, the tests', and what Kubernetes puts into every container for a service called mirrorstate, or
-// mirrorstate-api (MIRRORSTATE_SERVICE_HOST=…, MIRRORSTATE_PORT=tcp://…, MIRRORSTATE_PORT_8080_TCP_ADDR=…).
+// notOurs matches variables with mirrorstate's prefix that are not configuration keys: the password of the embedded pair, a
+// caller's key, variables of the tests, and those that Kubernetes sets in every container for a service called mirrorstate
+// or mirrorstate-api (MIRRORSTATE_SERVICE_HOST=…, MIRRORSTATE_PORT=tcp://…, MIRRORSTATE_PORT_8080_TCP_ADDR=…).
 var notOurs = regexp.MustCompile(`^MIRRORSTATE_(EMBEDDED_PASSWORD=|KEY=|TEST_|(\w+_)?(` +
 	`SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=(tcp|udp|sctp)://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=))`)
 
-// CheckEnvironment refuses MIRRORSTATE_… variables that nothing reads: a misspelled one
-// would be a setting that is silently not there. environ is os.Environ().
+// CheckEnvironment returns an error for MIRRORSTATE_… variables that nothing reads: a misspelled variable
+// would otherwise be ignored silently. environ is os.Environ().
 func CheckEnvironment(environ []string) error {
 	var known []string
 	for _, key := range Keys() {
@@ -194,9 +195,9 @@ func CheckEnvironment(environ []string) error {
 		if !strings.HasPrefix(name, prefix) || slices.Contains(known, name) || notOurs.MatchString(name+"="+value) {
 			continue
 		}
-		text := "is no variable of mirrorstate's" + didYouMean(name, known)
+		text := "unknown variable" + didYouMean(name, known)
 		if strings.HasPrefix(name, prefix+"APPS_") {
-			text = "applications stand in the configuration file only, below apps"
+			text = "applications can be set only in the configuration file, in the section apps"
 		}
 		wrong = append(wrong, Mistake{From: "environment " + name, Text: text})
 	}
@@ -206,7 +207,7 @@ func CheckEnvironment(environ []string) error {
 	return nil
 }
 
-// ownSecrets is secretFile for the configuration itself, if there is a secret in it.
+// ownSecrets calls secretFile for the configuration file if it contains a secret.
 func (c *Config) ownSecrets(path string, file []Setting) error {
 	for _, s := range file {
 		secret, ok := c.find(s.Key).(*Secret)
@@ -217,13 +218,13 @@ func (c *Config) ownSecrets(path string, file []Setting) error {
 	return nil
 }
 
-// holdsPassword says whether a connection string has a password in it, or can't be read to tell.
+// holdsPassword reports whether a connection string contains a password, or can't be parsed.
 func (s Secret) holdsPassword() bool {
 	d, err := readConnectionString(s.Reveal())
 	return err != nil || !d.source.Password.IsZero()
 }
 
-// secretFile notes that others can read a file with a secret in it. That they can change it is an error.
+// secretFile adds a note if others can read a file with a secret. It returns an error if they can change it.
 func (c *Config) secretFile(path string) error {
 	e := secretfile.Check(path)
 	if e == nil {
@@ -236,8 +237,8 @@ func (c *Config) secretFile(path string) error {
 	return nil
 }
 
-// noteSecrets notes what others can read of the files with secrets that others than this package read. Whoever reads one
-// refuses it if others can change it, whenever it is read.
+// noteSecrets adds notes for files with secrets that others can read. It covers the files that other packages read; those
+// packages refuse a file that others can change.
 func (c *Config) noteSecrets() {
 	for _, path := range []string{c.Auth.KeysFile, c.API.TLS.KeyFile, c.Admin.TLS.KeyFile, c.Pair.Watchdog.KeyFile} {
 		if e := secretfile.Check(path); e != nil {
@@ -246,7 +247,7 @@ func (c *Config) noteSecrets() {
 	}
 }
 
-// note adds what the operator should know and nobody need refuse.
+// note adds a warning for the operator.
 func (c *Config) note(text string) {
 	if text != "" && !slices.Contains(c.Notes, text) {
 		c.Notes = append(c.Notes, text)

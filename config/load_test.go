@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// A key goes up the layers one by one, and each wins over those below.
+// Each layer overrides the layers below it.
 func TestLoad_Precedence(t *testing.T) {
 	const file = "pair: {hold: {window: 5s, size: 7}, exposed: refuse}"
 	env := map[string]string{"MIRRORSTATE_PAIR_HOLD_WINDOW": "7s", "MIRRORSTATE_PAIR_HOLD_SIZE": "9"}
@@ -25,7 +25,7 @@ func TestLoad_Precedence(t *testing.T) {
 	}
 }
 
-// Whoever gives the pair anew gives all of it: nothing of the old one's login is left over.
+// A layer that sets the pair replaces all of it: no value of the old login remains.
 func TestLoad_PairIsReplacedAsAWhole(t *testing.T) {
 	const byString = "pair:\n  connection_string: data source=a;failover partner=b;initial catalog=Old;user id=old;password=old\n  encrypt: true\n  user: older\n"
 	const byName = "pair: {a: {address: a}, b: {address: b}, user: old, password: old, encrypt: strict, database: Old}"
@@ -108,34 +108,34 @@ func TestLoad_PartnersRefused(t *testing.T) {
 	const ab = "a: {address: a}, b: {address: b}, user: web, password: p4ss, "
 	for name, tc := range map[string]struct{ pair, want string }{
 		"one partner alone":             {"a: {address: a}, user: web, password: p4ss", "pair.b.address: is missing; name both servers"},
-		"two ways at once":              {ab + "connection_string: data source=c", "the pair is given twice, here and with pair.a and pair.b; leave one out"},
-		"a login to no server":          {"user: web", "pair.user: is said, and no servers; give them with pair.connection_string"},
+		"two ways at once":              {ab + "connection_string: data source=c", "the pair is set twice, here and with pair.a and pair.b; remove one"},
+		"a login to no server":          {"user: web", "pair.user: is set, but no servers are named; set pair.connection_string"},
 		"no login":                      {"a: {address: a}, b: {address: b}", "pair.user: is missing"},
 		"an address that is none":       {ab + "a: {address: a b}", "line 1, column"},
 		"an address with a bad port":    {"a: {address: 'a:x'}, b: {address: b}, user: web, password: p4ss", "pair.a.address: has a port that is not a number from 1 to 65535"},
 		"both the same":                 {"a: {address: SQL1}, b: {address: sql1}, user: web, password: p4ss", "pair.b.address: both partners are the same server"},
-		"a password and a file of one":  {ab + "password_file: " + two, "the password is given twice, here and with pair.password"},
+		"a password and a file of one":  {ab + "password_file: " + two, "the password is set twice, here and with pair.password"},
 		"an empty password file":        {"a: {address: a}, b: {address: b}, user: web, password_file: " + empty, "pair.password_file: the file is empty"},
-		"a password file of two lines":  {"a: {address: a}, b: {address: b}, user: web, password_file: " + two, "holds more than a password"},
+		"a password file of two lines":  {"a: {address: a}, b: {address: b}, user: web, password_file: " + two, "contains more than a password"},
 		"no password file":              {"a: {address: a}, b: {address: b}, user: web, password_file: /nowhere/password", "pair.password_file: can't be read: no such file or directory"},
-		"a login there isn't":           {ab + "authentication: sqll", `"sqll" is none of sql, ntlm, kerberos and windows; did you mean sql?`},
-		"Entra":                         {ab + "authentication: entra", "logins by Microsoft Entra are not built"},
-		"NTLM without a domain":         {ab + "authentication: ntlm", `pair.user: is not DOMAIN\NAME, which ntlm needs`},
-		"a Windows account as sql":      {`authentication: sql, a: {address: a}, b: {address: b}, user: 'CORP\web', password: p4ss`, "say authentication: ntlm or kerberos"},
-		"Windows with a user":           {ab + "authentication: windows", "leave user and password out"},
-		"Kerberos without a key":        {"a: {address: a}, b: {address: b}, user: web, authentication: kerberos", "pair.kerberos.keytab_file: is missing; name a keytab, or a credential_cache_file"},
-		"Kerberos without a user":       {"a: {address: a}, b: {address: b}, kerberos: {keytab_file: " + two + "}", "pair.user: is missing; say whose key is in the keytab"},
+		"a login there isn't":           {ab + "authentication: sqll", `"sqll" must be sql, ntlm, kerberos or windows; did you mean sql?`},
+		"Entra":                         {ab + "authentication: entra", "logins by Microsoft Entra are not supported"},
+		"NTLM without a domain":         {ab + "authentication: ntlm", `pair.user: must be DOMAIN\NAME for ntlm`},
+		"a Windows account as sql":      {`authentication: sql, a: {address: a}, b: {address: b}, user: 'CORP\web', password: p4ss`, "set authentication: ntlm or kerberos"},
+		"Windows with a user":           {ab + "authentication: windows", "remove user and password"},
+		"Kerberos without a key":        {"a: {address: a}, b: {address: b}, user: web, authentication: kerberos", "pair.kerberos.keytab_file: is missing; name a keytab or a credential_cache_file"},
+		"Kerberos without a user":       {"a: {address: a}, b: {address: b}, kerberos: {keytab_file: " + two + "}", "pair.user: is missing; name the user whose key is in the keytab"},
 		"Kerberos without its file":     {"a: {address: a}, b: {address: b}, user: web, kerberos: {keytab_file: /nowhere/k}", "pair.kerberos.keytab_file: can't be read: no such file"},
-		"an encryption there isn't":     {ab + "encrypt: sometimes", `pair.encrypt: "sometimes" is none of strict, true, false and disable`},
-		"strict and trusting":           {ab + "encrypt: strict, trust_server_certificate: true", "pair.trust_server_certificate: does not go with encrypt: strict"},
-		"a CA that is not looked at":    {ab + "encrypt: false, ca_file: " + ca, "pair.ca_file: is not looked at with encrypt: false; say encrypt: true or strict"},
-		"a CA, and trust anyway":        {ab + "trust_server_certificate: true, ca_file: " + ca, "pair.ca_file: is not looked at with trust_server_certificate: true"},
-		"a CA and a pin":                {ab + "ca_file: " + ca + ", certificate_file: " + ca, "pair.ca_file: does not go with certificate_file"},
-		"a name and a pin":              {ab + "host_name_in_certificate: x, certificate_file: " + ca, "pair.host_name_in_certificate: does not go with certificate_file"},
-		"a certificate called .crt":     {ab + "ca_file: " + crt, "pair.ca_file: is neither .pem nor .der, by its name"},
-		"a certificate that is none":    {ab + "ca_file: " + junk, "pair.ca_file: is not PEM"},
+		"an encryption there isn't":     {ab + "encrypt: sometimes", `pair.encrypt: "sometimes" must be strict, true, false or disable`},
+		"strict and trusting":           {ab + "encrypt: strict, trust_server_certificate: true", "pair.trust_server_certificate: can't be combined with encrypt: strict"},
+		"a CA that is not looked at":    {ab + "encrypt: false, ca_file: " + ca, "pair.ca_file: is not used with encrypt: false; set encrypt: true or strict"},
+		"a CA, and trust anyway":        {ab + "trust_server_certificate: true, ca_file: " + ca, "pair.ca_file: is not used with trust_server_certificate: true"},
+		"a CA and a pin":                {ab + "ca_file: " + ca + ", certificate_file: " + ca, "pair.ca_file: can't be combined with certificate_file"},
+		"a name and a pin":              {ab + "host_name_in_certificate: x, certificate_file: " + ca, "pair.host_name_in_certificate: can't be combined with certificate_file"},
+		"a certificate called .crt":     {ab + "ca_file: " + crt, "pair.ca_file: must have a name that ends in .pem or .der"},
+		"a certificate that is none":    {ab + "ca_file: " + junk, "pair.ca_file: is not a PEM file"},
 		"a certificate that isn't here": {ab + "ca_file: /nowhere/ca.pem", "pair.ca_file: can't be read: no such file or directory"},
-		"trust in words":                {ab + "trust_server_certificate: yes", `pair.trust_server_certificate: "yes" is neither true nor false`},
+		"trust in words":                {ab + "trust_server_certificate: yes", `pair.trust_server_certificate: "yes" must be true or false`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, "pair: {"+tc.pair+"}", nil)
@@ -149,7 +149,7 @@ func TestLoad_PartnersRefused(t *testing.T) {
 	}
 }
 
-// A mistake is told with its file, line and column, its variable, or its flag, and with what was
+// The error for a mistake has its file, line and column, its variable, or its flag, and the key that was
 // probably meant.
 func TestLoad_Mistakes(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -158,25 +158,25 @@ func TestLoad_Mistakes(t *testing.T) {
 		flag config.Setting
 		want string
 	}{
-		"a key spelled wrong":    {file: "pair:\n  hold:\n    windwo: 5s\n", want: "mirrorstate.yaml: line 3, column 5: pair.hold.windwo is not known; did you mean pair.hold.window?"},
-		"a key in a wrong place": {file: "hold:\n  window: 5s\n", want: "line 1, column 1: hold is not known; did you mean pair.hold?"},
-		"a key nothing is like":  {file: "frobnicate: 1\n", want: "line 1, column 1: frobnicate is not known"},
-		"an application's key":   {file: "apps:\n  shop: {nmae: /x}\n", want: "line 2, column 10: apps.shop.nmae is not known; did you mean apps.shop.name?"},
+		"a key spelled wrong":    {file: "pair:\n  hold:\n    windwo: 5s\n", want: "mirrorstate.yaml: line 3, column 5: unknown key pair.hold.windwo; did you mean pair.hold.window?"},
+		"a key in a wrong place": {file: "hold:\n  window: 5s\n", want: "line 1, column 1: unknown key hold; did you mean pair.hold?"},
+		"a key nothing is like":  {file: "frobnicate: 1\n", want: "line 1, column 1: unknown key frobnicate"},
+		"an application's key":   {file: "apps:\n  shop: {nmae: /x}\n", want: "line 2, column 10: unknown key apps.shop.nmae; did you mean apps.shop.name?"},
 		"a value of no type":     {file: "pair:\n  hold: {window: soon}\n", want: `line 2, column 18: pair.hold.window: "soon" is not a duration; write one like 30s or 1m30s`},
-		"a value out of range":   {file: "\npair: {hold: {size: 0}}\n", want: "line 2, column 21: pair.hold.size: 0 is below 1"},
+		"a value out of range":   {file: "\npair: {hold: {size: 0}}\n", want: "line 2, column 21: pair.hold.size: 0 must be at least 1"},
 		"an application's value": {file: "apps:\n  shop: {name: /x, timeout: 0}\n", want: "line 2, column 29: apps.shop.timeout: 0 is not between 1 and 525600 minutes"},
 		"what is missing":        {file: "apps:\n  shop:\n", want: "line 2, column 3: apps.shop.name: is missing"},
-		"a list for a value":     {file: "api: {listen: [a, b]}", want: "line 1, column 15: api.listen: wants one value, not a list"},
-		"a value for a section":  {file: "pair: 5", want: "line 1, column 7: pair: has keys below it, and no value of its own"},
-		"a section for a value":  {file: "api: {listen: {host: x}}", want: "api.listen: wants one value, without keys below it"},
-		"an alias of YAML":       {file: "api: &x {listen: 127.0.0.1:1}\nadmin: *x\n", want: "anchors, aliases and tags are not read here"},
-		"a tab":                  {file: "api:\n\tlisten: 127.0.0.1:0\n", want: "line 2, column 1: a tab stands before a key or value here"},
-		"a tab after a key":      {file: "api:\n  listen:\n\t127.0.0.1:0\n", want: "line 3, column 1: a tab stands before a key or value here"},
-		"two documents":          {file: "api: {}\n---\nadmin: {}\n", want: "a second document is not read"},
+		"a list for a value":     {file: "api: {listen: [a, b]}", want: "line 1, column 15: api.listen: must have one value, not a list"},
+		"a value for a section":  {file: "pair: 5", want: "line 1, column 7: pair: is a section: it has keys below it, and no value"},
+		"a section for a value":  {file: "api: {listen: {host: x}}", want: "api.listen: must have one value, and no keys below it"},
+		"an alias of YAML":       {file: "api: &x {listen: 127.0.0.1:1}\nadmin: *x\n", want: "anchors, aliases and tags are not supported"},
+		"a tab":                  {file: "api:\n\tlisten: 127.0.0.1:0\n", want: "line 2, column 1: there is a tab before a key or value here"},
+		"a tab after a key":      {file: "api:\n  listen:\n\t127.0.0.1:0\n", want: "line 3, column 1: there is a tab before a key or value here"},
+		"two documents":          {file: "api: {}\n---\nadmin: {}\n", want: "a second document is not supported"},
 		"two of a key":           {file: "api: {}\napi: {}\n", want: "line 2, column 1: mapping key"},
-		"all of them at once":    {file: "a: 1\nb: 2\n", want: "line 2, column 1: b is not known"},
-		"a variable":             {env: map[string]string{"MIRRORSTATE_SWEEP_ENABLED": "yes"}, want: `environment MIRRORSTATE_SWEEP_ENABLED: sweep.enabled: "yes" is neither true nor false`},
-		"a variable's range":     {env: map[string]string{"MIRRORSTATE_PAIR_HOLD_SIZE": "0"}, want: "environment MIRRORSTATE_PAIR_HOLD_SIZE: pair.hold.size: 0 is below 1"},
+		"all of them at once":    {file: "a: 1\nb: 2\n", want: "line 2, column 1: unknown key b"},
+		"a variable":             {env: map[string]string{"MIRRORSTATE_SWEEP_ENABLED": "yes"}, want: `environment MIRRORSTATE_SWEEP_ENABLED: sweep.enabled: "yes" must be true or false`},
+		"a variable's range":     {env: map[string]string{"MIRRORSTATE_PAIR_HOLD_SIZE": "0"}, want: "environment MIRRORSTATE_PAIR_HOLD_SIZE: pair.hold.size: 0 must be at least 1"},
 		"a flag":                 {flag: config.Flag("--api", "api.listen", "here"), want: `--api: api.listen: "here" is not host:port`},
 		"a flag's string":        {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a"), want: "--connection-string: pair.connection_string: connection string: failover partner is missing"},
 		"a flag's login":         {flag: config.Flag("--connection-string", "pair.connection_string", "data source=a;failover partner=b"), want: "--connection-string: pair.user: is missing"},
@@ -197,8 +197,8 @@ func TestLoad_Mistakes(t *testing.T) {
 	}
 }
 
-// Every key can be said in the file and in the environment, to the same end. Only the
-// applications stand in the file alone.
+// Every key can be set in the file and in the environment, with the same result. Only
+// applications can be set only in the file.
 func TestLoad_EveryKey(t *testing.T) {
 	for _, key := range config.Keys() {
 		if strings.HasPrefix(key, "apps.") {
@@ -215,13 +215,13 @@ func TestLoad_EveryKey(t *testing.T) {
 			inFile, fileErr := load(t, yaml+" '"+value+"'", nil)
 			inEnvironment, envErr := load(t, "", map[string]string{config.Variable(key): value})
 			lone := key == "pair.password" || key == "pair.password_file" // see TestLoad_LonePassword
-			if said(fileErr) != said(envErr) && !lone {
-				t.Errorf("%s: %q is read as\n%s\nin the file, and in the environment as\n%s", key, value, said(fileErr), said(envErr))
+			if textsOf(fileErr) != textsOf(envErr) && !lone {
+				t.Errorf("%s: %q is read as\n%s\nin the file, and in the environment as\n%s", key, value, textsOf(fileErr), textsOf(envErr))
 			}
 			if fileErr == nil && fmt.Sprintf("%#v", inFile.Pair) != fmt.Sprintf("%#v", inEnvironment.Pair) {
 				t.Errorf("%s: %q is %#v in the file, and in the environment %#v", key, value, inFile.Pair, inEnvironment.Pair)
 			}
-			if strings.Contains(said(envErr), "no way to read") {
+			if strings.Contains(textsOf(envErr), "can't be set: type") {
 				t.Errorf("%s can't be set: %v", key, envErr)
 			}
 		}
@@ -231,8 +231,8 @@ func TestLoad_EveryKey(t *testing.T) {
 	}
 }
 
-// said is what is wrong, without the places.
-func said(err error) string {
+// textsOf returns the texts of the mistakes, without the places.
+func textsOf(err error) string {
 	wrong, ok := err.(config.Mistakes)
 	if !ok {
 		return fmt.Sprint(err)
@@ -256,10 +256,10 @@ func TestCheckEnvironment(t *testing.T) {
 		t.Error(err)
 	}
 	for variable, want := range map[string]string{
-		"MIRRORSTATE_PAIR_HOLD_WINDWO": "environment MIRRORSTATE_PAIR_HOLD_WINDWO: is no variable of mirrorstate's; did you mean MIRRORSTATE_PAIR_HOLD_WINDOW?",
-		"MIRRORSTATE_HOLD":             "environment MIRRORSTATE_HOLD: is no variable of mirrorstate's",
-		"MIRRORSTATE_PAIR_A_PORT":      "environment MIRRORSTATE_PAIR_A_PORT: is no variable of mirrorstate's", // and not a service's
-		"MIRRORSTATE_APPS_SHOP_NAME":   "applications stand in the configuration file only",
+		"MIRRORSTATE_PAIR_HOLD_WINDWO": "environment MIRRORSTATE_PAIR_HOLD_WINDWO: unknown variable; did you mean MIRRORSTATE_PAIR_HOLD_WINDOW?",
+		"MIRRORSTATE_HOLD":             "environment MIRRORSTATE_HOLD: unknown variable",
+		"MIRRORSTATE_PAIR_A_PORT":      "environment MIRRORSTATE_PAIR_A_PORT: unknown variable", // and not a service's
+		"MIRRORSTATE_APPS_SHOP_NAME":   "applications can be set only in the configuration file",
 	} {
 		if err := config.CheckEnvironment([]string{variable + "=" + marker}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), marker) {
 			t.Errorf("got %v, want %q", err, want)
@@ -282,7 +282,7 @@ func TestLoad_Notes(t *testing.T) {
 		}
 		return c.Notes
 	}
-	if got := notes(yaml); len(got) != 3 || !strings.Contains(got[0], "not used here, where pool and time-outs are mirrorstate's own: pooling") || !strings.Contains(got[2], "partner b in the clear") {
+	if got := notes(yaml); len(got) != 3 || !strings.Contains(got[0], "not used here, because mirrorstate has its own pool and timeouts: pooling") || !strings.Contains(got[2], "not encrypted on the network to partner b") {
 		t.Errorf("notes %q", got)
 	}
 	for path, yaml := range map[string]string{secret: yaml, withPassword: withPassword} {
@@ -296,8 +296,8 @@ func TestLoad_Notes(t *testing.T) {
 	}
 }
 
-// Every file with a secret that a configuration names is looked at: what others can read is told of, and what they can change
-// is refused here or by whoever reads it.
+// Every file with a secret that a configuration names is checked. If others can read it, there is a note. If others can
+// change it, it is refused here or by the package that reads it.
 func TestLoad_ExposedFiles(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no modes on Windows")
@@ -345,7 +345,7 @@ func TestLoad_ExposedFiles(t *testing.T) {
 	}
 }
 
-// A file that anybody can read is told of for the password in it, and only if there is one.
+// A file that anybody can read causes a note only if it contains a password.
 func TestLoad_NoPasswordInTheFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no modes on Windows")
@@ -378,8 +378,8 @@ func TestLoad_NoPasswordInTheFile(t *testing.T) {
 	}
 }
 
-// A password that is exported for other commands hinders none that needs no servers; what a file or a flag says
-// without servers is still a mistake, and so is anything else in the environment.
+// A password in the environment is ignored by commands that need no servers. A password in a file or flag without servers
+// is still a mistake, and so is any other key in the environment.
 func TestLoad_LonePassword(t *testing.T) {
 	for variable, refused := range map[string]bool{
 		"MIRRORSTATE_PAIR_PASSWORD": false, "MIRRORSTATE_PAIR_PASSWORD_FILE": false, "MIRRORSTATE_PAIR_USER": true,
@@ -392,13 +392,13 @@ func TestLoad_LonePassword(t *testing.T) {
 		if _, there := c.Partners(); there {
 			t.Errorf("%s alone makes a pair", variable)
 		}
-		if _, err := config.Load("", env, config.Flag("--user", "pair.user", "web")); err == nil || !strings.Contains(err.Error(), "pair.user: is said, and no servers") {
+		if _, err := config.Load("", env, config.Flag("--user", "pair.user", "web")); err == nil || !strings.Contains(err.Error(), "pair.user: is set, but no servers") {
 			t.Errorf("%s beside a login of a flag: %v", variable, err)
 		}
 	}
 	for _, text := range []string{"pair: {password: p4ss}", "pair: {password_file: /nowhere}"} {
 		yaml := file(t, t.TempDir(), "mirrorstate.yaml", text)
-		if _, err := config.Load(yaml, func(string) (string, bool) { return "", false }); err == nil || !strings.Contains(err.Error(), "is said, and no servers") {
+		if _, err := config.Load(yaml, func(string) (string, bool) { return "", false }); err == nil || !strings.Contains(err.Error(), "is set, but no servers") {
 			t.Errorf("%s in a file: %v", text, err)
 		}
 	}
@@ -408,15 +408,15 @@ func TestLoad_Guards(t *testing.T) {
 	for says, text := range map[string]string{
 		"api.tls.key_file: is missing":             "api: {tls: {certificate_file: c.pem}}",
 		"admin.tls.certificate_file: is missing":   "admin: {tls: {key_file: k.pem}}",
-		"api.tls.client_ca_file: needs auth":       "api: {tls: {certificate_file: c.pem, key_file: k.pem, client_ca_file: ca.pem}}",
-		"admin.hosts: \"a/b\" is not a host's":     "admin: {hosts: [a/b]}",
-		"api.hosts: \"*\" is not a host's":         "api: {hosts: ['*']}",
+		"api.tls.client_ca_file: requires auth":    "api: {tls: {certificate_file: c.pem, key_file: k.pem, client_ca_file: ca.pem}}",
+		"admin.hosts: \"a/b\" is not a host name":  "admin: {hosts: [a/b]}",
+		"api.hosts: \"*\" is not a host name":      "api: {hosts: ['*']}",
 		"limits.requests: 0 is not between 1":      "limits: {requests: 0}",
 		"limits.queue_wait: 0s is not between":     "limits: {queue_wait: 0s}",
 		"limits.body_timeout: 1s is shorter":       "limits: {body_timeout: 1s}",
-		"limits.burst: has no meaning":             "limits: {burst: 5}",
+		"limits.burst: has no effect":              "limits: {burst: 5}",
 		"limits.lock_waiters: -1 is not between 1": "limits: {lock_waiters: -1}",
-		"auth.kees_file is not known":              "auth: {kees_file: x}",
+		"unknown key auth.kees_file":               "auth: {kees_file: x}",
 	} {
 		if _, err := load(t, text, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: got %v, want it to say %q", text, err, says)
@@ -431,7 +431,8 @@ func TestLoad_Guards(t *testing.T) {
 	}
 }
 
-// A secret need not stand in a command line: the environment's password goes with a flag's string that has none, and with no other.
+// No secret must be in a command line: the environment's password is used for a flag's connection string without a password,
+// and for no other.
 func TestLoad_PasswordBesideAFlag(t *testing.T) {
 	t.Parallel()
 	const string0 = "data source=a;failover partner=b;user id=web"

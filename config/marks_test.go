@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// asWindowsSaves are the ways in which an ASCII text comes from editors and shells.
+// asWindowsSaves are the encodings in which editors and shells write an ASCII text.
 var asWindowsSaves = map[string]func(string) string{
 	"UTF-8 with a mark": func(s string) string { return "\xef\xbb\xbf" + s + "\r\n" },
 	"UTF-16":            func(s string) string { return "\xff\xfe" + utf16le(s+"\r\n") },
@@ -40,7 +40,7 @@ func TestLoad_ByteOrderMarks(t *testing.T) {
 	}
 }
 
-// A variable may hold a file with all its bytes, as --env-file and secrets put it there.
+// A variable may contain all bytes of a file, as with --env-file and secrets.
 func TestLoad_VariablesWithLineEnds(t *testing.T) {
 	c, err := load(t, "", map[string]string{
 		"MIRRORSTATE_PAIR_A_ADDRESS": "a\r", "MIRRORSTATE_PAIR_B_ADDRESS": "\ufeffb", "MIRRORSTATE_PAIR_USER": "web\n", "MIRRORSTATE_PAIR_PASSWORD": "\ufeff" + marker + "\r\n",
@@ -55,7 +55,7 @@ func TestLoad_VariablesWithLineEnds(t *testing.T) {
 	}
 }
 
-// A text in another encoding is refused: its letters would silently become others.
+// A text in another encoding is refused: some characters would silently become others.
 func TestLoad_OtherEncodings(t *testing.T) {
 	const pair = "pair: {a: {address: a}, b: {address: b}, user: u, password"
 	path := file(t, t.TempDir(), "password", "p\xe4ss\n")
@@ -71,14 +71,14 @@ func TestLoad_OtherEncodings(t *testing.T) {
 	}
 }
 
-// The Kerberos library reads its file itself, and knows no marks.
+// The Kerberos library reads its file itself, and does not support byte order marks.
 func TestLoad_KerberosFileWithMark(t *testing.T) {
 	path := file(t, t.TempDir(), "krb5.conf", "\xef\xbb\xbf[libdefaults]\n")
 	_, err := load(t, "pair: {a: {address: a}, b: {address: b}, user: u, password: p, kerberos: {config_file: "+path+"}}", nil)
-	if !mistaken(err, "pair.kerberos.config_file: begins with a byte order mark, which the Kerberos library does not read; save it as UTF-8 without one") {
+	if !mistaken(err, "pair.kerberos.config_file: begins with a byte order mark, which the Kerberos library does not support; save it as UTF-8 without one") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// mistaken reports whether an error says what is wanted.
+// mistaken reports whether an error contains the text.
 func mistaken(err error, want string) bool { return err != nil && strings.Contains(err.Error(), want) }

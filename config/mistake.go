@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Mistake is one thing in a configuration that can't be meant.
+// Mistake is one error in a configuration.
 type Mistake struct {
-	From string // where it was said: a place in a file, a variable, a flag; empty: nowhere
-	Key  string // the key it is about, or empty
-	Text string // what is wrong, and what would be right
+	From string // where it is: a place in a file, a variable, a flag; empty: unknown
+	Key  string // the key with the error, or empty
+	Text string // what is wrong, and what to do
 }
 
 // Error implements error, in one line.
@@ -23,7 +23,7 @@ func (m Mistake) Error() string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// Mistakes are all that were found.
+// Mistakes are all errors in a configuration.
 type Mistakes []Mistake
 
 // Error implements error, in one line.
@@ -38,7 +38,7 @@ func (ms Mistakes) Error() string {
 	return b.String()
 }
 
-// ByFlag says whether one was said on the command line.
+// ByFlag reports whether one of the mistakes is in a flag.
 func (ms Mistakes) ByFlag() bool {
 	for _, m := range ms {
 		if strings.HasPrefix(m.From, "--") {
@@ -48,7 +48,7 @@ func (ms Mistakes) ByFlag() bool {
 	return false
 }
 
-// once drops what was found at both partners in the same words.
+// once removes duplicates: a mistake that applies to both partners is reported once.
 func (ms Mistakes) once() Mistakes {
 	var kept Mistakes
 	for _, m := range ms {

@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// What public web.configs look like, with partners, names and passwords of our own.
+// The connection strings are like those in public web.config files, with invented servers, names and passwords.
 var pairs = map[string]struct {
 	in             string
 	database       string
@@ -120,7 +120,7 @@ func TestParsePair(t *testing.T) {
 	}
 }
 
-// samePair compares all that a connection string can say.
+// samePair compares all values that a connection string can have.
 func samePair(p, q config.Partners) bool {
 	for i := range p.Servers {
 		s, o := p.Servers[i], q.Servers[i]
@@ -136,7 +136,7 @@ func samePair(p, q config.Partners) bool {
 	return p.Database == q.Database && p.Application == q.Application && p.Workstation == q.Workstation && p.PacketSize == q.PacketSize
 }
 
-// takenByDriver checks that the driver understands what we write for it as we meant it.
+// takenByDriver checks that the driver parses DriverString as intended.
 func takenByDriver(t *testing.T, p config.Partners, i int) msdsn.Config {
 	t.Helper()
 	s := p.Servers[i]
@@ -162,53 +162,53 @@ func takenByDriver(t *testing.T, p config.Partners, i int) msdsn.Config {
 func TestParsePair_Refuses(t *testing.T) {
 	const login = ";user id=web;password=" + marker
 	for name, tc := range map[string]struct{ in, want string }{
-		"nothing":                   {"", "is empty"},
+		"an empty string":           {"", "is empty"},
 		"no principal":              {"failover partner=b;initial catalog=ASPState" + login, "data source is missing; name the principal's server"},
-		"no mirror":                 {"data source=a" + login, "failover partner is missing; name the mirror's server, or give both with pair.a.address and pair.b.address"},
+		"no mirror":                 {"data source=a" + login, "failover partner is missing; name the mirror's server, or set both with pair.a.address and pair.b.address"},
 		"an empty mirror":           {"data source=a;failover partner=" + login, "failover partner is missing"},
-		"no login":                  {"data source=a;failover partner=b", "pair.user: is missing; give the login"},
-		"no password":               {"data source=a;failover partner=b;user id=web", "give it with pair.password_file or MIRRORSTATE_PAIR_PASSWORD"},
-		"one server twice":          {"data source=SQL1;failover partner=sql1" + login, "both partners are the same server"},
-		"a keyword spelled wrong":   {"data source=a;failover partner=b;passwort=" + marker, `keyword "passwort" is not known; did you mean "password"?`},
-		"a keyword run together":    {"data source=a;failover partner=b;UserId=web;password=" + marker, `keyword "userid" is not known; did you mean "user id"?`},
-		"a semicolon in a password": {"data source=a;failover partner=b;user id=web;password=x;" + marker + "=1", "keyword 5, at character 57, is none that SqlClient knows; if it is a piece of the password, quote the password"},
+		"no login":                  {"data source=a;failover partner=b", "pair.user: is missing; set the login"},
+		"no password":               {"data source=a;failover partner=b;user id=web", "set it with pair.password_file or MIRRORSTATE_PAIR_PASSWORD"},
+		"the same server twice":     {"data source=SQL1;failover partner=sql1" + login, "both partners are the same server"},
+		"a misspelled keyword":      {"data source=a;failover partner=b;passwort=" + marker, `unknown keyword "passwort"; did you mean "password"?`},
+		"a keyword run together":    {"data source=a;failover partner=b;UserId=web;password=" + marker, `unknown keyword "userid"; did you mean "user id"?`},
+		"a semicolon in a password": {"data source=a;failover partner=b;user id=web;password=x;" + marker + "=1", "unknown keyword in part 5, at character 57; if it is part of the password, quote the password"},
 		"text without a keyword":    {"data source=a;failover partner=b;" + marker, `part 3, at character 34: there is no "="; write keyword=value`},
 		"a value without a keyword": {"data source=a;=" + marker, `there is no keyword before the "="`},
 		"a quote left open":         {"data source=a;failover partner=b;password='" + marker, "password: a quote is not closed"},
 		"a quote closed too soon":   {`data source=a;failover partner=b;password="a"` + marker + `"`, "password: something follows the closing quote; a quote inside a value is written twice"},
-		"a quote at the end only":   {"data source=a;failover partner=b;password=" + marker + "'", "password: the value ends with a quote and does not begin with one; quote all of it"},
+		"a quote at the end only":   {"data source=a;failover partner=b;password=" + marker + "'", "password: the value ends with a quote but does not begin with one; quote all of it"},
 		"a password that begins =":  {"data source=a;failover partner=b;password==" + marker, `password: a value that begins with "=" must be quoted`},
-		"a control character":       {"data source=a;failover partner=b;password=x\x01" + marker, "password: the value holds a control character; quote it"},
-		"bytes that are no text":    {"data source=a;failover partner=b\xff" + login, "it is not UTF-8 text"},
-		"named pipes":               {`data source=np:\\a\pipe\sql\query;failover partner=b` + login, "data source is a named pipe, which is not spoken here; name the server's TCP address"},
+		"a control character":       {"data source=a;failover partner=b;password=x\x01" + marker, "password: the value contains a control character; quote it"},
+		"invalid UTF-8":             {"data source=a;failover partner=b\xff" + login, "it is not UTF-8 text"},
+		"named pipes":               {`data source=np:\\a\pipe\sql\query;failover partner=b` + login, "data source is a named pipe, which is not supported; name the server's TCP address"},
 		"a pipe without np:":        {`data source=a;failover partner=\\b\pipe\sql\query` + login, "failover partner is a named pipe"},
-		"named pipes by library":    {"data source=a;failover partner=b;network library=dbnmpntw" + login, "network library: asks for named pipes, which are not spoken here; write dbmssocn (TCP), or leave it out"},
-		"AppleTalk":                 {"data source=a;failover partner=b;net=dbmsadsn" + login, "network library: is not dbmssocn (TCP), the only one there is here"},
-		"shared memory":             {"data source=lpc:a;failover partner=b" + login, "is shared memory, which is not spoken here"},
-		"the administrator's own":   {"data source=admin:a;failover partner=b" + login, "is the dedicated administrator connection"},
+		"named pipes by library":    {"data source=a;failover partner=b;network library=dbnmpntw" + login, "network library: requires named pipes, which are not supported; write dbmssocn (TCP), or remove it"},
+		"AppleTalk":                 {"data source=a;failover partner=b;net=dbmsadsn" + login, "network library: must be dbmssocn (TCP); others are not supported"},
+		"shared memory":             {"data source=lpc:a;failover partner=b" + login, "is shared memory, which is not supported"},
+		"administrator connection":  {"data source=admin:a;failover partner=b" + login, "is the dedicated administrator connection"},
 		"LocalDB":                   {`data source=(LocalDB)\MSSQLLocalDB;failover partner=b` + login, "is LocalDB, which listens on no port and can't be mirrored"},
-		"a port that is none":       {"data source=a,http;failover partner=b" + login, "data source has a port that is not a number from 1 to 65535; write HOST,PORT"},
+		"a port that is no number":  {"data source=a,http;failover partner=b" + login, "data source has a port that is not a number from 1 to 65535; write HOST,PORT"},
 		"a port out of range":       {"data source=a;failover partner=b,70000" + login, "failover partner has a port that is not a number from 1 to 65535"},
-		"an instance without name":  {`data source=a\;failover partner=b` + login, `data source has no instance's name after the \`},
-		"a server with a quote":     {`data source="a;password=` + marker + `";failover partner=b;user id=web;password=x`, "data source is not a server's name"},
+		"an instance without name":  {`data source=a\;failover partner=b` + login, `data source has no instance name after the \`},
+		"a server with a quote":     {`data source="a;password=` + marker + `";failover partner=b;user id=web;password=x`, "data source is not a server name"},
 		"an attached file":          {`data source=a;failover partner=b;AttachDbFilename=|DataDirectory|\s.mdf` + login, "a database that is attached from a file can't be mirrored"},
-		"a user instance":           {"data source=a;failover partner=b;User Instance=true" + login, "user instance: does not go with a failover partner"},
-		"many subnets":              {"data source=a;failover partner=b;MultiSubnetFailover=True" + login, "multi subnet failover does not go with a failover partner, for SqlClient either"},
-		"reading only":              {"data source=a;failover partner=b;ApplicationIntent=ReadOnly" + login, "application intent: is not ReadWrite; sessions are written"},
-		"an encryption there isn't": {"data source=a;failover partner=b;encrypt=" + marker + login, "encrypt: is none of true, false, mandatory, optional and strict"},
-		"trust that is no boolean":  {"data source=a;failover partner=b;trustservercertificate=1" + login, "trust server certificate: is neither true nor false"},
-		"strict and trusting":       {"data source=a;failover partner=b;encrypt=strict;trustservercertificate=true" + login, "does not go with encrypt: strict, which always verifies"},
+		"a user instance":           {"data source=a;failover partner=b;User Instance=true" + login, "user instance: can't be combined with a failover partner"},
+		"many subnets":              {"data source=a;failover partner=b;MultiSubnetFailover=True" + login, "multi subnet failover can't be combined with a failover partner, in SqlClient either"},
+		"reading only":              {"data source=a;failover partner=b;ApplicationIntent=ReadOnly" + login, "application intent: must be ReadWrite; sessions are written"},
+		"an unknown encryption":     {"data source=a;failover partner=b;encrypt=" + marker + login, "encrypt: must be true, false, mandatory, optional or strict"},
+		"trust that is no boolean":  {"data source=a;failover partner=b;trustservercertificate=1" + login, "trust server certificate: must be true or false"},
+		"strict and trusting":       {"data source=a;failover partner=b;encrypt=strict;trustservercertificate=true" + login, "can't be combined with encrypt: strict, which always verifies the certificate"},
 		"a packet too small":        {"data source=a;failover partner=b;packet size=100" + login, "packet size: is not a number from 512 to 32768"},
-		"a time-out of words":       {"data source=a;failover partner=b;connect timeout=" + marker + login, "connect timeout: is not a number"},
-		"Entra":                     {"data source=a;failover partner=b;authentication=Active Directory Managed Identity", "logins by Microsoft Entra are not built"},
-		"Windows, on something else": {"data source=a;failover partner=b;integrated security=SSPI", "integrated security is the Windows account of the process, and this is not Windows; " +
-			"give pair.user and pair.password_file, or pair.user and pair.kerberos.keytab_file"},
-		"OLE DB":           {"Provider=SQLOLEDB;data source=a;failover partner=b" + login, "provider belongs to a connection string for OLE DB"},
-		"ODBC":             {"Driver={SQL Server};Server=a;Failover_Partner=b;" + login, "driver belongs to a connection string for ODBC"},
-		"a URL":            {"sqlserver://web:" + marker + "@a?failoverpartner=b", "this is sqlserver's way to write one; write it as ADO.NET does"},
-		"JDBC":             {"jdbc:sqlserver://a;failoverPartner=b;password=" + marker, "this is jdbc's way to write one"},
-		"a long name":      {"data source=a;failover partner=b;database=" + strings.Repeat("x", 129) + login, "is no database's name"},
-		"a DOMAIN without": {`data source=a;failover partner=b;authentication=nonsense` + login, "is not Sql Password, the only one there is here"},
+		"a timeout of words":        {"data source=a;failover partner=b;connect timeout=" + marker + login, "connect timeout: is not a number"},
+		"Entra":                     {"data source=a;failover partner=b;authentication=Active Directory Managed Identity", "logins by Microsoft Entra are not supported"},
+		"Windows account elsewhere": {"data source=a;failover partner=b;integrated security=SSPI", "integrated security is the Windows account of the process, but this is not Windows; " +
+			"set pair.user and pair.password_file, or pair.user and pair.kerberos.keytab_file"},
+		"OLE DB":           {"Provider=SQLOLEDB;data source=a;failover partner=b" + login, "provider is a keyword of connection strings for OLE DB"},
+		"ODBC":             {"Driver={SQL Server};Server=a;Failover_Partner=b;" + login, "driver is a keyword of connection strings for ODBC"},
+		"a URL":            {"sqlserver://web:" + marker + "@a?failoverpartner=b", "this is a connection string for sqlserver; write it as for ADO.NET"},
+		"JDBC":             {"jdbc:sqlserver://a;failoverPartner=b;password=" + marker, "this is a connection string for jdbc"},
+		"a long name":      {"data source=a;failover partner=b;database=" + strings.Repeat("x", 129) + login, "is not a database name"},
+		"a DOMAIN without": {`data source=a;failover partner=b;authentication=nonsense` + login, "must be Sql Password; others are not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.ParsePair(tc.in)
@@ -222,7 +222,7 @@ func TestParsePair_Refuses(t *testing.T) {
 	}
 }
 
-// A login by Kerberos has been seen by the driver's own checks, and by no server.
+// A Kerberos login is checked only by the driver's parser. It has not been tried with a server.
 func TestDriverString_Kerberos(t *testing.T) {
 	dir := t.TempDir()
 	conf, keytab := file(t, dir, "krb5.conf", "[libdefaults]\n default_realm = EXAMPLE.NET\n"), file(t, dir, "web.keytab", "\x05\x02")
@@ -244,7 +244,7 @@ func TestDriverString_Kerberos(t *testing.T) {
 	}
 }
 
-// A Windows account with its password logs in from anywhere, by NTLM.
+// A Windows account with a password logs in by NTLM from any system.
 func TestDriverString_NTLM(t *testing.T) {
 	p, err := config.ParsePair(`data source=a;failover partner=b;user id=CORP\web;password=p4ss`)
 	if err != nil {

@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// Partners is the pair as it is reached, whichever way it was given.
+// Partners describes how to connect to the pair, in whichever way it was configured.
 type Partners struct {
 	Database    string
 	Servers     [2]Server
-	Application string   // the name our connections go under
-	Workstation string   // empty: this machine's
-	PacketSize  int      // 0: the driver's
+	Application string   // the application name of the connections
+	Workstation string   // empty: the name of this machine
+	PacketSize  int      // 0: the driver's default
 	Kerberos    Kerberos // for authentication kerberos
-	Ignored     []string // keywords of a connection string that mean nothing here
+	Ignored     []string // keywords of a connection string that have no effect
 }
 
-// Server is one of the two, with everything said of it. Its Login has no empty Authentication
-// and no empty Encrypt, and its password is read from the file of one.
+// Server is one of the two servers, with all its values. In its Login, Authentication
+// and Encrypt are not empty, and Password is set if there was a password file.
 type Server struct {
 	Address Address
-	SPN     string // for Kerberos; empty: made of host and port
+	SPN     string // for Kerberos; empty: MSSQLSvc/HOST:PORT
 	Login
 }
 
-// Partners gives the pair that was configured; false: none was, so it is the embedded one.
+// Partners returns the configured pair; false: none is configured, so the pair is the embedded one.
 func (c *Config) Partners() (Partners, bool) {
 	if c.partners == nil {
 		return Partners{}, false
@@ -33,7 +33,7 @@ func (c *Config) Partners() (Partners, bool) {
 	return *c.partners, true
 }
 
-// ParsePair reads an ADO.NET connection string that names both partners. Errors
+// ParsePair parses an ADO.NET connection string that names both partners. Errors
 // never repeat a value, which might be the password.
 func ParsePair(s string) (Partners, error) {
 	c := Config{Pair: Pair{Source: Source{ConnectionString: NewSecret(s)}}}
@@ -50,8 +50,7 @@ func ParsePair(s string) (Partners, error) {
 	return *c.partners, nil
 }
 
-// DriverString is how the driver is told to reach server i: its connection string, in the driver's
-// words and without a database.
+// DriverString returns the driver's connection string for server i, without a database.
 func (p Partners) DriverString(i int) Secret {
 	s := p.Servers[i]
 	var w stringWriter
@@ -66,40 +65,40 @@ func (p Partners) DriverString(i int) Secret {
 		w.add("authenticator", "ntlm")
 	case "kerberos":
 		w.add("authenticator", "krb5")
-		w.addSaid("krb5-configfile", p.Kerberos.ConfigFile)
-		w.addSaid("krb5-realm", p.Kerberos.Realm)
-		w.addSaid("krb5-keytabfile", p.Kerberos.KeytabFile)
-		w.addSaid("krb5-credcachefile", p.Kerberos.CredentialCacheFile)
-		w.addSaid("serverspn", s.SPN)
+		w.addSet("krb5-configfile", p.Kerberos.ConfigFile)
+		w.addSet("krb5-realm", p.Kerberos.Realm)
+		w.addSet("krb5-keytabfile", p.Kerberos.KeytabFile)
+		w.addSet("krb5-credcachefile", p.Kerberos.CredentialCacheFile)
+		w.addSet("serverspn", s.SPN)
 	}
-	w.addSaid("user id", s.User)
-	w.addSaid("password", s.Password.Reveal())
+	w.addSet("user id", s.User)
+	w.addSet("password", s.Password.Reveal())
 	w.add("encrypt", s.Encrypt)
-	// The driver would verify the certificate of a server to which only the login is encrypted;
-	// SqlClient does not, and many such servers have one that they signed themselves.
+	// If only the login is encrypted, the driver would verify the certificate.
+	// SqlClient does not, and many servers have a self-signed certificate.
 	w.add("trustservercertificate", strconv.FormatBool(s.Encrypt == "false" || s.trusting()))
-	w.addSaid("tlsmin", s.TLSMin)
+	w.addSet("tlsmin", s.TLSMin)
 	if s.Encrypt == "true" || s.Encrypt == "strict" {
-		w.addSaid("hostnameincertificate", s.HostNameInCertificate)
-		w.addSaid("certificate", s.CAFile)
-		w.addSaid("servercertificate", s.CertificateFile)
+		w.addSet("hostnameincertificate", s.HostNameInCertificate)
+		w.addSet("certificate", s.CAFile)
+		w.addSet("servercertificate", s.CertificateFile)
 	}
-	w.addSaid("app name", p.Application)
-	w.addSaid("workstation id", p.Workstation)
+	w.addSet("app name", p.Application)
+	w.addSet("workstation id", p.Workstation)
 	if p.PacketSize != 0 {
-		w.add("packet size", strconv.Itoa(min(p.PacketSize, 32767))) // the driver's most is one less
+		w.add("packet size", strconv.Itoa(min(p.PacketSize, 32767))) // the driver's maximum is one less
 	}
 	return NewSecret(w.String())
 }
 
-// trusting says whether any certificate is taken.
+// trusting reports whether any certificate is accepted.
 func (l Login) trusting() bool { return l.TrustServerCertificate != nil && *l.TrustServerCertificate }
 
-// hostInstance is the server without its port.
+// hostInstance returns the address without its port.
 func hostInstance(a Address) string { return Address{Host: a.Host, Instance: a.Instance}.String() }
 
-// ConnectionString writes the pair as ADO.NET does, for a web.config; what ParsePair reads of it is
-// the pair again, as long as both logins are the same and SQL Server's own.
+// ConnectionString returns the pair as an ADO.NET connection string for a web.config. ParsePair returns
+// the same pair from it if both servers have the same SQL login.
 func (p Partners) ConnectionString() Secret {
 	a, b := p.Servers[0], p.Servers[1]
 	w := stringWriter{dotnet: true}
@@ -118,24 +117,24 @@ func (p Partners) ConnectionString() Secret {
 	if a.TrustServerCertificate != nil {
 		w.add("TrustServerCertificate", strconv.FormatBool(*a.TrustServerCertificate))
 	}
-	w.addSaid("HostNameInCertificate", a.HostNameInCertificate)
-	w.addSaid("ServerCertificate", a.CertificateFile)
-	w.addSaid("Server SPN", a.SPN)
-	w.addSaid("Failover Partner SPN", b.SPN)
+	w.addSet("HostNameInCertificate", a.HostNameInCertificate)
+	w.addSet("ServerCertificate", a.CertificateFile)
+	w.addSet("Server SPN", a.SPN)
+	w.addSet("Failover Partner SPN", b.SPN)
 	if p.Application != ApplicationName {
 		w.add("Application Name", p.Application)
 	}
-	w.addSaid("Workstation ID", p.Workstation)
+	w.addSet("Workstation ID", p.Workstation)
 	if p.PacketSize != 0 {
 		w.add("Packet Size", strconv.Itoa(p.PacketSize))
 	}
 	return NewSecret(w.String())
 }
 
-// stringWriter puts keywords and values one after the other.
+// stringWriter writes keywords with their values.
 type stringWriter struct {
 	strings.Builder
-	dotnet bool // for SqlClient; else for the driver, which knows double quotes only
+	dotnet bool // for SqlClient; else for the driver, which supports only double quotes
 }
 
 func (w *stringWriter) add(keyword, value string) {
@@ -150,8 +149,8 @@ func (w *stringWriter) add(keyword, value string) {
 	fmt.Fprintf(w, "%s=%s", keyword, value)
 }
 
-// addSaid adds what is not empty.
-func (w *stringWriter) addSaid(keyword, value string) {
+// addSet adds a value that is not empty.
+func (w *stringWriter) addSet(keyword, value string) {
 	if value != "" {
 		w.add(keyword, value)
 	}

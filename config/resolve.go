@@ -19,13 +19,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// ApplicationName is the name our connections go under where nothing else is said.
+// ApplicationName is the default application name of connections to SQL Server.
 const ApplicationName = "mirrorstate"
 
 // stringKey is the key that holds a connection string.
 const stringKey = "pair.connection_string"
 
-// resolve makes the partners of whichever way the pair was given.
+// resolve sets the partners, in whichever of the three ways the pair was given.
 func (c *Config) resolve() Mistakes {
 	r := resolver{Config: c, source: c.Pair.Source, key: stringKey, what: "connection string"}
 	p := r.partners()
@@ -35,16 +35,16 @@ func (c *Config) resolve() Mistakes {
 	return r.wrong
 }
 
-// resolver is the work of resolve.
+// resolver is the state of resolve.
 type resolver struct {
 	*Config
 	source Source
 	key    string // the key of the connection string, or of the web.config that has it
-	what   string // what that is called, with file and line where it is a web.config's
+	what   string // its name in errors, with file and line if it is in a web.config
 	wrong  Mistakes
 }
 
-// bad notes a mistake. What a key did not say, the connection string or the web.config did.
+// bad adds a mistake. If the key was not set, its value comes from the connection string or the web.config.
 func (r *resolver) bad(is bool, key, format string, args ...any) {
 	if !is {
 		return
@@ -56,7 +56,7 @@ func (r *resolver) bad(is bool, key, format string, args ...any) {
 	r.wrong = append(r.wrong, m)
 }
 
-// partners gives the pair; nil: none is configured, or something is wrong.
+// partners returns the pair; nil: no pair is configured, or there was a mistake.
 func (r *resolver) partners() *Partners {
 	web := r.webConfig()
 	byName := r.source.A != (Partner{}) || r.source.B != (Partner{})
@@ -65,25 +65,25 @@ func (r *resolver) partners() *Partners {
 	case len(r.wrong) > 0:
 		return nil
 	case byName && byString:
-		r.bad(true, r.key, "the pair is given twice, here and with pair.a and pair.b; leave one out")
+		r.bad(true, r.key, "the pair is set twice, here and with pair.a and pair.b; remove one")
 		return nil
 	case !byName && !byString:
 		if web != nil {
-			r.bad(true, "pair.web_config", "%s; give the pair beside it, with pair.connection_string or pair.a.address and pair.b.address", web.namesNone())
+			r.bad(true, "pair.web_config", "%s; set the pair too, with pair.connection_string or pair.a.address and pair.b.address", web.namesNone())
 		} else {
 			r.lonePassword()
 		}
-		r.bad(web == nil && r.saidKey() != "", r.saidKey(), "is said, and no servers; give them with pair.connection_string, pair.web_config, or pair.a.address and pair.b.address")
+		r.bad(web == nil && r.setKey() != "", r.setKey(), "is set, but no servers are named; set pair.connection_string, pair.web_config, or pair.a.address and pair.b.address")
 		return nil
 	case byString:
 		return r.fromString()
 	}
 	p := &Partners{Database: r.source.Database, Application: ApplicationName, Kerberos: r.source.Kerberos}
-	for i, said := range []Partner{r.source.A, r.source.B} {
-		s := Server{SPN: said.ServerSPN, Login: said.Login.orElse(r.source.Login)}
-		r.bad(said.Address == "", r.keyOf(i, "address"), "is missing; name both servers, as HOST, HOST\\INSTANCE or HOST:PORT")
-		if said.Address != "" {
-			r.address(&s, said.Address, r.keyOf(i, "address"), "")
+	for i, partner := range []Partner{r.source.A, r.source.B} {
+		s := Server{SPN: partner.ServerSPN, Login: partner.Login.orElse(r.source.Login)}
+		r.bad(partner.Address == "", r.keyOf(i, "address"), "is missing; name both servers, as HOST, HOST\\INSTANCE or HOST:PORT")
+		if partner.Address != "" {
+			r.address(&s, partner.Address, r.keyOf(i, "address"), "")
 		}
 		orDefault(&s.Encrypt, "true")
 		p.Servers[i] = s
@@ -91,8 +91,8 @@ func (r *resolver) partners() *Partners {
 	return r.finish(p)
 }
 
-// lonePassword leaves out the environment's password where no servers are named: whoever exports it for some commands
-// must be able to give others, and those that need the pair say themselves that there is none.
+// lonePassword ignores the environment's password if no servers are named. A user may export the password for some
+// commands and run others; commands that need a pair report themselves that there is none.
 func (r *resolver) lonePassword() {
 	fromEnvironment := func(key string) bool { return strings.HasPrefix(r.from[key], "environment ") }
 	if key := "pair.password"; fromEnvironment(key) && !r.source.Password.IsZero() {
@@ -105,17 +105,17 @@ func (r *resolver) lonePassword() {
 	}
 }
 
-// saidKey is a key that says something about a pair's servers, or none.
-func (r *resolver) saidKey() (said string) {
+// setKey returns the first key that is set for the pair's servers, or "".
+func (r *resolver) setKey() (first string) {
 	walk("pair.", reflect.ValueOf(&r.source).Elem(), func(key string, v reflect.Value) {
-		if said == "" && !v.IsZero() && key != "pair.web_config" && key != "pair.web_config_location" {
-			said = key
+		if first == "" && !v.IsZero() && key != "pair.web_config" && key != "pair.web_config_location" {
+			first = key
 		}
 	})
-	return said
+	return first
 }
 
-// keyOf is the key a partner's setting comes from: its own, or the pair's.
+// keyOf returns the key that sets a partner's value: the partner's, or the pair's.
 func (r *resolver) keyOf(i int, name string) string {
 	own := "pair." + string(rune('a'+i)) + "." + name
 	if r.from[own] != "" || name == "address" {
@@ -124,7 +124,7 @@ func (r *resolver) keyOf(i int, name string) string {
 	return "pair." + name
 }
 
-// fromString makes the partners of the connection string, and of what is said beside it.
+// fromString returns the partners in the connection string, with the keys that override it.
 func (r *resolver) fromString() *Partners {
 	d, err := readConnectionString(r.source.ConnectionString.Reveal())
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *resolver) fromString() *Partners {
 		return nil
 	}
 	if d.windows {
-		// .NET looks at no user then. What is said beside the string is meant instead.
+		// .NET ignores the user in the string then. Keys outside the string apply.
 		d.source.User, d.source.Password = "", Secret{}
 		if r.source.User == "" && r.source.Authentication == "" && r.source.Kerberos == (Kerberos{}) {
 			d.source.Authentication = "windows"
@@ -148,12 +148,12 @@ func (r *resolver) fromString() *Partners {
 		p.Servers[i] = s
 	}
 	if len(d.ignored) > 0 {
-		r.note("connection string: not used here, where pool and time-outs are mirrorstate's own: " + strings.Join(d.ignored, ", "))
+		r.note("connection string: not used here, because mirrorstate has its own pool and timeouts: " + strings.Join(d.ignored, ", "))
 	}
 	return r.finish(p)
 }
 
-// address reads where a server is.
+// address parses the address of a server.
 func (r *resolver) address(s *Server, text, key, what string) {
 	a, err := ParseAddress(text)
 	if err != nil {
@@ -163,12 +163,12 @@ func (r *resolver) address(s *Server, text, key, what string) {
 	s.Address = a
 }
 
-// finish fills in what depends on the rest, and checks it.
+// finish sets the remaining values, and checks all.
 func (r *resolver) finish(p *Partners) *Partners {
 	orDefault(&p.Database, "ASPState")
-	r.bad(len(p.Database) > 128, "pair.database", "is no database's name, which has up to 128 characters")
+	r.bad(len(p.Database) > 128, "pair.database", "is not a database name: it must have at most 128 characters")
 	if err := sqlname.Check(p.Database); err != nil {
-		r.bad(true, "pair.database", "%q can't stand in a script: %v", p.Database, err)
+		r.bad(true, "pair.database", "%q can't be used in a script: %v", p.Database, err)
 	}
 	a, b := &p.Servers[0], &p.Servers[1]
 	r.bad(a.Address.Host != "" && a.Address.Canonical() == b.Address.Canonical(), r.serversKey(), "both partners are the same server (%s); name the principal and the mirror", a.Address.Canonical())
@@ -184,8 +184,9 @@ func (r *resolver) finish(p *Partners) *Partners {
 	return p
 }
 
-// encryptByDefault is what a connection string means that does not say Encrypt: true, as to Microsoft.Data.SqlClient 4
-// and later, and not false, as to .NET Framework, for the items are credentials. What does not leave this machine need not be encrypted.
+// encryptByDefault returns the default of Encrypt in a connection string: true, as in Microsoft.Data.SqlClient 4 and later,
+// and not false, as in .NET Framework, because items contain credentials. Connections to this machine are not encrypted by
+// default.
 func encryptByDefault(a Address) string {
 	if a.loopback() {
 		return "false"
@@ -193,22 +194,22 @@ func encryptByDefault(a Address) string {
 	return "true"
 }
 
-// loopback tells whether the address is this machine's own, by its words.
+// loopback reports whether the address is localhost or a loopback IP address.
 func (a Address) loopback() bool {
 	ip := net.ParseIP(a.Host)
 	return a.Host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// noteClear notes that sessions cross the network in the clear, because somebody said so.
+// noteClear adds a note if the configuration switches encryption off.
 func (r *resolver) noteClear(p *Partners) {
 	for i, s := range p.Servers {
 		if s.Encrypt != "true" && s.Encrypt != "strict" && !s.Address.loopback() {
-			r.note(fmt.Sprintf("sessions cross the network to partner %c in the clear (encrypt: %s); say pair.encrypt: true, and give SQL Server a certificate", 'a'+i, s.Encrypt))
+			r.note(fmt.Sprintf("sessions are not encrypted on the network to partner %c (encrypt: %s); set pair.encrypt: true, and install a certificate on SQL Server", 'a'+i, s.Encrypt))
 		}
 	}
 }
 
-// serversKey is the key that names the servers.
+// serversKey returns the key that names the servers.
 func (r *resolver) serversKey() string {
 	if !r.source.ConnectionString.IsZero() {
 		return r.key
@@ -216,7 +217,7 @@ func (r *resolver) serversKey() string {
 	return "pair.b.address"
 }
 
-// login finds out how to log in to a server, and whether all is there for it.
+// login chooses how to log in to a server, and checks that all required values are set.
 func (r *resolver) login(i int, p *Partners) {
 	s := &p.Servers[i]
 	r.readPassword(i, s)
@@ -234,30 +235,30 @@ func (r *resolver) login(i int, p *Partners) {
 	inDomain := strings.Contains(s.User, `\`)
 	switch s.Authentication {
 	case "sql", "ntlm":
-		r.bad(s.User == "", userKey, "is missing; give the login, or say with authentication how else to log in")
-		r.bad(s.Password.IsZero(), passwordKey, "is missing; give it with pair.password_file or %s", Variable("pair.password"))
-		r.bad(s.Authentication == "sql" && inDomain, userKey, `is a Windows account, DOMAIN\NAME; say authentication: ntlm or kerberos`)
-		r.bad(s.Authentication == "ntlm" && s.User != "" && !inDomain, userKey, `is not DOMAIN\NAME, which ntlm needs`)
+		r.bad(s.User == "", userKey, "is missing; set the login, or another authentication")
+		r.bad(s.Password.IsZero(), passwordKey, "is missing; set it with pair.password_file or %s", Variable("pair.password"))
+		r.bad(s.Authentication == "sql" && inDomain, userKey, `is a Windows account, DOMAIN\NAME; set authentication: ntlm or kerberos`)
+		r.bad(s.Authentication == "ntlm" && s.User != "" && !inDomain, userKey, `must be DOMAIN\NAME for ntlm`)
 	case "windows":
 		r.bad(runtime.GOOS != "windows", key, "%s", noWindows)
-		r.bad(s.User != "" || !s.Password.IsZero(), userKey, "is not used with authentication: windows, which is the account of this process; leave user and password out")
+		r.bad(s.User != "" || !s.Password.IsZero(), userKey, "is not used with authentication: windows, which is the account of this process; remove user and password")
 	case "kerberos":
 	case "entra", "azure", "activedirectory":
 		r.bad(true, key, "%v", errEntra)
 	default:
-		r.bad(true, key, "%q is none of sql, ntlm, kerberos and windows%s", s.Authentication, didYouMean(s.Authentication, []string{"sql", "ntlm", "kerberos", "windows"}))
+		r.bad(true, key, "%q must be sql, ntlm, kerberos or windows%s", s.Authentication, didYouMean(s.Authentication, []string{"sql", "ntlm", "kerberos", "windows"}))
 	}
 }
 
-// noWindows is what an integrated login needs elsewhere.
-const noWindows = "integrated security is the Windows account of the process, and this is not Windows; give pair.user and pair.password_file, " +
+// noWindows is the error of integrated security on a system that is not Windows.
+const noWindows = "integrated security is the Windows account of the process, but this is not Windows; set pair.user and pair.password_file, " +
 	"or pair.user and pair.kerberos.keytab_file"
 
-// webConfig reads the web.config, if one is given, and takes from it what it says.
+// webConfig reads the web.config, if one is named, and applies its values.
 func (r *resolver) webConfig() *SessionState {
 	const key = "pair.web_config"
 	if r.source.WebConfig == "" {
-		r.bad(r.source.WebConfigLocation != "", "pair.web_config_location", "applies to pair.web_config, which is not given")
+		r.bad(r.source.WebConfigLocation != "", "pair.web_config_location", "applies to pair.web_config, which is not set")
 		return nil
 	}
 	s, err := ReadWebConfig(r.source.WebConfig, r.source.WebConfigLocation)
@@ -274,11 +275,11 @@ func (r *resolver) webConfig() *SessionState {
 	}
 	beside := !r.source.ConnectionString.IsZero() || r.source.A != (Partner{}) || r.source.B != (Partner{})
 	switch {
-	case s.namesNone() != "", s.PartitionResolver != "" && beside: // ASP.NET does not look at the string either
+	case s.namesNone() != "", s.PartitionResolver != "" && beside: // ASP.NET ignores the string too
 	case s.SQLConnectionString.IsZero():
 		r.bad(true, key, "%s: line %d: %s", s.File, s.Line, s.noPair())
 	default:
-		r.bad(!r.source.ConnectionString.IsZero(), stringKey, "the pair is given twice, here and with pair.web_config; leave one out")
+		r.bad(!r.source.ConnectionString.IsZero(), stringKey, "the pair is set twice, here and with pair.web_config; remove one")
 		r.key, r.source.ConnectionString = key, s.SQLConnectionString
 		r.what = fmt.Sprintf("%s: line %d: connection string", s.StringFile, s.StringLine)
 		if s.SQLConnectionString.holdsPassword() {
@@ -288,14 +289,14 @@ func (r *resolver) webConfig() *SessionState {
 	return &s
 }
 
-// readPassword takes the password from its file.
+// readPassword reads the password from its file.
 func (r *resolver) readPassword(i int, s *Server) {
 	key := r.keyOf(i, "password_file")
 	switch {
 	case s.PasswordFile == "":
 		return
 	case !s.Password.IsZero():
-		r.bad(true, key, "the password is given twice, here and with %s; leave one out", r.keyOf(i, "password"))
+		r.bad(true, key, "the password is set twice, here and with %s; remove one", r.keyOf(i, "password"))
 		return
 	}
 	text, err := ReadPassword(s.PasswordFile)
@@ -307,14 +308,14 @@ func (r *resolver) readPassword(i int, s *Server) {
 	s.Password = NewSecret(text)
 }
 
-// secretFile is Config.secretFile, with a mistake of the key.
+// secretFile calls Config.secretFile. An error becomes a mistake of the key.
 func (r *resolver) secretFile(key, path string) {
 	if err := r.Config.secretFile(path); err != nil {
 		r.bad(true, key, "%v", err)
 	}
 }
 
-// reason is why a file can't be read, without its name, which may be a piece of something secret.
+// reason returns why a file can't be read, without its name, which may be part of a secret.
 func reason(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
@@ -325,30 +326,30 @@ func reason(err error) error {
 // tlsVersions are the values of tls_min; empty: the driver's default, 1.2.
 var tlsVersions = []string{"", "1.0", "1.1", "1.2", "1.3"}
 
-// certificates checks what a server is to be known by.
+// certificates checks the keys for verifying a server.
 func (r *resolver) certificates(i int, s *Server) {
 	key := func(name string) string { return r.keyOf(i, name) }
 	verified := s.Encrypt == "true" || s.Encrypt == "strict"
-	r.bad(!verified && s.Encrypt != "false" && s.Encrypt != "disable", key("encrypt"), "%q is none of strict, true, false and disable", s.Encrypt)
-	r.bad(s.Encrypt == "strict" && s.trusting(), key("trust_server_certificate"), "does not go with encrypt: strict, which always verifies; name the certificate with certificate_file")
-	r.bad(!slices.Contains(tlsVersions, s.TLSMin), key("tls_min"), "%q is none of 1.0, 1.1, 1.2 and 1.3", s.TLSMin)
+	r.bad(!verified && s.Encrypt != "false" && s.Encrypt != "disable", key("encrypt"), "%q must be strict, true, false or disable", s.Encrypt)
+	r.bad(s.Encrypt == "strict" && s.trusting(), key("trust_server_certificate"), "can't be combined with encrypt: strict, which always verifies the certificate; name the certificate with certificate_file")
+	r.bad(!slices.Contains(tlsVersions, s.TLSMin), key("tls_min"), "%q must be 1.0, 1.1, 1.2 or 1.3", s.TLSMin)
 	if s.TLSMin == "1.0" || s.TLSMin == "1.1" {
-		r.note(fmt.Sprintf("TLS %s is accepted from partner %c; whoever is in between can make both sides use it", s.TLSMin, 'a'+i))
+		r.note(fmt.Sprintf("TLS %s is accepted from partner %c; an attacker in the network can make both sides use it", s.TLSMin, 'a'+i))
 	}
 	for _, f := range []struct{ name, value string }{
 		{"ca_file", s.CAFile}, {"certificate_file", s.CertificateFile}, {"host_name_in_certificate", s.HostNameInCertificate},
 	} {
-		said := f.value != "" && r.from[key(f.name)] != ""
-		r.bad(said && !verified, key(f.name), "is not looked at with encrypt: %s; say encrypt: true or strict", s.Encrypt)
-		r.bad(said && s.trusting(), key(f.name), "is not looked at with trust_server_certificate: true; leave one out")
+		set := f.value != "" && r.from[key(f.name)] != ""
+		r.bad(set && !verified, key(f.name), "is not used with encrypt: %s; set encrypt: true or strict", s.Encrypt)
+		r.bad(set && s.trusting(), key(f.name), "is not used with trust_server_certificate: true; remove one")
 	}
-	r.bad(s.CertificateFile != "" && s.CAFile != "", key("ca_file"), "does not go with certificate_file, which is the server's own certificate; leave one out")
-	r.bad(s.CertificateFile != "" && s.HostNameInCertificate != "", key("host_name_in_certificate"), "does not go with certificate_file, in which the name does not count; leave one out")
+	r.bad(s.CertificateFile != "" && s.CAFile != "", key("ca_file"), "can't be combined with certificate_file, which is the server's own certificate; remove one")
+	r.bad(s.CertificateFile != "" && s.HostNameInCertificate != "", key("host_name_in_certificate"), "can't be combined with certificate_file, whose name is not checked; remove one")
 	r.certificate(key("ca_file"), s.CAFile)
 	r.certificate(key("certificate_file"), s.CertificateFile)
 }
 
-// certificate reads a file as the driver will, to say now what is wrong with it.
+// certificate reads a file as the driver does, to report errors now.
 func (r *resolver) certificate(key, file string) {
 	if file == "" {
 		return
@@ -362,28 +363,28 @@ func (r *resolver) certificate(key, file string) {
 	case ".pem":
 		block, _ := pem.Decode(text)
 		if block == nil {
-			r.bad(true, key, "is not PEM, which begins with -----BEGIN CERTIFICATE-----")
+			r.bad(true, key, "is not a PEM file, which begins with -----BEGIN CERTIFICATE-----")
 			return
 		}
 		text = block.Bytes
 	case ".der":
 	default:
-		r.bad(true, key, "is neither .pem nor .der, by its name; the driver reads no others")
+		r.bad(true, key, "must have a name that ends in .pem or .der; the driver reads no others")
 		return
 	}
 	_, err = x509.ParseCertificate(text)
-	r.bad(err != nil, key, "holds no certificate")
+	r.bad(err != nil, key, "contains no certificate")
 }
 
-// kerberos checks what a login by Kerberos needs.
+// kerberos checks the keys for a login by Kerberos.
 func (r *resolver) kerberos(p *Partners) {
 	const key = "pair.kerberos."
 	k := p.Kerberos
 	withPassword := !p.Servers[0].Password.IsZero() && !p.Servers[1].Password.IsZero()
 	r.bad(k.KeytabFile == "" && k.CredentialCacheFile == "" && !withPassword, key+"keytab_file",
-		"is missing; name a keytab, or a credential_cache_file, or give pair.password_file")
+		"is missing; name a keytab or a credential_cache_file, or set pair.password_file")
 	for i, s := range p.Servers {
-		r.bad(s.User == "" && k.KeytabFile != "", r.keyOf(i, "user"), "is missing; say whose key is in the keytab")
+		r.bad(s.User == "" && k.KeytabFile != "", r.keyOf(i, "user"), "is missing; name the user whose key is in the keytab")
 	}
 	r.secretFile(key+"keytab_file", k.KeytabFile)
 	r.secretFile(key+"credential_cache_file", k.CredentialCacheFile)
@@ -391,16 +392,16 @@ func (r *resolver) kerberos(p *Partners) {
 		if f.file != "" {
 			_, err := os.Stat(f.file)
 			r.bad(err != nil, key+f.name, "can't be read: %v", reason(err))
-			r.bad(f.name == "config_file" && marked(f.file), key+f.name, "begins with a byte order mark, which the Kerberos library does not read; save it as UTF-8 without one")
+			r.bad(f.name == "config_file" && marked(f.file), key+f.name, "begins with a byte order mark, which the Kerberos library does not support; save it as UTF-8 without one")
 		}
 	}
 }
 
-// marked reports whether a file that somebody else's library reads begins with a byte order mark.
+// marked reports whether a file begins with a byte order mark. It is for files that another library reads.
 func marked(file string) bool {
 	before, err := os.ReadFile(file)
 	if err != nil {
-		return false // said already
+		return false // kerberos has reported the error
 	}
 	after, err := textfile.Decode(before)
 	return err != nil || len(after) != len(before)

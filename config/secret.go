@@ -8,14 +8,14 @@ import (
 	"unique"
 )
 
-// Secret is a text that is never printed: whatever formats, logs or encodes it gets a mask, also
-// where a Secret is an unexported field, at which fmt does not ask the methods below: it sees a
-// pointer there. The zero value is the empty text. Two secrets are == if their texts are.
+// Secret is a text that is never printed. Formatting, logging or encoding it gives a mask. For a Secret in an
+// unexported field fmt does not call the methods below, but prints a
+// pointer. The zero value is the empty text. Two secrets are == if their texts are equal.
 type Secret struct {
 	handle unique.Handle[string]
 }
 
-// NewSecret makes a secret of a text.
+// NewSecret returns a secret with this text.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -23,7 +23,7 @@ func NewSecret(text string) Secret {
 	return Secret{unique.Make(text)}
 }
 
-// Reveal gives the text. It is for the driver, and for nobody who prints.
+// Reveal returns the text. Use it for the driver, and never to print.
 func (s Secret) Reveal() string {
 	if s.IsZero() {
 		return ""
@@ -31,13 +31,13 @@ func (s Secret) Reveal() string {
 	return s.handle.Value()
 }
 
-// IsZero says whether there is none.
+// IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// mask stands for a secret that is there.
+// mask is printed instead of a secret that is not empty.
 const mask = "********"
 
-// String implements fmt.Stringer. An empty secret is empty: that there is none may be seen.
+// String implements fmt.Stringer. It returns the mask, or nothing for an empty secret.
 func (s Secret) String() string {
 	if s.IsZero() {
 		return ""
@@ -48,8 +48,8 @@ func (s Secret) String() string {
 // GoString implements fmt.GoStringer.
 func (s Secret) GoString() string { return s.String() }
 
-// Format implements fmt.Formatter: a verb that does not fit a string, such as %d, would
-// print the text beside its complaint.
+// Format implements fmt.Formatter. Without it a verb that does not apply to strings, such as %d, would
+// print the text with its error.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText implements encoding.TextMarshaler, for XML, YAML and text logs.

@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// However a configuration is printed, its secrets are not.
+// No way to print a configuration prints its secrets.
 func TestSecret(t *testing.T) {
 	c, err := load(t, "pair: {connection_string: data source=a;failover partner=b;user id=web;password="+marker+"}", nil)
 	if err != nil {

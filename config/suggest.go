@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// nearest gives the candidate most like s, or "" if none is like it.
+// nearest returns the candidate most similar to s, or "" if none is similar.
 func nearest(s string, candidates []string) string {
 	best, most := "", 1+len(s)/4
 	for _, c := range candidates {
@@ -13,7 +13,7 @@ func nearest(s string, candidates []string) string {
 	return best
 }
 
-// distance is Levenshtein's: how many letters must be put in, taken out or replaced.
+// distance returns the Levenshtein distance: how many letters must be inserted, deleted or replaced.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -34,8 +34,8 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// didYouMean is the end of a complaint about a key: the key that was probably meant. A
-// key in the wrong place, such as hold.window at the top, means the one that ends so.
+// didYouMean returns the end of the error for an unknown key: the key that was probably meant. For a
+// key in the wrong section, such as hold.window at the top, this is the key with the same ending.
 func didYouMean(key string, known []string) string {
 	for _, k := range known {
 		if strings.HasSuffix(k, "."+key) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A server's own certificate may have a serial number below zero, in the file too.
+// The certificate of a server, also in a file, may have a negative serial number.
 func TestLoad_NegativeSerial(t *testing.T) {
 	own := file(t, t.TempDir(), "server.pem", negativeSerial)
 	if _, err := load(t, "pair: {a: {address: a}, b: {address: b}, user: u, password: p, certificate_file: "+own+"}", nil); err != nil {
@@ -14,7 +14,7 @@ func TestLoad_NegativeSerial(t *testing.T) {
 	}
 }
 
-// The driver is told of the oldest version of TLS, and the operator of what that costs.
+// tls_min is passed to the driver, and an old version causes a note for the operator.
 func TestLoad_TLSMin(t *testing.T) {
 	const pair = "pair: {a: {address: a}, b: {address: b, tls_min: '1.3'}, user: u, password: p"
 	c, err := load(t, pair+", tls_min: '1.0'}", nil)
@@ -30,7 +30,7 @@ func TestLoad_TLSMin(t *testing.T) {
 	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "TLS 1.0 is accepted from partner a") {
 		t.Errorf("notes %q", c.Notes)
 	}
-	if _, err := load(t, pair+", tls_min: '1.4'}", nil); err == nil || !strings.Contains(err.Error(), `pair.tls_min: "1.4" is none of 1.0, 1.1, 1.2 and 1.3`) {
+	if _, err := load(t, pair+", tls_min: '1.4'}", nil); err == nil || !strings.Contains(err.Error(), `pair.tls_min: "1.4" must be 1.0, 1.1, 1.2 or 1.3`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,39 +6,39 @@ import (
 	"time"
 )
 
-// Watchdog says whether, when and how surely this server forces service on the
-// mirror. It acts only where SQL Server has no witness of its own.
+// Watchdog configures whether and when this server forces service on the
+// mirror. The watchdog acts only if the pair has no witness.
 type Watchdog struct {
-	// Enabled turns it on. Default false.
+	// Enabled switches the watchdog on. Default false.
 	Enabled bool `yaml:"enabled"`
-	// DryRun decides and reports, and forces nothing. Default false.
+	// DryRun makes the watchdog decide and report, but never force service. Default false.
 	DryRun bool `yaml:"dry_run"`
 	// After is how long the principal must be gone, for this server and for every
-	// observer. Default 10s. A shorter time forces service for a pause of the network.
+	// observer. Default 10s. With a short time a brief network failure can force service.
 	After time.Duration `yaml:"after"`
-	// CoolDown is the least time between two forced services. Default 10m.
+	// CoolDown is the minimum time between two forced failovers. Default 10m.
 	CoolDown time.Duration `yaml:"cool_down"`
 	// Observers are the operators' listeners of the other servers on the same pair,
-	// such as http://10.0.0.2:8081. All must have missed the principal; one that can't be
-	// asked is a reason not to force. None: AllowDataLoss is needed.
+	// such as http://10.0.0.2:8081. Service is forced only if all of them answer and all see that
+	// the principal is gone. Without observers AllowDataLoss is required.
 	Observers []string `yaml:"observers"`
-	// KeyFile holds the key, with the right to observe, that the observers want. One line.
+	// KeyFile holds the key for the observers, with the right observe. One line.
 	KeyFile string `yaml:"key_file"`
-	// CAFile holds the roots of the observers' certificates, in PEM. Default: the system's.
+	// CAFile holds the root certificates for the observers, in PEM. Default: the system's.
 	CAFile string `yaml:"ca_file"`
-	// Shared says that others, such as .NET's own provider, write to the database
-	// past the servers listed. Default false. AllowDataLoss is needed then.
+	// Shared says that other programs, such as .NET's provider, write to the database
+	// without the listed servers. Default false. If true, AllowDataLoss is required.
 	Shared bool `yaml:"shared"`
-	// AllowDataLoss lets it force service where acknowledged writes may be lost.
+	// AllowDataLoss allows to force service even if acknowledged writes may be lost.
 	// Default false.
 	AllowDataLoss bool `yaml:"allow_data_loss"`
 }
 
-// validate tells what is wrong through bad.
+// validate reports invalid values to bad.
 func (w Watchdog) validate(bad func(wrong bool, key, format string, args ...any)) {
 	const key = "pair.watchdog"
 	bad(w.After < time.Second || w.After > time.Hour, key+".after", "%v is not between 1s and 1h", w.After)
-	bad(w.CoolDown < w.After, key+".cool_down", "%v is shorter than after, %v", w.CoolDown, w.After)
+	bad(w.CoolDown < w.After, key+".cool_down", "%v is shorter than after (%v)", w.CoolDown, w.After)
 	for _, o := range w.Observers {
 		u, err := url.Parse(o)
 		bad(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "",

@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// The modes of <sessionState> in which sessions leave the process.
+// The modes of <sessionState> that store sessions outside the process.
 const (
 	ModeSQLServer   = "SQLServer"
-	ModeCustom      = "Custom" // only SqlSessionStateProviderAsync on the tables of ASPState is known
+	ModeCustom      = "Custom" // only SqlSessionStateProviderAsync with the tables of ASPState is supported
 	ModeStateServer = "StateServer"
 )
 
 // SessionState is the <sessionState> element of a .NET application.
 // Source: System.Web.Configuration.SessionStateSection.
 type SessionState struct {
-	File                  string // with the element; of ParseWebConfig as configSource names it, and empty for the web.config itself
-	Line                  int    // of the element
+	File                  string // the file with the element; from ParseWebConfig the name in configSource, empty for the web.config itself
+	Line                  int    // the line of the element
 	Mode                  string // Off, InProc, StateServer, SQLServer or Custom
 	SQLConnectionString   Secret // with the initial catalog that ASP.NET adds; empty: none is used
-	StringFile            string // where the connection string stands, as File
-	StringLine            int    // and its element's line there
+	StringFile            string // the file with the connection string, as in File
+	StringLine            int    // the line of its element
 	StateConnectionString string // tcpip=HOST:PORT
-	Timeout               int    // minutes; 0: not said, which is 20
+	Timeout               int    // minutes; 0: not set, which means 20
 	CookieName            string
 	Cookieless            string
 	CompressionEnabled    bool
@@ -40,20 +40,21 @@ type SessionState struct {
 	PartitionResolver     string
 	CustomProvider        string // the name of one of the <providers>, for Custom
 
-	// The waits; 0: not said. Infinite is -1.
+	// The timeouts; 0: not set. Infinite is -1.
 	SQLCommandTimeout   time.Duration
 	SQLConnectionRetry  time.Duration // sqlConnectionRetryInterval
 	StateNetworkTimeout time.Duration
 
-	otherTables string // Custom: why its provider's sessions are not those of ASPState
+	otherTables string // Custom: why its provider's sessions are not in the tables of ASPState
 }
 
-// maxWebConfig is more than IIS reads (250 KB), and bounds what is kept in memory.
+// maxWebConfig is the maximum size of a file in bytes. It is more than IIS reads (250 KB).
 const maxWebConfig = 1 << 20
 
-// ReadWebConfig reads the <sessionState> of a web.config, and the files it names with configSource as far as they
-// are needed. location is the path of the <location> that is meant; empty: the application's own, or the only one. A
-// file that holds the element alone will do. Errors name file and line, and repeat no value but a location's path: it might be the password.
+// ReadWebConfig reads the <sessionState> of a web.config, and of the files in configSource those that it
+// needs. location is the path of a <location>; empty: the application's own <sessionState>, or the only one. The
+// file may also contain only the element. Errors name file and line. They repeat no value, which might be the password,
+// except the path of a location.
 func ReadWebConfig(path, location string) (SessionState, error) {
 	text, err := readBounded(path)
 	if err != nil {
@@ -66,7 +67,7 @@ func ReadWebConfig(path, location string) (SessionState, error) {
 		return filepath.Join(filepath.Dir(path), filepath.FromSlash(file))
 	}
 	s, err := ParseWebConfig(text, location, func(name string) ([]byte, error) {
-		root, err := os.OpenRoot(filepath.Dir(path)) // and nothing outside, as for ASP.NET
+		root, err := os.OpenRoot(filepath.Dir(path)) // files outside the folder are refused, as by ASP.NET
 		if err != nil {
 			return nil, reason(err)
 		}
@@ -89,8 +90,8 @@ func ReadWebConfig(path, location string) (SessionState, error) {
 	return s, nil
 }
 
-// openAnyCase opens a file below root by a name with slashes, whatever the case of its letters: on Windows, where
-// the name was written, it does not count. The name as it is written wins.
+// openAnyCase opens a file below root by a name with slashes. It ignores case, as Windows does, where
+// the name was written. A file with exactly this name is preferred.
 func openAnyCase(root *os.Root, name string) (*os.File, error) {
 	f, err := root.Open(filepath.FromSlash(name))
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -117,7 +118,7 @@ func readBounded(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxWebConfig))
 }
 
-// ParseWebConfig reads the text of a web.config, as ReadWebConfig does. open gives the file that configSource names.
+// ParseWebConfig is ReadWebConfig for the text of a web.config. open reads a file that configSource names.
 func ParseWebConfig(text []byte, location string, open func(name string) ([]byte, error)) (SessionState, error) {
 	top, err := readXML("", text)
 	if err != nil {
@@ -138,12 +139,12 @@ func ParseWebConfig(text []byte, location string, open func(name string) ([]byte
 	return s, nil
 }
 
-// read takes the attributes.
+// read reads the attributes.
 func (e *element) read() (s SessionState, err error) {
 	s = SessionState{File: e.file, Line: e.line, Mode: "InProc", HostingIdentity: true}
 	for _, a := range e.attributes {
 		if !slices.Contains(sessionStateAttributes, a.Name.Local) {
-			return s, e.bad("<sessionState> has an attribute that ASP.NET does not know%s", didYouMean(a.Name.Local, sessionStateAttributes))
+			return s, e.bad("<sessionState> has an unknown attribute%s", didYouMean(a.Name.Local, sessionStateAttributes))
 		}
 		if err := s.take(a.Name.Local, strings.TrimSpace(a.Value)); err != nil {
 			return s, e.bad("%s %w", a.Name.Local, err)
@@ -152,7 +153,7 @@ func (e *element) read() (s SessionState, err error) {
 	return s, nil
 }
 
-// take reads one attribute.
+// take stores one attribute.
 func (s *SessionState) take(name, value string) (err error) {
 	switch name {
 	case "mode":
@@ -189,7 +190,7 @@ func (s *SessionState) take(name, value string) (err error) {
 	return err
 }
 
-// sessionStateAttributes are all that ASP.NET knows.
+// sessionStateAttributes are all attributes of ASP.NET.
 var sessionStateAttributes = []string{
 	"mode", "sqlConnectionString", "stateConnectionString", "timeout", "cookieName", "cookieless", "compressionEnabled", "allowCustomSqlDatabase",
 	"useHostingIdentity", "partitionResolverType", "sqlCommandTimeout", "sqlConnectionRetryInterval", "stateNetworkTimeout", "regenerateExpiredSessionId",
@@ -197,14 +198,14 @@ var sessionStateAttributes = []string{
 	"lockAllElementsExcept", "lockItem",
 }
 
-// oneOf gives the word as it is written, whatever case it came in. ASP.NET wants the case right.
+// oneOf returns the word that equals value. It ignores case; ASP.NET does not.
 func oneOf(value string, words ...string) (string, error) {
 	for _, w := range words {
 		if strings.EqualFold(value, w) {
 			return w, nil
 		}
 	}
-	return "", errors.New("is none of " + strings.Join(words, ", "))
+	return "", errors.New("must be one of " + strings.Join(words, ", "))
 }
 
 func readAttributeBool(value string) (bool, error) {
@@ -214,18 +215,18 @@ func readAttributeBool(value string) (bool, error) {
 	case strings.EqualFold(value, "false"):
 		return false, nil
 	}
-	return false, errors.New("is neither true nor false")
+	return false, errors.New("must be true or false")
 }
 
-// readMinutes reads the timeout, which ASP.NET takes in whole minutes.
+// readMinutes parses the timeout, which is in whole minutes.
 func readMinutes(value string) (int, error) {
 	if value == "Infinite" {
-		return 0, errors.New("is Infinite; a session that never ends can't be kept here, give minutes from 1 to 525600")
+		return 0, errors.New("is Infinite; sessions that never expire are not supported, set 1 to 525600 minutes")
 	}
 	return readNumber(value, 1, 525600)
 }
 
-// readSeconds reads whole seconds, or Infinite, which is -1.
+// readSeconds parses whole seconds, or Infinite, which is -1.
 func readSeconds(value string) (time.Duration, error) {
 	if value == "Infinite" {
 		return -1, nil
@@ -237,10 +238,11 @@ func readSeconds(value string) (time.Duration, error) {
 	return time.Duration(n) * time.Second, nil
 }
 
-// lookUp replaces the name of a connection string by the string, as ASP.NET does. Only what the mode uses is looked at.
+// lookUp replaces the name of a connection string by the string, as ASP.NET does. It ignores attributes that the mode does
+// not use.
 func (s *SessionState) lookUp(w webReader, at section) error {
 	if s.Mode != ModeSQLServer {
-		s.SQLConnectionString = Secret{} // a template leaves one behind
+		s.SQLConnectionString = Secret{} // templates contain an unused one
 	}
 	switch s.Mode {
 	case ModeStateServer:
@@ -253,7 +255,7 @@ func (s *SessionState) lookUp(w webReader, at section) error {
 	return nil
 }
 
-// lookUpState finds the State Server. Where a resolver names it, ASP.NET does not look at the string.
+// lookUpState finds the State Server. With a partition resolver ASP.NET ignores the string.
 func (s *SessionState) lookUpState(w webReader, at section) error {
 	if s.PartitionResolver != "" || s.StateConnectionString == "" || strings.HasPrefix(s.StateConnectionString, "tcpip=") {
 		return nil
@@ -266,7 +268,7 @@ func (s *SessionState) lookUpState(w webReader, at section) error {
 		s.StateConnectionString = found.attribute("connectionString")
 	}
 	if !strings.HasPrefix(s.StateConnectionString, "tcpip=") {
-		return at.bad("stateConnectionString is not tcpip=HOST:PORT, and names no entry of <connectionStrings>")
+		return at.bad("stateConnectionString must be tcpip=HOST:PORT, or the name of an entry in <connectionStrings>")
 	}
 	return nil
 }
@@ -276,11 +278,11 @@ func (s *SessionState) lookUpSQL(w webReader, at section) error {
 	text := s.SQLConnectionString.Reveal()
 	switch {
 	case text == "" && s.PartitionResolver != "":
-		return nil // code of the application names them
+		return nil // code of the application names the servers
 	case text == "":
-		return at.bad("sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner")
+		return at.bad("sqlConnectionString is missing; ASP.NET would use localhost, which has no failover partner")
 	case strings.HasPrefix(strings.ToLower(text), "registry:"):
-		return at.bad("sqlConnectionString stands in the registry of the web server; copy it from there into pair.connection_string")
+		return at.bad("sqlConnectionString is in the registry of the web server; copy it to pair.connection_string")
 	}
 	from := at.element
 	if !strings.Contains(text, "=") {
@@ -289,7 +291,7 @@ func (s *SessionState) lookUpSQL(w webReader, at section) error {
 		case err != nil:
 			return err
 		case found == nil || found.attribute("connectionString") == "":
-			return at.bad("sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file")
+			return at.bad("sqlConnectionString is the name of a connection string that is not in <connectionStrings> of this file")
 		}
 		from, text = found, found.attribute("connectionString")
 	}
@@ -307,7 +309,7 @@ func (s *SessionState) lookUpSQL(w webReader, at section) error {
 	return nil
 }
 
-// databaseOf gives the database that a connection string names.
+// databaseOf returns the database that a connection string names.
 func databaseOf(from *element, text string) (database string, err error) {
 	all, err := splitConnectionString(text)
 	if err != nil {
@@ -321,7 +323,8 @@ func databaseOf(from *element, text string) (database string, err error) {
 	return database, nil
 }
 
-// namesNone says why an application that keeps its sessions outside its process names no SQL Server; empty: it does, or keeps them inside.
+// namesNone returns why an application that stores its sessions outside its process names no SQL Server; empty: it names
+// one, or stores the sessions inside.
 func (s *SessionState) namesNone() string {
 	switch {
 	case s.Mode == ModeStateServer:
@@ -332,9 +335,9 @@ func (s *SessionState) namesNone() string {
 	return ""
 }
 
-// noPair says why there is no pair to be had from it.
+// noPair returns why the element names no pair.
 func (s *SessionState) noPair() string {
-	const instead = `; give the pair with pair.connection_string, or have the application use mode="SQLServer"`
+	const instead = `; set the pair with pair.connection_string, or configure the application for mode="SQLServer"`
 	switch s.Mode {
 	case ModeCustom:
 		return "mode Custom: " + s.otherTables + instead
@@ -344,7 +347,7 @@ func (s *SessionState) noPair() string {
 	return "mode InProc, the default: the sessions are in the memory of the web server" + instead
 }
 
-// notes are what an operator should know of it.
+// notes returns warnings for the operator.
 func (s *SessionState) notes() []string {
 	var notes []string
 	add := func(is bool, text string) {
@@ -353,11 +356,11 @@ func (s *SessionState) notes() []string {
 		}
 	}
 	add(s.Mode == ModeCustom && !s.SQLConnectionString.IsZero(), "mode Custom: SqlSessionStateProviderAsync gives its sessions an application id that ASP.NET's own provider does not use; "+
-		"mirrorstate keeps and expires them, and does not find them by the application's name")
-	add(s.CompressionEnabled, "compressionEnabled: items are stored compressed, and passed on as they are; whoever reads them must know")
-	add(s.PartitionResolver != "", "partitionResolverType: the application asks code of its own for the connection string, and does not use the one read here")
-	add(!s.HostingIdentity, "useHostingIdentity is false: the application may log in as its own users, each of whom needs a login on both partners")
+		"mirrorstate stores and expires them, but does not find them by the application's name")
+	add(s.CompressionEnabled, "compressionEnabled: items are stored compressed and not decompressed here; programs that read them must decompress them")
+	add(s.PartitionResolver != "", "partitionResolverType: the application gets the connection string from its own code, and does not use the one read here")
+	add(!s.HostingIdentity, "useHostingIdentity is false: the application may log in as its users, each of whom needs a login on both partners")
 	add(s.SQLConnectionRetry > 0 && s.SQLConnectionRetry%time.Minute == 0,
-		"sqlConnectionRetryInterval is a multiple of 60 seconds, for which ASP.NET does not retry at all (it looks at what is left of a minute only); write 59")
+		"sqlConnectionRetryInterval is a multiple of 60 seconds: ASP.NET reads only the seconds part, which is 0, and does not retry; write 59")
 	return notes
 }

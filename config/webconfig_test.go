@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// noFile is a web.config's folder with nothing else in it.
+// noFile is the folder of a web.config without other files.
 func noFile(string) ([]byte, error) { return nil, os.ErrNotExist }
 
 func TestParseWebConfig(t *testing.T) {
@@ -94,29 +94,29 @@ func TestParseWebConfig_Refuses(t *testing.T) {
 		"an ampersand":            {"<sessionState\n" + sql + "&" + marker + `"/>`, "line 2: this is not well-formed XML; in a value & is written &amp;"},
 		"a quote in a quote":      {`<sessionState ` + sql + `"` + marker + `"/>`, "line 1: this is not well-formed XML"},
 		"an element left open":    {"<configuration>\n<system.web>", "line 2: this is not well-formed XML"},
-		"another encoding":        {`<?xml version="1.0" encoding="koi8-r"?><sessionState/>`, "its encoding is none of UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252; save it as UTF-8"},
-		"half of UTF-16":          {"\xff\xfe<", "its encoding is none of"},
-		"two of them":             {"<configuration><system.web><sessionState/>\n<sessionState/></system.web></configuration>", "<sessionState> stands there more than once, at lines 1 and 2"},
-		"two applications":        {`<configuration><location path="a"><system.web><sessionState/></system.web></location><location path="b"><system.web><sessionState/></system.web></location></configuration>`, "stands in more than one <location>; choose one with --location or pair.web_config_location; the file has one in \"a\" (line 1), \"b\" (line 1)"},
-		"a mode there isn't":      {`<sessionState mode="Oracle"/>`, "line 1: mode is none of Off, InProc, StateServer, SQLServer, Custom"},
-		"an attribute misspelled": {`<sessionState mode="SQLServer" sqlConectionString="` + marker + `"/>`, "line 1: <sessionState> has an attribute that ASP.NET does not know; did you mean sqlConnectionString?"},
+		"another encoding":        {`<?xml version="1.0" encoding="koi8-r"?><sessionState/>`, "the encoding must be UTF-8, UTF-16, US-ASCII, ISO-8859-1 or Windows-1252; save the file as UTF-8"},
+		"half of UTF-16":          {"\xff\xfe<", "the encoding must be"},
+		"two of them":             {"<configuration><system.web><sessionState/>\n<sessionState/></system.web></configuration>", "there is more than one <sessionState>, at lines 1 and 2"},
+		"two applications":        {`<configuration><location path="a"><system.web><sessionState/></system.web></location><location path="b"><system.web><sessionState/></system.web></location></configuration>`, "is in more than one <location>; choose one with --location or pair.web_config_location; the file has one in \"a\" (line 1), \"b\" (line 1)"},
+		"a mode there isn't":      {`<sessionState mode="Oracle"/>`, "line 1: mode must be one of Off, InProc, StateServer, SQLServer, Custom"},
+		"an attribute misspelled": {`<sessionState mode="SQLServer" sqlConectionString="` + marker + `"/>`, "line 1: <sessionState> has an unknown attribute; did you mean sqlConnectionString?"},
 		"a timeout of nothing":    {`<sessionState timeout="0"/>`, "line 1: timeout is not a number from 1 to 525600"},
-		"an endless timeout":      {`<sessionState timeout="Infinite"/>`, "line 1: timeout is Infinite; a session that never ends can't be kept here"},
-		"a boolean of neither":    {`<sessionState compressionEnabled="yes"/>`, "line 1: compressionEnabled is neither true nor false"},
+		"an endless timeout":      {`<sessionState timeout="Infinite"/>`, "line 1: timeout is Infinite; sessions that never expire are not supported"},
+		"a boolean of neither":    {`<sessionState compressionEnabled="yes"/>`, "line 1: compressionEnabled must be true or false"},
 		"seconds that are none":   {`<sessionState sqlCommandTimeout="00:00:30"/>`, "line 1: sqlCommandTimeout is not a whole number of seconds"},
-		"cookies of a kind":       {`<sessionState cookieless="maybe"/>`, "line 1: cookieless is none of"},
-		"no string":               {`<sessionState mode="SQLServer"/>`, "line 1: sqlConnectionString is missing; ASP.NET would go to localhost, which has no failover partner"},
-		"a name of no string":     {`<sessionState mode="SQLServer" sqlConnectionString="` + marker + `"/>`, "line 1: sqlConnectionString is the name of a connection string that does not stand in <connectionStrings> of this file"},
-		"a name that was removed": {`<configuration><connectionStrings><add name="s" connectionString="` + marker + `=x"/><remove name="s"/></connectionStrings><system.web><sessionState mode="SQLServer" sqlConnectionString="s"/></system.web></configuration>`, "does not stand in <connectionStrings>"},
-		"a string in a registry":  {`<sessionState mode="SQLServer" sqlConnectionString="registry:HKLM\Software\Shop\State,sql"/>`, "line 1: sqlConnectionString stands in the registry of the web server"},
+		"cookies of a kind":       {`<sessionState cookieless="maybe"/>`, "line 1: cookieless must be one of"},
+		"no string":               {`<sessionState mode="SQLServer"/>`, "line 1: sqlConnectionString is missing; ASP.NET would use localhost, which has no failover partner"},
+		"a name of no string":     {`<sessionState mode="SQLServer" sqlConnectionString="` + marker + `"/>`, "line 1: sqlConnectionString is the name of a connection string that is not in <connectionStrings> of this file"},
+		"a name that was removed": {`<configuration><connectionStrings><add name="s" connectionString="` + marker + `=x"/><remove name="s"/></connectionStrings><system.web><sessionState mode="SQLServer" sqlConnectionString="s"/></system.web></configuration>`, "is not in <connectionStrings>"},
+		"a string in a registry":  {`<sessionState mode="SQLServer" sqlConnectionString="registry:HKLM\Software\Shop\State,sql"/>`, "line 1: sqlConnectionString is in the registry of the web server"},
 		"a database not allowed":  {`<sessionState ` + sql + `;database=State"/>`, `line 1: sqlConnectionString names a database, which ASP.NET refuses without allowCustomSqlDatabase="true"`},
 		"a string with a mistake": {`<sessionState ` + sql + `;x"/>`, `line 1: connection string: part 5, at character`},
-		"a file that isn't there": {`<sessionState configSource="..\absent.config"/>`, "line 1: configSource of <sessionState>: its file can't be read: no such file or directory; it must be in the folder of this one, or below"},
-		"a file of another":       {`<sessionState configSource="open.config"/>`, "its file holds something else than this one element"},
-		"a file that names one":   {`<sessionState configSource="next.config"/>`, "line 1: configSource of <sessionState>: its file names another one"},
+		"a file that isn't there": {`<sessionState configSource="..\absent.config"/>`, "line 1: configSource of <sessionState>: its file can't be read: no such file or directory; it must be in the folder of this file, or below"},
+		"a file of another":       {`<sessionState configSource="open.config"/>`, "its file must contain only this element"},
+		"a file that names one":   {`<sessionState configSource="next.config"/>`, "line 1: configSource of <sessionState>: its file has a configSource too"},
 		"an encrypted section":    {`<sessionState configProtectionProvider="DataProtectionConfigurationProvider"><EncryptedData/></sessionState>`, "line 1: <sessionState> is encrypted for its web server; decrypt it there with aspnet_regiis -pdf"},
 		"encrypted strings":       {`<configuration><connectionStrings configProtectionProvider="Rsa"/><system.web><sessionState mode="SQLServer" sqlConnectionString="s"/></system.web></configuration>`, "line 1: <connectionStrings> is encrypted for its web server"},
-		"a State Server's string": {`<sessionState mode="StateServer" stateConnectionString="10.0.0.1:42424"/>`, "line 1: stateConnectionString is not tcpip=HOST:PORT"},
+		"a State Server's string": {`<sessionState mode="StateServer" stateConnectionString="10.0.0.1:42424"/>`, "line 1: stateConnectionString must be tcpip=HOST:PORT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.ParseWebConfig([]byte(tc.text), "", open)
@@ -130,7 +130,7 @@ func TestParseWebConfig_Refuses(t *testing.T) {
 	}
 }
 
-// The configuration names a web.config, and takes from it what it says: the pair, and the
+// A configuration that names a web.config gets from it the pair, and the
 // timeout of the default application.
 func TestLoad_WebConfig(t *testing.T) {
 	dir := t.TempDir()
@@ -148,16 +148,16 @@ func TestLoad_WebConfig(t *testing.T) {
 		note    string
 	}{
 		"as it stands":                   {"", sql, "SQL1 SQL2 State web", 45, "compressionEnabled: items are stored compressed"},
-		"by the file":                    {"pair: {web_config: " + sql + "}", "", "SQL1 SQL2 State web", 45, "for which ASP.NET does not retry at all"},
-		"a timeout said otherwise":       {"apps: {default: {name: /x, timeout: 9}}", sql, "SQL1 SQL2 State web", 9, ""},
+		"by the file":                    {"pair: {web_config: " + sql + "}", "", "SQL1 SQL2 State web", 45, "ASP.NET reads only the seconds part, which is 0, and does not retry"},
+		"a timeout set in a key":         {"apps: {default: {name: /x, timeout: 9}}", sql, "SQL1 SQL2 State web", 9, ""},
 		"an application of another name": {"apps: {shop: {name: /x}}", sql, "SQL1 SQL2 State web", 0, ""},
 		"Windows, and a login beside it": {"pair: {web_config: " + windows + ", user: other, password: p4ss}", "", "SQL1 SQL2 ASPState other", 20, ""},
 		"State Server, a pair beside it": {"pair: {web_config: " + state + ", a: {address: a}, b: {address: b}, user: u, password: p}", "", "a b ASPState u", 7, ""},
-		"State Server alone":             {"", state, "--web-config: pair.web_config: mode StateServer names no SQL Server; give the pair beside it", 0, ""},
+		"State Server alone":             {"", state, "--web-config: pair.web_config: mode StateServer names no SQL Server; set the pair too", 0, ""},
 		"Windows alone":                  {"", windows, "--web-config: pair.authentication: integrated security is the Windows account of the process", 0, ""},
-		"InProc":                         {"", inProc, "inproc.config: line 2: mode InProc, the default: the sessions are in the memory of the web server; give the pair with", 0, ""},
+		"InProc":                         {"", inProc, "inproc.config: line 2: mode InProc, the default: the sessions are in the memory of the web server; set the pair with", 0, ""},
 		"a string without a partner":     {"", bad, "bad.config: line 1: connection string: failover partner is missing", 0, ""},
-		"twice":                          {"pair: {web_config: " + sql + ", connection_string: data source=a}", "", "the pair is given twice, here and with pair.web_config", 0, ""},
+		"twice":                          {"pair: {web_config: " + sql + ", connection_string: data source=a}", "", "the pair is set twice, here and with pair.web_config", 0, ""},
 		"a file that isn't there":        {"", filepath.Join(dir, "absent"), "--web-config: pair.web_config: read the web.config: open", 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestLoad_WebConfig(t *testing.T) {
 	}
 }
 
-// configSource leads nowhere but into the folder of the web.config, as for ASP.NET.
+// configSource may name only files in the folder of the web.config, as in ASP.NET.
 func TestReadWebConfig_ConfigSource(t *testing.T) {
 	dir := t.TempDir()
 	below := filepath.Join(dir, "site", "config")
@@ -201,12 +201,12 @@ func TestReadWebConfig_ConfigSource(t *testing.T) {
 		t.Errorf("got %+v, %v", s, err)
 	}
 	outside := file(t, filepath.Join(dir, "site"), "web2.config", `<configuration><system.web><sessionState configSource="..\outside.config"/></system.web></configuration>`)
-	if _, err := config.ReadWebConfig(outside, ""); err == nil || !strings.Contains(err.Error(), "it must be in the folder of this one, or below") {
+	if _, err := config.ReadWebConfig(outside, ""); err == nil || !strings.Contains(err.Error(), "it must be in the folder of this file, or below") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// utf16le writes ASCII as UTF-16.
+// utf16le encodes ASCII as UTF-16.
 func utf16le(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

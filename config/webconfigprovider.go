@@ -2,15 +2,15 @@ package config
 
 import "strings"
 
-// asyncProvider is the type of Microsoft's provider for mode Custom, which can keep its sessions in the tables of ASPState.
+// asyncProvider is the type of Microsoft's provider for mode Custom, which can store its sessions in the tables of ASPState.
 // Source: Microsoft.AspNet.SessionState.SqlSessionStateProviderAsync, its Initialize.
 const asyncProvider = "Microsoft.AspNet.SessionState.SqlSessionStateProviderAsync"
 
-// lookUpProvider finds the SQL Servers of Microsoft's provider, or says why its sessions are elsewhere.
+// lookUpProvider finds the SQL Servers of Microsoft's provider, or sets otherTables to why its sessions are elsewhere.
 func (s *SessionState) lookUpProvider(w webReader, at section) error {
 	provider := providerOf(at, s.CustomProvider)
 	if provider == nil {
-		s.otherTables = "customProvider names none of the <providers>"
+		s.otherTables = "customProvider is not the name of one of the <providers>"
 		return nil
 	}
 	if s.otherTables = provider.otherTables(); s.otherTables != "" {
@@ -25,7 +25,7 @@ func (s *SessionState) lookUpProvider(w webReader, at section) error {
 	case err != nil:
 		return err
 	case found == nil || found.attribute("connectionString") == "":
-		return provider.bad("connectionStringName is the name of a connection string that does not stand in <connectionStrings> of this file")
+		return provider.bad("connectionStringName is the name of a connection string that is not in <connectionStrings> of this file")
 	}
 	text := found.attribute("connectionString")
 	database, err := databaseOf(found, text)
@@ -39,7 +39,7 @@ func (s *SessionState) lookUpProvider(w webReader, at section) error {
 	return nil
 }
 
-// providerOf gives the provider of a name; nil: there is none.
+// providerOf returns the provider with this name; nil: there is none.
 func providerOf(at section, name string) (found *element) {
 	for _, providers := range at.below {
 		if providers.name != "providers" {
@@ -58,7 +58,7 @@ func providerOf(at section, name string) (found *element) {
 	return found
 }
 
-// setting gives a provider's attribute, whose case its own documentation changes from page to page.
+// setting returns a provider's attribute. Case is ignored, because the provider's documentation is not consistent.
 func (e *element) setting(name string) string {
 	for _, a := range e.attributes {
 		if strings.EqualFold(a.Name.Local, name) {
@@ -68,17 +68,17 @@ func (e *element) setting(name string) string {
 	return ""
 }
 
-// otherTables says why a provider's sessions are not those of ASPState; empty: they are.
+// otherTables returns why a provider's sessions are not in the tables of ASPState; empty: they are.
 func (e *element) otherTables() string {
 	kind, _, _ := strings.Cut(e.attribute("type"), ",")
 	repository, table := e.setting("repositoryType"), e.setting("sessionTableName")
 	switch {
 	case strings.TrimSpace(kind) != asyncProvider:
-		return "a provider of the application's own keeps the sessions, and only it knows where"
+		return "the application uses its own provider, and only the provider knows where the sessions are"
 	case repository == "" && strings.EqualFold(e.setting("useInMemoryTable"), "true"), repository != "" && !strings.EqualFold(repository, "FrameworkCompat"):
-		return `SqlSessionStateProviderAsync keeps the sessions in a table of its own, and not in those of ASPState, unless repositoryType is FrameworkCompat`
+		return `SqlSessionStateProviderAsync stores the sessions in its own table, and not in those of ASPState, unless repositoryType is FrameworkCompat`
 	case table != "" && !strings.EqualFold(table, "ASPStateTempSessions"):
-		return "sessionTableName is another table than ASPStateTempSessions"
+		return "sessionTableName is not ASPStateTempSessions"
 	}
 	return ""
 }

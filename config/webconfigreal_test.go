@@ -10,15 +10,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// The two servers, as they stand in a web.config.
+// The two servers, as in a web.config.
 const sqlPair = `data source=SQL1;failover partner=SQL2;initial catalog=State;user id=web;password=` + marker
 
-// around puts a <sessionState> and what stands beside <system.web> into a whole file.
+// around returns a whole file with a <sessionState> and other sections.
 func around(state, beside string) string {
 	return "<configuration>" + beside + "\n<system.web>" + state + "</system.web></configuration>"
 }
 
-// Only what the mode uses is resolved: the rest may be encrypted, missing or wrong.
+// Only values that the mode uses are resolved: others may be encrypted, missing or wrong.
 func TestParseWebConfig_OnlyWhatIsNeeded(t *testing.T) {
 	const encrypted = `<connectionStrings configProtectionProvider="Rsa"><EncryptedData/></connectionStrings>`
 	const missing = `<connectionStrings configSource="absent.config"/>`
@@ -51,7 +51,7 @@ func TestParseWebConfig_OnlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// Microsoft's provider for mode Custom keeps its sessions in ASPState's tables if it is compatible with the Framework.
+// Microsoft's provider for mode Custom stores its sessions in the tables of ASPState if its repositoryType is FrameworkCompat.
 func TestParseWebConfig_AsyncProvider(t *testing.T) {
 	const stored = `<connectionStrings><add name="State" connectionString="` + sqlPair + `"/></connectionStrings>`
 	provider := func(settings string) string {
@@ -64,13 +64,13 @@ func TestParseWebConfig_AsyncProvider(t *testing.T) {
 		"compatible, unsaid":      {provider(`connectionStringName="State"`), sqlPair, ""},
 		"compatible, of 1.1":      {provider(`connectionStringName="State" UseInMemoryTable="false" MaxRetryNumber="10"`), sqlPair, ""},
 		"its table by name":       {provider(`connectionStringName="State" sessionTableName="ASPStateTempSessions"`), sqlPair, ""},
-		"a table of its own":      {provider(`connectionStringName="State" repositoryType="SqlServer"`), "", "in a table of its own"},
-		"a table in memory":       {provider(`connectionStringName="State" useInMemoryTable="true"`), "", "in a table of its own"},
-		"another table":           {provider(`connectionStringName="State" sessionTableName="Mine"`), "", "sessionTableName is another table"},
-		"another provider":        {strings.Replace(provider(`connectionStringName="State"`), "Microsoft.AspNet.SessionState.Sql", "Shop.", 1), "", "a provider of the application's own keeps the sessions"},
-		"no such provider":        {strings.Replace(provider(`connectionStringName="State"`), `name="async"`, `name="other"`, 1), "", "customProvider names none of the <providers>"},
+		"a table of its own":      {provider(`connectionStringName="State" repositoryType="SqlServer"`), "", "in its own table"},
+		"a table in memory":       {provider(`connectionStringName="State" useInMemoryTable="true"`), "", "in its own table"},
+		"another table":           {provider(`connectionStringName="State" sessionTableName="Mine"`), "", "sessionTableName is not ASPStateTempSessions"},
+		"another provider":        {strings.Replace(provider(`connectionStringName="State"`), "Microsoft.AspNet.SessionState.Sql", "Shop.", 1), "", "the application uses its own provider"},
+		"no such provider":        {strings.Replace(provider(`connectionStringName="State"`), `name="async"`, `name="other"`, 1), "", "customProvider is not the name of one of the <providers>"},
 		"no name":                 {provider(``), "", "line 2: connectionStringName is missing"},
-		"a name of no string":     {provider(`connectionStringName="` + marker + `"`), "", "line 2: connectionStringName is the name of a connection string that does not stand in <connectionStrings>"},
+		"a name of no string":     {provider(`connectionStringName="` + marker + `"`), "", "line 2: connectionStringName is the name of a connection string that is not in <connectionStrings>"},
 		"a string of no database": {strings.Replace(provider(`connectionStringName="State"`), "initial catalog=State;", "", 1), "", "line 1: the connection string names no database"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestParseWebConfig_AsyncProvider(t *testing.T) {
 	}
 }
 
-// One of several locations is chosen by its path, and has what it does not say itself from the application's own section.
+// A location is chosen by its path. It inherits the attributes that it does not set from the application's own section.
 func TestParseWebConfig_Locations(t *testing.T) {
 	const text = `<configuration><system.web><sessionState mode="SQLServer" timeout="30" cookieName="main" sqlConnectionString="data source=a;failover partner=b"/></system.web>
 <location path="Default Web Site/shop"><system.web><sessionState timeout="45"/></system.web></location>
@@ -124,7 +124,7 @@ func TestParseWebConfig_Locations(t *testing.T) {
 	}
 }
 
-// The location is a key like others, and goes with a web.config.
+// pair.web_config_location is a key like others, and requires a web.config.
 func TestLoad_WebConfigLocation(t *testing.T) {
 	path := file(t, t.TempDir(), "web.config", `<configuration><location path="a"><system.web><sessionState mode="InProc"/></system.web></location>
 <location path="b"><system.web><sessionState mode="SQLServer" allowCustomSqlDatabase="true" sqlConnectionString="`+sqlPair+`"/></system.web></location></configuration>`)
@@ -138,12 +138,12 @@ func TestLoad_WebConfigLocation(t *testing.T) {
 	if _, err := load(t, "pair: {web_config: "+path+"}", nil); !mistaken(err, `choose one with --location or pair.web_config_location; the file has one in "a" (line 1), "b" (line 2)`) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := load(t, "pair: {web_config_location: a}", nil); !mistaken(err, "pair.web_config_location: applies to pair.web_config, which is not given") {
+	if _, err := load(t, "pair: {web_config_location: a}", nil); !mistaken(err, "pair.web_config_location: applies to pair.web_config, which is not set") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A file is found whatever the case of its name, as on Windows, and a mistake names the file it is in.
+// The case of a file name is ignored, as on Windows, and the error for a mistake names its file.
 func TestReadWebConfig_Files(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "Config"), 0o700); err != nil {
@@ -159,9 +159,9 @@ func TestReadWebConfig_Files(t *testing.T) {
 	}
 	for name, tc := range map[string]struct{ session, names, want string }{
 		"all is well":             {state, add(sqlPair), ""},
-		"a mistake in an element": {"\n" + `<sessionState mode="Oracle"/>`, add(sqlPair), session + ": line 2: mode is none of"},
+		"a mistake in an element": {"\n" + `<sessionState mode="Oracle"/>`, add(sqlPair), session + ": line 2: mode must be one of"},
 		"no XML":                  {"<sessionState\n&", add(sqlPair), session + ": line 2: this is not well-formed XML"},
-		"another encoding":        {strings.Replace(state, "mode", "cookieName=\"\xfc\" mode", 1), add(sqlPair), session + ": its encoding is none of"},
+		"another encoding":        {strings.Replace(state, "mode", "cookieName=\"\xfc\" mode", 1), add(sqlPair), session + ": the encoding must be"},
 		"strings that are no XML": {state, "<connectionStrings>", names + ": line 1: this is not well-formed XML"},
 		"a string with a mistake": {state, add("x;password=" + marker), names + ": line 2: connection string: part 1, at character 1"},
 		"a string of one server":  {state, add("data source=a;initial catalog=x;user id=u;password=" + marker), names + ": line 2: connection string: failover partner is missing"},
@@ -179,7 +179,7 @@ func TestReadWebConfig_Files(t *testing.T) {
 	}
 }
 
-// Windows-1252 has letters where ISO-8859-1 has none; .NET keeps what those are.
+// Windows-1252 has characters where ISO-8859-1 has none; .NET decodes both.
 func TestParseWebConfig_Encodings(t *testing.T) {
 	const head = `<?xml version="1.0" encoding="`
 	for name, tc := range map[string]struct{ text, want string }{
@@ -193,19 +193,19 @@ func TestParseWebConfig_Encodings(t *testing.T) {
 			}
 		})
 	}
-	if _, err := config.ParseWebConfig([]byte("<sessionState cookieName=\"\xe4\"/>"), "", noFile); !mistaken(err, "its encoding is none of UTF-8") {
+	if _, err := config.ParseWebConfig([]byte("<sessionState cookieName=\"\xe4\"/>"), "", noFile); !mistaken(err, "the encoding must be UTF-8") {
 		t.Errorf("a text that is not what it says: got %v", err)
 	}
 }
 
-// With code that names the servers, the pair must stand beside the web.config, and then wins over the string in it.
+// If the application's code names the servers, the pair must be set too; it then overrides the string in the web.config.
 func TestLoad_PartitionResolver(t *testing.T) {
 	dir := t.TempDir()
 	alone := file(t, dir, "alone.config", `<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver"/>`)
 	with := file(t, dir, "with.config", `<sessionState mode="SQLServer" partitionResolverType="Shop.Resolver" allowCustomSqlDatabase="true" sqlConnectionString="`+sqlPair+`"/>`)
 	const beside = ", a: {address: X1}, b: {address: X2}, user: u, password: p"
 	for name, tc := range map[string]struct{ yaml, want string }{
-		"alone":                        {"pair: {web_config: " + alone + "}", "partitionResolverType: code of the application names the SQL Servers; give the pair beside it"},
+		"alone":                        {"pair: {web_config: " + alone + "}", "partitionResolverType: code of the application names the SQL Servers; set the pair too"},
 		"a pair beside":                {"pair: {web_config: " + alone + beside + "}", "X1"},
 		"a string":                     {"pair: {web_config: " + with + "}", "SQL1"},
 		"a string, and a pair beside":  {"pair: {web_config: " + with + beside + "}", "X1"},

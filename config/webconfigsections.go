@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// section is an element that ASP.NET reads as a whole, and the <location> around it.
+// section is a configuration section, with the <location> around it.
 type section struct {
 	*element
-	location string // the path; empty: there is no <location>
-	apart    bool   // child applications do not inherit it
+	location string // the path of the <location>; empty: there is none
+	apart    bool   // child applications do not inherit the section
 }
 
-// main reports whether a section is the application's own.
+// main reports whether a section applies to the application itself.
 func (s section) main() bool { return s.location == "" || s.location == "." }
 
-// in reports whether a section belongs to a location, however the path is written.
+// in reports whether a section belongs to a location. Case and slashes at the ends are ignored.
 func (s section) in(location string) bool {
 	return strings.EqualFold(strings.Trim(s.location, "/"), strings.Trim(location, "/"))
 }
@@ -25,11 +25,11 @@ func (s section) in(location string) bool {
 // webReader reads the sections of a web.config.
 type webReader struct {
 	top  []*element
-	open func(name string) ([]byte, error) // opens a file that configSource names
+	open func(name string) ([]byte, error) // reads a file that configSource names
 }
 
-// find finds the sections of a name where ASP.NET looks for them: below parent, in
-// <configuration> or in a <location> of it; or they are all there is.
+// find returns the sections with this name in the places where ASP.NET looks: below parent, in
+// <configuration> or in one of its <location> elements. A file may also contain only the section.
 func (w webReader) find(parent, name string) []section {
 	var found []section
 	var look func(all []*element, inside string, within section)
@@ -50,8 +50,8 @@ func (w webReader) find(parent, name string) []section {
 	return found
 }
 
-// sessionState gives the <sessionState> of a location, with what it inherits from the application's own one. Without a
-// location it is the application's own, or the only one there is.
+// sessionState returns the <sessionState> of a location, with the attributes that it inherits from the application's own.
+// Without a location it returns the application's own, or the only one.
 func (w webReader) sessionState(location string) (section, error) {
 	all := w.find("system.web", "sessionState")
 	var own, chosen []section
@@ -78,9 +78,9 @@ func (w webReader) sessionState(location string) (section, error) {
 	case len(chosen) == 0:
 		return section{}, fmt.Errorf("there is no <sessionState> in the chosen <location>; %s", locationsOf(all))
 	case len(chosen) > 1 && (chosen[0].main() || chosen[0].in(chosen[1].location)):
-		return section{}, fmt.Errorf("<sessionState> stands there more than once, at lines %d and %d; make a file with the one that is meant", chosen[0].line, chosen[1].line)
+		return section{}, fmt.Errorf("there is more than one <sessionState>, at lines %d and %d; make a file with only the right one", chosen[0].line, chosen[1].line)
 	case len(chosen) > 1:
-		return section{}, fmt.Errorf("<sessionState> stands in more than one <location>; choose one with --location or pair.web_config_location; %s", locationsOf(all))
+		return section{}, fmt.Errorf("<sessionState> is in more than one <location>; choose one with --location or pair.web_config_location; %s", locationsOf(all))
 	}
 	s, err := w.follow(chosen[0])
 	if err != nil || s.main() || len(own) == 0 || own[0].apart {
@@ -93,7 +93,7 @@ func (w webReader) sessionState(location string) (section, error) {
 	return s.inherit(above), nil
 }
 
-// locationsOf says where sections stand.
+// locationsOf lists the locations of sections.
 func locationsOf(all []section) string {
 	var names []string
 	for _, s := range all {
@@ -106,12 +106,12 @@ func locationsOf(all []section) string {
 	return "the file has one in " + strings.Join(names, ", ")
 }
 
-// inherit gives a section with those attributes and elements of the one above that it does not replace.
+// inherit adds to a section the attributes of the one above that it does not set, and its child elements.
 func (s section) inherit(above section) section {
 	e := *s.element
 	e.attributes = slices.Clone(e.attributes)
 	for _, a := range above.attributes {
-		if _, said := s.said(a.Name.Local); !said {
+		if _, set := s.lookUp(a.Name.Local); !set {
 			e.attributes = append(e.attributes, a)
 		}
 	}
@@ -119,10 +119,10 @@ func (s section) inherit(above section) section {
 	return section{&e, s.location, s.apart}
 }
 
-// follow gives a section itself, from the file where configSource says it is.
+// follow returns a section, from the file that configSource names if there is one.
 func (w webReader) follow(s section) (section, error) {
 	if s.attribute("configProtectionProvider") != "" {
-		return s, s.bad("<%s> is encrypted for its web server; decrypt it there with aspnet_regiis -pdf, or give the pair with pair.connection_string", s.name)
+		return s, s.bad("<%s> is encrypted for its web server; decrypt it there with aspnet_regiis -pdf, or set the pair with pair.connection_string", s.name)
 	}
 	file := s.attribute("configSource")
 	if file == "" {
@@ -131,25 +131,25 @@ func (w webReader) follow(s section) (section, error) {
 	file = strings.ReplaceAll(file, `\`, "/")
 	text, err := w.open(file)
 	if err != nil {
-		return s, s.bad("configSource of <%s>: its file can't be read: %w; it must be in the folder of this one, or below", s.name, err)
+		return s, s.bad("configSource of <%s>: its file can't be read: %w; it must be in the folder of this file, or below", s.name, err)
 	}
 	top, err := readXML(file, text)
 	switch {
 	case err != nil:
 		return s, err
 	case len(top) != 1 || top[0].name != s.name:
-		return s, s.bad("configSource of <%s>: its file holds something else than this one element", s.name)
+		return s, s.bad("configSource of <%s>: its file must contain only this element", s.name)
 	case top[0].attribute("configSource") != "":
-		return s, s.bad("configSource of <%s>: its file names another one", s.name)
+		return s, s.bad("configSource of <%s>: its file has a configSource too, which is not supported", s.name)
 	}
 	return w.follow(section{top[0], s.location, s.apart})
 }
 
-// connectionString gives the <add> of a connection string that a section in location calls by name; nil: there is none.
-// A part of <connectionStrings> that can't be read is an error only if the string could stand in it.
+// connectionString returns the <add> element of the connection string that a section in location names; nil: there is none.
+// A <connectionStrings> that can't be read is an error only if it could contain the string.
 func (w webReader) connectionString(name, location string) (found *element, err error) {
 	all := slices.DeleteFunc(w.find("configuration", "connectionStrings"), func(s section) bool { return !s.main() && !s.in(location) })
-	slices.SortStableFunc(all, func(a, b section) int { // the application's own first, which a location's replace
+	slices.SortStableFunc(all, func(a, b section) int { // the application's own first, because those of a location override them
 		switch {
 		case a.main() == b.main():
 			return 0

@@ -11,18 +11,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// element is an element of a web.config, with those below it.
+// element is an element of a web.config, with its child elements.
 type element struct {
 	name       string
-	file       string // as configSource names it; empty: the web.config itself
+	file       string // the name in configSource; empty: the web.config itself
 	line       int
-	attributes []xml.Attr // those without a prefix
+	attributes []xml.Attr // the attributes without a namespace prefix
 	below      []*element
 }
 
 // placed is a mistake in one of the files of a web.config.
 type placed struct {
-	file string // as configSource names it; empty: the web.config itself
+	file string // the name in configSource; empty: the web.config itself
 	err  error
 }
 
@@ -34,22 +34,22 @@ func (e *placed) Error() string {
 	return e.file + ": " + e.err.Error()
 }
 
-// Unwrap gives the mistake alone.
+// Unwrap returns the error without the file.
 func (e *placed) Unwrap() error { return e.err }
 
-// bad is a mistake at an element.
+// bad returns an error with the place of an element.
 func (e *element) bad(format string, args ...any) error {
 	return &placed{e.file, fmt.Errorf("line %d: %w", e.line, fmt.Errorf(format, args...))}
 }
 
-// attribute gives the value of an attribute, or nothing.
+// attribute returns the value of an attribute, or "".
 func (e *element) attribute(name string) string {
-	value, _ := e.said(name)
+	value, _ := e.lookUp(name)
 	return value
 }
 
-// said gives the value of an attribute, and reports whether it is there.
-func (e *element) said(name string) (value string, is bool) {
+// lookUp returns the value of an attribute, and reports whether it is set.
+func (e *element) lookUp(name string) (value string, is bool) {
 	for _, a := range e.attributes {
 		if a.Name.Local == name {
 			return a.Value, true
@@ -58,10 +58,10 @@ func (e *element) said(name string) (value string, is bool) {
 	return "", false
 }
 
-// readXML reads a file's text into its outermost elements. XML's own errors are not passed on, for they
-// repeat what they can't read.
+// readXML returns the outermost elements of a file. It does not return the parser's errors, because they
+// repeat the text.
 func readXML(file string, text []byte) ([]*element, error) {
-	switch { // UTF-16 without a mark shows by its first character
+	switch { // UTF-16 without a mark is detected by its first character
 	case bytes.HasPrefix(text, []byte("<\x00")):
 		text = append([]byte("\xff\xfe"), text...)
 	case bytes.HasPrefix(text, []byte("\x00<")):
@@ -97,8 +97,8 @@ func readXML(file string, text []byte) ([]*element, error) {
 	}
 }
 
-// newElement keeps what matters of a start tag. Attributes with a prefix are others' business, such as
-// those of a transformation. White space in a value is blanks, as XML wants it and encoding/xml does not do it.
+// newElement returns an element with the attributes of a start tag. Attributes with a prefix are skipped, such as
+// those of a transformation. White space in a value becomes blanks, as XML requires; encoding/xml does not do it.
 func newElement(t xml.StartElement, file string, line int) *element {
 	e := &element{name: t.Name.Local, file: file, line: line}
 	for _, a := range t.Attr {
@@ -112,16 +112,16 @@ func newElement(t xml.StartElement, file string, line int) *element {
 
 var blanks = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
 
-// errCharset is the complaint about an encoding.
-var errCharset = errors.New("its encoding is none of UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252; save it as UTF-8")
+// errCharset is the error for an unsupported encoding.
+var errCharset = errors.New("the encoding must be UTF-8, UTF-16, US-ASCII, ISO-8859-1 or Windows-1252; save the file as UTF-8")
 
-// windows1252 are the characters 80 to 9f of Windows-1252. Five are not used there, and stay control characters, as in .NET.
+// windows1252 are the characters 80 to 9f of Windows-1252. Five of them are undefined, and remain control characters, as in .NET.
 var windows1252 = [32]rune{
 	'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8d, 'Ž', 0x8f,
 	0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9d, 'ž', 'Ÿ',
 }
 
-// charset reads the encodings that an XML declaration may name. UTF-16 is turned already.
+// charset decodes the encodings that an XML declaration may name. UTF-16 has been decoded before.
 func charset(label string, input io.Reader) (io.Reader, error) {
 	label = strings.ToLower(label)
 	switch label {

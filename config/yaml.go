@@ -12,8 +12,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// readYAML takes a file apart into settings, each with its place. Every mistake is told, not the
-// first alone. A key without a value says nothing.
+// readYAML returns the settings in a file, each with its place. It reports all mistakes, not only the
+// first. A key without a value is ignored.
 func readYAML(name string, text []byte) ([]Setting, Mistakes) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -22,7 +22,7 @@ func readYAML(name string, text []byte) ([]Setting, Mistakes) {
 	r := yamlReader{name: name, sections: sections()}
 	for i, doc := range file.Docs {
 		if i > 0 && doc.Body != nil {
-			r.complain(doc.Body, "", "a second document is not read; one file is one configuration")
+			r.complain(doc.Body, "", "a second document is not supported; one file is one configuration")
 			break
 		}
 		r.read("", doc.Body)
@@ -30,24 +30,24 @@ func readYAML(name string, text []byte) ([]Setting, Mistakes) {
 	return r.settings, r.wrong
 }
 
-// syntaxMistake is the parser's error without its picture of the text, which may show a secret.
+// syntaxMistake returns the parser's error without the quoted source text, which may contain a secret.
 func syntaxMistake(name string, err error) Mistake {
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
 		return Mistake{From: name, Text: "this is not YAML"}
 	}
-	said := syntax.GetMessage()
-	if strings.Contains(said, "'\t'") { // a tab, which nobody sees in a message
-		said = "a tab stands before a key or value here: YAML takes only spaces for that"
+	message := syntax.GetMessage()
+	if strings.Contains(message, "'\t'") { // a tab, which is invisible in a message
+		message = "there is a tab before a key or value here: YAML allows only spaces"
 	}
-	return Mistake{From: placeOf(name, syntax.GetToken()), Text: said}
+	return Mistake{From: placeOf(name, syntax.GetToken()), Text: message}
 }
 
 func placeOf(name string, t *token.Token) string {
 	return fmt.Sprintf("%s: line %d, column %d", name, t.Position.Line, t.Position.Column)
 }
 
-// yamlReader walks through a file.
+// yamlReader reads a file.
 type yamlReader struct {
 	name     string
 	sections map[string]bool
@@ -55,7 +55,7 @@ type yamlReader struct {
 	wrong    Mistakes
 }
 
-// sections are the keys that have keys below them; the empty one is the file.
+// sections returns the keys that have keys below them; the empty one is the file.
 func sections() map[string]bool {
 	all := map[string]bool{"": true, "apps": true}
 	for _, key := range Keys() {
@@ -72,7 +72,7 @@ func (r *yamlReader) complain(at ast.Node, key, text string) {
 	r.wrong = append(r.wrong, Mistake{From: placeOf(r.name, at.GetToken()), Key: key, Text: text})
 }
 
-// read takes the value of a key, which may be a section.
+// read reads the value of a key, which may be a section.
 func (r *yamlReader) read(key string, node ast.Node) {
 	switch n := node.(type) {
 	case nil, *ast.NullNode, *ast.CommentGroupNode:
@@ -84,25 +84,25 @@ func (r *yamlReader) read(key string, node ast.Node) {
 		r.readList(key, n)
 	case *ast.StringNode, *ast.LiteralNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		if r.sections[key] {
-			r.complain(n, key, "has keys below it, and no value of its own")
+			r.complain(n, key, "is a section: it has keys below it, and no value")
 			return
 		}
 		r.settings = append(r.settings, Setting{Key: key, Values: []string{scalar(n)}, From: placeOf(r.name, n.GetToken())})
 	default:
-		r.complain(n, key, "anchors, aliases and tags are not read here; write the value itself")
+		r.complain(n, key, "anchors, aliases and tags are not supported; write the value itself")
 	}
 }
 
-// readSection reads the keys below one, and notes where each section is. Each alias of an
-// application is one.
+// readSection reads the keys in a section, and records where each section begins. Each alias of an
+// application is a section.
 func (r *yamlReader) readSection(key string, at ast.Node, values []*ast.MappingValueNode) {
 	if !r.sections[key] {
-		r.complain(at, key, "wants one value, without keys below it")
+		r.complain(at, key, "must have one value, and no keys below it")
 		return
 	}
 	for _, v := range values {
 		if _, ok := v.Key.(ast.ScalarNode); !ok {
-			r.complain(v.Key, key, "anchors, aliases and tags are not read here; write the keys themselves")
+			r.complain(v.Key, key, "anchors, aliases and tags are not supported; write the keys themselves")
 			continue
 		}
 		below, from := scalar(v.Key), placeOf(r.name, v.Key.GetToken())
@@ -123,7 +123,7 @@ func (r *yamlReader) readSection(key string, at ast.Node, values []*ast.MappingV
 	}
 }
 
-// known says whether there is such a key.
+// known reports whether there is such a key.
 func known(key string) bool {
 	c := defaults()
 	return c.find(key) != nil
@@ -133,13 +133,13 @@ func known(key string) bool {
 func (r *yamlReader) readList(key string, n *ast.SequenceNode) {
 	c := defaults()
 	if place := c.find(key); place == nil || reflect.TypeOf(place) != reflect.TypeFor[*[]string]() {
-		r.complain(n, key, "wants one value, not a list")
+		r.complain(n, key, "must have one value, not a list")
 		return
 	}
 	values := []string{}
 	for _, v := range n.Values {
 		if _, ok := v.(ast.ScalarNode); !ok {
-			r.complain(v, key, "is a list of plain values")
+			r.complain(v, key, "must be a list of plain values")
 			return
 		}
 		values = append(values, scalar(v))
@@ -147,7 +147,7 @@ func (r *yamlReader) readList(key string, n *ast.SequenceNode) {
 	r.settings = append(r.settings, Setting{Key: key, Values: values, From: placeOf(r.name, n.GetToken())})
 }
 
-// scalar is the text of a value as it was written, without its quotes.
+// scalar returns the text of a value as written, without quotes.
 func scalar(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.StringNode:

@@ -4,8 +4,8 @@ package secretfile
 
 import "io/fs"
 
-// accessOf cannot tell: access is a list on Windows, and modes are made up.
+// accessOf reports false: Windows controls access by a list (ACL), and Go only simulates the mode.
 func accessOf(fs.FileInfo) (access, bool) { return access{}, false }
 
-// thisProcess is nobody that accessOf would be compared with.
+// thisProcess returns the zero process: accessOf returns nothing to compare it with.
 func thisProcess() process { return process{} }

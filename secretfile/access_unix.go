@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// accessOf is what a file says of itself.
+// accessOf returns the mode and owners in info; false: info has none.
 func accessOf(info fs.FileInfo) (access, bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -20,13 +20,13 @@ func accessOf(info fs.FileInfo) (access, bool) {
 	return access{mode: info.Mode(), uid: int(s.Uid), gid: int(s.Gid)}, true
 }
 
-// thisProcess is who we are.
+// thisProcess returns the user and the groups of this process.
 func thisProcess() process {
-	groups, _ := os.Getgroups() // none beside the effective one, then
+	groups, _ := os.Getgroups() // after an error only the effective group counts
 	return process{uid: os.Geteuid(), groups: append(groups, os.Getegid()), name: nameOf}
 }
 
-// nameOf is the name of a user or group, or its number where it has none here.
+// nameOf returns the name of a user or group, or its number if this machine knows no name for it.
 func nameOf(kind string, id int) string {
 	text := strconv.Itoa(id)
 	if kind == "group" {

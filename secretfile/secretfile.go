@@ -1,19 +1,17 @@
-// Package secretfile looks who else on the machine can read or change a file or a folder with secrets in it, and writes
-// such files.
+// Package secretfile checks who else on the machine can read or change a file or folder with secrets, and writes such files.
 //
-// There is one rule for all of them: keys, passwords, private keys, keytabs, configurations with a password, data folders.
-// What others can read is warned of. What others can change is refused, because they would decide who is let in, or which
-// server is believed. Nobody else is
+// One rule applies to all of them: keys, passwords, private keys, keytabs, configurations with a password, data folders.
+// If others can read the file, Check returns a warning. If others can change it, Refuse returns an error: they would decide
+// who has access, or which server is trusted. These do not count as others:
 //
-//   - the user of this process, and root, whoever of them is the owner;
-//   - the groups of this process: a file root:GROUP 0640 is how a service's secrets are handed to it, and how Kubernetes
-//     mounts a secret (fsGroup).
+//   - the user of this process, and root, whichever of them is the owner;
+//   - the groups of this process: services and Kubernetes (fsGroup) pass a secret as a file root:GROUP with mode 0640.
 //
-// Another owner of a file could change it at any time. He is warned of, and not refused: a keys file may well be
-// its operator's own. Another owner of a folder is refused. Links are followed. The folders above are not looked at: in
-// containers secrets stand in folders that are open to all. On Windows, where access is a list, nothing is looked at.
+// If another user owns a file, that user can change it at any time. This is a warning and no error, because an operator
+// may own the keys file. If another user owns a folder, it is an error. Symbolic links are followed. The parent folders
+// are not checked: in containers they are open to everybody. On Windows nothing is checked, because access is a list there.
 //
-// It costs one stat. The package imports nothing of this module.
+// A check costs one stat. The package imports nothing of this module.
 package secretfile
 
 import (
@@ -27,22 +25,23 @@ import (
 	"strings"
 )
 
-// Exposure tells who else can read or change a file or folder.
+// Exposure describes who else can read or change a file or folder.
 type Exposure struct {
 	// Path is the file or folder.
 	Path string
-	// Changeable: somebody else can change it, so that it must not be used.
+	// Changeable is true if somebody else can change it. It must not be used then.
 	Changeable bool
 	text       string
 }
 
-// Error says who can do what, and what to type.
+// Error says who has which access, and which command removes it.
 func (e *Exposure) Error() string { return e.text }
 
-// Check gives the exposure of a file or folder. nil: there is none, there is no such file, or nobody can tell.
+// Check returns the exposure of a file or folder. It returns nil if there is none, if there is no such file, and on
+// systems without modes.
 func Check(path string) *Exposure {
 	info, err := os.Stat(path)
-	if path == "" || err != nil || !info.Mode().IsRegular() && !info.IsDir() { // a pipe of a shell's has no readers but ours
+	if path == "" || err != nil || !info.Mode().IsRegular() && !info.IsDir() { // nobody else reads a pipe that a shell opened for this process
 		return nil
 	}
 	a, ok := accessOf(info)
@@ -52,7 +51,8 @@ func Check(path string) *Exposure {
 	return a.judge(path, thisProcess())
 }
 
-// Refuse is Check for who is about to use the file or folder: the exposure if others can change it, otherwise nil.
+// Refuse is Check for a caller that is about to use the file or folder. It returns the exposure if others can change it,
+// otherwise nil.
 func Refuse(path string) error {
 	if e := Check(path); e != nil && e.Changeable {
 		return e
@@ -60,28 +60,28 @@ func Refuse(path string) error {
 	return nil
 }
 
-// access is what a file or folder says of itself.
+// access is the mode and the owners of a file or folder.
 type access struct {
 	mode     fs.FileMode
 	uid, gid int
 }
 
-// process is who we are.
+// process is the user and the groups of a process.
 type process struct {
 	uid    int
 	groups []int
-	name   func(kind string, id int) string // of a user or a group, in words
+	name   func(kind string, id int) string // returns the name of a "user" or "group"
 }
 
-// judge is Check without the machine.
+// judge is the decision of Check, without I/O.
 func (a access) judge(path string, p process) *Exposure {
 	read, change, open := fs.FileMode(0o4), fs.FileMode(0o2), "600"
 	if a.mode.IsDir() {
-		read, open = 0o5, "700" // whoever may only go through reaches what is below
+		read, open = 0o5, "700" // execute alone is enough to reach the files below
 	}
 	e := &Exposure{Path: path}
 	var who []string
-	told := func(whom string, bits fs.FileMode) {
+	add := func(whom string, bits fs.FileMode) {
 		switch {
 		case bits&change != 0:
 			e.Changeable = true
@@ -91,13 +91,13 @@ func (a access) judge(path string, p process) *Exposure {
 		}
 	}
 	perm := a.mode.Perm()
-	told("everybody on this machine", perm&0o7)
+	add("everybody on this machine", perm&0o7)
 	if a.gid != 0 && !slices.Contains(p.groups, a.gid) {
-		told("the group "+p.name("group", a.gid), perm>>3&0o7)
+		add("the group "+p.name("group", a.gid), perm>>3&0o7)
 	}
 	commands := []string{"chmod " + open + " " + quoted(path)}
 	if a.uid != p.uid {
-		commands = append([]string{"chown " + p.name("user", p.uid) + " " + quoted(path)}, commands...) // or this process could not read it any more
+		commands = append([]string{"chown " + p.name("user", p.uid) + " " + quoted(path)}, commands...) // first, because chmod alone would take this process's access away
 	}
 	if a.uid != p.uid && a.uid != 0 {
 		who = append(who, "belongs to the user "+p.name("user", a.uid))
@@ -114,10 +114,10 @@ func (a access) judge(path string, p process) *Exposure {
 	return e
 }
 
-// plain is what a shell takes for one word.
+// plain matches a path that a shell reads as one word without quotes.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
 
-// quoted is a path as it is typed.
+// quoted returns the path as a shell command needs it, in quotes where necessary.
 func quoted(path string) string {
 	if plain.MatchString(path) {
 		return path
@@ -125,8 +125,8 @@ func quoted(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// Write puts text in the place of a file, or makes it, in one step: after a crash it is the old one or the new one, whole. Only
-// the user of this process can read it.
+// Write creates a file or replaces its content in one step: after a crash the file has the whole old or the whole new
+// content. Only the user of this process can read it.
 func Write(path string, text []byte) error {
 	folder := filepath.Dir(path)
 	f, err := os.CreateTemp(folder, filepath.Base(path)+".*") // mode 0600
@@ -142,18 +142,18 @@ func Write(path string, text []byte) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // the error says more
+		_ = os.Remove(f.Name()) // err says more than an error of Remove
 		return err
 	}
 	return SyncFolder(folder)
 }
 
-// SyncFolder has the names in a folder outlive a crash: after a rename the old file could come back.
+// SyncFolder writes a folder's names to disk. Without it a crash after a rename could bring the old file back.
 func SyncFolder(folder string) error {
 	d, err := os.Open(folder)
 	if err != nil {
 		return err
 	}
-	_ = d.Sync() // not every file system can sync a folder; the file itself is safe
+	_ = d.Sync() // some file systems can't sync a folder; the file itself is on disk
 	return d.Close()
 }

@@ -17,32 +17,32 @@ func TestJudge(t *testing.T) {
 		name       string
 		mode       fs.FileMode
 		uid, gid   int
-		want       string // the text without the path and its secret; empty: none
+		want       string // the text after "in it, and "; empty: no exposure
 		changeable bool
 	}{
 		{"ours", 0o600, 100, 100, "", false},
-		{"root's, for one of our groups: a secret of Kubernetes", 0o640, 0, 300, "", false},
+		{"owned by root and one of our groups: a Kubernetes secret", 0o640, 0, 300, "", false},
 		{"root's own group", 0o640, 100, 0, "", false},
-		{"our group may write: a volume of Kubernetes", dir | fs.ModeSetgid | 0o770, 0, 300, "", false},
-		{"everybody reads", 0o644, 100, 100, "can be read by everybody on this machine (mode 0644): chmod 600 /x", false},
-		{"everybody reads root's: a secret of Kubernetes without fsGroup", 0o644, 0, 0, "can be read by everybody on this machine (mode 0644): chown user100 /x && chmod 600 /x", false},
-		{"everybody writes", 0o602, 100, 100, "can be changed by everybody on this machine (mode 0602): chmod 600 /x", true},
-		{"another group reads", 0o640, 100, 200, "can be read by the group group200 (mode 0640): chmod 600 /x", false},
-		{"another group writes", 0o660, 100, 200, "can be changed by the group group200 (mode 0660): chmod 600 /x", true},
-		{"all of it", 0o666, 100, 200, "can be changed by everybody on this machine and can be changed by the group group200 (mode 0666): chmod 600 /x", true},
-		{"execute alone", 0o711, 100, 100, "", false},
-		{"somebody else's", 0o640, 7, 300, "belongs to the user user7 (mode 0640): chown user100 /x && chmod 600 /x", false},
-		{"a folder that is ours", dir | 0o700, 100, 100, "", false},
-		{"everybody looks into a folder", dir | 0o755, 100, 100, "can be read by everybody on this machine (mode 0755): chmod 700 /x", false},
-		{"everybody goes through a folder", dir | 0o701, 100, 100, "can be read by everybody on this machine (mode 0701): chmod 700 /x", false},
-		{"everybody puts into a folder", dir | fs.ModeSticky | 0o777, 0, 0, "can be changed by everybody on this machine (mode 0777): chown user100 /x && chmod 700 /x", true},
-		{"somebody else's folder", dir | 0o700, 7, 7, "belongs to the user user7 (mode 0700): chown user100 /x && chmod 700 /x", true},
+		{"our group may write: a Kubernetes volume", dir | fs.ModeSetgid | 0o770, 0, 300, "", false},
+		{"everybody can read", 0o644, 100, 100, "can be read by everybody on this machine (mode 0644): chmod 600 /x", false},
+		{"owned by root, everybody can read: a Kubernetes secret without fsGroup", 0o644, 0, 0, "can be read by everybody on this machine (mode 0644): chown user100 /x && chmod 600 /x", false},
+		{"everybody can write", 0o602, 100, 100, "can be changed by everybody on this machine (mode 0602): chmod 600 /x", true},
+		{"another group can read", 0o640, 100, 200, "can be read by the group group200 (mode 0640): chmod 600 /x", false},
+		{"another group can write", 0o660, 100, 200, "can be changed by the group group200 (mode 0660): chmod 600 /x", true},
+		{"everybody and another group can write", 0o666, 100, 200, "can be changed by everybody on this machine and can be changed by the group group200 (mode 0666): chmod 600 /x", true},
+		{"execute permission only", 0o711, 100, 100, "", false},
+		{"owned by another user", 0o640, 7, 300, "belongs to the user user7 (mode 0640): chown user100 /x && chmod 600 /x", false},
+		{"our folder", dir | 0o700, 100, 100, "", false},
+		{"everybody can list a folder", dir | 0o755, 100, 100, "can be read by everybody on this machine (mode 0755): chmod 700 /x", false},
+		{"everybody can enter a folder", dir | 0o701, 100, 100, "can be read by everybody on this machine (mode 0701): chmod 700 /x", false},
+		{"everybody can write to a folder", dir | fs.ModeSticky | 0o777, 0, 0, "can be changed by everybody on this machine (mode 0777): chown user100 /x && chmod 700 /x", true},
+		{"folder owned by another user", dir | 0o700, 7, 7, "belongs to the user user7 (mode 0700): chown user100 /x && chmod 700 /x", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := access{c.mode, c.uid, c.gid}.judge("/x", us)
 			if e == nil {
 				if c.want != "" {
-					t.Errorf("nothing is told, want %q", c.want)
+					t.Errorf("got no exposure, want %q", c.want)
 				}
 				return
 			}
@@ -56,7 +56,7 @@ func TestJudge(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are those of Unix")
+		t.Skip("file modes exist on Unix only")
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "it's a key")
@@ -81,15 +81,15 @@ func TestCheck(t *testing.T) {
 				t.Errorf("mode %04o by %s: %v, %v", c.mode, by, e, err)
 			}
 			if c.told && !strings.HasSuffix(Check(path).Error(), `chmod 600 '`+dir+`/it'\''s a key'`) {
-				t.Errorf("no command to type: %s", Check(path))
+				t.Errorf("the text has no chmod command: %s", Check(path))
 			}
 		}
 	}
 	if e := Check(filepath.Join(dir, "none")); e != nil {
-		t.Errorf("a file that is not there: %v", e)
+		t.Errorf("a file that does not exist: %v", e)
 	}
 	if e := Check(os.DevNull); e != nil {
-		t.Errorf("what is no file: %v", e)
+		t.Errorf("a device: %v", e)
 	}
 }
 
@@ -106,12 +106,12 @@ func TestWrite(t *testing.T) {
 		t.Errorf("got %q, %v", text, err)
 	}
 	if e := Check(path); e != nil {
-		t.Errorf("it is written so that %v", e)
+		t.Errorf("the written file is exposed: %v", e)
 	}
 	if err := Write(filepath.Join(dir, "none", "secret"), nil); err == nil {
-		t.Error("a file was written into a folder that is not there")
+		t.Error("got no error for a folder that does not exist")
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("left in the folder: %v, %v", entries, err)
+		t.Errorf("the folder has %v, %v; want one file", entries, err)
 	}
 }

@@ -1,13 +1,13 @@
-// Package shares keeps what each caller has of a bounded pool, in number and in bytes, and decides who
-// makes room when the pool is full.
+// Package shares counts what each caller has of a bounded pool, in parts and in bytes, and decides which
+// caller loses parts when the pool is full.
 //
-// One caller alone may have all of a pool. Who asks for more when it is full gets it from the caller that
-// has the largest share, newest part first, as long as the one who asks has less, what it asks for included.
-// So whoever has the largest share itself is refused, two callers never take from each other in turn, and a
-// caller with little is refused only where everybody has little.
+// One caller alone may have the whole pool. When the pool is full and a caller asks for more, the caller with
+// the largest share loses parts, the newest first. This happens only while the asking caller, with what it asks
+// for, has less than the other. So a caller that has the largest share itself is refused. Two callers never take
+// from each other in turn. A caller with a small share is refused only if all shares are small.
 //
-// A call of Pool costs a look-up in a map. Only Room on a full pool looks at every caller, and at the
-// parts of those that make room. The package has no lock: a pool belongs to its owner's.
+// A call of Pool costs a look-up in a map. Only Room and Plan on a full pool visit every caller, and the parts
+// of the callers that lose some. The package has no lock: the owner of a pool must have one.
 package shares
 
 // Size is a number of parts, and the bytes of those.
@@ -16,17 +16,17 @@ type Size struct {
 	Bytes int64
 }
 
-// Bound names what a pool is short of.
+// Bound is the limit that a pool would exceed.
 type Bound string
 
 // The bounds.
 const (
-	Enough Bound = "" // there is room
+	Enough Bound = "" // none: there is room
 	Count  Bound = "size"
 	Bytes  Bound = "bytes"
 )
 
-// of is a size's measure.
+// of returns the value in s that the bound limits.
 func (b Bound) of(s Size) int64 {
 	if b == Count {
 		return int64(s.Count)
@@ -34,22 +34,22 @@ func (b Bound) of(s Size) int64 {
 	return s.Bytes
 }
 
-// Part is what one call has of a pool. Whoever adds it sets the exported fields first, and does not
-// change them while it is in.
+// Part is what one call has of a pool. The caller of Add sets the exported fields before, and does not change
+// them while the part is in the pool.
 type Part[T any] struct {
-	Value T      // what makes the call give its part back
+	Value T      // the owner's handle of the call, with which it makes the call give its part back
 	Bytes int64  // changed by Grow only
-	Order uint64 // parts of one caller are in this order, equal ones as they came
+	Order uint64 // sorts the parts of one caller; equal ones keep the order of Add
 
-	share        *share[T] // nil: in no pool
+	share        *share[T] // nil: the part is in no pool
 	pinned       bool
 	older, newer *Part[T]
 }
 
-// In reports whether the part is in a pool: not before Add, not after Remove, and not once it made room.
+// In reports whether the part is in a pool: false before Add, after Remove, and after Room removed it.
 func (p *Part[T]) In() bool { return p.share != nil }
 
-// Share is what its caller has of the pool; nothing while it is in none.
+// Share returns the size of all parts of this part's caller. It is zero while the part is in no pool.
 func (p *Part[T]) Share() Size {
 	if p.share == nil {
 		return Size{}
@@ -57,28 +57,28 @@ func (p *Part[T]) Share() Size {
 	return p.share.size
 }
 
-// share is one caller's. It has at least one part.
+// share holds the parts of one caller. It has at least one.
 type share[T any] struct {
 	caller         string
 	size           Size
 	oldest, newest *Part[T]
 
-	left Size     // while Room looks: without the parts that are to go
-	next *Part[T] // the newest that may go after those; nil: none
+	left Size     // used by Plan: the size without the parts it has chosen
+	next *Part[T] // used by Plan: the newest part that it may choose next; nil: none
 }
 
-// Pool is what callers have of something. The zero value is an empty one. Not safe for concurrent use.
+// Pool holds the parts of all callers. The zero value is an empty pool. It is not safe for concurrent use.
 type Pool[T any] struct {
 	size   Size
 	shares map[string]*share[T]
-	turns  []*share[T] // the same: who is next
-	spare  *share[T]   // for the next caller that comes
+	turns  []*share[T] // the same shares, in the order in which Next serves them
+	spare  *share[T]   // an empty share for the next new caller; saves an allocation
 }
 
-// Size is what all callers have.
+// Size returns the size of all parts in the pool.
 func (p *Pool[T]) Size() Size { return p.size }
 
-// Share is what one caller has.
+// Share returns the size of one caller's parts.
 func (p *Pool[T]) Share(caller string) Size {
 	if s := p.shares[caller]; s != nil {
 		return s.size
@@ -86,10 +86,10 @@ func (p *Pool[T]) Share(caller string) Size {
 	return Size{}
 }
 
-// Callers is how many have something.
+// Callers returns the number of callers that have parts.
 func (p *Pool[T]) Callers() int { return len(p.turns) }
 
-// Add puts a part into the pool, whether there is room or not.
+// Add puts a part into the pool. It does not check whether there is room.
 func (p *Pool[T]) Add(caller string, part *Part[T]) {
 	s := p.shares[caller]
 	if s == nil {
@@ -108,7 +108,7 @@ func (p *Pool[T]) Add(caller string, part *Part[T]) {
 	p.add(s, Size{1, part.Bytes})
 }
 
-// add counts.
+// add adds more to the sizes of the share and the pool.
 func (p *Pool[T]) add(s *share[T], more Size) {
 	s.size.Count += more.Count
 	s.size.Bytes += more.Bytes
@@ -116,8 +116,8 @@ func (p *Pool[T]) add(s *share[T], more Size) {
 	p.size.Bytes += more.Bytes
 }
 
-// link puts a part where its order has it. Most are newer than all, and those that come back older
-// than most; so it looks from both ends.
+// link inserts a part at the place of its Order. Most parts are newer than all others, and a part that comes
+// back is older than most. So link searches from both ends.
 func (s *share[T]) link(part *Part[T]) {
 	older := s.newest
 	if older != nil && older.Order > part.Order {
@@ -140,7 +140,7 @@ func (s *share[T]) link(part *Part[T]) {
 	part.older, part.newer = older, newer
 }
 
-// Remove takes a part out. One that is in no pool is left alone.
+// Remove takes a part out of the pool. It does nothing if the part is in no pool.
 func (p *Pool[T]) Remove(part *Part[T]) {
 	s := part.share
 	if s == nil {
@@ -163,10 +163,10 @@ func (p *Pool[T]) Remove(part *Part[T]) {
 	}
 }
 
-// forget drops a share that is empty.
+// forget removes an empty share.
 func (p *Pool[T]) forget(s *share[T]) {
 	delete(p.shares, s.caller)
-	p.spare = s // it is empty
+	p.spare = s
 	s.caller, s.next = "", nil
 	for i, other := range p.turns {
 		if other == s {
@@ -178,17 +178,17 @@ func (p *Pool[T]) forget(s *share[T]) {
 	}
 }
 
-// Grow adds to a part's bytes, whether there is room or not.
+// Grow adds to a part's bytes. It does not check whether there is room.
 func (p *Pool[T]) Grow(part *Part[T], bytes int64) {
 	part.Bytes += bytes
 	p.add(part.share, Size{0, bytes})
 }
 
-// Pin says whether a part stays whoever asks for room. A part that was just added may go.
+// Pin sets whether Room must leave the part in the pool. After Add it need not.
 func (p *Pool[T]) Pin(part *Part[T], stays bool) { part.pinned = stays }
 
-// Next gives the oldest part of the caller whose turn it is, and the next turn to another; nil: the
-// pool is empty. The part stays in.
+// Next returns the oldest part of the caller whose turn it is; the next turn is another caller's. It returns nil if
+// the pool is empty. The part stays in the pool.
 func (p *Pool[T]) Next() *Part[T] {
 	if len(p.turns) == 0 {
 		return nil
@@ -199,7 +199,7 @@ func (p *Pool[T]) Next() *Part[T] {
 	return s.oldest
 }
 
-// over is what more would be beyond limit, of which zero is no bound.
+// over returns by how much the pool and more together exceed limit. Zero in limit means unlimited.
 func (p *Pool[T]) over(more, limit Size) (over Size) {
 	if limit.Count > 0 {
 		over.Count = p.size.Count + more.Count - limit.Count
@@ -210,7 +210,7 @@ func (p *Pool[T]) over(more, limit Size) (over Size) {
 	return over
 }
 
-// short is what is beyond.
+// short returns the first bound that is exceeded.
 func (over Size) short() Bound {
 	switch {
 	case over.Count > 0:
@@ -221,12 +221,12 @@ func (over Size) short() Bound {
 	return Enough
 }
 
-// Short says what the pool has not enough of for more, within limit, of which zero is no bound. Where it is short
-// of both it says Count.
+// Short returns the bound that the pool and more together would exceed. Zero in limit means unlimited. If they would
+// exceed both, it returns Count.
 func (p *Pool[T]) Short(more, limit Size) Bound { return p.over(more, limit).short() }
 
-// Room makes room for more of a caller's, within limit, of which zero is no bound. It gives the parts that
-// have made it; they are out of the pool already. Where there can't be room, nothing has changed.
+// Room makes room within limit for more, which caller asks for. Zero in limit means unlimited. It removes parts of
+// other callers from the pool and returns them. If it can't make enough room, ok is false and the pool is unchanged.
 func (p *Pool[T]) Room(caller string, more, limit Size) (gone []*Part[T], ok bool) {
 	gone, ok = p.Plan(caller, more, limit)
 	for _, part := range gone {
@@ -235,7 +235,7 @@ func (p *Pool[T]) Room(caller string, more, limit Size) (gone []*Part[T], ok boo
 	return gone, ok
 }
 
-// Plan says what Room would do, and changes nothing.
+// Plan returns what Room would return, and changes nothing.
 func (p *Pool[T]) Plan(caller string, more, limit Size) (gone []*Part[T], ok bool) {
 	over := p.over(more, limit)
 	if over.short() == Enough {
@@ -263,8 +263,8 @@ func (p *Pool[T]) Plan(caller string, more, limit Size) (gone []*Part[T], ok boo
 	return gone, true
 }
 
-// largest is the share that has most left by a measure, of those that have more than the one who asks will
-// have, and something that may go.
+// largest returns the share that has most left of what the bound limits. It considers only shares that have more left
+// than will, which the asking caller would have, and that have a part which may be removed. nil: there is none.
 func (p *Pool[T]) largest(asks string, by Bound, will int64) (largest *share[T]) {
 	for _, s := range p.turns {
 		if left := by.of(s.left); left > will && s.caller != asks && s.goes(by) {
@@ -274,7 +274,7 @@ func (p *Pool[T]) largest(asks string, by Bound, will int64) (largest *share[T])
 	return largest
 }
 
-// goes moves next to a part that may go, and whose going helps. It says whether there is one.
+// goes moves next to a part that may be removed and whose removal helps. It reports whether there is one.
 func (s *share[T]) goes(by Bound) bool {
 	for s.next != nil && (s.next.pinned || by == Bytes && s.next.Bytes == 0) {
 		s.next = s.next.older

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// pool makes one of words: a caller, a colon, and the bytes of one part.
+// pool returns a pool with one part for each word: a caller, a colon, the part's bytes, and ! if it is pinned.
 func pool(words string) *Pool[string] {
 	p := new(Pool[string])
 	for i, w := range strings.Fields(words) {
@@ -31,23 +31,23 @@ func TestPool_Room(t *testing.T) {
 	for _, c := range []struct {
 		name, in, asks, limit string
 		gone                  string
-		short                 Bound // where there can't be room
+		short                 Bound // if there can't be room
 	}{
 		{"there is room", "a:1 a:2", "a:3", "3:6", "", Enough},
-		{"one caller alone has it all", "a:1 a:1 a:1", "a:1", "3:99", "", Count},
-		{"who has nothing gets it from who has most", "a:1 b:1 a:2 a:3", "c:1", "4:99", "a:3", Enough},
-		{"who has the largest share itself is refused", "a:1 b:1 a:2 a:3", "a:1", "4:99", "", Count},
-		{"two do not take from each other in turn", "a:1 b:1 a:1 b:1 a:1", "b:1", "5:99", "", Count},
-		{"by bytes, whatever the number", "a:60 b:1 b:2 b:3", "b:9", "9:66", "a:60", Enough},
-		{"as many as it takes", "a:4 a:4 a:4 b:4 b:3", "c:7", "9:19", "a:4 a:4", Enough},
-		{"the larger of two in turn", "a:4 a:4 a:4 b:4 b:4 b:4", "c:6", "9:24", "a:4 b:4", Enough},
-		{"not more than it has itself afterwards", "a:10 b:10", "c:11", "9:20", "", Bytes},
-		{"nobody goes for nothing", "a:5 a:5 b:5", "c:9", "9:15", "", Bytes},
+		{"one caller has the whole pool", "a:1 a:1 a:1", "a:1", "3:99", "", Count},
+		{"a new caller gets it from the largest share", "a:1 b:1 a:2 a:3", "c:1", "4:99", "a:3", Enough},
+		{"the caller with the largest share is refused", "a:1 b:1 a:2 a:3", "a:1", "4:99", "", Count},
+		{"two callers do not take from each other in turn", "a:1 b:1 a:1 b:1 a:1", "b:1", "5:99", "", Count},
+		{"by bytes, not by the number of parts", "a:60 b:1 b:2 b:3", "b:9", "9:66", "a:60", Enough},
+		{"as many parts as necessary", "a:4 a:4 a:4 b:4 b:3", "c:7", "9:19", "a:4 a:4", Enough},
+		{"the larger of two shares, in turn", "a:4 a:4 a:4 b:4 b:4 b:4", "c:6", "9:24", "a:4 b:4", Enough},
+		{"not from a share that is smaller than the new one", "a:10 b:10", "c:11", "9:20", "", Bytes},
+		{"no part is removed in vain", "a:5 a:5 b:5", "c:9", "9:15", "", Bytes},
 		{"a part without bytes would not help", "a:9 a:0", "c:1", "9:9", "a:9", Enough},
-		{"what is pinned stays", "a:3 a:4! b:4", "c:1", "9:11", "a:3", Enough},
-		{"the next largest, where the largest can't", "a:9! b:4", "c:1", "9:13", "b:4", Enough},
+		{"a pinned part stays", "a:3 a:4! b:4", "c:1", "9:11", "a:3", Enough},
+		{"the next largest share, if all parts of the largest are pinned", "a:9! b:4", "c:1", "9:13", "b:4", Enough},
 		{"both bounds", "a:4 a:0 a:0", "c:2", "3:5", "a:0 a:4", Enough},
-		{"no bound in number", "a:1 a:1", "c:1", "0:2", "a:1", Enough},
+		{"no bound on the number of parts", "a:1 a:1", "c:1", "0:2", "a:1", Enough},
 	} {
 		p := pool(c.in)
 		caller, bytes, _ := parse(c.asks)
@@ -57,7 +57,7 @@ func TestPool_Room(t *testing.T) {
 		parts, ok := p.Room(caller, Size{1, bytes}, limit)
 		if ok {
 			if short != Enough && len(parts) == 0 {
-				t.Errorf("%s: short of %q, there is room, and nobody went", c.name, short)
+				t.Errorf("%s: short of %q, but Room succeeded and removed no part", c.name, short)
 			}
 			short = Enough
 		}
@@ -65,14 +65,14 @@ func TestPool_Room(t *testing.T) {
 		for _, part := range parts {
 			gone = append(gone, part.Value)
 			if part.In() {
-				t.Errorf("%s: %s is still in", c.name, part.Value)
+				t.Errorf("%s: %s is still in the pool", c.name, part.Value)
 			}
 		}
 		if got := strings.Join(gone, " "); got != c.gone || short != c.short {
-			t.Errorf("%s: %q went, short of %q; want %q and %q", c.name, got, short, c.gone, c.short)
+			t.Errorf("%s: removed %q, short of %q; want %q and %q", c.name, got, short, c.gone, c.short)
 		}
 		if len(gone) == 0 && p.Size() != before {
-			t.Errorf("%s: nobody went, and the pool changed", c.name)
+			t.Errorf("%s: no part was removed, but the pool changed", c.name)
 		}
 	}
 }
@@ -82,18 +82,18 @@ func TestPool_Turns(t *testing.T) {
 	var order []string
 	for part := p.Next(); part != nil; part = p.Next() {
 		p.Remove(part)
-		p.Remove(part) // once more changes nothing
+		p.Remove(part) // the second call changes nothing
 		order = append(order, part.Value)
 	}
 	if want := []string{"a:1", "b:4", "c:5", "a:2", "b:6", "a:3"}; !slices.Equal(order, want) {
 		t.Errorf("served %v, want %v", order, want)
 	}
 	if p.Size() != (Size{}) || len(p.shares) != 0 || len(p.turns) != 0 {
-		t.Errorf("something is left: %+v", p)
+		t.Errorf("the pool is not empty: %+v", p)
 	}
 }
 
-// A part that comes back has its old place: those that came later go first.
+// A part that comes back has its old place: parts with a higher Order are removed first.
 func TestPool_Order(t *testing.T) {
 	var p Pool[int]
 	for _, order := range []uint64{5, 7, 6, 1, 7} {
@@ -113,7 +113,8 @@ func TestPool_Order(t *testing.T) {
 	}
 }
 
-// Whatever happens, the shares are the pool, and who makes room had more than who gets it.
+// After any sequence of calls the sum of the shares is the pool's size, and a caller that loses parts had more than the
+// caller that gets the room.
 func TestPool_Properties(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 15))
@@ -150,7 +151,7 @@ func TestPool_Properties(t *testing.T) {
 	}
 }
 
-// askRoom adds a part if there is room, and checks who made it.
+// askRoom adds a part if there is room, and checks which callers lost parts for it.
 func askRoom(t *testing.T, p *Pool[string], in map[*Part[string]]bool, part *Part[string], limit Size) {
 	t.Helper()
 	more := Size{1, part.Bytes}
@@ -163,23 +164,23 @@ func askRoom(t *testing.T, p *Pool[string], in map[*Part[string]]bool, part *Par
 	short := p.Short(more, limit)
 	gone, ok := p.Room(part.Value, more, limit)
 	if short == Enough && (len(gone) != 0 || !ok) {
-		t.Errorf("there was room, and %d went: %t", len(gone), ok)
+		t.Errorf("there was room, but Room removed %d parts (ok %t)", len(gone), ok)
 	}
 	if !ok {
 		if len(gone) != 0 {
-			t.Errorf("refused, and %d went", len(gone))
+			t.Errorf("refused, but Room removed %d parts", len(gone))
 		}
 		return
 	}
 	for _, g := range gone {
 		had := shares[g.Value]
 		if g.pinned || g.Value == part.Value || had.Count <= will.Count && had.Bytes <= will.Bytes {
-			t.Errorf("%s with %+v made room for %s with %+v; pinned %t", g.Value, had, part.Value, will, g.pinned)
+			t.Errorf("%s with %+v lost a part to %s with %+v; pinned %t", g.Value, had, part.Value, will, g.pinned)
 		}
 		delete(in, g)
 	}
 	if s := p.Size(); s.Count+1 > limit.Count || s.Bytes+part.Bytes > limit.Bytes {
-		t.Errorf("with %+v there is no room for %+v within %+v", s, more, limit)
+		t.Errorf("the pool has %+v; %+v more exceeds %+v", s, more, limit)
 	}
 	p.Add(part.Value, part)
 	in[part] = true
@@ -196,7 +197,7 @@ func checkSums(t *testing.T, p *Pool[string], in map[*Part[string]]bool) {
 		all = Size{all.Count + 1, all.Bytes + part.Bytes}
 	}
 	if p.Callers() != len(want) {
-		t.Errorf("%d callers have something, want %d", p.Callers(), len(want))
+		t.Errorf("%d callers have parts, want %d", p.Callers(), len(want))
 	}
 	for part := range in {
 		if part.Share() != want[part.Value] {

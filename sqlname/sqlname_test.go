@@ -27,7 +27,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	err := sqlname.CheckAll("login", "web", "", "a$(b)")
-	if err == nil || !strings.Contains(err.Error(), `the login "a$(b)" can't stand in a script: it has $(`) {
+	if err == nil || !strings.Contains(err.Error(), `the login "a$(b)" can't be used in a script: it has $(`) {
 		t.Errorf("got %v", err)
 	}
 	if err := sqlname.CheckAll("login", "web", ""); err != nil {

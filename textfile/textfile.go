@@ -1,8 +1,9 @@
-// Package textfile reads the texts that an operator writes: configurations, keys, passwords, certificates in PEM, variables.
+// Package textfile reads text that an operator writes: configurations, keys, passwords, certificates in PEM, variables.
 //
-// Editors and shells on Windows write a byte order mark before a text, or write it as UTF-16; shells on all systems end it with a
-// line end. None of that is part of what was meant, and all of it is invisible. So every file and variable of an operator is read
-// here, by every package. It costs one comparison of the first bytes; only UTF-16 is copied. The package imports nothing of this module.
+// Editors and shells on Windows write a byte order mark before a text, or write the text as UTF-16. Shells on all systems
+// end it with a line end. The operator does not see these bytes and does not mean them. So every package reads an
+// operator's files and variables through this one. It costs one comparison of the first bytes; only UTF-16 is copied. The
+// package imports nothing of this module.
 package textfile
 
 import (
@@ -16,14 +17,14 @@ import (
 	"unicode/utf8"
 )
 
-// ErrEncoding is a text that begins as UTF-16 or UTF-32 and is none that can be read, or a line that is not UTF-8.
+// ErrEncoding is the error for UTF-32, for invalid UTF-16, and for a line that is not UTF-8.
 var ErrEncoding = errors.New("it is neither UTF-8 nor UTF-16 text; save the file as UTF-8")
 
-// ErrNotOneLine is a file that holds more than the one line it is for.
+// ErrNotOneLine is the error for a file that must hold one line and holds more.
 var ErrNotOneLine = errors.New("the file holds more than one line")
 
-// Read gives a file's bytes without a byte order mark; UTF-16 with a mark becomes UTF-8. Other bytes, such as a
-// certificate in DER, stay as they are. The error is that of os.ReadFile, or ErrEncoding.
+// Read returns a file's bytes without a byte order mark. It converts UTF-16 with a mark to UTF-8. Other bytes, such as a
+// certificate in DER, are unchanged. The error is that of os.ReadFile, or ErrEncoding.
 func Read(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -32,7 +33,7 @@ func Read(path string) ([]byte, error) {
 	return Decode(text)
 }
 
-// Decode is Read for bytes that are there already. What it returns may be a part of them.
+// Decode is Read for bytes in memory. The result may be a part of text.
 func Decode(text []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
@@ -47,7 +48,7 @@ func Decode(text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// fromUTF16 reads UTF-16 without its mark. Half of a character is an error: it would become another one.
+// fromUTF16 decodes UTF-16 without its mark. Half of a character is an error: it would be decoded as another character.
 func fromUTF16(text []byte, order binary.ByteOrder) ([]byte, error) {
 	if len(text)%2 != 0 {
 		return nil, ErrEncoding
@@ -73,7 +74,7 @@ func fromUTF16(text []byte, order binary.ByteOrder) ([]byte, error) {
 	return all, nil
 }
 
-// KeyPair is tls.LoadX509KeyPair: a certificate, and those between it and its root, with its private key, in PEM.
+// KeyPair is tls.LoadX509KeyPair with Read: it loads a certificate with its intermediates, and its private key, in PEM.
 func KeyPair(certificate, key string) (tls.Certificate, error) {
 	c, err := Read(certificate)
 	if err != nil {
@@ -86,8 +87,8 @@ func KeyPair(certificate, key string) (tls.Certificate, error) {
 	return tls.X509KeyPair(c, k)
 }
 
-// ReadLine gives the one line of a file, such as a password or a key: without a mark and without line ends after
-// it. Blanks stay. An empty file is an empty line. The error is Read's, or ErrNotOneLine.
+// ReadLine returns the only line of a file, such as a password or a key, without a mark and without line ends after it.
+// Blanks are kept. An empty file is an empty line. The error is that of Read, or ErrNotOneLine.
 func ReadLine(path string) (string, error) {
 	text, err := Read(path)
 	if err != nil {
@@ -103,13 +104,13 @@ func ReadLine(path string) (string, error) {
 	return line, nil
 }
 
-// Variable is the value of an environment variable, into which a file was put with all its bytes: without a mark
-// before it and without line ends after it.
+// Variable returns the value of an environment variable without a mark before it and without line ends after it. Such
+// bytes are there when the variable was set from a file.
 func Variable(value string) string {
 	return withoutLineEnds(strings.TrimPrefix(value, "\ufeff"))
 }
 
-// Lookup is lookup, such as os.LookupEnv, with every value as Variable gives it.
+// Lookup returns a function that calls lookup, such as os.LookupEnv, and passes every value through Variable.
 func Lookup(lookup func(name string) (string, bool)) func(name string) (string, bool) {
 	return func(name string) (string, bool) {
 		value, ok := lookup(name)

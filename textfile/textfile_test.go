@@ -15,18 +15,18 @@ func TestDecode(t *testing.T) {
 		in, want string
 		err      error
 	}{
-		"plain":                    {"pässwört\n", "pässwört\n", nil},
-		"empty":                    {"", "", nil},
-		"UTF-8 with a mark":        {"\xef\xbb\xbfa: b", "a: b", nil},
-		"a mark alone":             {"\xef\xbb\xbf", "", nil},
-		"UTF-16, little end first": {"\xff\xfea\x00\xe4\x00", "aä", nil},
-		"UTF-16, big end first":    {"\xfe\xff\x00a\x00\xe4", "aä", nil},
-		"a pair of surrogates":     {"\xff\xfe\x3d\xd8\x00\xde", "😀", nil},
-		"half a pair":              {"\xff\xfe\x3d\xd8", "", textfile.ErrEncoding},
-		"a pair turned around":     {"\xff\xfe\x00\xde\x3d\xd8", "", textfile.ErrEncoding},
-		"half a unit":              {"\xff\xfea", "", textfile.ErrEncoding},
-		"UTF-32":                   {"\xff\xfe\x00\x00a\x00\x00\x00", "", textfile.ErrEncoding},
-		"DER":                      {"\x30\x82\xff\xfe", "\x30\x82\xff\xfe", nil},
+		"plain":                 {"pässwört\n", "pässwört\n", nil},
+		"empty":                 {"", "", nil},
+		"UTF-8 with a mark":     {"\xef\xbb\xbfa: b", "a: b", nil},
+		"only a mark":           {"\xef\xbb\xbf", "", nil},
+		"UTF-16, little-endian": {"\xff\xfea\x00\xe4\x00", "aä", nil},
+		"UTF-16, big-endian":    {"\xfe\xff\x00a\x00\xe4", "aä", nil},
+		"a surrogate pair":      {"\xff\xfe\x3d\xd8\x00\xde", "😀", nil},
+		"half a surrogate pair": {"\xff\xfe\x3d\xd8", "", textfile.ErrEncoding},
+		"a reversed pair":       {"\xff\xfe\x00\xde\x3d\xd8", "", textfile.ErrEncoding},
+		"half a unit":           {"\xff\xfea", "", textfile.ErrEncoding},
+		"UTF-32":                {"\xff\xfe\x00\x00a\x00\x00\x00", "", textfile.ErrEncoding},
+		"DER":                   {"\x30\x82\xff\xfe", "\x30\x82\xff\xfe", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := textfile.Decode([]byte(tc.in))
@@ -69,11 +69,11 @@ func TestLookup(t *testing.T) {
 		t.Errorf("got %q, %v", got, ok)
 	}
 	if _, ok := lookup("OTHER"); ok {
-		t.Error("a variable that is not set is there")
+		t.Error("Lookup found a variable that is not set")
 	}
 }
 
-// Whatever bytes come, nothing breaks, and a text that was read reads as itself.
+// Decode accepts any bytes without a panic, and decoding its own result changes nothing.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{"", "a", "\xef\xbb\xbfa", "\xff\xfea\x00", "\xfe\xff\x00a", "\xff\xfe\x3d\xd8"} {
 		f.Add([]byte(seed))

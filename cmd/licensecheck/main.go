@@ -1,11 +1,11 @@
-// Command licensecheck looks at the licence of every module that this one is built, tested or checked with, and
-// fails if there is one that it does not know or that may not be used. Licences that ask more of us than their
-// notice (the GNU ones above all) may not; the MPL, which asks for changes to its own files, may.
+// Command licensecheck checks the licence of every module that this one is built, tested or checked with. It fails if a
+// licence is unknown or not allowed. Licences that require more than their notice, such as the GNU ones, are not
+// allowed. The MPL is allowed: it only requires that changes to its own files are published.
 //
 //	go run ./cmd/licensecheck             # a line for each module
 //	go run ./cmd/licensecheck -notices    # the texts that go with a binary
 //
-// It knows a licence by its own words, and reads a module's main licence file only.
+// It recognises a licence by phrases in its text, and reads only a module's main licence file.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 )
 
 func main() {
-	notices := flag.Bool("notices", false, "print the licences of what is linked into the program, whole")
+	notices := flag.Bool("notices", false, "print the full licence texts of the modules that are linked into the program")
 	flag.Parse()
 	if err := run(os.Stdout, *notices); err != nil {
 		fmt.Fprintln(os.Stderr, "licensecheck:", err)
@@ -30,13 +30,13 @@ func main() {
 	}
 }
 
-// module is one of those we depend on.
+// module is a module that this one depends on.
 type module struct {
 	path, version, dir string
-	linked             bool // into the program, on some system; otherwise for tests and tools alone
+	linked             bool // linked into the program on some system; otherwise used by tests and tools only
 }
 
-// run looks at all of them.
+// run checks all modules.
 func run(out io.Writer, notices bool) error {
 	modules, err := dependencies()
 	if err != nil {
@@ -51,7 +51,7 @@ func run(out io.Writer, notices bool) error {
 		}
 		name, ok := recognise(text)
 		if !ok {
-			refused = append(refused, fmt.Sprintf("%s: %s; leave the module out, or add its licence to cmd/licensecheck if it may be used", m.path, name))
+			refused = append(refused, fmt.Sprintf("%s: %s; remove the module, or add its licence to cmd/licensecheck if it is allowed", m.path, name))
 			continue
 		}
 		switch use := "tests and tools"; {
@@ -65,15 +65,15 @@ func run(out io.Writer, notices bool) error {
 		}
 	}
 	if len(refused) > 0 {
-		return fmt.Errorf("%d modules may not be used:\n%s", len(refused), strings.Join(refused, "\n"))
+		return fmt.Errorf("%d modules have no allowed licence:\n%s", len(refused), strings.Join(refused, "\n"))
 	}
 	return nil
 }
 
-// systems are those the program is built for: what is linked is not the same on all.
+// systems are the operating systems the program is built for. The linked modules differ between them.
 var systems = []string{"linux", "windows", "darwin"}
 
-// dependencies asks the go command for them, in the order of their paths.
+// dependencies asks the go command for the modules, and sorts them by path.
 func dependencies() ([]module, error) {
 	found := map[string]module{}
 	for _, system := range systems {
@@ -103,7 +103,7 @@ func list(found map[string]module, linked bool, system, packages string) error {
 	cmd := exec.Command("go", append(args, packages)...)
 	cmd.Stderr = os.Stderr
 	if cmd.Env = os.Environ(); system != "" {
-		cmd.Env = append(cmd.Env, "GOOS="+system, "GOFLAGS=") // whatever was built last
+		cmd.Env = append(cmd.Env, "GOOS="+system, "GOFLAGS=") // GOFLAGS of the last build must not apply
 	}
 	text, err := cmd.Output()
 	if err != nil {
@@ -119,7 +119,7 @@ func list(found map[string]module, linked bool, system, packages string) error {
 	return nil
 }
 
-// licenceFile is what a module's licence is called; of several the shortest name is the module's own.
+// licenceFile matches the names of licence files. If there are several, the shortest name is the module's own licence.
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([.-].*)?$`)
 
 // licence reads the licence in a module's folder.
@@ -135,14 +135,14 @@ func licence(dir string) (string, error) {
 		}
 	}
 	if name == "" {
-		return "", fmt.Errorf("there is no licence in it")
+		return "", fmt.Errorf("the module has no licence file")
 	}
 	text, err := os.ReadFile(filepath.Join(dir, name))
 	return string(text), err
 }
 
-// known are the licences that may be used: a text is of the first whose words all stand in it. Words are
-// compared without case and with single blanks between.
+// known are the allowed licences. A text has the first licence of which it contains all phrases. Case and the number of
+// blanks between words are ignored.
 var known = []struct {
 	name  string
 	words []string
@@ -157,14 +157,14 @@ var known = []struct {
 	{"Unlicense", []string{"this is free and unencumbered software released into the public domain"}},
 }
 
-// barred are words of licences that may not be used, or that narrow one that may. The MPL names some of them as those its
-// files may be passed on under.
+// barred are phrases of licences that are not allowed, and of clauses that restrict an allowed one. The text of the MPL
+// names some of these licences as ones its files may be distributed under.
 var barred = []string{
 	"gnu general public license", "gnu affero general public license", "gnu lesser general public license", "gnu library general public license",
 	"server side public license", "business source license", "commons clause", "elastic license", "creative commons", "non-commercial", "noncommercial",
 }
 
-// recognise names a licence by its text. Not ok: the name says why it may not be used.
+// recognise returns the name of the licence with this text. If ok is false, the name says why it is not allowed.
 func recognise(text string) (name string, ok bool) {
 	plain := strings.Join(strings.Fields(strings.ToLower(text)), " ")
 	plain = strings.NewReplacer("“", `"`, "”", `"`, "''", `"`, "``", `"`).Replace(plain)
@@ -177,12 +177,12 @@ func recognise(text string) (name string, ok bool) {
 	if name != "MPL-2.0" {
 		for _, words := range barred {
 			if strings.Contains(plain, words) {
-				return "its licence has the words " + words, false
+				return "its licence contains the words " + words, false
 			}
 		}
 	}
 	if name == "" {
-		return "its licence is none that is known", false
+		return "its licence is unknown", false
 	}
 	return name, true
 }

@@ -15,15 +15,15 @@ const (
 
 func TestRecognise(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
-		{"wrapped and with typographer's quotes", mit, "MIT"},
+		{"wrapped lines and typographic quotes", mit, "MIT"},
 		{"two clauses", bsd2, "BSD-2-Clause"},
 		{"three clauses", bsd3, "BSD-3-Clause"},
 		{"the GPL", "GNU GENERAL PUBLIC LICENSE\nVersion 3, 29 June 2007", ""},
-		{"one that may, narrowed by one that may not", mit + "\n“Commons Clause” License Condition v1.0", ""},
+		{"an allowed licence with a clause that is not allowed", mit + "\n“Commons Clause” License Condition v1.0", ""},
 		{"a choice with the LGPL in it", bsd3 + " or the GNU Lesser General Public License", ""},
-		{"the MPL, which names the GNU ones", `Mozilla Public License, version 2.0 … "Covered Software" … the GNU General Public License, Version 2.0`, "MPL-2.0"},
-		{"nothing known", "All rights reserved.", ""},
-		{"nothing", "", ""},
+		{"the MPL, which names the GNU licences", `Mozilla Public License, version 2.0 … "Covered Software" … the GNU General Public License, Version 2.0`, "MPL-2.0"},
+		{"an unknown text", "All rights reserved.", ""},
+		{"an empty text", "", ""},
 	} {
 		name, ok := recognise(tc.text)
 		if ok != (tc.want != "") || ok && name != tc.want {
@@ -35,7 +35,7 @@ func TestRecognise(t *testing.T) {
 func TestLicence(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := licence(dir); err == nil {
-		t.Error("a module without a licence has one")
+		t.Error("got a licence for a module without one")
 	}
 	for name, text := range map[string]string{"LICENSE.md": "ours", "LICENSE-3RD-PARTY.md": "theirs", "licenses.go": "code", "README": "x"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -47,7 +47,7 @@ func TestLicence(t *testing.T) {
 	}
 }
 
-// The program's own modules are there, and the tests' are told from them.
+// The list has the program's modules, and marks those that only tests use.
 func TestRun(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	var out strings.Builder
@@ -60,7 +60,7 @@ func TestRun(t *testing.T) {
 		"MIT                          tests and tools  github.com/chromedp/chromedp ",
 	} {
 		if !strings.Contains(out.String(), line) {
-			t.Errorf("there is no line %q in\n%s", line, out.String())
+			t.Errorf("line %q is missing in\n%s", line, out.String())
 		}
 	}
 }

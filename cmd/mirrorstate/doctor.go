@@ -27,7 +27,7 @@ func newDoctor(s *settings) *cobra.Command {
 	c := &doctorCommand{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check a pair end to end, and say what to mend, in the order to mend it",
+		Short: "Check a pair end to end, and say what to fix, in the order to fix it",
 		Long: "Asks both servers, and changes nothing on them: reachability, TLS, versions, logins and SIDs, rights, the schema, recovery model,\n" +
 			"mirroring or the availability group, witness, clocks, jobs, log and backups, and the time-outs around them. What the login may\n" +
 			"not see is said to be unknown. Exit code 0: nothing fails; 1: something does (with --strict: or is worth a thought).",
@@ -80,9 +80,9 @@ func (c *doctorCommand) verdict(r *doctor.Report) error {
 	fails, warns := r.Count(doctor.Fail), r.Count(doctor.Warn)
 	switch {
 	case fails > 0:
-		return fmt.Errorf("%d to mend; the first: %s", fails, r.Findings[0].Found)
+		return fmt.Errorf("%d to fix; the first: %s", fails, r.Findings[0].Found)
 	case c.strict && warns > 0:
-		return fmt.Errorf("%d to think about (--strict); the first: %s", warns, r.Findings[0].Found)
+		return fmt.Errorf("%d warnings (--strict); the first: %s", warns, r.Findings[0].Found)
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ var patients = map[string]struct {
 }{
 	"nothing":   {func(t *testing.T) *sickPair { return newPatient(t, embedded.Options{Empty: true}) }, exitFailed, []string{"neither server has a database ASPState"}},
 	"installed": {func(t *testing.T) *sickPair { return installedOn(t) }, exitFailed, []string{"mirrorstate pair setup"}},
-	"well":      {mirrored, exitDone, []string{"0 to mend"}},
+	"well":      {mirrored, exitDone, []string{"0 to fix"}},
 	"green": {func(t *testing.T) *sickPair {
 		p := installedOn(t)
 		p.exec("a", "CREATE LOGIN web WITH PASSWORD = 'secret'")
@@ -166,13 +166,13 @@ var patients = map[string]struct {
 		p.setup()
 		p.login, p.flags = "user id=web;password=secret", []string{"--client-timeout", "60s", "--balancer-timeout", "60s"}
 		return p
-	}, exitDone, []string{"0 to mend", "the role is unknown (NULL)", "web has every right"}},
+	}, exitDone, []string{"0 to fix", "the role is unknown (NULL)", "web has all rights"}},
 	"both-down": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		p.inject("b", embedded.Crash)
 		p.inject("a", embedded.Crash)
 		return p
-	}, exitFailed, []string{"nothing listens there"}},
+	}, exitFailed, []string{"nothing listens on that address"}},
 	"mirror-down": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		p.inject("b", embedded.Crash)
@@ -184,7 +184,7 @@ var patients = map[string]struct {
 		p.inject("b", embedded.Freeze)
 		p.until("DISCONNECTED")
 		return p
-	}, exitFailed, []string{"it does not answer"}},
+	}, exitFailed, []string{"the server does not answer"}},
 	"suspended": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		p.exec("a", "ALTER DATABASE ASPState SET PARTNER SUSPEND")
@@ -209,7 +209,7 @@ var patients = map[string]struct {
 		p := mirrored(t)
 		p.exec("a", "USE ASPState", "DELETE FROM dbo.MirrorStateEpoch")
 		return p
-	}, exitFailed, []string{"the row of MirrorStateEpoch is gone"}},
+	}, exitFailed, []string{"the row of MirrorStateEpoch is missing"}},
 	"procedure-gone": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		p.exec("a", "USE ASPState", "DROP PROCEDURE dbo.MirrorState_Acquire_1")
@@ -275,7 +275,7 @@ var patients = map[string]struct {
 		p.exec("b", "CREATE LOGIN web WITH PASSWORD = 'secret', SID = 0xA102030405060708090A0B0C0D0E0F10")
 		p.exec("a", "USE ASPState", "CREATE USER web FOR LOGIN web", "CREATE USER cron FOR LOGIN cron")
 		return p
-	}, exitFailed, []string{"users on b: the login of the user cron is not on this server", "another SID here"}},
+	}, exitFailed, []string{"users on b: the login of the user cron is missing on this server", "a SID here that differs"}},
 	"unencrypted": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		p.flags = []string{"--connection-string", pairConnection(p.servers) + ";encrypt=disable"}
@@ -285,7 +285,7 @@ var patients = map[string]struct {
 		p := mirrored(t)
 		p.flags = []string{"--connection-string", p.source("") + ";encrypt=true;trustservercertificate=true"}
 		return p
-	}, exitDone, []string{"any certificate is believed"}},
+	}, exitDone, []string{"the certificate is not verified"}},
 	"verified": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		p.flags = []string{"--connection-string", p.source("") + ";encrypt=true"}
@@ -306,7 +306,7 @@ var patients = map[string]struct {
 		p.plant("a", p.session("PRINCIPAL", "SYNCHRONIZING", "OFF", "TCP://sql3.example.com:5022", "DISCONNECTED"))
 		p.plant("b", p.session("MIRROR", "SYNCHRONIZING", "OFF", "TCP://sql3.example.com:5022", "DISCONNECTED"))
 		return p
-	}, exitFailed, []string{"SAFETY is OFF", "the witness TCP://sql3.example.com:5022 is DISCONNECTED", "it names its partner SQL9"}},
+	}, exitFailed, []string{"SAFETY is OFF", "the witness TCP://sql3.example.com:5022 is DISCONNECTED", "its partner's name is SQL9"}},
 	"recorded-server": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		views := job(1)
@@ -317,7 +317,7 @@ var patients = map[string]struct {
 		p.plant("a", views)
 		p.plant("b", job(1))
 		return p
-	}, exitFailed, []string{"94 % of the log are used", "because of DATABASE_MIRRORING", "4096 KB of log are not sent", "fails every minute (954)", "hours old"}},
+	}, exitFailed, []string{"94 % of the log is used", "because of DATABASE_MIRRORING", "4096 KB of log are not sent", "fails every minute (954)", "hours old"}},
 	"group": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a"})
@@ -331,12 +331,12 @@ var patients = map[string]struct {
 	}, exitFailed, []string{"(300): its role is unknown", "GRANT VIEW SERVER STATE TO [web]"}},
 	"group-rights-differ": {func(t *testing.T) *sickPair {
 		return groupAs(t, []string{"VIEW SERVER STATE"}, nil)
-	}, exitFailed, []string{"web has VIEW SERVER STATE on the other server, and not here"}},
+	}, exitFailed, []string{"web has VIEW SERVER STATE on the other server, but not here"}},
 	"group-broken": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		agtest.PlantGroup(t, p.servers, agtest.Group{Primary: "a", Mode: "ASYNCHRONOUS_COMMIT", State: "NOT SYNCHRONIZING", Disconnected: true, Suspended: true})
 		return p
-	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED", "this secondary does not see its primary"}},
+	}, exitFailed, []string{"commits asynchronously", "mirrorstate pair resume", "is DISCONNECTED", "this secondary is not connected to its primary"}},
 	"group-resolving": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
 		agtest.PlantGroup(t, p.servers, agtest.Group{})
@@ -394,7 +394,7 @@ func TestDoctor_Reports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := c.make(t)
 			code, report, stderr := p.examine()
-			if code != c.code || (code != exitDone) != strings.Contains(stderr, "to mend; the first: ") {
+			if code != c.code || (code != exitDone) != strings.Contains(stderr, "to fix; the first: ") {
 				t.Errorf("exit %d, want %d; stderr %s", code, c.code, stderr)
 			}
 			for _, want := range c.says {
@@ -576,7 +576,7 @@ func TestDoctor_AdviceLeadsOut(t *testing.T) {
 			}
 			due := look()
 			if len(due) == 0 {
-				t.Fatal("nothing is to mend")
+				t.Fatal("doctor has nothing to fix")
 			}
 			for _, f := range due {
 				if m := statement.FindStringSubmatch(f.Mend); m != nil {

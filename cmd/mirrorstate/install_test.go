@@ -230,7 +230,7 @@ func TestScripts_RefuseNames(t *testing.T) {
 			{"install", "--dry-run", "--connection-string", "data source=SQL1;failover partner=SQL2;user id=sa;password=x;initial catalog=" + `"` + bad + `"`},
 		} {
 			code, stdout, stderr := call(t, args...)
-			if code == exitDone || stdout != "" || !strings.Contains(stderr, "can't stand in a script") {
+			if code == exitDone || stdout != "" || !strings.Contains(stderr, "can't be used in a script") {
 				t.Errorf("%q: code %d, %q, %q", args, code, stdout, stderr)
 			}
 		}

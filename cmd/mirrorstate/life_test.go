@@ -82,7 +82,7 @@ func TestServe_Reload(t *testing.T) {
 	must(t, []int{413}, "POST", sessions, "hello")
 
 	again("log: {level: debug}\nsweep: {interval: 1s}\nadmin: {listen: '127.0.0.1:1'}\nlogg: {}\n", `level=ERROR msg="the configuration is not taken over; the one before goes on"`)
-	if !strings.Contains(p.stderr.String(), "logg is not known") {
+	if !strings.Contains(p.stderr.String(), "unknown key logg") {
 		t.Errorf("the mistake is not named:\n%s", p.stderr)
 	}
 	must(t, []int{413}, "POST", sessions, "hello")

@@ -121,14 +121,14 @@ func TestPair_FromNothing(t *testing.T) {
 	}
 	o.pair(exitDone, "The former principal is the mirror", "", "failover")
 	o.pair(exitDone, "principal b", "", "status")
-	o.pair(exitFailed, "", "refused (1455): the principal b lives and serves; use pair failover", "force", "--allow-data-loss")
-	o.pair(exitDone, "The mirror says so too", "", "suspend")
+	o.pair(exitFailed, "", "refused (1455): the principal b runs and serves; use pair failover", "force", "--allow-data-loss")
+	o.pair(exitDone, "The mirror is suspended too", "", "suspend")
 	o.pair(exitDone, "skipped", "", "suspend")
 	o.pair(exitFailed, "passed", "refused on b (1422): the mirror is not SYNCHRONIZED; wait until", "failover")
 	o.pair(exitDone, "The mirror catches up", "", "resume")
 	o.until("SYNCHRONIZED")
 	o.pair(exitDone, `"topology": "mirroring"`, "", "status", "--json")
-	o.pair(exitDone, "left RESTORING", "", "remove")
+	o.pair(exitDone, "is still RESTORING", "", "remove")
 	o.pair(exitFailed, "", "refused (1416)", "failover")
 	o.pair(exitFailed, "", "refused (3104)", append([]string{"setup"}, endpoints...)...)
 	o.pair(exitFailed, "", "1412", append([]string{"setup", "--restored"}, endpoints...)...)
@@ -153,11 +153,11 @@ func TestPair_ForcedService(t *testing.T) {
 	o.inject("a", embedded.Crash)
 	o.until("DISCONNECTED")
 	o.pair(exitFailed, "can't be asked", "refused (1447): the principal can't be asked; a (127.0.0.1", "failover")
-	o.pair(exitFailed, "", "forcing service may lose acknowledged writes: the principal can't be asked what it has; say --allow-data-loss", "force")
+	o.pair(exitFailed, "", "forcing service may lose acknowledged writes: the principal can't be asked for the end of its log; give --allow-data-loss", "force")
 	o.pair(exitDone, "The mirror is the principal", "", "force", "--allow-data-loss")
 	o.inject("a", embedded.Start)
 	o.until("SUSPENDED")
-	o.pair(exitDone, "throws away, for good", "", "resume", "--dry-run")
+	o.pair(exitDone, "permanently discards", "", "resume", "--dry-run")
 	o.pair(exitDone, "The mirror catches up", "", "resume")
 	o.until("SYNCHRONIZED")
 	o.inject("a", embedded.Stop)
@@ -183,8 +183,8 @@ func TestPair_CarriedFiles(t *testing.T) {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	out := &told{on: "Carry ", then: func(line string) {
-		file := strings.Fields(line[strings.Index(line, "Carry "):])[1]
+	out := &told{on: "Copy ", then: func(line string) {
+		file := strings.Fields(line[strings.Index(line, "Copy "):])[1]
 		data, err := os.ReadFile(filepath.Join(from, file))
 		if err != nil {
 			t.Error(err)
@@ -271,8 +271,8 @@ func TestPair_Group(t *testing.T) {
 			o.pair(exitDone, "(availability-group, extended schema): principal a", "", "status")
 			o.pair(exitDone, "availability group it's [g] (cluster type "+cluster+"): PRIMARY, database SYNCHRONIZED", "", "suspend")
 			o.pair(exitFailed, "suspended (SUSPEND_FROM_USER)", "refused on b (41142): the secondary is not SYNCHRONIZED", "failover")
-			o.pair(exitDone, "Data moves again", "", "resume")
-			o.pair(exitFailed, "", "refused (1455): the principal a lives and serves", "force", "--allow-data-loss")
+			o.pair(exitDone, "Data movement is resumed", "", "resume")
+			o.pair(exitFailed, "", "refused (1455): the principal a runs and serves", "force", "--allow-data-loss")
 			o.pair(exitFailed, "", "refused: the database is in an availability group already", append([]string{"setup"}, endpoints...)...)
 			o.pair(exitDone, "former secondary is the primary", "", "failover")
 			o.pair(exitDone, "principal b", "", "status")
@@ -305,23 +305,23 @@ func TestPair_Logins(t *testing.T) {
 	if o.at("b", "web", "secret") == nil {
 		t.Fatal("the login is on b before it is carried over")
 	}
-	out := o.pair(exitDone, "The same login there", "", "logins")
+	out := o.pair(exitDone, "Create the same login on this server", "", "logins")
 	if err := o.at("b", "web", "secret"); err != nil {
 		t.Errorf("the login was not carried over: %v\n%s", err, out)
 	}
 	if !strings.Contains(out, "GRANT VIEW SERVER STATE TO [web]") || strings.Contains(out, "0x") {
 		t.Errorf("want its right, and no SID or hash:\n%s", out)
 	}
-	out = o.pair(exitDone, "The same login there", "", "logins")
-	if strings.Contains(out, "done     The same login there") {
+	out = o.pair(exitDone, "Create the same login on this server", "", "logins")
+	if strings.Contains(out, "done     Create the same login on this server") {
 		t.Errorf("it was made a second time:\n%s", out)
 	}
 	// From b to a after a failover, and another login of that name.
 	o.pair(exitDone, "The former principal is the mirror", "", "failover")
 	exec("a", "DROP LOGIN web", "CREATE LOGIN web WITH PASSWORD = 'other'")
-	o.pair(exitFailed, "", "refused on a (15025): the login web is there with another SID", "logins", "--login", "web")
+	o.pair(exitFailed, "", "refused on a (15025): the login web has another SID on this server", "logins", "--login", "web")
 	exec("a", "DROP LOGIN [web]") // as it says
-	o.pair(exitDone, "The same login there", "", "logins", "--login", "web")
+	o.pair(exitDone, "Create the same login on this server", "", "logins", "--login", "web")
 	if err := o.at("a", "web", "secret"); err != nil {
 		t.Errorf("the login was not carried back: %v", err)
 	}

@@ -57,7 +57,7 @@ func TestRehearsal(t *testing.T) {
 	shell.Dir = folder
 	var errs bytes.Buffer
 	shell.Stderr = &errs
-	out, _ := shell.Output() // doctor ends with 1 while there is something to mend
+	out, _ := shell.Output() // doctor exits with 1 while there is something to fix
 	printed := strings.Split(string(out), "\x01")[1:]
 	if len(steps) < 8 || len(printed) != len(steps) {
 		t.Fatalf("%d commands, %d of them ran:\n%s", len(steps), len(printed), out)

@@ -185,7 +185,7 @@ func TestTraces(t *testing.T) {
 			t.Errorf("%q is in the spans", secret)
 		}
 	}
-	if strings.Contains(p.stderr.String(), "level=WARN msg=traces") {
+	if strings.Contains(p.stderr.String(), "level=WARN msg=\"tracing error\"") {
 		t.Errorf("a delivery that was repeated is an error:\n%s", p.stderr)
 	}
 }
@@ -201,7 +201,7 @@ func TestTraces_NoCollector(t *testing.T) {
 	must(t, []int{201}, "POST", p.api+"/v1/apps/default/sessions", "x")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := p.stderr.await(ctx, "level=WARN msg=traces"); err != nil {
+	if err := p.stderr.await(ctx, "level=WARN msg=\"tracing error\""); err != nil {
 		t.Error(err)
 	}
 	began := time.Now()

@@ -163,7 +163,7 @@ func TestWebConfig_Misuse(t *testing.T) {
 		"webconfig --mode stateserver --state-server a;b":                 "--state-server: give HOST or HOST:PORT of mirrorstate",
 		"webconfig --connection-string server=a;failoverpartner=b":        "--connection-string: pair.user: is missing",
 		"pair status --web-config /nowhere/web.config":                    "--web-config: pair.web_config: read the web.config: open /nowhere/web.config: no such file or directory",
-		"session list --connection-string server=a;failoverpartner=b;x=y": "keyword 3, at character",
+		"session list --connection-string server=a;failoverpartner=b;x=y": "unknown keyword in part 3, at character",
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), strings.Fields(args), &stdout, &stderr)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Assume gives what two servers would say if all were as the verb wants it, for a plan
-// without servers, and says what that takes for granted.
+// Assume returns the facts that two servers would show if they met all requirements of the verb, for a plan
+// without servers. unchecked lists the assumptions.
 func Assume(verb string, o Options) (seen [2]*Found, unchecked []string, err error) {
 	o = o.withDefaults()
 	if o.Topology == "" {
@@ -38,12 +38,12 @@ func Assume(verb string, o Options) (seen [2]*Found, unchecked []string, err err
 	return seen, assumptions(verb, o), nil
 }
 
-// assumeRole gives a server its role, in mirroring or a group. dead says that the principal is.
+// assumeRole sets a server's role in mirroring or a group. dead is true if the principal is assumed to be gone.
 func assumeRole(f *Found, o Options, principal, dead bool) {
 	roles := map[bool][2]string{true: {"PRINCIPAL", "PRIMARY"}, false: {"MIRROR", "SECONDARY"}}[principal]
 	switch {
 	case principal && dead:
-		f.Database, f.Error = nil, "taken to be gone"
+		f.Database, f.Error = nil, "assumed to be gone"
 	case o.Topology == Group:
 		f.Group = &FoundGroup{Name: o.Group, Cluster: "NONE", Role: roles[1], State: "SYNCHRONIZED"}
 	default:
@@ -51,7 +51,7 @@ func assumeRole(f *Found, o Options, principal, dead bool) {
 	}
 }
 
-// assumptions are what a plan without servers could not check.
+// assumptions lists what a plan without servers could not check.
 func assumptions(verb string, o Options) []string {
 	all := []string{
 		fmt.Sprintf("that %s (%s) is the %s", o.Principal, o.Address[o.Principal.index()], map[string]string{Mirroring: "principal", Group: "primary"}[o.Topology]),
@@ -62,28 +62,28 @@ func assumptions(verb string, o Options) []string {
 	switch verb {
 	case Setup:
 		all = append(all, "that both servers have the same version, edition and collation, that the database has no FILESTREAM files, and that the login is sysadmin on both",
-			"that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT",
-			"which logins own users in the database: those named with --login are carried over",
-			"which rights on the server they have (sys.server_permissions): give them there too")
+			"that neither server has an endpoint for mirroring yet: an existing one is used, and GRANT CONNECT must then have its name",
+			"which logins own users in the database: those named with --login are copied",
+			"which server rights they have (sys.server_permissions): grant them on the other server too")
 		if o.MirrorData != "" {
 			all = append(all, "the logical names of the database's files (sys.master_files)")
 		}
 	case CarryLogins:
-		all = append(all, "that the login is sysadmin on both servers", "which rights on the server the logins have (sys.server_permissions): give them there too")
+		all = append(all, "that the login is sysadmin on both servers", "which server rights the logins have (sys.server_permissions): grant them on the other server too")
 	case Force:
-		all = append(all, "that the principal is really gone: where it still serves, two principals come of this", "whether anything is lost")
+		all = append(all, "that the principal is really gone: if it still serves, there will be two principals", "whether any data is lost")
 	}
 	return all
 }
 
-// DryRun makes a verb's plan without servers: for two that are as it wants them.
+// DryRun returns a verb's plan without asking servers: it assumes that they meet all requirements of the verb.
 func DryRun(verb string, o Options) (*Plan, error) {
 	seen, unchecked, err := Assume(verb, o)
 	if err != nil {
 		return nil, err
 	}
 	o.WitnessReached = o.Witness != ""
-	o.AllowDataLoss = true // whoever runs the script decides; its head says so
+	o.AllowDataLoss = true // the person who runs the script decides; its head lists the assumptions
 	if o.Principal == "" {
 		o.Principal = A
 	}

@@ -1,16 +1,15 @@
-// Package operate is what an administrator does to a pair of SQL Servers: it sets up
-// mirroring or a clusterless availability group of one database on two servers, fails
-// it over, suspends, resumes and removes it.
+// Package operate implements what an administrator does with a pair of SQL Servers: it sets up
+// mirroring, or a clusterless availability group, of one database on two servers. It fails
+// the pair over, suspends, resumes and removes it.
 //
-// A verb is a [Plan]: a list of steps, each of which is one T-SQL text for one server
-// (a check, a statement, a wait, a value to carry over). The same list is printed as a
-// script that a person can run ([Plan.Scripts]) and is carried out ([Run]). All
-// statements stand in this package and nowhere else: endpoint.go, copying.go,
-// mirroring.go and group.go.
+// A verb has a [Plan]: a list of steps. Each step is one T-SQL text for one server
+// (a check, a statement, a wait, a value for later steps). The same list is printed as a
+// script that a person can run ([Plan.Scripts]), or executed ([Runner.Run]). All
+// statements are in this package: in endpoint.go, copying.go, mirroring.go and group.go.
 //
-// A statement's own answer decides nothing that a view can tell: SQL Server may break
-// the connection of a role switch that went well, and accept one that fails later.
+// Where a view shows the result of a statement, the view decides and not the statement's answer. SQL Server may break
+// the connection of a role switch that succeeds, and accept one that fails later.
 //
-// What it does not do: it decides nothing for a proxy, knows nothing of what the
-// database is for, and makes no network connection ([Server] is the caller's).
+// The package makes no decisions for a proxy, does not know what the database contains, and opens no network
+// connection: the caller provides a [Server].
 package operate

@@ -15,7 +15,7 @@ import (
 // word is a token of a statement: a name in brackets, a string, a binary constant, a variable, a word or number, a symbol.
 var word = regexp.MustCompile(`\[(?:[^\]]|\]\])*\]|N?'(?:[^']|'')*'|\$\([A-Za-z0-9_]+\)|0x[0-9A-Fa-f]*|[\p{L}\p{N}_]+|::|\S`)
 
-// fits says whether a word of a statement may stand where the form has want.
+// fits reports whether a word of a statement may be where the form has want.
 func fits(got, want string) bool {
 	kind := func(s string) string {
 		switch {
@@ -35,7 +35,7 @@ func fits(got, want string) bool {
 	switch k, w := kind(got), kind(want); {
 	case got == want:
 		return true
-	case k == "name" && w == "word": // the facts leave some names without brackets
+	case k == "name" && w == "word": // the facts pages write some names without brackets
 		return !keyword[want]
 	case k == w:
 		return k != "word"
@@ -43,7 +43,7 @@ func fits(got, want string) bool {
 	return false
 }
 
-// keyword has the words of the forms that are no sample names.
+// keyword has the words of the forms that are not sample names.
 var keyword = map[string]bool{}
 
 func forms(t *testing.T) (all [][]string) {
@@ -84,7 +84,7 @@ next:
 	return false
 }
 
-// plans are those of the golden files, and those that only servers' answers lead to.
+// plans returns the plans of the golden files, and those that need the facts of servers.
 func plans(t *testing.T) (all []*Plan) {
 	t.Helper()
 	for file, plan := range dryRuns() {
@@ -116,7 +116,7 @@ func plans(t *testing.T) (all []*Plan) {
 	return append(all, p)
 }
 
-// TestStatements_Forms compares every statement that any plan has with the forms of the manual.
+// TestStatements_Forms compares every statement of every plan with the forms in the manual.
 func TestStatements_Forms(t *testing.T) {
 	known := forms(t)
 	seen := 0
@@ -143,7 +143,7 @@ func TestStatements_Forms(t *testing.T) {
 	}
 }
 
-// A form that is nearly right is not right.
+// A statement that differs slightly from a form is not accepted.
 func TestStatements_FormsTellApart(t *testing.T) {
 	known := forms(t)
 	for _, wrong := range []string{
@@ -152,19 +152,20 @@ func TestStatements_FormsTellApart(t *testing.T) {
 		`ALTER AVAILABILITY GROUP [g] SET REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 1`,
 	} {
 		if matches(wrong, known) {
-			t.Errorf("taken for right: %s", wrong)
+			t.Errorf("accepted: %s", wrong)
 		}
 	}
 }
 
-// TestScripts_Parse has another program read the scripts: all but the statements that it does not
-// know, whose words TestStatements_Forms compares.
+// TestScripts_Parse parses the scripts with another program. It replaces the statements that the program does not
+// support; TestStatements_Forms checks those.
 func TestScripts_Parse(t *testing.T) {
 	linter, err := exec.LookPath("sqlfluff")
 	if err != nil {
-		t.Skip("SKIPPED: sqlfluff is not installed (Debian's package sqlfluff), so that nobody but us has parsed the scripts")
+		t.Skip("SKIPPED: sqlfluff is not installed (Debian package sqlfluff): no other parser has checked the scripts")
 	}
-	// It is slow: of batches that differ in their strings only, it gets one, and those with quotes in their strings.
+	// sqlfluff is slow. So it gets only one of several batches that differ only in their strings, and those with quotes in
+	// their strings.
 	shapes, text := map[string]bool{}, strings.Builder{}
 	for _, p := range plans(t) {
 		for _, s := range p.Scripts() {
@@ -193,7 +194,7 @@ func TestScripts_Parse(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// One rule, so that it does not spend its time on style.
+	// One rule only, because checking the style would take long.
 	out, err := exec.CommandContext(ctx, linter, "lint", "--dialect", "tsql", "--rules", "L009", file).CombinedOutput()
 	if bytes.Contains(out, []byte("PRS")) || bytes.Contains(out, []byte("Parsing errors")) || !bytes.Contains(out, []byte("All Finished")) {
 		t.Errorf("sqlfluff does not understand the scripts (%v):\n%s", err, out)

@@ -10,35 +10,35 @@ import (
 	"strings"
 )
 
-// Found is what one server says of itself, of the database, and of its part in
+// Found holds the facts that one server shows about itself, the database, and its role in
 // mirroring or a group.
 type Found struct {
 	On      Side   `json:"on"`
 	Address string `json:"address"`
-	Error   string `json:"error,omitempty"` // why it could not be asked; the rest is empty then
+	Error   string `json:"error,omitempty"` // why the server could not be asked; then the other fields are empty
 
 	ServerName string `json:"server_name"`
 	Version    string `json:"version"`
 	Edition    string `json:"edition"`
 	Collation  string `json:"collation"`
-	Sysadmin   bool   `json:"sysadmin"` // the login is one
-	Groups     bool   `json:"groups"`   // availability groups are switched on
+	Sysadmin   bool   `json:"sysadmin"` // the login is a sysadmin
+	Groups     bool   `json:"groups"`   // availability groups are enabled
 	Linux      bool   `json:"linux"`
 
-	Database  *FoundDatabase  `json:"database,omitempty"`  // nil: there is none of the name
-	Mirroring *FoundMirroring `json:"mirroring,omitempty"` // nil: not mirrored, or not for these eyes
-	Group     *FoundGroup     `json:"group,omitempty"`     // nil: in none
-	Endpoint  *FoundEndpoint  `json:"endpoint,omitempty"`  // nil: there is none
+	Database  *FoundDatabase  `json:"database,omitempty"`  // nil: no such database
+	Mirroring *FoundMirroring `json:"mirroring,omitempty"` // nil: not mirrored, or this login may not see it
+	Group     *FoundGroup     `json:"group,omitempty"`     // nil: in no group
+	Endpoint  *FoundEndpoint  `json:"endpoint,omitempty"`  // nil: no endpoint
 
-	// Unread is why parts could not be read, of LookPast: the server refused the query, for a right or a view that it does not have.
-	// What such a part would have filled says nothing then.
+	// Unread has the errors of the parts that LookPast could not read, because a right or a view is missing. The fields of
+	// such a part mean nothing.
 	Unread map[Part]error `json:"-"`
 }
 
-// Part is what one query reads.
+// Part names the facts that one query reads.
 type Part string
 
-// The parts that LookPast goes past.
+// The parts.
 const (
 	PartServer    Part = "what the server is"
 	PartEndpoint  Part = "the endpoint"
@@ -78,18 +78,18 @@ type FoundMirroring struct {
 // FoundGroup is the group as this replica sees it.
 type FoundGroup struct {
 	Name          string         `json:"name"`         // empty: the login may not see it
-	Lacks         string         `json:"lacks"`        // which right it lacks for that; empty: none is known to be missing
+	Lacks         string         `json:"lacks"`        // the right that the login lacks for that; empty: no right is known to be missing
 	Cluster       string         `json:"cluster_type"` // NONE, WSFC or EXTERNAL
 	Role          string         `json:"role"`
 	Operational   string         `json:"operational_state"`
-	Connected     string         `json:"connected_state"` // a secondary's: DISCONNECTED means that it does not see its primary
+	Connected     string         `json:"connected_state"` // on a secondary DISCONNECTED means that it is not connected to its primary
 	Sequence      int64          `json:"sequence_number"`
 	State         string         `json:"state"` // of the database here
 	Suspended     bool           `json:"suspended"`
 	SuspendReason string         `json:"suspend_reason"`
 	Hardened      string         `json:"last_hardened_lsn"`
 	EndOfLog      string         `json:"end_of_log_lsn"`
-	Replicas      []FoundReplica `json:"replicas"` // all of them
+	Replicas      []FoundReplica `json:"replicas"`
 }
 
 // FoundReplica is one replica in a group.
@@ -102,14 +102,14 @@ type FoundReplica struct {
 	Connected string `json:"connected_state"`
 }
 
-// FoundEndpoint is the one endpoint for mirroring that a server has.
+// FoundEndpoint is a server's endpoint for mirroring. There is at most one.
 type FoundEndpoint struct {
 	Name           string `json:"name"`
 	Role           string `json:"role"`
 	State          string `json:"state"`
 	Authentication string `json:"authentication"`
 	Port           int    `json:"port"`
-	Certificate    string `json:"certificate"` // its name; empty: Windows accounts
+	Certificate    string `json:"certificate"` // the certificate's name; empty: Windows accounts
 }
 
 // The queries. Each value comes as text; see Row.
@@ -125,7 +125,7 @@ const (
 		`CONVERT(nvarchar(30), m.mirroring_failover_lsn) AS failover_lsn, CONVERT(nvarchar(30), m.mirroring_end_of_log_lsn) AS end_of_log ` +
 		`FROM sys.databases d LEFT JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = %N`
 
-	// Where sys.database_mirroring can't be read, or a column is not there, which other engines have it with: the rest.
+	// Used when sys.database_mirroring can't be read, or lacks a column, as in other engines.
 	queryDatabaseAlone = `SELECT d.state_desc, d.recovery_model_desc, d.user_access_desc, d.is_read_only, d.is_auto_close_on, d.log_reuse_wait_desc, ` +
 		`HAS_DBACCESS(d.name) AS access FROM sys.databases d WHERE d.name = %N`
 
@@ -135,8 +135,9 @@ const (
 		`FROM sys.database_mirroring_endpoints e LEFT JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id ` +
 		`LEFT JOIN sys.certificates c ON c.certificate_id = e.certificate_id`
 
-	// Each %s is a column that came with SQL Server 2017. The sys.dm_hadr_ views need VIEW SERVER STATE, or the query is
-	// refused (300, 297); sys.availability_… need VIEW ANY DEFINITION, and have no rows without it: they are joined loosely.
+	// Each %s is a column that exists since SQL Server 2017. The sys.dm_hadr_ views require VIEW SERVER STATE; without it the
+	// query is refused (300, 297). The sys.availability_ views require VIEW ANY DEFINITION; without it they have no rows, so
+	// they are outer-joined.
 	queryGroup = `SELECT g.name AS group_name, %s AS cluster, %s AS sequence_number, r.replica_server_name, r.endpoint_url, ` +
 		`r.availability_mode_desc, r.failover_mode_desc, s.is_local, s.role_desc, s.operational_state_desc, s.connected_state_desc, ` +
 		`l.synchronization_state_desc, l.is_suspended, l.suspend_reason_desc, CONVERT(nvarchar(30), l.last_hardened_lsn) AS hardened, ` +
@@ -149,20 +150,20 @@ const (
 		`LEFT JOIN sys.dm_hadr_database_replica_states l ON l.replica_id = s.replica_id AND l.group_database_id = d.group_database_id ` +
 		`WHERE d.name = %N`
 
-	// What stands in their place before 2017: there every group had a Windows cluster.
+	// Their replacements before 2017, when every group had a Windows cluster.
 	clusterType, clusterBefore2017     = "g.cluster_type_desc", "N'wsfc'"
 	sequenceNumber, sequenceBefore2017 = "g.sequence_number", "CONVERT(bigint, NULL)"
 
 	viewAnyDefinition = "VIEW ANY DEFINITION"
 )
 
-// Look asks one server. What it could not be asked stands in Found.Error.
+// Look asks one server for its facts. If it could not be asked, Found.Error says why.
 func Look(ctx context.Context, on Side, addr string, s Server, database string) *Found {
 	return look(ctx, on, addr, s, database, false)
 }
 
-// LookPast is Look for who would rather know a part than nothing: a query that the server refuses stands in Found.Unread, and the
-// next one is asked. Found.Error is then a server that answers no more.
+// LookPast is Look for callers that accept incomplete facts. If the server refuses a query, its error is in Found.Unread, and
+// the next query is sent. Found.Error is set only if the server stops answering.
 func LookPast(ctx context.Context, on Side, addr string, s Server, database string) *Found {
 	return look(ctx, on, addr, s, database, true)
 }
@@ -182,7 +183,7 @@ func look(ctx context.Context, on Side, addr string, s Server, database string, 
 	return f
 }
 
-// refused notes that the server refused to show a part, where that is to be gone past; otherwise it gives the error back.
+// refused records in Unread that the server refused a query, if this is LookPast. Otherwise it returns the error.
 func (f *Found) refused(part Part, err error) error {
 	if n := numbered(nil); f.Unread == nil || !errors.As(err, &n) {
 		return err
@@ -217,7 +218,7 @@ func (f *Found) readServer(ctx context.Context, s Server) error {
 		return f.refused(PartServer, err)
 	}
 	if len(rows) != 1 {
-		return errors.New("the server does not say what it is")
+		return errors.New("the server returned no row about itself")
 	}
 	r := rows[0]
 	f.ServerName, f.Version, f.Edition, f.Collation = r["server_name"], r["version"], r["edition"], r["collation"]
@@ -235,8 +236,8 @@ func (f *Found) readEndpoint(ctx context.Context, s Server) error {
 	return f.refused(PartEndpoint, err)
 }
 
-// readDatabase reads the database's row, with its part in mirroring, and whether it is in a group. A row that is refused is one of
-// which nothing is known.
+// readDatabase reads the database's row, its role in mirroring, and whether it is in a group. If the row may not be read,
+// Database is set but empty.
 func (f *Found) readDatabase(ctx context.Context, s Server, database string) (inGroup bool, err error) {
 	rows, err := s.Query(ctx, fill(queryDatabase, database))
 	if err != nil {
@@ -288,7 +289,7 @@ func (f *Found) readGroup(ctx context.Context, s Server, database string) error 
 	}
 	rows, err := s.Query(ctx, fill(queryGroup, cluster, sequence, database))
 	if err != nil || len(rows) == 0 {
-		// It is in a group, whatever else may be seen of it.
+		// The database is in a group, even if nothing else may be seen.
 		f.Group = &FoundGroup{}
 		if n := numbered(nil); errors.As(err, &n) && (n.SQLErrorNumber() == 297 || n.SQLErrorNumber() == 300) {
 			f.Group.Lacks = viewServerState
@@ -316,18 +317,18 @@ func (f *Found) readGroup(ctx context.Context, s Server, database string) error 
 	return nil
 }
 
-// major is the major version; 0: unknown.
+// major returns the major version; 0: unknown.
 func (f *Found) major() int {
 	n, _ := strconv.Atoi(strings.SplitN(f.Version, ".", 2)[0])
 	return n
 }
 
-// principal says whether the server says that it is the principal or primary.
+// principal reports whether the server claims to be the principal or primary.
 func (f *Found) principal() bool {
 	return f.Mirroring != nil && f.Mirroring.Role == "PRINCIPAL" || f.Group != nil && f.Group.Role == "PRIMARY"
 }
 
-// Lines tell it in words, a line a thing.
+// Lines returns the facts for people, in lines of text.
 func (f *Found) Lines() []string {
 	if f.Error != "" {
 		return []string{fmt.Sprintf("%s (%s): can't be asked: %s", f.On, f.Address, f.Error)}
@@ -335,11 +336,11 @@ func (f *Found) Lines() []string {
 	lines := []string{fmt.Sprintf("%s (%s): %s, %s, version %s, collation %s", f.On, f.Address, f.ServerName, f.Edition, f.Version, f.Collation)}
 	add := func(format string, args ...any) { lines = append(lines, "   "+fmt.Sprintf(format, args...)) }
 	if !f.Sysadmin {
-		add("the login is no sysadmin here: what it may not see is shown as unknown")
+		add("the login is not a sysadmin here: what it may not see is shown as unknown")
 	}
 	d := f.Database
 	if d == nil {
-		add("it has no such database")
+		add("no such database")
 	} else {
 		add("database %s, recovery %s, %s, log waits for %s", d.State, d.Recovery, d.Access, orUnknown(d.LogWaits))
 	}
@@ -351,7 +352,7 @@ func (f *Found) Lines() []string {
 			add("no witness")
 		}
 	} else if d != nil && f.Group == nil {
-		add("mirroring: not set up, or not for this login's eyes")
+		add("mirroring: not set up, or this login may not see it")
 	}
 	f.groupLines(add)
 	if e := f.Endpoint; e != nil {
@@ -368,12 +369,12 @@ func (f *Found) groupLines(add func(format string, args ...any)) {
 		return
 	}
 	if g.Name == "" && g.Role == "" {
-		add("in an availability group that this login may not look at (%s)", cmp.Or(g.Lacks, viewServerState))
+		add("in an availability group that this login may not see (%s is missing)", cmp.Or(g.Lacks, viewServerState))
 		return
 	}
 	name := g.Name
 	if name == "" {
-		name = "(name, cluster and other replicas not shown without " + viewAnyDefinition + ")"
+		name = "(name, cluster and other replicas are not shown: " + viewAnyDefinition + " is missing)"
 	}
 	suspended := ""
 	if g.Suspended {
@@ -399,8 +400,8 @@ func (e *FoundEndpoint) by() string {
 	return "Windows accounts (" + e.Authentication + ")"
 }
 
-// folder gives the path of a file in a folder as SQL Server's machine writes paths; without a
-// folder the name alone, which is in the instance's default folder for backups.
+// inFolder returns the path of a file in a folder, with the separator of the folder's system. Without a
+// folder it returns the file name, which means the instance's default backup folder.
 func inFolder(folder, file string) string {
 	switch {
 	case folder == "":

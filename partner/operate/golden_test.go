@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
-// dryRuns are the plans whose scripts are kept as golden files, by the files' names.
+// dryRuns returns the plans whose scripts are golden files, by the names of the files.
 func dryRuns() map[string]func() (*Plan, error) {
 	all := map[string]func() (*Plan, error){}
 	for _, topology := range []string{Mirroring, Group} {
@@ -41,7 +41,8 @@ func dryRuns() map[string]func() (*Plan, error) {
 	return all
 }
 
-// TestScripts_Golden pins every script. After a change on purpose: go test ./partner/operate -update, and read the difference.
+// TestScripts_Golden compares every script with its golden file. After an intended change run go test ./partner/operate -update,
+// and read the difference.
 func TestScripts_Golden(t *testing.T) {
 	for file, plan := range dryRuns() {
 		t.Run(file, func(t *testing.T) {
@@ -64,7 +65,7 @@ func TestScripts_Golden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%s differs from the script made now:\n%s", path, got.Bytes())
+				t.Errorf("%s differs from the script:\n%s", path, got.Bytes())
 			}
 		})
 	}

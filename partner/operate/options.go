@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/sqlname"
 )
 
-// The topologies that a verb can be meant for.
+// The topologies.
 const (
 	Mirroring = "mirroring"
 	Group     = "availability-group"
@@ -26,67 +26,67 @@ const (
 	Suspend  = "suspend"
 	Resume   = "resume"
 	Remove   = "remove"
-	// CarryLogins gives a pair's mirror the logins of its principal.
+	// CarryLogins copies the logins of the principal to the mirror.
 	CarryLogins = "logins"
 )
 
-// Verbs are all that have a plan: all but status.
+// Verbs are the verbs that change something: all but status.
 var Verbs = []string{Setup, Failover, Force, Suspend, Resume, Remove, CarryLogins}
 
 // What remove does with the copy on the former mirror.
 const (
 	CopyKeep    = "keep"    // leave it RESTORING: mirroring can be set up again from it
-	CopyRecover = "recover" // open it: from then on it goes its own way
+	CopyRecover = "recover" // open it: from then on it is an independent database
 	CopyDrop    = "drop"    // drop it
 )
 
-// Options say what a verb is about. The zero value of every field but Database and
-// Endpoint is usable.
+// Options are the options of a verb. The zero value of every field but Database and
+// Endpoint is valid.
 type Options struct {
 	Database string
-	// Topology is mirroring or availability-group; empty: what the views say, and for
-	// setup mirroring, or a group where a server runs on Linux, which has no mirroring.
+	// Topology is mirroring or availability-group. Empty: what the views show. For setup: mirroring, or a group if
+	// a server runs on Linux, which does not support mirroring.
 	Topology string
-	// Group is the availability group's name for setup. Default: the database's, with _ag.
+	// Group is the availability group's name for setup. Default: the name of the database with _ag.
 	Group string
-	// Principal is who is to be the principal after setup; empty: who has the database.
+	// Principal is the server that becomes principal at setup. Empty: the server that has the database.
 	Principal Side
-	// Address is what each server is called in what is printed.
+	// Address is the name of each server in messages and scripts.
 	Address [2]string
 	// Endpoint is host:port of each server's endpoint, as the other servers reach it.
 	Endpoint [2]string
-	// ReplicaName is each server's @@SERVERNAME, for a plan without servers. Default: the endpoint's host.
+	// ReplicaName is @@SERVERNAME of each server, for a plan without servers. Default: the endpoint's host.
 	ReplicaName [2]string
 	// Witness is host:port of the witness's endpoint; empty: no witness.
 	Witness string
-	// WitnessReached says that the witness is among the servers, so that its endpoint is set up too.
+	// WitnessReached is true if there is a connection to the witness. Then setup creates its endpoint too.
 	WitnessReached bool
-	// Accounts are the servers' service accounts, DOMAIN\name, and the witness's:
-	// endpoints then take Windows accounts. Empty: certificates.
+	// Accounts are the service accounts, DOMAIN\name, of both servers and the witness. With them
+	// the endpoints authenticate by Windows accounts. Empty: by certificates.
 	Accounts [3]string
 	// Safety is FULL (default) or OFF.
 	Safety string
-	// Share is a folder that both servers' service accounts reach under this path. Empty: each
-	// backs up to and restores from its default folder, and somebody carries the files.
+	// Share is a folder that the service accounts of both servers can open under this path. Empty: each
+	// server uses its default backup folder, and a person copies the files.
 	Share string
 	// MirrorData is the folder of the data files on the mirror. Empty: the same as on the principal.
 	MirrorData string
-	// Restored says that the mirror has the database RESTORING already: no backup is made.
+	// Restored is true if the mirror already has the database RESTORING. Then no backup is made.
 	Restored bool
-	// Logins are those that must have the same SID on both. Run finds them by itself.
+	// Logins are the logins that must have the same SID on both servers. [Logins] finds them.
 	Logins []string
-	// Rights are what those logins may do on the server that has the database, beside logging in: they are given to them
-	// on the other one too. See [ServerRights].
+	// Rights are the server rights of these logins on the server that has the database. They are granted
+	// on the other server too. See [ServerRights].
 	Rights []ServerRight
-	// Tables must be in the database for setup: without them it is not the one that is meant.
+	// Tables must exist in the database for setup. Without them it is the wrong database.
 	Tables []string
 	// Copy is CopyKeep (default), CopyRecover or CopyDrop.
 	Copy string
-	// AllowDataLoss permits to force service where something may be lost.
+	// AllowDataLoss allows to force service even if data may be lost.
 	AllowDataLoss bool
-	// Patience bounds each wait for the views. Default 1 min, for a first synchronisation 30 min.
+	// Patience is the deadline of each wait for the views. Default 1 min. The first synchronization gets 30 times as long.
 	Patience time.Duration
-	// CarryPatience bounds the wait for a file to be carried. Default 30 min.
+	// CarryPatience is the deadline for a person to copy a file. Default 30 min.
 	CarryPatience time.Duration
 }
 
@@ -103,7 +103,7 @@ func (o Options) withDefaults() Options {
 		host, _, _ := net.SplitHostPort(e)
 		short, _, _ := strings.Cut(host, ".")
 		if net.ParseIP(host) != nil {
-			short = "SERVER-" + string("AB"[i]) // what it is called, an address does not tell
+			short = "SERVER-" + string("AB"[i]) // an IP address does not show the server's name
 		}
 		def(&o.ReplicaName[i], strings.ToUpper(short))
 		def(&o.Address[i], host)
@@ -117,13 +117,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Mistake is an option that can't be meant.
+// Mistake is an invalid option.
 type Mistake struct{ error }
 
-// Validate tells what can't be meant for the verb, as a [Mistake]. It needs no server.
+// Validate returns a [Mistake] if an option is invalid for the verb. It needs no server.
 func (o Options) Validate(verb string) error { return o.withDefaults().validate(verb) }
 
-// validate tells what can't be meant, as a Mistake. Everything that is put into a statement unquoted is checked here.
+// validate is Validate after withDefaults. It checks everything that is put into a statement without quotes.
 func (o Options) validate(verb string) error {
 	if err := o.mistake(verb); err != nil {
 		return Mistake{err}
@@ -136,19 +136,19 @@ func (o Options) mistake(verb string) error {
 	case o.Database == "" || len(o.Database) > 128:
 		return fmt.Errorf("the database's name must have 1 to 128 characters")
 	case o.Topology != "" && o.Topology != Mirroring && o.Topology != Group:
-		return fmt.Errorf("topology %q is neither %s nor %s", o.Topology, Mirroring, Group)
+		return fmt.Errorf("topology %q must be %s or %s", o.Topology, Mirroring, Group)
 	case o.Safety != "FULL" && o.Safety != "OFF":
-		return fmt.Errorf("safety %q is neither FULL nor OFF", o.Safety)
+		return fmt.Errorf("safety %q must be FULL or OFF", o.Safety)
 	case !slices.Contains([]string{CopyKeep, CopyRecover, CopyDrop}, o.Copy):
-		return fmt.Errorf("copy %q is none of keep, recover and drop", o.Copy)
+		return fmt.Errorf("copy %q must be keep, recover or drop", o.Copy)
 	case o.Principal != "" && o.Principal != A && o.Principal != B:
-		return fmt.Errorf("principal %q is neither a nor b", o.Principal)
+		return fmt.Errorf("principal %q must be a or b", o.Principal)
 	case verb == Setup && (o.Endpoint[0] == "" || o.Endpoint[1] == ""):
-		return fmt.Errorf("both servers' endpoints must be known: give host:port with --endpoint-a and --endpoint-b")
+		return fmt.Errorf("the endpoints of both servers must be known: give host:port with --endpoint-a and --endpoint-b")
 	case (o.Accounts[0] == "") != (o.Accounts[1] == ""):
-		return fmt.Errorf("one server's service account is given and the other's is not: give both, or none for certificates")
+		return fmt.Errorf("the service account of only one server is given: give both, or none for certificates")
 	case verb == Setup && strings.EqualFold(o.Endpoint[0], o.Endpoint[1]):
-		return fmt.Errorf("both endpoints are %s: give each server's own with --endpoint-a and --endpoint-b", o.Endpoint[0])
+		return fmt.Errorf("both endpoints are %s: give the endpoint of each server with --endpoint-a and --endpoint-b", o.Endpoint[0])
 	}
 	for _, e := range append([]string{o.Witness}, o.Endpoint[:]...) {
 		if e != "" && !address.MatchString(e) {
@@ -158,7 +158,7 @@ func (o Options) mistake(verb string) error {
 	return o.badName()
 }
 
-// badName tells of a name or path that can't stand in a script.
+// badName returns an error for a name or path that can't be used in a script.
 func (o Options) badName() error {
 	err := cmp.Or(sqlname.CheckAll("database", o.Database), sqlname.CheckAll("group", o.Group), sqlname.CheckAll("login", o.Logins...),
 		sqlname.CheckAll("folder", o.Share, o.MirrorData), sqlname.CheckAll("service account", o.Accounts[:]...),
@@ -169,7 +169,7 @@ func (o Options) badName() error {
 	return err
 }
 
-// badName tells of a name that a server has, and that can't stand in a script, as a Refusal.
+// badName returns a Refusal for a name on the server that can't be used in a script.
 func (f *Found) badName() error {
 	if f == nil || f.Error != "" {
 		return nil
@@ -193,7 +193,7 @@ func (f *Found) badName() error {
 	return nil
 }
 
-// port is the port of an endpoint's address.
+// port returns the port of an endpoint's address.
 func port(endpoint string) string {
 	_, p, _ := net.SplitHostPort(endpoint)
 	return p

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// name writes an identifier in brackets, as QUOTENAME does.
+// name returns an identifier in brackets, as QUOTENAME does.
 func name(s string) string { return "[" + strings.ReplaceAll(s, "]", "]]") + "]" }
 
-// text writes a string of T-SQL, as N'…'.
+// text returns a T-SQL string as N'…'.
 func text(s string) string { return "N" + plain(s) }
 
-// plain writes a string as '…': where the manual's form has no N.
+// plain returns a T-SQL string as '…', for statements that take no N.
 func plain(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// address is what an endpoint's address may look like; none of it needs quoting.
+// address matches a valid address of an endpoint. It contains nothing that must be quoted.
 var address = regexp.MustCompile(`^[^:/'"\[\]()\s$]+:[0-9]{1,5}$`)
 
-// fill puts values into the statements' forms: each %[ is an identifier, %N a string
-// with its N, %' one without, and %s a piece of T-SQL.
+// fill puts values into the form of a statement: %[ takes an identifier, %N a string
+// with N, %' a string without, and %s a piece of T-SQL.
 func fill(form string, values ...any) string {
 	var out strings.Builder
 	for i := 0; i < len(form); i++ {
@@ -44,11 +44,10 @@ func fill(form string, values ...any) string {
 	return out.String()
 }
 
-// variable is how a value that is not known while the script is written stands in it:
-// sqlcmd's own form.
+// variable returns the sqlcmd variable for a value that is not known when the script is written.
 func variable(name string) string { return "$(" + name + ")" }
 
-// expand puts the values of variables in. What is not one of them stays as it is.
+// expand replaces variables by their values. Unknown variables are unchanged.
 func expand(statement string, values map[string]string) string {
 	pairs := make([]string, 0, 2*len(values))
 	for name, value := range values {

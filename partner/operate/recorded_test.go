@@ -2,7 +2,7 @@ package operate
 
 import "testing"
 
-// recordedGroup is what two replicas of a clusterless group say of it, a being the primary.
+// recordedGroup returns the facts about two replicas of a clusterless group. a is the primary.
 func recordedGroup(t *testing.T) [2]*Found {
 	t.Helper()
 	replicas := []FoundReplica{

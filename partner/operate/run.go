@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// Outcome is what became of one step.
+// Outcome is the result of a step.
 type Outcome string
 
 // The outcomes.
 const (
 	Done    Outcome = "done"
-	Skipped Outcome = "skipped" // it was so already
-	Passed  Outcome = "passed"  // a check or wait that holds
-	Waiting Outcome = "waiting" // a wait or a file to be carried; another outcome follows
+	Skipped Outcome = "skipped" // it was not needed
+	Passed  Outcome = "passed"  // a check or wait whose query returned a row
+	Waiting Outcome = "waiting" // a wait has begun, also for a file; another outcome follows
 	Failed  Outcome = "failed"
-	Undone  Outcome = "undone" // what it began was taken back
+	Undone  Outcome = "undone" // an Undo step was run
 )
 
-// Event is told of each step when it has ended, and of waits when they begin.
+// Event reports the end of a step, or the beginning of a wait.
 type Event struct {
 	Number  int     `json:"number"` // of the step in the plan, from 1
 	Step    Step    `json:"step"`
@@ -34,24 +34,23 @@ type Event struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Runner carries plans out.
+// Runner runs plans.
 type Runner struct {
-	// Servers are the connections. A plan with steps for a server that is not here is refused.
+	// Servers are the connections. A plan with steps for a server without a connection is refused.
 	Servers map[Side]Server
-	// Tell is called for each event, one after the other. nil: nobody is told.
+	// Tell is called for each event, one after the other. It may be nil.
 	Tell func(Event)
-	// Poll is the pause between two looks. Default 100 ms.
+	// Poll is the pause between two queries of a wait. Default 100 ms.
 	Poll time.Duration
-	// Transient bounds how long a statement is tried again after a passing refusal. Default 1 min.
+	// Transient is how long a statement is retried after a temporary error. Default 1 min.
 	Transient time.Duration
 
 	values map[string]string
 }
 
-// Run carries out a plan, step after step, until one fails. Its error is a *Refusal where
-// a check was not met, a server refused, or the views did not come to show what was done
-// within their time; ctx bounds everything. What was done before stays, but for what the
-// plan says is to be undone.
+// Run runs the steps of a plan until one fails. The error is a *Refusal if
+// a check failed, a server refused a statement, or a wait timed out. ctx bounds the whole run.
+// After an error the effects of earlier steps stay; only the Undo of the failed step is run.
 func (r *Runner) Run(ctx context.Context, p *Plan) error {
 	r.values = map[string]string{}
 	for _, secret := range p.Secrets {
@@ -59,14 +58,14 @@ func (r *Runner) Run(ctx context.Context, p *Plan) error {
 	}
 	for _, s := range p.Steps {
 		if r.Servers[s.On] == nil {
-			return &Refusal{On: s.On, Message: "there is no connection to " + string(s.On), Advice: "run its part by hand: --dry-run prints the script"}
+			return &Refusal{On: s.On, Message: "there is no connection to " + string(s.On), Advice: "run the part for this server by hand: --dry-run prints the script"}
 		}
 	}
 	for i, s := range p.Steps {
 		began := time.Now()
 		outcome, note, err := r.step(ctx, i+1, s)
 		if err != nil {
-			err = s.withWayOut(err)
+			err = s.withRecovery(err)
 			r.tell(Event{Number: i + 1, Step: s, Outcome: Failed, Note: err.Error(), Seconds: time.Since(began).Seconds()})
 			return r.undo(ctx, i+1, s, err)
 		}
@@ -81,26 +80,26 @@ func (r *Runner) tell(e Event) {
 	}
 }
 
-// withWayOut adds the step's way out to what a person is told of its failure.
-func (s Step) withWayOut(err error) error {
+// withRecovery adds the step's Out to its error.
+func (s Step) withRecovery(err error) error {
 	if s.Out == "" {
 		return err
 	}
 	if f, ok := errors.AsType[*Refusal](err); ok {
 		with := *f
-		with.Advice += ". The way out: " + s.Out
+		with.Advice += ". To recover: " + s.Out
 		return &with
 	}
-	return fmt.Errorf("%w. The way out: %s", err, s.Out)
+	return fmt.Errorf("%w. To recover: %s", err, s.Out)
 }
 
-// newPassword makes one that satisfies SQL Server's policy. Nobody ever needs it: the
-// service's own key opens the master key, and the endpoint's logins show certificates.
+// newPassword returns a random password that satisfies SQL Server's policy. Nobody needs it later: the
+// service master key opens the master key, and the endpoints' logins authenticate with certificates.
 func newPassword() string { return "m7-" + rand.Text() + "x" }
 
-// undo takes back what a failed step began, as the plan says.
+// undo runs the Undo of a failed step, and returns why.
 func (r *Runner) undo(ctx context.Context, n int, s Step, why error) error {
-	// The time of the verb may be over, which is no reason to leave it half done.
+	// The deadline of the verb may be over. The Undo must run nevertheless.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	for _, u := range s.Undo {
@@ -126,24 +125,24 @@ func (r *Runner) step(ctx context.Context, n int, s Step) (Outcome, string, erro
 		r.tell(Event{Number: n, Step: s, Outcome: Waiting})
 		return Passed, "", r.wait(ctx, s)
 	case Carry:
-		return Passed, "", r.arrive(ctx, n, s)
+		return Passed, "", r.waitForFile(ctx, n, s)
 	case Read:
 		return Passed, "", r.read(ctx, s)
 	}
 	return r.do(ctx, s)
 }
 
-// refusal is the step's own, with its server.
+// refusal returns the step's Refusal, with its server.
 func (s Step) refusal() *Refusal {
 	if s.Refusal == nil {
-		return &Refusal{On: s.On, Message: s.Title + " does not hold", Advice: Advice(0)}
+		return &Refusal{On: s.On, Message: s.Title + ": not the case", Advice: Advice(0)}
 	}
 	f := *s.Refusal
 	f.On = s.On
 	return &f
 }
 
-// holds says whether a query gives a row.
+// holds reports whether a query returns a row.
 func (r *Runner) holds(ctx context.Context, on Side, query string) (bool, error) {
 	rows, err := r.Servers[on].Query(ctx, expand(query, r.values))
 	if err != nil {
@@ -152,13 +151,13 @@ func (r *Runner) holds(ctx context.Context, on Side, query string) (bool, error)
 	return len(rows) > 0, nil
 }
 
-// isSo reports whether a wait's query gives a row now.
+// isSo reports whether a wait's query returns a row now.
 func (r *Runner) isSo(ctx context.Context, s Step) bool {
 	ok, err := r.holds(ctx, s.On, s.Text)
 	return ok && err == nil
 }
 
-// do carries out a statement, unless it has been done, and as often as passing refusals want it.
+// do runs a statement unless it is not needed. It retries after temporary errors.
 func (r *Runner) do(ctx context.Context, s Step) (Outcome, string, error) {
 	if s.Unless != "" {
 		done, err := r.holds(ctx, s.On, s.Unless)
@@ -166,7 +165,7 @@ func (r *Runner) do(ctx context.Context, s Step) (Outcome, string, error) {
 			return "", "", err
 		}
 		if done {
-			return Skipped, "it is so already", nil
+			return Skipped, "not needed", nil
 		}
 	}
 	patience := time.Now().Add(orElse(r.Transient, time.Minute))
@@ -180,7 +179,7 @@ func (r *Runner) do(ctx context.Context, s Step) (Outcome, string, error) {
 		case slices.Contains(s.Ignore, number):
 			return Skipped, fmt.Sprintf("error %d: there was nothing to do", number), nil
 		case slices.Contains(s.Again, number) && s.Shows != nil && r.isSo(ctx, *s.Shows):
-			return Done, fmt.Sprintf("error %d, and the views show that it is so", number), nil
+			return Done, fmt.Sprintf("error %d, but the views show the result", number), nil
 		case slices.Contains(s.Again, number) && time.Now().Before(patience):
 			if err := r.pause(ctx); err != nil {
 				return "", "", err
@@ -188,14 +187,14 @@ func (r *Runner) do(ctx context.Context, s Step) (Outcome, string, error) {
 			continue
 		}
 		if s.Shows != nil && r.shown(ctx, *s.Shows, plain) {
-			return Done, "it returned an error, and the views show that it was done: " + err.Error(), nil
+			return Done, "it returned an error, but the views show the result: " + err.Error(), nil
 		}
 		return "", "", asRefusal(s.On, err)
 	}
 }
 
-// shown looks whether the views tell that a statement which returned an error was carried out all the
-// same. A broken connection leaves that open for a while; a plain refusal hardly.
+// shown reports whether the views show that a statement took effect although it returned an error. After
+// a broken connection this may take a while. After a plain refusal it is unlikely, so shown waits one second.
 func (r *Runner) shown(ctx context.Context, s Step, plain bool) bool {
 	s.Within = min(s.Within, 30*time.Second)
 	if plain {
@@ -204,7 +203,7 @@ func (r *Runner) shown(ctx context.Context, s Step, plain bool) bool {
 	return r.wait(ctx, s) == nil
 }
 
-// wait looks until the query gives a row. That a server can't be asked just now is no answer.
+// wait repeats the query until it returns a row. If the server can't be asked, wait continues.
 func (r *Runner) wait(ctx context.Context, s Step) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Within)
 	defer cancel()
@@ -237,11 +236,11 @@ func (r *Runner) wait(ctx context.Context, s Step) error {
 // repeatPause is the pause between two statements of a Wait's Repeat.
 const repeatPause = time.Second
 
-// arrive waits for a file to be there, whole; that it waits is told once.
-func (r *Runner) arrive(ctx context.Context, n int, s Step) error {
+// waitForFile waits until a file exists and is complete. It reports once that it waits.
+func (r *Runner) waitForFile(ctx context.Context, n int, s Step) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Within)
 	defer cancel()
-	for told := false; ; told = true {
+	for reported := false; ; reported = true {
 		_, err := r.Servers[s.On].Query(ctx, s.Text)
 		if err == nil {
 			return nil
@@ -249,8 +248,8 @@ func (r *Runner) arrive(ctx context.Context, n int, s Step) error {
 		if n, _ := numberOf(err); ctx.Err() == nil && !slices.Contains(notThereYet, n) {
 			return asRefusal(s.On, err)
 		}
-		if !told {
-			r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "for " + s.Within.String() + " at most"})
+		if !reported {
+			r.tell(Event{Number: n, Step: s, Outcome: Waiting, Note: "for at most " + s.Within.String()})
 		}
 		if r.pause(ctx) != nil {
 			return s.gaveUp(ctx)
@@ -258,7 +257,7 @@ func (r *Runner) arrive(ctx context.Context, n int, s Step) error {
 	}
 }
 
-// gaveUp is the refusal of a wait that is over: its time is, or somebody stopped it.
+// gaveUp returns the refusal of a wait that timed out or was stopped.
 func (s Step) gaveUp(ctx context.Context) *Refusal {
 	f := s.refusal()
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
@@ -269,11 +268,11 @@ func (s Step) gaveUp(ctx context.Context) *Refusal {
 	return f
 }
 
-// carried is what a value from one server may look like in a statement for another.
-var carried = regexp.MustCompile(`^(0x[0-9A-Fa-f]+|[0-9]+)$`)
+// constant matches the values that may be copied from one server into a statement for another.
+var constant = regexp.MustCompile(`^(0x[0-9A-Fa-f]+|[0-9]+)$`)
 
-// read takes a row's values for later steps, in the order of the step's variables. Only numbers and
-// binary constants are taken: the values go into statements as they are.
+// read stores a row's values for later steps, in the order of the step's variables. It accepts only numbers and
+// binary constants, because the values are put into statements without quotes.
 func (r *Runner) read(ctx context.Context, s Step) error {
 	rows, err := r.Servers[s.On].Query(ctx, expand(s.Text, r.values))
 	if err != nil {
@@ -284,15 +283,15 @@ func (r *Runner) read(ctx context.Context, s Step) error {
 	}
 	for i, column := range columnsOf(s.Text, slices.Collect(maps.Keys(rows[0]))) {
 		v := rows[0][column]
-		if !carried.MatchString(v) {
-			return &Refusal{On: s.On, Message: s.Title + ": the server's answer is no binary constant", Advice: Advice(0)}
+		if !constant.MatchString(v) {
+			return &Refusal{On: s.On, Message: s.Title + ": the server's answer is not a binary constant", Advice: Advice(0)}
 		}
 		r.values[s.Into[i]] = v
 	}
 	return nil
 }
 
-// columnsOf gives the columns in the order in which the query names them.
+// columnsOf returns the columns in the order in which the query names them.
 func columnsOf(query string, columns []string) []string {
 	slices.SortFunc(columns, func(a, b string) int {
 		return strings.Index(query, " AS "+a) - strings.Index(query, " AS "+b)
@@ -318,8 +317,8 @@ func orElse(d, def time.Duration) time.Duration {
 	return d
 }
 
-// numberOf is the server's number of an error, 0 if it is not the server's; plain says that the
-// server refused, so that nothing was done.
+// numberOf returns SQL Server's number of an error, 0 if the error is not from the server. plain is true if the
+// server refused the statement, so nothing was done.
 func numberOf(err error) (number int32, plain bool) {
 	n := numbered(nil)
 	if !errors.As(err, &n) {
@@ -329,7 +328,7 @@ func numberOf(err error) (number int32, plain bool) {
 	return n.SQLErrorNumber(), !ok || severe.SQLErrorClass() < 20
 }
 
-// asRefusal says what to do about an error of a server.
+// asRefusal returns an error of a server as a Refusal with advice.
 func asRefusal(on Side, err error) error {
 	if f, ok := errors.AsType[*Refusal](err); ok {
 		return f

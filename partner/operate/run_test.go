@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// sqlError is an error as the driver has it.
+// sqlError is an error like those of the driver.
 type sqlError struct {
 	number int32
 	class  uint8
@@ -22,7 +22,7 @@ func (e sqlError) SQLErrorNumber() int32   { return e.number }
 func (e sqlError) SQLErrorMessage() string { return "The message." }
 func (e sqlError) SQLErrorClass() uint8    { return e.class }
 
-// script is a server that answers as a test says.
+// script is a server whose answers a test sets.
 type script struct {
 	query func(query string) ([]Row, error)
 	exec  func(statement string) error
@@ -45,7 +45,7 @@ func (s *script) Exec(_ context.Context, q string) error {
 	return s.exec(q)
 }
 
-// runner has two servers at which everything holds and succeeds.
+// runner returns a Runner with two servers. By default every check passes and every statement succeeds.
 func runner() (r *Runner, a, b *script, log *[]string) {
 	log = new([]string)
 	a, b = &script{log: log, name: "a"}, &script{log: log, name: "b"}
@@ -66,23 +66,23 @@ func TestRun_Statement(t *testing.T) {
 		name  string
 		step  Step
 		a     func(tries int) error   // what the statement returns
-		holds func(query string) bool // on b
-		err   int32                   // -1: none
+		holds func(query string) bool // whether a query on b returns a row
+		err   int32                   // -1: no error
 		log   string
 	}{
-		{"done already is skipped", Step{Unless: "unless"}, nil, nil, -1, ""},
-		{"a passing refusal is tried again", Step{Again: []int32{1413}}, func(n int) error {
+		{"a statement that is not needed is skipped", Step{Unless: "unless"}, nil, nil, -1, ""},
+		{"a temporary error is retried", Step{Again: []int32{1413}}, func(n int) error {
 			if n < 3 {
 				return sqlError{1413, 16}
 			}
 			return nil
 		}, nil, -1, "a: x|a: x|a: x"},
-		{"but not for ever", Step{Again: []int32{1413}}, func(int) error { return sqlError{1413, 16} }, nil, 1413, "a: x|…"},
-		{"an error that is none", Step{Ignore: []int32{1439}}, func(int) error { return sqlError{1439, 16} }, nil, -1, "a: x"},
-		{"a broken connection, and the views show it done", Step{Shows: shows}, func(int) error { return errors.New("EOF") }, func(string) bool { return true }, -1, "a: x"},
-		{"a refusal, and the views show it done", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return true }, -1, "a: x"},
-		{"a refusal, and the views don't", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return false }, 1470, "a: x"},
-		{"what began is taken back", Step{Undo: undo}, func(int) error { return sqlError{1418, 16} }, nil, 1418, "a: x|b: undo|a: all"},
+		{"a temporary error is not retried forever", Step{Again: []int32{1413}}, func(int) error { return sqlError{1413, 16} }, nil, 1413, "a: x|…"},
+		{"an ignored error", Step{Ignore: []int32{1439}}, func(int) error { return sqlError{1439, 16} }, nil, -1, "a: x"},
+		{"a broken connection, but the views show the result", Step{Shows: shows}, func(int) error { return errors.New("EOF") }, func(string) bool { return true }, -1, "a: x"},
+		{"a refusal, but the views show the result", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return true }, -1, "a: x"},
+		{"a refusal, and the views don't show the result", Step{Shows: shows}, func(int) error { return sqlError{1470, 16} }, func(string) bool { return false }, 1470, "a: x"},
+		{"a failed step is undone", Step{Undo: undo}, func(int) error { return sqlError{1418, 16} }, nil, 1418, "a: x|b: undo|a: all"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestRun_Statement(t *testing.T) {
 					t.Errorf("ended with %v, want %d", err, c.err)
 				}
 				if c.err > 0 && refusalOf(err).Advice == "" {
-					t.Error("nothing is advised")
+					t.Error("the refusal has no advice")
 				}
 				got := strings.Join(*log, "|")
 				if strings.HasSuffix(c.log, "…") && len(*log) > 10 && time.Since(began) < 2*time.Minute {
@@ -128,21 +128,21 @@ func TestRun_ChecksAndWaits(t *testing.T) {
 		looks := 0
 		a.query = func(string) ([]Row, error) {
 			if looks++; looks == 2 {
-				return nil, errors.New("the connection was reset") // no answer
+				return nil, errors.New("the connection was reset") // the wait must continue
 			}
 			if looks < 5 {
 				return nil, nil
 			}
 			return []Row{{"yes": "1"}}, nil
 		}
-		wait := Step{On: A, Kind: Wait, Text: "w", Within: time.Second, Refusal: &Refusal{Message: "it did not come about"}}
+		wait := Step{On: A, Kind: Wait, Text: "w", Within: time.Second, Refusal: &Refusal{Message: "state not reached"}}
 		if err := r.Run(t.Context(), &Plan{Steps: []Step{wait}}); err != nil || looks != 5 {
 			t.Errorf("%v after %d looks", err, looks)
 		}
 		a.query = func(string) ([]Row, error) { return nil, nil }
 		began := time.Now()
 		err := r.Run(t.Context(), &Plan{Steps: []Step{wait, {On: A, Kind: Do, Text: "never"}}})
-		if f := refusalOf(err); f.Message != "it did not come about within 1s" || f.On != A || time.Since(began) != time.Second {
+		if f := refusalOf(err); f.Message != "state not reached within 1s" || f.On != A || time.Since(began) != time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		check := Step{On: A, Kind: Check, Text: "c", Refusal: refuse(1470, "this server is not the principal")}
@@ -151,7 +151,7 @@ func TestRun_ChecksAndWaits(t *testing.T) {
 			t.Errorf("%v, sent %v", err, *log)
 		}
 		if err := r.Run(t.Context(), &Plan{Steps: []Step{{On: A, Kind: Do, Text: "never"}, {On: Witness, Kind: Do, Text: "x"}}}); refusalOf(err).On != Witness || len(*log) > 0 {
-			t.Errorf("a plan for a server that is not there: %v, sent %v", err, *log)
+			t.Errorf("a plan for a server without a connection: %v, sent %v", err, *log)
 		}
 	})
 }
@@ -178,8 +178,8 @@ func TestRun_CarriesFilesAndValues(t *testing.T) {
 			t.Errorf("sent %s", got)
 		}
 		a.query = func(string) ([]Row, error) { return []Row{{"sid": "0x0A; DROP", "hash": "0xFF"}}, nil }
-		if err := r.Run(t.Context(), plan); !strings.Contains(fmt.Sprint(err), "no binary constant") {
-			t.Errorf("a value that is a statement: %v", err)
+		if err := r.Run(t.Context(), plan); !strings.Contains(fmt.Sprint(err), "not a binary constant") {
+			t.Errorf("a value that contains a statement: %v", err)
 		}
 		a.query = func(string) ([]Row, error) { return nil, nil }
 		if err := r.Run(t.Context(), plan); refusalOf(err).Number != 15151 {
@@ -187,7 +187,7 @@ func TestRun_CarriesFilesAndValues(t *testing.T) {
 		}
 		arrived = time.Now().Add(time.Hour)
 		if err := r.Run(t.Context(), &Plan{Steps: plan.Steps[1:2]}); !strings.Contains(fmt.Sprint(err), "within 10m0s") {
-			t.Errorf("a file that never comes: %v", err)
+			t.Errorf("a file that is never copied: %v", err)
 		}
 		carry := plan.Steps[1]
 		carry.Refusal = refuse(3201, "the backup x.bak has not arrived")
@@ -200,7 +200,7 @@ func TestRun_CarriesFilesAndValues(t *testing.T) {
 	})
 }
 
-// Every name and string is quoted, whatever it is.
+// Every name and string is quoted.
 func TestFill_Quotes(t *testing.T) {
 	got := fill("ALTER DATABASE %[ SET PARTNER = %N, SUBJECT = %', PORT = %s", "a]b'c", "it's", "it's", 5022)
 	if want := `ALTER DATABASE [a]]b'c] SET PARTNER = N'it''s', SUBJECT = 'it''s', PORT = 5022`; got != want {
@@ -210,12 +210,12 @@ func TestFill_Quotes(t *testing.T) {
 		{Database: "x", Endpoint: [2]string{"a:1", "A:1"}}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Safety: "HALF"}, {Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Witness: "w"},
 		{Database: "x", Endpoint: [2]string{"a:1", "b:1"}, Accounts: [3]string{`D\a`}}} {
 		if _, err := DryRun(Setup, bad); err == nil {
-			t.Errorf("taken: %+v", bad)
+			t.Errorf("accepted: %+v", bad)
 		}
 	}
 }
 
-// No name that sqlcmd would read as its own is put into a script, whoever gives it.
+// A name with a sqlcmd command or variable is never put into a script, whether it comes from an option or a server.
 func TestPlan_RefusesNames(t *testing.T) {
 	for _, bad := range []string{"web\nGO\n:!! touch x", "$(mirrorstate_login)", ":r x.sql", "!!dir", "GO", "a\u2028b", "a\x1b[2J"} {
 		good := Options{Database: "x", Endpoint: [2]string{"a:1", "b:1"}}
@@ -230,7 +230,7 @@ func TestPlan_RefusesNames(t *testing.T) {
 			o := good
 			change(&o)
 			if what == "endpoint" && bad == "GO" {
-				continue // GO:1 is a host's name and its port, and no command
+				continue // GO:1 is a host and a port, not a command
 			}
 			_, err := DryRun(Setup, o)
 			if _, mistake := errors.AsType[Mistake](err); !mistake {
@@ -243,14 +243,14 @@ func TestPlan_RefusesNames(t *testing.T) {
 		} {
 			f.On = A
 			_, err := NewPlan(Setup, good, [2]*Found{&f, {On: B}})
-			if r, refused := errors.AsType[*Refusal](err); !refused || !strings.Contains(r.Message, "can't stand in a script") {
+			if r, refused := errors.AsType[*Refusal](err); !refused || !strings.Contains(r.Message, "can't be used in a script") {
 				t.Errorf("a server's %s %q: got %v", what, bad, err)
 			}
 		}
 	}
 }
 
-// The advice is one sentence, for each number that a statement here may meet.
+// Each error number that a statement can get has an advice of one sentence.
 func TestAdvice(t *testing.T) {
 	for n, a := range advices {
 		if a == "" || strings.HasSuffix(a, ".") || strings.Contains(a, "\n") {
@@ -265,6 +265,6 @@ func TestAdvice(t *testing.T) {
 		}
 	}
 	if !slices.Contains(Verbs, Setup) || Advice(99999) == "" {
-		t.Error("what is unknown has no advice")
+		t.Error("an unknown number has no advice")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"unicode/utf16"
 )
 
-// Script is a part of a plan that one server can be given without a stop.
+// Script is a part of a plan that runs on one server.
 type Script struct {
 	Part    int    `json:"part"` // from 1, in the order in which they are run
 	Server  Side   `json:"server"`
@@ -17,7 +17,7 @@ type Script struct {
 	Text    string `json:"script"` // begins with a byte order mark if it is not all ASCII
 }
 
-// Titled is the script behind a line that says which it is, and a byte order mark before both if it has one.
+// Titled returns the script after a title line. If the script has a byte order mark, it is before the title.
 func (s Script) Titled() string {
 	text, marked := strings.CutPrefix(s.Text, byteOrderMark)
 	title := fmt.Sprintf("-- ======== part %d, on %s (%s) ========\n", s.Part, s.Server, s.Address)
@@ -27,9 +27,9 @@ func (s Script) Titled() string {
 	return title + text
 }
 
-// Scripts write the plan down for people, with the same texts that [Runner.Run] sends, in
-// the same order and under the same numbers. Wherever the next step is another server's, a new script begins: each
-// is run to its end before the next one.
+// Scripts returns the plan as scripts for people, with the same texts that [Runner.Run] sends, in
+// the same order and with the same numbers. When the next step is for another server, a new script begins. Each
+// script must end before the next one is run.
 func (p *Plan) Scripts() []Script {
 	var all []Script
 	for i := 0; i < len(p.Steps); {
@@ -63,8 +63,8 @@ func (p *Plan) Scripts() []Script {
 
 const byteOrderMark = "\ufeff"
 
-// marked is a script's text as sqlcmd reads it right: one that is not all ASCII, because of a name in it, begins with a byte
-// order mark. Without one sqlcmd takes a file to be in the code page of its machine.
+// marked returns a script as sqlcmd reads it correctly. A script that is not all ASCII, because of a name in it, begins with
+// a byte order mark. Without one sqlcmd reads a file in the code page of its machine.
 func marked(script string) string {
 	if strings.ContainsFunc(script, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return byteOrderMark + "-- In UTF-8, with a byte order mark: keep it, or run sqlcmd with -f 65001.\n" + script
@@ -72,12 +72,12 @@ func marked(script string) string {
 	return script
 }
 
-// head says what the script is, how it is run, and what nobody has checked.
+// head writes what the script does, how to run it, and what was not checked.
 func (p *Plan) head(w *scriptWriter, s Script, parts, first, end int) {
 	w.comment("mirrorstate pair %s, database %s, topology %s.", p.Verb, p.Database, p.Topology)
-	w.comment("Part %d of %d, on server %s (%s). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S %s -i FILE", s.Part, parts, s.Server, s.Address, s.Address)
+	w.comment("Part %d of %d, on server %s (%s). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S %s -i FILE", s.Part, parts, s.Server, s.Address, s.Address)
 	if s.Part == 1 {
-		w.comment("Stop at the first error and mend what it says. Every step may be run again.")
+		w.comment("Stop at the first error and fix its cause. Every step can be run again.")
 		if len(p.Unchecked) > 0 {
 			w.comment("NOT CHECKED, because this was written without asking the servers:")
 		}
@@ -88,22 +88,22 @@ func (p *Plan) head(w *scriptWriter, s Script, parts, first, end int) {
 	variables := p.variables(p.Steps[first:end])
 	for _, v := range variables {
 		if slices.Contains(p.Secrets, v) {
-			w.comment("Choose a password and put it into the environment variable %s, where sqlcmd looks it up: everybody can read a command line.", v)
+			w.comment("Choose a password and set it in the environment variable %s, which sqlcmd reads: everybody can read a command line.", v)
 		} else {
-			w.comment("Give what step %d printed: sqlcmd -v %s=VALUE", p.source(v), v)
+			w.comment("Give the value that step %d printed: sqlcmd -v %s=VALUE", p.source(v), v)
 		}
 	}
 	w.line("USE [master];")
 	w.line("GO")
 	for _, v := range variables {
-		// Outside sqlcmd the name itself would become the password.
-		w.line("IF N'%s' LIKE N'$' + N'(%%' THROW 50000, N'Run this with sqlcmd, or put the value of %s in by hand.', 1;", variable(v), v)
+		// Without sqlcmd the name of the variable would become the password.
+		w.line("IF N'%s' LIKE N'$' + N'(%%' THROW 50000, N'Run this with sqlcmd, or replace the variable %s by hand.', 1;", variable(v), v)
 		w.line("GO")
 	}
 	w.line("")
 }
 
-// variables are those that the steps want, in their order.
+// variables returns the variables that the steps use: the secrets first, then those read by steps, in order.
 func (p *Plan) variables(steps []Step) []string {
 	var all []string
 	for _, v := range append(slices.Clone(p.Secrets), p.readInto()...) {
@@ -124,12 +124,12 @@ func (p *Plan) readInto() (all []string) {
 	return all
 }
 
-// source is the step that gives a variable.
+// source returns the number of the step that reads a variable.
 func (p *Plan) source(v string) int {
 	return slices.IndexFunc(p.Steps, func(s Step) bool { return slices.Contains(s.Into, v) }) + 1
 }
 
-// shortened is a text of so many UTF-16 units at most.
+// shortened cuts a text to at most so many UTF-16 units.
 func shortened(s string, most int) string {
 	units := utf16.Encode([]rune(s))
 	if len(units) <= most {
@@ -138,7 +138,7 @@ func shortened(s string, most int) string {
 	return strings.TrimRight(string(utf16.Decode(units[:most])), "%\uFFFD")
 }
 
-// plainWords writes what our own words have beyond ASCII in ASCII.
+// plainWords replaces the only non-ASCII character in this package's messages.
 func plainWords(s string) string { return strings.ReplaceAll(s, "…", "...") }
 
 type scriptWriter struct{ strings.Builder }
@@ -149,7 +149,7 @@ func (w *scriptWriter) line(format string, args ...any) {
 }
 
 func (w *scriptWriter) comment(format string, args ...any) {
-	// A name with an end of line in it must not become T-SQL.
+	// A name with a line end must not become T-SQL.
 	w.line("-- %s", strings.Join(strings.FieldsFunc(plainWords(fmt.Sprintf(format, args...)), func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }
 
@@ -182,7 +182,7 @@ func (w *scriptWriter) step(n int, s Step) {
 	w.line("")
 }
 
-// statement writes that of a Do. Where there is a way out, it is printed if the statement fails.
+// statement writes the statement of a Do. If the step has Out, the script prints it when the statement fails.
 func (w *scriptWriter) statement(s Step) {
 	if s.Unless != "" {
 		w.line("IF NOT EXISTS (%s)", s.Unless)
@@ -193,7 +193,7 @@ func (w *scriptWriter) statement(s Step) {
 		w.line("  %s;", s.Text)
 		w.line("END TRY")
 		w.line("BEGIN CATCH")
-		w.line("  PRINT %s;", text(shortened(plainWords("The way out: "+s.Out), 4000)))
+		w.line("  PRINT %s;", text(shortened(plainWords("To recover: "+s.Out), 4000)))
 		w.line("  THROW;")
 		w.line("END CATCH;")
 	case s.Unless != "":
@@ -203,7 +203,7 @@ func (w *scriptWriter) statement(s Step) {
 	}
 }
 
-// pause is the body of a Wait's loop.
+// pause writes the body of a Wait's loop.
 func (w *scriptWriter) pause(s Step) {
 	if s.Repeat == nil {
 		w.line("  WAITFOR DELAY '00:00:01';")
@@ -221,29 +221,29 @@ func (w *scriptWriter) pause(s Step) {
 	w.line("END;")
 }
 
-// numbers says which errors are none, and which pass.
+// numbers writes which errors to ignore, and after which to retry.
 func (w *scriptWriter) numbers(s Step) {
 	for _, n := range []struct {
 		what string
 		list []int32
-	}{{"means that there was nothing to do", s.Ignore}, {"passes: run the step again", s.Again}} {
+	}{{"means that there was nothing to do", s.Ignore}, {"is temporary: run the step again", s.Again}} {
 		for _, number := range n.list {
 			w.comment("   Error %d %s.", number, n.what)
 		}
 	}
 }
 
-// thrown are the arguments of THROW: SQL Server's number above 50000, the message, the state.
+// thrown returns the arguments of THROW: SQL Server's number plus 50000, the message, the state.
 func (s Step) thrown() string {
 	r := s.refusal()
 	message := r.Message
 	if r.Number != 0 {
 		message = fmt.Sprintf("%d: %s", r.Number, message)
 	}
-	// To THROW a % begins a place for a value, and a message has 2,048 characters.
+	// In THROW a % begins a placeholder, and a message has at most 2,048 characters.
 	message += "; " + r.Advice
 	if s.Out != "" {
-		message += ". The way out: " + s.Out
+		message += ". To recover: " + s.Out
 	}
 	message = strings.ReplaceAll(plainWords(message), "%", "%%")
 	return fmt.Sprintf("%d, %s, 1", 50000+r.Number, text(shortened(message, 2048)))

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Side says which server is meant, whatever its role is now: "a", "b", or "witness".
+// Side names a server independent of its role: "a", "b", or "witness".
 type Side string
 
-// The three servers there may be.
+// The servers of a pair.
 const (
 	A       Side = "a"
 	B       Side = "b"
 	Witness Side = "witness"
 )
 
-// other is the partner of a partner.
+// other returns the other partner.
 func (s Side) other() Side {
 	if s == A {
 		return B
@@ -23,7 +23,7 @@ func (s Side) other() Side {
 	return A
 }
 
-// index is where a partner's things are.
+// index returns the index of a partner in arrays of two.
 func (s Side) index() int {
 	if s == B {
 		return 1
@@ -31,50 +31,50 @@ func (s Side) index() int {
 	return 0
 }
 
-// Kind says what a step is.
+// Kind is the kind of a step.
 type Kind string
 
 // The kinds of steps.
 const (
-	Check Kind = "check" // a query that must give a row, or nothing is done
+	Check Kind = "check" // a query that must return a row; otherwise the plan stops
 	Do    Kind = "do"    // a statement
-	Wait  Kind = "wait"  // a query that gives a row before long
+	Wait  Kind = "wait"  // a query that is repeated until it returns a row
 	Read  Kind = "read"  // a query whose row has values for later steps
-	Carry Kind = "carry" // a file that somebody takes from one server to the other
+	Carry Kind = "carry" // a file that a person copies from one server to the other
 )
 
 // Step is one T-SQL text for one server.
 type Step struct {
 	On    Side   `json:"on"`
 	Kind  Kind   `json:"kind"`
-	Title string `json:"title"`         // what it is for, in one line
+	Title string `json:"title"`         // its purpose, in one line
 	Text  string `json:"text"`          // one statement or query, without a semicolon; $(Name) stands for a variable
-	Why   string `json:"why,omitempty"` // the trap that it goes around
-	// Unless is a query of a Do: a row means that it has been done already.
+	Why   string `json:"why,omitempty"` // why it is done this way
+	// Unless is a query of a Do: if it returns a row, the statement is not needed.
 	Unless string `json:"unless,omitempty"`
-	// Refusal is what is wrong where a Check finds no row, or a Wait none in time.
+	// Refusal is the error of a Check without a row, or of a Wait without a row in time.
 	Refusal *Refusal `json:"refusal,omitempty"`
-	// Within bounds a Wait or Carry.
+	// Within is the deadline of a Wait or Carry.
 	Within time.Duration `json:"-"`
-	// Into names the variables that a Read's columns become, in their order. They are
-	// numbers or binary constants: nothing else is taken.
+	// Into names the variables that get the values of a Read's columns, in their order. Only
+	// numbers and binary constants are accepted.
 	Into []string `json:"into,omitempty"`
-	// Again has the numbers of errors after which a Do is tried again for a while.
+	// Again has the numbers of the errors after which a Do is retried for a while.
 	Again []int32 `json:"-"`
-	// Ignore has those that mean that there was nothing to do.
+	// Ignore has the numbers of the errors that mean that there was nothing to do.
 	Ignore []int32 `json:"-"`
-	// Shows is what the views tell once a Do has had its effect, though it failed.
+	// Shows is a Wait that succeeds if a Do took effect although it returned an error.
 	Shows *Step `json:"-"`
-	// Undo is done if this step fails, all of it.
+	// Undo are the steps to run if this step fails.
 	Undo []Step `json:"undo,omitempty"`
-	// Out is the way out for a person if this step fails, statement by statement with its server.
+	// Out tells a person how to recover if this step fails: the statements, each with its server.
 	Out string `json:"out,omitempty"`
-	// Repeat is a Do that is sent again and again while a Wait lasts, each time that its Unless gives no row. Its
-	// errors are no failure: the wait's end is.
+	// Repeat is a Do that a Wait sends repeatedly, whenever its Unless returns no row. Its
+	// errors do not end the Wait; only its deadline does.
 	Repeat *Step `json:"repeat,omitempty"`
 }
 
-// Refusal is why a verb was not carried out: SQL Server's number for it (0: it has none),
+// Refusal is the reason why a verb failed: SQL Server's error number (0: there is none),
 // what is wrong, and what to do.
 type Refusal struct {
 	Number  int32  `json:"number,omitempty"`
@@ -95,30 +95,30 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("refused%s (%d): %s; %s", on, r.Number, r.Message, r.Advice)
 }
 
-// Refusal gives the parts to who shows them, without that one knowing this package.
+// Refusal returns the parts of the refusal, for callers that don't import this package.
 func (r *Refusal) Refusal() (number int32, message, advice string) {
 	return r.Number, r.Message, r.Advice
 }
 
-// refuse makes a Refusal with the advice that belongs to the number.
+// refuse returns a Refusal with the advice for the number.
 func refuse(number int32, format string, args ...any) *Refusal {
 	return &Refusal{Number: number, Message: fmt.Sprintf(format, args...), Advice: Advice(number)}
 }
 
-// Plan is a verb for one pair: what is done, where, in which order.
+// Plan is the ordered list of steps of a verb for one pair.
 type Plan struct {
 	Verb      string `json:"verb"`
 	Topology  string `json:"topology"` // mirroring or availability-group
 	Database  string `json:"database"`
-	Principal Side   `json:"principal"` // principal or primary when it begins
+	Principal Side   `json:"principal"` // the principal or primary at the start
 	Steps     []Step `json:"steps"`
-	// Secrets are the variables that whoever runs the scripts must choose: passwords.
+	// Secrets are the variables for passwords, which the person who runs the scripts must choose.
 	Secrets []string `json:"secrets,omitempty"`
-	// Unchecked says what a plan made without servers took for granted.
+	// Unchecked lists the assumptions of a plan made without servers.
 	Unchecked []string `json:"unchecked,omitempty"`
-	// After is what is left to a person when it is done.
+	// After lists what a person must do when the plan is done.
 	After []string `json:"after,omitempty"`
-	// Servers are the sides' names for people: their addresses.
+	// Servers are the addresses of the servers, for people.
 	Servers map[Side]string `json:"servers"`
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// situation is what a plan is made from.
+// situation holds the options and facts from which a plan is made.
 type situation struct {
 	o       Options
 	seen    [2]*Found
@@ -16,9 +16,9 @@ type situation struct {
 	plan    *Plan
 }
 
-// NewPlan makes the plan of a verb from what both servers say. It refuses (as *Refusal)
-// what they show to be out of place, and what no check in the plan could tell: what
-// must be alike on both. It is pure.
+// NewPlan makes the plan of a verb from the facts about both servers. It returns a *Refusal
+// if the facts rule out the verb, also for conditions that no check in the plan could test,
+// such as properties that must be equal on both servers. It does no I/O.
 func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	o = o.withDefaults()
 	if err := o.validate(verb); err != nil {
@@ -38,7 +38,7 @@ func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 	}
 	s.plan.Principal = s.p
 	if topology == Group {
-		if err := s.knowGroup(verb); err != nil {
+		if err := s.readGroup(verb); err != nil {
 			return nil, err
 		}
 	}
@@ -54,28 +54,28 @@ func NewPlan(verb string, o Options, seen [2]*Found) (*Plan, error) {
 		Mirroring + Status: s.status, Group + Status: s.status,
 	}[topology+verb]
 	if run == nil {
-		return nil, fmt.Errorf("there is no verb %q; there are %s", verb, strings.Join(Verbs, ", "))
+		return nil, fmt.Errorf("unknown verb %q: it must be one of %s", verb, strings.Join(Verbs, ", "))
 	}
 	run()
 	s.secrets()
 	return s.plan, nil
 }
 
-// status is what Look asks.
+// status adds the queries of Look.
 func (s *situation) status() {
 	for _, on := range []Side{s.p, s.m} {
 		show := func(title, query string) { s.plan.add(Step{On: on, Kind: Read, Title: title, Text: query}) }
-		show("What the server is", queryServer)
-		show("The database, and its part in mirroring", fill(queryDatabase, s.o.Database))
-		show("Its files", fill(queryFiles, s.o.Database))
-		show("The endpoint", queryEndpoint)
+		show("Read the server's properties", queryServer)
+		show("Read the database, and its role in mirroring", fill(queryDatabase, s.o.Database))
+		show("Read its files", fill(queryFiles, s.o.Database))
+		show("Read the endpoint", queryEndpoint)
 		if s.plan.Topology == Group {
-			show("The group, as this replica sees it", fill(queryGroup, clusterType, sequenceNumber, s.o.Database))
+			show("Read the group, as this replica shows it", fill(queryGroup, clusterType, sequenceNumber, s.o.Database))
 		}
 	}
 }
 
-// secrets names the passwords that the plan wants.
+// secrets lists the passwords that the plan needs.
 func (s *situation) secrets() {
 	for _, secret := range []string{secretKey, secretLogin} {
 		for _, step := range s.plan.Steps {
@@ -87,8 +87,8 @@ func (s *situation) secrets() {
 	}
 }
 
-// Topology says what two servers are to each other, as far as they tell: "" means that
-// they don't. A NULL proves nothing.
+// Topology returns the topology that the servers show; "" if neither shows one. A NULL does not
+// mean that there is none.
 func Topology(seen [2]*Found) string {
 	for _, f := range seen {
 		switch {
@@ -101,22 +101,22 @@ func Topology(seen [2]*Found) string {
 	return ""
 }
 
-// recognise settles the topology.
+// recognise chooses the topology.
 func recognise(verb string, o Options, seen [2]*Found) (string, error) {
 	found := Topology(seen)
 	switch {
 	case found != "" && verb == Setup:
 		if found == Group {
-			return "", &Refusal{Message: "the database is in an availability group already", Advice: "see pair status; pair remove takes it out"}
+			return "", &Refusal{Message: "the database is in an availability group already", Advice: "check pair status; pair remove removes it"}
 		}
 		return "", refuse(alreadyMirrored, "the database is mirrored already")
 	case found != "" && o.Topology != "" && o.Topology != found:
-		return "", &Refusal{Message: "the servers say " + found + ", not " + o.Topology, Advice: "leave --topology out: it is recognised"}
+		return "", &Refusal{Message: "the servers show " + found + ", not " + o.Topology, Advice: "omit --topology: it is detected"}
 	case found != "":
 		return found, nil
 	case verb != Setup:
-		if down := silentOnes(seen); down != "" {
-			return "", refuse(noWitnessSeen, "no server that answers says that the database is mirrored or in a group; %s", down)
+		if down := unreachable(seen); down != "" {
+			return "", refuse(noQuorum, "no answering server says that the database is mirrored or in a group; %s", down)
 		}
 		return "", refuse(notMirrored, "neither server says that the database is mirrored or in a group")
 	case o.Topology != "":
@@ -127,8 +127,8 @@ func recognise(verb string, o Options, seen [2]*Found) (string, error) {
 	return Mirroring, nil
 }
 
-// silentOnes tells which servers could not be asked.
-func silentOnes(seen [2]*Found) string {
+// unreachable returns the servers that could not be asked, with the reasons; empty: none.
+func unreachable(seen [2]*Found) string {
 	var all []string
 	for _, f := range seen {
 		if f.Error != "" {
@@ -138,7 +138,7 @@ func silentOnes(seen [2]*Found) string {
 	return strings.Join(all, "; ")
 }
 
-// findSides says who is the principal.
+// findSides determines which server is the principal.
 func (s *situation) findSides(verb string) error {
 	a, b := s.seen[0], s.seen[1]
 	switch {
@@ -146,27 +146,27 @@ func (s *situation) findSides(verb string) error {
 		return s.chooseSides()
 	case a.principal() && b.principal():
 		if verb == Force {
-			return &Refusal{Number: wrongState, Message: "both servers say that they are the principal", Advice: "decide which one has the data to keep: mirrorstate pair accept a|b --reason …"}
+			return &Refusal{Number: wrongState, Message: "both servers claim to be the principal", Advice: "decide which one has the data to keep: mirrorstate pair accept a|b --reason …"}
 		}
-		return &Refusal{Message: "both servers say that they are the principal", Advice: "the partners can't see each other, or service was forced: keep clients from the wrong one, and mend that first"}
+		return &Refusal{Message: "both servers claim to be the principal", Advice: "the partners are not connected, or service was forced: keep clients away from the wrong server, and fix this first"}
 	case a.principal():
 		s.p, s.m = A, B
 	case b.principal():
 		s.p, s.m = B, A
 	case verb == Force || verb == Remove:
-		// The principal is gone: the one that answers is the mirror.
+		// The principal is gone: the server that answers is the mirror.
 		s.p, s.m = A, B
 		if b.Error != "" || b.Mirroring == nil && b.Group == nil {
 			s.p, s.m = B, A
 		}
 	case a.Group != nil && a.Group.Name == "":
-		return a.Group.unseen(A)
+		return a.Group.notVisible(A)
 	case b.Group != nil && b.Group.Name == "":
-		return b.Group.unseen(B)
-	case verb == Failover && silentOnes(s.seen) != "":
-		return refuse(partnersApart, "the principal can't be asked; %s", silentOnes(s.seen))
+		return b.Group.notVisible(B)
+	case verb == Failover && unreachable(s.seen) != "":
+		return refuse(partnersDisconnected, "the principal can't be asked; %s", unreachable(s.seen))
 	default:
-		return refuse(noWitnessSeen, "no server that answers is the principal%s", also(silentOnes(s.seen)))
+		return refuse(noQuorum, "no answering server is the principal%s", also(unreachable(s.seen)))
 	}
 	return nil
 }
@@ -178,10 +178,10 @@ func also(text string) string {
 	return "; " + text
 }
 
-// chooseSides picks the principal of a pair that is to be set up: who has the database.
+// chooseSides chooses the principal for setup: the server that has the database.
 func (s *situation) chooseSides() error {
-	if down := silentOnes(s.seen); down != "" {
-		return refuse(partnersApart, "both servers must be there; %s", down)
+	if down := unreachable(s.seen); down != "" {
+		return refuse(partnersDisconnected, "both servers must answer; %s", down)
 	}
 	open := func(f *Found) bool { return f.Database != nil && f.Database.State == "ONLINE" }
 	a, b := open(s.seen[0]), open(s.seen[1])
@@ -193,7 +193,7 @@ func (s *situation) chooseSides() error {
 	case b && !a:
 		s.p = B
 	case a && b:
-		return refuse(notRestoring, "both servers have an open database %s", s.o.Database).advise("drop the one that is not needed, or say with --principal a|b which one to keep")
+		return refuse(notRestoring, "both servers have an open database %s", s.o.Database).advise("drop the database that is not needed, or name the server whose database to keep with --principal a|b")
 	default:
 		return refuse(911, "no server has an open database %s", s.o.Database)
 	}
@@ -201,26 +201,26 @@ func (s *situation) chooseSides() error {
 	return nil
 }
 
-// advise gives a refusal another advice than its number's.
+// advise replaces the advice of a refusal.
 func (r *Refusal) advise(advice string) *Refusal {
 	r.Advice = advice
 	return r
 }
 
-// unseen refuses what needs to see more of the group than the login may. Without VIEW ANY DEFINITION SQL Server has
-// no error for it.
-func (g *FoundGroup) unseen(on Side) *Refusal {
+// notVisible returns the refusal of a verb for which the login must see more of the group. Without VIEW ANY DEFINITION
+// SQL Server returns no error, but empty views.
+func (g *FoundGroup) notVisible(on Side) *Refusal {
 	if g.Lacks == viewAnyDefinition {
-		return &Refusal{On: on, Message: "the login may not see the availability group's name and replicas: to it the catalogue views are empty",
-			Advice: "run it with a login that is sysadmin, or has " + viewAnyDefinition}
+		return &Refusal{On: on, Message: "the login may not see the availability group's name and replicas: the catalog views are empty for it",
+			Advice: "use a login that is sysadmin, or has " + viewAnyDefinition}
 	}
 	r := refuse(300, "the login may not see the availability group's state")
 	r.On = on
 	return r
 }
 
-// knowGroup takes over what the servers say of the group.
-func (s *situation) knowGroup(verb string) error {
+// readGroup takes the group's name and cluster from the facts.
+func (s *situation) readGroup(verb string) error {
 	if verb == Setup {
 		return nil
 	}
@@ -230,7 +230,7 @@ func (s *situation) knowGroup(verb string) error {
 			continue
 		}
 		if g.Name == "" {
-			return g.unseen(side)
+			return g.notVisible(side)
 		}
 		s.group = g.Name
 		if g.Cluster != "" {
@@ -238,12 +238,12 @@ func (s *situation) knowGroup(verb string) error {
 		}
 	}
 	if s.cluster == "EXTERNAL" && verb != CarryLogins {
-		return &Refusal{Message: "the availability group's cluster is external (Pacemaker)", Advice: "move it with the cluster's own tools, such as pcs resource move: what we did would be undone"}
+		return &Refusal{Message: "the availability group's cluster is external (Pacemaker)", Advice: "use the cluster's tools, such as pcs resource move: the cluster would undo changes made by mirrorstate"}
 	}
 	return nil
 }
 
-// forbid refuses what no single check in the plan could.
+// forbid refuses a verb for reasons that no single check in the plan could test.
 func (s *situation) forbid(verb string) error {
 	switch verb {
 	case Setup:
@@ -253,18 +253,18 @@ func (s *situation) forbid(verb string) error {
 	case CarryLogins:
 		return s.forbidLogins()
 	case Failover:
-		if down := silentOnes(s.seen); down != "" {
-			return refuse(partnersApart, "both partners must be up; %s", down)
+		if down := unreachable(s.seen); down != "" {
+			return refuse(partnersDisconnected, "both partners must run; %s", down)
 		}
 	}
 	return nil
 }
 
-// forbidLogins refuses where the logins can't be read, or not be made.
+// forbidLogins refuses pair logins if logins can't be read or created.
 func (s *situation) forbidLogins() error {
-	if down := silentOnes(s.seen); down != "" {
-		return refuse(partnersApart, "both servers must let this login in; %s", down).
-			advise("run it with a login that is sysadmin on both servers, such as sa: --connection-string with another user id. A server that is down must be up first")
+	if down := unreachable(s.seen); down != "" {
+		return refuse(partnersDisconnected, "both servers must accept this login; %s", down).
+			advise("use a login that is sysadmin on both servers, such as sa: --connection-string with another user id. If a server is down, start it first")
 	}
 	if !s.seen[0].Sysadmin || !s.seen[1].Sysadmin {
 		return refuse(262, "the login is not sysadmin on both servers")
@@ -272,74 +272,74 @@ func (s *situation) forbidLogins() error {
 	return nil
 }
 
-// forbidSetup compares the two servers.
+// forbidSetup refuses setup if the two servers don't fit together.
 func (s *situation) forbidSetup() error {
 	p, m := s.seen[s.p.index()], s.seen[s.m.index()]
 	switch {
 	case !p.Sysadmin || !m.Sysadmin:
 		return refuse(262, "the login is not sysadmin on both servers")
 	case strings.EqualFold(p.ServerName, m.ServerName):
-		return refuse(sameServer, "both servers call themselves %s", p.ServerName)
+		return refuse(sameServer, "both servers have the name %s", p.ServerName)
 	case p.major() != m.major():
-		return &Refusal{Message: fmt.Sprintf("the versions differ: %s and %s", p.Version, m.Version), Advice: "bring both servers to the same version: a failover to the newer one could not be undone"}
+		return &Refusal{Message: fmt.Sprintf("the versions differ: %s and %s", p.Version, m.Version), Advice: "use the same version on both servers: a failover to the newer one could not be reversed"}
 	case editionOf(p) != editionOf(m):
 		return &Refusal{Message: fmt.Sprintf("the editions differ: %s and %s", p.Edition, m.Edition), Advice: "use the same edition on both servers"}
 	case !strings.EqualFold(p.Collation, m.Collation):
-		return &Refusal{Message: fmt.Sprintf("the collations differ: %s and %s", p.Collation, m.Collation), Advice: "use servers of the same collation"}
+		return &Refusal{Message: fmt.Sprintf("the collations differ: %s and %s", p.Collation, m.Collation), Advice: "use servers with the same collation"}
 	case s.plan.Topology == Mirroring && (p.Linux || m.Linux):
 		return refuse(1463, "SQL Server on Linux has no database mirroring").advise("use a clusterless group: --topology availability-group")
 	case s.plan.Topology == Group && p.major() < 14:
-		return &Refusal{Message: "SQL Server before 2017 has no groups without a cluster", Advice: "use mirroring, or make the group with its cluster's tools; all other verbs work on it"}
-	case s.otherWay() != "":
-		return &Refusal{Message: s.otherWay(), Advice: "give the service accounts with --account-a and --account-b if, and only if, the endpoints take Windows accounts: one that is there is not changed"}
+		return &Refusal{Message: "SQL Server before 2017 does not support groups without a cluster", Advice: "use mirroring, or create the group with the cluster's tools; all other verbs support such a group"}
+	case s.otherAuthentication() != "":
+		return &Refusal{Message: s.otherAuthentication(), Advice: "give the service accounts with --account-a and --account-b only if the endpoints authenticate by Windows accounts; an existing endpoint is not changed"}
 	case p.Database != nil && p.Database.FileStream:
-		return &Refusal{Message: "the database has FILESTREAM files", Advice: "move them to a database of their own: such a database can't be mirrored"}
+		return &Refusal{Message: "the database has FILESTREAM files", Advice: "move them to another database: a database with FILESTREAM files can't be mirrored"}
 	case m.Database != nil && m.Database.State != "RESTORING":
-		return refuse(notRestoring, "%s has a database %s that is %s", s.m, s.o.Database, m.Database.State).advise("drop it there if it is not needed: it would have to be overwritten")
+		return refuse(notRestoring, "%s has a database %s that is %s", s.m, s.o.Database, m.Database.State).advise("drop it there if it is not needed: setup does not overwrite it")
 	case s.o.Restored && m.Database == nil:
 		return refuse(notRestoring, "%s has no database %s", s.m, s.o.Database)
 	case s.plan.Topology == Mirroring && m.Database != nil && !s.o.Restored:
-		return refuse(3104, "%s has a database %s that is RESTORING already", s.m, s.o.Database).advise("say --restored if it is a fresh copy of this one, or drop it there")
+		return refuse(3104, "%s has a database %s that is RESTORING already", s.m, s.o.Database).advise("give --restored if it is a current copy of this database, or drop it there")
 	}
 	return nil
 }
 
-// otherWay tells which endpoint that is there wants another proof than the partners would show; empty: none does.
-func (s *situation) otherWay() string {
+// otherAuthentication describes an existing endpoint that authenticates differently than the options say; empty: none does.
+func (s *situation) otherAuthentication() string {
 	for i, f := range s.seen {
 		if e := f.Endpoint; e != nil && (e.Certificate == "") != (s.o.Accounts[i] != "") {
-			return fmt.Sprintf("the endpoint %s on %s takes %s", e.Name, f.On, e.by())
+			return fmt.Sprintf("the endpoint %s on %s authenticates by %s", e.Name, f.On, e.by())
 		}
 	}
 	return ""
 }
 
-// editionOf is the edition without what does not matter.
+// editionOf returns the edition without the parts that may differ.
 func editionOf(f *Found) string {
 	return strings.TrimSuffix(strings.Split(f.Edition, " (")[0], ": Core-based Licensing")
 }
 
-// forbidForce refuses where the principal lives, and where something may be lost unless that was allowed.
+// forbidForce refuses force if the principal runs, and if data may be lost and that is not allowed.
 func (s *situation) forbidForce() error {
 	p, m := s.seen[s.p.index()], s.seen[s.m.index()]
 	switch {
 	case m.Error != "":
-		return refuse(noWitnessSeen, "no partner that answers is the mirror; %s", silentOnes(s.seen))
+		return refuse(noQuorum, "no answering partner is the mirror; %s", unreachable(s.seen))
 	case s.m == s.p || m.principal():
 		return refuse(wrongState, "%s is the principal already", s.m)
 	case p.principal() && p.Database != nil && p.Database.Opens:
-		return refuse(wrongState, "the principal %s lives and serves", s.p).advise("use pair failover, which loses nothing; to force nevertheless, cut it off from clients and stop it first")
+		return refuse(wrongState, "the principal %s runs and serves", s.p).advise("use pair failover, which loses no data; to force nevertheless, first keep clients away from it and stop it")
 	case s.o.AllowDataLoss:
 		return nil
 	}
 	if why := s.mayLose(p, m); why != "" {
-		return &Refusal{Message: "forcing service may lose acknowledged writes: " + why, Advice: "say --allow-data-loss if that is accepted, or bring the principal back"}
+		return &Refusal{Message: "forcing service may lose acknowledged writes: " + why, Advice: "give --allow-data-loss if that is acceptable, or start the principal"}
 	}
 	return nil
 }
 
-// mayLose says why nobody can show that nothing would be lost; empty: it is shown. Only the
-// principal knows what it has acknowledged: it must be closed, and say that its log ends where the mirror's does.
+// mayLose returns why data may be lost; empty if it is certain that none would be lost. Only the
+// principal knows what it has acknowledged: its database must be closed, and its log must end where the mirror's does.
 func (s *situation) mayLose(p, m *Found) string {
 	end := func(f *Found) string {
 		switch {
@@ -352,9 +352,9 @@ func (s *situation) mayLose(p, m *Found) string {
 	}
 	switch {
 	case p.Error != "":
-		return "the principal can't be asked what it has"
+		return "the principal can't be asked for the end of its log"
 	case p.Database == nil || end(p) == "" || end(m) == "":
-		return "the principal does not say what it has"
+		return "the end of the principal's or the mirror's log is unknown"
 	case p.Database.Opens:
 		return "the principal's database is open"
 	case less(end(m), end(p)):

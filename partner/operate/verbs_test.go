@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// recordedPair is what two partners of a mirroring session say, a being the principal; sysadmin sees the mirror's columns, others don't.
+// recordedPair returns the facts about two partners of a mirroring session. a is the principal. Only a sysadmin sees the mirror's columns.
 func recordedPair(sysadmin bool) [2]*Found {
 	seen := [2]*Found{}
 	for i, role := range []string{"PRINCIPAL", "MIRROR"} {
@@ -21,7 +21,7 @@ func recordedPair(sysadmin bool) [2]*Found {
 	return seen
 }
 
-// recordedAlone are two servers of which a has the database, and nobody a partner.
+// recordedAlone returns the facts about two servers that are not a pair. Server a has the database.
 func recordedAlone() [2]*Found {
 	seen := recordedPair(true)
 	seen[0].Mirroring, seen[1].Mirroring, seen[1].Database = nil, nil, nil
@@ -33,7 +33,7 @@ func gone(side Side) *Found {
 	return &Found{On: side, Address: "sql" + string(side), Error: "connection refused"}
 }
 
-// TestNewPlan_Recognises feeds what servers say, and looks at what becomes of it.
+// TestNewPlan_Recognises checks the plan or refusal for the facts about two servers.
 func TestNewPlan_Recognises(t *testing.T) {
 	change := func(seen [2]*Found, f func(a, b *Found)) [2]*Found {
 		f(seen[0], seen[1])
@@ -53,41 +53,41 @@ func TestNewPlan_Recognises(t *testing.T) {
 			a.Mirroring.Role, b.Mirroring.Role = "MIRROR", "PRINCIPAL"
 		}), nil, Mirroring, B, ""},
 		{"a group", Failover, recordedGroup(t), nil, Group, A, ""},
-		{"NULLs and a silent partner are no proof", Failover, [2]*Found{gone(A), recordedPair(false)[1]}, nil, "", "", "1431"},
-		{"nothing", Failover, recordedAlone(), nil, "", "", "1416"},
-		{"both principals", Failover, change(recordedPair(true), func(a, b *Found) { b.Mirroring.Role = "PRINCIPAL" }), nil, "", "", "both servers say that they are the principal"},
+		{"NULLs and a partner that does not answer prove nothing", Failover, [2]*Found{gone(A), recordedPair(false)[1]}, nil, "", "", "1431"},
+		{"not a pair", Failover, recordedAlone(), nil, "", "", "1416"},
+		{"both principals", Failover, change(recordedPair(true), func(a, b *Found) { b.Mirroring.Role = "PRINCIPAL" }), nil, "", "", "both servers claim to be the principal"},
 		{"both primaries", Force, change(recordedGroup(t), func(a, b *Found) { b.Group.Role = "PRIMARY" }), nil, "", "", "1455"},
-		{"a told topology that is not so", Failover, recordedPair(true), func(o *Options) { o.Topology = Group }, "", "", "the servers say mirroring"},
+		{"the wrong topology in the options", Failover, recordedPair(true), func(o *Options) { o.Topology = Group }, "", "", "the servers show mirroring"},
 		{"a group with Pacemaker", Failover, change(recordedGroup(t), func(a, b *Found) { a.Group.Cluster, b.Group.Cluster = "EXTERNAL", "EXTERNAL" }), nil, "", "", "Pacemaker"},
-		{"a group that may not be seen", Failover, change(recordedGroup(t), func(a, b *Found) { a.Group, b.Group = &FoundGroup{}, &FoundGroup{} }), nil, "", "", "(300)"},
+		{"a group that the login may not see", Failover, change(recordedGroup(t), func(a, b *Found) { a.Group, b.Group = &FoundGroup{}, &FoundGroup{} }), nil, "", "", "(300)"},
 		{"failover without the mirror", Failover, [2]*Found{recordedPair(true)[0], gone(B)}, nil, "", "", "1447"},
 		{"failover without the principal", Failover, [2]*Found{gone(A), recordedPair(true)[1]}, nil, "", "", "1447"},
-		{"force beside a living principal", Force, recordedPair(true), func(o *Options) { o.AllowDataLoss = true }, "", "", "1455"},
-		{"force without permission", Force, [2]*Found{gone(A), recordedPair(true)[1]}, nil, "", "", "may lose acknowledged writes: the principal can't be asked"},
+		{"force while the principal runs", Force, recordedPair(true), func(o *Options) { o.AllowDataLoss = true }, "", "", "1455"},
+		{"force without permission", Force, [2]*Found{gone(A), recordedPair(true)[1]}, nil, "", "", "may lose acknowledged writes: the principal can't be asked for the end of its log"},
 		{"force with permission", Force, [2]*Found{gone(A), recordedPair(true)[1]}, func(o *Options) { o.AllowDataLoss = true }, Mirroring, A, ""},
-		{"force of a primary's secondary", Force, [2]*Found{gone(A), recordedGroup(t)[1]}, func(o *Options) { o.AllowDataLoss = true }, Group, A, ""},
-		{"force where nothing can be lost", Force, change(recordedPair(true), closed("41000000030400001", "41000000030400001")), nil, Mirroring, A, ""},
-		{"force where the principal has more", Force, change(recordedPair(true), closed("41000000030400002", "41000000030400001")), nil, "", "", "the principal's log is longer"},
-		{"force where a shorter number is less", Force, change(recordedPair(true), closed("100000000000000000", "99999999999999999")), nil, "", "", "the principal's log is longer"},
-		{"setup of two", Setup, recordedAlone(), nil, Mirroring, A, ""},
+		{"force in a group", Force, [2]*Found{gone(A), recordedGroup(t)[1]}, func(o *Options) { o.AllowDataLoss = true }, Group, A, ""},
+		{"force without possible data loss", Force, change(recordedPair(true), closed("41000000030400001", "41000000030400001")), nil, Mirroring, A, ""},
+		{"force while the principal's log is longer", Force, change(recordedPair(true), closed("41000000030400002", "41000000030400001")), nil, "", "", "the principal's log is longer"},
+		{"a log sequence number with fewer digits is lower", Force, change(recordedPair(true), closed("100000000000000000", "99999999999999999")), nil, "", "", "the principal's log is longer"},
+		{"setup of two servers", Setup, recordedAlone(), nil, Mirroring, A, ""},
 		{"setup on Linux", Setup, change(recordedAlone(), func(a, b *Found) { a.Linux, b.Linux, a.Groups, b.Groups = true, true, true, true }), nil, Group, A, ""},
 		{"mirroring on Linux", Setup, change(recordedAlone(), func(a, b *Found) { a.Linux = true }), func(o *Options) { o.Topology = Mirroring }, "", "", "1463"},
 		{"setup of a pair", Setup, recordedPair(true), nil, "", "", "1405"},
 		{"setup of a group", Setup, recordedGroup(t), nil, "", "", "availability group already"},
-		{"setup of one", Setup, [2]*Found{recordedAlone()[0], gone(B)}, nil, "", "", "1447"},
-		{"setup by nobody special", Setup, change(recordedAlone(), func(a, b *Found) { b.Sysadmin = false }), nil, "", "", "262"},
-		{"setup across versions", Setup, change(recordedAlone(), func(a, b *Found) { b.Version = "16.0.1" }), nil, "", "", "the versions differ"},
-		{"setup across editions", Setup, change(recordedAlone(), func(a, b *Found) { b.Edition = "Standard Edition" }), nil, "", "", "the editions differ"},
-		{"setup across collations", Setup, change(recordedAlone(), func(a, b *Found) { b.Collation = "X" }), nil, "", "", "the collations differ"},
-		{"setup with itself", Setup, change(recordedAlone(), func(a, b *Found) { b.ServerName = a.ServerName }), nil, "", "", "1452"},
-		{"setup over a database", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = &FoundDatabase{State: "SUSPECT"} }), nil, "", "", "1464"},
-		{"setup of two databases", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = a.Database }), nil, "", "", "both servers have an open database"},
-		{"setup of none", Setup, change(recordedAlone(), func(a, b *Found) { a.Database = nil }), nil, "", "", "911"},
+		{"setup while b does not answer", Setup, [2]*Found{recordedAlone()[0], gone(B)}, nil, "", "", "1447"},
+		{"setup without sysadmin", Setup, change(recordedAlone(), func(a, b *Found) { b.Sysadmin = false }), nil, "", "", "262"},
+		{"setup with different versions", Setup, change(recordedAlone(), func(a, b *Found) { b.Version = "16.0.1" }), nil, "", "", "the versions differ"},
+		{"setup with different editions", Setup, change(recordedAlone(), func(a, b *Found) { b.Edition = "Standard Edition" }), nil, "", "", "the editions differ"},
+		{"setup with different collations", Setup, change(recordedAlone(), func(a, b *Found) { b.Collation = "X" }), nil, "", "", "the collations differ"},
+		{"setup of a server with itself", Setup, change(recordedAlone(), func(a, b *Found) { b.ServerName = a.ServerName }), nil, "", "", "1452"},
+		{"setup with a database on the mirror", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = &FoundDatabase{State: "SUSPECT"} }), nil, "", "", "1464"},
+		{"setup with an open database on both", Setup, change(recordedAlone(), func(a, b *Found) { b.Database = a.Database }), nil, "", "", "both servers have an open database"},
+		{"setup without a database", Setup, change(recordedAlone(), func(a, b *Found) { a.Database = nil }), nil, "", "", "911"},
 		{"setup with FILESTREAM", Setup, change(recordedAlone(), func(a, b *Found) { a.Database.FileStream = true }), nil, "", "", "FILESTREAM"},
-		{"an endpoint of Windows accounts", Setup, change(recordedAlone(), func(a, b *Found) { b.Endpoint = &FoundEndpoint{Name: "M", Authentication: "NEGOTIATE"} }), nil, "", "", "endpoint M on b takes Windows accounts"},
-		{"an endpoint of certificates, and accounts", Setup, change(recordedAlone(), func(a, b *Found) { b.Endpoint = &FoundEndpoint{Name: "M", Certificate: "c"} }),
-			func(o *Options) { o.Accounts = [3]string{`D\a`, `D\b`} }, "", "", "takes certificate c"},
-		{"a group of old servers", Setup, change(recordedAlone(), func(a, b *Found) { a.Version, b.Version = "13.0", "13.0" }), func(o *Options) { o.Topology = Group }, "", "", "before 2017"},
+		{"an existing endpoint with Windows accounts", Setup, change(recordedAlone(), func(a, b *Found) { b.Endpoint = &FoundEndpoint{Name: "M", Authentication: "NEGOTIATE"} }), nil, "", "", "endpoint M on b authenticates by Windows accounts"},
+		{"an existing endpoint with certificates, and accounts", Setup, change(recordedAlone(), func(a, b *Found) { b.Endpoint = &FoundEndpoint{Name: "M", Certificate: "c"} }),
+			func(o *Options) { o.Accounts = [3]string{`D\a`, `D\b`} }, "", "", "authenticates by certificate c"},
+		{"a group before SQL Server 2017", Setup, change(recordedAlone(), func(a, b *Found) { a.Version, b.Version = "13.0", "13.0" }), func(o *Options) { o.Topology = Group }, "", "", "before 2017"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}}
@@ -108,7 +108,7 @@ func TestNewPlan_Recognises(t *testing.T) {
 	}
 }
 
-// closed has the principal closed, with the partners apart and logs that end where they say.
+// closed closes the principal's database, disconnects the partners and sets where their logs end.
 func closed(principal, mirror string) func(a, b *Found) {
 	return func(a, b *Found) {
 		a.Database.Opens = false
@@ -117,7 +117,7 @@ func closed(principal, mirror string) func(a, b *Found) {
 	}
 }
 
-// An endpoint that is there is used as it is, by its own name and with its own certificate.
+// An existing endpoint is used unchanged, with its name and its certificate.
 func TestSetup_UsesTheEndpointThatIsThere(t *testing.T) {
 	seen := recordedAlone()
 	seen[1].Endpoint = &FoundEndpoint{Name: "Old", Role: "ALL", State: "STARTED", Port: 7022, Certificate: "OldCert"}
@@ -133,7 +133,7 @@ func TestSetup_UsesTheEndpointThatIsThere(t *testing.T) {
 	}
 	for i, s := range p.Steps {
 		if s.On == B && (strings.HasPrefix(s.Text, "CREATE ENDPOINT") && s.Unless == "") {
-			t.Errorf("step %d makes an endpoint whatever is there: %s", i+1, s.Text)
+			t.Errorf("step %d creates an endpoint without checking for one: %s", i+1, s.Text)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func TestFound_Lines(t *testing.T) {
 	}
 }
 
-// What a login may do on the server is given to it on the other one too, once its login is there.
+// A login gets its server rights on the other server too, after the login was created there.
 func TestSetup_CarriesRightsOnTheServer(t *testing.T) {
 	seen := recordedAlone()
 	_, a, _, _ := runner()
@@ -181,12 +181,12 @@ func TestSetup_CarriesRightsOnTheServer(t *testing.T) {
 		return []Row{{"permission_name": "X; DROP", "state_desc": "GRANT"}}, nil
 	}
 	if _, err := ServerRights(t.Context(), o, seen, map[Side]Server{A: a}); refusalOf(err).On != A {
-		t.Errorf("a right that is a statement: %v", err)
+		t.Errorf("a right that contains a statement: %v", err)
 	}
 }
 
-// In THROW a % begins a place for a value: it is doubled. A name that is not ASCII makes a script that sqlcmd would read in the
-// machine's code page without a byte order mark; our own words are ASCII.
+// In THROW a % begins a placeholder, so it is doubled. A script with a name that is not ASCII has a byte order mark: without it
+// sqlcmd would read it in the machine's code page. The rest of the script is ASCII.
 func TestScripts_PercentAndNames(t *testing.T) {
 	for name, marked := range map[string]bool{"50%off": false, "Größe": true} {
 		p, err := DryRun(Setup, Options{Database: name, Endpoint: [2]string{"sql1:5022", "sql2:5022"}, Tables: []string{"T%d"}})
@@ -211,7 +211,7 @@ func TestScripts_PercentAndNames(t *testing.T) {
 	}
 }
 
-// From the moment the primary stops serving each step tells the way out, in the script too.
+// After the primary stopped serving, each step says how to recover, also in the script.
 func TestFailover_TellsTheWayOut(t *testing.T) {
 	p, err := NewPlan(Failover, Options{Database: "ASPState", Endpoint: [2]string{"sqla:5022", "sqlb:5022"}}, recordedGroup(t))
 	if err != nil {
@@ -221,7 +221,7 @@ func TestFailover_TellsTheWayOut(t *testing.T) {
 	for i, s := range p.Steps {
 		stopped = stopped || strings.HasSuffix(s.Text, " OFFLINE")
 		if stopped && !strings.Contains(s.Out, "SET (REQUIRED_SYNCHRONIZED_SECONDARIES_TO_COMMIT = 0)") {
-			t.Errorf("step %d, %s, has no way out: %q", i+1, s.Title, s.Out)
+			t.Errorf("step %d, %s, does not say how to recover: %q", i+1, s.Title, s.Out)
 		}
 	}
 	if !stopped {
@@ -229,8 +229,8 @@ func TestFailover_TellsTheWayOut(t *testing.T) {
 	}
 	for _, s := range p.Scripts() {
 		for batch := range strings.SplitSeq(s.Text, "\nGO\n") {
-			if strings.Contains(batch, "SET (ROLE = SECONDARY);\nEND TRY") && !strings.Contains(batch, "PRINT N'The way out: b is the primary") {
-				t.Errorf("the script does not print the way out: %s", batch)
+			if strings.Contains(batch, "SET (ROLE = SECONDARY);\nEND TRY") && !strings.Contains(batch, "PRINT N'To recover: b is the primary") {
+				t.Errorf("the script does not print how to recover: %s", batch)
 			}
 		}
 	}

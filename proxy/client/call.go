@@ -21,19 +21,19 @@ import (
 // request is one call, which may be sent several times.
 type request struct {
 	method  string
-	path    string // escaped; empty: there is no application
+	path    string // escaped; empty: the caller gave no application
 	query   url.Values
 	headers [][2]string
 	waits   bool // may meet a lock
 	op      session.OperationID
-	timeout int // minutes, 0: none
-	seconds int // instead of them, 0: none
+	timeout int // in minutes; 0: not set
+	seconds int // replaces timeout; 0: not set
 	body    []byte
-	tries   int // how often it was sent
+	tries   int // how often the request was sent
 }
 
-// request starts a call about a session. An id that a path can't carry (a dot
-// segment, or the hyphen that means "see the header") goes into the header.
+// request returns a new request about a session. An id that can't be in a path (a dot
+// segment, or the hyphen that means "see the header") is sent in a header.
 func (c *Client) request(method string, ref session.Ref, rest string) request {
 	q := request{method: method}
 	id := string(ref.ID)
@@ -47,10 +47,10 @@ func (c *Client) request(method string, ref session.Ref, rest string) request {
 	return q
 }
 
-// errNoApplication: a call of this package's user lacks its application.
+// errNoApplication is the error of a call whose session.Ref has no application.
 var errNoApplication = errors.New("no application is given: set App of the session.Ref")
 
-// sessionsPath is where an application's sessions are; empty: there is no application.
+// sessionsPath returns the path of an application's sessions; empty if app is nil.
 func sessionsPath(app *session.Application) string {
 	if app == nil {
 		return ""
@@ -67,17 +67,17 @@ func (q *request) set(parameter, value string) {
 	q.query.Set(parameter, value)
 }
 
-// mutates: sent without an answer, nobody knows what became of it.
+// mutates reports whether the call changes something: if it is sent and not answered, its outcome is unknown.
 func (q *request) mutates() bool { return !q.op.IsZero() }
 
-// answer is a success.
+// answer is the answer to a successful call.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// send sends the request until it is answered for good or may not be sent again.
+// send sends the request until it succeeds, or until it must not be retried.
 func (c *Client) send(ctx context.Context, q *request) (*answer, error) {
 	if q.path == "" {
 		return nil, errNoApplication
@@ -109,7 +109,7 @@ func (c *Client) sendOnce(ctx context.Context, q *request) (*answer, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if outer, ok := errors.AsType[*url.Error](err); ok {
-			err = outer.Err // without the URL, which has the session's id
+			err = outer.Err // drop the URL, because it contains the session id
 		}
 		return nil, noAnswer(ctx, q, err)
 	}
@@ -158,7 +158,7 @@ func (c *Client) build(ctx context.Context, q *request) (*http.Request, error) {
 	return req, nil
 }
 
-// readAll reads a body into memory that fits it.
+// readAll reads a body. If its length is known, it allocates exactly that much memory.
 func readAll(resp *http.Response) ([]byte, error) {
 	if resp.Request.Method == http.MethodHead || resp.ContentLength == 0 {
 		return nil, nil
@@ -171,7 +171,7 @@ func readAll(resp *http.Response) ([]byte, error) {
 	return body, err
 }
 
-// session reads what the headers tell of a session.
+// session returns the session that the headers describe.
 func (a *answer) session() session.Session {
 	s := session.Session{Uninitialized: a.header.Get("Session-Flags") == "uninitialized"}
 	if tag := a.header.Get("ETag"); len(tag) > 2 {
@@ -185,7 +185,7 @@ func (a *answer) session() session.Session {
 	return s
 }
 
-// item is the body, or ASP.NET's empty item, which is answered as no body.
+// item returns the item: the body, or for an uninitialized session ASP.NET's empty item.
 func (a *answer) item(app *session.Application, s *session.Session) []byte {
 	if !s.Uninitialized {
 		return a.body
@@ -204,7 +204,7 @@ func (a *answer) decode(v any) error {
 	return nil
 }
 
-// retryPause says whether the call may be sent again, and after how long.
+// retryPause reports whether the call may be retried, and after which pause.
 func retryPause(err error, tries int) (pause time.Duration, again bool) {
 	var e *Error
 	if !errors.As(err, &e) || !e.Retryable || errors.Is(err, session.ErrLocked) {
@@ -217,7 +217,7 @@ func retryPause(err error, tries int) (pause time.Duration, again bool) {
 	return pause*3/4 + rand.N(pause/2), true
 }
 
-// sleep reports whether d passed before ctx ended.
+// sleep waits for d and reports true, or false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -1,12 +1,12 @@
 // Package client is the Go client of the session API.
 //
-// A [Client] is a [session.Store] whose sessions are kept by a server, so what
-// works on a store works over HTTP. A call is one request, and more only where
-// sending it again does no harm: every mutation has an Idempotency-Key.
+// A [Client] is a [session.Store] whose sessions are on a server, so code for
+// a store works over HTTP. A call is one request. It is retried only where a
+// retry is safe: every mutation has an Idempotency-Key.
 //
-// What HTTP does not carry: an item of no bytes (an empty body means
-// "uninitialized"), parts of seconds in expiry times, and the caller's rules of
-// an application (the server has its own).
+// HTTP does not transmit an item of no bytes (an empty body means
+// "uninitialized"), fractions of a second in expiry times, and the client's settings
+// for an application (the server has its own).
 package client
 
 import (
@@ -22,46 +22,46 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// DefaultRetries is how often a request is sent again that may be.
+// DefaultRetries is how often a retryable request is sent again.
 const DefaultRetries = 2
 
-// Config says how to reach a server.
+// Config configures a Client.
 type Config struct {
 	// URL of the server's session API or operators' listener, such as
 	// http://127.0.0.1:8080. Required.
 	URL string
 
-	// Key is shown to the server. Empty: none is.
+	// Key is sent to the server as a bearer token. Empty: none is sent.
 	Key string
 
-	// TLS is how the client of its own knows the server, and makes itself known. nil: by
-	// the system's roots. Not with HTTP.
+	// TLS configures how the client verifies the server, and which certificate it shows. nil: the
+	// system's root certificates, and no client certificate. It is ignored if HTTP is set.
 	TLS *tls.Config
 
-	// HTTP sends the requests. Its Timeout should be none, or longer than Wait and
-	// the server's hold window. Default: a client of its own, whose idle
+	// HTTP sends the requests. Its Timeout should be zero, or longer than Wait plus
+	// the server's hold window. Default: a new client, whose idle
 	// connections [Client.Close] closes.
 	HTTP *http.Client
 
-	// Wait is how long the server shall queue calls that meet somebody's lock, at
-	// most 120 s. Zero: they fail at once.
+	// Wait is how long the server queues a call for a locked session, at
+	// most 120 s. Zero: the call fails at once.
 	Wait time.Duration
 
-	// Retries is how often a request is sent again after an answer that allows it
-	// (no-principal, overloaded, outcome-unknown) or none at all. Zero means
-	// DefaultRetries, negative none. A locked session is no reason; see Wait.
+	// Retries is how often a request is sent again after no answer, or after a retryable
+	// one (no-principal, overloaded, outcome-unknown). Zero means
+	// DefaultRetries, negative none. A call for a locked session is not retried; see Wait.
 	Retries int
 
-	// HideID sends session ids in the header Session-ID rather than in the path, so
-	// that they stand in no access log.
+	// HideID sends session ids in the header Session-ID instead of the path, so
+	// that access logs do not contain them.
 	HideID bool
 }
 
 // Client is a session.Store over HTTP. Any number of goroutines may use it. Its
-// errors wrap [*Error], which finds session's own by errors.Is and errors.As.
+// errors wrap an [*Error], which wraps the error of package session with the same meaning.
 type Client struct {
 	base    string
-	key     string // as the header has it; empty: none
+	key     string // the value of the header Authorization; empty: none
 	http    *http.Client
 	wait    time.Duration
 	retries int
@@ -73,7 +73,7 @@ var (
 	_ session.Lister = (*Client)(nil)
 )
 
-// ValidURL says what is wrong with the URL of a server.
+// ValidURL returns an error if server is not the URL of an HTTP server.
 func ValidURL(server string) error {
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -82,7 +82,7 @@ func ValidURL(server string) error {
 	return nil
 }
 
-// New makes a client. It sends nothing.
+// New returns a client. It sends nothing.
 func New(cfg Config) (*Client, error) {
 	if err := ValidURL(cfg.URL); err != nil {
 		return nil, err
@@ -112,18 +112,18 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Waiting returns a client that differs in Wait.
+// Waiting returns a copy of the client with another Wait.
 func (c *Client) Waiting(wait time.Duration) *Client {
 	other := *c
 	other.wait = wait
 	return &other
 }
 
-// Close closes idle connections. Calls under way go on.
+// Close closes idle connections. Running calls continue.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Create makes a session with an id of the server's choosing. The same operation
-// id again answers the same session.
+// Create makes a session. The server chooses its id. A second call with the same operation
+// id returns the same session.
 func (c *Client) Create(ctx context.Context, app *session.Application, w session.Write, op session.Operation) (session.ID, session.Session, error) {
 	body, err := bodyOf(w)
 	if err != nil {
@@ -148,18 +148,18 @@ func (c *Client) Create(ctx context.Context, app *session.Application, w session
 	return made.ID, s, nil
 }
 
-// bodyOf is the content as a body: empty stands for an uninitialized session.
+// bodyOf returns the content as a request body, which is empty for an uninitialized session.
 func bodyOf(w session.Write) ([]byte, error) {
 	switch {
 	case w.Uninitialized:
 		return nil, nil
 	case len(w.Item) == 0:
-		return nil, &session.InvalidError{What: "item", Reason: "has no bytes, which HTTP can't carry: an empty body means uninitialized"}
+		return nil, &session.InvalidError{What: "item", Reason: "has no bytes, which HTTP can't transmit: an empty body means uninitialized"}
 	}
 	return w.Item, nil
 }
 
-// idOf is the operation's id, or a new one where the caller gave none.
+// idOf returns the operation's id, or a new one if the caller gave none.
 func idOf(op session.Operation) session.OperationID {
 	if op.ID.IsZero() {
 		return session.NewOperationID()
@@ -167,8 +167,8 @@ func idOf(op session.Operation) session.OperationID {
 	return op.ID
 }
 
-// isRepeatedAcquire says that a lock was granted to an earlier try of the same
-// call, and taken back when that try's connection broke.
+// isRepeatedAcquire reports whether an earlier try of the same call got the lock, and the
+// server released it when that try's connection broke.
 func isRepeatedAcquire(err error, tries int) bool {
 	return tries > 1 && errors.Is(err, session.ErrLockLost)
 }

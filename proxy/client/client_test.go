@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var app = session.Application{Name: "/lm/w3svc/1/root"}
 
-// dial makes a client of a server that runs h.
+// dial starts a server that runs h, and returns a client for it.
 func dial(t *testing.T, h http.Handler, cfg client.Config) *client.Client {
 	t.Helper()
 	srv := httptest.NewServer(h)
@@ -56,7 +56,7 @@ func TestClient_Create(t *testing.T) {
 	}
 	again, _, err := c.Create(t.Context(), &app, session.Write{Item: []byte("one"), Timeout: 7}, op)
 	if err != nil || again != id {
-		t.Errorf("the same operation made %q (%v), want %q again", again, err, id)
+		t.Errorf("the second call of the operation made %q (%v), want %q", again, err, id)
 	}
 	got, err := c.Get(t.Context(), session.Ref{App: &app, ID: id}, session.GetOptions{})
 	if err != nil || string(got.Item) != "one" {
@@ -71,7 +71,7 @@ func TestClient_Create(t *testing.T) {
 	}
 }
 
-// Ids that a path can't carry go into the header, and all of them if asked to.
+// Ids that can't be in a path are sent in the header; with HideID all are.
 func TestClient_IDs(t *testing.T) {
 	for _, hide := range []bool{false, true} {
 		inner := api(t)
@@ -93,7 +93,7 @@ func TestClient_IDs(t *testing.T) {
 			}
 		}
 		if seen := strings.Contains(paths, "plain-id"); seen == hide {
-			t.Errorf("HideID is %t, and the id is in a path: %t", hide, seen)
+			t.Errorf("HideID is %t, but the id is in a path: %t", hide, seen)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func TestClient_Waiting(t *testing.T) {
 	}
 }
 
-// script answers one request after the other, and remembers them.
+// script is a handler with one prepared answer for each request. It records the requests.
 type script struct {
 	mu      sync.Mutex
 	answers []func(w http.ResponseWriter) // owned by mu
@@ -153,8 +153,8 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w)
 }
 
-// asked is what was asked, and how many answers are left.
-func (s *script) asked() (keys, bodies []string, left int) {
+// requests returns the keys and bodies of the requests, and how many answers are left.
+func (s *script) requests() (keys, bodies []string, left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys, s.bodies, len(s.answers)
@@ -180,15 +180,15 @@ func put(c *client.Client, ctx context.Context) error {
 	return err
 }
 
-// What may be sent again is, with the same key and the same body.
+// A retryable request is sent again with the same key and the same body.
 func TestClient_Retries(t *testing.T) {
 	s := &script{answers: []func(http.ResponseWriter){hangUp, problem(503, "no-principal", "not-applied", true), stored}}
 	if err := put(dial(t, s, client.Config{}), t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	keys, bodies, _ := s.asked()
+	keys, bodies, _ := s.requests()
 	if len(keys) != 3 || len(keys[0]) != 32 || keys[1] != keys[0] || keys[2] != keys[0] {
-		t.Errorf("the keys were %q, want one, three times", keys)
+		t.Errorf("the keys were %q, want three times the same", keys)
 	}
 	if strings.Join(bodies, " ") != "one one one" {
 		t.Errorf("the bodies were %q", bodies)
@@ -214,17 +214,17 @@ func TestClient_GivesUp(t *testing.T) {
 			if !errors.Is(err, c.want) || session.OutcomeOf(err) != c.outcome {
 				t.Errorf("got %v, outcome %v; want %v, %v", err, session.OutcomeOf(err), c.want, c.outcome)
 			}
-			if _, _, left := s.asked(); left != 0 {
-				t.Errorf("it gave up %d answers early", left)
+			if _, _, left := s.requests(); left != 0 {
+				t.Errorf("%d answers were not asked for", left)
 			}
 			if strings.Contains(fmt.Sprint(err), "/sessions/") {
-				t.Errorf("the error tells the session's id: %v", err)
+				t.Errorf("the error contains the session id: %v", err)
 			}
 		})
 	}
 }
 
-// Something in between answered: no problem of ours, no error of session's.
+// An answer of a balancer has no problem document, so the error has no problem name and can't be retried.
 func TestClient_ForeignAnswer(t *testing.T) {
 	c := dial(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "bad gateway", http.StatusBadGateway)
@@ -236,7 +236,7 @@ func TestClient_ForeignAnswer(t *testing.T) {
 	}
 }
 
-// Nobody listens: nothing was sent, so nothing was applied.
+// If no server listens, nothing was sent, so nothing was applied.
 func TestClient_NoServer(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
@@ -250,8 +250,8 @@ func TestClient_NoServer(t *testing.T) {
 	}
 }
 
-// An acquire whose connection broke is lock-lost when it is sent again: the server
-// took the grant back. Without an operation of the caller's it is asked for anew.
+// An acquire whose connection broke gets lock-lost when it is sent again: the server
+// took the grant back. If the caller gave no operation, the client acquires with a new one.
 func TestClient_AcquireAnew(t *testing.T) {
 	lost := problem(409, "lock-lost", "not-applied", false)
 	granted := func(w http.ResponseWriter) {
@@ -263,12 +263,12 @@ func TestClient_AcquireAnew(t *testing.T) {
 	if err != nil || lock != (session.Lock{Handle: "a handle"}) || string(got.Item) != "item" {
 		t.Fatalf("got %q, %v, %v", got.Item, lock, err)
 	}
-	if keys, _, _ := s.asked(); keys[0] != keys[1] || keys[2] == keys[1] {
+	if keys, _, _ := s.requests(); keys[0] != keys[1] || keys[2] == keys[1] {
 		t.Errorf("the keys were %q, want a new one for the third try only", keys)
 	}
 	s = &script{answers: []func(http.ResponseWriter){hangUp, lost}}
 	if _, _, err := dial(t, s, client.Config{}).Acquire(t.Context(), ref, session.NewOperation()); !errors.Is(err, session.ErrLockLost) {
-		t.Errorf("with an operation of the caller's: got %v, want lock-lost", err)
+		t.Errorf("with the caller's operation: got %v, want lock-lost", err)
 	}
 }
 
@@ -280,7 +280,7 @@ func TestNew_Refuses(t *testing.T) {
 	}
 }
 
-// A call without an application is refused and not sent, and does not panic.
+// A call without an application returns an error. It sends nothing and does not panic.
 func TestClient_NoApplication(t *testing.T) {
 	sent := 0
 	c := dial(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent++ }), client.Config{})

@@ -14,18 +14,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Error is a problem that the server answered, or that there was no answer. It
-// wraps the error of package session that says the same, where there is one.
+// Error is a problem that the server answered, or a missing answer. It
+// wraps the error of package session with the same meaning, if there is one.
 type Error struct {
 	Status     int             // HTTP status; 0 without an answer
 	Name       string          // the problem's name, such as session-locked; empty without one
 	Title      string          // for people
 	Detail     string          // for people
-	Result     session.Outcome // what became of the call
+	Result     session.Outcome // whether the call was applied
 	Retryable  bool            // the same call may be sent again, with the same operation id
-	RetryAfter time.Duration   // not before; 0 where the server does not say
-	Number     int32           // SQL Server's, of failover-refused
-	Advice     string          // of failover-refused
+	RetryAfter time.Duration   // how long to wait before a retry; 0: the server does not say
+	Number     int32           // SQL Server's error number, for failover-refused
+	Advice     string          // what to do, for failover-refused
 
 	cause error
 }
@@ -47,19 +47,19 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives package session's error, or the connection's.
+// Unwrap returns the error of package session, or that of the connection.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Outcome implements what session.OutcomeOf looks for.
+// Outcome implements the interface that session.OutcomeOf looks for.
 func (e *Error) Outcome() session.Outcome { return e.Result }
 
-// Refusal is SQL Server's number, what is wrong and what to do, of failover-refused.
+// Refusal returns SQL Server's error number, what is wrong and what to do, for failover-refused.
 func (e *Error) Refusal() (number int32, message, advice string) {
 	return e.Number, e.Detail, e.Advice
 }
 
-// noAnswer is what a broken connection means: the caller's own doing, nothing sent,
-// or nobody knows. Reads and mutations alike may be sent again.
+// noAnswer returns the error of a call whose connection failed: the caller's context ended,
+// nothing was sent, or the outcome is unknown. Except in the first case both reads and mutations may be retried.
 func noAnswer(ctx context.Context, q *request, err error) error {
 	e := &Error{Retryable: true, cause: err}
 	dial, _ := errors.AsType[*net.OpError](err)
@@ -76,8 +76,8 @@ func noAnswer(ctx context.Context, q *request, err error) error {
 	return e
 }
 
-// problemOf reads a problem. An answer without one (to HEAD, or by somebody in
-// between) is told by its status.
+// problemOf returns the error for an answer with a problem. If the answer has no problem document, as to HEAD
+// or from a balancer, the status decides.
 func problemOf(resp *http.Response, body []byte) error {
 	var p struct {
 		Type, Title, Detail, Outcome string
@@ -109,7 +109,7 @@ var outcomes = map[string]session.Outcome{
 	session.Unknown.String():    session.Unknown,
 }
 
-// nameOf is the name that an answer to HEAD stands for.
+// nameOf returns the name of the problem that the status of an answer to HEAD means.
 func nameOf(resp *http.Response) string {
 	if resp.Request.Method != http.MethodHead {
 		return ""
@@ -129,7 +129,7 @@ func nameOf(resp *http.Response) string {
 	return ""
 }
 
-// secondsOf is a header that counts seconds; 0 if it is not there, or can't be meant: negative, or years.
+// secondsOf returns a header's value in seconds; 0 if it is missing, negative or over 31 bits.
 func secondsOf(h http.Header, name string) time.Duration {
 	seconds, err := strconv.ParseUint(h.Get(name), 10, 31)
 	if err != nil {
@@ -138,7 +138,7 @@ func secondsOf(h http.Header, name string) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// causeOf is package session's error of that name, or nil.
+// causeOf returns the error of package session for the problem's name, or nil.
 func causeOf(e *Error, h http.Header, limit int) error {
 	switch e.Name {
 	case "session-not-found":

@@ -17,16 +17,16 @@ import (
 
 // Event is something that happened to the pair.
 type Event struct {
-	// ID counts a stream's events from 1.
+	// ID numbers the events of a stream from 1.
 	ID uint64 `json:"-"`
 	// Kind is pair for the first event of a stream, and then principal, no-principal,
 	// role, state, breaker, split-brain, fault or witness; there may be more.
 	Kind string `json:"kind"`
 	// At is when it happened, by the server's clock. Zero for pair.
 	At time.Time `json:"at"`
-	// Partner is a or b, where it is about one.
+	// Partner is a or b if the event is about one partner.
 	Partner string `json:"partner"`
-	// Epoch is that of a new principal.
+	// Epoch is the epoch of a new principal.
 	Epoch int64 `json:"epoch"`
 	// Detail says more, in words.
 	Detail string `json:"detail"`
@@ -34,17 +34,17 @@ type Event struct {
 	State json.RawMessage `json:"-"`
 }
 
-// ErrStreamEnded says that the server ended a stream of events: it stops, or the
+// ErrStreamEnded is the error after the server ended a stream of events: the server stops, or the
 // reader was too slow.
 var ErrStreamEnded = errors.New("the server ended the stream of events")
 
-// maxEvent is the longest line of a stream, and the most data of an event.
+// maxEvent is the maximum length of a line of a stream, and of the data of an event, in bytes.
 const maxEvent = 1 << 20
 
-// Events follows what happens to the pair, of an operators' listener: first the
-// state as an event of kind pair, then every change. It ends, after yielding why
-// as an error, with ctx (whose error it is), with ErrStreamEnded, or with the connection. Stopping
-// the loop ends the stream. It does not connect again.
+// Events yields what happens to the pair, from an operators' listener: first the
+// pair's state as an event of kind pair, then every change. The stream ends when ctx ends, when the
+// server ends it (ErrStreamEnded), or when the connection breaks; Events then yields the reason as an
+// error. Leaving the loop closes the stream. Events does not reconnect.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -136,7 +136,7 @@ func (e *Event) decode(name string, data []byte) error {
 		return nil
 	case "end":
 		var end struct{ Reason string }
-		_ = json.Unmarshal(data, &end) // an end without a reason is one too
+		_ = json.Unmarshal(data, &end) // the reason is optional
 		return fmt.Errorf("%w: %s", ErrStreamEnded, end.Reason)
 	}
 	if err := json.Unmarshal(data, e); err != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// told is an EventSource that tells what it was given.
-type told chan proxy.Event
+// source is an EventSource that publishes the events of a channel.
+type source chan proxy.Event
 
-func (e told) Events() (<-chan proxy.Event, func()) { return e, func() {} }
+func (e source) Events() (<-chan proxy.Event, func()) { return e, func() {} }
 
-// follow starts an operators' listener that tells events, and gives its client.
+// follow starts an operators' listener that publishes events, and returns a client for it.
 func follow(t *testing.T, src proxy.EventSource) *client.Client {
 	t.Helper()
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
@@ -33,7 +33,7 @@ func follow(t *testing.T, src proxy.EventSource) *client.Client {
 
 func TestClient_Events(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	src := make(told, 2)
+	src := make(source, 2)
 	src <- proxy.Event{At: at, Kind: "principal", Partner: "b", Epoch: 7, Detail: "b serves; a:\nsilent"}
 	src <- proxy.Event{At: at, Kind: "fault", Partner: "a", Detail: "crash"}
 	close(src)
@@ -63,12 +63,12 @@ func TestClient_Events(t *testing.T) {
 		}
 		n++
 	}
-	t.Error("the stream ends without saying why")
+	t.Error("the stream ends without an error")
 }
 
-// Whoever stops listening, or whose context ends, ends the stream.
+// The stream ends when the reader leaves the loop, or when its context ends.
 func TestClient_EventsStop(t *testing.T) {
-	c := follow(t, make(told))
+	c := follow(t, make(source))
 	for range c.Events(t.Context()) {
 		break
 	}

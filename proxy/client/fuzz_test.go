@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A stream of events, whatever it is, is read to an end, in memory that is bounded.
+// readEvent reads any bytes to their end, in bounded memory.
 func FuzzEvents(f *testing.F) {
 	f.Add([]byte("id: 1\nevent: pair\ndata: {}\n\n: alive\n\nid: 2\nevent: role\ndata: {\"partner\":\"a\"}\n\n"))
 	f.Add([]byte("event: end\ndata: {\"reason\":\"x\"}\n\n"))
@@ -22,7 +22,7 @@ func FuzzEvents(f *testing.F) {
 			e, err := readEvent(lines)
 			if err != nil {
 				if err == io.EOF {
-					t.Error("an end that is none of ErrStreamEnded, io.ErrUnexpectedEOF or a mistake")
+					t.Error("got io.EOF, want ErrStreamEnded, io.ErrUnexpectedEOF or a parse error")
 				}
 				return
 			}
@@ -36,7 +36,7 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-// Whatever a server answers instead of what was asked for is an *Error that says what became of the call.
+// Any answer with an error status becomes an *Error that says whether the call was applied.
 func FuzzProblem(f *testing.F) {
 	f.Add(423, "application/problem+json", "1", "5", []byte(`{"type":"https://x/session-locked","status":423,"outcome":"not-applied","retryable":true}`))
 	f.Add(503, "text/html", "99999999999999", "-1", []byte("<html>"))

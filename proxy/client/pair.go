@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// The verbs below are of the operators' listener. They are sent once: what became
-// of one is seen in the pair's state. Each answers that state, the JSON of GET
-// /v1/pair. A refusal is an [*Error] named failover-refused.
+// The methods below call the operators' listener. The verbs are sent once and not retried: the
+// pair's state shows whether a verb was applied. Each verb returns that state, the JSON of GET
+// /v1/pair. A refusal is an [*Error] with the name failover-refused.
 
 // Pair reads the pair's state.
 func (c *Client) Pair(ctx context.Context) (json.RawMessage, error) {
@@ -22,7 +22,7 @@ func (c *Client) Pair(ctx context.Context) (json.RawMessage, error) {
 	return a.body, nil
 }
 
-// ServerVersion reads the version of the server whose operators' listener this is; empty: it does not tell.
+// ServerVersion reads the version of the server behind the operators' listener; empty: the server does not say.
 func (c *Client) ServerVersion(ctx context.Context) (string, error) {
 	q := request{method: http.MethodGet, path: "/v1/pair"}
 	a, err := c.send(ctx, &q)
@@ -32,14 +32,14 @@ func (c *Client) ServerVersion(ctx context.Context) (string, error) {
 	return a.header.Get("Mirrorstate-Version"), nil
 }
 
-// Failover exchanges the roles of the partners, losing nothing, and returns when the
+// Failover exchanges the roles of the partners without data loss. It returns when the
 // new principal serves.
 func (c *Client) Failover(ctx context.Context) (json.RawMessage, error) {
 	return c.operate(ctx, "failover", `{"kind":"manual"}`)
 }
 
-// ForceService makes the mirror principal although the old one is gone.
-// Acknowledged writes may be lost, which must be allowed.
+// ForceService makes the mirror principal although the old principal is gone.
+// Acknowledged writes may be lost; allowDataLoss must be true.
 func (c *Client) ForceService(ctx context.Context, allowDataLoss bool) (json.RawMessage, error) {
 	return c.operate(ctx, "failover", fmt.Sprintf(`{"kind":"force","allow_data_loss":%t}`, allowDataLoss))
 }
@@ -49,19 +49,19 @@ func (c *Client) Suspend(ctx context.Context) (json.RawMessage, error) {
 	return c.operate(ctx, "suspend", "{}")
 }
 
-// Resume starts it again.
+// Resume resumes mirroring.
 func (c *Client) Resume(ctx context.Context) (json.RawMessage, error) {
 	return c.operate(ctx, "resume", "{}")
 }
 
-// Sweep has expired sessions deleted now. The state it answers says whether that is
-// done, or still goes on.
+// Sweep starts a sweep of expired sessions. The state it returns says whether the sweep
+// is done or still running.
 func (c *Client) Sweep(ctx context.Context) (json.RawMessage, error) {
 	return c.operate(ctx, "sweep", "{}")
 }
 
-// Accept makes a partner, a or b, the one that is used, whatever its claim is worth
-// beside the other's. The server logs the reason, which is required.
+// Accept makes the server use this partner, a or b, as principal, even if the other's claim
+// is higher. The reason is required; the server logs it.
 func (c *Client) Accept(ctx context.Context, partner, reason string) (json.RawMessage, error) {
 	body, err := json.Marshal(map[string]string{"partner": partner, "reason": reason})
 	if err != nil {
@@ -70,20 +70,20 @@ func (c *Client) Accept(ctx context.Context, partner, reason string) (json.RawMe
 	return c.operate(ctx, "accept", string(body))
 }
 
-// Fault is what to do to a partner of an embedded pair.
+// Fault is a fault to cause at a partner of an embedded pair.
 type Fault struct {
-	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none, which
-	// lifts every fault and starts what is down.
+	// Kind is crash, stop, start, freeze, sever, partition, isolate, slow or none. none
+	// lifts every fault of the partner and starts it if it is down.
 	Kind string
-	// Delay and Jitter are slow's.
+	// Delay and Jitter apply to slow.
 	Delay, Jitter time.Duration
-	// App limits the fault to the connections of one application, by its name at
-	// login. Empty: all.
+	// App limits the fault to connections whose login gives this application name. Empty: all
+	// connections.
 	App string
 }
 
-// Fault breaks a partner of an embedded pair: a, b, or principal or mirror, which is
-// who it is at that moment. It returns when the fault is in force.
+// Fault causes a fault at a partner of an embedded pair: a, b, principal or mirror. The last two name
+// the partner that has the role at that moment. Fault returns when the fault is in force.
 func (c *Client) Fault(ctx context.Context, partner string, f Fault) (json.RawMessage, error) {
 	body, err := json.Marshal(struct {
 		Partner string  `json:"partner"`

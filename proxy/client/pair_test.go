@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// actions is a pair whose verbs the operators' listener calls.
+// actions is a pair that checks the verbs which the operators' listener calls.
 type actions struct{ refuse bool }
 
 func (actions) Status() any           { return map[string]string{"principal": "b"} }

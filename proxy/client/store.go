@@ -33,13 +33,13 @@ func (c *Client) Get(ctx context.Context, ref session.Ref, opts session.GetOptio
 	return s, nil
 }
 
-// giveBackTimeout bounds how long a lock is looked for whose caller has left.
+// giveBackTimeout is the deadline for releasing the lock of a caller that has left.
 const giveBackTimeout = 2 * time.Second
 
-// Acquire implements [session.Store]. Without an operation id, a grant that was
-// given back because its answer was lost is asked for anew, and when ctx ends before
-// the answer, Acquire sees to it that no lock is left behind, for up to two seconds.
-// With an id, the same call again finds what lock there is.
+// Acquire implements [session.Store]. Without an operation id, it acquires again after a
+// grant that the server took back because its answer was lost. When ctx ends before
+// the answer, Acquire tries for up to two seconds to release the lock that it may have got.
+// With an id, a second call with the same id finds its lock.
 func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operation) (session.Session, session.Lock, error) {
 	q := c.request(http.MethodPost, ref, "/lock")
 	q.waits, q.op = true, idOf(op)
@@ -60,7 +60,7 @@ func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operat
 	}
 	lock := session.Lock{Handle: a.header.Get("Session-Lock")}
 	if lock.IsZero() {
-		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: the server granted the lock and gave no Session-Lock")
+		return session.Session{}, session.Lock{}, fmt.Errorf("acquire session: the server granted the lock, but its answer has no Session-Lock header")
 	}
 	s := a.session()
 	s.Item = a.item(ref.App, &s)
@@ -68,9 +68,9 @@ func (c *Client) Acquire(ctx context.Context, ref session.Ref, op session.Operat
 	return s, lock, nil
 }
 
-// giveBack releases what an acquire that nobody waits for may have been granted.
-// The server may have answered before it saw the caller leave, so the acquire is
-// sent again: the same operation finds its own lock, or that it has none. If the
+// giveBack releases the lock that an abandoned acquire may have got.
+// The server may have answered before it noticed that the caller left. So giveBack sends the
+// acquire again: the same operation id finds its own lock, or that it has none. If the
 // server can't be reached, the lock ends by its age.
 func (c *Client) giveBack(ctx context.Context, q request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
@@ -83,11 +83,11 @@ func (c *Client) giveBack(ctx context.Context, q request) {
 	q.method, q.query, q.timeout, q.seconds = http.MethodDelete, nil, 0, 0
 	q.header("Session-Lock", a.header.Get("Session-Lock"))
 	q.op = session.NewOperationID()
-	_, _ = c.sendOnce(ctx, &q) // nobody to tell
+	_, _ = c.sendOnce(ctx, &q) // no caller waits for the error
 }
 
-// handleOf is what the server knows the lock by. A lock that is no server's, the zero one
-// too, has a handle that no server gives: without one a store would go past everybody's lock.
+// handleOf returns the handle by which the server identifies the lock. For a lock without a handle, such as the
+// zero lock, it returns one that no server issues: without a handle the server would store past any lock.
 func handleOf(lock session.Lock) string {
 	if lock.Handle == "" {
 		return "none"
@@ -118,7 +118,7 @@ func (c *Client) Put(ctx context.Context, ref session.Ref, w session.Write, cond
 	return c.store(ctx, &q, w, op, "put session")
 }
 
-// store sends content.
+// store sends q with the content w.
 func (c *Client) store(ctx context.Context, q *request, w session.Write, op session.Operation, what string) (session.Session, error) {
 	body, err := bodyOf(w)
 	if err != nil {
@@ -146,8 +146,8 @@ func (c *Client) Release(ctx context.Context, ref session.Ref, lock session.Lock
 	return nil
 }
 
-// GiveBack implements [session.Store]. HTTP does not tell one call of an acquire from
-// another, so it is a release: for an operation that nobody calls any more.
+// GiveBack implements [session.Store]. Over HTTP two calls of one acquire can't be distinguished, so it
+// releases the lock. Use it only for an operation that will not be called again.
 func (c *Client) GiveBack(ctx context.Context, ref session.Ref, lock session.Lock, _ session.OperationID) error {
 	return c.Release(ctx, ref, lock, session.Operation{})
 }

@@ -1,7 +1,7 @@
-// Package filewatch notices that files have changed, by looking at them every two seconds.
+// Package filewatch detects changes of files. It checks them every two seconds.
 //
-// That costs one stat a file, works on every file system, and sees a file that was put in
-// another's place by its name, as editors, mirrorstate key and Kubernetes do it.
+// A check costs one stat per file and works on every file system. It detects a file that replaced
+// another by a rename, as editors, mirrorstate key and Kubernetes do.
 package filewatch
 
 import (
@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// every is how often files are looked at.
+// every is the interval between two checks.
 const every = 2 * time.Second
 
-// Run calls changed at once, for what happened since the files were read, and then whenever
-// one of them is not what it was at the last look, or has gone, until ctx ends; then it returns ctx's
-// error. While changed fails it is called at every look, for what made it fail may not show in the
-// files; failed is told of its error, once for each text. A file that changes within the clock's resolution and keeps
-// its size is missed.
+// Run calls changed at once, because the files may have changed since they were read. Then it calls
+// changed whenever a file differs from the last check, or has gone. It returns ctx's error when ctx ends.
+// After an error Run calls changed at every check, because its cause may not show in the files.
+// It passes the error to failed, but not the same text twice in a row. Run misses a change that keeps the file's
+// size and happens within the resolution of the file's time.
 func Run(ctx context.Context, changed func() error, failed func(error), paths ...string) error {
 	seen := look(paths)
-	said := try(changed, failed, "")
+	reported := try(changed, failed, "")
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -31,26 +31,27 @@ func Run(ctx context.Context, changed func() error, failed func(error), paths ..
 		case <-tick.C:
 		}
 		now := look(paths)
-		if said != "" || differ(seen, now) {
-			said = try(changed, failed, said)
+		if reported != "" || differ(seen, now) {
+			reported = try(changed, failed, reported)
 		}
 		seen = now
 	}
 }
 
-// try calls changed, and failed unless the same was said before. It gives the error's text.
-func try(changed func() error, failed func(error), said string) string {
+// try calls changed. It passes an error to failed unless its text was the last one reported. It returns the
+// error's text; empty: no error.
+func try(changed func() error, failed func(error), reported string) string {
 	err := changed()
 	if err == nil {
 		return ""
 	}
-	if err.Error() != said {
+	if err.Error() != reported {
 		failed(err)
 	}
 	return err.Error()
 }
 
-// look gives what is known of the files; nil for one that is not there.
+// look returns the state of the files; nil for a file that does not exist.
 func look(paths []string) []fs.FileInfo {
 	infos := make([]fs.FileInfo, len(paths))
 	for i, path := range paths {

@@ -40,9 +40,9 @@ func TestRun(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := calls.Load(); got != 1 {
-			t.Errorf("called %d times at first", got)
+			t.Errorf("called %d times at the start, want 1", got)
 		}
-		time.Sleep(time.Second) // so that the test looks between two looks
+		time.Sleep(time.Second) // so that the test's checks fall between those of Run
 		next(1, "nothing changed")
 		write(t, b, "longer")
 		next(2, "another size")
@@ -61,10 +61,10 @@ func TestRun(t *testing.T) {
 		if err := os.Remove(a); err != nil {
 			t.Fatal(err)
 		}
-		next(5, "it is gone")
-		next(5, "it stays away")
+		next(5, "a file has gone")
+		next(5, "the file is still gone")
 		write(t, a, "one")
-		next(6, "it is back")
+		next(6, "the file is back")
 		cancel()
 		if err := <-ended; err != context.Canceled {
 			t.Errorf("ended with %v", err)
@@ -72,7 +72,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// What can't be read is tried until it can, and each reason is told once.
+// Run retries until changed succeeds, and reports each error once.
 func TestRun_Fails(t *testing.T) {
 	a := filepath.Join(t.TempDir(), "a")
 	write(t, a, "one")
@@ -80,20 +80,20 @@ func TestRun_Fails(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		results := []error{nil, errors.New("x"), errors.New("x"), errors.New("y"), nil, errors.New("y"), nil}
 		calls := 0
-		var told []string
+		var reported []string
 		ended := make(chan error)
 		go func() {
-			ended <- filewatch.Run(ctx, func() error { calls++; return results[calls-1] }, func(err error) { told = append(told, err.Error()) }, a)
+			ended <- filewatch.Run(ctx, func() error { calls++; return results[calls-1] }, func(err error) { reported = append(reported, err.Error()) }, a)
 		}()
 		time.Sleep(time.Second)
-		write(t, a, "longer") // the only changes are this one
+		write(t, a, "longer") // the first of only two changes
 		time.Sleep(20 * time.Second)
-		write(t, a, "longer still") // and this
+		write(t, a, "longer still") // the second
 		time.Sleep(20 * time.Second)
 		cancel()
 		<-ended
-		if got := strings.Join(told, ","); calls != len(results) || got != "x,y,y" {
-			t.Errorf("called %d times, told %s; want %d, x,y,y", calls, got, len(results))
+		if got := strings.Join(reported, ","); calls != len(results) || got != "x,y,y" {
+			t.Errorf("called %d times, reported %s; want %d, x,y,y", calls, got, len(results))
 		}
 	})
 }

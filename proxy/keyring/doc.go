@@ -1,12 +1,12 @@
-// Package keyring says who may do what: keys and certificates' names, each limited
-// to applications and rights, in a file that is read again when it has changed.
+// Package keyring authenticates callers by keys and client certificates. Each has rights to
+// applications. They are in a file that is read again when it changes.
 //
-// A key is 64 characters, ms_IDIDIDID_SECRET: eight characters that name it, in lists and
-// logs too, and 256 random bits. The file has the SHA-256 of the secret; nobody can guess 256
-// bits, so no slow hash is needed, and a look-up costs one SHA-256 and no allocation. It
-// knows nothing of HTTP, and limits no rates: a [Caller] is what both are hung on.
+// A key has 64 characters, ms_IDIDIDID_SECRET. The eight characters of the id name the key, also in lists
+// and logs. The secret is 256 random bits. The file has the SHA-256 of the secret. Nobody can guess 256
+// bits, so no slow hash is needed: a look-up costs one SHA-256 and no allocation. The package
+// does not use HTTP and does not limit rates. Its callers do, with a [Caller] and its Bucket.
 //
-// The file is JSON, written by mirrorstate key and readable by people:
+// The file is JSON. mirrorstate key writes it, and people can read it:
 //
 //	{"keys": [
 //	  {"id": "k7q2m9xa", "name": "shop", "sha256": "…64 hex digits…",

@@ -15,15 +15,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// maxFile is the most bytes of a file: some ten thousand entries.
+// maxFile is the maximum size of a file in bytes: about ten thousand entries.
 const maxFile = 4 << 20
 
-// content is the file.
+// content is the JSON object in the file.
 type content struct {
 	Keys []Entry `json:"keys"`
 }
 
-// ReadFile reads a file's entries. The error says what to do; where there is no file it is fs.ErrNotExist.
+// ReadFile reads a file's entries. The error says what to do. If there is no file, it wraps fs.ErrNotExist.
 func ReadFile(path string) ([]Entry, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -31,7 +31,7 @@ func ReadFile(path string) ([]Entry, error) {
 	}
 	switch {
 	case !info.Mode().IsRegular() || info.Size() > maxFile:
-		return nil, fmt.Errorf("%s is no file of keys: it is no regular file, or larger than %d bytes", path, maxFile)
+		return nil, fmt.Errorf("%s is not a keys file: it must be a regular file of at most %d bytes", path, maxFile)
 	}
 	if err := secretfile.Refuse(path); err != nil {
 		return nil, err
@@ -47,17 +47,17 @@ func ReadFile(path string) ([]Entry, error) {
 	return entries, nil
 }
 
-// parse reads the file's text, and refuses what it does not know: a misspelt word must
-// not be a right more or a date less.
+// parse reads the file's text. An unknown field is an error: a misspelt name must not add a
+// right or drop an expiry date.
 func parse(text []byte) ([]Entry, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	var c content
 	if err := dec.Decode(&c); err != nil {
-		return nil, fmt.Errorf("is no file of keys: %w", err)
+		return nil, fmt.Errorf("not a keys file: %w", err)
 	}
 	if dec.More() {
-		return nil, errors.New("is no file of keys: there is more behind its end")
+		return nil, errors.New("not a keys file: there is more text after its end")
 	}
 	for i := range c.Keys {
 		if err := c.Keys[i].Check(); err != nil {
@@ -67,10 +67,10 @@ func parse(text []byte) ([]Entry, error) {
 	return c.Keys, nil
 }
 
-// Edit reads the file, which need not be there, has change say what shall be in it, and
-// puts that in its place at once: a reader sees the old or the new one. It keeps the file's
-// mode and owner; a new one has mode 0600. Where path is a symbolic link, it stays one, and the file that it
-// names is replaced. Two edits exclude each other.
+// Edit reads the file, which need not exist, and passes its entries to change. It then replaces the file with
+// the result in one step: a reader sees the old or the new content. It keeps the file's mode and owner; a new
+// file has mode 0600. If path is a symbolic link, Edit keeps the link and replaces the file it points to. Only one edit
+// runs at a time; another one returns an error.
 func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -80,7 +80,7 @@ func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
 	next := path + ".new"
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there: somebody else edits the keys just now; if nobody does, an edit was broken off: remove it", next)
+		return fmt.Errorf("%s exists: another edit is running; if none is, an earlier one was interrupted: remove the file", next)
 	}
 	if err != nil {
 		return fmt.Errorf("write the keys: %w", err)
@@ -90,7 +90,7 @@ func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
 			err = errors.Join(err, f.Close())
 		}
 		if err != nil {
-			_ = os.Remove(next) // the error says more
+			_ = os.Remove(next) // err says more than an error of Remove
 		}
 	}()
 	entries, err := ReadFile(path)
@@ -104,7 +104,7 @@ func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
 		return fmt.Errorf("write the keys: %w", err)
 	}
 	if info, err := os.Stat(path); err == nil {
-		if err := likeBefore(f, info); err != nil {
+		if err := copyModeAndOwner(f, info); err != nil {
 			return fmt.Errorf("give %s the mode and owner of %s: %w", next, path, err)
 		}
 	}
@@ -115,7 +115,7 @@ func Edit(path string, change func([]Entry) ([]Entry, error)) (err error) {
 	}
 	err = os.Rename(next, path)
 	if err == nil {
-		err = secretfile.SyncFolder(filepath.Dir(path)) // or a key that was revoked could come back after a crash
+		err = secretfile.SyncFolder(filepath.Dir(path)) // otherwise a revoked key could come back after a crash
 	}
 	if err != nil {
 		return fmt.Errorf("write the keys: %w", err)
@@ -137,9 +137,9 @@ func write(f *os.File, entries []Entry) error {
 	return f.Sync()
 }
 
-// Add makes an entry out of what e says of names, applications, rights and dates, puts it into
-// the file, and gives its id, and its key unless it is a certificate's: this is the
-// only time the key is to be had.
+// Add makes an entry with the name, applications, rights and dates of e, and adds it to the file.
+// It returns the entry's id, and the new key unless the entry is for a certificate. The key is not
+// stored: nobody can read it later.
 func Add(path string, e Entry, now time.Time) (key, id string, err error) {
 	if e.Certificate == "" {
 		key, e.ID = NewKey()
@@ -163,7 +163,7 @@ func Add(path string, e Entry, now time.Time) (key, id string, err error) {
 	return key, e.ID, err
 }
 
-// Revoke takes entries out of the file, by their ids, and gives them.
+// Revoke removes the entries with these ids from the file and returns them. If an id is unknown, it removes none.
 func Revoke(path string, ids ...string) (revoked []Entry, err error) {
 	err = Edit(path, func(entries []Entry) (left []Entry, err error) {
 		if len(entries) == 0 {
@@ -182,7 +182,7 @@ func Revoke(path string, ids ...string) (revoked []Entry, err error) {
 			left = append(left, e)
 		}
 		for id := range asked {
-			return nil, fmt.Errorf("no key has the id %q; see mirrorstate key list", id)
+			return nil, fmt.Errorf("no key has the id %q; mirrorstate key list shows the ids", id)
 		}
 		return left, nil
 	})

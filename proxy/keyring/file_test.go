@@ -12,7 +12,7 @@ import (
 	"unicode/utf16"
 )
 
-// A file that an editor on Windows has saved is read as it was meant.
+// ReadFile reads a file that an editor on Windows saved with a byte order mark.
 func TestReadFile_Marks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	if _, _, err := Add(path, Entry{Name: "ops", Rights: []string{"observe"}}, time.Now()); err != nil {
@@ -37,10 +37,10 @@ func TestReadFile_Marks(t *testing.T) {
 	}
 }
 
-// What others can change lets nobody in, at the start and later; what they can read is told of.
+// A file that others can change is refused, at the start and later. A file that others can read causes a warning.
 func TestKeys_Exposed(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are those of Unix")
+		t.Skip("file modes exist on Unix only")
 	}
 	path := filepath.Join(t.TempDir(), "keys.json")
 	if _, _, err := Add(path, Entry{Name: "ops", Rights: []string{"observe"}}, time.Now()); err != nil {
@@ -69,7 +69,7 @@ func TestKeys_Exposed(t *testing.T) {
 		t.Errorf("everybody may write it: %v", err)
 	}
 	if os.Geteuid() != 0 {
-		return // only root can hand the file to a group that is not its own
+		return // only root can give the file to another group
 	}
 	mode(0o660)
 	if err := os.Chown(path, 0, 4242); err != nil {

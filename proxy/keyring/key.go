@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A key's shape: ms_, its id, an underscore, 256 random bits.
+// The format of a key: ms_, its id, an underscore, 256 random bits.
 const (
 	keyPrefix    = "ms_"
 	idLength     = 8
@@ -15,10 +15,10 @@ const (
 	keyLength    = len(keyPrefix) + idLength + 1 + secretLength
 )
 
-// encoding has no upper case, no padding, and none of 0, 1, 8 and 9.
+// encoding uses no upper case, no padding, and none of 0, 1, 8 and 9.
 var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// NewKey makes a key that nobody has, and its id.
+// NewKey returns a new random key, and its id.
 func NewKey() (key, id string) {
 	id = newID()
 	var secret [32]byte
@@ -26,14 +26,14 @@ func NewKey() (key, id string) {
 	return keyPrefix + id + "_" + encoding.EncodeToString(secret[:]), id
 }
 
-// newID makes an entry's id: 40 bits, to be told apart and not to be guessed.
+// newID returns an entry's id: 40 random bits. Ids must differ, but need not be hard to guess.
 func newID() string {
 	var b [5]byte
 	rand.Read(b[:]) // never fails
 	return encoding.EncodeToString(b[:])
 }
 
-// idOf is the id in a key; false: this is no key of ours.
+// idOf returns the id in a key; false: the text does not have the format of a key.
 func idOf(key string) (id string, ok bool) {
 	const idEnd = len(keyPrefix) + idLength
 	if len(key) != keyLength || !strings.HasPrefix(key, keyPrefix) || key[idEnd] != '_' {
@@ -42,10 +42,10 @@ func idOf(key string) (id string, ok bool) {
 	return key[len(keyPrefix):idEnd], true
 }
 
-// hash is what the file has of a key, whose length idOf has checked: of its secret, which
-// is one block of SHA-256.
+// hash returns the SHA-256 of a key's secret, which is what the file has. The secret fits one block of
+// SHA-256. The caller has checked the key's length with idOf.
 func hash(key string) [sha256.Size]byte {
-	var secret [secretLength]byte // on the stack: a conversion would be an allocation
+	var secret [secretLength]byte // on the stack: a conversion would allocate
 	copy(secret[:], key[keyLength-secretLength:])
 	return sha256.Sum256(secret[:])
 }

@@ -22,10 +22,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// asName takes applications by their names.
+// asName resolves an application to its lower-cased name.
 func asName(app string) (string, error) { return strings.ToLower(app), nil }
 
-// newRing makes a ring of entries, and a key for each that has none.
+// newRing returns a ring of the entries, and a new key for each entry that has no certificate.
 func newRing(t *testing.T, entries ...Entry) (*Ring, []string) {
 	t.Helper()
 	var keys []string
@@ -62,12 +62,12 @@ func TestRing_Key(t *testing.T) {
 		t.Errorf("the second key's caller is %+v, %v", c, err)
 	}
 	if _, err = r.Key(keys[1], now.Add(time.Minute)); !errors.Is(err, ErrExpired) {
-		t.Errorf("a key at its end: %v", err)
+		t.Errorf("an expired key: %v", err)
 	}
-	// One that has expired is told from one that is unknown only to who has it.
+	// Only a caller with the whole key learns that it has expired; otherwise it is unknown.
 	for name, key := range map[string]string{
-		"nothing": "", "a prefix": keys[0][:63], "more": keys[0] + "a", "another secret": keys[0][:63] + "0", "the other's secret": keys[0][:12] + keys[1][12:],
-		"another word": "xx" + keys[0][2:], "upper case": strings.ToUpper(keys[0]), "no underscore": keys[0][:11] + "-" + keys[0][12:], "a NUL": keys[0][:63] + "\x00",
+		"an empty key": "", "a prefix": keys[0][:63], "one character too many": keys[0] + "a", "another secret": keys[0][:63] + "0", "the other's secret": keys[0][:12] + keys[1][12:],
+		"another prefix": "xx" + keys[0][2:], "upper case": strings.ToUpper(keys[0]), "no underscore": keys[0][:11] + "-" + keys[0][12:], "a NUL": keys[0][:63] + "\x00",
 	} {
 		if c, err := r.Key(key, now.Add(time.Hour)); c != nil || !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %v, %v", name, c, err)
@@ -89,9 +89,9 @@ func TestRing_Certificate(t *testing.T) {
 		{"by its DNS name, in another case", "", []string{"WEB1.example.NET"}, nil},
 		{"by its second DNS name", "x", []string{"x.example.net", "web1.example.net"}, nil},
 		{"by its common name", "by name", nil, nil},
-		{"by its common name although it has others", "by name", []string{"x.example.net"}, ErrUnknown},
-		{"with an end", "", []string{"old.example.net"}, ErrExpired},
-		{"of nobody's", "nobody", nil, ErrUnknown},
+		{"by its common name although it has a DNS name", "by name", []string{"x.example.net"}, ErrUnknown},
+		{"of an expired entry", "", []string{"old.example.net"}, ErrExpired},
+		{"by an unknown name", "nobody", nil, ErrUnknown},
 		{"without a name", "", nil, ErrUnknown},
 	} {
 		_, err := r.Certificate(&x509.Certificate{DNSNames: c.dns, Subject: pkix.Name{CommonName: c.common}, NotAfter: now}, now)
@@ -100,10 +100,10 @@ func TestRing_Certificate(t *testing.T) {
 		}
 	}
 	if _, err := r.Certificate(&x509.Certificate{DNSNames: []string{"web1.example.net"}, NotAfter: now.Add(-time.Second)}, now); !errors.Is(err, ErrExpired) {
-		t.Errorf("a certificate behind its end: %v", err)
+		t.Errorf("an expired certificate: %v", err)
 	}
 	if !r.Operators() {
-		t.Error("a right to observe does not open the operators' listener")
+		t.Error("the right observe gives no access to the operators' listener")
 	}
 }
 
@@ -131,7 +131,7 @@ func TestEntry_Check(t *testing.T) {
 		"and not both":                func(e *Entry) { e.Certificate = "x" },
 		"give sha256 or certificate":  func(e *Entry) { e.SHA256 = "" },
 		"no rights":                   func(e *Entry) { e.Rights = nil },
-		"and no apps":                 func(e *Entry) { e.Apps = nil },
+		"but no apps":                 func(e *Entry) { e.Apps = nil },
 		"no right to their sessions":  func(e *Entry) { e.Rights = []string{"observe"} },
 		"is not 64 hexadecimal digit": func(e *Entry) { e.SHA256 = strings.Repeat("g", 64) },
 	} {
@@ -175,17 +175,17 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := keys.Ring().Key(key, now); err != nil || again.Bucket != c.Bucket {
-		t.Errorf("a key that stayed is %+v, %v; it should have its bucket", again, err)
+		t.Errorf("a key that was not changed is %+v, %v; want the same bucket", again, err)
 	}
 
-	t.Run("a file that is broken changes nothing", func(t *testing.T) {
+	t.Run("an invalid file changes nothing", func(t *testing.T) {
 		whole, _ := os.ReadFile(path)
 		for _, broken := range []string{"", "{", `{"keys":[{"id":"x"}]}`, `{"keys":[],"kees":[]}`, string(whole) + "{}", strings.Replace(string(whole), `"rights"`, `"right"`, 1)} {
 			if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if err := keys.Reload(); err == nil {
-				t.Errorf("%.30q was taken", broken)
+				t.Errorf("%.30q was accepted", broken)
 			}
 			if _, err := keys.Ring().Key(key, now); err != nil {
 				t.Errorf("after %.30q: %v", broken, err)
@@ -200,7 +200,7 @@ func TestFile(t *testing.T) {
 	})
 
 	if _, err := Revoke(path, "nobody"); err == nil || !strings.Contains(err.Error(), "no key has the id") {
-		t.Errorf("revoke of nobody's: %v", err)
+		t.Errorf("revoke of an unknown id: %v", err)
 	}
 	if gone, err := Revoke(path, id); err != nil || len(gone) != 1 || gone[0].ID != id {
 		t.Fatalf("revoked %v, %v", gone, err)
@@ -221,7 +221,7 @@ func TestFile(t *testing.T) {
 
 func TestFile_Refuses(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are those of Unix")
+		t.Skip("file modes exist on Unix only")
 	}
 	path := filepath.Join(t.TempDir(), "keys.json")
 	if _, err := Open(Options{Path: path, Resolve: asName}); err == nil || !strings.Contains(err.Error(), "mirrorstate key new") {
@@ -243,11 +243,11 @@ func TestFile_Refuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {
-		t.Errorf("an edit made the mode %v", info.Mode())
+		t.Errorf("an edit changed the mode to %v", info.Mode())
 	}
 }
 
-// lockedBuffer is a log that is read while it is written.
+// lockedBuffer is a log that can be read while another goroutine writes it.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer // owned by mu
@@ -265,7 +265,7 @@ func (l *lockedBuffer) String() string {
 	return l.text.String()
 }
 
-// A file that can't be read, or has gone, is told of, changes nothing, and is read as soon as it can be.
+// If the file can't be read or has gone, Run logs it and keeps the keys. It reads the file as soon as it can.
 func TestKeys_RunTriesAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	e := Entry{Name: "n", Rights: []string{"observe"}}
@@ -290,7 +290,7 @@ func TestKeys_RunTriesAgain(t *testing.T) {
 				t.Errorf("%s: the key gives %v", what, err)
 			}
 			if got := strings.Count(log.String(), "level=ERROR"); got != errors {
-				t.Errorf("%s: %d errors were told, want %d:\n%s", what, got, errors, log.String())
+				t.Errorf("%s: %d errors were logged, want %d:\n%s", what, got, errors, log.String())
 			}
 		}
 		later(true, 0, "nothing happened")
@@ -316,14 +316,14 @@ func TestKeys_RunTriesAgain(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if keys.Ring().Len() != 0 {
-			t.Error("the file was not read when it could be")
+			t.Error("the file can be read again, but was not read")
 		}
 		cancel()
 		<-ended
 	})
 }
 
-// A link to the file stays one: whoever reads the file by its other name sees the edit.
+// Edit follows a link to the file and keeps it: a reader of the linked file sees the edit.
 func TestEdit_Link(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "keys.json"), filepath.Join(dir, "link")
@@ -331,7 +331,7 @@ func TestEdit_Link(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("keys.json", link); err != nil {
-		t.Skip(err) // Windows wants a right for it
+		t.Skip(err) // Windows requires a privilege for links
 	}
 	if _, _, err := Add(link, Entry{Name: "n", Rights: []string{"observe"}}, time.Now()); err != nil {
 		t.Fatal(err)
@@ -340,11 +340,11 @@ func TestEdit_Link(t *testing.T) {
 		t.Errorf("the file has %v, %v", entries, err)
 	}
 	if to, err := os.Readlink(link); err != nil || to != "keys.json" {
-		t.Errorf("the link names %q, %v", to, err)
+		t.Errorf("the link points to %q, %v", to, err)
 	}
 }
 
-// Edits at the same time lose nothing: one goes through, the others say that they did not.
+// Concurrent edits lose nothing: one succeeds, the others return an error.
 func TestEdit_Excludes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	var wg sync.WaitGroup
@@ -357,8 +357,8 @@ func TestEdit_Excludes(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				made[id] = true
-			} else if !strings.Contains(err.Error(), "somebody else edits") {
-				t.Errorf("an edit failed otherwise: %v", err)
+			} else if !strings.Contains(err.Error(), "another edit is running") {
+				t.Errorf("an edit failed for another reason: %v", err)
 			}
 		})
 	}
@@ -369,12 +369,12 @@ func TestEdit_Excludes(t *testing.T) {
 	}
 	for _, e := range entries {
 		if !made[e.ID] {
-			t.Errorf("%s is in the file and was not made", e.ID)
+			t.Errorf("%s is in the file, but no edit made it", e.ID)
 		}
 	}
 }
 
-// FuzzParse: whatever is in the file, it is refused or can be looked up.
+// FuzzParse checks that any file is either refused or gives a ring with all its entries.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"keys":[]}`))
 	f.Add([]byte(`{"keys":[{"id":"i","name":"n","sha256":"` + strings.Repeat("a", 64) + `","apps":["*"],"rights":["read"],"created":"2026-01-02T03:04:05Z"}]}`))
@@ -391,7 +391,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzKey: no text that was not given out is a key.
+// FuzzKey checks that a ring accepts no text but the key that was issued.
 func FuzzKey(f *testing.F) {
 	key, id := NewKey()
 	sum := hash(key)

@@ -16,40 +16,40 @@ import (
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
-// Options say where keys are, and how they are read.
+// Options are the options of Open.
 type Options struct {
-	// Path is the file. Required.
+	// Path is the file with the keys. Required.
 	Path string
-	// Resolve gives an application's lower-cased name for an alias or a name. Required.
+	// Resolve returns the lower-cased name of an application for its alias or name. Required.
 	Resolve func(app string) (name string, err error)
-	// Rate is how many requests a second each entry is good for, Burst how many at
-	// once. Zero Rate: no bound.
+	// Rate is how many requests a second each entry may send, Burst how many at
+	// once. Zero Rate: unlimited.
 	Rate  float64
 	Burst int
-	// Logger is told what changed. Default: nobody is.
+	// Logger logs changes of the keys. Default: changes are not logged.
 	Logger *slog.Logger
 }
 
-// Keys is the file as it is now. Any number of goroutines may use it.
+// Keys holds the current keys of a file. Any number of goroutines may use it.
 type Keys struct {
 	opts Options // Resolve is owned by reading
 	ring atomic.Pointer[Ring]
 
-	operators atomic.Bool // a ring had an entry for the operators' listener
+	operators atomic.Bool // some ring had an entry with a right to the operators' listener
 
-	reading           sync.Mutex // held while the file is read, so that an older reading does not win
+	reading           sync.Mutex // held while the file is read, so that older content does not replace newer
 	entries           []Entry    // owned by reading
 	reloads, failures atomic.Uint64
 }
 
-// Stats count what became of changes of the file.
+// Stats count the entries, and the changes of the file.
 type Stats struct {
 	Entries  int
-	Reloads  uint64 // changes that were read
-	Failures uint64 // readings that failed; the keys before stayed
+	Reloads  uint64 // changes that were applied
+	Failures uint64 // changes that could not be applied; the previous keys stayed in use
 }
 
-// Open reads the file, which must be there.
+// Open reads the file, which must exist.
 func Open(o Options) (*Keys, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -59,27 +59,27 @@ func Open(o Options) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k, k.take(entries)
+	return k, k.apply(entries)
 }
 
-// Ring is the keys as they are now.
+// Ring returns the current keys.
 func (k *Keys) Ring() *Ring { return k.ring.Load() }
 
-// Operators says whether an entry opens the operators' listener, or has done so since the file was
-// opened: whoever revokes the last one does not mean to let everybody in.
+// Operators reports whether an entry has a right to the operators' listener, or had one since Open. After
+// the last such entry is revoked, the listener must still require a key: it must not become open to everybody.
 func (k *Keys) Operators() bool { return k.operators.Load() }
 
-// Stats reads the counters.
+// Stats returns the counters.
 func (k *Keys) Stats() Stats {
 	return Stats{Entries: k.Ring().Len(), Reloads: k.reloads.Load(), Failures: k.failures.Load()}
 }
 
-func (k *Keys) take(entries []Entry) error {
+func (k *Keys) apply(entries []Entry) error {
 	ring, err := NewRing(entries, k.opts.Resolve)
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.opts.Path, err)
 	}
-	ring.keep(k.ring.Load(), rate.Limit(k.opts.Rate), k.opts.Burst)
+	ring.setBuckets(k.ring.Load(), rate.Limit(k.opts.Rate), k.opts.Burst)
 	if ring.Operators() {
 		k.operators.Store(true)
 	}
@@ -88,8 +88,8 @@ func (k *Keys) take(entries []Entry) error {
 	return nil
 }
 
-// Reload reads the file again. A file that can't be read changes nothing; the error
-// says why. What changed is logged, by ids.
+// Reload reads the file again. If the file can't be read, the previous keys stay in use and the error
+// says why. Changes are logged, with the ids of the entries.
 func (k *Keys) Reload() error {
 	k.reading.Lock()
 	defer k.reading.Unlock()
@@ -98,56 +98,56 @@ func (k *Keys) Reload() error {
 		k.failures.Add(1)
 		return err
 	}
-	return k.takeRead(entries)
+	return k.applyChange(entries)
 }
 
-// Rename reads the file again and has resolve find applications, now and from then on. A file that can't be
-// read is logged, and the entries before are resolved anew. With an error nothing has changed.
+// Rename replaces Options.Resolve by resolve and reads the file again. If the file can't be read, that is logged and
+// resolve is applied to the previous entries. If Rename returns an error, nothing has changed.
 func (k *Keys) Rename(resolve func(app string) (name string, err error)) error {
 	k.reading.Lock()
 	defer k.reading.Unlock()
 	entries, err := ReadFile(k.opts.Path)
 	if err != nil {
 		k.failures.Add(1)
-		k.unread(err)
+		k.logUnread(err)
 		entries = k.entries
 	}
 	before := k.opts.Resolve
 	k.opts.Resolve = resolve
-	if err := k.takeRead(entries); err != nil {
+	if err := k.applyChange(entries); err != nil {
 		k.opts.Resolve = before
 		return err
 	}
 	return nil
 }
 
-// takeRead takes entries that were read again, and logs what changed.
-func (k *Keys) takeRead(entries []Entry) error {
+// applyChange applies entries that were read again, and logs what changed.
+func (k *Keys) applyChange(entries []Entry) error {
 	before := k.entries
-	if err := k.take(entries); err != nil {
+	if err := k.apply(entries); err != nil {
 		k.failures.Add(1)
 		return err
 	}
 	if added, gone, changed := difference(before, entries); added+gone+changed != "" {
 		k.reloads.Add(1)
 		if e := secretfile.Check(k.opts.Path); e != nil {
-			k.opts.Logger.Warn("the keys are exposed", "note", e.Error())
+			k.opts.Logger.Warn("others can read the keys file", "note", e.Error())
 		}
-		k.opts.Logger.Info("keys read again", "file", k.opts.Path, "added", added, "revoked", gone, "changed", changed)
+		k.opts.Logger.Info("keys changed", "file", k.opts.Path, "added", added, "revoked", gone, "changed", changed)
 	}
 	return nil
 }
 
-func (k *Keys) unread(err error) {
-	k.opts.Logger.Error("the keys could not be read again; those before stay", "error", err)
+func (k *Keys) logUnread(err error) {
+	k.opts.Logger.Error("changed keys not applied; the previous keys stay in use", "error", err)
 }
 
-// Run reads the file again whenever it has changed, and while it can't be read, until ctx ends.
+// Run reads the file again whenever it changes, until ctx ends. After an error it retries.
 func (k *Keys) Run(ctx context.Context) error {
-	return filewatch.Run(ctx, k.Reload, k.unread, k.opts.Path)
+	return filewatch.Run(ctx, k.Reload, k.logUnread, k.opts.Path)
 }
 
-// difference names the entries that came, went or are others, by their ids.
+// difference returns the ids of the entries that were added, removed or changed.
 func difference(before, now []Entry) (added, gone, changed string) {
 	was, is := byID(before), byID(now)
 	var lists [3][]string

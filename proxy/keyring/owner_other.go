@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// likeBefore leaves the new file as the folder makes it.
-func likeBefore(*os.File, fs.FileInfo) error { return nil }
+// copyModeAndOwner does nothing: the new file has the access that its folder gives it.
+func copyModeAndOwner(*os.File, fs.FileInfo) error { return nil }

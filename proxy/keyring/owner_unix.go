@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// likeBefore gives a new file the mode and owner of the one it replaces: the server that
-// reads it is often another user than who writes it.
-func likeBefore(f *os.File, before fs.FileInfo) error {
+// copyModeAndOwner gives a new file the mode and owner of the one it replaces. The server that
+// reads the file often runs as another user than the one who edits it.
+func copyModeAndOwner(f *os.File, before fs.FileInfo) error {
 	if err := f.Chmod(before.Mode().Perm()); err != nil {
 		return err
 	}

@@ -6,30 +6,30 @@ import (
 	"strings"
 )
 
-// Right is a set of what a caller may do.
+// Right is a set of rights.
 type Right uint8
 
-// The rights. Those to sessions count for the applications an entry names, on both
-// listeners; the last two open the operators' listener.
+// The rights. Rights to sessions apply to the applications that an entry names, on both
+// listeners. The last two are rights to the operators' listener.
 const (
 	Read    Right = 1 << iota // read sessions: GET, HEAD. A read slides the expiry unless it peeks.
-	Write                     // make, store and touch sessions, with or without a lock's handle: POST, PUT
-	Lock                      // take a session's lock, which reads it, and give it back
+	Write                     // make, store and touch sessions, with or without a lock handle: POST, PUT
+	Lock                      // acquire and release a session's lock; acquiring also reads the session
 	Remove                    // remove sessions
-	List                      // list sessions' ids, on both listeners
+	List                      // list session ids, on both listeners
 	Observe                   // see the pair, events and metrics, on the operators' listener
-	Operate                   // all that Observe allows, failover, faults, sweeps and profiles too
+	Operate                   // all that Observe allows, and failover, faults, sweeps and profiles
 
 	// Sessions are the rights to sessions that an application needs.
 	Sessions = Read | Write | Lock | Remove
-	// Operators are the rights of which one opens the operators' listener.
+	// Operators are the rights to the operators' listener; one of them gives access.
 	Operators = Observe | Operate
 )
 
-// rightNames are the rights as they stand in the file, in the order of their bits.
+// rightNames are the names of the rights in the file, in the order of their bits.
 var rightNames = []string{"read", "write", "lock", "remove", "list", "observe", "operator"}
 
-// ParseRights reads names; the error says which are there.
+// ParseRights returns the rights with these names. The error for an unknown name lists the known ones.
 func ParseRights(names []string) (Right, error) {
 	var r Right
 	for _, name := range names {
@@ -42,7 +42,7 @@ func ParseRights(names []string) (Right, error) {
 	return r, nil
 }
 
-// Names are the rights as they stand in the file.
+// Names returns the names of the rights in the file.
 func (r Right) Names() []string {
 	var names []string
 	for i, name := range rightNames {
@@ -53,5 +53,5 @@ func (r Right) Names() []string {
 	return names
 }
 
-// String is the names with commas between them.
+// String returns the names, separated by commas.
 func (r Right) String() string { return strings.Join(r.Names(), ",") }

@@ -13,54 +13,53 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Why a credential is refused. They say nothing about a key that is not its own holder's to know.
+// The reasons for which a credential is refused. They tell a caller nothing about keys that it does not have.
 var (
-	ErrUnknown = errors.New("the key is not known, or was revoked")
-	ErrExpired = errors.New("the key, or the certificate, has expired; ask for a new one")
+	ErrUnknown = errors.New("the key is unknown, or was revoked")
+	ErrExpired = errors.New("the key or certificate has expired; ask for a new one")
 )
 
-// Caller is who a credential belongs to. It never changes.
+// Caller is the owner of a credential. It never changes.
 type Caller struct {
-	// ID is the entry's, for logs.
+	// ID is the id of the entry, for logs.
 	ID string
-	// Name is the entry's; callers of one name are one.
+	// Name is the name in the entry. Callers with the same name count as one.
 	Name string
-	// Rights is what it may do.
+	// Rights are the caller's rights.
 	Rights Right
-	// Bucket bounds its rate; nil: nothing does. Entries read again keep theirs.
+	// Bucket limits the caller's rate; nil: unlimited. An entry keeps its bucket when the file is read again.
 	Bucket *rate.Limiter
 
-	every   bool            // application
+	every   bool            // the entry names "*", all applications
 	apps    map[string]bool // by name, lower-cased
 	expires time.Time
-	sum     [sha256.Size]byte // of keys
+	sum     [sha256.Size]byte // of the key's secret; zero for a certificate
 }
 
-// May says whether the caller has all the rights, to the application of that
-// lower-cased name where they are rights to sessions.
+// May reports whether the caller has all rights in r. Rights to sessions must apply to
+// the application with the lower-cased name app.
 func (c *Caller) May(r Right, app string) bool {
 	return c.Rights&r == r && (r&(Sessions|List) == 0 || c.every || c.apps[app])
 }
 
-// For says whether it has anything to do with the application.
+// For reports whether the caller's rights apply to the application with that lower-cased name.
 func (c *Caller) For(app string) bool { return c.every || c.apps[app] }
 
-// Names says whether its entry names the application of that lower-cased name; "*" does not.
+// Names reports whether the caller's entry names the application with that lower-cased name. "*" does not name it.
 func (c *Caller) Names(app string) bool { return c.apps[app] }
 
-// Expired says whether its entry has ended.
+// Expired reports whether the caller's entry has expired.
 func (c *Caller) Expired(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
 
-// Ring is a file's entries, ready to be looked up. It never changes; any number of
-// goroutines may use it.
+// Ring is an index of a file's entries. It never changes; any number of goroutines may use it.
 type Ring struct {
 	keys         map[string]*Caller // by id
 	certificates map[string]*Caller // by name, lower-cased
 	operators    bool
 }
 
-// NewRing checks the entries. resolve gives an application's lower-cased name for what
-// stands in Apps, an alias or a name.
+// NewRing checks the entries and returns their index. resolve returns an application's lower-cased
+// name for an alias or name in Apps.
 func NewRing(entries []Entry, resolve func(app string) (name string, err error)) (*Ring, error) {
 	r := &Ring{keys: make(map[string]*Caller), certificates: make(map[string]*Caller)}
 	ids := make(map[string]bool)
@@ -72,7 +71,7 @@ func NewRing(entries []Entry, resolve func(app string) (name string, err error))
 		}
 		name := strings.ToLower(e.Certificate)
 		if ids[e.ID] || r.certificates[name] != nil {
-			return nil, fmt.Errorf("entry %d (%s): another entry has its id, or its certificate", i+1, e.ID)
+			return nil, fmt.Errorf("entry %d (%s): another entry has the same id or certificate", i+1, e.ID)
 		}
 		ids[e.ID] = true
 		if e.Certificate != "" {
@@ -89,7 +88,7 @@ func newCaller(e *Entry, resolve func(string) (string, error)) (*Caller, error) 
 	if err := e.Check(); err != nil {
 		return nil, err
 	}
-	rights, _ := ParseRights(e.Rights) // checked
+	rights, _ := ParseRights(e.Rights) // e.Check returned no error
 	c := &Caller{ID: e.ID, Name: e.Name, Rights: rights, apps: make(map[string]bool), expires: e.Expires}
 	for _, app := range e.Apps {
 		if app == "*" {
@@ -108,14 +107,14 @@ func newCaller(e *Entry, resolve func(string) (string, error)) (*Caller, error) 
 	return c, nil
 }
 
-// Operators says whether an entry opens the operators' listener, be it expired.
+// Operators reports whether an entry has a right to the operators' listener. Expired entries count.
 func (r *Ring) Operators() bool { return r.operators }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (r *Ring) Len() int { return len(r.keys) + len(r.certificates) }
 
-// Key finds a key's caller, or says ErrUnknown or ErrExpired. How long that takes says
-// nothing of how much of a key is right.
+// Key returns the caller with this key, or ErrUnknown or ErrExpired. Its duration does not reveal
+// how much of a secret is right.
 func (r *Ring) Key(key string, now time.Time) (*Caller, error) {
 	id, ok := idOf(key)
 	if !ok {
@@ -132,9 +131,9 @@ func (r *Ring) Key(key string, now time.Time) (*Caller, error) {
 	return c, nil
 }
 
-// Certificate finds the caller of a client certificate that TLS has verified: by its DNS
-// names, in their order, or by its common name where it has none. TLS looked at its end when the
-// connection was made, which may be long ago.
+// Certificate returns the caller with a client certificate that TLS has verified. It looks up the DNS
+// names in their order, or the common name if there are none. It checks NotAfter again: TLS checked it
+// when the connection was made, which may be long ago.
 func (r *Ring) Certificate(cert *x509.Certificate, now time.Time) (*Caller, error) {
 	if now.After(cert.NotAfter) {
 		return nil, ErrExpired
@@ -157,8 +156,8 @@ func (r *Ring) Certificate(cert *x509.Certificate, now time.Time) (*Caller, erro
 	return nil, err
 }
 
-// keep gives callers that were there before their buckets, and new ones a bucket of their own.
-func (r *Ring) keep(before *Ring, limit rate.Limit, burst int) {
+// setBuckets gives each caller the bucket that it had in the ring before, or a new one.
+func (r *Ring) setBuckets(before *Ring, limit rate.Limit, burst int) {
 	if limit == 0 {
 		return
 	}

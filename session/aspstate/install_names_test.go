@@ -23,7 +23,7 @@ func TestPlanInstall_RefusesNames(t *testing.T) {
 			_, user := aspstate.PlanInstall(has, aspstate.InstallOptions{Database: "ASPState", Grant: "web"})
 			_, gone := aspstate.PlanUninstall(f, bad)
 			for what, err := range map[string]error{"login": grant, "database": database, "user": user, "uninstalled database": gone} {
-				if r, refused := errors.AsType[*aspstate.Refusal](err); !refused || !strings.Contains(r.Reason, "can't stand in a script") {
+				if r, refused := errors.AsType[*aspstate.Refusal](err); !refused || !strings.Contains(r.Reason, "can't be used in a script") {
 					t.Errorf("%s %q onto %s: got %v", what, bad, onto, err)
 				}
 			}

@@ -9,13 +9,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// What the doctor tells somebody to write into a web.config, ASP.NET takes, and so do we.
+// ASP.NET and config.ParseWebConfig accept the attributes that doctor advises for a web.config.
 func TestAdvice_Attributes(t *testing.T) {
 	for name, setup := range map[string]func(*Setup){
 		"no retry":              func(s *Setup) { s.DotNet = true },
-		"a retry of a minute":   func(s *Setup) { s.DotNet, s.RetryInterval = true, time.Minute },
+		"a retry of 60 seconds": func(s *Setup) { s.DotNet, s.RetryInterval = true, time.Minute },
 		"a short State Server":  func(s *Setup) { s.StateNetworkTimeout = 10 * time.Second },
-		"a window with a piece": func(s *Setup) { s.StateNetworkTimeout, s.HoldWindow = 10*time.Second, 30*time.Second+time.Millisecond },
+		"a fractional window":   func(s *Setup) { s.StateNetworkTimeout, s.HoldWindow = 10*time.Second, 30*time.Second+time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := healthy()
@@ -38,7 +38,7 @@ func TestAdvice_Attributes(t *testing.T) {
 				}
 			}
 			if advised == 0 {
-				t.Error("nothing is advised")
+				t.Error("got no advice")
 			}
 		})
 	}

@@ -1,12 +1,12 @@
-// Package doctor examines a configured pair of SQL Servers from end to end, and says what to mend, in the order to
-// mend it. It changes nothing on the servers: every statement it sends is in queries.go, and reads. Each wait has
-// a deadline, so that a server that accepts and stays silent costs one login time-out and no more.
+// Package doctor checks a configured pair of SQL Servers from end to end, and lists what to fix, in the order to
+// fix it. It changes nothing on the servers: every statement it sends is in queries.go and only reads. Each wait has
+// a deadline, so a server that accepts a connection and never answers costs one login timeout.
 //
-// It keeps asking and judging apart. Examine asks both servers, at the same time, and keeps each answer or the reason
-// why there is none. Diagnose is a pure function of what was learned. What a login may not see is unknown and
-// said to be: a NULL is never taken for a no.
+// Asking and judging are separate. Examine asks both servers at the same time, and keeps each answer or the reason
+// why there is none. Diagnose is a pure function of these facts. What the login may not see is reported as
+// unknown: a NULL never counts as a no.
 //
-// What it does not do: run a failover, write a row, look at the servers' files or error logs, or ask the witness.
+// It does not run a failover, write a row, read the servers' files or error logs, or ask the witness.
 package doctor
 
 import (
@@ -15,40 +15,40 @@ import (
 	"strings"
 )
 
-// Level is how a finding stands.
+// Level is the severity of a finding.
 type Level string
 
 // The levels, in the order in which they are shown.
 const (
-	Fail      Level = "fail"        // it does not work, or will not when it is needed
-	Warn      Level = "warn"        // it works, and can be better or safer
-	Unchecked Level = "not-checked" // it could not be found out; Found says why
+	Fail      Level = "fail"        // does not work, or will not work when needed
+	Warn      Level = "warn"        // works, but can be better or safer
+	Unchecked Level = "not-checked" // could not be checked; Found says why
 	OK        Level = "ok"
 )
 
 var levels = []Level{Fail, Warn, Unchecked, OK}
 
-// Finding is what was found out about one thing.
+// Finding is the result of one check, on one server or for the pair.
 type Finding struct {
-	Check   string `json:"check"`        // a short name that stays, such as "recovery-model"
+	Check   string `json:"check"`        // a stable short name, such as "recovery-model"
 	On      string `json:"on,omitempty"` // a or b; empty: the pair, or the configuration
 	Level   Level  `json:"level"`
 	Found   string `json:"found"`             // one sentence without its full stop
 	Mend    string `json:"mend,omitempty"`    // one sentence: what to do; empty for OK
-	Command string `json:"command,omitempty"` // the very command or statement; empty: there is none
+	Command string `json:"command,omitempty"` // the command or statement that does it; empty: none
 	rank    int
 }
 
-// Report is a whole examination. Findings are in the order to mend them: fails before warnings, and among those
-// what others rest on first.
+// Report is the result of all checks. Findings are in the order to fix them: failures before warnings. Within a level, a
+// check comes before the checks that depend on it.
 type Report struct {
 	Database string    `json:"database"`
-	Topology string    `json:"topology"` // mirroring, availability-group, or empty: unknown or none
+	Topology string    `json:"topology"` // mirroring, availability-group, or empty: unknown or no pair
 	Servers  [2]string `json:"servers"`
 	Findings []Finding `json:"findings"`
 }
 
-// Count is how many findings are of a level.
+// Count returns the number of findings of a level.
 func (r *Report) Count(level Level) (n int) {
 	for _, f := range r.Findings {
 		if f.Level == level {
@@ -58,7 +58,7 @@ func (r *Report) Count(level Level) (n int) {
 	return n
 }
 
-// checks are all there are, in the order to mend them: nothing stands before what it rests on.
+// checks are all checks, in the order to fix their findings: a check comes after those it depends on.
 var checks = []struct {
 	name  string
 	judge func(*exam)
@@ -94,10 +94,10 @@ var checks = []struct {
 	{"watchdog", (*exam).watchdog},
 }
 
-// Diagnose judges what was learned.
+// Diagnose judges the facts.
 func Diagnose(f *Facts) *Report {
 	e := &exam{Facts: f}
-	e.look()
+	e.findTopology()
 	for i, c := range checks {
 		e.check, e.rank = c.name, i
 		c.judge(e)
@@ -108,15 +108,15 @@ func Diagnose(f *Facts) *Report {
 	return &Report{Database: f.Database, Topology: e.topology, Servers: [2]string{f.Sides[0].Address, f.Sides[1].Address}, Findings: e.findings}
 }
 
-// exam is an examination under way.
+// exam is a running Diagnose.
 type exam struct {
 	*Facts
-	check    string // the one that judges now
+	check    string // the running check
 	rank     int
 	findings []Finding
 
 	topology string
-	here     int // the side whose database opens for writes, or that says it is principal; -1: none, or both do
+	here     int // index of the only side that serves as principal; -1: none or both
 }
 
 func (e *exam) add(on string, level Level, found, mend, command string) {
@@ -125,11 +125,11 @@ func (e *exam) add(on string, level Level, found, mend, command string) {
 
 func (e *exam) ok(on, found string) { e.add(on, OK, found, "", "") }
 
-// unchecked notes what could not be found out, and what lets it be.
+// unchecked adds a finding for what could not be checked: why, and what makes the check possible.
 func (e *exam) unchecked(on, why, mend string) { e.add(on, Unchecked, why, mend, "") }
 
-// command is one of ours, with the flags that name this pair. Of the pair's verbs those that would ask a running server are
-// told not to: there may be none, and its login may not do it.
+// command returns a mirrorstate command with the flags that name this pair. The verbs of "pair" that would ask a running
+// server get --direct: there may be no server, or its login may not have the rights.
 func (e *exam) command(words string) string {
 	direct := ""
 	if verb, ok := strings.CutPrefix(words, "pair "); ok && verb != "setup" && verb != "remove" && !strings.HasPrefix(verb, "accept") && strings.HasPrefix(e.Setup.How, "--config ") {

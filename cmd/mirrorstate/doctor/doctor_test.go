@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// healthy is what a pair says that is well, asked by a sysadmin.
+// healthy returns the facts about a healthy pair, as a sysadmin sees them.
 func healthy() *Facts {
 	f := &Facts{Database: "ASPState", Setup: Setup{Host: [2]string{"sql1", "sql2"}, Encrypt: [2]string{"true", "true"}, HoldWindow: 30 * time.Second,
 		SweepEnabled: true, MaxClockSkew: 5 * time.Second, AgentJob: "beside", ClientTimeout: time.Minute}}
@@ -51,13 +51,13 @@ func healthy() *Facts {
 	return f
 }
 
-// sqlError is an error of the server.
+// sqlError is an error of SQL Server, by its number.
 type sqlError int32
 
-func (e sqlError) Error() string         { return "mssql: it is so" }
+func (e sqlError) Error() string         { return "mssql: an error" }
 func (e sqlError) SQLErrorNumber() int32 { return int32(e) }
 
-// find gives the findings of a check, as LEVEL text.
+// find returns the findings of a check, as LEVEL text.
 func find(r *Report, check string) (all []string) {
 	for _, f := range r.Findings {
 		if f.Check == check {
@@ -75,80 +75,80 @@ func TestDiagnose_healthy(t *testing.T) {
 		}
 	}
 	if r.Topology != operate.Mirroring || r.Count(OK) < 25 {
-		t.Errorf("topology %q, %d in order", r.Topology, r.Count(OK))
+		t.Errorf("topology %q, %d OK", r.Topology, r.Count(OK))
 	}
 }
 
-// What embedded servers can't show is judged from facts.
+// These cases need facts that embedded servers can't show.
 func TestDiagnose(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		alter func(f *Facts)
 		check string
-		want  string // level, and a piece of what is found
+		want  string // level, and the beginning of the finding
 	}{
-		{"clocks apart", func(f *Facts) { f.Sides[1].Ahead = -7 * time.Second }, "clocks", "fail the clock of b is 7s behind"},
-		{"clocks apart, less than can be told", func(f *Facts) { f.Sides[1].Ahead, f.Sides[1].Round = -7*time.Second, 5*time.Second }, "clocks", "warn the clocks are 7s apart"},
-		{"clocks a little apart", func(f *Facts) { f.Sides[0].Ahead = 2 * time.Second }, "clocks", "warn the clocks are 2s apart"},
+		{"clocks differ", func(f *Facts) { f.Sides[1].Ahead = -7 * time.Second }, "clocks", "fail the clock of b is 7s behind"},
+		{"clocks differ less than the measuring error", func(f *Facts) { f.Sides[1].Ahead, f.Sides[1].Round = -7*time.Second, 5*time.Second }, "clocks", "warn the clocks are 7s apart"},
+		{"clocks differ a little", func(f *Facts) { f.Sides[0].Ahead = 2 * time.Second }, "clocks", "warn the clocks are 2s apart"},
 		{"old version", func(f *Facts) { f.Sides[0].Found.Version = "10.50.1600.1" }, "servers", "fail version 10.50.1600.1 is older"},
 		{"Express", func(f *Facts) { f.Sides[1].Found.Edition = "Express Edition (64-bit)" }, "servers", "fail Express"},
 		{"versions differ", func(f *Facts) { f.Sides[1].Found.Version = "16.0.1000.6" }, "servers", "warn the version differs"},
-		{"one server twice", func(f *Facts) { f.Sides[1].Found.ServerName = "SQL1" }, "servers", "fail both addresses lead to SQL1"},
+		{"both addresses are one server", func(f *Facts) { f.Sides[1].Found.ServerName = "SQL1" }, "servers", "fail both addresses lead to SQL1"},
 		{"default database", func(f *Facts) { f.Sides[1].one(askDefault)["default_database_name"] = "aspstate" }, "login", "fail the default database of web is aspstate"},
 		{"two principals", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "principal", "fail both partners have a writable"},
-		{"two principals, seen by both", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "mirroring", "fail both partners say they are PRINCIPAL"},
+		{"two principals, seen by both", func(f *Facts) { f.Sides[1].Found.Mirroring.Role = "PRINCIPAL" }, "mirroring", "fail both partners claim to be PRINCIPAL"},
 		{"a readable secondary, roles unseen", func(f *Facts) {
 			for i, s := range f.Sides {
 				s.Found.Mirroring, s.Found.Group = nil, &operate.FoundGroup{}
 				s.Answers[askTable], s.Answers[askUpdate] = Answer{}, Answer{Rows: []operate.Row{{"updateability": []string{"READ_WRITE", "READ_ONLY"}[i]}}}
 			}
-		}, "principal", "ok a (sql1) is the one to write to"},
+		}, "principal", "ok a (sql1) is the principal"},
 		{"endpoint stopped", func(f *Facts) { f.Sides[1].Found.Endpoint.State = "STOPPED" }, "endpoint", "fail the endpoint Mirroring is STOPPED"},
-		{"certificate ended", func(f *Facts) { f.certificate("2026-01-01T00:00:00Z") }, "endpoint", "fail the endpoint Mirroring is STARTED on port 5022, and its certificate c1 ended on 2026-01-01"},
-		{"certificate ends", func(f *Facts) { f.certificate("2026-02-01T00:00:00Z") }, "endpoint", "warn the endpoint Mirroring is STARTED on port 5022; its certificate c1 ends on 2026-02-01"},
-		{"certificate lasts", func(f *Facts) { f.certificate("2039-12-31T00:00:00Z") }, "endpoint", "ok the endpoint Mirroring is STARTED on port 5022, certificate until 2039-12-31"},
-		{"a listener's name", func(f *Facts) { f.Setup.Host[1] = "listener.example.com"; f.Sides[0].Found.Mirroring.Instance = "SQL7" }, "failover-partner", "warn it names its partner SQL7"},
-		{"name with domain", func(f *Facts) { f.Setup.Host[1] = "sql2.example.com" }, "failover-partner", "ok it names its partner SQL2"},
+		{"certificate expired", func(f *Facts) { f.certificate("2026-01-01T00:00:00Z") }, "endpoint", "fail the endpoint Mirroring is STARTED on port 5022, but its certificate c1 expired on 2026-01-01"},
+		{"certificate expires soon", func(f *Facts) { f.certificate("2026-02-01T00:00:00Z") }, "endpoint", "warn the endpoint Mirroring is STARTED on port 5022; its certificate c1 expires on 2026-02-01"},
+		{"certificate expires late", func(f *Facts) { f.certificate("2039-12-31T00:00:00Z") }, "endpoint", "ok the endpoint Mirroring is STARTED on port 5022; its certificate is valid until 2039-12-31"},
+		{"a listener's name", func(f *Facts) { f.Setup.Host[1] = "listener.example.com"; f.Sides[0].Found.Mirroring.Instance = "SQL7" }, "failover-partner", "warn its partner's name is SQL7"},
+		{"name with domain", func(f *Facts) { f.Setup.Host[1] = "sql2.example.com" }, "failover-partner", "ok its partner's name is SQL2"},
 		{"named instance by its port", func(f *Facts) {
 			f.Setup.Host[1], f.Setup.Port[1], f.Sides[0].Found.Mirroring.Instance = "sql2", 1444, `SQL2\STATE`
-		}, "failover-partner", `ok it names its partner SQL2\STATE`},
+		}, "failover-partner", `ok its partner's name is SQL2\STATE`},
 		{"another instance", func(f *Facts) {
 			f.Setup.Instance[1], f.Sides[0].Found.Mirroring.Instance = "STATE", `SQL2\OTHER`
-		}, "failover-partner", `warn it names its partner SQL2\OTHER`},
+		}, "failover-partner", `warn its partner's name is SQL2\OTHER`},
 		{"window too short", func(f *Facts) { f.Setup.HoldWindow = 15 * time.Second }, "hold-window", "fail pair.hold.window (15s) ends before"},
-		{"client too hasty", func(f *Facts) { f.Setup.ClientTimeout = 30 * time.Second }, "client-timeouts", "fail the client's time-out (--client-timeout) is 30s"},
-		{"balancer too hasty", func(f *Facts) { f.Setup.BalancerTimeout = 10 * time.Second }, "client-timeouts", "fail the balancer's response time-out"},
+		{"client timeout too short", func(f *Facts) { f.Setup.ClientTimeout = 30 * time.Second }, "client-timeouts", "fail the client's timeout (--client-timeout) is 30s"},
+		{"balancer timeout too short", func(f *Facts) { f.Setup.BalancerTimeout = 10 * time.Second }, "client-timeouts", "fail the balancer's response timeout"},
 		{"state network timeout", func(f *Facts) { f.Setup.StateNetworkTimeout = 10 * time.Second }, "client-timeouts", "fail stateNetworkTimeout in the web.config is 10s"},
 		{"no retry", func(f *Facts) { f.Setup.DotNet = true }, "client-timeouts", "warn sqlConnectionRetryInterval is not set"},
-		{"a minute is none", func(f *Facts) { f.Setup.DotNet, f.Setup.RetryInterval = true, 2*time.Minute }, "client-timeouts", "fail sqlConnectionRetryInterval is 120, which is 2m0s: ASP.NET looks at its seconds only"},
-		{"watchdog and witness", func(f *Facts) { f.Setup.WatchdogEnabled = true }, "watchdog", "warn it is on, and the pair has a witness"},
+		{"retry of whole minutes", func(f *Facts) { f.Setup.DotNet, f.Setup.RetryInterval = true, 2*time.Minute }, "client-timeouts", "fail sqlConnectionRetryInterval is 120, which is 2m0s: ASP.NET reads only the seconds part"},
+		{"watchdog and witness", func(f *Facts) { f.Setup.WatchdogEnabled = true }, "watchdog", "warn the watchdog is on, but the pair has a witness"},
 		{"watchdog without rights", func(f *Facts) {
 			f.Setup.WatchdogEnabled = true
 			for _, s := range f.Sides {
 				s.Found.Mirroring.Witness, s.one(askSelf)["sysadmin"] = "", "0"
 			}
-		}, "watchdog", "fail it is on, and the login is no sysadmin"},
+		}, "watchdog", "fail the watchdog is on, but the login is not a sysadmin"},
 		{"sites differ", func(f *Facts) {
 			f.Sides[0].Answers[askApps] = Answer{Rows: []operate.Row{{"AppId": "538231025", "AppName": "/lm/w3svc/1/root   "}, {"AppId": "729231826", "AppName": "/lm/w3svc/2/root  "}}}
 		}, "applications", "warn /lm/w3svc/1/root and /lm/w3svc/2/root differ"},
-		{"nobody sweeps", func(f *Facts) { f.Setup.SweepEnabled = false }, "expiry-job", "fail no Agent job deletes expired sessions here, and sweep.enabled is false"},
-		{"no view of the server", func(f *Facts) { f.Sides[0].Answers[askQueues] = Answer{Err: sqlError(300)} }, "unsent-log", "not-checked the log send queue can't be read: this login may not see it (300)"},
-		{"NULLs prove nothing", func(f *Facts) {
+		{"no job and no sweep", func(f *Facts) { f.Setup.SweepEnabled = false }, "expiry-job", "fail no Agent job deletes expired sessions here, and sweep.enabled is false"},
+		{"no VIEW SERVER STATE", func(f *Facts) { f.Sides[0].Answers[askQueues] = Answer{Err: sqlError(300)} }, "unsent-log", "not-checked the log send queue can't be read: this login may not see it (300)"},
+		{"NULLs for a login without rights", func(f *Facts) {
 			for _, s := range f.Sides {
 				s.Found.Mirroring, s.one(askSelf)["sysadmin"] = nil, "0"
 			}
-		}, "mirroring", "not-checked no partner shows its role"},
+		}, "mirroring", "not-checked this login may not see the role of either partner"},
 		{"NULLs for a sysadmin", func(f *Facts) { f.Sides[0].Found.Mirroring, f.Sides[1].Found.Mirroring = nil, nil }, "mirroring", "fail ASPState is not mirrored"},
-		{"a table that may not be read is no tempdb install", func(f *Facts) {
+		{"a table without SELECT is not a tempdb-type install", func(f *Facts) {
 			a := f.Sides[0]
 			a.Answers[askTable] = Answer{Err: sqlError(noPermission)}
 			delete(a.Schema.Tables, "aspstatetempsessions")
 			a.one(askSelf)["sysadmin"], a.Answers[askRights] = "0", Answer{Rows: []operate.Row{{"view_definition": "0"}}}
-		}, "schema", "ok the extension is there, as far as this login may see"},
-		{"silence", func(f *Facts) { f.Sides[1].Err = context.DeadlineExceeded }, "reachable", "fail it does not answer"},
+		}, "schema", "ok the extension is installed, as far as this login may see"},
+		{"a timeout", func(f *Facts) { f.Sides[1].Err = context.DeadlineExceeded }, "reachable", "fail the server does not answer"},
 		{"wrong password", func(f *Facts) { f.Sides[1].Err = sqlError(noLogin) }, "reachable", "fail the login is refused (18456)"},
-		{"wrong password on both", func(f *Facts) { f.Sides[0].Err, f.Sides[1].Err = sqlError(noLogin), sqlError(noLogin) }, "reachable", "fail the login is refused (18456), on both servers: the password is wrong"},
-		{"broken half-way", func(f *Facts) { f.Sides[1].lost = errors.New("EOF") }, "reachable", "fail it answers at first, and then no more"},
+		{"wrong password on both", func(f *Facts) { f.Sides[0].Err, f.Sides[1].Err = sqlError(noLogin), sqlError(noLogin) }, "reachable", "fail the login is refused (18456) on both servers: the password is wrong"},
+		{"connection lost", func(f *Facts) { f.Sides[1].lost = errors.New("EOF") }, "reachable", "fail the server stopped answering during the check"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := healthy()
@@ -159,14 +159,14 @@ func TestDiagnose(t *testing.T) {
 			}
 			for _, f := range r.Findings {
 				if (f.Level == Fail || f.Level == Warn) && f.Mend == "" {
-					t.Errorf("%s says nothing that mends %q", f.Check, f.Found)
+					t.Errorf("%s has no advice for %q", f.Check, f.Found)
 				}
 			}
 		})
 	}
 }
 
-// The commands name the pair as the doctor was told, and reach it.
+// The commands have the flags that doctor was called with, and reach the pair.
 func TestDiagnose_commands(t *testing.T) {
 	for how, want := range map[string]string{
 		`--connection-string "…"`: `mirrorstate pair resume --connection-string "…"`, "--config setup.yaml": "mirrorstate pair resume --config setup.yaml --direct", "": "mirrorstate pair resume"} {
@@ -178,14 +178,14 @@ func TestDiagnose_commands(t *testing.T) {
 	}
 }
 
-// certificate has both endpoints' certificates end.
+// certificate sets the expiry date of both endpoints' certificates.
 func (f *Facts) certificate(end string) {
 	for _, s := range f.Sides {
 		s.Answers[askCertificate] = Answer{Rows: []operate.Row{{"name": "c1", "expiry_date": end, "server_now": "2026-01-02T03:04:05Z"}}}
 	}
 }
 
-// Whatever is missing of what a server could say, nothing panics, and nothing missing is taken for a fault of the pair.
+// Missing answers cause no panic, and do not count as a failure of the pair.
 func TestDiagnose_silence(t *testing.T) {
 	f := &Facts{Database: "ASPState", Setup: healthy().Setup}
 	for i, name := range []string{"a", "b"} {
@@ -200,7 +200,7 @@ func TestDiagnose_silence(t *testing.T) {
 	Diagnose(f)
 }
 
-// everyStatement are all that are sent, for a database.
+// everyStatement returns all statements that doctor sends, for a database.
 func everyStatement(name string) (all []string) {
 	for _, statements := range []map[question]string{inMaster, inDatabase} {
 		for q, s := range statements {
@@ -213,7 +213,7 @@ func everyStatement(name string) (all []string) {
 	return append(all, rightsText(name, []Right{{"EXECUTE", "dbo.TempGetVersion"}, {"SELECT", "dbo.MirrorStateEpoch"}}))
 }
 
-// TestStatements_OnlyRead: each is one SELECT; the one that must stand in the database is behind USE.
+// TestStatements_OnlyRead checks that each statement is one SELECT. The one that must run in the database has a USE before it.
 func TestStatements_OnlyRead(t *testing.T) {
 	for _, s := range everyStatement("O'Brien's [shop]") {
 		rest := strings.TrimPrefix(s, "USE [O'Brien's [shop]]]; ")
@@ -223,11 +223,11 @@ func TestStatements_OnlyRead(t *testing.T) {
 	}
 }
 
-// Another program's parser reads them too; it does not know ]] in a name.
+// The parser of another program accepts the statements. It does not support ]] in a name.
 func TestStatements_ForeignParser(t *testing.T) {
 	linter, err := exec.LookPath("sqlfluff")
 	if err != nil {
-		t.Skip("SKIPPED: sqlfluff is not installed (Debian's package sqlfluff): nobody but us has parsed doctor's statements")
+		t.Skip("SKIPPED: sqlfluff is not installed (Debian package sqlfluff): no other parser has checked doctor's statements")
 	}
 	path := filepath.Join(t.TempDir(), "doctor.sql")
 	if err := os.WriteFile(path, []byte(strings.Join(everyStatement("O'Brien's shop"), "\nGO\n")+"\n"), 0o600); err != nil {

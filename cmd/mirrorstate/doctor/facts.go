@@ -17,15 +17,15 @@ import (
 // Right is a right on an object of the database: EXECUTE on dbo.TempGetStateItem3.
 type Right struct{ Permission, Object string }
 
-// Setup is what the configuration says, as far as it can be right or wrong beside the servers.
+// Setup is the part of the configuration that is compared with the servers.
 type Setup struct {
-	How          string // the flags that name this pair to a command of ours, without secrets
+	How          string // the flags that name this pair in a mirrorstate command, without secrets
 	Notes        []string
 	Host         [2]string // of each server
-	Instance     [2]string // its name, upper case; empty: the default one
-	Port         [2]int    // 0: the default
+	Instance     [2]string // name of its instance, upper case; empty: the default instance
+	Port         [2]int    // 0: the default port
 	Encrypt      [2]string // strict, true, false or disable
-	Trusting     [2]bool   // any certificate is taken
+	Trusting     [2]bool   // the certificate is not verified
 	Applications []string  // configured names
 
 	HoldWindow       time.Duration
@@ -33,45 +33,45 @@ type Setup struct {
 	MaxClockSkew     time.Duration
 	AgentJob         string // beside or yield
 	WatchdogEnabled  bool
-	WatchdogNoGuards bool // without observers, data loss not accepted
+	WatchdogNoGuards bool // no observers are named, and data loss is not allowed
 
-	ClientTimeout, BalancerTimeout time.Duration // 0: nobody said
+	ClientTimeout, BalancerTimeout time.Duration // from the flags; 0: not given
 	StateNetworkTimeout            time.Duration // of a web.config in mode StateServer; 0: no such web.config
-	RetryInterval                  time.Duration // sqlConnectionRetryInterval of one in mode SQLServer
-	DotNet                         bool          // a web.config in mode SQLServer is looked at
+	RetryInterval                  time.Duration // sqlConnectionRetryInterval of a web.config in mode SQLServer
+	DotNet                         bool          // there is a web.config in mode SQLServer
 }
 
-// Answer is what a server answered, or why not.
+// Answer is a server's answer to a question, or the error.
 type Answer struct {
 	Rows []operate.Row
 	Err  error
 }
 
-// Side is what was learned of one partner.
+// Side holds the facts about one partner.
 type Side struct {
 	Name     string // a or b
 	Address  string
-	Err      error // it can't be asked at all; nothing else is known then
+	Err      error // why the server can't be asked at all; then the other fields are not set
 	Found    *operate.Found
 	Answers  map[question]Answer
 	Schema   *aspstate.Found // nil: the database does not open here, or NoSchema
 	NoSchema error           // why Schema is nil, where the database opens
-	Rights   map[Right]bool  // those that the login has; nil: not asked
+	Rights   map[Right]bool  // whether the login has each right; nil: not asked
 
-	Ahead time.Duration // its clock before ours, at the middle of the round trip
-	Round time.Duration
+	Ahead time.Duration // how far its clock is ahead of ours, at the middle of the round trip
+	Round time.Duration // the duration of that round trip
 
-	lost error // the connection broke, or a question was not answered in time: no other is asked
+	lost error // why the connection broke, or that an answer was late: no further question is asked
 }
 
-// Facts are all that was learned.
+// Facts are the configuration and the answers of both servers.
 type Facts struct {
 	Database string
 	Setup    Setup
 	Sides    [2]*Side
 }
 
-// The deadlines. A login has partner's own, 3 s.
+// The deadlines. A login has the deadline of package partner, 3 s.
 const (
 	queryTime = 5 * time.Second
 	sideTime  = 40 * time.Second // everything on one server
@@ -85,7 +85,7 @@ func Examine(ctx context.Context, parts [2]partner.PartnerConfig, database strin
 		f.Sides[i] = &Side{Name: string(pc.Name), Address: pc.Shown(), Answers: map[question]Answer{}}
 		go func() {
 			defer func() { done <- struct{}{} }()
-			asking, cancel := context.WithTimeoutCause(ctx, sideTime, fmt.Errorf("it took longer than %v to answer everything", sideTime))
+			asking, cancel := context.WithTimeoutCause(ctx, sideTime, fmt.Errorf("the server did not answer all questions within %v", sideTime))
 			defer cancel()
 			f.Sides[i].examine(asking, pc, database)
 		}()
@@ -96,7 +96,7 @@ func Examine(ctx context.Context, parts [2]partner.PartnerConfig, database strin
 	return f
 }
 
-// examine asks one server everything.
+// examine asks one server all questions.
 func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database string) {
 	c, err := link.NewConsole(pc, partner.Budgets{})
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database s
 	}
 	defer c.Close()
 	s.Found = &operate.Found{}
-	// The first round trip has the login in it: the clock is read again on the open connection.
+	// The first round trip includes the login. So the clock is read again on the open connection.
 	if first := s.ask(ctx, c, askClock, text(inMaster[askClock], database)); first.Err != nil {
 		s.Err = first.Err
 		return
@@ -125,7 +125,7 @@ func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database s
 	s.examineDatabase(ctx, c, pc, database)
 }
 
-// readClock compares clocks, the best of three.
+// readClock compares the server's clock with ours. It keeps the shortest of three round trips.
 func (s *Side) readClock(ctx context.Context, c *link.Console, database string) {
 	for range 3 {
 		start := time.Now()
@@ -140,7 +140,7 @@ func (s *Side) readClock(ctx context.Context, c *link.Console, database string) 
 	}
 }
 
-// examineDatabase asks what only a database that opens can tell; a mirror refuses the first question.
+// examineDatabase asks the questions that need an open database. A mirror refuses the first one.
 func (s *Side) examineDatabase(ctx context.Context, c *link.Console, pc partner.PartnerConfig, database string) {
 	if a := s.ask(ctx, c, askTable, text(inDatabase[askTable], database)); closed(a.Err) {
 		return
@@ -173,7 +173,7 @@ func (s *Side) examineDatabase(ctx context.Context, c *link.Console, pc partner.
 	}
 }
 
-// rightsFor are those that a proxy wants on the schema that was seen.
+// rightsFor returns the rights that a proxy needs on the schema of this side.
 func rightsFor(s *Side) (wanted []Right) {
 	for _, r := range aspstate.ProxyRights(s.hasEpoch()) {
 		wanted = append(wanted, Right{r[0], r[1]})
@@ -181,7 +181,7 @@ func rightsFor(s *Side) (wanted []Right) {
 	return wanted
 }
 
-// ask asks one question in its time, and keeps the answer.
+// ask asks one question with a deadline, and keeps the answer.
 func (s *Side) ask(ctx context.Context, c *link.Console, q question, statement string) Answer {
 	if s.lost != nil {
 		s.Answers[q] = Answer{Err: s.lost}
@@ -191,7 +191,7 @@ func (s *Side) ask(ctx context.Context, c *link.Console, q question, statement s
 	defer cancel()
 	rows, err := c.Query(ctx, statement)
 	if err != nil && !answered(err) {
-		s.lost = err // the rest would only wait for the same
+		s.lost = err // each further question would wait for the same error
 	}
 	s.Answers[q] = Answer{Rows: rows, Err: err}
 	return s.Answers[q]

@@ -12,10 +12,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// extensionColumns is how many columns the extension has on ASPStateTempSessions.
+// extensionColumns is the number of columns that the extension adds to ASPStateTempSessions.
 var extensionColumns = len(aspstate.ExtensionColumns())
 
-// seesAll says that the login sees every object of the database and its text.
+// seesAll reports whether the login can see every object of the database and its text.
 func (s *Side) seesAll() bool {
 	return s.sysadmin() || s.one(askRights)["view_definition"] == "1"
 }
@@ -32,7 +32,7 @@ func (e *exam) schema() {
 	}
 	if s.Schema == nil {
 		err := firstError(s.NoSchema, table)
-		e.unchecked(s.Name, "the database can't be looked into: "+why(err), s.letSee(err, viewAnyDefinition))
+		e.unchecked(s.Name, "the objects of the database can't be read: "+why(err), s.letSee(err, viewAnyDefinition))
 		return
 	}
 	e.schemaOf(s, table)
@@ -43,7 +43,7 @@ func (e *exam) schema() {
 	for _, o := range s.Schema.Obstacles {
 		level := Fail
 		if o.Kind == "trigger" && !s.hasEpoch() {
-			level = Warn // the stock procedures have no OUTPUT
+			level = Warn // a trigger breaks OUTPUT (334), which the stock procedures do not use
 		}
 		found, mend, _ := strings.Cut(o.String(), ". ")
 		e.add(s.Name, level, found, mend, "")
@@ -56,27 +56,27 @@ func (e *exam) schemaOf(s *Side, table error) {
 	install := e.command("install")
 	switch kind := f.Kind(); {
 	case number(table) == noObject && reads:
-		e.add(s.Name, Fail, "a tempdb-type install (aspnet_regsql -sstype t): the procedures are here and the tables are in tempdb, which can't be mirrored: every failover would lose all sessions",
-			"Remove it with aspnet_regsql -ssremove -sstype t, which drops ASPState with what is in it, then install the persisted form", install)
+		e.add(s.Name, Fail, "a tempdb-type install (aspnet_regsql -sstype t): the procedures are here, but the tables are in tempdb, which can't be mirrored: every failover would lose all sessions",
+			"Remove it with aspnet_regsql -ssremove -sstype t, which drops ASPState with everything in it, then install the persisted form", install)
 	case number(table) == noObject:
-		e.add(s.Name, Fail, "there are no session tables in "+e.Database, "Install them; if they are in another database, correct its name", install)
+		e.add(s.Name, Fail, "there are no session tables in "+e.Database, "Install them; if they are in another database, correct the database's name", install)
 	case !reads && s.seesAll():
-		e.add(s.Name, Fail, "the stock procedures are incomplete: TempGetStateItem3 is not there (an ASPState of ASP.NET 1.x, or a broken one)", "See what install would do", e.command("install --dry-run"))
+		e.add(s.Name, Fail, "the stock procedures are incomplete: TempGetStateItem3 is missing (an ASPState of ASP.NET 1.x, or a damaged one)", "Check what install would do", e.command("install --dry-run"))
 	case kind == "partial" && (s.seesAll() || len(f.Columns) != extensionColumns || !s.hasEpoch()):
-		e.add(s.Name, Fail, "the extension is incomplete: "+e.gone(s)+". Somebody ran aspnet_regsql again, or install was interrupted; calls fail, or count as on a stock ASPState",
-			"Install again: it adds what is missing and drops no session", install)
+		e.add(s.Name, Fail, "the extension is incomplete: "+e.missing(s)+". Somebody ran aspnet_regsql again, or install was interrupted; calls fail, or have only the guarantees of a stock ASPState",
+			"Install again: this adds what is missing and removes no session", install)
 	case kind == "partial", !s.seesAll() && s.hasEpoch():
-		e.ok(s.Name, "the extension is there, as far as this login may see")
+		e.ok(s.Name, "the extension is installed, as far as this login may see")
 	case !s.hasEpoch():
-		e.add(s.Name, Warn, "a stock ASPState: it works, without fencing and without operation ids: a write whose answer was lost is outcome-unknown, a lost acquire looks like another's lock, and expired sessions are served until swept",
-			"Add the extension, which .NET does not see", install)
+		e.add(s.Name, Warn, "a stock ASPState: it works, but without fencing and operation ids: a write whose answer was lost is outcome-unknown, an acquire whose answer was lost leaves the session locked, and expired sessions are served until the sweep",
+			"Add the extension; it changes nothing for .NET applications", install)
 	default:
 		e.version(s, f)
 	}
 }
 
-// gone says what is missing of the extension.
-func (e *exam) gone(s *Side) string {
+// missing lists the missing parts of the extension.
+func (e *exam) missing(s *Side) string {
 	var parts []string
 	if n := extensionColumns - len(s.Schema.Columns); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d columns of ASPStateTempSessions", n, extensionColumns))
@@ -95,7 +95,7 @@ func (e *exam) gone(s *Side) string {
 		parts = append(parts, "the table MirrorStateEpoch")
 	}
 	if len(parts) == 0 {
-		parts = append(parts, "a table, or the one row of MirrorStateEpoch or MirrorStateSweep")
+		parts = append(parts, "a table, or the row of MirrorStateEpoch or MirrorStateSweep")
 	}
 	return strings.Join(parts, "; ") + " missing"
 }
@@ -105,13 +105,13 @@ func (e *exam) version(s *Side, f aspstate.Found) {
 	script, err := aspstate.PlanInstall(f, aspstate.InstallOptions{Database: e.Database})
 	switch {
 	case err != nil:
-		e.add(s.Name, Warn, "install would refuse: "+oneLine(err), "See install --dry-run", e.command("install --dry-run"))
+		e.add(s.Name, Warn, "install would refuse: "+oneLine(err), "Check what install would do", e.command("install --dry-run"))
 	case !script.Empty():
 		var steps []string
 		for _, step := range script.Steps {
 			steps = append(steps, step.Title)
 		}
-		e.add(s.Name, Warn, "the extension is not that of this version; install would: "+strings.Join(steps, "; "), "Install again; live calls go first", e.command("install"))
+		e.add(s.Name, Warn, "the extension is of another version; install would: "+strings.Join(steps, "; "), "Install again; this can be done while applications use the database", e.command("install"))
 	default:
 		e.ok(s.Name, "ASPState with the extension, of this version")
 	}
@@ -125,17 +125,17 @@ func (e *exam) epoch() {
 	a := s.Answers[askEpoch]
 	switch {
 	case number(a.Err) == noObject:
-		e.unchecked(s.Name, "there is none on a stock ASPState", "")
+		e.unchecked(s.Name, "a stock ASPState has no epoch", "")
 	case a.Err != nil:
-		e.unchecked(s.Name, why(a.Err), "Give the login its rights, as a login that may: "+e.asAdmin("install --grant "+shellWord(s.one(askSelf)["name"])))
+		e.unchecked(s.Name, "the epoch can't be read: "+why(a.Err), "Grant the login its rights, with a login that may grant them: "+e.asAdmin("install --grant "+shellWord(s.one(askSelf)["name"])))
 	case len(a.Rows) == 0:
-		e.add(s.Name, Fail, "the row of MirrorStateEpoch is gone: nothing fences a former principal, and calls on the extended schema fail", "Install again: it puts the row back", e.command("install"))
+		e.add(s.Name, Fail, "the row of MirrorStateEpoch is missing: a former principal is not fenced, and calls on the extended schema fail", "Install again: this inserts the row", e.command("install"))
 	case len(a.Rows) > 1:
-		e.add(s.Name, Fail, fmt.Sprintf("MirrorStateEpoch has %d rows", len(a.Rows)), "Leave the one with Id 1 and the highest Epoch", "")
+		e.add(s.Name, Fail, fmt.Sprintf("MirrorStateEpoch has %d rows", len(a.Rows)), "Delete all rows but one: keep the one with Id 1 and the highest Epoch", "")
 	case a.Rows[0]["Server"] == "":
-		e.ok(s.Name, "epoch "+a.Rows[0]["Epoch"]+", not taken yet: the first proxy takes it")
+		e.ok(s.Name, "epoch "+a.Rows[0]["Epoch"]+", not claimed yet: the first proxy claims it")
 	default:
-		e.ok(s.Name, "epoch "+a.Rows[0]["Epoch"]+", taken on "+a.Rows[0]["Server"])
+		e.ok(s.Name, "epoch "+a.Rows[0]["Epoch"]+", claimed on "+a.Rows[0]["Server"])
 	}
 }
 
@@ -145,7 +145,7 @@ func (e *exam) rights() {
 		return
 	}
 	if s.Rights == nil {
-		e.unchecked(s.Name, "the login's rights can't be asked for: "+why(firstError(s.Answers[askRights].Err, s.NoSchema, s.Answers[askTable].Err)), "Run doctor with a login that is sysadmin")
+		e.unchecked(s.Name, "the login's rights can't be read: "+why(firstError(s.Answers[askRights].Err, s.NoSchema, s.Answers[askTable].Err)), "Run doctor with a login that is sysadmin")
 		return
 	}
 	var not []string
@@ -156,15 +156,15 @@ func (e *exam) rights() {
 	}
 	switch name := s.one(askSelf)["name"]; {
 	case len(not) > 0:
-		e.add(s.Name, Fail, fmt.Sprintf("%s lacks %d rights: %s", name, len(not), shortened(not, 3)), "Give the login the least that a proxy needs"+e.asWhom(), e.asAdmin("install --grant "+shellWord(name)))
+		e.add(s.Name, Fail, fmt.Sprintf("%s lacks %d rights: %s", name, len(not), shortened(not, 3)), "Grant the login the least rights that a proxy needs"+e.asWhom(), e.asAdmin("install --grant "+shellWord(name)))
 	case s.sysadmin():
-		e.add(s.Name, Warn, name+" is a sysadmin, which is more than a proxy needs", "Make a login of its own for it, with the least rights: it needs no others to follow a failover", e.command("install --grant LOGIN"))
+		e.add(s.Name, Warn, name+" is a sysadmin and has more rights than a proxy needs", "Create a separate login for the proxy, with the least rights; they are enough to follow a failover", e.command("install --grant LOGIN"))
 	default:
-		e.ok(s.Name, name+" has every right that a proxy needs")
+		e.ok(s.Name, name+" has all rights that a proxy needs")
 	}
 }
 
-// shortened are the first few of a list.
+// shortened returns the first n entries of a list, and how many more there are.
 func shortened(list []string, n int) string {
 	if len(list) <= n {
 		return strings.Join(list, ", ")
@@ -172,7 +172,7 @@ func shortened(list []string, n int) string {
 	return strings.Join(list[:n], ", ") + fmt.Sprintf(" and %d more", len(list)-n)
 }
 
-// users looks for users whose login is not on a server, or is another's there by its SID.
+// users looks for database users whose login is missing on a server, or has another SID there.
 func (e *exam) users() {
 	s := e.serving()
 	if s == nil {
@@ -199,7 +199,7 @@ func (e *exam) users() {
 			e.unchecked(at.Name, "its logins can't be read: "+why(err), at.letSee(err, viewAnyDefinition))
 			continue
 		case !view:
-			e.unchecked(at.Name, "this login sees no other logins", "Run doctor with a login that is sysadmin, or GRANT VIEW ANY DEFINITION")
+			e.unchecked(at.Name, "this login may not see other logins", "Run doctor with a login that is sysadmin, or GRANT VIEW ANY DEFINITION")
 			continue
 		}
 		bad := 0
@@ -212,12 +212,12 @@ func (e *exam) users() {
 			e.orphan(at, s, u, login, names[strings.ToLower(cmp.Or(login, u["name"]))])
 		}
 		if bad == 0 {
-			e.ok(at.Name, fmt.Sprintf("every user of %s (%d) has its login here", e.Database, len(users.Rows)))
+			e.ok(at.Name, fmt.Sprintf("all users of %s (%d) have their login here", e.Database, len(users.Rows)))
 		}
 	}
 }
 
-// loginOf is the name of a user's login on this server; empty: it has none.
+// loginOf returns the name of a user's login on this server; empty: it has none.
 func (s *Side) loginOf(user map[string]string) string {
 	for _, r := range s.Answers[askLogins].Rows {
 		if r["sid"] == user["sid"] {
@@ -227,21 +227,21 @@ func (s *Side) loginOf(user map[string]string) string {
 	return ""
 }
 
-// orphan is a user without its login on a server. login is that on the principal, empty where it has none; alike: there is
-// a login of the same name here, with another SID.
+// orphan adds a finding for a user without its login on a server. login is the user's login on the principal, empty if it
+// has none. alike is true if this server has a login of the same name with another SID.
 func (e *exam) orphan(at, principal *Side, user map[string]string, login string, alike bool) {
 	name := user["name"]
 	switch {
 	case alike && at == principal:
-		e.add(at.Name, Fail, "the user "+name+" is orphaned: the login of its name has another SID", "Bind it to the login that is here", "USE "+bracket(e.Database)+"; ALTER USER "+bracket(name)+" WITH LOGIN = "+bracket(name))
+		e.add(at.Name, Fail, "the user "+name+" is orphaned: the login with its name has another SID", "Map the user to the login of this server", "USE "+bracket(e.Database)+"; ALTER USER "+bracket(name)+" WITH LOGIN = "+bracket(name))
 	case login == "":
-		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is not on this server: logging in fails (18456)", name), "Create it on the principal with the user's SID, and give it to the mirror with mirrorstate pair logins",
+		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is missing on this server: logging in fails (18456)", name), "Create the login on the principal with the user's SID, and copy it to the mirror with mirrorstate pair logins",
 			fmt.Sprintf("CREATE LOGIN %s WITH PASSWORD = N'…', SID = 0x%X, DEFAULT_DATABASE = [master]", bracket(name), user["sid"]))
 	case alike:
-		e.add(at.Name, Fail, fmt.Sprintf("the login %s has another SID here than the user's 0x%X: after a failover it gets 916", login, user["sid"]), e.replaced(login), e.carryCommand(login))
+		e.add(at.Name, Fail, fmt.Sprintf("the login %s has a SID here that differs from the user's 0x%X: after a failover the login has no user in the database (916)", login, user["sid"]), e.dropFirst(login), e.copyLoginCommand(login))
 	default:
-		mend, command := e.carry(login)
-		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is not on this server: after a failover to it, logging in fails (18456)", name), mend, command)
+		mend, command := e.copyLogin(login)
+		e.add(at.Name, Fail, fmt.Sprintf("the login of the user %s is missing on this server: after a failover to it, logging in fails (18456)", name), mend, command)
 	}
 }
 
@@ -255,8 +255,8 @@ func (e *exam) applications() {
 		e.unchecked(s.Name, "the registered applications can't be read: "+why(a.Err), s.letSee(a.Err, "SELECT ON dbo.ASPStateTempApplications"))
 		return
 	}
-	ids := map[string]string{} // name, lower case → id
-	sites := map[string][]string{}
+	ids := map[string]string{}     // lower-case name → id
+	sites := map[string][]string{} // name without the site's number → names
 	for _, r := range a.Rows {
 		name := strings.ToLower(strings.TrimRight(r["AppName"], " "))
 		ids[name] = r["AppId"]
@@ -266,23 +266,23 @@ func (e *exam) applications() {
 	}
 	for _, path := range slices.Sorted(maps.Keys(sites)) {
 		if all := sites[path]; len(all) > 1 {
-			e.add(s.Name, Warn, strings.Join(all, " and ")+" differ in the IIS site's number only: web servers of one farm with different numbers don't share sessions", "Give the site the same id on every web server, if it is one application", "")
+			e.add(s.Name, Warn, strings.Join(all, " and ")+" differ only in the number of the IIS site: web servers with different site numbers don't share sessions", "If this is one application, give the site the same id on every web server", "")
 		}
 	}
-	var said []string
+	var names []string
 	for _, name := range e.Setup.Applications {
 		id, there := ids[strings.ToLower(name)]
 		if !there {
-			said = append(said, name+" (not registered yet: the first create does it)")
+			names = append(names, name+" (not registered yet: the first create registers it)")
 			continue
 		}
 		n, _ := strconv.ParseInt(id, 10, 32)
-		said = append(said, fmt.Sprintf("%s (%s)", name, session.AppID(n).Suffix()))
+		names = append(names, fmt.Sprintf("%s (%s)", name, session.AppID(n).Suffix()))
 	}
-	e.ok(s.Name, fmt.Sprintf("%d registered; configured: %s", len(a.Rows), strings.Join(said, ", ")))
+	e.ok(s.Name, fmt.Sprintf("%d registered; configured: %s", len(a.Rows), strings.Join(names, ", ")))
 }
 
-// withoutSite is an IIS application's name without the site's number: /lm/w3svc/*/root.
+// withoutSite replaces the site's number in an IIS application's name: /lm/w3svc/*/root.
 func withoutSite(name string) (string, bool) {
 	rest, ok := strings.CutPrefix(name, "/lm/w3svc/")
 	_, path, found := strings.Cut(rest, "/")

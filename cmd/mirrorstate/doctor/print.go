@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// titles head the parts of a report.
+// titles are the headings of the parts of a report.
 var titles = map[Level]string{
-	Fail:      "To mend, in this order:",
-	Warn:      "To think about:",
+	Fail:      "To fix, in this order:",
+	Warn:      "Warnings:",
 	Unchecked: "Not checked:",
-	OK:        "In order:",
+	OK:        "OK:",
 }
 
 // Print writes the report for people.
@@ -21,9 +21,9 @@ func (r *Report) Print(out io.Writer) error {
 	var w strings.Builder
 	topology := r.Topology
 	if topology == "" {
-		topology = "no pair yet, as far as can be seen"
+		topology = "not seen as a pair"
 	}
-	fmt.Fprintf(&w, "%s on a (%s) and b (%s), %s: %d to mend, %d to think about, %d not checked, %d in order\n",
+	fmt.Fprintf(&w, "%s on a (%s) and b (%s), %s: %d to fix, %d warnings, %d not checked, %d OK\n",
 		r.Database, r.Servers[0], r.Servers[1], topology, r.Count(Fail), r.Count(Warn), r.Count(Unchecked), r.Count(OK))
 	n := 0
 	for _, level := range levels {
@@ -44,8 +44,8 @@ func (r *Report) Print(out io.Writer) error {
 	return err
 }
 
-// together are the findings of a level; those that were not checked for one and the same reason are one, with the
-// names of all.
+// together returns the findings of a level. Checks that were not made for the same reason become one finding, with the
+// names of all of them.
 func (r *Report) together(level Level) (list []Finding) {
 	for _, f := range r.Findings {
 		if f.Level != level {
@@ -62,7 +62,7 @@ func (r *Report) together(level Level) (list []Finding) {
 	return list
 }
 
-// where is the check, and on which side.
+// where returns the name of the check and its side.
 func (f Finding) where() string {
 	if f.On == "" {
 		return f.Check
@@ -82,7 +82,7 @@ func (f Finding) print(w io.Writer, mark string) {
 	}
 }
 
-// PrintJSON writes the report for machines, with the counts by level in front.
+// PrintJSON writes the report as JSON, with the counts by level first.
 func (r *Report) PrintJSON(out io.Writer) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
@@ -92,7 +92,7 @@ func (r *Report) PrintJSON(out io.Writer) error {
 		counts[level] = r.Count(level)
 	}
 	return enc.Encode(struct {
-		OK     bool          `json:"ok"` // nothing fails
+		OK     bool          `json:"ok"` // no finding is of level Fail
 		Counts map[Level]int `json:"counts"`
 		*Report
 	}{r.Count(Fail) == 0, counts, r})

@@ -8,10 +8,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// Calls counts attempts of calls, and their waits for a principal, and has them traced. Any number of goroutines
+// Calls counts the attempts of calls and their waits for a principal, and traces them. Any number of goroutines
 // may use it.
 type Calls struct {
-	tracing *Tracing // nil: off
+	tracing *Tracing // nil: tracing is off
 
 	attempts [2][]prometheus.Counter // by partner and partner.Outcomes
 	took     [2]prometheus.Observer
@@ -25,28 +25,28 @@ var (
 	_ prometheus.Collector = (*Calls)(nil)
 )
 
-// sqlBuckets and holdBuckets are seconds: up to the longest attempt, and up to a long hold window.
+// sqlBuckets and holdBuckets are in seconds. They end at the longest attempt, and at a long hold window.
 var (
 	sqlBuckets  = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
 	holdBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60}
 )
 
-// names are the partners' as labels.
+// names are the names of the partners, for labels.
 var names = [2]partner.Name{partner.A, partner.B}
 
 func newCalls(tracing *Tracing) *Calls {
 	c := &Calls{tracing: tracing}
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mirrorstate_sql_attempts_total",
-		Help: "Attempts to carry out a call on a partner, by outcome: done, or the class of the error: permanent, again (deadlock and the like), " +
-			"moved (no principal), down (not reached), wait (between two roles), ambiguous (sent, no answer), caller-gone.",
+		Help: "Attempts to run a call on a partner, by outcome: done, or the class of the error: permanent, again (such as a deadlock), " +
+			"moved (the partner is not the principal), down (not reached), wait (between two roles), ambiguous (sent, no answer), caller-gone.",
 	}, []string{"partner", "outcome"})
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "mirrorstate_sql_attempt_duration_seconds", Help: "How long attempts took, the checkout of a connection included.", Buckets: sqlBuckets,
+		Name: "mirrorstate_sql_attempt_duration_seconds", Help: "Duration of attempts, including the wait for a connection.", Buckets: sqlBuckets,
 	}, []string{"partner"})
 	held := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mirrorstate_hold_wait_duration_seconds",
-		Help:    "How long calls waited for a principal, by how that ended: drained (one came), expired, left, rejected (the hold was full), late (one served, but too many were before it).",
+		Help:    "How long calls waited for a principal, by outcome: drained (a principal serves), expired, left (the caller left), rejected (the hold was full), late (a principal serves, but too many calls were before this one).",
 		Buckets: holdBuckets,
 	}, []string{"outcome"})
 	for i, name := range names {

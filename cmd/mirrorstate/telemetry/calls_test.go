@@ -14,24 +14,24 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// attempt is one that went well.
+// attempt returns a successful attempt.
 func attempt() partner.AttemptEnd {
 	now := time.Now()
 	return partner.AttemptEnd{Label: "get", Partner: partner.A, Epoch: 1, Number: 1, Began: now, Ended: now.Add(time.Millisecond)}
 }
 
-// With tracing off an attempt is counted without any memory.
+// With tracing off, counting an attempt allocates no memory.
 func TestCalls_OffTakesNoMemory(t *testing.T) {
 	c, a, ctx := newCalls(nil), attempt(), t.Context()
 	if n := testing.AllocsPerRun(1000, func() {
 		c.Attempted(ctx, a)
 		c.Held(ctx, partner.HoldEnd{Label: "get", Waited: time.Millisecond})
 	}); n != 0 {
-		t.Errorf("%v allocations an attempt", n)
+		t.Errorf("%v allocations per attempt", n)
 	}
 }
 
-// An attempt of what is nobody's call, such as the expiry job's, is no trace of its own.
+// An attempt without a traced call, such as one of the expiry job, gets no span.
 func TestCalls_OnlyCallsAreTraced(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	tracing := newTracing(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)), "1", "ASPState")
@@ -56,7 +56,7 @@ func TestCalls_OnlyCallsAreTraced(t *testing.T) {
 	}
 }
 
-// BenchmarkCalls is what an attempt pays for being counted, and for being traced where its call is.
+// BenchmarkCalls measures the cost of counting an attempt, and of tracing it as part of a traced call.
 func BenchmarkCalls(b *testing.B) {
 	a := attempt()
 	run := func(name string, c *Calls, ctx context.Context) {
@@ -74,7 +74,7 @@ func BenchmarkCalls(b *testing.B) {
 	run("traced", newCalls(tracing), ctx)
 }
 
-// Whatever a caller sends as its traceparent and tracestate, the call has a span: below the caller's only if that is one.
+// For any traceparent and tracestate the call gets a span. Its parent is the caller's span only if the traceparent is valid.
 func FuzzTraceparent(f *testing.F) {
 	f.Add("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b")
 	f.Add("00-00000000000000000000000000000000-b7ad6b7169203331-01", "=")
@@ -93,7 +93,7 @@ func FuzzTraceparent(f *testing.F) {
 			t.Fatalf("%d spans", len(ended))
 		}
 		if p := ended[0].Parent(); p.IsValid() && (!strings.Contains(parent, p.TraceID().String()) || !strings.Contains(parent, p.SpanID().String())) {
-			t.Errorf("%q is taken for %v", parent, p)
+			t.Errorf("%q became the parent %v", parent, p)
 		}
 	})
 }

@@ -1,10 +1,9 @@
-// Package telemetry shows what a server does to those who watch it: Prometheus metrics, and
-// OpenTelemetry traces where the standard OTEL_ variables ask for them.
+// Package telemetry exports Prometheus metrics of a server, and OpenTelemetry traces if the standard OTEL_ variables
+// request them.
 //
-// Metrics are read when they are asked for, from what the other packages count anyway; what
-// has to be noted on a call's way (attempts and waits for a principal) are series made before the first
-// call, at the cost of an atomic addition or two. docs/metrics.md lists every metric. Their names, labels and
-// meanings stay.
+// Most metrics are read at the scrape, from counters of other packages. Only attempts and waits for a principal are
+// recorded during a call. Their series exist before the first call, so recording costs one or two atomic additions.
+// docs/metrics.md lists every metric. Names, labels and meanings of metrics do not change.
 //
-// Without OTEL_EXPORTER_OTLP_ENDPOINT there is no tracer, and a call pays nothing.
+// Without OTEL_EXPORTER_OTLP_ENDPOINT there is no tracer, and tracing costs a call nothing.
 package telemetry

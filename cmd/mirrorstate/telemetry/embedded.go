@@ -6,13 +6,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// What the embedded pair's servers refuse.
+// Refused logins and connections of the embedded pair's servers.
 var (
 	failedLoginsDesc = desc("embedded_logins_failed_total", "Logins to an embedded partner that were refused for their user name or password; only with the embedded pair.", "partner")
-	fullDesc         = desc("embedded_connections_refused_total", "Connections to an embedded partner for which there was no place, those that made place for others among them; only with the embedded pair.", "partner")
+	fullDesc         = desc("embedded_connections_refused_total", "Connections to an embedded partner that were refused or closed because it had too many; only with the embedded pair.", "partner")
 )
 
-// Embedded makes the metrics of an embedded pair's servers.
+// Embedded returns the metrics of an embedded pair's servers.
 func Embedded(servers *embedded.Pair) prometheus.Collector { return embeddedMetrics{servers} }
 
 type embeddedMetrics struct{ servers *embedded.Pair }

@@ -9,33 +9,33 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
-// What is told of who is let in, and of the bounds that keep a server up.
+// The metrics of authentication and of the limits that protect a server.
 var (
-	refusedDesc     = desc("access_refused_total", "Requests that were not let in: no-credential, unknown, expired, no-right, other-application, or over-rate.", "reason")
-	placesDesc      = desc("requests_at_store", "Calls that are at the store now, of limits.requests.")
-	queueDesc       = desc("requests_queued", "Calls that wait for a place at the store now.")
-	queuedDesc      = desc("requests_queued_total", "Calls that had to wait for a place at the store.")
-	passedDesc      = desc("requests_passed_total", "Calls that went past the queue, because the pair holds calls itself.")
-	shedDesc        = desc("requests_shed_total", "Calls that got no place at the store: full (of the queue), evicted (from it, for a caller with fewer in it), late (they waited too long), or left (with their client).", "reason")
-	itemsDesc       = desc("items_bytes", "Items in memory now, of limits.bytes.")
-	itemsShedDesc   = desc("items_shed_total", "Requests turned away because their item was too much for limits.bytes.")
-	keptDesc        = desc("idempotency_keys", "Idempotency-Keys whose requests are remembered now, of limits.idempotency_keys.")
-	forgottenDesc   = desc("idempotency_keys_forgotten_total", "Idempotency-Keys whose requests were forgotten before their ten minutes, because there were too many.")
-	registeringDesc = desc("applications_refused_total", "Times that a caller was to register an application and had reached limits.new_applications.")
-	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with less there: they waited for their client, a lock, a place or a principal.")
-	connectionsDesc = desc("connections", "Clients' connections that are open now.", "listener")
-	strangersDesc   = desc("connections_unauthenticated", "Of those, the ones that have shown no key or certificate yet.", "listener")
-	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or waiting for the client, for more of a request or for an answer to be taken.", "listener")
+	refusedDesc     = desc("access_refused_total", "Requests that were refused, by reason: no-credential, unknown, expired, no-right, other-application, or over-rate.", "reason")
+	placesDesc      = desc("requests_at_store", "Calls that use the store now; limits.requests is the maximum.")
+	queueDesc       = desc("requests_queued", "Calls that are queued for the store now.")
+	queuedDesc      = desc("requests_queued_total", "Calls that were queued for the store.")
+	passedDesc      = desc("requests_passed_total", "Calls that bypassed the queue, because the pair holds calls itself.")
+	shedDesc        = desc("requests_shed_total", "Queued calls that did not get to the store, by reason: full (the queue was full), evicted (removed for a caller with fewer calls in the queue), late (the call waited too long), or left (the client left).", "reason")
+	itemsDesc       = desc("items_bytes", "Bytes of items in memory now; limits.bytes is the maximum.")
+	itemsShedDesc   = desc("items_shed_total", "Requests that were refused because their item would exceed limits.bytes.")
+	keptDesc        = desc("idempotency_keys", "Idempotency-Keys whose requests are remembered now; limits.idempotency_keys is the maximum.")
+	forgottenDesc   = desc("idempotency_keys_forgotten_total", "Idempotency-Keys whose requests were removed before ten minutes had passed, because there were too many.")
+	registeringDesc = desc("applications_refused_total", "Registrations of applications that were refused because the caller had reached limits.new_applications.")
+	itemsGoneDesc   = desc("items_evicted_total", "Requests that were ended to make room in limits.bytes for a caller with fewer bytes: they waited for their client, a lock, the store or a principal.")
+	connectionsDesc = desc("connections", "Open connections of clients.", "listener")
+	strangersDesc   = desc("connections_unauthenticated", "Open connections of clients that have sent no key or certificate yet.", "listener")
+	evictedDesc     = desc("connections_evicted_total", "Connections that were closed to make room: unauthenticated, idle, or waiting for the client to send a request or to read an answer.", "listener")
 	crowdedDesc     = desc("connections_crowded_total", "Connections that were closed because their address had more than limits.unauthenticated_per_address.", "listener")
-	unreadDesc      = desc("connections_unread_total", "Connections that were closed because the client did not take its answers in time.", "listener")
-	turnedDesc      = desc("connections_refused_total", "Connections that were closed as they came, for all others were at work.", "listener")
+	unreadDesc      = desc("connections_unread_total", "Connections that were closed because the client did not read its answers in time.", "listener")
+	turnedDesc      = desc("connections_refused_total", "New connections that were closed because all others were busy.", "listener")
 	keysDesc        = desc("keys", "Entries of auth.keys_file.")
-	keyReadsDesc    = desc("keys_reads_total", "Changes of auth.keys_file, by result: taken or refused.", "result")
-	certEndDesc     = desc("certificate_not_after_timestamp_seconds", "When the listener's certificate ends, in seconds since 1970.", "listener")
-	certReadsDesc   = desc("certificate_reads_total", "Changes of the listener's certificate, by result: taken or refused.", "listener", "result")
+	keyReadsDesc    = desc("keys_reads_total", "Changes of auth.keys_file, by result: taken (applied) or refused (not applied).", "result")
+	certEndDesc     = desc("certificate_not_after_timestamp_seconds", "When the listener's certificate expires, in seconds since 1970.", "listener")
+	certReadsDesc   = desc("certificate_reads_total", "Changes of the listener's certificate, by result: taken (applied) or refused (not applied).", "listener", "result")
 )
 
-// Limits makes the metrics of an API's bounds, and of who is let in. keys may be nil.
+// Limits returns the metrics of an API's limits and of authentication. keys may be nil.
 func Limits(api *proxy.API, keys *keyring.Keys) prometheus.Collector {
 	return &limitMetrics{api: api, keys: keys}
 }
@@ -83,19 +83,19 @@ func (m *limitMetrics) Collect(to chan<- prometheus.Metric) {
 // Listeners are the metrics of the server's listeners.
 type Listeners []*Listener
 
-// Listener is one of them.
+// Listener is the metrics of one listener.
 type Listener struct {
 	name        string
-	certificate *proxy.Certificates // nil: it has none
+	certificate *proxy.Certificates // nil: no certificate
 	stats       atomic.Pointer[func() proxy.ConnectionStats]
 }
 
-// NewListener makes the metrics of a listener, "api" or "admin". certificate may be nil.
+// NewListener returns the metrics of a listener, "api" or "admin". certificate may be nil.
 func NewListener(name string, certificate *proxy.Certificates) *Listener {
 	return &Listener{name: name, certificate: certificate}
 }
 
-// Watch is told, when the listener begins to serve, who tells the counters of its connections.
+// Watch sets the function that returns the listener's connection counters. It is called when the listener begins to serve.
 func (l *Listener) Watch(stats func() proxy.ConnectionStats) { l.stats.Store(&stats) }
 
 // Describe implements prometheus.Collector.

@@ -11,16 +11,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics is what GET /metrics answers.
+// Metrics holds the metrics that GET /metrics returns.
 type Metrics struct {
-	Calls   *Calls   // to be the pair's meter
-	Reloads *Reloads // to be told of new configurations
+	Calls   *Calls   // the meter for the pair
+	Reloads *Reloads // counts new configurations
 
 	registry *prometheus.Registry
 }
 
-// NewMetrics makes the metrics of a program of that version: those of the process, the Go runtime and the build,
-// and of calls and reloads. The rest comes with Add. tracing may be nil.
+// NewMetrics returns the metrics of the process, the Go runtime, the build with this version, calls and reloads. Add
+// adds more. tracing may be nil.
 func NewMetrics(version string, tracing *Tracing) *Metrics {
 	m := &Metrics{Calls: newCalls(tracing), Reloads: newReloads(), registry: prometheus.NewRegistry()}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -32,10 +32,10 @@ func NewMetrics(version string, tracing *Tracing) *Metrics {
 	return m
 }
 
-// Add adds collectors. Two that have a metric in common are a bug, and panic.
+// Add adds collectors. It panics if two collectors have the same metric, which is a bug.
 func (m *Metrics) Add(all ...prometheus.Collector) { m.registry.MustRegister(all...) }
 
-// scrapesAtOnce and scrapeTime bound what those who read metrics may cost.
+// scrapesAtOnce and scrapeTime limit the number and duration of concurrent scrapes.
 const (
 	scrapesAtOnce = 4
 	scrapeTime    = 10 * time.Second
@@ -49,7 +49,7 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// Reloads counts what became of new configurations.
+// Reloads counts new configurations, by result.
 type Reloads struct {
 	done *prometheus.CounterVec
 	last prometheus.Gauge
@@ -59,13 +59,13 @@ type Reloads struct {
 func newReloads() *Reloads {
 	r := &Reloads{
 		done: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mirrorstate_config_reloads_total", Help: "Configurations read again on SIGHUP, by result: taken or refused.",
+			Name: "mirrorstate_config_reloads_total", Help: "Configurations read again on SIGHUP, by result: taken (applied) or refused (not applied).",
 		}, []string{"result"}),
 		good: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "mirrorstate_config_last_reload_successful", Help: "1 if the configuration read last, at the start or on SIGHUP, was taken; 0 if it was refused.",
+			Name: "mirrorstate_config_last_reload_successful", Help: "1 if the last configuration read, at the start or on SIGHUP, was applied; 0 if it was not.",
 		}),
 		last: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "mirrorstate_config_last_reload_success_timestamp_seconds", Help: "When a configuration was last taken, in seconds since 1970.",
+			Name: "mirrorstate_config_last_reload_success_timestamp_seconds", Help: "When a configuration was last applied, in seconds since 1970.",
 		}),
 	}
 	for _, result := range []string{"taken", "refused"} {
@@ -76,14 +76,14 @@ func newReloads() *Reloads {
 	return r
 }
 
-// Taken and Refused count one.
+// Taken counts a configuration that was applied.
 func (r *Reloads) Taken() {
 	r.done.WithLabelValues("taken").Inc()
 	r.good.Set(1)
 	r.last.SetToCurrentTime()
 }
 
-// Refused counts a configuration with a mistake: the one before goes on.
+// Refused counts a configuration that was not applied because of an error; the previous one stays in use.
 func (r *Reloads) Refused() {
 	r.done.WithLabelValues("refused").Inc()
 	r.good.Set(0)

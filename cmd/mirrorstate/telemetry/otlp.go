@@ -23,8 +23,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// otlp sends spans to a collector by OTLP over HTTP with protobuf. OpenTelemetry's own exporter for that brings
-// the whole of gRPC with it (9 MB of 31); docs/decisions tells more.
+// otlp sends spans to a collector by OTLP over HTTP with protobuf. OpenTelemetry's exporter for that depends on
+// gRPC (9 MB of 31 MB); see docs/decisions.
 //
 // Source: the OTLP specification (OTLP/HTTP), and that of the exporters' OTEL_EXPORTER_OTLP_ variables.
 type otlp struct {
@@ -37,10 +37,10 @@ type otlp struct {
 
 var _ otlptrace.Client = (*otlp)(nil)
 
-// otlpTimeout bounds one delivery, its repetitions included, where no variable does.
+// otlpTimeout is the default deadline of one delivery, including its retries.
 const otlpTimeout = 10 * time.Second
 
-// otlpVariables looks the exporters' variables up: the one for traces wins over the one for all signals.
+// otlpVariables looks up the variables of OTLP exporters. A variable for traces overrides the one for all signals.
 type otlpVariables func(string) (string, bool)
 
 func (v otlpVariables) get(name string) (value, variable string) {
@@ -52,13 +52,13 @@ func (v otlpVariables) get(name string) (value, variable string) {
 	return "", ""
 }
 
-// plain is the value of a variable that is not of the exporter's.
+// plain returns the lower-cased value of a variable that is not specific to the exporter.
 func (v otlpVariables) plain(name string) string {
 	value, _ := v(name)
 	return strings.ToLower(strings.TrimSpace(value))
 }
 
-// readOTLP reads the variables; nil: no traces are asked for.
+// readOTLP reads the variables. It returns nil if they request no traces.
 func readOTLP(lookup func(string) (string, bool)) (*otlp, error) {
 	v := otlpVariables(textfile.Lookup(lookup))
 	endpoint, from := v.get("ENDPOINT")
@@ -67,10 +67,10 @@ func readOTLP(lookup func(string) (string, bool)) (*otlp, error) {
 		return nil, nil
 	}
 	if exporter != "" && exporter != "otlp" {
-		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%s: only otlp and none are built in", exporter)
+		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%s: only otlp and none are supported", exporter)
 	}
 	if protocol, from := v.get("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
-		return nil, fmt.Errorf("%s=%s: only http/protobuf is built in; a collector listens for it on port 4318", from, protocol)
+		return nil, fmt.Errorf("%s=%s: only http/protobuf is supported; a collector listens for it on port 4318", from, protocol)
 	}
 	if endpoint == "" {
 		endpoint, from = "http://localhost:4318", "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -78,7 +78,7 @@ func readOTLP(lookup func(string) (string, bool)) (*otlp, error) {
 	o := &otlp{timeout: otlpTimeout, headers: http.Header{}}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("%s is not a URL such as http://localhost:4318", from) // it may hold a password
+		return nil, fmt.Errorf("%s is not a URL such as http://localhost:4318", from) // the value is not in the error, because it may contain a password
 	}
 	if from == "OTEL_EXPORTER_OTLP_ENDPOINT" {
 		u = u.JoinPath("v1/traces")
@@ -90,7 +90,7 @@ func readOTLP(lookup func(string) (string, bool)) (*otlp, error) {
 	return o, nil
 }
 
-// readMore reads how it is sent.
+// readMore reads timeout, compression, headers and TLS.
 func (o *otlp) readMore(v otlpVariables) error {
 	if text, from := v.get("TIMEOUT"); text != "" {
 		ms, err := strconv.Atoi(text)
@@ -101,7 +101,7 @@ func (o *otlp) readMore(v otlpVariables) error {
 	}
 	if text, from := v.get("COMPRESSION"); text != "" && text != "none" {
 		if o.gzip = text == "gzip"; !o.gzip {
-			return fmt.Errorf("%s=%s is neither gzip nor none", from, text)
+			return fmt.Errorf("%s=%s: must be gzip or none", from, text)
 		}
 	}
 	if text, from := v.get("HEADERS"); text != "" {
@@ -109,7 +109,7 @@ func (o *otlp) readMore(v otlpVariables) error {
 			name, value, ok := strings.Cut(pair, "=")
 			value, err := url.PathUnescape(strings.TrimSpace(value))
 			if !ok || err != nil || strings.TrimSpace(name) == "" {
-				return fmt.Errorf("%s is not a list of NAME=VALUE with commas between", from) // a secret may stand there
+				return fmt.Errorf("%s is not a comma-separated list of NAME=VALUE", from) // the value is not in the error, because it may contain a secret
 			}
 			o.headers.Set(strings.TrimSpace(name), value)
 		}
@@ -124,7 +124,7 @@ func (o *otlp) readMore(v otlpVariables) error {
 	return nil
 }
 
-// readTLS reads whom to trust, and who we are.
+// readTLS reads the trusted certificates and the client certificate.
 func readTLS(v otlpVariables) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if file, from := v.get("CERTIFICATE"); file != "" {
@@ -133,7 +133,7 @@ func readTLS(v otlpVariables) (*tls.Config, error) {
 			return nil, fmt.Errorf("%s: %w", from, err)
 		}
 		if config.RootCAs = x509.NewCertPool(); !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s: %s holds no certificate in PEM", from, file)
+			return nil, fmt.Errorf("%s: %s has no certificate in PEM format", from, file)
 		}
 	}
 	certificate, from := v.get("CLIENT_CERTIFICATE")
@@ -152,7 +152,7 @@ func readTLS(v otlpVariables) (*tls.Config, error) {
 	return config, nil
 }
 
-// Start implements otlptrace.Client: it connects when there is something to send.
+// Start implements otlptrace.Client. It does nothing: UploadTraces connects.
 func (o *otlp) Start(context.Context) error { return nil }
 
 // Stop implements otlptrace.Client.
@@ -161,13 +161,13 @@ func (o *otlp) Stop(context.Context) error {
 	return nil
 }
 
-// The pauses between two tries of one delivery.
+// The first and the longest pause between two tries of one delivery.
 const (
 	otlpFirstPause = 200 * time.Millisecond
 	otlpMostPause  = 5 * time.Second
 )
 
-// UploadTraces implements otlptrace.Client: it tries again where the specification says so, within the time-out.
+// UploadTraces implements otlptrace.Client. It retries in the cases that the specification names, within the timeout.
 func (o *otlp) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
 	// ExportTraceServiceRequest and TracesData are the same on the wire.
 	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
@@ -177,7 +177,7 @@ func (o *otlp) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans)
 	if o.gzip {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
-		_, _ = w.Write(body) // into memory
+		_, _ = w.Write(body) // a write to memory does not fail
 		_ = w.Close()
 		body = b.Bytes()
 	}
@@ -198,7 +198,7 @@ func (o *otlp) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans)
 	}
 }
 
-// post tries once. after: when to try again at the earliest; negative: there is no use.
+// post tries once. After an error, after is the minimum pause before a retry; negative: do not retry.
 func (o *otlp) post(ctx context.Context, body []byte) (after time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, bytes.NewReader(body))
 	if err != nil {
@@ -214,19 +214,19 @@ func (o *otlp) post(ctx context.Context, body []byte) (after time.Duration, err 
 	resp, err := o.client.Do(req)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err // without the URL, in which a password may stand
+			err = wrapped.Err // drop the URL, because it may contain a password
 		}
 		return 0, fmt.Errorf("deliver spans: %w", err)
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be reused
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return time.Duration(max(seconds, 0)) * time.Second, fmt.Errorf("deliver spans: the collector answers %s", resp.Status)
+		return time.Duration(max(seconds, 0)) * time.Second, fmt.Errorf("deliver spans: the collector answered %s", resp.Status)
 	}
 	if resp.StatusCode >= 300 {
-		return -1, fmt.Errorf("deliver spans: the collector answers %s", resp.Status)
+		return -1, fmt.Errorf("deliver spans: the collector answered %s", resp.Status)
 	}
 	return 0, nil
 }

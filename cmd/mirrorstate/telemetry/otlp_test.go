@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// env is a lookup of these variables.
+// env returns a lookup function for these variables.
 func env(vars map[string]string) func(string) (string, bool) {
 	return func(k string) (string, bool) { v, ok := vars[k]; return v, ok }
 }
@@ -23,21 +23,21 @@ func TestReadOTLP(t *testing.T) {
 		url   string // empty: off
 		wrong string // in the error
 	}{
-		"nothing is said":                {},
+		"no variable":                    {},
 		"an empty endpoint":              {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " "}},
 		"an endpoint for all signals":    {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, url: "http://c:4318/v1/traces"},
 		"with a path":                    {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/otlp/"}, url: "https://c/otlp/v1/traces"},
-		"one for traces, taken as it is": {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/x"}, url: "http://d/x"},
+		"one for traces, used unchanged": {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/x"}, url: "http://d/x"},
 		"the default endpoint":           {env: map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, url: "http://localhost:4318/v1/traces"},
 		"switched off":                   {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}},
 		"the SDK switched off":           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "TRUE"}},
 		"another exporter":               {env: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, wrong: "only otlp"},
 		"gRPC":                           {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, wrong: "4318"},
-		"no URL":                         {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:s3cret@c"}, wrong: "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
-		"no time":                        {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, wrong: "milliseconds"},
-		"no compression":                 {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, wrong: "gzip"},
-		"no headers":                     {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_HEADERS": "s3cret"}, wrong: "NAME=VALUE"},
-		"no certificates":                {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}, wrong: "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		"an invalid URL":                 {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:s3cret@c"}, wrong: "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
+		"an invalid timeout":             {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}, wrong: "milliseconds"},
+		"an unknown compression":         {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, wrong: "gzip"},
+		"invalid headers":                {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_HEADERS": "s3cret"}, wrong: "NAME=VALUE"},
+		"a missing certificate file":     {env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere"}, wrong: "OTEL_EXPORTER_OTLP_CERTIFICATE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := readOTLP(env(tc.env))
@@ -68,7 +68,7 @@ func TestReadOTLP_More(t *testing.T) {
 	}
 }
 
-// Whatever stands in the variables is understood or refused.
+// Any values of the variables are either accepted or refused.
 func FuzzReadOTLP(f *testing.F) {
 	f.Add("http://c:4318", "a=b,c=%20", "1000", "gzip")
 	f.Add("https://[::1]/x?y", "=", "-1", "none")
@@ -84,7 +84,7 @@ func FuzzReadOTLP(f *testing.F) {
 	})
 }
 
-// Variables and the files they name are taken as they were meant, whatever mark and line end they came with.
+// A byte order mark or line end in a variable, or in a file that it names, is ignored.
 func TestReadOTLP_Marks(t *testing.T) {
 	srv := httptest.NewUnstartedServer(nil)
 	srv.StartTLS()

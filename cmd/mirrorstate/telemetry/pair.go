@@ -9,58 +9,58 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// pairSource is the pair as its metrics need it; *partner.Pair is one.
+// pairSource is what the metrics need of a pair; *partner.Pair implements it.
 type pairSource interface {
 	Status() partner.Status
 	Stats() partner.Stats
 	Pool() partner.PoolStats
 }
 
-// desc is what one metric is called, means, and is labelled with.
+// desc returns the description of a metric: its name, help text and labels.
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("mirrorstate_"+name, help, labels, nil)
 }
 
 // The pair's metrics.
 var (
-	epochDesc        = desc("pair_epoch", "The fencing number that calls carry; 0 on a stock schema.")
+	epochDesc        = desc("pair_epoch", "The fencing number of all calls; 0 on a stock schema.")
 	sequenceDesc     = desc("pair_role_sequence", "SQL Server's count of the mirrored database's role switches; 0: unknown.")
-	exposedDesc      = desc("pair_exposed", "1 while the mirror does not have what is acknowledged.")
+	exposedDesc      = desc("pair_exposed", "1 while the mirror does not have all acknowledged writes.")
 	splitDesc        = desc("pair_split_brain", "1 while both partners claim to be a writable principal.")
-	splitsDesc       = desc("pair_split_brains_total", "How often both partners came to claim to be principal.")
-	principalDesc    = desc("pair_principal", "1 for the partner that calls go to; 0 for both while there is none.", "partner")
-	principalsDesc   = desc("pair_principal_changes_total", "How often a partner became the one that calls go to, or came back as it.", "partner")
-	noPrincipalDesc  = desc("pair_principal_losses_total", "How often no partner was left that calls could go to.")
-	fencedDesc       = desc("pair_fenced_total", "Claims to be principal that were not believed, by reason.", "reason")
-	acceptsDesc      = desc("pair_accepts_total", "Operators' words on who is principal that were obeyed.")
-	memoryErrorsDesc = desc("pair_memory_errors_total", "Writes of the file that remembers the accepted principal that failed.")
+	splitsDesc       = desc("pair_split_brains_total", "How often both partners began to claim to be principal.")
+	principalDesc    = desc("pair_principal", "1 for the partner that gets the calls; 0 for both while there is no principal.", "partner")
+	principalsDesc   = desc("pair_principal_changes_total", "How often a partner became the one that gets the calls, or came back as it.", "partner")
+	noPrincipalDesc  = desc("pair_principal_losses_total", "How often the pair was left without a partner that can get calls.")
+	fencedDesc       = desc("pair_fenced_total", "Claims to be principal that were ignored, by reason.", "reason")
+	acceptsDesc      = desc("pair_accepts_total", "How often an operator chose the principal (pair accept).")
+	memoryErrorsDesc = desc("pair_memory_errors_total", "Failed writes of the file that stores the accepted principal.")
 
-	infoDesc       = desc("partner_info", "1; says which server a partner is, and of which pair: both servers and the database.", "partner", "server", "pair")
+	infoDesc       = desc("partner_info", "1, with the partner's server and its pair: both servers and the database.", "partner", "server", "pair")
 	roleDesc       = desc("partner_role", "1 for the role a partner has: principal, mirror or unknown.", "partner", "role")
-	rolesDesc      = desc("partner_role_changes_total", "Changes of a partner's role as seen, by the role it came to.", "partner", "role")
+	rolesDesc      = desc("partner_role_changes_total", "Observed changes of a partner's role, by the new role.", "partner", "role")
 	breakerDesc    = desc("partner_breaker", "1 for the state of a partner's breaker: closed, open or half-open.", "partner", "state")
-	breakersDesc   = desc("partner_breaker_changes_total", "Changes of a partner's breaker, by the state it came to.", "partner", "state")
+	breakersDesc   = desc("partner_breaker_changes_total", "Changes of a partner's breaker, by the new state.", "partner", "state")
 	reachableDesc  = desc("partner_reachable", "1 if the last probe of the partner was answered.", "partner")
-	syncedDesc     = desc("partner_synchronized", "1 if the partner says that mirroring is SYNCHRONIZED.", "partner")
+	syncedDesc     = desc("partner_synchronized", "1 if the partner shows the mirroring state SYNCHRONIZED.", "partner")
 	probeDesc      = desc("partner_probe_latency_seconds", "Round trip of the last probe that was answered.", "partner")
 	clockDesc      = desc("partner_clock_offset_seconds", "The partner's clock minus this server's.", "partner")
-	holdingDesc    = desc("hold_calls", "Calls that wait for a principal now.")
-	heldBytesDesc  = desc("hold_bytes", "Memory of the items of the calls that wait for a principal now; may exceed pair.hold.bytes.")
+	holdingDesc    = desc("hold_calls", "Calls that are waiting for a principal.")
+	heldBytesDesc  = desc("hold_bytes", "Bytes of the items of the calls that are waiting for a principal; may exceed pair.hold.bytes.")
 	heldTotalDesc  = desc("hold_entered_total", "Calls that had to wait for a principal.")
-	heldGoneDesc   = desc("hold_evicted_total", "Calls that were turned away while they waited for a principal, for a caller with less in the hold.")
+	heldGoneDesc   = desc("hold_evicted_total", "Calls that were removed from the hold for a caller with less in it.")
 	watchedDesc    = desc("watchdog_enabled", "1 if the watchdog may force service.")
-	decisionsDesc  = desc("watchdog_decisions_total", "Decisions of the watchdog that differed from the one before, by action.", "action")
-	decisionDesc   = desc("watchdog_action", "1 for the action the watchdog decided on last.", "action")
+	decisionsDesc  = desc("watchdog_decisions_total", "Decisions of the watchdog that differed from the previous one, by action.", "action")
+	decisionDesc   = desc("watchdog_action", "1 for the watchdog's last decision.", "action")
 	forcedDesc     = desc("watchdog_forced_total", "How often the watchdog forced service.")
-	poolOpenDesc   = desc("pool_connections", "Connections to the principal, by what they do: in-use or idle.", "state")
-	poolMaxDesc    = desc("pool_connections_max", "How many there may be.")
-	poolQueuedDesc = desc("pool_queued", "Calls that wait for a connection now.")
-	poolWaitsDesc  = desc("pool_waits_total", "Calls that had to wait for a connection; begins anew with each principal.")
-	poolGoneDesc   = desc("pool_evicted_total", "Calls that were turned away while they waited for a connection, for a caller with fewer that wait.")
-	poolWaitedDesc = desc("pool_wait_seconds_total", "How long they waited in all; begins anew with each principal.")
+	poolOpenDesc   = desc("pool_connections", "Connections to the principal, by state: in-use or idle.", "state")
+	poolMaxDesc    = desc("pool_connections_max", "Maximum number of connections to the principal.")
+	poolQueuedDesc = desc("pool_queued", "Calls that are waiting for a connection.")
+	poolWaitsDesc  = desc("pool_waits_total", "Calls that had to wait for a connection; starts at 0 with each new principal.")
+	poolGoneDesc   = desc("pool_evicted_total", "Calls that were removed while they waited for a connection, for a caller with fewer waiting calls.")
+	poolWaitedDesc = desc("pool_wait_seconds_total", "Total time that calls waited for a connection; starts at 0 with each new principal.")
 )
 
-// The words that labels may have, all of which are always there.
+// The values of labels. A series exists for each of them.
 var (
 	roles    = []partner.Role{partner.RolePrincipal, partner.RoleMirror, partner.RoleUnknown}
 	breakers = []string{"closed", "open", "half-open"}
@@ -68,7 +68,7 @@ var (
 	actions  = []string{"off", "watch", "wait", "block", "would-force", "force"}
 )
 
-// Pair makes the metrics of a pair, which are read when they are asked for.
+// Pair returns the metrics of a pair. They are read at the scrape.
 func Pair(p pairSource) prometheus.Collector { return pairMetrics{p} }
 
 type pairMetrics struct{ pair pairSource }
@@ -109,7 +109,7 @@ func (m pairMetrics) Collect(to chan<- prometheus.Metric) {
 	c.pool(m.pair.Pool())
 }
 
-// pairLabel names a pair the same, whichever of its servers a configuration calls a.
+// pairLabel returns the name of a pair. It does not depend on which server the configuration calls a.
 func pairLabel(st partner.Status) string {
 	var servers []string
 	for _, p := range st.Partners {
@@ -121,7 +121,7 @@ func pairLabel(st partner.Status) string {
 
 func serverLabel(p partner.PartnerStatus) string { return strings.ToLower(p.Address) }
 
-// partner is what is told of one partner.
+// partner sends the metrics of one partner.
 func (c sink) partner(st partner.Status, p partner.PartnerStatus, stats partner.Stats) {
 	name := string(p.Name)
 	c.flag(principalDesc, st.Principal == p.Name, name)
@@ -140,7 +140,7 @@ func (c sink) partner(st partner.Status, p partner.PartnerStatus, stats partner.
 	c.gauge(clockDesc, p.ClockMS/1000, name)
 }
 
-// pool is what is told of the connections.
+// pool sends the metrics of the connections.
 func (c sink) pool(s partner.PoolStats) {
 	c.gauge(poolOpenDesc, float64(s.InUse), "in-use")
 	c.gauge(poolOpenDesc, float64(s.Idle), "idle")
@@ -151,7 +151,7 @@ func (c sink) pool(s partner.PoolStats) {
 	c.to <- prometheus.MustNewConstMetric(poolWaitedDesc, prometheus.CounterValue, s.WaitDuration.Seconds())
 }
 
-// sink takes metrics as they are read.
+// sink receives the metrics of a scrape.
 type sink struct{ to chan<- prometheus.Metric }
 
 func (c sink) gauge(d *prometheus.Desc, v float64, labels ...string) {

@@ -6,22 +6,22 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
-// The expiry job's metrics, and the server's own readiness.
+// The metrics of the expiry job, and of the server's readiness.
 var (
 	leaderDesc  = desc("sweep_leader", "1 while this server has the fleet's lease for the expiry job.")
 	runningDesc = desc("sweep_running", "1 during a sweep of this server.")
-	heldDesc    = desc("sweep_held", "1 while something speaks against sweeping: clocks apart, or SQL Agent's job.")
-	failingDesc = desc("sweep_last_failed", "1 if this server's last sweep ended early.")
+	heldDesc    = desc("sweep_held", "1 while this server must not sweep: the clocks differ, or the SQL Server Agent job sweeps.")
+	failingDesc = desc("sweep_last_failed", "1 if this server's last sweep failed.")
 	lastRunDesc = desc("sweep_last_run_timestamp_seconds", "When the fleet last swept, by the database's clock, in seconds since 1970; 0: never.")
-	lagDesc     = desc("sweep_oldest_expired_seconds", "How long ago the oldest session had expired that the last sweep found.")
-	lastingDesc = desc("sweep_last_duration_seconds", "How long this server's last sweep took, its pauses included.")
+	lagDesc     = desc("sweep_oldest_expired_seconds", "How long ago the oldest expired session of the last sweep had expired.")
+	lastingDesc = desc("sweep_last_duration_seconds", "Duration of this server's last sweep, including pauses.")
 	sweepsDesc  = desc("sweep_runs_total", "Sweeps of this server.")
 	deletedDesc = desc("sweep_deleted_total", "Expired sessions that this server deleted.")
-	batchesDesc = desc("sweep_batches_total", "Batches they were deleted in.")
+	batchesDesc = desc("sweep_batches_total", "Batches in which this server deleted expired sessions.")
 	readyDesc   = desc("ready", "1 while /readyz answers 200.")
 )
 
-// Sweep makes the metrics of an expiry job.
+// Sweep returns the metrics of an expiry job.
 func Sweep(status func() aspstate.SweepStatus) prometheus.Collector { return sweepMetrics(status) }
 
 type sweepMetrics func() aspstate.SweepStatus
@@ -48,7 +48,7 @@ func (m sweepMetrics) Collect(to chan<- prometheus.Metric) {
 	c.count(batchesDesc, uint64(st.BatchesTotal))
 }
 
-// Ready makes the metric of readiness.
+// Ready returns the metric of readiness.
 func Ready(ready func() bool) prometheus.Collector { return readyMetric(ready) }
 
 type readyMetric func() bool

@@ -26,11 +26,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// scope names our instrumentation.
+// scope is the name of this program's instrumentation.
 const scope = "github.com/mirrorstate/mirrorstate"
 
-// Tracing makes a span of every call, below the caller's own where it sent a W3C traceparent,
-// and a span of every attempt on a partner below that. Any number of goroutines may use it.
+// Tracing creates a span for every call, with the caller's span as parent if the caller sent a W3C traceparent.
+// Every attempt on a partner gets a child span. Any number of goroutines may use it.
 type Tracing struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
@@ -40,8 +40,8 @@ type Tracing struct {
 
 var _ proxy.Tracer = (*Tracing)(nil)
 
-// NewTracing reads the OTEL_ variables; lookup is os.LookupEnv. nil without an error: they ask for no
-// traces. Sampling, batches and span limits are the SDK's, by their own variables. Close must be called.
+// NewTracing reads the OTEL_ variables; lookup is os.LookupEnv. It returns nil and no error if they request no
+// traces. The SDK reads the variables for sampling, batches and span limits itself. Close must be called.
 func NewTracing(ctx context.Context, lookup func(string) (string, bool), version, database string, log *slog.Logger) (*Tracing, error) {
 	to, err := readOTLP(lookup)
 	if err != nil || to == nil {
@@ -49,21 +49,21 @@ func NewTracing(ctx context.Context, lookup func(string) (string, bool), version
 	}
 	if key, _ := otlpVariables(textfile.Lookup(lookup)).get("CLIENT_KEY"); key != "" {
 		if e := secretfile.Check(key); e != nil {
-			log.Warn("the key of the client certificate for traces is exposed", "note", e.Error())
+			log.Warn("others can access the key of the client certificate for traces", "note", e.Error())
 		}
 	}
 	exporter, err := otlptrace.New(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	// What the variables say of the service wins.
+	// WithFromEnv is last, so that the variables override these attributes.
 	res, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "mirrorstate"), attribute.String("service.version", version)),
 		resource.WithTelemetrySDK(), resource.WithFromEnv())
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return nil, err
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("tracing error", "error", err) }))
 	return newTracing(sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(exporter)), version, database), nil
 }
 
@@ -71,10 +71,10 @@ func newTracing(p *sdktrace.TracerProvider, version, database string) *Tracing {
 	return &Tracing{provider: p, tracer: p.Tracer(scope, trace.WithInstrumentationVersion(version)), database: database}
 }
 
-// closeTime is how long the last spans may take to be sent.
+// closeTime is the deadline for sending the last spans.
 const closeTime = 5 * time.Second
 
-// Close sends what is left, within five seconds. A nil Tracing has nothing to send.
+// Close sends the remaining spans, within five seconds. A nil Tracing has none.
 func (t *Tracing) Close() error {
 	if t == nil {
 		return nil
@@ -124,7 +124,7 @@ func endCall(span trace.Span, e proxy.CallEnd) {
 	span.End()
 }
 
-// attempted makes the span of an attempt whose call is traced. Source of the names: OpenTelemetry's semantic
+// attempted creates the span of an attempt, if its call is traced. Source of the names: OpenTelemetry's semantic
 // conventions for SQL Server.
 func (t *Tracing) attempted(ctx context.Context, a partner.AttemptEnd) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
@@ -141,12 +141,12 @@ func (t *Tracing) attempted(ctx context.Context, a partner.AttemptEnd) {
 			span.SetAttributes(attribute.String("db.response.status_code", strconv.Itoa(int(e.Number))))
 		}
 		span.SetAttributes(attribute.String("error.type", outcome))
-		span.SetStatus(codes.Error, outcome) // the server's own words may quote what it was sent
+		span.SetStatus(codes.Error, outcome) // not the server's message, because it may quote the item
 	}
 	span.End(trace.WithTimestamp(a.Ended))
 }
 
-// held notes on a call's span that it waited for a principal.
+// held adds an event to a call's span: the call waited for a principal.
 func (t *Tracing) held(ctx context.Context, h partner.HoldEnd) {
 	trace.SpanFromContext(ctx).AddEvent("held", trace.WithAttributes(
 		attribute.String("mirrorstate.outcome", h.Outcome.String()), attribute.Float64("mirrorstate.waited_seconds", h.Waited.Seconds())))

@@ -1,7 +1,7 @@
 -- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair remove, database ASPState, topology availability-group.
--- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Stop at the first error and mend what it says. Every step may be run again.
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Stop at the first error and fix its cause. Every step can be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
 --   - that the servers' @@SERVERNAME are SQL1 and SQL2, the group is called ASPState_ag, and it has no cluster
@@ -10,23 +10,23 @@ GO
 
 -- 1. This server is the primary
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY')
-  THROW 85251, N'35251: this server is not the group''s primary; send it to the primary: see pair status', 1;
+  THROW 85251, N'35251: this server is not the group''s primary; send the statement to the primary: check pair status', 1;
 GO
 
--- 2. The database leaves the group
+-- 2. Remove the database from the group
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND replica_id IS NULL)
   ALTER AVAILABILITY GROUP [ASPState_ag] REMOVE DATABASE [ASPState];
 GO
 
--- 3. It is in no group
+-- 3. The database is in no group
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND replica_id IS NULL) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND replica_id IS NULL)
-  THROW 50000, N'it did not come about: It is in no group; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'it did not come about: The database is in no group; see pair status and both servers'' error logs', 1;
 GO
 
--- 4. Without a cluster the group is dropped on each server, unless it has other databases
+-- 4. Drop the group on this server, unless it has other databases; without a cluster each server has its own
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.availability_databases_cluster c ON c.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND c.database_name <> N'ASPState')
   DROP AVAILABILITY GROUP [ASPState_ag];
 --    Error 41100 means that there was nothing to do.
@@ -35,16 +35,16 @@ GO
 
 -- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair remove, database ASPState, topology availability-group.
--- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
--- 5. Without a cluster the group is dropped on each server, unless it has other databases
+-- 5. Drop the group on this server, unless it has other databases; without a cluster each server has its own
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.availability_databases_cluster c ON c.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND c.database_name <> N'ASPState')
   DROP AVAILABILITY GROUP [ASPState_ag];
 --    Error 41100 means that there was nothing to do.
 GO
 
--- The copy on b is left RESTORING. Open it with: RESTORE DATABASE [ASPState] WITH RECOVERY  or drop it with: DROP DATABASE [ASPState]  or mirror again from it: pair setup --restored, after a log backup from a restored there WITH NORECOVERY.
--- Endpoints, certificates and logins are left: other databases may use them.
+-- The copy on b is still RESTORING. Open it with: RESTORE DATABASE [ASPState] WITH RECOVERY  or drop it with: DROP DATABASE [ASPState]  or mirror again from it: restore a log backup from a there WITH NORECOVERY, then run pair setup --restored.
+-- Endpoints, certificates and logins are kept: other databases may use them.
 

@@ -1,7 +1,7 @@
 -- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair resume, database ASPState, topology availability-group.
--- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Stop at the first error and mend what it says. Every step may be run again.
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Stop at the first error and fix its cause. Every step can be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
 --   - that the servers' @@SERVERNAME are SQL1 and SQL2, the group is called ASPState_ag, and it has no cluster
@@ -10,18 +10,18 @@ GO
 
 -- 1. This server is the primary
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY')
-  THROW 85251, N'35251: this server is not the group''s primary; send it to the primary: see pair status', 1;
+  THROW 85251, N'35251: this server is not the group''s primary; send the statement to the primary: check pair status', 1;
 GO
 
--- 2. Data moves again
---    After a forced failover the secondary is the suspended one, and this throws away, for good, what only it has.
+-- 2. Resume data movement
+--    After a forced failover the secondary is suspended, and this permanently discards the data that only it has.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
   ALTER DATABASE [ASPState] SET HADR RESUME;
 --    Error 35239 means that there was nothing to do.
 --    Error 35242 means that there was nothing to do.
 GO
 
--- 3. It does
+-- 3. Data movement is resumed
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
 BEGIN
@@ -35,25 +35,25 @@ BEGIN
   WAITFOR DELAY '00:00:01';
 END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: It does; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'it did not come about: Data movement is resumed; see pair status and both servers'' error logs', 1;
 GO
 
 
 -- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair resume, database ASPState, topology availability-group.
--- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
--- 4. Data moves again
---    After a forced failover the secondary is the suspended one, and this throws away, for good, what only it has.
+-- 4. Resume data movement
+--    After a forced failover the secondary is suspended, and this permanently discards the data that only it has.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
   ALTER DATABASE [ASPState] SET HADR RESUME;
 --    Error 35239 means that there was nothing to do.
 --    Error 35242 means that there was nothing to do.
 GO
 
--- 5. It does
+-- 5. Data movement is resumed
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0) AND SYSUTCDATETIME() < @end
 BEGIN
@@ -67,7 +67,7 @@ BEGIN
   WAITFOR DELAY '00:00:01';
 END;
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 0)
-  THROW 50000, N'it did not come about: It does; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'it did not come about: Data movement is resumed; see pair status and both servers'' error logs', 1;
 GO
 
 

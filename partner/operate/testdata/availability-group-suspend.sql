@@ -1,20 +1,20 @@
 -- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair suspend, database ASPState, topology availability-group.
--- Part 1 of 1, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Stop at the first error and mend what it says. Every step may be run again.
+-- Part 1 of 1, on server a (sql1.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Stop at the first error and fix its cause. Every step can be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the primary
 --   - that the servers' @@SERVERNAME are SQL1 and SQL2, the group is called ASPState_ag, and it has no cluster
 USE [master];
 GO
 
--- 1. This server is the primary: there it stops all
+-- 1. This server is the primary: suspending there stops data movement to all replicas
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_groups g JOIN sys.dm_hadr_availability_replica_states s ON s.group_id = g.group_id WHERE g.name = N'ASPState_ag' AND s.is_local = 1 AND s.role_desc = N'PRIMARY')
-  THROW 85251, N'35251: this server is not the group''s primary; send it to the primary: see pair status', 1;
+  THROW 85251, N'35251: this server is not the group''s primary; send the statement to the primary: check pair status', 1;
 GO
 
 -- 2. Stop sending the log
---    Until it is resumed the log can't be truncated and grows, and nothing that is written has a second copy.
+--    Until data movement is resumed, the log can't be truncated and grows, and new writes have no second copy.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.availability_databases_cluster c JOIN sys.dm_hadr_database_replica_states l ON l.group_database_id = c.group_database_id WHERE c.database_name = N'ASPState' AND l.is_local = 1 AND l.is_suspended = 1)
   ALTER DATABASE [ASPState] SET HADR SUSPEND;
 GO

@@ -1,7 +1,7 @@
 -- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair remove, database ASPState, topology mirroring.
--- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Stop at the first error and mend what it says. Every step may be run again.
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Stop at the first error and fix its cause. Every step can be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the principal
 USE [master];
@@ -9,10 +9,10 @@ GO
 
 -- 1. The database is mirrored
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NOT NULL)
-  THROW 51416, N'1416: the database is not mirrored, or this login may not see it; run pair setup first; if it was, look with a login that is sysadmin', 1;
+  THROW 51416, N'1416: the database is not mirrored, or this login may not see it; run pair setup first; if the database is mirrored, use a login that is sysadmin', 1;
 GO
 
--- 2. Without the witness
+-- 2. Remove the witness
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_witness_name IS NULL OR m.mirroring_witness_name = N''))
   ALTER DATABASE [ASPState] SET WITNESS OFF;
 --    Error 1439 means that there was nothing to do.
@@ -22,29 +22,29 @@ GO
 ALTER DATABASE [ASPState] SET PARTNER OFF;
 GO
 
--- 4. It is not mirrored any more
+-- 4. The database is no longer mirrored
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL)
-  THROW 50000, N'it did not come about: It is not mirrored any more; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The database is no longer mirrored; check pair status and the error logs of both servers', 1;
 GO
 
 
 -- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair remove, database ASPState, topology mirroring.
--- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
--- 5. Nor is the other server's copy
+-- 5. The other server's copy is no longer mirrored either
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL)
-  THROW 50000, N'it did not come about: Nor is the other server''s copy; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The other server''s copy is no longer mirrored either; check pair status and the error logs of both servers', 1;
 GO
 
--- The copy on b is left RESTORING. Open it with: RESTORE DATABASE [ASPState] WITH RECOVERY  or drop it with: DROP DATABASE [ASPState]  or mirror again from it: pair setup --restored, after a log backup from a restored there WITH NORECOVERY.
--- Endpoints, certificates and logins are left: other databases may use them.
+-- The copy on b is still RESTORING. Open it with: RESTORE DATABASE [ASPState] WITH RECOVERY  or drop it with: DROP DATABASE [ASPState]  or mirror again from it: restore a log backup from a there WITH NORECOVERY, then run pair setup --restored.
+-- Endpoints, certificates and logins are kept: other databases may use them.
 

@@ -1,7 +1,7 @@
 -- ======== part 1, on a (sql1.example.com) ========
 -- mirrorstate pair resume, database ASPState, topology mirroring.
--- Part 1 of 2, on server a (sql1.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1.example.com -i FILE
--- Stop at the first error and mend what it says. Every step may be run again.
+-- Part 1 of 2, on server a (sql1.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1.example.com -i FILE
+-- Stop at the first error and fix its cause. Every step can be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that a (sql1.example.com) is the principal
 USE [master];
@@ -9,21 +9,21 @@ GO
 
 -- 1. The database is mirrored
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NOT NULL)
-  THROW 51416, N'1416: the database is not mirrored, or this login may not see it; run pair setup first; if it was, look with a login that is sysadmin', 1;
+  THROW 51416, N'1416: the database is not mirrored, or this login may not see it; run pair setup first; if the database is mirrored, use a login that is sysadmin', 1;
 GO
 
 -- 2. This server is the principal
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_role_desc = N'PRINCIPAL')
-  THROW 51470, N'1470: this server is not the principal; send it to the principal: roles may just have changed, so see pair status and try again', 1;
+  THROW 51470, N'1470: this server is not the principal; send the statement to the principal: the roles may have changed, so check pair status and retry', 1;
 GO
 
--- 3. The partners see each other
+-- 3. The partners are connected
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_state_desc <> N'DISCONNECTED')
-  THROW 51447, N'1447: the partners don''t see each other; bring the other partner back, or force service if the principal is lost', 1;
+  THROW 51447, N'1447: the partners are not connected; start the other partner, or force service if the principal is lost', 1;
 GO
 
 -- 4. Send the log again
---    After a forced failover this throws away, for good, what only the old principal has.
+--    After a forced failover this permanently discards the data that only the old principal has.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc <> N'SUSPENDED' OR m.mirroring_state_desc IS NULL))
   ALTER DATABASE [ASPState] SET PARTNER RESUME;
 GO
@@ -33,22 +33,22 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc <> N'SUSPENDED' OR m.mirroring_state_desc IS NULL)) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc <> N'SUSPENDED' OR m.mirroring_state_desc IS NULL))
-  THROW 50000, N'it did not come about: The mirror catches up; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The mirror catches up; check pair status and the error logs of both servers', 1;
 GO
 
 
 -- ======== part 2, on b (sql2.example.com) ========
 -- mirrorstate pair resume, database ASPState, topology mirroring.
--- Part 2 of 2, on server b (sql2.example.com). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2.example.com -i FILE
+-- Part 2 of 2, on server b (sql2.example.com). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2.example.com -i FILE
 USE [master];
 GO
 
--- 6. The mirror says so too
+-- 6. The mirror catches up too
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc <> N'SUSPENDED' OR m.mirroring_state_desc IS NULL)) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc <> N'SUSPENDED' OR m.mirroring_state_desc IS NULL))
-  THROW 50000, N'it did not come about: The mirror says so too; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The mirror catches up too; check pair status and the error logs of both servers', 1;
 GO
 
 

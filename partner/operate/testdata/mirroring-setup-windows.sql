@@ -1,237 +1,237 @@
 -- ======== part 1, on b (sql2) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 1 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
--- Stop at the first error and mend what it says. Every step may be run again.
+-- Part 1 of 8, on server b (sql2). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2 -i FILE
+-- Stop at the first error and fix its cause. Every step can be run again.
 -- NOT CHECKED, because this was written without asking the servers:
 --   - that b (sql2) is the principal
 --   - that both servers have the same version, edition and collation, that the database has no FILESTREAM files, and that the login is sysadmin on both
---   - that neither server has an endpoint for mirroring yet: one that is there is used, and its name then stands in GRANT CONNECT
---   - which logins own users in the database: those named with --login are carried over
---   - which rights on the server they have (sys.server_permissions): give them there too
+--   - that neither server has an endpoint for mirroring yet: an existing one is used, and GRANT CONNECT must then have its name
+--   - which logins own users in the database: those named with --login are copied
+--   - which server rights they have (sys.server_permissions): grant them on the other server too
 USE [master];
 GO
 
--- 1. The database is there, and open
+-- 1. The database exists, and is open
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND state_desc = N'ONLINE')
-  THROW 50911, N'911: the database is not there, or not ONLINE; check the database''s name, and that this is the right server', 1;
+  THROW 50911, N'911: the database does not exist, or is not ONLINE; check the database''s name, and that this is the right server', 1;
 GO
 
--- 2. Many may use it
+-- 2. The database is MULTI_USER
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND user_access_desc = N'MULTI_USER')
   THROW 51488, N'1488: the database is not MULTI_USER; ALTER DATABASE ... SET MULTI_USER', 1;
 GO
 
--- 3. It may be written
+-- 3. The database is not READ_ONLY
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND is_read_only = 0)
   THROW 51466, N'1466: the database is READ_ONLY; ALTER DATABASE ... SET READ_WRITE', 1;
 GO
 
--- 4. It does not close by itself
+-- 4. AUTO_CLOSE is OFF
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND is_auto_close_on = 0)
   THROW 51469, N'1469: AUTO_CLOSE is ON; ALTER DATABASE ... SET AUTO_CLOSE OFF', 1;
 GO
 
--- 5. It is in no availability group
+-- 5. The database is in no availability group
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND replica_id IS NULL)
   THROW 50000, N'the database is in an availability group; remove it from the group first: pair remove --topology availability-group', 1;
 GO
 
--- 6. It is not mirrored yet
+-- 6. The database is not mirrored yet
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_guid IS NULL)
-  THROW 51405, N'1405: the database has a session already; see pair status; after a set-up that failed half-way run pair remove first', 1;
+  THROW 51405, N'1405: the database has a mirroring session already; check pair status; after a setup that failed run pair remove first', 1;
 GO
 
--- 7. The endpoint on which the partners speak
---    A server has one endpoint of this kind. One that is there is used as it is: to change it would break other databases' sessions.
+-- 7. Create the endpoint for the connections between the partners
+--    A server has one endpoint of this kind. An existing one is used unchanged: a change would break the sessions of other databases.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints)
   CREATE ENDPOINT [Mirroring] STATE = STARTED AS TCP (LISTENER_PORT = 5023, LISTENER_IP = ALL) FOR DATABASE_MIRRORING (AUTHENTICATION = WINDOWS NEGOTIATE, ENCRYPTION = REQUIRED ALGORITHM AES, ROLE = ALL);
 GO
 
--- 8. The endpoint is started, on the port that the others use, and may do this
+-- 8. The endpoint is started, on the port that the other servers use, and with the right role
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'PARTNER', N'ALL') AND t.port = 5023)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5023; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-b', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5023; start it (ALTER ENDPOINT ... STATE = STARTED), or give its real port with --endpoint-b', 1;
 GO
 
 
 -- ======== part 2, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 2 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
+-- Part 2 of 8, on server a (sql1). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
--- 9. The endpoint on which the partners speak
---    A server has one endpoint of this kind. One that is there is used as it is: to change it would break other databases' sessions.
+-- 9. Create the endpoint for the connections between the partners
+--    A server has one endpoint of this kind. An existing one is used unchanged: a change would break the sessions of other databases.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints)
   CREATE ENDPOINT [Mirroring] STATE = STARTED AS TCP (LISTENER_PORT = 5022, LISTENER_IP = ALL) FOR DATABASE_MIRRORING (AUTHENTICATION = WINDOWS NEGOTIATE, ENCRYPTION = REQUIRED ALGORITHM AES, ROLE = ALL);
 GO
 
--- 10. The endpoint is started, on the port that the others use, and may do this
+-- 10. The endpoint is started, on the port that the other servers use, and with the right role
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'PARTNER', N'ALL') AND t.port = 5022)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-a', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its real port with --endpoint-a', 1;
 GO
 
 
 -- ======== part 3, on witness (sql3:5022) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 3 of 8, on server witness (sql3:5022). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql3:5022 -i FILE
+-- Part 3 of 8, on server witness (sql3:5022). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql3:5022 -i FILE
 USE [master];
 GO
 
--- 11. The endpoint on which the partners speak
---    A server has one endpoint of this kind. One that is there is used as it is: to change it would break other databases' sessions.
+-- 11. Create the endpoint for the connections between the partners
+--    A server has one endpoint of this kind. An existing one is used unchanged: a change would break the sessions of other databases.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints)
   CREATE ENDPOINT [Mirroring] STATE = STARTED AS TCP (LISTENER_PORT = 5022, LISTENER_IP = ALL) FOR DATABASE_MIRRORING (AUTHENTICATION = WINDOWS NEGOTIATE, ENCRYPTION = REQUIRED ALGORITHM AES, ROLE = ALL);
 GO
 
--- 12. The endpoint is started, on the port that the others use, and may do this
+-- 12. The endpoint is started, on the port that the other servers use, and with the right role
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.database_mirroring_endpoints e JOIN sys.tcp_endpoints t ON t.endpoint_id = e.endpoint_id WHERE e.state_desc = N'STARTED' AND e.role_desc IN (N'WITNESS', N'ALL') AND t.port = 5022)
-  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its true port with --endpoint-witness', 1;
+  THROW 51418, N'1418: the endpoint is not STARTED with ROLE ALL on port 5022; start it (ALTER ENDPOINT ... STATE = STARTED), or give its real port with --endpoint-witness', 1;
 GO
 
--- 13. A login for the service account of b
+-- 13. Create a login for the service account of b
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'CORP\svc-b')
   CREATE LOGIN [CORP\svc-b] FROM WINDOWS;
 GO
 
--- 14. It may connect to the endpoint
+-- 14. Grant it the right to connect to the endpoint
 GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-b];
 GO
 
--- 15. A login for the service account of a
+-- 15. Create a login for the service account of a
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'CORP\svc-a')
   CREATE LOGIN [CORP\svc-a] FROM WINDOWS;
 GO
 
--- 16. It may connect to the endpoint
+-- 16. Grant it the right to connect to the endpoint
 GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-a];
 GO
 
 
 -- ======== part 4, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 4 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
+-- Part 4 of 8, on server a (sql1). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
--- 17. A login for the service account of b
+-- 17. Create a login for the service account of b
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'CORP\svc-b')
   CREATE LOGIN [CORP\svc-b] FROM WINDOWS;
 GO
 
--- 18. It may connect to the endpoint
+-- 18. Grant it the right to connect to the endpoint
 GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-b];
 GO
 
--- 19. A login for the service account of witness
+-- 19. Create a login for the service account of witness
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'CORP\svc-w')
   CREATE LOGIN [CORP\svc-w] FROM WINDOWS;
 GO
 
--- 20. It may connect to the endpoint
+-- 20. Grant it the right to connect to the endpoint
 GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-w];
 GO
 
 
 -- ======== part 5, on b (sql2) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 5 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
+-- Part 5 of 8, on server b (sql2). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2 -i FILE
 USE [master];
 GO
 
--- 21. A login for the service account of a
+-- 21. Create a login for the service account of a
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'CORP\svc-a')
   CREATE LOGIN [CORP\svc-a] FROM WINDOWS;
 GO
 
--- 22. It may connect to the endpoint
+-- 22. Grant it the right to connect to the endpoint
 GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-a];
 GO
 
--- 23. A login for the service account of witness
+-- 23. Create a login for the service account of witness
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.server_principals WHERE name = N'CORP\svc-w')
   CREATE LOGIN [CORP\svc-w] FROM WINDOWS;
 GO
 
--- 24. It may connect to the endpoint
+-- 24. Grant it the right to connect to the endpoint
 GRANT CONNECT ON ENDPOINT::[Mirroring] TO [CORP\svc-w];
 GO
 
--- 25. Full recovery: the log is what mirroring sends
---    From now on only log backups free the log. Make sure that a job takes some, on both servers: without one the log fills the disk.
+-- 25. Set the recovery model to FULL: mirroring sends the log
+--    From now on only log backups truncate the log. Create a job for them on both servers: without it the log fills the disk.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND recovery_model_desc = N'FULL')
   ALTER DATABASE [ASPState] SET RECOVERY FULL;
---    Error 5061 passes: run the step again.
+--    Error 5061 is temporary: run the step again.
 GO
 
--- 26. A full backup
---    From here on no other log backup may be taken, or it must be restored on the mirror too (1408, 1409, 1412, 1478): let the log backup job pause.
+-- 26. Take a full backup
+--    Pause the log backup job: a log backup taken from now on must be restored on the mirror too (1408, 1409, 1412, 1478).
 BACKUP DATABASE [ASPState] TO DISK = N'ASPState-mirrorstate.bak' WITH INIT, FORMAT, CHECKSUM;
 GO
 
--- 27. A log backup, without which mirroring does not start
+-- 27. Take a log backup, which mirroring needs to start
 BACKUP LOG [ASPState] TO DISK = N'ASPState-mirrorstate.trn' WITH INIT, FORMAT;
 GO
 
 
 -- ======== part 6, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 6 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
+-- Part 6 of 8, on server a (sql1). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
--- 28. Carry ASPState-mirrorstate.bak from b's default backup folder to that of a
---    The path is as the SQL Server service on each machine sees it, and its account must be allowed to read there.
+-- 28. Copy ASPState-mirrorstate.bak from b's default backup folder to that of a
+--    The SQL Server service on each machine opens the path, and its account must have the right to read it.
 RESTORE FILELISTONLY FROM DISK = N'ASPState-mirrorstate.bak';
 GO
 
--- 29. Carry ASPState-mirrorstate.trn from b's default backup folder to that of a
---    The path is as the SQL Server service on each machine sees it, and its account must be allowed to read there.
+-- 29. Copy ASPState-mirrorstate.trn from b's default backup folder to that of a
+--    The SQL Server service on each machine opens the path, and its account must have the right to read it.
 RESTORE FILELISTONLY FROM DISK = N'ASPState-mirrorstate.trn';
 GO
 
--- 30. The copy, which stays closed
---    NORECOVERY: a copy that was opened once can't be mirrored any more. REPLACE is left out on purpose: it would overwrite a database of that name.
+-- 30. Restore the copy, which stays closed
+--    NORECOVERY: a copy that was opened once can't be mirrored. REPLACE is not used: it would overwrite a database of that name.
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND state_desc = N'RESTORING')
   RESTORE DATABASE [ASPState] FROM DISK = N'ASPState-mirrorstate.bak' WITH NORECOVERY;
 GO
 
--- 31. And the log since
+-- 31. Restore the log backup
 RESTORE LOG [ASPState] FROM DISK = N'ASPState-mirrorstate.trn' WITH NORECOVERY;
 --    Error 4326 means that there was nothing to do.
 GO
 
--- 32. The copy is there, and closed
+-- 32. The copy exists, and is RESTORING
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases WHERE name = N'ASPState' AND state_desc = N'RESTORING')
   THROW 51464, N'1464: the copy is not RESTORING; restore the database WITH NORECOVERY on the mirror first', 1;
 GO
 
--- 33. First the mirror learns who its principal is; this contacts nobody
+-- 33. First set the partner on the mirror; this does not connect to the principal
 ALTER DATABASE [ASPState] SET PARTNER = N'TCP://sql2:5023';
 GO
 
 
 -- ======== part 7, on b (sql2) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 7 of 8, on server b (sql2). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql2 -i FILE
+-- Part 7 of 8, on server b (sql2). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql2 -i FILE
 USE [master];
 GO
 
--- 34. Then the principal calls its mirror, and the session begins
---    1418 here is as often a missing certificate or GRANT CONNECT as a closed port: look into both error logs. It can return without error and fail later: the next step looks.
+-- 34. Then set the partner on the principal, which connects to the mirror and starts the session
+--    1418 here often means a missing certificate or GRANT CONNECT, or a closed port: read both error logs. The statement can succeed and the session fail later: the next step checks.
 ALTER DATABASE [ASPState] SET PARTNER = N'TCP://sql1:5022';
---    Error 1404 passes: run the step again.
---    Error 1413 passes: run the step again.
---    Error 1421 passes: run the step again.
---    Error 1438 passes: run the step again.
+--    Error 1404 is temporary: run the step again.
+--    Error 1413 is temporary: run the step again.
+--    Error 1421 is temporary: run the step again.
+--    Error 1438 is temporary: run the step again.
 -- If it fails, on a: ALTER DATABASE [ASPState] SET PARTNER OFF;
 GO
 
--- 35. The session has begun
+-- 35. The session has started
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_role_desc = N'PRINCIPAL' AND m.mirroring_state_desc <> N'DISCONNECTED') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_role_desc = N'PRINCIPAL' AND m.mirroring_state_desc <> N'DISCONNECTED')
-  THROW 50000, N'it did not come about: The session has begun; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The session has started; check pair status and the error logs of both servers', 1;
 GO
 
 -- 36. The mirror has caught up
@@ -239,20 +239,20 @@ DECLARE @end datetime2 = DATEADD(second, 1800, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_state_desc = N'SYNCHRONIZED') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_state_desc = N'SYNCHRONIZED')
-  THROW 50000, N'it did not come about: The mirror has caught up; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The mirror has caught up; check pair status and the error logs of both servers', 1;
 GO
 
--- 37. SAFETY OFF
+-- 37. Set SAFETY OFF
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_safety_level_desc = N'OFF')
   ALTER DATABASE [ASPState] SET PARTNER SAFETY OFF;
 GO
 
--- 38. The witness, which lets the mirror take over by itself
---    With a witness a principal that sees neither mirror nor witness closes its database (955).
+-- 38. Set the witness, which makes automatic failover possible
+--    With a witness, a principal that is connected to neither mirror nor witness closes its database (955).
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_witness_name = N'TCP://sql3:5022')
   ALTER DATABASE [ASPState] SET WITNESS = N'TCP://sql3:5022';
---    Error 1404 passes: run the step again.
---    Error 1426 passes: run the step again.
+--    Error 1404 is temporary: run the step again.
+--    Error 1426 is temporary: run the step again.
 GO
 
 -- 39. The witness is connected
@@ -260,23 +260,23 @@ DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_witness_state_desc = N'CONNECTED') AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND m.mirroring_witness_state_desc = N'CONNECTED')
-  THROW 50000, N'it did not come about: The witness is connected; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The witness is connected; check pair status and the error logs of both servers', 1;
 GO
 
 
 -- ======== part 8, on a (sql1) ========
 -- mirrorstate pair setup, database ASPState, topology mirroring.
--- Part 8 of 8, on server a (sql1). Run the parts in their order, each to its end: sqlcmd -b -y 0 -S sql1 -i FILE
+-- Part 8 of 8, on server a (sql1). Run the parts in order, each until it ends: sqlcmd -b -y 0 -S sql1 -i FILE
 USE [master];
 GO
 
--- 40. The mirror says so too
+-- 40. The mirror catches up too
 DECLARE @end datetime2 = DATEADD(second, 60, SYSUTCDATETIME());
 WHILE NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc = N'SYNCHRONIZED' OR m.mirroring_state_desc = N'SYNCHRONIZING' OR m.mirroring_state_desc IS NULL)) AND SYSUTCDATETIME() < @end
   WAITFOR DELAY '00:00:01';
 IF NOT EXISTS (SELECT 1 AS yes FROM sys.databases d JOIN sys.database_mirroring m ON m.database_id = d.database_id WHERE d.name = N'ASPState' AND (m.mirroring_state_desc = N'SYNCHRONIZED' OR m.mirroring_state_desc = N'SYNCHRONIZING' OR m.mirroring_state_desc IS NULL))
-  THROW 50000, N'it did not come about: The mirror says so too; see pair status and both servers'' error logs', 1;
+  THROW 50000, N'state not reached: The mirror catches up too; check pair status and the error logs of both servers', 1;
 GO
 
--- Jobs are not mirrored: make the log backup job on both servers, and every other one that uses the database.
+-- Jobs are not mirrored: create the log backup job, and every other job that uses the database, on both servers.
 

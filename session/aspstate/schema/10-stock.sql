@@ -1,14 +1,14 @@
--- The classic ASPState objects, as ASP.NET 2.0 and later expect them: two tables and the
+-- The ASPState objects that ASP.NET 2.0 and later use: two tables and the
 -- procedures of SqlSessionStateStore, with the semantics of the current aspnet_regsql script.
--- Tables that stand already are left alone, rows and all; procedures are made again.
+-- Existing tables and their rows are not changed; procedures are created again.
 --
--- These texts say what the stock procedures do, in plain T-SQL of SQL Server 2012. Two things are
--- written otherwise than Microsoft writes them, with the same effect for a client: parameters use
--- the base types instead of user-defined ones, and a long item is returned by SELECT where the
+-- The procedures do what the stock procedures do, in T-SQL of SQL Server 2012. Two things are
+-- written differently than by Microsoft, with the same effect for a client: parameters have
+-- base types instead of user-defined types, and a long item is returned by SELECT; the
 -- stock text uses READTEXT.
 --
--- Warts that are promises to .NET and therefore kept: no read looks at Expires, every read renews
--- it, and a stale lock cookie is a silent no-op.
+-- .NET depends on these properties, so they are kept: no read checks Expires, every read renews
+-- Expires, and a call with a stale lock cookie does nothing and raises no error.
 
 IF OBJECT_ID(N'dbo.CreateTempTables', N'P') IS NOT NULL DROP PROCEDURE dbo.CreateTempTables
 GO

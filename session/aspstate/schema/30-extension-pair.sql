@@ -2,7 +2,7 @@
 
 IF OBJECT_ID(N'dbo.MirrorState_TakeEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_TakeEpoch_1
 GO
--- Takes the next epoch for @server, unless @server has the current one. Answers the row either way.
+-- Claims the next epoch for @server, unless @server has the current one. Returns the row in both cases.
 CREATE PROCEDURE dbo.MirrorState_TakeEpoch_1
     @server nvarchar(256)
 AS
@@ -14,8 +14,8 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_RaiseEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_RaiseEpoch_1
 GO
--- Takes an epoch above both the current one and @above for @server, whoever has it: the operator's
--- word against another claim. Answers the row.
+-- Claims an epoch above both the current one and @above for @server, whichever server has the current one: the operator
+-- overrides another claim. Returns the row.
 CREATE PROCEDURE dbo.MirrorState_RaiseEpoch_1
     @server nvarchar(256),
     @above  bigint
@@ -28,7 +28,7 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_FleetSecret_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_FleetSecret_1
 GO
--- Answers the fleet's secret; the first caller's @proposal becomes it.
+-- Returns the fleet's secret. The @proposal of the first caller becomes the secret.
 CREATE PROCEDURE dbo.MirrorState_FleetSecret_1
     @epoch    bigint,
     @proposal binary(32)
@@ -41,7 +41,7 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_GetAppId_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_GetAppId_1
 GO
--- Answers the application's id; NULL if it has none and @register is 0.
+-- Returns the application's id; NULL if it has none and @register is 0.
 CREATE PROCEDURE dbo.MirrorState_GetAppId_1
     @appName  varchar(280),
     @epoch    bigint,

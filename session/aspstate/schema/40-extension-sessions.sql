@@ -1,66 +1,70 @@
--- The verbs of the session store. Every procedure answers in one round trip: the LAST row of the
--- last result set that has one is the answer, and it counts only once the final DONEPROC has come
+-- The operations of the session store. Every procedure answers in one round trip. The answer is the LAST row
+-- of the last result set that has rows. It is valid only after the final DONEPROC has arrived
 -- (OUTPUT rows are sent before the commit).
 --
 -- Result:
 --   0 done, now or by an earlier attempt of this operation
 --   1 no such session, or it has expired
 --   2 locked by somebody else
---   3 the lock is not the caller's (any more); nothing was done
+--   3 the caller does not hold the lock (any more); nothing was done
 --   4 precondition failed; nothing was done
---   5 unknown: the ring has forgotten too much to tell whether an earlier attempt was executed
---   6 moved: the epoch is another; nothing was done
+--   5 unknown: the ring no longer shows whether an earlier attempt was executed
+--   6 moved: the epoch has changed; nothing was done
 --   7 again: nothing was done (too late, or the row changed between two statements)
 --   8 done, and it made a new session
 --
--- @epoch      the epoch its caller knows; with another one nothing is done
--- @notAfter   the attempt's deadline by this database's clock (UTC); later, nothing is done
--- @op         the operation id: the same id again has the effect of once. NULL or zeros: nothing is done
+-- @epoch      the epoch that the caller knows; if the database has another one, nothing is done
+-- @notAfter   the attempt's deadline by this database's clock (UTC); after it nothing is done
+-- @op         the operation id: repeating it has no further effect. NULL or zeros: nothing is done
 -- @sent       when this attempt was sent, by this database's clock (UTC); NULL: as @firstSent
 -- @firstSent  when the first attempt of this call that may have been executed was sent, by the same
 --             clock; NULL: as @sent
 -- @resent     1 if an earlier attempt of this call may have been executed
--- @call       which call of the operation this attempt is of; NULL: it has one only
+-- @call       identifies the call of the operation to which this attempt belongs; NULL: the operation has only one call
 -- @called     when that call began, by the same clock; NULL: as @sent
--- @settle     1 if what the call is answered without doing anything binds the operation's other calls; 2 if
---             "locked" does not, because the call waits for the lock; 0: no other call can be
--- @lockTimeout  seconds after which a lock is abandoned: for everybody but its holder it is no lock then.
---             Far below zero: every lock is
+-- @settle     1 if an answer without an effect also applies to the operation's other calls; 2 if
+--             "locked" does not, because the call waits for the lock; 0: there can be no other call
+-- @lockTimeout  seconds after which a lock is abandoned: then only its holder still sees it as a lock.
+--             Far below zero: every lock is abandoned
 --
--- @waited     when the session was made that the call waited for, which stays removed if it has been removed since;
---             NULL: it waited for none
--- @timeout, @timeoutSeconds  the session's timeout from then on, in minutes and, where it was given in seconds,
---             in seconds too; the minutes are then rounded up, for .NET. NULL: the session keeps its own. Seconds only beside minutes
+-- @waited     when the session for which the call waited was made. If that session has been removed since, it stays removed.
+--             NULL: the call did not wait
+-- @timeout, @timeoutSeconds  the new timeout of the session, in minutes and, if it was given in seconds,
+--             also in seconds; the minutes are then rounded up, for .NET. NULL: the session keeps its timeout.
+--             @timeoutSeconds requires @timeout
 --
--- The Timeout that is answered is in minutes, or, below zero, in seconds. The row's seconds count as long as
--- they make its minutes: .NET's own procedures set and slide by minutes, and know of no seconds.
+-- A Timeout in an answer is in minutes, or, if negative, in seconds. The seconds in the row are valid while
+-- Timeout is equal to them, rounded up to minutes: .NET's procedures use only minutes.
 --
--- Once a call has been answered, none of its earlier attempts has an effect, however late the network
--- delivers it. An attempt that was sent again, and one that does nothing of what others may send again,
--- because it is refused or finds itself done, goes the careful way: in a transaction that has the session to
--- itself it decides, and enters its answer in MirrorStateSettled. Any other attempt first tries to get by without: the one statement that decides has
--- the row to itself, too, and asks of it only whether anything was settled (Settled), or the session made
--- (Created), since the call began. If so, the attempt goes the careful way, still within the same call:
--- there it finds what was answered meanwhile, and does nothing. And what was certainly made after this
--- attempt was sent, it does not touch: a removal of .NET's takes along what the session remembered, and a
--- straggler is not meant for its successor. A caller who still waits sends the call again, with a new time.
+-- After a call has been answered, none of its earlier attempts has an effect, however late the network
+-- delivers it. For this there are two ways, called careful and quick below.
+--   Careful: the attempt decides in a transaction that locks the session, and enters its answer in
+--   MirrorStateSettled. This way is for an attempt that was sent again. It is also for an attempt of an operation
+--   that other calls may send again, if the attempt does nothing because it is refused or already done.
+--   Quick: every other attempt first tries to decide in one statement, which locks the row. The statement only
+--   checks whether an operation on the session was settled (Settled), or the session made (Created), since the
+--   call began. If so, the attempt continues the careful way in the same call. There it finds the
+--   answer that was given meanwhile, and does nothing.
+-- An attempt does not change a session that was certainly made after the attempt was sent: when .NET removes a
+-- session, its ring is lost, and a late attempt must not change the next session with that id. A caller
+-- that still waits sends the call again, with a new time.
 --
--- The hints, and what would go wrong without each:
---   ROWLOCK                    locks on whole pages would have sessions wait for each other
---   UPDLOCK (writes)           two calls could both read the row under shared locks, and one of them die of the deadlock
---   UPDLOCK, HOLDLOCK (Enter)  a straggler could act between the decision and its entry in MirrorStateSettled;
---                              where there is no row, HOLDLOCK keeps its place, or somebody could make one meanwhile
---   HOLDLOCK (MirrorStateEpoch)  the epoch could be taken by a new principal's proxy between the check and the commit
---   READPAST                   old rows that somebody has locked would be waited for; the next call removes them
---   READCOMMITTEDLOCK          READPAST is refused under READ_COMMITTED_SNAPSHOT without it (650); in Enter,
---                              the look at MirrorStateSettled would see what was committed before, not now
+-- The table hints, and what could happen without each:
+--   ROWLOCK                    with page locks sessions would wait for each other
+--   UPDLOCK (writes)           two calls could read the row under shared locks, and one would be the victim of a deadlock
+--   UPDLOCK, HOLDLOCK (Enter)  a late attempt could act between the decision and its entry in MirrorStateSettled;
+--                              if there is no row, HOLDLOCK locks its place; otherwise another call could insert it
+--   HOLDLOCK (MirrorStateEpoch)  the proxy of a new principal could claim the epoch between the check and the commit
+--   READPAST                   the call would wait for old rows that others have locked; the next call removes them
+--   READCOMMITTEDLOCK          under READ_COMMITTED_SNAPSHOT READPAST is refused without it (650); in Enter,
+--                              the query of MirrorStateSettled would see an earlier state
 
 IF OBJECT_ID(N'dbo.MirrorState_Enter_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Enter_1
 GO
--- Begins the careful way, in its transaction: from here to the commit nobody else writes this session.
--- @answered is what this operation was answered: to an attempt of the same call since @sent, or to another
--- call since @called, or, whenever that was, that it is done or that its outcome is unknown; NULL: nothing.
--- @own is 1 if it was the same call that was answered.
+-- Begins the careful way, in its transaction: from here to the commit no other call writes this session.
+-- @answered is an earlier answer to this operation: to an attempt of the same call since @sent, to another
+-- call since @called, or at any time if it was "done" or "unknown"; NULL: there is none.
+-- @own is 1 if the same call was answered.
 CREATE PROCEDURE dbo.MirrorState_Enter_1
     @id       nvarchar(88),
     @op       binary(16),
@@ -84,9 +88,9 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Settle_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Settle_1
 GO
--- Enters what a call is answered, in the transaction that MirrorState_Enter_1 began: no attempt of it
--- that was sent before, and no other call of the operation that began before, has an effect any more.
--- A few old entries go.
+-- Enters the answer of a call, in the transaction that MirrorState_Enter_1 began. After that, earlier attempts
+-- of the call, and calls of the operation that began earlier, have no effect.
+-- Deletes a few old entries.
 CREATE PROCEDURE dbo.MirrorState_Settle_1
     @id     nvarchar(88),
     @op     binary(16),
@@ -107,10 +111,10 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Get_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Get_1
 GO
--- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
--- percent to spare, so that most reads write nothing: not where the timeout is in seconds. @allowLocked 1 reads beside a holder.
--- @item 0 leaves the item out. Where there is no room to write, the item is answered all the same,
--- with the Expires that it has: a later read slides it.
+-- Shared read. @renew 1 slides Expires if less than the full timeout is left, and then by five percent
+-- more, so that most reads write nothing; a timeout in seconds gets no extra. @allowLocked 1 reads a locked session too.
+-- @item 0 omits the item. If the log or disk is full, the item is returned nevertheless,
+-- with the old Expires: a later read slides it.
 CREATE PROCEDURE dbo.MirrorState_Get_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -171,9 +175,9 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Touch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Touch_1
 GO
--- Slides Expires, locked or not, by the rule of MirrorState_Get_1. With a @timeout it sets that too, unless
--- somebody did, or made the session, since @sent: what comes late has no effect, and a caller who still waits
--- sends the call again (7). It may take effect more than once while it is under way.
+-- Slides Expires by the rule of MirrorState_Get_1, whether the session is locked or not. It also sets @timeout, unless
+-- another call set the timeout, or made the session, since @sent: a late attempt has no effect, and a caller that still
+-- waits sends the call again (7). Until the call is answered, it may take effect more than once.
 CREATE PROCEDURE dbo.MirrorState_Touch_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -220,13 +224,13 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Acquire_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Acquire_1
 GO
--- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
--- held (and its action flags, or those that the holder has stored since), and answers 3 after. A lock that was found by another call than the one
--- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
--- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
--- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
--- expired, is made with the lock on it: uninitialized, with @itemShort, @timeout or else @defaultTimeout (8,
--- of the same @op again too). One that was removed since this was first sent, or while the call waited for it, is
+-- Acquires the exclusive lock and reads the item. The same @op again finds its lock while it is
+-- held (and its action flags, or those that the holder stored later); after that the answer is 3. If another call of the
+-- operation has found the lock, neither call may give it back. An operation that is no longer in the ring may get the lock
+-- again: no caller was told of its first grant. But an attempt that was delayed until the ring was overwritten is
+-- late, and no caller waits for it: it is refused. With @create 1 a session that does not exist or has
+-- expired is made with the lock: uninitialized, with @itemShort, and @timeout or else @defaultTimeout (answer 8,
+-- also for the same @op again). A session that was removed since this was first sent, or while the call waited for it, is
 -- not made again.
 CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @id          nvarchar(88),
@@ -417,9 +421,9 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Update_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Update_1
 GO
--- Update and release; @keep 1 keeps the lock and renews its age. Tests the lock, not Expires: a
--- holder's work is never thrown away because it took long. One of the items is given and the other
--- NULL: up to 7,000 bytes the short one, so that .NET reads it right. @timeout NULL keeps the row's.
+-- Update and release; @keep 1 keeps the lock and renews its age. It checks the lock and not Expires: a
+-- holder's update is never discarded because it took long. One of the items is NULL.
+-- An item of up to 7,000 bytes is the short one, so that .NET reads it correctly. @timeout NULL keeps the row's timeout.
 CREATE PROCEDURE dbo.MirrorState_Update_1
     @id         nvarchar(88),
     @epoch      bigint,
@@ -545,7 +549,7 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Release_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Release_1
 GO
--- Releases the lock and changes nothing else but Expires, which it slides, and the timeout where one is given.
+-- Releases the lock and slides Expires. It also sets the timeout if one is given, and changes nothing else.
 CREATE PROCEDURE dbo.MirrorState_Release_1
     @id         nvarchar(88),
     @epoch      bigint,
@@ -663,10 +667,10 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_GiveBack_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_GiveBack_1
 GO
--- Undoes an acquire whose caller has left: no attempt of that call takes the lock any more, and if it was
--- granted it, and no other call of the operation has found it since, the lock is released as if it had
--- never been granted: @instead, a new operation id, stands for @op in the ring, so that the operation may
--- be granted anew, and the action flags are there again. 3: there was nothing to give back.
+-- Undoes an acquire whose caller has left. After that no attempt of the call acquires the lock. If the call had
+-- been granted the lock, and no other call of the operation has found it since, the lock is released as if it had
+-- never been granted: @instead, a new operation id, replaces @op in the ring, so that the operation may
+-- get the lock again, and the action flags are restored. 3: there was nothing to give back.
 CREATE PROCEDURE dbo.MirrorState_GiveBack_1
     @id       nvarchar(88),
     @epoch    bigint,
@@ -715,13 +719,13 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Store_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Store_1
 GO
--- Stores without a lock. @mode 0: unless somebody holds the lock, making the session if there is
--- none. 1: only if there is none (create). 2: only if @created, @cookie, @locked and @newest are
--- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
--- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
--- A session is made the careful way only: its place is kept from the look at the tombstones to the
--- insert. Where the session of @waited has been removed, nothing is made or overwritten (1).
--- Two sessions of one id are never made in one tick of datetime: Created tells them apart (for that it is 7).
+-- Stores without a lock. @mode 0: unless another caller holds the lock; makes the session if there is
+-- none. 1: only if there is no session (create). 2: only if @created, @cookie, @locked and @newest equal
+-- the row's values (an entity tag). The cookie changes, so that a .NET holder with a stale cookie can't overwrite.
+-- An expired row is reused as a new session. @timeout NULL: the row's timeout, or @defaultTimeout for a new session.
+-- A session is made only in the careful way: its place is locked from the query of the tombstones to the
+-- insert. If the session of @waited has been removed, nothing is made or overwritten (1).
+-- Two sessions with one id are never made in the same tick of datetime, because Created distinguishes them (answer 7).
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -899,9 +903,9 @@ GO
 
 IF OBJECT_ID(N'dbo.MirrorState_Remove_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Remove_1
 GO
--- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
--- somebody holds it. A session that is not there is removed already, and what is made from then on is
--- another one: so is what is there where the session of @waited has been removed. A few old tombstones go too.
+-- Removes the session: with @lockOp and @lockCookie as the holder of the lock, with NULLs unless
+-- another caller holds the lock. A session that does not exist counts as removed; one that is made later is
+-- another session. So is the present one if the session of @waited has been removed. Deletes a few old tombstones too.
 CREATE PROCEDURE dbo.MirrorState_Remove_1
     @id          nvarchar(88),
     @epoch       bigint,

@@ -1,18 +1,18 @@
--- The expiry job: what SQL Agent's DeleteExpiredSessions does, in small batches, by one proxy of a fleet.
+-- The expiry job: one proxy of a fleet does in small batches what the SQL Server Agent job DeleteExpiredSessions does.
 
 IF OBJECT_ID(N'dbo.MirrorState_Sweep_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_Sweep_1
 GO
--- Takes or renews the sweeper's lease for @owner (NULL: goes without), and with @limit above 0 deletes at
--- most so many sessions that have expired, the oldest first. Rows that somebody has locked at this moment are passed
--- over, and so is a session whose lock is held, until that lock is abandoned. A row counts as expired by
--- the statement that deletes it: one that was renewed just before stays. At most a few thousand rows,
--- or the locks would escalate to the table.
+-- Takes or renews the sweeper's lease for @owner (NULL: no lease is needed). If @limit is above 0, deletes at
+-- most so many expired sessions, the oldest first. Rows that another transaction has locked are skipped.
+-- A session whose lock is held is skipped until the lock is abandoned. The statement that deletes a row
+-- checks that it is expired: a row that was just renewed stays. @limit must be at most a few thousand rows;
+-- otherwise the locks would escalate to the table.
 --
--- Result: 0 done: @owner has the lease, 6 moved (the epoch is another; nothing was done), 7 again (too late;
--- nothing was done), 9 another has the lease.
+-- Result: 0 done: @owner has the lease, 6 moved (the epoch has changed; nothing was done), 7 again (too late;
+-- nothing was done), 9 another owner has the lease.
 --
--- @lease      seconds until the lease is free, unless it is renewed. One that ends far later than it could
---             was taken by a clock that was set back since, and is free
+-- @lease      seconds until the lease expires, unless it is renewed. A lease that ends later than possible
+--             was taken before the clock was set back, and counts as expired
 -- @abandoned  seconds after which a lock is abandoned
 CREATE PROCEDURE dbo.MirrorState_Sweep_1
     @epoch     bigint,

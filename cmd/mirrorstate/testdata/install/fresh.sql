@@ -5,8 +5,8 @@
 -- - the rights of who runs it, locks that others hold, room for data and log
 -- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
 
--- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
--- else does nothing: what follows an error would go into another database.
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
+-- programs execute nothing: after an error the rest could run in another database.
 :on error exit
 :setvar SqlCmd "on"
 GO
@@ -19,8 +19,8 @@ GO
 
 USE [master]
 GO
--- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
--- that nobody queues behind it: run it again then.
+-- Settings for the whole connection. A statement that waits for a lock fails after a second, so
+-- that no other statement queues behind it: then run it again.
 SET NOCOUNT ON
 SET XACT_ABORT ON
 SET QUOTED_IDENTIFIER ON
@@ -420,16 +420,16 @@ COMMIT TRANSACTION
 GO
 
 -- add the extension's columns to ASPStateTempSessions
--- What the extension adds to ASPState: nullable columns, which .NET never names and so never
--- notices, and tables of its own. No filtered index and no index on a computed column: the stock
--- procedures may have been made with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
+-- The extension adds nullable columns and its own tables to ASPState. .NET does not name the columns, so
+-- they have no effect on it. There is no filtered index and no index on a computed column: the stock
+-- procedures may have been created with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
 
 IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
     ALTER TABLE dbo.ASPStateTempSessions ADD
         LockOperationId     binary(16) NULL, -- operation id of the acquire that was granted the lock
-        LockOperationCookie int        NULL, -- the LockCookie it was granted with; .NET's acquires move one and not the other
-        LockActionFlags     int        NULL, -- the action flags that grant reports (1: uninitialized), or those that its holder stored since
-        OperationId1        binary(16) NULL, -- the ring: the last four operations, newest first
+        LockOperationCookie int        NULL, -- the LockCookie of that grant; an acquire of .NET changes only LockCookie
+        LockActionFlags     int        NULL, -- the action flags of that grant (1: uninitialized), or those that the holder stored later
+        OperationId1        binary(16) NULL, -- the ring: the last four operations, the newest first
         OperationId2        binary(16) NULL,
         OperationId3        binary(16) NULL,
         OperationId4        binary(16) NULL,
@@ -438,10 +438,10 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate3      datetime2(7) NULL,
         OperationDate4      datetime2(7) NULL,
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
-        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
+        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: no call may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
-        MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
-        TimeoutSeconds      int        NULL, -- the timeout, where it was given in seconds; counts while Timeout is its minutes, rounded up
+        MadeOperationId     binary(16) NULL, -- the operation that made the session; no value if .NET made it
+        TimeoutSeconds      int        NULL, -- the timeout, if it was given in seconds; valid while Timeout is its minutes, rounded up
         TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 
@@ -453,12 +453,12 @@ IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NULL
     CREATE TABLE dbo.MirrorStateEpoch (
         Id          int           NOT NULL PRIMARY KEY,
         Epoch       bigint        NOT NULL,
-        [Server]    nvarchar(256) NOT NULL, -- the server that took it
-        FleetSecret binary(32)    NULL      -- makes operation ids of Idempotency-Keys, and seals tags and handles
+        [Server]    nvarchar(256) NOT NULL, -- the server for which the epoch was claimed
+        FleetSecret binary(32)    NULL      -- for making operation ids from Idempotency-Keys, and for sealing tags and handles
     )
 GO
--- Removed sessions, kept ten minutes, with the operations they remembered: a re-sent store never
--- inserts past one.
+-- Removed sessions with their last operations, kept for ten minutes: a store that is sent again does not
+-- insert a removed session.
 IF OBJECT_ID(N'dbo.MirrorStateTombstones', N'U') IS NULL
 BEGIN
     CREATE TABLE dbo.MirrorStateTombstones (
@@ -470,22 +470,22 @@ BEGIN
         OperationId3 binary(16)   NULL,
         OperationId4 binary(16)   NULL,
         OperationsForgotten datetime2(7) NULL,
-        Created      datetime     NULL,     -- when that session was made
+        Created      datetime     NULL,     -- when the removed session was made
         PRIMARY KEY (SessionId, OperationId)
     )
     CREATE INDEX Index_Removed ON dbo.MirrorStateTombstones (Removed)
 END
 GO
--- Calls that have been answered, kept ten minutes: no attempt of theirs that was sent before has an
--- effect any more, however late the network delivers it. Only what was sent again, and refusals of what
--- others may send again, are entered: the table is almost empty.
+-- Answered calls, kept for ten minutes: an earlier attempt of such a call has no effect, however late the
+-- network delivers it. Only calls that were sent again are entered, and refusals of operations that
+-- other calls may send again: the table is almost empty.
 IF OBJECT_ID(N'dbo.MirrorStateSettled', N'U') IS NULL
 BEGIN
     CREATE TABLE dbo.MirrorStateSettled (
         OperationId binary(16)   NOT NULL,
         CallId      binary(16)   NOT NULL, -- which call of the operation was answered
-        Settled     datetime2(7) NOT NULL, -- when
-        Result      int          NOT NULL, -- what; 7: its caller has left, and only its own attempts are meant
+        Settled     datetime2(7) NOT NULL, -- when the call was answered
+        Result      int          NOT NULL, -- the answer; 7: the caller has left, and the row applies only to this call's attempts
         PRIMARY KEY (OperationId, CallId)
     )
     CREATE INDEX Index_Settled ON dbo.MirrorStateSettled (Settled)
@@ -496,9 +496,9 @@ IF OBJECT_ID(N'dbo.MirrorStateSweep', N'U') IS NULL
     CREATE TABLE dbo.MirrorStateSweep (
         Id          int          NOT NULL PRIMARY KEY,
         Owner       binary(16)   NULL,          -- the proxy that has the lease
-        LeasedUntil datetime2(7) NULL,          -- then anybody may take it
-        LastRun     datetime2(7) NULL,          -- when a batch was last deleted, or found nothing to delete
-        Deleted     bigint       NOT NULL       -- rows, since the table was made
+        LeasedUntil datetime2(7) NULL,          -- after that any proxy may take the lease
+        LastRun     datetime2(7) NULL,          -- when a batch was last deleted, or had nothing to delete
+        Deleted     bigint       NOT NULL       -- deleted rows since the table was created
     )
 GO
 IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateEpoch)
@@ -507,7 +507,7 @@ GO
 IF NOT EXISTS (SELECT Id FROM dbo.MirrorStateSweep)
     INSERT INTO dbo.MirrorStateSweep (Id, Owner, LeasedUntil, LastRun, Deleted) VALUES (1, NULL, NULL, NULL, 0)
 GO
--- Takes the next epoch for @server, unless @server has the current one. Answers the row either way.
+-- Claims the next epoch for @server, unless @server has the current one. Returns the row in both cases.
 CREATE PROCEDURE dbo.MirrorState_TakeEpoch_1
     @server nvarchar(256)
 AS
@@ -516,8 +516,8 @@ AS
     SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch WHERE Id = 1
     RETURN 0
 GO
--- Takes an epoch above both the current one and @above for @server, whoever has it: the operator's
--- word against another claim. Answers the row.
+-- Claims an epoch above both the current one and @above for @server, whichever server has the current one: the operator
+-- overrides another claim. Returns the row.
 CREATE PROCEDURE dbo.MirrorState_RaiseEpoch_1
     @server nvarchar(256),
     @above  bigint
@@ -527,7 +527,7 @@ AS
     SELECT Epoch, [Server] FROM dbo.MirrorStateEpoch WHERE Id = 1
     RETURN 0
 GO
--- Answers the fleet's secret; the first caller's @proposal becomes it.
+-- Returns the fleet's secret. The @proposal of the first caller becomes the secret.
 CREATE PROCEDURE dbo.MirrorState_FleetSecret_1
     @epoch    bigint,
     @proposal binary(32)
@@ -537,7 +537,7 @@ AS
     SELECT CASE WHEN Epoch = @epoch THEN 0 ELSE 6 END AS Result, FleetSecret FROM dbo.MirrorStateEpoch WHERE Id = 1
     RETURN 0
 GO
--- Answers the application's id; NULL if it has none and @register is 0.
+-- Returns the application's id; NULL if it has none and @register is 0.
 CREATE PROCEDURE dbo.MirrorState_GetAppId_1
     @appName  varchar(280),
     @epoch    bigint,
@@ -557,10 +557,10 @@ AS
     SELECT 0 AS Result, @appId AS AppId
     RETURN 0
 GO
--- Begins the careful way, in its transaction: from here to the commit nobody else writes this session.
--- @answered is what this operation was answered: to an attempt of the same call since @sent, or to another
--- call since @called, or, whenever that was, that it is done or that its outcome is unknown; NULL: nothing.
--- @own is 1 if it was the same call that was answered.
+-- Begins the careful way, in its transaction: from here to the commit no other call writes this session.
+-- @answered is an earlier answer to this operation: to an attempt of the same call since @sent, to another
+-- call since @called, or at any time if it was "done" or "unknown"; NULL: there is none.
+-- @own is 1 if the same call was answered.
 CREATE PROCEDURE dbo.MirrorState_Enter_1
     @id       nvarchar(88),
     @op       binary(16),
@@ -581,9 +581,9 @@ AS
     ORDER BY Settled DESC
     RETURN 0
 GO
--- Enters what a call is answered, in the transaction that MirrorState_Enter_1 began: no attempt of it
--- that was sent before, and no other call of the operation that began before, has an effect any more.
--- A few old entries go.
+-- Enters the answer of a call, in the transaction that MirrorState_Enter_1 began. After that, earlier attempts
+-- of the call, and calls of the operation that began earlier, have no effect.
+-- Deletes a few old entries.
 CREATE PROCEDURE dbo.MirrorState_Settle_1
     @id     nvarchar(88),
     @op     binary(16),
@@ -601,10 +601,10 @@ AS
     WHERE Settled < DATEADD(minute, -10, @clock)
     RETURN 0
 GO
--- Shared read. @renew 1 slides Expires when less than the full timeout is left, and then with five
--- percent to spare, so that most reads write nothing: not where the timeout is in seconds. @allowLocked 1 reads beside a holder.
--- @item 0 leaves the item out. Where there is no room to write, the item is answered all the same,
--- with the Expires that it has: a later read slides it.
+-- Shared read. @renew 1 slides Expires if less than the full timeout is left, and then by five percent
+-- more, so that most reads write nothing; a timeout in seconds gets no extra. @allowLocked 1 reads a locked session too.
+-- @item 0 omits the item. If the log or disk is full, the item is returned nevertheless,
+-- with the old Expires: a later read slides it.
 CREATE PROCEDURE dbo.MirrorState_Get_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -662,9 +662,9 @@ AS
     WHERE e.Id = 1
     RETURN 0
 GO
--- Slides Expires, locked or not, by the rule of MirrorState_Get_1. With a @timeout it sets that too, unless
--- somebody did, or made the session, since @sent: what comes late has no effect, and a caller who still waits
--- sends the call again (7). It may take effect more than once while it is under way.
+-- Slides Expires by the rule of MirrorState_Get_1, whether the session is locked or not. It also sets @timeout, unless
+-- another call set the timeout, or made the session, since @sent: a late attempt has no effect, and a caller that still
+-- waits sends the call again (7). Until the call is answered, it may take effect more than once.
 CREATE PROCEDURE dbo.MirrorState_Touch_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -708,13 +708,13 @@ AS
     WHERE e.Id = 1
     RETURN 0
 GO
--- Takes the exclusive lock and reads the item. The same @op again finds its own lock while it is
--- held (and its action flags, or those that the holder has stored since), and answers 3 after. A lock that was found by another call than the one
--- that was granted it is given back by neither. An operation that was forgotten may be granted anew:
--- nobody was ever told of its first grant. But an attempt that slept while the ring was overrun is a
--- straggler that nobody waits for: it is sent back. With @create 1 a session that is not there, or has
--- expired, is made with the lock on it: uninitialized, with @itemShort, @timeout or else @defaultTimeout (8,
--- of the same @op again too). One that was removed since this was first sent, or while the call waited for it, is
+-- Acquires the exclusive lock and reads the item. The same @op again finds its lock while it is
+-- held (and its action flags, or those that the holder stored later); after that the answer is 3. If another call of the
+-- operation has found the lock, neither call may give it back. An operation that is no longer in the ring may get the lock
+-- again: no caller was told of its first grant. But an attempt that was delayed until the ring was overwritten is
+-- late, and no caller waits for it: it is refused. With @create 1 a session that does not exist or has
+-- expired is made with the lock: uninitialized, with @itemShort, and @timeout or else @defaultTimeout (answer 8,
+-- also for the same @op again). A session that was removed since this was first sent, or while the call waited for it, is
 -- not made again.
 CREATE PROCEDURE dbo.MirrorState_Acquire_1
     @id          nvarchar(88),
@@ -902,9 +902,9 @@ AS
            @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, @item AS Item
     RETURN 0
 GO
--- Update and release; @keep 1 keeps the lock and renews its age. Tests the lock, not Expires: a
--- holder's work is never thrown away because it took long. One of the items is given and the other
--- NULL: up to 7,000 bytes the short one, so that .NET reads it right. @timeout NULL keeps the row's.
+-- Update and release; @keep 1 keeps the lock and renews its age. It checks the lock and not Expires: a
+-- holder's update is never discarded because it took long. One of the items is NULL.
+-- An item of up to 7,000 bytes is the short one, so that .NET reads it correctly. @timeout NULL keeps the row's timeout.
 CREATE PROCEDURE dbo.MirrorState_Update_1
     @id         nvarchar(88),
     @epoch      bigint,
@@ -1027,7 +1027,7 @@ AS
            @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
--- Releases the lock and changes nothing else but Expires, which it slides, and the timeout where one is given.
+-- Releases the lock and slides Expires. It also sets the timeout if one is given, and changes nothing else.
 CREATE PROCEDURE dbo.MirrorState_Release_1
     @id         nvarchar(88),
     @epoch      bigint,
@@ -1142,10 +1142,10 @@ AS
            @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
--- Undoes an acquire whose caller has left: no attempt of that call takes the lock any more, and if it was
--- granted it, and no other call of the operation has found it since, the lock is released as if it had
--- never been granted: @instead, a new operation id, stands for @op in the ring, so that the operation may
--- be granted anew, and the action flags are there again. 3: there was nothing to give back.
+-- Undoes an acquire whose caller has left. After that no attempt of the call acquires the lock. If the call had
+-- been granted the lock, and no other call of the operation has found it since, the lock is released as if it had
+-- never been granted: @instead, a new operation id, replaces @op in the ring, so that the operation may
+-- get the lock again, and the action flags are restored. 3: there was nothing to give back.
 CREATE PROCEDURE dbo.MirrorState_GiveBack_1
     @id       nvarchar(88),
     @epoch    bigint,
@@ -1191,13 +1191,13 @@ AS
     WHERE e.Id = 1
     RETURN 0
 GO
--- Stores without a lock. @mode 0: unless somebody holds the lock, making the session if there is
--- none. 1: only if there is none (create). 2: only if @created, @cookie, @locked and @newest are
--- what the row says (an entity tag). The cookie moves, so that a stale .NET holder can't overwrite.
--- An expired row is reused as a new session. @timeout NULL: the row's, or @defaultTimeout if new.
--- A session is made the careful way only: its place is kept from the look at the tombstones to the
--- insert. Where the session of @waited has been removed, nothing is made or overwritten (1).
--- Two sessions of one id are never made in one tick of datetime: Created tells them apart (for that it is 7).
+-- Stores without a lock. @mode 0: unless another caller holds the lock; makes the session if there is
+-- none. 1: only if there is no session (create). 2: only if @created, @cookie, @locked and @newest equal
+-- the row's values (an entity tag). The cookie changes, so that a .NET holder with a stale cookie can't overwrite.
+-- An expired row is reused as a new session. @timeout NULL: the row's timeout, or @defaultTimeout for a new session.
+-- A session is made only in the careful way: its place is locked from the query of the tombstones to the
+-- insert. If the session of @waited has been removed, nothing is made or overwritten (1).
+-- Two sessions with one id are never made in the same tick of datetime, because Created distinguishes them (answer 7).
 CREATE PROCEDURE dbo.MirrorState_Store_1
     @id             nvarchar(88),
     @epoch          bigint,
@@ -1372,9 +1372,9 @@ AS
            @isLocked AS Locked, @isNewest AS OperationId1, @isFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
--- Removes the session: with @lockOp and @lockCookie as the lock's holder, with NULLs unless
--- somebody holds it. A session that is not there is removed already, and what is made from then on is
--- another one: so is what is there where the session of @waited has been removed. A few old tombstones go too.
+-- Removes the session: with @lockOp and @lockCookie as the holder of the lock, with NULLs unless
+-- another caller holds the lock. A session that does not exist counts as removed; one that is made later is
+-- another session. So is the present one if the session of @waited has been removed. Deletes a few old tombstones too.
 CREATE PROCEDURE dbo.MirrorState_Remove_1
     @id          nvarchar(88),
     @epoch       bigint,
@@ -1469,17 +1469,17 @@ AS
            @locked AS Locked, @newest AS OperationId1, @actionFlags AS ActionFlags, NULL AS Item
     RETURN 0
 GO
--- Takes or renews the sweeper's lease for @owner (NULL: goes without), and with @limit above 0 deletes at
--- most so many sessions that have expired, the oldest first. Rows that somebody has locked at this moment are passed
--- over, and so is a session whose lock is held, until that lock is abandoned. A row counts as expired by
--- the statement that deletes it: one that was renewed just before stays. At most a few thousand rows,
--- or the locks would escalate to the table.
+-- Takes or renews the sweeper's lease for @owner (NULL: no lease is needed). If @limit is above 0, deletes at
+-- most so many expired sessions, the oldest first. Rows that another transaction has locked are skipped.
+-- A session whose lock is held is skipped until the lock is abandoned. The statement that deletes a row
+-- checks that it is expired: a row that was just renewed stays. @limit must be at most a few thousand rows;
+-- otherwise the locks would escalate to the table.
 --
--- Result: 0 done: @owner has the lease, 6 moved (the epoch is another; nothing was done), 7 again (too late;
--- nothing was done), 9 another has the lease.
+-- Result: 0 done: @owner has the lease, 6 moved (the epoch has changed; nothing was done), 7 again (too late;
+-- nothing was done), 9 another owner has the lease.
 --
--- @lease      seconds until the lease is free, unless it is renewed. One that ends far later than it could
---             was taken by a clock that was set back since, and is free
+-- @lease      seconds until the lease expires, unless it is renewed. A lease that ends later than possible
+--             was taken before the clock was set back, and counts as expired
 -- @abandoned  seconds after which a lock is abandoned
 CREATE PROCEDURE dbo.MirrorState_Sweep_1
     @epoch     bigint,

@@ -6,8 +6,8 @@
 -- - the rights of who runs it, locks that others hold, room for data and log
 -- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
 
--- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
--- else does nothing: what follows an error would go into another database.
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
+-- programs execute nothing: after an error the rest could run in another database.
 :on error exit
 :setvar SqlCmd "on"
 GO
@@ -20,8 +20,8 @@ GO
 
 USE [master]
 GO
--- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
--- that nobody queues behind it: run it again then.
+-- Settings for the whole connection. A statement that waits for a lock fails after a second, so
+-- that no other statement queues behind it: then run it again.
 SET NOCOUNT ON
 SET XACT_ABORT ON
 SET QUOTED_IDENTIFIER ON
@@ -37,9 +37,9 @@ GO
 -- give the role mirrorstate_proxy its rights
 BEGIN TRANSACTION
 GO
--- The least a proxy needs: EXECUTE on what it calls, SELECT where it looks by itself (who is principal, mirrorstate
--- session list), and DELETE for sweeping a stock ASPState in batches. The tables are reached through the
--- procedures, which have the same owner.
+-- The least rights of a proxy: EXECUTE on the procedures that it calls, SELECT on the tables that it queries (for the
+-- principal, and mirrorstate session list), and DELETE for sweeping a stock ASPState in batches. All other access to
+-- tables is through the procedures, which have the same owner.
 IF DATABASE_PRINCIPAL_ID(N'mirrorstate_proxy') IS NULL CREATE ROLE mirrorstate_proxy
 GO
 GRANT SELECT ON dbo.ASPStateTempSessions TO mirrorstate_proxy
@@ -83,8 +83,8 @@ GRANT EXECUTE ON dbo.MirrorState_Store_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Remove_1 TO mirrorstate_proxy
 GRANT EXECUTE ON dbo.MirrorState_Sweep_1 TO mirrorstate_proxy
 GO
--- The login's user. It has the same SID as the login: so must the login on the other partner, or it is locked out
--- after a failover.
+-- The user of the login. It has the SID of the login. The login on the other partner must have the same SID; otherwise
+-- it has no access after a failover.
 CREATE USER [DOM\web]]1] FOR LOGIN [DOM\web]]1]
 GO
 ALTER ROLE mirrorstate_proxy ADD MEMBER [DOM\web]]1]

@@ -6,8 +6,8 @@
 -- - the rights of who runs it, locks that others hold, room for data and log
 -- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
 
--- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
--- else does nothing: what follows an error would go into another database.
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
+-- programs execute nothing: after an error the rest could run in another database.
 :on error exit
 :setvar SqlCmd "on"
 GO
@@ -20,8 +20,8 @@ GO
 
 USE [master]
 GO
--- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
--- that nobody queues behind it: run it again then.
+-- Settings for the whole connection. A statement that waits for a lock fails after a second, so
+-- that no other statement queues behind it: then run it again.
 SET NOCOUNT ON
 SET XACT_ABORT ON
 SET QUOTED_IDENTIFIER ON
@@ -37,7 +37,7 @@ GO
 -- drop every session, and make the stock objects anew
 BEGIN TRANSACTION
 GO
--- Every session, every application's registration, and the memory of what was removed.
+-- Deletes all sessions, all registrations of applications, and the records of removed sessions and answered calls.
 IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NOT NULL DROP TABLE dbo.ASPStateTempSessions
 GO
 IF OBJECT_ID(N'dbo.ASPStateTempApplications', N'U') IS NOT NULL DROP TABLE dbo.ASPStateTempApplications
@@ -422,16 +422,16 @@ AS
 GO
 IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NULL EXECUTE dbo.CreateTempTables
 GO
--- What the extension adds to ASPState: nullable columns, which .NET never names and so never
--- notices, and tables of its own. No filtered index and no index on a computed column: the stock
--- procedures may have been made with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
+-- The extension adds nullable columns and its own tables to ASPState. .NET does not name the columns, so
+-- they have no effect on it. There is no filtered index and no index on a computed column: the stock
+-- procedures may have been created with QUOTED_IDENTIFIER OFF, and their writes would fail (1934).
 
 IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
     ALTER TABLE dbo.ASPStateTempSessions ADD
         LockOperationId     binary(16) NULL, -- operation id of the acquire that was granted the lock
-        LockOperationCookie int        NULL, -- the LockCookie it was granted with; .NET's acquires move one and not the other
-        LockActionFlags     int        NULL, -- the action flags that grant reports (1: uninitialized), or those that its holder stored since
-        OperationId1        binary(16) NULL, -- the ring: the last four operations, newest first
+        LockOperationCookie int        NULL, -- the LockCookie of that grant; an acquire of .NET changes only LockCookie
+        LockActionFlags     int        NULL, -- the action flags of that grant (1: uninitialized), or those that the holder stored later
+        OperationId1        binary(16) NULL, -- the ring: the last four operations, the newest first
         OperationId2        binary(16) NULL,
         OperationId3        binary(16) NULL,
         OperationId4        binary(16) NULL,
@@ -440,10 +440,10 @@ IF COL_LENGTH(N'dbo.ASPStateTempSessions', N'LockOperationId') IS NULL
         OperationDate3      datetime2(7) NULL,
         OperationDate4      datetime2(7) NULL,
         OperationsForgotten datetime2(7) NULL, -- when the newest operation that left the ring was executed
-        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: none may
+        LockCallId          binary(16) NULL, -- the call of the acquire that may give its lock back; NULL: no call may
         Settled             datetime2(7) NULL, -- when an operation on this session was last entered in MirrorStateSettled
-        MadeOperationId     binary(16) NULL, -- the operation that made the session; of one that .NET made there is none
-        TimeoutSeconds      int        NULL, -- the timeout, where it was given in seconds; counts while Timeout is its minutes, rounded up
+        MadeOperationId     binary(16) NULL, -- the operation that made the session; no value if .NET made it
+        TimeoutSeconds      int        NULL, -- the timeout, if it was given in seconds; valid while Timeout is its minutes, rounded up
         TimeoutDate         datetime2(7) NULL -- when a call last set the timeout, UTC
 GO
 COMMIT TRANSACTION

@@ -5,8 +5,8 @@
 -- - the rights of who runs it, locks that others hold, room for data and log
 -- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
 
--- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
--- else does nothing: what follows an error would go into another database.
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
+-- programs execute nothing: after an error the rest could run in another database.
 :on error exit
 :setvar SqlCmd "on"
 GO
@@ -19,8 +19,8 @@ GO
 
 USE [master]
 GO
--- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
--- that nobody queues behind it: run it again then.
+-- Settings for the whole connection. A statement that waits for a lock fails after a second, so
+-- that no other statement queues behind it: then run it again.
 SET NOCOUNT ON
 SET XACT_ABORT ON
 SET QUOTED_IDENTIFIER ON

@@ -5,8 +5,8 @@
 -- - the rights of who runs it, locks that others hold, room for data and log
 -- By hand, as a member of db_owner (dbcreator to make a database): sqlcmd -I -S principal -i file
 
--- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
--- else does nothing: what follows an error would go into another database.
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
+-- programs execute nothing: after an error the rest could run in another database.
 :on error exit
 :setvar SqlCmd "on"
 GO
@@ -19,8 +19,8 @@ GO
 
 USE [master]
 GO
--- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
--- that nobody queues behind it: run it again then.
+-- Settings for the whole connection. A statement that waits for a lock fails after a second, so
+-- that no other statement queues behind it: then run it again.
 SET NOCOUNT ON
 SET XACT_ABORT ON
 SET QUOTED_IDENTIFIER ON
@@ -36,9 +36,9 @@ GO
 -- drop the extension's tables and procedures
 BEGIN TRANSACTION
 GO
--- The extension, and nothing that .NET knows: no stock table, column or procedure, no session, no application. The role
--- mirrorstate_proxy stays, with its rights on the stock objects.
--- The epoch first: without it every proxy takes the schema for a stock one.
+-- Removes the extension and nothing that .NET uses: no stock table, column or procedure, no session, no application. The
+-- role mirrorstate_proxy stays, with its rights on the stock objects.
+-- The epoch is removed first: without it every proxy uses the schema as a stock one.
 IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateEpoch
 GO
 IF OBJECT_ID(N'dbo.MirrorState_TakeEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_TakeEpoch_1

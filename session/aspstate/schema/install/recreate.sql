@@ -1,4 +1,4 @@
--- Every session, every application's registration, and the memory of what was removed.
+-- Deletes all sessions, all registrations of applications, and the records of removed sessions and answered calls.
 IF OBJECT_ID(N'dbo.ASPStateTempSessions', N'U') IS NOT NULL DROP TABLE dbo.ASPStateTempSessions
 GO
 IF OBJECT_ID(N'dbo.ASPStateTempApplications', N'U') IS NOT NULL DROP TABLE dbo.ASPStateTempApplications

@@ -1,6 +1,6 @@
--- The least a proxy needs: EXECUTE on what it calls, SELECT where it looks by itself (who is principal, mirrorstate
--- session list), and DELETE for sweeping a stock ASPState in batches. The tables are reached through the
--- procedures, which have the same owner.
+-- The least rights of a proxy: EXECUTE on the procedures that it calls, SELECT on the tables that it queries (for the
+-- principal, and mirrorstate session list), and DELETE for sweeping a stock ASPState in batches. All other access to
+-- tables is through the procedures, which have the same owner.
 IF DATABASE_PRINCIPAL_ID(N'mirrorstate_proxy') IS NULL CREATE ROLE mirrorstate_proxy
 GO
 GRANT SELECT ON dbo.ASPStateTempSessions TO mirrorstate_proxy

@@ -1,5 +1,5 @@
--- What holds for the whole connection. A statement that has to wait for a lock gives up after a second, so
--- that nobody queues behind it: run it again then.
+-- Settings for the whole connection. A statement that waits for a lock fails after a second, so
+-- that no other statement queues behind it: then run it again.
 SET NOCOUNT ON
 SET XACT_ABORT ON
 SET QUOTED_IDENTIFIER ON

@@ -1,5 +1,5 @@
--- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Anybody
--- else does nothing: what follows an error would go into another database.
+-- For sqlcmd, and for SQL Server Management Studio in SQLCMD mode (menu Query): they stop at the first error. Other
+-- programs execute nothing: after an error the rest could run in another database.
 :on error exit
 :setvar SqlCmd "on"
 GO

@@ -1,6 +1,6 @@
--- The extension, and nothing that .NET knows: no stock table, column or procedure, no session, no application. The role
--- mirrorstate_proxy stays, with its rights on the stock objects.
--- The epoch first: without it every proxy takes the schema for a stock one.
+-- Removes the extension and nothing that .NET uses: no stock table, column or procedure, no session, no application. The
+-- role mirrorstate_proxy stays, with its rights on the stock objects.
+-- The epoch is removed first: without it every proxy uses the schema as a stock one.
 IF OBJECT_ID(N'dbo.MirrorStateEpoch', N'U') IS NOT NULL DROP TABLE dbo.MirrorStateEpoch
 GO
 IF OBJECT_ID(N'dbo.MirrorState_TakeEpoch_1', N'P') IS NOT NULL DROP PROCEDURE dbo.MirrorState_TakeEpoch_1

@@ -1,3 +1,3 @@
--- The login's user. It has the same SID as the login: so must the login on the other partner, or it is locked out
--- after a failover.
+-- The user of the login. It has the SID of the login. The login on the other partner must have the same SID; otherwise
+-- it has no access after a failover.
 CREATE USER {user} FOR LOGIN {login}
