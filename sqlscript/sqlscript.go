@@ -41,7 +41,7 @@ func Split(script string) []Batch {
 	return batches
 }
 
-// goes tells whether a line is GO, and how often the batch before it is to run.
+// goes reports whether a line is GO, and how often the batch before it is to run.
 func goes(line string) (times int, ok bool) {
 	words := strings.Fields(line)
 	if len(words) == 0 || len(words) > 2 || !strings.EqualFold(words[0], "GO") {

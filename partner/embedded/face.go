@@ -93,7 +93,7 @@ func (p *Pair) User() string { return p.p.User() }
 // Password is the password of the login.
 func (p *Pair) Password() string { return p.p.Password() }
 
-// FreshPassword tells whether the password was made by this start, so that nobody
+// FreshPassword reports whether the password was made by this start, so that nobody
 // can know it yet.
 func (p *Pair) FreshPassword() bool { return p.p.FreshPassword() }
 
@@ -122,7 +122,7 @@ func (p *Pair) Synchronized(ctx context.Context) error { return p.p.Synchronized
 // witness, reach both as before. It returns when the principal has noticed.
 func (p *Pair) Partition(ctx context.Context, cut bool) error { return p.p.Partition(ctx, cut) }
 
-// Witness tells whether the pair has a witness.
+// Witness reports whether the pair has a witness.
 func (p *Pair) Witness() bool { return p.p.Witness() }
 
 // SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its

@@ -95,7 +95,7 @@ func within(d time.Duration, f func() error) (error, bool) {
 	}
 }
 
-// silent tells whether nothing comes back for a while.
+// silent reports whether nothing comes back for a while.
 func silent(t testing.TB, db *sql.DB) bool {
 	t.Helper()
 	_, answered := within(60*time.Millisecond, func() error {
@@ -105,7 +105,7 @@ func silent(t testing.TB, db *sql.DB) bool {
 	return !answered
 }
 
-// answers tells whether something comes back, however busy the machine is.
+// answers reports whether something comes back, however busy the machine is.
 func answers(t testing.TB, db *sql.DB) bool {
 	t.Helper()
 	_, err := db.ExecContext(limit(t), "SELECT 1")

@@ -31,7 +31,7 @@ const backupSchema = `CREATE TABLE partner_backup (is_log INTEGER, title TEXT, f
 // Family is the family of the database; "": it was never backed up.
 func (d *Database) Family() string { return d.onlyObject(KindFamily) }
 
-// logRestored tells whether a log backup was restored here.
+// logRestored reports whether a log backup was restored here.
 func (d *Database) logRestored() bool { return d.onlyObject(KindLogRestored) != "" }
 
 func (d *Database) onlyObject(kind string) string {

@@ -79,13 +79,13 @@ func (s *Session) put(on *Instance, d *Database) {
 	s.copies.Store(&both)
 }
 
-// mirrored tells whether the two copies are a principal and its mirror.
+// mirrored reports whether the two copies are a principal and its mirror.
 func (s *Session) mirrored() bool {
 	both := s.both()
 	return both[0].IsMirrored() && both[1].IsMirrored() && both[0].State.Load().GUID == both[1].State.Load().GUID
 }
 
-// IsMirrored tells whether there is the database, and it has a role.
+// IsMirrored reports whether there is the database, and it has a role.
 func (d *Database) IsMirrored() bool { return d != nil && d.State.Load().Role != storage.RoleNone }
 
 // other is the copy on the other server; nil if there is none.

@@ -160,7 +160,7 @@ func (f *folder) chooseEmpty(wanted bool) error {
 	return nil
 }
 
-// isNew tells whether nothing has been begun in the folder.
+// isNew reports whether nothing has been begun in the folder.
 func (f *folder) isNew() bool {
 	_, err := os.Stat(f.Home(PartnerNames[0]))
 	return err != nil

@@ -102,7 +102,7 @@ func (g *gate) forget(c *GatedConn) {
 	c.err = c.Conn.Close()
 }
 
-// holds tells whether nothing of the connection goes in or out. The caller holds mu.
+// holds reports whether nothing of the connection goes in or out. The caller holds mu.
 func (g *gate) holds(c *GatedConn) bool {
 	if g.ending {
 		return false
@@ -131,7 +131,7 @@ type GatedConn struct {
 // LoggedIn tells the gate whose connection it is.
 func (c *GatedConn) LoggedIn(app string) { c.app.Store(&app) }
 
-// belongsTo tells whether a fault for that application hits the connection.
+// belongsTo reports whether a fault for that application hits the connection.
 func (c *GatedConn) belongsTo(app string) bool {
 	mine := c.app.Load()
 	return app == "" || mine != nil && *mine == app

@@ -170,7 +170,7 @@ func (s *Session) begin(by Service) error {
 	return nil
 }
 
-// isFirst tells whether it is the database that the pair began with.
+// isFirst reports whether it is the database that the pair began with.
 func (s *Session) isFirst() bool {
 	return !s.pair.Folder.empty && strings.EqualFold(s.title, s.pair.Folder.title)
 }

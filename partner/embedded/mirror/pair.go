@@ -65,7 +65,7 @@ const UserName = "mirrorstate"
 // Service is what a pair needs of who serves its clients.
 type Service struct {
 	Server func(*Instance) *tds.Server // makes what an instance's connections are served by
-	// schema makes what is in the database that a pair begins with, which nobody knows of yet, and tells whether it made anything.
+	// schema makes what is in the database that a pair begins with, which nobody knows of yet, and reports whether it made anything.
 	Schema func(*Database) (made bool, err error)
 }
 
@@ -190,7 +190,7 @@ func (p *Pair) User() string { return UserName }
 // Password is the password of the login.
 func (p *Pair) Password() string { return p.Folder.Password }
 
-// FreshPassword tells whether the password was made by this start, so that nobody
+// FreshPassword reports whether the password was made by this start, so that nobody
 // can know it yet.
 func (p *Pair) FreshPassword() bool { return p.Folder.Fresh }
 

@@ -31,7 +31,7 @@ func (i *Instance) CanonicalDatabase(name string) (string, bool) {
 	return SystemDatabases[at], true
 }
 
-// Known tells whether there is a database of that name.
+// Known reports whether there is a database of that name.
 func (i *Instance) Known(name string) bool {
 	_, ok := i.CanonicalDatabase(name)
 	return ok
@@ -75,7 +75,7 @@ func (t *Sessions) Remove(s *Presence) {
 	delete(t.all, s)
 }
 
-// Inside tells whether any session but one is in the database.
+// Inside reports whether any session but one is in the database.
 func (t *Sessions) Inside(d *Database, except *Presence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,13 +113,13 @@ func (s *Presence) Enter() error {
 	return d.Killed()
 }
 
-// cutOff tells whether d, the session's database, was closed since the session came there.
+// cutOff reports whether d, the session's database, was closed since the session came there.
 func (s *Presence) cutOff(d *Database) bool { return d != nil && s.Term.Load() != d.Term.Load() }
 
 // Leave ends a request.
 func (s *Presence) Leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
 
-// ClosedTo tells whether err refuses a session that is in the database because the database was closed meanwhile.
+// ClosedTo reports whether err refuses a session that is in the database because the database was closed meanwhile.
 func (d *Database) ClosedTo(s *Presence, err error) bool {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok || e.Class >= message.FatalClass {

@@ -120,7 +120,7 @@ func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, 
 	return rows, err
 }
 
-// sameReign tells whether two partners agree on whose reign it is.
+// sameReign reports whether two partners agree on whose reign it is.
 func sameReign(a, b *storage.Mirroring) bool {
 	return len(a.History) > 0 && len(b.History) > 0 &&
 		a.History[len(a.History)-1].Identity == b.History[len(b.History)-1].Identity

@@ -52,7 +52,7 @@ func (i *Instance) Endpoint() *endpoint {
 	return e
 }
 
-// letsIn tells whether the server takes connections of the other one: a login that may connect
+// letsIn reports whether the server takes connections of the other one: a login that may connect
 // has a user in master who owns the certificate that the other one shows.
 func (i *Instance) letsIn(other *Instance) bool {
 	mine, theirs := i.Endpoint(), other.Endpoint()

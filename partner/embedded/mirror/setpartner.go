@@ -86,7 +86,7 @@ func (d *Database) CallMirror(ctx context.Context, port int, address string) err
 	return d.establish(ctx, mirror)
 }
 
-// fits tells whether the mirror has enough of the principal's log.
+// fits reports whether the mirror has enough of the principal's log.
 func (d *Database) fits(mirror *Database) error {
 	full, log := d.Backups()
 	at := mirror.Store.LSN.Load()

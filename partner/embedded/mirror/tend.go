@@ -160,7 +160,7 @@ func (s *Session) apart(ctx context.Context, links sky) error {
 	return nil
 }
 
-// Acts tells whether the partner does anything at all.
+// Acts reports whether the partner does anything at all.
 func (i *Instance) Acts() bool { return !i.frozen.Load() && i.IsDown() == "" }
 
 // sight is what the mirror, or the principal if there is no mirror, can know.
@@ -249,7 +249,7 @@ func (s *Session) settle(ctx context.Context) (*Database, error) {
 	return a, a.become(ctx, func(m *storage.Mirroring) { m.Suspended, m.Forced = suspended, false })
 }
 
-// later tells whether state a is more recent than b.
+// later reports whether state a is more recent than b.
 func later(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 	if a.Sequence != b.Sequence {
 		return a.Sequence > b.Sequence

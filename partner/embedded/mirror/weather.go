@@ -34,10 +34,10 @@ type Connection struct {
 	silent time.Time // since when nothing comes through; zero: everything does
 }
 
-// Clear tells whether what is said arrives.
+// Clear reports whether what is said arrives.
 func (c Connection) Clear() bool { return !c.cut && c.silent.IsZero() }
 
-// Lost tells whether its ends have noticed, by now.
+// Lost reports whether its ends have noticed, by now.
 func (c Connection) Lost(now time.Time, patience time.Duration) bool {
 	return c.cut || !c.silent.IsZero() && now.Sub(c.silent) >= patience
 }
@@ -115,7 +115,7 @@ func (p *Pair) forecast() {
 	p.Poke()
 }
 
-// suffers tells whether a fault hits the whole server, not only an application. The
+// suffers reports whether a fault hits the whole server, not only an application. The
 // caller holds weather.mu.
 func (i *Instance) suffers(kind string) bool {
 	for _, f := range i.faults {
@@ -126,7 +126,7 @@ func (i *Instance) suffers(kind string) bool {
 	return false
 }
 
-// stopping tells whether the pair stops as a whole.
+// stopping reports whether the pair stops as a whole.
 func (p *Pair) stopping() bool {
 	p.Weather.Mu.Lock()
 	defer p.Weather.Mu.Unlock()

@@ -22,13 +22,13 @@ type witness struct {
 	inSync   bool  // the mirror has all that was acknowledged
 }
 
-// Witness tells whether the pair's mirrored database has a witness.
+// Witness reports whether the pair's mirrored database has a witness.
 func (p *Pair) Witness() bool {
 	s := p.Main()
 	return s != nil && s.Witness()
 }
 
-// Witness tells whether the session has a witness.
+// Witness reports whether the session has a witness.
 func (s *Session) Witness() bool {
 	s.Arbiter.mu.Lock()
 	defer s.Arbiter.mu.Unlock()
@@ -69,12 +69,12 @@ func (s *Session) setWitness(on bool) {
 	}
 }
 
-// safe tells whether both partners are under SAFETY FULL.
+// safe reports whether both partners are under SAFETY FULL.
 func (s *Session) safe() bool {
 	return s.both()[0].State.Load().SafetyFull && s.both()[1].State.Load().SafetyFull
 }
 
-// seen tells whether the witness and the partner see each other at this moment.
+// seen reports whether the witness and the partner see each other at this moment.
 func (s *Session) seen(q *Database) bool {
 	return s.pair.see().clear[q.Instance.witnessLink()]
 }
@@ -132,7 +132,7 @@ func (w *witness) forced(sequence int64) {
 	w.inSync, w.sequence = false, max(w.sequence, sequence)
 }
 
-// Fit tells whether a mirror of that role sequence may take over.
+// Fit reports whether a mirror of that role sequence may take over.
 func (w *witness) Fit(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -71,7 +71,7 @@ var statementErrors = map[int32]bool{
 	3902: true, 3903: true, 6401: true, 8115: true, 8134: true, 8152: true, 8144: true, 8145: true,
 }
 
-// endsAll tells whether an error of a statement ends the batch or procedure it stands in, where no TRY is around: THROW always does.
+// endsAll reports whether an error of a statement ends the batch or procedure it stands in, where no TRY is around: THROW always does.
 func endsAll(st tsql.Statement, e *tds.Error) bool {
 	_, thrown := st.(*tsql.Throw)
 	if _, calls := st.(*tsql.Exec); calls && scopeErrors[e.Number] && e.Proc != "" {
@@ -141,7 +141,7 @@ func (b *batch) aborts(err error) error {
 	return err
 }
 
-// abortsFor tells whether an error rolls back the open transaction of a batch.
+// abortsFor reports whether an error rolls back the open transaction of a batch.
 func (s *session) abortsFor(e *tds.Error) bool {
 	return e.Number != unsupported && (s.has(optionXactAbort) || s.aborts || abortingErrors[e.Number])
 }

@@ -82,13 +82,13 @@ func errUnbalanced(before, now int64) *tds.Error {
 	return message.New(266, 16, "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. Previous count = %d, current count = %d.", before, now)
 }
 
-// aborts tells whether an error rolls back the open transaction, or leaves one that can only be rolled back.
+// aborts reports whether an error rolls back the open transaction, or leaves one that can only be rolled back.
 func (f *frame) aborts(st tsql.Statement, e *tds.Error) bool {
 	_, raised := st.(*tsql.RaiseError)
 	return !raised && e.Number != unsupported && (f.abort || abortingErrors[e.Number])
 }
 
-// uncommittable tells whether the open transaction can only be rolled back.
+// uncommittable reports whether the open transaction can only be rolled back.
 func (x *program) uncommittable() bool {
 	return x.doomed || x.s.doomed || x.firing != nil && x.firing.doomed && !x.firing.undone
 }

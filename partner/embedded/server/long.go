@@ -2,7 +2,7 @@ package server
 
 import "github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 
-// takesLong tells whether a procedure may have very many statements, each a transaction of its own: it goes through a
+// takesLong reports whether a procedure may have very many statements, each a transaction of its own: it goes through a
 // cursor, or writes in a loop, and never begins a transaction.
 func takesLong(list []tsql.Statement) bool {
 	loops, begins := false, false

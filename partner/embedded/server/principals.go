@@ -32,7 +32,7 @@ func (c *catalogueWriter) principal(st *tsql.Definition) error {
 	return c.member(st)
 }
 
-// fixedRole tells whether the role is there in every database.
+// fixedRole reports whether the role is there in every database.
 func fixedRole(name string) bool {
 	return strings.EqualFold(name, "db_owner") || strings.EqualFold(name, "public") || strings.EqualFold(name, "dbo")
 }

@@ -86,7 +86,7 @@ func (p *procedure) addParameters(list []tsql.Param) error {
 	return nil
 }
 
-// alwaysWrites tells whether there is a write, or a call, that no IF stands before.
+// alwaysWrites reports whether there is a write, or a call, that no IF stands before.
 func alwaysWrites(list []tsql.Statement) bool {
 	for _, st := range list {
 		switch st := st.(type) {

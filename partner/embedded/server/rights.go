@@ -15,7 +15,7 @@ import (
 // What a login that is no sysadmin may do: what was granted to its user in a database, or to
 // a role that the user is in. db_owner may everything there.
 
-// sysadmin tells whether the session may everything.
+// sysadmin reports whether the session may everything.
 func (s *session) sysadmin() bool { return s.login == nil }
 
 // userIn is the session's user in a database; "" if it has none there.
@@ -43,7 +43,7 @@ func rolesOf(o storage.ObjectSet, user string) map[string]bool {
 	return mine
 }
 
-// may tells whether the login may do something with an object; without an object: in the database.
+// may reports whether the login may do something with an object; without an object: in the database.
 func may(o storage.ObjectSet, l *loginRow, permission, object string) bool {
 	user := userIn(o, l)
 	if user == "" {
@@ -61,7 +61,7 @@ func may(o storage.ObjectSet, l *loginRow, permission, object string) bool {
 	return false
 }
 
-// mayEnter tells whether the session may use the database: 916.
+// mayEnter reports whether the session may use the database: 916.
 func (s *session) mayEnter(d *mirror.Database) error {
 	if s.sysadmin() || userIn(d.Store.Committed(), s.login) != "" {
 		return nil
@@ -69,7 +69,7 @@ func (s *session) mayEnter(d *mirror.Database) error {
 	return message.New(916, 14, `The server principal "%s" is not able to access the database "%s" under the current security context.`, s.login.name, d.Title)
 }
 
-// mayDo tells whether the session may do something with an object: 229.
+// mayDo reports whether the session may do something with an object: 229.
 func (s *session) mayDo(d *mirror.Database, set storage.ObjectSet, permission, object string) error {
 	if s.sysadmin() || may(set, s.login, permission, object) {
 		return nil
@@ -77,7 +77,7 @@ func (s *session) mayDo(d *mirror.Database, set storage.ObjectSet, permission, o
 	return message.New(229, 14, "The %s permission was denied on the object '%s', database '%s', schema 'dbo'.", permission, object, d.Title)
 }
 
-// mayOwn tells whether the session may define objects in the database: 262.
+// mayOwn reports whether the session may define objects in the database: 262.
 func (s *session) mayOwn(d *mirror.Database, statement string) error {
 	if s.sysadmin() || may(d.Store.Committed(), s.login, "CONTROL", "") {
 		return nil
@@ -85,7 +85,7 @@ func (s *session) mayOwn(d *mirror.Database, statement string) error {
 	return message.New(262, 14, "%s permission denied in database '%s'.", statement, d.Title)
 }
 
-// sees tells whether the session sees that there is an object.
+// sees reports whether the session sees that there is an object.
 func (s *session) sees(set storage.ObjectSet, object string) bool {
 	if s.sysadmin() {
 		return true

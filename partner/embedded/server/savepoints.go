@@ -32,7 +32,7 @@ const (
 	maxTransactionName = 32
 )
 
-// hasSavepoint tells whether the client's transaction has a savepoint of that name.
+// hasSavepoint reports whether the client's transaction has a savepoint of that name.
 func (s *session) hasSavepoint(name string) bool {
 	return slices.ContainsFunc(s.saved, func(one savepoint) bool { return one.name == name })
 }

@@ -36,7 +36,7 @@ func (s sweeper) swept(t testing.TB, p *Partner, deleted, abandoned int) []any {
 	return row
 }
 
-// alive tells whether the session's row is there, expired or not.
+// alive reports whether the session's row is there, expired or not.
 func alive(t testing.TB, p *Partner, id string) bool {
 	t.Helper()
 	return do(t, p, "MirrorState_Get_1", text(id), number64(0), number64(110), number64(0), number64(1), number64(0))[1] != nil

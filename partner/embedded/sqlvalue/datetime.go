@@ -34,10 +34,10 @@ func DatetimeOf(t time.Time) Datetime {
 // UtcNow is GETUTCDATE().
 func UtcNow() Datetime { return DatetimeOf(time.Now()) }
 
-// Null tells whether it is no date.
+// Null reports whether it is no date.
 func (d Datetime) Null() bool { return d == NoDate }
 
-// InRange tells whether the type can hold d.
+// InRange reports whether the type can hold d.
 func (d Datetime) InRange() bool { return d >= firstDate && d <= lastDate }
 
 // Time is d as Go knows it, in UTC, with the milliseconds SQL Server shows

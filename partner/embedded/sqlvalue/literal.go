@@ -39,7 +39,7 @@ func Literal(v any) string {
 	return fmt.Sprint(v)
 }
 
-// ParameterKind tells whether [convert] knows the type.
+// ParameterKind reports whether [convert] knows the type.
 func ParameterKind(k tds.Kind) bool {
 	switch k {
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindInt, tds.KindBigInt, tds.KindBit, tds.KindDateTime,

@@ -95,7 +95,7 @@ func (w *Writer) Gather() (*Record, error) {
 	return &Record{Changes: changes, Schema: w.Gathered.schema}, nil
 }
 
-// hasTable tells whether there is such a table.
+// hasTable reports whether there is such a table.
 func (w *Writer) hasTable(name string) bool {
 	_, err := w.table(name)
 	return err == nil

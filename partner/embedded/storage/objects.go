@@ -101,10 +101,10 @@ func newObjectSet(rows []*ObjectRow) ObjectSet {
 	return set
 }
 
-// Has tells whether there is such an object.
+// Has reports whether there is such an object.
 func (o ObjectSet) Has(kind, name string) bool { return o[ObjectKey(kind, name)] != nil }
 
-// Readable tells whether there is a table or a view of that name.
+// Readable reports whether there is a table or a view of that name.
 func (o ObjectSet) Readable(name string) bool { return o.Has(KindTable, name) || o.Has(KindView, name) }
 
 // Named finds the table, view or procedure of that name; nil: there is none.

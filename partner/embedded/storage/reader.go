@@ -106,7 +106,7 @@ func (r *Reader) Query(text string) (*statement, error) {
 	return s, err
 }
 
-// HasTemporary tells whether the connection has a temporary table of that name.
+// HasTemporary reports whether the connection has a temporary table of that name.
 func (r *Reader) HasTemporary(name string) (bool, error) {
 	st, err := r.Query("SELECT 1 FROM temp.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE")
 	if err != nil {

@@ -155,7 +155,7 @@ func (c *conn) cancelled() {
 	}
 }
 
-// run runs one request, after the one before, and tells whether the caller still leads.
+// run runs one request, after the one before, and reports whether the caller still leads.
 func (c *conn) run(m message) bool {
 	c.turn.Lock()
 	ctx, stop := context.WithCancelCause(c.ctx)

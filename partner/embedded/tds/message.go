@@ -74,7 +74,7 @@ func messagesOf(err error) Errors {
 // fatalClass is the lowest severity that ends the connection.
 const fatalClass = 20
 
-// fatal tells whether one of the messages ends the connection.
+// fatal reports whether one of the messages ends the connection.
 func (es Errors) fatal() bool {
 	for _, e := range es {
 		if e.Class >= fatalClass {

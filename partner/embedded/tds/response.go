@@ -72,7 +72,7 @@ func (w *Response) start(ctx context.Context, rpc bool) {
 	w.hasStatus, w.values, w.ordinal, w.err = false, w.values[:0], 0, nil
 }
 
-// open makes room for another token, and tells whether there is still somebody to send it to.
+// open makes room for another token, and reports whether there is still somebody to send it to.
 func (w *Response) open() bool {
 	if w.ctx.Err() != nil || w.out.err != nil {
 		return false

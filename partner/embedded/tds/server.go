@@ -81,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// transient tells whether a listener can be expected to work again: a connection
+// transient reports whether a listener can be expected to work again: a connection
 // was gone before it was accepted, or there are too many.
 func transient(err error) bool {
 	return errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)

@@ -192,7 +192,7 @@ func (d *decoder) shortSized(code byte) wireType {
 	return wireType{Type: NChar(size / 2)}
 }
 
-// collation reads a collation and tells whether it is of UTF-8.
+// collation reads a collation and reports whether it is of UTF-8.
 func (d *decoder) collation() (utf8 bool) {
 	b := d.take(len(collation))
 	return b != nil && b[3]&collationUTF8 != 0

@@ -115,7 +115,7 @@ func (d *decoder) short(t wireType, b []byte) any {
 	return v
 }
 
-// fits tells whether a value of n bytes can be one of the type.
+// fits reports whether a value of n bytes can be one of the type.
 func fits(t wireType, n int) bool {
 	switch t.kind {
 	case KindTinyInt, KindBit:
