@@ -81,19 +81,19 @@ var pairMutants = []mutant{
 			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = d.goOn(w, rec, lost)
+			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
 			sent = !storage.IsNoRoom(lost) // its own transaction failed
 		}
 	}
 	if err == nil {
-		exposed, err = d.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newForkIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
 			d.BeforeCommit(rec)
 		}
-		if err = d.stand(); err == nil {
+		if err = d.awaitThaw(); err == nil {
 			_, err = w.Commit.Exec()
 		}
 	}
@@ -101,13 +101,13 @@ var pairMutants = []mutant{
 		new: `	var exposed *storage.Mirroring
 	sent := shipped != nil // the mirror may have it
 	if err == nil {
-		exposed, err = d.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newForkIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
 			d.BeforeCommit(rec)
 		}
-		if err = d.stand(); err == nil {
+		if err = d.awaitThaw(); err == nil {
 			_, err = w.Commit.Exec()
 		}
 	}
@@ -116,7 +116,7 @@ var pairMutants = []mutant{
 			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = d.goOn(w, rec, lost)
+			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
 			sent = !storage.IsNoRoom(lost) // its own transaction failed
 		}
@@ -159,22 +159,22 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "takes its next commit for the one that only the mirror has",
 		file: "partner/embedded/mirror/harden.go",
-		old: `	m.NewReign(m.Sequence, rec.LSN-1)
+		old: `	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction`,
 		new: `	if err := w.InTransaction`,
 		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherReign",
 	},
 	{
 		invariant: "I2", name: "takes a commit after a crash for the one that only the mirror has",
-		file: "partner/embedded/mirror/life.go",
-		old:  `		m.NewReign(m.Sequence, d.Store.LSN.Load())`,
+		file: "partner/embedded/mirror/serverrun.go",
+		old:  `		m.NewFork(m.Sequence, d.Store.LSN.Load())`,
 		new:  ``,
 		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherReign",
 	},
 	{
 		invariant: "I2", name: "takes its next commit for one in doubt that it could not note",
-		file: "partner/embedded/mirror/room.go",
-		old:  `	if !d.OwesReign || exposed != nil {`,
+		file: "partner/embedded/mirror/diskfull.go",
+		old:  `	if !d.OwesFork || exposed != nil {`,
 		new:  `	if true {`,
 		pkg:  "partner/embedded/server", test: "TestFullDisk_theReignIsOwed",
 	},

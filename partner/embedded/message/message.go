@@ -103,7 +103,7 @@ func InWords(err error) error {
 }
 
 // AsTold puts an error of package tsql into the wire's form.
-func AsTold(err error) error {
+func AsWireError(err error) error {
 	if e, ok := errors.AsType[*tsql.Error](err); ok {
 		return FromTSQL(e)
 	}

@@ -32,14 +32,14 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string) (d *Database
 		for _, other := range i.Sorted() {
 			id = max(id, other.Store.About.Load().ID+1)
 		}
-		about := storage.AboutDatabase{Title: name, ID: id, Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull}
+		about := storage.Description{Title: name, ID: id, Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull}
 		if d, err = i.OpenDatabase(i.Pair.Folder.Database(i.Letter, name), about); err != nil {
 			return err
 		}
-		d.Adopt()
-		i.Pair.TendFiles(d)
+		d.Register()
+		i.Pair.StartCheckpoints(d)
 		i.Log.Info("database created", "database", name)
-		i.Pair.events.tell("state", i.Letter, "database "+name+" created")
+		i.Pair.events.publish("state", i.Letter, "database "+name+" created")
 		return nil
 	})
 	return d, err
@@ -47,7 +47,7 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string) (d *Database
 
 // DropDatabase removes a database and its files: DROP DATABASE. 3701: there is none; 3702: it is in
 // use; 3743: it is mirrored. except is the session that asks.
-func (i *Instance) DropDatabase(ctx context.Context, name string, except *Presence) error {
+func (i *Instance) DropDatabase(ctx context.Context, name string, except *ClientSession) error {
 	return i.Pair.Verb(ctx, func(ctx context.Context) error {
 		d := i.Find(name)
 		switch {
@@ -64,25 +64,25 @@ func (i *Instance) DropDatabase(ctx context.Context, name string, except *Presen
 		return d.Alone(ctx, true, func() error {
 			d.Gone.Store(true)
 			d.Term.Add(1)
-			d.Forget()
+			d.Unregister()
 			return d.Remove()
 		})
 	})
 }
 
 // Adopt makes the database one of the server's. The caller holds verbs, or nobody else is there yet.
-func (d *Database) Adopt() {
+func (d *Database) Register() {
 	all := userDatabases{}
 	for key, other := range *d.Instance.databases.Load() {
 		all[key] = other
 	}
 	all[strings.ToLower(d.Title)] = d
-	d.Mirroring.put(d.Instance, d)
+	d.Mirroring.setCopy(d.Instance, d)
 	d.Instance.databases.Store(&all)
 }
 
 // Forget undoes adopt.
-func (d *Database) Forget() {
+func (d *Database) Unregister() {
 	all := userDatabases{}
 	for key, other := range *d.Instance.databases.Load() {
 		if other != d {
@@ -90,7 +90,7 @@ func (d *Database) Forget() {
 		}
 	}
 	d.Instance.databases.Store(&all)
-	d.Mirroring.put(d.Instance, nil)
+	d.Mirroring.setCopy(d.Instance, nil)
 }
 
 // Remove closes the files for good and deletes them. The caller holds the turn.

@@ -36,8 +36,8 @@ type Database struct {
 	Mirror       *Database             // ships here before each commit; nil: exposed, asynchronous, or not mirrored
 	lease        *Lease                // the explicit transaction that has the turn; also under leases
 	BeforeCommit func(*storage.Record) // for tests: the mirror has it, we have not
-	tight        bool                  // the last record found no room
-	OwesReign    bool                  // the next commit begins a reign of its own
+	diskFull     bool                  // the last record found no room
+	OwesFork     bool                  // the next commit begins a reign of its own
 
 	acked atomic.Int64 // the last commit that the mirror has for sure
 
@@ -65,7 +65,7 @@ type Session struct {
 }
 
 // both are the copies on the two servers; nil where there is none.
-func (s *Session) both() [2]*Database {
+func (s *Session) bothCopies() [2]*Database {
 	if c := s.copies.Load(); c != nil {
 		return *c
 	}
@@ -73,15 +73,15 @@ func (s *Session) both() [2]*Database {
 }
 
 // put makes d the copy on the server; nil: there is none. The caller holds verbs.
-func (s *Session) put(on *Instance, d *Database) {
-	both := s.both()
+func (s *Session) setCopy(on *Instance, d *Database) {
+	both := s.bothCopies()
 	both[on.Index()] = d
 	s.copies.Store(&both)
 }
 
 // mirrored reports whether the two copies are a principal and its mirror.
 func (s *Session) mirrored() bool {
-	both := s.both()
+	both := s.bothCopies()
 	return both[0].IsMirrored() && both[1].IsMirrored() && both[0].State.Load().GUID == both[1].State.Load().GUID
 }
 
@@ -89,7 +89,7 @@ func (s *Session) mirrored() bool {
 func (d *Database) IsMirrored() bool { return d != nil && d.State.Load().Role != storage.RoleNone }
 
 // other is the copy on the other server; nil if there is none.
-func (d *Database) other() *Database { return d.Mirroring.both()[1-d.Instance.Index()] }
+func (d *Database) other() *Database { return d.Mirroring.bothCopies()[1-d.Instance.Index()] }
 
 // Serving is nil while the database is open here, and otherwise the refusal.
 func (d *Database) Serving() error {
@@ -97,7 +97,7 @@ func (d *Database) Serving() error {
 	case d.Gone.Load():
 		return message.ErrNoDatabase(d.Title)
 	case m.Role == storage.RoleMirror:
-		switch f := d.Instance.Face.Load(); {
+		switch f := d.Instance.Planted.Load(); {
 		case f == nil:
 			return message.ErrMirror(d.Title)
 		case f.Err == ReadableSecondary:
@@ -206,7 +206,7 @@ func (i *Instance) all() []*Database {
 }
 
 // Home is where what is of no database is asked, and computed.
-func (i *Instance) Home() *storage.Store {
+func (i *Instance) SystemStore() *storage.Store {
 	if m := i.Master.Load(); m != nil {
 		return m.Store
 	}
@@ -229,7 +229,7 @@ func (p *Pair) session(name string) *Session {
 }
 
 // unmake removes the files of a database if a script that failed has committed something in it, by ending its transaction.
-func (d *Database) unmake() error {
+func (d *Database) removeLeftovers() error {
 	if d.Store.LSN.Load() == 0 {
 		return nil
 	}
@@ -285,7 +285,7 @@ func (d *Database) witnessRow() (name string, state int, desc string) {
 	switch {
 	case !d.Mirroring.Witness():
 		return "", 0, "UNKNOWN"
-	case d.Mirroring.pair.see().lost[d.Instance.witnessLink()]:
+	case d.Mirroring.pair.viewLinks().lost[d.Instance.witnessLink()]:
 		return witnessName, 2, "DISCONNECTED"
 	}
 	return witnessName, 1, "CONNECTED"

@@ -42,7 +42,7 @@ func (p *Pair) Events() (<-chan Event, func()) {
 }
 
 // tell passes an event on. It never waits.
-func (e *events) tell(kind, partner, detail string) {
+func (e *events) publish(kind, partner, detail string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.listeners {

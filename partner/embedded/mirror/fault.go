@@ -107,7 +107,7 @@ func (i *Instance) Inject(ctx context.Context, f Fault) error {
 		return fmt.Errorf("%s partner %s: %w", f.Kind, i.Letter, err)
 	}
 	i.Log.Info("fault", "kind", f.Kind, "app", f.app, "delay", f.delay, "jitter", f.jitter)
-	i.Pair.events.tell("fault", i.Letter, f.Kind)
+	i.Pair.events.publish("fault", i.Letter, f.Kind)
 	return nil
 }
 
@@ -121,17 +121,17 @@ func (i *Instance) inject(ctx context.Context, f Fault) error {
 		i.gate.sever(f.app)
 		return nil
 	case FaultNone:
-		i.suffer(ctx, nil)
+		i.applyFaults(ctx, nil)
 		return i.start(ctx)
 	}
-	faults := slices.DeleteFunc(i.sufferings(), func(o Fault) bool { return o.Kind == f.Kind && o.app == f.app })
-	i.suffer(ctx, append(faults, f))
+	faults := slices.DeleteFunc(i.lastingFaults(), func(o Fault) bool { return o.Kind == f.Kind && o.app == f.app })
+	i.applyFaults(ctx, append(faults, f))
 	return nil
 }
 
 // sufferings are the lasting faults in force, but for crash and stop.
-func (i *Instance) sufferings() []Fault {
-	w := &i.Pair.Weather
+func (i *Instance) lastingFaults() []Fault {
+	w := &i.Pair.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return slices.Clone(i.faults)
@@ -141,10 +141,10 @@ func (i *Instance) sufferings() []Fault {
 //
 // A principal that was frozen for longer than the partner time-out serves nothing, not even
 // what waits in its sockets, before it has looked who is principal by now.
-func (i *Instance) suffer(ctx context.Context, faults []Fault) {
+func (i *Instance) applyFaults(ctx context.Context, faults []Fault) {
 	pair := i.Pair
-	sky := pair.see()
-	w := &pair.Weather
+	sky := pair.viewLinks()
+	w := &pair.Links
 	w.Mu.Lock()
 	slept := false
 	for _, d := range i.Sorted() {
@@ -154,11 +154,11 @@ func (i *Instance) suffer(ctx context.Context, faults []Fault) {
 		}
 	}
 	i.faults = faults
-	pair.forecast()
+	pair.updateLinks()
 	awake := !i.frozen.Load()
 	w.Mu.Unlock()
 	if slept && awake {
-		if err := pair.Tend(ctx); err != nil {
+		if err := pair.Reconcile(ctx); err != nil {
 			i.Log.Warn("still closed after a freeze", "error", err) // the link is tried again
 		}
 	}
@@ -168,7 +168,7 @@ func (i *Instance) suffer(ctx context.Context, faults []Fault) {
 // Faults are the kinds of faults in force on this partner, sorted, each once. One
 // that is down shows crash or stop.
 func (i *Instance) Faults() []string {
-	w := &i.Pair.Weather
+	w := &i.Pair.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	kinds := []string{}

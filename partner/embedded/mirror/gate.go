@@ -11,7 +11,7 @@ import (
 // gate stands between a partner's sockets and its server. Through it the faults
 // act that clients see: held connections, resets, slow answers.
 type gate struct {
-	rough atomic.Bool // some fault is in force: look closer
+	faulty atomic.Bool // some fault is in force: look closer
 
 	mu      sync.Mutex
 	faults  []Fault // of kinds freeze, isolate and slow
@@ -52,7 +52,7 @@ func (g *gate) admit(c net.Conn) *GatedConn {
 func (g *gate) set(faults []Fault) {
 	g.change(func() {
 		g.faults = faults
-		g.rough.Store(len(faults) > 0)
+		g.faulty.Store(len(faults) > 0)
 	})
 }
 
@@ -139,7 +139,7 @@ func (c *GatedConn) belongsTo(app string) bool {
 
 // wait returns when nothing holds the connection, or the server has closed it.
 func (c *GatedConn) wait() error {
-	for c.g.rough.Load() {
+	for c.g.faulty.Load() {
 		c.g.mu.Lock()
 		held, changed := c.g.holds(c), c.g.changed
 		c.g.mu.Unlock()
@@ -172,8 +172,8 @@ func (c *GatedConn) Write(b []byte) (int, error) {
 	if err := c.wait(); err != nil {
 		return 0, err
 	}
-	if c.g.rough.Load() {
-		if err := c.dawdle(); err != nil {
+	if c.g.faulty.Load() {
+		if err := c.delayWrite(); err != nil {
 			return 0, err
 		}
 	}
@@ -181,7 +181,7 @@ func (c *GatedConn) Write(b []byte) (int, error) {
 }
 
 // dawdle waits as long as the slow faults want.
-func (c *GatedConn) dawdle() error {
+func (c *GatedConn) delayWrite() error {
 	c.g.mu.Lock()
 	var delay time.Duration
 	for _, f := range c.g.faults {

@@ -24,13 +24,13 @@ func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() e
 		_, err := w.Commit.Exec() // temporary tables stay: a call that takes long goes on with them
 		return err
 	}
-	if err := d.stand(); err != nil {
+	if err := d.awaitThaw(); err != nil {
 		_, undo := w.Rollback.Exec()
 		return errors.Join(err, undo)
 	}
 	rec.LSN = d.Store.LSN.Load() + 1
 	rec.Trim = d.acked.Load()
-	made, err := d.cramped(w, write)
+	made, err := d.writeFirst(w, write)
 	if err != nil {
 		return err
 	}
@@ -45,34 +45,34 @@ func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() e
 			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = d.goOn(w, rec, lost)
+			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
 			sent = !storage.IsNoRoom(lost) // its own transaction failed
 		}
 	}
 	if err == nil {
-		exposed, err = d.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newForkIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
 			d.BeforeCommit(rec)
 		}
-		if err = d.stand(); err == nil {
+		if err = d.awaitThaw(); err == nil {
 			_, err = w.Commit.Exec()
 		}
 	}
-	if d.tight = storage.IsNoRoom(err); err != nil {
+	if d.diskFull = storage.IsNoRoom(err); err != nil {
 		return d.undo(w, rec, sent, err)
 	}
 	if exposed != nil {
 		d.State.Store(exposed)
-		d.OwesReign = false
+		d.OwesFork = false
 	}
 	if err := d.Store.Published(rec); err != nil {
 		d.Instance.Log.Error("the objects were not read again", "error", err) // what is committed is committed
 	}
 	if d.Mirror == nil {
-		d.Mirroring.pair.Poke() // an asynchronous mirror may want it
+		d.Mirroring.pair.WakeWatch() // an asynchronous mirror may want it
 	}
 	return nil
 }
@@ -92,13 +92,13 @@ func (d *Database) ship(rec *storage.Record) chan error {
 
 // deliver takes the record through the link and the answer back.
 func (d *Database) deliver(rec *storage.Record, from *storage.Mirroring) error {
-	if err := d.Mirroring.pair.pass(); err != nil {
+	if err := d.Mirroring.pair.awaitLink(); err != nil {
 		return err
 	}
 	if err := d.Receive(rec, from); err != nil {
 		return err
 	}
-	return d.Mirroring.pair.pass()
+	return d.Mirroring.pair.awaitLink()
 }
 
 // Receive makes a record of the principal durable here, unless it is of another reign
@@ -113,7 +113,7 @@ func (d *Database) Receive(rec *storage.Record, from *storage.Mirroring) error {
 		return errLinkCut
 	case m.Sequence > from.Sequence:
 		return errDeposed
-	case m.Role != storage.RoleMirror || m.Reign() != from.Reign():
+	case m.Role != storage.RoleMirror || m.ForkID() != from.ForkID():
 		return errors.New("the mirror is of another reign")
 	case rec.LSN != s.LSN.Load()+1:
 		return fmt.Errorf("the mirror has commit %d, and can't take %d", s.LSN.Load(), rec.LSN)
@@ -125,8 +125,8 @@ func (d *Database) Receive(rec *storage.Record, from *storage.Mirroring) error {
 // committed without the mirror if it may be: then in a reign of its own, because the
 // mirror may have another of the same number. The caller holds the turn; the
 // transaction is open.
-func (d *Database) goOn(w *storage.Writer, rec *storage.Record, lost error) (exposed *storage.Mirroring, err error) {
-	if err := d.stand(); err != nil {
+func (d *Database) continueWithout(w *storage.Writer, rec *storage.Record, lost error) (exposed *storage.Mirroring, err error) {
+	if err := d.awaitThaw(); err != nil {
 		return nil, err
 	}
 	d.Mirror = nil
@@ -140,7 +140,7 @@ func (d *Database) goOn(w *storage.Writer, rec *storage.Record, lost error) (exp
 		return nil, message.ErrKillState()
 	}
 	m := *d.State.Load()
-	m.NewReign(m.Sequence, rec.LSN-1)
+	m.NewFork(m.Sequence, rec.LSN-1)
 	return &m, storage.WriteMirroring(w.Conn, &m)
 }
 
@@ -149,7 +149,7 @@ func (d *Database) goOn(w *storage.Writer, rec *storage.Record, lost error) (exp
 func (s *Session) linkLost(principal *Database, why error) {
 	principal.Instance.Log.Warn("mirror lost", "reason", why)
 	s.ShowState(StateDisconnected)
-	s.pair.Poke()
+	s.pair.WakeWatch()
 }
 
 // undo rolls back, because of why, and gives the answer. The mirror may have the
@@ -171,10 +171,10 @@ func (d *Database) undo(w *storage.Writer, rec *storage.Record, shipped bool, wh
 		return message.ErrKillState() // what a killed server leaves is settled at its start
 	}
 	m := *d.State.Load()
-	m.NewReign(m.Sequence, rec.LSN-1)
+	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction(func() error { return storage.WriteMirroring(w.Conn, &m) }); err != nil {
 		d.Instance.Log.Error("a commit in doubt could not be noted", "error", err)
-		d.OwesReign = true
+		d.OwesFork = true
 	} else {
 		d.State.Store(&m)
 	}

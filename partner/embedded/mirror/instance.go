@@ -37,16 +37,16 @@ type Instance struct {
 	down   string  // crash or stop; "" while it runs
 
 	injecting chan struct{} // held by Inject, which alone uses life
-	life      *life
-	lives     chan *life // to be served
+	life      *serverRun
+	lives     chan *serverRun // to be served
 
 	Sessions Sessions
 
-	Face atomic.Pointer[Face] // how a mirror's database answers; nil: as a mirror's
+	Planted atomic.Pointer[PlantedAnswer] // how a mirror's database answers; nil: as a mirror's
 }
 
 // Face is what a test has a mirror's database answer.
-type Face struct{ Err error }
+type PlantedAnswer struct{ Err error }
 
 // Name is "a" or "b".
 func (i *Instance) Name() string { return i.Letter }
@@ -115,7 +115,7 @@ func (i *Instance) Other() *Instance {
 // openInstance opens the server's databases and its port. serve makes what its connections are served by.
 func openInstance(pair *Pair, name, addr string, serve func(*Instance) *tds.Server) (*Instance, error) {
 	p := &Instance{Pair: pair, Letter: name, Log: pair.log.With("partner", name), gate: newGate(),
-		injecting: make(chan struct{}, 1), lives: make(chan *life, 1)}
+		injecting: make(chan struct{}, 1), lives: make(chan *serverRun, 1)}
 	p.databases.Store(&userDatabases{})
 	if err := p.openDatabases(); err != nil {
 		return nil, errors.Join(err, p.closeDatabases())
@@ -125,7 +125,7 @@ func openInstance(pair *Pair, name, addr string, serve func(*Instance) *tds.Serv
 		_ = p.closeDatabases() // the port is what to tell
 		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)
 	}
-	p.addr, p.life = listener.Addr(), p.newLife(listener)
+	p.addr, p.life = listener.Addr(), p.newServerRun(listener)
 	p.lives <- p.life
 	p.Server = serve(p)
 	return p, nil

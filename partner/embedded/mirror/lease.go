@@ -50,7 +50,7 @@ func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	l := &Lease{P: d, deadline: time.Now().Add(LeaseMax)}
 	l.mu.Lock()
 	l.timer = time.AfterFunc(LeaseIdle, func() {
-		l.BreakOff(message.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
+		l.Abort(message.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
 	})
 	l.mu.Unlock()
 	d.leases.Lock()
@@ -58,7 +58,7 @@ func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	changing := d.changing
 	d.leases.Unlock()
 	if changing > 0 {
-		l.BreakOff(message.ErrKilled(message.ErrMirror(d.Title)))
+		l.Abort(message.ErrKilled(message.ErrMirror(d.Title)))
 		return nil, message.ErrKilled(message.ErrMirror(d.Title))
 	}
 	return l, nil
@@ -89,13 +89,13 @@ func (l *Lease) Commit() error {
 }
 
 // Again ends the open transaction, by a commit or not, and begins another in its place. It is for within Run.
-func (l *Lease) Again(commit bool) (err error) {
+func (l *Lease) Restart(commit bool) (err error) {
 	w := l.P.Store.Exclusive
 	if commit {
 		err = l.P.hardenGathered(w)
 	} else {
 		_, err = w.Rollback.Exec()
-		w.Ends()
+		w.ForgetGathered()
 	}
 	return errors.Join(err, w.Open()) // also where the commit failed: nothing is written outside of a transaction
 }
@@ -103,18 +103,18 @@ func (l *Lease) Again(commit bool) (err error) {
 // hardenGathered ends the open transaction of the exclusive connection: what was
 // written in it is mirrored as one record.
 func (d *Database) hardenGathered(w *storage.Writer) error {
-	defer w.Ends()
+	defer w.ForgetGathered()
 	rec, err := w.Gather()
 	if err != nil {
 		_, undo := w.Rollback.Exec()
 		return errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), undo)
 	}
-	return d.harden(w, rec, func() error { return d.Store.Note(w, rec) })
+	return d.harden(w, rec, func() error { return d.Store.WriteLog(w, rec) })
 }
 
 // BreakOff rolls the transaction back and ends it, because of why; if it has ended
 // already, nothing happens. It waits for a running statement.
-func (l *Lease) BreakOff(why error) {
+func (l *Lease) Abort(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
@@ -124,7 +124,7 @@ func (l *Lease) BreakOff(why error) {
 	if _, err := w.Rollback.Exec(); err != nil {
 		l.P.Instance.Log.Error("rollback failed", "error", err)
 	}
-	w.Ends()
+	w.ForgetGathered()
 	l.finish(why)
 }
 
@@ -147,7 +147,7 @@ func (d *Database) noLeases(why error) (allow func()) {
 	l := d.lease
 	d.leases.Unlock()
 	if l != nil {
-		l.BreakOff(why)
+		l.Abort(why)
 	}
 	return func() {
 		d.leases.Lock()
@@ -166,8 +166,8 @@ func (d *Database) Exclusively(ctx context.Context, f func(w *storage.Writer) er
 		if err := w.Open(); err != nil {
 			return fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
 		}
-		if err := storage.Guarded(func() error { return f(w) }); err != nil {
-			defer w.Ends()
+		if err := storage.RecoverPanic(func() error { return f(w) }); err != nil {
+			defer w.ForgetGathered()
 			_, undo := w.Rollback.Exec()
 			return errors.Join(err, undo)
 		}

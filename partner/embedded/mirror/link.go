@@ -76,12 +76,12 @@ func (s *Session) LinkState() LinkState { return LinkState(s.link.state.Load()) 
 func (s *Session) ShowState(to LinkState) {
 	if old := LinkState(s.link.state.Swap(int32(to))); old != to {
 		s.pair.log.Info("mirroring state changed", "from", old.String(), "to", to.String())
-		s.pair.events.tell("state", "", to.String())
+		s.pair.events.publish("state", "", to.String())
 	}
 }
 
 // Poke has the link looked after soon.
-func (p *Pair) Poke() {
+func (p *Pair) WakeWatch() {
 	select {
 	case p.link.wake <- struct{}{}:
 	default:
@@ -96,11 +96,11 @@ func (p *Pair) begin(o *Options, by Service) error {
 	}
 	timeout := p.seconds
 	for _, s := range p.sessions() {
-		s.Arbiter.on = o.Witness && s.isFirst() || s.hadWitness()
+		s.Arbiter.on = o.Witness && s.isFirst() || s.storedWitness()
 		if err := s.begin(by); err != nil {
 			return err
 		}
-		if d := s.both()[0]; s.mirrored() {
+		if d := s.bothCopies()[0]; s.mirrored() {
 			timeout = d.State.Load().Timeout
 		}
 	}
@@ -109,7 +109,7 @@ func (p *Pair) begin(o *Options, by Service) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWait)
 	defer cancel()
-	if err := p.Tend(ctx); err != nil {
+	if err := p.Reconcile(ctx); err != nil {
 		return fmt.Errorf("bring the partners together: %w", err)
 	}
 	return nil
@@ -119,7 +119,7 @@ func (p *Pair) begin(o *Options, by Service) error {
 // is made again there. What is in the one that a pair begins with comes of schema.
 func (s *Session) begin(by Service) error {
 	var states [2]*storage.Mirroring
-	for i, d := range s.both() {
+	for i, d := range s.bothCopies() {
 		var err error
 		if d == nil {
 			continue
@@ -133,12 +133,12 @@ func (s *Session) begin(by Service) error {
 	case fresh && !s.isFirst():
 		return nil // it is not mirrored
 	case fresh:
-		made, err := by.Schema(s.both()[0])
+		made, err := by.Schema(s.bothCopies()[0])
 		if err != nil {
-			return errors.Join(err, s.both()[0].unmake())
+			return errors.Join(err, s.bothCopies()[0].removeLeftovers())
 		}
 		states[0] = &storage.Mirroring{GUID: storage.NewGUID(), Role: storage.RolePrincipal, SafetyFull: true, SafetySequence: 1, Timeout: s.pair.seconds}
-		states[0].NewReign(1, 0)
+		states[0].NewFork(1, 0)
 		mirror := *states[0]
 		mirror.Role = storage.RoleMirror
 		if made { // it gets it from the principal
@@ -153,15 +153,15 @@ func (s *Session) begin(by Service) error {
 			lost := *states[1-i]
 			lost.Role, lost.History, lost.Diverged = storage.RoleMirror, nil, true
 			m = &lost
-			if s.both()[i] == nil {
-				d, err := q.OpenDatabase(s.pair.Folder.Database(q.Letter, s.title), *s.both()[1-i].Store.About.Load())
+			if s.bothCopies()[i] == nil {
+				d, err := q.OpenDatabase(s.pair.Folder.Database(q.Letter, s.title), *s.bothCopies()[1-i].Store.About.Load())
 				if err != nil {
 					return err
 				}
-				d.Adopt()
+				d.Register()
 			}
 		}
-		d := s.both()[i]
+		d := s.bothCopies()[i]
 		d.State.Store(m)
 		if err := d.Store.SaveMirroring(m); err != nil {
 			return err
@@ -181,12 +181,12 @@ const openWait = 5 * time.Minute
 // Partition cuts the link between the partners, or heals it. Clients, and the
 // witness, reach both as before. It returns when the principal has noticed.
 func (p *Pair) Partition(ctx context.Context, cut bool) error {
-	p.Weather.Mu.Lock()
+	p.Links.Mu.Lock()
 	p.link.cut.Store(cut)
-	p.forecast()
-	p.Weather.Mu.Unlock()
+	p.updateLinks()
+	p.Links.Mu.Unlock()
 	if !cut {
 		return nil
 	}
-	return p.Tend(ctx)
+	return p.Reconcile(ctx)
 }

@@ -35,7 +35,7 @@ func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (con
 	if err := l.w.DropLocals(); err != nil { // of one that did not get its turn again
 		return errors.Join(err, l.give(true))
 	}
-	refused := storage.Guarded(func() error { return run(l.w, l) })
+	refused := storage.RecoverPanic(func() error { return run(l.w, l) })
 	if l.Began.IsZero() {
 		return refused // it did not get its turn again
 	}
@@ -80,7 +80,7 @@ func (l *LongTurns) give(lost bool) error {
 	defer l.leave()
 	w := l.w
 	if lost {
-		defer w.Ends()
+		defer w.ForgetGathered()
 		return w.RollBack()
 	}
 	return l.D.hardenGathered(w)

@@ -27,7 +27,7 @@ func (i *Instance) openDatabases() error {
 		}
 		about := storage.FirstDatabase(i.Pair.Folder.title)
 		if path != first || i.Pair.Folder.empty {
-			about = storage.AboutDatabase{Recovery: storage.RecoveryFull} // it says itself what it is
+			about = storage.Description{Recovery: storage.RecoveryFull} // it says itself what it is
 		}
 		d, err := i.OpenDatabase(path, about)
 		if err != nil {
@@ -39,7 +39,7 @@ func (i *Instance) openDatabases() error {
 			}
 			continue
 		}
-		d.Adopt()
+		d.Register()
 	}
 	if i.Pair.Folder.empty || slices.Contains(files, i.Pair.Folder.Database(i.Letter, MasterName)) {
 		_, err = i.OpenMaster()
@@ -54,17 +54,17 @@ func (i *Instance) OpenMaster() (*Database, error) {
 	if m := i.Master.Load(); m != nil {
 		return m, nil
 	}
-	m, err := i.OpenDatabase(i.Pair.Folder.Database(i.Letter, MasterName), storage.AboutDatabase{Title: MasterName, ID: 1, Created: sqlvalue.NoDate, Recovery: storage.RecoverySimple})
+	m, err := i.OpenDatabase(i.Pair.Folder.Database(i.Letter, MasterName), storage.Description{Title: MasterName, ID: 1, Created: sqlvalue.NoDate, Recovery: storage.RecoverySimple})
 	if err != nil {
 		return nil, err
 	}
-	i.Pair.TendFiles(m)
+	i.Pair.StartCheckpoints(m)
 	i.Master.Store(m)
 	return m, nil
 }
 
 // OpenDatabase opens the file, or makes one that about describes. Nobody knows of it yet.
-func (i *Instance) OpenDatabase(path string, about storage.AboutDatabase) (*Database, error) {
+func (i *Instance) OpenDatabase(path string, about storage.Description) (*Database, error) {
 	s, err := storage.OpenStore(path, about)
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", i.Letter, err)

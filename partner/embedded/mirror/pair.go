@@ -49,12 +49,12 @@ type Pair struct {
 
 	// verbs is held by whoever changes a role or the link's settings.
 	verbs   chan struct{}
-	doing   doing // what the holder of verbs does
+	running runningVerb // what the holder of verbs does
 	link    link
-	Weather weather
+	Links   links
 	over    chan struct{} // closed when Run ends
 
-	journals journals
+	checkpointers checkpointers
 
 	events events
 }
@@ -82,7 +82,7 @@ func OpenInstances(o *Options, by Service) (*Pair, error) {
 		p.seconds = max(minTimeout, int64(o.PartnerTimeout/time.Second))
 	}
 	p.timeout.Store(int64(o.PartnerTimeout))
-	p.Weather.Changed = make(chan struct{})
+	p.Links.Changed = make(chan struct{})
 	p.link.init()
 	if o.Empty && (o.Schema != "" || o.Database != "") {
 		return nil, errors.New("empty servers have no database to name or to make a schema in: leave out either Empty, or Database and Schema")
@@ -138,16 +138,16 @@ func (p *Pair) open(o *Options, by Service) (err error) {
 // doing, and closes the files. It may be called once.
 func (p *Pair) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, p.calmDown)
+	stop := context.AfterFunc(ctx, p.liftFaults)
 	defer stop()
-	endJournals := p.tendAllFiles(ctx)
+	endJournals := p.startAllCheckpoints(ctx)
 	for _, partner := range p.Partners {
 		group.Go(func() error {
 			return partner.run(ctx)
 		})
 	}
 	group.Go(func() error {
-		p.tendLink(ctx)
+		p.watchLinks(ctx)
 		return nil
 	})
 	err := group.Wait()
@@ -210,7 +210,7 @@ func (p *Pair) Principal() string {
 func (s *Session) principal() string {
 	best := ""
 	var sequence int64
-	for _, d := range s.both() {
+	for _, d := range s.bothCopies() {
 		if d == nil {
 			continue
 		}

@@ -1,7 +1,7 @@
 package mirror
 
 // Sight is who sees whom, in a pair that may have a witness.
-type Sight struct {
+type Connectivity struct {
 	Witness   bool // there is one
 	Partners  bool // the partners see each other
 	Principal bool // the witness and the principal see each other
@@ -12,7 +12,7 @@ type Sight struct {
 }
 
 // Verdict is what follows.
-type Verdict struct {
+type Decision struct {
 	Serve   bool // the principal may keep its database open
 	Promote bool // the mirror becomes principal
 	Unfit   bool // the mirror must not become principal by itself before it has caught up again
@@ -20,11 +20,11 @@ type Verdict struct {
 
 // Judge is the arithmetic of quorum: with a witness, two of the three must see
 // each other. Who sees neither of the others gives up.
-func (s Sight) Judge() Verdict {
+func (s Connectivity) Decide() Decision {
 	if !s.Witness {
-		return Verdict{Serve: true}
+		return Decision{Serve: true}
 	}
-	return Verdict{
+	return Decision{
 		Serve:   s.Partners || s.Principal,
 		Promote: s.Fit && s.Mirror && !s.Partners && !s.Principal,
 		Unfit:   !s.Partners && !s.Mirror,

@@ -47,7 +47,7 @@ func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) e
 		}
 	}
 	if !full {
-		s.pair.Poke() // there is more already
+		s.pair.WakeWatch() // there is more already
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, TurnWait)
@@ -58,7 +58,7 @@ func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) e
 			return err
 		}
 		principal.Mirror = principal.other()
-		principal.OwesReign = false // what only the mirror had is gone
+		principal.OwesFork = false // what only the mirror had is gone
 		s.Arbiter.synchronized(principal.State.Load().Sequence)
 		s.ShowState(StateSynchronized)
 		return nil
@@ -91,7 +91,7 @@ func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, 
 		t := &storage.Transferred{From: r, To: store.Main, LSN: lsn}
 		mine, theirs := principal.State.Load(), mirror.State.Load()
 		t.Common = storage.CommonPoint(mine.History, theirs.History, lsn, store.LSN.Load())
-		current := t.Common == lsn && store.LSN.Load() == lsn && sameReign(mine, theirs)
+		current := t.Common == lsn && store.LSN.Load() == lsn && sameFork(mine, theirs)
 		if current && !theirs.Diverged {
 			principal.acked.Store(lsn)
 			return nil
@@ -121,7 +121,7 @@ func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, 
 }
 
 // sameReign reports whether two partners agree on whose reign it is.
-func sameReign(a, b *storage.Mirroring) bool {
+func sameFork(a, b *storage.Mirroring) bool {
 	return len(a.History) > 0 && len(b.History) > 0 &&
-		a.History[len(a.History)-1].Identity == b.History[len(b.History)-1].Identity
+		a.History[len(a.History)-1].ID == b.History[len(b.History)-1].ID
 }

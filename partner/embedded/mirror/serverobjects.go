@@ -54,7 +54,7 @@ func (i *Instance) Endpoint() *endpoint {
 
 // letsIn reports whether the server takes connections of the other one: a login that may connect
 // has a user in master who owns the certificate that the other one shows.
-func (i *Instance) letsIn(other *Instance) bool {
+func (i *Instance) accepts(other *Instance) bool {
 	mine, theirs := i.Endpoint(), other.Endpoint()
 	if mine == nil || theirs == nil {
 		return false

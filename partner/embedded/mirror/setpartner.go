@@ -14,7 +14,7 @@ const kindWitness = "WITNESS"
 
 // rememberWitness keeps over a restart whether the session has a witness: a pair that was begun as one is told
 // at each start. The caller holds verbs.
-func (d *Database) rememberWitness(ctx context.Context, on bool) error {
+func (d *Database) storeWitness(ctx context.Context, on bool) error {
 	if !d.Instance.Pair.Folder.empty {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (d *Database) rememberWitness(ctx context.Context, on bool) error {
 }
 
 // hadWitness says whether the session of a database on servers that were begun empty has a witness.
-func (s *Session) hadWitness() bool {
+func (s *Session) storedWitness() bool {
 	for _, q := range s.pair.Partners {
 		if q.MasterObjects().Has(kindWitness, s.title) {
 			return true
@@ -57,7 +57,7 @@ func (i *Instance) ForgetPartner(ctx context.Context, title string) error {
 }
 
 // CallMirror begins mirroring of an open database with the copy on the other server. The caller holds verbs.
-func (d *Database) CallMirror(ctx context.Context, port int, address string) error {
+func (d *Database) BeginMirroring(ctx context.Context, port int, address string) error {
 	other := d.Instance.Other()
 	theirs := other.Endpoint()
 	mirror := other.Find(d.Title)
@@ -65,9 +65,9 @@ func (d *Database) CallMirror(ctx context.Context, port int, address string) err
 	switch {
 	case d.Store.About.Load().Recovery != storage.RecoveryFull:
 		return message.New(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, d.Title)
-	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.see().clear[LinkPartners]:
+	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 		return unreachable
-	case !other.letsIn(d.Instance) || !d.Instance.letsIn(other):
+	case !other.accepts(d.Instance) || !d.Instance.accepts(other):
 		return unreachable // an instance drops a partner that it does not know, without an answer
 	case mirror == nil:
 		return message.New(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, d.Title)
@@ -102,11 +102,11 @@ func (d *Database) fits(mirror *Database) error {
 // establish makes the two a principal and its mirror. The mirror's part is durable first: alone it stays closed.
 func (d *Database) establish(ctx context.Context, mirror *Database) error {
 	m := &storage.Mirroring{GUID: storage.NewGUID(), Role: storage.RolePrincipal, SafetyFull: true, SafetySequence: 1, Timeout: d.Instance.Pair.seconds}
-	m.NewReign(1, 0)
+	m.NewFork(1, 0)
 	err := mirror.Alone(ctx, true, func() error {
 		about := *mirror.Store.About.Load()
 		about.Restoring = false
-		if err := mirror.becomeInTurn(func(its *storage.Mirroring) { *its = *m; its.Role = storage.RoleMirror }); err != nil {
+		if err := mirror.changeRoleInTurn(func(its *storage.Mirroring) { *its = *m; its.Role = storage.RoleMirror }); err != nil {
 			return err
 		}
 		return mirror.Store.SaveAbout(about)
@@ -115,11 +115,11 @@ func (d *Database) establish(ctx context.Context, mirror *Database) error {
 		return err
 	}
 	d.Mirroring.link.state.Store(int32(StateSynchronizing))
-	if err := d.become(ctx, func(mine *storage.Mirroring) { *mine = *m }); err != nil {
+	if err := d.changeRole(ctx, func(mine *storage.Mirroring) { *mine = *m }); err != nil {
 		return err
 	}
 	d.Instance.Log.Info("mirroring begun", "database", d.Title)
-	d.Mirroring.pair.Poke()
+	d.Mirroring.pair.WakeWatch()
 	return nil
 }
 
@@ -138,7 +138,7 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 	}
 	return i.Pair.Verb(ctx, func(ctx context.Context) error {
 		order := []*Database{d}
-		if o := d.other(); o.IsMirrored() && i.Pair.see().clear[LinkPartners] {
+		if o := d.other(); o.IsMirrored() && i.Pair.viewLinks().clear[LinkPartners] {
 			if order = append(order, o); o.State.Load().Role == storage.RolePrincipal {
 				order[0], order[1] = o, d // the one who ships, first
 			}
@@ -149,7 +149,7 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 			}
 		}
 		d.Mirroring.setWitness(false)
-		return d.rememberWitness(ctx, false)
+		return d.storeWitness(ctx, false)
 	})
 }
 
@@ -164,20 +164,20 @@ func (d *Database) endMirroring(ctx context.Context) error {
 				return err
 			}
 		}
-		err := d.becomeInTurn(func(m *storage.Mirroring) { *m = storage.Mirroring{} })
+		err := d.changeRoleInTurn(func(m *storage.Mirroring) { *m = storage.Mirroring{} })
 		if err == nil {
 			d.Instance.Log.Info("mirroring removed", "database", d.Title)
-			d.Mirroring.pair.events.tell("role", d.Instance.Letter, "none: mirroring of "+d.Title+" was removed")
+			d.Mirroring.pair.events.publish("role", d.Instance.Letter, "none: mirroring of "+d.Title+" was removed")
 		}
 		return err
 	})
 }
 
 // meetRemoval ends the session of a copy whose partner says that there is none. The caller holds verbs.
-func (s *Session) meetRemoval(ctx context.Context) error {
-	both := s.both()
+func (s *Session) acceptRemoval(ctx context.Context) error {
+	both := s.bothCopies()
 	for i, d := range both {
-		if d.IsMirrored() && both[1-i] != nil && !both[1-i].IsMirrored() && both[1-i].Instance.Acts() && d.Instance.Acts() {
+		if d.IsMirrored() && both[1-i] != nil && !both[1-i].IsMirrored() && both[1-i].Instance.Running() && d.Instance.Running() {
 			return d.endMirroring(ctx)
 		}
 	}

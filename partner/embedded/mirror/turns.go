@@ -16,17 +16,17 @@ import (
 func (d *Database) Write(ctx context.Context, run func(w *storage.Writer) error) error {
 	t := NewTicket()
 	t.run = run
-	return d.share(ctx, t)
+	return d.writeShared(ctx, t)
 }
 
 // share waits for a common turn, and for the commit.
-func (d *Database) share(ctx context.Context, t *Ticket) error {
+func (d *Database) writeShared(ctx context.Context, t *Ticket) error {
 	lead, err := d.Turns.Enter(ctx, t, false)
 	if err != nil {
 		return err
 	}
 	if lead {
-		crowd := d.Turns.crowd(t)
+		crowd := d.Turns.sharers(t)
 		d.runGroup(crowd)
 		d.Turns.Leave(crowd)
 	}
@@ -70,14 +70,14 @@ func fail(crowd []*Ticket, err error) {
 // transaction, it is rolled back, and each call runs again in one of its own.
 func (d *Database) runCalls(crowd []*Ticket) {
 	w := d.Store.Main
-	defer w.Ends()
+	defer w.ForgetGathered()
 	for _, t := range crowd {
 		var broken error
 		if t.err, broken = w.Run(t.run); broken == nil {
 			continue
 		}
 		err := w.RollBack()
-		w.Ends()
+		w.ForgetGathered()
 		switch {
 		case err != nil || len(crowd) == 1:
 			fail(crowd, errors.Join(d.FailedWrite(broken), err))
@@ -97,7 +97,7 @@ func (d *Database) runCalls(crowd []*Ticket) {
 		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), w.RollBack()))
 		return
 	}
-	if err := d.harden(w, rec, func() error { return d.Store.Note(w, rec) }); err != nil {
+	if err := d.harden(w, rec, func() error { return d.Store.WriteLog(w, rec) }); err != nil {
 		fail(crowd, err)
 	}
 }
@@ -169,7 +169,7 @@ func (q *Turns) Enter(ctx context.Context, t *Ticket, first bool) (lead bool, er
 
 // crowd is who shares the leader's commit: the leader and those who wait for a
 // common turn, up to the first who wants one alone.
-func (q *Turns) crowd(leader *Ticket) []*Ticket {
+func (q *Turns) sharers(leader *Ticket) []*Ticket {
 	q.Mu.Lock()
 	defer q.Mu.Unlock()
 	q.group = append(q.group[:0], leader)

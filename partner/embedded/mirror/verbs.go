@@ -23,7 +23,7 @@ func (d *Database) Failover(ctx context.Context) error {
 			return message.ErrOnlyPrincipal(d.Title)
 		case !m.SafetyFull:
 			return message.ErrSafetyOff(d.Title)
-		case d.Mirroring.LinkState() == StateDisconnected, !d.Mirroring.pair.see().clear[LinkPartners]:
+		case d.Mirroring.LinkState() == StateDisconnected, !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 			return message.ErrNotConnected(d.Title)
 		case d.Mirroring.LinkState() != StateSynchronized:
 			return message.ErrNotCaughtUp(d.Title)
@@ -42,8 +42,8 @@ func (d *Database) Failover(ctx context.Context) error {
 		if err == nil {
 			d.Mirroring.Arbiter.synchronized(mirror.State.Load().Sequence)
 			mirror.Instance.Log.Info("failover done", "took", time.Since(began))
-			d.Mirroring.tellRole(mirror, "failover")
-			d.Mirroring.pair.events.tell("role", d.Instance.Letter, "MIRROR: failover")
+			d.Mirroring.logRole(mirror, "failover")
+			d.Mirroring.pair.events.publish("role", d.Instance.Letter, "MIRROR: failover")
 		}
 		return err
 	})
@@ -62,7 +62,7 @@ func (d *Database) handOver(mirror *Database) error {
 	}
 	up := *mirror.State.Load()
 	up.Role = storage.RolePrincipal
-	up.NewReign(d.State.Load().Sequence+1, lsn)
+	up.NewFork(d.State.Load().Sequence+1, lsn)
 	down := *d.State.Load()
 	down.Role, down.Sequence, down.History = storage.RoleMirror, up.Sequence, up.History
 
@@ -73,9 +73,9 @@ func (d *Database) handOver(mirror *Database) error {
 		// The other is principal for good; on disk we still are, and lose at the next start.
 		d.Instance.Log.Error("the role given up could not be saved", "error", err)
 	}
-	d.takeState(&down)
+	d.applyState(&down)
 	mirror.acked.Store(lsn)
-	mirror.takeState(&up)
+	mirror.applyState(&up)
 	mirror.Mirror = d
 	return nil
 }
@@ -95,16 +95,16 @@ func (d *Database) ForceService(ctx context.Context) error {
 		case d.Mirroring.Witness() && !d.Mirroring.seen(d):
 			return message.ErrNoWitness(d.Title)
 		}
-		err := d.become(ctx, func(m *storage.Mirroring) {
+		err := d.changeRole(ctx, func(m *storage.Mirroring) {
 			m.Role, m.Forced, m.Suspended = storage.RolePrincipal, true, false
-			m.NewReign(m.Sequence+1, d.Store.LSN.Load())
+			m.NewFork(m.Sequence+1, d.Store.LSN.Load())
 		})
 		if err != nil {
 			return err
 		}
 		d.Mirroring.Arbiter.forced(d.State.Load().Sequence)
-		d.Mirroring.tellRole(d, "forced service")
-		d.Mirroring.pair.Poke()
+		d.Mirroring.logRole(d, "forced service")
+		d.Mirroring.pair.WakeWatch()
 		return nil
 	})
 }
@@ -134,7 +134,7 @@ func (d *Database) Resume(ctx context.Context) error {
 		err := d.change(ctx, func(m *storage.Mirroring) { m.Suspended = false }, nil)
 		if err == nil {
 			d.Mirroring.ShowState(StateSynchronizing)
-			d.Mirroring.pair.Poke()
+			d.Mirroring.pair.WakeWatch()
 		}
 		return err
 	})
@@ -158,7 +158,7 @@ func (d *Database) SetSafety(ctx context.Context, full bool) error {
 		if d.Mirroring.LinkState() == StateSynchronized && full { // on an error too: what is tended again is sure
 			d.Mirroring.ShowState(StateSynchronizing)
 		}
-		d.Mirroring.pair.Poke()
+		d.Mirroring.pair.WakeWatch()
 		return err
 	})
 }
@@ -184,7 +184,7 @@ func (d *Database) SetTimeout(ctx context.Context, seconds int) error {
 		err := d.change(ctx, func(m *storage.Mirroring) { m.Timeout = int64(seconds) }, nil)
 		if err == nil {
 			d.Mirroring.pair.timeout.Store(int64(seconds) * int64(time.Second))
-			d.Mirroring.pair.Poke()
+			d.Mirroring.pair.WakeWatch()
 		}
 		return err
 	})
@@ -205,14 +205,14 @@ func (d *Database) mayConfigure() error {
 func (d *Database) change(ctx context.Context, alter func(m *storage.Mirroring), then func(p *Database)) error {
 	order := []*Database{d, d.other()}
 	switch {
-	case !d.Mirroring.pair.see().clear[LinkPartners]:
+	case !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 		order = order[:1]
 	case order[1].State.Load().Role == storage.RolePrincipal:
 		order[0], order[1] = order[1], order[0]
 	}
 	for _, partner := range order {
 		err := partner.Alone(ctx, true, func() error {
-			if err := partner.becomeInTurn(alter); err != nil {
+			if err := partner.changeRoleInTurn(alter); err != nil {
 				return err
 			}
 			if then != nil {
@@ -236,10 +236,10 @@ func (d *Database) SetWitness(ctx context.Context, on bool) error {
 			return message.ErrOnlyPrincipal(d.Title)
 		case !on && !d.Mirroring.Witness():
 			return message.New(1439, 16, `There is currently no witness associated with the database "%s".`, d.Title)
-		case on && !d.Mirroring.pair.see().clear[LinkPartners]:
+		case on && !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 			return message.ErrNotConnected(d.Title)
 		}
 		d.Mirroring.setWitness(on)
-		return d.rememberWitness(ctx, on)
+		return d.storeWitness(ctx, on)
 	})
 }

@@ -55,7 +55,7 @@ func (s *Session) setWitness(on bool) {
 	changed := w.on != on
 	w.on = on
 	if changed {
-		for _, q := range s.both() {
+		for _, q := range s.bothCopies() {
 			w.sequence = max(w.sequence, q.State.Load().Sequence)
 		}
 		w.inSync = s.LinkState() == StateSynchronized && s.safe()
@@ -64,19 +64,19 @@ func (s *Session) setWitness(on bool) {
 	if changed {
 		detail := map[bool]string{true: "on", false: "off"}[on]
 		s.pair.log.Info("witness changed", "to", detail)
-		s.pair.events.tell("witness", "", detail)
-		s.pair.Poke()
+		s.pair.events.publish("witness", "", detail)
+		s.pair.WakeWatch()
 	}
 }
 
 // safe reports whether both partners are under SAFETY FULL.
 func (s *Session) safe() bool {
-	return s.both()[0].State.Load().SafetyFull && s.both()[1].State.Load().SafetyFull
+	return s.bothCopies()[0].State.Load().SafetyFull && s.bothCopies()[1].State.Load().SafetyFull
 }
 
 // seen reports whether the witness and the partner see each other at this moment.
 func (s *Session) seen(q *Database) bool {
-	return s.pair.see().clear[q.Instance.witnessLink()]
+	return s.pair.viewLinks().clear[q.Instance.witnessLink()]
 }
 
 func (i *Instance) witnessLink() int {
@@ -119,7 +119,7 @@ func (w *witness) synchronized(sequence int64) {
 }
 
 // learn has the witness know of a role switch.
-func (w *witness) learn(sequence int64) {
+func (w *witness) noteSwitch(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sequence = max(w.sequence, sequence)

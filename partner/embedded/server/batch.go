@@ -63,7 +63,7 @@ func (t *parsedTexts) parse(text string, s *session, types variableTypes) ([]tsq
 }
 
 func parsed(list []tsql.Statement, err error) ([]tsql.Statement, error) {
-	return list, message.AsTold(err)
+	return list, message.AsWireError(err)
 }
 
 // variable is a variable of a batch. Its value is as SQLite has it: nil, int64,
@@ -194,7 +194,7 @@ func (b *batch) set(name string, value any) error {
 		}
 	}
 	v.value, err = tsql.ToVariable(value, "", sqlvalue.SpecOf(v.typ))
-	return message.AsTold(err)
+	return message.AsWireError(err)
 }
 
 // isStored reports whether a value is one of the type as it stands, so that [convert] would change nothing.

@@ -464,14 +464,14 @@ func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.W
 		return write
 	}
 	return func(w *storage.Writer) error {
-		if err := w.Say("SAVEPOINT limited"); err != nil {
+		if err := w.RunCached("SAVEPOINT limited"); err != nil {
 			return err
 		}
 		err := write(w)
 		if err == nil && *changed > s.set.rowLimit {
-			err = errors.Join(message.NotSupported("%s of more rows than SET ROWCOUNT %d (TOP)", q.Kind, s.set.rowLimit), w.Say("ROLLBACK TO limited"))
+			err = errors.Join(message.NotSupported("%s of more rows than SET ROWCOUNT %d (TOP)", q.Kind, s.set.rowLimit), w.RunCached("ROLLBACK TO limited"))
 		}
-		return errors.Join(err, w.Say("RELEASE limited"))
+		return errors.Join(err, w.RunCached("RELEASE limited"))
 	}
 }
 

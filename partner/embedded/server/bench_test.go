@@ -71,7 +71,7 @@ func alter(p *Partner, text string, args ...driver.Value) error {
 		if err == nil {
 			_, err = st.Exec(args...)
 		}
-		return w.StillInside(err)
+		return w.CheckTransaction(err)
 	})
 	return err
 }

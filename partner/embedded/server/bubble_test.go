@@ -115,7 +115,7 @@ func (s *still) is(when, principal string, state mirror.LinkState, open ...*Part
 		s.t.Errorf("%s: principal %s, %v; want %s, %v", when, got, is, principal, state)
 	}
 	for _, p := range s.servers {
-		if serves := p.Main().Serving() == nil && p.Acts(); serves != slices.Contains(open, p) {
+		if serves := p.Main().Serving() == nil && p.Running(); serves != slices.Contains(open, p) {
 			s.t.Errorf("%s: %s serves: %v (%v)", when, p.Letter, serves, p.Main().Serving())
 		}
 	}

@@ -16,14 +16,14 @@ import (
 
 // lay puts a link in a condition that no fault makes by itself.
 func (s *still) lay(link int, c mirror.Connection) {
-	w := &s.Weather
+	w := &s.Links
 	w.Mu.Lock()
-	w.Links[link] = c
-	w.Rough.Store(true)
+	w.Connections[link] = c
+	w.Faulty.Store(true)
 	close(w.Changed)
 	w.Changed = make(chan struct{})
 	w.Mu.Unlock()
-	s.Poke()
+	s.WakeWatch()
 	synctest.Wait()
 }
 

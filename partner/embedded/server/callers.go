@@ -42,7 +42,7 @@ func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
 // endClients ends the client's transaction, with all that are nested in it.
 func (f *frame) endClients(commit bool) error {
 	s := f.s
-	err := f.lease.Again(commit)
+	err := f.lease.Restart(commit)
 	commit = commit && err == nil
 	if !commit {
 		s.locals = maps.Clone(s.before)

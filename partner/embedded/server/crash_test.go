@@ -204,7 +204,7 @@ func TestMirror_lost(t *testing.T) {
 	if err := b.Main().Store.Main.Script("DROP TRIGGER broken"); err != nil {
 		t.Fatal(err)
 	}
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := pair.State(); got != "SYNCHRONIZED" || dump(t, a) != dump(t, b) {
@@ -228,7 +228,7 @@ func TestPrincipal_commitFails(t *testing.T) {
 	if err == nil {
 		t.Fatal("a failed commit was reported as done")
 	}
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	storeItem(t, a, "s", []byte("2"))
@@ -254,13 +254,13 @@ func TestTurns_aWaiterMayLeave(t *testing.T) {
 }
 
 func TestCommonPoint(t *testing.T) {
-	reign := func(id string, start int64) storage.RoleAge { return storage.RoleAge{Identity: id, Start: start} }
-	one := []storage.RoleAge{reign("1", 0)}
-	forced := []storage.RoleAge{reign("1", 0), reign("2", 100)}
-	twice := []storage.RoleAge{reign("1", 0), reign("2", 100), reign("3", 140)}
+	reign := func(id string, start int64) storage.RecoveryFork { return storage.RecoveryFork{ID: id, Start: start} }
+	one := []storage.RecoveryFork{reign("1", 0)}
+	forced := []storage.RecoveryFork{reign("1", 0), reign("2", 100)}
+	twice := []storage.RecoveryFork{reign("1", 0), reign("2", 100), reign("3", 140)}
 	for _, c := range []struct {
 		name       string
-		a, b       []storage.RoleAge
+		a, b       []storage.RecoveryFork
 		lsnA, lsnB int64
 		want       int64
 	}{
@@ -269,7 +269,7 @@ func TestCommonPoint(t *testing.T) {
 		{"the other did not even reach it", forced, one, 130, 90, 90},
 		{"two unknown reigns: the first of them", twice, one, 150, 160, 100},
 		{"one unknown reign of three", twice, forced, 150, 160, 140},
-		{"nothing in common", one, []storage.RoleAge{reign("x", 0)}, 10, 10, 0},
+		{"nothing in common", one, []storage.RecoveryFork{reign("x", 0)}, 10, 10, 0},
 		{"an empty history", one, nil, 10, 0, 0},
 		{"old reigns forgotten", twice[1:], forced, 150, 160, 140},
 	} {

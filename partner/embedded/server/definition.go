@@ -42,13 +42,13 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 		case "ROLE", "USER":
 			return c.principal(st)
 		}
-		if err := w.Say("SAVEPOINT defines"); err != nil {
+		if err := w.RunCached("SAVEPOINT defines"); err != nil {
 			return err
 		}
 		if err := c.object(st, b.text); err != nil {
-			return errors.Join(err, w.Say("ROLLBACK TO defines"), w.Say("RELEASE defines"))
+			return errors.Join(err, w.RunCached("ROLLBACK TO defines"), w.RunCached("RELEASE defines"))
 		}
-		return w.Say("RELEASE defines")
+		return w.RunCached("RELEASE defines")
 	})
 }
 
@@ -77,7 +77,7 @@ func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 	if err := s.serverOnly(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", st.Name.Object); err != nil {
 		return err
 	}
-	return s.p.DropDatabase(ctx, st.Name.Object, &s.Presence)
+	return s.p.DropDatabase(ctx, st.Name.Object, &s.ClientSession)
 }
 
 // here is the database in which an object's name is meant. One of the system's takes no objects.
@@ -180,7 +180,7 @@ func (c *catalogueWriter) createTable(st *tsql.Definition) error {
 	}
 	t, err := st.Table.Resolve(c.set.Tables())
 	if err != nil {
-		return message.AsTold(err)
+		return message.AsWireError(err)
 	}
 	if err := c.w.Define(t.SQL()...); err != nil {
 		return err
@@ -204,7 +204,7 @@ func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	}
 	ch, err := t.Change(st, c.set.Tables())
 	if err != nil {
-		return message.AsTold(err)
+		return message.AsWireError(err)
 	}
 	for _, check := range ch.Checks {
 		if err := c.w.Checks(check); err != nil {
@@ -281,7 +281,7 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	}
 	list, err := tsql.ParseFor(text, c.set.Columns)
 	if err != nil {
-		return message.AsTold(err)
+		return message.AsWireError(err)
 	}
 	d, ok := storage.DefinitionIn(list)
 	if !ok || d.View == nil {

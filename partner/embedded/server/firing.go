@@ -64,11 +64,11 @@ func (f *fires) run(write func() error, counted func() int64) (steps []step, err
 	}
 	x := f.program()
 	point := fmt.Sprintf("fires_%d", x.depth)
-	if err := f.w.Say("SAVEPOINT " + point); err != nil {
+	if err := f.w.RunCached("SAVEPOINT " + point); err != nil {
 		return nil, err
 	}
 	seen := &watching{set: set}
-	err = f.w.Watched(seen.note, write)
+	err = f.w.ObserveRows(seen.note, write)
 	if err == nil {
 		before := len(x.r.steps)
 		err = f.fire(x, set, seen, point, counted())
@@ -105,13 +105,13 @@ func (f *fires) finish(x *program, point string, err error) error {
 		return err
 	case over:
 		if x.firing == nil && !ended.gone {
-			return beside(err, f.w.Say("RELEASE "+point))
+			return beside(err, f.w.RunCached("RELEASE "+point))
 		}
 		return err
 	case err != nil:
-		return beside(err, errors.Join(f.w.Say("ROLLBACK TO "+point), f.w.Say("RELEASE "+point)))
+		return beside(err, errors.Join(f.w.RunCached("ROLLBACK TO "+point), f.w.RunCached("RELEASE "+point)))
 	}
-	return f.w.Say("RELEASE " + point)
+	return f.w.RunCached("RELEASE " + point)
 }
 
 // beside is an error, with another where there is one.
@@ -191,7 +191,7 @@ func (x *program) fires(one *firing, count int64) error {
 			one.outer.undone, one.outer.gone = true, one.gone
 		}
 		return beside(&endedInTrigger{&triggerError{x.ended(before, err)}, one.gone}, x.hide())
-	case err != nil && storage.IsTold(err) && !isTriggers(err):
+	case err != nil && storage.IsClientError(err) && !isTriggers(err):
 		return &triggerError{err}
 	case err != nil:
 		return err

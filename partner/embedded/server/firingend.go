@@ -100,7 +100,7 @@ func (f *frame) rollsBack() error {
 		for one := f.firing; one != nil; one = one.outer {
 			one.gone = true
 		}
-	} else if err := f.w.Say("ROLLBACK TO " + outermost.point); err != nil {
+	} else if err := f.w.RunCached("ROLLBACK TO " + outermost.point); err != nil {
 		return err
 	}
 	f.s.endedInTrigger = f.s.open > 0

@@ -46,9 +46,9 @@ func (x *watching) note(data sqlite.SQLitePreUpdateData) {
 	c := x.of(name)
 	kind := tsql.Update
 	switch data.Op {
-	case storage.ToldInsert:
+	case storage.OpInsert:
 		kind = tsql.Insert
-	case storage.ToldDelete:
+	case storage.OpDelete:
 		kind = tsql.Delete
 	}
 	if kind != tsql.Insert {

@@ -29,7 +29,7 @@ func TestPrincipal_commitsAfterAFailedCommit(t *testing.T) {
 	if got := again.Principal(); got != "a" {
 		t.Errorf("principal %s after reopening", got)
 	}
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Failover(t.Context()); err != nil {

@@ -24,7 +24,7 @@ type standing struct {
 }
 
 // compiledFunctions are functions by their text and the signature of the tables.
-var compiledFunctions = storage.KeptByText[*procedure]{Most: 1024}
+var compiledFunctions = storage.CacheByText[*procedure]{Most: 1024}
 
 // compiledFunction compiles the text of a function, or finds it compiled.
 func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, error) {
@@ -39,7 +39,7 @@ func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, e
 		}
 		return p, p.addParameters(f.Params)
 	})
-	return p, message.AsTold(err)
+	return p, message.AsWireError(err)
 }
 
 // committedFunction finds a function, compiled; nil: there is none.
@@ -139,7 +139,7 @@ func (s *session) endCaller() {
 // callFunction is a [tsql.Caller]: SQLite calls it within a statement of the session.
 func (s *session) callFunction(name, defaults string, args []driver.Value) (driver.Value, error) {
 	var value driver.Value
-	err := storage.Guarded(func() error {
+	err := storage.RecoverPanic(func() error {
 		p, err := s.at.function(name)
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	if outer.rd == nil {
 		return nil, message.NotSupported("The function %s here", p.name)
 	}
-	x := &program{s: s, d: outer.d, set: outer.set, rd: outer.rd.Beneath(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
+	x := &program{s: s, d: outer.d, set: outer.set, rd: outer.rd.Nested(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
 	if outer.program != nil {
 		x.depth, x.left = outer.program.depth, outer.program.left
 	}

@@ -26,7 +26,7 @@ func TestLease_queuedBehindAFailover(t *testing.T) {
 	go func() {
 		l, err := p.Main().OpenLease(ctx)
 		if err == nil {
-			defer l.BreakOff(mirror.ErrLeaseDone)
+			defer l.Abort(mirror.ErrLeaseDone)
 		}
 		second <- err
 	}()

@@ -25,7 +25,7 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 		p.failures.Failed(ctx, p.Log, l.RemoteAddr, l.User)
 		return nil, reply, err
 	}
-	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, Presence: mirror.Presence{Conn: l.Conn}, database: mirror.MasterName, lockTimeout: -1}
+	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, ClientSession: mirror.ClientSession{Conn: l.Conn}, database: mirror.MasterName, lockTimeout: -1}
 	if err := s.use(l.Database); err != nil {
 		if l.DatabaseFatal {
 			p.counts.refused.Add(1)
@@ -43,7 +43,7 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 	if c, ok := l.Conn.(*mirror.GatedConn); ok {
 		c.LoggedIn(l.AppName)
 	}
-	p.Sessions.Add(&s.Presence)
+	p.Sessions.Add(&s.ClientSession)
 	p.counts.logins.Add(1)
 	return s, reply, nil
 }

@@ -143,7 +143,7 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 	var ended error
 	err = b.s.writing(ctx, d, func(w *storage.Writer) (err error) {
 		b.s.at.rd = w.Reader
-		if err := w.Say("SAVEPOINT merges"); err != nil {
+		if err := w.RunCached("SAVEPOINT merges"); err != nil {
 			return err
 		}
 		steps, err = mergeFires(&fires{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
@@ -151,9 +151,9 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 			return err
 		}, func() int64 { return changed })
 		if ended, err = endOf(err); err != nil {
-			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.Say("ROLLBACK TO merges"), w.Say("RELEASE merges"))
+			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.RunCached("ROLLBACK TO merges"), w.RunCached("RELEASE merges"))
 		}
-		return w.Say("RELEASE merges")
+		return w.RunCached("RELEASE merges")
 	})
 	if told := b.answerTriggers(steps); told != nil {
 		return told

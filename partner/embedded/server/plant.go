@@ -65,8 +65,8 @@ func (p *Partner) Plant(plant Planted) error {
 	p.planted.mu.Lock()
 	defer p.planted.mu.Unlock()
 	p.planted.tables, p.planted.statement, p.planted.refuse = tables, plant.Statement, plant.Refuse
-	if p.Face.Store(nil); plant.Secondary != nil {
-		p.Face.Store(&mirror.Face{Err: plant.Secondary})
+	if p.Planted.Store(nil); plant.Secondary != nil {
+		p.Planted.Store(&mirror.PlantedAnswer{Err: plant.Secondary})
 	}
 	return nil
 }

@@ -53,12 +53,12 @@ const noCount = -1
 
 // compiledProcedures are procedures by their text and the signature of the tables that it was compiled for: the same text
 // comes again in each database, and in each pair of a test.
-var compiledProcedures = storage.KeptByText[*procedure]{Most: 1024}
+var compiledProcedures = storage.CacheByText[*procedure]{Most: 1024}
 
 // compiledProcedure compiles the text of a procedure, or finds it compiled.
 func compiledProcedure(text, signature string, schema tsql.Schema) (*procedure, error) {
 	p, err := compiledProcedures.Find(text+"\x00"+signature, func() (*procedure, error) { return newProcedure(text, schema) })
-	return p, message.AsTold(err)
+	return p, message.AsWireError(err)
 }
 
 func newProcedure(text string, schema tsql.Schema) (*procedure, error) {

@@ -117,7 +117,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	default:
 		err = c.writes()
 	}
-	if len(c.after) > 0 && (err == nil || storage.IsTold(err)) && (s.callEnded == nil || *s.callEnded) {
+	if len(c.after) > 0 && (err == nil || storage.IsClientError(err)) && (s.callEnded == nil || *s.callEnded) {
 		err = errors.Join(err, (&batch{s: s}).keep(c.after))
 	}
 	return c.r, err
@@ -141,7 +141,7 @@ func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns 
 	}
 	c.tried, c.r = x.tried, x.r
 	switch {
-	case storage.IsTold(err):
+	case storage.IsClientError(err):
 		err = errors.Join(err, x.undo())
 	case err != nil:
 		c.r = nil
@@ -163,14 +163,14 @@ func (c *calling) inLease(l *mirror.Lease) (err error) {
 	}
 	c.lease = l
 	err = l.Run(func(w *storage.Writer) error {
-		if err := c.run(w.Reader, w, false, nil); !storage.IsTold(err) {
+		if err := c.run(w.Reader, w, false, nil); !storage.IsClientError(err) {
 			return err
 		}
 		return nil
 	})
 	if lost, over := errors.AsType[*storage.LostTransaction](err); over {
 		refused := c.d.FailedWrite(lost.Why)
-		l.BreakOff(refused)
+		l.Abort(refused)
 		c.r = nil
 		return refused
 	}
@@ -357,7 +357,7 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 // evaluate computes an expression on the open transaction.
 func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	if v, ok, err := e.Evaluate(&f.values); ok {
-		return v, message.AsTold(err)
+		return v, message.AsWireError(err)
 	}
 	args, err := f.bind(&e.Inputs)
 	if err != nil {
@@ -426,5 +426,5 @@ func (f *frame) systemOrHoisted(call *tsql.SystemCall) (any, error) {
 		return f.b.systemValue(*call)
 	}
 	v, _, err := e.Evaluate(&f.values)
-	return v, message.AsTold(err)
+	return v, message.AsWireError(err)
 }

@@ -39,7 +39,7 @@ func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
 	if err != nil {
 		return 0, message.InWords(err)
 	}
-	x.w.Said(text)
+	x.w.NoteSavepoint(text)
 	return r.RowsAffected()
 }
 
@@ -94,8 +94,8 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 	if err == nil || isEnded(err) {
 		return err
 	}
-	f.w.Gathered.Cut(before)
-	return f.w.StillInside(err)
+	f.w.Gathered.Truncate(before)
+	return f.w.CheckTransaction(err)
 }
 
 // merge runs MERGE.

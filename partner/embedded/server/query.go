@@ -32,7 +32,7 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 	}
 	read := func(r *storage.Reader) error { return b.selectRows(ctx, r, q, args) }
 	if d == nil {
-		return b.s.p.Home().ReadAdhoc(read)
+		return b.s.p.SystemStore().ReadAdhoc(read)
 	}
 	l, err := b.s.inTransaction(ctx, d)
 	if err != nil {
@@ -168,7 +168,7 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 func (b *batch) reading(d *mirror.Database, f func(r *storage.Reader) error) error {
 	switch {
 	case d == nil:
-		return b.s.p.Home().ReadAdhoc(f)
+		return b.s.p.SystemStore().ReadAdhoc(f)
 	case b.program != nil && b.program.d == d: // its connection is in use, by itself
 		return f(b.program.rd)
 	case b.s.lease != nil && b.s.lease.P == d:

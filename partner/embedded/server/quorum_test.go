@@ -14,21 +14,21 @@ import (
 func TestSight_judge(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		s    mirror.Sight
-		want mirror.Verdict
+		s    mirror.Connectivity
+		want mirror.Decision
 	}{
-		{"no witness, together", mirror.Sight{Partners: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"no witness, apart", mirror.Sight{Fit: true}, mirror.Verdict{Serve: true}},
-		{"everybody sees everybody", mirror.Sight{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"the witness is gone", mirror.Sight{Witness: true, Partners: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"only the partners' link is cut", mirror.Sight{Witness: true, Principal: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"the mirror is gone", mirror.Sight{Witness: true, Principal: true, Fit: true}, mirror.Verdict{Serve: true, Unfit: true}},
-		{"the principal is gone", mirror.Sight{Witness: true, Mirror: true, Fit: true}, mirror.Verdict{Promote: true}},
-		{"the principal is gone, the mirror behind", mirror.Sight{Witness: true, Mirror: true}, mirror.Verdict{}},
-		{"all have lost each other", mirror.Sight{Witness: true, Fit: true}, mirror.Verdict{Unfit: true}},
-		{"principal and mirror see each other only", mirror.Sight{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
+		{"no witness, together", mirror.Connectivity{Partners: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"no witness, apart", mirror.Connectivity{Fit: true}, mirror.Decision{Serve: true}},
+		{"everybody sees everybody", mirror.Connectivity{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"the witness is gone", mirror.Connectivity{Witness: true, Partners: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"only the partners' link is cut", mirror.Connectivity{Witness: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"the mirror is gone", mirror.Connectivity{Witness: true, Principal: true, Fit: true}, mirror.Decision{Serve: true, Unfit: true}},
+		{"the principal is gone", mirror.Connectivity{Witness: true, Mirror: true, Fit: true}, mirror.Decision{Promote: true}},
+		{"the principal is gone, the mirror behind", mirror.Connectivity{Witness: true, Mirror: true}, mirror.Decision{}},
+		{"all have lost each other", mirror.Connectivity{Witness: true, Fit: true}, mirror.Decision{Unfit: true}},
+		{"principal and mirror see each other only", mirror.Connectivity{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
 	} {
-		if got := c.s.Judge(); got != c.want {
+		if got := c.s.Decide(); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}

@@ -96,7 +96,7 @@ func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Rest
 		return err
 	}
 	defer remove()
-	about := storage.AboutDatabase{Title: st.Database, ID: p.NextID(), Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull, Restoring: st.NoRecovery}
+	about := storage.Description{Title: st.Database, ID: p.NextID(), Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull, Restoring: st.NoRecovery}
 	if d != nil {
 		about.ID, about.Title = d.Store.About.Load().ID, d.Title
 	}
@@ -118,7 +118,7 @@ func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Rest
 		err := d.Alone(ctx, true, func() error {
 			d.Gone.Store(true)
 			d.Term.Add(1)
-			d.Forget()
+			d.Unregister()
 			return d.Remove()
 		})
 		if err != nil {
@@ -132,8 +132,8 @@ func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Rest
 	if err != nil {
 		return err
 	}
-	fresh.Adopt()
-	p.Pair.TendFiles(fresh)
+	fresh.Register()
+	p.Pair.StartCheckpoints(fresh)
 	p.Log.Info("database restored", "database", about.Title, "restoring", about.Restoring)
 	return nil
 }

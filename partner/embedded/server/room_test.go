@@ -73,7 +73,7 @@ func setPages(t *testing.T, p *Partner, most string) {
 // meet has the partners meet again.
 func meet(t *testing.T, pair *Pair) {
 	t.Helper()
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, a, b := pair.State(), dump(t, pair.Partner("a")), dump(t, pair.Partner("b")); got != "SYNCHRONIZED" || a != b {
@@ -153,7 +153,7 @@ func TestFullDisk_theReignIsOwed(t *testing.T) {
 	err := d.Alone(t.Context(), true, func() error {
 		rec := &storage.Record{LSN: d.Store.LSN.Load() + 1, Changes: []storage.Change{{RowKey: storage.RowKey{Table: "ASPStateTempSessions", Rowid: 1}}}}
 		err := b.Main().Receive(rec, d.State.Load())
-		d.Mirror, d.OwesReign = nil, true
+		d.Mirror, d.OwesFork = nil, true
 		return err
 	})
 	if err != nil {

@@ -58,7 +58,7 @@ func (s *session) save(name string) error {
 		return message.NotSupported("A transaction of more than %d savepoints", maxSavepoints)
 	}
 	if s.lease != nil {
-		err := s.lease.Run(func(w *storage.Writer) error { return w.Say("SAVEPOINT " + savepointName(len(s.saved))) })
+		err := s.lease.Run(func(w *storage.Writer) error { return w.RunCached("SAVEPOINT " + savepointName(len(s.saved))) })
 		if err != nil {
 			return err
 		}
@@ -91,9 +91,9 @@ func (s *session) rollbackTo(name string, w *tds.Response) error {
 	}
 	if s.lease != nil {
 		if !s.saved[place].held { // before the database was touched
-			s.lease.BreakOff(mirror.ErrLeaseDone)
+			s.lease.Abort(mirror.ErrLeaseDone)
 			s.lease = nil
-		} else if err := s.lease.Run(func(w *storage.Writer) error { return w.Say("ROLLBACK TO " + savepointName(place)) }); err != nil {
+		} else if err := s.lease.Run(func(w *storage.Writer) error { return w.RunCached("ROLLBACK TO " + savepointName(place)) }); err != nil {
 			return err
 		}
 	}

@@ -280,7 +280,7 @@ func (s scene) plant(t *testing.T, p *Partner, id string, stored func(column str
 				_, err = st.Exec(one.args...)
 			}
 			if err != nil {
-				return w.StillInside(err)
+				return w.CheckTransaction(err)
 			}
 		}
 		return nil

@@ -15,7 +15,7 @@ import (
 
 // session is one client's connection.
 type session struct {
-	mirror.Presence
+	mirror.ClientSession
 	p     *Partner
 	login *loginRow // nil: the pair's own, a sysadmin
 	spid  uint16
@@ -77,7 +77,7 @@ func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error
 
 // guarded runs a request. A panic fails it, and takes its transaction back.
 func (s *session) guarded(request func() error) error {
-	err := storage.Guarded(request)
+	err := storage.RecoverPanic(request)
 	if _, panicked := errors.AsType[*storage.PanicError](err); panicked {
 		s.rollback(nil)
 	}
@@ -106,7 +106,7 @@ func (s *session) told(err error) error {
 	if err == nil {
 		return nil
 	}
-	if d := s.In.Load(); d != nil && d.ClosedTo(&s.Presence, err) {
+	if d := s.In.Load(); d != nil && d.ClosedTo(&s.ClientSession, err) {
 		err = d.Killed()
 	}
 	var e *tds.Error
@@ -200,7 +200,7 @@ func (s *session) Rollback(context.Context) error {
 // rollback undoes the open transaction, with all that are nested in it.
 func (s *session) rollback(w *tds.Response) {
 	if s.lease != nil {
-		s.lease.BreakOff(mirror.ErrLeaseDone)
+		s.lease.Abort(mirror.ErrLeaseDone)
 		s.lease = nil
 	}
 	if s.open > 0 && w != nil {
@@ -266,5 +266,5 @@ func (s *session) Close() {
 	s.rollback(nil)
 	s.forgetAllPrepared()
 	s.endCaller()
-	s.p.Sessions.Remove(&s.Presence)
+	s.p.Sessions.Remove(&s.ClientSession)
 }

@@ -31,7 +31,7 @@ func (b *batch) setPartner(ctx context.Context, d *mirror.Database, st *tsql.Alt
 			return c.add(&storage.ObjectRow{Kind: mirror.KindPartner, Name: d.Title, Detail: st.Argument})
 		})
 	}
-	if err := p.Pair.Verb(ctx, func(ctx context.Context) error { return d.CallMirror(ctx, port, st.Argument) }); err != nil {
+	if err := p.Pair.Verb(ctx, func(ctx context.Context) error { return d.BeginMirroring(ctx, port, st.Argument) }); err != nil {
 		return err
 	}
 	return p.Other().ForgetPartner(ctx, d.Title)

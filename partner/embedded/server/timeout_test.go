@@ -202,7 +202,7 @@ func TestTimeOut_frozenPrincipalWakes(t *testing.T) {
 		s.after(timeOut)
 		s.is("taken over", "b", mirror.StateDisconnected, s.b)
 		s.after(time.Minute)
-		served, wakes := make(chan bool, 1), s.Weather.Changes()
+		served, wakes := make(chan bool, 1), s.Links.Changes()
 		go func() { <-wakes; served <- s.a.Main().Serving() == nil }()
 		s.inject(s.a, mirror.FaultNone)
 		if <-served {

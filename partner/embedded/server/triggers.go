@@ -27,7 +27,7 @@ type triggerSet struct {
 }
 
 // compiledTriggers are triggers by their text and the signature of the tables.
-var compiledTriggers = storage.KeptByText[*procedure]{Most: 1024}
+var compiledTriggers = storage.CacheByText[*procedure]{Most: 1024}
 
 func compiledTrigger(text, signature string, schema tsql.Schema) (*procedure, error) {
 	p, err := compiledTriggers.Find(text+"\x00"+signature, func() (*procedure, error) {
@@ -37,11 +37,11 @@ func compiledTrigger(text, signature string, schema tsql.Schema) (*procedure, er
 		}
 		return &procedure{name: t.Name.Object, text: &t.Procedure, trigger: t}, nil
 	})
-	return p, message.AsTold(err)
+	return p, message.AsWireError(err)
 }
 
 // triggerHeads are the heads of triggers by their text.
-var triggerHeads = storage.KeptByText[*tsql.Trigger]{Most: 1024}
+var triggerHeads = storage.CacheByText[*tsql.Trigger]{Most: 1024}
 
 // triggerTable is the table of a trigger, by the trigger's text; "" where that can't be read.
 func triggerTable(text string) string {

@@ -84,7 +84,7 @@ func Convert(v any, from string, to tds.Type) (Argument, error) {
 	var a Argument
 	if !ParameterKind(to.Kind()) {
 		raw, err := tsql.ToVariable(Stored(v), "", SpecOf(to))
-		return Argument{Ok: raw != nil, Raw: raw}, message.AsTold(err)
+		return Argument{Ok: raw != nil, Raw: raw}, message.AsWireError(err)
 	}
 	ok := false
 	switch to.Kind() {

@@ -3,7 +3,7 @@ package storage
 import "github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 
 // functionHeads are the heads of functions by their text.
-var functionHeads = KeptByText[*tsql.Function]{Most: 1024}
+var functionHeads = CacheByText[*tsql.Function]{Most: 1024}
 
 // FunctionHead is the head of a function, by its text.
 func FunctionHead(text string) (*tsql.Function, error) {

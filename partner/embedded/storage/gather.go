@@ -36,10 +36,10 @@ func (g *gathered) hook(c *Conn) error {
 		if g.watch != nil {
 			g.watch(d)
 		}
-		if d.Op != ToldInsert {
+		if d.Op != OpInsert {
 			g.add(RowKey{d.TableName, d.OldRowID})
 		}
-		if d.Op != ToldDelete {
+		if d.Op != OpDelete {
 			g.add(RowKey{d.TableName, d.NewRowID})
 		}
 	})
@@ -48,8 +48,8 @@ func (g *gathered) hook(c *Conn) error {
 
 // The operations that SQLite tells of. Source: its C interface, "Authorizer Action Codes".
 const (
-	ToldInsert = 18
-	ToldDelete = 9
+	OpInsert = 18
+	OpDelete = 9
 )
 
 func (g *gathered) add(k RowKey) {
@@ -71,7 +71,7 @@ func (g *gathered) end() {
 }
 
 // Cut forgets what was noted since there were so many: it was not written.
-func (g *gathered) Cut(n int) {
+func (g *gathered) Truncate(n int) {
 	for _, k := range g.Order[n:] {
 		delete(g.known, k)
 	}
@@ -102,7 +102,7 @@ func (w *Writer) hasTable(name string) bool {
 }
 
 // Ends forgets what was gathered, and what was prepared for a schema that may not be.
-func (w *Writer) Ends() {
+func (w *Writer) ForgetGathered() {
 	if len(w.Gathered.schema) > 0 {
 		w.schemaChanged()
 	}

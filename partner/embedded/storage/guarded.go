@@ -17,7 +17,7 @@ func (e *PanicError) Error() string {
 }
 
 // Guarded runs f and gives its panic as an error.
-func Guarded(f func() error) (err error) {
+func RecoverPanic(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{v, debug.Stack()}

@@ -48,17 +48,17 @@ func scanObject(v []driver.Value) (*ObjectRow, error) {
 }
 
 // parsedTables are tables by the text that made them: it tells all, and comes again with each object that is made.
-var parsedTables = KeptByText[*tsql.Table]{Most: 1024}
+var parsedTables = CacheByText[*tsql.Table]{Most: 1024}
 
 // KeptByText keeps what was made of texts that come again; when they are too many it begins anew.
-type KeptByText[T any] struct {
+type CacheByText[T any] struct {
 	Most int
 	mu   sync.Mutex
 	all  map[string]T
 }
 
 // Find gives what is kept for a text, or what make makes of it.
-func (k *KeptByText[T]) Find(key string, make func() (T, error)) (T, error) {
+func (k *CacheByText[T]) Find(key string, make func() (T, error)) (T, error) {
 	k.mu.Lock()
 	kept, ok := k.all[key]
 	k.mu.Unlock()

@@ -145,7 +145,7 @@ func (r *Reader) forget() {
 }
 
 // Beneath is a reader on the same connection whose statements may run within one of this reader's.
-func (r *Reader) Beneath() *Reader {
+func (r *Reader) Nested() *Reader {
 	if r.below == nil {
 		r.below = &Reader{Conn: r.Conn, version: r.version, seen: r.version.Load(), adhoc: map[string]*statement{}, tables: map[string]*tableStatements{}}
 	}

@@ -38,34 +38,34 @@ type Mirroring struct {
 	// diverged: this mirror was a principal that lost its place; until it has
 	// discarded what nobody else has, it can't become principal.
 	Diverged bool
-	Timeout  int64     // seconds
-	History  []RoleAge // the roles that this data went through, oldest first
+	Timeout  int64          // seconds
+	History  []RecoveryFork // the roles that this data went through, oldest first
 }
 
 // RoleAge is a reign: the time between two role switches, or from a loss of the mirror on. Two partners that know
 // a reign of the same identity agree on everything up to its beginning.
-type RoleAge struct {
-	Identity string
-	Start    int64 // the last commit before it began
+type RecoveryFork struct {
+	ID    string
+	Start int64 // the last commit before it began
 }
 
 // keptReigns is how many reigns are remembered. Partners that have been apart for
 // longer find nothing in common, and the mirror is made anew.
-const keptReigns = 100
+const keptForks = 100
 
 // NewReign adds a reign that begins after the commit lsn.
-func (m *Mirroring) NewReign(sequence, lsn int64) {
+func (m *Mirroring) NewFork(sequence, lsn int64) {
 	m.Sequence = sequence
-	m.History = append(slices.Clone(m.History), RoleAge{Identity: NewGUID(), Start: lsn})
-	m.History = m.History[max(0, len(m.History)-keptReigns):]
+	m.History = append(slices.Clone(m.History), RecoveryFork{ID: NewGUID(), Start: lsn})
+	m.History = m.History[max(0, len(m.History)-keptForks):]
 }
 
 // Reign is the identity of the reign that goes on.
-func (m *Mirroring) Reign() string {
+func (m *Mirroring) ForkID() string {
 	if len(m.History) == 0 {
 		return ""
 	}
-	return m.History[len(m.History)-1].Identity
+	return m.History[len(m.History)-1].ID
 }
 
 // NewGUID makes a random uniqueidentifier as SQL Server writes it.
@@ -78,9 +78,9 @@ func NewGUID() string {
 
 // CommonPoint is the last commit that two histories share: where the first reign
 // after their last common one begins, or where the shorter log ends.
-func CommonPoint(a, b []RoleAge, lsnA, lsnB int64) int64 {
+func CommonPoint(a, b []RecoveryFork, lsnA, lsnB int64) int64 {
 	for i, r := range slices.Backward(a) {
-		j := slices.IndexFunc(b, func(o RoleAge) bool { return o.Identity == r.Identity })
+		j := slices.IndexFunc(b, func(o RecoveryFork) bool { return o.ID == r.ID })
 		if j < 0 {
 			continue
 		}
@@ -127,7 +127,7 @@ func loadMirroring(c *Conn) (m *Mirroring, err error) {
 	return m, err
 }
 
-func loadHistory(c *Conn) (history []RoleAge, err error) {
+func loadHistory(c *Conn) (history []RecoveryFork, err error) {
 	all, err := c.Prepare(`SELECT identity, start_lsn FROM partner_roles ORDER BY role_sequence`)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func loadHistory(c *Conn) (history []RoleAge, err error) {
 	v := make([]driver.Value, 2)
 	err = all.Rows(v, func() bool {
 		s := Scanner{V: v}
-		history = append(history, RoleAge{Identity: s.Text(), Start: s.Int64()})
+		history = append(history, RecoveryFork{ID: s.Text(), Start: s.Int64()})
 		return true
 	})
 	return history, errors.Join(err, all.Close())
@@ -174,7 +174,7 @@ func WriteMirroring(c *Conn, m *Mirroring) error {
 		m.GUID, m.Role, m.Sequence, sqlvalue.BoolInt(m.SafetyFull), m.SafetySequence, sqlvalue.BoolInt(m.Suspended), sqlvalue.BoolInt(m.Forced), sqlvalue.BoolInt(m.Diverged), m.Timeout)
 	text.WriteString("DELETE FROM partner_roles;")
 	for i, r := range m.History {
-		fmt.Fprintf(&text, "INSERT INTO partner_roles VALUES (%d, '%s', %d);", i+1, r.Identity, r.Start)
+		fmt.Fprintf(&text, "INSERT INTO partner_roles VALUES (%d, '%s', %d);", i+1, r.ID, r.Start)
 	}
 	return c.Script(text.String())
 }

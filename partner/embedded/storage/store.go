@@ -12,7 +12,7 @@ import (
 // ReadAdhoc lends f a reader of those for ad-hoc queries, which may take their
 // time: procedure calls have readers of their own.
 func (s *Store) ReadAdhoc(f func(r *Reader) error) error {
-	if !s.asks() {
+	if !s.beginAdhoc() {
 		return errRetired
 	}
 	defer s.asking.Done()
@@ -70,7 +70,7 @@ type Store struct {
 	StartLSN atomic.Int64 // the list of changes has all commits after this one
 	Objects  atomic.Pointer[Snapshot]
 	version  atomic.Int64 // of the schema, for the prepared statements of connections
-	About    atomic.Pointer[AboutDatabase]
+	About    atomic.Pointer[Description]
 
 	retired atomic.Bool    // its files are going away: nobody may begin to read
 	asking  sync.WaitGroup // ad-hoc queries under way; under askingMu with retired
@@ -78,7 +78,7 @@ type Store struct {
 }
 
 // OpenStore opens a database's file, or makes the one that about describes.
-func OpenStore(path string, about AboutDatabase) (s *Store, err error) {
+func OpenStore(path string, about Description) (s *Store, err error) {
 	s = &Store{Path: path, readers: make(chan *Reader, readerCount), adhoc: make(chan *Reader, readerCount), full: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
@@ -117,7 +117,7 @@ func (s *Store) open() error {
 }
 
 // prepareFile sets the journal and makes the tables of a new database.
-func prepareFile(c *Conn, about *AboutDatabase) error {
+func prepareFile(c *Conn, about *Description) error {
 	if err := c.Script("PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (s *Store) Refresh() error {
 // Published brings what is kept in memory up to a record that was committed. The caller holds mu, or the turn.
 func (s *Store) Published(rec *Record) error {
 	s.LSN.Store(rec.LSN)
-	s.wrote(len(rec.Changes))
+	s.countRows(len(rec.Changes))
 	if len(rec.Schema) > 0 {
 		s.version.Add(1)
 	}
@@ -259,11 +259,11 @@ func (s *Store) write(w *Writer, rec *Record) error {
 			return err
 		}
 	}
-	return s.Note(w, rec)
+	return s.WriteLog(w, rec)
 }
 
 // Note makes the record's entry in the log, in the open transaction of w.
-func (s *Store) Note(w *Writer, rec *Record) error {
+func (s *Store) WriteLog(w *Writer, rec *Record) error {
 	if err := w.note(rec); err != nil {
 		return err
 	}
@@ -308,7 +308,7 @@ func (s *Store) Retire() error {
 }
 
 // asks counts an ad-hoc query; false: the store is retired.
-func (s *Store) asks() bool {
+func (s *Store) beginAdhoc() bool {
 	s.askMu.Lock()
 	defer s.askMu.Unlock()
 	if s.retired.Load() {

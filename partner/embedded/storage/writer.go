@@ -14,31 +14,31 @@ import (
 // can be kept.
 func (w *Writer) Run(call func(w *Writer) error) (refused, broken error) {
 	written := w.Gathered.count
-	err := Guarded(func() error { return call(w) })
+	err := RecoverPanic(func() error { return call(w) })
 	if lost, over := errors.AsType[*LostTransaction](err); over {
 		return nil, lost.Why
 	}
 	_, panicked := errors.AsType[*PanicError](err)
-	if panicked || err != nil && !IsTold(err) && w.Gathered.count > written {
+	if panicked || err != nil && !IsClientError(err) && w.Gathered.count > written {
 		return nil, err
 	}
 	return err, nil
 }
 
 // Say runs a statement without parameters that comes again.
-func (w *Writer) Say(text string) error {
+func (w *Writer) RunCached(text string) error {
 	st, err := w.Query(text)
 	if err == nil {
 		_, err = st.Exec()
 	}
 	if err == nil {
-		w.Said(text)
+		w.NoteSavepoint(text)
 	}
 	return err
 }
 
 // Said follows what a statement about savepoints, which has run, makes of the changes to the schema that were gathered.
-func (w *Writer) Said(text string) {
+func (w *Writer) NoteSavepoint(text string) {
 	g := &w.Gathered
 	if name, ok := strings.CutPrefix(text, "SAVEPOINT "); ok {
 		if g.saved == nil {
@@ -55,7 +55,7 @@ func (w *Writer) Said(text string) {
 }
 
 // IsTold reports whether an error is one of SQL Server's, for the client.
-func IsTold(err error) bool {
+func IsClientError(err error) bool {
 	_, told := errors.AsType[*tds.Error](err)
 	return told
 }
@@ -67,7 +67,7 @@ type LostTransaction struct{ Why error }
 func (e *LostTransaction) Error() string { return "the transaction is over: " + e.Why.Error() }
 
 // StillInside is the error of a statement, or that it has cost the whole transaction.
-func (w *Writer) StillInside(err error) error {
+func (w *Writer) CheckTransaction(err error) error {
 	if !IsNoRoom(err) {
 		return err
 	}

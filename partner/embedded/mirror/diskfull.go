@@ -17,8 +17,8 @@ func (d *Database) FailedWrite(why error) error {
 // cramped is harden on a file that had no room for the last record: the changes are made
 // before they are shipped, for what fails here must not come to the mirror. made says that
 // they are made, and there is room again as far as that shows.
-func (d *Database) cramped(w *storage.Writer, write func() error) (made bool, err error) {
-	if !d.tight {
+func (d *Database) writeFirst(w *storage.Writer, write func() error) (made bool, err error) {
+	if !d.diskFull {
 		return false, nil
 	}
 	if err := write(); err != nil {
@@ -32,11 +32,11 @@ func (d *Database) cramped(w *storage.Writer, write func() error) (made bool, er
 
 // newReignIfOwed begins, in the open transaction, the reign that a commit in doubt could
 // not begin for want of room: the mirror may have another record of this number.
-func (d *Database) newReignIfOwed(w *storage.Writer, rec *storage.Record, exposed *storage.Mirroring) (*storage.Mirroring, error) {
-	if !d.OwesReign || exposed != nil {
+func (d *Database) newForkIfOwed(w *storage.Writer, rec *storage.Record, exposed *storage.Mirroring) (*storage.Mirroring, error) {
+	if !d.OwesFork || exposed != nil {
 		return exposed, nil
 	}
 	m := *d.State.Load()
-	m.NewReign(m.Sequence, rec.LSN-1)
+	m.NewFork(m.Sequence, rec.LSN-1)
 	return &m, storage.WriteMirroring(w.Conn, &m)
 }

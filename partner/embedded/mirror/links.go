@@ -18,13 +18,13 @@ const (
 )
 
 // weather is what the faults make of the links.
-type weather struct {
-	Rough atomic.Bool // some link is not clear: look closer
+type links struct {
+	Faulty atomic.Bool // some link is not clear: look closer
 
-	Mu      sync.Mutex // also guards the partners' faults and down
-	Links   [linkCount]Connection
-	Changed chan struct{} // closed at every change
-	ended   bool          // the pair stops: nobody waits any more
+	Mu          sync.Mutex // also guards the partners' faults and down
+	Connections [linkCount]Connection
+	Changed     chan struct{} // closed at every change
+	ended       bool          // the pair stops: nobody waits any more
 }
 
 // Connection is the condition of a link. Its ends notice at once that it is cut, and that
@@ -62,18 +62,18 @@ var (
 )
 
 // sky is the links as they are at one moment.
-type sky struct {
+type linkView struct {
 	clear, lost [linkCount]bool
 	next        time.Duration // until a silent link counts as lost; 0: none
 }
 
 // see looks at all the links.
-func (p *Pair) see() (s sky) {
-	w := &p.Weather
+func (p *Pair) viewLinks() (s linkView) {
+	w := &p.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	now, patience := time.Now(), p.patience()
-	for i, c := range w.Links {
+	now, patience := time.Now(), p.partnerTimeout()
+	for i, c := range w.Connections {
 		s.clear[i], s.lost[i] = c.Clear(), c.Lost(now, patience)
 		if !c.Clear() && !s.lost[i] {
 			left := c.silent.Add(patience).Sub(now)
@@ -86,38 +86,38 @@ func (p *Pair) see() (s sky) {
 }
 
 // patience is the partner time-out.
-func (p *Pair) patience() time.Duration { return time.Duration(p.timeout.Load()) }
+func (p *Pair) partnerTimeout() time.Duration { return time.Duration(p.timeout.Load()) }
 
 // forecast computes the links from the faults, and wakes everybody who waits for a
 // change. The caller holds weather.mu.
-func (p *Pair) forecast() {
-	w := &p.Weather
+func (p *Pair) updateLinks() {
+	w := &p.Links
 	now := time.Now()
 	var cut, silent bool
 	for i, q := range p.Partners {
 		down := q.down != "" || w.ended
-		mute := q.suffers(FaultFreeze) || q.suffers(FaultIsolate)
-		w.Links[linkWitnessA+i] = w.Links[linkWitnessA+i].After(down, mute, now)
-		cut = cut || down || q.suffers(FaultPartition)
+		mute := q.hasFault(FaultFreeze) || q.hasFault(FaultIsolate)
+		w.Connections[linkWitnessA+i] = w.Connections[linkWitnessA+i].After(down, mute, now)
+		cut = cut || down || q.hasFault(FaultPartition)
 		silent = silent || mute
-		q.frozen.Store(q.suffers(FaultFreeze) && !down)
-		q.Dead.Store(q.down == FaultCrash || w.ended && q.suffers(FaultFreeze))
+		q.frozen.Store(q.hasFault(FaultFreeze) && !down)
+		q.Dead.Store(q.down == FaultCrash || w.ended && q.hasFault(FaultFreeze))
 	}
-	w.Links[LinkPartners] = w.Links[LinkPartners].After(cut || p.link.cut.Load(), silent, now)
+	w.Connections[LinkPartners] = w.Connections[LinkPartners].After(cut || p.link.cut.Load(), silent, now)
 	rough := false
-	for _, c := range w.Links {
+	for _, c := range w.Connections {
 		rough = rough || !c.Clear()
 	}
-	w.Rough.Store(rough)
+	w.Faulty.Store(rough)
 	close(w.Changed)
 	w.Changed = make(chan struct{})
 	p.interrupt() // before the link is looked after again, which must not be what is interrupted
-	p.Poke()
+	p.WakeWatch()
 }
 
 // suffers reports whether a fault hits the whole server, not only an application. The
 // caller holds weather.mu.
-func (i *Instance) suffers(kind string) bool {
+func (i *Instance) hasFault(kind string) bool {
 	for _, f := range i.faults {
 		if f.Kind == kind && f.app == "" {
 			return true
@@ -128,13 +128,13 @@ func (i *Instance) suffers(kind string) bool {
 
 // stopping reports whether the pair stops as a whole.
 func (p *Pair) stopping() bool {
-	p.Weather.Mu.Lock()
-	defer p.Weather.Mu.Unlock()
-	return p.Weather.ended
+	p.Links.Mu.Lock()
+	defer p.Links.Mu.Unlock()
+	return p.Links.ended
 }
 
 // Changes is closed when the weather next changes.
-func (w *weather) Changes() <-chan struct{} {
+func (w *links) Changes() <-chan struct{} {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return w.Changed
@@ -142,21 +142,21 @@ func (w *weather) Changes() <-chan struct{} {
 
 // pass waits until something gets through between the partners, at most for the
 // partner time-out.
-func (p *Pair) pass() error {
-	w := &p.Weather
-	for w.Rough.Load() {
+func (p *Pair) awaitLink() error {
+	w := &p.Links
+	for w.Faulty.Load() {
 		w.Mu.Lock()
-		c, changed := w.Links[LinkPartners], w.Changed
+		c, changed := w.Connections[LinkPartners], w.Changed
 		w.Mu.Unlock()
 		switch {
 		case c.cut:
 			return errLinkCut
 		case c.Clear():
 			return nil
-		case c.Lost(time.Now(), p.patience()):
+		case c.Lost(time.Now(), p.partnerTimeout()):
 			return errLinkSilent
 		}
-		limit := time.NewTimer(time.Until(c.silent.Add(p.patience())))
+		limit := time.NewTimer(time.Until(c.silent.Add(p.partnerTimeout())))
 		select {
 		case <-changed:
 		case <-limit.C:
@@ -168,9 +168,9 @@ func (p *Pair) pass() error {
 
 // stand is where a frozen server stands still. The error is why it must not go on: it was
 // killed, or its database is closed.
-func (d *Database) stand() error {
+func (d *Database) awaitThaw() error {
 	for d.Instance.frozen.Load() {
-		changed := d.Mirroring.pair.Weather.Changes()
+		changed := d.Mirroring.pair.Links.Changes()
 		if d.Instance.frozen.Load() {
 			<-changed // there is one when the fault is lifted, the server killed, or the pair stopped
 		}
@@ -185,11 +185,11 @@ func (d *Database) stand() error {
 }
 
 // calmDown lifts everything that would keep the pair from stopping.
-func (p *Pair) calmDown() {
-	p.Weather.Mu.Lock()
-	p.Weather.ended = true
-	p.forecast()
-	p.Weather.Mu.Unlock()
+func (p *Pair) liftFaults() {
+	p.Links.Mu.Lock()
+	p.Links.ended = true
+	p.updateLinks()
+	p.Links.Mu.Unlock()
 	for _, q := range p.Partners {
 		q.gate.end(false)
 	}

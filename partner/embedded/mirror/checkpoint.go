@@ -6,7 +6,7 @@ import (
 )
 
 // journals tends the journals of databases while Run runs.
-type journals struct {
+type checkpointers struct {
 	mu      sync.Mutex
 	ctx     context.Context // nil before Run, and after
 	running sync.WaitGroup
@@ -15,39 +15,39 @@ type journals struct {
 
 // TendFiles has the database's journal moved from now on; before Run it does nothing, which
 // does it for every database there is.
-func (p *Pair) TendFiles(d *Database) {
-	p.journals.mu.Lock()
-	defer p.journals.mu.Unlock()
-	if p.journals.ctx == nil {
+func (p *Pair) StartCheckpoints(d *Database) {
+	p.checkpointers.mu.Lock()
+	defer p.checkpointers.mu.Unlock()
+	if p.checkpointers.ctx == nil {
 		return
 	}
 	var ctx context.Context
-	ctx, d.stopJournal = context.WithCancel(p.journals.ctx)
+	ctx, d.stopJournal = context.WithCancel(p.checkpointers.ctx)
 	d.journal = make(chan struct{})
-	p.journals.running.Go(func() {
+	p.checkpointers.running.Go(func() {
 		defer close(d.journal)
-		if err := d.Store.TendJournal(ctx, &p.journals.one, d.Instance.Log); err != nil {
+		if err := d.Store.CheckpointLoop(ctx, &p.checkpointers.one, d.Instance.Log); err != nil {
 			d.Instance.Log.Warn("write-ahead log not tended", "file", d.Store.Path, "error", err)
 		}
 	})
 }
 
 // tendAllFiles begins for all databases; end stops and waits.
-func (p *Pair) tendAllFiles(ctx context.Context) (end func()) {
+func (p *Pair) startAllCheckpoints(ctx context.Context) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
-	p.journals.mu.Lock()
-	p.journals.ctx = ctx
-	p.journals.mu.Unlock()
+	p.checkpointers.mu.Lock()
+	p.checkpointers.ctx = ctx
+	p.checkpointers.mu.Unlock()
 	for _, q := range p.Partners {
 		for _, d := range q.all() {
-			p.TendFiles(d)
+			p.StartCheckpoints(d)
 		}
 	}
 	return func() {
-		p.journals.mu.Lock()
-		p.journals.ctx = nil
-		p.journals.mu.Unlock()
+		p.checkpointers.mu.Lock()
+		p.checkpointers.ctx = nil
+		p.checkpointers.mu.Unlock()
 		stop()
-		p.journals.running.Wait()
+		p.checkpointers.running.Wait()
 	}
 }

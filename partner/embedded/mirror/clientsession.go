@@ -45,7 +45,7 @@ const (
 )
 
 // Presence is what a session shows to a role change.
-type Presence struct {
+type ClientSession struct {
 	In       atomic.Pointer[Database] // its database; nil: one of the system's
 	Term     atomic.Int64             // the database's term when it came there
 	activity atomic.Int32             // sessionIdle, …
@@ -55,28 +55,28 @@ type Presence struct {
 // Sessions is the sessions of a partner.
 type Sessions struct {
 	mu  sync.Mutex
-	all map[*Presence]struct{}
+	all map[*ClientSession]struct{}
 }
 
 // Add adds a session.
-func (t *Sessions) Add(s *Presence) {
+func (t *Sessions) Add(s *ClientSession) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
-		t.all = map[*Presence]struct{}{}
+		t.all = map[*ClientSession]struct{}{}
 	}
 	t.all[s] = struct{}{}
 }
 
 // Remove takes a session away.
-func (t *Sessions) Remove(s *Presence) {
+func (t *Sessions) Remove(s *ClientSession) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.all, s)
 }
 
 // Inside reports whether any session but one is in the database.
-func (t *Sessions) Inside(d *Database, except *Presence) bool {
+func (t *Sessions) Inside(d *Database, except *ClientSession) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for s := range t.all {
@@ -102,7 +102,7 @@ func (t *Sessions) drop(d *Database) {
 }
 
 // Enter begins a request, unless a role change has ended the session.
-func (s *Presence) Enter() error {
+func (s *ClientSession) Enter() error {
 	d := s.In.Load()
 	if s.activity.CompareAndSwap(sessionIdle, sessionBusy) && !s.cutOff(d) {
 		return nil
@@ -114,13 +114,13 @@ func (s *Presence) Enter() error {
 }
 
 // cutOff reports whether d, the session's database, was closed since the session came there.
-func (s *Presence) cutOff(d *Database) bool { return d != nil && s.Term.Load() != d.Term.Load() }
+func (s *ClientSession) cutOff(d *Database) bool { return d != nil && s.Term.Load() != d.Term.Load() }
 
 // Leave ends a request.
-func (s *Presence) Leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
+func (s *ClientSession) Leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
 
 // ClosedTo reports whether err refuses a session that is in the database because the database was closed meanwhile.
-func (d *Database) ClosedTo(s *Presence, err error) bool {
+func (d *Database) ClosedTo(s *ClientSession, err error) bool {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok || e.Class >= message.FatalClass {
 		return false

@@ -13,7 +13,7 @@ import (
 )
 
 // life is the time between a start of the server and its end.
-type life struct {
+type serverRun struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	listener net.Listener
@@ -23,9 +23,9 @@ type life struct {
 // errStopped: the pair stops as a whole.
 var errStopped = errors.New("the pair is stopping")
 
-func (i *Instance) newLife(listener net.Listener) *life {
+func (i *Instance) newServerRun(listener net.Listener) *serverRun {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &life{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, i.gate}, done: make(chan struct{})}
+	return &serverRun{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, i.gate}, done: make(chan struct{})}
 }
 
 // run serves, life after life, until ctx ends.
@@ -89,15 +89,15 @@ func (i *Instance) each(ctx context.Context, f func(d *Database) error) error {
 
 // IsDown is crash or stop, or "" while the server runs.
 func (i *Instance) IsDown() string {
-	i.Pair.Weather.Mu.Lock()
-	defer i.Pair.Weather.Mu.Unlock()
+	i.Pair.Links.Mu.Lock()
+	defer i.Pair.Links.Mu.Unlock()
 	return i.down
 }
 
 // setDown says that the server is down, or up again. A frozen process that ends is
 // frozen no more.
 func (i *Instance) setDown(kind string) {
-	w := &i.Pair.Weather
+	w := &i.Pair.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	i.down = kind
@@ -105,7 +105,7 @@ func (i *Instance) setDown(kind string) {
 		i.faults = slices.DeleteFunc(slices.Clone(i.faults), func(f Fault) bool { return f.Kind == FaultFreeze })
 		i.gate.set(slices.DeleteFunc(slices.Clone(i.faults), func(f Fault) bool { return f.Kind == FaultPartition }))
 	}
-	i.Pair.forecast()
+	i.Pair.updateLinks()
 }
 
 // start opens the partner's files and port again. It serves nothing of the database before it
@@ -127,7 +127,7 @@ func (i *Instance) start(ctx context.Context) error {
 		return errors.Join(err, listener.Close())
 	}
 	i.gate.begin()
-	i.life = i.newLife(listener)
+	i.life = i.newServerRun(listener)
 	select {
 	case i.lives <- i.life:
 	case <-i.Pair.over:
@@ -152,7 +152,7 @@ func (d *Database) reopen() error {
 	if err == nil && m.Role == storage.RolePrincipal {
 		// The mirror may have a commit that we had not finished. It must not be taken for
 		// another of the same number.
-		m.NewReign(m.Sequence, d.Store.LSN.Load())
+		m.NewFork(m.Sequence, d.Store.LSN.Load())
 		err = d.Store.SaveMirroring(m)
 	}
 	if err != nil {
@@ -194,13 +194,13 @@ func (d *Database) Shut(why string) {
 	d.Term.Add(1)
 	d.Instance.Sessions.drop(d)
 	d.Instance.Log.Warn("database closed", "reason", why)
-	d.Mirroring.pair.events.tell("state", d.Instance.Letter, "closed: "+why)
+	d.Mirroring.pair.events.publish("state", d.Instance.Letter, "closed: "+why)
 }
 
 // Unshut opens the principal's database again.
 func (d *Database) Unshut() {
 	if d.Closed.Swap(false) && d.State.Load().Role == storage.RolePrincipal {
 		d.Instance.Log.Info("database open")
-		d.Mirroring.pair.events.tell("state", d.Instance.Letter, "open")
+		d.Mirroring.pair.events.publish("state", d.Instance.Letter, "open")
 	}
 }

@@ -18,7 +18,7 @@ const (
 
 // AboutDatabase is what a database knows of itself, durably, beside its rows. It is
 // replaced as a whole, never changed.
-type AboutDatabase struct {
+type Description struct {
 	Title    string
 	ID       int64             // database_id on this server
 	Created  sqlvalue.Datetime // noDate: not known
@@ -29,18 +29,18 @@ type AboutDatabase struct {
 }
 
 // FirstDatabase is the database that a pair begins with.
-func FirstDatabase(title string) AboutDatabase {
-	return AboutDatabase{Title: title, ID: FirstDatabaseID, Created: sqlvalue.NoDate, Recovery: RecoveryFull}
+func FirstDatabase(title string) Description {
+	return Description{Title: title, ID: FirstDatabaseID, Created: sqlvalue.NoDate, Recovery: RecoveryFull}
 }
 
 // Text writes it into the file of a database, in an open transaction.
-func (a *AboutDatabase) Text() string {
+func (a *Description) Text() string {
 	return fmt.Sprintf("DELETE FROM partner_database; INSERT INTO partner_database VALUES (1, %s, %d, %s, %s, %d);",
 		sqlvalue.Literal(a.Title), a.ID, sqlvalue.Literal(DateValue(a.Created)), sqlvalue.Literal(a.Recovery), sqlvalue.BoolInt(a.Restoring))
 }
 
 // loadAbout reads it.
-func loadAbout(c *Conn) (a *AboutDatabase, err error) {
+func loadAbout(c *Conn) (a *Description, err error) {
 	one, err := c.Prepare(`SELECT title, database_id, +created, recovery, restoring FROM partner_database`)
 	if err != nil {
 		return nil, err
@@ -55,12 +55,12 @@ func loadAbout(c *Conn) (a *AboutDatabase, err error) {
 		return nil, err
 	}
 	s := Scanner{V: v}
-	a = &AboutDatabase{Title: s.Text(), ID: s.Int64(), Created: s.date(), Recovery: s.Text(), Restoring: s.Int64() != 0}
+	a = &Description{Title: s.Text(), ID: s.Int64(), Created: s.date(), Recovery: s.Text(), Restoring: s.Int64() != 0}
 	return a, s.Err
 }
 
 // SaveAbout makes it durable. The caller holds the turn.
-func (s *Store) SaveAbout(a AboutDatabase) error {
+func (s *Store) SaveAbout(a Description) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	if s.Main == nil {
@@ -74,7 +74,7 @@ func (s *Store) SaveAbout(a AboutDatabase) error {
 }
 
 // CreatedAt is when a database was created, as the catalogue shows it.
-func (a *AboutDatabase) CreatedAt() string {
+func (a *Description) CreatedAt() string {
 	if a.Created.Null() {
 		return time.Unix(1546300800, 0).UTC().Format("2006-01-02 15:04:05.000")
 	}

@@ -20,7 +20,7 @@ const (
 )
 
 // wrote counts written rows, and wakes the goroutine below.
-func (s *Store) wrote(rows int) {
+func (s *Store) countRows(rows int) {
 	if s.unmoved += rows; s.unmoved >= checkpointEvery {
 		s.unmoved = 0
 		select {
@@ -33,12 +33,12 @@ func (s *Store) wrote(rows int) {
 // TendJournal moves the log whenever it has become long, until ctx ends. one is held
 // while it does: two partners at once would leave no processor to their clients. A
 // failure (a full disk) is told, and what could not be moved stays for the next time.
-func (s *Store) TendJournal(ctx context.Context, one *sync.Mutex, log *slog.Logger) error {
+func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.Logger) error {
 	c, err := OpenConn(s.Path)
 	if err != nil {
 		return err
 	}
-	var said Said
+	var said LastError
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,7 +48,7 @@ func (s *Store) TendJournal(ctx context.Context, one *sync.Mutex, log *slog.Logg
 		one.Lock()
 		err := s.moveJournal(c)
 		one.Unlock()
-		if said.News(err) {
+		if said.IsNew(err) {
 			log.Warn("write-ahead log not moved", "file", s.Path, "error", err)
 		}
 	}
@@ -73,10 +73,10 @@ func (s *Store) moveJournal(c *Conn) error {
 }
 
 // Said is the last error that was told of something that is tried again and again.
-type Said struct{ text string }
+type LastError struct{ text string }
 
 // News notes how a try ended, nil if well, and reports whether that is to be told: another error than that of the try before.
-func (s *Said) News(err error) bool {
+func (s *LastError) IsNew(err error) bool {
 	text := ""
 	if err != nil {
 		text = err.Error()

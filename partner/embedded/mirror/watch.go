@@ -13,7 +13,7 @@ import (
 
 // doing is what the holder of Pair.verbs does: a change of the faults interrupts it, so
 // that nobody waits for a partner that has just gone.
-type doing struct {
+type runningVerb struct {
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc
 }
@@ -27,12 +27,12 @@ func (p *Pair) Verb(ctx context.Context, f func(ctx context.Context) error) erro
 	defer p.unlockVerbs()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p.doing.set(cancel)
-	defer p.doing.set(nil)
+	p.running.set(cancel)
+	defer p.running.set(nil)
 	return f(ctx)
 }
 
-func (d *doing) set(cancel context.CancelCauseFunc) {
+func (d *runningVerb) set(cancel context.CancelCauseFunc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cancel = cancel
@@ -43,10 +43,10 @@ var errInterrupted = message.New(1447, 16, "The command cannot be executed until
 
 // interrupt ends the waiting of the verb that runs now.
 func (p *Pair) interrupt() {
-	p.doing.mu.Lock()
-	defer p.doing.mu.Unlock()
-	if p.doing.cancel != nil {
-		p.doing.cancel(errInterrupted)
+	p.running.mu.Lock()
+	defer p.running.mu.Unlock()
+	if p.running.cancel != nil {
+		p.running.cancel(errInterrupted)
 	}
 }
 
@@ -74,10 +74,10 @@ const LinkRetry = time.Second
 
 // tendLink looks after the links until ctx ends: at each change of the faults, and when a
 // silence has lasted for the partner time-out.
-func (p *Pair) tendLink(ctx context.Context) {
+func (p *Pair) watchLinks(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
-	var said storage.Said // of what keeps the link from being brought back
+	var said storage.LastError // of what keeps the link from being brought back
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,15 +85,15 @@ func (p *Pair) tendLink(ctx context.Context) {
 		case <-again.C:
 		case <-p.link.wake:
 		}
-		if err := p.Tend(ctx); err != nil && ctx.Err() == nil {
-			if said.News(err) {
+		if err := p.Reconcile(ctx); err != nil && ctx.Err() == nil {
+			if said.IsNew(err) {
 				p.log.Warn("mirroring not established", "error", err)
 			}
 			again.Reset(LinkRetry)
 			continue
 		}
-		said.News(nil)
-		if next := p.see().next; next > 0 {
+		said.IsNew(nil)
+		if next := p.viewLinks().next; next > 0 {
 			again.Reset(next)
 		}
 	}
@@ -101,19 +101,19 @@ func (p *Pair) tendLink(ctx context.Context) {
 
 // Tend does, for each mirrored database, what follows from who sees whom: it settles who is principal and brings
 // the mirror up to date, or has the partners go on by themselves.
-func (p *Pair) Tend(ctx context.Context) error {
+func (p *Pair) Reconcile(ctx context.Context) error {
 	return p.Verb(ctx, func(ctx context.Context) error {
-		s := p.see()
+		s := p.viewLinks()
 		var errs []error
 		for _, m := range p.sessions() {
 			switch {
 			case !m.mirrored() && s.clear[LinkPartners]:
-				errs = append(errs, m.meetRemoval(ctx))
+				errs = append(errs, m.acceptRemoval(ctx))
 			case !m.mirrored():
 			case s.clear[LinkPartners]:
-				errs = append(errs, m.together(ctx))
+				errs = append(errs, m.reconcileConnected(ctx))
 			case s.lost[LinkPartners]:
-				errs = append(errs, m.apart(ctx, s))
+				errs = append(errs, m.reconcileDisconnected(ctx, s))
 			}
 			// Else it is silent: perhaps not for long.
 		}
@@ -122,13 +122,13 @@ func (p *Pair) Tend(ctx context.Context) error {
 }
 
 // together is tend for partners that see each other.
-func (s *Session) together(ctx context.Context) error {
-	principal, err := s.settle(ctx)
+func (s *Session) reconcileConnected(ctx context.Context) error {
+	principal, err := s.choosePrincipal(ctx)
 	if err != nil {
 		return err
 	}
 	principal.Unshut()
-	s.Arbiter.learn(principal.State.Load().Sequence)
+	s.Arbiter.noteSwitch(principal.State.Load().Sequence)
 	m := principal.State.Load()
 	switch {
 	case m.Suspended || principal.other().State.Load().Suspended:
@@ -143,15 +143,15 @@ func (s *Session) together(ctx context.Context) error {
 
 // apart is tend for partners that have lost each other: with a witness, who is left
 // alone closes the database, and the mirror may take over.
-func (s *Session) apart(ctx context.Context, links sky) error {
+func (s *Session) reconcileDisconnected(ctx context.Context, links linkView) error {
 	s.ShowState(StateDisconnected)
-	for _, q := range s.both() {
-		if q.State.Load().Role == storage.RolePrincipal && q.Instance.Acts() {
+	for _, q := range s.bothCopies() {
+		if q.State.Load().Role == storage.RolePrincipal && q.Instance.Running() {
 			s.keepOrClose(q, links)
 		}
 	}
-	for _, q := range s.both() {
-		if q.State.Load().Role == storage.RoleMirror && q.Instance.Acts() {
+	for _, q := range s.bothCopies() {
+		if q.State.Load().Role == storage.RoleMirror && q.Instance.Running() {
 			if err := s.takeOver(ctx, q, links); err != nil {
 				return err
 			}
@@ -161,19 +161,19 @@ func (s *Session) apart(ctx context.Context, links sky) error {
 }
 
 // Acts reports whether the partner does anything at all.
-func (i *Instance) Acts() bool { return !i.frozen.Load() && i.IsDown() == "" }
+func (i *Instance) Running() bool { return !i.frozen.Load() && i.IsDown() == "" }
 
 // sight is what the mirror, or the principal if there is no mirror, can know.
-func (s *Session) sight(mirror *Database, links sky) Sight {
+func (s *Session) connectivity(mirror *Database, links linkView) Connectivity {
 	m := mirror.State.Load()
-	return Sight{Witness: s.Witness(), Partners: !links.lost[LinkPartners],
+	return Connectivity{Witness: s.Witness(), Partners: !links.lost[LinkPartners],
 		Principal: !links.lost[mirror.other().Instance.witnessLink()], Mirror: !links.lost[mirror.Instance.witnessLink()],
 		Fit: m.Role == storage.RoleMirror && !m.Diverged && !m.Suspended && m.SafetyFull && s.Arbiter.Fit(m.Sequence)}
 }
 
 // keepOrClose has a principal without mirror go on if it may.
-func (s *Session) keepOrClose(principal *Database, links sky) {
-	serve := s.sight(principal.other(), links).Judge().Serve
+func (s *Session) keepOrClose(principal *Database, links linkView) {
+	serve := s.connectivity(principal.other(), links).Decide().Serve
 	switch {
 	case serve && s.Witness() && !links.clear[principal.Instance.witnessLink()]:
 		return // the witness is silent: perhaps not for long
@@ -185,52 +185,52 @@ func (s *Session) keepOrClose(principal *Database, links sky) {
 }
 
 // takeOver makes the mirror principal if that is for it to do: an automatic failover.
-func (s *Session) takeOver(ctx context.Context, mirror *Database, links sky) error {
-	v := s.sight(mirror, links).Judge()
+func (s *Session) takeOver(ctx context.Context, mirror *Database, links linkView) error {
+	v := s.connectivity(mirror, links).Decide()
 	if v.Unfit {
 		s.Arbiter.exposes()
 	}
 	if !v.Promote || !links.clear[mirror.Instance.witnessLink()] || !s.Arbiter.Elect(mirror.State.Load().Sequence) {
 		return nil
 	}
-	err := mirror.become(ctx, func(m *storage.Mirroring) {
+	err := mirror.changeRole(ctx, func(m *storage.Mirroring) {
 		m.Role, m.Forced = storage.RolePrincipal, false
-		m.NewReign(m.Sequence+1, mirror.Store.LSN.Load())
+		m.NewFork(m.Sequence+1, mirror.Store.LSN.Load())
 	})
 	if err != nil {
 		s.Arbiter.revoke(mirror.State.Load().Sequence)
 		return fmt.Errorf("automatic failover to partner %s: %w", mirror.Instance.Letter, err)
 	}
-	s.tellRole(mirror, "automatic failover")
+	s.logRole(mirror, "automatic failover")
 	return nil
 }
 
 // tellRole tells of a new role.
-func (s *Session) tellRole(q *Database, reason string) {
+func (s *Session) logRole(q *Database, reason string) {
 	m := q.State.Load()
 	q.Instance.Log.Info("role changed", "to", m.Role.String(), "reason", reason, "sequence", m.Sequence)
-	s.pair.events.tell("role", q.Instance.Letter, fmt.Sprintf("%s: %s, sequence %d", m.Role, reason, m.Sequence))
+	s.pair.events.publish("role", q.Instance.Letter, fmt.Sprintf("%s: %s, sequence %d", m.Role, reason, m.Sequence))
 }
 
 // settle decides which of two partners that see each other is the principal: the
 // one whose role came last. The other becomes its mirror. The caller holds verbs.
-func (s *Session) settle(ctx context.Context) (*Database, error) {
-	a, b := s.both()[0], s.both()[1]
+func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
+	a, b := s.bothCopies()[0], s.bothCopies()[1]
 	sa, sb := a.State.Load(), b.State.Load()
 	switch {
 	case sa.Role == storage.RolePrincipal && sb.Role == storage.RoleMirror && sa.Sequence >= sb.Sequence:
 		return a, nil
 	case sa.Role == storage.RoleMirror && sb.Role == storage.RolePrincipal && sb.Sequence >= sa.Sequence:
 		return b, nil
-	case later(sb, sa, b.Store.LSN.Load(), a.Store.LSN.Load()):
+	case isLater(sb, sa, b.Store.LSN.Load(), a.Store.LSN.Load()):
 		a, b = b, a
 		sa, sb = sb, sa
 	}
 	if sa.Role == storage.RoleMirror { // neither is principal: a role switch was torn
 		a.Instance.Log.Warn("no partner was principal; the more recent one takes over")
-		err := a.become(ctx, func(m *storage.Mirroring) {
+		err := a.changeRole(ctx, func(m *storage.Mirroring) {
 			m.Role = storage.RolePrincipal
-			m.NewReign(m.Sequence+1, a.Store.LSN.Load())
+			m.NewFork(m.Sequence+1, a.Store.LSN.Load())
 		})
 		if err != nil || sb.Role == storage.RoleMirror {
 			return a, err
@@ -239,18 +239,18 @@ func (s *Session) settle(ctx context.Context) (*Database, error) {
 	// Two principals: a was made one while b could not be asked.
 	suspended := sb.Suspended || sa.Forced
 	sequence := a.State.Load().Sequence
-	err := b.become(ctx, func(m *storage.Mirroring) {
+	err := b.changeRole(ctx, func(m *storage.Mirroring) {
 		m.Role, m.Sequence, m.Diverged, m.Forced, m.Suspended = storage.RoleMirror, sequence, true, false, suspended
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.tellRole(b, "the partner's role is newer")
-	return a, a.become(ctx, func(m *storage.Mirroring) { m.Suspended, m.Forced = suspended, false })
+	s.logRole(b, "the partner's role is newer")
+	return a, a.changeRole(ctx, func(m *storage.Mirroring) { m.Suspended, m.Forced = suspended, false })
 }
 
 // later reports whether state a is more recent than b.
-func later(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
+func isLater(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 	if a.Sequence != b.Sequence {
 		return a.Sequence > b.Sequence
 	}
@@ -259,14 +259,14 @@ func later(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 
 // become alters the partner's state: durably, and then in truth. A partner that stops
 // being principal drops the sessions in its database. The caller holds verbs.
-func (d *Database) become(ctx context.Context, alter func(m *storage.Mirroring)) error {
+func (d *Database) changeRole(ctx context.Context, alter func(m *storage.Mirroring)) error {
 	defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
-	return d.Alone(ctx, true, func() error { return d.becomeInTurn(alter) })
+	return d.Alone(ctx, true, func() error { return d.changeRoleInTurn(alter) })
 }
 
 // becomeInTurn is become for who holds the partner's turn. A mirror takes nothing from
 // its principal meanwhile.
-func (d *Database) becomeInTurn(alter func(m *storage.Mirroring)) error {
+func (d *Database) changeRoleInTurn(alter func(m *storage.Mirroring)) error {
 	d.Store.Mu.Lock()
 	defer d.Store.Mu.Unlock()
 	m := *d.State.Load()
@@ -274,12 +274,12 @@ func (d *Database) becomeInTurn(alter func(m *storage.Mirroring)) error {
 	if err := d.Store.SaveLocked(&m); err != nil {
 		return err
 	}
-	d.takeState(&m)
+	d.applyState(&m)
 	return nil
 }
 
 // takeState makes the state true. The caller holds the turn.
-func (d *Database) takeState(m *storage.Mirroring) {
+func (d *Database) applyState(m *storage.Mirroring) {
 	old := d.State.Swap(m)
 	if m.Role == old.Role {
 		return
