@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// SQLite's write-ahead log is moved into the database by a goroutine of its own:
-// done by a writer, as SQLite would, it costs that writer two flushes of the disk.
+// A goroutine moves SQLite's write-ahead log into the database file (a checkpoint). If a writer did it, as SQLite does
+// by default, that writer would wait for two flushes of the disk.
 const (
-	// checkpointEvery is after how many written rows the log is moved.
+	// checkpointEvery is the number of written rows after which a checkpoint runs.
 	checkpointEvery = 2000
-	// journalLimit is how long, in bytes, the log may become under steady load: only between
-	// two writes can it start from the beginning, and if none lets it, it is made to.
+	// journalLimit is the limit of the log's length in bytes under steady load. The log can restart from its beginning
+	// only between two writes. Above the limit the goroutine holds the writers back until it restarts.
 	journalLimit = 64 << 20
-	// journalBackstop is the length in pages at which a writer moves the log after all.
+	// journalBackstop is the length in pages at which a writer runs a checkpoint itself.
 	journalBackstop = 40_000
 )
 
-// wrote counts written rows, and wakes the goroutine below.
+// countRows counts written rows, and wakes the checkpoint goroutine.
 func (s *Store) countRows(rows int) {
 	if s.unmoved += rows; s.unmoved >= checkpointEvery {
 		s.unmoved = 0
@@ -30,9 +30,9 @@ func (s *Store) countRows(rows int) {
 	}
 }
 
-// TendJournal moves the log whenever it has become long, until ctx ends. one is held
-// while it does: two partners at once would leave no processor to their clients. A
-// failure (a full disk) is told, and what could not be moved stays for the next time.
+// CheckpointLoop runs a checkpoint whenever the log has become long, until ctx ends. It holds one meanwhile: two
+// partners at once would leave no processor for their clients. It logs a failure (such as a full disk) and tries the
+// rest at the next checkpoint.
 func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.Logger) error {
 	c, err := OpenConn(s.Path)
 	if err != nil {
@@ -49,33 +49,34 @@ func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.L
 		err := s.moveJournal(c)
 		one.Unlock()
 		if said.IsNew(err) {
-			log.Warn("write-ahead log not moved", "file", s.Path, "error", err)
+			log.Warn("checkpoint failed", "file", s.Path, "error", err)
 		}
 	}
 }
 
 func (s *Store) moveJournal(c *Conn) error {
-	// Beside the writer: this disturbs nobody.
+	// This runs in parallel with the writer and holds nobody back.
 	if err := c.Script("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return err
 	}
 	info, err := os.Stat(s.Path + "-wal")
 	if err != nil || info.Size() < journalLimit {
-		return nil // without a log there is nothing to shorten
+		return nil // without a log there is nothing to truncate
 	}
 	if err := c.Script("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return err
 	}
-	// Little is left to move. A reader of an old state may be in the way: then another time.
+	// Few pages are left. A reader of an old state may prevent the truncation; the next checkpoint tries again.
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	return c.Script("PRAGMA busy_timeout = 20; PRAGMA wal_checkpoint(RESTART); PRAGMA busy_timeout = 10000")
 }
 
-// Said is the last error that was told of something that is tried again and again.
+// LastError is the last logged error of an operation that is retried.
 type LastError struct{ text string }
 
-// News notes how a try ended, nil if well, and reports whether that is to be told: another error than that of the try before.
+// IsNew stores the result of an attempt, nil for success, and reports whether to log it: the error differs from that of
+// the previous attempt.
 func (s *LastError) IsNew(err error) bool {
 	text := ""
 	if err != nil {

@@ -9,37 +9,38 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// The recovery models, as sys.databases names them. A mirrored database is FULL.
+// The recovery models, as named by sys.databases. A mirrored database is FULL.
 const (
 	RecoveryFull       = "FULL"
 	RecoverySimple     = "SIMPLE"
 	RecoveryBulkLogged = "BULK_LOGGED"
 )
 
-// AboutDatabase is what a database knows of itself, durably, beside its rows. It is
-// replaced as a whole, never changed.
+// Description is the durable description of a database, stored beside its rows. It is replaced as a
+// whole, never changed.
 type Description struct {
 	Title    string
 	ID       int64             // database_id on this server
-	Created  sqlvalue.Datetime // noDate: not known
+	Created  sqlvalue.Datetime // noDate: unknown
 	Recovery string
-	// restoring: RESTORING and not mirrored, as after RESTORE … WITH NORECOVERY or when mirroring was
-	// removed from a mirror.
+	// Restoring: the database is RESTORING and not mirrored, for example after RESTORE … WITH
+	// NORECOVERY, or after mirroring was removed from a mirror.
 	Restoring bool
 }
 
-// FirstDatabase is the database that a pair begins with.
+// FirstDatabase returns the description of a pair's first database.
 func FirstDatabase(title string) Description {
 	return Description{Title: title, ID: FirstDatabaseID, Created: sqlvalue.NoDate, Recovery: RecoveryFull}
 }
 
-// Text writes it into the file of a database, in an open transaction.
+// Text returns the SQLite statements that write the description into the file of the database, in an
+// open transaction.
 func (a *Description) Text() string {
 	return fmt.Sprintf("DELETE FROM partner_database; INSERT INTO partner_database VALUES (1, %s, %d, %s, %s, %d);",
 		sqlvalue.Literal(a.Title), a.ID, sqlvalue.Literal(DateValue(a.Created)), sqlvalue.Literal(a.Recovery), sqlvalue.BoolInt(a.Restoring))
 }
 
-// loadAbout reads it.
+// loadAbout reads the description.
 func loadAbout(c *Conn) (a *Description, err error) {
 	one, err := c.Prepare(`SELECT title, database_id, +created, recovery, restoring FROM partner_database`)
 	if err != nil {
@@ -49,7 +50,7 @@ func loadAbout(c *Conn) (a *Description, err error) {
 	v := make([]driver.Value, 5)
 	found, err := one.Row(v)
 	if err == nil && !found {
-		err = errors.New("the database's name is not in it")
+		err = errors.New("the file has no database description")
 	}
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func loadAbout(c *Conn) (a *Description, err error) {
 	return a, s.Err
 }
 
-// SaveAbout makes it durable. The caller holds the turn.
+// SaveAbout stores the description durably. The caller holds the turn.
 func (s *Store) SaveAbout(a Description) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -67,13 +68,13 @@ func (s *Store) SaveAbout(a Description) error {
 		return errShut
 	}
 	if err := s.Main.InTransaction(func() error { return s.Main.Script(a.Text()) }); err != nil {
-		return fmt.Errorf("save what %s is: %w", s.Path, err)
+		return fmt.Errorf("save the description of %s: %w", s.Path, err)
 	}
 	s.About.Store(&a)
 	return nil
 }
 
-// CreatedAt is when a database was created, as the catalogue shows it.
+// CreatedAt returns when the database was created, as the catalogue shows it.
 func (a *Description) CreatedAt() string {
 	if a.Created.Null() {
 		return time.Unix(1546300800, 0).UTC().Format("2006-01-02 15:04:05.000")
@@ -81,5 +82,5 @@ func (a *Description) CreatedAt() string {
 	return a.Created.Text()
 }
 
-// FirstDatabaseID is that of the first database that is not the system's.
+// FirstDatabaseID is the database_id of the first user database.
 const FirstDatabaseID = 5

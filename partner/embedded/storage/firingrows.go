@@ -2,7 +2,7 @@ package storage
 
 import "modernc.org/sqlite"
 
-// Watched runs a write while SQLite tells of its rows.
+// ObserveRows runs a write and calls note for each row that SQLite writes.
 func (w *Writer) ObserveRows(note func(sqlite.SQLitePreUpdateData), write func() error) error {
 	outer := w.Gathered.watch
 	w.Gathered.watch = note

@@ -11,8 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// role is a partner's role in the mirroring session, numbered as in
-// sys.database_mirroring.
+// role is a partner's role in the mirroring session, numbered as in sys.database_mirroring.
 type role int
 
 const (
@@ -21,46 +20,46 @@ const (
 	RoleMirror    role = 2
 )
 
-// String is mirroring_role_desc.
+// String returns mirroring_role_desc.
 func (r role) String() string { return [...]string{"", "PRINCIPAL", "MIRROR"}[r] }
 
-// Mirroring is what a partner remembers of the mirroring session, durably. It is
-// replaced as a whole, never changed.
+// Mirroring is the durable state of the mirroring session on a partner. It is replaced as a whole, never changed.
 type Mirroring struct {
 	GUID           string
 	Role           role
-	Sequence       int64 // role switches of the database, from 1
+	Sequence       int64 // number of role switches of the database, from 1
 	SafetyFull     bool
 	SafetySequence int64
 	Suspended      bool
-	// forced: this principal was made by force and has not met its partner since.
+	// Forced: this principal was made by a forced service and has not been connected to its partner since.
 	Forced bool
-	// diverged: this mirror was a principal that lost its place; until it has
-	// discarded what nobody else has, it can't become principal.
+	// Diverged: this mirror was a principal and lost the role. It cannot become principal until it has discarded
+	// the commits that no other copy has.
 	Diverged bool
 	Timeout  int64          // seconds
-	History  []RecoveryFork // the roles that this data went through, oldest first
+	History  []RecoveryFork // the recovery forks of this data, oldest first
 }
 
-// RoleAge is a reign: the time between two role switches, or from a loss of the mirror on. Two partners that know
-// a reign of the same identity agree on everything up to its beginning.
+// RecoveryFork is a range of commits, as in sys.database_recovery_status: from a role switch or the loss of the
+// mirror to the next one. Two partners with a recovery fork of the same identity have the same commits up to its
+// beginning.
 type RecoveryFork struct {
 	ID    string
-	Start int64 // the last commit before it began
+	Start int64 // the last commit before the fork
 }
 
-// keptReigns is how many reigns are remembered. Partners that have been apart for
-// longer find nothing in common, and the mirror is made anew.
+// keptForks is the number of recovery forks that are kept. Partners that have been disconnected for longer have
+// no common fork, and the mirror is copied as a whole.
 const keptForks = 100
 
-// NewReign adds a reign that begins after the commit lsn.
+// NewFork adds a recovery fork that begins after the commit lsn.
 func (m *Mirroring) NewFork(sequence, lsn int64) {
 	m.Sequence = sequence
 	m.History = append(slices.Clone(m.History), RecoveryFork{ID: NewGUID(), Start: lsn})
 	m.History = m.History[max(0, len(m.History)-keptForks):]
 }
 
-// Reign is the identity of the reign that goes on.
+// ForkID returns the identity of the current recovery fork.
 func (m *Mirroring) ForkID() string {
 	if len(m.History) == 0 {
 		return ""
@@ -68,7 +67,7 @@ func (m *Mirroring) ForkID() string {
 	return m.History[len(m.History)-1].ID
 }
 
-// NewGUID makes a random uniqueidentifier as SQL Server writes it.
+// NewGUID returns a random uniqueidentifier as SQL Server writes it.
 func NewGUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -76,8 +75,8 @@ func NewGUID() string {
 	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16]))
 }
 
-// CommonPoint is the last commit that two histories share: where the first reign
-// after their last common one begins, or where the shorter log ends.
+// CommonPoint returns the last commit that two histories share: the beginning of the first recovery fork after
+// their last common one, or the end of the shorter log.
 func CommonPoint(a, b []RecoveryFork, lsnA, lsnB int64) int64 {
 	for i, r := range slices.Backward(a) {
 		j := slices.IndexFunc(b, func(o RecoveryFork) bool { return o.ID == r.ID })
@@ -141,15 +140,15 @@ func loadHistory(c *Conn) (history []RecoveryFork, err error) {
 	return history, errors.Join(err, all.Close())
 }
 
-// SaveMirroring makes the state durable, and flushes it to the disk: a role must
-// not be forgotten, whatever happens to the machine.
+// SaveMirroring stores the state durably and flushes it to the disk, because a role must survive a crash of the
+// machine.
 func (s *Store) SaveMirroring(m *Mirroring) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	return s.SaveLocked(m)
 }
 
-// SaveLocked is saveMirroring for who holds mu.
+// SaveLocked is SaveMirroring for a caller that holds Mu.
 func (s *Store) SaveLocked(m *Mirroring) error {
 	if s.Main == nil {
 		return errShut
@@ -166,8 +165,8 @@ func (s *Store) SaveLocked(m *Mirroring) error {
 	return nil
 }
 
-// WriteMirroring writes the state in the open transaction of c. Its texts are our
-// own: GUIDs and numbers.
+// WriteMirroring writes the state in the open transaction of c. Its texts need no escaping: they are GUIDs and
+// numbers.
 func WriteMirroring(c *Conn, m *Mirroring) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "DELETE FROM partner_state; INSERT INTO partner_state VALUES (1, '%s', %d, %d, %d, %d, %d, %d, %d, %d);",
