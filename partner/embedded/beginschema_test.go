@@ -103,7 +103,7 @@ func TestOptions_schemaRefused(t *testing.T) {
 	t.Run("other", func(t *testing.T) {
 		embeddedtest.StartWith(t, embedded.Options{Dir: dir, Database: "Shop"})
 	})
-	if _, err := embedded.Open(embedded.Options{Dir: dir, Database: "Store"}); err == nil || !strings.Contains(err.Error(), "began with the database Shop, not Store") {
+	if _, err := embedded.Open(embedded.Options{Dir: dir, Database: "Store"}); err == nil || !strings.Contains(err.Error(), "whose first database is Shop, not Store") {
 		t.Errorf("%v", err)
 	}
 }

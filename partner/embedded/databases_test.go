@@ -103,7 +103,7 @@ func TestEmpty_onlyNew(t *testing.T) {
 	if err := pair.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := embedded.Open(embedded.Options{Dir: dir, Empty: true}); err == nil || !strings.Contains(err.Error(), "holds a pair already") {
+	if _, err := embedded.Open(embedded.Options{Dir: dir, Empty: true}); err == nil || !strings.Contains(err.Error(), "already holds a pair") {
 		t.Errorf("got %v", err)
 	}
 	if pair, err = embedded.Open(embedded.Options{Dir: dir}); err != nil || pair.Principal() != "a" {

@@ -75,7 +75,7 @@ var pairMutants = []mutant{
 		invariant: "I2", name: "publishes before the mirror has answered",
 		file: "partner/embedded/mirror/harden.go",
 		old: `	var exposed *storage.Mirroring
-	sent := shipped != nil // the mirror may have it
+	sent := shipped != nil // the mirror may have the record
 	if sent {
 		if lost := <-shipped; lost == nil {
 			d.acked.Store(rec.LSN)
@@ -83,7 +83,7 @@ var pairMutants = []mutant{
 			var alone error
 			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
-			sent = !storage.IsNoRoom(lost) // its own transaction failed
+			sent = !storage.IsNoRoom(lost) // a mirror with a full disk does not have the record
 		}
 	}
 	if err == nil {
@@ -99,7 +99,7 @@ var pairMutants = []mutant{
 	}
 `,
 		new: `	var exposed *storage.Mirroring
-	sent := shipped != nil // the mirror may have it
+	sent := shipped != nil // the mirror may have the record
 	if err == nil {
 		exposed, err = d.newForkIfOwed(w, rec, exposed)
 	}
@@ -118,7 +118,7 @@ var pairMutants = []mutant{
 			var alone error
 			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
-			sent = !storage.IsNoRoom(lost) // its own transaction failed
+			sent = !storage.IsNoRoom(lost) // a mirror with a full disk does not have the record
 		}
 	}
 `,
@@ -139,8 +139,8 @@ var pairMutants = []mutant{
 		old: `	return w.on && w.inSync && w.sequence <= sequence
 }
 
-// Elect settles that the mirror of that role sequence takes over: the old
-// principal can't go on without it any more. false: the old one was first.
+// Elect decides that the mirror of that role sequence takes over, so that the old
+// principal may not continue without it. false: the principal has been exposed before.
 func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,8 +148,8 @@ func (w *witness) Elect(sequence int64) bool {
 		new: `	return w.on && w.sequence <= sequence
 }
 
-// Elect settles that the mirror of that role sequence takes over: the old
-// principal can't go on without it any more. false: the old one was first.
+// Elect decides that the mirror of that role sequence takes over, so that the old
+// principal may not continue without it. false: the principal has been exposed before.
 func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// journals tends the journals of databases while Run runs.
+// checkpointers runs the checkpoints of all databases while Run runs.
 type checkpointers struct {
 	mu      sync.Mutex
-	ctx     context.Context // nil before Run, and after
+	ctx     context.Context // nil before Run and after it
 	running sync.WaitGroup
-	one     sync.Mutex // held by the one that moves
+	one     sync.Mutex // held during a checkpoint
 }
 
-// TendFiles has the database's journal moved from now on; before Run it does nothing, which
-// does it for every database there is.
+// StartCheckpoints starts the checkpoints of the database. Before Run it does nothing; Run
+// starts them for every database.
 func (p *Pair) StartCheckpoints(d *Database) {
 	p.checkpointers.mu.Lock()
 	defer p.checkpointers.mu.Unlock()
@@ -27,12 +27,12 @@ func (p *Pair) StartCheckpoints(d *Database) {
 	p.checkpointers.running.Go(func() {
 		defer close(d.journal)
 		if err := d.Store.CheckpointLoop(ctx, &p.checkpointers.one, d.Instance.Log); err != nil {
-			d.Instance.Log.Warn("write-ahead log not tended", "file", d.Store.Path, "error", err)
+			d.Instance.Log.Warn("checkpoints not started", "file", d.Store.Path, "error", err)
 		}
 	})
 }
 
-// tendAllFiles begins for all databases; end stops and waits.
+// startAllCheckpoints starts the checkpoints of all databases; end stops them and waits.
 func (p *Pair) startAllCheckpoints(ctx context.Context) (end func()) {
 	ctx, stop := context.WithCancel(ctx)
 	p.checkpointers.mu.Lock()

@@ -6,7 +6,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// FailedWrite is what the caller is told of a write that failed and had no effect anywhere.
+// FailedWrite returns the client's error for a write that failed and was rolled back on
+// both partners.
 func (d *Database) FailedWrite(why error) error {
 	if e := storage.AsNoRoom(why); e != nil {
 		return e
@@ -14,9 +15,10 @@ func (d *Database) FailedWrite(why error) error {
 	return fmt.Errorf("commit on %s: %w", d.Instance.Letter, why)
 }
 
-// cramped is harden on a file that had no room for the last record: the changes are made
-// before they are shipped, for what fails here must not come to the mirror. made says that
-// they are made, and there is room again as far as that shows.
+// writeFirst is the first part of harden after a record that found no room on the disk. It
+// writes the changes before the record is shipped, because a record that fails here must
+// not reach the mirror. made reports whether the changes are written; then there is room
+// again.
 func (d *Database) writeFirst(w *storage.Writer, write func() error) (made bool, err error) {
 	if !d.diskFull {
 		return false, nil
@@ -30,8 +32,9 @@ func (d *Database) writeFirst(w *storage.Writer, write func() error) (made bool,
 	return true, nil
 }
 
-// newReignIfOwed begins, in the open transaction, the reign that a commit in doubt could
-// not begin for want of room: the mirror may have another record of this number.
+// newForkIfOwed begins, in the open transaction, the recovery fork that a commit in doubt
+// could not begin because the disk was full: the mirror may have another record of this
+// number.
 func (d *Database) newForkIfOwed(w *storage.Writer, rec *storage.Record, exposed *storage.Mirroring) (*storage.Mirroring, error) {
 	if !d.OwesFork || exposed != nil {
 		return exposed, nil

@@ -17,9 +17,9 @@ const (
 	linkCount
 )
 
-// weather is what the faults make of the links.
+// links is the state of the links that results from the faults.
 type links struct {
-	Faulty atomic.Bool // some link is not clear: look closer
+	Faulty atomic.Bool // some link is not clear: check the details
 
 	Mu          sync.Mutex // also guards the partners' faults and down
 	Connections [linkCount]Connection
@@ -27,22 +27,22 @@ type links struct {
 	ended       bool          // the pair stops: nobody waits any more
 }
 
-// Connection is the condition of a link. Its ends notice at once that it is cut, and that
-// it is silent only by the partner time-out.
+// Connection is the condition of one link. Both ends notice a cut link at once, and a
+// silent link after the partner timeout.
 type Connection struct {
 	cut    bool
-	silent time.Time // since when nothing comes through; zero: everything does
+	silent time.Time // since when no message arrives; zero: all messages arrive
 }
 
-// Clear reports whether what is said arrives.
+// Clear reports whether messages arrive.
 func (c Connection) Clear() bool { return !c.cut && c.silent.IsZero() }
 
-// Lost reports whether its ends have noticed, by now.
+// Lost reports whether both ends have noticed by now that the link is down.
 func (c Connection) Lost(now time.Time, patience time.Duration) bool {
 	return c.cut || !c.silent.IsZero() && now.Sub(c.silent) >= patience
 }
 
-// After is the condition from now on.
+// After returns the condition from now on.
 func (c Connection) After(cut, silent bool, now time.Time) Connection {
 	c.cut = cut
 	switch {
@@ -54,20 +54,21 @@ func (c Connection) After(cut, silent bool, now time.Time) Connection {
 	return c
 }
 
-// Why a record did not get to the mirror, or its answer not back.
+// The errors of a record that did not reach the mirror, or whose acknowledgement did not
+// come back.
 var (
 	errLinkCut    = errors.New("the partners are not connected")
-	errLinkSilent = errors.New("the partner did not answer within the partner time-out")
+	errLinkSilent = errors.New("the partner did not answer within the partner timeout")
 	errDeposed    = errors.New("the mirror has become principal")
 )
 
-// sky is the links as they are at one moment.
+// linkView is the state of the links at one moment.
 type linkView struct {
 	clear, lost [linkCount]bool
 	next        time.Duration // until a silent link counts as lost; 0: none
 }
 
-// see looks at all the links.
+// viewLinks returns the current state of all links.
 func (p *Pair) viewLinks() (s linkView) {
 	w := &p.Links
 	w.Mu.Lock()
@@ -85,11 +86,11 @@ func (p *Pair) viewLinks() (s linkView) {
 	return s
 }
 
-// patience is the partner time-out.
+// partnerTimeout returns the partner timeout.
 func (p *Pair) partnerTimeout() time.Duration { return time.Duration(p.timeout.Load()) }
 
-// forecast computes the links from the faults, and wakes everybody who waits for a
-// change. The caller holds weather.mu.
+// updateLinks computes the links from the faults, and wakes all goroutines that wait for
+// a change. The caller holds Links.Mu.
 func (p *Pair) updateLinks() {
 	w := &p.Links
 	now := time.Now()
@@ -111,12 +112,12 @@ func (p *Pair) updateLinks() {
 	w.Faulty.Store(rough)
 	close(w.Changed)
 	w.Changed = make(chan struct{})
-	p.interrupt() // before the link is looked after again, which must not be what is interrupted
+	p.interrupt() // before the wake-up, so that the verb of watchLinks is not the one interrupted
 	p.WakeWatch()
 }
 
-// suffers reports whether a fault hits the whole server, not only an application. The
-// caller holds weather.mu.
+// hasFault reports whether a fault of that kind applies to the whole server, not only to
+// an application. The caller holds Links.Mu.
 func (i *Instance) hasFault(kind string) bool {
 	for _, f := range i.faults {
 		if f.Kind == kind && f.app == "" {
@@ -126,22 +127,22 @@ func (i *Instance) hasFault(kind string) bool {
 	return false
 }
 
-// stopping reports whether the pair stops as a whole.
+// stopping reports whether the whole pair stops.
 func (p *Pair) stopping() bool {
 	p.Links.Mu.Lock()
 	defer p.Links.Mu.Unlock()
 	return p.Links.ended
 }
 
-// Changes is closed when the weather next changes.
+// Changes returns a channel that is closed at the next change of the links.
 func (w *links) Changes() <-chan struct{} {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return w.Changed
 }
 
-// pass waits until something gets through between the partners, at most for the
-// partner time-out.
+// awaitLink waits until messages arrive between the partners, at most for the partner
+// timeout.
 func (p *Pair) awaitLink() error {
 	w := &p.Links
 	for w.Faulty.Load() {
@@ -166,13 +167,13 @@ func (p *Pair) awaitLink() error {
 	return nil
 }
 
-// stand is where a frozen server stands still. The error is why it must not go on: it was
-// killed, or its database is closed.
+// awaitThaw blocks while the server is frozen. It returns an error if the server must not
+// continue, because it was killed, or its database is closed.
 func (d *Database) awaitThaw() error {
 	for d.Instance.frozen.Load() {
 		changed := d.Mirroring.pair.Links.Changes()
 		if d.Instance.frozen.Load() {
-			<-changed // there is one when the fault is lifted, the server killed, or the pair stopped
+			<-changed // the links change when the fault is removed, the server is killed, or the pair stops
 		}
 	}
 	switch {
@@ -184,7 +185,7 @@ func (d *Database) awaitThaw() error {
 	return nil
 }
 
-// calmDown lifts everything that would keep the pair from stopping.
+// liftFaults removes all faults that would keep the pair from stopping.
 func (p *Pair) liftFaults() {
 	p.Links.Mu.Lock()
 	p.Links.ended = true

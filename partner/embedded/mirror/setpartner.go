@@ -9,11 +9,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// kindWitness is in master of a server that was begun empty: name, a database's that has a witness.
+// kindWitness is an object in master of a server created without databases; name: a database with a witness.
 const kindWitness = "WITNESS"
 
-// rememberWitness keeps over a restart whether the session has a witness: a pair that was begun as one is told
-// at each start. The caller holds verbs.
+// storeWitness stores durably whether the session has a witness. A pair that was created mirrored gets the setting
+// at each start from its options. The caller holds verbs.
 func (d *Database) storeWitness(ctx context.Context, on bool) error {
 	if !d.Instance.Pair.Folder.empty {
 		return nil
@@ -37,7 +37,8 @@ func (d *Database) storeWitness(ctx context.Context, on bool) error {
 	return nil
 }
 
-// hadWitness says whether the session of a database on servers that were begun empty has a witness.
+// storedWitness reports whether the stored session of a database, on servers created without databases, has a
+// witness.
 func (s *Session) storedWitness() bool {
 	for _, q := range s.pair.Partners {
 		if q.MasterObjects().Has(kindWitness, s.title) {
@@ -47,7 +48,7 @@ func (s *Session) storedWitness() bool {
 	return false
 }
 
-// ForgetPartner takes away that a copy waits for its principal.
+// ForgetPartner deletes the stored address of the principal that a copy waits for.
 func (i *Instance) ForgetPartner(ctx context.Context, title string) error {
 	master := i.Master.Load()
 	if master == nil {
@@ -56,7 +57,7 @@ func (i *Instance) ForgetPartner(ctx context.Context, title string) error {
 	return master.Exclusively(ctx, func(w *storage.Writer) error { return w.DropObject(KindPartner, title) })
 }
 
-// CallMirror begins mirroring of an open database with the copy on the other server. The caller holds verbs.
+// BeginMirroring begins mirroring of an open database with the copy on the other server. The caller holds verbs.
 func (d *Database) BeginMirroring(ctx context.Context, port int, address string) error {
 	other := d.Instance.Other()
 	theirs := other.Endpoint()
@@ -68,7 +69,7 @@ func (d *Database) BeginMirroring(ctx context.Context, port int, address string)
 	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 		return unreachable
 	case !other.accepts(d.Instance) || !d.Instance.accepts(other):
-		return unreachable // an instance drops a partner that it does not know, without an answer
+		return unreachable // an instance closes the connection of an unknown partner without an answer
 	case mirror == nil:
 		return message.New(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, d.Title)
 	case mirror.IsMirrored():
@@ -99,7 +100,8 @@ func (d *Database) fits(mirror *Database) error {
 	return nil
 }
 
-// establish makes the two a principal and its mirror. The mirror's part is durable first: alone it stays closed.
+// establish makes the two copies principal and mirror. It stores the mirror's role first: a mirror without a
+// principal stays closed.
 func (d *Database) establish(ctx context.Context, mirror *Database) error {
 	m := &storage.Mirroring{GUID: storage.NewGUID(), Role: storage.RolePrincipal, SafetyFull: true, SafetySequence: 1, Timeout: d.Instance.Pair.seconds}
 	m.NewFork(1, 0)
@@ -118,13 +120,13 @@ func (d *Database) establish(ctx context.Context, mirror *Database) error {
 	if err := d.changeRole(ctx, func(mine *storage.Mirroring) { *mine = *m }); err != nil {
 		return err
 	}
-	d.Instance.Log.Info("mirroring begun", "database", d.Title)
+	d.Instance.Log.Info("mirroring started", "database", d.Title)
 	d.Mirroring.pair.WakeWatch()
 	return nil
 }
 
-// PartnerOff is SET PARTNER OFF: mirroring ends, on both servers if they see each other; otherwise
-// the other one learns of it later.
+// PartnerOff is SET PARTNER OFF. It ends mirroring on both servers if they are connected; otherwise the other
+// server ends it when they reconnect.
 func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 	if d == nil || !d.IsMirrored() {
 		title := i.Pair.Folder.title
@@ -140,7 +142,7 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 		order := []*Database{d}
 		if o := d.other(); o.IsMirrored() && i.Pair.viewLinks().clear[LinkPartners] {
 			if order = append(order, o); o.State.Load().Role == storage.RolePrincipal {
-				order[0], order[1] = o, d // the one who ships, first
+				order[0], order[1] = o, d // first the copy that ships commits
 			}
 		}
 		for _, q := range order {
@@ -153,13 +155,14 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 	})
 }
 
-// endMirroring has one copy mirrored no more: a principal's is an open database, a mirror's one that is RESTORING.
+// endMirroring ends mirroring of one copy: a principal's copy stays an open database, a mirror's becomes
+// RESTORING.
 func (d *Database) endMirroring(ctx context.Context) error {
 	defer d.noLeases(message.ErrKillState())() // a principal's database stays open
 	return d.Alone(ctx, true, func() error {
 		about := *d.Store.About.Load()
 		if about.Restoring = d.State.Load().Role == storage.RoleMirror; about.Restoring {
-			// Before the role: whatever comes between, it does not open.
+			// Before the role: if the server stops in between, the copy stays closed.
 			if err := d.Store.SaveAbout(about); err != nil {
 				return err
 			}
@@ -173,7 +176,7 @@ func (d *Database) endMirroring(ctx context.Context) error {
 	})
 }
 
-// meetRemoval ends the session of a copy whose partner says that there is none. The caller holds verbs.
+// acceptRemoval ends mirroring of a copy whose partner has ended it already. The caller holds verbs.
 func (s *Session) acceptRemoval(ctx context.Context) error {
 	both := s.bothCopies()
 	for i, d := range both {
@@ -184,7 +187,7 @@ func (s *Session) acceptRemoval(ctx context.Context) error {
 	return nil
 }
 
-// partnerAddress is the address of the other server's endpoint.
+// partnerAddress returns the address of the other server's endpoint.
 func (i *Instance) partnerAddress() string {
 	host, port := i.Other().hostPort()
 	if e := i.Other().Endpoint(); e != nil {

@@ -11,15 +11,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// doing is what the holder of Pair.verbs does: a change of the faults interrupts it, so
-// that nobody waits for a partner that has just gone.
+// runningVerb is what the holder of Pair.verbs runs. A change of the faults interrupts it, so that nobody waits
+// for a partner that was just lost.
 type runningVerb struct {
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc
 }
 
-// Verb runs f with the right to change roles and settings. Its ctx ends when the
-// partners' links change.
+// Verb runs f with the right to change roles and settings. The ctx of f ends when the links change.
 func (p *Pair) Verb(ctx context.Context, f func(ctx context.Context) error) error {
 	if err := p.lockVerbs(ctx); err != nil {
 		return err
@@ -38,10 +37,10 @@ func (d *runningVerb) set(cancel context.CancelCauseFunc) {
 	d.cancel = cancel
 }
 
-// errInterrupted ends the waiting of a verb when the partners' links change.
+// errInterrupted ends the wait of a verb when the links change.
 var errInterrupted = message.New(1447, 16, "The command cannot be executed until both partner server instances are up, running, and connected. Start the partner and reissue the command.")
 
-// interrupt ends the waiting of the verb that runs now.
+// interrupt ends the wait of the running verb.
 func (p *Pair) interrupt() {
 	p.running.mu.Lock()
 	defer p.running.mu.Unlock()
@@ -50,10 +49,10 @@ func (p *Pair) interrupt() {
 	}
 }
 
-// VerbsWait is how long a change of roles or settings waits for another.
+// VerbsWait limits how long a change of roles or settings waits for another.
 const VerbsWait = 30 * time.Second
 
-// lockVerbs waits until nobody changes a role or a setting of the link.
+// lockVerbs waits until no role and no setting of the link is being changed.
 func (p *Pair) lockVerbs(ctx context.Context) error {
 	limit := time.NewTimer(VerbsWait)
 	defer limit.Stop()
@@ -69,15 +68,15 @@ func (p *Pair) lockVerbs(ctx context.Context) error {
 
 func (p *Pair) unlockVerbs() { <-p.verbs }
 
-// LinkRetry is when a link that could not be brought back is tried again.
+// LinkRetry is the delay before another attempt to restore a link.
 const LinkRetry = time.Second
 
-// tendLink looks after the links until ctx ends: at each change of the faults, and when a
-// silence has lasted for the partner time-out.
+// watchLinks checks the links until ctx ends: at each change of the faults, and when a partner was silent for
+// the partner timeout.
 func (p *Pair) watchLinks(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
-	var said storage.LastError // of what keeps the link from being brought back
+	var said storage.LastError // the error that prevents mirroring
 	for {
 		select {
 		case <-ctx.Done():
@@ -99,8 +98,8 @@ func (p *Pair) watchLinks(ctx context.Context) {
 	}
 }
 
-// Tend does, for each mirrored database, what follows from who sees whom: it settles who is principal and brings
-// the mirror up to date, or has the partners go on by themselves.
+// Reconcile acts, for each mirrored database, on which servers reach each other. It determines the principal and
+// synchronizes the mirror, or lets the partners continue without each other.
 func (p *Pair) Reconcile(ctx context.Context) error {
 	return p.Verb(ctx, func(ctx context.Context) error {
 		s := p.viewLinks()
@@ -115,13 +114,13 @@ func (p *Pair) Reconcile(ctx context.Context) error {
 			case s.lost[LinkPartners]:
 				errs = append(errs, m.reconcileDisconnected(ctx, s))
 			}
-			// Else it is silent: perhaps not for long.
+			// Otherwise the partner is silent, possibly for a short time only.
 		}
 		return errors.Join(errs...)
 	})
 }
 
-// together is tend for partners that see each other.
+// reconcileConnected is Reconcile for partners that are connected.
 func (s *Session) reconcileConnected(ctx context.Context) error {
 	principal, err := s.choosePrincipal(ctx)
 	if err != nil {
@@ -141,8 +140,8 @@ func (s *Session) reconcileConnected(ctx context.Context) error {
 	return s.catchUp(ctx, principal, m.SafetyFull)
 }
 
-// apart is tend for partners that have lost each other: with a witness, who is left
-// alone closes the database, and the mirror may take over.
+// reconcileDisconnected is Reconcile for partners that have lost each other. With a witness, an isolated
+// principal closes the database, and the mirror may take over.
 func (s *Session) reconcileDisconnected(ctx context.Context, links linkView) error {
 	s.ShowState(StateDisconnected)
 	for _, q := range s.bothCopies() {
@@ -160,10 +159,10 @@ func (s *Session) reconcileDisconnected(ctx context.Context, links linkView) err
 	return nil
 }
 
-// Acts reports whether the partner does anything at all.
+// Running reports whether the partner is up and not frozen.
 func (i *Instance) Running() bool { return !i.frozen.Load() && i.IsDown() == "" }
 
-// sight is what the mirror, or the principal if there is no mirror, can know.
+// connectivity returns what the mirror, or the principal if there is no mirror, can detect.
 func (s *Session) connectivity(mirror *Database, links linkView) Connectivity {
 	m := mirror.State.Load()
 	return Connectivity{Witness: s.Witness(), Partners: !links.lost[LinkPartners],
@@ -171,12 +170,13 @@ func (s *Session) connectivity(mirror *Database, links linkView) Connectivity {
 		Fit: m.Role == storage.RoleMirror && !m.Diverged && !m.Suspended && m.SafetyFull && s.Arbiter.Fit(m.Sequence)}
 }
 
-// keepOrClose has a principal without mirror go on if it may.
+// keepOrClose keeps the database of a principal without a mirror open if quorum allows it, and closes it
+// otherwise.
 func (s *Session) keepOrClose(principal *Database, links linkView) {
 	serve := s.connectivity(principal.other(), links).Decide().Serve
 	switch {
 	case serve && s.Witness() && !links.clear[principal.Instance.witnessLink()]:
-		return // the witness is silent: perhaps not for long
+		return // the witness is silent, possibly for a short time only
 	case serve && s.MayExpose(principal):
 		principal.Unshut()
 		return
@@ -184,7 +184,7 @@ func (s *Session) keepOrClose(principal *Database, links linkView) {
 	principal.Shut("it sees neither mirror nor witness, or its role is out of date")
 }
 
-// takeOver makes the mirror principal if that is for it to do: an automatic failover.
+// takeOver makes the mirror principal if quorum requires it: an automatic failover.
 func (s *Session) takeOver(ctx context.Context, mirror *Database, links linkView) error {
 	v := s.connectivity(mirror, links).Decide()
 	if v.Unfit {
@@ -205,15 +205,15 @@ func (s *Session) takeOver(ctx context.Context, mirror *Database, links linkView
 	return nil
 }
 
-// tellRole tells of a new role.
+// logRole logs and publishes a new role.
 func (s *Session) logRole(q *Database, reason string) {
 	m := q.State.Load()
 	q.Instance.Log.Info("role changed", "to", m.Role.String(), "reason", reason, "sequence", m.Sequence)
 	s.pair.events.publish("role", q.Instance.Letter, fmt.Sprintf("%s: %s, sequence %d", m.Role, reason, m.Sequence))
 }
 
-// settle decides which of two partners that see each other is the principal: the
-// one whose role came last. The other becomes its mirror. The caller holds verbs.
+// choosePrincipal determines the principal of two partners that are connected: the one with the most recent role
+// change. The other becomes its mirror. The caller holds verbs.
 func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
 	a, b := s.bothCopies()[0], s.bothCopies()[1]
 	sa, sb := a.State.Load(), b.State.Load()
@@ -226,8 +226,8 @@ func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
 		a, b = b, a
 		sa, sb = sb, sa
 	}
-	if sa.Role == storage.RoleMirror { // neither is principal: a role switch was torn
-		a.Instance.Log.Warn("no partner was principal; the more recent one takes over")
+	if sa.Role == storage.RoleMirror { // neither is principal: a role switch was interrupted
+		a.Instance.Log.Warn("no partner was principal; the one with the more recent role change takes over")
 		err := a.changeRole(ctx, func(m *storage.Mirroring) {
 			m.Role = storage.RolePrincipal
 			m.NewFork(m.Sequence+1, a.Store.LSN.Load())
@@ -236,7 +236,7 @@ func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
 			return a, err
 		}
 	}
-	// Two principals: a was made one while b could not be asked.
+	// Two principals: a became principal while b was not reachable.
 	suspended := sb.Suspended || sa.Forced
 	sequence := a.State.Load().Sequence
 	err := b.changeRole(ctx, func(m *storage.Mirroring) {
@@ -249,7 +249,7 @@ func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
 	return a, a.changeRole(ctx, func(m *storage.Mirroring) { m.Suspended, m.Forced = suspended, false })
 }
 
-// later reports whether state a is more recent than b.
+// isLater reports whether state a is more recent than b.
 func isLater(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 	if a.Sequence != b.Sequence {
 		return a.Sequence > b.Sequence
@@ -257,15 +257,15 @@ func isLater(a, b *storage.Mirroring, lsnA, lsnB int64) bool {
 	return lsnA > lsnB
 }
 
-// become alters the partner's state: durably, and then in truth. A partner that stops
-// being principal drops the sessions in its database. The caller holds verbs.
+// changeRole changes the partner's state: first durably, then in memory. A partner that stops being principal
+// ends the sessions in its database. The caller holds verbs.
 func (d *Database) changeRole(ctx context.Context, alter func(m *storage.Mirroring)) error {
 	defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
 	return d.Alone(ctx, true, func() error { return d.changeRoleInTurn(alter) })
 }
 
-// becomeInTurn is become for who holds the partner's turn. A mirror takes nothing from
-// its principal meanwhile.
+// changeRoleInTurn is changeRole for a caller that holds the partner's turn. A mirror accepts no record of its
+// principal meanwhile.
 func (d *Database) changeRoleInTurn(alter func(m *storage.Mirroring)) error {
 	d.Store.Mu.Lock()
 	defer d.Store.Mu.Unlock()
@@ -278,7 +278,7 @@ func (d *Database) changeRoleInTurn(alter func(m *storage.Mirroring)) error {
 	return nil
 }
 
-// takeState makes the state true. The caller holds the turn.
+// applyState makes the state effective in memory. The caller holds the turn.
 func (d *Database) applyState(m *storage.Mirroring) {
 	old := d.State.Swap(m)
 	if m.Role == old.Role {

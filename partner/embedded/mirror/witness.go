@@ -10,16 +10,17 @@ import (
 // witnessName is the address that the catalogue shows for the witness.
 const witnessName = "TCP://127.0.0.1:5022"
 
-// witness is the third of the pair. It keeps nothing on disk: what it knows, it has
-// from the partners, when it is set.
+// witness is the witness of a database's mirroring session. It stores nothing on disk: the
+// partners set its state when the pair starts and when the witness is set.
 //
-// The promise rests on its one lock: that the principal goes on without the mirror, and
-// that the mirror takes over without the principal, exclude each other.
+// Its one lock guarantees that no acknowledged write is lost: either the principal
+// continues without the mirror, or the mirror takes over without the principal, never
+// both.
 type witness struct {
 	mu       sync.Mutex
 	on       bool
-	sequence int64 // the newest role switch that it knows of
-	inSync   bool  // the mirror has all that was acknowledged
+	sequence int64 // the newest role sequence that the witness has seen
+	inSync   bool  // the mirror has everything that was acknowledged
 }
 
 // Witness reports whether the pair's mirrored database has a witness.
@@ -35,8 +36,8 @@ func (s *Session) Witness() bool {
 	return s.Arbiter.on
 }
 
-// SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its
-// preconditions. It says nothing if it is so already.
+// SetWitness adds or removes the pair's witness: SET WITNESS, without its preconditions.
+// It does nothing if the setting is the same already.
 func (p *Pair) SetWitness(on bool) error {
 	return p.Verb(context.Background(), func(context.Context) error {
 		s := p.Main()
@@ -48,7 +49,7 @@ func (p *Pair) SetWitness(on bool) error {
 	})
 }
 
-// setWitness is SetWitness for who holds verbs.
+// setWitness is SetWitness for a caller that holds verbs.
 func (s *Session) setWitness(on bool) {
 	w := &s.Arbiter
 	w.mu.Lock()
@@ -74,7 +75,7 @@ func (s *Session) safe() bool {
 	return s.bothCopies()[0].State.Load().SafetyFull && s.bothCopies()[1].State.Load().SafetyFull
 }
 
-// seen reports whether the witness and the partner see each other at this moment.
+// seen reports whether the witness and the partner reach each other at this moment.
 func (s *Session) seen(q *Database) bool {
 	return s.pair.viewLinks().clear[q.Instance.witnessLink()]
 }
@@ -86,8 +87,8 @@ func (i *Instance) witnessLink() int {
 	return linkWitnessB
 }
 
-// MayExpose asks whether the principal may commit without its mirror. From then on
-// the mirror can't take over by itself.
+// MayExpose reports whether the principal may commit without its mirror. From then on the
+// mirror cannot take over automatically.
 func (s *Session) MayExpose(principal *Database) bool {
 	w := &s.Arbiter
 	w.mu.Lock()
@@ -102,15 +103,15 @@ func (s *Session) MayExpose(principal *Database) bool {
 	return true
 }
 
-// exposes has the witness know that the principal commits without its mirror, which
-// it sees.
+// exposes records that the principal, which reaches the witness, commits without its
+// mirror.
 func (w *witness) exposes() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inSync = false
 }
 
-// synchronized has the witness know that the mirror has everything.
+// synchronized records that the mirror has everything.
 func (w *witness) synchronized(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,14 +119,14 @@ func (w *witness) synchronized(sequence int64) {
 	w.sequence = max(w.sequence, sequence)
 }
 
-// learn has the witness know of a role switch.
+// noteSwitch records a role switch.
 func (w *witness) noteSwitch(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sequence = max(w.sequence, sequence)
 }
 
-// forced has the witness know of a forced service: the old principal can't go on any more.
+// forced records a forced service: the old principal may not continue.
 func (w *witness) forced(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -139,8 +140,8 @@ func (w *witness) Fit(sequence int64) bool {
 	return w.on && w.inSync && w.sequence <= sequence
 }
 
-// Elect settles that the mirror of that role sequence takes over: the old
-// principal can't go on without it any more. false: the old one was first.
+// Elect decides that the mirror of that role sequence takes over, so that the old
+// principal may not continue without it. false: the principal has been exposed before.
 func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,7 +152,7 @@ func (w *witness) Elect(sequence int64) bool {
 	return true
 }
 
-// revoke undoes an election that came to nothing.
+// revoke undoes an election whose failover failed.
 func (w *witness) revoke(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
