@@ -87,7 +87,7 @@ type batch struct {
 
 	types variableTypes // of the variables that come with the text
 
-	program *frame // the run of a procedure whose batch this is; nil: a text's
+	frame *frame // the run of a procedure whose batch this is; nil: a text's
 
 	depth  int          // of sp_executesql within sp_executesql
 	below  *tds.Error   // the last error of a text within: a TRY here catches it, whatever it is
@@ -183,11 +183,11 @@ func (b *batch) set(name string, value any) error {
 	if err != nil {
 		return err
 	}
-	if b.program != nil && isStored(value, v.typ) {
+	if b.frame != nil && isStored(value, v.typ) {
 		v.value = value
 		return nil
 	}
-	if b.program != nil && sqlvalue.ParameterKind(v.typ.Kind()) {
+	if b.frame != nil && sqlvalue.ParameterKind(v.typ.Kind()) {
 		if a, err := sqlvalue.Convert(value, sqlvalue.NameOfValue(value), v.typ); err == nil {
 			v.value = a.Stored(v.typ)
 			return nil
@@ -260,7 +260,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	b.s.tries = b.tries
 	r, err := b.s.execute(ctx, p, d, list)
 	b.s.tries = 0
-	b.s.tellEnd(b.w)
+	b.s.sendTransactionEnd(b.w)
 	b.w.InProcedure(true)
 	err = errors.Join(b.s.send(b.w, p, r), err)
 	b.w.InProcedure(false)
@@ -268,7 +268,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 		return err
 	}
 	b.w.ReturnStatus(r.status)
-	return b.take(st, p, r)
+	return b.takeOutputs(st, p, r)
 }
 
 // given are the arguments of EXEC.
@@ -289,7 +289,7 @@ func (b *batch) given(st *tsql.Exec) ([]given, error) {
 }
 
 // take puts a procedure's outputs and its status into the variables that ask for them.
-func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
+func (b *batch) takeOutputs(st *tsql.Exec, p *procedure, r *result) error {
 	for i, arg := range st.Args {
 		if !arg.Output || arg.Variable == "" {
 			continue

@@ -15,7 +15,7 @@ import (
 
 // runText runs the statements of a text, up to the first error that ends it.
 func (b *batch) runText(ctx context.Context, text string) error {
-	if taken, err := b.s.p.planted.take(text); taken {
+	if taken, err := b.s.p.planted.intercept(text); taken {
 		return err
 	}
 	b.text = text
@@ -35,12 +35,12 @@ func (b *batch) runText(ctx context.Context, text string) error {
 // runAll runs statements until one ends them.
 func (b *batch) runAll(ctx context.Context, list []tsql.Statement) (ending, error) {
 	for _, st := range list {
-		if err := b.spend(ctx); err != nil {
+		if err := b.countStatement(ctx); err != nil {
 			return returns, err
 		}
 		end, err := b.run(ctx, st)
 		if err != nil {
-			if err = b.passes(st, err); err != nil {
+			if err = b.continuesAfter(st, err); err != nil {
 				return returns, err
 			}
 			continue
@@ -53,7 +53,7 @@ func (b *batch) runAll(ctx context.Context, list []tsql.Statement) (ending, erro
 }
 
 // spend counts a statement of the request, or one more time round a loop.
-func (b *batch) spend(ctx context.Context) error {
+func (b *batch) countStatement(ctx context.Context) error {
 	if b.s.ran++; b.s.ran > maxStatements {
 		return message.NotSupported("A batch that runs more than %d statements", maxStatements)
 	}
@@ -89,12 +89,12 @@ var abortingErrors = map[int32]bool{241: true, 242: true, 245: true}
 
 // passes decides whether the text goes on after the error of a statement: then the client is told, and nil is
 // returned.
-func (b *batch) passes(st tsql.Statement, err error) error {
+func (b *batch) continuesAfter(st tsql.Statement, err error) error {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok {
 		return err
 	}
-	if e.Line == 0 && !isTriggers(err) {
+	if e.Line == 0 && !isTriggerError(err) {
 		placed := *e
 		placed.Line = int32(st.Line())
 		if _, several := errors.AsType[tds.Errors](err); !several {
@@ -103,7 +103,7 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	}
 	s := b.s
 	s.lastError = e.Number
-	if isTriggers(err) || s.endedInTrigger {
+	if isTriggerError(err) || s.endedInTrigger {
 		placeEnd(err, st.Line())
 		return b.failsInTrigger(err)
 	}
@@ -132,7 +132,7 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 
 // aborts rolls the open transaction back after the error of a call that is not in a text, where XACT_ABORT is ON.
 func (b *batch) aborts(err error) error {
-	if isTriggers(err) || b.s.endedInTrigger {
+	if isTriggerError(err) || b.s.endedInTrigger {
 		return b.failsInTrigger(err)
 	}
 	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && b.s.open > 0 && b.s.abortsFor(e) {
@@ -155,7 +155,7 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	if s.skips(st) {
 		return goesOn, nil
 	}
-	if err := s.notNow(st); err != nil {
+	if err := s.checkOptions(st); err != nil {
 		return goesOn, err
 	}
 	if s.set.fmtOnly {
@@ -166,7 +166,7 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	}
 	switch st := st.(type) {
 	case *tsql.If:
-		yes, err := b.truth(st.Condition)
+		yes, err := b.evaluateCondition(st.Condition)
 		switch {
 		case err != nil:
 			return goesOn, err
@@ -189,14 +189,14 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	}
 	err := b.do(ctx, st)
 	if err == nil {
-		b.counts(st)
+		b.setRowCount(st)
 	}
 	return goesOn, err
 }
 
 // counts sets @@ROWCOUNT and @@ERROR after a statement that has not failed, where the statement itself does not.
 // Source: the manual's @@ROWCOUNT.
-func (b *batch) counts(st tsql.Statement) {
+func (b *batch) setRowCount(st tsql.Statement) {
 	if _, raised := st.(*tsql.RaiseError); !raised {
 		b.s.lastError = 0
 	}
@@ -298,7 +298,7 @@ func (b *batch) print(st *tsql.Print) error {
 }
 
 // truth evaluates a condition; @@ROWCOUNT and @@ERROR are 0 afterwards.
-func (b *batch) truth(e tsql.Expr) (bool, error) {
+func (b *batch) evaluateCondition(e tsql.Expr) (bool, error) {
 	v, err := b.evaluate(e)
 	if err != nil {
 		return false, err
@@ -310,10 +310,10 @@ func (b *batch) truth(e tsql.Expr) (bool, error) {
 
 func (b *batch) loop(ctx context.Context, st *tsql.While) (ending, error) {
 	for {
-		if err := b.spend(ctx); err != nil {
+		if err := b.countStatement(ctx); err != nil {
 			return returns, err
 		}
-		yes, err := b.truth(st.Condition)
+		yes, err := b.evaluateCondition(st.Condition)
 		if err != nil || !yes {
 			return goesOn, err
 		}
@@ -393,7 +393,7 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 		return err
 	}
 	if e.Class <= 10 {
-		b.s.lastError = told(st, e)
+		b.s.lastError = errorNumber(st, e)
 		b.w.Info(e)
 		b.w.Did(tds.CommandNone, noCount)
 		return nil
@@ -407,7 +407,7 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 }
 
 // told is @@ERROR after a message of RAISERROR.
-func told(st *tsql.RaiseError, e *tds.Error) int32 {
+func errorNumber(st *tsql.RaiseError, e *tds.Error) int32 {
 	if st.SetError {
 		return e.Number
 	}
@@ -453,13 +453,13 @@ func (b *batch) describeAll(ctx context.Context, lists ...[]tsql.Statement) erro
 }
 
 // enough reports whether a query has given as many rows as it may: ROWCOUNT of them, or none while FMTONLY is ON.
-func (s *session) enough(n int64) bool {
+func (s *session) rowLimitReached(n int64) bool {
 	return s.set.fmtOnly || s.set.rowLimit > 0 && n >= s.set.rowLimit
 }
 
 // limited is the write of a statement under SET ROWCOUNT: where it would change more rows than may be, it is refused and changes
 // none.
-func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.Writer) error) func(w *storage.Writer) error {
+func (s *session) withRowLimit(q *tsql.Query, changed *int64, write func(w *storage.Writer) error) func(w *storage.Writer) error {
 	if s.set.rowLimit == 0 {
 		return write
 	}
@@ -476,13 +476,13 @@ func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.W
 }
 
 // begins prepares the session for a request.
-func (s *session) begins(w *tds.Response) {
+func (s *session) beginRequest(w *tds.Response) {
 	s.ran, s.over, s.aborts = 0, false, false
 	w.TextSize(s.set.textSize)
 }
 
 // ends is what a request ends with: err, and what is to be said of the transaction that it leaves.
-func (s *session) ends(w *tds.Response, err error) error {
+func (s *session) endRequest(w *tds.Response, err error) error {
 	s.endCaller()
 	if !s.doomed {
 		return err
@@ -499,7 +499,7 @@ func (s *session) ends(w *tds.Response, err error) error {
 }
 
 // ownValue is a value of the batch, or of its session's options and transaction.
-func (b *batch) ownValue(name string) (any, bool) {
+func (b *batch) sessionValue(name string) (any, bool) {
 	s := b.s
 	switch name {
 	case "@@TRANCOUNT":

@@ -12,7 +12,7 @@ import (
 
 // makeSchema runs a script in a database that nobody knows of yet, in one transaction, and reports whether that made anything. If
 // the process ended between that and the first mark of mirroring, it is made already.
-func (p *Partner) makeSchema(d *mirror.Database, script string) (made bool, err error) {
+func (p *Partner) createSchema(d *mirror.Database, script string) (made bool, err error) {
 	if d.Store.LSN.Load() > 0 {
 		return true, nil
 	}

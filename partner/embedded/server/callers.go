@@ -13,7 +13,7 @@ import (
 
 // ofTheClients is COMMIT and ROLLBACK of a procedure where they are about its client's transaction; false: they are not. What comes behind
 // them is as without a transaction, but that it is durable when the call ends.
-func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
+func (f *frame) endsClientTransaction(st *tsql.Transaction, name string) (bool, error) {
 	s := f.s
 	switch {
 	case s.open == 0:
@@ -26,11 +26,11 @@ func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
 			s.open--
 			return true, nil
 		}
-		return true, f.endClients(true)
+		return true, f.endClientTransaction(true)
 	case st.Action != tsql.RollbackTransaction:
 		return false, nil
 	case name == "" || name == s.transactionName:
-		return true, f.endClients(false)
+		return true, f.endClientTransaction(false)
 	case slices.Contains(f.saved, name):
 		return false, nil
 	case s.hasSavepoint(name):
@@ -40,7 +40,7 @@ func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
 }
 
 // endClients ends the client's transaction, with all that are nested in it.
-func (f *frame) endClients(commit bool) error {
+func (f *frame) endClientTransaction(commit bool) error {
 	s := f.s
 	err := f.lease.Restart(commit)
 	commit = commit && err == nil
@@ -54,7 +54,7 @@ func (f *frame) endClients(commit bool) error {
 }
 
 // tellEnd tells the client that a call has ended its transaction.
-func (s *session) tellEnd(w *tds.Response) {
+func (s *session) sendTransactionEnd(w *tds.Response) {
 	if s.callEnded != nil {
 		w.TransactionEnded(*s.callEnded)
 		s.callEnded = nil
@@ -62,7 +62,7 @@ func (s *session) tellEnd(w *tds.Response) {
 }
 
 // balanced is the error of a call that has not left as many transactions open as there were.
-func (x *program) balanced(open int) error {
+func (x *execution) checkBalance(open int) error {
 	switch {
 	case x.trans > 0: // SQL Server leaves it open, and tells 266
 		return message.NotSupported("A procedure that leaves a transaction open")
@@ -89,12 +89,12 @@ func (f *frame) aborts(st tsql.Statement, e *tds.Error) bool {
 }
 
 // uncommittable reports whether the open transaction can only be rolled back.
-func (x *program) uncommittable() bool {
+func (x *execution) uncommittable() bool {
 	return x.doomed || x.s.doomed || x.firing != nil && x.firing.doomed && !x.firing.undone
 }
 
 // dooms leaves the open transaction to ROLLBACK alone. Source: the manual's XACT_STATE.
-func (f *frame) dooms() {
+func (f *frame) markUncommittable() {
 	switch {
 	case f.firing != nil:
 		f.firing.doomed = true

@@ -8,7 +8,7 @@ import (
 )
 
 // showLocals puts the client's temporary tables where the procedure, and those that it calls, find them.
-func (c *calling) showLocals(r *storage.Reader) error {
+func (c *invocation) createLocals(r *storage.Reader) error {
 	c.after = nil
 	for name, t := range c.s.locals {
 		if name[0] != '#' {
@@ -26,7 +26,7 @@ func (c *calling) showLocals(r *storage.Reader) error {
 }
 
 // takeLocals takes them away, as the procedure has left them.
-func (c *calling) takeLocals(r *storage.Reader) error {
+func (c *invocation) dropLocals(r *storage.Reader) error {
 	var errs []error
 	for name, t := range c.after {
 		there, err := r.HasTemporary(t.st.Name)

@@ -85,7 +85,7 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.
 		if err := d.Serving(); err != nil {
 			return nil, nil, err
 		}
-		if err := s.mayEnter(d); err != nil {
+		if err := s.checkAccess(d); err != nil {
 			return nil, nil, err
 		}
 		objects, err := s.visible(d)
@@ -97,7 +97,7 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.
 			return nil, nil, err
 		}
 		if p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) {
-			return p, d, s.mayDo(d, objects, "EXECUTE", p.name)
+			return p, d, s.checkPermission(d, objects, "EXECUTE", p.name)
 		}
 		if objects.Has(storage.KindFunction, n.object) {
 			return nil, nil, message.NotSupported("A call of the function %s that is no EXECUTE in its own database", n.object)
@@ -131,13 +131,13 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	if s.set.noExec || s.set.parseOnly {
 		return nil
 	}
-	if err := s.mayCall(); err != nil {
+	if err := s.checkCallOptions(); err != nil {
 		return err
 	}
 	b := batch{s: s, w: w}
 	b.implicitly()
 	r, err := s.execute(ctx, p, d, list)
-	s.tellEnd(w)
+	s.sendTransactionEnd(w)
 	if err := errors.Join(s.send(w, p, r), b.aborts(err)); err != nil {
 		return err
 	}

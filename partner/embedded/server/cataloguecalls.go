@@ -115,7 +115,7 @@ func (s *session) callCatalogue(ctx context.Context, p *catalogueProcedure, n pr
 		if err := c.d.Serving(); err != nil {
 			return err
 		}
-		if err := s.mayEnter(c.d); err != nil {
+		if err := s.checkAccess(c.d); err != nil {
 			return err
 		}
 	}

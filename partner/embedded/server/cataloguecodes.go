@@ -122,7 +122,7 @@ func managedParameters(c *catalogueCall) (rows [][]any, err error) {
 // databaseList is sp_databases: those that the login may open.
 func databaseList(c *catalogueCall) (rows [][]any, err error) {
 	for _, db := range c.s.p.catalogue() {
-		if db.d == nil || db.d.Serving() == nil && c.s.mayEnter(db.d) == nil {
+		if db.d == nil || db.d.Serving() == nil && c.s.checkAccess(db.d) == nil {
 			rows = append(rows, []any{db.name, nil, nil}) // a size that the manual allows to be unknown
 		}
 	}

@@ -200,7 +200,7 @@ func constraintColumnRows(s *session, database string) (rows [][]any) {
 }
 
 func routineRows(s *session, database string) (rows [][]any) {
-	made := s.madeAt(database)
+	made := s.createdAt(database)
 	for _, p := range s.describedRoutines(s.describedIn(database)) {
 		kind, typ := "PROCEDURE", any(nil)
 		if p.value {

@@ -120,11 +120,11 @@ var catalogueViewRows = map[string]func(s *session, database string) [][]any{
 
 // object is a row that every view of objects begins with.
 func (s *session) object(database, name string, id, parent int, kind, desc string) []any {
-	return []any{name, id, nil, 1, parent, kind, desc, s.madeAt(database), s.madeAt(database), false, false, false}
+	return []any{name, id, nil, 1, parent, kind, desc, s.createdAt(database), s.createdAt(database), false, false, false}
 }
 
 // madeAt is when the database was made, and with it what is in it.
-func (s *session) madeAt(database string) any {
+func (s *session) createdAt(database string) any {
 	for _, c := range s.p.catalogue() {
 		if strings.EqualFold(c.name, database) {
 			return c.created

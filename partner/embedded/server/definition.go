@@ -26,11 +26,11 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 	if st.Kind == "INDEX" || st.Verb == "ENABLE" || st.Verb == "DISABLE" {
 		where = st.On
 	}
-	d, err := s.here(where)
+	d, err := s.databaseFor(where)
 	if err != nil {
 		return err
 	}
-	if err := s.mayOwn(d, st.Verb+" "+st.Kind); err != nil {
+	if err := s.checkControl(d, st.Verb+" "+st.Kind); err != nil {
 		return err
 	}
 	return s.writing(ctx, d, func(w *storage.Writer) error {
@@ -81,7 +81,7 @@ func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 }
 
 // here is the database in which an object's name is meant. One of the system's takes no objects.
-func (s *session) here(n tsql.Name) (*mirror.Database, error) {
+func (s *session) databaseFor(n tsql.Name) (*mirror.Database, error) {
 	name := s.database
 	if n.Database != "" {
 		name = n.Database
@@ -98,7 +98,7 @@ func (s *session) here(n tsql.Name) (*mirror.Database, error) {
 	if err := d.Serving(); err != nil {
 		return nil, err
 	}
-	return d, s.mayEnter(d)
+	return d, s.checkAccess(d)
 }
 
 // catalogueWriter changes the objects of a database in an open transaction.
@@ -119,19 +119,19 @@ func openCatalogue(w *storage.Writer, d *mirror.Database) (*catalogueWriter, err
 func (c *catalogueWriter) add(o *storage.ObjectRow) error {
 	c.set[o.Key()] = o
 	err := c.w.PutObject(o)
-	c.now()
+	c.publish()
 	return err
 }
 
 func (c *catalogueWriter) drop(kind, name string) error {
 	delete(c.set, storage.ObjectKey(kind, name))
 	err := c.w.DropObject(kind, name)
-	c.now()
+	c.publish()
 	return err
 }
 
 // now has the connection know the objects, which need not be read again.
-func (c *catalogueWriter) now() {
+func (c *catalogueWriter) publish() {
 	if c.w.Gathered.On {
 		c.w.Gathered.Objects = c.set
 	}
@@ -163,7 +163,7 @@ func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 }
 
 // taken is the error of a name that is another object's; nil: it is free.
-func (c *catalogueWriter) taken(name string) error {
+func (c *catalogueWriter) checkFree(name string) error {
 	if c.set.Named(name) == nil {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (c *catalogueWriter) taken(name string) error {
 
 func (c *catalogueWriter) createTable(st *tsql.Definition) error {
 	name := st.Name.Object
-	if err := c.taken(name); err != nil {
+	if err := c.checkFree(name); err != nil {
 		return err
 	}
 	if !storage.IsMirrored(name) || strings.HasPrefix(name, "sys_") || strings.HasPrefix(strings.ToLower(name), "information_schema_") {
@@ -256,7 +256,7 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	old := c.set[storage.ObjectKey(kind, name)]
 	switch {
 	case st.Verb == "CREATE" && !st.OrAlter || old == nil && c.set.Named(name) != nil:
-		if err := c.taken(name); err != nil {
+		if err := c.checkFree(name); err != nil {
 			return err
 		}
 	case st.Verb == "ALTER" && old == nil:

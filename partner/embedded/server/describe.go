@@ -206,7 +206,7 @@ func (s *session) describedRoutines(d *mirror.Database) []describedProcedure {
 // tables, or one that is not open to the session.
 func (s *session) describedIn(database string) *mirror.Database {
 	d := s.p.Find(database)
-	if d == nil || d.Serving() != nil || s.mayEnter(d) != nil {
+	if d == nil || d.Serving() != nil || s.checkAccess(d) != nil {
 		return nil
 	}
 	return d

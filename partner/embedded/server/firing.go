@@ -31,11 +31,11 @@ type firing struct {
 }
 
 // fires is what a statement may fire.
-type fires struct {
+type triggeringWrite struct {
 	s     *session
 	d     *mirror.Database
 	w     *storage.Writer
-	x     *program // whose statement it is; nil: a batch's
+	x     *execution // whose statement it is; nil: a batch's
 	b     *batch
 	table string
 	kinds []tsql.QueryKind
@@ -45,7 +45,7 @@ type fires struct {
 }
 
 // run runs a write, and its triggers. counted tells how many rows it has changed. steps are what the triggers answer, also beside an error.
-func (f *fires) run(write func() error, counted func() int64) (steps []step, err error) {
+func (f *triggeringWrite) run(write func() error, counted func() int64) (steps []step, err error) {
 	set, err := triggersNow(f.w, f.d)
 	if err != nil {
 		return nil, err
@@ -62,12 +62,12 @@ func (f *fires) run(write func() error, counted func() int64) (steps []step, err
 	}) {
 		return nil, message.New(334, 16, "The target table '%s' of the DML statement cannot have any enabled triggers if the statement contains an OUTPUT clause without INTO clause.", f.rows)
 	}
-	x := f.program()
+	x := f.execution()
 	point := fmt.Sprintf("fires_%d", x.depth)
 	if err := f.w.RunCached("SAVEPOINT " + point); err != nil {
 		return nil, err
 	}
-	seen := &watching{set: set}
+	seen := &rowCapture{set: set}
 	err = f.w.ObserveRows(seen.note, write)
 	if err == nil {
 		before := len(x.r.steps)
@@ -79,12 +79,12 @@ func (f *fires) run(write func() error, counted func() int64) (steps []step, err
 }
 
 // program is the program that the triggers run in.
-func (f *fires) program() *program {
+func (f *triggeringWrite) execution() *execution {
 	if f.x != nil {
 		return f.x
 	}
 	s := f.s
-	x := &program{s: s, d: f.d, rd: f.w.Reader, w: f.w, ctx: s.at.ctx, r: &result{}, left: maxStatements - s.ran, depth: f.b.depth, silent: s.noCount, tries: f.b.tries}
+	x := &execution{s: s, d: f.d, rd: f.w.Reader, w: f.w, ctx: s.at.ctx, r: &result{}, left: maxStatements - s.ran, depth: f.b.depth, silent: s.noCount, tries: f.b.tries}
 	if f.w.Gathered.ObjectsWritten {
 		x.set, _ = f.w.ObjectSet() // it was read a moment ago
 	}
@@ -92,7 +92,7 @@ func (f *fires) program() *program {
 }
 
 // finish ends the savepoint of the statement.
-func (f *fires) finish(x *program, point string, err error) error {
+func (f *triggeringWrite) finish(x *execution, point string, err error) error {
 	if f.x == nil {
 		f.s.ran = maxStatements - x.left
 	}
@@ -105,17 +105,17 @@ func (f *fires) finish(x *program, point string, err error) error {
 		return err
 	case over:
 		if x.firing == nil && !ended.gone {
-			return beside(err, f.w.RunCached("RELEASE "+point))
+			return joinErrors(err, f.w.RunCached("RELEASE "+point))
 		}
 		return err
 	case err != nil:
-		return beside(err, errors.Join(f.w.RunCached("ROLLBACK TO "+point), f.w.RunCached("RELEASE "+point)))
+		return joinErrors(err, errors.Join(f.w.RunCached("ROLLBACK TO "+point), f.w.RunCached("RELEASE "+point)))
 	}
 	return f.w.RunCached("RELEASE " + point)
 }
 
 // beside is an error, with another where there is one.
-func beside(err, other error) error {
+func joinErrors(err, other error) error {
 	if other == nil {
 		return err
 	}
@@ -123,19 +123,19 @@ func beside(err, other error) error {
 }
 
 // fire runs the triggers of what was written: those of tables that foreign keys have written first, in the opposite order.
-func (f *fires) fire(x *program, set *triggerSet, seen *watching, point string, count int64) error {
+func (f *triggeringWrite) fire(x *execution, set *triggerSet, seen *rowCapture, point string, count int64) error {
 	own := seen.of(strings.ToLower(f.table))
 	for _, c := range slices.Backward(seen.tables) {
 		for kind := tsql.Insert; kind <= tsql.Delete && c != own; kind++ {
 			if n := max(len(c.inserted[kind-tsql.Insert]), len(c.deleted[kind-tsql.Insert])); n > 0 {
-				if err := f.each(x, set.of[c.table], &firing{kind: kind, rows: c, point: point, cascade: true}, int64(n)); err != nil {
+				if err := f.runTriggers(x, set.of[c.table], &firing{kind: kind, rows: c, point: point, cascade: true}, int64(n)); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	for _, kind := range f.kinds {
-		if err := f.each(x, set.of[own.table], &firing{kind: kind, rows: own, point: point, sets: f.sets}, count); err != nil {
+		if err := f.runTriggers(x, set.of[own.table], &firing{kind: kind, rows: own, point: point, sets: f.sets}, count); err != nil {
 			return err
 		}
 	}
@@ -143,7 +143,7 @@ func (f *fires) fire(x *program, set *triggerSet, seen *watching, point string, 
 }
 
 // each runs the triggers that fire after one kind of write of one table.
-func (f *fires) each(x *program, list []*trigger, one *firing, count int64) error {
+func (f *triggeringWrite) runTriggers(x *execution, list []*trigger, one *firing, count int64) error {
 	for _, t := range list {
 		if t.disabled || x.firing != nil && x.firing.trigger.name == t.name {
 			continue
@@ -157,7 +157,7 @@ func (f *fires) each(x *program, list []*trigger, one *firing, count int64) erro
 		again := *one
 		again.trigger, again.outer, again.trans = t, x.firing, x.trans
 		again.alone = x.firing == nil && f.s.open+x.trans == 0 || x.firing != nil && x.firing.alone
-		if err := x.fires(&again, count); err != nil {
+		if err := x.runTrigger(&again, count); err != nil {
 			return err
 		}
 	}
@@ -165,12 +165,12 @@ func (f *fires) each(x *program, list []*trigger, one *firing, count int64) erro
 }
 
 // fires runs one trigger.
-func (x *program) fires(one *firing, count int64) error {
-	if err := x.show(one); err != nil {
+func (x *execution) runTrigger(one *firing, count int64) error {
+	if err := x.fillTriggerTables(one); err != nil {
 		return err
 	}
 	at, abort, silent, outerCount, saved := x.s.at, x.abort, x.silent, x.s.rowCount, len(x.saved)
-	x.s.at = standing{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	x.s.at = statementContext{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
 	x.firing, x.abort, x.s.rowCount = one, true, count
 	defer func() { x.s.at, x.abort, x.silent, x.firing, x.s.rowCount = at, abort, silent, one.outer, outerCount }()
 	before := len(x.r.steps)
@@ -190,24 +190,24 @@ func (x *program) fires(one *firing, count int64) error {
 		if one.outer != nil {
 			one.outer.undone, one.outer.gone = true, one.gone
 		}
-		return beside(&endedInTrigger{&triggerError{x.ended(before, err)}, one.gone}, x.hide())
-	case err != nil && storage.IsClientError(err) && !isTriggers(err):
+		return joinErrors(&endedInTrigger{&triggerError{x.ended(before, err)}, one.gone}, x.dropTriggerTables())
+	case err != nil && storage.IsClientError(err) && !isTriggerError(err):
 		return &triggerError{err}
 	case err != nil:
 		return err
 	}
 	frame.release()
-	if err := x.hide(); err != nil {
+	if err := x.dropTriggerTables(); err != nil {
 		return err
 	}
 	if one.outer != nil {
-		return x.show(one.outer)
+		return x.fillTriggerTables(one.outer)
 	}
 	return nil
 }
 
 // updates reports whether the statement that fired the trigger sets a column.
-func (x *program) updates(column string) bool {
+func (x *execution) updates(column string) bool {
 	if x.firing == nil || x.firing.kind != tsql.Update {
 		return x.firing != nil && x.firing.kind == tsql.Insert
 	}
@@ -219,7 +219,7 @@ func (x *program) updates(column string) bool {
 }
 
 // levels is how many triggers run.
-func (x *program) levels() (n int64) {
+func (x *execution) levels() (n int64) {
 	for one := x.firing; one != nil; one = one.outer {
 		n++
 	}
@@ -232,7 +232,7 @@ func mayFire(w *storage.Writer, d *mirror.Database) bool {
 }
 
 // fired runs a write of a procedure, and its triggers. Their answers stand before its own.
-func (f *frame) fired(q *tsql.Query, args []driver.NamedValue) error {
+func (f *frame) runWithTriggers(q *tsql.Query, args []driver.NamedValue) error {
 	write := func() error {
 		if q.Output != nil {
 			return f.withOutput(q, args)
@@ -245,11 +245,11 @@ func (f *frame) fired(q *tsql.Query, args []driver.NamedValue) error {
 	if f.firing != nil && f.firing.undone && f.s.open > 0 {
 		return message.NotSupported("A write behind ROLLBACK in a trigger, within a transaction of the client's")
 	}
-	return f.ordered(&fires{s: f.s, d: f.d, w: f.w, x: f.program, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: answeredBy(q), into: outputInto(q)}, write)
+	return f.appendInOrder(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: outputTable(q), into: outputInto(q)}, write)
 }
 
 // answeredBy is the written table of a statement that answers rows by OUTPUT; zero of another.
-func answeredBy(q *tsql.Query) tsql.Name {
+func outputTable(q *tsql.Query) tsql.Name {
 	if q.Output == nil || len(q.Output.Items) == 0 || q.Output.Into != "" {
 		return tsql.Name{}
 	}
@@ -265,15 +265,15 @@ func outputInto(q *tsql.Query) tsql.Name {
 }
 
 // firedByMerge is fired for MERGE.
-func (f *frame) firedByMerge(st *tsql.Merge, write func() error) error {
+func (f *frame) runMergeWithTriggers(st *tsql.Merge, write func() error) error {
 	if f.uncommittable() {
 		return errUncommittable()
 	}
-	return f.ordered(mergeFires(&fires{s: f.s, d: f.d, w: f.w, x: f.program}, st), write)
+	return f.appendInOrder(mergeFires(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution}, st), write)
 }
 
 // ordered runs a write with its triggers, and puts its own answers behind theirs.
-func (f *frame) ordered(one *fires, write func() error) error {
+func (f *frame) appendInOrder(one *triggeringWrite, write func() error) error {
 	var own []step
 	count := int64(0)
 	steps, err := one.run(func() error {
@@ -291,7 +291,7 @@ func (f *frame) ordered(one *fires, write func() error) error {
 }
 
 // mergeFires is what a MERGE may fire: each kind once.
-func mergeFires(f *fires, st *tsql.Merge) *fires {
+func mergeFires(f *triggeringWrite, st *tsql.Merge) *triggeringWrite {
 	f.table = st.Key
 	for _, q := range st.Writes {
 		if !slices.Contains(f.kinds, q.Kind) {
@@ -305,22 +305,22 @@ func mergeFires(f *fires, st *tsql.Merge) *fires {
 }
 
 // fired runs a write of a batch, and its triggers.
-func (m *modification) fired(w *storage.Writer) error {
+func (m *modification) runWithTriggers(w *storage.Writer) error {
 	write := func() error {
 		if m.q.Output != nil {
 			return m.withOutput(w)
 		}
 		return m.plain(w)
 	}
-	f := &fires{s: m.b.s, d: m.d, w: w, b: m.b, table: m.q.Key, kinds: []tsql.QueryKind{m.q.Kind}, sets: m.q.Sets, rows: answeredBy(m.q), into: outputInto(m.q)}
+	f := &triggeringWrite{s: m.b.s, d: m.d, w: w, b: m.b, table: m.q.Key, kinds: []tsql.QueryKind{m.q.Kind}, sets: m.q.Sets, rows: outputTable(m.q), into: outputInto(m.q)}
 	var err error
 	m.steps, err = f.run(write, func() int64 { return m.changed })
-	m.ended, err = endOf(err)
+	m.ended, err = splitEnd(err)
 	return err
 }
 
 // answerTriggers sends what triggers answer.
-func (b *batch) answerTriggers(steps []step) error {
+func (b *batch) sendTriggerResults(steps []step) error {
 	if len(steps) == 0 {
 		return nil
 	}

@@ -16,7 +16,7 @@ func (e *triggerError) Error() string { return e.err.Error() }
 func (e *triggerError) Unwrap() error { return e.err }
 
 // isTriggers reports whether an error comes out of a trigger.
-func isTriggers(err error) bool {
+func isTriggerError(err error) bool {
 	_, ok := errors.AsType[*triggerError](err)
 	return ok
 }
@@ -28,7 +28,7 @@ type endedInTrigger struct {
 }
 
 // isEnded reports whether an error is one of those.
-func isEnded(err error) bool {
+func isEndedInTrigger(err error) bool {
 	_, ok := errors.AsType[*endedInTrigger](err)
 	return ok
 }
@@ -37,7 +37,7 @@ func (e *endedInTrigger) Error() string { return e.err.Error() }
 func (e *endedInTrigger) Unwrap() error { return e.err }
 
 // ended is the error of a transaction that a trigger has ended, behind the errors that it has raised.
-func (x *program) ended(before int, err error) error {
+func (x *execution) ended(before int, err error) error {
 	over := message.New(transactionEnded, 16, "The transaction ended in the trigger. The batch has been aborted.")
 	var all tds.Errors
 	for _, st := range x.r.steps[before:] {
@@ -105,11 +105,11 @@ func (f *frame) rollsBack() error {
 	}
 	f.s.endedInTrigger = f.s.open > 0
 	f.locals = nil // they were made behind the savepoint
-	return f.show(f.firing)
+	return f.fillTriggerTables(f.firing)
 }
 
 // openTransactions is @@TRANCOUNT.
-func (x *program) openTransactions() int64 {
+func (x *execution) openTransactions() int64 {
 	if x.firing == nil {
 		return int64(x.s.open + x.trans)
 	}
@@ -135,8 +135,8 @@ func placeEnd(err error, line int) {
 }
 
 // doom notes that an error of a trigger was caught.
-func (f *frame) doom(err error) {
-	if !isTriggers(err) {
+func (f *frame) doomAfterTrigger(err error) {
+	if !isTriggerError(err) {
 		return
 	}
 	if f.trans > 0 {
@@ -150,7 +150,7 @@ func (f *frame) doom(err error) {
 const transactionEnded = 3609
 
 // endOf takes the end of a transaction by a trigger out of a write's error: what the trigger wrote behind its ROLLBACK stays.
-func endOf(err error) (ended, other error) {
+func splitEnd(err error) (ended, other error) {
 	if e, ok := errors.AsType[*endedInTrigger](err); ok {
 		return e, nil
 	}

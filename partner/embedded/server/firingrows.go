@@ -32,13 +32,13 @@ func (c *captured) changed(column int) bool {
 }
 
 // watching captures the rows that a statement writes.
-type watching struct {
+type rowCapture struct {
 	set    *triggerSet
 	tables []*captured // in the order of their first rows
 }
 
 // note takes a row that SQLite is about to write.
-func (x *watching) note(data sqlite.SQLitePreUpdateData) {
+func (x *rowCapture) note(data sqlite.SQLitePreUpdateData) {
 	name := strings.ToLower(data.TableName)
 	if x.set.of[name] == nil {
 		return
@@ -63,7 +63,7 @@ func (x *watching) note(data sqlite.SQLitePreUpdateData) {
 	}
 }
 
-func (x *watching) of(table string) *captured {
+func (x *rowCapture) of(table string) *captured {
 	at := slices.IndexFunc(x.tables, func(c *captured) bool { return c.table == table })
 	if at < 0 {
 		x.tables = append(x.tables, &captured{table: table})
@@ -73,8 +73,8 @@ func (x *watching) of(table string) *captured {
 }
 
 // show fills inserted and deleted for a trigger.
-func (x *program) show(one *firing) error {
-	if err := x.hide(); err != nil {
+func (x *execution) fillTriggerTables(one *firing) error {
+	if err := x.dropTriggerTables(); err != nil {
 		return err
 	}
 	for _, text := range one.trigger.compiled.trigger.Tables {
@@ -92,7 +92,7 @@ func (x *program) show(one *firing) error {
 	return x.fill("deleted", one.rows.deleted[at])
 }
 
-func (x *program) fill(table string, rows [][]any) error {
+func (x *execution) fill(table string, rows [][]any) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -114,6 +114,6 @@ func (x *program) fill(table string, rows [][]any) error {
 }
 
 // hide ends inserted and deleted.
-func (x *program) hide() error {
+func (x *execution) dropTriggerTables() error {
 	return errors.Join(x.w.Script("DROP TABLE IF EXISTS temp.inserted"), x.w.Script("DROP TABLE IF EXISTS temp.deleted"))
 }

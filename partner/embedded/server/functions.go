@@ -15,11 +15,11 @@ import (
 )
 
 // standing is where a session's statement runs: a function that SQLite calls within it reads there.
-type standing struct {
+type statementContext struct {
 	rd      *storage.Reader
 	d       *mirror.Database
 	set     storage.ObjectSet // nil: what is committed
-	program *program          // nil: a batch
+	program *execution        // nil: a batch
 	ctx     context.Context   // of the request
 }
 
@@ -44,7 +44,7 @@ func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, e
 
 // committedFunction finds a function, compiled; nil: there is none.
 func committedFunction(s *storage.Snapshot, name string) (*procedure, error) {
-	return kept(s, "FN "+strings.ToLower(name), func() (*procedure, error) { return functionNamed(s.Set, name, s.Signature()) })
+	return cached(s, "FN "+strings.ToLower(name), func() (*procedure, error) { return functionNamed(s.Set, name, s.Signature()) })
 }
 
 // functionNamed finds a function and compiles it; nil: there is none.
@@ -57,7 +57,7 @@ func functionNamed(o storage.ObjectSet, name, signature string) (*procedure, err
 }
 
 // function finds a function where the session stands; nil: there is none.
-func (at *standing) function(name string) (*procedure, error) {
+func (at *statementContext) function(name string) (*procedure, error) {
 	switch {
 	case at.d == nil:
 		return nil, nil
@@ -74,13 +74,13 @@ func errNoFunction(n tsql.Name) *tds.Error {
 
 // knowFunctions makes sure that the functions of a text of a batch are there and may be called. data is the database of its tables,
 // or nil; the result is that of the functions.
-func (b *batch) knowFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.Database, error) {
+func (b *batch) checkFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.Database, error) {
 	for i := range in.System {
 		call := &in.System[i]
 		if call.Name != "FUNCTION" {
 			continue
 		}
-		if err := b.knowFunction(call.Function, data); err != nil {
+		if err := b.checkFunction(call.Function, data); err != nil {
 			return nil, err
 		}
 		data = b.s.at.d
@@ -89,7 +89,7 @@ func (b *batch) knowFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.D
 }
 
 // knowFunction is knowFunctions for one. The session stands in its database then.
-func (b *batch) knowFunction(n tsql.Name, data *mirror.Database) error {
+func (b *batch) checkFunction(n tsql.Name, data *mirror.Database) error {
 	s := b.s
 	d := s.In.Load()
 	switch {
@@ -101,7 +101,7 @@ func (b *batch) knowFunction(n tsql.Name, data *mirror.Database) error {
 	if err := d.Serving(); err != nil {
 		return err
 	}
-	if err := s.mayEnter(d); err != nil {
+	if err := s.checkAccess(d); err != nil {
 		return err
 	}
 	set, err := s.visible(d)
@@ -112,11 +112,11 @@ func (b *batch) knowFunction(n tsql.Name, data *mirror.Database) error {
 	if o == nil {
 		return errNoFunction(n)
 	}
-	s.at = standing{d: d, ctx: s.at.ctx}
+	s.at = statementContext{d: d, ctx: s.at.ctx}
 	if s.lease != nil && s.lease.P == d {
 		s.at.set = set
 	}
-	return s.mayDo(d, set, "EXECUTE", o.Name)
+	return s.checkPermission(d, set, "EXECUTE", o.Name)
 }
 
 // caller is the session's number for SQLite; see [tsql.NewCaller].
@@ -133,7 +133,7 @@ func (s *session) endCaller() {
 		s.forgetCaller()
 		s.forgetCaller = nil
 	}
-	s.at = standing{}
+	s.at = statementContext{}
 }
 
 // callFunction is a [tsql.Caller]: SQLite calls it within a statement of the session.
@@ -192,11 +192,11 @@ func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	if outer.rd == nil {
 		return nil, message.NotSupported("The function %s here", p.name)
 	}
-	x := &program{s: s, d: outer.d, set: outer.set, rd: outer.rd.Nested(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
+	x := &execution{s: s, d: outer.d, set: outer.set, rd: outer.rd.Nested(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
 	if outer.program != nil {
 		x.depth, x.left = outer.program.depth, outer.program.left
 	}
-	s.at = standing{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	s.at = statementContext{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
 	count := s.rowCount
 	defer func() {
 		s.at, s.rowCount = outer, count
@@ -228,7 +228,7 @@ func (b *batch) executeFunction(st *tsql.Exec, list []given) (bool, error) {
 	if n.Database = ""; n.Schema == "" {
 		n.Schema = "dbo"
 	}
-	if err := b.knowFunction(n, nil); err != nil {
+	if err := b.checkFunction(n, nil); err != nil {
 		return true, err
 	}
 	return true, b.reading(d, func(r *storage.Reader) error {
@@ -255,7 +255,7 @@ func (b *batch) takeValue(st *tsql.Exec, p *procedure, list []given) error {
 }
 
 // callsFunction is EXEC of a function in a procedure; false: it is none.
-func (f *frame) callsFunction(st *tsql.Exec) (bool, error) {
+func (f *frame) callFunction(st *tsql.Exec) (bool, error) {
 	p, err := f.s.at.function(st.Procedure.Object)
 	if p == nil || err != nil {
 		return false, err

@@ -45,7 +45,7 @@ func (t localTables) schema() tsql.Schema {
 }
 
 // beside tells the columns of the tables, and of those of another schema.
-func (t localTables) beside(other tsql.Schema) tsql.Schema {
+func (t localTables) withSchema(other tsql.Schema) tsql.Schema {
 	own := t.schema()
 	return func(n tsql.Name) []tsql.Column {
 		if columns := own(n); columns != nil {
@@ -100,7 +100,7 @@ func (s *session) dropLocals(those map[string]bool) {
 }
 
 // home is where a table of the name is kept.
-func (b *batch) home(name string) *localTables {
+func (b *batch) localsFor(name string) *localTables {
 	if strings.HasPrefix(name, "@") {
 		return &b.tables
 	}
@@ -108,10 +108,10 @@ func (b *batch) home(name string) *localTables {
 }
 
 // local finds a table.
-func (b *batch) local(name string) *localTable { return (*b.home(name))[strings.ToLower(name)] }
+func (b *batch) local(name string) *localTable { return (*b.localsFor(name))[strings.ToLower(name)] }
 
 // knowLocals makes sure that the tables are there.
-func (b *batch) knowLocals(names []tsql.Name) error {
+func (b *batch) checkLocals(names []tsql.Name) error {
 	for _, n := range names {
 		switch {
 		case b.local(n.Object) != nil:
@@ -141,7 +141,7 @@ func (b *batch) createLocal(st *tsql.CreateLocal) error {
 	if err != nil {
 		return err
 	}
-	tables := b.home(st.Name)
+	tables := b.localsFor(st.Name)
 	if *tables == nil {
 		*tables = localTables{}
 	}
@@ -255,7 +255,7 @@ func (t *localTable) read(r *storage.Reader) error {
 func (b *batch) keep(after localTables) error {
 	for name, t := range after {
 		total := t.size
-		for other, one := range *b.home(name) {
+		for other, one := range *b.localsFor(name) {
 			if other != name {
 				total += one.size
 			}
@@ -265,7 +265,7 @@ func (b *batch) keep(after localTables) error {
 		}
 	}
 	for name, t := range after {
-		(*b.home(name))[name] = t
+		(*b.localsFor(name))[name] = t
 	}
 	return nil
 }
@@ -276,19 +276,19 @@ func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, a
 	if d == nil && !local { // an INSERT … DEFAULT into nothing: the parser lets none through
 		return message.NotSupported("This statement")
 	}
-	if err := b.s.mayInsert(q); err != nil {
+	if err := b.s.checkIdentityInsert(q); err != nil {
 		return err
 	}
 	run := &modification{b: b, d: d, q: q, args: args, r: &result{}}
 	var err error
 	if local {
 		err = b.reading(d, func(r *storage.Reader) error {
-			return b.s.limited(q, &run.changed, run.write)(&storage.Writer{Reader: r})
+			return b.s.withRowLimit(q, &run.changed, run.write)(&storage.Writer{Reader: r})
 		})
 	} else {
-		err = b.s.writing(ctx, d, b.s.limited(q, &run.changed, run.write))
+		err = b.s.writing(ctx, d, b.s.withRowLimit(q, &run.changed, run.write))
 	}
-	if told := b.answerTriggers(run.steps); told != nil {
+	if told := b.sendTriggerResults(run.steps); told != nil {
 		return told
 	}
 	if err == nil {
@@ -301,7 +301,7 @@ func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, a
 		return err
 	}
 	if len(run.r.steps) > 0 && run.r.steps[0].columns != nil {
-		return b.answer(run.r.steps[0], commandOf(q))
+		return b.sendOutput(run.r.steps[0], commandOf(q))
 	}
 	b.s.rowCount = run.changed
 	b.w.Did(commandOf(q), b.s.counted(run.changed))
@@ -312,7 +312,7 @@ func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, a
 func (b *batch) isLocal(name string) bool { return name != "" && (name[0] == '#' || name[0] == '@') }
 
 // answer sends what an OUTPUT clause gives.
-func (b *batch) answer(st step, c tds.Command) error {
+func (b *batch) sendOutput(st step, c tds.Command) error {
 	b.w.Columns(st.columns...)
 	for _, row := range st.rows {
 		if err := b.w.Row(row...); err != nil {
@@ -351,7 +351,7 @@ func (m *modification) write(w *storage.Writer) (err error) {
 	defer func() { err = errors.Join(err, empty()) }()
 	switch {
 	case m.d != nil && !b.isLocal(q.Key) && mayFire(w, m.d):
-		err = m.fired(w)
+		err = m.runWithTriggers(w)
 	case q.Output != nil:
 		err = m.withOutput(w)
 	default:
@@ -394,7 +394,7 @@ func (m *modification) refusal(w *storage.Writer, err error) error {
 
 // withOutput runs it as a procedure would.
 func (m *modification) withOutput(w *storage.Writer) error {
-	f := &frame{program: &program{s: m.b.s, d: m.d, rd: w.Reader, w: w, ctx: context.Background(), r: m.r}, b: m.b}
+	f := &frame{execution: &execution{s: m.b.s, d: m.d, rd: w.Reader, w: w, ctx: context.Background(), r: m.r}, b: m.b}
 	hints := *m.q
 	output := *m.q.Output
 	hints.Output = &output

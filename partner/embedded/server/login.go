@@ -95,7 +95,7 @@ func (s *session) use(name string) error {
 		if err := d.Serving(); err != nil {
 			return err
 		}
-		if err := s.mayEnter(d); err != nil {
+		if err := s.checkAccess(d); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@ import "github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 
 // takesLong reports whether a procedure may have very many statements, each a transaction of its own: it goes through a
 // cursor, or writes in a loop, and never begins a transaction.
-func takesLong(list []tsql.Statement) bool {
+func isLong(list []tsql.Statement) bool {
 	loops, begins := false, false
 	eachStatement(list, func(st tsql.Statement, inLoop bool) {
 		switch st := st.(type) {

@@ -65,7 +65,7 @@ func TestLong_losesItsTurn(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
 	storeItem(t, p, "s", []byte("x"))
-	l := &mirror.LongTurns{Waits: (&session{p: p, lockTimeout: -1}).patient, D: p.Main()}
+	l := &mirror.LongTurns{Waits: (&session{p: p, lockTimeout: -1}).withLockTimeout, D: p.Main()}
 	err := p.Main().Exclusively(t.Context(), func(*storage.Writer) error {
 		p.Main().Store.Mu.Lock()
 		defer p.Main().Store.Mu.Unlock()
@@ -111,7 +111,7 @@ func TestLong_tablesOfItsOwn(t *testing.T) {
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- p.Main().RunLong(context.Background(), (&session{p: p, lockTimeout: -1}).patient, func(w *storage.Writer, l *mirror.LongTurns) error {
+		ended <- p.Main().RunLong(context.Background(), (&session{p: p, lockTimeout: -1}).withLockTimeout, func(w *storage.Writer, l *mirror.LongTurns) error {
 			if err := w.Script("CREATE TEMP TABLE [#t] (n)"); err != nil {
 				return err
 			}

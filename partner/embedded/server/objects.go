@@ -9,7 +9,7 @@ import (
 )
 
 // kept finds what was made of a snapshot's objects under that key, or makes it. What is nil is not kept.
-func kept[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, error) {
+func cached[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, error) {
 	if v, ok := s.Compiled.Load(key); ok {
 		return v.(*T), nil
 	}
@@ -22,7 +22,7 @@ func kept[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, 
 
 // committedProcedure finds a procedure, compiled; nil: there is none.
 func committedProcedure(s *storage.Snapshot, name string) (*procedure, error) {
-	return kept(s, strings.ToLower(name), func() (*procedure, error) { return procedureNamed(s.Set, name, s.Signature(), s.Set.Columns) })
+	return cached(s, strings.ToLower(name), func() (*procedure, error) { return procedureNamed(s.Set, name, s.Signature(), s.Set.Columns) })
 }
 
 // procedureNamed finds a procedure and compiles it; nil: there is none.
@@ -68,5 +68,5 @@ func (s *session) procedureIn(d *mirror.Database, set storage.ObjectSet, name st
 	if len(s.locals) == 0 {
 		return procedureNamed(set, name, set.Signature(), set.Columns)
 	}
-	return procedureNamed(set, name, set.Signature()+s.locals.signature(), s.locals.beside(set.Columns))
+	return procedureNamed(set, name, set.Signature()+s.locals.signature(), s.locals.withSchema(set.Columns))
 }

@@ -79,7 +79,7 @@ var fixedOptions = map[string]string{
 }
 
 // idleOptions change nothing that a client could see here, whatever their value.
-var idleOptions = map[string]string{
+var ignoredOptions = map[string]string{
 	"FORCEPLAN":                   "a hint, which changes no answer",
 	"REMOTE_PROC_TRANSACTIONS":    "about calls of other servers, and there are none",
 	"NO_BROWSETABLE":              "asks for the keys of a result, which SQL Server has not always either",
@@ -183,7 +183,7 @@ func (s *session) shownTextSize() int64 {
 func refusedOption(option, value string) error {
 	fixed, known := fixedOptions[option]
 	switch {
-	case idleOptions[option] != "", known && strings.EqualFold(fixed, value):
+	case ignoredOptions[option] != "", known && strings.EqualFold(fixed, value):
 		return nil
 	case option == "LANGUAGE" && (strings.EqualFold(value, "us_english") || strings.EqualFold(value, "english")):
 		return nil
@@ -192,7 +192,7 @@ func refusedOption(option, value string) error {
 }
 
 // notNow refuses a statement that an option of the session would change in a way that is not done here.
-func (s *session) notNow(st tsql.Statement) error {
+func (s *session) checkOptions(st tsql.Statement) error {
 	switch st := st.(type) {
 	case *tsql.Definition:
 		if st.Kind == "TABLE" && st.Verb != "DROP" {
@@ -205,14 +205,14 @@ func (s *session) notNow(st tsql.Statement) error {
 		}
 	case *tsql.Exec:
 		if systemProcedures[strings.ToLower(st.Procedure.Object)] == 0 {
-			return s.mayCall()
+			return s.checkCallOptions()
 		}
 	}
 	return nil
 }
 
 // mayCall refuses a procedure whose statements an option would change.
-func (s *session) mayCall() error {
+func (s *session) checkCallOptions() error {
 	switch {
 	case s.set.fmtOnly:
 		return message.NotSupported("EXECUTE of a procedure while FMTONLY is ON")

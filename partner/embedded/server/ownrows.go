@@ -22,7 +22,7 @@ type identities struct {
 func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 	s := b.s
 	name := st.Table.Object
-	d, err := s.here(st.Table)
+	d, err := s.databaseFor(st.Table)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 }
 
 // mayInsert refuses an INSERT whose identity column is given a value, or not, against IDENTITY_INSERT.
-func (s *session) mayInsert(q *tsql.Query) error {
+func (s *session) checkIdentityInsert(q *tsql.Query) error {
 	if q.Kind != tsql.Insert || !q.Identity {
 		return nil
 	}
@@ -146,16 +146,16 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 		if err := w.RunCached("SAVEPOINT merges"); err != nil {
 			return err
 		}
-		steps, err = mergeFires(&fires{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
+		steps, err = mergeFires(&triggeringWrite{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
 			changed, err = w.Merge(st, args, b.inserted)
 			return err
 		}, func() int64 { return changed })
-		if ended, err = endOf(err); err != nil {
+		if ended, err = splitEnd(err); err != nil {
 			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.RunCached("ROLLBACK TO merges"), w.RunCached("RELEASE merges"))
 		}
 		return w.RunCached("RELEASE merges")
 	})
-	if told := b.answerTriggers(steps); told != nil {
+	if told := b.sendTriggerResults(steps); told != nil {
 		return told
 	}
 	if err == nil {

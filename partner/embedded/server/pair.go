@@ -42,7 +42,7 @@ func Open(o mirror.Options) (*Pair, error) {
 			p.servers[i.Index()] = s
 			return &tds.Server{Handler: s, TLS: cert, Logger: i.Log, MaxConnections: o.MaxConnections}
 		},
-		Schema: func(d *mirror.Database) (bool, error) { return p.servers[d.Instance.Index()].makeSchema(d, o.Schema) },
+		Schema: func(d *mirror.Database) (bool, error) { return p.servers[d.Instance.Index()].createSchema(d, o.Schema) },
 	})
 	if err != nil {
 		return nil, err

@@ -121,11 +121,11 @@ func (b *batch) grant(ctx context.Context, st *tsql.Grant) error {
 	if st.On.Object == "" && serverRights[st.Permissions[0]] {
 		return b.grantServer(ctx, st)
 	}
-	d, err := b.s.here(st.On)
+	d, err := b.s.databaseFor(st.On)
 	if err != nil {
 		return err
 	}
-	if err := b.s.mayOwn(d, st.Verb); err != nil {
+	if err := b.s.checkControl(d, st.Verb); err != nil {
 		return err
 	}
 	return b.s.writing(ctx, d, func(w *storage.Writer) error {

@@ -66,7 +66,7 @@ func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
+	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: isLong(t.Body)}
 	return p, p.addParameters(t.Params)
 }
 

@@ -47,7 +47,7 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 // checkTables makes sure that the tables are there and their database is open, and gives the
 // database that they are in; nil if none of them is more than a system view.
 func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.Database, err error) {
-	if err := b.knowLocals(in.Locals); err != nil {
+	if err := b.checkLocals(in.Locals); err != nil {
 		return nil, err
 	}
 	for i, n := range in.Tables {
@@ -64,7 +64,7 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.
 			if err := d.Serving(); err != nil {
 				return nil, err
 			}
-			if err := b.s.mayEnter(d); err != nil {
+			if err := b.s.checkAccess(d); err != nil {
 				return nil, err
 			}
 		}
@@ -90,12 +90,12 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.
 		case data != nil && data != d:
 			return nil, message.NotSupported("A query on the tables of two databases")
 		}
-		if err := b.s.mayDo(d, objects, permission, n.Object); err != nil {
+		if err := b.s.checkPermission(d, objects, permission, n.Object); err != nil {
 			return nil, err
 		}
 		data = d
 	}
-	return b.knowFunctions(in, data)
+	return b.checkFunctions(in, data)
 }
 
 // bind finds the values of a text's parameters.
@@ -124,8 +124,8 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		}
 		return v.value, nil
 	}
-	if b.program != nil {
-		return b.program.evaluate(&e)
+	if b.frame != nil {
+		return b.frame.evaluate(&e)
 	}
 	d, err := b.checkTables(&e.Inputs, tsql.Select)
 	if err != nil {
@@ -169,8 +169,8 @@ func (b *batch) reading(d *mirror.Database, f func(r *storage.Reader) error) err
 	switch {
 	case d == nil:
 		return b.s.p.SystemStore().ReadAdhoc(f)
-	case b.program != nil && b.program.d == d: // its connection is in use, by itself
-		return f(b.program.rd)
+	case b.frame != nil && b.frame.d == d: // its connection is in use, by itself
+		return f(b.frame.rd)
 	case b.s.lease != nil && b.s.lease.P == d:
 		return b.s.lease.Run(func(w *storage.Writer) error { return f(w.Reader) })
 	}
@@ -189,7 +189,7 @@ func (s *session) writing(ctx context.Context, d *mirror.Database, write func(w 
 	if l != nil {
 		return l.Run(write)
 	}
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.withLockTimeout(ctx)
 	defer cancel()
 	return d.Exclusively(ctx, write)
 }
@@ -224,7 +224,7 @@ func (b *batch) selectRows(ctx context.Context, r *storage.Reader, q *tsql.Query
 	b.w.Columns(columns...)
 	var n int64
 	values := make([]any, len(row))
-	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
+	for ; next == nil && !b.s.rowLimitReached(n); next = rows.Next(row) {
 		for i, v := range row {
 			if values[i], err = sqlvalue.ClientValue(columns[i].Type, v); err != nil {
 				return err
@@ -247,7 +247,7 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	row := make([]driver.Value, len(rows.Columns()))
 	var n int64
 	next := rows.Next(row)
-	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
+	for ; next == nil && !b.s.rowLimitReached(n); next = rows.Next(row) {
 		for i, name := range names {
 			if err := b.set(name, sqlvalue.Stored(row[i])); err != nil {
 				return err
@@ -295,12 +295,12 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	if v, ok := tsql.ClockValue(c.Name, time.Now()); ok {
 		return v, nil
 	}
-	if b.program != nil {
-		if v, ok := b.program.systemValue(c.Name); ok {
+	if b.frame != nil {
+		if v, ok := b.frame.systemValue(c.Name); ok {
 			return v, nil
 		}
 	}
-	if v, ok := b.ownValue(c.Name); ok {
+	if v, ok := b.sessionValue(c.Name); ok {
 		return v, nil
 	}
 	s := b.s
@@ -383,7 +383,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	case "TRIGGER_NESTLEVEL": // in no trigger
 		return int64(0), nil
 	case "UPDATE":
-		return sqlvalue.BoolInt(b.program != nil && b.program.updates(first)), nil
+		return sqlvalue.BoolInt(b.frame != nil && b.frame.updates(first)), nil
 	case "IDENT_CURRENT", "IDENT_SEED", "IDENT_INCR":
 		return b.identityOf(c.Name, first)
 	case "CONNECTIONPROPERTY":

@@ -62,7 +62,7 @@ func (p *Partner) restoreFull(ctx context.Context, s *session, st *tsql.Restore,
 	case !d.Store.About.Load().Restoring:
 		return message.New(3159, 16, `The tail of the log for the database "%s" has not been backed up. Use BACKUP LOG WITH NORECOVERY to backup the log if it contains work you do not want to lose.`, d.Title)
 	}
-	return p.putCopy(ctx, d, st, "")
+	return p.replaceCopy(ctx, d, st, "")
 }
 
 // restoreLog brings a copy that is RESTORING on to a log backup. The caller holds verbs.
@@ -82,7 +82,7 @@ func (p *Partner) restoreLog(ctx context.Context, s *session, st *tsql.Restore, 
 	case h.Last < d.Store.LSN.Load():
 		return message.New(4326, 16, "The log in this backup set terminates at LSN %d, which is too early to apply to the database. A more recent log backup that includes LSN %d can be restored.", h.Last, d.Store.LSN.Load())
 	}
-	return p.putCopy(ctx, d, st, fmt.Sprintf("INSERT OR REPLACE INTO partner_objects VALUES ('%s', 'yes', '', 0);", mirror.KindLogRestored))
+	return p.replaceCopy(ctx, d, st, fmt.Sprintf("INSERT OR REPLACE INTO partner_objects VALUES ('%s', 'yes', '', 0);", mirror.KindLogRestored))
 }
 
 func errCannotRestoreMirrored(title string) error {
@@ -90,7 +90,7 @@ func errCannotRestoreMirrored(title string) error {
 }
 
 // putCopy puts the database of a backup in the place of d, which may be nil. The caller holds verbs.
-func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Restore, more string) error {
+func (p *Partner) replaceCopy(ctx context.Context, d *mirror.Database, st *tsql.Restore, more string) error {
 	copied, remove, err := p.copyIn(p.backupPath(st.File))
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func may(o storage.ObjectSet, l *loginRow, permission, object string) bool {
 }
 
 // mayEnter reports whether the session may use the database: 916.
-func (s *session) mayEnter(d *mirror.Database) error {
+func (s *session) checkAccess(d *mirror.Database) error {
 	if s.sysadmin() || userIn(d.Store.Committed(), s.login) != "" {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (s *session) mayEnter(d *mirror.Database) error {
 }
 
 // mayDo reports whether the session may do something with an object: 229.
-func (s *session) mayDo(d *mirror.Database, set storage.ObjectSet, permission, object string) error {
+func (s *session) checkPermission(d *mirror.Database, set storage.ObjectSet, permission, object string) error {
 	if s.sysadmin() || may(set, s.login, permission, object) {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (s *session) mayDo(d *mirror.Database, set storage.ObjectSet, permission, o
 }
 
 // mayOwn reports whether the session may define objects in the database: 262.
-func (s *session) mayOwn(d *mirror.Database, statement string) error {
+func (s *session) checkControl(d *mirror.Database, statement string) error {
 	if s.sysadmin() || may(d.Store.Committed(), s.login, "CONTROL", "") {
 		return nil
 	}

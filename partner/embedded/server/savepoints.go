@@ -116,7 +116,7 @@ func (s *session) Save(_ context.Context, name string) error {
 		return err
 	}
 	defer s.Leave()
-	return s.told(s.save(name))
+	return s.reportError(s.save(name))
 }
 
 // RollbackTo implements [tds.TransactionNester].
@@ -126,7 +126,7 @@ func (s *session) RollbackTo(_ context.Context, name string) error {
 		return err
 	}
 	defer s.Leave()
-	return s.told(s.rollbackTo(name, nil))
+	return s.reportError(s.rollbackTo(name, nil))
 }
 
 // InTransaction implements [tds.TransactionNester].
@@ -176,7 +176,7 @@ func (b *batch) transactionName(written string) (string, error) {
 }
 
 // saves is SAVE TRANSACTION within a call.
-func (f *frame) saves(name string) error {
+func (f *frame) saveTransaction(name string) error {
 	if f.openTransactions() == 0 {
 		return message.New(628, 16, "Cannot issue SAVE TRANSACTION when there is no active transaction.")
 	}
@@ -191,7 +191,7 @@ func (f *frame) saves(name string) error {
 }
 
 // goesBack rolls back to a savepoint of the call; false: it has none of that name.
-func (f *frame) goesBack(name string) (bool, error) {
+func (f *frame) rollbackToSaved(name string) (bool, error) {
 	for i, one := range slices.Backward(f.saved) {
 		if one == name {
 			f.saved = f.saved[:i+1]

@@ -58,7 +58,7 @@ func (s *session) hasServerRight(permission string) bool {
 
 // mayView refuses the views of the server's state to who has no VIEW SERVER STATE, in the two messages that SQL Server
 // sends: 300 and 297.
-func (s *session) mayView(table string) error {
+func (s *session) checkViewState(table string) error {
 	if !strings.HasPrefix(table, "sys_dm_") || s.hasServerRight(viewServerState) {
 		return nil
 	}

@@ -50,7 +50,7 @@ type session struct {
 	before   localTables   // as they were when the open transaction began
 	lease    *mirror.Lease // once the open transaction has touched the database
 
-	at           standing
+	at           statementContext
 	callerNumber int64
 	// endedInTrigger: a trigger has rolled back the transaction, which is to follow.
 	endedInTrigger bool
@@ -70,9 +70,9 @@ func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error
 	}
 	defer s.Leave()
 	s.p.counts.batches.Add(1)
-	s.begins(w)
+	s.beginRequest(w)
 	b := &batch{s: s, w: w}
-	return s.told(s.ends(w, s.guarded(func() error { return b.runText(ctx, text) })))
+	return s.reportError(s.endRequest(w, s.guarded(func() error { return b.runText(ctx, text) })))
 }
 
 // guarded runs a request. A panic fails it, and takes its transaction back.
@@ -90,8 +90,8 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 		return err
 	}
 	defer s.Leave()
-	s.begins(w)
-	return s.told(s.ends(w, s.guarded(func() error {
+	s.beginRequest(w)
+	return s.reportError(s.endRequest(w, s.guarded(func() error {
 		if c.ProcID != 0 {
 			return s.systemCall(ctx, c.ProcID, c.Params, w)
 		}
@@ -102,7 +102,7 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 // told keeps the number of a request's error for @@ERROR, and has only errors in
 // SQL Server's words go out. A refusal of the session's own database, which was open when the session came
 // there, says that the session is dead.
-func (s *session) told(err error) error {
+func (s *session) reportError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -155,7 +155,7 @@ func (s *session) Commit(context.Context) error {
 		return err
 	}
 	defer s.Leave()
-	return s.told(s.commit(nil))
+	return s.reportError(s.commit(nil))
 }
 
 // commit ends the innermost transaction; with the outermost, everything is
@@ -191,7 +191,7 @@ func (s *session) Rollback(context.Context) error {
 	}
 	defer s.Leave()
 	if s.open == 0 {
-		return s.told(errNoTransaction())
+		return s.reportError(errNoTransaction())
 	}
 	s.rollback(nil)
 	return nil
@@ -221,7 +221,7 @@ func (s *session) inTransaction(ctx context.Context, d *mirror.Database) (*mirro
 	if s.open == 0 || s.lease != nil {
 		return s.lease, nil
 	}
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.withLockTimeout(ctx)
 	defer cancel()
 	l, err := d.OpenLease(ctx)
 	s.lease = l
@@ -232,7 +232,7 @@ func (s *session) inTransaction(ctx context.Context, d *mirror.Database) (*mirro
 var errLockTimeout = message.New(1222, 16, "Lock request time out period exceeded.")
 
 // patient is a context that ends, with 1222, when SET LOCK_TIMEOUT says so.
-func (s *session) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+func (s *session) withLockTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.lockTimeout < 0 {
 		return ctx, func() {}
 	}

@@ -25,7 +25,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	case *tsql.Declare:
 		return goesOn, f.declare(st)
 	case *tsql.If:
-		yes, err := f.truth(st.Condition)
+		yes, err := f.evaluateCondition(st.Condition)
 		switch f.s.rowCount = 0; {
 		case err != nil:
 			return goesOn, err
@@ -42,7 +42,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	case *tsql.Return:
 		return returns, f.leaves(st)
 	case *tsql.Exec:
-		return goesOn, f.calls(st)
+		return goesOn, f.callProcedure(st)
 	case *tsql.Try:
 		return f.try(st)
 	case *tsql.Throw:
@@ -88,7 +88,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 }
 
 // truth evaluates a condition.
-func (f *frame) truth(e tsql.Expr) (bool, error) {
+func (f *frame) evaluateCondition(e tsql.Expr) (bool, error) {
 	v, err := f.b.evaluate(e)
 	if err != nil {
 		return false, err
@@ -99,10 +99,10 @@ func (f *frame) truth(e tsql.Expr) (bool, error) {
 
 func (f *frame) loop(st *tsql.While) (ending, error) {
 	for {
-		if err := f.spend(); err != nil {
+		if err := f.countStatement(); err != nil {
 			return returns, err
 		}
-		yes, err := f.truth(st.Condition)
+		yes, err := f.evaluateCondition(st.Condition)
 		if err != nil || !yes {
 			return goesOn, err
 		}
@@ -131,18 +131,18 @@ func (f *frame) leaves(st *tsql.Return) error {
 }
 
 // find finds another procedure of the database; nil: there is none.
-func (x *program) find(name string) (*procedure, error) {
+func (x *execution) find(name string) (*procedure, error) {
 	return x.s.procedureIn(x.d, x.set, name)
 }
 
 // calls runs EXEC of another procedure.
-func (f *frame) calls(st *tsql.Exec) error {
+func (f *frame) callProcedure(st *tsql.Exec) error {
 	p, err := f.find(st.Procedure.Object)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		if done, err := f.callsFunction(st); done || err != nil {
+		if done, err := f.callFunction(st); done || err != nil {
 			return err
 		}
 		if systemProcedures[strings.ToLower(st.Procedure.Object)] != 0 {
@@ -174,7 +174,7 @@ func (f *frame) calls(st *tsql.Exec) error {
 	if r.outputs, err = inner.outputs(p); err != nil {
 		return err
 	}
-	return f.b.take(st, p, &r)
+	return f.b.takeOutputs(st, p, &r)
 }
 
 // noObject is the error of a table that is not there. A TRY of the same procedure or text does not catch it. Source: the manual's
@@ -192,7 +192,7 @@ func (f *frame) try(st *tsql.Try) (ending, error) {
 	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name || f.firing != nil && f.firing.undone || f.s.endedInTrigger {
 		return returns, err
 	}
-	f.doom(err)
+	f.doomAfterTrigger(err)
 	f.s.over = false
 	f.caught = append(f.caught, e)
 	defer func() { f.caught = f.caught[:len(f.caught)-1] }()
@@ -224,7 +224,7 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 		return e
 	}
 	if f.s.lastError = e.Number; e.Class <= 10 {
-		f.s.lastError = told(st, e)
+		f.s.lastError = errorNumber(st, e)
 	}
 	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
 	return nil
@@ -243,7 +243,7 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 		}
 	}
 	if f.lease != nil && f.firing == nil {
-		if done, err := f.ofTheClients(st, name); done || err != nil {
+		if done, err := f.endsClientTransaction(st, name); done || err != nil {
 			return err
 		}
 	}
@@ -271,10 +271,10 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 		f.trans--
 		return nil
 	case tsql.SaveTransaction:
-		return f.saves(name)
+		return f.saveTransaction(name)
 	}
 	if name != "" {
-		if back, err := f.goesBack(name); back || err != nil {
+		if back, err := f.rollbackToSaved(name); back || err != nil {
 			return err
 		}
 	}
@@ -288,7 +288,7 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 }
 
 // undo rolls back to the outermost BEGIN TRANSACTION.
-func (x *program) undo() error {
+func (x *execution) undo() error {
 	if x.trans == 0 {
 		return nil
 	}

@@ -149,7 +149,7 @@ func (s *session) fillViews(r *storage.Reader, names []tsql.Name) error {
 		if !n.System() || rows == nil {
 			continue
 		}
-		if err := s.mayView(n.Table()); err != nil {
+		if err := s.checkViewState(n.Table()); err != nil {
 			return err
 		}
 		database := s.database
@@ -245,7 +245,7 @@ func (p *Partner) databaseID(name string) int64 {
 }
 
 // catalogued is a database as sys.databases shows it.
-type catalogued struct {
+type catalogueDatabase struct {
 	name    string
 	id      int64
 	created string
@@ -253,14 +253,14 @@ type catalogued struct {
 }
 
 // catalogue is all databases of the server in the order of their ids.
-func (p *Partner) catalogue() (list []catalogued) {
+func (p *Partner) catalogue() (list []catalogueDatabase) {
 	created := storage.FirstDatabase("")
 	for i, name := range mirror.SystemDatabases {
-		list = append(list, catalogued{name: name, id: int64(i + 1), created: created.CreatedAt()})
+		list = append(list, catalogueDatabase{name: name, id: int64(i + 1), created: created.CreatedAt()})
 	}
 	for _, d := range p.Sorted() {
 		about := d.Store.About.Load()
-		list = append(list, catalogued{name: d.Title, id: about.ID, created: about.CreatedAt(), d: d})
+		list = append(list, catalogueDatabase{name: d.Title, id: about.ID, created: about.CreatedAt(), d: d})
 	}
 	return list
 }
@@ -303,7 +303,7 @@ func (s *session) mirroringRows() (rows [][]any) {
 	for _, c := range s.p.catalogue() {
 		row := make([]any, columns)
 		row[0] = c.id
-		if c.d.IsMirrored() && (s.sysadmin() || c.d.Serving() == nil && s.mayEnter(c.d) == nil) {
+		if c.d.IsMirrored() && (s.sysadmin() || c.d.Serving() == nil && s.checkAccess(c.d) == nil) {
 			c.d.MirroringRow(row)
 		}
 		rows = append(rows, row)

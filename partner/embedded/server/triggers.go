@@ -190,6 +190,6 @@ func parentOf(o storage.ObjectSet, r *storage.ObjectRow) int {
 
 // committedTriggers are those of a snapshot, computed when they are first asked for.
 func committedTriggers(s *storage.Snapshot) *triggerSet {
-	set, _ := kept(s, "TR", func() (*triggerSet, error) { return triggersIn(s.Set), nil }) // no procedure's name is in upper case there
+	set, _ := cached(s, "TR", func() (*triggerSet, error) { return triggersIn(s.Set), nil }) // no procedure's name is in upper case there
 	return set
 }

@@ -18,7 +18,7 @@ import (
 
 // program is one call of a procedure, and of those that it calls: its statements run one after the other on
 // a writer's open transaction.
-type program struct {
+type execution struct {
 	s     *session
 	d     *mirror.Database
 	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
@@ -47,7 +47,7 @@ type program struct {
 
 // frame is one procedure's run: its variables, its tables, its cursors.
 type frame struct {
-	*program
+	*execution
 	of      *procedure
 	args    []driver.NamedValue // of the statement that runs; reused
 	b       *batch
@@ -80,10 +80,10 @@ const (
 )
 
 // programs are calls that have ended well, to be used again.
-var programs = sync.Pool{New: func() any { return &program{} }}
+var executions = sync.Pool{New: func() any { return &execution{} }}
 
 // calling is a call of a procedure by a client or a text, which may have to run more than once before it counts.
-type calling struct {
+type invocation struct {
 	s     *session
 	p     *procedure
 	d     *mirror.Database
@@ -104,7 +104,7 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	if err != nil {
 		return nil, err
 	}
-	c := &calling{s: s, p: p, d: d, a: a, ctx: ctx}
+	c := &invocation{s: s, p: p, d: d, a: a, ctx: ctx}
 	outer := s.at
 	defer func() { s.at = outer }()
 	switch {
@@ -124,20 +124,20 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 }
 
 // run runs it once, on a connection that reads, or that writes too.
-func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
+func (c *invocation) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
 	s := c.s
-	x := programs.Get().(*program)
-	*x = program{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
-	s.at = standing{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
+	x := executions.Get().(*execution)
+	*x = execution{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
+	s.at = statementContext{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
 	open := s.open
-	err := c.showLocals(rd)
+	err := c.createLocals(rd)
 	var f *frame
 	if err == nil {
 		f, err = x.call(c.p, c.a)
 	}
-	err = errors.Join(err, c.takeLocals(rd))
+	err = errors.Join(err, c.dropLocals(rd))
 	if err == nil {
-		err = x.balanced(open)
+		err = x.checkBalance(open)
 	}
 	c.tried, c.r = x.tried, x.r
 	switch {
@@ -149,15 +149,15 @@ func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns 
 		c.r.status = f.status
 		c.r.outputs, err = f.outputs(c.p)
 		f.release()
-		*x = program{}
-		programs.Put(x)
+		*x = execution{}
+		executions.Put(x)
 	}
 	c.ended = err
 	return err
 }
 
 // inLease runs it in the session's open transaction.
-func (c *calling) inLease(l *mirror.Lease) (err error) {
+func (c *invocation) inLease(l *mirror.Lease) (err error) {
 	if c.set, err = c.s.visible(c.d); err != nil {
 		return err
 	}
@@ -185,16 +185,16 @@ func (c *calling) inLease(l *mirror.Lease) (err error) {
 }
 
 // reads runs it beside the others, on what is committed.
-func (c *calling) reads(noRoom bool) error {
+func (c *invocation) reads(noRoom bool) error {
 	return c.d.Store.Read(func(rd *storage.Reader) error { return c.run(rd, nil, noRoom, nil) })
 }
 
 // writes runs it in a turn to write, or in several where it takes long.
-func (c *calling) writes() error {
+func (c *invocation) writes() error {
 	if c.p.long {
-		return c.d.RunLong(c.ctx, c.s.patient, func(w *storage.Writer, l *mirror.LongTurns) error { return c.run(w.Reader, w, false, l) })
+		return c.d.RunLong(c.ctx, c.s.withLockTimeout, func(w *storage.Writer, l *mirror.LongTurns) error { return c.run(w.Reader, w, false, l) })
 	}
-	waits, cancel := c.s.patient(c.ctx)
+	waits, cancel := c.s.withLockTimeout(c.ctx)
 	defer cancel()
 	err := c.d.Write(waits, func(w *storage.Writer) error { return c.run(w.Reader, w, false, nil) })
 	if err != nil && c.ended == nil {
@@ -226,7 +226,7 @@ func (f *frame) outputs(p *procedure) ([]any, error) {
 }
 
 // call runs a procedure.
-func (x *program) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error) {
+func (x *execution) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error) {
 	if x.depth++; x.depth > maxNesting {
 		return nil, message.New(217, 16, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", maxNesting)
 	}
@@ -250,14 +250,14 @@ func (x *program) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error)
 }
 
 // frame is a frame of the procedure's, as it was before its first statement: one that an earlier call has released, if there is.
-func (p *procedure) frame(x *program) *frame {
+func (p *procedure) frame(x *execution) *frame {
 	f, _ := p.frames.Get().(*frame)
 	if f == nil {
 		f = &frame{of: p, b: &batch{vars: map[string]*variable{}}}
-		f.b.program = f
+		f.b.frame = f
 		f.values = tsql.Values{Variable: f.b.valueOf, System: f.b.systemValue}
 	}
-	f.program, f.b.s = x, x.s
+	f.execution, f.b.s = x, x.s
 	return f
 }
 
@@ -268,7 +268,7 @@ func (f *frame) release() {
 	}
 	clear(f.args)
 	f.b.identity = nil
-	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught, f.returned = nil, nil, 0, 0, nil, nil, nil
+	f.execution, f.b.s, f.status, f.fetched, f.cursors, f.caught, f.returned = nil, nil, 0, 0, nil, nil, nil
 	f.of.frames.Put(f)
 }
 
@@ -289,12 +289,12 @@ func (f *frame) dropLocals() error {
 // runAll runs statements until one ends them.
 func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 	for _, st := range list {
-		if err := f.spend(); err != nil {
+		if err := f.countStatement(); err != nil {
 			return returns, err
 		}
 		end, err := f.run(st)
 		if err != nil {
-			if err = f.passes(st, err); err != nil {
+			if err = f.continuesAfter(st, err); err != nil {
 				return returns, err
 			}
 			continue
@@ -307,7 +307,7 @@ func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 }
 
 // spend counts a statement, or one more time round a loop.
-func (x *program) spend() error {
+func (x *execution) countStatement() error {
 	if x.left--; x.left < 0 {
 		return message.NotSupported("A procedure that runs more than %d statements", maxStatements)
 	}
@@ -325,7 +325,7 @@ func (x *program) spend() error {
 
 // passes decides whether the procedure goes on after the error of a statement: then the client is told, and nil is
 // returned. Within TRY it does not, nor under XACT_ABORT, nor after an error that ends the batch.
-func (f *frame) passes(st tsql.Statement, err error) error {
+func (f *frame) continuesAfter(st tsql.Statement, err error) error {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok {
 		return err
@@ -338,12 +338,12 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 		e.Proc = f.of.name
 	}
 	f.s.lastError = e.Number
-	if isTriggers(err) {
+	if isTriggerError(err) {
 		return err
 	}
 	aborts := f.aborts(st, e)
 	if aborts && f.tries > 0 {
-		f.dooms()
+		f.markUncommittable()
 	}
 	if f.s.over || f.abort || f.tries > 0 || endsAll(st, e) {
 		f.s.over = f.tries == 0 && (f.abort || !scopeErrors[e.Number])

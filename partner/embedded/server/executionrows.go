@@ -12,13 +12,13 @@ import (
 )
 
 // rows runs a query and keeps what it answers.
-func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
+func (x *execution) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
 	all, err = x.rawRows(text, args)
 	return all, message.InWords(err)
 }
 
 // rawRows is rows whose error is SQLite's.
-func (x *program) rawRows(text string, args []driver.NamedValue) ([][]driver.Value, error) {
+func (x *execution) rawRows(text string, args []driver.NamedValue) ([][]driver.Value, error) {
 	st, err := x.rd.Query(text)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (x *program) rawRows(text string, args []driver.NamedValue) ([][]driver.Val
 }
 
 // exec runs a statement that answers no rows.
-func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
+func (x *execution) exec(text string, args []driver.NamedValue) (int64, error) {
 	if x.w == nil {
 		return 0, errMustWrite
 	}
@@ -79,19 +79,19 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 	case f.w == nil:
 		return errMustWrite
 	}
-	if err := f.s.mayInsert(q); err != nil {
+	if err := f.s.checkIdentityInsert(q); err != nil {
 		return err
 	}
 	before := len(f.w.Gathered.Order)
 	switch {
 	case f.uncommittable() || mayFire(f.w, f.d):
-		err = f.fired(q, args)
+		err = f.runWithTriggers(q, args)
 	case q.Output != nil:
 		err = f.withOutput(q, args)
 	default:
 		err = f.plain(q, args)
 	}
-	if err == nil || isEnded(err) {
+	if err == nil || isEndedInTrigger(err) {
 		return err
 	}
 	f.w.Gathered.Truncate(before)
@@ -107,12 +107,12 @@ func (f *frame) merge(st *tsql.Merge) error {
 	if err != nil {
 		return err
 	}
-	return f.firedByMerge(st, func() error {
+	return f.runMergeWithTriggers(st, func() error {
 		n, err := f.w.Merge(st, args, f.b.inserted)
 		if err != nil {
 			return refusal(f.d, err, f.set, tsql.Update, st.Key)
 		}
-		f.counts(n)
+		f.noteCount(n)
 		return nil
 	})
 }
@@ -138,12 +138,12 @@ func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
 		}
 		f.b.inserted(q, n, rowid)
 	}
-	f.counts(n)
+	f.noteCount(n)
 	return nil
 }
 
 // counts notes how many rows a write has changed.
-func (f *frame) counts(n int64) {
+func (f *frame) noteCount(n int64) {
 	f.s.rowCount = n
 	if !f.silent {
 		f.r.steps = append(f.r.steps, step{count: n})
@@ -289,7 +289,7 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 		}
 	}
 	if len(o.Items) == 0 {
-		f.counts(int64(len(after)))
+		f.noteCount(int64(len(after)))
 		return nil
 	}
 	rows := make([][]driver.Value, len(after))
@@ -323,6 +323,6 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 			return err
 		}
 	}
-	f.counts(int64(len(rows)))
+	f.noteCount(int64(len(rows)))
 	return nil
 }

@@ -80,7 +80,7 @@ func (t *planted) rows(view string) ([][]any, bool) {
 }
 
 // take runs a statement of availability groups, if somebody planted what it does, and refuses what shall be refused.
-func (t *planted) take(text string) (taken bool, err error) {
+func (t *planted) intercept(text string) (taken bool, err error) {
 	t.mu.Lock()
 	f, refuse := t.statement, t.refuse
 	t.mu.Unlock()
