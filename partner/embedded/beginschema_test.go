@@ -72,13 +72,13 @@ func TestOptions_schemaRefused(t *testing.T) {
 		o    embedded.Options
 		want string
 	}{
-		"syntax":             {embedded.Options{Schema: "CREATE TABLE t (a int)\nGO\n\nCREATE TABLE u (\n  a frob frob)"}, "make the schema of ASPState: line 5: sql error "},
+		"syntax":             {embedded.Options{Schema: "CREATE TABLE t (a int)\nGO\n\nCREATE TABLE u (\n  a frob frob)"}, "create the schema of ASPState: line 5: sql error "},
 		"an error":           {embedded.Options{Schema: "CREATE TABLE t (a int)\nGO\nINSERT INTO u VALUES (1)"}, "line 3: sql error 208"},
 		"one that goes on":   {embedded.Options{Schema: "CREATE TABLE t (a int NOT NULL)\nINSERT INTO t VALUES (NULL)\nPRINT 'on'"}, "line 2: sql error 515"},
 		"ends its own":       {embedded.Options{Schema: "CREATE TABLE t (a int)\nGO\nCOMMIT"}, "line 3: the script runs in a transaction"},
 		"begins another":     {embedded.Options{Schema: "BEGIN TRANSACTION"}, "line 1: the script runs in a transaction"},
 		"another database":   {embedded.Options{Schema: "CREATE DATABASE Other"}, "line 1: sql error 226"},
-		"which one, then":    {embedded.Options{Schema: "CREATE DATABASE Other"}, "in ASPState, which is there already"},
+		"which one, then":    {embedded.Options{Schema: "CREATE DATABASE Other"}, "in ASPState, which already exists"},
 		"empty with schema":  {embedded.Options{Empty: true, Schema: "PRINT 'x'"}, "leave out either Empty"},
 		"a system's name":    {embedded.Options{Database: "Master"}, `named "Master"`},
 		"a name with blanks": {embedded.Options{Database: " x"}, `named " x"`},

@@ -52,7 +52,7 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 	})
 }
 
-// defineOnServer is what of it concerns the server.
+// defineOnServer runs the definitions that concern the server.
 func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 	s := b.s
 	if s.open > 0 {
@@ -80,7 +80,7 @@ func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 	return s.p.DropDatabase(ctx, st.Name.Object, &s.ClientSession)
 }
 
-// here is the database in which an object's name is meant. One of the system's takes no objects.
+// databaseFor returns the database of an object's name. A system database has no user objects.
 func (s *session) databaseFor(n tsql.Name) (*mirror.Database, error) {
 	name := s.database
 	if n.Database != "" {
@@ -104,7 +104,7 @@ func (s *session) databaseFor(n tsql.Name) (*mirror.Database, error) {
 // catalogueWriter changes the objects of a database in an open transaction.
 type catalogueWriter struct {
 	w   *storage.Writer
-	d   *mirror.Database // nil: one that nobody knows of yet
+	d   *mirror.Database // nil: a database that is not registered yet
 	set storage.ObjectSet
 }
 
@@ -130,14 +130,16 @@ func (c *catalogueWriter) drop(kind, name string) error {
 	return err
 }
 
-// now has the connection know the objects, which need not be read again.
+// publish makes the changed objects known to the connection, so that it need not read them
+// again.
 func (c *catalogueWriter) publish() {
 	if c.w.Gathered.On {
 		c.w.Gathered.Objects = c.set
 	}
 }
 
-// object makes, changes or removes a table, an index, a view or a procedure. text is the batch.
+// object creates, changes or removes a table, an index, a view or a procedure. text is the
+// batch.
 func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 	switch {
 	case st.Kind == "TABLE" && st.Verb == "CREATE":
@@ -162,7 +164,7 @@ func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 	return message.NotSupported("%s %s", st.Verb, st.Kind)
 }
 
-// taken is the error of a name that is another object's; nil: it is free.
+// checkFree returns an error if another object has the name.
 func (c *catalogueWriter) checkFree(name string) error {
 	if c.set.Named(name) == nil {
 		return nil
@@ -188,7 +190,7 @@ func (c *catalogueWriter) createTable(st *tsql.Definition) error {
 	return c.add(&storage.ObjectRow{Kind: storage.KindTable, Name: name, Detail: t.Text(), ID: c.set.NextID()})
 }
 
-// changeTable is ALTER, DROP and TRUNCATE of a table, and CREATE and DROP of an index.
+// changeTable runs ALTER, DROP and TRUNCATE of a table, and CREATE and DROP of an index.
 func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	n := st.Name
 	if st.Kind == "INDEX" {
@@ -228,7 +230,7 @@ func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	return c.dropWithRights(o)
 }
 
-// noTable is the error of a table that is not there.
+// noTable returns the error for a table that does not exist.
 func (c *catalogueWriter) noTable(st *tsql.Definition, n tsql.Name) error {
 	switch {
 	case st.Verb == "DROP" && st.IfExists:
@@ -245,12 +247,13 @@ func (c *catalogueWriter) noTable(st *tsql.Definition, n tsql.Name) error {
 	return message.New(3701, 11, "Cannot drop the table 'dbo.%s', because it does not exist or you do not have permission.", n.Object)
 }
 
-// compilers make what runs of the text of an object.
+// compilers compile the text of an object.
 var compilers = map[string]func(text, signature string, schema tsql.Schema) (*procedure, error){
 	storage.KindFunction: compiledFunction, storage.KindTrigger: compiledTrigger, storage.KindProcedure: compiledProcedure,
 }
 
-// text makes or changes an object that is its text: a view, a procedure, a function, a trigger.
+// text creates or changes an object that consists of its text: a view, a procedure, a function,
+// a trigger.
 func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	name := st.Name.Object
 	old := c.set[storage.ObjectKey(kind, name)]
@@ -301,7 +304,7 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	return c.add(o)
 }
 
-// dropText removes a view or a procedure.
+// dropText removes a view, a procedure, a function or a trigger.
 func (c *catalogueWriter) dropText(st *tsql.Definition, kind string) error {
 	o := c.set[storage.ObjectKey(kind, st.Name.Object)]
 	switch {
@@ -317,7 +320,7 @@ func (c *catalogueWriter) dropText(st *tsql.Definition, kind string) error {
 	return c.dropWithRights(o)
 }
 
-// dropWithRights removes an object, and the rights on it.
+// dropWithRights removes an object, and the permissions on it.
 func (c *catalogueWriter) dropWithRights(o *storage.ObjectRow) error {
 	if err := c.drop(o.Kind, o.Name); err != nil {
 		return err
@@ -333,7 +336,7 @@ func hasSuffixFold(s, suffix string) bool {
 	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
 
-// dropIf removes the objects of a kind that are meant.
+// dropIf removes the objects of a kind for which meant returns true.
 func (c *catalogueWriter) dropIf(kind string, meant func(r *storage.ObjectRow) bool) error {
 	for _, r := range c.set.Of(kind) {
 		if meant(r) {

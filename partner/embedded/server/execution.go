@@ -16,54 +16,54 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// program is one call of a procedure, and of those that it calls: its statements run one after the other on
-// a writer's open transaction.
+// execution is one call of a procedure, including the calls that it makes: its statements run one after the other in a
+// writer's open transaction.
 type execution struct {
 	s     *session
 	d     *mirror.Database
-	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	set   storage.ObjectSet // in the session's own transaction; nil: the committed objects
 	rd    *storage.Reader
 	w     *storage.Writer // nil: it may only read
 	ctx   context.Context
 	r     *result
-	depth int               // of calls within calls
-	left  int               // statements that may still run
+	depth int               // nesting of calls
+	left  int               // number of statements that may still run
 	lease *mirror.Lease     // its client's transaction; nil: none is open
-	turns *mirror.LongTurns // of a procedure that takes long, in no transaction of its session's
+	turns *mirror.LongTurns // of a long procedure outside of a transaction of its session
 
 	trans  int      // BEGIN TRANSACTION without its end
 	saved  []string // savepoints
 	named  string   // the outermost transaction's name
-	tries  int      // TRY around the statement, the callers' included
+	tries  int      // number of TRY blocks around the statement, including the callers'
 	abort  bool     // XACT_ABORT
 	silent bool     // NOCOUNT
 
-	firing *firing // the innermost trigger that runs; nil: none
-	doomed bool    // an error was caught after which the transaction can only be rolled back
+	firing *firing // the innermost running trigger; nil: none
+	doomed bool    // an error was caught that makes the transaction uncommittable
 
-	tried  bool // a TRY has written
-	noRoom bool // there was no room for what a TRY wrote: it fails there
+	tried  bool // a TRY block has written
+	noRoom bool // there was no space for a write in a TRY block: it fails there
 }
 
 // frame is one procedure's run: its variables, its tables, its cursors.
 type frame struct {
 	*execution
 	of      *procedure
-	args    []driver.NamedValue // of the statement that runs; reused
+	args    []driver.NamedValue // of the running statement; reused
 	b       *batch
 	status  int32
-	locals  []string      // how to drop its tables
-	hidden  []hiddenLocal // tables of callers that have their names
+	locals  []string      // statements that drop its tables
+	hidden  []hiddenLocal // tables of callers that were renamed
 	cursors map[string]*cursor
 	fetched int64
-	caught  []*tds.Error                      // of the CATCH around, the innermost last
-	values  tsql.Values                       // what expressions are computed from
-	known   map[*tsql.ColumnHint][]tds.Column // the columns of answers, by the first hint, where they depend on no values; kept
+	caught  []*tds.Error                      // errors of the enclosing CATCH blocks, the innermost last
+	values  tsql.Values                       // the values that expressions use
+	known   map[*tsql.ColumnHint][]tds.Column // the columns of result sets, by the first hint, if they depend on no values; cached
 
 	returned any // of a function
 }
 
-// How a statement ends.
+// The ways in which a statement ends.
 type ending int
 
 const (
@@ -73,32 +73,32 @@ const (
 	returns
 )
 
-// The bounds of a call. Source: the manual's "Maximum capacity specifications" (nesting), and ours.
+// The limits of a call. Source: the manual's "Maximum capacity specifications" (nesting); the others are ours.
 const (
 	maxNesting    = 32
 	maxStatements = 10_000_000
 )
 
-// programs are calls that have ended well, to be used again.
+// executions are executions of successful calls, for reuse.
 var executions = sync.Pool{New: func() any { return &execution{} }}
 
-// calling is a call of a procedure by a client or a text, which may have to run more than once before it counts.
+// invocation is a call of a procedure by a client or a text, which may have to run more than once until it succeeds.
 type invocation struct {
 	s     *session
 	p     *procedure
 	d     *mirror.Database
 	a     sqlvalue.Arguments
 	ctx   context.Context
-	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	set   storage.ObjectSet // in the session's own transaction; nil: the committed objects
 	lease *mirror.Lease     // that transaction
-	r     *result           // of the last run; nil: it has none
-	ended error             // that of the last run
-	tried bool              // a TRY of the last run has written
+	r     *result           // of the last run; nil: none
+	ended error             // error of the last run
+	tried bool              // a TRY block of the last run has written
 	after localTables       // the client's temporary tables as the last run has left them; nil: it has none
 }
 
-// runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction; and what it answered
-// before is answered, too.
+// runProcedure runs a procedure. An error that ends the procedure undoes an open transaction, but nothing that was done
+// before it; and the client also gets the results from before the error.
 func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (*result, error) {
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
@@ -123,12 +123,12 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	return c.r, err
 }
 
-// run runs it once, on a connection that reads, or that writes too.
+// run runs the call once, on a connection for reading, or on one that writes too.
 func (c *invocation) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
 	s := c.s
 	x := executions.Get().(*execution)
 	*x = execution{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
-	s.at = statementContext{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
+	s.at = statementContext{rd: rd, d: c.d, set: c.set, execution: x, ctx: c.ctx}
 	open := s.open
 	err := c.createLocals(rd)
 	var f *frame
@@ -156,7 +156,7 @@ func (c *invocation) run(rd *storage.Reader, w *storage.Writer, noRoom bool, tur
 	return err
 }
 
-// inLease runs it in the session's open transaction.
+// inLease runs the call in the session's open transaction.
 func (c *invocation) inLease(l *mirror.Lease) (err error) {
 	if c.set, err = c.s.visible(c.d); err != nil {
 		return err
@@ -177,19 +177,19 @@ func (c *invocation) inLease(l *mirror.Lease) (err error) {
 	if err == nil {
 		err = c.ended
 	}
-	if c.s.callEnded != nil { // what came behind the end of the client's transaction was each by itself
+	if c.s.callEnded != nil { // the statements after the end of the client's transaction ran in autocommit mode
 		c.s.lease = nil
 		err = errors.Join(err, l.Commit())
 	}
 	return err
 }
 
-// reads runs it beside the others, on what is committed.
+// reads runs the call in parallel with others, on the committed state.
 func (c *invocation) reads(noRoom bool) error {
 	return c.d.Store.Read(func(rd *storage.Reader) error { return c.run(rd, nil, noRoom, nil) })
 }
 
-// writes runs it in a turn to write, or in several where it takes long.
+// writes runs the call in a turn to write, or in several turns if it is long.
 func (c *invocation) writes() error {
 	if c.p.long {
 		return c.d.RunLong(c.ctx, c.s.withLockTimeout, func(w *storage.Writer, l *mirror.LongTurns) error { return c.run(w.Reader, w, false, l) })
@@ -198,15 +198,15 @@ func (c *invocation) writes() error {
 	defer cancel()
 	err := c.d.Write(waits, func(w *storage.Writer) error { return c.run(w.Reader, w, false, nil) })
 	if err != nil && c.ended == nil {
-		c.r = nil // it did not commit
+		c.r = nil // the transaction was not committed
 	}
-	if storage.IsNoRoom(err) && c.tried { // SQLite says so when it commits, SQL Server when it writes
+	if storage.IsNoRoom(err) && c.tried { // SQLite reports a full disk at the commit, SQL Server at the write
 		err = c.reads(true)
 	}
 	return err
 }
 
-// outputs are the values of the parameters that are output, by position; nil: there are none.
+// outputs returns the values of the output parameters, by position; nil: there are none.
 func (f *frame) outputs(p *procedure) ([]any, error) {
 	if !slices.ContainsFunc(p.params, func(q parameter) bool { return q.output }) {
 		return nil, nil
@@ -249,7 +249,7 @@ func (x *execution) call(p *procedure, a sqlvalue.Arguments) (f *frame, err erro
 	return f, err
 }
 
-// frame is a frame of the procedure's, as it was before its first statement: one that an earlier call has released, if there is.
+// frame returns a new frame of the procedure: one that an earlier call has released, if there is one.
 func (p *procedure) frame(x *execution) *frame {
 	f, _ := p.frames.Get().(*frame)
 	if f == nil {
@@ -261,7 +261,7 @@ func (p *procedure) frame(x *execution) *frame {
 	return f
 }
 
-// release has the frame's memory used again. Nobody may use it afterwards.
+// release makes the frame available for reuse. The caller must not use it afterwards.
 func (f *frame) release() {
 	for _, v := range f.b.vars {
 		v.value = nil
@@ -272,10 +272,10 @@ func (f *frame) release() {
 	f.of.frames.Put(f)
 }
 
-// dropLocals ends the tables of the frame.
+// dropLocals drops the tables of the frame.
 func (f *frame) dropLocals() error {
 	if f.turns != nil && f.turns.Began.IsZero() {
-		return nil // the connection is not ours any more: see mirror.RunLong
+		return nil // the call has lost the connection: see mirror.RunLong
 	}
 	for _, text := range f.locals {
 		if _, err := f.exec(text, nil); err != nil {
@@ -286,7 +286,7 @@ func (f *frame) dropLocals() error {
 	return f.showHidden()
 }
 
-// runAll runs statements until one ends them.
+// runAll runs statements until one ends the procedure.
 func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 	for _, st := range list {
 		if err := f.countStatement(); err != nil {
@@ -306,7 +306,7 @@ func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 	return goesOn, nil
 }
 
-// spend counts a statement, or one more time round a loop.
+// countStatement counts a statement, or a further iteration of a loop.
 func (x *execution) countStatement() error {
 	if x.left--; x.left < 0 {
 		return message.NotSupported("A procedure that runs more than %d statements", maxStatements)
@@ -323,8 +323,8 @@ func (x *execution) countStatement() error {
 	return nil
 }
 
-// passes decides whether the procedure goes on after the error of a statement: then the client is told, and nil is
-// returned. Within TRY it does not, nor under XACT_ABORT, nor after an error that ends the batch.
+// continuesAfter decides whether the procedure continues after the error of a statement. If so, it adds the error to
+// the result and returns nil. It does not continue within TRY, under XACT_ABORT, or after an error that ends the batch.
 func (f *frame) continuesAfter(st tsql.Statement, err error) error {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok {
@@ -354,7 +354,7 @@ func (f *frame) continuesAfter(st tsql.Statement, err error) error {
 	return nil
 }
 
-// evaluate computes an expression on the open transaction.
+// evaluate evaluates an expression in the open transaction.
 func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	if v, ok, err := e.Evaluate(&f.values); ok {
 		return v, message.AsWireError(err)
@@ -375,7 +375,7 @@ func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	return value, message.InWords(err)
 }
 
-// systemValue is a value that a procedure's run knows better than its session.
+// systemValue returns a value that depends on the procedure's run and not only on the session.
 func (f *frame) systemValue(name string) (any, bool) {
 	switch name {
 	case "@@FETCH_STATUS":
@@ -398,7 +398,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 	return errorValue(name, f.caught), true
 }
 
-// bind finds the values of a statement's parameters, by their numbers.
+// bind returns the values of a statement's parameters, by their numbers.
 func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 	args := f.args[:0]
 	for _, name := range in.Parameters {
@@ -419,7 +419,7 @@ func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 	return args, nil
 }
 
-// systemOrHoisted is the value of a call, which may stand for an expression.
+// systemOrHoisted returns the value of a system call, which may stand for an expression.
 func (f *frame) systemOrHoisted(call *tsql.SystemCall) (any, error) {
 	e := call.Hoisted()
 	if e == nil {

@@ -13,38 +13,39 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// firing is a statement whose triggers run.
+// firing is a statement whose triggers are running.
 type firing struct {
-	outer   *firing // the statement of a trigger that it stands in; nil: of none
+	outer   *firing // the firing of the trigger that contains the statement; nil: none
 	trigger *trigger
 	kind    tsql.QueryKind
 	sets    []string // the columns that an UPDATE sets
-	cascade bool     // a foreign key has written the rows, not the statement itself
+	cascade bool     // a foreign key wrote the rows, not the statement itself
 	point   string   // the savepoint before the statement
 	rows    *captured
 	trans   int // BEGIN TRANSACTION without its end, when the trigger began
-	// alone: the statement is in no transaction but its own.
+	// alone: the statement runs in autocommit mode.
 	alone bool
-	// undone: a ROLLBACK of a trigger has ended the transaction; gone: the savepoint with it.
+	// undone: a ROLLBACK of a trigger has ended the transaction; gone: and with it the savepoint.
 	undone, gone bool
-	doomed       bool // the trigger has caught an error after which the transaction can only be rolled back
+	doomed       bool // the trigger has caught an error that makes the transaction uncommittable
 }
 
-// fires is what a statement may fire.
+// triggeringWrite is a write that may fire triggers.
 type triggeringWrite struct {
 	s     *session
 	d     *mirror.Database
 	w     *storage.Writer
-	x     *execution // whose statement it is; nil: a batch's
+	x     *execution // the execution of the statement; nil: a batch
 	b     *batch
 	table string
 	kinds []tsql.QueryKind
 	sets  []string
-	rows  tsql.Name // the table as it was written, where the statement answers rows by OUTPUT; else zero
-	into  tsql.Name // that of OUTPUT INTO; else zero
+	rows  tsql.Name // the table as it was written, if the statement returns rows with OUTPUT; else zero
+	into  tsql.Name // the table of OUTPUT INTO; else zero
 }
 
-// run runs a write, and its triggers. counted tells how many rows it has changed. steps are what the triggers answer, also beside an error.
+// run runs a write, and its triggers. counted returns the number of rows it has changed. steps are the results of the
+// triggers, also with an error.
 func (f *triggeringWrite) run(write func() error, counted func() int64) (steps []step, err error) {
 	set, err := triggersNow(f.w, f.d)
 	if err != nil {
@@ -78,7 +79,7 @@ func (f *triggeringWrite) run(write func() error, counted func() int64) (steps [
 	return steps, f.finish(x, point, err)
 }
 
-// program is the program that the triggers run in.
+// execution returns the execution in which the triggers run.
 func (f *triggeringWrite) execution() *execution {
 	if f.x != nil {
 		return f.x
@@ -86,12 +87,12 @@ func (f *triggeringWrite) execution() *execution {
 	s := f.s
 	x := &execution{s: s, d: f.d, rd: f.w.Reader, w: f.w, ctx: s.at.ctx, r: &result{}, left: maxStatements - s.ran, depth: f.b.depth, silent: s.noCount, tries: f.b.tries}
 	if f.w.Gathered.ObjectsWritten {
-		x.set, _ = f.w.ObjectSet() // it was read a moment ago
+		x.set, _ = f.w.ObjectSet() // the set was read just before, so there is no error
 	}
 	return x
 }
 
-// finish ends the savepoint of the statement.
+// finish releases the savepoint of the statement.
 func (f *triggeringWrite) finish(x *execution, point string, err error) error {
 	if f.x == nil {
 		f.s.ran = maxStatements - x.left
@@ -114,7 +115,7 @@ func (f *triggeringWrite) finish(x *execution, point string, err error) error {
 	return f.w.RunCached("RELEASE " + point)
 }
 
-// beside is an error, with another where there is one.
+// joinErrors returns err joined with other, if there is another.
 func joinErrors(err, other error) error {
 	if other == nil {
 		return err
@@ -122,7 +123,8 @@ func joinErrors(err, other error) error {
 	return errors.Join(err, other)
 }
 
-// fire runs the triggers of what was written: those of tables that foreign keys have written first, in the opposite order.
+// fire runs the triggers of the written tables: first those of tables that foreign keys have written, in the opposite
+// order.
 func (f *triggeringWrite) fire(x *execution, set *triggerSet, seen *rowCapture, point string, count int64) error {
 	own := seen.of(strings.ToLower(f.table))
 	for _, c := range slices.Backward(seen.tables) {
@@ -142,7 +144,7 @@ func (f *triggeringWrite) fire(x *execution, set *triggerSet, seen *rowCapture, 
 	return nil
 }
 
-// each runs the triggers that fire after one kind of write of one table.
+// runTriggers runs the triggers that fire after one kind of write of one table.
 func (f *triggeringWrite) runTriggers(x *execution, list []*trigger, one *firing, count int64) error {
 	for _, t := range list {
 		if t.disabled || x.firing != nil && x.firing.trigger.name == t.name {
@@ -164,13 +166,13 @@ func (f *triggeringWrite) runTriggers(x *execution, list []*trigger, one *firing
 	return nil
 }
 
-// fires runs one trigger.
+// runTrigger runs one trigger.
 func (x *execution) runTrigger(one *firing, count int64) error {
 	if err := x.fillTriggerTables(one); err != nil {
 		return err
 	}
 	at, abort, silent, outerCount, saved := x.s.at, x.abort, x.silent, x.s.rowCount, len(x.saved)
-	x.s.at = statementContext{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	x.s.at = statementContext{rd: x.rd, d: x.d, set: x.set, execution: x, ctx: x.ctx}
 	x.firing, x.abort, x.s.rowCount = one, true, count
 	defer func() { x.s.at, x.abort, x.silent, x.firing, x.s.rowCount = at, abort, silent, one.outer, outerCount }()
 	before := len(x.r.steps)
@@ -218,7 +220,7 @@ func (x *execution) updates(column string) bool {
 	return slices.ContainsFunc(x.firing.sets, func(s string) bool { return strings.EqualFold(s, column) })
 }
 
-// levels is how many triggers run.
+// levels returns the number of running triggers.
 func (x *execution) levels() (n int64) {
 	for one := x.firing; one != nil; one = one.outer {
 		n++
@@ -226,12 +228,12 @@ func (x *execution) levels() (n int64) {
 	return n
 }
 
-// mayFire reports whether a write may fire a trigger at all.
+// mayFire reports whether a write may fire a trigger.
 func mayFire(w *storage.Writer, d *mirror.Database) bool {
 	return w.Gathered.ObjectsWritten || d != nil && committedTriggers(d.Store.Objects.Load()).of != nil
 }
 
-// fired runs a write of a procedure, and its triggers. Their answers stand before its own.
+// runWithTriggers runs a write of a procedure, and its triggers. The results of the triggers precede its own.
 func (f *frame) runWithTriggers(q *tsql.Query, args []driver.NamedValue) error {
 	write := func() error {
 		if q.Output != nil {
@@ -248,7 +250,7 @@ func (f *frame) runWithTriggers(q *tsql.Query, args []driver.NamedValue) error {
 	return f.appendInOrder(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: outputTable(q), into: outputInto(q)}, write)
 }
 
-// answeredBy is the written table of a statement that answers rows by OUTPUT; zero of another.
+// outputTable returns the written table of a statement that returns rows with OUTPUT; zero for another statement.
 func outputTable(q *tsql.Query) tsql.Name {
 	if q.Output == nil || len(q.Output.Items) == 0 || q.Output.Into != "" {
 		return tsql.Name{}
@@ -256,7 +258,7 @@ func outputTable(q *tsql.Query) tsql.Name {
 	return q.Tables[0]
 }
 
-// outputInto is the table of a statement's OUTPUT INTO; zero where it has none.
+// outputInto returns the table of a statement's OUTPUT INTO; zero if it has none.
 func outputInto(q *tsql.Query) tsql.Name {
 	if q.Output == nil {
 		return tsql.Name{}
@@ -264,7 +266,7 @@ func outputInto(q *tsql.Query) tsql.Name {
 	return q.Output.Target
 }
 
-// firedByMerge is fired for MERGE.
+// runMergeWithTriggers is runWithTriggers for MERGE.
 func (f *frame) runMergeWithTriggers(st *tsql.Merge, write func() error) error {
 	if f.uncommittable() {
 		return errUncommittable()
@@ -272,7 +274,7 @@ func (f *frame) runMergeWithTriggers(st *tsql.Merge, write func() error) error {
 	return f.appendInOrder(mergeFires(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution}, st), write)
 }
 
-// ordered runs a write with its triggers, and puts its own answers behind theirs.
+// appendInOrder runs a write with its triggers, and appends its own results after theirs.
 func (f *frame) appendInOrder(one *triggeringWrite, write func() error) error {
 	var own []step
 	count := int64(0)
@@ -290,7 +292,7 @@ func (f *frame) appendInOrder(one *triggeringWrite, write func() error) error {
 	return err
 }
 
-// mergeFires is what a MERGE may fire: each kind once.
+// mergeFires returns the triggering write of a MERGE, with each kind once.
 func mergeFires(f *triggeringWrite, st *tsql.Merge) *triggeringWrite {
 	f.table = st.Key
 	for _, q := range st.Writes {
@@ -304,7 +306,7 @@ func mergeFires(f *triggeringWrite, st *tsql.Merge) *triggeringWrite {
 	return f
 }
 
-// fired runs a write of a batch, and its triggers.
+// runWithTriggers runs a write of a batch, and its triggers.
 func (m *modification) runWithTriggers(w *storage.Writer) error {
 	write := func() error {
 		if m.q.Output != nil {
@@ -319,7 +321,7 @@ func (m *modification) runWithTriggers(w *storage.Writer) error {
 	return err
 }
 
-// answerTriggers sends what triggers answer.
+// sendTriggerResults sends the results of triggers.
 func (b *batch) sendTriggerResults(steps []step) error {
 	if len(steps) == 0 {
 		return nil

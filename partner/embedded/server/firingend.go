@@ -15,19 +15,19 @@ type triggerError struct{ err error }
 func (e *triggerError) Error() string { return e.err.Error() }
 func (e *triggerError) Unwrap() error { return e.err }
 
-// isTriggers reports whether an error comes out of a trigger.
+// isTriggerError reports whether an error occurred in a trigger.
 func isTriggerError(err error) bool {
 	_, ok := errors.AsType[*triggerError](err)
 	return ok
 }
 
-// endedInTrigger: a trigger has rolled the transaction back. What it wrote behind that stays.
+// endedInTrigger: a trigger has rolled back the transaction. What it wrote after the ROLLBACK stays.
 type endedInTrigger struct {
 	err  error
-	gone bool // the statement's savepoint, too
+	gone bool // the statement's savepoint was rolled back too
 }
 
-// isEnded reports whether an error is one of those.
+// isEndedInTrigger reports whether an error is an endedInTrigger.
 func isEndedInTrigger(err error) bool {
 	_, ok := errors.AsType[*endedInTrigger](err)
 	return ok
@@ -36,7 +36,7 @@ func isEndedInTrigger(err error) bool {
 func (e *endedInTrigger) Error() string { return e.err.Error() }
 func (e *endedInTrigger) Unwrap() error { return e.err }
 
-// ended is the error of a transaction that a trigger has ended, behind the errors that it has raised.
+// ended returns the error for a transaction that a trigger has ended, after the errors that the trigger raised.
 func (x *execution) ended(before int, err error) error {
 	over := message.New(transactionEnded, 16, "The transaction ended in the trigger. The batch has been aborted.")
 	var all tds.Errors
@@ -52,7 +52,7 @@ func (x *execution) ended(before int, err error) error {
 	if e, ok := errors.AsType[*tds.Error](err); ok {
 		all = append(all, e)
 	}
-	if err == nil { // else the error has ended the batch
+	if err == nil { // otherwise the error has ended the batch
 		all = append(all, over)
 	}
 	if len(all) == 1 {
@@ -61,7 +61,7 @@ func (x *execution) ended(before int, err error) error {
 	return all
 }
 
-// inTrigger is what a trigger's BEGIN, COMMIT and ROLLBACK TRANSACTION do otherwise; false: they do as always.
+// inTrigger runs BEGIN, COMMIT or ROLLBACK TRANSACTION in a trigger, if they differ there; false: they do not.
 func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
 	one := f.firing
 	if st.Action == tsql.RollbackTransaction {
@@ -84,7 +84,8 @@ func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
 	return false, nil
 }
 
-// rollsBack is ROLLBACK TRANSACTION in a trigger: all goes that the statement and the transaction around have done.
+// rollsBack runs ROLLBACK TRANSACTION in a trigger: it undoes everything that the statement and the enclosing
+// transaction have done.
 func (f *frame) rollsBack() error {
 	if f.firing.undone {
 		return errNoTransaction()
@@ -104,11 +105,11 @@ func (f *frame) rollsBack() error {
 		return err
 	}
 	f.s.endedInTrigger = f.s.open > 0
-	f.locals = nil // they were made behind the savepoint
+	f.locals = nil // they were created after the savepoint
 	return f.fillTriggerTables(f.firing)
 }
 
-// openTransactions is @@TRANCOUNT.
+// openTransactions returns @@TRANCOUNT.
 func (x *execution) openTransactions() int64 {
 	if x.firing == nil {
 		return int64(x.s.open + x.trans)
@@ -123,7 +124,7 @@ func (x *execution) openTransactions() int64 {
 	return n
 }
 
-// placeEnd gives the end of a transaction by a trigger the line of the statement that fired it.
+// placeEnd sets the line of the error for a transaction that a trigger has ended to the line of the firing statement.
 func placeEnd(err error, line int) {
 	if many, ok := errors.AsType[tds.Errors](err); ok {
 		for _, e := range many {
@@ -134,7 +135,7 @@ func placeEnd(err error, line int) {
 	}
 }
 
-// doom notes that an error of a trigger was caught.
+// doomAfterTrigger makes the transaction uncommittable if the caught error came from a trigger.
 func (f *frame) doomAfterTrigger(err error) {
 	if !isTriggerError(err) {
 		return
@@ -146,10 +147,10 @@ func (f *frame) doomAfterTrigger(err error) {
 	}
 }
 
-// transactionEnded is the number of the error of a transaction that a trigger has ended.
+// transactionEnded is the number of the error for a transaction that a trigger has ended.
 const transactionEnded = 3609
 
-// endOf takes the end of a transaction by a trigger out of a write's error: what the trigger wrote behind its ROLLBACK stays.
+// splitEnd separates endedInTrigger from the other errors of a write: what the trigger wrote after its ROLLBACK stays.
 func splitEnd(err error) (ended, other error) {
 	if e, ok := errors.AsType[*endedInTrigger](err); ok {
 		return e, nil
@@ -157,7 +158,7 @@ func splitEnd(err error) (ended, other error) {
 	return nil, err
 }
 
-// failsInTrigger is the end of a batch by an error in a trigger.
+// failsInTrigger ends a batch because of an error in a trigger.
 func (b *batch) failsInTrigger(err error) error {
 	s := b.s
 	switch {

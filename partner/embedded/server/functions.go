@@ -14,19 +14,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// standing is where a session's statement runs: a function that SQLite calls within it reads there.
+// statementContext is the context of a session's running statement: a function that SQLite calls within the statement
+// reads there.
 type statementContext struct {
-	rd      *storage.Reader
-	d       *mirror.Database
-	set     storage.ObjectSet // nil: what is committed
-	program *execution        // nil: a batch
-	ctx     context.Context   // of the request
+	rd        *storage.Reader
+	d         *mirror.Database
+	set       storage.ObjectSet // nil: the committed objects
+	execution *execution        // nil: a batch
+	ctx       context.Context   // of the request
 }
 
-// compiledFunctions are functions by their text and the signature of the tables.
+// compiledFunctions caches compiled functions by their text and the signature of the tables.
 var compiledFunctions = storage.CacheByText[*procedure]{Most: 1024}
 
-// compiledFunction compiles the text of a function, or finds it compiled.
+// compiledFunction returns the compiled function of a text, and compiles it if necessary.
 func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, error) {
 	p, err := compiledFunctions.Find(text+"\x00"+signature, func() (*procedure, error) {
 		f, err := tsql.ParseFunction(text, schema)
@@ -42,12 +43,12 @@ func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, e
 	return p, message.AsWireError(err)
 }
 
-// committedFunction finds a function, compiled; nil: there is none.
+// committedFunction returns a committed function, compiled; nil: no such function.
 func committedFunction(s *storage.Snapshot, name string) (*procedure, error) {
 	return cached(s, "FN "+strings.ToLower(name), func() (*procedure, error) { return functionNamed(s.Set, name, s.Signature()) })
 }
 
-// functionNamed finds a function and compiles it; nil: there is none.
+// functionNamed finds a function and compiles it; nil: no such function.
 func functionNamed(o storage.ObjectSet, name, signature string) (*procedure, error) {
 	r := o[storage.ObjectKey(storage.KindFunction, name)]
 	if r == nil {
@@ -56,7 +57,7 @@ func functionNamed(o storage.ObjectSet, name, signature string) (*procedure, err
 	return compiledFunction(r.Detail, signature, o.Columns)
 }
 
-// function finds a function where the session stands; nil: there is none.
+// function returns a function that the running statement can call; nil: no such function.
 func (at *statementContext) function(name string) (*procedure, error) {
 	switch {
 	case at.d == nil:
@@ -67,13 +68,13 @@ func (at *statementContext) function(name string) (*procedure, error) {
 	return functionNamed(at.set, name, at.set.Signature())
 }
 
-// errNoFunction is the error of a function that is not there.
+// errNoFunction is the error for a function that does not exist.
 func errNoFunction(n tsql.Name) *tds.Error {
 	return message.New(4121, 16, `Cannot find either column "%s" or the user-defined function or aggregate "%s", or the name is ambiguous.`, n.Schema, n)
 }
 
-// knowFunctions makes sure that the functions of a text of a batch are there and may be called. data is the database of its tables,
-// or nil; the result is that of the functions.
+// checkFunctions checks that the functions of a batch's text exist and that the session may call them. data is the
+// database of its tables, or nil; the result is the database of the functions.
 func (b *batch) checkFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.Database, error) {
 	for i := range in.System {
 		call := &in.System[i]
@@ -88,7 +89,7 @@ func (b *batch) checkFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.
 	return data, nil
 }
 
-// knowFunction is knowFunctions for one. The session stands in its database then.
+// checkFunction is checkFunctions for one function. It sets the session's statement context to the function's database.
 func (b *batch) checkFunction(n tsql.Name, data *mirror.Database) error {
 	s := b.s
 	d := s.In.Load()
@@ -119,7 +120,7 @@ func (b *batch) checkFunction(n tsql.Name, data *mirror.Database) error {
 	return s.checkPermission(d, set, "EXECUTE", o.Name)
 }
 
-// caller is the session's number for SQLite; see [tsql.NewCaller].
+// caller returns the session's number for SQLite; see [tsql.NewCaller].
 func (s *session) caller() int64 {
 	if s.forgetCaller == nil {
 		s.callerNumber, s.forgetCaller = tsql.NewCaller(s.callFunction)
@@ -127,7 +128,7 @@ func (s *session) caller() int64 {
 	return s.callerNumber
 }
 
-// endCaller ends what caller began.
+// endCaller ends the registration by caller.
 func (s *session) endCaller() {
 	if s.forgetCaller != nil {
 		s.forgetCaller()
@@ -153,14 +154,15 @@ func (s *session) callFunction(name, defaults string, args []driver.Value) (driv
 		}
 		return err
 	})
-	s.over = false // what the error ends is the statement's to say
+	s.over = false // the calling statement determines what the error ends
 	if e, told := errors.AsType[*tds.Error](err); told {
 		return nil, &tsql.Error{Number: e.Number, State: e.State, Class: e.Class, Message: e.Message}
 	}
 	return value, err
 }
 
-// functionArguments are the values of a function's parameters, which the text around has brought to their types.
+// functionArguments returns the values of a function's parameters. The calling text has converted them to the parameter
+// types.
 func (p *procedure) functionArguments(defaults string, args []driver.Value) (sqlvalue.Arguments, error) {
 	if len(args) != len(p.params) {
 		return nil, p.refusal(313, "An insufficient number of arguments were supplied for the procedure or function dbo.%s.", p.name)
@@ -179,7 +181,7 @@ func (p *procedure) functionArguments(defaults string, args []driver.Value) (sql
 	return a, nil
 }
 
-// invoke runs a function within the statement that runs, on statements of its own.
+// invoke runs a function within the running statement, with prepared statements of its own.
 func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	if p.function.NullOfNull {
 		for _, one := range a {
@@ -193,15 +195,15 @@ func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 		return nil, message.NotSupported("The function %s here", p.name)
 	}
 	x := &execution{s: s, d: outer.d, set: outer.set, rd: outer.rd.Nested(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
-	if outer.program != nil {
-		x.depth, x.left = outer.program.depth, outer.program.left
+	if outer.execution != nil {
+		x.depth, x.left = outer.execution.depth, outer.execution.left
 	}
-	s.at = statementContext{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	s.at = statementContext{rd: x.rd, d: x.d, set: x.set, execution: x, ctx: x.ctx}
 	count := s.rowCount
 	defer func() {
 		s.at, s.rowCount = outer, count
-		if outer.program != nil {
-			outer.program.left = x.left
+		if outer.execution != nil {
+			outer.execution.left = x.left
 		} else {
 			s.ran = maxStatements - x.left
 		}
@@ -214,7 +216,7 @@ func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	return f.returned, nil
 }
 
-// executeFunction is EXEC of a function; false: it is none.
+// executeFunction runs EXEC of a function; false: it is not a function.
 func (b *batch) executeFunction(st *tsql.Exec, list []given) (bool, error) {
 	s, n := b.s, st.Procedure
 	d := s.In.Load()
@@ -241,7 +243,7 @@ func (b *batch) executeFunction(st *tsql.Exec, list []given) (bool, error) {
 	})
 }
 
-// takeValue runs a function with the arguments of an EXEC and sets its variable.
+// takeValue runs a function with the arguments of an EXEC and sets the variable of the EXEC.
 func (b *batch) takeValue(st *tsql.Exec, p *procedure, list []given) error {
 	a, err := p.bindArguments(list)
 	if err != nil {
@@ -254,7 +256,7 @@ func (b *batch) takeValue(st *tsql.Exec, p *procedure, list []given) error {
 	return b.set(st.Return, v)
 }
 
-// callsFunction is EXEC of a function in a procedure; false: it is none.
+// callFunction runs EXEC of a function in a procedure; false: it is not a function.
 func (f *frame) callFunction(st *tsql.Exec) (bool, error) {
 	p, err := f.s.at.function(st.Procedure.Object)
 	if p == nil || err != nil {

@@ -8,12 +8,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// What functions of the catalogue answer. Those whose argument is a column look in the system views: see package tsql.
+// Metadata functions. Those whose argument is a column read the system views: see package tsql.
 
-// The schemas of the system's views.
+// The ids of the schemas of the system views.
 const informationSchemaID, systemSchemaID = 3, 4
 
-// objectID is OBJECT_ID(name, kind): NULL for what is not there or not open. An empty kind is any.
+// objectID returns OBJECT_ID(name, kind): NULL for an object that does not exist or is not accessible. An empty kind
+// matches any kind.
 func (s *session) objectID(name, kind string) (any, error) {
 	n, ok := splitName(name)
 	if !ok {
@@ -58,7 +59,7 @@ func (s *session) objectID(name, kind string) (any, error) {
 	return nil, nil
 }
 
-// objectNameIn is OBJECT_NAME(id [, database_id]).
+// objectNameIn returns OBJECT_NAME(id [, database_id]).
 func (s *session) objectNameIn(args []any) (any, error) {
 	id, ok := sqlvalue.IntegerOf(args[0], -1<<31, 1<<31-1)
 	database := s.database
@@ -82,10 +83,10 @@ func (s *session) objectNameIn(args []any) (any, error) {
 	return nil, nil
 }
 
-// objectName is OBJECT_NAME(id), in the session's database.
+// objectName returns OBJECT_NAME(id), in the session's database.
 func (s *session) objectName(id int64) (any, error) { return s.objectNameIn([]any{id}) }
 
-// objectPropertyRows are what OBJECTPROPERTY knows. What is not here is NULL.
+// objectPropertyRows returns the known values of OBJECTPROPERTY. Others are NULL.
 func objectPropertyRows(s *session, database string) (rows [][]any) {
 	tables := s.describedTables(s.describedIn(database))
 	for _, o := range allObjectRows(s, database) {
@@ -121,7 +122,7 @@ func objectPropertyRows(s *session, database string) (rows [][]any) {
 	return rows
 }
 
-// columnPropertyRows are what COLUMNPROPERTY knows of columns and parameters. What is not here is NULL.
+// columnPropertyRows returns the known values of COLUMNPROPERTY, for columns and parameters. Others are NULL.
 func columnPropertyRows(s *session, database string) (rows [][]any) {
 	add := func(id int, name string, at int, d *dataType, m measures, nullable, identity, output bool) {
 		precision := any(m.odbcDigits)

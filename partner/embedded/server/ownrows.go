@@ -12,13 +12,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// What a session knows of its identity columns.
+// identities is a session's state of identity columns.
 type identities struct {
 	last   any    // @@IDENTITY: an int64, or nil
-	insert string // the table that IDENTITY_INSERT is ON of, in lower case; ""
+	insert string // the table for which IDENTITY_INSERT is ON, in lower case; ""
 }
 
-// setIdentityInsert is SET IDENTITY_INSERT.
+// setIdentityInsert runs SET IDENTITY_INSERT.
 func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 	s := b.s
 	name := st.Table.Object
@@ -48,7 +48,8 @@ func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 	return nil
 }
 
-// mayInsert refuses an INSERT whose identity column is given a value, or not, against IDENTITY_INSERT.
+// checkIdentityInsert refuses an INSERT that sets an identity column without IDENTITY_INSERT, or does not set it with
+// IDENTITY_INSERT.
 func (s *session) checkIdentityInsert(q *tsql.Query) error {
 	if q.Kind != tsql.Insert || !q.Identity {
 		return nil
@@ -59,14 +60,14 @@ func (s *session) checkIdentityInsert(q *tsql.Query) error {
 	return nil
 }
 
-// inserted notes the identity that an INSERT has made.
+// inserted stores the identity value that an INSERT has generated.
 func (b *batch) inserted(q *tsql.Query, rows, rowid int64) {
 	if q.Kind == tsql.Insert && q.Identity && rows > 0 {
 		b.identity, b.s.identity.last = rowid, rowid
 	}
 }
 
-// identityOf is IDENT_CURRENT, IDENT_SEED or IDENT_INCR of a table; NULL where it has no identity.
+// identityOf returns IDENT_CURRENT, IDENT_SEED or IDENT_INCR of a table; NULL if the table has no identity column.
 func (b *batch) identityOf(function, name string) (any, error) {
 	n, ok := splitName(name)
 	if !ok {
@@ -106,7 +107,8 @@ func (b *batch) identityOf(function, name string) (any, error) {
 	return value, err
 }
 
-// refusal puts what SQLite says of a write into SQL Server's words, with the names of the constraint and of its table.
+// refusal returns the SQL Server error for an error of SQLite in a write, with the names of the constraint and of its
+// table.
 func refusal(d *mirror.Database, err error, set storage.ObjectSet, kind tsql.QueryKind, table string) error {
 	if err == nil || d == nil {
 		return message.InWords(err)

@@ -44,8 +44,8 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 	return d.Store.ReadAdhoc(read)
 }
 
-// checkTables makes sure that the tables are there and their database is open, and gives the
-// database that they are in; nil if none of them is more than a system view.
+// checkTables checks that the tables exist and that their database is open, and returns that
+// database; nil if all of them are system views.
 func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.Database, err error) {
 	if err := b.checkLocals(in.Locals); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.
 	return b.checkFunctions(in, data)
 }
 
-// bind finds the values of a text's parameters.
+// bind returns the values of a text's parameters.
 func (b *batch) bind(in tsql.Inputs) ([]driver.NamedValue, error) {
 	list, err := in.Bind(b.valueOf, b.systemValue)
 	if err != nil {
@@ -112,7 +112,7 @@ func (b *batch) bind(in tsql.Inputs) ([]driver.NamedValue, error) {
 	return args, nil
 }
 
-// evaluate computes an expression.
+// evaluate evaluates an expression.
 func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	if e.IsConstant {
 		return e.Constant, nil
@@ -164,12 +164,13 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	return value, err
 }
 
-// reading lends f a reader: that of the open transaction on the database, if there is one.
+// reading runs f with a reader: that of the open transaction on the database, if there is
+// one.
 func (b *batch) reading(d *mirror.Database, f func(r *storage.Reader) error) error {
 	switch {
 	case d == nil:
 		return b.s.p.SystemStore().ReadAdhoc(f)
-	case b.frame != nil && b.frame.d == d: // its connection is in use, by itself
+	case b.frame != nil && b.frame.d == d: // it uses the connection itself
 		return f(b.frame.rd)
 	case b.s.lease != nil && b.s.lease.P == d:
 		return b.s.lease.Run(func(w *storage.Writer) error { return f(w.Reader) })
@@ -177,7 +178,7 @@ func (b *batch) reading(d *mirror.Database, f func(r *storage.Reader) error) err
 	return d.Store.ReadAdhoc(f)
 }
 
-// writing runs what writes: in the open transaction, or as one of its own.
+// writing runs a write: in the open transaction, or in a transaction of its own.
 func (s *session) writing(ctx context.Context, d *mirror.Database, write func(w *storage.Writer) error) error {
 	if s.doomed {
 		return errUncommittable()
@@ -263,8 +264,8 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	return nil
 }
 
-// columns describes the result: by what the text says, or the column's
-// declaration, or else the first row's value.
+// columns returns the result columns: from the text, or the column's declaration, or else
+// from the first row's value.
 func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []driver.Value) []tds.Column {
 	columns := make([]tds.Column, len(hints))
 	declared, _ := rows.(driver.RowsColumnTypeDatabaseTypeName)
@@ -282,7 +283,7 @@ func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []drive
 		}
 		if !known {
 			if c.Type = sqlvalue.TypeOfValue(first[i]); c.Type == tds.Int && first[i] != nil {
-				c.Type = tds.BigInt // the rows after the first may be larger
+				c.Type = tds.BigInt // later rows may have larger values
 			}
 		}
 		columns[i] = c
@@ -290,7 +291,7 @@ func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []drive
 	return columns
 }
 
-// systemValue is a value of the session or the server.
+// systemValue returns a value of the session or the server.
 func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	if v, ok := tsql.ClockValue(c.Name, time.Now()); ok {
 		return v, nil
@@ -380,7 +381,7 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return b.identity, nil
 	case "FUNCTION":
 		return s.caller(), nil
-	case "TRIGGER_NESTLEVEL": // in no trigger
+	case "TRIGGER_NESTLEVEL": // outside of triggers
 		return int64(0), nil
 	case "UPDATE":
 		return sqlvalue.BoolInt(b.frame != nil && b.frame.updates(first)), nil

@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// setPartner is SET PARTNER = address: on a RESTORING copy it says who its principal will be, and contacts
-// nobody; on an open database it calls the mirror, and mirroring begins.
+// setPartner runs SET PARTNER = address. On a RESTORING copy it stores the address of the principal, and
+// connects to no server. On an open database it contacts the mirror, and mirroring begins.
 func (b *batch) setPartner(ctx context.Context, d *mirror.Database, st *tsql.AlterDatabase) error {
 	p, port := b.s.p, st.EndpointPort()
 	mine := p.Endpoint()

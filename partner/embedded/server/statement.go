@@ -87,7 +87,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	return goesOn, message.NotSupported("This statement in a procedure")
 }
 
-// truth evaluates a condition.
+// evaluateCondition evaluates a condition.
 func (f *frame) evaluateCondition(e tsql.Expr) (bool, error) {
 	v, err := f.b.evaluate(e)
 	if err != nil {
@@ -130,12 +130,12 @@ func (f *frame) leaves(st *tsql.Return) error {
 	return err
 }
 
-// find finds another procedure of the database; nil: there is none.
+// find returns another procedure of the database; nil: no such procedure.
 func (x *execution) find(name string) (*procedure, error) {
 	return x.s.procedureIn(x.d, x.set, name)
 }
 
-// calls runs EXEC of another procedure.
+// callProcedure runs EXEC of another procedure.
 func (f *frame) callProcedure(st *tsql.Exec) error {
 	p, err := f.find(st.Procedure.Object)
 	if err != nil {
@@ -177,8 +177,8 @@ func (f *frame) callProcedure(st *tsql.Exec) error {
 	return f.b.takeOutputs(st, p, &r)
 }
 
-// noObject is the error of a table that is not there. A TRY of the same procedure or text does not catch it. Source: the manual's
-// TRY...CATCH, "Errors Unaffected by a TRY…CATCH Construct".
+// noObject is the error number for a table that does not exist. A TRY of the same procedure or text does not catch it.
+// Source: the manual's TRY...CATCH, "Errors Unaffected by a TRY…CATCH Construct".
 const noObject = 208
 
 func (f *frame) try(st *tsql.Try) (ending, error) {
@@ -209,7 +209,7 @@ func (f *frame) throw(st *tsql.Throw) error {
 	return thrown(f.b, st)
 }
 
-// raise is RAISERROR: below severity 11 a message, which changes nothing.
+// raise runs RAISERROR: below severity 11 a message, which has no other effect.
 func (f *frame) raise(st *tsql.RaiseError) error {
 	v, err := f.b.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
 	if err != nil {
@@ -230,8 +230,8 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 	return nil
 }
 
-// transaction is BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN makes: what the
-// call wrote outside of it is the call's in any case.
+// transaction runs BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN sets. Writes of
+// the call outside of that BEGIN stay in any case.
 func (f *frame) transaction(st *tsql.Transaction) error {
 	name, err := f.b.transactionName(st.Name)
 	if err != nil {
@@ -312,14 +312,14 @@ func (f *frame) option(st *tsql.SetOption) error {
 	return nil
 }
 
-// otherOption takes the options that are as they are, or change nothing in a procedure.
+// otherOption accepts the options that keep their value, or have no effect in a procedure.
 func (f *frame) otherOption(st *tsql.SetOption) error {
 	value, err := f.b.optionText(st)
 	switch {
 	case err != nil:
 		return err
 	case st.Option == "QUOTED_IDENTIFIER", st.Option == "ARITHABORT", st.Option == "ARITHIGNORE", strings.HasPrefix(st.Option, "ANSI_NULL_DFLT"):
-		return nil // as when the procedure was made, or about what it can't do
+		return nil // as when the procedure was created, or without effect in it
 	case value == "OFF" && (bitOptions[st.Option] == optionImplicit || st.Option == "FMTONLY" || st.Option == "NOEXEC" || st.Option == "PARSEONLY"),
 		value == "ON" && st.Option == "ANSI_PADDING",
 		value == "0" && st.Option == "ROWCOUNT" && f.s.set.rowLimit == 0:
