@@ -231,7 +231,7 @@ func (b *batch) do(ctx context.Context, st tsql.Statement) error {
 	}
 	err := b.doUncounted(ctx, st)
 	if list, ok := st.(*tsql.Restore); err == nil && (!ok || list.What != "FILELISTONLY") {
-		b.w.Did(commandOf(st), noCount)
+		b.w.DoneCommand(commandOf(st), noCount)
 	}
 	return err
 }
@@ -399,7 +399,7 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 	if e.Class <= 10 {
 		b.s.lastError = errorNumber(st, e)
 		b.w.Info(e)
-		b.w.Did(tds.CommandNone, noCount)
+		b.w.DoneCommand(tds.CommandNone, noCount)
 		return nil
 	}
 	b.s.lastError = e.Number

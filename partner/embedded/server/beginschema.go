@@ -26,7 +26,7 @@ func (p *Partner) createSchema(d *mirror.Database, script string) (made bool, er
 	defer p.counts.forget() // the counters are for clients' requests
 	s.begin()
 	var first *tds.Error // the first error after which a batch continues
-	w := tds.Unread(ctx, func(e *tds.Error) {
+	w := tds.Discarding(ctx, func(e *tds.Error) {
 		if first == nil {
 			first = e
 		}

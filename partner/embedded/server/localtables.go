@@ -147,7 +147,7 @@ func (b *batch) createLocal(st *tsql.CreateLocal) error {
 	}
 	(*tables)[strings.ToLower(st.Name)] = &localTable{st: st}
 	if st.Name[0] == '#' {
-		b.w.Did(tds.CommandCreateTable, noCount)
+		b.w.DoneCommand(tds.CommandCreateTable, noCount)
 	}
 	return nil
 }
@@ -304,7 +304,7 @@ func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, a
 		return b.sendOutput(run.r.steps[0], commandOf(q))
 	}
 	b.s.rowCount = run.changed
-	b.w.Did(commandOf(q), b.s.counted(run.changed))
+	b.w.DoneCommand(commandOf(q), b.s.counted(run.changed))
 	return nil
 }
 
@@ -320,7 +320,7 @@ func (b *batch) sendOutput(st step, c tds.Command) error {
 		}
 	}
 	b.s.rowCount = int64(len(st.rows))
-	b.w.Did(c, b.s.counted(b.s.rowCount))
+	b.w.DoneCommand(c, b.s.counted(b.s.rowCount))
 	return nil
 }
 

@@ -167,6 +167,6 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 		return err
 	}
 	b.s.rowCount = changed
-	b.w.Did(commandOf(st), b.s.counted(changed))
+	b.w.DoneCommand(commandOf(st), b.s.counted(changed))
 	return nil
 }

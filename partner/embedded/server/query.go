@@ -260,7 +260,7 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	if next != nil && !errors.Is(next, io.EOF) {
 		return message.InWords(next)
 	}
-	b.w.Did(tds.CommandSelect, noCount)
+	b.w.DoneCommand(tds.CommandSelect, noCount)
 	return nil
 }
 

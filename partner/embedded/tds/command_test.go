@@ -11,14 +11,14 @@ import (
 func TestBatch_StatementsEnd(t *testing.T) {
 	f := &fake{batch: func(_ context.Context, _ string, w *Response) error {
 		w.Info(&Error{Message: "m"})
-		w.Did(CommandNone, -1)
-		w.Did(CommandInsert, 2)
+		w.DoneCommand(CommandNone, -1)
+		w.DoneCommand(CommandInsert, 2)
 		w.InProcedure(true)
-		w.Did(CommandUpdate, 1)
-		w.Did(CommandDelete, -1) // as under NOCOUNT: nothing
+		w.DoneCommand(CommandUpdate, 1)
+		w.DoneCommand(CommandDelete, -1) // as under NOCOUNT: nothing
 		w.InProcedure(false)
 		w.ReturnStatus(7)
-		w.Did(CommandCreateTable, -1)
+		w.DoneCommand(CommandCreateTable, -1)
 		return nil
 	}}
 	client, _ := dial(t, &Server{Handler: f})

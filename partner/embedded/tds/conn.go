@@ -31,7 +31,7 @@ type conn struct {
 	serverName string
 	version    uint32
 	full       bool // it has no place; see places
-	crowdedOut bool // it had one. Guarded by srv.places.mu.
+	evicted    bool // it had one. Guarded by srv.places.mu.
 
 	// Owned by the leader.
 	in    *packetReader
@@ -111,7 +111,7 @@ func (c *conn) lead() {
 	for {
 		m, err := c.in.next(c.body, c.srv.maxRequest())
 		if err != nil {
-			c.broken(err)
+			c.endBroken(err)
 			return
 		}
 		c.body = m.body
@@ -127,7 +127,7 @@ func (c *conn) lead() {
 
 // broken ends the connection for what its reader found. Bytes that can't be are answered, if
 // no request is being answered already.
-func (c *conn) broken(err error) {
+func (c *conn) endBroken(err error) {
 	if errors.Is(err, errFraming) && c.turn.TryLock() {
 		c.refuse(Errors{malformed(err)})
 		c.turn.Unlock()
@@ -252,7 +252,7 @@ func (c *conn) refusal(m message) error {
 	case m.tooLarge:
 		return &Error{Number: 50000, Class: 16, Message: fmt.Sprintf("The request is longer than the %d bytes that this server takes.", c.srv.maxRequest())}
 	case m.ignored:
-		return errTakenBack
+		return errIgnored
 	}
 	switch m.kind {
 	case packetBatch, packetRPC, packetTransaction:
@@ -265,7 +265,7 @@ func (c *conn) refusal(m message) error {
 
 // errTakenBack is a request that its client did not want run after all. It is answered by the error bit
 // alone.
-var errTakenBack = errors.New("tds: request taken back by the client")
+var errIgnored = errors.New("tds: request taken back by the client")
 
 // calls runs the calls of an RPC message, and ends the answers of all but the last.
 func (c *conn) calls(ctx context.Context, body []byte) error {
@@ -356,7 +356,7 @@ func (c *conn) reset(ctx context.Context, bits byte) error {
 			return err
 		}
 	}
-	if c.w.open() {
+	if c.w.canSend() {
 		c.out.tokens = appendEnvBytes(c.out.tokens, envReset, nil, nil)
 	}
 	return nil

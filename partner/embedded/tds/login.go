@@ -28,7 +28,7 @@ func (c *conn) login() error {
 		return err
 	}
 	c.out.until = until.Add(writeStall) // so that a write does not put that off
-	body, encrypted, err := c.preludes(ctx)
+	body, encrypted, err := c.beforeLogin(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (c *conn) login() error {
 }
 
 // preludes does what comes before LOGIN7, and returns LOGIN7's body and whether it came encrypted.
-func (c *conn) preludes(ctx context.Context) (body []byte, encrypted bool, err error) {
+func (c *conn) beforeLogin(ctx context.Context) (body []byte, encrypted bool, err error) {
 	if err := c.in.fill(); err != nil {
 		return nil, false, err
 	}
@@ -133,7 +133,7 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 			"Login failed: this server speaks TDS 7.2 to 7.4, and the client asks for version 0x%08X. Set the client to 7.2 or later.", l.Version)}})
 		return fmt.Errorf("%w: version 0x%08X", errRefused, l.Version)
 	}
-	c.version = spokenVersion(l.Version)
+	c.version = negotiatedVersion(l.Version)
 	if c.full {
 		c.refuse(Errors{full(c.srv.maxConnections())})
 		return errFull
@@ -145,10 +145,10 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 		return fmt.Errorf("%w: user %q: %w", errRefused, l.User, err)
 	}
 	c.session, c.serverName = sess, reply.ServerName
-	if !c.srv.places.loggedIn(c) {
-		return errCrowded
+	if !c.srv.slots.loggedIn(c) {
+		return errEvicted
 	}
-	size := chosenPacketSize(packetSize)
+	size := negotiatedPacketSize(packetSize)
 	c.out.tokens = appendLoginReply(c.out.tokens, reply, size, c.version)
 	if err := c.out.finish(); err != nil {
 		return err

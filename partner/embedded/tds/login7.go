@@ -91,7 +91,7 @@ func plainPassword(b []byte) []byte {
 }
 
 // spokenVersion is the version that the server answers with: the client's, if it is one of ours.
-func spokenVersion(client uint32) uint32 {
+func negotiatedVersion(client uint32) uint32 {
 	switch client {
 	case 0x72090002, 0x730A0003, 0x730B0003, 0x74000004, tds80:
 		return client
@@ -106,7 +106,7 @@ func spokenVersion(client uint32) uint32 {
 }
 
 // chosenPacketSize is the client's wish where it can be had.
-func chosenPacketSize(wish int) int {
+func negotiatedPacketSize(wish int) int {
 	if wish < minPacketSize || wish > maxPacketSize {
 		return defaultPacketSize
 	}

@@ -131,7 +131,7 @@ func (p *packetReader) more() error {
 }
 
 // calm takes a deadline of more away: between messages a client may be idle for ever.
-func (p *packetReader) calm() {
+func (p *packetReader) clearDeadline() {
 	if p.armed {
 		p.armed = false
 		_ = p.src.SetReadDeadline(time.Time{})
@@ -166,7 +166,7 @@ func (p *packetReader) next(buf []byte, limit int) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	defer p.calm()
+	defer p.clearDeadline()
 	m := message{kind: h.kind, reset: h.status & (statusReset | statusResetKeep), body: buf[:0]}
 	for {
 		if err := p.body(&m, h.body, limit); err != nil {

@@ -46,20 +46,20 @@ type Response struct {
 
 // Unread is a response to a request that has no client: nobody reads it. failed is told of the errors that do
 // not end the request.
-func Unread(ctx context.Context, failed func(e *Error)) *Response {
-	w := &Response{c: &conn{}, out: newPacketWriter(nobody{}, 0), failed: failed}
+func Discarding(ctx context.Context, failed func(e *Error)) *Response {
+	w := &Response{c: &conn{}, out: newPacketWriter(discardConn{}, 0), failed: failed}
 	w.start(ctx, false)
 	return w
 }
 
 // nobody is who does not read a response.
-type nobody struct{ net.Conn }
+type discardConn struct{ net.Conn }
 
 // SetWriteDeadline implements [net.Conn].
-func (nobody) SetWriteDeadline(time.Time) error { return nil }
+func (discardConn) SetWriteDeadline(time.Time) error { return nil }
 
 // Write implements [net.Conn].
-func (nobody) Write(b []byte) (int, error) { return len(b), nil }
+func (discardConn) Write(b []byte) (int, error) { return len(b), nil }
 
 // start prepares the response for a request or for one call of an RPC.
 func (w *Response) start(ctx context.Context, rpc bool) {
@@ -73,7 +73,7 @@ func (w *Response) start(ctx context.Context, rpc bool) {
 }
 
 // open makes room for another token, and reports whether there is still somebody to send it to.
-func (w *Response) open() bool {
+func (w *Response) canSend() bool {
 	if w.ctx.Err() != nil || w.out.err != nil {
 		return false
 	}
@@ -87,7 +87,7 @@ func (w *Response) open() bool {
 // Columns starts a result set; an open one is ended first. No columns starts nothing.
 func (w *Response) Columns(cols ...Column) {
 	w.endRows()
-	if len(cols) == 0 || !w.open() {
+	if len(cols) == 0 || !w.canSend() {
 		return
 	}
 	w.cols, w.rows = cols, 0
@@ -100,7 +100,7 @@ func (w *Response) Columns(cols ...Column) {
 // hold, is an error that names the column, and nothing of the row is sent. It also fails
 // once the client is gone or has cancelled; a session should then stop. Values are not kept.
 func (w *Response) Row(values ...any) error {
-	if !w.open() {
+	if !w.canSend() {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
@@ -126,14 +126,14 @@ func (w *Response) Row(values ...any) error {
 
 // Done ends a result set of that many rows, or tells how many rows a statement changed.
 // A negative number is a statement without a count (SET NOCOUNT ON).
-func (w *Response) Done(rows int64) { w.Did(CommandNone, rows) }
+func (w *Response) Done(rows int64) { w.DoneCommand(CommandNone, rows) }
 
 // Did is Done that names the statement: drivers take a count for one of rows changed only where the command says so. What ends
 // an open result set is [CommandSelect], whatever was named.
 //
 // In a text each statement ends so, but for DECLARE, SET @variable and control of flow, also where nothing is
 // counted. In a procedure a statement without a count and without rows sends nothing, as under SET NOCOUNT ON.
-func (w *Response) Did(c Command, rows int64) {
+func (w *Response) DoneCommand(c Command, rows int64) {
 	status := uint16(doneMore)
 	switch {
 	case w.cols != nil:
@@ -157,7 +157,7 @@ func (w *Response) TextSize(n int64) { w.textSize = n }
 
 // done appends a DONE of any kind that is followed by more, unless it turns out to be the last.
 func (w *Response) done(token byte, status, command uint16, count uint64) {
-	if w.open() {
+	if w.canSend() {
 		w.last = len(w.out.tokens)
 		w.out.tokens = appendDone(w.out.tokens, token, status, command, count, w.c.version)
 	}
@@ -196,7 +196,7 @@ func (w *Response) statementToken() byte {
 }
 
 func (w *Response) message(token byte, e *Error) {
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = appendMessage(w.out.tokens, token, e, w.c.serverName, w.c.version)
 	}
 }
@@ -215,7 +215,7 @@ func (w *Response) ReturnStatus(v int32) {
 }
 
 func (w *Response) returnStatus(v int32) {
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = binary.LittleEndian.AppendUint32(append(w.out.tokens, tokenReturnStatus), uint32(v))
 	}
 }
@@ -239,7 +239,7 @@ func (w *Response) ReturnValue(name string, t Type, v any) {
 // DatabaseChanged tells the client that the session is in another database now
 // (ENVCHANGE 1 and INFO 5701).
 func (w *Response) DatabaseChanged(from, to string) {
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = appendDatabase(w.out.tokens, from, to, w.c.serverName, w.c.version)
 	}
 }
@@ -248,7 +248,7 @@ func (w *Response) DatabaseChanged(from, to string) {
 // transaction (ENVCHANGE 8). The id must not be 0.
 func (w *Response) TransactionBegan(id uint64) {
 	w.c.transaction = id
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = appendTransaction(w.out.tokens, envBegin, id)
 	}
 }
@@ -262,7 +262,7 @@ func (w *Response) TransactionEnded(committed bool) {
 	if committed {
 		kind = envCommit
 	}
-	if id != 0 && w.open() {
+	if id != 0 && w.canSend() {
 		w.out.tokens = appendTransaction(w.out.tokens, kind, id)
 	}
 }
@@ -321,7 +321,7 @@ func (w *Response) finishCall(err error, more bool) {
 
 // fail writes the messages of err and gives the status of the DONE that must follow.
 func (w *Response) fail(err error) (status uint16) {
-	if err == errTakenBack {
+	if err == errIgnored {
 		return doneError
 	}
 	es := messagesOf(err)

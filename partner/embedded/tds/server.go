@@ -45,7 +45,7 @@ type Server struct {
 	once       sync.Once
 	tls7, tls8 *tls.Config // made of TLS once
 	spids      atomic.Uint32
-	places     places
+	slots      slots
 }
 
 // Serve accepts and serves connections until ctx ends (it then returns nil) or ln
@@ -105,19 +105,19 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 	conn := newConn(ctx, s, c)
 	log := s.logger().With("spid", conn.spid, "remote", c.RemoteAddr())
 	log.Debug("connection started")
-	if err := s.places.enter(conn, s.maxConnections()); err != nil {
+	if err := s.slots.enter(conn, s.maxConnections()); err != nil {
 		log.Debug("connection ended", "error", err)
 		conn.end(err)
 		return err
 	}
-	defer s.places.leave(conn)
+	defer s.slots.leave(conn)
 	err := conn.serve()
 	log.Debug("connection ended", "error", err)
 	return err
 }
 
 // Refused is how many connections there was no place for, those that were closed to make one among them.
-func (s *Server) Refused() int64 { return s.places.refused.Load() }
+func (s *Server) Refused() int64 { return s.slots.refused.Load() }
 
 func (s *Server) prepare() {
 	if s.TLS != nil {

@@ -71,10 +71,10 @@ func TestPlaces_StrangersMakeRoom(t *testing.T) {
 		honest := silent(ctx, s, "192.0.2.1:1")
 		crowd := []chan error{silent(ctx, s, "192.0.2.9:1"), silent(ctx, s, "192.0.2.9:2")}
 		tooMany := silent(ctx, s, "192.0.2.2:1")
-		if s.places.told != 1 {
-			t.Errorf("%d wait for their refusal, want the one that came before a second was over", s.places.told)
+		if s.slots.told != 1 {
+			t.Errorf("%d wait for their refusal, want the one that came before a second was over", s.slots.told)
 		}
-		time.Sleep(strangerTime)
+		time.Sleep(pendingTime)
 		last := silent(ctx, s, "192.0.2.2:2")
 		select {
 		case <-crowd[0]:
@@ -84,8 +84,8 @@ func TestPlaces_StrangersMakeRoom(t *testing.T) {
 		default:
 			t.Error("nobody made room")
 		}
-		if s.places.taken != 3 || len(s.places.strangers) != 3 {
-			t.Errorf("%d places are taken, by %d strangers, want 3 and 3", s.places.taken, len(s.places.strangers))
+		if s.slots.taken != 3 || len(s.slots.pending) != 3 {
+			t.Errorf("%d places are taken, by %d strangers, want 3 and 3", s.slots.taken, len(s.slots.pending))
 		}
 		stop()
 		for _, c := range []chan error{tooMany, last} {
@@ -94,8 +94,8 @@ func TestPlaces_StrangersMakeRoom(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s.places.taken != 0 || s.places.told != 0 || len(s.places.strangers) != 0 {
-			t.Errorf("places are still taken: %d, %d, %d", s.places.taken, s.places.told, len(s.places.strangers))
+		if s.slots.taken != 0 || s.slots.told != 0 || len(s.slots.pending) != 0 {
+			t.Errorf("places are still taken: %d, %d, %d", s.slots.taken, s.slots.told, len(s.slots.pending))
 		}
 	})
 }
@@ -106,7 +106,7 @@ func TestPlaces_CrowdOfRefused(t *testing.T) {
 		defer stop()
 		s := &Server{Handler: &fake{}, MaxConnections: 1}
 		silent(ctx, s, "192.0.2.1:1")
-		for range maxTold {
+		for range maxRefusals {
 			silent(ctx, s, "192.0.2.2:1")
 		}
 		if err := <-silent(ctx, s, "192.0.2.2:1"); !errors.Is(err, errFull) {

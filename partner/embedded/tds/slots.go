@@ -16,15 +16,15 @@ const DefaultMaxConnections = 4096
 const (
 	// strangerTime is how long a connection that has not logged in keeps its place where others want it. A login takes
 	// milliseconds.
-	strangerTime = time.Second
+	pendingTime = time.Second
 	// maxTold is how many connections beyond the bound are told so at a time (17809, once they try to log in). Others are closed
 	// as they come.
-	maxTold = 64
+	maxRefusals = 64
 )
 
 var (
 	errFull    = errors.New("tds: there are as many connections as may be")
-	errCrowded = errors.New("tds: the connection did not log in, and made room for another one")
+	errEvicted = errors.New("tds: the connection did not log in, and made room for another one")
 )
 
 // full is what SQL Server says to a connection too many.
@@ -35,27 +35,27 @@ func full(most int) *Error {
 
 // places are the connections that a server has room for. Those that have not logged in make room for new ones, those of the
 // address that has most of them first; nobody's login is closed for a new one.
-type places struct {
+type slots struct {
 	refused atomic.Int64
 
-	mu        sync.Mutex
-	taken     int
-	told      int
-	strangers map[*conn]stranger // have a place, and have not logged in
+	mu      sync.Mutex
+	taken   int
+	told    int
+	pending map[*conn]pendingLogin // have a place, and have not logged in
 }
 
-type stranger struct {
+type pendingLogin struct {
 	peer  string
 	since time.Time
 }
 
 // enter gives the connection a place, if need be another's. Without one, c.full is set: it is to be told so; an error means that
 // it is not even that.
-func (p *places) enter(c *conn, most int) error {
+func (p *slots) enter(c *conn, most int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.strangers == nil {
-		p.strangers = map[*conn]stranger{}
+	if p.pending == nil {
+		p.pending = map[*conn]pendingLogin{}
 	}
 	now := time.Now()
 	switch {
@@ -63,60 +63,60 @@ func (p *places) enter(c *conn, most int) error {
 		p.taken++
 	case !p.evictLocked(now):
 		p.refused.Add(1)
-		if p.told >= maxTold {
+		if p.told >= maxRefusals {
 			return errFull
 		}
 		p.told++
 		c.full = true
 		return nil
 	}
-	p.strangers[c] = stranger{peerOf(c), now}
+	p.pending[c] = pendingLogin{peerOf(c), now}
 	return nil
 }
 
 // evictLocked closes a connection that has not logged in for too long; its place is free then. The caller holds mu.
-func (p *places) evictLocked(now time.Time) bool {
+func (p *slots) evictLocked(now time.Time) bool {
 	of := map[string]int{}
-	for _, s := range p.strangers {
+	for _, s := range p.pending {
 		of[s.peer]++
 	}
 	var victim *conn
-	for c, s := range p.strangers {
-		if now.Sub(s.since) < strangerTime {
+	for c, s := range p.pending {
+		if now.Sub(s.since) < pendingTime {
 			continue
 		}
-		if v := p.strangers[victim]; victim == nil || of[s.peer] > of[v.peer] || of[s.peer] == of[v.peer] && s.since.Before(v.since) {
+		if v := p.pending[victim]; victim == nil || of[s.peer] > of[v.peer] || of[s.peer] == of[v.peer] && s.since.Before(v.since) {
 			victim = c
 		}
 	}
 	if victim == nil {
 		return false
 	}
-	delete(p.strangers, victim)
-	victim.crowdedOut = true
-	victim.cancel(errCrowded) // which closes it
+	delete(p.pending, victim)
+	victim.evicted = true
+	victim.cancel(errEvicted) // which closes it
 	p.refused.Add(1)
 	return true
 }
 
 // loggedIn keeps the connection's place for it; false: it has just lost it.
-func (p *places) loggedIn(c *conn) bool {
+func (p *slots) loggedIn(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, still := p.strangers[c]
-	delete(p.strangers, c)
+	_, still := p.pending[c]
+	delete(p.pending, c)
 	return still
 }
 
 // leave gives the connection's place back, if it still has one.
-func (p *places) leave(c *conn) {
+func (p *slots) leave(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.strangers, c)
+	delete(p.pending, c)
 	switch {
 	case c.full:
 		p.told--
-	case !c.crowdedOut:
+	case !c.evicted:
 		p.taken--
 	}
 }
