@@ -9,39 +9,39 @@ import (
 	"time"
 )
 
-// DefaultMaxConnections is how many connections a [Server] takes if nobody says. SQL Server's own default is 32,767, which is
-// more than a process has files for.
+// DefaultMaxConnections is the default of [Server.MaxConnections]. SQL Server's own default is 32,767, which is more
+// than the file limit of a process.
 const DefaultMaxConnections = 4096
 
 const (
-	// strangerTime is how long a connection that has not logged in keeps its place where others want it. A login takes
-	// milliseconds.
+	// pendingTime is how long a connection that has not logged in keeps its slot when another connection needs one. A
+	// login takes milliseconds.
 	pendingTime = time.Second
-	// maxTold is how many connections beyond the bound are told so at a time (17809, once they try to log in). Others are closed
-	// as they come.
+	// maxRefusals is the number of connections above the limit that wait at a time for their error 17809, which they
+	// get at login. Further connections are closed at once.
 	maxRefusals = 64
 )
 
 var (
-	errFull    = errors.New("tds: there are as many connections as may be")
-	errEvicted = errors.New("tds: the connection did not log in, and made room for another one")
+	errFull    = errors.New("tds: too many connections")
+	errEvicted = errors.New("tds: closed a connection that had not logged in, because another one needed its slot")
 )
 
-// full is what SQL Server says to a connection too many.
+// full returns SQL Server's error for a connection above the limit.
 func full(most int) *Error {
 	return &Error{Number: 17809, Class: 20, State: 1, Message: "Could not connect because the maximum number of '" + strconv.Itoa(most) +
 		"' user connections has already been reached. The system administrator can use sp_configure to increase the maximum value. The connection has been closed."}
 }
 
-// places are the connections that a server has room for. Those that have not logged in make room for new ones, those of the
-// address that has most of them first; nobody's login is closed for a new one.
+// slots are the connection slots of a server. A connection that has not logged in yet can lose its slot to a new one,
+// first on the address that has most such connections. A connection that has logged in never loses its slot.
 type slots struct {
 	refused atomic.Int64
 
 	mu      sync.Mutex
 	taken   int
 	told    int
-	pending map[*conn]pendingLogin // have a place, and have not logged in
+	pending map[*conn]pendingLogin // have a slot, and have not logged in
 }
 
 type pendingLogin struct {
@@ -49,8 +49,8 @@ type pendingLogin struct {
 	since time.Time
 }
 
-// enter gives the connection a place, if need be another's. Without one, c.full is set: it is to be told so; an error means that
-// it is not even that.
+// enter gives the connection a slot, if necessary that of another connection. If there is none it sets c.full: the
+// connection gets the error at login. An error means that the connection is closed without one.
 func (p *slots) enter(c *conn, most int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,7 @@ func (p *slots) enter(c *conn, most int) error {
 	return nil
 }
 
-// evictLocked closes a connection that has not logged in for too long; its place is free then. The caller holds mu.
+// evictLocked closes a connection that has been pending for too long and frees its slot. The caller holds mu.
 func (p *slots) evictLocked(now time.Time) bool {
 	of := map[string]int{}
 	for _, s := range p.pending {
@@ -94,12 +94,12 @@ func (p *slots) evictLocked(now time.Time) bool {
 	}
 	delete(p.pending, victim)
 	victim.evicted = true
-	victim.cancel(errEvicted) // which closes it
+	victim.cancel(errEvicted) // this closes the connection
 	p.refused.Add(1)
 	return true
 }
 
-// loggedIn keeps the connection's place for it; false: it has just lost it.
+// loggedIn makes the connection's slot permanent; false: it has just lost the slot.
 func (p *slots) loggedIn(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,7 +108,7 @@ func (p *slots) loggedIn(c *conn) bool {
 	return still
 }
 
-// leave gives the connection's place back, if it still has one.
+// leave frees the connection's slot, if it still has one.
 func (p *slots) leave(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +121,7 @@ func (p *slots) leave(c *conn) {
 	}
 }
 
-// peerOf is the address of the connection's other end, without its port.
+// peerOf returns the address of the connection's other end, without its port.
 func peerOf(c *conn) string {
 	at := c.raw.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(at); err == nil {
