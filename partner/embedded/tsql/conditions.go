@@ -7,7 +7,7 @@ var comparisons = map[string]string{
 	"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "<>": "<>", "!=": "<>", "!<": ">=", "!>": "<=",
 }
 
-// comparison parses a comparison, or the mere value that its left side would be.
+// comparison parses a comparison, or a value if no comparison operator follows.
 func (p *parser) comparison() fragment {
 	if p.accept("EXISTS") {
 		return p.exists()
@@ -56,7 +56,7 @@ func (p *parser) comparison() fragment {
 	return left
 }
 
-// predicate wraps a condition's text, negated if not.
+// predicate writes the text of a condition, negated if not.
 func predicate(not bool, sql string) fragment {
 	if not {
 		sql = "NOT (" + sql + ")"
@@ -64,7 +64,7 @@ func predicate(not bool, sql string) fragment {
 	return fragment{sql: "(" + sql + ")", predicate: true}
 }
 
-// computed gives a predicate its evaluator, negated if not.
+// computed sets the evaluator of a predicate, negated if not.
 func (f fragment) computed(not bool, eval evaluator) fragment {
 	if f.eval = eval; not {
 		f.eval = negated(eval)
@@ -72,8 +72,7 @@ func (f fragment) computed(not bool, eval evaluator) fragment {
 	return f
 }
 
-// compare writes a comparison. Where no column brings its collation along,
-// the comparison is told to ignore case.
+// compare writes a comparison. If no column determines the collation, the comparison ignores case.
 func (p *parser) compare(operator string, a, b fragment) fragment {
 	a, b = p.likeOther(a, b), p.likeOther(b, a)
 	a, b = p.comparable(a, b)
@@ -85,7 +84,7 @@ func (p *parser) compare(operator string, a, b fragment) fragment {
 	return predicate(false, sql).computed(false, comparing(operator, a.eval, b.eval, fold))
 }
 
-// comparable brings values of two types that SQLite keeps in different forms to one of them.
+// comparable converts values of two types with different stored forms to one of the types.
 func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 	first, second := p.typeOf(a), p.typeOf(b)
 	a, b = p.exact(a), p.exact(b)
@@ -111,7 +110,8 @@ func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 	return a, b
 }
 
-// exact is a batch's variable of decimal as a number: it may hold more digits than one has here, as the text that came with the call.
+// exact writes a decimal variable of a batch as a number: the text that a client sends for it may have more digits than
+// the type.
 func (p *parser) exact(f fragment) fragment {
 	if p.body == nil && f.variable != "" && f.typ.Name == "decimal" {
 		return convertFragment(f, f.typ, -1)
@@ -119,13 +119,14 @@ func (p *parser) exact(f fragment) fragment {
 	return f
 }
 
-// alike says whether two values can be compared as they are.
+// alike reports whether two values can be compared without a conversion.
 func (p *parser) alike(a, b fragment) bool {
 	first, second := p.comparable(a, b)
 	return first.sql == a.sql && second.sql == b.sql
 }
 
-// numberBeside is what text becomes that is compared with a number of the type: a decimal of as many digits as can be exact.
+// numberBeside returns the type to which text is converted for a comparison with a number: a decimal with the largest
+// exact number of digits.
 func numberBeside(t TypeSpec) TypeSpec {
 	if t.Name == "decimal" {
 		return TypeSpec{Name: "decimal", Length: 38, Scale: t.Scale}
@@ -133,18 +134,18 @@ func numberBeside(t TypeSpec) TypeSpec {
 	return t
 }
 
-// momentOf is a date as the moment that it is.
+// momentOf writes a date as a moment in time.
 func momentOf(f fragment) fragment {
 	return fragment{sql: "tsql_instant(" + f.sql + ")", typ: preciseType, eval: calling("tsql_instant", nil, f)}
 }
 
-// isTemporal says whether the type is one of date and time.
+// isTemporal reports whether the type is a date or time type.
 func (t TypeSpec) isTemporal() bool {
 	return t.isDateTime() || t.Name == "date" || t.Name == "time" || t.Name == "datetimeoffset"
 }
 
-// asPrecise brings a datetime to the form of the datetime2 that it is compared with: its last digit stands for a
-// third of 10 ms.
+// asPrecise converts a datetime to the form of the datetime2 that it is compared with, because its last digit stands
+// for a third of 10 ms.
 func (p *parser) asPrecise(a, b fragment) (fragment, fragment) {
 	if p.body == nil {
 		return a, b
@@ -170,17 +171,17 @@ func widened(f fragment) fragment {
 	return f
 }
 
-// ignoresCase says whether a comparison needs a collation of its own.
+// ignoresCase reports whether a comparison needs a collation.
 func ignoresCase(a, b fragment) bool {
 	return a.column == "" && b.column == "" && a.typ.maybeText() && b.typ.maybeText()
 }
 
-// likeOther brings a literal string to the form of what it is compared with:
-// dates to the stored form, numbers beside a number to a number.
+// likeOther converts a string literal to the form of the other operand: a date to the stored form, a text compared with
+// a number to a number.
 func (p *parser) likeOther(f, other fragment) fragment {
 	text, ok := f.constant.(string)
 	if !ok {
-		if p.body == nil && f.variable != "" && other.column != "" && f.typ.maybeText() { // blanks at the end do not count
+		if p.body == nil && f.variable != "" && other.column != "" && f.typ.maybeText() { // trailing blanks do not count
 			f.sql = "tsql_trimmed(" + f.sql + ")"
 		}
 		return f
@@ -200,7 +201,7 @@ func (p *parser) likeOther(f, other fragment) fragment {
 	return f
 }
 
-// dateLiteral is the text as a literal in the stored form of a date type.
+// dateLiteral returns the text as a literal in the stored form of a date type.
 func (p *parser) dateLiteral(text string, typ TypeSpec) fragment {
 	stored, err := toDateTime(text, typ)
 	if err != nil {
@@ -210,7 +211,7 @@ func (p *parser) dateLiteral(text string, typ TypeSpec) fragment {
 	return fragment{sql: quoteText(stored), typ: typ, eval: constantly(stored)}
 }
 
-// looksLikeDate says whether a string could be meant as a date with a year.
+// looksLikeDate reports whether a string could be a date with a year.
 func looksLikeDate(text string) bool {
 	if len(text) < 8 || !isDigit(text[0]) {
 		return false
@@ -219,7 +220,7 @@ func looksLikeDate(text string) bool {
 	return err == nil
 }
 
-// exists parses what follows EXISTS.
+// exists parses the tokens after EXISTS.
 func (p *parser) exists() fragment {
 	p.expectSymbol("(")
 	sub := p.subquery()
@@ -227,7 +228,7 @@ func (p *parser) exists() fragment {
 	return fragment{sql: "EXISTS (" + sub.sql + ")", predicate: true}
 }
 
-// membership parses what follows IN: values or a query.
+// membership parses the tokens after IN: values or a query.
 func (p *parser) membership(left fragment) (string, evaluator) {
 	p.expectSymbol("(")
 	head := left.sql
@@ -258,7 +259,7 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	return head + " IN (" + strings.Join(values, ", ") + ")", among(left.eval, list, left.column == "" && left.typ.maybeText())
 }
 
-// anyOf writes IN as comparisons, each of which brings its two values together.
+// anyOf writes IN as comparisons, each of which converts its two values to one type.
 func (p *parser) anyOf(left fragment, list []fragment) (string, evaluator) {
 	var conditions []string
 	var parts []fragment
@@ -270,7 +271,7 @@ func (p *parser) anyOf(left fragment, list []fragment) (string, evaluator) {
 	return strings.Join(conditions, " OR "), joined(parts, true)
 }
 
-// like parses what follows LIKE. T-SQL's patterns have [sets], so SQLite's own won't do.
+// like parses the tokens after LIKE. T-SQL's patterns have [sets], which SQLite's LIKE does not have.
 func (p *parser) like(left fragment) string {
 	pattern := p.sum()
 	p.needValue(pattern)
@@ -281,16 +282,16 @@ func (p *parser) like(left fragment) string {
 		escape = ", " + f.sql
 	}
 	sql := "tsql_like(" + pattern.sql + ", " + left.sql + escape + ")"
-	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // of these the blanks at the end may be left out
+	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // their trailing blanks may be missing
 		sql += " OR tsql_like(" + pattern.sql + ", rtrim(" + left.sql + ")" + escape + ")"
 	}
 	return sql
 }
 
-// ascii says whether the type is one of text that is not Unicode.
+// ascii reports whether the type is a text type that is not Unicode.
 func ascii(t TypeSpec) bool { return t.Name == "char" || t.Name == "varchar" || t.Name == "text" }
 
-// between parses what follows BETWEEN.
+// between parses the tokens after BETWEEN.
 func (p *parser) between(left fragment) (string, evaluator) {
 	low := p.sum()
 	p.needValue(low)

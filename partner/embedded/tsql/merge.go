@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Merge is MERGE. It runs as several statements in one transaction: Snapshot decides for each row what is done with it and computes
-// the values, in a temporary table; Check fails if a row would be written twice (8672); Writes do it; Drop removes the snapshot.
-// Only Snapshot has inputs. The count of the statement's rows is the sum of those of Writes.
+// Merge is MERGE. It runs as several statements in one transaction: Snapshot determines the action for each row and
+// computes the values, in a temporary table; Check fails if a row would be written twice (8672); Writes perform the
+// actions; Drop removes the snapshot. Only Snapshot has inputs. The statement's row count is the sum of those of
+// Writes.
 type Merge struct {
 	position
 	Inputs
@@ -15,14 +16,14 @@ type Merge struct {
 	Check    string
 	Writes   []*Query
 	Drop     string
-	Key      string // the bare name of the written table, as in Query
+	Key      string // the written table's name without schema, as in Query
 }
 
 // mergeClause is WHEN … THEN ….
 type mergeClause struct {
 	matched   bool
 	bySource  bool   // NOT MATCHED BY SOURCE
-	condition string // behind AND; ""
+	condition string // after AND; ""
 	kind      QueryKind
 	columns   []string
 	values    []string
@@ -32,7 +33,7 @@ type mergeClause struct {
 // snapshotName is the temporary table of a MERGE.
 const snapshotName = "[tsql$merge]"
 
-// merging is a MERGE under way.
+// merging is a MERGE while it is parsed.
 type merging struct {
 	*parser
 	target    source
@@ -92,7 +93,7 @@ func (p *parser) merge(at position, with string) Statement {
 	return st
 }
 
-// when parses [NOT] MATCHED [BY …] [AND condition] THEN what is done.
+// when parses [NOT] MATCHED [BY …] [AND condition] THEN action.
 func (m *merging) when() {
 	c := mergeClause{number: len(m.clauses) + 1, matched: !m.accept("NOT")}
 	m.expect("MATCHED")
@@ -174,12 +175,12 @@ func (m *merging) insertion(c *mergeClause) {
 	m.expectSymbol(")")
 }
 
-// statement writes the whole.
+// statement builds the Merge.
 func (m *merging) statement(at position, with, rounds string) *Merge {
 	table := quoteIdentifier(m.target.name.Table())
 	rowid := quoteIdentifier(m.target.alias) + ".rowid"
 	var queries []string
-	// The rows of the source, each with the row of the table that it matches, if any.
+	// The rows of the source, each with the matching row of the table, if there is one.
 	if sql := m.decided(rowid, func(c mergeClause) bool { return !c.bySource }); sql != "" {
 		queries = append(queries, "SELECT "+rowid+" AS [$row], "+sql+" FROM "+m.grouped()+" LEFT JOIN "+m.targetSQL+" ON "+m.on)
 	}
@@ -222,7 +223,7 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 	return st
 }
 
-// grouped is the source, in parentheses where it is a join.
+// grouped writes the source, in parentheses if it is a join.
 func (m *merging) grouped() string {
 	if strings.Contains(m.usingSQL, " JOIN ") && !strings.HasPrefix(m.usingSQL, "(") {
 		return "(" + m.usingSQL + ")"
@@ -230,13 +231,14 @@ func (m *merging) grouped() string {
 	return m.usingSQL
 }
 
-// slot is the column of the snapshot that has the i-th value of a clause.
+// slot returns the column of the snapshot for the i-th value of a clause.
 func (c mergeClause) slot(i int) string {
 	return "[$" + integerText(int64(c.number)) + "_" + integerText(int64(i+1)) + "]"
 }
 
-// decided writes which clause is done, and the values of all clauses: those of another clause, or of one that is not meant,
-// are NULL. It is empty if none is meant. rowid tells matched rows from others.
+// decided writes the number of the clause to run, and the values of all clauses. The values of other clauses, and of
+// clauses for which meant is false, are NULL. It returns "" if meant is false for all clauses. rowid distinguishes
+// matched rows from others.
 func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 	do := "CASE"
 	any := false
@@ -255,7 +257,7 @@ func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 		for i, value := range c.values {
 			if !meant(c) {
 				value = "NULL"
-			} else { // computed only where it is used: it might fail
+			} else { // computed only if needed, because it might fail
 				value = "CASE WHEN " + m.condition1(c, rowid) + " THEN " + value + " END"
 			}
 			items = append(items, value+" AS "+c.slot(i))
@@ -264,7 +266,7 @@ func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 	return strings.Join(items, ", ")
 }
 
-// condition1 is when a clause is meant for a row.
+// condition1 writes the condition under which a clause applies to a row.
 func (m *merging) condition1(c mergeClause, rowid string) string {
 	var parts []string
 	switch {
