@@ -162,21 +162,21 @@ func (w *witness) Elect(sequence int64) bool {
 		old: `	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction`,
 		new: `	if err := w.InTransaction`,
-		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherReign",
+		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherFork",
 	},
 	{
 		invariant: "I2", name: "takes a commit after a crash for the one that only the mirror has",
 		file: "partner/embedded/mirror/serverrun.go",
 		old:  `		m.NewFork(m.Sequence, d.Store.LSN.Load())`,
 		new:  ``,
-		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherReign",
+		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherFork",
 	},
 	{
 		invariant: "I2", name: "takes its next commit for one in doubt that it could not note",
 		file: "partner/embedded/mirror/diskfull.go",
 		old:  `	if !d.OwesFork || exposed != nil {`,
 		new:  `	if true {`,
-		pkg:  "partner/embedded/server", test: "TestFullDisk_theReignIsOwed",
+		pkg:  "partner/embedded/server", test: "TestFullDisk_theForkIsOwed",
 	},
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",

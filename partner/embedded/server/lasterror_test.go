@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-func TestSaid(t *testing.T) {
+func TestLastError(t *testing.T) {
 	var s storage.LastError
 	for i, c := range []struct {
 		err  error
@@ -17,7 +17,7 @@ func TestSaid(t *testing.T) {
 		{nil, false}, {nil, false}, {errors.New("gone"), true},
 	} {
 		if got := s.IsNew(c.err); got != c.want {
-			t.Errorf("%d: %v is news: %v, want %v", i, c.err, got, c.want)
+			t.Errorf("%d: %v is new: %v, want %v", i, c.err, got, c.want)
 		}
 	}
 }

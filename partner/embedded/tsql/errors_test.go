@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// refusals are batches, and the error that Parse gives: "" is any message.
+// refusals are batches, and the error of Parse for each: "" matches any message.
 type refusals []struct {
 	batch   string
 	number  int32
@@ -61,7 +61,8 @@ func TestErrors(t *testing.T) {
 	}.run(t)
 }
 
-// What T-SQL has and this package has not is refused by its name; among it, what is no T-SQL either.
+// T-SQL that this package does not support is refused by its name; and so are words that are not
+// T-SQL.
 func TestNotSupported(t *testing.T) {
 	refusals{
 		{"create view v as select 1", 4511, 1, "Create View or Function failed because no column name was specified for column 1."},
@@ -111,7 +112,7 @@ func TestNotSupported(t *testing.T) {
 	}.run(t)
 }
 
-// The same of queries.
+// The same for queries.
 func TestNotSupported_Queries(t *testing.T) {
 	refusals{
 		{"select * from (select 1) x", 8155, 1, "No column name was specified for column 1 of 'x'."},
