@@ -161,7 +161,7 @@ func (i *Instance) applyFaults(ctx context.Context, faults []Fault) {
 	w.Mu.Unlock()
 	if slept && awake {
 		if err := pair.Reconcile(ctx); err != nil {
-			i.Log.Warn("still closed after a freeze", "error", err) // watchLinks tries again
+			i.Log.Warn("database stays closed after a freeze", "error", err) // watchLinks tries again
 		}
 	}
 	i.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.Kind == FaultPartition }))

@@ -69,7 +69,7 @@ func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() e
 		d.OwesFork = false
 	}
 	if err := d.Store.Published(rec); err != nil {
-		d.Instance.Log.Error("the objects were not read again", "error", err) // the commit itself is done
+		d.Instance.Log.Error("objects not read after the commit", "error", err) // the commit itself is done
 	}
 	if d.Mirror == nil {
 		d.Mirroring.pair.WakeWatch() // an asynchronous mirror may need it

@@ -15,7 +15,7 @@ import (
 func (i *Instance) openDatabases() error {
 	files, err := filepath.Glob(filepath.Join(i.Pair.Folder.Home(i.Letter), "*.db"))
 	if err != nil {
-		return fmt.Errorf("look for the databases of partner %s: %w", i.Letter, err)
+		return fmt.Errorf("list the databases of partner %s: %w", i.Letter, err)
 	}
 	first := i.Pair.Folder.first(i.Letter)
 	if !i.Pair.Folder.empty && !slices.Contains(files, first) {

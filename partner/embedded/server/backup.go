@@ -49,7 +49,7 @@ func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 		return message.New(4208, 16, "The statement BACKUP LOG is not allowed while the recovery model is SIMPLE. Use BACKUP DATABASE or change the recovery model using ALTER DATABASE.")
 	}
 	if _, err := os.Stat(p.backupPath(st.File)); err == nil && st.Append {
-		return message.NotSupported("BACKUP WITH NOINIT to a file that is there (%s): a file holds one backup, WITH INIT replaces it", st.File)
+		return message.NotSupported("BACKUP WITH NOINIT to an existing file (%s): a file holds one backup, WITH INIT replaces it", st.File)
 	}
 	if d.Family() == "" && !st.Log {
 		family := &storage.ObjectRow{Kind: mirror.KindFamily, Name: storage.NewGUID()}

@@ -34,7 +34,7 @@ func (f *frame) endsClientTransaction(st *tsql.Transaction, name string) (bool, 
 	case slices.Contains(f.saved, name):
 		return false, nil
 	case s.hasSavepoint(name):
-		return true, message.NotSupported("ROLLBACK in a procedure to a savepoint of its client's")
+		return true, message.NotSupported("ROLLBACK in a procedure to a savepoint of its client")
 	}
 	return true, errNoSavepoint(name)
 }

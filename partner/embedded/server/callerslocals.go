@@ -20,7 +20,7 @@ func (c *invocation) createLocals(r *storage.Reader) error {
 		}
 		c.after[name] = t
 		if err := errors.Join(r.Script(t.st.SQL), t.fill(r)); err != nil {
-			return fmt.Errorf("show %s: %w", t.st.Name, err)
+			return fmt.Errorf("create %s: %w", t.st.Name, err)
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.
 			return p, d, s.checkPermission(d, objects, "EXECUTE", p.name)
 		}
 		if objects.Has(storage.KindFunction, n.object) {
-			return nil, nil, message.NotSupported("A call of the function %s that is no EXECUTE in its own database", n.object)
+			return nil, nil, message.NotSupported("A call of the function %s other than EXECUTE in its own database", n.object)
 		}
 	}
 	return nil, nil, message.ErrNoProcedure(written)

@@ -178,7 +178,7 @@ func (c *catalogueWriter) createTable(st *tsql.Definition) error {
 		return err
 	}
 	if !storage.IsMirrored(name) || strings.HasPrefix(name, "sys_") || strings.HasPrefix(strings.ToLower(name), "information_schema_") {
-		return message.NotSupported("A table of the name %s", name)
+		return message.NotSupported("A table named %s", name)
 	}
 	t, err := st.Table.Resolve(c.set.Tables())
 	if err != nil {

@@ -114,7 +114,7 @@ func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
 		for i, h := range hints {
 			_, byColumn := sqlvalue.DeclaredType(declared.ColumnTypeDatabaseTypeName(i))
 			if _, byText := sqlvalue.TypeOf(h.Type); !byText && !byColumn && b.vars[h.Variable] == nil {
-				return message.NotSupported("sp_describe_first_result_set of column %d, whose type its values tell", i+1)
+				return message.NotSupported("sp_describe_first_result_set of column %d, whose type depends on its values", i+1)
 			}
 		}
 		return nil

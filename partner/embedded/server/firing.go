@@ -245,7 +245,7 @@ func (f *frame) runWithTriggers(q *tsql.Query, args []driver.NamedValue) error {
 		return errUncommittable()
 	}
 	if f.firing != nil && f.firing.undone && f.s.open > 0 {
-		return message.NotSupported("A write behind ROLLBACK in a trigger, within a transaction of the client's")
+		return message.NotSupported("A write after ROLLBACK in a trigger, within a transaction of the client")
 	}
 	return f.appendInOrder(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: outputTable(q), into: outputInto(q)}, write)
 }

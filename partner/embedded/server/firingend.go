@@ -71,15 +71,15 @@ func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
 		case slices.Contains(f.saved, name):
 			return false, nil
 		case f.s.hasSavepoint(name):
-			return true, message.NotSupported("ROLLBACK in a trigger to a savepoint of the client's")
+			return true, message.NotSupported("ROLLBACK in a trigger to a savepoint of the client")
 		}
 		return true, errNoSavepoint(name)
 	}
 	switch {
 	case one.undone && st.Action == tsql.BeginTransaction:
-		return true, message.NotSupported("BEGIN TRANSACTION behind ROLLBACK in a trigger")
+		return true, message.NotSupported("BEGIN TRANSACTION after ROLLBACK in a trigger")
 	case !one.undone && st.Action == tsql.CommitTransaction && f.trans <= one.trans:
-		return true, message.NotSupported("COMMIT in a trigger of the transaction around")
+		return true, message.NotSupported("COMMIT of the enclosing transaction in a trigger")
 	}
 	return false, nil
 }

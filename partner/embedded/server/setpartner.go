@@ -16,7 +16,7 @@ func (b *batch) setPartner(ctx context.Context, d *mirror.Database, st *tsql.Alt
 	mine := p.Endpoint()
 	switch {
 	case d == nil:
-		return message.NotSupported("Mirroring of one of the system's databases")
+		return message.NotSupported("Mirroring of a system database")
 	case d.IsMirrored(), p.MasterObjects().Has(mirror.KindPartner, d.Title):
 		return message.New(1405, 16, `The database "%s" is already enabled for database mirroring.`, d.Title)
 	case port == 0:

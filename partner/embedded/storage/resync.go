@@ -122,7 +122,7 @@ func (t *Transferred) copySchema() error {
 	}
 	for _, text := range want {
 		if err := t.To.Script(text); err != nil {
-			return fmt.Errorf("make the schema: %w", err)
+			return fmt.Errorf("create the schema: %w", err)
 		}
 	}
 	t.To.schemaChanged()

@@ -92,7 +92,7 @@ func (d *decoder) params(c *Call) (separator bool, err error) {
 		case rpcSeparator, rpcSeparatorOld:
 			return true, nil
 		case rpcNoExec:
-			return false, notSupported("An RPC batch with calls that are not to be run")
+			return false, notSupported("An RPC batch with calls that must not run")
 		}
 		p := Param{Name: d.name(int(n))}
 		status := d.u8()

@@ -18,7 +18,7 @@ func (p *parser) convert(try bool) fragment {
 		t := p.next()
 		n, err := strconv.Atoi(t.text)
 		if t.kind != numberToken || err != nil {
-			p.fail(notSupported(int(t.line), "Clause", "CONVERT with a style that is no number"))
+			p.fail(notSupported(int(t.line), "Clause", "CONVERT with a style that is not a number"))
 		}
 		style = n
 	}
@@ -48,7 +48,7 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	}
 	f = p.typed(f)
 	if typ.Name == "sql_variant" && !f.isNull() && !variantBases[f.typ.Name] {
-		p.fail(notSupported(int(p.tokens[p.pos-1].line), "Conversion", "to sql_variant, of a value that is no int, float, nvarchar or varbinary"))
+		p.fail(notSupported(int(p.tokens[p.pos-1].line), "Conversion", "to sql_variant, of a value that is not int, float, nvarchar or varbinary"))
 	}
 	if p.body != nil && asItIs(f.typ, typ) && style < 0 {
 		f.typ, f.column, f.variable = typ, "", ""

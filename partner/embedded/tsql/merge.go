@@ -140,7 +140,7 @@ func (m *merging) when() {
 func (m *merging) insertion(c *mergeClause) {
 	_, columns := m.insertColumns(m.target.name)
 	if columns == nil {
-		m.unsupported("Clause", "MERGE … INSERT without columns into a table that is not known")
+		m.unsupported("Clause", "MERGE … INSERT without columns into an unknown table")
 		return
 	}
 	for _, column := range columns {

@@ -362,7 +362,7 @@ func (p *parser) selectAssign(s *selection, from bool) string {
 			}
 		}
 		if name == variable && from {
-			p.unsupported("Clause", "SELECT that adds up rows in "+name)
+			p.unsupported("Clause", "SELECT that accumulates rows in "+name)
 		}
 	}
 	s.assigns = append(s.assigns, variable)

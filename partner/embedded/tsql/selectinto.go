@@ -33,7 +33,7 @@ func (p *parser) selectInto(at position, with string) []Statement {
 		p.unexpected()
 	}
 	if s.unknown {
-		p.unsupported("Clause", "SELECT * INTO "+s.target+" from a table that is not known")
+		p.unsupported("Clause", "SELECT * INTO "+s.target+" from an unknown table")
 	}
 	columns := make([]TableColumn, len(s.outputs))
 	for i, c := range s.outputs {

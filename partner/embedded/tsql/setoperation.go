@@ -172,7 +172,7 @@ func (p *parser) checkGrouped(s *selection, terms []fragment, outer int) {
 	}
 	for _, c := range s.columns {
 		if c.Star {
-			p.unsupported("Clause", "* beside GROUP BY or an aggregate function")
+			p.unsupported("Clause", "* with GROUP BY or an aggregate function")
 		}
 	}
 }

@@ -493,7 +493,7 @@ func (tp *tableParser) conditions(d *Definition) {
 		tp.noVariables(line, "CREATE TABLE")
 		if c.index >= 0 {
 			if strings.Contains(f.sql, "tsql_clock(") || strings.Contains(f.sql, "tsql_newid(") {
-				tp.fail(notSupported(line, "Clause", "WHERE of an index with a function that changes"))
+				tp.fail(notSupported(line, "Clause", "WHERE of an index with a nondeterministic function"))
 			}
 			tp.t.Indexes[c.index].SQL = f.sql
 			continue

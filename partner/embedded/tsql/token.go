@@ -50,7 +50,7 @@ func tokenize(batch string) ([]token, *Error) {
 			return nil, err
 		}
 		if len(tokens) == maxTokens {
-			return nil, notSupported(lx.line, "Batch", fmt.Sprintf("of more than %d words", maxTokens))
+			return nil, notSupported(lx.line, "Batch", fmt.Sprintf("of more than %d tokens", maxTokens))
 		}
 		line := int32(lx.line)
 		if lx.pos == len(batch) {

@@ -218,7 +218,7 @@ func (p *parser) rows(columns []Column, listed bool) string {
 // defaultValue takes DEFAULT for one of the columns.
 func (p *parser) defaultValue(columns []Column, at int) string {
 	if at >= len(columns) || columns[at].Type.Name == "" {
-		p.unsupported("Clause", "DEFAULT in VALUES of a table that is not known")
+		p.unsupported("Clause", "DEFAULT in VALUES of an unknown table")
 		return ""
 	}
 	p.pos++
@@ -353,7 +353,7 @@ func (p *parser) setColumn(w written) (column, value string) {
 		}
 	}
 	if p.peek(1).is("DEFAULT") {
-		p.unsupported("Clause", "SET … = DEFAULT of a table that is not known")
+		p.unsupported("Clause", "SET … = DEFAULT of an unknown table")
 	}
 	old := name
 	if old.typ = typeOfColumn(known, name.column); w.from != "" && old.qualifier == "" {
