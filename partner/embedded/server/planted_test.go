@@ -22,8 +22,8 @@ func TestViews_AreDeclared(t *testing.T) {
 func TestPlant_RefusesUnknownNames(t *testing.T) {
 	p := &Partner{}
 	for want, plant := range map[string]Planted{
-		"no such view":       {Views: map[string][]map[string]any{"sys.none": nil}},
-		"has no column none": {Views: map[string][]map[string]any{"sys.databases": {{"none": 1}}}},
+		"no such view":        {Views: map[string][]map[string]any{"sys.none": nil}},
+		"no such column none": {Views: map[string][]map[string]any{"sys.databases": {{"none": 1}}}},
 	} {
 		if err := p.Plant(plant); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

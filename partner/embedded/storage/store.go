@@ -134,7 +134,7 @@ func prepareFile(c *Conn, about *Description) error {
 	if version < formatVersion {
 		made = "an earlier"
 	}
-	return fmt.Errorf("the data has format %d, written by %s version of mirrorstate; this version reads format %d only. Choose another, empty folder, or run that version on this folder until its sessions have ended",
+	return fmt.Errorf("the data has format %d, written by %s version of mirrorstate; this version reads format %d only. Use another folder, which will be empty, or run that version on this folder until its sessions have ended",
 		version, made, formatVersion)
 }
 
