@@ -127,7 +127,7 @@ var pairMutants = []mutant{
 	{
 		invariant: "I2", name: "goes on without the mirror though the witness may have elected it",
 		file: "partner/embedded/mirror/witness.go",
-		old: `	if !s.seen(principal) || principal.State.Load().Sequence < w.sequence {
+		old: `	if !s.reachesWitness(principal) || principal.State.Load().Sequence < w.sequence {
 		return false
 	}`,
 		new: ``,
@@ -181,7 +181,7 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",
 		file: "partner/embedded/mirror/harden.go",
-		old:  `		return d.undo(w, rec, sent, err)`,
+		old:  `		return d.rollBackRecord(w, rec, sent, err)`,
 		new: `		_ = d.undo(w, rec, sent, err)
 		return nil`,
 		pkg: "partner/embedded/server", test: "TestPrincipal_commitFails",

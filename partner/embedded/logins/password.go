@@ -43,15 +43,15 @@ func newHash(kind byte, secret string) string {
 	b[0], b[1] = hashVersion, kind
 	binary.BigEndian.PutUint32(b[2:], hashIterations)
 	_, _ = rand.Read(b[6:]) // never fails
-	sum, err := stretched(secret, b)
+	sum, err := derivedHash(secret, b)
 	if err != nil {
 		panic("embedded: the constants of PBKDF2 are not allowed: " + err.Error())
 	}
 	return strings.ToUpper(hex.EncodeToString(append(b, sum...)))
 }
 
-// stretched returns the hash for a head.
-func stretched(secret string, head []byte) ([]byte, error) {
+// derivedHash returns the hash for a head.
+func derivedHash(secret string, head []byte) ([]byte, error) {
 	return pbkdf2.Key(sha256.New, secret, head[6:hashHead], int(binary.BigEndian.Uint32(head[2:])), sha256.Size)
 }
 
@@ -64,9 +64,9 @@ func oldHash(password string) string {
 // isOldHash reports whether a login's hash has the format of an earlier version.
 func isOldHash(hash string) bool { return len(hash) == 2*sha256.Size }
 
-// BroughtHash returns the hash to store for a hash given in CREATE LOGIN … HASHED. That hash comes from an embedded
+// ImportedHash returns the hash to store for a hash given in CREATE LOGIN … HASHED. That hash comes from an embedded
 // partner of this or an earlier version.
-func BroughtHash(hash string) (string, error) {
+func ImportedHash(hash string) (string, error) {
 	hash = strings.ToUpper(strings.TrimPrefix(strings.ToLower(hash), "0x"))
 	b, err := hex.DecodeString(hash)
 	switch {
@@ -98,7 +98,7 @@ func hashFits(password, hash string) (bool, error) {
 	if b[1] == hashOfOldHash {
 		password = oldHash(password)
 	}
-	sum, err := stretched(password, b)
+	sum, err := derivedHash(password, b)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errBadHash, err)
 	}

@@ -32,8 +32,8 @@ type failingPeer struct {
 	failures int       // consecutive failures since the last reset
 	last     time.Time // time of the last failure
 	delayed  int       // answers that are being delayed
-	told     time.Time // time of its last log line
-	untold   int64     // failures since that log line
+	logged   time.Time // time of its last log line
+	unlogged int64     // failures since that log line
 }
 
 // FailedLogins slows down clients that guess passwords.
@@ -57,8 +57,8 @@ func PeerOf(a net.Addr) (netip.Addr, bool) {
 	return network.Addr(), err == nil
 }
 
-// Unlooked reports whether the peer's login is refused without a check of its password.
-func (f *FailedLogins) Unlooked(a net.Addr) bool {
+// AtLimit reports whether the peer's login is refused without a check of its password.
+func (f *FailedLogins) AtLimit(a net.Addr) bool {
 	peer, ok := PeerOf(a)
 	if !ok || peer.IsLoopback() {
 		return false
@@ -78,10 +78,10 @@ func (f *FailedLogins) Failed(ctx context.Context, log *slog.Logger, a net.Addr,
 	}
 	f.mu.Lock()
 	p := f.noteLocked(peer, time.Now())
-	p.untold++
+	p.unlogged++
 	times := int64(0)
-	if time.Since(p.told) >= RefusalEvery {
-		times, p.untold, p.told = p.untold, 0, time.Now()
+	if time.Since(p.logged) >= RefusalEvery {
+		times, p.unlogged, p.logged = p.unlogged, 0, time.Now()
 	}
 	delay := delayAfter(p.failures)
 	if delay > 0 && p.delayed < MaxDelayed && f.Delayed < maxDelayedInAll {

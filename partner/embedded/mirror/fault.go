@@ -116,7 +116,7 @@ func (i *Instance) Inject(ctx context.Context, f Fault) error {
 func (i *Instance) inject(ctx context.Context, f Fault) error {
 	switch f.Kind {
 	case FaultCrash, FaultStop:
-		return i.halt(ctx, f.Kind)
+		return i.stopServer(ctx, f.Kind)
 	case FaultStart:
 		return i.start(ctx)
 	case faultSever:

@@ -74,7 +74,7 @@ func (g *gate) change(f func()) {
 	f()
 	for c := range g.conns {
 		if c.left && !g.holds(c) {
-			g.forget(c)
+			g.remove(c)
 		}
 	}
 	close(g.changed)
@@ -92,12 +92,12 @@ func (g *gate) sever(app string) {
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // so that Close sends a reset; the error of a closed socket does not matter
 		}
-		g.forget(c)
+		g.remove(c)
 	}
 }
 
-// forget closes a connection for good. The caller holds mu.
-func (g *gate) forget(c *GatedConn) {
+// remove closes a connection for good. The caller holds mu.
+func (g *gate) remove(c *GatedConn) {
 	delete(g.conns, c)
 	c.err = c.Conn.Close()
 }
@@ -219,6 +219,6 @@ func (c *GatedConn) Close() error {
 		c.left = true
 		return c.Conn.SetDeadline(time.Unix(1, 0)) // ends a running Read or Write
 	}
-	c.g.forget(c)
+	c.g.remove(c)
 	return c.err
 }

@@ -62,7 +62,7 @@ func (d *Database) harden(w *storage.Writer, rec *storage.Record, write func() e
 		}
 	}
 	if d.diskFull = storage.IsNoRoom(err); err != nil {
-		return d.undo(w, rec, sent, err)
+		return d.rollBackRecord(w, rec, sent, err)
 	}
 	if exposed != nil {
 		d.State.Store(exposed)
@@ -150,9 +150,9 @@ func (s *Session) linkLost(principal *Database, why error) {
 	s.pair.WakeWatch()
 }
 
-// undo rolls back because of why and returns the error for the client. The mirror may have the
+// rollBackRecord rolls back because of why and returns the error for the client. The mirror may have the
 // record. Then the resynchronisation discards it, or the mirror has become principal and keeps it.
-func (d *Database) undo(w *storage.Writer, rec *storage.Record, shipped bool, why error) error {
+func (d *Database) rollBackRecord(w *storage.Writer, rec *storage.Record, shipped bool, why error) error {
 	if err := w.RollBack(); err != nil {
 		d.Instance.Log.Error("rollback failed", "error", err)
 	}

@@ -38,8 +38,8 @@ type Connection struct {
 func (c Connection) Clear() bool { return !c.cut && c.silent.IsZero() }
 
 // Lost reports whether both ends have noticed by now that the link is down.
-func (c Connection) Lost(now time.Time, patience time.Duration) bool {
-	return c.cut || !c.silent.IsZero() && now.Sub(c.silent) >= patience
+func (c Connection) Lost(now time.Time, timeout time.Duration) bool {
+	return c.cut || !c.silent.IsZero() && now.Sub(c.silent) >= timeout
 }
 
 // After returns the condition from now on.
@@ -73,11 +73,11 @@ func (p *Pair) viewLinks() (s linkView) {
 	w := &p.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	now, patience := time.Now(), p.partnerTimeout()
+	now, timeout := time.Now(), p.partnerTimeout()
 	for i, c := range w.Connections {
-		s.clear[i], s.lost[i] = c.Clear(), c.Lost(now, patience)
+		s.clear[i], s.lost[i] = c.Clear(), c.Lost(now, timeout)
 		if !c.Clear() && !s.lost[i] {
-			left := c.silent.Add(patience).Sub(now)
+			left := c.silent.Add(timeout).Sub(now)
 			if s.next == 0 || left < s.next {
 				s.next = left
 			}

@@ -46,9 +46,9 @@ func (i *Instance) run(ctx context.Context) error {
 	}
 }
 
-// halt ends the server. A crash resets the connections and finishes nothing; a stop ends it in
+// stopServer ends the server. A crash resets the connections and finishes nothing; a stop ends it in
 // order. The port is free until the start, and refuses connections.
-func (i *Instance) halt(ctx context.Context, kind string) error {
+func (i *Instance) stopServer(ctx context.Context, kind string) error {
 	if down := i.IsDown(); down != "" {
 		if kind == FaultCrash {
 			i.setDown(kind) // the server is down already: there is nothing to stop in order
@@ -117,7 +117,7 @@ func (i *Instance) start(ctx context.Context) error {
 		return errStopped
 	}
 	// The port first, because the caller may stop waiting for it.
-	listener, err := i.Pair.relisten(ctx, i.addr.String())
+	listener, err := i.Pair.listenAgain(ctx, i.addr.String())
 	if err != nil {
 		return err
 	}
@@ -167,9 +167,9 @@ func (d *Database) reopen() error {
 // ListenRetry is the delay between two attempts to listen on a port that is in use.
 const ListenRetry = 10 * time.Millisecond
 
-// relisten listens on the port again. Another process may use it for a moment, as the local port of
+// listenAgain listens on the port again. Another process may use it for a moment, as the local port of
 // a connection.
-func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) {
+func (p *Pair) listenAgain(ctx context.Context, addr string) (net.Listener, error) {
 	for {
 		l, err := p.listen("tcp", addr)
 		if err == nil {

@@ -25,9 +25,9 @@ func (d *Database) writeShared(ctx context.Context, t *Ticket) error {
 		return err
 	}
 	if lead {
-		crowd := d.Turns.sharers(t)
-		d.runGroup(crowd)
-		d.Turns.Leave(crowd)
+		sharers := d.Turns.sharers(t)
+		d.runGroup(sharers)
+		d.Turns.Leave(sharers)
 	}
 	return t.err
 }
@@ -44,33 +44,33 @@ func (d *Database) Alone(ctx context.Context, first bool, f func() error) error 
 }
 
 // runGroup runs the calls one after the other and commits their writes in one transaction.
-func (d *Database) runGroup(crowd []*Ticket) {
+func (d *Database) runGroup(sharers []*Ticket) {
 	s := d.Store
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	if err := d.stillWritable(); err != nil {
-		fail(crowd, err)
+		fail(sharers, err)
 		return
 	}
 	if err := s.Main.Open(); err != nil {
-		fail(crowd, fmt.Errorf("begin on %s: %w", d.Instance.Letter, err))
+		fail(sharers, fmt.Errorf("begin on %s: %w", d.Instance.Letter, err))
 		return
 	}
-	d.runCalls(crowd)
+	d.runCalls(sharers)
 }
 
-func fail(crowd []*Ticket, err error) {
-	for _, t := range crowd {
+func fail(sharers []*Ticket, err error) {
+	for _, t := range sharers {
 		t.err = err
 	}
 }
 
 // runCalls runs the calls in the open transaction and gathers their writes. If one call breaks the transaction,
 // runCalls rolls it back and runs each call again in its own transaction.
-func (d *Database) runCalls(crowd []*Ticket) {
+func (d *Database) runCalls(sharers []*Ticket) {
 	w := d.Store.Main
 	defer w.ForgetGathered()
-	for _, t := range crowd {
+	for _, t := range sharers {
 		var broken error
 		if t.err, broken = w.Run(t.run); broken == nil {
 			continue
@@ -78,26 +78,26 @@ func (d *Database) runCalls(crowd []*Ticket) {
 		err := w.RollBack()
 		w.ForgetGathered()
 		switch {
-		case err != nil || len(crowd) == 1:
-			fail(crowd, errors.Join(d.FailedWrite(broken), err))
+		case err != nil || len(sharers) == 1:
+			fail(sharers, errors.Join(d.FailedWrite(broken), err))
 		default:
-			for i := range crowd {
+			for i := range sharers {
 				if err := w.Open(); err != nil {
-					crowd[i].err = fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
+					sharers[i].err = fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
 					continue
 				}
-				d.runCalls(crowd[i : i+1])
+				d.runCalls(sharers[i : i+1])
 			}
 		}
 		return
 	}
 	rec, err := w.Gather()
 	if err != nil {
-		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), w.RollBack()))
+		fail(sharers, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), w.RollBack()))
 		return
 	}
 	if err := d.harden(w, rec, func() error { return d.Store.WriteLog(w, rec) }); err != nil {
-		fail(crowd, err)
+		fail(sharers, err)
 	}
 }
 

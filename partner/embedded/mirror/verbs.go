@@ -93,7 +93,7 @@ func (d *Database) ForceService(ctx context.Context) error {
 			return message.ErrCannotForce(d.Title)
 		case m.Diverged:
 			return message.ErrUnsafeForce(d.Title)
-		case d.Mirroring.Witness() && !d.Mirroring.seen(d):
+		case d.Mirroring.Witness() && !d.Mirroring.reachesWitness(d):
 			return message.ErrNoWitness(d.Title)
 		}
 		err := d.changeRole(ctx, func(m *storage.Mirroring) {

@@ -75,8 +75,8 @@ func (s *Session) safe() bool {
 	return s.bothCopies()[0].State.Load().SafetyFull && s.bothCopies()[1].State.Load().SafetyFull
 }
 
-// seen reports whether the witness and the partner reach each other at this moment.
-func (s *Session) seen(q *Database) bool {
+// reachesWitness reports whether the witness and the partner reach each other at this moment.
+func (s *Session) reachesWitness(q *Database) bool {
 	return s.pair.viewLinks().clear[q.Instance.witnessLink()]
 }
 
@@ -96,7 +96,7 @@ func (s *Session) MayExpose(principal *Database) bool {
 	if !w.on {
 		return true
 	}
-	if !s.seen(principal) || principal.State.Load().Sequence < w.sequence {
+	if !s.reachesWitness(principal) || principal.State.Load().Sequence < w.sequence {
 		return false
 	}
 	w.inSync = false

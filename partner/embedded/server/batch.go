@@ -235,7 +235,7 @@ func isStored(value any, t tds.Type) bool {
 
 // exec runs EXEC of a procedure.
 func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
-	list, err := b.given(st)
+	list, err := b.execArguments(st)
 	if err != nil {
 		return err
 	}
@@ -271,8 +271,8 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	return b.takeOutputs(st, p, r)
 }
 
-// given returns the arguments of EXEC.
-func (b *batch) given(st *tsql.Exec) ([]given, error) {
+// execArguments returns the arguments of EXEC.
+func (b *batch) execArguments(st *tsql.Exec) ([]given, error) {
 	list := make([]given, len(st.Args))
 	for i, arg := range st.Args {
 		list[i] = given{name: arg.Name, isDefault: arg.Default}

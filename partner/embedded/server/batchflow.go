@@ -107,8 +107,8 @@ func (b *batch) continuesAfter(st tsql.Statement, err error) error {
 	s := b.s
 	s.lastError = e.Number
 	if isTriggerError(err) || s.endedInTrigger {
-		placeEnd(err, st.Line())
-		return b.failsInTrigger(err)
+		setEndLine(err, st.Line())
+		return b.endAfterTriggerError(err)
 	}
 	if s.over && !(s.aborts && s.open > 0) {
 		return err
@@ -136,7 +136,7 @@ func (b *batch) continuesAfter(st tsql.Statement, err error) error {
 // aborts rolls back the open transaction after the error of a call outside of a text, if XACT_ABORT is ON.
 func (b *batch) aborts(err error) error {
 	if isTriggerError(err) || b.s.endedInTrigger {
-		return b.failsInTrigger(err)
+		return b.endAfterTriggerError(err)
 	}
 	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && b.s.open > 0 && b.s.abortsFor(e) {
 		b.s.rollback(b.w)
@@ -165,7 +165,7 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 		return goesOn, b.describe(ctx, st)
 	}
 	if startsTransaction(st) {
-		b.implicitly()
+		b.beginImplicitly()
 	}
 	switch st := st.(type) {
 	case *tsql.If:

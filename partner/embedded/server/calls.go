@@ -116,7 +116,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 		return s.systemCall(ctx, id, c.Params, w)
 	}
 	if known := catalogueProcedureOf(name); known != nil {
-		return s.callCatalogue(ctx, known, name, givenBy(c.Params), w)
+		return s.callCatalogue(ctx, known, name, rpcArguments(c.Params), w)
 	}
 	p, d, err := s.resolve(name, c.Name)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 		return err
 	}
 	b := batch{s: s, w: w}
-	b.implicitly()
+	b.beginImplicitly()
 	r, err := s.execute(ctx, p, d, list)
 	s.sendTransactionEnd(w)
 	if err := errors.Join(s.send(w, p, r), b.aborts(err)); err != nil {
@@ -175,7 +175,7 @@ func (s *session) execute(ctx context.Context, p *procedure, d *mirror.Database,
 	s.p.counts.call(p.name)
 	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
-		return r, p.located(err)
+		return r, p.withProcedure(err)
 	}
 	return r, nil
 }

@@ -211,11 +211,11 @@ func (c *catalogueCall) tables(name, owner, qualifier string, pattern bool) ([]d
 		return nil, err
 	}
 	named := func(t describedTable) string { return t.name }
-	return asked(c, c.s.describedTables(c.d), named, name, owner, pattern), nil
+	return matching(c, c.s.describedTables(c.d), named, name, owner, pattern), nil
 }
 
-// asked returns the elements of all that match the call's name and owner, in the order of their names.
-func asked[T any](c *catalogueCall, all []T, named func(T) string, name, owner string, pattern bool) []T {
+// matching returns the elements of all that match the call's name and owner, in the order of their names.
+func matching[T any](c *catalogueCall, all []T, named func(T) string, name, owner string, pattern bool) []T {
 	var list []T
 	for _, one := range all {
 		if c.matches(name, named(one), pattern) && c.matches(owner, "dbo", pattern) {
@@ -252,8 +252,8 @@ func columnsOf(list string) []tds.Column {
 	return columns
 }
 
-// givenBy returns the arguments of an RPC.
-func givenBy(params []tds.Param) []given {
+// rpcArguments returns the arguments of an RPC.
+func rpcArguments(params []tds.Param) []given {
 	list := make([]given, len(params))
 	for i := range params {
 		q := &params[i]

@@ -34,7 +34,7 @@ func (c *catalogueCall) procedures(name, owner, qualifier string, pattern bool) 
 		}
 	}
 	named := func(p describedProcedure) string { return p.name }
-	return asked(c, c.s.describedProcedures(c.d), named, name, owner, pattern), nil
+	return matching(c, c.s.describedProcedures(c.d), named, name, owner, pattern), nil
 }
 
 // procedureListRows returns the rows of sp_stored_procedures.
@@ -81,7 +81,7 @@ func parameterList(c *catalogueCall) (rows [][]any, err error) {
 			digits, radix := d.odbcPrecision(m, c.version())
 			sqlType, sub := d.verbose(c.modern)
 			row := []any{c.database, "dbo", p.name + ";1", q.name, kind, d.odbcType(c.version(), c.modern), d.name, digits, m.odbcLength, d.odbcScale(m), radix,
-				boolOf(nullable), nil, nil, sqlType, sub, m.octets, i, yesOrNo(nullable)}
+				boolInt(nullable), nil, nil, sqlType, sub, m.octets, i, yesOrNo(nullable)}
 			if c.modern {
 				row = append(row, nil, nil, nil, nil, nil, nil, nil, nil)
 			}

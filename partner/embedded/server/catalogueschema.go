@@ -83,13 +83,13 @@ func parameterRows(s *session, database string) (rows [][]any) {
 
 func oldColumnRows(s *session, database string) (rows [][]any) {
 	s.eachColumn(database, func(t *describedTable, i int, d *dataType, m measures) {
-		rows = append(rows, []any{t.columns[i].name, t.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, 0, boolOf(t.columns[i].nullable)})
+		rows = append(rows, []any{t.columns[i].name, t.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, 0, boolInt(t.columns[i].nullable)})
 	})
 	for _, p := range s.describedProcedures(s.describedIn(database)) {
 		for i, q := range p.params {
 			if d := dataTypeOf(q.typ.Name); d != nil {
 				m := d.measured(q.typ)
-				rows = append(rows, []any{q.name, p.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, boolOf(q.output), 1})
+				rows = append(rows, []any{q.name, p.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, boolInt(q.output), 1})
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func oldUserRows(s *session, database string) (rows [][]any) {
 		return [][]any{{1, "dbo", dboSID, 0, 1}}
 	}
 	for _, p := range principalsIn(d.Store.Committed()) {
-		rows = append(rows, []any{p.id, p.name, p.sid, boolOf(p.kind == storage.KindRole), boolOf(p.kind == storage.KindUser)})
+		rows = append(rows, []any{p.id, p.name, p.sid, boolInt(p.kind == storage.KindRole), boolInt(p.kind == storage.KindUser)})
 	}
 	return rows
 }

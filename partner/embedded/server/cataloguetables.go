@@ -80,9 +80,9 @@ func (d *dataType) info(c *catalogueCall, identity bool) []any {
 		least, most = d.least, d.scale
 	}
 	if d.radix != 0 && d.name != "sql_variant" {
-		unsigned, auto = boolOf(d.name == "tinyint"), 0
+		unsigned, auto = boolInt(d.name == "tinyint"), 0
 	}
-	name, nullable := d.name, boolOf(d.name != "timestamp" && d.name != "sysname")
+	name, nullable := d.name, boolInt(d.name != "timestamp" && d.name != "sysname")
 	if identity {
 		name, nullable, auto, most, params = d.identity, 0, 1, 0, nil
 		if strings.Contains(name, "()") {
@@ -92,8 +92,8 @@ func (d *dataType) info(c *catalogueCall, identity bool) []any {
 	if d.name == "sql_variant" {
 		radix = 10
 	}
-	return []any{name, d.odbcType(version, c.modern), precision, prefix, suffix, params, nullable, boolOf(d.name == "xml"),
-		d.search, unsigned, boolOf(d.isMoney()), auto, name, least, most, sqlType, sub, radix, nil, d.userType}
+	return []any{name, d.odbcType(version, c.modern), precision, prefix, suffix, params, nullable, boolInt(d.name == "xml"),
+		d.search, unsigned, boolInt(d.isMoney()), auto, name, least, most, sqlType, sub, radix, nil, d.userType}
 }
 
 // tableList returns the rows of sp_tables. A single % as qualifier, owner or type lists those, as in SQLTables.
@@ -167,9 +167,9 @@ func columnList(c *catalogueCall) ([][]any, error) {
 				typeName = d.identity
 			}
 			row := []any{c.database, "dbo", t.name, column.name, d.odbcType(c.version(), c.modern), typeName, digits, length, d.odbcScale(m), radix,
-				boolOf(column.nullable), nil, def, sqlType, sub, m.octets, i + 1, yesOrNo(column.nullable)}
+				boolInt(column.nullable), nil, def, sqlType, sub, m.octets, i + 1, yesOrNo(column.nullable)}
 			if strings.HasSuffix(c.name, "_100") {
-				row = append(row, 0, 0, 0, boolOf(column.identity), nil, nil, nil, nil, nil, nil)
+				row = append(row, 0, 0, 0, boolInt(column.identity), nil, nil, nil, nil, nil, nil)
 			}
 			rows = append(rows, append(row, d.number(column.nullable)))
 		}
@@ -259,7 +259,7 @@ func statistics(c *catalogueCall) ([][]any, error) {
 					cardinality = n
 				}
 				for i, at := range x.columns {
-					rows = append(rows, []any{c.database, "dbo", t.name, boolOf(!x.unique), t.name, x.name, kind, i + 1, t.columns[at].name, "A", cardinality, nil, nil})
+					rows = append(rows, []any{c.database, "dbo", t.name, boolInt(!x.unique), t.name, x.name, kind, i + 1, t.columns[at].name, "A", cardinality, nil, nil})
 				}
 			}
 		}

@@ -149,7 +149,7 @@ func (d *dataType) measured(t tsql.TypeSpec) measures {
 	switch {
 	case d.name == "decimal" || d.name == "numeric":
 		m.precision, m.scale = t.Length, t.Scale
-		m.maxLength = 1 + 4*(1+boolOf(t.Length > 9)+boolOf(t.Length > 19)+boolOf(t.Length > 28))
+		m.maxLength = 1 + 4*(1+boolInt(t.Length > 9)+boolInt(t.Length > 19)+boolInt(t.Length > 28))
 		m.odbcDigits, m.odbcLength = t.Length, t.Length+2
 	case d.isText() && d.length == 0 || d.isBinary() && d.length == 0:
 		n := t.Length
@@ -164,8 +164,8 @@ func (d *dataType) measured(t tsql.TypeSpec) measures {
 		m.octets, m.characters = d.length, d.digits
 	case d.name == "time", d.name == "datetime2", d.name == "datetimeoffset":
 		bytes := map[string]int{"time": 3, "datetime2": 6, "datetimeoffset": 8}[d.name]
-		m.maxLength = bytes + boolOf(t.Scale > 2) + boolOf(t.Scale > 4)
-		m.odbcDigits = map[string]int{"time": 8, "datetime2": 19, "datetimeoffset": 26}[d.name] + t.Scale + boolOf(t.Scale > 0)
+		m.maxLength = bytes + boolInt(t.Scale > 2) + boolInt(t.Scale > 4)
+		m.odbcDigits = map[string]int{"time": 8, "datetime2": 19, "datetimeoffset": 26}[d.name] + t.Scale + boolInt(t.Scale > 0)
 		m.precision, m.scale = m.odbcDigits, t.Scale
 	case d.name == "sql_variant" || d.name == "xml" || d.name == "uniqueidentifier":
 		m.precision = 0
@@ -175,8 +175,8 @@ func (d *dataType) measured(t tsql.TypeSpec) measures {
 	return m
 }
 
-// boolOf returns 1 for true and 0 for false.
-func boolOf(yes bool) int { return int(sqlvalue.BoolInt(yes)) }
+// boolInt returns 1 for true and 0 for false.
+func boolInt(yes bool) int { return int(sqlvalue.BoolInt(yes)) }
 
 // odbcScale returns SCALE of a column: NULL if the type has no scale.
 func (d *dataType) odbcScale(m measures) any {

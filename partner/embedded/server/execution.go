@@ -330,7 +330,7 @@ func (f *frame) continuesAfter(st tsql.Statement, err error) error {
 	if !ok {
 		return err
 	}
-	placeEnd(err, st.Line())
+	setEndLine(err, st.Line())
 	if e.Line == 0 {
 		e.Line = int32(st.Line())
 	}
@@ -390,7 +390,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 		}
 		return min(f.openTransactions(), 1), true
 	case "TRIGGER_NESTLEVEL":
-		return f.levels(), true
+		return f.triggerLevels(), true
 	}
 	if !strings.HasPrefix(name, "ERROR_") {
 		return nil, false

@@ -220,8 +220,8 @@ func (x *execution) updates(column string) bool {
 	return slices.ContainsFunc(x.firing.sets, func(s string) bool { return strings.EqualFold(s, column) })
 }
 
-// levels returns the number of running triggers.
-func (x *execution) levels() (n int64) {
+// triggerLevels returns the number of running triggers.
+func (x *execution) triggerLevels() (n int64) {
 	for one := x.firing; one != nil; one = one.outer {
 		n++
 	}

@@ -61,13 +61,13 @@ func (x *execution) ended(before int, err error) error {
 	return all
 }
 
-// inTrigger runs BEGIN, COMMIT or ROLLBACK TRANSACTION in a trigger, if they differ there; false: they do not.
-func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
+// transactionInTrigger runs BEGIN, COMMIT or ROLLBACK TRANSACTION in a trigger, if they differ there; false: they do not.
+func (f *frame) transactionInTrigger(st *tsql.Transaction, name string) (bool, error) {
 	one := f.firing
 	if st.Action == tsql.RollbackTransaction {
 		switch {
 		case name == "" || one.trans > 0 && name == f.named || f.s.open > 0 && name == f.s.transactionName:
-			return true, f.rollsBack()
+			return true, f.rollbackInTrigger()
 		case slices.Contains(f.saved, name):
 			return false, nil
 		case f.s.hasSavepoint(name):
@@ -84,9 +84,9 @@ func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
 	return false, nil
 }
 
-// rollsBack runs ROLLBACK TRANSACTION in a trigger: it undoes everything that the statement and the enclosing
+// rollbackInTrigger runs ROLLBACK TRANSACTION in a trigger: it undoes everything that the statement and the enclosing
 // transaction have done.
-func (f *frame) rollsBack() error {
+func (f *frame) rollbackInTrigger() error {
 	if f.firing.undone {
 		return errNoTransaction()
 	}
@@ -124,11 +124,11 @@ func (x *execution) openTransactions() int64 {
 	return n
 }
 
-// placeEnd sets the line of the error for a transaction that a trigger has ended to the line of the firing statement.
-func placeEnd(err error, line int) {
+// setEndLine sets the line of the error for a transaction that a trigger has ended to the line of the firing statement.
+func setEndLine(err error, line int) {
 	if many, ok := errors.AsType[tds.Errors](err); ok {
 		for _, e := range many {
-			placeEnd(e, line)
+			setEndLine(e, line)
 		}
 	} else if e, ok := errors.AsType[*tds.Error](err); ok && e.Number == transactionEnded && e.Line == 0 {
 		e.Line = int32(line)
@@ -158,8 +158,8 @@ func splitEnd(err error) (ended, other error) {
 	return nil, err
 }
 
-// failsInTrigger ends a batch because of an error in a trigger.
-func (b *batch) failsInTrigger(err error) error {
+// endAfterTriggerError ends a batch because of an error in a trigger.
+func (b *batch) endAfterTriggerError(err error) error {
 	s := b.s
 	switch {
 	case s.endedInTrigger || b.tries == 0:

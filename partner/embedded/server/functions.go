@@ -210,7 +210,7 @@ func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	}()
 	f, err := x.call(p, a)
 	if err != nil {
-		return nil, p.located(err)
+		return nil, p.withProcedure(err)
 	}
 	defer f.release()
 	return f.returned, nil
@@ -262,7 +262,7 @@ func (f *frame) callFunction(st *tsql.Exec) (bool, error) {
 	if p == nil || err != nil {
 		return false, err
 	}
-	list, err := f.b.given(st)
+	list, err := f.b.execArguments(st)
 	if err != nil {
 		return true, err
 	}

@@ -51,7 +51,7 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 // authenticate checks the password and returns the login; nil is the pair's own login. Its duration reveals which
 // logins exist, as with SQL Server's own slow hashes; the names of logins are not secret.
 func (p *Partner) authenticate(ctx context.Context, l *tds.Login) (*loginRow, error) {
-	if p.failures.Unlooked(l.RemoteAddr) {
+	if p.failures.AtLimit(l.RemoteAddr) {
 		return nil, loginFailed(l.User)
 	}
 	if l.IntegratedSecurity {

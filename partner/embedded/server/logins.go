@@ -50,7 +50,7 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 			l.hash = logins.NewPasswordHash(password)
 		} else {
 			var err error
-			if l.hash, err = logins.BroughtHash(password); err != nil {
+			if l.hash, err = logins.ImportedHash(password); err != nil {
 				return err
 			}
 		}

@@ -95,10 +95,10 @@ func objectPropertyRows(s *session, database string) (rows [][]any) {
 		for property, of := range map[string]string{"IsTable": "U", "IsUserTable": "U", "IsProcedure": "P", "IsView": "V", "IsPrimaryKey": "PK", "IsUniqueCnst": "UQ",
 			"IsForeignKey": "F", "IsDefault": "D", "IsDefaultCnst": "D", "IsTrigger": "TR", "IsScalarFunction": "FN", "IsTableFunction": "TF", "IsInlineFunction": "IF",
 			"IsCheckCnst": "C", "IsSystemTable": "S", "IsRule": "R"} {
-			add(property, boolOf(kind == of))
+			add(property, boolInt(kind == of))
 		}
-		add("IsConstraint", boolOf(slices.Contains([]string{"PK", "UQ", "F", "D", "C"}, kind)))
-		add("IsMSShipped", boolOf(o[9] == true))
+		add("IsConstraint", boolInt(slices.Contains([]string{"PK", "UQ", "F", "D", "C"}, kind)))
+		add("IsMSShipped", boolInt(o[9] == true))
 		add("OwnerId", 1)
 		add("SchemaId", o[3].(int))
 		if kind == storage.KindProcedure {
@@ -109,14 +109,14 @@ func objectPropertyRows(s *session, database string) (rows [][]any) {
 			if t.id != id {
 				continue
 			}
-			has := func(is func(x describedIndex) bool) int { return boolOf(slices.ContainsFunc(t.indexes, is)) }
+			has := func(is func(x describedIndex) bool) int { return boolInt(slices.ContainsFunc(t.indexes, is)) }
 			add("TableHasPrimaryKey", has(func(x describedIndex) bool { return x.primary }))
 			add("TableHasClustIndex", has(describedIndex.clusters))
-			add("TableHasIndex", boolOf(len(t.indexes) > 0))
+			add("TableHasIndex", boolInt(len(t.indexes) > 0))
 			add("TableHasUniqueCnst", has(func(x describedIndex) bool { return x.constraint && !x.primary }))
-			add("TableHasForeignKey", boolOf(len(t.foreignKeys) > 0))
-			add("TableHasIdentity", boolOf(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.identity })))
-			add("TableHasDefaultCnst", boolOf(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.defaultValue != "" })))
+			add("TableHasForeignKey", boolInt(len(t.foreignKeys) > 0))
+			add("TableHasIdentity", boolInt(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.identity })))
+			add("TableHasDefaultCnst", boolInt(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.defaultValue != "" })))
 		}
 	}
 	return rows
@@ -129,8 +129,8 @@ func columnPropertyRows(s *session, database string) (rows [][]any) {
 		if m.characters == -1 {
 			precision = -1
 		}
-		for property, value := range map[string]any{"ColumnId": at, "AllowsNull": boolOf(nullable), "IsIdentity": boolOf(identity), "IsComputed": 0, "IsRowGuidCol": 0,
-			"IsSparse": 0, "IsColumnSet": 0, "IsHidden": 0, "GeneratedAlwaysType": 0, "IsOutParam": boolOf(output), "Precision": precision, "Scale": d.odbcScale(m),
+		for property, value := range map[string]any{"ColumnId": at, "AllowsNull": boolInt(nullable), "IsIdentity": boolInt(identity), "IsComputed": 0, "IsRowGuidCol": 0,
+			"IsSparse": 0, "IsColumnSet": 0, "IsHidden": 0, "GeneratedAlwaysType": 0, "IsOutParam": boolInt(output), "Precision": precision, "Scale": d.odbcScale(m),
 			"CharMaxLen": m.characters, "UsesAnsiTrim": 1, "IsIdNotForRepl": 0, "IsDeterministic": nil} {
 			rows = append(rows, []any{id, name, property, value})
 		}

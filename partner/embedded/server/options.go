@@ -261,8 +261,8 @@ func startsTransaction(st tsql.Statement) bool {
 	return false
 }
 
-// implicitly begins the transaction of IMPLICIT_TRANSACTIONS, if the option is ON.
-func (b *batch) implicitly() {
+// beginImplicitly begins the transaction of IMPLICIT_TRANSACTIONS, if the option is ON.
+func (b *batch) beginImplicitly() {
 	if b.s.open == 0 && b.s.has(optionImplicit) {
 		b.s.begin()
 		b.w.TransactionBegan(b.s.id)

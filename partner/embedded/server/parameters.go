@@ -58,7 +58,7 @@ func (p *procedure) bindArguments(list []given) (sqlvalue.Arguments, error) {
 		}
 		var err error
 		if a[at], err = sqlvalue.Convert(value, g.from, p.params[at].typ); err != nil {
-			return nil, p.located(err)
+			return nil, p.withProcedure(err)
 		}
 		if p.params[at].key {
 			a[at].S = storage.TrimBlanks(a[at].S)
@@ -96,9 +96,9 @@ func (p *procedure) refusal(number int32, format string, args ...any) *tds.Error
 	return &tds.Error{Number: number, Class: 16, State: 4, Proc: p.name, Message: fmt.Sprintf(format, args...)}
 }
 
-// located adds the procedure's name to an error that occurred in it. It copies the error, which may be shared
+// withProcedure adds the procedure's name to an error that occurred in it. It copies the error, which may be shared
 // by all calls of one group.
-func (p *procedure) located(err error) error {
+func (p *procedure) withProcedure(err error) error {
 	e, ok := err.(*tds.Error)
 	if !ok || e.Proc != "" {
 		return err

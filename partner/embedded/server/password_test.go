@@ -34,7 +34,7 @@ func TestPassword_known(t *testing.T) {
 		t.Error("a third password was computed at the same time")
 	}
 	for _, bad := range []string{"", "AB", hash[:len(hash)-2], "FF" + hash[2:], hash[:4] + "FFFFFFFF" + hash[12:]} {
-		if _, err := logins.BroughtHash("0x" + bad); err == nil {
+		if _, err := logins.ImportedHash("0x" + bad); err == nil {
 			t.Errorf("HASHED accepts %q", bad)
 		}
 	}

@@ -70,12 +70,12 @@ func TestFailedLogins_bounds(t *testing.T) {
 		if f.Delayed != 2*logins.MaxDelayed {
 			t.Errorf("%d answers are delayed, want %d of each peer", f.Delayed, logins.MaxDelayed)
 		}
-		if !f.Unlooked(from("192.0.2.1")) || f.Unlooked(from("192.0.2.2")) || f.Unlooked(from("127.0.0.1")) {
+		if !f.AtLimit(from("192.0.2.1")) || f.AtLimit(from("192.0.2.2")) || f.AtLimit(from("127.0.0.1")) {
 			t.Error("only the peer at its limit, and not this machine, must be refused without a password check")
 		}
 		stop() // a server that stops waits for none of them
 		all.Wait()
-		if f.Delayed != 0 || f.Unlooked(from("192.0.2.1")) {
+		if f.Delayed != 0 || f.AtLimit(from("192.0.2.1")) {
 			t.Errorf("%d answers are still delayed", f.Delayed)
 		}
 		for i := range logins.MaxPeers + 100 {

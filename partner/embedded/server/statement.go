@@ -153,7 +153,7 @@ func (f *frame) callProcedure(st *tsql.Exec) error {
 	if f.of.function != nil {
 		return message.New(557, 16, "Only functions and some extended stored procedures can be executed from within a function.")
 	}
-	list, err := f.b.given(st)
+	list, err := f.b.execArguments(st)
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 		return err
 	}
 	if f.firing != nil {
-		if done, err := f.inTrigger(st, name); done || err != nil {
+		if done, err := f.transactionInTrigger(st, name); done || err != nil {
 			return err
 		}
 	}

@@ -38,10 +38,10 @@ func full(most int) *Error {
 type slots struct {
 	refused atomic.Int64
 
-	mu      sync.Mutex
-	taken   int
-	told    int
-	pending map[*conn]pendingLogin // have a slot, and have not logged in
+	mu       sync.Mutex
+	taken    int
+	refusing int
+	pending  map[*conn]pendingLogin // have a slot, and have not logged in
 }
 
 type pendingLogin struct {
@@ -63,10 +63,10 @@ func (p *slots) enter(c *conn, most int) error {
 		p.taken++
 	case !p.evictLocked(now):
 		p.refused.Add(1)
-		if p.told >= maxRefusals {
+		if p.refusing >= maxRefusals {
 			return errFull
 		}
-		p.told++
+		p.refusing++
 		c.full = true
 		return nil
 	}
@@ -115,7 +115,7 @@ func (p *slots) leave(c *conn) {
 	delete(p.pending, c)
 	switch {
 	case c.full:
-		p.told--
+		p.refusing--
 	case !c.evicted:
 		p.taken--
 	}

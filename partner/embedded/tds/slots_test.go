@@ -71,8 +71,8 @@ func TestSlots_PendingLoginsAreEvicted(t *testing.T) {
 		honest := silent(ctx, s, "192.0.2.1:1")
 		crowd := []chan error{silent(ctx, s, "192.0.2.9:1"), silent(ctx, s, "192.0.2.9:2")}
 		tooMany := silent(ctx, s, "192.0.2.2:1")
-		if s.slots.told != 1 {
-			t.Errorf("%d connections wait for their refusal, want only the one of the first second", s.slots.told)
+		if s.slots.refusing != 1 {
+			t.Errorf("%d connections wait for their refusal, want only the one of the first second", s.slots.refusing)
 		}
 		time.Sleep(pendingTime)
 		last := silent(ctx, s, "192.0.2.2:2")
@@ -94,8 +94,8 @@ func TestSlots_PendingLoginsAreEvicted(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s.slots.taken != 0 || s.slots.told != 0 || len(s.slots.pending) != 0 {
-			t.Errorf("slots are still taken: %d, %d, %d", s.slots.taken, s.slots.told, len(s.slots.pending))
+		if s.slots.taken != 0 || s.slots.refusing != 0 || len(s.slots.pending) != 0 {
+			t.Errorf("slots are still taken: %d, %d, %d", s.slots.taken, s.slots.refusing, len(s.slots.pending))
 		}
 	})
 }

@@ -86,17 +86,17 @@ func (p *parser) pureCall(t token, name string, sig signature) fragment {
 		if typ.Name == "" {
 			typ = args[1].typ
 		}
-		args[1] = args[1].heldBy(typ)
+		args[1] = args[1].truncatedTo(typ)
 	case "COALESCE":
 		list := make([]*fragment, len(args))
 		for i := range args {
 			list[i] = &args[i]
 		}
-		typ = p.oneType(list...)
+		typ = p.commonType(list...)
 	case "LOWER", "UPPER", "LTRIM", "RTRIM", "TRIM", "LEFT", "RIGHT", "SUBSTRING":
 		typ = textResult(args[0].typ, sig.typ)
 	case "NULLIF":
-		args[0].sql, args[1].sql = collated(args[0]), p.likeOther(args[1], args[0]).sql
+		args[0].sql, args[1].sql = collated(args[0]), p.matchOther(args[1], args[0]).sql
 	case "CONCAT", "REPLACE":
 		typ = p.concatType(args)
 	}
@@ -111,15 +111,15 @@ func collated(f fragment) string {
 	return f.sql
 }
 
-// heldBy converts a value to the type as a value of the type is stored: text and binary values are
+// truncatedTo converts a value to the type as a value of the type is stored: text and binary values are
 // truncated.
-func (f fragment) heldBy(t TypeSpec) fragment {
+func (f fragment) truncatedTo(t TypeSpec) fragment {
 	switch {
 	case f.typ.isString() && t.isString() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length),
 		f.typ.isBytes() && t.isBytes() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length):
 		return f.constantOr(t)
 	}
-	return f.brought(t)
+	return f.convertedTo(t)
 }
 
 // concatType returns the type of concatenated texts.
@@ -143,9 +143,9 @@ func (p *parser) concatType(args []fragment) TypeSpec {
 func pure(name, function string, args []fragment) evaluator {
 	switch name {
 	case "ISNULL", "COALESCE":
-		return first(args)
+		return coalesce(args)
 	case "NULLIF":
-		return unlessEqual(args)
+		return nullIf(args)
 	}
 	return calling(function, nil, args...)
 }

@@ -74,7 +74,7 @@ func (f fragment) computed(not bool, eval evaluator) fragment {
 
 // compare writes a comparison. If no column determines the collation, the comparison ignores case.
 func (p *parser) compare(operator string, a, b fragment) fragment {
-	a, b = p.likeOther(a, b), p.likeOther(b, a)
+	a, b = p.matchOther(a, b), p.matchOther(b, a)
 	a, b = p.comparable(a, b)
 	sql := a.sql + " " + operator + " " + b.sql
 	fold := ignoresCase(a, b)
@@ -90,14 +90,14 @@ func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 	a, b = p.exact(a), p.exact(b)
 	switch {
 	case first.Name == "datetimeoffset" || second.Name == "datetimeoffset":
-		return momentOf(a), momentOf(b)
+		return asMoment(a), asMoment(b)
 	case first.Name == second.Name, first.Name == "", second.Name == "":
 	case first.isNumber() && second.isString() && !b.isConstant:
 		b.typ = second
-		return a, convertFragment(b, numberBeside(first), -1)
+		return a, convertFragment(b, numberTypeFor(first), -1)
 	case second.isNumber() && first.isString() && !a.isConstant:
 		a.typ = first
-		return convertFragment(a, numberBeside(second), -1), b
+		return convertFragment(a, numberTypeFor(second), -1), b
 	case !first.isTemporal() || !second.isTemporal():
 	case p.body != nil && first.isDateTime() && second.isDateTime():
 		return p.asPrecise(a, b)
@@ -105,7 +105,7 @@ func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 		a.typ, b.typ = first, second
 		t := higher(first, second)
 		t.Scale = max(t.Scale, 7*len(t.Name)/len("datetime2")) // all digits of a datetime2
-		return a.brought(t), b.brought(t)
+		return a.convertedTo(t), b.convertedTo(t)
 	}
 	return a, b
 }
@@ -119,23 +119,23 @@ func (p *parser) exact(f fragment) fragment {
 	return f
 }
 
-// alike reports whether two values can be compared without a conversion.
-func (p *parser) alike(a, b fragment) bool {
+// comparesDirectly reports whether two values can be compared without a conversion.
+func (p *parser) comparesDirectly(a, b fragment) bool {
 	first, second := p.comparable(a, b)
 	return first.sql == a.sql && second.sql == b.sql
 }
 
-// numberBeside returns the type to which text is converted for a comparison with a number: a decimal with the largest
+// numberTypeFor returns the type to which text is converted for a comparison with a number: a decimal with the largest
 // exact number of digits.
-func numberBeside(t TypeSpec) TypeSpec {
+func numberTypeFor(t TypeSpec) TypeSpec {
 	if t.Name == "decimal" {
 		return TypeSpec{Name: "decimal", Length: 38, Scale: t.Scale}
 	}
 	return t
 }
 
-// momentOf writes a date as a moment in time.
-func momentOf(f fragment) fragment {
+// asMoment writes a date as a moment in time.
+func asMoment(f fragment) fragment {
 	return fragment{sql: "tsql_instant(" + f.sql + ")", typ: preciseType, eval: calling("tsql_instant", nil, f)}
 }
 
@@ -176,9 +176,9 @@ func ignoresCase(a, b fragment) bool {
 	return a.column == "" && b.column == "" && a.typ.maybeText() && b.typ.maybeText()
 }
 
-// likeOther converts a string literal to the form of the other operand: a date to the stored form, a text compared with
+// matchOther converts a string literal to the form of the other operand: a date to the stored form, a text compared with
 // a number to a number.
-func (p *parser) likeOther(f, other fragment) fragment {
+func (p *parser) matchOther(f, other fragment) fragment {
 	text, ok := f.constant.(string)
 	if !ok {
 		if p.body == nil && f.variable != "" && other.column != "" && f.typ.maybeText() { // trailing blanks do not count
@@ -243,7 +243,7 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	var values []string
 	var list []fragment
 	for {
-		f := p.likeOther(p.value(), left)
+		f := p.matchOther(p.value(), left)
 		list = append(list, f)
 		values = append(values, f.sql)
 		if !p.acceptSymbol(",") {
@@ -252,11 +252,11 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	}
 	p.expectSymbol(")")
 	for _, f := range list {
-		if !p.alike(left, f) {
+		if !p.comparesDirectly(left, f) {
 			return p.anyOf(left, list)
 		}
 	}
-	return head + " IN (" + strings.Join(values, ", ") + ")", among(left.eval, list, left.column == "" && left.typ.maybeText())
+	return head + " IN (" + strings.Join(values, ", ") + ")", inList(left.eval, list, left.column == "" && left.typ.maybeText())
 }
 
 // anyOf writes IN as comparisons, each of which converts its two values to one type.
@@ -298,8 +298,8 @@ func (p *parser) between(left fragment) (string, evaluator) {
 	p.expect("AND")
 	high := p.sum()
 	p.needValue(high)
-	low, high = p.likeOther(low, left), p.likeOther(high, left)
-	if !p.alike(left, low) || !p.alike(left, high) {
+	low, high = p.matchOther(low, left), p.matchOther(high, left)
+	if !p.comparesDirectly(left, low) || !p.comparesDirectly(left, high) {
 		least, most := p.compare(">=", left, low), p.compare("<=", left, high)
 		return least.sql + " AND " + most.sql, joined([]fragment{least, most}, false)
 	}

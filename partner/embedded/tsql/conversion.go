@@ -50,7 +50,7 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	if typ.Name == "sql_variant" && !f.isNull() && !variantBases[f.typ.Name] {
 		p.fail(notSupported(int(p.tokens[p.pos-1].line), "Conversion", "to sql_variant, of a value that is not int, float, nvarchar or varbinary"))
 	}
-	if p.body != nil && asItIs(f.typ, typ) && style < 0 {
+	if p.body != nil && needsNoConversion(f.typ, typ) && style < 0 {
 		f.typ, f.column, f.variable = typ, "", ""
 		return f
 	}
@@ -135,9 +135,9 @@ func (p *parser) iif() fragment {
 	p.expectSymbol(",")
 	b := p.value()
 	p.expectSymbol(")")
-	typ := p.oneType(&a, &b)
+	typ := p.commonType(&a, &b)
 	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: typ,
-		eval: chosen([]fragment{condition}, []fragment{a}, &b)}
+		eval: caseValue([]fragment{condition}, []fragment{a}, &b)}
 }
 
 // dateCall parses DATEADD, DATEDIFF and DATEPART, whose first argument is a date part.

@@ -34,8 +34,8 @@ func (r *recursion) level() string {
 	return ", tsql_depth(" + quoteIdentifier(r.alias) + ".[$level], " + depthMark + ")"
 }
 
-// anchored makes the expression usable in the part after its anchor.
-func (r *recursion) anchored(p *parser, s *selection) {
+// endAnchor makes the expression usable in the part after its anchor.
+func (r *recursion) endAnchor(p *parser, s *selection) {
 	if r.known {
 		return
 	}
@@ -81,7 +81,7 @@ func (p *parser) commonTable() string {
 	rec := &recursion{name: p.identifier()}
 	line := p.line()
 	if p.peek(0).isSymbol("(") {
-		rec.listed = names(p.indexColumns())
+		rec.listed = columnNames(p.indexColumns())
 	}
 	p.expect("AS")
 	p.expectSymbol("(")
@@ -218,7 +218,7 @@ func (p *parser) derivedTable() string {
 	alias := p.identifier()
 	var listed []string
 	if p.peek(0).isSymbol("(") {
-		listed = names(p.indexColumns())
+		listed = columnNames(p.indexColumns())
 		if !unknown && len(listed) != len(columns) {
 			p.fail(wrongColumns(alias, len(columns), len(listed), line))
 		}
@@ -281,7 +281,7 @@ func (p *parser) valueTable() (string, []Column) {
 			if values = append(values, f.folded(true)); len(rows) == 0 {
 				columns = append(columns, Column{Type: f.typ})
 			} else if n < len(columns) {
-				p.oneKind(columns[n].Type, f.typ)
+				p.checkKinds(columns[n].Type, f.typ)
 				columns[n].Type = common(columns[n].Type, f.typ)
 			}
 			if n++; !p.acceptSymbol(",") {

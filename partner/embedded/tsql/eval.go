@@ -121,8 +121,8 @@ func calling(name string, before []driver.Value, list ...fragment) evaluator {
 	}
 }
 
-// both returns the evaluator of a function of two values; NULL if one is NULL; nil if one has no evaluator.
-func both(a, b evaluator, of func(a, b driver.Value) (driver.Value, *Error)) evaluator {
+// ofTwo returns the evaluator of a function of two values; NULL if one is NULL; nil if one has no evaluator.
+func ofTwo(a, b evaluator, of func(a, b driver.Value) (driver.Value, *Error)) evaluator {
 	if a == nil || b == nil {
 		return nil
 	}
@@ -217,7 +217,7 @@ func truth(yes bool) driver.Value {
 
 // comparing returns the evaluator of a comparison with one of SQLite's operators.
 func comparing(operator string, a, b evaluator, fold bool) evaluator {
-	return both(a, b, func(a, b driver.Value) (driver.Value, *Error) {
+	return ofTwo(a, b, func(a, b driver.Value) (driver.Value, *Error) {
 		c := compareValues(a, b, fold)
 		switch operator {
 		case "=":
@@ -235,8 +235,8 @@ func comparing(operator string, a, b evaluator, fold bool) evaluator {
 	})
 }
 
-// among returns the evaluator of IN: unknown if the value is not found and one of the values is NULL.
-func among(left evaluator, list []fragment, fold bool) evaluator {
+// inList returns the evaluator of IN: unknown if the value is not found and one of the values is NULL.
+func inList(left evaluator, list []fragment, fold bool) evaluator {
 	values := evaluators(list)
 	if left == nil || values == nil {
 		return nil
@@ -323,8 +323,8 @@ func isNull(f evaluator) evaluator {
 	}
 }
 
-// first returns the evaluator of COALESCE and ISNULL.
-func first(list []fragment) evaluator {
+// coalesce returns the evaluator of COALESCE and ISNULL.
+func coalesce(list []fragment) evaluator {
 	values := evaluators(list)
 	if values == nil {
 		return nil
@@ -339,8 +339,8 @@ func first(list []fragment) evaluator {
 	}
 }
 
-// unlessEqual returns the evaluator of NULLIF.
-func unlessEqual(list []fragment) evaluator {
+// nullIf returns the evaluator of NULLIF.
+func nullIf(list []fragment) evaluator {
 	values := evaluators(list)
 	if len(values) != 2 {
 		return nil
@@ -358,9 +358,9 @@ func unlessEqual(list []fragment) evaluator {
 	}
 }
 
-// chosen returns the evaluator of CASE: the value of the first condition that is true. conditions and values are pairs;
+// caseValue returns the evaluator of CASE: the value of the first condition that is true. conditions and values are pairs;
 // otherwise may be nil for NULL.
-func chosen(conditions, values []fragment, otherwise *fragment) evaluator {
+func caseValue(conditions, values []fragment, otherwise *fragment) evaluator {
 	when, then := evaluators(conditions), evaluators(values)
 	if when == nil || then == nil || otherwise != nil && otherwise.eval == nil {
 		return nil
@@ -385,7 +385,7 @@ func chosen(conditions, values []fragment, otherwise *fragment) evaluator {
 // integers returns the evaluator of one of SQLite's operators on two integers; it returns nil for other values, which
 // SQLite computes.
 func integers(operator string, a, b evaluator) evaluator {
-	return both(a, b, func(a, b driver.Value) (driver.Value, *Error) {
+	return ofTwo(a, b, func(a, b driver.Value) (driver.Value, *Error) {
 		x, ok := a.(int64)
 		y, also := b.(int64)
 		if !ok || !also {

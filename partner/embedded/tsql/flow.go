@@ -83,7 +83,7 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 func (p *parser) returns(at position) Statement {
 	st := &Return{position: at}
 	if p.body != nil && p.body.function != nil {
-		e := p.returned(p.body.function.Returns)
+		e := p.returnValue(p.body.function.Returns)
 		st.Status = &e
 	} else if t := p.peek(0); t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
 		if p.body == nil || p.body.trigger != nil {

@@ -91,7 +91,7 @@ func (p *parser) functionBody(f *Function) {
 	if p.err != nil {
 		return
 	}
-	p.withoutEffects(f.Body)
+	p.checkEffects(f.Body)
 	if _, ok := f.Body[len(f.Body)-1].(*Return); !ok {
 		p.fail(&Error{Number: 455, State: 2, Class: 16, Line: p.line(), Message: "The last statement included within a function must be a return statement."})
 	}
@@ -136,26 +136,26 @@ func (p *parser) scalarFunction() {
 	p.returnsScalar()
 }
 
-// withoutEffects refuses statements that a function's body must not have.
-func (p *parser) withoutEffects(list []Statement) {
+// checkEffects refuses statements that a function's body must not have.
+func (p *parser) checkEffects(list []Statement) {
 	for _, st := range list {
-		if e := effectOf(st); e != nil {
+		if e := effectError(st); e != nil {
 			e.Line = st.Line()
 			p.fail(e)
 			return
 		}
 		switch st := st.(type) {
 		case *If:
-			p.withoutEffects(st.Then)
-			p.withoutEffects(st.Else)
+			p.checkEffects(st.Then)
+			p.checkEffects(st.Else)
 		case *While:
-			p.withoutEffects(st.Body)
+			p.checkEffects(st.Body)
 		}
 	}
 }
 
-// effectOf returns the error for a statement that is not allowed in a function.
-func effectOf(st Statement) *Error {
+// effectError returns the error for a statement that is not allowed in a function.
+func effectError(st Statement) *Error {
 	switch st := st.(type) {
 	case *Query:
 		switch {
@@ -231,7 +231,7 @@ func (p *parser) userFunction(n Name) fragment {
 			f := p.typed(p.value())
 			p.needValue(f)
 			if number < len(known) {
-				f = p.becomes(f, known[number].Type)
+				f = p.convertTo(f, known[number].Type)
 			}
 			defaults, args = defaults+".", args+", "+f.sql
 		}
@@ -271,21 +271,21 @@ func (p *parser) caller(n Name) string {
 	return "@" + call.Param
 }
 
-// becomes converts a value to the type of a variable.
-func (p *parser) becomes(f fragment, typ TypeSpec) fragment {
+// convertTo converts a value to the type of a variable.
+func (p *parser) convertTo(f fragment, typ TypeSpec) fragment {
 	if !convertible(typ.Name) || f.isConstant && f.constant == nil || p.holds(f, typ) {
 		return f
 	}
 	return convertFragment(f, typ, -1)
 }
 
-// returned parses the value of a function's RETURN.
-func (p *parser) returned(typ TypeSpec) Expr {
+// returnValue parses the value of a function's RETURN.
+func (p *parser) returnValue(typ TypeSpec) Expr {
 	line := p.line()
 	f := p.typed(p.value())
 	p.needValue(f)
 	p.noColumns(line)
-	return p.expression(p.becomes(f, typ))
+	return p.expression(p.convertTo(f, typ))
 }
 
 // callsFunctions reports whether the statement calls a user-defined function. Such a function may read the table that

@@ -98,7 +98,7 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_convert":      {6, true, convertFunction},
 	"tsql_try_convert":  {6, true, tryConvert},
 	"tsql_store":        {6, true, store},
-	"tsql_raise":        {3, true, raised},
-	"tsql_clock":        {1, true, clock},
-	"tsql_depth":        {2, true, depth},
+	"tsql_raise":        {3, true, raiseFunction},
+	"tsql_clock":        {1, true, clockFunction},
+	"tsql_depth":        {2, true, depthFunction},
 }

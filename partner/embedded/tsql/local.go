@@ -102,7 +102,7 @@ func (p *parser) localSQL(t *Table) string {
 				p.unsupported("Clause", "a key with NULLs of "+t.Name.Object)
 			}
 		}
-		sql += ", UNIQUE (" + quoted(names(k.Columns)) + ")"
+		sql += ", UNIQUE (" + quoted(columnNames(k.Columns)) + ")"
 	}
 	if c := t.Identity(); c != nil && c.Seed > 1 {
 		p.unsupported("Clause", "IDENTITY("+integerText(c.Seed)+", 1) of "+t.Name.Object)

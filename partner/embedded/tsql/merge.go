@@ -181,11 +181,11 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 	rowid := quoteIdentifier(m.target.alias) + ".rowid"
 	var queries []string
 	// The rows of the source, each with the matching row of the table, if there is one.
-	if sql := m.decided(rowid, func(c mergeClause) bool { return !c.bySource }); sql != "" {
+	if sql := m.clauseSQL(rowid, func(c mergeClause) bool { return !c.bySource }); sql != "" {
 		queries = append(queries, "SELECT "+rowid+" AS [$row], "+sql+" FROM "+m.grouped()+" LEFT JOIN "+m.targetSQL+" ON "+m.on)
 	}
 	// The rows of the table that no row of the source matches.
-	if sql := m.decided("", func(c mergeClause) bool { return c.bySource }); sql != "" {
+	if sql := m.clauseSQL("", func(c mergeClause) bool { return c.bySource }); sql != "" {
 		queries = append(queries, "SELECT "+rowid+" AS [$row], "+sql+" FROM "+m.targetSQL+" WHERE NOT EXISTS (SELECT 1 FROM "+m.usingSQL+" WHERE "+m.on+")")
 	}
 	st := &Merge{position: at, Inputs: m.in.Inputs, Drop: "DROP TABLE IF EXISTS temp." + snapshotName}
@@ -199,8 +199,8 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 		q := &Query{position: at, Kind: c.kind, Sets: c.columns, Key: m.target.name.Object, Inputs: Inputs{Tables: []Name{m.target.name}}}
 		var sets, values []string
 		for i, column := range c.columns {
-			values = append(values, c.slot(i))
-			sets = append(sets, quoteIdentifier(column)+" = "+snapshotName+"."+c.slot(i))
+			values = append(values, c.snapshotColumn(i))
+			sets = append(sets, quoteIdentifier(column)+" = "+snapshotName+"."+c.snapshotColumn(i))
 		}
 		switch c.kind {
 		case Update:
@@ -231,15 +231,15 @@ func (m *merging) grouped() string {
 	return m.usingSQL
 }
 
-// slot returns the column of the snapshot for the i-th value of a clause.
-func (c mergeClause) slot(i int) string {
+// snapshotColumn returns the column of the snapshot for the i-th value of a clause.
+func (c mergeClause) snapshotColumn(i int) string {
 	return "[$" + integerText(int64(c.number)) + "_" + integerText(int64(i+1)) + "]"
 }
 
-// decided writes the number of the clause to run, and the values of all clauses. The values of other clauses, and of
+// clauseSQL writes the number of the clause to run, and the values of all clauses. The values of other clauses, and of
 // clauses for which meant is false, are NULL. It returns "" if meant is false for all clauses. rowid distinguishes
 // matched rows from others.
-func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
+func (m *merging) clauseSQL(rowid string, meant func(mergeClause) bool) string {
 	do := "CASE"
 	any := false
 	for _, c := range m.clauses {
@@ -247,7 +247,7 @@ func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 			continue
 		}
 		any = true
-		do += " WHEN " + m.condition1(c, rowid) + " THEN " + integerText(int64(c.number))
+		do += " WHEN " + m.clauseCondition(c, rowid) + " THEN " + integerText(int64(c.number))
 	}
 	if !any {
 		return ""
@@ -258,16 +258,16 @@ func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 			if !meant(c) {
 				value = "NULL"
 			} else { // computed only if needed, because it might fail
-				value = "CASE WHEN " + m.condition1(c, rowid) + " THEN " + value + " END"
+				value = "CASE WHEN " + m.clauseCondition(c, rowid) + " THEN " + value + " END"
 			}
-			items = append(items, value+" AS "+c.slot(i))
+			items = append(items, value+" AS "+c.snapshotColumn(i))
 		}
 	}
 	return strings.Join(items, ", ")
 }
 
-// condition1 writes the condition under which a clause applies to a row.
-func (m *merging) condition1(c mergeClause, rowid string) string {
+// clauseCondition writes the condition under which a clause applies to a row.
+func (m *merging) clauseCondition(c mergeClause, rowid string) string {
 	var parts []string
 	switch {
 	case c.bySource:

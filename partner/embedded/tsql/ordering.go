@@ -38,7 +38,7 @@ func (p *parser) groups() (terms []fragment, sql string) {
 func (p *parser) sortKey(f fragment) string {
 	switch {
 	case p.typeOf(f).Name == "datetimeoffset":
-		return momentOf(f).sql
+		return asMoment(f).sql
 	case f.column != "" && f.qualifier == "" && p.in.texts[strings.ToLower(f.column)]:
 		return f.sql + " COLLATE " + Collation
 	}

@@ -158,7 +158,7 @@ func (p *parser) caseExpression() fragment {
 	}
 	for p.accept("WHEN") {
 		if simple {
-			f := p.likeOther(p.value(), subject)
+			f := p.matchOther(p.value(), subject)
 			f.eval = comparing("=", subject.eval, f.eval, subject.column == "" && subject.typ.maybeText())
 			conditions = append(conditions, f)
 		} else {
@@ -174,7 +174,7 @@ func (p *parser) caseExpression() fragment {
 		otherwise, values = &f, append(values, &f)
 	}
 	p.expect("END")
-	typ := p.oneType(values...)
+	typ := p.commonType(values...)
 	var then []fragment
 	for i, condition := range conditions {
 		sql += " WHEN " + condition.sql + " THEN " + values[i].sql
@@ -183,7 +183,7 @@ func (p *parser) caseExpression() fragment {
 	if otherwise != nil {
 		sql += " ELSE " + otherwise.sql
 	}
-	return fragment{sql: sql + " END)", typ: typ, eval: chosen(conditions, then, otherwise)}
+	return fragment{sql: sql + " END)", typ: typ, eval: caseValue(conditions, then, otherwise)}
 }
 
 // stringLiteral returns a string's fragment; the length counts characters as SQL Server does.

@@ -7,22 +7,22 @@ import (
 	"modernc.org/sqlite"
 )
 
-// raised implements tsql_raise(number, class, message): it returns the error.
-func raised(args []driver.Value) (driver.Value, *Error) {
+// raiseFunction implements tsql_raise(number, class, message): it returns the error.
+func raiseFunction(args []driver.Value) (driver.Value, *Error) {
 	number, _ := args[0].(int64)
 	class, _ := args[1].(int64)
 	return nil, failure(int32(number), uint8(class), "%s", textOf(args[2]))
 }
 
-// clock implements tsql_clock(name): the current time for a part of the schema, which cannot have
+// clockFunction implements tsql_clock(name): the current time for a part of the schema, which cannot have
 // parameters.
-func clock(args []driver.Value) (driver.Value, *Error) {
+func clockFunction(args []driver.Value) (driver.Value, *Error) {
 	v, _ := ClockValue(textOf(args[0]), time.Now())
 	return v, nil
 }
 
-// depth implements tsql_depth(level, limit): the next level of a recursive common table expression.
-func depth(args []driver.Value) (driver.Value, *Error) {
+// depthFunction implements tsql_depth(level, limit): the next level of a recursive common table expression.
+func depthFunction(args []driver.Value) (driver.Value, *Error) {
 	level, _ := args[0].(int64)
 	limit, _ := args[1].(int64)
 	if limit > 0 && level >= limit {

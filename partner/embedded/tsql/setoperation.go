@@ -34,7 +34,7 @@ func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 		}
 		rec := p.in.recursion
 		if rec != nil {
-			rec.anchored(p, &s)
+			rec.endAnchor(p, &s)
 		}
 		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the result
 		if right.target != "" {
@@ -135,7 +135,7 @@ func (s *selection) combine(p *parser, operator string, right selection) {
 		case c.Type == other.Type && c.Column == "" && c.Variable == "" && other.Column == "" && other.Variable == "":
 		default:
 			typ := common(c.Type, other.Type)
-			p.oneKind(c.Type, other.Type)
+			p.checkKinds(c.Type, other.Type)
 			*c = ColumnHint{Name: c.Name, Type: typ}
 			if i < len(s.outputs) {
 				s.outputs[i].Type = typ
@@ -144,8 +144,8 @@ func (s *selection) combine(p *parser, operator string, right selection) {
 	}
 }
 
-// oneKind refuses text and another kind of values in one column: SQL Server would convert the text, row by row.
-func (p *parser) oneKind(a, b TypeSpec) {
+// checkKinds refuses text and another kind of values in one column: SQL Server would convert the text, row by row.
+func (p *parser) checkKinds(a, b TypeSpec) {
 	if a.Name != "" && b.Name != "" && a.isString() != b.isString() && a.Name != "sql_variant" && b.Name != "sql_variant" {
 		p.unsupported("Clause", "a column of "+a.Name+" and "+b.Name+" without CONVERT")
 	}

@@ -17,8 +17,8 @@ func (e *Error) asText() error {
 	return fmt.Errorf("tsql:%d:%d:%s:tsql", e.Number, e.Class, e.Message)
 }
 
-// carried matches an Error's text in an error of SQLite.
-var carried = regexp.MustCompile(`(?s)tsql:(\d+):(\d+):(.*):tsql`)
+// errorPattern matches an Error's text in an error of SQLite.
+var errorPattern = regexp.MustCompile(`(?s)tsql:(\d+):(\d+):(.*):tsql`)
 
 // translations maps SQLite's errors to SQL Server's; the first group of the pattern is
 // inserted in the message.
@@ -73,7 +73,7 @@ func FromSQLite(err error) *Error {
 		return nil
 	}
 	text := err.Error()
-	if m := carried.FindStringSubmatch(text); m != nil {
+	if m := errorPattern.FindStringSubmatch(text); m != nil {
 		number, _ := strconv.ParseInt(m[1], 10, 32) // matched digits only
 		class, _ := strconv.ParseUint(m[2], 10, 8)
 		return failure(int32(number), uint8(class), "%s", m[3])

@@ -149,8 +149,8 @@ func (t *Table) display() string {
 	return t.Name.Schema + "." + t.Name.Object
 }
 
-// names returns the columns' names.
-func names(columns []IndexColumn) []string {
+// columnNames returns the columns' names.
+func columnNames(columns []IndexColumn) []string {
 	list := make([]string, len(columns))
 	for i, c := range columns {
 		list[i] = c.Name
@@ -171,7 +171,7 @@ func hasName(list []string, name string) bool {
 // usedBy returns what prevents dropping or changing a column; "": nothing.
 func (t *Table) usedBy(column string) (kind, name string) {
 	for _, k := range t.Keys {
-		if hasName(names(k.Columns), column) {
+		if hasName(columnNames(k.Columns), column) {
 			return "object", k.Name
 		}
 	}
@@ -186,7 +186,7 @@ func (t *Table) usedBy(column string) (kind, name string) {
 		}
 	}
 	for _, x := range t.Indexes {
-		if hasName(names(x.Columns), column) || hasName(x.Include, column) ||
+		if hasName(columnNames(x.Columns), column) || hasName(x.Include, column) ||
 			strings.Contains(strings.ToLower(x.SQL), strings.ToLower(quoteIdentifier(column))) {
 			return "index", x.Name
 		}

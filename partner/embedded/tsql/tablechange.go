@@ -176,7 +176,7 @@ func (c *changing) checkUnique(name string, columns []IndexColumn, where string)
 		where = " WHERE " + where
 	}
 	c.Checks = append(c.Checks, raise(failure(1505, 16, "The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name '%s' and the index name '%s'.",
-		c.old.display(), name), c.name()+where+" GROUP BY "+quoted(names(columns))+" HAVING count(*) > 1 LIMIT 1"))
+		c.old.display(), name), c.name()+where+" GROUP BY "+quoted(columnNames(columns))+" HAVING count(*) > 1 LIMIT 1"))
 }
 
 // checkRows checks whether the rows satisfy new constraints, as far as these concern existing columns.
@@ -216,7 +216,7 @@ func (c *changing) addIndex(x Index) *Error {
 	if slices.ContainsFunc(c.old.Keys, func(k Key) bool { return strings.EqualFold(k.Name, x.Name) }) {
 		return failure(1913, 16, "The operation failed because an index or statistics with name '%s' already exists on table '%s'.", x.Name, c.old.display())
 	}
-	for _, name := range append(names(x.Columns), x.Include...) {
+	for _, name := range append(columnNames(x.Columns), x.Include...) {
 		if c.old.Column(name) == nil {
 			return failure(1911, 16, "Column name '%s' does not exist in the target table or view.", name)
 		}
@@ -246,7 +246,7 @@ func (c *changing) dropIndex(d *Definition) *Error {
 		return nil
 	case at < 0:
 		return failure(3701, 11, "Cannot drop the index '%s.%s', because it does not exist or you do not have permission.", c.old.Name.Object, name)
-	case c.referenced(names(c.old.Indexes[at].Columns)) != "":
+	case c.referenced(columnNames(c.old.Indexes[at].Columns)) != "":
 		return failure(3723, 16, "An explicit DROP INDEX is not allowed on index '%s.%s'. It is being used for FOREIGN KEY constraint enforcement.", c.old.Name.Object, name)
 	}
 	c.Table.Indexes = slices.Delete(c.Table.Indexes, at, at+1)
@@ -340,7 +340,7 @@ func (c *changing) dropConstraint(name string) (bool, *Error) {
 		if !strings.EqualFold(k.Name, name) {
 			continue
 		}
-		if by := c.referenced(names(k.Columns)); by != "" {
+		if by := c.referenced(columnNames(k.Columns)); by != "" {
 			return false, failure(3725, 16, "The constraint '%s' is being referenced by table, foreign key constraint '%s'.", k.Name, by)
 		}
 		n.Keys = slices.Delete(n.Keys, i, i+1)

@@ -363,14 +363,14 @@ func (p *parser) indexColumns() []IndexColumn {
 func (tp *tableParser) foreignKey(column string) {
 	f := ForeignKey{Name: tp.named, OnDelete: "NO ACTION", OnUpdate: "NO ACTION"}
 	if tp.accept("FOREIGN", "KEY") && tp.peek(0).isSymbol("(") {
-		f.Columns = names(tp.indexColumns())
+		f.Columns = columnNames(tp.indexColumns())
 	} else if f.Columns = []string{column}; column == "" {
 		tp.unexpected()
 	}
 	tp.expect("REFERENCES")
 	f.Table = tp.tableName()
 	if tp.peek(0).isSymbol("(") {
-		f.References = names(tp.indexColumns())
+		f.References = columnNames(tp.indexColumns())
 	}
 	if n := len(f.References); n > 0 && n != len(f.Columns) {
 		tp.fail(&Error{Number: 8139, State: 0, Class: 16, Line: tp.line(), Message: fmt.Sprintf(
@@ -436,7 +436,7 @@ func (tp *tableParser) inlineIndex(column string) {
 // indexRest parses INCLUDE, WHERE and the options after an index's columns.
 func (tp *tableParser) indexRest(x Index, at int) Index {
 	if tp.accept("INCLUDE") {
-		x.Include = names(tp.indexColumns())
+		x.Include = columnNames(tp.indexColumns())
 	}
 	if tp.accept("WHERE") {
 		begin := tp.pos

@@ -345,7 +345,7 @@ func (t *Table) resolve(f *ForeignKey, tables []*Table) *Error {
 	case len(f.References) == 0 && parent.PrimaryKey() == nil:
 		return failure(1773, 16, "Foreign key '%s' has implicit reference to object '%s' which does not have a primary key defined on it.", f.Name, f.Table)
 	case len(f.References) == 0:
-		f.References = names(parent.PrimaryKey().Columns)
+		f.References = columnNames(parent.PrimaryKey().Columns)
 	}
 	if len(f.References) != len(f.Columns) {
 		return failure(8139, 16, "Number of referencing columns in foreign key differs from number of referenced columns, table '%s'.", t.Name.Object)
@@ -368,6 +368,6 @@ func (t *Table) resolve(f *ForeignKey, tables []*Table) *Error {
 
 // hasKey reports whether the columns are, in any order, those of a key or of a unique index without a filter.
 func (t *Table) hasKey(columns []string) bool {
-	return slices.ContainsFunc(t.Keys, func(k Key) bool { return sameSet(names(k.Columns), columns) }) ||
-		slices.ContainsFunc(t.Indexes, func(x Index) bool { return x.Unique && x.SQL == "" && sameSet(names(x.Columns), columns) })
+	return slices.ContainsFunc(t.Keys, func(k Key) bool { return sameSet(columnNames(k.Columns), columns) }) ||
+		slices.ContainsFunc(t.Indexes, func(x Index) bool { return x.Unique && x.SQL == "" && sameSet(columnNames(x.Columns), columns) })
 }

@@ -24,7 +24,7 @@ func (t *Table) name() {
 			if k.Primary {
 				prefix = "PK"
 			}
-			k.Name = name(prefix, "", 16, strings.ToLower(strings.Join(names(k.Columns), "\x00")))
+			k.Name = name(prefix, "", 16, strings.ToLower(strings.Join(columnNames(k.Columns), "\x00")))
 		}
 	}
 	for i := range t.ForeignKeys {
@@ -97,7 +97,7 @@ func (t *Table) validate(known []Column, line int) *Error {
 		}
 	}
 	for _, x := range t.Indexes {
-		for _, c := range append(names(x.Columns), x.Include...) {
+		for _, c := range append(columnNames(x.Columns), x.Include...) {
 			if !have(c) {
 				return fail(1911, "Column name '%s' does not exist in the target table or view.", c)
 			}

@@ -96,15 +96,15 @@ func resultType(operator string, a, b fragment) TypeSpec {
 	case b.typ.isDateTime() && a.typ.isNumber() && operator == "+":
 		return b.typ
 	case operator == "+" && a.typ.isString() && b.typ.isString():
-		return joinedType(t, a.typ, b.typ)
+		return concatResult(t, a.typ, b.typ)
 	case operator == "+" && a.typ.isBytes() && b.typ.isBytes():
-		return joinedType(TypeSpec{Name: "varbinary"}, a.typ, b.typ)
+		return concatResult(TypeSpec{Name: "varbinary"}, a.typ, b.typ)
 	}
 	return TypeSpec{}
 }
 
-// joinedType returns the type of two concatenated texts or binary values.
-func joinedType(t, a, b TypeSpec) TypeSpec {
+// concatResult returns the type of two concatenated texts or binary values.
+func concatResult(t, a, b TypeSpec) TypeSpec {
 	limit := 8000
 	switch t.Name {
 	case "text", "ntext", "image":
@@ -151,9 +151,9 @@ func decimalResult(operator string, a, b TypeSpec) TypeSpec {
 	return TypeSpec{Name: "decimal", Length: max(p, 1), Scale: s}
 }
 
-// brought converts the fragment to the type; it returns it unchanged if its values have the type already, or its type
+// convertedTo converts the fragment to the type; it returns it unchanged if its values have the type already, or its type
 // is unknown.
-func (f fragment) brought(t TypeSpec) fragment {
+func (f fragment) convertedTo(t TypeSpec) fragment {
 	from := f.typ
 	switch {
 	case t.Name == "" || from.Name == "" || f.isNull():
@@ -195,8 +195,8 @@ func (f fragment) constantOr(t TypeSpec) fragment {
 	return out
 }
 
-// oneType converts the values of an expression such as CASE to the type with the highest precedence among theirs.
-func (p *parser) oneType(list ...*fragment) TypeSpec {
+// commonType converts the values of an expression such as CASE to the type with the highest precedence among theirs.
+func (p *parser) commonType(list ...*fragment) TypeSpec {
 	var t TypeSpec
 	for _, f := range list {
 		*f = p.typed(*f)
@@ -212,7 +212,7 @@ func (p *parser) oneType(list ...*fragment) TypeSpec {
 		}
 	}
 	for _, f := range list {
-		*f = f.brought(t)
+		*f = f.convertedTo(t)
 	}
 	return t
 }

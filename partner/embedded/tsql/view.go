@@ -25,7 +25,7 @@ func (p *parser) view(d *Definition, first bool) {
 	line := p.line()
 	var listed []string
 	if p.peek(0).isSymbol("(") {
-		listed = names(p.indexColumns())
+		listed = columnNames(p.indexColumns())
 	}
 	if p.accept("WITH") {
 		for {

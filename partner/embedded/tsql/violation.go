@@ -47,7 +47,7 @@ func after(text, mark string) bool {
 func (w Written) violated(t *Table, text string) *Error {
 	table := t.Name.Table()
 	failed := func(name string, columns []IndexColumn) bool {
-		list := names(columns)
+		list := columnNames(columns)
 		for i, column := range list {
 			if c := t.Column(column); c != nil {
 				column = c.Name

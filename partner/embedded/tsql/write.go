@@ -34,7 +34,7 @@ func (p *parser) stored(f fragment, typ TypeSpec) fragment {
 	if !convertible(typ.Name) || f.isConstant && f.constant == nil {
 		return f
 	}
-	if p.body != nil && asItIs(p.typeOf(f), typ) {
+	if p.body != nil && needsNoConversion(p.typeOf(f), typ) {
 		return f
 	}
 	return p.hoisted(fragment{sql: "tsql_store" + strings.TrimPrefix(convertCall(f, typ, -1), "tsql_convert"), typ: typ, eval: calling("tsql_store", convertArguments(f, typ, -1), f)})
