@@ -32,7 +32,7 @@ func TestOutages(t *testing.T) {
 			false, "manual 4s until 8.009s serving 4.009s"},
 		{"crash", []Made{{Kind: kindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{said(10*second+time.Millisecond, eventFault, "a", "crash"), said(10*second+5*time.Millisecond, eventRole, "b", "PRINCIPAL: automatic failover, sequence 3"),
-				said(16*second, eventFault, "a", "none"), said(16*second+20*time.Millisecond, eventRole, "a", "MIRROR: the partner's role is newer")},
+				said(16*second, eventFault, "a", "none"), said(16*second+20*time.Millisecond, eventRole, "a", "MIRROR: the other partner has the more recent role change")},
 			false, "crash 10s until 20s serving 10.005s"},
 		{"freeze, and taken over late", []Made{{Kind: kindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{said(15*second, eventRole, "b", "PRINCIPAL: automatic failover, sequence 3")},

@@ -135,7 +135,7 @@ func (d *Database) continueWithout(w *storage.Writer, rec *storage.Record, lost 
 		return nil, errDeposed
 	}
 	if !d.Mirroring.MayExpose(d) {
-		d.Shut("it sees neither mirror nor witness, or its role is out of date")
+		d.Shut("the principal reaches neither mirror nor witness, or its role is out of date")
 		return nil, message.ErrKillState()
 	}
 	m := *d.State.Load()
@@ -179,7 +179,7 @@ func (d *Database) rollBackRecord(w *storage.Writer, rec *storage.Record, shippe
 		return message.ErrKilled(message.ErrMirror(d.Title)) // the transaction was rolled back on both partners
 	}
 	if !d.Mirroring.MayExpose(d) {
-		d.Shut("a commit is in doubt, and neither mirror nor witness is there to ask")
+		d.Shut("a commit is in doubt, and the principal reaches neither mirror nor witness")
 	}
 	return message.ErrKillState()
 }

@@ -113,7 +113,7 @@ func (p *Pair) checkExposure(o *Options) error {
 		name := PartnerNames[i]
 		if !o.Expose {
 			return fmt.Errorf("partner %s: %s can be reached from other machines, and anybody who knows or guesses the password is sysadmin there: listen on 127.0.0.1 with --partner-%s, "+
-				"or say --expose-partners if something else keeps strangers out", name, addr, name)
+				"or set --expose-partners if a firewall protects the address", name, addr, name)
 		}
 		p.log.Warn("the embedded server can be reached from other machines: anybody who knows the password is sysadmin there", "partner", name, "address", addr)
 	}

@@ -181,7 +181,7 @@ func (s *Session) keepOrClose(principal *Database, links linkView) {
 		principal.Unshut()
 		return
 	}
-	principal.Shut("it sees neither mirror nor witness, or its role is out of date")
+	principal.Shut("the principal reaches neither mirror nor witness, or its role is out of date")
 }
 
 // takeOver makes the mirror principal if quorum requires it: an automatic failover.
@@ -245,7 +245,7 @@ func (s *Session) choosePrincipal(ctx context.Context) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.logRole(b, "the partner's role is newer")
+	s.logRole(b, "the other partner has the more recent role change")
 	return a, a.changeRole(ctx, func(m *storage.Mirroring) { m.Suspended, m.Forced = suspended, false })
 }
 

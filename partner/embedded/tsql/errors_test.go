@@ -178,7 +178,7 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"select @a = @a + a from t", 40510, 1, "Clause 'SELECT that accumulates rows in @a' is not supported by the embedded partner."},
 		{"print (select max(a) from t)", 40510, 1, "Clause 'subquery outside a query' is not supported by the embedded partner."},
 		{"set @a = (select max(a) from t) + b", 128, 1, ""},
-		{strings.Repeat("1 ", maxTokens+1), 40510, 1, "Batch 'of more than 200000 words' is not supported by the embedded partner."},
+		{strings.Repeat("1 ", maxTokens+1), 40510, 1, "Batch 'of more than 200000 tokens' is not supported by the embedded partner."},
 	}.run(t)
 }
 
