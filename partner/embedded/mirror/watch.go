@@ -76,7 +76,7 @@ const LinkRetry = time.Second
 func (p *Pair) watchLinks(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
-	var said storage.LastError // the error that prevents mirroring
+	var last storage.LastError // the error that prevents mirroring
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,13 +85,13 @@ func (p *Pair) watchLinks(ctx context.Context) {
 		case <-p.link.wake:
 		}
 		if err := p.Reconcile(ctx); err != nil && ctx.Err() == nil {
-			if said.IsNew(err) {
+			if last.IsNew(err) {
 				p.log.Warn("mirroring not established", "error", err)
 			}
 			again.Reset(LinkRetry)
 			continue
 		}
-		said.IsNew(nil)
+		last.IsNew(nil)
 		if next := p.viewLinks().next; next > 0 {
 			again.Reset(next)
 		}

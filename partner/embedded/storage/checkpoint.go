@@ -38,7 +38,7 @@ func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.L
 	if err != nil {
 		return err
 	}
-	var said LastError
+	var last LastError
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,7 +48,7 @@ func (s *Store) CheckpointLoop(ctx context.Context, one *sync.Mutex, log *slog.L
 		one.Lock()
 		err := s.moveJournal(c)
 		one.Unlock()
-		if said.IsNew(err) {
+		if last.IsNew(err) {
 			log.Warn("checkpoint failed", "file", s.Path, "error", err)
 		}
 	}

@@ -21,7 +21,7 @@ const (
 type Description struct {
 	Title    string
 	ID       int64             // database_id on this server
-	Created  sqlvalue.Datetime // noDate: unknown
+	Created  sqlvalue.Datetime // sqlvalue.NoDate: unknown
 	Recovery string
 	// Restoring: the database is RESTORING and not mirrored, for example after RESTORE … WITH
 	// NORECOVERY, or after mirroring was removed from a mirror.

@@ -211,7 +211,7 @@ func (c *conn) acknowledge() error {
 
 // execute runs the request m and writes its response, except what follows an attention. The error is the reason why
 // there is no response: the server stops, or the client is gone. From then on everything that a session writes is
-// dropped, including errors, so that a complete response would wrongly report success.
+// dropped, including errors; an end of the response would wrongly report success.
 func (c *conn) execute(ctx context.Context, m message) error {
 	c.w.start(ctx, m.kind == packetRPC)
 	err := c.refusal(m)
