@@ -6,12 +6,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
 )
 
-// Fault is a fault of a partner: one of those below, or a result of [Slow] or [ParseFault]. [Partner.Inject] refuses the zero
-// Fault. Of(app) limits Freeze, Sever, Isolate or Slow to the connections of one application, by the application name in their LOGIN7;
-// the server itself continues then.
+// Fault is a fault of a partner: one of those below, or a result of [Slow] or [ParseFault]. [Partner.Inject] refuses
+// the zero Fault. Of(app) limits Freeze, Sever, Isolate or Slow to the connections of one application, by the
+// application name in their LOGIN7; the server itself continues then.
 type Fault = mirror.Fault
 
-// The faults except [Slow]. Freeze, Isolate, Partition and Slow last until Heal, Crash and Stop until Start or Heal. Sever ends at once.
+// The faults except [Slow]. Freeze, Isolate, Partition and Slow last until Heal, Crash and Stop until Start or Heal.
+// Sever ends at once.
 var (
 	// Crash ends the server as kill -9 does: its port refuses connections.
 	Crash = mirror.Crash
@@ -19,7 +20,8 @@ var (
 	Stop = mirror.Stop
 	// Start starts a server that is down, and removes no fault.
 	Start = mirror.Start
-	// Freeze stops the server's work: it accepts connections and never answers. When the fault is removed, it answers what waits in its sockets.
+	// Freeze stops the server's work: it accepts connections and never answers. When the fault is removed, it answers
+	// what waits in its sockets.
 	Freeze = mirror.Freeze
 	// Sever resets every connection.
 	Sever = mirror.Sever
@@ -34,8 +36,8 @@ var (
 // Slow delays each write to a client by delay, plus or minus up to jitter. One of the two must be above 0.
 func Slow(delay, jitter time.Duration) Fault { return mirror.Slow(delay, jitter) }
 
-// ParseFault returns the fault of that kind: crash, stop, start, freeze, sever, partition, isolate, slow, or none (Heal). delay and jitter are
-// for slow alone; app is as in [Fault]. The error says what is wrong.
+// ParseFault returns the fault of that kind: crash, stop, start, freeze, sever, partition, isolate, slow, or none
+// (Heal). delay and jitter are for slow alone; app is as in [Fault]. The error says what is wrong.
 func ParseFault(kind string, delay, jitter time.Duration, app string) (Fault, error) {
 	return mirror.ParseFault(kind, delay, jitter, app)
 }

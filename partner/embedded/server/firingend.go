@@ -61,8 +61,8 @@ func (x *execution) ended(before int, err error) error {
 	return all
 }
 
-// transactionInTrigger runs a BEGIN, COMMIT or ROLLBACK TRANSACTION that has another effect in a trigger; false: it has the
-// usual effect.
+// transactionInTrigger runs a BEGIN, COMMIT or ROLLBACK TRANSACTION that has another effect in a trigger; false: it has
+// the usual effect.
 func (f *frame) transactionInTrigger(st *tsql.Transaction, name string) (bool, error) {
 	one := f.firing
 	if st.Action == tsql.RollbackTransaction {

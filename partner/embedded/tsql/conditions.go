@@ -176,8 +176,8 @@ func ignoresCase(a, b fragment) bool {
 	return a.column == "" && b.column == "" && a.typ.maybeText() && b.typ.maybeText()
 }
 
-// matchOther converts a string literal to the form of the other operand: a date to the stored form, a text compared with
-// a number to a number.
+// matchOther converts a string literal to the form of the other operand: a date to the stored form, a text compared
+// with a number to a number.
 func (p *parser) matchOther(f, other fragment) fragment {
 	text, ok := f.constant.(string)
 	if !ok {

@@ -29,7 +29,8 @@ type Definition struct {
 	Action string
 	// Other is the role's member, or the login of a user: "" for WITHOUT LOGIN.
 	Other string
-	// Columns are those of DROP COLUMN, the triggers of ENABLE and DISABLE (none: all), or the constraints of DROP CONSTRAINT and CHECK CONSTRAINT.
+	// Columns are those of DROP COLUMN, the triggers of ENABLE and DISABLE (none: all), or the constraints of DROP
+	// CONSTRAINT and CHECK CONSTRAINT.
 	Columns []string
 	// Options are the options of a login, by name in upper case: PASSWORD, SID, CHECK_POLICY, … ; a string without its
 	// quotes, any other value as written. PASSWORD HASHED adds the option HASHED.

@@ -358,8 +358,8 @@ func nullIf(list []fragment) evaluator {
 	}
 }
 
-// caseValue returns the evaluator of CASE: the value of the first condition that is true. conditions and values are pairs;
-// otherwise may be nil for NULL.
+// caseValue returns the evaluator of CASE: the value of the first condition that is true. conditions and values are
+// pairs; otherwise may be nil for NULL.
 func caseValue(conditions, values []fragment, otherwise *fragment) evaluator {
 	when, then := evaluators(conditions), evaluators(values)
 	if when == nil || then == nil || otherwise != nil && otherwise.eval == nil {

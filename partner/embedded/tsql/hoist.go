@@ -99,8 +99,8 @@ func (t TypeSpec) isBinary() bool {
 	return t.Name == "binary" || t.Name == "varbinary" || t.Name == "image"
 }
 
-// needsNoConversion reports whether a value of the first type is a value of the other type without conversion: binary values of
-// any length.
+// needsNoConversion reports whether a value of the first type is a value of the other type without conversion: binary
+// values of any length.
 func needsNoConversion(from, to TypeSpec) bool {
 	return from.isBinary() && (to.Name == "image" || to.Name == "varbinary" && to.Max)
 }

@@ -1,10 +1,9 @@
 package tsql
 
-// Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use,
-// *Exec, *Query, *Merge, *Transaction, *AlterDatabase, *Definition, *Grant, *If, *Print, *Return, *Throw, *RaiseError, *While, *Break,
-// *Continue or *Try, always a pointer; in a procedure (see [ParseProcedure]) also *CreateLocal, *DropLocal,
-// *DeclareCursor or *CursorAction.
-// Statements are immutable once Parse has returned them.
+// Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use, *Exec, *Query, *Merge, *Transaction,
+// *AlterDatabase, *Definition, *Grant, *If, *Print, *Return, *Throw, *RaiseError, *While, *Break, *Continue or *Try,
+// always a pointer; in a procedure (see [ParseProcedure]) also *CreateLocal, *DropLocal, *DeclareCursor or
+// *CursorAction. Statements are immutable once Parse has returned them.
 type Statement interface {
 	// Line is the line of the batch where the statement begins, from 1.
 	Line() int

@@ -151,8 +151,8 @@ func decimalResult(operator string, a, b TypeSpec) TypeSpec {
 	return TypeSpec{Name: "decimal", Length: max(p, 1), Scale: s}
 }
 
-// convertedTo converts the fragment to the type; it returns it unchanged if its values have the type already, or its type
-// is unknown.
+// convertedTo converts the fragment to the type; it returns it unchanged if its values have the type already, or its
+// type is unknown.
 func (f fragment) convertedTo(t TypeSpec) fragment {
 	from := f.typ
 	switch {
