@@ -15,7 +15,7 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 )
 
-// ask sends a batch, and returns what the server answers, one event a line.
+// ask sends a batch, and returns the server's response, one event per line.
 func ask(ctx context.Context, c *sql.Conn, text string) ([]string, error) {
 	var told sqlexp.ReturnMessage
 	rows, err := c.QueryContext(ctx, text, &told)
@@ -51,14 +51,14 @@ func ask(ctx context.Context, c *sql.Conn, text string) ([]string, error) {
 	return a.list, rows.Close()
 }
 
-// answering gathers an answer.
+// answering collects a response.
 type answering struct {
 	rows  *sql.Rows
 	list  []string
-	shown int64 // rows of the result set that has just ended; -1: there is none
+	shown int64 // number of rows of the result set that has just ended; -1: none
 }
 
-// isServers reports whether an error is one that the server sent, which is an event.
+// isServers reports whether the server sent the error, which is then an event of the response.
 func isServers(err error) bool {
 	var e mssql.Error
 	return errors.As(err, &e)
@@ -95,7 +95,7 @@ func (a *answering) resultSet() error {
 	return nil
 }
 
-// count notes a count of rows, if it says more than the result set before it.
+// count adds a row count, unless it only repeats the result set before it.
 func (a *answering) count(n int64) {
 	if last := len(a.list) - 1; last >= 0 && n == a.shown && (strings.HasPrefix(a.list[last], "row ") || strings.HasPrefix(a.list[last], "columns ")) {
 		return
@@ -103,11 +103,12 @@ func (a *answering) count(n int64) {
 	a.list = append(a.list, fmt.Sprintf("count %d", n))
 }
 
-// unplaced are messages whose place among the others is not documented; they are not compared: another database or language is in use,
-// a statement was terminated (behind its error), NULLs were eliminated by an aggregate, and a module names one that is not there yet.
+// unplaced are messages whose position among the others is not documented; they are not compared. They say that the
+// database or language has changed, a statement was terminated (after its error), an aggregate eliminated NULLs, or a
+// module uses an object that does not exist yet.
 var unplaced = map[int32]bool{5701: true, 5703: true, 3621: true, 8153: true, 2007: true}
 
-// told notes a message that is no error.
+// told adds a message that is not an error.
 func (a *answering) told(m fmt.Stringer) {
 	text := m.String()
 	e, ok := any(m).(mssql.Error)
@@ -121,8 +122,8 @@ func (a *answering) told(m fmt.Stringer) {
 	a.list = append(a.list, describe("info", e))
 }
 
-// failed notes an error. A result set that it left without a row is not told: whether its columns were sent before depends on how far the
-// server came, which the manual leaves open.
+// failed adds an error. It removes an open result set without rows: whether the columns were sent before the error
+// depends on how far the server got, which the manual leaves open.
 func (a *answering) failed(err error) error {
 	var e mssql.Error
 	if !errors.As(err, &e) {
@@ -135,7 +136,7 @@ func (a *answering) failed(err error) error {
 	return nil
 }
 
-// describe is a message of the server as a line of an answer has it.
+// describe returns a message of the server as a line of a response.
 func describe(kind string, e mssql.Error) string {
 	procedure := ""
 	if e.ProcName != "" {
@@ -144,7 +145,7 @@ func describe(kind string, e mssql.Error) string {
 	return fmt.Sprintf("%s %d class %d state %d%s line %d: %s", kind, e.Number, e.Class, e.State, procedure, e.LineNo, strings.ReplaceAll(e.Message, "\n", " "))
 }
 
-// typeName is a column's type as T-SQL declares it.
+// typeName returns a column's type as T-SQL declares it.
 func typeName(t *sql.ColumnType) string {
 	name := strings.ToLower(t.DatabaseTypeName())
 	switch name {
@@ -165,7 +166,7 @@ func typeName(t *sql.ColumnType) string {
 	return name
 }
 
-// literal is a value as a row has it.
+// literal returns a value as a row shows it.
 func literal(v any, t *sql.ColumnType) string {
 	switch v := v.(type) {
 	case nil:
@@ -201,7 +202,7 @@ func quoted(s string) string {
 	return "'" + strings.NewReplacer("'", "''", "\n", "\\n").Replace(s) + "'"
 }
 
-// timeText is a date or a time with as many digits as its type has.
+// timeText returns a date or a time with as many digits as its type has.
 func timeText(v time.Time, t *sql.ColumnType) string {
 	fraction := ""
 	if _, scale, ok := t.DecimalSize(); ok && scale > 0 {
@@ -222,7 +223,7 @@ func timeText(v time.Time, t *sql.ColumnType) string {
 	return v.Format("2006-01-02 15:04:05" + fraction)
 }
 
-// agrees reports whether an answer is the one that is expected.
+// agrees reports whether a response is the expected one.
 func agrees(want, got []string) bool {
 	if len(want) != len(got) {
 		return false
@@ -235,10 +236,10 @@ func agrees(want, got []string) bool {
 	return true
 }
 
-// message takes the line of an error or an info apart: kind and number, class, state, procedure, line, text.
+// message splits the line of an error or an info: kind and number, class, state, procedure, line, text.
 var message = regexp.MustCompile(`(?s)^((?:info|error) \d+)(?: class (\d+))?(?: state (\d+))?(?: procedure ([^ :]+))?(?: line (\d+))?(?:: (.*))?$`)
 
-// sameEvent compares a line of an answer; what the expected one does not say is not compared.
+// sameEvent compares a line of a response. It does not compare what the expected line omits.
 func sameEvent(want, got string) bool {
 	if want == got {
 		return true
@@ -268,14 +269,14 @@ func sameEvent(want, got string) bool {
 	return true
 }
 
-// sameColumn compares a column's name and type; the expected type, or its length, may be left out.
+// sameColumn compares a column's name and type; the expected column may omit the type or its length.
 func sameColumn(want, got string) bool {
 	length := strings.LastIndexByte(got, '(')
 	name := got[:strings.LastIndexByte(got, ' ')]
 	return want == got || want == name || length > 0 && want == got[:length]
 }
 
-// What agrees with what.
+// Which responses agree.
 func TestAgrees(t *testing.T) {
 	for _, c := range []struct {
 		want, got string
@@ -309,6 +310,6 @@ func TestAgrees(t *testing.T) {
 		}
 	}
 	if agrees([]string{"row 1"}, []string{"row 1", "row 1"}) || agrees([]string{"row 1", "row 1"}, []string{"row 1"}) {
-		t.Error("an answer with a line more agrees")
+		t.Error("a response with an additional line agrees")
 	}
 }

@@ -18,10 +18,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// snippetTime bounds a snippet.
+// snippetTime limits the time of a snippet.
 const snippetTime = 20 * time.Second
 
-// The corpus has at least leastSnippets, and the embedded partner answers at most mostWrong of them wrongly. The second number only falls.
+// The corpus has at least leastSnippets snippets, and the embedded partner answers at most mostWrong of them wrongly.
+// The second limit may only decrease.
 const (
 	leastSnippets = 690
 	mostWrong     = 51
@@ -33,7 +34,7 @@ type theme struct {
 	all        []snippet
 }
 
-// corpus reads testdata.
+// corpus reads the files of testdata.
 func corpus(t *testing.T) []theme {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/*.txt")
@@ -69,7 +70,7 @@ func corpus(t *testing.T) []theme {
 	return themes
 }
 
-// The embedded partner answers every snippet as the manual says, but for those that are marked.
+// The embedded partner answers every snippet as the manual says, except those that are marked.
 func TestCorpus(t *testing.T) {
 	themes := corpus(t)
 	pair := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir()})
@@ -92,7 +93,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// check compares the answer of the embedded partner with the manual's, or with what the snippet's mark says.
+// check compares the response of the embedded partner with the manual's, or with the one in the snippet's mark.
 func (s *snippet) check(t *testing.T, path string, got []string) {
 	t.Helper()
 	switch {
@@ -100,7 +101,7 @@ func (s *snippet) check(t *testing.T, path string, got []string) {
 		s.agree(t, path, got)
 	case s.markTrue(got):
 	case agrees(s.answer, got):
-		t.Errorf("%s:%d: the mark is untrue, the answer is the documented one: take it out (-mark)", path, s.mark)
+		t.Errorf("%s:%d: the mark is wrong, because the answer is the documented one: remove the mark (-mark)", path, s.mark)
 	case s.refused != "":
 		t.Errorf("%s:%d: want a refusal by 40510 of %q, got\n%s", path, s.mark, s.refused, strings.Join(got, "\n"))
 	default:
@@ -108,7 +109,7 @@ func (s *snippet) check(t *testing.T, path string, got []string) {
 	}
 }
 
-// agree compares an answer with that of the manual.
+// agree compares a response with the manual's.
 func (s *snippet) agree(t *testing.T, path string, got []string) {
 	t.Helper()
 	if !agrees(s.answer, got) {
@@ -131,7 +132,7 @@ func TestCorpus_RealServer(t *testing.T) {
 	}
 }
 
-// open opens a server. It keeps no idle connection: each snippet has one of its own.
+// open opens a server. It keeps no idle connection, because each snippet needs a new one.
 func open(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlserver", dsn)
@@ -147,7 +148,7 @@ func open(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-// run sends the batches of a snippet on a connection of its own, after a text first of the runner's, and returns all answers in turn.
+// run sends the batches of a snippet on a new connection, after the text first, and returns all responses.
 func run(t *testing.T, db *sql.DB, first string, s snippet) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), snippetTime)

@@ -12,10 +12,11 @@ import (
 
 var mark = flag.Bool("mark", false, "write into testdata what the embedded partner answers now; read the difference before you commit it")
 
-// refusal finds what a 40510 names.
+// refusal matches the feature that a 40510 names.
 var refusal = regexp.MustCompile(`^error 40510 [^:]*: (.*?)(?: with this text .*)? is not supported`)
 
-// refusedBy is what the first error of an answer refuses; empty: it is no 40510.
+// refusedBy returns the feature that the first error of a response refuses; empty: the error is not a
+// 40510.
 func refusedBy(got []string) string {
 	for _, event := range got {
 		if strings.HasPrefix(event, "error ") {
@@ -28,7 +29,8 @@ func refusedBy(got []string) string {
 	return ""
 }
 
-// markTrue reports whether the snippet's mark, or that it has none, says what the embedded partner answers.
+// markTrue reports whether the snippet's mark, or its absence, matches the response of the embedded
+// partner.
 func (s *snippet) markTrue(got []string) bool {
 	switch {
 	case agrees(s.answer, got):
@@ -40,7 +42,8 @@ func (s *snippet) markTrue(got []string) bool {
 	return s.wrong != nil && agrees(s.wrong, got)
 }
 
-// marked is the text of a file with the marks that the answers make true; got has them by the line of ==.
+// marked returns the text of a file with the marks that match the responses; got has the responses by the
+// line of ==.
 func marked(text string, all []snippet, got map[int][]string) string {
 	lines := strings.Split(text, "\n")
 	for _, s := range slices.Backward(all) {
@@ -87,7 +90,7 @@ func (th *theme) write(t *testing.T, got map[int][]string) {
 	}
 }
 
-// Marks are written, changed and taken out where they are untrue, and left alone where they are true.
+// Marks are added, changed and removed where they do not match, and left unchanged where they do.
 func TestMarked(t *testing.T) {
 	const text = `# one
 == a
@@ -158,7 +161,7 @@ nothing
 			}
 			for i, answer := range [][]string{c.a, c.b, c.c} {
 				if !again[i].markTrue(answer) {
-					t.Errorf("the mark of %s is untrue", again[i].name)
+					t.Errorf("the mark of %s does not match", again[i].name)
 				}
 			}
 		})

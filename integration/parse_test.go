@@ -7,41 +7,41 @@ import (
 	"testing"
 )
 
-// snippet is one of the corpus.
+// snippet is a snippet of the corpus.
 type snippet struct {
 	name, source string
 	line         int      // of ==
-	batches      []string // as they are sent
-	answer       []string // as the manual has it, one event a line
-	refused      string   // the words of the 40510 with which the embedded partner refuses it; empty: it does not
-	wrong        []string // what the embedded partner answers instead; nil: the answer
-	mark         int      // the line of the mark embedded: where there is one
-	markEnd      [2]int   // the lines of =>embedded and what is under it, the second not included
+	batches      []string // as sent
+	answer       []string // the manual's answer, one event per line
+	refused      string   // the words of the 40510 with which the embedded partner refuses it; empty: not refused
+	wrong        []string // the embedded partner's wrong answer; nil: its answer is the documented one
+	mark         int      // the line of embedded:, if there is one
+	markEnd      [2]int   // the lines of =>embedded and its answer, the second exclusive
 	answerEnd    int      // the answer's last line
 }
 
 // parser reads a file of the corpus line by line.
 type parser struct {
 	file string
-	at   int // the line's number
+	at   int // number of the line
 	all  []snippet
 	cur  *snippet
 	part part
-	text []string // of the batch
+	text []string // text of the batch
 }
 
-// part is the part of a snippet in which a line stands.
+// part is the part of a snippet that a line belongs to.
 type part int
 
 const (
-	between part = iota // two snippets
+	between part = iota // between two snippets
 	header
 	batch
 	answer
 	embeddedAnswer
 )
 
-// parse reads the snippets of a file. An error has its file and its line.
+// parse parses the snippets of a file. An error contains the file and the line.
 func parse(file, text string) ([]snippet, error) {
 	p := &parser{file: file}
 	names := map[string]int{}
@@ -57,14 +57,14 @@ func parse(file, text string) ([]snippet, error) {
 	}
 	for _, s := range p.all {
 		if first := names[s.name]; first > 0 {
-			return nil, fmt.Errorf("%s:%d: the name %q is taken by line %d", file, s.line, s.name, first)
+			return nil, fmt.Errorf("%s:%d: the name %q is already used in line %d", file, s.line, s.name, first)
 		}
 		names[s.name] = s.line
 	}
 	return p.all, nil
 }
 
-// take takes one line.
+// take parses one line.
 func (p *parser) take(line string) error {
 	if name, ok := strings.CutPrefix(line, "== "); ok {
 		return p.begin(strings.TrimSpace(name))
@@ -72,7 +72,7 @@ func (p *parser) take(line string) error {
 	switch p.part {
 	case between:
 		if line != "" && !strings.HasPrefix(line, "#") {
-			return fmt.Errorf("%q is in no snippet: one begins with a line == and its name", line)
+			return fmt.Errorf("%q is outside of a snippet: a snippet begins with a line == and its name", line)
 		}
 		return nil
 	case header:
@@ -94,12 +94,12 @@ func (p *parser) begin(name string) error {
 	return nil
 }
 
-// header takes source: and embedded:, and the first line behind them.
+// header parses source: and embedded:, and the first line after them.
 func (p *parser) header(line string) error {
 	s := p.cur
 	if source, ok := strings.CutPrefix(line, "source:"); ok && s.source == "" {
 		if s.source = strings.TrimSpace(source); s.source == "" {
-			return fmt.Errorf("source: names no page of the manual")
+			return fmt.Errorf("source: must name a page of the manual")
 		}
 		return nil
 	}
@@ -112,7 +112,7 @@ func (p *parser) header(line string) error {
 		return p.batch(line)
 	}
 	if s.mark > 0 {
-		return fmt.Errorf("a second line embedded:, the first is line %d", s.mark)
+		return fmt.Errorf("duplicate line embedded:, the first one is line %d", s.mark)
 	}
 	s.mark = p.at
 	kind, words, _ := strings.Cut(strings.TrimSpace(mark), " ")
@@ -120,9 +120,9 @@ func (p *parser) header(line string) error {
 	case kind == "40510" && words != "":
 		s.refused = words
 	case kind == "40510":
-		return fmt.Errorf("embedded: 40510 must have words of the refusal's message behind it")
+		return fmt.Errorf("embedded: 40510 must be followed by words of the refusal's message")
 	case kind != "wrong" || words != "":
-		return fmt.Errorf("embedded: %s is unknown: it is 40510 and words, or wrong", strings.TrimSpace(mark))
+		return fmt.Errorf("unknown embedded: %s, must be 40510 and words, or wrong", strings.TrimSpace(mark))
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func (p *parser) batch(line string) error {
 		p.part = answer
 		return p.endBatch()
 	case strings.HasPrefix(line, "=>"):
-		return fmt.Errorf("%q is unknown: the answer begins with =>", line)
+		return fmt.Errorf("unknown line %q: the answer begins with =>", line)
 	}
 	p.text = append(p.text, line)
 	return nil
@@ -150,10 +150,10 @@ func (p *parser) endBatch() error {
 	return nil
 }
 
-// events are the forms of an answer's lines.
+// events matches the lines of an answer.
 var events = regexp.MustCompile(`^(columns .+|row .+|count \d+|print( .*)?|nothing|(info|error) \d+( class \d+)?( state \d+)?( procedure [^ :]+)?( line \d+)?(: .*)?)$`)
 
-// event takes a line of an answer.
+// event parses a line of an answer.
 func (p *parser) event(line string) error {
 	switch {
 	case line == "" || strings.HasPrefix(line, "#"):
@@ -165,7 +165,7 @@ func (p *parser) event(line string) error {
 		p.part, p.cur.wrong, p.cur.markEnd = embeddedAnswer, []string{}, [2]int{p.at, p.at + 1}
 		return nil
 	case !events.MatchString(line):
-		return fmt.Errorf("%q is no line of an answer: columns, row, count, print, info, error or nothing", line)
+		return fmt.Errorf("%q is not a line of an answer: must be columns, row, count, print, info, error or nothing", line)
 	}
 	list := &p.cur.answer
 	if p.part == embeddedAnswer {
@@ -192,7 +192,7 @@ func (p *parser) end() error {
 	case p.part < answer:
 		return fmt.Errorf("the snippet %q of line %d has no line =>", s.name, s.line)
 	case len(s.answer) == 0:
-		return fmt.Errorf("the snippet %q of line %d has no answer: it may be nothing", s.name, s.line)
+		return fmt.Errorf("the snippet %q of line %d has no answer: write nothing if it is empty", s.name, s.line)
 	case s.mark > 0 && s.refused == "" && len(s.wrong) == 0:
 		return fmt.Errorf("the snippet %q of line %d is marked wrong, but has no answer under =>embedded", s.name, s.line)
 	}
@@ -202,7 +202,8 @@ func (p *parser) end() error {
 	return nil
 }
 
-// withoutNothing is a list of events without the line nothing; nil stays nil.
+// withoutNothing returns a list of events without the line nothing; nil stays
+// nil.
 func withoutNothing(list []string) []string {
 	if len(list) == 1 && list[0] == "" {
 		return []string{}
@@ -224,27 +225,27 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// A mistake in a file is found, with its line.
+// An error in a file is reported with its line.
 func TestParse_Mistakes(t *testing.T) {
 	const head = "== n\nsource: P\n"
 	for _, c := range []struct{ text, want string }{
-		{"SELECT 1", `f:1: "SELECT 1" is in no snippet`},
+		{"SELECT 1", `f:1: "SELECT 1" is outside of a snippet`},
 		{"== \nsource: P\n", "f:1: the snippet has no name"},
 		{"== n\nSELECT 1\n=>\nrow 1\n", `f:2: the snippet "n" has no line source:`},
-		{"== n\nsource:\n", "f:2: source: names no page"},
-		{head + "embedded: 40510\n", "f:3: embedded: 40510 must have words"},
-		{head + "embedded: 102 x\n", "f:3: embedded: 102 x is unknown"},
-		{head + "embedded: wrong\nembedded: wrong\n", "f:4: a second line embedded:"},
+		{"== n\nsource:\n", "f:2: source: must name a page"},
+		{head + "embedded: 40510\n", "f:3: embedded: 40510 must be followed by words"},
+		{head + "embedded: 102 x\n", "f:3: unknown embedded: 102 x"},
+		{head + "embedded: wrong\nembedded: wrong\n", "f:4: duplicate line embedded:"},
 		{head + "=>\nrow 1\n", "f:3: the batch is empty"},
 		{head + "SELECT 1\nGO\n\n=>\nrow 1\n", "f:6: the batch is empty"},
-		{head + "SELECT 1\n=> row 1\n", `f:4: "=> row 1" is unknown`},
+		{head + "SELECT 1\n=> row 1\n", `f:4: unknown line "=> row 1"`},
 		{head + "SELECT 1\n", `f:4: the snippet "n" of line 1 has no line =>`},
 		{head + "SELECT 1\n=>\n", `has no answer`},
-		{head + "SELECT 1\n=>\nrows 1\n", `f:5: "rows 1" is no line of an answer`},
-		{head + "SELECT 1\n=>\nerror 1 line 2 class 3\n", `f:5: "error 1 line 2 class 3" is no line of an answer`},
+		{head + "SELECT 1\n=>\nrows 1\n", `f:5: "rows 1" is not a line of an answer`},
+		{head + "SELECT 1\n=>\nerror 1 line 2 class 3\n", `f:5: "error 1 line 2 class 3" is not a line of an answer`},
 		{head + "SELECT 1\n=>\nrow 1\n=>embedded\n", "f:6: =>embedded belongs to"},
 		{head + "embedded: wrong\nSELECT 1\n=>\nrow 1\n", "is marked wrong, but has no answer"},
-		{head + "SELECT 1\n=>\nrow 1\n" + head + "SELECT 1\n=>\nrow 1\n", `f:6: the name "n" is taken by line 1`},
+		{head + "SELECT 1\n=>\nrow 1\n" + head + "SELECT 1\n=>\nrow 1\n", `f:6: the name "n" is already used in line 1`},
 	} {
 		if _, err := parse("f", c.text); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: got %v, want %s", c.text, err, c.want)

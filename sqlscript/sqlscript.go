@@ -1,5 +1,5 @@
-// Package sqlscript cuts scripts of T-SQL into the batches that are sent one by one. The word between them, GO, is
-// sqlcmd's and SQL Server Management Studio's, and no T-SQL. The package imports nothing of this module and does no I/O.
+// Package sqlscript splits scripts of T-SQL into batches that are sent one by one. The separator GO belongs to sqlcmd
+// and SQL Server Management Studio, not to T-SQL. The package imports nothing of this module and does no I/O.
 package sqlscript
 
 import (
@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Batch is what stands between two GO lines.
+// Batch is the text between two GO lines.
 type Batch struct {
-	Line int // where it begins in the script, from 1
+	Line int // the line of the script where it begins, from 1
 	Text string
 }
 
-// Split cuts a script at its GO lines. What is blank is no batch; one that ends in GO 3 is there three times.
+// Split splits a script at its GO lines. It omits empty batches, and repeats a batch that ends in GO 3 three times.
 func Split(script string) []Batch {
 	var (
 		batches []Batch
@@ -41,7 +41,7 @@ func Split(script string) []Batch {
 	return batches
 }
 
-// goes tells whether a line is GO, and how often the batch before it is to run.
+// goes reports whether a line is GO, and returns how often the batch before it must run.
 func goes(line string) (times int, ok bool) {
 	words := strings.Fields(line)
 	if len(words) == 0 || len(words) > 2 || !strings.EqualFold(words[0], "GO") {
@@ -54,5 +54,5 @@ func goes(line string) (times int, ok bool) {
 	return times, err == nil && times >= 0 && times <= maxTimes
 }
 
-// maxTimes bounds how often one batch runs.
+// maxTimes limits how often one batch runs.
 const maxTimes = 100_000

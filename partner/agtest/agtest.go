@@ -1,5 +1,5 @@
-// Package agtest has an embedded pair show the face of an availability group: what the views of one say is planted, and what its
-// statements do is played. It is for this module's own tests.
+// Package agtest makes an embedded pair look like an availability group: it plants the rows of the group's views, and
+// simulates the effect of its statements. It is for the tests of this module.
 package agtest
 
 import (
@@ -15,27 +15,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// Group is a clusterless availability group of two replicas as their views show it. The rows follow
-// the columns and values that SQL Server documents; the zero value of every field but Primary is a
-// group that is well.
+// Group is an availability group of two replicas without a cluster, as its views show it. The rows have the columns and
+// values that SQL Server documents. The zero value of every field except Primary is a healthy group.
 type Group struct {
-	Primary string // "a", "b", or "" while both are resolving
-	// Name is the group's; default ag1. Cluster is cluster_type_desc; default NONE.
+	Primary string // "a", "b", or "" while both replicas are RESOLVING
+	// Name is the name of the group; default ag1. Cluster is cluster_type_desc; default NONE.
 	Name, Cluster string
 	Sequence      int64
-	// Mode is every replica's; default SYNCHRONOUS_COMMIT.
+	// Mode is the availability mode of both replicas; default SYNCHRONOUS_COMMIT.
 	Mode string
 	// State is the secondary's synchronization_state_desc; default SYNCHRONIZED.
 	State string
-	// Disconnected says that the replicas don't see each other, Suspended that the data does not move.
+	// Disconnected: the replicas are not connected. Suspended: the data movement is suspended.
 	Disconnected, Suspended bool
-	// Resolving is a replica that is RESOLVING wherever it is not the primary; empty: none.
+	// Resolving is the replica that is RESOLVING while it is not the primary; empty: none.
 	Resolving string
-	// Readable has the secondary let everybody in and refuse writes; otherwise nobody (976).
+	// Readable makes the secondary accept sessions and refuse writes; otherwise it refuses sessions (976).
 	Readable bool
-	// Statement gets the statements of availability groups that are sent to a partner. nil: refused.
+	// Statement receives the availability group statements that are sent to a partner. nil: refused.
 	Statement func(partner, text string) error
-	// Refuse gets every text before it is run; see embedded.Planted.
+	// Refuse receives every text before it runs; see embedded.Planted.
 	Refuse func(partner, text string) error
 }
 
@@ -47,8 +46,8 @@ const (
 
 var replicaIDs = map[string]string{"a": "A0000000-1111-2222-3333-444444444444", "b": "B0000000-1111-2222-3333-444444444444"}
 
-// PlantGroup has both partners show the group g instead of their mirroring session. Its primary is
-// only a word: for the database to be open there, the pair's principal must be the same.
+// PlantGroup makes both partners show the group g instead of their mirroring session. Its primary is only a value in
+// the views: its database is open only if the pair's principal is the same partner.
 func PlantGroup(t testing.TB, pair *embedded.Pair, g Group) {
 	t.Helper()
 	def := func(s *string, d string) {
@@ -81,8 +80,8 @@ func PlantGroup(t testing.TB, pair *embedded.Pair, g Group) {
 	}
 }
 
-// PlantGroupBefore2017 plants a group on servers whose sys.availability_groups has neither sequence_number nor cluster_type: a
-// text that names one meets 207. refused counts those.
+// PlantGroupBefore2017 plants a group on servers whose sys.availability_groups has neither sequence_number nor
+// cluster_type. A text that uses one of them gets error 207. refused returns the number of these.
 func PlantGroupBefore2017(t testing.TB, pair *embedded.Pair, g Group) (refused func() int) {
 	t.Helper()
 	var n atomic.Int64
@@ -99,7 +98,7 @@ func PlantGroupBefore2017(t testing.TB, pair *embedded.Pair, g Group) (refused f
 	return func() int { return int(n.Load()) }
 }
 
-// role is a replica's role_desc.
+// role returns a replica's role_desc.
 func (g Group) role(name string) string {
 	if g.Primary != "" && g.Primary != name && g.Resolving == name {
 		return "RESOLVING"
@@ -113,7 +112,7 @@ func (g Group) role(name string) string {
 	return "SECONDARY"
 }
 
-// views are those that one partner shows. A secondary's views of states have its own row alone.
+// views returns the views that one partner shows. On a secondary the state views have only its own row.
 func (g Group) views(local string, pair *embedded.Pair) map[string][]map[string]any {
 	views := map[string][]map[string]any{
 		"sys.database_mirroring": {{"database_id": 1}, {"database_id": 2}, {"database_id": 3}, {"database_id": 4}, {"database_id": 5}},
@@ -140,7 +139,7 @@ func (g Group) views(local string, pair *embedded.Pair) map[string][]map[string]
 	return views
 }
 
-// states adds the rows of one replica to the views of states.
+// states adds the rows of one replica to the state views.
 func (g Group) states(views map[string][]map[string]any, local, name string) {
 	connected := "CONNECTED"
 	if g.Disconnected && name != g.Primary {
@@ -159,26 +158,26 @@ func (g Group) states(views map[string][]map[string]any, local, name string) {
 		"suspend_reason_desc": map[bool]any{true: "SUSPEND_FROM_USER", false: nil}[g.Suspended], "is_commit_participant": g.Mode == "SYNCHRONOUS_COMMIT" && connected == "CONNECTED"})
 }
 
-// GroupPlay has an embedded pair play a group whose statements change what its views say.
+// GroupPlay makes an embedded pair simulate a group whose statements change its views.
 type GroupPlay struct {
 	t       testing.TB
 	pair    *embedded.Pair
 	mu      sync.Mutex
 	group   Group
 	said    []string
-	refused map[string]refusal // by partner, a blank, and how the statement ends
-	late    int                // after how many looks a new secondary's suspension appears
-	looks   int                // still to come until then; 0: it is not awaited
+	refused map[string]refusal // by partner, a blank, and the end of the statement
+	late    int                // number of state queries until a new secondary's suspension appears
+	looks   int                // number of these that are still to come; 0: no suspension is pending
 }
 
-// refusal is an error for so many statements; below 0: for all.
+// refusal is an error for that many statements; below 0: for all statements.
 type refusal struct {
 	err   error
 	times int
 }
 
-// PlayGroup plants g, and has statements act on it: OFFLINE, FORCE_FAILOVER_ALLOW_DATA_LOSS and FAILOVER
-// (a failover of the pair), SET HADR SUSPEND and RESUME. Others are taken and do nothing.
+// PlayGroup plants g, and applies the effect of these statements to it: OFFLINE, FORCE_FAILOVER_ALLOW_DATA_LOSS and
+// FAILOVER (a failover of the pair), SET HADR SUSPEND and RESUME. Other statements are accepted and have no effect.
 func PlayGroup(t testing.TB, pair *embedded.Pair, g Group) *GroupPlay {
 	t.Helper()
 	p := &GroupPlay{t: t, pair: pair, group: g, refused: map[string]refusal{}}
@@ -187,22 +186,22 @@ func PlayGroup(t testing.TB, pair *embedded.Pair, g Group) *GroupPlay {
 	return p
 }
 
-// Refuse has the partner's next statements with that end be refused, so many of them; below 0: all.
+// Refuse makes the partner refuse its next statements with that end, times of them; below 0: all of them.
 func (p *GroupPlay) Refuse(partner, end string, err error, times int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refused[partner+" "+end] = refusal{err, times}
 }
 
-// SuspendLate has the suspension of a new secondary appear after so many looks at its database's state, and not with SET
-// (ROLE = SECONDARY). Until it appears, its data does not move all the same.
+// SuspendLate delays the suspension of a new secondary until its database's state was queried looks times after SET
+// (ROLE = SECONDARY). Its data movement is suspended nevertheless from the beginning.
 func (p *GroupPlay) SuspendLate(looks int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.late = looks
 }
 
-// look counts the looks of a wait at a database's state, and has the suspension appear.
+// look counts the queries of a database's state, and makes the suspension appear.
 func (p *GroupPlay) look(_, text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,7 +215,7 @@ func (p *GroupPlay) look(_, text string) error {
 	return nil
 }
 
-// Statements are those that were sent so far, each behind its partner's name.
+// Statements returns the statements that were sent so far, each after its partner's name.
 func (p *GroupPlay) Statements() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,7 +235,7 @@ func (p *GroupPlay) take(name, text string) error {
 	}
 	switch {
 	case strings.HasSuffix(text, " OFFLINE"):
-		p.group.Primary, p.group.Resolving = "", name // until it is told what to be
+		p.group.Primary, p.group.Resolving = "", name // until it gets a role
 	case strings.HasSuffix(text, " FORCE_FAILOVER_ALLOW_DATA_LOSS"), strings.HasSuffix(text, "] FAILOVER"):
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

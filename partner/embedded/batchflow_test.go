@@ -15,8 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// told is all that a text answers, in the order of its tokens: "i text" a message, "e number" an error, "r value" a row,
-// "n count" a count; "." where a statement ended.
+// told returns the whole response to a text, in the order of its tokens: "i text" a message, "e number" an error, "r
+// value" a row, "n count" a count; "." the end of a statement.
 func (c client) told(text string, args ...any) []string {
 	c.t.Helper()
 	ctx := limit(c.t)
@@ -65,7 +65,7 @@ func TestBatch_Tokens(t *testing.T) {
 		"PRINT 'a' PRINT 'b'":                                "i a|.|i b|.|.",
 		addsApp(11) + " RAISERROR('m', 10, 1) SELECT 1":      "n 1|.|i m|.|r 1|n 1|.",
 		"RAISERROR('m %d', 11, 1, 7) SELECT 2":               "e 50000/11/1|.|r 2|n 1|.",
-		"SELECT 1\n" + addsApp(1) + "\nSELECT 2":             "r 1|n 1|.|e 2627/14/2|.|r 2|n 1|.", // the batch goes on
+		"SELECT 1\n" + addsApp(1) + "\nSELECT 2":             "r 1|n 1|.|e 2627/14/2|.|r 2|n 1|.", // the batch continues
 		"DECLARE @a int = 1 SET @a = 2 SELECT @a":            "r 2|n 1|.",
 		"SET NOCOUNT ON " + addsApp(2) + " SET NOCOUNT OFF":  ".|.|.|.",
 		"EXEC sp_executesql N'PRINT ''x'' SELECT 5'":         "i x|r 5|n 1|.|.",
@@ -107,7 +107,7 @@ func TestBatch_Flow(t *testing.T) {
 	c.is(countApp, "3")
 }
 
-// last is the first value of the last rows that a text answers; "none": it answers none.
+// last returns the first value of the last rows in the response to a text; "none": there are no rows.
 func (c client) last(text string) string {
 	c.t.Helper()
 	got := "none"
@@ -119,7 +119,7 @@ func (c client) last(text string) string {
 	return got
 }
 
-// A loop without an end hears that its client has gone, or does not want it any more.
+// An endless loop ends when its client disconnects or cancels.
 func TestBatch_EndlessLoop(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	ctx, cancel := context.WithCancel(limit(t))
@@ -132,7 +132,7 @@ func TestBatch_EndlessLoop(t *testing.T) {
 		t.Errorf("first %v", m)
 	}
 	cancel()
-	_ = rows.Close() // by the attention: it returns
+	_ = rows.Close() // it returns because of the attention
 }
 
 func TestTransactions_InTexts(t *testing.T) {
@@ -148,14 +148,14 @@ func TestTransactions_InTexts(t *testing.T) {
 	c.is("SELECT XACT_STATE()", "0")
 	other.is(countApp, "0")
 
-	// Savepoints: before the database is touched, in it, of one name twice.
+	// Savepoints: before the transaction uses the database, after that, and two of one name.
 	c.must("BEGIN TRAN outer_one SAVE TRANSACTION early", addsApp(1), "SAVE TRAN s", addsApp(2), "DECLARE @n varchar(10) = 's' SAVE TRAN @n", addsApp(3))
 	c.must("ROLLBACK TRAN s")
 	c.is(countApp, "2")
 	c.must("ROLLBACK TRAN s") // the same again
 	c.is(countApp, "2")
 	c.is("SELECT @@TRANCOUNT", "1")
-	c.fails("6401 ROLLBACK TRAN S", "6401 ROLLBACK TRAN nobody") // letter by letter
+	c.fails("6401 ROLLBACK TRAN S", "6401 ROLLBACK TRAN nobody") // names are case-sensitive
 	c.must("ROLLBACK TRAN early")
 	c.is(countApp, "0")
 	c.must(addsApp(4), "SAVE TRAN s", addsApp(5), "ROLLBACK TRAN s", "COMMIT TRAN whatever")
@@ -169,7 +169,7 @@ func TestTransactions_InTexts(t *testing.T) {
 	other.is(countApp, "1")
 }
 
-// What a savepoint undoes is not on the mirror, what it leaves is.
+// The mirror does not get what a savepoint undoes, and gets the rest.
 func TestTransactions_SavepointsAreMirrored(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	c := alone(t, connect(t, pair.Partner("a"), "ASPState"))
@@ -182,7 +182,7 @@ func TestTransactions_XactAbort(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	c, other := alone(t, db), alone(t, db)
 	c.must(addsApp(1), "BEGIN TRAN")
-	c.fails("2627 " + addsApp(2) + " " + addsApp(1) + " " + addsApp(3)) // OFF: the statement alone
+	c.fails("2627 " + addsApp(2) + " " + addsApp(1) + " " + addsApp(3)) // OFF: only the statement fails
 	c.is("SELECT @@TRANCOUNT", "1")
 	c.must("COMMIT")
 	other.is(countApp, "3")
@@ -192,7 +192,7 @@ func TestTransactions_XactAbort(t *testing.T) {
 	c.is("SELECT @@TRANCOUNT", "0")
 	other.is(countApp, "3")
 
-	// Within TRY the transaction is doomed.
+	// Within TRY the transaction becomes uncommittable.
 	got := c.told("BEGIN TRY BEGIN TRAN " + addsApp(6) + " " + addsApp(1) + " END TRY BEGIN CATCH SELECT XACT_STATE() ROLLBACK END CATCH SELECT @@TRANCOUNT")
 	if want := []string{"r -1", "r 0"}; !slices.Equal(rowsOf(got), want) {
 		t.Errorf("%q, want %q", got, want)
@@ -206,13 +206,13 @@ func TestTransactions_XactAbort(t *testing.T) {
 		t.Errorf("errors %d", n)
 	}
 	c.is("SELECT @@TRANCOUNT", "0")
-	// RAISERROR rolls nothing back.
+	// RAISERROR does not roll back the transaction.
 	c.must("BEGIN TRAN")
 	c.fails("50000 RAISERROR('x', 16, 1)")
 	c.is("SELECT @@TRANCOUNT", "1")
 	c.fails("50001 THROW 50001, 'x', 1")
 	c.is("SELECT @@TRANCOUNT", "0")
-	// A conversion that fails ends the transaction in any case.
+	// A failed conversion always ends the transaction.
 	c.must("SET XACT_ABORT OFF", "BEGIN TRAN", addsApp(8))
 	c.fails("245 SELECT CAST('x' AS int)")
 	c.is("SELECT @@TRANCOUNT", "0")
@@ -223,14 +223,14 @@ func rowsOf(told []string) []string {
 	return slices.DeleteFunc(slices.Clone(told), func(s string) bool { return !strings.HasPrefix(s, "r ") })
 }
 
-// Options that Management Studio writes, where they matter.
+// The options that Management Studio writes, where they matter.
 func TestBackup_ManagementStudio(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	c := alone(t, connect(t, pair.Partner("a"), "master"))
 	file := t.TempDir() + "/d.bak"
 	backup := "BACKUP DATABASE [ASPState] TO DISK = N'" + file + "' WITH NOFORMAT, %s, NAME = N'ASPState-Full Database Backup', SKIP, NOREWIND, NOUNLOAD, COMPRESSION, STATS = 10, CHECKSUM"
 	c.must(fmt.Sprintf(backup, "NOINIT"))
-	c.fails("40510 " + fmt.Sprintf(backup, "NOINIT")) // there is one in the file, which would be lost
+	c.fails("40510 " + fmt.Sprintf(backup, "NOINIT")) // the file already holds a backup, which would be lost
 	c.must(fmt.Sprintf(backup, "INIT"))
 	c.is("RESTORE FILELISTONLY FROM DISK = N'"+file+"' WITH FILE = 1, NOUNLOAD", "ASPState")
 	b := alone(t, connect(t, pair.Partner("b"), "master"))

@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 )
 
-// A procedure that rolls its client's transaction back, by a driver's call, takes what the client wrote with it, and the driver learns of
-// it; what it writes behind that stays, on both partners.
+// A procedure called by a driver rolls back its client's transaction. The client's writes are undone, and the driver is
+// told. What the procedure writes after the ROLLBACK stays, on both partners.
 func TestProcedure_endsItsClientsTransaction(t *testing.T) {
 	pair := embeddedtest.StartWith(t, embeddedtest.Options{Schema: `
 CREATE TABLE dbo.T (a int)
@@ -42,7 +42,7 @@ END CATCH`})
 		t.Errorf("%v, want 50001", err)
 	}
 	if err := tx.Commit(); err == nil {
-		t.Error("the driver was not told that its transaction is over")
+		t.Error("the driver was not told that its transaction has ended")
 	}
 	if err := pair.Partner("a").Failover(limit(t)); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// answer is a result set as text: its columns with their types, and its rows.
+// answer returns a result set as text: its columns with their types, and its rows.
 func answer(t *testing.T, db *sql.DB, text string, args ...any) (columns string, lines []string) {
 	t.Helper()
 	rows, err := db.QueryContext(limit(t), text, args...)
@@ -63,8 +63,8 @@ func answersAre(t *testing.T, db *sql.DB, cases [][]string) {
 	}
 }
 
-// What ODBC drivers ask before they send a value: without the sizes FreeTDS cuts binaries at 8,000 bytes.
-// Source of all rows: the manual's pages of the procedures.
+// What ODBC drivers query before they send a value: without the sizes FreeTDS truncates binary values at 8,000
+// bytes. Source of all rows: the manual's pages of the procedures.
 func TestCatalogue_types(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	columns, all := answer(t, db, "EXEC sp_datatype_info_100 @ODBCVer = 3")
@@ -88,8 +88,8 @@ func TestCatalogue_types(t *testing.T) {
 		{"EXEC sp_datatype_info_100 9, 2", "date|9|10|'|'|NULL|1|0|3|NULL|0|NULL|date|NULL|NULL|9|1|NULL|NULL|0"},
 		{"EXEC sp_datatype_info 99"},
 	})
-	if _, old := answer(t, db, "EXEC sp_datatype_info -9"); len(old) != 6 { // nvarchar, sysname, and the four types of 2008
-		t.Errorf("as nvarchar, to a driver of before 2008: %q", old)
+	if _, old := answer(t, db, "EXEC sp_datatype_info -9"); len(old) != 6 { // nvarchar, sysname, and the four types new in SQL Server 2008
+		t.Errorf("nvarchar types for a driver before 2008: %q", old)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestCatalogue_procedures(t *testing.T) {
 	refused(t, db, "EXEC sp_helptext 'nothing'", 15009)
 	refused(t, db, "EXEC sp_helptext 'ASPStateTempSessions'", 15197)
 
-	// By an RPC, as drivers call, and as go-mssqldb names it.
+	// By RPC, as drivers call it, with the name that go-mssqldb uses.
 	var rows int
 	set, err := db.QueryContext(limit(t), "sp_procedure_params_100_managed", sql.Named("procedure_name", "TempGetStateItem3"))
 	if err != nil {
@@ -200,7 +200,7 @@ func TestCatalogue_views(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
 	answersAre(t, db, [][]string{
-		// ASP.NET's async provider asks this first.
+		// The first query of ASP.NET's async provider.
 		{"SELECT CHARACTER_MAXIMUM_LENGTH FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = 'ASPStateTempSessions' AND COLUMN_NAME = 'SessionId'", "88"},
 		{"SELECT COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_PRECISION_RADIX, NUMERIC_SCALE, DATETIME_PRECISION, COLLATION_NAME " +
 			"FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = 'mirrorstatesweep' ORDER BY ORDINAL_POSITION", "Id|1|NULL|NO|int|NULL|10|10|0|NULL|NULL",
@@ -236,7 +236,7 @@ func TestCatalogue_views(t *testing.T) {
 	}
 }
 
-// A function of the catalogue whose argument is a column without a qualifier, as in every monitor of mirroring.
+// A metadata function whose argument is a column without a qualifier, as in every monitor of mirroring.
 func TestCatalogue_functionsOfColumns(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
@@ -251,7 +251,7 @@ func TestCatalogue_functionsOfColumns(t *testing.T) {
 		{"SELECT SUSER_SNAME(sid), USER_NAME(principal_id) FROM sys.database_principals WHERE name = 'dbo'", "mirrorstate|dbo"},
 		{"SELECT OBJECT_SCHEMA_NAME(object_id), OBJECTPROPERTY(object_id, 'IsMSShipped') FROM sys.all_objects WHERE name IN ('databases', 'TempGetVersion') ORDER BY 2", "dbo|0", "sys|1"},
 		{"SELECT name, (SELECT TOP 1 DB_NAME(database_id) FROM sys.database_mirroring m WHERE m.database_id = d.database_id) FROM sys.databases d WHERE name = 'msdb'", "msdb|msdb"},
-		// Their arguments count where they are no columns, too.
+		// The same functions with arguments that are not columns.
 		{"SELECT SCHEMA_NAME(4), SCHEMA_NAME(99), SCHEMA_ID('sys'), USER_NAME(0), USER_NAME(4711), USER_ID('public'), SUSER_SNAME(0x01), SUSER_NAME(1), TYPE_NAME(231), TYPE_ID('sys.int')",
 			"sys|NULL|4|public|NULL|0|NULL|mirrorstate|nvarchar|56"},
 		{"SELECT OBJECT_ID('nosuch.MirrorStateEpoch'), OBJECT_ID('MirrorStateEpoch', 'P'), OBJECT_NAME(OBJECT_ID('sys.databases')), OBJECT_NAME(OBJECT_ID('PK__MirrorSta__E6C801A6D163D724')), OBJECT_NAME(OBJECT_ID('MirrorStateEpoch'), 1)",

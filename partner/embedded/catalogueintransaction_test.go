@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// A procedure, and a function, may ask the catalogue while their session's transaction is open.
+// A procedure and a function may query the catalogue in an open transaction of their session.
 func TestCatalogue_InTransaction(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.do("CREATE TABLE dbo.Numbered (Id int IDENTITY, x int)")
@@ -21,6 +21,6 @@ func TestCatalogue_InTransaction(t *testing.T) {
 	}
 	c.do("ROLLBACK")
 	if got := c.last("EXEC dbo.Asks"); got != "2" {
-		t.Errorf("behind the transaction: %s, want 2", got)
+		t.Errorf("after the transaction: %s, want 2", got)
 	}
 }

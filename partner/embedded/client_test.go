@@ -52,7 +52,7 @@ func TestLogin(t *testing.T) {
 
 func TestText_asTheProberSendsIt(t *testing.T) {
 	pair := aspstatetest.Start(t)
-	// The text of package partner, letter by letter.
+	// The text of package partner, unchanged.
 	const status = `SELECT d.state_desc, d.is_read_only, d.user_access_desc, ` +
 		`CONVERT(nvarchar(60), DATABASEPROPERTYEX(d.name, N'Updateability')) AS updateability, ` +
 		`CONVERT(nvarchar(36), m.mirroring_guid) AS mirroring_guid, ` +
@@ -203,7 +203,7 @@ func TestTransaction(t *testing.T) {
 		if _, err := c.ExecContext(limit(t), "BEGIN TRAN INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (9, 'q')"); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Close(); err != nil { // back into the pool: the next user resets it
+		if err := c.Close(); err != nil { // back to the pool: the next user resets the session
 			t.Fatal(err)
 		}
 		if n := scalar[int](t, db, "SELECT COUNT(*) FROM ASPStateTempApplications WHERE AppId = 9"); n != 0 {
@@ -338,7 +338,8 @@ func BenchmarkTDS_read(b *testing.B) {
 	}
 }
 
-// BenchmarkTDS_status asks what a proxy's prober asks, again and again, while no principal serves.
+// BenchmarkTDS_status runs the query of a proxy's prober, as it repeats it while no principal
+// serves.
 func BenchmarkTDS_status(b *testing.B) {
 	pair := aspstatetest.Start(b)
 	db := connect(b, pair.Partner("a"), "master")

@@ -14,14 +14,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// startEmpty starts two servers that have no database.
+// startEmpty starts two servers without user databases.
 func startEmpty(t *testing.T, dir string) (pair *embedded.Pair, a *sql.DB) {
 	t.Helper()
 	pair = embeddedtest.StartWith(t, embedded.Options{Dir: dir, Empty: true})
 	return pair, connect(t, pair.Partner("a"), "")
 }
 
-// install runs the whole schema of ASPState in a database.
+// install runs the complete schema of ASPState in a database.
 func install(t *testing.T, db *sql.DB) {
 	t.Helper()
 	batches, err := schema.All()
@@ -46,7 +46,7 @@ func refuses(t *testing.T, db *sql.DB, text string, want ...int32) {
 func TestEmpty_noPair(t *testing.T) {
 	pair, a := startEmpty(t, t.TempDir())
 	if pair.Principal() != "" || pair.State() != "" || pair.Witness() {
-		t.Errorf("principal %q, state %q: servers without databases are no pair", pair.Principal(), pair.State())
+		t.Errorf("principal %q, state %q: servers without databases must have no mirroring", pair.Principal(), pair.State())
 	}
 	if n := scalar[int](t, a, "SELECT COUNT(*) FROM sys.databases"); n != 4 {
 		t.Errorf("%d databases, want the system's four", n)
@@ -57,7 +57,7 @@ func TestEmpty_noPair(t *testing.T) {
 
 func TestCreateDatabase(t *testing.T) {
 	dir := t.TempDir()
-	t.Run("made, used, and there again", func(t *testing.T) {
+	t.Run("created, used, opened again", func(t *testing.T) {
 		pair, a := startEmpty(t, dir)
 		mustExec(t, a, "CREATE DATABASE [Shop 'State'!]")
 		refuses(t, a, "create database [shop 'STATE'!]", 1801)
@@ -82,7 +82,7 @@ func TestCreateDatabase(t *testing.T) {
 		}
 	})
 	t.Run("the next start", func(t *testing.T) {
-		pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir}) // it stays what it was begun as
+		pair := aspstatetest.StartWith(t, embedded.Options{Dir: dir}) // it keeps the kind with which it was created
 		shop := connect(t, pair.Partner("a"), "Shop 'State'!")
 		if n := scalar[int](t, shop, "SELECT COUNT(*) FROM ASPStateTempSessions WHERE SessionId = 'x'"); n != 1 {
 			t.Errorf("%d rows", n)
@@ -93,7 +93,8 @@ func TestCreateDatabase(t *testing.T) {
 	})
 }
 
-// A folder that holds a pair is not emptied, nor taken for empty servers'.
+// Open with Options.Empty refuses a folder that holds a pair, and does not
+// change it.
 func TestEmpty_onlyNew(t *testing.T) {
 	dir := t.TempDir()
 	pair, err := embedded.Open(embedded.Options{Dir: dir})
@@ -103,11 +104,11 @@ func TestEmpty_onlyNew(t *testing.T) {
 	if err := pair.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := embedded.Open(embedded.Options{Dir: dir, Empty: true}); err == nil || !strings.Contains(err.Error(), "holds a pair already") {
+	if _, err := embedded.Open(embedded.Options{Dir: dir, Empty: true}); err == nil || !strings.Contains(err.Error(), "already holds a pair") {
 		t.Errorf("got %v", err)
 	}
 	if pair, err = embedded.Open(embedded.Options{Dir: dir}); err != nil || pair.Principal() != "a" {
-		t.Fatalf("the pair is gone: %v", err)
+		t.Fatalf("the pair was lost: %v", err)
 	}
 	if err := pair.Close(); err != nil {
 		t.Fatal(err)
@@ -125,9 +126,9 @@ func TestDropDatabase(t *testing.T) {
 	if err := inside.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for ctx := limit(t); numbers(exec(t, a, "DROP DATABASE x")) != nil; { // the server has not noticed yet that the other is gone
+	for ctx := limit(t); numbers(exec(t, a, "DROP DATABASE x")) != nil; { // the server has not noticed yet that the other session has ended
 		if ctx.Err() != nil {
-			t.Fatal("it stays in use")
+			t.Fatal("the database is still in use")
 		}
 	}
 	refuses(t, a, "DROP DATABASE x", 3701)
@@ -162,14 +163,14 @@ func TestDefinitions(t *testing.T) {
 	refuses(t, db, "SELECT 1 CREATE PROCEDURE dbo.X AS RETURN 1", 111)
 	refuses(t, db, "DROP TABLE dbo.ASPStateTempSessions", 3701)
 	install(t, db)
-	install(t, db) // as the files say: safe to repeat
+	install(t, db) // as the files promise: they can be repeated
 	if n := scalar[int](t, db, "SELECT Epoch FROM dbo.MirrorStateEpoch"); n != 0 {
 		t.Errorf("epoch %d", n)
 	}
 	refuses(t, db, "EXEC dbo.CreateTempTables", 2714)
 	mustExec(t, db, "EXEC dbo.TempInsertStateItemShort 'x', 0x01, 20")
 
-	t.Run("undone with its transaction", func(t *testing.T) {
+	t.Run("rolled back with its transaction", func(t *testing.T) {
 		tx, err := db.BeginTx(limit(t), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -182,7 +183,7 @@ func TestDefinitions(t *testing.T) {
 			}
 		}
 		if _, err := tx.ExecContext(limit(t), "DROP ROLE seen"); err != nil {
-			t.Errorf("a transaction does not see what it did: %v", err)
+			t.Errorf("a transaction does not see its own definitions: %v", err)
 		}
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
@@ -199,7 +200,7 @@ func TestDefinitions(t *testing.T) {
 	refuses(t, db, "EXEC dbo.TempRemoveStateItem 'x', 1", 208)
 }
 
-// What is defined on the principal is on the mirror too.
+// Objects that are defined on the principal exist on the mirror too.
 func TestDefinitions_mirrored(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -230,7 +231,7 @@ ELSE CREATE DATABASE four`)
 	refuses(t, a, "IF 1 = 1 BEGIN SELECT 1", 102)
 }
 
-// A row that one transaction writes twice is mirrored once, as it is in the end.
+// A row that a transaction writes twice is mirrored once, with its last values.
 func TestTransaction_writesARowTwice(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
@@ -255,8 +256,8 @@ func TestTransaction_writesARowTwice(t *testing.T) {
 	}
 }
 
-// What is left of a CREATE DATABASE that was cut off is no database.
-func TestCreateDatabase_torn(t *testing.T) {
+// An interrupted CREATE DATABASE leaves no database.
+func TestCreateDatabase_interrupted(t *testing.T) {
 	dir := t.TempDir()
 	pair, err := embedded.Open(embedded.Options{Dir: dir, Empty: true})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// A pair with a table of its own: what is written on one partner is on the other after a failover.
+// A pair with a table: a row written on one partner is on the other after a failover.
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "pair")
 	if err != nil {
@@ -34,7 +34,7 @@ func ExampleOpen() {
 		log.Fatal(err)
 	}
 	defer db.Close()
-	db.SetMaxIdleConns(0) // the driver looks for the principal whenever it connects
+	db.SetMaxIdleConns(0) // the driver finds the principal when it connects
 	if _, err := db.Exec("INSERT INTO dbo.Orders (Item) VALUES (N'tea')"); err != nil {
 		log.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func ExampleOpen() {
 	// Output: tea on MIRRORSTATE\B
 }
 
-// The principal dies; the mirror takes over, because there is a witness.
+// The principal crashes, and the mirror takes over, because the pair has a witness.
 func ExamplePartner_Inject() {
 	dir, err := os.MkdirTemp("", "pair")
 	if err != nil {

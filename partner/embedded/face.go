@@ -10,55 +10,52 @@ import (
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
-// DatabaseName is the database that a pair begins with where nobody names another.
+// DatabaseName is the name of the first database of a pair if Options.Database is empty.
 const DatabaseName = mirror.DatabaseName
 
-// Options says where a pair lives. The zero value of every field but Dir is usable.
+// Options configures a pair. The zero value of every field except Dir is usable.
 type Options struct {
-	// Dir is the data folder: empty, missing (it is made), or one of an earlier pair.
+	// Dir is the data folder: empty, missing (Open creates it), or the folder of an earlier pair.
 	Dir string
-	// AddrA and AddrB are where the partners listen, host:port; port 0 picks one.
-	// Empty: 127.0.0.1 and a port of its choice.
+	// AddrA and AddrB are the addresses on which the partners listen, host:port; port 0 picks a free port. Empty:
+	// 127.0.0.1 and a free port.
 	AddrA, AddrB string
-	// MaxConnections is how many connections each partner takes; one more is refused with 17809. 0: 4096.
+	// MaxConnections is the limit of connections per partner; a further connection gets error 17809. 0: 4096.
 	MaxConnections int
-	// Expose allows addresses that other machines can reach; Open refuses them otherwise. Whoever gets there and
-	// has the password, or guesses it, is sysadmin.
+	// Expose allows addresses that other machines can reach; Open refuses them otherwise. Anybody who reaches the
+	// address and knows or guesses the password is sysadmin.
 	Expose bool
-	// Password of the login "mirrorstate". Empty: the one kept in Dir, made at the
-	// first start.
+	// Password is that of the login "mirrorstate". Empty: the password stored in Dir, which the first start generates.
 	Password string
-	// Logger is told of role changes and of the partners' link. nil: nobody.
+	// Logger receives role changes and changes of the link between the partners. nil: no log.
 	Logger *slog.Logger
-	// PartnerTimeout is after what silence a partner counts as gone, as in SET PARTNER
-	// TIMEOUT; a partner whose server has ended is missed at once. SQL Server takes 5 s for
-	// less than that, and so does the statement; here less is for tests. 0: what the pair
-	// remembers, at first 10 s.
+	// PartnerTimeout is how long a partner may be silent before it counts as lost, as in SET PARTNER TIMEOUT. A partner
+	// whose server has ended counts as lost at once. SQL Server raises smaller values to 5 s, and so does the
+	// statement; this field accepts them for tests. 0: the stored value of the pair, initially 10 s.
 	PartnerTimeout time.Duration
-	// Witness gives the pair a witness: automatic failover, as SQL Server does it.
+	// Witness gives the pair a witness and with it automatic failover, as in SQL Server.
 	Witness bool
-	// Database is the name of the database that a new folder begins with, mirrored. Empty: that of the folder, or
-	// DatabaseName. A folder that began with another is refused.
+	// Database is the name of the first database of a new folder, which is mirrored. Empty: the name stored in the
+	// folder, or DatabaseName. Open refuses a folder whose first database has another name.
 	Database string
-	// Schema is a script of T-SQL, with GO lines between its batches, that makes what is in Database: run on partner a of a
-	// new folder, in one transaction, before anybody is served. Open fails with the first error, and nothing is made
-	// then. A folder that has a pair is left as it is.
+	// Schema is a T-SQL script, with GO lines between its batches, that creates the objects of Database. Open runs it
+	// on partner a of a new folder, in one transaction, before the pair serves clients. Open fails with the first
+	// error, and rolls everything back then. In the folder of an earlier pair the script is not run.
 	Schema string
-	// Empty begins a new folder with two servers that have no database yet, and are no pair. A folder
-	// that was begun so stays so; one that was not is refused.
+	// Empty makes a new folder with two servers that have no user database and no mirroring. A folder that was made so
+	// stays so; Open refuses any other folder.
 	Empty bool
 }
 
-// Pair is the two partners and the link between them. Its methods may be called
-// by anybody at any time.
+// Pair is the two partners and the link between them. Its methods are safe for concurrent use.
 type Pair struct {
 	p        *server.Pair
 	partners map[string]*Partner
 }
 
-// Open opens the pair's data and ports, and settles which partner is the
-// principal: partner a of a fresh pair, and otherwise the one whose role came last. It
-// serves nobody before Run. The error says what to do.
+// Open opens the pair's data and ports, and determines which partner is the principal: partner a of a new pair,
+// otherwise the partner with the most recent role change. The pair serves no client before Run. The error says what to
+// do.
 func Open(o Options) (*Pair, error) {
 	p, err := server.Open(mirror.Options{Dir: o.Dir, AddrA: o.AddrA, AddrB: o.AddrB, MaxConnections: o.MaxConnections, Expose: o.Expose, Password: o.Password,
 		Logger: o.Logger, PartnerTimeout: o.PartnerTimeout, Witness: o.Witness, Database: o.Database, Schema: o.Schema, Empty: o.Empty})
@@ -68,128 +65,127 @@ func Open(o Options) (*Pair, error) {
 	return &Pair{p, map[string]*Partner{"a": {p.Partner("a")}, "b": {p.Partner("b")}}}, nil
 }
 
-// Run serves until ctx ends, then stops both partners, waits for what they were
-// doing, and closes the files. It may be called once.
+// Run serves until ctx ends, then stops both partners, waits for their running calls, and closes the files. It may be
+// called once.
 func (p *Pair) Run(ctx context.Context) error { return p.p.Run(ctx) }
 
-// Close closes a pair that is not running; Run does it itself. A second call does
-// nothing.
+// Close closes a pair that is not running; Run closes its pair itself. A second call does nothing.
 func (p *Pair) Close() error { return p.p.Close() }
 
-// Partner is the partner of that name, "a" or "b"; nil for any other.
+// Partner returns the partner of that name, "a" or "b"; nil for any other name.
 func (p *Pair) Partner(name string) *Partner { return p.partners[name] }
 
-// Database is the name of the database that the pair began with.
+// Database returns the name of the pair's first database.
 func (p *Pair) Database() string { return p.p.Database() }
 
-// ConnectionString is for go-mssqldb: both partners and the database that the pair began with, so that a client finds
-// the principal whichever of them it is. It asks for no encryption, as [Partner.ConnectionString]. It bounds how long that driver waits
-// for a server that does not answer, because a context does not: 2 s to connect ("dial timeout"), 5 s for each answer ("connection timeout").
+// ConnectionString returns a connection string for go-mssqldb. It names both partners and the pair's first database, so
+// that a client finds the principal on either partner. It turns encryption off, as [Partner.ConnectionString] does. It
+// limits how long the driver waits for a silent server, because a context does not: 2 s to connect ("dial timeout"), 5
+// s for each response ("connection timeout").
 func (p *Pair) ConnectionString() string { return p.p.ConnectionString() }
 
-// User is the name of the login.
+// User returns the name of the login.
 func (p *Pair) User() string { return p.p.User() }
 
-// Password is the password of the login.
+// Password returns the password of the login.
 func (p *Pair) Password() string { return p.p.Password() }
 
-// FreshPassword tells whether the password was made by this start, so that nobody
-// can know it yet.
+// FreshPassword reports whether this start generated the password, so that nobody can know it yet.
 func (p *Pair) FreshPassword() bool { return p.p.FreshPassword() }
 
-// PasswordFile is where the password is kept.
+// PasswordFile returns the path of the file that stores the password.
 func (p *Pair) PasswordFile() string { return p.p.PasswordFile() }
 
-// Exposed is what others on the machine can read of the data folder, the password and the partners' databases.
+// Exposed returns which of the data folder, the password and the partners' databases other users of the machine can
+// read.
 func (p *Pair) Exposed() []*secretfile.Exposure { return p.p.Exposed() }
 
-// Principal is the name of the partner that has the principal's role in the mirrored database (the one the pair began with, or
-// what else there is), also while its server is down; "" if nothing is mirrored. After a forced failover, while the partners can't see
-// each other, two have it: it is then the newer one.
+// Principal returns the name of the principal of the pair's first database, or, if the pair no longer has it, of
+// another mirrored database. It returns "" if no database is mirrored. The server of the principal may be down. After a
+// forced failover both partners are principal while they cannot reach each other; Principal then returns the newer one.
 func (p *Pair) Principal() string { return p.p.Principal() }
 
-// Mirror is the name of the other partner; "" if there is no principal.
+// Mirror returns the name of the other partner; "" if there is no principal.
 func (p *Pair) Mirror() string { return p.p.Mirror() }
 
-// State is mirroring_state_desc as both partners show it, of the database the pair began with, or what else is mirrored; ""
-// if nothing is.
+// State returns mirroring_state_desc, as both partners show it, of the database that [Pair.Principal] is about; "" if
+// no database is mirrored.
 func (p *Pair) State() string { return p.p.State() }
 
-// Synchronized waits until the state is SYNCHRONIZED: then a failover loses nothing, and is not refused. The error is that of ctx.
+// Synchronized waits until the state is SYNCHRONIZED. From then on a failover loses nothing and is not refused. The
+// error is that of ctx.
 func (p *Pair) Synchronized(ctx context.Context) error { return p.p.Synchronized(ctx) }
 
-// Partition cuts the link between the partners, or heals it. Clients, and the
-// witness, reach both as before. It returns when the principal has noticed.
+// Partition cuts the link between the partners, or restores it. Clients and the witness still reach both. It returns
+// when the principal has noticed.
 func (p *Pair) Partition(ctx context.Context, cut bool) error { return p.p.Partition(ctx, cut) }
 
-// Witness tells whether the pair has a witness.
+// Witness reports whether the pair has a witness.
 func (p *Pair) Witness() bool { return p.p.Witness() }
 
-// SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its
-// preconditions. It says nothing if it is so already.
+// SetWitness adds or removes the pair's witness: SET WITNESS, without its preconditions. It does nothing if the setting
+// is the same already.
 func (p *Pair) SetWitness(on bool) error { return p.p.SetWitness(on) }
 
-// Events passes on what happens from now on, until the returned function is called;
-// that closes the channel. A listener that is 256 events behind misses the newer ones.
+// Events returns a channel of the events from now on. The returned function ends them; it closes the channel. A
+// receiver that is 256 events behind misses the newer ones.
 func (p *Pair) Events() (<-chan Event, func()) { return p.p.Events() }
 
-// Event is something that happened to the pair: At, what Kind (role, state, fault or witness), on which Partner ("" for what concerns
-// the pair), and in Detail what happened, in words.
+// Event is something that happened to the pair. At is its time, Kind is role, state, fault or witness, Partner is the
+// partner ("" for an event of the pair), and Detail is a text that describes it.
 type Event = mirror.Event
 
-// Partner is one of the two servers. Its methods may be called by anybody at any time.
+// Partner is one of the two servers. Its methods are safe for concurrent use.
 type Partner struct{ p *server.Partner }
 
-// Name is "a" or "b".
+// Name returns "a" or "b".
 func (p *Partner) Name() string { return p.p.Name() }
 
-// Addr is the address on which the partner serves TDS, as in "127.0.0.1:14331".
+// Addr returns the address on which the partner serves TDS, for example "127.0.0.1:14331".
 func (p *Partner) Addr() string { return p.p.Addr() }
 
-// ServerName is the partner's @@SERVERNAME.
+// ServerName returns the partner's @@SERVERNAME.
 func (p *Partner) ServerName() string { return p.p.ServerName() }
 
-// ConnectionString is for go-mssqldb and others that read ADO.NET's keywords.
-// database is one of the server's, such as "ASPState" or "master", or "" for the login's default, which is
-// master. It asks for no encryption: the connection does not leave the machine. Encryption
-// works with encrypt=true and a trusted server certificate.
+// ConnectionString returns a connection string for go-mssqldb and other drivers that read ADO.NET's keywords. database
+// is one of the server's databases, such as "ASPState" or "master", or "" for the login's default database, master. It
+// turns encryption off, because the connection does not leave the machine. Encryption works with encrypt=true and a
+// trusted server certificate.
 func (p *Partner) ConnectionString(database string) string { return p.p.ConnectionString(database) }
 
-// DataFile is the path of the partner's SQLite file of the database that the pair began with. Others may read it, and
+// DataFile returns the path of the partner's SQLite file of the pair's first database. Other programs may read it, and
 // copy it together with its -wal file, but must not write it.
 func (p *Partner) DataFile() string { return p.p.DataFile() }
 
-// BackupFolder is where a backup without a folder in its name goes, and is looked for.
+// BackupFolder returns the folder that BACKUP and RESTORE use for a file name without a folder.
 func (p *Partner) BackupFolder() string { return p.p.BackupFolder() }
 
-// Counters tells what the partner has served: each login, batch and call was one
-// round trip of a client.
+// Counters returns what the partner has served. Each login, batch and procedure call was one round trip of a client.
 func (p *Partner) Counters() Counters { return p.p.Counters() }
 
 // Counters is what a partner has served since it was opened.
 type Counters = server.Counters
 
-// Inject does the fault to the partner, and returns when it is in force. Faults add
-// up; one of the same kind and application replaces the former. If ctx ends first, the
-// fault may be half done: inject it, or none, again.
+// Inject applies the fault to the partner, and returns when the fault is in force. Faults accumulate; a fault replaces
+// an earlier one of the same kind and application. If ctx ends first, the fault may be applied in part: inject it, or
+// Heal, again.
 func (p *Partner) Inject(ctx context.Context, f Fault) error { return p.p.Inject(ctx, f) }
 
-// Faults are the kinds of faults in force on this partner, sorted, each once. One
-// that is down shows crash or stop.
+// Faults returns the kinds of faults in force on this partner, sorted, each once. A partner that is down has the fault
+// crash or stop.
 func (p *Partner) Faults() []string { return p.p.Faults() }
 
-// Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
-// roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
-// not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
+// Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the roles change and nothing is lost.
+// Refusals: 1470 not the principal, 1477 SAFETY is not FULL, 1447 the partners are not connected, 1422 the mirror is
+// not synchronized.
 func (p *Partner) Failover(ctx context.Context) error { return p.p.Failover(ctx) }
 
-// ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which
-// must be the mirror and not see the principal (1455). What the principal has
-// committed since, is lost once it is resumed as the mirror. 1406: this copy is
-// unfit, because it has changes of its own that nobody else has.
+// ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which must be the mirror and not be
+// connected to the principal (1455). What the principal has committed since then is lost once it is resumed as the
+// mirror. 1406: this copy is not usable, because it has changes that no other copy has.
 func (p *Partner) ForceService(ctx context.Context) error { return p.p.ForceService(ctx) }
 
-// Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
+// Suspend is SET PARTNER SUSPEND: the principal sends nothing to the mirror until Resume.
 func (p *Partner) Suspend(ctx context.Context) error { return p.p.Suspend(ctx) }
 
 // Resume is SET PARTNER RESUME. It does not wait for [Pair.Synchronized].
@@ -198,7 +194,7 @@ func (p *Partner) Resume(ctx context.Context) error { return p.p.Resume(ctx) }
 // SetSafety is SET PARTNER SAFETY FULL, or OFF.
 func (p *Partner) SetSafety(ctx context.Context, full bool) error { return p.p.SetSafety(ctx, full) }
 
-// SetTimeout is SET PARTNER TIMEOUT: 5 s for less than that.
+// SetTimeout is SET PARTNER TIMEOUT; it raises smaller values to 5 s.
 func (p *Partner) SetTimeout(ctx context.Context, seconds int) error {
 	return p.p.SetTimeout(ctx, seconds)
 }
@@ -206,16 +202,16 @@ func (p *Partner) SetTimeout(ctx context.Context, seconds int) error {
 // SetWitness is SET WITNESS, or SET WITNESS OFF.
 func (p *Partner) SetWitness(ctx context.Context, on bool) error { return p.p.SetWitness(ctx, on) }
 
-// Plant puts plant in place of the truth; the zero Planted takes everything away again. The error names
-// a view or column that there is none of.
+// Plant makes the partner show the values of plant instead of the true ones; the zero Planted restores the true ones.
+// The error names a view or column that does not exist.
 func (p *Partner) Plant(plant Planted) error { return p.p.Plant(plant) }
 
-// Planted is what a test puts in place of the truth about one partner.
+// Planted holds the values that a test makes a partner show instead of the true ones.
 type Planted = server.Planted
 
-// ReadableSecondary has a database let everybody in and refuse writes (3906), for Planted.
+// ReadableSecondary makes a database accept all sessions and refuse writes (3906), for Planted.
 var ReadableSecondary = mirror.ReadableSecondary
 
-// SecondaryRefusal is the error of a secondary replica that can't be opened, for
-// Planted: number is 976, 978, 983 or 988.
+// SecondaryRefusal returns the error of a secondary replica that is not readable, for Planted: number is 976, 978, 983
+// or 988.
 func SecondaryRefusal(number int32) error { return mirror.SecondaryRefusal(number) }

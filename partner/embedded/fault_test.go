@@ -15,10 +15,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// patience is the partner time-out of these tests.
+// patience is the partner timeout of these tests.
 const patience = 250 * time.Millisecond
 
-// startPair starts a pair with that time-out.
+// startPair starts a pair with that timeout.
 func startPair(t testing.TB, witness bool) *embedded.Pair {
 	t.Helper()
 	return aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir(), PartnerTimeout: patience, Witness: witness})
@@ -31,7 +31,7 @@ func inject(t testing.TB, p *embedded.Partner, f embedded.Fault) {
 	}
 }
 
-// pool is connect with few connections and another application name.
+// pool is connect with a small number of connections and another application name.
 func pool(t testing.TB, p *embedded.Partner, database, app string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlserver", p.ConnectionString(database)+";app name="+app)
@@ -82,8 +82,8 @@ func sessions(t testing.TB, db *sql.DB) (n int) {
 	return n
 }
 
-// within runs f, which may hang for as long as the fault lasts: the driver waits for an answer
-// even when its context is over. false: it had none in time.
+// within runs f, which may hang as long as the fault lasts, because the driver waits for a
+// response even after its context has ended. false: f did not return in time.
 func within(d time.Duration, f func() error) (error, bool) {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -95,7 +95,7 @@ func within(d time.Duration, f func() error) (error, bool) {
 	}
 }
 
-// silent tells whether nothing comes back for a while.
+// silent reports whether no response arrives for a while.
 func silent(t testing.TB, db *sql.DB) bool {
 	t.Helper()
 	_, answered := within(60*time.Millisecond, func() error {
@@ -105,7 +105,7 @@ func silent(t testing.TB, db *sql.DB) bool {
 	return !answered
 }
 
-// answers tells whether something comes back, however busy the machine is.
+// answers reports whether a response arrives, however busy the machine is.
 func answers(t testing.TB, db *sql.DB) bool {
 	t.Helper()
 	_, err := db.ExecContext(limit(t), "SELECT 1")
@@ -137,7 +137,8 @@ func TestFault_downAndUp(t *testing.T) {
 			if n := sessions(t, db); n != 1 {
 				t.Errorf("%d sessions, want 1", n)
 			}
-			// The mirror goes down, the principal goes on at once, and brings it up to date.
+			// The mirror goes down. The principal continues at once, and synchronizes the
+			// mirror afterwards.
 			inject(t, pair.Partner("b"), kind)
 			insert(t, db, "two")
 			inject(t, pair.Partner("b"), embedded.Heal)
@@ -162,7 +163,7 @@ func TestFault_freezeThenLate(t *testing.T) {
 				late <- err
 			}()
 			if !silent(t, other) { // a login
-				t.Error("a frozen server let somebody in")
+				t.Error("a frozen server accepted a login")
 			}
 			select {
 			case err := <-late:
@@ -171,7 +172,7 @@ func TestFault_freezeThenLate(t *testing.T) {
 			}
 			inject(t, a, embedded.Heal)
 			if err := <-late; err != nil {
-				t.Errorf("what waited in the socket did not go on: %v", err)
+				t.Errorf("the request in the socket did not run after the freeze: %v", err)
 			}
 			if n := sessions(t, db); n != 2 {
 				t.Errorf("%d sessions, want 2", n)
@@ -182,7 +183,7 @@ func TestFault_freezeThenLate(t *testing.T) {
 	}
 }
 
-func TestFault_frozenMirrorIsMissed(t *testing.T) {
+func TestFault_frozenMirrorIsLost(t *testing.T) {
 	for _, kind := range []embedded.Fault{embedded.Freeze, embedded.Isolate} {
 		t.Run(kind.String(), func(t *testing.T) {
 			pair := startPair(t, true)
@@ -192,7 +193,7 @@ func TestFault_frozenMirrorIsMissed(t *testing.T) {
 			began := time.Now()
 			insert(t, db, "two")
 			if took := time.Since(began); took < patience/2 || took > 20*patience {
-				t.Errorf("a commit without the mirror took %v, the partner time-out is %v", took, patience)
+				t.Errorf("a commit without the mirror took %v, the partner timeout is %v", took, patience)
 			}
 			if got := pair.State(); got != "DISCONNECTED" {
 				t.Errorf("state %s", got)
@@ -215,20 +216,20 @@ func TestFault_byApplication(t *testing.T) {
 	for _, kind := range []embedded.Fault{embedded.Freeze, embedded.Isolate} {
 		inject(t, a, kind.Of("hit"))
 		if !silent(t, hit) || !answers(t, spared) {
-			t.Errorf("%s of one application hits the wrong one", kind)
+			t.Errorf("%s of one application affects another one", kind)
 		}
 		inject(t, a, embedded.Heal)
 	}
 	inject(t, a, embedded.Slow(80*time.Millisecond, time.Millisecond).Of("hit"))
 	if !silent(t, hit) || !answers(t, spared) {
-		t.Error("slow of one application hits the wrong one")
+		t.Error("slow of one application affects another one")
 	}
 	if got := pair.State(); got != "SYNCHRONIZED" {
-		t.Errorf("state %s: the faults of an application hit the server", got)
+		t.Errorf("state %s: the faults of an application affect the server", got)
 	}
 	for _, f := range []embedded.Fault{embedded.Crash.Of("hit"), embedded.Slow(0, 0), {}} {
 		if err := a.Inject(limit(t), f); err == nil {
-			t.Errorf("%+v was taken", f)
+			t.Errorf("%+v was accepted", f)
 		}
 	}
 }
@@ -272,11 +273,11 @@ func TestFault_composed(t *testing.T) {
 		inject(t, a, kind)
 	}
 	if got, want := strings.Join(a.Faults(), " "), "crash isolate partition"; got != want {
-		t.Errorf("faults %q, want %q: a killed process is frozen no more", got, want)
+		t.Errorf("faults %q, want %q: a killed process is not frozen any more", got, want)
 	}
 	inject(t, a, embedded.Start)
 	if !silent(t, connect(t, a, "master")) {
-		t.Error("isolated, and yet it answers")
+		t.Error("an isolated server answers")
 	}
 	inject(t, a, embedded.Heal)
 	waitState(t, pair, "SYNCHRONIZED")

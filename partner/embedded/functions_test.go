@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// A function is mirrored with what is around it: after a failover it is there, and reads what was written before.
+// A function is mirrored: after a failover it exists, and reads the rows written before.
 func TestFunctions_Failover(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	a := connect(t, pair.Partner("a"), "ASPState")
@@ -28,11 +28,11 @@ func TestFunctions_Failover(t *testing.T) {
 	}
 	mustExec(t, b, "ALTER FUNCTION dbo.PriceOf (@item int) RETURNS decimal(9, 2) AS BEGIN RETURN @item END")
 	if price := scalar[string](t, b, "SELECT dbo.Twice(7)"); price != "14.00" {
-		t.Errorf("by a function that was changed the price is %s", price)
+		t.Errorf("after ALTER FUNCTION the price is %s", price)
 	}
 }
 
-// A function that a transaction made is gone with it, and within it can be called.
+// A rollback removes a function that its transaction created; within the transaction it can be called.
 func TestFunctions_RolledBack(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.do("BEGIN TRANSACTION")
@@ -64,7 +64,7 @@ func TestFunctions_Rights(t *testing.T) {
 	refuses(t, clerk, "SELECT dbo.HowMany()", 4121)
 }
 
-// A function that does not end is ended by its client, and one that calls itself without end by the limit.
+// The client can cancel an endless function, and the nesting limit ends one that calls itself endlessly.
 func TestFunctions_Runaway(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	mustExec(t, db, "CREATE FUNCTION dbo.Endless () RETURNS int AS BEGIN DECLARE @i int = 0 WHILE @i >= 0 SET @i = @i * 1 RETURN @i END")
@@ -74,16 +74,16 @@ func TestFunctions_Runaway(t *testing.T) {
 	for _, text := range []string{"SELECT dbo.Endless()", "DECLARE @i int = dbo.Endless()", "EXEC dbo.Calls"} {
 		ctx, cancel := context.WithTimeout(limit(t), 50*time.Millisecond)
 		if _, err := db.ExecContext(ctx, text); err == nil {
-			t.Errorf("%s: it has ended by itself", text)
+			t.Errorf("%s: it ended without the cancellation", text)
 		}
 		cancel()
 	}
 	if n := scalar[int](t, db, "SELECT 1"); n != 1 {
-		t.Error("it does not answer")
+		t.Error("the server does not answer afterwards")
 	}
 }
 
-// A row's function may read the very table, and the same statement many times.
+// A function may read the table of its calling statement, and be called many times by it.
 func TestFunctions_Nested(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	c := alone(t, db)

@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// logged is a log that may be read while it is written.
+// logged is a log that can be read while it is written.
 type logged struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -65,25 +65,25 @@ func TestLogin_hashes(t *testing.T) {
 	const hash = "SELECT CONVERT(varchar(600), password_hash, 1) FROM sys.sql_logins WHERE name = "
 	web := scalar[string](t, a, hash+"N'web'")
 	if other := scalar[string](t, a, hash+"N'cron'"); web == other {
-		t.Error("two logins with one password have one hash")
+		t.Error("two logins with the same password have the same hash")
 	}
 	eyes := as(t, pair.Partner("a"), "web", "secret", "master")
 	for _, name := range []string{"web", "cron", "mirrorstate"} {
 		if n := scalar[int](t, eyes, "SELECT COUNT(*) FROM sys.sql_logins WHERE name = N'"+name+"' AND password_hash IS NULL"); n != 1 {
-			t.Errorf("a login that is no sysadmin does not see %s, or sees its hash", name)
+			t.Errorf("a login that is not sysadmin does not see %s, or sees its hash", name)
 		}
 	}
-	// The hash is carried to the partner, as pair setup does it.
+	// The hash is copied to the partner, as pair setup does it.
 	b := connect(t, pair.Partner("b"), "master")
 	refuses(t, b, "CREATE LOGIN bad WITH PASSWORD = 0x0102 HASHED", 15021)
 	mustExec(t, b, "CREATE LOGIN web WITH PASSWORD = "+web+" HASHED")
 	if err := as(t, pair.Partner("b"), "web", "secret", "master").PingContext(limit(t)); err != nil {
-		t.Errorf("the carried login: %v", err)
+		t.Errorf("the copied login: %v", err)
 	}
 	refusesLogin(t, pair.Partner("b"), "web", web)
 }
 
-// refusesLogin wants 18456.
+// refusesLogin expects error 18456.
 func refusesLogin(t *testing.T, p *embedded.Partner, user, password string) {
 	t.Helper()
 	if err := as(t, p, user, password, "master").PingContext(limit(t)); !slices.Contains(numbers(err), 18456) {
@@ -118,7 +118,7 @@ func TestPrepare_bytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := prepare(large); err != nil {
-		t.Errorf("after one was given up: %v", err)
+		t.Errorf("after one was unprepared: %v", err)
 	}
 }
 
@@ -128,6 +128,6 @@ func TestConnections_bound(t *testing.T) {
 	mustExec(t, connect(t, p, "master"), "SELECT 1")
 	err := as(t, p, pair.User(), pair.Password(), "master").PingContext(limit(t))
 	if !slices.Contains(numbers(err), 17809) || p.Counters().Full == 0 {
-		t.Errorf("a connection too many: %v, want 17809; %+v", err, p.Counters())
+		t.Errorf("a connection above the limit: %v, want 17809; %+v", err, p.Counters())
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// Temporary tables are the session's, table variables the batch's. Source: the manual's CREATE TABLE, DECLARE and
-// "table (Transact-SQL)".
+// Temporary tables belong to the session, table variables to the batch. Source: the manual's CREATE TABLE,
+// DECLARE and "table (Transact-SQL)".
 func TestBatch_LocalTables(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
@@ -27,14 +27,14 @@ func TestBatch_LocalTables(t *testing.T) {
 		"3701 DROP TABLE #u", "134 DECLARE @v TABLE (a int) DECLARE @v TABLE (a int)")
 	c.is("SELECT COUNT(*) FROM #t", "2")
 
-	// With tables of the database, both ways, and mirrored.
+	// With tables of the database in both directions, and mirrored.
 	c.must("INSERT INTO ASPStateTempApplications (AppId, AppName) SELECT id, name FROM #t")
 	c.must("INSERT INTO #t (id, name) SELECT AppId + 10, 'app' FROM ASPStateTempApplications")
 	c.is("SELECT COUNT(*) FROM #t AS t JOIN ASPStateTempApplications AS a ON a.AppId = t.id", "2")
 	c.is("IF EXISTS (SELECT * FROM #t WHERE id = 11) SELECT 'yes' ELSE SELECT 'no'", "yes")
 	sameContents(t, pair)
 
-	// A rollback takes temporary tables back, and leaves table variables.
+	// A rollback restores temporary tables, and does not change table variables.
 	got := c.told("DECLARE @v TABLE (n int, PRIMARY KEY (n)) BEGIN TRAN DELETE #t INSERT @v VALUES (7) SAVE TRAN s INSERT #t (id) VALUES (99) CREATE TABLE #u (a int) ROLLBACK TRAN s " +
 		"SELECT COUNT(*) FROM #t ROLLBACK SELECT COUNT(*) FROM #t SELECT COUNT(*) FROM @v")
 	if want := []string{"r 0", "r 4", "r 1"}; !slices.Equal(rowsOf(got), want) {
@@ -45,7 +45,7 @@ func TestBatch_LocalTables(t *testing.T) {
 	c.must("IF OBJECT_ID('tempdb..#t') IS NOT NULL DROP TABLE #t", "DROP TABLE IF EXISTS #t")
 	c.fails("208 SELECT * FROM #t")
 
-	// What sp_executesql makes, ends with it; what is there before it, it sees.
+	// sp_executesql drops the tables that it creates, and sees those that existed before.
 	c.must("CREATE TABLE #o (a int)", "EXEC sp_executesql N'CREATE TABLE #i (a int) INSERT #i VALUES (1) INSERT #o SELECT a FROM #i'")
 	c.is("SELECT a FROM #o", "1")
 	c.fails("208 SELECT * FROM #i")

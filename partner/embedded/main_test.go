@@ -30,14 +30,14 @@ func connect(t testing.TB, p *embedded.Partner, database string) *sql.DB {
 	return db
 }
 
-// limit bounds what a test does.
+// limit limits the time of a test.
 func limit(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// numbers are the error numbers of a server's refusal.
+// numbers returns the error numbers of a server's error.
 func numbers(err error) []int32 {
 	var e mssql.Error
 	if !errors.As(err, &e) {

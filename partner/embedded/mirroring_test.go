@@ -44,7 +44,7 @@ func waitState(t testing.TB, pair *embedded.Pair, state string) {
 	}
 }
 
-// refused runs a statement that must be refused with that number.
+// refused runs a statement that must fail with that error number.
 func refused(t testing.TB, db *sql.DB, text string, number int32) {
 	t.Helper()
 	_, err := db.ExecContext(limit(t), text)
@@ -53,7 +53,7 @@ func refused(t testing.TB, db *sql.DB, text string, number int32) {
 	}
 }
 
-// contents is all that a partner has in its tables, whatever its role.
+// contents returns the contents of all tables of a partner, whatever its role.
 func contents(t testing.TB, p *embedded.Partner) string {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+p.DataFile()+"?mode=ro")
@@ -182,7 +182,7 @@ func TestMirroring_verbsRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := viewOf(t, a); got.state != "DISCONNECTED" || got.role != "PRINCIPAL" {
-		t.Errorf("cut off: %+v", got)
+		t.Errorf("disconnected: %+v", got)
 	}
 	refused(t, a, set+"FAILOVER", 1447)
 	refused(t, a, set+"SAFETY OFF", 1447)
@@ -242,7 +242,7 @@ func TestMirroring_forcedService(t *testing.T) {
 	}
 	newDB := connect(t, b, "ASPState")
 	insert(t, newDB, "kept")
-	if n := scalar[int](t, oldDB, "SELECT COUNT(*) FROM ASPStateTempSessions"); n != 2 { // nobody has told it
+	if n := scalar[int](t, oldDB, "SELECT COUNT(*) FROM ASPStateTempSessions"); n != 2 { // it has not learned of the new principal yet
 		t.Errorf("the old principal serves %d sessions, want its own 2", n)
 	}
 
@@ -254,12 +254,13 @@ func TestMirroring_forcedService(t *testing.T) {
 		t.Errorf("the old principal: %+v, want %+v", got, want)
 	}
 	if _, err := oldDB.ExecContext(limit(t), "TempResetTimeout", sql.Named("id", "both")); err == nil {
-		t.Error("a session of the old principal still writes")
+		t.Error("a session of the old principal can still write")
 	}
 	if pair.Principal() != "b" {
 		t.Errorf("principal %s", pair.Principal())
 	}
-	// Unfit to be forced back: it has a commit that nobody else has.
+	// The old principal cannot be forced back, because it has a commit that no other copy
+	// has.
 	if err := pair.Partition(limit(t), true); err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +274,7 @@ func TestMirroring_forcedService(t *testing.T) {
 	waitState(t, pair, "SYNCHRONIZED")
 	sameContents(t, pair)
 	if n := scalar[int](t, newDB, "SELECT COUNT(*) FROM ASPStateTempSessions WHERE SessionId = 'lost'"); n != 0 {
-		t.Error("what the old principal had not sent came back")
+		t.Error("a commit that the old principal had not sent is there")
 	}
 	insert(t, newDB, "after")
 	sameContents(t, pair)
@@ -294,7 +295,7 @@ func TestFailover_rolesChange(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", from, got, want)
 		}
 		if _, err := db.ExecContext(limit(t), "TempResetTimeout", sql.Named("id", "s0")); err == nil {
-			t.Error("a session that was in the database lives on")
+			t.Error("a session that used the database did not end")
 		}
 		sameContents(t, pair)
 	}
@@ -320,8 +321,8 @@ func TestFailover_openTransactionIsRolledBack(t *testing.T) {
 	sameContents(t, pair)
 }
 
-// TestFailover_underLoad has writers count in sessions of their own while the
-// roles change again and again: what was acknowledged is there at the end.
+// TestFailover_underLoad has writers that count in their own sessions while the roles change
+// repeatedly. At the end every acknowledged write must be there.
 func TestFailover_underLoad(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	pools := map[string]*sql.DB{"a": connect(t, pair.Partner("a"), "ASPState"), "b": connect(t, pair.Partner("b"), "ASPState")}
@@ -336,11 +337,11 @@ func TestFailover_underLoad(t *testing.T) {
 		insert(t, pools["a"], id)
 		group.Go(func() {
 			for n := 1; ctx.Err() == nil; {
-				// The cookie of a row that nobody locks stays 1: the write is an assignment,
-				// harmless to repeat.
+				// The cookie of a row that is not locked stays 1, so that the write is an
+				// assignment that may be repeated.
 				db := pools[pair.Principal()]
 				if db == nil {
-					continue // between the old role given up and the new one taken there is none
+					continue // during a failover there is no principal for a moment
 				}
 				_, err := db.ExecContext(ctx, "TempUpdateStateItemShort", sql.Named("id", id),
 					sql.Named("itemShort", fmt.Appendf(nil, "%d", n)), sql.Named("timeout", 20), sql.Named("lockCookie", 1))
@@ -360,7 +361,7 @@ func TestFailover_underLoad(t *testing.T) {
 			select {
 			case <-done:
 			case <-ctx.Done():
-				t.Fatal("the writers do not get on")
+				t.Fatal("the writers make no progress")
 			}
 		}
 		if err := pair.Partner(pair.Principal()).Failover(ctx); err != nil {

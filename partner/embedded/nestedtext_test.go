@@ -25,7 +25,7 @@ func TestExecuteSQL_InTexts(t *testing.T) {
 	}
 	c.fails("8145 EXEC sp_executesql N'SELECT 1', N'@a int', @b = 1", "8144 EXEC sp_executesql N'SELECT 1', N'@a int', 1, 2", "8178 EXEC sp_executesql N'SELECT @a', N'@a int'",
 		"2715 EXEC sp_executesql N'SELECT 1', N'@a frob', 1", "137 EXEC sp_executesql N'SELECT @b', N'@a int', 1")
-	// A text that runs itself ends.
+	// A text that calls itself ends at the nesting limit.
 	got := c.do("DECLARE @t nvarchar(max) = N'EXEC sp_executesql @t, N''@t nvarchar(max)'', @t' EXEC sp_executesql @t, N'@t nvarchar(max)', @t")
 	if !slices.Equal(got, []int32{217}) {
 		t.Errorf("errors %d", got)

@@ -10,13 +10,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// client is one connection to a partner, which no test shares.
+// client is one connection to a partner, for one test only.
 type client struct {
 	t testing.TB
 	c *sql.Conn
 }
 
-// alone opens a connection of its own.
+// alone opens a new connection.
 func alone(t testing.TB, db *sql.DB) client {
 	t.Helper()
 	c, err := db.Conn(limit(t))
@@ -27,7 +27,7 @@ func alone(t testing.TB, db *sql.DB) client {
 	return client{t, c}
 }
 
-// do runs a text and gives the numbers of its errors.
+// do runs a text and returns the numbers of its errors.
 func (c client) do(text string, args ...any) []int32 {
 	c.t.Helper()
 	_, err := c.c.ExecContext(limit(c.t), text, args...)
@@ -37,7 +37,7 @@ func (c client) do(text string, args ...any) []int32 {
 	return numbers(err)
 }
 
-// must runs texts that may not fail.
+// must runs texts that must not fail.
 func (c client) must(texts ...string) {
 	c.t.Helper()
 	for _, text := range texts {
@@ -47,7 +47,7 @@ func (c client) must(texts ...string) {
 	}
 }
 
-// fails runs texts, each of which begins with the number of the error that it must have.
+// fails runs texts; each begins with the error number that it must fail with.
 func (c client) fails(texts ...string) {
 	c.t.Helper()
 	for _, one := range texts {
@@ -60,7 +60,7 @@ func (c client) fails(texts ...string) {
 	}
 }
 
-// value reads the first value of a text's first row; "none" where it answers no row.
+// value returns the first value of the first row of a text's result; "none" if there is no row.
 func (c client) value(text string) string {
 	c.t.Helper()
 	rows, err := c.c.QueryContext(limit(c.t), text)
@@ -90,7 +90,7 @@ func (c client) value(text string) string {
 	return "none"
 }
 
-// is compares the value of a text.
+// is compares the value of a text with want.
 func (c client) is(text, want string) {
 	c.t.Helper()
 	if got := c.value(text); got != want {
@@ -119,7 +119,7 @@ func TestOptions_NothingRuns(t *testing.T) {
 			t.Errorf("%s: errors %d", option, n)
 		}
 		if n := c.do("SELEC 1 FROM"); n == nil {
-			t.Errorf("%s: a mistake was not found", option)
+			t.Errorf("%s: a syntax error was not found", option)
 		}
 		c.is("SELECT 1", "none")
 		c.must("SET " + option + " OFF")
@@ -149,14 +149,14 @@ func TestOptions_ImplicitTransactions(t *testing.T) {
 	c.must("BEGIN TRAN")
 	c.is("SELECT @@TRANCOUNT", "2")
 	c.must("COMMIT", "ROLLBACK")
-	// setSavepoint of mssql-jdbc.
+	// As setSavepoint of mssql-jdbc sends it.
 	c.must("IF @@TRANCOUNT = 0 BEGIN BEGIN TRAN IF @@TRANCOUNT = 2 COMMIT TRAN END SAVE TRAN S1", addsApp(2), "ROLLBACK TRAN S1")
 	c.is("SELECT @@TRANCOUNT", "1")
 	c.must("COMMIT", "SET IMPLICIT_TRANSACTIONS OFF", addsApp(3))
 	c.is("SELECT @@TRANCOUNT", "0")
 	other.is(countApp, "2")
 
-	// A call too, by which the driver hears of it.
+	// A procedure call too begins a transaction, and the driver is told.
 	c.must("SET IMPLICIT_TRANSACTIONS ON")
 	if n := c.do("TempGetAppID", sql.Named("appName", "z"), sql.Named("appId", sql.Out{Dest: new(int)})); n != nil {
 		t.Fatalf("errors %d", n)
@@ -228,7 +228,8 @@ func TestOptions_Bits(t *testing.T) {
 	c.fails("40510 CREATE TABLE t (a int)")
 }
 
-// What can't be honoured is refused; what changes nothing, or is as it is, is not.
+// SET of an option fails if its effect is not supported, and succeeds if it has no effect or already has
+// the value.
 func TestOptions_Refused(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.fails("40510 SET ANSI_NULLS OFF", "40510 SET ANSI_WARNINGS OFF", "40510 SET CONCAT_NULL_YIELDS_NULL OFF", "40510 SET NUMERIC_ROUNDABORT ON",
@@ -260,7 +261,8 @@ func TestOptions_TextSize(t *testing.T) {
 	c.is("SET TEXTSIZE 0 SELECT @@TEXTSIZE", "4096")
 }
 
-// What sp_executesql sets, by an EXEC or an RPC, ends with it; what a reset finds, is as after the login.
+// The options that sp_executesql sets, by EXEC or RPC, are restored at its end. A reset restores those
+// after login.
 func TestOptions_Scope(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	db.SetMaxOpenConns(1)
@@ -281,7 +283,7 @@ func TestOptions_Scope(t *testing.T) {
 
 }
 
-// A client's version of the server is one, wherever it looks.
+// A client sees the same version of the server everywhere.
 func TestVersion_Agrees(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	product := c.value("SELECT CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion'))")

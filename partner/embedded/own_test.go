@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// A stranger's tables, view and procedures: they do what their text says, in a database of their own or beside ASPState, and
-// the mirror has them when it takes over.
+// Tables, a view and procedures of an application do what their text says, in their own database or in that of
+// ASPState, and the mirror has them when it takes over.
 func TestOwn_Objects(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
@@ -93,8 +93,8 @@ func TestOwn_Objects(t *testing.T) {
 	}
 }
 
-// What a transaction or a savepoint takes back of the schema is not on the mirror either, and a partner that was away gets
-// the schema as it has become.
+// The mirror does not get changes of the schema that a transaction or a savepoint undoes. A partner that was
+// disconnected gets the current schema.
 func TestOwn_SchemaOfTheMirror(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	db := connect(t, pair.Partner("a"), "ASPState")
@@ -124,7 +124,7 @@ func TestOwn_SchemaOfTheMirror(t *testing.T) {
 	refuses(t, db, "SELECT * FROM B", 208)
 }
 
-// synchronized waits until the pair is.
+// synchronized waits until the pair is SYNCHRONIZED.
 func synchronized(t *testing.T, pair *embedded.Pair) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(limit(t))

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 )
 
-// as connects with a login of its own.
+// as connects with a new login.
 func as(t *testing.T, p *embedded.Partner, user, password, database string) *sql.DB {
 	t.Helper()
 	host, port, err := net.SplitHostPort(p.Addr())
@@ -40,7 +40,7 @@ func TestRights(t *testing.T) {
 	refuses(t, master, "CREATE LOGIN x WITH PASSWORD = N'x'", 15247)
 	refuses(t, master, "ALTER DATABASE ASPState SET RECOVERY SIMPLE", 5011)
 	if n := scalar[int](t, master, "SELECT IS_SRVROLEMEMBER('sysadmin')"); n != 0 {
-		t.Error("it is a sysadmin")
+		t.Error("the login is sysadmin")
 	}
 
 	refuses(t, own, "CREATE USER web FOR LOGIN nobody", 15007)
@@ -50,7 +50,7 @@ func TestRights(t *testing.T) {
 	refuses(t, web, "EXEC dbo.TempResetTimeout 'x'", 229)
 	refuses(t, web, "SELECT * FROM ASPStateTempSessions", 229)
 	if id := scalar[sql.NullInt64](t, web, "SELECT OBJECT_ID('dbo.ASPStateTempSessions')"); id.Valid {
-		t.Error("it sees what it has no right on")
+		t.Error("the login sees objects without a permission on them")
 	}
 	refuses(t, web, "DROP PROCEDURE dbo.TempResetTimeout", 262)
 	refuses(t, web, "CREATE ROLE x", 262)
@@ -66,16 +66,16 @@ func TestRights(t *testing.T) {
 	}
 	refuses(t, web, "DELETE FROM ASPStateTempSessions", 229)
 	if n := scalar[int](t, web, "SELECT COUNT(*) FROM sys.procedures"); n != 1 {
-		t.Errorf("it sees %d procedures", n)
+		t.Errorf("the login sees %d procedures", n)
 	}
 	if name := scalar[string](t, web, "SELECT SUSER_SNAME() + '/' + USER_NAME()"); name != "web/web" {
-		t.Errorf("it is %s", name)
+		t.Errorf("the login is %s", name)
 	}
 	refuses(t, own, "DROP ROLE callers", 15144)
 	mustExec(t, own, "DROP USER web DROP ROLE callers")
 	refuses(t, web, "EXEC ASPState.dbo.TempResetTimeout 'x'", 916)
 	mustExec(t, a, "DROP LOGIN web")
 	if err := as(t, pair.Partner("a"), "web", "se'cret", "master").PingContext(limit(t)); err == nil {
-		t.Error("a login that was dropped logs in")
+		t.Error("a dropped login can log in")
 	}
 }

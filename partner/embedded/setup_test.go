@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 )
 
-// twoServers are empty servers and a connection in master of each.
+// twoServers are two servers without user databases, and a connection to master on each.
 type twoServers struct {
 	t    *testing.T
 	pair *embedded.Pair
@@ -38,7 +38,8 @@ func twoServersIn(t *testing.T, dir string) *twoServers {
 	return s
 }
 
-// do runs statements at a server; each may be preceded by the number of the error that it must end with, and a blank.
+// do runs statements on a server; a statement may be preceded by the number of the error that it must fail with, and
+// a blank.
 func (s *twoServers) do(db *sql.DB, statements ...string) {
 	s.t.Helper()
 	for _, statement := range statements {
@@ -70,7 +71,7 @@ func (s *twoServers) text(db *sql.DB, query string) string {
 	return v.String
 }
 
-// secure sets endpoints and certificates up, a's on port 5022, b's on 5023.
+// secure creates endpoints and certificates, a's endpoint on port 5022, b's on 5023.
 func (s *twoServers) secure() {
 	s.t.Helper()
 	s.do(s.a, "15581 CREATE CERTIFICATE [a] WITH SUBJECT = 'a'", "CREATE MASTER KEY ENCRYPTION BY PASSWORD = 'x'", "15578 CREATE MASTER KEY ENCRYPTION BY PASSWORD = 'x'",
@@ -101,7 +102,7 @@ func (s *twoServers) grant() {
 	}
 }
 
-// carry takes a backup from a's folder to b's.
+// carry copies a backup from a's folder to b's.
 func (s *twoServers) carry(file string) {
 	s.t.Helper()
 	data, err := os.ReadFile(filepath.Join(s.pair.Partner("a").BackupFolder(), file))
@@ -117,7 +118,7 @@ func (s *twoServers) carry(file string) {
 	}
 }
 
-// TestSetup_FromNothing does by hand what setting up mirroring takes, and each step too early first.
+// TestSetup_FromNothing runs the single steps of setting up mirroring, and tries each step too early first.
 func TestSetup_FromNothing(t *testing.T) {
 	s := newTwoServers(t)
 	s.do(s.a, "CREATE DATABASE [shop]", "CREATE USER x WITHOUT LOGIN; USE shop; CREATE ROLE r",
@@ -126,7 +127,7 @@ func TestSetup_FromNothing(t *testing.T) {
 		"3153 RESTORE DATABASE [shop] WITH RECOVERY")
 	s.secure()
 	s.do(s.a, "1452 ALTER DATABASE [shop] SET PARTNER = N'TCP://h:5022'", "1418 ALTER DATABASE [shop] SET PARTNER = N'TCP://h:9'",
-		"1418 ALTER DATABASE [shop] SET PARTNER = N'TCP://h:5023'") // nobody may connect
+		"1418 ALTER DATABASE [shop] SET PARTNER = N'TCP://h:5023'") // no login has CONNECT permission
 	s.grant()
 	s.do(s.a, "1448 ALTER DATABASE [shop] SET PARTNER = N'TCP://h:5023'", "4214 BACKUP LOG [shop] TO DISK = N'x.trn'", "ALTER DATABASE [shop] SET RECOVERY SIMPLE",
 		"1465 ALTER DATABASE [shop] SET PARTNER = N'TCP://h:5023'", "BACKUP DATABASE [shop] TO DISK = N'x.bak' WITH INIT, FORMAT, CHECKSUM",
@@ -139,7 +140,7 @@ func TestSetup_FromNothing(t *testing.T) {
 	}
 }
 
-// mirrored sets a pair up, with the database shop on a.
+// mirrored sets up a pair, with the database shop on a.
 func (s *twoServers) mirrored() {
 	s.t.Helper()
 	s.secure()
@@ -157,7 +158,7 @@ func (s *twoServers) mirrored() {
 	s.state("SYNCHRONIZED")
 }
 
-// state waits until the view shows that state of the session.
+// state waits until the view shows that state of the mirroring session.
 func (s *twoServers) state(want string) {
 	s.t.Helper()
 	limit := time.After(30 * time.Second)
@@ -174,7 +175,8 @@ func (s *twoServers) state(want string) {
 	}
 }
 
-// TestSetup_MirroredAndRemoved goes once round: set up, write, fail over, remove, and again from the copy.
+// TestSetup_MirroredAndRemoved sets a pair up, writes, fails over, removes mirroring, and sets it up again from the
+// copy.
 func TestSetup_MirroredAndRemoved(t *testing.T) {
 	s := newTwoServers(t)
 	s.mirrored()
@@ -183,7 +185,7 @@ func TestSetup_MirroredAndRemoved(t *testing.T) {
 	s.do(s.a, "USE shop; CREATE ROLE later; USE master")
 	s.do(s.a, "ALTER DATABASE [shop] SET PARTNER FAILOVER")
 	if n := s.text(s.b, "SELECT COUNT(*) FROM shop.sys.database_principals WHERE name = N'later'"); n != "1" {
-		t.Errorf("the role made while mirrored is there %s times on the new principal", n)
+		t.Errorf("the role created while mirrored exists %s times on the new principal", n)
 	}
 	s.do(s.b, "ALTER DATABASE [shop] SET PARTNER OFF", "1416 ALTER DATABASE [shop] SET PARTNER OFF")
 	if got := s.text(s.a, "SELECT state_desc FROM sys.databases WHERE name = N'shop'"); got != "RESTORING" {
@@ -193,35 +195,35 @@ func TestSetup_MirroredAndRemoved(t *testing.T) {
 	s.do(s.b, "USE shop; USE master", "DROP DATABASE [shop]")
 }
 
-// A pair that was set up is one after a restart, too.
-func TestSetup_OutlivesARestart(t *testing.T) {
+// A pair that was set up is still a pair after a restart.
+func TestSetup_afterRestart(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("set up", func(t *testing.T) {
 		s := twoServersIn(t, dir)
 		s.mirrored()
 		s.do(s.a, "ALTER DATABASE [shop] SET WITNESS = N'TCP://w:5024'")
 	})
-	t.Run("and still there", func(t *testing.T) {
+	t.Run("after the first restart", func(t *testing.T) {
 		s := twoServersIn(t, dir)
 		s.state("SYNCHRONIZED")
 		if got := s.text(s.a, "SELECT CONVERT(nvarchar(10), port) FROM sys.tcp_endpoints"); got != "5022" {
 			t.Errorf("endpoint on port %q", got)
 		}
 		if !s.pair.Witness() {
-			t.Error("the witness is forgotten")
+			t.Error("the witness was lost")
 		}
 		s.do(s.a, "ALTER DATABASE [shop] SET PARTNER FAILOVER")
 		s.do(s.b, "USE shop; USE master", "ALTER DATABASE [shop] SET PARTNER OFF")
 		if s.pair.Witness() {
-			t.Error("the witness stays though mirroring was removed")
+			t.Error("the witness stays although mirroring was removed")
 		}
 	})
-	t.Run("as it was left", func(t *testing.T) {
+	t.Run("after the second restart", func(t *testing.T) {
 		s := twoServersIn(t, dir)
 		s.do(s.a, "927 USE shop")
 		s.do(s.b, "USE shop; USE master")
 		if s.pair.Witness() {
-			t.Error("the witness is back")
+			t.Error("the witness is there again")
 		}
 	})
 }

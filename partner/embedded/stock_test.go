@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// read is what a stock read procedure answered. Pointers are nil for NULL.
+// read is the result of a stock read procedure. Pointers are nil for NULL.
 type read struct {
 	short  []byte
 	long   []byte
@@ -22,7 +22,7 @@ type read struct {
 	flags  *int64
 }
 
-// getItem calls one of the third generation's read procedures.
+// getItem calls a read procedure of the third generation.
 func getItem(t testing.TB, db *sql.DB, procedure, id string) read {
 	t.Helper()
 	var r read
@@ -69,10 +69,10 @@ func TestStock_readAndLock(t *testing.T) {
 	item := bytes.Repeat([]byte{1, 0, 255}, 200)
 
 	if r := getItem(t, db, "TempGetStateItem3", "nobody"); r.locked != nil || r.cookie != nil || r.age != nil || r.short != nil || r.flags != nil {
-		t.Errorf("a session that is not there: %+v, want only NULLs", r)
+		t.Errorf("a session that does not exist: %+v, want only NULLs", r)
 	}
 	call(t, db, "TempInsertStateItemShort", sql.Named("id", "s1"), sql.Named("itemShort", item), sql.Named("timeout", 20))
-	r := getItem(t, db, "TempGetStateItem3", "S1") // the case of an id does not matter
+	r := getItem(t, db, "TempGetStateItem3", "S1") // ids are not case-sensitive
 	if !bytes.Equal(r.short, item) || *r.locked || *r.cookie != 1 || *r.flags != 0 {
 		t.Errorf("read: %+v", r)
 	}
@@ -89,7 +89,7 @@ func TestStock_readAndLock(t *testing.T) {
 		call(t, db, "TempUpdateStateItemShort", sql.Named("id", "s1"), sql.Named("itemShort", []byte("new")),
 			sql.Named("timeout", 30), sql.Named("lockCookie", cookie))
 	}
-	update(1) // stale: silently nothing
+	update(1) // a stale cookie: no effect and no error
 	if r = getItem(t, db, "TempGetStateItem3", "s1"); !*r.locked {
 		t.Error("a stale cookie unlocked the session")
 	}
@@ -97,7 +97,7 @@ func TestStock_readAndLock(t *testing.T) {
 	if r = getItem(t, db, "TempGetStateItem3", "s1"); *r.locked || string(r.short) != "new" || *r.cookie != 2 {
 		t.Errorf("after update: %+v", r)
 	}
-	update(2) // the cookie is right though the session is not locked: it writes
+	update(2) // the cookie is correct, but the session is not locked: the update still writes
 	call(t, db, "TempRemoveStateItem", sql.Named("id", "s1"), sql.Named("lockCookie", 1))
 	if n := scalar[int](t, db, "SELECT COUNT(*) FROM ASPStateTempSessions"); n != 1 {
 		t.Errorf("removed with a stale cookie: %d rows", n)
@@ -134,7 +134,7 @@ func TestStock_longItems(t *testing.T) {
 	}
 }
 
-func TestStock_warts(t *testing.T) {
+func TestStock_peculiarities(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	call(t, db, "TempInsertUninitializedItem", sql.Named("id", "w"), sql.Named("itemShort", []byte{1}), sql.Named("timeout", 20))
 
@@ -146,7 +146,7 @@ func TestStock_warts(t *testing.T) {
 			t.Errorf("action flags %d at the second read, want 0", *r.flags)
 		}
 	})
-	t.Run("an expired session is read, and renewed, locked or not", func(t *testing.T) {
+	t.Run("reading an expired session renews it, locked or not", func(t *testing.T) {
 		mustExec(t, db, "UPDATE ASPStateTempSessions SET Expires = DATEADD(minute, -1, GETUTCDATE()) WHERE SessionId = 'w'")
 		if r := getItem(t, db, "TempGetStateItem3", "w"); r.locked == nil {
 			t.Error("the expired session was not found")
@@ -162,7 +162,7 @@ func TestStock_warts(t *testing.T) {
 			t.Errorf("got %v (%v), want 2627", got, err)
 		}
 	})
-	t.Run("release and touch slide, whoever holds the lock", func(t *testing.T) {
+	t.Run("release and touch renew a session whoever holds the lock", func(t *testing.T) {
 		mustExec(t, db, "UPDATE ASPStateTempSessions SET Expires = GETUTCDATE()")
 		call(t, db, "TempResetTimeout", sql.Named("id", "w"))
 		call(t, db, "TempReleaseStateItemExclusive", sql.Named("id", "w"), sql.Named("lockCookie", 2))
@@ -170,7 +170,7 @@ func TestStock_warts(t *testing.T) {
 			t.Error("still locked after release")
 		}
 	})
-	t.Run("only the sweep removes what has expired", func(t *testing.T) {
+	t.Run("only the sweep removes expired sessions", func(t *testing.T) {
 		for i := range 120 {
 			mustExec(t, db, "INSERT INTO ASPStateTempSessions (SessionId, Expires, LockDate, LockDateLocal, LockCookie, Timeout, Locked) "+
 				"VALUES (@id, DATEADD(minute, -5, GETUTCDATE()), GETUTCDATE(), GETDATE(), 1, 20, 1)", sql.Named("id", "old"+string(rune('a'+i/26))+string(rune('a'+i%26))))

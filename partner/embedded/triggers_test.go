@@ -9,7 +9,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// audited makes a table whose trigger writes each change into another table, and a procedure that writes the first.
+// audited creates a table whose trigger writes each change into another table, and a procedure that writes the
+// first one.
 var audited = []string{
 	"CREATE TABLE dbo.Stock (Item int NOT NULL PRIMARY KEY, Number int NOT NULL)",
 	"CREATE TABLE dbo.Audit (Id int IDENTITY NOT NULL PRIMARY KEY, Item int NOT NULL, Was int NULL, Became int NULL)",
@@ -27,7 +28,8 @@ END`,
 	"CREATE PROCEDURE dbo.Take @item int, @n int AS UPDATE dbo.Stock SET Number -= @n WHERE Item = @item",
 }
 
-// What a trigger wrote is on both partners, that behind its ROLLBACK too, and the trigger fires on the other one.
+// The writes of a trigger, even those after its ROLLBACK, are on both partners, and the trigger fires after a
+// failover.
 func TestTriggers_Failover(t *testing.T) {
 	pair := aspstatetest.Start(t)
 	a := connect(t, pair.Partner("a"), "ASPState")
@@ -62,7 +64,7 @@ func TestTriggers_Failover(t *testing.T) {
 	refuses(t, b, "EXEC dbo.Take 1, 8", 50000, 3609)
 }
 
-// What a trigger wrote goes with the transaction, and so does a trigger that was made in it.
+// A rollback undoes the writes of a trigger, and the CREATE of a trigger.
 func TestTriggers_RolledBack(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.do("BEGIN TRANSACTION")
@@ -77,11 +79,11 @@ func TestTriggers_RolledBack(t *testing.T) {
 	}
 	c.do("ROLLBACK TRANSACTION before")
 	if got := c.last("SELECT COUNT(*) FROM dbo.Audit"); got != "1" {
-		t.Errorf("%s rows behind the savepoint", got)
+		t.Errorf("%s rows after the rollback to the savepoint", got)
 	}
 	c.do("ROLLBACK TRANSACTION")
 	if got := c.last("SELECT COUNT(*) FROM sys.triggers"); got != "0" {
-		t.Errorf("%s triggers behind the transaction", got)
+		t.Errorf("%s triggers after the transaction", got)
 	}
 	for _, text := range audited {
 		c.do(text)
@@ -98,7 +100,7 @@ func TestTriggers_RolledBack(t *testing.T) {
 	}
 }
 
-// A ROLLBACK in a trigger ends the transaction of the procedure that wrote.
+// A ROLLBACK in a trigger ends the transaction of the procedure whose statement fired it.
 func TestTriggers_ProcedureTransaction(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	for _, text := range audited {
@@ -147,7 +149,7 @@ func TestTriggers_Rights(t *testing.T) {
 	mustExec(t, own, "CREATE LOGIN clerk WITH PASSWORD = N'secret', CHECK_POLICY = OFF")
 	mustExec(t, own, "CREATE USER clerk FOR LOGIN clerk GRANT INSERT ON dbo.Stock TO clerk")
 	clerk := as(t, pair.Partner("a"), "clerk", "secret", "ASPState")
-	mustExec(t, clerk, "INSERT INTO dbo.Stock VALUES (1, 1)") // the trigger writes for the table's owner
+	mustExec(t, clerk, "INSERT INTO dbo.Stock VALUES (1, 1)") // the trigger writes with the rights of the table's owner
 	refuses(t, clerk, "INSERT INTO dbo.Audit (Item) VALUES (1)", 229)
 	refuses(t, clerk, "DISABLE TRIGGER ALL ON dbo.Stock", 262)
 	refuses(t, clerk, "DROP TRIGGER dbo.StockAudit", 262)
@@ -157,7 +159,7 @@ func TestTriggers_Rights(t *testing.T) {
 	}
 }
 
-// A trigger that does not end is ended by its client, and has then written nothing.
+// The client can cancel an endless trigger, which has then written nothing.
 func TestTriggers_Runaway(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	mustExec(t, db, "CREATE TABLE dbo.Endless (x int)")
@@ -166,7 +168,7 @@ func TestTriggers_Runaway(t *testing.T) {
 	for _, text := range []string{"INSERT INTO dbo.Endless VALUES (1)", "EXEC dbo.Add1"} {
 		ctx, cancel := context.WithTimeout(limit(t), 50*time.Millisecond)
 		if _, err := db.ExecContext(ctx, text); err == nil {
-			t.Errorf("%s: it has ended by itself", text)
+			t.Errorf("%s: it ended without the cancellation", text)
 		}
 		cancel()
 	}
@@ -175,7 +177,7 @@ func TestTriggers_Runaway(t *testing.T) {
 	}
 }
 
-// A table of the application's may be called inserted, and is not mixed up with a trigger's.
+// An application may have a table named inserted, which is not the trigger's table.
 func TestTriggers_Names(t *testing.T) {
 	c := alone(t, connect(t, aspstatetest.Start(t).Partner("a"), "ASPState"))
 	c.do("CREATE TABLE dbo.inserted (x int) INSERT INTO dbo.inserted VALUES (77)")
@@ -185,7 +187,7 @@ func TestTriggers_Names(t *testing.T) {
 	c.fails("3609 INSERT INTO dbo.T VALUES (-1)")
 	c.do("BEGIN TRANSACTION INSERT INTO dbo.T VALUES (2)")
 	if got := c.last("SELECT x FROM dbo.inserted"); got != "77" {
-		t.Errorf("it has %s", got)
+		t.Errorf("the table has %s", got)
 	}
 	c.do("COMMIT")
 	c.do("CREATE TABLE dbo.Other (x int)")
@@ -200,7 +202,7 @@ func TestTriggers_Names(t *testing.T) {
 	c.do("ALTER TABLE dbo.T ADD y varchar(5) NULL")
 	c.do("ALTER TRIGGER dbo.Tr ON dbo.T AFTER UPDATE AS SELECT TOP 1 CONCAT(d.x, d.y, i.x, i.y) FROM inserted i CROSS JOIN deleted d ORDER BY i.x")
 	if got := c.last("UPDATE dbo.T SET y = 'b' WHERE x = 2"); got != "22b" {
-		t.Errorf("it sees %s", got)
+		t.Errorf("the trigger sees %s", got)
 	}
 	c.do("ALTER TABLE dbo.T DROP COLUMN y")
 	c.fails("207 UPDATE dbo.T SET x = 2 WHERE x = 2", "1088 DISABLE TRIGGER nobody ON dbo.T", "1088 ENABLE TRIGGER ALL ON dbo.Nobody", "4920 ALTER TABLE dbo.T DISABLE TRIGGER nobody",

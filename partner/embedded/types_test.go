@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// typed is the first row of an answer: each column's type as the driver reads it from the wire, and its value.
+// typed returns the first row of a result: each column's type as the driver reads it from TDS, and its value.
 func typed(t *testing.T, db *sql.DB, text string, args ...any) string {
 	t.Helper()
 	rows, err := db.QueryContext(limit(t), text, args...)
@@ -54,7 +54,8 @@ func typed(t *testing.T, db *sql.DB, text string, args ...any) string {
 	return strings.Join(words, ", ")
 }
 
-// The result of an expression is of the type that the manual gives ("Data type precedence", "Precision, scale, and length"), and has its digits.
+// The result of an expression has the type that the manual specifies ("Data type precedence", "Precision, scale, and
+// length"), and its digits.
 func TestTypes_expressions(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, want := range map[string]string{
@@ -109,7 +110,7 @@ func TestTypes_aggregates(t *testing.T) {
 	}
 }
 
-// The errors of conversions: each kind of source has its own.
+// The errors of conversions; each kind of source has its own.
 func TestTypes_conversionErrors(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, number := range map[string]int32{
@@ -166,7 +167,8 @@ func TestTypes_conversionErrors(t *testing.T) {
 	}
 }
 
-// Blanks at the end do not count where text is compared, sorted or grouped. Source: the manual's "= (Equals)" and KB 316626; of LIKE its own page.
+// Trailing blanks do not count where text is compared, sorted or grouped. Source: the manual's "= (Equals)" and KB
+// 316626; for LIKE its own page.
 func TestTypes_trailingBlanks(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	if _, err := db.ExecContext(limit(t), "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (1, 'Shop'), (2, 'shop  '), (3, 'shops')"); err != nil {
@@ -189,11 +191,11 @@ func TestTypes_trailingBlanks(t *testing.T) {
 		{"SELECT name FROM sys.databases WHERE name IN ('MASTER ', 'msdb') AND state_desc = 'online ' ORDER BY name", "master", "msdb"},
 	})
 	if got := scalar[int](t, db, "SELECT AppId FROM ASPStateTempApplications WHERE AppName = @p1 AND AppId = 1", "SHOP  "); got != 1 {
-		t.Errorf("a parameter with blanks at its end finds %d", got)
+		t.Errorf("a parameter with trailing blanks finds %d", got)
 	}
 }
 
-// A datetimeoffset keeps its offset, and is compared as the moment that it is.
+// A datetimeoffset keeps its offset, and is compared as a moment.
 func TestTypes_datetimeoffset(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	when := time.Date(2020, 1, 2, 3, 4, 5, 123_456_700, time.FixedZone("", 2*3600))
@@ -223,11 +225,11 @@ func TestTypes_datetimeoffset(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, offset := out.Zone(); !out.Equal(when.AddDate(0, 0, 1)) || offset != 7200 {
-		t.Errorf("comes out as %v", out)
+		t.Errorf("is returned as %v", out)
 	}
 }
 
-// Parameters of a text have the types that they come with.
+// The parameters of a text have the types with which they are sent.
 func TestTypes_parameters(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for _, c := range []struct {

@@ -43,7 +43,7 @@ func TestWitness_partitionIsNoFailover(t *testing.T) {
 	inject(t, a, embedded.Partition)
 	waitState(t, pair, "DISCONNECTED")
 	insert(t, db, "exposed")
-	// What the principal wrote while exposed would be lost.
+	// A failover would lose what the principal committed while exposed.
 	inject(t, a, embedded.Crash)
 	stays(t, pair, "a")
 	if got := viewOf(t, connect(t, b, "master")); got.role != "MIRROR" {
@@ -57,7 +57,7 @@ func TestWitness_partitionIsNoFailover(t *testing.T) {
 	sameContents(t, pair)
 }
 
-// stays makes sure that nobody takes over for longer than it would take.
+// stays checks for longer than a failover takes that the partner stays principal.
 func stays(t testing.TB, pair *embedded.Pair, name string) {
 	t.Helper()
 	over := time.After(2 * patience)
@@ -76,11 +76,11 @@ func stays(t testing.TB, pair *embedded.Pair, name string) {
 func TestWitness_allLostEachOther(t *testing.T) {
 	pair := startPair(t, true)
 	a, b := pair.Partner("a"), pair.Partner("b")
-	inject(t, b, embedded.Isolate) // the mirror first: alone it takes over from nobody, however late the next comes
+	inject(t, b, embedded.Isolate) // the mirror first: an isolated mirror cannot take over, however late the next fault comes
 	inject(t, a, embedded.Isolate)
 	waitState(t, pair, "DISCONNECTED")
 	inject(t, a, embedded.Crash)
-	inject(t, b, embedded.Heal) // mirror and witness find each other first
+	inject(t, b, embedded.Heal) // mirror and witness reconnect first
 	stays(t, pair, "a")
 	inject(t, a, embedded.Heal)
 	waitState(t, pair, "SYNCHRONIZED")
@@ -93,7 +93,7 @@ func TestWitness_outdatedPrincipalStaysClosed(t *testing.T) {
 	waitPrincipal(t, pair, "b")
 	insert(t, connect(t, b, "ASPState"), "new")
 	inject(t, b, embedded.Crash)
-	inject(t, a, embedded.Start) // alone with the witness, which knows better
+	inject(t, a, embedded.Start) // connected only to the witness, which has a higher role sequence
 	master := connect(t, a, "master")
 	refused(t, master, "USE ASPState", 955)
 	refused(t, master, "EXEC ASPState.dbo.TempResetTimeout 'x'", 955)
@@ -121,7 +121,7 @@ func TestWitness_statements(t *testing.T) {
 	if got := scalar[string](t, b, seen); !pair.Witness() || got != "TCP://127.0.0.1:5022 CONNECTED" {
 		t.Errorf("witness %v, shown as %q", pair.Witness(), got)
 	}
-	// Forced service wants the mirror connected to the witness.
+	// Forced service requires that the mirror is connected to the witness.
 	inject(t, pair.Partner("b"), embedded.Isolate)
 	waitState(t, pair, "DISCONNECTED")
 	var e *tds.Error
@@ -139,8 +139,8 @@ func TestWitness_statements(t *testing.T) {
 	stays(t, pair, "a")
 }
 
-// TestWitness_underLoad has writers count while the principal fails in every way:
-// what was acknowledged is there at the end.
+// TestWitness_underLoad has writers that count while the principal fails in every
+// way. At the end every acknowledged write must be there.
 func TestWitness_underLoad(t *testing.T) {
 	pair := startPair(t, true)
 	pools := map[string]*sql.DB{"a": pool(t, pair.Partner("a"), "ASPState", "load"), "b": pool(t, pair.Partner("b"), "ASPState", "load")}
@@ -154,7 +154,7 @@ func TestWitness_underLoad(t *testing.T) {
 		id := fmt.Sprint("w", w)
 		insert(t, pools["a"], id)
 		group.Go(func() {
-			for n := 1; ctx.Err() == nil; n++ { // never the same twice: a late execution shows
+			for n := 1; ctx.Err() == nil; n++ { // never the same value twice, so that a late execution is detected
 				last[w] = n
 				err, answered := within(patience, func() error {
 					_, err := pools[pair.Principal()].ExecContext(context.WithoutCancel(ctx), "TempUpdateStateItemShort", sql.Named("id", id),
@@ -177,7 +177,7 @@ func TestWitness_underLoad(t *testing.T) {
 			select {
 			case <-done:
 			case <-time.After(15 * time.Second):
-				t.Fatal("the writers do not get on")
+				t.Fatal("the writers make no progress")
 			}
 		}
 		old := pair.Principal()
@@ -185,9 +185,9 @@ func TestWitness_underLoad(t *testing.T) {
 		next := map[string]string{"a": "b", "b": "a"}[old]
 		waitPrincipal(t, pair, next)
 		select {
-		case <-done: // on the new principal, while the old one is away
+		case <-done: // on the new principal, while the old one is down
 		case <-time.After(15 * time.Second):
-			t.Fatal("the writers do not get on")
+			t.Fatal("the writers make no progress")
 		}
 		inject(t, pair.Partner(old), embedded.Heal)
 		waitState(t, pair, "SYNCHRONIZED")

@@ -75,39 +75,39 @@ var pairMutants = []mutant{
 		invariant: "I2", name: "publishes before the mirror has answered",
 		file: "partner/embedded/mirror/harden.go",
 		old: `	var exposed *storage.Mirroring
-	sent := shipped != nil // the mirror may have it
+	sent := shipped != nil // the mirror may have the record
 	if sent {
 		if lost := <-shipped; lost == nil {
 			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = d.goOn(w, rec, lost)
+			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
-			sent = !storage.IsNoRoom(lost) // its own transaction failed
+			sent = !storage.IsNoRoom(lost) // a mirror with a full disk does not have the record
 		}
 	}
 	if err == nil {
-		exposed, err = d.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newForkIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
 			d.BeforeCommit(rec)
 		}
-		if err = d.stand(); err == nil {
+		if err = d.awaitThaw(); err == nil {
 			_, err = w.Commit.Exec()
 		}
 	}
 `,
 		new: `	var exposed *storage.Mirroring
-	sent := shipped != nil // the mirror may have it
+	sent := shipped != nil // the mirror may have the record
 	if err == nil {
-		exposed, err = d.newReignIfOwed(w, rec, exposed)
+		exposed, err = d.newForkIfOwed(w, rec, exposed)
 	}
 	if err == nil {
 		if d.BeforeCommit != nil {
 			d.BeforeCommit(rec)
 		}
-		if err = d.stand(); err == nil {
+		if err = d.awaitThaw(); err == nil {
 			_, err = w.Commit.Exec()
 		}
 	}
@@ -116,9 +116,9 @@ var pairMutants = []mutant{
 			d.acked.Store(rec.LSN)
 		} else {
 			var alone error
-			exposed, alone = d.goOn(w, rec, lost)
+			exposed, alone = d.continueWithout(w, rec, lost)
 			err = errors.Join(err, alone)
-			sent = !storage.IsNoRoom(lost) // its own transaction failed
+			sent = !storage.IsNoRoom(lost) // a mirror with a full disk does not have the record
 		}
 	}
 `,
@@ -127,7 +127,7 @@ var pairMutants = []mutant{
 	{
 		invariant: "I2", name: "goes on without the mirror though the witness may have elected it",
 		file: "partner/embedded/mirror/witness.go",
-		old: `	if !s.seen(principal) || principal.State.Load().Sequence < w.sequence {
+		old: `	if !s.reachesWitness(principal) || principal.State.Load().Sequence < w.sequence {
 		return false
 	}`,
 		new: ``,
@@ -139,8 +139,8 @@ var pairMutants = []mutant{
 		old: `	return w.on && w.inSync && w.sequence <= sequence
 }
 
-// Elect settles that the mirror of that role sequence takes over: the old
-// principal can't go on without it any more. false: the old one was first.
+// Elect decides that the mirror of that role sequence takes over, so that the old
+// principal may not continue without it. false: the principal has been exposed before.
 func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,8 +148,8 @@ func (w *witness) Elect(sequence int64) bool {
 		new: `	return w.on && w.sequence <= sequence
 }
 
-// Elect settles that the mirror of that role sequence takes over: the old
-// principal can't go on without it any more. false: the old one was first.
+// Elect decides that the mirror of that role sequence takes over, so that the old
+// principal may not continue without it. false: the principal has been exposed before.
 func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -159,29 +159,29 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "takes its next commit for the one that only the mirror has",
 		file: "partner/embedded/mirror/harden.go",
-		old: `	m.NewReign(m.Sequence, rec.LSN-1)
+		old: `	m.NewFork(m.Sequence, rec.LSN-1)
 	if err := w.InTransaction`,
 		new: `	if err := w.InTransaction`,
-		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherReign",
+		pkg: "partner/embedded/server", test: "TestCommit_exposedIsAnotherFork",
 	},
 	{
 		invariant: "I2", name: "takes a commit after a crash for the one that only the mirror has",
-		file: "partner/embedded/mirror/life.go",
-		old:  `		m.NewReign(m.Sequence, d.Store.LSN.Load())`,
+		file: "partner/embedded/mirror/serverrun.go",
+		old:  `		m.NewFork(m.Sequence, d.Store.LSN.Load())`,
 		new:  ``,
-		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherReign",
+		pkg:  "partner/embedded/server", test: "TestCommit_afterACrashIsAnotherFork",
 	},
 	{
 		invariant: "I2", name: "takes its next commit for one in doubt that it could not note",
-		file: "partner/embedded/mirror/room.go",
-		old:  `	if !d.OwesReign || exposed != nil {`,
+		file: "partner/embedded/mirror/diskfull.go",
+		old:  `	if !d.OwesFork || exposed != nil {`,
 		new:  `	if true {`,
-		pkg:  "partner/embedded/server", test: "TestFullDisk_theReignIsOwed",
+		pkg:  "partner/embedded/server", test: "TestFullDisk_theForkIsOwed",
 	},
 	{
 		invariant: "I2", name: "acknowledges a commit that failed",
 		file: "partner/embedded/mirror/harden.go",
-		old:  `		return d.undo(w, rec, sent, err)`,
+		old:  `		return d.rollBackRecord(w, rec, sent, err)`,
 		new: `		_ = d.undo(w, rec, sent, err)
 		return nil`,
 		pkg: "partner/embedded/server", test: "TestPrincipal_commitFails",

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The test that docs/embedded.md shows is the one that runs here.
+// docs/embedded.md must show the test that runs here.
 func TestDocs_showTheShop(t *testing.T) {
 	code, err := os.ReadFile("shop_test.go")
 	if err != nil {
@@ -17,6 +17,6 @@ func TestDocs_showTheShop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if shown := strings.Replace(string(code), "package embeddedtest_test", "package shop", 1); !strings.Contains(string(page), "```go\n"+shown+"```") {
-		t.Error("docs/embedded.md shows another test than shop_test.go")
+		t.Error("docs/embedded.md does not show shop_test.go")
 	}
 }

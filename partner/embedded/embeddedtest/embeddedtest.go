@@ -1,5 +1,5 @@
-// Package embeddedtest gives tests a mirrored pair of their own, on free ports of the loopback and gone at the end of the
-// test: with the schema of the application that is tested, or empty. docs/embedded.md shows a whole test.
+// Package embeddedtest gives each test its own mirrored pair on free loopback ports. The end of the test removes the
+// pair. Its database has the schema of the application under test, or is empty. docs/embedded.md shows a whole test.
 package embeddedtest
 
 import (
@@ -13,19 +13,18 @@ import (
 // stopWait is how long a pair may take to stop.
 const stopWait = 20 * time.Second
 
-// Options are those of [embedded.Open]. No Dir: a folder of the test's own.
+// Options are those of [embedded.Open]. If Dir is empty, the pair uses a temporary folder of the test.
 type Options = embedded.Options
 
-// Start starts a pair with an empty database, embedded.DatabaseName, in a folder of the test's own; partner a is the
-// principal and the pair is SYNCHRONIZED. At the end of the test it is stopped, and the
-// test fails if that does not go well. Close clients before: in a Cleanup registered
-// after Start, or in the test itself.
+// Start starts a pair with an empty database, embedded.DatabaseName, in a temporary folder of the test. Partner a is
+// the principal and the pair is SYNCHRONIZED. The end of the test stops the pair; an error of the pair fails the test.
+// Close clients before that: in a Cleanup registered after Start, or in the test itself.
 func Start(t testing.TB) *embedded.Pair {
 	t.Helper()
 	return StartWith(t, Options{})
 }
 
-// StartWith is Start with options of one's own, such as a Schema. The folder may hold an earlier pair.
+// StartWith is Start with options, such as a Schema. The folder may hold an earlier pair.
 func StartWith(t testing.TB, o Options) *embedded.Pair {
 	t.Helper()
 	if o.Dir == "" {

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 )
 
-// A client with the pair's connection string gets to the new principal also where the old one is silent for good.
+// A client with the pair's connection string reaches the new principal, even if the old one never answers again.
 func TestConnectionString_pastASilentPrincipal(t *testing.T) {
 	for _, fault := range []embedded.Fault{embedded.Freeze, embedded.Isolate} {
 		t.Run(fault.String(), func(t *testing.T) {

@@ -1,2 +1,3 @@
-// Package logins keeps strangers out: the hashes of passwords, and how often one address may be wrong.
+// Package logins checks the passwords of logins: it stores their hashes, and slows down addresses
+// whose logins fail.
 package logins

@@ -2,5 +2,6 @@
 
 package logins
 
-// hashIterations is how often a new hash is iterated: some 30 ms of a processor.
+// hashIterations is the number of iterations of a new hash: about 30 ms of a
+// processor.
 const hashIterations = 200_000

@@ -2,5 +2,6 @@
 
 package logins
 
-// hashIterations is how often a new hash is iterated. The race detector makes each twenty times as slow, and is for tests.
+// hashIterations is the number of iterations of a new hash. The race detector, used in tests, makes each iteration
+// twenty times as slow.
 const hashIterations = 10_000

@@ -17,24 +17,25 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/message"
 )
 
-// A login's password is kept, and shown to a sysadmin as password_hash, as
+// A login's password hash is stored, and shown to a sysadmin as password_hash, as
 //
 //	0x03 kind | iterations, 4 bytes | salt, 16 bytes | PBKDF2-HMAC-SHA-256, 32 bytes
 //
-// in hexadecimal digits, upper case. The kind is 0 for one of the password itself, and 1 for one of the hash that was
-// kept before: 32 bytes, SHA-256 without a salt. So an old folder's hashes are replaced without the passwords.
+// in hexadecimal digits, upper case. The kind is 0 for a hash of the password itself, and 1 for a hash of the hash of
+// an earlier version: 32 bytes, SHA-256 without a salt. So the hashes of an old folder are replaced without the
+// passwords.
 const (
 	hashVersion    = 3
 	hashOfPassword = 0
 	hashOfOldHash  = 1
 
-	maxHashIterations = 2_000_000 // of a hash that somebody brings
+	maxHashIterations = 2_000_000 // limit for a hash given in CREATE LOGIN … HASHED
 	saltSize          = 16
 	hashHead          = 2 + 4 + saltSize
 	hashSize          = hashHead + sha256.Size
 )
 
-// NewPasswordHash hashes a password with a salt of its own.
+// NewPasswordHash returns the hash of a password with a new salt.
 func NewPasswordHash(password string) string { return newHash(hashOfPassword, password) }
 
 func newHash(kind byte, secret string) string {
@@ -42,30 +43,30 @@ func newHash(kind byte, secret string) string {
 	b[0], b[1] = hashVersion, kind
 	binary.BigEndian.PutUint32(b[2:], hashIterations)
 	_, _ = rand.Read(b[6:]) // never fails
-	sum, err := stretched(secret, b)
+	sum, err := derivedHash(secret, b)
 	if err != nil {
 		panic("embedded: the constants of PBKDF2 are not allowed: " + err.Error())
 	}
 	return strings.ToUpper(hex.EncodeToString(append(b, sum...)))
 }
 
-// stretched is the hash that belongs to a head.
-func stretched(secret string, head []byte) ([]byte, error) {
+// derivedHash returns the hash for a head.
+func derivedHash(secret string, head []byte) ([]byte, error) {
 	return pbkdf2.Key(sha256.New, secret, head[6:hashHead], int(binary.BigEndian.Uint32(head[2:])), sha256.Size)
 }
 
-// oldHash is how passwords were kept before.
+// oldHash returns the hash of a password in the format of an earlier version.
 func oldHash(password string) string {
 	sum := sha256.Sum256([]byte("mirrorstate login\n" + password))
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// isOldHash reports whether a login is kept as it was before.
+// isOldHash reports whether a login's hash has the format of an earlier version.
 func isOldHash(hash string) bool { return len(hash) == 2*sha256.Size }
 
-// BroughtHash is what is kept for a hash given in CREATE LOGIN … HASHED: one of an embedded partner, of this version or an
-// earlier one.
-func BroughtHash(hash string) (string, error) {
+// ImportedHash returns the hash to store for a hash given in CREATE LOGIN … HASHED. That hash comes from an embedded
+// partner of this or an earlier version.
+func ImportedHash(hash string) (string, error) {
 	hash = strings.ToUpper(strings.TrimPrefix(strings.ToLower(hash), "0x"))
 	b, err := hex.DecodeString(hash)
 	switch {
@@ -85,10 +86,10 @@ func wellFormedHash(b []byte) bool {
 	return n > 0 && n <= maxHashIterations
 }
 
-// errBadHash: what is kept for a login is no hash of ours.
-var errBadHash = errors.New("the login's hash can't be read")
+// errBadHash: the stored hash of a login has no known format.
+var errBadHash = errors.New("the login's password hash is malformed")
 
-// hashFits reports whether the hash is that of the password. It takes about 30 ms of a processor.
+// hashFits reports whether the password has this hash. It takes about 30 ms of a processor.
 func hashFits(password, hash string) (bool, error) {
 	b, err := hex.DecodeString(hash)
 	if err != nil || !wellFormedHash(b) {
@@ -97,30 +98,31 @@ func hashFits(password, hash string) (bool, error) {
 	if b[1] == hashOfOldHash {
 		password = oldHash(password)
 	}
-	sum, err := stretched(password, b)
+	sum, err := derivedHash(password, b)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errBadHash, err)
 	}
 	return subtle.ConstantTimeCompare(sum, b[hashHead:]) == 1, nil
 }
 
-// KnownPasswords remembers which password fitted which hash, under a key that ends with the process: a pool's
-// connections don't pay for the slow hash each. Two at a time are computed, so that guesses take no more of the machine.
+// KnownPasswords caches which password has which hash, under a key that exists only in this process, so that a pool's
+// connections do not each compute the slow hash. It computes at most two hashes at a time, so that guesses do not use
+// the whole machine.
 type KnownPasswords struct {
 	once sync.Once
 	key  [32]byte
 	Two  chan struct{}
 
-	Computed atomic.Int64 // hashes
+	Computed atomic.Int64 // number of computed hashes
 
 	mu   sync.Mutex
-	fits map[string][sha256.Size]byte // by the login's hash, which has a salt
+	fits map[string][sha256.Size]byte // by the login's hash, which contains a salt
 }
 
-// maxKnown bounds knownPasswords.
+// maxKnown limits the number of cached passwords.
 const maxKnown = 1024
 
-// Fit reports whether the password is that of the hash. done ends the wait for a turn.
+// Fit reports whether the password has the hash. It stops waiting for a free computation when done is closed.
 func (k *KnownPasswords) Fit(done <-chan struct{}, password, hash string) (bool, error) {
 	k.once.Do(func() {
 		_, _ = rand.Read(k.key[:]) // never fails
@@ -137,9 +139,9 @@ func (k *KnownPasswords) Fit(done <-chan struct{}, password, hash string) (bool,
 	case k.Two <- struct{}{}:
 		defer func() { <-k.Two }()
 	case <-done:
-		return false, errors.New("the login took too long")
+		return false, errors.New("the login timed out while waiting for its password check")
 	}
-	if k.has(hash, mine[:]) { // somebody who was before in the queue has the same password: a pool opens many at once
+	if k.has(hash, mine[:]) { // an earlier login in the queue has checked the same password: a pool opens many connections at once
 		return true, nil
 	}
 	k.Computed.Add(1)
@@ -155,7 +157,7 @@ func (k *KnownPasswords) Fit(done <-chan struct{}, password, hash string) (bool,
 	return fits, err
 }
 
-// has reports whether the password of that code is known to fit the hash.
+// has reports whether the cache holds this password code for the hash.
 func (k *KnownPasswords) has(hash string, code []byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -9,41 +9,41 @@ import (
 	"time"
 )
 
-// The rules for a peer whose logins fail. A peer is an address, of IPv6 its /64. A right password is never delayed, and
-// never forgives: whoever has one login might guess at another.
+// The limits for a peer whose logins fail. A peer is an IPv4 address or an IPv6 /64. A correct password is never
+// delayed, and does not reset the count, because the owner of one login might guess the password of another.
 const (
-	FreeFailures   = 3                      // so many wrong ones cost nothing: a typing error, a pool's first try
-	firstDelay     = 100 * time.Millisecond // doubled with each more
-	LongestDelay   = 3 * time.Second        // below any client's login timeout
-	ForgetFailures = time.Minute            // after so long without another
+	FreeFailures   = 3                      // failures without a delay: a typing error, a pool's first attempt
+	firstDelay     = 100 * time.Millisecond // doubled with each further failure
+	LongestDelay   = 3 * time.Second        // less than any client's login timeout
+	ForgetFailures = time.Minute            // the count is reset after this time without another failure
 
-	// So many answers of one peer, and of all, are put off at a time. Further logins of a peer beyond the first number are
-	// refused without a look at the password, so that many connections guess no faster than few; not those
-	// of this machine, where honest clients have the same address.
+	// The limits of delayed answers at a time, of one peer and in total. Above the limit of a peer, its further logins
+	// are refused without a check of the password, so that many connections guess no faster than few. This does not
+	// apply to peers on this machine, where honest clients have the same address.
 	MaxDelayed      = 8
 	maxDelayedInAll = 256
 
 	MaxPeers     = 1024
-	RefusalEvery = 10 * time.Second // a log line a peer
+	RefusalEvery = 10 * time.Second // interval between two log lines about a peer
 )
 
-// failingPeer is what is kept of one.
+// failingPeer is the state of one peer.
 type failingPeer struct {
-	failures int       // in a row, as far as they are not forgotten
-	last     time.Time // of them
-	delayed  int       // answers that are put off now
-	told     time.Time // when it was last in the log
-	untold   int64     // failures since
+	failures int       // consecutive failures since the last reset
+	last     time.Time // time of the last failure
+	delayed  int       // answers that are being delayed
+	logged   time.Time // time of its last log line
+	unlogged int64     // failures since that log line
 }
 
-// FailedLogins slows down whoever guesses at passwords.
+// FailedLogins slows down clients that guess passwords.
 type FailedLogins struct {
 	mu      sync.Mutex
 	Peers   map[netip.Addr]*failingPeer
-	Delayed int // in all
+	Delayed int // delayed answers in total
 }
 
-// PeerOf is the peer of an address; false: it has none that is slowed down (a pipe's).
+// PeerOf returns the peer of an address; false: the address has no peer that is slowed down (a pipe's address).
 func PeerOf(a net.Addr) (netip.Addr, bool) {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
@@ -57,8 +57,8 @@ func PeerOf(a net.Addr) (netip.Addr, bool) {
 	return network.Addr(), err == nil
 }
 
-// Unlooked reports whether the peer's login is refused without a look at its password.
-func (f *FailedLogins) Unlooked(a net.Addr) bool {
+// AtLimit reports whether the peer's login is refused without a check of its password.
+func (f *FailedLogins) AtLimit(a net.Addr) bool {
 	peer, ok := PeerOf(a)
 	if !ok || peer.IsLoopback() {
 		return false
@@ -69,7 +69,7 @@ func (f *FailedLogins) Unlooked(a net.Addr) bool {
 	return p != nil && p.delayed >= MaxDelayed
 }
 
-// Failed notes a failure, writes it into the log, and returns when it may be answered.
+// Failed counts and logs a failure, and returns when it may be answered.
 func (f *FailedLogins) Failed(ctx context.Context, log *slog.Logger, a net.Addr, user string) {
 	peer, ok := PeerOf(a)
 	if !ok {
@@ -78,10 +78,10 @@ func (f *FailedLogins) Failed(ctx context.Context, log *slog.Logger, a net.Addr,
 	}
 	f.mu.Lock()
 	p := f.noteLocked(peer, time.Now())
-	p.untold++
+	p.unlogged++
 	times := int64(0)
-	if time.Since(p.told) >= RefusalEvery {
-		times, p.untold, p.told = p.untold, 0, time.Now()
+	if time.Since(p.logged) >= RefusalEvery {
+		times, p.unlogged, p.logged = p.unlogged, 0, time.Now()
 	}
 	delay := delayAfter(p.failures)
 	if delay > 0 && p.delayed < MaxDelayed && f.Delayed < maxDelayedInAll {
@@ -125,8 +125,8 @@ func (f *FailedLogins) noteLocked(peer netip.Addr, now time.Time) *failingPeer {
 	return p
 }
 
-// makeRoomLocked forgets peers: those that have been quiet, and if that is not enough the one that has been for longest.
-// The caller holds mu.
+// makeRoomLocked removes the peers whose count is reset; if none is, it removes the one with the oldest failure. The
+// caller holds mu.
 func (f *FailedLogins) makeRoomLocked(now time.Time) {
 	if f.Peers == nil {
 		f.Peers = map[netip.Addr]*failingPeer{}
@@ -149,7 +149,7 @@ func (f *FailedLogins) makeRoomLocked(now time.Time) {
 	}
 }
 
-// delayAfter is how long the answer to the n-th failure in a row is put off.
+// delayAfter returns the delay of the answer to the n-th consecutive failure.
 func delayAfter(n int) time.Duration {
 	if n <= FreeFailures {
 		return 0
@@ -157,7 +157,7 @@ func delayAfter(n int) time.Duration {
 	return min(firstDelay<<min(n-FreeFailures-1, 10), LongestDelay)
 }
 
-// clipped is a name that a stranger chose, short enough for a log.
+// clipped shortens a name that a client chose for the log.
 func clipped(name string) string {
 	const most = 128
 	if len(name) > most {

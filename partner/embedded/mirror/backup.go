@@ -10,15 +10,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// KindFamily is in a database from its first backup on: who is of one family, comes from the same. kindLogRestored is
-// in one that a log backup was restored in.
+// The first backup of a database adds an object of KindFamily. Databases of the same family have the same origin. The
+// restore of a log backup adds an object of KindLogRestored.
 const (
 	KindFamily      = "FAMILY"
 	KindLogRestored = "LOGRESTORED"
 )
 
-// BackupHeader is what a backup says of itself. A backup is a copy of the database's file with this
-// as one more table; that of a log is one too, and stands for the commits after first.
+// BackupHeader describes a backup. A full backup is a copy of the database's file with this header as one more table.
+// A log backup is such a copy too, and stands for the commits after First.
 type BackupHeader struct {
 	Log         bool
 	Title       string
@@ -28,10 +28,10 @@ type BackupHeader struct {
 
 const backupSchema = `CREATE TABLE partner_backup (is_log INTEGER, title TEXT, family TEXT, first_lsn INTEGER, last_lsn INTEGER);`
 
-// Family is the family of the database; "": it was never backed up.
+// Family returns the family of the database; "": it was never backed up.
 func (d *Database) Family() string { return d.onlyObject(KindFamily) }
 
-// logRestored tells whether a log backup was restored here.
+// logRestored reports whether a log backup was restored here.
 func (d *Database) logRestored() bool { return d.onlyObject(KindLogRestored) != "" }
 
 func (d *Database) onlyObject(kind string) string {
@@ -41,23 +41,24 @@ func (d *Database) onlyObject(kind string) string {
 	return ""
 }
 
-// Backups are the last commits of the database's last full backup here and of its last log backup; 0: there was none.
+// Backups returns the last commits of the database's last full backup and last log backup on this server; 0: no such
+// backup.
 func (d *Database) Backups() (full, log int64) {
 	if o := d.Instance.MasterObjects()[storage.ObjectKey(KindBackup, d.Family())]; o != nil {
-		_, _ = fmt.Sscan(o.Detail, &full, &log) // written below
+		_, _ = fmt.Sscan(o.Detail, &full, &log) // package server writes the format (BACKUP)
 	}
 	return full, log
 }
 
-// CopyOut writes the backup, in place of one that is there, and tells the last commit in it.
+// CopyOut writes the backup, replaces an existing file, and returns the last commit in it.
 func (d *Database) CopyOut(path string, h BackupHeader) (last int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return 0, fmt.Errorf("make the folder: %w", err)
+		return 0, fmt.Errorf("create the folder: %w", err)
 	}
 	part := path + ".part"
 	defer os.Remove(part)
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("take an old part away: %w", err)
+		return 0, fmt.Errorf("remove the unfinished file of an earlier backup: %w", err)
 	}
 	err = d.Store.Read(func(r *storage.Reader) error { return r.Script("VACUUM main INTO " + sqlvalue.Literal(part)) })
 	if err != nil {
@@ -75,7 +76,7 @@ func (d *Database) CopyOut(path string, h BackupHeader) (last int64, err error) 
 		return 0, fmt.Errorf("finish the backup: %w", err)
 	}
 	if err := os.Rename(part, path); err != nil {
-		return 0, fmt.Errorf("put the backup in place: %w", err)
+		return 0, fmt.Errorf("rename the finished backup: %w", err)
 	}
 	return last, nil
 }

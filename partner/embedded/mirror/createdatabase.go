@@ -12,11 +12,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// maxName is the longest name of a database: sysname.
+// maxName is the longest name of a database in characters: sysname.
 const maxName = 128
 
-// CreateDatabase makes an empty database, which is not mirrored: CREATE DATABASE. 1801: there is
-// one of that name; 103: the name is too long.
+// CreateDatabase creates an empty database, which is not mirrored: CREATE DATABASE. 1801: a database
+// of that name exists; 103: the name is too long.
 func (i *Instance) CreateDatabase(ctx context.Context, name string) (d *Database, err error) {
 	err = i.Pair.Verb(ctx, func(context.Context) error {
 		switch {
@@ -32,22 +32,22 @@ func (i *Instance) CreateDatabase(ctx context.Context, name string) (d *Database
 		for _, other := range i.Sorted() {
 			id = max(id, other.Store.About.Load().ID+1)
 		}
-		about := storage.AboutDatabase{Title: name, ID: id, Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull}
+		about := storage.Description{Title: name, ID: id, Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull}
 		if d, err = i.OpenDatabase(i.Pair.Folder.Database(i.Letter, name), about); err != nil {
 			return err
 		}
-		d.Adopt()
-		i.Pair.TendFiles(d)
+		d.Register()
+		i.Pair.StartCheckpoints(d)
 		i.Log.Info("database created", "database", name)
-		i.Pair.events.tell("state", i.Letter, "database "+name+" created")
+		i.Pair.events.publish("state", i.Letter, "database "+name+" created")
 		return nil
 	})
 	return d, err
 }
 
-// DropDatabase removes a database and its files: DROP DATABASE. 3701: there is none; 3702: it is in
-// use; 3743: it is mirrored. except is the session that asks.
-func (i *Instance) DropDatabase(ctx context.Context, name string, except *Presence) error {
+// DropDatabase removes a database and its files: DROP DATABASE. 3701: it does not exist; 3702: it is
+// in use; 3743: it is mirrored. except is the session that runs the statement.
+func (i *Instance) DropDatabase(ctx context.Context, name string, except *ClientSession) error {
 	return i.Pair.Verb(ctx, func(ctx context.Context) error {
 		d := i.Find(name)
 		switch {
@@ -64,25 +64,26 @@ func (i *Instance) DropDatabase(ctx context.Context, name string, except *Presen
 		return d.Alone(ctx, true, func() error {
 			d.Gone.Store(true)
 			d.Term.Add(1)
-			d.Forget()
+			d.Unregister()
 			return d.Remove()
 		})
 	})
 }
 
-// Adopt makes the database one of the server's. The caller holds verbs, or nobody else is there yet.
-func (d *Database) Adopt() {
+// Register adds the database to the server's databases. The caller holds verbs, or nobody else uses
+// the pair yet.
+func (d *Database) Register() {
 	all := userDatabases{}
 	for key, other := range *d.Instance.databases.Load() {
 		all[key] = other
 	}
 	all[strings.ToLower(d.Title)] = d
-	d.Mirroring.put(d.Instance, d)
+	d.Mirroring.setCopy(d.Instance, d)
 	d.Instance.databases.Store(&all)
 }
 
-// Forget undoes adopt.
-func (d *Database) Forget() {
+// Unregister undoes Register.
+func (d *Database) Unregister() {
 	all := userDatabases{}
 	for key, other := range *d.Instance.databases.Load() {
 		if other != d {
@@ -90,10 +91,10 @@ func (d *Database) Forget() {
 		}
 	}
 	d.Instance.databases.Store(&all)
-	d.Mirroring.put(d.Instance, nil)
+	d.Mirroring.setCopy(d.Instance, nil)
 }
 
-// Remove closes the files for good and deletes them. The caller holds the turn.
+// Remove closes the database's files for good and deletes them. The caller holds the turn.
 func (d *Database) Remove() error {
 	if d.stopJournal != nil {
 		d.stopJournal()
@@ -105,7 +106,7 @@ func (d *Database) Remove() error {
 	return d.removeFiles()
 }
 
-// removeFiles deletes the files of a database that is closed.
+// removeFiles deletes the files of a closed database.
 func (d *Database) removeFiles() error {
 	var errs []error
 	for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -116,7 +117,7 @@ func (d *Database) removeFiles() error {
 	return errors.Join(errs...)
 }
 
-// NextID is the database_id of the next database.
+// NextID returns the database_id of the next new database.
 func (i *Instance) NextID() int64 {
 	id := int64(storage.FirstDatabaseID)
 	for _, other := range i.Sorted() {

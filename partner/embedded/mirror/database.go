@@ -14,90 +14,90 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// Database is one server's copy of a database: its file, its queue of writers, and its
-// part in the mirroring session, if it is mirrored.
+// Database is one server's copy of a database: its file, its queue of writers, and its state in the mirroring session,
+// if it is mirrored.
 type Database struct {
 	Instance  *Instance // the server
-	Mirroring *Session  // the database as both servers have it
-	Title     string    // its name, as it was created
+	Mirroring *Session  // both copies of the database
+	Title     string    // its name, as in CREATE DATABASE
 	Store     *storage.Store
 
-	// state is the durable state of mirroring, replaced by the holder of the turn. Its role is
-	// roleNone in a database that is not mirrored.
+	// State is the durable state of mirroring. The holder of the turn replaces it. Its role is RoleNone in a database
+	// that is not mirrored.
 	State atomic.Pointer[storage.Mirroring]
-	// term counts how often the database was closed to its sessions here. One that
-	// began in an earlier term is dead.
+	// Term counts how often the database was closed to its sessions on this server. A session that began in an earlier
+	// term has ended.
 	Term atomic.Int64
 
 	Turns Turns
-	long  chan struct{} // held by the call that takes long
+	long  chan struct{} // held by a long call
 
 	// Owned by the holder of the turn.
-	Mirror       *Database             // ships here before each commit; nil: exposed, asynchronous, or not mirrored
-	lease        *Lease                // the explicit transaction that has the turn; also under leases
-	BeforeCommit func(*storage.Record) // for tests: the mirror has it, we have not
-	tight        bool                  // the last record found no room
-	OwesReign    bool                  // the next commit begins a reign of its own
+	Mirror       *Database             // each commit is shipped to it first; nil: exposed, asynchronous, or not mirrored
+	lease        *Lease                // the explicit transaction that has the turn; also guarded by leases
+	BeforeCommit func(*storage.Record) // for tests: runs when the mirror has the record and the principal does not
+	diskFull     bool                  // there was no room on the disk for the last record
+	OwesFork     bool                  // the next commit begins a recovery fork
 
-	acked atomic.Int64 // the last commit that the mirror has for sure
+	acked atomic.Int64 // the last commit that the mirror certainly has
 
-	// closed: a principal that must not open its database, whatever its role.
+	// Closed: the principal must not open its database, whatever its role.
 	Closed atomic.Bool
-	// closing is why it was closed to its sessions last; nil: it was not.
+	// closing is the error of the sessions when the database was last closed to them; nil: it never was.
 	closing atomic.Pointer[tds.Error]
-	// gone: it was dropped.
+	// Gone: the database was dropped.
 	Gone atomic.Bool
 
 	leases   sync.Mutex
-	changing int // role changes under way: no explicit transaction may begin; under leases
+	changing int // role changes in progress: no explicit transaction may begin; guarded by leases
 
-	stopJournal context.CancelFunc // nil: its journal is not tended
-	journal     chan struct{}      // closed when tending has ended
+	stopJournal context.CancelFunc // nil: no checkpoints run
+	journal     chan struct{}      // closed when the checkpoint goroutine has ended
 }
 
-// Session is a database as both servers have it, mirrored or not.
+// Session is the two servers' copies of a database, mirrored or not.
 type Session struct {
 	pair    *Pair
 	title   string
-	copies  atomic.Pointer[[2]*Database] // in the order of partners; nil where there is none
+	copies  atomic.Pointer[[2]*Database] // in the order of Pair.Partners; nil where there is no copy
 	link    sessionLink
 	Arbiter witness
 }
 
-// both are the copies on the two servers; nil where there is none.
-func (s *Session) both() [2]*Database {
+// bothCopies returns the copies on the two servers; nil where there is no copy.
+func (s *Session) bothCopies() [2]*Database {
 	if c := s.copies.Load(); c != nil {
 		return *c
 	}
 	return [2]*Database{}
 }
 
-// put makes d the copy on the server; nil: there is none. The caller holds verbs.
-func (s *Session) put(on *Instance, d *Database) {
-	both := s.both()
+// setCopy sets the copy on a server; nil: no copy. The caller holds verbs.
+func (s *Session) setCopy(on *Instance, d *Database) {
+	both := s.bothCopies()
 	both[on.Index()] = d
 	s.copies.Store(&both)
 }
 
-// mirrored tells whether the two copies are a principal and its mirror.
+// mirrored reports whether the two copies are a principal and its mirror.
 func (s *Session) mirrored() bool {
-	both := s.both()
+	both := s.bothCopies()
 	return both[0].IsMirrored() && both[1].IsMirrored() && both[0].State.Load().GUID == both[1].State.Load().GUID
 }
 
-// IsMirrored tells whether there is the database, and it has a role.
+// IsMirrored reports whether the database exists and has a role.
 func (d *Database) IsMirrored() bool { return d != nil && d.State.Load().Role != storage.RoleNone }
 
-// other is the copy on the other server; nil if there is none.
-func (d *Database) other() *Database { return d.Mirroring.both()[1-d.Instance.Index()] }
+// other returns the copy on the other server; nil if there is none.
+func (d *Database) other() *Database { return d.Mirroring.bothCopies()[1-d.Instance.Index()] }
 
-// Serving is nil while the database is open here, and otherwise the refusal.
+// Serving returns nil while the database is open on this server, and otherwise the error for clients.
 func (d *Database) Serving() error {
 	switch m := d.State.Load(); {
 	case d.Gone.Load():
 		return message.ErrNoDatabase(d.Title)
 	case m.Role == storage.RoleMirror:
-		switch f := d.Instance.Face.Load(); {
+		switch f := d.Instance.Planted.Load(); {
 		case f == nil:
 			return message.ErrMirror(d.Title)
 		case f.Err == ReadableSecondary:
@@ -113,19 +113,20 @@ func (d *Database) Serving() error {
 	return nil
 }
 
-// Killed ends a session that the database was closed to while it was at work.
+// Killed returns the error that ends a session that was busy when the database was closed to it.
 func (d *Database) Killed() error {
 	if why, ok := errors.AsType[*tds.Error](d.Serving()); ok {
 		return message.ErrKilled(why)
 	}
-	if why := d.closing.Load(); why != nil { // it was closed, and is open again
+	if why := d.closing.Load(); why != nil { // the database was closed, and is open again
 		return message.ErrKilled(why)
 	}
 	return message.ErrKillState()
 }
 
-// stillWritable is writable for a call that has found the database open, and has waited for its turn since. If the
-// database is closed by now, this has ended the call's session, wherever the session is: it was using the database.
+// stillWritable is Writable for a call that found the database open and then waited for its turn. If the database was
+// closed meanwhile, the error ends the call's session, whatever database the session is in, because the call used this
+// one.
 func (d *Database) stillWritable() error {
 	if err := d.Serving(); err != nil {
 		return d.Killed()
@@ -133,10 +134,10 @@ func (d *Database) stillWritable() error {
 	return d.Writable()
 }
 
-// userDatabases are the databases of a server, by name in lower case. It is never changed.
+// userDatabases holds the databases of a server, by name in lower case. The map is never changed.
 type userDatabases map[string]*Database
 
-// Find is the server's database of that name; nil if there is none.
+// Find returns the server's database of that name; nil if there is none.
 func (i *Instance) Find(name string) *Database {
 	all := *i.databases.Load()
 	if d := all[name]; d != nil {
@@ -145,7 +146,7 @@ func (i *Instance) Find(name string) *Database {
 	return all[strings.ToLower(name)]
 }
 
-// Sorted are the server's databases in the order of their ids.
+// Sorted returns the server's databases in the order of their ids.
 func (i *Instance) Sorted() []*Database {
 	var list []*Database
 	for _, d := range *i.databases.Load() {
@@ -155,8 +156,8 @@ func (i *Instance) Sorted() []*Database {
 	return list
 }
 
-// Main is the database that Pair and Partner speak of where they name none: the one the pair began with, or
-// else the first mirrored one, or the first; nil if there is none.
+// Main returns the database that the methods of Pair and Partner use by default: the pair's first database, or else the
+// first mirrored one, or the first; nil if there is none.
 func (i *Instance) Main() *Database {
 	if d := i.Find(i.Pair.Folder.title); d != nil {
 		return d
@@ -171,7 +172,7 @@ func (i *Instance) Main() *Database {
 	return nil
 }
 
-// Main is the session of the database that Pair speaks of where it names none; nil if there is none.
+// Main returns the session of the database that the methods of Pair use by default; nil if there is none.
 func (p *Pair) Main() *Session {
 	for _, q := range p.Partners {
 		if q != nil {
@@ -183,7 +184,7 @@ func (p *Pair) Main() *Session {
 	return nil
 }
 
-// sessions are the databases of both servers.
+// sessions returns the sessions of all databases of both servers.
 func (p *Pair) sessions() []*Session {
 	var all []*Session
 	for _, q := range p.Partners {
@@ -196,7 +197,7 @@ func (p *Pair) sessions() []*Session {
 	return all
 }
 
-// all are the server's databases, master among them if it is there.
+// all returns the server's databases, and master if it has a file.
 func (i *Instance) all() []*Database {
 	list := i.Sorted()
 	if m := i.Master.Load(); m != nil {
@@ -205,15 +206,15 @@ func (i *Instance) all() []*Database {
 	return list
 }
 
-// Home is where what is of no database is asked, and computed.
-func (i *Instance) Home() *storage.Store {
+// SystemStore returns the store for queries and expressions that use no user database.
+func (i *Instance) SystemStore() *storage.Store {
 	if m := i.Master.Load(); m != nil {
 		return m.Store
 	}
 	return i.Main().Store
 }
 
-// session is the database of that name as both servers have it.
+// session returns the session of the database of that name.
 func (p *Pair) session(name string) *Session {
 	for _, q := range p.Partners {
 		if q == nil {
@@ -228,15 +229,15 @@ func (p *Pair) session(name string) *Session {
 	return s
 }
 
-// unmake removes the files of a database if a script that failed has committed something in it, by ending its transaction.
-func (d *Database) unmake() error {
+// removeLeftovers removes the files of a database if a failed script has ended its transaction and committed something.
+func (d *Database) removeLeftovers() error {
 	if d.Store.LSN.Load() == 0 {
 		return nil
 	}
 	return errors.Join(d.Store.Shut(), d.removeFiles())
 }
 
-// Alter runs the clause on this copy of the database.
+// Alter runs an ALTER DATABASE clause on this copy of the database.
 func (d *Database) Alter(ctx context.Context, st *tsql.AlterDatabase) error {
 	switch st.Clause {
 	case tsql.PartnerFailover:
@@ -259,7 +260,7 @@ func (d *Database) Alter(ctx context.Context, st *tsql.AlterDatabase) error {
 	return message.NotSupported("This clause of ALTER DATABASE")
 }
 
-// MirroringRow fills in what sys.database_mirroring shows of the database, behind its database_id.
+// MirroringRow fills in the columns of sys.database_mirroring after database_id.
 func (d *Database) MirroringRow(row []any) {
 	m := d.State.Load()
 	state := d.Mirroring.LinkState()
@@ -280,12 +281,12 @@ func (d *Database) MirroringRow(row []any) {
 		witness, witnessState, witnessDesc, acked, m.Timeout, nil, "UNLIMITED", d.Store.LSN.Load(), nil})
 }
 
-// witnessRow is the partner's view of the witness: name, state and description.
+// witnessRow returns the witness as the partner shows it: name, state and description.
 func (d *Database) witnessRow() (name string, state int, desc string) {
 	switch {
 	case !d.Mirroring.Witness():
 		return "", 0, "UNKNOWN"
-	case d.Mirroring.pair.see().lost[d.Instance.witnessLink()]:
+	case d.Mirroring.pair.viewLinks().lost[d.Instance.witnessLink()]:
 		return witnessName, 2, "DISCONNECTED"
 	}
 	return witnessName, 1, "CONNECTED"

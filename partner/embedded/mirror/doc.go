@@ -1,11 +1,12 @@
-// Package mirror is the mirroring of databases between two servers: who is principal, how a write gets to both, what happens when the
-// servers lose each other, and how they find together again.
+// Package mirror mirrors databases between two servers. It determines which partner is principal, makes each write
+// durable on both partners, detects that the partners have lost each other, and resynchronizes them afterwards.
 //
-//   - [Pair] is the two servers and the links between them and the witness; [Instance] is one: its port, its databases, and the faults
-//     that befall it.
-//   - [Database] is one server's copy of a database. Who writes waits for a turn; all who wait at once share a commit, which the
-//     mirror has before the principal does (harden.go).
-//   - [Session] is a database as both have it: its state, its witness, the way back after an outage (tend.go, resync.go).
+//   - [Pair] is the two servers, the link between them and the links to the witness. [Instance] is one server: its
+//     port, its databases and the faults in force on it.
+//   - [Database] is one server's copy of a database. A writer waits for its turn. All writers that wait at the same
+//     time share a commit, which the mirror commits before the principal (harden.go).
+//   - [Session] is the mirroring session of a database: its state, its witness, its reconnection and resynchronisation
+//     after an outage (watch.go, resync.go).
 //
-// It knows nothing of logins, statements or clients: who serves those is handed to [OpenInstances].
+// It contains no logins, statements or clients; the caller passes the code that serves clients to [OpenInstances].
 package mirror

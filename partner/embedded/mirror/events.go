@@ -9,22 +9,22 @@ import (
 type Event struct {
 	At      time.Time
 	Kind    string // role, state, fault or witness
-	Partner string // "" for what concerns the pair
-	Detail  string // what happened, in words
+	Partner string // "" for an event of the pair
+	Detail  string // a text that describes the event
 }
 
-// eventBacklog is how many events a listener may be behind. One that is further
-// behind misses the newer ones.
+// eventBacklog is the number of events that a receiver may be behind. A receiver that
+// is further behind misses the newer ones.
 const eventBacklog = 256
 
-// events passes what happens on to whoever listens.
+// events sends each event to all receivers.
 type events struct {
 	mu        sync.Mutex
 	listeners map[chan Event]struct{}
 }
 
-// Events passes on what happens from now on, until the returned function is called;
-// that closes the channel. A listener that is 256 events behind misses the newer ones.
+// Events returns a channel of the events from now on. The returned function ends them;
+// it closes the channel. A receiver that is 256 events behind misses the newer ones.
 func (p *Pair) Events() (<-chan Event, func()) {
 	c := make(chan Event, eventBacklog)
 	p.events.mu.Lock()
@@ -41,14 +41,14 @@ func (p *Pair) Events() (<-chan Event, func()) {
 	})
 }
 
-// tell passes an event on. It never waits.
-func (e *events) tell(kind, partner, detail string) {
+// publish sends an event to all receivers. It never waits.
+func (e *events) publish(kind, partner, detail string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.listeners {
 		select {
 		case c <- Event{At: time.Now(), Kind: kind, Partner: partner, Detail: detail}:
-		default: // it is told so in the documentation
+		default: // as the comment of Events says
 		}
 	}
 }

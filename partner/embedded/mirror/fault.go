@@ -22,77 +22,79 @@ const (
 	FaultNone      = "none"
 )
 
-// Fault is what is done to a partner: one of those below, or what [Slow] and [ParseFault] give. The zero Fault is none of them,
-// and is refused.
+// Fault is a fault of a partner: one of those below, or a result of [Slow] or [ParseFault]. The zero Fault is none of
+// them, and Inject refuses it.
 type Fault struct {
 	Kind          string
-	delay, jitter time.Duration // of slow
-	app           string        // whose connections alone are hit; "": everything
+	delay, jitter time.Duration // of fault slow
+	app           string        // the application whose connections are affected; "": all connections
 }
 
-// The faults, beside [Slow]. Freeze, Isolate, Partition and Slow last until Heal; Crash and Stop until Start or Heal; Sever is over at once.
+// The faults except [Slow]. Freeze, Isolate, Partition and Slow last until Heal, Crash and Stop until Start or Heal.
+// Sever ends at once.
 var (
 	// Crash ends the server as kill -9 does.
 	Crash = Fault{Kind: FaultCrash}
-	// Stop ends it in good order.
+	// Stop shuts the server down in order.
 	Stop = Fault{Kind: FaultStop}
-	// Start starts a server that is down, and lifts no fault.
+	// Start starts a server that is down, and removes no fault.
 	Start = Fault{Kind: FaultStart}
-	// Freeze has the server stand still: it takes connections and never answers; what waits in its sockets goes on when it is lifted.
+	// Freeze stops the server's work: it accepts connections and never answers. When the fault is removed, it answers
+	// what waits in its sockets.
 	Freeze = Fault{Kind: FaultFreeze}
 	// Sever resets every connection.
 	Sever = Fault{Kind: faultSever}
-	// Partition has the partners lose each other; clients and witness see both.
+	// Partition cuts the link between the partners; clients and the witness reach both.
 	Partition = Fault{Kind: FaultPartition}
-	// Isolate has nobody reach the partner, which lives.
+	// Isolate makes a running partner unreachable.
 	Isolate = Fault{Kind: FaultIsolate}
-	// Heal lifts all faults of the partner, and starts it.
+	// Heal removes all faults of the partner, and starts it.
 	Heal = Fault{Kind: FaultNone}
 )
 
-// Slow has each write to a client wait for delay, plus or minus up to jitter. One of them must be above 0.
+// Slow delays each write to a client by delay, plus or minus up to jitter. One of the two must be above 0.
 func Slow(delay, jitter time.Duration) Fault {
 	return Fault{Kind: faultSlow, delay: delay, jitter: jitter}
 }
 
-// Of is the fault for the connections of one application alone, by the name in their LOGIN7: of Freeze, Sever, Isolate and Slow. The
-// server itself goes on then.
+// Of returns the fault Freeze, Sever, Isolate or Slow limited to the connections of one application, by the application
+// name in their LOGIN7. The server itself continues then.
 func (f Fault) Of(app string) Fault {
 	f.app = app
 	return f
 }
 
-// String is the fault's kind: crash, stop, start, freeze, sever, partition, isolate, slow or none (Heal).
+// String returns the fault's kind: crash, stop, start, freeze, sever, partition, isolate, slow or none (Heal).
 func (f Fault) String() string { return f.Kind }
 
-// ParseFault is the fault of that kind, as [Fault.String] writes it. delay and jitter are of slow alone, app is as for [Fault.Of]. The
-// error says what is wrong.
+// ParseFault returns the fault of that kind, as [Fault.String] writes it. delay and jitter are for slow alone; app is
+// as for [Fault.Of]. The error says what is wrong.
 func ParseFault(kind string, delay, jitter time.Duration, app string) (Fault, error) {
 	f := Fault{kind, delay, jitter, app}
 	return f, f.check()
 }
 
-// check says what is wrong with the fault.
+// check returns an error if the fault is not valid.
 func (f Fault) check() error {
 	switch f.Kind {
 	case FaultCrash, FaultStop, FaultStart, FaultPartition, FaultNone:
 		if f.app != "" {
-			return fmt.Errorf("fault %s hits the whole partner, not one application", f.Kind)
+			return fmt.Errorf("fault %s applies to the whole partner and takes no application", f.Kind)
 		}
 	case FaultFreeze, faultSever, FaultIsolate:
 	case faultSlow:
 		if f.delay < 0 || f.jitter < 0 || f.delay == 0 && f.jitter == 0 {
-			return fmt.Errorf("fault slow needs a positive delay or jitter, not %v and %v", f.delay, f.jitter)
+			return fmt.Errorf("fault slow needs a positive delay or jitter; got %v and %v", f.delay, f.jitter)
 		}
 	default:
-		return fmt.Errorf("unknown fault %q: it is crash, stop, start, freeze, sever, partition, isolate, slow or none", f.Kind)
+		return fmt.Errorf("unknown fault %q: must be crash, stop, start, freeze, sever, partition, isolate, slow or none", f.Kind)
 	}
 	return nil
 }
 
-// Inject does the fault to the partner, and returns when it is in force. Faults add
-// up; one of the same kind and application replaces the former. If ctx ends first, the
-// fault may be half done: inject it, or none, again.
+// Inject applies the fault to the partner, and returns when the fault is in force. Faults accumulate; a fault replaces
+// an earlier one of the same kind and application. If ctx ends first, the fault may be applied in part: inject it, or
+// Heal, again.
 func (i *Instance) Inject(ctx context.Context, f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("partner %s: %w", i.Letter, err)
@@ -107,44 +109,44 @@ func (i *Instance) Inject(ctx context.Context, f Fault) error {
 		return fmt.Errorf("%s partner %s: %w", f.Kind, i.Letter, err)
 	}
 	i.Log.Info("fault", "kind", f.Kind, "app", f.app, "delay", f.delay, "jitter", f.jitter)
-	i.Pair.events.tell("fault", i.Letter, f.Kind)
+	i.Pair.events.publish("fault", i.Letter, f.Kind)
 	return nil
 }
 
 func (i *Instance) inject(ctx context.Context, f Fault) error {
 	switch f.Kind {
 	case FaultCrash, FaultStop:
-		return i.halt(ctx, f.Kind)
+		return i.stopServer(ctx, f.Kind)
 	case FaultStart:
 		return i.start(ctx)
 	case faultSever:
 		i.gate.sever(f.app)
 		return nil
 	case FaultNone:
-		i.suffer(ctx, nil)
+		i.applyFaults(ctx, nil)
 		return i.start(ctx)
 	}
-	faults := slices.DeleteFunc(i.sufferings(), func(o Fault) bool { return o.Kind == f.Kind && o.app == f.app })
-	i.suffer(ctx, append(faults, f))
+	faults := slices.DeleteFunc(i.lastingFaults(), func(o Fault) bool { return o.Kind == f.Kind && o.app == f.app })
+	i.applyFaults(ctx, append(faults, f))
 	return nil
 }
 
-// sufferings are the lasting faults in force, but for crash and stop.
-func (i *Instance) sufferings() []Fault {
-	w := &i.Pair.Weather
+// lastingFaults returns the faults in force except crash and stop.
+func (i *Instance) lastingFaults() []Fault {
+	w := &i.Pair.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return slices.Clone(i.faults)
 }
 
-// suffer puts these faults in force, instead of those that were.
+// applyFaults replaces the faults in force.
 //
-// A principal that was frozen for longer than the partner time-out serves nothing, not even
-// what waits in its sockets, before it has looked who is principal by now.
-func (i *Instance) suffer(ctx context.Context, faults []Fault) {
+// A principal that was frozen for longer than the partner timeout must check who is principal before it serves
+// anything, including the requests that wait in its sockets.
+func (i *Instance) applyFaults(ctx context.Context, faults []Fault) {
 	pair := i.Pair
-	sky := pair.see()
-	w := &pair.Weather
+	sky := pair.viewLinks()
+	w := &pair.Links
 	w.Mu.Lock()
 	slept := false
 	for _, d := range i.Sorted() {
@@ -154,21 +156,21 @@ func (i *Instance) suffer(ctx context.Context, faults []Fault) {
 		}
 	}
 	i.faults = faults
-	pair.forecast()
+	pair.updateLinks()
 	awake := !i.frozen.Load()
 	w.Mu.Unlock()
 	if slept && awake {
-		if err := pair.Tend(ctx); err != nil {
-			i.Log.Warn("still closed after a freeze", "error", err) // the link is tried again
+		if err := pair.Reconcile(ctx); err != nil {
+			i.Log.Warn("database stays closed after a freeze", "error", err) // watchLinks tries again
 		}
 	}
 	i.gate.set(slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool { return f.Kind == FaultPartition }))
 }
 
-// Faults are the kinds of faults in force on this partner, sorted, each once. One
-// that is down shows crash or stop.
+// Faults returns the kinds of faults in force on this partner, sorted, each once. A partner that is down has the fault
+// crash or stop.
 func (i *Instance) Faults() []string {
-	w := &i.Pair.Weather
+	w := &i.Pair.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	kinds := []string{}
@@ -182,7 +184,7 @@ func (i *Instance) Faults() []string {
 	return slices.Compact(kinds)
 }
 
-// Mirror is the name of the partner that is not [Pair.Principal]; "" if there is none.
+// Mirror returns the name of the partner that is not [Pair.Principal]; "" if there is no principal.
 func (p *Pair) Mirror() string {
 	switch p.Principal() {
 	case PartnerNames[0]:

@@ -14,34 +14,34 @@ import (
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
 
-// The files of a data folder beside its partners' folders "a" and "b".
+// The files of a data folder, next to its partners' folders "a" and "b".
 const (
 	markerFile   = "mirrorstate-data"
 	markerText   = "mirrorstate embedded pair, data format 1\n"
 	PasswordFile = "password"
-	firstFile    = "ASPState.db" // of the database of that name
-	emptyFile    = "empty"       // there if the folder was begun with empty servers
-	titleFile    = "database"    // there if the database that the folder was begun with has another name than DatabaseName: that
+	firstFile    = "ASPState.db" // the database of that name
+	emptyFile    = "empty"       // exists if the folder was made for servers without databases
+	titleFile    = "database"    // the name of the pair's first database; exists if it is not DatabaseName
 )
 
-// folder is an opened data folder. Its lock keeps other processes out.
+// folder is an opened data folder. Its lock keeps other processes from opening it.
 type folder struct {
 	Dir      string
 	lock     *os.File
 	Password string
-	Fresh    bool   // the password was made just now
-	empty    bool   // it was begun with servers that had no database
-	title    string // the name of the database it was begun with, if it was with one
+	Fresh    bool   // this start generated the password
+	empty    bool   // the folder was made for servers without databases
+	title    string // the name of the pair's first database, if it has one
 }
 
-// OpenFolder opens the folder, or makes a new one of an empty or missing folder.
+// OpenFolder opens the folder, or initializes an empty or missing folder.
 func OpenFolder(o *Options) (*folder, error) {
 	dir := o.Dir
 	if dir == "" {
 		return nil, errors.New("the embedded pair needs a data folder; name one with --data, in Go Options.Dir")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder %s: %w; choose another one with --data, in Go Options.Dir", dir, err)
+		return nil, fmt.Errorf("create the data folder %s: %w; choose another one with --data, in Go Options.Dir", dir, err)
 	}
 	if err := secretfile.Refuse(dir); err != nil {
 		return nil, fmt.Errorf("%w, or choose another folder with --data, in Go Options.Dir", err)
@@ -60,7 +60,7 @@ func OpenFolder(o *Options) (*folder, error) {
 	return f, nil
 }
 
-// prepare makes the partners' folders and settles the password.
+// prepare creates the partners' folders and determines the password.
 func (f *folder) prepare(o *Options) error {
 	if err := f.chooseEmpty(o.Empty); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (f *folder) prepare(o *Options) error {
 	}
 	for _, name := range PartnerNames {
 		if err := os.MkdirAll(filepath.Join(f.Dir, name), 0o700); err != nil {
-			return fmt.Errorf("make the folder of partner %s: %w", name, err)
+			return fmt.Errorf("create the folder of partner %s: %w", name, err)
 		}
 		if err := secretfile.Refuse(f.Home(name)); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (f *folder) prepare(o *Options) error {
 	return f.choosePassword(o.Password)
 }
 
-// claim makes sure that the folder is ours: marked so, or empty.
+// claim checks that the folder belongs to mirrorstate, by its marker file, or marks an empty folder.
 func claim(dir string) error {
 	marker := filepath.Join(dir, markerFile)
 	text, err := os.ReadFile(marker)
@@ -87,7 +87,7 @@ func claim(dir string) error {
 	case err == nil && string(text) == markerText:
 		return nil
 	case err == nil && strings.HasPrefix(string(text), "mirrorstate "):
-		return fmt.Errorf("%s was made by another version of mirrorstate; choose another folder with --data, in Go Options.Dir", dir)
+		return fmt.Errorf("%s was created by another version of mirrorstate; choose another folder with --data, in Go Options.Dir", dir)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("read %s: %w; choose another folder with --data, in Go Options.Dir", marker, err)
 	}
@@ -104,7 +104,7 @@ func claim(dir string) error {
 	return nil
 }
 
-// lockFolder locks the marker: the lock ends with the process, however it ends.
+// lockFolder locks the marker file. The lock ends with the process, however that ends.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, markerFile), os.O_RDWR, 0)
 	if err != nil {
@@ -112,12 +112,12 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	if err := lockFile(f); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s is in use by another mirrorstate; stop that one or choose another folder with --data, in Go Options.Dir", dir)
+		return nil, fmt.Errorf("%s is in use by another mirrorstate; stop that process or choose another folder with --data, in Go Options.Dir", dir)
 	}
 	return f, nil
 }
 
-// choosePassword takes the given password, or the one that is kept, or makes one.
+// choosePassword uses the given password, or the stored one, or generates one.
 func (f *folder) choosePassword(given string) error {
 	if given != "" {
 		f.Password = given
@@ -137,12 +137,12 @@ func (f *folder) choosePassword(given string) error {
 	}
 	f.Password, f.Fresh = rand.Text(), true
 	if err := secretfile.Write(path, []byte(f.Password+"\n")); err != nil {
-		return fmt.Errorf("keep the password: %w", err)
+		return fmt.Errorf("store the password: %w", err)
 	}
 	return nil
 }
 
-// chooseEmpty settles whether the folder is of empty servers, which a new one alone can become.
+// chooseEmpty determines whether the folder is for servers without databases. Only a new folder can become one.
 func (f *folder) chooseEmpty(wanted bool) error {
 	path := filepath.Join(f.Dir, emptyFile)
 	_, err := os.Stat(path)
@@ -151,7 +151,7 @@ func (f *folder) chooseEmpty(wanted bool) error {
 		return nil
 	}
 	if !f.isNew() {
-		return fmt.Errorf("%s holds a pair already; choose an empty folder (--data; in Go Options.Dir) for servers without databases", f.Dir)
+		return fmt.Errorf("%s already holds a pair; choose an empty folder (--data; in Go Options.Dir) for servers without databases", f.Dir)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return fmt.Errorf("write into the data folder: %w", err)
@@ -160,14 +160,14 @@ func (f *folder) chooseEmpty(wanted bool) error {
 	return nil
 }
 
-// isNew tells whether nothing has been begun in the folder.
+// isNew reports whether the folder holds no pair yet.
 func (f *folder) isNew() bool {
 	_, err := os.Stat(f.Home(PartnerNames[0]))
 	return err != nil
 }
 
-// chooseTitle settles the name of the database that the folder begins with, which a new one alone can choose. Empty: what it has,
-// or the default.
+// chooseTitle determines the name of the pair's first database, which can be chosen only for a new folder. Empty: the
+// stored name, or the default.
 func (f *folder) chooseTitle(wanted string) error {
 	path := filepath.Join(f.Dir, titleFile)
 	kept, err := textfile.ReadLine(path)
@@ -175,10 +175,10 @@ func (f *folder) chooseTitle(wanted string) error {
 	case err == nil:
 		f.title = strings.TrimSpace(kept)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("read the name of the database in %s: %w", path, err)
+		return fmt.Errorf("read the database name in %s: %w", path, err)
 	case wanted != "" && f.isNew():
 		if len([]rune(wanted)) > maxName || strings.TrimSpace(wanted) != wanted || slices.ContainsFunc(SystemDatabases, func(s string) bool { return strings.EqualFold(s, wanted) }) {
-			return fmt.Errorf("a pair can't begin with a database named %q: take a name of up to %d characters that is none of the system's", wanted, maxName)
+			return fmt.Errorf("invalid name %q of a pair's database: it must have 1 to %d characters and must not be a system database", wanted, maxName)
 		}
 		f.title = wanted
 		return os.WriteFile(path, []byte(wanted+"\n"), 0o600)
@@ -186,18 +186,18 @@ func (f *folder) chooseTitle(wanted string) error {
 		f.title = DatabaseName
 	}
 	if wanted != "" && !strings.EqualFold(wanted, f.title) {
-		return fmt.Errorf("%s holds a pair that began with the database %s, not %s; choose another folder", f.Dir, f.title, wanted)
+		return fmt.Errorf("%s holds a pair whose first database is %s, not %s; choose another folder", f.Dir, f.title, wanted)
 	}
 	return nil
 }
 
-// Home is the folder of a partner's databases.
+// Home returns the folder of a partner's databases.
 func (f *folder) Home(partner string) string { return filepath.Join(f.Dir, partner) }
 
-// first is the path of a partner's copy of the database that the pair began with.
+// first returns the path of a partner's copy of the pair's first database.
 func (f *folder) first(partner string) string { return f.Database(partner, f.title) }
 
-// Database is the path of a partner's database. Names differ by case only in how they are shown.
+// Database returns the path of a partner's database. The case of the name does not matter.
 func (f *folder) Database(partner, name string) string {
 	if strings.EqualFold(name, DatabaseName) {
 		return filepath.Join(f.Home(partner), firstFile)
@@ -213,7 +213,8 @@ func (f *folder) Database(partner, name string) string {
 	return filepath.Join(f.Home(partner), file.String()+".db")
 }
 
-// Exposed is what others on the machine can read of the data folder, the password and the partners' databases.
+// Exposed returns which of the data folder, the password and the partners' databases other users of the machine can
+// read.
 func (p *Pair) Exposed() (all []*secretfile.Exposure) {
 	f := p.Folder
 	for _, path := range []string{f.Dir, filepath.Join(f.Dir, PasswordFile), f.Home(PartnerNames[0]), f.Home(PartnerNames[1])} {
@@ -224,9 +225,9 @@ func (p *Pair) Exposed() (all []*secretfile.Exposure) {
 	return all
 }
 
-// Close lets others have the folder.
+// Close unlocks the folder.
 func (f *folder) Close() error { return f.lock.Close() }
 
-// PasswordFile is where the password is kept, mode 0600; it does not hold one
-// that was given in Options.
+// PasswordFile returns the path of the file that stores the password, mode 0600; it does not store a password that was
+// given in Options.
 func (p *Pair) PasswordFile() string { return filepath.Join(p.Folder.Dir, PasswordFile) }

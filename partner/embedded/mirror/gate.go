@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// gate stands between a partner's sockets and its server. Through it the faults
-// act that clients see: held connections, resets, slow answers.
+// gate is between a partner's sockets and its server. It implements the faults that clients
+// see: frozen connections, resets, slow responses.
 type gate struct {
-	rough atomic.Bool // some fault is in force: look closer
+	faulty atomic.Bool // some fault is in force: check the details
 
 	mu      sync.Mutex
 	faults  []Fault // of kinds freeze, isolate and slow
-	ending  bool    // the server is going down: connections close at once, held or not
+	ending  bool    // the server is going down: connections close at once, frozen or not
 	conns   map[*GatedConn]struct{}
 	changed chan struct{} // closed when faults or ending change
 }
@@ -24,7 +24,7 @@ func newGate() *gate {
 	return &gate{conns: map[*GatedConn]struct{}{}, changed: make(chan struct{})}
 }
 
-// gatedListener is the port during one life of the server.
+// gatedListener is the listener of one run of the server.
 type gatedListener struct {
 	net.Listener
 	g *gate
@@ -47,17 +47,17 @@ func (g *gate) admit(c net.Conn) *GatedConn {
 	return gated
 }
 
-// set puts the faults in force, and closes what was closed while it was held and is
-// held no more.
+// set replaces the faults in force, and closes the connections that the server closed while
+// they were frozen.
 func (g *gate) set(faults []Fault) {
 	g.change(func() {
 		g.faults = faults
-		g.rough.Store(len(faults) > 0)
+		g.faulty.Store(len(faults) > 0)
 	})
 }
 
-// end closes all connections, by a reset or as the server does by itself, and
-// holds none back from now on.
+// end closes all connections, with a reset or in order, and freezes no connection from now
+// on.
 func (g *gate) end(reset bool) {
 	g.change(func() { g.ending = true })
 	if reset {
@@ -65,7 +65,7 @@ func (g *gate) end(reset bool) {
 	}
 }
 
-// begin takes connections again.
+// begin accepts connections again.
 func (g *gate) begin() { g.change(func() { g.ending = false }) }
 
 func (g *gate) change(f func()) {
@@ -74,14 +74,14 @@ func (g *gate) change(f func()) {
 	f()
 	for c := range g.conns {
 		if c.left && !g.holds(c) {
-			g.forget(c)
+			g.remove(c)
 		}
 	}
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// sever resets the connections of an application, or all.
+// sever resets the connections of an application, or all connections.
 func (g *gate) sever(app string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -90,19 +90,19 @@ func (g *gate) sever(app string) {
 			continue
 		}
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // so that Close resets; of a closed socket there is nothing to reset
+			_ = tcp.SetLinger(0) // so that Close sends a reset; the error of a closed socket does not matter
 		}
-		g.forget(c)
+		g.remove(c)
 	}
 }
 
-// forget closes a connection for good. The caller holds mu.
-func (g *gate) forget(c *GatedConn) {
+// remove closes a connection for good. The caller holds mu.
+func (g *gate) remove(c *GatedConn) {
 	delete(g.conns, c)
 	c.err = c.Conn.Close()
 }
 
-// holds tells whether nothing of the connection goes in or out. The caller holds mu.
+// holds reports whether the connection is frozen in both directions. The caller holds mu.
 func (g *gate) holds(c *GatedConn) bool {
 	if g.ending {
 		return false
@@ -115,31 +115,31 @@ func (g *gate) holds(c *GatedConn) bool {
 	return false
 }
 
-// GatedConn is one client's connection behind the gate.
+// GatedConn is a client's connection through the gate.
 type GatedConn struct {
 	net.Conn
 	g      *gate
 	app    atomic.Pointer[string] // nil before the login
 	once   sync.Once
-	closed chan struct{} // the server has closed it
+	closed chan struct{} // closed when the server has closed the connection
 
 	// Guarded by g.mu.
-	left bool // closed, but held: the client must not see it yet
+	left bool // the server closed it while it was frozen: the client must not notice yet
 	err  error
 }
 
-// LoggedIn tells the gate whose connection it is.
+// LoggedIn sets the application of the connection.
 func (c *GatedConn) LoggedIn(app string) { c.app.Store(&app) }
 
-// belongsTo tells whether a fault for that application hits the connection.
+// belongsTo reports whether a fault for that application affects the connection.
 func (c *GatedConn) belongsTo(app string) bool {
 	mine := c.app.Load()
 	return app == "" || mine != nil && *mine == app
 }
 
-// wait returns when nothing holds the connection, or the server has closed it.
+// wait waits until the connection is not frozen, or the server has closed it.
 func (c *GatedConn) wait() error {
-	for c.g.rough.Load() {
+	for c.g.faulty.Load() {
 		c.g.mu.Lock()
 		held, changed := c.g.holds(c), c.g.changed
 		c.g.mu.Unlock()
@@ -155,7 +155,8 @@ func (c *GatedConn) wait() error {
 	return nil
 }
 
-// Read implements [net.Conn]. What came in while the connection was held, is read afterwards.
+// Read implements [net.Conn]. Bytes that arrive while the connection is frozen are read
+// afterwards.
 func (c *GatedConn) Read(b []byte) (int, error) {
 	if err := c.wait(); err != nil {
 		return 0, err
@@ -172,16 +173,16 @@ func (c *GatedConn) Write(b []byte) (int, error) {
 	if err := c.wait(); err != nil {
 		return 0, err
 	}
-	if c.g.rough.Load() {
-		if err := c.dawdle(); err != nil {
+	if c.g.faulty.Load() {
+		if err := c.delayWrite(); err != nil {
 			return 0, err
 		}
 	}
 	return c.Conn.Write(b)
 }
 
-// dawdle waits as long as the slow faults want.
-func (c *GatedConn) dawdle() error {
+// delayWrite waits as long as the slow faults in force require.
+func (c *GatedConn) delayWrite() error {
 	c.g.mu.Lock()
 	var delay time.Duration
 	for _, f := range c.g.faults {
@@ -202,10 +203,11 @@ func (c *GatedConn) dawdle() error {
 			return net.ErrClosed
 		}
 	}
-	return c.wait() // it may be held by now
+	return c.wait() // it may be frozen by now
 }
 
-// Close implements [net.Conn]. A held connection's client sees it once it is held no more.
+// Close implements [net.Conn]. The client of a frozen connection notices when the connection
+// is no longer frozen.
 func (c *GatedConn) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	c.g.mu.Lock()
@@ -215,8 +217,8 @@ func (c *GatedConn) Close() error {
 	}
 	if c.g.holds(c) {
 		c.left = true
-		return c.Conn.SetDeadline(time.Unix(1, 0)) // ends a Read or Write under way
+		return c.Conn.SetDeadline(time.Unix(1, 0)) // ends a running Read or Write
 	}
-	c.g.forget(c)
+	c.g.remove(c)
 	return c.err
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// PartnerNames are the two partners' names, in order.
+// PartnerNames are the names of the two partners, in order.
 var PartnerNames = [...]string{"a", "b"}
 
-// Instance is one of the two servers, as far as mirroring goes: its databases, its port, its connections and what befalls it. Its
-// methods may be called by anybody at any time.
+// Instance is the mirroring side of one of the two servers: its databases, its port, its connections and its faults.
+// Its methods are safe for concurrent use.
 type Instance struct {
 	Pair   *Pair
 	Letter string
@@ -26,41 +26,41 @@ type Instance struct {
 	gate   *gate
 	Server *tds.Server
 
-	databases atomic.Pointer[userDatabases] // replaced by the holder of pair.verbs
-	Master    atomic.Pointer[Database]      // nil: not needed so far
+	databases atomic.Pointer[userDatabases] // replaced by the holder of Pair.verbs
+	Master    atomic.Pointer[Database]      // nil: not needed yet
 
-	// frozen and dead: see stand. They follow from the faults.
+	// frozen and Dead: see awaitThaw. They are computed from the faults.
 	frozen, Dead atomic.Bool
 
-	// Guarded by pair.weather.mu.
-	faults []Fault // those that last, but for crash and stop
+	// Guarded by Pair.Links.Mu.
+	faults []Fault // the lasting faults except crash and stop
 	down   string  // crash or stop; "" while it runs
 
-	injecting chan struct{} // held by Inject, which alone uses life
-	life      *life
-	lives     chan *life // to be served
+	injecting chan struct{} // held by Inject, the only user of life
+	life      *serverRun
+	lives     chan *serverRun // runs of the server that are to begin
 
 	Sessions Sessions
 
-	Face atomic.Pointer[Face] // how a mirror's database answers; nil: as a mirror's
+	Planted atomic.Pointer[PlantedAnswer] // the answer that a test planted for a mirror's database; nil: the true answer
 }
 
-// Face is what a test has a mirror's database answer.
-type Face struct{ Err error }
+// PlantedAnswer is the answer that a test makes a mirror's database give.
+type PlantedAnswer struct{ Err error }
 
-// Name is "a" or "b".
+// Name returns "a" or "b".
 func (i *Instance) Name() string { return i.Letter }
 
-// Addr is the address on which the partner serves TDS, as in "127.0.0.1:14331".
+// Addr returns the address on which the partner serves TDS, for example "127.0.0.1:14331".
 func (i *Instance) Addr() string { return i.addr.String() }
 
-// ServerName is the partner's @@SERVERNAME.
+// ServerName returns the partner's @@SERVERNAME.
 func (i *Instance) ServerName() string { return `MIRRORSTATE\` + strings.ToUpper(i.Letter) }
 
-// ConnectionString is for go-mssqldb and others that read ADO.NET's keywords.
-// database is one of the server's, such as "ASPState" or "master", or "" for the login's default, which is
-// master. It asks for no encryption: the connection does not leave the machine. Encryption
-// works with encrypt=true and a trusted server certificate.
+// ConnectionString returns a connection string for go-mssqldb and other drivers that read ADO.NET's keywords. database
+// is one of the server's databases, such as "ASPState" or "master", or "" for the login's default database, master. It
+// turns encryption off, because the connection does not leave the machine. Encryption works with encrypt=true and a
+// trusted server certificate.
 func (i *Instance) ConnectionString(database string) string {
 	host, port := i.hostPort()
 	text := fmt.Sprintf("server=%s;port=%s;user id=%s;password=%s;encrypt=disable", host, port, i.Pair.User(), quoteValue(i.Pair.Password()))
@@ -70,7 +70,7 @@ func (i *Instance) ConnectionString(database string) string {
 	return text
 }
 
-// quoteValue quotes a value of a connection string where it needs to be.
+// quoteValue quotes a value of a connection string if necessary.
 func quoteValue(v string) string {
 	if !strings.ContainsAny(v, "; '\"={}") {
 		return v
@@ -81,7 +81,7 @@ func quoteValue(v string) string {
 func (i *Instance) hostPort() (host, port string) {
 	host, port, err := net.SplitHostPort(i.Addr())
 	if err != nil {
-		return i.Addr(), "" // not an address of TCP: nothing to take apart
+		return i.Addr(), "" // not a TCP address: it has no host and port
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -89,14 +89,14 @@ func (i *Instance) hostPort() (host, port string) {
 	return host, port
 }
 
-// ClientName is how a client names this partner: what the other hands out as its
-// failover partner.
+// ClientName returns the name under which clients reach this partner: the other partner sends it as its failover
+// partner.
 func (i *Instance) ClientName() string {
 	host, port := i.hostPort()
 	return host + "," + port
 }
 
-// Index is the partner's place among the two.
+// Index returns the partner's index in Pair.Partners.
 func (i *Instance) Index() int {
 	if i.Letter == PartnerNames[0] {
 		return 0
@@ -104,7 +104,7 @@ func (i *Instance) Index() int {
 	return 1
 }
 
-// Other is the partner's partner.
+// Other returns the other partner.
 func (i *Instance) Other() *Instance {
 	if i == i.Pair.Partners[0] {
 		return i.Pair.Partners[1]
@@ -112,33 +112,33 @@ func (i *Instance) Other() *Instance {
 	return i.Pair.Partners[0]
 }
 
-// openInstance opens the server's databases and its port. serve makes what its connections are served by.
+// openInstance opens the server's databases and its port. serve returns the TDS server for its connections.
 func openInstance(pair *Pair, name, addr string, serve func(*Instance) *tds.Server) (*Instance, error) {
 	p := &Instance{Pair: pair, Letter: name, Log: pair.log.With("partner", name), gate: newGate(),
-		injecting: make(chan struct{}, 1), lives: make(chan *life, 1)}
+		injecting: make(chan struct{}, 1), lives: make(chan *serverRun, 1)}
 	p.databases.Store(&userDatabases{})
 	if err := p.openDatabases(); err != nil {
 		return nil, errors.Join(err, p.closeDatabases())
 	}
 	listener, err := pair.listen("tcp", addr)
 	if err != nil {
-		_ = p.closeDatabases() // the port is what to tell
+		_ = p.closeDatabases() // return the error of the port
 		return nil, fmt.Errorf("partner %s can't listen on %s: %w; choose another address with --partner-%s", name, addr, err, name)
 	}
-	p.addr, p.life = listener.Addr(), p.newLife(listener)
+	p.addr, p.life = listener.Addr(), p.newServerRun(listener)
 	p.lives <- p.life
 	p.Server = serve(p)
 	return p, nil
 }
 
-// close closes what openInstance opened. The server must not be serving.
+// close closes the server's port and files. The server must not be serving.
 func (i *Instance) close() error {
 	i.life.cancel()
 	_ = i.life.listener.Close() // the server may have closed it already
 	return i.closeDatabases()
 }
 
-// closeDatabases closes the files.
+// closeDatabases closes the files of all databases.
 func (i *Instance) closeDatabases() error {
 	var errs []error
 	for _, d := range i.all() {
@@ -149,20 +149,20 @@ func (i *Instance) closeDatabases() error {
 	return errors.Join(errs...)
 }
 
-// DataFile is the path of the partner's SQLite file of the database that the pair began with. Others may read it, and
+// DataFile returns the path of the partner's SQLite file of the pair's first database. Other programs may read it, and
 // copy it together with its -wal file, but must not write it.
 func (i *Instance) DataFile() string { return i.Pair.Folder.first(i.Letter) }
 
-// ReadableSecondary has a database let everybody in and refuse writes (3906).
+// ReadableSecondary makes a database accept all sessions and refuse writes (3906).
 var ReadableSecondary error = message.New(3906, 16, `Failed to update database "%s" because the database is read-only.`, DatabaseName)
 
-// SecondaryRefusal is the error of a secondary replica that can't be opened, for
-// Planted: number is 976, 978, 983 or 988.
+// SecondaryRefusal returns the error of a secondary replica that is not readable, for Planted: number is 976, 978, 983
+// or 988.
 func SecondaryRefusal(number int32) error {
 	return message.New(number, 14, `The target database, '%s', is participating in an availability group and is currently not accessible for queries.`, DatabaseName)
 }
 
-// Writable is nil while the database takes writes here, and otherwise the refusal.
+// Writable returns nil while the database accepts writes on this server, and otherwise the error for clients.
 func (d *Database) Writable() error {
 	err := d.Serving()
 	if err == nil && d.State.Load().Role == storage.RoleMirror {

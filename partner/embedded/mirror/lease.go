@@ -11,28 +11,28 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// How long an explicit transaction keeps all other writers waiting: between two
-// statements, and in all.
+// The limits of the time for which an explicit transaction keeps other writers waiting: between two
+// statements, and in total.
 const (
 	LeaseIdle = 10 * time.Second
 	LeaseMax  = 60 * time.Second
 )
 
-// Lease is an explicit transaction: its session has the turn to write until it
-// ends it, is reset or gone, lets too much time pass, or the role changes.
+// Lease is an explicit transaction. Its session has the turn to write until it ends the transaction, is reset
+// or disconnected, exceeds a time limit, or the role changes.
 type Lease struct {
 	P        *Database
 	deadline time.Time
-	timer    *time.Timer // rolls back when the session is idle for too long
+	timer    *time.Timer // rolls back a transaction that is idle for too long
 
 	mu    sync.Mutex // held while a statement runs
-	ended error      // why the transaction is over; nil while it is open
+	ended error      // why the transaction has ended; nil while it is open
 }
 
-// ErrLeaseDone is why a lease is over that its session has ended.
+// ErrLeaseDone is the reason of a lease whose session has ended the transaction.
 var ErrLeaseDone = errors.New("transaction ended")
 
-// OpenLease waits for the turn and opens a transaction.
+// OpenLease waits for the turn and begins a transaction.
 func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	t := NewTicket()
 	t.alone = true
@@ -50,7 +50,7 @@ func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	l := &Lease{P: d, deadline: time.Now().Add(LeaseMax)}
 	l.mu.Lock()
 	l.timer = time.AfterFunc(LeaseIdle, func() {
-		l.BreakOff(message.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
+		l.Abort(message.New(1222, 16, "Lock request time out period exceeded: the transaction was rolled back, because it kept others waiting for too long."))
 	})
 	l.mu.Unlock()
 	d.leases.Lock()
@@ -58,7 +58,7 @@ func (d *Database) OpenLease(ctx context.Context) (*Lease, error) {
 	changing := d.changing
 	d.leases.Unlock()
 	if changing > 0 {
-		l.BreakOff(message.ErrKilled(message.ErrMirror(d.Title)))
+		l.Abort(message.ErrKilled(message.ErrMirror(d.Title)))
 		return nil, message.ErrKilled(message.ErrMirror(d.Title))
 	}
 	return l, nil
@@ -88,33 +88,34 @@ func (l *Lease) Commit() error {
 	return err
 }
 
-// Again ends the open transaction, by a commit or not, and begins another in its place. It is for within Run.
-func (l *Lease) Again(commit bool) (err error) {
+// Restart ends the open transaction, with a commit or a rollback, and begins another in its place. Call it
+// only within Run.
+func (l *Lease) Restart(commit bool) (err error) {
 	w := l.P.Store.Exclusive
 	if commit {
 		err = l.P.hardenGathered(w)
 	} else {
 		_, err = w.Rollback.Exec()
-		w.Ends()
+		w.ForgetGathered()
 	}
-	return errors.Join(err, w.Open()) // also where the commit failed: nothing is written outside of a transaction
+	return errors.Join(err, w.Open()) // also if the commit failed: nothing may be written outside of a transaction
 }
 
-// hardenGathered ends the open transaction of the exclusive connection: what was
-// written in it is mirrored as one record.
+// hardenGathered ends the open transaction of the exclusive connection. It mirrors what the transaction wrote
+// as one record.
 func (d *Database) hardenGathered(w *storage.Writer) error {
-	defer w.Ends()
+	defer w.ForgetGathered()
 	rec, err := w.Gather()
 	if err != nil {
 		_, undo := w.Rollback.Exec()
 		return errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), undo)
 	}
-	return d.harden(w, rec, func() error { return d.Store.Note(w, rec) })
+	return d.harden(w, rec, func() error { return d.Store.WriteLog(w, rec) })
 }
 
-// BreakOff rolls the transaction back and ends it, because of why; if it has ended
-// already, nothing happens. It waits for a running statement.
-func (l *Lease) BreakOff(why error) {
+// Abort rolls the transaction back and ends it because of why. It does nothing if the transaction has ended
+// already. It waits for a running statement.
+func (l *Lease) Abort(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
@@ -124,11 +125,11 @@ func (l *Lease) BreakOff(why error) {
 	if _, err := w.Rollback.Exec(); err != nil {
 		l.P.Instance.Log.Error("rollback failed", "error", err)
 	}
-	w.Ends()
+	w.ForgetGathered()
 	l.finish(why)
 }
 
-// finish gives the turn back. The caller holds mu.
+// finish releases the turn. The caller holds mu.
 func (l *Lease) finish(why error) {
 	l.ended = why
 	l.timer.Stop()
@@ -138,16 +139,16 @@ func (l *Lease) finish(why error) {
 	l.P.Turns.Leave(nil)
 }
 
-// noLeases ends the open explicit transaction, if there is one, and lets none
-// begin until allow is called: whoever changes a role is first in the queue for the
-// turn, but not before the transactions that were given it meanwhile.
+// noLeases ends the open explicit transaction, if there is one, and lets no other begin until allow is
+// called. A role change goes to the front of the queue for the turn, but cannot overtake a transaction that
+// was given the turn meanwhile.
 func (d *Database) noLeases(why error) (allow func()) {
 	d.leases.Lock()
 	d.changing++
 	l := d.lease
 	d.leases.Unlock()
 	if l != nil {
-		l.BreakOff(why)
+		l.Abort(why)
 	}
 	return func() {
 		d.leases.Lock()
@@ -156,7 +157,7 @@ func (d *Database) noLeases(why error) (allow func()) {
 	}
 }
 
-// Exclusively runs ad-hoc writes as a transaction of their own.
+// Exclusively runs ad-hoc writes in their own transaction.
 func (d *Database) Exclusively(ctx context.Context, f func(w *storage.Writer) error) error {
 	return d.Alone(ctx, false, func() error {
 		if err := d.stillWritable(); err != nil {
@@ -166,8 +167,8 @@ func (d *Database) Exclusively(ctx context.Context, f func(w *storage.Writer) er
 		if err := w.Open(); err != nil {
 			return fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
 		}
-		if err := storage.Guarded(func() error { return f(w) }); err != nil {
-			defer w.Ends()
+		if err := storage.RecoverPanic(func() error { return f(w) }); err != nil {
+			defer w.ForgetGathered()
 			_, undo := w.Rollback.Exec()
 			return errors.Join(err, undo)
 		}

@@ -11,8 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// LinkState is the state of the mirroring session, which both partners show;
-// numbered as mirroring_state.
+// LinkState is the state of the mirroring session, as both partners show it, numbered as mirroring_state.
 type LinkState int32
 
 const (
@@ -23,22 +22,22 @@ const (
 	StateSynchronized    LinkState = 4
 )
 
-// String is mirroring_state_desc.
+// String returns mirroring_state_desc.
 func (s LinkState) String() string {
 	return [...]string{"SUSPENDED", "DISCONNECTED", "SYNCHRONIZING", "PENDING_FAILOVER", "SYNCHRONIZED"}[s]
 }
 
-// link connects the partners. In one process it
-// can't fail by itself; see [Partner.Inject].
+// link connects the partners. Both are in one process, so that only an injected fault can cut the link; see
+// [Instance.Inject].
 type link struct {
 	wake chan struct{}
-	cut  atomic.Bool // by Partition; see weather for the rest
+	cut  atomic.Bool // by Partition; for the other faults see links
 }
 
 // sessionLink is the state of one mirroring session.
 type sessionLink struct {
-	state atomic.Int32 // a linkState
-	// switching: a manual failover is under way, and the principal shows PENDING_FAILOVER.
+	state atomic.Int32 // a LinkState
+	// switching: a manual failover is running, and the principal shows PENDING_FAILOVER.
 	switching atomic.Bool
 }
 
@@ -46,8 +45,8 @@ func (l *link) init() {
 	l.wake = make(chan struct{}, 1)
 }
 
-// State is mirroring_state_desc as both partners show it, of the database the pair began with, or what else is mirrored; ""
-// if nothing is.
+// State returns mirroring_state_desc, as both partners show it, of the pair's first database, or else of another
+// mirrored one; "" if no database is mirrored.
 func (p *Pair) State() string {
 	if s := p.Main(); s != nil && s.mirrored() {
 		return s.LinkState().String()
@@ -69,38 +68,38 @@ func (p *Pair) Synchronized(ctx context.Context) error {
 	return nil
 }
 
-// LinkState is the state of the mirroring session.
+// LinkState returns the state of the mirroring session.
 func (s *Session) LinkState() LinkState { return LinkState(s.link.state.Load()) }
 
-// ShowState changes the state and tells the log.
+// ShowState changes the state and logs the change.
 func (s *Session) ShowState(to LinkState) {
 	if old := LinkState(s.link.state.Swap(int32(to))); old != to {
 		s.pair.log.Info("mirroring state changed", "from", old.String(), "to", to.String())
-		s.pair.events.tell("state", "", to.String())
+		s.pair.events.publish("state", "", to.String())
 	}
 }
 
-// Poke has the link looked after soon.
-func (p *Pair) Poke() {
+// WakeWatch makes watchLinks check the links soon.
+func (p *Pair) WakeWatch() {
 	select {
 	case p.link.wake <- struct{}{}:
 	default:
 	}
 }
 
-// begin reads what the partners remember, settles who is principal of each database and brings the
-// mirror up to date, before anybody is served.
+// begin reads the stored mirroring state, determines the principal of each database and synchronizes the mirror, before
+// the pair serves clients.
 func (p *Pair) begin(o *Options, by Service) error {
 	if p.seconds > maxTimeout {
 		p.seconds = maxTimeout
 	}
 	timeout := p.seconds
 	for _, s := range p.sessions() {
-		s.Arbiter.on = o.Witness && s.isFirst() || s.hadWitness()
+		s.Arbiter.on = o.Witness && s.isFirst() || s.storedWitness()
 		if err := s.begin(by); err != nil {
 			return err
 		}
-		if d := s.both()[0]; s.mirrored() {
+		if d := s.bothCopies()[0]; s.mirrored() {
 			timeout = d.State.Load().Timeout
 		}
 	}
@@ -109,17 +108,17 @@ func (p *Pair) begin(o *Options, by Service) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWait)
 	defer cancel()
-	if err := p.Tend(ctx); err != nil {
-		return fmt.Errorf("bring the partners together: %w", err)
+	if err := p.Reconcile(ctx); err != nil {
+		return fmt.Errorf("connect the partners: %w", err)
 	}
 	return nil
 }
 
-// begin reads what the partners remember of a database. A mirrored one whose data is gone on one server
-// is made again there. What is in the one that a pair begins with comes of schema.
+// begin reads the stored mirroring state of a database. If one server has lost the data of a mirrored database, begin
+// creates it again there. by.Schema creates the objects of the pair's first database.
 func (s *Session) begin(by Service) error {
 	var states [2]*storage.Mirroring
-	for i, d := range s.both() {
+	for i, d := range s.bothCopies() {
 		var err error
 		if d == nil {
 			continue
@@ -131,17 +130,17 @@ func (s *Session) begin(by Service) error {
 	fresh := states[0] == nil && states[1] == nil
 	switch {
 	case fresh && !s.isFirst():
-		return nil // it is not mirrored
+		return nil // the database is not mirrored
 	case fresh:
-		made, err := by.Schema(s.both()[0])
+		made, err := by.Schema(s.bothCopies()[0])
 		if err != nil {
-			return errors.Join(err, s.both()[0].unmake())
+			return errors.Join(err, s.bothCopies()[0].removeLeftovers())
 		}
 		states[0] = &storage.Mirroring{GUID: storage.NewGUID(), Role: storage.RolePrincipal, SafetyFull: true, SafetySequence: 1, Timeout: s.pair.seconds}
-		states[0].NewReign(1, 0)
+		states[0].NewFork(1, 0)
 		mirror := *states[0]
 		mirror.Role = storage.RoleMirror
-		if made { // it gets it from the principal
+		if made { // the resynchronisation copies it from the principal
 			mirror.History, mirror.Diverged = nil, true
 		}
 		states[1] = &mirror
@@ -149,19 +148,19 @@ func (s *Session) begin(by Service) error {
 	for i, q := range s.pair.Partners {
 		m := states[i]
 		if m == nil {
-			// Its data is gone: it starts again as an empty mirror of the other.
+			// The data is missing: this copy starts again as an empty mirror of the other one.
 			lost := *states[1-i]
 			lost.Role, lost.History, lost.Diverged = storage.RoleMirror, nil, true
 			m = &lost
-			if s.both()[i] == nil {
-				d, err := q.OpenDatabase(s.pair.Folder.Database(q.Letter, s.title), *s.both()[1-i].Store.About.Load())
+			if s.bothCopies()[i] == nil {
+				d, err := q.OpenDatabase(s.pair.Folder.Database(q.Letter, s.title), *s.bothCopies()[1-i].Store.About.Load())
 				if err != nil {
 					return err
 				}
-				d.Adopt()
+				d.Register()
 			}
 		}
-		d := s.both()[i]
+		d := s.bothCopies()[i]
 		d.State.Store(m)
 		if err := d.Store.SaveMirroring(m); err != nil {
 			return err
@@ -170,23 +169,23 @@ func (s *Session) begin(by Service) error {
 	return nil
 }
 
-// isFirst tells whether it is the database that the pair began with.
+// isFirst reports whether the database is the pair's first one.
 func (s *Session) isFirst() bool {
 	return !s.pair.Folder.empty && strings.EqualFold(s.title, s.pair.Folder.title)
 }
 
-// openWait is how long Open may take to bring the mirror up to date.
+// openWait is the limit for the synchronization of the mirror in Open.
 const openWait = 5 * time.Minute
 
-// Partition cuts the link between the partners, or heals it. Clients, and the
-// witness, reach both as before. It returns when the principal has noticed.
+// Partition cuts the link between the partners, or restores it. Clients and the witness still reach both. It returns
+// when the principal has noticed.
 func (p *Pair) Partition(ctx context.Context, cut bool) error {
-	p.Weather.Mu.Lock()
+	p.Links.Mu.Lock()
 	p.link.cut.Store(cut)
-	p.forecast()
-	p.Weather.Mu.Unlock()
+	p.updateLinks()
+	p.Links.Mu.Unlock()
 	if !cut {
 		return nil
 	}
-	return p.Tend(ctx)
+	return p.Reconcile(ctx)
 }

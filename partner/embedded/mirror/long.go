@@ -9,18 +9,19 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// longTurn is for how long a procedure of many statements keeps others waiting at a time.
+// longTurn is the longest time for which a procedure of many statements holds the turn.
 const longTurn = 10 * time.Millisecond
 
-// LongTurns are the turns of a procedure that takes long: between two statements it lets others write.
+// LongTurns are the turns of a long procedure: between two statements it lets others write.
 type LongTurns struct {
-	Waits func(context.Context) (context.Context, context.CancelFunc) // how long for its turn
+	Waits func(context.Context) (context.Context, context.CancelFunc) // limits the wait for a turn
 	D     *Database
-	Began time.Time // of this turn; zero: it has none
+	Began time.Time // when the turn began; zero: it has no turn
 	w     *storage.Writer
 }
 
-// RunLong runs a call that takes long, alone among its like, on a connection of its own: its temporary tables are the connection's.
+// RunLong runs a long call on a connection of its own, one long call at a time. Its temporary tables belong to that
+// connection.
 func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (context.Context, context.CancelFunc), run func(w *storage.Writer, l *LongTurns) error) error {
 	select {
 	case d.long <- struct{}{}:
@@ -32,12 +33,12 @@ func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (con
 	if err := l.Take(ctx); err != nil {
 		return err
 	}
-	if err := l.w.DropLocals(); err != nil { // of one that did not get its turn again
+	if err := l.w.DropLocals(); err != nil { // left by a call that did not get another turn
 		return errors.Join(err, l.give(true))
 	}
-	refused := storage.Guarded(func() error { return run(l.w, l) })
+	refused := storage.RecoverPanic(func() error { return run(l.w, l) })
 	if l.Began.IsZero() {
-		return refused // it did not get its turn again
+		return refused // the call did not get another turn
 	}
 	if _, panicked := errors.AsType[*storage.PanicError](refused); panicked {
 		return errors.Join(refused, l.give(true))
@@ -48,7 +49,7 @@ func (d *Database) RunLong(ctx context.Context, waits func(context.Context) (con
 	return errors.Join(l.give(false), refused)
 }
 
-// Take waits for the turn, and opens a transaction.
+// Take waits for the turn, and begins a transaction.
 func (l *LongTurns) Take(ctx context.Context) error {
 	ctx, cancel := l.Waits(ctx)
 	defer cancel()
@@ -75,12 +76,13 @@ func (l *LongTurns) Take(ctx context.Context) error {
 	return nil
 }
 
-// give makes durable what was written in the turn, and passes it on. lost says that there is nothing: the transaction is over.
+// give commits durably what the turn wrote, and releases the turn. lost means that there is nothing to commit: the
+// transaction has ended.
 func (l *LongTurns) give(lost bool) error {
 	defer l.leave()
 	w := l.w
 	if lost {
-		defer w.Ends()
+		defer w.ForgetGathered()
 		return w.RollBack()
 	}
 	return l.D.hardenGathered(w)
@@ -92,7 +94,7 @@ func (l *LongTurns) leave() {
 	l.D.Turns.Leave(nil)
 }
 
-// Pause lets others write, if the turn has been long enough.
+// Pause lets others write, if the turn has lasted long enough.
 func (l *LongTurns) Pause(ctx context.Context) error {
 	if time.Since(l.Began) < longTurn {
 		return nil

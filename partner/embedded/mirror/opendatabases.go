@@ -10,12 +10,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// openDatabases opens what is in the server's folder, and in a folder that is not for empty
-// servers the database that a pair begins with in any case.
+// openDatabases opens the databases in the server's folder. It always opens the pair's first database, unless the
+// folder is for servers without databases.
 func (i *Instance) openDatabases() error {
 	files, err := filepath.Glob(filepath.Join(i.Pair.Folder.Home(i.Letter), "*.db"))
 	if err != nil {
-		return fmt.Errorf("look for the databases of partner %s: %w", i.Letter, err)
+		return fmt.Errorf("list the databases of partner %s: %w", i.Letter, err)
 	}
 	first := i.Pair.Folder.first(i.Letter)
 	if !i.Pair.Folder.empty && !slices.Contains(files, first) {
@@ -27,19 +27,19 @@ func (i *Instance) openDatabases() error {
 		}
 		about := storage.FirstDatabase(i.Pair.Folder.title)
 		if path != first || i.Pair.Folder.empty {
-			about = storage.AboutDatabase{Recovery: storage.RecoveryFull} // it says itself what it is
+			about = storage.Description{Recovery: storage.RecoveryFull} // the file holds its own description
 		}
 		d, err := i.OpenDatabase(path, about)
 		if err != nil {
 			return err
 		}
-		if d.Title == "" { // CREATE DATABASE had come no further
+		if d.Title == "" { // CREATE DATABASE was interrupted at this point
 			if err := errors.Join(d.Store.Shut(), d.removeFiles()); err != nil {
 				return err
 			}
 			continue
 		}
-		d.Adopt()
+		d.Register()
 	}
 	if i.Pair.Folder.empty || slices.Contains(files, i.Pair.Folder.Database(i.Letter, MasterName)) {
 		_, err = i.OpenMaster()
@@ -47,24 +47,24 @@ func (i *Instance) openDatabases() error {
 	return err
 }
 
-// OpenMaster has the server have a file for master: where the logins are kept, and what belongs to
-// no database is computed. A server needs none while it has but the one that a pair begins with. The caller holds verbs, or
-// nobody else is there yet.
+// OpenMaster opens a file for master, and creates it if necessary: it stores the logins, and expressions without a
+// database are computed in it. A server with only the pair's first database needs no file. The caller holds verbs, or
+// nobody else uses the pair yet.
 func (i *Instance) OpenMaster() (*Database, error) {
 	if m := i.Master.Load(); m != nil {
 		return m, nil
 	}
-	m, err := i.OpenDatabase(i.Pair.Folder.Database(i.Letter, MasterName), storage.AboutDatabase{Title: MasterName, ID: 1, Created: sqlvalue.NoDate, Recovery: storage.RecoverySimple})
+	m, err := i.OpenDatabase(i.Pair.Folder.Database(i.Letter, MasterName), storage.Description{Title: MasterName, ID: 1, Created: sqlvalue.NoDate, Recovery: storage.RecoverySimple})
 	if err != nil {
 		return nil, err
 	}
-	i.Pair.TendFiles(m)
+	i.Pair.StartCheckpoints(m)
 	i.Master.Store(m)
 	return m, nil
 }
 
-// OpenDatabase opens the file, or makes one that about describes. Nobody knows of it yet.
-func (i *Instance) OpenDatabase(path string, about storage.AboutDatabase) (*Database, error) {
+// OpenDatabase opens the file, or creates the one that about describes. The database is not registered yet.
+func (i *Instance) OpenDatabase(path string, about storage.Description) (*Database, error) {
 	s, err := storage.OpenStore(path, about)
 	if err != nil {
 		return nil, fmt.Errorf("partner %s: %w", i.Letter, err)

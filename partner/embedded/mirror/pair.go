@@ -16,7 +16,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// Options are those of partner/embedded, which says what each is.
+// Options are the options of package embedded, which documents each.
 type Options struct {
 	Dir            string
 	AddrA, AddrB   string
@@ -29,47 +29,46 @@ type Options struct {
 	Database       string
 	Schema         string
 	Empty          bool
-	// Listen is net.Listen but in tests, which must not wait in the network poller
-	// where time is to stand still.
+	// Listen is net.Listen, except in tests with a fake clock, where a wait in the network poller would stop the clock.
 	Listen func(network, addr string) (net.Listener, error)
 }
 
-// Pair is the two servers and the link between them. Its methods may be called
-// by anybody at any time.
+// Pair is the two servers and the link between them. Its methods are safe for concurrent use.
 type Pair struct {
 	log      *slog.Logger
 	Folder   *folder
 	listen   func(network, addr string) (net.Listener, error)
 	Partners [2]*Instance
-	timeout  atomic.Int64 // the partner time-out in nanoseconds; see patience
-	seconds  int64        // the same, as a new pair remembers it
+	timeout  atomic.Int64 // the partner timeout in nanoseconds; see partnerTimeout
+	seconds  int64        // the partner timeout in seconds that a new pair stores
 
 	closing sync.Once
 	closed  error
 
-	// verbs is held by whoever changes a role or the link's settings.
+	// verbs is held while a role or a setting of the link is changed.
 	verbs   chan struct{}
-	doing   doing // what the holder of verbs does
+	running runningVerb // what the holder of verbs runs
 	link    link
-	Weather weather
+	Links   links
 	over    chan struct{} // closed when Run ends
 
-	journals journals
+	checkpointers checkpointers
 
 	events events
 }
 
-// UserName is the one login of an embedded pair; it is a sysadmin.
+// UserName is the only login of a new pair; it is a sysadmin.
 const UserName = "mirrorstate"
 
-// Service is what a pair needs of who serves its clients.
+// Service is what a pair needs from the package that serves its clients.
 type Service struct {
-	Server func(*Instance) *tds.Server // makes what an instance's connections are served by
-	// schema makes what is in the database that a pair begins with, which nobody knows of yet, and tells whether it made anything.
+	Server func(*Instance) *tds.Server // returns the TDS server for an instance's connections
+	// Schema creates the objects of the pair's first database, before it is registered, and reports whether it created
+	// any.
 	Schema func(*Database) (made bool, err error)
 }
 
-// OpenInstances is [Open] for who serves the clients.
+// OpenInstances is [Open] for the package that serves the clients.
 func OpenInstances(o *Options, by Service) (*Pair, error) {
 	p := &Pair{log: o.Logger, listen: o.Listen, seconds: 10, verbs: make(chan struct{}, 1), over: make(chan struct{})}
 	if p.log == nil {
@@ -82,10 +81,10 @@ func OpenInstances(o *Options, by Service) (*Pair, error) {
 		p.seconds = max(minTimeout, int64(o.PartnerTimeout/time.Second))
 	}
 	p.timeout.Store(int64(o.PartnerTimeout))
-	p.Weather.Changed = make(chan struct{})
+	p.Links.Changed = make(chan struct{})
 	p.link.init()
 	if o.Empty && (o.Schema != "" || o.Database != "") {
-		return nil, errors.New("empty servers have no database to name or to make a schema in: leave out either Empty, or Database and Schema")
+		return nil, errors.New("Options.Empty excludes Options.Database and Options.Schema, because servers without databases have nowhere to create a schema")
 	}
 	if err := p.checkExposure(o); err != nil {
 		return nil, err
@@ -100,23 +99,23 @@ func OpenInstances(o *Options, by Service) (*Pair, error) {
 	return p, nil
 }
 
-// checkExposure refuses addresses that other machines can reach, unless that is meant, and warns of them then. It comes before
-// anything is made, so that a refusal leaves nothing behind.
+// checkExposure refuses addresses that other machines can reach unless Options.Expose is set; then it logs a warning.
+// It runs before anything is created, so that a refusal leaves no files behind.
 func (p *Pair) checkExposure(o *Options) error {
 	if o.Listen != nil {
-		return nil // a test's, which no network reaches
+		return nil // a test's listener, which no network reaches
 	}
 	for i, addr := range []string{o.AddrA, o.AddrB} {
 		tcp, err := net.ResolveTCPAddr("tcp", addr)
 		if addr == "" || err != nil || tcp.IP.IsLoopback() {
-			continue // of an address that is none the listening tells
+			continue // listening reports the error of an invalid address
 		}
 		name := PartnerNames[i]
 		if !o.Expose {
-			return fmt.Errorf("partner %s: %s can be reached from other machines, and whoever has or guesses the password is sysadmin there: listen on 127.0.0.1 with --partner-%s, "+
-				"or say --expose-partners if something else keeps strangers out", name, addr, name)
+			return fmt.Errorf("partner %s: %s can be reached from other machines, and anybody who knows or guesses the password is sysadmin there: listen on 127.0.0.1 with --partner-%s, "+
+				"or set --expose-partners if a firewall protects the address", name, addr, name)
 		}
-		p.log.Warn("the embedded server can be reached from other machines: whoever has the password is sysadmin there", "partner", name, "address", addr)
+		p.log.Warn("the embedded server can be reached from other machines: anybody who knows the password is sysadmin there", "partner", name, "address", addr)
 	}
 	return nil
 }
@@ -134,20 +133,20 @@ func (p *Pair) open(o *Options, by Service) (err error) {
 	return p.begin(o, by)
 }
 
-// Run serves until ctx ends, then stops both partners, waits for what they were
-// doing, and closes the files. It may be called once.
+// Run serves until ctx ends, then stops both partners, waits for their running calls, and closes the files. It may be
+// called once.
 func (p *Pair) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	stop := context.AfterFunc(ctx, p.calmDown)
+	stop := context.AfterFunc(ctx, p.liftFaults)
 	defer stop()
-	endJournals := p.tendAllFiles(ctx)
+	endJournals := p.startAllCheckpoints(ctx)
 	for _, partner := range p.Partners {
 		group.Go(func() error {
 			return partner.run(ctx)
 		})
 	}
 	group.Go(func() error {
-		p.tendLink(ctx)
+		p.watchLinks(ctx)
 		return nil
 	})
 	err := group.Wait()
@@ -156,8 +155,7 @@ func (p *Pair) Run(ctx context.Context) error {
 	return errors.Join(err, p.Close())
 }
 
-// Close closes a pair that is not running; Run does it itself. A second call does
-// nothing.
+// Close closes a pair that is not running; Run closes its pair itself. A second call does nothing.
 func (p *Pair) Close() error {
 	p.closing.Do(func() {
 		var errs []error
@@ -166,37 +164,36 @@ func (p *Pair) Close() error {
 				errs = append(errs, partner.close())
 			}
 		}
-		// The lock goes last: until then nobody else may open the files.
+		// Unlock the folder last: until then no other process may open the files.
 		errs = append(errs, p.Folder.Close())
 		p.closed = errors.Join(errs...)
 	})
 	return p.closed
 }
 
-// Database is the name of the database that the pair began with.
+// Database returns the name of the pair's first database.
 func (p *Pair) Database() string { return p.Folder.title }
 
-// ConnectionString is for go-mssqldb: both partners and the database that the pair began with, so that a client finds
-// the principal whichever of them it is. It asks for no encryption. go-mssqldb does not hear a context before a server has answered, so the
-// waits for one that is frozen are bounded by it.
+// ConnectionString returns a connection string for go-mssqldb. It names both partners and the pair's first database, so
+// that a client finds the principal on either partner. It turns encryption off. go-mssqldb ignores its context until a
+// server has answered, so the connection string limits how long the driver waits for a frozen server.
 func (p *Pair) ConnectionString() string {
 	host, port := p.Partners[1].hostPort()
 	return p.Partners[0].ConnectionString(p.Folder.title) + fmt.Sprintf(";failoverpartner=%s;failoverport=%s;dial timeout=2;connection timeout=5", host, port)
 }
 
-// User is the name of the login.
+// User returns the name of the login.
 func (p *Pair) User() string { return UserName }
 
-// Password is the password of the login.
+// Password returns the password of the login.
 func (p *Pair) Password() string { return p.Folder.Password }
 
-// FreshPassword tells whether the password was made by this start, so that nobody
-// can know it yet.
+// FreshPassword reports whether this start generated the password, so that nobody can know it yet.
 func (p *Pair) FreshPassword() bool { return p.Folder.Fresh }
 
-// Principal is the name of the partner that serves the mirrored database (the one the pair began with, or what else there
-// is); "" if there is none. After a forced
-// failover, while the partners can't see each other, two do: it is then the newer one.
+// Principal returns the name of the principal of the pair's first database, or else of another mirrored one; "" if no
+// database is mirrored. After a forced failover both partners are principal while they cannot reach each other;
+// Principal then returns the newer one.
 func (p *Pair) Principal() string {
 	s := p.Main()
 	if s == nil {
@@ -205,12 +202,12 @@ func (p *Pair) Principal() string {
 	return s.principal()
 }
 
-// principal is the name of the partner that serves the database; "" if none does, or more than
-// one because it is not mirrored.
+// principal returns the name of the database's principal; "" if there is none, or if several copies are open because
+// the database is not mirrored.
 func (s *Session) principal() string {
 	best := ""
 	var sequence int64
-	for _, d := range s.both() {
+	for _, d := range s.bothCopies() {
 		if d == nil {
 			continue
 		}
@@ -221,5 +218,5 @@ func (s *Session) principal() string {
 	return best
 }
 
-// DatabaseName is the database that a pair begins with where nobody names another.
+// DatabaseName is the name of the first database of a pair if Options.Database is empty.
 const DatabaseName = "ASPState"

@@ -1,30 +1,31 @@
 package mirror
 
-// Sight is who sees whom, in a pair that may have a witness.
-type Sight struct {
-	Witness   bool // there is one
-	Partners  bool // the partners see each other
-	Principal bool // the witness and the principal see each other
-	Mirror    bool // the witness and the mirror see each other
-	// fit: the mirror has all that was acknowledged. It was SYNCHRONIZED under FULL when it last saw
-	// the principal, which has not gone on without it; nor was the mirror alone since.
+// Connectivity is which of principal, mirror and witness reach each other.
+type Connectivity struct {
+	Witness   bool // the pair has a witness
+	Partners  bool // the partners reach each other
+	Principal bool // the witness and the principal reach each other
+	Mirror    bool // the witness and the mirror reach each other
+	// Fit: the mirror has everything that was acknowledged. The state was SYNCHRONIZED under SAFETY
+	// FULL when the mirror was last connected to the principal; the principal has not committed
+	// without it since, and the mirror was not isolated since.
 	Fit bool
 }
 
-// Verdict is what follows.
-type Verdict struct {
+// Decision is the result of the quorum rules.
+type Decision struct {
 	Serve   bool // the principal may keep its database open
 	Promote bool // the mirror becomes principal
-	Unfit   bool // the mirror must not become principal by itself before it has caught up again
+	Unfit   bool // the mirror must not take over automatically before it is synchronized again
 }
 
-// Judge is the arithmetic of quorum: with a witness, two of the three must see
-// each other. Who sees neither of the others gives up.
-func (s Sight) Judge() Verdict {
+// Decide applies the rules of quorum: with a witness, two of the three must reach each other. A
+// principal that reaches neither of the others closes its database.
+func (s Connectivity) Decide() Decision {
 	if !s.Witness {
-		return Verdict{Serve: true}
+		return Decision{Serve: true}
 	}
-	return Verdict{
+	return Decision{
 		Serve:   s.Partners || s.Principal,
 		Promote: s.Fit && s.Mirror && !s.Partners && !s.Principal,
 		Unfit:   !s.Partners && !s.Mirror,

@@ -9,25 +9,24 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// smallDelta is how many rows the last step of a resynchronisation may have: it
-// keeps writers waiting.
+// smallDelta is the largest number of rows in the last step of a resynchronisation, because
+// writers wait for that step.
 const smallDelta = 256
 
-// maxPasses bounds the steps before the last one, for a principal that writes
-// faster than it is read.
+// maxPasses limits the steps before the last one, for a principal that writes faster than
+// the steps copy.
 const maxPasses = 20
 
-// catchUp brings the mirror to the principal's state while that keeps serving. Each
-// step takes the mirror, in one commit, from one consistent state to a later one,
-// and is harmless to repeat. Under SAFETY FULL the last step runs in the
-// principal's turn to write, and from there on each commit is shipped.
-// The caller holds verbs.
+// catchUp brings the mirror to the principal's state while the principal serves. Each step
+// takes the mirror, in one commit, from one consistent state to a later one, and may be
+// repeated. Under SAFETY FULL the last step runs in the principal's turn to write, and from
+// then on each commit is shipped. The caller holds verbs.
 func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) error {
 	if s.LinkState() != StateSynchronized {
 		s.ShowState(StateSynchronizing)
 	}
 	if full {
-		// What is shipped now would cross with what is copied.
+		// Commits shipped now would conflict with the rows that the steps copy.
 		if err := s.dropMirror(ctx, principal); err != nil {
 			return err
 		}
@@ -47,7 +46,7 @@ func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) e
 		}
 	}
 	if !full {
-		s.pair.Poke() // there is more already
+		s.pair.WakeWatch() // the principal has committed more meanwhile
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, TurnWait)
@@ -58,18 +57,18 @@ func (s *Session) catchUp(ctx context.Context, principal *Database, full bool) e
 			return err
 		}
 		principal.Mirror = principal.other()
-		principal.OwesReign = false // what only the mirror had is gone
+		principal.OwesFork = false // the mirror has discarded what only it had
 		s.Arbiter.synchronized(principal.State.Load().Sequence)
 		s.ShowState(StateSynchronized)
 		return nil
 	})
 }
 
-// TurnWait is how long the link waits for the turn: an explicit transaction may have it, and
-// others want verbs.
+// TurnWait limits how long watchLinks waits for the turn: an explicit transaction may hold
+// it, and others wait for verbs.
 const TurnWait = 2 * time.Second
 
-// dropMirror has the principal ship nothing until it has been caught up with.
+// dropMirror stops the shipping of commits until the mirror is synchronized.
 func (s *Session) dropMirror(ctx context.Context, principal *Database) error {
 	ctx, cancel := context.WithTimeout(ctx, TurnWait)
 	defer cancel()
@@ -80,8 +79,8 @@ func (s *Session) dropMirror(ctx context.Context, principal *Database) error {
 	})
 }
 
-// transfer takes the mirror to the principal's state of this moment and tells how
-// many rows that took. What only the mirror has, it loses.
+// transfer brings the mirror to the principal's current state and returns the number of rows
+// copied. The mirror discards the commits that only it has.
 func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, err error) {
 	mirror := principal.other()
 	err = principal.Store.Snapshot(func(r *storage.Reader, lsn, start int64) error {
@@ -91,7 +90,7 @@ func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, 
 		t := &storage.Transferred{From: r, To: store.Main, LSN: lsn}
 		mine, theirs := principal.State.Load(), mirror.State.Load()
 		t.Common = storage.CommonPoint(mine.History, theirs.History, lsn, store.LSN.Load())
-		current := t.Common == lsn && store.LSN.Load() == lsn && sameReign(mine, theirs)
+		current := t.Common == lsn && store.LSN.Load() == lsn && sameFork(mine, theirs)
 		if current && !theirs.Diverged {
 			principal.acked.Store(lsn)
 			return nil
@@ -115,13 +114,13 @@ func (s *Session) transfer(ctx context.Context, principal *Database) (rows int, 
 		return store.Refresh()
 	})
 	if err != nil {
-		err = fmt.Errorf("bring partner %s up to date: %w", mirror.Instance.Letter, err)
+		err = fmt.Errorf("synchronize partner %s: %w", mirror.Instance.Letter, err)
 	}
 	return rows, err
 }
 
-// sameReign tells whether two partners agree on whose reign it is.
-func sameReign(a, b *storage.Mirroring) bool {
+// sameFork reports whether two partners have the same current recovery fork.
+func sameFork(a, b *storage.Mirroring) bool {
 	return len(a.History) > 0 && len(b.History) > 0 &&
-		a.History[len(a.History)-1].Identity == b.History[len(b.History)-1].Identity
+		a.History[len(a.History)-1].ID == b.History[len(b.History)-1].ID
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// The kinds of objects in master that let two servers speak to each other. They are recorded and
-// checked for; nothing is encrypted with them.
+// The kinds of objects in master with which two servers authenticate each other. They are stored and
+// checked; nothing is encrypted with them.
 const (
 	KindMasterKey   = "KEY"         // name: ##MS_DatabaseMasterKey##
 	KindCertificate = "CERTIFICATE" // detail: contents, a blank, the owner
-	KindEndpoint    = "ENDPOINT"    // detail: port, role, certificate; blanks between
+	KindEndpoint    = "ENDPOINT"    // detail: port, role, certificate, separated by blanks
 	KindConnect     = "CONNECT"     // name: endpoint/login
-	KindBackup      = "BACKUP"      // name: a family of databases; detail: the last commit in its last full and in its last log backup, and when each ended
-	KindPartner     = "PARTNER"     // name: a database's that knows its principal and has not met it; detail: the address
+	KindBackup      = "BACKUP"      // name: a family of databases; detail: the last commit of its last full and of its last log backup, and when each ended
+	KindPartner     = "PARTNER"     // name: a database that has the address of its principal and is not connected to it yet; detail: the address
 )
 
-// MasterObjects are the objects of master; empty if there is no such file.
+// MasterObjects returns the objects of master; empty if master has no file.
 func (i *Instance) MasterObjects() storage.ObjectSet {
 	if m := i.Master.Load(); m != nil {
 		return m.Store.Committed()
@@ -26,14 +26,14 @@ func (i *Instance) MasterObjects() storage.ObjectSet {
 	return storage.ObjectSet{}
 }
 
-// endpoint is the endpoint for mirroring of a server.
+// endpoint is a server's endpoint for mirroring.
 type endpoint struct {
 	Name, Role, Certificate string
 	Port                    int
 }
 
-// Endpoint is the server's; nil if it has none. A pair that began mirrored has one in any case, which
-// nobody made.
+// Endpoint returns the server's endpoint; nil if it has none. A server of a pair that was created
+// mirrored always has one, without CREATE ENDPOINT.
 func (i *Instance) Endpoint() *endpoint {
 	for _, o := range i.MasterObjects().Of(KindEndpoint) {
 		var e endpoint
@@ -52,15 +52,15 @@ func (i *Instance) Endpoint() *endpoint {
 	return e
 }
 
-// letsIn tells whether the server takes connections of the other one: a login that may connect
-// has a user in master who owns the certificate that the other one shows.
-func (i *Instance) letsIn(other *Instance) bool {
+// accepts reports whether the server accepts connections of the other one. It does if a login with
+// CONNECT permission has a user in master that owns the certificate of the other server.
+func (i *Instance) accepts(other *Instance) bool {
 	mine, theirs := i.Endpoint(), other.Endpoint()
 	if mine == nil || theirs == nil {
 		return false
 	}
 	if mine.Certificate == "" && theirs.Certificate == "" {
-		return true // both began as a pair
+		return true // both servers were created as a pair
 	}
 	shown := other.MasterObjects()[storage.ObjectKey(KindCertificate, theirs.Certificate)]
 	if shown == nil {

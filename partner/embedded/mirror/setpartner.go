@@ -9,12 +9,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// kindWitness is in master of a server that was begun empty: name, a database's that has a witness.
+// kindWitness is an object in master of a server created without databases; name: a database with a witness.
 const kindWitness = "WITNESS"
 
-// rememberWitness keeps over a restart whether the session has a witness: a pair that was begun as one is told
-// at each start. The caller holds verbs.
-func (d *Database) rememberWitness(ctx context.Context, on bool) error {
+// storeWitness stores durably whether the session has a witness. A pair that was created mirrored gets the setting
+// at each start from its options. The caller holds verbs.
+func (d *Database) storeWitness(ctx context.Context, on bool) error {
 	if !d.Instance.Pair.Folder.empty {
 		return nil
 	}
@@ -37,8 +37,9 @@ func (d *Database) rememberWitness(ctx context.Context, on bool) error {
 	return nil
 }
 
-// hadWitness says whether the session of a database on servers that were begun empty has a witness.
-func (s *Session) hadWitness() bool {
+// storedWitness reports whether the stored session of a database, on servers created without databases, has a
+// witness.
+func (s *Session) storedWitness() bool {
 	for _, q := range s.pair.Partners {
 		if q.MasterObjects().Has(kindWitness, s.title) {
 			return true
@@ -47,7 +48,7 @@ func (s *Session) hadWitness() bool {
 	return false
 }
 
-// ForgetPartner takes away that a copy waits for its principal.
+// ForgetPartner deletes the stored address of the principal that a copy waits for.
 func (i *Instance) ForgetPartner(ctx context.Context, title string) error {
 	master := i.Master.Load()
 	if master == nil {
@@ -56,8 +57,8 @@ func (i *Instance) ForgetPartner(ctx context.Context, title string) error {
 	return master.Exclusively(ctx, func(w *storage.Writer) error { return w.DropObject(KindPartner, title) })
 }
 
-// CallMirror begins mirroring of an open database with the copy on the other server. The caller holds verbs.
-func (d *Database) CallMirror(ctx context.Context, port int, address string) error {
+// BeginMirroring begins mirroring of an open database with the copy on the other server. The caller holds verbs.
+func (d *Database) BeginMirroring(ctx context.Context, port int, address string) error {
 	other := d.Instance.Other()
 	theirs := other.Endpoint()
 	mirror := other.Find(d.Title)
@@ -65,10 +66,10 @@ func (d *Database) CallMirror(ctx context.Context, port int, address string) err
 	switch {
 	case d.Store.About.Load().Recovery != storage.RecoveryFull:
 		return message.New(1465, 16, `Database "%s" database is not in full recovery mode on each of the server instances. The full recovery model is required for a database to participate in database mirroring or in an availability group.`, d.Title)
-	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.see().clear[LinkPartners]:
+	case theirs == nil || theirs.Port != port || !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 		return unreachable
-	case !other.letsIn(d.Instance) || !d.Instance.letsIn(other):
-		return unreachable // an instance drops a partner that it does not know, without an answer
+	case !other.accepts(d.Instance) || !d.Instance.accepts(other):
+		return unreachable // an instance closes the connection of an unknown partner without an answer
 	case mirror == nil:
 		return message.New(1448, 16, `The remote copy of database "%s" does not exist. Check the database name and reissue the command.`, d.Title)
 	case mirror.IsMirrored():
@@ -86,7 +87,7 @@ func (d *Database) CallMirror(ctx context.Context, port int, address string) err
 	return d.establish(ctx, mirror)
 }
 
-// fits tells whether the mirror has enough of the principal's log.
+// fits reports whether the mirror has enough of the principal's log.
 func (d *Database) fits(mirror *Database) error {
 	full, log := d.Backups()
 	at := mirror.Store.LSN.Load()
@@ -99,14 +100,15 @@ func (d *Database) fits(mirror *Database) error {
 	return nil
 }
 
-// establish makes the two a principal and its mirror. The mirror's part is durable first: alone it stays closed.
+// establish makes the two copies principal and mirror. It stores the mirror's role first: a mirror without a
+// principal stays closed.
 func (d *Database) establish(ctx context.Context, mirror *Database) error {
 	m := &storage.Mirroring{GUID: storage.NewGUID(), Role: storage.RolePrincipal, SafetyFull: true, SafetySequence: 1, Timeout: d.Instance.Pair.seconds}
-	m.NewReign(1, 0)
+	m.NewFork(1, 0)
 	err := mirror.Alone(ctx, true, func() error {
 		about := *mirror.Store.About.Load()
 		about.Restoring = false
-		if err := mirror.becomeInTurn(func(its *storage.Mirroring) { *its = *m; its.Role = storage.RoleMirror }); err != nil {
+		if err := mirror.changeRoleInTurn(func(its *storage.Mirroring) { *its = *m; its.Role = storage.RoleMirror }); err != nil {
 			return err
 		}
 		return mirror.Store.SaveAbout(about)
@@ -115,16 +117,16 @@ func (d *Database) establish(ctx context.Context, mirror *Database) error {
 		return err
 	}
 	d.Mirroring.link.state.Store(int32(StateSynchronizing))
-	if err := d.become(ctx, func(mine *storage.Mirroring) { *mine = *m }); err != nil {
+	if err := d.changeRole(ctx, func(mine *storage.Mirroring) { *mine = *m }); err != nil {
 		return err
 	}
-	d.Instance.Log.Info("mirroring begun", "database", d.Title)
-	d.Mirroring.pair.Poke()
+	d.Instance.Log.Info("mirroring started", "database", d.Title)
+	d.Mirroring.pair.WakeWatch()
 	return nil
 }
 
-// PartnerOff is SET PARTNER OFF: mirroring ends, on both servers if they see each other; otherwise
-// the other one learns of it later.
+// PartnerOff is SET PARTNER OFF. It ends mirroring on both servers if they are connected; otherwise the other
+// server ends it when they reconnect.
 func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 	if d == nil || !d.IsMirrored() {
 		title := i.Pair.Folder.title
@@ -138,9 +140,9 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 	}
 	return i.Pair.Verb(ctx, func(ctx context.Context) error {
 		order := []*Database{d}
-		if o := d.other(); o.IsMirrored() && i.Pair.see().clear[LinkPartners] {
+		if o := d.other(); o.IsMirrored() && i.Pair.viewLinks().clear[LinkPartners] {
 			if order = append(order, o); o.State.Load().Role == storage.RolePrincipal {
-				order[0], order[1] = o, d // the one who ships, first
+				order[0], order[1] = o, d // first the copy that ships commits
 			}
 		}
 		for _, q := range order {
@@ -149,42 +151,43 @@ func (i *Instance) PartnerOff(ctx context.Context, d *Database) error {
 			}
 		}
 		d.Mirroring.setWitness(false)
-		return d.rememberWitness(ctx, false)
+		return d.storeWitness(ctx, false)
 	})
 }
 
-// endMirroring has one copy mirrored no more: a principal's is an open database, a mirror's one that is RESTORING.
+// endMirroring ends mirroring of one copy: a principal's copy stays an open database, a mirror's becomes
+// RESTORING.
 func (d *Database) endMirroring(ctx context.Context) error {
 	defer d.noLeases(message.ErrKillState())() // a principal's database stays open
 	return d.Alone(ctx, true, func() error {
 		about := *d.Store.About.Load()
 		if about.Restoring = d.State.Load().Role == storage.RoleMirror; about.Restoring {
-			// Before the role: whatever comes between, it does not open.
+			// Before the role: if the server stops in between, the copy stays closed.
 			if err := d.Store.SaveAbout(about); err != nil {
 				return err
 			}
 		}
-		err := d.becomeInTurn(func(m *storage.Mirroring) { *m = storage.Mirroring{} })
+		err := d.changeRoleInTurn(func(m *storage.Mirroring) { *m = storage.Mirroring{} })
 		if err == nil {
 			d.Instance.Log.Info("mirroring removed", "database", d.Title)
-			d.Mirroring.pair.events.tell("role", d.Instance.Letter, "none: mirroring of "+d.Title+" was removed")
+			d.Mirroring.pair.events.publish("role", d.Instance.Letter, "none: mirroring of "+d.Title+" was removed")
 		}
 		return err
 	})
 }
 
-// meetRemoval ends the session of a copy whose partner says that there is none. The caller holds verbs.
-func (s *Session) meetRemoval(ctx context.Context) error {
-	both := s.both()
+// acceptRemoval ends mirroring of a copy whose partner has ended it already. The caller holds verbs.
+func (s *Session) acceptRemoval(ctx context.Context) error {
+	both := s.bothCopies()
 	for i, d := range both {
-		if d.IsMirrored() && both[1-i] != nil && !both[1-i].IsMirrored() && both[1-i].Instance.Acts() && d.Instance.Acts() {
+		if d.IsMirrored() && both[1-i] != nil && !both[1-i].IsMirrored() && both[1-i].Instance.Running() && d.Instance.Running() {
 			return d.endMirroring(ctx)
 		}
 	}
 	return nil
 }
 
-// partnerAddress is the address of the other server's endpoint.
+// partnerAddress returns the address of the other server's endpoint.
 func (i *Instance) partnerAddress() string {
 	host, port := i.Other().hostPort()
 	if e := i.Other().Endpoint(); e != nil {

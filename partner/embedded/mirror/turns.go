@@ -10,30 +10,29 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// Write runs a call that may write, and returns when what it wrote is durable on
-// this partner and, under SAFETY FULL, on the mirror. If ctx ends while it waits
-// for its turn, nothing was done.
+// Write runs a call that may write, and returns when the call's writes are durable on this partner and, under SAFETY
+// FULL, on the mirror. If ctx ends before the turn, nothing was done.
 func (d *Database) Write(ctx context.Context, run func(w *storage.Writer) error) error {
 	t := NewTicket()
 	t.run = run
-	return d.share(ctx, t)
+	return d.writeShared(ctx, t)
 }
 
-// share waits for a common turn, and for the commit.
-func (d *Database) share(ctx context.Context, t *Ticket) error {
+// writeShared waits for a shared turn and for its commit.
+func (d *Database) writeShared(ctx context.Context, t *Ticket) error {
 	lead, err := d.Turns.Enter(ctx, t, false)
 	if err != nil {
 		return err
 	}
 	if lead {
-		crowd := d.Turns.crowd(t)
-		d.runGroup(crowd)
-		d.Turns.Leave(crowd)
+		sharers := d.Turns.sharers(t)
+		d.runGroup(sharers)
+		d.Turns.Leave(sharers)
 	}
 	return t.err
 }
 
-// Alone runs f while nobody writes here. first goes before all who wait.
+// Alone runs f while nobody else writes to the database. If first is set, f goes to the front of the queue.
 func (d *Database) Alone(ctx context.Context, first bool, f func() error) error {
 	t := NewTicket()
 	t.alone = true
@@ -44,97 +43,95 @@ func (d *Database) Alone(ctx context.Context, first bool, f func() error) error 
 	return f()
 }
 
-// runGroup runs the calls one after the other and commits what they wrote, once.
-func (d *Database) runGroup(crowd []*Ticket) {
+// runGroup runs the calls one after the other and commits their writes in one transaction.
+func (d *Database) runGroup(sharers []*Ticket) {
 	s := d.Store
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	if err := d.stillWritable(); err != nil {
-		fail(crowd, err)
+		fail(sharers, err)
 		return
 	}
 	if err := s.Main.Open(); err != nil {
-		fail(crowd, fmt.Errorf("begin on %s: %w", d.Instance.Letter, err))
+		fail(sharers, fmt.Errorf("begin on %s: %w", d.Instance.Letter, err))
 		return
 	}
-	d.runCalls(crowd)
+	d.runCalls(sharers)
 }
 
-func fail(crowd []*Ticket, err error) {
-	for _, t := range crowd {
+func fail(sharers []*Ticket, err error) {
+	for _, t := range sharers {
 		t.err = err
 	}
 }
 
-// runCalls runs them in the open transaction: what they write is written as they go, and gathered. Where one breaks the
-// transaction, it is rolled back, and each call runs again in one of its own.
-func (d *Database) runCalls(crowd []*Ticket) {
+// runCalls runs the calls in the open transaction and gathers their writes. If one call breaks the transaction,
+// runCalls rolls it back and runs each call again in its own transaction.
+func (d *Database) runCalls(sharers []*Ticket) {
 	w := d.Store.Main
-	defer w.Ends()
-	for _, t := range crowd {
+	defer w.ForgetGathered()
+	for _, t := range sharers {
 		var broken error
 		if t.err, broken = w.Run(t.run); broken == nil {
 			continue
 		}
 		err := w.RollBack()
-		w.Ends()
+		w.ForgetGathered()
 		switch {
-		case err != nil || len(crowd) == 1:
-			fail(crowd, errors.Join(d.FailedWrite(broken), err))
+		case err != nil || len(sharers) == 1:
+			fail(sharers, errors.Join(d.FailedWrite(broken), err))
 		default:
-			for i := range crowd {
+			for i := range sharers {
 				if err := w.Open(); err != nil {
-					crowd[i].err = fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
+					sharers[i].err = fmt.Errorf("begin on %s: %w", d.Instance.Letter, err)
 					continue
 				}
-				d.runCalls(crowd[i : i+1])
+				d.runCalls(sharers[i : i+1])
 			}
 		}
 		return
 	}
 	rec, err := w.Gather()
 	if err != nil {
-		fail(crowd, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), w.RollBack()))
+		fail(sharers, errors.Join(fmt.Errorf("collect what was written on %s: %w", d.Instance.Letter, err), w.RollBack()))
 		return
 	}
-	if err := d.harden(w, rec, func() error { return d.Store.Note(w, rec) }); err != nil {
-		fail(crowd, err)
+	if err := d.harden(w, rec, func() error { return d.Store.WriteLog(w, rec) }); err != nil {
+		fail(sharers, err)
 	}
 }
 
-// groupSize is the most calls that share one commit.
+// groupSize limits the number of calls that share one commit.
 const groupSize = 64
 
-// Turns hands out the turn to write, one holder at a time, in order of arrival.
-// A holder of a common turn leads: it does the work of everybody who is waiting
-// beside it, so that they all share one commit, and nobody pays for a goroutine of
-// its own. A turn alone is for those who need the database to themselves: explicit
-// transactions, ad-hoc statements, role changes.
+// Turns hands out the turn to write, to one holder at a time, in order of arrival. The holder of a shared turn is the
+// leader: it runs its own call and the calls of all that wait for a shared turn, so that they share one commit and need
+// no further goroutine. Explicit transactions, ad-hoc statements and role changes need the database exclusively; they
+// take a turn alone.
 type Turns struct {
 	Mu      sync.Mutex
 	Waiting []*Ticket
 	taken   bool
-	group   []*Ticket // of the leader; reused
+	group   []*Ticket // of the leader; the slice is reused
 }
 
 // Ticket is a place in the queue.
 type Ticket struct {
 	alone bool
-	run   func(w *storage.Writer) error // of a common turn
+	run   func(w *storage.Writer) error // the call of a shared turn
 
-	ready chan struct{} // told once: done, or it is your turn
-	lead  bool          // it is your turn; written before ready is told
+	ready chan struct{} // receives once: the call is done, or the ticket has the turn
+	lead  bool          // the ticket has the turn; written before ready is signalled
 
-	// Written by whoever leads, read after ready.
+	// Written by the leader, read after ready.
 	err error
 }
 
-// NewTicket makes a ticket.
+// NewTicket returns a ticket.
 func NewTicket() *Ticket { return &Ticket{ready: make(chan struct{}, 1)} }
 
-// Enter waits for the turn, or until another has done the ticket's work: then
-// lead is false. If ctx ends first, the ticket is withdrawn and nothing was done.
-// first goes before all who wait.
+// Enter waits for the turn, or until a leader has run the ticket's call; then lead is false. If ctx ends first, the
+// ticket leaves the queue and nothing was done. If first is set, the ticket goes to the front of the queue.
 func (q *Turns) Enter(ctx context.Context, t *Ticket, first bool) (lead bool, err error) {
 	q.Mu.Lock()
 	if !q.taken {
@@ -163,13 +160,13 @@ func (q *Turns) Enter(ctx context.Context, t *Ticket, first bool) (lead bool, er
 	if at >= 0 {
 		return false, context.Cause(ctx)
 	}
-	<-t.ready // it is being done, or the turn has just been given: too late to leave
+	<-t.ready // a leader runs the call, or the ticket was just given the turn: too late to leave
 	return t.lead, nil
 }
 
-// crowd is who shares the leader's commit: the leader and those who wait for a
-// common turn, up to the first who wants one alone.
-func (q *Turns) crowd(leader *Ticket) []*Ticket {
+// sharers returns the tickets that share the leader's commit: the leader and those that wait for a shared turn, up to
+// the first that needs a turn alone.
+func (q *Turns) sharers(leader *Ticket) []*Ticket {
 	q.Mu.Lock()
 	defer q.Mu.Unlock()
 	q.group = append(q.group[:0], leader)
@@ -182,10 +179,10 @@ func (q *Turns) crowd(leader *Ticket) []*Ticket {
 	return q.group
 }
 
-// Leave passes the turn on, after telling those whose work the leader did.
+// Leave signals the tickets whose calls the leader ran, and passes the turn on.
 func (q *Turns) Leave(done []*Ticket) {
 	for i, t := range done {
-		if i > 0 { // the first is the leader itself
+		if i > 0 { // the first is the leader
 			t.ready <- struct{}{}
 		}
 	}

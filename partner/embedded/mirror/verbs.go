@@ -9,12 +9,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// The verbs of mirroring: what ALTER DATABASE … SET PARTNER does. They refuse with
-// SQL Server's own numbers (as *tds.Error) and leave everything as it was then.
+// The verbs of mirroring: the clauses of ALTER DATABASE … SET PARTNER. A refusal is a
+// *tds.Error with SQL Server's number, and changes nothing.
 
-// Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the
-// roles change, nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is
-// not FULL, 1447 the partners can't see each other, 1422 the mirror is behind.
+// Failover is SET PARTNER FAILOVER on this partner, which must be the principal: the roles
+// change and nothing is lost. Refusals: 1470 not the principal, 1477 SAFETY is not FULL,
+// 1447 the partners are not connected, 1422 the mirror is not synchronized.
 func (d *Database) Failover(ctx context.Context) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		m := d.State.Load()
@@ -23,7 +23,7 @@ func (d *Database) Failover(ctx context.Context) error {
 			return message.ErrOnlyPrincipal(d.Title)
 		case !m.SafetyFull:
 			return message.ErrSafetyOff(d.Title)
-		case d.Mirroring.LinkState() == StateDisconnected, !d.Mirroring.pair.see().clear[LinkPartners]:
+		case d.Mirroring.LinkState() == StateDisconnected, !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 			return message.ErrNotConnected(d.Title)
 		case d.Mirroring.LinkState() != StateSynchronized:
 			return message.ErrNotCaughtUp(d.Title)
@@ -34,7 +34,7 @@ func (d *Database) Failover(ctx context.Context) error {
 		defer d.noLeases(message.ErrKilled(message.ErrMirror(d.Title)))()
 		mirror := d.other()
 		err := d.Alone(ctx, true, func() error {
-			if d.Mirror == nil { // lost since we looked
+			if d.Mirror == nil { // the mirror was lost since the check above
 				return message.ErrNotConnected(d.Title)
 			}
 			return mirror.Alone(ctx, true, func() error { return d.handOver(mirror) })
@@ -42,19 +42,19 @@ func (d *Database) Failover(ctx context.Context) error {
 		if err == nil {
 			d.Mirroring.Arbiter.synchronized(mirror.State.Load().Sequence)
 			mirror.Instance.Log.Info("failover done", "took", time.Since(began))
-			d.Mirroring.tellRole(mirror, "failover")
-			d.Mirroring.pair.events.tell("role", d.Instance.Letter, "MIRROR: failover")
+			d.Mirroring.logRole(mirror, "failover")
+			d.Mirroring.pair.events.publish("role", d.Instance.Letter, "MIRROR: failover")
 		}
 		return err
 	})
 }
 
-// handOver switches the roles, with both turns to write in hand: no commit is under
-// way, and the mirror has all of them.
+// handOver switches the roles. The caller holds both turns, so no commit is in progress, and
+// the mirror has all commits.
 //
-// The order: the new role is durable on the mirror before the old one is given
-// up. If the process ends between the two, both call themselves principal, and the
-// higher sequence wins; the other way round nobody would be.
+// The order: the mirror stores its new role before the principal gives up the old one. If
+// the process ends in between, both partners are principal, and the higher role sequence
+// wins. In the other order no partner would be principal.
 func (d *Database) handOver(mirror *Database) error {
 	lsn := d.Store.LSN.Load()
 	if there := mirror.Store.LSN.Load(); there != lsn {
@@ -62,7 +62,7 @@ func (d *Database) handOver(mirror *Database) error {
 	}
 	up := *mirror.State.Load()
 	up.Role = storage.RolePrincipal
-	up.NewReign(d.State.Load().Sequence+1, lsn)
+	up.NewFork(d.State.Load().Sequence+1, lsn)
 	down := *d.State.Load()
 	down.Role, down.Sequence, down.History = storage.RoleMirror, up.Sequence, up.History
 
@@ -70,20 +70,21 @@ func (d *Database) handOver(mirror *Database) error {
 		return err
 	}
 	if err := d.Store.SaveMirroring(&down); err != nil {
-		// The other is principal for good; on disk we still are, and lose at the next start.
-		d.Instance.Log.Error("the role given up could not be saved", "error", err)
+		// The other partner is principal for good. On disk this one is principal too, and
+		// becomes mirror at the next start.
+		d.Instance.Log.Error("new role not saved after a failover", "error", err)
 	}
-	d.takeState(&down)
+	d.applyState(&down)
 	mirror.acked.Store(lsn)
-	mirror.takeState(&up)
+	mirror.applyState(&up)
 	mirror.Mirror = d
 	return nil
 }
 
-// ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which
-// must be the mirror and not see the principal (1455). What the principal has
-// committed since, is lost once it is resumed as the mirror. 1406: this copy is
-// unfit, because it has changes of its own that nobody else has.
+// ForceService is SET PARTNER FORCE_SERVICE_ALLOW_DATA_LOSS on this partner, which must be
+// the mirror and not be connected to the principal (1455). What the principal has committed
+// since then is lost once it is resumed as the mirror. 1406: this copy is not usable,
+// because it has changes that no other copy has.
 func (d *Database) ForceService(ctx context.Context) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		m := d.State.Load()
@@ -92,24 +93,24 @@ func (d *Database) ForceService(ctx context.Context) error {
 			return message.ErrCannotForce(d.Title)
 		case m.Diverged:
 			return message.ErrUnsafeForce(d.Title)
-		case d.Mirroring.Witness() && !d.Mirroring.seen(d):
+		case d.Mirroring.Witness() && !d.Mirroring.reachesWitness(d):
 			return message.ErrNoWitness(d.Title)
 		}
-		err := d.become(ctx, func(m *storage.Mirroring) {
+		err := d.changeRole(ctx, func(m *storage.Mirroring) {
 			m.Role, m.Forced, m.Suspended = storage.RolePrincipal, true, false
-			m.NewReign(m.Sequence+1, d.Store.LSN.Load())
+			m.NewFork(m.Sequence+1, d.Store.LSN.Load())
 		})
 		if err != nil {
 			return err
 		}
 		d.Mirroring.Arbiter.forced(d.State.Load().Sequence)
-		d.Mirroring.tellRole(d, "forced service")
-		d.Mirroring.pair.Poke()
+		d.Mirroring.logRole(d, "forced service")
+		d.Mirroring.pair.WakeWatch()
 		return nil
 	})
 }
 
-// Suspend is SET PARTNER SUSPEND: the principal goes on without sending, until Resume.
+// Suspend is SET PARTNER SUSPEND: the principal sends nothing to the mirror until Resume.
 func (d *Database) Suspend(ctx context.Context) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		d.Mirroring.Arbiter.exposes()
@@ -121,8 +122,8 @@ func (d *Database) Suspend(ctx context.Context) error {
 	})
 }
 
-// Resume is SET PARTNER RESUME: the mirror catches up, and loses what only it has.
-// 1447: the partners can't see each other.
+// Resume is SET PARTNER RESUME: the mirror is resynchronized and discards the commits that
+// only it has. 1447: the partners are not connected.
 func (d *Database) Resume(ctx context.Context) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		if d.Mirroring.LinkState() == StateDisconnected {
@@ -134,14 +135,14 @@ func (d *Database) Resume(ctx context.Context) error {
 		err := d.change(ctx, func(m *storage.Mirroring) { m.Suspended = false }, nil)
 		if err == nil {
 			d.Mirroring.ShowState(StateSynchronizing)
-			d.Mirroring.pair.Poke()
+			d.Mirroring.pair.WakeWatch()
 		}
 		return err
 	})
 }
 
-// SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the
-// partners see each other (1447).
+// SetSafety is SET PARTNER SAFETY FULL or OFF, on the principal (1470), while the partners
+// are connected (1447).
 func (d *Database) SetSafety(ctx context.Context, full bool) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		if err := d.mayConfigure(); err != nil {
@@ -150,28 +151,27 @@ func (d *Database) SetSafety(ctx context.Context, full bool) error {
 		if d.State.Load().SafetyFull == full {
 			return nil
 		}
-		d.Mirroring.Arbiter.exposes() // until it has caught up, as what it is now
+		d.Mirroring.Arbiter.exposes() // as under SAFETY OFF, until the mirror is synchronized
 		err := d.change(ctx, func(m *storage.Mirroring) {
 			m.SafetyFull = full
 			m.SafetySequence++
 		}, func(p *Database) { p.Mirror = nil })
-		if d.Mirroring.LinkState() == StateSynchronized && full { // on an error too: what is tended again is sure
+		if d.Mirroring.LinkState() == StateSynchronized && full { // also after an error: Reconcile then settles the state
 			d.Mirroring.ShowState(StateSynchronizing)
 		}
-		d.Mirroring.pair.Poke()
+		d.Mirroring.pair.WakeWatch()
 		return err
 	})
 }
 
-// maxTimeout is the largest partner timeout in seconds, minTimeout what smaller ones
-// become.
+// maxTimeout is the largest partner timeout in seconds. minTimeout replaces smaller values.
 const (
 	maxTimeout = 32767
 	minTimeout = 5
 )
 
-// SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470): after how
-// much silence a partner counts as gone. Less than 5 becomes 5; 1476: too long.
+// SetTimeout is SET PARTNER TIMEOUT, in seconds, on the principal (1470): how long a partner
+// may be silent before it counts as lost. Less than 5 becomes 5; 1476: too long.
 func (d *Database) SetTimeout(ctx context.Context, seconds int) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		if d.State.Load().Role != storage.RolePrincipal {
@@ -184,7 +184,7 @@ func (d *Database) SetTimeout(ctx context.Context, seconds int) error {
 		err := d.change(ctx, func(m *storage.Mirroring) { m.Timeout = int64(seconds) }, nil)
 		if err == nil {
 			d.Mirroring.pair.timeout.Store(int64(seconds) * int64(time.Second))
-			d.Mirroring.pair.Poke()
+			d.Mirroring.pair.WakeWatch()
 		}
 		return err
 	})
@@ -200,19 +200,19 @@ func (d *Database) mayConfigure() error {
 	return nil
 }
 
-// change alters a setting here and, if the partners see each other, on the other,
-// the principal first; then is done in the turn of each. The caller holds verbs.
+// change changes a setting on this partner and, if the partners are connected, on the other
+// one, on the principal first. It runs then in the turn of each. The caller holds verbs.
 func (d *Database) change(ctx context.Context, alter func(m *storage.Mirroring), then func(p *Database)) error {
 	order := []*Database{d, d.other()}
 	switch {
-	case !d.Mirroring.pair.see().clear[LinkPartners]:
+	case !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 		order = order[:1]
 	case order[1].State.Load().Role == storage.RolePrincipal:
 		order[0], order[1] = order[1], order[0]
 	}
 	for _, partner := range order {
 		err := partner.Alone(ctx, true, func() error {
-			if err := partner.becomeInTurn(alter); err != nil {
+			if err := partner.changeRoleInTurn(alter); err != nil {
 				return err
 			}
 			if then != nil {
@@ -227,8 +227,8 @@ func (d *Database) change(ctx context.Context, alter func(m *storage.Mirroring),
 	return nil
 }
 
-// SetWitness is SET WITNESS on the principal (1470), while the partners see each other
-// (1447). 1439: there is none to take away.
+// SetWitness is SET WITNESS on the principal (1470), while the partners are connected
+// (1447). 1439: there is no witness to remove.
 func (d *Database) SetWitness(ctx context.Context, on bool) error {
 	return d.Mirroring.pair.Verb(ctx, func(ctx context.Context) error {
 		switch {
@@ -236,10 +236,10 @@ func (d *Database) SetWitness(ctx context.Context, on bool) error {
 			return message.ErrOnlyPrincipal(d.Title)
 		case !on && !d.Mirroring.Witness():
 			return message.New(1439, 16, `There is currently no witness associated with the database "%s".`, d.Title)
-		case on && !d.Mirroring.pair.see().clear[LinkPartners]:
+		case on && !d.Mirroring.pair.viewLinks().clear[LinkPartners]:
 			return message.ErrNotConnected(d.Title)
 		}
 		d.Mirroring.setWitness(on)
-		return d.rememberWitness(ctx, on)
+		return d.storeWitness(ctx, on)
 	})
 }

@@ -10,33 +10,34 @@ import (
 // witnessName is the address that the catalogue shows for the witness.
 const witnessName = "TCP://127.0.0.1:5022"
 
-// witness is the third of the pair. It keeps nothing on disk: what it knows, it has
-// from the partners, when it is set.
+// witness is the witness of a database's mirroring session. It stores nothing on disk: the
+// partners set its state when the pair starts and when the witness is set.
 //
-// The promise rests on its one lock: that the principal goes on without the mirror, and
-// that the mirror takes over without the principal, exclude each other.
+// Its one lock guarantees that no acknowledged write is lost: either the principal
+// continues without the mirror, or the mirror takes over without the principal, never
+// both.
 type witness struct {
 	mu       sync.Mutex
 	on       bool
-	sequence int64 // the newest role switch that it knows of
-	inSync   bool  // the mirror has all that was acknowledged
+	sequence int64 // the newest role sequence that the witness has seen
+	inSync   bool  // the mirror has everything that was acknowledged
 }
 
-// Witness tells whether the pair's mirrored database has a witness.
+// Witness reports whether the pair's mirrored database has a witness.
 func (p *Pair) Witness() bool {
 	s := p.Main()
 	return s != nil && s.Witness()
 }
 
-// Witness tells whether the session has a witness.
+// Witness reports whether the session has a witness.
 func (s *Session) Witness() bool {
 	s.Arbiter.mu.Lock()
 	defer s.Arbiter.mu.Unlock()
 	return s.Arbiter.on
 }
 
-// SetWitness gives the pair a witness, or takes it away: SET WITNESS, without its
-// preconditions. It says nothing if it is so already.
+// SetWitness adds or removes the pair's witness: SET WITNESS, without its preconditions.
+// It does nothing if the setting is the same already.
 func (p *Pair) SetWitness(on bool) error {
 	return p.Verb(context.Background(), func(context.Context) error {
 		s := p.Main()
@@ -48,14 +49,14 @@ func (p *Pair) SetWitness(on bool) error {
 	})
 }
 
-// setWitness is SetWitness for who holds verbs.
+// setWitness is SetWitness for a caller that holds verbs.
 func (s *Session) setWitness(on bool) {
 	w := &s.Arbiter
 	w.mu.Lock()
 	changed := w.on != on
 	w.on = on
 	if changed {
-		for _, q := range s.both() {
+		for _, q := range s.bothCopies() {
 			w.sequence = max(w.sequence, q.State.Load().Sequence)
 		}
 		w.inSync = s.LinkState() == StateSynchronized && s.safe()
@@ -64,19 +65,19 @@ func (s *Session) setWitness(on bool) {
 	if changed {
 		detail := map[bool]string{true: "on", false: "off"}[on]
 		s.pair.log.Info("witness changed", "to", detail)
-		s.pair.events.tell("witness", "", detail)
-		s.pair.Poke()
+		s.pair.events.publish("witness", "", detail)
+		s.pair.WakeWatch()
 	}
 }
 
-// safe tells whether both partners are under SAFETY FULL.
+// safe reports whether both partners are under SAFETY FULL.
 func (s *Session) safe() bool {
-	return s.both()[0].State.Load().SafetyFull && s.both()[1].State.Load().SafetyFull
+	return s.bothCopies()[0].State.Load().SafetyFull && s.bothCopies()[1].State.Load().SafetyFull
 }
 
-// seen tells whether the witness and the partner see each other at this moment.
-func (s *Session) seen(q *Database) bool {
-	return s.pair.see().clear[q.Instance.witnessLink()]
+// reachesWitness reports whether the witness and the partner reach each other at this moment.
+func (s *Session) reachesWitness(q *Database) bool {
+	return s.pair.viewLinks().clear[q.Instance.witnessLink()]
 }
 
 func (i *Instance) witnessLink() int {
@@ -86,8 +87,8 @@ func (i *Instance) witnessLink() int {
 	return linkWitnessB
 }
 
-// MayExpose asks whether the principal may commit without its mirror. From then on
-// the mirror can't take over by itself.
+// MayExpose reports whether the principal may commit without its mirror. From then on the
+// mirror cannot take over automatically.
 func (s *Session) MayExpose(principal *Database) bool {
 	w := &s.Arbiter
 	w.mu.Lock()
@@ -95,22 +96,22 @@ func (s *Session) MayExpose(principal *Database) bool {
 	if !w.on {
 		return true
 	}
-	if !s.seen(principal) || principal.State.Load().Sequence < w.sequence {
+	if !s.reachesWitness(principal) || principal.State.Load().Sequence < w.sequence {
 		return false
 	}
 	w.inSync = false
 	return true
 }
 
-// exposes has the witness know that the principal commits without its mirror, which
-// it sees.
+// exposes records that the principal, which reaches the witness, commits without its
+// mirror.
 func (w *witness) exposes() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inSync = false
 }
 
-// synchronized has the witness know that the mirror has everything.
+// synchronized records that the mirror has everything.
 func (w *witness) synchronized(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,29 +119,29 @@ func (w *witness) synchronized(sequence int64) {
 	w.sequence = max(w.sequence, sequence)
 }
 
-// learn has the witness know of a role switch.
-func (w *witness) learn(sequence int64) {
+// noteSwitch records a role switch.
+func (w *witness) noteSwitch(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sequence = max(w.sequence, sequence)
 }
 
-// forced has the witness know of a forced service: the old principal can't go on any more.
+// forced records a forced service: the old principal may not continue.
 func (w *witness) forced(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inSync, w.sequence = false, max(w.sequence, sequence)
 }
 
-// Fit tells whether a mirror of that role sequence may take over.
+// Fit reports whether a mirror of that role sequence may take over.
 func (w *witness) Fit(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.on && w.inSync && w.sequence <= sequence
 }
 
-// Elect settles that the mirror of that role sequence takes over: the old
-// principal can't go on without it any more. false: the old one was first.
+// Elect decides that the mirror of that role sequence takes over, so that the old
+// principal may not continue without it. false: the principal has been exposed before.
 func (w *witness) Elect(sequence int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,7 +152,7 @@ func (w *witness) Elect(sequence int64) bool {
 	return true
 }
 
-// revoke undoes an election that came to nothing.
+// revoke undoes an election whose failover failed.
 func (w *witness) revoke(sequence int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

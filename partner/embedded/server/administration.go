@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// alterDatabase is ALTER DATABASE … SET PARTNER and SET WITNESS.
+// alterDatabase runs ALTER DATABASE … SET PARTNER and SET WITNESS.
 func (b *batch) alterDatabase(ctx context.Context, st *tsql.AlterDatabase) error {
 	s := b.s
 	if s.open > 0 {
@@ -35,7 +35,8 @@ func (b *batch) alterDatabase(ctx context.Context, st *tsql.AlterDatabase) error
 	return d.Alter(ctx, st)
 }
 
-// setRecovery is ALTER DATABASE … SET RECOVERY. A mirrored database stays FULL (1468).
+// setRecovery runs ALTER DATABASE … SET RECOVERY. A mirrored database stays FULL
+// (1468).
 func (b *batch) setRecovery(ctx context.Context, d *mirror.Database, name, model string) error {
 	switch {
 	case d == nil:

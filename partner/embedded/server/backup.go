@@ -19,8 +19,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// backupPath is the file that a statement means: as SQL Server, a name without a folder is in the server's own
-// folder for backups.
+// backupPath returns the path of the file that a statement names. As in SQL Server, a name without a folder is in the
+// server's backup folder.
 func (p *Partner) backupPath(file string) string {
 	if filepath.IsAbs(file) {
 		return file
@@ -28,10 +28,10 @@ func (p *Partner) backupPath(file string) string {
 	return filepath.Join(p.Pair.Folder.Home(p.Letter), "backup", file)
 }
 
-// BackupFolder is where a backup without a folder in its name goes, and is looked for.
+// BackupFolder returns the folder that BACKUP and RESTORE use for a file name without a folder.
 func (p *Partner) BackupFolder() string { return p.backupPath("") }
 
-// backup is BACKUP DATABASE and BACKUP LOG.
+// backup runs BACKUP DATABASE and BACKUP LOG.
 func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 	s, p := b.s, b.s.p
 	if err := s.serverOnly(262, 14, "BACKUP DATABASE permission denied in database '%s'.", st.Database); err != nil {
@@ -49,7 +49,7 @@ func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 		return message.New(4208, 16, "The statement BACKUP LOG is not allowed while the recovery model is SIMPLE. Use BACKUP DATABASE or change the recovery model using ALTER DATABASE.")
 	}
 	if _, err := os.Stat(p.backupPath(st.File)); err == nil && st.Append {
-		return message.NotSupported("BACKUP WITH NOINIT to a file that is there (%s): a file holds one backup, WITH INIT replaces it", st.File)
+		return message.NotSupported("BACKUP WITH NOINIT to an existing file (%s): a file holds one backup, WITH INIT replaces it", st.File)
 	}
 	if d.Family() == "" && !st.Log {
 		family := &storage.ObjectRow{Kind: mirror.KindFamily, Name: storage.NewGUID()}
@@ -77,7 +77,7 @@ func (b *batch) backup(ctx context.Context, st *tsql.Backup) error {
 	})
 }
 
-// backedUp tells, for the server's memory, when the last full and the last log backup ended, of which one ends now: two numbers
+// backedUp returns when the last full and the last log backup ended, one of which ends now. The format is two numbers
 // of Unix seconds with a blank before each; 0: never.
 func (p *Partner) backedUp(d *mirror.Database, log bool) string {
 	when := p.backupTimes(d)
@@ -85,16 +85,16 @@ func (p *Partner) backedUp(d *mirror.Database, log bool) string {
 	return fmt.Sprint(" ", when[0], " ", when[1])
 }
 
-// backupTimes are those of backedUp.
+// backupTimes returns the times that backedUp has stored.
 func (p *Partner) backupTimes(d *mirror.Database) (when [2]int64) {
 	if o := p.MasterObjects()[storage.ObjectKey(mirror.KindBackup, d.Family())]; o != nil {
 		var last int64
-		_, _ = fmt.Sscan(o.Detail, &last, &last, &when[0], &when[1]) // written above
+		_, _ = fmt.Sscan(o.Detail, &last, &last, &when[0], &when[1]) // backedUp writes the format
 	}
 	return when
 }
 
-// readHeader opens a backup: 3201 it is not there, 3241 it is none.
+// readHeader reads the header of a backup. 3201: the file does not exist; 3241: it is not a backup.
 func (p *Partner) readHeader(file string) (h mirror.BackupHeader, err error) {
 	path := p.backupPath(file)
 	f, err := os.Open(path)
@@ -108,7 +108,7 @@ func (p *Partner) readHeader(file string) (h mirror.BackupHeader, err error) {
 	if err != nil || !strings.HasPrefix(string(head), "SQLite format 3") {
 		return h, notOne
 	}
-	// A copy, so that nothing is written beside a file that may be on a share, or not be ours.
+	// Open a copy, so that nothing is written next to the file, which may be on a share or belong to another user.
 	copied, remove, err := p.copyIn(path)
 	if err != nil {
 		return h, err
@@ -149,7 +149,7 @@ func (p *Partner) copyIn(path string) (copied string, remove func(), err error) 
 	}
 	remove = func() {
 		for _, suffix := range []string{"", "-wal", "-shm"} {
-			_ = os.Remove(to.Name() + suffix) // what is not there need not go
+			_ = os.Remove(to.Name() + suffix) // the file may not exist
 		}
 	}
 	_, err = io.Copy(to, from)
@@ -160,7 +160,7 @@ func (p *Partner) copyIn(path string) (copied string, remove func(), err error) 
 	return to.Name(), remove, nil
 }
 
-// fileList answers RESTORE FILELISTONLY.
+// fileList sends the result set of RESTORE FILELISTONLY.
 func (b *batch) fileList(h mirror.BackupHeader) error {
 	b.w.Columns(tds.Column{Name: "LogicalName", Type: tds.NVarChar(128)}, tds.Column{Name: "PhysicalName", Type: tds.NVarChar(260)}, tds.Column{Name: "Type", Type: tds.NVarChar(1)})
 	for _, f := range logicalFiles(h.Title) {
@@ -172,7 +172,7 @@ func (b *batch) fileList(h mirror.BackupHeader) error {
 	return nil
 }
 
-// logicalFiles are the names and types of a database's files, as the catalogue shows them.
+// logicalFiles returns the names and types of a database's files, as the catalogue shows them.
 func logicalFiles(title string) [2][2]string {
 	return [2][2]string{{title, "D"}, {title + "_log", "L"}}
 }

@@ -14,20 +14,19 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// parsedTexts keeps the statements of texts that come again and again: those of
-// monitors and of drivers' logins.
+// parsedTexts caches the parsed statements of texts that recur: those of monitors and of drivers' logins.
 type parsedTexts struct {
 	mu  sync.Mutex
 	all map[parsedKey][]tsql.Statement
 }
 
-// parsedKey is a text, and the tables that it was parsed for.
+// parsedKey is a text and the tables for which it was parsed.
 type parsedKey struct {
 	text   string
-	tables *storage.Snapshot // of the session's database; nil: one of the system's
+	tables *storage.Snapshot // of the session's database; nil: a system database
 }
 
-// Texts longer than maxKeptText are not kept, and no more than maxKeptTexts are.
+// Texts longer than maxKeptText are not cached, and at most maxKeptTexts are.
 const (
 	maxKeptText  = 4096
 	maxKeptTexts = 256
@@ -35,7 +34,7 @@ const (
 
 func (t *parsedTexts) parse(text string, s *session, types variableTypes) ([]tsql.Statement, error) {
 	if quoted := s.has(optionQuoted); !quoted || len(s.locals) > 0 || s.lease != nil {
-		return parsed(tsql.ParseQuoted(text, s.schema(), quoted, types.byName())) // too rare to be kept
+		return parsed(tsql.ParseQuoted(text, s.schema(), quoted, types.byName())) // too rare to cache
 	}
 	key := parsedKey{text: types.key(text)}
 	if d := s.In.Load(); d != nil {
@@ -63,18 +62,18 @@ func (t *parsedTexts) parse(text string, s *session, types variableTypes) ([]tsq
 }
 
 func parsed(list []tsql.Statement, err error) ([]tsql.Statement, error) {
-	return list, message.AsTold(err)
+	return list, message.AsWireError(err)
 }
 
-// variable is a variable of a batch. Its value is as SQLite has it: nil, int64,
-// float64, string or []byte.
+// variable is a variable of a batch. Its value has the type that SQLite uses: nil, int64, float64, string
+// or []byte.
 type variable struct {
 	typ   tds.Type
 	value any
 	from  *tsql.Declare // nil: a parameter
 }
 
-// batch is a text being run.
+// batch is a running text.
 type batch struct {
 	s    *session
 	w    *tds.Response
@@ -85,15 +84,15 @@ type batch struct {
 
 	identity any // SCOPE_IDENTITY(): an int64, or nil
 
-	types variableTypes // of the variables that come with the text
+	types variableTypes // types of the variables that come with the text
 
-	program *frame // the run of a procedure whose batch this is; nil: a text's
+	frame *frame // the run of the procedure that the batch belongs to; nil: the batch of a text
 
-	depth  int          // of sp_executesql within sp_executesql
-	below  *tds.Error   // the last error of a text within: a TRY here catches it, whatever it is
-	failed int32        // the last error after which the text went on
-	tries  int          // TRY around the statement, those around the text included
-	caught []*tds.Error // of the CATCH around the statement, the innermost last
+	depth  int          // nesting of sp_executesql
+	below  *tds.Error   // the last error of a nested text: a TRY here catches it, whatever its number
+	failed int32        // the last error after which the text continued
+	tries  int          // number of TRY blocks around the statement, including those around the text
+	caught []*tds.Error // errors of the enclosing CATCH blocks, the innermost last
 }
 
 func (b *batch) use(database string) error {
@@ -107,7 +106,7 @@ func (b *batch) use(database string) error {
 
 func (b *batch) declare(st *tsql.Declare) error {
 	for _, v := range st.Vars {
-		if known := b.vars[v.Name]; known != nil && known.from == st { // in a loop: it is declared once
+		if known := b.vars[v.Name]; known != nil && known.from == st { // in a loop the variable is declared once
 			if err := b.initialize(v); err != nil {
 				return err
 			}
@@ -126,7 +125,7 @@ func (b *batch) declare(st *tsql.Declare) error {
 	return nil
 }
 
-// declareOne makes a variable, which is NULL.
+// declareOne declares a variable, which is NULL.
 func (b *batch) declareOne(v tsql.Variable) error {
 	typ, ok := sqlvalue.TypeOf(v.Type)
 	if !ok {
@@ -139,7 +138,7 @@ func (b *batch) declareOne(v tsql.Variable) error {
 	return nil
 }
 
-// initialize gives a variable the value that its DECLARE has, if it has one.
+// initialize sets a variable to the initial value in its DECLARE, if there is one.
 func (b *batch) initialize(v tsql.Variable) error {
 	if v.Init == nil {
 		return nil
@@ -159,7 +158,7 @@ func (b *batch) assign(st *tsql.Assign) error {
 	return b.set(st.Variable, value)
 }
 
-// lookup finds a declared variable.
+// lookup returns a declared variable.
 func (b *batch) lookup(name string) (*variable, error) {
 	v := b.vars[name]
 	if v == nil {
@@ -168,7 +167,7 @@ func (b *batch) lookup(name string) (*variable, error) {
 	return v, nil
 }
 
-// valueOf is a variable's value.
+// valueOf returns a variable's value.
 func (b *batch) valueOf(name string) (any, error) {
 	v, err := b.lookup(name)
 	if err != nil {
@@ -177,27 +176,28 @@ func (b *batch) valueOf(name string) (any, error) {
 	return v.value, nil
 }
 
-// set gives a variable a value, converted to its type.
+// set sets a variable to a value, converted to the variable's type.
 func (b *batch) set(name string, value any) error {
 	v, err := b.lookup(name)
 	if err != nil {
 		return err
 	}
-	if b.program != nil && isStored(value, v.typ) {
+	if b.frame != nil && isStored(value, v.typ) {
 		v.value = value
 		return nil
 	}
-	if b.program != nil && sqlvalue.ParameterKind(v.typ.Kind()) {
+	if b.frame != nil && sqlvalue.ParameterKind(v.typ.Kind()) {
 		if a, err := sqlvalue.Convert(value, sqlvalue.NameOfValue(value), v.typ); err == nil {
 			v.value = a.Stored(v.typ)
 			return nil
 		}
 	}
 	v.value, err = tsql.ToVariable(value, "", sqlvalue.SpecOf(v.typ))
-	return message.AsTold(err)
+	return message.AsWireError(err)
 }
 
-// isStored reports whether a value is one of the type as it stands, so that [convert] would change nothing.
+// isStored reports whether a value already has the stored form of the type, so that [sqlvalue.Convert]
+// would change nothing.
 func isStored(value any, t tds.Type) bool {
 	switch v := value.(type) {
 	case nil:
@@ -233,9 +233,9 @@ func isStored(value any, t tds.Type) bool {
 	return false
 }
 
-// exec runs EXEC procedure.
+// exec runs EXEC of a procedure.
 func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
-	list, err := b.given(st)
+	list, err := b.execArguments(st)
 	if err != nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 	b.s.tries = b.tries
 	r, err := b.s.execute(ctx, p, d, list)
 	b.s.tries = 0
-	b.s.tellEnd(b.w)
+	b.s.sendTransactionEnd(b.w)
 	b.w.InProcedure(true)
 	err = errors.Join(b.s.send(b.w, p, r), err)
 	b.w.InProcedure(false)
@@ -268,11 +268,11 @@ func (b *batch) exec(ctx context.Context, st *tsql.Exec) error {
 		return err
 	}
 	b.w.ReturnStatus(r.status)
-	return b.take(st, p, r)
+	return b.takeOutputs(st, p, r)
 }
 
-// given are the arguments of EXEC.
-func (b *batch) given(st *tsql.Exec) ([]given, error) {
+// execArguments returns the arguments of EXEC.
+func (b *batch) execArguments(st *tsql.Exec) ([]given, error) {
 	list := make([]given, len(st.Args))
 	for i, arg := range st.Args {
 		list[i] = given{name: arg.Name, isDefault: arg.Default}
@@ -288,8 +288,8 @@ func (b *batch) given(st *tsql.Exec) ([]given, error) {
 	return list, nil
 }
 
-// take puts a procedure's outputs and its status into the variables that ask for them.
-func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
+// takeOutputs stores a procedure's output parameters and its status in the variables of the EXEC.
+func (b *batch) takeOutputs(st *tsql.Exec, p *procedure, r *result) error {
 	for i, arg := range st.Args {
 		if !arg.Output || arg.Variable == "" {
 			continue
@@ -311,5 +311,5 @@ func (b *batch) take(st *tsql.Exec, p *procedure, r *result) error {
 	return nil
 }
 
-// declaredNames finds the names in "@a int, @b nvarchar(10) OUTPUT".
+// declaredNames matches the names in "@a int, @b nvarchar(10) OUTPUT".
 var declaredNames = regexp.MustCompile(`@[\pL\pN_@$#]+`)

@@ -13,9 +13,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// runText runs the statements of a text, up to the first error that ends it.
+// runText runs the statements of a text, up to the first error that ends the batch.
 func (b *batch) runText(ctx context.Context, text string) error {
-	if taken, err := b.s.p.planted.take(text); taken {
+	if taken, err := b.s.p.planted.intercept(text); taken {
 		return err
 	}
 	b.text = text
@@ -25,22 +25,22 @@ func (b *batch) runText(ctx context.Context, text string) error {
 		if end, err = b.runAll(ctx, list[at:at+1]); err != nil || end != goesOn {
 			return err
 		}
-		if _, defined := list[at].(*tsql.Definition); defined && at+1 < len(list) { // what follows may be about what it made
+		if _, defined := list[at].(*tsql.Definition); defined && at+1 < len(list) { // the next statements may use the new object
 			list, err = b.s.p.texts.parse(text, b.s, b.types)
 		}
 	}
 	return err
 }
 
-// runAll runs statements until one ends them.
+// runAll runs statements until one ends the batch.
 func (b *batch) runAll(ctx context.Context, list []tsql.Statement) (ending, error) {
 	for _, st := range list {
-		if err := b.spend(ctx); err != nil {
+		if err := b.countStatement(ctx); err != nil {
 			return returns, err
 		}
 		end, err := b.run(ctx, st)
 		if err != nil {
-			if err = b.passes(st, err); err != nil {
+			if err = b.continuesAfter(st, err); err != nil {
 				return returns, err
 			}
 			continue
@@ -52,8 +52,8 @@ func (b *batch) runAll(ctx context.Context, list []tsql.Statement) (ending, erro
 	return goesOn, nil
 }
 
-// spend counts a statement of the request, or one more time round a loop.
-func (b *batch) spend(ctx context.Context) error {
+// countStatement counts a statement of the request, or a further iteration of a loop.
+func (b *batch) countStatement(ctx context.Context) error {
 	if b.s.ran++; b.s.ran > maxStatements {
 		return message.NotSupported("A batch that runs more than %d statements", maxStatements)
 	}
@@ -64,14 +64,16 @@ func (b *batch) spend(ctx context.Context) error {
 	return nil
 }
 
-// statementErrors are the errors after which a batch or a procedure goes on with its next statement, where XACT_ABORT is OFF and no
-// TRY is around. Source: the manual's SET XACT_ABORT, SET ARITHABORT and "Database engine events and errors".
+// statementErrors are the errors after which a batch or a procedure continues with the next statement, if XACT_ABORT is
+// OFF and no TRY block encloses it. Source: the manual's SET XACT_ABORT, SET ARITHABORT and "Database engine events and
+// errors".
 var statementErrors = map[int32]bool{
 	201: true, 220: true, 266: true, 512: true, 515: true, 547: true, 628: true, 2601: true, 2627: true, 2628: true, 2812: true, 3701: true,
 	3902: true, 3903: true, 6401: true, 8115: true, 8134: true, 8152: true, 8144: true, 8145: true,
 }
 
-// endsAll tells whether an error of a statement ends the batch or procedure it stands in, where no TRY is around: THROW always does.
+// endsAll reports whether an error of a statement, outside of TRY, ends the batch or procedure of the statement. THROW
+// always does.
 func endsAll(st tsql.Statement, e *tds.Error) bool {
 	_, thrown := st.(*tsql.Throw)
 	if _, calls := st.(*tsql.Exec); calls && scopeErrors[e.Number] && e.Proc != "" {
@@ -80,21 +82,22 @@ func endsAll(st tsql.Statement, e *tds.Error) bool {
 	return thrown || e.Class > 16 || !statementErrors[e.Number]
 }
 
-// scopeErrors are those of names that are found missing when a statement runs: they end the procedure it stands in, and whoever called
-// that goes on.
+// scopeErrors are the errors of names that do not exist when the statement runs. They end the procedure of the
+// statement, and its caller continues.
 var scopeErrors = map[int32]bool{noColumn: true, noObject: true, 4121: true}
 
-// abortingErrors are those that roll back the open transaction, whatever XACT_ABORT says: conversions that fail.
+// abortingErrors are the errors that always roll back the open transaction, even if XACT_ABORT is OFF: conversions that
+// fail.
 var abortingErrors = map[int32]bool{241: true, 242: true, 245: true}
 
-// passes decides whether the text goes on after the error of a statement: then the client is told, and nil is
-// returned.
-func (b *batch) passes(st tsql.Statement, err error) error {
+// continuesAfter decides whether the text continues after the error of a statement. If so, it sends the error to the
+// client and returns nil.
+func (b *batch) continuesAfter(st tsql.Statement, err error) error {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok {
 		return err
 	}
-	if e.Line == 0 && !isTriggers(err) {
+	if e.Line == 0 && !isTriggerError(err) {
 		placed := *e
 		placed.Line = int32(st.Line())
 		if _, several := errors.AsType[tds.Errors](err); !several {
@@ -103,9 +106,9 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	}
 	s := b.s
 	s.lastError = e.Number
-	if isTriggers(err) || s.endedInTrigger {
-		placeEnd(err, st.Line())
-		return b.failsInTrigger(err)
+	if isTriggerError(err) || s.endedInTrigger {
+		setEndLine(err, st.Line())
+		return b.endAfterTriggerError(err)
 	}
 	if s.over && !(s.aborts && s.open > 0) {
 		return err
@@ -130,10 +133,10 @@ func (b *batch) passes(st tsql.Statement, err error) error {
 	return nil
 }
 
-// aborts rolls the open transaction back after the error of a call that is not in a text, where XACT_ABORT is ON.
+// aborts rolls back the open transaction after the error of a call outside of a text, if XACT_ABORT is ON.
 func (b *batch) aborts(err error) error {
-	if isTriggers(err) || b.s.endedInTrigger {
-		return b.failsInTrigger(err)
+	if isTriggerError(err) || b.s.endedInTrigger {
+		return b.endAfterTriggerError(err)
 	}
 	if e, ok := errors.AsType[*tds.Error](err); ok && e.Class < message.FatalClass && b.s.open > 0 && b.s.abortsFor(e) {
 		b.s.rollback(b.w)
@@ -141,12 +144,12 @@ func (b *batch) aborts(err error) error {
 	return err
 }
 
-// abortsFor tells whether an error rolls back the open transaction of a batch.
+// abortsFor reports whether an error rolls back the open transaction of a batch.
 func (s *session) abortsFor(e *tds.Error) bool {
 	return e.Number != unsupported && (s.has(optionXactAbort) || s.aborts || abortingErrors[e.Number])
 }
 
-// unsupported is the number of refusals of what this server has not; see notSupported.
+// unsupported is the number of errors for features that this server does not have; see [message.NotSupported].
 const unsupported = 40510
 
 // run runs a statement.
@@ -155,18 +158,18 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	if s.skips(st) {
 		return goesOn, nil
 	}
-	if err := s.notNow(st); err != nil {
+	if err := s.checkOptions(st); err != nil {
 		return goesOn, err
 	}
 	if s.set.fmtOnly {
 		return goesOn, b.describe(ctx, st)
 	}
 	if startsTransaction(st) {
-		b.implicitly()
+		b.beginImplicitly()
 	}
 	switch st := st.(type) {
 	case *tsql.If:
-		yes, err := b.truth(st.Condition)
+		yes, err := b.evaluateCondition(st.Condition)
 		switch {
 		case err != nil:
 			return goesOn, err
@@ -189,14 +192,14 @@ func (b *batch) run(ctx context.Context, st tsql.Statement) (ending, error) {
 	}
 	err := b.do(ctx, st)
 	if err == nil {
-		b.counts(st)
+		b.setRowCount(st)
 	}
 	return goesOn, err
 }
 
-// counts sets @@ROWCOUNT and @@ERROR after a statement that has not failed, where the statement itself does not.
-// Source: the manual's @@ROWCOUNT.
-func (b *batch) counts(st tsql.Statement) {
+// setRowCount sets @@ROWCOUNT and @@ERROR after a successful statement, unless the statement sets them itself. Source:
+// the manual's @@ROWCOUNT.
+func (b *batch) setRowCount(st tsql.Statement) {
 	if _, raised := st.(*tsql.RaiseError); !raised {
 		b.s.lastError = 0
 	}
@@ -208,7 +211,7 @@ func (b *batch) counts(st tsql.Statement) {
 	}
 }
 
-// do runs a statement that is no control of flow.
+// do runs a statement that is not control of flow.
 func (b *batch) do(ctx context.Context, st tsql.Statement) error {
 	switch st := st.(type) {
 	case *tsql.Query:
@@ -228,12 +231,12 @@ func (b *batch) do(ctx context.Context, st tsql.Statement) error {
 	}
 	err := b.doUncounted(ctx, st)
 	if list, ok := st.(*tsql.Restore); err == nil && (!ok || list.What != "FILELISTONLY") {
-		b.w.Did(commandOf(st), noCount)
+		b.w.DoneCommand(commandOf(st), noCount)
 	}
 	return err
 }
 
-// doUncounted runs a statement that ends by a DONE without a count.
+// doUncounted runs a statement that ends with a DONE without a count.
 func (b *batch) doUncounted(ctx context.Context, st tsql.Statement) error {
 	switch st := st.(type) {
 	case *tsql.SetOption:
@@ -262,7 +265,7 @@ func (b *batch) doUncounted(ctx context.Context, st tsql.Statement) error {
 	return message.NotSupported("This statement")
 }
 
-// commandOf is what the statement's DONE calls it.
+// commandOf returns the command of the statement's DONE.
 func commandOf(st tsql.Statement) tds.Command {
 	switch st := st.(type) {
 	case *tsql.Query:
@@ -297,8 +300,8 @@ func (b *batch) print(st *tsql.Print) error {
 	return err
 }
 
-// truth evaluates a condition; @@ROWCOUNT and @@ERROR are 0 afterwards.
-func (b *batch) truth(e tsql.Expr) (bool, error) {
+// evaluateCondition evaluates a condition; @@ROWCOUNT and @@ERROR are 0 afterwards.
+func (b *batch) evaluateCondition(e tsql.Expr) (bool, error) {
 	v, err := b.evaluate(e)
 	if err != nil {
 		return false, err
@@ -310,10 +313,10 @@ func (b *batch) truth(e tsql.Expr) (bool, error) {
 
 func (b *batch) loop(ctx context.Context, st *tsql.While) (ending, error) {
 	for {
-		if err := b.spend(ctx); err != nil {
+		if err := b.countStatement(ctx); err != nil {
 			return returns, err
 		}
-		yes, err := b.truth(st.Condition)
+		yes, err := b.evaluateCondition(st.Condition)
 		if err != nil || !yes {
 			return goesOn, err
 		}
@@ -335,7 +338,7 @@ func (b *batch) try(ctx context.Context, st *tsql.Try) (ending, error) {
 	}
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok || e.Class >= message.FatalClass || e.Number == unsupported || e.Number == noObject && e.Proc == "" && e != b.below || ctx.Err() != nil {
-		return returns, err // a refusal of ours is for the client, whatever is around
+		return returns, err // an unsupported feature is reported to the client, whatever block encloses it
 	}
 	b.s.over = false
 	b.caught = append(b.caught, e)
@@ -343,7 +346,7 @@ func (b *batch) try(ctx context.Context, st *tsql.Try) (ending, error) {
 	return b.runAll(ctx, st.Catch)
 }
 
-// throw is THROW, which ends the batch; without TRY around also the transaction, under XACT_ABORT.
+// throw runs THROW, which ends the batch. Outside of TRY and under XACT_ABORT it also ends the transaction.
 func (b *batch) throw(st *tsql.Throw) error {
 	if st.Number == nil {
 		if len(b.caught) == 0 {
@@ -355,7 +358,7 @@ func (b *batch) throw(st *tsql.Throw) error {
 	return thrown(b, st)
 }
 
-// thrown is the error of a THROW with arguments.
+// thrown returns the error of a THROW with arguments.
 func thrown(b *batch, st *tsql.Throw) error {
 	v, err := b.evaluateAll(*st.Number, *st.Message, *st.State)
 	if err != nil {
@@ -370,7 +373,7 @@ func thrown(b *batch, st *tsql.Throw) error {
 	return &tds.Error{Number: int32(number), Class: 16, State: uint8(state), Message: text}
 }
 
-// evaluateAll computes expressions one after the other.
+// evaluateAll evaluates expressions in order.
 func (b *batch) evaluateAll(list ...tsql.Expr) ([]any, error) {
 	values := make([]any, len(list))
 	for i, e := range list {
@@ -382,7 +385,8 @@ func (b *batch) evaluateAll(list ...tsql.Expr) ([]any, error) {
 	return values, nil
 }
 
-// raise is RAISERROR: below severity 11 a message, from there an error; the batch goes on after both, but for a TRY around.
+// raise runs RAISERROR: below severity 11 a message, otherwise an error. The batch continues after both, except within
+// TRY.
 func (b *batch) raise(st *tsql.RaiseError) error {
 	v, err := b.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
 	if err != nil {
@@ -393,9 +397,9 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 		return err
 	}
 	if e.Class <= 10 {
-		b.s.lastError = told(st, e)
+		b.s.lastError = errorNumber(st, e)
 		b.w.Info(e)
-		b.w.Did(tds.CommandNone, noCount)
+		b.w.DoneCommand(tds.CommandNone, noCount)
 		return nil
 	}
 	b.s.lastError = e.Number
@@ -406,15 +410,15 @@ func (b *batch) raise(st *tsql.RaiseError) error {
 	return nil
 }
 
-// told is @@ERROR after a message of RAISERROR.
-func told(st *tsql.RaiseError, e *tds.Error) int32 {
+// errorNumber returns @@ERROR after a RAISERROR.
+func errorNumber(st *tsql.RaiseError, e *tds.Error) int32 {
 	if st.SetError {
 		return e.Number
 	}
 	return 0
 }
 
-// describe answers what a statement would, while FMTONLY is ON: the columns of queries, in all branches.
+// describe sends the metadata of a statement while FMTONLY is ON: the columns of queries, in all branches.
 func (b *batch) describe(ctx context.Context, st tsql.Statement) error {
 	switch st := st.(type) {
 	case *tsql.SetOption:
@@ -437,7 +441,7 @@ func (b *batch) describe(ctx context.Context, st tsql.Statement) error {
 		return b.describeAll(ctx, st.Body)
 	case *tsql.Try:
 		return b.describeAll(ctx, st.Body, st.Catch)
-	case *tsql.Exec: // sp_executesql: notNow has refused the others
+	case *tsql.Exec: // sp_executesql: checkOptions has refused all others
 		return b.exec(ctx, st)
 	}
 	return nil
@@ -452,37 +456,38 @@ func (b *batch) describeAll(ctx context.Context, lists ...[]tsql.Statement) erro
 	return nil
 }
 
-// enough reports whether a query has given as many rows as it may: ROWCOUNT of them, or none while FMTONLY is ON.
-func (s *session) enough(n int64) bool {
+// rowLimitReached reports whether a query has returned as many rows as it may: ROWCOUNT rows, or none while FMTONLY is
+// ON.
+func (s *session) rowLimitReached(n int64) bool {
 	return s.set.fmtOnly || s.set.rowLimit > 0 && n >= s.set.rowLimit
 }
 
-// limited is the write of a statement under SET ROWCOUNT: where it would change more rows than may be, it is refused and changes
-// none.
-func (s *session) limited(q *tsql.Query, changed *int64, write func(w *storage.Writer) error) func(w *storage.Writer) error {
+// withRowLimit returns the write of a statement under SET ROWCOUNT: a write of more rows than the limit is refused and
+// changes none.
+func (s *session) withRowLimit(q *tsql.Query, changed *int64, write func(w *storage.Writer) error) func(w *storage.Writer) error {
 	if s.set.rowLimit == 0 {
 		return write
 	}
 	return func(w *storage.Writer) error {
-		if err := w.Say("SAVEPOINT limited"); err != nil {
+		if err := w.RunCached("SAVEPOINT limited"); err != nil {
 			return err
 		}
 		err := write(w)
 		if err == nil && *changed > s.set.rowLimit {
-			err = errors.Join(message.NotSupported("%s of more rows than SET ROWCOUNT %d (TOP)", q.Kind, s.set.rowLimit), w.Say("ROLLBACK TO limited"))
+			err = errors.Join(message.NotSupported("%s of more rows than SET ROWCOUNT %d (TOP)", q.Kind, s.set.rowLimit), w.RunCached("ROLLBACK TO limited"))
 		}
-		return errors.Join(err, w.Say("RELEASE limited"))
+		return errors.Join(err, w.RunCached("RELEASE limited"))
 	}
 }
 
-// begins prepares the session for a request.
-func (s *session) begins(w *tds.Response) {
+// beginRequest prepares the session for a request.
+func (s *session) beginRequest(w *tds.Response) {
 	s.ran, s.over, s.aborts = 0, false, false
 	w.TextSize(s.set.textSize)
 }
 
-// ends is what a request ends with: err, and what is to be said of the transaction that it leaves.
-func (s *session) ends(w *tds.Response, err error) error {
+// endRequest returns the result of a request: err, and an error about the transaction that the request leaves open.
+func (s *session) endRequest(w *tds.Response, err error) error {
 	s.endCaller()
 	if !s.doomed {
 		return err
@@ -498,8 +503,8 @@ func (s *session) ends(w *tds.Response, err error) error {
 	return fmt.Errorf("%w; %v", err, why.Message)
 }
 
-// ownValue is a value of the batch, or of its session's options and transaction.
-func (b *batch) ownValue(name string) (any, bool) {
+// sessionValue returns a value of the batch, or of its session's options and transaction.
+func (b *batch) sessionValue(name string) (any, bool) {
 	s := b.s
 	switch name {
 	case "@@TRANCOUNT":
@@ -530,7 +535,8 @@ func (b *batch) ownValue(name string) (any, bool) {
 	return nil, false
 }
 
-// errorValue is what ERROR_NUMBER() and its like say in the CATCH of the last of caught; nil outside of one.
+// errorValue returns the value of ERROR_NUMBER() and the related functions in the CATCH block of the last of caught;
+// nil outside of CATCH.
 func errorValue(name string, caught []*tds.Error) any {
 	if len(caught) == 0 {
 		return nil

@@ -10,9 +10,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/sqlscript"
 )
 
-// makeSchema runs a script in a database that nobody knows of yet, in one transaction, and tells whether that made anything. If
-// the process ended between that and the first mark of mirroring, it is made already.
-func (p *Partner) makeSchema(d *mirror.Database, script string) (made bool, err error) {
+// createSchema runs a script in a database that is not registered yet, in one transaction, and reports whether it
+// committed anything. If the process ended after the commit and before the first stored mirroring state, the schema
+// exists already.
+func (p *Partner) createSchema(d *mirror.Database, script string) (made bool, err error) {
 	if d.Store.LSN.Load() > 0 {
 		return true, nil
 	}
@@ -22,10 +23,10 @@ func (p *Partner) makeSchema(d *mirror.Database, script string) (made bool, err 
 		return false, err
 	}
 	defer s.rollback(nil)
-	defer p.counts.forget() // they are of clients
+	defer p.counts.forget() // the counters are for clients' requests
 	s.begin()
-	var first *tds.Error // of those after which a batch goes on
-	w := tds.Unread(ctx, func(e *tds.Error) {
+	var first *tds.Error // the first error after which a batch continues
+	w := tds.Discarding(ctx, func(e *tds.Error) {
 		if first == nil {
 			first = e
 		}
@@ -36,23 +37,23 @@ func (p *Partner) makeSchema(d *mirror.Database, script string) (made bool, err 
 			err = first
 		}
 		if err == nil && s.open != 1 {
-			err = errors.New("the script runs in a transaction, and may neither end that nor leave another one open")
+			err = errors.New("the script runs in a transaction and must neither end it nor leave another one open")
 		}
 		if e, ok := errors.AsType[*tds.Error](err); ok && e.Number == notInTransaction {
-			err = fmt.Errorf("%w The script runs in a transaction in %s, which is there already", err, d.Title)
+			err = fmt.Errorf("%w The script runs in a transaction in %s, which already exists", err, d.Title)
 		}
 		if err != nil {
-			return false, fmt.Errorf("make the schema of %s: line %d: %w", d.Title, lineOf(b, err), err)
+			return false, fmt.Errorf("create the schema of %s: line %d: %w", d.Title, lineOf(b, err), err)
 		}
 		made = true
 	}
 	return made, s.commit(nil)
 }
 
-// notInTransaction is the error of what may not stand in a transaction, such as CREATE DATABASE.
+// notInTransaction is the error of a statement that may not run in a transaction, such as CREATE DATABASE.
 const notInTransaction = 226
 
-// lineOf is the line of the script in which an error of the batch is.
+// lineOf returns the line of the script with an error of the batch.
 func lineOf(b sqlscript.Batch, err error) int {
 	if e, ok := errors.AsType[*tds.Error](err); ok && e.Line > 0 {
 		return b.Line + int(e.Line) - 1

@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// openPair opens a pair that serves nobody: the engine alone.
+// openPair opens a pair that serves no clients.
 func openPair(t testing.TB) *Pair {
 	t.Helper()
 	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: t.TempDir()})
@@ -30,7 +30,7 @@ func openPair(t testing.TB) *Pair {
 	return pair
 }
 
-// text, number, moment and id make arguments.
+// text, number, moment and id return arguments.
 func text(s string) sqlvalue.Argument    { return sqlvalue.Argument{Ok: true, S: s} }
 func number64(n int64) sqlvalue.Argument { return sqlvalue.Argument{Ok: true, N: n} }
 func moment(t time.Time) sqlvalue.Argument {
@@ -40,10 +40,10 @@ func blobArgument(b []byte) sqlvalue.Argument { return sqlvalue.Argument{Ok: tru
 
 var operationNumber atomic.Uint64
 
-// newOperation is an operation id that no other call has.
+// newOperation returns a new operation id.
 func newOperation() sqlvalue.Argument { return text(fmt.Sprintf("%016x", operationNumber.Add(1))) }
 
-// What the extended procedures answer as Result. Source: 40-extension-sessions.sql.
+// The values of Result of the extended procedures. Source: 40-extension-sessions.sql.
 const (
 	resultDone         = 0
 	resultNoSession    = 1
@@ -54,29 +54,29 @@ const (
 	resultMoved        = 6
 	resultAgain        = 7
 	resultCreated      = 8
-	resultOthers       = 9 // a sweep's whose caller has not got the lease
+	resultOthers       = 9 // of a sweep whose caller does not have the lease
 )
 
-// Values of @mode.
+// The values of @mode.
 const (
 	modeUnlessLocked = 0
 	modeCreate       = 1
 	modeIfMatch      = 2
 )
 
-// alter runs a statement of SQLite as a call would, in the group of those that write.
+// alter runs a SQLite statement as a call would, in the group of writers.
 func alter(p *Partner, text string, args ...driver.Value) error {
 	err := p.Main().Write(context.Background(), func(w *storage.Writer) error {
 		st, err := w.Query(text)
 		if err == nil {
 			_, err = st.Exec(args...)
 		}
-		return w.StillInside(err)
+		return w.CheckTransaction(err)
 	})
 	return err
 }
 
-// findProcedure finds a procedure of the partner's database.
+// findProcedure returns a procedure of the partner's database.
 func findProcedure(t testing.TB, p *Partner, name string) *procedure {
 	t.Helper()
 	found, err := committedProcedure(p.Main().Store.Objects.Load(), name)
@@ -86,11 +86,11 @@ func findProcedure(t testing.TB, p *Partner, name string) *procedure {
 	return found
 }
 
-// do runs a procedure with converted arguments, and gives its first row.
+// do runs a procedure with converted arguments, and returns its first row.
 func do(t testing.TB, p *Partner, name string, a ...sqlvalue.Argument) []any {
 	t.Helper()
 	s, proc := &session{p: p, database: mirror.DatabaseName, lockTimeout: -1}, findProcedure(t, p, name)
-	for _, left := range proc.params[len(a):] { // as when a call leaves them out
+	for _, left := range proc.params[len(a):] { // the defaults of omitted arguments
 		a = append(a, left.value)
 	}
 	r, err := s.runProcedure(context.Background(), proc, p.Main(), a)
@@ -108,7 +108,7 @@ func do(t testing.TB, p *Partner, name string, a ...sqlvalue.Argument) []any {
 	return nil
 }
 
-// wide is a row whose integers are all of one type.
+// wide converts all integers of a row to one type.
 func wide(row []any) []any {
 	row = slices.Clone(row)
 	for i, v := range row {
@@ -122,7 +122,7 @@ func wide(row []any) []any {
 	return row
 }
 
-// storeItem makes a session, or overwrites one.
+// storeItem creates a session, or overwrites its item.
 func storeItem(t testing.TB, p *Partner, id string, item []byte) []any {
 	t.Helper()
 	later := moment(time.Now().Add(time.Hour))
@@ -130,7 +130,7 @@ func storeItem(t testing.TB, p *Partner, id string, item []byte) []any {
 		sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, number64(20), number64(20), number64(0), blobArgument(item), sqlvalue.Argument{})
 }
 
-// acquire takes the lock; it gives the answer and the operation.
+// acquire takes the lock, and returns the row and the operation id.
 func acquire(t testing.TB, p *Partner, id string) ([]any, sqlvalue.Argument) {
 	t.Helper()
 	op := newOperation()
@@ -138,7 +138,7 @@ func acquire(t testing.TB, p *Partner, id string) ([]any, sqlvalue.Argument) {
 	return do(t, p, "MirrorState_Acquire_1", text(id), number64(0), later, op, later, number64(110)), op
 }
 
-// update stores and releases.
+// update stores an item and releases the lock.
 func update(t testing.TB, p *Partner, id string, lockOp sqlvalue.Argument, cookie int32, item []byte) []any {
 	t.Helper()
 	later := moment(time.Now().Add(time.Hour))
@@ -157,8 +157,8 @@ func fill(b *testing.B, p *Partner) []byte {
 	return item
 }
 
-// BenchmarkEngine_lockAndStore is two writes, one after the other: what a commit
-// on both partners costs a lone client.
+// BenchmarkEngine_lockAndStore runs two writes one after the other: the cost of a
+// commit on both partners for a single client.
 func BenchmarkEngine_lockAndStore(b *testing.B) {
 	p := openPair(b).Partner("a")
 	item := fill(b, p)
@@ -172,7 +172,7 @@ func BenchmarkEngine_lockAndStore(b *testing.B) {
 	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
-// BenchmarkEngine_parallel is the same by 16 clients, who share commits.
+// BenchmarkEngine_parallel is the same with 16 clients, which share commits.
 func BenchmarkEngine_parallel(b *testing.B) {
 	p := openPair(b).Partner("a")
 	item := fill(b, p)
@@ -190,7 +190,7 @@ func BenchmarkEngine_parallel(b *testing.B) {
 	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
-// BenchmarkEngine_read is a shared read that renews nothing.
+// BenchmarkEngine_read is a shared read that does not renew the session.
 func BenchmarkEngine_read(b *testing.B) {
 	p := openPair(b).Partner("a")
 	fill(b, p)

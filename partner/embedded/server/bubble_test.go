@@ -15,8 +15,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// timeOut is the partner time-out of the pairs in bubbles. Their clock stands still while
-// anybody has something to do, so that tests may ask for the very nanosecond.
+// timeOut is the partner timeout of the pairs in synctest bubbles. Time passes only while
+// all goroutines wait, so that tests can check exact times.
 const timeOut = 5 * time.Second
 
 // still is a running pair in a bubble.
@@ -26,8 +26,8 @@ type still struct {
 	a, b *Partner
 }
 
-// inBubble runs a test on a pair of its own, without sockets: time passes as the test
-// sleeps, and only then.
+// inBubble runs a test with its own pair, without sockets. Time passes only while the
+// test sleeps.
 func inBubble(t *testing.T, o mirror.Options, test func(s *still)) {
 	synctest.Test(t, func(t *testing.T) {
 		o.Dir, o.Schema = t.TempDir(), schema.Script()
@@ -41,7 +41,7 @@ func inBubble(t *testing.T, o mirror.Options, test func(s *still)) {
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- pair.Run(ctx) }()
-		defer func() { // also where the test gives up, or the bubble would wait for the pair
+		defer func() { // also if the test fails, because the bubble would wait for the pair
 			stop()
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -52,10 +52,10 @@ func inBubble(t *testing.T, o mirror.Options, test func(s *still)) {
 	})
 }
 
-// witnessed are the options of a pair with a witness.
+// witnessed returns the options of a pair with a witness.
 func witnessed() mirror.Options { return mirror.Options{PartnerTimeout: timeOut, Witness: true} }
 
-// hush is a port that nobody calls.
+// hush is a listener without connections.
 type hush struct {
 	addr net.Addr
 	once sync.Once
@@ -76,19 +76,19 @@ func (h *hush) Close() error { h.once.Do(func() { close(h.over) }); return nil }
 // Addr implements [net.Listener].
 func (h *hush) Addr() net.Addr { return h.addr }
 
-// after lets time pass, and everything happen that then happens.
+// after lets time pass, and waits for everything that happens meanwhile.
 func (s *still) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// inject makes a fault. It takes no time.
+// inject injects a fault, which takes no time.
 func (s *still) inject(p *Partner, kind string) {
 	s.t.Helper()
 	s.atOnce(kind, func() error { return p.Inject(s.t.Context(), mirror.Fault{Kind: kind}) })
 }
 
-// atOnce does something that takes no time, and lets follow what follows at once.
+// atOnce runs something that takes no time, and waits for its immediate effects.
 func (s *still) atOnce(what string, f func() error) {
 	s.t.Helper()
 	began := time.Now()
@@ -101,27 +101,27 @@ func (s *still) atOnce(what string, f func() error) {
 	}
 }
 
-// commits has a partner commit, at once.
+// commits makes a partner commit, at once.
 func (s *still) commits(p *Partner, id int32) {
 	s.t.Helper()
 	s.atOnce("commit on "+p.Letter, func() error { return storeApplication(p, id, "x") })
 }
 
-// is checks who is principal by its role, the state of the session, and who has the
-// database open, neither frozen nor down.
+// is checks which partner is principal by its role, the state of the session, and which
+// partners have the database open and are neither frozen nor down.
 func (s *still) is(when, principal string, state mirror.LinkState, open ...*Partner) {
 	s.t.Helper()
 	if got, is := s.Principal(), s.Main().LinkState(); got != principal || is != state {
 		s.t.Errorf("%s: principal %s, %v; want %s, %v", when, got, is, principal, state)
 	}
 	for _, p := range s.servers {
-		if serves := p.Main().Serving() == nil && p.Acts(); serves != slices.Contains(open, p) {
+		if serves := p.Main().Serving() == nil && p.Running(); serves != slices.Contains(open, p) {
 			s.t.Errorf("%s: %s serves: %v (%v)", when, p.Letter, serves, p.Main().Serving())
 		}
 	}
 }
 
-// ended is how a commit in the background ended, and when.
+// ended is the result of a commit in the background, and its time.
 type ended struct {
 	err   error
 	after time.Duration
@@ -138,7 +138,7 @@ func (s *still) begins(p *Partner, id int32) <-chan ended {
 	return end
 }
 
-// refusalOf is the number of a refusal in SQL Server's words; 0: it is none.
+// refusalOf returns the number of a SQL Server error; 0: it is not one.
 func refusalOf(err error) int32 {
 	if e, ok := errors.AsType[*tds.Error](err); ok {
 		return e.Number

@@ -14,21 +14,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// lay puts a link in a condition that no fault makes by itself.
+// lay sets the condition of a link directly, to a condition that no fault produces.
 func (s *still) lay(link int, c mirror.Connection) {
-	w := &s.Weather
+	w := &s.Links
 	w.Mu.Lock()
-	w.Links[link] = c
-	w.Rough.Store(true)
+	w.Connections[link] = c
+	w.Faulty.Store(true)
 	close(w.Changed)
 	w.Changed = make(chan struct{})
 	w.Mu.Unlock()
-	s.Poke()
+	s.WakeWatch()
 	synctest.Wait()
 }
 
-// A principal that loses mirror and witness closes, and stays closed however long
-// that lasts; the return of either opens it again, at once.
+// A principal that loses mirror and witness closes its database, and keeps it closed as long as that
+// lasts. It opens the database at once when one of them reconnects.
 func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
 	for name, back := range map[string]func(s *still){
 		"the witness comes back": func(s *still) { s.inject(s.a, mirror.FaultNone) },
@@ -57,7 +57,7 @@ func TestQuorum_lossOfMirrorAndWitness(t *testing.T) {
 	}
 }
 
-// A witness that is silent for less than the time-out is not lost, to an exposed principal either.
+// A witness that is silent for less than the timeout is not lost, not even to an exposed principal.
 func TestQuorum_exposedPrincipalWaitsForTheTimeOut(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
 		s.inject(s.b, mirror.FaultPartition)
@@ -71,9 +71,9 @@ func TestQuorum_exposedPrincipalWaitsForTheTimeOut(t *testing.T) {
 	})
 }
 
-// Whoever was alone for the time-out can't make a quorum with another who was: what the
-// third has done meanwhile, neither knows.
-func TestQuorum_noneOfTwoLostOnes(t *testing.T) {
+// A server that was isolated for the timeout does not form a quorum with another one that was
+// isolated, because neither knows what the third one has done meanwhile.
+func TestQuorum_twoIsolatedFormNone(t *testing.T) {
 	for name, isolate := range map[string]func(s *still){
 		"both at once":     func(s *still) { s.inject(s.b, mirror.FaultIsolate); s.inject(s.a, mirror.FaultIsolate) },
 		"the mirror first": func(s *still) { s.inject(s.b, mirror.FaultIsolate); s.after(1); s.inject(s.a, mirror.FaultIsolate) },
@@ -85,17 +85,17 @@ func TestQuorum_noneOfTwoLostOnes(t *testing.T) {
 				s.after(timeOut)
 				s.is("all alone", "a", mirror.StateDisconnected)
 				s.inject(s.a, mirror.FaultCrash)
-				s.inject(s.b, mirror.FaultNone) // mirror and witness find each other first
+				s.inject(s.b, mirror.FaultNone) // mirror and witness reconnect first
 				s.after(time.Hour)
 				if s.b.Main().State.Load().Role != storage.RoleMirror {
-					s.t.Error("b took over, and could not know what a had done")
+					s.t.Error("b took over, although it could not know what a had done")
 				}
 				s.inject(s.a, mirror.FaultNone)
 				s.is("together again", "a", mirror.StateSynchronized, s.a)
 			})
 		})
 	}
-	// One moment less, and the mirror was never alone.
+	// A moment less, and the mirror was not isolated.
 	inBubble(t, witnessed(), func(s *still) {
 		s.inject(s.a, mirror.FaultIsolate)
 		s.after(1)
@@ -107,7 +107,7 @@ func TestQuorum_noneOfTwoLostOnes(t *testing.T) {
 	})
 }
 
-func TestQuorum_withoutAWitnessNobodyTakesOver(t *testing.T) {
+func TestQuorum_noFailoverWithoutAWitness(t *testing.T) {
 	for _, kind := range []string{mirror.FaultFreeze, mirror.FaultIsolate, mirror.FaultCrash} {
 		inBubble(t, mirror.Options{PartnerTimeout: timeOut}, func(s *still) {
 			s.inject(s.a, kind)
@@ -131,9 +131,9 @@ func (s *still) holdTurn(p *Partner) (release func()) {
 	return func() { close(over); synctest.Wait() }
 }
 
-// A link that could not be brought back is tried again, linkRetry after the failure; and an
-// attempt waits no longer than turnWait for its turn.
-func TestLink_isTriedAgain(t *testing.T) {
+// The pair retries to restore a link LinkRetry after a failure. An attempt waits at most TurnWait for
+// its turn.
+func TestLink_isRetried(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
 		s.inject(s.a, mirror.FaultPartition)
 		release := s.holdTurn(s.a)
@@ -141,7 +141,7 @@ func TestLink_isTriedAgain(t *testing.T) {
 		s.inject(s.a, mirror.FaultNone)
 		s.is("somebody has the turn", "a", mirror.StateSynchronizing, s.a)
 		const attempt = mirror.TurnWait + mirror.LinkRetry
-		s.after(2*attempt + mirror.TurnWait) // the third has failed just now
+		s.after(2*attempt + mirror.TurnWait) // the third attempt has failed just now
 		release()
 		s.after(mirror.LinkRetry - 1)
 		s.is("a moment before the fourth", "a", mirror.StateSynchronizing, s.a)
@@ -153,8 +153,8 @@ func TestLink_isTriedAgain(t *testing.T) {
 	})
 }
 
-// portTaken are the options of a pair whose ports somebody else has until the time that the
-// returned function is told.
+// portTaken returns the options of a pair whose ports are in use until the time that is passed to the
+// returned function.
 func portTaken() (o mirror.Options, until func(time.Time)) {
 	var free time.Time
 	o = witnessed()
@@ -167,8 +167,8 @@ func portTaken() (o mirror.Options, until func(time.Time)) {
 	return o, func(t time.Time) { free = t }
 }
 
-// A server that starts while somebody else has its port asks for it every listenRetry.
-func TestStart_asksForItsPortAgain(t *testing.T) {
+// A server that starts while its port is in use retries every ListenRetry.
+func TestStart_retriesItsPort(t *testing.T) {
 	o, until := portTaken()
 	inBubble(t, o, func(s *still) {
 		s.inject(s.b, mirror.FaultStop)
@@ -185,8 +185,8 @@ func TestStart_asksForItsPortAgain(t *testing.T) {
 	})
 }
 
-// A start whose caller gave up can be repeated.
-func TestStart_givenUp(t *testing.T) {
+// A start whose caller's context has ended can be repeated.
+func TestStart_cancelled(t *testing.T) {
 	o, until := portTaken()
 	inBubble(t, o, func(s *still) {
 		s.inject(s.b, mirror.FaultStop)
@@ -205,7 +205,7 @@ func TestStart_givenUp(t *testing.T) {
 	})
 }
 
-// holdVerbs keeps others from changing a role or a setting until release is called.
+// holdVerbs prevents changes of roles and settings until release is called.
 func (s *still) holdVerbs() (release func()) {
 	over := make(chan struct{})
 	go func() { _ = s.Verb(context.Background(), func(context.Context) error { <-over; return nil }) }()
@@ -213,8 +213,8 @@ func (s *still) holdVerbs() (release func()) {
 	return func() { close(over); synctest.Wait() }
 }
 
-// A verb that meets another gives up after verbsWait, as SQL Server does with a mirror
-// that is busy, or with its caller.
+// A verb that has to wait for another one fails after VerbsWait, as in SQL Server with a busy mirror,
+// or when its caller's context ends.
 func TestFailover_waitsForAnotherVerb(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
 		release := s.holdVerbs()
@@ -226,7 +226,7 @@ func TestFailover_waitsForAnotherVerb(t *testing.T) {
 		defer cancel()
 		began = time.Now()
 		if err := s.a.Failover(ctx); err == nil || refusalOf(err) != 0 || time.Since(began) != time.Second {
-			s.t.Errorf("its caller waits a second, and it ended after %v with %v", time.Since(began), err)
+			s.t.Errorf("its caller waits a second, but it ended after %v with %v", time.Since(began), err)
 		}
 		s.is("refused", "a", mirror.StateSynchronized, s.a)
 		release()
@@ -238,13 +238,13 @@ func TestFailover_waitsForAnotherVerb(t *testing.T) {
 		s.after(mirror.VerbsWait - 1)
 		release()
 		if err := <-end; err != nil {
-			s.t.Errorf("there was a moment left: %v", err)
+			s.t.Errorf("within the limit: %v", err)
 		}
 		s.is("done", "b", mirror.StateSynchronized, s.b)
 	})
 }
 
-// opens opens an explicit transaction.
+// opens begins an explicit transaction.
 func (s *still) opens(p *Partner) *mirror.Lease {
 	s.t.Helper()
 	l, err := p.Main().OpenLease(s.t.Context())
@@ -254,7 +254,7 @@ func (s *still) opens(p *Partner) *mirror.Lease {
 	return l
 }
 
-// idles lets a transaction be idle for as long as it may, and makes sure that it is over.
+// idles lets a transaction be idle for the allowed time, and checks that it has ended.
 func (s *still) idles(l *mirror.Lease) {
 	s.t.Helper()
 	s.after(mirror.LeaseIdle)
@@ -263,7 +263,7 @@ func (s *still) idles(l *mirror.Lease) {
 	}
 }
 
-// An explicit transaction keeps others waiting for leaseMax in all, and for leaseIdle
+// An explicit transaction keeps other writers waiting for at most LeaseMax in total, and for LeaseIdle
 // between two statements.
 func TestLease_endsInTime(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
@@ -271,14 +271,14 @@ func TestLease_endsInTime(t *testing.T) {
 		idle := s.opens(s.a)
 		s.after(mirror.LeaseIdle - 1)
 		if err := use(idle); err != nil {
-			s.t.Errorf("broken off before %v: %v", mirror.LeaseIdle, err)
+			s.t.Errorf("ended before %v: %v", mirror.LeaseIdle, err)
 		}
 		s.idles(idle)
 		long := s.opens(s.a)
 		for range mirror.LeaseMax/mirror.LeaseIdle*2 - 1 {
 			s.after(mirror.LeaseIdle / 2)
 			if err := use(long); err != nil {
-				s.t.Fatalf("broken off while in use: %v", err)
+				s.t.Fatalf("ended while in use: %v", err)
 			}
 		}
 		s.after(mirror.LeaseIdle/2 - 1)

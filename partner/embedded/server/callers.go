@@ -9,11 +9,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// What procedures do to a transaction that is their client's.
+// COMMIT and ROLLBACK of a procedure that end its client's transaction.
 
-// ofTheClients is COMMIT and ROLLBACK of a procedure where they are about its client's transaction; false: they are not. What comes behind
-// them is as without a transaction, but that it is durable when the call ends.
-func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
+// endsClientTransaction runs a COMMIT or ROLLBACK of a procedure that applies to its client's transaction; false: it
+// does not. The statements after it run as without a transaction, but become durable only when the call ends.
+func (f *frame) endsClientTransaction(st *tsql.Transaction, name string) (bool, error) {
 	s := f.s
 	switch {
 	case s.open == 0:
@@ -26,23 +26,23 @@ func (f *frame) ofTheClients(st *tsql.Transaction, name string) (bool, error) {
 			s.open--
 			return true, nil
 		}
-		return true, f.endClients(true)
+		return true, f.endClientTransaction(true)
 	case st.Action != tsql.RollbackTransaction:
 		return false, nil
 	case name == "" || name == s.transactionName:
-		return true, f.endClients(false)
+		return true, f.endClientTransaction(false)
 	case slices.Contains(f.saved, name):
 		return false, nil
 	case s.hasSavepoint(name):
-		return true, message.NotSupported("ROLLBACK in a procedure to a savepoint of its client's")
+		return true, message.NotSupported("ROLLBACK in a procedure to a savepoint of its client")
 	}
 	return true, errNoSavepoint(name)
 }
 
-// endClients ends the client's transaction, with all that are nested in it.
-func (f *frame) endClients(commit bool) error {
+// endClientTransaction ends the client's transaction, including all nested ones.
+func (f *frame) endClientTransaction(commit bool) error {
 	s := f.s
-	err := f.lease.Again(commit)
+	err := f.lease.Restart(commit)
 	commit = commit && err == nil
 	if !commit {
 		s.locals = maps.Clone(s.before)
@@ -53,18 +53,18 @@ func (f *frame) endClients(commit bool) error {
 	return err
 }
 
-// tellEnd tells the client that a call has ended its transaction.
-func (s *session) tellEnd(w *tds.Response) {
+// sendTransactionEnd tells the client that a call has ended its transaction.
+func (s *session) sendTransactionEnd(w *tds.Response) {
 	if s.callEnded != nil {
 		w.TransactionEnded(*s.callEnded)
 		s.callEnded = nil
 	}
 }
 
-// balanced is the error of a call that has not left as many transactions open as there were.
-func (x *program) balanced(open int) error {
+// checkBalance returns the error of a call that does not leave as many transactions open as there were before.
+func (x *execution) checkBalance(open int) error {
 	switch {
-	case x.trans > 0: // SQL Server leaves it open, and tells 266
+	case x.trans > 0: // SQL Server leaves the transaction open, and sends 266
 		return message.NotSupported("A procedure that leaves a transaction open")
 	case x.s.open == open || x.firing != nil:
 		return nil
@@ -77,24 +77,24 @@ func (x *program) balanced(open int) error {
 	return nil
 }
 
-// errUnbalanced tells that a procedure has begun and ended not as many transactions (266).
+// errUnbalanced is the error for a procedure with a mismatching number of BEGIN and COMMIT (266).
 func errUnbalanced(before, now int64) *tds.Error {
 	return message.New(266, 16, "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. Previous count = %d, current count = %d.", before, now)
 }
 
-// aborts tells whether an error rolls back the open transaction, or leaves one that can only be rolled back.
+// aborts reports whether an error rolls back the open transaction, or makes it uncommittable.
 func (f *frame) aborts(st tsql.Statement, e *tds.Error) bool {
 	_, raised := st.(*tsql.RaiseError)
 	return !raised && e.Number != unsupported && (f.abort || abortingErrors[e.Number])
 }
 
-// uncommittable tells whether the open transaction can only be rolled back.
-func (x *program) uncommittable() bool {
+// uncommittable reports whether the open transaction can only be rolled back.
+func (x *execution) uncommittable() bool {
 	return x.doomed || x.s.doomed || x.firing != nil && x.firing.doomed && !x.firing.undone
 }
 
-// dooms leaves the open transaction to ROLLBACK alone. Source: the manual's XACT_STATE.
-func (f *frame) dooms() {
+// markUncommittable makes ROLLBACK the only allowed end of the open transaction. Source: the manual's XACT_STATE.
+func (f *frame) markUncommittable() {
 	switch {
 	case f.firing != nil:
 		f.firing.doomed = true

@@ -7,8 +7,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// showLocals puts the client's temporary tables where the procedure, and those that it calls, find them.
-func (c *calling) showLocals(r *storage.Reader) error {
+// createLocals creates the client's temporary tables on the connection, for the procedure and those that
+// it calls.
+func (c *invocation) createLocals(r *storage.Reader) error {
 	c.after = nil
 	for name, t := range c.s.locals {
 		if name[0] != '#' {
@@ -19,18 +20,18 @@ func (c *calling) showLocals(r *storage.Reader) error {
 		}
 		c.after[name] = t
 		if err := errors.Join(r.Script(t.st.SQL), t.fill(r)); err != nil {
-			return fmt.Errorf("show %s: %w", t.st.Name, err)
+			return fmt.Errorf("create %s: %w", t.st.Name, err)
 		}
 	}
 	return nil
 }
 
-// takeLocals takes them away, as the procedure has left them.
-func (c *calling) takeLocals(r *storage.Reader) error {
+// dropLocals drops them and keeps their rows as the procedure has left them.
+func (c *invocation) dropLocals(r *storage.Reader) error {
 	var errs []error
 	for name, t := range c.after {
 		there, err := r.HasTemporary(t.st.Name)
-		if err == nil && !there { // a ROLLBACK took it along: it is as it was before
+		if err == nil && !there { // a ROLLBACK removed the table: it is as before the call
 			continue
 		}
 		left := &localTable{st: t.st}

@@ -14,8 +14,8 @@ import (
 // procedureName is a name of up to four parts.
 type procedureName struct{ server, database, schema, object string }
 
-// splitName takes a name apart as it is written in an RPC: bare, in brackets or in
-// double quotes, with points between the parts.
+// splitName splits a name into its parts as it is written in an RPC: plain, in brackets or in double
+// quotes, with periods between the parts.
 func splitName(s string) (procedureName, bool) {
 	if !strings.ContainsAny(s, `.["`) {
 		return procedureName{object: s}, s != ""
@@ -30,7 +30,7 @@ func splitName(s string) (procedureName, bool) {
 		if rest == "" {
 			break
 		}
-		s = rest[1:] // the point
+		s = rest[1:] // the period
 	}
 	for len(parts) < 4 {
 		parts = append([]string{""}, parts...)
@@ -38,7 +38,7 @@ func splitName(s string) (procedureName, bool) {
 	return procedureName{parts[0], parts[1], parts[2], parts[3]}, parts[3] != ""
 }
 
-// cutPart cuts the first part off; rest is empty or begins with a point.
+// cutPart cuts off the first part; rest is empty or begins with a period.
 func cutPart(s string) (part, rest string, ok bool) {
 	closing := byte(0)
 	if s != "" && s[0] == '[' {
@@ -58,7 +58,7 @@ func cutPart(s string) (part, rest string, ok bool) {
 			b.WriteByte(s[i])
 			continue
 		}
-		if i+1 < len(s) && s[i+1] == closing { // doubled: itself
+		if i+1 < len(s) && s[i+1] == closing { // a doubled quote stands for itself
 			b.WriteByte(closing)
 			i++
 			continue
@@ -69,8 +69,8 @@ func cutPart(s string) (part, rest string, ok bool) {
 	return "", "", false
 }
 
-// resolve finds the procedure and makes sure that its database is open: 954 on
-// the mirror, 2812 for a procedure that is not there.
+// resolve finds the procedure and checks that its database is open: 954 on the mirror, 2812 for a
+// procedure that does not exist.
 func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.Database, error) {
 	d := s.In.Load()
 	if n.database != "" {
@@ -85,7 +85,7 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.
 		if err := d.Serving(); err != nil {
 			return nil, nil, err
 		}
-		if err := s.mayEnter(d); err != nil {
+		if err := s.checkAccess(d); err != nil {
 			return nil, nil, err
 		}
 		objects, err := s.visible(d)
@@ -97,10 +97,10 @@ func (s *session) resolve(n procedureName, written string) (*procedure, *mirror.
 			return nil, nil, err
 		}
 		if p != nil && (n.schema == "" || strings.EqualFold(n.schema, "dbo")) {
-			return p, d, s.mayDo(d, objects, "EXECUTE", p.name)
+			return p, d, s.checkPermission(d, objects, "EXECUTE", p.name)
 		}
 		if objects.Has(storage.KindFunction, n.object) {
-			return nil, nil, message.NotSupported("A call of the function %s that is no EXECUTE in its own database", n.object)
+			return nil, nil, message.NotSupported("A call of the function %s other than EXECUTE in its own database", n.object)
 		}
 	}
 	return nil, nil, message.ErrNoProcedure(written)
@@ -116,7 +116,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 		return s.systemCall(ctx, id, c.Params, w)
 	}
 	if known := catalogueProcedureOf(name); known != nil {
-		return s.callCatalogue(ctx, known, name, givenBy(c.Params), w)
+		return s.callCatalogue(ctx, known, name, rpcArguments(c.Params), w)
 	}
 	p, d, err := s.resolve(name, c.Name)
 	if err != nil {
@@ -131,13 +131,13 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	if s.set.noExec || s.set.parseOnly {
 		return nil
 	}
-	if err := s.mayCall(); err != nil {
+	if err := s.checkCallOptions(); err != nil {
 		return err
 	}
 	b := batch{s: s, w: w}
-	b.implicitly()
+	b.beginImplicitly()
 	r, err := s.execute(ctx, p, d, list)
-	s.tellEnd(w)
+	s.sendTransactionEnd(w)
 	if err := errors.Join(s.send(w, p, r), b.aborts(err)); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *session) callByName(ctx context.Context, c *tds.Call, w *tds.Response) 
 	return nil
 }
 
-// spelling is the name under which a value goes back: the caller's own.
+// spelling returns the name of an output parameter as the caller spells it.
 func (p *procedure) spelling(at int, called string) string {
 	if called != "" {
 		return called
@@ -163,7 +163,7 @@ func (p *procedure) spelling(at int, called string) string {
 	return p.params[at].written
 }
 
-// execute runs a procedure and returns when what it wrote is durable.
+// execute runs a procedure and returns when its writes are durable.
 func (s *session) execute(ctx context.Context, p *procedure, d *mirror.Database, list []given) (*result, error) {
 	a, err := p.bindArguments(list)
 	if err != nil {
@@ -175,15 +175,15 @@ func (s *session) execute(ctx context.Context, p *procedure, d *mirror.Database,
 	s.p.counts.call(p.name)
 	r, err := s.runProcedure(ctx, p, d, a)
 	if err != nil {
-		return r, p.located(err)
+		return r, p.withProcedure(err)
 	}
 	return r, nil
 }
 
-// errMustWrite: a call that usually only reads has something to write.
+// errMustWrite: a call that usually only reads needs to write.
 var errMustWrite = errors.New("the call writes")
 
-// send writes the result sets, counts and passing errors of a call, or of what it did before it failed.
+// send sends the result sets, counts and non-fatal errors of a call, also of a call that failed later.
 func (s *session) send(w *tds.Response, p *procedure, r *result) error {
 	if r == nil {
 		return nil
@@ -220,7 +220,7 @@ func (s *session) send(w *tds.Response, p *procedure, r *result) error {
 	return nil
 }
 
-// counted is a count as the session wants to see it: not at all under NOCOUNT.
+// counted returns a row count for the client: no count under NOCOUNT.
 func (s *session) counted(n int64) int64 {
 	if s.noCount {
 		return noCount

@@ -14,30 +14,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// catalogueProcedure is one of the system's procedures that drivers ask what there is. Its columns and parameters have
-// the names, types and order of the manual's "Catalog stored procedures".
+// catalogueProcedure is a system procedure with which drivers query the catalogue. Its columns and parameters have the
+// names, types and order of the manual's "Catalog stored procedures".
 type catalogueProcedure struct {
-	params  string // names in their order; the first required ones end in "!"
+	params  string // names in order; "!" follows each required one at the beginning
 	columns []tds.Column
 	rows    func(c *catalogueCall) ([][]any, error)
-	server  bool // it says nothing of one database
+	server  bool // its result concerns no single database
 }
 
-// catalogueCall is a call of one.
+// catalogueCall is a call of a catalogue procedure.
 type catalogueCall struct {
 	ctx      context.Context
 	s        *session
 	name     string
-	database string // that it speaks of
+	database string // the database that the result is about
 	d        *mirror.Database
 	args     map[string]any
-	modern   bool // the name ends in _100: the types of 2008 are known
+	modern   bool // the name ends in _100: the result may have the types of SQL Server 2008
 }
 
-// catalogueProcedures are found by their names in lower case.
+// catalogueProcedures are the catalogue procedures by name in lower case.
 var catalogueProcedures map[string]*catalogueProcedure
 
-// An init, because describing a result set runs a batch, which looks in here.
+// An init function, because describing a result set runs a batch, which reads this map.
 func init() {
 	catalogueProcedures = map[string]*catalogueProcedure{}
 	for name, p := range map[string]catalogueProcedure{
@@ -61,7 +61,7 @@ func init() {
 		one := p
 		catalogueProcedures[name] = &one
 	}
-	for _, name := range []string{"sp_datatype_info", "sp_statistics", "sp_special_columns"} { // the same answer, with the types of 2008
+	for _, name := range []string{"sp_datatype_info", "sp_statistics", "sp_special_columns"} { // the same result, with the types of SQL Server 2008
 		catalogueProcedures[name+"_100"] = catalogueProcedures[name]
 	}
 	for _, name := range refusedProcedures {
@@ -69,8 +69,8 @@ func init() {
 	}
 }
 
-// refusedProcedures are those of SQL Server's own that drivers and tools call and that are not here: they are refused by their
-// names, not as procedures that nobody made (2812).
+// refusedProcedures are system procedures of SQL Server that drivers and tools call and that are not supported. The
+// error names them as not supported, instead of as unknown (2812).
 var refusedProcedures = strings.Fields(`
 sp_help sp_helpdb sp_helpindex sp_helpconstraint sp_helptrigger sp_helpfile sp_helpfilegroup sp_helplogins sp_helpuser sp_helprole sp_helprolemember sp_helpsrvrolemember
 sp_helprotect sp_helpsort sp_helpserver sp_helplanguage sp_helpstats sp_depends sp_spaceused sp_lock sp_who sp_who2 sp_configure sp_rename sp_renamedb sp_dboption
@@ -83,9 +83,10 @@ sp_describe_undeclared_parameters sp_describe_parameter_encryption sp_describe_c
 sp_addextendedproperty sp_updateextendedproperty sp_dropextendedproperty sp_detach_db sp_attach_db sp_indexoption sp_tableoption sp_changedbowner sp_msforeachtable sp_msforeachdb xp_cmdshell xp_msver xp_instance_regread xp_regread xp_qv
 sp_trace_create sp_trace_setevent sp_trace_setstatus sp_start_job sp_stop_job sp_add_job sp_resetstatus sp_readerrorlog xp_readerrorlog sp_prepare_rpc sp_invoke_external_rest_endpoint`)
 
-// catalogueProcedureOf finds a catalogue procedure by its name; nil: it is none. Those in brackets of schema sys answer too.
+// catalogueProcedureOf returns a catalogue procedure by its name; nil: no such procedure. Names in brackets in schema
+// sys are accepted too.
 func catalogueProcedureOf(n procedureName) *catalogueProcedure {
-	if len(n.object) < 3 || n.object[2] != '_' { // every other call comes by here: it is spared the copy in lower case
+	if len(n.object) < 3 || n.object[2] != '_' { // every call passes here: avoid the copy in lower case
 		return nil
 	}
 	if n.schema != "" && !strings.EqualFold(n.schema, "dbo") && !strings.EqualFold(n.schema, "sys") {
@@ -94,7 +95,7 @@ func catalogueProcedureOf(n procedureName) *catalogueProcedure {
 	return catalogueProcedures[strings.ToLower(n.object)]
 }
 
-// callCatalogue runs a catalogue procedure and sends its answer.
+// callCatalogue runs a catalogue procedure and sends its result set.
 func (s *session) callCatalogue(ctx context.Context, p *catalogueProcedure, n procedureName, list []given, w *tds.Response) error {
 	name := strings.ToLower(n.object)
 	if p.rows == nil {
@@ -115,7 +116,7 @@ func (s *session) callCatalogue(ctx context.Context, p *catalogueProcedure, n pr
 		if err := c.d.Serving(); err != nil {
 			return err
 		}
-		if err := s.mayEnter(c.d); err != nil {
+		if err := s.checkAccess(c.d); err != nil {
 			return err
 		}
 	}
@@ -135,7 +136,7 @@ func (s *session) callCatalogue(ctx context.Context, p *catalogueProcedure, n pr
 	return nil
 }
 
-// bindArguments finds the values of the parameters.
+// bindArguments determines the values of the parameters.
 func (p *catalogueProcedure) bindArguments(c *catalogueCall, list []given) error {
 	names := strings.Fields(p.params)
 	if len(list) > len(names) {
@@ -163,13 +164,13 @@ func (p *catalogueProcedure) bindArguments(c *catalogueCall, list []given) error
 	return nil
 }
 
-// text is an argument; "" where it was not given.
+// text returns an argument; "" if it is missing.
 func (c *catalogueCall) text(name string) string {
 	t, _ := sqlvalue.TextOf(c.args[name])
 	return t
 }
 
-// number is an argument, or what it is where it was not given.
+// number returns an argument, or otherwise if it is missing.
 func (c *catalogueCall) number(name string, otherwise int64) int64 {
 	if n, ok := sqlvalue.IntegerOf(c.args[name], math.MinInt32, math.MaxInt32); ok && c.args[name] != nil {
 		return n
@@ -177,13 +178,13 @@ func (c *catalogueCall) number(name string, otherwise int64) int64 {
 	return otherwise
 }
 
-// version is the caller's version of ODBC.
+// version returns the caller's version of ODBC.
 func (c *catalogueCall) version() int64 { return c.number("@odbcver", 2) }
 
-// patterns says whether names are patterns of LIKE: unless the caller said that they are not.
+// patterns reports whether names are patterns of LIKE, which is the default.
 func (c *catalogueCall) patterns() bool { return c.number("@fusepattern", 1) != 0 }
 
-// matches says whether a name is what an argument asks for. One that was not given asks for all.
+// matches reports whether a name matches an argument. A missing argument matches all names.
 func (c *catalogueCall) matches(argument, name string, pattern bool) bool {
 	asked := c.args[argument]
 	if asked == nil {
@@ -196,7 +197,7 @@ func (c *catalogueCall) matches(argument, name string, pattern bool) bool {
 	return strings.EqualFold(strings.TrimRight(text, " "), name)
 }
 
-// qualified makes sure that a qualifier names the database that is asked: 15250.
+// qualified checks that a qualifier names the database of the call: 15250.
 func (c *catalogueCall) qualified(argument string) error {
 	if q := c.text(argument); q == "" || strings.EqualFold(q, c.database) || q == "%" {
 		return nil
@@ -204,17 +205,17 @@ func (c *catalogueCall) qualified(argument string) error {
 	return message.New(15250, 16, "The database name component of the object qualifier must be the name of the current database.")
 }
 
-// tables are those that the call asks for by name and owner. Only the lists take patterns.
+// tables returns the tables that match the call's name and owner. Only the lists accept patterns.
 func (c *catalogueCall) tables(name, owner, qualifier string, pattern bool) ([]describedTable, error) {
 	if err := c.qualified(qualifier); err != nil {
 		return nil, err
 	}
 	named := func(t describedTable) string { return t.name }
-	return asked(c, c.s.describedTables(c.d), named, name, owner, pattern), nil
+	return matching(c, c.s.describedTables(c.d), named, name, owner, pattern), nil
 }
 
-// asked are those of all that a call asks for by name and owner, in the order of their names.
-func asked[T any](c *catalogueCall, all []T, named func(T) string, name, owner string, pattern bool) []T {
+// matching returns the elements of all that match the call's name and owner, in the order of their names.
+func matching[T any](c *catalogueCall, all []T, named func(T) string, name, owner string, pattern bool) []T {
 	var list []T
 	for _, one := range all {
 		if c.matches(name, named(one), pattern) && c.matches(owner, "dbo", pattern) {
@@ -227,14 +228,14 @@ func asked[T any](c *catalogueCall, all []T, named func(T) string, name, owner s
 	return list
 }
 
-// The types of the answers' columns.
+// The types of the result columns.
 var (
 	nameType    = tds.NVarChar(128)
 	remarksType = tds.VarChar(254)
 )
 
-// columnsOf writes result columns: "NAME:type", the types by one letter: n name, s smallint, i int, t tinyint, b bit, r remarks,
-// d nvarchar(4000), v varchar(32), w varchar(60), x varchar(255), c char(1).
+// columnsOf parses result columns: "NAME:type", the types by one letter: n name, s smallint, i int, t tinyint, b bit, r
+// remarks, d nvarchar(4000), v varchar(32), w varchar(60), x varchar(255), c char(1).
 func columnsOf(list string) []tds.Column {
 	types := map[string]tds.Type{"n": nameType, "s": tds.SmallInt, "i": tds.Int, "t": tds.TinyInt, "b": tds.Bit, "r": remarksType,
 		"d": tds.NVarChar(4000), "v": tds.VarChar(32), "w": tds.VarChar(60), "x": tds.VarChar(255), "c": tds.Char(1),
@@ -251,8 +252,8 @@ func columnsOf(list string) []tds.Column {
 	return columns
 }
 
-// givenBy are the arguments of a call over the wire.
-func givenBy(params []tds.Param) []given {
+// rpcArguments returns the arguments of an RPC.
+func rpcArguments(params []tds.Param) []given {
 	list := make([]given, len(params))
 	for i := range params {
 		q := &params[i]
@@ -261,7 +262,7 @@ func givenBy(params []tds.Param) []given {
 	return list
 }
 
-// catalogue is EXEC of a catalogue procedure in a text.
+// catalogue runs EXEC of a catalogue procedure in a text.
 func (b *batch) catalogue(ctx context.Context, st *tsql.Exec, p *catalogueProcedure, list []given) error {
 	n := st.Procedure
 	if err := b.s.callCatalogue(ctx, p, procedureName{n.Server, n.Database, n.Schema, n.Object}, list, b.w); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// The answers of the catalogue procedures about procedures and the server.
+// The result columns of the catalogue procedures about procedures and the server.
 var (
 	procedureListColumns = columnsOf(`PROCEDURE_QUALIFIER:n PROCEDURE_OWNER:n PROCEDURE_NAME:p NUM_INPUT_PARAMS:i NUM_OUTPUT_PARAMS:i NUM_RESULT_SETS:i
 		REMARKS:r PROCEDURE_TYPE:s`)
@@ -26,7 +26,7 @@ var (
 	helpTextColumns     = columnsOf(`Text:e`)
 )
 
-// procedures are those that the call asks for by name and owner.
+// procedures returns the procedures that match the call's name and owner.
 func (c *catalogueCall) procedures(name, owner, qualifier string, pattern bool) ([]describedProcedure, error) {
 	if qualifier != "" {
 		if err := c.qualified(qualifier); err != nil {
@@ -34,10 +34,10 @@ func (c *catalogueCall) procedures(name, owner, qualifier string, pattern bool) 
 		}
 	}
 	named := func(p describedProcedure) string { return p.name }
-	return asked(c, c.s.describedProcedures(c.d), named, name, owner, pattern), nil
+	return matching(c, c.s.describedProcedures(c.d), named, name, owner, pattern), nil
 }
 
-// procedureListRows is sp_stored_procedures.
+// procedureListRows returns the rows of sp_stored_procedures.
 func procedureListRows(c *catalogueCall) (rows [][]any, err error) {
 	list, err := c.procedures("@sp_name", "@sp_owner", "@sp_qualifier", c.patterns())
 	for _, p := range list {
@@ -46,10 +46,10 @@ func procedureListRows(c *catalogueCall) (rows [][]any, err error) {
 	return rows, err
 }
 
-// returned is what a procedure returns, as the lists of parameters have it.
+// returned is the return value of a procedure, as the lists of parameters show it.
 var returned = describedParam{name: "@RETURN_VALUE", typ: tsql.TypeSpec{Name: "int"}}
 
-// The kinds of parameters, as ODBC numbers them, and the managed provider the last.
+// The kinds of parameters, as ODBC numbers them; the last one is of the managed provider.
 const (
 	inParam         = 1
 	inOutParam      = 2
@@ -64,7 +64,7 @@ func (q describedParam) kind() int {
 	return inParam
 }
 
-// parameterList is sp_sproc_columns, and with more columns sp_sproc_columns_100.
+// parameterList returns the rows of sp_sproc_columns, and with more columns of sp_sproc_columns_100.
 func parameterList(c *catalogueCall) (rows [][]any, err error) {
 	list, err := c.procedures("@procedure_name", "@procedure_owner", "@procedure_qualifier", c.patterns())
 	for _, p := range list {
@@ -81,7 +81,7 @@ func parameterList(c *catalogueCall) (rows [][]any, err error) {
 			digits, radix := d.odbcPrecision(m, c.version())
 			sqlType, sub := d.verbose(c.modern)
 			row := []any{c.database, "dbo", p.name + ";1", q.name, kind, d.odbcType(c.version(), c.modern), d.name, digits, m.odbcLength, d.odbcScale(m), radix,
-				boolOf(nullable), nil, nil, sqlType, sub, m.octets, i, yesOrNo(nullable)}
+				boolInt(nullable), nil, nil, sqlType, sub, m.octets, i, yesOrNo(nullable)}
 			if c.modern {
 				row = append(row, nil, nil, nil, nil, nil, nil, nil, nil)
 			}
@@ -91,7 +91,8 @@ func parameterList(c *catalogueCall) (rows [][]any, err error) {
 	return rows, err
 }
 
-// managedParameters is sp_procedure_params_100_managed, which SqlCommandBuilder.DeriveParameters calls.
+// managedParameters returns the rows of sp_procedure_params_100_managed, which SqlCommandBuilder.DeriveParameters
+// calls.
 func managedParameters(c *catalogueCall) (rows [][]any, err error) {
 	list, err := c.procedures("@procedure_name", "@procedure_schema", "", false)
 	for _, p := range list {
@@ -119,17 +120,18 @@ func managedParameters(c *catalogueCall) (rows [][]any, err error) {
 	return rows, err
 }
 
-// databaseList is sp_databases: those that the login may open.
+// databaseList returns the rows of sp_databases: the databases that the login may open.
 func databaseList(c *catalogueCall) (rows [][]any, err error) {
 	for _, db := range c.s.p.catalogue() {
-		if db.d == nil || db.d.Serving() == nil && c.s.mayEnter(db.d) == nil {
-			rows = append(rows, []any{db.name, nil, nil}) // a size that the manual allows to be unknown
+		if db.d == nil || db.d.Serving() == nil && c.s.checkAccess(db.d) == nil {
+			rows = append(rows, []any{db.name, nil, nil}) // the manual allows an unknown size
 		}
 	}
 	return rows, nil
 }
 
-// serverAttributes are what sp_server_info says. Source: the manual's page, with what an embedded partner can't do as N.
+// serverAttributes are the rows of sp_server_info. Source: the manual's page; N for a feature that an embedded partner
+// does not have.
 var serverAttributes = []struct {
 	id          int
 	name, value string
@@ -145,7 +147,7 @@ var serverAttributes = []struct {
 	{500, "SYS_SPROC_VERSION", "15.00.2000"},
 }
 
-// serverInfo is sp_server_info.
+// serverInfo returns the rows of sp_server_info.
 func serverInfo(c *catalogueCall) (rows [][]any, err error) {
 	asked := c.number("@attribute_id", 0)
 	for _, a := range serverAttributes {
@@ -156,7 +158,7 @@ func serverInfo(c *catalogueCall) (rows [][]any, err error) {
 	return rows, nil
 }
 
-// helpText is sp_helptext: the lines of a procedure's text, each with its end.
+// helpText returns the rows of sp_helptext: the lines of a procedure's text, each with its line end.
 func helpText(c *catalogueCall) (rows [][]any, err error) {
 	written := c.text("@objname")
 	n, ok := splitName(written)
@@ -185,10 +187,10 @@ func helpText(c *catalogueCall) (rows [][]any, err error) {
 	return nil, message.New(15009, 16, "The object '%s' does not exist in database '%s' or is invalid for this operation.", written, c.database)
 }
 
-// systemView is a view that queries can name.
+// systemView is the name of a view that queries can use.
 type systemView struct{ schema, name string }
 
-// systemViewNames are those of schema sys and INFORMATION_SCHEMA, in their order.
+// systemViewNames returns the views of the schemas sys and INFORMATION_SCHEMA, in order.
 func systemViewNames() (list []systemView) {
 	for table := range views() {
 		if name, ok := strings.CutPrefix(table, "information_schema_"); ok {
@@ -201,5 +203,5 @@ func systemViewNames() (list []systemView) {
 	return list
 }
 
-// hiddenViews are tables of our own that functions look in, and those of msdb.
+// hiddenViews are internal tables that functions read, and the views of msdb.
 var hiddenViews = map[string]bool{"databasepropertyex": true, "objectproperties": true, "columnproperties": true, "sysjobs": true, "sysjobsteps": true, "backupset": true}

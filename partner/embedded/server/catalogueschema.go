@@ -8,12 +8,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// The rows of the views about foreign keys and parameters, of the old names, and of INFORMATION_SCHEMA.
+// The rows of the views about foreign keys and parameters, of the compatibility views, and of
+// INFORMATION_SCHEMA.
 
-// foreignKeyID is the object_id of the n-th foreign key of a table.
+// foreignKeyID returns the object_id of the n-th foreign key of a table.
 func (t *describedTable) foreignKeyID(n int) int { return t.id + 1_000_000*(n+51) }
 
-// eachForeignKey hands out the foreign keys of a database's tables, with the table that each refers to.
+// eachForeignKey calls each with the foreign keys of a database's tables, and the table that each refers to.
 func (s *session) eachForeignKey(database string, each func(t *describedTable, n int, key *describedForeignKey, other *describedTable)) {
 	all := s.describedTables(s.describedIn(database))
 	for i := range all {
@@ -29,7 +30,7 @@ func (s *session) eachForeignKey(database string, each func(t *describedTable, n
 	}
 }
 
-// refer finds what the key refers to in the other table.
+// refer determines the referenced columns and key in the other table.
 func (key *describedForeignKey) refer(columns []string, other *describedTable) {
 	key.referenced = nil
 	for _, name := range columns {
@@ -82,13 +83,13 @@ func parameterRows(s *session, database string) (rows [][]any) {
 
 func oldColumnRows(s *session, database string) (rows [][]any) {
 	s.eachColumn(database, func(t *describedTable, i int, d *dataType, m measures) {
-		rows = append(rows, []any{t.columns[i].name, t.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, 0, boolOf(t.columns[i].nullable)})
+		rows = append(rows, []any{t.columns[i].name, t.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, 0, boolInt(t.columns[i].nullable)})
 	})
 	for _, p := range s.describedProcedures(s.describedIn(database)) {
 		for i, q := range p.params {
 			if d := dataTypeOf(q.typ.Name); d != nil {
 				m := d.measured(q.typ)
-				rows = append(rows, []any{q.name, p.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, boolOf(q.output), 1})
+				rows = append(rows, []any{q.name, p.id, d.id, d.userTypeID(), m.maxLength, i + 1, m.odbcDigits, d.odbcScale(m), 0, boolInt(q.output), 1})
 			}
 		}
 	}
@@ -109,12 +110,12 @@ func oldUserRows(s *session, database string) (rows [][]any) {
 		return [][]any{{1, "dbo", dboSID, 0, 1}}
 	}
 	for _, p := range principalsIn(d.Store.Committed()) {
-		rows = append(rows, []any{p.id, p.name, p.sid, boolOf(p.kind == storage.KindRole), boolOf(p.kind == storage.KindUser)})
+		rows = append(rows, []any{p.id, p.name, p.sid, boolInt(p.kind == storage.KindRole), boolInt(p.kind == storage.KindUser)})
 	}
 	return rows
 }
 
-// schemaType is what INFORMATION_SCHEMA says of a type: DATA_TYPE with what follows it up to DATETIME_PRECISION.
+// schemaType returns the columns of INFORMATION_SCHEMA about a type, from after DATA_TYPE to DATETIME_PRECISION.
 func (d *dataType) schemaType(m measures) (characters, octets, precision, radix, scale, seconds any) {
 	characters, octets = m.characters, m.octets
 	if octets == 0 { // (max)
@@ -132,7 +133,7 @@ func (d *dataType) schemaType(m measures) (characters, octets, precision, radix,
 	return characters, octets, precision, radix, scale, seconds
 }
 
-// characterSet is CHARACTER_SET_NAME.
+// characterSet returns CHARACTER_SET_NAME.
 func (d *dataType) characterSet() any {
 	switch {
 	case d.isWide():
@@ -157,7 +158,7 @@ func schemaColumnRows(s *session, database string) (rows [][]any) {
 	return rows
 }
 
-// eachConstraint hands out the keys of a database's tables: name, type and columns.
+// eachConstraint calls each with the keys of a database's tables: name, type and columns.
 func (s *session) eachConstraint(database string, each func(t *describedTable, name, kind string, columns []int)) {
 	for _, t := range s.describedTables(s.describedIn(database)) {
 		for _, x := range t.indexes {
@@ -200,7 +201,7 @@ func constraintColumnRows(s *session, database string) (rows [][]any) {
 }
 
 func routineRows(s *session, database string) (rows [][]any) {
-	made := s.madeAt(database)
+	made := s.createdAt(database)
 	for _, p := range s.describedRoutines(s.describedIn(database)) {
 		kind, typ := "PROCEDURE", any(nil)
 		if p.value {

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// The answers of the catalogue procedures about types and tables.
+// The result columns of the catalogue procedures about types and tables.
 var (
 	dataTypeInfoColumns = columnsOf(`TYPE_NAME:n DATA_TYPE:s PRECISION:i LITERAL_PREFIX:v LITERAL_SUFFIX:v CREATE_PARAMS:v NULLABLE:s CASE_SENSITIVE:s
 		SEARCHABLE:s UNSIGNED_ATTRIBUTE:s MONEY:s AUTO_INCREMENT:s LOCAL_TYPE_NAME:n MINIMUM_SCALE:s MAXIMUM_SCALE:s SQL_DATA_TYPE:s SQL_DATETIME_SUB:s
@@ -30,10 +30,10 @@ var (
 	specialColumnColumns = columnsOf(`SCOPE:s COLUMN_NAME:n DATA_TYPE:s TYPE_NAME:n PRECISION:i LENGTH:i SCALE:s PSEUDO_COLUMN:s`)
 )
 
-// dataTypeInfo is sp_datatype_info: the types, and those that can be an identity a second time.
+// dataTypeInfo returns the rows of sp_datatype_info: the types, with a second row for those that can be an identity.
 func dataTypeInfo(c *catalogueCall) ([][]any, error) {
 	asked, version := c.number("@data_type", 0), c.version()
-	if version >= 3 && asked >= 9 && asked <= 11 { // the numbers that dates had in ODBC 2
+	if version >= 3 && asked >= 9 && asked <= 11 { // the numbers of the date types in ODBC 2
 		asked += 82
 	}
 	var rows [][]any
@@ -57,7 +57,7 @@ func dataTypeInfo(c *catalogueCall) ([][]any, error) {
 	return rows, nil
 }
 
-// info is the row of a type in sp_datatype_info.
+// info returns the row of a type in sp_datatype_info.
 func (d *dataType) info(c *catalogueCall, identity bool) []any {
 	version := c.version()
 	digits, radix := d.odbcPrecision(measures{odbcDigits: d.digits}, version)
@@ -80,9 +80,9 @@ func (d *dataType) info(c *catalogueCall, identity bool) []any {
 		least, most = d.least, d.scale
 	}
 	if d.radix != 0 && d.name != "sql_variant" {
-		unsigned, auto = boolOf(d.name == "tinyint"), 0
+		unsigned, auto = boolInt(d.name == "tinyint"), 0
 	}
-	name, nullable := d.name, boolOf(d.name != "timestamp" && d.name != "sysname")
+	name, nullable := d.name, boolInt(d.name != "timestamp" && d.name != "sysname")
 	if identity {
 		name, nullable, auto, most, params = d.identity, 0, 1, 0, nil
 		if strings.Contains(name, "()") {
@@ -92,11 +92,11 @@ func (d *dataType) info(c *catalogueCall, identity bool) []any {
 	if d.name == "sql_variant" {
 		radix = 10
 	}
-	return []any{name, d.odbcType(version, c.modern), precision, prefix, suffix, params, nullable, boolOf(d.name == "xml"),
-		d.search, unsigned, boolOf(d.isMoney()), auto, name, least, most, sqlType, sub, radix, nil, d.userType}
+	return []any{name, d.odbcType(version, c.modern), precision, prefix, suffix, params, nullable, boolInt(d.name == "xml"),
+		d.search, unsigned, boolInt(d.isMoney()), auto, name, least, most, sqlType, sub, radix, nil, d.userType}
 }
 
-// tableList is sp_tables. A lone % as qualifier, owner or type lists those, as SQLTables has it.
+// tableList returns the rows of sp_tables. A single % as qualifier, owner or type lists those, as in SQLTables.
 func tableList(c *catalogueCall) ([][]any, error) {
 	name, owner, qualifier, kinds := c.text("@table_name"), c.text("@table_owner"), c.text("@table_qualifier"), c.text("@table_type")
 	given := func(argument string) bool { return c.args[argument] != nil }
@@ -135,7 +135,7 @@ func tableList(c *catalogueCall) ([][]any, error) {
 	return rows, nil
 }
 
-// columnList is sp_columns, and with more columns sp_columns_100.
+// columnList returns the rows of sp_columns, and with more columns of sp_columns_100.
 func columnList(c *catalogueCall) ([][]any, error) {
 	if n := c.number("@namescope", 0); n != 0 {
 		return nil, message.NotSupported("sp_columns_100 with @NameScope = %d", n)
@@ -154,7 +154,7 @@ func columnList(c *catalogueCall) ([][]any, error) {
 			m := d.measured(column.typ)
 			digits, radix := d.odbcPrecision(m, c.version())
 			length := m.odbcLength
-			if d.isNew() && !c.modern { // they come as nvarchar
+			if d.isNew() && !c.modern { // such columns are shown as nvarchar
 				length = 2 * digits
 			}
 			sqlType, sub := d.verbose(c.modern)
@@ -167,9 +167,9 @@ func columnList(c *catalogueCall) ([][]any, error) {
 				typeName = d.identity
 			}
 			row := []any{c.database, "dbo", t.name, column.name, d.odbcType(c.version(), c.modern), typeName, digits, length, d.odbcScale(m), radix,
-				boolOf(column.nullable), nil, def, sqlType, sub, m.octets, i + 1, yesOrNo(column.nullable)}
+				boolInt(column.nullable), nil, def, sqlType, sub, m.octets, i + 1, yesOrNo(column.nullable)}
 			if strings.HasSuffix(c.name, "_100") {
-				row = append(row, 0, 0, 0, boolOf(column.identity), nil, nil, nil, nil, nil, nil)
+				row = append(row, 0, 0, 0, boolInt(column.identity), nil, nil, nil, nil, nil, nil)
 			}
 			rows = append(rows, append(row, d.number(column.nullable)))
 		}
@@ -184,7 +184,7 @@ func yesOrNo(yes bool) string {
 	return "NO"
 }
 
-// primaryKeys is sp_pkeys.
+// primaryKeys returns the rows of sp_pkeys.
 func primaryKeys(c *catalogueCall) ([][]any, error) {
 	tables, err := c.tables("@table_name", "@table_owner", "@table_qualifier", false)
 	var rows [][]any
@@ -200,10 +200,10 @@ func primaryKeys(c *catalogueCall) ([][]any, error) {
 	return rows, err
 }
 
-// foreignKeyRules are UPDATE_RULE and DELETE_RULE.
+// foreignKeyRules are the values of UPDATE_RULE and DELETE_RULE.
 var foreignKeyRules = map[string]int{"CASCADE": 0, "NO ACTION": 1, "SET NULL": 2, "SET DEFAULT": 3}
 
-// foreignKeys is sp_fkeys.
+// foreignKeys returns the rows of sp_fkeys.
 func foreignKeys(c *catalogueCall) ([][]any, error) {
 	if c.args["@pktable_name"] == nil && c.args["@fktable_name"] == nil {
 		return nil, message.New(15252, 16, "The primary or foreign key table name must be given.")
@@ -232,7 +232,7 @@ func foreignKeys(c *catalogueCall) ([][]any, error) {
 	return rows, nil
 }
 
-// statistics is sp_statistics: a row for the table, and one for each column of each index.
+// statistics returns the rows of sp_statistics: one for the table, and one for each column of each index.
 func statistics(c *catalogueCall) ([][]any, error) {
 	tables, err := c.tables("@table_name", "@table_owner", "@table_qualifier", false)
 	if err != nil {
@@ -245,7 +245,7 @@ func statistics(c *catalogueCall) ([][]any, error) {
 			return nil, err
 		}
 		rows = append(rows, []any{c.database, "dbo", t.name, nil, nil, nil, 0, nil, nil, nil, n, nil, nil})
-		for pass := range 2 { // the unique ones first
+		for pass := range 2 { // unique indexes first
 			for _, x := range t.indexes {
 				if x.unique != (pass == 0) || !x.unique && strings.EqualFold(c.text("@is_unique"), "Y") || !c.matches("@index_name", x.name, true) {
 					continue
@@ -259,7 +259,7 @@ func statistics(c *catalogueCall) ([][]any, error) {
 					cardinality = n
 				}
 				for i, at := range x.columns {
-					rows = append(rows, []any{c.database, "dbo", t.name, boolOf(!x.unique), t.name, x.name, kind, i + 1, t.columns[at].name, "A", cardinality, nil, nil})
+					rows = append(rows, []any{c.database, "dbo", t.name, boolInt(!x.unique), t.name, x.name, kind, i + 1, t.columns[at].name, "A", cardinality, nil, nil})
 				}
 			}
 		}
@@ -267,7 +267,7 @@ func statistics(c *catalogueCall) ([][]any, error) {
 	return rows, nil
 }
 
-// countRows counts the rows of a table.
+// countRows returns the number of rows of a table.
 func (c *catalogueCall) countRows(t describedTable) (n int64, err error) {
 	b := &batch{s: c.s}
 	err = b.reading(c.d, func(r *storage.Reader) error {
@@ -285,7 +285,8 @@ func (c *catalogueCall) countRows(t describedTable) (n int64, err error) {
 	return n, err
 }
 
-// specialColumns is sp_special_columns: the columns that name a row best, or those that change by themselves, of which there are none.
+// specialColumns returns the rows of sp_special_columns: the columns that identify a row best, or the columns that
+// every update changes, of which there are none.
 func specialColumns(c *catalogueCall) ([][]any, error) {
 	tables, err := c.tables("@table_name", "@table_owner", "@table_qualifier", false)
 	if err != nil || strings.EqualFold(c.text("@col_type"), "V") {
@@ -315,7 +316,7 @@ func specialColumns(c *catalogueCall) ([][]any, error) {
 	return rows, nil
 }
 
-// bestKey is the primary key, or else a unique index; nil: there is none.
+// bestKey returns the primary key, or else a unique index; nil: there is none.
 func (t *describedTable) bestKey(nullable bool) *describedIndex {
 	for i, x := range t.indexes {
 		null := false

@@ -7,12 +7,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// serverCollation is the collation of the server and of all that is in it.
+// serverCollation is the collation of the server and of all its databases.
 const serverCollation = "SQL_Latin1_General_CP1_CI_AS"
 
-// catalogueViewsText makes the views about tables, columns, keys, indexes, procedures and types. Their columns have the
-// names, types and order of the manual's "System catalog views" and "System information schema views"; of long
-// views the columns at the end that have no meaning here are left out. nvarchar(4001) is nvarchar(max), which SQLite does not take.
+// catalogueViewsText creates the views about tables, columns, keys, indexes, procedures and types. Their columns have
+// the names, types and order of the manual's "System catalog views" and "System information schema views". Of long
+// views it omits trailing columns that have no meaning here. nvarchar(4001) stands for nvarchar(max), which SQLite does
+// not accept.
 const catalogueViewsText = `
 CREATE TEMP TABLE sys_all_objects (
 	name nvarchar(128), object_id int, principal_id int, schema_id int, parent_object_id int, type char(2), type_desc nvarchar(60),
@@ -92,7 +93,7 @@ CREATE TEMP TABLE information_schema_parameters (
 	NUMERIC_PRECISION tinyint, NUMERIC_PRECISION_RADIX smallint, NUMERIC_SCALE int, DATETIME_PRECISION smallint);
 `
 
-// Columns that stand in several views.
+// Columns of several views.
 const (
 	columnsOfColumns = `
 	object_id int, name nvarchar(128), column_id int, system_type_id tinyint, user_type_id int, max_length smallint, precision tinyint, scale tinyint,
@@ -105,7 +106,7 @@ const (
 	is_output bit, is_cursor_ref bit, has_default_value bit, is_xml_document bit, default_value sql_variant, xml_collection_id int, is_readonly bit, is_nullable bit`
 )
 
-// catalogueViewRows make the rows of these views. Those of objects that nobody can make here are empty.
+// catalogueViewRows returns the rows of these views. Views of objects that cannot be created here are empty.
 var catalogueViewRows = map[string]func(s *session, database string) [][]any{
 	"sys_all_objects": allObjectRows, "sys_views": noRows, "sys_schemas": schemaRows, "sys_types": typeRows,
 	"sys_columns": columnRows, "sys_all_columns": columnRows, "sys_identity_columns": identityRows, "sys_computed_columns": noRows,
@@ -118,13 +119,13 @@ var catalogueViewRows = map[string]func(s *session, database string) [][]any{
 	"information_schema_routines": routineRows, "information_schema_parameters": schemaParameterRows,
 }
 
-// object is a row that every view of objects begins with.
+// object returns the columns with which every view of objects begins.
 func (s *session) object(database, name string, id, parent int, kind, desc string) []any {
-	return []any{name, id, nil, 1, parent, kind, desc, s.madeAt(database), s.madeAt(database), false, false, false}
+	return []any{name, id, nil, 1, parent, kind, desc, s.createdAt(database), s.createdAt(database), false, false, false}
 }
 
-// madeAt is when the database was made, and with it what is in it.
-func (s *session) madeAt(database string) any {
+// createdAt returns when the database was created, which stands also for its objects.
+func (s *session) createdAt(database string) any {
 	for _, c := range s.p.catalogue() {
 		if strings.EqualFold(c.name, database) {
 			return c.created
@@ -133,7 +134,7 @@ func (s *session) madeAt(database string) any {
 	return nil
 }
 
-// everyObject is all objects of the database: tables and procedures, and the constraints of tables.
+// everyObject returns all objects of the database: tables and procedures, and the constraints of tables.
 func (s *session) everyObject(database string) (rows [][]any) {
 	set := s.objectsOf(database)
 	for _, o := range s.describedObjects(s.p.Find(database), "") {
@@ -153,7 +154,7 @@ func (s *session) everyObject(database string) (rows [][]any) {
 
 func fullObjectRows(s *session, database string) [][]any { return s.everyObject(database) }
 
-// fullRowsOf are the objects of one kind, as sys.procedures and sys.tables show them.
+// fullRowsOf returns the objects of one kind, as sys.procedures and sys.tables show them.
 func fullRowsOf(kind string) func(s *session, database string) [][]any {
 	return func(s *session, database string) (rows [][]any) {
 		for _, r := range s.objectRows(database, kind) {
@@ -167,7 +168,7 @@ func fullRowsOf(kind string) func(s *session, database string) [][]any {
 	}
 }
 
-// firstSystemID is the object_id below which those of the system's views are.
+// The object_ids of the system views are below firstSystemID.
 const firstSystemID = -100
 
 // schemaOf is a schema of a database.
@@ -176,7 +177,7 @@ type schemaOf struct {
 	id, owner int
 }
 
-// schemas are the schemas of each database, with their ids and their owners'.
+// schemas are the schemas of each database, with their ids and those of their owners.
 var schemas = []schemaOf{{"dbo", 1, 1}, {"guest", 2, 2}, {"INFORMATION_SCHEMA", informationSchemaID, 3}, {"sys", systemSchemaID, 4}, {"db_owner", 16384, 16384}}
 
 func allObjectRows(s *session, database string) [][]any {
@@ -217,7 +218,7 @@ func typeRows(*session, string) (rows [][]any) {
 	return rows
 }
 
-// collation is that of a column of the type.
+// collation returns the collation of a column of the type.
 func (d *dataType) collation() any {
 	if d.isText() {
 		return serverCollation
@@ -225,7 +226,7 @@ func (d *dataType) collation() any {
 	return nil
 }
 
-// eachColumn hands out the columns of a database's tables, with what the catalogue says of their types.
+// eachColumn calls each with the columns of a database's tables, and with the catalogue's data about their types.
 func (s *session) eachColumn(database string, each func(t *describedTable, at int, d *dataType, m measures)) {
 	for _, t := range s.describedTables(s.describedIn(database)) {
 		for i, c := range t.columns {

@@ -8,10 +8,10 @@ import (
 
 // Counters is what a partner has served since it was opened.
 type Counters struct {
-	Logins  int64            // accepted
-	Refused int64            // logins refused
-	Failed  int64            // of those, for a wrong user name or password
-	Full    int64            // connections refused because there were as many as may be
+	Logins  int64            // accepted logins
+	Refused int64            // refused logins
+	Failed  int64            // logins refused for a wrong user name or password
+	Full    int64            // connections refused because of the limit of connections
 	Batches int64            // SQL batches and sp_executesql
 	Calls   map[string]int64 // procedure calls (RPC and EXEC) by the procedure's name
 	Commits int64            // commits that changed something
@@ -19,10 +19,10 @@ type Counters struct {
 
 type counters struct {
 	logins, refused, failed, batches atomic.Int64
-	calls                            sync.Map // of *atomic.Int64 by the procedure's name
+	calls                            sync.Map // *atomic.Int64 by the procedure's name
 }
 
-// forget begins again.
+// forget sets all counters to zero.
 func (c *counters) forget() {
 	c.batches.Store(0)
 	c.calls.Clear()
@@ -37,8 +37,8 @@ func (c *counters) call(name string) {
 	n.(*atomic.Int64).Add(1)
 }
 
-// Counters tells what the partner has served: each login, batch and call was one
-// round trip of a client.
+// Counters returns what the partner has served. Each login, batch and procedure
+// call was one round trip of a client.
 func (p *Partner) Counters() Counters {
 	c := Counters{Logins: p.counts.logins.Load(), Refused: p.counts.refused.Load(), Failed: p.counts.failed.Load(), Full: p.Server.Refused(), Batches: p.counts.batches.Load(),
 		Calls: map[string]int64{}}
@@ -52,7 +52,7 @@ func (p *Partner) Counters() Counters {
 	return c
 }
 
-// Requests is the sum of all batches and calls.
+// Requests returns the sum of all batches and calls.
 func (c Counters) Requests() int64 {
 	n := c.Batches
 	for calls := range maps.Values(c.Calls) {

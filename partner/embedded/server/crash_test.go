@@ -15,9 +15,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// copyData copies a data folder as it is at this moment: what a new process finds
-// after a kill. One file is copied after the other, so that the caller must keep
-// anybody from writing meanwhile.
+// copyData copies the current state of a data folder: the files that a new
+// process finds after a kill. It copies one file after the other, so that the
+// caller must prevent all writes meanwhile.
 func copyData(t testing.TB, from string) string {
 	t.Helper()
 	to := t.TempDir()
@@ -33,7 +33,7 @@ func copyData(t testing.TB, from string) string {
 		switch {
 		case entry.IsDir():
 			return os.MkdirAll(target, 0o700)
-		case strings.HasSuffix(path, "-shm"): // made anew from the -wal file
+		case strings.HasSuffix(path, "-shm"): // created again from the -wal file
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -48,7 +48,7 @@ func copyData(t testing.TB, from string) string {
 	return to
 }
 
-// reopen opens a copied folder and makes sure that the pair comes together.
+// reopen opens a copied folder and checks that the partners synchronize.
 func reopen(t testing.TB, dir string) *Pair {
 	t.Helper()
 	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: dir})
@@ -70,7 +70,7 @@ func reopen(t testing.TB, dir string) *Pair {
 	return pair
 }
 
-// dump is what a partner, or its instance, has.
+// dump returns the contents of a partner's database.
 func dump(t testing.TB, p interface{ Main() *mirror.Database }) string {
 	t.Helper()
 	var all strings.Builder
@@ -93,7 +93,7 @@ func dump(t testing.TB, p interface{ Main() *mirror.Database }) string {
 }
 
 // TestCrash_betweenTheCommits copies the files at the worst moment of each
-// commit: the mirror has it, the principal has not, nobody was answered.
+// commit: the mirror has it, the principal does not, and no client got an answer.
 func TestCrash_betweenTheCommits(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
@@ -108,7 +108,7 @@ func TestCrash_betweenTheCommits(t *testing.T) {
 
 	again := reopen(t, copied)
 	row := do(t, again.Partner("a"), "MirrorState_Get_1", text("s1"), number64(0), number64(110), number64(0), number64(0), number64(1))
-	if got := row[9]; string(got.([]byte)) != "torn" { // acknowledged before the second
+	if got := row[9]; string(got.([]byte)) != "torn" { // acknowledged before the second one
 		t.Errorf("s1 is %q", got)
 	}
 	storeItem(t, again.Partner("a"), "s2", []byte("on"))
@@ -138,8 +138,8 @@ func TestCrash_anyCommit(t *testing.T) {
 	}
 }
 
-// TestCrash_inFailover: the new principal has its role, the old one has not given
-// up its own.
+// TestCrash_inFailover: the new principal has its role, and the old one has not
+// given up its role yet.
 func TestCrash_inFailover(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -155,7 +155,7 @@ func TestCrash_inFailover(t *testing.T) {
 	storeItem(t, b, "s", []byte("2"))
 	again := reopen(t, copied)
 	if got := again.Principal(); got != "b" {
-		t.Errorf("principal %s, want b, whose role came last", got)
+		t.Errorf("principal %s, want b, whose role change is the most recent", got)
 	}
 	if m := again.Partner("a").Main().State.Load(); m.Role != storage.RoleMirror || m.Suspended {
 		t.Errorf("a is %v, suspended %v", m.Role, m.Suspended)
@@ -188,8 +188,8 @@ func TestCrash_oneFolderLost(t *testing.T) {
 	}
 }
 
-// TestMirror_lost: a mirror whose file can't be written is left behind,
-// and is brought back.
+// TestMirror_lost: the principal continues without a mirror whose file cannot be
+// written, and synchronizes it later.
 func TestMirror_lost(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -204,7 +204,7 @@ func TestMirror_lost(t *testing.T) {
 	if err := b.Main().Store.Main.Script("DROP TRIGGER broken"); err != nil {
 		t.Fatal(err)
 	}
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := pair.State(); got != "SYNCHRONIZED" || dump(t, a) != dump(t, b) {
@@ -212,8 +212,8 @@ func TestMirror_lost(t *testing.T) {
 	}
 }
 
-// TestPrincipal_commitFails: the mirror has taken what the principal could not
-// commit. The client is told of the failure, and the mirror gives it up.
+// TestPrincipal_commitFails: the mirror has a record that the principal could not
+// commit. The client gets an error, and the mirror discards the record.
 func TestPrincipal_commitFails(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -226,9 +226,9 @@ func TestPrincipal_commitFails(t *testing.T) {
 	err := alter(a, "INSERT INTO ASPStateTempApplications VALUES (7, 'x')")
 	a.Main().BeforeCommit = nil
 	if err == nil {
-		t.Fatal("a failed commit was reported as done")
+		t.Fatal("a failed commit was acknowledged")
 	}
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	storeItem(t, a, "s", []byte("2"))
@@ -237,7 +237,7 @@ func TestPrincipal_commitFails(t *testing.T) {
 	}
 }
 
-func TestTurns_aWaiterMayLeave(t *testing.T) {
+func TestTurns_cancelledWait(t *testing.T) {
 	var q mirror.Turns
 	if lead, err := q.Enter(t.Context(), mirror.NewTicket(), false); !lead || err != nil {
 		t.Fatal(lead, err)
@@ -254,13 +254,13 @@ func TestTurns_aWaiterMayLeave(t *testing.T) {
 }
 
 func TestCommonPoint(t *testing.T) {
-	reign := func(id string, start int64) storage.RoleAge { return storage.RoleAge{Identity: id, Start: start} }
-	one := []storage.RoleAge{reign("1", 0)}
-	forced := []storage.RoleAge{reign("1", 0), reign("2", 100)}
-	twice := []storage.RoleAge{reign("1", 0), reign("2", 100), reign("3", 140)}
+	reign := func(id string, start int64) storage.RecoveryFork { return storage.RecoveryFork{ID: id, Start: start} }
+	one := []storage.RecoveryFork{reign("1", 0)}
+	forced := []storage.RecoveryFork{reign("1", 0), reign("2", 100)}
+	twice := []storage.RecoveryFork{reign("1", 0), reign("2", 100), reign("3", 140)}
 	for _, c := range []struct {
 		name       string
-		a, b       []storage.RoleAge
+		a, b       []storage.RecoveryFork
 		lsnA, lsnB int64
 		want       int64
 	}{
@@ -269,7 +269,7 @@ func TestCommonPoint(t *testing.T) {
 		{"the other did not even reach it", forced, one, 130, 90, 90},
 		{"two unknown reigns: the first of them", twice, one, 150, 160, 100},
 		{"one unknown reign of three", twice, forced, 150, 160, 140},
-		{"nothing in common", one, []storage.RoleAge{reign("x", 0)}, 10, 10, 0},
+		{"nothing in common", one, []storage.RecoveryFork{reign("x", 0)}, 10, 10, 0},
 		{"an empty history", one, nil, 10, 0, 0},
 		{"old reigns forgotten", twice[1:], forced, 150, 160, 140},
 	} {
@@ -277,7 +277,7 @@ func TestCommonPoint(t *testing.T) {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 		if got := storage.CommonPoint(c.b, c.a, c.lsnB, c.lsnA); got != c.want {
-			t.Errorf("%s, the other way round: %d, want %d", c.name, got, c.want)
+			t.Errorf("%s, with swapped arguments: %d, want %d", c.name, got, c.want)
 		}
 	}
 }

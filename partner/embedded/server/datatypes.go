@@ -7,32 +7,32 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// dataType is what the catalogue says of a data type.
+// dataType is the catalogue's data about a data type.
 // Source: the manual's sys.types, sp_datatype_info, sp_columns and "ODBC data types".
 type dataType struct {
 	name    string
 	id      int // system_type_id
-	user    int // user_type_id, where it is another than id
+	user    int // user_type_id, if it is not id
 	old     int // type of systypes: SS_DATA_TYPE of a column that is not NULL
-	null    int // the same of one that may be NULL; 0: as old
+	null    int // the same of a column that may be NULL; 0: as old
 	managed int // SqlDbType
-	odbc    int // of ODBC 3
-	odbc2   int // of ODBC 2, where it is another
+	odbc    int // DATA_TYPE of ODBC 3
+	odbc2   int // DATA_TYPE of ODBC 2, if different
 	size    int // max_length of sys.types
 	digits  int // PRECISION
-	scale   int // of sys.types; the most that may be declared
+	scale   int // scale of sys.types: the largest that can be declared
 	length  int // LENGTH of a column: bytes as ODBC transfers them; 0: as declared
 
 	quote, params string // LITERAL_PREFIX and CREATE_PARAMS
 	search        int    // SEARCHABLE
 	userType      int    // USERTYPE
-	scaled        bool   // MINIMUM_SCALE and MAXIMUM_SCALE are told
+	scaled        bool   // MINIMUM_SCALE and MAXIMUM_SCALE are not NULL
 	least         int    // MINIMUM_SCALE
 	radix         int
 	identity      string // TYPE_NAME of an identity column
 }
 
-// dataTypes are those of SQL Server that are known here, in the order of their ODBC types.
+// dataTypes are the known data types of SQL Server, in the order of their ODBC types.
 var dataTypes = []dataType{
 	{name: "datetimeoffset", id: 43, managed: 34, odbc: -155, size: 10, digits: 34, scale: 7, length: 20, quote: "'", params: "scale", search: 3, scaled: true},
 	{name: "time", id: 41, managed: 32, odbc: -154, size: 5, digits: 16, scale: 7, length: 12, quote: "'", params: "scale", search: 3, scaled: true},
@@ -67,7 +67,7 @@ var dataTypes = []dataType{
 	{name: "smalldatetime", id: 58, old: 58, null: 111, managed: 15, odbc: 93, odbc2: 11, size: 4, digits: 16, length: 16, quote: "'", search: 3, userType: 22, scaled: true},
 }
 
-// dataTypeOf is what the catalogue says of a type; nil for one it does not know.
+// dataTypeOf returns the data about a type; nil for an unknown type.
 func dataTypeOf(name string) *dataType {
 	for i := range dataTypes {
 		if dataTypes[i].name == strings.ToLower(name) {
@@ -77,7 +77,7 @@ func dataTypeOf(name string) *dataType {
 	return nil
 }
 
-// What a type is like.
+// The categories of types.
 func (d *dataType) isWide() bool {
 	return d.name[0] == 'n' && d.name != "numeric" || d.name == "sysname"
 }
@@ -90,10 +90,10 @@ func (d *dataType) isBinary() bool {
 func (d *dataType) isMoney() bool { return strings.HasSuffix(d.name, "money") }
 func (d *dataType) isDate() bool  { return strings.Contains(d.name, "date") || d.name == "time" }
 
-// isNew: it came with SQL Server 2008; the procedures of before show it as nvarchar.
+// isNew reports whether the type is new in SQL Server 2008; the older procedures show it as nvarchar.
 func (d *dataType) isNew() bool { return d.isDate() && d.old == 0 }
 
-// userTypeID is user_type_id.
+// userTypeID returns user_type_id.
 func (d *dataType) userTypeID() int {
 	if d.user != 0 {
 		return d.user
@@ -101,7 +101,8 @@ func (d *dataType) userTypeID() int {
 	return d.id
 }
 
-// odbcType is DATA_TYPE for a version of ODBC; the procedures with _100 in their names know the types of 2008.
+// odbcType returns DATA_TYPE for a version of ODBC; the procedures with names in _100 have the types of SQL
+// Server 2008.
 func (d *dataType) odbcType(version int64, modern bool) int {
 	switch {
 	case d.isNew() && !modern:
@@ -112,7 +113,7 @@ func (d *dataType) odbcType(version int64, modern bool) int {
 	return d.odbc
 }
 
-// verbose is SQL_DATA_TYPE and SQL_DATETIME_SUB.
+// verbose returns SQL_DATA_TYPE and SQL_DATETIME_SUB.
 func (d *dataType) verbose(modern bool) (sqlType int, sub any) {
 	switch {
 	case d.isNew() && !modern:
@@ -127,18 +128,18 @@ func (d *dataType) verbose(modern bool) (sqlType int, sub any) {
 	return d.odbc, nil
 }
 
-// measures are what the catalogue says of a column or parameter of a declared type.
+// measures are the catalogue's data about the size of a column or parameter of a declared type.
 type measures struct {
 	maxLength  int // max_length: bytes; -1: (max)
-	precision  int // of sys.columns: digits; 0: no number and no time
-	scale      int // of sys.columns
+	precision  int // precision of sys.columns: digits; 0: the type is neither a number nor a time
+	scale      int // scale of sys.columns
 	odbcDigits int // PRECISION
 	odbcLength int // LENGTH
 	octets     any // CHAR_OCTET_LENGTH
 	characters any // CHARACTER_MAXIMUM_LENGTH
 }
 
-// measured are the measures of a declared type.
+// measured returns the measures of a declared type.
 func (d *dataType) measured(t tsql.TypeSpec) measures {
 	m := measures{maxLength: d.size, odbcDigits: d.digits, odbcLength: d.length}
 	width := 1
@@ -148,7 +149,7 @@ func (d *dataType) measured(t tsql.TypeSpec) measures {
 	switch {
 	case d.name == "decimal" || d.name == "numeric":
 		m.precision, m.scale = t.Length, t.Scale
-		m.maxLength = 1 + 4*(1+boolOf(t.Length > 9)+boolOf(t.Length > 19)+boolOf(t.Length > 28))
+		m.maxLength = 1 + 4*(1+boolInt(t.Length > 9)+boolInt(t.Length > 19)+boolInt(t.Length > 28))
 		m.odbcDigits, m.odbcLength = t.Length, t.Length+2
 	case d.isText() && d.length == 0 || d.isBinary() && d.length == 0:
 		n := t.Length
@@ -163,8 +164,8 @@ func (d *dataType) measured(t tsql.TypeSpec) measures {
 		m.octets, m.characters = d.length, d.digits
 	case d.name == "time", d.name == "datetime2", d.name == "datetimeoffset":
 		bytes := map[string]int{"time": 3, "datetime2": 6, "datetimeoffset": 8}[d.name]
-		m.maxLength = bytes + boolOf(t.Scale > 2) + boolOf(t.Scale > 4)
-		m.odbcDigits = map[string]int{"time": 8, "datetime2": 19, "datetimeoffset": 26}[d.name] + t.Scale + boolOf(t.Scale > 0)
+		m.maxLength = bytes + boolInt(t.Scale > 2) + boolInt(t.Scale > 4)
+		m.odbcDigits = map[string]int{"time": 8, "datetime2": 19, "datetimeoffset": 26}[d.name] + t.Scale + boolInt(t.Scale > 0)
 		m.precision, m.scale = m.odbcDigits, t.Scale
 	case d.name == "sql_variant" || d.name == "xml" || d.name == "uniqueidentifier":
 		m.precision = 0
@@ -174,10 +175,10 @@ func (d *dataType) measured(t tsql.TypeSpec) measures {
 	return m
 }
 
-// boolOf counts a condition.
-func boolOf(yes bool) int { return int(sqlvalue.BoolInt(yes)) }
+// boolInt returns 1 for true and 0 for false.
+func boolInt(yes bool) int { return int(sqlvalue.BoolInt(yes)) }
 
-// odbcScale is SCALE of a column: NULL where the type has none.
+// odbcScale returns SCALE of a column: NULL if the type has no scale.
 func (d *dataType) odbcScale(m measures) any {
 	if !d.scaled || d.name == "bit" || d.name == "sql_variant" {
 		return nil
@@ -185,7 +186,8 @@ func (d *dataType) odbcScale(m measures) any {
 	return m.scale
 }
 
-// odbcDigits is PRECISION for a version of ODBC, and RADIX: version 2 counts the digits of a float in tens.
+// odbcPrecision returns PRECISION for a version of ODBC, and RADIX: version 2 counts the digits of a float in
+// tens.
 func (d *dataType) odbcPrecision(m measures, version int64) (digits int, radix any) {
 	switch {
 	case d.radix == 2 && version < 3:
@@ -196,7 +198,7 @@ func (d *dataType) odbcPrecision(m measures, version int64) (digits int, radix a
 	return m.odbcDigits, d.radix
 }
 
-// number is SS_DATA_TYPE.
+// number returns SS_DATA_TYPE.
 func (d *dataType) number(nullable bool) int {
 	if nullable && d.null != 0 {
 		return d.null

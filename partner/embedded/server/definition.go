@@ -26,11 +26,11 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 	if st.Kind == "INDEX" || st.Verb == "ENABLE" || st.Verb == "DISABLE" {
 		where = st.On
 	}
-	d, err := s.here(where)
+	d, err := s.databaseFor(where)
 	if err != nil {
 		return err
 	}
-	if err := s.mayOwn(d, st.Verb+" "+st.Kind); err != nil {
+	if err := s.checkControl(d, st.Verb+" "+st.Kind); err != nil {
 		return err
 	}
 	return s.writing(ctx, d, func(w *storage.Writer) error {
@@ -42,17 +42,17 @@ func (b *batch) define(ctx context.Context, st *tsql.Definition) error {
 		case "ROLE", "USER":
 			return c.principal(st)
 		}
-		if err := w.Say("SAVEPOINT defines"); err != nil {
+		if err := w.RunCached("SAVEPOINT defines"); err != nil {
 			return err
 		}
 		if err := c.object(st, b.text); err != nil {
-			return errors.Join(err, w.Say("ROLLBACK TO defines"), w.Say("RELEASE defines"))
+			return errors.Join(err, w.RunCached("ROLLBACK TO defines"), w.RunCached("RELEASE defines"))
 		}
-		return w.Say("RELEASE defines")
+		return w.RunCached("RELEASE defines")
 	})
 }
 
-// defineOnServer is what of it concerns the server.
+// defineOnServer runs the definitions that concern the server.
 func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 	s := b.s
 	if s.open > 0 {
@@ -77,11 +77,11 @@ func (b *batch) defineOnServer(ctx context.Context, st *tsql.Definition) error {
 	if err := s.serverOnly(3701, 11, "Cannot drop the database '%s', because it does not exist or you do not have permission.", st.Name.Object); err != nil {
 		return err
 	}
-	return s.p.DropDatabase(ctx, st.Name.Object, &s.Presence)
+	return s.p.DropDatabase(ctx, st.Name.Object, &s.ClientSession)
 }
 
-// here is the database in which an object's name is meant. One of the system's takes no objects.
-func (s *session) here(n tsql.Name) (*mirror.Database, error) {
+// databaseFor returns the database of an object's name. A system database has no user objects.
+func (s *session) databaseFor(n tsql.Name) (*mirror.Database, error) {
 	name := s.database
 	if n.Database != "" {
 		name = n.Database
@@ -98,13 +98,13 @@ func (s *session) here(n tsql.Name) (*mirror.Database, error) {
 	if err := d.Serving(); err != nil {
 		return nil, err
 	}
-	return d, s.mayEnter(d)
+	return d, s.checkAccess(d)
 }
 
 // catalogueWriter changes the objects of a database in an open transaction.
 type catalogueWriter struct {
 	w   *storage.Writer
-	d   *mirror.Database // nil: one that nobody knows of yet
+	d   *mirror.Database // nil: a database that is not registered yet
 	set storage.ObjectSet
 }
 
@@ -119,25 +119,27 @@ func openCatalogue(w *storage.Writer, d *mirror.Database) (*catalogueWriter, err
 func (c *catalogueWriter) add(o *storage.ObjectRow) error {
 	c.set[o.Key()] = o
 	err := c.w.PutObject(o)
-	c.now()
+	c.publish()
 	return err
 }
 
 func (c *catalogueWriter) drop(kind, name string) error {
 	delete(c.set, storage.ObjectKey(kind, name))
 	err := c.w.DropObject(kind, name)
-	c.now()
+	c.publish()
 	return err
 }
 
-// now has the connection know the objects, which need not be read again.
-func (c *catalogueWriter) now() {
+// publish makes the changed objects known to the connection, so that it need not read them
+// again.
+func (c *catalogueWriter) publish() {
 	if c.w.Gathered.On {
 		c.w.Gathered.Objects = c.set
 	}
 }
 
-// object makes, changes or removes a table, an index, a view or a procedure. text is the batch.
+// object creates, changes or removes a table, an index, a view or a procedure. text is the
+// batch.
 func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 	switch {
 	case st.Kind == "TABLE" && st.Verb == "CREATE":
@@ -162,8 +164,8 @@ func (c *catalogueWriter) object(st *tsql.Definition, text string) error {
 	return message.NotSupported("%s %s", st.Verb, st.Kind)
 }
 
-// taken is the error of a name that is another object's; nil: it is free.
-func (c *catalogueWriter) taken(name string) error {
+// checkFree returns an error if another object has the name.
+func (c *catalogueWriter) checkFree(name string) error {
 	if c.set.Named(name) == nil {
 		return nil
 	}
@@ -172,15 +174,15 @@ func (c *catalogueWriter) taken(name string) error {
 
 func (c *catalogueWriter) createTable(st *tsql.Definition) error {
 	name := st.Name.Object
-	if err := c.taken(name); err != nil {
+	if err := c.checkFree(name); err != nil {
 		return err
 	}
 	if !storage.IsMirrored(name) || strings.HasPrefix(name, "sys_") || strings.HasPrefix(strings.ToLower(name), "information_schema_") {
-		return message.NotSupported("A table of the name %s", name)
+		return message.NotSupported("A table named %s", name)
 	}
 	t, err := st.Table.Resolve(c.set.Tables())
 	if err != nil {
-		return message.AsTold(err)
+		return message.AsWireError(err)
 	}
 	if err := c.w.Define(t.SQL()...); err != nil {
 		return err
@@ -188,7 +190,7 @@ func (c *catalogueWriter) createTable(st *tsql.Definition) error {
 	return c.add(&storage.ObjectRow{Kind: storage.KindTable, Name: name, Detail: t.Text(), ID: c.set.NextID()})
 }
 
-// changeTable is ALTER, DROP and TRUNCATE of a table, and CREATE and DROP of an index.
+// changeTable runs ALTER, DROP and TRUNCATE of a table, and CREATE and DROP of an index.
 func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	n := st.Name
 	if st.Kind == "INDEX" {
@@ -204,7 +206,7 @@ func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	}
 	ch, err := t.Change(st, c.set.Tables())
 	if err != nil {
-		return message.AsTold(err)
+		return message.AsWireError(err)
 	}
 	for _, check := range ch.Checks {
 		if err := c.w.Checks(check); err != nil {
@@ -228,7 +230,7 @@ func (c *catalogueWriter) changeTable(st *tsql.Definition) error {
 	return c.dropWithRights(o)
 }
 
-// noTable is the error of a table that is not there.
+// noTable returns the error for a table that does not exist.
 func (c *catalogueWriter) noTable(st *tsql.Definition, n tsql.Name) error {
 	switch {
 	case st.Verb == "DROP" && st.IfExists:
@@ -245,18 +247,19 @@ func (c *catalogueWriter) noTable(st *tsql.Definition, n tsql.Name) error {
 	return message.New(3701, 11, "Cannot drop the table 'dbo.%s', because it does not exist or you do not have permission.", n.Object)
 }
 
-// compilers make what runs of the text of an object.
+// compilers compile the text of an object.
 var compilers = map[string]func(text, signature string, schema tsql.Schema) (*procedure, error){
 	storage.KindFunction: compiledFunction, storage.KindTrigger: compiledTrigger, storage.KindProcedure: compiledProcedure,
 }
 
-// text makes or changes an object that is its text: a view, a procedure, a function, a trigger.
+// text creates or changes an object that consists of its text: a view, a procedure, a function,
+// a trigger.
 func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	name := st.Name.Object
 	old := c.set[storage.ObjectKey(kind, name)]
 	switch {
 	case st.Verb == "CREATE" && !st.OrAlter || old == nil && c.set.Named(name) != nil:
-		if err := c.taken(name); err != nil {
+		if err := c.checkFree(name); err != nil {
 			return err
 		}
 	case st.Verb == "ALTER" && old == nil:
@@ -281,7 +284,7 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	}
 	list, err := tsql.ParseFor(text, c.set.Columns)
 	if err != nil {
-		return message.AsTold(err)
+		return message.AsWireError(err)
 	}
 	d, ok := storage.DefinitionIn(list)
 	if !ok || d.View == nil {
@@ -301,7 +304,7 @@ func (c *catalogueWriter) text(st *tsql.Definition, kind, text string) error {
 	return c.add(o)
 }
 
-// dropText removes a view or a procedure.
+// dropText removes a view, a procedure, a function or a trigger.
 func (c *catalogueWriter) dropText(st *tsql.Definition, kind string) error {
 	o := c.set[storage.ObjectKey(kind, st.Name.Object)]
 	switch {
@@ -317,7 +320,7 @@ func (c *catalogueWriter) dropText(st *tsql.Definition, kind string) error {
 	return c.dropWithRights(o)
 }
 
-// dropWithRights removes an object, and the rights on it.
+// dropWithRights removes an object, and the permissions on it.
 func (c *catalogueWriter) dropWithRights(o *storage.ObjectRow) error {
 	if err := c.drop(o.Kind, o.Name); err != nil {
 		return err
@@ -333,7 +336,7 @@ func hasSuffixFold(s, suffix string) bool {
 	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
 
-// dropIf removes the objects of a kind that are meant.
+// dropIf removes the objects of a kind for which meant returns true.
 func (c *catalogueWriter) dropIf(kind string, meant func(r *storage.ObjectRow) bool) error {
 	for _, r := range c.set.Of(kind) {
 		if meant(r) {

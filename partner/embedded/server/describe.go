@@ -12,18 +12,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// describedTable is a table of a database as the catalogue shows it. All that the system views and the
-// catalogue procedures say of tables comes from describedTables, and from nowhere else.
+// describedTable is a table of a database as the catalogue shows it. It is the only source of the data about tables in
+// the system views and the catalogue procedures.
 type describedTable struct {
 	name        string
 	id          int
 	columns     []describedColumn
-	indexes     []describedIndex // that of the primary key first
+	indexes     []describedIndex // the index of the primary key first
 	foreignKeys []describedForeignKey
-	references  [][]string // the columns that each of them is of, in the other table
+	references  [][]string // the columns of each of them, in the other table
 }
 
-// describedColumn is a column; its column_id is its place in the table, from 1.
+// describedColumn is a column; its column_id is its index in the table plus 1.
 type describedColumn struct {
 	name         string
 	typ          tsql.TypeSpec
@@ -32,40 +32,40 @@ type describedColumn struct {
 	defaultValue string // in T-SQL, in parentheses; "": none
 }
 
-// describedIndex is an index; its index_id is its place among the table's, from 1.
+// describedIndex is an index; its index_id is its position among the table's indexes, from 1.
 type describedIndex struct {
 	name            string
 	primary, unique bool
-	constraint      bool  // it is that of a PRIMARY KEY or a UNIQUE
-	columns         []int // places in the table's columns, from 0
+	constraint      bool  // the index of a PRIMARY KEY or a UNIQUE constraint
+	columns         []int // indexes of the table's columns, from 0
 }
 
 // describedForeignKey is a FOREIGN KEY.
 type describedForeignKey struct {
 	name        string
-	columns     []int // places in the table's columns, from 0
+	columns     []int // indexes of the table's columns, from 0
 	table       string
-	referenced  []int  // places in the other table's columns
+	referenced  []int  // indexes of the other table's columns
 	onDelete    string // NO ACTION, CASCADE, SET NULL or SET DEFAULT
 	onUpdate    string
 	constrained string // the key of the other table
 }
 
-// clusters says whether the index is the clustered one.
+// clusters reports whether the index is the clustered one.
 func (x describedIndex) clusters() bool { return x.primary }
 
-// column finds a column by its name; -1: there is none.
+// column returns the index of a column by name; -1: no such column.
 func (t *describedTable) column(name string) int {
 	return slices.IndexFunc(t.columns, func(c describedColumn) bool { return strings.EqualFold(c.name, name) })
 }
 
-// constraintID is the object_id of the constraint with the n-th index of a table.
+// constraintID returns the object_id of the constraint with the n-th index of a table.
 func (t *describedTable) constraintID(n int) int { return t.id + 1_000_000*(n+1) }
 
-// defaultID is the object_id of the default of the n-th column of a table.
+// defaultID returns the object_id of the default of the n-th column of a table.
 func (t *describedTable) defaultID(n int) int { return t.id + 1_000_000*(n+101) }
 
-// describedTables are the tables of a database as the session sees them, in the order of their ids.
+// describedTables returns the tables of a database that the session sees, in the order of their ids.
 func (s *session) describedTables(d *mirror.Database) []describedTable {
 	var list []describedTable
 	for _, o := range s.describedObjects(d, storage.KindTable) {
@@ -76,14 +76,15 @@ func (s *session) describedTables(d *mirror.Database) []describedTable {
 	return list
 }
 
-// describedObjects are the objects of a kind, or of all where it is "", that the session sees, in the order of their ids.
+// describedObjects returns the objects of a kind, or of all kinds if kind is "", that the session sees, in the order of
+// their ids.
 func (s *session) describedObjects(d *mirror.Database, kind string) []*storage.ObjectRow {
 	if d == nil {
 		return nil
 	}
 	objects, err := s.visible(d)
 	if err != nil {
-		return nil // the transaction is over: the next statement says so
+		return nil // the transaction has ended: the next statement returns the error
 	}
 	return slices.DeleteFunc(objects.SchemaObjects(), func(o *storage.ObjectRow) bool { return kind != "" && o.Kind != kind || !s.sees(objects, o.Name) })
 }
@@ -122,7 +123,8 @@ func describe(o *storage.ObjectRow, t *tsql.Table) describedTable {
 	return d
 }
 
-// defaultShown is a default as SQL Server keeps it: in parentheses, a number in two pairs of them, a function in lower case.
+// defaultShown returns a default as SQL Server shows it: in parentheses, a number in two pairs of them, a function in
+// lower case.
 func defaultShown(text string) string {
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return "((" + text + "))"
@@ -133,7 +135,7 @@ func defaultShown(text string) string {
 	return "(" + text + ")"
 }
 
-// places are the columns' places in the table, from 0.
+// places returns the columns' indexes in the table, from 0.
 func (t *describedTable) places(columns []tsql.IndexColumn) []int {
 	list := make([]int, len(columns))
 	for i, c := range columns {
@@ -148,11 +150,11 @@ type describedProcedure struct {
 	text   string
 	id     int
 	params []describedParam
-	// value: it is a function, and its first parameter, of place 0, is its value.
+	// value: it is a function, and its first parameter, with parameter_id 0, is its return value.
 	value bool
 }
 
-// place is a parameter's parameter_id.
+// place returns a parameter's parameter_id.
 func (p *describedProcedure) place(i int) int {
 	if p.value {
 		return i
@@ -167,7 +169,7 @@ type describedParam struct {
 	output, optional bool
 }
 
-// describedProcedures are the procedures of a database as the session sees them, in the order of their ids.
+// describedProcedures returns the procedures of a database that the session sees, in the order of their ids.
 func (s *session) describedProcedures(d *mirror.Database) []describedProcedure {
 	var list []describedProcedure
 	for _, o := range s.describedObjects(d, storage.KindProcedure) {
@@ -186,7 +188,7 @@ func (s *session) describedProcedures(d *mirror.Database) []describedProcedure {
 	return list
 }
 
-// describedRoutines are the procedures, and behind them the functions.
+// describedRoutines returns the procedures, followed by the functions.
 func (s *session) describedRoutines(d *mirror.Database) []describedProcedure {
 	list := s.describedProcedures(d)
 	for _, o := range s.describedObjects(d, storage.KindFunction) {
@@ -202,17 +204,17 @@ func (s *session) describedRoutines(d *mirror.Database) []describedProcedure {
 	return list
 }
 
-// describedIn is the database that a view or a procedure of the catalogue speaks of; nil: one of the system's, which have no
-// tables, or one that is not open to the session.
+// describedIn returns the database that a view or a procedure of the catalogue is about; nil: a system database, which
+// has no tables, or a database that is not open to the session.
 func (s *session) describedIn(database string) *mirror.Database {
 	d := s.p.Find(database)
-	if d == nil || d.Serving() != nil || s.mayEnter(d) != nil {
+	if d == nil || d.Serving() != nil || s.checkAccess(d) != nil {
 		return nil
 	}
 	return d
 }
 
-// schema tells the columns of tables and system views to the parser of a session's batches.
+// schema returns the columns of tables and system views to the parser of a session's batches.
 func (s *session) schema() tsql.Schema {
 	locals := s.locals.schema()
 	return func(n tsql.Name) []tsql.Column {
@@ -237,7 +239,7 @@ func (s *session) schema() tsql.Schema {
 	}
 }
 
-// viewColumns are the columns of the system views, by name in lower case.
+// viewColumns returns the columns of the system views, by name in lower case.
 var viewColumns = sync.OnceValue(func() map[string][]tsql.Column {
 	all := map[string][]tsql.Column{}
 	for name, v := range views() {

@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// describedSetColumns are those of sp_describe_first_result_set.
+// describedSetColumns are the columns of sp_describe_first_result_set.
 var describedSetColumns = columnsOf(`is_hidden:b column_ordinal:i name:n is_nullable:b system_type_id:i system_type_name:f max_length:s precision:t scale:t
 	collation_name:n user_type_id:i user_type_database:n user_type_schema:n user_type_name:n assembly_qualified_type_name:d xml_collection_id:i
 	xml_collection_database:n xml_collection_schema:n xml_collection_name:n is_xml_document:b is_case_sensitive:b is_fixed_length_clr_type:b source_server:n
@@ -20,7 +20,7 @@ var describedSetColumns = columnsOf(`is_hidden:b column_ordinal:i name:n is_null
 	is_sparse_column_set:b ordinal_in_order_by_list:s order_by_list_length:s order_by_is_descending:s tds_type_id:i tds_length:i tds_collation_id:i
 	tds_collation_sort_id:t`)
 
-// describeFirstSet is sp_describe_first_result_set, of texts that begin with a SELECT.
+// describeFirstSet returns the rows of sp_describe_first_result_set, for texts that begin with a SELECT.
 func describeFirstSet(c *catalogueCall) (rows [][]any, err error) {
 	if n := c.number("@browse_information_mode", 0); n != 0 {
 		return nil, message.NotSupported("sp_describe_first_result_set with @browse_information_mode = %d", n)
@@ -84,7 +84,8 @@ func (b *batch) declareAll(declared string) error {
 	return nil
 }
 
-// columnsOf finds the columns of a query without sending a row. A column whose type only its values would tell is refused.
+// columnsOf determines the columns of a query without sending a row. It refuses a column whose type depends on its
+// values.
 func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
 	d, err := b.checkTables(&q.Inputs, q.Kind)
 	if err != nil {
@@ -113,7 +114,7 @@ func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
 		for i, h := range hints {
 			_, byColumn := sqlvalue.DeclaredType(declared.ColumnTypeDatabaseTypeName(i))
 			if _, byText := sqlvalue.TypeOf(h.Type); !byText && !byColumn && b.vars[h.Variable] == nil {
-				return message.NotSupported("sp_describe_first_result_set of column %d, whose type its values tell", i+1)
+				return message.NotSupported("sp_describe_first_result_set of column %d, whose type depends on its values", i+1)
 			}
 		}
 		return nil
@@ -121,10 +122,11 @@ func (b *batch) columnsOf(q *tsql.Query) (columns []tds.Column, err error) {
 	return columns, err
 }
 
-// tdsTypes are the types of the wire by system_type_id; those that can't be NULL otherwise are told as they are sent here.
+// tdsTypes are the TDS types by system_type_id. A type that cannot be NULL otherwise has the nullable form that this
+// server sends.
 var tdsTypes = map[int]int{48: 38, 52: 38, 56: 38, 127: 38, 104: 104, 62: 109, 59: 109, 60: 110, 122: 110, 61: 111, 58: 111, 106: 108, 108: 108}
 
-// tdsType is tds_type_id.
+// tdsType returns tds_type_id.
 func (d *dataType) tdsType() int {
 	if n, ok := tdsTypes[d.id]; ok {
 		return n

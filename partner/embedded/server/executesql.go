@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// systemProcedures are the procedures that every database has, by name.
+// systemProcedures are the procedures that exist in every database, by name.
 var systemProcedures = map[string]uint16{
 	"sp_executesql": tds.ProcExecuteSQL, "sp_prepare": tds.ProcPrepare, "sp_execute": tds.ProcExecute,
 	"sp_prepexec": tds.ProcPrepExec, "sp_unprepare": tds.ProcUnprepare, "sp_reset_connection": procReset,
@@ -20,19 +20,20 @@ var systemProcedures = map[string]uint16{
 // procReset stands for sp_reset_connection, which old clients call by name.
 const procReset uint16 = 0xFFFF
 
-// preparedText is a statement that sp_prepare has kept.
+// preparedText is a statement that sp_prepare has prepared.
 type preparedText struct{ text, declared string }
 
 func (t preparedText) size() int64 { return int64(len(t.text) + len(t.declared)) }
 
-// What sessions may keep prepared.
+// The limits of prepared statements.
 const (
 	maxPrepared      = 1000    // statements of a session
 	maxPreparedBytes = 4 << 20 // of their texts
 	maxPreparedInAll = 64 << 20
 )
 
-// keepPrepared keeps a statement, and returns its handle: 701 if there is no room.
+// keepPrepared stores a prepared statement and returns its handle: 701 if a limit
+// is exceeded.
 func (s *session) keepPrepared(one preparedText) (int64, error) {
 	switch {
 	case len(s.prepared) >= maxPrepared:
@@ -52,7 +53,7 @@ func (s *session) keepPrepared(one preparedText) (int64, error) {
 	return s.handle, nil
 }
 
-// forgetPrepared is sp_unprepare.
+// forgetPrepared runs sp_unprepare.
 func (s *session) forgetPrepared(handle int64) {
 	n := s.prepared[handle].size()
 	delete(s.prepared, handle)
@@ -60,7 +61,7 @@ func (s *session) forgetPrepared(handle int64) {
 	s.p.preparedBytes.Add(-n)
 }
 
-// forgetAllPrepared gives up what the session has prepared.
+// forgetAllPrepared removes all prepared statements of the session.
 func (s *session) forgetAllPrepared() {
 	clear(s.prepared)
 	s.p.preparedBytes.Add(-s.preparedBytes)
@@ -165,7 +166,7 @@ func (s *session) executeText(ctx context.Context, one preparedText, params []td
 	return nil
 }
 
-// storedParam is a client's value as SQLite has it.
+// storedParam returns a client's value as SQLite stores it.
 func storedParam(q tds.Param) any {
 	switch q.Type.Kind() {
 	case tds.KindUniqueIdentifier:

@@ -12,9 +12,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// What the extended procedures answer, by the text of 40-extension-sessions.sql.
+// The results of the extended procedures, by the text of 40-extension-sessions.sql.
 
-// outcome is the Result of an answer.
+// outcome returns the Result of a row.
 func outcome(row []any) int64 {
 	if row == nil {
 		return -1
@@ -29,8 +29,7 @@ func expect(t testing.TB, what string, row []any, want int64) {
 	}
 }
 
-// ask has the arguments of the extended procedures by name, with values that let
-// the call through.
+// ask has the arguments of the extended procedures by name, with values that allow the call.
 type ask struct {
 	id                                    string
 	epoch                                 int64
@@ -96,7 +95,7 @@ func (q ask) remove(t testing.TB, p *Partner) []any {
 	return do(t, p, "MirrorState_Remove_1", text(q.id), number64(q.epoch), q.notAfter, q.op, number64(q.lockTimeout), q.lockOp, q.lockCookie, q.sent)
 }
 
-// locked makes a session and locks it; the answer has the lock for what comes next.
+// locked creates a session and locks it; the result has the lock for the next calls.
 func locked(t testing.TB, p *Partner, id string) ask {
 	t.Helper()
 	expect(t, "create", asking(id).store(t, p), resultCreated)
@@ -108,7 +107,7 @@ func locked(t testing.TB, p *Partner, id string) ask {
 	return held
 }
 
-// dateOf reads a date of a session's row.
+// dateOf returns a date of a session's row.
 func dateOf(t testing.TB, p *Partner, id, column string) (at time.Time) {
 	t.Helper()
 	err := p.Main().Store.Read(func(r *storage.Reader) error {
@@ -156,7 +155,7 @@ func TestExtended_storeAndRead(t *testing.T) {
 	q := asking("s")
 	q.item = 0
 	if row := q.get(t, p); row[9] != nil {
-		t.Errorf("the item came unasked: %v", row[9])
+		t.Errorf("the item was returned although not requested: %v", row[9])
 	}
 	long := bytes.Repeat([]byte{7}, 7001)
 	q = asking("s")
@@ -178,7 +177,7 @@ func TestExtended_locking(t *testing.T) {
 	beside := asking("s")
 	beside.allowLocked = 1
 	if row := beside.get(t, p); outcome(row) != resultDone || string(row[9].([]byte)) != "item" {
-		t.Errorf("read beside the holder: %v", row)
+		t.Errorf("read while another holds the lock: %v", row)
 	}
 	expect(t, "store", asking("s").store(t, p), resultLocked)
 	expect(t, "remove", asking("s").remove(t, p), resultLocked)
@@ -201,7 +200,7 @@ func TestExtended_locking(t *testing.T) {
 
 func TestExtended_repeated(t *testing.T) {
 	p := openPair(t).Partner("a")
-	t.Run("an acquire finds its own lock, and then that it is over", func(t *testing.T) {
+	t.Run("an acquire finds its own lock, and later that it is lost", func(t *testing.T) {
 		expect(t, "create", asking("r1").store(t, p), resultCreated)
 		q := asking("r1")
 		first, second := q.acquire(t, p), q.acquire(t, p)
@@ -225,7 +224,7 @@ func TestExtended_repeated(t *testing.T) {
 	})
 	t.Run("what the ring has forgotten is unknown", func(t *testing.T) {
 		held := locked(t, p, "r3")
-		age(t, p, "r3", time.Minute) // nothing but the ring is in the way of what follows
+		age(t, p, "r3", time.Minute) // so that only the ring prevents the next calls
 		expect(t, "update", held.update(t, p), resultDone)
 		for range 5 {
 			expect(t, "store", asking("r3").store(t, p), resultDone)
@@ -235,7 +234,7 @@ func TestExtended_repeated(t *testing.T) {
 		held.resent = 0
 		expect(t, "first sent now", held.update(t, p), resultLockLost)
 	})
-	t.Run("an overrun acquire is sent back", func(t *testing.T) {
+	t.Run("a late acquire must be sent again", func(t *testing.T) {
 		expect(t, "create", asking("r4").store(t, p), resultCreated)
 		age(t, p, "r4", time.Minute)
 		late := asking("r4")
@@ -244,7 +243,7 @@ func TestExtended_repeated(t *testing.T) {
 		}
 		expect(t, "straggler", late.acquire(t, p), resultAgain)
 	})
-	t.Run("a create tells that it was the one", func(t *testing.T) {
+	t.Run("a create reports that it created the session", func(t *testing.T) {
 		q := asking("r5")
 		q.mode = modeCreate
 		expect(t, "create", q.store(t, p), resultCreated)
@@ -277,8 +276,9 @@ func TestExtended_removed(t *testing.T) {
 	}
 }
 
-// What was certainly made after an attempt was sent is not for that attempt, whoever removed what was there before.
-func TestExtended_straggler(t *testing.T) {
+// A session that was certainly created after an attempt was sent is not changed by that attempt, whoever removed its
+// predecessor.
+func TestExtended_lateAttempt(t *testing.T) {
 	p := openPair(t).Partner("a")
 	expect(t, "create", asking("s").store(t, p), resultCreated)
 	before := dump(t, p)
@@ -292,7 +292,7 @@ func TestExtended_straggler(t *testing.T) {
 		q.firstSent = q.sent
 		expect(t, name, call(q), resultAgain)
 	}
-	match := asking("s") // as far as is known of the clock, it may have been sent before the session was made
+	match := asking("s") // by the accuracy of the clock it may have been sent before the session was created
 	match.sent = moment(time.Now().Add(-time.Second))
 	match.firstSent, match.mode = match.sent, modeIfMatch
 	row := asking("s").get(t, p)
@@ -302,13 +302,13 @@ func TestExtended_straggler(t *testing.T) {
 	match.newest = newOperation()
 	expect(t, "store if it matches another version", match.store(t, p), resultPrecondition)
 	if after := dump(t, p); after != before {
-		t.Errorf("the session was %s and is %s", before, after)
+		t.Errorf("the session was %s and is now %s", before, after)
 	}
 }
 
-// A session that was removed and made again is another one: what was sent for the
-// first does not overwrite the second. That it was not applied to the first, the first's tombstone tells.
-func TestExtended_madeAgain(t *testing.T) {
+// A session that was removed and created again is another session: a call sent for the first one does not overwrite the
+// second. The first one's tombstone shows that the call was not applied to the first.
+func TestExtended_createdAgain(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "again")
 	straggler := asking("again") // sent now, executed after the removal
@@ -327,11 +327,12 @@ func TestExtended_madeAgain(t *testing.T) {
 	expect(t, "an update of the first, re-sent", late.update(t, p), resultLockLost)
 	expect(t, "a release of the first, re-sent", late.release(t, p), resultLockLost)
 	if item := asking("again").get(t, p)[9]; !bytes.Equal(item.([]byte), []byte("second")) {
-		t.Errorf("the second holds %q", item)
+		t.Errorf("the second session has %q", item)
 	}
 }
 
-// makesAnew stores a session whose predecessor has just been removed: in the tick that was made in it is told to come again.
+// makesAnew stores a session whose predecessor has just been removed. Within the tick of the predecessor's creation the
+// procedure asks to send it again.
 func (q ask) makesAnew(t testing.TB, p *Partner) []any {
 	t.Helper()
 	for range 1000 {
@@ -342,7 +343,8 @@ func (q ask) makesAnew(t testing.TB, p *Partner) []any {
 	return nil
 }
 
-// Created tells a session from the one of that id before it, also where both would have been made within one tick of datetime.
+// Created distinguishes a session from its predecessor of the same id, even if both would have been created within one
+// tick of datetime.
 func TestExtended_twoInOneTick(t *testing.T) {
 	for _, again := range []func(ask, *Partner) []any{
 		func(q ask, p *Partner) []any { return q.store(t, p) },
@@ -371,7 +373,7 @@ func TestExtended_tombstonesAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i, want := range []int{3, 2} { // four old ones go, one comes; then two, and one
+	for i, want := range []int{3, 2} { // four old ones are removed and one is added; then two and one
 		expect(t, "remove", asking(fmt.Sprint("s", i)).remove(t, p), resultDone)
 		err := p.Main().Store.Read(func(r *storage.Reader) error {
 			n, err := r.Number("SELECT COUNT(*) FROM MirrorStateTombstones")
@@ -389,7 +391,7 @@ func TestExtended_tombstonesAreSwept(t *testing.T) {
 func TestExtended_limits(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "s")
-	age(t, p, "s", time.Second) // older than the calls: nothing but the limits is in their way
+	age(t, p, "s", time.Second) // older than the calls, so that only the limits prevent them
 	for name, call := range map[string]func(q ask) []any{
 		"touch":   func(q ask) []any { q.id = "touched"; return q.touch(t, p) },
 		"acquire": func(q ask) []any { q.id = "free"; return q.acquire(t, p) },
@@ -423,14 +425,14 @@ func TestExtended_limits(t *testing.T) {
 	expect(t, "the lock was not touched", held.release(t, p), resultDone)
 }
 
-// A touch of another epoch changes nothing.
+// A touch in another epoch changes nothing.
 func TestExtended_touchOfAnotherEpoch(t *testing.T) {
 	p := openPair(t).Partner("a")
 	storeItem(t, p, "s", []byte("item"))
 	later := moment(time.Now().Add(time.Hour))
 	expect(t, "touch", do(t, p, "MirrorState_Touch_1", text("s"), number64(1), later, number64(110), later, number64(30), sqlvalue.Argument{}), resultMoved)
 	if row := asking("s").get(t, p); row[3] != int64(20) {
-		t.Errorf("a touch of another epoch has set the timeout to %v", row[3])
+		t.Errorf("a touch in another epoch has set the timeout to %v", row[3])
 	}
 }
 
@@ -449,7 +451,7 @@ func TestExtended_expiry(t *testing.T) {
 		t.Errorf("cookie %v, flags %v", row[1], row[8])
 	}
 
-	t.Run("a read slides only what is due, and with time to spare", func(t *testing.T) {
+	t.Run("a read renews only a session that is due, before it expires", func(t *testing.T) {
 		age(t, p, "s", 30*time.Second)
 		before := p.Main().Store.LSN.Load()
 		q := asking("s")
@@ -471,7 +473,7 @@ func TestExtended_expiry(t *testing.T) {
 		expect(t, "read", asking("l").get(t, p), resultLocked)
 		expect(t, "update", held.update(t, p), resultDone)
 	})
-	t.Run("an abandoned lock is no lock, but for its holder", func(t *testing.T) {
+	t.Run("an abandoned lock counts only for its holder", func(t *testing.T) {
 		held := locked(t, p, "b")
 		age(t, p, "b", 120*time.Second)
 		expect(t, "read", asking("b").get(t, p), resultDone)
@@ -487,7 +489,7 @@ func TestExtended_uninitialized(t *testing.T) {
 	q.store(t, p)
 	for range 2 {
 		if row := asking("s").get(t, p); row[8].(int64) != 1 {
-			t.Errorf("a read only reports: flags %v", row[8])
+			t.Errorf("a read does not change the flags: %v", row[8])
 		}
 	}
 	lock := asking("s")
@@ -526,10 +528,10 @@ func TestExtended_entityTag(t *testing.T) {
 	expect(t, "no session", q.store(t, p), resultPrecondition)
 }
 
-func TestExtended_besideNet(t *testing.T) {
+func TestExtended_withNet(t *testing.T) {
 	p := openPair(t).Partner("a")
 	held := locked(t, p, "s")
-	// ASP.NET breaks a lock by releasing it with the holder's cookie, then takes it.
+	// ASP.NET breaks a lock: it releases it with the holder's cookie, then takes it.
 	do(t, p, "TempReleaseStateItemExclusive", text("s"), held.lockCookie)
 	expect(t, "our update after the release", held.update(t, p), resultLockLost)
 	do(t, p, "TempGetStateItemExclusive3", text("s"), sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{}, sqlvalue.Argument{})

@@ -8,9 +8,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// What the extended procedures write and answer, once nothing is in their way, and what they enter.
+// What the extended procedures write, return and record when no guard prevents it.
 
-// What is entered in MirrorStateSettled: what a call was answered that was sent again, and what binds the operation's others.
+// The entries of MirrorStateSettled: the answer to a call that was sent again, which binds the other calls of the
+// operation.
 func TestGuards_entered(t *testing.T) {
 	call := values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(10 * time.Second)}
 	resent, settles, waits := with(call, values{"@resent": int64(1)}), with(call, values{"@settle": int64(1)}), with(call, values{"@settle": int64(2)})
@@ -26,7 +27,7 @@ func TestGuards_entered(t *testing.T) {
 	}
 	for _, verb := range []string{"remove", "remove as holder"} {
 		scenes = append(scenes,
-			scene{verb: verb, name: "done, sent again", args: resent, done: true, enters: map[op]int64{}}, // the tombstone tells
+			scene{verb: verb, name: "done, sent again", args: resent, done: true, enters: map[op]int64{}}, // the tombstone shows it
 			scene{verb: verb, name: "too late, sent again", args: with(resent, values{"@notAfter": ago(time.Second)}), want: resultAgain, enters: map[op]int64{}},
 			scene{verb: verb, name: "in another epoch, sent again", args: with(resent, values{"@epoch": int64(7)}), want: resultMoved, enters: map[op]int64{}})
 	}
@@ -51,7 +52,7 @@ func TestGuards_entered(t *testing.T) {
 		} else {
 			play("though it waits", waits, map[op]int64{"call": s.want})
 		}
-		if s.want != resultDone { // what the row or a tombstone tells comes first there
+		if s.want != resultDone { // there the row or a tombstone comes first
 			play("as before, by the same call", resent, map[op]int64{"call": s.want}, settled{"op", "call", ago(5 * time.Second), s.want})
 			play("as before, by another call", resent, map[op]int64{"other": s.want, "call": s.want}, settled{"op", "other", ago(5 * time.Second), s.want})
 		}
@@ -67,7 +68,7 @@ func TestGuards_entered(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// The newest of two answers counts, and a call that was given back since is not one that was answered.
+// Of two answers the newest counts, and a call that was given back since is not an answered call.
 func TestGuards_newestAnswer(t *testing.T) {
 	args := values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(0), "@resent": int64(1)}
 	playAll(t, []scene{
@@ -76,7 +77,7 @@ func TestGuards_newestAnswer(t *testing.T) {
 	})
 }
 
-// Old entries go with new ones, a few at a time.
+// Old entries are deleted when new ones are written, a few at a time.
 func TestGuards_entriesAreSwept(t *testing.T) {
 	p := openPair(t).Partner("a")
 	entries := func() (n int64) {
@@ -109,7 +110,7 @@ func TestGuards_entriesAreSwept(t *testing.T) {
 // What reads and touches renew.
 func TestGuards_renewed(t *testing.T) {
 	inSeconds := values{"Timeout": int64(2), "TimeoutSeconds": int64(90)}
-	minutesSince := values{"Timeout": int64(5), "TimeoutSeconds": int64(90)} // .NET has set them
+	minutesSince := values{"Timeout": int64(5), "TimeoutSeconds": int64(90)} // .NET has set the minutes
 	live, abandoned := values{"Locked": int64(1)}, values{"Locked": int64(1), "LockDate": ago(111 * time.Second)}
 	beside := values{"@allowLocked": int64(1)}
 	item, noItem := map[int]any{tellsItem: "item"}, map[int]any{tellsItem: nil}
@@ -218,7 +219,7 @@ func TestGuards_written(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// Stores that ask for a version, or for none; and what was removed while a call waited for it.
+// Stores that require a version, or no session; and sessions that were removed while a call waited for them.
 func TestGuards_version(t *testing.T) {
 	created := values{"@mode": int64(modeCreate)}
 	match := values{"@mode": int64(modeIfMatch), "@created": ago(time.Hour), "@cookie": int64(2), "@locked": int64(0), "@newest": op("made")}
@@ -287,7 +288,7 @@ func TestGuards_version(t *testing.T) {
 	})
 }
 
-// A removal is done once: what is there then is a successor.
+// A removal is done once: a session that exists afterwards is a successor.
 func TestGuards_removedOnce(t *testing.T) {
 	p := openPair(t).Partner("a")
 	for _, verb := range []string{"remove", "remove as holder"} {

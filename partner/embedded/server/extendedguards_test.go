@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// The guards of the extended procedures, one at a time: each scene has a row, and what is remembered beside it, that
-// lets the call through but for one thing.
+// The guards of the extended procedures, one at a time: each scene has a row, and the recorded answers, that allow the
+// call except for one thing.
 
-// Nothing is in the way of any verb of the scenes: what stops them there is the guard.
+// No guard prevents any verb of these scenes. In the other scenes only the tested guard does.
 func TestGuards_nothing(t *testing.T) {
 	created := map[string]int64{"make and lock": resultCreated, "make it anew": resultCreated, "store anew": resultCreated, "make": resultCreated}
 	scenes := once(scene{name: "nothing is in the way", done: true}, writers, created)
@@ -39,7 +39,7 @@ func TestGuards_timeAndEpoch(t *testing.T) {
 			args: values{"@op": op("lock"), "@call": op("second"), "@resent": int64(1), "@notAfter": ago(time.Second)}},
 		scene{verb: "acquire", name: "found again by another call, in another epoch", row: held,
 			args: values{"@op": op("lock"), "@call": op("second"), "@resent": int64(1), "@epoch": int64(7)}, want: resultMoved},
-		// What is late is told so, whatever else there is to tell.
+		// A late call gets the error for that, whatever else applies.
 		scene{verb: "store", name: "too late, and not the first", args: values{"@mode": int64(modeCreate), "@notAfter": ago(time.Second)}, want: resultAgain},
 		scene{verb: "remove", name: "too late, and locked", row: held, args: values{"@notAfter": ago(time.Second)}, want: resultAgain},
 		scene{verb: "remove as holder", name: "too late, and the lock is lost", row: free, args: values{"@notAfter": ago(time.Second)}, want: resultAgain},
@@ -58,7 +58,7 @@ func TestGuards_operation(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// What was answered is answered again, and nothing is done.
+// A recorded answer is returned again, and nothing is done.
 func TestGuards_answered(t *testing.T) {
 	answer := func(name string, result int64) scene {
 		return scene{name: name, args: values{"@call": op("call"), "@called": ago(time.Minute), "@sent": ago(0)},
@@ -78,14 +78,14 @@ func TestGuards_answered(t *testing.T) {
 	own := refused
 	own.name, own.args = "an attempt of the same call was refused since this was sent", values{"@call": op("another"), "@called": ago(time.Minute), "@sent": ago(50 * time.Second)}
 	rows := []string{"acquire", "make it anew", "update", "release", "store", "store anew", "remove", "remove as holder"}
-	only := refused // and nothing is said of when the call began
+	only := refused // without the time when the call began
 	only.name, only.args = "another call was refused since the only attempt was sent", values{"@call": op("call"), "@sent": ago(time.Minute)}
 	scenes := slices.Concat(once(refused, rows, nil), once(only, rows, nil), once(younger, rows, nil), once(done, writers, lost), once(unknown, writers, lost), once(made, writers, lost), once(own, rows, nil))
 
 	scenes = append(scenes, scene{verb: "store", name: "an attempt of the same call made the session since this was sent, and it would be refused now", args: values{"@mode": int64(modeCreate), "@call": op("call"), "@sent": ago(time.Minute)},
 		row: values{"Settled": ago(5 * time.Second)}, settled: []settled{{"op", "call", ago(5 * time.Second), resultCreated}}, want: resultCreated})
 
-	// And what does not count.
+	// Entries that do not count.
 	before := answer("another call was refused before this began", resultDone)
 	before.settled = []settled{{"op", "another", ago(2 * time.Minute), resultPrecondition}}
 	before.done = true
@@ -98,7 +98,7 @@ func TestGuards_answered(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// What the session remembers, and what it has forgotten.
+// What the session has recorded, and what it has forgotten.
 func TestGuards_ring(t *testing.T) {
 	var scenes []scene
 	for i := range 4 {
@@ -128,16 +128,16 @@ func TestGuards_ring(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// What was made since an attempt was sent is not for it.
+// An attempt does not change a session created after it was sent.
 func TestGuards_young(t *testing.T) {
 	young := scene{name: "made since it was sent", row: values{"Created": ago(0)}, args: values{"@sent": ago(time.Minute)}, want: resultAgain}
-	first := young // of which alone is said when it was sent
+	first := young // of which only the time of sending is given
 	first.name, first.args = "made since it was sent first", values{"@sent": nil, "@firstSent": ago(time.Minute)}
 	playAll(t, slices.Concat(once(young, []string{"acquire", "make it anew", "update", "release", "store", "store anew", "remove", "remove as holder"}, nil),
 		once(first, []string{"update", "release", "store", "store anew"}, nil)))
 }
 
-// What was done to a session that has been removed since stays done.
+// What was done to a session that has been removed since counts as done.
 func TestGuards_removed(t *testing.T) {
 	var scenes []scene
 	for i := range 4 {
@@ -161,7 +161,7 @@ func TestGuards_removed(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// Whether an update, or a release, that finds its lock gone was done before: what the row and the tombstones can tell.
+// Whether an update, or a release, that finds its lock lost was done before: what the row and the tombstones can show.
 func TestGuards_wasItDone(t *testing.T) {
 	unlocked := values{"Locked": int64(0), "LockOperationId": nil, "OperationId1": op("a"), "OperationId2": op("b")}
 	sent := values{"@firstSent": ago(time.Minute), "@sent": ago(10 * time.Second), "@resent": int64(1)}
@@ -201,7 +201,7 @@ func TestGuards_wasItDone(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// The holder is who has the operation and the cookie, while the lock is held with both.
+// The holder is the caller with the operation and the cookie of a lock that is held with both.
 func TestGuards_holder(t *testing.T) {
 	var scenes []scene
 	for _, verb := range []string{"update", "release", "remove as holder"} {
@@ -248,7 +248,7 @@ func TestGuards_holder(t *testing.T) {
 	playAll(t, scenes)
 }
 
-// The item comes with the lock that the acquire has, and with no other.
+// The item is returned with the lock that the acquire has, and with no other.
 func TestGuards_found(t *testing.T) {
 	again := values{"@op": op("lock"), "@call": op("grant"), "@resent": int64(1)}
 	item, none := map[int]any{tellsItem: "item"}, map[int]any{tellsItem: nil}

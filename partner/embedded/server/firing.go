@@ -13,39 +13,40 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// firing is a statement whose triggers run.
+// firing is a statement whose triggers are running.
 type firing struct {
-	outer   *firing // the statement of a trigger that it stands in; nil: of none
+	outer   *firing // the firing of the trigger that contains the statement; nil: none
 	trigger *trigger
 	kind    tsql.QueryKind
 	sets    []string // the columns that an UPDATE sets
-	cascade bool     // a foreign key has written the rows, not the statement itself
+	cascade bool     // a foreign key wrote the rows, not the statement itself
 	point   string   // the savepoint before the statement
 	rows    *captured
 	trans   int // BEGIN TRANSACTION without its end, when the trigger began
-	// alone: the statement is in no transaction but its own.
+	// alone: the statement runs in autocommit mode.
 	alone bool
-	// undone: a ROLLBACK of a trigger has ended the transaction; gone: the savepoint with it.
+	// undone: a ROLLBACK of a trigger has ended the transaction; gone: and with it the savepoint.
 	undone, gone bool
-	doomed       bool // the trigger has caught an error after which the transaction can only be rolled back
+	doomed       bool // the trigger has caught an error that makes the transaction uncommittable
 }
 
-// fires is what a statement may fire.
-type fires struct {
+// triggeringWrite is a write that may fire triggers.
+type triggeringWrite struct {
 	s     *session
 	d     *mirror.Database
 	w     *storage.Writer
-	x     *program // whose statement it is; nil: a batch's
+	x     *execution // the execution of the statement; nil: a batch
 	b     *batch
 	table string
 	kinds []tsql.QueryKind
 	sets  []string
-	rows  tsql.Name // the table as it was written, where the statement answers rows by OUTPUT; else zero
-	into  tsql.Name // that of OUTPUT INTO; else zero
+	rows  tsql.Name // the table as it was written, if the statement returns rows with OUTPUT; else zero
+	into  tsql.Name // the table of OUTPUT INTO; else zero
 }
 
-// run runs a write, and its triggers. counted tells how many rows it has changed. steps are what the triggers answer, also beside an error.
-func (f *fires) run(write func() error, counted func() int64) (steps []step, err error) {
+// run runs a write, and its triggers. counted returns the number of rows it has changed. steps are the results of the
+// triggers, also with an error.
+func (f *triggeringWrite) run(write func() error, counted func() int64) (steps []step, err error) {
 	set, err := triggersNow(f.w, f.d)
 	if err != nil {
 		return nil, err
@@ -62,13 +63,13 @@ func (f *fires) run(write func() error, counted func() int64) (steps []step, err
 	}) {
 		return nil, message.New(334, 16, "The target table '%s' of the DML statement cannot have any enabled triggers if the statement contains an OUTPUT clause without INTO clause.", f.rows)
 	}
-	x := f.program()
+	x := f.execution()
 	point := fmt.Sprintf("fires_%d", x.depth)
-	if err := f.w.Say("SAVEPOINT " + point); err != nil {
+	if err := f.w.RunCached("SAVEPOINT " + point); err != nil {
 		return nil, err
 	}
-	seen := &watching{set: set}
-	err = f.w.Watched(seen.note, write)
+	seen := &rowCapture{set: set}
+	err = f.w.ObserveRows(seen.note, write)
 	if err == nil {
 		before := len(x.r.steps)
 		err = f.fire(x, set, seen, point, counted())
@@ -78,21 +79,21 @@ func (f *fires) run(write func() error, counted func() int64) (steps []step, err
 	return steps, f.finish(x, point, err)
 }
 
-// program is the program that the triggers run in.
-func (f *fires) program() *program {
+// execution returns the execution in which the triggers run.
+func (f *triggeringWrite) execution() *execution {
 	if f.x != nil {
 		return f.x
 	}
 	s := f.s
-	x := &program{s: s, d: f.d, rd: f.w.Reader, w: f.w, ctx: s.at.ctx, r: &result{}, left: maxStatements - s.ran, depth: f.b.depth, silent: s.noCount, tries: f.b.tries}
+	x := &execution{s: s, d: f.d, rd: f.w.Reader, w: f.w, ctx: s.at.ctx, r: &result{}, left: maxStatements - s.ran, depth: f.b.depth, silent: s.noCount, tries: f.b.tries}
 	if f.w.Gathered.ObjectsWritten {
-		x.set, _ = f.w.ObjectSet() // it was read a moment ago
+		x.set, _ = f.w.ObjectSet() // the set was read just before, so there is no error
 	}
 	return x
 }
 
-// finish ends the savepoint of the statement.
-func (f *fires) finish(x *program, point string, err error) error {
+// finish releases the savepoint of the statement.
+func (f *triggeringWrite) finish(x *execution, point string, err error) error {
 	if f.x == nil {
 		f.s.ran = maxStatements - x.left
 	}
@@ -105,45 +106,46 @@ func (f *fires) finish(x *program, point string, err error) error {
 		return err
 	case over:
 		if x.firing == nil && !ended.gone {
-			return beside(err, f.w.Say("RELEASE "+point))
+			return joinErrors(err, f.w.RunCached("RELEASE "+point))
 		}
 		return err
 	case err != nil:
-		return beside(err, errors.Join(f.w.Say("ROLLBACK TO "+point), f.w.Say("RELEASE "+point)))
+		return joinErrors(err, errors.Join(f.w.RunCached("ROLLBACK TO "+point), f.w.RunCached("RELEASE "+point)))
 	}
-	return f.w.Say("RELEASE " + point)
+	return f.w.RunCached("RELEASE " + point)
 }
 
-// beside is an error, with another where there is one.
-func beside(err, other error) error {
+// joinErrors returns err joined with other, if there is another.
+func joinErrors(err, other error) error {
 	if other == nil {
 		return err
 	}
 	return errors.Join(err, other)
 }
 
-// fire runs the triggers of what was written: those of tables that foreign keys have written first, in the opposite order.
-func (f *fires) fire(x *program, set *triggerSet, seen *watching, point string, count int64) error {
+// fire runs the triggers of the written tables: first those of tables that foreign keys have written, in the opposite
+// order.
+func (f *triggeringWrite) fire(x *execution, set *triggerSet, seen *rowCapture, point string, count int64) error {
 	own := seen.of(strings.ToLower(f.table))
 	for _, c := range slices.Backward(seen.tables) {
 		for kind := tsql.Insert; kind <= tsql.Delete && c != own; kind++ {
 			if n := max(len(c.inserted[kind-tsql.Insert]), len(c.deleted[kind-tsql.Insert])); n > 0 {
-				if err := f.each(x, set.of[c.table], &firing{kind: kind, rows: c, point: point, cascade: true}, int64(n)); err != nil {
+				if err := f.runTriggers(x, set.of[c.table], &firing{kind: kind, rows: c, point: point, cascade: true}, int64(n)); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	for _, kind := range f.kinds {
-		if err := f.each(x, set.of[own.table], &firing{kind: kind, rows: own, point: point, sets: f.sets}, count); err != nil {
+		if err := f.runTriggers(x, set.of[own.table], &firing{kind: kind, rows: own, point: point, sets: f.sets}, count); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// each runs the triggers that fire after one kind of write of one table.
-func (f *fires) each(x *program, list []*trigger, one *firing, count int64) error {
+// runTriggers runs the triggers that fire after one kind of write of one table.
+func (f *triggeringWrite) runTriggers(x *execution, list []*trigger, one *firing, count int64) error {
 	for _, t := range list {
 		if t.disabled || x.firing != nil && x.firing.trigger.name == t.name {
 			continue
@@ -157,20 +159,20 @@ func (f *fires) each(x *program, list []*trigger, one *firing, count int64) erro
 		again := *one
 		again.trigger, again.outer, again.trans = t, x.firing, x.trans
 		again.alone = x.firing == nil && f.s.open+x.trans == 0 || x.firing != nil && x.firing.alone
-		if err := x.fires(&again, count); err != nil {
+		if err := x.runTrigger(&again, count); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fires runs one trigger.
-func (x *program) fires(one *firing, count int64) error {
-	if err := x.show(one); err != nil {
+// runTrigger runs one trigger.
+func (x *execution) runTrigger(one *firing, count int64) error {
+	if err := x.fillTriggerTables(one); err != nil {
 		return err
 	}
 	at, abort, silent, outerCount, saved := x.s.at, x.abort, x.silent, x.s.rowCount, len(x.saved)
-	x.s.at = standing{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	x.s.at = statementContext{rd: x.rd, d: x.d, set: x.set, execution: x, ctx: x.ctx}
 	x.firing, x.abort, x.s.rowCount = one, true, count
 	defer func() { x.s.at, x.abort, x.silent, x.firing, x.s.rowCount = at, abort, silent, one.outer, outerCount }()
 	before := len(x.r.steps)
@@ -190,24 +192,24 @@ func (x *program) fires(one *firing, count int64) error {
 		if one.outer != nil {
 			one.outer.undone, one.outer.gone = true, one.gone
 		}
-		return beside(&endedInTrigger{&triggerError{x.ended(before, err)}, one.gone}, x.hide())
-	case err != nil && storage.IsTold(err) && !isTriggers(err):
+		return joinErrors(&endedInTrigger{&triggerError{x.ended(before, err)}, one.gone}, x.dropTriggerTables())
+	case err != nil && storage.IsClientError(err) && !isTriggerError(err):
 		return &triggerError{err}
 	case err != nil:
 		return err
 	}
 	frame.release()
-	if err := x.hide(); err != nil {
+	if err := x.dropTriggerTables(); err != nil {
 		return err
 	}
 	if one.outer != nil {
-		return x.show(one.outer)
+		return x.fillTriggerTables(one.outer)
 	}
 	return nil
 }
 
 // updates reports whether the statement that fired the trigger sets a column.
-func (x *program) updates(column string) bool {
+func (x *execution) updates(column string) bool {
 	if x.firing == nil || x.firing.kind != tsql.Update {
 		return x.firing != nil && x.firing.kind == tsql.Insert
 	}
@@ -218,21 +220,21 @@ func (x *program) updates(column string) bool {
 	return slices.ContainsFunc(x.firing.sets, func(s string) bool { return strings.EqualFold(s, column) })
 }
 
-// levels is how many triggers run.
-func (x *program) levels() (n int64) {
+// triggerLevels returns the number of running triggers.
+func (x *execution) triggerLevels() (n int64) {
 	for one := x.firing; one != nil; one = one.outer {
 		n++
 	}
 	return n
 }
 
-// mayFire reports whether a write may fire a trigger at all.
+// mayFire reports whether a write may fire a trigger.
 func mayFire(w *storage.Writer, d *mirror.Database) bool {
 	return w.Gathered.ObjectsWritten || d != nil && committedTriggers(d.Store.Objects.Load()).of != nil
 }
 
-// fired runs a write of a procedure, and its triggers. Their answers stand before its own.
-func (f *frame) fired(q *tsql.Query, args []driver.NamedValue) error {
+// runWithTriggers runs a write of a procedure, and its triggers. The results of the triggers precede its own.
+func (f *frame) runWithTriggers(q *tsql.Query, args []driver.NamedValue) error {
 	write := func() error {
 		if q.Output != nil {
 			return f.withOutput(q, args)
@@ -243,20 +245,20 @@ func (f *frame) fired(q *tsql.Query, args []driver.NamedValue) error {
 		return errUncommittable()
 	}
 	if f.firing != nil && f.firing.undone && f.s.open > 0 {
-		return message.NotSupported("A write behind ROLLBACK in a trigger, within a transaction of the client's")
+		return message.NotSupported("A write after ROLLBACK in a trigger, within a transaction of the client")
 	}
-	return f.ordered(&fires{s: f.s, d: f.d, w: f.w, x: f.program, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: answeredBy(q), into: outputInto(q)}, write)
+	return f.appendInOrder(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution, table: q.Key, kinds: []tsql.QueryKind{q.Kind}, sets: q.Sets, rows: outputTable(q), into: outputInto(q)}, write)
 }
 
-// answeredBy is the written table of a statement that answers rows by OUTPUT; zero of another.
-func answeredBy(q *tsql.Query) tsql.Name {
+// outputTable returns the written table of a statement that returns rows with OUTPUT; zero for another statement.
+func outputTable(q *tsql.Query) tsql.Name {
 	if q.Output == nil || len(q.Output.Items) == 0 || q.Output.Into != "" {
 		return tsql.Name{}
 	}
 	return q.Tables[0]
 }
 
-// outputInto is the table of a statement's OUTPUT INTO; zero where it has none.
+// outputInto returns the table of a statement's OUTPUT INTO; zero if it has none.
 func outputInto(q *tsql.Query) tsql.Name {
 	if q.Output == nil {
 		return tsql.Name{}
@@ -264,16 +266,16 @@ func outputInto(q *tsql.Query) tsql.Name {
 	return q.Output.Target
 }
 
-// firedByMerge is fired for MERGE.
-func (f *frame) firedByMerge(st *tsql.Merge, write func() error) error {
+// runMergeWithTriggers is runWithTriggers for MERGE.
+func (f *frame) runMergeWithTriggers(st *tsql.Merge, write func() error) error {
 	if f.uncommittable() {
 		return errUncommittable()
 	}
-	return f.ordered(mergeFires(&fires{s: f.s, d: f.d, w: f.w, x: f.program}, st), write)
+	return f.appendInOrder(mergeFires(&triggeringWrite{s: f.s, d: f.d, w: f.w, x: f.execution}, st), write)
 }
 
-// ordered runs a write with its triggers, and puts its own answers behind theirs.
-func (f *frame) ordered(one *fires, write func() error) error {
+// appendInOrder runs a write with its triggers, and appends its own results after theirs.
+func (f *frame) appendInOrder(one *triggeringWrite, write func() error) error {
 	var own []step
 	count := int64(0)
 	steps, err := one.run(func() error {
@@ -290,8 +292,8 @@ func (f *frame) ordered(one *fires, write func() error) error {
 	return err
 }
 
-// mergeFires is what a MERGE may fire: each kind once.
-func mergeFires(f *fires, st *tsql.Merge) *fires {
+// mergeFires returns the triggering write of a MERGE, with each kind once.
+func mergeFires(f *triggeringWrite, st *tsql.Merge) *triggeringWrite {
 	f.table = st.Key
 	for _, q := range st.Writes {
 		if !slices.Contains(f.kinds, q.Kind) {
@@ -304,23 +306,23 @@ func mergeFires(f *fires, st *tsql.Merge) *fires {
 	return f
 }
 
-// fired runs a write of a batch, and its triggers.
-func (m *modification) fired(w *storage.Writer) error {
+// runWithTriggers runs a write of a batch, and its triggers.
+func (m *modification) runWithTriggers(w *storage.Writer) error {
 	write := func() error {
 		if m.q.Output != nil {
 			return m.withOutput(w)
 		}
 		return m.plain(w)
 	}
-	f := &fires{s: m.b.s, d: m.d, w: w, b: m.b, table: m.q.Key, kinds: []tsql.QueryKind{m.q.Kind}, sets: m.q.Sets, rows: answeredBy(m.q), into: outputInto(m.q)}
+	f := &triggeringWrite{s: m.b.s, d: m.d, w: w, b: m.b, table: m.q.Key, kinds: []tsql.QueryKind{m.q.Kind}, sets: m.q.Sets, rows: outputTable(m.q), into: outputInto(m.q)}
 	var err error
 	m.steps, err = f.run(write, func() int64 { return m.changed })
-	m.ended, err = endOf(err)
+	m.ended, err = splitEnd(err)
 	return err
 }
 
-// answerTriggers sends what triggers answer.
-func (b *batch) answerTriggers(steps []step) error {
+// sendTriggerResults sends the results of triggers.
+func (b *batch) sendTriggerResults(steps []step) error {
 	if len(steps) == 0 {
 		return nil
 	}

@@ -15,20 +15,20 @@ type triggerError struct{ err error }
 func (e *triggerError) Error() string { return e.err.Error() }
 func (e *triggerError) Unwrap() error { return e.err }
 
-// isTriggers reports whether an error comes out of a trigger.
-func isTriggers(err error) bool {
+// isTriggerError reports whether an error occurred in a trigger.
+func isTriggerError(err error) bool {
 	_, ok := errors.AsType[*triggerError](err)
 	return ok
 }
 
-// endedInTrigger: a trigger has rolled the transaction back. What it wrote behind that stays.
+// endedInTrigger: a trigger has rolled back the transaction. What it wrote after the ROLLBACK stays.
 type endedInTrigger struct {
 	err  error
-	gone bool // the statement's savepoint, too
+	gone bool // the statement's savepoint was rolled back too
 }
 
-// isEnded reports whether an error is one of those.
-func isEnded(err error) bool {
+// isEndedInTrigger reports whether an error is an endedInTrigger.
+func isEndedInTrigger(err error) bool {
 	_, ok := errors.AsType[*endedInTrigger](err)
 	return ok
 }
@@ -36,8 +36,8 @@ func isEnded(err error) bool {
 func (e *endedInTrigger) Error() string { return e.err.Error() }
 func (e *endedInTrigger) Unwrap() error { return e.err }
 
-// ended is the error of a transaction that a trigger has ended, behind the errors that it has raised.
-func (x *program) ended(before int, err error) error {
+// ended returns the error for a transaction that a trigger has ended, after the errors that the trigger raised.
+func (x *execution) ended(before int, err error) error {
 	over := message.New(transactionEnded, 16, "The transaction ended in the trigger. The batch has been aborted.")
 	var all tds.Errors
 	for _, st := range x.r.steps[before:] {
@@ -52,7 +52,7 @@ func (x *program) ended(before int, err error) error {
 	if e, ok := errors.AsType[*tds.Error](err); ok {
 		all = append(all, e)
 	}
-	if err == nil { // else the error has ended the batch
+	if err == nil { // otherwise the error has ended the batch
 		all = append(all, over)
 	}
 	if len(all) == 1 {
@@ -61,31 +61,33 @@ func (x *program) ended(before int, err error) error {
 	return all
 }
 
-// inTrigger is what a trigger's BEGIN, COMMIT and ROLLBACK TRANSACTION do otherwise; false: they do as always.
-func (f *frame) inTrigger(st *tsql.Transaction, name string) (bool, error) {
+// transactionInTrigger runs a BEGIN, COMMIT or ROLLBACK TRANSACTION that has another effect in a trigger; false: it has
+// the usual effect.
+func (f *frame) transactionInTrigger(st *tsql.Transaction, name string) (bool, error) {
 	one := f.firing
 	if st.Action == tsql.RollbackTransaction {
 		switch {
 		case name == "" || one.trans > 0 && name == f.named || f.s.open > 0 && name == f.s.transactionName:
-			return true, f.rollsBack()
+			return true, f.rollbackInTrigger()
 		case slices.Contains(f.saved, name):
 			return false, nil
 		case f.s.hasSavepoint(name):
-			return true, message.NotSupported("ROLLBACK in a trigger to a savepoint of the client's")
+			return true, message.NotSupported("ROLLBACK in a trigger to a savepoint of the client")
 		}
 		return true, errNoSavepoint(name)
 	}
 	switch {
 	case one.undone && st.Action == tsql.BeginTransaction:
-		return true, message.NotSupported("BEGIN TRANSACTION behind ROLLBACK in a trigger")
+		return true, message.NotSupported("BEGIN TRANSACTION after ROLLBACK in a trigger")
 	case !one.undone && st.Action == tsql.CommitTransaction && f.trans <= one.trans:
-		return true, message.NotSupported("COMMIT in a trigger of the transaction around")
+		return true, message.NotSupported("COMMIT of the enclosing transaction in a trigger")
 	}
 	return false, nil
 }
 
-// rollsBack is ROLLBACK TRANSACTION in a trigger: all goes that the statement and the transaction around have done.
-func (f *frame) rollsBack() error {
+// rollbackInTrigger runs ROLLBACK TRANSACTION in a trigger: it undoes everything that the statement and the enclosing
+// transaction have done.
+func (f *frame) rollbackInTrigger() error {
 	if f.firing.undone {
 		return errNoTransaction()
 	}
@@ -100,16 +102,16 @@ func (f *frame) rollsBack() error {
 		for one := f.firing; one != nil; one = one.outer {
 			one.gone = true
 		}
-	} else if err := f.w.Say("ROLLBACK TO " + outermost.point); err != nil {
+	} else if err := f.w.RunCached("ROLLBACK TO " + outermost.point); err != nil {
 		return err
 	}
 	f.s.endedInTrigger = f.s.open > 0
-	f.locals = nil // they were made behind the savepoint
-	return f.show(f.firing)
+	f.locals = nil // they were created after the savepoint
+	return f.fillTriggerTables(f.firing)
 }
 
-// openTransactions is @@TRANCOUNT.
-func (x *program) openTransactions() int64 {
+// openTransactions returns @@TRANCOUNT.
+func (x *execution) openTransactions() int64 {
 	if x.firing == nil {
 		return int64(x.s.open + x.trans)
 	}
@@ -123,20 +125,20 @@ func (x *program) openTransactions() int64 {
 	return n
 }
 
-// placeEnd gives the end of a transaction by a trigger the line of the statement that fired it.
-func placeEnd(err error, line int) {
+// setEndLine sets the line of the error for a transaction that a trigger has ended to the line of the firing statement.
+func setEndLine(err error, line int) {
 	if many, ok := errors.AsType[tds.Errors](err); ok {
 		for _, e := range many {
-			placeEnd(e, line)
+			setEndLine(e, line)
 		}
 	} else if e, ok := errors.AsType[*tds.Error](err); ok && e.Number == transactionEnded && e.Line == 0 {
 		e.Line = int32(line)
 	}
 }
 
-// doom notes that an error of a trigger was caught.
-func (f *frame) doom(err error) {
-	if !isTriggers(err) {
+// doomAfterTrigger makes the transaction uncommittable if the caught error came from a trigger.
+func (f *frame) doomAfterTrigger(err error) {
+	if !isTriggerError(err) {
 		return
 	}
 	if f.trans > 0 {
@@ -146,19 +148,19 @@ func (f *frame) doom(err error) {
 	}
 }
 
-// transactionEnded is the number of the error of a transaction that a trigger has ended.
+// transactionEnded is the number of the error for a transaction that a trigger has ended.
 const transactionEnded = 3609
 
-// endOf takes the end of a transaction by a trigger out of a write's error: what the trigger wrote behind its ROLLBACK stays.
-func endOf(err error) (ended, other error) {
+// splitEnd separates endedInTrigger from the other errors of a write: what the trigger wrote after its ROLLBACK stays.
+func splitEnd(err error) (ended, other error) {
 	if e, ok := errors.AsType[*endedInTrigger](err); ok {
 		return e, nil
 	}
 	return nil, err
 }
 
-// failsInTrigger is the end of a batch by an error in a trigger.
-func (b *batch) failsInTrigger(err error) error {
+// endAfterTriggerError ends a batch because of an error in a trigger.
+func (b *batch) endAfterTriggerError(err error) error {
 	s := b.s
 	switch {
 	case s.endedInTrigger || b.tries == 0:

@@ -14,13 +14,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// captured are the rows of one table that a statement has written, in the order in which it wrote them.
+// captured holds the rows of one table that a statement has written, in the order in which it wrote
+// them.
 type captured struct {
 	table             string     // in lower case
 	inserted, deleted [3][][]any // by the kind of write, from Insert on
 }
 
-// changed reports whether a column of a row that was updated has another value now.
+// changed reports whether a column of an updated row has another value than before.
 func (c *captured) changed(column int) bool {
 	const updates = tsql.Update - tsql.Insert
 	for i, row := range c.deleted[updates] {
@@ -31,14 +32,14 @@ func (c *captured) changed(column int) bool {
 	return false
 }
 
-// watching captures the rows that a statement writes.
-type watching struct {
+// rowCapture captures the rows that a statement writes.
+type rowCapture struct {
 	set    *triggerSet
 	tables []*captured // in the order of their first rows
 }
 
-// note takes a row that SQLite is about to write.
-func (x *watching) note(data sqlite.SQLitePreUpdateData) {
+// note captures a row that SQLite is about to write.
+func (x *rowCapture) note(data sqlite.SQLitePreUpdateData) {
 	name := strings.ToLower(data.TableName)
 	if x.set.of[name] == nil {
 		return
@@ -46,24 +47,24 @@ func (x *watching) note(data sqlite.SQLitePreUpdateData) {
 	c := x.of(name)
 	kind := tsql.Update
 	switch data.Op {
-	case storage.ToldInsert:
+	case storage.OpInsert:
 		kind = tsql.Insert
-	case storage.ToldDelete:
+	case storage.OpDelete:
 		kind = tsql.Delete
 	}
 	if kind != tsql.Insert {
 		row := make([]any, data.Count())
-		_ = data.Old(row...) // it fails for an INSERT only
+		_ = data.Old(row...) // fails only for an INSERT
 		c.deleted[kind-tsql.Insert] = append(c.deleted[kind-tsql.Insert], row)
 	}
 	if kind != tsql.Delete {
 		row := make([]any, data.Count())
-		_ = data.New(row...) // it fails for a DELETE only
+		_ = data.New(row...) // fails only for a DELETE
 		c.inserted[kind-tsql.Insert] = append(c.inserted[kind-tsql.Insert], row)
 	}
 }
 
-func (x *watching) of(table string) *captured {
+func (x *rowCapture) of(table string) *captured {
 	at := slices.IndexFunc(x.tables, func(c *captured) bool { return c.table == table })
 	if at < 0 {
 		x.tables = append(x.tables, &captured{table: table})
@@ -72,14 +73,14 @@ func (x *watching) of(table string) *captured {
 	return x.tables[at]
 }
 
-// show fills inserted and deleted for a trigger.
-func (x *program) show(one *firing) error {
-	if err := x.hide(); err != nil {
+// fillTriggerTables creates and fills inserted and deleted for a trigger.
+func (x *execution) fillTriggerTables(one *firing) error {
+	if err := x.dropTriggerTables(); err != nil {
 		return err
 	}
 	for _, text := range one.trigger.compiled.trigger.Tables {
 		if err := x.w.Script(text); err != nil {
-			return fmt.Errorf("make the tables of %s: %w", one.trigger.name, err)
+			return fmt.Errorf("create the tables of %s: %w", one.trigger.name, err)
 		}
 	}
 	if one.undone {
@@ -92,7 +93,7 @@ func (x *program) show(one *firing) error {
 	return x.fill("deleted", one.rows.deleted[at])
 }
 
-func (x *program) fill(table string, rows [][]any) error {
+func (x *execution) fill(table string, rows [][]any) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -113,7 +114,7 @@ func (x *program) fill(table string, rows [][]any) error {
 	return errors.Join(err, st.Close())
 }
 
-// hide ends inserted and deleted.
-func (x *program) hide() error {
+// dropTriggerTables drops inserted and deleted.
+func (x *execution) dropTriggerTables() error {
 	return errors.Join(x.w.Script("DROP TABLE IF EXISTS temp.inserted"), x.w.Script("DROP TABLE IF EXISTS temp.deleted"))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
 )
 
-// A password that an editor on Windows has saved is the one that was meant.
+// A password that was saved by an editor on Windows is read without the editor's additions.
 func TestOpenFolder_PasswordMarks(t *testing.T) {
 	for _, saved := range []string{"p4ss", "p4ss\r\n", "\xef\xbb\xbfp4ss\r\n", "\xff\xfep\x004\x00s\x00s\x00\r\x00\n\x00"} {
 		dir := filepath.Join(t.TempDir(), "data")
@@ -36,11 +36,11 @@ func TestOpenFolder_PasswordMarks(t *testing.T) {
 	}
 }
 
-// A data folder that others can change, and one of somebody else's, is refused before anything is put into it; what others
-// can read is told of.
+// Open refuses a data folder that others can change, or that belongs to another user, before it writes anything; it
+// reports what others can read.
 func TestOpenFolder_Exposed(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are those of Unix")
+		t.Skip("file modes exist only on Unix")
 	}
 	base := t.TempDir()
 	refused := func(dir, want string) {
@@ -62,7 +62,7 @@ func TestOpenFolder_Exposed(t *testing.T) {
 	}
 	refused(open, "can be changed by everybody on this machine (mode 0777): chmod 700 "+open+", or choose another folder with --data")
 	if entries, err := os.ReadDir(open); err != nil || len(entries) != 0 {
-		t.Errorf("put into it: %v, %v", entries, err)
+		t.Errorf("written into it: %v, %v", entries, err)
 	}
 	ours := filepath.Join(base, "ours")
 	f, err := mirror.OpenFolder(&mirror.Options{Dir: ours})
@@ -78,7 +78,7 @@ func TestOpenFolder_Exposed(t *testing.T) {
 		}
 	}
 	if all := (&Pair{Pair: &mirror.Pair{Folder: f}}).Exposed(); len(all) != 3 {
-		t.Errorf("told of: %v", all)
+		t.Errorf("reported: %v", all)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)

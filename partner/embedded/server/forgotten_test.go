@@ -2,8 +2,9 @@ package server
 
 import "testing"
 
-// A session was removed that had forgotten operations since this one was first sent: a
-// store that is sent again may have been applied before, and nobody can say.
+// A session was removed after it had forgotten operations since this one was first
+// sent. A store that is sent again may have been applied before, so the result is
+// unknown.
 func TestExtended_removedAfterItForgot(t *testing.T) {
 	p := openPair(t).Partner("a")
 	expect(t, "create", asking("s").store(t, p), resultCreated)

@@ -7,8 +7,8 @@ import (
 )
 
 // TestPrincipal_commitsAfterAFailedCommit: the mirror has a commit that the principal
-// could not make, and the principal makes another in its place before the two have
-// met again. They must not take the two for one.
+// could not make, and the principal makes another of the same number before the two
+// reconnect. They must not take the two commits for the same one.
 func TestPrincipal_commitsAfterAFailedCommit(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -21,15 +21,15 @@ func TestPrincipal_commitsAfterAFailedCommit(t *testing.T) {
 	err := putSession(a, "only the mirror's", nil)
 	a.Main().BeforeCommit = nil
 	if err == nil {
-		t.Fatal("a failed commit was reported as done")
+		t.Fatal("a failed commit was acknowledged")
 	}
 	storeItem(t, a, "s", []byte("acknowledged"))
 
-	again := reopen(t, copyData(t, pair.Folder.Dir)) // killed before they meet
+	again := reopen(t, copyData(t, pair.Folder.Dir)) // killed before they reconnect
 	if got := again.Principal(); got != "a" {
 		t.Errorf("principal %s after reopening", got)
 	}
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Failover(t.Context()); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-// A folder of another format is refused, with what to do, and left as it is.
+// Open refuses a folder of another format with an error that says what to do,
+// and does not change the folder.
 func TestOpen_anotherFormat(t *testing.T) {
 	for version, want := range map[string]string{"5": "an earlier version", "99": "a later version"} {
 		dir := t.TempDir()

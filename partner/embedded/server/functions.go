@@ -14,19 +14,20 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// standing is where a session's statement runs: a function that SQLite calls within it reads there.
-type standing struct {
-	rd      *storage.Reader
-	d       *mirror.Database
-	set     storage.ObjectSet // nil: what is committed
-	program *program          // nil: a batch
-	ctx     context.Context   // of the request
+// statementContext is the context of a session's running statement: a function that SQLite calls within the statement
+// reads there.
+type statementContext struct {
+	rd        *storage.Reader
+	d         *mirror.Database
+	set       storage.ObjectSet // nil: the committed objects
+	execution *execution        // nil: a batch
+	ctx       context.Context   // of the request
 }
 
-// compiledFunctions are functions by their text and the signature of the tables.
-var compiledFunctions = storage.KeptByText[*procedure]{Most: 1024}
+// compiledFunctions caches compiled functions by their text and the signature of the tables.
+var compiledFunctions = storage.CacheByText[*procedure]{Most: 1024}
 
-// compiledFunction compiles the text of a function, or finds it compiled.
+// compiledFunction returns the compiled function of a text, and compiles it if necessary.
 func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, error) {
 	p, err := compiledFunctions.Find(text+"\x00"+signature, func() (*procedure, error) {
 		f, err := tsql.ParseFunction(text, schema)
@@ -39,15 +40,15 @@ func compiledFunction(text, signature string, schema tsql.Schema) (*procedure, e
 		}
 		return p, p.addParameters(f.Params)
 	})
-	return p, message.AsTold(err)
+	return p, message.AsWireError(err)
 }
 
-// committedFunction finds a function, compiled; nil: there is none.
+// committedFunction returns a committed function, compiled; nil: no such function.
 func committedFunction(s *storage.Snapshot, name string) (*procedure, error) {
-	return kept(s, "FN "+strings.ToLower(name), func() (*procedure, error) { return functionNamed(s.Set, name, s.Signature()) })
+	return cached(s, "FN "+strings.ToLower(name), func() (*procedure, error) { return functionNamed(s.Set, name, s.Signature()) })
 }
 
-// functionNamed finds a function and compiles it; nil: there is none.
+// functionNamed finds a function and compiles it; nil: no such function.
 func functionNamed(o storage.ObjectSet, name, signature string) (*procedure, error) {
 	r := o[storage.ObjectKey(storage.KindFunction, name)]
 	if r == nil {
@@ -56,8 +57,8 @@ func functionNamed(o storage.ObjectSet, name, signature string) (*procedure, err
 	return compiledFunction(r.Detail, signature, o.Columns)
 }
 
-// function finds a function where the session stands; nil: there is none.
-func (at *standing) function(name string) (*procedure, error) {
+// function returns a function that the running statement can call; nil: no such function.
+func (at *statementContext) function(name string) (*procedure, error) {
 	switch {
 	case at.d == nil:
 		return nil, nil
@@ -67,20 +68,20 @@ func (at *standing) function(name string) (*procedure, error) {
 	return functionNamed(at.set, name, at.set.Signature())
 }
 
-// errNoFunction is the error of a function that is not there.
+// errNoFunction is the error for a function that does not exist.
 func errNoFunction(n tsql.Name) *tds.Error {
 	return message.New(4121, 16, `Cannot find either column "%s" or the user-defined function or aggregate "%s", or the name is ambiguous.`, n.Schema, n)
 }
 
-// knowFunctions makes sure that the functions of a text of a batch are there and may be called. data is the database of its tables,
-// or nil; the result is that of the functions.
-func (b *batch) knowFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.Database, error) {
+// checkFunctions checks that the functions of a batch's text exist and that the session may call them. data is the
+// database of its tables, or nil; the result is the database of the functions.
+func (b *batch) checkFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.Database, error) {
 	for i := range in.System {
 		call := &in.System[i]
 		if call.Name != "FUNCTION" {
 			continue
 		}
-		if err := b.knowFunction(call.Function, data); err != nil {
+		if err := b.checkFunction(call.Function, data); err != nil {
 			return nil, err
 		}
 		data = b.s.at.d
@@ -88,8 +89,8 @@ func (b *batch) knowFunctions(in *tsql.Inputs, data *mirror.Database) (*mirror.D
 	return data, nil
 }
 
-// knowFunction is knowFunctions for one. The session stands in its database then.
-func (b *batch) knowFunction(n tsql.Name, data *mirror.Database) error {
+// checkFunction is checkFunctions for one function. It sets the session's statement context to the function's database.
+func (b *batch) checkFunction(n tsql.Name, data *mirror.Database) error {
 	s := b.s
 	d := s.In.Load()
 	switch {
@@ -101,7 +102,7 @@ func (b *batch) knowFunction(n tsql.Name, data *mirror.Database) error {
 	if err := d.Serving(); err != nil {
 		return err
 	}
-	if err := s.mayEnter(d); err != nil {
+	if err := s.checkAccess(d); err != nil {
 		return err
 	}
 	set, err := s.visible(d)
@@ -112,14 +113,14 @@ func (b *batch) knowFunction(n tsql.Name, data *mirror.Database) error {
 	if o == nil {
 		return errNoFunction(n)
 	}
-	s.at = standing{d: d, ctx: s.at.ctx}
+	s.at = statementContext{d: d, ctx: s.at.ctx}
 	if s.lease != nil && s.lease.P == d {
 		s.at.set = set
 	}
-	return s.mayDo(d, set, "EXECUTE", o.Name)
+	return s.checkPermission(d, set, "EXECUTE", o.Name)
 }
 
-// caller is the session's number for SQLite; see [tsql.NewCaller].
+// caller returns the session's number for SQLite; see [tsql.NewCaller].
 func (s *session) caller() int64 {
 	if s.forgetCaller == nil {
 		s.callerNumber, s.forgetCaller = tsql.NewCaller(s.callFunction)
@@ -127,19 +128,19 @@ func (s *session) caller() int64 {
 	return s.callerNumber
 }
 
-// endCaller ends what caller began.
+// endCaller ends the registration by caller.
 func (s *session) endCaller() {
 	if s.forgetCaller != nil {
 		s.forgetCaller()
 		s.forgetCaller = nil
 	}
-	s.at = standing{}
+	s.at = statementContext{}
 }
 
 // callFunction is a [tsql.Caller]: SQLite calls it within a statement of the session.
 func (s *session) callFunction(name, defaults string, args []driver.Value) (driver.Value, error) {
 	var value driver.Value
-	err := storage.Guarded(func() error {
+	err := storage.RecoverPanic(func() error {
 		p, err := s.at.function(name)
 		if err != nil {
 			return err
@@ -153,14 +154,15 @@ func (s *session) callFunction(name, defaults string, args []driver.Value) (driv
 		}
 		return err
 	})
-	s.over = false // what the error ends is the statement's to say
+	s.over = false // the calling statement determines what the error ends
 	if e, told := errors.AsType[*tds.Error](err); told {
 		return nil, &tsql.Error{Number: e.Number, State: e.State, Class: e.Class, Message: e.Message}
 	}
 	return value, err
 }
 
-// functionArguments are the values of a function's parameters, which the text around has brought to their types.
+// functionArguments returns the values of a function's parameters. The calling text has converted them to the parameter
+// types.
 func (p *procedure) functionArguments(defaults string, args []driver.Value) (sqlvalue.Arguments, error) {
 	if len(args) != len(p.params) {
 		return nil, p.refusal(313, "An insufficient number of arguments were supplied for the procedure or function dbo.%s.", p.name)
@@ -179,7 +181,7 @@ func (p *procedure) functionArguments(defaults string, args []driver.Value) (sql
 	return a, nil
 }
 
-// invoke runs a function within the statement that runs, on statements of its own.
+// invoke runs a function within the running statement, with prepared statements of its own.
 func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	if p.function.NullOfNull {
 		for _, one := range a {
@@ -192,29 +194,29 @@ func (s *session) invoke(p *procedure, a sqlvalue.Arguments) (any, error) {
 	if outer.rd == nil {
 		return nil, message.NotSupported("The function %s here", p.name)
 	}
-	x := &program{s: s, d: outer.d, set: outer.set, rd: outer.rd.Beneath(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
-	if outer.program != nil {
-		x.depth, x.left = outer.program.depth, outer.program.left
+	x := &execution{s: s, d: outer.d, set: outer.set, rd: outer.rd.Nested(), ctx: outer.ctx, r: &result{}, left: maxStatements - s.ran, abort: true, silent: true}
+	if outer.execution != nil {
+		x.depth, x.left = outer.execution.depth, outer.execution.left
 	}
-	s.at = standing{rd: x.rd, d: x.d, set: x.set, program: x, ctx: x.ctx}
+	s.at = statementContext{rd: x.rd, d: x.d, set: x.set, execution: x, ctx: x.ctx}
 	count := s.rowCount
 	defer func() {
 		s.at, s.rowCount = outer, count
-		if outer.program != nil {
-			outer.program.left = x.left
+		if outer.execution != nil {
+			outer.execution.left = x.left
 		} else {
 			s.ran = maxStatements - x.left
 		}
 	}()
 	f, err := x.call(p, a)
 	if err != nil {
-		return nil, p.located(err)
+		return nil, p.withProcedure(err)
 	}
 	defer f.release()
 	return f.returned, nil
 }
 
-// executeFunction is EXEC of a function; false: it is none.
+// executeFunction runs EXEC of a function; false: it is not a function.
 func (b *batch) executeFunction(st *tsql.Exec, list []given) (bool, error) {
 	s, n := b.s, st.Procedure
 	d := s.In.Load()
@@ -228,7 +230,7 @@ func (b *batch) executeFunction(st *tsql.Exec, list []given) (bool, error) {
 	if n.Database = ""; n.Schema == "" {
 		n.Schema = "dbo"
 	}
-	if err := b.knowFunction(n, nil); err != nil {
+	if err := b.checkFunction(n, nil); err != nil {
 		return true, err
 	}
 	return true, b.reading(d, func(r *storage.Reader) error {
@@ -241,7 +243,7 @@ func (b *batch) executeFunction(st *tsql.Exec, list []given) (bool, error) {
 	})
 }
 
-// takeValue runs a function with the arguments of an EXEC and sets its variable.
+// takeValue runs a function with the arguments of an EXEC and sets the variable of the EXEC.
 func (b *batch) takeValue(st *tsql.Exec, p *procedure, list []given) error {
 	a, err := p.bindArguments(list)
 	if err != nil {
@@ -254,13 +256,13 @@ func (b *batch) takeValue(st *tsql.Exec, p *procedure, list []given) error {
 	return b.set(st.Return, v)
 }
 
-// callsFunction is EXEC of a function in a procedure; false: it is none.
-func (f *frame) callsFunction(st *tsql.Exec) (bool, error) {
+// callFunction runs EXEC of a function in a procedure; false: it is not a function.
+func (f *frame) callFunction(st *tsql.Exec) (bool, error) {
 	p, err := f.s.at.function(st.Procedure.Object)
 	if p == nil || err != nil {
 		return false, err
 	}
-	list, err := f.b.given(st)
+	list, err := f.b.execArguments(st)
 	if err != nil {
 		return true, err
 	}

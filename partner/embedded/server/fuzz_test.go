@@ -6,7 +6,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// A date as text is one that can be kept, or none.
+// A text either parses to a date with the same text, or does not parse.
 func FuzzDatetime(f *testing.F) {
 	for _, seed := range []string{"2026-11-26 01:02:03.997", "1753-01-01 00:00:00", "9999-12-31T23:59:59.9999999", "2026-02-30 00:00:00", "0001-01-01 00:00:00.", "2026-11-26 24:00:00"} {
 		f.Add(seed)

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// A panic fails the request that meets it, and nobody else: those that share its commit, and those after it, go on.
+// A panic fails only its own request. The requests that share its commit, and later ones, succeed.
 func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
@@ -26,7 +26,7 @@ func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
 			if i%2 == 0 {
 				err := p.Main().Write(context.Background(), panics)
 				if _, panicked := errors.AsType[*storage.PanicError](err); !panicked {
-					ended <- fmt.Errorf("the one that panicked: %v", err)
+					ended <- fmt.Errorf("the request that panicked: %v", err)
 					return
 				}
 				ended <- nil
@@ -58,11 +58,11 @@ func TestGuarded_onlyTheOneThatPanics(t *testing.T) {
 	}
 	session := &session{p: p}
 	if err := session.guarded(func() error { panic("in a request") }); err == nil {
-		t.Error("a panic of a request is no error")
+		t.Error("a panic of a request did not become an error")
 	}
 }
 
-// A panic while rows are read leaves no statement open, which would keep the connection from ending its transactions.
+// A panic while rows are read leaves no statement open, which would keep the connection's transaction open.
 func TestGuarded_whileRowsAreRead(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
@@ -84,7 +84,7 @@ func TestGuarded_whileRowsAreRead(t *testing.T) {
 	storeItem(t, p, "s", []byte("x"))
 	out, _, err := runBody(t.Context(), t, p, "SELECT @out = COUNT(*) FROM ASPStateTempApplications WHERE AppId = 666")
 	if err != nil || out != "0" || sessions(t, p) != 1 {
-		t.Errorf("%v of what panicked is there, %v", out, err)
+		t.Errorf("%v rows of the failed request exist, %v", out, err)
 	}
 	meet(t, pair)
 }

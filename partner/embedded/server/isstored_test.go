@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// What counts as stored already is what a conversion would make of it.
+// A value counts as stored if and only if a conversion does not change it.
 func TestIsStored_AsConvert(t *testing.T) {
 	types := []tds.Type{
 		tds.Int, tds.BigInt, tds.Bit, tds.DateTime, tds.DateTime2(7), tds.DateTime2(3), tds.NVarChar(3), tds.NVarCharMax, tds.VarChar(3), tds.Char(3), tds.NChar(3),
@@ -26,7 +26,7 @@ func TestIsStored_AsConvert(t *testing.T) {
 			}
 			kept++
 			if a, err := sqlvalue.Convert(value, "", typ); err != nil || !reflect.DeepEqual(a.Stored(typ), value) {
-				t.Errorf("%#v as %v: kept, and a conversion makes %#v, %v of it", value, typ, a.Stored(typ), err)
+				t.Errorf("%#v as %v: counts as stored, but a conversion makes it %#v, %v", value, typ, a.Stored(typ), err)
 			}
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// messages are the messages of a server's refusal, each as its number and class, in their order.
+// messages returns the messages of a server's error, each as its number and class, in order.
 func messages(err error) []string {
 	e, ok := errors.AsType[mssql.Error](err)
 	if !ok {
@@ -29,8 +29,8 @@ func messages(err error) []string {
 	return all
 }
 
-// killedBy checks that err ended its session, because of that number. The fatal message is the first: .NET looks at
-// no other.
+// killedBy checks that err ended its session because of that number. The fatal message is the first one: .NET looks
+// only at it.
 func killedBy(t *testing.T, what string, err error, number int) {
 	t.Helper()
 	if want := []string{"596/21", fmt.Sprintf("%d/14", number)}; !slices.Equal(messages(err), want) {
@@ -38,7 +38,7 @@ func killedBy(t *testing.T, what string, err error, number int) {
 	}
 }
 
-// pool is one connection to a partner's database.
+// pool returns one connection to a partner's database.
 func pool(t *testing.T, p *Partner, database string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlserver", p.ConnectionString(database))
@@ -53,7 +53,7 @@ func pool(t *testing.T, p *Partner, database string) *sql.DB {
 	return db
 }
 
-// waitingAt waits until so many wait for the turn to write.
+// waitingAt waits until n tickets wait for the turn to write.
 func waitingAt(t *testing.T, p *Partner, n int) {
 	t.Helper()
 	until(t, fmt.Sprint(n, " wait for their turn"), func() bool {
@@ -63,14 +63,14 @@ func waitingAt(t *testing.T, p *Partner, n int) {
 	})
 }
 
-// serving is the principal of a pair that is SYNCHRONIZED.
+// serving returns the principal of a pair that is SYNCHRONIZED.
 func serving(t *testing.T, pair *Pair) *Partner {
 	t.Helper()
 	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })
 	return pair.Partner(pair.Principal())
 }
 
-// occupy keeps the turn to write until release is called, at the latest at the test's end.
+// occupy holds the turn to write until release is called, at the latest until the end of the test.
 func occupy(t *testing.T, p *Partner) (release func()) {
 	t.Helper()
 	entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -101,14 +101,14 @@ func inTransactionOf(ctx context.Context, db *sql.DB, text string) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // of no use once the session is dead
+	defer tx.Rollback() // no effect once the session has ended
 	_, err = tx.ExecContext(ctx, text)
 	return err
 }
 
 const touch = "EXEC ASPState.dbo.TempResetTimeout N'x'"
 
-// waiters are calls that wait for the turn to write, and what they are in.
+// waiters are calls that wait for the turn to write, and their contexts.
 var waiters = map[string]struct {
 	database string
 	run      func(ctx context.Context, db *sql.DB) error
@@ -128,7 +128,7 @@ var waiters = map[string]struct {
 	}},
 }
 
-// TestKill_whoWaitsForTheTurn has calls wait for their turn to write while their database is closed to them.
+// TestKill_whoWaitsForTheTurn closes a database to calls that wait for their turn to write.
 func TestKill_whoWaitsForTheTurn(t *testing.T) {
 	closings := map[string]struct {
 		number int
@@ -171,8 +171,8 @@ func TestKill_whoWaitsForTheTurn(t *testing.T) {
 	}
 }
 
-// TestKill_betweenStatements has the roles change when a session has begun a request, and before it has touched
-// anything; and what its database is refused with to one that is not in it.
+// TestKill_betweenStatements changes the roles after a session has begun a request, and before the request has used
+// the database; and checks the error for a session that does not use the database.
 func TestKill_betweenStatements(t *testing.T) {
 	const read = "SELECT COUNT(*) FROM ASPState.dbo.ASPStateTempSessions"
 	pair := servePair(t)
@@ -204,7 +204,7 @@ func TestKill_betweenStatements(t *testing.T) {
 	}
 }
 
-// TestKill_reset: a session that can't go back to the database of its login ends.
+// TestKill_reset: a session that cannot return to the database of its login ends.
 func TestKill_reset(t *testing.T) {
 	a := serving(t, servePair(t))
 	db := pool(t, a, mirror.DatabaseName)
@@ -214,11 +214,11 @@ func TestKill_reset(t *testing.T) {
 	if err := a.Failover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := db.ExecContext(t.Context(), "SELECT 1") // the driver asks for the reset with it
+	_, err := db.ExecContext(t.Context(), "SELECT 1") // the driver requests the reset with it
 	killedBy(t, "the reset", err, 954)
 }
 
-// TestKill_openAgain: a session that was in a database which has been closed and is open again is dead, and told why.
+// TestKill_openAgain: a session whose database was closed and opened again has ended, and gets the reason.
 func TestKill_openAgain(t *testing.T) {
 	pair := servePair(t)
 	for _, c := range []struct {
@@ -238,7 +238,7 @@ func TestKill_openAgain(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := serving(t, pair)
 			db := pool(t, a, mirror.DatabaseName)
-			plant := Planted{Refuse: func(text string) error { // busy, the session keeps its connection
+			plant := Planted{Refuse: func(text string) error { // while it is busy, the session keeps its connection
 				if text == "PRINT 'close'" {
 					return errors.Join(c.close(a), message.ErrNoProcedure("close"))
 				}
@@ -256,7 +256,7 @@ func TestKill_openAgain(t *testing.T) {
 	}
 }
 
-// TestUse_refusedChangesNothing: a USE that is refused leaves the session in its database, and alive.
+// TestUse_refusedChangesNothing: a refused USE leaves the session in its database, and does not end it.
 func TestUse_refusedChangesNothing(t *testing.T) {
 	a := serving(t, servePair(t))
 	if err := errors.Join(a.Failover(t.Context()), a.Other().Failover(t.Context())); err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// TestLease_queuedBehindAFailover has a failover come while one explicit
-// transaction is open and another waits for its turn: the second must not begin, or the
-// failover would wait for as long as that is open.
+// TestLease_queuedBehindAFailover starts a failover while one explicit transaction is
+// open and another waits for its turn. The second must not begin, or the failover would
+// have to wait for it.
 func TestLease_queuedBehindAFailover(t *testing.T) {
 	p := openPair(t).Partner("a")
 	ctx, cancel := context.WithTimeout(t.Context(), mirror.LeaseIdle/2)
@@ -26,7 +26,7 @@ func TestLease_queuedBehindAFailover(t *testing.T) {
 	go func() {
 		l, err := p.Main().OpenLease(ctx)
 		if err == nil {
-			defer l.BreakOff(mirror.ErrLeaseDone)
+			defer l.Abort(mirror.ErrLeaseDone)
 		}
 		second <- err
 	}()

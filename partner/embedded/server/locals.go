@@ -12,7 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// declare is DECLARE. In a loop it declares once, and initializes each time.
+// declare runs DECLARE. In a loop it declares once, and initializes each time.
 func (f *frame) declare(st *tsql.Declare) error {
 	for _, v := range st.Vars {
 		if f.b.vars[v.Name] == nil {
@@ -31,12 +31,12 @@ func (f *frame) createLocal(st *tsql.CreateLocal) error {
 	switch {
 	case !slices.Contains(f.locals, st.DropSQL):
 	case strings.HasPrefix(st.Name, "@"):
-		return nil // in a loop: it is declared once
+		return nil // in a loop the table is declared once
 	default:
 		return message.New(2714, 16, "There is already an object named '%s' in the database.", st.Name)
 	}
 	there, err := f.rd.HasTemporary(st.Name)
-	if err == nil && there { // a caller's: it is out of sight until this call ends
+	if err == nil && there { // a caller has a table of that name: rename it until this call ends
 		h := hiddenLocal{st.Name, st.Name + " of call " + strconv.Itoa(f.depth-1)}
 		if _, err = f.exec("ALTER TABLE temp."+storage.Quoted(h.name)+" RENAME TO "+storage.Quoted(h.as), nil); err == nil {
 			f.hidden = append(f.hidden, h)
@@ -52,13 +52,14 @@ func (f *frame) createLocal(st *tsql.CreateLocal) error {
 	return nil
 }
 
-// hiddenLocal is a caller's temporary table that another of its name hides.
+// hiddenLocal is a caller's temporary table, renamed because another table has
+// its name.
 type hiddenLocal struct{ name, as string }
 
-// showHidden gives the callers' tables their names back.
+// showHidden renames the callers' tables back.
 func (f *frame) showHidden() error {
 	for _, h := range f.hidden {
-		there, err := f.rd.HasTemporary(h.as) // a ROLLBACK may have given it back already
+		there, err := f.rd.HasTemporary(h.as) // a ROLLBACK may have renamed it already
 		if err == nil && there {
 			_, err = f.exec("ALTER TABLE temp."+storage.Quoted(h.as)+" RENAME TO "+storage.Quoted(h.name), nil)
 		}
@@ -81,7 +82,7 @@ func (f *frame) dropLocal(name string) error {
 	return message.New(3701, 11, "Cannot drop the table '%s', because it does not exist or you do not have permission.", name)
 }
 
-// cursor is one of the procedure's: its rows are read when it is opened.
+// cursor is a cursor of the procedure: its rows are read when it is opened.
 type cursor struct {
 	query *tsql.Query
 	open  bool

@@ -18,23 +18,23 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// localTable is a temporary table of a session or a table variable of a batch. Its rows are kept here, and put into a
-// connection's schema temp for each statement that names it: a session has no connection of its own, and what it writes goes
-// through another than what it reads. That costs time by the number of rows, with each statement. It is never
-// changed: a write makes another one, so that a rollback only has to remember the old ones.
+// localTable is a temporary table of a session or a table variable of a batch. It keeps its rows here, and copies them
+// into a connection's schema temp for each statement that names it: a session has no connection of its own, and it
+// writes through another connection than it reads. So each statement costs time in proportion to the number of rows. A
+// localTable is never changed: a write creates another one, so that a rollback only has to restore the old ones.
 type localTable struct {
 	st   *tsql.CreateLocal
 	rows [][]driver.Value
 	size int64
 }
 
-// localTables are tables by name in lower case.
+// localTables holds tables by name in lower case.
 type localTables map[string]*localTable
 
-// maxLocalBytes bounds the temporary tables of a session, and the table variables of a batch.
+// maxLocalBytes limits the size of a session's temporary tables, and of a batch's table variables.
 const maxLocalBytes = 32 << 20
 
-// schema tells the columns of the tables, and of those of the schema.
+// schema returns the columns of the tables as a [tsql.Schema].
 func (t localTables) schema() tsql.Schema {
 	return func(n tsql.Name) []tsql.Column {
 		if one := t[strings.ToLower(n.Object)]; one != nil {
@@ -44,8 +44,8 @@ func (t localTables) schema() tsql.Schema {
 	}
 }
 
-// beside tells the columns of the tables, and of those of another schema.
-func (t localTables) beside(other tsql.Schema) tsql.Schema {
+// withSchema returns the columns of the tables, and of those of another schema.
+func (t localTables) withSchema(other tsql.Schema) tsql.Schema {
 	own := t.schema()
 	return func(n tsql.Name) []tsql.Column {
 		if columns := own(n); columns != nil {
@@ -55,7 +55,7 @@ func (t localTables) beside(other tsql.Schema) tsql.Schema {
 	}
 }
 
-// signature is what their columns come from.
+// signature returns a text that determines the columns of all tables.
 func (t localTables) signature() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(t)) {
@@ -64,7 +64,7 @@ func (t localTables) signature() string {
 	return b.String()
 }
 
-// names are the tables' names.
+// names returns the tables' names.
 func (t localTables) names() map[string]bool {
 	if len(t) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func (t localTables) names() map[string]bool {
 	return all
 }
 
-// id is OBJECT_ID of a temporary table, by its name with or without tempdb before it; 0: it is none.
+// id returns OBJECT_ID of a temporary table, by its name with or without tempdb in front; 0: no such table.
 func (t localTables) id(name string) int64 {
 	name = strings.ToLower(name)
 	if at := strings.LastIndexByte(name, '.'); at >= 0 {
@@ -90,28 +90,28 @@ func (t localTables) id(name string) int64 {
 		return 0
 	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(name)) // it never fails
+	_, _ = h.Write([]byte(name)) // never fails
 	return -int64(h.Sum32()>>1) - 1
 }
 
-// dropLocals ends the temporary tables that are not among those: a procedure or sp_executesql has made them.
+// dropLocals drops the temporary tables that are not in those: a procedure or sp_executesql has created them.
 func (s *session) dropLocals(those map[string]bool) {
 	maps.DeleteFunc(s.locals, func(name string, _ *localTable) bool { return !those[name] })
 }
 
-// home is where a table of the name is kept.
-func (b *batch) home(name string) *localTables {
+// localsFor returns the map that holds a table of that name.
+func (b *batch) localsFor(name string) *localTables {
 	if strings.HasPrefix(name, "@") {
 		return &b.tables
 	}
 	return &b.s.locals
 }
 
-// local finds a table.
-func (b *batch) local(name string) *localTable { return (*b.home(name))[strings.ToLower(name)] }
+// local returns the table of that name.
+func (b *batch) local(name string) *localTable { return (*b.localsFor(name))[strings.ToLower(name)] }
 
-// knowLocals makes sure that the tables are there.
-func (b *batch) knowLocals(names []tsql.Name) error {
+// checkLocals checks that the tables exist.
+func (b *batch) checkLocals(names []tsql.Name) error {
 	for _, n := range names {
 		switch {
 		case b.local(n.Object) != nil:
@@ -124,11 +124,11 @@ func (b *batch) knowLocals(names []tsql.Name) error {
 	return nil
 }
 
-// createLocal makes a temporary table or a table variable.
+// createLocal creates a temporary table or a table variable.
 func (b *batch) createLocal(st *tsql.CreateLocal) error {
 	known := b.local(st.Name)
 	switch {
-	case known != nil && st.Name[0] == '@' && known.st == st: // in a loop: it is declared once, and keeps its rows
+	case known != nil && st.Name[0] == '@' && known.st == st: // in a loop the table is declared once, and keeps its rows
 		return nil
 	case known != nil && st.Name[0] == '@':
 		return message.New(134, 15, "The variable name '%s' has already been declared. Variable names must be unique within a query batch or stored procedure.", st.Name)
@@ -141,13 +141,13 @@ func (b *batch) createLocal(st *tsql.CreateLocal) error {
 	if err != nil {
 		return err
 	}
-	tables := b.home(st.Name)
+	tables := b.localsFor(st.Name)
 	if *tables == nil {
 		*tables = localTables{}
 	}
 	(*tables)[strings.ToLower(st.Name)] = &localTable{st: st}
 	if st.Name[0] == '#' {
-		b.w.Did(tds.CommandCreateTable, noCount)
+		b.w.DoneCommand(tds.CommandCreateTable, noCount)
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (b *batch) dropLocal(st *tsql.DropLocal) error {
 	return nil
 }
 
-// fillLocals puts the tables into the connection, until empty is called.
+// fillLocals creates the tables on the connection; empty drops them.
 func (b *batch) fillLocals(r *storage.Reader, names []tsql.Name) (empty func() error, err error) {
 	var made []*localTable
 	empty = func() error {
@@ -176,7 +176,7 @@ func (b *batch) fillLocals(r *storage.Reader, names []tsql.Name) (empty func() e
 	for _, n := range names {
 		t := b.local(n.Object)
 		if err := r.Script(t.st.SQL); err != nil {
-			return nil, errors.Join(fmt.Errorf("make %s: %w", n.Object, err), empty())
+			return nil, errors.Join(fmt.Errorf("create %s: %w", n.Object, err), empty())
 		}
 		made = append(made, t)
 		if err := t.fill(r); err != nil {
@@ -186,7 +186,7 @@ func (b *batch) fillLocals(r *storage.Reader, names []tsql.Name) (empty func() e
 	return empty, nil
 }
 
-// quoted is the table's name in SQLite.
+// quoted returns the table's name in SQLite.
 func (t *localTable) quoted() string {
 	return "temp.[" + strings.ReplaceAll(t.st.Name, "]", "]]") + "]"
 }
@@ -223,7 +223,7 @@ func (b *batch) readBack(r *storage.Reader, names []tsql.Name) (localTables, err
 func (t *localTable) read(r *storage.Reader) error {
 	items := make([]string, len(t.st.Columns))
 	for i, c := range t.st.Columns {
-		items[i] = "+[" + strings.ReplaceAll(c.Name, "]", "]]") + "]" // without its type, which the driver would act upon
+		items[i] = "+[" + strings.ReplaceAll(c.Name, "]", "]]") + "]" // the plus hides the declared type, so that the driver does not convert the value
 	}
 	st, err := r.Prepare("SELECT " + strings.Join(items, ", ") + " FROM " + t.quoted() + " ORDER BY rowid")
 	if err != nil {
@@ -251,11 +251,11 @@ func (t *localTable) read(r *storage.Reader) error {
 	return errors.Join(err, st.Close())
 }
 
-// keep takes over tables as a statement has left them.
+// keep stores the tables as a statement has left them.
 func (b *batch) keep(after localTables) error {
 	for name, t := range after {
 		total := t.size
-		for other, one := range *b.home(name) {
+		for other, one := range *b.localsFor(name) {
 			if other != name {
 				total += one.size
 			}
@@ -265,30 +265,30 @@ func (b *batch) keep(after localTables) error {
 		}
 	}
 	for name, t := range after {
-		(*b.home(name))[name] = t
+		(*b.localsFor(name))[name] = t
 	}
 	return nil
 }
 
-// modify runs an INSERT, UPDATE or DELETE, and mirrors what it has changed of tables that are not local.
+// modify runs an INSERT, UPDATE or DELETE, and mirrors its changes of tables that are not local.
 func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, args []driver.NamedValue) error {
 	local := b.isLocal(q.Key)
-	if d == nil && !local { // an INSERT … DEFAULT into nothing: the parser lets none through
+	if d == nil && !local { // an INSERT … DEFAULT without a table: the parser rejects it
 		return message.NotSupported("This statement")
 	}
-	if err := b.s.mayInsert(q); err != nil {
+	if err := b.s.checkIdentityInsert(q); err != nil {
 		return err
 	}
 	run := &modification{b: b, d: d, q: q, args: args, r: &result{}}
 	var err error
 	if local {
 		err = b.reading(d, func(r *storage.Reader) error {
-			return b.s.limited(q, &run.changed, run.write)(&storage.Writer{Reader: r})
+			return b.s.withRowLimit(q, &run.changed, run.write)(&storage.Writer{Reader: r})
 		})
 	} else {
-		err = b.s.writing(ctx, d, b.s.limited(q, &run.changed, run.write))
+		err = b.s.writing(ctx, d, b.s.withRowLimit(q, &run.changed, run.write))
 	}
-	if told := b.answerTriggers(run.steps); told != nil {
+	if told := b.sendTriggerResults(run.steps); told != nil {
 		return told
 	}
 	if err == nil {
@@ -301,18 +301,18 @@ func (b *batch) modify(ctx context.Context, d *mirror.Database, q *tsql.Query, a
 		return err
 	}
 	if len(run.r.steps) > 0 && run.r.steps[0].columns != nil {
-		return b.answer(run.r.steps[0], commandOf(q))
+		return b.sendOutput(run.r.steps[0], commandOf(q))
 	}
 	b.s.rowCount = run.changed
-	b.w.Did(commandOf(q), b.s.counted(run.changed))
+	b.w.DoneCommand(commandOf(q), b.s.counted(run.changed))
 	return nil
 }
 
 // isLocal reports whether the name is that of a temporary table or a table variable.
 func (b *batch) isLocal(name string) bool { return name != "" && (name[0] == '#' || name[0] == '@') }
 
-// answer sends what an OUTPUT clause gives.
-func (b *batch) answer(st step, c tds.Command) error {
+// sendOutput sends the rows of an OUTPUT clause.
+func (b *batch) sendOutput(st step, c tds.Command) error {
 	b.w.Columns(st.columns...)
 	for _, row := range st.rows {
 		if err := b.w.Row(row...); err != nil {
@@ -320,14 +320,14 @@ func (b *batch) answer(st step, c tds.Command) error {
 		}
 	}
 	b.s.rowCount = int64(len(st.rows))
-	b.w.Did(c, b.s.counted(b.s.rowCount))
+	b.w.DoneCommand(c, b.s.counted(b.s.rowCount))
 	return nil
 }
 
-// modification is a write that is being run.
+// modification is a running write.
 type modification struct {
 	b       *batch
-	d       *mirror.Database // nil: what it writes is local
+	d       *mirror.Database // nil: it writes a local table
 	q       *tsql.Query
 	args    []driver.NamedValue
 	r       *result
@@ -337,7 +337,7 @@ type modification struct {
 	ended   error  // a trigger has rolled back the transaction
 }
 
-// write runs it on a connection. Only the reader of w is used where what it writes is local.
+// write runs the modification on a connection. A write of a local table uses only the reader of w.
 func (m *modification) write(w *storage.Writer) (err error) {
 	b, q := m.b, m.q
 	b.s.at.rd = w.Reader
@@ -351,7 +351,7 @@ func (m *modification) write(w *storage.Writer) (err error) {
 	defer func() { err = errors.Join(err, empty()) }()
 	switch {
 	case m.d != nil && !b.isLocal(q.Key) && mayFire(w, m.d):
-		err = m.fired(w)
+		err = m.runWithTriggers(w)
 	case q.Output != nil:
 		err = m.withOutput(w)
 	default:
@@ -380,7 +380,7 @@ func (m *modification) plain(w *storage.Writer) error {
 	return err
 }
 
-// refusal is the error of the write in SQL Server's words.
+// refusal returns the SQL Server error of the write.
 func (m *modification) refusal(w *storage.Writer, err error) error {
 	if m.d == nil {
 		return message.InWords(err)
@@ -392,9 +392,9 @@ func (m *modification) refusal(w *storage.Writer, err error) error {
 	return refusal(m.d, err, set, m.q.Kind, m.q.Key)
 }
 
-// withOutput runs it as a procedure would.
+// withOutput runs the modification as a statement of a procedure.
 func (m *modification) withOutput(w *storage.Writer) error {
-	f := &frame{program: &program{s: m.b.s, d: m.d, rd: w.Reader, w: w, ctx: context.Background(), r: m.r}, b: m.b}
+	f := &frame{execution: &execution{s: m.b.s, d: m.d, rd: w.Reader, w: w, ctx: context.Background(), r: m.r}, b: m.b}
 	hints := *m.q
 	output := *m.q.Output
 	hints.Output = &output
@@ -412,7 +412,7 @@ func (m *modification) withOutput(w *storage.Writer) error {
 	return nil
 }
 
-// declaredIn is the declared type of a column; zero where there is none.
+// declaredIn returns the declared type of a column; zero if there is none.
 func declaredIn(r *storage.Reader, table, column string) tsql.TypeSpec {
 	st, err := r.Query("SELECT type FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE")
 	if err != nil {

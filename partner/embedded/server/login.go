@@ -13,9 +13,9 @@ import (
 
 var _ tds.Handler = (*Partner)(nil)
 
-// Login lets a client in: with the pair's user name and password, into the
-// database it asks for if that is open here. A mirror's database is not: then the
-// login fails (4060 and 18456) or goes on in master (4063), as the client wants.
+// Login checks a client's login and opens the database that it asks for, if the database is open on this partner. A
+// mirror's database is not: the login then fails (4060 and 18456) or continues in master (4063), as the client
+// requests.
 func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.LoginReply, error) {
 	reply := tds.LoginReply{ServerName: p.ServerName(), Database: mirror.MasterName}
 	login, err := p.authenticate(ctx, l)
@@ -25,7 +25,7 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 		p.failures.Failed(ctx, p.Log, l.RemoteAddr, l.User)
 		return nil, reply, err
 	}
-	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, Presence: mirror.Presence{Conn: l.Conn}, database: mirror.MasterName, lockTimeout: -1}
+	s := &session{p: p, login: login, spid: l.SPID, app: l.AppName, host: l.HostName, ClientSession: mirror.ClientSession{Conn: l.Conn}, database: mirror.MasterName, lockTimeout: -1}
 	if err := s.use(l.Database); err != nil {
 		if l.DatabaseFatal {
 			p.counts.refused.Add(1)
@@ -43,15 +43,15 @@ func (p *Partner) Login(ctx context.Context, l *tds.Login) (tds.Session, tds.Log
 	if c, ok := l.Conn.(*mirror.GatedConn); ok {
 		c.LoggedIn(l.AppName)
 	}
-	p.Sessions.Add(&s.Presence)
+	p.Sessions.Add(&s.ClientSession)
 	p.counts.logins.Add(1)
 	return s, reply, nil
 }
 
-// authenticate finds who it is; nil is the pair's own login. How long it takes tells which logins there are, as with SQL
-// Server's own slow hashes; their names are no secret.
+// authenticate checks the password and returns the login; nil is the pair's own login. Its duration reveals which
+// logins exist, as with SQL Server's own slow hashes; the names of logins are not secret.
 func (p *Partner) authenticate(ctx context.Context, l *tds.Login) (*loginRow, error) {
-	if p.failures.Unlooked(l.RemoteAddr) {
+	if p.failures.AtLimit(l.RemoteAddr) {
 		return nil, loginFailed(l.User)
 	}
 	if l.IntegratedSecurity {
@@ -61,7 +61,7 @@ func (p *Partner) authenticate(ctx context.Context, l *tds.Login) (*loginRow, er
 	if other := loginIn(p.MasterObjects(), l.User); other != nil {
 		fits, err := p.passwords.Fit(ctx.Done(), l.Password, other.hash)
 		if err != nil {
-			p.Log.Error("login could not be checked", "user", other.name, "error", err)
+			p.Log.Error("login not checked", "user", other.name, "error", err)
 		}
 		if !fits {
 			return nil, loginFailed(l.User)
@@ -78,8 +78,8 @@ func loginFailed(user string) *tds.Error {
 	return message.New(18456, 14, "Login failed for user '%s'.", user)
 }
 
-// use changes the session's database: 911 if there is none of the name, 954 if
-// this partner is the mirror. An empty name changes nothing.
+// use changes the session's database: 911 if no database has the name, 954 if this partner is the mirror. An empty name
+// changes nothing.
 func (s *session) use(name string) error {
 	if name == "" {
 		return nil
@@ -91,16 +91,16 @@ func (s *session) use(name string) error {
 	d := s.p.Find(database)
 	var term int64
 	if d != nil {
-		term = d.Term.Load() // first: a role change in between is noticed later
+		term = d.Term.Load() // read first, so that a role change after this line is detected later
 		if err := d.Serving(); err != nil {
 			return err
 		}
-		if err := s.mayEnter(d); err != nil {
+		if err := s.checkAccess(d); err != nil {
 			return err
 		}
 	}
 	s.database = database
-	s.Term.Store(term) // not before: a refused USE leaves the session where it is
+	s.Term.Store(term) // only now: a refused USE does not change the session's database
 	s.In.Store(d)
 	return nil
 }

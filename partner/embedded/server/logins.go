@@ -13,20 +13,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// loginRow is a login that was made by CREATE LOGIN: it is no sysadmin, and in a database only where
-// it has a user. It belongs to one server: its partner does not know it.
+// loginRow is a login that was created by CREATE LOGIN: it is not a sysadmin, and can use a database only if it has
+// a user there. It exists on one server only, and is not mirrored.
 type loginRow struct {
 	name string
 	sid  string // as hexadecimal digits, upper case
-	hash string // of the password; see password.go
+	hash string // password hash; see package logins
 }
 
-// row is the login among the objects of master.
+// row returns the login as an object of master.
 func (l *loginRow) row() *storage.ObjectRow {
 	return &storage.ObjectRow{Kind: storage.KindLogin, Name: l.name, Detail: l.sid + " " + l.hash}
 }
 
-// loginIn finds a login by name among the objects of master; nil if there is none. The pair's own is not among them.
+// loginIn returns a login by name from the objects of master; nil: no such login. The pair's own login is not among
+// them.
 func loginIn(master storage.ObjectSet, name string) *loginRow {
 	r := master[storage.ObjectKey(storage.KindLogin, name)]
 	if r == nil {
@@ -36,8 +37,8 @@ func loginIn(master storage.ObjectSet, name string) *loginRow {
 	return &loginRow{name: r.Name, sid: sid, hash: hash}
 }
 
-// defineLogin is CREATE LOGIN … WITH PASSWORD and DROP LOGIN. With HASHED the password is what
-// sys.sql_logins of an embedded partner shows as password_hash.
+// defineLogin runs CREATE LOGIN … WITH PASSWORD and DROP LOGIN. With HASHED the password is the password_hash of
+// sys.sql_logins of an embedded partner.
 func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definition) error {
 	l := &loginRow{name: st.Name.Object}
 	if st.Verb == "CREATE" {
@@ -49,7 +50,7 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 			l.hash = logins.NewPasswordHash(password)
 		} else {
 			var err error
-			if l.hash, err = logins.BroughtHash(password); err != nil {
+			if l.hash, err = logins.ImportedHash(password); err != nil {
 				return err
 			}
 		}
@@ -80,7 +81,8 @@ func (p *Partner) defineLogin(ctx context.Context, s *session, st *tsql.Definiti
 	})
 }
 
-// loginSID is SUSER_SID: of a login by name, or of the session's own. NULL for one that is not there.
+// loginSID returns SUSER_SID of a login by name, or of the session's own login. NULL for a login that does not
+// exist.
 func (s *session) loginSID(name string, own bool) (any, error) {
 	if own {
 		name = s.loginName()

@@ -2,9 +2,9 @@ package server
 
 import "github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 
-// takesLong tells whether a procedure may have very many statements, each a transaction of its own: it goes through a
-// cursor, or writes in a loop, and never begins a transaction.
-func takesLong(list []tsql.Statement) bool {
+// isLong reports whether a procedure may run very many statements, each in its own transaction: it opens a cursor, or
+// writes in a loop, and never begins a transaction.
+func isLong(list []tsql.Statement) bool {
 	loops, begins := false, false
 	eachStatement(list, func(st tsql.Statement, inLoop bool) {
 		switch st := st.(type) {
@@ -19,7 +19,7 @@ func takesLong(list []tsql.Statement) bool {
 	return loops && !begins
 }
 
-// eachStatement visits statements, and those within them.
+// eachStatement calls visit with each statement, including nested ones.
 func eachStatement(list []tsql.Statement, visit func(st tsql.Statement, inLoop bool), inLoop bool) {
 	for _, st := range list {
 		visit(st, inLoop)

@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// A procedure of many statements passes the turn on between two of them: others write meanwhile, and a change of roles does
+// A procedure of many statements passes the turn on between two of them: others write meanwhile, and a role change does
 // not wait for its end.
 func TestLong_othersGetTheirTurn(t *testing.T) {
 	pair := openPair(t)
@@ -30,7 +30,7 @@ func TestLong_othersGetTheirTurn(t *testing.T) {
 	}
 	proc := findProcedure(t, p, "DeleteExpiredSessions")
 	if !proc.long || findProcedure(t, p, "MirrorState_Remove_1").long || findProcedure(t, p, "MirrorState_Store_1").long {
-		t.Error("which procedures take long is not seen")
+		t.Error("isLong does not report a long procedure")
 	}
 	sweep := func() error {
 		_, err := (&session{p: p, database: mirror.DatabaseName, lockTimeout: -1}).runProcedure(context.Background(), proc, p.Main(), nil)
@@ -50,22 +50,22 @@ func TestLong_othersGetTheirTurn(t *testing.T) {
 		}
 	}
 	if beside < 3 {
-		t.Errorf("%d calls were let in", beside)
+		t.Errorf("%d calls got a turn", beside)
 	}
 	if n := sessions(t, p); n != 1 {
-		t.Errorf("%d sessions left, want the one beside", n)
+		t.Errorf("%d sessions left, want the one of the other call", n)
 	}
 	if a, b := dump(t, p), dump(t, p.Other()); a != b {
 		t.Errorf("the partners differ: %s %s", a, b)
 	}
 }
 
-// One that loses its turn leaves nothing behind that the next one stumbles over.
+// A long call that loses its turn leaves no state that disturbs the next one.
 func TestLong_losesItsTurn(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
 	storeItem(t, p, "s", []byte("x"))
-	l := &mirror.LongTurns{Waits: (&session{p: p, lockTimeout: -1}).patient, D: p.Main()}
+	l := &mirror.LongTurns{Waits: (&session{p: p, lockTimeout: -1}).withLockTimeout, D: p.Main()}
 	err := p.Main().Exclusively(t.Context(), func(*storage.Writer) error {
 		p.Main().Store.Mu.Lock()
 		defer p.Main().Store.Mu.Unlock()
@@ -87,11 +87,11 @@ func TestLong_losesItsTurn(t *testing.T) {
 	cancel()
 	err = p.Main().Alone(t.Context(), false, func() error { return l.Take(gone) })
 	if err == nil || !l.Began.IsZero() {
-		t.Errorf("it took a turn that is another's: %v", err)
+		t.Errorf("it took the turn of another call: %v", err)
 	}
 }
 
-// sessions counts them, expired or not.
+// sessions returns the number of sessions, expired or not.
 func sessions(t *testing.T, p *Partner) (n int64) {
 	t.Helper()
 	err := p.Main().Store.Read(func(r *storage.Reader) (err error) {
@@ -104,18 +104,18 @@ func sessions(t *testing.T, p *Partner) (n int64) {
 	return n
 }
 
-// A call has its temporary tables to itself, whatever the name, also beside one that takes long and waits for its turn.
+// A call has its own temporary tables, whatever their names, even while a long call waits for its turn.
 func TestLong_tablesOfItsOwn(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- p.Main().RunLong(context.Background(), (&session{p: p, lockTimeout: -1}).patient, func(w *storage.Writer, l *mirror.LongTurns) error {
+		ended <- p.Main().RunLong(context.Background(), (&session{p: p, lockTimeout: -1}).withLockTimeout, func(w *storage.Writer, l *mirror.LongTurns) error {
 			if err := w.Script("CREATE TEMP TABLE [#t] (n)"); err != nil {
 				return err
 			}
-			for l.Began = l.Began.Add(-time.Minute); ; { // its turn has been long enough
+			for l.Began = l.Began.Add(-time.Minute); ; { // its turn has lasted long enough
 				if err := l.Pause(context.Background()); err != nil {
 					return err
 				}

@@ -8,12 +8,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// What functions of the catalogue answer. Those whose argument is a column look in the system views: see package tsql.
+// Metadata functions. Those whose argument is a column read the system views: see package tsql.
 
-// The schemas of the system's views.
+// The ids of the schemas of the system views.
 const informationSchemaID, systemSchemaID = 3, 4
 
-// objectID is OBJECT_ID(name, kind): NULL for what is not there or not open. An empty kind is any.
+// objectID returns OBJECT_ID(name, kind): NULL for an object that does not exist or is not accessible. An empty kind
+// matches any kind.
 func (s *session) objectID(name, kind string) (any, error) {
 	n, ok := splitName(name)
 	if !ok {
@@ -58,7 +59,7 @@ func (s *session) objectID(name, kind string) (any, error) {
 	return nil, nil
 }
 
-// objectNameIn is OBJECT_NAME(id [, database_id]).
+// objectNameIn returns OBJECT_NAME(id [, database_id]).
 func (s *session) objectNameIn(args []any) (any, error) {
 	id, ok := sqlvalue.IntegerOf(args[0], -1<<31, 1<<31-1)
 	database := s.database
@@ -82,10 +83,10 @@ func (s *session) objectNameIn(args []any) (any, error) {
 	return nil, nil
 }
 
-// objectName is OBJECT_NAME(id), in the session's database.
+// objectName returns OBJECT_NAME(id), in the session's database.
 func (s *session) objectName(id int64) (any, error) { return s.objectNameIn([]any{id}) }
 
-// objectPropertyRows are what OBJECTPROPERTY knows. What is not here is NULL.
+// objectPropertyRows returns the known values of OBJECTPROPERTY. Others are NULL.
 func objectPropertyRows(s *session, database string) (rows [][]any) {
 	tables := s.describedTables(s.describedIn(database))
 	for _, o := range allObjectRows(s, database) {
@@ -94,10 +95,10 @@ func objectPropertyRows(s *session, database string) (rows [][]any) {
 		for property, of := range map[string]string{"IsTable": "U", "IsUserTable": "U", "IsProcedure": "P", "IsView": "V", "IsPrimaryKey": "PK", "IsUniqueCnst": "UQ",
 			"IsForeignKey": "F", "IsDefault": "D", "IsDefaultCnst": "D", "IsTrigger": "TR", "IsScalarFunction": "FN", "IsTableFunction": "TF", "IsInlineFunction": "IF",
 			"IsCheckCnst": "C", "IsSystemTable": "S", "IsRule": "R"} {
-			add(property, boolOf(kind == of))
+			add(property, boolInt(kind == of))
 		}
-		add("IsConstraint", boolOf(slices.Contains([]string{"PK", "UQ", "F", "D", "C"}, kind)))
-		add("IsMSShipped", boolOf(o[9] == true))
+		add("IsConstraint", boolInt(slices.Contains([]string{"PK", "UQ", "F", "D", "C"}, kind)))
+		add("IsMSShipped", boolInt(o[9] == true))
 		add("OwnerId", 1)
 		add("SchemaId", o[3].(int))
 		if kind == storage.KindProcedure {
@@ -108,28 +109,28 @@ func objectPropertyRows(s *session, database string) (rows [][]any) {
 			if t.id != id {
 				continue
 			}
-			has := func(is func(x describedIndex) bool) int { return boolOf(slices.ContainsFunc(t.indexes, is)) }
+			has := func(is func(x describedIndex) bool) int { return boolInt(slices.ContainsFunc(t.indexes, is)) }
 			add("TableHasPrimaryKey", has(func(x describedIndex) bool { return x.primary }))
 			add("TableHasClustIndex", has(describedIndex.clusters))
-			add("TableHasIndex", boolOf(len(t.indexes) > 0))
+			add("TableHasIndex", boolInt(len(t.indexes) > 0))
 			add("TableHasUniqueCnst", has(func(x describedIndex) bool { return x.constraint && !x.primary }))
-			add("TableHasForeignKey", boolOf(len(t.foreignKeys) > 0))
-			add("TableHasIdentity", boolOf(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.identity })))
-			add("TableHasDefaultCnst", boolOf(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.defaultValue != "" })))
+			add("TableHasForeignKey", boolInt(len(t.foreignKeys) > 0))
+			add("TableHasIdentity", boolInt(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.identity })))
+			add("TableHasDefaultCnst", boolInt(slices.ContainsFunc(t.columns, func(c describedColumn) bool { return c.defaultValue != "" })))
 		}
 	}
 	return rows
 }
 
-// columnPropertyRows are what COLUMNPROPERTY knows of columns and parameters. What is not here is NULL.
+// columnPropertyRows returns the known values of COLUMNPROPERTY, for columns and parameters. Others are NULL.
 func columnPropertyRows(s *session, database string) (rows [][]any) {
 	add := func(id int, name string, at int, d *dataType, m measures, nullable, identity, output bool) {
 		precision := any(m.odbcDigits)
 		if m.characters == -1 {
 			precision = -1
 		}
-		for property, value := range map[string]any{"ColumnId": at, "AllowsNull": boolOf(nullable), "IsIdentity": boolOf(identity), "IsComputed": 0, "IsRowGuidCol": 0,
-			"IsSparse": 0, "IsColumnSet": 0, "IsHidden": 0, "GeneratedAlwaysType": 0, "IsOutParam": boolOf(output), "Precision": precision, "Scale": d.odbcScale(m),
+		for property, value := range map[string]any{"ColumnId": at, "AllowsNull": boolInt(nullable), "IsIdentity": boolInt(identity), "IsComputed": 0, "IsRowGuidCol": 0,
+			"IsSparse": 0, "IsColumnSet": 0, "IsHidden": 0, "GeneratedAlwaysType": 0, "IsOutParam": boolInt(output), "Precision": precision, "Scale": d.odbcScale(m),
 			"CharMaxLen": m.characters, "UsesAnsiTrim": 1, "IsIdNotForRepl": 0, "IsDeterministic": nil} {
 			rows = append(rows, []any{id, name, property, value})
 		}

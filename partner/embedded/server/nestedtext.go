@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// nested is EXEC sp_executesql in a text: the text within sees only its own parameters. Its status is the number
-// of the last error after which it went on, else 0.
+// nested runs EXEC sp_executesql in a text. The nested text sees only its own parameters. Its status is the
+// number of the last error after which it continued, otherwise 0.
 func (b *batch) nested(ctx context.Context, st *tsql.Exec, list []given) error {
 	if len(list) == 0 {
 		return message.New(201, 16, "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.")
@@ -27,7 +27,7 @@ func (b *batch) nested(ctx context.Context, st *tsql.Exec, list []given) error {
 	inner := &batch{s: b.s, w: b.w, vars: map[string]*variable{}, depth: b.depth + 1, tries: b.tries, caught: b.caught}
 	defer b.s.leaveTo(b.s.scope())
 	defer b.s.dropLocals(b.s.locals.names())
-	var names []string // of the parameters that were given, as list has them
+	var names []string // names of the given parameters, in the order of list
 	if len(list) > 1 {
 		declared, _ := list[1].value.(string)
 		var err error
@@ -56,7 +56,7 @@ func (b *batch) nested(ctx context.Context, st *tsql.Exec, list []given) error {
 	return nil
 }
 
-// isUnicode reports whether an argument may be the text of sp_executesql, which varchar may not.
+// isUnicode reports whether an argument may be the text of sp_executesql; varchar may not.
 func (b *batch) isUnicode(arg tsql.Arg) bool {
 	if v := b.vars[arg.Variable]; arg.Variable != "" && v != nil {
 		return v.typ.Kind() != tds.KindVarChar && v.typ.Kind() != tds.KindChar
@@ -64,7 +64,7 @@ func (b *batch) isUnicode(arg tsql.Arg) bool {
 	return arg.Value.Type.Name != "varchar" && arg.Value.Type.Name != "char"
 }
 
-// parameters declares what sp_executesql was given, and tells the names in the order of list.
+// parameters declares the parameters of sp_executesql, and returns their names in the order of list.
 func (b *batch) parameters(declared string, list []given) ([]string, error) {
 	types, err := declaredParameters(declared)
 	if err != nil {
@@ -98,10 +98,10 @@ func (b *batch) parameters(declared string, list []given) ([]string, error) {
 	return names, nil
 }
 
-// directions are the words behind a parameter that a variable has not.
+// directions match the keywords after a parameter that a variable declaration does not have.
 var directions = regexp.MustCompile(`(?i)\s+(OUTPUT|OUT)\s*(,|$)`)
 
-// declaredParameters are those of "@a int, @b nvarchar(10) OUTPUT".
+// declaredParameters parses "@a int, @b nvarchar(10) OUTPUT".
 func declaredParameters(declared string) ([]tsql.Variable, error) {
 	if strings.TrimSpace(declared) == "" {
 		return nil, nil

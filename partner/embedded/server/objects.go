@@ -8,8 +8,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// kept finds what was made of a snapshot's objects under that key, or makes it. What is nil is not kept.
-func kept[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, error) {
+// cached returns the value computed from a snapshot's objects under that key, and computes it if necessary. It does not
+// cache nil.
+func cached[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, error) {
 	if v, ok := s.Compiled.Load(key); ok {
 		return v.(*T), nil
 	}
@@ -20,12 +21,12 @@ func kept[T any](s *storage.Snapshot, key string, make func() (*T, error)) (*T, 
 	return v, err
 }
 
-// committedProcedure finds a procedure, compiled; nil: there is none.
+// committedProcedure returns a committed procedure, compiled; nil: no such procedure.
 func committedProcedure(s *storage.Snapshot, name string) (*procedure, error) {
-	return kept(s, strings.ToLower(name), func() (*procedure, error) { return procedureNamed(s.Set, name, s.Signature(), s.Set.Columns) })
+	return cached(s, strings.ToLower(name), func() (*procedure, error) { return procedureNamed(s.Set, name, s.Signature(), s.Set.Columns) })
 }
 
-// procedureNamed finds a procedure and compiles it; nil: there is none.
+// procedureNamed finds a procedure and compiles it; nil: no such procedure.
 func procedureNamed(o storage.ObjectSet, name, signature string, schema tsql.Schema) (*procedure, error) {
 	r := o[storage.ObjectKey(storage.KindProcedure, name)]
 	if r == nil {
@@ -34,12 +35,12 @@ func procedureNamed(o storage.ObjectSet, name, signature string, schema tsql.Sch
 	return compiledProcedure(r.Detail, signature, schema)
 }
 
-// visible are the objects of the database as the session sees them: with what its open transaction did.
+// visible returns the objects of the database as the session sees them, including the changes of its open transaction.
 func (s *session) visible(d *mirror.Database) (storage.ObjectSet, error) {
 	if s.lease == nil || s.lease.P != d {
 		return d.Store.Committed(), nil
 	}
-	if x := s.at.program; x != nil && x.d == d { // the transaction's connection is in use, by the procedure that asks
+	if x := s.at.execution; x != nil && x.d == d { // the transaction's connection is in use by the calling procedure
 		if x.w == nil {
 			return x.set, nil
 		}
@@ -53,8 +54,8 @@ func (s *session) visible(d *mirror.Database) (storage.ObjectSet, error) {
 	return set, err
 }
 
-// procedureIn finds a procedure of a database, compiled, knowing the session's temporary tables; nil: there is none. set is the objects as
-// the session sees them; nil: what is committed.
+// procedureIn returns a procedure of a database, compiled with the session's temporary tables; nil: no such procedure.
+// set is the objects as the session sees them; nil: the committed objects.
 func (s *session) procedureIn(d *mirror.Database, set storage.ObjectSet, name string) (*procedure, error) {
 	if s.lease == nil || s.lease.P != d {
 		set = nil
@@ -68,5 +69,5 @@ func (s *session) procedureIn(d *mirror.Database, set storage.ObjectSet, name st
 	if len(s.locals) == 0 {
 		return procedureNamed(set, name, set.Signature(), set.Columns)
 	}
-	return procedureNamed(set, name, set.Signature()+s.locals.signature(), s.locals.beside(set.Columns))
+	return procedureNamed(set, name, set.Signature()+s.locals.signature(), s.locals.withSchema(set.Columns))
 }

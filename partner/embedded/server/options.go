@@ -9,12 +9,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// options are the SET options of a session, but for NOCOUNT and LOCK_TIMEOUT. Zero is a session after its login.
+// options are the SET options of a session, except NOCOUNT and LOCK_TIMEOUT. The zero value is the state after login.
 type options struct {
-	flips     int64 // which bits of @@OPTIONS are not as after the login
-	noExec    bool  // NOEXEC: nothing is run but SET NOEXEC
-	parseOnly bool  // PARSEONLY: nothing is run but SET PARSEONLY
-	fmtOnly   bool  // FMTONLY: what a query would answer is described
+	flips     int64 // the bits of @@OPTIONS that differ from those after login
+	noExec    bool  // NOEXEC: no statement runs except SET NOEXEC
+	parseOnly bool  // PARSEONLY: no statement runs except SET PARSEONLY
+	fmtOnly   bool  // FMTONLY: only the result columns of a query are sent
 	rowLimit  int64 // ROWCOUNT; 0: no limit
 	textSize  int64 // TEXTSIZE; 0: no limit
 }
@@ -36,12 +36,12 @@ const (
 	optionRoundAbort  int64 = 1 << 13
 	optionXactAbort   int64 = 1 << 14
 
-	// loginOptions are those after a login by ODBC, OLE DB or SqlClient. A DB-Library client finds them so too: this server
-	// has no other manners.
+	// loginOptions are the options after a login by ODBC, OLE DB or SqlClient. A DB-Library client gets the same ones,
+	// because this server does not distinguish them.
 	loginOptions = optionWarnings | optionPadding | optionNulls | optionQuoted | optionNullable | optionConcatNull
 )
 
-// bits is @@OPTIONS.
+// bits returns @@OPTIONS.
 func (s *session) bits() int64 {
 	return loginOptions ^ s.set.flips | sqlvalue.BoolInt(s.noCount)*optionNoCount
 }
@@ -57,8 +57,8 @@ func (o *options) put(bit int64, on bool) {
 	}
 }
 
-// scope is what a procedure and sp_executesql put back when they end: the SET options are as before, whatever
-// ran within. Source: the manual's "SET statements".
+// scope is the state that a procedure and sp_executesql restore when they end: their changes of the SET options do not
+// last. Source: the manual's "SET statements".
 type scope struct {
 	set         options
 	noCount     bool
@@ -70,7 +70,7 @@ func (s *session) leaveTo(sc scope) {
 	s.set, s.noCount, s.lockTimeout = sc.set, sc.noCount, sc.lockTimeout
 }
 
-// fixedOptions have one value here, because what the other one asks for is not done: it is refused, by name.
+// fixedOptions have one value here. The other value is not supported, and SET refuses it by name.
 var fixedOptions = map[string]string{
 	"ANSI_NULLS": "ON", "ANSI_WARNINGS": "ON", "CONCAT_NULL_YIELDS_NULL": "ON",
 	"NUMERIC_ROUNDABORT": "OFF", "CURSOR_CLOSE_ON_COMMIT": "OFF",
@@ -78,8 +78,8 @@ var fixedOptions = map[string]string{
 	"DATEFIRST": "7", "DATEFORMAT": "MDY", "QUERY_GOVERNOR_COST_LIMIT": "0",
 }
 
-// idleOptions change nothing that a client could see here, whatever their value.
-var idleOptions = map[string]string{
+// ignoredOptions have no effect here that a client could see, whatever their value.
+var ignoredOptions = map[string]string{
 	"FORCEPLAN":                   "a hint, which changes no answer",
 	"REMOTE_PROC_TRANSACTIONS":    "about calls of other servers, and there are none",
 	"NO_BROWSETABLE":              "asks for the keys of a result, which SQL Server has not always either",
@@ -93,15 +93,15 @@ var idleOptions = map[string]string{
 // bitOptions are the options that can be ON and OFF here, with their bits.
 var bitOptions = map[string]int64{
 	"IMPLICIT_TRANSACTIONS": optionImplicit,
-	"QUOTED_IDENTIFIER":     optionQuoted, // works where the text is parsed
+	"QUOTED_IDENTIFIER":     optionQuoted, // applied by the parser
 	"XACT_ABORT":            optionXactAbort,
-	// Both are about a computation that fails while ANSI_WARNINGS is OFF, which it never is.
+	// Both concern computations that fail while ANSI_WARNINGS is OFF, which it never is.
 	"ARITHABORT": optionArithAbort, "ARITHIGNORE": optionArithIgnore,
-	// These are about columns that are made: see notNow.
+	// These concern new columns: see checkOptions.
 	"ANSI_PADDING": optionPadding, "ANSI_NULL_DFLT_ON": optionNullable, "ANSI_NULL_DFLT_OFF": optionNotNullable,
 }
 
-// setOption is SET of an option: it is honoured, or changes nothing by its nature, or is refused.
+// setOption runs SET of an option: it applies the option, ignores one without effect here, or refuses it.
 func (b *batch) setOption(st *tsql.SetOption) error {
 	if st.Option == "IDENTITY_INSERT" {
 		return b.setIdentityInsert(st)
@@ -138,7 +138,7 @@ func (b *batch) setOption(st *tsql.SetOption) error {
 	return nil
 }
 
-// optionText is the value of a SET, that of the variable where it names one.
+// optionText returns the value of a SET, or of the variable that it names.
 func (b *batch) optionText(st *tsql.SetOption) (string, error) {
 	if !strings.HasPrefix(st.Value, "@") {
 		return st.Value, nil
@@ -148,7 +148,7 @@ func (b *batch) optionText(st *tsql.SetOption) (string, error) {
 	return strings.ToUpper(text), err
 }
 
-// setNumber sets an option that is a number.
+// setNumber sets an option with a numeric value.
 func (b *batch) setNumber(option, value string) error {
 	n, ok := sqlvalue.IntegerOf(value, -1, 1<<31-1)
 	s := b.s
@@ -162,7 +162,7 @@ func (b *batch) setNumber(option, value string) error {
 	case n == 0:
 		s.set.textSize = 4096
 	default:
-		s.set.textSize = n % (1<<31 - 1) // the largest is no limit
+		s.set.textSize = n % (1<<31 - 1) // the largest value means no limit
 	}
 	if option == "TEXTSIZE" {
 		s.set.textSize = max(s.set.textSize, 0)
@@ -171,7 +171,7 @@ func (b *batch) setNumber(option, value string) error {
 	return nil
 }
 
-// shownTextSize is @@TEXTSIZE.
+// shownTextSize returns @@TEXTSIZE.
 func (s *session) shownTextSize() int64 {
 	if s.set.textSize == 0 {
 		return 1<<31 - 1
@@ -179,11 +179,11 @@ func (s *session) shownTextSize() int64 {
 	return s.set.textSize
 }
 
-// refusedOption refuses a SET that would change what statements do, in a way that is not done here.
+// refusedOption refuses a SET that would change the effect of statements in an unsupported way.
 func refusedOption(option, value string) error {
 	fixed, known := fixedOptions[option]
 	switch {
-	case idleOptions[option] != "", known && strings.EqualFold(fixed, value):
+	case ignoredOptions[option] != "", known && strings.EqualFold(fixed, value):
 		return nil
 	case option == "LANGUAGE" && (strings.EqualFold(value, "us_english") || strings.EqualFold(value, "english")):
 		return nil
@@ -191,8 +191,8 @@ func refusedOption(option, value string) error {
 	return message.NotSupported("SET %s %s", option, value)
 }
 
-// notNow refuses a statement that an option of the session would change in a way that is not done here.
-func (s *session) notNow(st tsql.Statement) error {
+// checkOptions refuses a statement whose effect an option of the session would change in an unsupported way.
+func (s *session) checkOptions(st tsql.Statement) error {
 	switch st := st.(type) {
 	case *tsql.Definition:
 		if st.Kind == "TABLE" && st.Verb != "DROP" {
@@ -205,14 +205,14 @@ func (s *session) notNow(st tsql.Statement) error {
 		}
 	case *tsql.Exec:
 		if systemProcedures[strings.ToLower(st.Procedure.Object)] == 0 {
-			return s.mayCall()
+			return s.checkCallOptions()
 		}
 	}
 	return nil
 }
 
-// mayCall refuses a procedure whose statements an option would change.
-func (s *session) mayCall() error {
+// checkCallOptions refuses the call of a procedure if an option would change the effect of its statements.
+func (s *session) checkCallOptions() error {
 	switch {
 	case s.set.fmtOnly:
 		return message.NotSupported("EXECUTE of a procedure while FMTONLY is ON")
@@ -222,8 +222,8 @@ func (s *session) mayCall() error {
 	return nil
 }
 
-// skips reports whether a statement is not to be run, because NOEXEC or PARSEONLY is ON. An IF or a WHILE may hold
-// the SET that ends it, but is not run to find it.
+// skips reports whether a statement must not run, because NOEXEC or PARSEONLY is ON. An IF or a WHILE may contain the
+// SET that ends it, but is not run for that.
 func (s *session) skips(st tsql.Statement) bool {
 	if !s.set.noExec && !s.set.parseOnly {
 		return false
@@ -232,9 +232,9 @@ func (s *session) skips(st tsql.Statement) bool {
 	return !ok || !(s.set.noExec && !s.set.parseOnly && set.Option == "NOEXEC" || s.set.parseOnly && set.Option == "PARSEONLY")
 }
 
-// startsTransaction reports whether the statement begins a transaction where IMPLICIT_TRANSACTIONS is ON and none is
-// open. Source: the list in the manual's SET IMPLICIT_TRANSACTIONS. A SELECT must read a table. What a procedure
-// begins with is not looked for: calling it counts.
+// startsTransaction reports whether the statement begins a transaction if IMPLICIT_TRANSACTIONS is ON and none is open.
+// Source: the list in the manual's SET IMPLICIT_TRANSACTIONS. A SELECT must read a table. The first statement of a
+// procedure does not matter: the call begins the transaction.
 func startsTransaction(st tsql.Statement) bool {
 	switch st := st.(type) {
 	case *tsql.Query:
@@ -247,7 +247,7 @@ func startsTransaction(st tsql.Statement) bool {
 		return true
 	case *tsql.Definition:
 		switch st.Kind {
-		case "DATABASE", "LOGIN": // these run by themselves
+		case "DATABASE", "LOGIN": // these run in autocommit mode only
 			return false
 		}
 		return st.Verb != "ALTER" || st.Kind == "TABLE"
@@ -261,8 +261,8 @@ func startsTransaction(st tsql.Statement) bool {
 	return false
 }
 
-// implicitly begins the transaction of IMPLICIT_TRANSACTIONS.
-func (b *batch) implicitly() {
+// beginImplicitly begins the transaction of IMPLICIT_TRANSACTIONS, if the option is ON.
+func (b *batch) beginImplicitly() {
 	if b.s.open == 0 && b.s.has(optionImplicit) {
 		b.s.begin()
 		b.w.TransactionBegan(b.s.id)

@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// TestCommit_theMirrorHasItFirst: when a commit begins to be seen on the principal, the
-// mirror has it. One commit might have it there in time by chance.
+// TestCommit_theMirrorHasItFirst: when a commit becomes visible on the principal, the
+// mirror has it. It repeats commits, because a single one could be in time by chance.
 func TestCommit_theMirrorHasItFirst(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -24,8 +24,8 @@ func TestCommit_theMirrorHasItFirst(t *testing.T) {
 	a.Main().BeforeCommit = nil
 }
 
-// TestWitness_oneOfTheTwo: that the principal goes on without the mirror, and that the
-// mirror takes over without the principal, exclude each other, whoever comes first.
+// TestWitness_oneOfTheTwo: either the principal continues without the mirror, or the
+// mirror takes over without the principal, never both, whichever comes first.
 func TestWitness_oneOfTheTwo(t *testing.T) {
 	open := func(t *testing.T) (*Pair, *Partner) {
 		pair := openPair(t)
@@ -37,39 +37,39 @@ func TestWitness_oneOfTheTwo(t *testing.T) {
 	t.Run("the mirror", func(t *testing.T) {
 		pair, a := open(t)
 		if !pair.Main().Arbiter.Elect(1) {
-			t.Fatal("a mirror that has everything is not elected")
+			t.Fatal("a synchronized mirror is not elected")
 		}
 		if pair.Main().MayExpose(a.Main()) {
-			t.Error("the principal may go on without the mirror that has been elected")
+			t.Error("the principal may continue without the elected mirror")
 		}
 	})
 	t.Run("the principal", func(t *testing.T) {
 		pair, a := open(t)
 		if !pair.Main().MayExpose(a.Main()) {
-			t.Fatal("a principal that sees the witness may not go on")
+			t.Fatal("a principal connected to the witness may not continue")
 		}
 		if pair.Main().Arbiter.Fit(1) || pair.Main().Arbiter.Elect(1) {
-			t.Error("a mirror is elected that the principal has gone on without")
+			t.Error("a mirror is elected although the principal has continued without it")
 		}
 	})
-	t.Run("the principal, which does not see the witness", func(t *testing.T) {
+	t.Run("the principal, not connected to the witness", func(t *testing.T) {
 		pair, a := open(t)
 		if err := a.Inject(t.Context(), mirror.Isolate); err != nil {
 			t.Fatal(err)
 		}
 		if pair.Main().MayExpose(a.Main()) {
-			t.Error("the principal may go on, and nobody can tell the mirror")
+			t.Error("the principal may continue, although the mirror cannot learn of it")
 		}
 		if !pair.Main().Arbiter.Elect(1) {
-			t.Error("a mirror that has everything is not elected")
+			t.Error("a synchronized mirror is not elected")
 		}
 	})
 }
 
-// TestCommit_afterACrashIsAnotherReign: the principal was killed when only the mirror had
-// its commit; started again, and without the mirror, it makes another of the same number.
-// They must not be taken for the same.
-func TestCommit_afterACrashIsAnotherReign(t *testing.T) {
+// TestCommit_afterACrashIsAnotherFork: the principal was killed when only the mirror had
+// its commit. Started again, and without the mirror, it makes another commit of the same
+// number. The partners must not take the two for the same one.
+func TestCommit_afterACrashIsAnotherFork(t *testing.T) {
 	pair := servePair(t)
 	if err := pair.SetWitness(false); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestCommit_afterACrashIsAnotherReign(t *testing.T) {
 		until(t, "dead", a.Dead.Load)
 	}
 	if err := storeApplication(a, 1, "only the mirror's"); err == nil {
-		t.Fatal("a commit of a server that was killed was acknowledged")
+		t.Fatal("a commit of a killed server was acknowledged")
 	}
 	if err := <-crashed; err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestCommit_afterACrashIsAnotherReign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if lsnA, lsnB := a.Main().Store.LSN.Load(), b.Main().Store.LSN.Load(); lsnA != lsnB {
-		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
+		t.Fatalf("commits %d and %d: this test needs equal numbers", lsnA, lsnB)
 	}
 	inject(b, mirror.FaultNone)
 	until(t, "SYNCHRONIZED", func() bool { return pair.State() == "SYNCHRONIZED" })

@@ -12,17 +12,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// What a session knows of its identity columns.
+// identities is a session's state of identity columns.
 type identities struct {
 	last   any    // @@IDENTITY: an int64, or nil
-	insert string // the table that IDENTITY_INSERT is ON of, in lower case; ""
+	insert string // the table for which IDENTITY_INSERT is ON, in lower case; ""
 }
 
-// setIdentityInsert is SET IDENTITY_INSERT.
+// setIdentityInsert runs SET IDENTITY_INSERT.
 func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 	s := b.s
 	name := st.Table.Object
-	d, err := s.here(st.Table)
+	d, err := s.databaseFor(st.Table)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,9 @@ func (b *batch) setIdentityInsert(st *tsql.SetOption) error {
 	return nil
 }
 
-// mayInsert refuses an INSERT whose identity column is given a value, or not, against IDENTITY_INSERT.
-func (s *session) mayInsert(q *tsql.Query) error {
+// checkIdentityInsert refuses an INSERT that sets an identity column without IDENTITY_INSERT, or does not set it with
+// IDENTITY_INSERT.
+func (s *session) checkIdentityInsert(q *tsql.Query) error {
 	if q.Kind != tsql.Insert || !q.Identity {
 		return nil
 	}
@@ -59,14 +60,14 @@ func (s *session) mayInsert(q *tsql.Query) error {
 	return nil
 }
 
-// inserted notes the identity that an INSERT has made.
+// inserted stores the identity value that an INSERT has generated.
 func (b *batch) inserted(q *tsql.Query, rows, rowid int64) {
 	if q.Kind == tsql.Insert && q.Identity && rows > 0 {
 		b.identity, b.s.identity.last = rowid, rowid
 	}
 }
 
-// identityOf is IDENT_CURRENT, IDENT_SEED or IDENT_INCR of a table; NULL where it has no identity.
+// identityOf returns IDENT_CURRENT, IDENT_SEED or IDENT_INCR of a table; NULL if the table has no identity column.
 func (b *batch) identityOf(function, name string) (any, error) {
 	n, ok := splitName(name)
 	if !ok {
@@ -106,7 +107,8 @@ func (b *batch) identityOf(function, name string) (any, error) {
 	return value, err
 }
 
-// refusal puts what SQLite says of a write into SQL Server's words, with the names of the constraint and of its table.
+// refusal returns the SQL Server error for an error of SQLite in a write, with the names of the constraint and of its
+// table.
 func refusal(d *mirror.Database, err error, set storage.ObjectSet, kind tsql.QueryKind, table string) error {
 	if err == nil || d == nil {
 		return message.InWords(err)
@@ -143,19 +145,19 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 	var ended error
 	err = b.s.writing(ctx, d, func(w *storage.Writer) (err error) {
 		b.s.at.rd = w.Reader
-		if err := w.Say("SAVEPOINT merges"); err != nil {
+		if err := w.RunCached("SAVEPOINT merges"); err != nil {
 			return err
 		}
-		steps, err = mergeFires(&fires{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
+		steps, err = mergeFires(&triggeringWrite{s: b.s, d: d, w: w, b: b}, st).run(func() (err error) {
 			changed, err = w.Merge(st, args, b.inserted)
 			return err
 		}, func() int64 { return changed })
-		if ended, err = endOf(err); err != nil {
-			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.Say("ROLLBACK TO merges"), w.Say("RELEASE merges"))
+		if ended, err = splitEnd(err); err != nil {
+			return errors.Join(refusal(d, err, set, tsql.Update, st.Key), w.RunCached("ROLLBACK TO merges"), w.RunCached("RELEASE merges"))
 		}
-		return w.Say("RELEASE merges")
+		return w.RunCached("RELEASE merges")
 	})
-	if told := b.answerTriggers(steps); told != nil {
+	if told := b.sendTriggerResults(steps); told != nil {
 		return told
 	}
 	if err == nil {
@@ -165,6 +167,6 @@ func (b *batch) merge(ctx context.Context, st *tsql.Merge) error {
 		return err
 	}
 	b.s.rowCount = changed
-	b.w.Did(commandOf(st), b.s.counted(changed))
+	b.w.DoneCommand(commandOf(st), b.s.counted(changed))
 	return nil
 }

@@ -17,16 +17,16 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// Pair is the two partners and the link between them. Its methods may be called
-// by anybody at any time.
+// Pair is the two partners and the link between them. Its methods are safe for
+// concurrent use.
 type Pair struct {
 	*mirror.Pair
 	servers [2]*Partner
 }
 
-// Open opens the pair's data and ports, and settles which partner is the
-// principal: partner a of a fresh pair, and otherwise the one whose role came last. It
-// serves nobody before Run. The error says what to do.
+// Open opens the pair's data and ports, and determines which partner is the principal:
+// partner a of a new pair, otherwise the partner with the most recent role change. The
+// pair serves no client before Run. The error says what to do.
 func Open(o mirror.Options) (*Pair, error) {
 	if err := tsql.RegisterFunctions(); err != nil {
 		return nil, fmt.Errorf("register SQL functions: %w", err)
@@ -42,7 +42,7 @@ func Open(o mirror.Options) (*Pair, error) {
 			p.servers[i.Index()] = s
 			return &tds.Server{Handler: s, TLS: cert, Logger: i.Log, MaxConnections: o.MaxConnections}
 		},
-		Schema: func(d *mirror.Database) (bool, error) { return p.servers[d.Instance.Index()].makeSchema(d, o.Schema) },
+		Schema: func(d *mirror.Database) (bool, error) { return p.servers[d.Instance.Index()].createSchema(d, o.Schema) },
 	})
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func Open(o mirror.Options) (*Pair, error) {
 	return p, nil
 }
 
-// Partner is the partner of that name, "a" or "b"; nil for any other.
+// Partner returns the partner of that name, "a" or "b"; nil for any other name.
 func (p *Pair) Partner(name string) *Partner {
 	for _, partner := range p.servers {
 		if partner.Letter == name {
@@ -60,16 +60,16 @@ func (p *Pair) Partner(name string) *Partner {
 	return nil
 }
 
-// certificate makes the certificate of this start. Nobody can verify it: it
-// keeps a connection private, and is not needed on loopback.
+// certificate creates a self-signed certificate for this start. No client can verify
+// it: it encrypts a connection, and is not needed on loopback.
 func certificate() (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make a key: %w", err)
+		return nil, fmt.Errorf("create a key: %w", err)
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate: %w", err)
+		return nil, fmt.Errorf("create a certificate: %w", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "mirrorstate embedded pair"},
@@ -79,7 +79,7 @@ func certificate() (*tls.Config, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate: %w", err)
+		return nil, fmt.Errorf("create a certificate: %w", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, nil
 }

@@ -9,29 +9,30 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// parameter is a procedure's parameter as it is declared.
+// parameter is a procedure's parameter as declared.
 type parameter struct {
 	name    string // lower case, with its "@"
 	written string // as the procedure spells it
 	typ     tds.Type
 	output  bool
-	// key: blanks at the end of the text do not count, as SQL Server compares. (It would keep them in the row.)
+	// key: trailing blanks of the text do not count, as in SQL Server's comparisons. (SQL Server would store
+	// them in the row.)
 	key bool
-	// optional: a call may leave it out, for value.
+	// optional: a call may omit it; value is its default.
 	optional bool
 	value    sqlvalue.Argument
 }
 
-// given is an argument as it was given in a call.
+// given is an argument of a call.
 type given struct {
 	name      string // with its "@"; "" by position
 	value     any
-	from      string // its type's name, for messages
+	from      string // the name of its type, for messages
 	isDefault bool
-	param     *tds.Param // as it came over the wire; nil: in a text
+	param     *tds.Param // the parameter of an RPC; nil: of a text
 }
 
-// bindArguments finds the value of each of the procedure's parameters.
+// bindArguments determines the value of each of the procedure's parameters.
 func (p *procedure) bindArguments(list []given) (sqlvalue.Arguments, error) {
 	a := make(sqlvalue.Arguments, len(p.params))
 	have := make([]bool, len(p.params))
@@ -57,7 +58,7 @@ func (p *procedure) bindArguments(list []given) (sqlvalue.Arguments, error) {
 		}
 		var err error
 		if a[at], err = sqlvalue.Convert(value, g.from, p.params[at].typ); err != nil {
-			return nil, p.located(err)
+			return nil, p.withProcedure(err)
 		}
 		if p.params[at].key {
 			a[at].S = storage.TrimBlanks(a[at].S)
@@ -75,7 +76,7 @@ func (p *procedure) bindArguments(list []given) (sqlvalue.Arguments, error) {
 	return a, nil
 }
 
-// parameter finds a parameter by its name, whose case does not matter.
+// parameter returns the index of a parameter by name. The case does not matter.
 func (p *procedure) parameter(name string) int {
 	for i := range p.params {
 		if p.params[i].name == name {
@@ -90,14 +91,14 @@ func (p *procedure) parameter(name string) int {
 	return -1
 }
 
-// refusal is an error of a call of this procedure.
+// refusal returns an error of a call of this procedure.
 func (p *procedure) refusal(number int32, format string, args ...any) *tds.Error {
 	return &tds.Error{Number: number, Class: 16, State: 4, Proc: p.name, Message: fmt.Sprintf(format, args...)}
 }
 
-// located adds the procedure's name to an error that came from within it. The
-// error itself may be everybody's who waited in one queue.
-func (p *procedure) located(err error) error {
+// withProcedure adds the procedure's name to an error that occurred in it. It copies the error, which may be shared
+// by all calls of one group.
+func (p *procedure) withProcedure(err error) error {
 	e, ok := err.(*tds.Error)
 	if !ok || e.Proc != "" {
 		return err

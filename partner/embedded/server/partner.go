@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/mirror"
 )
 
-// Partner is one of the two servers, as its clients see it. Its methods may be called by anybody at any time.
+// Partner is one of the two servers, as its clients see it. Its methods are safe for concurrent use.
 type Partner struct {
 	*mirror.Instance
 	texts  parsedTexts
@@ -16,7 +16,7 @@ type Partner struct {
 	passwords logins.KnownPasswords
 	failures  logins.FailedLogins
 
-	preparedBytes atomic.Int64 // of the texts that all sessions have prepared
+	preparedBytes atomic.Int64 // bytes of the texts that all sessions have prepared
 
-	planted planted // by tests
+	planted planted // set by tests
 }

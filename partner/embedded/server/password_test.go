@@ -28,14 +28,14 @@ func TestPassword_known(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if fits, err := k.Fit(nil, "secret", hash); !fits || err != nil {
-		t.Errorf("a known password waits for a turn: %v", err)
+		t.Errorf("a cached password waits for a computation: %v", err)
 	}
 	if fits, err := k.Fit(ctx.Done(), "other", hash); fits || err == nil {
-		t.Error("a guess was computed beside two others")
+		t.Error("a third password was computed at the same time")
 	}
 	for _, bad := range []string{"", "AB", hash[:len(hash)-2], "FF" + hash[2:], hash[:4] + "FFFFFFFF" + hash[12:]} {
-		if _, err := logins.BroughtHash("0x" + bad); err == nil {
-			t.Errorf("HASHED takes %q", bad)
+		if _, err := logins.ImportedHash("0x" + bad); err == nil {
+			t.Errorf("HASHED accepts %q", bad)
 		}
 	}
 }
@@ -53,12 +53,12 @@ func TestPrepared_bytesOfAll(t *testing.T) {
 	}
 	late := &session{p: p}
 	if _, err := late.keepPrepared(preparedText{text: "x"}); err == nil {
-		t.Error("more bytes than all may keep")
+		t.Error("more bytes than the limit of all sessions")
 	}
 	sessions[0].forgetAllPrepared()
 	handle, err := late.keepPrepared(preparedText{text: "x"})
 	if err != nil {
-		t.Errorf("after one has left: %v", err)
+		t.Errorf("after one session has ended: %v", err)
 	}
 	late.forgetPrepared(handle)
 	for _, s := range sessions {
@@ -69,7 +69,7 @@ func TestPrepared_bytesOfAll(t *testing.T) {
 	}
 }
 
-// A connection that waits for work keeps no large query prepared, and never more than a few.
+// An idle connection keeps no large query prepared, and never more than a fixed number.
 func TestAdhoc_bytes(t *testing.T) {
 	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: t.TempDir()})
 	if err != nil {
@@ -80,7 +80,7 @@ func TestAdhoc_bytes(t *testing.T) {
 	ask := func(bytes int) (size int) {
 		t.Helper()
 		err := s.ReadAdhoc(func(r *storage.Reader) error {
-			size = r.Size // as the one before left it
+			size = r.Size // as the query before left it
 			_, err := r.Query("SELECT 1 -- " + strings.Repeat("x", bytes))
 			return err
 		})
@@ -100,7 +100,7 @@ func TestAdhoc_bytes(t *testing.T) {
 	}
 }
 
-// A pool that opens many connections at once pays for its password twice at the most, not for each.
+// A pool that opens many connections at once computes the hash of its password at most twice.
 func TestPassword_aPoolAtOnce(t *testing.T) {
 	hash := logins.NewPasswordHash("secret")
 	k := &logins.KnownPasswords{}

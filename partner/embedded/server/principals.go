@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// principal makes, changes or removes a role or a user.
+// principal creates, changes or removes a role or a user.
 func (c *catalogueWriter) principal(st *tsql.Definition) error {
 	name := st.Name.Object
 	kind := map[string]string{"ROLE": storage.KindRole, "USER": storage.KindUser}[st.Kind]
@@ -32,12 +32,12 @@ func (c *catalogueWriter) principal(st *tsql.Definition) error {
 	return c.member(st)
 }
 
-// fixedRole tells whether the role is there in every database.
+// fixedRole reports whether the role exists in every database.
 func fixedRole(name string) bool {
 	return strings.EqualFold(name, "db_owner") || strings.EqualFold(name, "public") || strings.EqualFold(name, "dbo")
 }
 
-// createUser is CREATE USER … FOR LOGIN.
+// createUser runs CREATE USER … FOR LOGIN.
 func (c *catalogueWriter) createUser(st *tsql.Definition) error {
 	sid, err := c.sidFor(st.Other)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *catalogueWriter) createUser(st *tsql.Definition) error {
 	return c.add(&storage.ObjectRow{Kind: storage.KindUser, Name: st.Name.Object, Detail: sid})
 }
 
-// alterUser is ALTER USER … WITH LOGIN: the user becomes that login's.
+// alterUser runs ALTER USER … WITH LOGIN: it maps the user to that login.
 func (c *catalogueWriter) alterUser(st *tsql.Definition) error {
 	if !c.set.Has(storage.KindUser, st.Name.Object) {
 		return message.New(15151, 16, "Cannot alter the user '%s', because it does not exist or you do not have permission.", st.Name.Object)
@@ -63,7 +63,8 @@ func (c *catalogueWriter) alterUser(st *tsql.Definition) error {
 	return c.add(&storage.ObjectRow{Kind: storage.KindUser, Name: st.Name.Object, Detail: sid})
 }
 
-// sidFor is the SID of a login of this server, as in the catalogue; "" for WITHOUT LOGIN. 15007: there is none.
+// sidFor returns the SID of a login of this server, as in the catalogue; "" for WITHOUT LOGIN. 15007: no such
+// login.
 func (c *catalogueWriter) sidFor(login string) (string, error) {
 	switch {
 	case login == "":
@@ -97,7 +98,7 @@ func (c *catalogueWriter) dropPrincipal(kind, name string) error {
 	return c.drop(kind, name)
 }
 
-// member is ALTER ROLE … ADD or DROP MEMBER.
+// member runs ALTER ROLE … ADD MEMBER and DROP MEMBER.
 func (c *catalogueWriter) member(st *tsql.Definition) error {
 	role, name := st.Name.Object, st.Other
 	if !c.set.Has(storage.KindRole, role) && !fixedRole(role) {
@@ -121,11 +122,11 @@ func (b *batch) grant(ctx context.Context, st *tsql.Grant) error {
 	if st.On.Object == "" && serverRights[st.Permissions[0]] {
 		return b.grantServer(ctx, st)
 	}
-	d, err := b.s.here(st.On)
+	d, err := b.s.databaseFor(st.On)
 	if err != nil {
 		return err
 	}
-	if err := b.s.mayOwn(d, st.Verb); err != nil {
+	if err := b.s.checkControl(d, st.Verb); err != nil {
 		return err
 	}
 	return b.s.writing(ctx, d, func(w *storage.Writer) error {

@@ -10,28 +10,27 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// procedure is one of the schema's: its text, taken apart.
+// procedure is a compiled procedure, function or trigger.
 type procedure struct {
 	name   string // without schema
 	params []parameter
 	text   *tsql.Procedure
-	// function is the head of a scalar function; nil: it is none.
+	// function is the head of a scalar function; nil: it is not a function.
 	function *tsql.Function
-	trigger  *tsql.Trigger // the same of a trigger
-	// readsFirst: there are ways through it that write nothing. It runs beside the writer, and only the
-	// call that would write is run again in it.
+	trigger  *tsql.Trigger // the head of a trigger; nil: it is not a trigger
+	// readsFirst: some paths through the procedure write nothing. The call runs in parallel with the writer, and only a
+	// call that needs to write runs again in a turn to write.
 	readsFirst bool
-	long       bool      // see takesLong
+	long       bool      // see isLong
 	frames     sync.Pool // of *frame
 }
 
-// result is what a call answers, collected while it runs and sent once its
-// changes are durable.
+// result is the result of a call, collected while it runs and sent once its changes are durable.
 type result struct {
 	status  int32
-	outputs []any // values of the parameters that are output, by position
+	outputs []any // values of the output parameters, by position
 	steps   []step
-	first   [1]step // room for most answers
+	first   [1]step // space for most results
 }
 
 func newResult() *result {
@@ -40,8 +39,7 @@ func newResult() *result {
 	return r
 }
 
-// step is one statement's part of the answer: a result set, a count, or an error
-// after which the procedure went on.
+// step is one statement's part of the result: a result set, a count, or an error after which the procedure continued.
 type step struct {
 	columns []tds.Column
 	rows    [][]any
@@ -51,14 +49,14 @@ type step struct {
 
 const noCount = -1
 
-// compiledProcedures are procedures by their text and the signature of the tables that it was compiled for: the same text
-// comes again in each database, and in each pair of a test.
-var compiledProcedures = storage.KeptByText[*procedure]{Most: 1024}
+// compiledProcedures caches compiled procedures by their text and the signature of the tables: the same text occurs in
+// several databases, and in each pair of a test.
+var compiledProcedures = storage.CacheByText[*procedure]{Most: 1024}
 
-// compiledProcedure compiles the text of a procedure, or finds it compiled.
+// compiledProcedure returns the compiled procedure of a text, and compiles it if necessary.
 func compiledProcedure(text, signature string, schema tsql.Schema) (*procedure, error) {
 	p, err := compiledProcedures.Find(text+"\x00"+signature, func() (*procedure, error) { return newProcedure(text, schema) })
-	return p, message.AsTold(err)
+	return p, message.AsWireError(err)
 }
 
 func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
@@ -66,11 +64,11 @@ func newProcedure(text string, schema tsql.Schema) (*procedure, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: takesLong(t.Body)}
+	p := &procedure{name: t.Name.Object, text: t, readsFirst: !alwaysWrites(t.Body), long: isLong(t.Body)}
 	return p, p.addParameters(t.Params)
 }
 
-// addParameters gives a procedure or a function its parameters.
+// addParameters adds the parameters of a procedure or a function.
 func (p *procedure) addParameters(list []tsql.Param) error {
 	for i, q := range list {
 		typ, ok := sqlvalue.TypeOf(q.Type)
@@ -86,7 +84,7 @@ func (p *procedure) addParameters(list []tsql.Param) error {
 	return nil
 }
 
-// alwaysWrites tells whether there is a write, or a call, that no IF stands before.
+// alwaysWrites reports whether the procedure has a write, or a call, that is not within an IF.
 func alwaysWrites(list []tsql.Statement) bool {
 	for _, st := range list {
 		switch st := st.(type) {

@@ -32,7 +32,7 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 	}
 	read := func(r *storage.Reader) error { return b.selectRows(ctx, r, q, args) }
 	if d == nil {
-		return b.s.p.Home().ReadAdhoc(read)
+		return b.s.p.SystemStore().ReadAdhoc(read)
 	}
 	l, err := b.s.inTransaction(ctx, d)
 	if err != nil {
@@ -44,10 +44,10 @@ func (b *batch) query(ctx context.Context, q *tsql.Query) error {
 	return d.Store.ReadAdhoc(read)
 }
 
-// checkTables makes sure that the tables are there and their database is open, and gives the
-// database that they are in; nil if none of them is more than a system view.
+// checkTables checks that the tables exist and that their database is open, and returns that
+// database; nil if all of them are system views.
 func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.Database, err error) {
-	if err := b.knowLocals(in.Locals); err != nil {
+	if err := b.checkLocals(in.Locals); err != nil {
 		return nil, err
 	}
 	for i, n := range in.Tables {
@@ -64,7 +64,7 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.
 			if err := d.Serving(); err != nil {
 				return nil, err
 			}
-			if err := b.s.mayEnter(d); err != nil {
+			if err := b.s.checkAccess(d); err != nil {
 				return nil, err
 			}
 		}
@@ -90,15 +90,15 @@ func (b *batch) checkTables(in *tsql.Inputs, kind tsql.QueryKind) (data *mirror.
 		case data != nil && data != d:
 			return nil, message.NotSupported("A query on the tables of two databases")
 		}
-		if err := b.s.mayDo(d, objects, permission, n.Object); err != nil {
+		if err := b.s.checkPermission(d, objects, permission, n.Object); err != nil {
 			return nil, err
 		}
 		data = d
 	}
-	return b.knowFunctions(in, data)
+	return b.checkFunctions(in, data)
 }
 
-// bind finds the values of a text's parameters.
+// bind returns the values of a text's parameters.
 func (b *batch) bind(in tsql.Inputs) ([]driver.NamedValue, error) {
 	list, err := in.Bind(b.valueOf, b.systemValue)
 	if err != nil {
@@ -112,7 +112,7 @@ func (b *batch) bind(in tsql.Inputs) ([]driver.NamedValue, error) {
 	return args, nil
 }
 
-// evaluate computes an expression.
+// evaluate evaluates an expression.
 func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	if e.IsConstant {
 		return e.Constant, nil
@@ -124,8 +124,8 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 		}
 		return v.value, nil
 	}
-	if b.program != nil {
-		return b.program.evaluate(&e)
+	if b.frame != nil {
+		return b.frame.evaluate(&e)
 	}
 	d, err := b.checkTables(&e.Inputs, tsql.Select)
 	if err != nil {
@@ -164,20 +164,21 @@ func (b *batch) evaluate(e tsql.Expr) (value any, err error) {
 	return value, err
 }
 
-// reading lends f a reader: that of the open transaction on the database, if there is one.
+// reading runs f with a reader: that of the open transaction on the database, if there is
+// one.
 func (b *batch) reading(d *mirror.Database, f func(r *storage.Reader) error) error {
 	switch {
 	case d == nil:
-		return b.s.p.Home().ReadAdhoc(f)
-	case b.program != nil && b.program.d == d: // its connection is in use, by itself
-		return f(b.program.rd)
+		return b.s.p.SystemStore().ReadAdhoc(f)
+	case b.frame != nil && b.frame.d == d: // it uses the connection itself
+		return f(b.frame.rd)
 	case b.s.lease != nil && b.s.lease.P == d:
 		return b.s.lease.Run(func(w *storage.Writer) error { return f(w.Reader) })
 	}
 	return d.Store.ReadAdhoc(f)
 }
 
-// writing runs what writes: in the open transaction, or as one of its own.
+// writing runs a write: in the open transaction, or in a transaction of its own.
 func (s *session) writing(ctx context.Context, d *mirror.Database, write func(w *storage.Writer) error) error {
 	if s.doomed {
 		return errUncommittable()
@@ -189,7 +190,7 @@ func (s *session) writing(ctx context.Context, d *mirror.Database, write func(w 
 	if l != nil {
 		return l.Run(write)
 	}
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.withLockTimeout(ctx)
 	defer cancel()
 	return d.Exclusively(ctx, write)
 }
@@ -224,7 +225,7 @@ func (b *batch) selectRows(ctx context.Context, r *storage.Reader, q *tsql.Query
 	b.w.Columns(columns...)
 	var n int64
 	values := make([]any, len(row))
-	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
+	for ; next == nil && !b.s.rowLimitReached(n); next = rows.Next(row) {
 		for i, v := range row {
 			if values[i], err = sqlvalue.ClientValue(columns[i].Type, v); err != nil {
 				return err
@@ -247,7 +248,7 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	row := make([]driver.Value, len(rows.Columns()))
 	var n int64
 	next := rows.Next(row)
-	for ; next == nil && !b.s.enough(n); next = rows.Next(row) {
+	for ; next == nil && !b.s.rowLimitReached(n); next = rows.Next(row) {
 		for i, name := range names {
 			if err := b.set(name, sqlvalue.Stored(row[i])); err != nil {
 				return err
@@ -259,12 +260,12 @@ func (b *batch) assignRows(rows driver.Rows, names []string) error {
 	if next != nil && !errors.Is(next, io.EOF) {
 		return message.InWords(next)
 	}
-	b.w.Did(tds.CommandSelect, noCount)
+	b.w.DoneCommand(tds.CommandSelect, noCount)
 	return nil
 }
 
-// columns describes the result: by what the text says, or the column's
-// declaration, or else the first row's value.
+// columns returns the result columns: from the text, or the column's declaration, or else
+// from the first row's value.
 func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []driver.Value) []tds.Column {
 	columns := make([]tds.Column, len(hints))
 	declared, _ := rows.(driver.RowsColumnTypeDatabaseTypeName)
@@ -282,7 +283,7 @@ func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []drive
 		}
 		if !known {
 			if c.Type = sqlvalue.TypeOfValue(first[i]); c.Type == tds.Int && first[i] != nil {
-				c.Type = tds.BigInt // the rows after the first may be larger
+				c.Type = tds.BigInt // later rows may have larger values
 			}
 		}
 		columns[i] = c
@@ -290,17 +291,17 @@ func (b *batch) columns(rows driver.Rows, hints []tsql.ColumnHint, first []drive
 	return columns
 }
 
-// systemValue is a value of the session or the server.
+// systemValue returns a value of the session or the server.
 func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 	if v, ok := tsql.ClockValue(c.Name, time.Now()); ok {
 		return v, nil
 	}
-	if b.program != nil {
-		if v, ok := b.program.systemValue(c.Name); ok {
+	if b.frame != nil {
+		if v, ok := b.frame.systemValue(c.Name); ok {
 			return v, nil
 		}
 	}
-	if v, ok := b.ownValue(c.Name); ok {
+	if v, ok := b.sessionValue(c.Name); ok {
 		return v, nil
 	}
 	s := b.s
@@ -380,10 +381,10 @@ func (b *batch) systemValue(c tsql.SystemCall) (any, error) {
 		return b.identity, nil
 	case "FUNCTION":
 		return s.caller(), nil
-	case "TRIGGER_NESTLEVEL": // in no trigger
+	case "TRIGGER_NESTLEVEL": // outside of triggers
 		return int64(0), nil
 	case "UPDATE":
-		return sqlvalue.BoolInt(b.program != nil && b.program.updates(first)), nil
+		return sqlvalue.BoolInt(b.frame != nil && b.frame.updates(first)), nil
 	case "IDENT_CURRENT", "IDENT_SEED", "IDENT_INCR":
 		return b.identityOf(c.Name, first)
 	case "CONNECTIONPROPERTY":

@@ -11,24 +11,24 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/schema"
 )
 
-func TestSight_judge(t *testing.T) {
+func TestConnectivity_decide(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		s    mirror.Sight
-		want mirror.Verdict
+		s    mirror.Connectivity
+		want mirror.Decision
 	}{
-		{"no witness, together", mirror.Sight{Partners: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"no witness, apart", mirror.Sight{Fit: true}, mirror.Verdict{Serve: true}},
-		{"everybody sees everybody", mirror.Sight{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"the witness is gone", mirror.Sight{Witness: true, Partners: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"only the partners' link is cut", mirror.Sight{Witness: true, Principal: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
-		{"the mirror is gone", mirror.Sight{Witness: true, Principal: true, Fit: true}, mirror.Verdict{Serve: true, Unfit: true}},
-		{"the principal is gone", mirror.Sight{Witness: true, Mirror: true, Fit: true}, mirror.Verdict{Promote: true}},
-		{"the principal is gone, the mirror behind", mirror.Sight{Witness: true, Mirror: true}, mirror.Verdict{}},
-		{"all have lost each other", mirror.Sight{Witness: true, Fit: true}, mirror.Verdict{Unfit: true}},
-		{"principal and mirror see each other only", mirror.Sight{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Verdict{Serve: true}},
+		{"no witness, together", mirror.Connectivity{Partners: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"no witness, apart", mirror.Connectivity{Fit: true}, mirror.Decision{Serve: true}},
+		{"everybody sees everybody", mirror.Connectivity{Witness: true, Partners: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"the witness is gone", mirror.Connectivity{Witness: true, Partners: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"only the partners' link is cut", mirror.Connectivity{Witness: true, Principal: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
+		{"the mirror is gone", mirror.Connectivity{Witness: true, Principal: true, Fit: true}, mirror.Decision{Serve: true, Unfit: true}},
+		{"the principal is gone", mirror.Connectivity{Witness: true, Mirror: true, Fit: true}, mirror.Decision{Promote: true}},
+		{"the principal is gone, the mirror behind", mirror.Connectivity{Witness: true, Mirror: true}, mirror.Decision{}},
+		{"all have lost each other", mirror.Connectivity{Witness: true, Fit: true}, mirror.Decision{Unfit: true}},
+		{"principal and mirror see each other only", mirror.Connectivity{Witness: true, Partners: true, Mirror: true, Fit: true}, mirror.Decision{Serve: true}},
 	} {
-		if got := c.s.Judge(); got != c.want {
+		if got := c.s.Decide(); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
@@ -39,17 +39,17 @@ func TestConnection(t *testing.T) {
 	at := time.Unix(1000, 0)
 	c := mirror.Connection{}.After(false, true, at).After(false, true, at.Add(3*time.Second))
 	if c.Clear() || c.Lost(at.Add(4*time.Second), patience) || !c.Lost(at.Add(5*time.Second), patience) {
-		t.Errorf("silence counts from its beginning: %+v", c)
+		t.Errorf("the silence must count from its beginning: %+v", c)
 	}
 	if c = c.After(true, true, at.Add(time.Second)); !c.Lost(at.Add(time.Second), patience) {
-		t.Error("a cut link is lost at once")
+		t.Error("a cut link must be lost at once")
 	}
 	if c = c.After(false, false, at); !c.Clear() {
 		t.Errorf("healed: %+v", c)
 	}
 }
 
-// servePair runs a pair with a witness and a short partner time-out.
+// servePair runs a pair with a witness and a short partner timeout.
 func servePair(t *testing.T) *Pair {
 	t.Helper()
 	pair, err := Open(mirror.Options{Schema: schema.Script(), Dir: t.TempDir(), PartnerTimeout: 200 * time.Millisecond, Witness: true})
@@ -81,7 +81,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// storeApplication writes a row, and tells how that ended.
+// storeApplication writes a row, and returns the error of the commit.
 func storeApplication(p *Partner, id int32, name string) error {
 	return alter(p, "INSERT OR REPLACE INTO ASPStateTempApplications VALUES (?1, ?2)", int64(id), name)
 }
@@ -106,9 +106,9 @@ func applicationName(t *testing.T, p *Partner, id string) string {
 	return name
 }
 
-// TestCommit_cutShort fails the principal in the middle of a commit, has the mirror
-// take over, and lets the old principal go on: the commit is everywhere or nowhere,
-// and if it was acknowledged, everywhere.
+// TestCommit_cutShort stops the principal in the middle of a commit, lets the mirror take over,
+// and lets the old principal continue. The commit is on both partners or on neither, and if it
+// was acknowledged, on both.
 func TestCommit_cutShort(t *testing.T) {
 	for _, kind := range []string{mirror.FaultFreeze, mirror.FaultIsolate, mirror.FaultCrash} {
 		for _, mirrored := range []bool{true, false} {
@@ -170,9 +170,10 @@ func cutShort(t *testing.T, kind string, mirrored bool) {
 	}
 }
 
-// TestCommit_exposedIsAnotherReign: the mirror has a commit whose answer was lost; the
-// principal, without it, makes another of the same number. They must not be taken for the same.
-func TestCommit_exposedIsAnotherReign(t *testing.T) {
+// TestCommit_exposedIsAnotherFork: the mirror has a commit whose acknowledgement was lost. The
+// principal, without it, makes another of the same number. They must not be taken for the same
+// one.
+func TestCommit_exposedIsAnotherFork(t *testing.T) {
 	pair := servePair(t)
 	if err := pair.SetWitness(false); err != nil {
 		t.Fatal(err)
@@ -194,7 +195,7 @@ func TestCommit_exposedIsAnotherReign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if lsnA, lsnB := a.Main().Store.LSN.Load(), b.Main().Store.LSN.Load(); lsnA != lsnB {
-		t.Fatalf("commits %d and %d: this test wants them the same", lsnA, lsnB)
+		t.Fatalf("commits %d and %d: this test needs equal numbers", lsnA, lsnB)
 	}
 	if err := b.Inject(t.Context(), mirror.Heal); err != nil {
 		t.Fatal(err)

@@ -42,16 +42,16 @@ func TestFailedLogins_delay(t *testing.T) {
 			t.Errorf("one line was expected within %v:\n%s", logins.RefusalEvery, &log)
 		}
 		try("192.0.2.1")
-		try("192.0.2.1") // more than refusalEvery after the first
+		try("192.0.2.1") // more than RefusalEvery after the first
 		if !strings.Contains(log.String(), "times=11") {
-			t.Errorf("the later line does not count those that had none:\n%s", &log)
+			t.Errorf("the later line does not count the failures without a line:\n%s", &log)
 		}
 		if d := try("192.0.2.2"); d != 0 {
 			t.Errorf("another peer waits for %v", d)
 		}
 		time.Sleep(logins.ForgetFailures)
 		if d := try("192.0.2.1"); d != 0 {
-			t.Errorf("a peer that was quiet for %v waits for %v", logins.ForgetFailures, d)
+			t.Errorf("a peer without failures for %v waits for %v", logins.ForgetFailures, d)
 		}
 	})
 }
@@ -68,15 +68,15 @@ func TestFailedLogins_bounds(t *testing.T) {
 		}
 		synctest.Wait()
 		if f.Delayed != 2*logins.MaxDelayed {
-			t.Errorf("%d answers are put off, want %d of each peer", f.Delayed, logins.MaxDelayed)
+			t.Errorf("%d answers are delayed, want %d of each peer", f.Delayed, logins.MaxDelayed)
 		}
-		if !f.Unlooked(from("192.0.2.1")) || f.Unlooked(from("192.0.2.2")) || f.Unlooked(from("127.0.0.1")) {
-			t.Error("the peer with as many answers to come as may be, and no other and not this machine, is refused without a look")
+		if !f.AtLimit(from("192.0.2.1")) || f.AtLimit(from("192.0.2.2")) || f.AtLimit(from("127.0.0.1")) {
+			t.Error("only the peer at its limit, and not this machine, must be refused without a password check")
 		}
-		stop() // a server that ends waits for none of them
+		stop() // a server that stops waits for none of them
 		all.Wait()
-		if f.Delayed != 0 || f.Unlooked(from("192.0.2.1")) {
-			t.Errorf("%d answers are still put off", f.Delayed)
+		if f.Delayed != 0 || f.AtLimit(from("192.0.2.1")) {
+			t.Errorf("%d answers are still delayed", f.Delayed)
 		}
 		for i := range logins.MaxPeers + 100 {
 			f.Failed(t.Context(), logger, from(fmt.Sprintf("10.0.%d.%d", i/256, i%256)), "sa")
@@ -97,7 +97,7 @@ func TestFailedLogins_mirrorsDatabaseIsNone(t *testing.T) {
 	for range 2 * logins.FreeFailures {
 		_, _, err = b.Login(t.Context(), &tds.Login{User: pair.User(), Password: pair.Password(), Database: mirror.DatabaseName, DatabaseFatal: true, RemoteAddr: from("192.0.2.1")})
 		if err == nil {
-			t.Fatal("the mirror lets a client into its database")
+			t.Fatal("the mirror accepts a client in its database")
 		}
 	}
 	if c := b.Counters(); c.Failed != 0 || c.Refused != 2*logins.FreeFailures || len(b.failures.Peers) != 0 {

@@ -6,11 +6,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// noColumn is the error of a column that there is not.
+// noColumn is the error number for a column that does not exist.
 const noColumn = 207
 
-// resolve finds the first column that a procedure's queries name and their tables have not. Tables that are not there may still come: what
-// is asked of them shows when it runs. Source: the manual's CREATE PROCEDURE, on deferred name resolution.
+// resolve finds the first column in a procedure's queries that its table does not have. Tables that do not exist may be
+// created later: the columns of such a table are checked when the query runs. Source: the manual's CREATE PROCEDURE, on
+// deferred name resolution.
 func (c *catalogueWriter) resolve(p *procedure) error {
 	var wrong *tds.Error
 	eachStatement(p.text.Body, func(st tsql.Statement, _ bool) {

@@ -14,7 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// restore is RESTORE DATABASE, RESTORE LOG and RESTORE FILELISTONLY.
+// restore runs RESTORE DATABASE, RESTORE LOG and RESTORE FILELISTONLY.
 func (b *batch) restore(ctx context.Context, st *tsql.Restore) error {
 	s, p := b.s, b.s.p
 	if err := s.serverOnly(3110, 14, "User does not have permission to RESTORE database '%s'.", st.Database); err != nil {
@@ -45,7 +45,8 @@ func (b *batch) restore(ctx context.Context, st *tsql.Restore) error {
 	})
 }
 
-// restoreFull makes the database from a full backup, in place of a copy that is RESTORING. The caller holds verbs.
+// restoreFull creates the database from a full backup, and replaces a copy that is RESTORING. The caller holds
+// verbs.
 func (p *Partner) restoreFull(ctx context.Context, s *session, st *tsql.Restore, h mirror.BackupHeader) error {
 	d := p.Find(st.Database)
 	switch {
@@ -62,10 +63,10 @@ func (p *Partner) restoreFull(ctx context.Context, s *session, st *tsql.Restore,
 	case !d.Store.About.Load().Restoring:
 		return message.New(3159, 16, `The tail of the log for the database "%s" has not been backed up. Use BACKUP LOG WITH NORECOVERY to backup the log if it contains work you do not want to lose.`, d.Title)
 	}
-	return p.putCopy(ctx, d, st, "")
+	return p.replaceCopy(ctx, d, st, "")
 }
 
-// restoreLog brings a copy that is RESTORING on to a log backup. The caller holds verbs.
+// restoreLog restores a log backup into a copy that is RESTORING. The caller holds verbs.
 func (p *Partner) restoreLog(ctx context.Context, s *session, st *tsql.Restore, h mirror.BackupHeader) error {
 	d := p.Find(st.Database)
 	switch {
@@ -82,21 +83,21 @@ func (p *Partner) restoreLog(ctx context.Context, s *session, st *tsql.Restore, 
 	case h.Last < d.Store.LSN.Load():
 		return message.New(4326, 16, "The log in this backup set terminates at LSN %d, which is too early to apply to the database. A more recent log backup that includes LSN %d can be restored.", h.Last, d.Store.LSN.Load())
 	}
-	return p.putCopy(ctx, d, st, fmt.Sprintf("INSERT OR REPLACE INTO partner_objects VALUES ('%s', 'yes', '', 0);", mirror.KindLogRestored))
+	return p.replaceCopy(ctx, d, st, fmt.Sprintf("INSERT OR REPLACE INTO partner_objects VALUES ('%s', 'yes', '', 0);", mirror.KindLogRestored))
 }
 
 func errCannotRestoreMirrored(title string) error {
 	return message.New(3104, 16, "RESTORE cannot operate on database '%s' because it is configured for database mirroring or has joined an availability group. If you intend to restore the database, use ALTER DATABASE to remove mirroring or to remove the database from its availability group.", title)
 }
 
-// putCopy puts the database of a backup in the place of d, which may be nil. The caller holds verbs.
-func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Restore, more string) error {
+// replaceCopy replaces d, which may be nil, by the database of a backup. The caller holds verbs.
+func (p *Partner) replaceCopy(ctx context.Context, d *mirror.Database, st *tsql.Restore, more string) error {
 	copied, remove, err := p.copyIn(p.backupPath(st.File))
 	if err != nil {
 		return err
 	}
 	defer remove()
-	about := storage.AboutDatabase{Title: st.Database, ID: p.NextID(), Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull, Restoring: st.NoRecovery}
+	about := storage.Description{Title: st.Database, ID: p.NextID(), Created: sqlvalue.UtcNow(), Recovery: storage.RecoveryFull, Restoring: st.NoRecovery}
 	if d != nil {
 		about.ID, about.Title = d.Store.About.Load().ID, d.Title
 	}
@@ -107,7 +108,7 @@ func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Rest
 	err = c.Script("BEGIN; DROP TABLE partner_backup; DELETE FROM partner_state; DELETE FROM partner_roles; DELETE FROM partner_objects WHERE kind = '" + mirror.KindLogRestored + "';" +
 		more + about.Text() + "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
 	if err = errors.Join(err, c.Close()); err != nil {
-		return fmt.Errorf("make the restored copy: %w", err)
+		return fmt.Errorf("prepare the restored copy: %w", err)
 	}
 	if _, err := p.OpenMaster(); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Rest
 		err := d.Alone(ctx, true, func() error {
 			d.Gone.Store(true)
 			d.Term.Add(1)
-			d.Forget()
+			d.Unregister()
 			return d.Remove()
 		})
 		if err != nil {
@@ -126,19 +127,19 @@ func (p *Partner) putCopy(ctx context.Context, d *mirror.Database, st *tsql.Rest
 		}
 	}
 	if err := os.Rename(copied, path); err != nil {
-		return fmt.Errorf("put the restored copy in place: %w", err)
+		return fmt.Errorf("rename the restored copy: %w", err)
 	}
 	fresh, err := p.OpenDatabase(path, about)
 	if err != nil {
 		return err
 	}
-	fresh.Adopt()
-	p.Pair.TendFiles(fresh)
+	fresh.Register()
+	p.Pair.StartCheckpoints(fresh)
 	p.Log.Info("database restored", "database", about.Title, "restoring", about.Restoring)
 	return nil
 }
 
-// recover is RESTORE DATABASE … WITH RECOVERY without a backup: a copy that was RESTORING opens.
+// recover runs RESTORE DATABASE … WITH RECOVERY without a backup: it opens a copy that was RESTORING.
 func (p *Partner) recover(ctx context.Context, name string) error {
 	return p.Pair.Verb(ctx, func(ctx context.Context) error {
 		d := p.Find(name)
@@ -158,7 +159,7 @@ func (p *Partner) recover(ctx context.Context, name string) error {
 	})
 }
 
-// usersOfMaster makes or removes a user in master, where otherwise nothing is defined.
+// usersOfMaster creates or removes a user in master, the only definitions allowed there.
 func (b *batch) usersOfMaster(ctx context.Context, st *tsql.Definition) (done bool, err error) {
 	if st.Kind != "USER" || !strings.EqualFold(b.s.database, mirror.MasterName) || st.Name.Database != "" {
 		return false, nil

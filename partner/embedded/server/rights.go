@@ -12,13 +12,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// What a login that is no sysadmin may do: what was granted to its user in a database, or to
-// a role that the user is in. db_owner may everything there.
+// The rights of a login that is not a sysadmin: those granted to its user in a database, or to a role of
+// the user. db_owner has all rights there.
 
-// sysadmin tells whether the session may everything.
+// sysadmin reports whether the session has all rights.
 func (s *session) sysadmin() bool { return s.login == nil }
 
-// userIn is the session's user in a database; "" if it has none there.
+// userIn returns the session's user in a database; "" if it has none there.
 func userIn(o storage.ObjectSet, l *loginRow) string {
 	for _, u := range o.Of(storage.KindUser) {
 		if u.Detail == l.sid {
@@ -28,7 +28,8 @@ func userIn(o storage.ObjectSet, l *loginRow) string {
 	return ""
 }
 
-// rolesOf are the principals whose rights the user has: itself, public, and its roles, with theirs.
+// rolesOf returns the principals whose rights the user has: the user itself, public, and its roles, with
+// the roles of those.
 func rolesOf(o storage.ObjectSet, user string) map[string]bool {
 	mine := map[string]bool{strings.ToLower(user): true, "public": true}
 	for grown := true; grown; {
@@ -43,7 +44,7 @@ func rolesOf(o storage.ObjectSet, user string) map[string]bool {
 	return mine
 }
 
-// may tells whether the login may do something with an object; without an object: in the database.
+// may reports whether the login has a permission on an object; without an object: in the database.
 func may(o storage.ObjectSet, l *loginRow, permission, object string) bool {
 	user := userIn(o, l)
 	if user == "" {
@@ -61,31 +62,31 @@ func may(o storage.ObjectSet, l *loginRow, permission, object string) bool {
 	return false
 }
 
-// mayEnter tells whether the session may use the database: 916.
-func (s *session) mayEnter(d *mirror.Database) error {
+// checkAccess returns an error if the session may not use the database: 916.
+func (s *session) checkAccess(d *mirror.Database) error {
 	if s.sysadmin() || userIn(d.Store.Committed(), s.login) != "" {
 		return nil
 	}
 	return message.New(916, 14, `The server principal "%s" is not able to access the database "%s" under the current security context.`, s.login.name, d.Title)
 }
 
-// mayDo tells whether the session may do something with an object: 229.
-func (s *session) mayDo(d *mirror.Database, set storage.ObjectSet, permission, object string) error {
+// checkPermission returns an error if the session does not have the permission on the object: 229.
+func (s *session) checkPermission(d *mirror.Database, set storage.ObjectSet, permission, object string) error {
 	if s.sysadmin() || may(set, s.login, permission, object) {
 		return nil
 	}
 	return message.New(229, 14, "The %s permission was denied on the object '%s', database '%s', schema 'dbo'.", permission, object, d.Title)
 }
 
-// mayOwn tells whether the session may define objects in the database: 262.
-func (s *session) mayOwn(d *mirror.Database, statement string) error {
+// checkControl returns an error if the session may not define objects in the database: 262.
+func (s *session) checkControl(d *mirror.Database, statement string) error {
 	if s.sysadmin() || may(d.Store.Committed(), s.login, "CONTROL", "") {
 		return nil
 	}
 	return message.New(262, 14, "%s permission denied in database '%s'.", statement, d.Title)
 }
 
-// sees tells whether the session sees that there is an object.
+// sees reports whether the session may see the metadata of an object.
 func (s *session) sees(set storage.ObjectSet, object string) bool {
 	if s.sysadmin() {
 		return true
@@ -98,7 +99,7 @@ func (s *session) sees(set storage.ObjectSet, object string) bool {
 	return false
 }
 
-// userIn is USER_NAME().
+// userIn returns USER_NAME().
 func (s *session) userIn() string {
 	d := s.In.Load()
 	switch {
@@ -110,7 +111,7 @@ func (s *session) userIn() string {
 	return userIn(d.Store.Committed(), s.login)
 }
 
-// loginName is SUSER_SNAME().
+// loginName returns SUSER_SNAME().
 func (s *session) loginName() string {
 	if s.sysadmin() {
 		return mirror.UserName
@@ -118,7 +119,7 @@ func (s *session) loginName() string {
 	return s.login.name
 }
 
-// serverOnly refuses what only a sysadmin may.
+// serverOnly refuses a statement that only a sysadmin may run.
 func (s *session) serverOnly(number int32, class uint8, format string, args ...any) error {
 	if s.sysadmin() {
 		return nil
@@ -126,7 +127,7 @@ func (s *session) serverOnly(number int32, class uint8, format string, args ...a
 	return message.New(number, class, format, args...)
 }
 
-// isServerMember is IS_SRVROLEMEMBER: NULL for a role that is not known.
+// isServerMember returns IS_SRVROLEMEMBER: NULL for an unknown role.
 func (s *session) isServerMember(role string) any {
 	switch strings.ToLower(role) {
 	case "public":
@@ -137,7 +138,8 @@ func (s *session) isServerMember(role string) any {
 	return nil
 }
 
-// columnLength is COL_LENGTH: NULL for what is not there. The extension's columns come and go.
+// columnLength returns COL_LENGTH: NULL for a column that does not exist. The columns of the extended
+// schema can be added and dropped.
 func (s *session) columnLength(tableName, column string) (any, error) {
 	n, ok := splitName(tableName)
 	d := s.In.Load()
@@ -170,7 +172,7 @@ func (s *session) columnLength(tableName, column string) (any, error) {
 	return int64(4), nil
 }
 
-// columnTypeIn is the type of a table's column.
+// columnTypeIn returns the type of a table's column.
 func columnTypeIn(o storage.ObjectSet, table, column string) (tds.Type, bool) {
 	for _, c := range o.Columns(tsql.Name{Object: table}) {
 		if strings.EqualFold(c.Name, column) {
@@ -180,7 +182,7 @@ func columnTypeIn(o storage.ObjectSet, table, column string) (tds.Type, bool) {
 	return tds.Type{}, false
 }
 
-// permissionByName is HAS_PERMS_BY_NAME of an object, or of a database with class DATABASE.
+// permissionByName returns HAS_PERMS_BY_NAME of an object, or of a database with class DATABASE.
 func (s *session) permissionByName(securable, class, permission string) (any, error) {
 	permission = strings.ToUpper(permission)
 	d := s.In.Load()
@@ -190,7 +192,7 @@ func (s *session) permissionByName(securable, class, permission string) (any, er
 		if n, ok := splitName(securable); securable != "" && ok && n.database == "" && n.object != "" {
 			d = s.p.Find(n.object)
 		} else if securable != "" {
-			return nil, nil // it is no identifier: a name with a dash or a point in it wants QUOTENAME
+			return nil, nil // not an identifier: a name with a dash or a period needs QUOTENAME
 		}
 	case "OBJECT":
 		n, _ := splitName(securable)
@@ -208,7 +210,7 @@ func (s *session) permissionByName(securable, class, permission string) (any, er
 	return sqlvalue.BoolInt(may(set, s.login, permission, object)), err
 }
 
-// isMember is IS_MEMBER: NULL for a role that is not there.
+// isMember returns IS_MEMBER: NULL for a role that does not exist.
 func (s *session) isMember(role string) (any, error) {
 	d := s.In.Load()
 	if d == nil {
@@ -226,13 +228,13 @@ func (s *session) isMember(role string) (any, error) {
 	return sqlvalue.BoolInt(rolesOf(set, userIn(set, s.login))[strings.ToLower(role)]), nil
 }
 
-// firstPrincipalID is that of the first principal that is not the system's, ownerRoleID that of db_owner.
+// firstPrincipalID is the id of the first user-defined principal, ownerRoleID that of db_owner.
 const (
 	firstPrincipalID = 5
 	ownerRoleID      = 16384
 )
 
-// dboSID is the SID of dbo, which is the pair's own login: the same on both servers.
+// dboSID is the SID of dbo, which is the pair's own login. It is the same on both servers.
 var dboSID = []byte("mirrorstate\x00\x00\x00\xff\xff")
 
 // principalOf is a principal of a database as the catalogue shows it.
@@ -243,17 +245,17 @@ type principalOf struct {
 	sid  []byte
 }
 
-// principalsIn are those of a database, in the order of their ids.
+// principalsIn returns the principals of a database, in the order of their ids.
 func principalsIn(o storage.ObjectSet) []principalOf {
 	list := []principalOf{{"public", 0, storage.KindRole, nil}, {"dbo", 1, storage.KindUser, dboSID}, {"db_owner", ownerRoleID, storage.KindRole, nil}}
 	for i, r := range append(o.Of(storage.KindRole), o.Of(storage.KindUser)...) {
-		sid, _ := hex.DecodeString(r.Detail) // we wrote it
+		sid, _ := hex.DecodeString(r.Detail) // we wrote the detail, so it is valid
 		list = append(list, principalOf{r.Name, firstPrincipalID + i, r.Kind, sid})
 	}
 	return list
 }
 
-// principalID is the id of a principal; 0, which is public's, if there is none.
+// principalID returns the id of a principal; 0, the id of public, if there is none.
 func principalID(o storage.ObjectSet, name string) int {
 	for _, p := range principalsIn(o) {
 		if strings.EqualFold(p.name, name) {
@@ -263,7 +265,7 @@ func principalID(o storage.ObjectSet, name string) int {
 	return 0
 }
 
-// objectsOf are the objects of a database that has some, as the session sees them.
+// objectsOf returns the objects of a database as the session sees them.
 func (s *session) objectsOf(database string) storage.ObjectSet {
 	if strings.EqualFold(database, mirror.MasterName) {
 		return s.p.MasterObjects()
@@ -277,7 +279,7 @@ func (s *session) objectsOf(database string) storage.ObjectSet {
 	}
 	set, err := s.visible(d)
 	if err != nil {
-		return nil // the transaction is over: the next statement says so
+		return nil // the transaction has ended: the next statement returns the error
 	}
 	return set
 }
@@ -327,7 +329,7 @@ func moduleRows(s *session, database string) (rows [][]any) {
 	return rows
 }
 
-// principalID is DATABASE_PRINCIPAL_ID: NULL for one that is not there.
+// principalID returns DATABASE_PRINCIPAL_ID: NULL for a principal that does not exist.
 func (s *session) principalID(name string) (any, error) {
 	d := s.In.Load()
 	if d == nil {

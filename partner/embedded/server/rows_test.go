@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// A row is the same on both partners, whatever SQLite can hold in it.
+// A row is equal on both partners, whatever values SQLite stores in it.
 func TestRows_anyValueIsMirrored(t *testing.T) {
 	p := openPair(t).Partner("a")
 	values := []driver.Value{nil, int64(0), int64(math.MinInt64), int64(math.MaxInt64), 1.5, "", "it's\x00half", "é漢😀", []byte{}, []byte{0, 1, 255},
@@ -48,7 +48,7 @@ func TestRows_anyValueIsMirrored(t *testing.T) {
 					t.Errorf("%s has %v bytes of %q", partner.Letter, got[2], s)
 				}
 				if b, ok := want.([]byte); ok && len(b) == 0 {
-					want, got[0] = "blob", got[1] // the driver has nil for it
+					want, got[0] = "blob", got[1] // the driver returns nil for it
 				}
 				if !reflect.DeepEqual(got[0], want) {
 					t.Errorf("%s has %#v (%v), want %#v", partner.Letter, got[0], got[1], want)
@@ -62,7 +62,7 @@ func TestRows_anyValueIsMirrored(t *testing.T) {
 	}
 }
 
-// A row whose rowid changes, and rows that change places, are so on the mirror too.
+// A changed rowid, and rows that swap their rowids, are the same on the mirror.
 func TestRows_changePlaces(t *testing.T) {
 	p := openPair(t).Partner("a")
 	rowids := func(q interface{ Main() *mirror.Database }) (all string) {
@@ -98,7 +98,8 @@ func TestRows_changePlaces(t *testing.T) {
 	}
 }
 
-// A backup has the rowids of the database: a mirror that begins with one is told of rows by them.
+// A backup has the rowids of the database: a mirror that is created from one applies rows by
+// them.
 func TestRows_backupKeepsThem(t *testing.T) {
 	p := openPair(t).Partner("a")
 	err := p.Main().Exclusively(t.Context(), func(w *storage.Writer) error {

@@ -20,32 +20,33 @@ var _ tds.TransactionNester = (*session)(nil)
 // savepoint is a SAVE TRANSACTION of the open transaction.
 type savepoint struct {
 	name string
-	// held: the transaction had touched a database, and SQLite knows the savepoint by its place. Otherwise
-	// all that the transaction did was done after it.
+	// held: the transaction had used a database, and SQLite has the savepoint under its position. Otherwise all writes
+	// of the transaction came after it.
 	held   bool
-	locals localTables // as they were
+	locals localTables // as they were at the savepoint
 }
 
-// maxSavepoints bounds those of one transaction, and maxTransactionName their names. Source of the second: the manual.
+// maxSavepoints limits the savepoints of one transaction, and maxTransactionName the length of their names. Source of
+// the second: the manual.
 const (
 	maxSavepoints      = 1000
 	maxTransactionName = 32
 )
 
-// hasSavepoint tells whether the client's transaction has a savepoint of that name.
+// hasSavepoint reports whether the client's transaction has a savepoint of that name.
 func (s *session) hasSavepoint(name string) bool {
 	return slices.ContainsFunc(s.saved, func(one savepoint) bool { return one.name == name })
 }
 
-// errUncommittable refuses what a doomed transaction can't do any more.
+// errUncommittable refuses a write or a commit of an uncommittable transaction.
 func errUncommittable() *tds.Error {
 	return message.New(3930, 16, "The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.")
 }
 
-// savepointName is what SQLite calls the savepoint at a place, from 0.
+// savepointName returns the name in SQLite of the savepoint at a position, from 0.
 func savepointName(place int) string { return fmt.Sprintf("saved_%d", place) }
 
-// save is SAVE TRANSACTION.
+// save runs SAVE TRANSACTION.
 func (s *session) save(name string) error {
 	switch {
 	case s.open == 0:
@@ -58,7 +59,7 @@ func (s *session) save(name string) error {
 		return message.NotSupported("A transaction of more than %d savepoints", maxSavepoints)
 	}
 	if s.lease != nil {
-		err := s.lease.Run(func(w *storage.Writer) error { return w.Say("SAVEPOINT " + savepointName(len(s.saved))) })
+		err := s.lease.Run(func(w *storage.Writer) error { return w.RunCached("SAVEPOINT " + savepointName(len(s.saved))) })
 		if err != nil {
 			return err
 		}
@@ -67,8 +68,8 @@ func (s *session) save(name string) error {
 	return nil
 }
 
-// rollbackTo goes back to the last savepoint of the name, or ends the transaction of that name. Names are
-// compared letter by letter, as SQL Server does. w, if not nil, is told of the end.
+// rollbackTo rolls back to the last savepoint of the name, or ends the transaction of that name. Names are
+// case-sensitive, as in SQL Server. w, if not nil, receives the end of the transaction.
 func (s *session) rollbackTo(name string, w *tds.Response) error {
 	if s.open == 0 {
 		return errNoTransaction()
@@ -90,10 +91,10 @@ func (s *session) rollbackTo(name string, w *tds.Response) error {
 		return message.New(3931, 16, "The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the entire transaction.")
 	}
 	if s.lease != nil {
-		if !s.saved[place].held { // before the database was touched
-			s.lease.BreakOff(mirror.ErrLeaseDone)
+		if !s.saved[place].held { // before the database was used
+			s.lease.Abort(mirror.ErrLeaseDone)
 			s.lease = nil
-		} else if err := s.lease.Run(func(w *storage.Writer) error { return w.Say("ROLLBACK TO " + savepointName(place)) }); err != nil {
+		} else if err := s.lease.Run(func(w *storage.Writer) error { return w.RunCached("ROLLBACK TO " + savepointName(place)) }); err != nil {
 			return err
 		}
 	}
@@ -116,7 +117,7 @@ func (s *session) Save(_ context.Context, name string) error {
 		return err
 	}
 	defer s.Leave()
-	return s.told(s.save(name))
+	return s.reportError(s.save(name))
 }
 
 // RollbackTo implements [tds.TransactionNester].
@@ -126,13 +127,13 @@ func (s *session) RollbackTo(_ context.Context, name string) error {
 		return err
 	}
 	defer s.Leave()
-	return s.told(s.rollbackTo(name, nil))
+	return s.reportError(s.rollbackTo(name, nil))
 }
 
 // InTransaction implements [tds.TransactionNester].
 func (s *session) InTransaction() bool { return s.open > 0 }
 
-// transaction is BEGIN, COMMIT, ROLLBACK and SAVE TRANSACTION.
+// transaction runs BEGIN, COMMIT, ROLLBACK and SAVE TRANSACTION.
 func (b *batch) transaction(st *tsql.Transaction) error {
 	s := b.s
 	if st.IfOpen && s.open == 0 {
@@ -165,7 +166,7 @@ func (b *batch) transaction(st *tsql.Transaction) error {
 	return nil
 }
 
-// transactionName is a name of a transaction, from a variable where the statement names one.
+// transactionName returns the name of a transaction, from a variable if the statement names one.
 func (b *batch) transactionName(written string) (string, error) {
 	if !strings.HasPrefix(written, "@") {
 		return written, nil
@@ -175,8 +176,8 @@ func (b *batch) transactionName(written string) (string, error) {
 	return name, err
 }
 
-// saves is SAVE TRANSACTION within a call.
-func (f *frame) saves(name string) error {
+// saveTransaction runs SAVE TRANSACTION within a call.
+func (f *frame) saveTransaction(name string) error {
 	if f.openTransactions() == 0 {
 		return message.New(628, 16, "Cannot issue SAVE TRANSACTION when there is no active transaction.")
 	}
@@ -190,8 +191,8 @@ func (f *frame) saves(name string) error {
 	return nil
 }
 
-// goesBack rolls back to a savepoint of the call; false: it has none of that name.
-func (f *frame) goesBack(name string) (bool, error) {
+// rollbackToSaved rolls back to a savepoint of the call; false: it has none of that name.
+func (f *frame) rollbackToSaved(name string) (bool, error) {
 	for i, one := range slices.Backward(f.saved) {
 		if one == name {
 			f.saved = f.saved[:i+1]

@@ -8,7 +8,7 @@ import (
 )
 
 // Savepoints, messages and options in a procedure. Source: the manual's SAVE TRANSACTION, RAISERROR and PRINT.
-func TestProgram_Savepoints(t *testing.T) {
+func TestExecution_Savepoints(t *testing.T) {
 	p := openPair(t).Partner("a")
 	const insert, count = "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES ", " SELECT @out = COUNT(*) FROM ASPStateTempApplications ROLLBACK"
 	for name, c := range map[string]struct {
@@ -43,24 +43,24 @@ func TestProgram_Savepoints(t *testing.T) {
 	}
 }
 
-// What a session keeps in temporary tables, and a batch in table variables, is bounded.
+// The size of a session's temporary tables, and of a batch's table variables, is limited.
 func TestLocalTables_Bounded(t *testing.T) {
 	b := &batch{tables: localTables{}, s: &session{locals: localTables{"#a": {size: maxLocalBytes - 100}}}}
-	for name, want := range map[string]bool{"#b": false, "#a": true, "@b": true} { // #a takes the place of what it was
+	for name, want := range map[string]bool{"#b": false, "#a": true, "@b": true} { // #a replaces its old rows
 		if err := b.keep(localTables{name: {size: 200}}); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}
 		b.s.locals["#a"], b.tables = &localTable{size: maxLocalBytes - 100}, localTables{}
 	}
 	if err := b.keep(localTables{"@c": {size: maxLocalBytes + 1}}); err == nil {
-		t.Error("too large, and kept")
+		t.Error("kept although it is too large")
 	}
 }
 
-// TestVersion_OfTheWire: LOGINACK, PRELOGIN, @@VERSION and SERVERPROPERTY name one version.
+// TestVersion_OfTheWire: LOGINACK, PRELOGIN, @@VERSION and SERVERPROPERTY have the same version.
 func TestVersion_OfTheWire(t *testing.T) {
 	p := openPair(t).Partner("a")
 	if got := p.serverProperty("ProductVersion"); got != tds.ServerVersion+".5" {
-		t.Errorf("ProductVersion %v, the wire's %s", got, tds.ServerVersion)
+		t.Errorf("ProductVersion %v, in TDS %s", got, tds.ServerVersion)
 	}
 }

@@ -14,36 +14,37 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// values are a call's arguments, or a row's columns, by name. Of the types: ago for dates, op for operation ids.
+// values are a call's arguments, or a row's columns, by name. Its special types are ago for dates, and op for operation
+// ids.
 type values map[string]any
 
-// ago is a date, so long before the call; op is an operation id, another one in each scene.
+// ago is a date that long before the call; op is an operation id, different in each scene.
 type (
 	ago time.Duration
 	op  string
 )
 
-// scene is a call, and what it meets.
+// scene is a call, and the state before it.
 type scene struct {
 	name    string
 	verb    string
-	args    values // beside those of the verb
-	row     values // beside those of the verb; nobody's: there is no row
+	args    values // in addition to those of the verb
+	row     values // in addition to those of the verb; nobody: there is no row
 	settled []settled
 	removed []tombstone
 	want    int64
-	done    bool          // the call has an effect on the row
-	after   values        // and then these columns are so
-	left    time.Duration // and the session expires so long after the call; 0: whenever
-	tells   map[int]any   // columns of the answer
-	enters  map[op]int64  // what the calls of the operation have been answered then, those of settled included; nil: whatever
-	buries  values        // columns of the tombstone that the call makes
+	done    bool          // the call changes the row
+	after   values        // the columns after that
+	left    time.Duration // the session then expires that long after the call; 0: not checked
+	tells   map[int]any   // columns of the result
+	enters  map[op]int64  // recorded answers of the operation's calls after the call, including those of settled; nil: not checked
+	buries  values        // columns of the tombstone that the call writes
 }
 
-// recent is a date in after that is the call's.
+// recent is the date of the call, in after.
 type recent struct{}
 
-// Columns of an answer.
+// Columns of a result.
 const (
 	tellsCookie  = 1
 	tellsTimeout = 3
@@ -51,25 +52,26 @@ const (
 	tellsItem    = 9
 )
 
-// settled is an answer that was given.
+// settled is a recorded answer.
 type settled struct {
 	op, call op
 	at       ago
 	result   int64
 }
 
-// tombstone is a session of this id that was removed.
+// tombstone is a removed session of this id.
 type tombstone struct {
 	at, created ago
 	ring        []op
 	forgotten   any
-	by          op // the removal's operation; "": any
+	by          op // operation of the removal; "": any
 }
 
-// nobody has no session.
+// nobody is the row of a session that does not exist.
 var nobody = values{"": nil}
 
-// free is a session of an hour ago that nobody has locked, held is one that the caller has locked, and over one that has expired.
+// free is a session created an hour ago that is not locked, held is one that the caller has locked, and over is one
+// that has expired.
 var (
 	free = values{"Created": ago(time.Hour), "Expires": ago(-5 * time.Minute), "LockDate": ago(time.Minute), "LockDateLocal": ago(time.Minute), "LockCookie": int64(2),
 		"Timeout": int64(20), "TimeoutSeconds": nil, "TimeoutDate": nil, "Locked": int64(0), "Flags": int64(0), "LockOperationId": nil,
@@ -80,7 +82,7 @@ var (
 	over = with(free, values{"Created": ago(2 * time.Hour), "Expires": ago(time.Minute)})
 )
 
-// The procedures, each as it is called, and the row that it is for.
+// The procedures, each with its arguments, and the row that it is for.
 var verbs = map[string]struct {
 	procedure string
 	args, row values
@@ -101,7 +103,7 @@ var verbs = map[string]struct {
 	"remove as holder": {"Remove", values{"@lockOp": op("lock"), "@lockCookie": int64(2)}, held},
 }
 
-// with is a with those of b in their place.
+// with returns a with the values of b added or replaced.
 func with(a, b values) values {
 	all := values{}
 	maps.Copy(all, a)
@@ -109,7 +111,7 @@ func with(a, b values) values {
 	return all
 }
 
-// play plays a scene on a session of its own.
+// play runs a scene on a new session.
 func (s scene) play(t *testing.T, p *Partner) {
 	t.Helper()
 	now, n := time.Now(), operationNumber.Add(1)
@@ -137,7 +139,7 @@ func (s scene) play(t *testing.T, p *Partner) {
 	args := with(values{"@id": id, "@epoch": int64(0), "@notAfter": ago(-time.Hour), "@op": op("op"), "@sent": ago(0), "@lockTimeout": int64(110),
 		"@defaultTimeout": int64(20), "@itemShort": []byte("new")}, with(verb.args, s.args))
 	name := "MirrorState_" + verb.procedure + "_1"
-	byName := map[string]any{} // as the parameters' names are kept
+	byName := map[string]any{} // in the spelling of the parameters' names
 	for n, v := range args {
 		byName[strings.ToLower(n)] = value(v, func(at time.Time) any { return at })
 	}
@@ -183,7 +185,7 @@ func (s scene) play(t *testing.T, p *Partner) {
 	}
 }
 
-// compare wants columns to be so.
+// compare checks the values of columns.
 func (s scene) compare(t *testing.T, row map[string]string, want values, stored func(column string, v any) driver.Value) {
 	t.Helper()
 	for column, v := range want {
@@ -205,8 +207,8 @@ func (s scene) compare(t *testing.T, row map[string]string, want values, stored 
 	}
 }
 
-// compareEntries wants the operation to have been answered so: to those calls that had been answered before, then; to the
-// others now.
+// compareEntries checks the recorded answers of the operation: the earlier ones with their old dates, and the others
+// with the date of the call.
 func (s scene) compareEntries(t *testing.T, p *Partner, o, own op, stored func(column string, v any) driver.Value) {
 	t.Helper()
 	calls := map[op]bool{own: true}
@@ -238,7 +240,7 @@ func (s scene) compareEntries(t *testing.T, p *Partner, o, own op, stored func(c
 	}
 }
 
-// plant makes what the scene is about.
+// plant writes the rows of the scene.
 func (s scene) plant(t *testing.T, p *Partner, id string, stored func(column string, v any) driver.Value) {
 	t.Helper()
 	type statement struct {
@@ -280,7 +282,7 @@ func (s scene) plant(t *testing.T, p *Partner, id string, stored func(column str
 				_, err = st.Exec(one.args...)
 			}
 			if err != nil {
-				return w.StillInside(err)
+				return w.CheckTransaction(err)
 			}
 		}
 		return nil
@@ -290,7 +292,7 @@ func (s scene) plant(t *testing.T, p *Partner, id string, stored func(column str
 	}
 }
 
-// rowOf has the columns of a session's row as text: none if there is none. When it was settled is not among them.
+// rowOf returns the columns of a session's row as text, without the one about settled answers; none if there is no row.
 func rowOf(t *testing.T, p *Partner, id string) map[string]string {
 	t.Helper()
 	columns := []string{"Created", "Expires", "LockDate", "LockCookie", "Timeout", "TimeoutSeconds", "TimeoutDate", "Locked", "Flags", "SessionItemShort", "SessionItemLong",
@@ -299,7 +301,7 @@ func rowOf(t *testing.T, p *Partner, id string) map[string]string {
 	return selected(t, p, "ASPStateTempSessions", columns, "SessionId = ?1", id)
 }
 
-// selected has columns of one row of a table as text: none if there is none.
+// selected returns columns of one row of a table as text; none if there is no row.
 func selected(t *testing.T, p *Partner, table string, columns []string, where string, args ...driver.Value) map[string]string {
 	t.Helper()
 	row := map[string]string{}
@@ -323,7 +325,7 @@ func selected(t *testing.T, p *Partner, table string, columns []string, where st
 	return row
 }
 
-// shown is a value of a row as text.
+// shown returns a value of a row as text.
 func shown(v driver.Value) string {
 	switch v := v.(type) {
 	case nil:
@@ -334,7 +336,7 @@ func shown(v driver.Value) string {
 	return fmt.Sprint(v)
 }
 
-// playAll plays scenes on one pair.
+// playAll runs scenes on one pair.
 func playAll(t *testing.T, scenes []scene) {
 	p := openPair(t).Partner("a")
 	for _, s := range scenes {
@@ -342,10 +344,11 @@ func playAll(t *testing.T, scenes []scene) {
 	}
 }
 
-// writers are the verbs of an operation of their own.
+// writers are the verbs with an operation id.
 var writers = []string{"acquire", "make and lock", "make it anew", "update", "release", "store", "store anew", "make", "remove", "remove as holder"}
 
-// once is a scene of each verb, by the fast way (@resent 0) and by the careful one. Its want is that of the verb, if it is there.
+// once returns a scene for each verb, on the fast path (@resent 0) and on the careful one. Its want is that of the verb
+// in wants, if there is one.
 func once(s scene, verbs []string, wants map[string]int64) (all []scene) {
 	for _, verb := range verbs {
 		for resent := range int64(2) {

@@ -34,7 +34,8 @@ func (p *Partner) inMaster(ctx context.Context, s *session, change func(c *catal
 	})
 }
 
-// serverObject makes a master key, a certificate or an endpoint, or lets a login connect to one.
+// serverObject creates a master key, a certificate or an endpoint, or grants a login the right
+// to connect to one.
 func (b *batch) serverObject(ctx context.Context, st *tsql.ServerObject) error {
 	s := b.s
 	if err := s.serverOnly(15247, 16, "User does not have permission to perform this action."); err != nil {
@@ -62,7 +63,7 @@ func (b *batch) serverObject(ctx context.Context, st *tsql.ServerObject) error {
 	})
 }
 
-// certificate makes one, whose contents are random bytes, or takes another server's over.
+// certificate creates a certificate with random contents, or stores that of another server.
 func (c *catalogueWriter) certificate(st *tsql.ServerObject) error {
 	contents := st.Binary
 	switch {
@@ -85,7 +86,7 @@ func (c *catalogueWriter) certificate(st *tsql.ServerObject) error {
 	return c.add(&storage.ObjectRow{Kind: mirror.KindCertificate, Name: st.Name, Detail: contents + " " + st.Owner})
 }
 
-// endpoint makes the one endpoint for mirroring.
+// endpoint creates the only endpoint for mirroring.
 func (c *catalogueWriter) endpoint(st *tsql.ServerObject) error {
 	switch {
 	case len(c.set.Of(mirror.KindEndpoint)) > 0:
@@ -100,7 +101,7 @@ func (c *catalogueWriter) endpoint(st *tsql.ServerObject) error {
 	return c.add(&storage.ObjectRow{Kind: mirror.KindEndpoint, Name: st.Name, Detail: fmt.Sprintf("%d %s %s", st.Port, st.Role, st.Certificate)})
 }
 
-// connect is GRANT CONNECT ON ENDPOINT.
+// connect runs GRANT CONNECT ON ENDPOINT.
 func (c *catalogueWriter) connect(st *tsql.ServerObject) error {
 	switch {
 	case !c.set.Has(mirror.KindEndpoint, st.Name):

@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// What a login may on the server as a whole: what was granted to it there. Like the login itself
-// it is an object of master, which is not mirrored.
+// The rights of a login on the whole server: those that were granted to it there. Like the login itself a grant is an
+// object of master, which is not mirrored.
 const (
 	kindServerGrant = "SERVERGRANT" // name: login/PERMISSION
 
@@ -20,10 +20,10 @@ const (
 	viewAnyDefinition = "VIEW ANY DEFINITION"
 )
 
-// serverRights are the permissions of the server that can be granted here.
+// serverRights are the server permissions that can be granted here.
 var serverRights = map[string]bool{viewServerState: true, viewAnyDefinition: true, "VIEW ANY DATABASE": true, "ALTER ANY LOGIN": true, "CONNECT SQL": true}
 
-// grantServer is GRANT and REVOKE of rights on the server.
+// grantServer runs GRANT and REVOKE of server permissions.
 func (b *batch) grantServer(ctx context.Context, st *tsql.Grant) error {
 	s := b.s
 	if err := s.serverOnly(4613, 16, "Grantor does not have GRANT permission."); err != nil {
@@ -51,14 +51,14 @@ func (b *batch) grantServer(ctx context.Context, st *tsql.Grant) error {
 	})
 }
 
-// hasServerRight reports whether the session has a permission of the server.
+// hasServerRight reports whether the session has a server permission.
 func (s *session) hasServerRight(permission string) bool {
 	return s.sysadmin() || s.p.MasterObjects().Has(kindServerGrant, s.login.name+"/"+strings.ToUpper(permission))
 }
 
-// mayView refuses the views of the server's state to who has no VIEW SERVER STATE, in the two messages that SQL Server
-// sends: 300 and 297.
-func (s *session) mayView(table string) error {
+// checkViewState refuses the views of the server's state to a session without VIEW SERVER STATE, with the two errors of
+// SQL Server: 300 and 297.
+func (s *session) checkViewState(table string) error {
 	if !strings.HasPrefix(table, "sys_dm_") || s.hasServerRight(viewServerState) {
 		return nil
 	}
@@ -68,12 +68,13 @@ func (s *session) mayView(table string) error {
 	}
 }
 
-// hidden reports whether a catalogue view of availability groups shows nothing, and says nothing, to who may see no definitions.
+// hidden reports whether a catalogue view of availability groups is empty, without an error, for a session without VIEW
+// ANY DEFINITION.
 func (s *session) hidden(table string) bool {
 	return strings.HasPrefix(table, "sys_availability_") && !s.hasServerRight(viewAnyDefinition)
 }
 
-// serverPermissionRows are the rights of the logins that the session sees.
+// serverPermissionRows returns the permissions of the logins that the session may see.
 func serverPermissionRows(s *session, _ string) (rows [][]any) {
 	row := func(id any, kind, permission string) {
 		rows = append(rows, []any{100, "SERVER", 0, 0, id, 1, kind, permission, "G", "GRANT"})
@@ -90,5 +91,5 @@ func serverPermissionRows(s *session, _ string) (rows [][]any) {
 	return rows
 }
 
-// serverRightTypes are the four letters by which sys.server_permissions knows a permission.
+// serverRightTypes are the four-letter types of the permissions in sys.server_permissions.
 var serverRightTypes = map[string]string{viewServerState: "VWSS", viewAnyDefinition: "VWAD", "VIEW ANY DATABASE": "VWDB", "ALTER ANY LOGIN": "ALLG"}

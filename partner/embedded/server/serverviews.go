@@ -7,9 +7,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// serverViewsText makes the views of what a server does beside its databases: SQL Agent's jobs, the memory of
-// backups, and counters. An embedded partner has no Agent, no counters and no log that fills: those are empty
-// unless a test plants rows. Those of msdb answer by their full names only.
+// serverViewsText creates the views about SQL Agent's jobs, the history of backups, and counters. An embedded partner
+// has no Agent, no counters and no log that fills, so that these views are empty unless a test plants rows. Queries
+// must use the full names of the views of msdb.
 const serverViewsText = `
 CREATE TEMP TABLE sys_sysjobs (job_id uniqueidentifier, name nvarchar(128), enabled tinyint);
 CREATE TEMP TABLE sys_sysjobsteps (job_id uniqueidentifier, step_id int, step_name nvarchar(128), subsystem nvarchar(40), command nvarchar(4000), database_name nvarchar(128));
@@ -18,7 +18,8 @@ CREATE TEMP TABLE sys_dm_os_performance_counters (object_name nchar(128), counte
 CREATE TEMP TABLE sys_dm_db_log_space_usage (database_id int, total_log_size_in_bytes bigint, used_log_space_in_bytes bigint, used_log_space_in_percent real);
 `
 
-// backupRows are the last full and the last log backup of each database that was backed up here, in the server's own time.
+// backupRows returns the last full and the last log backup of each database that was backed up on this server, in the
+// server's local time.
 func backupRows(s *session, _ string) (rows [][]any) {
 	for _, d := range s.p.Sorted() {
 		for i, seconds := range s.p.backupTimes(d) {

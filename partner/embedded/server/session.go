@@ -15,9 +15,9 @@ import (
 
 // session is one client's connection.
 type session struct {
-	mirror.Presence
+	mirror.ClientSession
 	p     *Partner
-	login *loginRow // nil: the pair's own, a sysadmin
+	login *loginRow // nil: the pair's own login, a sysadmin
 	spid  uint16
 	app   string
 	host  string
@@ -25,14 +25,14 @@ type session struct {
 	loginDatabase string
 	database      string
 
-	ran         int   // statements of the request
-	tries       int   // TRY around the call that is to begin
+	ran         int   // number of statements of the request
+	tries       int   // number of TRY blocks around the call that is to begin
 	aborts      bool  // that error rolls the client's transaction back, too
-	callEnded   *bool // a procedure has ended the client's transaction, by COMMIT or not: to be told
-	over        bool  // an error has ended it: no statement around that of the error goes on
-	spent       int   // statements that a procedure may run less, for tests
+	callEnded   *bool // a procedure has ended the client's transaction, by COMMIT or not, and the client is not told yet
+	over        bool  // an error has ended the batch: no statement around that of the error continues
+	spent       int   // reduces the number of statements that a procedure may run, for tests
 	noCount     bool
-	lockTimeout time.Duration // below 0: without end
+	lockTimeout time.Duration // below 0: no limit
 	rowCount    int64         // @@ROWCOUNT
 	lastError   int32         // @@ERROR
 
@@ -40,7 +40,7 @@ type session struct {
 
 	open            int    // @@TRANCOUNT
 	id              uint64 // of the open transaction
-	transactionName string // of the outermost
+	transactionName string // of the outermost transaction
 	doomed          bool   // it can only be rolled back
 	saved           []savepoint
 
@@ -48,16 +48,16 @@ type session struct {
 
 	identity identities
 	before   localTables   // as they were when the open transaction began
-	lease    *mirror.Lease // once the open transaction has touched the database
+	lease    *mirror.Lease // set once the open transaction has used the database
 
-	at           standing
+	at           statementContext
 	callerNumber int64
-	// endedInTrigger: a trigger has rolled back the transaction, which is to follow.
+	// endedInTrigger: a trigger has rolled back the transaction, and the batch must end.
 	endedInTrigger bool
-	forgetCaller   func() // nil: no function was called in the request
+	forgetCaller   func() // nil: the request has called no function
 
 	prepared      map[int64]preparedText // sp_prepare
-	preparedBytes int64                  // of their texts
+	preparedBytes int64                  // bytes of their texts
 	handle        int64
 }
 
@@ -70,14 +70,14 @@ func (s *session) Batch(ctx context.Context, text string, w *tds.Response) error
 	}
 	defer s.Leave()
 	s.p.counts.batches.Add(1)
-	s.begins(w)
+	s.beginRequest(w)
 	b := &batch{s: s, w: w}
-	return s.told(s.ends(w, s.guarded(func() error { return b.runText(ctx, text) })))
+	return s.reportError(s.endRequest(w, s.guarded(func() error { return b.runText(ctx, text) })))
 }
 
-// guarded runs a request. A panic fails it, and takes its transaction back.
+// guarded runs a request. A panic fails the request and rolls its transaction back.
 func (s *session) guarded(request func() error) error {
-	err := storage.Guarded(request)
+	err := storage.RecoverPanic(request)
 	if _, panicked := errors.AsType[*storage.PanicError](err); panicked {
 		s.rollback(nil)
 	}
@@ -90,8 +90,8 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 		return err
 	}
 	defer s.Leave()
-	s.begins(w)
-	return s.told(s.ends(w, s.guarded(func() error {
+	s.beginRequest(w)
+	return s.reportError(s.endRequest(w, s.guarded(func() error {
 		if c.ProcID != 0 {
 			return s.systemCall(ctx, c.ProcID, c.Params, w)
 		}
@@ -99,14 +99,14 @@ func (s *session) Call(ctx context.Context, c *tds.Call, w *tds.Response) error 
 	})))
 }
 
-// told keeps the number of a request's error for @@ERROR, and has only errors in
-// SQL Server's words go out. A refusal of the session's own database, which was open when the session came
-// there, says that the session is dead.
-func (s *session) told(err error) error {
+// reportError stores the number of a request's error for @@ERROR, and converts all other errors to SQL Server
+// errors. A refusal by the session's own database, which was open when the session began to use it, means that the
+// session has ended.
+func (s *session) reportError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if d := s.In.Load(); d != nil && d.ClosedTo(&s.Presence, err) {
+	if d := s.In.Load(); d != nil && d.ClosedTo(&s.ClientSession, err) {
 		err = d.Killed()
 	}
 	var e *tds.Error
@@ -155,11 +155,11 @@ func (s *session) Commit(context.Context) error {
 		return err
 	}
 	defer s.Leave()
-	return s.told(s.commit(nil))
+	return s.reportError(s.commit(nil))
 }
 
-// commit ends the innermost transaction; with the outermost, everything is
-// durable. w, if not nil, is told of that.
+// commit ends the innermost transaction. The end of the outermost makes everything durable; w, if not nil,
+// receives it.
 func (s *session) commit(w *tds.Response) error {
 	if s.open == 0 {
 		return message.New(3902, 16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
@@ -191,16 +191,16 @@ func (s *session) Rollback(context.Context) error {
 	}
 	defer s.Leave()
 	if s.open == 0 {
-		return s.told(errNoTransaction())
+		return s.reportError(errNoTransaction())
 	}
 	s.rollback(nil)
 	return nil
 }
 
-// rollback undoes the open transaction, with all that are nested in it.
+// rollback undoes the open transaction, including all nested ones.
 func (s *session) rollback(w *tds.Response) {
 	if s.lease != nil {
-		s.lease.BreakOff(mirror.ErrLeaseDone)
+		s.lease.Abort(mirror.ErrLeaseDone)
 		s.lease = nil
 	}
 	if s.open > 0 && w != nil {
@@ -212,8 +212,8 @@ func (s *session) rollback(w *tds.Response) {
 	s.open, s.doomed, s.saved = 0, false, nil
 }
 
-// inTransaction is the open transaction's lease on the database; nil if none is
-// open. It waits for the turn when the transaction first needs it.
+// inTransaction returns the open transaction's lease on the database; nil if no transaction is open. It waits for
+// the turn when the transaction first needs it.
 func (s *session) inTransaction(ctx context.Context, d *mirror.Database) (*mirror.Lease, error) {
 	if s.lease != nil && s.lease.P != d {
 		return nil, message.NotSupported("A transaction on two databases")
@@ -221,18 +221,18 @@ func (s *session) inTransaction(ctx context.Context, d *mirror.Database) (*mirro
 	if s.open == 0 || s.lease != nil {
 		return s.lease, nil
 	}
-	ctx, cancel := s.patient(ctx)
+	ctx, cancel := s.withLockTimeout(ctx)
 	defer cancel()
 	l, err := d.OpenLease(ctx)
 	s.lease = l
 	return l, err
 }
 
-// errLockTimeout is SET LOCK_TIMEOUT run out.
+// errLockTimeout is the error when SET LOCK_TIMEOUT has expired.
 var errLockTimeout = message.New(1222, 16, "Lock request time out period exceeded.")
 
-// patient is a context that ends, with 1222, when SET LOCK_TIMEOUT says so.
-func (s *session) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+// withLockTimeout returns a context that ends, with 1222, when SET LOCK_TIMEOUT expires.
+func (s *session) withLockTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.lockTimeout < 0 {
 		return ctx, func() {}
 	}
@@ -250,8 +250,8 @@ func (s *session) Reset(context.Context) error {
 	s.noCount, s.rowCount, s.lastError, s.lockTimeout = false, 0, 0, -1
 	s.forgetAllPrepared()
 	if s.database != s.loginDatabase {
-		// If the login's database has gone to the partner meanwhile, the session ends: its client would find it in
-		// a database that it was not logged in to.
+		// If the login's database has moved to the other partner meanwhile, the session ends. Otherwise its client
+		// would be in another database than it logged in to.
 		err := s.use(s.loginDatabase)
 		if why, ok := errors.AsType[*tds.Error](err); ok {
 			return message.ErrKilled(why)
@@ -266,5 +266,5 @@ func (s *session) Close() {
 	s.rollback(nil)
 	s.forgetAllPrepared()
 	s.endCaller()
-	s.p.Sessions.Remove(&s.Presence)
+	s.p.Sessions.Remove(&s.ClientSession)
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// setPartner is SET PARTNER = address: on a RESTORING copy it says who its principal will be, and contacts
-// nobody; on an open database it calls the mirror, and mirroring begins.
+// setPartner runs SET PARTNER = address. On a RESTORING copy it stores the address of the principal, and
+// connects to no server. On an open database it contacts the mirror, and mirroring begins.
 func (b *batch) setPartner(ctx context.Context, d *mirror.Database, st *tsql.AlterDatabase) error {
 	p, port := b.s.p, st.EndpointPort()
 	mine := p.Endpoint()
 	switch {
 	case d == nil:
-		return message.NotSupported("Mirroring of one of the system's databases")
+		return message.NotSupported("Mirroring of a system database")
 	case d.IsMirrored(), p.MasterObjects().Has(mirror.KindPartner, d.Title):
 		return message.New(1405, 16, `The database "%s" is already enabled for database mirroring.`, d.Title)
 	case port == 0:
@@ -31,7 +31,7 @@ func (b *batch) setPartner(ctx context.Context, d *mirror.Database, st *tsql.Alt
 			return c.add(&storage.ObjectRow{Kind: mirror.KindPartner, Name: d.Title, Detail: st.Argument})
 		})
 	}
-	if err := p.Pair.Verb(ctx, func(ctx context.Context) error { return d.CallMirror(ctx, port, st.Argument) }); err != nil {
+	if err := p.Pair.Verb(ctx, func(ctx context.Context) error { return d.BeginMirroring(ctx, port, st.Argument) }); err != nil {
 		return err
 	}
 	return p.Other().ForgetPartner(ctx, d.Title)

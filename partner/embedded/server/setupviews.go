@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// setupViewsText makes the views of what setting up a pair is about: endpoints and certificates, logins and users,
-// and files. sys.certificates has one column more than SQL Server's, for CERTENCODED.
+// setupViewsText creates the views for setting up a pair: endpoints and certificates, logins and users, and files.
+// sys.certificates has one column more than SQL Server's, for CERTENCODED.
 const setupViewsText = `
 CREATE TEMP TABLE sys_tcp_endpoints (
 	name nvarchar(128), endpoint_id int, protocol_desc nvarchar(60), type_desc nvarchar(60), state_desc nvarchar(60), port int, is_dynamic_port bit);
@@ -90,8 +90,8 @@ func serverPrincipalRows(s *session, _ string) (rows [][]any) {
 	return rows
 }
 
-// sqlLoginRows are all logins to who may see any definition; to others the system's and their own. Hashes are shown to a sysadmin
-// alone (CONTROL SERVER, on SQL Server).
+// sqlLoginRows returns all logins to a session with VIEW ANY DEFINITION, and the system's and its own to another
+// session. Only a sysadmin sees hashes (CONTROL SERVER, on SQL Server).
 func sqlLoginRows(s *session, _ string) [][]any {
 	rows := [][]any{{mirror.UserName, 1, dboSID, "S", "SQL_LOGIN", false, mirror.MasterName, false, nil}}
 	all := s.hasServerRight(viewAnyDefinition)

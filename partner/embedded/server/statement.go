@@ -25,7 +25,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	case *tsql.Declare:
 		return goesOn, f.declare(st)
 	case *tsql.If:
-		yes, err := f.truth(st.Condition)
+		yes, err := f.evaluateCondition(st.Condition)
 		switch f.s.rowCount = 0; {
 		case err != nil:
 			return goesOn, err
@@ -42,7 +42,7 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	case *tsql.Return:
 		return returns, f.leaves(st)
 	case *tsql.Exec:
-		return goesOn, f.calls(st)
+		return goesOn, f.callProcedure(st)
 	case *tsql.Try:
 		return f.try(st)
 	case *tsql.Throw:
@@ -87,8 +87,8 @@ func (f *frame) run(st tsql.Statement) (ending, error) {
 	return goesOn, message.NotSupported("This statement in a procedure")
 }
 
-// truth evaluates a condition.
-func (f *frame) truth(e tsql.Expr) (bool, error) {
+// evaluateCondition evaluates a condition.
+func (f *frame) evaluateCondition(e tsql.Expr) (bool, error) {
 	v, err := f.b.evaluate(e)
 	if err != nil {
 		return false, err
@@ -99,10 +99,10 @@ func (f *frame) truth(e tsql.Expr) (bool, error) {
 
 func (f *frame) loop(st *tsql.While) (ending, error) {
 	for {
-		if err := f.spend(); err != nil {
+		if err := f.countStatement(); err != nil {
 			return returns, err
 		}
-		yes, err := f.truth(st.Condition)
+		yes, err := f.evaluateCondition(st.Condition)
 		if err != nil || !yes {
 			return goesOn, err
 		}
@@ -130,19 +130,19 @@ func (f *frame) leaves(st *tsql.Return) error {
 	return err
 }
 
-// find finds another procedure of the database; nil: there is none.
-func (x *program) find(name string) (*procedure, error) {
+// find returns another procedure of the database; nil: no such procedure.
+func (x *execution) find(name string) (*procedure, error) {
 	return x.s.procedureIn(x.d, x.set, name)
 }
 
-// calls runs EXEC of another procedure.
-func (f *frame) calls(st *tsql.Exec) error {
+// callProcedure runs EXEC of another procedure.
+func (f *frame) callProcedure(st *tsql.Exec) error {
 	p, err := f.find(st.Procedure.Object)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		if done, err := f.callsFunction(st); done || err != nil {
+		if done, err := f.callFunction(st); done || err != nil {
 			return err
 		}
 		if systemProcedures[strings.ToLower(st.Procedure.Object)] != 0 {
@@ -153,7 +153,7 @@ func (f *frame) calls(st *tsql.Exec) error {
 	if f.of.function != nil {
 		return message.New(557, 16, "Only functions and some extended stored procedures can be executed from within a function.")
 	}
-	list, err := f.b.given(st)
+	list, err := f.b.execArguments(st)
 	if err != nil {
 		return err
 	}
@@ -174,11 +174,11 @@ func (f *frame) calls(st *tsql.Exec) error {
 	if r.outputs, err = inner.outputs(p); err != nil {
 		return err
 	}
-	return f.b.take(st, p, &r)
+	return f.b.takeOutputs(st, p, &r)
 }
 
-// noObject is the error of a table that is not there. A TRY of the same procedure or text does not catch it. Source: the manual's
-// TRY...CATCH, "Errors Unaffected by a TRY…CATCH Construct".
+// noObject is the error number for a table that does not exist. A TRY of the same procedure or text does not catch it.
+// Source: the manual's TRY...CATCH, "Errors Unaffected by a TRY…CATCH Construct".
 const noObject = 208
 
 func (f *frame) try(st *tsql.Try) (ending, error) {
@@ -192,7 +192,7 @@ func (f *frame) try(st *tsql.Try) (ending, error) {
 	if !ok || e.Class >= 20 || e.Number == noObject && e.Proc == f.of.name || f.firing != nil && f.firing.undone || f.s.endedInTrigger {
 		return returns, err
 	}
-	f.doom(err)
+	f.doomAfterTrigger(err)
 	f.s.over = false
 	f.caught = append(f.caught, e)
 	defer func() { f.caught = f.caught[:len(f.caught)-1] }()
@@ -209,7 +209,7 @@ func (f *frame) throw(st *tsql.Throw) error {
 	return thrown(f.b, st)
 }
 
-// raise is RAISERROR: below severity 11 a message, which changes nothing.
+// raise runs RAISERROR: below severity 11 a message, which has no other effect.
 func (f *frame) raise(st *tsql.RaiseError) error {
 	v, err := f.b.evaluateAll(append([]tsql.Expr{st.Message, st.Severity, st.State}, st.Args...)...)
 	if err != nil {
@@ -224,26 +224,26 @@ func (f *frame) raise(st *tsql.RaiseError) error {
 		return e
 	}
 	if f.s.lastError = e.Number; e.Class <= 10 {
-		f.s.lastError = told(st, e)
+		f.s.lastError = errorNumber(st, e)
 	}
 	f.r.steps = append(f.r.steps, step{err: e, count: noCount})
 	return nil
 }
 
-// transaction is BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN makes: what the
-// call wrote outside of it is the call's in any case.
+// transaction runs BEGIN, COMMIT and ROLLBACK within a call, on the savepoint that the outermost BEGIN sets. Writes of
+// the call outside of that BEGIN stay in any case.
 func (f *frame) transaction(st *tsql.Transaction) error {
 	name, err := f.b.transactionName(st.Name)
 	if err != nil {
 		return err
 	}
 	if f.firing != nil {
-		if done, err := f.inTrigger(st, name); done || err != nil {
+		if done, err := f.transactionInTrigger(st, name); done || err != nil {
 			return err
 		}
 	}
 	if f.lease != nil && f.firing == nil {
-		if done, err := f.ofTheClients(st, name); done || err != nil {
+		if done, err := f.endsClientTransaction(st, name); done || err != nil {
 			return err
 		}
 	}
@@ -271,10 +271,10 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 		f.trans--
 		return nil
 	case tsql.SaveTransaction:
-		return f.saves(name)
+		return f.saveTransaction(name)
 	}
 	if name != "" {
-		if back, err := f.goesBack(name); back || err != nil {
+		if back, err := f.rollbackToSaved(name); back || err != nil {
 			return err
 		}
 	}
@@ -288,7 +288,7 @@ func (f *frame) transaction(st *tsql.Transaction) error {
 }
 
 // undo rolls back to the outermost BEGIN TRANSACTION.
-func (x *program) undo() error {
+func (x *execution) undo() error {
 	if x.trans == 0 {
 		return nil
 	}
@@ -312,14 +312,14 @@ func (f *frame) option(st *tsql.SetOption) error {
 	return nil
 }
 
-// otherOption takes the options that are as they are, or change nothing in a procedure.
+// otherOption accepts the options that keep their value, or have no effect in a procedure.
 func (f *frame) otherOption(st *tsql.SetOption) error {
 	value, err := f.b.optionText(st)
 	switch {
 	case err != nil:
 		return err
 	case st.Option == "QUOTED_IDENTIFIER", st.Option == "ARITHABORT", st.Option == "ARITHIGNORE", strings.HasPrefix(st.Option, "ANSI_NULL_DFLT"):
-		return nil // as when the procedure was made, or about what it can't do
+		return nil // as when the procedure was created, or without effect in it
 	case value == "OFF" && (bitOptions[st.Option] == optionImplicit || st.Option == "FMTONLY" || st.Option == "NOEXEC" || st.Option == "PARSEONLY"),
 		value == "ON" && st.Option == "ANSI_PADDING",
 		value == "0" && st.Option == "ROWCOUNT" && f.s.set.rowLimit == 0:

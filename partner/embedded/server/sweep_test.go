@@ -8,9 +8,9 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// What MirrorState_Sweep_1 answers, by the text of 50-extension-sweep.sql.
+// The results of MirrorState_Sweep_1, by the text of 50-extension-sweep.sql.
 
-// sweeper has the arguments of a sweep, with values that let it through.
+// sweeper has the arguments of a sweep, with values that allow it.
 type sweeper struct {
 	epoch, lease, limit, abandoned int64
 	owner                          sqlvalue.Argument
@@ -26,7 +26,8 @@ func (s sweeper) sweep(t testing.TB, p *Partner) []any {
 	return do(t, p, "MirrorState_Sweep_1", number64(s.epoch), s.notAfter, s.owner, number64(s.lease), number64(s.limit), number64(s.abandoned))
 }
 
-// swept wants the sweep to lead, and to have deleted and found abandoned so many.
+// swept checks that the sweep leads, and how many sessions it has deleted and found
+// abandoned.
 func (s sweeper) swept(t testing.TB, p *Partner, deleted, abandoned int) []any {
 	t.Helper()
 	row := s.sweep(t, p)
@@ -36,7 +37,7 @@ func (s sweeper) swept(t testing.TB, p *Partner, deleted, abandoned int) []any {
 	return row
 }
 
-// alive tells whether the session's row is there, expired or not.
+// alive reports whether the session's row is there, expired or not.
 func alive(t testing.TB, p *Partner, id string) bool {
 	t.Helper()
 	return do(t, p, "MirrorState_Get_1", text(id), number64(0), number64(110), number64(0), number64(1), number64(0))[1] != nil
@@ -68,7 +69,7 @@ func TestSweep_whatHasExpired(t *testing.T) {
 		t.Errorf("the oldest had expired %v seconds ago, want 100", row[3])
 	}
 	if alive(t, p, "old0") || alive(t, p, "old2") || !alive(t, p, "old3") {
-		t.Error("not the oldest first")
+		t.Error("the oldest was not deleted first")
 	}
 	s.swept(t, p, 2, 0)
 	if row := s.swept(t, p, 0, 0); row[5] != int64(5) || row[3] != nil {
@@ -91,7 +92,7 @@ func TestSweep_locks(t *testing.T) {
 	expire(t, p, "free", time.Second)
 	s.swept(t, p, 1, 0)
 	if !alive(t, p, "held") {
-		t.Error("deleted under its holder's feet")
+		t.Error("a locked session was deleted")
 	}
 	age(t, p, "held", 111*time.Second)
 	s.swept(t, p, 1, 1)
@@ -104,13 +105,13 @@ func TestSweep_lease(t *testing.T) {
 	first, second := sweeping(), sweeping()
 	first.limit = 0
 	if row := first.swept(t, p, 0, 0); row[4] != nil || row[6] != nil {
-		t.Errorf("last run %v, %v seconds ago; a lease alone is no run", row[4], row[6])
+		t.Errorf("last run %v, %v seconds ago; a lease alone does not count as a run", row[4], row[6])
 	}
 	row := second.sweep(t, p)
 	if outcome(row) != resultOthers || row[1] != int64(0) || !alive(t, p, "s") {
-		t.Errorf("beside the leader: result %v, %v deleted; want %d and none", row[0], row[1], resultOthers)
+		t.Errorf("next to the leader: result %v, %v deleted; want %d and none", row[0], row[1], resultOthers)
 	}
-	first.lease = -1 // it is over at once
+	first.lease = -1 // it expires at once
 	first.swept(t, p, 0, 0)
 	second.swept(t, p, 1, 0)
 	expect(t, "the former leader", first.sweep(t, p), resultOthers)
@@ -118,7 +119,7 @@ func TestSweep_lease(t *testing.T) {
 	alone := sweeping()
 	alone.owner = sqlvalue.Argument{}
 	if row := alone.swept(t, p, 0, 0); row[4] == nil || row[6] == nil {
-		t.Error("a sweep without the lease is no run")
+		t.Error("a sweep without the lease does not count as a run")
 	}
 	second.swept(t, p, 0, 0)
 	second.epoch = 7
@@ -127,7 +128,8 @@ func TestSweep_lease(t *testing.T) {
 	expect(t, "too late", second.sweep(t, p), resultAgain)
 }
 
-// TestSweep_isMirrored: the mirror has forgotten them, too, and knows the leader.
+// TestSweep_isMirrored: the sessions are deleted on the mirror too, and the mirror has the
+// leader.
 func TestSweep_isMirrored(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
@@ -139,13 +141,14 @@ func TestSweep_isMirrored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if alive(t, b, "s") {
-		t.Error("the mirror has it still")
+		t.Error("the mirror still has the session")
 	}
 	expect(t, "another proxy, after the failover", sweeping().sweep(t, b), resultOthers)
 	s.swept(t, b, 0, 0)
 }
 
-// TestSweep_takesNothing: who is refused, and who goes without the lease, leaves it as it is.
+// TestSweep_takesNothing: a refused sweep, and one without the lease, do not change the
+// lease.
 func TestSweep_takesNothing(t *testing.T) {
 	p := openPair(t).Partner("a")
 	expect(t, "create", asking("s").store(t, p), resultCreated)
@@ -156,7 +159,7 @@ func TestSweep_takesNothing(t *testing.T) {
 		change(&s)
 		expect(t, what, s.sweep(t, p), want)
 		if !alive(t, p, "s") {
-			t.Fatalf("%s: it has swept", what)
+			t.Fatalf("%s: it has deleted sessions", what)
 		}
 	}
 	ask("another epoch", resultMoved, func(s *sweeper) { s.epoch = 7 })
@@ -169,7 +172,7 @@ func TestSweep_takesNothing(t *testing.T) {
 
 	leader := sweeping()
 	leader.limit, leader.lease = 0, 90
-	leader.swept(t, p, 0, 0) // nobody had taken the lease
+	leader.swept(t, p, 0, 0) // the lease was free
 	ask("another, of a shorter lease", resultOthers, func(s *sweeper) { s.lease = 30 })
 	for _, nobody := range []sqlvalue.Argument{{}, text(string(make([]byte, 16)))} {
 		ask("nobody, beside the leader", resultDone, func(s *sweeper) { s.owner, s.limit, s.lease = nobody, 0, -1 })

@@ -16,8 +16,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// systemViewsText makes the system views as temporary tables of a connection. They
-// are made and filled just before a query that names them: a connection that opens would pay for them all.
+// systemViewsText creates the system views as temporary tables of a connection. They are created and filled
+// just before a query that names them, because creating all of them would slow down each new connection.
 const systemViewsText = `
 CREATE TEMP TABLE sys_databases (
 	name nvarchar(128), database_id int, create_date datetime, compatibility_level tinyint,
@@ -90,7 +90,7 @@ CREATE TEMP TABLE sys_dm_hadr_database_replica_states (
 	end_of_log_lsn numeric(25,0), log_send_queue_size bigint, redo_queue_size bigint, last_commit_time datetime, secondary_lag_seconds bigint);
 ` + setupViewsText + serverViewsText + catalogueViewsText
 
-// viewRows makes the rows of each view, for a session.
+// viewRows has the function that returns the rows of each view, for a session.
 var viewRows = withCatalogueViews(map[string]func(s *session, database string) [][]any{
 	"sys_databases":                    func(s *session, _ string) [][]any { return s.p.databaseRows() },
 	"sys_sysdatabases":                 func(s *session, _ string) [][]any { return s.p.sysDatabaseRows() },
@@ -124,7 +124,7 @@ var viewRows = withCatalogueViews(map[string]func(s *session, database string) [
 	"sys_dm_os_performance_counters": noRows,
 	"sys_dm_db_log_space_usage":      noRows,
 
-	// A mirrored pair is no availability group: see Plant.
+	// A mirrored pair is not an availability group: see Plant.
 	"sys_availability_groups":                 noRows,
 	"sys_availability_replicas":               noRows,
 	"sys_availability_databases_cluster":      noRows,
@@ -142,14 +142,14 @@ func noRows(*session, string) [][]any { return nil }
 
 func knownView(name string) bool { return viewRows[name] != nil }
 
-// fillViews fills the views that a query names, as they are now.
+// fillViews fills the views that a query names with their current rows.
 func (s *session) fillViews(r *storage.Reader, names []tsql.Name) error {
 	for _, n := range names {
 		rows := viewRows[n.Table()]
 		if !n.System() || rows == nil {
 			continue
 		}
-		if err := s.mayView(n.Table()); err != nil {
+		if err := s.checkViewState(n.Table()); err != nil {
 			return err
 		}
 		database := s.database
@@ -170,8 +170,8 @@ func (s *session) fillViews(r *storage.Reader, names []tsql.Name) error {
 	return nil
 }
 
-// fillView makes the view, where the connection has not got it yet, and replaces its rows, unless they are
-// those it has. A prober asks for the same two views hundreds of times a second.
+// fillView creates the view, unless the connection has it already, and replaces its rows, unless they are the
+// same. A prober queries the same two views hundreds of times per second.
 func fillView(r *storage.Reader, view string, rows [][]any) error {
 	var values []driver.Value
 	for _, row := range rows {
@@ -188,7 +188,7 @@ func fillView(r *storage.Reader, view string, rows [][]any) error {
 	case slices.EqualFunc(was, values, sameValue):
 		return nil
 	}
-	delete(r.Shown, view) // in case this goes wrong half-way: it is made again then, which does nothing
+	delete(r.Shown, view) // if an error follows, the view is created again, which does nothing
 	if err := r.Change("DELETE FROM temp." + view); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func fillView(r *storage.Reader, view string, rows [][]any) error {
 	return nil
 }
 
-// bound is a value as SQLite's driver takes it.
+// bound returns a value as SQLite's driver accepts it.
 func bound(v any) driver.Value {
 	switch v := v.(type) {
 	case bool:
@@ -226,7 +226,7 @@ func bound(v any) driver.Value {
 	return v
 }
 
-// sameValue compares binary values by their bytes, all others as they are.
+// sameValue compares binary values by their bytes, all others with ==.
 func sameValue(a, b driver.Value) bool {
 	x, isBinary := a.([]byte)
 	y, areBoth := b.([]byte)
@@ -236,7 +236,7 @@ func sameValue(a, b driver.Value) bool {
 	return a == b
 }
 
-// databaseID is the id of a database that is there; 0: it isn't.
+// databaseID returns the id of a database; 0: no such database.
 func (p *Partner) databaseID(name string) int64 {
 	if d := p.Find(name); d != nil {
 		return d.Store.About.Load().ID
@@ -244,23 +244,23 @@ func (p *Partner) databaseID(name string) int64 {
 	return int64(slices.Index(mirror.SystemDatabases, name) + 1)
 }
 
-// catalogued is a database as sys.databases shows it.
-type catalogued struct {
+// catalogueDatabase is a database as sys.databases shows it.
+type catalogueDatabase struct {
 	name    string
 	id      int64
 	created string
-	d       *mirror.Database // nil: one of the system's
+	d       *mirror.Database // nil: a system database
 }
 
-// catalogue is all databases of the server in the order of their ids.
-func (p *Partner) catalogue() (list []catalogued) {
+// catalogue returns all databases of the server in the order of their ids.
+func (p *Partner) catalogue() (list []catalogueDatabase) {
 	created := storage.FirstDatabase("")
 	for i, name := range mirror.SystemDatabases {
-		list = append(list, catalogued{name: name, id: int64(i + 1), created: created.CreatedAt()})
+		list = append(list, catalogueDatabase{name: name, id: int64(i + 1), created: created.CreatedAt()})
 	}
 	for _, d := range p.Sorted() {
 		about := d.Store.About.Load()
-		list = append(list, catalogued{name: d.Title, id: about.ID, created: about.CreatedAt(), d: d})
+		list = append(list, catalogueDatabase{name: d.Title, id: about.ID, created: about.CreatedAt(), d: d})
 	}
 	return list
 }
@@ -296,14 +296,14 @@ func (p *Partner) sysDatabaseRows() (rows [][]any) {
 	return rows
 }
 
-// mirroringRows is sys.database_mirroring: a row for each database, of NULLs for
-// those that are not mirrored, or that the login may not open. Source: facts, mirroring §0.
+// mirroringRows returns the rows of sys.database_mirroring: a row for each database, with NULLs for a
+// database that is not mirrored, or that the login may not open.
 func (s *session) mirroringRows() (rows [][]any) {
 	const columns = 21
 	for _, c := range s.p.catalogue() {
 		row := make([]any, columns)
 		row[0] = c.id
-		if c.d.IsMirrored() && (s.sysadmin() || c.d.Serving() == nil && s.mayEnter(c.d) == nil) {
+		if c.d.IsMirrored() && (s.sysadmin() || c.d.Serving() == nil && s.checkAccess(c.d) == nil) {
 			c.d.MirroringRow(row)
 		}
 		rows = append(rows, row)
@@ -311,7 +311,7 @@ func (s *session) mirroringRows() (rows [][]any) {
 	return rows
 }
 
-// objectRows are the tables, views and procedures of a database, in the order of their ids.
+// objectRows returns the tables, views and procedures of a database, in the order of their ids.
 func (s *session) objectRows(database, kind string) (rows [][]any) {
 	for _, o := range s.describedObjects(s.p.Find(database), kind) {
 		rows = append(rows, []any{o.Name, int(o.ID), 1, o.Kind, kindText[o.Kind]})
@@ -338,7 +338,7 @@ func informationSchemaRows(s *session, database string) (rows [][]any) {
 	return rows
 }
 
-// propertyRows is what DATABASEPROPERTYEX and HAS_DBACCESS know. What is not here is NULL.
+// propertyRows returns the known values of DATABASEPROPERTYEX and HAS_DBACCESS. Others are NULL.
 func (p *Partner) propertyRows() (rows [][]any) {
 	for _, c := range p.catalogue() {
 		add := func(property string, value any) { rows = append(rows, []any{c.name, property, value}) }
@@ -371,7 +371,8 @@ func (p *Partner) propertyRows() (rows [][]any) {
 	return rows
 }
 
-// objectDefinition is OBJECT_DEFINITION of a procedure, in the session's database: the text it was made with.
+// objectDefinition returns OBJECT_DEFINITION of a procedure, in the session's database: the text that created
+// it.
 func (s *session) objectDefinition(id int64) (any, error) {
 	name, err := s.objectName(id)
 	if err != nil || name == nil {
@@ -386,7 +387,7 @@ func (s *session) objectDefinition(id int64) (any, error) {
 	return nil, nil
 }
 
-// serverProperty is SERVERPROPERTY(name); NULL for those it does not know.
+// serverProperty returns SERVERPROPERTY(name); NULL for unknown ones.
 func (p *Partner) serverProperty(name string) any {
 	switch strings.ToLower(name) {
 	case "servername":

@@ -30,7 +30,7 @@ func TestTimeOut_mirrorTakesOver(t *testing.T) {
 				s.inject(s.a, mirror.FaultNone)
 				s.is("after the return", "b", mirror.StateSynchronized, s.b)
 				if applicationName(s.t, s.a, "2") != "x" {
-					s.t.Error("the old principal has not caught up")
+					s.t.Error("the old principal is not synchronized")
 				}
 			})
 		})
@@ -41,7 +41,7 @@ func TestTimeOut_aShorterSilenceChangesNothing(t *testing.T) {
 	for _, kind := range []string{mirror.FaultFreeze, mirror.FaultIsolate} {
 		t.Run(kind, func(t *testing.T) {
 			inBubble(t, witnessed(), func(s *still) {
-				for i := range int32(3) { // and they don't add up
+				for i := range int32(3) { // and they do not add up
 					s.inject(s.a, kind)
 					commit := s.begins(s.a, i)
 					s.after(timeOut - 1)
@@ -64,13 +64,13 @@ func TestTimeOut_aShorterSilenceChangesNothing(t *testing.T) {
 	}
 }
 
-// The time-out that counts is the one that is set: 10 s at first, never less than
-// 5 s by the statement, and for a silence that goes on already, too.
+// The timeout that counts is the configured one: 10 s at first, never less than 5 s by
+// the statement, and it also applies to a silence that has already begun.
 func TestTimeOut_isTheOneThatIsSet(t *testing.T) {
 	inBubble(t, mirror.Options{Witness: true}, func(s *still) {
 		for _, c := range []struct {
 			name           string
-			before, within int // what is set before the silence, and 3 s into it; 0: nothing
+			before, within int // set before the silence, and 3 s after its beginning; 0: not set
 			want           time.Duration
 		}{
 			{"at first", 0, 0, 10 * time.Second},
@@ -99,7 +99,7 @@ func TestTimeOut_isTheOneThatIsSet(t *testing.T) {
 	})
 }
 
-// A principal waits for a silent mirror once, and then goes on without it.
+// A principal waits for a silent mirror once, and then continues without it.
 func TestTimeOut_commitWaitsForASilentMirror(t *testing.T) {
 	for name, o := range map[string]mirror.Options{"witness": witnessed(), "no witness": {PartnerTimeout: timeOut}} {
 		inBubble(t, o, func(s *still) {
@@ -108,28 +108,28 @@ func TestTimeOut_commitWaitsForASilentMirror(t *testing.T) {
 				s.inject(s.b, kind)
 				first := s.begins(s.a, 1)
 				s.after(timeOut - 1)
-				late := s.begins(s.a, 2) // it waits no longer than the first
+				late := s.begins(s.a, 2) // it waits only as long as the first one
 				s.after(1)
 				if e := <-first; e.err != nil || e.after != timeOut {
 					s.t.Errorf("%s: the first ended with %v after %v", what, e.err, e.after)
 				}
 				if e := <-late; e.err != nil || e.after != 1 {
-					s.t.Errorf("%s: one that came late ended with %v after %v", what, e.err, e.after)
+					s.t.Errorf("%s: the late commit ended with %v after %v", what, e.err, e.after)
 				}
 				s.is(what, "a", mirror.StateDisconnected, s.a)
 				s.commits(s.a, 3)
 				s.inject(s.b, mirror.FaultNone)
 				s.is(what+", over", "a", mirror.StateSynchronized, s.a)
 				if applicationName(s.t, s.b, "3") != "x" {
-					s.t.Errorf("%s: the mirror has not caught up", what)
+					s.t.Errorf("%s: the mirror is not synchronized", what)
 				}
 			}
 		})
 	}
 }
 
-// diligent commits on a partner ten times a time-out, until the given moment, and gives
-// the times of the commits that were acknowledged, and of those that were refused.
+// diligent commits on a partner ten times per timeout, until the given moment, and
+// returns the times of the acknowledged commits, and of the refused ones.
 func diligent(p *Partner, began time.Time, until time.Duration) (done, refused []time.Duration) {
 	for id := int32(1); time.Since(began) < until; id++ {
 		err := storeApplication(p, id, p.Letter)
@@ -143,8 +143,9 @@ func diligent(p *Partner, began time.Time, until time.Duration) (done, refused [
 	return done, refused
 }
 
-// Never do both partners take a commit: the isolated principal gives up no later than the
-// mirror takes over, and what it had begun is refused.
+// Both partners never accept commits at the same time. The isolated principal closes its
+// database no later than the mirror takes over, and commits that it had begun are
+// refused.
 func TestTimeOut_isolatedPrincipalCloses(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
 		began := time.Now()
@@ -170,12 +171,12 @@ func TestTimeOut_isolatedPrincipalCloses(t *testing.T) {
 		s.inject(s.a, mirror.FaultNone)
 		s.is("after the return", "b", mirror.StateSynchronized, s.b)
 		if got := applicationName(s.t, s.a, "1") + applicationName(s.t, s.b, "1"); got != "" {
-			s.t.Errorf("what was refused is there: %q", got)
+			s.t.Errorf("a refused commit exists: %q", got)
 		}
 	})
 }
 
-// Of the two things that happen at the time-out, the principal's closing is the first.
+// At the timeout the principal closes its database before the mirror takes over.
 func TestTimeOut_closesBeforeTheMirrorTakesOver(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
 		events, cancel := s.Events()
@@ -194,26 +195,27 @@ func TestTimeOut_closesBeforeTheMirrorTakesOver(t *testing.T) {
 	})
 }
 
-// A frozen principal that wakes serves nothing before it has looked who is principal.
-func TestTimeOut_frozenPrincipalWakes(t *testing.T) {
+// A principal that was frozen serves nothing before it has checked who is principal.
+func TestTimeOut_frozenPrincipalContinues(t *testing.T) {
 	inBubble(t, witnessed(), func(s *still) {
 		s.inject(s.a, mirror.FaultFreeze)
 		inItsSockets := s.begins(s.a, 1)
 		s.after(timeOut)
 		s.is("taken over", "b", mirror.StateDisconnected, s.b)
 		s.after(time.Minute)
-		served, wakes := make(chan bool, 1), s.Weather.Changes()
+		served, wakes := make(chan bool, 1), s.Links.Changes()
 		go func() { <-wakes; served <- s.a.Main().Serving() == nil }()
 		s.inject(s.a, mirror.FaultNone)
 		if <-served {
-			s.t.Error("it served as it woke")
+			s.t.Error("it served before the check")
 		}
 		if e := <-inItsSockets; e.err == nil {
-			s.t.Error("it took a commit that had waited")
+			s.t.Error("it accepted a commit that had waited")
 		}
 		s.is("awake", "b", mirror.StateSynchronized, s.b)
 	})
-	// Where the mirror could not take over, it may go on: it sees the witness.
+	// If the mirror could not take over, the principal may continue: it is connected to
+	// the witness.
 	inBubble(t, witnessed(), func(s *still) {
 		s.inject(s.b, mirror.FaultStop)
 		s.commits(s.a, 1)

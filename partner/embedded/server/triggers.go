@@ -16,18 +16,18 @@ type trigger struct {
 	table    string // in lower case
 	compiled *procedure
 	disabled bool
-	err      error // why it can't be compiled any more
+	err      error // why it cannot be compiled any more
 }
 
-// triggerSet is the triggers of a database.
+// triggerSet holds the triggers of a database.
 type triggerSet struct {
 	of map[string][]*trigger // by table in lower case, in the order of their ids
 	// cascades: a foreign key may write a table that has triggers.
 	cascades bool
 }
 
-// compiledTriggers are triggers by their text and the signature of the tables.
-var compiledTriggers = storage.KeptByText[*procedure]{Most: 1024}
+// compiledTriggers caches compiled triggers by their text and the signature of the tables.
+var compiledTriggers = storage.CacheByText[*procedure]{Most: 1024}
 
 func compiledTrigger(text, signature string, schema tsql.Schema) (*procedure, error) {
 	p, err := compiledTriggers.Find(text+"\x00"+signature, func() (*procedure, error) {
@@ -37,13 +37,14 @@ func compiledTrigger(text, signature string, schema tsql.Schema) (*procedure, er
 		}
 		return &procedure{name: t.Name.Object, text: &t.Procedure, trigger: t}, nil
 	})
-	return p, message.AsTold(err)
+	return p, message.AsWireError(err)
 }
 
-// triggerHeads are the heads of triggers by their text.
-var triggerHeads = storage.KeptByText[*tsql.Trigger]{Most: 1024}
+// triggerHeads caches the parsed heads of triggers by their text.
+var triggerHeads = storage.CacheByText[*tsql.Trigger]{Most: 1024}
 
-// triggerTable is the table of a trigger, by the trigger's text; "" where that can't be read.
+// triggerTable returns the table of a trigger, from the trigger's text; "" if the text cannot
+// be parsed.
 func triggerTable(text string) string {
 	t, err := triggerHeads.Find(text, func() (*tsql.Trigger, error) { return tsql.ParseTriggerHead(text) })
 	if err != nil {
@@ -52,7 +53,7 @@ func triggerTable(text string) string {
 	return t.Table.Object
 }
 
-// triggersIn are those of the database.
+// triggersIn returns the triggers of the database.
 func triggersIn(o storage.ObjectSet) *triggerSet {
 	list := o.Of(storage.KindTrigger)
 	if list == nil {
@@ -76,14 +77,14 @@ func triggersIn(o storage.ObjectSet) *triggerSet {
 	return set
 }
 
-// triggersOf are the triggers of a table, in the order of their ids.
+// triggersOf returns the triggers of a table, in the order of their ids.
 func triggersOf(o storage.ObjectSet, table string) []*storage.ObjectRow {
 	list := slices.DeleteFunc(o.Of(storage.KindTrigger), func(r *storage.ObjectRow) bool { return !strings.EqualFold(triggerTable(r.Detail), table) })
 	slices.SortFunc(list, func(a, b *storage.ObjectRow) int { return int(a.ID - b.ID) })
 	return list
 }
 
-// triggersNow are those of the database as the open transaction has them.
+// triggersNow returns the triggers of the database as the open transaction sees them.
 func triggersNow(w *storage.Writer, d *mirror.Database) (*triggerSet, error) {
 	if !w.Gathered.ObjectsWritten {
 		return committedTriggers(d.Store.Objects.Load()), nil
@@ -95,7 +96,7 @@ func triggersNow(w *storage.Writer, d *mirror.Database) (*triggerSet, error) {
 	return triggersIn(set), nil
 }
 
-// trigger makes, changes, removes, enables or disables one.
+// trigger creates, changes, removes, enables or disables a trigger.
 func (c *catalogueWriter) trigger(st *tsql.Definition, text string) error {
 	switch st.Verb {
 	case "DROP":
@@ -115,7 +116,7 @@ func (c *catalogueWriter) trigger(st *tsql.Definition, text string) error {
 	return c.text(st, storage.KindTrigger, text)
 }
 
-// switchTriggers is ENABLE and DISABLE TRIGGER.
+// switchTriggers runs ENABLE and DISABLE TRIGGER.
 func (c *catalogueWriter) switchTriggers(st *tsql.Definition) error {
 	if !c.set.Has(storage.KindTable, st.On.Object) {
 		number := int32(1088)
@@ -155,7 +156,7 @@ func (c *catalogueWriter) switchTriggers(st *tsql.Definition) error {
 	return nil
 }
 
-// dropTriggersOf removes the triggers of a table that goes.
+// dropTriggersOf removes the triggers of a dropped table.
 func (c *catalogueWriter) dropTriggersOf(table string) error {
 	for _, r := range triggersOf(c.set, table) {
 		if err := c.drop(storage.KindDisabled, r.Name); err != nil {
@@ -168,7 +169,7 @@ func (c *catalogueWriter) dropTriggersOf(table string) error {
 	return nil
 }
 
-// triggerRows is sys.triggers.
+// triggerRows returns the rows of sys.triggers.
 func triggerRows(s *session, database string) (rows [][]any) {
 	set := s.objectsOf(database)
 	for _, o := range s.describedObjects(s.p.Find(database), storage.KindTrigger) {
@@ -177,7 +178,7 @@ func triggerRows(s *session, database string) (rows [][]any) {
 	return rows
 }
 
-// parentOf is the object_id of a trigger's table; 0 of anything else.
+// parentOf returns the object_id of a trigger's table; 0 for any other object.
 func parentOf(o storage.ObjectSet, r *storage.ObjectRow) int {
 	if r == nil || r.Kind != storage.KindTrigger {
 		return 0
@@ -188,8 +189,8 @@ func parentOf(o storage.ObjectSet, r *storage.ObjectRow) int {
 	return 0
 }
 
-// committedTriggers are those of a snapshot, computed when they are first asked for.
+// committedTriggers returns the triggers of a snapshot, computed at the first call.
 func committedTriggers(s *storage.Snapshot) *triggerSet {
-	set, _ := kept(s, "TR", func() (*triggerSet, error) { return triggersIn(s.Set), nil }) // no procedure's name is in upper case there
+	set, _ := cached(s, "TR", func() (*triggerSet, error) { return triggersIn(s.Set), nil }) // no key of a procedure is in upper case
 	return set
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// variableTypes are the types of the variables that a text is run with and does not declare, with names in lower case. Of text and bytes
-// the length is left out: drivers give each value's own, and a text that is parsed is kept for all of them.
+// variableTypes are the types of the variables that a text is run with and does not declare, with names in lower case.
+// Text and binary types have no length: drivers send a different one with each value, and a parsed text is cached for
+// all of them.
 type variableTypes []tsql.Variable
 
-// with adds a variable. A type that nobody knows is left out.
+// with adds a variable. It omits a variable of unknown type.
 func (v variableTypes) with(name string, t tds.Type) variableTypes {
 	spec := sqlvalue.SpecOf(t)
 	switch t.Kind() {
@@ -32,7 +33,7 @@ func (v variableTypes) with(name string, t tds.Type) variableTypes {
 	return append(v, tsql.Variable{Name: name, Type: spec})
 }
 
-// key is a text with the types.
+// key returns a cache key for a text with these types.
 func (v variableTypes) key(text string) string {
 	if len(v) == 0 {
 		return text
@@ -54,7 +55,7 @@ func (v variableTypes) key(text string) string {
 	return b.String()
 }
 
-// byName are the types as the parser takes them.
+// byName returns the types as the parser needs them.
 func (v variableTypes) byName() map[string]tsql.TypeSpec {
 	all := make(map[string]tsql.TypeSpec, len(v))
 	for _, one := range v {

@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// back is an argument as a value of its type.
+// back returns an argument as a value of its type.
 func (a Argument) back(t tds.Type) any {
 	if !a.Ok {
 		return nil
@@ -35,7 +35,7 @@ func (a Argument) back(t tds.Type) any {
 	return a.S
 }
 
-// Stored is the argument as the tables hold it: a date by the type's precision, also where it is at a whole millisecond.
+// Stored returns the argument as the tables store it: a date has the type's precision, even at a whole millisecond.
 func (a Argument) Stored(t tds.Type) any {
 	switch {
 	case !a.Ok:
@@ -50,8 +50,8 @@ func (a Argument) Stored(t tds.Type) any {
 	return Stored(a.back(t))
 }
 
-// Argument is the value of a parameter, converted to its type: n for whole numbers,
-// bits and dates, s for text, b for binary, raw for all others, as SQLite has it. ok is false for NULL.
+// Argument is the value of a parameter, converted to the parameter's type: N for whole numbers, bits and dates, S for
+// text, B for binary, Raw, as SQLite stores it, for all other types. Ok is false for NULL.
 type Argument struct {
 	Raw any
 	Ok  bool
@@ -63,7 +63,7 @@ type Argument struct {
 func (a Argument) date() Datetime   { return Datetime(a.N) }
 func (a Argument) date2() datetime2 { return datetime2(a.N) }
 
-// blob is a binary argument: nil for NULL only.
+// blob returns a binary argument; nil only for NULL.
 func (a Argument) blob() []byte {
 	if a.Ok && a.B == nil {
 		return []byte{}
@@ -71,12 +71,11 @@ func (a Argument) blob() []byte {
 	return a.B
 }
 
-// Arguments are those of one call, in the order of the declaration.
+// Arguments are the arguments of one call, in the order of the declaration.
 type Arguments []Argument
 
-// Convert makes v, a value that came with type from, the value of a parameter of
-// type to. Texts and binaries are cut to the declared length without a word, as
-// SQL Server does with parameters.
+// Convert converts v, a value of type from, to the value of a parameter of type to. It truncates texts and binary
+// values to the declared length without an error, as SQL Server does for parameters.
 func Convert(v any, from string, to tds.Type) (Argument, error) {
 	if v == nil {
 		return Argument{}, nil
@@ -84,7 +83,7 @@ func Convert(v any, from string, to tds.Type) (Argument, error) {
 	var a Argument
 	if !ParameterKind(to.Kind()) {
 		raw, err := tsql.ToVariable(Stored(v), "", SpecOf(to))
-		return Argument{Ok: raw != nil, Raw: raw}, message.AsTold(err)
+		return Argument{Ok: raw != nil, Raw: raw}, message.AsWireError(err)
 	}
 	ok := false
 	switch to.Kind() {
@@ -124,7 +123,7 @@ func Convert(v any, from string, to tds.Type) (Argument, error) {
 	return a, nil
 }
 
-// padBinary is a binary(n) as a string, so that operations compare with ==.
+// padBinary returns a binary(n) value as a string, so that values compare with ==.
 func padBinary(b []byte, n int) string {
 	if len(b) < n {
 		b = append(append(make([]byte, 0, n), b...), make([]byte, n-len(b))...)
@@ -132,7 +131,7 @@ func padBinary(b []byte, n int) string {
 	return string(b)
 }
 
-// CutText keeps the first n characters as SQL Server counts them, in UTF-16 units.
+// CutText returns the first n characters as SQL Server counts them, in UTF-16 units.
 func CutText(s string, n int) string {
 	if n <= 0 || len(s) <= n {
 		return s
@@ -146,7 +145,7 @@ func CutText(s string, n int) string {
 	return s
 }
 
-// TextOf is a value as text; false: it is NULL, or has none.
+// TextOf returns a value as text; false: it is NULL, or has no text.
 func TextOf(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -163,7 +162,7 @@ func TextOf(v any) (string, bool) {
 	return "", false
 }
 
-// IntegerOf is a value as an integer of that range; false: it is none.
+// IntegerOf returns a value as an integer of that range; false: it is not one.
 func IntegerOf(v any, least, most int64) (n int64, ok bool) {
 	switch v := v.(type) {
 	case int64:
@@ -178,10 +177,10 @@ func IntegerOf(v any, least, most int64) (n int64, ok bool) {
 	case string:
 		var err error
 		if n, err = strconv.ParseInt(strings.TrimSpace(v), 10, 64); err != nil {
-			// numeric and money come as decimal text; the decimals are dropped.
+			// numeric and money values are decimal text; their decimals are dropped.
 			f, notDecimal := strconv.ParseFloat(strings.TrimSpace(v), 64)
 			if !strings.Contains(v, ".") || notDecimal != nil {
-				return 0, strings.TrimSpace(v) == "" // T-SQL reads blanks as zero
+				return 0, strings.TrimSpace(v) == "" // T-SQL converts blanks to zero
 			}
 			n = int64(f)
 		}
@@ -190,7 +189,7 @@ func IntegerOf(v any, least, most int64) (n int64, ok bool) {
 	return n, ok && n >= least && n <= most
 }
 
-// BoolInt is 1 for true and 0 for false.
+// BoolInt returns 1 for true and 0 for false.
 func BoolInt(b bool) int64 {
 	if b {
 		return 1
@@ -211,8 +210,8 @@ func bitOf(v any) (int64, bool) {
 	return BoolInt(n != 0), ok
 }
 
-// TimeOf reads a date. A datetimeoffset loses its offset, not its clock time, as
-// an assignment to datetime does.
+// TimeOf returns a value as a date. A datetimeoffset loses its offset and keeps its clock time, as in an assignment to
+// datetime.
 func TimeOf(v any) (time.Time, bool) {
 	switch v := v.(type) {
 	case time.Time:

@@ -14,11 +14,11 @@ const (
 	ticksPerMinute = 60 * TicksPerSecond
 	ticksPerDay    = 86400 * TicksPerSecond
 
-	// NoDate is NULL. It compares as less than every date: ask [datetime.null] first.
+	// NoDate is NULL. It compares as less than every date: check [Datetime.Null] first.
 	NoDate Datetime = math.MinInt64
 	// lastDate is the last moment of the year 9999, the end of the type.
 	lastDate Datetime = 2958464*ticksPerDay - 1
-	// firstDate is the first moment of the year 1753, its beginning.
+	// firstDate is the first moment of the year 1753, the beginning of the type.
 	firstDate Datetime = -53690 * ticksPerDay
 
 	unixEpochDays = 25567 // 1900-01-01 to 1970-01-01
@@ -31,17 +31,17 @@ func DatetimeOf(t time.Time) Datetime {
 	return Datetime(s*TicksPerSecond + (int64(t.Nanosecond())*TicksPerSecond+500_000_000)/1_000_000_000)
 }
 
-// UtcNow is GETUTCDATE().
+// UtcNow returns GETUTCDATE().
 func UtcNow() Datetime { return DatetimeOf(time.Now()) }
 
-// Null tells whether it is no date.
+// Null reports whether d is NULL.
 func (d Datetime) Null() bool { return d == NoDate }
 
-// InRange tells whether the type can hold d.
+// InRange reports whether the type can hold d.
 func (d Datetime) InRange() bool { return d >= firstDate && d <= lastDate }
 
-// Time is d as Go knows it, in UTC, with the milliseconds SQL Server shows
-// (.000, .003, .007).
+// Time returns d as a time.Time in UTC, with the milliseconds that SQL Server shows (.000,
+// .003, .007).
 func (d Datetime) Time() time.Time {
 	day, tick := divide(int64(d), ticksPerDay)
 	second, fraction := tick/TicksPerSecond, tick%TicksPerSecond
@@ -49,14 +49,14 @@ func (d Datetime) Time() time.Time {
 	return time.Unix((day-unixEpochDays)*86400+second, millis*1_000_000).UTC()
 }
 
-// Text is the form kept in SQLite, "2006-01-02 15:04:05.000": it sorts as the
-// dates do.
+// Text returns the form stored in SQLite, "2006-01-02 15:04:05.000". The texts sort like the
+// dates.
 func (d Datetime) Text() string {
 	b := d.digits()
 	return string(b[:])
 }
 
-// IsText reports whether the text is d's.
+// IsText reports whether s is the text of d.
 func (d Datetime) IsText(s string) bool {
 	b := d.digits()
 	return string(b[:]) == s
@@ -69,7 +69,7 @@ func (d Datetime) digits() (b [TextLength]byte) {
 	return b
 }
 
-// clockText writes t down to the point behind its seconds, 20 bytes.
+// clockText writes t up to the decimal point after its seconds, 20 bytes.
 func clockText(b []byte, t time.Time) {
 	year, month, day := t.Date()
 	digits(b[0:4], year)
@@ -94,8 +94,8 @@ func digits(b []byte, n int) {
 	}
 }
 
-// ParseDatetime reads the form of [datetime.text]; ok is false for any other, and for the last
-// moments of the year 9999, which are rounded up to what there is no datetime for.
+// ParseDatetime parses the form of [Datetime.Text]. ok is false for any other form, and for
+// the last moments of the year 9999, which would be rounded up beyond the end of the type.
 func ParseDatetime(s string) (d Datetime, ok bool) {
 	t, ok := parseClock(s)
 	if !ok || t.Year() < 1753 {
@@ -107,7 +107,7 @@ func ParseDatetime(s string) (d Datetime, ok bool) {
 	return d, true
 }
 
-// parseClock reads "2006-01-02 15:04:05" with up to nine decimals.
+// parseClock parses "2006-01-02 15:04:05" with up to nine decimals.
 func parseClock(s string) (t time.Time, ok bool) {
 	const form = "0000-00-00 00:00:00"
 	if len(s) < len(form) || len(s) > len(form)+10 {
@@ -134,10 +134,10 @@ func parseClock(s string) (t time.Time, ok bool) {
 		}
 	}
 	t = time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	return t, t.Day() == day // 31 February is none
+	return t, t.Day() == day // 31 February does not exist
 }
 
-// number is the decimal number s, or -1.
+// number returns the decimal number s, or -1 if s is not one.
 func number(s string) int {
 	n := 0
 	for i := range len(s) {
@@ -150,7 +150,7 @@ func number(s string) int {
 	return n
 }
 
-// divide rounds down, and its remainder is never negative.
+// divide rounds down; its remainder is never negative.
 func divide(a, b int64) (quotient, remainder int64) {
 	quotient, remainder = a/b, a%b
 	if remainder < 0 {
@@ -159,8 +159,8 @@ func divide(a, b int64) (quotient, remainder int64) {
 	return quotient, remainder
 }
 
-// SecondsUntil is DATEDIFF(second, d, to): the second boundaries between the
-// two, so that a lock 5 ms old may be one second old.
+// SecondsUntil returns DATEDIFF(second, d, to): the number of second boundaries between the
+// two. So a lock 5 ms old may have the age of one second.
 func (d Datetime) SecondsUntil(to Datetime) int64 {
 	from, _ := divide(int64(d), TicksPerSecond)
 	until, _ := divide(int64(to), TicksPerSecond)

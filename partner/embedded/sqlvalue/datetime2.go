@@ -8,14 +8,14 @@ import (
 // datetime2 is SQL Server's datetime2(7): 100 nanoseconds since 1970-01-01 UTC.
 type datetime2 int64
 
-// noDate2 is NULL. It compares as less than every date: ask [datetime2.null] first.
+// noDate2 is NULL. It compares as less than every date: check for it first.
 const (
 	noDate2         datetime2 = math.MinInt64
 	units2PerSecond           = 10_000_000
 	Text2Length               = len("2006-01-02 15:04:05.0000000")
 )
 
-// Datetime2Of drops what is below 100 ns.
+// Datetime2Of returns t without the fractions below 100 ns.
 func Datetime2Of(t time.Time) datetime2 {
 	return datetime2(t.Unix()*units2PerSecond + int64(t.Nanosecond())/100)
 }
@@ -25,13 +25,13 @@ func (d datetime2) time() time.Time {
 	return time.Unix(second, rest*100).UTC()
 }
 
-// Text is the form kept in SQLite, "2006-01-02 15:04:05.0000000".
+// Text returns the form stored in SQLite, "2006-01-02 15:04:05.0000000".
 func (d datetime2) Text() string {
 	b := d.digits()
 	return string(b[:])
 }
 
-// IsText reports whether the text is d's.
+// IsText reports whether s is the text of d.
 func (d datetime2) IsText(s string) bool {
 	b := d.digits()
 	return string(b[:]) == s
@@ -44,7 +44,7 @@ func (d datetime2) digits() (b [Text2Length]byte) {
 	return b
 }
 
-// ParseDatetime2 reads the form of [datetime2.text], or one with fewer decimals.
+// ParseDatetime2 parses the form of [datetime2.Text], or one with fewer decimals.
 func ParseDatetime2(s string) (d datetime2, ok bool) {
 	t, ok := parseClock(s)
 	if !ok {

@@ -1,5 +1,6 @@
-// Package sqlvalue converts values between the wire (package tds), T-SQL (package tsql) and SQLite, by the rules of the manual's
-// "Data type conversion". It does no I/O.
+// Package sqlvalue converts values between TDS (package tds), T-SQL (package tsql) and SQLite, by the rules of the
+// manual's "Data type conversion". It does no I/O.
 //
-// SQLite has nil, int64, float64, string and []byte. A datetime is text there, in milliseconds that SQL Server's own rounding gives.
+// SQLite has nil, int64, float64, string and []byte. It stores a datetime as text, in milliseconds rounded as SQL
+// Server rounds them.
 package sqlvalue

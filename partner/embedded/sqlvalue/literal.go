@@ -9,10 +9,10 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// Hexadecimal is a binary value in a view's row, two digits a byte.
+// Hexadecimal is a binary value in a view's row, two digits per byte.
 type Hexadecimal string
 
-// SpecOf is a type of the wire as T-SQL declares it.
+// SpecOf returns a TDS type as T-SQL declares it.
 func SpecOf(t tds.Type) tsql.TypeSpec {
 	s := tsql.TypeSpec{Name: t.Kind().String(), Length: t.Size(), Scale: t.Scale()}
 	switch {
@@ -24,7 +24,7 @@ func SpecOf(t tds.Type) tsql.TypeSpec {
 	return s
 }
 
-// Literal is a value in SQLite's words.
+// Literal returns a value as a literal of SQLite.
 func Literal(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -39,7 +39,7 @@ func Literal(v any) string {
 	return fmt.Sprint(v)
 }
 
-// ParameterKind tells whether [convert] knows the type.
+// ParameterKind reports whether [Convert] supports the type.
 func ParameterKind(k tds.Kind) bool {
 	switch k {
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindInt, tds.KindBigInt, tds.KindBit, tds.KindDateTime,
@@ -49,7 +49,8 @@ func ParameterKind(k tds.Kind) bool {
 	return false
 }
 
-// NameOfValue is the name of the type that a value of SQLite has by itself.
+// NameOfValue returns the name of the type that a value of SQLite has by
+// itself.
 func NameOfValue(v any) string {
 	switch v.(type) {
 	case int64:
@@ -62,7 +63,7 @@ func NameOfValue(v any) string {
 	return "nvarchar"
 }
 
-// Stored is a value of a procedure or a client as SQLite has it.
+// Stored returns a value of a procedure or a client as SQLite stores it.
 func Stored(v any) any {
 	switch v := v.(type) {
 	case bool:

@@ -10,17 +10,18 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// maxRaised is the characters of a RAISERROR's text; a longer one ends in an ellipsis. Source: the manual's RAISERROR.
+// maxRaised is the limit in characters of a RAISERROR's text; a longer text is cut and ends in an ellipsis. Source: the
+// manual's RAISERROR.
 const maxRaised = 2047
 
-// Raised is the message of a RAISERROR with these values: text or number, severity, state, arguments.
+// Raised returns the message of a RAISERROR with these values: text or number, severity, state, arguments.
 func Raised(v []any, line int32) (*tds.Error, error) {
 	class, _ := IntegerOf(v[1], -1<<31, 1<<31-1)
 	state, _ := IntegerOf(v[2], -1<<31, 1<<31-1)
 	if state < 0 || state > 255 {
 		state = 1
 	}
-	if n, ok := v[0].(int64); ok { // nobody has added one to sys.messages here
+	if n, ok := v[0].(int64); ok { // sys.messages has no user-defined messages here
 		if n < 13000 {
 			return nil, message.New(2732, 16, "Error number %d is invalid. The number must be from 13000 through 2147483647 and it cannot be 50000.", n)
 		}
@@ -35,13 +36,13 @@ func Raised(v []any, line int32) (*tds.Error, error) {
 		return nil, err
 	}
 	if class == 10 {
-		class = 0 // so it is sent
+		class = 0 // SQL Server sends severity 10 as 0
 	}
 	return &tds.Error{Number: 50000, Class: uint8(max(class, 0)), State: uint8(state), Message: text, Line: line}, nil
 }
 
-// formatMessage puts arguments into a text of RAISERROR: % [flags] [width] [.precision] [h|l|I64] type, as C's printf has
-// them, with the types d, i, u, o, x, X and s.
+// formatMessage inserts arguments into a text of RAISERROR: % [flags] [width] [.precision] [h|l|I64] type, as in C's
+// printf, with the types d, i, u, o, x, X and s.
 func formatMessage(format string, args []any) (string, error) {
 	var b strings.Builder
 	next := 0
@@ -78,7 +79,7 @@ func formatMessage(format string, args []any) (string, error) {
 	return text, nil
 }
 
-// argumentAt is the argument at a place; one that was left out is NULL.
+// argumentAt returns the argument at an index; a missing one is NULL.
 func argumentAt(args []any, at int) any {
 	if at < len(args) {
 		return args[at]
@@ -86,7 +87,7 @@ func argumentAt(args []any, at int) any {
 	return nil
 }
 
-// cutSpec cuts what follows a % up to its type, without the size in between.
+// cutSpec returns the format after a % up to its type, without the size prefix.
 func cutSpec(s string) (spec, rest string) {
 	end := 0
 	for end < len(s) && strings.IndexByte("-+0# .*123456789", s[end]) >= 0 {

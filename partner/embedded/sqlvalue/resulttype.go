@@ -14,17 +14,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// plainTypes are the types without length, by name.
+// plainTypes are the types without a length, by name.
 var plainTypes = map[string]tds.Type{
 	"tinyint": tds.TinyInt, "smallint": tds.SmallInt, "int": tds.Int, "bigint": tds.BigInt, "bit": tds.Bit,
 	"real": tds.Real, "float": tds.Float, "money": tds.Money, "smallmoney": tds.SmallMoney, "smalldatetime": tds.SmallDateTime,
 	"datetime": tds.DateTime, "date": tds.Date, "uniqueidentifier": tds.UniqueIdentifier,
 	"text": tds.Text, "ntext": tds.NText, "image": tds.Image, "sql_variant": tds.Variant, "xml": tds.XML, "sysname": tds.NVarChar(128),
-	// ASPState's own, as aspnet_regsql makes them.
+	// ASPState's user-defined types, as aspnet_regsql creates them.
 	"tsessionid": tds.NVarChar(88), "tappname": tds.VarChar(280), "tsessionitemshort": tds.VarBinary(7000), "tsessionitemlong": tds.Image,
 }
 
-// TypeOf is a declared type on the wire; false for one that nobody knows.
+// TypeOf returns the TDS type of a declared type; false for an unknown one.
 func TypeOf(t tsql.TypeSpec) (tds.Type, bool) {
 	if plain, ok := plainTypes[strings.ToLower(t.Name)]; ok {
 		return plain, true
@@ -58,10 +58,10 @@ func TypeOf(t tsql.TypeSpec) (tds.Type, bool) {
 	return tds.Type{}, false
 }
 
-// DeclaredType reads a column's declaration in SQLite, as in "NVARCHAR(88)".
+// DeclaredType returns the TDS type of a column's declaration in SQLite, for example "NVARCHAR(88)".
 func DeclaredType(declared string) (tds.Type, bool) { return TypeOf(DeclaredSpec(declared)) }
 
-// DeclaredSpec is the same as T-SQL has it.
+// DeclaredSpec returns the T-SQL type of such a declaration.
 func DeclaredSpec(declared string) tsql.TypeSpec {
 	name, rest, _ := strings.Cut(strings.Trim(strings.ToLower(declared), `"`), "(")
 	t := tsql.TypeSpec{Name: strings.TrimSpace(name)}
@@ -78,11 +78,11 @@ func DeclaredSpec(declared string) tsql.TypeSpec {
 	return t
 }
 
-// TypeOfValue is the type of a value of which nothing else is known.
+// TypeOfValue returns the type of a value whose declared type is unknown.
 func TypeOfValue(v any) tds.Type {
 	switch v := v.(type) {
 	case nil:
-		return tds.Int // as SELECT NULL
+		return tds.Int // as for SELECT NULL
 	case int64:
 		if v == int64(int32(v)) {
 			return tds.Int
@@ -98,7 +98,7 @@ func TypeOfValue(v any) tds.Type {
 	return tds.NVarCharMax
 }
 
-// ClientValue is a value of SQLite as the wire has it for a type.
+// ClientValue converts a value of SQLite to a value of a TDS type.
 func ClientValue(t tds.Type, v any) (any, error) {
 	if v == nil {
 		return nil, nil
@@ -115,7 +115,7 @@ func ClientValue(t tds.Type, v any) (any, error) {
 			return guidBytes(s)
 		}
 	case tds.KindNumeric, tds.KindMoney, tds.KindSmallMoney:
-		if f, ok := v.(float64); ok { // the digits that it has: the wire's type rounds them
+		if f, ok := v.(float64); ok { // with all its digits: the TDS type rounds them
 			return strconv.FormatFloat(f, 'f', -1, 64), nil
 		}
 	case tds.KindNVarChar, tds.KindVarChar, tds.KindChar, tds.KindNChar, tds.KindText, tds.KindNText, tds.KindXML:
@@ -132,7 +132,7 @@ func ClientValue(t tds.Type, v any) (any, error) {
 		switch b := v.(type) {
 		case []byte:
 			if b == nil {
-				return []byte{}, nil // the driver's way to say: a blob, and empty
+				return []byte{}, nil // the driver needs a non-nil slice for an empty binary value
 			}
 			return v, nil
 		case string:
@@ -144,11 +144,12 @@ func ClientValue(t tds.Type, v any) (any, error) {
 	return v, nil
 }
 
-// integerRanges are the ranges of the types of whole numbers.
+// integerRanges are the ranges of the integer types.
 var integerRanges = map[tds.Kind][2]int64{tds.KindTinyInt: {0, math.MaxUint8}, tds.KindSmallInt: {math.MinInt16, math.MaxInt16},
 	tds.KindInt: {math.MinInt32, math.MaxInt32}, tds.KindBigInt: {math.MinInt64, math.MaxInt64}}
 
-// clientInteger is a whole number within the range of its type: 8115 for one that SQLite computed beyond it.
+// clientInteger returns an integer within the range of its type; error 8115 for a larger one that SQLite
+// computed.
 func clientInteger(k tds.Kind, v any) (any, error) {
 	n, ok := v.(int64)
 	whole := ok
@@ -166,14 +167,14 @@ func clientInteger(k tds.Kind, v any) (any, error) {
 	return n, nil
 }
 
-// clientTime is a date as the wire has it; only a datetimeoffset keeps an offset.
+// clientTime returns a date as package tds expects it; only a datetimeoffset keeps its offset.
 func clientTime(v any, offset bool) (any, error) {
 	switch v := v.(type) {
 	case time.Time:
 		return v, nil
 	case string:
 		t, err := tsql.ParseDateTimeOffset(v)
-		if _, seconds := t.Zone(); !offset { // the offset is left out, not the clock
+		if _, seconds := t.Zone(); !offset { // drop the offset and keep the clock time
 			t = t.Add(time.Duration(seconds) * time.Second).UTC()
 		}
 		if err != nil {
@@ -184,8 +185,7 @@ func clientTime(v any, offset bool) (any, error) {
 	return nil, message.New(8114, 16, "Error converting data type %s to datetime.", NameOfValue(v))
 }
 
-// guidBytes is a uniqueidentifier as on the wire: its first three groups are
-// little-endian.
+// guidBytes returns a uniqueidentifier as TDS encodes it: its first three groups are little-endian.
 func guidBytes(s string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
 	if err != nil || len(b) != 16 {
@@ -195,7 +195,7 @@ func guidBytes(s string) ([]byte, error) {
 	return b, nil
 }
 
-// GuidText is a uniqueidentifier as text, of its 16 bytes on the wire.
+// GuidText returns the text of a uniqueidentifier from its 16 bytes in TDS.
 func GuidText(wire []byte) string {
 	b := append([]byte(nil), wire...)
 	swapGUID(b)

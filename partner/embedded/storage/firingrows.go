@@ -2,8 +2,8 @@ package storage
 
 import "modernc.org/sqlite"
 
-// Watched runs a write while SQLite tells of its rows.
-func (w *Writer) Watched(note func(sqlite.SQLitePreUpdateData), write func() error) error {
+// ObserveRows runs a write and calls note for each row that SQLite writes.
+func (w *Writer) ObserveRows(note func(sqlite.SQLitePreUpdateData), write func() error) error {
 	outer := w.Gathered.watch
 	w.Gathered.watch = note
 	defer func() { w.Gathered.watch = outer }()

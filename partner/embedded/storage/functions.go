@@ -2,15 +2,16 @@ package storage
 
 import "github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 
-// functionHeads are the heads of functions by their text.
-var functionHeads = KeptByText[*tsql.Function]{Most: 1024}
+// functionHeads caches the parsed heads of functions by their text.
+var functionHeads = CacheByText[*tsql.Function]{Most: 1024}
 
-// FunctionHead is the head of a function, by its text.
+// FunctionHead returns the parsed head of the function with that text.
 func FunctionHead(text string) (*tsql.Function, error) {
 	return functionHeads.Find(text, func() (*tsql.Function, error) { return tsql.ParseFunctionHead(text) })
 }
 
-// functionColumns tells a function as a [tsql.Schema] does; nil: there is none.
+// functionColumns returns the columns of a function as a [tsql.Schema] does;
+// nil: no such function.
 func (o ObjectSet) functionColumns(name string) []tsql.Column {
 	r := o[ObjectKey(KindFunction, name)]
 	if r == nil {

@@ -6,28 +6,28 @@ import (
 	"modernc.org/sqlite"
 )
 
-// gathered is which rows were written on a connection since begin: told by SQLite itself, before each write. What was
-// rolled back is among them, and then as it was.
+// gathered holds the rows written on a connection since begin. SQLite reports each row before it writes it. Rows of
+// writes that were rolled back are included, with their old values.
 type gathered struct {
 	On     bool
-	count  int // of writes, those of one row each
+	count  int // number of writes; a write is one row
 	known  map[RowKey]struct{}
 	Order  []RowKey
-	schema []string       // what changed the schema
-	saved  map[string]int // how many of these there were at each savepoint
+	schema []string       // statements that changed the schema
+	saved  map[string]int // length of schema at each savepoint
 
-	watch func(sqlite.SQLitePreUpdateData) // told of each row too, while a statement fires triggers; nil: it does not
-	// objectsWritten: the open transaction has written objects.
+	watch func(sqlite.SQLitePreUpdateData) // also called for each row while a statement fires triggers; nil: not called
+	// ObjectsWritten: the open transaction has written objects.
 	ObjectsWritten bool
 
-	Objects ObjectSet // of the database as the open transaction has them; nil: not read since they changed
+	Objects ObjectSet // objects of the database as the open transaction sees them; nil: not read since the last change
 }
 
-// hook has the connection tell of its writes.
+// hook makes the connection report its writes.
 func (g *gathered) hook(c *Conn) error {
 	h, ok := c.c.(sqlite.HookRegisterer)
 	if !ok {
-		return fmt.Errorf("a connection of %T tells of no writes", c.c)
+		return fmt.Errorf("a connection of type %T does not report its writes", c.c)
 	}
 	h.RegisterPreUpdateHook(func(d sqlite.SQLitePreUpdateData) {
 		if !g.On || d.DatabaseName != "main" || !IsMirrored(d.TableName) {
@@ -36,20 +36,20 @@ func (g *gathered) hook(c *Conn) error {
 		if g.watch != nil {
 			g.watch(d)
 		}
-		if d.Op != ToldInsert {
+		if d.Op != OpInsert {
 			g.add(RowKey{d.TableName, d.OldRowID})
 		}
-		if d.Op != ToldDelete {
+		if d.Op != OpDelete {
 			g.add(RowKey{d.TableName, d.NewRowID})
 		}
 	})
 	return nil
 }
 
-// The operations that SQLite tells of. Source: its C interface, "Authorizer Action Codes".
+// The operations that SQLite reports. Source: SQLite C interface, "Authorizer Action Codes".
 const (
-	ToldInsert = 18
-	ToldDelete = 9
+	OpInsert = 18
+	OpDelete = 9
 )
 
 func (g *gathered) add(k RowKey) {
@@ -70,21 +70,21 @@ func (g *gathered) end() {
 	g.Order = g.Order[:0]
 }
 
-// Cut forgets what was noted since there were so many: it was not written.
-func (g *gathered) Cut(n int) {
+// Truncate forgets all rows after the first n: they were not written.
+func (g *gathered) Truncate(n int) {
 	for _, k := range g.Order[n:] {
 		delete(g.known, k)
 	}
 	g.Order = g.Order[:n]
 }
 
-// Gather gives the written rows as they are now, and what changed the schema, as a record.
+// Gather returns a record of the written rows, with their values now, and of the changes of the schema.
 func (w *Writer) Gather() (*Record, error) {
 	w.Gathered.On = false
 	changes := make([]Change, 0, len(w.Gathered.Order))
 	for _, k := range w.Gathered.Order {
 		if len(w.Gathered.schema) > 0 && !w.hasTable(k.Table) {
-			continue // it was dropped
+			continue // the table was dropped
 		}
 		c, err := w.current(k)
 		if err != nil {
@@ -95,14 +95,14 @@ func (w *Writer) Gather() (*Record, error) {
 	return &Record{Changes: changes, Schema: w.Gathered.schema}, nil
 }
 
-// hasTable tells whether there is such a table.
+// hasTable reports whether the table exists.
 func (w *Writer) hasTable(name string) bool {
 	_, err := w.table(name)
 	return err == nil
 }
 
-// Ends forgets what was gathered, and what was prepared for a schema that may not be.
-func (w *Writer) Ends() {
+// ForgetGathered forgets the gathered rows, and the statements prepared for a schema that may have been rolled back.
+func (w *Writer) ForgetGathered() {
 	if len(w.Gathered.schema) > 0 {
 		w.schemaChanged()
 	}

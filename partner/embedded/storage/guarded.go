@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// PanicError is a fault of this package that a request has met: the request fails, and nobody else.
+// PanicError is a panic in this package during a request. Only that request fails.
 type PanicError struct {
 	value any
 	Stack []byte
@@ -13,11 +13,11 @@ type PanicError struct {
 
 // Error implements error.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("a fault of the embedded server: %v", e.value)
+	return fmt.Sprintf("internal error of the embedded server: %v", e.value)
 }
 
-// Guarded runs f and gives its panic as an error.
-func Guarded(f func() error) (err error) {
+// RecoverPanic runs f and returns its panic as an error.
+func RecoverPanic(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{v, debug.Stack()}

@@ -14,11 +14,11 @@ import (
 // The kinds of objects. Source of the letters: sys.objects, sys.database_principals.
 const (
 	KindTable     = "U"        // detail: its text, see [tsql.Table.Text]
-	KindView      = "V"        // detail: the text it was made with
-	KindProcedure = "P"        // the same
-	KindFunction  = "FN"       // a scalar function; the same
-	KindTrigger   = "TR"       // the same
-	KindDisabled  = "DISABLED" // name: that of a trigger that is disabled
+	KindView      = "V"        // detail: the text that created it
+	KindProcedure = "P"        // detail as of a view
+	KindFunction  = "FN"       // a scalar function; detail as of a view
+	KindTrigger   = "TR"       // detail as of a view
+	KindDisabled  = "DISABLED" // name: that of a disabled trigger
 	KindRole      = "R"
 	KindUser      = "S"
 	KindMember    = "MEMBER" // name: role/user
@@ -26,39 +26,40 @@ const (
 	KindLogin     = "LOGIN"  // only in master; detail: sid and password, see logins.go
 )
 
-// ObjectRow is an object that a database has: a row of partner_objects, which is mirrored with the others.
+// ObjectRow is an object of a database: a row of partner_objects, which is mirrored like the other tables.
 type ObjectRow struct {
 	Kind, Name, Detail string
-	ID                 int64 // object_id of a table, a view or a procedure; 0: it has none
+	ID                 int64 // object_id of a table, a view or a procedure; 0: none
 }
 
-// Key is the object's key in an [ObjectSet].
+// Key returns the object's key in an [ObjectSet].
 func (r *ObjectRow) Key() string { return ObjectKey(r.Kind, r.Name) }
 
-// ObjectKey is the key of an object of that kind and name, in whatever case.
+// ObjectKey returns the key of the object of that kind and name. Case does not matter.
 func ObjectKey(kind, name string) string { return kind + " " + strings.ToLower(name) }
 
 const objectWidth = 4
 
-// scanObject makes an object of a row of readObjects.
+// scanObject returns the object of a row of readObjects.
 func scanObject(v []driver.Value) (*ObjectRow, error) {
 	s := Scanner{V: v}
 	r := &ObjectRow{Kind: s.Text(), Name: s.Text(), Detail: s.Text(), ID: s.Int64()}
 	return r, s.Err
 }
 
-// parsedTables are tables by the text that made them: it tells all, and comes again with each object that is made.
-var parsedTables = KeptByText[*tsql.Table]{Most: 1024}
+// parsedTables caches parsed tables by their CREATE text: the text determines the table, and each CREATE of an object
+// reads it again.
+var parsedTables = CacheByText[*tsql.Table]{Most: 1024}
 
-// KeptByText keeps what was made of texts that come again; when they are too many it begins anew.
-type KeptByText[T any] struct {
+// CacheByText caches the results computed from texts that recur; when the cache is full it is emptied.
+type CacheByText[T any] struct {
 	Most int
 	mu   sync.Mutex
 	all  map[string]T
 }
 
-// Find gives what is kept for a text, or what make makes of it.
-func (k *KeptByText[T]) Find(key string, make func() (T, error)) (T, error) {
+// Find returns the cached result for a text, or computes it with make.
+func (k *CacheByText[T]) Find(key string, make func() (T, error)) (T, error) {
 	k.mu.Lock()
 	kept, ok := k.all[key]
 	k.mu.Unlock()
@@ -78,7 +79,7 @@ func (k *KeptByText[T]) Find(key string, make func() (T, error)) (T, error) {
 	return made, nil
 }
 
-// Table is what a table's row says; nil where there is no row, where it is another kind's, or where its text can't be read.
+// Table returns the parsed table of a row; nil if the row is nil or of another kind, or if its text cannot be parsed.
 func (r *ObjectRow) Table() *tsql.Table {
 	if r == nil || r.Kind != KindTable {
 		return nil
@@ -90,7 +91,7 @@ func (r *ObjectRow) Table() *tsql.Table {
 	return t
 }
 
-// ObjectSet is the objects of a database by key. It is never changed once others can see it.
+// ObjectSet holds the objects of a database by key. It is never changed after it is published.
 type ObjectSet map[string]*ObjectRow
 
 func newObjectSet(rows []*ObjectRow) ObjectSet {
@@ -101,13 +102,13 @@ func newObjectSet(rows []*ObjectRow) ObjectSet {
 	return set
 }
 
-// Has tells whether there is such an object.
+// Has reports whether there is an object of that kind and name.
 func (o ObjectSet) Has(kind, name string) bool { return o[ObjectKey(kind, name)] != nil }
 
-// Readable tells whether there is a table or a view of that name.
+// Readable reports whether there is a table or a view of that name.
 func (o ObjectSet) Readable(name string) bool { return o.Has(KindTable, name) || o.Has(KindView, name) }
 
-// Named finds the table, view or procedure of that name; nil: there is none.
+// Named returns the table, view, procedure, function or trigger of that name; nil: no such object.
 func (o ObjectSet) Named(name string) *ObjectRow {
 	for _, kind := range []string{KindTable, KindView, KindProcedure, KindFunction, KindTrigger} {
 		if r := o[ObjectKey(kind, name)]; r != nil {
@@ -117,7 +118,7 @@ func (o ObjectSet) Named(name string) *ObjectRow {
 	return nil
 }
 
-// Of are the objects of a kind in the order of their names.
+// Of returns the objects of a kind in the order of their names.
 func (o ObjectSet) Of(kind string) []*ObjectRow {
 	var list []*ObjectRow
 	for _, r := range o {
@@ -129,7 +130,7 @@ func (o ObjectSet) Of(kind string) []*ObjectRow {
 	return list
 }
 
-// SchemaObjects are the tables, views and procedures in the order of their ids.
+// SchemaObjects returns the tables, views and procedures in the order of their ids.
 func (o ObjectSet) SchemaObjects() []*ObjectRow {
 	var list []*ObjectRow
 	for _, r := range o {
@@ -144,7 +145,7 @@ func (o ObjectSet) SchemaObjects() []*ObjectRow {
 // firstObjectID is the object_id of the first object of a database.
 const firstObjectID = 245575913
 
-// NextID is the object_id of the next one.
+// NextID returns the object_id of the next new object.
 func (o ObjectSet) NextID() int64 {
 	next := int64(firstObjectID)
 	for _, r := range o {
@@ -153,10 +154,10 @@ func (o ObjectSet) NextID() int64 {
 	return next
 }
 
-// Table is the table of that name, or nil.
+// Table returns the table of that name, or nil.
 func (o ObjectSet) Table(name string) *tsql.Table { return o[ObjectKey(KindTable, name)].Table() }
 
-// Tables are all tables.
+// Tables returns all tables.
 func (o ObjectSet) Tables() []*tsql.Table {
 	var list []*tsql.Table
 	for _, r := range o.SchemaObjects() {
@@ -167,7 +168,7 @@ func (o ObjectSet) Tables() []*tsql.Table {
 	return list
 }
 
-// Columns tells the columns of a table or a view, as a [tsql.Schema].
+// Columns returns the columns of a table or a view, as a [tsql.Schema] does.
 func (o ObjectSet) Columns(n tsql.Name) []tsql.Column {
 	if n.Schema == tsql.FunctionSchema {
 		return o.functionColumns(n.Object)
@@ -184,7 +185,7 @@ func (o ObjectSet) Columns(n tsql.Name) []tsql.Column {
 	return nil
 }
 
-// DefinitionIn is the only statement of a batch, if it defines something.
+// DefinitionIn returns the only statement of a batch, if it is a definition (CREATE or ALTER of an object).
 func DefinitionIn(list []tsql.Statement) (*tsql.Definition, bool) {
 	if len(list) != 1 {
 		return nil, false
@@ -193,7 +194,7 @@ func DefinitionIn(list []tsql.Statement) (*tsql.Definition, bool) {
 	return d, ok
 }
 
-// Signature is what the columns of all tables and views come from.
+// Signature returns a text that determines the columns of all tables and views.
 func (o ObjectSet) Signature() string {
 	var b strings.Builder
 	for _, r := range o.SchemaObjects() {
@@ -205,18 +206,18 @@ func (o ObjectSet) Signature() string {
 	return b.String()
 }
 
-// Snapshot is the objects as they were committed, with what was made of them.
+// Snapshot holds the committed objects, with what was compiled from them.
 type Snapshot struct {
 	Set       ObjectSet
 	Signature func() string
-	Compiled  sync.Map // procedures as who runs them has compiled them, by name in lower case
+	Compiled  sync.Map // compiled procedures, by name in lower case
 }
 
 func newSnapshot(set ObjectSet) *Snapshot {
 	return &Snapshot{Set: set, Signature: sync.OnceValue(set.Signature)}
 }
 
-// refreshObjects reads the objects again.
+// refreshObjects reads the committed objects again.
 func (s *Store) refreshObjects() error {
 	rows, err := s.Main.objectRows()
 	if err == nil {
@@ -225,15 +226,15 @@ func (s *Store) refreshObjects() error {
 	return err
 }
 
-// objectRows reads all objects, as the connection sees them.
+// objectRows reads all objects that the connection sees.
 func (r *Reader) objectRows() ([]*ObjectRow, error) {
 	return collect(r, r.objects, objectWidth, scanObject)
 }
 
-// Committed are the objects that all sessions see.
+// Committed returns the objects that all sessions see.
 func (s *Store) Committed() ObjectSet { return s.Objects.Load().Set }
 
-// ObjectSet is the objects as the open transaction has them.
+// ObjectSet returns the objects as the open transaction sees them.
 func (w *Writer) ObjectSet() (ObjectSet, error) {
 	if w.Gathered.Objects != nil {
 		return w.Gathered.Objects, nil
@@ -249,5 +250,5 @@ func (w *Writer) ObjectSet() (ObjectSet, error) {
 	return set, nil
 }
 
-// ErrUnreadable: the text of an object can't be read any more.
+// ErrUnreadable is returned if the stored text of an object cannot be parsed.
 var ErrUnreadable = errors.New("the text of an object can't be read")

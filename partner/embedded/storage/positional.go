@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// positional writes the first place of each numbered parameter (?3) of a text as a mere ?, and tells which argument belongs to
-// each ?, from 0. The driver asks SQLite for the name of every parameter that has one, and a number is a name.
-// It leaves alone a text with other parameters, or with comments: then order is nil.
+// positional rewrites the first occurrence of each numbered parameter (?3) of a text to a plain ?, and returns in order
+// which argument each ? takes, from 0. The driver asks SQLite for the name of every named parameter, and a number
+// counts as a name. It does not rewrite a text with other parameters or with comments; order is nil then.
 func positional(text string) (rewritten string, order []int) {
 	var b strings.Builder
 	for i := 0; i < len(text); {
@@ -48,7 +48,8 @@ func positional(text string) (rewritten string, order []int) {
 	return b.String(), order
 }
 
-// quotedEnd is where the quoted part ends that begins at i. A doubled mark begins another part right behind.
+// quotedEnd returns the end of the quoted part that begins at i. A doubled quote begins another quoted part directly
+// after it.
 func quotedEnd(text string, i int) int {
 	mark := text[i]
 	if mark == '[' {

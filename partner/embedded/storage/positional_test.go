@@ -32,8 +32,8 @@ func TestPositional(t *testing.T) {
 	}
 }
 
-// TestStatement_argumentsByNumber runs statements whose parameters stand in another order than their numbers, with arguments missing, and
-// with too many.
+// TestStatement_argumentsByNumber runs statements whose parameters occur in another order than their numbers, with
+// missing and with surplus arguments.
 func TestStatement_argumentsByNumber(t *testing.T) {
 	c, err := OpenConn(filepath.Join(t.TempDir(), "arguments.db"))
 	if err != nil {

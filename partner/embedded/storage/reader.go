@@ -5,20 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// Reader reads rows through one connection. One goroutine at a time.
+// Reader reads rows through one connection. One goroutine at a time may use it.
 type Reader struct {
 	*Conn
 	version               *atomic.Int64 // of the schema
-	seen                  int64         // that the statements below were prepared for
+	seen                  int64         // the schema version that the statements below were prepared for
 	log, changes, objects *statement
 
-	below *Reader // for functions within this one's statements; nil: none has run
+	below *Reader // for functions that run within a statement of this reader; nil: none has run
 
 	Buffer [8]driver.Value
 	tables map[string]*tableStatements
-	adhoc  map[string]*statement     // prepared ad-hoc queries, of a bounded number and size
+	adhoc  map[string]*statement     // prepared ad-hoc queries, bounded in number and size
 	Size   int                       // bytes of their texts
-	Shown  map[string][]driver.Value // what the system views were last filled with; nil: it has transactions, and a rollback empties them
+	Shown  map[string][]driver.Value // rows that were last written into the system views; nil: the connection has transactions, and a rollback empties the views
 }
 
 // The statements of a reader.
@@ -49,8 +49,8 @@ func collect[R any](r *Reader, s *statement, width int, scan func([]driver.Value
 	return found, err
 }
 
-// logPosition reads the number of the last commit, and after which one the list
-// of changes begins.
+// logPosition reads the number of the last commit, and the number of the commit after which the list of changes
+// begins.
 func (r *Reader) logPosition() (lsn, start int64, err error) {
 	v := r.Buffer[:2]
 	if _, err = r.log.Row(v); err != nil {
@@ -61,7 +61,7 @@ func (r *Reader) logPosition() (lsn, start int64, err error) {
 	return lsn, start, s.Err
 }
 
-// changedAfter reads which rows the commits after lsn from, up to lsn to, changed.
+// changedAfter reads which rows the commits after from, up to to, changed.
 func (r *Reader) changedAfter(from, to int64) (map[RowKey]bool, error) {
 	const chunk = 4096
 	changed := map[RowKey]bool{}
@@ -82,14 +82,14 @@ func (r *Reader) changedAfter(from, to int64) (map[RowKey]bool, error) {
 	}
 }
 
-// What ad-hoc queries a connection keeps prepared: so many, and of so many bytes. One alone may be larger, until it is
-// forgotten with the next one or by trim.
+// The limits of the prepared ad-hoc queries of a connection, in number and bytes. A single query may be larger, until
+// the next query or trim closes it.
 const (
 	maxAdhoc      = 64
 	MaxAdhocBytes = 256 << 10
 )
 
-// Query prepares an ad-hoc query, or finds it prepared.
+// Query returns the prepared ad-hoc query, and prepares it if necessary.
 func (r *Reader) Query(text string) (*statement, error) {
 	r.follow()
 	if s := r.adhoc[text]; s != nil {
@@ -106,7 +106,7 @@ func (r *Reader) Query(text string) (*statement, error) {
 	return s, err
 }
 
-// HasTemporary tells whether the connection has a temporary table of that name.
+// HasTemporary reports whether the connection has a temporary table of that name.
 func (r *Reader) HasTemporary(name string) (bool, error) {
 	st, err := r.Query("SELECT 1 FROM temp.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE")
 	if err != nil {
@@ -115,7 +115,7 @@ func (r *Reader) HasTemporary(name string) (bool, error) {
 	return st.Row(make([]driver.Value, 1), name)
 }
 
-// follow forgets what was prepared for an earlier schema.
+// follow closes the statements that were prepared for an earlier schema.
 func (r *Reader) follow() {
 	if now := r.version.Load(); now != r.seen {
 		r.seen = now
@@ -123,7 +123,7 @@ func (r *Reader) follow() {
 	}
 }
 
-// schemaChanged forgets what depends on the schema. None of it may be running.
+// schemaChanged closes the statements that depend on the schema. None of them may be running.
 func (r *Reader) schemaChanged() {
 	r.forget()
 	for _, t := range r.tables {
@@ -144,22 +144,22 @@ func (r *Reader) forget() {
 	}
 }
 
-// Beneath is a reader on the same connection whose statements may run within one of this reader's.
-func (r *Reader) Beneath() *Reader {
+// Nested returns a reader on the same connection whose statements may run within a statement of this reader.
+func (r *Reader) Nested() *Reader {
 	if r.below == nil {
 		r.below = &Reader{Conn: r.Conn, version: r.version, seen: r.version.Load(), adhoc: map[string]*statement{}, tables: map[string]*tableStatements{}}
 	}
 	return r.below
 }
 
-// trim forgets them if they are too large to be kept by a connection that waits for work.
+// trim closes the ad-hoc queries if they are too large to keep on an idle connection.
 func (r *Reader) trim() {
 	if r.Size > MaxAdhocBytes {
 		r.forget()
 	}
 }
 
-// Change runs a statement that is kept prepared.
+// Change runs a statement and keeps it prepared.
 func (r *Reader) Change(text string, args ...driver.Value) error {
 	st, err := r.Query(text)
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Snapshot runs f on one committed state: the commit lsn, with a list of changes
-// that begins after start.
+// Snapshot runs f on one committed state: the state of commit lsn, with a list of changes of the commits after start.
 func (s *Store) Snapshot(f func(r *Reader, lsn, start int64) error) error {
 	return s.Read(func(r *Reader) error {
 		if err := r.Script("BEGIN"); err != nil {
@@ -24,22 +23,21 @@ func (s *Store) Snapshot(f func(r *Reader, lsn, start int64) error) error {
 	})
 }
 
-// Transferred is one step of a resynchronisation, in an open transaction of to.
+// Transferred is one step of a resynchronisation, in an open transaction of To.
 type Transferred struct {
 	From   *Reader
 	To     *Writer
-	Common int64 // the last commit that both have
-	LSN    int64 // the commit that from shows
+	Common int64 // the last commit that both copies have
+	LSN    int64 // the last commit that From sees
 	Rows   int
 }
 
-// Copy takes the copy to the state that From shows: all of it, or what was changed since Common.
+// Copy brings the copy to the state that From sees: it copies everything, or the rows changed since Common.
 func (t *Transferred) Copy(ctx context.Context, whole bool) error {
 	if whole {
 		return t.copyAll(ctx)
 	}
-	// Rows that the mirror changed on its own are among those to copy: the principal's
-	// are put in their place.
+	// The rows to copy include those that only the mirror changed: the principal's rows replace them.
 	changed, err := t.From.changedAfter(t.Common, t.LSN)
 	if err != nil {
 		return err
@@ -66,20 +64,20 @@ func (t *Transferred) Copy(ctx context.Context, whole bool) error {
 		if err := t.To.put(c); err != nil {
 			return err
 		}
-		rec.Changes = append(rec.Changes, Change{RowKey: k}) // the list of changes needs no more
+		rec.Changes = append(rec.Changes, Change{RowKey: k}) // the list of changes needs only the key
 	}
 	t.Rows = len(changed)
-	if t.LSN == t.Common { // the mirror only lost what was its own
+	if t.LSN == t.Common { // the mirror only discarded its own commits
 		rec.Changes = nil
 	}
-	// The mirror's list must tell, too, what it has got by this step.
+	// The mirror's list of changes must also include the rows of this step.
 	if err := t.To.Script(fmt.Sprintf("DELETE FROM partner_changes WHERE lsn > %d", t.Common)); err != nil {
 		return err
 	}
 	return t.To.note(rec)
 }
 
-// copyAll empties the mirror's tables and fills them again.
+// copyAll empties the mirror's tables and copies all rows into them.
 func (t *Transferred) copyAll(ctx context.Context) error {
 	if err := t.copySchema(); err != nil {
 		return err
@@ -99,7 +97,7 @@ func (t *Transferred) copyAll(ctx context.Context) error {
 	return t.To.Script(fmt.Sprintf("DELETE FROM partner_changes; UPDATE partner_log SET lsn = %d, start_lsn = %[1]d", t.LSN))
 }
 
-// copySchema makes the mirror's schema what the principal's is: then its tables are empty.
+// copySchema makes the mirror's schema equal to the principal's. All tables are empty afterwards.
 func (t *Transferred) copySchema() error {
 	want, err := t.From.schemaTexts()
 	if err != nil {
@@ -124,7 +122,7 @@ func (t *Transferred) copySchema() error {
 	}
 	for _, text := range want {
 		if err := t.To.Script(text); err != nil {
-			return fmt.Errorf("make the schema: %w", err)
+			return fmt.Errorf("create the schema: %w", err)
 		}
 	}
 	t.To.schemaChanged()
@@ -132,7 +130,8 @@ func (t *Transferred) copySchema() error {
 	return nil
 }
 
-// schemaTexts are the statements that made the tables, indexes and views whose rows are mirrored, in an order in which they can be made.
+// schemaTexts returns the statements that create the mirrored tables and their indexes and views, in an order in which
+// they can run.
 func (r *Reader) schemaTexts() ([]string, error) {
 	s, err := r.Query(`SELECT tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY CASE type WHEN 'table' THEN 1 WHEN 'index' THEN 2 ELSE 3 END, rowid`)
 	if err != nil {
@@ -175,7 +174,7 @@ func (t *Transferred) copyTable(ctx context.Context, table string) error {
 	return errors.Join(err, wrong, all.Close())
 }
 
-// copySequences copies what identity columns go on from.
+// copySequences copies the last values of identity columns.
 func (t *Transferred) copySequences() error {
 	n, err := t.From.Number("SELECT COUNT(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")
 	if err != nil || n == 0 {

@@ -6,36 +6,36 @@ import (
 	"strings"
 )
 
-// objectsTable has the objects of a database.
+// objectsTable is the table of a database's objects.
 const objectsTable = "partner_objects"
 
-// IsMirrored reports whether a table's rows are mirrored: those of every table but the partner's own.
+// IsMirrored reports whether a table's rows are mirrored: those of every table except the partner's own tables.
 func IsMirrored(table string) bool {
 	return table == objectsTable || !strings.HasPrefix(table, "partner_") && !strings.HasPrefix(table, "sqlite_")
 }
 
-// RowKey names a row. The same row has the same rowid on both partners.
+// RowKey identifies a row. A row has the same rowid on both partners.
 type RowKey struct {
 	Table string
 	Rowid int64
 }
 
-// Change is a row that was written, with the values of all its columns, or one that was removed where values is nil.
+// Change is a written row with the values of all its columns, or a removed row if values is nil.
 type Change struct {
 	RowKey
 	values []driver.Value
 }
 
-// tableStatements are the statements by which a connection reads and writes the rows of one table.
+// tableStatements are the statements that read and write the rows of one table on a connection.
 type tableStatements struct {
-	width int // columns
+	width int // number of columns
 	read  *statement
-	// renew updates a row whose unique columns stay as they are, so that their indexes need not be written; replace
-	// updates any, and takes away what stands in its way: a row that goes, too, or moves.
+	// renew updates a row whose unique columns do not change, so that SQLite need not write their indexes. replace
+	// updates any row, and removes the rows that conflict with it: rows that are also removed or moved.
 	renew, replace, insert, remove *statement
 }
 
-// table finds the statements of a table, or prepares them.
+// table returns the statements of a table, and prepares them if necessary.
 func (r *Reader) table(name string) (*tableStatements, error) {
 	r.follow()
 	if t := r.tables[name]; t != nil {
@@ -53,7 +53,7 @@ func (r *Reader) table(name string) (*tableStatements, error) {
 	var read, set, free, same, places strings.Builder
 	for i, c := range columns {
 		assignment := fmt.Sprintf("%s = ?%d", Quoted(c), i+2)
-		fmt.Fprintf(&read, `, +%s AS ""`, Quoted(c)) // the plus hides the declared type, by which the driver would make dates of texts
+		fmt.Fprintf(&read, `, +%s AS ""`, Quoted(c)) // the plus hides the declared type; the driver would convert texts of a date type to dates
 		fmt.Fprintf(&set, ", %s", assignment)
 		fmt.Fprintf(&places, ", ?%d", i+2)
 		if unique[c] {
@@ -79,7 +79,7 @@ func (r *Reader) table(name string) (*tableStatements, error) {
 	return t, nil
 }
 
-// close ends the statements.
+// close closes the statements.
 func (t *tableStatements) close() {
 	for _, s := range []*statement{t.read, t.renew, t.replace, t.insert, t.remove} {
 		if s != nil {
@@ -88,7 +88,7 @@ func (t *tableStatements) close() {
 	}
 }
 
-// uniqueColumns are those of a table's primary key and of its unique indexes.
+// uniqueColumns returns the columns of a table's primary key and of its unique indexes.
 func (r *Reader) uniqueColumns(table string) (map[string]bool, error) {
 	s, err := r.Query(`SELECT c.name FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c WHERE i."unique" = 1
 		UNION SELECT name FROM pragma_table_info(?1) WHERE pk > 0`)
@@ -105,7 +105,7 @@ func (r *Reader) uniqueColumns(table string) (map[string]bool, error) {
 	return unique, err
 }
 
-// columnsOf are the names of a table's columns, in their order.
+// columnsOf returns the names of a table's columns in order.
 func (r *Reader) columnsOf(table string) ([]string, error) {
 	s, err := r.Query("SELECT name FROM pragma_table_info(?1)")
 	if err != nil {
@@ -119,15 +119,15 @@ func (r *Reader) columnsOf(table string) ([]string, error) {
 		return true
 	}, table)
 	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("there is no table %s", table)
+		err = fmt.Errorf("no such table: %s", table)
 	}
 	return names, err
 }
 
-// tableNames are the mirrored tables.
+// tableNames returns the names of the mirrored tables.
 func (r *Reader) tableNames() ([]string, error) { return r.schemaNames("table") }
 
-// schemaNames are the mirrored tables, or the views.
+// schemaNames returns the names of the mirrored tables, or of the views.
 func (r *Reader) schemaNames(kind string) ([]string, error) {
 	s, err := r.Query("SELECT name FROM main.sqlite_schema WHERE type = ?1 ORDER BY rowid")
 	if err != nil {
@@ -144,7 +144,7 @@ func (r *Reader) schemaNames(kind string) ([]string, error) {
 	return names, err
 }
 
-// current reads a row as it is now.
+// current reads a row with its values now.
 func (r *Reader) current(k RowKey) (Change, error) {
 	t, err := r.table(k.Table)
 	if err != nil {
@@ -162,7 +162,7 @@ func (r *Reader) current(k RowKey) (Change, error) {
 	return Change{RowKey: k, values: values}, nil
 }
 
-// KeepEmpty has binaries of no bytes stay what they are: the driver reads them as nil, which it would write as NULL.
+// KeepEmpty keeps binary values of no bytes: the driver reads them as nil, which it would write as NULL.
 func KeepEmpty(values []driver.Value) {
 	for i, v := range values {
 		if b, ok := v.([]byte); ok && b == nil {
@@ -171,7 +171,7 @@ func KeepEmpty(values []driver.Value) {
 	}
 }
 
-// put makes the row as the change says.
+// put writes or removes the row of the change.
 func (w *Writer) put(c Change) error {
 	t, err := w.table(c.Table)
 	if err != nil {
@@ -190,7 +190,7 @@ func (w *Writer) put(c Change) error {
 	return nil
 }
 
-// put writes a row: values are its rowid and its columns.
+// put writes a row. values holds its rowid and its columns.
 func (t *tableStatements) put(values []driver.Value) error {
 	for _, s := range [...]*statement{t.renew, t.replace} {
 		if s == nil {
@@ -204,7 +204,7 @@ func (t *tableStatements) put(values []driver.Value) error {
 	return err
 }
 
-// Quoted is a name as SQLite takes any.
+// Quoted returns the name quoted for SQLite.
 func Quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func quotedList(names []string) string {

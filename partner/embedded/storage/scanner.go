@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// Scanner reads the columns of one row in order. What an ad-hoc statement put
-// into a column may not be what the column was made for: the first such value is err.
+// Scanner reads the columns of one row in order. An ad-hoc statement can store values
+// of another type than the column's. Err is the first such value.
 type Scanner struct {
 	V   []driver.Value
 	Err error
@@ -23,11 +23,11 @@ func (s *Scanner) next() driver.Value {
 
 func (s *Scanner) wrong(v driver.Value, want string) {
 	if s.Err == nil {
-		s.Err = fmt.Errorf("a column holds %T where %s belongs", v, want)
+		s.Err = fmt.Errorf("a column holds a value of type %T, not %s", v, want)
 	}
 }
 
-// Text is the next value, which must be text.
+// Text returns the next value, which must be text.
 func (s *Scanner) Text() string {
 	switch v := s.next().(type) {
 	case string:
@@ -40,7 +40,7 @@ func (s *Scanner) Text() string {
 	}
 }
 
-// Int64 is the next value, which must be an integer.
+// Int64 returns the next value, which must be an integer.
 func (s *Scanner) Int64() int64 {
 	v := s.next()
 	n, ok := v.(int64)
@@ -63,10 +63,10 @@ func (s *Scanner) date() sqlvalue.Datetime {
 	return d
 }
 
-// TrimBlanks drops the blanks that pad a char.
+// TrimBlanks removes the trailing blanks that pad a char value.
 func TrimBlanks(s string) string { return strings.TrimRight(s, " ") }
 
-// DateValue is a date as SQLite has it.
+// DateValue returns the date as SQLite stores it.
 func DateValue(d sqlvalue.Datetime) driver.Value {
 	if d.Null() {
 		return nil

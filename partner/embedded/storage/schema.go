@@ -1,16 +1,16 @@
 package storage
 
-// formatVersion is the version of the tables below, kept as SQLite's user_version.
+// formatVersion is the version of the tables below, stored as SQLite's user_version.
 const formatVersion = 6
 
-// schemaText makes the database of one partner: the tables that are its own. All others come by CREATE TABLE.
+// schemaText creates the partner's own tables in a database. CREATE TABLE creates all others.
 //
-//	partner_log      lsn: the number of the last commit; start_lsn: partner_changes has all after it
-//	partner_changes  which rows each commit wrote or removed (the rows themselves stand in their tables)
-//	partner_state    role and mirroring session, one row
-//	partner_roles    the roles this data went through: in order, identity and the lsn at which each began
-//	partner_database what the database is, one row
-//	partner_objects  which tables, procedures and principals the database has; mirrored like a table
+// partner_log      lsn: the number of the last commit; start_lsn: partner_changes has all commits after it
+// partner_changes  the keys of the rows that each commit wrote or removed (the rows themselves are in their tables)
+// partner_state    role and mirroring session, one row
+// partner_roles    the recovery forks of this data, in order: identity and the lsn at which each began
+// partner_database the description of the database, one row
+// partner_objects  the tables, procedures, principals and other objects of the database; mirrored like a table
 const schemaText = `
 ` + schemaObjects + `
 CREATE TABLE partner_log (

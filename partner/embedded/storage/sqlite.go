@@ -13,15 +13,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// Conn is one SQLite connection, used by one goroutine at a time. It is the
-// driver's own: database/sql would cost more than the statements do.
+// Conn is one SQLite connection, used by one goroutine at a time. It uses the driver directly, because database/sql
+// would cost more than the statements do.
 type Conn struct {
 	c driver.Conn
 }
 
-// OpenConn opens the file with what every connection needs.
+// OpenConn opens the file with the settings that every connection needs.
 func OpenConn(path string) (*Conn, error) {
-	// A connector opens with the functions that package tsql has registered.
+	// A connector opens connections with the functions that package tsql has registered.
 	connector, err := sqlite.NewConnector(fmt.Sprintf("file:%s?_pragma=busy_timeout(10000)&_pragma=synchronous(1)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(%d)",
 		uriPath(path), journalBackstop))
 	if err != nil {
@@ -34,7 +34,7 @@ func OpenConn(path string) (*Conn, error) {
 	return &Conn{c: c}, nil
 }
 
-// uriPath escapes what has a meaning in a file: URI.
+// uriPath escapes the characters with a meaning in a file: URI.
 func uriPath(path string) string {
 	out := make([]byte, 0, len(path))
 	for i := range len(path) {
@@ -57,7 +57,7 @@ func (c *Conn) Script(text string) error {
 	return err
 }
 
-// Prepare makes a statement that lives as long as the connection.
+// Prepare prepares a statement that stays open as long as the connection.
 func (c *Conn) Prepare(text string) (*statement, error) {
 	written, order := positional(text)
 	s, err := c.c.Prepare(written)
@@ -67,7 +67,7 @@ func (c *Conn) Prepare(text string) (*statement, error) {
 	return &statement{s: s, e: s.(driver.StmtExecContext), q: s.(driver.StmtQueryContext), order: order}, nil
 }
 
-// prepareAll prepares each text into its place.
+// prepareAll prepares each text and stores the statement at its key.
 func (c *Conn) prepareAll(texts map[**statement]string) error {
 	for place, text := range texts {
 		s, err := c.Prepare(text)
@@ -84,10 +84,10 @@ type statement struct {
 	s       driver.Stmt
 	e       driver.StmtExecContext
 	q       driver.StmtQueryContext
-	order   []int // which argument each parameter takes; nil: they are as the text says
+	order   []int // the argument of each parameter; nil: in the order of the text
 	args    []driver.NamedValue
 	scanned []driver.Value // a row of [statement.Each]; reused
-	names   []string       // of its columns, once it has run in [statement.Each]
+	names   []string       // the names of its columns, after [statement.Each] has run it
 }
 
 // Close closes the statement.
@@ -107,7 +107,7 @@ func (s *statement) bind(args []driver.Value) []driver.NamedValue {
 	return s.args
 }
 
-// arranged has arguments in the order in which the statement takes them.
+// arranged returns the arguments in the order in which the statement takes them.
 func (s *statement) arranged(args []driver.NamedValue) []driver.NamedValue {
 	if s.order == nil {
 		return args
@@ -119,7 +119,8 @@ func (s *statement) arranged(args []driver.NamedValue) []driver.NamedValue {
 	return s.args
 }
 
-// given is how many parameters there are up to the first whose argument is missing among so many. The driver refuses to run without it.
+// given returns the number of parameters before the first one without an argument, of args arguments. The driver
+// refuses to run a statement with a missing argument.
 func (s *statement) given(args int) int {
 	for i, at := range s.order {
 		if at >= args {
@@ -129,7 +130,7 @@ func (s *statement) given(args int) int {
 	return len(s.order)
 }
 
-// Run runs the statement, and reads no rows.
+// Run runs the statement, without reading rows.
 func (s *statement) Run(args []driver.NamedValue) (driver.Result, error) {
 	r, err := s.e.ExecContext(context.Background(), s.arranged(args))
 	clear(s.args)
@@ -143,30 +144,30 @@ func (s *statement) Ask(ctx context.Context, args []driver.NamedValue) (driver.R
 	return r, err
 }
 
-// Exec runs the statement and tells how many rows it changed.
+// Exec runs the statement and returns the number of rows that it changed.
 func (s *statement) Exec(args ...driver.Value) (int64, error) {
 	r, err := s.e.ExecContext(context.Background(), s.bind(args))
-	clear(s.args) // keep no item alive
+	clear(s.args) // so that the statement does not keep an item in memory
 	if err != nil {
 		return 0, err
 	}
 	return r.RowsAffected()
 }
 
-// Row reads the first row into dst; false if there is none.
+// Row reads the first row into dst; found is false if there is no row.
 func (s *statement) Row(dst []driver.Value, args ...driver.Value) (found bool, err error) {
 	err = s.Rows(dst, func() bool { found = true; return false }, args...)
 	return found, err
 }
 
-// Rows reads each row into dst and calls each, until that returns false.
+// Rows reads each row into dst and calls each, until each returns false.
 func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Value) (err error) {
 	r, err := s.q.QueryContext(context.Background(), s.bind(args))
 	clear(s.args)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }() // also where each panics
+	defer func() { err = errors.Join(err, r.Close()) }() // also if each panics
 	for {
 		if err = r.Next(dst); err != nil {
 			break
@@ -181,7 +182,7 @@ func (s *statement) Rows(dst []driver.Value, each func() bool, args ...driver.Va
 	return err
 }
 
-// All runs a query and keeps what it answers: each row in a slice of its own.
+// All runs a query and returns its rows, each in its own slice.
 func (s *statement) All(args []driver.NamedValue) (rows [][]driver.Value, err error) {
 	var block []driver.Value
 	err = s.Each(args, func(row []driver.Value) error {
@@ -196,7 +197,8 @@ func (s *statement) All(args []driver.NamedValue) (rows [][]driver.Value, err er
 	return rows, err
 }
 
-// Each runs a query and calls take with each row, until that fails. The row is good until take returns, and take must not use the statement.
+// Each runs a query and calls take with each row, until take fails. The row is valid until take returns, and take must
+// not use the statement.
 func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value) error) (err error) {
 	r, err := s.Ask(context.Background(), args)
 	if err != nil {
@@ -207,7 +209,7 @@ func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value)
 		s.scanned = make([]driver.Value, len(s.names))
 	}
 	row := s.scanned
-	defer func() { // also where take panics: an open statement would keep the connection's transaction for good
+	defer func() { // also if take panics: an open statement would keep the connection's transaction open
 		clear(row)
 		if closed := r.Close(); closed != nil {
 			err = errors.Join(err, closed)
@@ -233,5 +235,5 @@ func (s *statement) Each(args []driver.NamedValue, take func(row []driver.Value)
 	return err
 }
 
-// Names are the columns' names, after it has run in [statement.Each].
+// Names returns the names of the columns, after [statement.Each] has run the statement.
 func (s *statement) Names() []string { return s.names }

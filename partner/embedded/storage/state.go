@@ -11,8 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// role is a partner's role in the mirroring session, numbered as in
-// sys.database_mirroring.
+// role is a partner's role in the mirroring session, numbered as in sys.database_mirroring.
 type role int
 
 const (
@@ -21,54 +20,54 @@ const (
 	RoleMirror    role = 2
 )
 
-// String is mirroring_role_desc.
+// String returns mirroring_role_desc.
 func (r role) String() string { return [...]string{"", "PRINCIPAL", "MIRROR"}[r] }
 
-// Mirroring is what a partner remembers of the mirroring session, durably. It is
-// replaced as a whole, never changed.
+// Mirroring is the durable state of the mirroring session on a partner. It is replaced as a whole, never changed.
 type Mirroring struct {
 	GUID           string
 	Role           role
-	Sequence       int64 // role switches of the database, from 1
+	Sequence       int64 // number of role switches of the database, from 1
 	SafetyFull     bool
 	SafetySequence int64
 	Suspended      bool
-	// forced: this principal was made by force and has not met its partner since.
+	// Forced: this principal was made by a forced service and has not been connected to its partner since.
 	Forced bool
-	// diverged: this mirror was a principal that lost its place; until it has
-	// discarded what nobody else has, it can't become principal.
+	// Diverged: this mirror was a principal and lost the role. It cannot become principal until it has discarded
+	// the commits that no other copy has.
 	Diverged bool
-	Timeout  int64     // seconds
-	History  []RoleAge // the roles that this data went through, oldest first
+	Timeout  int64          // seconds
+	History  []RecoveryFork // the recovery forks of this data, oldest first
 }
 
-// RoleAge is a reign: the time between two role switches, or from a loss of the mirror on. Two partners that know
-// a reign of the same identity agree on everything up to its beginning.
-type RoleAge struct {
-	Identity string
-	Start    int64 // the last commit before it began
+// RecoveryFork is a range of commits, as in sys.database_recovery_status: from a role switch or the loss of the
+// mirror to the next one. Two partners with a recovery fork of the same identity have the same commits up to its
+// beginning.
+type RecoveryFork struct {
+	ID    string
+	Start int64 // the last commit before the fork
 }
 
-// keptReigns is how many reigns are remembered. Partners that have been apart for
-// longer find nothing in common, and the mirror is made anew.
-const keptReigns = 100
+// keptForks is the number of recovery forks that are kept. Partners that have been disconnected for longer have
+// no common fork, and the mirror is copied as a whole.
+const keptForks = 100
 
-// NewReign adds a reign that begins after the commit lsn.
-func (m *Mirroring) NewReign(sequence, lsn int64) {
+// NewFork adds a recovery fork that begins after the commit lsn.
+func (m *Mirroring) NewFork(sequence, lsn int64) {
 	m.Sequence = sequence
-	m.History = append(slices.Clone(m.History), RoleAge{Identity: NewGUID(), Start: lsn})
-	m.History = m.History[max(0, len(m.History)-keptReigns):]
+	m.History = append(slices.Clone(m.History), RecoveryFork{ID: NewGUID(), Start: lsn})
+	m.History = m.History[max(0, len(m.History)-keptForks):]
 }
 
-// Reign is the identity of the reign that goes on.
-func (m *Mirroring) Reign() string {
+// ForkID returns the identity of the current recovery fork.
+func (m *Mirroring) ForkID() string {
 	if len(m.History) == 0 {
 		return ""
 	}
-	return m.History[len(m.History)-1].Identity
+	return m.History[len(m.History)-1].ID
 }
 
-// NewGUID makes a random uniqueidentifier as SQL Server writes it.
+// NewGUID returns a random uniqueidentifier as SQL Server writes it.
 func NewGUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -76,11 +75,11 @@ func NewGUID() string {
 	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16]))
 }
 
-// CommonPoint is the last commit that two histories share: where the first reign
-// after their last common one begins, or where the shorter log ends.
-func CommonPoint(a, b []RoleAge, lsnA, lsnB int64) int64 {
+// CommonPoint returns the last commit that two histories share: the beginning of the first recovery fork after
+// their last common one, or the end of the shorter log.
+func CommonPoint(a, b []RecoveryFork, lsnA, lsnB int64) int64 {
 	for i, r := range slices.Backward(a) {
-		j := slices.IndexFunc(b, func(o RoleAge) bool { return o.Identity == r.Identity })
+		j := slices.IndexFunc(b, func(o RecoveryFork) bool { return o.ID == r.ID })
 		if j < 0 {
 			continue
 		}
@@ -127,7 +126,7 @@ func loadMirroring(c *Conn) (m *Mirroring, err error) {
 	return m, err
 }
 
-func loadHistory(c *Conn) (history []RoleAge, err error) {
+func loadHistory(c *Conn) (history []RecoveryFork, err error) {
 	all, err := c.Prepare(`SELECT identity, start_lsn FROM partner_roles ORDER BY role_sequence`)
 	if err != nil {
 		return nil, err
@@ -135,21 +134,21 @@ func loadHistory(c *Conn) (history []RoleAge, err error) {
 	v := make([]driver.Value, 2)
 	err = all.Rows(v, func() bool {
 		s := Scanner{V: v}
-		history = append(history, RoleAge{Identity: s.Text(), Start: s.Int64()})
+		history = append(history, RecoveryFork{ID: s.Text(), Start: s.Int64()})
 		return true
 	})
 	return history, errors.Join(err, all.Close())
 }
 
-// SaveMirroring makes the state durable, and flushes it to the disk: a role must
-// not be forgotten, whatever happens to the machine.
+// SaveMirroring stores the state durably and flushes it to the disk, because a role must survive a crash of the
+// machine.
 func (s *Store) SaveMirroring(m *Mirroring) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	return s.SaveLocked(m)
 }
 
-// SaveLocked is saveMirroring for who holds mu.
+// SaveLocked is SaveMirroring for a caller that holds Mu.
 func (s *Store) SaveLocked(m *Mirroring) error {
 	if s.Main == nil {
 		return errShut
@@ -166,15 +165,15 @@ func (s *Store) SaveLocked(m *Mirroring) error {
 	return nil
 }
 
-// WriteMirroring writes the state in the open transaction of c. Its texts are our
-// own: GUIDs and numbers.
+// WriteMirroring writes the state in the open transaction of c. Its texts need no escaping: they are GUIDs and
+// numbers.
 func WriteMirroring(c *Conn, m *Mirroring) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "DELETE FROM partner_state; INSERT INTO partner_state VALUES (1, '%s', %d, %d, %d, %d, %d, %d, %d, %d);",
 		m.GUID, m.Role, m.Sequence, sqlvalue.BoolInt(m.SafetyFull), m.SafetySequence, sqlvalue.BoolInt(m.Suspended), sqlvalue.BoolInt(m.Forced), sqlvalue.BoolInt(m.Diverged), m.Timeout)
 	text.WriteString("DELETE FROM partner_roles;")
 	for i, r := range m.History {
-		fmt.Fprintf(&text, "INSERT INTO partner_roles VALUES (%d, '%s', %d);", i+1, r.Identity, r.Start)
+		fmt.Fprintf(&text, "INSERT INTO partner_roles VALUES (%d, '%s', %d);", i+1, r.ID, r.Start)
 	}
 	return c.Script(text.String())
 }

@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// ReadAdhoc lends f a reader of those for ad-hoc queries, which may take their
-// time: procedure calls have readers of their own.
+// ReadAdhoc runs f with a reader for ad-hoc queries, which may take long; procedure calls have other readers.
 func (s *Store) ReadAdhoc(f func(r *Reader) error) error {
-	if !s.asks() {
+	if !s.beginAdhoc() {
 		return errRetired
 	}
 	defer s.asking.Done()
@@ -29,60 +28,59 @@ func (s *Store) ReadAdhoc(f func(r *Reader) error) error {
 		r.trim()
 		select {
 		case s.adhoc <- r:
-		default: // enough are waiting for work
+		default: // enough idle readers are kept
 			_ = r.Close()
 		}
 	}()
 	return f(r)
 }
 
-// readers is how many connections of a partner read beside its writer.
+// readerCount is the number of connections of a partner that read in parallel with its writer.
 const readerCount = 4
 
-// Record is what one commit changes: the unit that is mirrored.
+// Record is the changes of one commit: the unit that is mirrored.
 type Record struct {
 	LSN     int64
 	Changes []Change
-	Schema  []string // statements of SQLite that change the schema: before the changes
-	// trim: both partners have every commit up to this one, so that nobody will ask
-	// for their changes again.
+	Schema  []string // SQLite statements that change the schema, to run before the changes
+	// Trim: both partners have every commit up to this one, so their lists of changes no longer need it.
 	Trim int64
 }
 
-// Store is the SQLite database of one partner. Readers run beside the writer, on
-// what is committed. Whoever writes holds mu.
+// Store is the SQLite database of one partner. Readers read the committed state in parallel with the writer. A writer
+// holds Mu.
 type Store struct {
 	Path string
 
 	Mu        sync.Mutex
-	Main      *Writer // of the groups of procedure calls, and of what the principal ships
-	Exclusive *Writer // of ad-hoc statements and explicit transactions
-	long      *Writer // of calls that take long; nil: there was none yet
+	Main      *Writer // for the groups of procedure calls, and for records of the principal
+	Exclusive *Writer // for ad-hoc statements and explicit transactions
+	long      *Writer // for long calls; nil: not opened yet
 	ships     int     // commits since the list of changes was last trimmed
-	unmoved   int     // rows written since tendJournal was last woken
+	unmoved   int     // rows written since CheckpointLoop was last woken
 
 	readers chan *Reader
-	adhoc   chan *Reader // idle ones, of ad-hoc queries
+	adhoc   chan *Reader // idle readers for ad-hoc queries
 
-	full chan struct{} // wakes tendJournal
+	full chan struct{} // wakes CheckpointLoop
 
 	LSN      atomic.Int64 // the last commit
 	StartLSN atomic.Int64 // the list of changes has all commits after this one
 	Objects  atomic.Pointer[Snapshot]
-	version  atomic.Int64 // of the schema, for the prepared statements of connections
-	About    atomic.Pointer[AboutDatabase]
+	version  atomic.Int64 // version of the schema, for the prepared statements of connections
+	About    atomic.Pointer[Description]
 
-	retired atomic.Bool    // its files are going away: nobody may begin to read
-	asking  sync.WaitGroup // ad-hoc queries under way; under askingMu with retired
+	retired atomic.Bool    // its files will be closed: no reader may begin
+	asking  sync.WaitGroup // running ad-hoc queries; guarded by askMu, with retired
 	askMu   sync.Mutex
 }
 
-// OpenStore opens a database's file, or makes the one that about describes.
-func OpenStore(path string, about AboutDatabase) (s *Store, err error) {
+// OpenStore opens a database's file, or creates the one that about describes.
+func OpenStore(path string, about Description) (s *Store, err error) {
 	s = &Store{Path: path, readers: make(chan *Reader, readerCount), adhoc: make(chan *Reader, readerCount), full: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
-			_ = s.close() // the first error is the one to tell
+			_ = s.close() // return the first error
 		}
 	}()
 	s.About.Store(&about)
@@ -106,7 +104,7 @@ func (s *Store) open() error {
 		return err
 	}
 	for range readerCount {
-		s.readers <- nil // opened when it is first needed
+		s.readers <- nil // opened when first needed
 	}
 	about, err := loadAbout(s.Main.Conn)
 	if err != nil {
@@ -116,8 +114,8 @@ func (s *Store) open() error {
 	return s.Refresh()
 }
 
-// prepareFile sets the journal and makes the tables of a new database.
-func prepareFile(c *Conn, about *AboutDatabase) error {
+// prepareFile sets the journal mode and creates the tables of a new database.
+func prepareFile(c *Conn, about *Description) error {
 	if err := c.Script("PRAGMA journal_mode = WAL"); err != nil {
 		return err
 	}
@@ -136,7 +134,7 @@ func prepareFile(c *Conn, about *AboutDatabase) error {
 	if version < formatVersion {
 		made = "an earlier"
 	}
-	return fmt.Errorf("data of format %d, made by %s version of mirrorstate; this one reads format %d only. Take another folder, which begins empty, or run that version on this one until its sessions have ended",
+	return fmt.Errorf("the data has format %d, written by %s version of mirrorstate; this version reads format %d only. Use another folder, which will be empty, or run that version on this folder until its sessions have ended",
 		version, made, formatVersion)
 }
 
@@ -152,7 +150,7 @@ func (c *Conn) Number(query string) (int64, error) {
 	return n, errors.Join(err, s.Close())
 }
 
-// Long is the connection of calls that take long, whose temporary tables stay there while others write. The caller holds the turn.
+// Long returns the connection for long calls. Its temporary tables stay while others write. The caller holds the turn.
 func (s *Store) Long() (*Writer, error) {
 	if s.long == nil {
 		w, err := openWriter(s.Path, &s.version)
@@ -164,7 +162,7 @@ func (s *Store) Long() (*Writer, error) {
 	return s.long, nil
 }
 
-// openReader opens a connection that reads.
+// openReader opens a connection for reading.
 func openReader(path string, version *atomic.Int64) (*Reader, error) {
 	c, err := OpenConn(path)
 	if err != nil {
@@ -178,7 +176,7 @@ func openReader(path string, version *atomic.Int64) (*Reader, error) {
 	return r, nil
 }
 
-// close closes every connection. Nobody may be using the store.
+// close closes every connection. No goroutine may be using the store.
 func (s *Store) close() error {
 	var errs []error
 	for len(s.readers) > 0 {
@@ -198,8 +196,8 @@ func (s *Store) close() error {
 	return errors.Join(errs...)
 }
 
-// Read lends f a reader. It waits for one; f must not keep it, and must be short
-// or the readers run out.
+// Read runs f with a reader, and waits for a free one. f must not keep the reader, and must be short, because the
+// number of readers is fixed.
 func (s *Store) Read(f func(r *Reader) error) (err error) {
 	r := <-s.readers
 	if s.retired.Load() {
@@ -215,8 +213,7 @@ func (s *Store) Read(f func(r *Reader) error) (err error) {
 	return f(r)
 }
 
-// Refresh reads again what is kept in memory: after opening, and after rows were
-// written past putGroup.
+// Refresh reads the cached values again: after opening, and after rows were written without put.
 func (s *Store) Refresh() error {
 	lsn, start, err := s.Main.logPosition()
 	if err != nil {
@@ -227,10 +224,10 @@ func (s *Store) Refresh() error {
 	return s.refreshObjects()
 }
 
-// Published brings what is kept in memory up to a record that was committed. The caller holds mu, or the turn.
+// Published updates the cached values to a committed record. The caller holds Mu, or the turn.
 func (s *Store) Published(rec *Record) error {
 	s.LSN.Store(rec.LSN)
-	s.wrote(len(rec.Changes))
+	s.countRows(len(rec.Changes))
 	if len(rec.Schema) > 0 {
 		s.version.Add(1)
 	}
@@ -240,11 +237,11 @@ func (s *Store) Published(rec *Record) error {
 	return nil
 }
 
-// trimEvery is after how many commits the list of changes is trimmed: often
-// enough to stay small, seldom enough to cost nothing.
+// trimEvery is the number of commits between two trims of the list of changes: small enough to keep the list short,
+// large enough to cost little.
 const trimEvery = 256
 
-// write makes the record's changes in the open transaction of w.
+// write writes the record's changes in the open transaction of w.
 func (s *Store) write(w *Writer, rec *Record) error {
 	for _, text := range rec.Schema {
 		if err := w.Script(text); err != nil {
@@ -259,11 +256,11 @@ func (s *Store) write(w *Writer, rec *Record) error {
 			return err
 		}
 	}
-	return s.Note(w, rec)
+	return s.WriteLog(w, rec)
 }
 
-// Note makes the record's entry in the log, in the open transaction of w.
-func (s *Store) Note(w *Writer, rec *Record) error {
+// WriteLog writes the record's log entry in the open transaction of w.
+func (s *Store) WriteLog(w *Writer, rec *Record) error {
 	if err := w.note(rec); err != nil {
 		return err
 	}
@@ -272,26 +269,25 @@ func (s *Store) Note(w *Writer, rec *Record) error {
 		if err := w.trim(rec.Trim); err != nil {
 			return fmt.Errorf("trim changes: %w", err)
 		}
-		s.StartLSN.Store(rec.Trim) // if the commit fails, more is kept than is told: harmless
+		s.StartLSN.Store(rec.Trim) // if the commit fails, the list has more than StartLSN says: harmless
 	}
 	return nil
 }
 
-// Shut closes the files of a partner that goes down. The caller holds the turn, and
-// nobody reads.
+// Shut closes the files of a partner that goes down. The caller holds the turn, and no reader is active.
 func (s *Store) Shut() error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	return s.close()
 }
 
-// errShut: the files of the database are closed, because its server is down.
-var errShut = errors.New("the database is shut")
+// errShut: the server is down, so the database's files are closed.
+var errShut = errors.New("the database is closed")
 
 // errRetired: the database was dropped a moment ago.
-var errRetired = errors.New("the database is gone")
+var errRetired = errors.New("the database was dropped")
 
-// Retire closes the files for good, once everybody who reads has ended. The caller holds the turn.
+// Retire waits until all readers have ended and closes the files for good. The caller holds the turn.
 func (s *Store) Retire() error {
 	s.askMu.Lock()
 	s.retired.Store(true)
@@ -307,8 +303,8 @@ func (s *Store) Retire() error {
 	return s.Shut()
 }
 
-// asks counts an ad-hoc query; false: the store is retired.
-func (s *Store) asks() bool {
+// beginAdhoc counts an ad-hoc query; false: the store is retired.
+func (s *Store) beginAdhoc() bool {
 	s.askMu.Lock()
 	defer s.askMu.Unlock()
 	if s.retired.Load() {
@@ -318,7 +314,7 @@ func (s *Store) asks() bool {
 	return true
 }
 
-// Reopen is shut undone.
+// Reopen opens the files again after Shut.
 func (s *Store) Reopen() error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -328,8 +324,7 @@ func (s *Store) Reopen() error {
 	return nil
 }
 
-// Apply makes a record of the principal durable here: what a mirror does. The caller
-// holds mu.
+// Apply writes a record of the principal durably into a mirror. The caller holds Mu.
 func (s *Store) Apply(rec *Record) error {
 	err := s.Main.InTransaction(func() error { return s.write(s.Main, rec) })
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// Writer is a connection that writes, and reads what it wrote.
+// Writer is a connection that writes, and reads its own writes.
 type Writer struct {
 	*Reader
 	begin, Commit, Rollback                  *statement
@@ -15,7 +15,7 @@ type Writer struct {
 	putObjectRow, dropObjectRow              *statement
 	values                                   []driver.Value
 	Gathered                                 gathered
-	keys                                     bool // foreign keys are looked at
+	keys                                     bool // SQLite checks foreign keys
 }
 
 // The statements of a writer.
@@ -44,7 +44,7 @@ func newWriter(c *Conn, version *atomic.Int64) (*Writer, error) {
 	})
 }
 
-// openWriter opens a connection that writes.
+// openWriter opens a connection for writing.
 func openWriter(path string, version *atomic.Int64) (*Writer, error) {
 	c, err := OpenConn(path)
 	if err != nil {
@@ -57,21 +57,21 @@ func openWriter(path string, version *atomic.Int64) (*Writer, error) {
 	return w, nil
 }
 
-// PutObject makes or changes an object in the open transaction.
+// PutObject creates or changes an object in the open transaction.
 func (w *Writer) PutObject(o *ObjectRow) error {
 	_, err := w.putObjectRow.Exec(o.Kind, o.Name, o.Detail, o.ID)
 	return err
 }
 
-// DropObject removes one, if it is there.
+// DropObject removes an object, if it exists.
 func (w *Writer) DropObject(kind, name string) error {
 	_, err := w.dropObjectRow.Exec(kind, name)
 	return err
 }
 
-// note writes the record's number and which rows it changes.
+// note writes the record's number and the keys of the rows that it changes.
 func (w *Writer) note(rec *Record) error {
-	if len(rec.Schema) > 0 { // who has not got it is to get everything: see transferred.copy
+	if len(rec.Schema) > 0 { // a copy that lacks this commit must copy everything: see Transferred.Copy
 		if _, err := w.writeChange.Exec(rec.LSN, int64(-1), "", int64(0)); err != nil {
 			return fmt.Errorf("write changes: %w", err)
 		}
@@ -87,7 +87,7 @@ func (w *Writer) note(rec *Record) error {
 	return nil
 }
 
-// trim forgets which rows the commits up to lsn changed.
+// trim deletes the changed keys of the commits up to lsn.
 func (w *Writer) trim(lsn int64) error {
 	if _, err := w.trimChanges.Exec(lsn); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (w *Writer) trim(lsn int64) error {
 	return err
 }
 
-// Open begins a transaction whose writes are gathered.
+// Open begins a transaction and gathers its writes.
 func (w *Writer) Open() error {
 	if err := w.foreignKeys(true); err != nil {
 		return err
@@ -106,9 +106,9 @@ func (w *Writer) Open() error {
 	return err
 }
 
-// InTransaction runs f between BEGIN and COMMIT, or ROLLBACK if it fails.
+// InTransaction runs f between BEGIN and COMMIT. If f fails it runs ROLLBACK.
 func (w *Writer) InTransaction(f func() error) error {
-	if err := w.foreignKeys(false); err != nil { // rows are repeated as they are
+	if err := w.foreignKeys(false); err != nil { // rows are copied as they are
 		return err
 	}
 	if _, err := w.begin.Exec(); err != nil {
@@ -127,7 +127,8 @@ func (w *Writer) InTransaction(f func() error) error {
 	return err
 }
 
-// foreignKeys has SQLite look at foreign keys, or not. It does nothing within a transaction.
+// foreignKeys turns SQLite's foreign-key checks on or off. It has no effect within a
+// transaction.
 func (w *Writer) foreignKeys(on bool) error {
 	if w.keys == on {
 		return nil

@@ -10,35 +10,35 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// Run runs a call in the open transaction. What the client is told is refused; broken says that nothing in the transaction
-// can be kept.
+// Run runs a call in the open transaction. refused is an error for the client; broken means that nothing in the
+// transaction can be kept.
 func (w *Writer) Run(call func(w *Writer) error) (refused, broken error) {
 	written := w.Gathered.count
-	err := Guarded(func() error { return call(w) })
+	err := RecoverPanic(func() error { return call(w) })
 	if lost, over := errors.AsType[*LostTransaction](err); over {
 		return nil, lost.Why
 	}
 	_, panicked := errors.AsType[*PanicError](err)
-	if panicked || err != nil && !IsTold(err) && w.Gathered.count > written {
+	if panicked || err != nil && !IsClientError(err) && w.Gathered.count > written {
 		return nil, err
 	}
 	return err, nil
 }
 
-// Say runs a statement without parameters that comes again.
-func (w *Writer) Say(text string) error {
+// RunCached runs a statement without parameters and keeps it prepared.
+func (w *Writer) RunCached(text string) error {
 	st, err := w.Query(text)
 	if err == nil {
 		_, err = st.Exec()
 	}
 	if err == nil {
-		w.Said(text)
+		w.NoteSavepoint(text)
 	}
 	return err
 }
 
-// Said follows what a statement about savepoints, which has run, makes of the changes to the schema that were gathered.
-func (w *Writer) Said(text string) {
+// NoteSavepoint updates the gathered changes of the schema after a savepoint statement.
+func (w *Writer) NoteSavepoint(text string) {
 	g := &w.Gathered
 	if name, ok := strings.CutPrefix(text, "SAVEPOINT "); ok {
 		if g.saved == nil {
@@ -54,20 +54,20 @@ func (w *Writer) Said(text string) {
 	}
 }
 
-// IsTold reports whether an error is one of SQL Server's, for the client.
-func IsTold(err error) bool {
+// IsClientError reports whether an error is one of SQL Server's, to be sent to the client.
+func IsClientError(err error) bool {
 	_, told := errors.AsType[*tds.Error](err)
 	return told
 }
 
-// LostTransaction: SQLite has ended the transaction by itself, where there was no room. It is for nobody to catch.
+// LostTransaction: SQLite has ended the transaction itself because the disk was full. TRY…CATCH must not catch it.
 type LostTransaction struct{ Why error }
 
 // Error implements error.
-func (e *LostTransaction) Error() string { return "the transaction is over: " + e.Why.Error() }
+func (e *LostTransaction) Error() string { return "the transaction was rolled back: " + e.Why.Error() }
 
-// StillInside is the error of a statement, or that it has cost the whole transaction.
-func (w *Writer) StillInside(err error) error {
+// CheckTransaction returns the error of a statement, or a [LostTransaction] if it has ended the whole transaction.
+func (w *Writer) CheckTransaction(err error) error {
 	if !IsNoRoom(err) {
 		return err
 	}
@@ -96,7 +96,7 @@ func (w *Writer) DropLocals() error {
 	return w.Script(text.String())
 }
 
-// Define changes the schema of SQLite in the open transaction, and notes it for the mirror.
+// Define changes the schema of SQLite in the open transaction, and adds the change to the record for the mirror.
 func (w *Writer) Define(texts ...string) error {
 	defer w.schemaChanged()
 	for _, text := range texts {
@@ -108,7 +108,7 @@ func (w *Writer) Define(texts ...string) error {
 	return nil
 }
 
-// Checks runs a SELECT for its error.
+// Checks runs a SELECT and returns only its error.
 func (w *Writer) Checks(text string) error {
 	st, err := w.Prepare(text)
 	if err != nil {
@@ -118,7 +118,8 @@ func (w *Writer) Checks(text string) error {
 	return errors.Join(message.InWords(err), st.Close())
 }
 
-// Merge runs the statements of a MERGE, and tells how many rows it changed. inserted is told of its INSERT: how many rows, and the last rowid.
+// Merge runs the statements of a MERGE, and returns the number of rows it changed. It calls inserted for its INSERT,
+// with the number of rows and the last rowid.
 func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue, inserted func(q *tsql.Query, rows, rowid int64)) (changed int64, err error) {
 	var last driver.Result
 	run := func(text string, args []driver.NamedValue) (int64, error) {
@@ -164,7 +165,7 @@ func (w *Writer) Merge(st *tsql.Merge, args []driver.NamedValue, inserted func(q
 // IsNoRoom reports whether a write failed because the disk, or the file, is full.
 func IsNoRoom(err error) bool { return AsNoRoom(err) != nil }
 
-// AsNoRoom is the error in SQL Server's words if it says that there is no room, or nil.
+// AsNoRoom returns the SQL Server error for a full disk if err means that, or nil.
 func AsNoRoom(err error) *tds.Error {
 	if e, ok := errors.AsType[*tds.Error](message.InWords(err)); ok && e.Number == message.NoRoom {
 		return e
@@ -172,8 +173,7 @@ func AsNoRoom(err error) *tds.Error {
 	return nil
 }
 
-// RollBack ends the open transaction of w. SQLite may have done so itself, when it found
-// no room.
+// RollBack ends the open transaction of w. SQLite may have ended it already when the disk was full.
 func (w *Writer) RollBack() error {
 	_, err := w.Rollback.Exec()
 	if err != nil && strings.Contains(err.Error(), "no transaction is active") {

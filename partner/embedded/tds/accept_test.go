@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// exhausted is a listener of a process that has no files left, until it is closed.
+// exhausted is a listener of a process without free file descriptors, until it is
+// closed.
 type exhausted struct {
 	net.Listener
 	tries  int
@@ -30,7 +31,7 @@ func (l *exhausted) Accept() (net.Conn, error) {
 
 func (l *exhausted) Close() error { close(l.closed); return nil }
 
-func TestServe_NoFilesIsSaidOnce(t *testing.T) {
+func TestServe_NoFilesIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		l := &exhausted{closed: make(chan struct{})}

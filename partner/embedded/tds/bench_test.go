@@ -44,7 +44,7 @@ func BenchmarkRPC(b *testing.B) {
 	}
 }
 
-// BenchmarkServerSide is the same call as bytes over TCP, without a driver: what the server itself costs.
+// BenchmarkServerSide is the same call as bytes over TCP, without a driver: the cost of the server alone.
 func BenchmarkServerSide(b *testing.B) {
 	c, err := net.Dial("tcp", start(b, &Server{Handler: &fake{call: answerItem}}))
 	if err != nil {
@@ -83,7 +83,7 @@ func BenchmarkServerSide(b *testing.B) {
 	}
 }
 
-// BenchmarkRow is a row of a result set, encoded and thrown away.
+// BenchmarkRow encodes a row of a result set and discards it.
 func BenchmarkRow(b *testing.B) {
 	client, server := net.Pipe()
 	defer client.Close()

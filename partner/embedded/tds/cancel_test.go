@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// blocked is a fake whose batch "wait 1" runs until its context ends, and reports why it did.
+// blocked returns a fake whose batch "wait 1" runs until its context ends, and reports the cause.
 func blocked() (f *fake, started chan struct{}, cause chan error) {
 	started, cause = make(chan struct{}, 1), make(chan error, 1)
 	f = &fake{batch: func(ctx context.Context, text string, w *Response) error {
@@ -59,7 +59,7 @@ func TestAttention_ThroughTheDriver(t *testing.T) {
 	}
 }
 
-func TestAttention_CutsAnswerAndIsAcknowledgedInItsOwnMessage(t *testing.T) {
+func TestAttention_EndsAnswerAndIsAcknowledgedInItsOwnMessage(t *testing.T) {
 	f := &fake{}
 	rows := make(chan struct{}, 1)
 	f.batch = func(ctx context.Context, _ string, w *Response) error {
@@ -118,7 +118,7 @@ func TestClientGone_EndsTheRunningRequest(t *testing.T) {
 	}
 }
 
-func TestCutOff_ByClosingTheLoginsConn(t *testing.T) {
+func TestDisconnect_ByClosingTheLoginsConn(t *testing.T) {
 	f, started, cause := blocked()
 	client, done := dial(t, &Server{Handler: f})
 	if _, err := client.Write(packet(packetBatch, statusFinal, batchBody("wait 1"))); err != nil {
@@ -137,7 +137,7 @@ func TestRequests_OneAfterAnother(t *testing.T) {
 		select {
 		case running <- struct{}{}:
 		default:
-			t.Error("two requests at a time")
+			t.Error("two requests ran at the same time")
 		}
 		if text == "slow" {
 			<-release
@@ -147,7 +147,7 @@ func TestRequests_OneAfterAnother(t *testing.T) {
 	}}
 	client, _ := dial(t, &Server{Handler: f})
 	slow, fast := packet(packetBatch, statusFinal, batchBody("slow")), packet(packetBatch, statusFinal, batchBody("fast"))
-	// Longer than the leader's patience, so that the second request is read while the first runs.
+	// Longer than watchAfter, so that the second request is read while the first one runs.
 	go func() {
 		_, _ = client.Write(append(slow, fast...))
 		time.AfterFunc(20*watchAfter, func() { close(release) })

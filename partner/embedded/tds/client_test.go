@@ -28,7 +28,7 @@ func TestBatch_ResultSetsAndCounts(t *testing.T) {
 		}
 		w.Done(2)
 		w.Columns(Column{"n", BigInt})
-		return w.Row(int64(1 << 40)) // the package ends the set
+		return w.Row(int64(1 << 40)) // the package ends the result set
 	}}
 	rows, err := serve(t, f).QueryContext(bound(t), "select 1")
 	if err != nil {
@@ -59,7 +59,7 @@ func TestBatch_ResultSetsAndCounts(t *testing.T) {
 		t.Errorf("got %d, %v", n, err)
 	}
 	if rows.Next() || rows.NextResultSet() || rows.Err() != nil {
-		t.Errorf("more than was sent, or %v", rows.Err())
+		t.Errorf("more rows than were sent, or %v", rows.Err())
 	}
 }
 
@@ -110,7 +110,7 @@ func TestBatch_RowThatDoesNotFit(t *testing.T) {
 				t.Errorf("the next row: %d, %q, %v", a, b, err)
 			}
 			if got == nil || !strings.Contains(got.Error(), tt.want) {
-				t.Errorf("got %v, want it to say %q", got, tt.want)
+				t.Errorf("got %v, want an error with %q", got, tt.want)
 			}
 		})
 	}
@@ -174,7 +174,7 @@ func TestCall_OutputsStatusAndRows(t *testing.T) {
 	}
 }
 
-func TestCall_StatusWithoutWord(t *testing.T) {
+func TestCall_DefaultStatus(t *testing.T) {
 	status := mssql.ReturnStatus(-1)
 	if _, err := serve(t, &fake{}).ExecContext(bound(t), "dbo.DoNothing", &status); err != nil || status != 0 {
 		t.Errorf("status %d, %v; want 0", status, err)
@@ -390,7 +390,7 @@ func TestTransaction_ByText(t *testing.T) {
 	}}
 	client, _ := dial(t, &Server{Handler: f})
 	for _, step := range []struct{ text, want string }{
-		{"COMMIT", ""}, // there is none
+		{"COMMIT", ""}, // there is no transaction
 		{"BEGIN TRAN", "\xE3\x0B\x00\x08\x08\x09\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{"COMMIT", "\xE3\x0B\x00\x09\x00\x08\x09\x00\x00\x00\x00\x00\x00\x00"},
 		{"BEGIN TRAN", "\xE3\x0B\x00\x08\x08\x09\x00\x00\x00\x00\x00\x00\x00\x00"},

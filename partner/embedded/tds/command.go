@@ -1,11 +1,12 @@
 package tds
 
-// Command is what a DONE says that its statement was.
+// Command is the command that a DONE names for its statement.
 type Command uint16
 
-// The commands that drivers look for. Source: the list of mssql-jdbc, which names the manual of SQL Server 2005.
+// The commands that drivers evaluate. Source: the list of mssql-jdbc, which refers to the manual of SQL Server
+// 2005.
 const (
-	CommandNone    Command = 0 // a statement that they do not look for
+	CommandNone    Command = 0 // a statement whose command drivers do not evaluate
 	CommandSelect  Command = 0xC1
 	CommandInsert  Command = 0xC3
 	CommandDelete  Command = 0xC4
@@ -28,12 +29,13 @@ const (
 	CommandDropProcedure   Command = 0xDF
 )
 
-// notSupported refuses what SQL Server has and this server has not, as SQL Server's smaller relatives do.
+// notSupported is the error for a feature of SQL Server that this server does not have; its number is the one of
+// Azure SQL Database.
 func notSupported(what string) *Error {
 	return &Error{Number: 40510, State: 1, Class: 16, Message: what + " is not supported by the embedded partner."}
 }
 
-// cutLong is a value of a long type, cut to most bytes; one of another type is left alone.
+// cutLong returns a value of a long type truncated to most bytes, and a value of another type unchanged.
 func cutLong(t Type, v any, most int64) any {
 	wide := false
 	switch t.kind {
@@ -66,7 +68,7 @@ func cutLong(t Type, v any, most int64) any {
 	return v
 }
 
-// fitRunes is s cut to n characters.
+// fitRunes returns s truncated to n characters.
 func fitRunes(s string, n int) string {
 	if len(s) <= n {
 		return s

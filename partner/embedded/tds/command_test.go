@@ -7,18 +7,18 @@ import (
 	"testing"
 )
 
-// What follows each statement, in the order in which SQL Server sends it.
+// The tokens after each statement, in the order in which SQL Server sends them.
 func TestBatch_StatementsEnd(t *testing.T) {
 	f := &fake{batch: func(_ context.Context, _ string, w *Response) error {
 		w.Info(&Error{Message: "m"})
-		w.Did(CommandNone, -1)
-		w.Did(CommandInsert, 2)
+		w.DoneCommand(CommandNone, -1)
+		w.DoneCommand(CommandInsert, 2)
 		w.InProcedure(true)
-		w.Did(CommandUpdate, 1)
-		w.Did(CommandDelete, -1) // as under NOCOUNT: nothing
+		w.DoneCommand(CommandUpdate, 1)
+		w.DoneCommand(CommandDelete, -1) // as under NOCOUNT: no token
 		w.InProcedure(false)
 		w.ReturnStatus(7)
-		w.Did(CommandCreateTable, -1)
+		w.DoneCommand(CommandCreateTable, -1)
 		return nil
 	}}
 	client, _ := dial(t, &Server{Handler: f})
@@ -55,7 +55,7 @@ func TestResponse_TextSize(t *testing.T) {
 	}
 }
 
-// nester is a fake whose transactions nest.
+// nester is a fake with nested transactions.
 type nester struct {
 	*fakeSession
 	open int
@@ -80,7 +80,8 @@ func (h nestingHandler) Login(ctx context.Context, l *Login) (Session, LoginRepl
 	return &nester{fakeSession: s.(*fakeSession)}, reply, nil
 }
 
-// Only the end of the outermost transaction is told, and a savepoint ends none.
+// Only the end of the outermost transaction is sent, and a savepoint ends no
+// transaction.
 func TestTransaction_Nested(t *testing.T) {
 	f := &fake{}
 	client, _ := dial(t, &Server{Handler: nestingHandler{f}})

@@ -10,17 +10,15 @@ import (
 	"time"
 )
 
-// watchAfter is how long a request runs before somebody listens for what the client says
-// meanwhile: an attention, or that it is gone. Most requests are over before, and cost no
-// second goroutine.
+// watchAfter is how long a request runs before another goroutine reads further messages of the client: an attention,
+// or the end of the connection. Most requests are shorter, and need no second goroutine.
 const watchAfter = time.Millisecond
 
 // conn is one connection.
 //
-// One goroutine at a time leads it: it reads a message and runs it. If that takes longer
-// than watchAfter, a second goroutine takes over the lead, and reads on; the first one ends when
-// its request does. So requests run one after another, each on the goroutine
-// that read it, and an attention is read while one runs.
+// One goroutine at a time is the leader: it reads a message and runs it. If that takes longer than watchAfter, a
+// second goroutine becomes the leader and reads on; the first one ends when its request ends. So requests run one
+// after another, each on the goroutine that read it, and an attention is read while a request runs.
 type conn struct {
 	srv        *Server
 	raw        net.Conn
@@ -30,27 +28,27 @@ type conn struct {
 	session    Session // set by login
 	serverName string
 	version    uint32
-	full       bool // it has no place; see places
-	crowdedOut bool // it had one. Guarded by srv.places.mu.
+	full       bool // it has no slot; see slots
+	evicted    bool // it lost its slot. Guarded by srv.slots.mu.
 
 	// Owned by the leader.
 	in    *packetReader
-	body  []byte // of the message being read; nil when a running request has it
+	body  []byte // of the message being read; nil while a running request uses it
 	names map[string]string
 
-	watch *time.Timer    // passes the lead on
-	wg    sync.WaitGroup // the goroutines that watch starts
+	watch *time.Timer    // passes the leadership on
+	wg    sync.WaitGroup // the goroutines started by watch
 
-	// turn is held while a request runs and its answer is sent. It guards:
+	// turn is held while a request runs and its response is sent. It guards:
 	turn        sync.Mutex
 	out         *packetWriter
 	w           Response
-	transaction uint64 // open transaction's id; 0: none
-	doomed      bool   // the answer being written is the last
+	transaction uint64 // id of the open transaction; 0: none
+	doomed      bool   // the response being written is the last one
 
 	mu        sync.Mutex
-	running   bool // a request runs, or its answer is being sent
-	attention bool // the client cancelled it and waits for the acknowledgement
+	running   bool // a request is running, or its response is being sent
+	attention bool // the client cancelled the request and waits for the acknowledgement
 	stop      context.CancelCauseFunc
 	ended     bool
 	cause     error // why the connection ended; nil: the client left
@@ -64,7 +62,7 @@ func newConn(ctx context.Context, s *Server, raw net.Conn) *conn {
 	return c
 }
 
-// serve runs the connection from its first byte to its end.
+// serve serves the connection from its first byte to its end.
 func (c *conn) serve() error {
 	stop := context.AfterFunc(c.ctx, func() { c.raw.Close() })
 	defer stop()
@@ -81,12 +79,12 @@ func (c *conn) serve() error {
 		c.session.Close()
 	}
 	if c.ctx.Err() != nil && !errors.Is(context.Cause(c.ctx), ErrClientGone) {
-		return nil // stopped from above
+		return nil // stopped by the server
 	}
 	return c.cause
 }
 
-// end ends the connection, once. err is nil or io.EOF if the client left as it should.
+// end ends the connection, once. err is nil or io.EOF if the client closed the connection in order.
 func (c *conn) end(err error) {
 	c.mu.Lock()
 	if !c.ended {
@@ -100,18 +98,18 @@ func (c *conn) end(err error) {
 	c.raw.Close()
 }
 
-// takeLead is lead on a goroutine of its own, which run has counted.
+// takeLead is lead on a new goroutine, which run has counted.
 func (c *conn) takeLead() {
 	defer c.wg.Done()
 	c.lead()
 }
 
-// lead reads messages and runs them until the connection ends or the lead has passed on.
+// lead reads messages and runs them until the connection ends or another goroutine has become the leader.
 func (c *conn) lead() {
 	for {
 		m, err := c.in.next(c.body, c.srv.maxRequest())
 		if err != nil {
-			c.broken(err)
+			c.endBroken(err)
 			return
 		}
 		c.body = m.body
@@ -125,9 +123,9 @@ func (c *conn) lead() {
 	}
 }
 
-// broken ends the connection for what its reader found. Bytes that can't be are answered, if
-// no request is being answered already.
-func (c *conn) broken(err error) {
+// endBroken ends the connection because of an error of its reader. It answers malformed bytes if no other response is
+// being written.
+func (c *conn) endBroken(err error) {
 	if errors.Is(err, errFraming) && c.turn.TryLock() {
 		c.refuse(Errors{malformed(err)})
 		c.turn.Unlock()
@@ -135,8 +133,8 @@ func (c *conn) broken(err error) {
 	c.end(err)
 }
 
-// cancelled handles an attention: the running request is cut short and acknowledges it; if none
-// runs, it is acknowledged here.
+// cancelled handles an attention. It cancels the running request, which then acknowledges the attention; if no
+// request is running, cancelled acknowledges it.
 func (c *conn) cancelled() {
 	c.mu.Lock()
 	running := c.running
@@ -148,14 +146,14 @@ func (c *conn) cancelled() {
 	if running {
 		return
 	}
-	c.turn.Lock() // the goroutine of the last request may not be done with c.out
+	c.turn.Lock() // the goroutine of the last request may still use c.out
 	defer c.turn.Unlock()
 	if err := c.acknowledge(); err != nil {
 		c.end(err)
 	}
 }
 
-// run runs one request, after the one before, and tells whether the caller still leads.
+// run runs one request, after the previous one, and reports whether the caller is still the leader.
 func (c *conn) run(m message) bool {
 	c.turn.Lock()
 	ctx, stop := context.WithCancelCause(c.ctx)
@@ -164,7 +162,7 @@ func (c *conn) run(m message) bool {
 	c.running, c.attention, c.stop = true, false, stop
 	c.mu.Unlock()
 
-	// From here on the leader may be another: it must not find this message's memory.
+	// From here on another goroutine may be the leader: it must not use this message's memory.
 	body := c.body
 	c.body = nil
 	c.wg.Add(1)
@@ -189,7 +187,7 @@ func (c *conn) run(m message) bool {
 	return leading
 }
 
-// answer sends what execute has written, and acknowledges an attention that came meanwhile.
+// answer sends what execute has written, and acknowledges an attention that arrived meanwhile.
 func (c *conn) answer() error {
 	if err := c.out.finish(); err != nil {
 		return err
@@ -204,16 +202,16 @@ func (c *conn) answer() error {
 	return nil
 }
 
-// acknowledge answers an attention, in a message of its own: tedious ignores one at the end of
-// the cancelled answer, and SQL Server sends two too.
+// acknowledge answers an attention, in a separate message: tedious ignores an acknowledgement at the end of the
+// cancelled response, and SQL Server sends two messages too.
 func (c *conn) acknowledge() error {
 	c.out.tokens = appendDone(c.out.tokens, tokenDone, doneAttention, 0, 0, c.version)
 	return c.out.finish()
 }
 
-// execute runs the request m and writes its answer, but for what follows an attention. The error is why there is
-// no answer: the server stops, or the client is gone. What a session writes from then on is dropped, an error too, so
-// that the end of the answer alone would say that all is done.
+// execute runs the request m and writes its response, except what follows an attention. The error is the reason why
+// there is no response: the server stops, or the client is gone. From then on everything that a session writes is
+// dropped, including errors; an end of the response would wrongly report success.
 func (c *conn) execute(ctx context.Context, m message) error {
 	c.w.start(ctx, m.kind == packetRPC)
 	err := c.refusal(m)
@@ -246,13 +244,13 @@ func (c *conn) execute(ctx context.Context, m message) error {
 	return nil
 }
 
-// refusal is the error for a message that is not run.
+// refusal returns the error for a message that is not run.
 func (c *conn) refusal(m message) error {
 	switch {
 	case m.tooLarge:
 		return &Error{Number: 50000, Class: 16, Message: fmt.Sprintf("The request is longer than the %d bytes that this server takes.", c.srv.maxRequest())}
 	case m.ignored:
-		return errTakenBack
+		return errIgnored
 	}
 	switch m.kind {
 	case packetBatch, packetRPC, packetTransaction:
@@ -263,11 +261,10 @@ func (c *conn) refusal(m message) error {
 	return malformed(fmt.Errorf("message of type %d", m.kind))
 }
 
-// errTakenBack is a request that its client did not want run after all. It is answered by the error bit
-// alone.
-var errTakenBack = errors.New("tds: request taken back by the client")
+// errIgnored is a request that its client marked as to be ignored. The response is a DONE with only the error bit.
+var errIgnored = errors.New("tds: request ignored as the client asked")
 
-// calls runs the calls of an RPC message, and ends the answers of all but the last.
+// calls runs the calls of an RPC message, and ends the responses of all but the last.
 func (c *conn) calls(ctx context.Context, body []byte) error {
 	d := &decoder{b: body, alias: cap(body) > keepBuffer, names: c.names}
 	calls, err := parseRPC(d)
@@ -322,7 +319,7 @@ func (c *conn) transact(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// rollback ends the transaction, or goes back to a savepoint: what name is of.
+// rollback rolls the transaction back, to the savepoint if name is one.
 func (c *conn) rollback(ctx context.Context, name string) error {
 	if nester, ok := c.session.(TransactionNester); ok && name != "" {
 		return nester.RollbackTo(ctx, name)
@@ -339,7 +336,7 @@ func (c *conn) begin(ctx context.Context, r transactionRequest) error {
 	return nil
 }
 
-// reset brings the session back to where it was after the login, as a request's first packet asked for.
+// reset resets the session to its state after the login, as the first packet of a request asked.
 func (c *conn) reset(ctx context.Context, bits byte) error {
 	keep := bits&statusResetKeep != 0 && c.transaction != 0
 	if !keep {
@@ -356,7 +353,7 @@ func (c *conn) reset(ctx context.Context, bits byte) error {
 			return err
 		}
 	}
-	if c.w.open() {
+	if c.w.canSend() {
 		c.out.tokens = appendEnvBytes(c.out.tokens, envReset, nil, nil)
 	}
 	return nil

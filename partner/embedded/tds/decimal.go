@@ -9,7 +9,7 @@ import (
 
 var errDecimal = errors.New("not a decimal number that the type can hold")
 
-// decimalBytes is the size of the digits of a numeric of that precision.
+// decimalBytes returns the size of the digits of a numeric of that precision.
 func decimalBytes(precision uint8) int {
 	switch {
 	case precision <= 9:
@@ -22,7 +22,7 @@ func decimalBytes(precision uint8) int {
 	return 16
 }
 
-// parseDecimal is s times 10^scale, rounded half away from zero as SQL Server does.
+// parseDecimal returns s times 10^scale, rounded half away from zero as SQL Server does.
 func parseDecimal(s string, scale int) (*big.Int, error) {
 	s = strings.TrimSpace(s)
 	negative := strings.HasPrefix(s, "-")
@@ -52,7 +52,7 @@ func parseDecimal(s string, scale int) (*big.Int, error) {
 	return n, nil
 }
 
-// formatDecimal is n divided by 10^scale.
+// formatDecimal returns n divided by 10^scale.
 func formatDecimal(n *big.Int, scale int) string {
 	s := new(big.Int).Abs(n).String()
 	if len(s) <= scale {
@@ -67,8 +67,8 @@ func formatDecimal(n *big.Int, scale int) string {
 	return s
 }
 
-// appendNumeric is the value of a numeric: sign 1 (1 is plus) | digits, as many bytes as
-// the precision needs.
+// appendNumeric appends the value of a numeric: sign 1 (1 is plus) | digits, as many
+// bytes as the precision needs.
 func appendNumeric(b []byte, t Type, s string) ([]byte, error) {
 	n, err := parseDecimal(s, int(t.scale))
 	if err != nil {
@@ -98,10 +98,10 @@ func numeric(b []byte, scale uint8) string {
 	return formatDecimal(n, int(scale))
 }
 
-// moneyScale is the decimals of money and smallmoney.
+// moneyScale is the number of decimals of money and smallmoney.
 const moneyScale = 4
 
-// appendMoney is a money (high 4 | low 4) or smallmoney (4), in ten-thousandths.
+// appendMoney appends a money (high 4 | low 4) or smallmoney (4), in ten-thousandths.
 func appendMoney(b []byte, k Kind, s string) ([]byte, error) {
 	n, err := parseDecimal(s, moneyScale)
 	if err != nil {

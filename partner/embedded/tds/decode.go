@@ -7,21 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// errShort is a message that ends before what it announces.
+// errShort is the error for a message that ends before the length that it announces.
 var errShort = errors.New("tds: message ends too early")
 
-// decoder takes a client's message apart. Nothing it returns before err is set is
-// longer than the message; after an error it returns zeros.
+// decoder parses a client's message. Nothing it returns before err is set is longer than the
+// message; after an error it returns zeros.
 type decoder struct {
 	b   []byte
 	err error
-	// alias: []byte values may share the message's memory, because nobody reuses it.
+	// alias: []byte values may share the message's memory, because it is not reused.
 	alias bool
-	// names are strings that this connection has sent before, by their bytes.
+	// names caches strings that this connection has sent before, by their bytes.
 	names map[string]string
 }
 
-// Limits of decoder.names, which a client can fill at will.
+// Limits of decoder.names, because a client determines its contents.
 const (
 	maxNames      = 512
 	maxNameLength = 256 // bytes
@@ -34,7 +34,7 @@ func (d *decoder) fail(err error) {
 	d.b = nil
 }
 
-// take gives the next n bytes, or nil at an error.
+// take returns the next n bytes, or nil after an error.
 func (d *decoder) take(n int) []byte {
 	if n < 0 || n > len(d.b) {
 		d.fail(errShort)
@@ -73,7 +73,7 @@ func (d *decoder) u64() uint64 {
 	return 0
 }
 
-// name is a string of chars characters that is likely to come again.
+// name reads a string of chars characters that probably recurs.
 func (d *decoder) name(chars int) string {
 	b := d.take(2 * chars)
 	if len(b) == 0 {
@@ -89,7 +89,7 @@ func (d *decoder) name(chars int) string {
 	return s
 }
 
-// keepable is b as a value that a session may keep.
+// keepable returns b as a value that a session may keep.
 func (d *decoder) keepable(b []byte) []byte {
 	if d.alias {
 		return b
@@ -102,8 +102,8 @@ const (
 	plpUnknown = 0xFFFFFFFFFFFFFFFE
 )
 
-// plp reads a value of a (max) type; own says that b may be kept. The length announced is
-// not believed: it is a hint and often unknown.
+// plp reads a value of a (max) type. own means that b may be kept. The announced length is
+// only a hint and often unknown, so plp does not rely on it.
 //
 //	total 8 | { length 4 | bytes }… | 0 4        total: …FF NULL, …FE unknown
 func (d *decoder) plp() (b []byte, own, null bool) {
@@ -137,7 +137,8 @@ func (d *decoder) checkTotal(total uint64, n int) {
 	}
 }
 
-// utf16String is a string in UTF-16LE; halves of pairs become U+FFFD, an odd byte is dropped.
+// utf16String decodes UTF-16LE; unpaired surrogates become U+FFFD, and an odd last byte is
+// dropped.
 func utf16String(b []byte) string {
 	ascii := true
 	for i := 0; i+1 < len(b); i += 2 {
@@ -169,7 +170,7 @@ func utf16String(b []byte) string {
 	return string(out)
 }
 
-// appendUTF16 is s in UTF-16LE; bytes that are no UTF-8 become U+FFFD.
+// appendUTF16 appends s in UTF-16LE; bytes that are not UTF-8 become U+FFFD.
 func appendUTF16(b []byte, s string) []byte {
 	for _, r := range s {
 		if r < 0x10000 {
@@ -182,14 +183,14 @@ func appendUTF16(b []byte, s string) []byte {
 	return b
 }
 
-// high1252 are the characters 0x80 to 0x9F of code page 1252; 0 is none. All others are
-// those of Unicode.
+// high1252 are the characters 0x80 to 0x9F of code page 1252; 0 is an undefined one. All
+// other characters are those of Unicode.
 var high1252 = [32]rune{
 	0x20AC, 0, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017D, 0,
 	0, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0, 0x017E, 0x0178,
 }
 
-// text1252 is a string in code page 1252.
+// text1252 decodes code page 1252.
 func text1252(b []byte) string {
 	out := make([]byte, 0, len(b))
 	for _, c := range b {
@@ -202,7 +203,8 @@ func text1252(b []byte) string {
 	return string(out)
 }
 
-// append1252 is s in code page 1252, with "?" for what it has no character for.
+// append1252 appends s in code page 1252, with "?" for a character that the code page does
+// not have.
 func append1252(b []byte, s string) []byte {
 	for _, r := range s {
 		b = append(b, byte1252(r))

@@ -14,8 +14,8 @@ var (
 	errTooLong = errors.New("value longer than the type")
 )
 
-// appendValue is v as a value of type t in a row (row) or as an output parameter. On an
-// error what was appended is to be thrown away.
+// appendValue appends v as a value of type t, in a row (row) or as an output parameter.
+// After an error the caller must discard what was appended.
 func appendValue(b []byte, t Type, v any, row bool) ([]byte, error) {
 	if raw, ok := v.([]byte); ok && raw == nil {
 		v = nil
@@ -47,7 +47,7 @@ func appendValue(b []byte, t Type, v any, row bool) ([]byte, error) {
 
 func mismatch(v any) error { return fmt.Errorf("can't hold a %T", v) }
 
-// appendNull is the NULL of a type.
+// appendNull appends the NULL of a type.
 func appendNull(b []byte, t Type) []byte {
 	switch t.kind {
 	case KindChar, KindVarChar, KindNChar, KindNVarChar, KindBinary, KindVarBinary:
@@ -63,7 +63,7 @@ func appendNull(b []byte, t Type) []byte {
 	return append(b, 0)
 }
 
-// integer is v as an integer.
+// integer returns v as an integer.
 func integer(v any) (int64, bool) {
 	switch v := v.(type) {
 	case int64:
@@ -91,7 +91,7 @@ func integer(v any) (int64, bool) {
 	return 0, false
 }
 
-// appendNumber is a value of an integer, bit or floating type.
+// appendNumber appends a value of an integer, bit or floating type.
 func appendNumber(b []byte, t Type, v any) ([]byte, error) {
 	if t.kind == KindFloat || t.kind == KindReal {
 		return appendFloat(b, t, v)
@@ -140,7 +140,7 @@ func appendFloat(b []byte, t Type, v any) ([]byte, error) {
 	return binary.LittleEndian.AppendUint64(append(b, 8), math.Float64bits(f)), nil
 }
 
-// appendExact is a value of a numeric or money type.
+// appendExact appends a value of a numeric or money type.
 func appendExact(b []byte, t Type, v any) ([]byte, error) {
 	s, ok := v.(string)
 	if !ok {
@@ -159,7 +159,7 @@ func appendExact(b []byte, t Type, v any) ([]byte, error) {
 	return appendNumeric(append(b, byte(1+decimalBytes(t.precision))), t, s)
 }
 
-// appendTime is a value of a date or time type.
+// appendTime appends a value of a date or time type.
 func appendTime(b []byte, t Type, v any) ([]byte, error) {
 	at, ok := v.(time.Time)
 	if !ok {
@@ -174,8 +174,8 @@ func appendTime(b []byte, t Type, v any) ([]byte, error) {
 	return appendModern(append(b, byte(modernBytes(t))), t, at)
 }
 
-// appendLong is a value of a character or binary type: its length, in the form that the
-// type has, then its bytes.
+// appendLong appends a value of a character or binary type: its length, in the form of
+// the type, then its bytes.
 func appendLong(b []byte, t Type, v any, row bool) ([]byte, error) {
 	start := len(b)
 	switch {
@@ -200,7 +200,7 @@ func appendLong(b []byte, t Type, v any, row bool) ([]byte, error) {
 		return finishSized(b, t, data)
 	case 12:
 		binary.LittleEndian.PutUint64(b[start:], uint64(n))
-		if n == 0 { // the first chunk's length is the end of the chunks
+		if n == 0 { // an empty first chunk is also the end of the chunks
 			return b, nil
 		}
 		binary.LittleEndian.PutUint32(b[start+8:], uint32(n))
@@ -210,7 +210,7 @@ func appendLong(b []byte, t Type, v any, row bool) ([]byte, error) {
 	return b, nil
 }
 
-// appendData is the bytes of a value of a character or binary type.
+// appendData appends the bytes of a value of a character or binary type.
 func appendData(b []byte, t Type, v any) ([]byte, error) {
 	switch t.kind {
 	case KindBinary, KindVarBinary, KindImage:

@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is a Handler whose sessions do what the test's functions say; a nil one does nothing.
+// fake is a Handler whose sessions call the test's functions; a nil function has no effect.
 type fake struct {
 	login  func(ctx context.Context, l *Login) (LoginReply, error)
 	batch  func(ctx context.Context, text string, w *Response) error
@@ -33,7 +33,7 @@ type fake struct {
 	commit func(ctx context.Context) error
 
 	mu     sync.Mutex
-	events []string // what happened, in order, over all sessions
+	events []string // what happened, in order, in all sessions
 	names  []string // of the transactions begun
 	logins []*Login
 }
@@ -106,7 +106,7 @@ func (s *fakeSession) Rollback(context.Context) error { s.f.note("rollback"); re
 func (s *fakeSession) Reset(context.Context) error    { s.f.note("reset"); return nil }
 func (s *fakeSession) Close()                         { s.f.note("close") }
 
-// start serves s on loopback until the test ends, and gives the address.
+// start serves s on loopback until the test ends, and returns the address.
 func start(t testing.TB, s *Server) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -130,7 +130,8 @@ func start(t testing.TB, s *Server) string {
 	return ln.Addr().String()
 }
 
-// open is a pool of go-mssqldb connections to a server, closed before the server is.
+// open returns a pool of go-mssqldb connections to a server. The pool is closed before the
+// server.
 func open(t testing.TB, addr, options string) *sql.DB {
 	t.Helper()
 	connector, err := mssql.NewConnector("sqlserver://sa:p%C3%A4ss%E2%82%AC@" + addr + "?app+name=web&database=ASPState&" + options)
@@ -142,7 +143,7 @@ func open(t testing.TB, addr, options string) *sql.DB {
 	return db
 }
 
-// serve is a pool of plain-text connections to a server of f.
+// serve returns a pool of unencrypted connections to a server of f.
 func serve(t testing.TB, f *fake) *sql.DB {
 	t.Helper()
 	return open(t, start(t, &Server{Handler: f}), "encrypt=disable")
@@ -174,7 +175,7 @@ func testTLS(t testing.TB) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}
 }
 
-// certificateFile is the server's certificate, for clients that will not trust it unseen.
+// certificateFile returns a file with the server's certificate, for clients that verify it.
 func certificateFile(t testing.TB) string {
 	t.Helper()
 	cert, err := certificate()
@@ -189,7 +190,7 @@ func certificateFile(t testing.TB) string {
 	return file
 }
 
-// sqlNumbers are the numbers of all errors of an answer, in their order.
+// sqlNumbers returns the numbers of all errors of a response, in order.
 func sqlNumbers(err error) []int32 {
 	var e mssql.Error
 	if !errors.As(err, &e) {
@@ -202,7 +203,7 @@ func sqlNumbers(err error) []int32 {
 	return numbers
 }
 
-// bound is a context for a step that should take no time.
+// bound returns a context for a step that should take no time.
 func bound(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

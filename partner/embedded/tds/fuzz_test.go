@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// allocated is what f allocates, with what the rest of the process does meanwhile.
+// allocated returns the number of bytes that f allocates, including allocations of the rest of the
+// process.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -20,7 +21,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// slack is what may be allocated whatever a message's length is.
+// slack is the number of bytes that may be allocated for a message of any length.
 const slack = 1 << 20
 
 func FuzzPrelogin(f *testing.F) {
@@ -78,7 +79,7 @@ func FuzzRPC(f *testing.F) {
 		var calls []*Call
 		var err error
 		grown := allocated(func() { calls, err = parseRPC(&decoder{b: bytes.Clone(b)}) })
-		if most := uint64(100*len(b) + slack); grown > most { // a parameter of 4 bytes is a Param of 72
+		if most := uint64(100*len(b) + slack); grown > most { // a parameter of 4 bytes becomes a Param of 72
 			t.Errorf("%d bytes allocated for a message of %d", grown, len(b))
 		}
 		if err != nil {
@@ -92,7 +93,7 @@ func FuzzRPC(f *testing.F) {
 	})
 }
 
-// encodeAgain checks that a value that was read can be sent, and is read as the same.
+// encodeAgain checks that a decoded value can be encoded, and decodes to an equal value.
 func encodeAgain(t *testing.T, p Param) {
 	t.Helper()
 	if p.Value == nil || p.Type.kind == KindNull {
@@ -113,8 +114,8 @@ func encodeAgain(t *testing.T, p Param) {
 	}
 }
 
-// FuzzConnection feeds a whole connection. Whatever it says, the server must come to an end, close its
-// session if it made one, and not grow beyond what it was sent.
+// FuzzConnection sends arbitrary bytes on a whole connection. The server must end the connection,
+// close its session if it has one, and allocate in proportion to the received bytes.
 func FuzzConnection(f *testing.F) {
 	hello := append(preloginPacket(encryptNotSupported), loginPacket(0x74000004)...)
 	f.Add(hello)

@@ -7,14 +7,14 @@ import (
 	"net"
 )
 
-// alpnTDS8 names TDS 8 in a TLS handshake.
+// alpnTDS8 is the protocol name of TDS 8 in a TLS handshake.
 const alpnTDS8 = "tds/8.0"
 
-// handshakePayload is the TLS bytes of one PRELOGIN packet.
+// handshakePayload is the number of TLS bytes in one PRELOGIN packet.
 const handshakePayload = 4000
 
-// handshakeConn carries TLS records inside PRELOGIN packets while raw is false, and as they
-// are afterwards. Only one goroutine uses it until raw is set.
+// handshakeConn carries TLS records inside PRELOGIN packets while raw is false, and without packets
+// afterwards. Only one goroutine uses it until raw is set.
 type handshakeConn struct {
 	net.Conn
 	in   *packetReader
@@ -23,7 +23,7 @@ type handshakeConn struct {
 	raw  bool
 }
 
-// Read gives the TLS bytes of the client.
+// Read reads the TLS bytes of the client.
 func (h *handshakeConn) Read(b []byte) (int, error) {
 	if h.raw {
 		return h.in.Read(b)
@@ -65,9 +65,9 @@ func (h *handshakeConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// insideTDS7 is the configuration for a handshake inside packets. No TLS 1.3: of the clients tried only
-// go-mssqldb gets through it there. No tickets: a resumed handshake ends with the
-// client's turn, which the same clients do not expect.
+// insideTDS7 returns the configuration for a handshake inside packets. It excludes TLS 1.3, because of
+// the tested clients only go-mssqldb completes such a handshake there. It excludes session tickets,
+// because a resumed handshake ends with a message of the client, which the same clients do not expect.
 func insideTDS7(c *tls.Config) *tls.Config {
 	c = c.Clone()
 	c.MaxVersion = tls.VersionTLS12
@@ -78,7 +78,7 @@ func insideTDS7(c *tls.Config) *tls.Config {
 	return c
 }
 
-// outsideTDS8 is the configuration for a connection that begins with TLS.
+// outsideTDS8 returns the configuration for a connection that begins with TLS.
 func outsideTDS8(c *tls.Config) *tls.Config {
 	c = c.Clone()
 	c.NextProtos = []string{alpnTDS8}
@@ -86,8 +86,8 @@ func outsideTDS8(c *tls.Config) *tls.Config {
 	return c
 }
 
-// handshake turns the connection into TLS from here on, with the records inside PRELOGIN packets for
-// the handshake's length.
+// handshake switches the connection to TLS. During the handshake the records are inside PRELOGIN
+// packets.
 func (c *conn) handshake(ctx context.Context) error {
 	h := &handshakeConn{Conn: c.raw, in: c.in, spid: c.spid}
 	t := tls.Server(h, c.srv.tls7)
@@ -99,7 +99,7 @@ func (c *conn) handshake(ctx context.Context) error {
 	return nil
 }
 
-// strict does a TDS 8 handshake, which comes before everything else.
+// strict performs a TDS 8 handshake, which precedes everything else.
 func (c *conn) strict(ctx context.Context) error {
 	t := tls.Server(&handshakeConn{Conn: c.raw, in: c.in, raw: true}, c.srv.tls8)
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -109,7 +109,7 @@ func (c *conn) strict(ctx context.Context) error {
 	return nil
 }
 
-// use makes t what the connection reads and writes.
+// use makes the connection read from and write to t.
 func (c *conn) use(t net.Conn) {
 	c.in = newPacketReader(t)
 	c.out.dst = t

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// The lead of a connection passes on while a request runs, or just before or just after it
-// ends. Whichever it is, every caller must get the answer to its own request, and a
-// cancelled one must leave its connection in order.
+// The leadership of a connection may pass on while a request runs, or just before or just
+// after it ends. In each case every caller must get the response to its own request, and a
+// cancelled request must leave its connection usable.
 func TestLead_PassesOnAtAnyTime(t *testing.T) {
 	f := &fake{batch: func(ctx context.Context, text string, w *Response) error {
 		work := time.NewTimer(rand.N(2 * watchAfter))
@@ -50,7 +50,7 @@ func TestLead_PassesOnAtAnyTime(t *testing.T) {
 	wg.Wait()
 }
 
-// A session may keep what it was called with: the connection's memory is used again for
+// A session may keep the values of its call, although the connection reuses its memory for
 // the next request.
 func TestCall_ValuesMayBeKept(t *testing.T) {
 	for _, size := range []int{100, 5000, 500_000} {
@@ -101,6 +101,6 @@ func TestServe_EndsWithItsListener(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if got := f.seen(); got[len(got)-1] != "close" {
-		t.Errorf("events %v: the connection outlived Serve", got)
+		t.Errorf("events %v: the connection did not end with Serve", got)
 	}
 }

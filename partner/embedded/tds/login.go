@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// maxLogin is the size of a message before the login is through.
+// maxLogin limits the size of a message before the login has succeeded.
 const maxLogin = 128 << 10
 
 // tlsRecord is the first byte of a TLS handshake: a client of TDS 8.
 const tlsRecord = 0x16
 
-// errRefused is a login that was refused, and told so.
+// errRefused is a login that was refused; the client has been sent the error.
 var errRefused = errors.New("tds: login refused")
 
-// login takes the connection from its first byte to the answer to LOGIN7, within the
-// login timeout.
+// login handles the connection from its first byte to the reply to LOGIN7, within the login timeout.
 func (c *conn) login() error {
 	ctx, cancel := context.WithTimeout(c.ctx, c.srv.loginTimeout())
 	defer cancel()
@@ -27,8 +26,8 @@ func (c *conn) login() error {
 	if err := c.raw.SetDeadline(until); err != nil {
 		return err
 	}
-	c.out.until = until.Add(writeStall) // so that a write does not put that off
-	body, encrypted, err := c.preludes(ctx)
+	c.out.until = until.Add(writeStall) // so that a write does not extend the login timeout
+	body, encrypted, err := c.beforeLogin(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,13 +40,13 @@ func (c *conn) login() error {
 	if err := c.decide(ctx, l, packetSize); err != nil {
 		return err
 	}
-	c.out.until = time.Time{} // the login's deadline is gone
+	c.out.until = time.Time{} // the login timeout no longer applies
 	c.in.stall = messageStall
 	return c.raw.SetDeadline(time.Time{})
 }
 
-// preludes does what comes before LOGIN7, and returns LOGIN7's body and whether it came encrypted.
-func (c *conn) preludes(ctx context.Context) (body []byte, encrypted bool, err error) {
+// beforeLogin handles the messages before LOGIN7, and returns LOGIN7's body and whether it was encrypted.
+func (c *conn) beforeLogin(ctx context.Context) (body []byte, encrypted bool, err error) {
 	if err := c.in.fill(); err != nil {
 		return nil, false, err
 	}
@@ -61,7 +60,7 @@ func (c *conn) preludes(ctx context.Context) (body []byte, encrypted bool, err e
 	if err != nil {
 		return nil, false, err
 	}
-	if m.kind == packetLogin { // clients before 7.1 begin with it
+	if m.kind == packetLogin { // clients before 7.1 begin with LOGIN7
 		return m.body, encrypted, nil
 	}
 	if m.kind != packetPrelogin {
@@ -79,13 +78,13 @@ func (c *conn) preludes(ctx context.Context) (body []byte, encrypted bool, err e
 		return nil, false, c.unexpected(m.kind)
 	}
 	_, encrypted = c.out.dst.(*tls.Conn)
-	if loginOnly { // from the reply on, both sides talk in the clear again
+	if loginOnly { // from the reply on, both sides send unencrypted data again
 		c.in, c.out.dst = plain, c.raw
 	}
 	return m.body, encrypted, nil
 }
 
-// prelogin answers the client's PRELOGIN and encrypts the connection if they agree on that.
+// prelogin answers the client's PRELOGIN and encrypts the connection if both sides want that.
 func (c *conn) prelogin(ctx context.Context, body []byte, strict bool) (loginOnly bool, err error) {
 	p, err := parsePrelogin(body)
 	if err != nil {
@@ -95,7 +94,7 @@ func (c *conn) prelogin(ctx context.Context, body []byte, strict bool) (loginOnl
 	answer := answerEncryption(p.encryption, c.srv.tls7 != nil)
 	if strict {
 		answer = encryptStrict
-	} else if answer == encryptStrict { // strict is only what began with TLS
+	} else if answer == encryptStrict { // only a connection that began with TLS is strict
 		answer = encryptNotSupported
 	}
 	c.out.tokens = appendPrelogin(c.out.tokens, answer, p.mars)
@@ -125,7 +124,7 @@ func (c *conn) unexpected(kind byte) error {
 	return err
 }
 
-// decide asks the Handler and answers the client.
+// decide calls the Handler and answers the client.
 func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 	c.version = l.Version
 	if beforeTDS72(l.Version) {
@@ -133,7 +132,7 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 			"Login failed: this server speaks TDS 7.2 to 7.4, and the client asks for version 0x%08X. Set the client to 7.2 or later.", l.Version)}})
 		return fmt.Errorf("%w: version 0x%08X", errRefused, l.Version)
 	}
-	c.version = spokenVersion(l.Version)
+	c.version = negotiatedVersion(l.Version)
 	if c.full {
 		c.refuse(Errors{full(c.srv.maxConnections())})
 		return errFull
@@ -145,10 +144,10 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 		return fmt.Errorf("%w: user %q: %w", errRefused, l.User, err)
 	}
 	c.session, c.serverName = sess, reply.ServerName
-	if !c.srv.places.loggedIn(c) {
-		return errCrowded
+	if !c.srv.slots.loggedIn(c) {
+		return errEvicted
 	}
-	size := chosenPacketSize(packetSize)
+	size := negotiatedPacketSize(packetSize)
 	c.out.tokens = appendLoginReply(c.out.tokens, reply, size, c.version)
 	if err := c.out.finish(); err != nil {
 		return err
@@ -157,8 +156,8 @@ func (c *conn) decide(ctx context.Context, l *Login, packetSize int) error {
 	return nil
 }
 
-// loginErrors are what a refused client is told. A cause that is no SQL error stays here: it may say
-// what a stranger should not know.
+// loginErrors returns the errors for a refused client. A cause that is not a SQL error is not sent, because
+// it may contain information that the client must not have.
 func loginErrors(err error, user string) Errors {
 	_, many := errors.AsType[Errors](err)
 	_, one := errors.AsType[*Error](err)
@@ -168,8 +167,8 @@ func loginErrors(err error, user string) Errors {
 	return Errors{{Number: 18456, Class: 14, Message: "Login failed for user '" + user + "'."}}
 }
 
-// appendLoginReply is the answer to a login, in the order that go-mssqldb, System.Data.SqlClient, FreeTDS and
-// tedious were seen to accept.
+// appendLoginReply appends the reply to a login, in the order that go-mssqldb, System.Data.SqlClient, FreeTDS
+// and tedious accept in tests.
 func appendLoginReply(b []byte, r LoginReply, packetSize int, version uint32) []byte {
 	for _, m := range r.Messages {
 		token := byte(tokenError)
@@ -190,14 +189,14 @@ func appendLoginReply(b []byte, r LoginReply, packetSize int, version uint32) []
 	return appendDone(b, tokenDone, 0, 0, 0, version)
 }
 
-// appendDatabase tells of a change of database.
+// appendDatabase appends the ENVCHANGE and INFO for a change of database.
 func appendDatabase(b []byte, from, to, server string, version uint32) []byte {
 	b = appendEnvText(b, envDatabase, to, from)
 	changed := &Error{Number: 5701, State: 2, Message: "Changed database context to '" + to + "'."}
 	return appendMessage(b, tokenInfo, changed, server, version)
 }
 
-// refuse tells the client why its connection ends. A failure to do so changes nothing.
+// refuse sends the client the reason why its connection ends. An error of the write is ignored.
 func (c *conn) refuse(es Errors) {
 	c.out.tokens = c.out.tokens[:headerSize]
 	for _, e := range es {
@@ -207,7 +206,7 @@ func (c *conn) refuse(es Errors) {
 	_ = c.out.finish()
 }
 
-// malformed is what SQL Server says to bytes that it can't make sense of.
+// malformed returns SQL Server's error for malformed bytes.
 func malformed(err error) *Error {
 	return &Error{Number: 17836, Class: 20, Message: "Length specified in network packet payload did not match number of bytes read; the connection has been closed. " + err.Error()}
 }

@@ -9,7 +9,7 @@ import (
 // login7Fixed is the length of the part of LOGIN7 before its strings.
 const login7Fixed = 94
 
-// Places in that part.
+// Offsets in that part.
 const (
 	atVersion     = 4
 	atPacketSize  = 8
@@ -31,8 +31,8 @@ const (
 
 var errLogin7 = errors.New("tds: malformed LOGIN7")
 
-// parseLogin7 reads a client's LOGIN7. Of a version before 7.2 it reads no more than the version,
-// as the login is refused for it. packetSize is what the client asks for.
+// parseLogin7 parses a client's LOGIN7. For a client version before 7.2 it parses only the
+// version, because the login will be refused. packetSize is the size that the client requests.
 func parseLogin7(b []byte) (l *Login, packetSize int, err error) {
 	if len(b) < atPacketSize {
 		return nil, 0, fmt.Errorf("%w: %d bytes", errLogin7, len(b))
@@ -43,7 +43,7 @@ func parseLogin7(b []byte) (l *Login, packetSize int, err error) {
 	}
 	length := binary.LittleEndian.Uint32(b)
 	if len(b) < login7Fixed || length < login7Fixed || uint64(length) > uint64(len(b)) {
-		return nil, 0, fmt.Errorf("%w: says %d bytes, has %d", errLogin7, length, len(b))
+		return nil, 0, fmt.Errorf("%w: announces %d bytes, has %d", errLogin7, length, len(b))
 	}
 	b = b[:length]
 	l.DatabaseFatal = b[atOptions1]&databaseFatal != 0
@@ -68,19 +68,19 @@ func parseLogin7(b []byte) (l *Login, packetSize int, err error) {
 	return l, int(min(binary.LittleEndian.Uint32(b[atPacketSize:]), maxPacketSize+1)), nil
 }
 
-// login7Field is the string whose offset and length in characters stand at a place.
+// login7Field returns the string whose offset and length in characters are at an offset.
 func login7Field(b []byte, at int) ([]byte, error) {
 	offset, length := int(binary.LittleEndian.Uint16(b[at:])), 2*int(binary.LittleEndian.Uint16(b[at+2:]))
 	if length == 0 {
 		return nil, nil
 	}
 	if offset < login7Fixed || offset+length > len(b) {
-		return nil, fmt.Errorf("%w: string at %d lies outside", errLogin7, at)
+		return nil, fmt.Errorf("%w: the string at %d is out of bounds", errLogin7, at)
 	}
 	return b[offset : offset+length], nil
 }
 
-// plainPassword undoes the disguise of a password: halves of each byte swapped, then XOR A5.
+// plainPassword decodes a password: the halves of each byte swapped, then XOR A5.
 func plainPassword(b []byte) []byte {
 	out := make([]byte, len(b))
 	for i, c := range b {
@@ -90,8 +90,8 @@ func plainPassword(b []byte) []byte {
 	return out
 }
 
-// spokenVersion is the version that the server answers with: the client's, if it is one of ours.
-func spokenVersion(client uint32) uint32 {
+// negotiatedVersion returns the version of the server's reply: the client's, if it is supported.
+func negotiatedVersion(client uint32) uint32 {
 	switch client {
 	case 0x72090002, 0x730A0003, 0x730B0003, 0x74000004, tds80:
 		return client
@@ -105,8 +105,8 @@ func spokenVersion(client uint32) uint32 {
 	return 0x74000004
 }
 
-// chosenPacketSize is the client's wish where it can be had.
-func chosenPacketSize(wish int) int {
+// negotiatedPacketSize returns the client's packet size if it is allowed.
+func negotiatedPacketSize(wish int) int {
 	if wish < minPacketSize || wish > maxPacketSize {
 		return defaultPacketSize
 	}

@@ -22,8 +22,8 @@ func TestLogin_Encryption(t *testing.T) {
 		{name: "login packet only", options: "encrypt=false&trustservercertificate=true", serverTLS: true, encrypted: true},
 		{name: "everything", options: "encrypt=true&trustservercertificate=true", serverTLS: true, encrypted: true},
 		{name: "TDS 8", options: "encrypt=strict&certificate=" + certificateFile(t), serverTLS: true, encrypted: true},
-		{name: "not had, not needed", options: "encrypt=false"},
-		{name: "not had, but needed", options: "encrypt=true&trustservercertificate=true", fails: true},
+		{name: "not supported, not required", options: "encrypt=false"},
+		{name: "not supported, but required", options: "encrypt=true&trustservercertificate=true", fails: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestLogin_Encryption(t *testing.T) {
 			err := db.QueryRowContext(bound(t), "select 'x'").Scan(&got)
 			if tt.fails {
 				if err == nil {
-					t.Fatal("logged in without the encryption that the client insists on")
+					t.Fatal("logged in without the encryption that the client requires")
 				}
 				return
 			}
@@ -54,9 +54,9 @@ func TestLogin_Encryption(t *testing.T) {
 	}
 }
 
-func TestLogin_TLSConfigIsLeftAlone(t *testing.T) {
+func TestLogin_TLSConfigIsNotChanged(t *testing.T) {
 	cfg := testTLS(t)
-	cfg.MinVersion = tls.VersionTLS13 // impossible inside TDS 7, and overruled there
+	cfg.MinVersion = tls.VersionTLS13 // impossible inside TDS 7, and ignored there
 	f := &fake{}
 	db := open(t, start(t, &Server{Handler: f, TLS: cfg}), "encrypt=true&trustservercertificate=true")
 	if err := db.PingContext(bound(t)); err != nil {
@@ -93,7 +93,7 @@ func TestLogin_Refused(t *testing.T) {
 			{Number: 4060, Class: 11, Message: `Cannot open database "ASPState" requested by the login. The login failed.`},
 			{Number: 18456, Class: 14, Message: "Login failed for user 'sa'."},
 		}, []int32{4060, 18456}},
-		{"with an error that is not SQL's", errors.New("disk of the password file is on fire"), []int32{18456}},
+		{"with an error that is not a SQL error", errors.New("disk of the password file is on fire"), []int32{18456}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestLogin_Refused(t *testing.T) {
 	}
 }
 
-func TestLogin_ErrorBesideTheLogin(t *testing.T) {
+func TestLogin_ErrorWithTheLogin(t *testing.T) {
 	f := &fake{login: func(_ context.Context, l *Login) (LoginReply, error) {
 		return LoginReply{Database: "master", Messages: []*Error{{Number: 4063, Class: 11, Message: "Cannot open database"}}}, nil
 	}}
@@ -135,7 +135,7 @@ func TestLogin_Timeout(t *testing.T) {
 	}
 }
 
-func TestLogin_OldVersionsAreToldWhy(t *testing.T) {
+func TestLogin_OldVersionsGetAnError(t *testing.T) {
 	for _, version := range []uint32{0x70000000, 0x71000001} {
 		s := &Server{Handler: &fake{}}
 		client, server := net.Pipe()
@@ -159,7 +159,7 @@ func TestLogin_OldVersionsAreToldWhy(t *testing.T) {
 
 func TestLogin_PartnerAndPacketSize(t *testing.T) {
 	reply := appendLoginReply(nil, LoginReply{ServerName: "A", Database: "ASPState", Partner: "PARTNERX"}, 8000, 0x74000004)
-	// Both from a capture: facts, section 4.
+	// Both are captured from a real server.
 	partner := "\xE3\x13\x00\x0D\x08P\x00A\x00R\x00T\x00N\x00E\x00R\x00X\x00\x00"
 	collationChange := "\xE3\x08\x00\x07\x05\x09\x04\xD0\x00\x34\x00"
 	for _, want := range []string{partner, collationChange, "\x048\x000\x000\x000\x00"} {

@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// Causes of the end of a call's context, read with [context.Cause].
+// The causes of the end of a call's context, returned by [context.Cause].
 var (
-	// ErrAttention: the client cancelled the request and waits for our word that it ended.
+	// ErrAttention: the client cancelled the request and waits for the acknowledgement.
 	ErrAttention = errors.New("tds: request cancelled by attention")
-	// ErrClientGone: the connection ended while the request ran.
-	ErrClientGone = errors.New("tds: client is gone")
+	// ErrClientGone: the connection ended while the request was running.
+	ErrClientGone = errors.New("tds: client disconnected")
 )
 
-// Error is a message of SQL Server: an ERROR token, or an INFO token when Class
-// is at most 10. Zero State and Line are sent as 1; an empty Server as the
-// login's server name.
+// Error is a message of SQL Server: an ERROR token, or an INFO token if Class is at most
+// 10. A zero State or Line is sent as 1; an empty Server as the login's server name.
 type Error struct {
 	Number  int32
 	State   uint8
@@ -27,19 +26,19 @@ type Error struct {
 	Line    int32
 }
 
-// Error says the number, severity and text.
+// Error returns the number, severity and text.
 func (e *Error) Error() string {
 	return fmt.Sprintf("sql error %d, class %d: %s", e.Number, e.Class, e.Message)
 }
 
-// SQLErrorNumber is the message's number.
+// SQLErrorNumber returns the message's number.
 func (e *Error) SQLErrorNumber() int32 { return e.Number }
 
-// Errors are several messages of one failure, in the order in which they are
-// sent (4060, then 18456).
+// Errors are several messages about one failure, in the order in which they are sent
+// (4060, then 18456).
 type Errors []*Error
 
-// Error joins the texts of all.
+// Error returns the texts of all messages.
 func (es Errors) Error() string {
 	texts := make([]string, len(es))
 	for i, e := range es {
@@ -48,7 +47,7 @@ func (es Errors) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Unwrap gives the messages to [errors.Is] and [errors.As].
+// Unwrap returns the messages for [errors.Is] and [errors.As].
 func (es Errors) Unwrap() []error {
 	all := make([]error, len(es))
 	for i, e := range es {
@@ -57,7 +56,7 @@ func (es Errors) Unwrap() []error {
 	return all
 }
 
-// messagesOf are the tokens that err is sent as; none for nil.
+// messagesOf returns the messages that err is sent as; none for nil.
 func messagesOf(err error) Errors {
 	if err == nil {
 		return nil
@@ -74,7 +73,7 @@ func messagesOf(err error) Errors {
 // fatalClass is the lowest severity that ends the connection.
 const fatalClass = 20
 
-// fatal tells whether one of the messages ends the connection.
+// fatal reports whether one of the messages ends the connection.
 func (es Errors) fatal() bool {
 	for _, e := range es {
 		if e.Class >= fatalClass {

@@ -37,15 +37,15 @@ const (
 	minPacketSize     = 512
 	maxPacketSize     = 32767
 
-	// messageStall is how long a client may take between two parts of one message.
+	// messageStall is the longest time between two parts of one message.
 	messageStall = 30 * time.Second
-	// writeStall is how long a write may wait for a client that does not read.
+	// writeStall is the longest time that a write waits for a client that does not read.
 	writeStall = 30 * time.Second
-	// keepBuffer is the size up to which a connection's buffers are kept for the next request.
+	// keepBuffer is the largest size of a connection's buffer that is kept for the next request.
 	keepBuffer = 64 << 10
 )
 
-// errFraming is a packet header that can't be.
+// errFraming is the error for an invalid packet header.
 var errFraming = errors.New("tds: malformed packet header")
 
 // header is the first eight bytes of a packet.
@@ -63,32 +63,32 @@ func appendHeader(b []byte, kind, status byte, length int, spid uint16, number b
 	return append(b, number, 0)
 }
 
-// message is one whole message of the client.
+// message is one complete message of the client.
 type message struct {
 	kind     byte
 	reset    byte   // the reset bits of its first packet
-	ignored  bool   // the client took it back before it was complete
-	tooLarge bool   // longer than the limit: body is empty
-	body     []byte // in the buffer that was given to next, or one grown from it
+	ignored  bool   // the client marked the message as to be ignored before it was complete
+	tooLarge bool   // larger than the limit: body is empty
+	body     []byte // in the buffer passed to next, or in one grown from it
 }
 
-// packetReader reads packets. It belongs to the goroutine that leads the connection.
+// packetReader reads packets. It belongs to the goroutine that is the leader of the connection.
 type packetReader struct {
 	src net.Conn
-	buf []byte // buf[r:w] is read and not yet used
+	buf []byte // buf[r:w] is read and not used yet
 	r,
 	w int
-	// stall bounds the time between two parts of a message; 0 leaves deadlines alone (during
-	// the login there is one for the whole).
+	// stall limits the time between two parts of a message. 0 sets no deadlines (the login has one
+	// deadline for all its messages).
 	stall time.Duration
-	armed bool // a deadline of ours is set
+	armed bool // a deadline of more is set
 }
 
 func newPacketReader(src net.Conn) *packetReader {
 	return &packetReader{src: src, buf: make([]byte, readBufferSize)}
 }
 
-// Read takes what is buffered, and reads the connection itself when nothing is.
+// Read returns buffered bytes, and reads the connection if there are none.
 func (p *packetReader) Read(b []byte) (int, error) {
 	if p.r == p.w {
 		return p.src.Read(b)
@@ -104,7 +104,7 @@ func (p *packetReader) fill() error {
 		p.w = copy(p.buf, p.buf[p.r:p.w])
 		p.r = 0
 	}
-	for range 8 { // a reader may return 0, nil; one that goes on so is broken
+	for range 8 { // a reader may return 0, nil; one that repeats it is faulty
 		n, err := p.src.Read(p.buf[p.w:])
 		p.w += n
 		if n > 0 {
@@ -117,7 +117,7 @@ func (p *packetReader) fill() error {
 	return io.ErrNoProgress
 }
 
-// more is fill in the middle of a message.
+// more is fill within a message.
 func (p *packetReader) more() error {
 	if p.stall > 0 {
 		p.armed = true
@@ -130,16 +130,16 @@ func (p *packetReader) more() error {
 	return err
 }
 
-// calm takes a deadline of more away: between messages a client may be idle for ever.
-func (p *packetReader) calm() {
+// clearDeadline removes a deadline of more: between messages a client may be idle without limit.
+func (p *packetReader) clearDeadline() {
 	if p.armed {
 		p.armed = false
 		_ = p.src.SetReadDeadline(time.Time{})
 	}
 }
 
-// header reads the next packet's header. first: it starts a message, so it may take
-// any time, and io.EOF means that the client left.
+// header reads the next packet's header. first means that it starts a message: then it may take
+// any time, and io.EOF means that the client has disconnected.
 func (p *packetReader) header(first bool) (header, error) {
 	for p.w-p.r < headerSize {
 		read := p.more
@@ -159,14 +159,14 @@ func (p *packetReader) header(first bool) (header, error) {
 	return h, nil
 }
 
-// next reads one message, its body into buf. It allocates no more than about twice
-// what has arrived, and keeps nothing of a message above limit.
+// next reads one message, its body into buf. It allocates at most about twice the size of what has
+// arrived, and keeps nothing of a message above limit.
 func (p *packetReader) next(buf []byte, limit int) (message, error) {
 	h, err := p.header(true)
 	if err != nil {
 		return message{}, err
 	}
-	defer p.calm()
+	defer p.clearDeadline()
 	m := message{kind: h.kind, reset: h.status & (statusReset | statusResetKeep), body: buf[:0]}
 	for {
 		if err := p.body(&m, h.body, limit); err != nil {
@@ -179,7 +179,7 @@ func (p *packetReader) next(buf []byte, limit int) (message, error) {
 		if h, err = p.header(false); err != nil {
 			return message{}, err
 		}
-		if h.kind == packetAttention { // the client gave the message up half-way
+		if h.kind == packetAttention { // the client cancelled the message before it was complete
 			m = message{kind: packetAttention, body: buf[:0]}
 		}
 		if h.kind != m.kind {
@@ -188,7 +188,7 @@ func (p *packetReader) next(buf []byte, limit int) (message, error) {
 	}
 }
 
-// body moves n bytes of a packet into the message.
+// body copies n bytes of a packet into the message.
 func (p *packetReader) body(m *message, n, limit int) error {
 	for n > 0 {
 		if p.r == p.w {
@@ -208,17 +208,17 @@ func (p *packetReader) body(m *message, n, limit int) error {
 	return nil
 }
 
-// packetWriter gathers the tokens of one message and sends them in packets. It
-// belongs to the goroutine that runs the request.
+// packetWriter collects the tokens of one message and sends them in packets. It belongs to the
+// goroutine that runs the request.
 type packetWriter struct {
 	dst  net.Conn
 	size int // of a packet, with header
 	spid uint16
 
-	tokens []byte // headerSize bytes kept free, then what is not yet sent
-	wire   []byte // packets being made
-	number byte   // of the last packet sent in this message
-	err    error  // the first failure; nothing is sent after it
+	tokens []byte // headerSize free bytes, then the bytes not sent yet
+	wire   []byte // packets being built
+	number byte   // of the last packet sent for this message
+	err    error  // the first error; nothing is sent after it
 	until  time.Time
 }
 
@@ -226,8 +226,8 @@ func newPacketWriter(dst net.Conn, spid uint16) *packetWriter {
 	return &packetWriter{dst: dst, size: defaultPacketSize, spid: spid, tokens: make([]byte, headerSize, 2<<10)}
 }
 
-// sendFull sends what fills packets and keeps the rest: at least one byte, so that the last
-// packet is never empty.
+// sendFull sends all full packets and keeps the rest: at least one byte, so that the last packet
+// is never empty.
 func (p *packetWriter) sendFull() {
 	room := p.size - headerSize
 	full := (len(p.tokens) - headerSize - 1) / room * room
@@ -239,9 +239,9 @@ func (p *packetWriter) sendFull() {
 	p.tokens = p.tokens[:headerSize+rest]
 }
 
-// finish sends the rest as the end of the message.
+// finish sends the rest and ends the message.
 func (p *packetWriter) finish() error {
-	if len(p.tokens) <= p.size { // the common case: one packet, made in place
+	if len(p.tokens) <= p.size { // the common case: one packet, built in place
 		p.number++
 		appendHeader(p.tokens[:0], packetReply, statusFinal, len(p.tokens), p.spid, p.number)
 		p.write(p.tokens)
@@ -256,8 +256,8 @@ func (p *packetWriter) finish() error {
 	return p.err
 }
 
-// packets sends b in packets, of which the last has the given status and the others 0:
-// go-mssqldb takes any other status for the end of the message.
+// packets sends b in packets. The last has the given status and the others 0, because go-mssqldb
+// takes any other status as the end of the message.
 func (p *packetWriter) packets(b []byte, last byte) {
 	room := p.size - headerSize
 	for len(b) > 0 {
@@ -277,8 +277,8 @@ func (p *packetWriter) packets(b []byte, last byte) {
 	}
 }
 
-// write sends b under a deadline, which is moved only every few seconds because moving it costs as
-// much as the write's own bookkeeping.
+// write sends b under a deadline. It extends the deadline only every few seconds, because that
+// costs as much as the rest of the write's own work.
 func (p *packetWriter) write(b []byte) {
 	if p.err != nil {
 		return

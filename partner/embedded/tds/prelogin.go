@@ -16,7 +16,7 @@ const (
 
 // Values of the encryption option.
 const (
-	encryptOff          = 0 // the login packet only
+	encryptOff          = 0 // only the login packet
 	encryptOn           = 1
 	encryptNotSupported = 2
 	encryptRequired     = 3
@@ -24,38 +24,38 @@ const (
 	encryptClientCert   = 0x80
 )
 
-// ServerVersion is the version that clients see, in PRELOGIN and in LOGINACK: SQL Server 2019. A session that tells
-// its version otherwise too (@@VERSION, SERVERPROPERTY) must tell this one.
+// ServerVersion is the version that clients see in PRELOGIN and in LOGINACK: SQL Server 2019. A session that shows
+// its version elsewhere (@@VERSION, SERVERPROPERTY) must show this one.
 const ServerVersion = "15.0.2000"
 
-// serverVersion is ServerVersion as PRELOGIN has it: major 1, minor 1, build 2 (big-endian), sub-build 2.
+// serverVersion is ServerVersion in the format of PRELOGIN: major 1, minor 1, build 2 (big-endian), sub-build 2.
 const serverVersion = "\x0F\x00\x07\xD0\x00\x00"
 
-// prelogin is what the server reads from a client's PRELOGIN.
+// prelogin is the part of a client's PRELOGIN that the server uses.
 type prelogin struct {
 	encryption byte
-	mars       bool // the client asks for several requests at a time
+	mars       bool // the client requests multiple active result sets
 }
 
 var errPrelogin = errors.New("tds: malformed PRELOGIN")
 
-// parsePrelogin reads the list of options, (token 1, offset 2 BE, length 2 BE)… FF, and those
-// of their data that matter here.
+// parsePrelogin parses the list of options, (token 1, offset 2 BE, length 2 BE)… FF, and the data of those that the
+// server uses.
 func parsePrelogin(b []byte) (prelogin, error) {
 	p := prelogin{encryption: encryptNotSupported}
 	for at := 0; ; at += 5 {
 		if at >= len(b) {
-			return p, fmt.Errorf("%w: no end of its options", errPrelogin)
+			return p, fmt.Errorf("%w: options without an end", errPrelogin)
 		}
 		if b[at] == optionEnd {
 			return p, nil
 		}
 		if at+5 > len(b) {
-			return p, fmt.Errorf("%w: option cut off", errPrelogin)
+			return p, fmt.Errorf("%w: truncated option", errPrelogin)
 		}
 		offset, length := int(binary.BigEndian.Uint16(b[at+1:])), int(binary.BigEndian.Uint16(b[at+3:]))
 		if offset+length > len(b) {
-			return p, fmt.Errorf("%w: option %d lies outside", errPrelogin, b[at])
+			return p, fmt.Errorf("%w: option %d is out of bounds", errPrelogin, b[at])
 		}
 		if length == 0 {
 			continue
@@ -69,7 +69,7 @@ func parsePrelogin(b []byte) (prelogin, error) {
 	}
 }
 
-// answerEncryption is what the server says to a client's wish.
+// answerEncryption returns the server's answer to the client's encryption option.
 func answerEncryption(client byte, haveTLS bool) byte {
 	switch {
 	case client == encryptStrict:
@@ -82,7 +82,7 @@ func answerEncryption(client byte, haveTLS bool) byte {
 	return encryptOn
 }
 
-// appendPrelogin is the server's PRELOGIN: version, encryption, and no MARS if the client asked for it.
+// appendPrelogin appends the server's PRELOGIN: version, encryption, and no MARS if the client requested it.
 func appendPrelogin(b []byte, encryption byte, mars bool) []byte {
 	options := 2
 	if mars {

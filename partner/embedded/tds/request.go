@@ -26,7 +26,7 @@ func (d *decoder) skipHeaders() {
 	}
 }
 
-// batchText is the text of a SQL batch.
+// batchText returns the text of a SQL batch.
 func batchText(body []byte) (string, error) {
 	d := decoder{b: body}
 	d.skipHeaders()
@@ -36,8 +36,8 @@ func batchText(body []byte) (string, error) {
 	return utf16String(d.b), nil
 }
 
-// Separators of the calls of one RPC message, where the length of a parameter's name
-// would stand; the last keeps the next call from being run, which no client was seen to use.
+// Separators between the calls of one RPC message, in place of the length of a parameter's name. The last one
+// says that the next call must not run; no tested client uses it.
 const (
 	rpcSeparator    = 0xFF
 	rpcSeparatorOld = 0x80
@@ -50,14 +50,14 @@ const (
 	paramDefault = 2
 )
 
-// procByNumber stands where the length of a procedure's name would.
+// procByNumber is in place of the length of a procedure's name.
 const procByNumber = 0xFFFF
 
-// maxProcName is the characters of a procedure's name with three qualifiers.
+// maxProcName is the length in characters of a procedure's name with three qualifiers.
 const maxProcName = 1046
 
-// parseRPC reads the calls of an RPC message after its ALL_HEADERS. An error that is an
-// [*Error] concerns this message; after any other the client can't be trusted further.
+// parseRPC parses the calls of an RPC message after its ALL_HEADERS. An error that is an [*Error] concerns
+// this message; any other error makes the connection unusable.
 func parseRPC(d *decoder) ([]*Call, error) {
 	d.skipHeaders()
 	var calls []*Call
@@ -66,7 +66,7 @@ func parseRPC(d *decoder) ([]*Call, error) {
 		if n := int(d.u16()); n == procByNumber {
 			c.ProcID = d.u16()
 		} else if n > maxProcName {
-			d.fail(errors.New("tds: name of a procedure too long"))
+			d.fail(errors.New("tds: procedure name too long"))
 		} else {
 			c.Name = d.name(n)
 		}
@@ -76,14 +76,14 @@ func parseRPC(d *decoder) ([]*Call, error) {
 			return nil, err
 		}
 		calls = append(calls, c)
-		if !separator || len(d.b) == 0 { // a separator may end the last call too
+		if !separator || len(d.b) == 0 { // a separator may follow the last call too
 			return calls, d.err
 		}
 	}
 	return nil, d.err
 }
 
-// params reads a call's parameters to the end of the message or the next separator.
+// params reads a call's parameters up to the end of the message or the next separator.
 func (d *decoder) params(c *Call) (separator bool, err error) {
 	c.Params = make([]Param, 0, min(16, len(d.b)/8))
 	for d.err == nil && len(d.b) > 0 {
@@ -92,7 +92,7 @@ func (d *decoder) params(c *Call) (separator bool, err error) {
 		case rpcSeparator, rpcSeparatorOld:
 			return true, nil
 		case rpcNoExec:
-			return false, notSupported("An RPC batch with calls that are not to be run")
+			return false, notSupported("An RPC batch with calls that must not run")
 		}
 		p := Param{Name: d.name(int(n))}
 		status := d.u8()
@@ -108,10 +108,10 @@ func (d *decoder) params(c *Call) (separator bool, err error) {
 	return false, d.err
 }
 
-// unsupportedTypes have a name, but no values here.
+// unsupportedTypes are the known types whose values are not supported.
 var unsupportedTypes = map[byte]string{0x62: "the type sql_variant", 0xF0: "a CLR type", 0xF3: "a table type (a table-valued parameter)"}
 
-// unknownType is what SQL Server says to a type byte that it does not know.
+// unknownType returns SQL Server's error for an unknown type byte.
 func unknownType(code byte, ordinal int, name string) *Error {
 	if known, ok := unsupportedTypes[code]; ok {
 		return notSupported(fmt.Sprintf("Parameter %d (%q) of %s", ordinal, name, known))
@@ -134,12 +134,13 @@ type transactionRequest struct {
 	kind      uint16
 	isolation byte
 	name      string
-	ends      string // of a commit or rollback: which transaction or savepoint
-	begin     bool   // commit or rollback, then begin again
+	ends      string // the transaction or savepoint that a commit or rollback ends
+	begin     bool   // commit or rollback, then begin another transaction
 }
 
-// parseTransaction reads a transaction manager request. A transaction's name has its length in bytes before
-// it, unlike all other names of a request, whose lengths are in characters: so SqlClient and tedious send it.
+// parseTransaction parses a transaction manager request. A transaction's name has its length in bytes before
+// it, unlike all other names of a request, whose lengths are in characters. SqlClient and tedious send it
+// that way.
 //
 //	begin             5 2 | isolation 1 | name
 //	save              9 2 | name

@@ -8,60 +8,59 @@ import (
 	"time"
 )
 
-// sendAt is how much is gathered before full packets are sent.
+// sendAt is the number of collected bytes above which full packets are sent.
 const sendAt = 16 << 10
 
 // maxInfoClass is the highest severity that is not an error.
 const maxInfoClass = 10
 
-// Response is where a [Session] writes the answer to the request it is running.
-// It belongs to the goroutine of the call and means nothing after it. The final
-// token is the package's own: a session that writes nothing has answered "done".
+// Response is where a [Session] writes the response to the request it is running. It belongs to the goroutine of the
+// call and is not valid after it. The package writes the final token: the response to a request for which the session
+// writes nothing is "done".
 //
-// What is written is buffered into packets and sent as they fill, at the latest
-// when the call returns. After an attention everything further is dropped.
+// Written tokens are buffered in packets and sent as those fill, at the latest when the call returns. After an
+// attention everything further is dropped.
 type Response struct {
 	c   *conn
 	ctx context.Context
 	out *packetWriter
 	rpc bool
 
-	inProcedure bool  // what is written is of a procedure that a text runs
-	textSize    int64 // bytes of a long value that are sent; 0: all
+	inProcedure bool  // the tokens are of a procedure that a text runs
+	textSize    int64 // limit in bytes of a long value; 0: no limit
 
 	cols []Column // of the open result set; nil: none is open
-	rows int64    // sent in it
-	// last is where the last token stands in out.tokens, if it is a DONE that may turn out to be
-	// the final one; else 0.
+	rows int64    // number of rows sent in it
+	// last is the offset of the last token in out.tokens, if it is a DONE that may become the final one; otherwise 0.
 	last int
 
 	status    int32
 	hasStatus bool
 	values    []byte // RETURNVALUE tokens, which follow the return status
 	ordinal   uint16
-	err       error // of a ReturnValue: fails the call
+	err       error // of a ReturnValue: the call fails
 
-	failed func(e *Error) // told of errors that do not end the request; nil: nobody
+	failed func(e *Error) // called with errors that do not end the request; may be nil
 }
 
-// Unread is a response to a request that has no client: nobody reads it. failed is told of the errors that do
-// not end the request.
-func Unread(ctx context.Context, failed func(e *Error)) *Response {
-	w := &Response{c: &conn{}, out: newPacketWriter(nobody{}, 0), failed: failed}
+// Discarding returns a response to a request without a client: it is discarded. failed is called with the errors that
+// do not end the request.
+func Discarding(ctx context.Context, failed func(e *Error)) *Response {
+	w := &Response{c: &conn{}, out: newPacketWriter(discardConn{}, 0), failed: failed}
 	w.start(ctx, false)
 	return w
 }
 
-// nobody is who does not read a response.
-type nobody struct{ net.Conn }
+// discardConn discards all writes.
+type discardConn struct{ net.Conn }
 
 // SetWriteDeadline implements [net.Conn].
-func (nobody) SetWriteDeadline(time.Time) error { return nil }
+func (discardConn) SetWriteDeadline(time.Time) error { return nil }
 
 // Write implements [net.Conn].
-func (nobody) Write(b []byte) (int, error) { return len(b), nil }
+func (discardConn) Write(b []byte) (int, error) { return len(b), nil }
 
-// start prepares the response for a request or for one call of an RPC.
+// start prepares the response to a request or to one call of an RPC.
 func (w *Response) start(ctx context.Context, rpc bool) {
 	w.ctx, w.rpc = ctx, rpc
 	w.inProcedure, w.textSize = false, 0
@@ -72,8 +71,8 @@ func (w *Response) start(ctx context.Context, rpc bool) {
 	w.hasStatus, w.values, w.ordinal, w.err = false, w.values[:0], 0, nil
 }
 
-// open makes room for another token, and tells whether there is still somebody to send it to.
-func (w *Response) open() bool {
+// canSend prepares for another token, and reports whether the client can still receive it.
+func (w *Response) canSend() bool {
 	if w.ctx.Err() != nil || w.out.err != nil {
 		return false
 	}
@@ -87,20 +86,19 @@ func (w *Response) open() bool {
 // Columns starts a result set; an open one is ended first. No columns starts nothing.
 func (w *Response) Columns(cols ...Column) {
 	w.endRows()
-	if len(cols) == 0 || !w.open() {
+	if len(cols) == 0 || !w.canSend() {
 		return
 	}
 	w.cols, w.rows = cols, 0
 	w.out.tokens = appendColumns(w.out.tokens, cols)
 }
 
-// Row adds a row to the result set that Columns started. Each value is nil, a bool, an
-// integer, a float64 or float32, a string, a []byte (nil is NULL) or a time.Time, as the
-// column's type wants. A wrong number of values, or a value that the column's type can't
-// hold, is an error that names the column, and nothing of the row is sent. It also fails
-// once the client is gone or has cancelled; a session should then stop. Values are not kept.
+// Row adds a row to the result set that Columns started. Each value is nil, a bool, an integer, a float64 or float32, a
+// string, a []byte (nil is NULL) or a time.Time, as the column's type requires. A wrong number of values, or a value
+// that the column's type cannot hold, is an error that names the column, and nothing of the row is sent. Row also fails
+// after the client has disconnected or cancelled; a session should then stop. Row does not keep the values.
 func (w *Response) Row(values ...any) error {
-	if !w.open() {
+	if !w.canSend() {
 		if w.ctx.Err() != nil {
 			return context.Cause(w.ctx)
 		}
@@ -124,16 +122,16 @@ func (w *Response) Row(values ...any) error {
 	return nil
 }
 
-// Done ends a result set of that many rows, or tells how many rows a statement changed.
-// A negative number is a statement without a count (SET NOCOUNT ON).
-func (w *Response) Done(rows int64) { w.Did(CommandNone, rows) }
+// Done ends a result set of that many rows, or sends how many rows a statement changed. A negative number means a
+// statement without a count (SET NOCOUNT ON).
+func (w *Response) Done(rows int64) { w.DoneCommand(CommandNone, rows) }
 
-// Did is Done that names the statement: drivers take a count for one of rows changed only where the command says so. What ends
-// an open result set is [CommandSelect], whatever was named.
+// DoneCommand is Done with the command of the statement: drivers take a count as the number of changed rows only for
+// some commands. The end of an open result set always has [CommandSelect].
 //
-// In a text each statement ends so, but for DECLARE, SET @variable and control of flow, also where nothing is
-// counted. In a procedure a statement without a count and without rows sends nothing, as under SET NOCOUNT ON.
-func (w *Response) Did(c Command, rows int64) {
+// In a text each statement ends with it, except DECLARE, SET @variable and control of flow, even without a count. In a
+// procedure a statement without a count and without rows sends nothing, as under SET NOCOUNT ON.
+func (w *Response) DoneCommand(c Command, rows int64) {
 	status := uint16(doneMore)
 	switch {
 	case w.cols != nil:
@@ -148,22 +146,22 @@ func (w *Response) Did(c Command, rows int64) {
 	w.done(w.statementToken(), status, uint16(c), uint64(max(rows, 0)))
 }
 
-// InProcedure says whether what is written from now on is of a procedure that a text runs by EXEC: its statements end
-// by other tokens. [Response.ReturnStatus] ends such a procedure.
+// InProcedure sets whether the following tokens are of a procedure that a text runs by EXEC, whose statements end with
+// other tokens. [Response.ReturnStatus] ends such a procedure.
 func (w *Response) InProcedure(yes bool) { w.inProcedure = yes }
 
-// TextSize bounds how many bytes of a value of a long type the rows of this answer have (SET TEXTSIZE); 0: all of them.
+// TextSize limits the bytes of a value of a long type in the rows of this response (SET TEXTSIZE); 0: no limit.
 func (w *Response) TextSize(n int64) { w.textSize = n }
 
-// done appends a DONE of any kind that is followed by more, unless it turns out to be the last.
+// done appends a DONE of any kind that is followed by more tokens, unless it becomes the last one.
 func (w *Response) done(token byte, status, command uint16, count uint64) {
-	if w.open() {
+	if w.canSend() {
 		w.last = len(w.out.tokens)
 		w.out.tokens = appendDone(w.out.tokens, token, status, command, count, w.c.version)
 	}
 }
 
-// endRows ends an open result set that the session has not.
+// endRows ends an open result set that the session has not ended.
 func (w *Response) endRows() {
 	if w.cols != nil {
 		w.Done(w.rows)
@@ -177,10 +175,10 @@ func (w *Response) Info(e *Error) {
 	w.message(tokenInfo, &m)
 }
 
-// Error sends an error that does not end the request, as of a failed statement in a
-// batch that goes on. An error that ends the request is simply returned.
+// Error sends an error that does not end the request, for example of a failed statement in a batch that continues. A
+// session returns an error that ends the request.
 func (w *Response) Error(e *Error) {
-	w.cols = nil // the DONE below ends an open result set too
+	w.cols = nil // the DONE below also ends an open result set
 	if w.failed != nil {
 		w.failed(e)
 	}
@@ -196,13 +194,13 @@ func (w *Response) statementToken() byte {
 }
 
 func (w *Response) message(token byte, e *Error) {
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = appendMessage(w.out.tokens, token, e, w.c.serverName, w.c.version)
 	}
 }
 
-// ReturnStatus sets a procedure's return status. In a Call the last one set is sent
-// after the result sets, and 0 if none was and the call succeeded. In a Batch it ends one EXEC.
+// ReturnStatus sets a procedure's return status. In a Call the last one set is sent after the result sets, and 0 if
+// none was set and the call succeeded. In a Batch it ends one EXEC.
 func (w *Response) ReturnStatus(v int32) {
 	w.status, w.hasStatus = v, true
 	if w.rpc {
@@ -215,14 +213,14 @@ func (w *Response) ReturnStatus(v int32) {
 }
 
 func (w *Response) returnStatus(v int32) {
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = binary.LittleEndian.AppendUint32(append(w.out.tokens, tokenReturnStatus), uint32(v))
 	}
 }
 
-// ReturnValue gives the value of an output parameter. Name it as the procedure
-// declares it, with "@". A value that t can't hold fails the call. In a Batch it does nothing,
-// as output parameters of an EXEC in a text stay on the server.
+// ReturnValue sets the value of an output parameter. name is the name in the declaration of the procedure, with "@". A
+// value that t cannot hold fails the call. In a Batch it does nothing, because output parameters of an EXEC in a text
+// stay on the server.
 func (w *Response) ReturnValue(name string, t Type, v any) {
 	if !w.rpc {
 		return
@@ -236,25 +234,23 @@ func (w *Response) ReturnValue(name string, t Type, v any) {
 	w.ordinal++
 }
 
-// DatabaseChanged tells the client that the session is in another database now
-// (ENVCHANGE 1 and INFO 5701).
+// DatabaseChanged sends that the session has changed its database (ENVCHANGE 1 and INFO 5701).
 func (w *Response) DatabaseChanged(from, to string) {
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = appendDatabase(w.out.tokens, from, to, w.c.serverName, w.c.version)
 	}
 }
 
-// TransactionBegan tells the client that a BEGIN TRANSACTION in a text opened a
-// transaction (ENVCHANGE 8). The id must not be 0.
+// TransactionBegan sends that a BEGIN TRANSACTION in a text began a transaction (ENVCHANGE 8). The id must not be 0.
 func (w *Response) TransactionBegan(id uint64) {
 	w.c.transaction = id
-	if w.open() {
+	if w.canSend() {
 		w.out.tokens = appendTransaction(w.out.tokens, envBegin, id)
 	}
 }
 
-// TransactionEnded tells the client that its transaction was committed or rolled back
-// by a text, or by an error that dooms it (ENVCHANGE 9, 10). Without an open one it does nothing.
+// TransactionEnded sends that a text, or an error, committed the transaction or rolled it back (ENVCHANGE 9, 10).
+// Without an open transaction it does nothing.
 func (w *Response) TransactionEnded(committed bool) {
 	id := w.c.transaction
 	w.c.transaction = 0
@@ -262,13 +258,13 @@ func (w *Response) TransactionEnded(committed bool) {
 	if committed {
 		kind = envCommit
 	}
-	if id != 0 && w.open() {
+	if id != 0 && w.canSend() {
 		w.out.tokens = appendTransaction(w.out.tokens, kind, id)
 	}
 }
 
-// finish ends the answer to a request, or to one call of an RPC; more: another call of the
-// same message follows.
+// finish ends the response to a request, or to one call of an RPC. more means that another call of the same message
+// follows.
 func (w *Response) finish(err error, more bool) {
 	if w.rpc {
 		w.finishCall(err, more)
@@ -277,11 +273,11 @@ func (w *Response) finish(err error, more bool) {
 	w.finishBatch(err)
 }
 
-// finishBatch ends the answer to anything but an RPC. The last counted statement's DONE
-// becomes the final one, because drivers add up the counts of every DONE.
+// finishBatch ends the response to any request except an RPC. The last counted statement's DONE becomes the final one,
+// because drivers add up the counts of all DONEs.
 func (w *Response) finishBatch(err error) {
 	if err != nil {
-		w.cols = nil // its DONE is the one with the error bit
+		w.cols = nil // the DONE with the error bit ends it
 		status := w.fail(err)
 		w.out.tokens = appendDone(w.out.tokens, tokenDone, status, 0, 0, w.c.version)
 		return
@@ -294,7 +290,7 @@ func (w *Response) finishBatch(err error) {
 	w.out.tokens = appendDone(w.out.tokens, tokenDone, 0, 0, 0, w.c.version)
 }
 
-// finishCall ends the answer to one call of an RPC.
+// finishCall ends the response to one call of an RPC.
 func (w *Response) finishCall(err error, more bool) {
 	if err == nil {
 		err = w.err
@@ -319,9 +315,9 @@ func (w *Response) finishCall(err error, more bool) {
 	w.out.tokens = appendDone(w.out.tokens, tokenDoneProc, status, uint16(CommandExecute), 0, w.c.version)
 }
 
-// fail writes the messages of err and gives the status of the DONE that must follow.
+// fail writes the messages of err and returns the status of the DONE that must follow.
 func (w *Response) fail(err error) (status uint16) {
-	if err == errTakenBack {
+	if err == errIgnored {
 		return doneError
 	}
 	es := messagesOf(err)
@@ -335,8 +331,8 @@ func (w *Response) fail(err error) (status uint16) {
 	return doneError
 }
 
-// finishCancelled ends an answer that the client has cancelled, with the error bit but no error, as SQL
-// Server does. The acknowledgement follows in a message of its own.
+// finishCancelled ends a response that the client has cancelled, with the error bit but no error, as SQL Server does.
+// The acknowledgement follows in a separate message.
 func (w *Response) finishCancelled() {
 	w.out.tokens = appendDone(w.out.tokens, tokenDone, doneError, 0, 0, w.c.version)
 }

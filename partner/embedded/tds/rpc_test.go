@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// rpcCall is one call of an RPC message, with its parameters as a client may send them.
+// rpcCall returns one call of an RPC message, with its parameters as a client may send them.
 func rpcCall(name string, params []Param) []byte {
 	b := appendUSVarChar(nil, name, 1000)
 	b = append(b, 0, 0)
@@ -28,7 +28,7 @@ func rpcCall(name string, params []Param) []byte {
 		var err error
 		switch {
 		case p.Value == nil && (p.Type == Image || p.Type == Text || p.Type == NText):
-			b = append(b, 0xFF, 0xFF, 0xFF, 0xFF) // no text pointer in an RPC: facts, section 5
+			b = append(b, 0xFF, 0xFF, 0xFF, 0xFF) // an RPC has no text pointer, as captured from a real client
 		default:
 			b, err = appendValue(b, p.Type, p.Value, false)
 		}
@@ -39,7 +39,7 @@ func rpcCall(name string, params []Param) []byte {
 	return b
 }
 
-// Every type there and back: what a client sends in the form that we send is read as it was.
+// Every type is encoded and decoded to an equal value.
 func TestRPC_EveryType(t *testing.T) {
 	day := time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)
 	at := time.Date(2026, 12, 31, 23, 59, 59, 123456700, time.UTC)
@@ -81,7 +81,7 @@ func TestRPC_EveryType(t *testing.T) {
 	}
 }
 
-// Parameters as captured from real clients: facts, section 5.
+// Parameters as captured from real clients.
 func TestRPC_CapturedParameters(t *testing.T) {
 	tests := []struct {
 		name, bytes string
@@ -210,14 +210,14 @@ func TestTransaction_CommitAndBeginAgain(t *testing.T) {
 	}
 }
 
-// Transactions with names, in the bytes of SqlClient and tedious: the length of a name counts bytes.
+// Transactions with names, as SqlClient and tedious send them: the length of a name is in bytes.
 func TestTransaction_Named(t *testing.T) {
 	const (
 		began  = "\xE3\x0B\x00\x08\x08\x08\x07\x06\x05\x04\x03\x02\x01\x00"
 		commit = "\xE3\x0B\x00\x09\x00\x08\x08\x07\x06\x05\x04\x03\x02\x01"
 		undone = "\xE3\x0B\x00\x0A\x00\x08\x08\x07\x06\x05\x04\x03\x02\x01"
 	)
-	long := strings.Repeat("n\x00", 32) // the longest that SQL Server takes
+	long := strings.Repeat("n\x00", 32) // the longest name that SQL Server accepts
 	f := &fake{}
 	client, _ := dial(t, &Server{Handler: f})
 	for _, step := range []struct{ name, body, want string }{
@@ -227,7 +227,7 @@ func TestTransaction_Named(t *testing.T) {
 		{"commit and begin again", "\x07\x00\x40" + long + "\x01\x02\x04a\x00\xE4\x00", commit + began},
 		{"roll back by name", "\x08\x00\x04a\x00\xE4\x00\x00", undone},
 		{"begin without a name", "\x05\x00\x02\x00", began},
-		{"roll back and begin again", "\x08\x00\x00\x01\x02\x04=\xD8\x00\xDE", undone + began}, // a pair of surrogates
+		{"roll back and begin again", "\x08\x00\x00\x01\x02\x04=\xD8\x00\xDE", undone + began}, // a surrogate pair
 	} {
 		reply := string(ask(t, client, packet(packetTransaction, statusFinal, []byte(allHeaders+step.body))))
 		if want := step.want + done(tokenDone, 0, 0, 0); reply != want {
@@ -240,7 +240,7 @@ func TestTransaction_Named(t *testing.T) {
 }
 
 // A name that is longer than its message is malformed, whatever follows.
-func TestTransaction_NameCutOff(t *testing.T) {
+func TestTransaction_TruncatedName(t *testing.T) {
 	for _, body := range []string{"\x05\x00\x02\x03x\x00", "\x07\x00\x02x", "\x08\x00\x00\x01\x02\x02x", "\x05\x00\x02"} {
 		if r, err := parseTransaction([]byte(allHeaders + body)); err == nil {
 			t.Errorf("% x: read as %+v", body, r)

@@ -16,36 +16,35 @@ const (
 	defaultLoginTimeout = 10 * time.Second
 	defaultMaxRequest   = 64 << 20
 
-	// firstSPID is the lowest number of a client's connection; those below are SQL Server's own.
+	// firstSPID is the lowest number of a client's connection; SQL Server uses those below for itself.
 	firstSPID = 51
 	lastSPID  = 32767
 )
 
-// Server serves TDS connections. Its fields must not change once it serves. Serve
-// and ServeConn may be called from many goroutines.
+// Server serves TDS connections. Its fields must not change once it serves. Serve and ServeConn may be called
+// concurrently.
 type Server struct {
-	// Handler decides about logins. Required.
+	// Handler authenticates logins. Required.
 	Handler Handler
-	// TLS is what connections are encrypted with. nil: no encryption, and clients
-	// are told so. Otherwise it is the client's choice: nothing, the login packet only,
-	// or everything; TDS 8 ("strict") too. The configuration is copied; inside TDS 7 TLS 1.2
-	// is spoken whatever it says, because only go-mssqldb gets through a TLS 1.3 handshake there.
+	// TLS is the configuration for encryption. nil: no encryption, which the server tells clients. Otherwise the client
+	// chooses: nothing, the login packet only, or everything, also TDS 8 ("strict"). The configuration is copied.
+	// Inside TDS 7 the version is always TLS 1.2, because only go-mssqldb completes a TLS 1.3 handshake there.
 	TLS *tls.Config
-	// LoginTimeout is the time from the start of a connection to the end of its login. 0: 10 s.
+	// LoginTimeout limits the time from the start of a connection to the end of its login. 0: 10 s.
 	LoginTimeout time.Duration
-	// MaxRequest is the size in bytes of the largest request. 0: 64 MiB. A larger one is
-	// read to its end without being kept, and answered by an error 50000.
+	// MaxRequest is the size in bytes of the largest request. 0: 64 MiB. The server reads a larger one to its end
+	// without keeping it, and answers with error 50000.
 	MaxRequest int
-	// MaxConnections is how many connections there may be. One more is refused at its login with 17809, unless one that has
-	// not logged in for a second makes room. 0: [DefaultMaxConnections].
+	// MaxConnections is the limit of connections. A further connection is refused at its login with 17809, unless it
+	// gets the slot of one that has not logged in for a second. 0: [DefaultMaxConnections].
 	MaxConnections int
-	// Logger gets what happens to connections, at Debug. nil: nobody.
+	// Logger receives the events of connections, at Debug. nil: no log.
 	Logger *slog.Logger
 
 	once       sync.Once
-	tls7, tls8 *tls.Config // made of TLS once
+	tls7, tls8 *tls.Config // derived from TLS once
 	spids      atomic.Uint32
-	places     places
+	slots      slots
 }
 
 // Serve accepts and serves connections until ctx ends (it then returns nil) or ln
@@ -55,7 +54,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel() // before the wait: it ends the connections, and closes ln
+	defer cancel() // before the wait: this ends the connections and closes ln
 	wg.Go(func() {
 		<-ctx.Done()
 		ln.Close()
@@ -70,7 +69,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		case ctx.Err() != nil:
 			return nil
 		case transient(err):
-			if !failing { // it is tried twenty times a second
+			if !failing { // log once, because accept is retried twenty times a second
 				s.logger().Warn("accept failed", "error", err)
 			}
 			failing = true
@@ -81,8 +80,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// transient tells whether a listener can be expected to work again: a connection
-// was gone before it was accepted, or there are too many.
+// transient reports whether the listener will probably work again: a connection ended before it was accepted, or too
+// many files are open.
 func transient(err error) bool {
 	return errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
@@ -97,27 +96,26 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// ServeConn serves one connection until it ends or ctx does, and closes it. It
-// returns nil if the client left between two requests or ctx ended, and
-// otherwise what went wrong.
+// ServeConn serves one connection until it or ctx ends, and closes it. It returns nil if the client disconnected
+// between two requests or ctx ended, and otherwise the error.
 func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 	s.once.Do(s.prepare)
 	conn := newConn(ctx, s, c)
 	log := s.logger().With("spid", conn.spid, "remote", c.RemoteAddr())
 	log.Debug("connection started")
-	if err := s.places.enter(conn, s.maxConnections()); err != nil {
+	if err := s.slots.enter(conn, s.maxConnections()); err != nil {
 		log.Debug("connection ended", "error", err)
 		conn.end(err)
 		return err
 	}
-	defer s.places.leave(conn)
+	defer s.slots.leave(conn)
 	err := conn.serve()
 	log.Debug("connection ended", "error", err)
 	return err
 }
 
-// Refused is how many connections there was no place for, those that were closed to make one among them.
-func (s *Server) Refused() int64 { return s.places.refused.Load() }
+// Refused returns the number of connections that got no slot or lost it to another one.
+func (s *Server) Refused() int64 { return s.slots.refused.Load() }
 
 func (s *Server) prepare() {
 	if s.TLS != nil {
@@ -153,7 +151,7 @@ func (s *Server) maxConnections() int {
 	return s.MaxConnections
 }
 
-// nextSPID counts connections, beginning again where the numbers end.
+// nextSPID returns the next connection number; the numbers wrap around.
 func (s *Server) nextSPID() uint16 {
 	return uint16(firstSPID + (s.spids.Add(1)-1)%(lastSPID-firstSPID+1))
 }

@@ -18,7 +18,7 @@ const (
 
 var errDateRange = errors.New("date out of the type's range")
 
-// split is t in UTC as days since 0001-01-01 and nanoseconds in the day.
+// split returns t in UTC as days since 0001-01-01 and nanoseconds in the day.
 func split(t time.Time) (days, nanos int64) {
 	s := t.Unix() + unixYear1
 	days, s = s/daySeconds, s%daySeconds
@@ -33,7 +33,7 @@ func join(days, nanos int64) time.Time {
 	return time.Unix(days*daySeconds-unixYear1, nanos).UTC()
 }
 
-// appendDateTime is a datetime: days since 1900 4 | ticks of 1/300 s 4.
+// appendDateTime appends a datetime: days since 1900 4 | ticks of 1/300 s 4.
 func appendDateTime(b []byte, t time.Time) ([]byte, error) {
 	days, nanos := split(t)
 	ticks := (nanos*3 + 5e6) / 1e7
@@ -57,7 +57,7 @@ func dateTime(b []byte) (time.Time, error) {
 	return join(days, (ticks*10+1)/3*int64(time.Millisecond)), nil
 }
 
-// appendSmallDateTime is a smalldatetime: days since 1900 2 | minutes 2.
+// appendSmallDateTime appends a smalldatetime: days since 1900 2 | minutes 2.
 func appendSmallDateTime(b []byte, t time.Time) ([]byte, error) {
 	days, nanos := split(t.Add(30 * time.Second))
 	days -= days1900
@@ -77,7 +77,7 @@ func smallDateTime(b []byte) (time.Time, error) {
 	return join(days, minutes*int64(time.Minute)), nil
 }
 
-// clockBytes is the size of a time of that scale.
+// clockBytes returns the size of a time of that scale.
 func clockBytes(scale uint8) int {
 	switch {
 	case scale <= 2:
@@ -88,7 +88,7 @@ func clockBytes(scale uint8) int {
 	return 5
 }
 
-// clockUnit is the nanoseconds of the last decimal of that scale.
+// clockUnit returns the nanoseconds of the last decimal of that scale.
 func clockUnit(scale uint8) int64 {
 	unit := int64(time.Second)
 	for range scale {
@@ -112,7 +112,7 @@ func little(b []byte) (v int64) {
 	return v
 }
 
-// appendModern is a date, time, datetime2 or datetimeoffset, whichever the kind is:
+// appendModern appends a date, time, datetime2 or datetimeoffset, depending on the kind:
 //
 //	[time 3 to 5] [days since 0001-01-01 3] [offset in minutes 2]
 func appendModern(b []byte, t Type, v time.Time) ([]byte, error) {
@@ -142,7 +142,7 @@ func appendModern(b []byte, t Type, v time.Time) ([]byte, error) {
 	return b, nil
 }
 
-// modernBytes is the size of a value of such a type.
+// modernBytes returns the size of a value of such a type.
 func modernBytes(t Type) int {
 	switch t.kind {
 	case KindDate:

@@ -30,7 +30,7 @@ const (
 	doneServerError = 0x100
 )
 
-// Kinds of ENVCHANGE. Others than 1 to 13 and 15 to 20 would end a go-mssqldb login.
+// Kinds of ENVCHANGE. A go-mssqldb login fails on kinds other than 1 to 13 and 15 to 20.
 const (
 	envDatabase   = 1
 	envLanguage   = 2
@@ -46,14 +46,14 @@ const (
 // tds72 is the oldest version with eight-byte counts, four-byte lines and ALL_HEADERS.
 const tds72 = 0x72090002
 
-// tds80 is the version that a TDS 8 client names, out of the order of the others.
+// tds80 is the version that a TDS 8 client sends; it does not sort with the others.
 const tds80 = 0x08000000
 
 func beforeTDS72(version uint32) bool { return version < tds72 && version != tds80 }
 
-// fitUTF16 is s cut to n UTF-16 units.
+// fitUTF16 returns s truncated to n UTF-16 units.
 func fitUTF16(s string, n int) string {
-	if len(s) <= n { // no more units than bytes
+	if len(s) <= n { // never more units than bytes
 		return s
 	}
 	for i, r := range s {
@@ -65,7 +65,8 @@ func fitUTF16(s string, n int) string {
 	return s
 }
 
-// appendBVarChar is a string with its length in characters in one byte; longer ones are cut.
+// appendBVarChar appends a string with its length in characters in one byte; a longer one is
+// truncated.
 func appendBVarChar(b []byte, s string) []byte {
 	at := len(b)
 	b = appendUTF16(append(b, 0), fitUTF16(s, 255))
@@ -73,7 +74,8 @@ func appendBVarChar(b []byte, s string) []byte {
 	return b
 }
 
-// appendUSVarChar is a string with its length in characters in two bytes, cut to most.
+// appendUSVarChar appends a string with its length in characters in two bytes, truncated to
+// most.
 func appendUSVarChar(b []byte, s string, most int) []byte {
 	at := len(b)
 	b = appendUTF16(append(b, 0, 0), fitUTF16(s, most))
@@ -89,14 +91,14 @@ func appendSized(b []byte, token byte, body func([]byte) []byte) []byte {
 	return b
 }
 
-// appendEnvText is an ENVCHANGE of two strings.
+// appendEnvText appends an ENVCHANGE with two strings.
 func appendEnvText(b []byte, kind byte, to, from string) []byte {
 	return appendSized(b, tokenEnvChange, func(b []byte) []byte {
 		return appendBVarChar(appendBVarChar(append(b, kind), to), from)
 	})
 }
 
-// appendEnvBytes is an ENVCHANGE of two byte strings.
+// appendEnvBytes appends an ENVCHANGE with two byte strings.
 func appendEnvBytes(b []byte, kind byte, to, from []byte) []byte {
 	return appendSized(b, tokenEnvChange, func(b []byte) []byte {
 		b = append(append(b, kind, byte(len(to))), to...)
@@ -104,7 +106,8 @@ func appendEnvBytes(b []byte, kind byte, to, from []byte) []byte {
 	})
 }
 
-// appendTransaction is the ENVCHANGE that a transaction began (kind 8) or ended (9, 10).
+// appendTransaction appends the ENVCHANGE for the begin (kind 8) or end (9, 10) of a
+// transaction.
 func appendTransaction(b []byte, kind byte, id uint64) []byte {
 	raw := binary.LittleEndian.AppendUint64(nil, id)
 	if kind == envBegin {
@@ -113,13 +116,14 @@ func appendTransaction(b []byte, kind byte, id uint64) []byte {
 	return appendEnvBytes(b, kind, nil, raw)
 }
 
-// maxMessageText is the characters of a message's text, so that its token stays below 64 KiB.
+// maxMessageText limits the characters of a message's text, so that its token stays below 64
+// KiB.
 const maxMessageText = 16 << 10
 
-// appendMessage is an ERROR or INFO. Clients before 7.2 have two bytes for the line.
+// appendMessage appends an ERROR or INFO. Clients before 7.2 have two bytes for the line.
 func appendMessage(b []byte, token byte, e *Error, server string, version uint32) []byte {
 	class := e.Class
-	if token == tokenError && class <= maxInfoClass { // an error of such a class is none to clients
+	if token == tokenError && class <= maxInfoClass { // clients do not take a message of such a class as an error
 		class = 16
 	}
 	if e.Server != "" {
@@ -138,7 +142,7 @@ func appendMessage(b []byte, token byte, e *Error, server string, version uint32
 	})
 }
 
-// appendDone is a DONE, DONEPROC or DONEINPROC:
+// appendDone appends a DONE, DONEPROC or DONEINPROC:
 //
 //	token 1 | status 2 | current command 2 | count 8 (4 before 7.2)
 func appendDone(b []byte, token byte, status, command uint16, count uint64, version uint32) []byte {
@@ -150,7 +154,7 @@ func appendDone(b []byte, token byte, status, command uint16, count uint64, vers
 	return binary.LittleEndian.AppendUint64(b, count)
 }
 
-// appendLoginAck says that the login succeeded, and the version spoken, big-endian.
+// appendLoginAck appends the LOGINACK with the version in use, big-endian.
 func appendLoginAck(b []byte, version uint32) []byte {
 	return appendSized(b, tokenLoginAck, func(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(append(b, 1), version)
@@ -159,10 +163,10 @@ func appendLoginAck(b []byte, version uint32) []byte {
 	})
 }
 
-// columnFlags: nullable, and whether it can be updated is unknown.
+// columnFlags: nullable, and unknown whether updatable.
 const columnFlags = 0x0009
 
-// appendColumns is the COLMETADATA of a result set.
+// appendColumns appends the COLMETADATA of a result set.
 func appendColumns(b []byte, cols []Column) []byte {
 	b = binary.LittleEndian.AppendUint16(append(b, tokenColumns), uint16(len(cols)))
 	for _, c := range cols {
@@ -178,8 +182,8 @@ func appendColumns(b []byte, cols []Column) []byte {
 	return b
 }
 
-// appendReturnValue is the value of an output parameter. A type that can't be one (image, text,
-// ntext) is sent as its (max) successor.
+// appendReturnValue appends the value of an output parameter. A type that cannot be one (image,
+// text, ntext) is sent as the corresponding (max) type.
 func appendReturnValue(b []byte, ordinal uint16, name string, t Type, v any) ([]byte, error) {
 	switch t.kind {
 	case KindImage:

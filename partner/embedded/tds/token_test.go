@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Bytes of facts, sections 2 to 6.
+// Bytes captured from a real server.
 func TestTokens(t *testing.T) {
 	value := func(typ Type, v any) string {
 		b, err := appendReturnValue(nil, 1, "@x", typ, v)
@@ -49,7 +49,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestTokens_LongTextsAreCutBetweenCharacters(t *testing.T) {
+func TestTokens_LongTextsAreTruncatedBetweenCharacters(t *testing.T) {
 	b := appendBVarChar(nil, strings.Repeat("𝄞", 200))
 	if b[0] != 254 || len(b) != 1+2*254 {
 		t.Errorf("%d units in %d bytes", b[0], len(b))
@@ -57,7 +57,7 @@ func TestTokens_LongTextsAreCutBetweenCharacters(t *testing.T) {
 	long := &Error{Number: 1, Class: 16, Message: strings.Repeat("é", 100_000)}
 	b = appendMessage(nil, tokenError, long, strings.Repeat("s", 300), 0x74000004)
 	if n := int(b[1]) | int(b[2])<<8; n != len(b)-3 {
-		t.Errorf("token says %d bytes, has %d", n, len(b)-3)
+		t.Errorf("the token announces %d bytes and has %d", n, len(b)-3)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestPrelogin_Answers(t *testing.T) {
 func TestPrelogin_Malformed(t *testing.T) {
 	for _, b := range []string{"", "\x00", "\x01\x00\x06\x00\x01", "\x01\xFF\xFF\x00\x01\xFF", "\x01\x00\x06\xFF\xFF\xFF\x00"} {
 		if _, err := parsePrelogin([]byte(b)); err == nil {
-			t.Errorf("% x: taken", b)
+			t.Errorf("% x: accepted", b)
 		}
 	}
 }
@@ -92,14 +92,14 @@ func TestLogin7_Malformed(t *testing.T) {
 	}
 	for n := range whole {
 		if _, _, err := parseLogin7(whole[:n]); err == nil {
-			t.Errorf("taken with its first %d of %d bytes", n, len(whole))
+			t.Errorf("accepted with its first %d of %d bytes", n, len(whole))
 		}
 	}
 	for _, at := range []int{0, atHostName, atUserName, atPassword, atDatabase, atLanguage} {
 		b := append([]byte(nil), whole...)
 		b[at], b[at+1], b[at+2] = 0xFF, 0xFF, 0xFF
 		if _, _, err := parseLogin7(b); err == nil {
-			t.Errorf("taken with nonsense at %d", at)
+			t.Errorf("accepted with an invalid value at %d", at)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestTemporal_Rounding(t *testing.T) {
 		DateTime: "1752-12-31T23:59:59Z", SmallDateTime: "2079-06-07T00:00:00Z", Type{kind: KindSmallDateTime, scale: 0, size: 0, precision: 0}: "1899-12-31T00:00:00Z",
 	} {
 		if _, err := appendValue(nil, typ, at(when), false); err == nil {
-			t.Errorf("%v took %s", typ, when)
+			t.Errorf("%v accepted %s", typ, when)
 		}
 	}
 }
@@ -180,7 +180,7 @@ func TestDecimal(t *testing.T) {
 	}
 	for _, s := range []string{"", ".", "-", "1e3", "10000000", "1.2.3", "0x1", "１"} {
 		if _, err := appendValue(nil, Numeric(9, 2), s, false); err == nil {
-			t.Errorf("%q was taken", s)
+			t.Errorf("%q was accepted", s)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 // Kind is the family of a [Type]: its name in T-SQL without length.
 type Kind uint8
 
-// The kinds. KindNull is a NULL of no type (0x1F), which clients send for an
-// untyped null.
+// The kinds. KindNull is the null type (0x1F), which clients send for an untyped
+// NULL.
 const (
 	KindNull Kind = iota
 	KindTinyInt
@@ -48,7 +48,7 @@ var kindNames = [...]string{
 	"char", "varchar", "text", "nchar", "nvarchar", "ntext", "binary", "varbinary", "image", "xml", "sql_variant",
 }
 
-// String is the T-SQL name, as in "nvarchar".
+// String returns the T-SQL name, for example "nvarchar".
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -57,7 +57,7 @@ func (k Kind) String() string {
 }
 
 // Type is a SQL type with its length or precision. Types can be compared with ==.
-// Every type is nullable. The zero Type is the NULL of no type.
+// Every type is nullable. The zero Type is the null type.
 type Type struct {
 	kind      Kind
 	size      int32 // characters for n-types, else bytes; sizeMax for (max)
@@ -86,48 +86,50 @@ var (
 	Text             = Type{kind: KindText}
 	NText            = Type{kind: KindNText}
 	XML              = Type{kind: KindXML}
-	Variant          = Type{kind: KindVariant} // sql_variant, in answers only
+	Variant          = Type{kind: KindVariant} // sql_variant, only in result sets
 	NVarCharMax      = Type{kind: KindNVarChar, size: sizeMax}
 	VarCharMax       = Type{kind: KindVarChar, size: sizeMax}
 	VarBinaryMax     = Type{kind: KindVarBinary, size: sizeMax}
 )
 
-// NVarChar is nvarchar(n), n characters (UTF-16 units), 1 to 4000; more is (max).
+// NVarChar returns nvarchar(n), n characters (UTF-16 units), 1 to 4000; a larger n is
+// (max).
 func NVarChar(n int) Type { return sized(KindNVarChar, n, 4000) }
 
-// NChar is nchar(n), 1 to 4000; shorter values are padded with spaces.
+// NChar returns nchar(n), 1 to 4000; shorter values are padded with spaces.
 func NChar(n int) Type { return sized(KindNChar, n, 4000) }
 
-// VarChar is varchar(n), n bytes of code page 1252, 1 to 8000; more is (max).
+// VarChar returns varchar(n), n bytes of code page 1252, 1 to 8000; a larger n is
+// (max).
 func VarChar(n int) Type { return sized(KindVarChar, n, 8000) }
 
-// Char is char(n), 1 to 8000 bytes; shorter values are padded with spaces.
+// Char returns char(n), 1 to 8000 bytes; shorter values are padded with spaces.
 func Char(n int) Type { return sized(KindChar, n, 8000) }
 
-// VarBinary is varbinary(n), 1 to 8000 bytes; more is (max).
+// VarBinary returns varbinary(n), 1 to 8000 bytes; a larger n is (max).
 func VarBinary(n int) Type { return sized(KindVarBinary, n, 8000) }
 
-// Binary is binary(n), 1 to 8000 bytes; shorter values are padded with zeros.
+// Binary returns binary(n), 1 to 8000 bytes; shorter values are padded with zeros.
 func Binary(n int) Type { return sized(KindBinary, n, 8000) }
 
-// DateTime2 is datetime2(scale), 0 to 7 decimals of a second.
+// DateTime2 returns datetime2(scale), 0 to 7 decimals of a second.
 func DateTime2(scale int) Type { return scaled(KindDateTime2, scale) }
 
-// DateTimeOffset is datetimeoffset(scale), 0 to 7 decimals of a second.
+// DateTimeOffset returns datetimeoffset(scale), 0 to 7 decimals of a second.
 func DateTimeOffset(scale int) Type { return scaled(KindDateTimeOffset, scale) }
 
-// Time is time(scale), 0 to 7 decimals of a second.
+// Time returns time(scale), 0 to 7 decimals of a second.
 func Time(scale int) Type { return scaled(KindTime, scale) }
 
-// Numeric is numeric(p, s), p from 1 to 38, s from 0 to p. Its values are decimal
-// numbers in strings.
+// Numeric returns numeric(p, s), p from 1 to 38, s from 0 to p. Its values are
+// decimal numbers in strings.
 func Numeric(p, s int) Type {
 	p = min(max(p, 1), 38)
 	return Type{kind: KindNumeric, precision: uint8(p), scale: uint8(min(max(s, 0), p))}
 }
 
-// sized keeps n within what the kind can be declared with; the var-kinds become
-// (max) above it, as a declaration longer than 8000 bytes is only possible so.
+// sized limits n to the lengths that can be declared. Above them the var-kinds become
+// (max), the only declaration for more than 8000 bytes.
 func sized(k Kind, n, most int) Type {
 	if n > most {
 		if k == KindNVarChar || k == KindVarChar || k == KindVarBinary {
@@ -140,20 +142,21 @@ func sized(k Kind, n, most int) Type {
 
 func scaled(k Kind, scale int) Type { return Type{kind: k, scale: uint8(min(max(scale, 0), 7))} }
 
-// Kind is the family of the type.
+// Kind returns the family of the type.
 func (t Type) Kind() Kind { return t.kind }
 
-// Size is the declared length: characters for nchar and nvarchar, bytes for the other
-// types with a length, -1 for (max), 0 for types without a length.
+// Size returns the declared length: characters for nchar and nvarchar, bytes for the
+// other types with a length, -1 for (max), 0 for types without a length.
 func (t Type) Size() int { return int(t.size) }
 
-// Precision is the number of digits of a numeric, else 0.
+// Precision returns the number of digits of a numeric, and 0 for other types.
 func (t Type) Precision() int { return int(t.precision) }
 
-// Scale is the number of decimals of a numeric or of a type's seconds, else 0.
+// Scale returns the number of decimals of a numeric or of a type's seconds, and 0 for
+// other types.
 func (t Type) Scale() int { return int(t.scale) }
 
-// String is the type in T-SQL, as in "nvarchar(88)".
+// String returns the type in T-SQL, for example "nvarchar(88)".
 func (t Type) String() string {
 	switch t.kind {
 	case KindNumeric:

@@ -47,20 +47,20 @@ const (
 )
 
 // collation is SQL_Latin1_General_CP1_CI_AS: locale 0x0409, flags, sort id 52. It is
-// what the server says at login and what its char columns are in.
+// the collation in the login reply and of all char columns.
 const collation = "\x09\x04\xD0\x00\x34"
 
 // collationUTF8 is the flag of a collation whose char values are UTF-8.
 const collationUTF8 = 0x04
 
-// wireType is a TYPE_INFO as read.
+// wireType is a parsed TYPE_INFO.
 type wireType struct {
 	Type
-	fixed int  // bytes of a value that has no length; 0: it has one
+	fixed int  // bytes of a value without a length; 0: a value has a length
 	utf8  bool // char values are UTF-8, not code page 1252
 }
 
-// fixedTypes are the types whose values have no length of their own.
+// fixedTypes are the types whose values have no length.
 var fixedTypes = map[byte]wireType{
 	wireTinyInt:       {Type: TinyInt, fixed: 1},
 	wireBit:           {Type: Bit, fixed: 1},
@@ -75,7 +75,8 @@ var fixedTypes = map[byte]wireType{
 	wireDateTime:      {Type: DateTime, fixed: 8},
 }
 
-// badType is a TYPE_INFO that can't be read; what follows it can't be either.
+// badType is the error for an unknown TYPE_INFO. The rest of the message cannot be
+// parsed.
 type badType struct{ code byte }
 
 func (e badType) Error() string { return fmt.Sprintf("tds: data type 0x%02X", e.code) }
@@ -89,7 +90,7 @@ func (d *decoder) typeInfo() wireType {
 	case wireIntN, wireFloatN, wireMoneyN, wireDateTimeN, wireGUID, wireBitN:
 		return d.byteSized(code)
 	case wireDecimal, wireNumeric, wireDecimalN, wireNumericN:
-		d.u8() // the size follows from the precision
+		d.u8() // the precision determines the size
 		p, s := d.u8(), d.u8()
 		if d.err == nil && (p < 1 || p > 38 || s > p) {
 			d.fail(badType{code})
@@ -117,7 +118,7 @@ func (d *decoder) typeInfo() wireType {
 		}
 		return t
 	case wireXML:
-		if d.u8() != 0 { // the names of a schema
+		if d.u8() != 0 { // followed by the names of a schema
 			d.take(2 * int(d.u8()))
 			d.take(2 * int(d.u8()))
 			d.take(2 * int(d.u16()))
@@ -131,7 +132,7 @@ func (d *decoder) typeInfo() wireType {
 	return t
 }
 
-// byteSized reads the rest of a type with a size of one byte.
+// byteSized reads the rest of a type whose size takes one byte.
 func (d *decoder) byteSized(code byte) wireType {
 	size := d.u8()
 	t, ok := Type{}, true
@@ -169,7 +170,7 @@ func (d *decoder) byteSized(code byte) wireType {
 	return wireType{Type: t}
 }
 
-// shortSized reads the rest of a type with a size of two bytes.
+// shortSized reads the rest of a type whose size takes two bytes.
 func (d *decoder) shortSized(code byte) wireType {
 	size := int(d.u16())
 	if size == 0xFFFF {
@@ -192,14 +193,14 @@ func (d *decoder) shortSized(code byte) wireType {
 	return wireType{Type: NChar(size / 2)}
 }
 
-// collation reads a collation and tells whether it is of UTF-8.
+// collation reads a collation and reports whether its char values are UTF-8.
 func (d *decoder) collation() (utf8 bool) {
 	b := d.take(len(collation))
 	return b != nil && b[3]&collationUTF8 != 0
 }
 
-// appendTypeInfo is the TYPE_INFO of a type, in its nullable form. A NULL of no type is
-// an int, as a SELECT of NULL is.
+// appendTypeInfo appends the TYPE_INFO of a type, in its nullable form. The null type
+// is sent as int, as for SELECT NULL.
 func appendTypeInfo(b []byte, t Type) []byte {
 	switch t.kind {
 	case KindTinyInt:
@@ -246,7 +247,7 @@ func appendTypeInfo(b []byte, t Type) []byte {
 	return append(b, wireIntN, 4)
 }
 
-// appendSizedInfo is the TYPE_INFO of a type with a declared length.
+// appendSizedInfo appends the TYPE_INFO of a type with a declared length.
 func appendSizedInfo(b []byte, t Type) []byte {
 	code, text, width := byte(0), true, int32(1)
 	switch t.kind {

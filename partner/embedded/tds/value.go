@@ -51,7 +51,8 @@ func (d *decoder) chunked(t wireType) any {
 	return d.bytesOf(t, b, own)
 }
 
-// bytesOf is a value of a character or binary type; own: b may be kept.
+// bytesOf returns a value of a character or binary type; own means that b may
+// be kept.
 func (d *decoder) bytesOf(t wireType, b []byte, own bool) any {
 	if d.err != nil {
 		return nil
@@ -76,7 +77,7 @@ func (d *decoder) bytesOf(t wireType, b []byte, own bool) any {
 	return d.keepable(b)
 }
 
-// short is a value of a type of at most 17 bytes; b is not empty.
+// short returns a value of a type of at most 17 bytes; b is not empty.
 func (d *decoder) short(t wireType, b []byte) any {
 	if !fits(t, len(b)) {
 		d.fail(errValue)
@@ -115,7 +116,7 @@ func (d *decoder) short(t wireType, b []byte) any {
 	return v
 }
 
-// fits tells whether a value of n bytes can be one of the type.
+// fits reports whether a value of n bytes can be one of the type.
 func fits(t wireType, n int) bool {
 	switch t.kind {
 	case KindTinyInt, KindBit:
@@ -128,13 +129,13 @@ func fits(t wireType, n int) bool {
 		return n == 8
 	case KindUniqueIdentifier:
 		return n == 16
-	case KindNumeric: // a sign and the digits: some clients send 17 bytes whatever the precision, FreeTDS as few as hold the digits
+	case KindNumeric: // a sign and the digits: some clients always send 17 bytes, FreeTDS only as many as the digits need
 		return n >= 2 && n <= 17
 	}
 	return n == modernBytes(t.Type)
 }
 
-// signed is a little-endian integer of 2, 4 or 8 bytes.
+// signed returns a little-endian integer of 2, 4 or 8 bytes.
 func signed(b []byte) int64 {
 	unused := 64 - 8*len(b)
 	return little(b) << unused >> unused

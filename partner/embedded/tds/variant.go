@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// maxVariant is the size that a column of sql_variant declares.
+// maxVariant is the declared size of a column of sql_variant.
 const maxVariant = 8009
 
-// appendVariant is a value of sql_variant in the type that it has in Go: bit, int, bigint, float, nvarchar, varbinary or datetime.
+// appendVariant appends a value of sql_variant as the type that corresponds to its Go type: bit, int, bigint, float,
+// nvarchar, varbinary or datetime.
 //
 //	length 4 | base type 1 | length of the properties 1 | properties | value
 //

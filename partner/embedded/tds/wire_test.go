@@ -16,7 +16,7 @@ import (
 
 func containsBytes(b []byte, want string) bool { return bytes.Contains(b, []byte(want)) }
 
-// packet is one final packet.
+// packet returns one final packet.
 func packet(kind, status byte, body []byte) []byte {
 	return append(appendHeader(nil, kind, status, headerSize+len(body), 0, 1), body...)
 }
@@ -25,7 +25,7 @@ func preloginPacket(encryption byte) []byte {
 	return packet(packetPrelogin, statusFinal, appendPrelogin(nil, encryption, false))
 }
 
-// loginPacket is a LOGIN7 with user "sa", password "p" and database "db".
+// loginPacket returns a LOGIN7 with user "sa", password "p" and database "db".
 func loginPacket(version uint32) []byte {
 	b := make([]byte, login7Fixed)
 	put := func(at int, raw []byte) {
@@ -51,7 +51,7 @@ const allHeaders = "\x16\x00\x00\x00\x12\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00
 
 func batchBody(text string) []byte { return appendUTF16([]byte(allHeaders), text) }
 
-// readMessage is the body of the next message of the server.
+// readMessage returns the body of the next message of the server.
 func readMessage(r io.Reader) ([]byte, error) {
 	var body []byte
 	for {
@@ -67,7 +67,7 @@ func readMessage(r io.Reader) ([]byte, error) {
 		if h[0] != packetReply {
 			return body, fmt.Errorf("packet of type %d", h[0])
 		}
-		switch h[1] { // go-mssqldb allows no other
+		switch h[1] { // go-mssqldb allows no other status
 		case 0:
 		case statusFinal:
 			return body, nil
@@ -77,7 +77,7 @@ func readMessage(r io.Reader) ([]byte, error) {
 	}
 }
 
-// dial is a raw client of s over a pipe, logged in. The connection ends with the test.
+// dial returns a raw client of s over a pipe, logged in. The connection ends with the test.
 func dial(t *testing.T, s *Server) (client net.Conn, done chan error) {
 	t.Helper()
 	client, server := net.Pipe()
@@ -118,7 +118,7 @@ func ask(t *testing.T, c net.Conn, b []byte) []byte {
 	return reply
 }
 
-// done is a DONE of any kind, as it should look.
+// done returns the expected bytes of a DONE of any kind.
 func done(token byte, status, command uint16, count uint64) string {
 	return string(appendDone(nil, token, status, command, count, 0x74000004))
 }
@@ -131,7 +131,7 @@ func TestWire_AnyPieces(t *testing.T) {
 	text := strings.Repeat("select 'ä'; ", 30)
 	body := batchBody(text)
 	var whole []byte
-	for number, rest := byte(1), body; len(rest) > 0; number++ { // in packets that cut characters in two
+	for number, rest := byte(1), body; len(rest) > 0; number++ { // in packets that split characters
 		part := rest[:min(101, len(rest))]
 		rest = rest[len(part):]
 		status := byte(0)
@@ -170,7 +170,7 @@ func TestWire_ManyPacketAnswer(t *testing.T) {
 		return nil
 	}}
 	client, _ := dial(t, &Server{Handler: f})
-	for range 2 { // the second with the buffers of the first
+	for range 2 { // the second time with the buffers of the first
 		reply := ask(t, client, packet(packetBatch, statusFinal, batchBody("x")))
 		if got := bytes.Count(reply, []byte(value)); got != rows {
 			t.Fatalf("%d rows, want %d", got, rows)
@@ -208,7 +208,7 @@ func TestWire_RequestTooLarge(t *testing.T) {
 	}
 }
 
-func TestWire_TakenBack(t *testing.T) {
+func TestWire_IgnoredRequest(t *testing.T) {
 	ran := false
 	f := &fake{batch: func(context.Context, string, *Response) error { ran = true; return nil }}
 	client, _ := dial(t, &Server{Handler: f})
@@ -216,7 +216,7 @@ func TestWire_TakenBack(t *testing.T) {
 	if ran || string(reply) != done(tokenDone, doneError, 0, 0) {
 		t.Errorf("ran %v, reply % x", ran, reply)
 	}
-	// Given up half-way by an attention: no answer but the acknowledgement.
+	// Cancelled halfway by an attention: no response except the acknowledgement.
 	half := packet(packetBatch, 0, batchBody("delete"))
 	reply = ask(t, client, append(half, packet(packetAttention, statusFinal, nil)...))
 	if ran || string(reply) != done(tokenDone, doneAttention, 0, 0) {
@@ -234,15 +234,15 @@ func TestWire_HostileBytes(t *testing.T) {
 		{"packet shorter than its header", []byte{packetBatch, 1, 0, 7, 0, 0, 1, 0}, 17836},
 		{"packet longer than any", []byte{packetBatch, 1, 0xFF, 0xFF, 0, 0, 1, 0}, 17836},
 		{"message of two types", append(packet(packetBatch, 0, nil), packet(packetRPC, 1, nil)...), 17836},
-		{"unknown type", packet(99, statusFinal, nil), 17836},
+		{"unknown message type", packet(99, statusFinal, nil), 17836},
 		{"no headers", packet(packetBatch, statusFinal, nil), 17836},
 		{"headers longer than the message", packet(packetBatch, statusFinal, []byte("\xFF\xFF\xFF\x7F")), 17836},
 		{"RPC without a name", rpc(""), 17836},
-		{"RPC with half a name", rpc("\x05\x00a\x00"), 17836},
+		{"RPC with a truncated name", rpc("\x05\x00a\x00"), 17836},
 		{"value longer than the message", rpc("\x01\x00p\x00\x00\x00\x00\x00\x22\xFF\xFF\xFF\x7F\xFF\xFF\xFF\x7Fxx"), 17836},
 		{"chunk longer than the message", rpc("\x01\x00p\x00\x00\x00\x00\x00\xA5\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F\xFF\xFF\xFF\x7Fxx"), 17836},
 		{"table parameter", rpc("\x01\x00p\x00\x00\x00\x00\x00\xF3"), 40510},
-		{"no such type", rpc("\x01\x00p\x00\x00\x00\x00\x00\x01"), 8009},
+		{"unknown data type", rpc("\x01\x00p\x00\x00\x00\x00\x00\x01"), 8009},
 		{"bulk load", packet(packetBulk, statusFinal, nil), 40510},
 		{"savepoint", packet(packetTransaction, statusFinal, []byte(allHeaders+"\x09\x00\x00")), 40510},
 	}
@@ -254,7 +254,7 @@ func TestWire_HostileBytes(t *testing.T) {
 			if reply[0] != tokenError || number != tt.number {
 				t.Fatalf("reply % x, want error %d", reply, tt.number)
 			}
-			if number != 17836 { // such a message leaves the connection whole
+			if number != 17836 { // such a message does not end the connection
 				ask(t, client, packet(packetBatch, statusFinal, batchBody("x")))
 				return
 			}
@@ -288,7 +288,7 @@ func TestWire_ServerStops(t *testing.T) {
 	select {
 	case err := <-finished:
 		if err != nil {
-			t.Errorf("stopped by its context, yet %v", err)
+			t.Errorf("stopped by its context, got %v", err)
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("still serving")
@@ -298,7 +298,7 @@ func TestWire_ServerStops(t *testing.T) {
 	}
 }
 
-// slowToClose is a connection whose first Close has no effect yet, as if it came a moment later.
+// slowToClose is a connection whose first Close takes effect only later.
 type slowToClose struct {
 	net.Conn
 	closed atomic.Bool
@@ -311,8 +311,8 @@ func (c *slowToClose) Close() error {
 	return c.Conn.Close()
 }
 
-// A statement fails while the server is stopped. Its error can't be told any more, and then nothing must be told:
-// the end of the answer would be a success.
+// A statement fails while the server is stopped. Its error cannot be sent any more, and then nothing must be
+// sent, because the end of the response would mean success.
 func TestWire_ServerStopsWhileAStatementFails(t *testing.T) {
 	stop := make(chan struct{})
 	f := &fake{call: func(ctx context.Context, _ *Call, w *Response) error {

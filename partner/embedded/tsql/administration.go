@@ -2,8 +2,7 @@ package tsql
 
 import "strings"
 
-// transaction parses BEGIN, COMMIT, ROLLBACK and SAVE TRANSACTION, and the one
-// IF that drivers send.
+// transaction parses BEGIN, COMMIT, ROLLBACK and SAVE TRANSACTION, and the one form of IF that drivers send.
 func (p *parser) transaction(at position) Statement {
 	t := &Transaction{position: at}
 	if p.accept("IF") {
@@ -43,8 +42,8 @@ func (p *parser) transaction(at position) Statement {
 	return t
 }
 
-// opensTransaction says whether IF @@TRANCOUNT > 0 COMMIT, or ROLLBACK, comes next, in the ways people write it. Another
-// IF is like any.
+// opensTransaction reports whether IF @@TRANCOUNT > 0 COMMIT, or ROLLBACK, comes next, in its usual spellings. Any
+// other IF is parsed by ifStatement.
 func (p *parser) opensTransaction() bool {
 	at := 1
 	if p.peek(at).isSymbol("(") {
@@ -69,7 +68,7 @@ func (p *parser) opensTransaction() bool {
 	return after.is("COMMIT") || after.is("ROLLBACK")
 }
 
-// openCondition takes @@TRANCOUNT > 0, which opensTransaction has seen.
+// openCondition takes @@TRANCOUNT > 0, after opensTransaction has found it.
 func (p *parser) openCondition() {
 	if p.acceptSymbol("(") {
 		p.pos += 4
@@ -88,7 +87,7 @@ func (p *parser) alterDatabase(at position) Statement {
 	switch {
 	case p.accept("SET", "PARTNER"):
 		p.partnerClause(a)
-	case p.peek(0).is("SET") && p.peek(1).is("SAFETY"): // the manual has it with PARTNER only; scripts that run everywhere have not
+	case p.peek(0).is("SET") && p.peek(1).is("SAFETY"): // the manual requires PARTNER; many scripts omit it
 		p.pos++
 		p.partnerClause(a)
 	case p.accept("SET", "WITNESS"):
@@ -158,7 +157,7 @@ func (p *parser) address() string {
 	return p.next().plain()
 }
 
-// refuseAlter fails with the text of the statement, from the database's name on.
+// refuseAlter fails with the text of the statement, beginning with the database's name.
 func (p *parser) refuseAlter(start int) {
 	text := "ALTER DATABASE"
 	for _, t := range p.tokens[start:] {

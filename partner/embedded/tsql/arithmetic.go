@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// number reads a value as a number, as T-SQL does for an operand beside a number.
+// number converts a value to a number, as T-SQL does for the other operand of a
+// number.
 func number(v driver.Value) (float64, *Error) {
 	switch v := v.(type) {
 	case int64:
@@ -27,7 +28,7 @@ func number(v driver.Value) (float64, *Error) {
 	return 0, failure(402, 16, "The data types varbinary and int are incompatible in the operator.")
 }
 
-// integer reads a value as a whole number; ok is false if it has a fraction.
+// integer converts a value to an integer; ok is false if it has a fraction.
 func integer(v driver.Value) (n int64, ok bool) {
 	switch v := v.(type) {
 	case int64:
@@ -39,8 +40,9 @@ func integer(v driver.Value) (n int64, ok bool) {
 	return 0, false
 }
 
-// plus is T-SQL's +: text and text or bytes and bytes are joined, numbers are
-// added, and a number beside a date counts days. Text beside a number must be one.
+// plus implements T-SQL's +. It concatenates two texts or two binary values, adds
+// numbers, and adds a number of days to a date. Text with a number must be
+// numeric.
 func plus(args []driver.Value) (driver.Value, *Error) {
 	switch a := args[0].(type) {
 	case string:
@@ -69,7 +71,7 @@ func plus(args []driver.Value) (driver.Value, *Error) {
 	return floats(args, func(a, b float64) float64 { return a + b })
 }
 
-// minus is T-SQL's -, for numbers, and days taken from a date.
+// minus implements T-SQL's -: it subtracts numbers, and days from a date.
 func minus(args []driver.Value) (driver.Value, *Error) {
 	if isDate(args[0]) {
 		return addDays(args[0], args[1], -1)
@@ -85,13 +87,13 @@ func minus(args []driver.Value) (driver.Value, *Error) {
 	return floats(args, func(a, b float64) float64 { return a - b })
 }
 
-// isDate says whether a value has the stored form of a date.
+// isDate reports whether a value has the stored form of a date.
 func isDate(v driver.Value) bool {
 	s, ok := v.(string)
 	return ok && storedForm.MatchString(s)
 }
 
-// addDays adds days, whole or not, to a date, or takes them away.
+// addDays adds a number of days, possibly fractional, to a date, or subtracts it.
 func addDays(date, days driver.Value, sign float64) (driver.Value, *Error) {
 	t, precise, err := dateOf(date)
 	if err != nil {
@@ -108,12 +110,12 @@ func addDays(date, days driver.Value, sign float64) (driver.Value, *Error) {
 	return dateText(t.AddDate(0, 0, int(whole)).Add(durationOfDay(fraction)), precise)
 }
 
-// overflow is error 8115.
+// overflow returns error 8115.
 func overflow(typ string) *Error {
 	return failure(8115, 16, "Arithmetic overflow error converting expression to data type %s.", typ)
 }
 
-// floats computes with fractions.
+// floats computes with floating-point numbers.
 func floats(args []driver.Value, f func(a, b float64) float64) (driver.Value, *Error) {
 	a, err := number(args[0])
 	if err != nil {
@@ -126,17 +128,18 @@ func floats(args []driver.Value, f func(a, b float64) float64) (driver.Value, *E
 	return f(a, b), nil
 }
 
-// divide is /: of whole numbers the whole quotient, towards zero.
+// divide implements /. The quotient of integers is an integer, rounded towards
+// zero.
 func divide(args []driver.Value) (driver.Value, *Error) {
 	return quotient(args, func(a, b int64) int64 { return a / b }, func(a, b float64) float64 { return a / b })
 }
 
-// modulo is %: the remainder has the sign of the dividend.
+// modulo implements %: the remainder has the sign of the dividend.
 func modulo(args []driver.Value) (driver.Value, *Error) {
 	return quotient(args, func(a, b int64) int64 { return a % b }, math.Mod)
 }
 
-// quotient divides after looking at the divisor.
+// quotient divides after a check of the divisor.
 func quotient(args []driver.Value, whole func(a, b int64) int64, fraction func(a, b float64) float64) (driver.Value, *Error) {
 	divisor, err := number(args[1])
 	if err != nil {
@@ -156,7 +159,7 @@ func quotient(args []driver.Value, whole func(a, b int64) int64, fraction func(a
 	return floats(args, fraction)
 }
 
-// exclusiveOr is ^.
+// exclusiveOr implements ^.
 func exclusiveOr(args []driver.Value) (driver.Value, *Error) {
 	a, aok := integer(args[0])
 	b, bok := integer(args[1])
@@ -166,7 +169,7 @@ func exclusiveOr(args []driver.Value) (driver.Value, *Error) {
 	return a ^ b, nil
 }
 
-// rowLimit checks the number of TOP and FETCH, which SQLite would take as it is.
+// rowLimit checks the number of TOP and FETCH, which SQLite would not check.
 func rowLimit(args []driver.Value) (driver.Value, *Error) {
 	n, ok := integer(args[0])
 	if !ok {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// kindsOf names the statements of a batch, those within others in parentheses.
+// kindsOf returns the kinds of a batch's statements, nested ones in
+// parentheses.
 func kindsOf(list []Statement) string {
 	text := ""
 	for _, s := range list {
@@ -51,7 +52,7 @@ func TestParse_QuotedIdentifier(t *testing.T) {
 		{`set ansi_nulls, quoted_identifier off select "a"`, true, `SELECT 'a' AS []`},
 		{`SET QUOTED_IDENTIFIER ON; SELECT "a"`, false, `SELECT [a] AS [a]`},
 		{`SET ANSI_NULLS OFF SELECT "a"`, true, `SELECT [a] AS [a]`},
-		{`IF 1 = 0 SET QUOTED_IDENTIFIER OFF SELECT "a"`, true, `SELECT 'a' AS []`}, // as it is parsed, not as it runs
+		{`IF 1 = 0 SET QUOTED_IDENTIFIER OFF SELECT "a"`, true, `SELECT 'a' AS []`}, // when it is parsed, not when it runs
 	} {
 		list, err := ParseQuoted(c.batch, nil, c.on, nil)
 		if err != nil {
@@ -64,7 +65,7 @@ func TestParse_QuotedIdentifier(t *testing.T) {
 	}
 }
 
-// What Management Studio writes, and what scripts that run everywhere have.
+// What Management Studio writes, and what portable scripts have.
 func TestParse_Media(t *testing.T) {
 	for batch, want := range map[string]Statement{
 		"BACKUP DATABASE [d] TO DISK = N'd.bak' WITH NOFORMAT, NOINIT, NAME = N'd-Full Database Backup', SKIP, NOREWIND, NOUNLOAD, COMPRESSION, STATS = 10, CHECKSUM": &Backup{

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// call parses a function call; the name and an opening parenthesis come next.
+// call parses a function call; the next tokens are the name and an opening parenthesis.
 func (p *parser) call() fragment {
 	t := p.next()
 	name := strings.ToUpper(t.text)
@@ -57,7 +57,7 @@ func (p *parser) call() fragment {
 	if sig, ok := pureFunctions[name]; ok {
 		return p.pureCall(t, name, sig)
 	}
-	// DB_ID() is the session's own; DB_ID('x') is looked up.
+	// The session computes DB_ID(); DB_ID('x') is a look-up.
 	if look, ok := lookups[name]; ok && !p.peek(1).isSymbol(")") && (!look.ofColumns || p.namesColumn()) {
 		return p.lookup(t, look)
 	}
@@ -71,7 +71,7 @@ func (p *parser) call() fragment {
 	return fragment{}
 }
 
-// pureCall parses the arguments of a function that depends on nothing else, and finds its type.
+// pureCall parses the arguments of a function that depends on nothing else, and determines its type.
 func (p *parser) pureCall(t token, name string, sig signature) fragment {
 	args := p.arguments(t, sig.min, sig.max)
 	if len(args) < sig.min {
@@ -86,24 +86,24 @@ func (p *parser) pureCall(t token, name string, sig signature) fragment {
 		if typ.Name == "" {
 			typ = args[1].typ
 		}
-		args[1] = args[1].heldBy(typ)
+		args[1] = args[1].truncatedTo(typ)
 	case "COALESCE":
 		list := make([]*fragment, len(args))
 		for i := range args {
 			list[i] = &args[i]
 		}
-		typ = p.oneType(list...)
+		typ = p.commonType(list...)
 	case "LOWER", "UPPER", "LTRIM", "RTRIM", "TRIM", "LEFT", "RIGHT", "SUBSTRING":
 		typ = textResult(args[0].typ, sig.typ)
 	case "NULLIF":
-		args[0].sql, args[1].sql = collated(args[0]), p.likeOther(args[1], args[0]).sql
+		args[0].sql, args[1].sql = collated(args[0]), p.matchOther(args[1], args[0]).sql
 	case "CONCAT", "REPLACE":
 		typ = p.concatType(args)
 	}
 	return fragment{sql: sig.sql + "(" + join(args) + ")", typ: typ, eval: pure(name, sig.sql, args)}
 }
 
-// collated is a text that no column lends its collation.
+// collated writes a text with a collation if no column determines one.
 func collated(f fragment) string {
 	if f.column == "" && f.typ.isString() {
 		return "(" + f.sql + " COLLATE " + Collation + ")"
@@ -111,17 +111,18 @@ func collated(f fragment) string {
 	return f.sql
 }
 
-// heldBy is a value as it is kept where a value of the type stands: text and bytes are cut.
-func (f fragment) heldBy(t TypeSpec) fragment {
+// truncatedTo converts a value to the type as a value of the type is stored: text and binary values are
+// truncated.
+func (f fragment) truncatedTo(t TypeSpec) fragment {
 	switch {
 	case f.typ.isString() && t.isString() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length),
 		f.typ.isBytes() && t.isBytes() && !t.Max && t.Length > 0 && (f.typ.Max || f.typ.Length > t.Length):
 		return f.constantOr(t)
 	}
-	return f.brought(t)
+	return f.convertedTo(t)
 }
 
-// concatType is the type of texts one behind the other.
+// concatType returns the type of concatenated texts.
 func (p *parser) concatType(args []fragment) TypeSpec {
 	t := TypeSpec{Name: "varchar", Length: 8000}
 	for _, arg := range args {
@@ -137,18 +138,19 @@ func (p *parser) concatType(args []fragment) TypeSpec {
 	return t
 }
 
-// pure is the evaluator of a function that depends on its arguments only; nil where only SQLite has it.
+// pure returns the evaluator of a function that depends only on its arguments; nil if only SQLite can
+// compute it.
 func pure(name, function string, args []fragment) evaluator {
 	switch name {
 	case "ISNULL", "COALESCE":
-		return first(args)
+		return coalesce(args)
 	case "NULLIF":
-		return unlessEqual(args)
+		return nullIf(args)
 	}
 	return calling(function, nil, args...)
 }
 
-// result is the type of the function's value, given its arguments.
+// result returns the type of the function's value for its arguments.
 func (s signature) result(args []fragment) TypeSpec {
 	if s.like > 0 && s.like <= len(args) {
 		return args[s.like-1].typ
@@ -156,7 +158,7 @@ func (s signature) result(args []fragment) TypeSpec {
 	return s.typ
 }
 
-// join writes arguments in a row.
+// join writes the arguments as a list.
 func join(args []fragment) string {
 	texts := make([]string, len(args))
 	for i, a := range args {
@@ -183,7 +185,7 @@ func (p *parser) arguments(function token, least, most int) []fragment {
 	return args
 }
 
-// wrongCount fails with 174 or, where the number may vary, 189.
+// wrongCount fails with 174 or, if the number may vary, with 189.
 func (p *parser) wrongCount(function token, least, most int) {
 	name := strings.ToLower(function.text)
 	err := &Error{Number: 174, State: 1, Class: 15, Line: int(function.line),
@@ -195,8 +197,8 @@ func (p *parser) wrongCount(function token, least, most int) {
 	p.fail(err)
 }
 
-// systemCall parses the arguments of a function that the caller evaluates.
-// They are collected apart, because they are evaluated apart.
+// systemCall parses the arguments of a function that the caller evaluates. Their inputs are separate,
+// because the caller evaluates the arguments separately.
 func (p *parser) systemCall(t token, sig signature) fragment {
 	outer := p.in
 	var args []Expr
@@ -219,7 +221,7 @@ func (p *parser) systemCall(t token, sig signature) fragment {
 	return p.systemValue(strings.ToUpper(t.text), args)
 }
 
-// globalVariable is @@NAME.
+// globalVariable parses @@NAME.
 func (p *parser) globalVariable(t token) fragment {
 	name := strings.ToUpper(t.text)
 	if _, ok := systemFunctions[name]; !ok {
@@ -229,8 +231,8 @@ func (p *parser) globalVariable(t token) fragment {
 	return p.systemValue(name, nil)
 }
 
-// systemValue writes the parameter of a system value. The same call twice is
-// the same parameter: within a statement it has one value.
+// systemValue writes the parameter of a system value. Two equal calls have the same parameter: within a
+// statement such a call has one value.
 func (p *parser) systemValue(name string, args []Expr) fragment {
 	f := fragment{typ: systemFunctions[name].typ}
 	if p.in.definition {
@@ -254,8 +256,8 @@ func (p *parser) systemValue(name string, args []Expr) fragment {
 	return f
 }
 
-// sameArguments compares by text; arguments that hold system values differ,
-// for their texts name only parameters.
+// sameArguments compares arguments by text. Arguments with system values are never equal, because their
+// texts contain only parameters.
 func sameArguments(a, b []Expr) bool {
 	if len(a) != len(b) {
 		return false
@@ -268,7 +270,7 @@ func sameArguments(a, b []Expr) bool {
 	return true
 }
 
-// expression turns a fragment into what is handed out, with p.in's inputs.
+// expression returns a fragment as an Expr, with p.in's inputs.
 func (p *parser) expression(f fragment) Expr {
 	query := ""
 	if p.body != nil {
@@ -314,7 +316,7 @@ func (p *parser) aggregateCall(name string) fragment {
 	return f
 }
 
-// summed is SUM or AVG. Of whole numbers AVG is a whole number.
+// summed writes SUM or AVG. AVG of integers is an integer.
 func (p *parser) summed(name, distinct string, arg fragment) fragment {
 	typ, ok := sumType(name, arg.typ)
 	if !ok {
@@ -324,14 +326,14 @@ func (p *parser) summed(name, distinct string, arg fragment) fragment {
 	number := fragment{sql: "count(" + distinct + arg.sql + ")", typ: intType}
 	exact := typ.Name == "decimal" || typ.isMoney()
 	switch {
-	case exact && name == "AVG": // the sum has the scale of what is added up
+	case exact && name == "AVG": // the sum has the scale of the summands
 		sum, _ := sumType("SUM", arg.typ)
 		return decimalOperation("/", typ, convertFragment(total, sum, -1), number)
 	case name == "AVG" && typ.isFloat():
 		return fragment{sql: "avg(" + distinct + arg.sql + ")", typ: typ}
 	case name == "AVG":
 		return fragment{sql: "(" + total.sql + " / " + number.sql + ")", typ: typ}
-	case exact || typ.Name == "int": // SQLite adds up beyond them, and rounds
+	case exact || typ.Name == "int": // SQLite adds beyond the type's range, and rounds
 		return convertFragment(total, typ, -1)
 	}
 	total.typ = typ

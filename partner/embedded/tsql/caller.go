@@ -8,17 +8,19 @@ import (
 	"modernc.org/sqlite"
 )
 
-// Caller runs the user's function of that name for the statement that SQLite runs. defaults has a "d" at each argument that is to be the
-// parameter's default. It may run statements on the same connection, but none that is running. An *Error comes back from [FromSQLite].
+// Caller runs the user-defined function of that name, called by the statement that SQLite is running. defaults has a
+// "d" for each argument that is DEFAULT. The Caller may run other statements on the same connection, but no running
+// one. [FromSQLite] returns its *Error.
 type Caller func(name, defaults string, args []driver.Value) (driver.Value, error)
 
-// callers are those of NewCaller by their numbers.
+// callers maps the numbers of NewCaller to their callers.
 var (
 	callers    sync.Map
 	lastCaller atomic.Int64
 )
 
-// NewCaller gives a number for a caller: the value of a [SystemCall] named "FUNCTION". The caller is known until release is called.
+// NewCaller registers a caller and returns its number: the value of a [SystemCall] named "FUNCTION". release ends the
+// registration.
 func NewCaller(c Caller) (number int64, release func()) {
 	number = lastCaller.Add(1)
 	callers.Store(number, c)

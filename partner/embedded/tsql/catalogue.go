@@ -1,12 +1,12 @@
 package tsql
 
-// signature describes a T-SQL function: how many arguments it takes, what it
-// is in SQLite, and what it returns.
+// signature describes a T-SQL function: the number of its arguments, its
+// function in SQLite, and the type of its value.
 type signature struct {
 	min, max int
 	sql      string   // the SQLite function
 	typ      TypeSpec // zero: see like
-	like     int      // the type is that of this argument, from 1
+	like     int      // the type is that of this argument, counted from 1
 }
 
 var (
@@ -23,7 +23,7 @@ var (
 	binaryType   = TypeSpec{Name: "varbinary", Length: 85}
 )
 
-// pureFunctions depend on nothing but their arguments.
+// pureFunctions depend only on their arguments.
 var pureFunctions = map[string]signature{
 	"ISNULL":    {min: 2, max: 2, sql: "ifnull", like: 1},
 	"COALESCE":  {min: 2, max: 100, sql: "coalesce", like: 1},
@@ -46,8 +46,8 @@ var pureFunctions = map[string]signature{
 	"NEWID":     {min: 0, max: 0, sql: "tsql_newid", typ: guidType},
 }
 
-// dateFunctions take a part of a date, a bare word, as first argument.
-// min and max count the others.
+// dateFunctions have a date part, which is a plain word, as first argument. min
+// and max count the other arguments.
 var dateFunctions = map[string]signature{
 	"DATEADD":      {min: 2, max: 2, sql: "tsql_dateadd", like: 2},
 	"DATEDIFF":     {min: 2, max: 2, sql: "tsql_datediff", typ: intType},
@@ -56,7 +56,8 @@ var dateFunctions = map[string]signature{
 	"DATENAME":     {min: 1, max: 1, sql: "tsql_datename", typ: TypeSpec{Name: "nvarchar", Length: 30}},
 }
 
-// datePartFunctions are DATEPART under their own names; the value is the part.
+// datePartFunctions are the DATEPART functions with their own names; the map's
+// value is the date part.
 var datePartFunctions = map[string]string{"YEAR": "year", "MONTH": "month", "DAY": "day"}
 
 // aggregates are the aggregate functions of one argument.

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Collation is the name of the SQLite collation that compares text as SQL_Latin1_General_CP1_CI_AS does: without regard to the case of A to Z
-// and to blanks at the end. [RegisterFunctions] registers it. A column that has it compares, sorts, groups and is unique by it.
+// Collation is the name of the SQLite collation that compares text as SQL_Latin1_General_CP1_CI_AS does: it ignores the
+// case of A to Z and trailing blanks. [RegisterFunctions] registers it. It applies to comparisons, ORDER BY, GROUP BY
+// and unique indexes of a column that has it.
 const Collation = "TSQL_CI"
 
 // Collate compares two texts as [Collation] does. It allocates nothing.
@@ -24,7 +25,7 @@ func Collate(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// smallLetter is A to Z as a to z, and all else as it is.
+// smallLetter converts A to Z to a to z, and returns other bytes unchanged.
 func smallLetter(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

@@ -1,9 +1,10 @@
 package tsql
 
-// If is IF condition statement [ELSE statement]; a block between BEGIN and END comes as its statements.
+// If is IF condition statement [ELSE statement]; a BEGIN … END block becomes the list of its
+// statements.
 type If struct {
 	position
-	Condition Expr // 1 where it is true
+	Condition Expr // 1 if it is true
 	Then      []Statement
 	Else      []Statement
 }
@@ -27,7 +28,7 @@ func (p *parser) ifStatement(at position) Statement {
 	return st
 }
 
-// branch parses the statement, or block, that an IF governs.
+// branch parses the statement, or block, of an IF.
 func (p *parser) branch() []Statement {
 	if p.atEnd() {
 		p.unexpected()
@@ -36,7 +37,7 @@ func (p *parser) branch() []Statement {
 	return p.nested()
 }
 
-// nested parses one statement within another, one level deeper.
+// nested parses a nested statement, one level deeper.
 func (p *parser) nested() []Statement {
 	depth := p.depth
 	list := p.statementAt(false, depth)
@@ -44,7 +45,7 @@ func (p *parser) nested() []Statement {
 	return list
 }
 
-// skipElseSemicolons passes the semicolons that may stand before ELSE, and no others.
+// skipElseSemicolons skips the semicolons before an ELSE, and no others.
 func (p *parser) skipElseSemicolons() {
 	ahead := 0
 	for p.peek(ahead).isSymbol(";") {
@@ -55,7 +56,7 @@ func (p *parser) skipElseSemicolons() {
 	}
 }
 
-// block parses what follows BEGIN, up to END.
+// block parses the tokens after BEGIN, up to END.
 func (p *parser) block() []Statement {
 	if !p.enter() {
 		return nil

@@ -7,7 +7,7 @@ var comparisons = map[string]string{
 	"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "<>": "<>", "!=": "<>", "!<": ">=", "!>": "<=",
 }
 
-// comparison parses a comparison, or the mere value that its left side would be.
+// comparison parses a comparison, or a value if no comparison operator follows.
 func (p *parser) comparison() fragment {
 	if p.accept("EXISTS") {
 		return p.exists()
@@ -56,7 +56,7 @@ func (p *parser) comparison() fragment {
 	return left
 }
 
-// predicate wraps a condition's text, negated if not.
+// predicate writes the text of a condition, negated if not.
 func predicate(not bool, sql string) fragment {
 	if not {
 		sql = "NOT (" + sql + ")"
@@ -64,7 +64,7 @@ func predicate(not bool, sql string) fragment {
 	return fragment{sql: "(" + sql + ")", predicate: true}
 }
 
-// computed gives a predicate its evaluator, negated if not.
+// computed sets the evaluator of a predicate, negated if not.
 func (f fragment) computed(not bool, eval evaluator) fragment {
 	if f.eval = eval; not {
 		f.eval = negated(eval)
@@ -72,10 +72,9 @@ func (f fragment) computed(not bool, eval evaluator) fragment {
 	return f
 }
 
-// compare writes a comparison. Where no column brings its collation along,
-// the comparison is told to ignore case.
+// compare writes a comparison. If no column determines the collation, the comparison ignores case.
 func (p *parser) compare(operator string, a, b fragment) fragment {
-	a, b = p.likeOther(a, b), p.likeOther(b, a)
+	a, b = p.matchOther(a, b), p.matchOther(b, a)
 	a, b = p.comparable(a, b)
 	sql := a.sql + " " + operator + " " + b.sql
 	fold := ignoresCase(a, b)
@@ -85,20 +84,20 @@ func (p *parser) compare(operator string, a, b fragment) fragment {
 	return predicate(false, sql).computed(false, comparing(operator, a.eval, b.eval, fold))
 }
 
-// comparable brings values of two types that SQLite keeps in different forms to one of them.
+// comparable converts values of two types with different stored forms to one of the types.
 func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 	first, second := p.typeOf(a), p.typeOf(b)
 	a, b = p.exact(a), p.exact(b)
 	switch {
 	case first.Name == "datetimeoffset" || second.Name == "datetimeoffset":
-		return momentOf(a), momentOf(b)
+		return asMoment(a), asMoment(b)
 	case first.Name == second.Name, first.Name == "", second.Name == "":
 	case first.isNumber() && second.isString() && !b.isConstant:
 		b.typ = second
-		return a, convertFragment(b, numberBeside(first), -1)
+		return a, convertFragment(b, numberTypeFor(first), -1)
 	case second.isNumber() && first.isString() && !a.isConstant:
 		a.typ = first
-		return convertFragment(a, numberBeside(second), -1), b
+		return convertFragment(a, numberTypeFor(second), -1), b
 	case !first.isTemporal() || !second.isTemporal():
 	case p.body != nil && first.isDateTime() && second.isDateTime():
 		return p.asPrecise(a, b)
@@ -106,12 +105,13 @@ func (p *parser) comparable(a, b fragment) (fragment, fragment) {
 		a.typ, b.typ = first, second
 		t := higher(first, second)
 		t.Scale = max(t.Scale, 7*len(t.Name)/len("datetime2")) // all digits of a datetime2
-		return a.brought(t), b.brought(t)
+		return a.convertedTo(t), b.convertedTo(t)
 	}
 	return a, b
 }
 
-// exact is a batch's variable of decimal as a number: it may hold more digits than one has here, as the text that came with the call.
+// exact writes a decimal variable of a batch as a number: the text that a client sends for it may have more digits than
+// the type.
 func (p *parser) exact(f fragment) fragment {
 	if p.body == nil && f.variable != "" && f.typ.Name == "decimal" {
 		return convertFragment(f, f.typ, -1)
@@ -119,32 +119,33 @@ func (p *parser) exact(f fragment) fragment {
 	return f
 }
 
-// alike says whether two values can be compared as they are.
-func (p *parser) alike(a, b fragment) bool {
+// comparesDirectly reports whether two values can be compared without a conversion.
+func (p *parser) comparesDirectly(a, b fragment) bool {
 	first, second := p.comparable(a, b)
 	return first.sql == a.sql && second.sql == b.sql
 }
 
-// numberBeside is what text becomes that is compared with a number of the type: a decimal of as many digits as can be exact.
-func numberBeside(t TypeSpec) TypeSpec {
+// numberTypeFor returns the type to which text is converted for a comparison with a number: a decimal with the largest
+// exact number of digits.
+func numberTypeFor(t TypeSpec) TypeSpec {
 	if t.Name == "decimal" {
 		return TypeSpec{Name: "decimal", Length: 38, Scale: t.Scale}
 	}
 	return t
 }
 
-// momentOf is a date as the moment that it is.
-func momentOf(f fragment) fragment {
+// asMoment writes a date as a moment in time.
+func asMoment(f fragment) fragment {
 	return fragment{sql: "tsql_instant(" + f.sql + ")", typ: preciseType, eval: calling("tsql_instant", nil, f)}
 }
 
-// isTemporal says whether the type is one of date and time.
+// isTemporal reports whether the type is a date or time type.
 func (t TypeSpec) isTemporal() bool {
 	return t.isDateTime() || t.Name == "date" || t.Name == "time" || t.Name == "datetimeoffset"
 }
 
-// asPrecise brings a datetime to the form of the datetime2 that it is compared with: its last digit stands for a
-// third of 10 ms.
+// asPrecise converts a datetime to the form of the datetime2 that it is compared with, because its last digit stands
+// for a third of 10 ms.
 func (p *parser) asPrecise(a, b fragment) (fragment, fragment) {
 	if p.body == nil {
 		return a, b
@@ -170,17 +171,17 @@ func widened(f fragment) fragment {
 	return f
 }
 
-// ignoresCase says whether a comparison needs a collation of its own.
+// ignoresCase reports whether a comparison needs a collation.
 func ignoresCase(a, b fragment) bool {
 	return a.column == "" && b.column == "" && a.typ.maybeText() && b.typ.maybeText()
 }
 
-// likeOther brings a literal string to the form of what it is compared with:
-// dates to the stored form, numbers beside a number to a number.
-func (p *parser) likeOther(f, other fragment) fragment {
+// matchOther converts a string literal to the form of the other operand: a date to the stored form, a text compared
+// with a number to a number.
+func (p *parser) matchOther(f, other fragment) fragment {
 	text, ok := f.constant.(string)
 	if !ok {
-		if p.body == nil && f.variable != "" && other.column != "" && f.typ.maybeText() { // blanks at the end do not count
+		if p.body == nil && f.variable != "" && other.column != "" && f.typ.maybeText() { // trailing blanks do not count
 			f.sql = "tsql_trimmed(" + f.sql + ")"
 		}
 		return f
@@ -200,7 +201,7 @@ func (p *parser) likeOther(f, other fragment) fragment {
 	return f
 }
 
-// dateLiteral is the text as a literal in the stored form of a date type.
+// dateLiteral returns the text as a literal in the stored form of a date type.
 func (p *parser) dateLiteral(text string, typ TypeSpec) fragment {
 	stored, err := toDateTime(text, typ)
 	if err != nil {
@@ -210,7 +211,7 @@ func (p *parser) dateLiteral(text string, typ TypeSpec) fragment {
 	return fragment{sql: quoteText(stored), typ: typ, eval: constantly(stored)}
 }
 
-// looksLikeDate says whether a string could be meant as a date with a year.
+// looksLikeDate reports whether a string could be a date with a year.
 func looksLikeDate(text string) bool {
 	if len(text) < 8 || !isDigit(text[0]) {
 		return false
@@ -219,7 +220,7 @@ func looksLikeDate(text string) bool {
 	return err == nil
 }
 
-// exists parses what follows EXISTS.
+// exists parses the tokens after EXISTS.
 func (p *parser) exists() fragment {
 	p.expectSymbol("(")
 	sub := p.subquery()
@@ -227,7 +228,7 @@ func (p *parser) exists() fragment {
 	return fragment{sql: "EXISTS (" + sub.sql + ")", predicate: true}
 }
 
-// membership parses what follows IN: values or a query.
+// membership parses the tokens after IN: values or a query.
 func (p *parser) membership(left fragment) (string, evaluator) {
 	p.expectSymbol("(")
 	head := left.sql
@@ -242,7 +243,7 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	var values []string
 	var list []fragment
 	for {
-		f := p.likeOther(p.value(), left)
+		f := p.matchOther(p.value(), left)
 		list = append(list, f)
 		values = append(values, f.sql)
 		if !p.acceptSymbol(",") {
@@ -251,14 +252,14 @@ func (p *parser) membership(left fragment) (string, evaluator) {
 	}
 	p.expectSymbol(")")
 	for _, f := range list {
-		if !p.alike(left, f) {
+		if !p.comparesDirectly(left, f) {
 			return p.anyOf(left, list)
 		}
 	}
-	return head + " IN (" + strings.Join(values, ", ") + ")", among(left.eval, list, left.column == "" && left.typ.maybeText())
+	return head + " IN (" + strings.Join(values, ", ") + ")", inList(left.eval, list, left.column == "" && left.typ.maybeText())
 }
 
-// anyOf writes IN as comparisons, each of which brings its two values together.
+// anyOf writes IN as comparisons, each of which converts its two values to one type.
 func (p *parser) anyOf(left fragment, list []fragment) (string, evaluator) {
 	var conditions []string
 	var parts []fragment
@@ -270,7 +271,7 @@ func (p *parser) anyOf(left fragment, list []fragment) (string, evaluator) {
 	return strings.Join(conditions, " OR "), joined(parts, true)
 }
 
-// like parses what follows LIKE. T-SQL's patterns have [sets], so SQLite's own won't do.
+// like parses the tokens after LIKE. T-SQL's patterns have [sets], which SQLite's LIKE does not have.
 func (p *parser) like(left fragment) string {
 	pattern := p.sum()
 	p.needValue(pattern)
@@ -281,24 +282,24 @@ func (p *parser) like(left fragment) string {
 		escape = ", " + f.sql
 	}
 	sql := "tsql_like(" + pattern.sql + ", " + left.sql + escape + ")"
-	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // of these the blanks at the end may be left out
+	if ascii(left.typ) && ascii(p.typeOf(pattern)) { // their trailing blanks may be missing
 		sql += " OR tsql_like(" + pattern.sql + ", rtrim(" + left.sql + ")" + escape + ")"
 	}
 	return sql
 }
 
-// ascii says whether the type is one of text that is not Unicode.
+// ascii reports whether the type is a text type that is not Unicode.
 func ascii(t TypeSpec) bool { return t.Name == "char" || t.Name == "varchar" || t.Name == "text" }
 
-// between parses what follows BETWEEN.
+// between parses the tokens after BETWEEN.
 func (p *parser) between(left fragment) (string, evaluator) {
 	low := p.sum()
 	p.needValue(low)
 	p.expect("AND")
 	high := p.sum()
 	p.needValue(high)
-	low, high = p.likeOther(low, left), p.likeOther(high, left)
-	if !p.alike(left, low) || !p.alike(left, high) {
+	low, high = p.matchOther(low, left), p.matchOther(high, left)
+	if !p.comparesDirectly(left, low) || !p.comparesDirectly(left, high) {
 		least, most := p.compare(">=", left, low), p.compare("<=", left, high)
 		return least.sql + " AND " + most.sql, joined([]fragment{least, most}, false)
 	}

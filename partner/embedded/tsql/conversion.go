@@ -18,7 +18,7 @@ func (p *parser) convert(try bool) fragment {
 		t := p.next()
 		n, err := strconv.Atoi(t.text)
 		if t.kind != numberToken || err != nil {
-			p.fail(notSupported(int(t.line), "Clause", "CONVERT with a style that is no number"))
+			p.fail(notSupported(int(t.line), "Clause", "CONVERT with a style that is not a number"))
 		}
 		style = n
 	}
@@ -48,9 +48,9 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	}
 	f = p.typed(f)
 	if typ.Name == "sql_variant" && !f.isNull() && !variantBases[f.typ.Name] {
-		p.fail(notSupported(int(p.tokens[p.pos-1].line), "Conversion", "to sql_variant, of a value that is no int, float, nvarchar or varbinary"))
+		p.fail(notSupported(int(p.tokens[p.pos-1].line), "Conversion", "to sql_variant, of a value that is not int, float, nvarchar or varbinary"))
 	}
-	if p.body != nil && asItIs(f.typ, typ) && style < 0 {
+	if p.body != nil && needsNoConversion(f.typ, typ) && style < 0 {
 		f.typ, f.column, f.variable = typ, "", ""
 		return f
 	}
@@ -62,10 +62,10 @@ func (p *parser) converted(f fragment, typ TypeSpec, style int, try bool) fragme
 	return p.hoisted(out)
 }
 
-// variantBases are the types of which a sql_variant keeps what it was.
+// variantBases are the types that a sql_variant preserves.
 var variantBases = map[string]bool{"int": true, "float": true, "nvarchar": true, "varbinary": true, "sql_variant": true}
 
-// isNull says whether the fragment is the literal NULL.
+// isNull reports whether the fragment is the literal NULL.
 func (f fragment) isNull() bool { return f.isConstant && f.constant == nil }
 
 // convertFragment writes a conversion; style -1 means none was given.
@@ -73,7 +73,7 @@ func convertFragment(f fragment, typ TypeSpec, style int) fragment {
 	return fragment{sql: convertCall(f, typ, style), typ: typ, eval: calling("tsql_convert", convertArguments(f, typ, style), f)}
 }
 
-// convertArguments are the arguments of tsql_convert before the value.
+// convertArguments returns the arguments of tsql_convert before the value.
 func convertArguments(f fragment, typ TypeSpec, style int) []driver.Value {
 	length := typ.Length
 	if typ.Max {
@@ -82,7 +82,7 @@ func convertArguments(f fragment, typ TypeSpec, style int) []driver.Value {
 	return []driver.Value{typ.Name, int64(length), int64(typ.Scale), int64(style), f.typ.from()}
 }
 
-// from is the type as a conversion is told what it converts from: with the scale of a decimal, which its text shows.
+// from returns the name of the source type of a conversion, with the scale of a decimal, which determines its text.
 func (t TypeSpec) from() string {
 	if t.Name == "decimal" && t.Scale > 0 {
 		return t.Name + ":" + strconv.Itoa(t.Scale)
@@ -100,20 +100,20 @@ func convertCall(f fragment, typ TypeSpec, style int) string {
 		quoteText(typ.Name), length, typ.Scale, style, quoteText(f.typ.from()), f.sql)
 }
 
-// dataLength parses the argument of DATALENGTH, whose answer depends on its type.
+// dataLength parses the argument of DATALENGTH, whose value depends on the argument's type.
 func (p *parser) dataLength() fragment {
 	p.expectSymbol("(")
 	f := p.value()
 	p.expectSymbol(")")
 	f = p.typed(f)
 	name := f.typ.Name
-	if name == "decimal" { // its size is that of its precision
+	if name == "decimal" { // the size follows from the precision
 		name += strconv.Itoa(decimalSize(f.typ.Length))
 	}
 	return fragment{sql: fmt.Sprintf("tsql_datalength(%s, '%s')", f.sql, name), typ: intType}
 }
 
-// decimalSize is how many bytes a decimal of a precision takes.
+// decimalSize returns the number of bytes of a decimal of a precision.
 func decimalSize(precision int) int {
 	switch {
 	case precision <= 9:
@@ -135,12 +135,12 @@ func (p *parser) iif() fragment {
 	p.expectSymbol(",")
 	b := p.value()
 	p.expectSymbol(")")
-	typ := p.oneType(&a, &b)
+	typ := p.commonType(&a, &b)
 	return fragment{sql: "(CASE WHEN " + condition.sql + " THEN " + a.sql + " ELSE " + b.sql + " END)", typ: typ,
-		eval: chosen([]fragment{condition}, []fragment{a}, &b)}
+		eval: caseValue([]fragment{condition}, []fragment{a}, &b)}
 }
 
-// dateCall parses DATEADD, DATEDIFF and DATEPART, whose first argument is a word.
+// dateCall parses DATEADD, DATEDIFF and DATEPART, whose first argument is a date part.
 func (p *parser) dateCall(t token, sig signature) fragment {
 	p.expectSymbol("(")
 	word := p.peek(0)
@@ -173,7 +173,7 @@ func (p *parser) dateCall(t token, sig signature) fragment {
 		f.typ = TypeSpec{Name: "datetime2", Scale: 7}
 		f = convertFragment(f, typ, -1)
 	default:
-		f.typ = datetimeType // a string or a column: what comes out is a datetime
+		f.typ = datetimeType // a string or a column: the result is a datetime
 	}
 	return p.hoisted(f)
 }

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// conversionRequest is what a value is to become.
+// conversionRequest describes the conversion of a value.
 type conversionRequest struct {
 	to    TypeSpec // Length 0: no limit
 	style int      // -1: none given
 	from  string   // the value's own type, "" if unknown
 	scale int      // of from, where it is decimal
-	store bool     // for a column: cutting off is an error, and so is text for bytes
+	store bool     // for a column: truncation is an error, and so is text for a binary type
 }
 
-// families says which conversion makes which type.
+// families has the conversion function of each type.
 var families = map[string]func(conversionRequest, driver.Value) (driver.Value, *Error){
 	"bit": toInteger, "tinyint": toInteger, "smallint": toInteger, "int": toInteger, "bigint": toInteger,
 	"float": toReal, "real": toReal, "decimal": toDecimal, "money": toDecimal, "smallmoney": toDecimal,
@@ -29,7 +29,7 @@ var families = map[string]func(conversionRequest, driver.Value) (driver.Value, *
 	"uniqueidentifier": toGUID, "sql_variant": unchanged,
 }
 
-// convertible says whether there is a conversion to the type.
+// convertible reports whether there is a conversion to the type.
 func convertible(typ string) bool {
 	_, ok := families[typ]
 	return ok
@@ -37,7 +37,7 @@ func convertible(typ string) bool {
 
 func unchanged(_ conversionRequest, v driver.Value) (driver.Value, *Error) { return v, nil }
 
-// convertFunction is CONVERT and CAST: type, length, scale, style, own type, value.
+// convertFunction implements CONVERT and CAST: type, length, scale, style, own type, value.
 func convertFunction(args []driver.Value) (driver.Value, *Error) {
 	r, convert := request(args)
 	if convert == nil {
@@ -46,7 +46,7 @@ func convertFunction(args []driver.Value) (driver.Value, *Error) {
 	return convert(r, args[5])
 }
 
-// tryConvert is TRY_CONVERT: NULL where CONVERT fails.
+// tryConvert implements TRY_CONVERT: NULL if CONVERT fails.
 func tryConvert(args []driver.Value) (driver.Value, *Error) {
 	value, err := convertFunction(args)
 	if err != nil {
@@ -55,7 +55,7 @@ func tryConvert(args []driver.Value) (driver.Value, *Error) {
 	return value, nil
 }
 
-// store converts what is written to a column.
+// store converts a value that is written to a column.
 func store(args []driver.Value) (driver.Value, *Error) {
 	r, convert := request(args)
 	if convert == nil {
@@ -65,7 +65,7 @@ func store(args []driver.Value) (driver.Value, *Error) {
 	return convert(r, args[5])
 }
 
-// request reads the arguments of a conversion.
+// request returns the conversion that the arguments describe.
 func request(args []driver.Value) (conversionRequest, func(conversionRequest, driver.Value) (driver.Value, *Error)) {
 	length, _ := args[1].(int64)
 	scale, _ := args[2].(int64)
@@ -83,8 +83,8 @@ var limits = map[string][2]int64{
 	"int": {math.MinInt32, math.MaxInt32}, "bigint": {math.MinInt64, math.MaxInt64},
 }
 
-// toInteger makes whole numbers: of a fraction what stands before the point,
-// of bytes the last ones, of a date the nearest day.
+// toInteger converts to the integer types: a fraction is truncated, binary values use the last bytes, a date
+// becomes the nearest day.
 func toInteger(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	var n int64
 	switch v := v.(type) {
@@ -113,7 +113,8 @@ func toInteger(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	return n, nil
 }
 
-// integerOverflow is the error of a number that is too large for the type: each kind of source has its own.
+// integerOverflow returns the error for a number that is too large for the type; it depends on the kind of the
+// source.
 func (r conversionRequest) integerOverflow(v driver.Value, n int64) *Error {
 	_, isText := v.(string)
 	x, isReal := v.(float64)
@@ -134,7 +135,7 @@ func (r conversionRequest) integerOverflow(v driver.Value, n int64) *Error {
 	return overflow(r.to.Name)
 }
 
-// integerOfText reads a whole number, TRUE and FALSE for bit, or a date.
+// integerOfText parses an integer, TRUE and FALSE for bit, or a date.
 func (r conversionRequest) integerOfText(text string) (int64, *Error) {
 	trimmed := strings.TrimSpace(text)
 	switch lower := strings.ToLower(trimmed); {
@@ -161,7 +162,7 @@ func (r conversionRequest) integerOfText(text string) (int64, *Error) {
 	return n, nil
 }
 
-// fromBigEndian reads the last bytes as a number of the type's size.
+// fromBigEndian returns the last bytes as a number of the type's size.
 func fromBigEndian(b []byte, typ string) int64 {
 	sizes := map[string]int{"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}
 	b = b[max(0, len(b)-sizes[typ]):]
@@ -178,7 +179,7 @@ func fromBigEndian(b []byte, typ string) int64 {
 	return int64(u)
 }
 
-// fromName is the value's type for a message.
+// fromName returns the name of the value's type for a message.
 func (r conversionRequest) fromName() string {
 	if r.from == "" {
 		return "nvarchar"
@@ -186,13 +187,13 @@ func (r conversionRequest) fromName() string {
 	return r.from
 }
 
-// isDate says whether text is a date in its stored form, and not a string that looks like one.
+// isDate reports whether text is a date in its stored form, and not a string that looks like one.
 func (r conversionRequest) isDate(text string) bool {
 	from := TypeSpec{Name: r.from}
 	return (r.from == "" || from.isDateTime() || r.from == "sql_variant") && storedForm.MatchString(text)
 }
 
-// toReal makes float and real.
+// toReal converts to float and real.
 func toReal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	var x float64
 	switch v := v.(type) {
@@ -229,13 +230,13 @@ func toReal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	return x, nil
 }
 
-// daysOf is a date as the number of days since 1900.
+// daysOf returns a date as the number of days since 1900.
 func daysOf(text string) (float64, *Error) {
 	t, _, err := dateOf(text)
 	return t.Sub(base).Hours() / 24, err
 }
 
-// toDecimal makes decimal, money and smallmoney.
+// toDecimal converts to decimal, money and smallmoney.
 func toDecimal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	scale, name := r.to.Scale, "numeric"
 	if r.to.isMoney() {
@@ -271,7 +272,7 @@ func toDecimal(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	return nil, failure(235, 16, "Cannot convert a char value to money. The char value has incorrect syntax.")
 }
 
-// moneyDigits is text as money takes it: with a currency sign, and commas between the digits. Nothing is zero.
+// moneyDigits returns the digits of a money text, without currency sign and commas. The empty text is zero.
 func moneyDigits(text string) string {
 	text = strings.ReplaceAll(strings.TrimSpace(text), ",", "")
 	for _, sign := range []string{"$", "£", "€", "¥"} {
@@ -283,7 +284,7 @@ func moneyDigits(text string) string {
 	return text
 }
 
-// toDate makes the types of date and time.
+// toDate converts to the date and time types.
 func toDate(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	if _, ok := v.([]byte); ok {
 		return nil, failure(529, 16, "Explicit conversion from data type varbinary to %s is not allowed.", r.to.Name)
@@ -295,7 +296,7 @@ func toDate(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	if err != nil {
 		return nil, r.wrongDate(v, err)
 	}
-	if local, ok := withOffset(v); ok && (r.from == "datetimeoffset" || r.from == "") { // the offset is left out, not the clock
+	if local, ok := withOffset(v); ok && (r.from == "datetimeoffset" || r.from == "") { // drop the offset and keep the clock time
 		_, offset := local.Zone()
 		t = t.Add(time.Duration(offset) * time.Second)
 	}
@@ -313,7 +314,7 @@ func toDate(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	return FormatDateTime2(t.Round(step)), nil
 }
 
-// offsetText is the stored form as datetimeoffset: with the offset that the value has, or none.
+// offsetText returns the stored form of a datetimeoffset: with the offset of the value, or without one.
 func (r conversionRequest) offsetText(v driver.Value, step time.Duration) (driver.Value, *Error) {
 	text, ok := v.(string)
 	if !ok {
@@ -326,10 +327,10 @@ func (r conversionRequest) offsetText(v driver.Value, step time.Duration) (drive
 	return FormatDateTimeOffset(t.Round(step)), nil
 }
 
-// dateShape is how dates are written whose numbers may be no date's.
+// dateShape matches texts in a date format, even if their numbers are not a valid date.
 var dateShape = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{1,2}/\d{1,2}/\d{4})([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,3})?)?)?$`)
 
-// wrongDate is the error of a string that is no date: 242 where it looks like one and the numbers are no date's.
+// wrongDate returns the error for a string that is not a date: 242 if it has a date format with invalid numbers.
 func (r conversionRequest) wrongDate(v driver.Value, err *Error) *Error {
 	text, _ := v.(string)
 	if err.Number != 241 || r.to.Name != "datetime" && r.to.Name != "smalldatetime" || !dateShape.MatchString(strings.TrimSpace(text)) {
@@ -338,7 +339,7 @@ func (r conversionRequest) wrongDate(v driver.Value, err *Error) *Error {
 	return r.outOfRange()
 }
 
-// outOfRange is error 242.
+// outOfRange returns error 242.
 func (r conversionRequest) outOfRange() *Error {
 	from := r.fromName()
 	if r.from == "" {
@@ -347,7 +348,7 @@ func (r conversionRequest) outOfRange() *Error {
 	return failure(242, 16, "The conversion of a %s data type to a %s data type resulted in an out-of-range value.", from, r.to.Name)
 }
 
-// dateTimeText is the stored form as datetime or smalldatetime (whole minutes), within their ranges.
+// dateTimeText returns the stored form of a datetime or smalldatetime (whole minutes), within their ranges.
 func (r conversionRequest) dateTimeText(t time.Time) (driver.Value, *Error) {
 	small := r.to.Name == "smalldatetime"
 	if small {
@@ -367,7 +368,7 @@ func withDecimals(layout string, n int) string {
 	return layout + "." + strings.Repeat("0", min(n, 7))
 }
 
-// toDateTime is the stored form of a date string, for a column of the type.
+// toDateTime returns the stored form of a date string for a column of the type.
 func toDateTime(text string, typ TypeSpec) (string, *Error) {
 	v, err := toDate(conversionRequest{to: typ}, text)
 	s, _ := v.(string)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// toBinary makes the types of bytes. Numbers are filled up and cut on the
-// left, everything else on the right.
+// toBinary converts to the binary types. Numbers are padded and truncated on
+// the left, all other values on the right.
 func toBinary(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	b, numeric, err := r.bytes(v)
 	if err != nil {
@@ -39,7 +39,8 @@ func toBinary(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	}
 }
 
-// bytes is the value as bytes, as long as it is; numeric says how to cut it.
+// bytes returns the value as bytes, with its own length; numeric determines the
+// side for padding and truncation.
 func (r conversionRequest) bytes(v driver.Value) (b []byte, numeric bool, err *Error) {
 	switch v := v.(type) {
 	case []byte:
@@ -69,7 +70,7 @@ func (r conversionRequest) bytes(v driver.Value) (b []byte, numeric bool, err *E
 	return b, false, nil
 }
 
-// integerBytes is a number in the size of its type, the first byte the highest.
+// integerBytes returns a number in the size of its type, big-endian.
 func integerBytes(n int64, typ string) []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(n))
 	switch {
@@ -83,7 +84,7 @@ func integerBytes(n int64, typ string) []byte {
 	return b[4:]
 }
 
-// hexBytes reads hexadecimal: style 1 with 0x in front, 2 without.
+// hexBytes decodes hexadecimal text: style 1 with 0x in front, style 2 without.
 func (r conversionRequest) hexBytes(text string) ([]byte, *Error) {
 	digits := text
 	if r.style == 1 {
@@ -99,7 +100,8 @@ func (r conversionRequest) hexBytes(text string) ([]byte, *Error) {
 	return b, nil
 }
 
-// toLatin1 makes a byte of each character, a question mark where there is none.
+// toLatin1 converts each character to a byte, and characters outside of Latin-1
+// to a question mark.
 func toLatin1(text string) []byte {
 	b := make([]byte, 0, len(text))
 	for _, r := range text {
@@ -111,14 +113,14 @@ func toLatin1(text string) []byte {
 	return b
 }
 
-// guidForm is a uniqueidentifier's text.
+// guidForm matches the text of a uniqueidentifier.
 var guidForm = regexp.MustCompile(`(?i)^\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?`)
 
-// guidOrder says where each byte of a uniqueidentifier stands in its text:
-// the first three groups are little-endian.
+// guidOrder is the index of each byte of a uniqueidentifier in its text: the
+// first three groups are little-endian.
 var guidOrder = [16]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15}
 
-// guidBytes is the binary form of a uniqueidentifier.
+// guidBytes returns the binary form of a uniqueidentifier.
 func guidBytes(text string) ([]byte, *Error) {
 	m := guidForm.FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
@@ -135,7 +137,7 @@ func guidBytes(text string) ([]byte, *Error) {
 	return b, nil
 }
 
-// toGUID makes a uniqueidentifier, of text or of 16 bytes.
+// toGUID converts text or 16 bytes to a uniqueidentifier.
 func toGUID(_ conversionRequest, v driver.Value) (driver.Value, *Error) {
 	switch v := v.(type) {
 	case string:

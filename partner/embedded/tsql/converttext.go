@@ -10,7 +10,7 @@ import (
 	"unicode/utf16"
 )
 
-// toText makes the string types.
+// toText converts to the string types.
 func toText(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	text, err := r.text(v)
 	if err != nil {
@@ -32,7 +32,7 @@ func toText(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 		} else if number.Name == "decimal" || number.isFloat() {
 			return nil, failure(8115, 16, "Arithmetic overflow error converting %s to data type %s.", strings.Replace(r.from, "decimal", "numeric", 1), r.to.Name)
 		}
-		if _, ok := v.(int64); ok { // a number is never cut
+		if _, ok := v.(int64); ok { // a number is never truncated
 			if strings.HasPrefix(r.to.Name, "n") {
 				return nil, overflow(r.to.Name)
 			}
@@ -47,12 +47,12 @@ func toText(r conversionRequest, v driver.Value) (driver.Value, *Error) {
 	return text, nil
 }
 
-// truncated is the error of a value that is too long for its column.
+// truncated returns the error for a value that is too long for its column.
 func truncated() *Error {
 	return failure(8152, 16, "String or binary data would be truncated.")
 }
 
-// text is the value as text, not cut.
+// text returns the value as text, not truncated.
 func (r conversionRequest) text(v driver.Value) (string, *Error) {
 	from := TypeSpec{Name: r.from}
 	switch v := v.(type) {
@@ -86,7 +86,7 @@ func (r conversionRequest) text(v driver.Value) (string, *Error) {
 	return textOf(v), nil
 }
 
-// moneyText is money as text: with two digits behind the point, in style 1 with commas too, in style 2 with four digits.
+// moneyText returns money as text: with two decimals, in style 1 also with commas, in style 2 with four decimals.
 func moneyText(d decimal, style int) string {
 	digits := 2
 	if style == 2 || style == 126 {
@@ -106,19 +106,18 @@ func moneyText(d decimal, style int) string {
 	return sign + whole + text[len(text)-3:]
 }
 
-// floatText is how SQL Server shows a float: six digits, and an exponent of three.
+// floatText returns a float as SQL Server shows it: six digits, and an exponent of three digits.
 func floatText(x float64) string {
 	text := strconv.FormatFloat(x, 'g', 6, 64)
 	mantissa, exponent, ok := strings.Cut(text, "e")
 	if !ok {
 		return text
 	}
-	n, _ := strconv.Atoi(exponent) // of our own making
+	n, _ := strconv.Atoi(exponent) // written by FormatFloat
 	return fmt.Sprintf("%se%+04d", mantissa, n)
 }
 
-// textOfBytes reads bytes as characters, or writes them as hexadecimal
-// (style 1 with 0x in front, 2 without).
+// textOfBytes converts bytes to characters, or to hexadecimal text (style 1 with 0x in front, style 2 without).
 func (r conversionRequest) textOfBytes(b []byte) string {
 	switch {
 	case r.style == 1:
@@ -135,7 +134,7 @@ func (r conversionRequest) textOfBytes(b []byte) string {
 	return fromLatin1(b)
 }
 
-// fromLatin1 makes a character of each byte.
+// fromLatin1 converts each byte to a character.
 func fromLatin1(b []byte) string {
 	runes := make([]rune, len(b))
 	for i, x := range b {
@@ -144,8 +143,7 @@ func fromLatin1(b []byte) string {
 	return string(runes)
 }
 
-// dateStyles are CONVERT's styles for dates, as layouts; .000 becomes the
-// fraction, in seven digits for datetime2.
+// dateStyles are the date styles of CONVERT, as layouts; .000 becomes the fraction, with seven digits for datetime2.
 var dateStyles = map[int]string{
 	0: "Jan _2 2006 _3:04PM", 100: "Jan _2 2006 _3:04PM", 1: "01/02/06", 101: "01/02/2006", 2: "06.01.02", 102: "2006.01.02",
 	3: "02/01/06", 103: "02/01/2006", 4: "02.01.06", 104: "02.01.2006", 5: "02-01-06", 105: "02-01-2006",
@@ -157,7 +155,7 @@ var dateStyles = map[int]string{
 	121: "2006-01-02 15:04:05.000", 23: "2006-01-02", 126: "2006-01-02T15:04:05.000", 127: "2006-01-02T15:04:05.000Z",
 }
 
-// styledDate writes a date in a style; without one a datetime gets 0 and a datetime2 gets 121.
+// styledDate formats a date in a style. The default is 0 for a datetime and 121 for a datetime2.
 func styledDate(t time.Time, style int, precise bool) (string, *Error) {
 	switch {
 	case style < 0 && precise:
@@ -169,7 +167,7 @@ func styledDate(t time.Time, style int, precise bool) (string, *Error) {
 	if !ok {
 		return "", failure(281, 16, "%d is not a valid style number when converting from datetime to a character string.", style)
 	}
-	switch style { // the hour stands in two places, blank-filled, which Go has no layout for
+	switch style { // the hour is two characters wide, padded with a blank, for which Go has no layout
 	case 0, 100:
 		return t.Format("Jan _2 2006 ") + fmt.Sprintf("%2s", t.Format("3")) + t.Format(":04PM"), nil
 	case 9, 109:
@@ -181,13 +179,13 @@ func styledDate(t time.Time, style int, precise bool) (string, *Error) {
 		return text, nil
 	}
 	digits := fractionOf(t, precise)
-	if (style == 126 || style == 127) && strings.Trim(digits, "0") == "" { // ISO 8601 leaves a fraction of nothing out
+	if (style == 126 || style == 127) && strings.Trim(digits, "0") == "" { // ISO 8601 omits a zero fraction
 		return strings.TrimSuffix(text, ".") + tail, nil
 	}
 	return text + digits + tail, nil
 }
 
-// fractionOf is the fraction of the second: three digits, or the seven of a datetime2.
+// fractionOf returns the fraction of the second: three digits, or seven for a datetime2.
 func fractionOf(t time.Time, precise bool) string {
 	if precise {
 		return fmt.Sprintf("%07d", t.Nanosecond()/100)

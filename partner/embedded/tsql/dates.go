@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// dateParts maps every name and abbreviation of a date's part to its full name.
+// dateParts maps every name and abbreviation of a date part to its full name.
 var dateParts = map[string]string{
 	"year": "year", "yyyy": "year", "yy": "year", "quarter": "quarter", "qq": "quarter", "q": "quarter",
 	"month": "month", "mm": "month", "m": "month", "dayofyear": "dayofyear", "dy": "dayofyear", "y": "dayofyear",
@@ -19,21 +19,21 @@ var dateParts = map[string]string{
 	"iso_week": "iso_week", "isowk": "iso_week", "isoww": "iso_week",
 }
 
-// units are the parts of constant length.
+// units are the date parts of constant length.
 var units = map[string]time.Duration{
 	"week": 7 * 24 * time.Hour, "day": 24 * time.Hour, "dayofyear": 24 * time.Hour, "weekday": 24 * time.Hour,
 	"hour": time.Hour, "minute": time.Minute, "second": time.Second,
 	"millisecond": time.Millisecond, "microsecond": time.Microsecond, "nanosecond": time.Nanosecond,
 }
 
-// storedForm is how dates stand in SQLite.
+// storedForm matches the stored forms of dates in SQLite.
 var storedForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.(\d{3}|\d{7})$`)
 
 // base is day 0 of datetime.
 var base = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// dateOf reads a value as a date; numbers count days. precise: it has more
-// decimals than a datetime can have.
+// dateOf converts a value to a date; a number counts days. precise reports whether it has more decimals
+// than a datetime can have.
 func dateOf(v driver.Value) (t time.Time, precise bool, err *Error) {
 	switch v := v.(type) {
 	case string:
@@ -57,7 +57,7 @@ func dateOf(v driver.Value) (t time.Time, precise bool, err *Error) {
 	return t, false, failure(206, 16, "Operand type clash: varbinary is incompatible with datetime.")
 }
 
-// dateText gives a computed date its stored form, if it is still in range.
+// dateText returns the stored form of a computed date, if it is in range.
 func dateText(t time.Time, precise bool) (driver.Value, *Error) {
 	if precise && t.Year() >= 1 && t.Year() <= 9999 {
 		return FormatDateTime2(t), nil
@@ -68,7 +68,8 @@ func dateText(t time.Time, precise bool) (driver.Value, *Error) {
 	return nil, failure(517, 16, "Adding a value to a 'datetime' column caused an overflow.")
 }
 
-// precise is a datetime as a datetime2: the last digit of its milliseconds stands for a third of 10 ms.
+// precise converts a datetime to a datetime2: the last digit of its milliseconds stands for a third of
+// 10 ms.
 func precise(args []driver.Value) (driver.Value, *Error) {
 	text, ok := args[0].(string)
 	if !ok || len(text) != len(dateTimeLayout) {
@@ -83,7 +84,7 @@ func precise(args []driver.Value) (driver.Value, *Error) {
 	return text + "0000", nil
 }
 
-// dateAdd is DATEADD(part, number, date).
+// dateAdd implements DATEADD(part, number, date).
 func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	part, _ := args[0].(string)
 	x, err := number(args[1])
@@ -99,7 +100,7 @@ func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	}
 	offset := 0
 	local, hasOffset := withOffset(args[2])
-	if hasOffset { // its months are those of the clock that it shows
+	if hasOffset { // its months are those of its own offset
 		_, offset = local.Zone()
 		t, precise = t.Add(time.Duration(offset)*time.Second), true
 	}
@@ -112,7 +113,7 @@ func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	case "month":
 		t = addMonths(t, n)
 	default:
-		// In two steps: the product may be longer than a Duration can be.
+		// In two steps, because the product may exceed a Duration.
 		unit := units[part]
 		if perSecond := int(time.Second / unit); perSecond > 0 {
 			t = t.Add(time.Duration(n) * unit)
@@ -129,8 +130,8 @@ func dateAdd(args []driver.Value) (driver.Value, *Error) {
 	return FormatDateTimeOffset(t.Add(-time.Duration(offset) * time.Second).In(local.Location())), nil
 }
 
-// addMonths adds months and stays within the month it comes to: January 31st
-// and a month is the last of February.
+// addMonths adds months and limits the day to the length of the month: January 31st plus one month is
+// the last day of February.
 func addMonths(t time.Time, n int) time.Time {
 	months := t.Year()*12 + int(t.Month()) - 1 + n
 	year, month := floorDivide(int64(months), 12), time.Month(months-12*int(floorDivide(int64(months), 12))+1)
@@ -138,7 +139,7 @@ func addMonths(t time.Time, n int) time.Time {
 	return time.Date(int(year), month, min(t.Day(), last), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// floorDivide rounds down, also below zero.
+// floorDivide rounds down, also for negative numbers.
 func floorDivide(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
@@ -147,7 +148,7 @@ func floorDivide(a, b int64) int64 {
 	return q
 }
 
-// dateDiff is DATEDIFF(part, a, b): the number of boundaries between them.
+// dateDiff implements DATEDIFF(part, a, b): the number of boundaries between the dates.
 func dateDiff(args []driver.Value) (driver.Value, *Error) {
 	v, err := dateDiffBig(args)
 	if n, ok := v.(int64); ok && (n > math.MaxInt32 || n < math.MinInt32) {
@@ -161,7 +162,7 @@ func diffOverflow() *Error {
 		"date/time instances is too large. Try to use datediff with a less precise datepart.")
 }
 
-// dateDiffBig is DATEDIFF_BIG.
+// dateDiffBig implements DATEDIFF_BIG.
 func dateDiffBig(args []driver.Value) (driver.Value, *Error) {
 	part, _ := args[0].(string)
 	a, _, err := dateOf(args[1])
@@ -183,7 +184,7 @@ func dateDiffBig(args []driver.Value) (driver.Value, *Error) {
 	return boundaries64(part, b) - boundaries64(part, a), nil
 }
 
-// boundaries64 counts the boundaries of the part up to t, from some fixed time on.
+// boundaries64 returns the number of boundaries of the part from a fixed time to t.
 func boundaries64(part string, t time.Time) int64 {
 	switch part {
 	case "year":
@@ -192,13 +193,13 @@ func boundaries64(part string, t time.Time) int64 {
 		return int64(t.Year())*4 + int64(t.Month()-1)/3
 	case "month":
 		return int64(t.Year())*12 + int64(t.Month())
-	case "week": // weeks begin on Sunday, whatever DATEFIRST says; 1970-01-01 was a Thursday
+	case "week": // weeks begin on Sunday, whatever the DATEFIRST setting; 1970-01-01 was a Thursday
 		return floorDivide(floorDivide(t.Unix(), 86400)+4, 7)
 	}
 	return floorDivide(t.Unix(), int64(units[part]/time.Second))
 }
 
-// datePart is DATEPART(part, date), with weeks that begin on Sunday (DATEFIRST 7).
+// datePart implements DATEPART(part, date), with weeks that begin on Sunday (DATEFIRST 7).
 func datePart(args []driver.Value) (driver.Value, *Error) {
 	part, _ := args[0].(string)
 	t, _, err := dateOf(args[1])
@@ -220,8 +221,8 @@ func datePart(args []driver.Value) (driver.Value, *Error) {
 	return int64(values[part]), nil
 }
 
-// asSample brings a date string to the form of a sample; whatever is no date
-// beside a date stays as it is.
+// asSample converts a date string to the form of a sample; it returns a string that is not a date
+// unchanged.
 func asSample(args []driver.Value) (driver.Value, *Error) {
 	sample, _ := args[0].(string)
 	text, _ := args[1].(string)
@@ -238,7 +239,7 @@ func asSample(args []driver.Value) (driver.Value, *Error) {
 	return FormatDateTime(t), nil
 }
 
-// durationOfDay is a fraction of a day.
+// durationOfDay returns a fraction of a day.
 func durationOfDay(fraction float64) time.Duration {
 	return time.Duration(fraction * float64(24*time.Hour))
 }

@@ -6,28 +6,27 @@ import (
 	"time"
 )
 
-// The two text forms of date and time in SQLite.
+// The two stored forms of date and time in SQLite.
 const (
 	dateTimeLayout  = "2006-01-02 15:04:05.000"
 	dateTime2Layout = "2006-01-02 15:04:05.0000000"
 )
 
-// RoundDateTime rounds t to what a datetime can hold: ticks of 1/300 s, counted
-// from midnight and shown as .000, .003 or .007. The location is kept.
+// RoundDateTime rounds t to a value of datetime: ticks of 1/300 s, counted from midnight and shown as .000, .003
+// or .007. It keeps the location.
 func RoundDateTime(t time.Time) time.Time {
 	ns := int64(t.Nanosecond())
 	ticks := (ns*300 + 500_000_000) / 1_000_000_000
-	millis := (ticks*10 + 1) / 3 // 0, 3, 7 and so on: 10/3 ms a tick, rounded half up
+	millis := (ticks*10 + 1) / 3 // 0, 3, 7 and so on: 10/3 ms per tick, rounded half up
 	return t.Add(time.Duration(millis*int64(time.Millisecond) - ns))
 }
 
-// FormatDateTime is the text of t as a datetime, rounded: in UTC,
-// 'YYYY-MM-DD HH:MM:SS.mmm'.
+// FormatDateTime returns the text of t as a datetime, rounded, in UTC: 'YYYY-MM-DD HH:MM:SS.mmm'.
 func FormatDateTime(t time.Time) string {
 	return clockText(RoundDateTime(t.UTC()), 3)
 }
 
-// clockText is the text of t in one of the two forms: with so many decimals.
+// clockText returns the text of t with that many decimals.
 func clockText(t time.Time, decimals int) string {
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 {
@@ -51,7 +50,7 @@ func clockText(t time.Time, decimals int) string {
 	return string(b)
 }
 
-// putDigits writes n in decimal, with zeros before it.
+// putDigits writes n in decimal, with leading zeros.
 func putDigits(b []byte, n int) {
 	for i := len(b) - 1; i >= 0; i-- {
 		b[i] = byte('0' + n%10)
@@ -59,7 +58,7 @@ func putDigits(b []byte, n int) {
 	}
 }
 
-// parseStored reads the two forms in which dates stand in SQLite; ok is false for any other text.
+// parseStored parses the two stored forms of dates in SQLite; ok is false for any other text.
 func parseStored(text string) (t time.Time, ok bool) {
 	if len(text) != len(dateTimeLayout) && len(text) != len(dateTime2Layout) {
 		return t, false
@@ -87,18 +86,16 @@ func parseStored(text string) (t time.Time, ok bool) {
 		nanos *= 10
 	}
 	t = time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	return t, t.Day() == day // 31 February is none
+	return t, t.Day() == day // 31 February does not exist
 }
 
-// FormatDateTime2 is the text of t as a datetime2(7): in UTC, with seven
-// decimals, the rest cut off.
+// FormatDateTime2 returns the text of t as a datetime2(7), in UTC, with seven decimals and the rest truncated.
 func FormatDateTime2(t time.Time) string {
 	return clockText(t.UTC(), 7)
 }
 
-// ClockValue gives the value for those SystemCalls that ask for the time:
-// GETUTCDATE, GETDATE, SYSUTCDATETIME and SYSDATETIME. The local ones
-// are the wall clock of now's location. ok is false for any other name.
+// ClockValue returns the value of the SystemCalls for the current time: GETUTCDATE, GETDATE, SYSUTCDATETIME and
+// SYSDATETIME. The local ones use now's location. ok is false for any other name.
 func ClockValue(name string, now time.Time) (value string, ok bool) {
 	switch name {
 	case "GETUTCDATE":
@@ -113,23 +110,23 @@ func ClockValue(name string, now time.Time) (value string, ok bool) {
 	return "", false
 }
 
-// dateTimeLayouts are the ways of writing a date that SQL Server takes in any
-// language setting, and the two of us_english that people type.
+// dateTimeLayouts are the date formats that SQL Server accepts in any language setting, and the two common
+// formats of us_english.
 var dateTimeLayouts = []string{
 	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02",
 	"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05 -07:00", "20060102", "20060102 15:04:05", "20060102 15:04", "1/2/2006", "1/2/2006 15:04:05", "1/2/2006 15:04",
 	"15:04:05",
 }
 
-// ParseDateTime reads a date and time as kept in SQLite, and also the forms
-// that SQL Server converts from strings: ISO 8601, yyyymmdd and mm/dd/yyyy,
-// each with or without time and fraction, and a time alone (of 1900-01-01). The result is in UTC and not rounded.
+// ParseDateTime parses the stored form of a date and time, and the formats that SQL Server converts from strings:
+// ISO 8601, yyyymmdd and mm/dd/yyyy, each with or without time and fraction, and a time alone (of 1900-01-01).
+// The result is in UTC and not rounded.
 func ParseDateTime(text string) (time.Time, error) {
 	t, err := ParseDateTimeOffset(text)
 	return t.UTC(), err
 }
 
-// ParseDateTimeOffset is ParseDateTime that keeps the offset which the text has, as a datetimeoffset does.
+// ParseDateTimeOffset is ParseDateTime, but keeps the offset in the text, as a datetimeoffset does.
 func ParseDateTimeOffset(text string) (time.Time, error) {
 	if t, ok := parseStored(text); ok {
 		return t, nil
@@ -145,16 +142,16 @@ func ParseDateTimeOffset(text string) (time.Time, error) {
 		_, offset := t.Zone()
 		return t.In(time.FixedZone("", offset)), nil
 	}
-	return time.Time{}, fmt.Errorf("%q is no date and time", text)
+	return time.Time{}, fmt.Errorf("%q is not a date and time", text)
 }
 
 // offsetLayout is the stored form of a datetimeoffset.
 const offsetLayout = "2006-01-02 15:04:05.0000000 -07:00"
 
-// FormatDateTimeOffset is the text of t as a datetimeoffset(7), with its offset.
+// FormatDateTimeOffset returns the text of t as a datetimeoffset(7), with its offset.
 func FormatDateTimeOffset(t time.Time) string { return t.Format(offsetLayout) }
 
-// withOffset reads a datetimeoffset in its stored form.
+// withOffset parses the stored form of a datetimeoffset.
 func withOffset(v driver.Value) (t time.Time, ok bool) {
 	text, isText := v.(string)
 	if !isText || len(text) != len(offsetLayout) {
@@ -164,7 +161,8 @@ func withOffset(v driver.Value) (t time.Time, ok bool) {
 	return t, err == nil
 }
 
-// instant is the moment of a date, as datetimeoffsets are compared: in UTC. A date without an offset is in UTC.
+// instant returns the moment of a date in UTC, by which datetimeoffsets are compared. A date without an offset is
+// in UTC.
 func instant(args []driver.Value) (driver.Value, *Error) {
 	t, _, err := dateOf(args[0])
 	if err != nil {

@@ -28,7 +28,7 @@ func TestRoundDateTime(t *testing.T) {
 	}
 }
 
-// TestRoundDateTimeIsStable: every tick is its own nearest.
+// TestRoundDateTimeIsStable: every tick rounds to itself.
 func TestRoundDateTimeIsStable(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for ms := range 1000 {
@@ -84,7 +84,8 @@ func TestBindName(t *testing.T) {
 	}
 }
 
-// The stored forms are read and written by hand as package time does it.
+// The stored forms are parsed and formatted with the same result as with
+// package time.
 func TestStoredForms_AsPackageTime(t *testing.T) {
 	for _, text := range []string{
 		"2026-11-30 10:00:00.003", "2026-11-30 10:00:00.0033333", "0001-01-01 00:00:00.000", "9999-12-31 23:59:59.9999999", "2024-02-29 23:59:59.997", "2023-02-29 00:00:00.000",
@@ -98,7 +99,7 @@ func TestStoredForms_AsPackageTime(t *testing.T) {
 			formed = false
 		}
 		if ok != (err == nil && formed) || ok && !got.Equal(want) {
-			t.Errorf("%q: %v %v, and package time says %v %v", text, got, ok, want, err)
+			t.Errorf("%q: %v %v, package time returns %v %v", text, got, ok, want, err)
 		}
 	}
 	for _, at := range []time.Time{
@@ -107,7 +108,7 @@ func TestStoredForms_AsPackageTime(t *testing.T) {
 	} {
 		for decimals, layout := range map[int]string{3: dateTimeLayout, 7: dateTime2Layout} {
 			if got, want := clockText(at, decimals), at.Format(layout); got != want {
-				t.Errorf("%v: %s, and package time writes %s", at, got, want)
+				t.Errorf("%v: %s, package time returns %s", at, got, want)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// exactDigits is how many digits a REAL, which holds decimals here, keeps exactly.
+// exactDigits is the number of digits that a REAL, which stores decimals here, keeps exactly.
 const exactDigits = 15
 
 // decimal is n divided by 10^scale.
@@ -19,7 +19,7 @@ type decimal struct {
 
 func tenTo(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-// decimalOf reads a value as a decimal; ok is false for what is none.
+// decimalOf converts a value to a decimal; ok is false if it is not a number.
 func decimalOf(v driver.Value) (d decimal, ok bool) {
 	switch v := v.(type) {
 	case int64:
@@ -35,7 +35,7 @@ func decimalOf(v driver.Value) (d decimal, ok bool) {
 	return decimal{}, false
 }
 
-// decimalText reads digits with a sign and a point.
+// decimalText parses digits with an optional sign and decimal point.
 func decimalText(text string) (d decimal, ok bool) {
 	sign := ""
 	if text != "" && (text[0] == '-' || text[0] == '+') {
@@ -50,7 +50,7 @@ func decimalText(text string) (d decimal, ok bool) {
 	return decimal{n: n, scale: len(fraction)}, ok
 }
 
-// at is the decimal at a scale: rounded half away from zero, or cut off.
+// at returns the decimal with that scale: rounded half away from zero, or truncated.
 func (d decimal) at(scale int, cut bool) decimal {
 	if scale >= d.scale {
 		return decimal{n: new(big.Int).Mul(d.n, tenTo(scale-d.scale)), scale: scale}
@@ -63,10 +63,10 @@ func (d decimal) at(scale int, cut bool) decimal {
 	return decimal{n: q, scale: scale}
 }
 
-// digits is the number of digits before and after the point.
+// digits returns the number of digits before and after the decimal point.
 func (d decimal) digits() int { return len(new(big.Int).Abs(d.n).String()) }
 
-// text writes the decimal with all its digits.
+// text returns the decimal with all its digits.
 func (d decimal) text() string {
 	digits := new(big.Int).Abs(d.n).String()
 	if len(digits) <= d.scale {
@@ -81,7 +81,8 @@ func (d decimal) text() string {
 	return digits
 }
 
-// value is the decimal as SQLite holds it. One that a REAL would round is refused, unless it is a whole number of 64 bits.
+// value returns the decimal as SQLite stores it. It is an error if a REAL would round the decimal, unless the decimal
+// is an integer of 64 bits.
 func (d decimal) value() (driver.Value, *Error) {
 	x, _ := strconv.ParseFloat(d.text(), 64)
 	if d.digits() <= exactDigits {
@@ -96,7 +97,7 @@ func (d decimal) value() (driver.Value, *Error) {
 	return nil, failure(unsupportedNumber, 16, "A decimal of more than %d digits, %s, is not supported by the embedded partner.", exactDigits, clip(d.text(), 50))
 }
 
-// within is the value of a decimal of a type's precision; from is what it is converted from, for the error.
+// within returns the value of a decimal within a type's precision; from is the source type, for the error.
 func (d decimal) within(t TypeSpec, from string) (driver.Value, *Error) {
 	switch {
 	case t.Name == "money" && !d.n.IsInt64(), t.Name == "smallmoney" && (!d.n.IsInt64() || d.n.Int64() != int64(int32(d.n.Int64()))):
@@ -107,10 +108,11 @@ func (d decimal) within(t TypeSpec, from string) (driver.Value, *Error) {
 	return d.value()
 }
 
-// moneyScale is the digits of money behind the point.
+// moneyScale is the number of decimals of money.
 const moneyScale = 4
 
-// decimalArithmetic is an operation on decimals: operator, the result's type, precision and scale, and the operands.
+// decimalArithmetic implements an operation on decimals: operator, the result's type, precision and scale, and the
+// operands.
 func decimalArithmetic(args []driver.Value) (driver.Value, *Error) {
 	operator := textOf(args[0])
 	precision, _ := args[2].(int64)
@@ -147,7 +149,7 @@ func decimalArithmetic(args []driver.Value) (driver.Value, *Error) {
 	return d.at(t.Scale, false).within(t, "expression")
 }
 
-// divideFloats is / where one is a float: whole numbers have fractions, too.
+// divideFloats implements / if one operand is a float: then integers are divided as floats too.
 func divideFloats(args []driver.Value) (driver.Value, *Error) {
 	divisor, err := number(args[1])
 	if err == nil && divisor == 0 {
@@ -170,7 +172,7 @@ func decimalOperation(operator string, typ TypeSpec, a, b fragment) fragment {
 	return fragment{sql: sql, typ: typ, eval: calling("tsql_decimal", before, a, b)}
 }
 
-// DecimalValue is a decimal number in text as SQLite holds it; the text itself where SQLite would round it.
+// DecimalValue returns a decimal number in text as SQLite stores it; the text itself if SQLite would round it.
 func DecimalValue(text string) any {
 	if d, ok := decimalText(text); ok {
 		if v, err := d.value(); err == nil {
@@ -180,8 +182,8 @@ func DecimalValue(text string) any {
 	return text
 }
 
-// ToVariable makes v the value of a variable of type t, as SET does: text and bytes are cut without a word. from is the type of v, "" if
-// it is not known. The error is an *Error.
+// ToVariable converts v to the value of a variable of type t, as SET does: text and binary values are truncated without
+// an error. from is the type of v, "" if unknown. The error is an *Error.
 func ToVariable(v any, from string, t TypeSpec) (any, error) {
 	convert := families[t.Name]
 	if v == nil || convert == nil {

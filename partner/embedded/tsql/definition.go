@@ -2,36 +2,38 @@ package tsql
 
 import "strings"
 
-// Definition makes, changes or removes an object: CREATE, ALTER or DROP of a table, an index, a view, a
-// procedure, a function, a trigger, a database, a role, a user or a login, and TRUNCATE of a table. What a procedure, a function or a
-// trigger is made of stands in Text only: see [ParseProcedure], [ParseFunction] and [ParseTrigger].
+// Definition is a statement that creates, changes or removes an object: CREATE, ALTER or DROP of a table, an index, a
+// view, a procedure, a function, a trigger, a database, a role, a user or a login, or TRUNCATE of a table. The body of
+// a procedure, a function or a trigger is in Text only: see [ParseProcedure], [ParseFunction] and [ParseTrigger].
 type Definition struct {
 	position
 	Verb string // CREATE, ALTER, DROP or TRUNCATE; ENABLE or DISABLE of triggers
 	Kind string // TABLE, INDEX, VIEW, PROCEDURE, FUNCTION, TRIGGER, DATABASE, ROLE, USER or LOGIN
 	Name Name   // of the object
 	On   Name   // the table of an index, or of CREATE, ENABLE and DISABLE TRIGGER
-	// Text is the whole statement: its words as written with one blank between them, without comments.
+	// Text is the whole statement: its tokens as written, separated by one blank, without comments.
 	Text string
 	// OrAlter: CREATE OR ALTER was written.
 	OrAlter bool
-	// IfExists: IF EXISTS was written behind DROP, or behind DROP COLUMN and DROP CONSTRAINT.
+	// IfExists: IF EXISTS was written after DROP, or after DROP COLUMN and DROP CONSTRAINT.
 	IfExists bool
-	// Table is what CREATE TABLE makes, or what ALTER TABLE … ADD and ALTER COLUMN add or change; see [Table.Change].
+	// Table is the table of CREATE TABLE, or the columns and constraints of ALTER TABLE … ADD and ALTER COLUMN; see
+	// [Table.Change].
 	Table *Table
-	// Index is what CREATE INDEX makes.
+	// Index is the index of CREATE INDEX.
 	Index *Index
-	// View is what CREATE VIEW and ALTER VIEW make.
+	// View is the view of CREATE VIEW and ALTER VIEW.
 	View *View
-	// Action is ADD MEMBER or DROP MEMBER of a role; ADD, DROP COLUMN, DROP CONSTRAINT, ALTER COLUMN, CHECK CONSTRAINT or SET
-	// of a table. The last two change nothing here.
+	// Action is ADD MEMBER or DROP MEMBER of a role; ADD, DROP COLUMN, DROP CONSTRAINT, ALTER COLUMN, CHECK CONSTRAINT
+	// or SET of a table. The last two have no effect here.
 	Action string
 	// Other is the role's member, or the login of a user: "" for WITHOUT LOGIN.
 	Other string
-	// Columns are those of DROP COLUMN, the triggers of ENABLE and DISABLE (none: all), or the constraints of DROP CONSTRAINT and CHECK CONSTRAINT.
+	// Columns are those of DROP COLUMN, the triggers of ENABLE and DISABLE (none: all), or the constraints of DROP
+	// CONSTRAINT and CHECK CONSTRAINT.
 	Columns []string
-	// Options are those of a login, by name in upper case: PASSWORD, SID, CHECK_POLICY, … ; a string without
-	// its quotes, else as written. PASSWORD HASHED has the option HASHED too.
+	// Options are the options of a login, by name in upper case: PASSWORD, SID, CHECK_POLICY, … ; a string without its
+	// quotes, any other value as written. PASSWORD HASHED adds the option HASHED.
 	Options map[string]string
 
 	defaults []pendingDefault // of ADD DEFAULT … FOR
@@ -47,8 +49,8 @@ type Grant struct {
 	To          string   // role, user or login
 }
 
-// definition parses a statement that begins with CREATE, ALTER, DROP or TRUNCATE; false: it is none of these. DROP of several
-// objects gives several.
+// definition parses a statement that begins with CREATE, ALTER, DROP or TRUNCATE; false: it is another statement. DROP
+// of several objects returns several statements.
 func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 	begin := p.pos
 	d := &Definition{position: at, Verb: strings.ToUpper(p.next().text)}
@@ -98,7 +100,7 @@ func (p *parser) definition(at position, first bool) ([]Statement, bool) {
 	return []Statement{d}, true
 }
 
-// permanent refuses the names of temporary objects, and those that SQLite keeps for itself.
+// permanent refuses the names of temporary objects, and names reserved by SQLite.
 func (p *parser) permanent(n Name) {
 	switch {
 	case strings.HasPrefix(n.Object, "#"):
@@ -108,7 +110,7 @@ func (p *parser) permanent(n Name) {
 	}
 }
 
-// defines says whether the verb is known for the kind. indexed: words of an index stood between them.
+// defines reports whether the verb is valid for the kind. indexed: keywords of an index were between them.
 func (p *parser) defines(d *Definition, indexed bool) bool {
 	switch {
 	case indexed:
@@ -127,7 +129,7 @@ func (p *parser) defines(d *Definition, indexed bool) bool {
 	return false
 }
 
-// drop parses [IF EXISTS] names behind DROP and the kind.
+// drop parses [IF EXISTS] names after DROP and the kind.
 func (p *parser) drop(d *Definition, begin int) []Statement {
 	d.IfExists = p.accept("IF", "EXISTS")
 	var list []Statement
@@ -158,7 +160,7 @@ func (p *parser) drop(d *Definition, begin int) []Statement {
 	return list
 }
 
-// dropIndex parses ON table, or takes table.index apart.
+// dropIndex parses ON table, or splits table.index.
 func (p *parser) dropIndex(d *Definition) {
 	if p.accept("ON") {
 		d.On = p.name()
@@ -173,7 +175,7 @@ func (p *parser) dropIndex(d *Definition) {
 	d.Name = Name{Object: d.Name.Object}
 }
 
-// words are the tokens from begin on that were taken, with one blank between them.
+// words returns the tokens taken since begin, separated by one blank.
 func (p *parser) words(begin int) string {
 	var b strings.Builder
 	for _, t := range p.tokens[begin:p.pos] {
@@ -204,7 +206,7 @@ func (p *parser) procedureText(d *Definition, first bool) {
 	}
 }
 
-// notFirst is error 111.
+// notFirst fails with error 111.
 func (p *parser) notFirst(d *Definition) {
 	what := "CREATE/ALTER " + d.Kind
 	if d.Kind == "FUNCTION" || d.Kind == "TRIGGER" {
@@ -214,7 +216,7 @@ func (p *parser) notFirst(d *Definition) {
 		Message: "'" + what + "' must be the first statement in a query batch."})
 }
 
-// principalText takes what follows the name of a database, role, user or login.
+// principalText parses the tokens after the name of a database, role, user or login.
 func (p *parser) principalText(d *Definition) {
 	switch {
 	case d.Kind == "ROLE" && d.Verb == "ALTER":
@@ -268,8 +270,8 @@ func (p *parser) loginOptions(d *Definition) {
 	}
 }
 
-// grant parses GRANT permission, … [ON [OBJECT::]name] TO principal, and REVOKE and DENY; it is
-// nothing of these with another class than OBJECT.
+// grant parses GRANT permission, … [ON [OBJECT::]name] TO principal, and REVOKE and DENY. It refuses another class than
+// OBJECT.
 func (p *parser) grant(at position) Statement {
 	g := &Grant{position: at, Verb: strings.ToUpper(p.next().text)}
 	for {

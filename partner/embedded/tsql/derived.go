@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// cte is a common table expression that is known to what follows it.
+// cte is a common table expression that the rest of the statement can use.
 type cte struct {
 	name    string
-	columns []Column // nil: not known
+	columns []Column // nil: unknown
 	table   string   // its name in SQLite
 }
 
-// recursion is a common table expression while its body is parsed. In SQLite a recursive one has one more column that counts the
-// rounds, under another name; a second expression leaves that out.
+// recursion is a common table expression while its body is parsed. In SQLite a recursive one is two expressions. The
+// first has another name and one more column, which counts the recursion levels; the second omits that column.
 type recursion struct {
 	name   string
-	listed []string // the columns that were written behind the name
-	known  bool     // its name is known: the anchor is over
-	alias  string   // by which the operand under way knows it
-	parts  int      // operands that name it
-	own    bool     // the operand under way names it
+	listed []string // the column list after the name
+	known  bool     // the anchor is parsed, so that the name can be used
+	alias  string   // the alias of the expression in the current operand
+	parts  int      // number of operands that use the name
+	own    bool     // the current operand uses the name
 }
 
-// depthMark stands for the limit of MAXRECURSION until the end of the statement tells it.
+// depthMark stands for the limit of MAXRECURSION, which is known only at the end of the statement.
 const depthMark = "/*maxrecursion*/100"
 
-// level is what the recursive part adds to its list.
+// level writes the recursion level, which the recursive part adds to its select list.
 func (r *recursion) level() string {
 	if r == nil || !r.own {
 		return ""
@@ -34,8 +34,8 @@ func (r *recursion) level() string {
 	return ", tsql_depth(" + quoteIdentifier(r.alias) + ".[$level], " + depthMark + ")"
 }
 
-// anchored makes the expression known to the part that follows its anchor.
-func (r *recursion) anchored(p *parser, s *selection) {
+// endAnchor makes the expression usable in the part after its anchor.
+func (r *recursion) endAnchor(p *parser, s *selection) {
 	if r.known {
 		return
 	}
@@ -43,10 +43,10 @@ func (r *recursion) anchored(p *parser, s *selection) {
 	p.in.ctes = append(p.in.ctes, cte{name: r.name, table: r.name + rounds, columns: renamed(s.outputs, r.listed)})
 }
 
-// rounds ends the name in SQLite of an expression that names itself.
+// rounds is the suffix of the name in SQLite of a recursive expression.
 const rounds = "$rounds"
 
-// renamed are columns with the names of a list behind the alias, if there is one.
+// renamed returns the columns with the names of a column list, if there is one.
 func renamed(columns []Column, list []string) []Column {
 	if list == nil {
 		return columns
@@ -60,7 +60,7 @@ func renamed(columns []Column, list []string) []Column {
 	return out
 }
 
-// with parses WITH name (columns) AS (query), … and gives the text to stand before the statement.
+// with parses WITH name (columns) AS (query), … and returns the text to write before the statement.
 func (p *parser) with() string {
 	p.expect("WITH")
 	var items []string
@@ -81,7 +81,7 @@ func (p *parser) commonTable() string {
 	rec := &recursion{name: p.identifier()}
 	line := p.line()
 	if p.peek(0).isSymbol("(") {
-		rec.listed = names(p.indexColumns())
+		rec.listed = columnNames(p.indexColumns())
 	}
 	p.expect("AS")
 	p.expectSymbol("(")
@@ -117,7 +117,7 @@ func (p *parser) commonTable() string {
 	return quoteIdentifier(rec.name+rounds) + " (" + all + ", [$level]) AS (" + s.sql + "), " + quoteIdentifier(rec.name) + " AS (SELECT " + all + " FROM " + quoteIdentifier(rec.name+rounds) + ")"
 }
 
-// checkNames fails for a column of a derived table that has no name (8155), or the name of another (8156).
+// checkNames fails if a column of a derived table has no name (8155), or the name of another column (8156).
 func (p *parser) checkNames(table string, columns []Column, line int) {
 	if at := unnamed(columns); at >= 0 {
 		p.fail(&Error{Number: 8155, State: 2, Class: 16, Line: line, Message: fmt.Sprintf("No column name was specified for column %d of '%s'.", at+1, table)})
@@ -146,7 +146,7 @@ func quotedColumns(columns []Column) string {
 	return quoted(list)
 }
 
-// wrongColumns is error 8158 or 8159.
+// wrongColumns returns error 8158 or 8159.
 func wrongColumns(name string, have, listed, line int) *Error {
 	e := failure(8158, 16, "'%s' has more columns than were specified in the column list.", name)
 	if have < listed {
@@ -156,7 +156,7 @@ func wrongColumns(name string, have, listed, line int) *Error {
 	return e
 }
 
-// commonTableNamed finds a common table expression; nil: the name is another table's.
+// commonTableNamed returns a common table expression; nil: the name is that of another table.
 func (p *parser) commonTableNamed(n Name) *cte {
 	if n.Schema != "" || n.Database != "" {
 		return nil
@@ -218,7 +218,7 @@ func (p *parser) derivedTable() string {
 	alias := p.identifier()
 	var listed []string
 	if p.peek(0).isSymbol("(") {
-		listed = names(p.indexColumns())
+		listed = columnNames(p.indexColumns())
 		if !unknown && len(listed) != len(columns) {
 			p.fail(wrongColumns(alias, len(columns), len(listed), line))
 		}
@@ -233,7 +233,7 @@ func (p *parser) derivedTable() string {
 	return "(" + sql + ") AS " + quoteIdentifier(alias)
 }
 
-// opensQuery says whether a SELECT stands behind the parentheses that open here.
+// opensQuery reports whether a SELECT follows the parentheses that open here.
 func (p *parser) opensQuery() bool {
 	n := 0
 	for p.peek(n).isSymbol("(") {
@@ -242,7 +242,7 @@ func (p *parser) opensQuery() bool {
 	return p.peek(n).is("SELECT")
 }
 
-// startsQuery says whether a query begins here, maybe within more parentheses.
+// startsQuery reports whether a query begins here, possibly within more parentheses.
 func (p *parser) startsQuery() bool {
 	n := 0
 	for p.peek(n).isSymbol("(") {
@@ -268,7 +268,7 @@ func (p *parser) startsQuery() bool {
 	return false
 }
 
-// valueTable parses (1, 2), (3, 4) of VALUES in FROM; their columns have no names yet.
+// valueTable parses (1, 2), (3, 4) of VALUES in FROM; the columns have no names yet.
 func (p *parser) valueTable() (string, []Column) {
 	var rows []string
 	var columns []Column
@@ -281,7 +281,7 @@ func (p *parser) valueTable() (string, []Column) {
 			if values = append(values, f.folded(true)); len(rows) == 0 {
 				columns = append(columns, Column{Type: f.typ})
 			} else if n < len(columns) {
-				p.oneKind(columns[n].Type, f.typ)
+				p.checkKinds(columns[n].Type, f.typ)
 				columns[n].Type = common(columns[n].Type, f.typ)
 			}
 			if n++; !p.acceptSymbol(",") {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// refusals are batches, and the error that Parse gives: "" is any message.
+// refusals are batches, and the error of Parse for each: "" matches any message.
 type refusals []struct {
 	batch   string
 	number  int32
@@ -61,7 +61,8 @@ func TestErrors(t *testing.T) {
 	}.run(t)
 }
 
-// What T-SQL has and this package has not is refused by its name; among it, what is no T-SQL either.
+// T-SQL that this package does not support is refused by its name; and so are words that are not
+// T-SQL.
 func TestNotSupported(t *testing.T) {
 	refusals{
 		{"create view v as select 1", 4511, 1, "Create View or Function failed because no column name was specified for column 1."},
@@ -111,7 +112,7 @@ func TestNotSupported(t *testing.T) {
 	}.run(t)
 }
 
-// The same of queries.
+// The same for queries.
 func TestNotSupported_Queries(t *testing.T) {
 	refusals{
 		{"select * from (select 1) x", 8155, 1, "No column name was specified for column 1 of 'x'."},
@@ -129,7 +130,7 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"select a, count(*) from t", 8120, 1, "Column 't.a' is invalid in the select list because it is not contained in an aggregate function and there is no GROUP BY clause."},
 		{"select b from t group by a", 8120, 1, "Column 't.b' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause."},
 		{"select a from t group by a having b > 1", 8121, 1, "Column 't.b' is invalid in the HAVING clause because it is not contained in either an aggregate function or the GROUP BY clause."},
-		{"select * from t group by a", 40510, 1, "Clause '* beside GROUP BY or an aggregate function' is not supported by the embedded partner."},
+		{"select * from t group by a", 40510, 1, "Clause '* with GROUP BY or an aggregate function' is not supported by the embedded partner."},
 		{"select a from t group by grouping sets ((a))", 40510, 1, "Clause 'GROUP BY GROUPING' is not supported by the embedded partner."},
 		{"select a from t group by rollup (a)", 40510, 1, "Function 'rollup' is not supported by the embedded partner."},
 		{"select top 5 percent a from t", 40510, 1, "Clause 'TOP … PERCENT' is not supported by the embedded partner."},
@@ -138,13 +139,13 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"select 1 where 1 > all (select 1, 2)", 116, 1, ""},
 		{"delete from t output deleted.* where a = 1", 40510, 1, "Clause 'OUTPUT deleted.*' is not supported by the embedded partner."},
 		{"insert into t exec p", 40510, 1, "Clause 'INSERT … EXECUTE' is not supported by the embedded partner."},
-		{"insert into t values (default)", 40510, 1, "Clause 'DEFAULT in VALUES of a table that is not known' is not supported by the embedded partner."},
+		{"insert into t values (default)", 40510, 1, "Clause 'DEFAULT in VALUES of an unknown table' is not supported by the embedded partner."},
 		{"insert into t (a, b) values (1)", 109, 1, ""},
 		{"insert into t (a) values (1, 2)", 110, 1, ""},
 		{"insert into t (a, b) select 1", 120, 1, ""},
 		{"insert into t (a) select 1, 2", 121, 1, ""},
 		{"insert into t (a, a) select 1, 2", 264, 1, ""},
-		{"update t set a = default", 40510, 1, "Clause 'SET … = DEFAULT of a table that is not known' is not supported by the embedded partner."},
+		{"update t set a = default", 40510, 1, "Clause 'SET … = DEFAULT of an unknown table' is not supported by the embedded partner."},
 		{"delete top (1) t from t join u on 1 = 1", 40510, 1, "Clause 'DELETE TOP with a join' is not supported by the embedded partner."},
 		{"update t set a = 1 from t x join t y on x.a = y.b", 8154, 1, "The table 't' is ambiguous."},
 		{"update top (1) t set a = 1 from t, u", 40510, 1, "Clause 'UPDATE TOP with a join' is not supported by the embedded partner."},
@@ -174,10 +175,10 @@ func TestNotSupported_Queries(t *testing.T) {
 		{"select @@frob", 40510, 1, "Function '@@frob' is not supported by the embedded partner."},
 		{"select is_member(name) from sys.objects", 40510, 1, "Function 'is_member of a column' is not supported by the embedded partner."},
 		{"select @a = a, @b = @a from t", 40510, 1, "Clause 'SELECT with @a assigned and used' is not supported by the embedded partner."},
-		{"select @a = @a + a from t", 40510, 1, "Clause 'SELECT that adds up rows in @a' is not supported by the embedded partner."},
+		{"select @a = @a + a from t", 40510, 1, "Clause 'SELECT that accumulates rows in @a' is not supported by the embedded partner."},
 		{"print (select max(a) from t)", 40510, 1, "Clause 'subquery outside a query' is not supported by the embedded partner."},
 		{"set @a = (select max(a) from t) + b", 128, 1, ""},
-		{strings.Repeat("1 ", maxTokens+1), 40510, 1, "Batch 'of more than 200000 words' is not supported by the embedded partner."},
+		{strings.Repeat("1 ", maxTokens+1), 40510, 1, "Batch 'of more than 200000 tokens' is not supported by the embedded partner."},
 	}.run(t)
 }
 

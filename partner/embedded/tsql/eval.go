@@ -8,30 +8,30 @@ import (
 	"strings"
 )
 
-// Values is what an expression is computed from without SQLite.
+// Values provides the values for the evaluation of an expression without SQLite.
 type Values struct {
-	// Variable is asked for a variable, by its name in lower case with its "@".
+	// Variable returns the value of a variable, by its name in lower case with its "@".
 	Variable func(name string) (any, error)
-	// System is asked for a value of the session or the server.
+	// System returns a value of the session or the server.
 	System func(call SystemCall) (any, error)
 
 	err   error
 	known []knownValue
-	stack []driver.Value // the arguments of the functions that are being called; reused
+	stack []driver.Value // the arguments of the functions being called; reused
 }
 
-// knownValue is a system value that has been asked for: within a statement it has one value.
+// knownValue is a system value that was evaluated already: within a statement it has one value.
 type knownValue struct {
 	param string
 	value any
 }
 
-// evaluator computes an expression as SQLite would compute the text that was written for it. A predicate is 1, 0 or, where it is
-// unknown, nil.
+// evaluator computes an expression with the same result as SQLite for the text of the expression. A predicate is 1, 0
+// or, if it is unknown, nil.
 type evaluator func(v *Values) (driver.Value, *Error)
 
-// Evaluate computes the expression. It can do so without SQLite where the expression asks no table and
-// stands in a procedure's body; ok is false otherwise. The error is an *Error, or what Values answered.
+// Evaluate computes the expression. It can do so without SQLite if the expression uses no table and is in a procedure's
+// body; ok is false otherwise. The error is an *Error, or an error of Values.
 func (e *Expr) Evaluate(v *Values) (value any, ok bool, err error) {
 	v.err, v.known = nil, v.known[:0]
 	if e.eval == nil {
@@ -81,7 +81,7 @@ func ofSystem(call SystemCall) evaluator {
 	}
 }
 
-// evaluators are those of fragments; nil if one has none.
+// evaluators returns the evaluators of fragments; nil if one of them has none.
 func evaluators(list []fragment) []evaluator {
 	all := make([]evaluator, len(list))
 	for i, f := range list {
@@ -92,7 +92,8 @@ func evaluators(list []fragment) []evaluator {
 	return all
 }
 
-// calling computes a function of this package with constants before its other arguments; nil if one of those has no evaluator.
+// calling returns the evaluator of a function of this package, with constants before its other arguments; nil if one of
+// those has no evaluator.
 func calling(name string, before []driver.Value, list ...fragment) evaluator {
 	args := evaluators(list)
 	function, ok := sqlFunctions[name]
@@ -120,8 +121,8 @@ func calling(name string, before []driver.Value, list ...fragment) evaluator {
 	}
 }
 
-// both computes of two values that are not NULL; nil where the evaluator of one is missing.
-func both(a, b evaluator, of func(a, b driver.Value) (driver.Value, *Error)) evaluator {
+// ofTwo returns the evaluator of a function of two values; NULL if one is NULL; nil if one has no evaluator.
+func ofTwo(a, b evaluator, of func(a, b driver.Value) (driver.Value, *Error)) evaluator {
 	if a == nil || b == nil {
 		return nil
 	}
@@ -138,7 +139,7 @@ func both(a, b evaluator, of func(a, b driver.Value) (driver.Value, *Error)) eva
 	}
 }
 
-// ofOne computes of a value that is not NULL.
+// ofOne returns the evaluator of a function of one value; NULL if it is NULL.
 func ofOne(a evaluator, of func(driver.Value) driver.Value) evaluator {
 	if a == nil {
 		return nil
@@ -152,7 +153,7 @@ func ofOne(a evaluator, of func(driver.Value) driver.Value) evaluator {
 	}
 }
 
-// rank is the order of SQLite's storage classes.
+// rank returns the position of the value's storage class in SQLite's order.
 func rank(v driver.Value) int {
 	switch v.(type) {
 	case int64, float64:
@@ -163,7 +164,7 @@ func rank(v driver.Value) int {
 	return 2
 }
 
-// compareValues orders two values as SQLite does, text with or without regard to case.
+// compareValues orders two values as SQLite does; fold ignores the case of text.
 func compareValues(a, b driver.Value, fold bool) int {
 	if d := rank(a) - rank(b); d != 0 {
 		return d
@@ -191,7 +192,7 @@ func compareValues(a, b driver.Value, fold bool) int {
 	return 0
 }
 
-// FoldCase is the text as SQLite's NOCASE compares it: with A to Z as small letters.
+// FoldCase returns the text as SQLite's NOCASE compares it: with A to Z converted to lower case.
 func FoldCase(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
@@ -214,9 +215,9 @@ func truth(yes bool) driver.Value {
 	return int64(0)
 }
 
-// comparing is a comparison with one of SQLite's operators.
+// comparing returns the evaluator of a comparison with one of SQLite's operators.
 func comparing(operator string, a, b evaluator, fold bool) evaluator {
-	return both(a, b, func(a, b driver.Value) (driver.Value, *Error) {
+	return ofTwo(a, b, func(a, b driver.Value) (driver.Value, *Error) {
 		c := compareValues(a, b, fold)
 		switch operator {
 		case "=":
@@ -234,8 +235,8 @@ func comparing(operator string, a, b evaluator, fold bool) evaluator {
 	})
 }
 
-// among is IN: unknown where it is not found and one of the values is NULL.
-func among(left evaluator, list []fragment, fold bool) evaluator {
+// inList returns the evaluator of IN: unknown if the value is not found and one of the values is NULL.
+func inList(left evaluator, list []fragment, fold bool) evaluator {
 	values := evaluators(list)
 	if left == nil || values == nil {
 		return nil
@@ -261,7 +262,7 @@ func among(left evaluator, list []fragment, fold bool) evaluator {
 	}
 }
 
-// joined is AND, or with any OR: known as soon as one is decisive.
+// joined returns the evaluator of AND, or with any of OR: it stops at the first decisive operand.
 func joined(list []fragment, any bool) evaluator {
 	parts := evaluators(list)
 	if parts == nil {
@@ -288,8 +289,9 @@ func joined(list []fragment, any bool) evaluator {
 	}
 }
 
-// decidedBy is AND, or with any OR, that the operands before the first without an evaluator decide: its value is nil where they do
-// not. SQLite, too, computes an operand only where those before it leave the matter open.
+// decidedBy returns the evaluator of AND, or with any of OR, over the operands before the first one without an
+// evaluator; its value is nil if they do not decide. SQLite too computes an operand only if those before it do not
+// decide.
 func decidedBy(list []fragment, any bool) evaluator {
 	n := slices.IndexFunc(list, func(f fragment) bool { return f.eval == nil })
 	if n < 1 {
@@ -305,12 +307,12 @@ func decidedBy(list []fragment, any bool) evaluator {
 	}
 }
 
-// negated is NOT.
+// negated returns the evaluator of NOT.
 func negated(f evaluator) evaluator {
 	return ofOne(f, func(v driver.Value) driver.Value { return truth(v == int64(0)) })
 }
 
-// isNull is IS NULL.
+// isNull returns the evaluator of IS NULL.
 func isNull(f evaluator) evaluator {
 	if f == nil {
 		return nil
@@ -321,8 +323,8 @@ func isNull(f evaluator) evaluator {
 	}
 }
 
-// first is COALESCE, and ISNULL.
-func first(list []fragment) evaluator {
+// coalesce returns the evaluator of COALESCE and ISNULL.
+func coalesce(list []fragment) evaluator {
 	values := evaluators(list)
 	if values == nil {
 		return nil
@@ -337,8 +339,8 @@ func first(list []fragment) evaluator {
 	}
 }
 
-// unlessEqual is NULLIF.
-func unlessEqual(list []fragment) evaluator {
+// nullIf returns the evaluator of NULLIF.
+func nullIf(list []fragment) evaluator {
 	values := evaluators(list)
 	if len(values) != 2 {
 		return nil
@@ -356,8 +358,9 @@ func unlessEqual(list []fragment) evaluator {
 	}
 }
 
-// chosen is CASE: the value behind the first condition that is true. conditions and values go in pairs; otherwise may be nil for NULL.
-func chosen(conditions, values []fragment, otherwise *fragment) evaluator {
+// caseValue returns the evaluator of CASE: the value of the first condition that is true. conditions and values are
+// pairs; otherwise may be nil for NULL.
+func caseValue(conditions, values []fragment, otherwise *fragment) evaluator {
 	when, then := evaluators(conditions), evaluators(values)
 	if when == nil || then == nil || otherwise != nil && otherwise.eval == nil {
 		return nil
@@ -379,9 +382,10 @@ func chosen(conditions, values []fragment, otherwise *fragment) evaluator {
 	}
 }
 
-// integers computes one of SQLite's operators on two whole numbers; nil of anything else, which SQLite computes.
+// integers returns the evaluator of one of SQLite's operators on two integers; it returns nil for other values, which
+// SQLite computes.
 func integers(operator string, a, b evaluator) evaluator {
-	return both(a, b, func(a, b driver.Value) (driver.Value, *Error) {
+	return ofTwo(a, b, func(a, b driver.Value) (driver.Value, *Error) {
 		x, ok := a.(int64)
 		y, also := b.(int64)
 		if !ok || !also {
@@ -404,7 +408,7 @@ func integers(operator string, a, b evaluator) evaluator {
 	})
 }
 
-// mixed is an operation of numbers of which one has a fraction.
+// mixed computes an operation on numbers of which one has a fraction.
 func mixed(operator string, a, b driver.Value) (driver.Value, *Error) {
 	x, err := number(a)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What can be computed without SQLite is what SQLite makes of the text that is written for it.
+// An expression that is computed without SQLite has the same value as its text in SQLite.
 func TestEvaluate_AsSQLite(t *testing.T) {
 	if err := RegisterFunctions(); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestEvaluate_AsSQLite(t *testing.T) {
 			}
 		}
 		if g != w {
-			t.Errorf("%s: %s, and SQLite says %s", e, g, w)
+			t.Errorf("%s: %s, SQLite returns %s", e, g, w)
 		}
 	}
 	if computed < 90 {
@@ -91,7 +91,8 @@ func TestEvaluate_AsSQLite(t *testing.T) {
 	}
 }
 
-// A condition that its first operands decide asks no table; what they leave open, and what fails among them, is SQLite's.
+// A condition that its first operands decide needs no query. SQLite computes one that they do not decide, or where one
+// of them fails.
 func TestEvaluate_Decided(t *testing.T) {
 	for condition, want := range map[string]any{
 		"@n = 1 AND EXISTS (SELECT 1)": int64(0), "@n = 7 AND EXISTS (SELECT 1)": nil, "@n = 7 OR EXISTS (SELECT 1)": int64(1), "@n = 1 OR EXISTS (SELECT 1)": nil,
@@ -115,7 +116,7 @@ func TestEvaluate_Decided(t *testing.T) {
 	}
 }
 
-// What Values can't answer is the error; a table's columns are SQLite's to ask.
+// An error of Values is returned; an expression on a table's columns is left to SQLite.
 func TestEvaluate_Fails(t *testing.T) {
 	p, err := ParseProcedure("CREATE PROCEDURE p @a int, @b int AS SET @a = @a + @b SET @a = (SELECT COUNT(*) FROM t)", nil)
 	if err != nil {
@@ -132,7 +133,7 @@ func TestEvaluate_Fails(t *testing.T) {
 	}
 }
 
-// A system value is asked for while a function's arguments are being computed, and may compute its own with the same Values.
+// A system value may be evaluated while a function's arguments are computed, and may itself use the same Values.
 func TestEvaluate_Nested(t *testing.T) {
 	p, err := ParseProcedure("CREATE PROCEDURE p @n int, @text nvarchar(9) AS SET @text = CONCAT(@text, OBJECT_ID(CONCAT('a', @n, @n, @n, @n, @n, @n, @n)), @n)", nil)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// exec parses a call of a procedure, from behind EXEC on.
+// exec parses a call of a procedure, from after EXEC on.
 func (p *parser) exec(at position) Statement {
 	e := &Exec{position: at}
 	if p.peek(0).isVariable() && p.peek(1).isSymbol("=") {
@@ -39,13 +39,14 @@ func (p *parser) exec(at position) Statement {
 	return e
 }
 
-// positionAfterName fails with 119: the n-th argument has no name, and the one before it has.
+// positionAfterName fails with 119: the n-th argument has no name, and the one before it has
+// one.
 func (p *parser) positionAfterName(n int) {
 	p.fail(&Error{Number: 119, State: 1, Class: 15, Line: p.line(), Message: fmt.Sprintf("Must pass parameter number %d and subsequent parameters as '@name = value'. "+
 		"After the form '@name = value' has been used, all subsequent parameters must be passed in the form '@name = value'.", n)})
 }
 
-// startsArgument says whether a token can begin an argument, and no statement.
+// startsArgument reports whether a token can begin an argument, and not a statement.
 func (p *parser) startsArgument(t token) bool {
 	switch t.kind {
 	case variableToken, stringToken, numberToken, binaryToken:
@@ -81,7 +82,7 @@ func (p *parser) argument() Arg {
 	return a
 }
 
-// argumentValue parses a constant, a variable, or a bare word, which is a string.
+// argumentValue parses a constant, a variable, or a plain word, which is a string.
 func (p *parser) argumentValue() Expr {
 	t := p.peek(0)
 	switch {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Name is a name of up to four parts as written, brackets and quotes removed,
-// parts that were left out empty (ASPState..X has no Schema).
+// Name is a name of up to four parts as written, without brackets and quotes; omitted parts are empty (ASPState..X has
+// no Schema).
 type Name struct {
 	Server, Database, Schema, Object string
 }
 
-// String joins the parts that were written, as SQL Server shows them in errors.
+// String returns the parts that were written, joined as SQL Server shows them in errors.
 func (n Name) String() string {
 	s := n.Object
 	if n.Schema != "" || n.Database != "" || n.Server != "" {
@@ -27,13 +27,13 @@ func (n Name) String() string {
 	return s
 }
 
-// isLocal says whether n names a table variable or a temporary table.
+// isLocal reports whether n names a table variable or a temporary table.
 func (n Name) isLocal() bool {
 	return strings.HasPrefix(n.Object, "#") || strings.HasPrefix(n.Object, "@")
 }
 
-// System says whether n names a view or table of the system's catalogue: of
-// schema sys or INFORMATION_SCHEMA, or one of the old names such as sysobjects.
+// System reports whether n names a view or table of the system catalogue: of schema sys or INFORMATION_SCHEMA, or a
+// compatibility view such as sysobjects.
 func (n Name) System() bool {
 	switch strings.ToLower(n.Schema) {
 	case "sys", "information_schema":
@@ -45,12 +45,11 @@ func (n Name) System() bool {
 	return false
 }
 
-// agentTables are those of msdb's tables that can be asked for, by their names with the database's.
+// agentTables are the tables of msdb that can be queried, by name; queries must include the database's name.
 var agentTables = map[string]bool{"sysjobs": true, "sysjobsteps": true, "backupset": true}
 
-// Table is the table's name in SQLite: the object's name alone; for the
-// catalogue, in lower case, sys_databases, information_schema_tables,
-// sys_sysobjects; for any schema but dbo, "schema.object" in one name.
+// Table returns the table's name in SQLite: the object's name alone; for the catalogue, in lower case, sys_databases,
+// information_schema_tables, sys_sysobjects; for any schema except dbo, "schema.object" as one name.
 func (n Name) Table() string {
 	switch schema := strings.ToLower(n.Schema); {
 	case n.System() && schema == "information_schema":
@@ -64,7 +63,7 @@ func (n Name) Table() string {
 	}
 }
 
-// oldCatalogue has the SQL Server 2000 catalogue, which lives in sys and answers to dbo.
+// oldCatalogue has the compatibility views for SQL Server 2000, which are in schema sys and can also be queried in dbo.
 var oldCatalogue = map[string]bool{
 	"sysobjects": true, "sysdatabases": true, "sysprocesses": true, "syscolumns": true,
 	"sysindexes": true, "sysusers": true, "systypes": true, "syslogins": true, "sysfiles": true,
@@ -73,61 +72,55 @@ var oldCatalogue = map[string]bool{
 
 // TypeSpec is a data type as declared. The zero TypeSpec means "unknown".
 type TypeSpec struct {
-	// Name is in lower case and without synonyms: int, bit, nvarchar, datetime,
-	// varbinary, … or the name of a type of the user's, such as tsessionid.
+	// Name is in lower case and without synonyms: int, bit, nvarchar, datetime, varbinary, … or the name of a
+	// user-defined type, such as tsessionid.
 	Name string
-	// Length is in characters or bytes for the string and binary types
-	// (1 in a declaration without length), and the precision of decimal;
-	// 0 where the type has none.
+	// Length is in characters or bytes for the string and binary types (1 in a declaration without length), and the
+	// precision of decimal; 0 if the type has none.
 	Length int
-	// Scale is that of decimal, and the fraction's digits of datetime2,
-	// datetimeoffset and time (7 if not written).
+	// Scale is that of decimal, and the number of decimals of datetime2, datetimeoffset and time (7 if not written).
 	Scale int
 	// Max: (max) was written; Length is 0.
 	Max bool
 }
 
-// Inputs lists what an SQL text for SQLite needs beside itself.
+// Inputs lists what a SQL text for SQLite needs besides its own text.
 type Inputs struct {
-	// Parameters has the variables the text uses, lower case with "@", each
-	// once. In the SQL each is a named parameter; see BindName.
+	// Parameters has the variables that the text uses, lower case with "@", each once. In the SQL each is a named
+	// parameter; see BindName.
 	Parameters []string
-	// System has the values of the session or server the text uses, each
-	// once: the same call twice in a statement is one value, as in SQL Server.
+	// System has the values of the session or server that the text uses, each once: two equal calls in a statement are
+	// one value, as in SQL Server.
 	System []SystemCall
-	// Tables has every table the text reads or writes, the written one first.
-	// The caller checks databases and schemas here, and provides the
-	// catalogue tables (see Name.System) that occur. Functions of the
-	// catalogue become look-ups there: DB_ID(x) and DB_NAME(x) in
-	// sys_databases (name, database_id), SCHEMA_NAME(x) in sys_schemas, TYPE_NAME(x) in sys_types,
-	// OBJECT_NAME(x) of a column in sys_all_objects, and so on. Properties stand in tables of their own, a
-	// row each: DATABASEPROPERTYEX(d, p) in sys_databasepropertyex (database_name, property, value), HAS_DBACCESS(d)
-	// there too with the property 'HasDBAccess'; OBJECTPROPERTY(o, p) in sys_objectproperties (object_id, property, value)
-	// and COLUMNPROPERTY(o, c, p) in sys_columnproperties (object_id, name, property, value). Names and properties are compared
-	// without case; a row that is not there means NULL.
+	// Tables has every table that the text reads or writes, the written one first. The caller checks databases and
+	// schemas here, and provides the catalogue tables (see Name.System) in it. Metadata functions become look-ups
+	// there: DB_ID(x) and DB_NAME(x) in sys_databases (name, database_id), SCHEMA_NAME(x) in sys_schemas, TYPE_NAME(x)
+	// in sys_types, OBJECT_NAME(x) of a column in sys_all_objects, and so on. Properties have tables of their own, with
+	// a row for each: DATABASEPROPERTYEX(d, p) in sys_databasepropertyex (database_name, property, value),
+	// HAS_DBACCESS(d) in the same table with the property 'HasDBAccess'; OBJECTPROPERTY(o, p) in sys_objectproperties
+	// (object_id, property, value) and COLUMNPROPERTY(o, c, p) in sys_columnproperties (object_id, name, property,
+	// value). Names and properties are compared without case; a missing row means NULL.
 	Tables []Name
-	// Locals has the table variables and temporary tables among them, each once: they are in
-	// SQLite's schema temp, under the name with its "@" or "#".
+	// Locals has the table variables and temporary tables among them, each once. They are in SQLite's schema temp,
+	// under the name with its "@" or "#".
 	Locals []Name
 }
 
-// SystemCall is a value that only the session or server knows. The caller
-// evaluates it and binds the value to Param.
+// SystemCall is a value that only the session or server has. The caller evaluates it and binds the value to Param.
 type SystemCall struct {
 	// Name is in upper case: "@@SPID", "GETUTCDATE", "SERVERPROPERTY", …
 	// Those with arguments: OBJECT_ID, SERVERPROPERTY, IS_SRVROLEMEMBER,
 	// IS_MEMBER, SUSER_SNAME, SUSER_NAME, SUSER_ID, USER_NAME, USER_ID,
 	// OBJECT_NAME, OBJECT_DEFINITION, COL_LENGTH, DATABASE_PRINCIPAL_ID, HAS_PERMS_BY_NAME,
-	// SCHEMA_NAME, SCHEMA_ID, CONNECTIONPROPERTY, IDENT_CURRENT, IDENT_SEED, IDENT_INCR, UPDATE (of a trigger), and no other. FUNCTION, of
-	// the user's, asks for the number of [NewCaller].
-	// CURRENT_TIMESTAMP comes as GETDATE; CURRENT_USER, USER and SESSION_USER
-	// come as USER_NAME without arguments.
+	// SCHEMA_NAME, SCHEMA_ID, CONNECTIONPROPERTY, IDENT_CURRENT, IDENT_SEED, IDENT_INCR, UPDATE (of a trigger), and no
+	// other. FUNCTION, for user-defined functions, is the number of [NewCaller]. CURRENT_TIMESTAMP becomes GETDATE;
+	// CURRENT_USER, USER and SESSION_USER become USER_NAME without arguments.
 	Name string
 	// Args are constants, variables or system values, never columns.
 	Args []Expr
 	// Param is the parameter's name for sql.Named.
 	Param string
-	// Function is the user's function that is called, where Name is "FUNCTION"; see [Function].
+	// Function is the user-defined function that is called, if Name is "FUNCTION"; see [Function].
 	Function Name
 }
 
@@ -135,26 +128,25 @@ type SystemCall struct {
 type Expr struct {
 	Inputs
 	SQL string
-	// Query is the query of the expression in a procedure's body, whose column has no name: the driver asks SQLite for each.
+	// Query is the query of the expression in a procedure's body. Its column has no name, because the driver asks
+	// SQLite for each name.
 	Query string
-	// Type is the expression's type where the text tells; zero for NULL and for
-	// a variable that is declared elsewhere.
+	// Type is the expression's type if the text determines it; zero for NULL and for a variable that is declared
+	// elsewhere.
 	Type TypeSpec
-	// IsConstant: SQL is a literal, and Constant its value: nil, int64,
-	// float64, string or []byte (not to be written to). Saves the evaluation.
+	// IsConstant: SQL is a literal, and Constant is its value: nil, int64, float64, string or []byte (which must not be
+	// changed). It needs no evaluation.
 	IsConstant bool
 	Constant   any
-	// Variable is set when the expression is nothing but a variable: lower
-	// case, with its "@".
+	// Variable is set if the expression is only a variable: lower case, with its "@".
 	Variable string
 
 	eval    evaluator // nil: only SQLite can compute it
-	decided evaluator // where eval is nil: see [fragment]
+	decided evaluator // if eval is nil: see [fragment]
 }
 
-// BindName is the name for sql.Named of a variable in SQL that this package
-// wrote: "v_" and the variable's name without "@", in lower case, with
-// whatever SQLite would not take in a name written as hexadecimal.
+// BindName returns the name for sql.Named of a variable in SQL that this package wrote: "v_" and the variable's name
+// without "@", in lower case; characters that SQLite does not accept in a name are written in hexadecimal.
 func BindName(variable string) string {
 	var b strings.Builder
 	b.WriteString("v_")
@@ -168,9 +160,8 @@ func BindName(variable string) string {
 	return b.String()
 }
 
-// Bind makes the arguments (sql.NamedArg) for running the SQL: variable is
-// asked for each of Parameters, system for each of System. Their errors come
-// back as they are. The Args of a SystemCall are for system to evaluate.
+// Bind returns the arguments (sql.NamedArg) for running the SQL. It calls variable for each of Parameters, and system
+// for each of System, and returns their errors unchanged. system must evaluate the Args of a SystemCall.
 func (in Inputs) Bind(variable func(name string) (any, error), system func(SystemCall) (any, error)) ([]any, error) {
 	args := make([]any, 0, len(in.Parameters)+len(in.System))
 	for _, name := range in.Parameters {

@@ -6,7 +6,7 @@ type Return struct {
 	Status *Expr // nil: 0
 }
 
-// Throw is THROW: without Number of the error that was caught.
+// Throw is THROW; without Number it rethrows the error that was caught.
 type Throw struct {
 	position
 	Number, Message, State *Expr
@@ -17,13 +17,13 @@ type RaiseError struct {
 	position
 	Message, Severity, State Expr
 	Args                     []Expr
-	SetError                 bool // @@ERROR is its number, whatever the severity
+	SetError                 bool // @@ERROR is set to its number, whatever the severity
 }
 
 // While is WHILE condition statement.
 type While struct {
 	position
-	Condition Expr // 1 where it is true
+	Condition Expr // 1 if it is true
 	Body      []Statement
 }
 
@@ -39,7 +39,8 @@ type Try struct {
 	Body, Catch []Statement
 }
 
-// flow parses a statement of control of flow, or one that only a procedure's body has; false: it is none.
+// flow parses a control-of-flow statement, or one that only a procedure's body may have; false: it is
+// another statement.
 func (p *parser) flow(at position, word string) (Statement, bool) {
 	switch {
 	case word == "RETURN":
@@ -82,7 +83,7 @@ func (p *parser) flow(at position, word string) (Statement, bool) {
 func (p *parser) returns(at position) Statement {
 	st := &Return{position: at}
 	if p.body != nil && p.body.function != nil {
-		e := p.returned(p.body.function.Returns)
+		e := p.returnValue(p.body.function.Returns)
 		st.Status = &e
 	} else if t := p.peek(0); t.kind == numberToken || t.kind == variableToken || t.isSymbol("-") || t.isSymbol("(") {
 		if p.body == nil || p.body.trigger != nil {

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Function is a scalar function of the user's: CREATE or ALTER FUNCTION, taken apart. It runs as a [Procedure] does, and a RETURN
-// gives its value. Its Procedure's Body has [*Return] with the value, already of the type Returns. The body writes nothing (443), and
-// answers no rows (444).
+// Function is a parsed CREATE or ALTER FUNCTION of a scalar function. It runs as a [Procedure] does, and RETURN sets
+// its value. Its Procedure's Body has [*Return] with the value, converted to the type Returns. The body writes nothing
+// (443), and returns no rows (444).
 type Function struct {
 	Procedure
 	Returns TypeSpec
-	// NullOfNull: it is NULL where an argument is, and its body does not run (RETURNS NULL ON NULL INPUT).
+	// NullOfNull: its value is NULL if an argument is NULL, and its body does not run (RETURNS NULL ON NULL INPUT).
 	NullOfNull bool
 }
 
-// FunctionSchema is the schema by whose name a [Schema] is asked for a scalar function: its columns are the value, under the name "",
-// and the parameters.
+// FunctionSchema is the schema of the name with which a [Schema] is called for a scalar function. The columns are the
+// value, under the name "", and the parameters.
 const FunctionSchema = "()"
 
-// Signature is the function as a [Schema] tells it.
+// Signature returns the function's columns for a [Schema].
 func (f *Function) Signature() []Column {
 	list := []Column{{Type: f.Returns}}
 	for _, q := range f.Params {
@@ -28,7 +28,8 @@ func (f *Function) Signature() []Column {
 	return list
 }
 
-// ParseFunction is [ParseProcedure] for a scalar function. One that returns a table is refused by 40510. The error is an *Error.
+// ParseFunction is [ParseProcedure] for a scalar function. Error 40510 refuses one that returns a table. The error is
+// an *Error.
 func ParseFunction(text string, schema Schema) (*Function, error) {
 	return parseFunction(text, schema, true)
 }
@@ -52,7 +53,7 @@ func parseFunction(text string, schema Schema, whole bool) (*Function, error) {
 	return f, nil
 }
 
-// functionHead parses all before the body.
+// functionHead parses everything before the body.
 func (p *parser) functionHead(f *Function) {
 	p.in = &inputs{}
 	if !p.accept("ALTER") {
@@ -90,7 +91,7 @@ func (p *parser) functionBody(f *Function) {
 	if p.err != nil {
 		return
 	}
-	p.withoutEffects(f.Body)
+	p.checkEffects(f.Body)
 	if _, ok := f.Body[len(f.Body)-1].(*Return); !ok {
 		p.fail(&Error{Number: 455, State: 2, Class: 16, Line: p.line(), Message: "The last statement included within a function must be a return statement."})
 	}
@@ -104,7 +105,7 @@ func (p *parser) returnsScalar() {
 	}
 }
 
-// functionOptions passes WITH SCHEMABINDING and the like.
+// functionOptions skips WITH SCHEMABINDING and similar options.
 func (p *parser) functionOptions(f *Function) {
 	if !p.accept("WITH") {
 		return
@@ -127,7 +128,7 @@ func (p *parser) functionOptions(f *Function) {
 	}
 }
 
-// scalarFunction looks at a function's head in a batch: only one that returns a value is known.
+// scalarFunction checks a function's head in a batch: only functions that return a value are supported.
 func (p *parser) scalarFunction() {
 	if p.peek(0).isSymbol("(") {
 		p.skipParentheses()
@@ -135,26 +136,26 @@ func (p *parser) scalarFunction() {
 	p.returnsScalar()
 }
 
-// withoutEffects refuses what a function's body may not do.
-func (p *parser) withoutEffects(list []Statement) {
+// checkEffects refuses statements that a function's body must not have.
+func (p *parser) checkEffects(list []Statement) {
 	for _, st := range list {
-		if e := effectOf(st); e != nil {
+		if e := effectError(st); e != nil {
 			e.Line = st.Line()
 			p.fail(e)
 			return
 		}
 		switch st := st.(type) {
 		case *If:
-			p.withoutEffects(st.Then)
-			p.withoutEffects(st.Else)
+			p.checkEffects(st.Then)
+			p.checkEffects(st.Else)
 		case *While:
-			p.withoutEffects(st.Body)
+			p.checkEffects(st.Body)
 		}
 	}
 }
 
-// effectOf is the error of a statement that does not belong into a function.
-func effectOf(st Statement) *Error {
+// effectError returns the error for a statement that is not allowed in a function.
+func effectError(st Statement) *Error {
 	switch st := st.(type) {
 	case *Query:
 		switch {
@@ -190,14 +191,14 @@ func effectOf(st Statement) *Error {
 	return nil
 }
 
-// sideEffect is error 443.
+// sideEffect returns error 443.
 func sideEffect(what string) *Error {
 	e := failure(443, 16, "Invalid use of a side-effecting operator '%s' within a function.", what)
 	e.State = 14
 	return e
 }
 
-// functionNamed is the function of that name as the schema tells it; nil: there is none, as far as it tells.
+// functionNamed returns the columns of the function of that name from the schema; nil: the schema has no such function.
 func (p *parser) functionNamed(name string) []Column {
 	if p.body != nil && p.body.function != nil && strings.EqualFold(p.body.function.Name.Object, name) {
 		return p.body.function.Signature()
@@ -208,8 +209,8 @@ func (p *parser) functionNamed(name string) []Column {
 	return p.schema(Name{Schema: FunctionSchema, Object: name})
 }
 
-// userFunction parses a call of the user's function, whose name comes before: schema.name (arguments). It is written as
-// tsql_call (caller, name, which are DEFAULT, arguments); see [NewCaller].
+// userFunction parses a call of a user-defined function, whose name was parsed before: schema.name (arguments). It
+// writes tsql_call (caller, name, which are DEFAULT, arguments); see [NewCaller].
 func (p *parser) userFunction(n Name) fragment {
 	line := p.line()
 	switch {
@@ -230,7 +231,7 @@ func (p *parser) userFunction(n Name) fragment {
 			f := p.typed(p.value())
 			p.needValue(f)
 			if number < len(known) {
-				f = p.becomes(f, known[number].Type)
+				f = p.convertTo(f, known[number].Type)
 			}
 			defaults, args = defaults+".", args+", "+f.sql
 		}
@@ -258,7 +259,7 @@ func (p *parser) userFunction(n Name) fragment {
 	return f
 }
 
-// caller is the parameter by which SQLite's function finds who calls the user's function.
+// caller returns the parameter with which SQLite's function finds the caller of the user-defined function.
 func (p *parser) caller(n Name) string {
 	for _, known := range p.in.System {
 		if known.Name == "FUNCTION" && known.Function == n {
@@ -270,30 +271,30 @@ func (p *parser) caller(n Name) string {
 	return "@" + call.Param
 }
 
-// becomes is a value as a variable of the type holds it.
-func (p *parser) becomes(f fragment, typ TypeSpec) fragment {
+// convertTo converts a value to the type of a variable.
+func (p *parser) convertTo(f fragment, typ TypeSpec) fragment {
 	if !convertible(typ.Name) || f.isConstant && f.constant == nil || p.holds(f, typ) {
 		return f
 	}
 	return convertFragment(f, typ, -1)
 }
 
-// returned parses the value of a function's RETURN.
-func (p *parser) returned(typ TypeSpec) Expr {
+// returnValue parses the value of a function's RETURN.
+func (p *parser) returnValue(typ TypeSpec) Expr {
 	line := p.line()
 	f := p.typed(p.value())
 	p.needValue(f)
 	p.noColumns(line)
-	return p.expression(p.becomes(f, typ))
+	return p.expression(p.convertTo(f, typ))
 }
 
-// callsFunctions reports whether the statement calls a function of the user's. Such a one may read the table that the statement writes,
-// and must see it as it was before.
+// callsFunctions reports whether the statement calls a user-defined function. Such a function may read the table that
+// the statement writes, and must see it as it was before.
 func (p *parser) callsFunctions() bool {
 	return slices.ContainsFunc(p.in.System, func(c SystemCall) bool { return c.Name == "FUNCTION" })
 }
 
-// materialized is a query that is computed whole before its first row is used.
+// materialized writes a query that is computed completely before its first row is used.
 func materialized(query string) string {
 	return " WITH [$all] AS MATERIALIZED (" + strings.TrimSpace(query) + ") SELECT * FROM [$all]"
 }

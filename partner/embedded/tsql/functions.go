@@ -8,14 +8,13 @@ import (
 	"modernc.org/sqlite"
 )
 
-// RegisterFunctions registers the SQLite functions that the rewritten SQL
-// calls (tsql_…) with modernc.org/sqlite, for every connection opened
-// afterwards under the driver name "sqlite". It does so once however often it
-// is called; every call returns the outcome of that once.
+// RegisterFunctions registers the SQLite functions that the translated SQL calls
+// (tsql_…) with modernc.org/sqlite, for every connection opened afterwards under the
+// driver name "sqlite". It registers them once; every call returns the result of that.
 func RegisterFunctions() error { return registerOnce() }
 
-// registerOnce is the package's only state, because the driver's registry is
-// the process's too and refuses a second registration.
+// registerOnce is the package's only state, because the driver's registry is global
+// too and refuses a second registration.
 var registerOnce = sync.OnceValue(func() error {
 	for name, f := range sqlFunctions {
 		register := sqlite.RegisterDeterministicScalarFunction
@@ -35,18 +34,18 @@ var registerOnce = sync.OnceValue(func() error {
 	return registerAggregates()
 })
 
-// volatile are the functions whose value is not that of their arguments alone.
+// volatile are the functions whose value does not depend on their arguments alone.
 var volatile = map[string]bool{"tsql_newid": true, "tsql_clock": true, "tsql_raise": true}
 
-// sqlFunction is a function for SQLite. args is -1 where their number varies
-// (the parser has checked it). With strict set, it is NULL as soon as one argument is.
+// sqlFunction is a function for SQLite. args is -1 if their number varies (the parser
+// has checked it). With strict set, the value is NULL if one argument is NULL.
 type sqlFunction struct {
 	args   int
 	strict bool
 	call   func(args []driver.Value) (driver.Value, *Error)
 }
 
-// wrapped gives f in the form the driver wants.
+// wrapped returns f in the form that the driver needs.
 func (f sqlFunction) wrapped() func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 	return func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		if f.strict {
@@ -64,7 +63,7 @@ func (f sqlFunction) wrapped() func(*sqlite.FunctionContext, []driver.Value) (dr
 	}
 }
 
-// sqlFunctions has every function that rewritten SQL may call.
+// sqlFunctions has every function that translated SQL may call.
 var sqlFunctions = map[string]sqlFunction{
 	"tsql_plus":         {2, true, plus},
 	"tsql_minus":        {2, true, minus},
@@ -99,7 +98,7 @@ var sqlFunctions = map[string]sqlFunction{
 	"tsql_convert":      {6, true, convertFunction},
 	"tsql_try_convert":  {6, true, tryConvert},
 	"tsql_store":        {6, true, store},
-	"tsql_raise":        {3, true, raised},
-	"tsql_clock":        {1, true, clock},
-	"tsql_depth":        {2, true, depth},
+	"tsql_raise":        {3, true, raiseFunction},
+	"tsql_clock":        {1, true, clockFunction},
+	"tsql_depth":        {2, true, depthFunction},
 }

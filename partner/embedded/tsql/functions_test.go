@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestExpressions evaluates expressions on SQLite and compares with what SQL Server answers.
+// TestExpressions evaluates expressions on SQLite and compares the values with SQL Server's.
 func TestExpressions(t *testing.T) {
 	db := openTables(t)
 	s := &session{db: db, variables: map[string]any{
@@ -70,7 +70,7 @@ func TestDates(t *testing.T) {
 	s := &session{db: openTables(t), variables: map[string]any{"@d": "2026-11-22 20:28:05.123", "@p": "2026-11-22 20:28:05.1234567"}}
 	tests := []struct{ expression, want string }{
 		{`GETUTCDATE()`, "2026-11-22 20:28:05.123"}, {`SYSUTCDATETIME()`, "2026-11-22 20:28:05.1234567"}, {`CURRENT_TIMESTAMP`, "2026-11-22 20:28:05.123"},
-		// Boundaries are counted, not whole units.
+		// DATEDIFF counts boundaries, not whole units.
 		{`DATEDIFF(year, '2025-12-31 23:59:59', '2026-01-01 00:00:00')`, "1"}, {`DATEDIFF(yy, '2026-01-01', '2026-12-31')`, "0"}, {`DATEDIFF(quarter, '2026-03-31', '2026-04-01')`, "1"},
 		{`DATEDIFF(month, '2026-01-31', '2026-02-01')`, "1"}, {`DATEDIFF(day, '2026-01-01 23:59:59.997', '2026-01-02')`, "1"}, {`DATEDIFF(hh, '10:59:59', '11:00:00')`, "1"},
 		{`DATEDIFF(minute, '2026-01-01 10:00:59', '2026-01-01 10:01:00')`, "1"}, {`DATEDIFF(second, '2026-01-01 00:00:00.997', '2026-01-01 00:00:01.000')`, "1"},
@@ -119,7 +119,7 @@ func TestConversions(t *testing.T) {
 	}
 }
 
-// TestExecutionErrors runs what SQL Server refuses while running.
+// TestExecutionErrors runs batches that SQL Server refuses at execution.
 func TestExecutionErrors(t *testing.T) {
 	db := openTables(t)
 	addSessions(t, db, 1)

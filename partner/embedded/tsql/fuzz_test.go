@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// badSQL is what SQLite says of text that this package should not have written.
+// badSQL matches SQLite's errors for a text that this package should not have written.
 var badSQL = regexp.MustCompile(`syntax error|unrecognized token|incomplete input|no such function|wrong number of arguments`)
 
-// FuzzParse checks that whatever comes in gives statements or an *Error, that
-// what is written for SQLite is well-formed there, and that all its parameters are listed.
+// FuzzParse checks that any input gives statements or an *Error, that the SQL written for SQLite
+// is well-formed, and that all its parameters are listed.
 func FuzzParse(f *testing.F) {
 	for _, batch := range []string{
 		tediousLogin, statusQuery, epochQuery, "select 1;\nGO", "IF @@TRANCOUNT > 0 ROLLBACK TRAN",
@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 	nothing := func(string) (any, error) { return nil, nil }
 	f.Fuzz(func(t *testing.T, batch string) {
 		if len(batch) > 1<<14 {
-			return // longer texts cost time and find nothing new
+			return // longer texts take time and find no new errors
 		}
 		check := func(sql string, in Inputs) {
 			args, _ := in.Bind(nothing, func(SystemCall) (any, error) { return nil, nil })
@@ -93,7 +93,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkDefinition checks what a definition became, and that a table's text gives the same table.
+// checkDefinition checks the result for a definition, and that a table's text parses to an equal
+// table.
 func checkDefinition(t *testing.T, batch string, d *Definition, check func(sql string)) {
 	t.Helper()
 	if d.View != nil {
@@ -111,7 +112,7 @@ func checkDefinition(t *testing.T, batch string, d *Definition, check func(sql s
 	}
 }
 
-// flatten gives the statements with those within them.
+// flatten returns the statements, including nested ones.
 func flatten(list []Statement) []Statement {
 	var all []Statement
 	for _, s := range list {
@@ -128,8 +129,8 @@ func flatten(list []Statement) []Statement {
 	return all
 }
 
-// FuzzLike compares LIKE with itself read backwards where that is the same
-// question: a pattern without sets.
+// FuzzLike compares LIKE with itself on reversed texts. That is the same question for a pattern
+// without sets.
 func FuzzLike(f *testing.F) {
 	f.Add("a%b_c", "aXXbYc")
 	f.Add("%%", "")
@@ -137,7 +138,7 @@ func FuzzLike(f *testing.F) {
 	f.Fuzz(func(t *testing.T, pattern, text string) {
 		for _, r := range pattern {
 			if r == '[' {
-				compileLike(pattern, '!') // only: no panic
+				compileLike(pattern, '!') // must not panic
 				return
 			}
 		}

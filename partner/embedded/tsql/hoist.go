@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// hoisted has what a procedure's query computes of variables and constants alone computed once, before it, and
-// not by SQLite for each row: the value becomes a parameter, or a literal where it is constant.
+// hoisted makes SQLite compute an expression of variables and constants once for a procedure's query, before the query,
+// and not for each row: the value becomes a parameter, or a literal if it is constant.
 func (p *parser) hoisted(f fragment) fragment {
 	if p.err != nil || p.body == nil || !p.body.query || f.eval == nil || f.predicate || f.isConstant || f.variable != "" || strings.Contains(f.sql, "@s") {
-		return f // what asks the session has one value a statement: SQLite gets it as a parameter
+		return f // a system value has one value per statement: SQLite gets it as a parameter
 	}
 	if !strings.Contains(f.sql, "@") {
 		value, err := f.eval(&Values{})
@@ -25,7 +25,7 @@ func (p *parser) hoisted(f fragment) fragment {
 	return f
 }
 
-// literalSQL is a value as SQLite reads it.
+// literalSQL returns a value as a literal of SQLite.
 func literalSQL(value driver.Value) (string, bool) {
 	switch v := value.(type) {
 	case int64:
@@ -36,8 +36,8 @@ func literalSQL(value driver.Value) (string, bool) {
 	return "", false
 }
 
-// Hoisted is the expression whose value the call stands for, if it is one of variables and constants, to be computed by
-// [Expr.Evaluate].
+// Hoisted returns the expression that the call stands for, if it consists of variables and constants; [Expr.Evaluate]
+// computes it.
 func (c *SystemCall) Hoisted() *Expr {
 	if c.Name != "" {
 		return nil
@@ -45,7 +45,7 @@ func (c *SystemCall) Hoisted() *Expr {
 	return &c.Args[0]
 }
 
-// keepUsed drops the calls that stand in none of the texts: a larger expression was hoisted around them.
+// keepUsed drops the calls that are in none of the texts: a larger expression that contains them was hoisted.
 func (in *Inputs) keepUsed(texts ...string) {
 	kept := in.System[:0]
 	for _, call := range in.System {
@@ -73,7 +73,8 @@ func hasParameter(text, parameter string) bool {
 	}
 }
 
-// undeclared writes a date's column so that SQLite does not tell its declared type: the driver would make a time of its text.
+// undeclared writes a date column so that SQLite does not report its declared type; the driver would convert its text
+// to a time.
 func (f fragment) undeclared() string {
 	if f.column != "" && f.typ.isDateTime() {
 		return "+" + f.sql
@@ -81,11 +82,11 @@ func (f fragment) undeclared() string {
 	return f.sql
 }
 
-// noName gives a column of a result no name. The driver asks SQLite for the name, and for the declared type, of each column of
-// each result: what has none costs nothing.
+// noName is an empty name for a result column. The driver asks SQLite for the name and the declared type of each column
+// of each result; an empty name costs nothing.
 const noName = ` AS ""`
 
-// anonymous writes a column so that SQLite does not tell its declared type.
+// anonymous writes a column so that SQLite does not report its declared type.
 func (f fragment) anonymous() string {
 	if f.column != "" {
 		return "+" + f.sql
@@ -93,12 +94,13 @@ func (f fragment) anonymous() string {
 	return f.sql
 }
 
-// isBinary says whether values of the type are binaries.
+// isBinary reports whether values of the type are binary values.
 func (t TypeSpec) isBinary() bool {
 	return t.Name == "binary" || t.Name == "varbinary" || t.Name == "image"
 }
 
-// asItIs says whether a value of the first type is one of the other type as it stands: binaries of any length.
-func asItIs(from, to TypeSpec) bool {
+// needsNoConversion reports whether a value of the first type is a value of the other type without conversion: binary
+// values of any length.
+func needsNoConversion(from, to TypeSpec) bool {
 	return from.isBinary() && (to.Name == "image" || to.Name == "varbinary" && to.Max)
 }

@@ -2,8 +2,9 @@ package tsql
 
 import "strings"
 
-// reserved has the words that can't be a bare name in T-SQL, from the manual's
-// list of reserved keywords: they end a list of arguments, and are no aliases.
+// reserved has the words that cannot be an unquoted name in T-SQL, from the
+// manual's list of reserved keywords. They end a list of arguments, and cannot
+// be aliases.
 var reserved = wordSet(`
 ADD ALL ALTER AND ANY AS ASC AUTHORIZATION BACKUP BEGIN BETWEEN BREAK BROWSE BULK BY CASCADE CASE CHECK CHECKPOINT
 CLOSE CLUSTERED COALESCE COLLATE COLUMN COMMIT COMPUTE CONSTRAINT CONTAINS CONTAINSTABLE CONTINUE CONVERT CREATE CROSS
@@ -19,8 +20,8 @@ SET SETUSER SHUTDOWN SOME STATISTICS SYSTEM_USER TABLE TABLESAMPLE TEXTSIZE THEN
 TRUNCATE TRY_CONVERT TSEQUAL UNION UNIQUE UNPIVOT UPDATE UPDATETEXT USE USER VALUES VARYING VIEW WAITFOR WHEN WHERE
 WHILE WITH WITHIN WRITETEXT`)
 
-// otherStatements begin statements that T-SQL has and this package has not.
-// For those in twoWords the next word belongs to the statement's name.
+// otherStatements begin statements of T-SQL that this package does not support.
+// For those in twoWords the next word is part of the statement's name.
 var otherStatements = wordSet(`
 ALTER BACKUP BREAK BULK CHECKPOINT CLOSE CONTINUE CREATE DBCC DEALLOCATE DENY DISABLE DROP ENABLE FETCH GOTO GRANT IF
 KILL MERGE OPEN RAISERROR READTEXT RECONFIGURE RESTORE RETURN REVERT REVOKE SETUSER SHUTDOWN THROW TRUNCATE UPDATETEXT
@@ -28,7 +29,7 @@ WAITFOR WHILE WITH WRITETEXT`)
 
 var twoWords = wordSet(`ALTER BACKUP BULK CREATE DROP INSERT RESTORE TRUNCATE`)
 
-// wordSet makes a set of the words in text.
+// wordSet returns the set of the words in text.
 func wordSet(text string) map[string]bool {
 	set := make(map[string]bool)
 	for _, word := range strings.Fields(text) {

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// matcher is one place of a LIKE pattern.
+// matcher is one position of a LIKE pattern.
 type matcher struct {
 	any    bool // % : any number of characters
 	one    bool // _ : one character
@@ -17,7 +17,7 @@ type matcher struct {
 // runeRange is a range of a [set], both ends included, in lower case.
 type runeRange struct{ low, high rune }
 
-// matches says whether the place takes the character.
+// matches reports whether the matcher accepts the character.
 func (m matcher) matches(r rune) bool {
 	if m.one {
 		return true
@@ -31,8 +31,8 @@ func (m matcher) matches(r rune) bool {
 	return m.negate
 }
 
-// compileLike reads a pattern: % _ [abc] [a-z] [^a]; after escape (0 for
-// none) a character stands for itself.
+// compileLike parses a pattern: % _ [abc] [a-z] [^a]; after escape (0 for none) a character
+// stands for itself.
 func compileLike(pattern string, escape rune) []matcher {
 	var places []matcher
 	runes := []rune(pattern)
@@ -49,7 +49,7 @@ func compileLike(pattern string, escape rune) []matcher {
 			places = append(places, matcher{one: true})
 		case r == '[':
 			set, length := compileSet(runes[i+1:])
-			if length == 0 { // never closed: no text matches
+			if length == 0 { // never closed: the pattern matches no text
 				return []matcher{{}}
 			}
 			places = append(places, set)
@@ -61,14 +61,14 @@ func compileLike(pattern string, escape rune) []matcher {
 	return places
 }
 
-// literal takes just one character, in either case.
+// literal matches one character, in either case.
 func literal(r rune) matcher {
 	r = unicode.ToLower(r)
 	return matcher{ranges: []runeRange{{r, r}}}
 }
 
-// compileSet reads a set behind its [ and says how long it is with its ], 0
-// if it has none.
+// compileSet parses a set after its [ and returns its length including its ], 0 if the ] is
+// missing.
 func compileSet(runes []rune) (matcher, int) {
 	var m matcher
 	i := 0
@@ -90,8 +90,8 @@ func compileSet(runes []rune) (matcher, int) {
 	return m, 0
 }
 
-// matchLike matches the whole text. On a mismatch it goes back to the last %
-// only, which is enough, and bounds the work by text times pattern.
+// matchLike matches the whole text. On a mismatch it backtracks to the last % only. That is
+// enough, and limits the work to text times pattern.
 func matchLike(places []matcher, text string) bool {
 	place, pos := 0, 0
 	backPlace, backPos := -1, 0
@@ -119,7 +119,7 @@ func matchLike(places []matcher, text string) bool {
 	return place == len(places)
 }
 
-// likeFunction is LIKE: pattern, text [, escape].
+// likeFunction implements LIKE: pattern, text [, escape].
 func likeFunction(args []driver.Value) (driver.Value, *Error) {
 	var escape rune
 	if len(args) > 2 {
@@ -136,5 +136,5 @@ func likeFunction(args []driver.Value) (driver.Value, *Error) {
 	return int64(0), nil
 }
 
-// Like says whether text matches a pattern of LIKE, as the catalogue procedures take one.
+// Like reports whether text matches a LIKE pattern, as catalogue procedures use it.
 func Like(pattern, text string) bool { return matchLike(compileLike(pattern, 0), text) }

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// CreateLocal makes a table variable or a temporary table, which lives as long as the call of the procedure.
-// SQL is a CREATE TEMP TABLE for SQLite, and DropSQL its end.
+// CreateLocal creates a table variable or a temporary table, which exists until the call of the procedure ends. SQL is
+// a CREATE TEMP TABLE for SQLite, and DropSQL drops it.
 type CreateLocal struct {
 	position
 	Name         string // with its "#" or "@"
@@ -20,7 +20,7 @@ type DropLocal struct {
 	IfExists bool
 }
 
-// DeclareCursor is DECLARE name CURSOR … FOR query: one that is read once, forwards.
+// DeclareCursor is DECLARE name CURSOR … FOR query: a forward-only, read-only cursor.
 type DeclareCursor struct {
 	position
 	Name  string // lower case
@@ -35,7 +35,7 @@ type CursorAction struct {
 	Into   []string
 }
 
-// isTemporary says whether the token is the name of a temporary table.
+// isTemporary reports whether the token is the name of a temporary table.
 func (t token) isTemporary() bool { return strings.HasPrefix(t.plain(), "#") }
 
 // temporaryTable parses CREATE TABLE #t (…) and DROP TABLE #t.
@@ -79,8 +79,8 @@ func (p *parser) localTable(at position, name string) Statement {
 	return st
 }
 
-// localSQL is the table in one statement: its keys are constraints, and it has no other indexes and no foreign keys, as SQL
-// Server's temporary tables have none.
+// localSQL returns the table as one statement. Its keys are constraints. It has no other indexes, and no foreign keys,
+// as SQL Server's temporary tables have none.
 func (p *parser) localSQL(t *Table) string {
 	t.ForeignKeys = nil
 	sql := "CREATE TEMP" + strings.TrimPrefix(strings.TrimSuffix(t.create(), ")"), "CREATE")
@@ -102,7 +102,7 @@ func (p *parser) localSQL(t *Table) string {
 				p.unsupported("Clause", "a key with NULLs of "+t.Name.Object)
 			}
 		}
-		sql += ", UNIQUE (" + quoted(names(k.Columns)) + ")"
+		sql += ", UNIQUE (" + quoted(columnNames(k.Columns)) + ")"
 	}
 	if c := t.Identity(); c != nil && c.Seed > 1 {
 		p.unsupported("Clause", "IDENTITY("+integerText(c.Seed)+", 1) of "+t.Name.Object)
@@ -134,7 +134,7 @@ func (p *parser) declareCursor(at position) Statement {
 	return st
 }
 
-// cursor parses what is done with a cursor.
+// cursor parses a statement about a cursor.
 func (p *parser) cursor(at position, word string) Statement {
 	p.pos++
 	st := &CursorAction{position: at, Action: word}

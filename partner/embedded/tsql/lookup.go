@@ -6,34 +6,34 @@ import (
 	"strings"
 )
 
-// lookup is a function of the catalogue that becomes a look-up in a table of the caller's; see Inputs.Tables.
+// lookup is a metadata function that becomes a look-up in a table of the caller; see Inputs.Tables.
 type lookup struct {
 	table string
 	value string      // a column, or an expression of columns
-	keys  []lookupKey // by which a row is found, one an argument
-	where string      // what else holds of the row
+	keys  []lookupKey // the conditions for a row, one per argument
+	where string      // a further condition for a row
 	typ   TypeSpec
-	fewer int // arguments that may be left out
-	// elsewhere: SQL Server takes a database's id as one argument more.
+	fewer int // number of optional arguments
+	// elsewhere: SQL Server accepts a database's id as a further argument.
 	elsewhere bool
-	// ofColumns: it is looked up only where an argument names a column. The caller computes it otherwise.
+	// ofColumns: it is a look-up only if an argument names a column. Otherwise the caller computes it.
 	ofColumns bool
 }
 
-// lookupKey is what an argument of a look-up is compared with: a column, or an expression of columns.
+// lookupKey is the column, or expression of columns, that an argument is compared with.
 type lookupKey struct {
 	column   string
 	text     bool   // compared as text
-	argument string // a function that the argument goes through
+	argument string // a function that is applied to the argument
 }
 
 func numberKey(column string) lookupKey { return lookupKey{column: column} }
 func textKey(column string) lookupKey   { return lookupKey{column: column, text: true} }
 
-// objectKey finds an object by its name with or without its schema.
+// objectKey matches an object by its name with or without its schema.
 var objectKey = lookupKey{column: "(CASE schema_id WHEN 3 THEN 'INFORMATION_SCHEMA.' WHEN 4 THEN 'sys.' ELSE 'dbo.' END || name)", text: true, argument: "tsql_object"}
 
-// property is a function of properties, which stand in a table of their own: what they are of, the name, the value.
+// property returns a look-up for a property function. Its table has the keys, the name of the property, and its value.
 func property(table string, typ TypeSpec, keys ...lookupKey) lookup {
 	return lookup{table: table, value: "value", keys: append(keys, textKey("property")), typ: typ}
 }
@@ -69,8 +69,8 @@ var lookups = map[string]lookup{
 	"DATABASE_PRINCIPAL_ID": {table: "database_principals", value: "principal_id", keys: []lookupKey{textKey("name")}, typ: intType, ofColumns: true},
 }
 
-// lookup writes a function of the catalogue as a query on a table of the caller's. The query within has no names but its
-// own, which nobody writes: so a column that an argument names is always one of the query around.
+// lookup writes a metadata function as a query on a table of the caller. The subquery uses only internal names, which
+// users do not write, so that a column in an argument is always a column of the enclosing query.
 func (p *parser) lookup(function token, l lookup) fragment {
 	most := len(l.keys)
 	if l.elsewhere {
@@ -93,7 +93,7 @@ func (p *parser) lookup(function token, l lookup) fragment {
 		if key.argument != "" {
 			sql = key.argument + "(" + sql + ")"
 		}
-		if key.text { // names in the catalogue have no blanks at their ends
+		if key.text { // names in the catalogue have no trailing blanks
 			if text, ok := arg.constant.(string); ok && key.argument == "" {
 				sql = quoteText(strings.TrimRight(text, " "))
 			} else if arg.typ.Name != sysnameType.Name || arg.column == "" {
@@ -110,8 +110,8 @@ func (p *parser) lookup(function token, l lookup) fragment {
 	return fragment{sql: "(SELECT tsql_value FROM (" + inner + ") WHERE " + strings.Join(conditions, " AND ") + ")", typ: l.typ}
 }
 
-// namesColumn says whether an argument of the function whose parenthesis comes next names a column, or could: a word
-// that is no function, literal or operator.
+// namesColumn reports whether an argument of the function whose parenthesis comes next names a column, or might: a word
+// that is not a function, literal or operator.
 func (p *parser) namesColumn() bool {
 	depth := 0
 	for i := 0; ; i++ {
@@ -133,12 +133,13 @@ func (p *parser) namesColumn() bool {
 	}
 }
 
-// typeWord says whether the token is the type of a CAST or CONVERT.
+// typeWord reports whether the token is the type of a CAST or CONVERT.
 func typeWord(p *parser, i int) bool {
 	return i >= 2 && (p.peek(i-1).is("AS") || p.peek(i-1).isSymbol("(") && (p.peek(i-2).is("CONVERT") || p.peek(i-2).is("TRY_CONVERT")))
 }
 
-// wholeName is an object's name with its schema, for look-ups. NULL for what is no name; 40510 for one with a database.
+// wholeName returns an object's name with its schema, for look-ups. NULL for an invalid name; error 40510 for a name
+// with a database.
 func wholeName(args []driver.Value) (driver.Value, *Error) {
 	tokens, err := tokenize(textOf(args[0]))
 	if err != nil {
@@ -157,7 +158,7 @@ func wholeName(args []driver.Value) (driver.Value, *Error) {
 	return n.Schema + "." + n.Object, nil
 }
 
-// typeName is a type's name without the schema sys.
+// typeName returns a type's name without the schema sys.
 func typeName(args []driver.Value) (driver.Value, *Error) {
 	name := strings.ToLower(textOf(args[0]))
 	return strings.TrimPrefix(strings.NewReplacer("[", "", "]", "").Replace(name), "sys."), nil

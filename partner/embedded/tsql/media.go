@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Options of BACKUP and RESTORE that change nothing here, for what they rule is not there: one file holds one
-// backup, on a disk, and is written whole or not at all. Those in mediaValues have a value.
+// Options of BACKUP and RESTORE that have no effect here: one file on a disk holds one backup, and is written
+// completely or not at all. Those in mediaValues have a value.
 var (
 	mediaWords = wordSet(`
 INIT FORMAT NOFORMAT SKIP NOSKIP REWIND NOREWIND UNLOAD NOUNLOAD CHECKSUM NO_CHECKSUM COPY_ONLY COMPRESSION NO_COMPRESSION
@@ -15,13 +15,13 @@ STOP_ON_ERROR CONTINUE_AFTER_ERROR RESTART STATS`)
 NAME DESCRIPTION MEDIANAME MEDIADESCRIPTION STATS BLOCKSIZE BUFFERCOUNT MAXTRANSFERSIZE`)
 )
 
-// Options of BACKUP and RESTORE that would make another backup or another database; they are refused by name.
+// Options of BACKUP and RESTORE that would change the backup or the database; they are refused by name.
 var mediaRefused = wordSet(`
 DIFFERENTIAL ENCRYPTION STANDBY NO_TRUNCATE MIRROR FILE_SNAPSHOT METADATA_ONLY SNAPSHOT PASSWORD MEDIAPASSWORD CREDENTIAL
 STOPAT STOPATMARK STOPBEFOREMARK PARTIAL RESTRICTED_USER KEEP_REPLICATION KEEP_CDC ENABLE_BROKER ERROR_BROKER_CONVERSATIONS
 NEW_BROKER LOADHISTORY FILESTREAM DBNAME EXPIREDATE RETAINDAYS`)
 
-// diskFile takes DISK = 'file': the one device.
+// diskFile takes DISK = 'file', the only supported device.
 func (p *parser) diskFile(statement string) string {
 	switch t := p.peek(0); {
 	case t.is("URL"), t.is("TAPE"), t.is("VIRTUAL_DEVICE"), t.kind == variableToken, t.isName() && !t.is("DISK"):
@@ -52,7 +52,7 @@ func (p *parser) mediaDatabase(statement string) string {
 	return name
 }
 
-// mediaOptions parses WITH option, …; own takes what the statement has for itself.
+// mediaOptions parses WITH option, …; own takes the options that only this statement has.
 func (p *parser) mediaOptions(statement string, own func() bool) {
 	if !p.accept("WITH") {
 		return
@@ -144,10 +144,10 @@ func (p *parser) restore(at position, what string) Statement {
 	return r
 }
 
-// endpoint takes the endpoint that is for mirroring, in the order of the manual or of Management Studio's scripts.
+// endpoint parses the endpoint for mirroring, in the order of the manual or of Management Studio's scripts.
 func (p *parser) endpoint(o *ServerObject) {
 	o.Name = p.identifier()
-	if p.accept("AUTHORIZATION") { // its owner may do nothing with it that is done here
+	if p.accept("AUTHORIZATION") { // the owner has no function here
 		p.identifier()
 	}
 	p.expectAll("STATE", "=")
@@ -192,7 +192,8 @@ func (p *parser) endpoint(o *ServerObject) {
 	}
 }
 
-// listenerIP takes LISTENER_IP = ALL, or an address in parentheses: the server listens where it was told to when it was started.
+// listenerIP takes LISTENER_IP = ALL, or an address in parentheses. The server listens on the address given at its
+// start.
 func (p *parser) listenerIP() {
 	p.expectAll("LISTENER_IP", "=")
 	if p.peek(0).isSymbol("(") {
@@ -202,7 +203,7 @@ func (p *parser) listenerIP() {
 	p.expect("ALL")
 }
 
-// authentication takes CERTIFICATE name or WINDOWS [method], or both, one after the other.
+// authentication takes CERTIFICATE name or WINDOWS [method], or both.
 func (p *parser) authentication(o *ServerObject) {
 	known := false
 	for range 2 {
@@ -221,7 +222,8 @@ func (p *parser) authentication(o *ServerObject) {
 	}
 }
 
-// encryption takes DISABLED, or SUPPORTED or REQUIRED with the algorithms: what goes from server to server stays in this process.
+// encryption takes DISABLED, or SUPPORTED or REQUIRED with the algorithms. The option has no effect: both servers are
+// in this process.
 func (p *parser) encryption() {
 	if p.accept("DISABLED") {
 		return

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Merge is MERGE. It runs as several statements in one transaction: Snapshot decides for each row what is done with it and computes
-// the values, in a temporary table; Check fails if a row would be written twice (8672); Writes do it; Drop removes the snapshot.
-// Only Snapshot has inputs. The count of the statement's rows is the sum of those of Writes.
+// Merge is MERGE. It runs as several statements in one transaction: Snapshot determines the action for each row and
+// computes the values, in a temporary table; Check fails if a row would be written twice (8672); Writes perform the
+// actions; Drop removes the snapshot. Only Snapshot has inputs. The statement's row count is the sum of those of
+// Writes.
 type Merge struct {
 	position
 	Inputs
@@ -15,14 +16,14 @@ type Merge struct {
 	Check    string
 	Writes   []*Query
 	Drop     string
-	Key      string // the bare name of the written table, as in Query
+	Key      string // the written table's name without schema, as in Query
 }
 
 // mergeClause is WHEN … THEN ….
 type mergeClause struct {
 	matched   bool
 	bySource  bool   // NOT MATCHED BY SOURCE
-	condition string // behind AND; ""
+	condition string // after AND; ""
 	kind      QueryKind
 	columns   []string
 	values    []string
@@ -32,7 +33,7 @@ type mergeClause struct {
 // snapshotName is the temporary table of a MERGE.
 const snapshotName = "[tsql$merge]"
 
-// merging is a MERGE under way.
+// merging is a MERGE while it is parsed.
 type merging struct {
 	*parser
 	target    source
@@ -92,7 +93,7 @@ func (p *parser) merge(at position, with string) Statement {
 	return st
 }
 
-// when parses [NOT] MATCHED [BY …] [AND condition] THEN what is done.
+// when parses [NOT] MATCHED [BY …] [AND condition] THEN action.
 func (m *merging) when() {
 	c := mergeClause{number: len(m.clauses) + 1, matched: !m.accept("NOT")}
 	m.expect("MATCHED")
@@ -139,7 +140,7 @@ func (m *merging) when() {
 func (m *merging) insertion(c *mergeClause) {
 	_, columns := m.insertColumns(m.target.name)
 	if columns == nil {
-		m.unsupported("Clause", "MERGE … INSERT without columns into a table that is not known")
+		m.unsupported("Clause", "MERGE … INSERT without columns into an unknown table")
 		return
 	}
 	for _, column := range columns {
@@ -174,17 +175,17 @@ func (m *merging) insertion(c *mergeClause) {
 	m.expectSymbol(")")
 }
 
-// statement writes the whole.
+// statement builds the Merge.
 func (m *merging) statement(at position, with, rounds string) *Merge {
 	table := quoteIdentifier(m.target.name.Table())
 	rowid := quoteIdentifier(m.target.alias) + ".rowid"
 	var queries []string
-	// The rows of the source, each with the row of the table that it matches, if any.
-	if sql := m.decided(rowid, func(c mergeClause) bool { return !c.bySource }); sql != "" {
+	// The rows of the source, each with the matching row of the table, if there is one.
+	if sql := m.clauseSQL(rowid, func(c mergeClause) bool { return !c.bySource }); sql != "" {
 		queries = append(queries, "SELECT "+rowid+" AS [$row], "+sql+" FROM "+m.grouped()+" LEFT JOIN "+m.targetSQL+" ON "+m.on)
 	}
 	// The rows of the table that no row of the source matches.
-	if sql := m.decided("", func(c mergeClause) bool { return c.bySource }); sql != "" {
+	if sql := m.clauseSQL("", func(c mergeClause) bool { return c.bySource }); sql != "" {
 		queries = append(queries, "SELECT "+rowid+" AS [$row], "+sql+" FROM "+m.targetSQL+" WHERE NOT EXISTS (SELECT 1 FROM "+m.usingSQL+" WHERE "+m.on+")")
 	}
 	st := &Merge{position: at, Inputs: m.in.Inputs, Drop: "DROP TABLE IF EXISTS temp." + snapshotName}
@@ -198,8 +199,8 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 		q := &Query{position: at, Kind: c.kind, Sets: c.columns, Key: m.target.name.Object, Inputs: Inputs{Tables: []Name{m.target.name}}}
 		var sets, values []string
 		for i, column := range c.columns {
-			values = append(values, c.slot(i))
-			sets = append(sets, quoteIdentifier(column)+" = "+snapshotName+"."+c.slot(i))
+			values = append(values, c.snapshotColumn(i))
+			sets = append(sets, quoteIdentifier(column)+" = "+snapshotName+"."+c.snapshotColumn(i))
 		}
 		switch c.kind {
 		case Update:
@@ -222,7 +223,7 @@ func (m *merging) statement(at position, with, rounds string) *Merge {
 	return st
 }
 
-// grouped is the source, in parentheses where it is a join.
+// grouped writes the source, in parentheses if it is a join.
 func (m *merging) grouped() string {
 	if strings.Contains(m.usingSQL, " JOIN ") && !strings.HasPrefix(m.usingSQL, "(") {
 		return "(" + m.usingSQL + ")"
@@ -230,14 +231,15 @@ func (m *merging) grouped() string {
 	return m.usingSQL
 }
 
-// slot is the column of the snapshot that has the i-th value of a clause.
-func (c mergeClause) slot(i int) string {
+// snapshotColumn returns the column of the snapshot for the i-th value of a clause.
+func (c mergeClause) snapshotColumn(i int) string {
 	return "[$" + integerText(int64(c.number)) + "_" + integerText(int64(i+1)) + "]"
 }
 
-// decided writes which clause is done, and the values of all clauses: those of another clause, or of one that is not meant,
-// are NULL. It is empty if none is meant. rowid tells matched rows from others.
-func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
+// clauseSQL writes the number of the clause to run, and the values of all clauses. The values of other clauses, and of
+// clauses for which meant is false, are NULL. It returns "" if meant is false for all clauses. rowid distinguishes
+// matched rows from others.
+func (m *merging) clauseSQL(rowid string, meant func(mergeClause) bool) string {
 	do := "CASE"
 	any := false
 	for _, c := range m.clauses {
@@ -245,7 +247,7 @@ func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 			continue
 		}
 		any = true
-		do += " WHEN " + m.condition1(c, rowid) + " THEN " + integerText(int64(c.number))
+		do += " WHEN " + m.clauseCondition(c, rowid) + " THEN " + integerText(int64(c.number))
 	}
 	if !any {
 		return ""
@@ -255,17 +257,17 @@ func (m *merging) decided(rowid string, meant func(mergeClause) bool) string {
 		for i, value := range c.values {
 			if !meant(c) {
 				value = "NULL"
-			} else { // computed only where it is used: it might fail
-				value = "CASE WHEN " + m.condition1(c, rowid) + " THEN " + value + " END"
+			} else { // computed only if needed, because it might fail
+				value = "CASE WHEN " + m.clauseCondition(c, rowid) + " THEN " + value + " END"
 			}
-			items = append(items, value+" AS "+c.slot(i))
+			items = append(items, value+" AS "+c.snapshotColumn(i))
 		}
 	}
 	return strings.Join(items, ", ")
 }
 
-// condition1 is when a clause is meant for a row.
-func (m *merging) condition1(c mergeClause, rowid string) string {
+// clauseCondition writes the condition under which a clause applies to a row.
+func (m *merging) clauseCondition(c mergeClause, rowid string) string {
 	var parts []string
 	switch {
 	case c.bySource:

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What the functions of morefunctions.go answer at their limits. Their ordinary answers are in the corpus of package integration.
+// The values of the functions of morefunctions.go at their limits. Their ordinary values are in the corpus of package
+// integration.
 func TestFurtherFunctions(t *testing.T) {
 	s := &session{db: openTables(t), variables: map[string]any{"@null": nil, "@big": int64(1) << 40}}
 	for _, test := range []struct{ expression, want string }{
@@ -52,8 +53,8 @@ func TestFurtherFunctions(t *testing.T) {
 	}
 }
 
-// An INSERT has no deleted rows, and a DELETE no inserted ones.
-func TestOutput_RowsThatThereAreNot(t *testing.T) {
+// An INSERT has no deleted rows, and a DELETE has no inserted rows.
+func TestOutput_UnavailableRows(t *testing.T) {
 	for text, want := range map[string]string{
 		"INSERT INTO ASPStateTempApplications (AppId, AppName) OUTPUT deleted.AppId VALUES (1, 'a')":                 "deleted.AppId",
 		"INSERT INTO ASPStateTempApplications (AppId, AppName) OUTPUT inserted.AppId, deleted.AppId VALUES (1, 'a')": "deleted.AppId",

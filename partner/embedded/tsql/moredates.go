@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// dateName is DATENAME(part, date), in English.
+// dateName implements DATENAME(part, date), in English.
 func dateName(args []driver.Value) (driver.Value, *Error) {
 	t, _, err := dateOf(args[1])
 	if err != nil {
@@ -24,7 +24,7 @@ func dateName(args []driver.Value) (driver.Value, *Error) {
 	return textOf(n), err
 }
 
-// endOfMonth is EOMONTH(date [, months]).
+// endOfMonth implements EOMONTH(date [, months]).
 func endOfMonth(args []driver.Value) (driver.Value, *Error) {
 	if args[0] == nil {
 		return nil, nil
@@ -47,8 +47,8 @@ func endOfMonth(args []driver.Value) (driver.Value, *Error) {
 	return last.Format("2006-01-02"), nil
 }
 
-// fromParts makes a function of the parts of a date: year, month, day, hour, minute, second and fraction, as far as the type has
-// them. A NULL makes NULL.
+// fromParts returns a function of the parts of a date: year, month, day, hour, minute, second and fraction, as far as
+// the type has them. The result is NULL if an argument is NULL.
 func fromParts(typ string) func(args []driver.Value) (driver.Value, *Error) {
 	return func(args []driver.Value) (driver.Value, *Error) {
 		parts := make([]int, 8)
@@ -79,7 +79,8 @@ func fromParts(typ string) func(args []driver.Value) (driver.Value, *Error) {
 	}
 }
 
-// fraction is that of a second, in nanoseconds: of a datetime in milliseconds, of the others in units of their precision.
+// fraction returns the fraction of a second in nanoseconds: n is in milliseconds for a datetime, otherwise in units of
+// the precision.
 func fraction(typ string, n, precision int) (int, bool) {
 	if typ == "datetime" {
 		return n * int(time.Millisecond), 0 <= n && n < 1000
@@ -94,7 +95,7 @@ func fraction(typ string, n, precision int) (int, bool) {
 	return n * unit, n == 0 || n < int(time.Second)/unit
 }
 
-// isDateText is ISDATE(x): 1 where x can become a datetime.
+// isDateText implements ISDATE(x): 1 if x can be converted to a datetime.
 func isDateText(args []driver.Value) (driver.Value, *Error) {
 	text, ok := args[0].(string)
 	if !ok {
@@ -106,7 +107,7 @@ func isDateText(args []driver.Value) (driver.Value, *Error) {
 	return int64(1), nil
 }
 
-// fromPartsType is the type of DATETIME2FROMPARTS and TIMEFROMPARTS, whose last argument is the precision.
+// fromPartsType returns the type of DATETIME2FROMPARTS and TIMEFROMPARTS, whose last argument is the precision.
 func fromPartsType(typ TypeSpec, args []fragment) TypeSpec {
 	if len(args) > 0 && (typ.Name == "datetime2" || typ.Name == "time") {
 		n, _ := args[len(args)-1].constant.(int64)
@@ -115,14 +116,14 @@ func fromPartsType(typ TypeSpec, args []fragment) TypeSpec {
 	return typ
 }
 
-// timeParts are the parts of a date that the type date does not have.
+// timeParts are the date parts that the type date does not have.
 var timeParts = map[string]bool{"hour": true, "minute": true, "second": true, "millisecond": true, "microsecond": true, "nanosecond": true}
 
-// checkPart refuses a part that the function does not know, or that the type of its date does not have.
+// checkPart refuses a date part that the function does not support, or that the type of its date does not have.
 func (p *parser) checkPart(word token, part, function string, args []fragment) {
 	function = strings.ToLower(function)
 	var typ TypeSpec
-	if len(args) > 0 && function != "datediff" && function != "datediff_big" { // they compare dates of any types
+	if len(args) > 0 && function != "datediff" && function != "datediff_big" { // these compare dates of any types
 		typ = p.typed(args[len(args)-1]).typ
 	}
 	if part == "iso_week" && function != "datepart" && function != "datename" {
@@ -135,13 +136,13 @@ func (p *parser) checkPart(word token, part, function string, args []fragment) {
 	}
 }
 
-// isoWeek is the week by ISO 8601.
+// isoWeek returns the week number of ISO 8601.
 func isoWeek(t time.Time) int64 {
 	_, week := t.ISOWeek()
 	return int64(week)
 }
 
-// roundTo rounds x as the digits that one sees, away from zero: 123.9995 to three decimals is 124, though as a float it is less.
+// roundTo rounds the decimal text of x away from zero: 123.9995 to three decimals is 124, although the float is less.
 func roundTo(x float64, decimals int) float64 {
 	text := strconv.FormatFloat(x, 'f', -1, 64)
 	rounded, ok := roundDigits(text, decimals, false)
@@ -155,7 +156,8 @@ func roundTo(x float64, decimals int) float64 {
 	return y
 }
 
-// roundDigits rounds, or cuts, a decimal number after so many decimals; below 0: left of the point. ok is false for what is no number.
+// roundDigits rounds, or truncates, a decimal number to that many decimals; below 0: to the left of the decimal point.
+// ok is false if text is not a number.
 func roundDigits(text string, decimals int, cut bool) (rounded string, ok bool) {
 	sign := ""
 	if text != "" && text[0] == '-' {

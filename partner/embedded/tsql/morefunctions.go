@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// further describes a function of its arguments alone whose type depends on them.
+// further describes a function of its arguments alone whose type depends on the arguments.
 type further struct {
 	min, max int
 	call     func(args []driver.Value) (driver.Value, *Error)
 	typ      func(args []fragment) TypeSpec
-	lenient  bool // a NULL does not make NULL by itself
-	typed    bool // the first argument's type comes behind the arguments
+	lenient  bool // the value is not NULL merely because an argument is NULL
+	typed    bool // the first argument's type is appended to the arguments
 }
 
-// always is a type that does not depend on the arguments.
+// always returns a type that does not depend on the arguments.
 func always(t TypeSpec) func([]fragment) TypeSpec { return func([]fragment) TypeSpec { return t } }
 
-// asFirst is the type of the first argument; that of a small integer is int.
+// asFirst returns the type of the first argument; int for smaller integer types.
 func asFirst(args []fragment) TypeSpec {
 	switch t := args[0].typ; t.Name {
 	case "bit", "tinyint", "smallint":
@@ -29,7 +29,7 @@ func asFirst(args []fragment) TypeSpec {
 	}
 }
 
-// asWhole is the type of FLOOR and CEILING: that of the argument, a decimal without decimals.
+// asWhole returns the type of FLOOR and CEILING: that of the argument, with scale 0 for a decimal.
 func asWhole(args []fragment) TypeSpec {
 	t := asFirst(args)
 	if t.Name == "decimal" {
@@ -38,7 +38,7 @@ func asWhole(args []fragment) TypeSpec {
 	return t
 }
 
-// asText is varchar where no argument is Unicode, or may be.
+// asText returns varchar if no argument is Unicode, or might be.
 func asText(args []fragment) TypeSpec {
 	for _, a := range args {
 		switch a.typ.Name {
@@ -51,7 +51,7 @@ func asText(args []fragment) TypeSpec {
 	return TypeSpec{Name: "varchar", Length: maxText}
 }
 
-// asRepeated is the type of REPLICATE.
+// asRepeated returns the type of REPLICATE.
 func asRepeated(args []fragment) TypeSpec {
 	if args[0].typ.Max {
 		return args[0].typ
@@ -59,11 +59,11 @@ func asRepeated(args []fragment) TypeSpec {
 	return asText(args[:1])
 }
 
-// asSecond is the type of the first choice.
+// asSecond returns the type of CHOOSE: that of its choices.
 func asSecond(args []fragment) TypeSpec { return chosenType(args[1:]) }
 
-// chosenType is the type of values any of which may be the result: the longest where all are strings, and the only one where all are the
-// same; else unknown.
+// chosenType returns the type of a value that is one of several: the longest type if all are strings, the common type
+// if all have the same type, and otherwise unknown.
 func chosenType(list []fragment) TypeSpec {
 	var t TypeSpec
 	for _, f := range list {
@@ -83,7 +83,7 @@ func chosenType(list []fragment) TypeSpec {
 	return t
 }
 
-// longer is the string type that holds the values of both.
+// longer returns the string type that holds the values of both.
 func longer(a, b TypeSpec) TypeSpec {
 	name := "varchar"
 	if a.Name[0] == 'n' || b.Name[0] == 'n' {
@@ -104,7 +104,7 @@ var (
 	varcharType = TypeSpec{Name: "varchar", Length: maxText}
 )
 
-// furtherFunctions are those functions, by name.
+// furtherFunctions has the functions of type further, by name.
 var furtherFunctions = map[string]further{
 	// Text
 	"STUFF":      {min: 4, max: 4, call: stuff, typ: func(a []fragment) TypeSpec { return asText([]fragment{a[0], a[3]}) }, lenient: true},
@@ -153,7 +153,7 @@ var furtherFunctions = map[string]further{
 	"RADIANS": {min: 1, max: 1, call: mathematical(func(x float64) float64 { return x * math.Pi / 180 }), typ: always(floatType)},
 }
 
-// furtherCall parses the arguments of one of them. In SQLite it is "tsql_more_" and its name, in lower case.
+// furtherCall parses the arguments of one of them. Its function in SQLite is "tsql_more_" and its name, in lower case.
 func (p *parser) furtherCall(t token, name string, f further) fragment {
 	args := p.arguments(t, f.min, f.max)
 	if p.err != nil {
@@ -178,10 +178,10 @@ func (p *parser) furtherCall(t token, name string, f further) fragment {
 	return fragment{sql: function + "(" + join(args) + ")", typ: typ, eval: calling(function, nil, args...)}
 }
 
-// furtherName is the function's name in SQLite.
+// furtherName returns the function's name in SQLite.
 func furtherName(name string) string { return "tsql_more_" + strings.ToLower(name) }
 
-// Among the functions that SQLite gets are those of furtherFunctions.
+// furtherFunctions are registered as SQLite functions too.
 func init() {
 	sqlFunctions["tsql_datename"] = sqlFunction{args: 2, strict: true, call: dateName}
 	for name, f := range furtherFunctions {

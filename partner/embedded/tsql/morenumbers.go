@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// round is ROUND(x, decimals [, cut]): of a whole number a whole number.
+// round implements ROUND(x, decimals [, cut]): of an integer it is an integer.
 func round(args []driver.Value) (driver.Value, *Error) {
 	decimals, err := count(args[1])
 	if err != nil {
@@ -52,7 +52,7 @@ func round(args []driver.Value) (driver.Value, *Error) {
 	return y, nil
 }
 
-// wholeType is the type of a whole number that is made of one of the named type.
+// wholeType returns the integer type of a result computed from the named type.
 func wholeType(from string) string {
 	if from == "bigint" || from == "" {
 		return "bigint"
@@ -60,7 +60,8 @@ func wholeType(from string) string {
 	return "int"
 }
 
-// tooLarge reports whether a number has no room in the whole type that is made of the named one.
+// tooLarge reports whether a number exceeds the integer type of a result computed from the named
+// type.
 func tooLarge(x float64, from string) bool {
 	if wholeType(from) == "bigint" {
 		return math.Abs(x) >= 1<<63
@@ -68,7 +69,7 @@ func tooLarge(x float64, from string) bool {
 	return math.Abs(x) >= 1<<31
 }
 
-// whole makes FLOOR and CEILING: a whole number stays one.
+// whole returns the function for FLOOR or CEILING: it returns an integer unchanged.
 func whole(of func(float64) float64) func(args []driver.Value) (driver.Value, *Error) {
 	return func(args []driver.Value) (driver.Value, *Error) {
 		if n, ok := args[0].(int64); ok {
@@ -82,7 +83,7 @@ func whole(of func(float64) float64) func(args []driver.Value) (driver.Value, *E
 	}
 }
 
-// mathematical makes a function of one float; 3623 where it has no value.
+// mathematical returns a function of one float; error 3623 if it has no value.
 func mathematical(of func(float64) float64) func(args []driver.Value) (driver.Value, *Error) {
 	return func(args []driver.Value) (driver.Value, *Error) {
 		x, err := number(args[0])
@@ -93,7 +94,7 @@ func mathematical(of func(float64) float64) func(args []driver.Value) (driver.Va
 	}
 }
 
-// finite is a float that is one: 3623 for what has no value, 8115 for what is too large.
+// finite returns a finite float: error 3623 for NaN, 8115 for infinity.
 func finite(x float64) (driver.Value, *Error) {
 	switch {
 	case math.IsNaN(x):
@@ -104,7 +105,7 @@ func finite(x float64) (driver.Value, *Error) {
 	return x, nil
 }
 
-// logarithm is LOG(x [, base]).
+// logarithm implements LOG(x [, base]).
 func logarithm(args []driver.Value) (driver.Value, *Error) {
 	x, err := number(args[0])
 	if err != nil {
@@ -126,7 +127,7 @@ func logarithm(args []driver.Value) (driver.Value, *Error) {
 	return finite(math.Log(x) / math.Log(b))
 }
 
-// power is POWER(x, y): of a whole number a whole number, the rest cut off.
+// power implements POWER(x, y): of an integer it is an integer, truncated.
 func power(args []driver.Value) (driver.Value, *Error) {
 	x, err := number(args[0])
 	if err != nil {
@@ -149,7 +150,7 @@ func power(args []driver.Value) (driver.Value, *Error) {
 	return int64(v), nil
 }
 
-// moneyLiteral parses a constant of money behind its $: $12, $-1.5.
+// moneyLiteral parses a money constant after its $: $12, $-1.5.
 func (p *parser) moneyLiteral() fragment {
 	sign := p.acceptAny([]string{"-", "+"})
 	t := p.next()
@@ -170,10 +171,10 @@ func (p *parser) moneyLiteral() fragment {
 	return fragment{sql: sql, typ: TypeSpec{Name: "money"}, isConstant: true, constant: x, eval: constantly(x)}
 }
 
-// pi is PI().
+// pi implements PI().
 func pi([]driver.Value) (driver.Value, *Error) { return math.Pi, nil }
 
-// positive makes a function that has no value at 0 and below.
+// positive returns a function that has no value at 0 and below.
 func positive(of func(float64) float64) func(float64) float64 {
 	return func(x float64) float64 {
 		if x <= 0 {

@@ -8,10 +8,10 @@ import (
 	"unicode/utf16"
 )
 
-// maxText is how many characters a string function makes that is given no max type.
+// maxText limits the characters of a string function's result if no argument has a (max) type.
 const maxText = 8000
 
-// reverse is REVERSE(x).
+// reverse implements REVERSE(x).
 func reverse(args []driver.Value) (driver.Value, *Error) {
 	runes := []rune(textOf(args[0]))
 	for i, j := 0, len(runes)-1; i < j; i, j = i+1, j-1 {
@@ -20,7 +20,7 @@ func reverse(args []driver.Value) (driver.Value, *Error) {
 	return string(runes), nil
 }
 
-// replicate is REPLICATE(x, n): NULL for a negative number, no more than 8,000 bytes.
+// replicate implements REPLICATE(x, n): NULL for a negative number, at most 8,000 bytes.
 func replicate(args []driver.Value) (driver.Value, *Error) {
 	n, err := count(args[1])
 	if err != nil || n < 0 {
@@ -44,7 +44,7 @@ func replicate(args []driver.Value) (driver.Value, *Error) {
 	return strings.Repeat(textOf(args[0]), int(n)), nil
 }
 
-// spaces is SPACE(n).
+// spaces implements SPACE(n).
 func spaces(args []driver.Value) (driver.Value, *Error) {
 	n, err := count(args[0])
 	if err != nil || n < 0 {
@@ -53,7 +53,8 @@ func spaces(args []driver.Value) (driver.Value, *Error) {
 	return strings.Repeat(" ", int(min(n, maxText))), nil
 }
 
-// stuff is STUFF(x, start, length, with), start counting from 1; NULL where it starts outside of x. A with of NULL is nothing.
+// stuff implements STUFF(x, start, length, with), with start counted from 1; NULL if start is outside of x. A NULL as
+// with is the empty string.
 func stuff(args []driver.Value) (driver.Value, *Error) {
 	if args[0] == nil || args[1] == nil || args[2] == nil {
 		return nil, nil
@@ -74,7 +75,7 @@ func stuff(args []driver.Value) (driver.Value, *Error) {
 	return fromCharacters(units[:start-1]) + textOf(args[3]) + fromCharacters(units[end:]), nil
 }
 
-// patIndex is PATINDEX(pattern, x): where the pattern first matches, from 1; 0: nowhere.
+// patIndex implements PATINDEX(pattern, x): the position of the first match, from 1; 0: no match.
 func patIndex(args []driver.Value) (driver.Value, *Error) {
 	places := compileLike(textOf(args[0]), 0)
 	if len(places) == 0 || !places[0].any {
@@ -86,7 +87,7 @@ func patIndex(args []driver.Value) (driver.Value, *Error) {
 	if len(places) == 1 {
 		return int64(1), nil
 	}
-	// Behind the leading % the rest must match from a place on.
+	// After the leading % the rest must match from some position on.
 	text, at := textOf(args[1]), int64(1)
 	for i, r := range text {
 		if matchLike(places[1:], text[i:]) {
@@ -100,7 +101,7 @@ func patIndex(args []driver.Value) (driver.Value, *Error) {
 	return int64(0), nil
 }
 
-// character is CHAR(n): NULL outside of 0 to 255.
+// character implements CHAR(n): NULL outside of 0 to 255.
 func character(args []driver.Value) (driver.Value, *Error) {
 	n, err := count(args[0])
 	if err != nil || n < 0 || n > 255 {
@@ -109,7 +110,7 @@ func character(args []driver.Value) (driver.Value, *Error) {
 	return string(rune(n)), nil
 }
 
-// unicodeCharacter is NCHAR(n): NULL outside of 0 to 65535.
+// unicodeCharacter implements NCHAR(n): NULL outside of 0 to 65535.
 func unicodeCharacter(args []driver.Value) (driver.Value, *Error) {
 	n, err := count(args[0])
 	if err != nil || n < 0 || n > math.MaxUint16 {
@@ -118,7 +119,7 @@ func unicodeCharacter(args []driver.Value) (driver.Value, *Error) {
 	return fromCharacters([]uint16{uint16(n)}), nil
 }
 
-// codeUnit is UNICODE(x): the first UTF-16 unit; NULL of the empty string.
+// codeUnit implements UNICODE(x): the first UTF-16 unit; NULL for the empty string.
 func codeUnit(args []driver.Value) (driver.Value, *Error) {
 	units := characters(args[0])
 	if len(units) == 0 {
@@ -127,7 +128,7 @@ func codeUnit(args []driver.Value) (driver.Value, *Error) {
 	return int64(units[0]), nil
 }
 
-// str is STR(x, length, decimals): right-justified, stars where the whole part has no room.
+// str implements STR(x, length, decimals): right-justified, asterisks if the integer part is too long.
 func str(args []driver.Value) (driver.Value, *Error) {
 	x, err := number(args[0])
 	if err != nil {
@@ -153,12 +154,12 @@ func str(args []driver.Value) (driver.Value, *Error) {
 	return strings.Repeat(" ", int(width)-len(text)) + text, nil
 }
 
-// roundedText writes x with so many decimals. It is rounded as the digits that one sees: 1.005 is 1.01.
+// roundedText returns x with that many decimals, rounded by its decimal text: 1.005 becomes 1.01.
 func roundedText(x float64, decimals int) string {
 	return strconv.FormatFloat(roundTo(x, decimals), 'f', decimals, 64)
 }
 
-// concatWith is CONCAT_WS(separator, …): NULLs are left out.
+// concatWith implements CONCAT_WS(separator, …): it omits NULLs.
 func concatWith(args []driver.Value) (driver.Value, *Error) {
 	var parts []string
 	for _, a := range args[1:] {
@@ -169,7 +170,8 @@ func concatWith(args []driver.Value) (driver.Value, *Error) {
 	return strings.Join(parts, textOf(args[0])), nil
 }
 
-// translate is TRANSLATE(x, characters, with): each of the characters becomes the one in its place.
+// translate implements TRANSLATE(x, characters, with): it replaces each of the characters by the one at the same
+// position of with.
 func translate(args []driver.Value) (driver.Value, *Error) {
 	from, to := folded(characters(args[1])), characters(args[2])
 	if len(from) != len(to) {
@@ -188,7 +190,7 @@ func translate(args []driver.Value) (driver.Value, *Error) {
 	return fromCharacters(text), nil
 }
 
-// quoteName is QUOTENAME(x [, mark]); NULL where the mark is none, or the name is too long.
+// quoteName implements QUOTENAME(x [, mark]); NULL if the mark is invalid, or the name is too long.
 func quoteName(args []driver.Value) (driver.Value, *Error) {
 	text, mark := textOf(args[0]), "["
 	if len(args) > 1 {
@@ -202,7 +204,7 @@ func quoteName(args []driver.Value) (driver.Value, *Error) {
 	return pair[:1] + strings.ReplaceAll(text, pair[1:], pair[1:]+pair[1:]) + pair[1:], nil
 }
 
-// parseName is PARSENAME(name, part): 1 is the object, 2 the schema, 3 the database, 4 the server.
+// parseName implements PARSENAME(name, part): 1 is the object, 2 the schema, 3 the database, 4 the server.
 func parseName(args []driver.Value) (driver.Value, *Error) {
 	part, err := count(args[1])
 	if err != nil || part < 1 || part > 4 {
@@ -223,10 +225,10 @@ func parseName(args []driver.Value) (driver.Value, *Error) {
 	return nil, nil
 }
 
-// soundexCodes has the digits of the consonants; those of 0 are left out.
+// soundexCodes has the digits of the letters; those with 0 are omitted.
 const soundexCodes = "01230120022455012623010202"
 
-// soundex is SOUNDEX(x): the first letter and three digits.
+// soundex implements SOUNDEX(x): the first letter and three digits.
 func soundex(args []driver.Value) (driver.Value, *Error) { return soundexOf(textOf(args[0])), nil }
 
 func soundexOf(text string) string {
@@ -242,14 +244,14 @@ func soundexOf(text string) string {
 		case digit != '0' && digit != last && len(code) < 4:
 			code = append(code, digit)
 		}
-		if r != 'H' && r != 'W' { // they stand between two of one digit as if they were not there
+		if r != 'H' && r != 'W' { // equal digits around an H or W count once
 			last = digit
 		}
 	}
 	return string(append(code, "0000"[len(code):]...))
 }
 
-// difference is DIFFERENCE(a, b): how many places of their SOUNDEX are the same.
+// difference implements DIFFERENCE(a, b): the number of equal positions of their SOUNDEX codes.
 func difference(args []driver.Value) (driver.Value, *Error) {
 	a, b := soundexOf(textOf(args[0])), soundexOf(textOf(args[1]))
 	same := int64(0)
@@ -261,7 +263,8 @@ func difference(args []driver.Value) (driver.Value, *Error) {
 	return same, nil
 }
 
-// isNumeric is ISNUMERIC(x): 1 where x can become a number of some type, a sign of currency and commas included.
+// isNumeric implements ISNUMERIC(x): 1 if x can be converted to some numeric type; a currency sign and commas are
+// allowed.
 func isNumeric(args []driver.Value) (driver.Value, *Error) {
 	text, ok := args[0].(string)
 	if !ok {
@@ -278,7 +281,7 @@ func isNumeric(args []driver.Value) (driver.Value, *Error) {
 	return int64(1), nil
 }
 
-// choose is CHOOSE(n, a, b, …).
+// choose implements CHOOSE(n, a, b, …).
 func choose(args []driver.Value) (driver.Value, *Error) {
 	if args[0] == nil {
 		return nil, nil
@@ -290,7 +293,7 @@ func choose(args []driver.Value) (driver.Value, *Error) {
 	return args[n], nil
 }
 
-// continued is a string whose lines that end in a backslash go on with the next.
+// continued joins each line of a string that ends in a backslash with the next line.
 func continued(text string) string {
 	if !strings.Contains(text, "\\\n") && !strings.Contains(text, "\\\r\n") {
 		return text

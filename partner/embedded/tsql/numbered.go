@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// numbered has the parameters of a text by number, which SQLite finds faster than names: those of Parameters, and
-// after them those of System.
+// numbered replaces the parameter names of a text by numbers, which SQLite finds faster: first those of
+// Parameters, then those of System.
 func (in *Inputs) numbered(text string) string {
 	numbers := make(map[string]int, len(in.Parameters)+len(in.System))
 	for i, name := range in.Parameters {
@@ -47,7 +47,8 @@ func (in *Inputs) numbered(text string) string {
 	return b.String()
 }
 
-// closing is where the quoted part ends that begins at i. A doubled mark begins another part right behind.
+// closing returns the end of the quoted part that begins at i. A doubled quote begins another quoted part
+// directly after it.
 func closing(text string, i int) int {
 	mark := text[i]
 	if mark == '[' {

@@ -32,7 +32,7 @@ func FuzzParseObjects(f *testing.F) {
 			}
 		}
 		if err == nil && head != nil || trigger == nil && triggerHead != nil {
-			t.Errorf("%q: the head alone fails: %v, %v", text, head, triggerHead)
+			t.Errorf("%q: the head alone must not fail: %v, %v", text, head, triggerHead)
 		}
 	})
 }

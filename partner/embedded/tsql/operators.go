@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// fragment is a piece of an expression, written for SQLite so that it can
-// stand anywhere without further parentheses, and what is known about it.
+// fragment is a part of an expression, written for SQLite so that it can be used
+// anywhere without further parentheses, and its known properties.
 type fragment struct {
 	sql        string
 	typ        TypeSpec
-	predicate  bool   // true or false: may stand in WHERE, and nowhere else
+	predicate  bool   // true or false: allowed only as a condition
 	column     string // of a plain column reference, with its qualifier
 	qualifier  string
 	variable   string // of a plain variable
-	isConstant bool   // a literal, with its value
+	isConstant bool   // a literal; constant is its value
 	constant   any
-	eval       evaluator // in a procedure; nil: only SQLite can compute it
-	decided    evaluator // where eval is nil: the value, or nil where only SQLite can compute it
+	eval       evaluator // in a procedure's body; nil: only SQLite can compute it
+	decided    evaluator // if eval is nil: the value, or nil if only SQLite can compute it
 }
 
 // value parses an expression that has a value.
@@ -28,21 +28,21 @@ func (p *parser) value() fragment {
 	return f
 }
 
-// needValue fails for a condition where a value has to stand.
+// needValue fails for a condition where a value is required.
 func (p *parser) needValue(f fragment) {
 	if f.predicate {
 		p.unexpected()
 	}
 }
 
-// condition parses what may stand in WHERE.
+// condition parses a condition, as in WHERE.
 func (p *parser) condition() fragment {
 	f := p.disjunction()
 	p.needCondition(f)
 	return f
 }
 
-// needCondition fails for a value where a condition has to stand.
+// needCondition fails for a value where a condition is required.
 func (p *parser) needCondition(f fragment) {
 	if f.predicate || p.err != nil {
 		return
@@ -52,7 +52,7 @@ func (p *parser) needCondition(f fragment) {
 		"An expression of non-boolean type specified in a context where a condition is expected, near '%s'.", clip(near.plain(), 100))})
 }
 
-// disjunction parses conditions joined by OR, or a mere value.
+// disjunction parses conditions joined by OR, or a single value.
 func (p *parser) disjunction() fragment {
 	if !p.enter() {
 		return fragment{}
@@ -61,10 +61,10 @@ func (p *parser) disjunction() fragment {
 	return p.chain("OR", p.conjunction)
 }
 
-// conjunction parses conditions joined by AND, or a mere value.
+// conjunction parses conditions joined by AND, or a single value.
 func (p *parser) conjunction() fragment { return p.chain("AND", p.negation) }
 
-// chain parses operands joined by the word.
+// chain parses operands joined by the keyword.
 func (p *parser) chain(word string, operand func() fragment) fragment {
 	first := operand()
 	if !p.peek(0).is(word) {
@@ -83,7 +83,7 @@ func (p *parser) chain(word string, operand func() fragment) fragment {
 	return fragment{sql: "(" + strings.Join(parts, " "+word+" ") + ")", predicate: true, eval: joined(list, word == "OR"), decided: decidedBy(list, word == "OR")}
 }
 
-// negation parses NOT condition, or what it would negate.
+// negation parses NOT condition, or an operand without NOT.
 func (p *parser) negation() fragment {
 	if !p.accept("NOT") {
 		return p.comparison()
@@ -97,12 +97,12 @@ func (p *parser) negation() fragment {
 	return fragment{sql: "(NOT " + f.sql + ")", predicate: true, eval: negated(f.eval)}
 }
 
-// sum parses + - & ^ | from the left; T-SQL gives them one precedence.
+// sum parses + - & ^ | from left to right; T-SQL gives them one precedence.
 func (p *parser) sum() fragment {
 	return p.leftToRight(p.product, "+", "-", "&", "^", "|")
 }
 
-// product parses * / % from the left.
+// product parses * / % from left to right.
 func (p *parser) product() fragment {
 	return p.leftToRight(p.sign, "*", "/", "%")
 }
@@ -125,7 +125,7 @@ func (p *parser) leftToRight(operand func() fragment, operators ...string) fragm
 	}
 }
 
-// acceptAny takes one of the marks, or nothing.
+// acceptAny takes one of the symbols, or nothing.
 func (p *parser) acceptAny(symbols []string) string {
 	for _, s := range symbols {
 		if p.acceptSymbol(s) {
@@ -135,8 +135,8 @@ func (p *parser) acceptAny(symbols []string) string {
 	return ""
 }
 
-// sign parses the operators of one operand. A minus is folded into a number,
-// so that -1 is a constant.
+// sign parses the unary operators. It folds a minus into a number, so that -1 is
+// a constant.
 func (p *parser) sign() fragment {
 	operator := p.acceptAny([]string{"-", "+", "~"})
 	if operator == "" {
@@ -168,7 +168,7 @@ func (p *parser) sign() fragment {
 	return out
 }
 
-// signed is an operator of one whole number.
+// signed computes a unary operator on an integer.
 func signed(operator string, v driver.Value) driver.Value {
 	n, ok := v.(int64)
 	switch {
@@ -182,11 +182,11 @@ func signed(operator string, v driver.Value) driver.Value {
 	return n
 }
 
-// arithmetic writes one operation of two values.
+// arithmetic writes an operation on two values.
 func (p *parser) arithmetic(operator string, a, b fragment) fragment {
 	a, b = p.asNumbers(operator, a, b)
 	typ := resultType(operator, a, b)
-	// Beyond 64 bits SQLite goes on with fractions, where T-SQL raises an error.
+	// Beyond 64 bits SQLite continues with floats, and T-SQL raises an error.
 	native := a.typ.isNumber() && b.typ.isNumber() && typ.Name != "bigint"
 	function := map[string]string{"+": "tsql_plus", "-": "tsql_minus", "/": "tsql_div", "%": "tsql_mod", "^": "tsql_xor"}[operator]
 	switch {
@@ -196,10 +196,10 @@ func (p *parser) arithmetic(operator string, a, b fragment) fragment {
 		return decimalOperation(operator, typ, a, b)
 	case operator == "/" && typ.isFloat():
 		native, function = false, "tsql_fdiv"
-	case operator == "/" || operator == "%": // zero divisors are an error in T-SQL
+	case operator == "/" || operator == "%": // T-SQL raises an error for a zero divisor
 		n, _ := b.constant.(int64)
 		native = b.isConstant && n > 0 && a.typ.isInteger()
-	case operator == "^": // SQLite has none
+	case operator == "^": // SQLite has no such operator
 		native = false
 	case operator == "*" || operator == "&" || operator == "|":
 		native = true
@@ -221,7 +221,7 @@ func (p *parser) arithmetic(operator string, a, b fragment) fragment {
 	return f
 }
 
-// asNumbers makes a number of the text beside a number.
+// asNumbers converts the text operand of a number to a number.
 func (p *parser) asNumbers(operator string, a, b fragment) (fragment, fragment) {
 	switch {
 	case a.typ.isNumber() && b.typ.isString():
@@ -236,17 +236,17 @@ func (p *parser) asNumbers(operator string, a, b fragment) (fragment, fragment) 
 	return a, b
 }
 
-// operatorNames are the operators' names in errors.
+// operatorNames are the names of the operators in errors.
 var operatorNames = map[string]string{"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo", "&": "'&'", "|": "'|'", "^": "'^'"}
 
-// invalid fails at the line of the next token.
+// invalid fails with an error at the line of the next token.
 func (p *parser) invalid(number int32, format string, args ...any) {
 	err := failure(number, 16, format, args...)
 	err.Line = p.line()
 	p.fail(err)
 }
 
-// isString says whether values of the type are text for certain.
+// isString reports whether values of the type are always text.
 func (t TypeSpec) isString() bool {
 	switch t.Name {
 	case "char", "nchar", "varchar", "nvarchar", "text", "ntext":
@@ -255,7 +255,7 @@ func (t TypeSpec) isString() bool {
 	return false
 }
 
-// tooDeep fails with 191.
+// tooDeep fails with error 191.
 func (p *parser) tooDeep() {
 	p.fail(&Error{Number: 191, State: 1, Class: 15, Line: p.line(),
 		Message: "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries."})

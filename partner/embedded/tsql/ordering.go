@@ -33,18 +33,19 @@ func (p *parser) groups() (terms []fragment, sql string) {
 	return terms, sql
 }
 
-// sortKey writes what rows are sorted or grouped by: text without regard to case and blanks at the end, and datetimeoffsets as moments.
+// sortKey writes the key by which rows are sorted or grouped: text without case and trailing blanks, and
+// datetimeoffsets as moments.
 func (p *parser) sortKey(f fragment) string {
 	switch {
 	case p.typeOf(f).Name == "datetimeoffset":
-		return momentOf(f).sql
+		return asMoment(f).sql
 	case f.column != "" && f.qualifier == "" && p.in.texts[strings.ToLower(f.column)]:
 		return f.sql + " COLLATE " + Collation
 	}
 	return collated(f)
 }
 
-// order parses ORDER BY and OFFSET … FETCH; limit is that of TOP.
+// order parses ORDER BY and OFFSET … FETCH; limit is the LIMIT of TOP.
 func (p *parser) order(limit string, s *selection) (order, window string) {
 	if limit != "" {
 		window = " LIMIT " + limit
@@ -63,7 +64,7 @@ func (p *parser) order(limit string, s *selection) (order, window string) {
 	return order, window
 }
 
-// orderTerms parses value [ASC | DESC], … . s is the SELECT whose items may be named; nil: none may.
+// orderTerms parses value [ASC | DESC], … . s is the SELECT whose items may be named; nil: none may be named.
 func (p *parser) orderTerms(s *selection) string {
 	var terms []string
 	for {
@@ -80,7 +81,7 @@ func (p *parser) orderTerms(s *selection) string {
 	}
 }
 
-// offset parses what follows OFFSET: n ROWS [FETCH NEXT m ROWS ONLY].
+// offset parses the tokens after OFFSET: n ROWS [FETCH NEXT m ROWS ONLY].
 func (p *parser) offset() string {
 	rows := func() {
 		if !p.accept("ROWS") {

@@ -7,37 +7,37 @@ import (
 
 // Output is the OUTPUT clause of a write, and the variables that an UPDATE sets.
 //
-// The statement's SQL ends in RETURNING rowid and the items that know the row as it became (of a
-// DELETE: as it was). What knows the row of an UPDATE as it was is asked first, by Before: it
-// selects rowid and those items, of the same rows.
+// The statement's SQL ends in RETURNING rowid and the items that use the row after the change (of a DELETE: before it).
+// Before selects the items that use the old row of an UPDATE. It runs first, and selects rowid and those items of the
+// same rows.
 type Output struct {
 	Before    string
 	Items     []OutputItem
-	Columns   []ColumnHint // of the items, where they go to the client
-	Into      string       // an INSERT of as many values, "" to the client
+	Columns   []ColumnHint // of the items, if they are sent to the client
+	Into      string       // an INSERT of as many values; "": to the client
 	Target    Name         // the table of Into
 	Variables []OutputVariable
 
 	old, new []string
 }
 
-// OutputItem says where an item is: which column behind rowid, of Before or of what the statement returns.
+// OutputItem is the position of an item: the column after rowid, of Before or of the statement's result.
 type OutputItem struct {
 	Before bool
 	At     int
 }
 
-// OutputVariable is a variable that an UPDATE sets, and where its value is.
+// OutputVariable is a variable that an UPDATE sets, and the position of its value.
 type OutputVariable struct {
 	Name string // lower case, with its "@"
 	OutputItem
 }
 
-// rowView is which pictures of the written row an expression of OUTPUT has named.
+// rowView is which of inserted and deleted an expression of OUTPUT uses.
 type rowView struct {
 	table         Name
-	old, new      bool      // named
-	named         [2]string // the columns of deleted and of inserted that were named last
+	old, new      bool      // used
+	named         [2]string // the last used columns of deleted and of inserted
 	oldIsReturned bool      // of a DELETE
 }
 
@@ -76,7 +76,7 @@ func (p *parser) output(q *Query, n Name) {
 	}
 }
 
-// place puts an expression where it can be computed.
+// place puts an expression where it can be computed: into Before or RETURNING.
 func (p *parser) place(o *Output, sql string, view *rowView) OutputItem {
 	switch {
 	case view.old && view.new:
@@ -89,7 +89,7 @@ func (p *parser) place(o *Output, sql string, view *rowView) OutputItem {
 	return OutputItem{At: len(o.new)}
 }
 
-// output is the query's, made when first asked for.
+// output returns the query's Output, and creates it if necessary.
 func (q *Query) output() *Output {
 	if q.Output == nil {
 		q.Output = &Output{}
@@ -97,7 +97,7 @@ func (q *Query) output() *Output {
 	return q.Output
 }
 
-// returning completes the write of a table, whose condition is where.
+// returning completes the write of a table; where is its condition.
 func (q *Query) returning(n Name, alias, where string) {
 	o := q.Output
 	if o == nil {
@@ -116,7 +116,8 @@ func (q *Query) returning(n Name, alias, where string) {
 	}
 }
 
-// setVariable parses @v = value of an UPDATE: a value of the row as it was; or @v = column = value, which sets both.
+// setVariable parses @v = value of an UPDATE, where the value uses the old row; or @v = column = value, which sets
+// both.
 func (p *parser) setVariable(q *Query) {
 	name := p.declaredVariable()
 	p.expectSymbol("=")
@@ -130,7 +131,7 @@ func (p *parser) setVariable(q *Query) {
 	o.Variables = append(o.Variables, OutputVariable{Name: name, OutputItem: p.place(o, f.sql, &rowView{old: true})})
 }
 
-// writtenTable parses the name of a table to write to: a table variable's too, in a procedure.
+// writtenTable parses the name of the table to write to; in a procedure it may be a table variable.
 func (p *parser) writtenTable() Name {
 	if t := p.peek(0); t.isVariable() {
 		p.pos++
@@ -140,7 +141,7 @@ func (p *parser) writtenTable() Name {
 	return p.tableName()
 }
 
-// names notes that an expression names a column of inserted or deleted; false: the qualifier is another.
+// names records that an expression uses a column of inserted or deleted; false: the qualifier is another one.
 func (v *rowView) names(qualifier string) bool {
 	switch {
 	case strings.EqualFold(qualifier, "inserted"):
@@ -153,7 +154,7 @@ func (v *rowView) names(qualifier string) bool {
 	return true
 }
 
-// note keeps the name of a column of inserted or deleted.
+// note stores the name of a column of inserted or deleted.
 func (v *rowView) note(n Name) {
 	if strings.EqualFold(n.Schema, "deleted") {
 		v.named[0] = n.String()
@@ -162,7 +163,7 @@ func (v *rowView) note(n Name) {
 	}
 }
 
-// checkView refuses the rows that a statement does not have: those of deleted in an INSERT, of inserted in a DELETE.
+// checkView refuses the rows that a statement does not have: deleted in an INSERT, inserted in a DELETE.
 func (p *parser) checkView(kind QueryKind, v *rowView) {
 	name := ""
 	switch {
@@ -186,10 +187,10 @@ func (p *parser) startsAssignment() bool {
 	return p.peek(at).isName() && p.peek(at+1).isSymbol("=")
 }
 
-// setBoth parses column = value for the variable that stands before it. Then the parser stands before them again, as if behind a comma:
-// so the column is set, too.
+// setBoth parses column = value after a variable. It then moves the parser back to the column, as if after a comma, so
+// that the column is set too.
 func (p *parser) setBoth() fragment {
-	before := p.pos - 1 // the = behind the variable
+	before := p.pos - 1 // the = after the variable
 	typ := p.typed(p.columnReference()).typ
 	p.expectSymbol("=")
 	f := p.stored(p.value(), typ)

@@ -6,34 +6,31 @@ import (
 	"strings"
 )
 
-// Parse splits a batch into its statements and parses each. The error is
-// always an *Error, and then there are no statements: a batch is refused whole,
-// as SQL Server refuses one with a syntax error. An empty batch has no statements.
+// Parse splits a batch into its statements and parses each. The error is always an *Error, and then there are no
+// statements: a batch is refused as a whole, as SQL Server does for a syntax error. An empty batch has no statements.
 //
-// Names in double quotes are identifiers (QUOTED_IDENTIFIER ON), from a SET QUOTED_IDENTIFIER OFF
-// in the batch on strings; see ParseQuoted. Semicolons
-// are optional. A last line that is only GO is ignored; GO is no T-SQL, but
-// people paste it.
+// Names in double quotes are identifiers (QUOTED_IDENTIFIER ON). After a SET QUOTED_IDENTIFIER OFF in the batch they
+// are strings; see ParseQuoted. Semicolons are optional. Parse ignores a last line that is only GO: GO is not T-SQL,
+// but is often pasted with the text.
 //
-// Nothing is known of tables: values are written as they stand, so that a
-// date string reaches a datetime column in the form the batch has. Use
-// ParseFor where tables are known.
+// Parse uses no schema. It writes values unchanged, so that a date string is stored in a datetime column in the form
+// that the batch has. Use ParseFor if the tables are known.
 func Parse(batch string) ([]Statement, error) { return ParseFor(batch, nil) }
 
-// ParseFor is Parse with knowledge of tables. A nil schema knows none. The
-// result depends on the batch and on what the schema said, and on nothing else.
+// ParseFor is Parse with a schema. A nil schema has no tables. The result depends only on the batch and on the results
+// of schema.
 func ParseFor(batch string, schema Schema) ([]Statement, error) {
 	return ParseTyped(batch, schema, nil)
 }
 
-// ParseTyped is ParseFor with the types of variables that the batch does not declare, as the parameters of sp_executesql are,
-// by name in lower case with its "@".
+// ParseTyped is ParseFor with the types of variables that the batch does not declare, such as the parameters of
+// sp_executesql, by name in lower case with its "@".
 func ParseTyped(batch string, schema Schema, variables map[string]TypeSpec) ([]Statement, error) {
 	return ParseQuoted(batch, schema, true, variables)
 }
 
-// ParseQuoted is ParseTyped for a session whose QUOTED_IDENTIFIER is as identifiers says: where it is OFF, what
-// stands in double quotes is a string.
+// ParseQuoted is ParseTyped for a session with QUOTED_IDENTIFIER ON (identifiers) or OFF. If it is OFF, a text in
+// double quotes is a string.
 func ParseQuoted(batch string, schema Schema, identifiers bool, variables map[string]TypeSpec) ([]Statement, error) {
 	tokens, err := tokenize(batch)
 	if err != nil {
@@ -51,7 +48,7 @@ func ParseQuoted(batch string, schema Schema, identifiers bool, variables map[st
 	return statements, nil
 }
 
-// withoutGo takes off a last line that is only GO.
+// withoutGo removes a last line that is only GO.
 func withoutGo(tokens []token) []token {
 	n := len(tokens) - 1 // the end
 	if n < 1 || !tokens[n-1].is("GO") || n > 1 && tokens[n-2].line == tokens[n-1].line {
@@ -66,11 +63,11 @@ func (p *parser) skipSemicolons() {
 	}
 }
 
-// statement parses one statement; SET a, b ON gives several. Only the first
-// of a batch may be a procedure's bare name.
+// statement parses one statement; SET a, b ON returns several. Only the first statement of a batch may be a procedure's
+// name without EXEC.
 func (p *parser) statement(first bool) []Statement { return p.statementAt(first, 0) }
 
-// statementAt is statement for one that stands depth levels deep in others.
+// statementAt is statement for a statement nested depth levels deep.
 func (p *parser) statementAt(first bool, depth int) []Statement {
 	p.in = &inputs{}
 	p.depth = depth
@@ -176,22 +173,23 @@ func (p *parser) refuse(t token) {
 	p.unsupported("Statement", name)
 }
 
-// objectTypes are the first words of what CREATE, ALTER and DROP are of. Source: the manual's "CREATE statements".
+// objectTypes are the first words of the object types of CREATE, ALTER and DROP. Source: the manual's "CREATE
+// statements".
 var objectTypes = wordSet("AGGREGATE APPLICATION ASSEMBLY ASYMMETRIC AVAILABILITY BROKER CERTIFICATE CLUSTERED COLUMN COLUMNSTORE CONTRACT CREDENTIAL CRYPTOGRAPHIC DATABASE " +
 	"DEFAULT ENDPOINT EVENT EXTERNAL FULLTEXT FUNCTION INDEX LOGIN MASTER MATERIALIZED MESSAGE NONCLUSTERED OR PARTITION PRIMARY PROC PROCEDURE QUEUE REMOTE RESOURCE ROLE ROUTE RULE " +
 	"SCHEMA SEARCH SECURITY SELECTIVE SEQUENCE SERVER SERVICE SPATIAL STATISTICS SYMMETRIC SYNONYM TABLE TRIGGER TYPE UNIQUE USER VIEW WORKLOAD XML")
 
-// boundaries are the reserved words that begin a statement and so end the one before.
+// boundaries are the reserved words that begin a statement and so end the previous one.
 var boundaries = wordSet(`
 ALTER BACKUP BEGIN BREAK CHECKPOINT CLOSE COMMIT CONTINUE CREATE DBCC DEALLOCATE DECLARE DELETE DENY DROP END EXEC EXECUTE
 FETCH GOTO GRANT IF INSERT KILL LOAD MERGE OPEN PRINT RAISERROR READTEXT RECONFIGURE RESTORE RETURN REVERT REVOKE
 ROLLBACK SAVE SELECT SET SETUSER SHUTDOWN TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT`)
 
-// unfinished are words that would continue a statement with what is not supported.
+// unfinished are words that would continue a statement with an unsupported clause.
 var unfinished = wordSet(`INTO FOR WINDOW PIVOT UNPIVOT TABLESAMPLE COMPUTE OUTPUT OVER WITHIN`)
 
-// finish checks that the statement ends here: by a semicolon, the end of the
-// batch, or the first word of another statement.
+// finish checks that the statement ends here: with a semicolon, the end of the batch, or the first word of another
+// statement.
 func (p *parser) finish() {
 	t := p.peek(0)
 	word := strings.ToUpper(t.text)

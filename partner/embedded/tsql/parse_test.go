@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// describe writes a statement in one line, to be compared in tables.
+// describe writes a statement in one line, for comparison in tables.
 func describe(s Statement) string {
 	switch s := s.(type) {
 	case *Declare:
@@ -135,7 +135,7 @@ func TestTediousLogin(t *testing.T) {
 	}
 }
 
-// TestMonoCall is how the oldest drivers call a procedure: as text.
+// TestMonoCall is a procedure call as text, as the oldest drivers send it.
 func TestMonoCall(t *testing.T) {
 	statements, err := Parse("declare @s varbinary(7000), @l bit, @a int, @c int, @f int exec TempGetStateItemExclusive3 N'abc2014c0f1', " +
 		"@s output, @l output, @a output, @c output, @f output select @s, @l as locked, @a, @c, @f")
@@ -237,7 +237,7 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// TestHintTypes says which type the client is told of an expression.
+// TestHintTypes checks the type of an expression that is sent to the client.
 func TestHintTypes(t *testing.T) {
 	tests := []struct{ expression, want string }{
 		{"CONVERT(nvarchar(60), x)", "nvarchar(60,0)"}, {"CAST(x AS varbinary(max))", "varbinary(max)"}, {"SYSUTCDATETIME()", "datetime2(0,7)"}, {"GETDATE()", "datetime(0,0)"}, {"@@SERVERNAME", "nvarchar(128,0)"},

@@ -5,13 +5,12 @@ import (
 	"strings"
 )
 
-// maxDepth bounds how deeply expressions may nest, and how long a chain of
-// operators may be: SQLite itself stops at a depth of 1000.
+// maxDepth limits the nesting of expressions and the length of a chain of operators: SQLite's own limit is a depth of
+// 1000.
 const maxDepth = 200
 
-// parser walks over the tokens of one batch. The first error is kept and moves
-// the parser to the end of the batch, so that every loop and every caller ends
-// soon; what they return then is thrown away.
+// parser parses the tokens of one batch. It keeps the first error and moves to the end of the batch, so that every loop
+// and every caller ends soon; their results are discarded then.
 type parser struct {
 	tokens []token
 	pos    int
@@ -21,20 +20,20 @@ type parser struct {
 	schema Schema
 	// declared has the types of the variables that the batch declares, by name in lower case.
 	declared map[string]TypeSpec
-	body     *body               // of the procedure whose body is parsed; nil: a batch is
+	body     *body               // of the procedure whose body is parsed; nil: a batch is parsed
 	locals   map[string][]Column // table variables and temporary tables of a batch, by name in lower case
-	loops    int                 // WHILE around the statement
-	caught   int                 // CATCH around the statement
+	loops    int                 // number of WHILE loops around the statement
+	caught   int                 // number of CATCH blocks around the statement
 
-	defined map[string]defined // by the text so far; see defineKey
+	defined map[string]defined // tables that the text has defined so far; see defineKey
 }
 
-// peek is the token that comes next, or a few further on.
+// peek returns the next token, or one further ahead.
 func (p *parser) peek(ahead int) token {
 	return p.tokens[min(p.pos+ahead, len(p.tokens)-1)]
 }
 
-// next takes a token; at the end it stays there.
+// next takes a token; at the end it stays at the end token.
 func (p *parser) next() token {
 	t := p.peek(0)
 	if t.kind != endToken {
@@ -43,13 +42,13 @@ func (p *parser) next() token {
 	return t
 }
 
-// line is the line of the next token.
+// line returns the line of the next token.
 func (p *parser) line() int { return int(p.peek(0).line) }
 
-// atEnd says that nothing is left, or that an error was met.
+// atEnd reports whether no token is left, or an error has occurred.
 func (p *parser) atEnd() bool { return p.peek(0).kind == endToken }
 
-// fail keeps the first error and ends the parsing.
+// fail stores the first error and ends the parsing.
 func (p *parser) fail(err *Error) {
 	if p.err == nil {
 		p.err = err
@@ -62,8 +61,7 @@ func (p *parser) unsupported(kind, what string) {
 	p.fail(notSupported(p.line(), kind, what))
 }
 
-// unexpected fails with 102 or 156 near the next token; at the end of the
-// batch SQL Server names the last one.
+// unexpected fails with 102 or 156 near the next token; at the end of the batch SQL Server names the last token.
 func (p *parser) unexpected() {
 	t := p.peek(0)
 	if t.kind == endToken && p.pos > 0 {
@@ -77,7 +75,7 @@ func (p *parser) unexpected() {
 	p.fail(syntaxNear(t.plain(), int(t.line)))
 }
 
-// enter goes one level deeper and says whether that was allowed; leave undoes it.
+// enter goes one nesting level deeper and reports whether that is allowed; leave undoes it.
 func (p *parser) enter() bool {
 	if p.depth++; p.depth > maxDepth {
 		p.tooDeep()
@@ -88,22 +86,22 @@ func (p *parser) enter() bool {
 
 func (p *parser) leave() { p.depth-- }
 
-// is says whether the token is the bare word, in whatever case.
+// is reports whether the token is this unquoted word, in any case.
 func (t token) is(word string) bool {
 	return t.kind == wordToken && strings.EqualFold(t.text, word)
 }
 
-// isSymbol says whether the token is the operator or mark.
+// isSymbol reports whether the token is this operator or symbol.
 func (t token) isSymbol(symbol string) bool {
 	return t.kind == symbolToken && t.text == symbol
 }
 
-// isName says whether the token can be a name: quoted, or no reserved word.
+// isName reports whether the token can be a name: quoted, or not a reserved word.
 func (t token) isName() bool {
 	return t.kind == quotedToken || t.kind == wordToken && !reserved[strings.ToUpper(t.text)]
 }
 
-// plain is the token's value: marks removed, doubled ones made single.
+// plain returns the token's value, without quotes and with doubled quotes replaced by single ones.
 func (t token) plain() string {
 	switch t.kind {
 	case quotedToken:
@@ -116,7 +114,7 @@ func (t token) plain() string {
 	return t.text
 }
 
-// accept takes the words if they come next, all of them or none.
+// accept takes the words if all of them come next.
 func (p *parser) accept(words ...string) bool {
 	for i, word := range words {
 		if !p.peek(i).is(word) {
@@ -127,7 +125,7 @@ func (p *parser) accept(words ...string) bool {
 	return true
 }
 
-// acceptSymbol takes the mark if it comes next.
+// acceptSymbol takes the symbol if it comes next.
 func (p *parser) acceptSymbol(symbol string) bool {
 	if !p.peek(0).isSymbol(symbol) {
 		return false
@@ -136,14 +134,14 @@ func (p *parser) acceptSymbol(symbol string) bool {
 	return true
 }
 
-// expect takes the word or fails.
+// expect takes the word, or fails.
 func (p *parser) expect(word string) {
 	if !p.accept(word) {
 		p.unexpected()
 	}
 }
 
-// expectSymbol takes the mark or fails.
+// expectSymbol takes the symbol, or fails.
 func (p *parser) expectSymbol(symbol string) {
 	if !p.acceptSymbol(symbol) {
 		p.unexpected()
@@ -159,7 +157,7 @@ func (p *parser) identifier() string {
 	return p.next().plain()
 }
 
-// name takes a name of one to four parts; parts in the middle may be empty.
+// name takes a name of one to four parts; middle parts may be empty.
 func (p *parser) name() Name {
 	parts := []string{p.identifier()}
 	for p.acceptSymbol(".") {
@@ -194,7 +192,7 @@ func (p *parser) variable() string {
 	return strings.ToLower(t.text)
 }
 
-// declaredVariable takes a variable that the procedure has declared before (137).
+// declaredVariable takes a variable that the procedure has already declared (137).
 func (p *parser) declaredVariable() string {
 	line := p.line()
 	name := p.variable()
@@ -204,8 +202,8 @@ func (p *parser) declaredVariable() string {
 	return name
 }
 
-// mustBeDeclared fails where a procedure's body names a variable that it has not declared. Of a batch it shows when it runs: what comes
-// with it may declare some.
+// mustBeDeclared fails if a procedure's body uses a variable that it has not declared. For a batch this is checked when
+// it runs, because its parameters may declare some.
 func (p *parser) mustBeDeclared(name string, line int) {
 	if p.body == nil {
 		return
@@ -215,7 +213,7 @@ func (p *parser) mustBeDeclared(name string, line int) {
 	}
 }
 
-// isVariable says whether the token is a variable and no system value.
+// isVariable reports whether the token is a variable and not a system value.
 func (t token) isVariable() bool {
 	return t.kind == variableToken && !strings.HasPrefix(t.text, "@@")
 }

@@ -8,7 +8,7 @@ import (
 	"unicode/utf16"
 )
 
-// primary parses an operand with the COLLATE that may follow it.
+// primary parses an operand with an optional COLLATE.
 func (p *parser) primary() fragment {
 	if !p.enter() {
 		return fragment{}
@@ -23,15 +23,17 @@ func (p *parser) primary() fragment {
 		name := strings.ToUpper(p.identifier())
 		collation := Collation
 		if strings.Contains(name, "_BIN") || strings.Contains(name, "_CS_") {
-			collation = "RTRIM" // every byte counts, but for blanks at the end
+			collation = "RTRIM" // every byte counts, except trailing blanks
 		}
-		// No column any more, and a type of its own, so that nothing adds a second collation.
+		// No longer a column, and with a type of its own, so that nothing adds a second
+		// collation.
 		f = fragment{sql: "(" + f.sql + " COLLATE " + collation + ")", typ: TypeSpec{Name: "collated"}}
 	}
 	return f
 }
 
-// operand parses a literal, variable, column, function, CASE, or what stands in parentheses.
+// operand parses a literal, variable, column, function, CASE, or an expression in
+// parentheses.
 func (p *parser) operand() fragment {
 	t := p.peek(0)
 	switch t.kind {
@@ -70,8 +72,8 @@ func (p *parser) operand() fragment {
 	return fragment{}
 }
 
-// parenthesized parses what follows an opening parenthesis: a query of one
-// value, a value, or a condition.
+// parenthesized parses the tokens after an opening parenthesis: a query of one value, a
+// value, or a condition.
 func (p *parser) parenthesized() fragment {
 	var f fragment
 	if p.startsQuery() {
@@ -84,7 +86,7 @@ func (p *parser) parenthesized() fragment {
 	return f
 }
 
-// wordOperand parses what begins with a word: NULL, CASE, a function or a column.
+// wordOperand parses an operand that begins with a word: NULL, CASE, a function or a column.
 func (p *parser) wordOperand(t token) fragment {
 	switch {
 	case p.accept("NULL"):
@@ -104,13 +106,14 @@ func (p *parser) wordOperand(t token) fragment {
 	return p.columnReference()
 }
 
-// bareFunctions are called without parentheses; the name is that of SystemCall.
+// bareFunctions are called without parentheses; the map's value is the name in SystemCall.
 var bareFunctions = map[string]string{
 	"CURRENT_TIMESTAMP": "GETDATE", "SYSTEM_USER": "SYSTEM_USER",
 	"CURRENT_USER": "USER_NAME", "SESSION_USER": "USER_NAME", "USER": "USER_NAME",
 }
 
-// columnReference parses a column's name with its qualifiers, of which SQLite needs the last.
+// columnReference parses a column's name with its qualifiers, of which SQLite uses only the
+// last.
 func (p *parser) columnReference() fragment {
 	n := p.name()
 	if p.peek(0).isSymbol("(") {
@@ -155,7 +158,7 @@ func (p *parser) caseExpression() fragment {
 	}
 	for p.accept("WHEN") {
 		if simple {
-			f := p.likeOther(p.value(), subject)
+			f := p.matchOther(p.value(), subject)
 			f.eval = comparing("=", subject.eval, f.eval, subject.column == "" && subject.typ.maybeText())
 			conditions = append(conditions, f)
 		} else {
@@ -171,7 +174,7 @@ func (p *parser) caseExpression() fragment {
 		otherwise, values = &f, append(values, &f)
 	}
 	p.expect("END")
-	typ := p.oneType(values...)
+	typ := p.commonType(values...)
 	var then []fragment
 	for i, condition := range conditions {
 		sql += " WHEN " + condition.sql + " THEN " + values[i].sql
@@ -180,10 +183,10 @@ func (p *parser) caseExpression() fragment {
 	if otherwise != nil {
 		sql += " ELSE " + otherwise.sql
 	}
-	return fragment{sql: sql + " END)", typ: typ, eval: chosen(conditions, then, otherwise)}
+	return fragment{sql: sql + " END)", typ: typ, eval: caseValue(conditions, then, otherwise)}
 }
 
-// stringLiteral is a string's fragment; the length counts as SQL Server counts.
+// stringLiteral returns a string's fragment; the length counts characters as SQL Server does.
 func stringLiteral(t token) fragment {
 	text := t.plain()
 	name, length := "varchar", len(text)
@@ -193,7 +196,7 @@ func stringLiteral(t token) fragment {
 	return fragment{sql: quoteText(text), typ: TypeSpec{Name: name, Length: max(1, length)}, isConstant: true, constant: text, eval: constantly(text)}
 }
 
-// numberLiteral is a number's fragment: int, decimal, or with an exponent float.
+// numberLiteral returns a number's fragment: int, decimal, or float if it has an exponent.
 func (p *parser) numberLiteral(text string) fragment {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		typ := TypeSpec{Name: "int"}
@@ -221,7 +224,7 @@ func (p *parser) numberLiteral(text string) fragment {
 		}
 		return f
 	}
-	// Whatever overflows becomes infinity, which SQLite writes as 9e999.
+	// An overflow becomes infinity, which SQLite writes as 9e999.
 	x, _ := strconv.ParseFloat(text, 64)
 	sql := strconv.FormatFloat(x, 'e', -1, 64)
 	if x > 1e308 {
@@ -230,18 +233,19 @@ func (p *parser) numberLiteral(text string) fragment {
 	return fragment{sql: sql, typ: TypeSpec{Name: "float"}, isConstant: true, constant: x, eval: constantly(x)}
 }
 
-// binaryLiteral is the fragment of 0x…; an odd digit stands alone in front.
+// binaryLiteral returns the fragment of 0x…; with an odd number of digits the first digit is
+// a byte.
 func binaryLiteral(text string) fragment {
 	digits := text[2:]
 	if len(digits)%2 == 1 {
 		digits = "0" + digits
 	}
-	value, _ := hex.DecodeString(digits) // only digits were taken
+	value, _ := hex.DecodeString(digits) // contains only hexadecimal digits
 	return fragment{sql: "x'" + digits + "'", isConstant: true, constant: value, eval: constantly(value),
 		typ: TypeSpec{Name: "varbinary", Length: max(1, len(value))}}
 }
 
-// quoteText writes a string for SQLite, whose texts end at a NUL.
+// quoteText quotes a string for SQLite, whose texts end at a NUL character.
 func quoteText(text string) string {
 	if strings.IndexByte(text, 0) >= 0 {
 		return fmt.Sprintf("CAST(x'%x' AS TEXT)", text)
@@ -249,8 +253,8 @@ func quoteText(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
-// quoteIdentifier writes a name for SQLite. Never in double quotes: there an
-// unknown name would silently become a string.
+// quoteIdentifier quotes a name for SQLite, never in double quotes: there an unknown name
+// would silently become a string.
 func quoteIdentifier(name string) string {
 	if strings.IndexByte(name, ']') >= 0 {
 		return "`" + strings.ReplaceAll(name, "`", "``") + "`"

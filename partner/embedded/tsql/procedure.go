@@ -2,7 +2,7 @@ package tsql
 
 import "strings"
 
-// Procedure is CREATE or ALTER PROCEDURE, taken apart. It is immutable once ParseProcedure has returned it.
+// Procedure is a parsed CREATE or ALTER PROCEDURE. It is immutable after ParseProcedure has returned it.
 type Procedure struct {
 	Name   Name
 	Text   string // as it was written
@@ -15,21 +15,21 @@ type Param struct {
 	Name     string // lower case, with its "@"
 	Written  string // as it was written
 	Type     TypeSpec
-	Optional bool // a call may leave it out, for Default
+	Optional bool // a call may omit it; Default is its value then
 	Default  any  // a constant: nil, int64, float64, string or []byte
 	Output   bool
 }
 
-// ParseProcedure parses the text of CREATE [OR ALTER] or ALTER PROCEDURE name parameters AS body: the
-// whole of it, so that a mistake in the body is found when the procedure is made. The error is an *Error. Statements of
-// the body are written for SQLite, as those of a batch are; beyond those of Parse a body may have
+// ParseProcedure parses the text of CREATE [OR ALTER] or ALTER PROCEDURE name parameters AS body. It parses the whole
+// body, so that an error in it is found when the procedure is created. The error is an *Error. Statements of the body
+// are translated to SQLite like those of a batch. In addition to those of Parse a body may have
 //
 //	RETURN with a status
 //	OUTPUT of inserted and deleted columns, to the client or INTO a table; UPDATE … SET @v = …
 //	table variables, temporary tables (#t) and cursors
 //
-// In a body variables have the types that they are declared with. The schema tells the types of columns: a
-// datetime is compared with a datetime2 by what it stands for, and a value that has its column's type is stored as it is.
+// In a body variables have their declared types. The schema determines the types of columns: a datetime is converted
+// for a comparison with a datetime2, and a value of the column's type is stored without conversion.
 func ParseProcedure(text string, schema Schema) (*Procedure, error) {
 	tokens, err := tokenize(text)
 	if err != nil {
@@ -44,17 +44,17 @@ func ParseProcedure(text string, schema Schema) (*Procedure, error) {
 	return proc, nil
 }
 
-// body is what the parser knows of the procedure whose body it parses.
+// body is the parser's state for the procedure whose body it parses.
 type body struct {
 	types  map[string]TypeSpec // of variables, by name in lower case
 	tables map[string][]Column // table variables and temporary tables, by name in lower case
-	query  bool                // the statement is a query: what it computes once is hoisted
+	query  bool                // the statement is a query: constant subexpressions are hoisted
 
-	trigger  *Trigger  // the same of a trigger's
-	function *Function // whose body it is: RETURN has a value of any kind; nil: another's
+	trigger  *Trigger  // of a trigger's body
+	function *Function // of a function's body: RETURN has a value of any type; nil: not a function
 }
 
-// procedure parses the whole.
+// procedure parses the whole procedure.
 func (p *parser) procedure() *Procedure {
 	p.in = &inputs{}
 	if !p.accept("ALTER") {
@@ -91,7 +91,7 @@ func (p *parser) procedure() *Procedure {
 func (p *parser) param() Param {
 	q := Param{Written: p.next().text}
 	q.Name = strings.ToLower(q.Written)
-	p.body.types[q.Name] = TypeSpec{} // @@v may be one too
+	p.body.types[q.Name] = TypeSpec{} // its name may begin with @@
 	p.accept("AS")
 	q.Type = p.typeSpec(1)
 	if p.acceptSymbol("=") {
@@ -108,7 +108,7 @@ func (p *parser) param() Param {
 	return q
 }
 
-// isVariable says whether the token is a variable: also one of the procedure's own that looks like a system value.
+// isVariable reports whether the token is a variable, even a procedure's own that looks like a system value.
 func (p *parser) isVariable(t token) bool {
 	if t.isVariable() || p.body == nil || t.kind != variableToken {
 		return t.isVariable()
@@ -117,7 +117,7 @@ func (p *parser) isVariable(t token) bool {
 	return own
 }
 
-// typeOf is the type of an expression, as far as the text and the schema tell.
+// typeOf returns the type of an expression, if the text and the schema determine it.
 func (p *parser) typeOf(f fragment) TypeSpec {
 	if f.typ.Name != "" {
 		return f.typ
@@ -125,20 +125,20 @@ func (p *parser) typeOf(f fragment) TypeSpec {
 	return p.columnType(f)
 }
 
-// typed gives the fragment its type within a procedure.
+// typed sets the fragment's type within a procedure.
 func (p *parser) typed(f fragment) fragment {
 	f.typ = p.typeOf(f)
 	return f
 }
 
-// local tells the columns of a table variable or a temporary table; nil for another table.
+// local returns the columns of a table variable or a temporary table; nil for another table.
 func (p *parser) local(n Name) []Column {
 	if p.body == nil {
 		return p.locals[strings.ToLower(n.Object)]
 	}
 	columns := p.body.tables[strings.ToLower(n.Object)]
 	if columns == nil && p.schema != nil && strings.HasPrefix(n.Object, "#") {
-		return p.schema(n) // a caller's
+		return p.schema(n) // a table of a caller
 	}
 	return columns
 }

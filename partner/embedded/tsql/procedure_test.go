@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What a procedure is made of.
+// The parts of a procedure.
 func TestParseProcedure(t *testing.T) {
 	p, err := ParseProcedure(`CREATE OR ALTER PROC dbo.[My Proc] (@a int, @B nvarchar(88) = N'x', @c datetime2(7) = NULL OUTPUT, @@d bit OUT) WITH RECOMPILE
 AS
@@ -26,7 +26,7 @@ GO`, nil)
 	}
 }
 
-// A mistake in a body is found when the procedure is made, with its number and its line.
+// An error in a body is found when the procedure is created, with its number and its line.
 func TestParseProcedure_Refuses(t *testing.T) {
 	for _, c := range []struct {
 		body   string
@@ -57,14 +57,14 @@ func TestParseProcedure_Refuses(t *testing.T) {
 		}
 	}
 	if _, err := ParseProcedure("CREATE PROCEDURE p @a int = @b AS RETURN 0", nil); err == nil {
-		t.Error("a default that is no constant was taken")
+		t.Error("a default that is not a constant was accepted")
 	}
 	if _, err := Parse("OPEN c"); err == nil || !strings.Contains(err.Error(), "OPEN") {
-		t.Errorf("a batch has no cursors, and got %v", err)
+		t.Errorf("a batch has no cursors, got %v", err)
 	}
 }
 
-// FuzzParseProcedure checks that whatever comes in gives a procedure or an *Error with a line.
+// FuzzParseProcedure checks that any input gives a procedure or an *Error with a line.
 func FuzzParseProcedure(f *testing.F) {
 	for _, body := range []string{
 		"WHILE @a < 3 BEGIN SET @a += 1 IF @a = 2 CONTINUE BREAK END RETURN @a",

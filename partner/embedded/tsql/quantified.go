@@ -2,8 +2,8 @@ package tsql
 
 import "strings"
 
-// quantified parses ALL, ANY or SOME and the query behind a comparison. The comparison is true, false or unknown as it is for the
-// values together: ALL is AND between them, ANY is OR.
+// quantified parses ALL, ANY or SOME and the query after a comparison. ALL has the result of the comparisons with each
+// value joined by AND; ANY and SOME have the result of the comparisons joined by OR.
 func (p *parser) quantified(operator string, left fragment) fragment {
 	all := strings.EqualFold(p.next().text, "ALL")
 	p.expectSymbol("(")
@@ -26,7 +26,7 @@ func (p *parser) quantified(operator string, left fragment) fragment {
 	return fragment{sql: "(CASE WHEN " + exists(decides) + " THEN " + answer + " WHEN " + exists(one.sql+" IS NULL") + " THEN NULL ELSE " + otherwise + " END)", predicate: true}
 }
 
-// summable refuses SUM and AVG of what is no number, which SQLite would take for 0.
+// summable refuses SUM and AVG of a type that is not numeric; SQLite would add 0 for its values.
 func (p *parser) summable(name string, arg fragment) {
 	typ := arg.typ
 	if arg.column != "" && typ.Name == "" {

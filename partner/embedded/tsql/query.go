@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// query parses a SELECT, INSERT, UPDATE or DELETE, whose first word comes next. with is the text of WITH before it.
+// query parses a SELECT, INSERT, UPDATE or DELETE; its first word is the next token. with is the text of WITH
+// before it.
 func (p *parser) query(at position, word, with string) Statement {
 	q := &Query{position: at}
 	if p.body != nil {
@@ -48,7 +49,7 @@ func (p *parser) query(at position, word, with string) Statement {
 	return q
 }
 
-// withStatement parses the statement behind WITH, whose text is with.
+// withStatement parses the statement after WITH; with is the text of WITH.
 func (p *parser) withStatement(at position, with string) Statement {
 	word := strings.ToUpper(p.peek(0).text)
 	switch word {
@@ -61,7 +62,7 @@ func (p *parser) withStatement(at position, with string) Statement {
 	return nil
 }
 
-// queryHints passes OPTION (…), and gives the limit of MAXRECURSION in it: 100 without one.
+// queryHints skips OPTION (…), and returns the limit of MAXRECURSION: 100 by default.
 func (p *parser) queryHints() string {
 	rounds := "100"
 	if p.accept("OPTION") {
@@ -78,7 +79,7 @@ func (p *parser) queryHints() string {
 	return rounds
 }
 
-// tableHints passes WITH (NOLOCK, …), and the same without WITH.
+// tableHints skips WITH (NOLOCK, …), and the form without WITH.
 func (p *parser) tableHints() {
 	switch {
 	case p.peek(0).is("WITH") && p.peek(1).isSymbol("("):
@@ -89,12 +90,12 @@ func (p *parser) tableHints() {
 	}
 }
 
-// tableHintWords are the hints that may stand without WITH.
+// tableHintWords are the hints that are allowed without WITH.
 var tableHintWords = wordSet(`
 NOLOCK READUNCOMMITTED READCOMMITTED READCOMMITTEDLOCK REPEATABLEREAD SERIALIZABLE HOLDLOCK READPAST ROWLOCK PAGLOCK TABLOCK TABLOCKX
 UPDLOCK XLOCK NOWAIT INDEX FASTFIRSTROW`)
 
-// skipParentheses passes a parenthesis with all it holds.
+// skipParentheses skips a parenthesis and its contents.
 func (p *parser) skipParentheses() {
 	for depth := 0; !p.atEnd(); {
 		t := p.next()
@@ -109,7 +110,7 @@ func (p *parser) skipParentheses() {
 	p.unexpected()
 }
 
-// top parses TOP n or TOP (expr) and gives the LIMIT for it, "" for none.
+// top parses TOP n or TOP (expr) and returns the LIMIT for it; "" if there is none.
 func (p *parser) top() string {
 	if !p.accept("TOP") {
 		return ""
@@ -132,7 +133,7 @@ func (p *parser) top() string {
 	return p.rowCount(f)
 }
 
-// rowCount writes a number of rows. SQLite takes a negative one for "all".
+// rowCount writes a number of rows. For SQLite a negative number means all rows.
 func (p *parser) rowCount(f fragment) string {
 	if n, ok := f.constant.(int64); ok && n >= 0 {
 		return f.sql
@@ -140,7 +141,7 @@ func (p *parser) rowCount(f fragment) string {
 	return "tsql_rows(" + f.sql + ")"
 }
 
-// table parses a table's name in FROM with alias and hints, or what stands in parentheses for one, and notes it.
+// table parses a table's name in FROM with alias and hints, or an expression in parentheses, and records the table.
 func (p *parser) table() string {
 	switch t := p.peek(0); {
 	case t.isSymbol("("):
@@ -160,14 +161,14 @@ func (p *parser) table() string {
 	if c := p.commonTableNamed(n); c != nil {
 		return p.commonSource(c, alias)
 	}
-	if n.isLocal() || n.Schema != "" || p.local(n) == nil { // else it is inserted or deleted, of a trigger
+	if n.isLocal() || n.Schema != "" || p.local(n) == nil { // otherwise the table is inserted or deleted, of a trigger
 		p.in.needTable(n)
 	}
 	p.in.sources = append(p.in.sources, source{alias: alias, name: n})
 	return tableSQL(n, alias)
 }
 
-// tableSQL writes a table and, where it goes by another name, that.
+// tableSQL writes a table and its alias, if it differs from the name.
 func tableSQL(n Name, alias string) string {
 	if alias == n.Table() || alias == "" {
 		return quoteIdentifier(n.Table())
@@ -185,7 +186,7 @@ func (p *parser) tableName() Name {
 	if strings.HasPrefix(n.Object, "##") {
 		p.unsupported("Clause", "global temporary table "+n.Object)
 	}
-	if strings.HasPrefix(n.Object, "#") { // of the session, wherever it is said to be
+	if strings.HasPrefix(n.Object, "#") { // a temporary table of the session, whatever database is named
 		n = Name{Object: n.Object}
 	}
 	if n.Server != "" {
@@ -195,11 +196,11 @@ func (p *parser) tableName() Name {
 	return n
 }
 
-// rowsetFunctions stand for a table, and are reserved words.
+// rowsetFunctions are reserved words that begin a rowset function.
 var rowsetFunctions = wordSet(`OPENQUERY OPENROWSET OPENDATASOURCE OPENXML CONTAINSTABLE FREETEXTTABLE SEMANTICKEYPHRASETABLE
 SEMANTICSIMILARITYDETAILSTABLE SEMANTICSIMILARITYTABLE`)
 
-// joins maps the words of a join to SQLite's.
+// joins maps the keywords of a join to SQLite's.
 var joins = []struct{ words, sql string }{
 	{"JOIN", "JOIN"}, {"INNER JOIN", "JOIN"}, {"CROSS JOIN", "CROSS JOIN"},
 	{"LEFT JOIN", "LEFT JOIN"}, {"LEFT OUTER JOIN", "LEFT JOIN"},
@@ -207,7 +208,7 @@ var joins = []struct{ words, sql string }{
 	{"FULL JOIN", "FULL JOIN"}, {"FULL OUTER JOIN", "FULL JOIN"},
 }
 
-// tables parses what follows FROM.
+// tables parses the tokens after FROM.
 func (p *parser) tables() string {
 	sql := p.joined()
 	for p.acceptSymbol(",") {
@@ -262,7 +263,7 @@ func (p *parser) joinOperand() string {
 	return sql
 }
 
-// join takes the words of a join, or nothing. How a server is to join has no effect here.
+// join takes the keywords of a join, or nothing. Join hints have no effect here.
 func (p *parser) join() string {
 	for _, j := range joins {
 		words := strings.Fields(j.words)

@@ -72,7 +72,7 @@ func TestSelects(t *testing.T) {
 		{"select SessionId from ASPStateTempSessions order by LockCookie offset 2 rows fetch next 2 rows only", "SessionId", "s3;s4"}, {"select SessionId from ASPStateTempSessions order by LockCookie offset 11 rows", "SessionId", "s12"},
 		{"select name from sys.databases where has_dbaccess(name) = 1", "name", "ASPState"}, {"select table_name from information_schema.tables", "table_name", "ASPStateTempSessions"},
 		{"select case when LockCookie > 1 then 'many' else 'one' end from ASPStateTempSessions where LockCookie < 3 order by LockCookie", "", "one;many"},
-		// Dates in every spelling, against dates in the stored form.
+		// Dates in every format, compared with dates in the stored form.
 		{"select count(*) from ASPStateTempSessions where Expires < '2026-11-22T20:31:00'", "", "2"}, {"select count(*) from ASPStateTempSessions where Expires < '20261122'", "", "0"},
 		{"select count(*) from ASPStateTempSessions where '20261123' > Expires", "", "12"}, {"select count(*) from ASPStateTempSessions where Expires between '2026-11-22 20:31' and '11/22/2026 20:33'", "", "2"},
 		{"select count(*) from ASPStateTempSessions where Expires in ('2026-11-22T20:29:05.123')", "", "1"}, {"select count(*) from ASPStateTempSessions where Expires > @d", "", "12"},
@@ -95,7 +95,7 @@ func TestSelects(t *testing.T) {
 	}
 }
 
-// TestWrites runs one batch after another on the same tables; check is a query on what came of it.
+// TestWrites runs batches one after another on the same tables; check is a query of their effect.
 func TestWrites(t *testing.T) {
 	db := openTables(t)
 	addSessions(t, db, 12)

@@ -2,9 +2,9 @@ package tsql
 
 import "strings"
 
-// requote makes strings of what stands in double quotes where QUOTED_IDENTIFIER is OFF: from the batch's beginning if
-// identifiers is false, and behind each SET of it as that says. The option works as a batch is parsed, wherever its
-// SET stands. Source: the manual's SET QUOTED_IDENTIFIER.
+// requote converts texts in double quotes to strings where QUOTED_IDENTIFIER is OFF: from the batch's beginning if
+// identifiers is false, and after each SET of the option according to it. The option takes effect when a batch is
+// parsed, wherever its SET is. Source: the manual's SET QUOTED_IDENTIFIER.
 func requote(tokens []token, identifiers bool) {
 	for i := range tokens {
 		t := &tokens[i]
@@ -19,7 +19,7 @@ func requote(tokens []token, identifiers bool) {
 	}
 }
 
-// quotedOption is the ON or OFF of a SET that sets QUOTED_IDENTIFIER, alone or among others; "" for another SET.
+// quotedOption returns the ON or OFF of a SET that includes QUOTED_IDENTIFIER; "" for another SET.
 func quotedOption(tokens []token) string {
 	found := false
 	for i, t := range tokens {

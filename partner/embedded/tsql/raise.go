@@ -7,21 +7,22 @@ import (
 	"modernc.org/sqlite"
 )
 
-// raised is tsql_raise(number, class, message): it fails.
-func raised(args []driver.Value) (driver.Value, *Error) {
+// raiseFunction implements tsql_raise(number, class, message): it returns the error.
+func raiseFunction(args []driver.Value) (driver.Value, *Error) {
 	number, _ := args[0].(int64)
 	class, _ := args[1].(int64)
 	return nil, failure(int32(number), uint8(class), "%s", textOf(args[2]))
 }
 
-// clock is tsql_clock(name): the time where a part of the schema asks for it, which has no parameters.
-func clock(args []driver.Value) (driver.Value, *Error) {
+// clockFunction implements tsql_clock(name): the current time for a part of the schema, which cannot have
+// parameters.
+func clockFunction(args []driver.Value) (driver.Value, *Error) {
 	v, _ := ClockValue(textOf(args[0]), time.Now())
 	return v, nil
 }
 
-// depth is tsql_depth(level, limit): the next level of a recursive common table expression.
-func depth(args []driver.Value) (driver.Value, *Error) {
+// depthFunction implements tsql_depth(level, limit): the next level of a recursive common table expression.
+func depthFunction(args []driver.Value) (driver.Value, *Error) {
 	level, _ := args[0].(int64)
 	limit, _ := args[1].(int64)
 	if limit > 0 && level >= limit {
@@ -30,7 +31,8 @@ func depth(args []driver.Value) (driver.Value, *Error) {
 	return level + 1, nil
 }
 
-// single is the aggregate function tsql_single: the only value, NULL of none, error 512 of more.
+// single implements the aggregate function tsql_single: the only value, NULL if there is none, error
+// 512 if there are several.
 type single struct {
 	seen  bool
 	value driver.Value
@@ -49,7 +51,7 @@ func (s *single) Step(_ *sqlite.FunctionContext, args []driver.Value) error {
 	return nil
 }
 
-// WindowInverse implements sqlite.AggregateFunction. The function has no window.
+// WindowInverse implements sqlite.AggregateFunction. The function is not a window function.
 func (s *single) WindowInverse(*sqlite.FunctionContext, []driver.Value) error {
 	s.seen, s.value = false, nil
 	return nil
@@ -61,7 +63,7 @@ func (s *single) WindowValue(*sqlite.FunctionContext) (driver.Value, error) { re
 // Final implements sqlite.AggregateFunction.
 func (s *single) Final(*sqlite.FunctionContext) {}
 
-// registerAggregates registers what no scalar function is.
+// registerAggregates registers the aggregate functions.
 func registerAggregates() error {
 	return sqlite.RegisterFunction("tsql_single", &sqlite.FunctionImpl{NArgs: 1, Deterministic: true,
 		MakeAggregate: func(sqlite.FunctionContext) (sqlite.AggregateFunction, error) { return &single{}, nil }})

@@ -2,53 +2,52 @@ package tsql
 
 import "strings"
 
-// Schema tells the columns of a table, in their order; nil for a table it
-// does not know. It is asked while parsing, from the parsing goroutine only.
+// Schema returns the columns of a table, in order; nil for an unknown table. It is called during parsing, from the
+// parsing goroutine only.
 //
-// What it tells serves conversion: values that INSERT and UPDATE write become
-// what the column holds (a date string a datetime, a string that is too long error 8152,
-// a number out of range 8115; char without its trailing blanks), and date strings that are compared with a
-// datetime column are brought to its form. Names are not checked against it.
+// The columns determine conversions. Values that INSERT and UPDATE write are converted to the column's type (a date
+// string to a datetime; a string that is too long is error 8152, a number out of range 8115; char loses its
+// trailing blanks). Date strings that are compared with a datetime column are converted to its form. Names are not
+// checked against the schema.
 type Schema func(table Name) []Column
 
-// Column is a column of a table. What stands behind Type may be left out by a Schema that does not know it.
+// Column is a column of a table. A Schema may omit the fields after Type if it does not know them.
 type Column struct {
 	Name     string
 	Type     TypeSpec
-	Identity bool   // an INSERT without a list of columns leaves it out
-	NotNull  bool   // it takes no NULL
-	Default  string // its default, as an expression of SQLite; "": NULL
+	Identity bool   // an INSERT without a column list omits it
+	NotNull  bool   // NULL is not allowed
+	Default  string // its default, as a SQLite expression; "": NULL
 	nullable bool   // NULL was written
 }
 
-// source is a table of the statement being parsed, under the name by which
-// its columns are qualified.
+// source is a table of the statement being parsed, with the name that qualifies its columns.
 type source struct {
 	alias   string
 	name    Name
-	columns []Column // of a derived table, if they are known
+	columns []Column // of a derived table, if known
 	derived bool     // a query's result, not a table
 }
 
-// inputs collects what the SQL text being written needs.
+// inputs collects the inputs of the SQL text being written.
 type inputs struct {
 	Inputs
 	sources    []source
-	columns    int             // references to columns seen so far
-	aggregates int             // aggregate functions seen so far
+	columns    int             // number of column references so far
+	aggregates int             // number of aggregate functions so far
 	noQuery    bool            // subqueries are not allowed here
-	aggregate  bool            // within an aggregate function
-	texts      map[string]bool // names that the select list gives to computed texts, in lower case
+	aggregate  bool            // inside an aggregate function
+	texts      map[string]bool // names of computed texts in the select list, in lower case
 	row        *rowView        // of the OUTPUT clause whose expression is parsed
-	definition bool            // what is written becomes a part of the database's schema
+	definition bool            // the text becomes a part of the database's schema
 
-	bare      []bareColumn // columns outside of aggregate functions, those of subqueries apart
-	outer     int          // sources before it are those of the queries around
+	bare      []bareColumn // columns outside of aggregate functions, without those of subqueries
+	outer     int          // the sources before this index belong to the enclosing queries
 	ctes      []cte
 	recursion *recursion // of the common table expression whose body is parsed
 }
 
-// needParameter notes the variable and gives its name in the SQL.
+// needParameter records the variable and returns its name in the SQL.
 func (in *inputs) needParameter(variable string) string {
 	known := false
 	for _, name := range in.Parameters {
@@ -60,7 +59,7 @@ func (in *inputs) needParameter(variable string) string {
 	return "@" + BindName(variable)
 }
 
-// needTable notes a table, once.
+// needTable records a table, once.
 func (in *inputs) needTable(table Name) {
 	list := &in.Tables
 	if table.isLocal() {
@@ -74,13 +73,13 @@ func (in *inputs) needTable(table Name) {
 	*list = append(*list, table)
 }
 
-// columnType looks the type of a column up in the schema, for the columns of
-// the tables that the statement has named so far; zero if unknown.
+// columnType returns the type of a column from the schema, for the columns of the tables that the statement has
+// named so far; zero if unknown.
 func (p *parser) columnType(f fragment) TypeSpec {
 	if f.column == "" {
 		return TypeSpec{}
 	}
-	for i := len(p.in.sources) - 1; i >= 0; i-- { // the innermost first
+	for i := len(p.in.sources) - 1; i >= 0; i-- { // the innermost query first
 		s := p.in.sources[i]
 		if f.qualifier != "" && !strings.EqualFold(f.qualifier, s.alias) {
 			continue
@@ -98,7 +97,7 @@ func (p *parser) columnType(f fragment) TypeSpec {
 	return TypeSpec{}
 }
 
-// columnsOf are the columns of a source; nil: they are not known.
+// columnsOf returns the columns of a source; nil: unknown.
 func (p *parser) columnsOf(s source) []Column {
 	if s.derived {
 		return s.columns
@@ -106,7 +105,7 @@ func (p *parser) columnsOf(s source) []Column {
 	return p.tableColumns(s.name)
 }
 
-// tableColumns are the columns of a table; nil: they are not known.
+// tableColumns returns the columns of a table; nil: unknown.
 func (p *parser) tableColumns(table Name) []Column {
 	columns := p.local(table)
 	if columns != nil || table.isLocal() {
@@ -125,17 +124,18 @@ func (p *parser) tableColumns(table Name) []Column {
 	return columns
 }
 
-// defined is a table as the text that is parsed has made or changed it. The schema knows it only when that has run.
+// defined is a table as the text being parsed has created or changed it. The schema has it only after the text has
+// run.
 type defined struct {
 	columns []Column
-	certain bool // even if the schema knows another table of the name
+	certain bool // even if the schema has another table of the name
 	dropped bool
 }
 
-// defineKey is the table's name as it stands in the parser's list.
+// defineKey returns the table's key in parser.defined.
 func defineKey(n Name) string { return strings.ToLower(n.Table()) }
 
-// define notes a table that the text makes or changes.
+// define records a table that the text creates or changes.
 func (p *parser) define(n Name, columns []Column, certain bool) {
 	if p.defined == nil {
 		p.defined = map[string]defined{}
@@ -143,12 +143,12 @@ func (p *parser) define(n Name, columns []Column, certain bool) {
 	p.defined[defineKey(n)] = defined{columns: columns, certain: certain, dropped: columns == nil}
 }
 
-// typeIn is the type of one column of one table; zero if unknown.
+// typeIn returns the type of a column of a table; zero if unknown.
 func (p *parser) typeIn(table Name, column string) TypeSpec {
 	return typeOfColumn(p.tableColumns(table), column)
 }
 
-// typeOfColumn is the type of one of the columns; zero if it is not there.
+// typeOfColumn returns the type of one of the columns; zero if there is no such column.
 func typeOfColumn(columns []Column, name string) TypeSpec {
 	for _, c := range columns {
 		if strings.EqualFold(c.Name, name) {
@@ -158,12 +158,12 @@ func typeOfColumn(columns []Column, name string) TypeSpec {
 	return TypeSpec{}
 }
 
-// isDateTime says whether values of the type are dates with time.
+// isDateTime reports whether values of the type are dates with a time.
 func (t TypeSpec) isDateTime() bool {
 	return t.Name == "datetime" || t.Name == "smalldatetime" || t.Name == "datetime2"
 }
 
-// isInteger says whether values of the type are whole numbers.
+// isInteger reports whether the type is an integer type.
 func (t TypeSpec) isInteger() bool {
 	switch t.Name {
 	case "bit", "tinyint", "smallint", "int", "bigint":
@@ -172,7 +172,7 @@ func (t TypeSpec) isInteger() bool {
 	return false
 }
 
-// isNumber says whether values of the type are numbers of any kind.
+// isNumber reports whether the type is numeric.
 func (t TypeSpec) isNumber() bool {
 	switch t.Name {
 	case "float", "real", "decimal", "numeric", "money", "smallmoney":
@@ -181,8 +181,7 @@ func (t TypeSpec) isNumber() bool {
 	return t.isInteger()
 }
 
-// maybeText says whether values of the type are, or could be, text that is
-// compared without case.
+// maybeText reports whether values of the type are, or might be, text that is compared without case.
 func (t TypeSpec) maybeText() bool {
 	switch t.Name {
 	case "", "char", "nchar", "varchar", "nvarchar", "text", "ntext", "sql_variant", "uniqueidentifier":

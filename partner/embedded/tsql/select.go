@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// selection is a SELECT under way.
+// selection is a SELECT while it is parsed.
 type selection struct {
 	sql     string
-	unnamed string   // the same with columns that have no names; "": they are needed
-	plain   []string // the items without names, where nobody needs them
+	unnamed string   // the same with columns without names; "": names are needed
+	plain   []string // the items without names, if names are not needed
 	columns []ColumnHint
 	assigns []string
-	single  bool     // one column and never more than one row
-	typ     TypeSpec // of the only column
+	single  bool     // one column and at most one row
+	typ     TypeSpec // type of the only column
 	into    []TypeSpec
 
 	limit    string // of TOP
 	ordered  bool   // ORDER BY without TOP and OFFSET
 	distinct bool
-	bare     []bareColumns // of each item, where something is grouped
-	describe bool          // outputs are wanted
-	outputs  []Column      // what comes out, for those who select from it; nil: the text does not tell
-	unknown  bool          // a * stands for columns that nobody knows
-	target   string        // of INTO
+	bare     []bareColumns // of each item, if the query is grouped
+	describe bool          // outputs are needed
+	outputs  []Column      // the result columns, for an enclosing query; nil: unknown
+	unknown  bool          // a * stands for unknown columns
+	target   string        // the table of INTO
 }
 
-// selectStatement parses a SELECT that is a statement.
+// selectStatement parses a SELECT statement.
 func (p *parser) selectStatement(q *Query) {
 	s := p.selection(nil)
 	q.SQL, q.Columns, q.Assigns = s.sql, s.columns, s.assigns
@@ -38,7 +38,7 @@ func (p *parser) selectStatement(q *Query) {
 // subquery parses a SELECT within another statement.
 func (p *parser) subquery() selection { return p.within(false, nil) }
 
-// within parses a SELECT whose columns and tables are its own affair. rec is the common table expression whose body it is.
+// within parses a SELECT with its own scope of columns and tables. rec is the common table expression whose body it is.
 func (p *parser) within(describe bool, rec *recursion) selection {
 	if p.in.noQuery {
 		p.unsupported("Clause", "subquery outside a query")
@@ -61,8 +61,8 @@ func (p *parser) within(describe bool, rec *recursion) selection {
 	return s
 }
 
-// selection parses a SELECT. into has the types of the columns that the
-// values are written to by INSERT, nil otherwise.
+// selection parses a SELECT. into has the types of the columns to which an INSERT writes the values, and is nil
+// otherwise.
 func (p *parser) selection(into []TypeSpec) selection { return p.queryExpression(into, false) }
 
 // specification parses a SELECT up to its ORDER BY.
@@ -79,7 +79,7 @@ func (p *parser) specification(into []TypeSpec, describe bool) selection {
 		s.distinct = true
 	}
 	s.limit = p.top()
-	// FROM is read first, so that the list can know the tables.
+	// FROM is parsed first, so that the tables are known in the select list.
 	outer := len(p.in.sources)
 	from, end := p.fromAhead()
 	level := p.in.recursion.level()
@@ -110,8 +110,8 @@ func (p *parser) specification(into []TypeSpec, describe bool) selection {
 	return s
 }
 
-// fromAhead finds the FROM of the select list that begins here, and parses
-// it. It leaves the parser where it was; end is where FROM ends, 0 without FROM.
+// fromAhead finds the FROM of the select list that begins here, and parses it. It leaves the parser at its position;
+// end is where FROM ends, 0 without FROM.
 func (p *parser) fromAhead() (from string, end int) {
 	start := p.pos
 	at := p.findFrom()
@@ -127,8 +127,8 @@ func (p *parser) fromAhead() (from string, end int) {
 	return from, end
 }
 
-// findFrom looks for the FROM that belongs to the list beginning here, -1 if
-// there is none before the statement or the parenthesis ends.
+// findFrom returns the distance to the FROM of the select list that begins here, -1 if the statement or the parenthesis
+// ends before a FROM.
 func (p *parser) findFrom() int {
 	depth := 0
 	for i := p.pos; i < len(p.tokens); i++ {
@@ -194,12 +194,12 @@ func (p *parser) selectItem(s *selection, from bool) string {
 	return p.addColumn(s, f, alias)
 }
 
-// isAssignment says whether the token is = or one of += -= and so on.
+// isAssignment reports whether the token is = or one of += -= and so on.
 func isAssignment(t token) bool {
 	return t.isSymbol("=") || t.kind == symbolToken && slices.Contains(compoundOperators, t.text)
 }
 
-// addColumn notes the item and writes it.
+// addColumn records the item and writes it.
 func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 	if at := len(s.columns); at < len(s.into) {
 		f = p.stored(f, s.into[at])
@@ -238,8 +238,8 @@ func (p *parser) addColumn(s *selection, f fragment, alias string) string {
 	return sql + " AS " + quoteIdentifier(alias)
 }
 
-// folded is the fragment, told to ignore case if it may be text to which no column gives its collation. That matters to
-// those who select from the result.
+// folded writes the fragment without case if it may be text without a column's collation. That matters if a query
+// selects from the result.
 func (f fragment) folded(yes bool) string {
 	if yes && f.column == "" && f.typ.maybeText() {
 		return f.sql + " COLLATE NOCASE"
@@ -247,8 +247,7 @@ func (f fragment) folded(yes bool) string {
 	return f.sql
 }
 
-// tableOf is the table that a qualifier stands for; without a qualifier the
-// only table there is.
+// tableOf returns the table that a qualifier stands for; without a qualifier the only table.
 func (p *parser) tableOf(qualifier string) Name {
 	if qualifier == "" {
 		if len(p.in.sources) == 1 && !p.in.sources[0].derived {
@@ -264,7 +263,7 @@ func (p *parser) tableOf(qualifier string) Name {
 	return Name{}
 }
 
-// alias takes [AS] alias if there is one.
+// alias takes [AS] alias, if there is one.
 func (p *parser) alias() string {
 	as := p.accept("AS")
 	t := p.peek(0)
@@ -278,8 +277,8 @@ func (p *parser) alias() string {
 	return ""
 }
 
-// aliasOf is the name that the token gives. A string is held to what a quoted name may be: the lexer did not, because it
-// can't know that the string names something.
+// aliasOf returns the alias in the token. It applies the limits of a quoted name to a string, because the lexer cannot
+// know that the string is a name.
 func (p *parser) aliasOf(t token) string {
 	name := t.plain()
 	if t.kind == stringToken && name != "" {
@@ -320,7 +319,7 @@ func (p *parser) star(s *selection) string {
 	return sql
 }
 
-// expanded writes the columns that a star stands for; "": they are not known.
+// expanded writes the columns that a star stands for; "": unknown.
 func (p *parser) expanded(s *selection, qualifier string) string {
 	var list []fragment
 	for _, from := range p.in.sources[p.in.outer:] {
@@ -342,9 +341,8 @@ func (p *parser) expanded(s *selection, qualifier string) string {
 	return strings.Join(items, ", ")
 }
 
-// selectAssign parses @v = value. Each value is computed once, from the
-// variables as they were before the statement, so a value that builds on
-// another of the same statement, or on the row before, is refused.
+// selectAssign parses @v = value. Each value is computed once, from the values of the variables before the statement.
+// So a value that uses another variable of the same statement, or the previous row, is refused.
 func (p *parser) selectAssign(s *selection, from bool) string {
 	variable := p.declaredVariable()
 	before := p.in.Parameters
@@ -364,7 +362,7 @@ func (p *parser) selectAssign(s *selection, from bool) string {
 			}
 		}
 		if name == variable && from {
-			p.unsupported("Clause", "SELECT that adds up rows in "+name)
+			p.unsupported("Clause", "SELECT that accumulates rows in "+name)
 		}
 	}
 	s.assigns = append(s.assigns, variable)

@@ -2,7 +2,7 @@ package tsql
 
 import "strings"
 
-// intoAhead says whether the select list that begins behind the next token ends in INTO.
+// intoAhead reports whether the select list after the next token ends in INTO.
 func (p *parser) intoAhead() bool {
 	depth := 0
 	for i := p.pos + 1; i < len(p.tokens); i++ {
@@ -23,8 +23,9 @@ func (p *parser) intoAhead() bool {
 	return false
 }
 
-// selectInto parses SELECT … INTO #t …, in the body of a procedure: a temporary table with the columns of the query, and the INSERT
-// of its rows. A column whose type nobody knows has none. An identity column becomes a plain one.
+// selectInto parses SELECT … INTO #t …, in the body of a procedure. It returns the CREATE of a temporary table with the
+// columns of the query, and the INSERT of its rows. A column of unknown type gets no type. An identity column becomes
+// an ordinary one.
 func (p *parser) selectInto(at position, with string) []Statement {
 	q := &Query{position: at, Kind: Insert}
 	s := p.queryExpression(nil, true)
@@ -32,7 +33,7 @@ func (p *parser) selectInto(at position, with string) []Statement {
 		p.unexpected()
 	}
 	if s.unknown {
-		p.unsupported("Clause", "SELECT * INTO "+s.target+" from a table that is not known")
+		p.unsupported("Clause", "SELECT * INTO "+s.target+" from an unknown table")
 	}
 	columns := make([]TableColumn, len(s.outputs))
 	for i, c := range s.outputs {
@@ -57,7 +58,7 @@ func (p *parser) selectInto(at position, with string) []Statement {
 	return []Statement{&CreateLocal{position: at, Name: s.target, SQL: p.localSQL(t), DropSQL: "DROP TABLE IF EXISTS temp." + quoteIdentifier(s.target)}, q}
 }
 
-// intoTarget takes INTO #t behind a select list.
+// intoTarget takes INTO #t after a select list.
 func (p *parser) intoTarget(s *selection) {
 	if p.body == nil || !p.peek(1).isTemporary() || !p.peek(0).is("INTO") {
 		return

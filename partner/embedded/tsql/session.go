@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// declare parses what follows DECLARE.
+// declare parses the tokens after DECLARE.
 func (p *parser) declare(at position) Statement {
 	d := &Declare{position: at}
 	for {
@@ -42,8 +42,8 @@ func (p *parser) declare(at position) Statement {
 	return d
 }
 
-// scalar parses an expression outside a query: without columns, but for
-// those of subqueries in it.
+// scalar parses an expression outside of a query: without columns, except those
+// of its subqueries.
 func (p *parser) scalar() Expr {
 	line := p.line()
 	f := p.value()
@@ -51,7 +51,8 @@ func (p *parser) scalar() Expr {
 	return p.expression(f)
 }
 
-// noColumns refuses an expression that names a column where none can be.
+// noColumns refuses an expression that names a column where columns are not
+// allowed.
 func (p *parser) noColumns(line int) {
 	if p.in.columns > 0 {
 		p.fail(&Error{Number: 128, State: 1, Class: 15, Line: line,
@@ -59,19 +60,19 @@ func (p *parser) noColumns(line int) {
 	}
 }
 
-// print parses what follows PRINT.
+// print parses the tokens after PRINT.
 func (p *parser) print(at position) Statement {
 	s := &Print{position: at}
-	p.in.noQuery = true // PRINT takes none (1046)
+	p.in.noQuery = true // PRINT allows no subquery (1046)
 	s.Value = p.scalar()
 	p.finish()
 	return s
 }
 
-// compoundOperators are the assignments that compute.
+// compoundOperators are the compound assignment operators.
 var compoundOperators = []string{"+=", "-=", "*=", "/=", "%=", "&=", "^=", "|="}
 
-// assigned parses "= value" or "+= value" for a target whose old value is old.
+// assigned parses "= value" or "+= value"; old is the target's old value.
 func (p *parser) assigned(old fragment) fragment {
 	operator := p.acceptAny(compoundOperators)
 	if operator == "" {
@@ -81,7 +82,7 @@ func (p *parser) assigned(old fragment) fragment {
 	return p.arithmetic(operator[:1], old, p.value())
 }
 
-// set parses what follows SET: a variable or options of the session.
+// set parses the tokens after SET: a variable or options of the session.
 func (p *parser) set(at position) []Statement {
 	if p.isVariable(p.peek(0)) {
 		return []Statement{p.assign(at)}
@@ -116,7 +117,7 @@ func (p *parser) set(at position) []Statement {
 	return statements
 }
 
-// assign parses SET @x = expr, and += and its like.
+// assign parses SET @x = expr, and the compound assignments.
 func (p *parser) assign(at position) Statement {
 	s := &Assign{position: at, Variable: p.declaredVariable()}
 	if operator := p.acceptAny(compoundOperators); operator != "" {
@@ -136,7 +137,7 @@ func (p *parser) assign(at position) Statement {
 	return s
 }
 
-// isolationLevel parses the level's words.
+// isolationLevel parses the keywords of the level.
 func (p *parser) isolationLevel(at position) Statement {
 	s := &SetOption{position: at, Option: "TRANSACTION ISOLATION LEVEL"}
 	for _, level := range []string{"READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SNAPSHOT", "SERIALIZABLE"} {
@@ -150,14 +151,14 @@ func (p *parser) isolationLevel(at position) Statement {
 	return s
 }
 
-// onOffOptions are switches.
+// onOffOptions are ON or OFF.
 var onOffOptions = wordSet(`
 ANSI_DEFAULTS ANSI_NULLS ANSI_NULL_DFLT_OFF ANSI_NULL_DFLT_ON ANSI_PADDING ANSI_WARNINGS ARITHABORT ARITHIGNORE
 CONCAT_NULL_YIELDS_NULL CURSOR_CLOSE_ON_COMMIT FMTONLY FORCEPLAN IMPLICIT_TRANSACTIONS NOCOUNT NOEXEC
 NUMERIC_ROUNDABORT PARSEONLY QUOTED_IDENTIFIER REMOTE_PROC_TRANSACTIONS SHOWPLAN_ALL SHOWPLAN_TEXT SHOWPLAN_XML
 XACT_ABORT NO_BROWSETABLE`)
 
-// valueOptions take a value.
+// valueOptions have a value.
 var valueOptions = wordSet(`
 CONTEXT_INFO DATEFIRST DATEFORMAT DEADLOCK_PRIORITY LANGUAGE LOCK_TIMEOUT QUERY_GOVERNOR_COST_LIMIT ROWCOUNT TEXTSIZE`)
 
@@ -179,7 +180,7 @@ func (p *parser) optionName(prefix string) string {
 	return name
 }
 
-// optionValue takes ON or OFF, or what a value option has behind its name.
+// optionValue takes ON or OFF, or the value of a value option.
 func (p *parser) optionValue(onOff bool, option string) string {
 	if onOff || strings.HasPrefix(option, "STATISTICS ") {
 		for _, word := range []string{"ON", "OFF"} {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// queryExpression parses SELECTs joined by UNION, EXCEPT and INTERSECT, and the ORDER BY behind. INTERSECT binds tighter; SQLite
-// goes from left to right, so what binds tighter is a query of its own there. describe asks for the outputs.
+// queryExpression parses SELECTs joined by UNION, EXCEPT and INTERSECT, and the ORDER BY after them. INTERSECT has
+// higher precedence. SQLite has one precedence, so that an INTERSECT becomes a nested query there. describe requests
+// the outputs.
 func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 	outer := p.in.outer
 	p.in.outer = len(p.in.sources)
@@ -33,9 +34,9 @@ func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 		}
 		rec := p.in.recursion
 		if rec != nil {
-			rec.anchored(p, &s)
+			rec.endAnchor(p, &s)
 		}
-		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the whole
+		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the result
 		if right.target != "" {
 			p.unexpected()
 		}
@@ -49,14 +50,14 @@ func (p *parser) queryExpression(into []TypeSpec, describe bool) selection {
 		}
 		s.combine(p, operator, right)
 	}
-	p.in.sources = p.in.sources[:p.in.outer] // ORDER BY knows the list only
+	p.in.sources = p.in.sources[:p.in.outer] // ORDER BY can use only the select list
 	s.single, s.limit = s.single && !compound, ""
 	order, window := p.order("", &s)
 	s.sql += order + window
 	return s
 }
 
-// selectOperand parses one SELECT, or a whole query in parentheses: then nested is true.
+// selectOperand parses one SELECT, or a query in parentheses; nested reports which.
 func (p *parser) selectOperand(into []TypeSpec, describe bool) (s selection, nested bool) {
 	if !p.peek(0).isSymbol("(") {
 		p.in.sources = p.in.sources[:p.in.outer]
@@ -79,13 +80,13 @@ func (p *parser) selectOperand(into []TypeSpec, describe bool) (s selection, nes
 	return s, true
 }
 
-// joinsQueries says whether another SELECT follows.
+// joinsQueries reports whether another SELECT follows.
 func (p *parser) joinsQueries() bool {
 	t := p.peek(0)
 	return t.is("UNION") || t.is("EXCEPT") || t.is("INTERSECT")
 }
 
-// operandSQL is the query as an operand, which can have no LIMIT of its own.
+// operandSQL writes the query as an operand, which cannot have its own LIMIT.
 func operandSQL(s selection) string {
 	if s.limit != "" {
 		return "SELECT * FROM (" + s.sql + " LIMIT " + s.limit + ")"
@@ -98,7 +99,7 @@ func (s *selection) intersections(p *parser, into []TypeSpec) {
 	found := false
 	for p.err == nil && p.accept("INTERSECT") {
 		found = true
-		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the whole
+		right, _ := p.selectOperand(into, true) // its texts ignore case, and so do those of the result
 		right.sql = operandSQL(right)
 		s.combine(p, " INTERSECT ", right)
 	}
@@ -107,7 +108,7 @@ func (s *selection) intersections(p *parser, into []TypeSpec) {
 	}
 }
 
-// combine adds an operand. A column of the result has the name that the first operand gives it, and the type of both.
+// combine adds an operand. A column of the result has the name in the first operand, and the common type of both.
 func (s *selection) combine(p *parser, operator string, right selection) {
 	s.sql += operator + right.sql
 	if s.assigns != nil || right.assigns != nil {
@@ -134,7 +135,7 @@ func (s *selection) combine(p *parser, operator string, right selection) {
 		case c.Type == other.Type && c.Column == "" && c.Variable == "" && other.Column == "" && other.Variable == "":
 		default:
 			typ := common(c.Type, other.Type)
-			p.oneKind(c.Type, other.Type)
+			p.checkKinds(c.Type, other.Type)
 			*c = ColumnHint{Name: c.Name, Type: typ}
 			if i < len(s.outputs) {
 				s.outputs[i].Type = typ
@@ -143,8 +144,8 @@ func (s *selection) combine(p *parser, operator string, right selection) {
 	}
 }
 
-// oneKind refuses texts beside values of another kind in one column: SQL Server would make the others of them, row by row.
-func (p *parser) oneKind(a, b TypeSpec) {
+// checkKinds refuses text and another kind of values in one column: SQL Server would convert the text, row by row.
+func (p *parser) checkKinds(a, b TypeSpec) {
 	if a.Name != "" && b.Name != "" && a.isString() != b.isString() && a.Name != "sql_variant" && b.Name != "sql_variant" {
 		p.unsupported("Clause", "a column of "+a.Name+" and "+b.Name+" without CONVERT")
 	}
@@ -152,17 +153,17 @@ func (p *parser) oneKind(a, b TypeSpec) {
 
 const unequalOperands = "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists."
 
-// bareColumns are the columns of an item of the list that stand outside of aggregate functions.
+// bareColumns are the columns of a select item outside of aggregate functions.
 type bareColumns struct {
 	sql     string
 	columns []bareColumn
 }
 
-// bareColumn is a column as it was written.
+// bareColumn is a column as written.
 type bareColumn struct{ sql, column, qualifier string }
 
-// checkGrouped refuses what is neither grouped nor aggregated: SQLite would take it from any row. Sources before outer are those
-// of the queries around.
+// checkGrouped refuses a column that is neither grouped nor aggregated: SQLite would take its value from any row.
+// Sources before outer belong to the enclosing queries.
 func (p *parser) checkGrouped(s *selection, terms []fragment, outer int) {
 	for _, item := range s.bare {
 		if c := p.ungrouped(item, terms, outer); c != nil && p.err == nil {
@@ -171,12 +172,12 @@ func (p *parser) checkGrouped(s *selection, terms []fragment, outer int) {
 	}
 	for _, c := range s.columns {
 		if c.Star {
-			p.unsupported("Clause", "* beside GROUP BY or an aggregate function")
+			p.unsupported("Clause", "* with GROUP BY or an aggregate function")
 		}
 	}
 }
 
-// notGrouped fails for a column.
+// notGrouped fails because of a column.
 func (p *parser) notGrouped(number int32, c *bareColumn, grouped bool, where string) {
 	name := c.column
 	if s := p.sourceOf(*c); s != nil {
@@ -189,7 +190,7 @@ func (p *parser) notGrouped(number int32, c *bareColumn, grouped bool, where str
 	p.fail(&Error{Number: number, State: 1, Class: 16, Line: p.line(), Message: "Column '" + name + "' is invalid in " + where + " because " + why + "."})
 }
 
-// sourceOf is the source that a column belongs to, where that is certain.
+// sourceOf returns the source of a column, if it is certain.
 func (p *parser) sourceOf(c bareColumn) *source {
 	for i := len(p.in.sources) - 1; i >= 0; i-- {
 		s := &p.in.sources[i]
@@ -200,7 +201,7 @@ func (p *parser) sourceOf(c bareColumn) *source {
 	return nil
 }
 
-// ungrouped is a column of the item that no term of GROUP BY has; nil: there is none.
+// ungrouped returns a column of the item that is in no term of GROUP BY; nil: there is none.
 func (p *parser) ungrouped(item bareColumns, terms []fragment, outer int) *bareColumn {
 	rest := item.sql
 	for _, t := range terms {
@@ -225,7 +226,7 @@ func (p *parser) ungrouped(item bareColumns, terms []fragment, outer int) *bareC
 	return nil
 }
 
-// isOuter says whether a column is one of the queries around.
+// isOuter reports whether a column belongs to an enclosing query.
 func (p *parser) isOuter(c bareColumn, outer int) bool {
 	for i := outer; i < len(p.in.sources); i++ {
 		s := p.in.sources[i]
@@ -239,7 +240,7 @@ func (p *parser) isOuter(c bareColumn, outer int) bool {
 	return true
 }
 
-// single makes the query a value: of more rows than one, error 512.
+// singleValue converts the query to a value: error 512 for more than one row.
 func (p *parser) singleValue(s selection) string {
 	switch {
 	case len(s.columns) == 1 && s.columns[0].Star:

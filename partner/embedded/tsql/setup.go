@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// ServerObject makes what two servers need to speak to each other: CREATE MASTER KEY,
-// CERTIFICATE or ENDPOINT, and GRANT CONNECT ON ENDPOINT.
+// ServerObject is a statement for the authentication between two servers: CREATE MASTER KEY, CERTIFICATE or
+// ENDPOINT, or GRANT CONNECT ON ENDPOINT.
 type ServerObject struct {
 	position
 	Kind   string // MASTER KEY, CERTIFICATE, ENDPOINT or GRANT CONNECT
 	Name   string // of the object; "" for the master key
-	Owner  string // of a certificate: AUTHORIZATION. Of a grant: to whom
-	Binary string // of a certificate: FROM BINARY, as hexadecimal digits; "": it is made
+	Owner  string // of a certificate: AUTHORIZATION. Of a grant: the grantee
+	Binary string // of a certificate: FROM BINARY, as hexadecimal digits; "": a new one is created
 	Port   int    // of an endpoint
 	Role   string // of an endpoint: PARTNER, WITNESS or ALL
 	// Certificate is the endpoint's; "" for Windows accounts.
@@ -25,23 +25,23 @@ type Backup struct {
 	Log      bool
 	Database string
 	File     string
-	// Append: NOINIT was written, so that what the file holds must stay.
+	// Append: NOINIT was written, so that the contents of the file must stay.
 	Append bool
 }
 
-// Restore is RESTORE DATABASE, LOG or FILELISTONLY. MOVE is read and changes nothing here: a database's files
-// are where its server has them.
+// Restore is RESTORE DATABASE, LOG or FILELISTONLY. MOVE is parsed and has no effect here: the server
+// determines where a database's files are.
 type Restore struct {
 	position
 	What       string // DATABASE, LOG or FILELISTONLY
 	Database   string // "" for FILELISTONLY
 	File       string // "" for RESTORE DATABASE x WITH RECOVERY
 	NoRecovery bool
-	Replace    bool // a database that is there, whatever it is, makes room
-	Set        int  // which backup of the file: FILE = n, else 1
+	Replace    bool // replaces an existing database, whatever its state
+	Set        int  // the number of the backup in the file: FILE = n, otherwise 1
 }
 
-// setup parses a statement of setting up a pair; false: it is none of these, and nothing was taken.
+// setup parses a statement of setting up a pair; false: it is another statement, and no token was taken.
 func (p *parser) setup(at position, word string) (Statement, bool) {
 	second := strings.ToUpper(p.peek(1).text)
 	switch word + " " + second {
@@ -81,7 +81,7 @@ func (p *parser) serverObject(at position, kind string) Statement {
 	return o
 }
 
-// expectAll takes words and symbols one after the other.
+// expectAll takes words and symbols, or fails.
 func (p *parser) expectAll(words ...string) {
 	for _, w := range words {
 		if w[0] >= 'A' && w[0] <= 'Z' {
@@ -127,7 +127,7 @@ func (p *parser) grantConnect(at position) Statement {
 	return o
 }
 
-// portOf is the port of an endpoint's address, TCP://host:port; 0: it is none.
+// portOf returns the port of an endpoint's address, TCP://host:port; 0: not such an address.
 func portOf(address string) int {
 	rest, found := strings.CutPrefix(strings.ToUpper(address), "TCP://")
 	i := strings.LastIndexByte(rest, ':')
@@ -141,5 +141,5 @@ func portOf(address string) int {
 	return n
 }
 
-// EndpointPort is the port of the clause's address; 0: it is not TCP://host:port.
+// EndpointPort returns the port of the clause's address; 0: it is not TCP://host:port.
 func (a *AlterDatabase) EndpointPort() int { return portOf(a.Argument) }

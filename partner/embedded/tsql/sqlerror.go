@@ -6,22 +6,22 @@ import (
 	"strconv"
 )
 
-// failure is an error that a function raises while a query runs. SQLite
-// passes on nothing but its text, which FromSQLite reads back.
+// failure returns an error that a function raises while a query runs. SQLite passes on
+// only its text, which FromSQLite parses.
 func failure(number int32, class uint8, format string, args ...any) *Error {
 	return &Error{Number: number, State: 1, Class: class, Message: fmt.Sprintf(format, args...)}
 }
 
-// asText is how an Error travels through SQLite.
+// asText encodes an Error as the text that SQLite passes on.
 func (e *Error) asText() error {
 	return fmt.Errorf("tsql:%d:%d:%s:tsql", e.Number, e.Class, e.Message)
 }
 
-// carried finds an Error's text in what SQLite says.
-var carried = regexp.MustCompile(`(?s)tsql:(\d+):(\d+):(.*):tsql`)
+// errorPattern matches an Error's text in an error of SQLite.
+var errorPattern = regexp.MustCompile(`(?s)tsql:(\d+):(\d+):(.*):tsql`)
 
-// translations maps SQLite's words to SQL Server's; the first group of the
-// pattern goes into the message.
+// translations maps SQLite's errors to SQL Server's; the first group of the pattern is
+// inserted in the message.
 var translations = []struct {
 	pattern *regexp.Regexp
 	number  int32
@@ -62,19 +62,19 @@ var translations = []struct {
 	{regexp.MustCompile(`(integer overflow)`), 8115, 16, "Arithmetic overflow error converting expression to data type bigint: %s."},
 }
 
-// FromSQLite puts an error of running the rewritten SQL into SQL Server's
-// words: 207 and 208 for an unknown column or table, 209 ambiguous column,
-// 2627 duplicate key, 515 NULL where none may be, 547 other constraints, 213
-// number of values, and what functions raise (241, 245, 257, 517, 535, 8114,
-// 8115, 8134, 8152, 8169, …), and 1105 for a full disk. It returns nil for an error it
-// does not know (the database is locked) and for nil.
+// FromSQLite returns the SQL Server error for an error of the translated SQL: 207 and
+// 208 for an unknown column or table, 209 ambiguous column, 2627 duplicate key, 515
+// NULL that is not allowed, 547 other constraints, 213 number of values, the errors
+// that functions raise (241, 245, 257, 517, 535, 8114, 8115, 8134, 8152, 8169, …), and
+// 1105 for a full disk. It returns nil for an unknown error (such as a locked
+// database) and for nil.
 func FromSQLite(err error) *Error {
 	if err == nil {
 		return nil
 	}
 	text := err.Error()
-	if m := carried.FindStringSubmatch(text); m != nil {
-		number, _ := strconv.ParseInt(m[1], 10, 32) // only digits were taken
+	if m := errorPattern.FindStringSubmatch(text); m != nil {
+		number, _ := strconv.ParseInt(m[1], 10, 32) // matched digits only
 		class, _ := strconv.ParseUint(m[2], 10, 8)
 		return failure(int32(number), uint8(class), "%s", m[3])
 	}

@@ -13,7 +13,7 @@ import (
 // testNow is the clock of all tests.
 var testNow = time.Date(2026, 11, 22, 20, 28, 5, 123_456_700, time.UTC)
 
-// testSchema is that of the tables that openTables makes.
+// testSchema is the schema of the tables of openTables.
 func testSchema(n Name) []Column {
 	if !strings.EqualFold(n.Object, "ASPStateTempSessions") {
 		return nil
@@ -65,7 +65,8 @@ func openTables(t testing.TB) *sql.DB {
 	return db
 }
 
-// addSessions puts sessions s1, s2, … into the table, each a minute later than the one before.
+// addSessions inserts sessions s1, s2, … into the table, each a minute later than the one
+// before.
 func addSessions(t *testing.T, db *sql.DB, n int) {
 	t.Helper()
 	for i := 1; i <= n; i++ {
@@ -77,7 +78,7 @@ func addSessions(t *testing.T, db *sql.DB, n int) {
 	}
 }
 
-// session plays the part of the caller: variables and system values.
+// session is a caller of the package: it provides variables and system values.
 type session struct {
 	db        *sql.DB
 	variables map[string]any
@@ -93,7 +94,7 @@ func (s *session) bind(in Inputs) ([]any, error) {
 	}, s.system)
 }
 
-// system answers a system call with something that shows name and arguments.
+// system returns a value that shows the name and the arguments of the system call.
 func (s *session) system(call SystemCall) (any, error) {
 	if v, ok := ClockValue(call.Name, testNow); ok {
 		return v, nil
@@ -121,7 +122,8 @@ func (s *session) system(call SystemCall) (any, error) {
 	return answer, nil
 }
 
-// query runs a query and gives its rows as text, values by "|" and rows by ";", NULL as "NULL".
+// query runs a query and returns its rows as text, values separated by "|" and rows by ";",
+// NULL as "NULL".
 func (s *session) query(ctx context.Context, q *Query) (names []string, result string, err error) {
 	args, err := s.bind(q.Inputs)
 	if err != nil {
@@ -191,7 +193,7 @@ func asError(t *testing.T, err error) *Error {
 	t.Helper()
 	var e *Error
 	if !errors.As(err, &e) {
-		t.Fatalf("error %v is no *Error", err)
+		t.Fatalf("error %v is not an *Error", err)
 	}
 	return e
 }

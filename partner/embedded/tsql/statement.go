@@ -1,10 +1,9 @@
 package tsql
 
-// Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use,
-// *Exec, *Query, *Merge, *Transaction, *AlterDatabase, *Definition, *Grant, *If, *Print, *Return, *Throw, *RaiseError, *While, *Break,
-// *Continue or *Try, always a pointer; in a procedure (see [ParseProcedure]) also *CreateLocal, *DropLocal,
-// *DeclareCursor or *CursorAction.
-// Statements are immutable once Parse has returned them.
+// Statement is one statement of a batch: *Declare, *Assign, *SetOption, *Use, *Exec, *Query, *Merge, *Transaction,
+// *AlterDatabase, *Definition, *Grant, *If, *Print, *Return, *Throw, *RaiseError, *While, *Break, *Continue or *Try,
+// always a pointer; in a procedure (see [ParseProcedure]) also *CreateLocal, *DropLocal, *DeclareCursor or
+// *CursorAction. Statements are immutable once Parse has returned them.
 type Statement interface {
 	// Line is the line of the batch where the statement begins, from 1.
 	Line() int
@@ -16,8 +15,8 @@ type position int
 // Line implements Statement.
 func (p position) Line() int { return int(p) }
 
-// Declare is DECLARE @a int, @b nvarchar(88) = N'x'. Without Init a variable
-// starts as NULL. Initializers may use variables declared before them.
+// Declare is DECLARE @a int, @b nvarchar(88) = N'x'. Without Init a variable is initially NULL. Initializers may use
+// variables declared before them.
 type Declare struct {
 	position
 	Vars []Variable
@@ -30,17 +29,17 @@ type Variable struct {
 	Init *Expr // nil: NULL
 }
 
-// Assign is SET @x = expr. SET @x += expr comes as @x + expr.
+// Assign is SET @x = expr. SET @x += expr becomes @x + expr.
 type Assign struct {
 	position
 	Variable string // lower case, with its "@"
 	Value    Expr
 }
 
-// SetOption is one SET of a session option. SET a, b ON comes as two of them.
+// SetOption is one SET of a session option. SET a, b ON becomes two of them.
 type SetOption struct {
 	position
-	// Table is that of IDENTITY_INSERT.
+	// Table is the table of IDENTITY_INSERT.
 	Table Name
 	// Option is in upper case, as the manual names it: NOCOUNT, TEXTSIZE,
 	// TRANSACTION ISOLATION LEVEL, STATISTICS IO, …
@@ -56,8 +55,8 @@ type Use struct {
 	Database string
 }
 
-// Exec calls a procedure: EXEC [@r =] [database.][schema.]procedure args, or
-// the same without the word EXEC as the first statement of a batch.
+// Exec calls a procedure: EXEC [@r =] [database.][schema.]procedure args, or the same without EXEC as the first
+// statement of a batch.
 type Exec struct {
 	position
 	Return    string // the variable for the return status, lower case; "" for none
@@ -67,14 +66,14 @@ type Exec struct {
 
 // Arg is one argument of a procedure call.
 type Arg struct {
-	Name     string // the parameter's name, lower case, with its "@"; "" when given by position
-	Value    Expr   // a constant or one variable; a bare word is a string. Zero if Default
+	Name     string // the parameter's name, lower case, with its "@"; "" for a positional argument
+	Value    Expr   // a constant or one variable; a plain word is a string. Zero if Default
 	Variable string // the variable that was passed, lower case; "" for a constant. The target if Output
 	Output   bool   // OUTPUT was written
 	Default  bool   // DEFAULT was written instead of a value
 }
 
-// QueryKind says which of the four statements a Query is.
+// QueryKind is which of the four statements a Query is.
 type QueryKind int
 
 // The kinds of Query.
@@ -85,12 +84,12 @@ const (
 	Delete
 )
 
-// String is the T-SQL keyword.
+// String returns the T-SQL keyword.
 func (k QueryKind) String() string {
 	return [...]string{"SELECT", "INSERT", "UPDATE", "DELETE"}[k]
 }
 
-// Query is a SELECT, INSERT, UPDATE or DELETE, rewritten for SQLite.
+// Query is a SELECT, INSERT, UPDATE or DELETE, translated to SQLite.
 //
 // SQL is one statement without a semicolon. It refers to tables without
 // database and schema, system views as sys_… tables (see [Name.Table]);
@@ -101,28 +100,26 @@ type Query struct {
 	Inputs
 	Kind QueryKind
 	SQL  string
-	// Columns describes the select list, an entry an item; see Hints. Empty
-	// unless Kind is Select.
+	// Columns describes the select list, one entry per item; see Hints. Empty unless Kind is Select.
 	Columns []ColumnHint
-	// Assigns has, for SELECT @a = x, @b = y, the variable (lower case, with
-	// "@") for each column; then no result set goes to the client and the
-	// last row counts (no row: the variables keep their values). nil for
-	// every other query: T-SQL refuses a mixture (141).
+	// Assigns has, for SELECT @a = x, @b = y, the variable (lower case, with "@") for each column. Such a query sends
+	// no result set to the client, and the last row determines the values (no row: the variables keep their values).
+	// nil for every other query: T-SQL refuses a mixture (141).
 	Assigns []string
-	// Key is the bare name of the table that an INSERT, UPDATE or DELETE
-	// writes, as written and without brackets; "" for a SELECT. Its full Name is Tables[0].
+	// Key is the name without schema of the table that an INSERT, UPDATE or DELETE writes, as written and without
+	// brackets; "" for a SELECT. Its full Name is Tables[0].
 	Key string
-	// Sets are the columns that an UPDATE sets, or an INSERT of a MERGE.
+	// Sets has the columns that an UPDATE sets, or an INSERT of a MERGE.
 	Sets []string
-	// Output is the OUTPUT clause of a write in a procedure, and what it sets; nil for none.
+	// Output is the OUTPUT clause of a write in a procedure, and the variables that it sets; nil if there is none.
 	Output *Output
-	// Identity: the table that an INSERT writes has an identity column, as far as the schema told, and SetsIdentity: the INSERT
-	// gives it a value. See [Query.IdentityInsert].
+	// Identity: the table that an INSERT writes has an identity column, according to the schema. SetsIdentity: the
+	// INSERT sets it. See [Query.IdentityInsert].
 	Identity, SetsIdentity bool
 }
 
-// IdentityInsert refuses an INSERT that gives an identity column a value without SET IDENTITY_INSERT ON of its table (544), or
-// gives it none with it (545). on says which of the two the session has.
+// IdentityInsert refuses an INSERT that sets an identity column without SET IDENTITY_INSERT ON of its table (544), or
+// does not set it with the option (545). on is the session's setting.
 func (q *Query) IdentityInsert(on bool) *Error {
 	var e *Error
 	switch {
@@ -137,9 +134,8 @@ func (q *Query) IdentityInsert(on bool) *Error {
 	return e
 }
 
-// Hints gives one hint for each column of the result that SQLite returned
-// under names, with * replaced by the columns it stands for. SQLite's names
-// are the names a client expects (an unnamed expression has the name "").
+// Hints returns one hint for each column of the result that SQLite returned under names, with * replaced by its
+// columns. SQLite's names are the names that a client expects (an unnamed expression has the name "").
 func (q *Query) Hints(names []string) []ColumnHint {
 	hints := make([]ColumnHint, 0, len(names))
 	byName := func(name string, table Name) ColumnHint { return ColumnHint{Name: name, Column: name, Table: table} }
@@ -149,7 +145,7 @@ func (q *Query) Hints(names []string) []ColumnHint {
 			stars++
 		}
 	}
-	// With two stars nobody can say where the first one ends.
+	// With two stars the end of the first one is not known.
 	expanded := len(names) - len(q.Columns) + 1
 	if stars > 1 || expanded < 0 || stars == 0 && expanded != 1 {
 		for _, name := range names {
@@ -169,18 +165,18 @@ func (q *Query) Hints(names []string) []ColumnHint {
 	return hints
 }
 
-// ColumnHint is what the text tells about a column of a result. Column and Variable are never both set; Type may
-// be known of either. All of them zero means "unknown, go by the value".
+// ColumnHint is what the text determines about a column of a result. At most one of Column and Variable is set; Type
+// may be set with either. All zero means unknown: use the type of the value.
 type ColumnHint struct {
 	Name     string   // for the client; "" for an expression without alias
 	Type     TypeSpec // of CONVERT, CAST, a literal or a known function
 	Column   string   // of a plain column reference: its name as written
-	Table    Name     // the table of Column or Star where the text tells; else zero
+	Table    Name     // the table of Column or Star if the text determines it; otherwise zero
 	Variable string   // of a plain variable: lower case, with its "@"
 	Star     bool     // * or t.*: stands for any number of columns
 }
 
-// TransactionAction is what a Transaction does.
+// TransactionAction is the action of a Transaction.
 type TransactionAction int
 
 // The actions of Transaction.
@@ -195,11 +191,9 @@ const (
 type Transaction struct {
 	position
 	Action TransactionAction
-	// Name is the transaction's or savepoint's name, or a variable ("@n")
-	// that holds it; "" for none.
+	// Name is the transaction's or savepoint's name, or a variable ("@n") that holds it; "" if there is none.
 	Name string
-	// IfOpen: the statement stood behind IF @@TRANCOUNT > 0 and does nothing
-	// unless a transaction is open.
+	// IfOpen: the statement was written after IF @@TRANCOUNT > 0 and has no effect unless a transaction is open.
 	IfOpen bool
 }
 
@@ -221,8 +215,8 @@ const (
 	SetRecovery                        // SET RECOVERY: Argument is FULL, SIMPLE or BULK_LOGGED
 )
 
-// AlterDatabase is one of the mirroring forms of ALTER DATABASE
-// (facts: mirroring.md §4), or its recovery model; every other form is an Error.
+// AlterDatabase is one of the mirroring clauses of ALTER DATABASE, or its recovery model; every other clause is an
+// Error.
 type AlterDatabase struct {
 	position
 	Database string // "" for ALTER DATABASE CURRENT

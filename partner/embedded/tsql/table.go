@@ -5,16 +5,17 @@ import (
 	"strings"
 )
 
-// Table is a table as CREATE TABLE describes it, with the indexes that CREATE INDEX added. It is immutable: [Table.Change]
-// returns another one. [Table.SQL] makes it in SQLite, [Table.Text] writes it as T-SQL, and [ParseTable] reads that again.
+// Table is a table as CREATE TABLE describes it, with the indexes of CREATE INDEX. It is immutable: [Table.Change]
+// returns another one. [Table.SQL] creates it in SQLite, [Table.Text] writes it as T-SQL, and [ParseTable] parses that
+// again.
 //
-// In SQLite a table has a rowid. An identity column is its alias, INTEGER PRIMARY KEY AUTOINCREMENT, so that an INSERT's
-// last_insert_rowid() is the identity that it made; such a column is unique even without a key, and an INSERT that fails uses no
-// number up. Keys are unique indexes
-// named "table.key", so that they come and go without the table being written anew. SQL Server takes two NULLs in a
-// key for equal: where a key's columns may be NULL, a second index named "table.key$null" sees to that.
+// In SQLite a table has a rowid. An identity column is an alias of the rowid, INTEGER PRIMARY KEY AUTOINCREMENT, so
+// that last_insert_rowid() is the identity value that an INSERT generated. Such a column is unique even without a key,
+// and a failed INSERT uses up no value. Keys are unique indexes named "table.key", so that they can be created and
+// dropped without rewriting the table. SQL Server takes two NULLs in a key as equal: if a key's columns may be NULL, a
+// second index named "table.key$null" enforces that.
 //
-// The caller sets PRAGMA foreign_keys = ON where rows are written by statements, and OFF where a mirror repeats rows.
+// The caller sets PRAGMA foreign_keys = ON if statements write rows, and OFF if a mirror applies rows.
 type Table struct {
 	Name        Name
 	Columns     []TableColumn
@@ -30,9 +31,9 @@ type TableColumn struct {
 	Collation   string // as written; ""
 	Seed        int64  // of an identity column
 	DefaultName string // of the DEFAULT constraint
-	DefaultText string // its expression in T-SQL; "": there is none
+	DefaultText string // its expression in T-SQL; "": no default
 
-	withValues bool // rows that are older than the column get its default
+	withValues bool // existing rows get its default
 }
 
 // Key is a PRIMARY KEY or UNIQUE constraint.
@@ -44,11 +45,11 @@ type Key struct {
 	Columns      []IndexColumn
 }
 
-// ForeignKey is a FOREIGN KEY constraint. References is of the same length as Columns once [Table.Resolve] has filled it.
+// ForeignKey is a FOREIGN KEY constraint. References is as long as Columns after [Table.Resolve] has filled it.
 type ForeignKey struct {
 	Name       string
 	Columns    []string
-	Table      Name // the one that is referenced
+	Table      Name // the referenced table
 	References []string
 	OnDelete   string // NO ACTION, CASCADE, SET NULL or SET DEFAULT
 	OnUpdate   string
@@ -57,19 +58,19 @@ type ForeignKey struct {
 // Check is a CHECK constraint.
 type Check struct {
 	Name   string
-	Column string // where it was written with a column; ""
+	Column string // the column with which it was written; ""
 	Text   string // its condition in T-SQL
 	SQL    string // and in SQLite
 }
 
-// Index is an index that is no constraint.
+// Index is an index that does not belong to a constraint.
 type Index struct {
 	Name      string
 	Unique    bool
 	Clustered bool
 	Columns   []IndexColumn
 	Include   []string // of INCLUDE, which has no effect here
-	Text      string   // of a filter, its condition in T-SQL; "": there is none
+	Text      string   // of a filter, its condition in T-SQL; "": no filter
 	SQL       string   // and in SQLite
 }
 
@@ -79,7 +80,7 @@ type IndexColumn struct {
 	Descending bool
 }
 
-// Schema gives the columns as a [Schema] tells them.
+// Schema returns the columns as a [Schema] does.
 func (t *Table) Schema() []Column {
 	columns := make([]Column, len(t.Columns))
 	for i, c := range t.Columns {
@@ -88,7 +89,7 @@ func (t *Table) Schema() []Column {
 	return columns
 }
 
-// Column finds a column by its name; nil: there is none.
+// Column returns a column by name; nil: no such column.
 func (t *Table) Column(name string) *TableColumn {
 	for i := range t.Columns {
 		if strings.EqualFold(t.Columns[i].Name, name) {
@@ -98,7 +99,7 @@ func (t *Table) Column(name string) *TableColumn {
 	return nil
 }
 
-// Identity is the identity column; nil: there is none.
+// Identity returns the identity column; nil: there is none.
 func (t *Table) Identity() *TableColumn {
 	for i := range t.Columns {
 		if t.Columns[i].Identity {
@@ -108,7 +109,7 @@ func (t *Table) Identity() *TableColumn {
 	return nil
 }
 
-// PrimaryKey is the primary key; nil: there is none.
+// PrimaryKey returns the primary key; nil: there is none.
 func (t *Table) PrimaryKey() *Key {
 	for i := range t.Keys {
 		if t.Keys[i].Primary {
@@ -118,7 +119,7 @@ func (t *Table) PrimaryKey() *Key {
 	return nil
 }
 
-// IdentityCurrent is the SELECT of what IDENT_CURRENT answers; "" for a table without identity.
+// IdentityCurrent returns the SELECT for IDENT_CURRENT; "" for a table without an identity column.
 func (t *Table) IdentityCurrent() string {
 	c := t.Identity()
 	if c == nil {
@@ -127,10 +128,10 @@ func (t *Table) IdentityCurrent() string {
 	return "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = " + quoteText(t.Name.Table()) + "), " + integerText(c.Seed) + ")"
 }
 
-// is says whether the name is the table's, within one database.
+// is reports whether the name is that of the table, within one database.
 func (t *Table) is(n Name) bool { return strings.EqualFold(t.Name.Table(), n.Table()) }
 
-// find is the table of that name; nil: there is none.
+// find returns the table of that name; nil: no such table.
 func find(tables []*Table, n Name) *Table {
 	for _, t := range tables {
 		if t.is(n) {
@@ -140,7 +141,7 @@ func find(tables []*Table, n Name) *Table {
 	return nil
 }
 
-// display is the table's name as SQL Server's messages have it.
+// display returns the table's name as in SQL Server's messages.
 func (t *Table) display() string {
 	if t.Name.Schema == "" {
 		return "dbo." + t.Name.Object
@@ -148,8 +149,8 @@ func (t *Table) display() string {
 	return t.Name.Schema + "." + t.Name.Object
 }
 
-// names are the columns' names.
-func names(columns []IndexColumn) []string {
+// columnNames returns the columns' names.
+func columnNames(columns []IndexColumn) []string {
 	list := make([]string, len(columns))
 	for i, c := range columns {
 		list[i] = c.Name
@@ -157,20 +158,20 @@ func names(columns []IndexColumn) []string {
 	return list
 }
 
-// sameSet compares lists of names in any order.
+// sameSet reports whether two lists have the same names, in any order.
 func sameSet(a, b []string) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(name string) bool { return !hasName(b, name) })
 }
 
-// hasName says whether the list has the name.
+// hasName reports whether the list has the name.
 func hasName(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(other string) bool { return strings.EqualFold(other, name) })
 }
 
-// usedBy names what keeps a column from being dropped or changed; "": nothing does.
+// usedBy returns what prevents dropping or changing a column; "": nothing.
 func (t *Table) usedBy(column string) (kind, name string) {
 	for _, k := range t.Keys {
-		if hasName(names(k.Columns), column) {
+		if hasName(columnNames(k.Columns), column) {
 			return "object", k.Name
 		}
 	}
@@ -185,7 +186,7 @@ func (t *Table) usedBy(column string) (kind, name string) {
 		}
 	}
 	for _, x := range t.Indexes {
-		if hasName(names(x.Columns), column) || hasName(x.Include, column) ||
+		if hasName(columnNames(x.Columns), column) || hasName(x.Include, column) ||
 			strings.Contains(strings.ToLower(x.SQL), strings.ToLower(quoteIdentifier(column))) {
 			return "index", x.Name
 		}
@@ -193,7 +194,7 @@ func (t *Table) usedBy(column string) (kind, name string) {
 	return "", ""
 }
 
-// constraintNames are the names of all constraints.
+// constraintNames returns the names of all constraints.
 func (t *Table) constraintNames() []string {
 	var list []string
 	for _, k := range t.Keys {
@@ -213,7 +214,7 @@ func (t *Table) constraintNames() []string {
 	return list
 }
 
-// clone is a copy whose lists may be changed.
+// clone returns a copy whose lists can be changed.
 func (t *Table) clone() *Table {
 	n := *t
 	n.Columns, n.Keys, n.ForeignKeys = slices.Clone(t.Columns), slices.Clone(t.Keys), slices.Clone(t.ForeignKeys)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// catalogue plays the caller: a database in SQLite, and the tables in it as they were defined.
+// catalogue is a caller of the package: a database in SQLite, and its tables as defined.
 type catalogue struct {
 	*session
 	tables []*Table
@@ -31,7 +31,7 @@ func openCatalogue(t testing.TB) *catalogue {
 	return &catalogue{session: &session{db: db, variables: map[string]any{}}}
 }
 
-// schema is what the parser is told.
+// schema is the schema for the parser.
 func (c *catalogue) schema(n Name) []Column {
 	if t := find(c.tables, n); t != nil {
 		return t.Schema()
@@ -52,7 +52,7 @@ func (c *catalogue) exec(ctx context.Context, list []string) error {
 	return nil
 }
 
-// batch runs a batch of T-SQL in a savepoint, and gives the result of its last query.
+// batch runs a batch of T-SQL in a savepoint, and returns the result of its last query.
 func (c *catalogue) batch(ctx context.Context, text string) (result string, err error) {
 	list, err := ParseFor(text, c.schema)
 	if err != nil {
@@ -172,7 +172,7 @@ func (c *catalogue) define(ctx context.Context, d *Definition) error {
 	return nil
 }
 
-// sound fails if the database is not, or if a table's text does not give the same table.
+// sound fails if the database is damaged, or if a table's text does not parse to an equal table.
 func (c *catalogue) sound(t *testing.T) {
 	t.Helper()
 	var answer string
@@ -263,7 +263,7 @@ func TestTable(t *testing.T) {
 	}.run(t, c)
 }
 
-// checkDigits are those of the name that a CHECK without one has: the same at each partner.
+// checkDigits returns the digits in the name of an unnamed CHECK, which are the same on both partners.
 func checkDigits(t *testing.T, c *catalogue) string {
 	list, err := Parse(ordersTable)
 	if err != nil {
@@ -385,7 +385,7 @@ func TestTable_Change(t *testing.T) {
 	}.run(t, c)
 }
 
-// What CREATE TABLE refuses, and by which number.
+// What CREATE TABLE refuses, and the error numbers.
 func TestTable_Refuses(t *testing.T) {
 	for batch, want := range map[string]int32{
 		"CREATE TABLE T (a int, A int)":                                              2705,
@@ -429,7 +429,7 @@ func TestTable_Refuses(t *testing.T) {
 	}
 }
 
-// A batch knows the tables that it makes itself.
+// A batch can use the tables that it creates.
 func TestTable_InOneBatch(t *testing.T) {
 	steps{
 		{"CREATE TABLE T (Id int IDENTITY PRIMARY KEY, D datetime, S varchar(3)); INSERT T VALUES ('20261130', 'abc'); INSERT T SELECT '1/2/2026', 'b'; SELECT Id, S FROM T WHERE D > '20260601'", "1|abc"},
@@ -457,7 +457,7 @@ func fkDigits(t *testing.T) string {
 	return name[strings.LastIndex(name, "_")+1:]
 }
 
-// Table variables and temporary tables have what tables have, but for foreign keys.
+// Table variables and temporary tables have everything that tables have, except foreign keys.
 func TestLocalTables(t *testing.T) {
 	c := openCatalogue(t)
 	p, err := ParseProcedure(`CREATE PROCEDURE p AS
@@ -520,7 +520,8 @@ func TestLocalTables(t *testing.T) {
 	}
 }
 
-// A mirror that runs SQL and Change.Schema, and no rows, has the same schema; and a connection that was there before sees it.
+// A mirror that runs SQL and Change.Schema, and no rows, has the same schema; and a connection that was opened before
+// sees it.
 func TestTable_Mirror(t *testing.T) {
 	c := openCatalogue(t)
 	file := "file:" + t.TempDir() + "/mirror.db"
@@ -563,7 +564,7 @@ func TestTable_Mirror(t *testing.T) {
 	c.sound(t)
 	var sequence int
 	if err := mirror.QueryRow("SELECT seq FROM sqlite_sequence").Scan(&sequence); err != nil || sequence != 6 {
-		t.Errorf("the mirror would go on behind %d, %v; want 6", sequence, err)
+		t.Errorf("the mirror would continue after %d, %v; want 6", sequence, err)
 	}
 }
 

@@ -2,7 +2,7 @@ package tsql
 
 import "strings"
 
-// alterTable parses what follows ALTER TABLE name.
+// alterTable parses the tokens after ALTER TABLE name.
 func (p *parser) alterTable(d *Definition) {
 	check := p.accept("WITH", "CHECK")
 	d.noCheck = !check && p.accept("WITH", "NOCHECK")
@@ -24,7 +24,7 @@ func (p *parser) alterTable(d *Definition) {
 		p.pos += 2
 		d.Action, d.On, d.Kind, d.Verb = "ALTER TABLE", d.Name, "TRIGGER", strings.ToUpper(t.text)
 		d.Columns = p.triggerNames()
-	case p.accept("SET"): // (LOCK_ESCALATION = …): nothing escalates here
+	case p.accept("SET"): // (LOCK_ESCALATION = …): there is no lock escalation here
 		if !p.peek(1).is("LOCK_ESCALATION") {
 			p.unsupported("Statement", "ALTER TABLE … SET ("+strings.ToUpper(p.peek(1).text))
 			return
@@ -47,11 +47,11 @@ func (p *parser) identifiers() []string {
 	return list
 }
 
-// alterAdd parses columns and constraints behind ADD.
+// alterAdd parses columns and constraints after ADD.
 func (p *parser) alterAdd(d *Definition) {
 	tp := &tableParser{parser: p, t: &Table{Name: d.Name}, alters: true}
 	tp.known = p.tableColumns(d.Name)
-	p.accept("COLUMN") // no T-SQL, but then the next token fails
+	p.accept("COLUMN") // not T-SQL, but then the next token fails
 	for p.err == nil {
 		tp.element()
 		if !p.acceptSymbol(",") {
@@ -67,7 +67,7 @@ func (p *parser) alterAdd(d *Definition) {
 	}
 }
 
-// alterDrop parses [CONSTRAINT] [IF EXISTS] names or COLUMN [IF EXISTS] names behind DROP.
+// alterDrop parses [CONSTRAINT] [IF EXISTS] names or COLUMN [IF EXISTS] names after DROP.
 func (p *parser) alterDrop(d *Definition) {
 	if d.Action = "DROP CONSTRAINT"; p.accept("COLUMN") {
 		d.Action = "DROP COLUMN"
@@ -90,7 +90,7 @@ func (p *parser) alterDrop(d *Definition) {
 	}
 }
 
-// alterColumn parses name type [COLLATE] [NULL | NOT NULL] behind ALTER COLUMN.
+// alterColumn parses name type [COLLATE] [NULL | NOT NULL] after ALTER COLUMN.
 func (p *parser) alterColumn(d *Definition) {
 	c := TableColumn{Column: Column{Name: p.identifier()}}
 	if t := p.peek(0); t.is("ADD") || t.is("DROP") {

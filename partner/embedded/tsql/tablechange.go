@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Change is what ALTER TABLE, CREATE INDEX, DROP INDEX, DROP TABLE or TRUNCATE TABLE does to a table in SQLite. All of
-// it runs in one transaction or savepoint: first Checks, then Schema, then Rows.
+// Change is the effect of ALTER TABLE, CREATE INDEX, DROP INDEX, DROP TABLE or TRUNCATE TABLE on a table in SQLite. All
+// statements run in one transaction or savepoint: first Checks, then Schema, then Rows.
 type Change struct {
-	// Table is the table as it becomes; nil: it is dropped.
+	// Table is the table after the change; nil: it is dropped.
 	Table *Table
-	// Checks are SELECTs that fail, in SQL Server's words (see [FromSQLite]), where the rows are against the change.
+	// Checks are SELECTs that fail with a SQL Server error (see [FromSQLite]) if the rows violate the change.
 	Checks []string
-	// Schema changes the schema and no row: a mirror runs it as it stands.
+	// Schema changes the schema and no row: a mirror runs the same statements.
 	Schema []string
-	// Rows writes rows: a mirror gets what it writes as rows.
+	// Rows writes rows: a mirror gets the written rows.
 	Rows []string
 }
 
-// Change says what a definition does to the table: ALTER TABLE of it, CREATE INDEX or DROP INDEX on it, DROP TABLE or
-// TRUNCATE TABLE. tables are those of the database, which foreign keys are looked up in. The error is an *Error.
+// Change returns the effect of a definition on the table: ALTER TABLE of it, CREATE INDEX or DROP INDEX on it, DROP
+// TABLE or TRUNCATE TABLE. tables are the tables of the database, for the foreign keys. The error is an *Error.
 func (t *Table) Change(d *Definition, tables []*Table) (*Change, error) {
 	ch := &changing{Change: Change{Table: t.clone()}, old: t, tables: tables}
 	var err *Error
@@ -40,7 +40,7 @@ func (t *Table) Change(d *Definition, tables []*Table) (*Change, error) {
 		err = ch.dropConstraints(d)
 	case d.Action == "ALTER COLUMN":
 		err = ch.alterColumn(d)
-	case d.Action == "CHECK CONSTRAINT": // constraints always hold here
+	case d.Action == "CHECK CONSTRAINT": // constraints always apply here
 		err = ch.known(d)
 	}
 	if err != nil {
@@ -50,23 +50,23 @@ func (t *Table) Change(d *Definition, tables []*Table) (*Change, error) {
 	return &ch.Change, nil
 }
 
-// changing is a Change under way.
+// changing is a Change while it is computed.
 type changing struct {
 	Change
 	old    *Table
 	tables []*Table
 }
 
-// raise is a SELECT that fails with the error as soon as the rest of it finds a row.
+// raise returns a SELECT that fails with the error if the rest of it finds a row.
 func raise(e *Error, rest string) string {
 	return "SELECT tsql_raise(" + integerText(int64(e.Number)) + ", " + integerText(int64(e.Class)) + ", " + quoteText(e.Message) + ") FROM " + rest
 }
 
 func (c *changing) name() string { return quoteIdentifier(c.old.Name.Table()) }
 
-// rewrite makes the table's declaration that of Table. No row is touched: the columns that there were stay where they are.
-// What SQLite's ALTER TABLE has not goes by the schema itself, as its manual shows; the table that comes and goes tells
-// other connections that the schema has changed.
+// rewrite replaces the table's declaration by that of Table. It changes no row: existing columns keep their positions.
+// Changes that SQLite's ALTER TABLE does not have are made in sqlite_schema, as SQLite's manual shows. Creating and
+// dropping a table tells other connections that the schema has changed.
 func (c *changing) rewrite() {
 	c.Schema = append(c.Schema,
 		"PRAGMA writable_schema = ON",
@@ -75,7 +75,7 @@ func (c *changing) rewrite() {
 		"CREATE TABLE [tsql$changed] (x)", "DROP TABLE [tsql$changed]")
 }
 
-// add is ALTER TABLE … ADD.
+// add runs ALTER TABLE … ADD.
 func (c *changing) add(d *Definition) *Error {
 	n := c.Table
 	added := d.Table.clone()
@@ -106,7 +106,7 @@ func (c *changing) add(d *Definition) *Error {
 		values = append(values, quoteIdentifier(column.Name)+" = "+value)
 	}
 	if values != nil {
-		// Rows that are older than a column would have its default in SQLite, also one that comes or goes later.
+		// In SQLite existing rows would have the default of the column, even a default that is added or dropped later.
 		c.Rows = append(c.Rows, "UPDATE "+c.name()+" SET "+strings.Join(values, ", "))
 	}
 	c.rewrite()
@@ -121,7 +121,7 @@ func (c *changing) add(d *Definition) *Error {
 	return nil
 }
 
-// addDefaults is ADD DEFAULT … FOR column.
+// addDefaults runs ADD DEFAULT … FOR column.
 func (c *changing) addDefaults(d *Definition) *Error {
 	for _, def := range d.defaults {
 		column := c.Table.Column(def.column)
@@ -139,7 +139,8 @@ func (c *changing) addDefaults(d *Definition) *Error {
 	return nil
 }
 
-// addColumn is ADD of a column, and gives the value that rows have: its default where it takes no NULL, or where WITH VALUES was written.
+// addColumn adds a column, and returns the value of existing rows: its default if NULL is not allowed, or if WITH
+// VALUES was written.
 func (c *changing) addColumn(column TableColumn) (string, *Error) {
 	switch {
 	case column.Identity:
@@ -155,7 +156,7 @@ func (c *changing) addColumn(column TableColumn) (string, *Error) {
 	return "NULL", nil
 }
 
-// addKey is ADD of a key: its columns may not repeat, nor be NULL in a primary key.
+// addKey adds a key: its values must be unique, and not NULL in a primary key.
 func (c *changing) addKey(k Key) *Error {
 	for _, column := range k.Columns {
 		if old := c.old.Column(column.Name); k.Primary && old != nil && !old.NotNull {
@@ -169,16 +170,16 @@ func (c *changing) addKey(k Key) *Error {
 	return nil
 }
 
-// checkUnique looks for duplicates. GROUP BY takes NULLs for equal, as SQL Server does in a key.
+// checkUnique checks for duplicates. GROUP BY takes NULLs as equal, as SQL Server does in a key.
 func (c *changing) checkUnique(name string, columns []IndexColumn, where string) {
 	if where != "" {
 		where = " WHERE " + where
 	}
 	c.Checks = append(c.Checks, raise(failure(1505, 16, "The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name '%s' and the index name '%s'.",
-		c.old.display(), name), c.name()+where+" GROUP BY "+quoted(names(columns))+" HAVING count(*) > 1 LIMIT 1"))
+		c.old.display(), name), c.name()+where+" GROUP BY "+quoted(columnNames(columns))+" HAVING count(*) > 1 LIMIT 1"))
 }
 
-// checkRows looks whether the rows meet new constraints, as far as these are about columns that were there.
+// checkRows checks whether the rows satisfy new constraints, as far as these concern existing columns.
 func (c *changing) checkRows(keys []ForeignKey, checks []Check, added []TableColumn) {
 	is := func(name string) bool {
 		return slices.ContainsFunc(added, func(a TableColumn) bool { return strings.EqualFold(a.Name, name) })
@@ -215,7 +216,7 @@ func (c *changing) addIndex(x Index) *Error {
 	if slices.ContainsFunc(c.old.Keys, func(k Key) bool { return strings.EqualFold(k.Name, x.Name) }) {
 		return failure(1913, 16, "The operation failed because an index or statistics with name '%s' already exists on table '%s'.", x.Name, c.old.display())
 	}
-	for _, name := range append(names(x.Columns), x.Include...) {
+	for _, name := range append(columnNames(x.Columns), x.Include...) {
 		if c.old.Column(name) == nil {
 			return failure(1911, 16, "Column name '%s' does not exist in the target table or view.", name)
 		}
@@ -245,7 +246,7 @@ func (c *changing) dropIndex(d *Definition) *Error {
 		return nil
 	case at < 0:
 		return failure(3701, 11, "Cannot drop the index '%s.%s', because it does not exist or you do not have permission.", c.old.Name.Object, name)
-	case c.referenced(names(c.old.Indexes[at].Columns)) != "":
+	case c.referenced(columnNames(c.old.Indexes[at].Columns)) != "":
 		return failure(3723, 16, "An explicit DROP INDEX is not allowed on index '%s.%s'. It is being used for FOREIGN KEY constraint enforcement.", c.old.Name.Object, name)
 	}
 	c.Table.Indexes = slices.Delete(c.Table.Indexes, at, at+1)
@@ -253,8 +254,8 @@ func (c *changing) dropIndex(d *Definition) *Error {
 	return nil
 }
 
-// referenced is a foreign key of another table to these columns of the table, or to any; "": there is none. A key of the table
-// itself counts where columns are given.
+// referenced returns a foreign key of another table to these columns of the table, or to any column; "": there is none.
+// With columns given, a foreign key of the table itself counts too.
 func (c *changing) referenced(columns []string) string {
 	for _, other := range append(slices.DeleteFunc(slices.Clone(c.tables), func(t *Table) bool { return t.is(c.old.Name) }), c.old) {
 		for _, f := range other.ForeignKeys {
@@ -274,7 +275,7 @@ func (c *changing) dropTable(d *Definition) *Error {
 	return nil
 }
 
-// truncate removes all rows, and an identity begins anew.
+// truncate removes all rows and resets the identity.
 func (c *changing) truncate(d *Definition) *Error {
 	if c.referenced(nil) != "" {
 		return failure(4712, 16, "Cannot truncate table '%s' because it is being referenced by a FOREIGN KEY constraint.", d.Name)
@@ -332,14 +333,14 @@ func (c *changing) dropConstraints(d *Definition) *Error {
 	return nil
 }
 
-// dropConstraint takes one away; false: there is none of that name.
+// dropConstraint removes a constraint; false: no constraint of that name.
 func (c *changing) dropConstraint(name string) (bool, *Error) {
 	n := c.Table
 	for i, k := range n.Keys {
 		if !strings.EqualFold(k.Name, name) {
 			continue
 		}
-		if by := c.referenced(names(k.Columns)); by != "" {
+		if by := c.referenced(columnNames(k.Columns)); by != "" {
 			return false, failure(3725, 16, "The constraint '%s' is being referenced by table, foreign key constraint '%s'.", k.Name, by)
 		}
 		n.Keys = slices.Delete(n.Keys, i, i+1)
@@ -367,7 +368,7 @@ func (c *changing) dropConstraint(name string) (bool, *Error) {
 	return false, nil
 }
 
-// known is CHECK CONSTRAINT of constraints that are there.
+// known checks that the constraints of CHECK CONSTRAINT exist.
 func (c *changing) known(d *Definition) *Error {
 	for _, name := range d.Columns {
 		if !hasName(c.old.constraintNames(), name) {
@@ -377,7 +378,7 @@ func (c *changing) known(d *Definition) *Error {
 	return nil
 }
 
-// alterColumn is ALTER COLUMN: another type, length or nullability.
+// alterColumn runs ALTER COLUMN: another type, length or nullability.
 func (c *changing) alterColumn(d *Definition) *Error {
 	n := d.Table.Columns[0]
 	old := c.Table.Column(n.Name)

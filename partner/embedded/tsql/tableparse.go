@@ -5,26 +5,26 @@ import (
 	"strings"
 )
 
-// tableParser is a CREATE TABLE, or what ALTER TABLE adds, under way.
+// tableParser parses a CREATE TABLE, or the additions of ALTER TABLE.
 type tableParser struct {
 	*parser
 	t      *Table
-	known  []Column       // of a table that is altered
+	known  []Column       // of an altered table
 	checks []pendingCheck // parsed when all columns are known
-	named  string         // by CONSTRAINT, of what comes next
+	named  string         // the name after CONSTRAINT, for the next constraint
 
 	alters   bool // ALTER TABLE, not CREATE TABLE
 	defaults []pendingDefault
 }
 
-// pendingCheck is a condition that was passed over.
+// pendingCheck is a condition that was skipped.
 type pendingCheck struct {
 	check *Check
-	index int // into Indexes, whose filter it is; -1: it is a check
-	at    int // the token behind the opening parenthesis, or behind WHERE
+	index int // index in Indexes of the filter's index; -1: a check
+	at    int // the token after the opening parenthesis, or after WHERE
 }
 
-// createTable parses (columns and constraints) and the options behind.
+// createTable parses (columns and constraints) and the options after them.
 func (p *parser) createTable(d *Definition) {
 	if p.accept("AS") {
 		p.unsupported("Clause", "CREATE TABLE … AS "+strings.ToUpper(p.peek(0).text))
@@ -56,7 +56,7 @@ func (tp *tableParser) elements() {
 	tp.expectSymbol(")")
 }
 
-// storageOptions passes ON filegroup, TEXTIMAGE_ON filegroup and WITH (…), which have no effect here.
+// storageOptions skips ON filegroup, TEXTIMAGE_ON filegroup and WITH (…), which have no effect here.
 func (p *parser) storageOptions() {
 	for {
 		switch {
@@ -116,7 +116,7 @@ func (tp *tableParser) element() {
 	}
 }
 
-// column parses name type and what follows of it.
+// column parses name type and the column's options.
 func (tp *tableParser) column() {
 	c := TableColumn{Column: Column{Name: tp.identifier()}}
 	if tp.accept("AS") {
@@ -139,9 +139,9 @@ func (tp *tableParser) column() {
 	}
 }
 
-// storable refuses types that no column here can have.
+// storable refuses types that a column cannot have here.
 func (p *parser) storable(c TableColumn, line int) {
-	if strings.EqualFold(c.Name, "rowid") { // rows are found by it
+	if strings.EqualFold(c.Name, "rowid") { // rows are identified by it
 		p.fail(notSupported(line, "Clause", "a column named "+c.Name))
 		return
 	}
@@ -156,7 +156,7 @@ func (p *parser) storable(c TableColumn, line int) {
 	}
 }
 
-// columnOption parses one option of a column; false: there is none.
+// columnOption parses one option of a column; false: no option follows.
 func (tp *tableParser) columnOption(c *TableColumn) bool {
 	if tp.accept("CONSTRAINT") {
 		tp.named = tp.identifier()
@@ -197,7 +197,7 @@ func (tp *tableParser) columnOption(c *TableColumn) bool {
 // withValues takes WITH VALUES of ALTER TABLE.
 func (tp *tableParser) withValues() bool { return tp.alters && tp.accept("WITH", "VALUES") }
 
-// identity parses what follows IDENTITY.
+// identity parses the tokens after IDENTITY.
 func (tp *tableParser) identity(c *TableColumn) {
 	line := tp.line()
 	seed, increment := int64(1), int64(1)
@@ -218,7 +218,7 @@ func (tp *tableParser) identity(c *TableColumn) {
 	c.Identity, c.Seed, c.NotNull = true, seed, true
 }
 
-// wholeNumber takes a number that may have a sign.
+// wholeNumber takes an integer with an optional sign.
 func (p *parser) wholeNumber() int64 {
 	f := p.sign()
 	n, ok := f.constant.(int64)
@@ -251,7 +251,7 @@ func (tp *tableParser) defaultText() (string, fragment) {
 	return tp.words(begin), f
 }
 
-// defaultSQL is a default's value as a column of the type holds it.
+// defaultSQL returns a default's value, converted to the column's type.
 func defaultSQL(f fragment, typ TypeSpec) string {
 	if literal := storedLiteral(f, typ); literal != "" {
 		return literal
@@ -260,7 +260,7 @@ func defaultSQL(f fragment, typ TypeSpec) string {
 	return p.stored(f, typ).sql
 }
 
-// parseDefault reads the expression of a default again.
+// parseDefault parses the stored expression of a default.
 func parseDefault(text string) (fragment, *Error) {
 	tokens, err := tokenize(text)
 	if err != nil {
@@ -277,7 +277,8 @@ type pendingDefault struct {
 	value              fragment
 }
 
-// storedLiteral is a constant as a column of the type holds it; "": it is none, or it can't be converted.
+// storedLiteral returns a constant as a column of the type stores it; "": not a constant, or it cannot be
+// converted.
 func storedLiteral(f fragment, typ TypeSpec) string {
 	if !f.isConstant {
 		return ""
@@ -315,7 +316,7 @@ func (p *parser) noVariables(line int, statement string) {
 	}
 }
 
-// key parses PRIMARY KEY or UNIQUE, of a column or with its list.
+// key parses PRIMARY KEY or UNIQUE, of a column or with a column list.
 func (tp *tableParser) key(column string) {
 	k := Key{Name: tp.named, Primary: tp.accept("PRIMARY", "KEY")}
 	if !k.Primary {
@@ -362,14 +363,14 @@ func (p *parser) indexColumns() []IndexColumn {
 func (tp *tableParser) foreignKey(column string) {
 	f := ForeignKey{Name: tp.named, OnDelete: "NO ACTION", OnUpdate: "NO ACTION"}
 	if tp.accept("FOREIGN", "KEY") && tp.peek(0).isSymbol("(") {
-		f.Columns = names(tp.indexColumns())
+		f.Columns = columnNames(tp.indexColumns())
 	} else if f.Columns = []string{column}; column == "" {
 		tp.unexpected()
 	}
 	tp.expect("REFERENCES")
 	f.Table = tp.tableName()
 	if tp.peek(0).isSymbol("(") {
-		f.References = names(tp.indexColumns())
+		f.References = columnNames(tp.indexColumns())
 	}
 	if n := len(f.References); n > 0 && n != len(f.Columns) {
 		tp.fail(&Error{Number: 8139, State: 0, Class: 16, Line: tp.line(), Message: fmt.Sprintf(
@@ -389,7 +390,7 @@ func (tp *tableParser) foreignKey(column string) {
 	}
 }
 
-// action parses what ON DELETE and ON UPDATE do.
+// action parses the action of ON DELETE and ON UPDATE.
 func (p *parser) action() string {
 	for _, action := range []string{"NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT"} {
 		if p.accept(strings.Fields(action)...) {
@@ -400,7 +401,7 @@ func (p *parser) action() string {
 	return ""
 }
 
-// check passes CHECK (condition), to be parsed when all columns are known.
+// check skips CHECK (condition), which is parsed when all columns are known.
 func (tp *tableParser) check(column string) {
 	tp.expect("CHECK")
 	tp.accept("NOT", "FOR", "REPLICATION")
@@ -432,10 +433,10 @@ func (tp *tableParser) inlineIndex(column string) {
 	tp.t.Indexes = append(tp.t.Indexes, tp.indexRest(x, len(tp.t.Indexes)))
 }
 
-// indexRest parses INCLUDE, WHERE and the options behind an index's columns.
+// indexRest parses INCLUDE, WHERE and the options after an index's columns.
 func (tp *tableParser) indexRest(x Index, at int) Index {
 	if tp.accept("INCLUDE") {
-		x.Include = names(tp.indexColumns())
+		x.Include = columnNames(tp.indexColumns())
 	}
 	if tp.accept("WHERE") {
 		begin := tp.pos
@@ -452,7 +453,7 @@ func (tp *tableParser) indexRest(x Index, at int) Index {
 
 func (tp *tableParser) pending(c pendingCheck) { tp.checks = append(tp.checks, c) }
 
-// finish parses the conditions, names what has no name, and checks the whole.
+// finish parses the skipped conditions, names unnamed constraints, and checks the table.
 func (tp *tableParser) finish(d *Definition) *Table {
 	if tp.err != nil {
 		return nil
@@ -468,7 +469,7 @@ func (tp *tableParser) finish(d *Definition) *Table {
 	tp.conditions(d)
 	if tp.err == nil {
 		t.name()
-		if err := t.validate(tp.known, d.Line()); err != nil && !tp.alters { // else Change says it, who knows the table
+		if err := t.validate(tp.known, d.Line()); err != nil && !tp.alters { // otherwise Change reports the error, because it has the whole table
 			tp.fail(err)
 			return nil
 		}
@@ -476,7 +477,7 @@ func (tp *tableParser) finish(d *Definition) *Table {
 	return t
 }
 
-// conditions parses the conditions that were passed over, with the columns known.
+// conditions parses the skipped conditions, with the columns known.
 func (tp *tableParser) conditions(d *Definition) {
 	end, outer, schema := tp.pos, tp.in, tp.schema
 	columns := append(tp.known[:len(tp.known):len(tp.known)], tp.t.Schema()...)
@@ -492,7 +493,7 @@ func (tp *tableParser) conditions(d *Definition) {
 		tp.noVariables(line, "CREATE TABLE")
 		if c.index >= 0 {
 			if strings.Contains(f.sql, "tsql_clock(") || strings.Contains(f.sql, "tsql_newid(") {
-				tp.fail(notSupported(line, "Clause", "WHERE of an index with a function that changes"))
+				tp.fail(notSupported(line, "Clause", "WHERE of an index with a nondeterministic function"))
 			}
 			tp.t.Indexes[c.index].SQL = f.sql
 			continue

@@ -9,7 +9,7 @@ import (
 
 func integerText(n int64) string { return strconv.FormatInt(n, 10) }
 
-// Spelling is the type as a T-SQL declaration has it: nvarchar(88), decimal(18,2), datetime2(7).
+// Spelling returns the type as in a T-SQL declaration: nvarchar(88), decimal(18,2), datetime2(7).
 func (t TypeSpec) Spelling() string {
 	switch {
 	case t.Max:
@@ -24,7 +24,7 @@ func (t TypeSpec) Spelling() string {
 	return t.Name
 }
 
-// collation is what a column's COLLATE is in SQLite; "" for a column that is no text.
+// collation returns the SQLite COLLATE of a column; "" for a column that is not text.
 func (c *TableColumn) collation() string {
 	switch {
 	case c.Type.Name == "uniqueidentifier":
@@ -37,14 +37,14 @@ func (c *TableColumn) collation() string {
 	return "NOCASE"
 }
 
-// isCaseSensitive says whether a collation of SQL Server's tells cases apart.
+// isCaseSensitive reports whether a collation of SQL Server distinguishes case.
 func isCaseSensitive(name string) bool {
 	name = strings.ToUpper(name)
 	return strings.Contains(name, "_BIN") || strings.Contains(name, "_CS_")
 }
 
-// SQL has the statements that make the table in SQLite, in their order: CREATE TABLE first, then what an identity
-// begins with, then the indexes. Its foreign keys must be resolved.
+// SQL returns the statements that create the table in SQLite, in order: CREATE TABLE first, then the initial identity
+// value, then the indexes. Its foreign keys must be resolved.
 func (t *Table) SQL() []string {
 	list := []string{t.create()}
 	if c := t.Identity(); c != nil && c.Seed > 1 {
@@ -59,12 +59,12 @@ func (t *Table) SQL() []string {
 	return list
 }
 
-// seeded sets the last identity that was given.
+// seeded returns the statement that sets the last identity value.
 func (t *Table) seeded(last int64) string {
 	return "INSERT INTO sqlite_sequence (name, seq) VALUES (" + quoteText(t.Name.Table()) + ", " + integerText(last) + ")"
 }
 
-// create is the CREATE TABLE of SQLite.
+// create returns the CREATE TABLE of SQLite.
 func (t *Table) create() string {
 	var items []string
 	for i := range t.Columns {
@@ -88,14 +88,14 @@ func (t *Table) create() string {
 	return "CREATE TABLE " + quoteIdentifier(t.Name.Table()) + " (" + strings.Join(items, ", ") + ")"
 }
 
-// sql is the column in CREATE TABLE.
+// sql returns the column in CREATE TABLE.
 func (c *TableColumn) sql() string {
 	if c.Identity {
 		return quoteIdentifier(c.Name) + " INTEGER PRIMARY KEY AUTOINCREMENT"
 	}
 	typ := c.Type.Spelling()
 	if c.Type.Max {
-		typ = "[" + typ + "]" // SQLite takes only numbers in parentheses, and tells the type without the brackets
+		typ = "[" + typ + "]" // SQLite accepts only numbers in parentheses, and reports the type without the brackets
 	}
 	sql := quoteIdentifier(c.Name) + " " + typ
 	if collation := c.collation(); collation != "" {
@@ -110,7 +110,7 @@ func (c *TableColumn) sql() string {
 	return sql
 }
 
-// quoted writes names in a row.
+// quoted returns names as a quoted list.
 func quoted(list []string) string {
 	texts := make([]string, len(list))
 	for i, name := range list {
@@ -119,13 +119,13 @@ func quoted(list []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// indexName is the name of an index or a key in SQLite, where it is one of the whole database.
+// indexName returns the name of an index or a key in SQLite, where index names are unique in the whole database.
 func (t *Table) indexName(name string) string { return t.Name.Table() + "." + name }
 
-// nullName is the name of the index that keeps NULLs apart.
+// nullName returns the name of the index for keys with NULLs.
 func (t *Table) nullName(name string) string { return t.indexName(name) + "$null" }
 
-// keySQL makes a key. An identity column is unique by itself.
+// keySQL returns the statements that create a key. An identity column is unique without an index.
 func (t *Table) keySQL(k Key) []string {
 	if t.isIdentity(k) {
 		return nil
@@ -133,13 +133,13 @@ func (t *Table) keySQL(k Key) []string {
 	return t.indexSQL(Index{Name: k.Name, Unique: true, Columns: k.Columns})
 }
 
-// isIdentity says whether the key is the identity column, for which SQLite needs no index.
+// isIdentity reports whether the key is the identity column, which needs no index in SQLite.
 func (t *Table) isIdentity(k Key) bool {
 	c := t.Identity()
 	return c != nil && len(k.Columns) == 1 && strings.EqualFold(k.Columns[0].Name, c.Name)
 }
 
-// indexSQL makes an index.
+// indexSQL returns the statements that create an index.
 func (t *Table) indexSQL(x Index) []string {
 	var columns, terms, nulls []string
 	for _, c := range x.Columns {
@@ -178,13 +178,13 @@ func (t *Table) indexSQL(x Index) []string {
 	return list
 }
 
-// dropIndexSQL takes away what indexSQL makes.
+// dropIndexSQL returns the statements that drop the indexes of indexSQL.
 func (t *Table) dropIndexSQL(name string) []string {
 	return []string{"DROP INDEX IF EXISTS " + quoteIdentifier(t.indexName(name)), "DROP INDEX IF EXISTS " + quoteIdentifier(t.nullName(name))}
 }
 
-// Text writes the table as T-SQL: CREATE TABLE with all names, then a CREATE INDEX for each index. [ParseTable] makes
-// the same table of it.
+// Text returns the table as T-SQL: CREATE TABLE with all names, then a CREATE INDEX for each index. [ParseTable] parses
+// it to an equal table.
 func (t *Table) Text() string {
 	var items []string
 	for i := range t.Columns {
@@ -210,7 +210,7 @@ func (t *Table) Text() string {
 	return text
 }
 
-// text is the column in CREATE TABLE.
+// text returns the column in CREATE TABLE.
 func (c *TableColumn) text() string {
 	text := bracketed(c.Name) + " " + c.Type.Spelling()
 	if c.Collation != "" {
@@ -242,7 +242,7 @@ func (k Key) text() string {
 	return text + columnsText(k.Columns)
 }
 
-// text is the CREATE INDEX.
+// text returns the CREATE INDEX.
 func (x Index) text(on Name) string {
 	text := "CREATE "
 	if x.Unique {
@@ -261,7 +261,7 @@ func (x Index) text(on Name) string {
 	return text + ";"
 }
 
-// columnsText writes (a, b DESC).
+// columnsText returns (a, b DESC).
 func columnsText(columns []IndexColumn) string {
 	var items []string
 	for _, c := range columns {
@@ -274,7 +274,7 @@ func columnsText(columns []IndexColumn) string {
 	return " (" + strings.Join(items, ", ") + ")"
 }
 
-// bracketed writes a name for T-SQL.
+// bracketed quotes a name for T-SQL.
 func bracketed(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
 func bracketedAll(list []string) string {
@@ -285,7 +285,7 @@ func bracketedAll(list []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// text writes a name within its database for T-SQL.
+// text quotes a name within its database for T-SQL.
 func (n Name) text() string {
 	if n.Schema == "" {
 		return bracketed(n.Object)
@@ -293,7 +293,8 @@ func (n Name) text() string {
 	return bracketed(n.Schema) + "." + bracketed(n.Object)
 }
 
-// ParseTable reads what [Table.Text] wrote, or any CREATE TABLE with the CREATE INDEX of its indexes behind it. The error is an *Error.
+// ParseTable parses the result of [Table.Text], or any CREATE TABLE followed by the CREATE INDEX of its indexes. The
+// error is an *Error.
 func ParseTable(text string) (*Table, error) {
 	list, err := Parse(text)
 	if err != nil {
@@ -319,8 +320,8 @@ func ParseTable(text string) (*Table, error) {
 	return t, nil
 }
 
-// Resolve looks the tables up that foreign keys reference, and fills in the columns that were not written: those of
-// the primary key. tables are those of the database. The error is an *Error: 1767, 1773, 1776, 1778, or 1774.
+// Resolve finds the tables that foreign keys reference, and fills in omitted referenced columns: those of the primary
+// key. tables are those of the database. The error is an *Error: 1767, 1773, 1776, 1778, or 1774.
 func (t *Table) Resolve(tables []*Table) (*Table, error) {
 	n := t.clone()
 	for i := range n.ForeignKeys {
@@ -344,7 +345,7 @@ func (t *Table) resolve(f *ForeignKey, tables []*Table) *Error {
 	case len(f.References) == 0 && parent.PrimaryKey() == nil:
 		return failure(1773, 16, "Foreign key '%s' has implicit reference to object '%s' which does not have a primary key defined on it.", f.Name, f.Table)
 	case len(f.References) == 0:
-		f.References = names(parent.PrimaryKey().Columns)
+		f.References = columnNames(parent.PrimaryKey().Columns)
 	}
 	if len(f.References) != len(f.Columns) {
 		return failure(8139, 16, "Number of referencing columns in foreign key differs from number of referenced columns, table '%s'.", t.Name.Object)
@@ -365,8 +366,8 @@ func (t *Table) resolve(f *ForeignKey, tables []*Table) *Error {
 	return nil
 }
 
-// hasKey says whether the columns are, in any order, those of a key or of a unique index without a filter.
+// hasKey reports whether the columns are, in any order, those of a key or of a unique index without a filter.
 func (t *Table) hasKey(columns []string) bool {
-	return slices.ContainsFunc(t.Keys, func(k Key) bool { return sameSet(names(k.Columns), columns) }) ||
-		slices.ContainsFunc(t.Indexes, func(x Index) bool { return x.Unique && x.SQL == "" && sameSet(names(x.Columns), columns) })
+	return slices.ContainsFunc(t.Keys, func(k Key) bool { return sameSet(columnNames(k.Columns), columns) }) ||
+		slices.ContainsFunc(t.Indexes, func(x Index) bool { return x.Unique && x.SQL == "" && sameSet(columnNames(x.Columns), columns) })
 }

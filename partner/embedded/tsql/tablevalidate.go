@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// name gives constraints without a name one as SQL Server makes it. The digits depend on the constraint alone, so
-// that both partners have the same.
+// name gives each unnamed constraint a name in SQL Server's form. The digits depend only on the constraint, so
+// that the names are the same on both partners.
 func (t *Table) name() {
 	name := func(prefix, column string, digits int, of ...string) string {
 		h := fnv.New64a()
@@ -24,7 +24,7 @@ func (t *Table) name() {
 			if k.Primary {
 				prefix = "PK"
 			}
-			k.Name = name(prefix, "", 16, strings.ToLower(strings.Join(names(k.Columns), "\x00")))
+			k.Name = name(prefix, "", 16, strings.ToLower(strings.Join(columnNames(k.Columns), "\x00")))
 		}
 	}
 	for i := range t.ForeignKeys {
@@ -44,7 +44,7 @@ func (t *Table) name() {
 	}
 }
 
-// validate looks at what the parts say of each other. known are columns that the table has already.
+// validate checks that the parts of the table are consistent. known are the columns that the table has already.
 func (t *Table) validate(known []Column, line int) *Error {
 	fail := func(number int32, format string, args ...any) *Error {
 		e := failure(number, 16, format, args...)
@@ -97,7 +97,7 @@ func (t *Table) validate(known []Column, line int) *Error {
 		}
 	}
 	for _, x := range t.Indexes {
-		for _, c := range append(names(x.Columns), x.Include...) {
+		for _, c := range append(columnNames(x.Columns), x.Include...) {
 			if !have(c) {
 				return fail(1911, "Column name '%s' does not exist in the target table or view.", c)
 			}
@@ -112,7 +112,7 @@ func (t *Table) validate(known []Column, line int) *Error {
 	return nil
 }
 
-// hasColumn says whether the list has the column.
+// hasColumn reports whether the list has the column.
 func hasColumn(columns []Column, name string) bool {
 	for _, c := range columns {
 		if strings.EqualFold(c.Name, name) {

@@ -10,10 +10,10 @@ import (
 	"unicode/utf16"
 )
 
-// maxResult bounds what REPLACE makes, in characters.
+// maxResult limits the result of REPLACE, in characters.
 const maxResult = 8 << 20
 
-// textOf reads a value as text, as T-SQL does for an argument of a string function.
+// textOf converts a value to text, as T-SQL does for an argument of a string function.
 func textOf(v driver.Value) string {
 	switch v := v.(type) {
 	case string:
@@ -28,14 +28,14 @@ func textOf(v driver.Value) string {
 	return ""
 }
 
-// characters are what SQL Server counts as such: UTF-16 units.
+// characters returns the characters as SQL Server counts them: UTF-16 units.
 func characters(v driver.Value) []uint16 { return utf16.Encode([]rune(textOf(v))) }
 
-// fromCharacters makes text again.
+// fromCharacters converts UTF-16 units to text.
 func fromCharacters(units []uint16) string { return string(utf16.Decode(units)) }
 
-// folded is the text in one case. A character stays a character, so that
-// positions hold.
+// folded returns the text in one case. Each character stays one character, so that positions do not
+// change.
 func folded(units []uint16) []uint16 {
 	out := make([]uint16, len(units))
 	for i, u := range units {
@@ -47,7 +47,7 @@ func folded(units []uint16) []uint16 {
 	return out
 }
 
-// length is LEN: without trailing blanks; of bytes all of them.
+// length implements LEN: without trailing blanks; all bytes of a binary value.
 func length(args []driver.Value) (driver.Value, *Error) {
 	if b, ok := args[0].([]byte); ok {
 		return int64(len(b)), nil
@@ -55,7 +55,8 @@ func length(args []driver.Value) (driver.Value, *Error) {
 	return int64(len(characters(strings.TrimRight(textOf(args[0]), " ")))), nil
 }
 
-// trimmed is text without blanks at its end, which do not count in comparisons; anything else as it is.
+// trimmed returns text without trailing blanks, which do not count in comparisons, and other values
+// unchanged.
 func trimmed(args []driver.Value) (driver.Value, *Error) {
 	if text, ok := args[0].(string); ok {
 		return strings.TrimRight(text, " "), nil
@@ -67,7 +68,7 @@ func lower(args []driver.Value) (driver.Value, *Error) { return strings.ToLower(
 
 func upper(args []driver.Value) (driver.Value, *Error) { return strings.ToUpper(textOf(args[0])), nil }
 
-// count reads an argument that says how many characters.
+// count converts an argument that is a number of characters.
 func count(v driver.Value) (int64, *Error) {
 	x, err := number(v)
 	if err != nil {
@@ -76,7 +77,7 @@ func count(v driver.Value) (int64, *Error) {
 	return int64(max(min(x, 1<<31), -1<<31)), nil
 }
 
-// slice cuts characters, or bytes, from (counted from 0) to end, within what there is.
+// slice returns the characters, or bytes, from from (counted from 0) to end, within the value.
 func slice(v driver.Value, from, end int64) driver.Value {
 	if b, ok := v.([]byte); ok {
 		n := int64(len(b))
@@ -89,7 +90,7 @@ func slice(v driver.Value, from, end int64) driver.Value {
 	return fromCharacters(units[from:max(from, min(end, n))])
 }
 
-// invalidLength is the error of a length below 0: 537 of LEFT and SUBSTRING, 536 of RIGHT.
+// invalidLength returns the error for a negative length: 537 of LEFT and SUBSTRING, 536 of RIGHT.
 func invalidLength(function string) *Error {
 	if function == "RIGHT" {
 		return failure(536, 16, "Invalid length parameter passed to the right function.")
@@ -123,8 +124,8 @@ func right(args []driver.Value) (driver.Value, *Error) {
 	return slice(args[0], size-n, size), nil
 }
 
-// substring is SUBSTRING(x, start, length), start counting from 1; places
-// before the beginning count, and are empty.
+// substring implements SUBSTRING(x, start, length), with start counted from 1; positions before the
+// beginning count, and are empty.
 func substring(args []driver.Value) (driver.Value, *Error) {
 	start, err := count(args[1])
 	if err != nil {
@@ -140,7 +141,7 @@ func substring(args []driver.Value) (driver.Value, *Error) {
 	return slice(args[0], start-1, start-1+n), nil
 }
 
-// index finds needle in text from a place on, -1 if it is not there.
+// index returns the position of needle in text, from from on; -1 if it does not occur.
 func index(text, needle []uint16, from int) int {
 	for i := max(from, 0); i+len(needle) <= len(text); i++ {
 		match := true
@@ -154,7 +155,7 @@ func index(text, needle []uint16, from int) int {
 	return -1
 }
 
-// charIndex is CHARINDEX(find, in [, start]), from 1, 0 for not found.
+// charIndex implements CHARINDEX(find, in [, start]), from 1; 0 if not found.
 func charIndex(args []driver.Value) (driver.Value, *Error) {
 	from := int64(1)
 	if len(args) > 2 {
@@ -171,7 +172,7 @@ func charIndex(args []driver.Value) (driver.Value, *Error) {
 	return int64(index(folded(characters(args[1])), needle, int(from-1)) + 1), nil
 }
 
-// replace is REPLACE(in, find, with), without regard to case.
+// replace implements REPLACE(in, find, with), without regard to case.
 func replace(args []driver.Value) (driver.Value, *Error) {
 	text, needle, with := characters(args[0]), folded(characters(args[1])), characters(args[2])
 	if len(needle) == 0 {
@@ -192,7 +193,7 @@ func replace(args []driver.Value) (driver.Value, *Error) {
 	}
 }
 
-// concat is CONCAT: NULL is nothing.
+// concat implements CONCAT: NULL is the empty string.
 func concat(args []driver.Value) (driver.Value, *Error) {
 	var b strings.Builder
 	for _, a := range args {
@@ -201,7 +202,7 @@ func concat(args []driver.Value) (driver.Value, *Error) {
 	return b.String(), nil
 }
 
-// newID is NEWID(): a random uniqueidentifier.
+// newID implements NEWID(): a random uniqueidentifier.
 func newID([]driver.Value) (driver.Value, *Error) {
 	var id [16]byte
 	rand.Read(id[:]) // never fails
@@ -210,8 +211,8 @@ func newID([]driver.Value) (driver.Value, *Error) {
 	return fmt.Sprintf("%X-%X-%X-%X-%X", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), nil
 }
 
-// dataLength is DATALENGTH(x): the bytes SQL Server would keep, by the type
-// where it is known, else by what the value looks like (text is nvarchar).
+// dataLength implements DATALENGTH(x): the number of bytes that SQL Server would store, by the type if
+// it is known, otherwise by the value (text is nvarchar).
 func dataLength(args []driver.Value) (driver.Value, *Error) {
 	typ, _ := args[1].(string)
 	sizes := map[string]int64{"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "smalldatetime": 4,

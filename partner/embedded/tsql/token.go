@@ -12,7 +12,7 @@ type tokenKind uint8
 
 const (
 	endToken      tokenKind = iota
-	wordToken               // a bare name or keyword
+	wordToken               // an unquoted name or keyword
 	quotedToken             // [name] or "name"
 	variableToken           // @name, @@name
 	stringToken             // 'text', N'text'
@@ -21,27 +21,27 @@ const (
 	symbolToken             // operators and punctuation
 )
 
-// token is a piece of the batch; text is the piece itself, not unescaped.
+// token is a token of the batch; text is its text as written, with quotes.
 type token struct {
 	kind tokenKind
 	line int32
 	text string
 }
 
-// maxTokens bounds the memory and time a batch can cost.
+// maxTokens limits the memory and time for a batch.
 const maxTokens = 200_000
 
-// maxName is the longest name SQL Server takes, in characters.
+// maxName is the longest name that SQL Server accepts, in characters.
 const maxName = 128
 
-// lexer cuts a batch into tokens.
+// lexer splits a batch into tokens.
 type lexer struct {
 	text string
 	pos  int
 	line int
 }
 
-// tokenize cuts the whole batch; the last token is the end.
+// tokenize splits the whole batch; the last token is the end.
 func tokenize(batch string) ([]token, *Error) {
 	lx := &lexer{text: batch, line: 1}
 	var tokens []token
@@ -50,7 +50,7 @@ func tokenize(batch string) ([]token, *Error) {
 			return nil, err
 		}
 		if len(tokens) == maxTokens {
-			return nil, notSupported(lx.line, "Batch", fmt.Sprintf("of more than %d words", maxTokens))
+			return nil, notSupported(lx.line, "Batch", fmt.Sprintf("of more than %d tokens", maxTokens))
 		}
 		line := int32(lx.line)
 		if lx.pos == len(batch) {
@@ -65,7 +65,7 @@ func tokenize(batch string) ([]token, *Error) {
 	}
 }
 
-// skipBlanks passes white space and comments; block comments nest.
+// skipBlanks skips white space and comments; block comments nest.
 func (lx *lexer) skipBlanks() *Error {
 	for lx.pos < len(lx.text) {
 		rest := lx.text[lx.pos:]
@@ -91,7 +91,7 @@ func (lx *lexer) skipBlanks() *Error {
 	return nil
 }
 
-// skipComment passes one /* … */ with all it holds.
+// skipComment skips one /* … */ and its contents.
 func (lx *lexer) skipComment() *Error {
 	line := lx.line
 	for depth := 0; lx.pos < len(lx.text); {
@@ -111,13 +111,13 @@ func (lx *lexer) skipComment() *Error {
 	return &Error{Number: 113, State: 1, Class: 15, Message: "Missing end comment mark '*/'.", Line: line}
 }
 
-// advance passes n bytes and counts the lines in them.
+// advance skips n bytes and counts their lines.
 func (lx *lexer) advance(n int) {
 	lx.line += strings.Count(lx.text[lx.pos:lx.pos+n], "\n")
 	lx.pos += n
 }
 
-// next passes one token.
+// next scans one token.
 func (lx *lexer) next() (tokenKind, *Error) {
 	rest := lx.text[lx.pos:]
 	r, _ := utf8.DecodeRuneInString(rest)
@@ -142,7 +142,8 @@ func (lx *lexer) next() (tokenKind, *Error) {
 	return lx.symbol(rest)
 }
 
-// afterName says whether the text right before is a name, so that a dot joins two names.
+// afterName reports whether the text directly before is a name, so that a period joins two
+// names.
 func (lx *lexer) afterName() bool {
 	if lx.pos == 0 {
 		return false
@@ -151,7 +152,7 @@ func (lx *lexer) afterName() bool {
 	return isNamePart(r) || r == ']' || r == '"'
 }
 
-// quoted passes a string or quoted name; skip bytes stand before the opening mark.
+// quoted scans a string or quoted name; skip bytes precede the opening quote.
 func (lx *lexer) quoted(skip int, mark byte) *Error {
 	line := lx.line
 	body := lx.text[lx.pos+skip+1:]
@@ -175,7 +176,7 @@ func (lx *lexer) quoted(skip int, mark byte) *Error {
 		Message: fmt.Sprintf("Unclosed quotation mark after the character string '%s'.", clip(body, 100))}
 }
 
-// word passes a bare name after skip bytes that belong to it.
+// word scans an unquoted name after skip bytes that belong to it.
 func (lx *lexer) word(skip int) *Error {
 	start := lx.pos
 	for lx.pos += skip; lx.pos < len(lx.text); {
@@ -188,7 +189,7 @@ func (lx *lexer) word(skip int) *Error {
 	return checkName(lx.text[start:lx.pos], lx.line)
 }
 
-// number passes a number or a binary literal.
+// number scans a number or a binary literal.
 func (lx *lexer) number(rest string) tokenKind {
 	if len(rest) > 1 && rest[0] == '0' && (rest[1] == 'x' || rest[1] == 'X') {
 		lx.pos += 2 + span(rest[2:], isHex)
@@ -215,7 +216,7 @@ func (lx *lexer) number(rest string) tokenKind {
 // twoByteSymbols are the operators of two characters.
 var twoByteSymbols = []string{"<=", ">=", "<>", "!=", "!<", "!>", "+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=", "::"}
 
-// symbol passes an operator or a mark.
+// symbol scans an operator or a symbol.
 func (lx *lexer) symbol(rest string) (tokenKind, *Error) {
 	for _, s := range twoByteSymbols {
 		if strings.HasPrefix(rest, s) {
@@ -234,7 +235,7 @@ func (lx *lexer) symbol(rest string) (tokenKind, *Error) {
 	return 0, syntaxNear(rest[:size], lx.line)
 }
 
-// checkName refuses what can't be a name: too long, empty, or with a NUL in it.
+// checkName refuses an invalid name: too long, empty, or with a NUL character.
 func checkName(name string, line int) *Error {
 	if utf8.RuneCountInString(name) > maxName {
 		return &Error{Number: 103, State: 4, Class: 15, Line: line,
@@ -246,13 +247,13 @@ func checkName(name string, line int) *Error {
 	return nil
 }
 
-// syntaxNear is SQL Server's error 102.
+// syntaxNear returns SQL Server's error 102.
 func syntaxNear(what string, line int) *Error {
 	return &Error{Number: 102, State: 1, Class: 15, Line: line,
 		Message: fmt.Sprintf("Incorrect syntax near '%s'.", clip(what, 100))}
 }
 
-// clip cuts text after n characters.
+// clip truncates text after n characters.
 func clip(text string, n int) string {
 	for i := range text {
 		if n == 0 {
@@ -263,7 +264,7 @@ func clip(text string, n int) string {
 	return text
 }
 
-// span counts the leading bytes that is accepts.
+// span returns the number of leading bytes for which is returns true.
 func span(s string, is func(byte) bool) int {
 	for i := range len(s) {
 		if !is(s[i]) {

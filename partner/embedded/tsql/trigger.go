@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Trigger is an AFTER trigger: CREATE or ALTER TRIGGER, taken apart. Its body runs as a [Procedure] does, once a statement that
-// writes Table, after it. It reads two temporary tables, [inserted] and [deleted]: Tables makes them, empty, and the caller
-// fills them with the rows as they became and as they were. In the body UPDATE (column) asks for the system value "UPDATE" with the
-// column's name as argument: 1 where the statement sets the column.
+// Trigger is a parsed CREATE or ALTER TRIGGER of an AFTER trigger. Its body runs as a [Procedure] does, once for each
+// statement that writes Table, after the statement. It reads two temporary tables, [inserted] and [deleted]. Tables
+// creates them empty, and the caller fills them with the new and the old rows. In the body UPDATE (column) is the
+// system value "UPDATE" with the column's name as argument: 1 if the statement sets the column.
 type Trigger struct {
 	Procedure
 	Table                  Name
-	Insert, Update, Delete bool // after which statements
+	Insert, Update, Delete bool // the statements after which it fires
 	Columns                []Column
 	Tables                 []string
 }
@@ -23,8 +23,8 @@ func (t *Trigger) Fires(k QueryKind) bool {
 	return k == Insert && t.Insert || k == Update && t.Update || k == Delete && t.Delete
 }
 
-// ParseTrigger is [ParseProcedure] for a trigger. INSTEAD OF, and triggers of a database or a server, are refused by 40510. The
-// schema must know the table (8197). The error is an *Error.
+// ParseTrigger is [ParseProcedure] for a trigger. Error 40510 refuses INSTEAD OF, and triggers of a database or a
+// server. The schema must have the table (8197). The error is an *Error.
 func ParseTrigger(text string, schema Schema) (*Trigger, error) {
 	return parseTrigger(text, schema, true)
 }
@@ -54,7 +54,7 @@ func parseTrigger(text string, schema Schema, whole bool) (*Trigger, error) {
 	return t, nil
 }
 
-// triggerBody parses what stands behind AS.
+// triggerBody parses the tokens after AS.
 func (p *parser) triggerBody(t *Trigger) {
 	if p.err == nil {
 		p.triggerTables(t)
@@ -104,7 +104,7 @@ func (p *parser) triggerHead(t *Trigger) {
 	p.expect("AS")
 }
 
-// triggerTables makes inserted and deleted known.
+// triggerTables defines inserted and deleted.
 func (p *parser) triggerTables(t *Trigger) {
 	columns := p.tableColumns(t.Table)
 	if columns == nil {
@@ -157,7 +157,7 @@ func (p *parser) switchTrigger(at position) Statement {
 	return d
 }
 
-// triggerNames parses a, b, … or ALL, which gives none.
+// triggerNames parses a, b, … or ALL, for which it returns none.
 func (p *parser) triggerNames() []string {
 	if p.accept("ALL") {
 		return nil
@@ -169,7 +169,7 @@ func (p *parser) triggerNames() []string {
 	return list
 }
 
-// logicalTable refuses inserted and deleted as what a trigger writes.
+// logicalTable refuses inserted and deleted as a written table.
 func (p *parser) logicalTable(n Name) {
 	if p.body != nil && p.body.trigger != nil && n.Schema == "" && (strings.EqualFold(n.Object, "inserted") || strings.EqualFold(n.Object, "deleted")) {
 		p.fail(&Error{Number: 286, State: 1, Class: 16, Line: p.line(), Message: "The logical tables INSERTED and DELETED cannot be updated."})

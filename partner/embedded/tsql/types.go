@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// precedence has the types from the highest to the lowest: of two types in one expression the higher is the result's.
+// precedence has the types from the highest to the lowest: an expression with two types has the higher one.
 // Source: the manual's "Data type precedence".
 var precedence = []string{
 	"sql_variant", "xml", "datetimeoffset", "datetime2", "datetime", "smalldatetime", "date", "time", "float", "real", "decimal", "money", "smallmoney",
@@ -15,7 +15,7 @@ var precedence = []string{
 	"varbinary", "binary",
 }
 
-// higher is the one of two types that has precedence; zero if one is not known.
+// higher returns the type with the higher precedence; zero if one is unknown.
 func higher(a, b TypeSpec) TypeSpec {
 	first, second := slices.Index(precedence, a.Name), slices.Index(precedence, b.Name)
 	switch {
@@ -27,7 +27,7 @@ func higher(a, b TypeSpec) TypeSpec {
 	return b
 }
 
-// common is the type of a value that is of one type or of the other, as in CASE: zero if one is not known.
+// common returns the type of a value that has one type or the other, as in CASE; zero if one is unknown.
 func common(a, b TypeSpec) TypeSpec {
 	t := higher(a, b)
 	switch {
@@ -46,18 +46,18 @@ func common(a, b TypeSpec) TypeSpec {
 	return t
 }
 
-// isBytes says whether values of the type are bytes.
+// isBytes reports whether values of the type are bytes.
 func (t TypeSpec) isBytes() bool {
 	return t.Name == "binary" || t.Name == "varbinary" || t.Name == "image" || t.Name == "timestamp"
 }
 
-// isMoney says whether the type is money or smallmoney.
+// isMoney reports whether the type is money or smallmoney.
 func (t TypeSpec) isMoney() bool { return t.Name == "money" || t.Name == "smallmoney" }
 
-// isFloat says whether the type is float or real.
+// isFloat reports whether the type is float or real.
 func (t TypeSpec) isFloat() bool { return t.Name == "float" || t.Name == "real" }
 
-// asDecimal is a type of numbers as the decimal that holds all of them.
+// asDecimal returns the decimal type that holds all values of a numeric type.
 func (t TypeSpec) asDecimal() TypeSpec {
 	switch t.Name {
 	case "decimal":
@@ -71,7 +71,8 @@ func (t TypeSpec) asDecimal() TypeSpec {
 	return TypeSpec{Name: "decimal", Length: digits[t.Name]}
 }
 
-// decimalType is the operand's type in arithmetic with decimals: a whole number that is written out has as many digits as it has.
+// decimalType returns the operand's type in decimal arithmetic: an integer constant has as many digits as it is written
+// with.
 func (f fragment) decimalType() TypeSpec {
 	if n, ok := f.constant.(int64); ok && f.isConstant && f.typ.isInteger() {
 		return TypeSpec{Name: "decimal", Length: len(strings.TrimPrefix(strconv.FormatInt(n, 10), "-"))}
@@ -79,7 +80,7 @@ func (f fragment) decimalType() TypeSpec {
 	return f.typ.asDecimal()
 }
 
-// resultType is the type of an operation where both operands' types tell; zero otherwise.
+// resultType returns the type of an operation if the types of both operands determine it; otherwise zero.
 // Source: the manual's "Precision, scale, and length".
 func resultType(operator string, a, b fragment) TypeSpec {
 	t := higher(a.typ, b.typ)
@@ -95,15 +96,15 @@ func resultType(operator string, a, b fragment) TypeSpec {
 	case b.typ.isDateTime() && a.typ.isNumber() && operator == "+":
 		return b.typ
 	case operator == "+" && a.typ.isString() && b.typ.isString():
-		return joinedType(t, a.typ, b.typ)
+		return concatResult(t, a.typ, b.typ)
 	case operator == "+" && a.typ.isBytes() && b.typ.isBytes():
-		return joinedType(TypeSpec{Name: "varbinary"}, a.typ, b.typ)
+		return concatResult(TypeSpec{Name: "varbinary"}, a.typ, b.typ)
 	}
 	return TypeSpec{}
 }
 
-// joinedType is the type of two texts, or bytes, one behind the other.
-func joinedType(t, a, b TypeSpec) TypeSpec {
+// concatResult returns the type of two concatenated texts or binary values.
+func concatResult(t, a, b TypeSpec) TypeSpec {
 	limit := 8000
 	switch t.Name {
 	case "text", "ntext", "image":
@@ -119,7 +120,7 @@ func joinedType(t, a, b TypeSpec) TypeSpec {
 	return TypeSpec{Name: t.Name, Length: max(1, min(limit, a.Length+b.Length))}
 }
 
-// decimalResult is the type of an operation on two decimals.
+// decimalResult returns the type of an operation on two decimals.
 func decimalResult(operator string, a, b TypeSpec) TypeSpec {
 	p1, s1, p2, s2 := a.Length, a.Scale, b.Length, b.Scale
 	var p, s int
@@ -150,8 +151,9 @@ func decimalResult(operator string, a, b TypeSpec) TypeSpec {
 	return TypeSpec{Name: "decimal", Length: max(p, 1), Scale: s}
 }
 
-// brought is the fragment as a value of the type; unchanged where its values are those already, or its type is not known.
-func (f fragment) brought(t TypeSpec) fragment {
+// convertedTo converts the fragment to the type; it returns it unchanged if its values have the type already, or its
+// type is unknown.
+func (f fragment) convertedTo(t TypeSpec) fragment {
 	from := f.typ
 	switch {
 	case t.Name == "" || from.Name == "" || f.isNull():
@@ -170,7 +172,7 @@ func (f fragment) brought(t TypeSpec) fragment {
 	return f.constantOr(t)
 }
 
-// constantOr is the fragment converted to the type: of a constant at once, where that goes well.
+// constantOr converts the fragment to the type: a constant at once, if that succeeds.
 func (f fragment) constantOr(t TypeSpec) fragment {
 	if !f.isConstant {
 		return convertFragment(f, t, -1)
@@ -187,14 +189,14 @@ func (f fragment) constantOr(t TypeSpec) fragment {
 	case []byte:
 		out.sql = fmt.Sprintf("x'%x'", v)
 	}
-	if err != nil || out.sql == "" { // it fails when it is computed, if it is
+	if err != nil || out.sql == "" { // if the conversion fails, it fails when it runs
 		return convertFragment(f, t, -1)
 	}
 	return out
 }
 
-// oneType brings values of which an expression takes one, as CASE does, to the type that has precedence among theirs.
-func (p *parser) oneType(list ...*fragment) TypeSpec {
+// commonType converts the values of an expression such as CASE to the type with the highest precedence among theirs.
+func (p *parser) commonType(list ...*fragment) TypeSpec {
 	var t TypeSpec
 	for _, f := range list {
 		*f = p.typed(*f)
@@ -205,17 +207,17 @@ func (p *parser) oneType(list ...*fragment) TypeSpec {
 		default:
 			t = common(t, f.typ)
 		}
-		if t.Name == "" && f.typ.Name != "" { // of types that nobody knows together
+		if t.Name == "" && f.typ.Name != "" { // types without a known common type
 			return TypeSpec{}
 		}
 	}
 	for _, f := range list {
-		*f = f.brought(t)
+		*f = f.convertedTo(t)
 	}
 	return t
 }
 
-// sumType is the type of SUM and AVG over a type, and of AVG the scale; ok is false for what can't be added up.
+// sumType returns the type of SUM and AVG of a type; ok is false for a type that cannot be added.
 func sumType(name string, of TypeSpec) (t TypeSpec, ok bool) {
 	switch {
 	case of.Name == "":
@@ -236,7 +238,8 @@ func sumType(name string, of TypeSpec) (t TypeSpec, ok bool) {
 	return of, true
 }
 
-// textResult is the type of a function's text that is at most as long as its argument's: LEFT, LOWER and the like.
+// textResult returns the type of a function's text that is at most as long as its argument's: LEFT, LOWER and similar
+// ones.
 func textResult(of TypeSpec, otherwise TypeSpec) TypeSpec {
 	switch of.Name {
 	case "char":

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// synonyms maps the other names of types to the manual's first.
+// synonyms maps the synonyms of types to the manual's main name.
 var synonyms = map[string]string{
 	"integer": "int", "dec": "decimal", "character": "char", "rowversion": "timestamp", "numeric": "decimal",
 }
 
-// typeSpec parses a data type. length is what a string or binary type
-// without a length has: 1 in a declaration, 30 in a conversion.
+// typeSpec parses a data type. length is the default length of a string or
+// binary type: 1 in a declaration, 30 in a conversion.
 func (p *parser) typeSpec(length int) TypeSpec {
 	if p.accept("DOUBLE", "PRECISION") {
 		return TypeSpec{Name: "float"}
@@ -56,7 +56,7 @@ func (p *parser) typeSpec(length int) TypeSpec {
 	return t
 }
 
-// typeArguments parses (n), (n, m) or (max), if there is one.
+// typeArguments parses (n), (n, m) or (max), if there are any.
 func (p *parser) typeArguments(t *TypeSpec) (first, second int, written bool) {
 	if !p.acceptSymbol("(") {
 		return 0, 0, false
@@ -106,8 +106,8 @@ func (p *parser) smallNumber() int {
 	return int(n)
 }
 
-// ParseType reads a data type as it stands in a declaration, such as
-// "nvarchar(88)", for whoever builds a Schema. The error is an *Error.
+// ParseType parses a data type as in a declaration, such as "nvarchar(88)", to
+// build a Schema. The error is an *Error.
 func ParseType(declaration string) (TypeSpec, error) {
 	tokens, err := tokenize(declaration)
 	if err != nil {

@@ -2,20 +2,21 @@ package tsql
 
 import "strings"
 
-// View is a view as CREATE VIEW or ALTER VIEW makes it.
+// View is a view as defined by CREATE VIEW or ALTER VIEW.
 type View struct {
-	// SQL is the CREATE VIEW of SQLite. An older view of that name is dropped before.
+	// SQL is the CREATE VIEW of SQLite. An existing view of that name must be dropped first.
 	SQL string
-	// Tables has the tables and views that it reads.
+	// Tables has the tables and views that the view reads.
 	Tables []Name
-	// Columns are what it has, as far as the text and the schema tell; nil: SQLite tells their names.
+	// Columns are its columns, if the text and the schema determine them; nil: SQLite determines
+	// their names.
 	Columns []Column
 }
 
-// Drop is the DROP VIEW of SQLite for a view of that name.
+// Drop returns the DROP VIEW of SQLite for a view of that name.
 func (n Name) Drop() string { return "DROP VIEW IF EXISTS " + quoteIdentifier(n.Table()) }
 
-// view parses [(columns)] [WITH …] AS query behind CREATE VIEW name.
+// view parses [(columns)] [WITH …] AS query after CREATE VIEW name.
 func (p *parser) view(d *Definition, first bool) {
 	if !first {
 		p.notFirst(d)
@@ -24,7 +25,7 @@ func (p *parser) view(d *Definition, first bool) {
 	line := p.line()
 	var listed []string
 	if p.peek(0).isSymbol("(") {
-		listed = names(p.indexColumns())
+		listed = columnNames(p.indexColumns())
 	}
 	if p.accept("WITH") {
 		for {
@@ -76,7 +77,7 @@ func (p *parser) view(d *Definition, first bool) {
 	d.View = &View{SQL: sql, Tables: p.in.Tables, Columns: columns}
 }
 
-// definedValue is a system value in a definition, where nobody binds it.
+// definedValue writes a system value in a definition, where no parameter can be bound.
 func (p *parser) definedValue(name string, f fragment) fragment {
 	if _, ok := ClockValue(name, base); !ok {
 		p.unsupported("Function", name+" in a definition")

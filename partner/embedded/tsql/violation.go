@@ -5,17 +5,18 @@ import (
 	"strings"
 )
 
-// Written is what a caller knows of a write that SQLite has refused, so that the refusal names what SQL Server's would.
+// Written describes a write that SQLite has refused, so that the error has the names that SQL Server's would have.
 type Written struct {
 	Kind     QueryKind // Insert, Update or Delete
 	Database string    // its name, for the messages
-	Table    *Table    // the one that was written; nil: it is not known
-	Tables   []*Table  // all of the database, for foreign keys and for what cascades
+	Table    *Table    // the written table; nil: unknown
+	Tables   []*Table  // all tables of the database, for foreign keys and cascades
 }
 
 // FromSQLite is the package's [FromSQLite] with the names of constraints and tables: 2627 for a primary key or a unique
-// constraint, 2601 for a unique index, 515 for a NULL, and 547 for a check or a foreign key. Which of several foreign keys it
-// was SQLite does not say; then the message names none. The value of a duplicate key is not in the message.
+// constraint, 2601 for a unique index, 515 for a NULL, and 547 for a check or a foreign key. SQLite does not report
+// which of several foreign keys failed; then the message names none. The message does not contain the value of a
+// duplicate key.
 func (w Written) FromSQLite(err error) *Error {
 	e := FromSQLite(err)
 	if e == nil {
@@ -36,17 +37,17 @@ func (w Written) FromSQLite(err error) *Error {
 	return e
 }
 
-// after says whether the text has the mark, and ends there but for SQLite's number.
+// after reports whether the text contains the mark, followed only by SQLite's number.
 func after(text, mark string) bool {
 	_, rest, found := strings.Cut(text, mark)
 	return found && (rest == "" || rest[0] == ' ' || rest[0] == '\'')
 }
 
-// violated is the error where SQLite's text is about the table; else nil.
+// violated returns the error if SQLite's text is about the table, and nil otherwise.
 func (w Written) violated(t *Table, text string) *Error {
 	table := t.Name.Table()
 	failed := func(name string, columns []IndexColumn) bool {
-		list := names(columns)
+		list := columnNames(columns)
 		for i, column := range list {
 			if c := t.Column(column); c != nil {
 				column = c.Name
@@ -86,7 +87,7 @@ func (w Written) violated(t *Table, text string) *Error {
 	return nil
 }
 
-// nullRefused is error 515.
+// nullRefused returns error 515.
 func nullRefused(t *Table, column, database, statement string) *Error {
 	table := t.display()
 	if database != "" {
@@ -98,7 +99,7 @@ func nullRefused(t *Table, column, database, statement string) *Error {
 	return failure(515, 16, "Cannot insert the value NULL into column '%s', table '%s'; column does not allow nulls. %s fails.", column, table, statement)
 }
 
-// foreignKey is error 547 of a foreign key: of the table that was written, or of those that reference it.
+// foreignKey returns error 547 for a foreign key: of the written table, or of the tables that reference it.
 func (w Written) foreignKey() *Error {
 	type candidate struct {
 		kind, name, column string

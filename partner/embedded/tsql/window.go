@@ -2,7 +2,7 @@ package tsql
 
 import "strings"
 
-// windowFunctions are those that need OVER. Each has ORDER BY in it.
+// windowFunctions need OVER with ORDER BY.
 var windowFunctions = map[string]signature{
 	"ROW_NUMBER":   {sql: "row_number", typ: bigintType},
 	"RANK":         {sql: "rank", typ: bigintType},
@@ -103,7 +103,7 @@ func (p *parser) windowLimit() string {
 	return from + " FOLLOWING"
 }
 
-// hasOver says whether OVER stands behind the parenthesis that opens at the next token.
+// hasOver reports whether OVER follows the parenthesis that opens at the next token.
 func (p *parser) hasOver() bool {
 	depth := 0
 	for i := 0; p.pos+i < len(p.tokens)-1; i++ {
@@ -119,7 +119,7 @@ func (p *parser) hasOver() bool {
 	return false
 }
 
-// windowAggregate parses an aggregate function with OVER, whose argument may be an aggregate of its own.
+// windowAggregate parses an aggregate function with OVER; its argument may be an aggregate.
 func (p *parser) windowAggregate(name string) fragment {
 	sig := aggregates[name]
 	if p.in.noQuery || p.in.aggregate {

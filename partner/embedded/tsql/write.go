@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// target checks that a table may be written to.
+// target checks that the statement may write a table.
 func (p *parser) target(q *Query, n Name) {
 	if n.System() {
 		p.fail(&Error{Number: 259, State: 1, Class: 16, Line: q.Line(), Message: "Ad hoc updates to system catalogs are not allowed."})
@@ -16,7 +16,7 @@ func (p *parser) target(q *Query, n Name) {
 	if n.isLocal() {
 		return
 	}
-	// The written table comes first, whatever was noted before.
+	// The written table comes first, before the tables recorded so far.
 	tables := []Name{n}
 	for _, other := range p.in.Tables {
 		if other != n {
@@ -26,7 +26,7 @@ func (p *parser) target(q *Query, n Name) {
 	p.in.Tables = tables
 }
 
-// stored converts a value to what a column holds.
+// stored converts a value to the form in which a column stores it.
 func (p *parser) stored(f fragment, typ TypeSpec) fragment {
 	if p.body != nil && p.holds(f, typ) {
 		return f
@@ -34,13 +34,13 @@ func (p *parser) stored(f fragment, typ TypeSpec) fragment {
 	if !convertible(typ.Name) || f.isConstant && f.constant == nil {
 		return f
 	}
-	if p.body != nil && asItIs(p.typeOf(f), typ) {
+	if p.body != nil && needsNoConversion(p.typeOf(f), typ) {
 		return f
 	}
 	return p.hoisted(fragment{sql: "tsql_store" + strings.TrimPrefix(convertCall(f, typ, -1), "tsql_convert"), typ: typ, eval: calling("tsql_store", convertArguments(f, typ, -1), f)})
 }
 
-// holds says whether a column of the type holds the value as it is.
+// holds reports whether a column of the type can store the value without conversion.
 func (p *parser) holds(f fragment, typ TypeSpec) bool {
 	if n, ok := f.constant.(int64); ok && f.isConstant {
 		return typ.isInteger() && n == n&1
@@ -107,7 +107,7 @@ func (p *parser) insert(q *Query) {
 	q.returning(n, "", "")
 }
 
-// hasIdentity says whether one of the columns is an identity column.
+// hasIdentity reports whether one of the columns is an identity column.
 func hasIdentity(columns []Column) bool {
 	return slices.ContainsFunc(columns, func(c Column) bool { return c.Identity })
 }
@@ -123,7 +123,7 @@ func typesOf(columns []Column) []TypeSpec {
 	return types
 }
 
-// wrongInsert fails with 109 or 110, of SELECT with 120 or 121: fewer or more values than columns.
+// wrongInsert fails with 109 or 110, for a SELECT with 120 or 121: fewer or more values than columns.
 func (p *parser) wrongInsert(number int32, fewer bool) {
 	statement := "VALUES clause"
 	what := [2]string{"values specified in the VALUES clause", "The number of values in the VALUES clause must match the number of columns specified in the INSERT statement."}
@@ -145,8 +145,8 @@ func (p *parser) wrongInsert(number int32, fewer bool) {
 	p.fail(&Error{Number: number, State: 1, Class: 15, Line: p.line(), Message: message})
 }
 
-// insertColumns parses (a, b) and finds the columns; without a list they are the table's, without its identity. A column that
-// the schema does not know has its name only.
+// insertColumns parses (a, b) and returns the columns. Without a list they are all columns of the table except its
+// identity column. A column that is not in the schema has only its name.
 func (p *parser) insertColumns(n Name) (sql string, list []Column) {
 	known := p.tableColumns(n)
 	if !p.peek(0).isSymbol("(") || p.startsQuery() {
@@ -184,7 +184,7 @@ func (p *parser) insertColumns(n Name) (sql string, list []Column) {
 	return " (" + strings.Join(columns, ", ") + ")", list
 }
 
-// rows parses (1, 2), (3, 4) behind VALUES. listed: the columns are those that the statement names.
+// rows parses (1, 2), (3, 4) after VALUES. listed: the statement has a column list.
 func (p *parser) rows(columns []Column, listed bool) string {
 	var rows []string
 	for {
@@ -218,7 +218,7 @@ func (p *parser) rows(columns []Column, listed bool) string {
 // defaultValue takes DEFAULT for one of the columns.
 func (p *parser) defaultValue(columns []Column, at int) string {
 	if at >= len(columns) || columns[at].Type.Name == "" {
-		p.unsupported("Clause", "DEFAULT in VALUES of a table that is not known")
+		p.unsupported("Clause", "DEFAULT in VALUES of an unknown table")
 		return ""
 	}
 	p.pos++
@@ -228,12 +228,12 @@ func (p *parser) defaultValue(columns []Column, at int) string {
 	return columns[at].Default
 }
 
-// written is what an UPDATE or DELETE writes.
+// written is the target of an UPDATE or DELETE.
 type written struct {
 	table  Name
 	alias  string
-	from   string // of a join: all that stands behind FROM; "": one table
-	behind int    // the token behind FROM; 0: there is none
+	from   string // of a join: everything after FROM; "": one table
+	behind int    // the token after FROM; 0: there is no FROM
 }
 
 // update parses an UPDATE.
@@ -276,7 +276,7 @@ func (p *parser) update(q *Query) {
 	}
 	where := p.where()
 	if p.callsFunctions() && limit == "" && columns != nil && (q.Output == nil || q.Output.Variables == nil) {
-		w.from = tableSQL(w.table, w.alias) // all is computed before the first row is written
+		w.from = tableSQL(w.table, w.alias) // all values are computed before the first row is written
 		p.updateJoined(q, w, columns, values, limit, where)
 		return
 	}
@@ -286,15 +286,15 @@ func (p *parser) update(q *Query) {
 	for i, column := range columns {
 		items = append(items, quoteIdentifier(column)+" = "+values[i])
 	}
-	if items == nil { // variables only
+	if items == nil { // only variables
 		items = []string{"rowid = rowid"}
 	}
 	q.SQL = "UPDATE " + tableSQL(w.table, w.alias) + " SET " + strings.Join(items, ", ") + where
 	q.returning(w.table, w.alias, where)
 }
 
-// updateJoined writes an UPDATE from a join: the new values are computed first, beside the rowid that they are for. Where more rows
-// than one meet a row of the table, one of them counts, as in SQL Server.
+// updateJoined writes an UPDATE from a join: it first computes the new values, with the rowid of each. If several rows
+// match a row of the table, one of them is used, as in SQL Server.
 func (p *parser) updateJoined(q *Query, w written, columns, values []string, limit, where string) {
 	if limit != "" {
 		p.unsupported("Clause", "UPDATE TOP with a join")
@@ -353,7 +353,7 @@ func (p *parser) setColumn(w written) (column, value string) {
 		}
 	}
 	if p.peek(1).is("DEFAULT") {
-		p.unsupported("Clause", "SET … = DEFAULT of a table that is not known")
+		p.unsupported("Clause", "SET … = DEFAULT of an unknown table")
 	}
 	old := name
 	if old.typ = typeOfColumn(known, name.column); w.from != "" && old.qualifier == "" {
@@ -374,7 +374,7 @@ func (p *parser) delete(q *Query) {
 	p.output(q, w.table)
 	if p.accept("FROM") {
 		if q.Output != nil {
-			p.pos = at // its items are of the table that FROM tells
+			p.pos = at // its items are in the table that FROM determines
 			q.Output = nil
 			from := p.findFrom()
 			p.pos = from + 1
@@ -413,8 +413,8 @@ func (p *parser) deleteJoined(q *Query, w written, limit string) {
 	q.returning(w.table, "", where)
 }
 
-// writeFrom parses the FROM of an UPDATE or DELETE and finds the written table in it: by its alias, or by its name. A table that
-// is not there is joined to what is.
+// writeFrom parses the FROM of an UPDATE or DELETE and finds the written table in it, by its alias or by its name. A
+// table that is not in FROM is joined to FROM.
 func (p *parser) writeFrom(w *written) {
 	target := w.table
 	from := p.tables()
@@ -445,14 +445,14 @@ func (p *parser) writeFrom(w *written) {
 	}
 }
 
-// noCommonTable refuses a common table expression as target.
+// noCommonTable refuses a common table expression as a target.
 func (p *parser) noCommonTable(n Name) {
 	if p.commonTableNamed(n) != nil {
 		p.unsupported("Clause", "write to a derived table or a common table expression")
 	}
 }
 
-// limited restricts a write to the first rows that meet the condition.
+// limited restricts a write to the first rows that satisfy the condition.
 func limited(n Name, alias, where, limit string) string {
 	if limit == "" {
 		return where
@@ -460,7 +460,7 @@ func limited(n Name, alias, where, limit string) string {
 	return " WHERE rowid IN (SELECT rowid FROM " + tableSQL(n, alias) + where + " LIMIT " + limit + ")"
 }
 
-// noTableVariable refuses a table variable as target.
+// noTableVariable refuses a table variable as a target.
 func (p *parser) noTableVariable() {
 	if t := p.peek(0); t.kind == variableToken {
 		p.unsupported("Clause", "table variable "+t.text)

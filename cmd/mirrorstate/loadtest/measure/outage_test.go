@@ -31,7 +31,7 @@ func TestOutages(t *testing.T) {
 			false, "manual 4s until 8.009s serving 4.009s"},
 		{"crash", []Attempt{{Kind: KindCrash, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{serverEvent(10*second+time.Millisecond, EventFault, "a", "crash"), serverEvent(10*second+5*time.Millisecond, EventRole, "b", "PRINCIPAL: automatic failover, sequence 3"),
-				serverEvent(16*second, EventFault, "a", "none"), serverEvent(16*second+20*time.Millisecond, EventRole, "a", "MIRROR: the partner's role is newer")},
+				serverEvent(16*second, EventFault, "a", "none"), serverEvent(16*second+20*time.Millisecond, EventRole, "a", "MIRROR: the other partner has the more recent role change")},
 			false, "crash 10s until 20s serving 10.005s"},
 		{"freeze, and taken over late", []Attempt{{Kind: KindFreeze, At: 10 * second, Partner: "a", Lifted: 16 * second}},
 			[]Event{serverEvent(15*second, EventRole, "b", "PRINCIPAL: automatic failover, sequence 3")},

@@ -16,54 +16,54 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// program is one call of a procedure, and of those that it calls: its statements run one after the other on
-// a writer's open transaction.
-type program struct {
+// execution is one call of a procedure, including the calls that it makes: its statements run one after the other in a
+// writer's open transaction.
+type execution struct {
 	s     *session
 	d     *mirror.Database
-	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	set   storage.ObjectSet // in the session's own transaction; nil: the committed objects
 	rd    *storage.Reader
 	w     *storage.Writer // nil: it may only read
 	ctx   context.Context
 	r     *result
-	depth int               // of calls within calls
-	left  int               // statements that may still run
+	depth int               // nesting of calls
+	left  int               // number of statements that may still run
 	lease *mirror.Lease     // its client's transaction; nil: none is open
-	turns *mirror.LongTurns // of a procedure that takes long, in no transaction of its session's
+	turns *mirror.LongTurns // of a long procedure outside of a transaction of its session
 
 	trans  int      // BEGIN TRANSACTION without its end
 	saved  []string // savepoints
 	named  string   // the outermost transaction's name
-	tries  int      // TRY around the statement, the callers' included
+	tries  int      // number of TRY blocks around the statement, including the callers'
 	abort  bool     // XACT_ABORT
 	silent bool     // NOCOUNT
 
-	firing *firing // the innermost trigger that runs; nil: none
-	doomed bool    // an error was caught after which the transaction can only be rolled back
+	firing *firing // the innermost running trigger; nil: none
+	doomed bool    // an error was caught that makes the transaction uncommittable
 
-	tried  bool // a TRY has written
-	noRoom bool // there was no room for what a TRY wrote: it fails there
+	tried  bool // a TRY block has written
+	noRoom bool // there was no space for a write in a TRY block: it fails there
 }
 
 // frame is one procedure's run: its variables, its tables, its cursors.
 type frame struct {
-	*program
+	*execution
 	of      *procedure
-	args    []driver.NamedValue // of the statement that runs; reused
+	args    []driver.NamedValue // of the running statement; reused
 	b       *batch
 	status  int32
-	locals  []string      // how to drop its tables
-	hidden  []hiddenLocal // tables of callers that have their names
+	locals  []string      // statements that drop its tables
+	hidden  []hiddenLocal // tables of callers that were renamed
 	cursors map[string]*cursor
 	fetched int64
-	caught  []*tds.Error                      // of the CATCH around, the innermost last
-	values  tsql.Values                       // what expressions are computed from
-	known   map[*tsql.ColumnHint][]tds.Column // the columns of answers, by the first hint, where they depend on no values; kept
+	caught  []*tds.Error                      // errors of the enclosing CATCH blocks, the innermost last
+	values  tsql.Values                       // the values that expressions use
+	known   map[*tsql.ColumnHint][]tds.Column // the columns of result sets, by the first hint, if they depend on no values; cached
 
 	returned any // of a function
 }
 
-// How a statement ends.
+// The ways in which a statement ends.
 type ending int
 
 const (
@@ -73,38 +73,38 @@ const (
 	returns
 )
 
-// The bounds of a call. Source: the manual's "Maximum capacity specifications" (nesting), and ours.
+// The limits of a call. Source: the manual's "Maximum capacity specifications" (nesting); the others are ours.
 const (
 	maxNesting    = 32
 	maxStatements = 10_000_000
 )
 
-// programs are calls that have ended well, to be used again.
-var programs = sync.Pool{New: func() any { return &program{} }}
+// executions are executions of successful calls, for reuse.
+var executions = sync.Pool{New: func() any { return &execution{} }}
 
-// calling is a call of a procedure by a client or a text, which may have to run more than once before it counts.
-type calling struct {
+// invocation is a call of a procedure by a client or a text, which may have to run more than once until it succeeds.
+type invocation struct {
 	s     *session
 	p     *procedure
 	d     *mirror.Database
 	a     sqlvalue.Arguments
 	ctx   context.Context
-	set   storage.ObjectSet // in the session's own transaction; nil: what is committed
+	set   storage.ObjectSet // in the session's own transaction; nil: the committed objects
 	lease *mirror.Lease     // that transaction
-	r     *result           // of the last run; nil: it has none
-	ended error             // that of the last run
-	tried bool              // a TRY of the last run has written
+	r     *result           // of the last run; nil: none
+	ended error             // error of the last run
+	tried bool              // a TRY block of the last run has written
 	after localTables       // the client's temporary tables as the last run has left them; nil: it has none
 }
 
-// runProcedure runs a procedure. What it did before an error that ends it stays done, but for an open transaction; and what it answered
-// before is answered, too.
+// runProcedure runs a procedure. An error that ends the procedure undoes an open transaction, but nothing that was done
+// before it; and the client also gets the results from before the error.
 func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Database, a sqlvalue.Arguments) (*result, error) {
 	l, err := s.inTransaction(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	c := &calling{s: s, p: p, d: d, a: a, ctx: ctx}
+	c := &invocation{s: s, p: p, d: d, a: a, ctx: ctx}
 	outer := s.at
 	defer func() { s.at = outer }()
 	switch {
@@ -117,31 +117,31 @@ func (s *session) runProcedure(ctx context.Context, p *procedure, d *mirror.Data
 	default:
 		err = c.writes()
 	}
-	if len(c.after) > 0 && (err == nil || storage.IsTold(err)) && (s.callEnded == nil || *s.callEnded) {
+	if len(c.after) > 0 && (err == nil || storage.IsClientError(err)) && (s.callEnded == nil || *s.callEnded) {
 		err = errors.Join(err, (&batch{s: s}).keep(c.after))
 	}
 	return c.r, err
 }
 
-// run runs it once, on a connection that reads, or that writes too.
-func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
+// run runs the call once, on a connection for reading, or on one that writes too.
+func (c *invocation) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns *mirror.LongTurns) error {
 	s := c.s
-	x := programs.Get().(*program)
-	*x = program{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
-	s.at = standing{rd: rd, d: c.d, set: c.set, program: x, ctx: c.ctx}
+	x := executions.Get().(*execution)
+	*x = execution{s: s, d: c.d, lease: c.lease, set: c.set, rd: rd, w: w, ctx: c.ctx, r: newResult(), left: maxStatements - s.spent, silent: s.noCount, abort: s.has(optionXactAbort), noRoom: noRoom, turns: turns, tries: s.tries}
+	s.at = statementContext{rd: rd, d: c.d, set: c.set, execution: x, ctx: c.ctx}
 	open := s.open
-	err := c.showLocals(rd)
+	err := c.createLocals(rd)
 	var f *frame
 	if err == nil {
 		f, err = x.call(c.p, c.a)
 	}
-	err = errors.Join(err, c.takeLocals(rd))
+	err = errors.Join(err, c.dropLocals(rd))
 	if err == nil {
-		err = x.balanced(open)
+		err = x.checkBalance(open)
 	}
 	c.tried, c.r = x.tried, x.r
 	switch {
-	case storage.IsTold(err):
+	case storage.IsClientError(err):
 		err = errors.Join(err, x.undo())
 	case err != nil:
 		c.r = nil
@@ -149,64 +149,64 @@ func (c *calling) run(rd *storage.Reader, w *storage.Writer, noRoom bool, turns 
 		c.r.status = f.status
 		c.r.outputs, err = f.outputs(c.p)
 		f.release()
-		*x = program{}
-		programs.Put(x)
+		*x = execution{}
+		executions.Put(x)
 	}
 	c.ended = err
 	return err
 }
 
-// inLease runs it in the session's open transaction.
-func (c *calling) inLease(l *mirror.Lease) (err error) {
+// inLease runs the call in the session's open transaction.
+func (c *invocation) inLease(l *mirror.Lease) (err error) {
 	if c.set, err = c.s.visible(c.d); err != nil {
 		return err
 	}
 	c.lease = l
 	err = l.Run(func(w *storage.Writer) error {
-		if err := c.run(w.Reader, w, false, nil); !storage.IsTold(err) {
+		if err := c.run(w.Reader, w, false, nil); !storage.IsClientError(err) {
 			return err
 		}
 		return nil
 	})
 	if lost, over := errors.AsType[*storage.LostTransaction](err); over {
 		refused := c.d.FailedWrite(lost.Why)
-		l.BreakOff(refused)
+		l.Abort(refused)
 		c.r = nil
 		return refused
 	}
 	if err == nil {
 		err = c.ended
 	}
-	if c.s.callEnded != nil { // what came behind the end of the client's transaction was each by itself
+	if c.s.callEnded != nil { // the statements after the end of the client's transaction ran in autocommit mode
 		c.s.lease = nil
 		err = errors.Join(err, l.Commit())
 	}
 	return err
 }
 
-// reads runs it beside the others, on what is committed.
-func (c *calling) reads(noRoom bool) error {
+// reads runs the call in parallel with others, on the committed state.
+func (c *invocation) reads(noRoom bool) error {
 	return c.d.Store.Read(func(rd *storage.Reader) error { return c.run(rd, nil, noRoom, nil) })
 }
 
-// writes runs it in a turn to write, or in several where it takes long.
-func (c *calling) writes() error {
+// writes runs the call in a turn to write, or in several turns if it is long.
+func (c *invocation) writes() error {
 	if c.p.long {
-		return c.d.RunLong(c.ctx, c.s.patient, func(w *storage.Writer, l *mirror.LongTurns) error { return c.run(w.Reader, w, false, l) })
+		return c.d.RunLong(c.ctx, c.s.withLockTimeout, func(w *storage.Writer, l *mirror.LongTurns) error { return c.run(w.Reader, w, false, l) })
 	}
-	waits, cancel := c.s.patient(c.ctx)
+	waits, cancel := c.s.withLockTimeout(c.ctx)
 	defer cancel()
 	err := c.d.Write(waits, func(w *storage.Writer) error { return c.run(w.Reader, w, false, nil) })
 	if err != nil && c.ended == nil {
-		c.r = nil // it did not commit
+		c.r = nil // the transaction was not committed
 	}
-	if storage.IsNoRoom(err) && c.tried { // SQLite says so when it commits, SQL Server when it writes
+	if storage.IsNoRoom(err) && c.tried { // SQLite reports a full disk at the commit, SQL Server at the write
 		err = c.reads(true)
 	}
 	return err
 }
 
-// outputs are the values of the parameters that are output, by position; nil: there are none.
+// outputs returns the values of the output parameters, by position; nil: there are none.
 func (f *frame) outputs(p *procedure) ([]any, error) {
 	if !slices.ContainsFunc(p.params, func(q parameter) bool { return q.output }) {
 		return nil, nil
@@ -226,7 +226,7 @@ func (f *frame) outputs(p *procedure) ([]any, error) {
 }
 
 // call runs a procedure.
-func (x *program) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error) {
+func (x *execution) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error) {
 	if x.depth++; x.depth > maxNesting {
 		return nil, message.New(217, 16, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", maxNesting)
 	}
@@ -249,33 +249,33 @@ func (x *program) call(p *procedure, a sqlvalue.Arguments) (f *frame, err error)
 	return f, err
 }
 
-// frame is a frame of the procedure's, as it was before its first statement: one that an earlier call has released, if there is.
-func (p *procedure) frame(x *program) *frame {
+// frame returns a new frame of the procedure: one that an earlier call has released, if there is one.
+func (p *procedure) frame(x *execution) *frame {
 	f, _ := p.frames.Get().(*frame)
 	if f == nil {
 		f = &frame{of: p, b: &batch{vars: map[string]*variable{}}}
-		f.b.program = f
+		f.b.frame = f
 		f.values = tsql.Values{Variable: f.b.valueOf, System: f.b.systemValue}
 	}
-	f.program, f.b.s = x, x.s
+	f.execution, f.b.s = x, x.s
 	return f
 }
 
-// release has the frame's memory used again. Nobody may use it afterwards.
+// release makes the frame available for reuse. The caller must not use it afterwards.
 func (f *frame) release() {
 	for _, v := range f.b.vars {
 		v.value = nil
 	}
 	clear(f.args)
 	f.b.identity = nil
-	f.program, f.b.s, f.status, f.fetched, f.cursors, f.caught, f.returned = nil, nil, 0, 0, nil, nil, nil
+	f.execution, f.b.s, f.status, f.fetched, f.cursors, f.caught, f.returned = nil, nil, 0, 0, nil, nil, nil
 	f.of.frames.Put(f)
 }
 
-// dropLocals ends the tables of the frame.
+// dropLocals drops the tables of the frame.
 func (f *frame) dropLocals() error {
 	if f.turns != nil && f.turns.Began.IsZero() {
-		return nil // the connection is not ours any more: see mirror.RunLong
+		return nil // the call has lost the connection: see mirror.RunLong
 	}
 	for _, text := range f.locals {
 		if _, err := f.exec(text, nil); err != nil {
@@ -286,15 +286,15 @@ func (f *frame) dropLocals() error {
 	return f.showHidden()
 }
 
-// runAll runs statements until one ends them.
+// runAll runs statements until one ends the procedure.
 func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 	for _, st := range list {
-		if err := f.spend(); err != nil {
+		if err := f.countStatement(); err != nil {
 			return returns, err
 		}
 		end, err := f.run(st)
 		if err != nil {
-			if err = f.passes(st, err); err != nil {
+			if err = f.continuesAfter(st, err); err != nil {
 				return returns, err
 			}
 			continue
@@ -306,8 +306,8 @@ func (f *frame) runAll(list []tsql.Statement) (ending, error) {
 	return goesOn, nil
 }
 
-// spend counts a statement, or one more time round a loop.
-func (x *program) spend() error {
+// countStatement counts a statement, or a further iteration of a loop.
+func (x *execution) countStatement() error {
 	if x.left--; x.left < 0 {
 		return message.NotSupported("A procedure that runs more than %d statements", maxStatements)
 	}
@@ -323,14 +323,14 @@ func (x *program) spend() error {
 	return nil
 }
 
-// passes decides whether the procedure goes on after the error of a statement: then the client is told, and nil is
-// returned. Within TRY it does not, nor under XACT_ABORT, nor after an error that ends the batch.
-func (f *frame) passes(st tsql.Statement, err error) error {
+// continuesAfter decides whether the procedure continues after the error of a statement. If so, it adds the error to
+// the result and returns nil. It does not continue within TRY, under XACT_ABORT, or after an error that ends the batch.
+func (f *frame) continuesAfter(st tsql.Statement, err error) error {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok {
 		return err
 	}
-	placeEnd(err, st.Line())
+	setEndLine(err, st.Line())
 	if e.Line == 0 {
 		e.Line = int32(st.Line())
 	}
@@ -338,12 +338,12 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 		e.Proc = f.of.name
 	}
 	f.s.lastError = e.Number
-	if isTriggers(err) {
+	if isTriggerError(err) {
 		return err
 	}
 	aborts := f.aborts(st, e)
 	if aborts && f.tries > 0 {
-		f.dooms()
+		f.markUncommittable()
 	}
 	if f.s.over || f.abort || f.tries > 0 || endsAll(st, e) {
 		f.s.over = f.tries == 0 && (f.abort || !scopeErrors[e.Number])
@@ -354,10 +354,10 @@ func (f *frame) passes(st tsql.Statement, err error) error {
 	return nil
 }
 
-// evaluate computes an expression on the open transaction.
+// evaluate evaluates an expression in the open transaction.
 func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	if v, ok, err := e.Evaluate(&f.values); ok {
-		return v, message.AsTold(err)
+		return v, message.AsWireError(err)
 	}
 	args, err := f.bind(&e.Inputs)
 	if err != nil {
@@ -375,7 +375,7 @@ func (f *frame) evaluate(e *tsql.Expr) (any, error) {
 	return value, message.InWords(err)
 }
 
-// systemValue is a value that a procedure's run knows better than its session.
+// systemValue returns a value that depends on the procedure's run and not only on the session.
 func (f *frame) systemValue(name string) (any, bool) {
 	switch name {
 	case "@@FETCH_STATUS":
@@ -390,7 +390,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 		}
 		return min(f.openTransactions(), 1), true
 	case "TRIGGER_NESTLEVEL":
-		return f.levels(), true
+		return f.triggerLevels(), true
 	}
 	if !strings.HasPrefix(name, "ERROR_") {
 		return nil, false
@@ -398,7 +398,7 @@ func (f *frame) systemValue(name string) (any, bool) {
 	return errorValue(name, f.caught), true
 }
 
-// bind finds the values of a statement's parameters, by their numbers.
+// bind returns the values of a statement's parameters, by their numbers.
 func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 	args := f.args[:0]
 	for _, name := range in.Parameters {
@@ -419,12 +419,12 @@ func (f *frame) bind(in *tsql.Inputs) ([]driver.NamedValue, error) {
 	return args, nil
 }
 
-// systemOrHoisted is the value of a call, which may stand for an expression.
+// systemOrHoisted returns the value of a system call, which may stand for an expression.
 func (f *frame) systemOrHoisted(call *tsql.SystemCall) (any, error) {
 	e := call.Hoisted()
 	if e == nil {
 		return f.b.systemValue(*call)
 	}
 	v, _, err := e.Evaluate(&f.values)
-	return v, message.AsTold(err)
+	return v, message.AsWireError(err)
 }

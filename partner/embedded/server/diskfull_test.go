@@ -14,15 +14,15 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// putSession writes a session past the procedures.
+// putSession writes a session without the procedures.
 func putSession(p *Partner, id string, item []byte) error {
 	now := sqlvalue.UtcNow().Text()
 	return alter(p, "INSERT OR REPLACE INTO ASPStateTempSessions (SessionId, Created, LockDate, LockDateLocal, Expires, Timeout, LockCookie, Locked, SessionItemShort) VALUES (?1, ?2, ?2, ?2, ?3, 20, 1, 0, ?4)",
 		id, now, sqlvalue.DatetimeOf(time.Now().Add(19*time.Minute)).Text(), item)
 }
 
-// fillDisk has the partner's file grow no more, and writes until there is no room. It
-// gives the first error. The way back is to give it room.
+// fillDisk stops the partner's file from growing, and writes until there is no room. It
+// returns the first error. setPages removes the limit.
 func fillDisk(t *testing.T, p *Partner) (first error) {
 	t.Helper()
 	setPages(t, p, full)
@@ -39,20 +39,20 @@ func fillDisk(t *testing.T, p *Partner) (first error) {
 				break
 			}
 			if i == 100_000 {
-				t.Fatal("the file takes rows without end")
+				t.Fatal("the file never becomes full")
 			}
 		}
 	}
 	return first
 }
 
-// What setPages takes: no more pages than there are, and SQLite's default.
+// The values for setPages: the current number of pages, and SQLite's default.
 const (
 	full  = ""
 	ample = "1073741823"
 )
 
-// setPages bounds the file of the partner: on the connection of the procedures' writes.
+// setPages limits the file of the partner, on the connection of the procedures' writes.
 func setPages(t *testing.T, p *Partner, most string) {
 	t.Helper()
 	s := p.Main().Store
@@ -70,10 +70,10 @@ func setPages(t *testing.T, p *Partner, most string) {
 	}
 }
 
-// meet has the partners meet again.
+// meet reconnects the partners and waits until they are synchronized.
 func meet(t *testing.T, pair *Pair) {
 	t.Helper()
-	if err := pair.Tend(t.Context()); err != nil {
+	if err := pair.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, a, b := pair.State(), dump(t, pair.Partner("a")), dump(t, pair.Partner("b")); got != "SYNCHRONIZED" || a != b {
@@ -81,7 +81,7 @@ func meet(t *testing.T, pair *Pair) {
 	}
 }
 
-// numberOf is the error's number, 0 for none.
+// numberOf returns the error's number, 0 for none.
 func numberOf(err error) int32 {
 	if e, ok := errors.AsType[*tds.Error](err); ok {
 		return e.Number
@@ -89,8 +89,8 @@ func numberOf(err error) int32 {
 	return 0
 }
 
-// TestFullDisk: where there is no room to write, what only reads is served, a write is
-// refused with SQL Server's number, and nothing is lost or differs when there is room again.
+// TestFullDisk: on a full disk reads are served, and a write is refused with SQL Server's
+// number. When there is room again, nothing is lost and the partners are equal.
 func TestFullDisk(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		t.Run(fmt.Sprintf("the mirror too %v", both), func(t *testing.T) {
@@ -111,14 +111,14 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("a write without room: %v, want %d", err, message.NoRoom)
 			}
 			if got := pair.State(); got != "SYNCHRONIZED" {
-				t.Errorf("state %s after a write that nobody has", got)
+				t.Errorf("state %s after a write that no partner has", got)
 			}
 
 			due := func() ask { q := asking("s"); q.renew = 1; return q }
 			before := due().get(t, a)
 			expect(t, "a read whose renewal has no room", before, resultDone)
 			if string(before[9].([]byte)) != "item" {
-				t.Errorf("it read %q", before[9])
+				t.Errorf("the read returned %q", before[9])
 			}
 			session := &session{p: a, database: mirror.DatabaseName}
 			_, err := session.runProcedure(t.Context(), findProcedure(t, a, "MirrorState_Touch_1"), a.Main(),
@@ -130,7 +130,7 @@ func TestFullDisk(t *testing.T) {
 			setPages(t, a, ample)
 			setPages(t, b, ample)
 			if after := due().get(t, a); !after[4].(time.Time).After(before[4].(time.Time)) {
-				t.Errorf("with room again a read does not renew: %v, then %v", before[4], after[4])
+				t.Errorf("with room again a read does not renew the session: %v, then %v", before[4], after[4])
 			}
 			if err := putSession(a, "more", []byte("m")); err != nil {
 				t.Errorf("with room again: %v", err)
@@ -140,10 +140,10 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFullDisk_theReignIsOwed: the mirror has a commit that the principal could not make,
-// and the principal could not note that either. Its next commit has the same number: it
-// must not be taken for the mirror's.
-func TestFullDisk_theReignIsOwed(t *testing.T) {
+// TestFullDisk_theForkIsOwed: the mirror has a commit that the principal could not make, and
+// the principal could not record that either. Its next commit has the same number. It must
+// not be taken for the mirror's.
+func TestFullDisk_theForkIsOwed(t *testing.T) {
 	pair := openPair(t)
 	a, b := pair.Partner("a"), pair.Partner("b")
 	d := a.Main()
@@ -153,7 +153,7 @@ func TestFullDisk_theReignIsOwed(t *testing.T) {
 	err := d.Alone(t.Context(), true, func() error {
 		rec := &storage.Record{LSN: d.Store.LSN.Load() + 1, Changes: []storage.Change{{RowKey: storage.RowKey{Table: "ASPStateTempSessions", Rowid: 1}}}}
 		err := b.Main().Receive(rec, d.State.Load())
-		d.Mirror, d.OwesReign = nil, true
+		d.Mirror, d.OwesFork = nil, true
 		return err
 	})
 	if err != nil {

@@ -12,14 +12,13 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
 )
 
-// MasterName is the database in which everybody is who names none.
+// MasterName is the database of sessions that name no database.
 const MasterName = "master"
 
-// SystemDatabases are the databases that always open. They hold nothing but, in master, the logins.
+// SystemDatabases are the databases that are always open. They hold no data, except the logins in master.
 var SystemDatabases = []string{MasterName, "tempdb", "model", "msdb"}
 
-// CanonicalDatabase is the name as it is written in the catalogue; false for one
-// that is not there.
+// CanonicalDatabase returns the name as the catalogue writes it; false if there is no database of that name.
 func (i *Instance) CanonicalDatabase(name string) (string, bool) {
 	if d := i.Find(name); d != nil {
 		return d.Title, true
@@ -31,52 +30,52 @@ func (i *Instance) CanonicalDatabase(name string) (string, bool) {
 	return SystemDatabases[at], true
 }
 
-// Known tells whether there is a database of that name.
+// Known reports whether there is a database of that name.
 func (i *Instance) Known(name string) bool {
 	_, ok := i.CanonicalDatabase(name)
 	return ok
 }
 
-// What a session is doing, as a role change sees it.
+// The activities of a session, for a role change.
 const (
 	sessionIdle int32 = iota
 	sessionBusy
 	sessionKilled
 )
 
-// Presence is what a session shows to a role change.
-type Presence struct {
-	In       atomic.Pointer[Database] // its database; nil: one of the system's
-	Term     atomic.Int64             // the database's term when it came there
+// ClientSession is the part of a client's session that a role change needs.
+type ClientSession struct {
+	In       atomic.Pointer[Database] // its database; nil: a system database
+	Term     atomic.Int64             // the database's term when the session began to use it
 	activity atomic.Int32             // sessionIdle, …
-	Conn     net.Conn                 // nil: it has no client
+	Conn     net.Conn                 // nil: the session has no client
 }
 
-// Sessions is the sessions of a partner.
+// Sessions holds the sessions of a partner.
 type Sessions struct {
 	mu  sync.Mutex
-	all map[*Presence]struct{}
+	all map[*ClientSession]struct{}
 }
 
 // Add adds a session.
-func (t *Sessions) Add(s *Presence) {
+func (t *Sessions) Add(s *ClientSession) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
-		t.all = map[*Presence]struct{}{}
+		t.all = map[*ClientSession]struct{}{}
 	}
 	t.all[s] = struct{}{}
 }
 
-// Remove takes a session away.
-func (t *Sessions) Remove(s *Presence) {
+// Remove removes a session.
+func (t *Sessions) Remove(s *ClientSession) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.all, s)
 }
 
-// Inside tells whether any session but one is in the database.
-func (t *Sessions) Inside(d *Database, except *Presence) bool {
+// Inside reports whether a session other than except uses the database.
+func (t *Sessions) Inside(d *Database, except *ClientSession) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for s := range t.all {
@@ -87,22 +86,21 @@ func (t *Sessions) Inside(d *Database, except *Presence) bool {
 	return false
 }
 
-// drop ends the sessions that came into the database before its present term, as
-// SQL Server does at a role change: an idle one's connection is closed; one that is
-// busy has its answer first, and learns at its next request that it is dead.
+// drop ends the sessions that use the database since before its current term, as SQL Server does at a role change.
+// It closes the connection of an idle session. A busy session gets its answer first, and its next request fails.
 func (t *Sessions) drop(d *Database) {
 	term := d.Term.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for s := range t.all {
 		if s.In.Load() == d && s.Term.Load() < term && s.activity.CompareAndSwap(sessionIdle, sessionKilled) && s.Conn != nil {
-			_ = s.Conn.Close() // it may be gone already
+			_ = s.Conn.Close() // it may be closed already
 		}
 	}
 }
 
 // Enter begins a request, unless a role change has ended the session.
-func (s *Presence) Enter() error {
+func (s *ClientSession) Enter() error {
 	d := s.In.Load()
 	if s.activity.CompareAndSwap(sessionIdle, sessionBusy) && !s.cutOff(d) {
 		return nil
@@ -113,14 +111,14 @@ func (s *Presence) Enter() error {
 	return d.Killed()
 }
 
-// cutOff tells whether d, the session's database, was closed since the session came there.
-func (s *Presence) cutOff(d *Database) bool { return d != nil && s.Term.Load() != d.Term.Load() }
+// cutOff reports whether d, the session's database, was closed since the session began to use it.
+func (s *ClientSession) cutOff(d *Database) bool { return d != nil && s.Term.Load() != d.Term.Load() }
 
 // Leave ends a request.
-func (s *Presence) Leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
+func (s *ClientSession) Leave() { s.activity.CompareAndSwap(sessionBusy, sessionIdle) }
 
-// ClosedTo tells whether err refuses a session that is in the database because the database was closed meanwhile.
-func (d *Database) ClosedTo(s *Presence, err error) bool {
+// ClosedTo reports whether err means that the session's database was closed while the session used it.
+func (d *Database) ClosedTo(s *ClientSession, err error) bool {
 	e, ok := errors.AsType[*tds.Error](err)
 	if !ok || e.Class >= message.FatalClass {
 		return false

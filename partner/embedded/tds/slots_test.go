@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestPlaces_ServerIsFull(t *testing.T) {
+func TestSlots_ServerIsFull(t *testing.T) {
 	s := &Server{Handler: &fake{}, MaxConnections: 2}
 	addr := start(t, s)
 	first, second, third := open(t, addr, "encrypt=disable"), open(t, addr, "encrypt=disable"), open(t, addr, "encrypt=disable")
@@ -22,25 +22,25 @@ func TestPlaces_ServerIsFull(t *testing.T) {
 		}
 	}
 	if err := third.PingContext(bound(t)); !slices.Contains(sqlNumbers(err), 17809) {
-		t.Errorf("a connection too many: %v, want 17809", err)
+		t.Errorf("a connection above the limit: %v, want 17809", err)
 	}
 	if n := s.Refused(); n < 1 {
-		t.Errorf("%d were refused", n)
+		t.Errorf("%d connections were refused", n)
 	}
 	if err := first.PingContext(bound(t)); err != nil {
-		t.Errorf("one that was there before: %v", err)
+		t.Errorf("an earlier connection: %v", err)
 	}
 	if err := second.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for err := third.PingContext(bound(t)); err != nil; err = third.PingContext(bound(t)) { // its end may take a moment
 		if bound(t).Err() != nil || !slices.Contains(sqlNumbers(err), 17809) {
-			t.Fatalf("after one has left: %v", err)
+			t.Fatalf("after one connection has ended: %v", err)
 		}
 	}
 }
 
-// from is a connection from an address.
+// from is a connection with a remote address.
 type from struct {
 	net.Conn
 	addr string
@@ -51,7 +51,7 @@ func (f from) RemoteAddr() net.Addr {
 	return a
 }
 
-// silent serves a connection on which nothing is said.
+// silent serves a connection on which the client sends nothing.
 func silent(ctx context.Context, s *Server, addr string) (ended chan error) {
 	near, far := net.Pipe()
 	ended = make(chan error, 1)
@@ -63,7 +63,7 @@ func silent(ctx context.Context, s *Server, addr string) (ended chan error) {
 	return ended
 }
 
-func TestPlaces_StrangersMakeRoom(t *testing.T) {
+func TestSlots_PendingLoginsAreEvicted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -71,21 +71,21 @@ func TestPlaces_StrangersMakeRoom(t *testing.T) {
 		honest := silent(ctx, s, "192.0.2.1:1")
 		crowd := []chan error{silent(ctx, s, "192.0.2.9:1"), silent(ctx, s, "192.0.2.9:2")}
 		tooMany := silent(ctx, s, "192.0.2.2:1")
-		if s.places.told != 1 {
-			t.Errorf("%d wait for their refusal, want the one that came before a second was over", s.places.told)
+		if s.slots.refusing != 1 {
+			t.Errorf("%d connections wait for their refusal, want only the one of the first second", s.slots.refusing)
 		}
-		time.Sleep(strangerTime)
+		time.Sleep(pendingTime)
 		last := silent(ctx, s, "192.0.2.2:2")
 		select {
 		case <-crowd[0]:
 		case <-crowd[1]:
 		case <-honest:
-			t.Error("the address with one connection lost it, beside one that has two")
+			t.Error("the address with one connection lost it, although another has two")
 		default:
-			t.Error("nobody made room")
+			t.Error("no connection was evicted")
 		}
-		if s.places.taken != 3 || len(s.places.strangers) != 3 {
-			t.Errorf("%d places are taken, by %d strangers, want 3 and 3", s.places.taken, len(s.places.strangers))
+		if s.slots.taken != 3 || len(s.slots.pending) != 3 {
+			t.Errorf("%d slots are taken, %d of them by pending logins, want 3 and 3", s.slots.taken, len(s.slots.pending))
 		}
 		stop()
 		for _, c := range []chan error{tooMany, last} {
@@ -94,23 +94,23 @@ func TestPlaces_StrangersMakeRoom(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s.places.taken != 0 || s.places.told != 0 || len(s.places.strangers) != 0 {
-			t.Errorf("places are still taken: %d, %d, %d", s.places.taken, s.places.told, len(s.places.strangers))
+		if s.slots.taken != 0 || s.slots.refusing != 0 || len(s.slots.pending) != 0 {
+			t.Errorf("slots are still taken: %d, %d, %d", s.slots.taken, s.slots.refusing, len(s.slots.pending))
 		}
 	})
 }
 
-func TestPlaces_CrowdOfRefused(t *testing.T) {
+func TestSlots_LimitOfRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		s := &Server{Handler: &fake{}, MaxConnections: 1}
 		silent(ctx, s, "192.0.2.1:1")
-		for range maxTold {
+		for range maxRefusals {
 			silent(ctx, s, "192.0.2.2:1")
 		}
 		if err := <-silent(ctx, s, "192.0.2.2:1"); !errors.Is(err, errFull) {
-			t.Errorf("beyond those that are told: %v, want %v", err, errFull)
+			t.Errorf("above the limit of refusals: %v, want %v", err, errFull)
 		}
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
-// What a stranger's application met.
-func TestStranger_application(t *testing.T) {
+// Errors that an application of another project found.
+func TestApplication_findings(t *testing.T) {
 	db := connect(t, aspstatetest.Start(t).Partner("a"), "ASPState")
 	for text, want := range map[string]string{
 		"SELECT CONVERT(varchar(9), SUM(a)) FROM (SELECT 3 AS a UNION ALL SELECT 1.5) x": "4.5",
@@ -36,6 +36,6 @@ func TestStranger_application(t *testing.T) {
 		t.Errorf("with OUTPUT: %v", err)
 	}
 	if err := exec(t, db, "SELECT n.nosuch FROM Named n"); err == nil || !strings.Contains(err.Error(), "'nosuch'") {
-		t.Errorf("a column that is not there: %v", err)
+		t.Errorf("a column that does not exist: %v", err)
 	}
 }

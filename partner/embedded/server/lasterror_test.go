@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-func TestSaid(t *testing.T) {
-	var s storage.Said
+func TestLastError(t *testing.T) {
+	var s storage.LastError
 	for i, c := range []struct {
 		err  error
 		want bool
@@ -16,8 +16,8 @@ func TestSaid(t *testing.T) {
 		{nil, false}, {errors.New("disk full"), true}, {errors.New("disk full"), false}, {errors.New("gone"), true}, {errors.New("gone"), false},
 		{nil, false}, {nil, false}, {errors.New("gone"), true},
 	} {
-		if got := s.News(c.err); got != c.want {
-			t.Errorf("%d: %v is news: %v, want %v", i, c.err, got, c.want)
+		if got := s.IsNew(c.err); got != c.want {
+			t.Errorf("%d: %v is new: %v, want %v", i, c.err, got, c.want)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// openShop has customers and their orders.
+// openShop opens a database with customers and their orders.
 func openShop(t testing.TB) *catalogue {
 	t.Helper()
 	c := openCatalogue(t)
@@ -139,7 +139,7 @@ func TestJoinedWrites(t *testing.T) {
 		{"INSERT INTO C SELECT * FROM C", "2627:"},
 		{"INSERT INTO C (Id, Name) SELECT * FROM O", "121:"}, // the star is known to be more
 	}.run(t, c)
-	// The old values of a joined UPDATE, and the new ones, are those of the rows that it writes.
+	// The old and the new values of a joined UPDATE are those of the written rows.
 	text := "CREATE PROCEDURE p AS UPDATE o SET N = o.N + c.Id OUTPUT deleted.N, inserted.N FROM O o JOIN C c ON c.Id = o.C WHERE c.Id = 1"
 	p, err := ParseProcedure(text, c.schema)
 	if err != nil {

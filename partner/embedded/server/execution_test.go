@@ -12,7 +12,8 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// runBody runs a procedure of one output parameter, @out nvarchar(200). It gives that, what the client was told, and the error.
+// runBody runs a procedure with one output parameter, @out nvarchar(200). It returns its value, what was sent to the
+// client, and the error.
 func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out any, told string, err error) {
 	t.Helper()
 	stranger, err := newProcedure("CREATE PROCEDURE dbo.Stranger @out nvarchar(200) OUTPUT AS\n"+body, p.Main().Store.Committed().Columns)
@@ -40,8 +41,8 @@ func runBody(ctx context.Context, t *testing.T, p *Partner, body string) (out an
 	return r.outputs[0], b.String(), nil
 }
 
-// What a procedure's statements do. Source: the manual's Transact-SQL reference, under each statement's name.
-func TestProgram(t *testing.T) {
+// The effects of a procedure's statements. Source: the manual's Transact-SQL reference, under each statement's name.
+func TestExecution(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
 	const insert = "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES "
@@ -106,7 +107,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// hashOf is what GetHashCode says.
+// hashOf returns the result of GetHashCode.
 func hashOf(name string) int32 {
 	h := uint32(5381)
 	for _, c := range []byte(name) {
@@ -115,21 +116,21 @@ func hashOf(name string) int32 {
 	return int32(h)
 }
 
-// A procedure that calls itself ends (217), and one whose caller has gone does too; what a call wrote outside of a
-// transaction stays, and is mirrored.
-func TestProgram_Ends(t *testing.T) {
+// A procedure that calls itself ends (217), and so does one whose client has disconnected. What a call wrote outside of
+// a transaction stays, and is mirrored.
+func TestExecution_Ends(t *testing.T) {
 	pair := openPair(t)
 	p := pair.Partner("a")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
 	defer cancel()
 	if _, _, err := runBody(ctx, t, p, "WHILE 1 = 1 SET @out = 'x'"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a loop whose caller has gone ended with %v", err)
+		t.Errorf("a loop whose client has disconnected ended with %v", err)
 	}
 	if _, _, err := runBody(t.Context(), t, p, "INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (1, 'kept') BEGIN TRANSACTION INSERT INTO ASPStateTempApplications (AppId, AppName) VALUES (2, 'undone') SET @out = CONVERT(int, 'x')"); numberOf(err) != 245 {
 		t.Errorf("got %v, want 245", err)
 	}
 	if out, _, err := runBody(t.Context(), t, p, "SELECT @out = MAX(AppName) FROM ASPStateTempApplications"); err != nil || out != "kept" {
-		t.Errorf("after the error there is %v (%v), want what came before the transaction", out, err)
+		t.Errorf("after the error the value is %v (%v), want the one from before the transaction", out, err)
 	}
 	meet(t, pair)
 }

@@ -10,28 +10,26 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/sqlvalue"
 )
 
-// Planted is what a test has put in place of the truth about one partner: rows of
-// system views as they were recorded on another server, how its database answers as a
-// replica, and what statements of availability groups do. An embedded pair is no
-// availability group; with these it can show the face of one.
+// Planted holds the values that a test makes a partner show instead of the true ones: rows of system views as
+// recorded on another server, the error of its database as a secondary replica, and the effect of statements of
+// availability groups. An embedded pair is not an availability group; with Planted it can look like one.
 type Planted struct {
-	// Views has the rows of a view under its name, as in "sys.databases". Each row maps
-	// columns to values: nil, bool, int, int64, float64 or string. A column that a row
-	// does not name is NULL. Views that are not named here tell the truth.
+	// Views maps the name of a view, such as "sys.databases", to its rows. Each row maps columns to values: nil,
+	// bool, int, int64, float64 or string. A column that a row does not name is NULL. All other views show the true
+	// rows.
 	Views map[string][]map[string]any
-	// Secondary, while the partner is the mirror, is how its database answers instead of
-	// with 954: ReadableSecondary, or an error.
+	// Secondary is the answer of the mirror's database instead of 954, while the partner is the mirror:
+	// ReadableSecondary, or an error.
 	Secondary error
-	// Statement is given each statement that begins with CREATE, ALTER or DROP
-	// AVAILABILITY GROUP, and ALTER DATABASE … SET HADR, instead of the refusal they meet
-	// otherwise. nil: refused.
+	// Statement is called with each statement that begins with CREATE, ALTER or DROP AVAILABILITY GROUP, and with
+	// ALTER DATABASE … SET HADR; its result replaces the refusal. nil: refused.
 	Statement func(text string) error
-	// Refuse is given each text that is run otherwise, before it is. An error that it returns is the answer (several
-	// messages of one failure: tds.Errors); nil lets the text run. nil: nothing is refused.
+	// Refuse is called with each other text before the text runs. The client gets the error that it returns (several
+	// messages of one failure: tds.Errors); nil lets the text run. A nil function refuses nothing.
 	Refuse func(text string) error
 }
 
-// planted is what is planted in a partner, by the views' tables.
+// planted holds the Planted of a partner, by the views' tables.
 type planted struct {
 	mu        sync.Mutex
 	tables    map[string][][]any
@@ -39,15 +37,15 @@ type planted struct {
 	refuse    func(text string) error
 }
 
-// Plant puts p in place of the truth; the zero Planted takes everything away again. The error names
-// a view or column that there is none of.
+// Plant makes the partner show the values of plant instead of the true ones; the zero Planted restores the true
+// ones. The error names a view or column that does not exist.
 func (p *Partner) Plant(plant Planted) error {
 	tables := map[string][][]any{}
 	for name, rows := range plant.Views {
 		table := strings.ReplaceAll(strings.ToLower(name), ".", "_")
 		columns := views()[table].columns
 		if columns == nil {
-			return fmt.Errorf("plant %s: there is no such view", name)
+			return fmt.Errorf("plant %s: no such view", name)
 		}
 		tables[table] = [][]any{}
 		for _, row := range rows {
@@ -55,7 +53,7 @@ func (p *Partner) Plant(plant Planted) error {
 			for column, v := range row {
 				i := slices.Index(columns, strings.ToLower(column))
 				if i < 0 {
-					return fmt.Errorf("plant %s: it has no column %s, only %s", name, column, strings.Join(columns, ", "))
+					return fmt.Errorf("plant %s: no such column %s; its columns are %s", name, column, strings.Join(columns, ", "))
 				}
 				values[i] = v
 			}
@@ -65,13 +63,13 @@ func (p *Partner) Plant(plant Planted) error {
 	p.planted.mu.Lock()
 	defer p.planted.mu.Unlock()
 	p.planted.tables, p.planted.statement, p.planted.refuse = tables, plant.Statement, plant.Refuse
-	if p.Face.Store(nil); plant.Secondary != nil {
-		p.Face.Store(&mirror.Face{Err: plant.Secondary})
+	if p.Planted.Store(nil); plant.Secondary != nil {
+		p.Planted.Store(&mirror.PlantedAnswer{Err: plant.Secondary})
 	}
 	return nil
 }
 
-// rows are the rows planted in a view, if any are.
+// rows returns the rows planted in a view, if there are any.
 func (t *planted) rows(view string) ([][]any, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -79,8 +77,9 @@ func (t *planted) rows(view string) ([][]any, bool) {
 	return rows, ok
 }
 
-// take runs a statement of availability groups, if somebody planted what it does, and refuses what shall be refused.
-func (t *planted) take(text string) (taken bool, err error) {
+// intercept runs a statement of availability groups if a test planted its effect, and refuses a text if the test
+// wants it.
+func (t *planted) intercept(text string) (taken bool, err error) {
 	t.mu.Lock()
 	f, refuse := t.statement, t.refuse
 	t.mu.Unlock()
@@ -93,7 +92,7 @@ func (t *planted) take(text string) (taken bool, err error) {
 	return err != nil, err
 }
 
-// groupStatement says whether a text is a statement of availability groups.
+// groupStatement reports whether a text is a statement of availability groups.
 func groupStatement(text string) bool {
 	words := strings.Fields(strings.ToUpper(text))
 	if len(words) < 4 {
@@ -104,12 +103,12 @@ func groupStatement(text string) bool {
 
 // view is the table of a system view.
 type view struct {
-	text    string   // that makes it where it is not there
+	text    string   // its CREATE statement
 	columns []string // in lower case
-	types   []string // as they are declared; "": any
+	types   []string // as declared; "": any type
 }
 
-// views are the tables of the system views, as systemViewsText makes them.
+// views returns the tables of the system views, as systemViewsText creates them.
 var views = sync.OnceValue(func() map[string]view {
 	all := map[string]view{}
 	for _, statement := range strings.Split(systemViewsText, ";") {
@@ -134,7 +133,7 @@ var views = sync.OnceValue(func() map[string]view {
 			v.columns = append(v.columns, strings.ToLower(words[0]))
 			typ := strings.Join(words[1:], "")
 			v.types = append(v.types, typ)
-			if textColumn(typ) { // what stands in a view has no blanks at its end, for which SQLite's own collation does
+			if textColumn(typ) { // a value in a view has no trailing blanks, for which SQLite's own collation is enough
 				column += " COLLATE NOCASE"
 			}
 			columns = append(columns, column)
@@ -145,7 +144,7 @@ var views = sync.OnceValue(func() map[string]view {
 	return all
 })
 
-// textColumn says whether a column of the type holds text.
+// textColumn reports whether a column of the type holds text.
 func textColumn(typ string) bool {
 	d := dataTypeOf(sqlvalue.DeclaredSpec(typ).Name)
 	return d != nil && d.isText()

@@ -11,14 +11,14 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tsql"
 )
 
-// rows runs a query and keeps what it answers.
-func (x *program) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
+// rows runs a query and returns its rows.
+func (x *execution) rows(text string, args []driver.NamedValue) (all [][]driver.Value, err error) {
 	all, err = x.rawRows(text, args)
 	return all, message.InWords(err)
 }
 
-// rawRows is rows whose error is SQLite's.
-func (x *program) rawRows(text string, args []driver.NamedValue) ([][]driver.Value, error) {
+// rawRows is rows with the error of SQLite.
+func (x *execution) rawRows(text string, args []driver.NamedValue) ([][]driver.Value, error) {
 	st, err := x.rd.Query(text)
 	if err != nil {
 		return nil, err
@@ -26,8 +26,8 @@ func (x *program) rawRows(text string, args []driver.NamedValue) ([][]driver.Val
 	return st.All(args)
 }
 
-// exec runs a statement that answers no rows.
-func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
+// exec runs a statement that returns no rows.
+func (x *execution) exec(text string, args []driver.NamedValue) (int64, error) {
 	if x.w == nil {
 		return 0, errMustWrite
 	}
@@ -39,7 +39,7 @@ func (x *program) exec(text string, args []driver.NamedValue) (int64, error) {
 	if err != nil {
 		return 0, message.InWords(err)
 	}
-	x.w.Said(text)
+	x.w.NoteSavepoint(text)
 	return r.RowsAffected()
 }
 
@@ -70,7 +70,7 @@ func (f *frame) query(q *tsql.Query) error {
 	return nil
 }
 
-// write runs an INSERT, UPDATE or DELETE. One that fails has written nothing.
+// write runs an INSERT, UPDATE or DELETE. A failed one has written nothing.
 func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 	f.tried = f.tried || f.tries > 0
 	switch {
@@ -79,23 +79,23 @@ func (f *frame) write(q *tsql.Query, args []driver.NamedValue) (err error) {
 	case f.w == nil:
 		return errMustWrite
 	}
-	if err := f.s.mayInsert(q); err != nil {
+	if err := f.s.checkIdentityInsert(q); err != nil {
 		return err
 	}
 	before := len(f.w.Gathered.Order)
 	switch {
 	case f.uncommittable() || mayFire(f.w, f.d):
-		err = f.fired(q, args)
+		err = f.runWithTriggers(q, args)
 	case q.Output != nil:
 		err = f.withOutput(q, args)
 	default:
 		err = f.plain(q, args)
 	}
-	if err == nil || isEnded(err) {
+	if err == nil || isEndedInTrigger(err) {
 		return err
 	}
-	f.w.Gathered.Cut(before)
-	return f.w.StillInside(err)
+	f.w.Gathered.Truncate(before)
+	return f.w.CheckTransaction(err)
 }
 
 // merge runs MERGE.
@@ -107,17 +107,17 @@ func (f *frame) merge(st *tsql.Merge) error {
 	if err != nil {
 		return err
 	}
-	return f.firedByMerge(st, func() error {
+	return f.runMergeWithTriggers(st, func() error {
 		n, err := f.w.Merge(st, args, f.b.inserted)
 		if err != nil {
 			return refusal(f.d, err, f.set, tsql.Update, st.Key)
 		}
-		f.counts(n)
+		f.noteCount(n)
 		return nil
 	})
 }
 
-// plain runs a write that has no OUTPUT.
+// plain runs a write without an OUTPUT clause.
 func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
 	st, err := f.w.Query(q.SQL)
 	if err != nil {
@@ -138,19 +138,19 @@ func (f *frame) plain(q *tsql.Query, args []driver.NamedValue) error {
 		}
 		f.b.inserted(q, n, rowid)
 	}
-	f.counts(n)
+	f.noteCount(n)
 	return nil
 }
 
-// counts notes how many rows a write has changed.
-func (f *frame) counts(n int64) {
+// noteCount stores the number of rows that a write has changed.
+func (f *frame) noteCount(n int64) {
 	f.s.rowCount = n
 	if !f.silent {
 		f.r.steps = append(f.r.steps, step{count: n})
 	}
 }
 
-// answersQuery runs a query whose rows are for the client.
+// answersQuery runs a query whose rows go to the client.
 func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
 	st, err := f.rd.Query(q.SQL)
 	if err != nil {
@@ -171,16 +171,16 @@ func (f *frame) answersQuery(q *tsql.Query, args []driver.NamedValue) error {
 	return nil
 }
 
-// answer is rows for the client being noted.
+// answer collects rows for the client.
 type answer struct {
 	f     *frame
 	hints []tsql.ColumnHint
 	step  step
 
-	expanded func() []tsql.ColumnHint // the hints without *, once the query has run; nil: there is none
+	expanded func() []tsql.ColumnHint // the hints without *, once the query has run; nil: there is no *
 }
 
-// begin finds the types of the columns, where they are not found yet. first is the first row; nil: there is none.
+// begin determines the types of the columns, if that is not done yet. first is the first row; nil: there is none.
 func (a *answer) begin(first []driver.Value) {
 	if a.step.columns != nil {
 		return
@@ -191,7 +191,7 @@ func (a *answer) begin(first []driver.Value) {
 	a.step.columns = a.f.columns(a.hints, first)
 }
 
-// add notes a row.
+// add adds a row.
 func (a *answer) add(row []driver.Value) (err error) {
 	values := make([]any, len(row))
 	for i, v := range row {
@@ -203,7 +203,7 @@ func (a *answer) add(row []driver.Value) (err error) {
 	return nil
 }
 
-// end notes the answer.
+// end adds the result set to the result.
 func (a *answer) end() {
 	a.begin(nil)
 	a.step.count = noCount
@@ -213,7 +213,7 @@ func (a *answer) end() {
 	a.f.r.steps = append(a.f.r.steps, a.step)
 }
 
-// columns are those of an answer, which begins with the row first.
+// columns returns the columns of a result set with the first row first.
 func (f *frame) columns(hints []tsql.ColumnHint, first []driver.Value) []tds.Column {
 	if len(hints) == 0 {
 		return []tds.Column{}
@@ -242,7 +242,7 @@ func (f *frame) columns(hints []tsql.ColumnHint, first []driver.Value) []tds.Col
 	return columns
 }
 
-// declaredColumn is the type of a column of the answer that does not depend on its values.
+// declaredColumn returns the type of a result column that does not depend on its values.
 func (f *frame) declaredColumn(h tsql.ColumnHint) (tds.Type, bool) {
 	if h.Type.Name != "" {
 		if t, ok := sqlvalue.TypeOf(h.Type); ok {
@@ -289,7 +289,7 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 		}
 	}
 	if len(o.Items) == 0 {
-		f.counts(int64(len(after)))
+		f.noteCount(int64(len(after)))
 		return nil
 	}
 	rows := make([][]driver.Value, len(after))
@@ -323,6 +323,6 @@ func (f *frame) withOutput(q *tsql.Query, args []driver.NamedValue) error {
 			return err
 		}
 	}
-	f.counts(int64(len(rows)))
+	f.noteCount(int64(len(rows)))
 	return nil
 }

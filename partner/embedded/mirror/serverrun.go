@@ -12,23 +12,23 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner/embedded/storage"
 )
 
-// life is the time between a start of the server and its end.
-type life struct {
+// serverRun is one run of the server, from a start to its end.
+type serverRun struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	listener net.Listener
-	done     chan struct{} // closed when the last connection is
+	done     chan struct{} // closed when the last connection is closed
 }
 
-// errStopped: the pair stops as a whole.
+// errStopped: the whole pair stops.
 var errStopped = errors.New("the pair is stopping")
 
-func (i *Instance) newLife(listener net.Listener) *life {
+func (i *Instance) newServerRun(listener net.Listener) *serverRun {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &life{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, i.gate}, done: make(chan struct{})}
+	return &serverRun{ctx: ctx, cancel: cancel, listener: &gatedListener{listener, i.gate}, done: make(chan struct{})}
 }
 
-// run serves, life after life, until ctx ends.
+// run serves one run of the server after the other, until ctx ends.
 func (i *Instance) run(ctx context.Context) error {
 	for {
 		select {
@@ -46,12 +46,12 @@ func (i *Instance) run(ctx context.Context) error {
 	}
 }
 
-// halt ends the server: a crash by resets and without finishing anything, a stop in
+// stopServer ends the server. A crash resets the connections and finishes nothing; a stop ends it in
 // order. The port is free until the start, and refuses connections.
-func (i *Instance) halt(ctx context.Context, kind string) error {
+func (i *Instance) stopServer(ctx context.Context, kind string) error {
 	if down := i.IsDown(); down != "" {
 		if kind == FaultCrash {
-			i.setDown(kind) // nothing is left to stop in order
+			i.setDown(kind) // the server is down already: there is nothing to stop in order
 		}
 		return nil
 	}
@@ -78,7 +78,7 @@ func (i *Instance) halt(ctx context.Context, kind string) error {
 	})
 }
 
-// each runs f for each database while nobody writes there.
+// each runs f for each database while nobody writes to it.
 func (i *Instance) each(ctx context.Context, f func(d *Database) error) error {
 	var errs []error
 	for _, d := range i.all() {
@@ -87,17 +87,16 @@ func (i *Instance) each(ctx context.Context, f func(d *Database) error) error {
 	return errors.Join(errs...)
 }
 
-// IsDown is crash or stop, or "" while the server runs.
+// IsDown returns crash or stop, or "" while the server runs.
 func (i *Instance) IsDown() string {
-	i.Pair.Weather.Mu.Lock()
-	defer i.Pair.Weather.Mu.Unlock()
+	i.Pair.Links.Mu.Lock()
+	defer i.Pair.Links.Mu.Unlock()
 	return i.down
 }
 
-// setDown says that the server is down, or up again. A frozen process that ends is
-// frozen no more.
+// setDown marks the server as down, or as running. A frozen process that ends is no longer frozen.
 func (i *Instance) setDown(kind string) {
-	w := &i.Pair.Weather
+	w := &i.Pair.Links
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	i.down = kind
@@ -105,11 +104,11 @@ func (i *Instance) setDown(kind string) {
 		i.faults = slices.DeleteFunc(slices.Clone(i.faults), func(f Fault) bool { return f.Kind == FaultFreeze })
 		i.gate.set(slices.DeleteFunc(slices.Clone(i.faults), func(f Fault) bool { return f.Kind == FaultPartition }))
 	}
-	i.Pair.forecast()
+	i.Pair.updateLinks()
 }
 
-// start opens the partner's files and port again. It serves nothing of the database before it
-// has asked partner and witness.
+// start opens the partner's files and port again. It does not open the database to clients before
+// it has asked the partner and the witness for the principal.
 func (i *Instance) start(ctx context.Context) error {
 	if i.IsDown() == "" {
 		return nil
@@ -117,8 +116,8 @@ func (i *Instance) start(ctx context.Context) error {
 	if i.Pair.stopping() {
 		return errStopped
 	}
-	// The port first: that is what its caller may give up waiting for.
-	listener, err := i.Pair.relisten(ctx, i.addr.String())
+	// The port first, because the caller may stop waiting for it.
+	listener, err := i.Pair.listenAgain(ctx, i.addr.String())
 	if err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (i *Instance) start(ctx context.Context) error {
 		return errors.Join(err, listener.Close())
 	}
 	i.gate.begin()
-	i.life = i.newLife(listener)
+	i.life = i.newServerRun(listener)
 	select {
 	case i.lives <- i.life:
 	case <-i.Pair.over:
@@ -137,7 +136,7 @@ func (i *Instance) start(ctx context.Context) error {
 	return nil
 }
 
-// reopen reads again what is on disk. The caller holds the turn.
+// reopen reads the database's files again. The caller holds the turn.
 func (d *Database) reopen() error {
 	if err := d.Store.Reopen(); err != nil {
 		return err
@@ -145,31 +144,32 @@ func (d *Database) reopen() error {
 	m, err := d.Store.LoadMirroring()
 	if err == nil && m == nil {
 		if d.IsMirrored() {
-			err = errors.New("the data is gone")
+			err = errors.New("the data is missing")
 		}
 		m = &storage.Mirroring{}
 	}
 	if err == nil && m.Role == storage.RolePrincipal {
-		// The mirror may have a commit that we had not finished. It must not be taken for
-		// another of the same number.
-		m.NewReign(m.Sequence, d.Store.LSN.Load())
+		// The mirror may have a commit that this server had not finished. The next commit must not
+		// be mistaken for it, although it has the same number.
+		m.NewFork(m.Sequence, d.Store.LSN.Load())
 		err = d.Store.SaveMirroring(m)
 	}
 	if err != nil {
 		return errors.Join(err, d.Store.Shut())
 	}
-	d.acked.Store(0) // not known: nothing is trimmed
+	d.acked.Store(0) // not known, so that nothing is trimmed
 	d.State.Store(m)
 	d.Closed.Store(m.Role == storage.RolePrincipal)
 	d.Term.Add(1)
 	return nil
 }
 
-// ListenRetry is when a port that somebody else has got is asked for again.
+// ListenRetry is the delay between two attempts to listen on a port that is in use.
 const ListenRetry = 10 * time.Millisecond
 
-// relisten takes the port back. Somebody may have it for a moment, as the near end of a connection.
-func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) {
+// listenAgain listens on the port again. Another process may use it for a moment, as the local port of
+// a connection.
+func (p *Pair) listenAgain(ctx context.Context, addr string) (net.Listener, error) {
 	for {
 		l, err := p.listen("tcp", addr)
 		if err == nil {
@@ -185,7 +185,7 @@ func (p *Pair) relisten(ctx context.Context, addr string) (net.Listener, error) 
 	}
 }
 
-// Shut closes the principal's database to its sessions, until [database.unshut].
+// Shut closes the principal's database to its sessions, until [Database.Unshut].
 func (d *Database) Shut(why string) {
 	if d.State.Load().Role != storage.RolePrincipal || d.Closed.Swap(true) {
 		return
@@ -194,13 +194,13 @@ func (d *Database) Shut(why string) {
 	d.Term.Add(1)
 	d.Instance.Sessions.drop(d)
 	d.Instance.Log.Warn("database closed", "reason", why)
-	d.Mirroring.pair.events.tell("state", d.Instance.Letter, "closed: "+why)
+	d.Mirroring.pair.events.publish("state", d.Instance.Letter, "closed: "+why)
 }
 
 // Unshut opens the principal's database again.
 func (d *Database) Unshut() {
 	if d.Closed.Swap(false) && d.State.Load().Role == storage.RolePrincipal {
-		d.Instance.Log.Info("database open")
-		d.Mirroring.pair.events.tell("state", d.Instance.Letter, "open")
+		d.Instance.Log.Info("database opened")
+		d.Mirroring.pair.events.publish("state", d.Instance.Letter, "open")
 	}
 }
