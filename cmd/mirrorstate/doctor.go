@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 )
@@ -46,7 +48,7 @@ func newDoctor(s *settings) *cobra.Command {
 
 func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if c.client < 0 || c.balancer < 0 {
-		return misuse("a time-out is not below 0")
+		return misuse.Errorf("a time-out is not below 0")
 	}
 	cfg, err := loadConfig(s, c.pair.said()...)
 	if err != nil {
@@ -54,9 +56,9 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	}
 	both, configured := cfg.Partners()
 	if !configured {
-		return misuse("no pair is configured: %s", namePair)
+		return misuse.NoPair()
 	}
-	pc, err := pairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
+	pc, err := server.PairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

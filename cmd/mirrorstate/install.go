@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
@@ -98,7 +100,7 @@ func (in *installation) run(cmd *cobra.Command, s *settings) error {
 	case !configured && in.dryRun:
 		return in.withoutServer("no pair is configured")
 	case !configured:
-		return misuse("no pair is configured: %s", namePair)
+		return misuse.NoPair()
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), in.wait+installTime)
 	defer cancel()
@@ -112,14 +114,14 @@ const installTime = 2 * time.Minute
 func (in *installation) check() error {
 	switch {
 	case in.on != "" && in.on != "a" && in.on != "b":
-		return misuse("--on %q is neither a nor b", in.on)
+		return misuse.Errorf("--on %q is neither a nor b", in.on)
 	case in.wait < 0:
-		return misuse("--wait %s is below 0", in.wait)
+		return misuse.Errorf("--wait %s is below 0", in.wait)
 	case in.recreate != "" && in.recreate != in.options.Database:
-		return misuse("--recreate drops every session of %s: type that name, not %q", in.options.Database, in.recreate)
+		return misuse.Errorf("--recreate drops every session of %s: type that name, not %q", in.options.Database, in.recreate)
 	}
 	if _, err := aspstate.Assume(in.onto); err != nil {
-		return misuse("--onto %w", err)
+		return misuse.Errorf("--onto %w", err)
 	}
 	in.options.Recreate = in.recreate != ""
 	return nil
@@ -163,7 +165,7 @@ func (in *installation) unchecked(why string) []string {
 
 // onPair finds the principal, looks, and does it.
 func (in *installation) onPair(ctx context.Context, cfg config.Config) error {
-	pc, err := pairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
+	pc, err := server.PairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

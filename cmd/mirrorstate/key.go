@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
@@ -34,7 +36,7 @@ func newKey(s *settings) *cobra.Command {
 			"read, write, lock, remove and list their sessions; observe the pair, or operate it, on the operators' listener.",
 		Example: "  mirrorstate key new shop --app shop --expires 90d --out shop.key --config mirrorstate.yaml\n  mirrorstate key list --config mirrorstate.yaml\n  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
 		Args:    exactly(0, "new, list or revoke"),
-		RunE:    func(*cobra.Command, []string) error { return misuse("key wants a verb; see key --help") },
+		RunE:    func(*cobra.Command, []string) error { return misuse.Errorf("key wants a verb; see key --help") },
 	}
 	cmd.PersistentFlags().StringVar(&c.file, "keys-file", "", "the `FILE` (default: auth.keys_file of the configuration)")
 	cmd.AddCommand(c.new(), c.list(), c.revoke())
@@ -52,7 +54,7 @@ func (c *keyCommand) path() (string, config.Config, error) {
 		return "", cfg, err
 	}
 	if cfg.Auth.KeysFile == "" {
-		return "", cfg, misuse("no file of keys is named; do so with --keys-file, or with auth.keys_file of the configuration")
+		return "", cfg, misuse.Errorf("no file of keys is named; do so with --keys-file, or with auth.keys_file of the configuration")
 	}
 	return cfg.Auth.KeysFile, cfg, nil
 }
@@ -85,7 +87,7 @@ func (c *keyCommand) new() *cobra.Command {
 			}
 			e, err := f.entry(args[0], cfg, time.Now())
 			if err != nil {
-				return misuseError{err}
+				return misuse.Of(err)
 			}
 			if f.certificate != "" {
 				f.out = "" // there will be no key
@@ -193,7 +195,7 @@ func makePrivate(path string) (private, error) {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return private{}, misuse("--out: %w; name a new file", err)
+		return private{}, misuse.Errorf("--out: %w; name a new file", err)
 	}
 	return private{f}, nil
 }
@@ -286,7 +288,7 @@ func (c *keyCommand) revoke() *cobra.Command {
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return misuse("key revoke wants the ids of keys; see mirrorstate key list")
+				return misuse.Errorf("key revoke wants the ids of keys; see mirrorstate key list")
 			}
 			path, _, err := c.path()
 			if err != nil {
@@ -319,3 +321,6 @@ func opensOperators(entries []keyring.Entry) bool {
 		return err == nil && rights&keyring.Operators != 0
 	})
 }
+
+// aliases are the configured applications', sorted.
+func aliases(apps map[string]config.App) []string { return slices.Sorted(maps.Keys(apps)) }

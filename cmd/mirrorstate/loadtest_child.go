@@ -9,13 +9,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/session"
 )
@@ -42,7 +41,7 @@ func newLoadtestChild() *cobra.Command {
 }
 
 // childLogger is a child's; its parent shows it if it was told to be verbose, and keeps the last line.
-func childLogger(spec loadtest.Spec) *slog.Logger { return newLogger(os.Stderr, spec.Verbose) }
+func childLogger(spec loadtest.Spec) *slog.Logger { return server.NewLogger(os.Stderr, spec.Verbose) }
 
 // inTemporaryFolder runs f with a folder of its own, which is gone afterwards. The child
 // itself removes it, because its parent may be killed.
@@ -73,31 +72,8 @@ func serveProxy(ctx context.Context, spec loadtest.Spec, announce func(loadtest.
 		return err
 	}
 	return inTemporaryFolder(func(dir string) error {
-		return serve(ctx, cfg, &embeddedFlags{dir: dir}, logs{childLogger(spec), new(slog.LevelVar)}, &greeting{announce: announce}, nil)
+		return server.Serve(ctx, cfg, &server.Embedded{Dir: dir}, server.Logs{Logger: childLogger(spec), Level: new(slog.LevelVar)}, buildVersion(), func(g server.Greeting) { announce(loadtest.Ready{API: g.API, Admin: g.Admin}) }, nil)
 	})
-}
-
-// greeting hears from what serve tells people where it listens, and announces it.
-type greeting struct {
-	announce func(loadtest.Ready)
-	said     strings.Builder
-	done     bool
-}
-
-var (
-	greetedAPI   = regexp.MustCompile(`session API +(\S+)\n`)
-	greetedAdmin = regexp.MustCompile(`operators +(\S+)\n`)
-)
-
-// Write implements io.Writer.
-func (g *greeting) Write(b []byte) (int, error) {
-	g.said.Write(b)
-	api, admin := greetedAPI.FindStringSubmatch(g.said.String()), greetedAdmin.FindStringSubmatch(g.said.String())
-	if !g.done && api != nil && admin != nil {
-		g.done = true
-		g.announce(loadtest.Ready{API: api[1], Admin: admin[1]})
-	}
-	return len(b), nil
 }
 
 // openDirectStore is the store without HTTP around it.
@@ -106,25 +82,25 @@ func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := openStack(cfg, nil, "", nil, childLogger(spec))
+	st, err := server.OpenStack(cfg, nil, "", nil, childLogger(spec))
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := look(ctx, st.pair); err != nil {
-		st.close()
+	if err := look(ctx, st.Pair); err != nil {
+		st.Close()
 		return nil, nil, err
 	}
-	return st.store, st.close, nil
+	return st.Store, st.Close, nil
 }
 
 // servePair runs the two servers, and an operators' listener that does to them what is asked for.
 func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.Ready)) error {
 	return inTemporaryFolder(func(dir string) error {
-		flags := embeddedFlags{dir: dir, addrA: "127.0.0.1:0", addrB: "127.0.0.1:0", witness: "off", partnerTimeout: defaultPartnerTimeout}
+		flags := server.Embedded{Dir: dir, AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "off", PartnerTimeout: defaultPartnerTimeout}
 		if spec.Witness {
-			flags.witness = "on"
+			flags.Witness = "on"
 		}
-		servers, err := flags.open(childLogger(spec))
+		servers, err := flags.Open(childLogger(spec))
 		if err != nil {
 			return err
 		}

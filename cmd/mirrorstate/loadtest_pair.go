@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -45,12 +45,12 @@ func newBarePair(servers *embedded.Pair) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return proxy.NewAdmin(proxy.AdminConfig{API: api, Pair: barePair{servers: servers}, Faults: injector{servers}, Events: bareEvents{servers}})
+	return proxy.NewAdmin(proxy.AdminConfig{API: api, Pair: barePair{servers: servers}, Faults: server.Injector{Servers: servers}, Events: server.EventSource{Servers: servers}})
 }
 
 // Status implements proxy.PairView.
 func (b barePair) Status() any {
-	st := pairStatus{Embedded: embeddedStatusOf(b.servers)}
+	st := server.PairStatus{Embedded: server.EmbeddedStatusOf(b.servers)}
 	st.Database, st.Topology, st.Principal = embedded.DatabaseName, "embedded", partner.Name(b.servers.Principal())
 	for _, name := range []string{"a", "b"} {
 		role := partner.RoleUnknown
@@ -109,21 +109,4 @@ func (r refusedByPair) Refusal() (number int32, message, advice string) {
 		number = e.Number
 	}
 	return number, r.Error(), "see the pair's state"
-}
-
-// bareEvents are what the servers tell of themselves.
-type bareEvents struct{ servers *embedded.Pair }
-
-// Events implements proxy.EventSource. One goroutine a client passes events on; stop ends it
-// and waits.
-func (b bareEvents) Events() (<-chan proxy.Event, func()) {
-	told, quiet := b.servers.Events()
-	out, done := make(chan proxy.Event, eventBacklog), make(chan struct{})
-	var passing sync.WaitGroup
-	passing.Go(func() { passOn(out, nil, told, done) })
-	return out, func() {
-		close(done)
-		passing.Wait()
-		quiet()
-	}
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
@@ -114,33 +114,12 @@ func TestServe_TakenPortNamesItsOrigin(t *testing.T) {
 	if code == exitDone || !strings.Contains(stderr, "set by --api") {
 		t.Errorf("said by a flag: %d %s", code, stderr)
 	}
-	var cfg config.Config
-	if got := origin(&cfg, "api.listen", "--api"); got != "the default of api.listen (--api)" {
-		t.Errorf("said by nobody: %q", got)
-	}
-}
-
-type listener struct {
-	net.Listener
-	addr net.Addr
-}
-
-func (l listener) Addr() net.Addr { return l.addr }
-
-func TestShownURL(t *testing.T) {
-	for want, ip := range map[string]net.IP{
-		"http://[::1]:8080": net.IPv6unspecified, "http://127.0.0.1:8080": net.IPv4zero, "http://10.0.0.5:8080": net.IPv4(10, 0, 0, 5),
-	} {
-		if got := shownURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
-			t.Errorf("%v: %s, want %s", ip, got, want)
-		}
-	}
 }
 
 // The latency of a partner that does not answer is of another time, and a breaker that no call has met says nothing.
 func TestPrintPair_SilentPartner(t *testing.T) {
 	seen := time.Date(2026, 11, 30, 3, 4, 5, 0, time.UTC)
-	var st pairStatus
+	var st server.PairStatus
 	st.Partners = []partner.PartnerStatus{
 		{Name: partner.A, Breaker: "closed", LatencyMS: 0.6, Seen: seen},
 		{Name: partner.B, Breaker: "closed", LatencyMS: 0.7, Reachable: true, Seen: seen},

@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
@@ -102,7 +104,7 @@ func (f *operateFlags) witnessString() (string, error) {
 	}
 	password, err := config.ReadPassword(f.witnessPassword)
 	if err != nil {
-		return "", misuse("--witness-password-file: %w", err)
+		return "", misuse.Errorf("--witness-password-file: %w", err)
 	}
 	return config.AddPassword(f.witness, password), nil
 }
@@ -156,10 +158,10 @@ func (f *operateFlags) options(s *settings, source pairFlags) (o operate.Options
 		}
 	}
 	if f.witness != "" && o.Witness == "" {
-		return o, configured, misuse("--witness-connection-string wants --witness HOST:PORT, the witness's endpoint")
+		return o, configured, misuse.Errorf("--witness-connection-string wants --witness HOST:PORT, the witness's endpoint")
 	}
 	if f.witnessPassword != "" && f.witness == "" {
-		return o, configured, misuse("--witness-password-file wants --witness-connection-string, which says for what login it is")
+		return o, configured, misuse.Errorf("--witness-password-file wants --witness-connection-string, which says for what login it is")
 	}
 	o.WitnessReached = f.witness != "" || f.dryRun
 	return o, configured, nil
@@ -168,11 +170,11 @@ func (f *operateFlags) options(s *settings, source pairFlags) (o operate.Options
 // dryRun prints the scripts of a verb.
 func (op *operation) dryRun(o operate.Options, configured bool) error {
 	if op.verb == operate.CarryLogins && len(o.Logins) == 0 {
-		return misuse("pair logins --dry-run asks no server which logins there are: name them with --login")
+		return misuse.Errorf("pair logins --dry-run asks no server which logins there are: name them with --login")
 	}
 	plan, err := operate.DryRun(op.verb, o)
 	if err != nil {
-		return misuseError{err}
+		return misuse.Of(err)
 	}
 	if !configured {
 		plan.Unchecked = append(plan.Unchecked, "the servers' names: none were given (--connection-string, --endpoint-a, --endpoint-b), so that these may be made up")
@@ -199,7 +201,7 @@ func (op *operation) open(s *settings, source pairFlags) error {
 	if err != nil {
 		return err
 	}
-	pc, err := pairConfig(cfg, nil, "", newLogger(io.Discard, false))
+	pc, err := server.PairConfig(cfg, nil, "", server.NewLogger(io.Discard, false))
 	if err != nil {
 		return err
 	}
@@ -246,7 +248,7 @@ func (op *operation) look(ctx context.Context, o operate.Options) (seen [2]*oper
 // run carries the verb out on the servers.
 func (op *operation) run(ctx context.Context, o operate.Options) error {
 	if err := o.Validate(op.verb); err != nil {
-		return misuseError{err}
+		return misuse.Of(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, op.flags.timeout, fmt.Errorf("--timeout %s is over", op.flags.timeout))
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
@@ -52,7 +53,7 @@ func TestOperatorsCommands(t *testing.T) {
 func TestPairStatus_WrongPassword(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	_, body := must(t, []int{200}, "GET", p.admin+"/v1/pair", "")
-	var st pairStatus
+	var st server.PairStatus
 	if err := json.Unmarshal([]byte(body), &st); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestPrintPair_SchemaNotKnown(t *testing.T) {
 		"(mirroring, extended schema): principal none": {Topology: "mirroring", Schema: "extended", Epoch: 4},
 	} {
 		var out bytes.Buffer
-		if err := printPair(&out, pairStatus{Status: st}, false); err != nil || !strings.Contains(out.String(), want) {
+		if err := printPair(&out, server.PairStatus{Status: st}, false); err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("%q, %v; want %q", &out, err, want)
 		}
 	}

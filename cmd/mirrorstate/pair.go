@@ -12,98 +12,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
-	"github.com/mirrorstate/mirrorstate/proxy"
-	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
-
-// pairStatus is what GET /v1/pair answers: the pair, the expiry job, and what only
-// an embedded pair can tell of itself.
-type pairStatus struct {
-	partner.Status
-	Sweep    aspstate.SweepStatus `json:"sweep"`
-	Embedded *embeddedStatus      `json:"embedded,omitempty"`
-}
-
-// embeddedStatus is what the servers of an embedded pair tell besides.
-type embeddedStatus struct {
-	Witness bool                `json:"witness"`
-	Faults  map[string][]string `json:"faults"` // in force, by partner
-}
-
-// embeddedStatusOf asks the servers; nil where they are not ours.
-func embeddedStatusOf(servers *embedded.Pair) *embeddedStatus {
-	if servers == nil {
-		return nil
-	}
-	st := &embeddedStatus{Witness: servers.Witness(), Faults: map[string][]string{}}
-	for _, name := range []string{"a", "b"} {
-		st.Faults[name] = append([]string{}, servers.Partner(name).Faults()...)
-	}
-	return st
-}
-
-// pairView shows a pair to the operators' listener.
-type pairView struct {
-	*partner.Pair
-	sweep   *sweeping
-	servers *embedded.Pair // nil: not ours
-}
-
-var _ proxy.PairView = pairView{}
-
-// Status implements proxy.PairView.
-func (v pairView) Status() any {
-	return pairStatus{Status: v.Pair.Status(), Sweep: v.sweep.sweeper.Status(), Embedded: embeddedStatusOf(v.servers)}
-}
-
-// Ready implements proxy.PairView.
-func (v pairView) Ready() (bool, string) {
-	st := v.Pair.Status()
-	switch {
-	case st.Principal != "":
-		return true, "partner " + string(st.Principal) + " is principal"
-	case v.Pair.Ready():
-		return true, "no principal; calls are held for one: " + st.Reason
-	}
-	return false, "no principal for longer than the hold window: " + st.Reason
-}
-
-// Failover implements proxy.PairView.
-func (v pairView) Failover(ctx context.Context) error {
-	return aspstate.DomainError(v.Pair.Failover(ctx))
-}
-
-// ForceService implements proxy.PairView.
-func (v pairView) ForceService(ctx context.Context, allowDataLoss bool) error {
-	return aspstate.DomainError(v.Pair.ForceService(ctx, allowDataLoss))
-}
-
-// Suspend implements proxy.PairView.
-func (v pairView) Suspend(ctx context.Context) error {
-	return aspstate.DomainError(v.Pair.Suspend(ctx))
-}
-
-// Resume implements proxy.PairView.
-func (v pairView) Resume(ctx context.Context) error {
-	return aspstate.DomainError(v.Pair.Resume(ctx))
-}
-
-// Accept implements proxy.PairView.
-func (v pairView) Accept(ctx context.Context, name, reason string) error {
-	return aspstate.DomainError(v.Pair.Accept(ctx, partner.Name(name), reason))
-}
-
-// Sweep implements proxy.PairView.
-func (v pairView) Sweep(ctx context.Context) error { return v.sweep.now(ctx) }
 
 // operator is who carries out an operator's verb: a running server, or a pair reached directly.
 type operator interface {
-	status(ctx context.Context) (pairStatus, error)
-	do(ctx context.Context, v pairVerb) (pairStatus, error)
+	status(ctx context.Context) (server.PairStatus, error)
+	do(ctx context.Context, v pairVerb) (server.PairStatus, error)
 }
 
 // pairVerb is one verb of the operators.
@@ -137,7 +56,7 @@ func newPair(s *settings) *cobra.Command {
 			"Whether it is mirroring or an availability group, is recognised. --dry-run prints the T-SQL instead.",
 		Example: "  mirrorstate pair status\n  mirrorstate pair failover --dry-run",
 		Args:    exactly(0, "setup, status, failover, force, suspend, resume, logins, remove or accept"),
-		RunE:    func(*cobra.Command, []string) error { return misuse("pair wants a verb; see pair --help") },
+		RunE:    func(*cobra.Command, []string) error { return misuse.Errorf("pair wants a verb; see pair --help") },
 	}
 	c.target.add(pair)
 	pair.PersistentFlags().BoolVar(&c.asJSON, "json", false, "print JSON")
@@ -184,7 +103,7 @@ func (c *pairCommand) run(cmd *cobra.Command, name string, flags *operateFlags) 
 		defer op.close()
 		return op.run(cmd.Context(), o)
 	case direct:
-		return misuse("pair %s goes to the servers themselves, and none are configured: %s", name, namePair)
+		return misuse.Errorf("pair %s goes to the servers themselves, and none are configured: %s", name, misuse.NamePair)
 	}
 	c.verb.allowDataLoss = flags.AllowDataLoss
 	return c.ask(cmd, name)
@@ -201,7 +120,7 @@ func (c *pairCommand) ask(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer done()
-	var status pairStatus
+	var status server.PairStatus
 	if c.verb.name = name; name == "status" {
 		status, err = op.status(cmd.Context())
 	} else {
@@ -226,9 +145,9 @@ func newAccept(v *pairVerb, run func(*cobra.Command, []string) error) *cobra.Com
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch v.partner = args[0]; {
 			case v.partner != "a" && v.partner != "b":
-				return misuse("partner %q is neither a nor b", v.partner)
+				return misuse.Errorf("partner %q is neither a nor b", v.partner)
 			case strings.TrimSpace(v.reason) == "":
-				return misuse(`pair accept wants --reason "…": it is logged, for those who ask later`)
+				return misuse.Errorf(`pair accept wants --reason "…": it is logged, for those who ask later`)
 			}
 			return run(cmd, args)
 		},
@@ -238,7 +157,7 @@ func newAccept(v *pairVerb, run func(*cobra.Command, []string) error) *cobra.Com
 }
 
 // printPair prints the pair for people or for machines.
-func printPair(out io.Writer, st pairStatus, asJSON bool) error {
+func printPair(out io.Writer, st server.PairStatus, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
@@ -292,7 +211,7 @@ func shownReach(p partner.PartnerStatus) (breaker, latency string) {
 }
 
 // printMore prints what is seldom there to be told.
-func printMore(out io.Writer, st pairStatus) {
+func printMore(out io.Writer, st server.PairStatus) {
 	for _, c := range st.Claims {
 		fmt.Fprintf(out, "  %s (%s) claims epoch %d, role sequence %d\n", c.Partner, c.Server, c.Epoch, c.RoleSequence)
 	}
@@ -309,7 +228,7 @@ func printMore(out io.Writer, st pairStatus) {
 }
 
 // directPair reaches a pair by its connection string, without a server.
-type directPair struct{ *stack }
+type directPair struct{ *server.Stack }
 
 // A command begins by waiting for a principal: not for long if neither partner
 // answers at all, and otherwise for as long as a failover may take.
@@ -321,19 +240,19 @@ const (
 // observing has a command show the pair, and take no epoch for it.
 func observing(pc *partner.Config) { pc.Observe = true }
 
-func openDirect(ctx context.Context, s *settings, source pairFlags, change ...func(*partner.Config)) (*stack, error) {
+func openDirect(ctx context.Context, s *settings, source pairFlags, change ...func(*partner.Config)) (*server.Stack, error) {
 	cfg, err := loadConfig(s, source.said()...)
 	if err != nil {
 		return nil, err
 	}
 	// A command looks once and decides nothing for later: no watchdog, no memory.
 	cfg.Pair.Watchdog = config.Watchdog{}
-	st, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false), change...)
+	st, err := server.OpenStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
 	if err != nil {
 		return nil, err
 	}
-	if err := look(ctx, st.pair); err != nil {
-		st.close()
+	if err := look(ctx, st.Pair); err != nil {
+		st.Close()
 		return nil, err
 	}
 	return st, nil
@@ -368,23 +287,23 @@ func silent(st partner.Status) error {
 	return fmt.Errorf("neither partner can be asked: %s", strings.Join(reasons, "; "))
 }
 
-func (d directPair) status(context.Context) (pairStatus, error) {
-	return pairStatus{Status: d.pair.Status()}, nil
+func (d directPair) status(context.Context) (server.PairStatus, error) {
+	return server.PairStatus{Status: d.Pair.Status()}, nil
 }
 
-func (d directPair) do(ctx context.Context, v pairVerb) (pairStatus, error) {
+func (d directPair) do(ctx context.Context, v pairVerb) (server.PairStatus, error) {
 	var err error
 	switch v.name {
 	case "failover":
-		err = d.pair.Failover(ctx)
+		err = d.Pair.Failover(ctx)
 	case "force":
-		err = d.pair.ForceService(ctx, v.allowDataLoss)
+		err = d.Pair.ForceService(ctx, v.allowDataLoss)
 	case "suspend":
-		err = d.pair.Suspend(ctx)
+		err = d.Pair.Suspend(ctx)
 	case "resume":
-		err = d.pair.Resume(ctx)
+		err = d.Pair.Resume(ctx)
 	case "accept":
-		err = d.pair.Accept(ctx, partner.Name(v.partner), v.reason)
+		err = d.Pair.Accept(ctx, partner.Name(v.partner), v.reason)
 	}
-	return pairStatus{Status: d.pair.Status()}, err
+	return server.PairStatus{Status: d.Pair.Status()}, err
 }

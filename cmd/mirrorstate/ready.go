@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
@@ -20,7 +21,7 @@ const readyTime = 3 * time.Second
 func newReady(s *settings) *cobra.Command {
 	var (
 		admin string
-		known credential
+		known credential.Files
 	)
 	cmd := &cobra.Command{
 		Use:   "ready",
@@ -30,7 +31,7 @@ func newReady(s *settings) *cobra.Command {
 		Example: "  mirrorstate ready\n  mirrorstate ready --config mirrorstate.yaml\n  mirrorstate ready --admin http://10.0.0.5:8081",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			roots, err := known.roots()
+			roots, err := known.Roots()
 			if err != nil {
 				return err
 			}
@@ -46,7 +47,7 @@ func newReady(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&admin, "admin", "", adminUsage)
-	known.addRoots(cmd.Flags())
+	known.AddRoots(cmd.Flags())
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -30,7 +31,7 @@ func newSession(s *settings) *cobra.Command {
 		Long:    "Looks at sessions and removes them, through a running server's operators' listener, or\ndirectly with --connection-string.",
 		Example: "  mirrorstate session list\n  mirrorstate session get aiaeqbqafqboaeebkycyqgyb",
 		Args:    exactly(0, "get, list or rm"),
-		RunE:    func(*cobra.Command, []string) error { return misuse("session wants a verb; see session --help") },
+		RunE:    func(*cobra.Command, []string) error { return misuse.Errorf("session wants a verb; see session --help") },
 	}
 	c.target.add(cmd)
 	cmd.PersistentFlags().StringVar(&c.app, "app", "default", "the application: an alias, or its ASP.NET `NAME`")
@@ -62,10 +63,10 @@ func (c *sessionCommand) get() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := session.ParseID(args[0])
 			if err != nil {
-				return misuseError{err}
+				return misuse.Of(err)
 			}
 			if raw && asJSON {
-				return misuse("--raw and --json exclude each other")
+				return misuse.Errorf("--raw and --json exclude each other")
 			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
 				got, err := st.Get(cmd.Context(), session.Ref{App: app, ID: id}, session.GetOptions{Peek: true, AllowLocked: true})
@@ -136,7 +137,7 @@ func (c *sessionCommand) list() *cobra.Command {
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return misuse("--limit %d is below 1", limit)
+				return misuse.Errorf("--limit %d is below 1", limit)
 			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
 				all, err := listAll(cmd.Context(), st, app, limit, expired)
@@ -204,7 +205,7 @@ func (c *sessionCommand) rm() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := session.ParseID(args[0])
 			if err != nil {
-				return misuseError{err}
+				return misuse.Of(err)
 			}
 			return c.with(cmd.Context(), func(st sessions, app *session.Application) error {
 				ref := session.Ref{App: app, ID: id}

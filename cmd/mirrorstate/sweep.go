@@ -5,59 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
-
-// sweepConfig is what the configuration says of the expiry job.
-func sweepConfig(cfg config.Sweep) aspstate.SweepConfig {
-	return aspstate.SweepConfig{Interval: cfg.Interval, AbandonedLockAfter: cfg.AbandonedLockAfter, MaxClockSkew: cfg.MaxClockSkew, AgentJob: cfg.AgentJob}
-}
-
-// sweeping is the expiry job, and the sweeps that operators ask for.
-type sweeping struct {
-	sweeper *aspstate.Sweeper
-
-	ctx     context.Context // of the sweeps asked for, which outlive who asked
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-}
-
-func newSweeping(s *aspstate.Sweeper) *sweeping {
-	sw := &sweeping{sweeper: s}
-	sw.ctx, sw.cancel = context.WithCancel(context.Background())
-	return sw
-}
-
-// now sweeps, and returns when that is done. If ctx's time is over first it returns nil: the
-// sweep goes on.
-func (s *sweeping) now(ctx context.Context) error {
-	done := make(chan error, 1)
-	s.running.Go(func() {
-		_, err := s.sweeper.Sweep(s.ctx)
-		done <- err
-	})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// close ends the sweeps that were asked for, and waits.
-func (s *sweeping) close() {
-	s.cancel()
-	s.running.Wait()
-}
-
-// sweepLook is how often a sweep that takes long is looked at.
-const sweepLook = time.Second
 
 func newSweep(s *settings) *cobra.Command {
 	var (
@@ -91,8 +44,8 @@ func sweepNow(ctx context.Context, s *settings, t *target, progress io.Writer) (
 		if err != nil {
 			return aspstate.SweepStatus{}, err
 		}
-		defer st.close()
-		return st.sweeping.watched(ctx, progress)
+		defer st.Close()
+		return watched(ctx, st.Sweeper(), progress)
 	}
 	c, err := t.client(s)
 	if err != nil {
@@ -117,25 +70,6 @@ func sweepNow(ctx context.Context, s *settings, t *target, progress io.Writer) (
 	return st.Sweep, err
 }
 
-// watched sweeps in this process.
-func (s *sweeping) watched(ctx context.Context, progress io.Writer) (st aspstate.SweepStatus, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		st, err = s.sweeper.Sweep(ctx)
-	}()
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
-	for {
-		select {
-		case <-done:
-			return st, err
-		case <-look.C:
-			fmt.Fprintf(progress, "%d deleted so far\n", s.sweeper.Status().Deleted)
-		}
-	}
-}
-
 // printSweep prints what was swept, for people or for machines.
 func printSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	if asJSON {
@@ -154,4 +88,26 @@ func printSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
 	_, err := fmt.Fprintf(out, "swept %d expired sessions in %.1f s (batches: %d, by %s); the oldest had expired %s before; abandoned locks: %d\n",
 		st.Deleted, st.DurationS, st.Batches, st.Method, time.Duration(st.OldestExpiredS*float64(time.Second)).Round(time.Second), st.AbandonedLocks)
 	return err
+}
+
+// sweepLook is how often a sweep that takes long is looked at.
+const sweepLook = time.Second
+
+// watched sweeps in this process.
+func watched(ctx context.Context, sweeper *aspstate.Sweeper, progress io.Writer) (st aspstate.SweepStatus, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		st, err = sweeper.Sweep(ctx)
+	}()
+	look := time.NewTicker(sweepLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-done:
+			return st, err
+		case <-look.C:
+			fmt.Fprintf(progress, "%d deleted so far\n", sweeper.Status().Deleted)
+		}
+	}
 }

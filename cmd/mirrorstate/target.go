@@ -12,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
@@ -26,12 +29,8 @@ type pairFlags struct {
 // passwordApart says where a password is given: everybody on the machine can read a command line.
 const passwordApart = "; without the password, which everybody could read here: put it into MIRRORSTATE_PAIR_PASSWORD, or its file into MIRRORSTATE_PAIR_PASSWORD_FILE"
 
-// namePair says what to type where a command goes to the servers, and was told of none.
-const namePair = `name it with --connection-string "data source=SQL1;failover partner=SQL2;user id=LOGIN" and its password's file with MIRRORSTATE_PAIR_PASSWORD_FILE, ` +
-	`or with --web-config FILE, or with --config FILE that has pair.connection_string; mirrorstate serve prints where the servers of its embedded pair are`
-
 // add adds the flags; what they are good for stands before the rest.
-func (f *pairFlags) add(flags flagSet, what string) {
+func (f *pairFlags) add(flags credential.FlagSet, what string) {
 	flags.StringVar(&f.connectionString, "connection-string", "", what+": an ADO.NET string `S` with data source and failover partner"+passwordApart)
 	flags.StringVar(&f.webConfig, "web-config", "", what+" of a .NET application: the `FILE` with its <sessionState>")
 	flags.StringVar(&f.location, "location", "", "the `PATH` of the <location> that is meant, where that file has several")
@@ -60,7 +59,7 @@ func loadConfig(s *settings, flags ...config.Setting) (config.Config, error) {
 		err = config.CheckEnvironment(os.Environ())
 	}
 	if wrong, ok := errors.AsType[config.Mistakes](err); ok && wrong.ByFlag() {
-		err = misuseError{err}
+		err = misuse.Of(err)
 	}
 	return cfg, err
 }
@@ -71,7 +70,7 @@ type target struct {
 	admin  string
 	itself bool // the pair that the configuration names
 	pairFlags
-	credential
+	credential.Files
 }
 
 // direct says whether the pair itself is meant.
@@ -84,7 +83,7 @@ func (t *target) add(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&t.admin, "admin", "", adminUsage)
 	cmd.PersistentFlags().BoolVar(&t.itself, "direct", false, "reach the pair of the configuration itself, and ask no running server")
 	t.pairFlags.add(cmd.PersistentFlags(), "reach the pair itself")
-	t.credential.add(cmd.PersistentFlags())
+	t.Files.Add(cmd.PersistentFlags())
 }
 
 // adminUsage is the help of --admin.
@@ -103,21 +102,21 @@ func adminAt(s *settings, said string, roots *tls.Config) (url string, known *tl
 	}
 	host, port, err := net.SplitHostPort(cfg.Admin.Listen)
 	if err != nil {
-		return "", nil, misuse("admin.listen: %w; or say --admin URL", err)
+		return "", nil, misuse.Errorf("admin.listen: %w; or say --admin URL", err)
 	}
-	address := net.JoinHostPort(reachable(host), port)
+	address := net.JoinHostPort(server.Reachable(host), port)
 	if !cfg.Admin.TLS.On() {
 		return "http://" + address, roots, nil
 	}
 	if roots == nil {
-		roots = pinned(cfg.Admin.TLS.CertificateFile)
+		roots = credential.Pinned(cfg.Admin.TLS.CertificateFile)
 	}
 	return "https://" + address, roots, nil
 }
 
 // notAdmin says what --admin must be.
 func notAdmin(err error) error {
-	return misuse("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen says otherwise", err)
+	return misuse.Errorf("--admin: %w; the operators' listener is http://127.0.0.1:8081 unless admin.listen says otherwise", err)
 }
 
 // operator gives who carries out verbs on the pair; done ends it. change is for a pair that is reached itself.
@@ -127,7 +126,7 @@ func (t *target) operator(ctx context.Context, s *settings, change ...func(*part
 		if err != nil {
 			return nil, nil, err
 		}
-		return directPair{st}, st.close, nil
+		return directPair{st}, st.Close, nil
 	}
 	c, err := t.client(s)
 	if err != nil {
@@ -139,7 +138,7 @@ func (t *target) operator(ctx context.Context, s *settings, change ...func(*part
 // client speaks to the operators' listener.
 func (t *target) client(s *settings) (*client.Client, error) {
 	var cfg client.Config
-	if err := t.credential.fromCaller(&cfg); err != nil {
+	if err := t.Files.FromCaller(&cfg); err != nil {
 		return nil, err
 	}
 	var err error
@@ -166,7 +165,7 @@ func (t *target) store(ctx context.Context, s *settings) (st sessions, done func
 		if err != nil {
 			return nil, nil, err
 		}
-		return direct.store, direct.close, nil
+		return direct.Store, direct.Close, nil
 	}
 	c, err := t.client(s)
 	if err != nil {
@@ -187,7 +186,7 @@ func (t *target) application(s *settings, app string) (*session.Application, err
 		name, lockTimeout = known.Name, known.LockTimeout
 	}
 	if name, err = session.ParseApplicationName(name); err != nil {
-		return nil, misuseError{err}
+		return nil, misuse.Of(err)
 	}
 	a := session.Application{Name: name, LockTimeout: lockTimeout}.WithDefaults()
 	return &a, nil
@@ -196,11 +195,11 @@ func (t *target) application(s *settings, app string) (*session.Application, err
 // adminClient speaks to an operators' listener.
 type adminClient struct{ *client.Client }
 
-func (a adminClient) status(ctx context.Context) (pairStatus, error) {
+func (a adminClient) status(ctx context.Context) (server.PairStatus, error) {
 	return pairOf(a.Pair(ctx))
 }
 
-func (a adminClient) do(ctx context.Context, v pairVerb) (pairStatus, error) {
+func (a adminClient) do(ctx context.Context, v pairVerb) (server.PairStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	switch v.name {
@@ -217,7 +216,7 @@ func (a adminClient) do(ctx context.Context, v pairVerb) (pairStatus, error) {
 }
 
 // pairOf reads the pair's state from the listener's answer.
-func pairOf(text json.RawMessage, err error) (st pairStatus, _ error) {
+func pairOf(text json.RawMessage, err error) (st server.PairStatus, _ error) {
 	if err != nil {
 		return st, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
@@ -70,7 +71,7 @@ type webConfig struct {
 func (w webConfig) elements(cfg config.Config, random io.Reader) (*webElements, error) {
 	app, ok := cfg.Apps[w.app]
 	if !ok {
-		return nil, misuse("--app %q is no alias of the configuration", w.app)
+		return nil, misuse.Errorf("--app %q is no alias of the configuration", w.app)
 	}
 	el := &webElements{}
 	if err := el.carryOver(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation); err != nil {
@@ -83,7 +84,7 @@ func (w webConfig) elements(cfg config.Config, random io.Reader) (*webElements, 
 	case "stateserver":
 		err = el.stateServer(cfg, w.stateServer)
 	default:
-		err = misuse("--mode %q is neither sqlserver nor stateserver", w.mode)
+		err = misuse.Errorf("--mode %q is neither sqlserver nor stateserver", w.mode)
 	}
 	if err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func (el *webElements) carryOver(path, location string) error {
 func (el *webElements) sqlServer(cfg config.Config, showPassword bool) error {
 	pair, configured := cfg.Partners()
 	if !configured {
-		return misuse("no pair is configured: %s", namePair)
+		return misuse.NoPair()
 	}
 	pair = el.forSystemData(pair)
 	el.Masked = !showPassword && !pair.Servers[0].Password.IsZero()
@@ -207,7 +208,7 @@ func (el *webElements) stateServer(cfg config.Config, address string) error {
 	}
 	a, err := config.ParseAddress(address)
 	if err != nil || a.Instance != "" {
-		return misuse("--state-server: give HOST or HOST:PORT of mirrorstate")
+		return misuse.Errorf("--state-server: give HOST or HOST:PORT of mirrorstate")
 	}
 	host, port := a.Host, statePort
 	if a.Port != 0 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
@@ -189,7 +190,7 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	defer p.stop(t)
 	_, body := must(t, []int{200}, "GET", p.admin+"/v1/pair", "")
-	var st pairStatus
+	var st server.PairStatus
 	if err := json.Unmarshal([]byte(body), &st); err != nil {
 		t.Fatal(err)
 	}
@@ -216,12 +217,12 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false))
+	direct, err := server.OpenStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer direct.close()
-	if err := look(t.Context(), direct.pair); err != nil || direct.pair.Status().Principal != "a" {
-		t.Errorf("one by one: %+v, %v", direct.pair.Status(), err)
+	defer direct.Close()
+	if err := look(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
+		t.Errorf("one by one: %+v, %v", direct.Pair.Status(), err)
 	}
 }

@@ -1,14 +1,14 @@
 //go:build unix
 
-package main
+package server
 
 import (
 	"math"
 	"syscall"
 )
 
-// openFiles is how many files this process may open; 0: nobody knows.
-func openFiles() int {
+// OpenFiles is how many files this process may open; 0: nobody knows.
+func OpenFiles() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"io"
@@ -7,17 +7,17 @@ import (
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
-// logs is where the program's lines go, and from which level on; that may change while it runs.
-type logs struct {
+// Logs is where the program's lines go, and from which level on; that may change while it runs.
+type Logs struct {
 	*slog.Logger
-	level *slog.LevelVar
+	Level *slog.LevelVar
 }
 
-// newLogs makes logs as the configuration has them.
-func newLogs(w io.Writer, cfg config.Log) logs {
-	l := logs{level: new(slog.LevelVar)}
-	l.level.Set(cfg.SlogLevel())
-	options := &slog.HandlerOptions{Level: l.level}
+// NewLogs makes logs as the configuration has them.
+func NewLogs(w io.Writer, cfg config.Log) Logs {
+	l := Logs{Level: new(slog.LevelVar)}
+	l.Level.Set(cfg.SlogLevel())
+	options := &slog.HandlerOptions{Level: l.Level}
 	if cfg.Format == "json" {
 		options.ReplaceAttr = durationsAsText
 		l.Logger = slog.New(slog.NewJSONHandler(w, options))
@@ -35,11 +35,11 @@ func durationsAsText(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// newLogger is for commands that run once, and have no configuration of their logs.
-func newLogger(w io.Writer, verbose bool) *slog.Logger {
+// NewLogger is for commands that run once, and have no configuration of their logs.
+func NewLogger(w io.Writer, verbose bool) *slog.Logger {
 	cfg := config.Log{Format: "console", Level: "info"}
 	if verbose {
 		cfg.Level = "debug"
 	}
-	return newLogs(w, cfg).Logger
+	return NewLogs(w, cfg).Logger
 }

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// stoppedBy is why the program's context ended: a signal.
-type stoppedBy struct{ os.Signal }
+// StoppedBy is why the program's context ended: a signal.
+type StoppedBy struct{ os.Signal }
 
 // Error implements error.
-func (s stoppedBy) Error() string { return "stopped by " + s.String() }
+func (s StoppedBy) Error() string { return "stopped by " + s.String() }
 
 // life is how a server begins and ends. In order: /readyz says that it is ending, while everything goes on for a
 // pause, so that balancers notice; the session API takes no more connections and finishes what it has, those who
@@ -27,7 +27,8 @@ type life struct {
 	leaving proxy.Leaving
 	pause   atomic.Int64 // drain.pause in nanoseconds; may be changed by a new configuration
 	notify  notifier
-	logs    logs
+	logs    Logs
+	version string
 }
 
 // face is one listener and what answers on it.
@@ -56,7 +57,7 @@ var errStopping = errors.New("the server is stopping")
 // live serves both faces until ctx ends or something fails, then ends them in their order.
 func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) error {
 	a, o := api.serve(ctx), admin.serve(ctx)
-	l.logs.Info("started", "version", buildVersion(), "api", api.listener.Addr().String(), "admin", admin.listener.Addr().String())
+	l.logs.Info("started", "version", l.version, "api", api.listener.Addr().String(), "admin", admin.listener.Addr().String())
 	defer l.logs.Info("stopped")
 	l.notify.ready("serving")
 	var errs []error
@@ -82,7 +83,7 @@ func (l *life) live(ctx context.Context, failed <-chan error, api, admin face) e
 
 // patient says whether the end was asked for by a service manager, rather than by somebody at the keyboard.
 func patient(ctx context.Context) bool {
-	by, ok := errors.AsType[stoppedBy](context.Cause(ctx))
+	by, ok := errors.AsType[StoppedBy](context.Cause(ctx))
 	return ok && by.Signal == syscall.SIGTERM
 }
 

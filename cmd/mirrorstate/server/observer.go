@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
@@ -23,9 +24,9 @@ var _ partner.Observer = (*observer)(nil)
 
 // newObserver makes the observer at a URL. It asks nobody, and can't tell
 // anything until watches has said what pair it is about.
-func newObserver(url string, cred credential) (*observer, error) {
+func newObserver(url string, cred credential.Files) (*observer, error) {
 	cfg := client.Config{URL: url, Retries: -1}
-	if err := cred.fill(&cfg); err != nil {
+	if err := cred.Fill(&cfg); err != nil {
 		return nil, fmt.Errorf("pair.watchdog: %w", err)
 	}
 	c, err := client.New(cfg)

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// notifyVariable names the socket of a service manager that wants to be told how we are.
-const notifyVariable = "NOTIFY_SOCKET"
+// NotifyVariable names the socket of a service manager that wants to be told how we are.
+const NotifyVariable = "NOTIFY_SOCKET"
 
 // notifyTime bounds telling it: a datagram is taken at once, or the manager's queue is full.
 const notifyTime = time.Second
@@ -21,7 +21,7 @@ type notifier struct {
 	log    *slog.Logger
 }
 
-func newNotifier(log *slog.Logger) notifier { return notifier{os.Getenv(notifyVariable), log} }
+func newNotifier(log *slog.Logger) notifier { return notifier{os.Getenv(NotifyVariable), log} }
 
 // tell sends one message of lines such as READY=1. That it can't is logged and does no harm.
 func (n notifier) tell(message string) {

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func TestPairConfig_Budgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pc, err := pairConfig(cfg, nil, "", newLogger(t.Output(), false))
+	pc, err := PairConfig(cfg, nil, "", NewLogger(t.Output(), false))
 	if err != nil {
 		t.Fatal(err)
 	}

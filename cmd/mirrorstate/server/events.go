@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"sync"
@@ -11,23 +11,26 @@ import (
 // eventBacklog is how many events a client of the stream may be behind.
 const eventBacklog = 256
 
-// eventSource tells what our view of the pair and, if they are ours, the servers
+// EventSource tells what our view of the pair and, if they are ours, the servers
 // themselves have to say.
-type eventSource struct {
-	pair    *partner.Pair
-	servers *embedded.Pair // nil: not ours
+type EventSource struct {
+	Pair    *partner.Pair  // nil: there is no view
+	Servers *embedded.Pair // nil: not ours
 }
 
-var _ proxy.EventSource = eventSource{}
+var _ proxy.EventSource = EventSource{}
 
 // Events implements proxy.EventSource. One goroutine a client passes events on;
 // stop ends it and waits.
-func (s eventSource) Events() (<-chan proxy.Event, func()) {
-	seen, unsubscribe := s.pair.Subscribe()
+func (s EventSource) Events() (<-chan proxy.Event, func()) {
+	var seen <-chan partner.Event
 	var told <-chan embedded.Event
-	quiet := func() {}
-	if s.servers != nil {
-		told, quiet = s.servers.Events()
+	unsubscribe, quiet := func() {}, func() {}
+	if s.Pair != nil {
+		seen, unsubscribe = s.Pair.Subscribe()
+	}
+	if s.Servers != nil {
+		told, quiet = s.Servers.Events()
 	}
 	out, done := make(chan proxy.Event, eventBacklog), make(chan struct{})
 	var passing sync.WaitGroup

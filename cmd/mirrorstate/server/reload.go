@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type reloading struct {
 	current config.Config                 // as it was last taken over
 	parts   []reloader
 	notify  notifier
-	logs    logs
+	logs    Logs
 	counts  *telemetry.Reloads
 }
 
@@ -81,14 +81,14 @@ func (r *reloading) again() {
 }
 
 // reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
-func (l *life) reload(ctx context.Context, cfg config.Config, load func() (config.Config, error), counts *telemetry.Reloads, st *stack, api *proxy.API, g *guards) (stop func()) {
+func (l *life) reload(ctx context.Context, cfg config.Config, load func() (config.Config, error), counts *telemetry.Reloads, st *Stack, api *proxy.API, g *guards) (stop func()) {
 	if load == nil {
 		return func() {}
 	}
 	r := &reloading{load: load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
 		{"keys and apps", func(next config.Config) error { return g.rename(next, api) }},
 		{"certificates", func(config.Config) error { return g.reloadCertificates() }},
-		{"log", func(next config.Config) error { l.logs.level.Set(next.Log.SlogLevel()); return nil }},
+		{"log", func(next config.Config) error { l.logs.Level.Set(next.Log.SlogLevel()); return nil }},
 		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},
 		{"sweep", func(next config.Config) error {
 			st.sweeping.sweeper.Reconfigure(sweepConfig(next.Sweep))

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"io"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
@@ -42,7 +43,7 @@ func TestObserver_Sees(t *testing.T) {
 				io.WriteString(w, tc.answer)
 			}))
 			defer srv.Close()
-			o, err := newObserver(srv.URL, credential{})
+			o, err := newObserver(srv.URL, credential.Files{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +66,7 @@ func TestObserver_Sees(t *testing.T) {
 // An observer that is not there can't tell: that is no word against the principal.
 func TestObserver_Gone(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
-	o, err := newObserver(srv.URL, credential{})
+	o, err := newObserver(srv.URL, credential.Files{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestObserver_Gone(t *testing.T) {
 	if _, _, err := o.Sees(t.Context(), partner.A); err == nil || !strings.Contains(err.Error(), srv.URL) {
 		t.Errorf("got %v, want an error that names the observer", err)
 	}
-	if _, err := newObserver("sql1:8081", credential{}); err == nil {
+	if _, err := newObserver("sql1:8081", credential.Files{}); err == nil {
 		t.Error("what is no URL is taken")
 	}
 }

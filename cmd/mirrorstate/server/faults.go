@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -8,21 +8,21 @@ import (
 	"github.com/mirrorstate/mirrorstate/proxy"
 )
 
-// injector breaks the servers of an embedded pair.
-type injector struct{ servers *embedded.Pair }
+// Injector breaks the servers of an embedded pair.
+type Injector struct{ Servers *embedded.Pair }
 
-var _ proxy.FaultInjector = injector{}
+var _ proxy.FaultInjector = Injector{}
 
 // Fault implements proxy.FaultInjector.
-func (i injector) Fault(ctx context.Context, partner string, f proxy.Fault) error {
+func (i Injector) Fault(ctx context.Context, partner string, f proxy.Fault) error {
 	name := partner
 	switch partner {
 	case "principal":
-		name = i.servers.Principal()
+		name = i.Servers.Principal()
 	case "mirror":
-		name = i.servers.Mirror()
+		name = i.Servers.Mirror()
 	}
-	p := i.servers.Partner(name)
+	p := i.Servers.Partner(name)
 	if p == nil {
 		return notNow(partner)
 	}

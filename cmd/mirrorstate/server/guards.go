@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
-	"slices"
 
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy"
@@ -88,9 +86,6 @@ func applications(cfg config.Config) map[string]session.Application {
 	return apps
 }
 
-// aliases are the configured applications', sorted.
-func aliases(apps map[string]config.App) []string { return slices.Sorted(maps.Keys(apps)) }
-
 // reloadCertificates reads their files again. What can't be read stays as it was.
 func (g *guards) reloadCertificates() error {
 	var errs []error
@@ -103,7 +98,7 @@ func (g *guards) reloadCertificates() error {
 }
 
 // watch has the stack look after the files.
-func (g *guards) watch(st *stack) {
+func (g *guards) watch(st *Stack) {
 	parts := map[string]func(context.Context) error{}
 	if g.keys != nil {
 		parts["the look after the keys"] = g.keys.Run
@@ -145,14 +140,6 @@ func (g *guards) check(cfg config.Config, api, admin net.Addr, logger *slog.Logg
 
 // operators says whether a key opens the operators' listener.
 func (g *guards) operators() bool { return g.keys != nil && g.keys.Ring().Operators() }
-
-// shown is what curl needs besides, to be let in.
-func (g *guards) shown() string {
-	if g.keys == nil {
-		return ""
-	}
-	return ` -H "Authorization: Bearer $` + keyVariable + `"`
-}
 
 // tlsOf is how to speak with clients; nil: in the clear.
 func tlsOf(c *proxy.Certificates) *tls.Config {

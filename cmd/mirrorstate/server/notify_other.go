@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package server
 
 // monotonic is for systemd, which is on Linux only.
 func monotonic() int64 { return 0 }
