@@ -72,7 +72,13 @@ func serveProxy(ctx context.Context, spec loadtest.Spec, announce func(loadtest.
 		return err
 	}
 	return inTemporaryFolder(func(dir string) error {
-		return server.Serve(ctx, cfg, &server.Embedded{Dir: dir}, server.Logs{Logger: childLogger(spec), Level: new(slog.LevelVar)}, buildVersion(), func(g server.Greeting) { announce(loadtest.Ready{API: g.API, Admin: g.Admin}) }, nil)
+		defer collectLess()()
+		s, err := server.New(ctx, cfg, server.Options{Embedded: server.Embedded{Dir: dir}, Logs: server.Logs{Logger: childLogger(spec), Level: new(slog.LevelVar)}, Version: buildVersion()})
+		if err != nil {
+			return err
+		}
+		announce(loadtest.Ready{API: s.APIURL(), Admin: s.AdminURL()})
+		return s.Run(ctx)
 	})
 }
 
@@ -82,10 +88,11 @@ func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := server.OpenStack(cfg, nil, "", nil, childLogger(spec))
+	st, err := server.NewStack(cfg, nil, "", nil, childLogger(spec))
 	if err != nil {
 		return nil, nil, err
 	}
+	st.Start()
 	if err := look(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, nil, err

@@ -247,10 +247,11 @@ func openDirect(ctx context.Context, s *settings, source pairFlags, change ...fu
 	}
 	// A command looks once and decides nothing for later: no watchdog, no memory.
 	cfg.Pair.Watchdog = config.Watchdog{}
-	st, err := server.OpenStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
+	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false), change...)
 	if err != nil {
 		return nil, err
 	}
+	st.Start()
 	if err := look(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, err

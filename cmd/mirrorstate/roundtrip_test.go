@@ -26,10 +26,11 @@ func TestHandler_OneRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := server.OpenStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
+	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
+	st.Start()
 	defer st.Close()
 	if err := look(t.Context(), st.Pair); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,10 +66,7 @@ func newServe(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer collectLess()()
-			return server.Serve(cmd.Context(), cfg, &flags.Embedded, server.NewLogs(cmd.ErrOrStderr(), cfg.Log), buildVersion(), func(g server.Greeting) {
-				greet(cmd.OutOrStdout(), g, shownAlias(cfg.Apps))
-			}, load)
+			return serve(cmd, cfg, server.Options{Embedded: flags.Embedded, Load: load, Logs: server.NewLogs(cmd.ErrOrStderr(), cfg.Log), Version: buildVersion()})
 		},
 	}
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
@@ -75,6 +75,21 @@ func newServe(s *settings) *cobra.Command {
 	pair.add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
+}
+
+// serve runs the server until the command's context ends, and has it read its configuration again at SIGHUP.
+func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
+	defer collectLess()()
+	reload := make(chan os.Signal, 1)
+	o.Reload = reload
+	s, err := server.New(cmd.Context(), cfg, o)
+	if err != nil {
+		return err
+	}
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	greet(cmd.OutOrStdout(), s, shownAlias(cfg.Apps))
+	return s.Run(cmd.Context())
 }
 
 // shownAlias is the application in the commands to try: one that is configured.
@@ -86,22 +101,22 @@ func shownAlias(apps map[string]config.App) string {
 }
 
 // greet says where everything is and what to try.
-func greet(out io.Writer, g server.Greeting, alias string) {
+func greet(out io.Writer, s *server.Server, alias string) {
 	key := "" // what curl needs besides, to be let in
-	if g.Keyed {
+	if s.Keyed() {
 		key = ` -H "Authorization: Bearer $` + credential.Variable + `"`
 	}
 	fmt.Fprintf(out, "mirrorstate %s\n\n", buildVersion())
-	fmt.Fprintf(out, "  session API   %s\n", g.API)
-	fmt.Fprintf(out, "  operators     %s\n", g.Admin)
-	if g.Servers != nil {
-		greetEmbedded(out, g.Servers)
+	fmt.Fprintf(out, "  session API   %s\n", s.APIURL())
+	fmt.Fprintf(out, "  operators     %s\n", s.AdminURL())
+	if servers := s.Servers(); servers != nil {
+		greetEmbedded(out, servers)
 	}
-	base := g.API + "/v1/apps/" + alias + "/sessions"
+	base := s.APIURL() + "/v1/apps/" + alias + "/sessions"
 	fmt.Fprintf(out, "\nTry:\n")
 	fmt.Fprintf(out, "  curl -i%s --data-binary hello %s\n", key, base)
-	fmt.Fprintf(out, "  curl -s%s %s/v1/pair\n", key, g.Admin)
-	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, g.Admin)
+	fmt.Fprintf(out, "  curl -s%s %s/v1/pair\n", key, s.AdminURL())
+	fmt.Fprintf(out, "  curl -s%s -H 'Content-Type: application/json' -d '{\"kind\":\"manual\"}' %s/v1/pair/failover\n\n", key, s.AdminURL())
 }
 
 // greetEmbedded prints both connection strings; the password only once, when it was made.

@@ -217,10 +217,11 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct, err := server.OpenStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
+	direct, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
+	direct.Start()
 	defer direct.Close()
 	if err := look(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
 		t.Errorf("one by one: %+v, %v", direct.Pair.Status(), err)

@@ -45,7 +45,9 @@ type pairView struct {
 var _ proxy.PairView = pairView{}
 
 // Status implements proxy.PairView.
-func (v pairView) Status() any {
+func (v pairView) Status() any { return v.status() }
+
+func (v pairView) status() PairStatus {
 	return PairStatus{Status: v.Pair.Status(), Sweep: v.sweep.sweeper.Status(), Embedded: EmbeddedStatusOf(v.servers)}
 }
 

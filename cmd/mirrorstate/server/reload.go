@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/telemetry"
 	"github.com/mirrorstate/mirrorstate/config"
@@ -81,11 +79,11 @@ func (r *reloading) again() {
 }
 
 // reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
-func (l *life) reload(ctx context.Context, cfg config.Config, load func() (config.Config, error), counts *telemetry.Reloads, st *Stack, api *proxy.API, g *guards) (stop func()) {
-	if load == nil {
+func (l *life) reload(ctx context.Context, cfg config.Config, o Options, counts *telemetry.Reloads, st *Stack, api *proxy.API, g *guards) (stop func()) {
+	if o.Load == nil {
 		return func() {}
 	}
-	r := &reloading{load: load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
+	r := &reloading{load: o.Load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
 		{"keys and apps", func(next config.Config) error { return g.rename(next, api) }},
 		{"certificates", func(config.Config) error { return g.reloadCertificates() }},
 		{"log", func(next config.Config) error { l.logs.Level.Set(next.Log.SlogLevel()); return nil }},
@@ -96,14 +94,11 @@ func (l *life) reload(ctx context.Context, cfg config.Config, load func() (confi
 			return nil
 		}},
 	}}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { r.run(ctx, signals) })
+	running.Go(func() { r.run(ctx, o.Reload) })
 	return func() {
 		cancel()
 		running.Wait()
-		signal.Stop(signals)
 	}
 }

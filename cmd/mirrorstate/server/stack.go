@@ -24,7 +24,8 @@ type Stack struct {
 	sweeping  *sweeping
 	observers []*observer
 
-	stopSweeping          func() // waits; nil: the job does not run
+	start                 []func() // the parts that are not started yet
+	stopSweeping          func()   // waits; nil: the job does not run
 	stopPair, stopServers context.CancelFunc
 	stopWatching          []context.CancelFunc // of files, and what else may end first
 
@@ -32,11 +33,11 @@ type Stack struct {
 	failed  chan error // the first part that ended by itself
 }
 
-// OpenStack brings everything up. servers, if not nil, is run by the stack, and
+// NewStack makes a stack, which Start brings up and Close ends. servers, if not nil, is run by the stack, and
 // closed by it whatever happens. memory is the folder in which the accepted
 // principal is remembered; empty: it isn't. meter is told of calls; nil: nobody is.
 // change is done to the pair's configuration last.
-func OpenStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Stack, err error) {
+func NewStack(cfg config.Config, servers *embedded.Pair, memory string, meter partner.Meter, logger *slog.Logger, change ...func(*partner.Config)) (st *Stack, err error) {
 	defer func() {
 		if err != nil && servers != nil {
 			err = errors.Join(err, servers.Close())
@@ -63,24 +64,44 @@ func OpenStack(cfg config.Config, servers *embedded.Pair, memory string, meter p
 	}
 	st = &Stack{Servers: servers, Pair: pair, Store: aspstate.New(pair, logger), observers: observers, failed: make(chan error, 3)}
 	st.sweeping = newSweeping(aspstate.NewSweeper(st.Store, pair, sweepConfig(cfg.Sweep), logger))
-	st.stopServers, st.stopPair = func() {}, st.run("the pair's monitor", pair.Run)
+	var startPair func()
+	startPair, st.stopPair = st.part("the pair's monitor", pair.Run)
+	st.start, st.stopServers = []func(){startPair}, func() {}
 	if servers != nil {
-		st.stopServers = st.run("the embedded pair", servers.Run)
+		var startServers func()
+		startServers, st.stopServers = st.part("the embedded pair", servers.Run)
+		st.start = append(st.start, startServers)
 	}
 	return st, nil
 }
 
-// run starts one part and notes if it ends; stop ends it.
-func (st *Stack) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
+// Start brings it up: the pair's monitor, and the servers that are ours.
+func (st *Stack) Start() {
+	for _, start := range st.start {
+		start()
+	}
+	st.start = nil
+}
+
+// part is one part of it: start starts it, and notes if it ends; stop ends it.
+func (st *Stack) part(what string, run func(context.Context) error) (start func(), stop context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
-	st.running.Go(func() {
-		if err := part(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			select {
-			case st.failed <- fmt.Errorf("%s ended: %w", what, err):
-			default:
+	return func() {
+		st.running.Go(func() {
+			if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				select {
+				case st.failed <- fmt.Errorf("%s ended: %w", what, err):
+				default:
+				}
 			}
-		}
-	})
+		})
+	}, stop
+}
+
+// run starts one part; stop ends it.
+func (st *Stack) run(what string, part func(context.Context) error) (stop context.CancelFunc) {
+	start, stop := st.part(what, part)
+	start()
 	return stop
 }
 
@@ -108,7 +129,8 @@ func (st *Stack) sweep(enabled bool) {
 	}
 }
 
-// Close stops the expiry job, the store, the pair, and the servers, in this order, and waits.
+// Close stops the expiry job, the store, the pair, and the servers, in this order, and waits. What was never started
+// gives back what it holds, too.
 func (st *Stack) Close() {
 	for _, stop := range st.stopWatching {
 		stop()
@@ -118,6 +140,7 @@ func (st *Stack) Close() {
 	st.Store.Close()
 	st.stopPair()
 	st.stopServers()
+	st.Start() // what never ran runs now, and ends at once: so it closes what it has opened
 	st.running.Wait()
 	for _, o := range st.observers {
 		o.client.Close()
