@@ -18,6 +18,7 @@ import (
 
 	yaml "github.com/goccy/go-yaml"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
@@ -178,10 +179,10 @@ func TestAdminAt(t *testing.T) {
 		if err := os.WriteFile(yaml, []byte("admin: "+admin), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := adminAt(&settings{configFile: yaml}, "", nil); got != want || err != nil {
+		if got, _, err := operator.AdminAt((&settings{configFile: yaml}).load, "", nil); got != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", admin, got, err, want)
 		}
-		if got, _, _ := adminAt(&settings{configFile: yaml}, "http://10.0.0.5:1", nil); got != "http://10.0.0.5:1" {
+		if got, _, _ := operator.AdminAt((&settings{configFile: yaml}).load, "http://10.0.0.5:1", nil); got != "http://10.0.0.5:1" {
 			t.Errorf("--admin does not win: %q", got)
 		}
 	}

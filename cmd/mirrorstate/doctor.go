@@ -13,6 +13,7 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -20,7 +21,7 @@ import (
 
 // doctorCommand is mirrorstate doctor.
 type doctorCommand struct {
-	pair             pairFlags
+	pair             operator.PairFlags
 	asJSON, strict   bool
 	client, balancer time.Duration
 }
@@ -38,7 +39,7 @@ func newDoctor(s *settings) *cobra.Command {
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, s) },
 	}
-	c.pair.add(cmd.Flags(), "the pair")
+	c.pair.Add(cmd.Flags(), "the pair")
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&c.strict, "strict", false, "exit with 1 for what is only worth a thought, too")
 	cmd.Flags().DurationVar(&c.client, "client-timeout", 0, "how long your applications wait for an answer, to be compared with the hold window")
@@ -50,7 +51,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if c.client < 0 || c.balancer < 0 {
 		return misuse.Errorf("a time-out is not below 0")
 	}
-	cfg, err := loadConfig(s, c.pair.said()...)
+	cfg, err := s.load(c.pair.Said()...)
 	if err != nil {
 		return err
 	}
@@ -135,13 +136,13 @@ func (c *doctorCommand) how(s *settings) string {
 	if s.configFile != "" {
 		words = append(words, "--config "+s.configFile)
 	}
-	if c.pair.webConfig != "" {
-		words = append(words, "--web-config "+c.pair.webConfig)
+	if c.pair.WebConfig != "" {
+		words = append(words, "--web-config "+c.pair.WebConfig)
 	}
-	if c.pair.location != "" {
-		words = append(words, "--location "+c.pair.location)
+	if c.pair.Location != "" {
+		words = append(words, "--location "+c.pair.Location)
 	}
-	if c.pair.connectionString != "" {
+	if c.pair.ConnectionString != "" {
 		words = append(words, `--connection-string "…"`)
 	}
 	return strings.Join(words, " ")

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
@@ -22,7 +23,7 @@ import (
 // installation is one call of install or uninstall.
 type installation struct {
 	verb    string // install or uninstall
-	pair    pairFlags
+	pair    operator.PairFlags
 	options aspstate.InstallOptions
 
 	recreate string // the database's name, typed
@@ -78,13 +79,13 @@ func (in *installation) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&in.asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&in.on, "on", "", "insist on partner `a|b`, where nobody can tell which is meant")
 	cmd.Flags().DurationVar(&in.wait, "wait", time.Minute, "how long to wait for locks that others hold, in all")
-	in.pair.add(cmd.Flags(), "the pair")
+	in.pair.Add(cmd.Flags(), "the pair")
 }
 
 // run is the command.
 func (in *installation) run(cmd *cobra.Command, s *settings) error {
 	in.out, in.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	cfg, err := loadConfig(s, in.pair.said()...)
+	cfg, err := s.load(in.pair.Said()...)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (c *keyCommand) path() (string, config.Config, error) {
 	if c.file != "" {
 		said = append(said, config.Flag("--keys-file", "auth.keys_file", c.file))
 	}
-	cfg, err := loadConfig(c.settings, said...)
+	cfg, err := c.settings.load(said...)
 	if err != nil {
 		return "", cfg, err
 	}

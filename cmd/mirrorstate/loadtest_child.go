@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/session"
@@ -93,7 +95,7 @@ func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, fu
 		return nil, nil, err
 	}
 	st.Start()
-	if err := look(ctx, st.Pair); err != nil {
+	if err := operator.Look(ctx, st.Pair); err != nil {
 		st.Close()
 		return nil, nil, err
 	}
@@ -124,9 +126,12 @@ func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.R
 	})
 }
 
+// headerTime bounds the head of a request to the operators' listener.
+const headerTime = 10 * time.Second
+
 // runPair serves until ctx ends.
 func runPair(ctx context.Context, servers interface{ Run(context.Context) error }, ln net.Listener, admin http.Handler) error {
-	server := &http.Server{Handler: admin, ReadHeaderTimeout: firstLook}
+	server := &http.Server{Handler: admin, ReadHeaderTimeout: headerTime}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	served := make(chan error, 1)

@@ -22,7 +22,9 @@ import (
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
@@ -69,9 +71,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// notOperators is what to do where another interface answers than the one that was meant.
-const notOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
-
 // hint is what to do about an error, where its text can't know the flags of this program.
 func hint(err error) string {
 	answer, _ := errors.AsType[*client.Error](err)
@@ -83,7 +82,7 @@ func hint(err error) string {
 	case answer.Status == http.StatusUnauthorized:
 		return "; name the file of a key with --key-file, or put the key into " + credential.Variable
 	case answer.Status == http.StatusNotFound && answer.Name == "":
-		return notOperators
+		return operator.NotOperators
 	}
 	return ""
 }
@@ -137,4 +136,16 @@ func warnOfKeyFile(cmd *cobra.Command) {
 	if e := secretfile.Check(flag.Value.String()); e != nil && !e.Changeable {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: --key-file: %v\n", e)
 	}
+}
+
+// load reads the configuration. What a flag of this call can't mean is a misuse.
+func (s *settings) load(flags ...config.Setting) (config.Config, error) {
+	cfg, err := config.Load(s.configFile, os.LookupEnv, flags...)
+	if err == nil {
+		err = config.CheckEnvironment(os.Environ())
+	}
+	if wrong, ok := errors.AsType[config.Mistakes](err); ok && wrong.ByFlag() {
+		err = misuse.Of(err)
+	}
+	return cfg, err
 }

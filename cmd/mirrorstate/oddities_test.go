@@ -11,10 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
-	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
@@ -113,24 +110,6 @@ func TestServe_TakenPortNamesItsOrigin(t *testing.T) {
 	code, _, stderr := said(t, "serve", "--data", t.TempDir(), "--api", address)
 	if code == exitDone || !strings.Contains(stderr, "set by --api") {
 		t.Errorf("said by a flag: %d %s", code, stderr)
-	}
-}
-
-// The latency of a partner that does not answer is of another time, and a breaker that no call has met says nothing.
-func TestPrintPair_SilentPartner(t *testing.T) {
-	seen := time.Date(2026, 11, 30, 3, 4, 5, 0, time.UTC)
-	var st server.PairStatus
-	st.Partners = []partner.PartnerStatus{
-		{Name: partner.A, Breaker: "closed", LatencyMS: 0.6, Seen: seen},
-		{Name: partner.B, Breaker: "closed", LatencyMS: 0.7, Reachable: true, Seen: seen},
-	}
-	var out bytes.Buffer
-	if err := printPair(&out, st, false); err != nil {
-		t.Fatal(err)
-	}
-	text := out.String()
-	if strings.Contains(text, "0.6 ms") || strings.Count(text, "closed") != 1 || !strings.Contains(text, "no answer since 03:04:05 UTC") || !strings.Contains(text, "0.7 ms") {
-		t.Errorf("a frozen partner is shown as\n%s", text)
 	}
 }
 

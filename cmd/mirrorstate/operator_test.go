@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
-	"github.com/mirrorstate/mirrorstate/partner"
 )
 
 // TestOperatorsCommands runs the commands against a server: what they print, and
@@ -64,18 +63,4 @@ func TestPairStatus_WrongPassword(t *testing.T) {
 		t.Errorf("exit %d, want %d; stdout:\n%s\nstderr:\n%s", code, exitFailed, &stdout, &stderr)
 	}
 	p.stop(t)
-}
-
-// A schema is read where there is a principal: before that nobody knows it.
-func TestPrintPair_SchemaNotKnown(t *testing.T) {
-	for want, st := range map[string]partner.Status{
-		"(unknown, schema not known): principal none":  {Topology: "unknown", Schema: "stock"},
-		"(mirroring, stock schema): principal a":       {Topology: "mirroring", Schema: "stock", Principal: "a"},
-		"(mirroring, extended schema): principal none": {Topology: "mirroring", Schema: "extended", Epoch: 4},
-	} {
-		var out bytes.Buffer
-		if err := printPair(&out, server.PairStatus{Status: st}, false); err != nil || !strings.Contains(out.String(), want) {
-			t.Errorf("%q, %v; want %q", &out, err, want)
-		}
-	}
 }

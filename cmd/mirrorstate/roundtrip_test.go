@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
@@ -22,7 +23,7 @@ func TestHandler_OneRoundTrip(t *testing.T) {
 	} {
 		t.Setenv("MIRRORSTATE_PAIR_"+key, value)
 	}
-	cfg, err := loadConfig(&settings{})
+	cfg, err := new(settings).load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func TestHandler_OneRoundTrip(t *testing.T) {
 	}
 	st.Start()
 	defer st.Close()
-	if err := look(t.Context(), st.Pair); err != nil {
+	if err := operator.Look(t.Context(), st.Pair); err != nil {
 		t.Fatal(err)
 	}
 	api, err := proxy.NewAPI(proxy.Config{Store: st.Store, FleetSecret: st.Store.FleetSecret})

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
@@ -34,7 +35,7 @@ func newServe(s *settings) *cobra.Command {
 	var (
 		api, admin string
 		insecure   bool
-		pair       pairFlags
+		pair       operator.PairFlags
 		flags      embeddedFlags
 	)
 	cmd := &cobra.Command{
@@ -48,7 +49,7 @@ func newServe(s *settings) *cobra.Command {
 			"  mirrorstate serve --web-config /srv/shop/web.config",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			said := pair.said()
+			said := pair.Said()
 			if api != "" {
 				said = append(said, config.Flag("--api", "api.listen", api))
 			}
@@ -61,7 +62,7 @@ func newServe(s *settings) *cobra.Command {
 			if insecure {
 				said = append(said, config.Flag("--insecure", "auth.insecure", "true"))
 			}
-			load := func() (config.Config, error) { return loadConfig(s, said...) }
+			load := func() (config.Config, error) { return s.load(said...) }
 			cfg, err := load()
 			if err != nil {
 				return err
@@ -72,7 +73,7 @@ func newServe(s *settings) *cobra.Command {
 	cmd.Flags().StringVar(&api, "api", "", "`ADDR` of the session API (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`ADDR` of the operators' listener (default 127.0.0.1:8081)")
 	cmd.Flags().BoolVar(&insecure, "insecure", false, "let other machines reach listeners that have no authentication")
-	pair.add(cmd.Flags(), "the pair")
+	pair.Add(cmd.Flags(), "the pair")
 	flags.add(cmd)
 	return cmd
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
 func newWebConfig(s *settings) *cobra.Command {
 	var (
-		pair   pairFlags
+		pair   operator.PairFlags
 		wanted webConfig
 		asJSON bool
 	)
@@ -32,7 +33,7 @@ func newWebConfig(s *settings) *cobra.Command {
 			"  mirrorstate webconfig --mode stateserver --state-server state.example.net",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(s, pair.said()...)
+			cfg, err := s.load(pair.Said()...)
 			if err != nil {
 				return err
 			}
@@ -54,7 +55,7 @@ func newWebConfig(s *settings) *cobra.Command {
 	cmd.Flags().BoolVar(&wanted.compression, "compression", false, "have the application compress its items")
 	cmd.Flags().BoolVar(&wanted.showPassword, "show-password", false, "print the password; without it it is masked")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	pair.add(cmd.Flags(), "the pair")
+	pair.Add(cmd.Flags(), "the pair")
 	return cmd
 }
 

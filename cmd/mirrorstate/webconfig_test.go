@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 )
@@ -213,7 +214,7 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	for key, value := range map[string]string{"A_ADDRESS": a, "B_ADDRESS": b, "USER": "mirrorstate", "PASSWORD": "p4ss;word", "ENCRYPT": "disable"} {
 		t.Setenv("MIRRORSTATE_PAIR_"+key, value)
 	}
-	cfg, err := loadConfig(&settings{})
+	cfg, err := new(settings).load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func TestPairStatus_EveryWayToGiveAPair(t *testing.T) {
 	}
 	direct.Start()
 	defer direct.Close()
-	if err := look(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
+	if err := operator.Look(t.Context(), direct.Pair); err != nil || direct.Pair.Status().Principal != "a" {
 		t.Errorf("one by one: %+v, %v", direct.Pair.Status(), err)
 	}
 }
