@@ -36,7 +36,7 @@ func newScene(t *testing.T, f *fleet) *scene {
 
 // sceneFleet is the fleet of these tests.
 func sceneFleet(t *testing.T) *fleet {
-	return startFleet(t, newTally(), fleetOptions{proxies: 2, witness: true, relay: true, seed: 1})
+	return startFleet(t, newTally(), fleetOptions{proxies: 2, witness: true, relay: true, seed: 1, clear: 0})
 }
 
 func (s *scene) proxy(i int) session.Store { return s.fleet.proxies[i].door.now }
