@@ -18,6 +18,7 @@ import (
 
 	yaml "github.com/goccy/go-yaml"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
@@ -245,7 +246,7 @@ func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
 // A script that runs at every start sets a pair up once.
 func TestPair_SetupIfMissing(t *testing.T) {
 	servers := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir()})
-	pair := []string{"--connection-string", pairConnection(servers)}
+	pair := []string{"--connection-string", loadserver.PairConnection(servers)}
 	if code, _, stderr := call(t, append(append([]string{"pair", "setup"}, endpoints...), pair...)...); code != exitFailed || !strings.Contains(stderr, "1405") {
 		t.Errorf("without --if-missing: exit %d, %s", code, stderr)
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +13,6 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
-	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
@@ -63,10 +60,11 @@ func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if err != nil {
 		return err
 	}
-	setup, err := c.setup(s, cfg, both)
+	setup, err := doctor.NewSetup(cfg, both, c.how(s))
 	if err != nil {
 		return err
 	}
+	setup.ClientTimeout, setup.BalancerTimeout = c.client, c.balancer
 	report := doctor.Diagnose(doctor.Examine(cmd.Context(), [2]partner.PartnerConfig(pc.Partners), both.Database, setup))
 	if err := cmd.Context().Err(); err != nil {
 		return fmt.Errorf("stopped before everything was asked: %w", err)
@@ -88,46 +86,6 @@ func (c *doctorCommand) verdict(r *doctor.Report) error {
 		return fmt.Errorf("%d to think about (--strict); the first: %s", warns, r.Findings[0].Found)
 	}
 	return nil
-}
-
-// setup is what the configuration says beside where the servers are.
-func (c *doctorCommand) setup(s *settings, cfg config.Config, both config.Partners) (doctor.Setup, error) {
-	d := doctor.Setup{
-		How:              c.how(s),
-		Notes:            cfg.Notes,
-		HoldWindow:       cfg.Pair.Hold.Window,
-		SweepEnabled:     cfg.Sweep.Enabled,
-		MaxClockSkew:     cfg.Sweep.MaxClockSkew,
-		AgentJob:         cfg.Sweep.AgentJob,
-		WatchdogEnabled:  cfg.Pair.Watchdog.Enabled,
-		WatchdogNoGuards: len(cfg.Pair.Watchdog.Observers) == 0 && !cfg.Pair.Watchdog.AllowDataLoss,
-		ClientTimeout:    c.client,
-		BalancerTimeout:  c.balancer,
-	}
-	for i, server := range both.Servers {
-		d.Host[i], d.Instance[i] = server.Address.Host, strings.ToUpper(server.Address.Instance)
-		d.Port[i], d.Encrypt[i] = server.Address.Port, server.Encrypt
-		d.Trusting[i] = server.TrustServerCertificate != nil && *server.TrustServerCertificate
-	}
-	for _, alias := range slices.Sorted(maps.Keys(cfg.Apps)) {
-		d.Applications = append(d.Applications, cfg.Apps[alias].Name)
-	}
-	if cfg.Pair.WebConfig == "" {
-		return d, nil
-	}
-	web, err := config.ReadWebConfig(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation)
-	if err != nil {
-		return d, err
-	}
-	switch web.Mode {
-	case config.ModeStateServer:
-		if d.StateNetworkTimeout = web.StateNetworkTimeout; d.StateNetworkTimeout == 0 {
-			d.StateNetworkTimeout = 10 * time.Second // ASP.NET's default
-		}
-	case config.ModeSQLServer:
-		d.DotNet, d.RetryInterval = true, web.SQLConnectionRetry
-	}
-	return d, nil
 }
 
 // how are the flags that name the pair, for a command that somebody is told to type.

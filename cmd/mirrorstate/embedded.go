@@ -26,7 +26,7 @@ func newEmbedded(s *settings) *cobra.Command {
 		Example: "  mirrorstate embedded --data /tmp/pair --partner-a 127.0.0.1:0 --partner-b 127.0.0.1:0",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			defer collectLess()()
+			defer server.CollectLess()()
 			servers, err := flags.Open(server.NewLogger(cmd.ErrOrStderr(), s.verbose))
 			if err != nil {
 				return err

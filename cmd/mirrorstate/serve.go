@@ -80,7 +80,7 @@ func newServe(s *settings) *cobra.Command {
 
 // serve runs the server until the command's context ends, and has it read its configuration again at SIGHUP.
 func serve(cmd *cobra.Command, cfg config.Config, o server.Options) error {
-	defer collectLess()()
+	defer server.CollectLess()()
 	reload := make(chan os.Signal, 1)
 	o.Reload = reload
 	s, err := server.New(cmd.Context(), cfg, o)

@@ -1,4 +1,4 @@
-package main
+package webconfig
 
 import (
 	"bytes"
@@ -35,8 +35,8 @@ func (as attributes) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// write prints both elements with their comments.
-func (el *webElements) write(out io.Writer) error {
+// Write prints both elements with their comments.
+func (el *Elements) Write(out io.Writer) error {
 	var b bytes.Buffer
 	writeComment(&b, append([]string{"These go into <system.web> of the web.config of every web server."}, el.Notes...))
 	writeElement(&b, "sessionState", el.Session)

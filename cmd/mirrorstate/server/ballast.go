@@ -1,4 +1,4 @@
-package main
+package server
 
 import "runtime"
 
@@ -9,8 +9,8 @@ import "runtime"
 // again, whatever the load, where a higher GOGC would multiply a large heap.
 const ballast = 32 << 20
 
-// collectLess keeps the ballast until the function it returns is called.
-func collectLess() (stop func()) {
+// CollectLess keeps the ballast until the function it returns is called.
+func CollectLess() (stop func()) {
 	block := make([]byte, ballast)
 	return func() { runtime.KeepAlive(block) }
 }

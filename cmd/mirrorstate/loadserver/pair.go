@@ -1,4 +1,4 @@
-package main
+package loadserver
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
@@ -19,8 +20,8 @@ import (
 // defaultPartnerTimeout is what the embedded pair of a load test takes for a loss.
 const defaultPartnerTimeout = 5 * time.Second
 
-// pairConnection is the pair as an ADO.NET connection string.
-func pairConnection(servers *embedded.Pair) string {
+// PairConnection is the pair as an ADO.NET connection string.
+func PairConnection(servers *embedded.Pair) string {
 	server := func(name string) string {
 		host, port, _ := net.SplitHostPort(servers.Partner(name).Addr())
 		return host + "," + port
@@ -109,4 +110,46 @@ func (r refusedByPair) Refusal() (number int32, message, advice string) {
 		number = e.Number
 	}
 	return number, r.Error(), "see the pair's state"
+}
+
+// servePair runs the two servers, and an operators' listener that does to them what is asked for.
+func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.Ready)) error {
+	return inTemporaryFolder(func(dir string) error {
+		flags := server.Embedded{Dir: dir, AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "off", PartnerTimeout: defaultPartnerTimeout}
+		if spec.Witness {
+			flags.Witness = "on"
+		}
+		servers, err := flags.Open(childLogger(spec))
+		if err != nil {
+			return err
+		}
+		admin, err := newBarePair(servers)
+		if err != nil {
+			return errors.Join(err, servers.Close())
+		}
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen: %w", err), servers.Close())
+		}
+		announce(loadtest.Ready{Admin: "http://" + ln.Addr().String(), Connection: PairConnection(servers)})
+		return runPair(ctx, servers, ln, admin)
+	})
+}
+
+// headerTime bounds the head of a request to the operators' listener.
+const headerTime = 10 * time.Second
+
+// runPair serves until ctx ends.
+func runPair(ctx context.Context, servers interface{ Run(context.Context) error }, ln net.Listener, admin http.Handler) error {
+	server := &http.Server{Handler: admin, ReadHeaderTimeout: headerTime}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	err := servers.Run(ctx)
+	_ = server.Close()
+	if serving := <-served; !errors.Is(serving, http.ErrServerClosed) {
+		err = errors.Join(err, serving)
+	}
+	return err
 }
