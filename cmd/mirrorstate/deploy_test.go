@@ -19,7 +19,6 @@ import (
 	yaml "github.com/goccy/go-yaml"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
@@ -162,30 +161,6 @@ func TestReady(t *testing.T) {
 	server.Close()
 	if code, _, stderr := call(t, "ready", "--admin", server.URL); code != exitFailed || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d, %q", code, stderr)
-	}
-}
-
-// Without --admin the configuration says where the operators' listener is, and how to speak there.
-func TestAdminAt(t *testing.T) {
-	yaml := filepath.Join(t.TempDir(), "mirrorstate.yaml")
-	for admin, want := range map[string]string{
-		"{}":                        "http://127.0.0.1:8081",
-		"{listen: 127.0.0.1:9091}":  "http://127.0.0.1:9091",
-		"{listen: ':9091'}":         "http://127.0.0.1:9091",
-		"{listen: 0.0.0.0:9091}":    "http://127.0.0.1:9091",
-		"{listen: '[::]:9091'}":     "http://[::1]:9091",
-		"{listen: state1.lan:9091}": "http://state1.lan:9091",
-		"{listen: 127.0.0.1:9091, tls: {certificate_file: c, key_file: k}}": "https://127.0.0.1:9091",
-	} {
-		if err := os.WriteFile(yaml, []byte("admin: "+admin), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, _, err := operator.AdminAt((&settings{configFile: yaml}).load, "", nil); got != want || err != nil {
-			t.Errorf("%s: %q, %v; want %q", admin, got, err, want)
-		}
-		if got, _, _ := operator.AdminAt((&settings{configFile: yaml}).load, "http://10.0.0.5:1", nil); got != "http://10.0.0.5:1" {
-			t.Errorf("--admin does not win: %q", got)
-		}
 	}
 }
 
