@@ -124,6 +124,7 @@ func runChaos(t *testing.T, seed uint64, duration time.Duration, proxies int, wi
 	if err := d.run(ctx); err != nil {
 		t.Errorf("the pair did not come back: %v", err)
 	}
+	tl.server += ", " + f.lastSweep()
 	cancel()
 	running.Wait()
 	run.end()

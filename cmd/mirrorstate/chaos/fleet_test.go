@@ -189,6 +189,22 @@ func (f *fleet) watchdog(self *instance) []config.Setting {
 	return append(said, observers)
 }
 
+// lastSweep says when the expiry job last ran, by what the proxies that live tell.
+func (f *fleet) lastSweep() string {
+	var last time.Time
+	for _, in := range f.proxies {
+		if l := in.current(); l != nil {
+			if at := l.Status().Sweep.LastRun; at != nil && at.After(last) {
+				last = *at
+			}
+		}
+	}
+	if last.IsZero() {
+		return "never swept"
+	}
+	return fmt.Sprintf("last swept %v before the end", time.Since(last).Round(100*time.Millisecond))
+}
+
 // serving follows who is principal, and tells f when a partner begins to serve, until ctx ends.
 func (f *fleet) serving(ctx context.Context, begins func(at time.Time)) {
 	events, unsubscribe := f.servers.Events()

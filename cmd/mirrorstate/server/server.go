@@ -19,7 +19,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Options are what the configuration does not say. Of the zero value are a server that logs nothing and never reads its
+// Options are what the configuration does not say. With the zero value a server logs nothing and never reads its
 // configuration again.
 type Options struct {
 	// Embedded is the pair that is opened where the configuration names none. Its folder also keeps what is
@@ -60,12 +60,15 @@ type Server struct {
 	ran atomic.Bool
 }
 
-// New opens a server: the listeners first, for a taken port is the likeliest failure and leaves nothing
-// behind, then the files, the embedded pair if it is one, and the connections' pools. It starts nothing: nobody is answered before
-// Run. On failure everything that was opened is closed. ctx bounds New alone.
+// New opens a server: first the listeners, because a taken port is the likeliest failure and leaves nothing
+// behind; then keys and certificates, the embedded pair where no other is configured, and the pools of connections. Nobody is
+// answered before Run. On failure New closes what it has opened. ctx bounds New only.
 func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	if o.Logs.Logger == nil {
-		o.Logs = Logs{Logger: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar)}
+		o.Logs.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Logs.Level == nil {
+		o.Logs.Level = new(slog.LevelVar)
 	}
 	s := &Server{cfg: cfg, o: o}
 	for _, note := range cfg.Notes {
@@ -130,12 +133,12 @@ func (s *Server) openHandlers(context.Context) (err error) {
 	return err
 }
 
-// Run serves until ctx ends, and drains then: see life. Its context's cause, if it is a [StoppedBy], says how
-// patiently. It returns when all that it has started has ended, and all that New has opened is closed: nil, or what failed first.
-// It runs once.
+// Run serves until ctx ends, and drains then. If the cause of ctx is a [StoppedBy] with SIGTERM, it waits for drain.pause before,
+// so that balancers notice. Run returns when all that it has started has ended and all that New has opened is closed: nil, or
+// why serving or draining failed. A server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if !s.ran.CompareAndSwap(false, true) {
-		return errors.New("server: it has run, or was closed")
+		return errors.New("server: it has already run, or was closed")
 	}
 	defer s.close()
 	s.stack.Start()
@@ -152,7 +155,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.life.live(ctx, s.stack.failed, face{s.apiListener, api, apiRules}, face{s.adminListener, s.admin, adminRules})
 }
 
-// Close closes a server that does not run and will not. Run does so itself.
+// Close closes a server that has not run; afterwards it can't. Run closes it by itself.
 func (s *Server) Close() {
 	if s.ran.CompareAndSwap(false, true) {
 		s.close()
@@ -174,10 +177,10 @@ func (s *Server) close() {
 	}
 }
 
-// Kill ends a server that runs as the end of its process would, for all that anybody else can see: its way to the SQL
-// Servers first, and then each connection of a client. Nothing is drained, given back or told. Run returns, with an error. For tests.
+// Kill ends a running server as kill -9 would, as far as others can see: it cuts the connections to the SQL Servers first, and
+// then those of all clients. Nothing is drained, given back or told. Run returns, with an error. For tests.
 func (s *Server) Kill() {
-	s.stack.stopPair() // first: a handler that notices its client's leaving shall do nothing there
+	s.stack.stopPair() // first: a handler that notices that its client is gone must do nothing there
 	_ = s.apiListener.Close()
 	_ = s.adminListener.Close()
 }
@@ -197,7 +200,8 @@ func (s *Server) Servers() *embedded.Pair { return s.stack.Servers }
 // Status is what GET /v1/pair answers.
 func (s *Server) Status() PairStatus { return s.view().status() }
 
-// Limits are the connections that each listener takes, and those to one SQL Server, as the process' files allow.
+// Limits returns how many connections each listener takes, and how many there are to one SQL Server: fewer than configured
+// where this process may not open as many files.
 func (s *Server) Limits() (api, admin, sql int) { return s.room.api, s.room.admin, s.room.sql }
 
 // origin says where a listener's address comes from, in words that follow the address.
