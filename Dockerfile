@@ -1,7 +1,7 @@
-# The program alone, from nothing, as a user who owns nothing but its data folder. First `make image-files`, which
-# puts a statically linked binary into _image/; then
+# The program alone, from scratch, as a user that owns only its data folder. First run `make image-files`, which puts a
+# statically linked binary into _image/. Then:
 #   docker build -t mirrorstate .        or   buildah build --format docker -t mirrorstate .
-# (HEALTHCHECK is Docker's own: an image in OCI's format has none, see docs/sql-server.md for Kubernetes.)
+# (Only Docker has HEALTHCHECK. An image in OCI's format has none; see docs/sql-server.md for Kubernetes.)
 FROM scratch
 COPY _image/root/ /
 COPY --chown=65532:65532 _image/state/ /var/lib/

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // adviceAccept goes with every refusal of Accept.
@@ -21,8 +24,8 @@ const adviceAccept = "accept a partner that answers and opens its database for w
 // It returns nil when the partner serves. A *RefusedError means that it can't:
 // it must answer, and be a writable principal. Accepting the one that serves
 // already, unchallenged, changes nothing.
-func (p *Pair) Accept(ctx context.Context, n Name, reason string) error {
-	if n != A && n != B {
+func (p *Pair) Accept(ctx context.Context, n choose.Name, reason string) error {
+	if n != choose.A && n != choose.B {
 		return &RefusedError{Message: fmt.Sprintf("there is no partner %q", n), Advice: "name a or b"}
 	}
 	if reason == "" {
@@ -30,84 +33,52 @@ func (p *Pair) Accept(ctx context.Context, n Name, reason string) error {
 	}
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
-	i := p.index(n)
+	i := n.Index()
 	obs, err := p.claimant(ctx, i)
 	if err != nil {
 		return fmt.Errorf("accept %s: %w", n, err)
 	}
 	p.mu.Lock()
-	acc := p.view.accepted
+	acc := p.view.Accepted
 	p.mu.Unlock()
-	over := overrule(obs[1-i], acc, time.Now())
+	over := choose.Overrule(obs[1-i], acc, time.Now())
 	p.cfg.Logger.Warn("operator's verb", "verb", "accept", "partner", n, "reason", reason,
-		"claim", claimOf(obs[i]), "against", claimOf(obs[1-i]), "accepted_before", acc)
-	if above, raise := raiseAbove(obs[i], over, acc); raise {
-		if err := p.raise(ctx, i, namesOf(obs[i], obs[1-i]).own, above); err != nil {
+		"claim", choose.ClaimOf(obs[i]), "against", choose.ClaimOf(obs[1-i]), "accepted_before", acc)
+	if above, raise := choose.RaiseAbove(obs[i], over, acc); raise {
+		if err := p.raise(ctx, i, choose.NamesOf(obs[i], obs[1-i]).Own, above); err != nil {
 			return fmt.Errorf("accept %s: take an epoch above %d: %w", n, above, err)
 		}
 		if obs, err = p.claimant(ctx, i); err != nil {
 			return fmt.Errorf("accept %s: %w", n, err)
 		}
 	}
-	acc = accept(obs[i], Accepted{Overruled: over})
+	acc = choose.Accept(obs[i], choose.Accepted{Overruled: over})
 	return p.impose(ctx, acc, reason)
 }
 
 // claimant asks both partners and checks that the i-th is a writable principal.
-func (p *Pair) claimant(ctx context.Context, i int) ([2]Observation, error) {
+func (p *Pair) claimant(ctx context.Context, i int) ([2]choose.Observation, error) {
 	obs, err := p.look(ctx)
 	if err != nil {
 		return obs, err
 	}
-	if why := obs[i].refusal(time.Now()); why != "" {
+	if why := obs[i].Refusal(time.Now()); why != "" {
 		return obs, &RefusedError{Message: fmt.Sprintf("partner %s %s", p.members[i].name, why), Advice: adviceAccept}
 	}
 	return obs, nil
 }
 
-// overrule is the claim that Accept of its partner goes against: what it says
-// now, what was accepted of it, or what was overruled before.
-func overrule(other Observation, acc Accepted, now time.Time) Overruled {
-	switch {
-	case other.refusal(now) == "":
-		return Overruled{Partner: other.Partner, Extended: other.Extended, Epoch: other.Epoch, Sequence: other.Sequence, Session: other.Session}
-	case acc.Partner == other.Partner:
-		return Overruled{Partner: acc.Partner, Extended: acc.Extended, Epoch: acc.Epoch, Sequence: acc.Sequence, Session: acc.Session}
-	case acc.Overruled.Partner == other.Partner:
-		return acc.Overruled
-	}
-	return Overruled{}
-}
-
-// raiseAbove is the epoch that o's must exceed so that every proxy believes it,
-// and whether it doesn't yet. The one accepted before may keep its own.
-func raiseAbove(o Observation, over Overruled, acc Accepted) (above int64, raise bool) {
-	if !o.Extended {
-		return 0, false
-	}
-	above = o.Epoch
-	if over.Extended {
-		raise = o.Epoch <= over.Epoch
-		above = max(above, over.Epoch)
-	}
-	if acc.Extended {
-		raise = raise || o.Epoch < acc.Epoch || o.Epoch == acc.Epoch && o.Partner != acc.Partner
-		above = max(above, acc.Epoch)
-	}
-	return above, raise
-}
-
 // raise takes the epoch, and says what is missing where it can't.
 func (p *Pair) raise(ctx context.Context, i int, server string, above int64) error {
-	err := p.members[i].endpoint.raise(ctx, server, above)
-	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == errNoProcedure {
-		return &RefusedError{Number: errNoProcedure, Message: e.Message, Advice: "run mirrorstate install on that partner, then accept it again"}
+	err := p.members[i].endpoint.Raise(ctx, server, above)
+	if e, ok := errors.AsType[mssql.Error](err); ok && e.Number == link.ErrNoProcedure {
+		return &RefusedError{Number: link.ErrNoProcedure, Message: e.Message, Advice: "run mirrorstate install on that partner, then accept it again"}
 	}
 	return err
 }
 
 // impose hands the word to the loop and waits until it serves.
-func (p *Pair) impose(ctx context.Context, acc Accepted, reason string) error {
+func (p *Pair) impose(ctx context.Context, acc choose.Accepted, reason string) error {
 	n := acc.Partner
 	select {
 	case p.orders <- acc:
@@ -118,7 +89,7 @@ func (p *Pair) impose(ctx context.Context, acc Accepted, reason string) error {
 	}
 	p.count(func(s *Stats) { s.Accepts++ })
 	p.tell(Event{At: time.Now(), Kind: "accepted", Partner: n, Epoch: acc.Epoch, Reason: reason})
-	err := p.await(ctx, true, func(v view) bool { return v.serving && v.accepted.Partner == n })
+	err := p.await(ctx, true, func(v choose.View) bool { return v.Serving && v.Accepted.Partner == n })
 	if err != nil {
 		return fmt.Errorf("accept %s: it does not serve: %w", n, err)
 	}
@@ -126,9 +97,9 @@ func (p *Pair) impose(ctx context.Context, acc Accepted, reason string) error {
 }
 
 // obey makes the operator's word what is accepted. The loop calls it.
-func (p *Pair) obey(acc Accepted) {
+func (p *Pair) obey(acc choose.Accepted) {
 	before := p.view
 	v := before
-	v.accepted = acc
+	v.Accepted = acc
 	p.settle(before, v, -1)
 }

@@ -9,13 +9,16 @@ import (
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // split makes both writable principals, whose rows are not replicated any more.
 func (f *fakePair) split(a, b fakeRow) {
 	f.set(func(sa, sb *fakeServer) {
 		f.extended = true
-		sa.role, sb.role = RolePrincipal, RolePrincipal
+		sa.role, sb.role = choose.RolePrincipal, choose.RolePrincipal
 		sa.own, sb.own = &a, &b
 	})
 }
@@ -27,26 +30,26 @@ func TestAccept_OverridesTheHigherEpochAndTakesOneAboveIt(t *testing.T) {
 		f.split(fakeRow{3, "SQLA"}, fakeRow{5, "SQLB"})
 		p := f.startServing(withMemory(path))
 		time.Sleep(3 * time.Second)
-		if s := p.Status(); s.Principal != B || !s.SplitBrain || len(s.Claims) != 2 || s.Claims[0].Epoch != 3 || s.Claims[1].Epoch != 5 || s.Claims[1].Server != "SQLB" {
+		if s := p.Status(); s.Principal != choose.B || !s.SplitBrain || len(s.Claims) != 2 || s.Claims[0].Epoch != 3 || s.Claims[1].Epoch != 5 || s.Claims[1].Server != "SQLB" {
 			t.Fatalf("before: %+v", s)
 		}
-		if err := p.Accept(t.Context(), A, "a has the orders"); err != nil {
+		if err := p.Accept(t.Context(), choose.A, "a has the orders"); err != nil {
 			t.Fatal(err)
 		}
-		if s := p.Status(); s.Principal != A || s.Epoch != 6 || f.seen(A).own != (fakeRow{6, "SQLA"}) {
-			t.Fatalf("after: %+v, row %+v", s, f.seen(A).own)
+		if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 || f.seen(choose.A).own != (fakeRow{6, "SQLA"}) {
+			t.Fatalf("after: %+v, row %+v", s, f.seen(choose.A).own)
 		}
-		if err := p.Accept(t.Context(), A, "once more"); err != nil || f.seen(A).own.epoch != 6 {
-			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.seen(A).own.epoch)
+		if err := p.Accept(t.Context(), choose.A, "once more"); err != nil || f.seen(choose.A).own.epoch != 6 {
+			t.Errorf("accepting the accepted one: %v, epoch %d", err, f.seen(choose.A).own.epoch)
 		}
 		time.Sleep(5 * time.Second)
-		if s := p.Status(); s.Principal != A || p.Stats().Accepts != 2 || p.Stats().SplitBrains != 1 {
+		if s := p.Status(); s.Principal != choose.A || p.Stats().Accepts != 2 || p.Stats().SplitBrains != 1 {
 			t.Errorf("later: %+v, %+v", s, p.Stats())
 		}
 		// Another proxy, without memory, follows the new epoch by itself.
 		f.runFor(func(p *Pair) {
 			time.Sleep(2 * time.Second)
-			if s := p.Status(); s.Principal != A || s.Epoch != 6 {
+			if s := p.Status(); s.Principal != choose.A || s.Epoch != 6 {
 				t.Errorf("another proxy: %+v", s)
 			}
 		})
@@ -58,14 +61,14 @@ func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "pair.json")
 		f := newFakePair(t)
 		f.set(func(a, b *fakeServer) { // stock schema, both out of their sessions
-			a.role, b.role, a.sequence, b.sequence = RoleUnknown, RoleUnknown, 0, 0
+			a.role, b.role, a.sequence, b.sequence = choose.RoleUnknown, choose.RoleUnknown, 0, 0
 		})
 		f.runFor(func(p *Pair) {
 			time.Sleep(3 * time.Second)
 			if s := p.Status(); s.Principal != "" || !s.SplitBrain {
 				t.Fatalf("before: %+v", s)
 			}
-			if err := p.Accept(t.Context(), B, "b was last"); err != nil || p.Status().Principal != B {
+			if err := p.Accept(t.Context(), choose.B, "b was last"); err != nil || p.Status().Principal != choose.B {
 				t.Fatalf("%v, %+v", err, p.Status())
 			}
 		}, withMemory(path))
@@ -76,11 +79,11 @@ func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
 			if s := p.Status(); s.Principal != "" || !strings.Contains(s.Reason, "overruled") {
 				t.Errorf("the overruled partner alone: %+v", s)
 			}
-			f.set(func(a, b *fakeServer) { a.role, b.down, b.role = RoleMirror, false, RolePrincipal })
+			f.set(func(a, b *fakeServer) { a.role, b.down, b.role = choose.RoleMirror, false, choose.RolePrincipal })
 			time.Sleep(time.Second)
-			f.set(func(a, b *fakeServer) { a.role, b.role = RolePrincipal, RoleMirror })
+			f.set(func(a, b *fakeServer) { a.role, b.role = choose.RolePrincipal, choose.RoleMirror })
 			time.Sleep(2 * time.Second)
-			if s := p.Status(); s.Principal != A {
+			if s := p.Status(); s.Principal != choose.A {
 				t.Errorf("mirrored again and failed over: %+v", s)
 			}
 		}, withMemory(path))
@@ -90,24 +93,26 @@ func TestAccept_OrdersWhatCouldNotBe(t *testing.T) {
 func TestAccept_AgainstAHigherRoleSequenceThatComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		f.set(func(a, b *fakeServer) { a.role, b.role, a.sequence, b.sequence = RoleMirror, RolePrincipal, 6, 6 })
+		f.set(func(a, b *fakeServer) {
+			a.role, b.role, a.sequence, b.sequence = choose.RoleMirror, choose.RolePrincipal, 6, 6
+		})
 		p := f.startServing()
-		f.set(func(a, b *fakeServer) { a.role, a.sequence, b.down = RolePrincipal, 5, true })
+		f.set(func(a, b *fakeServer) { a.role, a.sequence, b.down = choose.RolePrincipal, 5, true })
 		time.Sleep(5 * time.Second)
 		if s := p.Status(); s.Principal != "" {
 			t.Fatalf("a claim of sequence 5 after 6 was believed: %+v", s)
 		}
-		if err := p.Accept(t.Context(), A, "b's disk is lost"); err != nil {
+		if err := p.Accept(t.Context(), choose.A, "b's disk is lost"); err != nil {
 			t.Fatal(err)
 		}
 		f.set(func(_, b *fakeServer) { b.down = false })
 		time.Sleep(5 * time.Second)
-		if s := p.Status(); s.Principal != A {
+		if s := p.Status(); s.Principal != choose.A {
 			t.Errorf("b returned with what it had, and is served: %+v", s)
 		}
 		f.set(func(_, b *fakeServer) { b.sequence = 7 })
 		time.Sleep(5 * time.Second)
-		if s := p.Status(); s.Principal != B {
+		if s := p.Status(); s.Principal != choose.B {
 			t.Errorf("b has a newer claim: %+v", s)
 		}
 	})
@@ -120,111 +125,56 @@ func TestAccept_Refused(t *testing.T) {
 		for _, tt := range []struct {
 			name   string
 			script func(a, b *fakeServer)
-			n      Name
+			n      choose.Name
 			reason string
 			want   string
 		}{
 			{"no such partner", nil, "c", "x", `no partner "c"`},
-			{"no reason", nil, B, "", "needs a reason"},
-			{"the mirror", nil, B, "x", "is the mirror"},
-			{"nobody there", func(_, b *fakeServer) { b.down = true }, B, "x", "does not answer"},
+			{"no reason", nil, choose.B, "", "needs a reason"},
+			{"the mirror", nil, choose.B, "x", "is the mirror"},
+			{"nobody there", func(_, b *fakeServer) { b.down = true }, choose.B, "x", "does not answer"},
 		} {
 			if tt.script != nil {
 				f.set(tt.script)
 			}
 			err := p.Accept(t.Context(), tt.n, tt.reason)
 			r, ok := errors.AsType[*RefusedError](err)
-			if !ok || !strings.Contains(r.Message, tt.want) || r.Advice == "" || p.Status().Principal != A {
+			if !ok || !strings.Contains(r.Message, tt.want) || r.Advice == "" || p.Status().Principal != choose.A {
 				t.Errorf("%s: %v, principal %q", tt.name, err, p.Status().Principal)
 			}
 		}
 		f.split(fakeRow{3, "SQLA"}, fakeRow{2, "SQLB"})
-		f.set(func(_, b *fakeServer) { b.down, b.raiseErr = false, mssql.Error{Number: errNoProcedure, Class: 16} })
+		f.set(func(_, b *fakeServer) {
+			b.down, b.raiseErr = false, mssql.Error{Number: link.ErrNoProcedure, Class: 16}
+		})
 		time.Sleep(2 * time.Second)
-		err := p.Accept(t.Context(), B, "x")
-		if r, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(r.Advice, "mirrorstate install") || p.Status().Principal != A {
+		err := p.Accept(t.Context(), choose.B, "x")
+		if r, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(r.Advice, "mirrorstate install") || p.Status().Principal != choose.A {
 			t.Errorf("an older extension: %v", err)
 		}
 	})
-}
-
-func TestRaiseAbove(t *testing.T) {
-	ext := func(n Name, e int64) Observation { return says(n, RolePrincipal, 5, epoch(e, "X")) }
-	accA := func(e int64) Accepted { return Accepted{Partner: A, Extended: true, Epoch: e} }
-	overB := func(e int64) Overruled { return Overruled{Partner: B, Extended: true, Epoch: e} }
-	tests := []struct {
-		name  string
-		o     Observation
-		over  Overruled
-		acc   Accepted
-		above int64
-		raise bool
-	}{
-		{"stock", says(A, RolePrincipal, 5), overB(9), accA(9), 0, false},
-		{"nobody against it", ext(A, 3), Overruled{}, Accepted{}, 3, false},
-		{"above the other's claim", ext(A, 3), overB(2), Accepted{}, 3, false},
-		{"equal to it", ext(A, 3), overB(3), accA(3), 3, true},
-		{"below it", ext(A, 3), overB(5), Accepted{}, 5, true},
-		{"the accepted one with its epoch", ext(A, 3), Overruled{}, accA(3), 3, false},
-		{"the accepted one restored", ext(A, 3), Overruled{}, accA(7), 7, true},
-		{"the other's epoch was accepted", ext(B, 3), Overruled{}, accA(3), 3, true},
-		{"a higher one of the other was accepted", ext(B, 3), Overruled{Partner: A, Extended: true, Epoch: 6}, accA(6), 6, true},
-		{"above what was accepted", ext(B, 4), Overruled{}, accA(3), 4, false},
-	}
-	for _, tt := range tests {
-		if above, raise := raiseAbove(tt.o, tt.over, tt.acc); above != tt.above || raise != tt.raise {
-			t.Errorf("%s: %d, %v; want %d, %v", tt.name, above, raise, tt.above, tt.raise)
-		}
-	}
-}
-
-func TestOverruled_Covers(t *testing.T) {
-	stock := Overruled{Partner: B, Sequence: 5, Session: "guid"}
-	extended := Overruled{Partner: B, Extended: true, Epoch: 3, Sequence: 5, Session: "guid"}
-	tests := []struct {
-		name string
-		r    Overruled
-		o    Observation
-		want bool
-	}{
-		{"nothing was overruled", Overruled{}, says(B, RolePrincipal, 5), false},
-		{"the other partner", stock, says(A, RolePrincipal, 5), false},
-		{"the same claim", stock, says(B, RolePrincipal, 5), true},
-		{"an older one", stock, says(B, RolePrincipal, 4), true},
-		{"a newer one", stock, says(B, RolePrincipal, 6), false},
-		{"of another session", stock, says(B, RolePrincipal, 1, func(o *Observation) { o.Session = "new" }), false},
-		{"not known to be newer", stock, says(B, RoleUnknown, 0), true},
-		{"a higher epoch", extended, says(B, RolePrincipal, 5, epoch(4, "SQLB")), false},
-		{"a lower epoch with a higher sequence", extended, says(B, RolePrincipal, 9, epoch(2, "SQLB")), true},
-		{"the same epoch, a newer sequence", extended, says(B, RolePrincipal, 6, epoch(3, "SQLB")), false},
-	}
-	for _, tt := range tests {
-		if got := tt.r.covers(tt.o); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
-		}
-	}
 }
 
 func TestRun_MirroringSetUpAgainIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		f.split(fakeRow{3, "SQLA"}, fakeRow{3, "SQLA"})
-		f.set(func(a, b *fakeServer) { a.sequence, b.sequence, b.role = 9, 9, RoleMirror })
+		f.set(func(a, b *fakeServer) { a.sequence, b.sequence, b.role = 9, 9, choose.RoleMirror })
 		p := f.startServing()
 		f.set(func(a, b *fakeServer) { // removed: a lives on alone, b waits to be restored
-			a.role, a.sequence, b.down = RoleUnknown, 0, true
+			a.role, a.sequence, b.down = choose.RoleUnknown, 0, true
 		})
 		time.Sleep(3 * time.Second)
-		if s := p.Status(); s.Principal != A || s.Epoch != 3 {
+		if s := p.Status(); s.Principal != choose.A || s.Epoch != 3 {
 			t.Fatalf("mirroring removed: %+v", s)
 		}
 		f.set(func(a, b *fakeServer) { // set up again, then failed over
-			a.role, a.sequence, b.role, b.sequence, b.down = RoleMirror, 2, RolePrincipal, 2, false
+			a.role, a.sequence, b.role, b.sequence, b.down = choose.RoleMirror, 2, choose.RolePrincipal, 2, false
 			a.session, b.session = "new", "new"
 			b.own = &fakeRow{4, "SQLB"}
 		})
 		time.Sleep(3 * time.Second)
-		if s := p.Status(); s.Principal != B || s.Epoch != 4 || s.RoleSequence != 2 {
+		if s := p.Status(); s.Principal != choose.B || s.Epoch != 4 || s.RoleSequence != 2 {
 			t.Errorf("set up again: %+v", s)
 		}
 	})

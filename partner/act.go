@@ -1,18 +1,20 @@
 package partner
 
 import (
-	"errors"
-	"fmt"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // take notes what one probe learned, decides, and acts. Others can read the
 // decision before the first call runs by it.
-func (p *Pair) take(o Observation) {
+func (p *Pair) take(o choose.Observation) {
 	now := time.Now()
 	before := p.view // nobody else writes it
-	i := p.index(o.Partner)
-	v := before.with(i, o, now)
+	i := o.Partner.Index()
+	v := before.With(i, o, now)
 	if o.Known {
 		p.members[i].readClock(o, now)
 	}
@@ -20,25 +22,25 @@ func (p *Pair) take(o Observation) {
 }
 
 // settle decides on what v knows, and acts. i is whose answer is new; negative: nobody's.
-func (p *Pair) settle(before, v view, i int) {
+func (p *Pair) settle(before, v choose.View, i int) {
 	now := time.Now()
-	if r := v.accepted.Overruled; r.Partner != "" && r.lifted(v.obs[p.index(r.Partner)]) {
-		v.accepted.Overruled = Overruled{}
+	if r := v.Accepted.Overruled; r.Partner != "" && r.Lifted(v.Observed[r.Partner.Index()]) {
+		v.Accepted.Overruled = choose.Overruled{}
 	}
-	v.decision = decide(now, v.obs, v.accepted)
-	v.decision.Take = v.decision.Take && !p.cfg.Observe
-	v.judgeClaims(now, v.accepted)
+	v.Decision = choose.Decide(now, v.Observed, v.Accepted)
+	v.Decision.Take = v.Decision.Take && !p.cfg.Observe
+	v.JudgeClaims(now, v.Accepted)
 	old, admit := p.act(&v)
 
 	p.mu.Lock()
 	p.view = v
 	p.mu.Unlock()
-	if v.accepted != before.accepted {
+	if v.Accepted != before.Accepted {
 		p.remember(v)
 	}
 	if admit {
 		// What is cut off on the old term finds the new one, and goes before everybody else.
-		p.confirm(v.obs[p.index(v.decision.Serve)], old)
+		p.confirm(v.Observed[v.Decision.Serve.Index()], old)
 	}
 	if old != nil {
 		old.end()
@@ -54,99 +56,39 @@ func (p *Pair) settle(before, v view, i int) {
 }
 
 // remember hands what is accepted to the memory.
-func (p *Pair) remember(v view) {
-	i := p.index(v.accepted.Partner)
+func (p *Pair) remember(v choose.View) {
+	i := v.Accepted.Partner.Index()
 	p.memory.note(func(r *record) {
-		r.Partner, r.Extended, r.Epoch = v.accepted.Partner, v.accepted.Extended, v.accepted.Epoch
-		r.Sequence, r.Session, r.Overruled = v.accepted.Sequence, v.accepted.Session, v.accepted.Overruled
-		r.Address, r.Server = p.members[i].address, v.obs[i].ServerName
+		r.Partner, r.Extended, r.Epoch = v.Accepted.Partner, v.Accepted.Extended, v.Accepted.Epoch
+		r.Sequence, r.Session, r.Overruled = v.Accepted.Sequence, v.Accepted.Session, v.Accepted.Overruled
+		r.Address, r.Server = p.members[i].address, v.Observed[i].ServerName
 	})
-}
-
-// with is the view after one more observation.
-func (v view) with(i int, o Observation, now time.Time) view {
-	was := v.obs[i]
-	if o.Vouched && o.Partner == v.accepted.Partner && was.refusal(now) == "" {
-		return v.vouched(i, o, now)
-	}
-	o.Vouched = false
-	o.Since = now
-	if o.refusal(now) == "" && was.refusal(now) == "" {
-		o.Since = was.Since
-	}
-	if o.ServerName == "" {
-		o.ServerName = was.ServerName // what it is called does not change when it is away
-	}
-	v.insure(i, o, now)
-	v.obs[i] = o
-	if o.Reachable {
-		v.seen[i] = now
-	}
-	// A row of answers, or of silence, is broken where nobody asked for a while:
-	// this process may have slept.
-	broken := o.Began.After(was.GoodUntil)
-	if o.Reachable {
-		v.lost[i] = time.Time{}
-		if v.met[i].IsZero() || broken {
-			v.met[i] = now
-		}
-	} else {
-		v.met[i] = time.Time{}
-		if broken {
-			v.lost[i] = time.Time{}
-		}
-		if v.lost[i].IsZero() && o.Fresh {
-			v.lost[i] = o.Began
-		}
-	}
-	if o.Latency > 0 {
-		v.latency[i] = o.Latency
-	}
-	return v
-}
-
-// vouched is the view after a probe that was not answered while calls that were sent after it began succeeded. What the
-// principal last said of itself goes on counting, as of the time it was asked; it is not gone, and not new either.
-func (v view) vouched(i int, o Observation, now time.Time) view {
-	was := v.obs[i]
-	was.GoodUntil, was.Err, was.Vouched = o.GoodUntil, fmt.Errorf("%w; calls sent since succeed", o.Err), true
-	v.insure(i, o, now)
-	v.obs[i], v.seen[i], v.lost[i] = was, now, time.Time{}
-	return v
-}
-
-// index is where a partner's things are.
-func (p *Pair) index(n Name) int {
-	if n == B {
-		return 1
-	}
-	return 0
 }
 
 // act prepares what a decision asks for, and notes in v whether its choice
 // serves and has been accepted. It gives the term that is over, if one is, and
 // says whether calls may be let go to the current one.
-func (p *Pair) act(v *view) (old *term, admit bool) {
-	d := v.decision
-	v.serving = false
+func (p *Pair) act(v *choose.View) (old *term, admit bool) {
+	d := v.Decision
+	v.Serving = false
 	for _, m := range p.members {
 		if m.name != d.Serve {
 			m.unready()
 		}
 	}
-	if d.Drop && p.current != nil && p.current.member.name == v.accepted.Partner && d.Serve != v.accepted.Partner {
+	if d.Drop && p.current != nil && p.current.member.name == v.Accepted.Partner && d.Serve != v.Accepted.Partner {
 		old, p.current = p.current, nil
 	}
 	if d.Serve == "" {
 		p.stop()
 		return old, false
 	}
-	i := p.index(d.Serve)
-	o, m := v.obs[i], p.members[i]
+	i := d.Serve.Index()
+	o, m := v.Observed[i], p.members[i]
 	p.members[1-i].take.Store("")
 	if d.Take {
 		// The watcher's connection is the watcher's: it takes the epoch with its next probe.
-		m.take.Store(namesOf(o, v.obs[1-i]).own)
+		m.take.Store(choose.NamesOf(o, v.Observed[1-i]).Own)
 		p.stop()
 		m.poke()
 		p.ready(m)
@@ -158,51 +100,44 @@ func (p *Pair) act(v *view) (old *term, admit bool) {
 		}
 		p.current = p.newTerm(m, o)
 	}
-	if d.SplitBrain && v.accepted.Partner != d.Serve {
+	if d.SplitBrain && v.Accepted.Partner != d.Serve {
 		p.members[1-i].poke()
 	}
-	v.serving, v.accepted = true, accept(o, v.accepted)
+	v.Serving, v.Accepted = true, choose.Accept(o, v.Accepted)
 	return old, true
-}
-
-// accept is what is known of the newest principal once o has been acted on.
-func accept(o Observation, before Accepted) Accepted {
-	acc := Accepted{Partner: o.Partner, Extended: o.Extended, Epoch: o.Epoch, Sequence: o.Sequence, Session: o.Session}
-	if before.Overruled.Partner != o.Partner {
-		acc.Overruled = before.Overruled
-	}
-	if before.Partner == o.Partner && o.Sequence == 0 && agree(o.Session, before.Session) {
-		acc.Sequence, acc.Session = before.Sequence, before.Session
-	}
-	return acc
 }
 
 // ready makes the first connections of the term to come, while its epoch is being taken.
 func (p *Pair) ready(m *member) {
 	if m.readied == nil {
-		pool := m.endpoint.newPool()
-		p.running.Go(func() { pool.warm(drainFirst) })
+		pool := m.endpoint.NewPool()
+		p.running.Go(func() { pool.Warm(hold.DrainFirst) })
 		m.readied = pool
 	}
 }
 
 // newTerm begins a term with connections of its own.
-func (p *Pair) newTerm(m *member, o Observation) *term {
+func (p *Pair) newTerm(m *member, o choose.Observation) *term {
 	m.breaker.reset()
-	m.calls.forget()
+	m.calls.Forget()
 	t := &term{member: m, extended: o.Extended, epoch: o.Epoch, sequence: o.Sequence, session: o.Session, pool: m.readied, began: time.Now()}
 	if m.readied = nil; t.pool == nil {
-		t.pool = m.endpoint.newPool()
+		t.pool = m.endpoint.NewPool()
 	}
+	t.turn.On = t
 	return t
 }
 
 // confirm opens the hold to the current term, unless a call doubted it after the probe began;
 // to those first who were cut off on the term before, if there was one just now.
-func (p *Pair) confirm(o Observation, before *term) {
-	p.hold.expose(!o.mirrors())
-	p.hold.admit(p.current, before, o.Asked)
-	if p.hold.serving() == p.current {
+func (p *Pair) confirm(o choose.Observation, before *term) {
+	p.hold.Expose(!o.Mirrors())
+	var cutOff *hold.Term[*term]
+	if before != nil {
+		cutOff = &before.turn
+	}
+	p.hold.Open(&p.current.turn, cutOff, o.Asked)
+	if p.hold.Serving() == &p.current.turn {
 		p.trouble.Store(0) // a doubt that comes just now has woken the watchers itself
 	} else {
 		p.trouble.CompareAndSwap(0, time.Now().UnixNano())
@@ -212,15 +147,15 @@ func (p *Pair) confirm(o Observation, before *term) {
 // stop shuts the hold. The term, if there is one, may yet be confirmed: calls
 // running there are left alone.
 func (p *Pair) stop() {
-	p.hold.evict()
+	p.hold.Shut()
 	if p.trouble.CompareAndSwap(0, time.Now().UnixNano()) {
 		p.wake()
 	}
 }
 
 // announceRole logs and tells what changed at one partner.
-func (p *Pair) announceRole(before, now view, i int) {
-	o, was := now.obs[i], before.obs[i]
+func (p *Pair) announceRole(before, now choose.View, i int) {
+	o, was := now.Observed[i], before.Observed[i]
 	if was.Began.IsZero() || o.Role != was.Role {
 		p.tell(Event{At: time.Now(), Kind: "role", Partner: o.Partner, Reason: string(o.Role)})
 		p.cfg.Logger.Info("role seen", "partner", o.Partner, "role", o.Role, "state", o.Mirroring)
@@ -229,53 +164,53 @@ func (p *Pair) announceRole(before, now view, i int) {
 		p.cfg.Logger.Warn("role not visible", "partner", o.Partner, "reason", o.Unseen)
 	}
 	if o.Err != nil && (was.Err == nil || o.Reachable != was.Reachable) {
-		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", errorText(o.Err))
+		p.cfg.Logger.Warn("partner in trouble", "partner", o.Partner, "reachable", o.Reachable, "error", link.ErrorText(o.Err))
 	}
 }
 
 // announce logs, counts and tells what changed for the pair.
-func (p *Pair) announce(before, now view) {
+func (p *Pair) announce(before, now choose.View) {
 	p.announceClaims(before, now)
-	switch a := now.accepted; {
-	case now.serving && (!before.serving || a != before.accepted):
-		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.decision.Reason})
-		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.decision.Reason)
+	switch a := now.Accepted; {
+	case now.Serving && (!before.Serving || a != before.Accepted):
+		p.tell(Event{At: time.Now(), Kind: "principal", Partner: a.Partner, Epoch: a.Epoch, Reason: now.Decision.Reason})
+		p.cfg.Logger.Info("principal", "partner", a.Partner, "epoch", a.Epoch, "role_sequence", a.Sequence, "reason", now.Decision.Reason)
 		if !a.Extended {
 			p.stock.Do(func() {
 				p.cfg.Logger.Warn("the schema is the stock one: no epoch fences a former principal, and what became of a call whose answer "+
 					"was lost can't always be told; extend it with mirrorstate install", "database", p.cfg.Database)
 			})
 		}
-	case before.serving && !now.serving:
-		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.decision.Reason})
-		p.cfg.Logger.Warn("no principal", "reason", now.decision.Reason)
+	case before.Serving && !now.Serving:
+		p.tell(Event{At: time.Now(), Kind: "no-principal", Reason: now.Decision.Reason})
+		p.cfg.Logger.Warn("no principal", "reason", now.Decision.Reason)
 	}
 }
 
 // announceClaims is announce for a split brain, and for claims nobody believes.
-func (p *Pair) announceClaims(before, now view) {
-	split := now.decision.SplitBrain
-	if split && now.claims != before.claims {
-		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.decision.Serve, Reason: now.decision.Reason})
-		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.decision.Serve, "reason", now.decision.Reason,
-			"a", now.claims[0], "b", now.claims[1])
+func (p *Pair) announceClaims(before, now choose.View) {
+	split := now.Decision.SplitBrain
+	if split && now.Claims != before.Claims {
+		p.tell(Event{At: time.Now(), Kind: "split-brain", Partner: now.Decision.Serve, Reason: now.Decision.Reason})
+		p.cfg.Logger.Error("both partners claim to be principal", "serving", now.Decision.Serve, "reason", now.Decision.Reason,
+			"a", now.Claims[0], "b", now.Claims[1])
 	}
-	if !split && before.decision.SplitBrain {
-		p.cfg.Logger.Info("only one partner claims to be principal again, or none", "reason", now.decision.Reason)
+	if !split && before.Decision.SplitBrain {
+		p.cfg.Logger.Info("only one partner claims to be principal again, or none", "reason", now.Decision.Reason)
 	}
 	p.count(func(s *Stats) {
-		if split && !before.decision.SplitBrain {
+		if split && !before.Decision.SplitBrain {
 			s.SplitBrains++
 		}
 	})
-	for i, kind := range now.fenced {
-		if kind == "" || kind == before.fenced[i] {
+	for i, kind := range now.Fenced {
+		if kind == "" || kind == before.Fenced[i] {
 			continue
 		}
-		_, why := stale(now.obs[i], before.accepted)
+		_, why := choose.Stale(now.Observed[i], before.Accepted)
 		p.count(func(s *Stats) { s.Fenced[kind]++ })
-		p.tell(Event{At: time.Now(), Kind: "fenced", Partner: now.obs[i].Partner, Epoch: now.obs[i].Epoch, Reason: why})
-		p.cfg.Logger.Warn("a former principal's claim is not believed", "partner", now.obs[i].Partner, "why", why, "claim", claimOf(now.obs[i]))
+		p.tell(Event{At: time.Now(), Kind: "fenced", Partner: now.Observed[i].Partner, Epoch: now.Observed[i].Epoch, Reason: why})
+		p.cfg.Logger.Warn("a former principal's claim is not believed", "partner", now.Observed[i].Partner, "why", why, "claim", choose.ClaimOf(now.Observed[i]))
 	}
 }
 
@@ -293,15 +228,4 @@ func (p *Pair) tell(e Event) {
 		default:
 		}
 	}
-}
-
-// errorText is an error in one line; empty for none.
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	if e, ok := errors.AsType[*loginError](err); ok && e.err != nil {
-		return e.err.Error()
-	}
-	return err.Error()
 }

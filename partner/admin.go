@@ -7,6 +7,9 @@ import (
 
 	mssql "github.com/microsoft/go-mssqldb"
 
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
@@ -49,16 +52,16 @@ func (p *Pair) Failover(ctx context.Context) error {
 		return refused(refusedNotCaughtUp, "the state is %s", o.Mirroring)
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", "failover", "sent_to", o.Partner)
-	return p.carryOut(ctx, "failover", from, operate.Failover, func(v view) bool {
+	return p.carryOut(ctx, "failover", from, operate.Failover, func(v choose.View) bool {
 		// A login without rights does not see that the old principal is the mirror now.
-		return p.serves(v, to.name) && v.obs[from].Reachable && v.obs[from].Role != RolePrincipal
+		return v.Serves(to.name) && v.Observed[from].Reachable && v.Observed[from].Role != choose.RolePrincipal
 	})
 }
 
 // sides asks both partners which of them is the principal. Where one does not
 // answer they are asked once more: a server whose connections have just been
 // reset may miss a question, and be there for the next.
-func (p *Pair) sides(ctx context.Context) (obs [2]Observation, from int, err error) {
+func (p *Pair) sides(ctx context.Context) (obs [2]choose.Observation, from int, err error) {
 	for range 2 {
 		if obs, err = p.look(ctx); err != nil {
 			return obs, -1, fmt.Errorf("failover: %w", err)
@@ -89,7 +92,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 	}
 	at := -1
 	for i, o := range obs {
-		if o.Reachable && o.Role == RoleMirror {
+		if o.Reachable && o.Role == choose.RoleMirror {
 			at = i
 		}
 	}
@@ -104,7 +107,7 @@ func (p *Pair) ForceService(ctx context.Context, allowDataLoss bool) error {
 		return refused(refusedNobodyThere, "the mirror %s does not see the witness", o.Partner)
 	}
 	p.cfg.Logger.Warn("operator's verb", "verb", "force service", "sent_to", o.Partner)
-	return p.carryOut(ctx, "force service", at, operate.Force, func(v view) bool { return p.serves(v, o.Partner) })
+	return p.carryOut(ctx, "force service", at, operate.Force, func(v choose.View) bool { return v.Serves(o.Partner) })
 }
 
 // Suspend stops sending the log to the mirror; returns nil when every partner
@@ -137,13 +140,13 @@ func (p *Pair) session(ctx context.Context, verb string, is func(state string) b
 		return err
 	}
 	p.cfg.Logger.Info("operator's verb", "verb", verb, "sent_to", obs[at].Partner)
-	return p.carryOut(ctx, verb, at, verb, func(v view) bool {
-		for _, o := range v.obs {
-			if o.Reachable && o.mirrored() && !is(o.Mirroring) {
+	return p.carryOut(ctx, verb, at, verb, func(v choose.View) bool {
+		for _, o := range v.Observed {
+			if o.Reachable && o.Mirrored() && !is(o.Mirroring) {
 				return false
 			}
 		}
-		return v.obs[at].Reachable
+		return v.Observed[at].Reachable
 	})
 }
 
@@ -152,11 +155,11 @@ func (p *Pair) adminContext(ctx context.Context) (context.Context, context.Cance
 }
 
 // look asks both partners anew and gives their answers.
-func (p *Pair) look(ctx context.Context) (obs [2]Observation, err error) {
+func (p *Pair) look(ctx context.Context) (obs [2]choose.Observation, err error) {
 	n := p.asked.Add(1)
 	p.wake()
-	err = p.await(ctx, false, func(v view) bool {
-		obs = v.obs
+	err = p.await(ctx, false, func(v choose.View) bool {
+		obs = v.Observed
 		return obs[0].Asked >= n && obs[1].Asked >= n
 	})
 	return obs, err
@@ -165,17 +168,17 @@ func (p *Pair) look(ctx context.Context) (obs [2]Observation, err error) {
 // principalOf finds the one that says it is the principal of a mirrored
 // database. Of two it is the one that serves: what is accepted counts more than
 // a role sequence.
-func (p *Pair) principalOf(obs [2]Observation) (int, error) {
+func (p *Pair) principalOf(obs [2]choose.Observation) (int, error) {
 	found, mirrored := -1, false
 	p.mu.Lock()
 	v := p.view
 	p.mu.Unlock()
 	for i, o := range obs {
-		if o.Reachable && p.serves(v, o.Partner) && o.Role == RolePrincipal {
+		if o.Reachable && v.Serves(o.Partner) && o.Role == choose.RolePrincipal {
 			return i, nil
 		}
-		mirrored = mirrored || o.mirrored()
-		if !o.Reachable || o.Role != RolePrincipal {
+		mirrored = mirrored || o.Mirrored()
+		if !o.Reachable || o.Role != choose.RolePrincipal {
 			continue
 		}
 		if found >= 0 && obs[found].Sequence >= o.Sequence {
@@ -192,25 +195,20 @@ func (p *Pair) principalOf(obs [2]Observation) (int, error) {
 	return -1, refused(refusedNotMirrored, "neither partner says that the database is mirrored")
 }
 
-// serves says whether a partner is principal by its own word, and calls go there.
-func (p *Pair) serves(v view, n Name) bool {
-	return v.serving && v.accepted.Partner == n && v.obs[p.index(n)].Role == RolePrincipal
-}
-
 // carryOut sends the statement of a verb of package operate and waits until both partners' answers show what
 // it was for. Its own answer decides only where it is a plain refusal: a role
 // switch may kill the connection that asked for it, and one that was accepted may yet fail.
-func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, done func(view) bool) error {
-	execErr := p.members[at].endpoint.exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
+func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, done func(choose.View) bool) error {
+	execErr := p.members[at].endpoint.Exec(ctx, operate.MirroringStatement(verb, p.cfg.Database))
 	if r := asRefusal(execErr); r != nil {
 		return r
 	}
-	if _, unsent := errors.AsType[*loginError](execErr); unsent {
+	if _, unsent := errors.AsType[*link.LoginError](execErr); unsent {
 		return fmt.Errorf("%s was not sent to %s: %w", title, p.members[at].name, execErr)
 	}
 	n := p.asked.Add(1)
 	p.wake()
-	err := p.await(ctx, true, func(v view) bool { return v.obs[at].Asked >= n && done(v) })
+	err := p.await(ctx, true, func(v choose.View) bool { return v.Observed[at].Asked >= n && done(v) })
 	if err != nil {
 		return fmt.Errorf("%s was sent to %s, and the partners did not confirm it: %w", title, p.members[at].name, errors.Join(execErr, err))
 	}
@@ -220,10 +218,60 @@ func (p *Pair) carryOut(ctx context.Context, title string, at int, verb string, 
 // asRefusal makes a RefusedError of an answer that means: nothing was done.
 func asRefusal(err error) *RefusedError {
 	e, ok := errors.AsType[mssql.Error](err)
-	if !ok || isFatal(err) {
+	if !ok || classify.Fatal(err) {
 		return nil
 	}
-	all := allOf(e)
+	all := classify.Errors(e)
 	first := all[0]
 	return refused(first.Number, "%s", first.Message)
+}
+
+// isGroup says whether the pair is known as an availability group.
+func (p *Pair) isGroup() bool {
+	p.mu.Lock()
+	v := p.view
+	p.mu.Unlock()
+	return v.Observed[0].Grouped || v.Observed[1].Grouped || choose.GroupSession(v.Accepted.Session)
+}
+
+// operateGroup carries out a verb on an availability group, and waits until the pair serves again.
+func (p *Pair) operateGroup(ctx context.Context, verb string, allowDataLoss bool) error {
+	ctx, cancel := p.adminContext(ctx)
+	defer cancel()
+	servers := map[operate.Side]operate.Server{}
+	var seen [2]*operate.Found
+	for i, m := range p.members {
+		s, ok := m.endpoint.(*link.Server)
+		if !ok {
+			return errors.New("the partners have no consoles")
+		}
+		c := s.Console()
+		defer c.Close()
+		side := operate.Side(m.name)
+		servers[side] = c
+		seen[i] = operate.Look(ctx, side, m.address, c, p.cfg.Database)
+	}
+	plan, err := operate.NewPlan(verb, operate.Options{Database: p.cfg.Database, AllowDataLoss: allowDataLoss, Patience: p.cfg.Budgets.Admin}, seen)
+	if err != nil {
+		return asRefused(err)
+	}
+	p.cfg.Logger.Info("operator's verb", "verb", verb, "topology", plan.Topology, "principal", plan.Principal)
+	r := operate.Runner{Servers: servers, Transient: p.cfg.Budgets.Admin / 2}
+	if err := r.Run(ctx, plan); err != nil {
+		return fmt.Errorf("%s: %w", verb, asRefused(err))
+	}
+	want := choose.Name(plan.Principal)
+	if verb == operate.Failover || verb == operate.Force {
+		want = p.members[1-want.Index()].name
+	}
+	p.wake()
+	return p.await(ctx, true, func(v choose.View) bool { return v.Serves(want) })
+}
+
+// asRefused makes a RefusedError of a refusal of package operate.
+func asRefused(err error) error {
+	if r, ok := errors.AsType[*operate.Refusal](err); ok {
+		return &RefusedError{Number: r.Number, Message: r.Message, Advice: r.Advice}
+	}
+	return err
 }

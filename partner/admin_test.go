@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 func TestFailover(t *testing.T) {
@@ -17,9 +19,9 @@ func TestFailover(t *testing.T) {
 			f := newFakePair(t)
 			p := f.startServing()
 			f.ends[0].onExec = func(string) error {
-				f.set(func(a, _ *fakeServer) { a.role = RoleMirror })
+				f.set(func(a, _ *fakeServer) { a.role = choose.RoleMirror })
 				time.AfterFunc(300*time.Millisecond, func() {
-					f.set(func(a, b *fakeServer) { b.role, a.sequence, b.sequence = RolePrincipal, 2, 2 })
+					f.set(func(a, b *fakeServer) { b.role, a.sequence, b.sequence = choose.RolePrincipal, 2, 2 })
 				})
 				return answer
 			}
@@ -27,10 +29,10 @@ func TestFailover(t *testing.T) {
 			if err := p.Failover(t.Context()); err != nil || time.Since(began) > 320*time.Millisecond {
 				t.Errorf("%v after %s", err, time.Since(began))
 			}
-			if s := p.Status(); s.Principal != B || s.Partners[0].Role != RoleMirror {
+			if s := p.Status(); s.Principal != choose.B || s.Partners[0].Role != choose.RoleMirror {
 				t.Errorf("returned before the new principal serves: %+v", s)
 			}
-			if got := f.seen(A).execs; !slices.Equal(got, []string{"FAILOVER"}) {
+			if got := f.seen(choose.A).execs; !slices.Equal(got, []string{"FAILOVER"}) {
 				t.Errorf("sent to a: %q", got)
 			}
 		})
@@ -49,7 +51,7 @@ func TestFailover_Refused(t *testing.T) {
 		{"suspended", func(a, b *fakeServer) { a.mirroring, b.mirroring = "SUSPENDED", "SUSPENDED" }, 1422, false},
 		{"mirror away", func(a, b *fakeServer) { b.down = true }, 1447, false},
 		{"no principal", func(a, b *fakeServer) { a.down = true }, 1431, false},
-		{"not mirrored", func(a, b *fakeServer) { a.role, b.role = RoleUnknown, RoleUnknown }, 1416, false},
+		{"not mirrored", func(a, b *fakeServer) { a.role, b.role = choose.RoleUnknown, choose.RoleUnknown }, 1416, false},
 		{"by the server", func(a, b *fakeServer) { a.onExec = func(string) error { return sqlErr(16, 1404) } }, 1404, true},
 	}
 	for _, tt := range tests {
@@ -62,7 +64,7 @@ func TestFailover_Refused(t *testing.T) {
 			if !ok || r.Number != tt.number || r.Advice == "" {
 				t.Errorf("%s: got %v, want a refusal %d with advice", tt.name, err, tt.number)
 			}
-			if sent := len(f.seen(A).execs) > 0; sent != tt.sent {
+			if sent := len(f.seen(choose.A).execs) > 0; sent != tt.sent {
 				t.Errorf("%s: sent %v, want %v", tt.name, sent, tt.sent)
 			}
 		})
@@ -115,14 +117,14 @@ func TestForceService(t *testing.T) {
 		f.set(func(a, b *fakeServer) {
 			a.down, b.mirroring = true, "DISCONNECTED"
 			b.onExec = func(string) error {
-				f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+				f.set(func(_, b *fakeServer) { b.role, b.sequence = choose.RolePrincipal, 2 })
 				return nil
 			}
 		})
-		if err := p.ForceService(t.Context(), true); err != nil || p.Status().Principal != B {
+		if err := p.ForceService(t.Context(), true); err != nil || p.Status().Principal != choose.B {
 			t.Errorf("%v, principal %q", err, p.Status().Principal)
 		}
-		if got := f.seen(B).execs; !slices.Equal(got, []string{"FORCE_SERVICE_ALLOW_DATA_LOSS"}) {
+		if got := f.seen(choose.B).execs; !slices.Equal(got, []string{"FORCE_SERVICE_ALLOW_DATA_LOSS"}) {
 			t.Errorf("sent to b: %q", got)
 		}
 		f.set(func(_, b *fakeServer) { b.down = true })
@@ -153,7 +155,7 @@ func TestSuspendAndResume(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := p.Status()
-			if s.Partners[0].State != step.want || s.Partners[1].State != step.want || s.Principal != A {
+			if s.Partners[0].State != step.want || s.Partners[1].State != step.want || s.Principal != choose.A {
 				t.Errorf("want both %s: %+v", step.want, s)
 			}
 		}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"time"
 
-	mssql "github.com/microsoft/go-mssqldb"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // attempt runs the op once on t, and tells the meter.
-func (r *run) attempt(ctx context.Context, t *term) (class Class, err error) {
+func (r *run) attempt(ctx context.Context, t *term) (class classify.Class, err error) {
 	m := r.p.cfg.Meter
 	if m == nil {
 		return r.guarded(ctx, t)
@@ -20,18 +22,18 @@ func (r *run) attempt(ctx context.Context, t *term) (class Class, err error) {
 	began, resent := time.Now(), r.try.Resent
 	class, err = r.guarded(ctx, t)
 	m.Attempted(ctx, AttemptEnd{
-		Label: r.call.Label, Partner: t.member.name, Epoch: t.epoch, Number: r.try.Number, Resent: resent,
+		Label: r.label, Partner: t.member.name, Epoch: t.epoch, Number: r.try.Number, Resent: resent,
 		Began: began, Ended: time.Now(), Class: class, Err: err,
 	})
 	return class, err
 }
 
 // guarded is an attempt through the partner's breaker.
-func (r *run) guarded(ctx context.Context, t *term) (class Class, err error) {
+func (r *run) guarded(ctx context.Context, t *term) (class classify.Class, err error) {
 	reached := false
 	rejected := t.member.breaker.run(func() (struct{}, error) {
 		reached = true
-		var phase Phase
+		var phase classify.Phase
 		phase, err = r.once(ctx, t)
 		if err == nil {
 			return struct{}{}, nil
@@ -40,7 +42,7 @@ func (r *run) guarded(ctx context.Context, t *term) (class Class, err error) {
 		return struct{}{}, verdict(t, class, err)
 	})
 	if !reached {
-		return Down, rejected
+		return classify.Down, rejected
 	}
 	return class, err
 }
@@ -48,7 +50,7 @@ func (r *run) guarded(ctx context.Context, t *term) (class Class, err error) {
 // once is one try: check out a connection, run the op, give it back. The time
 // limit is a cancellation rather than a deadline: one context less to make, and
 // the driver keeps a connection whose cancel request was answered.
-func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
+func (r *run) once(ctx context.Context, t *term) (phase classify.Phase, err error) {
 	r.try.Number++
 	end, ours := r.limit(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -59,10 +61,10 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 		limit.start()
 		defer limit.stop()
 	}
-	defer r.p.line.done()
+	defer r.p.line.Done()
 	l, err := r.connection(ctx, cancel, t)
 	if err != nil {
-		return Connecting, err
+		return classify.Connecting, err
 	}
 	if limit != nil {
 		limit.watch(l)
@@ -72,35 +74,29 @@ func (r *run) once(ctx context.Context, t *term) (phase Phase, err error) {
 		if broken {
 			cancel(nil) // ends the rows an op left open, which the release would wait for
 		}
-		l.release(broken)
+		l.Release(broken)
 	}()
-	sent := r.fill(t, l.conn(), end)
-	t.member.calls.begin(sent)
+	sent := r.fill(t, l.Conn(), end)
+	t.member.calls.Begin(sent)
 	err = r.op(ctx, &r.try)
-	if err == nil && (r.call.Write || t.extended) && !t.over.Load() {
-		t.member.calls.success(sent) // a read of a stock schema may have been answered by a copy
+	if err == nil && (r.pass.Call().Write || t.extended) && !t.over.Load() {
+		t.member.calls.Success(sent) // a read of a stock schema may have been answered by a copy
 	}
-	if err != nil && l.broke() && !fromServer(err) && Classify(err, Executing) == Permanent {
+	if err != nil && l.Broke() && !classify.FromServer(err) && classify.Classify(err, classify.Executing) == classify.Permanent {
 		err = fmt.Errorf("%w: %w", errBroke, err) // whatever the driver made of half an answer
 	}
-	broken = err != nil && isFatal(err)
-	return Executing, err
+	broken = err != nil && classify.Fatal(err)
+	return classify.Executing, err
 }
 
 // errBroke: the connection broke during the attempt.
 var errBroke = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 
-// fromServer says whether the error is the server's word.
-func fromServer(err error) bool {
-	_, ok := errors.AsType[mssql.Error](err)
-	return ok
-}
-
 // limit is when an attempt that begins now ends, unless a long answer is on its way,
 // and whether it is our limit rather than the caller's. The caller's deadline counts
 // also where the item could need more: every request ends by its deadline.
 func (r *run) limit(ctx context.Context) (end time.Time, ours bool) {
-	end = time.Now().Add(r.p.cfg.Budgets.attemptTime(r.call.Bytes))
+	end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))
 	if g := r.giveUp(); g.Before(end) {
 		end = g
 	}
@@ -138,36 +134,56 @@ func (r *run) fill(t *term, c *sql.Conn, end time.Time) (now time.Time) {
 
 // judge is Classify with the knowledge of whose context ended, and notes what
 // the attempt leaves open.
-func (r *run) judge(ctx context.Context, t *term, phase Phase, err error) Class {
-	if phase == Connecting && errors.Is(err, ErrHoldFull) {
-		return Permanent // our own refusal; the partner had no part in it
+func (r *run) judge(ctx context.Context, t *term, phase classify.Phase, err error) classify.Class {
+	if phase == classify.Connecting && errors.Is(err, hold.ErrFull) {
+		return classify.Permanent // our own refusal; the partner had no part in it
 	}
-	class := Classify(err, phase)
-	silent := class == CallerGone || class == Down || class == Ambiguous
-	if silent && phase == Executing {
+	class := classify.Classify(err, phase)
+	silent := class == classify.CallerGone || class == classify.Down || class == classify.Ambiguous
+	if silent && phase == classify.Executing {
 		r.try.Resent = true
-		r.open = r.open || r.call.Write
+		r.open = r.open || r.pass.Call().Write
 	}
 	switch {
-	case ctx.Err() != nil && (silent || class == Again && phase == Connecting):
-		return CallerGone
-	case silent && phase == Executing:
-		return Ambiguous // where it was our own hand that cut it, too
+	case ctx.Err() != nil && (silent || class == classify.Again && phase == classify.Connecting):
+		return classify.CallerGone
+	case silent && phase == classify.Executing:
+		return classify.Ambiguous // where it was our own hand that cut it, too
 	case silent && t.over.Load():
-		return Moved
-	case class == CallerGone:
-		return Down
+		return classify.Moved
+	case class == classify.CallerGone:
+		return classify.Down
 	}
 	return class
 }
 
 // verdict is what an attempt says about its partner's reachability.
-func verdict(t *term, class Class, err error) error {
+func verdict(t *term, class classify.Class, err error) error {
 	switch {
-	case class == CallerGone, t.over.Load(), errors.Is(err, errPoolBusy), errors.Is(err, ErrHoldFull):
+	case class == classify.CallerGone, t.over.Load(), errors.Is(err, classify.ErrPoolBusy), errors.Is(err, hold.ErrFull):
 		return errNoVerdict
-	case class == Down, class == Ambiguous:
+	case class == classify.Down, class == classify.Ambiguous:
 		return errUnreached
 	}
 	return nil
+}
+
+// connection checks one out.
+func (r *run) connection(ctx context.Context, cancel context.CancelCauseFunc, t *term) (link.Lease, error) {
+	p := r.p
+	defer p.queued.Add(-1)
+	p.queued.Add(1)
+	pl, err := p.line.Enter(r.pass.Call(), r.try.Resent, cancel)
+	if err != nil {
+		return nil, err
+	}
+	l, err := t.pool.Get(ctx, cancel)
+	refused := pl.Leave()
+	if refused == nil {
+		return l, err
+	}
+	if err == nil {
+		l.Release(false) // nothing was sent on it
+	}
+	return nil, refused
 }

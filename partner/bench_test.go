@@ -6,6 +6,10 @@ import (
 	"testing"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
+	"github.com/mirrorstate/mirrorstate/partner/wiretest"
 )
 
 // BenchmarkDo is what Do adds to a call on a healthy principal: all but the
@@ -38,32 +42,36 @@ func BenchmarkDo_Parallel(b *testing.B) {
 // benchPair is a Pair with an open door and a pool without bounds or locks.
 func benchPair(b *testing.B) *Pair {
 	f := &fakePair{}
-	ends := [2]endpoint{&fakeServer{pair: f, name: A}, &fakeServer{pair: f, name: B}}
+	ends := [2]link.Endpoint{&fakeServer{pair: f, name: choose.A}, &fakeServer{pair: f, name: choose.B}}
 	p := newPair(Config{Database: "ASPState"}.withDefaults(), ends, new(memory))
-	p.hold.admit(&term{member: p.members[0], pool: freePool{}}, nil, 0)
+	serving := &term{member: p.members[0], pool: freePool{}}
+	serving.turn.On = serving
+	p.hold.Open(&serving.turn, nil, 0)
 	return p
 }
 
 type freePool struct{}
 
-func (freePool) get(context.Context, context.CancelCauseFunc) (lease, error) { return freeLease, nil }
-func (freePool) warm(int)                                                    {}
-func (freePool) purge()                                                      {}
-func (freePool) cut(error)                                                   {}
-func (freePool) stats() (s sql.DBStats)                                      { return s }
+func (freePool) Get(context.Context, context.CancelCauseFunc) (link.Lease, error) {
+	return freeLease, nil
+}
+func (freePool) Warm(int)               {}
+func (freePool) Purge()                 {}
+func (freePool) Cut(error)              {}
+func (freePool) Stats() (s sql.DBStats) { return s }
 
 var freeLease = &noLease{}
 
 type noLease struct{ fakeLease }
 
-func (*noLease) broke() bool     { return false }
-func (*noLease) received() int64 { return 0 }
-func (*noLease) release(bool)    {}
+func (*noLease) Broke() bool     { return false }
+func (*noLease) Received() int64 { return 0 }
+func (*noLease) Release(bool)    {}
 
 // BenchmarkWire_Do and BenchmarkWire_Bare are the same procedure call on the
 // same server, through Do and through database/sql alone.
 func BenchmarkWire_Do(b *testing.B) {
-	p := newWirePair(b).start(b)
+	p := start(b, newWirePair(b))
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := p.Do(b.Context(), Call{}, work); err != nil {
@@ -74,7 +82,7 @@ func BenchmarkWire_Do(b *testing.B) {
 
 func BenchmarkWire_Bare(b *testing.B) {
 	w := newWirePair(b)
-	db := sql.OpenDB(mssql.NewConnectorConfig(dsnFor(b, w.ends[0].addr, "disable")))
+	db := sql.OpenDB(mssql.NewConnectorConfig(wiretest.DsnFor(b, w.Ends[0].Addr, "disable")))
 	defer db.Close()
 	ctx, cancel := context.WithCancel(b.Context()) // as a request's
 	defer cancel()

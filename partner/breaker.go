@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 // When a breaker opens and for how long. It is short: the prober finds out in
@@ -32,7 +34,7 @@ type breaker struct {
 
 // newBreaker makes a closed breaker. changed is called for every change of
 // state under the breaker's lock: it must only record.
-func newBreaker(name Name, changed func(from, to string)) *breaker {
+func newBreaker(name choose.Name, changed func(from, to string)) *breaker {
 	b := new(breaker)
 	b.settings = gobreaker.Settings{
 		Name:         string(name),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 // Call describes one call to Do.
@@ -18,7 +20,7 @@ type Call struct {
 // Attempt is one try of one call. It is valid until the op returns; the op must
 // not close Conn, nor keep it.
 type Attempt struct {
-	Partner   Name
+	Partner   choose.Name
 	Conn      *sql.Conn // checked out for this attempt, its database is Config.Database
 	Epoch     int64     // to be passed to the extended procedures; 0 on a stock schema
 	Extended  bool      // the database has the mirrorstate extension (an epoch row was found)

@@ -6,16 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/microsoft/go-mssqldb/msdsn"
-)
-
-// Name says which of the two partners is meant, whatever its role is now: "a" or "b".
-type Name string
-
-// The two names there are.
-const (
-	A Name = "a"
-	B Name = "b"
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // Config says what pair to speak to and how patiently. Zero values are
@@ -25,11 +18,11 @@ type Config struct {
 	Database string
 	// Partners are the two servers, in either role. Their names must be "a" and
 	// "b"; empty ones are given in that order.
-	Partners [2]PartnerConfig
+	Partners [2]link.PartnerConfig
 	// Hold bounds the calls that wait for a principal.
-	Hold HoldConfig
+	Hold hold.Config
 	// Budgets bound everything that waits for a server.
-	Budgets Budgets
+	Budgets link.Budgets
 	// MonitorSteady is how long after the end of a probe the next one begins
 	// while a principal serves. Default 1 s.
 	MonitorSteady time.Duration
@@ -54,7 +47,7 @@ type Config struct {
 	// a proxy that knew better. Empty: nothing is remembered. One file a pair.
 	Memory string
 	// Watchdog forces service where SQL Server has no witness. Off by default.
-	Watchdog WatchdogConfig
+	Watchdog choose.WatchdogConfig
 	// Meter is told what became of calls. nil: nobody is.
 	Meter Meter
 	// Logger gets role changes, breaker changes, start and stop. Default: nothing is logged.
@@ -74,43 +67,6 @@ const (
 	ExposedRefuse = "refuse"
 )
 
-// PartnerConfig says how one partner is reached.
-type PartnerConfig struct {
-	// Name is "a" or "b".
-	Name Name
-	// Address is host:port, for display, and as the server's name in the epoch
-	// row where both partners call themselves the same. Default: from the
-	// connection string.
-	Address string
-	// ConnectionString is what go-mssqldb understands: ADO.NET, URL or ODBC
-	// form. Its database and failoverpartner are ignored. Either this or DSN.
-	ConnectionString string
-	// DSN is the same, parsed already. It is copied.
-	DSN *msdsn.Config
-}
-
-// HoldConfig bounds the hold. Calls that carry a lock (Call.HoldsLock) have
-// places and bytes of their own, as many again; so have reads and writes where
-// writes wait while the mirror is away. Calls that were sent before have no bound.
-type HoldConfig struct {
-	Window time.Duration // longest time one call waits for a principal; default 30 s
-	Size   int           // calls waiting at once; default 10,000
-	Bytes  int64         // sum of Call.Bytes of those; default 64 MiB
-}
-
-// Budgets are the longest waits for a server, each written once.
-type Budgets struct {
-	Dial  time.Duration // TCP connect, name look-up included; default 2 s
-	Login time.Duration // dial, prelogin, TLS and login in all; at least Dial; default 3 s
-	Probe time.Duration // the queries of one probe on a parked connection; default 1 s
-	// SlowProbe is the longest that a probe is waited for where Probe is known to be too short, and how long its answer still
-	// counts where it comes late. At least Probe; default 10 s.
-	SlowProbe time.Duration
-	Attempt   time.Duration // one try of one call, checkout included, without the time its item takes; Probe to MaxAttempt; default 5 s
-	Admin     time.Duration // an operator's statement until both partners agree; default 30 s
-	Grace     time.Duration // how long the driver may wait for an answer to its cancel request; default 200 ms
-}
-
 func orDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -123,21 +79,15 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Hold.Window, 30*time.Second)
 	orDefault(&c.Hold.Size, 10_000)
 	orDefault(&c.Hold.Bytes, 64<<20)
-	orDefault(&c.Budgets.Dial, 2*time.Second)
-	orDefault(&c.Budgets.Login, 3*time.Second)
-	orDefault(&c.Budgets.Probe, time.Second)
-	orDefault(&c.Budgets.SlowProbe, max(10*time.Second, c.Budgets.Probe))
-	orDefault(&c.Budgets.Attempt, 5*time.Second)
-	orDefault(&c.Budgets.Admin, 30*time.Second)
-	orDefault(&c.Budgets.Grace, 200*time.Millisecond)
+	c.Budgets = c.Budgets.WithDefaults()
 	orDefault(&c.MonitorSteady, time.Second)
 	orDefault(&c.MonitorTrouble, 3*time.Millisecond)
 	orDefault(&c.MaxConns, 64)
 	orDefault(&c.Exposed, ExposedAllow)
 	orDefault(&c.Watchdog.After, 10*time.Second)
 	orDefault(&c.Watchdog.CoolDown, 10*time.Minute)
-	orDefault(&c.Partners[0].Name, A)
-	orDefault(&c.Partners[1].Name, B)
+	orDefault(&c.Partners[0].Name, choose.A)
+	orDefault(&c.Partners[1].Name, choose.B)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -153,7 +103,7 @@ func (c Config) validate() error {
 		}
 	}
 	bad(c.Database == "" || len(c.Database) > 128, "database name must have 1 to 128 characters")
-	bad(c.Partners[0].Name != A || c.Partners[1].Name != B, "partners must be named %q and %q, in this order", A, B)
+	bad(c.Partners[0].Name != choose.A || c.Partners[1].Name != choose.B, "partners must be named %q and %q, in this order", choose.A, choose.B)
 	bad(c.Exposed != ExposedAllow && c.Exposed != ExposedRefuse, "exposed must be allow or refuse, not %q", c.Exposed)
 	bad(c.Hold.Size < 0 || c.Hold.Bytes < 0 || c.Hold.Window < 0, "the hold's window, size and bytes must be positive")
 	bad(c.MaxConns < 1, "max conns must be at least 1")

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // MaxAttempt is the longest time that one attempt of a call may take, whatever it
@@ -22,9 +24,9 @@ func timeFor(bytes int64) time.Duration {
 	return time.Duration(min(max(bytes, 0), most)) * time.Second / leastRate
 }
 
-// attemptTime is the longest that one attempt may take that sends so many bytes.
-func (b *Budgets) attemptTime(bytes int64) time.Duration {
-	return min(b.Attempt+timeFor(bytes), MaxAttempt)
+// attemptTime returns the longest that one attempt may take that sends so many bytes; attempt is Budgets.Attempt.
+func attemptTime(attempt time.Duration, bytes int64) time.Duration {
+	return min(attempt+timeFor(bytes), MaxAttempt)
 }
 
 // countdown ends an attempt when its time is over. How long an answer is nobody knows
@@ -37,9 +39,9 @@ type countdown struct {
 	timer  *time.Timer
 
 	mu    sync.Mutex
-	from  lease // guarded by mu; where the bytes come from: nil before there is a connection
-	begun int64 // guarded by mu; what had come there before this attempt
-	over  bool  // guarded by mu
+	from  link.Lease // guarded by mu; where the bytes come from: nil before there is a connection
+	begun int64      // guarded by mu; what had come there before this attempt
+	over  bool       // guarded by mu
 }
 
 // start makes a countdown run. stop ends it.
@@ -50,10 +52,10 @@ func (c *countdown) start() {
 }
 
 // watch has it look at what comes through l from now on.
-func (c *countdown) watch(l lease) {
+func (c *countdown) watch(l link.Lease) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.from, c.begun = l, l.received()
+	c.from, c.begun = l, l.Received()
 }
 
 // expire cancels the attempt, or waits on.
@@ -64,7 +66,7 @@ func (c *countdown) expire() {
 		return
 	}
 	if c.from != nil {
-		end := c.end.Add(timeFor(c.from.received() - c.begun))
+		end := c.end.Add(timeFor(c.from.Received() - c.begun))
 		if end.After(c.last) {
 			end = c.last
 		}
@@ -73,7 +75,7 @@ func (c *countdown) expire() {
 			return
 		}
 	}
-	c.cancel(errAttemptTime)
+	c.cancel(link.ErrAttemptTime)
 }
 
 // stop ends the countdown: the attempt has ended.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // An attempt may take as long as its item needs, and no attempt longer than MaxAttempt;
@@ -111,7 +113,7 @@ func (p *fakePool) arrive(n int64) {
 }
 
 func TestConfig_AttemptIsBounded(t *testing.T) {
-	c := Config{Database: "ASPState", Budgets: Budgets{Attempt: MaxAttempt + 1}}.withDefaults()
+	c := Config{Database: "ASPState", Budgets: link.Budgets{Attempt: MaxAttempt + 1}}.withDefaults()
 	if err := c.validate(); err == nil {
 		t.Errorf("an attempt may take %v", c.Budgets.Attempt)
 	}

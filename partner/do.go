@@ -7,6 +7,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // The bounds of running a call again.
@@ -26,19 +30,18 @@ const (
 // is. OutcomeOf answers for every one of them. Without a deadline in ctx a call
 // ends after the hold's window and one attempt at the latest.
 func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *Attempt) error) error {
-	r := &run{p: p, call: c, op: op, began: time.Now()}
-	defer r.pass.leave()
+	r := &run{p: p, label: c.Label, op: op, began: time.Now()}
+	r.pass = hold.NewPass[*term](hold.Call{Caller: c.Caller, HoldsLock: c.HoldsLock, Write: c.Write, Bytes: c.Bytes})
+	defer r.pass.Leave()
 	for {
 		t, err := r.door(ctx)
 		if err != nil {
 			return r.finish(ctx, err)
 		}
-		r.pass.start(t)
-		seen := t.confirmed.Load()
+		r.pass.Start(&t.turn)
+		seen := t.turn.Times()
 		class, err := r.attempt(ctx, t)
-		if r.pass.queued {
-			p.hold.completed()
-		}
+		p.hold.Completed(&r.pass)
 		if err == nil {
 			class, err = r.mirrored(ctx, t)
 		}
@@ -47,18 +50,18 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 		}
 		r.last = err
 		switch class {
-		case Permanent:
+		case classify.Permanent:
 			return r.answer(class, err)
-		case CallerGone:
+		case classify.CallerGone:
 			return r.finish(ctx, ctx.Err())
-		case Again:
+		case classify.Again:
 			if r.again++; r.again > againLimit {
 				return r.answer(class, err)
 			}
 			if errors.Is(err, driver.ErrBadConn) {
-				t.pool.purge() // it was broken while it was idle, and so may be all the others
+				t.pool.Purge() // it was broken while it was idle, and so may be all the others
 			}
-			if errors.Is(err, ErrLate) && r.again == 3 {
+			if errors.Is(err, classify.ErrLate) && r.again == 3 {
 				p.wake() // its clock may be another than the last probe read
 			}
 		default:
@@ -73,13 +76,13 @@ func (p *Pair) Do(ctx context.Context, c Call, op func(ctx context.Context, a *A
 
 // run is one call on its way.
 type run struct {
-	p    *Pair
-	call Call
-	op   func(ctx context.Context, a *Attempt) error
+	p     *Pair
+	label string
+	op    func(ctx context.Context, a *Attempt) error
 
 	began    time.Time
 	waiting  time.Time // when it first had to wait for a principal; zero: never
-	pass     pass
+	pass     hold.Pass[*term]
 	try      Attempt
 	firstOut time.Time // when the first attempt that may have been executed was sent, on our clock
 	open     bool      // a write was sent and nobody knows what became of it
@@ -91,35 +94,50 @@ type run struct {
 // giveUp is when the call ends at the latest: after the window, and an attempt that
 // began just before.
 func (r *run) giveUp() time.Time {
-	return r.began.Add(r.p.cfg.Hold.Window + r.p.cfg.Budgets.attemptTime(r.call.Bytes))
+	return r.began.Add(r.p.cfg.Hold.Window + attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))
 }
 
 // door gives the term to run on: at once, or out of the hold.
 func (r *run) door(ctx context.Context) (*term, error) {
-	r.pass.queued = false
-	if t := r.p.hold.door(&r.call).Load(); t != nil {
-		return t, nil
+	if t := r.p.hold.Ready(&r.pass); t != nil {
+		return t.On, nil
 	}
 	now := time.Now()
 	if r.waiting.IsZero() {
 		r.waiting = now
 	}
 	limit := min(r.waiting.Add(r.p.cfg.Hold.Window).Sub(now), r.giveUp().Sub(now))
-	t, err := r.p.hold.wait(ctx, &r.call, &r.pass, limit, r.try.Resent)
-	if errors.Is(err, ErrBusy) && r.troubles > 1 {
-		err = ErrNoPrincipal // what is principal to a probe has not been one to this call, again and again
+	t, err := r.p.hold.Wait(ctx, &r.pass, limit, r.try.Resent)
+	if errors.Is(err, hold.ErrTurn) && r.troubles > 1 {
+		err = hold.ErrExpired // what is principal to a probe has not been one to this call, again and again
 	}
-	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.queued) {
-		m.Held(ctx, HoldEnd{Label: r.call.Label, Waited: time.Since(now), Outcome: holdOutcome(err)})
+	if m := r.p.cfg.Meter; m != nil && (err != nil || r.pass.Released()) {
+		m.Held(ctx, HoldEnd{Label: r.label, Waited: time.Since(now), Outcome: hold.OutcomeOf(err)})
 	}
-	return t, err
+	if err != nil {
+		return nil, fromHold(err)
+	}
+	return t.On, nil
+}
+
+// fromHold returns the pair's error for an error of the hold.
+func fromHold(err error) error {
+	switch {
+	case errors.Is(err, hold.ErrExpired):
+		return ErrNoPrincipal
+	case errors.Is(err, hold.ErrTurn):
+		return ErrBusy
+	case errors.Is(err, hold.ErrClosed):
+		return ErrClosed
+	}
+	return err
 }
 
 // rest pauses before the next attempt: after a first trouble not at all, for
 // the hold does that better.
-func (r *run) rest(ctx context.Context, class Class) error {
+func (r *run) rest(ctx context.Context, class classify.Class) error {
 	n := r.again + r.troubles
-	if class != Again && r.troubles < 2 {
+	if class != classify.Again && r.troubles < 2 {
 		return nil
 	}
 	d := min(backoffMin<<min(n, 10), backoffMax)
@@ -142,12 +160,12 @@ func (r *run) rest(ctx context.Context, class Class) error {
 // answer ends a call with an error of the op's own. Only if an earlier attempt
 // is still open, and this error is not the op's considered word but the server's,
 // a failed login's, or a refusal that ran out of tries, it says so.
-func (r *run) answer(class Class, err error) error {
-	_, atLogin := errors.AsType[*loginError](err)
-	if r.open && (fromServer(err) || atLogin || class == Again || errors.Is(err, ErrHoldFull)) {
+func (r *run) answer(class classify.Class, err error) error {
+	_, atLogin := errors.AsType[*link.LoginError](err)
+	if r.open && (classify.FromServer(err) || atLogin || class == classify.Again || errors.Is(err, hold.ErrFull)) {
 		return r.end(ErrOutcomeUnknown)
 	}
-	if errors.Is(err, errPoolBusy) {
+	if errors.Is(err, classify.ErrPoolBusy) {
 		return r.end(ErrBusy)
 	}
 	return err
@@ -156,7 +174,7 @@ func (r *run) answer(class Class, err error) error {
 // finish ends a call that has no answer.
 func (r *run) finish(ctx context.Context, why error) error {
 	switch {
-	case errors.Is(why, ErrHoldFull):
+	case errors.Is(why, hold.ErrFull):
 		return why
 	case errors.Is(why, context.Canceled):
 		return r.end(context.Cause(ctx))
@@ -169,10 +187,10 @@ func (r *run) finish(ctx context.Context, why error) error {
 		r.last = errors.Join(r.last, why)
 	}
 	// The call ended in the hold, or waiting for one of the principal's connections.
-	if errors.Is(why, ErrBusy) || errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.call) {
+	if errors.Is(why, ErrBusy) || errors.Is(r.last, classify.ErrPoolBusy) && r.p.hold.Serves(r.pass.Call()) {
 		return r.end(ErrBusy)
 	}
-	if r.p.hold.apart && r.call.Write && r.p.hold.serving() != nil {
+	if r.p.refusesExposed() && r.pass.Call().Write && r.p.hold.Serving() != nil {
 		r.last = errors.Join(r.last, errExposed)
 	}
 	return r.end(ErrNoPrincipal)
@@ -180,7 +198,7 @@ func (r *run) finish(ctx context.Context, why error) error {
 
 // end makes the error that says how far the call came.
 func (r *run) end(kind error) error {
-	e := &CallError{Label: r.call.Label, Attempts: r.try.Number, Held: time.Since(r.began), Kind: kind, Cause: r.last}
+	e := &CallError{Label: r.label, Attempts: r.try.Number, Held: time.Since(r.began), Kind: kind, Cause: r.last}
 	if r.open {
 		e.Result = Unknown
 	}
@@ -189,15 +207,15 @@ func (r *run) end(kind error) error {
 
 // doubt is called when t disappointed a call that saw it confirmed for the
 // seen-th time: nobody starts on it again before a probe, begun now, confirms it.
-func (p *Pair) doubt(t *term, seen uint64, class Class, err error) {
-	if class == Down || class == Ambiguous {
+func (p *Pair) doubt(t *term, seen uint64, class classify.Class, err error) {
+	if class == classify.Down || class == classify.Ambiguous {
 		t.member.suspect.Store(true)
 	}
-	if !p.hold.doubt(t, seen, func() uint64 { return p.asked.Add(1) }) {
+	if !p.hold.Doubt(&t.turn, seen, func() uint64 { return p.asked.Add(1) }) {
 		return
 	}
-	if class == Ambiguous && brokeOff(err) {
-		t.pool.purge() // where one connection broke, the idle ones are suspects
+	if class == classify.Ambiguous && brokeOff(err) {
+		t.pool.Purge() // where one connection broke, the idle ones are suspects
 	}
 	p.inTrouble()
 }

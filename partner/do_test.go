@@ -10,6 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/shares"
 )
 
@@ -25,13 +29,13 @@ func TestDo_HealthyPrincipal(t *testing.T) {
 			got = *a
 			return nil
 		})
-		want := Attempt{Partner: A, Epoch: 7, Extended: true, Number: 1,
+		want := Attempt{Partner: choose.A, Epoch: 7, Extended: true, Number: 1,
 			Sent: now.Add(time.Hour).UTC(), FirstSent: now.Add(time.Hour).UTC(), NotAfter: now.Add(time.Hour + 5*time.Second - 5*time.Second/clockDrift).UTC()}
 		got.pair, got.term = nil, nil
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
-		if n := f.seen(A).pools[0].out; n != 0 {
+		if n := f.seen(choose.A).pools[0].out; n != 0 {
 			t.Errorf("%d connections still out", n)
 		}
 	})
@@ -72,27 +76,27 @@ func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
 			case 1:
 				first = a.FirstSent
 				f.set(func(a, _ *fakeServer) { a.frozen = true })
-				f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+				f.set(func(_, b *fakeServer) { b.role, b.sequence = choose.RolePrincipal, 2 })
 				<-ctx.Done()
 				cause = context.Cause(ctx)
 				return ctx.Err()
 			default:
-				if a.Partner != B || !a.Resent || a.Epoch != 4 || !a.FirstSent.Equal(first) {
+				if a.Partner != choose.B || !a.Resent || a.Epoch != 4 || !a.FirstSent.Equal(first) {
 					t.Errorf("second attempt: %+v", *a)
 				}
 				return nil
 			}
 		})
-		if err != nil || !errors.Is(cause, errTermOver) {
+		if err != nil || !errors.Is(cause, link.ErrTermOver) {
 			t.Errorf("got %v, first attempt ended by %v", err, cause)
 		}
 		if d := time.Since(began); d > time.Second+50*time.Millisecond {
 			t.Errorf("took %s: longer than the monitor's second", d)
 		}
-		if f.seen(A).pools[0].over == nil {
+		if f.seen(choose.A).pools[0].over == nil {
 			t.Error("the old principal's connections live on")
 		}
-		if s := f.seen(B).takes; len(s) != 1 || s[0] != "SQLB" {
+		if s := f.seen(choose.B).takes; len(s) != 1 || s[0] != "SQLB" {
 			t.Errorf("epochs taken by %v, want SQLB once", s)
 		}
 		if b := p.members[0].breaker.read(); b != "closed" {
@@ -102,7 +106,7 @@ func TestDo_CallHangingOnTheOldPrincipalIsRunAgain(t *testing.T) {
 }
 
 func TestDo_FailoverCostsMilliseconds(t *testing.T) {
-	for _, answer := range []error{sqlErr(14, 4063), sqlErr(14, 954), ErrMoved, io.EOF, sqlErr(21, 596)} {
+	for _, answer := range []error{sqlErr(14, 4063), sqlErr(14, 954), classify.ErrMoved, io.EOF, sqlErr(21, 596)} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakePair(t)
 			p := f.startServing()
@@ -111,11 +115,11 @@ func TestDo_FailoverCostsMilliseconds(t *testing.T) {
 			attempts := 0
 			err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
 				attempts++
-				if a.Partner == A {
+				if a.Partner == choose.A {
 					f.failOver()
 					return fmt.Errorf("op: %w", answer)
 				}
-				if want := Classify(answer, Executing) == Ambiguous; a.Resent != want || a.Sent.Equal(a.FirstSent) == want {
+				if want := classify.Classify(answer, classify.Executing) == classify.Ambiguous; a.Resent != want || a.Sent.Equal(a.FirstSent) == want {
 					t.Errorf("%v: %+v, want resent %v and the first such attempt's time", answer, *a, want)
 				}
 				return nil
@@ -147,7 +151,7 @@ func TestDo_HeldThroughAGap(t *testing.T) {
 		if s := p.Status(); s.Holding != calls || s.Principal != "" || len(results) != 0 {
 			t.Fatalf("in the gap: holding %d, principal %q, %d calls ended", s.Holding, s.Principal, len(results))
 		}
-		f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+		f.set(func(_, b *fakeServer) { b.role, b.sequence = choose.RolePrincipal, 2 })
 		served := time.Now()
 		for range calls {
 			if err := <-results; err != nil {
@@ -157,7 +161,7 @@ func TestDo_HeldThroughAGap(t *testing.T) {
 		if d := time.Since(served); d > 100*time.Millisecond {
 			t.Errorf("the last call ended %s after a partner served", d)
 		}
-		if s := p.hold.read(); s.Drained < calls || s.Held != 0 {
+		if s := p.hold.Stats(); s.Drained < calls || s.Held != 0 {
 			t.Errorf("counters: %+v", s)
 		}
 	})
@@ -241,7 +245,7 @@ func TestDo_CallersDeadlineAndLeaving(t *testing.T) {
 			if !errors.Is(err, tt.want) || OutcomeOf(err) != tt.outcome {
 				t.Errorf("%s: got %v, %s", tt.name, err, OutcomeOf(err))
 			}
-			if !tt.held && (p.hold.open.Load() == nil || p.members[0].breaker.read() != "closed") {
+			if !tt.held && (p.hold.Holding() || p.members[0].breaker.read() != "closed") {
 				t.Errorf("%s: a caller's end was blamed on the partner", tt.name)
 			}
 		})
@@ -284,12 +288,12 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		err := p.Do(t.Context(), Call{Write: true}, func(ctx context.Context, a *Attempt) error {
 			if a.Number == 1 {
 				<-ctx.Done()
-				if !errors.Is(context.Cause(ctx), errAttemptTime) {
+				if !errors.Is(context.Cause(ctx), link.ErrAttemptTime) {
 					t.Errorf("ended by %v", context.Cause(ctx))
 				}
 				return ctx.Err()
 			}
-			if a.Partner != A || !a.Resent {
+			if a.Partner != choose.A || !a.Resent {
 				t.Errorf("second attempt: %+v", *a)
 			}
 			return nil
@@ -297,7 +301,7 @@ func TestDo_AttemptTimesOutAndIsSentAgain(t *testing.T) {
 		if d := time.Since(began); err != nil || d < 5*time.Second || d > 5*time.Second+5*time.Millisecond {
 			t.Errorf("got %v after %s", err, d)
 		}
-		if n := f.seen(A).pools[0]; n.purged != 0 || n.broken != 0 {
+		if n := f.seen(choose.A).pools[0]; n.purged != 0 || n.broken != 0 {
 			t.Errorf("silence is not a broken pool: purged %d, thrown away %d", n.purged, n.broken)
 		}
 	})
@@ -376,11 +380,11 @@ func TestDo_OneBrokenConnectionIsNoFailover(t *testing.T) {
 		if err != nil || time.Since(began) > 2*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
-		pools := f.seen(A).pools
+		pools := f.seen(choose.A).pools
 		if len(pools) != 1 || pools[0].over != nil || pools[0].purged != 1 {
 			t.Errorf("%d pools, the first cut by %v, idle connections closed %d times; want 1, nil, 1", len(pools), pools[0].over, pools[0].purged)
 		}
-		if n := f.seen(A).dials; n != 2 {
+		if n := f.seen(choose.A).dials; n != 2 {
 			t.Errorf("%d dials of the prober; the partner must be tried on a fresh connection", n)
 		}
 	})
@@ -394,7 +398,7 @@ func TestDo_BackoffWhereProbesAndCallsDisagree(t *testing.T) {
 		n := 0
 		err := p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error {
 			n++
-			return ErrMoved
+			return classify.ErrMoved
 		})
 		if !errors.Is(err, ErrNoPrincipal) || n > 500 {
 			t.Errorf("%d attempts in the window, then %v", n, err)
@@ -408,10 +412,10 @@ func TestDo_HoldFull(t *testing.T) {
 		go func() { _ = p.Do(t.Context(), Call{}, nil) }()
 		synctest.Wait()
 		err := p.Do(t.Context(), Call{}, nil)
-		if !errors.Is(err, ErrHoldFull) || OutcomeOf(err) != NotApplied {
+		if !errors.Is(err, hold.ErrFull) || OutcomeOf(err) != NotApplied {
 			t.Errorf("got %v", err)
 		}
-		p.hold.close()
+		p.hold.Close()
 	})
 }
 
@@ -428,11 +432,11 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 		wait := func(c Call) { wg.Go(func() { _ = p.Do(ctx, c, nil) }); synctest.Wait() }
 		wait(Call{Bytes: 100}) // has the connection, or will have it
 		wait(Call{Bytes: 60})
-		if err := p.Do(ctx, Call{Bytes: 60}, nil); !errors.Is(err, ErrHoldFull) || OutcomeOf(err) != NotApplied {
+		if err := p.Do(ctx, Call{Bytes: 60}, nil); !errors.Is(err, hold.ErrFull) || OutcomeOf(err) != NotApplied {
 			t.Errorf("more bytes than the hold may have: %v", err)
 		}
 		wait(Call{Bytes: 10})
-		if err := p.Do(ctx, Call{}, nil); !errors.Is(err, ErrHoldFull) {
+		if err := p.Do(ctx, Call{}, nil); !errors.Is(err, hold.ErrFull) {
 			t.Errorf("more calls than the hold may have: %v", err)
 		}
 		wait(Call{HoldsLock: true})
@@ -441,7 +445,8 @@ func TestDo_TooManyWaitForAConnection(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
-		n, wanted, size := p.queued.Load(), p.line.wanted.Load(), p.line.waiting[0].Size()
+		n := p.queued.Load()
+		wanted, size, _ := p.line.Size()
 		if n != 0 || wanted != 0 || size != (shares.Size{}) {
 			t.Errorf("still counted: %d wait, %d want a connection, %+v in the line", n, wanted, size)
 		}
@@ -462,7 +467,7 @@ func TestDo_FirstSentByEitherClock(t *testing.T) {
 				f.failOver()
 				return io.EOF
 			}
-			if first := began.Add(-behind); a.Partner != B || !a.Resent || a.FirstSent.After(first) || a.FirstSent.Before(first.Add(-time.Millisecond)) {
+			if first := began.Add(-behind); a.Partner != choose.B || !a.Resent || a.FirstSent.After(first) || a.FirstSent.Before(first.Add(-time.Millisecond)) {
 				t.Errorf("to %s, first sent %v, want about %v", a.Partner, a.FirstSent, first)
 			}
 			if a.Sent.Before(began) {
@@ -480,7 +485,7 @@ func TestDo_FirstSentByEitherClock(t *testing.T) {
 // others says that the clock was set.
 func TestMember_ReadClock(t *testing.T) {
 	const ms = time.Millisecond
-	m := newMember(PartnerConfig{Name: A}, nil, func(Name, string, string) {})
+	m := newMember(link.PartnerConfig{Name: choose.A}, nil, func(choose.Name, string, string) {})
 	now := time.Now()
 	for _, step := range []struct {
 		after               time.Duration
@@ -501,7 +506,7 @@ func TestMember_ReadClock(t *testing.T) {
 		{1000 * time.Second, 9000 * ms, 5000 * ms, 6500 * ms, 11500 * ms},          // and once more, after a long silence
 		{11000 * time.Second, 13000 * ms, 4000 * ms, 11 * time.Second, 13500 * ms}, // which may have been the drift of that silence
 	} {
-		m.readClock(Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
+		m.readClock(choose.Observation{Clock: step.clock, Latency: step.within}, now.Add(step.after))
 		r := m.clock.Load()
 		if least, most := r.ahead-r.within/2, r.ahead+r.within/2; (least-step.wantLeast).Abs() > 1 || (most-step.wantMost).Abs() > 1 {
 			t.Errorf("after %v: the clock is ahead by %v to %v, want %v to %v", step.after, least, most, step.wantLeast, step.wantMost)
@@ -521,7 +526,7 @@ func TestDo_PanicGivesTheConnectionBack(t *testing.T) {
 			}()
 			_ = p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error { panic("bug") })
 		}()
-		if b := f.seen(A).pools[0]; b.out != 0 || b.broken != 1 {
+		if b := f.seen(choose.A).pools[0]; b.out != 0 || b.broken != 1 {
 			t.Errorf("%d connections out, %d thrown away", b.out, b.broken)
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/classify"
 )
 
 // Outcome says what became of a call's effect in the database.
@@ -28,15 +30,6 @@ func (o Outcome) String() string {
 	}
 }
 
-// What an op may return (wrapped or not) to steer Do.
-var (
-	// ErrMoved: the database says that this is another epoch than the caller's,
-	// or no principal at all. Nothing was done. Do looks for the principal and runs the op again.
-	ErrMoved = errors.New("this partner is not the principal any more")
-	// ErrLate: the call reached the database after its NotAfter. Nothing was done. Do runs the op again.
-	ErrLate = errors.New("the call came after its not-after time")
-)
-
 // What Do returns beside the op's own permanent errors. Use errors.Is.
 var (
 	// ErrNoPrincipal: the window or the caller's deadline is over, no partner
@@ -48,25 +41,9 @@ var (
 	ErrBusy = errors.New("a partner is principal, but too many calls wait for it")
 	// ErrOutcomeUnknown: a write was sent, nobody answered, and time is over. Outcome Unknown.
 	ErrOutcomeUnknown = errors.New("the call was sent and not answered")
-	// ErrHoldFull: too many calls, or too many bytes, wait already. See HoldFullError.
-	ErrHoldFull = errors.New("the hold is full")
 	// ErrClosed: the pair's Run has ended.
 	ErrClosed = errors.New("the pair is closed")
 )
-
-// HoldFullError is an ErrHoldFull that says which bound was met. Outcome NotApplied.
-type HoldFullError struct {
-	Bound string // "size" or "bytes"
-	Limit int64  // its value, in calls or bytes
-}
-
-// Error implements error.
-func (e *HoldFullError) Error() string {
-	return fmt.Sprintf("%v: %s %d", ErrHoldFull, e.Bound, e.Limit)
-}
-
-// Is makes it an ErrHoldFull.
-func (e *HoldFullError) Is(target error) bool { return target == ErrHoldFull }
 
 // CallError is how Do ends a call that has no answer of its own: it says which
 // call, after how many attempts and how long, what became of it, and why.
@@ -118,7 +95,7 @@ func OutcomeOf(err error) Outcome {
 	}](err); ok {
 		return o.Outcome()
 	}
-	if Classify(err, Executing) == Ambiguous {
+	if classify.Classify(err, classify.Executing) == classify.Ambiguous {
 		return Unknown
 	}
 	return NotApplied

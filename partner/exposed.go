@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // errExposed is why a write waits, or ends, where ExposedRefuse is set.
@@ -14,9 +18,9 @@ var errExposed = errors.New("the principal does not say that its mirror is SYNCH
 // principal SYNCHRONIZED: then the mirror has the commit, whatever happened meanwhile. If
 // the principal is another by then, the call is sent again, and finds out there what became of it.
 // A write that waits in vain is on the principal, and perhaps on no other.
-func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
-	if !r.p.hold.apart || !r.call.Write {
-		return Permanent, nil
+func (r *run) mirrored(ctx context.Context, t *term) (classify.Class, error) {
+	if !r.p.refusesExposed() || !r.pass.Call().Write {
+		return classify.Permanent, nil
 	}
 	r.open, r.try.Resent = true, true
 	wait, cancel := context.WithDeadline(ctx, r.giveUp())
@@ -25,28 +29,31 @@ func (r *run) mirrored(ctx context.Context, t *term) (Class, error) {
 	switch {
 	case err == nil:
 		r.open = false
-		return Permanent, nil
-	case errors.Is(err, errTermOver):
-		return Moved, fmt.Errorf("wait for the mirror of %s: %w", t.member.name, err)
+		return classify.Permanent, nil
+	case errors.Is(err, link.ErrTermOver):
+		return classify.Moved, fmt.Errorf("wait for the mirror of %s: %w", t.member.name, err)
 	case ctx.Err() != nil:
-		return CallerGone, fmt.Errorf("%w: %w", errExposed, ctx.Err())
+		return classify.CallerGone, fmt.Errorf("%w: %w", errExposed, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errExposed
 	}
 	r.last = err
-	return Permanent, r.end(ErrOutcomeUnknown)
+	return classify.Permanent, r.end(ErrOutcomeUnknown)
 }
+
+// refusesExposed reports whether writes wait while the principal is exposed.
+func (p *Pair) refusesExposed() bool { return p.cfg.Exposed == ExposedRefuse }
 
 // mirrors returns nil once t's partner, asked from now on, says that its mirror has
 // everything; errTermOver once t is not the current term.
 func (p *Pair) mirrors(ctx context.Context, t *term) error {
-	n, i := p.asked.Add(1), p.index(t.member.name)
+	n, i := p.asked.Add(1), t.member.name.Index()
 	t.member.poke()
-	err := p.await(ctx, false, func(v view) bool {
-		return t.over.Load() || v.obs[i].Asked >= n && v.obs[i].mirrors()
+	err := p.await(ctx, false, func(v choose.View) bool {
+		return t.over.Load() || v.Observed[i].Asked >= n && v.Observed[i].Mirrors()
 	})
 	if err == nil && t.over.Load() {
-		return errTermOver
+		return link.ErrTermOver
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 func refusing(c *Config) { c.Exposed = ExposedRefuse }
@@ -21,7 +23,7 @@ func TestExposed_WritesWaitForTheMirrorAndReadsDoNot(t *testing.T) {
 		p := f.startServing(refusing)
 		f.expose("DISCONNECTED")
 		p.wake()
-		if err := p.await(t.Context(), false, func(v view) bool { return v.obs[0].Mirroring == "DISCONNECTED" }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Observed[0].Mirroring == "DISCONNECTED" }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -101,14 +103,14 @@ func TestExposed_FailoverAfterTheCommit(t *testing.T) {
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
 		p := f.startServing(refusing)
 		err := p.Do(t.Context(), Call{Write: true}, func(_ context.Context, a *Attempt) error {
-			if a.Partner == A {
+			if a.Partner == choose.A {
 				f.failOver()
 			} else if !a.Resent {
 				t.Error("it is not told that it may have been executed")
 			}
 			return nil
 		})
-		if s := p.Status(); err != nil || s.Principal != B {
+		if s := p.Status(); err != nil || s.Principal != choose.B {
 			t.Errorf("got %v with principal %s", err, s.Principal)
 		}
 	})
@@ -118,7 +120,7 @@ func TestExposed_ProbesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing(refusing)
-		before := f.seen(A).probes
+		before := f.seen(choose.A).probes
 		const calls = 100
 		results := make(chan error, calls)
 		for range calls {
@@ -131,7 +133,7 @@ func TestExposed_ProbesAreShared(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := f.seen(A).probes - before; n == 0 || n > 3 {
+		if n := f.seen(choose.A).probes - before; n == 0 || n > 3 {
 			t.Errorf("%d writes at once took %d probes", calls, n)
 		}
 	})
@@ -141,15 +143,15 @@ func TestExposed_ProbesAreShared(t *testing.T) {
 func TestExposed_Unknown(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		o    Observation
+		o    choose.Observation
 		want bool
 	}{
-		{"synchronized", Observation{Role: RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "FULL"}, true},
-		{"asynchronous", Observation{Role: RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "OFF"}, false},
-		{"catching up", Observation{Role: RolePrincipal, Mirroring: "SYNCHRONIZING", Safety: "FULL"}, false},
-		{"not for our eyes", Observation{Role: RoleUnknown}, false},
+		{"synchronized", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "FULL"}, true},
+		{"asynchronous", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZED", Safety: "OFF"}, false},
+		{"catching up", choose.Observation{Role: choose.RolePrincipal, Mirroring: "SYNCHRONIZING", Safety: "FULL"}, false},
+		{"not for our eyes", choose.Observation{Role: choose.RoleUnknown}, false},
 	} {
-		if got := c.o.mirrors(); got != c.want {
+		if got := c.o.Mirrors(); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

@@ -10,6 +10,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // fakePair is two scripted servers that share a replicated database.
@@ -26,10 +32,10 @@ type fakePair struct {
 // fakeServer is an endpoint whose answers a test sets.
 type fakeServer struct {
 	pair *fakePair
-	name Name
+	name choose.Name
 
 	// guarded by pair.mu
-	role      Role
+	role      choose.Role
 	sequence  int64
 	mirroring string
 	safety    string
@@ -60,15 +66,15 @@ type fakeRow struct {
 	server string
 }
 
-var _ endpoint = (*fakeServer)(nil)
+var _ link.Endpoint = (*fakeServer)(nil)
 
 // newFakePair has partner a as principal of a synchronized pair on the stock schema.
 func newFakePair(t *testing.T) *fakePair {
 	f := &fakePair{t: t}
-	for i, n := range []Name{A, B} {
-		f.ends[i] = &fakeServer{pair: f, name: n, role: RoleMirror, sequence: 1, mirroring: "SYNCHRONIZED", safety: "FULL"}
+	for i, n := range []choose.Name{choose.A, choose.B} {
+		f.ends[i] = &fakeServer{pair: f, name: n, role: choose.RoleMirror, sequence: 1, mirroring: "SYNCHRONIZED", safety: "FULL"}
 	}
-	f.ends[0].role = RolePrincipal
+	f.ends[0].role = choose.RolePrincipal
 	return f
 }
 
@@ -93,9 +99,9 @@ type seenPool struct {
 }
 
 // seen is read under the locks: the pair's goroutines go on while a test looks.
-func (f *fakePair) seen(n Name) seenServer {
+func (f *fakePair) seen(n choose.Name) seenServer {
 	s := f.ends[0]
-	if n == B {
+	if n == choose.B {
 		s = f.ends[1]
 	}
 	f.mu.Lock()
@@ -147,7 +153,7 @@ func (f *fakePair) start(mend ...func(*Config)) *Pair {
 
 // pairOf makes a Pair that does not run.
 func (f *fakePair) pairOf(mend ...func(*Config)) *Pair {
-	cfg := Config{Database: "ASPState", Partners: [2]PartnerConfig{{Address: "a:1433"}, {Address: "b:1433"}}}
+	cfg := Config{Database: "ASPState", Partners: [2]link.PartnerConfig{{Address: "a:1433"}, {Address: "b:1433"}}}
 	for _, m := range mend {
 		m(&cfg)
 	}
@@ -159,7 +165,7 @@ func (f *fakePair) pairOf(mend ...func(*Config)) *Pair {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return newPair(cfg, [2]endpoint{f.ends[0], f.ends[1]}, m)
+	return newPair(cfg, [2]link.Endpoint{f.ends[0], f.ends[1]}, m)
 }
 
 // startServing is start, and a principal.
@@ -173,11 +179,16 @@ func (f *fakePair) startServing(mend ...func(*Config)) *Pair {
 	return p
 }
 
-func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
+func (s *fakeServer) Probe(ctx context.Context, a link.Ask) link.Answer {
+	return link.Answer{Observation: s.observation(ctx, a)}
+}
+
+// observation is what the probe learns.
+func (s *fakeServer) observation(ctx context.Context, a link.Ask) choose.Observation {
 	s.pair.mu.Lock()
 	s.probes = append(s.probes, time.Now())
-	o := Observation{Partner: s.name, Role: RoleUnknown}
-	if a.fresh || !s.parked {
+	o := choose.Observation{Partner: s.name, Role: choose.RoleUnknown}
+	if a.Fresh || !s.parked {
 		s.dials++
 		s.parked, o.Fresh = true, true
 	}
@@ -222,10 +233,19 @@ func (s *fakeServer) probe(ctx context.Context, a ask) Observation {
 }
 
 // answerLocked fills in what a living server says.
-func (s *fakeServer) answerLocked(a ask, o *Observation) {
-	*o = says(s.name, s.role, s.sequence, func(n *Observation) {
-		n.Fresh, n.Mirroring, n.Safety, n.Latency, n.Clock = o.Fresh, s.mirroring, s.safety, 200*time.Microsecond, s.clock
-	})
+func (s *fakeServer) answerLocked(a link.Ask, o *choose.Observation) {
+	*o = choose.Observation{
+		Partner: s.name, ServerName: "SQL" + strings.ToUpper(string(s.name)), Role: s.role, Sequence: s.sequence,
+		Fresh: o.Fresh, Reachable: true, Latency: 200 * time.Microsecond, Clock: s.clock,
+		Known: true, State: "ONLINE", UserAccess: "MULTI_USER", Updateable: "READ_WRITE",
+		Mirroring: s.mirroring, Safety: s.safety, Opens: s.role != choose.RoleMirror,
+	}
+	if s.role == choose.RoleMirror {
+		o.State, o.Updateable = "RESTORING", ""
+	}
+	if s.role != choose.RoleUnknown {
+		o.Session = "guid"
+	}
 	o.WitnessState = s.witness
 	if s.session != "" {
 		o.Session = s.session
@@ -238,16 +258,16 @@ func (s *fakeServer) answerLocked(a ask, o *Observation) {
 		o.Extended, o.Epoch, o.EpochServer = true, s.own.epoch, s.own.server
 		return
 	}
-	if a.take != "" {
-		s.takes = append(s.takes, a.take)
-		if f.server != a.take {
-			f.epoch, f.server = f.epoch+1, a.take
+	if a.Take != "" {
+		s.takes = append(s.takes, a.Take)
+		if f.server != a.Take {
+			f.epoch, f.server = f.epoch+1, a.Take
 		}
 	}
 	o.Extended, o.Epoch, o.EpochServer = true, f.epoch, f.server
 }
 
-func (s *fakeServer) exec(_ context.Context, statement string) error {
+func (s *fakeServer) Exec(_ context.Context, statement string) error {
 	s.pair.mu.Lock()
 	s.execs = append(s.execs, strings.TrimPrefix(statement, "ALTER DATABASE [ASPState] SET PARTNER "))
 	f := s.onExec
@@ -258,7 +278,7 @@ func (s *fakeServer) exec(_ context.Context, statement string) error {
 	return f(statement)
 }
 
-func (s *fakeServer) raise(_ context.Context, server string, above int64) error {
+func (s *fakeServer) Raise(_ context.Context, server string, above int64) error {
 	f := s.pair
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -273,7 +293,7 @@ func (s *fakeServer) raise(_ context.Context, server string, above int64) error 
 	return nil
 }
 
-func (s *fakeServer) newPool() pool {
+func (s *fakeServer) NewPool() link.Pool {
 	s.pair.mu.Lock()
 	defer s.pair.mu.Unlock()
 	p := &fakePool{server: s, out: make(map[*fakeLease]struct{})}
@@ -281,7 +301,7 @@ func (s *fakeServer) newPool() pool {
 	return p
 }
 
-func (s *fakeServer) close() {}
+func (s *fakeServer) Close() {}
 
 // fakePool hands out leases without connections.
 type fakePool struct {
@@ -303,19 +323,19 @@ type fakeLease struct {
 	room   chan struct{}
 }
 
-func (p *fakePool) get(ctx context.Context, cancel context.CancelCauseFunc) (lease, error) {
+func (p *fakePool) Get(ctx context.Context, cancel context.CancelCauseFunc) (link.Lease, error) {
 	p.server.pair.mu.Lock()
 	err, busy, room := p.server.openErr, p.server.busy, p.server.room
 	p.server.pair.mu.Unlock()
 	if busy {
 		<-ctx.Done()
-		return nil, errPoolBusy
+		return nil, classify.ErrPoolBusy
 	}
 	if room != nil {
 		select {
 		case room <- struct{}{}:
 		case <-ctx.Done():
-			return nil, errPoolBusy
+			return nil, classify.ErrPoolBusy
 		}
 	}
 	p.mu.Lock()
@@ -331,19 +351,19 @@ func (p *fakePool) get(ctx context.Context, cancel context.CancelCauseFunc) (lea
 	return l, nil
 }
 
-func (p *fakePool) warm(n int) {
+func (p *fakePool) Warm(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.warmed += n
 }
 
-func (p *fakePool) purge() {
+func (p *fakePool) Purge() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.purged++
 }
 
-func (p *fakePool) cut(cause error) {
+func (p *fakePool) Cut(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = cause
@@ -352,27 +372,27 @@ func (p *fakePool) cut(cause error) {
 	}
 }
 
-func (p *fakePool) stats() sql.DBStats {
+func (p *fakePool) Stats() sql.DBStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return sql.DBStats{OpenConnections: len(p.out), InUse: len(p.out)}
 }
 
-func (l *fakeLease) conn() *sql.Conn { return nil }
+func (l *fakeLease) Conn() *sql.Conn { return nil }
 
-func (l *fakeLease) received() int64 {
+func (l *fakeLease) Received() int64 {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	return l.p.came
 }
 
-func (l *fakeLease) broke() bool {
+func (l *fakeLease) Broke() bool {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	return l.p.broke
 }
 
-func (l *fakeLease) release(broken bool) {
+func (l *fakeLease) Release(broken bool) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	delete(l.p.out, l)
@@ -382,4 +402,15 @@ func (l *fakeLease) release(broken bool) {
 	if broken {
 		l.p.broken++
 	}
+}
+
+// sqlErr is a reply with these numbers, first to last; the driver's fields show the last.
+func sqlErr(class uint8, numbers ...int32) error {
+	var all []mssql.Error
+	for _, n := range numbers {
+		all = append(all, mssql.Error{Number: n, Class: class})
+	}
+	e := all[len(all)-1]
+	e.All = all
+	return e
 }

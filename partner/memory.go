@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
@@ -29,22 +30,22 @@ const memoryRetry = time.Second
 //	{"version":1,"database":"ASPState","partner":"b","address":"sql2:1433","server":"SQL2",
 //	 "extended":true,"epoch":4,"role_sequence":7,"session":"5C4…","overruled":{…},"forced":"2026-01-02T03:04:05Z"}
 type record struct {
-	Version   int       `json:"version"`
-	Database  string    `json:"database"`
-	Partner   Name      `json:"partner"`
-	Address   string    `json:"address"`
-	Server    string    `json:"server"`
-	Extended  bool      `json:"extended"`
-	Epoch     int64     `json:"epoch"`
-	Sequence  int64     `json:"role_sequence"`
-	Session   string    `json:"session"`
-	Overruled Overruled `json:"overruled,omitzero"`
-	Forced    time.Time `json:"forced,omitzero"` // when the watchdog forced service last
+	Version   int              `json:"version"`
+	Database  string           `json:"database"`
+	Partner   choose.Name      `json:"partner"`
+	Address   string           `json:"address"`
+	Server    string           `json:"server"`
+	Extended  bool             `json:"extended"`
+	Epoch     int64            `json:"epoch"`
+	Sequence  int64            `json:"role_sequence"`
+	Session   string           `json:"session"`
+	Overruled choose.Overruled `json:"overruled,omitzero"`
+	Forced    time.Time        `json:"forced,omitzero"` // when the watchdog forced service last
 }
 
 // accepted is the record as decide wants it.
-func (r record) accepted() Accepted {
-	return Accepted{Partner: r.Partner, Extended: r.Extended, Epoch: r.Epoch, Sequence: r.Sequence,
+func (r record) accepted() choose.Accepted {
+	return choose.Accepted{Partner: r.Partner, Extended: r.Extended, Epoch: r.Epoch, Sequence: r.Sequence,
 		Session: r.Session, Overruled: r.Overruled}
 }
 
@@ -106,7 +107,7 @@ func parseRecord(text []byte) (record, error) {
 		return record{}, errors.New("something follows the record")
 	case r.Version != memoryVersion:
 		return record{}, fmt.Errorf("version %d, want %d", r.Version, memoryVersion)
-	case r.Partner != A && r.Partner != B && r.Partner != "":
+	case r.Partner != choose.A && r.Partner != choose.B && r.Partner != "":
 		return record{}, fmt.Errorf("partner %q", r.Partner)
 	case r.Overruled.Partner != "" && r.Overruled.Partner == r.Partner:
 		return record{}, fmt.Errorf("partner %s is both accepted and overruled", r.Partner)
@@ -119,7 +120,7 @@ func parseRecord(text []byte) (record, error) {
 // rename follows a configuration in which the two partners changed places.
 func (r record) rename(cfg *Config) record {
 	i := 0
-	if r.Partner == B {
+	if r.Partner == choose.B {
 		i = 1
 	}
 	own, other := cfg.Partners[i], cfg.Partners[1-i]

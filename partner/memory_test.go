@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // withMemory makes a Config remember in path.
@@ -38,7 +41,7 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 			_ = p.WaitForPrincipal(t.Context())
 			f.failOver()
 			time.Sleep(2 * time.Second)
-			if s := p.Status(); s.Principal != B || s.Epoch != 2 {
+			if s := p.Status(); s.Principal != choose.B || s.Epoch != 2 {
 				t.Fatalf("after a failover: %+v", s)
 			}
 		}, withMemory(path))
@@ -51,7 +54,7 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 		}
 		// Only a answers now, with what it had before the failover.
 		f.set(func(a, b *fakeServer) {
-			a.role, a.sequence, b.down = RolePrincipal, 1, true
+			a.role, a.sequence, b.down = choose.RolePrincipal, 1, true
 			f.epoch, f.server = 1, "SQLA"
 		})
 		f.runFor(func(p *Pair) {
@@ -59,13 +62,13 @@ func TestMemory_ARestartedProxyDoesNotBelieveAFormerPrincipal(t *testing.T) {
 			if s := p.Status(); s.Principal != "" || s.Epoch != 2 || !strings.Contains(s.Reason, "claims epoch 1, and 2 was accepted") {
 				t.Errorf("with its memory: %+v", s)
 			}
-			if n := p.Stats().Fenced[fencedEpoch]; n != 1 {
+			if n := p.Stats().Fenced[choose.FencedEpoch]; n != 1 {
 				t.Errorf("counted %d fenced claims, want one for one change", n)
 			}
 		}, withMemory(path))
 		f.runFor(func(p *Pair) {
 			time.Sleep(5 * time.Second)
-			if s := p.Status(); s.Principal != A {
+			if s := p.Status(); s.Principal != choose.A {
 				t.Errorf("without a memory nothing speaks against it: %+v", s)
 			}
 		})
@@ -84,7 +87,7 @@ func TestMemory_IsWrittenWhileRunning(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := parseRecord(text)
-		want := record{Version: 1, Database: "ASPState", Partner: A, Address: "a:1433", Server: "SQLA", Extended: true, Epoch: 1, Sequence: 1, Session: "guid"}
+		want := record{Version: 1, Database: "ASPState", Partner: choose.A, Address: "a:1433", Server: "SQLA", Extended: true, Epoch: 1, Sequence: 1, Session: "guid"}
 		if err != nil || r != want {
 			t.Errorf("%v: got %+v, want %+v", err, r, want)
 		}
@@ -148,7 +151,7 @@ func TestMemory_Damaged(t *testing.T) {
 		{"another database", strings.Replace(good, "ASPState", "Other", 1), "a file of its own"},
 	}
 	path := filepath.Join(t.TempDir(), "pair.json")
-	cfg := Config{Database: "ASPState", Memory: path, Partners: [2]PartnerConfig{
+	cfg := Config{Database: "ASPState", Memory: path, Partners: [2]link.PartnerConfig{
 		{ConnectionString: "server=127.0.0.1;port=1"}, {ConnectionString: "server=127.0.0.1;port=2"}}}
 	for _, tt := range tests {
 		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
@@ -176,12 +179,12 @@ func TestMemory_Damaged(t *testing.T) {
 }
 
 func TestMemory_PartnersThatChangedPlaces(t *testing.T) {
-	cfg := &Config{Partners: [2]PartnerConfig{{Name: A, Address: "two:1"}, {Name: B, Address: "one:1"}}}
-	r := record{Partner: A, Address: "one:1", Overruled: Overruled{Partner: B}}.rename(cfg)
-	if r.Partner != B || r.Overruled.Partner != A {
+	cfg := &Config{Partners: [2]link.PartnerConfig{{Name: choose.A, Address: "two:1"}, {Name: choose.B, Address: "one:1"}}}
+	r := record{Partner: choose.A, Address: "one:1", Overruled: choose.Overruled{Partner: choose.B}}.rename(cfg)
+	if r.Partner != choose.B || r.Overruled.Partner != choose.A {
 		t.Errorf("changed places: %+v", r)
 	}
-	if r := (record{Partner: A, Address: "three:1"}).rename(cfg); r.Partner != A {
+	if r := (record{Partner: choose.A, Address: "three:1"}).rename(cfg); r.Partner != choose.A {
 		t.Errorf("an address nobody has: %+v", r)
 	}
 }

@@ -5,6 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // Meter is told what became of calls, for metrics and traces. It is called on the calls' own
@@ -19,14 +24,14 @@ type Meter interface {
 // AttemptEnd is how one attempt of one call ended.
 type AttemptEnd struct {
 	Label   string // the call's
-	Partner Name
+	Partner choose.Name
 	Epoch   int64 // 0 on a stock schema
 	Number  int   // 1, 2, …; of an attempt that the breaker refused, that of the one before
 	Resent  bool  // an earlier one may have been executed
 	Began   time.Time
 	Ended   time.Time
-	Class   Class // of Err
-	Err     error // nil: it was carried out
+	Class   classify.Class // of Err
+	Err     error          // nil: it was carried out
 }
 
 // outcomeDone is the outcome of an attempt that the server answered, with a refusal of the
@@ -36,7 +41,7 @@ const outcomeDone = "done"
 // Outcomes are the words Outcome has, in a fixed order: done, and those of the classes.
 func Outcomes() []string {
 	all := []string{outcomeDone}
-	for c := Permanent; c <= CallerGone; c++ {
+	for c := classify.Permanent; c <= classify.CallerGone; c++ {
 		all = append(all, c.String())
 	}
 	return all
@@ -48,8 +53,8 @@ func (a AttemptEnd) OutcomeIndex() int {
 	if a.Err == nil {
 		return 0
 	}
-	if a.Class == Permanent && !fromServer(a.Err) && !errors.Is(a.Err, ErrHoldFull) {
-		if _, atLogin := errors.AsType[*loginError](a.Err); !atLogin {
+	if a.Class == classify.Permanent && !classify.FromServer(a.Err) && !errors.Is(a.Err, hold.ErrFull) {
+		if _, atLogin := errors.AsType[*link.LoginError](a.Err); !atLogin {
 			return 0
 		}
 	}
@@ -59,7 +64,7 @@ func (a AttemptEnd) OutcomeIndex() int {
 // Outcome is done, or the word of the class.
 func (a AttemptEnd) Outcome() string {
 	if i := a.OutcomeIndex(); i > 0 {
-		return Class(i - 1).String()
+		return classify.Class(i - 1).String()
 	}
 	return outcomeDone
 }
@@ -68,44 +73,12 @@ func (a AttemptEnd) Outcome() string {
 type HoldEnd struct {
 	Label   string // the call's
 	Waited  time.Duration
-	Outcome HoldOutcome
-}
-
-// HoldOutcome says why a call is not in the hold any more.
-type HoldOutcome int
-
-// The outcomes.
-const (
-	HoldDrained  HoldOutcome = iota // let go to a principal
-	HoldExpired                     // the window was over, without a principal
-	HoldLeft                        // its caller left, or the server ended
-	HoldRejected                    // the hold was full
-	HoldLate                        // the window was over, and a principal served: too many were before it
-)
-
-// String is the word used in metrics.
-func (o HoldOutcome) String() string {
-	return [...]string{"drained", "expired", "left", "rejected", "late"}[o]
-}
-
-// holdOutcome is the outcome of a wait that ended with err.
-func holdOutcome(err error) HoldOutcome {
-	switch {
-	case err == nil:
-		return HoldDrained
-	case errors.Is(err, ErrHoldFull):
-		return HoldRejected
-	case errors.Is(err, ErrBusy):
-		return HoldLate
-	case err == ErrNoPrincipal:
-		return HoldExpired
-	}
-	return HoldLeft
+	Outcome hold.Outcome
 }
 
 // PoolStats is what the connections to the principal are doing.
 type PoolStats struct {
-	Partner Name // whose they are; empty: no partner serves, and all is zero
+	Partner choose.Name // whose they are; empty: no partner serves, and all is zero
 	sql.DBStats
 	Queued  int64  // calls that wait for one now
 	Evicted uint64 // calls that were turned away while they waited, to make room for a caller with fewer that wait; since the start
@@ -114,9 +87,9 @@ type PoolStats struct {
 // Pool reads the statistics of the connections that calls run on. Each term of a principal has
 // a pool of its own, so that counters begin anew after a failover.
 func (p *Pair) Pool() PoolStats {
-	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.evicted.Load()}
-	if t := p.hold.serving(); t != nil {
-		s.Partner, s.DBStats = t.member.name, t.pool.stats()
+	s := PoolStats{Queued: p.queued.Load(), Evicted: p.line.Evictions()}
+	if t := p.hold.Serving(); t != nil {
+		s.Partner, s.DBStats = t.On.member.name, t.On.pool.Stats()
 	}
 	return s
 }

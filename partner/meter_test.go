@@ -11,6 +11,11 @@ import (
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // written is a meter that writes down what it is told.
@@ -39,7 +44,7 @@ func TestMeter_Failover(t *testing.T) {
 		f.extended, f.epoch, f.server = true, 3, "SQLA"
 		p := f.startServing(func(c *Config) { c.Meter = w })
 		err := p.Do(t.Context(), Call{Label: "get"}, func(_ context.Context, a *Attempt) error {
-			if a.Partner == B {
+			if a.Partner == choose.B {
 				return nil
 			}
 			f.failOver()
@@ -59,11 +64,11 @@ func TestMeter_Failover(t *testing.T) {
 		if a := w.attempts[0]; a.Ended.Sub(a.Began) != time.Millisecond || a.Epoch != 3 || w.attempts[1].Epoch != 4 {
 			t.Errorf("first %+v, second %+v", a, w.attempts[1])
 		}
-		if len(w.holds) != 1 || w.holds[0].Outcome != HoldDrained || w.holds[0].Waited <= 0 || w.holds[0].Waited > time.Second {
+		if len(w.holds) != 1 || w.holds[0].Outcome != hold.Drained || w.holds[0].Waited <= 0 || w.holds[0].Waited > time.Second {
 			t.Errorf("holds %+v", w.holds)
 		}
 		s := p.Stats()
-		for _, h := range []Happening{{"principal", A, ""}, {"principal", B, ""}, {"role", A, "principal"}, {"role", A, "mirror"}, {"role", B, "principal"}} {
+		for _, h := range []Happening{{"principal", choose.A, ""}, {"principal", choose.B, ""}, {"role", choose.A, "principal"}, {"role", choose.A, "mirror"}, {"role", choose.B, "principal"}} {
 			if s.Told[h] != 1 {
 				t.Errorf("%+v was told %d times, want once: %v", h, s.Told[h], s.Told)
 			}
@@ -83,12 +88,12 @@ func TestMeter_Held(t *testing.T) {
 			calls.Go(func() { _ = p.Do(ctx, Call{Label: "get"}, func(context.Context, *Attempt) error { return nil }) })
 		}
 		synctest.Wait()
-		if err := p.Do(t.Context(), Call{Label: "get"}, nil); !errors.Is(err, ErrHoldFull) {
+		if err := p.Do(t.Context(), Call{Label: "get"}, nil); !errors.Is(err, hold.ErrFull) {
 			t.Errorf("the third call: %v", err)
 		}
 		leave()
 		calls.Wait()
-		want := []HoldEnd{{"get", 0, HoldRejected}, {"get", 0, HoldLeft}, {"get", 10 * time.Second, HoldExpired}}
+		want := []HoldEnd{{"get", 0, hold.Rejected}, {"get", 0, hold.Left}, {"get", 10 * time.Second, hold.Expired}}
 		if !slices.Equal(w.holds, want) {
 			t.Errorf("got %v, want %v", w.holds, want)
 		}
@@ -98,17 +103,17 @@ func TestMeter_Held(t *testing.T) {
 func TestAttemptEnd_Outcome(t *testing.T) {
 	for _, tc := range []struct {
 		err   error
-		class Class
+		class classify.Class
 		want  string
 	}{
-		{nil, Permanent, "done"},
-		{errors.New("somebody else holds the lock"), Permanent, "done"},
-		{mssql.Error{Number: 229}, Permanent, "permanent"},
-		{&loginError{A, errors.New("x509: unknown authority")}, Permanent, "permanent"},
-		{&HoldFullError{"size", 1}, Permanent, "permanent"},
-		{mssql.Error{Number: 1205}, Again, "again"},
-		{context.DeadlineExceeded, Ambiguous, "ambiguous"},
-		{context.Canceled, CallerGone, "caller-gone"},
+		{nil, classify.Permanent, "done"},
+		{errors.New("somebody else holds the lock"), classify.Permanent, "done"},
+		{mssql.Error{Number: 229}, classify.Permanent, "permanent"},
+		{&link.LoginError{Partner: choose.A, Err: errors.New("x509: unknown authority")}, classify.Permanent, "permanent"},
+		{&hold.FullError{Bound: "size", Limit: 1}, classify.Permanent, "permanent"},
+		{mssql.Error{Number: 1205}, classify.Again, "again"},
+		{context.DeadlineExceeded, classify.Ambiguous, "ambiguous"},
+		{context.Canceled, classify.CallerGone, "caller-gone"},
 	} {
 		got := AttemptEnd{Err: tc.err, Class: tc.class}
 		if got.Outcome() != tc.want || Outcomes()[got.OutcomeIndex()] != tc.want {
@@ -122,7 +127,7 @@ func TestPool_Stats(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
 		_ = p.Do(t.Context(), Call{}, func(context.Context, *Attempt) error {
-			if s := p.Pool(); s.Partner != A || s.InUse != 1 || s.Queued != 0 {
+			if s := p.Pool(); s.Partner != choose.A || s.InUse != 1 || s.Queued != 0 {
 				t.Errorf("during a call: %+v", s)
 			}
 			return nil

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 // TestObserve_TakesNoEpoch: a look at a pair shows the principal, also right after a failover, and fences nobody.
@@ -14,16 +16,16 @@ func TestObserve_TakesNoEpoch(t *testing.T) {
 			f := newFakePair(t)
 			f.extended, f.epoch, f.server = true, 4, ""
 			p := f.startServing(func(c *Config) { c.Observe = observe })
-			if st := p.Status(); st.Principal != A || st.Schema != "extended" {
+			if st := p.Status(); st.Principal != choose.A || st.Schema != "extended" {
 				t.Errorf("observe %v: principal %q, schema %s", observe, st.Principal, st.Schema)
 			}
 			f.failOver()
 			time.Sleep(5 * time.Second) // until the monitor has asked again
-			if st := p.Status(); st.Principal != B {
+			if st := p.Status(); st.Principal != choose.B {
 				t.Errorf("observe %v: principal %q after the failover, want b", observe, st.Principal)
 			}
 			epoch, _ := f.row()
-			if took := epoch != 4 || len(f.seen(A).takes)+len(f.seen(B).takes) > 0; took == observe {
+			if took := epoch != 4 || len(f.seen(choose.A).takes)+len(f.seen(choose.B).takes) > 0; took == observe {
 				t.Errorf("observe %v: epoch %d, taken: %v", observe, epoch, took)
 			}
 		})
@@ -40,7 +42,7 @@ func TestDo_UnderTheEpochThatAnotherProxyTook(t *testing.T) {
 		f.set(func(_, _ *fakeServer) { f.epoch, f.server = 5, "sql-a.example" })
 		time.Sleep(2 * time.Second) // until the monitor has asked again
 		err := p.Do(t.Context(), Call{}, func(_ context.Context, a *Attempt) error {
-			if a.Partner != A || a.Epoch != 5 {
+			if a.Partner != choose.A || a.Epoch != 5 {
 				t.Errorf("sent to %s with epoch %d, want a and 5", a.Partner, a.Epoch)
 			}
 			return nil

@@ -3,23 +3,29 @@ package partner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // TestDo_OpenAttemptIsNotForgotten: a write was sent and never answered. Whatever keeps
 // it from being sent again tells nothing about that attempt: the outcome is unknown.
 func TestDo_OpenAttemptIsNotForgotten(t *testing.T) {
-	certificate := &loginError{B, errors.New("tls: failed to verify certificate: x509: certificate signed by unknown authority")}
+	certificate := &link.LoginError{Partner: choose.B, Err: errors.New("tls: failed to verify certificate: x509: certificate signed by unknown authority")}
 	tests := []struct {
 		name   string
 		login  error // of every connection after the first attempt
 		answer error // of every attempt after the first
 	}{
 		{"the partner's certificate is refused", certificate, nil},
-		{"the call comes too late again and again", nil, ErrLate},
-		{"no connection becomes free", errPoolBusy, nil},
+		{"the call comes too late again and again", nil, classify.ErrLate},
+		{"no connection becomes free", classify.ErrPoolBusy, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -38,5 +44,26 @@ func TestDo_OpenAttemptIsNotForgotten(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestOutcomeOf(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want Outcome
+	}{
+		{"done", nil, Applied},
+		{"the hold is full", &hold.FullError{Bound: "size", Limit: 1}, NotApplied},
+		{"no principal", &CallError{Kind: ErrNoPrincipal}, NotApplied},
+		{"unknown, wrapped", fmt.Errorf("store: %w", &CallError{Kind: ErrOutcomeUnknown, Result: Unknown}), Unknown},
+		{"the server's refusal", sqlErr(14, 229), NotApplied},
+		{"silence", io.EOF, Unknown},
+		{"the op's own answer", errors.New("not found"), NotApplied},
+	}
+	for _, tt := range tests {
+		if got := OutcomeOf(tt.err); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
 	}
 }

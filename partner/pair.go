@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/microsoft/go-mssqldb/msdsn"
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // Pair is two partners and the knowledge which of them is principal. All its
@@ -18,49 +18,31 @@ import (
 type Pair struct {
 	cfg     Config
 	members [2]*member
-	hold    *hold
+	hold    *hold.Hold[*term]
 
 	asked    atomic.Uint64 // numbers the questions that need an answer from now on
 	trouble  atomic.Int64  // since when no principal serves, Unix nanoseconds; 0: one does
 	started  atomic.Bool
 	closed   chan struct{} // closed when Run ends
-	reports  chan Observation
+	reports  chan choose.Observation
 	breakers chan Event // breaker changes, for the loop of Run to tell
 
-	orders chan Accepted // the operator's word, for the loop of Run to obey
+	orders chan choose.Accepted // the operator's word, for the loop of Run to obey
 	memory *memory
 	queued atomic.Int64 // calls waiting for a connection
-	line   line         // those for whom there is none
+	line   *hold.Queue  // those for whom there is none
 
 	current *term          // owned by the loop of Run
 	running sync.WaitGroup // everything that Run starts
 
 	mu          sync.Mutex // guards what follows
-	view        view
+	view        choose.View
 	changed     chan struct{} // closed and replaced at every report
 	subscribers map[chan Event]struct{}
 	stats       Stats
 	watchdog    WatchdogStatus
 
 	stock sync.Once // that the schema is the stock one, is told once
-}
-
-// view is what the loop knows, for others to read.
-type view struct {
-	obs      [2]Observation
-	seen     [2]time.Time
-	latency  [2]time.Duration
-	accepted Accepted
-	decision Decision
-	serving  bool // the decision's choice was acted on
-
-	met    [2]time.Time // since when each has answered every probe; zero: it doesn't
-	lost   [2]time.Time // since when none was answered, on a fresh connection; zero: they are
-	claims [2]Claim     // of a split brain
-	fenced [2]string    // why each one's claim is not believed; empty: it is, or there is none
-
-	words   [2]word // what each last said of the mirroring session
-	insured bool    // when the principal last answered, its mirror had all it acknowledged
 }
 
 // New checks the configuration and makes a Pair. It starts nothing: until Run
@@ -70,9 +52,9 @@ func New(cfg Config) (*Pair, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("pair: %w", err)
 	}
-	var ends [2]endpoint
+	var ends [2]link.Endpoint
 	for i := range cfg.Partners {
-		s, err := newServer(&cfg, &cfg.Partners[i])
+		s, err := link.NewServer(&cfg.Partners[i], cfg.Database, cfg.Budgets, cfg.MaxConns)
 		if err != nil {
 			return nil, fmt.Errorf("pair: partner %s: %w", cfg.Partners[i].Name, err)
 		}
@@ -85,50 +67,23 @@ func New(cfg Config) (*Pair, error) {
 	return newPair(cfg, ends, m), nil
 }
 
-// newServer makes the endpoint of one partner and fills in its address.
-func newServer(cfg *Config, pc *PartnerConfig) (*server, error) {
-	var dsn msdsn.Config
-	switch {
-	case pc.DSN != nil && pc.ConnectionString != "":
-		return nil, errors.New("both a connection string and a DSN are given")
-	case pc.DSN != nil:
-		dsn = *pc.DSN
-	case pc.ConnectionString == "":
-		return nil, errors.New("no connection string")
-	default:
-		var err error
-		if dsn, err = msdsn.Parse(pc.ConnectionString); err != nil {
-			// The parser's text may quote what it read, the password included.
-			return nil, errors.New("its connection string can't be read")
-		}
-	}
-	if pc.Address == "" {
-		port := dsn.Port
-		if port == 0 {
-			port = 1433
-		}
-		pc.Address = net.JoinHostPort(dsn.Host, strconv.FormatUint(port, 10))
-	}
-	return &server{name: pc.Name, database: cfg.Database, dsn: dsn, budgets: cfg.Budgets, maxConns: cfg.MaxConns}, nil
-}
-
 // newPair makes a Pair of two endpoints and what is remembered of them. cfg is complete.
-func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
+func newPair(cfg Config, ends [2]link.Endpoint, m *memory) *Pair {
 	p := &Pair{
 		cfg:         cfg,
-		hold:        newHold(cfg.Hold, cfg.Exposed == ExposedRefuse),
-		line:        line{cfg: cfg.Hold, conns: int64(cfg.MaxConns)},
+		hold:        hold.New[*term](cfg.Hold, cfg.Exposed == ExposedRefuse),
+		line:        hold.NewQueue(cfg.Hold, cfg.MaxConns),
 		closed:      make(chan struct{}),
-		reports:     make(chan Observation),
+		reports:     make(chan choose.Observation),
 		breakers:    make(chan Event, 16),
 		changed:     make(chan struct{}),
 		subscribers: make(map[chan Event]struct{}),
-		orders:      make(chan Accepted),
+		orders:      make(chan choose.Accepted),
 		memory:      m,
 		stats:       Stats{Fenced: make(map[string]uint64), Watchdog: make(map[string]uint64), Told: make(map[Happening]uint64)},
-		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(watchOff), LastForced: m.read().Forced},
+		watchdog:    WatchdogStatus{Enabled: cfg.Watchdog.Enabled, DryRun: cfg.Watchdog.DryRun, Action: string(choose.WatchdogOff), LastForced: m.read().Forced},
 	}
-	p.view.accepted = m.read().accepted()
+	p.view.Accepted = m.read().accepted()
 	for i := range ends {
 		p.members[i] = newMember(cfg.Partners[i], ends[i], p.breakerChanged)
 	}
@@ -137,7 +92,7 @@ func newPair(cfg Config, ends [2]endpoint, m *memory) *Pair {
 }
 
 // breakerChanged records; it runs under the breaker's lock. A trial is counted and not told.
-func (p *Pair) breakerChanged(n Name, from, to string) {
+func (p *Pair) breakerChanged(n choose.Name, from, to string) {
 	e := Event{At: time.Now(), Kind: "breaker", Partner: n, Reason: from + " to " + to}
 	if trial(from, to) {
 		p.count(func(s *Stats) { s.Told[happening(e)]++ })
@@ -161,14 +116,14 @@ func (p *Pair) Run(ctx context.Context) error {
 	for _, m := range p.members {
 		p.running.Go(func() { p.watch(ctx, m) })
 	}
-	p.running.Go(func() { p.hold.drain(ctx) })
+	p.running.Go(func() { p.hold.Drain(ctx) })
 	p.running.Go(func() { p.memory.keep(ctx) })
 	if p.cfg.Watchdog.Enabled {
 		p.running.Go(func() { p.guard(ctx) })
 	}
 	p.loop(ctx)
 	// The hold closes before the connections go: whoever is cut off must find it closed.
-	p.hold.close()
+	p.hold.Close()
 	close(p.closed)
 	if p.current != nil {
 		p.current.end()
@@ -178,7 +133,7 @@ func (p *Pair) Run(ctx context.Context) error {
 	}
 	p.running.Wait()
 	for _, m := range p.members {
-		m.endpoint.close()
+		m.endpoint.Close()
 	}
 	_ = p.memory.flush() // logged and counted there; there is nobody left to try again
 	return nil
@@ -213,7 +168,7 @@ func (p *Pair) watch(ctx context.Context, m *member) {
 			return
 		case p.reports <- o:
 		}
-		if o.Vouched {
+		if o.Confirmed {
 			continue // the answer is still awaited
 		}
 		timer.Reset(pause(&p.cfg, p.troubled()))

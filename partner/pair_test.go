@@ -9,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 func TestRun_Cadence(t *testing.T) {
@@ -26,7 +30,7 @@ func TestRun_Cadence(t *testing.T) {
 			t.Errorf("steady: %d probes in 10 s, want one a second", n)
 		}
 		f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
-		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 			t.Fatal(err)
 		}
 		if n := probes(time.Second); n < 300 || n > 340 {
@@ -52,10 +56,10 @@ func TestRun_AFrozenPartnerDelaysNobody(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
 		f.set(func(a, _ *fakeServer) { a.frozen = true })
-		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 			t.Fatal(err)
 		}
-		f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, 2 })
+		f.set(func(_, b *fakeServer) { b.role, b.sequence = choose.RolePrincipal, 2 })
 		began := time.Now()
 		if err := p.WaitForPrincipal(t.Context()); err != nil || time.Since(began) > 4*time.Millisecond {
 			t.Errorf("b was noticed after %s, %v", time.Since(began), err)
@@ -76,17 +80,17 @@ func TestRun_Fencing(t *testing.T) {
 		if _, server := f.row(); server != "SQLB" {
 			t.Fatalf("the epoch is %q's, want SQLB's", server)
 		}
-		if s := p.Status(); s.Principal != B || s.Epoch != 2 {
+		if s := p.Status(); s.Principal != choose.B || s.Epoch != 2 {
 			t.Fatalf("after a failover: %+v", s)
 		}
 		// b goes, and a comes back with what it had before: it is principal by
 		// its own word, and fenced.
 		f.set(func(a, b *fakeServer) {
-			a.role, a.sequence, b.down = RolePrincipal, 1, true
+			a.role, a.sequence, b.down = choose.RolePrincipal, 1, true
 			f.epoch, f.server = 1, "SQLA"
 		})
 		time.Sleep(5 * time.Second)
-		if s := p.Status(); s.Principal != "" || s.SplitBrain || p.hold.open.Load() != nil {
+		if s := p.Status(); s.Principal != "" || s.SplitBrain || !p.hold.Holding() {
 			t.Fatalf("an old principal was believed: %+v", s)
 		}
 	})
@@ -108,22 +112,22 @@ func TestRun_AnotherProxyTakesTheEpoch(t *testing.T) {
 func TestRun_SplitBrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		f.set(func(_, b *fakeServer) { b.role = RolePrincipal }) // the same sequence: no order
+		f.set(func(_, b *fakeServer) { b.role = choose.RolePrincipal }) // the same sequence: no order
 		p := f.start()
 		time.Sleep(3 * time.Second)
 		if s := p.Status(); !s.SplitBrain || s.Principal != "" {
 			t.Errorf("two claims, none accepted before: %+v", s)
 		}
-		f.set(func(_, b *fakeServer) { b.role = RoleMirror })
+		f.set(func(_, b *fakeServer) { b.role = choose.RoleMirror })
 		time.Sleep(time.Second)
-		f.set(func(_, b *fakeServer) { b.role = RolePrincipal })
+		f.set(func(_, b *fakeServer) { b.role = choose.RolePrincipal })
 		time.Sleep(3 * time.Second)
-		if s := p.Status(); !s.SplitBrain || s.Principal != A {
+		if s := p.Status(); !s.SplitBrain || s.Principal != choose.A {
 			t.Errorf("two claims, a accepted before: %+v", s)
 		}
 		f.set(func(_, b *fakeServer) { b.sequence = 2 })
 		time.Sleep(3 * time.Second)
-		if s := p.Status(); !s.SplitBrain || s.Principal != B {
+		if s := p.Status(); !s.SplitBrain || s.Principal != choose.B {
 			t.Errorf("two claims, b newer: %+v", s)
 		}
 	})
@@ -141,7 +145,7 @@ func TestRun_Events(t *testing.T) {
 		}
 		f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
 		time.Sleep(3 * time.Second)
-		f.set(func(a, b *fakeServer) { b.down, b.role, b.sequence = false, RolePrincipal, 2 })
+		f.set(func(a, b *fakeServer) { b.down, b.role, b.sequence = false, choose.RolePrincipal, 2 })
 		time.Sleep(3 * time.Second)
 		cancel()
 		cancel() // harmless
@@ -204,7 +208,7 @@ func TestStatus_Exposed(t *testing.T) {
 		f.set(func(a, b *fakeServer) { a.mirroring, b.down = "DISCONNECTED", true })
 		time.Sleep(2 * time.Second)
 		s := p.Status()
-		if !s.Exposed || s.Principal != A || s.Partners[1].LastError == "" || s.Topology != "mirroring" {
+		if !s.Exposed || s.Principal != choose.A || s.Partners[1].LastError == "" || s.Topology != "mirroring" {
 			t.Errorf("with the mirror away: %+v", s)
 		}
 	})
@@ -213,7 +217,7 @@ func TestStatus_Exposed(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes []string
-		b := newBreaker(A, func(from, to string) { changes = append(changes, from+">"+to) })
+		b := newBreaker(choose.A, func(from, to string) { changes = append(changes, from+">"+to) })
 		call := func(verdict error) error {
 			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
 		}
@@ -230,7 +234,7 @@ func TestBreaker(t *testing.T) {
 		for range breakerTrips {
 			_ = call(errUnreached)
 		}
-		if err := call(nil); b.read() != "open" || Classify(err, Connecting) != Down {
+		if err := call(nil); b.read() != "open" || classify.Classify(err, classify.Connecting) != classify.Down {
 			t.Fatalf("after %d failures in a row: %s, %v", breakerTrips, b.read(), err)
 		}
 		b.record(true, false)
@@ -268,7 +272,7 @@ func TestBreaker_IsAboutReachability(t *testing.T) {
 		}
 		f.set(func(_, b *fakeServer) { b.down = true })
 		time.Sleep(20 * time.Second)
-		if s := p.Status(); s.Partners[1].Breaker != "open" || s.Principal != A {
+		if s := p.Status(); s.Partners[1].Breaker != "open" || s.Principal != choose.A {
 			t.Errorf("an unreachable mirror's breaker is %s, the principal %q", s.Partners[1].Breaker, s.Principal)
 		}
 		f.set(func(_, b *fakeServer) { b.down = false })
@@ -288,7 +292,7 @@ func TestBreaker_IsToldOnce(t *testing.T) {
 		events, cancel := p.Subscribe()
 		f.set(func(_, b *fakeServer) { b.down = true })
 		time.Sleep(time.Minute)
-		tried := p.Stats().Told[Happening{"breaker", B, "half-open"}]
+		tried := p.Stats().Told[Happening{"breaker", choose.B, "half-open"}]
 		f.set(func(_, b *fakeServer) { b.down = false })
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -325,7 +329,7 @@ func TestPause(t *testing.T) {
 
 func TestNew_Validates(t *testing.T) {
 	good := func() Config {
-		return Config{Database: "ASPState", Partners: [2]PartnerConfig{
+		return Config{Database: "ASPState", Partners: [2]link.PartnerConfig{
 			{ConnectionString: "server=sql1;user id=sa;password=geheim"}, {ConnectionString: "sqlserver://sa:geheim@sql2:1444"}}}
 	}
 	p, err := New(good())
@@ -342,7 +346,7 @@ func TestNew_Validates(t *testing.T) {
 		{"no database", func(c *Config) { c.Database = "" }},
 		{"no connection string", func(c *Config) { c.Partners[1].ConnectionString = "" }},
 		{"a broken connection string", func(c *Config) { c.Partners[0].ConnectionString = "sqlserver://sa:geheim@[bad" }},
-		{"names swapped", func(c *Config) { c.Partners[0].Name, c.Partners[1].Name = B, A }},
+		{"names swapped", func(c *Config) { c.Partners[0].Name, c.Partners[1].Name = choose.B, choose.A }},
 		{"exposed", func(c *Config) { c.Exposed = "maybe" }},
 		{"login shorter than dial", func(c *Config) { c.Budgets.Dial = 4 * time.Second }},
 		{"attempt shorter than login", func(c *Config) { c.Budgets.Attempt = 2 * time.Second }},
@@ -374,12 +378,12 @@ func TestPair_StockSchemaIsWarnedOf(t *testing.T) {
 			f.set(func(*fakeServer, *fakeServer) { f.extended = extended })
 			p := f.startServing(func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&told, nil)) })
 			f.set(func(a, b *fakeServer) {
-				a.role, b.role = RoleMirror, RolePrincipal
+				a.role, b.role = choose.RoleMirror, choose.RolePrincipal
 				a.sequence, b.sequence = 2, 2
 			})
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
-			if got := p.Status().Principal; got != B {
+			if got := p.Status().Principal; got != choose.B {
 				t.Fatalf("principal %q, want b", got)
 			}
 			if n := strings.Count(told.String(), "level=WARN msg=\"the schema is the stock one"); (n == 1) == extended {

@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
 )
 
 func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
@@ -25,8 +28,8 @@ func TestDo_ABrokenIdleConnectionIsNotTheOnlyOne(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil || attempts != 2 || f.seen(A).pools[0].purged != 1 {
-			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.seen(A).pools[0].purged)
+		if err != nil || attempts != 2 || f.seen(choose.A).pools[0].purged != 1 {
+			t.Errorf("%v after %d attempts, idle connections closed %d times; want once", err, attempts, f.seen(choose.A).pools[0].purged)
 		}
 	})
 }
@@ -39,12 +42,12 @@ func TestRun_ReadiesTheNextTerm(t *testing.T) {
 		p := f.startServing()
 		f.failOver()
 		p.wake()
-		if err := p.await(t.Context(), false, func(v view) bool { return p.serves(v, B) }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Serves(choose.B) }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if pools := f.seen(B).pools; len(pools) != 1 || pools[0].warmed != drainFirst || pools[0].over != nil {
-			t.Errorf("%d pools on the new principal, want one, with %d connections made", len(pools), drainFirst)
+		if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].warmed != hold.DrainFirst || pools[0].over != nil {
+			t.Errorf("%d pools on the new principal, want one, with %d connections made", len(pools), hold.DrainFirst)
 		}
 	})
 }
@@ -58,7 +61,7 @@ func TestMember_UnreadyGivesTheConnectionsUp(t *testing.T) {
 	p.running.Wait()
 	m.unready()
 	m.unready()
-	if pools := f.seen(B).pools; len(pools) != 1 || pools[0].over == nil || m.readied != nil {
+	if pools := f.seen(choose.B).pools; len(pools) != 1 || pools[0].over == nil || m.readied != nil {
 		t.Errorf("%+v, kept %v; want one pool, cut, and none kept", pools, m.readied)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 // A partner that refuses has answered: however many it refuses at once, its breaker stays
@@ -49,7 +51,7 @@ func TestReady_ForAsLongAsCallsAreHeld(t *testing.T) {
 		f := newFakePair(t)
 		p := f.startServing()
 		f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
-		if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 			t.Fatal(err)
 		}
 		window := p.cfg.Hold.Window

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
 )
 
 // slowDrain holds so many writes through an outage; then a principal serves them through
@@ -18,7 +22,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 		b.down = true
 		b.room = make(chan struct{}, conns)
 	})
-	if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+	if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 		t.Fatal(err)
 	}
 	results := make(chan error, calls)
@@ -34,7 +38,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 		}()
 	}
 	time.Sleep(away)
-	f.set(func(_, b *fakeServer) { b.down, b.role, b.sequence = false, RolePrincipal, 2 })
+	f.set(func(_, b *fakeServer) { b.down, b.role, b.sequence = false, choose.RolePrincipal, 2 })
 	kinds = make(map[error]int)
 	for range calls {
 		err := <-results
@@ -45,7 +49,7 @@ func slowDrain(t *testing.T, calls, conns int, each, away time.Duration) (done i
 		if o := OutcomeOf(err); o != NotApplied {
 			t.Errorf("%v has outcome %s", err, o)
 		}
-		for _, kind := range []error{ErrNoPrincipal, ErrBusy, ErrHoldFull, errPoolBusy} {
+		for _, kind := range []error{ErrNoPrincipal, ErrBusy, hold.ErrFull, classify.ErrPoolBusy} {
 			if errors.Is(err, kind) {
 				kinds[kind]++
 				break

@@ -1,9 +1,16 @@
 package partner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // Status is what GET /v1/pair shows of the pair.
@@ -11,77 +18,43 @@ type Status struct {
 	Database     string          `json:"database"`
 	Topology     string          `json:"topology"`  // embedded, mirroring, availability-group, plain, unknown
 	Schema       string          `json:"schema"`    // stock or extended; stock until a principal was seen
-	Principal    Name            `json:"principal"` // empty: none is known
+	Principal    choose.Name     `json:"principal"` // empty: none is known
 	Epoch        int64           `json:"epoch"`
 	RoleSequence int64           `json:"role_sequence"`
 	Exposed      bool            `json:"exposed"`      // the mirror does not have what is acknowledged now
 	ExposedRule  string          `json:"exposed_rule"` // allow or refuse, as configured
 	SplitBrain   bool            `json:"split_brain"`  // both partners claim to be a writable principal
-	Claims       []Claim         `json:"claims"`       // both claims while split_brain; otherwise empty
+	Claims       []choose.Claim  `json:"claims"`       // both claims while split_brain; otherwise empty
 	Reason       string          `json:"reason"`       // why this principal, or why none
 	Holding      int             `json:"holding"`      // calls waiting for a principal
-	Hold         HoldStats       `json:"hold"`
+	Hold         hold.Stats      `json:"hold"`
 	Partners     []PartnerStatus `json:"partners"` // a, then b
 	Watchdog     WatchdogStatus  `json:"watchdog"`
 }
 
-// Claim is what a partner that claims to be a writable principal says of itself.
-type Claim struct {
-	Partner      Name   `json:"partner"`
-	Server       string `json:"server"`        // @@SERVERNAME
-	Epoch        int64  `json:"epoch"`         // 0 on a stock schema
-	EpochServer  string `json:"epoch_server"`  // who took that epoch
-	RoleSequence int64  `json:"role_sequence"` // 0: unknown
-	Session      string `json:"session"`       // mirroring_guid; empty: unknown
-}
-
 // PartnerStatus is what is known of one partner.
 type PartnerStatus struct {
-	Name      Name      `json:"name"`
-	Address   string    `json:"address"`
-	Role      Role      `json:"role"`
-	State     string    `json:"state"`      // mirroring_state_desc, or the database's state where that is NULL
-	Safety    string    `json:"safety"`     // FULL, OFF, or empty: unknown
-	Breaker   string    `json:"breaker"`    // closed, open, half-open
-	LatencyMS float64   `json:"latency_ms"` // round trip of the last answered probe
-	ClockMS   float64   `json:"clock_ms"`   // its clock minus ours
-	LastError string    `json:"last_error"` // of the last probe, or which right it lacked to see the role; empty after a good one
-	Seen      time.Time `json:"seen"`       // when it last answered; the zero time: never
-	Reachable bool      `json:"reachable"`  // the last probe was answered
-	SinceS    float64   `json:"since_s"`    // seconds for which that has been so without a break; unreachable: on fresh connections
-}
-
-// Role is a partner's role, as it says itself. Unknown is a role.
-type Role string
-
-// The roles.
-const (
-	RolePrincipal Role = "principal"
-	RoleMirror    Role = "mirror"
-	RoleUnknown   Role = "unknown"
-)
-
-// HoldStats counts what the hold did since the start.
-type HoldStats struct {
-	Held     int           `json:"held"`        // waiting now, of all kinds: [HoldConfig] bounds each of them, and those that were sent before not at all
-	Bytes    int64         `json:"bytes"`       // theirs
-	Total    uint64        `json:"total"`       // ever let in
-	Rejected uint64        `json:"rejected"`    // turned away because the hold was full
-	Evicted  uint64        `json:"evicted"`     // refused after they were let in, to make room for a caller with less in the hold
-	Expired  uint64        `json:"expired"`     // given up because the window was over
-	Late     uint64        `json:"late"`        // given up because the window was over, although a principal served
-	Left     uint64        `json:"left"`        // gone because their caller was
-	Drained  uint64        `json:"drained"`     // let go to a principal
-	MaxWait  time.Duration `json:"max_wait_ns"` // longest wait of a drained call
+	Name      choose.Name `json:"name"`
+	Address   string      `json:"address"`
+	Role      choose.Role `json:"role"`
+	State     string      `json:"state"`      // mirroring_state_desc, or the database's state where that is NULL
+	Safety    string      `json:"safety"`     // FULL, OFF, or empty: unknown
+	Breaker   string      `json:"breaker"`    // closed, open, half-open
+	LatencyMS float64     `json:"latency_ms"` // round trip of the last answered probe
+	ClockMS   float64     `json:"clock_ms"`   // its clock minus ours
+	LastError string      `json:"last_error"` // of the last probe, or which right it lacked to see the role; empty after a good one
+	Seen      time.Time   `json:"seen"`       // when it last answered; the zero time: never
+	Reachable bool        `json:"reachable"`  // the last probe was answered
+	SinceS    float64     `json:"since_s"`    // seconds for which that has been so without a break; unreachable: on fresh connections
 }
 
 // Event is something that happened to the pair.
 type Event struct {
-	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"` // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
-	Partner Name      `json:"partner,omitempty"`
-	Epoch   int64     `json:"epoch,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
+	At      time.Time   `json:"at"`
+	Kind    string      `json:"kind"` // principal, no-principal, role, breaker, split-brain, fenced, accepted, watchdog
+	Partner choose.Name `json:"partner,omitempty"`
+	Epoch   int64       `json:"epoch,omitempty"`
+	Reason  string      `json:"reason,omitempty"`
 }
 
 // Status reads what is known now; it asks nobody. Safe for concurrent use.
@@ -91,26 +64,26 @@ func (p *Pair) Status() Status {
 	p.mu.Unlock()
 	s := Status{
 		Database:    p.cfg.Database,
-		Topology:    p.topology(v),
+		Topology:    cmp.Or(p.cfg.Topology, v.Topology()),
 		Schema:      "stock",
-		Epoch:       v.accepted.Epoch,
+		Epoch:       v.Accepted.Epoch,
 		ExposedRule: p.cfg.Exposed,
-		SplitBrain:  v.decision.SplitBrain,
-		Reason:      v.decision.Reason,
-		Hold:        p.hold.read(),
+		SplitBrain:  v.Decision.SplitBrain,
+		Reason:      v.Decision.Reason,
+		Hold:        p.hold.Stats(),
 		Watchdog:    w,
-		Claims:      []Claim{},
+		Claims:      []choose.Claim{},
 	}
-	if v.decision.SplitBrain {
-		s.Claims = v.claims[:]
+	if v.Decision.SplitBrain {
+		s.Claims = v.Claims[:]
 	}
-	s.RoleSequence, s.Holding = v.accepted.Sequence, s.Hold.Held
-	if v.accepted.Extended {
+	s.RoleSequence, s.Holding = v.Accepted.Sequence, s.Hold.Held
+	if v.Accepted.Extended {
 		s.Schema = "extended"
 	}
-	if v.serving {
-		s.Principal = v.accepted.Partner
-		s.Exposed = v.obs[p.index(s.Principal)].exposed()
+	if v.Serving {
+		s.Principal = v.Accepted.Partner
+		s.Exposed = v.Observed[s.Principal.Index()].Exposed()
 	}
 	for i, m := range p.members {
 		s.Partners = append(s.Partners, partnerStatus(m, v, i))
@@ -119,26 +92,26 @@ func (p *Pair) Status() Status {
 }
 
 // partnerStatus is one partner's share of the status.
-func partnerStatus(m *member, v view, i int) PartnerStatus {
-	o := v.obs[i]
+func partnerStatus(m *member, v choose.View, i int) PartnerStatus {
+	o := v.Observed[i]
 	s := PartnerStatus{
 		Name: m.name, Address: m.address, Role: o.Role, State: o.Mirroring, Safety: o.Safety,
 		Breaker:   m.breaker.read(),
-		LatencyMS: milliseconds(v.latency[i]),
+		LatencyMS: milliseconds(v.Latency[i]),
 		ClockMS:   milliseconds(m.clock.Load().ahead),
-		LastError: o.trouble(),
-		Seen:      v.seen[i].UTC(),
+		LastError: trouble(o),
+		Seen:      v.Seen[i].UTC(),
 		Reachable: o.Reachable,
 	}
-	if since := v.since(i); !since.IsZero() {
+	if since := v.Since(i); !since.IsZero() {
 		s.SinceS = time.Since(since).Seconds()
 	}
 	if s.Role == "" {
-		s.Role = RoleUnknown
+		s.Role = choose.RoleUnknown
 	}
 	// A pair without mirroring has roles too: who serves, and who doesn't.
-	if !o.mirrored() && v.serving && v.accepted.Partner == m.name {
-		s.Role = RolePrincipal
+	if !o.Mirrored() && v.Serving && v.Accepted.Partner == m.name {
+		s.Role = choose.RolePrincipal
 	}
 	if s.State == "" {
 		s.State = o.State
@@ -146,29 +119,17 @@ func partnerStatus(m *member, v view, i int) PartnerStatus {
 	return s
 }
 
-// since is from when on partner i has been as it is, reachable or not; zero: unknown,
-// also where the last probe is too old to say.
-func (v *view) since(i int) time.Time {
-	if time.Now().After(v.obs[i].GoodUntil) {
-		return time.Time{}
-	}
-	if v.obs[i].Reachable {
-		return v.met[i]
-	}
-	return v.lost[i]
-}
-
 // Sees implements Observer: it tells what the last probes found, and asks
 // nobody. ErrClosed after Run has ended.
-func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Duration, err error) {
+func (p *Pair) Sees(_ context.Context, n choose.Name) (reachable bool, since time.Duration, err error) {
 	select {
 	case <-p.closed:
 		return false, 0, ErrClosed
 	default:
 	}
-	i := p.index(n)
+	i := n.Index()
 	p.mu.Lock()
-	o, from := p.view.obs[i], p.view.since(i)
+	o, from := p.view.Observed[i], p.view.Since(i)
 	p.mu.Unlock()
 	now := time.Now()
 	switch {
@@ -180,7 +141,16 @@ func (p *Pair) Sees(_ context.Context, n Name) (reachable bool, since time.Durat
 	return o.Reachable, now.Sub(from), nil
 }
 
-var _ Observer = (*Pair)(nil)
+var _ choose.Observer = (*Pair)(nil)
+
+// trouble returns what went wrong in a probe, and which right the login lacks; empty: neither.
+func trouble(o choose.Observation) string {
+	text := link.ErrorText(o.Err)
+	if text != "" && o.Unseen != "" {
+		text += "; "
+	}
+	return text + o.Unseen
+}
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
@@ -208,12 +178,12 @@ func (p *Pair) Subscribe() (events <-chan Event, cancel func()) {
 // WaitForPrincipal returns nil once a principal serves, ErrClosed when Run has
 // ended, or ctx's cause.
 func (p *Pair) WaitForPrincipal(ctx context.Context) error {
-	return p.await(ctx, false, func(view) bool { return p.hold.serving() != nil })
+	return p.await(ctx, false, func(choose.View) bool { return p.hold.Serving() != nil })
 }
 
 // await waits until what is known satisfies cond. With hurry both partners are
 // asked every few milliseconds meanwhile.
-func (p *Pair) await(ctx context.Context, hurry bool, cond func(view) bool) error {
+func (p *Pair) await(ctx context.Context, hurry bool, cond func(choose.View) bool) error {
 	tick := time.NewTicker(p.cfg.MonitorTrouble)
 	defer tick.Stop()
 	for {
@@ -241,4 +211,51 @@ func (p *Pair) await(ctx context.Context, hurry bool, cond func(view) bool) erro
 
 // Holding says whether calls wait for a principal, or writes for its mirror, or would if
 // there were any. It takes no lock and asks nobody.
-func (p *Pair) Holding() bool { return p.hold.holding() }
+func (p *Pair) Holding() bool { return p.hold.Holding() }
+
+// Stats counts what happened to the pair, and what fencing and the watchdog did, since the start.
+type Stats struct {
+	SplitBrains  uint64            `json:"split_brains"`  // how often both partners came to claim
+	Fenced       map[string]uint64 `json:"fenced"`        // claims not believed, by reason: epoch, role-sequence, no-epoch, overruled; once per change
+	Accepts      uint64            `json:"accepts"`       // operator's words obeyed
+	Watchdog     map[string]uint64 `json:"watchdog"`      // decisions by action, once per change
+	MemoryErrors uint64            `json:"memory_errors"` // writes of Config.Memory that failed
+
+	Told map[Happening]uint64 `json:"-"` // events of the pair, whether or not anybody subscribed
+}
+
+// Happening is what may happen again and again: an event without its time and reason.
+type Happening struct {
+	Kind    string // as of Event
+	Partner choose.Name
+	To      string // the role or the breaker's state that it came to; empty for other kinds
+}
+
+// happening is what e is counted as.
+func happening(e Event) Happening {
+	h := Happening{Kind: e.Kind, Partner: e.Partner}
+	switch e.Kind {
+	case "role":
+		h.To = e.Reason
+	case "breaker":
+		_, h.To, _ = strings.Cut(e.Reason, " to ")
+	}
+	return h
+}
+
+// Stats reads the counters. Safe for concurrent use.
+func (p *Pair) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Fenced, s.Watchdog, s.Told = maps.Clone(s.Fenced), maps.Clone(s.Watchdog), maps.Clone(s.Told)
+	s.MemoryErrors = p.memory.failures.Load()
+	return s
+}
+
+// count changes the counters.
+func (p *Pair) count(change func(*Stats)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.stats)
+}

@@ -4,6 +4,10 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/hold"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // term is one partner's time as principal, as this proxy sees it: from being
@@ -15,53 +19,45 @@ type term struct {
 	epoch    int64
 	sequence int64
 	session  string
-	pool     pool
+	pool     link.Pool
 	began    time.Time // when this proxy accepted it, on our clock
 
-	inFlight  atomic.Int64  // calls with an attempt here that are not back yet
-	confirmed atomic.Uint64 // how often the hold opened to it
-	over      atomic.Bool   // set before its connections are cut
+	turn hold.Term[*term] // what the hold knows of it
+	over atomic.Bool      // set before its connections are cut
 }
 
 // matches says whether an observation is of the same term still. What the
 // partner does not say just now (a NULL is no answer) differs from nothing.
-func (t *term) matches(o Observation) bool {
+func (t *term) matches(o choose.Observation) bool {
 	return t.member.name == o.Partner && t.extended == o.Extended && t.epoch == o.Epoch &&
-		(o.Grouped || agree(t.sequence, o.Sequence)) && agree(t.session, o.Session) // a group's number counts more than roles
-}
-
-// agree says whether two values are the same, as far as both are known.
-func agree[T comparable](a, b T) bool {
-	var unknown T
-	return a == b || a == unknown || b == unknown
+		(o.Grouped || choose.Agree(t.sequence, o.Sequence)) && choose.Agree(t.session, o.Session) // a group's number counts more than roles
 }
 
 // end cuts every connection of the term: calls hanging there end now.
 func (t *term) end() {
 	t.over.Store(true)
-	t.pool.cut(errTermOver)
+	t.pool.Cut(link.ErrTermOver)
 }
 
 // member is one partner with what belongs to it for good.
 type member struct {
-	name     Name
+	name     choose.Name
 	address  string
-	endpoint endpoint
+	endpoint link.Endpoint
 	breaker  *breaker
-	calls    evidence
+	calls    *link.Evidence
 
 	clock   atomic.Pointer[reading] // stored by the loop of Run
-	readied pool                    // with connections for its next term, or nil; owned by the loop of Run
+	readied link.Pool               // with connections for its next term, or nil; owned by the loop of Run
 	suspect atomic.Bool             // a call could not reach it: the next probe shall dial
 	take    atomic.Value            // string: the name to take the next epoch under; empty: don't
 	wake    chan struct{}           // ends the pause between two probes
 }
 
 // newMember makes a member that nobody watches yet.
-func newMember(c PartnerConfig, e endpoint, breakerChanged func(Name, string, string)) *member {
-	m := &member{name: c.Name, address: c.Address, endpoint: e, wake: make(chan struct{}, 1)}
+func newMember(c link.PartnerConfig, e link.Endpoint, breakerChanged func(choose.Name, string, string)) *member {
+	m := &member{name: c.Name, address: c.Address, endpoint: e, calls: link.NewEvidence(), wake: make(chan struct{}, 1)}
 	m.breaker = newBreaker(c.Name, func(from, to string) { breakerChanged(c.Name, from, to) })
-	m.calls.born = time.Now()
 	m.take.Store("")
 	m.clock.Store(new(reading))
 	return m
@@ -70,7 +66,7 @@ func newMember(c PartnerConfig, e endpoint, breakerChanged func(Name, string, st
 // unready gives up the connections made for a term that has not come.
 func (m *member) unready() {
 	if m.readied != nil {
-		m.readied.cut(errTermOver)
+		m.readied.Cut(link.ErrTermOver)
 		m.readied = nil
 	}
 }
@@ -110,7 +106,7 @@ func (r *reading) earliest(t time.Time) time.Time {
 // each observation has a least and a most, and what holds is what all of them allow: where answers are slow and questions
 // quick, or the other way round by turns, that is far less than any one round trip. An observation that contradicts the
 // ones before says that the clock was set, and stands alone.
-func (m *member) readClock(o Observation, now time.Time) {
+func (m *member) readClock(o choose.Observation, now time.Time) {
 	is := &reading{at: now, ahead: o.Clock, within: o.Latency}
 	if was := m.clock.Load(); !was.at.IsZero() {
 		least := max(was.ahead-was.error(now), is.ahead-is.within/2)
@@ -132,24 +128,25 @@ func (p *Pair) earliest(t time.Time) time.Time {
 }
 
 // observe probes once, and tells the breaker. The question's answer may be missing: then what its calls say counts.
-func (m *member) observe(ctx context.Context, cfg *Config, asked uint64) Observation {
+func (m *member) observe(ctx context.Context, cfg *Config, asked uint64) choose.Observation {
 	began := time.Now()
 	take := m.take.Load().(string)
-	o := m.endpoint.probe(ctx, ask{fresh: m.suspect.Swap(false), take: take, number: asked, calls: &m.calls})
+	a := m.endpoint.Probe(ctx, link.Ask{Fresh: m.suspect.Swap(false), Take: take, Number: asked, Calls: m.calls})
+	o := a.Observation
 	if ctx.Err() != nil {
 		return o
 	}
-	if !o.late {
-		o.Began, o.Asked, o.taken = began, asked, take
+	if !a.Late {
+		o.Began, o.Asked, a.Taken = began, asked, take
 	}
 	if o.Err == nil && o.Opens {
-		m.take.CompareAndSwap(o.taken, "")
+		m.take.CompareAndSwap(a.Taken, "")
 	}
 	now := time.Now()
-	o.Partner, o.Address, o.LastCall = m.name, m.address, m.calls.last()
-	o.GoodUntil = now.Add(cfg.MonitorSteady + cfg.Budgets.Login + cfg.Budgets.Probe + max(cfg.Budgets.Probe, o.patience))
-	o.Vouched = !o.Pending.IsZero() && m.calls.vouches(o.Pending, now, cfg.Budgets.Probe)
-	if o.Vouched {
+	o.Partner, o.Address, o.LastCall = m.name, m.address, m.calls.Last()
+	o.GoodUntil = now.Add(cfg.MonitorSteady + cfg.Budgets.Login + cfg.Budgets.Probe + max(cfg.Budgets.Probe, a.Patience))
+	o.Confirmed = !o.Pending.IsZero() && m.calls.SucceededSince(o.Pending, now, cfg.Budgets.Probe)
+	if o.Confirmed {
 		return o // it is reached, though not by the probe
 	}
 	m.breaker.record(o.Reachable, o.Fresh)

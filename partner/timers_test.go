@@ -9,29 +9,11 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
-)
 
-// A hold that waits for calls cut off on the term before ends that wait by itself, also
-// for calls that come after a drain had nothing to do.
-func TestHold_SettlesThoughNobodyWaitedAtFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHold(Config{}.withDefaults().Hold, false)
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		go h.drain(ctx)
-		before := new(term)
-		new(pass).start(before)
-		admitted := time.Now()
-		h.admit(new(term), before, 0)
-		time.Sleep(10 * drainInterval)
-		if _, err := h.wait(ctx, &Call{}, new(pass), time.Minute, false); err != nil {
-			t.Fatal(err)
-		}
-		if d := time.Since(admitted); d < settleTime || d > settleTime+2*drainInterval {
-			t.Errorf("let go %v after the door opened, want %v", d, settleTime)
-		}
-	})
-}
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/link"
+)
 
 // However often a call has to wait, it waits no longer than the window in all.
 func TestDo_TheWindowCountsFromTheFirstWait(t *testing.T) {
@@ -42,7 +24,7 @@ func TestDo_TheWindowCountsFromTheFirstWait(t *testing.T) {
 		err := p.Do(t.Context(), Call{Write: true}, func(context.Context, *Attempt) error {
 			if tries++; tries == 1 {
 				time.AfterFunc(20*time.Second, func() {
-					f.set(func(_, b *fakeServer) { b.down, b.role, b.sequence = false, RolePrincipal, 2 })
+					f.set(func(_, b *fakeServer) { b.down, b.role, b.sequence = false, choose.RolePrincipal, 2 })
 				})
 			}
 			f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
@@ -148,7 +130,7 @@ func TestRun_PausesAreThoseConfigured(t *testing.T) {
 			const roundTrip = 200 * time.Microsecond // of a fake that answers; one that is down costs no time
 			is("steady", f.pauses(5*c.steady), c.steady+roundTrip)
 			f.set(func(a, b *fakeServer) { a.down, b.down = true, true })
-			if err := p.await(t.Context(), false, func(v view) bool { return !v.serving }); err != nil {
+			if err := p.await(t.Context(), false, func(v choose.View) bool { return !v.Serving }); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(c.trouble) // the trouble woke the watchers: that pause is shorter
@@ -174,8 +156,8 @@ type stuckServer struct {
 	stuck chan struct{} // guarded by the pair's lock; nil: they do
 }
 
-func (s *stuckServer) probe(ctx context.Context, a ask) Observation {
-	o := s.fakeServer.probe(ctx, a)
+func (s *stuckServer) Probe(ctx context.Context, a link.Ask) link.Answer {
+	o := s.fakeServer.Probe(ctx, a)
 	s.pair.mu.Lock()
 	stuck := s.stuck
 	s.pair.mu.Unlock()
@@ -206,16 +188,16 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 		good := c.MonitorSteady + c.Budgets.Login + 2*c.Budgets.Probe
 		time.Sleep(good - time.Since(said))
 		synctest.Wait()
-		if s := p.Status(); s.Principal != A {
+		if s := p.Status(); s.Principal != choose.A {
 			t.Errorf("%v after a's word it counts no more: %s", good, s.Reason)
 		}
 		time.Sleep(c.MonitorSteady + time.Millisecond) // b was asked once more
 		synctest.Wait()
-		if s := p.Status(); s.Principal != "" || p.hold.open.Load() != nil {
+		if s := p.Status(); s.Principal != "" || !p.hold.Holding() {
 			t.Errorf("%v after a's word it still counts", time.Since(said))
 		}
 		close(stuck)
-		if err := p.WaitForPrincipal(ctx); err != nil || p.Status().Principal != A {
+		if err := p.WaitForPrincipal(ctx); err != nil || p.Status().Principal != choose.A {
 			t.Errorf("a is heard again: %v, %+v", err, p.Status())
 		}
 		stop()
@@ -228,7 +210,7 @@ func TestRun_AnObservationGetsOld(t *testing.T) {
 // A breaker opens after so many failures in a row, for its time-out to the moment.
 func TestBreaker_OpensForItsTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBreaker(A, func(string, string) {})
+		b := newBreaker(choose.A, func(string, string) {})
 		call := func(verdict error) error {
 			return b.run(func() (struct{}, error) { return struct{}{}, verdict })
 		}
@@ -260,7 +242,7 @@ func TestBreaker_OpensForItsTimeOut(t *testing.T) {
 // A half-open breaker lets through a few trials at a time, and closes when that many went well.
 func TestBreaker_Trials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBreaker(A, func(string, string) {})
+		b := newBreaker(choose.A, func(string, string) {})
 		for range breakerTrips {
 			b.record(false, true)
 		}
@@ -277,7 +259,7 @@ func TestBreaker_Trials(t *testing.T) {
 			t.Fatalf("one of %d trials was refused: %v", breakerTrials, <-ended)
 		}
 		try()
-		if err := <-ended; !errors.Is(err, gobreaker.ErrTooManyRequests) || Classify(err, Connecting) != Down {
+		if err := <-ended; !errors.Is(err, gobreaker.ErrTooManyRequests) || classify.Classify(err, classify.Connecting) != classify.Down {
 			t.Fatalf("one trial too many: %v", err)
 		}
 		verdicts <- errNoVerdict // its caller left: another may try

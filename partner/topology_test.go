@@ -11,6 +11,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
@@ -271,7 +272,7 @@ func execAt(t *testing.T, p *embedded.Partner, text string) {
 
 func sendTo(t *testing.T, p *embedded.Partner, text string) error {
 	t.Helper()
-	c, err := partner.NewConsole(partner.PartnerConfig{Name: partner.Name(p.Name()), ConnectionString: p.ConnectionString("master")}, partner.Budgets{})
+	c, err := link.NewConsole(partner.PartnerConfig{Name: partner.Name(p.Name()), ConnectionString: p.ConnectionString("master")}, partner.Budgets{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,41 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
-
-// WatchdogConfig says whether, when and how surely this proxy forces service
-// on the mirror of a pair that has no witness of SQL Server's own.
-type WatchdogConfig struct {
-	Enabled bool // off by default
-	DryRun  bool // decide and report, and force nothing
-	// After is how long the principal must be gone, for us and for every
-	// observer. Default 10 s.
-	After time.Duration
-	// CoolDown is the least time between two forced services. Default 10 min.
-	// With Config.Memory it is kept over a restart.
-	CoolDown time.Duration
-	// AllowDataLoss permits forcing where acknowledged writes may be lost:
-	// without observers, while others write past us, on a stock schema (nothing
-	// fences them there), or when the pair was not known to be SYNCHRONIZED
-	// under FULL before.
-	AllowDataLoss bool
-	// Shared says that others, such as .NET's own provider, write to the
-	// database past this proxy and its fellows.
-	Shared bool
-	// Observers are asked for their view before anything is forced; every one
-	// of them must have missed the principal for After.
-	Observers []Observer
-}
-
-// Observer is somebody else who watches the same pair from another place,
-// usually another proxy. A *Pair is one itself.
-type Observer interface {
-	// Sees says whether the observer reaches the named partner, and for how long
-	// that has been so without a break. An error means that it can't be asked, or
-	// can't tell. It must end with ctx.
-	Sees(ctx context.Context, n Name) (reachable bool, since time.Duration, err error)
-}
 
 // WatchdogStatus is the watchdog's share of the status.
 type WatchdogStatus struct {
@@ -57,16 +26,7 @@ type WatchdogStatus struct {
 	LastForced time.Time `json:"last_forced"`
 	LastError  string    `json:"last_error"`
 	// Observers is what each of them said when last asked, in the order configured.
-	Observers []Sighting `json:"observers"`
-}
-
-// Sighting is an observer's answer about the principal.
-type Sighting struct {
-	At        time.Time     `json:"at"` // when it answered
-	Partner   Name          `json:"partner"`
-	Reachable bool          `json:"reachable"`
-	Since     time.Duration `json:"since_ns"`
-	Error     string        `json:"error"` // why it could not be asked; empty: it answered
+	Observers []choose.Sighting `json:"observers"`
 }
 
 // refusedPause is how long the watchdog waits after the mirror refused or
@@ -75,7 +35,7 @@ const refusedPause = time.Second
 
 // guard is the watchdog. It runs until ctx ends.
 func (p *Pair) guard(ctx context.Context) {
-	tick := time.NewTicker(min(p.cfg.MonitorSteady, sightingFresh))
+	tick := time.NewTicker(min(p.cfg.MonitorSteady, choose.SightingFresh))
 	defer tick.Stop()
 	g := &guardian{p: p}
 	if forced := p.memory.read().Forced; !forced.IsZero() {
@@ -105,33 +65,33 @@ const (
 // guardian is what the watchdog keeps from one decision to the next.
 type guardian struct {
 	p         *Pair
-	sightings []Sighting
+	sightings []choose.Sighting
 	notBefore time.Time
 	pause     string
-	action    watchAction
+	action    choose.WatchdogAction
 	reason    string
 }
 
 func (g *guardian) rest(until time.Time, why string) { g.notBefore, g.pause = until, why }
 
 // step decides once and acts. It says whether to decide again at once.
-func (g *guardian) step(ctx context.Context, v view) (again bool) {
-	in := vigilOf(g.p.cfg.Watchdog, v)
-	in.sightings, in.notBefore, in.pause = g.sightings, g.notBefore, g.pause
-	action, reason := decideWatchdog(time.Now(), in)
-	if action == watchAsk {
-		g.sightings = g.p.askObservers(ctx, v.accepted.Partner)
+func (g *guardian) step(ctx context.Context, v choose.View) (again bool) {
+	in := choose.SituationOf(g.p.cfg.Watchdog, v)
+	in.Sightings, in.NotBefore, in.Pause = g.sightings, g.notBefore, g.pause
+	action, reason := choose.DecideWatchdog(time.Now(), in)
+	if action == choose.WatchdogAsk {
+		g.sightings = g.p.askObservers(ctx, v.Accepted.Partner)
 		return ctx.Err() == nil
 	}
 	g.note(action, reason, in)
-	if action == watchForce {
+	if action == choose.WatchdogForce {
 		g.force(ctx, in)
 	}
 	return false
 }
 
 // note records a decision that differs from the last one, with all it follows from.
-func (g *guardian) note(action watchAction, reason string, in vigil) {
+func (g *guardian) note(action choose.WatchdogAction, reason string, in choose.Situation) {
 	p := g.p
 	changed := action != g.action || reason != g.reason
 	g.action, g.reason = action, reason
@@ -145,27 +105,27 @@ func (g *guardian) note(action watchAction, reason string, in vigil) {
 	if !changed {
 		return
 	}
-	a, m := in.sides()
-	p.tell(Event{At: time.Now(), Kind: "watchdog", Partner: in.accepted.Partner, Epoch: in.accepted.Epoch, Reason: string(action) + ": " + reason})
+	a, m := in.Sides()
+	p.tell(Event{At: time.Now(), Kind: "watchdog", Partner: in.Accepted.Partner, Epoch: in.Accepted.Epoch, Reason: string(action) + ": " + reason})
 	level := slog.LevelInfo
-	if action == watchForce || action == watchWould {
+	if action == choose.WatchdogForce || action == choose.WatchdogWouldForce {
 		level = slog.LevelWarn
 	}
 	p.cfg.Logger.Log(context.Background(), level, "watchdog", "action", action, "reason", reason,
-		"principal", in.accepted.Partner, "principal_error", errorText(in.obs[a].Err), "principal_lost", in.lost[a],
-		"mirror_role", in.obs[m].Role, "mirror_state", in.obs[m].Mirroring, "mirror_error", errorText(in.obs[m].Err),
-		"epoch", in.accepted.Epoch, "role_sequence", in.accepted.Sequence, "synchronized_before", in.insured,
-		"witness", in.witness, "observers", g.sightings, "dry_run", in.cfg.DryRun)
+		"principal", in.Accepted.Partner, "principal_error", link.ErrorText(in.Observed[a].Err), "principal_lost", in.Lost[a],
+		"mirror_role", in.Observed[m].Role, "mirror_state", in.Observed[m].Mirroring, "mirror_error", link.ErrorText(in.Observed[m].Err),
+		"epoch", in.Accepted.Epoch, "role_sequence", in.Accepted.Sequence, "synchronized_before", in.Synchronized,
+		"witness", in.Witness, "observers", g.sightings, "dry_run", in.Config.DryRun)
 }
 
 // force makes the mirror principal. The cool-down begins before anything is
 // sent, on disk too: who dies here shall not do it twice. Of several proxies
 // that come to the same end only one is obeyed, because the mirror is none any
 // more; none of them ever sends it to the other partner meanwhile.
-func (g *guardian) force(ctx context.Context, in vigil) {
+func (g *guardian) force(ctx context.Context, in choose.Situation) {
 	p := g.p
 	now := time.Now()
-	_, m := in.sides()
+	_, m := in.Sides()
 	before := p.memory.read().Forced
 	p.memory.note(func(r *record) { r.Forced = now })
 	if err := p.memory.flush(); err != nil {
@@ -180,16 +140,16 @@ func (g *guardian) force(ctx context.Context, in vigil) {
 	ctx, cancel := p.adminContext(ctx)
 	defer cancel()
 	mirror := p.members[m].name
-	err := p.carryOut(ctx, "force service", m, operate.Force, func(v view) bool { return p.serves(v, mirror) })
+	err := p.carryOut(ctx, "force service", m, operate.Force, func(v choose.View) bool { return v.Serves(mirror) })
 	_, refused := errors.AsType[*RefusedError](err)
-	_, unsent := errors.AsType[*loginError](err)
+	_, unsent := errors.AsType[*link.LoginError](err)
 	if refused || unsent {
 		p.memory.note(func(r *record) { r.Forced = before })
 		g.rest(time.Now().Add(refusedPause), pauseRefused)
 	}
 	g.sightings = nil
 	p.mu.Lock()
-	p.watchdog.LastError = errorText(err)
+	p.watchdog.LastError = link.ErrorText(err)
 	if err == nil {
 		p.watchdog.Forced++
 	}
@@ -202,15 +162,15 @@ func (g *guardian) force(ctx context.Context, in vigil) {
 }
 
 // askObservers asks them all at once, within the probe's budget.
-func (p *Pair) askObservers(ctx context.Context, n Name) []Sighting {
+func (p *Pair) askObservers(ctx context.Context, n choose.Name) []choose.Sighting {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Budgets.Probe)
 	defer cancel()
-	all := make([]Sighting, len(p.cfg.Watchdog.Observers))
+	all := make([]choose.Sighting, len(p.cfg.Watchdog.Observers))
 	var wg sync.WaitGroup
 	for i, o := range p.cfg.Watchdog.Observers {
 		wg.Go(func() {
 			reachable, since, err := o.Sees(ctx, n)
-			all[i] = Sighting{Partner: n, Reachable: reachable, Since: since, Error: errorText(err)}
+			all[i] = choose.Sighting{Partner: n, Reachable: reachable, Since: since, Error: link.ErrorText(err)}
 		})
 	}
 	wg.Wait()

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 )
 
 // onlooker is an observer whose view a test sets.
@@ -20,7 +23,7 @@ type onlooker struct {
 	gone  time.Time // since when it misses the principal
 }
 
-func (o *onlooker) Sees(context.Context, Name) (bool, time.Duration, error) {
+func (o *onlooker) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
 	o.asked.Add(1)
 	if o.mute.Load() {
 		return false, 0, errors.New("connection refused")
@@ -29,9 +32,9 @@ func (o *onlooker) Sees(context.Context, Name) (bool, time.Duration, error) {
 }
 
 // guarded has a watchdog of ten seconds over an extended pair.
-func guarded(observers ...Observer) func(*Config) {
+func guarded(observers ...choose.Observer) func(*Config) {
 	return func(c *Config) {
-		c.Watchdog = WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: observers}
+		c.Watchdog = choose.WatchdogConfig{Enabled: true, After: 10 * time.Second, CoolDown: time.Minute, Observers: observers}
 	}
 }
 
@@ -40,17 +43,17 @@ func (f *fakePair) lose() {
 	f.set(func(a, b *fakeServer) {
 		a.down, b.mirroring = true, "DISCONNECTED"
 		b.onExec = func(string) error {
-			f.set(func(_, b *fakeServer) { b.role, b.sequence = RolePrincipal, b.sequence+1 })
+			f.set(func(_, b *fakeServer) { b.role, b.sequence = choose.RolePrincipal, b.sequence+1 })
 			return nil
 		}
 	})
 }
 
-// untilInsured waits until the principal has answered once more since it was accepted: before, nothing is known of what
+// untilSynchronized waits until the principal has answered once more since it was accepted: before, nothing is known of what
 // its mirror has. How soon it is asked again depends on which goroutine comes first, and may be a whole second.
-func untilInsured(t *testing.T, p *Pair) {
+func untilSynchronized(t *testing.T, p *Pair) {
 	t.Helper()
-	if err := p.await(t.Context(), false, func(v view) bool { return v.serving && v.insured }); err != nil {
+	if err := p.await(t.Context(), false, func(v choose.View) bool { return v.Serving && v.Synchronized }); err != nil {
 		t.Fatalf("never SYNCHRONIZED: %v, %+v", err, p.Status())
 	}
 }
@@ -87,7 +90,7 @@ func TestWatchdog_ForcesOnceAndInTime(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		s := p.Status()
-		if a, b := f.forced(); a != 0 || b != 1 || s.Principal != B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
+		if a, b := f.forced(); a != 0 || b != 1 || s.Principal != choose.B || s.Epoch != 2 || s.Watchdog.Forced != 1 || s.Watchdog.LastError != "" {
 			t.Errorf("sent %d to a and %d to b; %+v", a, b, s)
 		}
 		var told []string
@@ -109,7 +112,7 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 		f.extended = true
 		eye := &onlooker{gone: time.Now()}
 		f.runFor(func(p *Pair) {
-			untilInsured(t, p)
+			untilSynchronized(t, p)
 			f.lose()
 			time.Sleep(15 * time.Second)
 			if _, b := f.forced(); b != 1 {
@@ -118,10 +121,10 @@ func TestWatchdog_CoolDownOutlivesTheProcess(t *testing.T) {
 		}, guarded(eye), withMemory(path))
 		// a comes back as mirror, catches up, and b goes at once.
 		f.set(func(a, b *fakeServer) {
-			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
+			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
 		p := f.startServing(guarded(eye), withMemory(path))
-		untilInsured(t, p)
+		untilSynchronized(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
 		if a, _ := f.forced(); a != 0 || !strings.Contains(p.Status().Watchdog.Reason, "cool-down") {
@@ -139,13 +142,13 @@ func TestWatchdog_CoolDown(t *testing.T) {
 		f := newFakePair(t)
 		f.extended = true
 		p := f.startServing(guarded(&onlooker{gone: time.Now()}))
-		untilInsured(t, p)
+		untilSynchronized(t, p)
 		f.lose()
 		time.Sleep(15 * time.Second)
 		f.set(func(a, b *fakeServer) {
-			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
+			a.down, a.role, a.sequence, a.mirroring, b.mirroring = false, choose.RoleMirror, b.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 		})
-		untilInsured(t, p)
+		untilSynchronized(t, p)
 		f.set(func(a, b *fakeServer) { b.down, a.mirroring = true, "DISCONNECTED" })
 		time.Sleep(20 * time.Second)
 		if a, b := f.forced(); a != 0 || b != 1 || p.Status().Watchdog.Reason != pauseForced {
@@ -216,14 +219,14 @@ func TestWatchdog_AReturnStartsTheClockAgain(t *testing.T) {
 			f.set(func(a, b *fakeServer) { a.down, b.mirroring = false, "SYNCHRONIZED" })
 			time.Sleep(3 * time.Second)
 		}
-		if a, b := f.forced(); a+b != 0 || p.Status().Principal != A {
+		if a, b := f.forced(); a+b != 0 || p.Status().Principal != choose.A {
 			t.Errorf("sent %d and %d, %+v", a, b, p.Status())
 		}
 	})
 }
 
 func TestWatchdog_ARefusalIsTriedAgain(t *testing.T) {
-	for _, failure := range []error{sqlErr(16, 1455), &loginError{B, errors.New("connection reset")}} {
+	for _, failure := range []error{sqlErr(16, 1455), &link.LoginError{Partner: choose.B, Err: errors.New("connection reset")}} {
 		forceFails(t, failure)
 	}
 }
@@ -245,7 +248,7 @@ func forceFails(t *testing.T, failure error) {
 		}
 		f.set(func(_, b *fakeServer) { b.onExec = works })
 		time.Sleep(3 * time.Second)
-		if s := p.Status(); s.Principal != B || s.Watchdog.Forced != 1 {
+		if s := p.Status(); s.Principal != choose.B || s.Watchdog.Forced != 1 {
 			t.Errorf("later: %+v", s)
 		}
 	})
@@ -254,7 +257,7 @@ func forceFails(t *testing.T, failure error) {
 func TestSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair(t)
-		if _, _, err := f.pairOf().Sees(t.Context(), A); err == nil {
+		if _, _, err := f.pairOf().Sees(t.Context(), choose.A); err == nil {
 			t.Error("a pair that asked nobody has a view")
 		}
 		var over *Pair
@@ -262,12 +265,12 @@ func TestSees(t *testing.T) {
 			over = p
 			_ = p.WaitForPrincipal(t.Context())
 			time.Sleep(10 * time.Second)
-			if ok, since, err := p.Sees(t.Context(), A); !ok || err != nil || since < 9*time.Second {
+			if ok, since, err := p.Sees(t.Context(), choose.A); !ok || err != nil || since < 9*time.Second {
 				t.Errorf("a living partner: %v for %s, %v", ok, since, err)
 			}
 			f.set(func(a, _ *fakeServer) { a.frozen = true })
 			time.Sleep(10 * time.Second)
-			ok, since, err := p.Sees(t.Context(), A)
+			ok, since, err := p.Sees(t.Context(), choose.A)
 			if ok || err != nil || since < 6*time.Second || since > 9*time.Second {
 				t.Errorf("a frozen partner: %v for %s, %v; want it counted from the first fresh connection", ok, since, err)
 			}
@@ -275,7 +278,7 @@ func TestSees(t *testing.T) {
 				t.Errorf("status: %+v", s)
 			}
 		})
-		if _, _, err := over.Sees(t.Context(), A); !errors.Is(err, ErrClosed) {
+		if _, _, err := over.Sees(t.Context(), choose.A); !errors.Is(err, ErrClosed) {
 			t.Errorf("after the end: %v", err)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
 )
 
 // soon is how long after the time has come the watchdog may act: the pause between two
@@ -30,7 +32,7 @@ func (f *fakePair) takeOrders(end int) *orders {
 		s.onExec = func(string) (err error) {
 			f.set(func(_, _ *fakeServer) {
 				if err = o.refusal; err == nil && o.obey {
-					s.role, s.sequence = RolePrincipal, s.sequence+1
+					s.role, s.sequence = choose.RolePrincipal, s.sequence+1
 				}
 			})
 			o.told <- time.Now()
@@ -49,7 +51,7 @@ func (f *fakePair) loseTo(mirror int) {
 func (f *fakePair) rejoin(mirror int) {
 	f.set(func(_, _ *fakeServer) {
 		m, p := f.ends[mirror], f.ends[1-mirror]
-		m.down, m.role, m.sequence, m.mirroring, p.mirroring = false, RoleMirror, p.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
+		m.down, m.role, m.sequence, m.mirroring, p.mirroring = false, choose.RoleMirror, p.sequence, "SYNCHRONIZED", "SYNCHRONIZED"
 	})
 }
 
@@ -70,7 +72,7 @@ func TestWatchdog_ActsWhenItsTimeHasCome(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		f.loseTo(1)
 		var missed time.Time
-		if err := p.await(t.Context(), false, func(v view) bool { missed = v.lost[0]; return !missed.IsZero() }); err != nil {
+		if err := p.await(t.Context(), false, func(v choose.View) bool { missed = v.Lost[0]; return !missed.IsZero() }); err != nil {
 			t.Fatal(err)
 		}
 		forced := <-first.told
@@ -186,7 +188,7 @@ func TestWatchdog_AnUnconfirmedForceEndsInTime(t *testing.T) {
 // sleeper is an observer that does not answer.
 type sleeper struct{ asked chan time.Duration }
 
-func (s *sleeper) Sees(ctx context.Context, _ Name) (bool, time.Duration, error) {
+func (s *sleeper) Sees(ctx context.Context, _ choose.Name) (bool, time.Duration, error) {
 	began := time.Now()
 	<-ctx.Done()
 	s.asked <- time.Since(began)
@@ -233,8 +235,8 @@ func TestWatchdog_AsksAgainWhenAWordGetsOld(t *testing.T) {
 			t.Fatalf("asked %d times", len(eye.asked))
 		}
 		for i, d := range got {
-			if d <= sightingFresh || d > sightingFresh+soon {
-				t.Errorf("asked for the %d. time after %v, want after more than %v", i+2, d, sightingFresh)
+			if d <= choose.SightingFresh || d > choose.SightingFresh+soon {
+				t.Errorf("asked for the %d. time after %v, want after more than %v", i+2, d, choose.SightingFresh)
 			}
 		}
 	})
@@ -243,7 +245,7 @@ func TestWatchdog_AsksAgainWhenAWordGetsOld(t *testing.T) {
 // diary is an observer that reaches the principal, and notes when it is asked.
 type diary struct{ asked []time.Time } // written by the watchdog alone, read when it waits
 
-func (d *diary) Sees(context.Context, Name) (bool, time.Duration, error) {
+func (d *diary) Sees(context.Context, choose.Name) (bool, time.Duration, error) {
 	d.asked = append(d.asked, time.Now())
 	return true, time.Hour, nil
 }

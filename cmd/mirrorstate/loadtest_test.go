@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
+	loadreport "github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
 // runProgram runs the program to its end.
@@ -55,7 +55,7 @@ func littleLoad(more ...string) []string {
 	return append([]string{"loadtest", "--rate", "100", "--clients", "32", "--sessions", "50", "--warmup", "500ms", "--duration", "5s", "--json"}, more...)
 }
 
-func reportOf(t *testing.T, stdout string) (r loadtest.Report) {
+func reportOf(t *testing.T, stdout string) (r loadreport.Report) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatalf("the report is no JSON: %v\n%s", err, stdout)
@@ -129,7 +129,7 @@ func TestLoadtest_Target(t *testing.T) {
 		t.Errorf("there are sessions left: %s", list)
 	}
 	code, _, stderr = runProgram(t, "loadtest", "--target", p.api, "--admin", p.admin, "--failover", "force@1s")
-	if code != exitMisuse || !strings.Contains(stderr, "embedded, with a witness") || !strings.Contains(stderr, "can do manual, crash, freeze, isolate, partition, sever") {
+	if code != exitMisuse || !strings.Contains(stderr, "embedded, with a witness") || !strings.Contains(stderr, "it supports manual, crash, freeze, isolate, partition, sever") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	p.stop(t)
@@ -151,7 +151,7 @@ func TestLoadtest_Killed(t *testing.T) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := said.await(ctx, "making 30 sessions"); err != nil {
+	if err := said.await(ctx, "creating 30 sessions"); err != nil {
 		t.Fatal(err)
 	}
 	children := childrenOf(t, cmd.Process.Pid)
@@ -209,12 +209,12 @@ func TestLoadtest_Misuse(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--rate", "-1"}, "--rate -1: give requests a second"},
+		{[]string{"--rate", "-1"}, "--rate -1 must be 0 to 50000 requests a second"},
 		{[]string{"--rate", "fast"}, "see mirrorstate loadtest --help"},
-		{[]string{"--mix", "shop"}, "give web, read-mostly or cart"},
+		{[]string{"--mix", "shop"}, "must be web, read-mostly or cart"},
 		{[]string{"--failover", "explode@3s"}, "is not one of manual, force, crash"},
 		{[]string{"--via", "odbc"}, "is not one of http, driver, direct, statement"},
-		{[]string{"--target", "here"}, "give the URL of a session API"},
+		{[]string{"--target", "here"}, "must be the URL of a session API"},
 		{[]string{"--html", filepath.Join(t.TempDir(), "no", "folder.html")}, "--html: "},
 		{[]string{"now"}, "wants no arguments"},
 		{[]string{"child"}, "for the load test's own use"},
@@ -231,7 +231,7 @@ func TestLoadtest_Misuse(t *testing.T) {
 func TestLoadtest_NobodyThere(t *testing.T) {
 	var out, errs strings.Builder
 	code := run(t.Context(), []string{"loadtest", "--target", "http://127.0.0.1:1"}, &out, &errs)
-	if code != exitFailed || !strings.Contains(errs.String(), "nobody listens there; start mirrorstate serve") {
+	if code != exitFailed || !strings.Contains(errs.String(), "connection refused; start mirrorstate serve") {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// step is a command of the README and what it is said to print.
+// step is a command of a page and what the page says that it prints.
 type step struct {
 	command string
 	printed []string
 }
 
-// readmeSteps are the commands in the README's console blocks, in order.
-func readmeSteps(t *testing.T) []step {
+// pageSteps returns the commands in a page's console blocks, in order.
+func pageSteps(t *testing.T, page string) []step {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile(filepath.Join("..", "..", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,18 +62,35 @@ func steady(text string) string {
 	return text
 }
 
-// TestReadme runs every command of the README's console blocks against a fresh
-// server, in one shell, and compares what they print.
+// TestReadme runs every command of the console blocks of the README, and of the page with every call of the API,
+// each against a fresh server, in one shell, and compares what they print.
 func TestReadme(t *testing.T) {
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("no %s here; the README's commands want it", tool)
+			t.Skipf("no %s here; the README's commands need it", tool)
 		}
 	}
-	steps := readmeSteps(t)
-	if len(steps) < 10 {
-		t.Fatalf("found %d commands in the README", len(steps))
+	for _, page := range []struct {
+		name string
+		path string
+		min  int // commands there
+	}{
+		{"README", "README.md", 7},
+		{"every call of the API", filepath.Join("docs", "api.md"), 15},
+	} {
+		t.Run(page.name, func(t *testing.T) {
+			steps := pageSteps(t, page.path)
+			if len(steps) < page.min {
+				t.Fatalf("found %d commands in %s, want %d", len(steps), page.path, page.min)
+			}
+			typeSteps(t, page.path, steps)
+		})
 	}
+}
+
+// typeSteps runs the commands against a fresh server and compares what they print with what the page says.
+func typeSteps(t *testing.T, page string, steps []step) {
+	t.Helper()
 	p := startServe(t, t.TempDir())
 	var script strings.Builder
 	for i, s := range steps {
@@ -92,7 +110,7 @@ func TestReadme(t *testing.T) {
 	for i, s := range steps {
 		_, got, _ := strings.Cut(printed[i], "\n")
 		if got, want := steady(got), steady(strings.Join(s.printed, "\n")); got != want {
-			t.Errorf("$ %s\nprints\n%s\nand the README says\n%s", s.command, got, want)
+			t.Errorf("$ %s\nprints\n%s\nand %s says\n%s", s.command, got, page, want)
 		}
 	}
 	p.stop(t)

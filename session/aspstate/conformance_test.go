@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
@@ -144,7 +145,7 @@ func (s *single) Do(ctx context.Context, _ partner.Call, op func(ctx context.Con
 		err = op(ctx, &partner.Attempt{Partner: partner.A, Conn: conn, Epoch: s.epoch, Extended: s.extended, Number: n,
 			Sent: now, FirstSent: now, NotAfter: now.Add(patience)})
 		conn.Close()
-		if err == nil || n == 10 || partner.Classify(err, partner.Executing) != partner.Again {
+		if err == nil || n == 10 || classify.Classify(err, classify.Executing) != classify.Again {
 			return err
 		}
 	}

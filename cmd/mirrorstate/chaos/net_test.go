@@ -10,7 +10,7 @@ import (
 
 	_ "github.com/microsoft/go-mssqldb"
 
-	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/storetest"
@@ -185,7 +185,7 @@ func (c *netClient) call(sub *subject, in input, send func(ctx context.Context, 
 	r.Out, r.Return = out, c.since()
 	switch {
 	case err == nil:
-	case partner.Classify(err, partner.Executing) == partner.Moved:
+	case classify.Classify(err, classify.Executing) == classify.Moved:
 		r.Out = output{Result: nothing}
 	default:
 		r.Out, r.Return = output{Result: unknown}, forever

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
@@ -97,7 +98,7 @@ func Examine(ctx context.Context, parts [2]partner.PartnerConfig, database strin
 
 // examine asks one server everything.
 func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database string) {
-	c, err := partner.NewConsole(pc, partner.Budgets{})
+	c, err := link.NewConsole(pc, partner.Budgets{})
 	if err != nil {
 		s.Err = err
 		return
@@ -125,7 +126,7 @@ func (s *Side) examine(ctx context.Context, pc partner.PartnerConfig, database s
 }
 
 // readClock compares clocks, the best of three.
-func (s *Side) readClock(ctx context.Context, c *partner.Console, database string) {
+func (s *Side) readClock(ctx context.Context, c *link.Console, database string) {
 	for range 3 {
 		start := time.Now()
 		a := s.ask(ctx, c, askClock, text(inMaster[askClock], database))
@@ -140,7 +141,7 @@ func (s *Side) readClock(ctx context.Context, c *partner.Console, database strin
 }
 
 // examineDatabase asks what only a database that opens can tell; a mirror refuses the first question.
-func (s *Side) examineDatabase(ctx context.Context, c *partner.Console, pc partner.PartnerConfig, database string) {
+func (s *Side) examineDatabase(ctx context.Context, c *link.Console, pc partner.PartnerConfig, database string) {
 	if a := s.ask(ctx, c, askTable, text(inDatabase[askTable], database)); closed(a.Err) {
 		return
 	}
@@ -151,7 +152,7 @@ func (s *Side) examineDatabase(ctx context.Context, c *partner.Console, pc partn
 	}
 	looking, cancel := context.WithTimeout(ctx, queryTime)
 	defer cancel()
-	s.NoSchema = partner.InMaster(looking, pc, func(conn *sql.Conn) error {
+	s.NoSchema = link.InMaster(looking, pc, func(conn *sql.Conn) error {
 		found, err := aspstate.LookPast(looking, conn, database, "")
 		if err == nil {
 			s.Schema = &found
@@ -181,7 +182,7 @@ func rightsFor(s *Side) (wanted []Right) {
 }
 
 // ask asks one question in its time, and keeps the answer.
-func (s *Side) ask(ctx context.Context, c *partner.Console, q question, statement string) Answer {
+func (s *Side) ask(ctx context.Context, c *link.Console, q question, statement string) Answer {
 	if s.lost != nil {
 		s.Answers[q] = Answer{Err: s.lost}
 		return s.Answers[q]

@@ -14,6 +14,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
@@ -124,14 +125,14 @@ func (in *Installation) onPair(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	result := Installed{Database: in.Options.Database, Partner: string(sides[at].Partner), Address: sides[at].Address, Mirrored: sides[at].Role != ""}
-	return partner.InMaster(ctx, pc.Partners[at], func(conn *sql.Conn) error { return in.onServer(ctx, conn, result) })
+	return link.InMaster(ctx, pc.Partners[at], func(conn *sql.Conn) error { return in.onServer(ctx, conn, result) })
 }
 
 // ask asks both partners what the database is there.
 func (in *Installation) ask(ctx context.Context, pc partner.Config) (sides [2]aspstate.Side) {
 	for i, p := range pc.Partners {
 		sides[i] = aspstate.Side{Partner: p.Name, Address: p.Shown()}
-		sides[i].Err = partner.InMaster(ctx, p, func(conn *sql.Conn) error {
+		sides[i].Err = link.InMaster(ctx, p, func(conn *sql.Conn) error {
 			return aspstate.LookSide(ctx, conn, in.Options.Database, &sides[i])
 		})
 	}

@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// honest is a server that keeps its word: the real API, on a store in memory.
-func honest(t *testing.T) http.Handler {
+// correctAPI is a server without faults: the real API on a store in memory.
+func correctAPI(t *testing.T) http.Handler {
 	t.Helper()
 	api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
 	if err != nil {
@@ -27,8 +28,8 @@ func honest(t *testing.T) http.Handler {
 	return api
 }
 
-// hotLoad is a short load on few sessions, so that clients meet: 235 visits. On a busy machine they come late, and
-// more of them meet, so that a visit may be one request that is refused; but each is made.
+// hotLoad is a short load of 235 visits on few sessions, so that clients meet. On a busy machine
+// more visits meet, and a visit may be one refused request only; but every visit is made.
 func hotLoad(targets ...string) Flags {
 	return Flags{
 		Targets: targets, Rate: 400, Clients: 16, Duration: time.Second, Timeout: 40 * time.Second,
@@ -36,8 +37,8 @@ func hotLoad(targets ...string) Flags {
 	}
 }
 
-// loaded runs a load on a server, and gives the report.
-func loaded(t *testing.T, f Flags) *Report {
+// runLoad runs a load on a server and returns the report.
+func runLoad(t *testing.T, f Flags) *report.Report {
 	t.Helper()
 	o, err := f.Options()
 	if err != nil {
@@ -53,16 +54,16 @@ func loaded(t *testing.T, f Flags) *Report {
 	return r
 }
 
-// served serves a handler, and gives its URL.
-func served(t *testing.T, h http.Handler) string {
+// serveTest serves a handler and returns its URL.
+func serveTest(t *testing.T, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// rewritten passes a request on as another one, and gives the answer. The path is an escaped one.
-func rewritten(h http.Handler, r *http.Request, method, path string) *httptest.ResponseRecorder {
+// forward passes a request on with another method and an escaped path, and returns the answer.
+func forward(h http.Handler, r *http.Request, method, path string) *httptest.ResponseRecorder {
 	other := r.Clone(r.Context())
 	other.Method, other.URL.RawPath = method, path
 	other.URL.Path, _ = url.PathUnescape(path)
@@ -72,8 +73,8 @@ func rewritten(h http.Handler, r *http.Request, method, path string) *httptest.R
 	return answer
 }
 
-// copied answers what was answered.
-func copied(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
+// copyAnswer writes an answer.
+func copyAnswer(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 	for k, v := range answer.Header() {
 		w.Header()[k] = v
 	}
@@ -81,27 +82,28 @@ func copied(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 	w.Write(answer.Body.Bytes())
 }
 
-// every tells whether this is the n-th time, again and again.
+// every returns a function that reports true at every n-th call.
 func every(n int64) func() bool {
 	var count atomic.Int64
 	return func() bool { return count.Add(1)%n == 0 }
 }
 
-// forgetful acknowledges now and then a store that it has not done: it only releases.
-func forgetful(h http.Handler) http.Handler {
+// acknowledgesOnly sometimes acknowledges an update that it has not made: it only releases the
+// lock.
+func acknowledgesOnly(h http.Handler) http.Handler {
 	now := every(20)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && r.Header.Get("Session-Lock") != "" && now() {
-			copied(w, rewritten(h, r, http.MethodDelete, r.URL.EscapedPath()+"/lock"))
+			copyAnswer(w, forward(h, r, http.MethodDelete, r.URL.EscapedPath()+"/lock"))
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// generous grants a lock that somebody has to everybody who asks for it, too.
-func generous(h http.Handler) http.Handler {
-	var handles sync.Map // of the holders, by path
+// grantsTwice grants a lock that another client holds.
+func grantsTwice(h http.Handler) http.Handler {
+	var handles sync.Map // handles of the holders, by path
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/lock") {
 			h.ServeHTTP(w, r)
@@ -115,27 +117,27 @@ func generous(h http.Handler) http.Handler {
 		}
 		if handle, ok := handles.Load(r.URL.Path); ok && answer.Code == http.StatusLocked {
 			r.URL.RawQuery = "locked=allow"
-			if answer = rewritten(h, r, http.MethodGet, strings.TrimSuffix(r.URL.EscapedPath(), "/lock")); answer.Code == http.StatusOK {
+			if answer = forward(h, r, http.MethodGet, strings.TrimSuffix(r.URL.EscapedPath(), "/lock")); answer.Code == http.StatusOK {
 				answer.Header().Set("Session-Lock", handle.(string))
 			}
 		}
-		copied(w, answer)
+		copyAnswer(w, answer)
 	})
 }
 
-// necromancer removes no session.
-func necromancer(h http.Handler) http.Handler {
+// keepsRemoved acknowledges a removal and removes nothing.
+func keepsRemoved(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete && r.Header.Get("Session-Lock") != "" && !strings.HasSuffix(r.URL.Path, "/lock") {
-			copied(w, rewritten(h, r, http.MethodDelete, r.URL.EscapedPath()+"/lock"))
+			copyAnswer(w, forward(h, r, http.MethodDelete, r.URL.EscapedPath()+"/lock"))
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// careless damages an item now and then, on its way out.
-func careless(h http.Handler) http.Handler {
+// damagesItems sometimes changes an item in the answer.
+func damagesItems(h http.Handler) http.Handler {
 	now := every(5)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
@@ -143,12 +145,12 @@ func careless(h http.Handler) http.Handler {
 		if b := answer.Body.Bytes(); r.Method == http.MethodGet && answer.Code == http.StatusOK && len(b) > 0 && now() {
 			b[len(b)/2] ^= 1
 		}
-		copied(w, answer)
+		copyAnswer(w, answer)
 	})
 }
 
-// liar does now and then what it says it has not done.
-func liar(h http.Handler) http.Handler {
+// appliesRefused sometimes applies a write and answers that it was refused.
+func appliesRefused(h http.Handler) http.Handler {
 	now := every(20)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
@@ -159,14 +161,14 @@ func liar(h http.Handler) http.Handler {
 			io.WriteString(w, `{"type":"https://mirrorstate.github.io/problems/no-principal","status":503,"outcome":"not-applied","retryable":true}`)
 			return
 		}
-		copied(w, answer)
+		copyAnswer(w, answer)
 	})
 }
 
-// dropping answers for a while as a balancer does whose server is away. The while is counted in
-// requests: how many there are in a time is the machine's business. Those that carry a lock get through, or the
-// lock would stay, and the others would wait for it instead of failing.
-func dropping(h http.Handler) http.Handler {
+// dropsRequests answers 40 requests like a load balancer without a server. It counts requests and
+// not time, because their rate depends on the machine. Requests with a lock pass, or the lock would
+// stay and the other clients would wait for it.
+func dropsRequests(h http.Handler) http.Handler {
 	var count atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Session-Lock") != "" {
@@ -181,9 +183,10 @@ func dropping(h http.Handler) http.Handler {
 	})
 }
 
-// hanging cuts a connection in the middle of an answer now and then, so that nobody knows.
-// Before the first byte, Go's own client would send the call again: it has an Idempotency-Key.
-func hanging(h http.Handler) http.Handler {
+// cutsAnswers sometimes closes the connection in the middle of an answer, so that the outcome is
+// unknown. Before the first byte, Go's own client would repeat the request, which has an
+// Idempotency-Key.
+func cutsAnswers(h http.Handler) http.Handler {
 	now := every(15)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
@@ -197,45 +200,45 @@ func hanging(h http.Handler) http.Handler {
 			conn.Close()
 			return
 		}
-		copied(w, answer)
+		copyAnswer(w, answer)
 	})
 }
 
-// TestRun_Honest: an honest server is found to be one, however many clients meet.
-func TestRun_Honest(t *testing.T) {
+// With a correct server there are no findings, however many clients meet.
+func TestRun_Correct(t *testing.T) {
 	t.Parallel()
-	h := honest(t)
-	r := loaded(t, hotLoad(served(t, h), served(t, h))) // a fleet of two
+	h := correctAPI(t)
+	r := runLoad(t, hotLoad(serveTest(t, h), serveTest(t, h))) // a fleet of two servers
 	if len(r.Findings) != 0 || r.Integrity.UnknownOutcomes != 0 || r.Integrity.AcknowledgedWrites < 20 || r.Integrity.ReadBack < 6 {
-		t.Errorf("an honest server: %v, %+v", r.Findings, r.Integrity)
+		t.Errorf("a correct server: %v, %+v", r.Findings, r.Integrity)
 	}
 }
 
-// TestRun_Broken: whoever breaks the promise is caught.
+// A server that breaks its promises is found out.
 func TestRun_Broken(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		breaks  func(http.Handler) http.Handler
-		caught  func(*Report) bool
+		caught  func(*report.Report) bool
 		finding string
 	}{
-		{"acknowledges without writing", forgetful, func(r *Report) bool { return r.Integrity.LostWrites > 0 }, "writes were lost"},
-		{"grants twice", generous, func(r *Report) bool { return r.Integrity.DoubleGrants > 0 }, "granted twice"},
-		{"removes nothing", necromancer, func(r *Report) bool { return r.Integrity.ResurrectedSessions > 0 }, "came back"},
-		{"damages items", careless, func(r *Report) bool { return r.Integrity.DamagedItems > 0 }, "damaged"},
-		{"does what it refuses", liar, func(r *Report) bool { return r.Integrity.GhostWrites > 0 }, "took effect"},
-		{"drops requests", dropping, func(r *Report) bool { return r.FailedByProblem["status-502"] > 10 }, "requests failed (status-502"},
-		{"does not answer", hanging, func(r *Report) bool {
+		{"acknowledges without writing", acknowledgesOnly, func(r *report.Report) bool { return r.Integrity.LostWrites > 0 }, "writes were lost"},
+		{"grants twice", grantsTwice, func(r *report.Report) bool { return r.Integrity.DoubleGrants > 0 }, "granted twice"},
+		{"removes nothing", keepsRemoved, func(r *report.Report) bool { return r.Integrity.ResurrectedSessions > 0 }, "came back"},
+		{"damages items", damagesItems, func(r *report.Report) bool { return r.Integrity.DamagedItems > 0 }, "damaged"},
+		{"does what it refuses", appliesRefused, func(r *report.Report) bool { return r.Integrity.GhostWrites > 0 }, "took effect"},
+		{"drops requests", dropsRequests, func(r *report.Report) bool { return r.FailedByProblem["status-502"] > 10 }, "requests failed (status-502"},
+		{"does not answer", cutsAnswers, func(r *report.Report) bool {
 			return r.FailedByProblem["no-answer"] > 0 && r.Integrity.UnknownOutcomes > 0 && r.Integrity.LostWrites == 0 && r.Integrity.GhostWrites == 0
 		}, "requests failed (no-answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := hotLoad(served(t, tt.breaks(honest(t))))
+			f := hotLoad(serveTest(t, tt.breaks(correctAPI(t))))
 			if tt.name == "grants twice" {
-				f.Think = 20 * time.Millisecond // so long that holders meet, however busy the machine is
+				f.Think = 20 * time.Millisecond // long enough for two holders to meet on a busy machine
 			}
-			r := loaded(t, f)
+			r := runLoad(t, f)
 			found := strings.Join(r.Findings, "; ")
 			if !tt.caught(r) || !strings.Contains(found, tt.finding) {
 				t.Errorf("found %q, %+v, want %q", found, r.Integrity, tt.finding)
@@ -244,10 +247,10 @@ func TestRun_Broken(t *testing.T) {
 	}
 }
 
-// A page says the same as the text.
+// The page and the text say the same.
 func TestRun_WritesBoth(t *testing.T) {
 	t.Parallel()
-	r := loaded(t, hotLoad(served(t, dropping(honest(t)))))
+	r := runLoad(t, hotLoad(serveTest(t, dropsRequests(correctAPI(t)))))
 	var text, page bytes.Buffer
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)

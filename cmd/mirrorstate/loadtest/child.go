@@ -14,53 +14,56 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/via"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// Spec is what a child is told, on the first line of its standard input. What follows
-// there keeps it alive: it ends when that does, and so does not outlive its parent,
-// however that ends.
+// Spec is the task of a child. The parent sends it as the first line of the child's standard input.
+// The child ends when its standard input ends, and so it never outlives its parent.
 type Spec struct {
-	Role       string // pair, http, driver, direct or statement
-	Connection string // of the pair: an ADO.NET string, or the driver's for who speaks to it barely
-	Config     string // of http: a configuration file; may be empty
-	Witness    bool   // of pair
-	Task       Task   // of direct and statement
-	App        string // of driver
-	Clients    int    // of driver
-	Verbose    bool
+	Role       string    // pair, http, driver, direct or statement
+	Connection string    // to the pair: an ADO.NET string; for driver and statement, the driver's own form
+	Config     string    // of http: path of a configuration file; may be empty
+	Witness    bool      // of pair: with a witness
+	Task       load.Task // of direct and statement
+	App        string    // of driver: the application's name
+	Clients    int       // of driver: how many requests may be under way
+	Verbose    bool      // log everything to standard error
 }
 
-// Ready is what a child says on the first line of its standard output.
+// Ready is a child's answer to its task. The child sends it as the first line of its standard
+// output.
 type Ready struct {
-	API, Admin string // URLs, of http, driver and pair
+	API, Admin string // URLs; of http, driver and pair
 	Connection string // of pair: an ADO.NET string with the password
-	Error      string // why it is not ready
-	Usage      bool   // the error is a misuse
+	Error      string // why the child is not ready; empty: it is
+	Usage      bool   // the error is a [UsageError]
 }
 
-// rolePair is the role of who runs the servers.
+// rolePair is the role of the child that runs the database servers.
 const rolePair = "pair"
 
-// childGrace is how long a child may take to end in order.
+// childGrace is how long a child may take to end by itself.
 const childGrace = 5 * time.Second
 
-// child is a process of the load test's own. Whoever started it calls stop, once.
+// child is a process that the load test has started. Call stop once.
 type child struct {
 	role  string
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	out   *output
-	read  bool // somebody else reads out, to its end
+	read  bool // a caller of newRemoteLoad reads out to its end
 	errs  *lastLines
 	Ready Ready
 }
 
-// output is what a child writes. It has one reader.
+// output is the standard output of a child. Only one goroutine may read it.
 type output struct {
 	*bufio.Reader
 	once  sync.Once
-	ended chan struct{} // closed when the reader has met the end
+	ended chan struct{} // closed when the reader has reached the end
 }
 
 func newOutput(r io.Reader) *output {
@@ -76,7 +79,7 @@ func (o *output) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// drain reads what is left, or waits for who does.
+// drain discards the rest of the output, or waits until its reader has reached the end.
 func (c *child) drain() {
 	if !c.read {
 		_, _ = io.Copy(io.Discard, struct{ io.Reader }{c.out})
@@ -84,12 +87,12 @@ func (c *child) drain() {
 	<-c.out.ended
 }
 
-// startChild starts the program again in a role, and returns when it is ready. A ctx that
-// ends before kills it.
+// startChild starts this program as a child and returns when the child is ready. If ctx ends
+// before, it kills the child.
 func startChild(ctx context.Context, program []string, spec Spec, stderr io.Writer) (*child, error) {
 	c := &child{role: spec.Role, errs: &lastLines{}}
 	c.cmd = exec.Command(program[0], program[1:]...)
-	c.cmd.SysProcAttr = apart()
+	c.cmd.SysProcAttr = ownGroup()
 	c.cmd.Stderr = c.errs
 	if spec.Verbose {
 		c.cmd.Stderr = io.MultiWriter(c.errs, stderr)
@@ -108,20 +111,20 @@ func startChild(ctx context.Context, program []string, spec Spec, stderr io.Writ
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.cmd.Process.Kill() }) // it may have ended
 	defer stop()
-	if err := c.greet(spec); err != nil {
+	if err := c.handshake(spec); err != nil {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
 }
 
-// greet tells the child what it is, and hears where it is.
-func (c *child) greet(spec Spec) error {
+// handshake sends the task and waits for the child's answer.
+func (c *child) handshake(spec Spec) error {
 	line, err := json.Marshal(spec)
 	if err == nil {
 		_, err = c.stdin.Write(append(line, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("tell %s what to do: %w", spec.Role, err)
+		return fmt.Errorf("send the task to %s: %w", spec.Role, err)
 	}
 	if line, err = c.out.ReadBytes('\n'); err == nil {
 		err = json.Unmarshal(line, &c.Ready)
@@ -137,19 +140,19 @@ func (c *child) greet(spec Spec) error {
 	return nil
 }
 
-// stop lets the child end, and ends it if it does not.
+// stop asks the child to end, waits, and kills it if it does not end in time.
 func (c *child) stop() error {
-	_ = c.stdin.Close() // that is the word
+	_ = c.stdin.Close() // the child ends when its input ends
 	late := time.AfterFunc(2*childGrace, func() { _ = c.cmd.Process.Kill() })
 	defer late.Stop()
-	c.drain() // Wait closes the pipe under a reader
+	c.drain() // Wait closes the pipe, so the reader must have reached its end
 	if err := c.cmd.Wait(); err != nil {
 		return fmt.Errorf("the process of %s ended with %w: %s", c.role, err, c.errs)
 	}
 	return nil
 }
 
-// lastLines keeps the end of what a child complains about.
+// lastLines keeps the end of a child's standard error.
 type lastLines struct {
 	mu  sync.Mutex
 	end []byte
@@ -164,7 +167,7 @@ func (l *lastLines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// String is the last line.
+// String returns the last line.
 func (l *lastLines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,55 +175,56 @@ func (l *lastLines) String() string {
 	return lines[len(lines)-1]
 }
 
-// Roles are what a child can be, by name.
+// Roles are the roles of children that the caller of [RunChild] implements, by name.
 type Roles struct {
-	// Serve serves until ctx ends, and calls announce when it is ready.
+	// Serve serves until ctx ends. It calls announce when it is ready.
 	Serve map[string]func(ctx context.Context, spec Spec, announce func(Ready)) error
-	// Store opens a store, on which the load then runs in the child itself.
+	// Store opens a store. The load on it runs in the child. done closes the store.
 	Store map[string]func(ctx context.Context, spec Spec) (store session.Store, done func(), err error)
 }
 
-// RunChild is a child's life: it reads what it is from in, and does that until in ends. The
-// roles that this package does not know are the caller's.
+// RunChild runs a child: it reads its task from in, and returns when in ends. It ends the process
+// if that takes longer than 5 s. The error is a *[UsageError] if in holds no task. The roles driver
+// and statement are built in; roles implements the others.
 func RunChild(ctx context.Context, in io.Reader, out io.Writer, roles Roles) error {
 	from := bufio.NewReader(in)
 	var spec Spec
 	if line, err := from.ReadBytes('\n'); err != nil || json.Unmarshal(line, &spec) != nil {
-		return usage("this command is for the load test's own use; see mirrorstate loadtest --help")
+		return usage("this command is for the load test's own use; use mirrorstate loadtest")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	life := &lifeline{in: from, over: cancel}
+	life := &parentInput{in: from, over: cancel}
 	defer life.done()
 	if open := roles.Store[spec.Role]; open != nil {
 		return serveStore(ctx, spec, open, life, out)
 	}
-	if spec.Role == viaStatement {
+	if spec.Role == measure.ViaStatement {
 		return serveStore(ctx, spec, openStatement, life, out)
 	}
 	serve := roles.Serve[spec.Role]
-	if spec.Role == viaDriver {
-		serve = serveDriver
+	if spec.Role == measure.ViaDriver {
+		serve = serveDriverRole
 	}
 	if serve == nil {
-		return usage("%q is no role of a load test's process", spec.Role)
+		return usage("unknown role %q of a load test's process", spec.Role)
 	}
 	served := make(chan error, 1)
 	go func() { served <- serveChild(ctx, spec, serve, out) }()
-	_, _ = io.Copy(io.Discard, life) // its end is what is waited for
+	_, _ = io.Copy(io.Discard, life) // it returns when the input ends
 	return <-served
 }
 
-// lifeline is a child's standard input, whose end is the child's.
-type lifeline struct {
+// parentInput is the standard input of a child. Its end ends the child.
+type parentInput struct {
 	in   io.Reader
 	over func()
 	once sync.Once
-	late *time.Timer // ends the process; nil before the end
+	late *time.Timer // ends the process; nil before the end of the input
 }
 
 // Read implements io.Reader.
-func (l *lifeline) Read(b []byte) (int, error) {
+func (l *parentInput) Read(b []byte) (int, error) {
 	n, err := l.in.Read(b)
 	if err != nil {
 		l.once.Do(func() {
@@ -231,15 +235,15 @@ func (l *lifeline) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// done says that the child has ended in order.
-func (l *lifeline) done() {
+// done notes that the child has ended by itself.
+func (l *parentInput) done() {
 	l.once.Do(func() {})
 	if l.late != nil {
 		l.late.Stop()
 	}
 }
 
-// serveChild serves, and tells the parent why it can't.
+// serveChild runs a role that serves, and tells the parent if it can not.
 func serveChild(ctx context.Context, spec Spec, serve func(context.Context, Spec, func(Ready)) error, out io.Writer) error {
 	announced := false
 	err := serve(ctx, spec, func(r Ready) { announced = true; announce(out, r) })
@@ -250,7 +254,7 @@ func serveChild(ctx context.Context, spec Spec, serve func(context.Context, Spec
 	return err
 }
 
-// announce tells the parent. One that is gone is noticed by the end of the input.
+// announce sends the answer to the parent. If the parent is gone, the child's input ends.
 func announce(out io.Writer, r Ready) { _ = json.NewEncoder(out).Encode(r) }
 
 func notReady(err error) Ready {
@@ -258,7 +262,21 @@ func notReady(err error) Ready {
 	return Ready{Error: err.Error(), Usage: misuse}
 }
 
-// serveStore runs a load on a store.
+// serveDriverRole runs the server of via driver.
+func serveDriverRole(ctx context.Context, spec Spec, announce func(Ready)) error {
+	return via.ServeDriver(ctx, spec.Connection, spec.App, spec.Clients, func(url string) { announce(Ready{API: url}) })
+}
+
+// openStatement opens the store of via statement.
+func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
+	s, err := via.ConnectProcedures(ctx, spec.Connection, spec.Task.App, spec.Task.Clients)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() { _ = s.Close() }, nil
+}
+
+// serveStore opens a store and runs a load on it.
 func serveStore(ctx context.Context, spec Spec, open func(context.Context, Spec) (session.Store, func(), error), in io.Reader, out io.Writer) error {
 	store, done, err := open(ctx, spec)
 	if err != nil {

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// inProcess runs a child's life in this process, over pipes. hangUp ends it and waits.
+// inProcess runs a child in this process, over pipes. hangUp ends it and waits.
 func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() error) {
 	t.Helper()
 	in, stdin := io.Pipe()
@@ -25,7 +26,7 @@ func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() er
 		ended <- err
 	}()
 	c = &child{role: spec.Role, stdin: stdin, out: newOutput(stdout), errs: &lastLines{}}
-	if err := c.greet(spec); err != nil {
+	if err := c.handshake(spec); err != nil {
 		stdin.Close()
 		<-ended
 		t.Fatal(err)
@@ -37,11 +38,11 @@ func inProcess(t *testing.T, spec Spec, roles Roles) (c *child, hangUp func() er
 	}
 }
 
-// A load in a child sends home what it measures and what its ledger says.
+// A load in a child returns its samples and the counts of its ledger.
 func TestRemoteLoad(t *testing.T) {
 	store := memory.New(nil)
 	roles := Roles{Store: map[string]func(context.Context, Spec) (session.Store, func(), error){
-		viaDirect: func(context.Context, Spec) (session.Store, func(), error) { return store, func() {}, nil },
+		measure.ViaDirect: func(context.Context, Spec) (session.Store, func(), error) { return store, func() {}, nil },
 	}}
 	f := hotLoad()
 	f.Failovers = "none"
@@ -49,17 +50,17 @@ func TestRemoteLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, hangUp := inProcess(t, Spec{Role: viaDirect, Task: o.task(viaDirect)}, roles)
-	r := NewRecorder(o.Duration)
+	c, hangUp := inProcess(t, Spec{Role: measure.ViaDirect, Task: o.task(measure.ViaDirect)}, roles)
+	r := measure.NewRecorder(o.Duration)
 	remote := newRemoteLoad(c, r.Add)
 	if err := remote.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	remote.Run(t.Context(), time.Now().Add(100*time.Millisecond))
 	found := remote.ReadBack(t.Context())
-	res := r.result(found, o.Duration, o.Duration)
+	res := r.Totals()
 	if res.Requests < 200 || res.Failed != 0 || found.AcknowledgedWrites < 20 || found.LostWrites != 0 || found.DoubleGrants != 0 || found.ReadBack < 6 {
-		t.Errorf("measured %d requests, %v, and found %+v", res.Requests, res.FailedByProblem, found)
+		t.Errorf("measured %d requests, %v, and found %+v", res.Requests, res.Problems, found)
 	}
 	remote.Clean(t.Context())
 	if list, err := store.List(t.Context(), &session.Application{Name: "/loadtest/direct"}, "", 10); err != nil || len(list) != 0 {
@@ -69,82 +70,20 @@ func TestRemoteLoad(t *testing.T) {
 		t.Error(err)
 	}
 	if remote.ReadBack(t.Context()).UnreadSessions == 0 {
-		t.Error("a process that is gone has read its sessions back")
+		t.Error("the process has ended, and no session is counted as unread")
 	}
-}
-
-// TestLoad_TwoInOnePlace: while a place is empty, two clients may make a session for it. Both are read back and removed.
-func TestLoad_TwoInOnePlace(t *testing.T) {
-	f := hotLoad()
-	o, err := f.Options()
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := memory.New(nil)
-	l := NewLoad(o.task(viaHTTP), store, func(Sample) {})
-	for client := range 2 {
-		if err := l.worker(client).put(t.Context(), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if found := l.ReadBack(t.Context()); found.ReadBack != 2 || found.UnreadSessions != 0 || found.LostWrites != 0 {
-		t.Errorf("found %+v, want both read back", found)
-	}
-	l.Clean(t.Context())
-	if list, err := store.List(t.Context(), l.app, "", 10); err != nil || len(list) != 0 {
-		t.Errorf("%d sessions are left, %v", len(list), err)
-	}
-}
-
-// At full speed one via after the other is let in.
-func TestLoad_ShutAndOpen(t *testing.T) {
-	f := hotLoad()
-	f.Rate, f.Failovers, f.Duration = 0, "none", time.Hour // until it has been seen
-	o, err := f.Options()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := NewRecorder(o.Duration)
-	first := make(chan struct{}, 1)
-	l := NewLoad(o.task(viaHTTP), memory.New(nil), func(s Sample) {
-		r.Add(s)
-		select {
-		case first <- struct{}{}:
-		default:
-		}
-	})
-	if err := l.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.Shut()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); l.Run(ctx, time.Now()) }()
-	if n := r.Glance().Requests; n != 0 {
-		t.Errorf("%d requests although it is shut", n)
-	}
-	l.Open()
-	<-first
-	l.Shut()
-	r.Glance()
-	if n := r.Glance().Requests; n != 0 {
-		t.Errorf("%d requests after it was shut again", n)
-	}
-	l.Open()
-	stop()
-	<-ended
 }
 
 func TestRunChild_Refused(t *testing.T) {
-	for name, line := range map[string]string{"nothing": "", "a stranger": "hello\n", "an unknown role": `{"Role":"king"}` + "\n"} {
+	for name, line := range map[string]string{"nothing": "", "not JSON": "hello\n", "an unknown role": `{"Role":"king"}` + "\n"} {
 		err := RunChild(t.Context(), strings.NewReader(line), io.Discard, Roles{})
 		if _, ok := errors.AsType[*UsageError](err); !ok {
-			t.Errorf("told %s, the child says %v", name, err)
+			t.Errorf("task %s: the error is %v", name, err)
 		}
 	}
 }
 
-// A child that can't do what it is told says why on its first line.
+// A child that can not do its task answers why.
 func TestRunChild_NotReady(t *testing.T) {
 	in, stdin := io.Pipe()
 	stdout, out := io.Pipe()
@@ -156,7 +95,7 @@ func TestRunChild_NotReady(t *testing.T) {
 	io.WriteString(stdin, `{"Role":"broken"}`+"\n")
 	var r Ready
 	if err := json.NewDecoder(stdout).Decode(&r); err != nil || r.Error != "the port is taken" || !r.Usage {
-		t.Errorf("it says %+v, %v", r, err)
+		t.Errorf("the answer is %+v, %v", r, err)
 	}
 	stdin.Close()
 	if err := <-ended; err != nil {

@@ -4,5 +4,6 @@ package loadtest
 
 import "syscall"
 
-// apart keeps the terminal's interrupts from a child: they are for the parent.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// ownGroup puts a child into a process group of its own. An interrupt from the terminal then
+// reaches only the parent.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -2,7 +2,8 @@ package loadtest
 
 import "syscall"
 
-// apart keeps the terminal's interrupts from a child: they are for the parent.
-func apart() *syscall.SysProcAttr {
+// ownGroup puts a child into a process group of its own. An interrupt from the terminal then
+// reaches only the parent.
+func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

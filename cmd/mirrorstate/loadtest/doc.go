@@ -1,16 +1,16 @@
-// Package loadtest drives load against mirrorstate, has the pair fail over meanwhile,
-// and says with numbers what that cost: mirrorstate loadtest.
+// Package loadtest runs a load test: it puts load on mirrorstate, makes the pair fail over, and
+// reports what that cost. It is the command mirrorstate loadtest.
 //
-// The load is an open model: arrivals come at a fixed rate whatever became of the
-// earlier ones, and a request's latency counts from when it was due (pace.go). What the
-// sessions hold is checked against a ledger of what was acknowledged (ledger.go).
-// Failovers are asked for through the operators' listener, or recognised in the pair's
-// events (failures.go, watch.go, outage.go).
+// [Flags] are checked and become [Options]; [Run] runs the test and returns a report. Run starts
+// what is missing (a pair, and a server for each via) in processes of their own ([RunChild]), asks
+// the operators' listener for the failovers, and reads all sessions back at the end.
 //
-// A way to the sessions is a [session.Store]: the HTTP API, the handler that a team
-// would write over the driver, our store without HTTP, a bare statement. Each has its
-// server in a process of its own, which lives as long as this one (child.go).
+//   - package load is the clients: an open model with a fixed rate of arrivals;
+//   - package via holds the stores that are compared;
+//   - package measure holds latencies, ledger, events and outages;
+//   - package report shows the result.
 //
-// It costs memory for every request of the last minute and around each failover, and
-// processor time, which the report tells.
+// A load test costs memory for each request of the last minute and around each failover. It costs
+// processor time, which the report shows. Without the operators' listener of a target it makes no
+// failovers there, and recognises none.
 package loadtest

@@ -7,10 +7,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/via"
 )
 
-// usual are the flags as they are when nothing is said.
-func usual() Flags {
+// defaultFlags are the flags without arguments on the command line.
+func defaultFlags() Flags {
 	return Flags{Rate: 500, Clients: 64, Duration: time.Minute, Warmup: 2 * time.Second, Timeout: 40 * time.Second, Think: -1, Seed: 1}
 }
 
@@ -19,35 +24,35 @@ func TestFlags_Refused(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		say  func(*Flags)
-		want string // in the error, which must say what to do
+		want string // part of the error
 	}{
-		{"negative rate", func(f *Flags) { f.Rate = -1 }, "--rate -1: give requests a second"},
-		{"rate that is no number", func(f *Flags) { f.Rate = math.NaN() }, "--rate NaN: give"},
-		{"rate out of this world", func(f *Flags) { f.Rate = 1e9 }, "up to 50000"},
-		{"rate without a request", func(f *Flags) { f.Rate = 0.001 }, "no request would start within 1m0s"},
-		{"no clients", func(f *Flags) { f.Clients = 0 }, "--clients 0: give 1 to"},
-		{"no time", func(f *Flags) { f.Duration = 0 }, "--duration 0s: give 1s to 24h"},
+		{"negative rate", func(f *Flags) { f.Rate = -1 }, "--rate -1 must be 0 to 50000 requests a second"},
+		{"rate that is no number", func(f *Flags) { f.Rate = math.NaN() }, "--rate NaN must be"},
+		{"rate out of this world", func(f *Flags) { f.Rate = 1e9 }, "0 to 50000"},
+		{"rate without a request", func(f *Flags) { f.Rate = 0.001 }, "starts no request within 1m0s"},
+		{"no clients", func(f *Flags) { f.Clients = 0 }, "--clients 0 must be 1 to"},
+		{"no time", func(f *Flags) { f.Duration = 0 }, "--duration 0s must be 1s to 24h"},
 		{"negative warm-up", func(f *Flags) { f.Warmup = -1 }, "--warmup"},
 		{"no patience", func(f *Flags) { f.Timeout = 0 }, "--timeout 0s"},
 		{"negative sessions", func(f *Flags) { f.Sessions = -3 }, "--sessions -3"},
 		{"locks that are abandoned", func(f *Flags) { f.Think = 2 * time.Minute }, "--think 2m0s"},
-		{"unknown mix", func(f *Flags) { f.Mix = "shop" }, "give web, read-mostly or cart"},
-		{"unknown verb in a mix", func(f *Flags) { f.Mix = "lock=1,write=2" }, `--mix "write": give web`},
-		{"weight that is none", func(f *Flags) { f.Mix = "lock=many" }, "give a weight, such as lock=60"},
+		{"unknown mix", func(f *Flags) { f.Mix = "shop" }, "must be web, read-mostly or cart"},
+		{"unknown verb in a mix", func(f *Flags) { f.Mix = "lock=1,write=2" }, `--mix "write" must be web`},
+		{"weight that is none", func(f *Flags) { f.Mix = "lock=many" }, "the weight must be a number from 0 to 1000000, such as lock=60"},
 		{"verb twice", func(f *Flags) { f.Mix = "lock=1,lock=2" }, "names lock twice"},
-		{"mix of nothing", func(f *Flags) { f.Mix = "lock=0" }, "nothing would be done"},
-		{"size the wrong way round", func(f *Flags) { f.Size = "8192..512" }, "the smaller one comes first"},
-		{"size too small", func(f *Flags) { f.Size = "1..512" }, "give bytes from 64"},
+		{"mix of nothing", func(f *Flags) { f.Mix = "lock=0" }, "at least one weight must be above 0"},
+		{"size the wrong way round", func(f *Flags) { f.Size = "8192..512" }, "the smaller size must come first"},
+		{"size too small", func(f *Flags) { f.Size = "1..512" }, "must be 64 to"},
 		{"size that is none", func(f *Flags) { f.Size = "big" }, "such as 512..8192"},
 		{"unknown via", func(f *Flags) { f.Vias = "http,odbc" }, `--via "odbc" is not one of http, driver, direct, statement`},
 		{"via twice", func(f *Flags) { f.Vias = "http,http" }, "names http twice"},
 		{"unknown failover", func(f *Flags) { f.Failovers = "explode@3s" }, "is not one of manual, force, crash"},
 		{"failover without time", func(f *Flags) { f.Failovers = "manual" }, "such as manual@15s"},
-		{"failover after the end", func(f *Flags) { f.Failovers = "manual@70s" }, "the run is over by then"},
-		{"failovers into each other", func(f *Flags) { f.Failovers = "crash@10s,manual@12s" }, "give it at 18s or later"},
-		{"target that is no URL", func(f *Flags) { f.Targets = []string{"here"} }, `--target "here": give the URL`},
-		{"admin without target", func(f *Flags) { f.Admin = target }, "--admin is the operators' listener of a --target"},
-		{"failover without admin", func(f *Flags) { f.Targets, f.Failovers = []string{target}, "manual@3s" }, "--failover needs --admin URL"},
+		{"failover after the end", func(f *Flags) { f.Failovers = "manual@70s" }, "is not before the end of the run"},
+		{"failovers into each other", func(f *Flags) { f.Failovers = "crash@10s,manual@12s" }, "set 18s or later"},
+		{"target that is no URL", func(f *Flags) { f.Targets = []string{"here"} }, `--target "here" must be the URL`},
+		{"admin without target", func(f *Flags) { f.Admin = target }, "--admin applies to a --target only"},
+		{"failover without admin", func(f *Flags) { f.Targets, f.Failovers = []string{target}, "manual@3s" }, "--failover needs --admin, the URL"},
 		{"comparison on a target", func(f *Flags) { f.Targets, f.Vias = []string{target}, "http,driver" }, "--connection-string"},
 		{"target and pair", func(f *Flags) { f.Targets, f.ConnectionString = []string{target}, "x" }, "exclude each other"},
 		{"pair without partner", func(f *Flags) { f.ConnectionString = "data source=a" }, "failover partner is missing"},
@@ -55,7 +60,7 @@ func TestFlags_Refused(t *testing.T) {
 		{"tolerance that is none", func(f *Flags) { f.Tolerate = "failed=some" }, "such as failed=3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := usual()
+			f := defaultFlags()
 			tt.say(&f)
 			_, err := f.Options()
 			if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), tt.want) {
@@ -66,13 +71,13 @@ func TestFlags_Refused(t *testing.T) {
 }
 
 func TestFlags_Options(t *testing.T) {
-	f := usual()
+	f := defaultFlags()
 	o, err := f.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Preset != "web" || o.Sessions != 1000 || o.Size != (Range{512, 8192}) || o.Think != 5*time.Millisecond {
-		t.Errorf("the usual workload is %+v", o.Workload)
+	if o.Preset != "web" || o.Sessions != 1000 || o.Size != (load.Range{Min: 512, Max: 8192}) || o.Think != 5*time.Millisecond {
+		t.Errorf("the default workload is %+v", o.Workload)
 	}
 	if !slices.Equal(o.Failovers, demonstration) {
 		t.Errorf("without a target there are the failovers %v, want one of each kind", o.Failovers)
@@ -88,29 +93,29 @@ func TestFlags_Options(t *testing.T) {
 	if o.Mix.Requests() != 1.6 {
 		t.Errorf("a visit has %v requests, want 60 %% of 2 and 40 %% of 1", o.Mix.Requests())
 	}
-	if o.Size != (Range{1024, 1024}) || o.Sessions != 7 || o.Think != 0 {
+	if o.Size != (load.Range{Min: 1024, Max: 1024}) || o.Sessions != 7 || o.Think != 0 {
 		t.Errorf("the workload is %+v", o.Workload)
 	}
-	if want := []Planned{{kindManual, 15 * time.Second}, {kindCrash, 30 * time.Second}}; !slices.Equal(o.Failovers, want) {
+	if want := []Planned{{measure.KindManual, 15 * time.Second}, {measure.KindCrash, 30 * time.Second}}; !slices.Equal(o.Failovers, want) {
 		t.Errorf("the failovers are %v, want %v", o.Failovers, want)
 	}
-	if o.Tolerate[findFailed] != 3 || o.Tolerate[findUnread] != math.MaxInt64 || o.Tolerate[findLost] != 0 {
+	if o.Tolerate[report.FindingFailed] != 3 || o.Tolerate[report.FindingUnread] != math.MaxInt64 || o.Tolerate[report.FindingLost] != 0 {
 		t.Errorf("tolerated is %v", o.Tolerate)
 	}
 }
 
-// Nobody's pair is broken who did not ask for it.
+// Without --failover the load test makes no failovers on a pair that it has not started.
 func TestFlags_NoFailovers(t *testing.T) {
 	for name, say := range map[string]func(*Flags){
 		"a target":              func(f *Flags) { f.Targets, f.Admin = []string{"http://a:1"}, "http://a:2" },
-		"somebody's pair":       func(f *Flags) { f.ConnectionString = "data source=a;failover partner=b;user id=u;password=p" },
+		"another pair":          func(f *Flags) { f.ConnectionString = "data source=a;failover partner=b;user id=u;password=p" },
 		"a comparison":          func(f *Flags) { f.Vias = "http,driver" },
 		"full speed":            func(f *Flags) { f.Rate = 0 },
 		"none":                  func(f *Flags) { f.Failovers = "none" },
 		"no time for any":       func(f *Flags) { f.Duration = 4 * time.Second },
 		"a run without a break": func(f *Flags) { f.Failovers, f.Mix = "none", "cart" },
 	} {
-		f := usual()
+		f := defaultFlags()
 		say(&f)
 		if o, err := f.Options(); err != nil || len(o.Failovers) != 0 {
 			t.Errorf("%s: failovers %v, %v", name, o.Failovers, err)
@@ -119,12 +124,12 @@ func TestFlags_NoFailovers(t *testing.T) {
 }
 
 func TestRange_AcrossTheColumns(t *testing.T) {
-	f := usual()
+	f := defaultFlags()
 	o, err := f.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Size.Min > maxShort || o.Size.Max <= maxShort {
+	if o.Size.Min > via.MaxShort || o.Size.Max <= via.MaxShort {
 		t.Errorf("items of %v bytes use one of the two columns only", o.Size)
 	}
 }

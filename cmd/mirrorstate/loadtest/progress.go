@@ -6,31 +6,34 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// progress tells how it goes: one line that is written over on a terminal, and else a plain
-// line now and then. Any number of goroutines may use it.
+// progress shows the progress of a run: on a terminal one line that is overwritten, otherwise a
+// line every few seconds. Its methods may be called concurrently.
 type progress struct {
 	out      io.Writer
 	terminal bool
-	clock    clock
+	clock    measure.Clock
 
 	mu    sync.Mutex
-	live  bool // the terminal shows a line that is to be written over
+	live  bool // the terminal shows a line that the next one overwrites
 	ticks int
 }
 
-// plainEvery is every how manieth second a plain line is written.
+// plainEvery is how many seconds lie between two lines without a terminal.
 const plainEvery = 5
 
-// liveWidth is how long a line may be that is written over: one that breaks could not be.
+// liveWidth is the largest length of a line that is overwritten. A line that wraps could not be.
 const liveWidth = 100
 
-// clearLine goes to the begin of the terminal's line and clears it.
+// clearLine moves the cursor to the start of the line and clears it.
 const clearLine = "\r\x1b[K"
 
-// say writes a line that stays. Nobody has to read it: errors are not looked at.
-func (p *progress) say(format string, args ...any) {
+// print writes a message. Errors are ignored: the progress is not needed.
+func (p *progress) print(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.live {
@@ -41,8 +44,8 @@ func (p *progress) say(format string, args ...any) {
 }
 
 func (p *progress) stamp() string {
-	switch now := p.clock.now(); {
-	case p.clock.zero.IsZero():
+	switch now := p.clock.Now(); {
+	case p.clock.Zero.IsZero():
 		return "set-up "
 	case now < 0:
 		return "warm-up"
@@ -51,21 +54,21 @@ func (p *progress) stamp() string {
 	}
 }
 
-// tick writes how it goes, once a second.
-func (p *progress) tick(vias []*via, w *Watcher) {
+// update shows the numbers of the last second.
+func (p *progress) update(vias []*viaLoad, w *measure.Watcher) {
 	parts := make([]string, 0, len(vias)+1)
 	for _, v := range vias {
-		g := v.recorder.Glance()
-		median := "p50 " + shortMS(g.P50) + ", "
+		g := v.recorder.Recent()
+		median := "p50 " + report.ShortMS(g.P50) + ", "
 		if len(vias) > 1 {
 			median = ""
 		}
-		parts = append(parts, fmt.Sprintf("%s %d/s, %sp99 %s, %d failed", v.name, g.Requests, median, shortMS(g.P99), g.Failed))
+		parts = append(parts, fmt.Sprintf("%s %d/s, %sp99 %s, %d failed", v.name, g.Requests, median, report.ShortMS(g.P99), g.Failed))
 	}
 	if w != nil {
 		principal, holding := w.Now()
 		if principal == "" {
-			principal = "nobody"
+			principal = "none"
 		}
 		parts = append(parts, fmt.Sprintf("principal %s, %d held", principal, holding))
 	}
@@ -85,7 +88,7 @@ func (p *progress) tick(vias []*via, w *Watcher) {
 	}
 }
 
-// end leaves the terminal with an empty line.
+// end clears the line on the terminal.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,20 +98,5 @@ func (p *progress) end() {
 	}
 }
 
-// shortMS is a time in milliseconds, for people.
-func shortMS(v float64) string {
-	switch {
-	case v == 0:
-		return "0 ms"
-	case v >= 10_000:
-		return fmt.Sprintf("%.1f s", v/1000)
-	case v >= 100:
-		return fmt.Sprintf("%.0f ms", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f ms", v)
-	}
-	return fmt.Sprintf("%.2f ms", v)
-}
-
-// tickEvery is how often it is told how it goes.
+// tickEvery is the time between two updates.
 const tickEvery = time.Second

@@ -2,97 +2,98 @@ package loadtest
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/rpc"
 	"sync"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/load"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
-// engine is a load, here or in another process. See [Load] for what the methods do.
+// engine is a load, in this process or in a child. For its methods see [load.Load].
 type engine interface {
 	Prepare(ctx context.Context) error
 	Run(ctx context.Context, zero time.Time)
 	Shut()
 	Open()
-	ReadBack(ctx context.Context) Integrity
+	ReadBack(ctx context.Context) measure.Integrity
 	Clean(ctx context.Context)
 }
 
 var (
-	_ engine = (*Load)(nil)
+	_ engine = (*load.Load)(nil)
 	_ engine = (*remoteLoad)(nil)
 )
 
-// RemoteLoad is a load whose store is a library: it runs where that is, in a child. Its
-// methods are called by [rpc], over the child's standard input and output.
+// RemoteLoad is a load that runs in a child. The parent calls its methods with [rpc], over the
+// child's standard input and output.
 type RemoteLoad struct {
-	load *Load
+	load *load.Load
 
-	ctx    context.Context // ends with the parent
+	ctx    context.Context // ends when the parent ends
 	stop   context.CancelFunc
 	mu     sync.Mutex
-	buffer []Sample // owned by mu: those the parent has not taken yet
+	buffer []measure.Sample // guarded by mu; samples that the parent has not taken yet
 }
 
-// serveLoad runs a load on a store until the parent hangs up.
+// serveLoad runs a load on a store until the parent closes the connection.
 func serveLoad(ctx context.Context, spec Spec, store session.Store, in io.Reader, out io.Writer) {
 	r := &RemoteLoad{}
-	r.load = NewLoad(spec.Task, store, r.note)
+	r.load = load.New(spec.Task, store, r.note)
 	r.ctx, r.stop = context.WithCancel(ctx)
 	defer r.stop()
 	server := rpc.NewServer()
 	if err := server.Register(r); err != nil {
-		panic(err) // a bug: the methods are as rpc wants them
+		panic(err) // a bug: the methods have the wrong signatures
 	}
 	server.ServeConn(pipe{in, out})
 }
 
-// pipe is the two standard streams as one connection.
+// pipe joins the two standard streams to one connection.
 type pipe struct {
 	io.Reader
 	io.Writer
 }
 
-// Close implements io.Closer; the streams end with the process.
+// Close implements io.Closer. The streams end with the process.
 func (pipe) Close() error { return nil }
 
-func (r *RemoteLoad) note(s Sample) {
+func (r *RemoteLoad) note(s measure.Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.buffer = append(r.buffer, s)
 }
 
-// Prepare makes the sessions.
+// Prepare creates the sessions.
 func (r *RemoteLoad) Prepare(_ int, _ *int) error { return r.load.Prepare(r.ctx) }
 
-// Run has the clients visit.
+// Run makes the visits, and returns when they have ended.
 func (r *RemoteLoad) Run(zero time.Time, _ *int) error {
-	r.load.Run(r.ctx, time.Now().Add(time.Until(zero))) // so that it has this process' monotonic clock
+	r.load.Run(r.ctx, time.Now().Add(time.Until(zero))) // with the monotonic clock of this process
 	return nil
 }
 
 // Interrupt ends Run.
 func (r *RemoteLoad) Interrupt(_ int, _ *int) error { r.stop(); return nil }
 
-// Shut lets no visit begin.
+// Shut stops a closed loop from beginning visits.
 func (r *RemoteLoad) Shut(_ int, _ *int) error { r.load.Shut(); return nil }
 
-// Open lets visits begin.
+// Open lets a closed loop begin visits again.
 func (r *RemoteLoad) Open(_ int, _ *int) error { r.load.Open(); return nil }
 
-// Take gives the samples since the last time.
-func (r *RemoteLoad) Take(_ int, samples *[]Sample) error {
+// Take returns the samples since the last call of Take.
+func (r *RemoteLoad) Take(_ int, samples *[]measure.Sample) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	*samples, r.buffer = r.buffer, nil
 	return nil
 }
 
-// ReadBack reads every session for the last time.
-func (r *RemoteLoad) ReadBack(_ int, found *Integrity) error {
+// ReadBack reads every session and returns the counts of the ledger.
+func (r *RemoteLoad) ReadBack(_ int, found *measure.Integrity) error {
 	*found = r.load.ReadBack(context.WithoutCancel(r.ctx))
 	return nil
 }
@@ -106,17 +107,17 @@ func (r *RemoteLoad) Clean(_ int, _ *int) error {
 // remoteLoad is the parent's side of a [RemoteLoad].
 type remoteLoad struct {
 	client *rpc.Client
-	note   func(Sample)
+	note   func(measure.Sample)
 }
 
-func newRemoteLoad(c *child, note func(Sample)) *remoteLoad {
+func newRemoteLoad(c *child, note func(measure.Sample)) *remoteLoad {
 	c.read = true
 	return &remoteLoad{rpc.NewClient(remotePipe{c.out, c.stdin}), note}
 }
 
-// remotePipe is the child's standard streams as one connection.
+// remotePipe joins the child's standard streams to one connection.
 type remotePipe struct {
-	io.Reader // not the buffered reader's other methods: its end is looked at
+	io.Reader // without the buffered reader's other methods: Read notices the end
 	io.WriteCloser
 }
 
@@ -134,7 +135,7 @@ func (r *remoteLoad) Prepare(ctx context.Context) error {
 	return r.call("Prepare", 0, nil)
 }
 
-// takeEvery is how often samples are taken from the child.
+// takeEvery is the time between two calls of Take.
 const takeEvery = 100 * time.Millisecond
 
 // Run implements engine.
@@ -142,17 +143,17 @@ func (r *remoteLoad) Run(ctx context.Context, zero time.Time) {
 	stop := context.AfterFunc(ctx, func() { _ = r.call("Interrupt", 0, nil) })
 	defer stop()
 	running := r.client.Go("RemoteLoad.Run", zero, new(int), make(chan *rpc.Call, 1))
-	beat := time.NewTicker(takeEvery)
-	defer beat.Stop()
+	ticker := time.NewTicker(takeEvery)
+	defer ticker.Stop()
 	for over := false; !over; {
 		select {
 		case <-running.Done:
 			over = true
-		case <-beat.C:
+		case <-ticker.C:
 		}
-		var samples []Sample
+		var samples []measure.Sample
 		if r.call("Take", 0, &samples) != nil {
-			return // the child is gone, which is seen at the reading back
+			return // the child is gone; the read-back will show it
 		}
 		for _, s := range samples {
 			r.note(s)
@@ -167,36 +168,12 @@ func (r *remoteLoad) Shut() { _ = r.call("Shut", 0, nil) }
 func (r *remoteLoad) Open() { _ = r.call("Open", 0, nil) }
 
 // ReadBack implements engine.
-func (r *remoteLoad) ReadBack(context.Context) (found Integrity) {
+func (r *remoteLoad) ReadBack(context.Context) (found measure.Integrity) {
 	if err := r.call("ReadBack", 0, &found); err != nil {
-		found.UnreadSessions = 1 // at the least: the process is gone
+		found.UnreadSessions = 1 // at least one: the process is gone
 	}
 	return found
 }
 
 // Clean implements engine.
 func (r *remoteLoad) Clean(context.Context) { _ = r.call("Clean", 0, nil) }
-
-// stockTime bounds the first connection.
-const stockTime = 20 * time.Second
-
-// openStatement opens the store of via statement.
-func openStatement(ctx context.Context, spec Spec) (session.Store, func(), error) {
-	s, err := connectStock(ctx, spec, spec.Task.App, spec.Task.Clients)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s, func() { _ = s.Close() }, nil
-}
-
-// connectStock is openStock with a limit to its patience.
-func connectStock(ctx context.Context, spec Spec, app string, clients int) (s *stock, err error) {
-	err = within(ctx, stockTime, func(ctx context.Context) (err error) {
-		s, err = openStock(ctx, spec.Connection, app, clients)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
-	}
-	return s, nil
-}

@@ -4,48 +4,24 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
 )
 
-// Planned is a failover that is to be made.
+// Planned is a failover that the load test will make.
 type Planned struct {
-	Kind string
-	At   time.Duration // from when measuring begins
+	Kind string        // one of [measure.Kinds]
+	At   time.Duration // on the run's clock
 }
 
-// The kinds of failovers.
-const (
-	kindManual    = "manual"    // planned: the roles change
-	kindForce     = "force"     // the principal crashes, and service is forced
-	kindCrash     = "crash"     // as kill -9
-	kindFreeze    = "freeze"    // takes connections, never answers
-	kindIsolate   = "isolate"   // nobody reaches the principal
-	kindPartition = "partition" // the partners lose each other
-	kindSever     = "sever"     // every connection is reset
-	kindObserved  = "observed"  // a change of roles that was not asked for here
-)
-
-var kinds = []string{kindManual, kindForce, kindCrash, kindFreeze, kindIsolate, kindPartition, kindSever}
-
-// faultTime is how long a fault lasts. Source: the contract.
-const faultTime = 6 * time.Second
-
-// recovery is how long after a failover the next one may come: a fault must be lifted
-// and the mirror have caught up before, else two of them are measured as one.
-func recovery(kind string) time.Duration {
-	if kind == kindManual || kind == kindSever {
-		return time.Second
-	}
-	return faultTime + 2*time.Second
-}
-
-// demonstration is one failover of each kind that a pair with a witness can do, in a minute.
+// demonstration is one failover of each kind that a pair with a witness supports, in one minute.
 var demonstration = []Planned{
-	{kindManual, 4 * time.Second}, {kindCrash, 9 * time.Second}, {kindFreeze, 20 * time.Second},
-	{kindIsolate, 32 * time.Second}, {kindPartition, 44 * time.Second}, {kindSever, 55 * time.Second},
+	{measure.KindManual, 4 * time.Second}, {measure.KindCrash, 9 * time.Second}, {measure.KindFreeze, 20 * time.Second},
+	{measure.KindIsolate, 32 * time.Second}, {measure.KindPartition, 44 * time.Second}, {measure.KindSever, 55 * time.Second},
 }
 
-// plan reads --failover. Without it the load test's own pair, alone, shows what there
-// is to be seen; a target, a comparison and a measurement at full speed are left in peace.
+// plan parses --failover. Without the flag, the load test's own pair gets a failover of each kind.
+// A target, a comparison and a run at full speed get none.
 func (o *Options) plan(s string) (list []Planned, err error) {
 	switch {
 	case s == "none":
@@ -54,13 +30,13 @@ func (o *Options) plan(s string) (list []Planned, err error) {
 		list, err = parseFailovers(s)
 	case len(o.Targets) == 0 && o.ConnectionString == "" && !o.Compared && o.Rate > 0:
 		list = slices.Clone(demonstration)
-		list = slices.DeleteFunc(list, func(p Planned) bool { return p.At+recovery(p.Kind) > o.Duration })
+		list = slices.DeleteFunc(list, func(p Planned) bool { return p.At+measure.Recovery(p.Kind) > o.Duration })
 	}
 	if err != nil {
 		return nil, err
 	}
 	if len(list) > 0 && len(o.Targets) > 0 && o.Admin == "" {
-		return nil, usage("--failover needs --admin URL, the operators' listener that is asked for it; without, do the failovers yourself while the load runs")
+		return nil, usage("--failover needs --admin, the URL of the target's operators' listener; without it, make the failovers yourself while the load runs")
 	}
 	return list, o.checkPlan(list)
 }
@@ -69,12 +45,12 @@ func parseFailovers(s string) ([]Planned, error) {
 	var list []Planned
 	for part := range strings.SplitSeq(s, ",") {
 		kind, at, _ := strings.Cut(strings.TrimSpace(part), "@")
-		if !slices.Contains(kinds, kind) {
-			return nil, usage("--failover %q is not one of %s; write such as manual@15s,crash@30s, or none", kind, strings.Join(kinds, ", "))
+		if !slices.Contains(measure.Kinds, kind) {
+			return nil, usage("--failover %q is not one of %s; use for example manual@15s,crash@30s, or none", kind, strings.Join(measure.Kinds, ", "))
 		}
 		when, err := time.ParseDuration(at)
 		if err != nil || when < 0 {
-			return nil, usage("--failover %s@%s: give when, from the begin of measuring, such as %s@15s", kind, at, kind)
+			return nil, usage("--failover %s@%s: the time must be a duration from the start of measuring, such as %s@15s", kind, at, kind)
 		}
 		list = append(list, Planned{kind, when})
 	}
@@ -82,26 +58,26 @@ func parseFailovers(s string) ([]Planned, error) {
 	return list, nil
 }
 
-// checkPlan refuses failovers that would not be measured apart.
+// checkPlan returns an error if a failover is too late, or too soon after another one.
 func (o *Options) checkPlan(list []Planned) error {
 	for i, p := range list {
 		if p.At >= o.Duration {
-			return usage("--failover %s@%v: the run is over by then; give an earlier time, or more than --duration %v", p.Kind, p.At, o.Duration)
+			return usage("--failover %s@%v is not before the end of the run; set an earlier time, or a longer --duration than %v", p.Kind, p.At, o.Duration)
 		}
 		if i == 0 {
 			continue
 		}
 		before := list[i-1]
-		if gap := recovery(before.Kind); p.At-before.At < gap {
-			return usage("--failover %s@%v comes too soon after %s@%v, which needs %v to be over: give it at %v or later",
+		if gap := measure.Recovery(before.Kind); p.At-before.At < gap {
+			return usage("--failover %s@%v is too soon after %s@%v, which takes %v: set %v or later",
 				p.Kind, p.At, before.Kind, before.At, gap, before.At+gap)
 		}
 	}
 	return nil
 }
 
-// needsNoWitness says whether the own embedded pair must do without a witness: where
-// there is one, service is never forced, because the mirror has taken over by then.
+// needsNoWitness reports whether the load test's own pair must have no witness. With a witness the
+// mirror takes over by itself, and service is never forced.
 func needsNoWitness(list []Planned) bool {
-	return slices.ContainsFunc(list, func(p Planned) bool { return p.Kind == kindForce })
+	return slices.ContainsFunc(list, func(p Planned) bool { return p.Kind == measure.KindForce })
 }

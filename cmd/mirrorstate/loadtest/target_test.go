@@ -13,33 +13,36 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
 
-// scriptedOutage is how long a scripted pair fails over: longer than an answer from before is on its way
-// to a client that a busy machine lets wait.
+// scriptedOutage is how long a scripted pair fails over. It is longer than an answer from before
+// takes to reach its client on a busy machine.
 const scriptedOutage = time.Second
 
-// scripted is a pair of servers that is only told of: while it fails over, nobody is answered.
-type scripted struct {
-	proxy.PairView // nil: what is not here is not asked for
+// scriptedPair is a pair without servers. While it fails over, no request is answered.
+type scriptedPair struct {
+	proxy.PairView // nil: the other methods are not called
 
-	serving sync.RWMutex // held by every request, and by a failover
+	serving sync.RWMutex // read-locked by every request, locked by a failover
 
 	requests  atomic.Int64
-	failAfter int64 // requests, before somebody makes it fail over; 0: never
+	failAfter int64 // number of requests after which the pair fails over by itself; 0: never
 	operator  sync.WaitGroup
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards all fields below
 	principal string
 	listeners map[chan proxy.Event]struct{}
 }
 
-// startScripted starts a server on such a pair, and gives its two faces' URLs.
-func startScripted(t *testing.T) (pair *scripted, api, admin string) {
+// startScripted starts a server on such a pair, and returns the URLs of its API and its operators'
+// listener.
+func startScripted(t *testing.T) (pair *scriptedPair, api, admin string) {
 	t.Helper()
-	pair = &scripted{principal: "a", listeners: map[chan proxy.Event]struct{}{}}
+	pair = &scriptedPair{principal: "a", listeners: map[chan proxy.Event]struct{}{}}
 	a, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil)})
 	if err != nil {
 		t.Fatal(err)
@@ -49,17 +52,18 @@ func startScripted(t *testing.T) (pair *scripted, api, admin string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pair, served(t, pair.behind(a)), served(t, h)
+	return pair, serveTest(t, pair.behind(a)), serveTest(t, h)
 }
 
-func (s *scripted) behind(h http.Handler) http.Handler {
+func (s *scriptedPair) behind(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// No queue: who waited for a lock would hold up a failover, and the failover whoever releases it.
+		// No queue: a request that waits for a lock would delay the failover, and the failover
+		// would delay the release of the lock.
 		q := r.URL.Query()
 		q.Del("wait")
 		r.URL.RawQuery = q.Encode()
 		if s.requests.Add(1) == s.failAfter {
-			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it does not fail
+			s.operator.Go(func() { _ = s.Failover(context.Background()) }) // it never fails
 		}
 		s.serving.RLock()
 		defer s.serving.RUnlock()
@@ -68,26 +72,26 @@ func (s *scripted) behind(h http.Handler) http.Handler {
 }
 
 // Status implements proxy.PairView.
-func (s *scripted) Status() any {
+func (s *scriptedPair) Status() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return map[string]any{"topology": "mirroring", "principal": s.principal, "holding": 3}
 }
 
 // Failover implements proxy.PairView.
-func (s *scripted) Failover(context.Context) error {
+func (s *scriptedPair) Failover(context.Context) error {
 	s.serving.Lock()
-	s.tell(proxy.Event{At: time.Now(), Kind: eventNoPrincipal})
+	s.tell(proxy.Event{At: time.Now(), Kind: measure.EventNoPrincipal})
 	<-time.After(scriptedOutage)
 	s.mu.Lock()
 	s.principal = map[string]string{"a": "b", "b": "a"}[s.principal]
 	s.mu.Unlock()
-	s.tell(proxy.Event{At: time.Now(), Kind: eventPrincipal, Partner: s.principal})
+	s.tell(proxy.Event{At: time.Now(), Kind: measure.EventPrincipal, Partner: s.principal})
 	s.serving.Unlock()
 	return nil
 }
 
-func (s *scripted) tell(e proxy.Event) {
+func (s *scriptedPair) tell(e proxy.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.listeners {
@@ -96,7 +100,7 @@ func (s *scripted) tell(e proxy.Event) {
 }
 
 // Events implements proxy.EventSource.
-func (s *scripted) Events() (<-chan proxy.Event, func()) {
+func (s *scriptedPair) Events() (<-chan proxy.Event, func()) {
 	c := make(chan proxy.Event, 100)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,70 +112,80 @@ func (s *scripted) Events() (<-chan proxy.Event, func()) {
 	}
 }
 
-// around3s is a load around a failover. What the outage holds up is made up for afterwards, by a busy machine, too.
-func around3s(api, admin string) Flags {
+// flagsFor3s is a load of 3 s with a failover. Even a busy machine makes up for the requests that
+// the outage delays.
+func flagsFor3s(api, admin string) Flags {
 	f := hotLoad(api)
 	f.Admin, f.Rate, f.Duration = admin, 150, 3*time.Second
 	return f
 }
 
-// around checks one failover of a scripted pair.
-func around(t *testing.T, r *Report, kind string) {
+// checkFailover checks the one failover of a scripted pair.
+func checkFailover(t *testing.T, r *report.Report, kind string) {
 	t.Helper()
 	if len(r.Findings) > 0 || len(r.Failovers) != 1 || r.Failovers[0].Kind != kind {
 		t.Fatalf("found %v, and the failovers %+v, want one of kind %s", r.Findings, r.Failovers, kind)
 	}
 	f := r.Failovers[0]
-	outage := ms(scriptedOutage)
+	outage := measure.Milliseconds(scriptedOutage)
 	if f.NoPrincipalMS == nil || *f.NoPrincipalMS < outage*0.5 || *f.NoPrincipalMS > outage*3 {
-		t.Errorf("nobody served for %s, want about %v ms", orNever(f.NoPrincipalMS), outage)
+		t.Errorf("there was no principal for %s, want about %v ms", inMS(f.NoPrincipalMS), outage)
 	}
 	if f.ResumeMS == nil || *f.ResumeMS > outage*2 || f.LongestStallMS < outage*0.8 || f.Failed != 0 {
 		t.Errorf("the failover cost %+v", f)
 	}
 }
 
-// A failover that is asked for through --admin.
+// inMS formats a number of milliseconds that may be missing.
+func inMS(v *float64) string {
+	if v == nil {
+		return "no known time"
+	}
+	return fmt.Sprintf("%v ms", *v)
+}
+
+// The load test asks for a failover through --admin.
 func TestRun_AsksForFailovers(t *testing.T) {
 	t.Parallel()
 	_, api, admin := startScripted(t)
-	f := around3s(api, admin)
+	f := flagsFor3s(api, admin)
 	f.Failovers = "manual@300ms"
-	r := loaded(t, f)
-	around(t, r, kindManual)
+	r := runLoad(t, f)
+	checkFailover(t, r, measure.KindManual)
 	held := 0
-	for _, n := range r.held {
+	for _, n := range r.Held {
 		held = max(held, n)
 	}
 	if held != 3 {
-		t.Errorf("%d calls were held at the most, and the server says 3", held)
+		t.Errorf("at most %d calls were held, want 3", held)
 	}
 }
 
-// A failover that somebody else makes while the load runs.
+// Somebody else makes a failover while the load runs.
 func TestRun_RecognisesFailovers(t *testing.T) {
 	t.Parallel()
 	pair, api, admin := startScripted(t)
 	pair.failAfter = 100
-	f := around3s(api, admin)
-	r := loaded(t, f)
+	f := flagsFor3s(api, admin)
+	r := runLoad(t, f)
 	pair.operator.Wait()
-	around(t, r, kindObserved)
+	checkFailover(t, r, measure.KindObserved)
 }
 
-// Kinds of failovers that a target can't do are refused, and those it can are listed.
+// Kinds of failovers that the target does not support are refused with a list of those that it
+// supports.
 func TestRun_KindsOfFailovers(t *testing.T) {
 	_, api, admin := startScripted(t)
 	f := hotLoad(api)
 	f.Admin, f.Failovers = admin, "crash@300ms"
-	_, err := run1(t, f)
-	if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), "this pair (mirroring) can't; it can do manual") {
+	_, err := tryLoad(t, f)
+	if _, ok := errors.AsType[*UsageError](err); !ok || !strings.Contains(err.Error(), "is not supported by this pair (mirroring); it supports manual") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// run1 runs a load test that may not come about.
-func run1(t *testing.T, f Flags) (*Report, error) {
+// tryLoad runs a load test that may fail to start.
+func tryLoad(t *testing.T, f Flags) (*report.Report, error) {
 	t.Helper()
 	o, err := f.Options()
 	if err != nil {
@@ -180,7 +194,7 @@ func run1(t *testing.T, f Flags) (*Report, error) {
 	return Run(t.Context(), o, Environment{Progress: t.Output()})
 }
 
-// Who is no mirrorstate, or nobody, is told apart.
+// The errors for a target that is not a mirrorstate, and for a target without a server, differ.
 func TestRun_WrongTargets(t *testing.T) {
 	silent := httptest.NewServer(http.NotFoundHandler())
 	silent.Close()
@@ -188,24 +202,24 @@ func TestRun_WrongTargets(t *testing.T) {
 		name, url, want string
 		misuse          bool
 	}{
-		{"another server", served(t, http.NotFoundHandler()), "is no mirrorstate: asked for a session that is not there it answers 404 Not Found", true},
-		{"a server that wants a key", served(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		{"another server", serveTest(t, http.NotFoundHandler()), "is not a mirrorstate: it answers 404 Not Found to a request for a session that does not exist", true},
+		{"a server that requires a key", serveTest(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unauthorized","status":401,"detail":"give a key","outcome":"not-applied"}`))
-		})), "does not let this in: give a key; make a key with mirrorstate key new", true},
-		{"a server with other applications", served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		})), "refused the request: give a key; make a key with mirrorstate key new", true},
+		{"a server with other applications", serveTest(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			if r.URL.EscapedPath() == "/v1/apps/%2Floadtest%2Fhttp/sessions/"+path.Base(r.URL.Path) {
 				w.WriteHeader(http.StatusNotFound)
 				_, _ = w.Write([]byte(`{"type":"https://mirrorstate.github.io/problems/unknown-application","status":404,"outcome":"not-applied"}`))
 			}
-		})), "knows no application /loadtest/http: add loadtest: {name: /loadtest/http} below its apps", true},
-		{"a friendly server", served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "answers 200 OK", true},
-		{"nobody", silent.URL, "nobody listens there", false},
+		})), "unknown application /loadtest/http; add loadtest: {name: /loadtest/http} to apps in its configuration", true},
+		{"a server that answers 200 to everything", serveTest(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "it answers 200 OK", true},
+		{"no server", silent.URL, "connection refused; start mirrorstate serve there", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := run1(t, hotLoad(tt.url))
+			_, err := tryLoad(t, hotLoad(tt.url))
 			_, misuse := errors.AsType[*UsageError](err)
 			if err == nil || misuse != tt.misuse || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the error is %v (misuse: %v), want %q", err, misuse, tt.want)
@@ -214,13 +228,13 @@ func TestRun_WrongTargets(t *testing.T) {
 	}
 	_, api, _ := startScripted(t)
 	f := hotLoad(api)
-	f.Admin = served(t, http.NotFoundHandler())
-	if _, err := run1(t, f); err == nil || !strings.Contains(err.Error(), "is not the operators' listener") {
+	f.Admin = serveTest(t, http.NotFoundHandler())
+	if _, err := tryLoad(t, f); err == nil || !strings.Contains(err.Error(), "is not the operators' listener") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// after calls f once, with the n-th request.
+// after calls f once, at the n-th request.
 func after(h http.Handler, n int64, f func()) http.Handler {
 	var count atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -231,33 +245,33 @@ func after(h http.Handler, n int64, f func()) http.Handler {
 	})
 }
 
-// A target that dies for good: there is a report nevertheless, and it says so.
-func TestRun_TargetDies(t *testing.T) {
+// If the target ends for good, there is still a report, and it says so.
+func TestRun_TargetEnds(t *testing.T) {
 	t.Parallel()
 	died := make(chan struct{})
-	server := httptest.NewServer(after(honest(t), 100, func() { close(died) }))
+	server := httptest.NewServer(after(correctAPI(t), 100, func() { close(died) }))
 	var killer sync.WaitGroup
 	killer.Go(func() {
 		<-died
 		server.CloseClientConnections()
 		server.Close()
 	})
-	r := loaded(t, hotLoad(server.URL))
+	r := runLoad(t, hotLoad(server.URL))
 	killer.Wait()
 	if r.FailedByProblem["no-answer"] < 50 || r.Integrity.UnreadSessions == 0 || len(r.Findings) < 2 {
-		t.Errorf("of a target that died: %v, %+v", r.Findings, r.FailedByProblem)
+		t.Errorf("after the target has ended: %v, %+v", r.Findings, r.FailedByProblem)
 	}
 	if r.Integrity.LostWrites != 0 {
-		t.Errorf("%d writes are called lost of a server that can't be asked", r.Integrity.LostWrites)
+		t.Errorf("%d writes are counted as lost although the server can not be asked", r.Integrity.LostWrites)
 	}
 }
 
-// An interrupt ends it, and what was measured is reported.
+// After an interrupt the report covers the time until then.
 func TestRun_Interrupted(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	f := hotLoad(served(t, after(honest(t), 200, interrupt)))
+	f := hotLoad(serveTest(t, after(correctAPI(t), 200, interrupt)))
 	f.Duration = time.Hour
 	o, err := f.Options()
 	if err != nil {

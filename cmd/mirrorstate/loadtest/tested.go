@@ -6,68 +6,43 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/measure"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest/report"
 )
 
-// Tested is what was under load: without it a report is a number of nobody knows what.
-type Tested struct {
-	Host      string       `json:"host"` // the generator's: name, system and processors
-	Targets   []string     `json:"targets,omitempty"`
-	Admin     string       `json:"admin,omitempty"`
-	Server    string       `json:"server,omitempty"` // its version; the generator's is the report's
-	Own       bool         `json:"own"`              // the server was the load test's own
-	OwnPair   bool         `json:"own_pair"`         // and so was its pair
-	Database  string       `json:"database,omitempty"`
-	Topology  string       `json:"topology,omitempty"`
-	Witness   *bool        `json:"witness,omitempty"` // an embedded pair has one
-	Schema    string       `json:"schema,omitempty"`
-	Safety    string       `json:"safety,omitempty"` // FULL or OFF, the principal's word
-	Partners  []string     `json:"partners,omitempty"`
-	Epoch     *BeforeAfter `json:"epoch,omitempty"`
-	Principal *FromTo      `json:"principal,omitempty"`
-}
-
-// BeforeAfter is a number before the load and after it.
-type BeforeAfter struct {
-	Before int64 `json:"before"`
-	After  int64 `json:"after"`
-}
-
-// FromTo is a name before the load and after it.
-type FromTo struct {
-	Before string `json:"before"`
-	After  string `json:"after"`
-}
-
-// tested is what is known without asking.
-func tested(o *Options) Tested {
+// tested returns the description of what is tested, without what the pair must be asked for.
+func tested(o *Options) report.Tested {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
 	}
-	return Tested{
+	return report.Tested{
 		Host: fmt.Sprintf("%s, %s/%s, %d processors", host, runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Targets: o.Targets, Admin: o.Admin,
 		Own: len(o.Targets) == 0, OwnPair: len(o.Targets) == 0 && o.ConnectionString == "",
 	}
 }
 
-// observer is who tells of the pair: the proxy on it, which knows its schema and epoch, or whoever else.
-func (s *stage) observer() *operator {
+// observer returns the operators' listener that knows most of the pair: the proxy's, which knows
+// schema and epoch, or else the servers'. It returns nil if there is none.
+func (s *system) observer() *measure.Operator {
 	if s.proxy != nil {
-		return &s.proxy.operator
+		return &s.proxy.Operator
 	}
 	return s.operator
 }
 
-// before asks what pair it is. What can't be known is left out: the load does not depend on it.
-func (t *Tested) before(ctx context.Context, from *operator) {
+// askBefore asks for the state of the pair before the load. If there is no answer, the description
+// stays incomplete; the load does not depend on it.
+func askBefore(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if from == nil {
 		return
 	}
-	s, err := from.known(ctx)
+	s, err := from.WaitPrincipal(ctx)
 	if err != nil {
 		return
 	}
-	t.Server, _ = from.client.ServerVersion(ctx)
+	t.Server, _ = from.Client.ServerVersion(ctx)
 	t.Database, t.Topology, t.Schema = s.Database, s.Topology, s.Schema
 	if s.Embedded != nil {
 		t.Topology, t.Witness = "embedded", &s.Embedded.Witness
@@ -78,51 +53,15 @@ func (t *Tested) before(ctx context.Context, from *operator) {
 			t.Safety = p.Safety
 		}
 	}
-	t.Epoch, t.Principal = &BeforeAfter{Before: s.Epoch}, &FromTo{Before: s.Principal}
+	t.Epoch, t.Principal = &report.BeforeAfter{Before: s.Epoch}, &report.FromTo{Before: s.Principal}
 }
 
-// after asks again.
-func (t *Tested) after(ctx context.Context, from *operator) {
+// askAfter asks again after the load.
+func askAfter(ctx context.Context, t *report.Tested, from *measure.Operator) {
 	if t.Epoch == nil {
 		return
 	}
-	if s, err := from.known(ctx); err == nil {
+	if s, err := from.WaitPrincipal(ctx); err == nil {
 		t.Epoch.After, t.Principal.After = s.Epoch, s.Principal
 	}
-}
-
-// Words says it in one line.
-func (t Tested) Words() string {
-	what := "an own server"
-	if len(t.Targets) > 0 {
-		what = strings.Join(t.Targets, ", ")
-	}
-	if t.Server != "" && !t.Own {
-		what += ", mirrorstate " + t.Server
-	}
-	if t.Topology == "" {
-		return what + "; from " + t.Host
-	}
-	pair := t.Topology
-	if t.OwnPair {
-		pair = "an own embedded pair"
-	}
-	switch {
-	case t.Witness != nil && *t.Witness:
-		pair += " with a witness"
-	case t.Witness != nil:
-		pair += " without a witness"
-	}
-	for _, part := range []struct{ label, text string }{{"schema ", t.Schema}, {"SAFETY ", t.Safety}} {
-		if part.text != "" {
-			pair += ", " + part.label + part.text
-		}
-	}
-	if t.Epoch != nil && t.Schema == "extended" {
-		pair += fmt.Sprintf(", epoch %d to %d", t.Epoch.Before, t.Epoch.After)
-	}
-	if t.Principal != nil && t.Principal.Before != "" {
-		pair += fmt.Sprintf(", principal %s to %s", t.Principal.Before, t.Principal.After)
-	}
-	return what + " on " + pair + "; from " + t.Host
 }

@@ -1,22 +1,19 @@
-// Package mutants is the proof that the tests would notice: every invariant of the
-// design is broken on purpose, in several ways, and for each break a named test must go
-// red. There is nothing to import.
+// Package mutants proves that the tests notice broken code. It breaks every invariant of the design
+// in several ways. For each break a named test must fail. The package exports nothing.
 //
-// A mutant puts one snippet in the place of another in one file. go test -overlay lays
-// the broken file over the source, so that the tree itself is never touched. Those of the
-// T-SQL in session/aspstate/schema, which are most, break one procedure each, and are read
-// by tests that are built once. Running all of them takes half an hour, those of T-SQL ten
-// minutes:
+// A mutant replaces one snippet of one file. go test -overlay builds with the broken file, so that
+// the source tree does not change. Most mutants break T-SQL in session/aspstate/schema, one
+// procedure each. Their tests are built once and read the T-SQL from a folder. A run of all mutants
+// takes half an hour, that of the T-SQL mutants ten minutes:
 //
 //	make mutants
 //	make mutants ONLY='^I3 '
 //	make mutants ONLY='MirrorState_'
 //
-// make test only makes sure that the table is still about the code: that each snippet
-// is where it was, that the broken file is Go, and that the test exists.
+// make test only checks that the tables match the code: each snippet is found, the broken file is
+// valid Go, and the test exists.
 //
-// What it does not prove: that no other break would go unnoticed; and nothing of what
-// keeps calls apart that run at the same time on SQL Server (the locking hints, and
-// conditions that are looked at again by a second statement): the embedded pair runs one
-// writing call after the other.
+// It does not prove that every other break would be noticed. It does not cover what keeps
+// concurrent calls apart on SQL Server (locking hints, and conditions that a second statement
+// checks again): the embedded pair runs one writing call after the other.
 package mutants

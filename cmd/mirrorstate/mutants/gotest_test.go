@@ -16,16 +16,15 @@ import (
 	"time"
 )
 
-// How long the tests of one run may take, how long those that are to hang, and how much
-// longer building may take.
+// How long the tests of one run may take, how long tests that are expected to hang may take, and
+// how much longer building may take.
 const (
 	timeLimit = 120 * time.Second
 	hangLimit = 20 * time.Second
 	buildTime = 5 * time.Minute
 )
 
-// overlay writes the mutant's file, and the list for go test that puts it into the
-// place of the original.
+// overlay writes the mutant's file, and the list of replaced files for go test.
 func overlay(t *testing.T, m mutant) (path string) {
 	t.Helper()
 	text, err := m.broken()
@@ -35,7 +34,7 @@ func overlay(t *testing.T, m mutant) (path string) {
 	return overlayOf(t, m.file, text)
 }
 
-// overlayOf puts text into the place of a file.
+// overlayOf replaces a file by text.
 func overlayOf(t *testing.T, file string, text []byte) (path string) {
 	t.Helper()
 	original, err := filepath.Abs(filepath.Join(root, file))
@@ -55,14 +54,15 @@ func overlayOf(t *testing.T, file string, text []byte) (path string) {
 	return path
 }
 
-// runTests runs tests of a package, until the first is red.
+// runTests runs tests of a package until the first one fails.
 func runTests(t *testing.T, pkg string, tests []string, limit time.Duration, flags ...string) *report {
 	t.Helper()
 	args := append([]string{"test", "-json", "-count=1", "-vet=off", "-failfast", "-timeout", limit.String(), "-run", pattern(tests)}, flags...)
 	return runGo(t, root, limit+buildTime, append(args, "./"+pkg)...)
 }
 
-// runGo runs the go command, which writes events. Its end is bounded: go test ends the tests, and here go is ended.
+// runGo runs the go command, whose output is events. go test has a timeout of its own; a little
+// later the go command is ended.
 func runGo(t *testing.T, folder string, limit time.Duration, args ...string) *report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -79,7 +79,7 @@ func runGo(t *testing.T, folder string, limit time.Duration, args ...string) *re
 	return r
 }
 
-// pattern is the argument of -run that means these tests and no others.
+// pattern returns the argument of -run that matches exactly these tests.
 func pattern(tests []string) string {
 	var all []string
 	for _, test := range tests {
@@ -92,7 +92,7 @@ func pattern(tests []string) string {
 	return strings.Join(all, "|")
 }
 
-// asReported is a test's name as go test writes it.
+// asReported returns a test's name in the form of go test.
 func asReported(test string) string { return strings.ReplaceAll(test, " ", "_") }
 
 // event is one line of go test -json.
@@ -102,27 +102,27 @@ type event struct {
 	Output string
 }
 
-// How much of the output is kept to be shown: lines, and bytes of each.
+// How much of the output is kept: lines, and bytes of each line.
 const (
 	tailLines = 30
 	lineBytes = 500
 )
 
-// report is what a run of go test came to.
+// report is the result of one run of go test.
 type report struct {
-	result      string // of the package: pass, fail, skip, or nothing
+	result      string // of the package: pass, fail, skip, or empty
 	firstRed    string
 	passed      map[string]bool
-	open        map[string]int // tests that have begun and not ended, by when they began
+	open        map[string]int // tests that have not ended, with the order in which they began
 	begun       int
 	failedBuild bool
 	timedOut    bool
 	crashed     bool
-	lines       []string // the last of the output
-	rest        []byte   // of a line that is not whole yet
+	lines       []string // the last lines of the output
+	rest        []byte   // a line that is not complete yet
 }
 
-// note takes one event.
+// note records one event.
 func (r *report) note(e *event) {
 	switch e.Action {
 	case "run":
@@ -137,7 +137,7 @@ func (r *report) note(e *event) {
 	}
 }
 
-// end takes the end of a test or of the package.
+// end records the end of a test or of the package.
 func (r *report) end(e *event) {
 	if e.Test == "" {
 		r.result = e.Action
@@ -152,7 +152,7 @@ func (r *report) end(e *event) {
 	}
 }
 
-// read takes a line of output.
+// read records a line of output.
 func (r *report) read(line string) {
 	r.timedOut = r.timedOut || strings.HasPrefix(line, "panic: test timed out after ")
 	r.crashed = r.crashed || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
@@ -161,7 +161,7 @@ func (r *report) read(line string) {
 	r.lines = r.lines[max(0, len(r.lines)-tailLines):]
 }
 
-// Write takes what go test writes: events, a line each, and what it says beside them.
+// Write takes the output of go test: lines with events, and other lines.
 func (r *report) Write(b []byte) (int, error) {
 	r.rest = append(r.rest, b...)
 	for {
@@ -179,7 +179,7 @@ func (r *report) Write(b []byte) (int, error) {
 	}
 }
 
-// running is the test that began last among those that have not ended.
+// running returns the test that began last among those that have not ended.
 func (r *report) running() string {
 	if len(r.open) == 0 {
 		return r.firstRed
@@ -187,5 +187,5 @@ func (r *report) running() string {
 	return slices.MaxFunc(slices.Collect(maps.Keys(r.open)), func(a, b string) int { return r.open[a] - r.open[b] })
 }
 
-// tail is the end of the output.
+// tail returns the end of the output.
 func (r *report) tail() string { return strings.Join(r.lines, "\n") }

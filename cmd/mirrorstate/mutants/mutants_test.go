@@ -22,28 +22,28 @@ var (
 	onlyFlag = flag.String("mutants.only", "", "only the mutants whose invariant, name and procedure match, such as '^I3 ' or 'MirrorState_Sweep'")
 )
 
-// root is the module's folder, seen from here.
+// root is the path of the module from this folder.
 const root = "../../.."
 
 // mutant is one deliberate break of the code.
 type mutant struct {
-	invariant string // of DESIGN.md: I1 to I9
+	invariant string // in DESIGN.md: I1 to I9
 	name      string // what the broken code does
-	file      string // from the root
-	within    string // of a .sql file, the procedure in which it is broken: the snippet is the first there
-	after     string // and after this
-	old, new  string // a snippet that is there once, and what takes its place
-	pkg       string // whose test must go red, from the root
-	test      string // that test, or one of its subtests: TestX/some theme/some promise
-	hangs     bool   // it shows by never ending
+	file      string // path from the module's root
+	within    string // of a .sql file: the procedure to break; the snippet is its first occurrence there
+	after     string // the snippet comes after this text
+	old, new  string // a snippet that occurs once, and its replacement
+	pkg       string // package of the test, as a path from the root
+	test      string // the test that must fail, or one of its subtests: TestX/theme/promise
+	hangs     bool   // the test does not fail but hangs
 }
 
-// mutants are all of them, by invariant.
+// mutants lists all mutants, by invariant.
 var mutants = slices.SortedStableFunc(slices.Values(slices.Concat(pairMutants, sessionMutants, sealMutants, textMutants())), func(a, b mutant) int {
 	return strings.Compare(a.invariant, b.invariant)
 })
 
-// String tells mutants apart.
+// String returns a name that is unique among the mutants.
 func (m mutant) String() string {
 	if m.within != "" {
 		return m.invariant + " " + m.name + ", " + m.within
@@ -51,7 +51,7 @@ func (m mutant) String() string {
 	return m.invariant + " " + m.name
 }
 
-// broken is the mutant's file with the break in it.
+// broken returns the mutant's file with the break.
 func (m mutant) broken() ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(root, m.file))
 	if err != nil {
@@ -61,29 +61,29 @@ func (m mutant) broken() ([]byte, error) {
 		return m.brokenWithin(string(text))
 	}
 	if n := strings.Count(string(text), m.old); n != 1 || m.old == m.new {
-		return nil, fmt.Errorf("%s has this %d times, want once, and something else in its place:\n%s", m.file, n, m.old)
+		return nil, fmt.Errorf("%s has this snippet %d times, want once, and a different replacement:\n%s", m.file, n, m.old)
 	}
 	return []byte(strings.Replace(string(text), m.old, m.new, 1)), nil
 }
 
-// brokenWithin breaks a procedure.
+// brokenWithin breaks one procedure of a .sql file.
 func (m mutant) brokenWithin(text string) ([]byte, error) {
 	before, rest, ok := strings.Cut(text, "\nCREATE PROCEDURE dbo."+m.within+"\n")
 	body, after, ends := strings.Cut(rest, "\nGO\n")
 	_, place, found := strings.Cut(body, m.after)
 	if !ok || !ends || !found || !strings.Contains(place, m.old) || m.old == m.new {
-		return nil, fmt.Errorf("%s has no procedure %s with this after %q, and something else in its place:\n%s", m.file, m.within, m.after, m.old)
+		return nil, fmt.Errorf("%s has no procedure %s with this snippet after %q, and a different replacement:\n%s", m.file, m.within, m.after, m.old)
 	}
 	body = strings.TrimSuffix(body, place) + strings.Replace(place, m.old, m.new, 1)
 	return []byte(before + "\nCREATE PROCEDURE dbo." + m.within + "\n" + body + "\nGO\n" + after), nil
 }
 
-// TestMutants_Apply: the table is about the code as it is.
+// The tables match the code.
 func TestMutants_Apply(t *testing.T) {
 	names, perInvariant, tests := map[string]bool{}, map[string]int{}, map[string][]string{}
 	for _, m := range mutants {
 		if names[m.name] {
-			t.Errorf("two mutants are called %q", m.name)
+			t.Errorf("two mutants have the name %q", m.name)
 		}
 		names[m.name] = true
 		perInvariant[m.invariant]++
@@ -93,7 +93,7 @@ func TestMutants_Apply(t *testing.T) {
 			continue
 		}
 		if _, err := format.Source(text); err != nil && m.within == "" {
-			t.Errorf("%s: the broken file is no Go: %v", m, err)
+			t.Errorf("%s: the broken file is not valid Go: %v", m, err)
 		}
 		if tests[m.pkg] == nil {
 			tests[m.pkg] = testsOf(t, m.pkg)
@@ -105,16 +105,16 @@ func TestMutants_Apply(t *testing.T) {
 	for i := 1; i <= 9; i++ {
 		invariant := fmt.Sprint("I", i)
 		if perInvariant[invariant] == 0 {
-			t.Errorf("nothing breaks %s", invariant)
+			t.Errorf("no mutant breaks %s", invariant)
 		}
 		delete(perInvariant, invariant)
 	}
 	if len(perInvariant) > 0 {
-		t.Errorf("there are no such invariants: %v", perInvariant)
+		t.Errorf("unknown invariants: %v", perInvariant)
 	}
 }
 
-// testsOf are the names of the tests in a package's folder.
+// testsOf returns the names of the tests in a package's folder.
 func testsOf(t *testing.T, pkg string) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
@@ -135,8 +135,7 @@ func testsOf(t *testing.T, pkg string) (names []string) {
 	return names
 }
 
-// TestMutants_Caught is the proof: the tests are green on the code as it is, and each
-// break turns its test red.
+// The tests pass on the code as it is, and each break makes its test fail.
 func TestMutants_Caught(t *testing.T) {
 	if !*runFlag {
 		t.Skip("it takes some minutes: make mutants")
@@ -165,10 +164,10 @@ func TestMutants_Caught(t *testing.T) {
 	if err := table.Flush(); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d of %d mutants were caught, in %v; the first test that went red:\n%s", n, len(chosen), time.Since(began).Round(time.Second), &caught)
+	t.Logf("%d of %d mutants were caught, in %v; the test that failed first:\n%s", n, len(chosen), time.Since(began).Round(time.Second), &caught)
 }
 
-// among are the mutants that match.
+// among returns the mutants that match.
 func among(t *testing.T, only string) (chosen []mutant) {
 	t.Helper()
 	match, err := regexp.Compile(only)
@@ -186,7 +185,7 @@ func among(t *testing.T, only string) (chosen []mutant) {
 	return chosen
 }
 
-// sound wants the tests that are to notice something to be green before.
+// sound checks that the tests pass on the code as it is.
 func sound(t *testing.T, chosen []mutant) {
 	tests := map[string][]string{}
 	for _, m := range chosen {
@@ -197,7 +196,7 @@ func sound(t *testing.T, chosen []mutant) {
 	for pkg, list := range tests {
 		r := runTests(t, pkg, list, timeLimit)
 		if r.result != "pass" {
-			t.Errorf("%s is not green without a mutant, the first that is red is %q:\n%s", pkg, r.firstRed, r.tail())
+			t.Errorf("%s fails without a mutant; the first test that failed is %q:\n%s", pkg, r.firstRed, r.tail())
 			continue
 		}
 		for _, test := range list {
@@ -208,8 +207,8 @@ func sound(t *testing.T, chosen []mutant) {
 	}
 }
 
-// prove runs the mutant's test on the broken code and gives the first that went red; none
-// did is an error of t, and so is a mutant that is none.
+// prove runs the mutant's test on the broken code, and returns the first test that failed. It
+// reports an error to t if none failed, or if the mutant can not be built.
 func (m mutant) prove(t *testing.T, binaries textBinaries) (red string) {
 	limit := timeLimit
 	if m.hangs {
@@ -223,11 +222,11 @@ func (m mutant) prove(t *testing.T, binaries textBinaries) (red string) {
 	}
 	switch {
 	case r.failedBuild:
-		t.Errorf("no mutant, for it can't be built:\n%s", r.tail())
+		t.Errorf("not a mutant: it does not build:\n%s", r.tail())
 	case r.result == "pass":
-		t.Errorf("survived: %s is green with this break in %s", m.test, m.file)
+		t.Errorf("survived: %s passes with this break in %s", m.test, m.file)
 	case r.timedOut && !m.hangs:
-		t.Errorf("%s did not end within %v, which is no answer:\n%s", m.test, limit, r.tail())
+		t.Errorf("%s did not end within %v:\n%s", m.test, limit, r.tail())
 	case r.timedOut:
 		return r.running() + " never ended"
 	case r.firstRed != "":
@@ -235,7 +234,7 @@ func (m mutant) prove(t *testing.T, binaries textBinaries) (red string) {
 	case r.crashed:
 		return r.running() + " crashed"
 	default:
-		t.Errorf("no test went red, but the package (%q):\n%s", r.result, r.tail())
+		t.Errorf("no test failed, but the package did (%q):\n%s", r.result, r.tail())
 	}
 	return ""
 }

@@ -1,7 +1,7 @@
 package mutants
 
-// pairMutants break what is promised of two servers and one principal. Names say what the
-// broken code does.
+// pairMutants break the invariants of a pair with one principal. The names say what the broken code
+// does.
 var pairMutants = []mutant{
 	// I1: no request fails because of a failover inside the hold window.
 	{
@@ -14,21 +14,21 @@ var pairMutants = []mutant{
 	{
 		invariant: "I1", name: "leaves the calls alone that hang on a former principal",
 		file: "partner/term.go",
-		old:  `	t.pool.cut(errTermOver)`,
+		old:  `	t.pool.Cut(link.ErrTermOver)`,
 		new:  ``,
 		pkg:  "partner", test: "TestDo_CallHangingOnTheOldPrincipalIsRunAgain",
 	},
 	{
 		invariant: "I1", name: "keeps the door open to a principal in doubt",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old: `	h.shutLocked()
 	h.doubted, h.doubtedAt`,
 		new: `	h.doubted, h.doubtedAt`,
-		pkg: "partner", test: "TestHold_ShutsInTheMiddleOfADrain",
+		pkg: "partner/hold", test: "TestHold_ShutsInTheMiddleOfADrain",
 	},
 	{
 		invariant: "I1", name: "hands a mirror's refusal to the caller",
-		file: "partner/classify.go",
+		file: "partner/classify/classify.go",
 		old:  `954: Moved, `,
 		new:  ``,
 		pkg:  "partner", test: "TestDo_FailoverCostsMilliseconds",
@@ -43,10 +43,10 @@ var pairMutants = []mutant{
 	},
 	{
 		invariant: "I1", name: "lets the holders of locks wait behind everybody",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `		rank = rankLock`,
 		new:  ``,
-		pkg:  "partner", test: "TestHold_LockHoldersFirstThenOrderOfArrival",
+		pkg:  "partner/hold", test: "TestHold_LockHoldersFirstThenOrderOfArrival",
 	},
 	{
 		invariant: "I1", name: "calls itself not ready while calls are held",
@@ -58,8 +58,8 @@ var pairMutants = []mutant{
 	{
 		invariant: "I1", name: "counts a mirror's refusals against its reachability",
 		file: "partner/attempt.go",
-		old:  `	case class == Down, class == Ambiguous:`,
-		new:  `	case class != Permanent:`,
+		old:  `	case class == classify.Down, class == classify.Ambiguous:`,
+		new:  `	case class != classify.Permanent:`,
 		pkg:  "partner", test: "TestBreaker_ARefusalIsAnAnswer",
 	},
 
@@ -198,39 +198,39 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I2", name: "acknowledges what one server alone has, told to refuse that",
 		file: "partner/exposed.go",
-		old:  `	if !r.p.hold.apart || !r.call.Write {`,
+		old:  `	if !r.p.refusesExposed() || !r.pass.Call().Write {`,
 		new:  `	if true {`,
 		pkg:  "partner", test: "TestExposed_FoundAfterTheCommit",
 	},
 	{
 		invariant: "I2", name: "forces service on a mirror that was not seen in step",
-		file: "partner/watchdogdecide.go",
-		old:  `add(!in.insured, `,
+		file: "partner/choose/watchdog.go",
+		old:  `add(!in.Synchronized, `,
 		new:  `add(false, `,
-		pkg:  "partner", test: "TestDecideWatchdog",
+		pkg:  "partner/choose", test: "TestDecideWatchdog",
 	},
 	{
 		invariant: "I2", name: "forces service though an observer reaches the principal",
-		file: "partner/watchdogdecide.go",
+		file: "partner/choose/watchdog.go",
 		old:  `		case s.Reachable:`,
 		new:  `		case false:`,
-		pkg:  "partner", test: "TestDecideWatchdog",
+		pkg:  "partner/choose", test: "TestDecideWatchdog",
 	},
 
-	// I6: a former principal gets no traffic from who has learned of the new one.
+	// I6: a caller that knows the new principal sends nothing to the former one.
 	{
 		invariant: "I6", name: "follows the claim with the lower epoch",
-		file: "partner/decide.go",
+		file: "partner/choose/decide.go",
 		old:  `	if a > b {`,
 		new:  `	if a < b {`,
-		pkg:  "partner", test: "TestDecide",
+		pkg:  "partner/choose", test: "TestDecide",
 	},
 	{
 		invariant: "I6", name: "believes an older epoch than the accepted one",
-		file: "partner/decide.go",
+		file: "partner/choose/decide.go",
 		old:  `acc.Extended && o.Extended && o.Epoch < acc.Epoch:`,
 		new:  `false:`,
-		pkg:  "partner", test: "TestDecide",
+		pkg:  "partner/choose", test: "TestDecide",
 	},
 	{
 		invariant: "I6", name: "does not remember on disk what it accepted",
@@ -241,7 +241,7 @@ func (w *witness) Elect(sequence int64) bool {
 	},
 	{
 		invariant: "I6", name: "uses a new principal under the epoch of the old",
-		file: "partner/decide.go",
+		file: "partner/choose/decide.go",
 		old: `	if !o.Extended {
 		return false
 	}
@@ -254,7 +254,7 @@ func (w *witness) Elect(sequence int64) bool {
 	},
 	{
 		invariant: "I6", name: "serves one of two claims that nobody can order",
-		file: "partner/decide.go",
+		file: "partner/choose/decide.go",
 		old:  `return -1, "both claim to be principal, can't be ordered`,
 		new:  `return 0, "both claim to be principal, can't be ordered`,
 		pkg:  "partner", test: "TestRun_SplitBrain",
@@ -268,7 +268,7 @@ func (w *witness) Elect(sequence int64) bool {
 	},
 	{
 		invariant: "I6", name: "believes the claim that the operator overruled",
-		file: "partner/decide.go",
+		file: "partner/choose/decide.go",
 		old:  `	case acc.Overruled.covers(o):`,
 		new:  `	case false:`,
 		pkg:  "partner", test: "TestAccept_OrdersWhatCouldNotBe",
@@ -278,65 +278,65 @@ func (w *witness) Elect(sequence int64) bool {
 	{
 		invariant: "I9", name: "gives an attempt all the time there is",
 		file: "partner/attempt.go",
-		old:  `end = time.Now().Add(r.p.cfg.Budgets.attemptTime(r.call.Bytes))`,
+		old:  `end = time.Now().Add(attemptTime(r.p.cfg.Budgets.Attempt, r.pass.Call().Bytes))`,
 		new:  `end = time.Now().Add(time.Hour)`,
 		pkg:  "partner", test: "TestDo_AttemptTimesOutAndIsSentAgain",
 	},
 	{
 		invariant: "I9", name: "holds any number of calls",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
 		new:  `shares.Size{Bytes: cfg.Bytes}`,
-		pkg:  "partner", test: "TestHold_Bounds",
+		pkg:  "partner/hold", test: "TestHold_Bounds",
 	},
 	{
 		invariant: "I9", name: "holds any number of bytes",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `shares.Size{Count: cfg.Size, Bytes: cfg.Bytes}`,
 		new:  `shares.Size{Count: cfg.Size}`,
-		pkg:  "partner", test: "TestHold_Bounds",
+		pkg:  "partner/hold", test: "TestHold_Bounds",
 	},
 	{
 		invariant: "I9", name: "lets one caller have all of the hold for ever",
 		file: "shares/shares.go",
 		old:  `left > will && s.caller != asks && s.goes(by)`,
 		new:  `left > will && s.caller == asks && s.goes(by)`,
-		pkg:  "partner", test: "TestHold_EachCallerHasATurn",
+		pkg:  "partner/hold", test: "TestHold_EachCallerHasATurn",
 	},
 	{
 		invariant: "I9", name: "holds past the window",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `timer := time.NewTimer(limit)`,
 		new:  `timer := time.NewTimer(time.Hour)`,
-		pkg:  "partner", test: "TestHold_WindowAndLeavers",
+		pkg:  "partner/hold", test: "TestHold_WindowAndLeavers",
 	},
 	{
 		invariant: "I9", name: "waits for ever for a login",
-		file: "partner/connector.go",
+		file: "partner/link/connector.go",
 		old:  `stop := context.AfterFunc(ctx, s.cut)`,
 		new:  `stop := func() bool { return true }`,
-		pkg:  "partner", test: "TestConnector_LoginIsBounded", hangs: true,
+		pkg:  "partner/link", test: "TestConnector_LoginIsBounded", hangs: true,
 	},
 	{
 		invariant: "I9", name: "lets any number of calls wait for a connection",
-		file: "partner/line.go",
+		file: "partner/hold/queue.go",
 		old:  `	if !sent && pl.pool.Size().Count > 0 {`,
 		new:  `	if false {`,
 		pkg:  "partner", test: "TestDo_TooManyWaitForAConnection",
 	},
 	{
 		invariant: "I9", name: "gives the driver its seconds for a cancel request",
-		file: "partner/pool.go",
+		file: "partner/link/pool.go",
 		old:  `l.unwatch = context.AfterFunc(ctx, l.expire)`,
 		new:  `l.unwatch = func() bool { return true }`,
 		pkg:  "partner", test: "TestWire_UnansweredCancelEndsWithTheGrace",
 	},
 	{
 		invariant: "I9", name: "waits for the driver's seconds in a probe",
-		file: "partner/probe.go",
-		old:  `if time.Since(began) >= s.patience || a.calls`,
-		new:  `if time.Since(began) >= s.patience+5*time.Second || a.calls`,
-		pkg:  "partner", test: "TestServer_ProbeOfAFrozenServer",
+		file: "partner/link/probe.go",
+		old:  `if time.Since(began) >= s.patience || a.Calls`,
+		new:  `if time.Since(began) >= s.patience+5*time.Second || a.Calls`,
+		pkg:  "partner/link", test: "TestServer_ProbeOfAFrozenServer",
 	},
 	{
 		invariant: "I9", name: "lets any number of callers wait for one session",

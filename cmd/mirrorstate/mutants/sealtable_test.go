@@ -1,7 +1,7 @@
 package mutants
 
-// sealMutants break what hides operation ids from callers, and binds what they get to one session: a handle
-// that can be computed is a lock that is held twice.
+// sealMutants break what hides operation ids from callers and binds a handle to one session. If a
+// handle could be computed, two callers could hold one lock.
 var sealMutants = []mutant{
 	{
 		invariant: "I3", name: "takes a handle that nobody sealed",

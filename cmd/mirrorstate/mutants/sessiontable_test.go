@@ -1,8 +1,8 @@
 package mutants
 
-// sessionMutants break what is promised of a session and its lock.
+// sessionMutants break the invariants of a session and its lock.
 var sessionMutants = []mutant{
-	// I3: a lock has one holder, and an acquire finds its own again.
+	// I3: a lock has one holder, and a repeated acquire finds the lock that it was granted.
 	{
 		invariant: "I3", name: "keeps a lock whose caller has left",
 		file: "session/aspstate/store.go",
@@ -26,7 +26,7 @@ var sessionMutants = []mutant{
 		pkg:  "proxy", test: "TestAPI_WaitKeepsOperation",
 	},
 
-	// I4: a call that is sent again has the effect of once.
+	// I4: a call that is sent twice takes effect once.
 	{
 		invariant: "I4", name: "does not say that a call was sent before",
 		file: "partner/attempt.go",
@@ -83,20 +83,20 @@ var sessionMutants = []mutant{
 	},
 	{
 		invariant: "I4", name: "lets others go before those that were cut off are back",
-		file: "partner/hold.go",
-		old:  `if i/2 > rankSent && h.settlingLocked() {`,
+		file: "partner/hold/hold.go",
+		old:  `if !h.cutOff.back(time.Now()) {`,
 		new:  `if false {`,
-		pkg:  "partner", test: "TestHold_CutOffFirst",
+		pkg:  "partner/hold", test: "TestHold_CutOffFirst",
 	},
 	{
 		invariant: "I4", name: "lets others go first when a connection broke and the principal did not change",
-		file: "partner/hold.go",
+		file: "partner/hold/hold.go",
 		old:  `if before == nil && t.confirmed.Load() > 0 {`,
 		new:  `if false {`,
-		pkg:  "partner", test: "TestHold_CutOffFirst_sameTerm",
+		pkg:  "partner/hold", test: "TestHold_CutOffFirst_sameTerm",
 	},
 
-	// I5: a caller is told the truth.
+	// I5: the answer to a call is true.
 	{
 		invariant: "I5", name: "says not applied of a write that nobody answered",
 		file: "partner/do.go",
@@ -109,7 +109,7 @@ var sessionMutants = []mutant{
 	{
 		invariant: "I5", name: "answers that there is no principal when the queue for one is too long",
 		file: "partner/do.go",
-		old:  `errors.Is(r.last, errPoolBusy) && r.p.hold.serves(&r.call)`,
+		old:  `errors.Is(r.last, classify.ErrPoolBusy) && r.p.hold.Serves(r.pass.Call())`,
 		new:  `false`,
 		pkg:  "partner", test: "TestDo_TheQueueIsTooLongThoughAPrincipalServes",
 	},
@@ -220,7 +220,7 @@ func (it stockItem) session()`,
 		pkg: "session/aspstate", test: "TestPut_sentAgainDoesNotTellOfAnothersVersion",
 	},
 
-	// I7: .NET and we read each other's sessions, byte for byte.
+	// I7: .NET and mirrorstate read each other's sessions, byte for byte.
 	{
 		invariant: "I7", name: "puts an item of 7,000 bytes into the long column",
 		file: "session/aspstate/extended.go",
@@ -257,7 +257,7 @@ func (it stockItem) session()`,
 		pkg:  "session/aspstate", test: "TestApplications_AskedAnewOnAnotherPrincipal",
 	},
 
-	// I8: an expired session is never served. (The sweep has an issue of its own.)
+	// I8: an expired session is never served. (The sweep is not covered here.)
 	{
 		invariant: "I5", name: "takes what the stock schema was sent for what the extension would know",
 		file: "session/aspstate/store.go",

@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Hundreds of mutants are of T-SQL, which is part of the program: each would have the packages that use it built again. So
-// the tests are built once, with a schema that is read from a folder.
+// Hundreds of mutants break T-SQL, which is embedded in the program. Each of them would make the go
+// command build the packages that use it again. So the tests are built once, with a schema that
+// they read from a folder.
 
 const schemaFolder = "session/aspstate/schema"
 
-// folderVariable names the folder to those tests.
+// folderVariable is the environment variable with the folder's path.
 const folderVariable = "MIRRORSTATE_MUTANT_SCHEMA"
 
-// fromFolder is schema.go with the files of a folder in the place of those that are built in.
+// fromFolder returns a schema.go that reads the files of a folder instead of the embedded ones.
 func fromFolder(t *testing.T) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, schemaFolder, "schema.go"))
@@ -29,20 +30,20 @@ func fromFolder(t *testing.T) []byte {
 		{"//go:embed *.sql install/*.sql\nvar files embed.FS\n", "var files = os.DirFS(os.Getenv(\"" + folderVariable + "\")).(fs.ReadFileFS)\n"},
 	} {
 		if bytes.Count(text, []byte(change[0])) != 1 {
-			t.Fatalf("schema.go has not this, once:\n%s", change[0])
+			t.Fatalf("schema.go does not have this text once:\n%s", change[0])
 		}
 		text = bytes.Replace(text, []byte(change[0]), []byte(change[1]), 1)
 	}
 	return text
 }
 
-// TestMutants_SchemaFromFolder: schema.go is still as the mutants of T-SQL take it to be.
+// schema.go still has the texts that fromFolder replaces.
 func TestMutants_SchemaFromFolder(t *testing.T) { fromFolder(t) }
 
-// textBinaries are tests that read the schema from a folder, by package.
+// textBinaries are the built tests that read the schema from a folder, by package.
 type textBinaries map[string]string
 
-// build builds those of the mutants.
+// build builds the tests of the mutants.
 func (b textBinaries) build(t *testing.T, chosen []mutant) {
 	t.Helper()
 	for _, m := range chosen {
@@ -52,13 +53,13 @@ func (b textBinaries) build(t *testing.T, chosen []mutant) {
 		binary := filepath.Join(t.TempDir(), "tests")
 		overlay := overlayOf(t, schemaFolder+"/schema.go", fromFolder(t))
 		if r := runGo(t, root, buildTime, "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+m.pkg); len(r.lines) > 0 {
-			t.Fatalf("the tests of %s can't be built with a schema from a folder:\n%s", m.pkg, r.tail())
+			t.Fatalf("the tests of %s do not build with a schema from a folder:\n%s", m.pkg, r.tail())
 		}
 		b[m.pkg] = binary
 	}
 }
 
-// runTests runs the mutant's test on its broken text.
+// runTests runs the mutant's test with the broken T-SQL.
 func (b textBinaries) runTests(t *testing.T, m mutant, limit time.Duration) *report {
 	t.Helper()
 	text, err := m.broken()

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// without is text without a part of it.
+// without returns text without one of its parts.
 func without(text, part string) string { return strings.Replace(text, part, "", 1) }
 
 // acquireMutants break the acquire.
 var acquireMutants = slices.Concat(acquireLockMutants, acquireMakesMutants, acquireAnswerMutants)
 
-// acquireLockMutants break the lock of a session that is there.
+// acquireLockMutants break the lock of an existing session.
 var acquireLockMutants = []mutant{
 	byStore("I3", "Acquire", "locking", "grants a lock that somebody holds", "AND (Locked = 0 OR LockDate <= @abandoned)", ""),
 	byStore("I3", "Acquire", "abandoned locks", "abandons every lock at once", "SET @abandoned = DATEADD(second, -@lockTimeout, @now)", "SET @abandoned = @now"),
@@ -39,7 +39,7 @@ var acquireLockMutants = []mutant{
 	byCall("I4", "Acquire", "TestGuards_removed", "grants to another call on the successor what was granted on a removed session", "(@careful = 0 AND @call = @op) OR", "(@careful = 0) OR"),
 }
 
-// acquireMakesMutants break the session that an acquire makes.
+// acquireMakesMutants break the session that an acquire creates.
 var acquireMakesMutants = []mutant{
 	byCall("I3", "Acquire", "TestGuards_holder", "makes a session anew that somebody holds", "AND (Locked = 0 OR LockDate <= @abandoned)", "").behind(anew),
 	byCall("I4", "Acquire", "TestGuards_ring", "does not look at the ring when it makes a session anew",
@@ -88,7 +88,7 @@ const (
 	itsLock    = "AND Locked = 1 AND LockOperationId = @op AND LockOperationCookie = LockCookie AND LockCallId <> @call"
 )
 
-// acquireAnswerMutants break what an acquire answers that locks nothing.
+// acquireAnswerMutants break the answers of an acquire that does not lock.
 var acquireAnswerMutants = []mutant{
 	byStore("I3", "Acquire", "late", "gives back a lock that another call of the operation has found", "SET LockCallId = NULL", "SET LockCallId = LockCallId"),
 	byCall("I5", "Acquire", "TestGuards_timeAndEpoch", "takes a lock from its call after its time", inTime, "").behind(foundAgain),
@@ -180,7 +180,7 @@ func updateMutants() []mutant {
 		})
 }
 
-// giveBackMutants break what undoes an acquire.
+// giveBackMutants break the procedure that undoes an acquire.
 var giveBackMutants = []mutant{
 	byStore("I3", "GiveBack", "late", "gives back the lock of another call", " AND LockCallId = @call", ""),
 	byCall("I3", "GiveBack", "TestGuards_holder", "gives back the lock of another grant", " AND LockOperationCookie = LockCookie", ""),

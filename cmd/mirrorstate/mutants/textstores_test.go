@@ -11,7 +11,7 @@ var storeMutants = slices.Concat(storeOverMutants, storeMakesMutants, storeAnswe
 const version = `AND Created = @created AND LockCookie = @cookie AND Locked = @locked
                 AND ISNULL(OperationId1, 0x00) = ISNULL(@newest, 0x00)`
 
-// storeOverMutants break the store over a session that is there.
+// storeOverMutants break the store over an existing session.
 var storeOverMutants = []mutant{
 	byStore("I3", "Store", "locking", "stores under the holder", "AND (Locked = 0 OR LockDate <= @abandoned)", ""),
 	byStore("I3", "Store", "abandoned locks", "stores past no abandoned lock", "AND (Locked = 0 OR LockDate <= @abandoned)", "AND (Locked = 0)"),
@@ -45,7 +45,7 @@ var storeOverMutants = []mutant{
 	byCall("I7", "Store", "TestGuards_written", "stores and leaves the session uninitialized", "Flags = (Flags & ~1) | @flags,", "Flags = Flags | @flags,"),
 }
 
-// storeMakesMutants break the session that a store makes.
+// storeMakesMutants break the session that a store creates.
 var storeMakesMutants = []mutant{
 	byCall("I6", "Store", "TestGuards_timeAndEpoch", "makes a session in another epoch", "AND e.Epoch = @epoch", "").behind(inserts),
 	byCall("I4", "Store", "TestGuards_version", "makes a session where a version was meant", "AND @mode <> 2", "").behind(inserts),
@@ -62,7 +62,7 @@ var storeMakesMutants = []mutant{
 	byCall("I5", "Store", "TestGuards_written", "makes a session and does not note who", "@op, @clock, @op, CASE", "@op, @clock, NULL, CASE"),
 }
 
-// storeAnswerMutants break what a store answers that stores nothing.
+// storeAnswerMutants break the answers of a store that does not store.
 var storeAnswerMutants = []mutant{
 	byCall("I5", "Store", "TestGuards_ring", "does not tell of a put that the ring has", "WHEN @op IN "+ringOf, "WHEN 1 = 0"),
 	byCall("I5", "Store", "TestExtended_repeated", "does not tell of a put again that it made the session", "CASE WHEN s.MadeOperationId = @op THEN 8 ELSE 0 END", "0"),
@@ -92,12 +92,13 @@ var storeAnswerMutants = []mutant{
 	byCall("I4", "Store", "TestGuards_entered", "stores and does not settle what is unknown", "IF @result NOT IN (6, 7) AND", "IF @result NOT IN (5, 6, 7) AND"),
 }
 
-// expiredRows are those that are looked for, and looked at again as they are deleted.
+// expiredRows is the condition for expired rows. The sweep checks it when it finds them and again
+// when it deletes them.
 const expiredRows = `WHERE x.Expires <= @now AND (x.Locked = 0 OR x.LockDate <= @before)
                             ORDER BY x.Expires)
           AND Expires <= @now AND (Locked = 0 OR LockDate <= @before)`
 
-// batch bounds what is looked for, and what is deleted.
+// batch bounds how many rows are found, and how many are deleted.
 const batch = `DELETE TOP (@limit) FROM dbo.ASPStateTempSessions WITH (ROWLOCK, READPAST, READCOMMITTEDLOCK)
         OUTPUT deleted.Locked INTO @gone (Locked)
         WHERE SessionId IN (SELECT TOP (@limit) x.SessionId`

@@ -5,14 +5,15 @@ import (
 	"slices"
 )
 
-// textMutants break the T-SQL of session/aspstate/schema, which customers install and the embedded pair runs: each guard
-// of each procedure has one. What only keeps apart what runs at the same time has none, for the embedded pair runs one
-// writing call after the other: the hints, and what looks a second time at what was looked at before within one call.
+// textMutants break the T-SQL of session/aspstate/schema, which customers install and the embedded
+// pair runs. There is one for each guard of each procedure. There is none for what only keeps
+// concurrent calls apart (the hints, and second checks within one call), because the embedded pair
+// runs one writing call after the other.
 func textMutants() []mutant {
 	return slices.Concat(sharedMutants(), pairTextMutants, enterMutants, getMutants, touchMutants, acquireMutants, updateMutants(), giveBackMutants, storeMutants, removeMutants, sweepMutants)
 }
 
-// What stands in several procedures.
+// Snippets that several procedures have.
 const (
 	inEpoch   = `AND EXISTS (SELECT Id FROM dbo.MirrorStateEpoch WITH (HOLDLOCK) WHERE Id = 1 AND Epoch = @epoch)`
 	inTime    = `AND @clock <= @notAfter`
@@ -28,12 +29,13 @@ const (
 	answers   = `SELECT CASE`
 )
 
-// does is what a procedure does, as the names of its mutants say it.
+// does says what a procedure does, for the names of its mutants.
 var does = map[string]string{
 	"Get": "reads", "Touch": "touches", "Acquire": "locks", "Update": "updates", "Release": "releases", "GiveBack": "gives back", "Store": "stores", "Remove": "removes",
 }
 
-// The procedures that have an operation, those of them that leave it in the ring, and those that look at others' locks.
+// The procedures with an operation id, those of them that store it in the ring, and those that
+// check locks of other callers.
 var (
 	withOperation = []string{"Acquire", "Update", "Release", "Store", "Remove"}
 	withRing      = withOperation[:4]
@@ -41,7 +43,7 @@ var (
 	withEpoch     = append([]string{"Touch", "GiveBack"}, withOperation...)
 )
 
-// each is the same break of several procedures.
+// each returns the same break for several procedures.
 func each(invariant string, procedures []string, test, name, old, new string) (all []mutant) {
 	for _, procedure := range procedures {
 		all = append(all, byCall(invariant, procedure, test, fmt.Sprintf(name, does[procedure]), old, new))
@@ -49,7 +51,7 @@ func each(invariant string, procedures []string, test, name, old, new string) (a
 	return all
 }
 
-// byCall is a break of a procedure's text that calls with all sorts of arguments notice.
+// byCall returns a break that the test of calls with many arguments notices.
 func byCall(invariant, procedure, test, name, old, new string) mutant {
 	file := "40-extension-sessions.sql"
 	switch procedure {
@@ -65,21 +67,21 @@ func byCall(invariant, procedure, test, name, old, new string) mutant {
 	}
 }
 
-// byStore is one that a theme of the store's conformance suite notices.
+// byStore returns a break that a theme of the store's conformance suite notices.
 func byStore(invariant, procedure, theme, name, old, new string) mutant {
 	m := byCall(invariant, procedure, "TestStore_ExtendedOnEmbeddedPair/"+theme, name, old, new)
 	m.pkg = "session/aspstate"
 	return m
 }
 
-// byPair is one that a test of the store on a pair notices.
+// byPair returns a break that a test of the store on a pair notices.
 func byPair(invariant, procedure, test, name, old, new string) mutant {
 	m := byCall(invariant, procedure, test, name, old, new)
 	m.pkg = "session/aspstate"
 	return m
 }
 
-// behind is m where its snippet is the first after another.
+// behind returns m for the first snippet after another one.
 func (m mutant) behind(after string) mutant {
 	m.after = after
 	return m
@@ -131,7 +133,7 @@ var pairTextMutants = []mutant{
 	byCall("I7", "GetAppId", "TestExtended_pair", "registers each application that is asked for", "IF @register = 1", "IF 1 = 1"),
 }
 
-// enterMutants break what is remembered of answers.
+// enterMutants break what is stored of answers.
 var enterMutants = []mutant{
 	byStore("I4", "Enter", "late", "finds nothing that was answered", "WHERE OperationId = @op", "WHERE OperationId = NULL"),
 	byCall("I4", "Enter", "TestGuards_answered", "finds what was done only as long as it is news", "Result IN (0, 5, 8) OR ", ""),

@@ -12,6 +12,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/partner/link"
 	"github.com/mirrorstate/mirrorstate/partner/operate"
 )
 
@@ -21,7 +22,7 @@ type Operation struct {
 	Flags    *Flags
 	AsJSON   bool
 	Out      io.Writer
-	consoles map[operate.Side]*partner.Console
+	consoles map[operate.Side]*link.Console
 }
 
 // Report is what an operation tells machines.
@@ -77,7 +78,7 @@ func (op *Operation) Open(load Load, source PairFlags) error {
 	if err != nil {
 		return err
 	}
-	op.consoles = map[operate.Side]*partner.Console{}
+	op.consoles = map[operate.Side]*link.Console{}
 	parts := slices.Clone(pc.Partners[:])
 	if op.Flags.witness != "" {
 		text, err := op.Flags.witnessString()
@@ -87,7 +88,7 @@ func (op *Operation) Open(load Load, source PairFlags) error {
 		parts = append(parts, partner.PartnerConfig{Name: partner.Name(operate.Witness), ConnectionString: text})
 	}
 	for _, one := range parts {
-		c, err := partner.NewConsole(one, pc.Budgets)
+		c, err := link.NewConsole(one, pc.Budgets)
 		if err != nil {
 			return err
 		}

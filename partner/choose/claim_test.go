@@ -1,0 +1,60 @@
+package choose
+
+import "testing"
+
+func TestRaiseAbove(t *testing.T) {
+	ext := func(n Name, e int64) Observation { return says(n, RolePrincipal, 5, epoch(e, "X")) }
+	accA := func(e int64) Accepted { return Accepted{Partner: A, Extended: true, Epoch: e} }
+	overB := func(e int64) Overruled { return Overruled{Partner: B, Extended: true, Epoch: e} }
+	tests := []struct {
+		name  string
+		o     Observation
+		over  Overruled
+		acc   Accepted
+		above int64
+		raise bool
+	}{
+		{"stock", says(A, RolePrincipal, 5), overB(9), accA(9), 0, false},
+		{"nobody against it", ext(A, 3), Overruled{}, Accepted{}, 3, false},
+		{"above the other's claim", ext(A, 3), overB(2), Accepted{}, 3, false},
+		{"equal to it", ext(A, 3), overB(3), accA(3), 3, true},
+		{"below it", ext(A, 3), overB(5), Accepted{}, 5, true},
+		{"the accepted one with its epoch", ext(A, 3), Overruled{}, accA(3), 3, false},
+		{"the accepted one restored", ext(A, 3), Overruled{}, accA(7), 7, true},
+		{"the other's epoch was accepted", ext(B, 3), Overruled{}, accA(3), 3, true},
+		{"a higher one of the other was accepted", ext(B, 3), Overruled{Partner: A, Extended: true, Epoch: 6}, accA(6), 6, true},
+		{"above what was accepted", ext(B, 4), Overruled{}, accA(3), 4, false},
+	}
+	for _, tt := range tests {
+		if above, raise := RaiseAbove(tt.o, tt.over, tt.acc); above != tt.above || raise != tt.raise {
+			t.Errorf("%s: %d, %v; want %d, %v", tt.name, above, raise, tt.above, tt.raise)
+		}
+	}
+}
+
+func TestOverruled_Covers(t *testing.T) {
+	stock := Overruled{Partner: B, Sequence: 5, Session: "guid"}
+	extended := Overruled{Partner: B, Extended: true, Epoch: 3, Sequence: 5, Session: "guid"}
+	tests := []struct {
+		name string
+		r    Overruled
+		o    Observation
+		want bool
+	}{
+		{"nothing was overruled", Overruled{}, says(B, RolePrincipal, 5), false},
+		{"the other partner", stock, says(A, RolePrincipal, 5), false},
+		{"the same claim", stock, says(B, RolePrincipal, 5), true},
+		{"an older one", stock, says(B, RolePrincipal, 4), true},
+		{"a newer one", stock, says(B, RolePrincipal, 6), false},
+		{"of another session", stock, says(B, RolePrincipal, 1, func(o *Observation) { o.Session = "new" }), false},
+		{"not known to be newer", stock, says(B, RoleUnknown, 0), true},
+		{"a higher epoch", extended, says(B, RolePrincipal, 5, epoch(4, "SQLB")), false},
+		{"a lower epoch with a higher sequence", extended, says(B, RolePrincipal, 9, epoch(2, "SQLB")), true},
+		{"the same epoch, a newer sequence", extended, says(B, RolePrincipal, 6, epoch(3, "SQLB")), false},
+	}
+	for _, tt := range tests {
+		if got := tt.r.covers(tt.o); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

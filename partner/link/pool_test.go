@@ -1,0 +1,82 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/mirrorstate/mirrorstate/partner/choose"
+	"github.com/mirrorstate/mirrorstate/partner/classify"
+	"github.com/mirrorstate/mirrorstate/partner/wiretest"
+)
+
+func TestWire_PurgeClosesIdleConnections(t *testing.T) {
+	w := scripted(t)
+	dsn := wiretest.DsnFor(t, w.Ends[0].Addr, "disable")
+	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 4)
+	defer pool.Cut(ErrTermOver)
+	var out []Lease
+	for range 3 {
+		l, err := pool.Get(t.Context(), func(error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, l)
+	}
+	for _, l := range out[1:] {
+		l.Release(false)
+	}
+	if n := pool.db.Stats().OpenConnections; n != 3 {
+		t.Fatalf("%d open, want 3", n)
+	}
+	pool.Purge()
+	if n := pool.db.Stats().OpenConnections; n != 1 {
+		t.Errorf("%d open after the purge, want the one in use", n)
+	}
+	out[0].Release(true)
+	if n := pool.db.Stats().OpenConnections; n != 0 {
+		t.Errorf("%d open after a broken one came back", n)
+	}
+}
+
+func TestWire_CutEndsWhoeverHoldsAConnection(t *testing.T) {
+	w := scripted(t)
+	dsn := wiretest.DsnFor(t, w.Ends[0].Addr, "disable")
+	pool := newPool(newConnector(choose.A, dsn, "ASPState", Budgets{}.WithDefaults()), 1)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	l, err := pool.Get(ctx, cancel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := pool.Get(t.Context(), func(error) {})
+		waiting <- err
+	}()
+	w.Freeze(0)
+	hanging := make(chan error, 1)
+	go func() {
+		_, err := l.Conn().ExecContext(ctx, "Work")
+		hanging <- err
+	}()
+	<-w.Ends[0].Hung
+	pool.Cut(ErrTermOver)
+	if err := <-hanging; err == nil || !errors.Is(context.Cause(ctx), ErrTermOver) {
+		t.Errorf("the one that hung: %v, its context ended by %v", err, context.Cause(ctx))
+	}
+	l.Release(true)
+	if err := <-waiting; err == nil || classify.Classify(err, classify.Connecting) != classify.Down {
+		t.Errorf("the one that waited: %v", err)
+	}
+	if _, err := pool.Get(t.Context(), func(error) {}); err == nil {
+		t.Error("a connection of a pool that is over")
+	}
+	if _, err := pool.c.Connect(t.Context()); !errors.Is(err, ErrTermOver) {
+		t.Errorf("a login that ended after the cut: %v", err)
+	}
+}
+
+// scripted starts a scripted pair that answers this package's queries.
+func scripted(t testing.TB) *wiretest.Pair {
+	return wiretest.NewPair(t, QueryStatus, ForDatabase(QueryEpoch, "ASPState"))
+}
