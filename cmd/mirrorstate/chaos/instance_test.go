@@ -106,8 +106,15 @@ func (in *instance) kill() {
 		return
 	}
 	in.deaths.Add(1)
-	l.Kill()
-	<-l.ended // its error says that it did not end in order
+	select {
+	case err := <-l.ended:
+		in.t.Errorf("%s had ended by itself: %v", in.app, err)
+	default:
+		l.Kill()
+		if err := <-l.ended; !errors.Is(err, net.ErrClosed) {
+			in.t.Errorf("%s did not end as it was killed: %v", in.app, err)
+		}
+	}
 	l.stop(nil)
 }
 

@@ -1,5 +1,5 @@
-// Package operator is the two ways in which an operator's verb is carried out: through the operators' listener of a running
-// server, or straight on the pair of SQL Servers. It prints what comes of it, too.
+// Package operator carries out the operators' verbs, in one of two ways: through the operators' listener of a running server,
+// or directly on the pair of SQL Servers. It also prints the results.
 package operator
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
-// Load reads the configuration, with what a command's flags say over it.
+// Load reads the configuration; the flags of a command win over it.
 type Load func(flags ...config.Setting) (config.Config, error)
 
 // Operator is who carries out an operator's verb: a running server, or a pair reached directly.
@@ -47,6 +47,7 @@ const (
 // Observing has a command show the pair, and take no epoch for it.
 func Observing(pc *partner.Config) { pc.Observe = true }
 
+// openDirect reaches the pair itself, and waits for its principal.
 func openDirect(ctx context.Context, load Load, source PairFlags, change ...func(*partner.Config)) (*server.Stack, error) {
 	cfg, err := load(source.Said()...)
 	if err != nil {
