@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
@@ -74,7 +76,7 @@ func TestAbuse_Flood(t *testing.T) {
 	calm := visits(t, url, wanted, auth)
 
 	flood := exec.Command(os.Args[0])
-	flood.Env = append(os.Environ(), asFlood+"="+p.api, keyVariable+"="+keys["flood"])
+	flood.Env = append(os.Environ(), asFlood+"="+p.api, credential.Variable+"="+keys["flood"])
 	var report bytes.Buffer
 	progress := &lockedBuffer{}
 	flood.Stdout, flood.Stderr = &report, progress
@@ -128,7 +130,7 @@ func visits(t *testing.T, url string, n int, header []string) []time.Duration {
 // Ten thousand connections that do nothing cost some memory, and nobody a request.
 func TestAbuse_IdleConnections(t *testing.T) {
 	n := idleConnections
-	if files := openFiles(); files > 0 && files < n+200 {
+	if files := server.OpenFiles(); files > 0 && files < n+200 {
 		t.Logf("this process may open %d files: %d connections instead of %d", files, files-200, n)
 		n = files - 200
 	}
@@ -254,7 +256,7 @@ func TestAbuse_NothingLeaks(t *testing.T) {
 		{"session", "get", planted, "--admin", p.admin}, {"pair", "status", "--admin", p.admin}, {"session", "rm", "x", "--admin", p.admin},
 	} {
 		cmd := exec.Command(os.Args[0], args...)
-		cmd.Env = append(os.Environ(), asProgram+"=1", keyVariable+"="+keys["app"])
+		cmd.Env = append(os.Environ(), asProgram+"=1", credential.Variable+"="+keys["app"])
 		out, err := cmd.CombinedOutput()
 		if err == nil {
 			t.Errorf("%v is done with an application's key: %s", args, out)
@@ -306,14 +308,14 @@ func TestServe_KeysAndTLS(t *testing.T) {
 		ok   bool
 	}{
 		{"X=", append([]string{"pair", "status", "--key-file", keyFile}, ca...), "principal", true},
-		{keyVariable + "=" + keys["ops"], append([]string{"pair", "failover"}, ca...), "principal", true},
-		{keyVariable + "=" + keys["ops"], append([]string{"session", "list"}, ca...), "ID", true},
-		{keyVariable + "=" + keys["ops"], append([]string{"sweep"}, ca...), "", true},
+		{credential.Variable + "=" + keys["ops"], append([]string{"pair", "failover"}, ca...), "principal", true},
+		{credential.Variable + "=" + keys["ops"], append([]string{"session", "list"}, ca...), "ID", true},
+		{credential.Variable + "=" + keys["ops"], append([]string{"sweep"}, ca...), "", true},
 		{"X=", append([]string{"ready"}, ca...), `"ready"`, true},
 		{"X=", []string{"ready"}, "certificate", false},
 		{"X=", append([]string{"pair", "status"}, ca...), "401 Unauthorized", false},
-		{keyVariable + "=" + keys["app"], append([]string{"pair", "failover"}, ca...), "403 Forbidden", false},
-		{keyVariable + "=" + keys["ops"], []string{"pair", "status"}, "certificate", false},
+		{credential.Variable + "=" + keys["app"], append([]string{"pair", "failover"}, ca...), "403 Forbidden", false},
+		{credential.Variable + "=" + keys["ops"], []string{"pair", "status"}, "certificate", false},
 	} {
 		out, err := command(c.env, c.args...)
 		if (err == nil) != c.ok || !strings.Contains(out, c.says) {

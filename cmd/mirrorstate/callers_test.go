@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/proxy/keyring"
 )
 
@@ -53,11 +54,11 @@ func TestServe_RevokedWhileHeld(t *testing.T) {
 		status, _, text, err := request(ctx, "PUT", session, "after", shop...)
 		answered <- answer{status, text, err}
 	}()
-	p.until(t, "holding the put", func(st pairStatus) bool { return st.Holding > 0 })
+	p.until(t, "holding the put", func(st server.PairStatus) bool { return st.Holding > 0 })
 	if _, err := keyring.Revoke(file, id); err != nil {
 		t.Fatal(err)
 	}
-	p.until(t, "closed to the key that was revoked", func(pairStatus) bool {
+	p.until(t, "closed to the key that was revoked", func(server.PairStatus) bool {
 		_, answer := must(t, []int{401, 403}, "GET", p.admin+"/v1/pair", "", shop...)
 		return strings.Contains(answer, "unauthorized")
 	})
@@ -121,12 +122,12 @@ func TestServe_HeldItemsMakeRoom(t *testing.T) {
 	for i := range floods {
 		go put("flood", fmt.Sprintf("of-flood%d", i), size, ended)
 	}
-	p.until(t, "holding the flood", func(st pairStatus) bool { return st.Hold.Bytes == floods*size })
+	p.until(t, "holding the flood", func(st server.PairStatus) bool { return st.Hold.Bytes == floods*size })
 	go put("good", "of-good", other, ended)
 	if got := <-ended; got != "flood 429" {
 		t.Errorf("for the other caller's item made room: %s", got)
 	}
-	p.until(t, "holding the other caller's item", func(st pairStatus) bool { return st.Hold.Bytes == (floods-1)*size+other })
+	p.until(t, "holding the other caller's item", func(st server.PairStatus) bool { return st.Hold.Bytes == (floods-1)*size+other })
 	both("start")
 	got := make([]string, 0, floods)
 	for range floods {

@@ -87,8 +87,4 @@ func TestWithPassword(t *testing.T) {
 	if _, err := config.WithPassword(pair, func(name string) (string, bool) { return file + "x", name == "MIRRORSTATE_PAIR_PASSWORD_FILE" }); err == nil {
 		t.Error("a file that is not there is no mistake")
 	}
-	f := operateFlags{witness: "data source=SQL3;user id=sa", witnessPassword: file}
-	if got, err := f.witnessString(); err != nil || got != `data source=SQL3;user id=sa;password="p4ss;""word"` {
-		t.Errorf("the witness: %q, %v", got, err)
-	}
 }

@@ -18,6 +18,7 @@ import (
 
 	yaml "github.com/goccy/go-yaml"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
 	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
@@ -163,30 +164,6 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// Without --admin the configuration says where the operators' listener is, and how to speak there.
-func TestAdminAt(t *testing.T) {
-	yaml := filepath.Join(t.TempDir(), "mirrorstate.yaml")
-	for admin, want := range map[string]string{
-		"{}":                        "http://127.0.0.1:8081",
-		"{listen: 127.0.0.1:9091}":  "http://127.0.0.1:9091",
-		"{listen: ':9091'}":         "http://127.0.0.1:9091",
-		"{listen: 0.0.0.0:9091}":    "http://127.0.0.1:9091",
-		"{listen: '[::]:9091'}":     "http://[::1]:9091",
-		"{listen: state1.lan:9091}": "http://state1.lan:9091",
-		"{listen: 127.0.0.1:9091, tls: {certificate_file: c, key_file: k}}": "https://127.0.0.1:9091",
-	} {
-		if err := os.WriteFile(yaml, []byte("admin: "+admin), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, _, err := adminAt(&settings{configFile: yaml}, "", nil); got != want || err != nil {
-			t.Errorf("%s: %q, %v; want %q", admin, got, err, want)
-		}
-		if got, _, _ := adminAt(&settings{configFile: yaml}, "http://10.0.0.5:1", nil); got != "http://10.0.0.5:1" {
-			t.Errorf("--admin does not win: %q", got)
-		}
-	}
-}
-
 // The commands that ask a running server ask the one of their configuration.
 func TestAdminOfTheConfiguration(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -244,7 +221,7 @@ func TestAdminOfTheConfiguration_ByItsCertificate(t *testing.T) {
 // A script that runs at every start sets a pair up once.
 func TestPair_SetupIfMissing(t *testing.T) {
 	servers := aspstatetest.StartWith(t, embedded.Options{Dir: t.TempDir()})
-	pair := []string{"--connection-string", pairConnection(servers)}
+	pair := []string{"--connection-string", loadserver.PairConnection(servers)}
 	if code, _, stderr := call(t, append(append([]string{"pair", "setup"}, endpoints...), pair...)...); code != exitFailed || !strings.Contains(stderr, "1405") {
 		t.Errorf("without --if-missing: exit %d, %s", code, stderr)
 	}

@@ -4,21 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
-	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner"
 )
 
 // doctorCommand is mirrorstate doctor.
 type doctorCommand struct {
-	pair             pairFlags
+	pair             operator.PairFlags
 	asJSON, strict   bool
 	client, balancer time.Duration
 }
@@ -36,7 +36,7 @@ func newDoctor(s *settings) *cobra.Command {
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd, s) },
 	}
-	c.pair.add(cmd.Flags(), "the pair")
+	c.pair.Add(cmd.Flags(), "the pair")
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&c.strict, "strict", false, "exit with 1 for what is only worth a thought, too")
 	cmd.Flags().DurationVar(&c.client, "client-timeout", 0, "how long your applications wait for an answer, to be compared with the hold window")
@@ -46,24 +46,25 @@ func newDoctor(s *settings) *cobra.Command {
 
 func (c *doctorCommand) run(cmd *cobra.Command, s *settings) error {
 	if c.client < 0 || c.balancer < 0 {
-		return misuse("a time-out is not below 0")
+		return misuse.Errorf("a time-out is not below 0")
 	}
-	cfg, err := loadConfig(s, c.pair.said()...)
+	cfg, err := s.load(c.pair.Said()...)
 	if err != nil {
 		return err
 	}
 	both, configured := cfg.Partners()
 	if !configured {
-		return misuse("no pair is configured: %s", namePair)
+		return misuse.NoPair()
 	}
-	pc, err := pairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
+	pc, err := server.PairConfig(cfg, nil, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	setup, err := c.setup(s, cfg, both)
+	setup, err := doctor.NewSetup(cfg, both, c.how(s))
 	if err != nil {
 		return err
 	}
+	setup.ClientTimeout, setup.BalancerTimeout = c.client, c.balancer
 	report := doctor.Diagnose(doctor.Examine(cmd.Context(), [2]partner.PartnerConfig(pc.Partners), both.Database, setup))
 	if err := cmd.Context().Err(); err != nil {
 		return fmt.Errorf("stopped before everything was asked: %w", err)
@@ -87,59 +88,19 @@ func (c *doctorCommand) verdict(r *doctor.Report) error {
 	return nil
 }
 
-// setup is what the configuration says beside where the servers are.
-func (c *doctorCommand) setup(s *settings, cfg config.Config, both config.Partners) (doctor.Setup, error) {
-	d := doctor.Setup{
-		How:              c.how(s),
-		Notes:            cfg.Notes,
-		HoldWindow:       cfg.Pair.Hold.Window,
-		SweepEnabled:     cfg.Sweep.Enabled,
-		MaxClockSkew:     cfg.Sweep.MaxClockSkew,
-		AgentJob:         cfg.Sweep.AgentJob,
-		WatchdogEnabled:  cfg.Pair.Watchdog.Enabled,
-		WatchdogNoGuards: len(cfg.Pair.Watchdog.Observers) == 0 && !cfg.Pair.Watchdog.AllowDataLoss,
-		ClientTimeout:    c.client,
-		BalancerTimeout:  c.balancer,
-	}
-	for i, server := range both.Servers {
-		d.Host[i], d.Instance[i] = server.Address.Host, strings.ToUpper(server.Address.Instance)
-		d.Port[i], d.Encrypt[i] = server.Address.Port, server.Encrypt
-		d.Trusting[i] = server.TrustServerCertificate != nil && *server.TrustServerCertificate
-	}
-	for _, alias := range slices.Sorted(maps.Keys(cfg.Apps)) {
-		d.Applications = append(d.Applications, cfg.Apps[alias].Name)
-	}
-	if cfg.Pair.WebConfig == "" {
-		return d, nil
-	}
-	web, err := config.ReadWebConfig(cfg.Pair.WebConfig, cfg.Pair.WebConfigLocation)
-	if err != nil {
-		return d, err
-	}
-	switch web.Mode {
-	case config.ModeStateServer:
-		if d.StateNetworkTimeout = web.StateNetworkTimeout; d.StateNetworkTimeout == 0 {
-			d.StateNetworkTimeout = 10 * time.Second // ASP.NET's default
-		}
-	case config.ModeSQLServer:
-		d.DotNet, d.RetryInterval = true, web.SQLConnectionRetry
-	}
-	return d, nil
-}
-
 // how are the flags that name the pair, for a command that somebody is told to type.
 func (c *doctorCommand) how(s *settings) string {
 	var words []string
 	if s.configFile != "" {
 		words = append(words, "--config "+s.configFile)
 	}
-	if c.pair.webConfig != "" {
-		words = append(words, "--web-config "+c.pair.webConfig)
+	if c.pair.WebConfig != "" {
+		words = append(words, "--web-config "+c.pair.WebConfig)
 	}
-	if c.pair.location != "" {
-		words = append(words, "--location "+c.pair.location)
+	if c.pair.Location != "" {
+		words = append(words, "--location "+c.pair.Location)
 	}
-	if c.pair.connectionString != "" {
+	if c.pair.ConnectionString != "" {
 		words = append(words, `--connection-string "…"`)
 	}
 	return strings.Join(words, " ")

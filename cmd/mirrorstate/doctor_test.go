@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/doctor"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
 	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/tds"
@@ -60,7 +61,7 @@ func (p *sickPair) setup() {
 
 // source is an ADO.NET string for both servers, as a login.
 func (p *sickPair) source(login string) string {
-	s := strings.Replace(pairConnection(p.servers), ";encrypt=disable", "", 1)
+	s := strings.Replace(loadserver.PairConnection(p.servers), ";encrypt=disable", "", 1)
 	if login != "" {
 		s = regexp.MustCompile(`user id=[^;]*;password=[^;]*`).ReplaceAllString(s, login)
 	}
@@ -278,7 +279,7 @@ var patients = map[string]struct {
 	}, exitFailed, []string{"users on b: the login of the user cron is missing on this server", "a SID here that differs"}},
 	"unencrypted": {func(t *testing.T) *sickPair {
 		p := mirrored(t)
-		p.flags = []string{"--connection-string", pairConnection(p.servers) + ";encrypt=disable"}
+		p.flags = []string{"--connection-string", loadserver.PairConnection(p.servers) + ";encrypt=disable"}
 		return p
 	}, exitFailed, []string{"nothing is encrypted, not even the password"}},
 	"trusting": {func(t *testing.T) *sickPair {

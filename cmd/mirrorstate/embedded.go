@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/textfile"
 )
@@ -25,8 +26,8 @@ func newEmbedded(s *settings) *cobra.Command {
 		Example: "  mirrorstate embedded --data /tmp/pair --partner-a 127.0.0.1:0 --partner-b 127.0.0.1:0",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			defer collectLess()()
-			servers, err := flags.open(newLogger(cmd.ErrOrStderr(), s.verbose))
+			defer server.CollectLess()()
+			servers, err := flags.Open(server.NewLogger(cmd.ErrOrStderr(), s.verbose))
 			if err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ func newEmbedded(s *settings) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the connection strings as JSON")
-	cmd.Flags().BoolVar(&flags.empty, "empty", false, "two servers without databases, which are no pair yet; the data folder must be new, or one begun so")
+	cmd.Flags().BoolVar(&flags.Empty, "empty", false, "two servers without databases, which are no pair yet; the data folder must be new, or one begun so")
 	flags.add(cmd)
 	return cmd
 }

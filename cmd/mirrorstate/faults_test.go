@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
@@ -22,10 +23,10 @@ const spread = 24
 const between = 20 * time.Millisecond
 
 // state reads the pair's state.
-func (p *program) state(t *testing.T) pairStatus {
+func (p *program) state(t *testing.T) server.PairStatus {
 	t.Helper()
 	_, text := must(t, []int{200}, "GET", p.admin+"/v1/pair", "", p.auth...)
-	var st pairStatus
+	var st server.PairStatus
 	if err := json.Unmarshal([]byte(text), &st); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func (p *program) state(t *testing.T) pairStatus {
 }
 
 // until waits for the pair to be as asked for.
-func (p *program) until(t *testing.T, what string, is func(pairStatus) bool) pairStatus {
+func (p *program) until(t *testing.T, what string, is func(server.PairStatus) bool) server.PairStatus {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -53,7 +54,7 @@ func (p *program) until(t *testing.T, what string, is func(pairStatus) bool) pai
 }
 
 // synchronized: a principal serves, and its mirror has everything.
-func synchronized(st pairStatus) bool {
+func synchronized(st server.PairStatus) bool {
 	return st.Principal != "" && !st.Exposed && st.Partners[0].State == "SYNCHRONIZED" && st.Partners[1].State == "SYNCHRONIZED"
 }
 
@@ -120,7 +121,7 @@ func TestServe_TakesOver(t *testing.T) {
 			l := startLoad(t.Context(), p, *loadClients, urls)
 			l.after(t, *loadBetween)
 			p.fault(t, `{"partner":"principal","fault":"`+kind+`"}`)
-			p.until(t, "served by b", func(st pairStatus) bool { return st.Principal == "b" })
+			p.until(t, "served by b", func(st server.PairStatus) bool { return st.Principal == "b" })
 			l.after(t, *loadBetween)
 			p.healed(t, "a")
 			l.after(t, *loadBetween)
@@ -155,7 +156,7 @@ func TestServe_RidesOut(t *testing.T) {
 		p.fault(t, fault)
 		l.after(t, *loadBetween/2)
 		if strings.Contains(fault, "partition") || strings.Contains(fault, "crash") {
-			if st := p.until(t, "exposed", func(st pairStatus) bool { return st.Exposed }); st.Principal != "a" {
+			if st := p.until(t, "exposed", func(st server.PairStatus) bool { return st.Exposed }); st.Principal != "a" {
 				t.Errorf("%s: %s is principal", fault, st.Principal)
 			}
 		}
@@ -181,11 +182,11 @@ func TestServe_ForcedByOperator(t *testing.T) {
 	l := startLoad(t.Context(), p, *loadClients, urls)
 	l.after(t, *loadBetween)
 	p.fault(t, `{"partner":"principal","fault":"crash"}`)
-	p.until(t, "held", func(st pairStatus) bool { return st.Principal == "" && st.Holding > 0 })
+	p.until(t, "held", func(st server.PairStatus) bool { return st.Principal == "" && st.Holding > 0 })
 	must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"force","allow_data_loss":true}`, "Content-Type", "application/json")
 	l.after(t, *loadBetween)
 	p.fault(t, `{"partner":"a","fault":"none"}`)
-	p.until(t, "SUSPENDED", func(st pairStatus) bool { return st.Partners[0].State == "SUSPENDED" })
+	p.until(t, "SUSPENDED", func(st server.PairStatus) bool { return st.Partners[0].State == "SUSPENDED" })
 	must(t, []int{200}, "POST", p.admin+"/v1/pair/resume", `{}`, "Content-Type", "application/json")
 	p.until(t, "SYNCHRONIZED again", synchronized)
 	l.after(t, *loadBetween)
@@ -210,7 +211,7 @@ func TestServe_ForcedByWatchdog(t *testing.T) {
 	l := startLoad(t.Context(), p, *loadClients, urls)
 	l.after(t, *loadBetween)
 	p.fault(t, `{"partner":"principal","fault":"crash"}`)
-	st := p.until(t, "served by b, by force", func(st pairStatus) bool { return st.Principal == "b" && st.Watchdog.Forced > 0 })
+	st := p.until(t, "served by b, by force", func(st server.PairStatus) bool { return st.Principal == "b" && st.Watchdog.Forced > 0 })
 	if st.Watchdog.Forced != 1 {
 		t.Errorf("the watchdog says %+v", st.Watchdog)
 	}
@@ -229,9 +230,9 @@ func TestServe_Accept(t *testing.T) {
 	p.until(t, "SYNCHRONIZED", synchronized)
 	url := counters(t, p, 1)[0]
 	p.fault(t, `{"partner":"a","fault":"partition"}`)
-	p.until(t, "parted", func(st pairStatus) bool { return st.Partners[1].State == "DISCONNECTED" })
+	p.until(t, "parted", func(st server.PairStatus) bool { return st.Partners[1].State == "DISCONNECTED" })
 	must(t, []int{200}, "POST", p.admin+"/v1/pair/failover", `{"kind":"force","allow_data_loss":true}`, "Content-Type", "application/json")
-	st := p.until(t, "split", func(st pairStatus) bool { return st.SplitBrain && len(st.Claims) == 2 })
+	st := p.until(t, "split", func(st server.PairStatus) bool { return st.SplitBrain && len(st.Claims) == 2 })
 	if st.Principal != "b" || st.Claims[1].Epoch <= st.Claims[0].Epoch {
 		t.Errorf("%s is served; the claims are %+v", st.Principal, st.Claims)
 	}
@@ -273,7 +274,7 @@ func TestServe_RefusesExposed(t *testing.T) {
 	p.until(t, "SYNCHRONIZED", synchronized)
 	url := counters(t, p, 1)[0]
 	p.fault(t, `{"partner":"mirror","fault":"crash"}`)
-	p.until(t, "exposed", func(st pairStatus) bool { return st.Exposed })
+	p.until(t, "exposed", func(st server.PairStatus) bool { return st.Exposed })
 	if _, text := must(t, []int{503}, "PUT", url, "1"); !strings.Contains(text, `"outcome":"not-applied"`) || !strings.Contains(text, "no-principal") {
 		t.Errorf("a write beside a lost mirror, with the window over: %s", text)
 	}
@@ -288,7 +289,7 @@ func TestServe_RefusesExposed(t *testing.T) {
 		}
 		stored <- err
 	}()
-	p.until(t, "held", func(st pairStatus) bool { return st.Holding == 1 && st.Principal == "a" })
+	p.until(t, "held", func(st server.PairStatus) bool { return st.Holding == 1 && st.Principal == "a" })
 	p.healed(t, "b")
 	if err := <-stored; err != nil {
 		t.Errorf("the write that was held: %v", err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 )
 
 // asFlood makes the test binary a caller that wants everything at once: the API's URL.
@@ -30,7 +32,7 @@ func runFlood() {
 		if err != nil {
 			panic(err)
 		}
-		req.Header.Set("Authorization", "Bearer "+os.Getenv(keyVariable))
+		req.Header.Set("Authorization", "Bearer "+os.Getenv(credential.Variable))
 		resp, err := transport.RoundTrip(req)
 		if err != nil {
 			if ctx.Err() == nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/install"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
@@ -97,7 +99,7 @@ func TestInstall_DryRunIsTheTruth(t *testing.T) {
 			t.Fatalf("line %d: %v", b.Line, err)
 		}
 	}
-	code, stdout, stderr := call(t, "install", "--connection-string", pairConnection(servers))
+	code, stdout, stderr := call(t, "install", "--connection-string", loadserver.PairConnection(servers))
 	if code != exitDone || !strings.Contains(stdout, "is extended: nothing to do") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
@@ -105,7 +107,7 @@ func TestInstall_DryRunIsTheTruth(t *testing.T) {
 
 func TestInstall_Command(t *testing.T) {
 	servers := embeddedtest.StartWith(t, embedded.Options{Dir: t.TempDir(), Empty: true})
-	pair := pairConnection(servers)
+	pair := loadserver.PairConnection(servers)
 	for _, c := range []struct {
 		args           string
 		code           int
@@ -150,12 +152,12 @@ func TestInstall_Command(t *testing.T) {
 // On a mirrored pair it goes to the principal, and on the mirror alone it refuses.
 func TestInstall_Mirrored(t *testing.T) {
 	servers := aspstatetest.Start(t)
-	pair := pairConnection(servers)
+	pair := loadserver.PairConnection(servers)
 	if err := servers.Partner("a").Failover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := call(t, "uninstall", "--json", "--connection-string", pair)
-	var did installed
+	var did install.Installed
 	if err := json.Unmarshal([]byte(stdout), &did); code != exitDone || err != nil || did.Partner != "b" || !did.Mirrored {
 		t.Fatalf("exit %d, %v: %s%s", code, err, stdout, stderr)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
@@ -32,7 +33,7 @@ func startNotified(t *testing.T, more ...string) (*program, func(want string) st
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { socket.Close() })
-	t.Setenv(notifyVariable, filepath.Join(dir, "s"))
+	t.Setenv(server.NotifyVariable, filepath.Join(dir, "s"))
 	p := startServe(t, t.TempDir(), more...)
 	return p, func(want string) string {
 		t.Helper()

@@ -12,14 +12,17 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/config"
 )
 
 func newLoadtest(s *settings) *cobra.Command {
 	var (
 		flags    loadtest.Flags
-		cred     credential
+		cred     credential.Files
 		asJSON   bool
 		htmlFile string
 	)
@@ -34,12 +37,12 @@ func newLoadtest(s *settings) *cobra.Command {
 			"  mirrorstate loadtest --target http://10.0.0.5:8080 --admin http://10.0.0.5:8081 --rate 200 --failover manual@30s",
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cred.fromCaller(&flags.Client); err != nil {
+			if err := cred.FromCaller(&flags.Client); err != nil {
 				return err
 			}
 			var err error
 			if flags.ConnectionString, err = config.WithPassword(flags.ConnectionString, os.LookupEnv); err != nil {
-				return misuseError{err}
+				return misuse.Of(err)
 			}
 			opts, err := flags.Options()
 			if err != nil {
@@ -55,7 +58,7 @@ func newLoadtest(s *settings) *cobra.Command {
 	addLoadtestFlags(cmd, &flags)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().StringVar(&htmlFile, "html", "", "write the report as a page to `FILE`, too")
-	cred.add(cmd.Flags())
+	cred.Add(cmd.Flags())
 	cmd.AddCommand(newLoadtestChild())
 	return cmd
 }
@@ -64,7 +67,7 @@ func addLoadtestFlags(cmd *cobra.Command, f *loadtest.Flags) {
 	v := cmd.Flags()
 	v.StringArrayVar(&f.Targets, "target", nil, "session API to load, a `URL`; repeat it for a fleet on one pair (default: an own pair and server)")
 	v.StringVar(&f.Admin, "admin", "", "operators' listener of a target, a `URL`: asked for failovers, and followed")
-	v.StringVar(&f.ConnectionString, "connection-string", "", "load an own server on this pair: an ADO.NET string `S` with data source and failover partner"+passwordApart)
+	v.StringVar(&f.ConnectionString, "connection-string", "", "load an own server on this pair: an ADO.NET string `S` with data source and failover partner"+operator.PasswordApart)
 	v.Float64Var(&f.Rate, "rate", 500, "requests a second that start, each way; 0: as many as the clients can make")
 	v.IntVar(&f.Clients, "clients", 200, "how many requests may be under way, each way")
 	v.DurationVar(&f.Duration, "duration", time.Minute, "how long is measured")
@@ -86,7 +89,7 @@ func addLoadtestFlags(cmd *cobra.Command, f *loadtest.Flags) {
 // asMisuse makes an error that says so a misuse.
 func asMisuse(err error) error {
 	if _, ok := errors.AsType[*loadtest.UsageError](err); ok {
-		return misuseError{err}
+		return misuse.Of(err)
 	}
 	return err
 }
@@ -113,7 +116,7 @@ func runLoadtest(ctx context.Context, opts loadtest.Options, env loadtest.Enviro
 	var page *os.File
 	if htmlFile != "" {
 		if page, err = os.Create(htmlFile); err != nil {
-			return misuse("--html: %w; name a file that can be written", err)
+			return misuse.Errorf("--html: %w; name a file that can be written", err)
 		}
 		defer func() { err = errors.Join(err, page.Close()) }()
 	}

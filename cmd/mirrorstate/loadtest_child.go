@@ -1,23 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
 	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadtest"
-	"github.com/mirrorstate/mirrorstate/config"
-	"github.com/mirrorstate/mirrorstate/session"
 )
 
 // childCommand makes this program one of the load test's processes.
@@ -30,128 +21,9 @@ func newLoadtestChild() *cobra.Command {
 		Hidden: true,
 		Args:   exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			roles := loadtest.Roles{
-				Serve: map[string]func(context.Context, loadtest.Spec, func(loadtest.Ready)) error{"pair": servePair, "http": serveProxy},
-				Store: map[string]func(context.Context, loadtest.Spec) (session.Store, func(), error){"direct": openDirectStore},
-			}
 			// A parent that is gone takes no complaints: what is begun is ended nevertheless.
 			signal.Ignore(syscall.SIGPIPE)
-			return asMisuse(loadtest.RunChild(cmd.Context(), os.Stdin, cmd.OutOrStdout(), roles))
+			return asMisuse(loadtest.RunChild(cmd.Context(), os.Stdin, cmd.OutOrStdout(), loadserver.Roles(buildVersion())))
 		},
 	}
-}
-
-// childLogger is a child's; its parent shows it if it was told to be verbose, and keeps the last line.
-func childLogger(spec loadtest.Spec) *slog.Logger { return newLogger(os.Stderr, spec.Verbose) }
-
-// inTemporaryFolder runs f with a folder of its own, which is gone afterwards. The child
-// itself removes it, because its parent may be killed.
-func inTemporaryFolder(f func(dir string) error) (err error) {
-	dir, err := os.MkdirTemp("", "mirrorstate-loadtest-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	return f(dir)
-}
-
-// childConfig is what the server under load is configured with: what every server here would
-// be, but on the load test's pair and on ports of its own choice.
-func childConfig(spec loadtest.Spec) (config.Config, error) {
-	return config.Load(spec.Config, os.LookupEnv,
-		config.Flag("--connection-string", "pair.connection_string", spec.Connection),
-		config.Flag("--api", "api.listen", "127.0.0.1:0"), config.Flag("--admin", "admin.listen", "127.0.0.1:0"),
-		// Who is let in on loopback for a minute is the load test, which needs no key.
-		config.Flag("", "auth.keys_file", ""), config.Flag("", "api.tls.certificate_file", ""), config.Flag("", "api.tls.key_file", ""), config.Flag("", "api.tls.client_ca_file", ""),
-		config.Flag("", "admin.tls.certificate_file", ""), config.Flag("", "admin.tls.key_file", ""), config.Flag("", "admin.tls.client_ca_file", ""))
-}
-
-// serveProxy is mirrorstate serve on the load test's pair.
-func serveProxy(ctx context.Context, spec loadtest.Spec, announce func(loadtest.Ready)) error {
-	cfg, err := childConfig(spec)
-	if err != nil {
-		return err
-	}
-	return inTemporaryFolder(func(dir string) error {
-		return serve(ctx, cfg, &embeddedFlags{dir: dir}, logs{childLogger(spec), new(slog.LevelVar)}, &greeting{announce: announce}, nil)
-	})
-}
-
-// greeting hears from what serve tells people where it listens, and announces it.
-type greeting struct {
-	announce func(loadtest.Ready)
-	said     strings.Builder
-	done     bool
-}
-
-var (
-	greetedAPI   = regexp.MustCompile(`session API +(\S+)\n`)
-	greetedAdmin = regexp.MustCompile(`operators +(\S+)\n`)
-)
-
-// Write implements io.Writer.
-func (g *greeting) Write(b []byte) (int, error) {
-	g.said.Write(b)
-	api, admin := greetedAPI.FindStringSubmatch(g.said.String()), greetedAdmin.FindStringSubmatch(g.said.String())
-	if !g.done && api != nil && admin != nil {
-		g.done = true
-		g.announce(loadtest.Ready{API: api[1], Admin: admin[1]})
-	}
-	return len(b), nil
-}
-
-// openDirectStore is the store without HTTP around it.
-func openDirectStore(ctx context.Context, spec loadtest.Spec) (session.Store, func(), error) {
-	cfg, err := childConfig(spec)
-	if err != nil {
-		return nil, nil, err
-	}
-	st, err := openStack(cfg, nil, "", nil, childLogger(spec))
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := look(ctx, st.pair); err != nil {
-		st.close()
-		return nil, nil, err
-	}
-	return st.store, st.close, nil
-}
-
-// servePair runs the two servers, and an operators' listener that does to them what is asked for.
-func servePair(ctx context.Context, spec loadtest.Spec, announce func(loadtest.Ready)) error {
-	return inTemporaryFolder(func(dir string) error {
-		flags := embeddedFlags{dir: dir, addrA: "127.0.0.1:0", addrB: "127.0.0.1:0", witness: "off", partnerTimeout: defaultPartnerTimeout}
-		if spec.Witness {
-			flags.witness = "on"
-		}
-		servers, err := flags.open(childLogger(spec))
-		if err != nil {
-			return err
-		}
-		admin, err := newBarePair(servers)
-		if err != nil {
-			return errors.Join(err, servers.Close())
-		}
-		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return errors.Join(fmt.Errorf("listen: %w", err), servers.Close())
-		}
-		announce(loadtest.Ready{Admin: "http://" + ln.Addr().String(), Connection: pairConnection(servers)})
-		return runPair(ctx, servers, ln, admin)
-	})
-}
-
-// runPair serves until ctx ends.
-func runPair(ctx context.Context, servers interface{ Run(context.Context) error }, ln net.Listener, admin http.Handler) error {
-	server := &http.Server{Handler: admin, ReadHeaderTimeout: firstLook}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
-	err := servers.Run(ctx)
-	_ = server.Close()
-	if serving := <-served; !errors.Is(serving, http.ErrServerClosed) {
-		err = errors.Join(err, serving)
-	}
-	return err
 }

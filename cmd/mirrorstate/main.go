@@ -20,7 +20,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/credential"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
+	"github.com/mirrorstate/mirrorstate/secretfile"
 )
 
 // The exit codes.
@@ -42,7 +48,7 @@ func untilStopped() int {
 	go func() {
 		s := <-signals // the process ends with main, and this with it
 		signal.Stop(signals)
-		cancel(stoppedBy{s})
+		cancel(server.StoppedBy{Signal: s})
 	}()
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
@@ -59,14 +65,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	fmt.Fprintln(stderr, "mirrorstate: "+strings.Join(strings.Fields(err.Error()), " ")+hint(err))
-	if _, ok := errors.AsType[misuseError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
+	if misuse.Is(err) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitMisuse
 	}
 	return exitFailed
 }
-
-// notOperators is what to do where another interface answers than the one that was meant.
-const notOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"
 
 // hint is what to do about an error, where its text can't know the flags of this program.
 func hint(err error) string {
@@ -77,18 +80,12 @@ func hint(err error) string {
 	case answer == nil:
 		return ""
 	case answer.Status == http.StatusUnauthorized:
-		return "; name the file of a key with --key-file, or put the key into " + keyVariable
+		return "; name the file of a key with --key-file, or put the key into " + credential.Variable
 	case answer.Status == http.StatusNotFound && answer.Name == "":
-		return notOperators
+		return operator.NotOperators
 	}
 	return ""
 }
-
-// misuseError is a call of the program that can't be meant.
-type misuseError struct{ error }
-
-// misuse says what is wrong with the call.
-func misuse(format string, args ...any) error { return misuseError{fmt.Errorf(format, args...)} }
 
 // settings are the flags every command has.
 type settings struct {
@@ -111,7 +108,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.configFile, "config", "", "configuration `FILE` (YAML); MIRRORSTATE_… variables and flags win over it")
 	root.PersistentFlags().BoolVar(&s.verbose, "verbose", false, "log at debug level")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misuse("%w; see %s --help", err, cmd.CommandPath())
+		return misuse.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { warnOfKeyFile(cmd) }
 	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newReady(s), newKey(s),
@@ -124,8 +121,31 @@ func newRoot() *cobra.Command {
 func exactly(n int, usage string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return misuse("%s wants %s; see --help", cmd.CommandPath(), usage)
+			return misuse.Errorf("%s wants %s; see --help", cmd.CommandPath(), usage)
 		}
 		return nil
 	}
+}
+
+// warnOfKeyFile tells of a --key-file that others can read.
+func warnOfKeyFile(cmd *cobra.Command) {
+	flag := cmd.Flags().Lookup("key-file")
+	if flag == nil {
+		return
+	}
+	if e := secretfile.Check(flag.Value.String()); e != nil && !e.Changeable {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: --key-file: %v\n", e)
+	}
+}
+
+// load reads the configuration. What a flag of this call can't mean is a misuse.
+func (s *settings) load(flags ...config.Setting) (config.Config, error) {
+	cfg, err := config.Load(s.configFile, os.LookupEnv, flags...)
+	if err == nil {
+		err = config.CheckEnvironment(os.Environ())
+	}
+	if wrong, ok := errors.AsType[config.Mistakes](err); ok && wrong.ByFlag() {
+		err = misuse.Of(err)
+	}
+	return cfg, err
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/loadserver"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
 
@@ -40,7 +41,7 @@ func TestServe_FewFiles(t *testing.T) {
 			}
 			cmd := fewFiles(t.Context(), c.files, args...)
 			if !c.embedded {
-				cmd.Env = []string{"MIRRORSTATE_PAIR_CONNECTION_STRING=" + pairConnection(aspstatetest.Start(t))}
+				cmd.Env = []string{"MIRRORSTATE_PAIR_CONNECTION_STRING=" + loadserver.PairConnection(aspstatetest.Start(t))}
 			}
 			p := startProgram(t, cmd)
 			served, wrong := crowd(t, p)

@@ -11,10 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/mirrorstate/mirrorstate/config"
-	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/proxy/client"
 )
 
@@ -113,45 +110,6 @@ func TestServe_TakenPortNamesItsOrigin(t *testing.T) {
 	code, _, stderr := said(t, "serve", "--data", t.TempDir(), "--api", address)
 	if code == exitDone || !strings.Contains(stderr, "set by --api") {
 		t.Errorf("said by a flag: %d %s", code, stderr)
-	}
-	var cfg config.Config
-	if got := origin(&cfg, "api.listen", "--api"); got != "the default of api.listen (--api)" {
-		t.Errorf("said by nobody: %q", got)
-	}
-}
-
-type listener struct {
-	net.Listener
-	addr net.Addr
-}
-
-func (l listener) Addr() net.Addr { return l.addr }
-
-func TestShownURL(t *testing.T) {
-	for want, ip := range map[string]net.IP{
-		"http://[::1]:8080": net.IPv6unspecified, "http://127.0.0.1:8080": net.IPv4zero, "http://10.0.0.5:8080": net.IPv4(10, 0, 0, 5),
-	} {
-		if got := shownURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
-			t.Errorf("%v: %s, want %s", ip, got, want)
-		}
-	}
-}
-
-// The latency of a partner that does not answer is of another time, and a breaker that no call has met says nothing.
-func TestPrintPair_SilentPartner(t *testing.T) {
-	seen := time.Date(2026, 11, 30, 3, 4, 5, 0, time.UTC)
-	var st pairStatus
-	st.Partners = []partner.PartnerStatus{
-		{Name: partner.A, Breaker: "closed", LatencyMS: 0.6, Seen: seen},
-		{Name: partner.B, Breaker: "closed", LatencyMS: 0.7, Reachable: true, Seen: seen},
-	}
-	var out bytes.Buffer
-	if err := printPair(&out, st, false); err != nil {
-		t.Fatal(err)
-	}
-	text := out.String()
-	if strings.Contains(text, "0.6 ms") || strings.Count(text, "closed") != 1 || !strings.Contains(text, "no answer since 03:04:05 UTC") || !strings.Contains(text, "0.7 ms") {
-		t.Errorf("a frozen partner is shown as\n%s", text)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	_ "github.com/microsoft/go-mssqldb"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 	"github.com/mirrorstate/mirrorstate/partner/agtest"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/partner/embedded/embeddedtest"
@@ -231,8 +232,8 @@ func TestPair_DryRunIsTheTruth(t *testing.T) {
 		if verb == "remove" {
 			dry = append(dry, "--principal", "b")
 		}
-		var planned, done report
-		read := func(r *report, text string) {
+		var planned, done operator.Report
+		read := func(r *operator.Report, text string) {
 			if err := json.Unmarshal([]byte(text), r); err != nil {
 				t.Fatalf("%s: %v in\n%s", verb, err, text)
 			}

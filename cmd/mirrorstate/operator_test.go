@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 )
 
 // TestOperatorsCommands runs the commands against a server: what they print, and
@@ -52,7 +52,7 @@ func TestOperatorsCommands(t *testing.T) {
 func TestPairStatus_WrongPassword(t *testing.T) {
 	p := startServe(t, t.TempDir())
 	_, body := must(t, []int{200}, "GET", p.admin+"/v1/pair", "")
-	var st pairStatus
+	var st server.PairStatus
 	if err := json.Unmarshal([]byte(body), &st); err != nil {
 		t.Fatal(err)
 	}
@@ -63,18 +63,4 @@ func TestPairStatus_WrongPassword(t *testing.T) {
 		t.Errorf("exit %d, want %d; stdout:\n%s\nstderr:\n%s", code, exitFailed, &stdout, &stderr)
 	}
 	p.stop(t)
-}
-
-// A schema is read where there is a principal: before that nobody knows it.
-func TestPrintPair_SchemaNotKnown(t *testing.T) {
-	for want, st := range map[string]partner.Status{
-		"(unknown, schema not known): principal none":  {Topology: "unknown", Schema: "stock"},
-		"(mirroring, stock schema): principal a":       {Topology: "mirroring", Schema: "stock", Principal: "a"},
-		"(mirroring, extended schema): principal none": {Topology: "mirroring", Schema: "extended", Epoch: 4},
-	} {
-		var out bytes.Buffer
-		if err := printPair(&out, pairStatus{Status: st}, false); err != nil || !strings.Contains(out.String(), want) {
-			t.Errorf("%q, %v; want %q", &out, err, want)
-		}
-	}
 }

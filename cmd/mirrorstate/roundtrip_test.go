@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session/aspstate/aspstatetest"
 )
@@ -21,19 +23,20 @@ func TestHandler_OneRoundTrip(t *testing.T) {
 	} {
 		t.Setenv("MIRRORSTATE_PAIR_"+key, value)
 	}
-	cfg, err := loadConfig(&settings{})
+	cfg, err := new(settings).load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := openStack(cfg, nil, "", nil, newLogger(io.Discard, false))
+	st, err := server.NewStack(cfg, nil, "", nil, server.NewLogger(io.Discard, false))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.close()
-	if err := look(t.Context(), st.pair); err != nil {
+	st.Start()
+	defer st.Close()
+	if err := operator.Look(t.Context(), st.Pair); err != nil {
 		t.Fatal(err)
 	}
-	api, err := proxy.NewAPI(proxy.Config{Store: st.store, FleetSecret: st.store.FleetSecret})
+	api, err := proxy.NewAPI(proxy.Config{Store: st.Store, FleetSecret: st.Store.FleetSecret})
 	if err != nil {
 		t.Fatal(err)
 	}

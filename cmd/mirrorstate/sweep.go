@@ -1,67 +1,14 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"sync"
-	"time"
-
 	"github.com/spf13/cobra"
 
-	"github.com/mirrorstate/mirrorstate/config"
-	"github.com/mirrorstate/mirrorstate/session/aspstate"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/operator"
 )
-
-// sweepConfig is what the configuration says of the expiry job.
-func sweepConfig(cfg config.Sweep) aspstate.SweepConfig {
-	return aspstate.SweepConfig{Interval: cfg.Interval, AbandonedLockAfter: cfg.AbandonedLockAfter, MaxClockSkew: cfg.MaxClockSkew, AgentJob: cfg.AgentJob}
-}
-
-// sweeping is the expiry job, and the sweeps that operators ask for.
-type sweeping struct {
-	sweeper *aspstate.Sweeper
-
-	ctx     context.Context // of the sweeps asked for, which outlive who asked
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-}
-
-func newSweeping(s *aspstate.Sweeper) *sweeping {
-	sw := &sweeping{sweeper: s}
-	sw.ctx, sw.cancel = context.WithCancel(context.Background())
-	return sw
-}
-
-// now sweeps, and returns when that is done. If ctx's time is over first it returns nil: the
-// sweep goes on.
-func (s *sweeping) now(ctx context.Context) error {
-	done := make(chan error, 1)
-	s.running.Go(func() {
-		_, err := s.sweeper.Sweep(s.ctx)
-		done <- err
-	})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// close ends the sweeps that were asked for, and waits.
-func (s *sweeping) close() {
-	s.cancel()
-	s.running.Wait()
-}
-
-// sweepLook is how often a sweep that takes long is looked at.
-const sweepLook = time.Second
 
 func newSweep(s *settings) *cobra.Command {
 	var (
-		target target
+		target operator.Target
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -72,86 +19,14 @@ func newSweep(s *settings) *cobra.Command {
 		Example: "  mirrorstate sweep\n  MIRRORSTATE_PAIR_PASSWORD_FILE=web.password mirrorstate sweep --connection-string \"data source=SQL1;failover partner=SQL2;user id=web\"",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			st, err := sweepNow(cmd.Context(), s, &target, cmd.ErrOrStderr())
+			st, err := operator.Sweep(cmd.Context(), s.load, &target, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			return printSweep(cmd.OutOrStdout(), st, asJSON)
+			return operator.PrintSweep(cmd.OutOrStdout(), st, asJSON)
 		},
 	}
-	target.add(cmd)
+	target.Add(cmd.PersistentFlags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// sweepNow sweeps, and says on progress how far it is.
-func sweepNow(ctx context.Context, s *settings, t *target, progress io.Writer) (aspstate.SweepStatus, error) {
-	if t.direct() {
-		st, err := openDirect(ctx, s, t.pairFlags)
-		if err != nil {
-			return aspstate.SweepStatus{}, err
-		}
-		defer st.close()
-		return st.sweeping.watched(ctx, progress)
-	}
-	c, err := t.client(s)
-	if err != nil {
-		return aspstate.SweepStatus{}, err
-	}
-	defer c.Close()
-	st, err := pairOf(c.Sweep(ctx))
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
-	for err == nil && st.Sweep.Running {
-		fmt.Fprintf(progress, "%d deleted so far\n", st.Sweep.Deleted)
-		select {
-		case <-ctx.Done():
-			return st.Sweep, context.Cause(ctx)
-		case <-look.C:
-		}
-		st, err = pairOf(c.Pair(ctx))
-	}
-	if err == nil && st.Sweep.LastError != "" {
-		err = fmt.Errorf("the sweep ended early, after %d: %s", st.Sweep.Deleted, st.Sweep.LastError)
-	}
-	return st.Sweep, err
-}
-
-// watched sweeps in this process.
-func (s *sweeping) watched(ctx context.Context, progress io.Writer) (st aspstate.SweepStatus, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		st, err = s.sweeper.Sweep(ctx)
-	}()
-	look := time.NewTicker(sweepLook)
-	defer look.Stop()
-	for {
-		select {
-		case <-done:
-			return st, err
-		case <-look.C:
-			fmt.Fprintf(progress, "%d deleted so far\n", s.sweeper.Status().Deleted)
-		}
-	}
-}
-
-// printSweep prints what was swept, for people or for machines.
-func printSweep(out io.Writer, st aspstate.SweepStatus, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(st)
-	}
-	if st.Deleted == 0 && st.OldestExpiredS == 0 && st.Method != aspstate.SweepProcedure {
-		_, err := fmt.Fprintln(out, "no session has expired")
-		return err
-	}
-	if st.Method == aspstate.SweepProcedure { // which does not tell
-		_, err := fmt.Fprintf(out, "swept by %s in %.1f s\n", st.Method, st.DurationS)
-		return err
-	}
-	_, err := fmt.Fprintf(out, "swept %d expired sessions in %.1f s (batches: %d, by %s); the oldest had expired %s before; abandoned locks: %d\n",
-		st.Deleted, st.DurationS, st.Batches, st.Method, time.Duration(st.OldestExpiredS*float64(time.Second)).Round(time.Second), st.AbandonedLocks)
-	return err
 }

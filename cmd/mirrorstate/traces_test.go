@@ -17,6 +17,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
 	"github.com/mirrorstate/mirrorstate/session"
 )
 
@@ -131,7 +132,7 @@ func TestTraces(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
 	p := startServe(t, t.TempDir())
 	// Where little is known of the principal's clock yet, a lock on what was just made takes a second attempt.
-	p.until(t, "looked at quickly", func(st pairStatus) bool { return st.Principal == "a" && st.Partners[0].LatencyMS < 5 })
+	p.until(t, "looked at quickly", func(st server.PairStatus) bool { return st.Principal == "a" && st.Partners[0].LatencyMS < 5 })
 	h, _ := must(t, []int{201}, "POST", p.api+"/v1/apps/default/sessions", "item-in-no-trace")
 	url := p.api + h.Get("Location")
 	id := h.Get("Location")[strings.LastIndexByte(h.Get("Location"), '/')+1:]

@@ -29,7 +29,7 @@ type door struct {
 	waiting func(time.Duration) session.Store // queues so long
 }
 
-// closed tells whether the proxy is dead, so that a balancer sends it nothing.
+// closed tells whether the proxy is dead, or about to end, so that a balancer sends it nothing.
 func (d door) closed() bool { return d.proxy != nil && d.proxy.current() == nil }
 
 // name is the proxy's.
@@ -40,7 +40,8 @@ func (d door) name() string {
 	return d.proxy.app
 }
 
-// enter notes that a call begins there; leave says whether the proxy died meanwhile.
+// enter notes that a call begins there; leave says whether the proxy was killed meanwhile: one that
+// ends in order answers.
 func (d door) enter() (leave func() (died bool)) {
 	if d.proxy == nil {
 		return func() bool { return false }
@@ -49,7 +50,7 @@ func (d door) enter() (leave func() (died bool)) {
 	d.proxy.calls.Add(1)
 	return func() bool {
 		d.proxy.calls.Add(-1)
-		return d.proxy.deaths.Load() != deaths || d.closed()
+		return d.proxy.deaths.Load() != deaths || d.proxy.killed.Load()
 	}
 }
 

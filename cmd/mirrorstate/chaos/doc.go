@@ -25,11 +25,21 @@
 // the late deliveries and the retries that are known to have broken the promise, one by
 // one, without chance.
 //
+// # What runs
+//
+// Each proxy is the server of mirrorstate serve (package server), opened by server.New with a configuration and
+// run by its Run: both listeners, limits, sweeper, observers and drain. The API of all but one has TLS. The watchdogs
+// ask the operators' listeners of the other proxies. Between the API and its store, and before the API, a test
+// notes when a request begins and ends. The summary says what server it was.
+//
 // # What disturbs
 //
-// A proxy is killed in this process: its connections and its way to the servers end at
+// A proxy is killed in this process (Server.Kill): its connections and its way to the servers end at
 // one moment, nothing is drained or given back, and what it remembers on disk is all that
 // it starts with again. Calls that were open on it end without an answer, and no others.
+//
+// A proxy is restarted: the context of its Run ends as by SIGTERM. Clients send it nothing more, it answers what it has
+// within its drain, and starts again. No call may fail by that.
 //
 // Clients are rude (RUDE=false: they are not): they hang up in the middle of a call and send it again to another
 // proxy with the same Idempotency-Key, or send it to two proxies at the same moment; a few

@@ -2,15 +2,19 @@ package chaos
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/microsoft/go-mssqldb/msdsn"
-
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/certtest"
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
 	"github.com/mirrorstate/mirrorstate/partner/embedded"
 	"github.com/mirrorstate/mirrorstate/proxy"
@@ -41,6 +45,7 @@ type fleetOptions struct {
 	proxies int
 	witness bool
 	relay   bool   // between each proxy and each server is a relay
+	clear   int    // this proxy's API is asked in the clear; the others' have TLS
 	seed    uint64 // of the relays
 }
 
@@ -53,62 +58,151 @@ func startFleet(t *testing.T, tl *tally, o fleetOptions) *fleet {
 	for i := range o.proxies {
 		f.proxies = append(f.proxies, f.newInstance(t, i, o))
 	}
-	if !o.witness {
-		for _, in := range f.proxies {
-			in.cfg.Watchdog = f.watchdog(in)
+	secure := 0
+	for i, in := range f.proxies {
+		in.cfg = f.configure(t, in, i != o.clear)
+		if in.cfg.API.TLS.On() {
+			secure++
 		}
-	}
-	for _, in := range f.proxies {
 		if err := in.start(); err != nil {
 			t.Fatalf("start %s: %v", in.app, err)
 		}
-		t.Cleanup(in.end)
+		t.Cleanup(in.kill)
 	}
+	tl.server = described(f.proxies[0], secure, o.proxies)
 	return f
 }
 
-// newInstance makes a proxy that does not live yet.
+// described says what server the proxies are.
+func described(in *instance, secure, proxies int) string {
+	api, admin, sql := in.current().Limits()
+	return fmt.Sprintf("cmd/mirrorstate/server: TLS at %d of %d, limits of %d, %d and %d connections (API, operators, each SQL Server) and %d requests, sweeper every %v, drain after %v for %v",
+		secure, proxies, api, admin, sql, in.cfg.Limits.Requests, in.cfg.Sweep.Interval, in.cfg.Drain.Pause, in.cfg.Drain.Timeout)
+}
+
+// newInstance makes a proxy that does not live yet. Its addresses are its own for all its lives: what is taken from the start is not
+// given away.
 func (f *fleet) newInstance(t *testing.T, number int, o fleetOptions) *instance {
 	t.Helper()
-	app := fmt.Sprintf("chaos-%d", number)
-	relays := map[partner.Name]*relay{}
-	cfg := partner.Config{
-		Database: embedded.DatabaseName, Topology: "embedded", Hold: partner.HoldConfig{Window: holdWindow},
-		Exposed: *exposedFlag, Memory: filepath.Join(t.TempDir(), "accepted.json"), Logger: faultsOf(t, app),
-	}
-	for i, name := range []partner.Name{partner.A, partner.B} {
-		p := f.servers.Partner(string(name))
-		dsn, err := msdsn.Parse(p.ConnectionString(embedded.DatabaseName) + ";app name=" + app)
+	in := &instance{app: fmt.Sprintf("chaos-%d", number), relays: map[partner.Name]*relay{}, t: t, up: make(chan struct{})}
+	for _, addr := range []*string{&in.addr, &in.admin} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
+		*addr, in.reserved = ln.Addr().String(), append(in.reserved, ln)
+	}
+	in.asked = clientOf(t, "http://"+in.admin, nil)
+	for i, name := range []partner.Name{partner.A, partner.B} {
 		if o.relay {
-			r := startRelay(t, p.Addr(), o.seed, relayActor-2*number-i, f.tally)
-			dsn.Port, relays[name] = r.port(), r
+			in.relays[name] = startRelay(t, f.servers.Partner(string(name)).Addr(), o.seed, relayActor-2*number-i, f.tally)
 		}
-		cfg.Partners[i] = partner.PartnerConfig{Name: name, Address: p.Addr(), DSN: &dsn}
 	}
-	// The port is the proxy's for all its lives: what is taken from the start is not given away.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	in.opts = server.Options{
+		Embedded: server.Embedded{Dir: t.TempDir()}, // what it remembers
+		Logs:     server.Logs{Logger: faultsOf(t, in.app), Level: new(slog.LevelVar)},
+		Version:  "chaos",
+		Pair:     f.reached(in),
+		Store:    func(st session.Store) session.Store { return begins{st} },
+		API:      seesTries,
 	}
-	in := &instance{app: app, relays: relays, cfg: cfg, addr: ln.Addr().String(), first: ln, t: t, up: make(chan struct{})}
-	in.door = doorTo(t, "http://"+in.addr)
-	in.door.proxy = in
 	return in
 }
 
-// watchdog is how a proxy forces service where there is no witness: with the others as
-// observers, or, alone, by the operator's leave.
-func (f *fleet) watchdog(self *instance) partner.WatchdogConfig {
-	w := partner.WatchdogConfig{Enabled: true, After: 500 * time.Millisecond, CoolDown: time.Second, AllowDataLoss: len(f.proxies) == 1}
-	for _, other := range f.proxies {
-		if other != self {
-			w.Observers = append(w.Observers, other)
+// reached changes how a proxy reaches the pair: by way of its relays, and with watchdogs that wait less than the
+// configuration allows.
+func (f *fleet) reached(in *instance) func(*partner.Config) {
+	return func(pc *partner.Config) {
+		for i := range pc.Partners {
+			p := &pc.Partners[i]
+			p.Address = f.servers.Partner(string(p.Name)).Addr() // its own, as the others know it
+			if r := in.relays[p.Name]; r != nil {
+				p.DSN.Port = r.port()
+			}
+		}
+		if pc.Watchdog.Enabled {
+			pc.Watchdog.After, pc.Watchdog.CoolDown = 500*time.Millisecond, time.Second
 		}
 	}
-	return w
+}
+
+// What a proxy's configuration has other than the defaults.
+const (
+	sweepEvery = time.Second
+	drainPause = 400 * time.Millisecond
+)
+
+// configure is a proxy's configuration. secure: its API has a certificate.
+func (f *fleet) configure(t *testing.T, in *instance, secure bool) config.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "mirrorstate.yaml")
+	text := fmt.Sprintf("apps: {default: {name: %s, lock_timeout: %v}}\n", application.Name, application.LockTimeout)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := []config.Setting{
+		config.Flag("", "api.listen", in.addr), config.Flag("", "admin.listen", in.admin),
+		config.Flag("", "pair.connection_string", f.connectionString()+";application name="+in.app),
+		config.Flag("", "pair.exposed", *exposedFlag), config.Flag("", "pair.hold.window", holdWindow.String()),
+		config.Flag("", "sweep.interval", sweepEvery.String()), config.Flag("", "drain.pause", drainPause.String()),
+	}
+	var known *tls.Config
+	scheme := "http://"
+	if secure {
+		var certificate, key string
+		certificate, key, known = certtest.Files(t)
+		said = append(said, config.Flag("", "api.tls.certificate_file", certificate), config.Flag("", "api.tls.key_file", key))
+		scheme = "https://"
+	}
+	if !f.witness {
+		said = append(said, f.watchdog(in)...)
+	}
+	cfg, err := config.Load(file, func(string) (string, bool) { return "", false }, said...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.door = doorTo(t, scheme+in.addr, known)
+	in.door.proxy = in
+	return cfg
+}
+
+// connectionString is the pair's, in the words of ADO.NET.
+func (f *fleet) connectionString() string {
+	at := func(name string) string { return strings.Replace(f.servers.Partner(name).Addr(), ":", ",", 1) }
+	return fmt.Sprintf("data source=%s;failover partner=%s;initial catalog=%s;user id=%s;password=%s;encrypt=disable",
+		at("a"), at("b"), embedded.DatabaseName, f.servers.User(), f.servers.Password())
+}
+
+// watchdog is how a proxy forces service where there is no witness: with the others as
+// observers, by their operators' listeners, or, alone, by the operator's leave.
+func (f *fleet) watchdog(self *instance) []config.Setting {
+	said := []config.Setting{config.Flag("", "pair.watchdog.enabled", "true"), config.Flag("", "pair.watchdog.after", "1s"), config.Flag("", "pair.watchdog.cool_down", "1s")}
+	if len(f.proxies) == 1 {
+		return append(said, config.Flag("", "pair.watchdog.allow_data_loss", "true"))
+	}
+	observers := config.Setting{Key: "pair.watchdog.observers"}
+	for _, other := range f.proxies {
+		if other != self {
+			observers.Values = append(observers.Values, "http://"+other.admin)
+		}
+	}
+	return append(said, observers)
+}
+
+// lastSweep says when the expiry job last ran, by what the proxies that live tell.
+func (f *fleet) lastSweep() string {
+	var last time.Time
+	for _, in := range f.proxies {
+		if l := in.current(); l != nil {
+			if at := l.Status().Sweep.LastRun; at != nil && at.After(last) {
+				last = *at
+			}
+		}
+	}
+	if last.IsZero() {
+		return "never swept"
+	}
+	return fmt.Sprintf("last swept %v before the end", time.Since(last).Round(100*time.Millisecond))
 }
 
 // serving follows who is principal, and tells f when a partner begins to serve, until ctx ends.
@@ -166,7 +260,7 @@ func (f *fleet) whole() bool {
 	}
 	for _, in := range f.proxies {
 		l := in.current()
-		if l == nil || !f.witness && l.pair.Status().Watchdog.Reason != readyToForce {
+		if l == nil || !f.witness && l.Status().Watchdog.Reason != readyToForce {
 			return false
 		}
 	}
@@ -181,7 +275,7 @@ func (f *fleet) watchdogs() string {
 	text := ""
 	for _, in := range f.proxies {
 		if l := in.current(); l != nil && !f.witness {
-			text += "; " + in.app + ": " + l.pair.Status().Watchdog.Reason
+			text += "; " + in.app + ": " + l.Status().Watchdog.Reason
 		}
 	}
 	return text

@@ -2,20 +2,23 @@ package chaos
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/config"
 	"github.com/mirrorstate/mirrorstate/partner"
-	"github.com/mirrorstate/mirrorstate/proxy"
 	proxyclient "github.com/mirrorstate/mirrorstate/proxy/client"
 	"github.com/mirrorstate/mirrorstate/session"
-	"github.com/mirrorstate/mirrorstate/session/aspstate"
 )
 
 // lockWait is how long calls queue for a session's lock; much shorter than an outage,
@@ -23,105 +26,58 @@ import (
 const lockWait = 100 * time.Millisecond
 
 // instance is one proxy with everything of its own, as if in its own process: it is
-// killed and started again. What it remembers on disk is all that outlives it.
+// killed, or ended in order, and started again. What it remembers on disk is all that outlives it.
 type instance struct {
 	app    string // the application name it logs in with, which its faults go by
 	relays map[partner.Name]*relay
-	cfg    partner.Config
-	addr   string // of its listener, in all its lives
-	door   door   // clients of it
+	cfg    config.Config
+	opts   server.Options
+	addr   string              // of its session API, in all its lives
+	admin  string              // of its operators' listener
+	asked  *proxyclient.Client // of its operators' listener
+	door   door                // clients of it
 	t      *testing.T
 
-	first  net.Listener // of its first life; owned by start
-	deaths atomic.Int64
-	calls  atomic.Int64 // under way, of the clients
-	served atomic.Int64 // since when a new principal serves that it has not answered on yet, Unix nanoseconds; 0: it has
+	reserved []net.Listener // its addresses, until its first life; owned by start
+	deaths   atomic.Int64
+	killed   atomic.Bool  // it is dead, and did not end in order
+	calls    atomic.Int64 // under way, of the clients
+	served   atomic.Int64 // since when a new principal serves that it has not answered on yet, Unix nanoseconds; 0: it has
 
 	mu   sync.Mutex
-	life *proxyLife    // nil: it is dead
+	life *proxyLife    // nil: it is dead, or takes no more calls
 	up   chan struct{} // closed while it lives
 }
 
-// proxyLife is what ends with a proxy.
+// proxyLife is what ends with a proxy: a server as mirrorstate serve runs it.
 type proxyLife struct {
-	pair    *partner.Pair
-	store   *aspstate.Store
-	api     *proxy.API
-	server  *http.Server
-	stop    context.CancelFunc // of the pair
-	running sync.WaitGroup
-	calls   handling
+	*server.Server
+	stop  context.CancelCauseFunc
+	ended chan error // gets what Run returns
 }
 
-// handling is the calls that a proxy handles. http.Server.Close waits for none of them.
-type handling struct {
-	mu   sync.Mutex
-	n    int
-	idle chan struct{} // nil: more may come; closed when there are none and none may come
-}
-
-// wrap counts the handler's calls.
-func (h *handling) wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !h.add(1) {
-			panic(http.ErrAbortHandler) // it came as the server was closed
-		}
-		defer h.add(-1)
-		next.ServeHTTP(w, r)
-	})
-}
-
-// add counts a call that begins, unless none may, or one that ends.
-func (h *handling) add(n int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.idle != nil && n > 0 {
-		return false
-	}
-	if h.n += n; h.n == 0 && h.idle != nil {
-		close(h.idle)
-	}
-	return true
-}
-
-// end has none begin any more, and waits until the last has ended.
-func (h *handling) end() {
-	h.mu.Lock()
-	idle := make(chan struct{})
-	if h.idle = idle; h.n == 0 {
-		close(idle)
-	}
-	h.mu.Unlock()
-	<-idle
-}
+// startTime is how long a proxy may try to take its addresses back. Somebody may have one for a moment, as the near end
+// of a connection.
+const startTime = 5 * time.Second
 
 // start begins a life.
 func (in *instance) start() error {
-	ln := in.first
-	in.first = nil
-	if ln == nil {
-		var err error
-		if ln, err = listenAgain(in.addr); err != nil {
-			return err
-		}
+	for _, ln := range in.reserved {
+		_ = ln.Close()
 	}
-	pair, err := partner.New(in.cfg)
+	in.reserved = nil
+	s, err := server.New(context.Background(), in.cfg, in.opts)
+	for limit := time.Now().Add(startTime); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(limit); {
+		pause(context.Background(), 10*time.Millisecond)
+		s, err = server.New(context.Background(), in.cfg, in.opts)
+	}
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return err
 	}
-	l := &proxyLife{pair: pair, store: aspstate.New(pair, in.cfg.Logger)}
-	if l.api, err = newAPI(begins{l.store}, l.store.FleetSecret, in.cfg.Logger); err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	l.server = &http.Server{Handler: l.calls.wrap(seesTries(l.api))}
-	ctx, stop := context.WithCancel(context.Background())
-	l.stop = stop
-	l.running.Go(func() {
-		if err := pair.Run(ctx); err != nil {
-			in.t.Errorf("the pair of %s ended: %v", in.app, err)
-		}
-	})
-	l.running.Go(func() { _ = l.server.Serve(ln) })
+	ctx, stop := context.WithCancelCause(context.Background())
+	l := &proxyLife{Server: s, stop: stop, ended: make(chan error, 1)}
+	go func() { l.ended <- s.Run(ctx) }()
+	in.killed.Store(false)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.life = l
@@ -129,38 +85,51 @@ func (in *instance) start() error {
 	return nil
 }
 
-// listenAgain takes a port back. Somebody may have it for a moment, as the near end of a
-// connection.
-func listenAgain(addr string) (net.Listener, error) {
-	for limit := time.Now().Add(5 * time.Second); ; {
-		ln, err := net.Listen("tcp", addr)
-		if err == nil || time.Now().After(limit) {
-			return ln, err
-		}
-		pause(context.Background(), 10*time.Millisecond)
-	}
-}
-
-// end ends the life as kill -9 does, as far as anybody outside can tell: nothing is
-// drained, given back or said. It returns when all of it is gone.
-func (in *instance) end() {
+// leave has the proxy take no more of the clients' calls; nil: it is dead.
+func (in *instance) leave() *proxyLife {
 	in.mu.Lock()
+	defer in.mu.Unlock()
 	l := in.life
 	in.life = nil
 	if l != nil {
 		in.up = make(chan struct{})
 	}
-	in.mu.Unlock()
+	return l
+}
+
+// kill ends the life as kill -9 does, as far as anybody outside can tell: nothing is
+// drained, given back or said. It returns when all of it is gone.
+func (in *instance) kill() {
+	in.killed.Store(true)
+	l := in.leave()
 	if l == nil {
 		return
 	}
 	in.deaths.Add(1)
-	l.stop() // the way to the servers first: a handler that notices its client's going shall do nothing there
-	_ = l.server.Close()
-	l.api.StopWaiting()
-	l.running.Wait()
-	l.calls.end() // they may still have something to give back, and the store waits only for what has begun
-	l.store.Close()
+	select {
+	case err := <-l.ended:
+		in.t.Errorf("%s had ended by itself: %v", in.app, err)
+	default:
+		l.Kill()
+		if err := <-l.ended; !errors.Is(err, net.ErrClosed) {
+			in.t.Errorf("%s did not end as it was killed: %v", in.app, err)
+		}
+	}
+	l.stop(nil)
+}
+
+// end ends the life as a service manager does: /readyz says so, and clients send nothing more; what is under way is
+// answered. It returns when all of it is gone: nil, or what was not answered.
+func (in *instance) end() error {
+	l := in.leave()
+	if l == nil {
+		return nil
+	}
+	l.stop(server.StoppedBy{Signal: syscall.SIGTERM})
+	if err := <-l.ended; err != nil {
+		return fmt.Errorf("%s did not end in order: %w", in.app, err)
+	}
+	return nil
 }
 
 // current is the life there is, or nil.
@@ -177,35 +146,24 @@ func (in *instance) alive() <-chan struct{} {
 	return in.up
 }
 
-var errDead = errors.New("that proxy is dead")
-
-// Sees implements partner.Observer, as the operators' listener of a proxy does.
-func (in *instance) Sees(ctx context.Context, n partner.Name) (reachable bool, since time.Duration, err error) {
-	if l := in.current(); l != nil {
-		return l.pair.Sees(ctx, n)
-	}
-	return false, 0, errDead
-}
-
 // faultsOf logs what a proxy says went wrong, in the test's output.
 func faultsOf(t *testing.T, app string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})).With("proxy", app)
 }
 
-func newAPI(store session.Store, key func(context.Context) ([]byte, error), logger *slog.Logger) (*proxy.API, error) {
-	return proxy.NewAPI(proxy.Config{
-		Store: store, HoldWindow: holdWindow, FleetSecret: key, Logger: logger,
-		Apps: map[string]session.Application{"default": application},
-	})
+// doorTo makes clients of a proxy, which believe it by known; nil: it is asked in the clear. They send nothing again by themselves: what fails is to be seen.
+func doorTo(t *testing.T, url string, known *tls.Config) door {
+	t.Helper()
+	c := clientOf(t, url, &http.Client{Transport: newTransport(known)})
+	return door{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
 }
 
-// doorTo makes clients of a proxy. They send nothing again by themselves: what fails is to be seen.
-func doorTo(t *testing.T, url string) door {
+func clientOf(t *testing.T, url string, by *http.Client) *proxyclient.Client {
 	t.Helper()
-	c, err := proxyclient.New(proxyclient.Config{URL: url, Retries: -1, HTTP: &http.Client{Transport: newTransport()}})
+	c, err := proxyclient.New(proxyclient.Config{URL: url, Retries: -1, HTTP: by})
 	if err != nil {
 		t.Fatalf("make a client: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return door{now: c, waits: c.Waiting(lockWait), waiting: func(d time.Duration) session.Store { return c.Waiting(d) }}
+	return c
 }

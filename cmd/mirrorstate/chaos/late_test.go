@@ -36,7 +36,7 @@ func newScene(t *testing.T, f *fleet) *scene {
 
 // sceneFleet is the fleet of these tests.
 func sceneFleet(t *testing.T) *fleet {
-	return startFleet(t, newTally(), fleetOptions{proxies: 2, witness: true, relay: true, seed: 1})
+	return startFleet(t, newTally(), fleetOptions{proxies: 2, witness: true, relay: true, seed: 1, clear: 0})
 }
 
 func (s *scene) proxy(i int) session.Store { return s.fleet.proxies[i].door.now }
@@ -256,7 +256,7 @@ func TestAcquire_againOnAnotherServer(t *testing.T) {
 		defer close(gone)
 		_, _, _ = s.proxy(1).Acquire(ctx, s.ref, op)
 	}()
-	s.await(a.caught, "the first server has not asked for the lock")
+	s.await(a.held, "the first server's question for the lock is not answered")
 	hangUp()
 	s.await(gone, "the client does not hang up")
 	s.await(first.left, "the first server does not notice that its client has hung up")
@@ -281,7 +281,7 @@ func TestAcquire_handledAfterItsRetry(t *testing.T) {
 	s.must("acquire again", err, nil)
 	again := s.aim(0, wireAnswer, "MirrorState_Acquire")
 	s.letGo(read)
-	s.await(again.caught, "the server has not come to the request for the lock")
+	s.await(again.held, "the server has not come to the request for the lock, or is not answered")
 	s.must("hang up", conn.CloseWrite(), nil)
 	s.await(first.left, "the server does not notice that its client has hung up")
 	s.letGo(again)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/mirrorstate/mirrorstate/proxy"
 	"github.com/mirrorstate/mirrorstate/session"
 	"github.com/mirrorstate/mirrorstate/session/memory"
 )
@@ -114,7 +115,7 @@ func TestModel_SoundByHTTP(t *testing.T) {
 		server := httptest.NewServer(seesTries(api))
 		t.Cleanup(server.Close)
 		t.Cleanup(api.StopWaiting)
-		doors = append(doors, doorTo(t, server.URL))
+		doors = append(doors, doorTo(t, server.URL, nil))
 	}
 	soundAndRude(t, drive(6, 100, func(c *client) { c.rude, c.waits, c.doors = 2, 3, doors }))
 }
@@ -583,4 +584,11 @@ func TestAfterRefusals_twoAtOnce(t *testing.T) {
 			t.Errorf("%s: found %v, want %d", c.name, got, c.want)
 		}
 	}
+}
+
+func newAPI(store session.Store, key func(context.Context) ([]byte, error), logger *slog.Logger) (*proxy.API, error) {
+	return proxy.NewAPI(proxy.Config{
+		Store: store, HoldWindow: holdWindow, FleetSecret: key, Logger: logger,
+		Apps: map[string]session.Application{"default": application},
+	})
 }

@@ -73,12 +73,13 @@ type aim struct {
 	after     time.Duration // how long the request is held back; not with release
 	release   chan struct{} // held back until it is closed; nil: for the time
 	caught    chan struct{} // closed when a request has met it
+	held      chan struct{} // of answer: closed when the answer has come, and is held back
 	over      chan struct{} // closed when the exchange is over: the server has answered, or can't
 	delivered bool          // the server got the request and ended its answer; read it once over is closed
 }
 
 func newAim(kind, procedure string) *aim {
-	return &aim{kind: kind, procedure: procedure, caught: make(chan struct{}), over: make(chan struct{})}
+	return &aim{kind: kind, procedure: procedure, caught: make(chan struct{}), held: make(chan struct{}), over: make(chan struct{})}
 }
 
 // hold waits until the request, or the answer, may go on.
@@ -337,6 +338,11 @@ func (w *wire) forward(p message) {
 		_, _ = w.near.Write(p)
 	case a == nil:
 	case a.kind == wireAnswer:
+		select {
+		case <-a.held: // by a packet before
+		default:
+			close(a.held)
+		}
 		a.hold(w.ctx)
 		_, _ = w.near.Write(p)
 	case alone:

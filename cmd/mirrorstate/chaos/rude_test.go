@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"sync"
@@ -127,11 +128,20 @@ type tellsTries struct {
 	once *http.Transport // its connections are not used again
 }
 
-func newTransport() tellsTries {
+func newTransport(known *tls.Config) tellsTries {
 	t := http.DefaultTransport.(*http.Transport).Clone()
+	if known != nil {
+		t.TLSClientConfig = known.Clone()
+	}
 	t.MaxIdleConnsPerHost = 64
 	once := t.Clone()
 	once.DisableKeepAlives = true
+	if known != nil {
+		// HTTP/1 only: the transport gives a connection of HTTP/2 that is for one request up before the request, now and then.
+		once.Protocols = new(http.Protocols)
+		once.Protocols.SetHTTP1(true)
+		once.TLSClientConfig = known.Clone() // not t's, whose transport has put h2 into it
+	}
 	return tellsTries{t, once}
 }
 

@@ -37,11 +37,12 @@ func (s step) String() string {
 }
 
 // The kinds of steps that are no faults of a server: a failover typed there, one asked of a
-// proxy, and the end of a proxy.
+// proxy, and the end of a proxy: at once, or in order.
 const (
 	manual    = "manual"
 	manualSQL = "manual-sql"
 	kill      = "kill"
+	restart   = "restart"
 )
 
 // chance is how often a kind comes, and what it may be like.
@@ -65,6 +66,7 @@ var odds = []chance{
 	{kind: "partition", weight: 6, least: 200 * time.Millisecond, most: 2 * time.Second},
 	{kind: "slow", weight: 5, least: 500 * time.Millisecond, most: 2 * time.Second, app: true},
 	{kind: kill, weight: 8, least: 50 * time.Millisecond, most: time.Second},
+	{kind: restart, weight: 6, least: 50 * time.Millisecond, most: 500 * time.Millisecond},
 }
 
 // chances are the odds of these kinds, or of all if there are none.
@@ -82,7 +84,7 @@ func next(random *rand.Rand, proxies int, among []chance) step {
 	switch c.kind {
 	case manual:
 		return s
-	case manualSQL, kill:
+	case manualSQL, kill, restart:
 		s.proxy = random.IntN(proxies)
 		s.lasts = between(random, c.least, c.most)
 		return s
@@ -217,14 +219,16 @@ func (d *director) apply(ctx context.Context, s step, principal string) (refused
 		err := servers.Partner(principal).Failover(ctx)
 		return err != nil, nil
 	case manualSQL:
-		err := d.fleet.proxies[s.proxy].current().pair.Failover(ctx)
+		_, err := d.fleet.proxies[s.proxy].asked.Failover(ctx)
 		if err != nil {
 			d.trace("refused: %v", err)
 		}
 		return err != nil, nil
 	case kill:
-		d.fleet.proxies[s.proxy].end()
+		d.fleet.proxies[s.proxy].kill()
 		return false, nil
+	case restart:
+		return false, d.fleet.proxies[s.proxy].end()
 	}
 	target := servers.Partner(principal)
 	if s.target == "mirror" {

@@ -25,6 +25,8 @@ type tally struct {
 	ghosts                                      atomic.Int64 // grants that may have been given back
 	again, twins                                atomic.Int64 // requests sent again, and two sent at once
 
+	server string // what the proxies are
+
 	mu        sync.Mutex
 	resumes   []resume
 	untimed   int    // proxies whose answer had not come when the next step was done
@@ -51,7 +53,7 @@ func newTally() *tally {
 	}
 }
 
-// answered counts one request and its answer. That of a proxy that died is no failure: its own
+// answered counts one request and its answer. That of a proxy that was killed is no failure: its own
 // open requests are all that may be cut off.
 func (t *tally) answered(in input, r result, took time.Duration, died bool, err error) {
 	t.requests.Add(1)
@@ -197,6 +199,9 @@ func (t *tally) summary() string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "\n  %-18s "+format, append([]any{name}, args...)...)
 	}
+	if t.server != "" {
+		line("server", "%s; killed %d, ended in order %d", t.server, t.steps[kill], t.steps[restart])
+	}
 	line("failovers", "%d: %s", sum(t.failovers), list(t.failovers))
 	line("steps", "%d: %s", sum(t.steps), list(t.steps))
 	line("refused", "%d: %s", sum(t.refused), list(t.refused))
@@ -209,7 +214,7 @@ func (t *tally) summary() string {
 	line(".NET", "%d: %s", sum(t.net), list(t.net))
 	line("unknown", "%d, unexplained %d (calls whose outcome stayed unknown: %d; grants that may have been given back: %d)",
 		t.unknown.Load(), t.findings["unexplained"], t.doubtful.Load(), t.ghosts.Load())
-	line("cut off", "%d, by the death of their proxy", t.cutOff.Load())
+	line("cut off", "%d, by the killing of their proxy", t.cutOff.Load())
 	line("lost", "%d", t.findings["lost"])
 	line("stale reads", "%d", t.findings["stale"])
 	line("double grants", "%d, and %d locks taken from their holder", t.findings["double-grant"], t.findings["taken"])

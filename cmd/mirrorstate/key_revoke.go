@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/misuse"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+)
+
+func (c *keyCommand) revoke() *cobra.Command {
+	return &cobra.Command{
+		Use:     "revoke ID...",
+		Short:   "Take keys out of the file",
+		Example: "  mirrorstate key revoke k7q2m9xa --config mirrorstate.yaml",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return misuse.Errorf("key revoke wants the ids of keys; see mirrorstate key list")
+			}
+			path, _, err := c.path()
+			if err != nil {
+				return err
+			}
+			revoked, err := keyring.Revoke(path, args...)
+			if err != nil {
+				return err
+			}
+			for _, e := range revoked {
+				fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s)\n", e.ID, e.Name)
+			}
+			left, err := keyring.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if opensOperators(revoked) && !opensOperators(left) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: no key opens the operators' listener now: a server that runs lets nobody in there, and one that is started anew on loopback "+
+					"lets everybody on the machine act on the pair; make one with mirrorstate key new NAME --operator")
+			}
+			return nil
+		},
+	}
+}
+
+// opensOperators says whether an entry opens the operators' listener.
+func opensOperators(entries []keyring.Entry) bool {
+	return slices.ContainsFunc(entries, func(e keyring.Entry) bool {
+		rights, err := keyring.ParseRights(e.Rights)
+		return err == nil && rights&keyring.Operators != 0
+	})
+}

@@ -1,0 +1,19 @@
+package operator
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// The witness's password comes from a file beside its connection string.
+func TestFlags_WitnessString(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("p4ss;\"word\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := Flags{witness: "data source=SQL3;user id=sa", witnessPassword: file}
+	if got, err := f.witnessString(); err != nil || got != `data source=SQL3;user id=sa;password="p4ss;""word"` {
+		t.Errorf("the witness: %q, %v", got, err)
+	}
+}

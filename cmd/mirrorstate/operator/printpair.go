@@ -1,0 +1,84 @@
+package operator
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/server"
+	"github.com/mirrorstate/mirrorstate/partner"
+)
+
+// PrintPair prints the pair for people or for machines.
+func PrintPair(out io.Writer, st server.PairStatus, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(st)
+	}
+	principal := string(st.Principal)
+	if principal == "" {
+		principal = "none"
+	}
+	schema := st.Schema + " schema"
+	if st.Principal == "" && st.Epoch == 0 && st.RoleSequence == 0 {
+		schema = "schema not known" // it is read where there is a principal
+	}
+	fmt.Fprintf(out, "%s (%s, %s): principal %s, epoch %d, role sequence %d, holding %d\n",
+		st.Database, st.Topology, schema, principal, st.Epoch, st.RoleSequence, st.Holding)
+	for _, warning := range []struct {
+		is   bool
+		text string
+	}{
+		{st.Exposed, "EXPOSED: the mirror does not have what is acknowledged now"},
+		{st.SplitBrain, "SPLIT BRAIN: both partners claim to be principal"},
+	} {
+		if warning.is {
+			fmt.Fprintln(out, warning.text)
+		}
+	}
+	printMore(out, st)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PARTNER\tADDRESS\tROLE\tSTATE\tSAFETY\tBREAKER\tLATENCY\tLAST ERROR")
+	for _, p := range st.Partners {
+		breaker, latency := shownReach(p)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Address, p.Role, p.State, p.Safety, breaker, latency, p.LastError)
+	}
+	return w.Flush()
+}
+
+// shownReach is a partner's breaker and latency. Of one that does not answer the latency is of another time, and a
+// breaker that no call has opened yet says nothing.
+func shownReach(p partner.PartnerStatus) (breaker, latency string) {
+	if p.Reachable {
+		return p.Breaker, fmt.Sprintf("%.1f ms", p.LatencyMS)
+	}
+	latency = "no answer"
+	if !p.Seen.IsZero() {
+		latency += " since " + p.Seen.Format(time.TimeOnly) + " UTC"
+	}
+	if p.Breaker == "closed" {
+		return "-", latency
+	}
+	return p.Breaker, latency
+}
+
+// printMore prints what is seldom there to be told.
+func printMore(out io.Writer, st server.PairStatus) {
+	for _, c := range st.Claims {
+		fmt.Fprintf(out, "  %s (%s) claims epoch %d, role sequence %d\n", c.Partner, c.Server, c.Epoch, c.RoleSequence)
+	}
+	if st.Watchdog.Enabled {
+		fmt.Fprintf(out, "watchdog: %s, %s\n", st.Watchdog.Action, st.Watchdog.Reason)
+	}
+	if st.Embedded != nil {
+		for _, p := range st.Partners {
+			if faults := st.Embedded.Faults[string(p.Name)]; len(faults) > 0 {
+				fmt.Fprintf(out, "faults on %s: %s\n", p.Name, strings.Join(faults, ", "))
+			}
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package operator
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/proxy/client"
+)
+
+// readyTime bounds the question; a server answers it without asking anybody.
+const readyTime = 3 * time.Second
+
+// AskReady gives what the server says of itself in a line; what is not 200 is an error.
+func AskReady(ctx context.Context, admin string, by *tls.Config) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	if err := client.ValidURL(admin); err != nil {
+		return "", notAdmin(err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(admin, "/")+"/readyz", nil)
+	if err != nil {
+		return "", err
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: by}}
+	resp, err := c.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err != nil {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	said := strings.Join(strings.Fields(string(body)), " ")
+	if resp.StatusCode == http.StatusNotFound {
+		return "", fmt.Errorf("%s has no /readyz%s", admin, NotOperators)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("not ready (%d): %s", resp.StatusCode, said)
+	}
+	return said, nil
+}
+
+// NotOperators is what to do where another interface answers than the one that was meant.
+const NotOperators = "; is this the operators' listener? it is at port 8081 unless admin.listen says otherwise: --admin http://127.0.0.1:8081"

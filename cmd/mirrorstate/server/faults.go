@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mirrorstate/mirrorstate/partner/embedded"
+	"github.com/mirrorstate/mirrorstate/proxy"
+)
+
+// Injector breaks the servers of an embedded pair.
+type Injector struct{ Servers *embedded.Pair }
+
+var _ proxy.FaultInjector = Injector{}
+
+// Fault implements proxy.FaultInjector.
+func (i Injector) Fault(ctx context.Context, partner string, f proxy.Fault) error {
+	name := partner
+	switch partner {
+	case "principal":
+		name = i.Servers.Principal()
+	case "mirror":
+		name = i.Servers.Mirror()
+	}
+	p := i.Servers.Partner(name)
+	if p == nil {
+		return notNow(partner)
+	}
+	fault, err := embedded.ParseFault(f.Kind, f.Delay, f.Jitter, f.App)
+	if err == nil {
+		err = p.Inject(ctx, fault)
+	}
+	if err != nil {
+		return fmt.Errorf("%s on partner %s: %w", f.Kind, name, err)
+	}
+	return nil
+}
+
+// notNow is the refusal of a fault to a role that nobody has.
+type notNow string
+
+// Error implements error.
+func (r notNow) Error() string { return "no partner is " + string(r) + " now" }
+
+// Refusal is what the operators' listener shows. No number of SQL Server's says this.
+func (r notNow) Refusal() (number int32, message, advice string) {
+	return 0, r.Error(), "name the partner, a or b"
+}

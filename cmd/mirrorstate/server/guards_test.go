@@ -1,0 +1,132 @@
+package server
+
+import (
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/proxy"
+	"github.com/mirrorstate/mirrorstate/proxy/keyring"
+	"github.com/mirrorstate/mirrorstate/session/memory"
+)
+
+// A listener that strangers reach wants keys, the operators' an operator's.
+func TestGuards_Check(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	local, far, everywhere := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv6unspecified}
+	path := func(rights ...string) string {
+		file := filepath.Join(t.TempDir(), "keys.json")
+		e := keyring.Entry{Name: "n", Rights: rights}
+		if rights[0] == "read" {
+			e.Apps = []string{"default"}
+		}
+		if _, _, err := keyring.Add(file, e, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	sessions, operators := path("read"), path("operator")
+	for _, c := range []struct {
+		name       string
+		file       string
+		insecure   bool
+		api, admin net.Addr
+		says       string // empty: it is let be
+	}{
+		{"loopback, no keys", "", false, local, local, ""},
+		{"the API elsewhere, no keys", "", false, far, local, "api.listen"},
+		{"the API everywhere, no keys", "", false, everywhere, local, "api.listen"},
+		{"the API elsewhere, keys", sessions, false, far, local, ""},
+		{"the operators' elsewhere, no keys", "", false, local, far, "admin.listen"},
+		{"the operators' elsewhere, keys to sessions", sessions, false, local, far, "admin.listen"},
+		{"the operators' everywhere, an operator's key", operators, false, local, everywhere, ""},
+		{"all elsewhere, and told so", "", true, far, far, ""},
+		{"something that is no TCP", "", false, &net.UnixAddr{}, local, "api.listen"},
+	} {
+		cfg, err := config.Load("", os.LookupEnv, config.Flag("", "auth.keys_file", c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Auth.Insecure = c.insecure
+		g, err := openGuards(cfg, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = g.check(cfg, c.api, c.admin, quiet)
+		if (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%s: got %v, want it to say %q", c.name, err, c.says)
+		}
+		if err := g.reloadCertificates(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// Whatever becomes of a new configuration and of the file of keys, a key to an alias opens what that alias
+// is, and nothing else.
+func TestGuards_Rename(t *testing.T) {
+	exchanged := map[string]config.App{"shop": {Name: "/b", Timeout: 20}, "forum": {Name: "/a", Timeout: 20}}
+	for _, c := range []struct {
+		name  string
+		apps  map[string]config.App
+		more  string // what another key is for, or broken
+		fails bool
+		opens string // the application that the key is good for
+	}{
+		{"names exchanged", exchanged, "", false, "/b"},
+		{"names exchanged, and a key more", exchanged, "forum", false, "/b"},
+		{"names exchanged, the keys can't be read", exchanged, "broken", false, "/b"},
+		{"names exchanged, a key has an application that can't be", exchanged, strings.Repeat("x", 1000), true, "/a"},
+		{"no applications as they should be", map[string]config.App{"shop": {Name: "/b", Timeout: -1}}, "", true, "/a"},
+	} {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		key, _, err := keyring.Add(path, keyring.Entry{Name: "shop", Rights: []string{"write"}, Apps: []string{"shop"}}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cfg, next config.Config
+		cfg.Auth.KeysFile = path
+		cfg.Apps = map[string]config.App{"shop": {Name: "/a", Timeout: 20}, "forum": {Name: "/b", Timeout: 20}}
+		next.Apps = c.apps
+		g, err := openGuards(cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		api, err := proxy.NewAPI(proxy.Config{Store: memory.New(nil), Apps: applications(cfg), Keys: g.keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch c.more {
+		case "":
+		case "broken":
+			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			if _, _, err := keyring.Add(path, keyring.Entry{Name: "more", Rights: []string{"write"}, Apps: []string{c.more}}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.rename(next, api); (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		put := func(app string) int {
+			r := httptest.NewRequest("PUT", "/v1/apps/"+app+"/sessions/x", strings.NewReader("v"))
+			r.Header.Set("Authorization", "Bearer "+key)
+			rec := httptest.NewRecorder()
+			api.ServeHTTP(rec, r)
+			return rec.Code
+		}
+		for app, want := range map[string]bool{"shop": true, "forum": false, "%2Fa": c.opens == "/a", "%2Fb": c.opens == "/b"} {
+			if code := put(app); (code < 300) != want {
+				t.Errorf("%s: PUT to %s is answered %d", c.name, app, code)
+			}
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/cmd/mirrorstate/telemetry"
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/proxy"
+)
+
+// reloader takes over what a new configuration changes for one part of the server. It is called whenever the
+// configuration was read again, also if no key has another value: files that it names may have changed.
+type reloader struct {
+	part   string
+	reload func(config.Config) error
+}
+
+// reloading has a running server take new configurations over.
+type reloading struct {
+	load    func() (config.Config, error) // reads it again
+	current config.Config                 // as it was last taken over
+	parts   []reloader
+	notify  notifier
+	logs    Logs
+	counts  *telemetry.Reloads
+}
+
+// run reads the configuration again at each signal, until ctx ends.
+func (r *reloading) run(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			r.notify.reloading()
+			r.again()
+			r.notify.ready("serving")
+		}
+	}
+}
+
+// again reads the configuration and takes it over. With a mistake in it everything stays as it was.
+func (r *reloading) again() {
+	next, err := r.load()
+	if err != nil {
+		r.counts.Refused()
+		r.logs.Error("the configuration is not taken over; the one before goes on", "error", err)
+		return
+	}
+	changes := r.current.Diff(&next)
+	ok := true
+	for _, p := range r.parts {
+		if err := p.reload(next); err != nil {
+			ok = false
+			r.logs.Error("a part of the configuration is not taken over; the one before goes on there", "part", p.part, "error", err)
+		}
+	}
+	for _, note := range next.Notes {
+		r.logs.Warn("about the configuration", "note", note)
+	}
+	restart := 0
+	for _, c := range changes {
+		effect := "now"
+		if c.Restart {
+			effect = "after a restart"
+			restart++
+		}
+		r.logs.Warn("configuration changed", "key", c.Key, "from", c.From, "to", c.To, "effect", effect)
+	}
+	r.logs.Info("configuration read again", "changes", len(changes), "need_restart", restart)
+	if !ok {
+		r.counts.Refused()
+		return
+	}
+	r.counts.Taken()
+	r.current.TakeOver(next)
+}
+
+// reload begins to take new configurations over, where they can be read again; stop ends that, and waits.
+func (l *life) reload(ctx context.Context, cfg config.Config, o Options, counts *telemetry.Reloads, st *Stack, api *proxy.API, g *guards) (stop func()) {
+	if o.Load == nil {
+		return func() {}
+	}
+	r := &reloading{load: o.Load, current: cfg, notify: l.notify, logs: l.logs, counts: counts, parts: []reloader{
+		{"keys and apps", func(next config.Config) error { return g.rename(next, api) }},
+		{"certificates", func(config.Config) error { return g.reloadCertificates() }},
+		{"log", func(next config.Config) error { l.logs.Level.Set(next.Log.SlogLevel()); return nil }},
+		{"drain", func(next config.Config) error { l.pause.Store(int64(next.Drain.Pause)); return nil }},
+		{"sweep", func(next config.Config) error {
+			st.sweeping.sweeper.Reconfigure(sweepConfig(next.Sweep))
+			st.sweep(next.Sweep.Enabled)
+			return nil
+		}},
+	}}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx, o.Reload) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/partner"
+	"github.com/mirrorstate/mirrorstate/session"
+)
+
+type listener struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (l listener) Addr() net.Addr { return l.addr }
+
+func TestShownURL(t *testing.T) {
+	for want, ip := range map[string]net.IP{
+		"http://[::1]:8080": net.IPv6unspecified, "http://127.0.0.1:8080": net.IPv4zero, "http://10.0.0.5:8080": net.IPv4(10, 0, 0, 5),
+	} {
+		if got := shownURL(listener{addr: &net.TCPAddr{IP: ip, Port: 8080}}, nil); got != want {
+			t.Errorf("%v: %s, want %s", ip, got, want)
+		}
+	}
+}
+
+// An address that nobody said is told as the default of its key.
+func TestOrigin(t *testing.T) {
+	var cfg config.Config
+	if got := origin(&cfg, "api.listen", "--api"); got != "the default of api.listen (--api)" {
+		t.Errorf("said by nobody: %q", got)
+	}
+}
+
+// small is a server's configuration, on ports and an embedded pair of its own.
+func small(t *testing.T, flags ...config.Setting) (config.Config, Options) {
+	t.Helper()
+	flags = append([]config.Setting{config.Flag("", "api.listen", "127.0.0.1:0"), config.Flag("", "admin.listen", "127.0.0.1:0")}, flags...)
+	cfg, err := config.Load("", func(string) (string, bool) { return "", false }, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, Options{Version: "v0", Embedded: Embedded{Dir: t.TempDir(), AddrA: "127.0.0.1:0", AddrB: "127.0.0.1:0", Witness: "on", PartnerTimeout: 5 * time.Second}}
+}
+
+// What New has opened, Close closes where Run never ran: the same data and the same addresses can be opened again.
+func TestNew_Unrun(t *testing.T) {
+	cfg, o := small(t)
+	s, err := New(t.Context(), cfg, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.API.Listen, cfg.Admin.Listen = s.apiListener.Addr().String(), s.adminListener.Addr().String()
+	s.Close()
+	s.Close() // does nothing
+	if err := s.Run(t.Context()); err == nil {
+		t.Error("a server that was closed runs")
+	}
+	if s, err = New(t.Context(), cfg, o); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// A failure leaves nothing open, whatever was opened before.
+func TestNew_LeavesNothingBehind(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, c := range map[string]struct {
+		change func(*config.Config, *Options)
+		says   string
+	}{
+		"the operators' address is taken": {func(cfg *config.Config, _ *Options) { cfg.Admin.Listen = taken.Addr().String() }, "another program has it"},
+		"no keys":                         {func(cfg *config.Config, _ *Options) { cfg.Auth.KeysFile = "/nowhere/keys.json" }, "auth.keys_file"},
+		"no embedded pair":                {func(_ *config.Config, o *Options) { o.Embedded.Witness = "perhaps" }, "neither on nor off"},
+		"no pair":                         {func(_ *config.Config, o *Options) { o.Pair = func(pc *partner.Config) { pc.Exposed = "x" } }, "pair: "},
+		"no API":                          {func(_ *config.Config, o *Options) { o.Store = func(session.Store) session.Store { return nil } }, "store"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, o := small(t)
+			c.change(&cfg, &o)
+			if _, err := New(t.Context(), cfg, o); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("got %v, want %q in it", err, c.says)
+			}
+			cfg, again := small(t)
+			again.Embedded.Dir = o.Embedded.Dir
+			s, err := New(t.Context(), cfg, again)
+			if err != nil {
+				t.Fatalf("the embedded pair is still open: %v", err)
+			}
+			s.Close()
+		})
+	}
+}
+
+// started is a server that runs; ended gets what Run returns.
+func started(t *testing.T) (s *Server, stop context.CancelCauseFunc, ended chan error) {
+	t.Helper()
+	cfg, o := small(t)
+	cfg.Drain.Pause = 0
+	s, err := New(t.Context(), cfg, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancelCause(t.Context())
+	ended = make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	return s, stop, ended
+}
+
+// begin sends the head of a request whose body never comes, and returns when the server reads it.
+func begin(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.apiListener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_, _ = io.WriteString(conn, "PUT /v1/apps/default/sessions/slow HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+	if _, err := conn.Read(make([]byte, 64)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// The end of Run's context lets a request under way be answered.
+func TestServer_Drains(t *testing.T) {
+	s, stop, ended := started(t)
+	conn := begin(t, s)
+	stop(StoppedBy{Signal: syscall.SIGTERM})
+	if _, err := io.WriteString(conn, "123456789"); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 12)
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 201" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Kill answers nobody.
+func TestServer_Kill(t *testing.T) {
+	s, stop, ended := started(t)
+	defer stop(nil)
+	conn := begin(t, s)
+	s.Kill()
+	if n, err := conn.Read(make([]byte, 1)); err == nil {
+		t.Errorf("a request under way is answered %d bytes", n)
+	}
+	if err := <-ended; err == nil {
+		t.Error("Run says that all is well")
+	}
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	"sync"
+
+	"github.com/mirrorstate/mirrorstate/config"
+	"github.com/mirrorstate/mirrorstate/session/aspstate"
+)
+
+// sweepConfig is what the configuration says of the expiry job.
+func sweepConfig(cfg config.Sweep) aspstate.SweepConfig {
+	return aspstate.SweepConfig{Interval: cfg.Interval, AbandonedLockAfter: cfg.AbandonedLockAfter, MaxClockSkew: cfg.MaxClockSkew, AgentJob: cfg.AgentJob}
+}
+
+// sweeping is the expiry job, and the sweeps that operators ask for.
+type sweeping struct {
+	sweeper *aspstate.Sweeper
+
+	ctx     context.Context // of the sweeps asked for, which outlive who asked
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newSweeping(s *aspstate.Sweeper) *sweeping {
+	sw := &sweeping{sweeper: s}
+	sw.ctx, sw.cancel = context.WithCancel(context.Background())
+	return sw
+}
+
+// now sweeps, and returns when that is done. If ctx's time is over first it returns nil: the
+// sweep goes on.
+func (s *sweeping) now(ctx context.Context) error {
+	done := make(chan error, 1)
+	s.running.Go(func() {
+		_, err := s.sweeper.Sweep(s.ctx)
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// close ends the sweeps that were asked for, and waits.
+func (s *sweeping) close() {
+	s.cancel()
+	s.running.Wait()
+}
