@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; both want only Go (a test that wants more says so and is skipped).
 export GOTOOLCHAIN = local
 
-.PHONY: run test check vuln bench build fuzz chaos mutants image-files
+.PHONY: run test check vuln bench build fuzz chaos mutants image-files release
 
 run: ## the server on its embedded pair
 	go run ./cmd/mirrorstate serve
@@ -16,6 +16,10 @@ image-files: ## _image/, of which the Dockerfile makes an image: a static binary
 	chmod 700 _image/state/mirrorstate
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o _image/root/mirrorstate ./cmd/mirrorstate
 	cp /etc/ssl/certs/ca-certificates.crt _image/root/etc/ssl/certs/ || echo 'no certificate authorities here: servers need ca_file then'
+
+# VERSION, such as v1.2.3, makes sure that the commit has that tag.
+release: ## _release/: archives for six platforms, Debian packages, lists of what is linked, checksums; of the commit
+	cd deploy/release && go run . -out ../../_release -version '$(VERSION)'
 
 test: ## all tests, with the race detector; one package at a time, for some have time-outs to meet
 	go build -race ./...
