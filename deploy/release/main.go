@@ -111,7 +111,8 @@ func (b *bundle) write(out string, p platform, program string) error {
 	if p.system != "linux" {
 		return nil
 	}
-	return b.writeDeb(filepath.Join(out, fmt.Sprintf("mirrorstate_%s_%s.deb", debianVersion(b.version), p.processor)), p, program)
+	// Not by Debian's version: GitHub renames files with a ~, and the checksums would name others.
+	return b.writeDeb(filepath.Join(out, fmt.Sprintf("mirrorstate_%s_%s.deb", b.number(), p.processor)), p, program)
 }
 
 // here is the platform this program runs on, whose binary is asked for its pages and scripts.
