@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	addCompletion(root) // which takes the output along
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -112,8 +113,7 @@ func newRoot() *cobra.Command {
 	})
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { warnOfKeyFile(cmd) }
 	root.AddCommand(newServe(s), newEmbedded(s), newPair(s), newSession(s), newSweep(s), newInstall(s), newUninstall(s), newDoctor(s), newReady(s), newKey(s),
-		newLoadtest(s), newWebConfig(s), newVersion())
-	root.CompletionOptions.HiddenDefaultCmd = true
+		newLoadtest(s), newWebConfig(s), newVersion(), newMan())
 	return root
 }
 
