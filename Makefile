@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; both want only Go (a test that wants more says so and is skipped).
 export GOTOOLCHAIN = local
 
-.PHONY: run test check vuln bench build fuzz chaos mutants image-files release
+.PHONY: run test check vuln bench build fuzz chaos mutants image-files release release-check
 
 run: ## the server on its embedded pair
 	go run ./cmd/mirrorstate serve
@@ -18,13 +18,15 @@ image-files: ## _image/, of which the Dockerfile makes an image: a static binary
 	cp /etc/ssl/certs/ca-certificates.crt _image/root/etc/ssl/certs/ || echo 'no certificate authorities here: servers need ca_file then'
 
 # VERSION, such as v1.2.3, makes sure that the commit has that tag.
-release: ## _release/: archives for six platforms, Debian packages, lists of what is linked, checksums; of the commit
+release: release-check ## _release/: archives for six platforms, Debian packages, lists of what is linked, checksums; of the commit
 	cd deploy/release && go run . -out ../../_release -version '$(VERSION)'
 
-test: ## all tests, with the race detector; one package at a time, for some have time-outs to meet
+release-check: ## what makes the release; a module of its own, so that nobody else needs its dependencies, nor its newer Go
+	cd deploy/release && go vet ./... && go test ./...
+
+test: ## all tests, with the race detector; one package at a time, for some have timeouts to meet
 	go build -race ./...
 	go test -race -shuffle=on -p 1 -timeout 30m ./...
-	cd deploy/release && go test ./...
 
 check: ## what must hold of the text itself
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
@@ -33,7 +35,6 @@ check: ## what must hold of the text itself
 	go mod tidy -diff
 	GOOS=windows go build -o /dev/null ./cmd/mirrorstate
 	GOOS=darwin go build -o /dev/null ./cmd/mirrorstate
-	cd deploy/release && go vet ./...
 	@go run ./cmd/licensecheck >/dev/null
 
 vuln: ## known weaknesses of what we depend on, as far as we call it; asks vuln.go.dev
